@@ -1,0 +1,192 @@
+# nodeprep. `make help` lists the targets; README.md explains the variables.
+
+CC ?= cc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CFLAGS ?= -O2 -g
+CPPFLAGS ?=
+LDFLAGS ?=
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+COMPDIR ?= $(PREFIX)/share/bash-completion/completions
+DESTDIR ?=
+FUZZ_SECONDS ?= 60
+B ?= build
+V ?=
+Q := $(if $(V),,@)
+
+version := $(shell cat VERSION)
+modules := err units tree gpu mmio pool vmclass plan render kube apply
+server_modules := serve sim
+
+# The build path must not reach the binary: two clean builds give the same bytes.
+np_prefix_map := -ffile-prefix-map=$(CURDIR)=. -fmacro-prefix-map=$(CURDIR)=.
+np_cppflags := -Iinclude -D_GNU_SOURCE -DNP_VERSION='"$(version)"' $(CPPFLAGS)
+np_warnings := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes \
+	-Wmissing-prototypes -Wundef -Wpointer-arith -Wcast-qual
+np_cflags := -std=gnu17 $(np_warnings) -fPIE -fstack-protector-strong -fstack-clash-protection \
+	-ffunction-sections -fdata-sections $(np_prefix_map) $(CFLAGS)
+np_hardening := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
+np_ldflags := -static-pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--build-id=none $(LDFLAGS)
+
+curl_archive = $(shell $(CC) -print-file-name=libcurl.a)
+# On Debian 13 libcrypto itself needs zstd and brotli, so those are real where they are there.
+np_optional = $(foreach l,zstd brotlidec brotlicommon,$(if $(findstring /,$(shell $(CC) -print-file-name=lib$(l).a)),-l$(l)))
+np_libs = -lcurl -lnghttp2 -lssl -lcrypto -lz -ljansson -lyaml -lbsd -lmd -lpthread -ldl -lm
+np_server_libs = -levent_openssl -levent_extra -levent_core $(np_libs)
+# Tests and fuzzers link what they use from the shared libraries.
+test_libs = -lcmocka -lcurl -levent_openssl -levent_extra -levent_core -lssl -lcrypto -ljansson \
+	-lyaml -lbsd -lpthread -lm
+
+san_flags := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+fuzz_flags := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+
+sources_of = $(filter-out %_test.c %_fuzz.c,$(wildcard $(foreach m,$(1),pkg/$(m)/*.c)))
+generated := $(B)/gen/gpu_rows.inc
+lib_sources := $(call sources_of,$(modules))
+server_sources := $(call sources_of,$(server_modules))
+all_modules := $(modules) $(server_modules)
+test_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_test.c)) $(wildcard cmd/*/*_test.c)
+fuzz_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_fuzz.c))
+
+objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
+bins := $(B)/nodeprep $(B)/kubectl-nodeprep $(B)/nodeprep-sim
+tests := $(patsubst %.c,$(B)/test/%,$(test_sources))
+fuzzers := $(patsubst %.c,$(B)/fuzz/%,$(fuzz_sources))
+c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/*.h' 2>/dev/null)
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: all deps demo test check e2e test-real bench lint fmt fuzz install uninstall clean help
+
+all: $(bins)               ## build every binary, static-pie, into build/
+
+help:                      ## print these lines
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+# --- compiling -------------------------------------------------------------------------------
+
+$(B)/.deps-%: hack/deps.sh
+	$(Q)hack/deps.sh $*
+	@mkdir -p $(@D) && touch $@
+
+# A change of compiler or flags rebuilds; the file changes only when the words do.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(subst ','\'',$(np_cppflags) $(np_cflags) $(np_ldflags))' | cmp -s - $@ || \
+		echo '$(CC) $(subst ','\'',$(np_cppflags) $(np_cflags) $(np_ldflags))' >$@
+.PHONY: FORCE
+FORCE:
+
+$(B)/gen/gpu_rows.inc: pkg/gpu/catalogue.tsv pkg/gpu/catalogue.awk
+	@mkdir -p $(@D)
+	$(Q)LC_ALL=C awk -f pkg/gpu/catalogue.awk pkg/gpu/catalogue.tsv >$@
+
+$(B)/obj/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC      $<")
+	$(Q)$(CC) $(np_cppflags) -I$(B)/gen $(np_cflags) $(np_hardening) -MMD -MP -c -o $@ $<
+
+$(B)/san/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build $(B)/.deps-check
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC SAN  $<")
+	$(Q)$(CC) $(np_cppflags) -I$(B)/gen $(np_cflags) $(san_flags) -MMD -MP -c -o $@ $<
+
+$(B)/fuz/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build $(B)/.deps-fuzz
+	@mkdir -p $(@D)
+	$(if $(Q),@echo "  CC FUZZ $<")
+	$(Q)clang $(np_cppflags) -I$(B)/gen -std=gnu17 $(fuzz_flags) -MMD -MP -c -o $@ $<
+
+$(B)/stubs.c: hack/stubs.sh | $(B)/.deps-build
+	@mkdir -p $(@D)
+	$(Q)hack/stubs.sh $(curl_archive) >$@
+
+$(B)/stubs.o: $(B)/stubs.c
+	$(Q)$(CC) -O2 -w -fno-builtin -fPIE $(np_prefix_map) -c -o $@ $<
+
+# D: deterministic archives, no times and no owners.
+$(B)/libnodeprep.a: $(call objects,obj,$(lib_sources))
+	$(Q)rm -f $@ && ar rcsD $@ $^
+$(B)/libnodeprep-server.a: $(call objects,obj,$(server_sources))
+	$(Q)rm -f $@ && ar rcsD $@ $^
+$(B)/libnodeprep-san.a: $(call objects,san,$(lib_sources) $(server_sources))
+	$(Q)rm -f $@ && ar rcsD $@ $^
+$(B)/libnodeprep-fuzz.a: $(call objects,fuz,$(lib_sources) $(server_sources))
+	$(Q)rm -f $@ && ar rcsD $@ $^
+
+# glibc's archives warn of name services that would load shared libraries; main() switches those
+# off (__nss_configure_lookup), and the rest is never called. Any other word of the linker is shown.
+link = $(CC) $(np_cflags) $(np_ldflags) -o $@.tmp $(filter %.o %.a,$^) $(1) 2>$@.ld || { cat $@.ld >&2; exit 1; }; \
+	grep -v -e 'in statically linked applications requires' -e ': in function `' $@.ld >&2 || true; rm -f $@.ld
+
+# --- linking ---------------------------------------------------------------------------------
+
+$(B)/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(B)/libnodeprep.a $(B)/stubs.o
+	$(if $(Q),@echo "  LD      $@")
+	$(Q)$(call link,$(np_optional) $(np_libs) $(np_optional))
+	$(Q)strip $@.tmp && mv $@.tmp $@
+
+$(B)/kubectl-nodeprep: $(B)/nodeprep
+	$(Q)ln -f $< $@
+
+$(B)/nodeprep-sim: $(call objects,obj,$(wildcard cmd/nodeprep-sim/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
+	$(if $(Q),@echo "  LD      $@")
+	$(Q)$(call link,$(np_optional) $(np_server_libs) $(np_optional))
+	$(Q)strip $@.tmp && mv $@.tmp $@
+
+$(B)/test/%: $(B)/san/%.o $(B)/libnodeprep-san.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(san_flags) -o $@ $^ $(test_libs)
+
+$(B)/fuzz/%: $(B)/fuz/%.o $(B)/libnodeprep-fuzz.a
+	@mkdir -p $(@D)
+	$(Q)clang $(fuzz_flags) -fsanitize=fuzzer -o $@ $^ $(test_libs)
+
+# --- testing ---------------------------------------------------------------------------------
+
+check: $(tests)            ## unit tests, fixtures and fuzz corpora under ASan and UBSan
+	$(Q)hack/check.sh $(tests)
+
+e2e: all $(B)/.deps-check  ## the built binaries against the embedded Supervisor API
+	$(Q)hack/e2e.sh sim $(B)
+
+test: all                  ## check and e2e: the README's test command
+	$(Q)MAKE='$(MAKE)' hack/test.sh test $(B)
+
+test-real: all             ## the same e2e suite against a real kube-apiserver (built when missing)
+	$(Q)MAKE='$(MAKE)' hack/test.sh test-real $(B)
+
+demo: all                  ## the main job against the embedded Supervisor API, step by step
+	$(Q)hack/demo.sh $(B)
+
+bench: all                 ## time and memory, as ratios within one run
+	$(Q)tests/bench/run.sh $(B)
+
+fuzz: $(fuzzers)           ## each fuzz target for FUZZ_SECONDS; new inputs go to its corpus
+	$(Q)hack/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)
+
+lint: $(generated) | $(B)/.deps-build $(B)/.deps-check $(B)/.deps-lint  ## format, clang-tidy, cppcheck, headers alone, shellcheck, man pages
+	$(Q)B=$(B) hack/lint.sh
+
+fmt: | $(B)/.deps-lint     ## clang-format on the tracked C files
+	$(Q)clang-format -i $(c_files)
+
+# --- installing ------------------------------------------------------------------------------
+
+install: all               ## binaries, man pages and completion under $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPDIR)
+	install -m 0755 $(B)/nodeprep $(DESTDIR)$(BINDIR)/nodeprep
+	ln -sf nodeprep $(DESTDIR)$(BINDIR)/kubectl-nodeprep
+	install -m 0644 cmd/nodeprep/nodeprep.1 $(DESTDIR)$(MANDIR)/man1/nodeprep.1
+	install -m 0644 cmd/nodeprep/nodeprep.bash $(DESTDIR)$(COMPDIR)/nodeprep
+
+uninstall:                 ## undo install
+	rm -f $(DESTDIR)$(BINDIR)/nodeprep $(DESTDIR)$(BINDIR)/kubectl-nodeprep \
+		$(DESTDIR)$(MANDIR)/man1/nodeprep.1 $(DESTDIR)$(COMPDIR)/nodeprep
+
+clean:                     ## remove what was built (build/real, the real servers, stays)
+	$(Q)if [ -d $(B) ]; then find $(B) -mindepth 1 -maxdepth 1 ! -name real -exec rm -rf {} +; fi
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *dry_run_text(const struct options *o)
+{
+	return o->dry_run == NP_DRY_RUN_CLIENT   ? " (dry run)"
+	       : o->dry_run == NP_DRY_RUN_SERVER ? " (server dry run)"
+						 : "";
+}
+
+/* One line a class, as kubectl prints them. */
+static void print_class(const struct options *o, const struct np_plan_class *c,
+			const struct np_apply_class *r)
+{
+	if (r->result == NP_APPLY_FAILED)
+		return;
+	printf("virtualmachineclass.vmoperator.vmware.com/%s %s%s\n", c->name,
+	       np_apply_result_name(r->result),
+	       r->result == NP_APPLY_PATCHED ? dry_run_text(o) : "");
+}
+
+static void log_failure(const struct np_plan_class *c, const struct np_apply_class *r)
+{
+	if (r->result == NP_APPLY_FAILED)
+		log_format("error", "virtualmachineclass %s%s%s: %s", c->ns ? c->ns : "",
+			   c->ns ? "/" : "", c->name, r->error.text);
+}
+
+static size_t count_results(const struct np_apply *a, enum np_apply_result result)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->plan.n_classes; i++)
+		n += a->classes[i].result == result;
+	return n;
+}
+
+/* What the user must know next: changes reach no VM that runs; a part that failed can be redone. */
+static void log_outcome(const struct options *o, const struct np_apply *a)
+{
+	size_t failed = count_results(a, NP_APPLY_FAILED);
+	size_t patched = count_results(a, NP_APPLY_PATCHED);
+
+	if (failed > 0 && a->plan.n_classes > 1)
+		log_format("error",
+			   "%zu of %zu classes failed; the others are done, and apply can be "
+			   "run again",
+			   failed, a->plan.n_classes);
+	if (patched > 0 && o->dry_run == NP_DRY_RUN_NONE)
+		log_line("info",
+			 "changed classes take hold for new VMs only: roll the pools' nodes");
+}
+
+static int print_results(const struct options *o, const struct np_apply *a, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *text = NULL;
+	json_auto_t *tree = NULL;
+
+	if (o->format == NP_FORMAT_JSON || o->format == NP_FORMAT_YAML) {
+		tree = np_apply_tree(a);
+		if (tree == NULL)
+			return np_fail_nomem(err);
+		if (np_render_tree(tree, o->format, &text, err) < 0)
+			return -(int)err->code;
+		return put(text, err);
+	}
+	if (o->format == NP_FORMAT_WIDE && np_render_plan(&a->plan, o->format, &text, err) < 0)
+		return -(int)err->code;
+	if (text != NULL && (put(text, err) < 0 || put("\n", err) < 0))
+		return -(int)err->code;
+	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
+		print_class(o, &a->plan.classes[i], &a->classes[i]);
+	return put("", err);
+}
+
+int run_apply(const struct options *o, struct np_err *err)
+{
+	NP_AUTO(work_done) struct work w = { 0 };
+	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
+	struct np_apply_options ao = { .dry_run = o->dry_run };
+
+	if (work_load(o, &w, err) < 0 || work_connect(o, &w, err) < 0)
+		return -(int)err->code;
+	if (w.input.n_classes > 0)
+		log_format("info",
+			   "%zu VirtualMachineClass document(s) in the input are ignored: apply "
+			   "reads the server's",
+			   w.input.n_classes);
+	ao.plan = plan_options(o, &w);
+	if (np_apply_run(w.kube, &w.input, &ao, &a, err) < 0 || print_results(o, &a, err) < 0)
+		return -(int)err->code;
+	if (o->format == NP_FORMAT_TABLE)
+		log_notes(&a.plan);
+	log_plan_errors(&a.plan);
+	if (a.classes == NULL && np_plan_code(&a.plan) == NP_OK)
+		log_line("error", "a pool holds a placeholder: nothing was written");
+	for (size_t i = 0; a.classes != NULL && i < a.plan.n_classes; i++)
+		log_failure(&a.plan.classes[i], &a.classes[i]);
+	if (a.classes != NULL)
+		log_outcome(o, &a);
+	return np_code_exit_status(np_apply_code(&a));
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_CMD_NODEPREP_CMD_H
+#define NODEPREP_CMD_NODEPREP_CMD_H
+
+/*
+ * cmd - what the subcommands share: options, input, log, exit status. Only here is the environment
+ * read, a line logged and the process ended.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "nodeprep/apply.h"
+#include "nodeprep/err.h"
+#include "nodeprep/kube.h"
+#include "nodeprep/render.h"
+
+#define EXIT_FINDINGS 1
+
+struct texts {
+	size_t n;
+	const char **items;
+};
+
+struct options {
+	struct texts files; /* -f */
+	struct texts catalogues; /* --catalogue */
+	struct texts arguments; /* positional */
+	bool recursive;
+	bool has_format;
+	enum np_format format;
+	bool allow_shrink;
+	bool restore_hidden;
+	enum np_dry_run dry_run;
+	unsigned verbosity;
+	bool log_json;
+	bool help;
+	struct np_kube_options kube;
+};
+
+struct command {
+	const char *name;
+	int (*run)(const struct options *o, struct np_err *err); /* exit status, or < 0 with *err */
+	unsigned options; /* which groups of options it takes */
+	size_t arguments; /* how many positional ones at most */
+	const char *usage; /* behind the name */
+	const char *help;
+};
+
+enum option_group {
+	OPT_INPUT = 1 << 0, /* -f -R --catalogue */
+	OPT_OUTPUT = 1 << 1, /* -o */
+	OPT_API = 1 << 2, /* kubectl's global options */
+	OPT_PLAN = 1 << 3, /* --allow-shrink --restore-hidden-devices */
+	OPT_APPLY = 1 << 4, /* --dry-run */
+};
+
+extern const struct command commands[];
+extern const size_t n_commands;
+
+/* options.c: reads the words behind the subcommand. */
+int options_parse(const struct command *c, int argc, char *argv[], struct options *ret,
+		  struct np_err *err);
+void options_done(struct options *o);
+void options_help(const struct command *c);
+void options_overview(void);
+
+/* log.c: lines on stderr, as text or JSON. */
+void log_init(const struct options *o);
+void log_line(const char *level, const char *text);
+void log_format(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void log_notes(const struct np_plan *plan);
+void log_plan_errors(const struct np_plan *plan);
+
+/* What a subcommand works on: catalogue, input, and the classes from the input or the API. */
+struct work {
+	struct np_catalogue *catalogue;
+	struct np_input input;
+	struct np_kube_config *config;
+	struct np_err config_error; /* why there is no config, where there is none */
+	struct np_kube *kube;
+	struct np_fetched fetched;
+	struct np_plan plan;
+};
+
+void work_done(struct work *w);
+
+/* input.c: makes the catalogue, and reads everything that -f names. */
+int work_load(const struct options *o, struct work *w, struct np_err *err);
+int catalogue_load(const struct options *o, struct np_catalogue **ret, struct np_err *err);
+
+/* Connects; fails where no API server is configured. */
+int work_connect(const struct options *o, struct work *w, struct np_err *err);
+
+/* Plans: with the input's classes where it holds any, else with fetched ones. */
+int work_plan(const struct options *o, struct work *w, struct np_err *err);
+
+struct np_plan_options plan_options(const struct options *o, const struct work *w);
+
+/* Writes to stdout; a failure is an error, so that a full disk is not taken for success. */
+int put(const char *text, struct np_err *err);
+
+int run_apply(const struct options *o, struct np_err *err);
+int run_diff(const struct options *o, struct np_err *err);
+int run_explain(const struct options *o, struct np_err *err);
+int run_gpus(const struct options *o, struct np_err *err);
+int run_help(const struct options *o, struct np_err *err);
+int run_plan(const struct options *o, struct np_err *err);
+int run_version(const struct options *o, struct np_err *err);
+
+#endif

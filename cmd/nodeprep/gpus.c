@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+
+int run_gpus(const struct options *o, struct np_err *err)
+{
+	NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
+	NP_AUTO(np_freep) char *text = NULL;
+	const char *filter = o->arguments.n > 0 ? o->arguments.items[0] : NULL;
+
+	if (o->files.n > 0)
+		return np_fail(err, NP_E_USAGE,
+			       "gpus reads no -f: cards are added with --catalogue");
+	if (catalogue_load(o, &cat, err) < 0 ||
+	    np_render_gpus(cat, filter, o->format, &text, err) < 0)
+		return -(int)err->code;
+	return put(text, err);
+}

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "nodeprep/tree.h"
+
+/* Folders below folders; deeper is a loop of mounts, or somebody's mistake. */
+#define FOLDERS_MAX 64
+
+void work_done(struct work *w)
+{
+	np_plan_done(&w->plan);
+	np_fetched_done(&w->fetched);
+	np_input_done(&w->input);
+	np_kube_free(w->kube);
+	np_kube_config_free(w->config);
+	np_catalogue_free(w->catalogue);
+}
+
+int put(const char *text, struct np_err *err)
+{
+	if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
+		return np_fail(err, NP_E_IO, "standard output: %s", strerror(errno));
+	return 0;
+}
+
+static int load_catalogue_file(struct np_catalogue *cat, const char *path, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *bytes = NULL;
+	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	size_t size = 0;
+	int got;
+
+	if (np_file_load(path, NP_INPUT_MAX, &bytes, &size, err) < 0 ||
+	    np_reader_new(path, bytes, size, &reader, err) < 0)
+		return -(int)err->code;
+	do {
+		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+
+		got = np_reader_next(reader, &doc, err);
+		if (got > 0 && np_catalogue_add(cat, doc, err) < 0)
+			return -(int)err->code;
+	} while (got > 0);
+	return got;
+}
+
+int catalogue_load(const struct options *o, struct np_catalogue **ret, struct np_err *err)
+{
+	NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
+
+	if (np_catalogue_new(&cat, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < o->catalogues.n; i++) {
+		if (load_catalogue_file(cat, o->catalogues.items[i], err) < 0)
+			return -(int)err->code;
+	}
+	*ret = np_take(cat);
+	return 0;
+}
+
+static int load_file(struct work *w, const char *path, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *bytes = NULL;
+	size_t size = 0;
+	bool is_stdin = strcmp(path, "-") == 0;
+
+	if (np_file_load(is_stdin ? "/dev/stdin" : path, NP_INPUT_MAX, &bytes, &size, err) < 0)
+		return -(int)err->code;
+	return np_input_parse(&w->input, w->catalogue, path, bytes, size, err);
+}
+
+static bool is_manifest(const char *name)
+{
+	static const char *const endings[] = { ".json", ".yaml", ".yml" };
+	size_t size = strlen(name);
+
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		size_t n = strlen(endings[i]);
+
+		if (size > n && strcmp(name + size - n, endings[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+static int by_bytes(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int load_folder(const struct options *o, struct work *w, const char *path, unsigned depth,
+		       struct np_err *err);
+
+/* A link to a file is followed, a link to a folder below a folder is not, as kubectl does. */
+static int load_entry(const struct options *o, struct work *w, const char *path, unsigned depth,
+		      struct np_err *err)
+{
+	struct stat link, target;
+
+	if (lstat(path, &link) < 0 || stat(path, &target) < 0)
+		return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
+	if (S_ISDIR(link.st_mode))
+		return o->recursive ? load_folder(o, w, path, depth + 1, err) : 0;
+	if (S_ISDIR(target.st_mode) || !is_manifest(path))
+		return 0;
+	return load_file(w, path, err);
+}
+
+static int load_entries(const struct options *o, struct work *w, const char *path, unsigned depth,
+			struct dirent **entries, int n, struct np_err *err)
+{
+	int r = 0;
+
+	for (int i = 0; i < n; i++) {
+		NP_AUTO(np_freep) char *below = NULL;
+
+		if (r == 0 && asprintf(&below, "%s/%s", path, entries[i]->d_name) < 0) {
+			below = NULL;
+			r = np_fail_nomem(err);
+		}
+		if (r == 0)
+			r = load_entry(o, w, below, depth, err);
+		free(entries[i]);
+	}
+	return r;
+}
+
+static int load_folder(const struct options *o, struct work *w, const char *path, unsigned depth,
+		       struct np_err *err)
+{
+	NP_AUTO(np_freep) struct dirent **entries = NULL;
+	int n;
+
+	if (depth > FOLDERS_MAX)
+		return np_fail(err, NP_E_SPEC, "'%s': more than %d folders deep", path,
+			       FOLDERS_MAX);
+	n = scandir(path, &entries, is_visible, by_bytes);
+	if (n < 0)
+		return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
+	return load_entries(o, w, path, depth, entries, n, err);
+}
+
+static int load_path(const struct options *o, struct work *w, const char *path, struct np_err *err)
+{
+	struct stat st;
+
+	if (strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return load_folder(o, w, path, 0, err);
+	return load_file(w, path, err);
+}
+
+/* A kubeconfig that cannot be read matters only once the API is needed. */
+static void load_config(const struct options *o, struct work *w)
+{
+	if (!np_kube_is_configured(&o->kube)) {
+		np_fail(&w->config_error, NP_E_USAGE,
+			"no VirtualMachineClass in the input and no API server to fetch it from: add the "
+			"class with -f, or say --kubeconfig");
+		return;
+	}
+	np_kube_config_load(&o->kube, &w->config, &w->config_error);
+}
+
+int work_load(const struct options *o, struct work *w, struct np_err *err)
+{
+	if (o->files.n == 0)
+		return np_fail(err, NP_E_USAGE,
+			       "nothing to read: say -f FILE (- is standard input)");
+	if (catalogue_load(o, &w->catalogue, err) < 0)
+		return -(int)err->code;
+	load_config(o, w);
+	w->input.only_namespace = o->kube.ns;
+	w->input.default_namespace = o->kube.ns;
+	if (o->kube.ns == NULL && w->config != NULL)
+		w->input.default_namespace = np_kube_config_namespace(w->config);
+	for (size_t i = 0; i < o->files.n; i++) {
+		if (load_path(o, w, o->files.items[i], err) < 0)
+			return -(int)err->code;
+	}
+	if (o->verbosity > 0 && w->input.n_skipped > 0)
+		log_format("info", "%zu document(s) passed over: %s", w->input.n_skipped,
+			   w->input.skipped);
+	return np_input_finish(&w->input, err);
+}
+
+int work_connect(const struct options *o, struct work *w, struct np_err *err)
+{
+	if (w->config == NULL) {
+		*err = w->config_error;
+		return -(int)err->code;
+	}
+	if (o->verbosity > 0)
+		log_format("info", "API server %s", np_kube_config_server(w->config));
+	return np_kube_new_take(np_take(w->config), &w->kube, err);
+}
+
+struct np_plan_options plan_options(const struct options *o, const struct work *w)
+{
+	return (struct np_plan_options){ .catalogue = w->catalogue,
+					 .allow_shrink = o->allow_shrink,
+					 .restore_hidden = o->restore_hidden,
+					 .holder = "apply",
+					 .n_classes = w->input.n_classes,
+					 .classes = w->input.classes };
+}
+
+int work_plan(const struct options *o, struct work *w, struct np_err *err)
+{
+	struct np_plan_options p;
+
+	if (work_load(o, w, err) < 0)
+		return -(int)err->code;
+	p = plan_options(o, w);
+	if (w->input.n_classes == 0) {
+		if (work_connect(o, w, err) < 0 ||
+		    np_apply_fetch(w->kube, &w->input, &w->fetched, err) < 0)
+			return -(int)err->code;
+		p.classes = w->fetched.items;
+		p.n_classes = w->fetched.n;
+	}
+	return np_plan_make(&w->input, &p, &w->plan, err);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+
+int run_plan(const struct options *o, struct np_err *err)
+{
+	NP_AUTO(work_done) struct work w = { 0 };
+	NP_AUTO(np_freep) char *text = NULL;
+
+	if (work_plan(o, &w, err) < 0 || np_render_plan(&w.plan, o->format, &text, err) < 0 ||
+	    put(text, err) < 0)
+		return -(int)err->code;
+	if (o->format == NP_FORMAT_TABLE)
+		log_notes(&w.plan);
+	log_plan_errors(&w.plan);
+	return np_code_exit_status(np_plan_code(&w.plan));
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+
+int run_version(const struct options *o, struct np_err *err)
+{
+	json_auto_t *tree = NULL;
+	NP_AUTO(np_freep) char *text = NULL;
+
+	if (o->format == NP_FORMAT_TABLE || o->format == NP_FORMAT_WIDE)
+		return put("nodeprep " NP_VERSION "\n", err);
+	tree = json_pack("{s:s, s:s, s:s}", "apiVersion", "nodeprep.dev/v1alpha1", "kind",
+			 "Version", "version", NP_VERSION);
+	if (tree == NULL)
+		return np_fail_nomem(err);
+	if (np_render_tree(tree, o->format, &text, err) < 0)
+		return -(int)err->code;
+	return put(text, err);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_APPLY_H
+#define NODEPREP_APPLY_H
+
+/*
+ * apply - the one loop read, plan, patch, retry that every caller shares.
+ *
+ * Order      everything is read and planned before the first write; a plan with an error or a
+ *            placeholder writes nothing. Writes go in the plan's order, one PATCH a class.
+ * Conflicts  a patch carries the resourceVersion it was made from. On 409 the class is read again
+ *            and planned again, with jittered pauses, until the client's deadline; so a change
+ *            that somebody made in between is built upon, never lost.
+ * Ownership  results own their texts; input, catalogue and client are borrowed.
+ * Errors     np_apply_run() fails where nothing could be planned (API unreachable, forbidden, no
+ *            memory). What befell a single class stands in its result; the rest goes on.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nodeprep/kube.h"
+#include "nodeprep/plan.h"
+
+/* Classes as they were fetched. */
+struct np_fetched {
+	struct np_kube_resource resource;
+	size_t n;
+	struct np_class_ref *items;
+};
+
+/* Discovers the API and fetches every class that a pool names; one that is missing is left out. */
+int np_apply_fetch(struct np_kube *k, const struct np_input *in, struct np_fetched *ret,
+		   struct np_err *err);
+void np_fetched_done(struct np_fetched *f);
+
+enum np_apply_result {
+	NP_APPLY_UNCHANGED, /* was right; no request but the read */
+	NP_APPLY_PATCHED,
+	NP_APPLY_FAILED,
+	NP_APPLY_RESULT_MAX
+};
+
+struct np_apply_class {
+	enum np_apply_result result;
+	char *resource_version; /* after the write, or as read; NULL where not known */
+	unsigned attempts; /* PATCH requests that were made */
+	struct np_err error; /* code NP_OK unless failed */
+};
+
+enum np_dry_run { NP_DRY_RUN_NONE, NP_DRY_RUN_CLIENT, NP_DRY_RUN_SERVER };
+
+struct np_apply_options {
+	struct np_plan_options plan; /* its classes are filled in here */
+	enum np_dry_run dry_run;
+};
+
+struct np_apply {
+	struct np_fetched fetched;
+	struct np_plan plan;
+	struct np_apply_class
+		*classes; /* one for each class of the plan; NULL where it has errors */
+};
+
+/* Reads, plans and, where the plan is sound, patches. */
+int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_apply_options *o,
+		 struct np_apply *ret, struct np_err *err);
+void np_apply_done(struct np_apply *a);
+
+/* Returns the worst code among plan and results. */
+enum np_code np_apply_code(const struct np_apply *a);
+
+/* Returns the word for a result: "patched", "unchanged", "failed". */
+const char *np_apply_result_name(enum np_apply_result result);
+
+/* Returns the plan's tree with each class's result, resourceVersion, attempts and error. */
+json_t *np_apply_tree(const struct np_apply *a);
+
+#endif

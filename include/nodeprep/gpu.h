@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_GPU_H
+#define NODEPREP_GPU_H
+
+/*
+ * gpu - the catalogue: which PCI ids are GPUs, their BARs, memory, published MMIO figures, vGPU names.
+ *
+ * Units      bars[].bytes in bytes; memory_gb and published_mmio_gb in whole GB (2^30), per GPU.
+ * Ownership  a catalogue owns its rows; a row lives as long as its catalogue. The built-in rows are
+ *            constant data that the build makes from pkg/gpu/catalogue.tsv (one card a line, the
+ *            source of each figure beside it). np_catalogue_add() copies what it needs.
+ * Errors     NP_E_SPEC: unknown or ambiguous name (with the near ones), swapped or malformed id.
+ * Unknown    is never zero: a BAR of unknown size has bytes 0 and figure NP_FIGURE_NONE, and
+ *            has_figure says whether the card can be sized at all.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct np_err;
+struct np_doc;
+
+#define NP_GPU_BARS_MAX 6
+#define NP_PCI_VENDOR_NVIDIA 0x10deu
+#define NP_PCI_VENDOR_AMD 0x1002u
+
+/* Where a figure is from, in the words of the catalogue's own documentation. */
+enum np_figure {
+	NP_FIGURE_NONE, /* not known */
+	NP_FIGURE_PUBLISHED, /* a vendor document prints it */
+	NP_FIGURE_OBSERVED, /* captured from real hardware */
+	NP_FIGURE_DERIVED, /* computed from another fact */
+	NP_FIGURE_ASSUMED, /* by analogy; no source */
+	NP_FIGURE_USER, /* from the user's --catalogue */
+	NP_FIGURE_MAX
+};
+
+struct np_bar {
+	unsigned index;
+	uint64_t bytes;
+	enum np_figure figure;
+};
+
+struct np_gpu {
+	const char *model; /* generic name that covers every board alike, such as A100-40GB */
+	const char *product; /* the board, such as A100 SXM4 40GB */
+	uint16_t vendor_id;
+	uint16_t device_id;
+	unsigned memory_gb; /* 0: not known */
+	size_t n_bars;
+	struct np_bar bars[NP_GPU_BARS_MAX];
+	unsigned published_mmio_gb; /* for one GPU; 0: none published */
+	bool has_figure; /* false: nothing to size it by (Grace boards, memory and BARs unknown) */
+	const char *vgpu; /* board codes of its vGPU types, blank separated, such as "grid_a100x" */
+	const char *aliases; /* other names, '|' separated */
+	const char *bar_source; /* what says so, readable; "" where assumed */
+	const char *mmio_source; /* what publishes the MMIO figure; "" where none does */
+	const char *note;
+};
+
+struct np_pci_id {
+	uint16_t vendor;
+	uint16_t device;
+};
+
+/* What a PCI function is to a node's GPU count (DESIGN.md, "What is a GPU"). */
+enum np_pci_class {
+	NP_PCI_GPU, /* the catalogue has it */
+	NP_PCI_GPU_UNKNOWN, /* of a GPU vendor, not in the catalogue: counts, without a figure */
+	NP_PCI_OTHER, /* NIC, NVSwitch, storage: listed, not counted */
+};
+
+struct np_catalogue;
+
+/* Makes a catalogue that holds the built-in cards. */
+int np_catalogue_new(struct np_catalogue **ret, struct np_err *err);
+void np_catalogue_free(struct np_catalogue *cat);
+void np_catalogue_freep(struct np_catalogue **cat);
+
+/* Adds the cards of a --catalogue document (a list); a pciID that is known is replaced. */
+int np_catalogue_add(struct np_catalogue *cat, const struct np_doc *doc, struct np_err *err);
+
+/* Returns how many cards there are, and card `i` in the catalogue's order. */
+size_t np_catalogue_count(const struct np_catalogue *cat);
+const struct np_gpu *np_catalogue_at(const struct np_catalogue *cat, size_t i);
+
+/* Returns the card with that id; NULL where there is none. Of two boards with one id the larger. */
+const struct np_gpu *np_gpu_find_id(const struct np_catalogue *cat, struct np_pci_id id);
+
+/* Finds the card that a person names ("A100-40GB", "a100 40gb", "NVIDIA-A100-SXM4-40GB"). */
+int np_gpu_find_model(const struct np_catalogue *cat, const char *name, const struct np_gpu **ret,
+		      struct np_err *err);
+
+/* Returns the card behind a vGPU profile ("grid_a100-40c"); NULL where no card has that board code. */
+const struct np_gpu *np_gpu_find_vgpu(const struct np_catalogue *cat, const char *profile);
+
+/* Says what a PCI function is. */
+enum np_pci_class np_pci_classify(const struct np_catalogue *cat, struct np_pci_id id);
+
+/* Tells whether the vendor part and the device part of an id stand in each other's place. */
+bool np_pci_is_swapped(struct np_pci_id id);
+
+/* Reads "10de:20b0", "10DE:20B0" or "0x10de:0x20b0"; tells a swapped pair. */
+int np_pci_id_parse(const char *text, struct np_pci_id *ret, struct np_err *err);
+
+/* Reads one half of an id from text: "0x10DE" or "10de" as hex. */
+int np_pci_half_parse(const char *text, uint16_t *ret, struct np_err *err);
+
+#define NP_PCI_ID_MAX 10
+
+/* Writes "10de:20b0". */
+void np_pci_id_format(struct np_pci_id id, char buf[static NP_PCI_ID_MAX]);
+
+/* Returns the word for a figure's origin: "published", "observed", "derived", "assumed", "user", "unknown". */
+const char *np_figure_name(enum np_figure figure);
+
+/* Finds the origin with that word; false where there is none. */
+bool np_figure_parse(const char *name, enum np_figure *ret);
+
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_PLAN_H
+#define NODEPREP_PLAN_H
+
+/*
+ * plan - pools x classes: what each pool needs, what each class lacks, and whatever stands against it.
+ *
+ * Pure       no I/O: the classes are given, read from manifests or fetched before.
+ * Units      *_gb is whole GB (2^30 bytes); overhead_mb is MB of VM overhead memory.
+ * Ownership  a plan owns what it points at, but for pools, gpus and class references, which belong
+ *            to the input and the catalogue and must outlive it.
+ * Errors     np_plan_make() itself fails only where memory runs out. What is wrong with pools and
+ *            classes is collected in `errors`, so that all of it is told at once: NP_E_SPEC,
+ *            NP_E_WINDOW, NP_E_NOT_FOUND, NP_E_REFUSED.
+ * Unknown    has_* tells whether a number is known; an unknown one is never 0.
+ * Figures    overhead: Denneman 2023-05-30 measured one A100-40GB: 773.91 MB without a window,
+ *            856.82 MB with 128 GB, 870.94 MB with 512 GB; between them linear in log2 of the size.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/pool.h"
+#include "nodeprep/vmclass.h"
+
+/* Equal cards of one node. */
+struct np_card {
+	const struct np_gpu *gpu; /* NULL: not in the catalogue */
+	bool has_id;
+	struct np_pci_id id;
+	const char *profile; /* borrowed; NULL unless a vGPU */
+	struct np_addend addend;
+};
+
+struct np_plan_pool {
+	const struct np_pool *pool;
+	size_t class_index; /* SIZE_MAX: the pool names no class that could be looked for */
+	bool has_gpus; /* the cards below are what a node gets */
+	size_t n_cards;
+	struct np_card *cards;
+	struct np_need need; /* rule 2, where has_gpus */
+	bool has_required; /* has_gpus, and every card has a figure */
+	bool has_window; /* `window` holds the pool's own result, fit for the class */
+	bool window_is_known; /* and it is more than a guess: no card without a figure */
+	struct np_window window;
+};
+
+struct np_plan_class {
+	const char *ns; /* NULL: none in its manifest, or cluster-scoped */
+	const char *name;
+	struct np_vmclass *class; /* NULL: not found, or broken */
+	bool found;
+	size_t n_pools;
+	size_t *pools; /* indices of the pools that use it */
+	bool has_gpus;
+	uint64_t gpus;
+	size_t n_cards;
+	struct np_card *cards;
+	struct np_change change; /* patch {} where nothing is to change */
+	bool has_overhead;
+	double overhead_mb;
+	struct np_notes notes;
+};
+
+struct np_plan {
+	size_t n_pools;
+	struct np_plan_pool *pools; /* in the input's order */
+	size_t n_classes;
+	struct np_plan_class *classes; /* in the order of first use, then those no pool uses */
+	struct np_notes notes;
+	size_t n_errors;
+	struct np_err *errors;
+};
+
+struct np_plan_options {
+	const struct np_catalogue *catalogue;
+	bool allow_shrink;
+	bool restore_hidden;
+	const char *holder; /* who registers the pools: "apply" */
+	size_t n_classes;
+	const struct np_class_ref *classes; /* borrowed; documents are referenced where needed */
+};
+
+int np_plan_make(const struct np_input *in, const struct np_plan_options *o, struct np_plan *ret,
+		 struct np_err *err);
+void np_plan_done(struct np_plan *plan);
+
+/* Returns the code that the plan's errors amount to: NP_OK, bad input before not found. */
+enum np_code np_plan_code(const struct np_plan *plan);
+
+/* Tells whether some pool is a placeholder, which no change may be made from. */
+bool np_plan_has_placeholder(const struct np_plan *plan);
+
+#define NP_CARDS_TEXT_MAX 256
+
+/* Writes "4 x A100-40GB, 1 x T4" ("none" for no card), cut with "...". */
+void np_cards_text(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX]);
+
+/* Returns a card's name for people: model, else profile, else PCI id (written into `buf`). */
+const char *np_card_name(const struct np_card *card, char buf[static NP_PCI_ID_MAX]);
+
+#define NP_WINDOW_TEXT_MAX 512
+
+/* Writes how the pool's window came about: "3 x 128 = 384 GB, rounded up to 512 GB". */
+void np_window_text(const struct np_plan_pool *pool, char buf[static NP_WINDOW_TEXT_MAX]);
+
+#endif

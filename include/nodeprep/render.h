@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_RENDER_H
+#define NODEPREP_RENDER_H
+
+/*
+ * render - plans, explanations and the catalogue as tables, JSON and YAML; unified diffs.
+ *
+ * Contract   the JSON forms are stable (DESIGN.md, "plan -o json"): a field may be added, none
+ *            changes its meaning. Tables are for people and may change. Same input, same bytes.
+ * Ownership  results are the caller's; arguments are borrowed.
+ * Errors     NP_E_USAGE: an output form that is not known; NP_E_NOT_FOUND: a filter that matches
+ *            nothing; NP_E_NOMEM.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "nodeprep/plan.h"
+
+enum np_format { NP_FORMAT_TABLE, NP_FORMAT_WIDE, NP_FORMAT_JSON, NP_FORMAT_YAML, NP_FORMAT_MAX };
+
+/* Reads what -o says. */
+int np_format_parse(const char *text, enum np_format *ret, struct np_err *err);
+
+/* Writes a tree as JSON (indent 2) or YAML, with a final newline. */
+int np_render_tree(const json_t *tree, enum np_format format, char **ret, struct np_err *err);
+
+/* Returns the plan as the contract's tree; NULL where memory runs out. */
+json_t *np_render_plan_tree(const struct np_plan *plan);
+
+int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret,
+		   struct np_err *err);
+
+/* Explains how each number came about; `name` limits it to one class or pool (NULL: all). */
+int np_render_explain(const struct np_plan *plan, const char *name, enum np_format format,
+		      char **ret, struct np_err *err);
+
+/* Lists the cards whose model, product, id or vGPU name holds `filter` (NULL: all). */
+int np_render_gpus(const struct np_catalogue *cat, const char *filter, enum np_format format,
+		   char **ret, struct np_err *err);
+
+/* Writes a class as kubectl diff shows it: YAML with sorted keys, without managedFields. */
+int np_render_object(const json_t *object, char **ret, struct np_err *err);
+
+struct np_diff_text {
+	const char *name;
+	const char *text;
+};
+
+/* Writes a unified diff with three lines of context; "" where the texts are equal. */
+int np_render_diff(const struct np_diff_text *from, const struct np_diff_text *to, bool colour,
+		   char **ret, struct np_err *err);
+
+#define NP_SIZE_TEXT_MAX 32
+
+/* Writes bytes as people read BARs: "16 MB", "64 GB + 48 MB", "4 KB". */
+void np_size_text(uint64_t bytes, char buf[static NP_SIZE_TEXT_MAX]);
+
+#endif

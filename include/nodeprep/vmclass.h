@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_VMCLASS_H
+#define NODEPREP_VMCLASS_H
+
+/*
+ * vmclass - what a VirtualMachineClass has, what it must have, and the one merge patch between.
+ *
+ * Reading    as VM Operator reads a class (its source, v1.9 line, run on classes of ours): a
+ *            spec.configSpec that is present, even {}, hides hardware.devices; one backing is one
+ *            device however many alternatives it allows, sized by the largest; entries without the
+ *            type discriminators that govmomi's decoder demands break the whole class.
+ * Changing   one RFC 7386 merge patch. A merge patch replaces lists whole, so extraConfig and
+ *            deviceChange are carried with everything that stands in them, in its order; devices
+ *            that stand only under hardware.devices go along where a configSpec is first made.
+ *            Null members of a list's elements would be lost by that: such a list is refused.
+ * Units      *_gb is whole GB (2^30 bytes), *_bytes is bytes.
+ * Ownership  a class keeps a reference on its document and borrows texts from it. A change owns its
+ *            patch and items.
+ * Errors     NP_E_SPEC: a class that cannot be right, told with its place; NP_E_REFUSED: a list
+ *            with null members; an annotation that would pass 128 KiB.
+ * Annotation nodeprep.dev/managed holds {"pools": {ID: {"mmioGB", "holders"}}, "before": {PATH:
+ *            {"absent": TOPMOST} | {"value"} | {"entries": [{"at", "entry"}]}, each with "set"}}:
+ *            who needs what, and what stood there before, so that it can be put back.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "nodeprep/gpu.h"
+#include "nodeprep/tree.h"
+
+#define NP_VMCLASS_GROUP "vmoperator.vmware.com"
+#define NP_VMCLASS_PLURAL "virtualmachineclasses"
+#define NP_MANAGED_ANNOTATION "nodeprep.dev/managed"
+#define NP_MANAGED_MAX (UINT64_C(128) << 10)
+#define NP_KEY_USE64 "pciPassthru.use64bitMMIO"
+#define NP_KEY_SIZE "pciPassthru.64bitMMIOSizeGB"
+#define NP_FIELD_MANAGER "nodeprep"
+
+/* Warnings with a stable code (DESIGN.md, "Warning codes"). */
+struct np_note {
+	const char *code; /* a constant */
+	char *message;
+};
+
+struct np_notes {
+	size_t n;
+	struct np_note *items;
+};
+
+int np_notes_add(struct np_notes *notes, struct np_err *err, const char *code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void np_notes_done(struct np_notes *notes);
+
+enum np_backing {
+	NP_BACKING_VGPU,
+	NP_BACKING_DYNAMIC, /* dynamic DirectPath I/O: any host device of the allowed ids */
+	NP_BACKING_FIXED, /* one device of one host */
+	NP_BACKING_OTHER, /* DVX and whatever else passes a function through: no GPU */
+};
+
+/* One device that a VM of the class would get. */
+struct np_device {
+	enum np_backing backing;
+	enum np_pci_class pci_class;
+	const struct np_gpu *gpu; /* the card it is sized as; NULL: none known */
+	bool has_id;
+	struct np_pci_id id; /* of the alternative it is sized as */
+	const char *profile; /* borrowed; NULL unless a vGPU */
+	const char *label; /* borrowed customLabel; "" where there is none */
+	size_t n_ids;
+	struct np_pci_id *ids; /* all alternatives */
+};
+
+struct np_devices {
+	size_t n;
+	struct np_device *items;
+};
+
+/* What stands under the two MMIO keys, whatever their spelling. */
+struct np_standing {
+	bool has_any; /* some entry of either key */
+	bool has_size; /* a size that is a whole number */
+	uint64_t size_gb;
+};
+
+struct np_vmclass {
+	struct np_doc *doc;
+	struct np_node node;
+	const char *ns; /* NULL: cluster-scoped, or a manifest without namespace */
+	const char *name;
+	const char *resource_version; /* NULL in a manifest */
+	char *memory; /* hardware.memory as written; NULL where absent */
+	uint64_t memory_bytes;
+	const char *firmware; /* configSpec.firmware; NULL where absent */
+	bool has_config_spec;
+	struct np_devices devices; /* what VMs get */
+	struct np_devices hidden; /* under hardware.devices, where a configSpec hides them */
+	struct np_standing standing;
+	json_t *managed; /* the annotation's object; NULL where there is none */
+	struct np_notes notes;
+};
+
+/* Reads a class; `node` is its object in `doc`, of which a reference is kept. */
+int np_vmclass_read(struct np_doc *doc, struct np_node node, const struct np_catalogue *cat,
+		    struct np_vmclass **ret, struct np_err *err);
+void np_vmclass_free(struct np_vmclass *c);
+void np_vmclass_freep(struct np_vmclass **c);
+
+/* Returns how many of the devices are GPUs. */
+size_t np_devices_gpus(const struct np_devices *d);
+
+/* A pool as the class's annotation is to name it. */
+struct np_member {
+	const char *id; /* "namespace/cluster/pool" */
+	bool has_need;
+	uint64_t need_gb; /* the pool's own window */
+};
+
+/* What the pools together want of a class. */
+struct np_class_want {
+	bool has_window; /* false: no device needs a window and no pool asks for one */
+	uint64_t window_gb; /* largest need of the pools, a power of two */
+	const char *window_reason; /* how it came about, for people */
+	bool needs_efi;
+	bool keep_memory; /* every pool says memoryReservation: Unmanaged */
+	bool allow_shrink; /* --allow-shrink */
+	bool restore_hidden; /* --restore-hidden-devices */
+	const char *holder; /* who registers the pools, such as "apply" */
+	const struct np_member *members;
+	size_t n_members;
+};
+
+/* One difference, for people: where, from what, to what, why. */
+struct np_change_item {
+	char *path; /* JSON pointer; of an extraConfig key ".../extraConfig/KEY" */
+	json_t *from, *to; /* NULL: absent */
+	char *reason;
+};
+
+struct np_change {
+	json_t *patch; /* {} where the class is right as it is */
+	size_t n;
+	struct np_change_item *items;
+	bool has_window;
+	uint64_t window_gb; /* what the class will carry; 0: neither key */
+	const char
+		*firmware; /* what it will carry; NULL: none. Borrowed from the class or constant */
+	char *reservation; /* requests.memory it will carry; NULL: none */
+	struct np_notes notes;
+};
+
+/* Sets *ret to the change that makes the class as wanted. Pure; the class is left as it is. */
+int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *want,
+		      struct np_change *ret, struct np_err *err);
+void np_change_done(struct np_change *change);
+
+/* Returns a deep copy of the class's object with the patch applied as RFC 7386 says; NULL: no memory. */
+json_t *np_vmclass_patched(const json_t *object, const json_t *patch);
+
+#endif

@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/apply.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/render.h"
+
+/* The first pause after a conflict; each further one doubles it up to the most. */
+#define PAUSE_FIRST_MS 50
+#define PAUSE_MOST_MS 2000
+
+static const char *const result_names[NP_APPLY_RESULT_MAX] = {
+	[NP_APPLY_UNCHANGED] = "unchanged",
+	[NP_APPLY_PATCHED] = "patched",
+	[NP_APPLY_FAILED] = "failed",
+};
+
+const char *np_apply_result_name(enum np_apply_result result)
+{
+	return result_names[result];
+}
+
+void np_fetched_done(struct np_fetched *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		np_doc_unref(f->items[i].doc);
+	free(f->items);
+	*f = (struct np_fetched){ 0 };
+}
+
+void np_apply_done(struct np_apply *a)
+{
+	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
+		free(a->classes[i].resource_version);
+	free(a->classes);
+	np_plan_done(&a->plan);
+	np_fetched_done(&a->fetched);
+	*a = (struct np_apply){ 0 };
+}
+
+/* Fetches one class as a document; NP_E_NOT_FOUND where there is none. */
+static int fetch_one(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		     const char *name, struct np_class_ref *ret, struct np_err *err)
+{
+	json_t *object = NULL;
+	struct np_doc *doc = NULL;
+	char label[600];
+
+	if (np_kube_get(k, r, ns, name, &object, err) < 0)
+		return -(int)err->code;
+	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", r->namespaced ? ns : "", name);
+	if (np_doc_new_take(label, object, &doc, err) < 0)
+		return -(int)err->code;
+	*ret = (struct np_class_ref){ doc, np_doc_root(doc) };
+	return 0;
+}
+
+/* Notes that a class was looked for; returns 1 the first time, 0 afterwards. */
+static int remember(json_t *seen, const struct np_kube_resource *r, const struct np_pool *pool,
+		    struct np_err *err)
+{
+	char key[640];
+
+	snprintf(key, sizeof(key), "%s\n%s", r->namespaced ? pool->ns : "", pool->vm_class);
+	if (json_object_get(seen, key) != NULL)
+		return 0;
+	return json_object_set_new(seen, key, json_true()) < 0 ? np_fail_nomem(err) : 1;
+}
+
+static bool can_be_fetched(const struct np_pool *pool)
+{
+	return pool->vm_class != NULL && !np_is_placeholder(pool->vm_class) &&
+	       !np_is_placeholder(pool->ns);
+}
+
+static int fetch_for(struct np_kube *k, const struct np_pool *pool, json_t *seen,
+		     struct np_fetched *f, struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+	struct np_class_ref *items;
+	int fresh;
+
+	if (!can_be_fetched(pool))
+		return 0;
+	fresh = remember(seen, &f->resource, pool, err);
+	if (fresh <= 0)
+		return fresh;
+	items = reallocarray(f->items, f->n + 1, sizeof(*items));
+	if (items == NULL)
+		return np_fail_nomem(err);
+	f->items = items;
+	if (fetch_one(k, &f->resource, pool->ns, pool->vm_class, &items[f->n], &why) == 0) {
+		f->n++;
+		return 0;
+	}
+	if (why.code == NP_E_NOT_FOUND)
+		return 0;
+	*err = why;
+	return -(int)err->code;
+}
+
+int np_apply_fetch(struct np_kube *k, const struct np_input *in, struct np_fetched *ret,
+		   struct np_err *err)
+{
+	NP_AUTO(np_fetched_done) struct np_fetched f = { 0 };
+	json_auto_t *seen = json_object();
+
+	if (seen == NULL)
+		return np_fail_nomem(err);
+	if (np_kube_discover(k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &f.resource, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < in->n_pools; i++) {
+		if (fetch_for(k, &in->pools[i], seen, &f, err) < 0)
+			return -(int)err->code;
+	}
+	*ret = f;
+	f = (struct np_fetched){ 0 };
+	return 0;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
+}
+
+/* Returns the patch with the resourceVersion it is made from. */
+static json_t *make_body(const struct np_plan_class *c)
+{
+	json_auto_t *body = json_deep_copy(c->change.patch);
+	json_t *metadata = json_object_get(body, "metadata");
+
+	if (metadata == NULL) {
+		metadata = json_object();
+		if (json_object_set_new(body, "metadata", metadata) < 0)
+			return NULL;
+	}
+	if (json_object_set_new(metadata, "resourceVersion",
+				json_string(c->class->resource_version)) < 0)
+		return NULL;
+	return json_incref(body);
+}
+
+static int send_patch(struct np_kube *k, const struct np_kube_resource *r,
+		      const struct np_plan_class *c, enum np_dry_run dry_run, char **ret_version,
+		      struct np_err *err)
+{
+	json_auto_t *body = make_body(c);
+	json_auto_t *stored = NULL;
+	struct np_kube_patch patch = { body, dry_run == NP_DRY_RUN_SERVER };
+	const char *version;
+
+	if (c->class->resource_version == NULL)
+		return np_fail(
+			err, NP_E_REFUSED,
+			"the server sent class '%s' without a resourceVersion, so a change by "
+			"somebody else could not be noticed",
+			c->name);
+	if (body == NULL)
+		return np_fail_nomem(err);
+	if (np_kube_patch(k, r, c->ns, c->name, &patch, &stored, err) < 0)
+		return -(int)err->code;
+	version = text_of(stored, "resourceVersion");
+	*ret_version = strdup(version != NULL ? version : "");
+	return *ret_version == NULL ? np_fail_nomem(err) : 0;
+}
+
+/* One class on its way through conflicts: what was read last and what was planned from it. */
+struct attempt {
+	struct np_kube *k;
+	const struct np_input *in;
+	const struct np_apply_options *o;
+	const struct np_kube_resource *resource;
+	struct np_class_ref ref;
+	struct np_plan plan;
+	const struct np_plan_class *c;
+};
+
+static void attempt_done(struct attempt *a)
+{
+	np_plan_done(&a->plan);
+	np_doc_unref(a->ref.doc);
+}
+
+static const struct np_plan_class *find_class(const struct np_plan *plan, const char *ns,
+					      const char *name)
+{
+	for (size_t i = 0; i < plan->n_classes; i++) {
+		const struct np_plan_class *c = &plan->classes[i];
+
+		if (c->class != NULL && strcmp(c->name, name) == 0 &&
+		    strcmp(c->ns ? c->ns : "", ns ? ns : "") == 0)
+			return c;
+	}
+	return NULL;
+}
+
+/* The pools of other classes find none here: only what concerns this class is an error now. */
+static int check_plan(const struct np_plan *plan, struct np_err *err)
+{
+	for (size_t i = 0; i < plan->n_errors; i++) {
+		if (plan->errors[i].code != NP_E_NOT_FOUND) {
+			*err = plan->errors[i];
+			return -(int)err->code;
+		}
+	}
+	return 0;
+}
+
+/* Reads the class again and plans again from what stands there now. */
+static int plan_again(struct attempt *a, const char *ns, const char *name, struct np_err *err)
+{
+	struct np_plan_options o = a->o->plan;
+	struct np_class_ref ref = { 0 };
+
+	if (fetch_one(a->k, a->resource, ns, name, &ref, err) < 0)
+		return -(int)err->code;
+	np_plan_done(&a->plan);
+	np_doc_unref(a->ref.doc);
+	a->ref = ref;
+	o.classes = &a->ref;
+	o.n_classes = 1;
+	if (np_plan_make(a->in, &o, &a->plan, err) < 0 || check_plan(&a->plan, err) < 0)
+		return -(int)err->code;
+	a->c = find_class(&a->plan, ns, name);
+	if (a->c == NULL)
+		return np_fail(err, NP_E_BUG, "class '%s' vanished from its own plan", name);
+	return 0;
+}
+
+static int finish_unchanged(const struct np_plan_class *c, struct np_apply_class *result,
+			    struct np_err *err)
+{
+	const char *version = c->class->resource_version;
+
+	result->result = result->attempts > 0 ? result->result : NP_APPLY_UNCHANGED;
+	result->resource_version = strdup(version != NULL ? version : "");
+	return result->resource_version == NULL ? np_fail_nomem(err) : 0;
+}
+
+/* Patches until the server takes it, the class turns out right, or something else is wrong. */
+static int patch_class(struct attempt *a, struct np_apply_class *result, struct np_err *err)
+{
+	uint64_t pause = PAUSE_FIRST_MS;
+	const char *ns = a->c->ns, *name = a->c->name;
+	NP_AUTO(np_freep) char *own_ns = ns != NULL ? strdup(ns) : NULL;
+	NP_AUTO(np_freep) char *own_name = strdup(name);
+	struct np_err why = NP_ERR_INIT;
+
+	if (own_name == NULL || (ns != NULL && own_ns == NULL))
+		return np_fail_nomem(err);
+	while (json_object_size(a->c->change.patch) > 0) {
+		result->result = NP_APPLY_PATCHED;
+		if (a->o->dry_run == NP_DRY_RUN_CLIENT)
+			break;
+		result->attempts++;
+		if (send_patch(a->k, a->resource, a->c, a->o->dry_run, &result->resource_version,
+			       &why) == 0)
+			return 0;
+		if (why.code != NP_E_CONFLICT) {
+			*err = why;
+			return -(int)err->code;
+		}
+		if (np_kube_pause(a->k, pause, err) < 0)
+			return np_wrap(err, "%s", why.text);
+		pause = pause * 2 < PAUSE_MOST_MS ? pause * 2 : PAUSE_MOST_MS;
+		if (plan_again(a, own_ns, own_name, err) < 0)
+			return -(int)err->code;
+	}
+	return finish_unchanged(a->c, result, err);
+}
+
+static void apply_class(struct np_kube *k, const struct np_input *in,
+			const struct np_apply_options *o, struct np_apply *apply, size_t i)
+{
+	struct np_apply_class *result = &apply->classes[i];
+	NP_AUTO(attempt_done)
+	struct attempt a = { .k = k,
+			     .in = in,
+			     .o = o,
+			     .resource = &apply->fetched.resource,
+			     .c = &apply->plan.classes[i] };
+
+	if (patch_class(&a, result, &result->error) < 0)
+		result->result = NP_APPLY_FAILED;
+}
+
+int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_apply_options *o,
+		 struct np_apply *ret, struct np_err *err)
+{
+	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
+	struct np_apply_options options = *o;
+
+	if (np_apply_fetch(k, in, &a.fetched, err) < 0)
+		return -(int)err->code;
+	options.plan.classes = a.fetched.items;
+	options.plan.n_classes = a.fetched.n;
+	if (np_plan_make(in, &options.plan, &a.plan, err) < 0)
+		return -(int)err->code;
+	if (np_plan_code(&a.plan) == NP_OK && !np_plan_has_placeholder(&a.plan)) {
+		a.classes = calloc(a.plan.n_classes + 1, sizeof(*a.classes));
+		if (a.classes == NULL)
+			return np_fail_nomem(err);
+		for (size_t i = 0; i < a.plan.n_classes; i++)
+			apply_class(k, in, &options, &a, i);
+	}
+	*ret = a;
+	a = (struct np_apply){ 0 };
+	return 0;
+}
+
+enum np_code np_apply_code(const struct np_apply *a)
+{
+	enum np_code worst = np_plan_code(&a->plan);
+
+	if (worst != NP_OK)
+		return worst;
+	if (np_plan_has_placeholder(&a->plan))
+		return NP_E_SPEC;
+	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++) {
+		enum np_code code = a->classes[i].error.code;
+
+		if (np_code_exit_status(code) > np_code_exit_status(worst))
+			worst = code;
+	}
+	return worst;
+}
+
+static json_t *error_tree(const struct np_err *error)
+{
+	if (error->code == NP_OK)
+		return json_null();
+	return json_pack("{s:s, s:s}", "code", np_code_name(error->code), "message", error->text);
+}
+
+json_t *np_apply_tree(const struct np_apply *a)
+{
+	json_t *tree = np_render_plan_tree(&a->plan);
+	json_t *classes = json_object_get(tree, "classes");
+	json_t *c;
+	size_t i;
+
+	json_array_foreach (classes, i, c) {
+		const struct np_apply_class *r = a->classes != NULL ? &a->classes[i] : NULL;
+
+		json_object_set_new(c, "result",
+				    r ? json_string(np_apply_result_name(r->result)) : json_null());
+		json_object_set_new(c, "resourceVersion",
+				    r && r->resource_version ? json_string(r->resource_version)
+							     : json_null());
+		json_object_set_new(c, "attempts", json_integer(r ? r->attempts : 0));
+		json_object_set_new(c, "error", r ? error_tree(&r->error) : json_null());
+	}
+	return tree;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/err.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char ellipsis[] = "...";
+
+/* Exit statuses: DESIGN.md, "Command line". CNI: the specification's section 5 up to 99, then DESIGN.md, "Exec protocol". */
+static const struct code_row {
+	const char *name;
+	int exit_status;
+	unsigned cni;
+} code_rows[] = {
+	[NP_OK] = { "ok", 0, 0 },
+	[NP_E_USAGE] = { "usage", 2, 4 },
+	[NP_E_SPEC] = { "bad-input", 3, 7 },
+	[NP_E_WINDOW] = { "window", 3, 103 },
+	[NP_E_NOT_FOUND] = { "not-found", 4, 100 },
+	[NP_E_REFUSED] = { "refused", 5, 50 },
+	[NP_E_FORBIDDEN] = { "forbidden", 5, 102 },
+	[NP_E_CONFLICT] = { "conflict", 6, 11 },
+	[NP_E_RETRY] = { "try-again", 6, 11 },
+	[NP_E_IO] = { "io", 3, 5 },
+	[NP_E_NOMEM] = { "no-memory", 70, 11 },
+	[NP_E_BUG] = { "bug", 70, 99 },
+};
+_Static_assert(sizeof(code_rows) / sizeof(code_rows[0]) == NP_CODE_MAX, "one row a code");
+
+/* The bounds of a lead byte's second byte, by RFC 3629, section 4: no overlong form, no surrogate. */
+static const struct lead_row {
+	unsigned char first, last;
+	unsigned char second_min, second_max;
+	size_t length;
+} lead_rows[] = {
+	/* U+0080 to U+009F are controls, to a terminal like those below U+0020: left out. */
+	{ 0xc2, 0xc2, 0xa0, 0xbf, 2 }, { 0xc3, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+	{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+	{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+};
+
+static bool is_tail(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (((unsigned char)s[i] & 0xc0) != 0x80)
+			return false;
+	return true;
+}
+
+/* Returns the bytes of the printable character at `s`, 0 where there is none. */
+static size_t char_length(const char *s)
+{
+	unsigned char lead = (unsigned char)s[0], second;
+
+	if (lead < 0x80)
+		return lead >= 0x20 && lead != 0x7f;
+	second = (unsigned char)s[1];
+	for (size_t i = 0; i < sizeof(lead_rows) / sizeof(lead_rows[0]); i++) {
+		const struct lead_row *row = &lead_rows[i];
+
+		if (lead >= row->first && lead <= row->last && second >= row->second_min &&
+		    second <= row->second_max && is_tail(s + 2, row->length - 2))
+			return row->length;
+	}
+	return 0;
+}
+
+/* Copies `from` with blanks for what a terminal must not see; tells whether it had to be cut. */
+static size_t copy_clean(char *to, size_t room, const char *from, bool *ret_cut)
+{
+	size_t used = 0;
+
+	while (*from) {
+		size_t length = char_length(from);
+		size_t bytes = length ? length : 1;
+
+		if (used + bytes > room) {
+			*ret_cut = true;
+			return used;
+		}
+		if (length)
+			memcpy(to + used, from, length);
+		else
+			to[used] = ' ';
+		used += bytes;
+		from += bytes;
+	}
+	*ret_cut = false;
+	return used;
+}
+
+static void set_text(struct np_err *err, const char *text)
+{
+	char clean[NP_ERR_TEXT_MAX];
+	size_t used;
+	bool cut;
+
+	used = copy_clean(clean, sizeof(clean) - 1, text, &cut);
+	if (cut) {
+		used = copy_clean(clean, sizeof(clean) - sizeof(ellipsis), text, &cut);
+		memcpy(clean + used, ellipsis, sizeof(ellipsis) - 1);
+		used += sizeof(ellipsis) - 1;
+	}
+	clean[used] = '\0';
+	memcpy(err->text, clean, used + 1);
+}
+
+/* Formats into `buf`; its size exceeds the text's, so that set_text() sees that there was more. */
+__attribute__((format(printf, 3, 0))) static void format(char *buf, size_t size, const char *fmt,
+							 va_list ap)
+{
+	if (vsnprintf(buf, size, fmt, ap) < 0)
+		snprintf(buf, size, "(a message that cannot be formatted)");
+}
+
+int np_fail(struct np_err *err, enum np_code code, const char *fmt, ...)
+{
+	char buf[NP_ERR_TEXT_MAX + 8];
+	va_list ap;
+
+	assert(code > NP_OK && code < NP_CODE_MAX);
+	va_start(ap, fmt);
+	format(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	err->code = code;
+	set_text(err, buf);
+	return -(int)code;
+}
+
+int np_fail_nomem(struct np_err *err)
+{
+	return np_fail(err, NP_E_NOMEM, "out of memory");
+}
+
+int np_wrap(struct np_err *err, const char *fmt, ...)
+{
+	char outer[NP_ERR_TEXT_MAX + 8];
+	char buf[sizeof(outer) + NP_ERR_TEXT_MAX + 2];
+	va_list ap;
+
+	assert(err->code > NP_OK && err->code < NP_CODE_MAX);
+	va_start(ap, fmt);
+	format(outer, sizeof(outer), fmt, ap);
+	va_end(ap);
+	snprintf(buf, sizeof(buf), "%s: %s", outer, err->text);
+	set_text(err, buf);
+	return -(int)err->code;
+}
+
+static const struct code_row *row_of(enum np_code code)
+{
+	return &code_rows[(unsigned)code < NP_CODE_MAX ? code : NP_E_BUG];
+}
+
+int np_code_exit_status(enum np_code code)
+{
+	return row_of(code)->exit_status;
+}
+
+unsigned np_code_cni(enum np_code code)
+{
+	return row_of(code)->cni;
+}
+
+const char *np_code_name(enum np_code code)
+{
+	return row_of(code)->name;
+}
+
+void np_freep(void *p)
+{
+	free(*(void **)p);
+}

@@ -1,0 +1,800 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/gpu.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/tree.h"
+#include "nodeprep/units.h"
+
+/* The corpus is replayed through the fuzz target itself. */
+#include "gpu_fuzz.c"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static struct np_catalogue *catalogue;
+
+static int set_up(void **state)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	return np_catalogue_new(&catalogue, &err);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	np_catalogue_free(catalogue);
+	return 0;
+}
+
+static const struct named {
+	const char *name, *model, *product;
+} named[] = {
+	/* generic names, however they are typed */
+	{ "A100-40GB", "A100-40GB", "A100 SXM4 40GB" },
+	{ "a100-40gb", "A100-40GB", "A100 SXM4 40GB" },
+	{ "a100 40gb", "A100-40GB", "A100 SXM4 40GB" },
+	{ " A100_40 GB ", "A100-40GB", "A100 SXM4 40GB" },
+	{ "nvidia a100 40GiB", "A100-40GB", "A100 SXM4 40GB" },
+	{ "40GB A100", "A100-40GB", "A100 SXM4 40GB" },
+	{ "A100-80GB", "A100-80GB", "A100 SXM4 80GB" },
+	{ "T4", "T4", "T4" },
+	{ "Tesla T4", "T4", "T4" },
+	{ "A2", "A2", "A2" },
+	{ "A16", "A16", "A16" },
+	{ "L40S", "L40S", "L40S" },
+	{ "L40", "L40", "L40" },
+	{ "L4", "L4", "L4" },
+	{ "V100S", "V100S", "V100S PCIe 32GB" },
+	{ "A100X", "A100X", "A100X" },
+	{ "RTX 6000 Ada", "RTX-6000-Ada", "RTX 6000 Ada Generation" },
+	{ "rtxa6000", "RTX-A6000", "RTX A6000" },
+	{ "Quadro-RTX-8000", "Quadro-RTX-8000", "Quadro RTX 8000 Passive" },
+	{ "MI300X", "MI300X", "Instinct MI300X" },
+	{ "AMD Instinct MI210", "MI210", "Instinct MI210" },
+	{ "Intel Data Center GPU Flex 170", "Flex-170", "Data Center GPU Flex 170" },
+	/* a family of one memory size, with that size */
+	{ "A30-24GB", "A30", "A30 PCIe" },
+	{ "H200-141GB", "H200", "H200 SXM 141GB" },
+	{ "T4-16GB", "T4", "T4" },
+	/* a board */
+	{ "A100 PCIe 40GB", "A100-40GB", "A100 PCIe 40GB" },
+	{ "H100 NVL", "H100-94GB", "H100 NVL 94GB" },
+	{ "H100 PCIe", "H100-80GB", "H100 PCIe 80GB" },
+	{ "H100 SXM5 80GB HBM3", "H100-80GB", "H100 SXM5 80GB" },
+	{ "A100-SXM-40GB", "A100-40GB", "A100 SXM4 40GB" },
+	{ "T4 PCIe", "T4", "T4" },
+	/* labels of nodes */
+	{ "NVIDIA-A100-SXM4-40GB", "A100-40GB", "A100 SXM4 40GB" },
+	{ "NVIDIA-A100-PCIE-40GB", "A100-40GB", "A100 PCIe 40GB" },
+	{ "NVIDIA-A100-80GB-PCIe", "A100-80GB", "A100 PCIe 80GB" },
+	{ "A100-SXM4-40GB-MIG-1g.5gb", "A100-40GB", "A100 SXM4 40GB" },
+	{ "Tesla-T4", "T4", "T4" },
+	{ "Tesla-T4-SHARED", "T4", "T4" },
+	{ "NVIDIA-H100-80GB-HBM3", "H100-80GB", "H100 SXM5 80GB" },
+	{ "NVIDIA-H100-NVL", "H100-94GB", "H100 NVL 94GB" },
+	{ "NVIDIA-L40S", "L40S", "L40S" },
+	{ "NVIDIA-H200", "H200", "H200 SXM 141GB" },
+	{ "NVIDIA-H200-NVL", "H200", "H200 NVL 141GB" },
+	{ "Tesla-V100-SXM2-32GB", "V100-32GB", "V100 SXM2 32GB" },
+	{ "Tesla-V100-PCIE-16GB", "V100-16GB", "V100 PCIe 16GB" },
+	{ "NVIDIA-RTX-6000-Ada-Generation", "RTX-6000-Ada", "RTX 6000 Ada Generation" },
+	{ "NVIDIA-GH200-480GB", "GH200-96GB", "GH200 96GB" },
+	{ "NVIDIA-GH200-144G-HBM3e", "GH200-144GB", "GH200 144GB" },
+	{ "NVIDIA-RTX-PRO-6000-Blackwell-Server-Edition", "RTX-PRO-6000-Server",
+	  "RTX PRO 6000 Blackwell Server Edition" },
+	{ "AMD_Instinct_MI300X_OAM", "MI300X", "Instinct MI300X" },
+	/* aliases */
+	{ "B200-192GB", "B200", "B200 SXM 180GB" },
+	{ "H20-3e", "H20-141GB", "H20-3e 141GB" },
+	{ "MI250", "MI250X", "Instinct MI250X/MI250" },
+};
+
+static void test_gpu__names_of_people_and_labels_find_the_card(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(named); i++) {
+		struct np_err err = NP_ERR_INIT;
+		const struct np_gpu *gpu = NULL;
+
+		print_message("  %s\n", named[i].name);
+		if (np_gpu_find_model(catalogue, named[i].name, &gpu, &err) < 0)
+			fail_msg("%s", err.text);
+		assert_string_equal(gpu->model, named[i].model);
+		assert_string_equal(gpu->product, named[i].product);
+	}
+}
+
+#define LISTS_ALL "`nodeprep gpus` lists all"
+
+static const struct refused {
+	const char *sentence, *name, *error;
+} refused[] = {
+	{ "a family of two sizes", "A100", "'A100' is ambiguous: A100-40GB or A100-80GB" },
+	{ "a family of three sizes", "nvidia h100",
+	  "'nvidia h100' is ambiguous: H100-94GB, H100-80GB or H100-64GB" },
+	{ "a board of two sizes", "A100-SXM4", "'A100-SXM4' is ambiguous: A100-40GB or A100-80GB" },
+	{ "a size that the family does not have", "A100-60GB",
+	  "'A100-60GB' is no known GPU model, perhaps A100-40GB or A100-80GB; " LISTS_ALL },
+	{ "a size that the only card does not have", "T4-40GB",
+	  "'T4-40GB' is no known GPU model, perhaps T4; " LISTS_ALL },
+	{ "a slip of the pen", "H2OO", "'H2OO' is no known GPU model, " LISTS_ALL },
+	{ "a key too many", "H2000", "'H2000' is no known GPU model, perhaps H200; " LISTS_ALL },
+	{ "half a name", "RTX 6000",
+	  "'RTX 6000' is no known GPU model, perhaps Quadro-RTX-6000 or RTX-6000-Ada; " LISTS_ALL },
+	{ "nothing near", "Voodoo2", "'Voodoo2' is no known GPU model, " LISTS_ALL },
+	{ "nothing", "", "'' is no known GPU model, " LISTS_ALL },
+	{ "a vendor alone", "NVIDIA", "'NVIDIA' is no known GPU model, " LISTS_ALL },
+	{ "gaps alone", "- _", "'- _' is no known GPU model, " LISTS_ALL },
+	{ "a vGPU profile is no model", "grid_a100-40c",
+	  "'grid_a100-40c' is no known GPU model, " LISTS_ALL },
+};
+
+static void test_gpu__other_names_are_refused_with_the_near_ones(void **state)
+{
+	static const struct np_gpu untouched = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(refused); i++) {
+		struct np_err err = NP_ERR_INIT;
+		const struct np_gpu *gpu = &untouched;
+
+		print_message("  %s\n", refused[i].sentence);
+		assert_int_equal(np_gpu_find_model(catalogue, refused[i].name, &gpu, &err),
+				 -NP_E_SPEC);
+		assert_string_equal(err.text, refused[i].error);
+		assert_ptr_equal(gpu, &untouched);
+	}
+}
+
+static void test_gpu__a_name_of_any_length_is_refused(void **state)
+{
+	(void)state;
+	for (size_t size = 1; size < 400; size++) {
+		struct np_err err = NP_ERR_INIT;
+		const struct np_gpu *gpu = NULL;
+		char name[400];
+
+		memset(name, size % 2 ? 'x' : '4', size);
+		name[size] = '\0';
+		assert_true(np_gpu_find_model(catalogue, name, &gpu, &err) < 0);
+		for (size_t i = 1; i < size; i += 2)
+			name[i] = ' ';
+		assert_true(np_gpu_find_model(catalogue, name, &gpu, &err) < 0);
+		assert_null(np_gpu_find_vgpu(catalogue, name));
+	}
+}
+
+/* Every name that the catalogue gives finds a card of that model; a board's own name that board's. */
+static void test_gpu__every_row_is_found_by_its_names(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < np_catalogue_count(catalogue); i++) {
+		const struct np_gpu *row = np_catalogue_at(catalogue, i), *gpu = NULL;
+		struct np_err err = NP_ERR_INIT;
+
+		assert_int_equal(np_gpu_find_model(catalogue, row->model, &gpu, &err), 0);
+		assert_string_equal(gpu->model, row->model);
+		assert_int_equal(np_gpu_find_model(catalogue, row->product, &gpu, &err), 0);
+		assert_string_equal(gpu->model, row->model);
+		for (const char *c = row->aliases; *c;) {
+			char alias[64] = "";
+			size_t n = strcspn(c, "|");
+
+			snprintf(alias, sizeof(alias), "%.*s", (int)n, c);
+			assert_int_equal(np_gpu_find_model(catalogue, alias, &gpu, &err), 0);
+			assert_ptr_equal(gpu, row);
+			c += n + (c[n] == '|');
+		}
+	}
+}
+
+static const struct profile {
+	const char *sentence, *profile, *product; /* NULL: none */
+} profiles[] = {
+	{ "a whole A100", "grid_a100-40c", "A100 PCIe 40GB" },
+	{ "the other prefix", "nvidia_a100-40c", "A100 PCIe 40GB" },
+	{ "in capitals", "GRID_A100-8C", "A100 PCIe 40GB" },
+	{ "the driver's own name", "GRID A100-40C", "A100 PCIe 40GB" },
+	{ "a MIG slice", "grid_a100-1-10c", "A100 PCIe 40GB" },
+	{ "a MIG slice with media engines", "grid_a100-1-5cme", "A100 PCIe 40GB" },
+	{ "x is SXM: not the A100X", "grid_a100x-40c", "A100 SXM4 40GB" },
+	{ "d is double memory", "grid_a100d-80c", "A100 PCIe 80GB" },
+	{ "dx is both", "grid_a100dx-80c", "A100 SXM4 80GB" },
+	{ "V100 with 32 GB", "grid_v100d-8c", "V100 PCIe 32GB" },
+	{ "V100 with 16 GB", "grid_v100-4q", "V100 PCIe 16GB" },
+	{ "T4", "grid_t4-1a", "T4" },
+	{ "T4 of the old kind", "grid_t4-1b4", "T4" },
+	{ "P40", "grid_p40-1q", "P40" },
+	{ "A40", "nvidia_a40-1b", "A40" },
+	{ "A30 in four slices", "grid_a30-2-12c", "A30 PCIe" },
+	{ "H200 without suffix is the NVL", "nvidia_h200-70c", "H200 NVL 141GB" },
+	{ "H200 with x is the SXM", "nvidia_h200x-1-18c", "H200 SXM 141GB" },
+	{ "H100 SXM", "nvidia_h100xm-80c", "H100 SXM5 80GB" },
+	{ "a board code with a hyphen", "nvidia_rtx6000-ada-48q", "RTX 6000 Ada Generation" },
+	{ "the same with blanks", "NVIDIA RTX 6000 Ada-48C", "RTX 6000 Ada Generation" },
+	{ "two boards of one id", "grid_rtx6000p-24q", "Quadro RTX 6000 Passive" },
+	{ "Blackwell", "nvidia_rtx_pro_6000_blackwell_dc-1-2q",
+	  "RTX PRO 6000 Blackwell Server Edition" },
+	{ "an unknown board", "grid_a9000-4c", NULL },
+	{ "part of a board's code", "grid_a10-", NULL },
+	{ "no size", "grid_a100-c", NULL },
+	{ "no class", "grid_a100-40", NULL },
+	{ "an unknown class", "grid_a100-40z", NULL },
+	{ "no prefix", "a100-40c", NULL },
+	{ "another prefix", "amd_a100-40c", NULL },
+	{ "no board", "grid_-40c", NULL },
+	{ "three numbers", "grid_a100-1-1-10c", NULL },
+	{ "an unknown suffix", "grid_a100-1-5cmx", NULL },
+	{ "nothing", "", NULL },
+};
+
+static void test_gpu__vgpu_profiles_find_the_physical_card(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(profiles); i++) {
+		const struct np_gpu *gpu = np_gpu_find_vgpu(catalogue, profiles[i].profile);
+
+		print_message("  %s\n", profiles[i].sentence);
+		if (!profiles[i].product) {
+			assert_null(gpu);
+			continue;
+		}
+		assert_non_null(gpu);
+		assert_string_equal(gpu->product, profiles[i].product);
+	}
+}
+
+static void test_gpu__every_board_code_finds_a_card_that_has_it(void **state)
+{
+	size_t codes = 0;
+
+	(void)state;
+	for (size_t i = 0; i < np_catalogue_count(catalogue); i++) {
+		const char *code = np_catalogue_at(catalogue, i)->vgpu;
+
+		while (*code) {
+			size_t n = strcspn(code, " ");
+			const struct np_gpu *gpu = NULL;
+			char profile[64];
+
+			snprintf(profile, sizeof(profile), "%.*s-1-10c", (int)n, code);
+			gpu = np_gpu_find_vgpu(catalogue, profile);
+			assert_non_null(gpu);
+			assert_non_null(strstr(gpu->vgpu, "_"));
+			assert_int_equal(gpu->memory_gb, np_catalogue_at(catalogue, i)->memory_gb);
+			code += n + (code[n] == ' ');
+			codes++;
+		}
+	}
+	assert_true(codes > 40);
+}
+
+static void check_bars(const struct np_gpu *gpu)
+{
+	for (size_t k = 0; k < gpu->n_bars; k++) {
+		const struct np_bar *bar = &gpu->bars[k];
+
+		assert_true(bar->index < NP_GPU_BARS_MAX);
+		assert_true(k == 0 || bar->index > gpu->bars[k - 1].index);
+		assert_int_equal(bar->bytes == 0, bar->figure == NP_FIGURE_NONE);
+		assert_true(bar->bytes == 0 || np_is_pow2(bar->bytes));
+		assert_true(bar->figure == NP_FIGURE_NONE || bar->figure == NP_FIGURE_ASSUMED ||
+			    *gpu->bar_source);
+	}
+}
+
+static void test_gpu__every_row_is_sane(void **state)
+{
+	(void)state;
+	assert_int_equal(np_catalogue_count(catalogue), 74);
+	assert_null(np_catalogue_at(catalogue, 74));
+	for (size_t i = 0; i < np_catalogue_count(catalogue); i++) {
+		const struct np_gpu *gpu = np_catalogue_at(catalogue, i);
+		struct np_pci_id id = { gpu->vendor_id, gpu->device_id };
+		const struct np_gpu *by_id = np_gpu_find_id(catalogue, id);
+
+		check_bars(gpu);
+		assert_non_null(by_id);
+		assert_int_equal(by_id->device_id, gpu->device_id);
+		assert_true(by_id->memory_gb >= gpu->memory_gb);
+		assert_int_equal(np_pci_classify(catalogue, id), NP_PCI_GPU);
+		assert_int_equal(gpu->published_mmio_gb > 0, *gpu->mmio_source != '\0');
+		assert_true(gpu->published_mmio_gb == 0 || np_is_pow2(gpu->published_mmio_gb));
+		assert_true(*gpu->model && *gpu->product && !strchr(gpu->model, ' '));
+	}
+}
+
+static const struct fact {
+	const char *id, *product;
+	unsigned memory_gb, published_gb;
+	uint64_t large_mb; /* of the largest BAR; 0: not known */
+	enum np_figure figure;
+	bool has_figure;
+} facts[] = {
+	{ "10de:20b0", "A100 SXM4 40GB", 40, 128, 65536, NP_FIGURE_OBSERVED, true },
+	{ "10de:20b5", "A100 PCIe 80GB", 80, 256, 131072, NP_FIGURE_PUBLISHED, true },
+	{ "10de:1eb8", "T4", 16, 0, 256, NP_FIGURE_OBSERVED, true },
+	{ "10de:1e78", "Quadro RTX 8000 Passive", 48, 64, 0, NP_FIGURE_NONE, true },
+	{ "10de:25b6", "A2", 16, 0, 16384, NP_FIGURE_PUBLISHED, true },
+	{ "10de:2335", "H200 SXM 141GB", 141, 512, 262144, NP_FIGURE_OBSERVED, true },
+	{ "10de:2342", "GH200 96GB", 96, 0, 0, NP_FIGURE_NONE, false },
+	{ "10de:2920", "B100", 0, 0, 0, NP_FIGURE_NONE, false },
+	{ "10de:3182", "B300 SXM6 288GB", 288, 0, 0, NP_FIGURE_NONE, true },
+	{ "1002:740f", "Instinct MI210", 64, 0, 65536, NP_FIGURE_DERIVED, true },
+	{ "8086:0bd5", "Data Center GPU Max 1550", 128, 0, 131072, NP_FIGURE_DERIVED, true },
+};
+
+static void test_gpu__cards_are_found_by_id_with_their_facts(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(facts); i++) {
+		struct np_bar large = { 0 };
+		struct np_err err = NP_ERR_INIT;
+		const struct np_gpu *gpu = NULL;
+		struct np_pci_id id;
+
+		print_message("  %s\n", facts[i].id);
+		assert_int_equal(np_pci_id_parse(facts[i].id, &id, &err), 0);
+		gpu = np_gpu_find_id(catalogue, id);
+		assert_non_null(gpu);
+		assert_string_equal(gpu->product, facts[i].product);
+		assert_int_equal(gpu->memory_gb, facts[i].memory_gb);
+		assert_int_equal(gpu->published_mmio_gb, facts[i].published_gb);
+		assert_int_equal(gpu->has_figure, facts[i].has_figure);
+		for (size_t k = 0; k < gpu->n_bars; k++)
+			if (gpu->bars[k].bytes > large.bytes)
+				large = gpu->bars[k];
+		if (facts[i].large_mb == 0)
+			assert_true(large.bytes <= 64 * NP_MIB);
+		else
+			assert_int_equal(large.figure, facts[i].figure);
+		if (facts[i].large_mb > 0)
+			assert_int_equal(large.bytes, facts[i].large_mb * NP_MIB);
+	}
+}
+
+static const struct classified {
+	const char *sentence;
+	struct np_pci_id id;
+	enum np_pci_class class;
+} classified[] = {
+	{ "an A100", { 0x10de, 0x20b0 }, NP_PCI_GPU },
+	{ "an MI300X", { 0x1002, 0x74a1 }, NP_PCI_GPU },
+	{ "an Intel Flex", { 0x8086, 0x56c0 }, NP_PCI_GPU },
+	{ "an unknown card of NVIDIA's", { 0x10de, 0x2909 }, NP_PCI_GPU_UNKNOWN },
+	{ "an unknown card of AMD's", { 0x1002, 0x73bf }, NP_PCI_GPU_UNKNOWN },
+	{ "the A100's NVSwitch", { 0x10de, 0x1af1 }, NP_PCI_OTHER },
+	{ "the H100's NVSwitch", { 0x10de, 0x22a3 }, NP_PCI_OTHER },
+	{ "sound beside an RTX 6000 Ada", { 0x10de, 0x22ba }, NP_PCI_OTHER },
+	{ "USB beside a Quadro RTX 8000", { 0x10de, 0x1ad6 }, NP_PCI_OTHER },
+	{ "an Intel NIC", { 0x8086, 0x1572 }, NP_PCI_OTHER },
+	{ "a ConnectX", { 0x15b3, 0x1017 }, NP_PCI_OTHER },
+	{ "nothing at all", { 0, 0 }, NP_PCI_OTHER },
+};
+
+static void test_gpu__functions_are_told_apart(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(classified); i++) {
+		print_message("  %s\n", classified[i].sentence);
+		assert_int_equal(np_pci_classify(catalogue, classified[i].id), classified[i].class);
+	}
+}
+
+#define BAD_ID(text) "id '" text "' is not vendor:device in hex, such as 10de:20b0"
+
+static const struct id_case {
+	const char *text;
+	uint16_t vendor, device;
+	const char *error; /* NULL: none */
+} ids[] = {
+	{ "10de:20b0", 0x10de, 0x20b0, NULL },
+	{ "10DE:20B0", 0x10de, 0x20b0, NULL },
+	{ "0x10de:0x20b0", 0x10de, 0x20b0, NULL },
+	{ "0X10DE:20b0", 0x10de, 0x20b0, NULL },
+	{ "10de:1", 0x10de, 1, NULL },
+	{ "8086:10de", 0x8086, 0x10de, NULL }, /* a network card of Intel's */
+	{ "15b3:1002", 0x15b3, 0x1002, NULL }, /* a ConnectX-2 function */
+	{ "1eb8:10de", 0, 0, "id '1eb8:10de' looks swapped: vendor 10de comes first, '10de:1eb8'" },
+	{ "0x74A1:1002", 0, 0,
+	  "id '0x74A1:1002' looks swapped: vendor 1002 comes first, '1002:74a1'" },
+	{ "56c0:8086", 0, 0, "id '56c0:8086' looks swapped: vendor 8086 comes first, '8086:56c0'" },
+	{ "10de", 0, 0, BAD_ID("10de") },
+	{ "10de:", 0, 0, BAD_ID("10de:") },
+	{ ":20b0", 0, 0, BAD_ID(":20b0") },
+	{ "10de:20b0 ", 0, 0, BAD_ID("10de:20b0 ") },
+	{ "10de:20b0:1", 0, 0, BAD_ID("10de:20b0:1") },
+	{ "10de:120b0", 0, 0, BAD_ID("10de:120b0") },
+	{ "10de:0x", 0, 0, BAD_ID("10de:0x") },
+	{ "10de:2g", 0, 0, BAD_ID("10de:2g") },
+	{ "-10de:20b0", 0, 0, BAD_ID("-10de:20b0") },
+	{ "", 0, 0, BAD_ID("") },
+};
+
+static void test_gpu__ids_are_read_as_people_write_them(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(ids); i++) {
+		struct np_pci_id id = { 0xaaaa, 0xbbbb };
+		struct np_err err = NP_ERR_INIT;
+		int r = np_pci_id_parse(ids[i].text, &id, &err);
+
+		print_message("  '%s'\n", ids[i].text);
+		if (ids[i].error) {
+			assert_int_equal(r, -NP_E_SPEC);
+			assert_string_equal(err.text, ids[i].error);
+			assert_int_equal(id.vendor, 0xaaaa);
+			assert_int_equal(id.device, 0xbbbb);
+			continue;
+		}
+		assert_int_equal(r, 0);
+		assert_int_equal(id.vendor, ids[i].vendor);
+		assert_int_equal(id.device, ids[i].device);
+	}
+}
+
+static void test_gpu__halves_of_an_id_are_hex(void **state)
+{
+	struct np_err err = NP_ERR_INIT;
+	uint16_t half = 7;
+
+	(void)state;
+	assert_int_equal(np_pci_half_parse("0x10DE", &half, &err), 0);
+	assert_int_equal(half, 0x10de);
+	assert_int_equal(np_pci_half_parse("4318", &half, &err), 0);
+	assert_int_equal(half, 0x4318);
+	assert_int_equal(np_pci_half_parse("10de0", &half, &err), -NP_E_SPEC);
+	assert_string_equal(err.text,
+			    "'10de0' is not up to four hex digits, such as 10de or 0x10de");
+	assert_int_equal(half, 0x4318);
+}
+
+static void test_gpu__ids_are_written_in_lower_case(void **state)
+{
+	char buf[NP_PCI_ID_MAX];
+
+	(void)state;
+	np_pci_id_format((struct np_pci_id){ 0x10de, 0x1B }, buf);
+	assert_string_equal(buf, "10de:001b");
+}
+
+static void test_gpu__words_of_figures_go_both_ways(void **state)
+{
+	static const char *const words[] = { "unknown", "published", "observed",
+					     "derived", "assumed",   "user" };
+	enum np_figure figure = NP_FIGURE_MAX;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(words); i++) {
+		assert_string_equal(np_figure_name((enum np_figure)i), words[i]);
+		assert_true(np_figure_parse(words[i], &figure));
+		assert_int_equal(figure, i);
+	}
+	assert_false(np_figure_parse("guessed", &figure));
+	assert_int_equal(figure, NP_FIGURE_USER);
+	assert_string_equal(np_figure_name(NP_FIGURE_MAX), "unknown");
+}
+
+static int add_text(struct np_catalogue *cat, const char *text, struct np_err *err)
+{
+	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+
+	assert_int_equal(np_reader_new("c.yaml", text, strlen(text), &reader, err), 0);
+	assert_int_equal(np_reader_next(reader, &doc, err), 1);
+	return np_catalogue_add(cat, doc, err);
+}
+
+static const char two_cards[] = "- model: X100-48GB\n"
+				"  aliases: [X100 Mezzanine, Ecks]\n"
+				"  pciID: 10de:ffee\n"
+				"  memoryGB: 48\n"
+				"  barsMB: {0: 16, 1: 65536, 3: 32}\n"
+				"  mmioGB: 128\n"
+				"  source: bench, 2026-01-01\n"
+				"- model: A100-40GB\n"
+				"  pciID: \"0x10DE:0x20B0\"\n"
+				"  barsMB: {1: 131072}\n";
+
+static void test_gpu__a_users_card_is_found_like_any_other(void **state)
+{
+	NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
+	struct np_err err = NP_ERR_INIT;
+	const struct np_gpu *gpu = NULL;
+
+	(void)state;
+	assert_int_equal(np_catalogue_new(&cat, &err), 0);
+	if (add_text(cat, two_cards, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(np_catalogue_count(cat), 75);
+	gpu = np_gpu_find_id(cat, (struct np_pci_id){ 0x10de, 0xffee });
+	assert_non_null(gpu);
+	assert_string_equal(gpu->model, "X100-48GB");
+	assert_int_equal(gpu->memory_gb, 48);
+	assert_int_equal(gpu->n_bars, 3);
+	assert_int_equal(gpu->bars[1].index, 1);
+	assert_int_equal(gpu->bars[1].bytes, 64 * NP_GIB);
+	assert_int_equal(gpu->bars[1].figure, NP_FIGURE_USER);
+	assert_int_equal(gpu->published_mmio_gb, 128);
+	assert_true(gpu->has_figure);
+	assert_string_equal(gpu->bar_source, "bench, 2026-01-01");
+	assert_string_equal(gpu->mmio_source, "bench, 2026-01-01");
+	assert_int_equal(np_gpu_find_model(cat, "x100", &gpu, &err), 0);
+	assert_string_equal(gpu->model, "X100-48GB");
+	assert_int_equal(np_gpu_find_model(cat, "ECKS", &gpu, &err), 0);
+	assert_string_equal(gpu->model, "X100-48GB");
+}
+
+static void test_gpu__a_users_card_replaces_the_one_with_its_id(void **state)
+{
+	NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
+	struct np_err err = NP_ERR_INIT;
+	const struct np_gpu *gpu = NULL;
+
+	(void)state;
+	assert_int_equal(np_catalogue_new(&cat, &err), 0);
+	assert_int_equal(add_text(cat, two_cards, &err), 0);
+	gpu = np_gpu_find_id(cat, (struct np_pci_id){ 0x10de, 0x20b0 });
+	assert_int_equal(gpu->bars[0].bytes, 128 * NP_GIB);
+	assert_int_equal(gpu->published_mmio_gb, 0);
+	assert_string_equal(gpu->bar_source, "c.yaml");
+	assert_string_equal(gpu->mmio_source, "");
+	/* It is the largest of its model now, and keeps the board's vGPU types. */
+	assert_ptr_equal(np_gpu_find_vgpu(cat, "grid_a100x-40c"), gpu);
+	assert_int_equal(np_gpu_find_model(cat, "A100-40GB", &gpu, &err), 0);
+	assert_int_equal(gpu->device_id, 0x20b0);
+	/* Both boards of a shared id make way. */
+	assert_int_equal(add_text(cat, "- {model: RTX8K, pciID: \"10de:1e78\"}\n", &err), 0);
+	assert_int_equal(np_catalogue_count(cat), 74);
+	gpu = np_gpu_find_vgpu(cat, "grid_rtx6000p-24q");
+	assert_non_null(gpu);
+	assert_string_equal(gpu->model, "RTX8K");
+	assert_false(gpu->has_figure);
+}
+
+static const struct bad_cards {
+	const char *sentence, *text, *error;
+} bad_cards[] = {
+	{ "no list", "model: X\n", "c.yaml:1:1: " },
+	{ "an empty list", "[]\n",
+	  "c.yaml:1:1: a catalogue is a list of 1 to 1024 cards, this one has 0" },
+	{ "a card that is no mapping", "- X\n", "c.yaml:1:3: " },
+	{ "a card that is nothing", "-\n", "a card is empty" },
+	{ "no model", "- pciID: 10de:ffee\n", "c.yaml:1:3: card without model" },
+	{ "no pciID", "- model: X\n", "c.yaml:1:3: card without pciID" },
+	{ "an unknown key", "- model: X\n  pciID: 10de:ffee\n  memory: 40\n",
+	  "c.yaml:3:3: 'memory' is none of aliases, barsMB, memoryGB, mmioGB, model, pciID, source" },
+	{ "an empty key", "- model: X\n  pciID: 10de:ffee\n  \"\": 40\n",
+	  "c.yaml:3:3: '' is none of " },
+	{ "a model that is a number", "- model: 100\n  pciID: 10de:ffee\n", "c.yaml:1:10: " },
+	{ "a model without a word", "- model: nvidia\n  pciID: 10de:ffee\n",
+	  "c.yaml:1:10: model 'nvidia' is no name of a card, up to 96 characters" },
+	{ "an alias with a bar", "- model: X\n  pciID: 10de:ffee\n  aliases: [a, b|c]\n",
+	  "c.yaml:3:16: alias holds a control character or '|'" },
+	{ "aliases that are no list", "- model: X\n  pciID: 10de:ffee\n  aliases: a\n",
+	  "c.yaml:3:12: " },
+	{ "an id that is none", "- model: X\n  pciID: 10de\n",
+	  "c.yaml:2:10: pciID: id '10de' is not vendor:device in hex, such as 10de:20b0" },
+	{ "a swapped id", "- model: X\n  pciID: 1eb8:10de\n",
+	  "c.yaml:2:10: pciID: id '1eb8:10de' looks swapped: vendor 10de comes first, '10de:1eb8'" },
+	{ "an id that is a number", "- model: X\n  pciID: 4318\n", "c.yaml:2:10: " },
+	{ "an id twice", "- {model: X, pciID: 10de:ffee}\n- {model: Y, pciID: 10DE:FFEE}\n",
+	  "c.yaml:2:21: pciID '10de:ffee' is there twice" },
+	{ "no memory", "- model: X\n  pciID: 10de:ffee\n  memoryGB: 0\n", "c.yaml:3:13: " },
+	{ "memory beyond reason", "- model: X\n  pciID: 10de:ffee\n  memoryGB: 65537\n",
+	  "c.yaml:3:13: " },
+	{ "memory in words", "- model: X\n  pciID: 10de:ffee\n  memoryGB: 40GB\n",
+	  "c.yaml:3:13: " },
+	{ "a figure that is no power of two", "- model: X\n  pciID: 10de:ffee\n  mmioGB: 96\n",
+	  "c.yaml:3:11: mmioGB is '96', not a power of two" },
+	{ "a BAR that is no power of two", "- model: X\n  pciID: 10de:ffee\n  barsMB: {0: 17}\n",
+	  "c.yaml:3:15: BAR 0 is '17' MB, but a BAR's size is a power of two" },
+	{ "a BAR beyond reason", "- model: X\n  pciID: 10de:ffee\n  barsMB: {0: 134217728}\n",
+	  "c.yaml:3:15: " },
+	{ "a BAR that does not exist", "- model: X\n  pciID: 10de:ffee\n  barsMB: {6: 16}\n",
+	  "c.yaml:3:12: '6' is no BAR index, a number from 0 to 5" },
+	{ "a BAR without a size", "- model: X\n  pciID: 10de:ffee\n  barsMB: {0: }\n",
+	  "BAR 0 has no size in MB" },
+	{ "no BAR", "- model: X\n  pciID: 10de:ffee\n  barsMB: {}\n",
+	  "c.yaml:3:11: barsMB is empty, leave it out where unknown" },
+	{ "BARs in a list", "- model: X\n  pciID: 10de:ffee\n  barsMB: [16]\n", "c.yaml:3:11: " },
+	{ "a bad card after a good one", "- {model: Y, pciID: 10de:20b0}\n- {model: X}\n",
+	  "c.yaml:2:3: card without pciID" },
+};
+
+static void test_gpu__bad_cards_are_told_with_their_place(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad_cards); i++) {
+		NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
+		struct np_err err = NP_ERR_INIT;
+
+		print_message("  %s\n", bad_cards[i].sentence);
+		assert_int_equal(np_catalogue_new(&cat, &err), 0);
+		assert_int_equal(add_text(cat, bad_cards[i].text, &err), -NP_E_SPEC);
+		if (!strstr(err.text, bad_cards[i].error))
+			fail_msg("'%s' is not in '%s'", bad_cards[i].error, err.text);
+		assert_int_equal(np_catalogue_count(cat), 74);
+		for (size_t k = 0; k < 74; k++)
+			assert_ptr_equal(np_catalogue_at(cat, k), np_catalogue_at(catalogue, k));
+	}
+}
+
+/* Lines 1 to 4 of a catalogue that the generator takes. */
+#define GOOD_LINES                                                                               \
+	"# comment\n"                                                                            \
+	"source\tD\ta document\n"                                                                \
+	"card\t10de:20b0\tA100-40GB\tA100\t40\t0=16M/assumed 1=64G/observed@D\t128@D\t-\t-\t-\n" \
+	"function\t10de:1af1\tNVSwitch\t@D\n"
+
+#define CARD(id, model, memory, bars, mmio, vgpu) \
+	"card\t" id "\t" model "\tboard\t" memory "\t" bars "\t" mmio "\t" vgpu "\t-\t-\n"
+
+static const struct generated {
+	const char *sentence, *line, *error; /* error NULL: it is taken */
+} generated[] = {
+	{ "a good card", CARD("10de:1e78", "X", "16", "?", "-", "-"), NULL },
+	{ "two boards of one id, told apart", CARD("10de:1e78/10de:1", "X", "16", "?", "-", "-"),
+	  ":5: id '10de:1' is not four" },
+	{ "an unknown kind of line", "crad\ta\tb\n",
+	  ":5: 'crad' is none of source, card, function" },
+	{ "a column too few", "card\t10de:ffff\tX\n", ":5: card line has 3 columns, not 10" },
+	{ "an id that is no hex", CARD("10dg:ffff", "X", "16", "?", "-", "-"),
+	  ":5: id '10dg:ffff' is not" },
+	{ "an id in capitals", CARD("10DE:ffff", "X", "16", "?", "-", "-"),
+	  ":5: id '10DE:ffff' is not" },
+	{ "an id twice", CARD("10de:20b0", "X", "16", "?", "-", "-"),
+	  ":5: id '10de:20b0' is there twice" },
+	{ "a card that is a function", CARD("10de:1af1", "X", "16", "?", "-", "-"),
+	  "id '10de:1af1' is a card and a function" },
+	{ "an unknown source", CARD("10de:ffff", "X", "16", "1=64G/observed@Q", "-", "-"),
+	  ":5: source 'Q' is not among the source lines" },
+	{ "a figure without a source", CARD("10de:ffff", "X", "16", "?", "64", "-"),
+	  ":5: published figure '64' is not" },
+	{ "a figure that is no power of two", CARD("10de:ffff", "X", "16", "?", "96@D", "-"),
+	  ":5: published figure '96@D' is not" },
+	{ "an observed BAR without a source",
+	  CARD("10de:ffff", "X", "16", "1=64G/observed", "-", "-"), ":5: a BAR names its sources" },
+	{ "an assumed BAR with a source", CARD("10de:ffff", "X", "16", "1=64G/assumed@D", "-", "-"),
+	  ":5: a BAR names its sources" },
+	{ "an unknown origin", CARD("10de:ffff", "X", "16", "1=64G/guessed", "-", "-"),
+	  ":5: origin 'guessed'" },
+	{ "a BAR that is no power of two", CARD("10de:ffff", "X", "16", "1=48G/assumed", "-", "-"),
+	  ":5: BAR size '48G' is not a power of two" },
+	{ "a BAR of zero", CARD("10de:ffff", "X", "16", "1=0G/assumed", "-", "-"),
+	  ":5: BAR size '0G' is not a power of two" },
+	{ "a BAR without a unit", CARD("10de:ffff", "X", "16", "1=64/assumed", "-", "-"),
+	  ":5: BAR size '64' is not a power of two" },
+	{ "a BAR that does not exist", CARD("10de:ffff", "X", "16", "6=64G/assumed", "-", "-"),
+	  ":5: BAR '6=64G/assumed' is not" },
+	{ "a BAR twice", CARD("10de:ffff", "X", "16", "1=? 1=?", "-", "-"),
+	  ":5: BAR 1 is there twice" },
+	{ "memory in words", CARD("10de:ffff", "X", "lots", "?", "-", "-"),
+	  ":5: memory 'lots' is no" },
+	{ "a model of another memory", CARD("10de:ffff", "X-32GB", "16", "?", "-", "-"),
+	  ":5: model 'X-32GB' does not end in the card's memory" },
+	{ "a board code without a prefix", CARD("10de:ffff", "X", "16", "?", "-", "x100"),
+	  ":5: vGPU board codes 'x100'" },
+	{ "a quotation mark", CARD("10de:ffff", "X\"", "16", "?", "-", "-"),
+	  ":5: quotation marks" },
+	{ "a source that nobody uses", "source\tU\tanother\n",
+	  ":5: source 'U' is used by no line" },
+	{ "a source twice", "source\tD\tanother\n", ":5: source 'D' is there twice" },
+	{ "a function without a source", "function\t10de:1af2\tX\tD\n",
+	  ":5: a function names its source" },
+	{ "a function twice", "function\t10de:1af1\tX\t@D\n",
+	  ":5: function '10de:1af1' is there twice" },
+};
+
+/* Runs the generator on the good lines and `line`; returns its exit status and fills `said`. */
+static int generate(const char *line, char *said, size_t size)
+{
+	char path[] = P_tmpdir "/nodeprep-gpu-XXXXXX";
+	char command[256];
+	int fd = mkstemp(path);
+	FILE *pipe = NULL;
+	size_t n = 0;
+
+	assert_true(fd >= 0);
+	assert_true(dprintf(fd, "%s%s", GOOD_LINES, line) > 0);
+	close(fd);
+	snprintf(command, sizeof(command),
+		 "LC_ALL=C awk -f pkg/gpu/catalogue.awk %s 2>&1 >/dev/null", path);
+	pipe = popen(command, "r");
+	assert_non_null(pipe);
+	n = fread(said, 1, size - 1, pipe);
+	said[n] = '\0';
+	unlink(path);
+	return WEXITSTATUS(pclose(pipe));
+}
+
+static void test_gpu__the_build_stops_at_a_malformed_line(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(generated); i++) {
+		char said[512];
+		int status = generate(generated[i].line, said, sizeof(said));
+
+		print_message("  %s\n", generated[i].sentence);
+		if (!generated[i].error) {
+			assert_string_equal(said, "");
+			assert_int_equal(status, 0);
+			continue;
+		}
+		if (!strstr(said, generated[i].error))
+			fail_msg("'%s' is not in '%s'", generated[i].error, said);
+		assert_int_equal(status, 1);
+	}
+}
+
+static void replay(const char *path)
+{
+	static uint8_t bytes[65536];
+	FILE *file = fopen(path, "rb");
+	size_t size = 0;
+
+	assert_non_null(file);
+	size = fread(bytes, 1, sizeof(bytes), file);
+	assert_int_equal(fclose(file), 0);
+	assert_int_equal(LLVMFuzzerTestOneInput(bytes, size), 0);
+}
+
+static void test_gpu__corpus_holds(void **state)
+{
+	static const char folder[] = "pkg/gpu/testdata/corpus";
+	DIR *dir = opendir(folder);
+	struct dirent *entry = NULL;
+	size_t count = 0;
+
+	(void)state;
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		char path[sizeof(folder) + 1 + sizeof(entry->d_name)];
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		replay(path);
+		count++;
+	}
+	closedir(dir);
+	assert_true(count > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_gpu__names_of_people_and_labels_find_the_card),
+		cmocka_unit_test(test_gpu__other_names_are_refused_with_the_near_ones),
+		cmocka_unit_test(test_gpu__a_name_of_any_length_is_refused),
+		cmocka_unit_test(test_gpu__every_row_is_found_by_its_names),
+		cmocka_unit_test(test_gpu__vgpu_profiles_find_the_physical_card),
+		cmocka_unit_test(test_gpu__every_board_code_finds_a_card_that_has_it),
+		cmocka_unit_test(test_gpu__every_row_is_sane),
+		cmocka_unit_test(test_gpu__cards_are_found_by_id_with_their_facts),
+		cmocka_unit_test(test_gpu__functions_are_told_apart),
+		cmocka_unit_test(test_gpu__ids_are_read_as_people_write_them),
+		cmocka_unit_test(test_gpu__halves_of_an_id_are_hex),
+		cmocka_unit_test(test_gpu__ids_are_written_in_lower_case),
+		cmocka_unit_test(test_gpu__words_of_figures_go_both_ways),
+		cmocka_unit_test(test_gpu__a_users_card_is_found_like_any_other),
+		cmocka_unit_test(test_gpu__a_users_card_replaces_the_one_with_its_id),
+		cmocka_unit_test(test_gpu__bad_cards_are_told_with_their_place),
+		cmocka_unit_test(test_gpu__the_build_stops_at_a_malformed_line),
+		cmocka_unit_test(test_gpu__corpus_holds),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

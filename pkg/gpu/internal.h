@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_GPU_INTERNAL_H
+#define NODEPREP_GPU_INTERNAL_H
+
+/*
+ * gpu, inside - the catalogue's rows, and the names of cards made comparable.
+ *
+ * Names      a name is a list of words; case, blanks, '-', '_' and '/' only part words. Words that
+ *            say nothing about the card (vendor, memory type) are dropped, a number and a following
+ *            "gb" are one word. Two names are equal when their words are, in whatever order, or when
+ *            they read the same without the gaps.
+ */
+
+#include "nodeprep/gpu.h"
+
+struct np_catalogue {
+	const struct np_gpu **rows; /* by id, of one id the larger first */
+	size_t n;
+	struct np_gpu **own; /* the rows that np_catalogue_add() made */
+	size_t n_own;
+};
+
+/* Text beyond this is no card's name. */
+#define NP_NAME_MAX 96
+#define NP_NAME_WORDS_MAX 16
+
+struct np_name {
+	char words[NP_NAME_MAX * 2]; /* what the words point into */
+	const char *word[NP_NAME_WORDS_MAX];
+	size_t n;
+	unsigned memory_gb; /* from "40GB"; 0: none said */
+	char key[NP_NAME_MAX * 2]; /* all words joined as they stand */
+	char sorted[NP_NAME_MAX * 2]; /* all words, sorted and joined */
+	char family[NP_NAME_MAX * 2]; /* without memory and board words */
+};
+
+/* Sets *ret to the words of the name; false where it is too long or has no word. */
+bool np_name_parse(const char *text, struct np_name *ret);
+
+/* As np_name_parse(), of `size` bytes. */
+bool np_name_parse_n(const char *text, size_t size, struct np_name *ret);
+
+/* Tells whether two names are equal as DESIGN.md's users would say. */
+bool np_name_equal(const struct np_name *a, const struct np_name *b);
+
+/* Tells whether a word says how the board is built (pcie, sxm4, nvl). */
+bool np_name_is_board_word(const char *word);
+
+/* Releases a row that np_catalogue_add() made. */
+void np_gpu_own_free(struct np_gpu *gpu);
+
+/* Puts `rows` into the catalogue, which takes them: each replaces what has its id. */
+int np_catalogue_take(struct np_catalogue *cat, struct np_gpu **rows, size_t n, struct np_err *err);
+
+#endif

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <bsd/string.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/err.h"
+
+enum { PAGE_DEFAULT = 500, RESOURCE_MAX = 256 };
+
+static void decref_jsonp(json_t **j)
+{
+	json_decref(*j);
+}
+
+static void curl_freep(char **p)
+{
+	curl_free(*p);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+/* Writes "plural.group" as RBAC messages call it. */
+static void name_resource(const struct np_kube_resource *r, char buf[static RESOURCE_MAX])
+{
+	snprintf(buf, RESOURCE_MAX, "%s%s%s", r->plural, r->group[0] ? "." : "", r->group);
+}
+
+/* --- paths ----------------------------------------------------------------------------------- */
+
+/* A name that is no path segment would make another request of this one. */
+static int check_segment(const char *text, struct np_err *err)
+{
+	if (!text[0] || strcmp(text, ".") == 0 || strcmp(text, "..") == 0 || strchr(text, '/') ||
+	    strchr(text, '%'))
+		return np_fail(err, NP_E_SPEC,
+			       "'%s' is no name: it may not be empty, '.' or '..', nor hold '/' "
+			       "or '%%'",
+			       text);
+	return 0;
+}
+
+/* Appends "/" and the escaped segment to *path. */
+static int append_segment(char **path, const char *text, struct np_err *err)
+{
+	NP_AUTO(curl_freep) char *escaped = NULL;
+	char *longer = NULL;
+
+	if (check_segment(text, err) < 0)
+		return -(int)err->code;
+	escaped = curl_easy_escape(NULL, text, 0);
+	if (!escaped || asprintf(&longer, "%s/%s", *path ? *path : "", escaped) < 0)
+		return np_fail_nomem(err);
+	free(*path);
+	*path = longer;
+	return 0;
+}
+
+int kube_path(const struct np_kube_resource *r, const char *ns, const char *name, char **ret,
+	      struct np_err *err)
+{
+	const char *segments[] = { r->group[0] ? "apis" : "api",
+				   r->group[0] ? r->group : NULL,
+				   r->version,
+				   r->namespaced && ns ? "namespaces" : NULL,
+				   r->namespaced ? ns : NULL,
+				   r->plural,
+				   name };
+	NP_AUTO(np_freep) char *path = NULL;
+
+	for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++)
+		if (segments[i] && append_segment(&path, segments[i], err) < 0)
+			return -(int)err->code;
+	*ret = np_take(path);
+	return 0;
+}
+
+int np_kube_get_path(struct np_kube *k, const char *path, json_t **ret, struct np_err *err)
+{
+	struct kube_call call = {
+		.verb = "get", .method = "GET", .path = path, .repeatable = true
+	};
+
+	if (path[0] != '/')
+		return np_fail(err, NP_E_BUG, "path '%s' does not start with '/'", path);
+	return kube_send(k, &call, ret, err);
+}
+
+/* --- discovery ------------------------------------------------------------------------------- */
+
+/* What discovery looks for, and where it puts it. */
+struct search {
+	struct np_kube *k;
+	const char *group, *plural;
+	struct np_kube_resource *ret;
+};
+
+static int take_resource(const struct search *s, const char *version, const json_t *resource,
+			 struct np_err *err)
+{
+	struct np_kube_resource found = { .namespaced = json_is_true(
+						  json_object_get(resource, "namespaced")) };
+
+	if (strlcpy(found.group, s->group, sizeof(found.group)) >= sizeof(found.group) ||
+	    strlcpy(found.version, version, sizeof(found.version)) >= sizeof(found.version) ||
+	    strlcpy(found.plural, s->plural, sizeof(found.plural)) >= sizeof(found.plural))
+		return np_fail(err, NP_E_REFUSED, "'%s/%s' is too long a name for an API", s->group,
+			       version);
+	*s->ret = found;
+	return 1;
+}
+
+static int fetch_version(const struct search *s, const char *version, json_t **ret,
+			 struct np_err *err)
+{
+	const char *segments[] = { s->group[0] ? "apis" : "api", s->group[0] ? s->group : NULL,
+				   version };
+	NP_AUTO(np_freep) char *path = NULL;
+
+	for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++)
+		if (segments[i] && append_segment(&path, segments[i], err) < 0)
+			return -(int)err->code;
+	return np_kube_get_path(s->k, path, ret, err);
+}
+
+/* Returns 1 where that version serves the resource, 0 where it does not. */
+static int search_version(const struct search *s, const char *version, struct np_err *err)
+{
+	NP_AUTO(decref_jsonp) json_t *list = NULL;
+	struct np_err inner = NP_ERR_INIT;
+	const json_t *resource;
+	size_t i;
+
+	if (fetch_version(s, version, &list, &inner) < 0) {
+		/* A version may go away between the two requests. */
+		if (inner.code == NP_E_NOT_FOUND)
+			return 0;
+		*err = inner;
+		return -(int)err->code;
+	}
+	json_array_foreach (json_object_get(list, "resources"), i, resource)
+		if (strcmp(text_of(resource, "name"), s->plural) == 0)
+			return take_resource(s, version, resource, err);
+	return 0;
+}
+
+static int search_versions(const struct search *s, const json_t *group, struct np_err *err)
+{
+	const char *preferred = text_of(json_object_get(group, "preferredVersion"), "version");
+	const json_t *row;
+	size_t i;
+	int r = preferred[0] ? search_version(s, preferred, err) : 0;
+
+	json_array_foreach (json_object_get(group, "versions"), i, row) {
+		const char *version = text_of(row, "version");
+
+		if (r == 0 && version[0] && strcmp(version, preferred) != 0)
+			r = search_version(s, version, err);
+	}
+	return r;
+}
+
+static int fail_no_group(const struct search *s, struct np_err *err)
+{
+	return np_fail(err, NP_E_NOT_FOUND,
+		       "the server has no API group '%s': is this a Supervisor?", s->group);
+}
+
+static int fetch_group(const struct search *s, json_t **ret, struct np_err *err)
+{
+	struct np_err inner = NP_ERR_INIT;
+	NP_AUTO(np_freep) char *path = NULL;
+	int r;
+
+	if (append_segment(&path, "apis", err) < 0 || append_segment(&path, s->group, err) < 0)
+		return -(int)err->code;
+	r = np_kube_get_path(s->k, path, ret, &inner);
+	if (r < 0 && inner.code == NP_E_NOT_FOUND)
+		return fail_no_group(s, err);
+	if (r < 0)
+		*err = inner;
+	return r;
+}
+
+int np_kube_discover(struct np_kube *k, const char *group, const char *plural,
+		     struct np_kube_resource *ret, struct np_err *err)
+{
+	struct search s = { .k = k, .group = group, .plural = plural, .ret = ret };
+	NP_AUTO(decref_jsonp) json_t *versions = NULL;
+	int r;
+
+	if (group[0] && fetch_group(&s, &versions, err) < 0)
+		return -(int)err->code;
+	/* The core group has one version, and no document that lists it like the others. */
+	r = group[0] ? search_versions(&s, versions, err) : search_version(&s, "v1", err);
+	if (r == 0)
+		return np_fail(err, NP_E_NOT_FOUND,
+			       "the server's API group '%s' has no resource '%s'", group, plural);
+	return r < 0 ? r : 0;
+}
+
+/* --- objects --------------------------------------------------------------------------------- */
+
+static const char *ns_of(const struct np_kube *k, const struct np_kube_resource *r, const char *ns)
+{
+	if (!r->namespaced)
+		return NULL;
+	return ns ? ns : np_kube_namespace(k);
+}
+
+int np_kube_get(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		const char *name, json_t **ret, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *path = NULL;
+	char resource[RESOURCE_MAX];
+	struct kube_call call = { .verb = "get",
+				  .method = "GET",
+				  .resource = resource,
+				  .ns = ns_of(k, r, ns),
+				  .name = name,
+				  .repeatable = true };
+
+	if (kube_path(r, call.ns, name, &path, err) < 0)
+		return -(int)err->code;
+	name_resource(r, resource);
+	call.path = path;
+	return kube_send(k, &call, ret, err);
+}
+
+static void json_textp(char **text)
+{
+	free(*text);
+}
+
+static bool has_resource_version(const json_t *body)
+{
+	return json_is_string(
+		json_object_get(json_object_get(body, "metadata"), "resourceVersion"));
+}
+
+int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		  const char *name, const struct np_kube_patch *patch, json_t **ret,
+		  struct np_err *err)
+{
+	NP_AUTO(json_textp) char *body = json_dumps(patch->body, JSON_COMPACT);
+	NP_AUTO(np_freep) char *path = NULL;
+	NP_AUTO(np_freep) char *full = NULL;
+	char resource[RESOURCE_MAX];
+	struct kube_call call = { .verb = "patch",
+				  .method = "PATCH",
+				  .resource = resource,
+				  .ns = ns_of(k, r, ns),
+				  .name = name,
+				  .body = body,
+				  .repeatable = has_resource_version(patch->body) };
+
+	if (!body)
+		return np_fail_nomem(err);
+	if (kube_path(r, call.ns, name, &path, err) < 0)
+		return -(int)err->code;
+	if (asprintf(&full, "%s?fieldManager=nodeprep&fieldValidation=Strict%s", path,
+		     patch->dry_run ? "&dryRun=All" : "") < 0) {
+		full = NULL;
+		return np_fail_nomem(err);
+	}
+	name_resource(r, resource);
+	call.path = full;
+	return kube_send(k, &call, ret, err);
+}
+
+/* --- lists ----------------------------------------------------------------------------------- */
+
+/* A listing under way. */
+struct listing {
+	struct np_kube *k;
+	const char *path, *resource, *ns;
+	unsigned limit;
+	np_kube_each_fn *each;
+	void *ctx;
+};
+
+static int fetch_page(const struct listing *l, const char *token, json_t **ret, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *path = NULL;
+	NP_AUTO(curl_freep) char *escaped = curl_easy_escape(NULL, token, 0);
+	struct kube_call call = { .verb = "list",
+				  .method = "GET",
+				  .resource = l->resource,
+				  .ns = l->ns,
+				  .repeatable = true };
+
+	if (!escaped || asprintf(&path, "%s?limit=%u%s%s", l->path, l->limit,
+				 escaped[0] ? "&continue=" : "", escaped) < 0) {
+		path = NULL;
+		return np_fail_nomem(err);
+	}
+	call.path = path;
+	return kube_send(l->k, &call, ret, err);
+}
+
+/* The server leaves kind and apiVersion out of the items of its own kinds' lists. */
+static int name_item(json_t *item, const json_t *page, struct np_err *err)
+{
+	const char *kind = text_of(page, "kind");
+	size_t size = strlen(kind);
+
+	if (!json_is_object(item))
+		return np_fail(err, NP_E_REFUSED,
+			       "the server's list holds something that is no "
+			       "object");
+	if (json_object_get(item, "kind") || size <= 4 || strcmp(kind + size - 4, "List") != 0)
+		return 0;
+	if (json_object_set_new(item, "kind", json_stringn(kind, size - 4)) < 0 ||
+	    json_object_set(item, "apiVersion", json_object_get(page, "apiVersion")) < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+static int visit_page(const struct listing *l, const json_t *page, struct np_err *err)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(page, "items"), i, item) {
+		int r = name_item(item, page, err);
+
+		if (r == 0)
+			r = l->each(l->ctx, item, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Fetches and visits one page; *token becomes the next one's, "" after the last. */
+static int list_page(const struct listing *l, char **token, struct np_err *err)
+{
+	NP_AUTO(decref_jsonp) json_t *page = NULL;
+	char *next;
+	int r;
+
+	if (fetch_page(l, *token, &page, err) < 0)
+		return -(int)err->code;
+	if (!json_is_array(json_object_get(page, "items")) &&
+	    !json_is_null(json_object_get(page, "items")))
+		return np_fail(err, NP_E_REFUSED, "%s: the server's answer is no list",
+			       l->resource);
+	r = visit_page(l, page, err);
+	if (r < 0)
+		return r;
+	next = strdup(text_of(json_object_get(page, "metadata"), "continue"));
+	if (!next)
+		return np_fail_nomem(err);
+	free(*token);
+	*token = next;
+	return 0;
+}
+
+/*
+ * The token of a page is good for some minutes only. A listing that starts over hands out objects a
+ * second time, which callers bear.
+ */
+static int list_pages(const struct listing *l, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *token = strdup("");
+	bool restarted = false;
+
+	if (!token)
+		return np_fail_nomem(err);
+	for (;;) {
+		struct np_err inner = NP_ERR_INIT;
+		int r = list_page(l, &token, &inner);
+		bool expired = r < 0 && inner.code == NP_E_RETRY && kube_last_status(l->k) == 410;
+
+		if (r == 0 && !token[0])
+			return 0;
+		if (r < 0 && (!expired || !token[0] || restarted)) {
+			*err = inner;
+			return r;
+		}
+		if (r < 0) {
+			restarted = true;
+			token[0] = '\0';
+		}
+	}
+}
+
+int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		 unsigned limit, np_kube_each_fn *each, void *ctx, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *path = NULL;
+	char resource[RESOURCE_MAX];
+	struct listing l = { .k = k,
+			     .resource = resource,
+			     .ns = r->namespaced ? ns : NULL,
+			     .limit = limit > 0 ? limit : PAGE_DEFAULT,
+			     .each = each,
+			     .ctx = ctx };
+
+	if (kube_path(r, l.ns, NULL, &path, err) < 0)
+		return -(int)err->code;
+	name_resource(r, resource);
+	l.path = path;
+	return list_pages(&l, err);
+}

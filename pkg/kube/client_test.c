@@ -1,0 +1,841 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <arpa/inet.h>
+#include <bsd/string.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include "nodeprep/err.h"
+
+/* --- a server that answers from a script ----------------------------------------------------- */
+
+enum { REQUESTS_MAX = 16, REQUEST_MAX = 4096 };
+
+/* One answer; the script's last one is given again and again. */
+struct step {
+	const char *status; /* "200 OK"; NULL: the connection is cut */
+	const char *headers; /* each with its CRLF; may be NULL */
+	const char *body; /* may be NULL */
+	size_t flood; /* instead of a body so many blanks */
+};
+
+struct server {
+	const struct step *steps;
+	size_t n_steps;
+	int fd;
+	unsigned port;
+	pthread_t thread;
+	SSL_CTX *tls; /* NULL: plain HTTP */
+	size_t n; /* requests that came; read after the thread has ended, or between requests */
+	char requests[REQUESTS_MAX][REQUEST_MAX];
+	size_t connections;
+};
+
+struct wire {
+	int fd;
+	SSL *ssl;
+};
+
+static ssize_t wire_read(const struct wire *w, char *buf, size_t size)
+{
+	return w->ssl ? SSL_read(w->ssl, buf, (int)size) : recv(w->fd, buf, size, 0);
+}
+
+static bool wire_write(const struct wire *w, const char *buf, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = w->ssl ? SSL_write(w->ssl, buf, (int)size)
+				   : send(w->fd, buf, size, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			return false;
+		buf += n;
+		size -= (size_t)n;
+	}
+	return true;
+}
+
+/* Reads a request with its body; false where the client closed. */
+static bool read_request(const struct wire *w, char buf[static REQUEST_MAX])
+{
+	size_t size = 0;
+
+	for (;;) {
+		char *end, *length;
+		ssize_t n = wire_read(w, buf + size, REQUEST_MAX - 1 - size);
+
+		if (n <= 0)
+			return false;
+		size += (size_t)n;
+		buf[size] = '\0';
+		end = strstr(buf, "\r\n\r\n");
+		length = strstr(buf, "Content-Length: ");
+		if (end &&
+		    size >= (size_t)(end + 4 - buf) + (length ? strtoul(length + 16, NULL, 10) : 0))
+			return true;
+	}
+}
+
+static bool write_flood(const struct wire *w, size_t size)
+{
+	char blanks[65536];
+
+	memset(blanks, ' ', sizeof(blanks));
+	for (; size > 0; size -= sizeof(blanks) < size ? sizeof(blanks) : size)
+		if (!wire_write(w, blanks, sizeof(blanks) < size ? sizeof(blanks) : size))
+			return false;
+	return true;
+}
+
+static bool write_answer(const struct wire *w, const struct step *step)
+{
+	const char *body = step->body ? step->body : "";
+	char head[1024];
+
+	if (!step->status)
+		return false;
+	snprintf(head, sizeof(head), "HTTP/1.1 %s\r\nContent-Length: %zu\r\n%s\r\n", step->status,
+		 step->flood > 0 ? step->flood : strlen(body), step->headers ? step->headers : "");
+	return wire_write(w, head, strlen(head)) && wire_write(w, body, strlen(body)) &&
+	       write_flood(w, step->flood);
+}
+
+static void serve_wire(struct server *s, const struct wire *w)
+{
+	char request[REQUEST_MAX];
+
+	while (read_request(w, request)) {
+		const struct step *step = &s->steps[s->n < s->n_steps ? s->n : s->n_steps - 1];
+
+		if (s->n < REQUESTS_MAX)
+			memcpy(s->requests[s->n], request, sizeof(request));
+		s->n++;
+		if (!write_answer(w, step))
+			return;
+	}
+}
+
+/* A socket that is closed with unread bytes resets, and the alert on its way is lost. */
+static void drain(int fd)
+{
+	char buf[4096];
+
+	shutdown(fd, SHUT_WR);
+	while (recv(fd, buf, sizeof(buf), 0) > 0)
+		;
+}
+
+static void *serve(void *ctx)
+{
+	const struct timeval limit = { .tv_sec = 5 };
+	struct server *s = ctx;
+	struct wire w;
+
+	while ((w.fd = accept(s->fd, NULL, NULL)) >= 0) {
+		s->connections++;
+		setsockopt(w.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		w.ssl = s->tls ? SSL_new(s->tls) : NULL;
+		if (w.ssl)
+			SSL_set_fd(w.ssl, w.fd);
+		if (!w.ssl || SSL_accept(w.ssl) == 1)
+			serve_wire(s, &w);
+		else
+			drain(w.fd);
+		SSL_free(w.ssl);
+		close(w.fd);
+	}
+	return NULL;
+}
+
+static void server_start(struct server *s, const struct step *steps, size_t n)
+{
+	struct sockaddr_in addr = { .sin_family = AF_INET };
+	socklen_t size = sizeof(addr);
+
+	s->steps = steps;
+	s->n_steps = n;
+	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	s->fd = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(s->fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(s->fd, 8), 0);
+	assert_int_equal(getsockname(s->fd, (struct sockaddr *)&addr, &size), 0);
+	s->port = ntohs(addr.sin_port);
+	assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
+}
+
+static void server_stop(struct server *s)
+{
+	shutdown(s->fd, SHUT_RDWR);
+	pthread_join(s->thread, NULL);
+	close(s->fd);
+	SSL_CTX_free(s->tls);
+}
+
+/* --- a client of that server ----------------------------------------------------------------- */
+
+static const struct np_kube_resource classes = { "vmoperator.vmware.com", "v1alpha2",
+						 "virtualmachineclasses", true };
+
+#define STEPS(...)                            \
+	(const struct step[]){ __VA_ARGS__ }, \
+		sizeof((const struct step[]){ __VA_ARGS__ }) / sizeof(struct step)
+
+/* What one test needs. */
+struct bed {
+	struct server server;
+	struct np_kube *k;
+	char log[4096];
+};
+
+static void keep_log(void *ctx, const char *line)
+{
+	struct bed *b = ctx;
+
+	strlcat(b->log, line, sizeof(b->log));
+	strlcat(b->log, "\n", sizeof(b->log));
+}
+
+static int bed_new(void **state)
+{
+	*state = calloc(1, sizeof(struct bed));
+	return *state ? 0 : -1;
+}
+
+static int bed_free(void **state)
+{
+	struct bed *b = *state;
+
+	np_kube_free(b->k);
+	if (b->server.port)
+		server_stop(&b->server);
+	free(b);
+	return 0;
+}
+
+static void bed_connect(struct bed *b, struct np_kube_options o)
+{
+	char server[64];
+	struct np_kube_config *c = NULL;
+	struct np_err err = NP_ERR_INIT;
+
+	snprintf(server, sizeof(server), "http%s://127.0.0.1:%u", b->server.tls ? "s" : "",
+		 b->server.port);
+	o.server = o.server ? o.server : server;
+	o.deadline_ms = o.deadline_ms > 0 ? o.deadline_ms : 10000;
+	o.log = keep_log;
+	o.log_ctx = b;
+	if (np_kube_config_load(&o, &c, &err) < 0 || np_kube_new_take(c, &b->k, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
+/* A GET of one class; returns what np_kube_get() returns, and drops the object. */
+static int get_class(struct bed *b, struct np_err *err)
+{
+	json_t *object = NULL;
+	int r = np_kube_get(b->k, &classes, "ml", "gpu", &object, err);
+
+	assert_int_equal(object != NULL, r == 0);
+	json_decref(object);
+	return r;
+}
+
+#define ASSERT_HAS(text, part)                                       \
+	do {                                                         \
+		if (!strstr(text, part))                             \
+			fail_msg("'%s' lacks '%s'", (text), (part)); \
+	} while (0)
+
+/* --- requests -------------------------------------------------------------------------------- */
+
+static void test_client__a_get_carries_its_identity(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, "{}", 0 }));
+	bed_connect(b, (struct np_kube_options){ .token = "tok-abcdef", .as_user = "jane" });
+	assert_int_equal(get_class(b, &err), 0);
+	assert_int_equal(get_class(b, &err), 0);
+	assert_int_equal(b->server.n, 2);
+	assert_int_equal(b->server.connections, 1);
+	ASSERT_HAS(b->server.requests[0],
+		   "GET /apis/vmoperator.vmware.com/v1alpha2/namespaces/ml/virtualmachineclasses/"
+		   "gpu HTTP/1.1\r\n");
+	ASSERT_HAS(b->server.requests[0], "\r\nAuthorization: Bearer tok-abcdef\r\n");
+	ASSERT_HAS(b->server.requests[0], "\r\nImpersonate-User: jane\r\n");
+	ASSERT_HAS(b->server.requests[0], "\r\nAccept: application/json\r\n");
+	ASSERT_HAS(b->server.requests[0], "\r\nAccept-Encoding: gzip\r\n");
+	ASSERT_HAS(b->server.requests[0], "\r\nUser-Agent: nodeprep/");
+}
+
+static void test_client__a_patch_is_a_strict_merge_patch(void **state)
+{
+	static const struct {
+		bool dry_run;
+		const char *line;
+	} rows[] = {
+		{ false, "gpu?fieldManager=nodeprep&fieldValidation=Strict HTTP/1.1\r\n" },
+		{ true,
+		  "gpu?fieldManager=nodeprep&fieldValidation=Strict&dryRun=All HTTP/1.1\r\n" },
+	};
+	struct bed *b = *state;
+	json_t *body = json_pack("{s:{s:s}}", "metadata", "resourceVersion", "7");
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, "{\"a\":1}", 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	for (size_t i = 0; i < 2; i++) {
+		const struct np_kube_patch patch = { body, rows[i].dry_run };
+		struct np_err err = NP_ERR_INIT;
+		json_t *object = NULL;
+
+		assert_int_equal(np_kube_patch(b->k, &classes, "ml", "gpu", &patch, &object, &err),
+				 0);
+		assert_int_equal(json_integer_value(json_object_get(object, "a")), 1);
+		json_decref(object);
+		assert_memory_equal(b->server.requests[i], "PATCH ", 6);
+		ASSERT_HAS(b->server.requests[i], rows[i].line);
+		ASSERT_HAS(b->server.requests[i],
+			   "\r\nContent-Type: application/merge-patch+json\r\n");
+		ASSERT_HAS(b->server.requests[i], "{\"metadata\":{\"resourceVersion\":\"7\"}}");
+	}
+	json_decref(body);
+}
+
+static void test_client__a_get_after_a_patch_has_no_body(void **state)
+{
+	struct bed *b = *state;
+	json_t *body = json_pack("{s:i}", "a", 1), *object = NULL;
+	const struct np_kube_patch patch = { body, false };
+	struct np_err err = NP_ERR_INIT;
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, "{}", 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(np_kube_patch(b->k, &classes, "ml", "gpu", &patch, &object, &err), 0);
+	json_decref(object);
+	json_decref(body);
+	assert_int_equal(get_class(b, &err), 0);
+	assert_memory_equal(b->server.requests[1], "GET ", 4);
+	assert_null(strstr(b->server.requests[1], "Content-"));
+}
+
+static void test_client__a_conflict_is_not_sent_again(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	json_t *body = json_pack("{s:{s:s}}", "metadata", "resourceVersion", "7");
+	const struct np_kube_patch patch = { body, false };
+	json_t *const sentinel = body, *object = sentinel;
+
+	server_start(&b->server, STEPS({ "409 Conflict", NULL,
+					 "{\"kind\":\"Status\",\"message\":\"modified\"}", 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(np_kube_patch(b->k, &classes, "ml", "gpu", &patch, &object, &err),
+			 -NP_E_CONFLICT);
+	assert_ptr_equal(object, sentinel);
+	assert_int_equal(b->server.n, 1);
+	json_decref(body);
+}
+
+static void test_client__the_server_s_path_is_kept(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	char server[64];
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, "{}", 0 }));
+	snprintf(server, sizeof(server), "http://127.0.0.1:%u/k8s/c-1/", b->server.port);
+	bed_connect(b, (struct np_kube_options){ .server = server });
+	assert_int_equal(get_class(b, &err), 0);
+	ASSERT_HAS(b->server.requests[0], "GET /k8s/c-1/apis/vmoperator.vmware.com/");
+}
+
+/* --- trouble --------------------------------------------------------------------------------- */
+
+static void test_client__retry_after_is_honoured(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	uint64_t start;
+
+	server_start(&b->server, STEPS({ "429 Too Many Requests", "Retry-After: 1\r\n", NULL, 0 },
+				       { "200 OK", NULL, "{}", 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	start = kube_now_ms();
+	assert_int_equal(get_class(b, &err), 0);
+	assert_in_range(kube_now_ms() - start, 1000, 4000);
+	assert_int_equal(b->server.n, 2);
+	ASSERT_HAS(b->log, "again in 1000 ms: ");
+}
+
+static void test_client__a_wait_beyond_the_deadline_is_told_at_once(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	uint64_t start;
+
+	server_start(&b->server,
+		     STEPS({ "503 Service Unavailable", "Retry-After: 120\r\n", NULL, 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	start = kube_now_ms();
+	assert_int_equal(get_class(b, &err), -NP_E_RETRY);
+	assert_in_range(kube_now_ms() - start, 0, 3000);
+	ASSERT_HAS(err.text, "asks to wait 120 s, but only ");
+	assert_int_equal(b->server.n, 1);
+}
+
+static void test_client__a_cut_connection_is_tried_again(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+
+	server_start(&b->server,
+		     STEPS({ NULL, NULL, NULL, 0 }, { NULL, NULL, NULL, 0 },
+			   { "502 Bad Gateway", NULL, "<html>", 0 }, { "200 OK", NULL, "{}", 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(get_class(b, &err), 0);
+	assert_int_equal(b->server.n, 4);
+	assert_int_equal(err.code, NP_OK);
+}
+
+static void test_client__a_patch_without_resource_version_is_sent_once(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	json_t *body = json_pack("{s:i}", "a", 1), *object = NULL;
+	const struct np_kube_patch patch = { body, false };
+
+	server_start(&b->server, STEPS({ NULL, NULL, NULL, 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(np_kube_patch(b->k, &classes, "ml", "gpu", &patch, &object, &err),
+			 -NP_E_RETRY);
+	assert_int_equal(b->server.n, 1);
+	json_decref(body);
+}
+
+static void test_client__it_gives_up_at_the_deadline(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	uint64_t start;
+
+	server_start(&b->server, STEPS({ "500 Internal Server Error", NULL,
+					 "{\"kind\":\"Status\",\"message\":\"etcd\"}", 0 }));
+	bed_connect(b, (struct np_kube_options){ .deadline_ms = 1000 });
+	start = kube_now_ms();
+	assert_int_equal(get_class(b, &err), -NP_E_RETRY);
+	assert_in_range(kube_now_ms() - start, 0, 2000);
+	ASSERT_HAS(err.text, "given up at the deadline of 1000 ms: ");
+	ASSERT_HAS(err.text, "(500): etcd");
+	assert_true(b->server.n > 1);
+}
+
+static void test_client__a_server_that_is_not_there_fails_soon(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	uint64_t start = kube_now_ms();
+
+	bed_connect(b, (struct np_kube_options){ .server = "http://127.0.0.1:1",
+						 .deadline_ms = 60000 });
+	assert_int_equal(get_class(b, &err), -NP_E_RETRY);
+	assert_string_equal(err.text, "cannot reach http://127.0.0.1:1: connection refused");
+	assert_in_range(kube_now_ms() - start, 600, 5000);
+}
+
+static void test_client__a_huge_body_is_refused(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, NULL, ((size_t)64 << 20) + 1 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(get_class(b, &err), -NP_E_REFUSED);
+	ASSERT_HAS(err.text, "larger than 64 MiB");
+	assert_int_equal(b->server.n, 1);
+}
+
+static void test_client__an_echoed_token_is_redacted(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+
+	server_start(&b->server, STEPS({ "400 Bad Request", "Warning: 299 - \"bad tok-abcdef\"\r\n",
+					 "got Bearer tok-abcdef here", 0 }));
+	bed_connect(b, (struct np_kube_options){ .token = "tok-abcdef" });
+	assert_int_equal(get_class(b, &err), -NP_E_REFUSED);
+	ASSERT_HAS(err.text, "got Bearer [redacted] here");
+	assert_string_equal(b->log, "the server warns: bad [redacted]\n");
+}
+
+static void test_client__a_warning_is_logged_once(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+
+	server_start(&b->server,
+		     STEPS({ "200 OK", "Warning: 299 - \"v1 is deprecated\"\r\n", "{}", 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(get_class(b, &err), 0);
+	assert_int_equal(get_class(b, &err), 0);
+	assert_string_equal(b->log, "the server warns: v1 is deprecated\n");
+}
+
+static void test_client__a_401_rereads_the_token_file_once(void **state)
+{
+	struct bed *b = *state;
+	char path[] = "/tmp/nodeprep-kube-XXXXXX", config[] = "/tmp/nodeprep-kube-XXXXXX",
+	     text[512];
+	int token_fd = mkstemp(path), config_fd = mkstemp(config), n;
+	struct np_err err = NP_ERR_INIT;
+
+	server_start(&b->server,
+		     STEPS({ "401 Unauthorized", NULL, "{}", 0 }, { "200 OK", NULL, "{}", 0 },
+			   { "401 Unauthorized", NULL, "{}", 0 }));
+	n = snprintf(text, sizeof(text),
+		     "current-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\n"
+		     "clusters: [{name: c, cluster: {server: 'x'}}]\n"
+		     "users: [{name: u, user: {tokenFile: '%s'}}]\n",
+		     path);
+	assert_int_equal(write(config_fd, text, (size_t)n), n);
+	assert_int_equal(write(token_fd, "first-token", 11), 11);
+	bed_connect(b, (struct np_kube_options){ .kubeconfig = config });
+	assert_int_equal(pwrite(token_fd, "other-token\n", 12, 0), 12);
+	assert_int_equal(get_class(b, &err), 0);
+	ASSERT_HAS(b->server.requests[0], "Bearer first-token\r\n");
+	ASSERT_HAS(b->server.requests[1], "Bearer other-token\r\n");
+	assert_int_equal(get_class(b, &err), -NP_E_REFUSED);
+	ASSERT_HAS(err.text, "credentials of user 'u' (401)");
+	assert_int_equal(b->server.n, 3);
+	close(token_fd);
+	close(config_fd);
+	unlink(path);
+	unlink(config);
+}
+
+/* --- lists and discovery --------------------------------------------------------------------- */
+
+static int collect_name(void *ctx, json_t *object, struct np_err *err)
+{
+	const char *name =
+		json_string_value(json_object_get(json_object_get(object, "metadata"), "name"));
+
+	strlcat(ctx, name, 256);
+	strlcat(ctx, json_object_get(object, "kind") ? "+" : "-", 256);
+	return strcmp(name, "stop") == 0 ? np_fail(err, NP_E_WINDOW, "stopped") : 0;
+}
+
+#define PAGE(next, name)                                                                       \
+	"{\"kind\":\"VmClassList\",\"apiVersion\":\"x/v1\",\"metadata\":{\"continue\":\"" next \
+	"\"},\"items\":[{\"metadata\":{\"name\":\"" name "\"}}]}"
+
+static void test_client__a_list_comes_in_pages(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	char names[256] = "";
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, PAGE("to+k/2", "a"), 0 },
+				       { "200 OK", NULL, PAGE("", "b"), 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(np_kube_list(b->k, &classes, NULL, 1, collect_name, names, &err), 0);
+	assert_string_equal(names, "a+b+");
+	ASSERT_HAS(b->server.requests[0], "v1alpha2/virtualmachineclasses?limit=1 HTTP");
+	ASSERT_HAS(b->server.requests[1], "?limit=1&continue=to%2Bk%2F2 HTTP");
+}
+
+static void test_client__an_expired_page_starts_over_once(void **state)
+{
+	static const struct step gone = { "410 Gone", NULL,
+					  "{\"kind\":\"Status\",\"message\":\"expired\"}", 0 };
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	char names[256] = "";
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, PAGE("t", "a"), 0 }, gone,
+				       { "200 OK", NULL, PAGE("t", "a"), 0 },
+				       { "200 OK", NULL, PAGE("t", "b"), 0 }, gone));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(np_kube_list(b->k, &classes, "ml", 0, collect_name, names, &err),
+			 -NP_E_RETRY);
+	assert_string_equal(names, "a+a+b+");
+	assert_int_equal(b->server.n, 5);
+	ASSERT_HAS(b->server.requests[2], "virtualmachineclasses?limit=500 HTTP");
+}
+
+static void test_client__a_caller_can_end_a_list(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	char names[256] = "";
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, PAGE("t", "stop"), 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(np_kube_list(b->k, &classes, "ml", 0, collect_name, names, &err),
+			 -NP_E_WINDOW);
+	assert_string_equal(err.text, "stopped");
+	assert_int_equal(b->server.n, 1);
+}
+
+#define GROUP                                                                            \
+	"{\"preferredVersion\":{\"version\":\"v3\"},\"versions\":[{\"version\":\"v3\"}," \
+	"{\"version\":\"v2\"},{\"version\":\"v1\"}]}"
+#define RESOURCES(name, namespaced) \
+	"{\"resources\":[{\"name\":\"" name "\",\"namespaced\":" namespaced "}]}"
+
+static void test_client__discovery_falls_back_to_older_versions(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	struct np_kube_resource r = { .version = "?" };
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, GROUP, 0 },
+				       { "200 OK", NULL, RESOURCES("others", "true"), 0 },
+				       { "404 Not Found", NULL, NULL, 0 },
+				       { "200 OK", NULL, RESOURCES("things", "false"), 0 },
+				       { "200 OK", NULL, GROUP, 0 },
+				       { "200 OK", NULL, RESOURCES("others", "true"), 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(np_kube_discover(b->k, "g.io", "things", &r, &err), 0);
+	assert_string_equal(r.group, "g.io");
+	assert_string_equal(r.version, "v1");
+	assert_string_equal(r.plural, "things");
+	assert_false(r.namespaced);
+	ASSERT_HAS(b->server.requests[0], "GET /apis/g.io HTTP");
+	ASSERT_HAS(b->server.requests[1], "GET /apis/g.io/v3 HTTP");
+	ASSERT_HAS(b->server.requests[3], "GET /apis/g.io/v1 HTTP");
+	assert_int_equal(np_kube_discover(b->k, "g.io", "things", &r, &err), -NP_E_NOT_FOUND);
+	assert_string_equal(err.text, "the server's API group 'g.io' has no resource 'things'");
+	assert_string_equal(r.version, "v1");
+}
+
+static void test_client__a_missing_group_is_told(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	struct np_kube_resource r = { .version = "?" };
+
+	server_start(&b->server, STEPS({ "404 Not Found", NULL, "404 page not found", 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(np_kube_discover(b->k, "g.io", "things", &r, &err), -NP_E_NOT_FOUND);
+	assert_string_equal(err.text, "the server has no API group 'g.io': is this a Supervisor?");
+	assert_string_equal(r.version, "?");
+}
+
+static void test_client__a_pause_ends_at_the_deadline(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	uint64_t start;
+
+	bed_connect(
+		b, (struct np_kube_options){ .server = "http://127.0.0.1:1", .deadline_ms = 2000 });
+	start = kube_now_ms();
+	assert_int_equal(np_kube_pause(b->k, 20, &err), 0);
+	assert_in_range(kube_now_ms() - start, 10, 1000);
+	assert_int_equal(np_kube_pause(b->k, 20000, &err), -NP_E_RETRY);
+	assert_in_range(kube_now_ms() - start, 10, 1500);
+}
+
+/* --- TLS ------------------------------------------------------------------------------------- */
+
+/* A certificate that signed itself, so that it is its own CA. */
+struct identity {
+	EVP_PKEY *key;
+	X509 *cert;
+	char *pem; /* of the certificate */
+};
+
+static void identity_make(struct identity *id, const char *names, long valid_s)
+{
+	X509_EXTENSION *ext;
+	X509_NAME *name;
+	BIO *bio = BIO_new(BIO_s_mem());
+	char *bytes;
+	long size;
+
+	id->key = EVP_EC_gen("P-256");
+	id->cert = X509_new();
+	X509_set_version(id->cert, 2);
+	ASN1_INTEGER_set(X509_get_serialNumber(id->cert), 1);
+	X509_gmtime_adj(X509_getm_notBefore(id->cert), -7200);
+	X509_gmtime_adj(X509_getm_notAfter(id->cert), valid_s);
+	X509_set_pubkey(id->cert, id->key);
+	name = X509_get_subject_name(id->cert);
+	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1,
+				   0);
+	X509_set_issuer_name(id->cert, name);
+	ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
+	X509_add_ext(id->cert, ext, -1);
+	X509_EXTENSION_free(ext);
+	assert_true(X509_sign(id->cert, id->key, EVP_sha256()) > 0);
+	assert_int_equal(PEM_write_bio_X509(bio, id->cert), 1);
+	size = BIO_get_mem_data(bio, &bytes);
+	id->pem = strndup(bytes, (size_t)size);
+	BIO_free(bio);
+}
+
+static void identity_drop(struct identity *id)
+{
+	EVP_PKEY_free(id->key);
+	X509_free(id->cert);
+	free(id->pem);
+}
+
+static SSL_CTX *tls_context(const struct identity *id, bool want_client_cert)
+{
+	SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
+
+	assert_int_equal(SSL_CTX_use_certificate(tls, id->cert), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(tls, id->key), 1);
+	if (want_client_cert)
+		SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+	return tls;
+}
+
+/* One TLS server and what a client says of it. */
+struct tls_row {
+	const char *name;
+	const char *names; /* in the server's certificate */
+	long valid_s;
+	bool other_ca, want_client_cert;
+	struct np_kube_options o;
+	const char *says; /* NULL: goes well */
+};
+
+static void try_tls(const struct tls_row *row, struct bed *b)
+{
+	char ca[] = "/tmp/nodeprep-kube-XXXXXX";
+	struct np_kube_options o = row->o;
+	struct identity id, other;
+	struct np_err err = NP_ERR_INIT;
+	int fd = mkstemp(ca), r;
+	const char *pem;
+
+	identity_make(&id, row->names, row->valid_s);
+	identity_make(&other, row->names, row->valid_s);
+	pem = row->other_ca ? other.pem : id.pem;
+	assert_int_equal(write(fd, pem, strlen(pem)), strlen(pem));
+	close(fd);
+	b->server.tls = tls_context(&id, row->want_client_cert);
+	server_start(&b->server, STEPS({ "200 OK", NULL, "{}", 0 }));
+	o.ca_file = o.insecure ? NULL : ca;
+	bed_connect(b, o);
+	r = get_class(b, &err);
+	if (r != (row->says ? -NP_E_REFUSED : 0) || (r < 0 && !strstr(err.text, row->says)))
+		fail_msg("%s: %d: %s", row->name, r, err.text);
+	if (!row->says)
+		ASSERT_HAS(b->server.requests[0], "\r\nHost: 127.0.0.1:");
+	if (b->server.connections > 1)
+		fail_msg("%s: was tried again", row->name);
+	unlink(ca);
+	identity_drop(&id);
+	identity_drop(&other);
+}
+
+static void test_client__certificates_are_verified(void **state)
+{
+	static const struct tls_row rows[] = {
+		{ "right", "IP:127.0.0.1", 3600, false, false, { 0 }, NULL },
+		{ "another CA",
+		  "IP:127.0.0.1",
+		  3600,
+		  true,
+		  false,
+		  { 0 },
+		  "not signed by the CA of the kubeconfig" },
+		{ "another host",
+		  "DNS:kube.lab",
+		  3600,
+		  false,
+		  false,
+		  { 0 },
+		  "the host name '127.0.0.1' is not in the server's certificate" },
+		{ "expired", "IP:127.0.0.1", -3600, false, false, { 0 }, "has expired" },
+		{ "the other name is asked for",
+		  "DNS:kube.lab",
+		  3600,
+		  false,
+		  false,
+		  { .tls_server_name = "kube.lab" },
+		  NULL },
+		{ "a name that is asked for is missing",
+		  "IP:127.0.0.1",
+		  3600,
+		  false,
+		  false,
+		  { .tls_server_name = "kube.lab" },
+		  "the host name 'kube.lab' is not in" },
+		{ "nothing is verified",
+		  "DNS:kube.lab",
+		  -3600,
+		  false,
+		  false,
+		  { .insecure = true },
+		  NULL },
+		{ "a client certificate is wanted",
+		  "IP:127.0.0.1",
+		  3600,
+		  false,
+		  true,
+		  { 0 },
+		  "the server requires one, and the user has none" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bed *b = calloc(1, sizeof(*b));
+		void *inner = b;
+
+		(void)state;
+		try_tls(&rows[i], b);
+		bed_free(&inner);
+	}
+}
+
+#define IN_BED(test) cmocka_unit_test_setup_teardown(test, bed_new, bed_free)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_BED(test_client__a_get_carries_its_identity),
+		IN_BED(test_client__a_patch_is_a_strict_merge_patch),
+		IN_BED(test_client__a_get_after_a_patch_has_no_body),
+		IN_BED(test_client__a_conflict_is_not_sent_again),
+		IN_BED(test_client__the_server_s_path_is_kept),
+		IN_BED(test_client__retry_after_is_honoured),
+		IN_BED(test_client__a_wait_beyond_the_deadline_is_told_at_once),
+		IN_BED(test_client__a_cut_connection_is_tried_again),
+		IN_BED(test_client__a_patch_without_resource_version_is_sent_once),
+		IN_BED(test_client__it_gives_up_at_the_deadline),
+		IN_BED(test_client__a_server_that_is_not_there_fails_soon),
+		IN_BED(test_client__a_huge_body_is_refused),
+		IN_BED(test_client__an_echoed_token_is_redacted),
+		IN_BED(test_client__a_warning_is_logged_once),
+		IN_BED(test_client__a_401_rereads_the_token_file_once),
+		IN_BED(test_client__a_list_comes_in_pages),
+		IN_BED(test_client__an_expired_page_starts_over_once),
+		IN_BED(test_client__a_caller_can_end_a_list),
+		IN_BED(test_client__discovery_falls_back_to_older_versions),
+		IN_BED(test_client__a_missing_group_is_told),
+		IN_BED(test_client__a_pause_ends_at_the_deadline),
+		cmocka_unit_test(test_client__certificates_are_verified),
+	};
+
+	/* A client that goes away must not end the server. */
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "nodeprep/err.h"
+
+#define TOKEN_MAX (UINT64_C(1) << 20)
+
+static const char service_dir[] = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/* --- small things ---------------------------------------------------------------------------- */
+
+int kube_set_text(char **slot, const char *text, struct np_err *err)
+{
+	char *copy = NULL;
+
+	if (text && text[0]) {
+		copy = strdup(text);
+		if (!copy)
+			return np_fail_nomem(err);
+	}
+	free(*slot);
+	*slot = copy;
+	return 0;
+}
+
+bool kube_is_header_text(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text <= ' ' || *text == 0x7f)
+			return false;
+	return true;
+}
+
+int kube_token_load(const char *path, char **ret, struct np_err *err)
+{
+	NP_AUTO(kube_wipep) char *token = NULL;
+	size_t size;
+
+	if (np_file_load(path, TOKEN_MAX, &token, &size, err) < 0)
+		return -(int)err->code;
+	while (size > 0 && isspace((unsigned char)token[size - 1]))
+		token[--size] = '\0';
+	if (size == 0)
+		return np_fail(err, NP_E_SPEC, "'%s': holds no token", path);
+	if (strlen(token) != size || !kube_is_header_text(token))
+		return np_fail(err, NP_E_SPEC, "'%s': holds no token, but blanks or binary bytes",
+			       path);
+	*ret = np_take(token);
+	return 0;
+}
+
+int kube_config_set_token_take(struct np_kube_config *c, char *token, struct np_err *err)
+{
+	kube_wipep(&c->token);
+	c->token = token;
+	return kube_secrets_add(&c->secrets, token, strlen(token), err);
+}
+
+static void wipe_blob(struct kube_blob *b)
+{
+	if (b->bytes)
+		explicit_bzero(b->bytes, b->size);
+	free(b->bytes);
+}
+
+void np_kube_config_free(struct np_kube_config *c)
+{
+	if (!c)
+		return;
+	free(c->server);
+	free(c->ns);
+	free(c->user_name);
+	wipe_blob(&c->ca);
+	wipe_blob(&c->cert);
+	wipe_blob(&c->key);
+	free(c->tls_server_name);
+	kube_wipep(&c->proxy_url);
+	kube_wipep(&c->proxy);
+	free(c->no_proxy);
+	kube_wipep(&c->token);
+	free(c->token_file);
+	free(c->username);
+	kube_wipep(&c->password);
+	free(c->as_user);
+	free(c->user_agent);
+	kube_secrets_done(&c->secrets);
+	free(c);
+}
+
+void np_kube_config_freep(struct np_kube_config **c)
+{
+	np_kube_config_free(*c);
+	*c = NULL;
+}
+
+const char *np_kube_config_namespace(const struct np_kube_config *c)
+{
+	return c->ns;
+}
+
+const char *np_kube_config_server(const struct np_kube_config *c)
+{
+	return c->server;
+}
+
+/* --- which files ----------------------------------------------------------------------------- */
+
+/* Called with each file that is to be read; a negative return ends the walk with it. */
+typedef int each_path_fn(void *ctx, const char *path, struct np_err *err);
+
+static int walk_list(const char *list, each_path_fn *each, void *ctx, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *copy = strdup(list);
+	char *rest = copy, *path;
+
+	if (!copy)
+		return np_fail_nomem(err);
+	while ((path = strsep(&rest, ":")) != NULL)
+		if (path[0] && access(path, F_OK) == 0 && each(ctx, path, err) < 0)
+			return -(int)err->code;
+	return 0;
+}
+
+static int walk_home(const char *home, each_path_fn *each, void *ctx, struct np_err *err)
+{
+	char *path = NULL;
+	NP_AUTO(np_freep) char *owned = NULL;
+
+	if (asprintf(&path, "%s/.kube/config", home) < 0)
+		return np_fail_nomem(err);
+	owned = path;
+	return access(path, F_OK) == 0 ? each(ctx, path, err) : 0;
+}
+
+/* kubectl's order: the flag alone, else $KUBECONFIG alone, else the home directory's file. */
+static int walk_files(const struct np_kube_options *o, each_path_fn *each, void *ctx,
+		      struct np_err *err)
+{
+	if (o->kubeconfig)
+		return each(ctx, o->kubeconfig, err);
+	if (o->kubeconfig_env && o->kubeconfig_env[0])
+		return walk_list(o->kubeconfig_env, each, ctx, err);
+	return o->home && o->home[0] ? walk_home(o->home, each, ctx, err) : 0;
+}
+
+static int count_file(void *ctx, const char *path, struct np_err *err)
+{
+	(void)path;
+	(void)err;
+	*(size_t *)ctx += 1;
+	return 0;
+}
+
+static bool has_service(const struct np_kube_options *o)
+{
+	return o->service_host && o->service_host[0];
+}
+
+bool np_kube_is_configured(const struct np_kube_options *o)
+{
+	struct np_err err = NP_ERR_INIT;
+	size_t n = 0;
+
+	if (o->kubeconfig || (o->server && o->server[0]) || has_service(o))
+		return true;
+	return walk_files(o, count_file, &n, &err) < 0 || n > 0;
+}
+
+static int add_file(void *ctx, const char *path, struct np_err *err)
+{
+	return kube_files_add(ctx, path, err);
+}
+
+/* --- in-cluster ------------------------------------------------------------------------------ */
+
+static int service_file(const struct np_kube_options *o, const char *name, char **ret,
+			struct np_err *err)
+{
+	if (asprintf(ret, "%s/%s", o->service_dir ? o->service_dir : service_dir, name) < 0) {
+		*ret = NULL;
+		return np_fail_nomem(err);
+	}
+	return 0;
+}
+
+/* The namespace file is a convenience: a pod without it still has its token. */
+static int service_namespace(const struct np_kube_options *o, struct np_kube_config *c,
+			     struct np_err *err)
+{
+	NP_AUTO(np_freep) char *path = NULL;
+	NP_AUTO(np_freep) char *text = NULL;
+	struct np_err ignored = NP_ERR_INIT;
+	size_t size;
+
+	if (service_file(o, "namespace", &path, err) < 0)
+		return -(int)err->code;
+	if (np_file_load(path, 4096, &text, &size, &ignored) < 0)
+		return 0;
+	text[strcspn(text, " \t\r\n")] = '\0';
+	return kube_set_text(&c->ns, text, err);
+}
+
+static int service_token(const struct np_kube_options *o, struct np_kube_config *c,
+			 struct np_err *err)
+{
+	char *token;
+
+	if (o->token)
+		return 0;
+	if (service_file(o, "token", &c->token_file, err) < 0)
+		return -(int)err->code;
+	if (kube_token_load(c->token_file, &token, err) < 0)
+		return np_wrap(err, "in-cluster credentials");
+	return kube_config_set_token_take(c, token, err);
+}
+
+static int service_ca(const struct np_kube_options *o, struct np_kube_config *c, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *path = NULL;
+
+	if (o->insecure || o->ca_file)
+		return 0;
+	if (service_file(o, "ca.crt", &path, err) < 0)
+		return -(int)err->code;
+	if (np_file_load(path, TOKEN_MAX, &c->ca.bytes, &c->ca.size, err) < 0)
+		return np_wrap(err, "in-cluster credentials");
+	return 0;
+}
+
+static int apply_service(const struct np_kube_options *o, struct np_kube_config *c,
+			 struct np_err *err)
+{
+	const char *port = o->service_port && o->service_port[0] ? o->service_port : "443";
+	bool is_ipv6 = strchr(o->service_host, ':') != NULL;
+
+	if (asprintf(&c->server, is_ipv6 ? "https://[%s]:%s" : "https://%s:%s", o->service_host,
+		     port) < 0) {
+		c->server = NULL;
+		return np_fail_nomem(err);
+	}
+	if (kube_set_text(&c->user_name, "service account", err) < 0 ||
+	    service_namespace(o, c, err) < 0 || service_token(o, c, err) < 0)
+		return -(int)err->code;
+	return service_ca(o, c, err);
+}
+
+/* --- flags and checks ------------------------------------------------------------------------ */
+
+static int apply_trust_flags(const struct np_kube_options *o, struct np_kube_config *c,
+			     struct np_err *err)
+{
+	if (o->insecure && o->ca_file)
+		return np_fail(err, NP_E_USAGE,
+			       "specifying a root certificates file with the insecure flag is not "
+			       "allowed: drop --insecure-skip-tls-verify or "
+			       "--certificate-authority");
+	c->insecure = c->insecure || o->insecure;
+	if (o->ca_file &&
+	    np_file_load(o->ca_file, TOKEN_MAX * 4, &c->ca.bytes, &c->ca.size, err) < 0)
+		return np_wrap(err, "--certificate-authority");
+	return o->tls_server_name ? kube_set_text(&c->tls_server_name, o->tls_server_name, err) : 0;
+}
+
+static int apply_token_flag(const struct np_kube_options *o, struct np_kube_config *c,
+			    struct np_err *err)
+{
+	char *token;
+
+	if (!o->token)
+		return 0;
+	if (!o->token[0] || !kube_is_header_text(o->token))
+		return np_fail(err, NP_E_USAGE,
+			       "--token is empty or holds a blank or a control character");
+	token = strdup(o->token);
+	return token ? kube_config_set_token_take(c, token, err) : np_fail_nomem(err);
+}
+
+static int apply_flags(const struct np_kube_options *o, struct np_kube_config *c,
+		       struct np_err *err)
+{
+	if (o->as_user && !kube_is_header_text(o->as_user))
+		return np_fail(err, NP_E_USAGE, "--as '%s' holds a blank or a control character",
+			       o->as_user);
+	if (apply_token_flag(o, c, err) < 0 || apply_trust_flags(o, c, err) < 0)
+		return -(int)err->code;
+	if (o->server && kube_set_text(&c->server, o->server, err) < 0)
+		return -(int)err->code;
+	if (o->ns && kube_set_text(&c->ns, o->ns, err) < 0)
+		return -(int)err->code;
+	return kube_set_text(&c->as_user, o->as_user, err);
+}
+
+static int copy_options(const struct np_kube_options *o, struct np_kube_config *c,
+			struct np_err *err)
+{
+	c->request_timeout_ms = o->request_timeout_ms;
+	c->deadline_ms = o->deadline_ms > 0 ? o->deadline_ms : 60 * 1000;
+	c->log = o->log;
+	c->log_ctx = o->log_ctx;
+	if (kube_set_text(&c->proxy, o->proxy, err) < 0 ||
+	    kube_set_text(&c->no_proxy, o->no_proxy, err) < 0)
+		return -(int)err->code;
+	return kube_set_text(&c->user_agent, o->user_agent, err);
+}
+
+/* What a Basic header carries, since a proxy or server may echo it. */
+static int add_basic_secret(struct np_kube_config *c, struct np_err *err)
+{
+	NP_AUTO(kube_wipep) char *pair = NULL;
+	NP_AUTO(kube_wipep) char *encoded = NULL;
+	int n = asprintf(&pair, "%s:%s", c->username, c->password ? c->password : "");
+
+	if (n < 0) {
+		pair = NULL;
+		return np_fail_nomem(err);
+	}
+	encoded = calloc(1, ((size_t)n + 2) / 3 * 4 + 1);
+	if (!encoded)
+		return np_fail_nomem(err);
+	EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)pair, n);
+	return kube_secrets_add(&c->secrets, encoded, strlen(encoded), err);
+}
+
+/* The password of a proxy's address. */
+static int add_proxy_secret(struct np_kube_config *c, const char *url, struct np_err *err)
+{
+	const char *start = url ? strstr(url, "://") : NULL, *at, *colon;
+
+	if (!url)
+		return 0;
+	start = start ? start + 3 : url;
+	at = strrchr(start, '@');
+	colon = at ? memchr(start, ':', (size_t)(at - start)) : NULL;
+	if (!colon)
+		return 0;
+	return kube_secrets_add(&c->secrets, colon + 1, (size_t)(at - colon) - 1, err);
+}
+
+static int collect_secrets(struct np_kube_config *c, struct np_err *err)
+{
+	if (c->password && kube_secrets_add(&c->secrets, c->password, strlen(c->password), err) < 0)
+		return -(int)err->code;
+	if (c->username && add_basic_secret(c, err) < 0)
+		return -(int)err->code;
+	if (add_proxy_secret(c, c->proxy_url, err) < 0)
+		return -(int)err->code;
+	return add_proxy_secret(c, c->proxy, err);
+}
+
+static void curlu_freep(CURLU **u)
+{
+	curl_url_cleanup(*u);
+}
+
+static void curl_freep(char **p)
+{
+	curl_free(*p);
+}
+
+/* Fails where the address is none, or carries what does not belong there. */
+static int check_server(const char *server, struct np_err *err)
+{
+	NP_AUTO(curlu_freep) CURLU *url = curl_url();
+	NP_AUTO(curl_freep) char *scheme = NULL;
+	NP_AUTO(curl_freep) char *extra = NULL;
+
+	if (!url)
+		return np_fail_nomem(err);
+	if (curl_url_set(url, CURLUPART_URL, server, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
+		return np_fail(err, NP_E_USAGE,
+			       "server '%s' is no address: https://HOST[:PORT] is needed",
+			       strchr(server, '@') ? "[redacted]" : server);
+	if (curl_url_get(url, CURLUPART_USER, &extra, 0) == CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_PASSWORD, &extra, 0) == CURLUE_OK)
+		return np_fail(err, NP_E_USAGE,
+			       "the server's address may not hold a user or a "
+			       "password: put them into the kubeconfig's user");
+	if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
+		return np_fail(err, NP_E_USAGE, "server '%s': https:// is needed, or http://",
+			       server);
+	if (curl_url_get(url, CURLUPART_QUERY, &extra, 0) == CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_FRAGMENT, &extra, 0) == CURLUE_OK)
+		return np_fail(err, NP_E_USAGE, "server '%s' may not hold a query or a fragment",
+			       server);
+	return 0;
+}
+
+/* Without a scheme it is https: a token must not travel in the clear by an omission. */
+static int finish_server(struct np_kube_config *c, struct np_err *err)
+{
+	char *full = NULL;
+	size_t size;
+
+	if (!c->server)
+		return np_fail(err, NP_E_USAGE,
+			       "no API server is configured: give --kubeconfig, --server or "
+			       "KUBECONFIG");
+	if (!strstr(c->server, "://")) {
+		if (asprintf(&full, "https://%s", c->server) < 0)
+			return np_fail_nomem(err);
+		free(c->server);
+		c->server = full;
+	}
+	for (size = strlen(c->server); size > 0 && c->server[size - 1] == '/'; size--)
+		c->server[size - 1] = '\0';
+	return check_server(c->server, err);
+}
+
+static int finish(struct np_kube_config *c, struct np_err *err)
+{
+	if (finish_server(c, err) < 0 || collect_secrets(c, err) < 0)
+		return -(int)err->code;
+	if (!c->ns && kube_set_text(&c->ns, "default", err) < 0)
+		return -(int)err->code;
+	if (!c->user_name && kube_set_text(&c->user_name, "(none)", err) < 0)
+		return -(int)err->code;
+	if (c->user_agent)
+		return 0;
+	return kube_set_text(&c->user_agent, "nodeprep/" NP_VERSION, err);
+}
+
+static void config_kube_files_done(struct kube_files *files)
+{
+	kube_files_done(files);
+}
+
+int np_kube_config_load(const struct np_kube_options *o, struct np_kube_config **ret,
+			struct np_err *err)
+{
+	NP_AUTO(np_kube_config_freep) struct np_kube_config *c = calloc(1, sizeof(*c));
+	NP_AUTO(config_kube_files_done) struct kube_files files = { 0 };
+
+	if (!c)
+		return np_fail_nomem(err);
+	if (copy_options(o, c, err) < 0 || walk_files(o, add_file, &files, err) < 0)
+		return -(int)err->code;
+	if (files.n == 0 && has_service(o) && !o->server && !o->context) {
+		if (apply_service(o, c, err) < 0)
+			return -(int)err->code;
+	} else if (kube_files_apply(&files, o, c, err) < 0) {
+		return -(int)err->code;
+	}
+	if (apply_flags(o, c, err) < 0 || finish(c, err) < 0)
+		return -(int)err->code;
+	*ret = np_take(c);
+	return 0;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_KUBE_INTERNAL_H
+#define NODEPREP_KUBE_INTERNAL_H
+
+/*
+ * Private parts of kube: what the configuration holds, the secrets, and the pure functions that
+ * decide what an answer or a broken connection means.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <curl/curl.h>
+
+#include "nodeprep/kube.h"
+#include "nodeprep/tree.h"
+
+/* --- secret.c ------------------------------------------------------------------------------- */
+
+/* Shorter ones would turn ordinary words of a message into "[redacted]". */
+#define KUBE_SECRET_MIN 6
+
+struct kube_secrets {
+	size_t n;
+	char **texts;
+};
+
+/* Remembers `size` bytes of text; what is shorter than KUBE_SECRET_MIN is not kept. */
+int kube_secrets_add(struct kube_secrets *s, const char *text, size_t size, struct np_err *err);
+
+/* Remembers each line of a PEM file but the armour. */
+int kube_secrets_add_lines(struct kube_secrets *s, const char *text, size_t size,
+			   struct np_err *err);
+void kube_secrets_done(struct kube_secrets *s);
+
+/* Writes `text` with every secret replaced; what does not fit is cut and ends in "...". */
+void kube_redact(const struct kube_secrets *s, const char *text, char *buf, size_t size);
+
+/* As kube_redact(), upon the error's own text. */
+void kube_redact_err(const struct kube_secrets *s, struct np_err *err);
+
+/* Wipes and frees; `p` is the address of a string. */
+void kube_wipep(char **p);
+
+/* --- config.c, kubeconfig.c ------------------------------------------------------------------ */
+
+/* Bytes of a certificate, of a CA bundle or of a key, in PEM. */
+struct kube_blob {
+	char *bytes;
+	size_t size;
+};
+
+struct np_kube_config {
+	char *server; /* no slash at its end */
+	char *ns; /* NULL until the last step of loading */
+	char *user_name; /* as messages call the identity */
+	struct kube_blob ca, cert, key;
+	bool insecure;
+	char *tls_server_name;
+	char *proxy_url; /* of the kubeconfig: used without exceptions */
+	char *proxy, *no_proxy; /* of the environment */
+	char *token, *token_file;
+	char *username, *password;
+	char *as_user;
+	char *user_agent;
+	uint64_t request_timeout_ms, deadline_ms;
+	void (*log)(void *ctx, const char *line);
+	void *log_ctx;
+	struct kube_secrets secrets;
+};
+
+/* The kubeconfig files, in the order in which they win. */
+struct kube_files {
+	size_t n;
+	struct np_doc **docs;
+};
+
+/* Adds the file's document; a file that is empty adds none. */
+int kube_files_add(struct kube_files *files, const char *path, struct np_err *err);
+
+/* As kube_files_add(), from bytes. */
+int kube_files_parse(struct kube_files *files, const char *path, const char *bytes, size_t size,
+		     struct np_err *err);
+void kube_files_done(struct kube_files *files);
+
+/* Fills the configuration from the files' current (or the asked) context. */
+int kube_files_apply(const struct kube_files *files, const struct np_kube_options *o,
+		     struct np_kube_config *c, struct np_err *err);
+
+/* Replaces *slot by a copy; NULL and "" give NULL. */
+int kube_set_text(char **slot, const char *text, struct np_err *err);
+
+/* Reads a token file: one line, blanks at its end dropped. */
+int kube_token_load(const char *path, char **ret, struct np_err *err);
+
+/* Takes `token` as the one to send, and remembers it as a secret. */
+int kube_config_set_token_take(struct np_kube_config *c, char *token, struct np_err *err);
+
+/* Tells whether the text can stand in a header line. */
+bool kube_is_header_text(const char *text);
+
+/* Decodes standard base64; returns false where it is none. *ret is the caller's. */
+bool kube_base64_decode(const char *text, struct kube_blob *ret);
+
+/* --- reply.c --------------------------------------------------------------------------------- */
+
+/* A request, in the words that messages use. */
+struct kube_call {
+	const char *verb; /* as RBAC names it: get, list, patch */
+	const char *method;
+	const char *path; /* escaped, with its query */
+	const char *resource; /* "virtualmachineclasses.vmoperator.vmware.com"; NULL: a bare path */
+	const char *ns; /* NULL: of the cluster, or all */
+	const char *name; /* NULL: a list */
+	const char *body; /* NULL: none */
+	bool repeatable; /* may be sent again when it is not known whether it arrived */
+};
+
+struct kube_answer {
+	long status;
+	const char *body;
+	size_t size;
+	const char *retry_after; /* the header's value; "" where there is none */
+	const char *user; /* whose credentials went along */
+	const struct kube_secrets *secrets;
+};
+
+/* Returns 0 for a 2xx; else fails with the code and the text that the status stands for. */
+int kube_answer_check(const struct kube_call *call, const struct kube_answer *answer,
+		      struct np_err *err);
+
+/* Tells whether the same request may go well later, by its status alone. */
+bool kube_status_is_retried(long status);
+
+/* Reads a Retry-After value, seconds or an HTTP date; false where it is neither. */
+bool kube_retry_after(const char *value, time_t now, uint64_t *ret_ms);
+
+/* Sets *ret_ms to how long the answer asks to wait; false where it does not say. */
+bool kube_answer_wait(const struct kube_answer *answer, time_t now, uint64_t *ret_ms);
+
+/* Returns the wait before attempt `attempt` + 1, spread over ±50 % by `random`. */
+uint64_t kube_backoff(unsigned attempt, uint32_t random);
+
+/* Spreads `ms` over ±50 %. */
+uint64_t kube_jitter(uint64_t ms, uint32_t random);
+
+#define KUBE_WHAT_MAX 512
+
+/* Writes what the call is about: "secrets 'x' in namespace 'y'". */
+void kube_call_describe(const struct kube_call *call, char buf[static KUBE_WHAT_MAX]);
+
+/* Parses an answer's body; numbers and strings that jansson cannot hold are told with their object. */
+int kube_body_parse(const struct kube_call *call, const struct kube_answer *answer, json_t **ret,
+		    struct np_err *err);
+
+/* Writes the text of a `299 - "text"` header value; false where it is none. */
+bool kube_warning_parse(const char *value, char *buf, size_t size);
+
+/* --- transport.c ----------------------------------------------------------------------------- */
+
+enum kube_again {
+	KUBE_NEVER, /* it would fail again */
+	KUBE_UNSENT, /* the server cannot have seen it */
+	KUBE_MAYBE, /* the server may have seen it */
+};
+
+/* Why no answer came. */
+struct kube_trouble {
+	CURLcode code;
+	long verify; /* X509_V_ERR_... */
+	int os_errno;
+	const char *detail; /* libcurl's own words */
+	const char *server;
+	const char *host;
+	const char *user;
+	uint64_t elapsed_ms; /* how long the request lasted */
+};
+
+/* Says whether the request may be sent again. */
+enum kube_again kube_trouble_again(const struct kube_trouble *t);
+
+/* Fails with what happened, in words. */
+int kube_trouble_fail(const struct kube_trouble *t, struct np_err *err);
+
+/* --- setup.c --------------------------------------------------------------------------------- */
+
+enum { KUBE_WARNINGS_MAX = 64 };
+
+struct np_kube {
+	struct np_kube_config *config;
+	CURL *easy;
+	char *base; /* the server's address as libcurl gets it */
+	char *host; /* without port, as messages say it */
+	struct curl_slist *connect_to, *headers;
+	char detail[CURL_ERROR_SIZE];
+	uint64_t deadline; /* by the monotonic clock */
+	uint64_t token_read; /* likewise */
+	bool answered; /* some answer came in this run */
+	long status;
+	size_t n_warnings;
+	char *warnings[KUBE_WARNINGS_MAX];
+};
+
+/* Appends "name: value". */
+int kube_header_append(struct curl_slist **list, const char *name, const char *value,
+		       struct np_err *err);
+
+/* Appends the Host header of a server that is verified by another name. */
+int kube_host_append(struct np_kube *k, struct curl_slist **list, struct np_err *err);
+
+/* Wipes and frees the lines. */
+void kube_slist_freep(struct curl_slist **list);
+
+/* --- client.c -------------------------------------------------------------------------------- */
+
+/* Growing bytes of one answer. */
+struct kube_reply {
+	struct np_kube *k;
+	char *body;
+	size_t size, cap;
+	size_t header_bytes;
+	char retry_after[64];
+	bool too_large, no_memory;
+};
+
+/* libcurl's callbacks; `ctx` is the struct kube_reply. */
+size_t kube_on_body(char *bytes, size_t size, size_t n, void *ctx);
+size_t kube_on_header(char *bytes, size_t size, size_t n, void *ctx);
+
+/* Returns milliseconds of the monotonic clock. */
+uint64_t kube_now_ms(void);
+
+/* Sends the call, again where that makes sense, and parses the answer. */
+int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, struct np_err *err);
+
+/* Returns the status of the last answer; 0 where there was none. */
+long kube_last_status(const struct np_kube *k);
+
+/* --- api.c ----------------------------------------------------------------------------------- */
+
+/* Sets *ret to the escaped path of a resource, of a collection where `name` is NULL. */
+int kube_path(const struct np_kube_resource *r, const char *ns, const char *name, char **ret,
+	      struct np_err *err);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+#include "nodeprep/err.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The files that a kubeconfig names are looked for where there are none. */
+static void fuzz_kubeconfig(const char *bytes, size_t size)
+{
+	struct np_kube_options o = { .server = "https://127.0.0.1:1" };
+	struct np_kube_config *c = calloc(1, sizeof(*c));
+	struct kube_files files = { 0 };
+	struct np_err err = NP_ERR_INIT;
+
+	if (c && kube_files_parse(&files, "/nonexistent/config", bytes, size, &err) == 0)
+		(void)kube_files_apply(&files, &o, c, &err);
+	kube_files_done(&files);
+	np_kube_config_free(c);
+}
+
+static void fuzz_answer(const char *bytes, size_t size)
+{
+	static const long statuses[] = { 200, 302, 401, 403, 404, 409, 422, 429, 500 };
+	const struct kube_call call = { .verb = "list",
+					.method = "GET",
+					.path = "/apis/x/v1/y",
+					.resource = "y.x",
+					.ns = "ns" };
+	struct kube_secrets secrets = { 0 };
+	struct kube_answer answer = { .body = bytes,
+				      .size = size,
+				      .retry_after = bytes,
+				      .user = "user",
+				      .secrets = &secrets };
+	struct np_err err = NP_ERR_INIT;
+	json_t *root = NULL;
+	uint64_t wait;
+	char text[64];
+
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+		answer.status = statuses[i];
+		(void)kube_answer_check(&call, &answer, &err);
+	}
+	(void)kube_answer_wait(&answer, 0, &wait);
+	(void)kube_warning_parse(bytes, text, sizeof(text));
+	if (kube_body_parse(&call, &answer, &root, &err) == 0)
+		json_decref(root);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *bytes = malloc(size + 1);
+
+	if (!bytes)
+		return 0;
+	if (size > 0)
+		memcpy(bytes, data, size);
+	bytes[size] = '\0';
+	fuzz_kubeconfig(bytes, size);
+	fuzz_answer(bytes, size);
+	free(bytes);
+	return 0;
+}

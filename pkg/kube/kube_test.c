@@ -1,0 +1,899 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <bsd/string.h>
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "nodeprep/err.h"
+
+#include "kube_fuzz.c"
+
+#define CORPUS "pkg/kube/testdata/corpus"
+
+#define HAS(text, part)                                                           \
+	do {                                                                      \
+		if (!strstr(text, part))                                          \
+			fail_msg("%s: '%s' lacks '%s'", row->name, (text), part); \
+	} while (0)
+
+/* --- a folder of its own for each test ------------------------------------------------------- */
+
+struct folder {
+	char path[64];
+};
+
+static int make_folder(void **state)
+{
+	struct folder *f = calloc(1, sizeof(*f));
+
+	strlcpy(f->path, "/tmp/nodeprep-kube-XXXXXX", sizeof(f->path));
+	*state = f;
+	return mkdtemp(f->path) ? 0 : -1;
+}
+
+static int drop_folder(void **state)
+{
+	struct folder *f = *state;
+	DIR *dir = opendir(f->path);
+	struct dirent *entry;
+	char path[512];
+
+	while (dir && (entry = readdir(dir)) != NULL) {
+		snprintf(path, sizeof(path), "%s/%s", f->path, entry->d_name);
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			unlink(path);
+	}
+	if (dir)
+		closedir(dir);
+	rmdir(f->path);
+	free(f);
+	return 0;
+}
+
+/* Writes a file into the folder and returns its path, good until the next but three. */
+static const char *put(const struct folder *f, const char *name, const char *text)
+{
+	static char paths[4][256];
+	static unsigned next;
+	char *path = paths[next++ % 4];
+	FILE *file;
+
+	snprintf(path, sizeof(paths[0]), "%s/%s", f->path, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	return path;
+}
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+static void test_kube__a_file_is_loaded_whole(void **state)
+{
+	const char *path = put(*state, "x", "hello\n");
+	struct np_err err = NP_ERR_INIT;
+	char *bytes = NULL;
+	size_t size = 0;
+
+	assert_int_equal(np_file_load(path, 6, &bytes, &size, &err), 0);
+	assert_int_equal(size, 6);
+	assert_string_equal(bytes, "hello\n");
+	free(bytes);
+}
+
+static void test_kube__a_pipe_is_loaded_until_its_end(void **state)
+{
+	struct np_err err = NP_ERR_INIT;
+	char *bytes = NULL, path[64], chunk[40000];
+	size_t size = 0;
+	int fds[2];
+
+	(void)state;
+	memset(chunk, 'x', sizeof(chunk));
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(write(fds[1], chunk, sizeof(chunk)), sizeof(chunk));
+	close(fds[1]);
+	snprintf(path, sizeof(path), "/dev/fd/%d", fds[0]);
+	assert_int_equal(np_file_load(path, 1 << 20, &bytes, &size, &err), 0);
+	assert_int_equal(size, sizeof(chunk));
+	assert_int_equal(bytes[size], '\0');
+	free(bytes);
+	close(fds[0]);
+}
+
+static void test_kube__a_file_that_cannot_be_loaded_is_told(void **state)
+{
+	static const struct {
+		const char *name, *path, *says;
+	} rows[] = {
+		{ "missing", "no-such.yaml", "'no-such.yaml': no such file" },
+		{ "a folder", "/tmp", "'/tmp': is a directory" },
+		{ "without an end", "/dev/zero", "'/dev/zero': larger than 100000 bytes" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_err err = NP_ERR_INIT;
+		char sentinel, *bytes = &sentinel;
+		size_t size = 77;
+		__typeof__(rows[0]) *row = &rows[i];
+
+		assert_int_equal(np_file_load(row->path, 100000, &bytes, &size, &err), -NP_E_IO);
+		HAS(err.text, row->says);
+		assert_ptr_equal(bytes, &sentinel);
+		assert_int_equal(size, 77);
+	}
+}
+
+/* --- redaction ------------------------------------------------------------------------------- */
+
+static void test_kube__secrets_are_redacted(void **state)
+{
+	static const struct {
+		const char *name, *text;
+		size_t size;
+		const char *want;
+	} rows[] = {
+		{ "no secret", "plain words", 64, "plain words" },
+		{ "alone", "tok-abcdef", 64, "[redacted]" },
+		{ "twice, in the midst", "a tok-abcdef b tok-abcdef.", 64,
+		  "a [redacted] b [redacted]." },
+		{ "the longer of two", "tok-abcdef-long!", 64, "[redacted]!" },
+		{ "side by side", "hunter2tok-abcdef", 64, "[redacted][redacted]" },
+		{ "too short to be one", "abc", 64, "abc" },
+		{ "a line of a key", "key is MIIEowIBAAKC here", 64, "key is [redacted] here" },
+		{ "the armour of a key is none", "-----BEGIN KEY-----", 64, "-----BEGIN KEY-----" },
+		{ "at the cut", "0123456789 tok-abcdef", 16, "0123456789 ..." },
+		{ "cut without a secret", "0123456789", 8, "0123..." },
+		{ "just fits", "0123456", 8, "0123456" },
+	};
+	const char *key = "-----BEGIN KEY-----\nMIIEowIBAAKC\nxy\n-----END KEY-----\n";
+	struct kube_secrets s = { 0 };
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(kube_secrets_add(&s, "tok-abcdef", 10, &err), 0);
+	assert_int_equal(kube_secrets_add(&s, "tok-abcdef", 10, &err), 0);
+	assert_int_equal(kube_secrets_add(&s, "tok-abcdef-long", 15, &err), 0);
+	assert_int_equal(kube_secrets_add(&s, "hunter2", 7, &err), 0);
+	assert_int_equal(kube_secrets_add(&s, "abc", 3, &err), 0);
+	assert_int_equal(kube_secrets_add_lines(&s, key, strlen(key), &err), 0);
+	assert_int_equal(s.n, 4);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char buf[64];
+
+		kube_redact(&s, rows[i].text, buf, rows[i].size);
+		if (strcmp(buf, rows[i].want) != 0)
+			fail_msg("%s: '%s'", rows[i].name, buf);
+	}
+	kube_secrets_done(&s);
+}
+
+/* --- kubeconfig ------------------------------------------------------------------------------ */
+
+#define CLUSTER(fields)                                           \
+	"current-context: a\n"                                    \
+	"contexts: [{name: a, context: {cluster: c, user: u}}]\n" \
+	"users: [{name: u, user: {}}]\n"                          \
+	"clusters:\n- name: c\n  cluster:\n    server: https://h:6443\n" fields
+#define USER(fields)                                              \
+	"current-context: a\n"                                    \
+	"contexts: [{name: a, context: {cluster: c, user: u}}]\n" \
+	"clusters: [{name: c, cluster: {server: 'https://h'}}]\n" \
+	"users:\n- name: u\n  user:\n" fields
+
+static int load(const char *path, struct np_kube_config **ret, struct np_err *err)
+{
+	const struct np_kube_options o = { .kubeconfig = path };
+
+	return np_kube_config_load(&o, ret, err);
+}
+
+static void test_kube__kubeconfig_errors_name_their_place(void **state)
+{
+	static const struct {
+		const char *name, *text;
+		enum np_code code;
+		const char *says;
+	} rows[] = {
+		{ "unknown current-context",
+		  "current-context: x\ncontexts: [{name: a, context: {}}, {name: b, context: {}}]\n",
+		  NP_E_USAGE, "context 'x' does not exist in the kubeconfig: it has 'a', 'b'" },
+		{ "no context at all", "current-context: x\n", NP_E_USAGE, "has no contexts" },
+		{ "unknown cluster",
+		  "current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n", NP_E_SPEC,
+		  "config:2:41: cluster 'c' does not exist" },
+		{ "CA no base64", CLUSTER("    certificate-authority-data: 'ab!d'\n"), NP_E_SPEC,
+		  "config:8:33: certificate-authority-data is no base64" },
+		{ "CA file missing", CLUSTER("    certificate-authority: ca.crt\n"), NP_E_IO,
+		  "config:8:28: certificate-authority: '" },
+		{ "CA and insecure",
+		  CLUSTER("    insecure-skip-tls-verify: true\n    certificate-authority: x\n"),
+		  NP_E_SPEC, "root certificates file with the insecure flag is not allowed" },
+		{ "token is a number", USER("    token: 123456789\n"), NP_E_SPEC,
+		  "config:7:12: token must be a string" },
+		{ "token with a newline", USER("    token: \"secret-tok\\nX: y\"\n"), NP_E_SPEC,
+		  "token holds a blank or a control character" },
+		{ "certificate without key", USER("    client-certificate-data: YWJj\n"), NP_E_SPEC,
+		  "client certificate without a client key" },
+		{ "a cluster twice", CLUSTER("- name: c\n  cluster: {server: 'https://other'}\n"),
+		  NP_E_SPEC, "config:8:3: cluster 'c' stands here a second time" },
+		{ "auth-provider", USER("    auth-provider: {name: oidc}\n"), NP_E_USAGE,
+		  "user 'u': auth-provider" },
+		{ "no mapping", "- a\n", NP_E_SPEC, "config:1:1: this is no kubeconfig" },
+		{ "clusters is no list", "current-context: a\ncontexts: {}\n", NP_E_SPEC,
+		  "config:2:" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_kube_config *const sentinel = (void *)&rows, *c = sentinel;
+		struct np_err err = NP_ERR_INIT;
+		__typeof__(rows[0]) *row = &rows[i];
+
+		if (load(put(*state, "config", row->text), &c, &err) != -(int)row->code)
+			fail_msg("%s: code %d: %s", row->name, err.code, err.text);
+		HAS(err.text, row->says);
+		assert_ptr_equal(c, sentinel);
+		assert_null(strstr(err.text, "123456789"));
+		assert_null(strstr(err.text, "secret-tok"));
+	}
+}
+
+static void test_kube__a_broken_kubeconfig_does_not_spill_what_it_holds(void **state)
+{
+	static const char *const texts[] = {
+		"{\"users\": [{\"user\": {\"token\": sekret-token-1}}]}",
+		"{\"users\": [{\"user\": {\"token\": \"sekret-token-1}}]}",
+		"users:\n- token: sekret-token-1: x\n",
+		"users: [{user: {token: 'sekret-token-1}}]\n",
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct np_kube_config *c = NULL;
+		struct np_err err = NP_ERR_INIT;
+
+		assert_true(load(put(*state, "config", texts[i]), &c, &err) < 0);
+		if (strstr(err.text, "sekret"))
+			fail_msg("%s", err.text);
+	}
+}
+
+static void test_kube__files_of_the_environment_are_merged(void **state)
+{
+	const struct folder *f = *state;
+	const char *one = put(f, "one",
+			      "clusters: [{name: c, cluster: {server: 'https://first'}}]\n"
+			      "contexts: [{name: a, context: {cluster: c, user: u}}]\n"
+			      "current-context: ''\n");
+	const char *two = put(f, "two",
+			      "clusters: [{name: c, cluster: {server: 'https://second'}}]\n"
+			      "users: [{name: u, user: {tokenFile: tok}}]\n"
+			      "current-context: a\n");
+	const char *empty = put(f, "empty", "");
+	struct np_kube_options o = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	struct np_kube_config *c = NULL;
+	char list[600];
+
+	put(f, "tok", "  file-token \n" + 2);
+	snprintf(list, sizeof(list), "%s/missing:%s::%s:%s", f->path, empty, one, two);
+	o.kubeconfig_env = list;
+	if (np_kube_config_load(&o, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(np_kube_config_server(c), "https://first");
+	assert_string_equal(np_kube_config_namespace(c), "default");
+	assert_string_equal(c->token, "file-token");
+	assert_string_equal(c->user_name, "u");
+	np_kube_config_free(c);
+}
+
+static void test_kube__flags_override(void **state)
+{
+	const char *text = "current-context: a\n"
+			   "clusters: [{name: c, cluster: {server: 'https://h/', "
+			   "tls-server-name: kube, certificate-authority-data: QUJD}},\n"
+			   " {name: d, cluster: {server: 'http://d:80/k8s/x'}}]\n"
+			   "contexts: [{name: a, context: {cluster: c, user: u, namespace: ml}},\n"
+			   " {name: b, context: {cluster: d}}]\n"
+			   "users: [{name: u, user: {token: tok-of-u}}, {name: v, user: {token: "
+			   "tok-of-v}}]\n";
+	const char *path = put(*state, "config", text);
+	const struct {
+		const char *name;
+		struct np_kube_options o;
+		const char *server, *ns, *token, *tls_server_name;
+		bool has_ca, insecure;
+	} rows[] = {
+		{ "nothing", { 0 }, "https://h", "ml", "tok-of-u", "kube", true, false },
+		{ "--context",
+		  { .context = "b" },
+		  "http://d:80/k8s/x",
+		  "default",
+		  NULL,
+		  NULL,
+		  false,
+		  false },
+		{ "--cluster",
+		  { .cluster = "d" },
+		  "http://d:80/k8s/x",
+		  "ml",
+		  "tok-of-u",
+		  NULL,
+		  false,
+		  false },
+		{ "--user", { .user = "v" }, "https://h", "ml", "tok-of-v", "kube", true, false },
+		{ "--namespace", { .ns = "x" }, "https://h", "x", "tok-of-u", "kube", true, false },
+		{ "--token",
+		  { .token = "flag-token" },
+		  "https://h",
+		  "ml",
+		  "flag-token",
+		  "kube",
+		  true,
+		  false },
+		{ "--server",
+		  { .server = "s:1" },
+		  "https://s:1",
+		  "ml",
+		  "tok-of-u",
+		  NULL,
+		  true,
+		  false },
+		{ "--insecure",
+		  { .insecure = true },
+		  "https://h",
+		  "ml",
+		  "tok-of-u",
+		  "kube",
+		  false,
+		  true },
+		{ "--tls-server-name",
+		  { .tls_server_name = "q" },
+		  "https://h",
+		  "ml",
+		  "tok-of-u",
+		  "q",
+		  true,
+		  false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		__typeof__(rows[0]) *row = &rows[i];
+		struct np_kube_options o = row->o;
+		struct np_kube_config *c = NULL;
+		struct np_err err = NP_ERR_INIT;
+
+		o.kubeconfig = path;
+		if (np_kube_config_load(&o, &c, &err) < 0)
+			fail_msg("%s: %s", row->name, err.text);
+		if (strcmp(c->server, row->server) != 0 || strcmp(c->ns, row->ns) != 0 ||
+		    strcmp(c->token ? c->token : "-", row->token ? row->token : "-") != 0 ||
+		    strcmp(c->tls_server_name ? c->tls_server_name : "-",
+			   row->tls_server_name ? row->tls_server_name : "-") != 0 ||
+		    (c->ca.bytes != NULL) != row->has_ca || c->insecure != row->insecure)
+			fail_msg("%s: %s %s %s %s", row->name, c->server, c->ns,
+				 c->token ? c->token : "-",
+				 c->tls_server_name ? c->tls_server_name : "-");
+		np_kube_config_free(c);
+	}
+}
+
+static void test_kube__impossible_flags_are_refused(void **state)
+{
+	const struct {
+		const char *name;
+		struct np_kube_options o;
+		const char *says;
+	} rows[] = {
+		{ "nothing", { 0 }, "no API server is configured" },
+		{ "a token that breaks its header", { .server = "h", .token = "a\nb" }, "--token" },
+		{ "an identity that breaks its header",
+		  { .server = "h", .as_user = "a\nb" },
+		  "--as" },
+		{ "another scheme", { .server = "ftp://h" }, "https:// is needed" },
+		{ "a password", { .server = "https://u:hunter22@h" }, "may not hold a user" },
+		{ "a query", { .server = "https://h?x=y" }, "query" },
+		{ "no address", { .server = "https://" }, "is no address" },
+		{ "unknown context", { .server = "h", .context = "x" }, "context 'x'" },
+		{ "unknown cluster", { .server = "h", .cluster = "x" }, "cluster 'x'" },
+		{ "insecure with a CA",
+		  { .server = "h", .insecure = true, .ca_file = "x" },
+		  "insecure flag is not allowed" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		__typeof__(rows[0]) *row = &rows[i];
+		struct np_kube_config *const sentinel = (void *)&state, *c = sentinel;
+		struct np_err err = NP_ERR_INIT;
+
+		if (np_kube_config_load(&row->o, &c, &err) != -NP_E_USAGE)
+			fail_msg("%s: code %d: %s", row->name, err.code, err.text);
+		HAS(err.text, row->says);
+		assert_null(strstr(err.text, "hunter22"));
+		assert_ptr_equal(c, sentinel);
+	}
+}
+
+static void test_kube__a_pod_uses_its_service_account(void **state)
+{
+	const struct folder *f = *state;
+	struct np_kube_options o = { .service_host = "fd00::1", .service_dir = f->path };
+	struct np_err err = NP_ERR_INIT;
+	struct np_kube_config *c = NULL;
+
+	put(f, "token", "pod-token\n");
+	put(f, "ca.crt", "PEM");
+	put(f, "namespace", "pod-ns\n");
+	if (np_kube_config_load(&o, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_string_equal(c->server, "https://[fd00::1]:443");
+	assert_string_equal(c->ns, "pod-ns");
+	assert_string_equal(c->token, "pod-token");
+	assert_string_equal(c->ca.bytes, "PEM");
+	np_kube_config_free(c);
+}
+
+static void test_kube__is_configured_by_any_way_to_a_server(void **state)
+{
+	const struct folder *f = *state;
+	const char *path = put(f, "config", "");
+	const struct {
+		const char *name;
+		struct np_kube_options o;
+		bool want;
+	} rows[] = {
+		{ "nothing", { 0 }, false },
+		{ "a home without the file", { .home = f->path }, false },
+		{ "an environment of missing files", { .kubeconfig_env = "/no/a:/no/b" }, false },
+		{ "an environment with one file", { .kubeconfig_env = path }, true },
+		{ "--kubeconfig", { .kubeconfig = "/no/such" }, true },
+		{ "--server", { .server = "h" }, true },
+		{ "a pod", { .service_host = "10.0.0.1" }, true },
+		{ "an empty service host", { .service_host = "" }, false },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (np_kube_is_configured(&rows[i].o) != rows[i].want)
+			fail_msg("%s", rows[i].name);
+}
+
+static void test_kube__base64_is_read_strictly(void **state)
+{
+	static const struct {
+		const char *text, *want; /* NULL: refused */
+	} rows[] = {
+		{ "QUJD", "ABC" }, { "QUI=", "AB" }, { "QQ==", "A" },  { "QU\n JD\n", "ABC" },
+		{ "QUJ", NULL },   { "Q===", NULL }, { "QU=D", NULL }, { "QUJ!", NULL },
+		{ "QUJD-", NULL }, { "", NULL },     { "====", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct kube_blob blob = { 0 };
+		bool ok = kube_base64_decode(rows[i].text, &blob);
+
+		if (ok != (rows[i].want != NULL) || (ok && (strcmp(blob.bytes, rows[i].want) != 0 ||
+							    blob.size != strlen(rows[i].want))))
+			fail_msg("'%s' gives '%s'", rows[i].text, ok ? blob.bytes : "(refused)");
+		free(blob.bytes);
+	}
+}
+
+/* --- answers --------------------------------------------------------------------------------- */
+
+static const struct kube_call class_call = { .verb = "patch",
+					     .method = "PATCH",
+					     .path = "/x?secretquery",
+					     .resource =
+						     "virtualmachineclasses.vmoperator.vmware.com",
+					     .ns = "ml",
+					     .name = "gpu" };
+static const struct kube_call path_call = { .verb = "get", .method = "GET", .path = "/apis?q=1" };
+
+#define STATUS(message) "{\"kind\":\"Status\",\"message\":\"" message "\"}"
+#define WHAT "virtualmachineclasses.vmoperator.vmware.com 'gpu' in namespace 'ml'"
+
+static void test_kube__statuses_have_their_codes_and_words(void **state)
+{
+	static const struct {
+		const char *name;
+		const struct kube_call *call;
+		long status;
+		const char *body;
+		enum np_code code;
+		const char *says;
+	} rows[] = {
+		{ "created", &class_call, 201, "{}", NP_OK, "" },
+		{ "redirect", &class_call, 302, "", NP_E_REFUSED, "redirect (302)" },
+		{ "bad request", &class_call, 400, STATUS("no"), NP_E_REFUSED,
+		  WHAT ": the server refuses this (400): no" },
+		{ "not known", &class_call, 401, STATUS("Unauthorized"), NP_E_REFUSED,
+		  "does not accept the credentials of user 'admin' (401)" },
+		{ "not allowed", &class_call, 403, STATUS("RBAC"), NP_E_FORBIDDEN,
+		  "forbidden: may not patch virtualmachineclasses.vmoperator.vmware.com in "
+		  "namespace 'ml': RBAC" },
+		{ "not allowed on a path", &path_call, 403, "", NP_E_FORBIDDEN,
+		  "may not get '/apis'" },
+		{ "not found", &class_call, 404, STATUS("x"), NP_E_NOT_FOUND, WHAT " not found" },
+		{ "conflict", &class_call, 409, STATUS("modified"), NP_E_CONFLICT, "modified" },
+		{ "exists", &class_call, 409, STATUS("already exists"), NP_E_CONFLICT, "exists" },
+		{ "invalid", &class_call, 422, STATUS("unknown field"), NP_E_REFUSED,
+		  "(422): unknown field" },
+		{ "overload", &class_call, 429, "", NP_E_RETRY, "overloaded (429)" },
+		{ "failure", &class_call, 500, STATUS("etcd"), NP_E_RETRY, "(500): etcd" },
+		{ "bad gateway", &class_call, 502, "<html>", NP_E_RETRY, "(502)" },
+		{ "unavailable", &class_call, 503, "plain text\n", NP_E_RETRY,
+		  "(503): plain text" },
+		{ "gateway timeout", &class_call, 504, NULL, NP_E_RETRY, "(504)" },
+		{ "unheard of", &class_call, 599, "", NP_E_RETRY, "(599)" },
+		{ "an object echoed", &class_call, 422,
+		  STATUS(" \\\"\\\" is invalid: Invalid value: \\\"{a: {b: x}}\\\": unknown field "
+			 "\\\"c\\\""),
+		  NP_E_REFUSED,
+		  "(422): \"\" is invalid: Invalid value: {...}: unknown field \"c\"" },
+		{ "a secret echoed", &class_call, 422, STATUS("you sent tok-abcdef!"), NP_E_REFUSED,
+		  "you sent [redacted]!" },
+	};
+	char *texts[] = { (char[]){ "tok-abcdef" } };
+	const struct kube_secrets secrets = { 1, texts };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		__typeof__(rows[0]) *row = &rows[i];
+		const struct kube_answer a = { .status = row->status,
+					       .body = row->body,
+					       .size = row->body ? strlen(row->body) : 0,
+					       .retry_after = "",
+					       .user = "admin",
+					       .secrets = &secrets };
+		struct np_err err = NP_ERR_INIT;
+
+		if (kube_answer_check(row->call, &a, &err) != -(int)row->code)
+			fail_msg("%s: code %d: %s", row->name, err.code, err.text);
+		HAS(err.text, row->says);
+		assert_null(strstr(err.text, "secretquery"));
+		assert_null(strstr(err.text, "<html>"));
+	}
+}
+
+static void test_kube__a_long_message_is_cut(void **state)
+{
+	const struct kube_secrets secrets = { 0 };
+	char body[5000] = "{\"kind\":\"Status\",\"message\":\"";
+	struct kube_answer a = {
+		.status = 422, .body = body, .retry_after = "", .user = "u", .secrets = &secrets
+	};
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	memset(body + strlen(body), 'm', 4000);
+	strlcat(body, "\"}", sizeof(body));
+	a.size = strlen(body);
+	assert_int_equal(kube_answer_check(&class_call, &a, &err), -NP_E_REFUSED);
+	assert_true(strlen(err.text) < 500);
+	assert_string_equal(err.text + strlen(err.text) - 4, "m...");
+}
+
+static void test_kube__which_statuses_are_sent_again(void **state)
+{
+	static const long again[] = { 429, 500, 502, 503, 504 };
+	static const long never[] = { 200, 302, 400, 401, 403, 404, 409, 410, 422, 501, 505 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(again) / sizeof(again[0]); i++)
+		if (!kube_status_is_retried(again[i]))
+			fail_msg("%ld is not", again[i]);
+	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+		if (kube_status_is_retried(never[i]))
+			fail_msg("%ld is", never[i]);
+}
+
+static void test_kube__retry_after_is_seconds_or_a_date(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t want; /* ms, seen from 2026-10-21 07:28:00; < 0: neither */
+	} rows[] = {
+		{ "0", 0 },
+		{ " 17 ", 17000 },
+		{ "99999999999999999999", 100000000000 },
+		{ "Wed, 21 Oct 2026 07:28:30 GMT", 30000 },
+		{ "Wed, 21 Oct 2026 07:00:00 GMT", 0 },
+		{ "", -1 },
+		{ "-5", -1 },
+		{ "soon", -1 },
+		{ "5 minutes", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		uint64_t ms = 77;
+		bool ok = kube_retry_after(rows[i].text, 1792567680, &ms);
+
+		if (ok != (rows[i].want >= 0) || ms != (ok ? (uint64_t)rows[i].want : 77))
+			fail_msg("'%s': %d, %llu ms", rows[i].text, ok, (unsigned long long)ms);
+	}
+}
+
+static void test_kube__the_body_may_say_how_long_to_wait(void **state)
+{
+	const char *body = "{\"kind\":\"Status\",\"details\":{\"retryAfterSeconds\":3}}";
+	struct kube_answer a = { .status = 429, .body = body, .size = strlen(body) };
+	uint64_t ms = 77;
+
+	(void)state;
+	a.retry_after = "";
+	assert_true(kube_answer_wait(&a, 0, &ms));
+	assert_int_equal(ms, 3000);
+	a.retry_after = "1";
+	assert_true(kube_answer_wait(&a, 0, &ms));
+	assert_int_equal(ms, 1000);
+}
+
+static void test_kube__backoff_doubles_up_to_five_seconds(void **state)
+{
+	static const struct {
+		unsigned attempt;
+		uint64_t least, most;
+	} rows[] = {
+		{ 0, 50, 150 },    { 1, 100, 300 },    { 2, 200, 600 },    { 5, 1600, 4800 },
+		{ 6, 2500, 7500 }, { 20, 2500, 7500 }, { 64, 2500, 7500 }, { 1000, 2500, 7500 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_int_equal(kube_backoff(rows[i].attempt, 0), rows[i].least);
+		assert_int_equal(kube_backoff(rows[i].attempt, UINT32_MAX), rows[i].most);
+	}
+}
+
+static void test_kube__what_an_answer_cannot_say_is_told_with_its_object(void **state)
+{
+	static const struct {
+		const char *name, *body, *says;
+	} rows[] = {
+		{ "a number in a list",
+		  "{\"items\":[{\"metadata\":{\"name\":\"a\",\"namespace\":\"n1\"},\"x\":1},"
+		  "{\"metadata\":{\"name\":\"b\",\"namespace\":\"n2\"},"
+		  "\"spec\":{\"y\":[0,99999999999999999999]}}]}",
+		  ".com 'b' in namespace 'n2': the server's answer holds a number beyond 64 bits "
+		  "at .spec.y[1]" },
+		{ "a NUL in an object", "{\"metadata\":{\"name\":\"gpu\"},\"spec\":\"a\\u0000b\"}",
+		  WHAT ": the server's answer holds a NUL character at .spec" },
+		{ "HTML", "<html>", "is no JSON object" },
+		{ "nothing", "", "is no JSON object" },
+		{ "a list", "[]", "is no JSON object" },
+		{ "half an object", "{\"a\":", "is no JSON object" },
+	};
+	const struct kube_secrets secrets = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		__typeof__(rows[0]) *row = &rows[i];
+		const struct kube_answer a = { .status = 200,
+					       .body = row->body,
+					       .size = strlen(row->body),
+					       .secrets = &secrets };
+		json_t *const sentinel = (void *)&rows, *root = sentinel;
+		struct np_err err = NP_ERR_INIT;
+
+		assert_int_equal(kube_body_parse(&class_call, &a, &root, &err), -NP_E_REFUSED);
+		HAS(err.text, row->says);
+		assert_ptr_equal(root, sentinel);
+	}
+}
+
+static void test_kube__warnings_are_read(void **state)
+{
+	static const struct {
+		const char *value, *want; /* NULL: none */
+	} rows[] = {
+		{ " 299 - \"v1 is deprecated\"", "v1 is deprecated" },
+		{ "299 - \"say \\\"x\\\"\" \"date\"", "say \"x\"" },
+		{ "199 - \"other\"", NULL },
+		{ "299 - none", NULL },
+		{ "", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char buf[64] = "";
+		bool ok = kube_warning_parse(rows[i].value, buf, sizeof(buf));
+
+		assert_int_equal(ok, rows[i].want != NULL);
+		if (ok)
+			assert_string_equal(buf, rows[i].want);
+	}
+}
+
+static void test_kube__broken_connections_are_told_apart(void **state)
+{
+	static const struct {
+		const char *name;
+		struct kube_trouble t;
+		enum kube_again again;
+		enum np_code code;
+		const char *says;
+	} rows[] = {
+		{ "refused",
+		  { .code = CURLE_COULDNT_CONNECT, .os_errno = 111, .detail = "" },
+		  KUBE_UNSENT,
+		  NP_E_RETRY,
+		  "cannot reach https://s: connection refused" },
+		{ "no such host",
+		  { .code = CURLE_COULDNT_RESOLVE_HOST, .detail = "" },
+		  KUBE_UNSENT,
+		  NP_E_RETRY,
+		  "cannot be resolved" },
+		{ "timeout",
+		  { .code = CURLE_OPERATION_TIMEDOUT, .detail = "", .elapsed_ms = 1500 },
+		  KUBE_MAYBE,
+		  NP_E_RETRY,
+		  "no answer within 1500 ms" },
+		{ "cut",
+		  { .code = CURLE_GOT_NOTHING, .detail = "" },
+		  KUBE_MAYBE,
+		  NP_E_RETRY,
+		  "the connection was cut" },
+		{ "other CA",
+		  { .code = CURLE_PEER_FAILED_VERIFICATION, .verify = 20, .detail = "" },
+		  KUBE_NEVER,
+		  NP_E_REFUSED,
+		  "not signed by the CA of the kubeconfig" },
+		{ "expired",
+		  { .code = CURLE_PEER_FAILED_VERIFICATION, .verify = 10, .detail = "" },
+		  KUBE_NEVER,
+		  NP_E_REFUSED,
+		  "has expired" },
+		{ "other name",
+		  { .code = CURLE_PEER_FAILED_VERIFICATION, .detail = "" },
+		  KUBE_NEVER,
+		  NP_E_REFUSED,
+		  "the host name 'h' is not in the server's certificate" },
+		{ "client certificate refused",
+		  { .code = CURLE_RECV_ERROR,
+		    .detail = "SSL_read: error:0A000418:SSL routines::tlsv1 alert unknown ca" },
+		  KUBE_NEVER,
+		  NP_E_REFUSED,
+		  "refuses the client certificate of user 'u'" },
+		{ "plain text on the port",
+		  { .code = CURLE_SSL_CONNECT_ERROR, .detail = "x: wrong version number" },
+		  KUBE_NEVER,
+		  NP_E_REFUSED,
+		  "does not speak TLS" },
+		{ "bad CA",
+		  { .code = CURLE_SSL_CACERT_BADFILE, .detail = "x" },
+		  KUBE_NEVER,
+		  NP_E_REFUSED,
+		  "PEM is needed" },
+		{ "unheard of",
+		  { .code = CURLE_FTP_WEIRD_PASV_REPLY, .detail = "odd" },
+		  KUBE_NEVER,
+		  NP_E_REFUSED,
+		  "https://s: odd" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		__typeof__(rows[0]) *row = &rows[i];
+		struct kube_trouble t = row->t;
+		struct np_err err = NP_ERR_INIT;
+
+		t.server = "https://s";
+		t.host = "h";
+		t.user = "u";
+		if (kube_trouble_again(&t) != row->again ||
+		    kube_trouble_fail(&t, &err) != -(int)row->code)
+			fail_msg("%s: again %d, code %d: %s", row->name, kube_trouble_again(&t),
+				 err.code, err.text);
+		HAS(err.text, row->says);
+	}
+}
+
+static void test_kube__names_are_escaped_in_paths(void **state)
+{
+	static const struct np_kube_resource classes = { "vmoperator.vmware.com", "v1alpha2",
+							 "virtualmachineclasses", true };
+	static const struct np_kube_resource nodes = { "", "v1", "nodes", false };
+	static const struct {
+		const struct np_kube_resource *r;
+		const char *ns, *name, *want; /* NULL: refused */
+	} rows[] = {
+		{ &classes, "ml", "gpu",
+		  "/apis/vmoperator.vmware.com/v1alpha2/namespaces/ml/virtualmachineclasses/gpu" },
+		{ &classes, NULL, NULL,
+		  "/apis/vmoperator.vmware.com/v1alpha2/virtualmachineclasses" },
+		{ &nodes, "ml", "a b?c#d&e", "/api/v1/nodes/a%20b%3Fc%23d%26e" },
+		{ &nodes, NULL, "\xc3\xa9", "/api/v1/nodes/%C3%A9" },
+		{ &nodes, NULL, "..", NULL },
+		{ &nodes, NULL, ".", NULL },
+		{ &nodes, NULL, "", NULL },
+		{ &nodes, NULL, "a/b", NULL },
+		{ &nodes, NULL, "a%2fb", NULL },
+		{ &classes, "", "x", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_err err = NP_ERR_INIT;
+		char *path = NULL;
+		int r = kube_path(rows[i].r, rows[i].ns, rows[i].name, &path, &err);
+
+		assert_int_equal(r, rows[i].want ? 0 : -NP_E_SPEC);
+		if (r == 0)
+			assert_string_equal(path, rows[i].want);
+		else
+			assert_null(path);
+		free(path);
+	}
+}
+
+/* --- corpus ---------------------------------------------------------------------------------- */
+
+static void test_kube__the_corpus_replays(void **state)
+{
+	DIR *dir = opendir(CORPUS);
+	struct dirent *entry;
+	unsigned n = 0;
+
+	(void)state;
+	assert_non_null(dir);
+	while ((entry = readdir(dir)) != NULL) {
+		struct np_err err = NP_ERR_INIT;
+		char path[512], *bytes;
+		size_t size;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), CORPUS "/%s", entry->d_name);
+		assert_int_equal(np_file_load(path, NP_INPUT_MAX, &bytes, &size, &err), 0);
+		assert_int_equal(LLVMFuzzerTestOneInput((const uint8_t *)bytes, size), 0);
+		free(bytes);
+		n++;
+	}
+	closedir(dir);
+	assert_true(n > 0);
+}
+
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		IN_FOLDER(test_kube__a_file_is_loaded_whole),
+		cmocka_unit_test(test_kube__a_pipe_is_loaded_until_its_end),
+		cmocka_unit_test(test_kube__a_file_that_cannot_be_loaded_is_told),
+		cmocka_unit_test(test_kube__secrets_are_redacted),
+		IN_FOLDER(test_kube__kubeconfig_errors_name_their_place),
+		IN_FOLDER(test_kube__a_broken_kubeconfig_does_not_spill_what_it_holds),
+		IN_FOLDER(test_kube__files_of_the_environment_are_merged),
+		IN_FOLDER(test_kube__flags_override),
+		cmocka_unit_test(test_kube__impossible_flags_are_refused),
+		IN_FOLDER(test_kube__a_pod_uses_its_service_account),
+		IN_FOLDER(test_kube__is_configured_by_any_way_to_a_server),
+		cmocka_unit_test(test_kube__base64_is_read_strictly),
+		cmocka_unit_test(test_kube__statuses_have_their_codes_and_words),
+		cmocka_unit_test(test_kube__a_long_message_is_cut),
+		cmocka_unit_test(test_kube__which_statuses_are_sent_again),
+		cmocka_unit_test(test_kube__retry_after_is_seconds_or_a_date),
+		cmocka_unit_test(test_kube__the_body_may_say_how_long_to_wait),
+		cmocka_unit_test(test_kube__backoff_doubles_up_to_five_seconds),
+		cmocka_unit_test(test_kube__what_an_answer_cannot_say_is_told_with_its_object),
+		cmocka_unit_test(test_kube__warnings_are_read),
+		cmocka_unit_test(test_kube__broken_connections_are_told_apart),
+		cmocka_unit_test(test_kube__names_are_escaped_in_paths),
+		cmocka_unit_test(test_kube__the_corpus_replays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

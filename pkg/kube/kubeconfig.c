@@ -1,0 +1,540 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <bsd/string.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/evp.h>
+
+#include "nodeprep/err.h"
+
+/* A certificate bundle is some hundred KiB; a kubeconfig that embeds some is held to NP_INPUT_MAX. */
+#define PEM_MAX (UINT64_C(4) << 20)
+
+/* --- files ----------------------------------------------------------------------------------- */
+
+void kube_files_done(struct kube_files *files)
+{
+	for (size_t i = 0; i < files->n; i++)
+		np_doc_unref(files->docs[i]);
+	free(files->docs);
+	*files = (struct kube_files){ 0 };
+}
+
+/* The parser's words may quote the input where it broke, and a token could stand there. */
+static int drop_quoted_input(struct np_err *err)
+{
+	char *near = strstr(err->text, " near '");
+
+	if (near)
+		*near = '\0';
+	return -(int)err->code;
+}
+
+static int push_doc_take(struct kube_files *files, struct np_doc *take, struct np_err *err)
+{
+	NP_AUTO(np_doc_unrefp) struct np_doc *doc = take;
+	struct np_doc **docs = reallocarray(files->docs, files->n + 1, sizeof(struct np_doc *));
+
+	if (!docs)
+		return np_fail_nomem(err);
+	files->docs = docs;
+	files->docs[files->n++] = np_take(doc);
+	return 0;
+}
+
+int kube_files_parse(struct kube_files *files, const char *path, const char *bytes, size_t size,
+		     struct np_err *err)
+{
+	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+	struct np_node root;
+	int r;
+
+	if (np_reader_new(path, bytes, size, &reader, err) < 0)
+		return drop_quoted_input(err);
+	r = np_reader_next(reader, &doc, err);
+	if (r < 0)
+		return drop_quoted_input(err);
+	if (r == 0)
+		return 0;
+	root = np_doc_root(doc);
+	if (np_node_is_present(root) && !json_is_object(root.json))
+		return np_node_fail(root, err, NP_E_SPEC,
+				    "this is no kubeconfig: a mapping is needed");
+	return push_doc_take(files, np_take(doc), err);
+}
+
+static void wipe_blob(struct kube_blob *b)
+{
+	if (b->bytes)
+		explicit_bzero(b->bytes, b->size);
+	free(b->bytes);
+	*b = (struct kube_blob){ 0 };
+}
+
+int kube_files_add(struct kube_files *files, const char *path, struct np_err *err)
+{
+	NP_AUTO(wipe_blob) struct kube_blob file = { 0 };
+
+	if (np_file_load(path, NP_INPUT_MAX, &file.bytes, &file.size, err) < 0)
+		return np_wrap(err, "kubeconfig");
+	return kube_files_parse(files, path, file.bytes, file.size, err);
+}
+
+/* --- entries --------------------------------------------------------------------------------- */
+
+/* A list of named entries, and the key under which an entry's content stands. */
+struct kind {
+	const char *list;
+	const char *content;
+};
+
+static const struct kind clusters = { "clusters", "cluster" };
+static const struct kind contexts = { "contexts", "context" };
+static const struct kind users = { "users", "user" };
+
+/* One entry of a list: what it is called and what it holds. */
+static int read_entry(struct np_node item, const struct kind *kind, const char **ret_name,
+		      struct np_node *ret, struct np_err *err)
+{
+	struct np_node content = np_node_get(item, kind->content);
+
+	if (np_node_object(item, err) < 0 ||
+	    np_node_string(np_node_get(item, "name"), ret_name, err) < 0 ||
+	    np_node_object(content, err) < 0)
+		return -(int)err->code;
+	*ret = content;
+	return 0;
+}
+
+/* Sets *ret and returns 1 where the document has an entry of that name. */
+static int find_in_doc(const struct np_doc *doc, const struct kind *kind, const char *name,
+		       struct np_node *ret, struct np_err *err)
+{
+	struct np_node list = np_node_get(np_doc_root(doc), kind->list);
+	int found = 0;
+
+	if (np_node_list(list, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < np_node_count(list); i++) {
+		struct np_node item = np_node_at(list, i), content;
+		const char *have = NULL;
+
+		if (read_entry(item, kind, &have, &content, err) < 0)
+			return -(int)err->code;
+		if (!have || strcmp(have, name) != 0)
+			continue;
+		if (found)
+			return np_node_fail(item, err, NP_E_SPEC,
+					    "%s '%s' stands here a second time", kind->content,
+					    name);
+		*ret = content;
+		found = 1;
+	}
+	return found;
+}
+
+/* The first file that defines an entry wins. */
+static int find_entry(const struct kube_files *files, const struct kind *kind, const char *name,
+		      struct np_node *ret, struct np_err *err)
+{
+	for (size_t i = 0; i < files->n; i++) {
+		int r = find_in_doc(files->docs[i], kind, name, ret, err);
+
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+/* Writes the names there are, "'a', 'b'", for a message. */
+static void list_names(const struct kube_files *files, const struct kind *kind, char *buf,
+		       size_t size)
+{
+	buf[0] = '\0';
+	for (size_t i = 0; i < files->n; i++) {
+		struct np_node list = np_node_get(np_doc_root(files->docs[i]), kind->list);
+
+		for (size_t j = 0; j < np_node_count(list); j++) {
+			struct np_node name = np_node_get(np_node_at(list, j), "name");
+
+			if (!json_is_string(name.json))
+				continue;
+			strlcat(buf, buf[0] ? ", '" : "'", size);
+			strlcat(buf, json_string_value(name.json), size);
+			strlcat(buf, "'", size);
+		}
+	}
+}
+
+static int fail_unknown(const struct kube_files *files, const struct kind *kind, const char *name,
+			struct np_err *err)
+{
+	char names[400];
+
+	list_names(files, kind, names, sizeof(names));
+	if (!names[0])
+		return np_fail(err, NP_E_USAGE, "%s '%s' does not exist: the kubeconfig has no %s",
+			       kind->content, name, kind->list);
+	return np_fail(err, NP_E_USAGE, "%s '%s' does not exist in the kubeconfig: it has %s",
+		       kind->content, name, names);
+}
+
+/* --- fields ---------------------------------------------------------------------------------- */
+
+struct text_field {
+	const char *key;
+	size_t offset; /* of a const char * */
+	bool secret; /* its value may not be quoted */
+};
+
+struct context_entry {
+	struct np_node node;
+	const char *cluster, *ns, *user;
+};
+
+struct cluster_entry {
+	struct np_node node;
+	const char *ca_file, *ca_data, *proxy_url, *server, *tls_server_name;
+	bool insecure;
+};
+
+struct user_entry {
+	struct np_node node;
+	const char *cert_file, *cert_data, *key_file, *key_data;
+	const char *password, *token, *token_file, *username;
+};
+
+static const struct text_field context_fields[] = {
+	{ "cluster", offsetof(struct context_entry, cluster), false },
+	{ "namespace", offsetof(struct context_entry, ns), false },
+	{ "user", offsetof(struct context_entry, user), false },
+	{ NULL, 0, false },
+};
+
+static const struct text_field cluster_fields[] = {
+	{ "certificate-authority", offsetof(struct cluster_entry, ca_file), false },
+	{ "certificate-authority-data", offsetof(struct cluster_entry, ca_data), false },
+	{ "proxy-url", offsetof(struct cluster_entry, proxy_url), true },
+	{ "server", offsetof(struct cluster_entry, server), false },
+	{ "tls-server-name", offsetof(struct cluster_entry, tls_server_name), false },
+	{ NULL, 0, false },
+};
+
+static const struct text_field user_fields[] = {
+	{ "client-certificate", offsetof(struct user_entry, cert_file), false },
+	{ "client-certificate-data", offsetof(struct user_entry, cert_data), true },
+	{ "client-key", offsetof(struct user_entry, key_file), false },
+	{ "client-key-data", offsetof(struct user_entry, key_data), true },
+	{ "password", offsetof(struct user_entry, password), true },
+	{ "token", offsetof(struct user_entry, token), true },
+	{ "tokenFile", offsetof(struct user_entry, token_file), false },
+	{ "username", offsetof(struct user_entry, username), false },
+	{ NULL, 0, false },
+};
+
+static int read_text(struct np_node node, bool secret, const char **ret, struct np_err *err)
+{
+	const char *text = NULL;
+
+	if (secret && np_node_is_present(node) && !json_is_string(node.json))
+		return np_node_fail(node, err, NP_E_SPEC, "%s must be a string: put it in quotes",
+				    node.key);
+	if (np_node_string(node, &text, err) < 0)
+		return -(int)err->code;
+	if (text && text[0])
+		*ret = text;
+	return 0;
+}
+
+/* Reads the table's fields of `node` into the structure at `entry`; "" counts as absent. */
+static int read_fields(struct np_node node, const struct text_field *fields, void *entry,
+		       struct np_err *err)
+{
+	for (; fields->key; fields++) {
+		const char *text = NULL;
+
+		if (read_text(np_node_get(node, fields->key), fields->secret, &text, err) < 0)
+			return -(int)err->code;
+		memcpy((char *)entry + fields->offset, &text, sizeof(text));
+	}
+	return 0;
+}
+
+/* --- certificates and keys ------------------------------------------------------------------- */
+
+/* EVP_DecodeBlock() skips some wrong characters, and takes '=' anywhere. */
+static bool is_base64(const char *text, size_t size)
+{
+	size_t body = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+				   "+/");
+
+	return size > 0 && size % 4 == 0 && size - body <= 2 &&
+	       strspn(text + body, "=") == size - body;
+}
+
+bool kube_base64_decode(const char *text, struct kube_blob *ret)
+{
+	size_t size = 0, length = strlen(text);
+	NP_AUTO(kube_wipep) char *clean = calloc(1, length + 1);
+	NP_AUTO(np_freep) char *bytes = malloc(length / 4 * 3 + 4);
+	int n;
+
+	if (!clean || !bytes || length > INT_MAX)
+		return false;
+	for (const char *p = text; *p; p++)
+		if (!strchr(" \t\r\n", *p))
+			clean[size++] = *p;
+	if (!is_base64(clean, size))
+		return false;
+	n = EVP_DecodeBlock((unsigned char *)bytes, (const unsigned char *)clean, (int)size);
+	if (n < 0)
+		return false;
+	/* The padding is decoded as zero bytes. */
+	ret->size = (size_t)n - (size - strcspn(clean, "="));
+	ret->bytes = np_take(bytes);
+	ret->bytes[ret->size] = '\0';
+	return true;
+}
+
+static int wrap_place(struct np_node n, struct np_err *err)
+{
+	return np_wrap(err, "%s:%u:%u: %s", np_doc_name(n.doc), n.pos.line, n.pos.column, n.key);
+}
+
+/* A relative path counts from the folder of the file that names it. */
+static int resolve(struct np_node node, const char *path, char **ret, struct np_err *err)
+{
+	const char *file = np_doc_name(node.doc), *slash = strrchr(file, '/');
+	int folder = slash && path[0] != '/' ? (int)(slash - file) + 1 : 0;
+
+	if (asprintf(ret, "%.*s%s", folder, file, path) < 0) {
+		*ret = NULL;
+		return np_fail_nomem(err);
+	}
+	return 0;
+}
+
+static int load_pem_file(struct np_node node, const char *path, struct kube_blob *ret,
+			 struct np_err *err)
+{
+	NP_AUTO(np_freep) char *full = NULL;
+
+	if (resolve(node, path, &full, err) < 0)
+		return -(int)err->code;
+	if (np_file_load(full, PEM_MAX, &ret->bytes, &ret->size, err) < 0)
+		return wrap_place(node, err);
+	return 0;
+}
+
+/* A certificate or key: of its data, else of its file, else none. */
+static int load_pem(struct np_node data_node, const char *data, struct np_node file_node,
+		    const char *file, struct kube_blob *ret, struct np_err *err)
+{
+	if (!data)
+		return file ? load_pem_file(file_node, file, ret, err) : 0;
+	if (!kube_base64_decode(data, ret))
+		return np_node_fail(data_node, err, NP_E_SPEC, "%s is no base64", data_node.key);
+	return 0;
+}
+
+/* --- what a context leads to ----------------------------------------------------------------- */
+
+/* Reads insecure-skip-tls-verify and the CA, unless flags replace both. */
+static int apply_trust(const struct cluster_entry *e, const struct np_kube_options *o,
+		       struct np_kube_config *c, struct np_err *err)
+{
+	struct np_node insecure = np_node_get(e->node, "insecure-skip-tls-verify");
+
+	if (np_node_bool(insecure, &c->insecure, err) < 0)
+		return -(int)err->code;
+	if (o->insecure || o->ca_file) {
+		c->insecure = false;
+		return 0;
+	}
+	if (c->insecure && (e->ca_data || e->ca_file))
+		return np_node_fail(insecure, err, NP_E_SPEC,
+				    "specifying a root certificates file with the insecure flag "
+				    "is not allowed: drop insecure-skip-tls-verify or the "
+				    "certificate-authority");
+	return load_pem(np_node_get(e->node, "certificate-authority-data"), e->ca_data,
+			np_node_get(e->node, "certificate-authority"), e->ca_file, &c->ca, err);
+}
+
+static int apply_cluster(struct np_node node, const struct np_kube_options *o,
+			 struct np_kube_config *c, struct np_err *err)
+{
+	struct cluster_entry e = { .node = node };
+
+	if (read_fields(node, cluster_fields, &e, err) < 0 || apply_trust(&e, o, c, err) < 0)
+		return -(int)err->code;
+	if (!e.server && !o->server)
+		return np_node_fail_key(node, err, NP_E_SPEC, "the cluster has no server");
+	/* As kubectl: a server of the command line is not known by the kubeconfig's name for it. */
+	if (!o->server && kube_set_text(&c->tls_server_name, e.tls_server_name, err) < 0)
+		return -(int)err->code;
+	if (kube_set_text(&c->server, e.server, err) < 0)
+		return -(int)err->code;
+	return kube_set_text(&c->proxy_url, e.proxy_url, err);
+}
+
+/* Ways to log in that need another program. */
+static int refuse_plugins(struct np_node node, const char *user, struct np_err *err)
+{
+	static const struct {
+		const char *key;
+		const char *what;
+	} plugins[] = {
+		{ "auth-provider", "auth-provider was removed from Kubernetes and is" },
+		{ "exec", "exec credential plugins are" },
+	};
+
+	for (size_t i = 0; i < sizeof(plugins) / sizeof(plugins[0]); i++) {
+		struct np_node n = np_node_get(node, plugins[i].key);
+
+		if (np_node_is_present(n))
+			return np_node_fail_key(n, err, NP_E_USAGE,
+						"user '%s': %s not supported yet: give a token or "
+						"a client certificate",
+						user, plugins[i].what);
+	}
+	return 0;
+}
+
+static int apply_certificate(const struct user_entry *e, struct np_kube_config *c,
+			     struct np_err *err)
+{
+	struct np_node cert = np_node_get(e->node, "client-certificate-data");
+	struct np_node key = np_node_get(e->node, "client-key-data");
+
+	if (load_pem(cert, e->cert_data, np_node_get(e->node, "client-certificate"), e->cert_file,
+		     &c->cert, err) < 0 ||
+	    load_pem(key, e->key_data, np_node_get(e->node, "client-key"), e->key_file, &c->key,
+		     err) < 0)
+		return -(int)err->code;
+	if (!c->cert.bytes != !c->key.bytes)
+		return np_node_fail(e->node, err, NP_E_SPEC,
+				    "user '%s' has a client %s without a client %s", c->user_name,
+				    c->cert.bytes ? "certificate" : "key",
+				    c->cert.bytes ? "key" : "certificate");
+	if (e->key_data &&
+	    kube_secrets_add_lines(&c->secrets, e->key_data, strlen(e->key_data), err) < 0)
+		return -(int)err->code;
+	if (!c->key.bytes)
+		return 0;
+	return kube_secrets_add_lines(&c->secrets, c->key.bytes, c->key.size, err);
+}
+
+static int apply_token(const struct user_entry *e, struct np_kube_config *c, struct np_err *err)
+{
+	struct np_node node = np_node_get(e->node, "tokenFile");
+	char *token;
+
+	if (e->token_file) {
+		if (resolve(node, e->token_file, &c->token_file, err) < 0)
+			return -(int)err->code;
+		if (kube_token_load(c->token_file, &token, err) < 0)
+			return wrap_place(node, err);
+		return kube_config_set_token_take(c, token, err);
+	}
+	if (!e->token)
+		return 0;
+	if (!kube_is_header_text(e->token))
+		return np_node_fail(np_node_get(e->node, "token"), err, NP_E_SPEC,
+				    "token holds a blank or a control character");
+	token = strdup(e->token);
+	return token ? kube_config_set_token_take(c, token, err) : np_fail_nomem(err);
+}
+
+static int apply_user(struct np_node node, const struct np_kube_options *o,
+		      struct np_kube_config *c, struct np_err *err)
+{
+	struct user_entry e = { .node = node };
+
+	if (read_fields(node, user_fields, &e, err) < 0 || apply_certificate(&e, c, err) < 0)
+		return -(int)err->code;
+	/* A token of the command line stands for every other way to log in. */
+	if (o->token)
+		return 0;
+	if (apply_token(&e, c, err) < 0)
+		return -(int)err->code;
+	if (c->token)
+		return 0;
+	if (kube_set_text(&c->username, e.username, err) < 0 ||
+	    kube_set_text(&c->password, e.password, err) < 0)
+		return -(int)err->code;
+	if (c->username || c->cert.bytes)
+		return 0;
+	return refuse_plugins(node, c->user_name, err);
+}
+
+/* The first current-context that is not empty wins. */
+static int current_context(const struct kube_files *files, const char **ret,
+			   struct np_node *ret_node, struct np_err *err)
+{
+	for (size_t i = 0; i < files->n && !*ret; i++) {
+		*ret_node = np_node_get(np_doc_root(files->docs[i]), "current-context");
+		if (read_text(*ret_node, false, ret, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+static int pick_context(const struct kube_files *files, const struct np_kube_options *o,
+			struct context_entry *ret, struct np_err *err)
+{
+	const char *name = o->context;
+	struct np_node at = { 0 };
+	int r;
+
+	if (!name && current_context(files, &name, &at, err) < 0)
+		return -(int)err->code;
+	if (!name)
+		return 0;
+	r = find_entry(files, &contexts, name, &ret->node, err);
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return fail_unknown(files, &contexts, name, err);
+	return read_fields(ret->node, context_fields, ret, err);
+}
+
+/* Finds what a flag or else the context names; *ret_found false where neither names any. */
+static int pick_entry(const struct kube_files *files, const struct kind *kind, const char *flag,
+		      struct np_node named, struct np_node *ret, struct np_err *err)
+{
+	const char *name = flag ? flag : json_string_value(named.json);
+	int r;
+
+	if (!name || !name[0])
+		return 0;
+	r = find_entry(files, kind, name, ret, err);
+	if (r != 0)
+		return r;
+	if (flag)
+		return fail_unknown(files, kind, name, err);
+	return np_node_fail(named, err, NP_E_SPEC, "%s '%s' does not exist in the kubeconfig",
+			    kind->content, name);
+}
+
+int kube_files_apply(const struct kube_files *files, const struct np_kube_options *o,
+		     struct np_kube_config *c, struct np_err *err)
+{
+	struct context_entry ctx = { 0 };
+	struct np_node node;
+	int r;
+
+	if (pick_context(files, o, &ctx, err) < 0 || kube_set_text(&c->ns, ctx.ns, err) < 0 ||
+	    kube_set_text(&c->user_name, o->user ? o->user : ctx.user, err) < 0)
+		return -(int)err->code;
+	r = pick_entry(files, &clusters, o->cluster, np_node_get(ctx.node, "cluster"), &node, err);
+	if (r < 0 || (r > 0 && apply_cluster(node, o, c, err) < 0))
+		return -(int)err->code;
+	r = pick_entry(files, &users, o->user, np_node_get(ctx.node, "user"), &node, err);
+	if (r < 0 || (r > 0 && apply_user(node, o, c, err) < 0))
+		return -(int)err->code;
+	return 0;
+}

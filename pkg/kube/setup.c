@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/crypto.h>
+
+#include "nodeprep/err.h"
+
+enum { SILENCE_MAX_S = 30 };
+
+/* --- the handle ------------------------------------------------------------------------------ */
+
+static void init_libraries(void)
+{
+	/* A host's openssl.cnf may load modules that a static program must not load. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+struct long_option {
+	CURLoption option;
+	long value;
+};
+
+struct text_option {
+	CURLoption option;
+	const char *value;
+};
+
+static bool set_longs(CURL *easy, const struct long_option *options, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (curl_easy_setopt(easy, options[i].option, options[i].value) != CURLE_OK)
+			return false;
+	return true;
+}
+
+static bool set_texts(CURL *easy, const struct text_option *options, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (curl_easy_setopt(easy, options[i].option, options[i].value) != CURLE_OK)
+			return false;
+	return true;
+}
+
+/* Nothing here may wake a protocol or a log-in that the static build has only stubs of. */
+static bool set_behaviour(struct np_kube *k)
+{
+	const struct np_kube_config *c = k->config;
+	const struct long_option longs[] = {
+		{ CURLOPT_FOLLOWLOCATION, 0 },
+		{ CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC },
+		{ CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS },
+		{ CURLOPT_LOW_SPEED_LIMIT, 1 },
+		{ CURLOPT_LOW_SPEED_TIME, SILENCE_MAX_S },
+		{ CURLOPT_NETRC, CURL_NETRC_IGNORED },
+		{ CURLOPT_NOSIGNAL, 1 },
+		{ CURLOPT_PATH_AS_IS, 1 },
+		{ CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC },
+		{ CURLOPT_QUICK_EXIT, 1 },
+		{ CURLOPT_SOCKS5_AUTH, (long)CURLAUTH_BASIC },
+		{ CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
+		{ CURLOPT_SSL_VERIFYHOST, c->insecure ? 0 : 2 },
+		{ CURLOPT_SSL_VERIFYPEER, c->insecure ? 0 : 1 },
+		{ CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 },
+		{ CURLOPT_TCP_KEEPALIVE, 1 },
+	};
+	const struct text_option texts[] = {
+		{ CURLOPT_ACCEPT_ENCODING, "gzip" },
+		{ CURLOPT_PROTOCOLS_STR, strncmp(c->server, "https:", 6) == 0 ? "https" : "http" },
+		{ CURLOPT_REDIR_PROTOCOLS_STR, "https" },
+		{ CURLOPT_USERAGENT, c->user_agent },
+		{ CURLOPT_USERNAME, c->token ? NULL : c->username },
+		{ CURLOPT_PASSWORD, c->token ? NULL : c->password },
+	};
+
+	return set_longs(k->easy, longs, sizeof(longs) / sizeof(longs[0])) &&
+	       set_texts(k->easy, texts, sizeof(texts) / sizeof(texts[0])) &&
+	       curl_easy_setopt(k->easy, CURLOPT_ERRORBUFFER, k->detail) == CURLE_OK &&
+	       curl_easy_setopt(k->easy, CURLOPT_WRITEFUNCTION, kube_on_body) == CURLE_OK &&
+	       curl_easy_setopt(k->easy, CURLOPT_HEADERFUNCTION, kube_on_header) == CURLE_OK;
+}
+
+/*
+ * "" instead of NULL keeps libcurl from reading the environment. A proxy of the kubeconfig is used
+ * for every address, one of the environment not for loopback: both as kubectl does.
+ */
+static bool set_proxy(struct np_kube *k)
+{
+	const struct np_kube_config *c = k->config;
+	bool is_tls = strncmp(c->server, "https:", 6) == 0;
+	const char *proxy = c->proxy_url ? c->proxy_url : is_tls && c->proxy ? c->proxy : "";
+	NP_AUTO(np_freep) char *owned = NULL;
+	char *except = NULL;
+
+	if (asprintf(&except, "localhost,127.0.0.0/8,::1%s%s", c->no_proxy ? "," : "",
+		     c->no_proxy ? c->no_proxy : "") < 0)
+		return false;
+	owned = except;
+	/* The lone star excepts everything only where it stands alone. */
+	if (c->no_proxy && strcmp(c->no_proxy, "*") == 0)
+		proxy = c->proxy_url ? c->proxy_url : "";
+	return curl_easy_setopt(k->easy, CURLOPT_PROXY, proxy) == CURLE_OK &&
+	       curl_easy_setopt(k->easy, CURLOPT_NOPROXY, c->proxy_url ? "" : except) == CURLE_OK;
+}
+
+static bool set_blob(CURL *easy, CURLoption option, const struct kube_blob *b)
+{
+	struct curl_blob blob = { .data = b->bytes, .len = b->size, .flags = CURL_BLOB_NOCOPY };
+
+	return !b->bytes || curl_easy_setopt(easy, option, &blob) == CURLE_OK;
+}
+
+static bool set_tls(struct np_kube *k)
+{
+	const struct np_kube_config *c = k->config;
+
+	/* libcurl's built-in bundle and folder would be trusted besides the kubeconfig's CA. */
+	if ((c->ca.bytes || c->insecure) &&
+	    (curl_easy_setopt(k->easy, CURLOPT_CAINFO, NULL) != CURLE_OK ||
+	     curl_easy_setopt(k->easy, CURLOPT_CAPATH, NULL) != CURLE_OK))
+		return false;
+	return set_blob(k->easy, CURLOPT_CAINFO_BLOB, &c->ca) &&
+	       set_blob(k->easy, CURLOPT_SSLCERT_BLOB, &c->cert) &&
+	       set_blob(k->easy, CURLOPT_SSLKEY_BLOB, &c->key);
+}
+
+/* --- the address ----------------------------------------------------------------------------- */
+
+static void curlu_freep(CURLU **u)
+{
+	curl_url_cleanup(*u);
+}
+
+/* The parts of the server's address that libcurl gives back. */
+struct address {
+	char *scheme, *host, *port, *path;
+};
+
+static void address_done(struct address *a)
+{
+	curl_free(a->scheme);
+	curl_free(a->host);
+	curl_free(a->port);
+	curl_free(a->path);
+}
+
+static int parse_address(const char *server, struct address *a, struct np_err *err)
+{
+	NP_AUTO(curlu_freep) CURLU *url = curl_url();
+
+	if (!url)
+		return np_fail_nomem(err);
+	if (curl_url_set(url, CURLUPART_URL, server, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_SCHEME, &a->scheme, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_HOST, &a->host, 0) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_PORT, &a->port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
+	    curl_url_get(url, CURLUPART_PATH, &a->path, 0) != CURLUE_OK)
+		return np_fail(err, NP_E_USAGE, "server '%s' is no address", server);
+	return 0;
+}
+
+int kube_header_append(struct curl_slist **list, const char *name, const char *value,
+		       struct np_err *err)
+{
+	NP_AUTO(kube_wipep) char *line = NULL;
+	struct curl_slist *longer;
+
+	if (asprintf(&line, "%s: %s", name, value) < 0) {
+		line = NULL;
+		return np_fail_nomem(err);
+	}
+	longer = curl_slist_append(*list, line);
+	if (!longer)
+		return np_fail_nomem(err);
+	*list = longer;
+	return 0;
+}
+
+/*
+ * libcurl takes the name to verify from the address, so with tls-server-name the address carries
+ * that name and the connection is told to go to the real host.
+ */
+static int set_server_name(struct np_kube *k, const struct address *a, struct np_err *err)
+{
+	const char *name = k->config->tls_server_name;
+	NP_AUTO(np_freep) char *route = NULL;
+
+	if (asprintf(&k->base, "%s://%s:%s%s", a->scheme, name, a->port,
+		     strcmp(a->path, "/") == 0 ? "" : a->path) < 0) {
+		k->base = NULL;
+		return np_fail_nomem(err);
+	}
+	if (asprintf(&route, "%s:%s:%s:%s", name, a->port, a->host, a->port) < 0) {
+		route = NULL;
+		return np_fail_nomem(err);
+	}
+	k->connect_to = curl_slist_append(NULL, route);
+	if (!k->connect_to ||
+	    curl_easy_setopt(k->easy, CURLOPT_CONNECT_TO, k->connect_to) != CURLE_OK)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+static int set_address(struct np_kube *k, struct np_err *err)
+{
+	NP_AUTO(address_done) struct address a = { 0 };
+
+	if (parse_address(k->config->server, &a, err) < 0)
+		return -(int)err->code;
+	if (k->config->tls_server_name) {
+		if (kube_set_text(&k->host, k->config->tls_server_name, err) < 0)
+			return -(int)err->code;
+		return set_server_name(k, &a, err);
+	}
+	if (kube_set_text(&k->host, a.host, err) < 0)
+		return -(int)err->code;
+	return kube_set_text(&k->base, k->config->server, err);
+}
+
+/* The Host header of a server that is verified by another name. */
+int kube_host_append(struct np_kube *k, struct curl_slist **list, struct np_err *err)
+{
+	NP_AUTO(address_done) struct address a = { 0 };
+	NP_AUTO(np_freep) char *host = NULL;
+
+	if (!k->config->tls_server_name)
+		return 0;
+	if (parse_address(k->config->server, &a, err) < 0)
+		return -(int)err->code;
+	if (asprintf(&host, "%s:%s", a.host, a.port) < 0) {
+		host = NULL;
+		return np_fail_nomem(err);
+	}
+	return kube_header_append(list, "Host", host, err);
+}
+
+void kube_slist_freep(struct curl_slist **list)
+{
+	for (struct curl_slist *at = *list; at; at = at->next)
+		explicit_bzero(at->data, strlen(at->data));
+	curl_slist_free_all(*list);
+	*list = NULL;
+}
+
+/* --- birth and death ------------------------------------------------------------------------- */
+
+void np_kube_free(struct np_kube *k)
+{
+	if (!k)
+		return;
+	curl_easy_cleanup(k->easy);
+	curl_slist_free_all(k->connect_to);
+	kube_slist_freep(&k->headers);
+	free(k->base);
+	free(k->host);
+	for (size_t i = 0; i < k->n_warnings; i++)
+		free(k->warnings[i]);
+	np_kube_config_free(k->config);
+	free(k);
+}
+
+void np_kube_freep(struct np_kube **k)
+{
+	np_kube_free(*k);
+	*k = NULL;
+}
+
+int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct np_err *err)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	NP_AUTO(np_kube_config_freep) struct np_kube_config *c = config;
+	NP_AUTO(np_kube_freep) struct np_kube *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return np_fail_nomem(err);
+	k->config = np_take(c);
+	k->deadline = kube_now_ms() + k->config->deadline_ms;
+	k->token_read = kube_now_ms();
+	pthread_once(&once, init_libraries);
+	k->easy = curl_easy_init();
+	if (!k->easy || !set_behaviour(k) || !set_proxy(k) || !set_tls(k))
+		return np_fail(err, NP_E_BUG, "libcurl %s cannot be set up", LIBCURL_VERSION);
+	if (set_address(k, err) < 0)
+		return -(int)err->code;
+	*ret = np_take(k);
+	return 0;
+}
+
+const char *np_kube_namespace(const struct np_kube *k)
+{
+	return k->config->ns;
+}
+
+long kube_last_status(const struct np_kube *k)
+{
+	return k->status;
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <openssl/x509_vfy.h>
+
+#include "nodeprep/err.h"
+
+/* What libcurl's codes mean here; a code that is not listed is told in libcurl's words. */
+static const struct code_row {
+	CURLcode code;
+	enum kube_again again;
+	const char *says; /* NULL: the operating system's error, or libcurl's words */
+} code_rows[] = {
+	{ CURLE_COULDNT_RESOLVE_PROXY, KUBE_UNSENT, "the proxy's name cannot be resolved" },
+	{ CURLE_COULDNT_RESOLVE_HOST, KUBE_UNSENT, "the host name cannot be resolved" },
+	{ CURLE_COULDNT_CONNECT, KUBE_UNSENT, NULL },
+	{ CURLE_HTTP2, KUBE_MAYBE, "the connection was cut" },
+	{ CURLE_PARTIAL_FILE, KUBE_MAYBE, "the connection was cut within the answer" },
+	{ CURLE_OPERATION_TIMEDOUT, KUBE_MAYBE, NULL },
+	{ CURLE_GOT_NOTHING, KUBE_MAYBE, "the connection was cut before an answer came" },
+	{ CURLE_SEND_ERROR, KUBE_MAYBE, "the connection was cut" },
+	{ CURLE_RECV_ERROR, KUBE_MAYBE, "the connection was cut" },
+	{ CURLE_HTTP2_STREAM, KUBE_MAYBE, "the connection was cut" },
+	{ CURLE_PROXY, KUBE_NEVER, "the proxy refuses to connect" },
+};
+
+/* What a server's TLS alert says of our side; matched within libcurl's detail. */
+static const struct alert_row {
+	const char *pattern;
+	const char *says;
+} alert_rows[] = {
+	{ "alert certificate expired", "it has expired" },
+	{ "alert certificate required", "the server requires one, and the user has none" },
+	{ "alert certificate revoked", "it was revoked" },
+	{ "alert certificate unknown", "the server does not know it" },
+	{ "alert bad certificate", "the server finds it bad" },
+	{ "alert unknown ca", "the server does not know the CA that signed it" },
+	{ "alert unsupported certificate", "the server does not support its kind" },
+};
+
+/* The verdicts of certificate verification that people meet; the rest is told in OpenSSL's words. */
+static const struct verify_row {
+	long verify;
+	const char *says;
+} verify_rows[] = {
+	{ X509_V_ERR_CERT_HAS_EXPIRED, "the server's certificate has expired" },
+	{ X509_V_ERR_CERT_NOT_YET_VALID,
+	  "the server's certificate is not valid yet: check this machine's clock" },
+	{ X509_V_ERR_CERT_SIGNATURE_FAILURE,
+	  "the server's certificate is not signed by the CA of the kubeconfig" },
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
+	  "the server's certificate is self-signed, not signed by the CA of the kubeconfig" },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
+	  "the server's certificate is not signed by the CA of the kubeconfig" },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
+	  "the server's certificate is not signed by the CA of the kubeconfig" },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
+	  "the server's certificate is not signed by the CA of the kubeconfig" },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
+	  "the server's certificate is not signed by the CA of the kubeconfig" },
+};
+
+static const struct code_row *find_code(CURLcode code)
+{
+	for (size_t i = 0; i < sizeof(code_rows) / sizeof(code_rows[0]); i++)
+		if (code_rows[i].code == code)
+			return &code_rows[i];
+	return NULL;
+}
+
+static const struct alert_row *find_alert(const char *detail)
+{
+	for (size_t i = 0; i < sizeof(alert_rows) / sizeof(alert_rows[0]); i++)
+		if (strstr(detail, alert_rows[i].pattern))
+			return &alert_rows[i];
+	return NULL;
+}
+
+enum kube_again kube_trouble_again(const struct kube_trouble *t)
+{
+	const struct code_row *row = find_code(t->code);
+
+	/* With TLS 1.3 the server's verdict on a client certificate arrives as a cut connection. */
+	if (!row || find_alert(t->detail))
+		return KUBE_NEVER;
+	return row->again;
+}
+
+/* --- TLS ------------------------------------------------------------------------------------- */
+
+static int fail_verify(const struct kube_trouble *t, struct np_err *err)
+{
+	/* libcurl looks at the name after the chain, and leaves its first value behind. */
+	if (t->verify == X509_V_OK || t->verify == X509_V_ERR_UNSPECIFIED)
+		return np_fail(err, NP_E_REFUSED,
+			       "%s: the host name '%s' is not in the server's certificate: "
+			       "tls-server-name sets another one",
+			       t->server, t->host);
+	for (size_t i = 0; i < sizeof(verify_rows) / sizeof(verify_rows[0]); i++)
+		if (verify_rows[i].verify == t->verify)
+			return np_fail(err, NP_E_REFUSED, "%s: %s", t->server, verify_rows[i].says);
+	return np_fail(err, NP_E_REFUSED, "%s: the server's certificate is refused: %s", t->server,
+		       X509_verify_cert_error_string(t->verify));
+}
+
+static int fail_handshake(const struct kube_trouble *t, struct np_err *err)
+{
+	if (strstr(t->detail, "wrong version number"))
+		return np_fail(err, NP_E_REFUSED, "%s: the server does not speak TLS on this port",
+			       t->server);
+	return np_fail(err, NP_E_REFUSED, "%s: no TLS connection: %s", t->server, t->detail);
+}
+
+/* Returns 0 where the trouble is none of TLS. */
+static int fail_tls(const struct kube_trouble *t, struct np_err *err)
+{
+	const struct alert_row *alert = find_alert(t->detail);
+
+	if (alert)
+		return np_fail(err, NP_E_REFUSED,
+			       "%s: the server refuses the client certificate of user '%s': %s",
+			       t->server, t->user, alert->says);
+	switch (t->code) {
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return fail_verify(t, err);
+	case CURLE_SSL_CONNECT_ERROR:
+		return fail_handshake(t, err);
+	case CURLE_SSL_CACERT_BADFILE:
+		return np_fail(err, NP_E_REFUSED,
+			       "%s: the CA certificates cannot be used: PEM is needed (%s)",
+			       t->server, t->detail);
+	case CURLE_SSL_CERTPROBLEM:
+		return np_fail(err, NP_E_REFUSED,
+			       "%s: the client certificate or key of user '%s' cannot be used: %s",
+			       t->server, t->user, t->detail);
+	default:
+		return 0;
+	}
+}
+
+/* --- the rest -------------------------------------------------------------------------------- */
+
+static const char *os_text(int os_errno, char *buf, size_t size)
+{
+	char raw[128];
+
+	snprintf(buf, size, "%s", strerror_r(os_errno, raw, sizeof(raw)));
+	buf[0] = (char)tolower((unsigned char)buf[0]);
+	return buf;
+}
+
+static int fail_unreached(const struct kube_trouble *t, const char *says, struct np_err *err)
+{
+	char text[128];
+
+	if (t->code == CURLE_OPERATION_TIMEDOUT)
+		return np_fail(err, NP_E_RETRY, "cannot reach %s: no answer within %" PRIu64 " ms",
+			       t->server, t->elapsed_ms);
+	if (!says && t->os_errno)
+		says = os_text(t->os_errno, text, sizeof(text));
+	return np_fail(err, NP_E_RETRY, "cannot reach %s: %s", t->server, says ? says : t->detail);
+}
+
+int kube_trouble_fail(const struct kube_trouble *t, struct np_err *err)
+{
+	const struct code_row *row = find_code(t->code);
+	int r = fail_tls(t, err);
+
+	if (r < 0)
+		return r;
+	if (row && row->again != KUBE_NEVER)
+		return fail_unreached(t, row->says, err);
+	if (t->code == CURLE_OUT_OF_MEMORY)
+		return np_fail_nomem(err);
+	return np_fail(err, NP_E_REFUSED, "%s: %s", t->server,
+		       row && row->says ? row->says : t->detail);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static bool is_same_card(const struct np_card *a, const struct np_card *b)
+{
+	if (a->gpu != b->gpu || a->has_id != b->has_id ||
+	    (a->profile != NULL) != (b->profile != NULL))
+		return false;
+	if (a->profile != NULL)
+		return strcasecmp(a->profile, b->profile) == 0;
+	return !a->has_id || (a->id.vendor == b->id.vendor && a->id.device == b->id.device);
+}
+
+/* Adds `count` cards to the group they belong to, or opens one. */
+static int add_card(struct np_card **cards, size_t *n, const struct np_card *card, uint64_t count,
+		    struct np_err *err)
+{
+	struct np_card *items;
+	size_t i = 0;
+
+	while (i < *n && !is_same_card(&(*cards)[i], card))
+		i++;
+	if (i == *n) {
+		items = reallocarray(*cards, *n + 1, sizeof(*items));
+		if (items == NULL)
+			return np_fail_nomem(err);
+		*cards = items;
+		items[(*n)++] = *card;
+	}
+	count += (*cards)[i].addend.count;
+	return np_mmio_addend(card->gpu, count, &(*cards)[i].addend, err);
+}
+
+int plan_cards_of_devices(const struct np_devices *d, struct np_card **ret, size_t *ret_n,
+			  struct np_err *err)
+{
+	NP_AUTO(np_freep) struct np_card *cards = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n; i++) {
+		const struct np_device *dev = &d->items[i];
+		struct np_card card = { .gpu = dev->gpu,
+					.has_id = dev->has_id,
+					.id = dev->id,
+					.profile = dev->profile };
+
+		if (dev->pci_class != NP_PCI_OTHER && add_card(&cards, &n, &card, 1, err) < 0)
+			return -(int)err->code;
+	}
+	*ret = np_take(cards);
+	*ret_n = n;
+	return 0;
+}
+
+int plan_cards_of_asks(const struct np_pool *pool, struct np_card **ret, size_t *ret_n,
+		       struct np_err *err)
+{
+	NP_AUTO(np_freep) struct np_card *cards = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < pool->n_asks; i++) {
+		const struct np_ask *ask = &pool->asks[i];
+		struct np_card card = { .gpu = ask->gpu,
+					.has_id = ask->exact,
+					.id = ask->id,
+					.profile = ask->vgpu_profile };
+
+		if (add_card(&cards, &n, &card, ask->count, err) < 0)
+			return -(int)err->code;
+	}
+	*ret = np_take(cards);
+	*ret_n = n;
+	return 0;
+}
+
+static bool allows_id(const struct np_device *d, struct np_pci_id id)
+{
+	for (size_t i = 0; i < d->n_ids; i++) {
+		if (d->ids[i].vendor == id.vendor && d->ids[i].device == id.device)
+			return true;
+	}
+	return false;
+}
+
+/* Tells whether the device is what the ask names: a model covers every board that bears it. */
+static bool is_asked(const struct np_ask *ask, const struct np_device *d)
+{
+	if (d->pci_class == NP_PCI_OTHER && !ask->exact)
+		return false;
+	if (ask->vgpu_profile != NULL)
+		return d->profile != NULL && strcasecmp(d->profile, ask->vgpu_profile) == 0;
+	if (ask->exact)
+		return allows_id(d, ask->id);
+	return d->gpu != NULL && ask->gpu != NULL && strcmp(d->gpu->model, ask->gpu->model) == 0;
+}
+
+static uint64_t count_asked(const struct np_ask *ask, const struct np_devices *d)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		n += is_asked(ask, &d->items[i]);
+	return n;
+}
+
+/* How many of the asks name the device; 0 makes it one that was not asked for. */
+static bool is_unasked(const struct np_pool *pool, const struct np_device *d)
+{
+	for (size_t i = 0; i < pool->n_asks; i++) {
+		if (is_asked(&pool->asks[i], d))
+			return false;
+	}
+	return d->pci_class != NP_PCI_OTHER;
+}
+
+/* What all asks that name the same devices as `ask` come to together. */
+static uint64_t count_alike(const struct np_pool *pool, const struct np_ask *ask)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < pool->n_asks; i++) {
+		const struct np_ask *other = &pool->asks[i];
+
+		if (other == ask || (other->gpu == ask->gpu && other->exact == ask->exact &&
+				     strcasecmp(other->text, ask->text) == 0))
+			n += other->count;
+	}
+	return n;
+}
+
+enum plan_match plan_match_asks(const struct np_pool *pool, const struct np_devices *d)
+{
+	enum plan_match match = PLAN_MATCH_EQUAL;
+	uint64_t asked = 0;
+
+	for (size_t i = 0; i < pool->n_asks; i++) {
+		uint64_t has = count_asked(&pool->asks[i], d);
+
+		asked += pool->asks[i].count;
+		if (has < count_alike(pool, &pool->asks[i]))
+			return PLAN_MATCH_NO;
+		if (has > pool->asks[i].count)
+			match = PLAN_MATCH_CLASS_HAS_MORE;
+	}
+	if (asked > np_devices_gpus(d))
+		return PLAN_MATCH_NO;
+	for (size_t i = 0; i < d->n; i++) {
+		if (is_unasked(pool, &d->items[i]))
+			match = PLAN_MATCH_CLASS_HAS_MORE;
+	}
+	return asked == np_devices_gpus(d) ? PLAN_MATCH_EQUAL : match;
+}
+
+int plan_need_of_cards(const struct np_card *cards, size_t n, struct np_need *ret,
+		       struct np_err *err)
+{
+	NP_AUTO(np_freep) struct np_addend *addends = calloc(n + 1, sizeof(*addends));
+
+	if (addends == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < n; i++)
+		addends[i] = cards[i].addend;
+	return np_mmio_need(addends, n, ret, err);
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A namespace and a name are DNS names: a newline stands in neither. */
+#define KEY_MAX 640
+
+static void make_key(const char *ns, const char *name, char key[static KEY_MAX])
+{
+	snprintf(key, KEY_MAX, "%s\n%s", ns != NULL ? ns : "", name);
+}
+
+static const char *text_at(struct np_node n, const char *key)
+{
+	struct np_node metadata = np_node_get(n, "metadata");
+	const char *text = json_string_value(np_node_get(metadata, key).json);
+
+	return text;
+}
+
+static struct np_plan_class *push_class(struct np_plan *plan, struct np_err *err)
+{
+	size_t n = plan->n_classes;
+	struct np_plan_class *items = plan->classes;
+
+	/* Grown by doubling: a fleet has thousands of classes. */
+	if ((n & (n - 1)) == 0) {
+		items = reallocarray(items, n == 0 ? 1 : n * 2, sizeof(*items));
+		if (items == NULL) {
+			np_fail_nomem(err);
+			return NULL;
+		}
+		plan->classes = items;
+	}
+	items[n] = (struct np_plan_class){ .change.patch = json_object() };
+	if (items[n].change.patch == NULL) {
+		np_fail_nomem(err);
+		return NULL;
+	}
+	plan->n_classes++;
+	return &items[n];
+}
+
+const struct np_devices *plan_devices(const struct np_plan_class *c,
+				      const struct np_plan_options *o)
+{
+	return o->restore_hidden && c->class->hidden.n > 0 ? &c->class->hidden : &c->class->devices;
+}
+
+/* Reads the class; what is wrong with it becomes an error of the plan. */
+static int read_class(struct np_plan *plan, struct np_plan_class *c, const struct np_class_ref *ref,
+		      const struct np_plan_options *o, struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+	const struct np_devices *d;
+
+	c->found = true;
+	if (np_vmclass_read(ref->doc, ref->node, o->catalogue, &c->class, &why) < 0)
+		return plan_add_error(plan, &why, err);
+	d = plan_devices(c, o);
+	c->gpus = np_devices_gpus(d);
+	c->has_gpus = d->n > 0 || c->class->hidden.n > 0 || !c->class->standing.has_any;
+	return plan_cards_of_devices(d, &c->cards, &c->n_cards, err);
+}
+
+/* Appends the class behind `ref` (NULL: not found) and notes its index under `key`. */
+static int open_class(struct np_plan *plan, const struct np_class_ref *ref, json_t *opened,
+		      const char *key, const struct np_plan_options *o, struct np_err *err)
+{
+	struct np_plan_class *c = push_class(plan, err);
+
+	if (c == NULL)
+		return -(int)err->code;
+	if (json_object_set_new(opened, key, json_integer((json_int_t)plan->n_classes - 1)) < 0)
+		return np_fail_nomem(err);
+	if (ref == NULL)
+		return 0;
+	c->ns = text_at(ref->node, "namespace");
+	c->name = text_at(ref->node, "name");
+	return read_class(plan, c, ref, o, err);
+}
+
+/* Finds the pool's class: in its namespace first, else one that names no namespace. */
+static const json_t *find_ref(const json_t *index, const struct np_pool *pool,
+			      char key[static KEY_MAX])
+{
+	const json_t *at;
+
+	make_key(pool->ns, pool->vm_class, key);
+	at = json_object_get(index, key);
+	if (at != NULL)
+		return at;
+	make_key(NULL, pool->vm_class, key);
+	at = json_object_get(index, key);
+	if (at == NULL)
+		make_key(pool->ns, pool->vm_class, key);
+	return at;
+}
+
+static bool can_be_looked_up(const struct np_pool *pool)
+{
+	return pool->vm_class != NULL && !np_is_placeholder(pool->vm_class) &&
+	       !np_is_placeholder(pool->ns);
+}
+
+static int use_class(struct np_plan *plan, struct np_plan_pool *p, json_t *opened,
+		     const json_t *index, const struct np_plan_options *o, struct np_err *err)
+{
+	char key[KEY_MAX];
+	const json_t *at = find_ref(index, p->pool, key);
+	const json_t *known = json_object_get(opened, key);
+	const struct np_class_ref *ref = at ? &o->classes[json_integer_value(at)] : NULL;
+	struct np_plan_class *c;
+	size_t *pools;
+
+	if (known == NULL) {
+		if (open_class(plan, ref, opened, key, o, err) < 0)
+			return -(int)err->code;
+		known = json_object_get(opened, key);
+	}
+	p->class_index = (size_t)json_integer_value(known);
+	c = &plan->classes[p->class_index];
+	if (ref == NULL) {
+		c->ns = p->pool->ns;
+		c->name = p->pool->vm_class;
+	}
+	if ((c->n_pools & (c->n_pools - 1)) == 0) {
+		pools = reallocarray(c->pools, c->n_pools == 0 ? 1 : c->n_pools * 2,
+				     sizeof(*pools));
+		if (pools == NULL)
+			return np_fail_nomem(err);
+		c->pools = pools;
+	}
+	c->pools[c->n_pools++] = (size_t)(p - plan->pools);
+	return 0;
+}
+
+/* Returns {key: place in o->classes}; the first of equal ones. */
+static json_t *index_refs(const struct np_plan_options *o)
+{
+	json_auto_t *index = json_object();
+	char key[KEY_MAX];
+
+	for (size_t i = o->n_classes; i-- > 0;) {
+		const char *name = text_at(o->classes[i].node, "name");
+
+		make_key(text_at(o->classes[i].node, "namespace"), name ? name : "", key);
+		if (json_object_set_new(index, key, json_integer((json_int_t)i)) < 0)
+			return NULL;
+	}
+	return json_incref(index);
+}
+
+/* Lists the classes that no pool uses. */
+static int open_unused(struct np_plan *plan, json_t *opened, const json_t *index,
+		       const struct np_plan_options *o, struct np_err *err)
+{
+	char key[KEY_MAX];
+
+	for (size_t i = 0; i < o->n_classes; i++) {
+		const char *name = text_at(o->classes[i].node, "name");
+
+		make_key(text_at(o->classes[i].node, "namespace"), name ? name : "", key);
+		if (json_object_get(opened, key) == NULL &&
+		    (size_t)json_integer_value(json_object_get(index, key)) == i &&
+		    open_class(plan, &o->classes[i], opened, key, o, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+int plan_classes_make(struct np_plan *plan, const struct np_plan_options *o, struct np_err *err)
+{
+	json_auto_t *index = index_refs(o);
+	json_auto_t *opened = json_object();
+
+	if (index == NULL || opened == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < plan->n_pools; i++) {
+		struct np_plan_pool *p = &plan->pools[i];
+
+		p->class_index = SIZE_MAX;
+		if (can_be_looked_up(p->pool) && use_class(plan, p, opened, index, o, err) < 0)
+			return -(int)err->code;
+	}
+	return open_unused(plan, opened, index, o, err);
+}

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The two points that were measured (header), as log2 of the window and MB. */
+#define OVERHEAD_LOW_LOG2 7.0
+#define OVERHEAD_LOW_MB 82.91
+#define OVERHEAD_HIGH_LOG2 9.0
+#define OVERHEAD_HIGH_MB 97.03
+
+static void class_done(struct np_plan_class *c)
+{
+	np_vmclass_free(c->class);
+	np_change_done(&c->change);
+	np_notes_done(&c->notes);
+	free(c->cards);
+	free(c->pools);
+}
+
+void np_plan_done(struct np_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_pools; i++)
+		free(plan->pools[i].cards);
+	for (size_t i = 0; i < plan->n_classes; i++)
+		class_done(&plan->classes[i]);
+	free(plan->pools);
+	free(plan->classes);
+	free(plan->errors);
+	np_notes_done(&plan->notes);
+	*plan = (struct np_plan){ 0 };
+}
+
+int plan_add_error(struct np_plan *plan, const struct np_err *what, struct np_err *err)
+{
+	struct np_err *errors;
+
+	if (what->code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	errors = reallocarray(plan->errors, plan->n_errors + 1, sizeof(*errors));
+	if (errors == NULL)
+		return np_fail_nomem(err);
+	plan->errors = errors;
+	plan->errors[plan->n_errors++] = *what;
+	return 0;
+}
+
+/* Adds an error that starts with where the pool stands. */
+__attribute__((format(printf, 5, 6))) static int pool_error(struct np_plan *plan,
+							    const struct np_pool *pool,
+							    struct np_err *err, enum np_code code,
+							    const char *fmt, ...)
+{
+	struct np_err what = NP_ERR_INIT;
+	char id[NP_POOL_ID_MAX], text[768];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	np_pool_id(pool, id);
+	np_fail(&what, code, "%s:%u: pool '%s': %s", pool->source.file, pool->source.line, id,
+		text);
+	return plan_add_error(plan, &what, err);
+}
+
+static int copy_cards(struct np_plan_pool *p, const struct np_plan_class *c, struct np_err *err)
+{
+	p->cards = calloc(c->n_cards + 1, sizeof(*p->cards));
+	if (p->cards == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < c->n_cards; i++)
+		p->cards[i] = c->cards[i];
+	p->n_cards = c->n_cards;
+	p->has_gpus = c->has_gpus;
+	return 0;
+}
+
+static int tell_mismatch(struct np_plan *plan, struct np_plan_pool *p,
+			 const struct np_plan_class *c, struct np_err *err)
+{
+	NP_AUTO(np_freep) struct np_card *asked = NULL;
+	char wants[NP_CARDS_TEXT_MAX], has[NP_CARDS_TEXT_MAX];
+	size_t n = 0;
+
+	if (plan_cards_of_asks(p->pool, &asked, &n, err) < 0)
+		return -(int)err->code;
+	np_cards_text(asked, n, wants);
+	np_cards_text(c->cards, c->n_cards, has);
+	return pool_error(plan, p->pool, err, NP_E_SPEC,
+			  "asks for %s, but VirtualMachineClass '%s' attaches %s%s", wants, c->name,
+			  has,
+			  c->class->hidden.n > 0 && c->n_cards == 0
+				  ? " (its devices are hidden by configSpec; "
+				    "--restore-hidden-devices attaches them)"
+				  : "");
+}
+
+/* The class decides the node: its devices count, the pool's asks are held against them. */
+static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct np_plan_class *c,
+			  const struct np_plan_options *o, struct np_err *err)
+{
+	char wants[NP_CARDS_TEXT_MAX], has[NP_CARDS_TEXT_MAX], id[NP_POOL_ID_MAX];
+	NP_AUTO(np_freep) struct np_card *asked = NULL;
+	enum plan_match match;
+	size_t n = 0;
+
+	if (copy_cards(p, c, err) < 0)
+		return -(int)err->code;
+	if (p->pool->n_asks == 0)
+		return 0;
+	match = plan_match_asks(p->pool, plan_devices(c, o));
+	if (match == PLAN_MATCH_EQUAL)
+		return 0;
+	if (match == PLAN_MATCH_NO)
+		return tell_mismatch(plan, p, c, err);
+	if (plan_cards_of_asks(p->pool, &asked, &n, err) < 0)
+		return -(int)err->code;
+	np_cards_text(asked, n, wants);
+	np_cards_text(c->cards, c->n_cards, has);
+	np_pool_id(p->pool, id);
+	return np_notes_add(
+		&c->notes, err, "class-has-more",
+		"pool '%s' names %s, the class attaches %s: all of them are counted and "
+		"sized",
+		id, wants, has);
+}
+
+static int tell_not_found(struct np_plan *plan, struct np_plan_pool *p,
+			  const struct np_plan_class *c, struct np_err *err)
+{
+	return pool_error(plan, p->pool, err, NP_E_NOT_FOUND,
+			  "VirtualMachineClass '%s' not found in namespace '%s'", c->name,
+			  p->pool->ns);
+}
+
+static int note_without_class(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
+{
+	char id[NP_POOL_ID_MAX];
+
+	np_pool_id(p->pool, id);
+	if (p->pool->has_placeholder)
+		return 0;
+	return np_notes_add(&plan->notes, err, "class-missing",
+			    "%s:%u: pool '%s' names no VM class: what its nodes get is not known",
+			    p->pool->source.file, p->pool->source.line, id);
+}
+
+/* Finds out which cards a node of the pool gets. */
+static int fill_cards(struct np_plan *plan, struct np_plan_pool *p, const struct np_plan_options *o,
+		      struct np_err *err)
+{
+	struct np_plan_class *c = NULL;
+
+	if (p->class_index != SIZE_MAX) {
+		c = &plan->classes[p->class_index];
+		if (c->class != NULL)
+			return cards_of_class(plan, p, c, o, err);
+		if (!c->found && tell_not_found(plan, p, c, err) < 0)
+			return -(int)err->code;
+	} else if (note_without_class(plan, p, err) < 0) {
+		return -(int)err->code;
+	}
+	if (p->pool->n_asks == 0)
+		return 0;
+	p->has_gpus = true;
+	return plan_cards_of_asks(p->pool, &p->cards, &p->n_cards, err);
+}
+
+static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
+{
+	struct np_notes *notes =
+		p->class_index != SIZE_MAX ? &plan->classes[p->class_index].notes : &plan->notes;
+	char id[NP_POOL_ID_MAX];
+
+	np_pool_id(p->pool, id);
+	if (p->window.below_rule)
+		return np_notes_add(notes, err, "window-below-rule",
+				    "pool '%s': sizeGB %" PRIu64 " is below the %" PRIu64
+				    " GB of the rule: a VM may not power on",
+				    id, p->window.gb, p->need.required_gb);
+	if (p->need.complete)
+		return 0;
+	return np_notes_add(
+		notes, err, "no-figure",
+		"pool '%s' has a card without a figure: %" PRIu64
+		" GB is the larger of the floor and what the other cards need; say sizeGB, "
+		"or add the card with --catalogue",
+		id, p->window.gb);
+}
+
+/* A size that is asked for holds also where the cards are not known. */
+static int fill_window(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+
+	if (plan_need_of_cards(p->cards, p->n_cards, &p->need, &why) < 0)
+		return pool_error(plan, p->pool, err, why.code, "%s", why.text);
+	if (!p->has_gpus && !p->pool->window.has_size)
+		return 0;
+	if (np_mmio_window(&p->need, &p->pool->window, &p->window, &why) < 0)
+		return pool_error(plan, p->pool, err, why.code, "%s", why.text);
+	p->has_required = p->has_gpus && p->need.complete;
+	p->has_window = true;
+	p->window_is_known = p->need.complete || p->window.rule == NP_WINDOW_SIZE;
+	return note_figures(plan, p, err);
+}
+
+static int note_placeholder(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
+{
+	char id[NP_POOL_ID_MAX];
+
+	if (!p->pool->has_placeholder)
+		return 0;
+	np_pool_id(p->pool, id);
+	return np_notes_add(&plan->notes, err, "placeholder",
+			    "%s:%u: pool '%s' holds a placeholder that nothing has filled in: it "
+			    "cannot be applied",
+			    p->pool->source.file, p->pool->source.line, id);
+}
+
+static int fill_pools(struct np_plan *plan, const struct np_plan_options *o, struct np_err *err)
+{
+	for (size_t i = 0; i < plan->n_pools; i++) {
+		struct np_plan_pool *p = &plan->pools[i];
+
+		if (note_placeholder(plan, p, err) < 0 || fill_cards(plan, p, o, err) < 0 ||
+		    fill_window(plan, p, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+/* Whom the class is to serve, gathered over its pools. */
+struct gathered {
+	struct np_class_want want;
+	struct np_member *members;
+	char (*ids)[NP_POOL_ID_MAX];
+	char reason[NP_POOL_ID_MAX + NP_WINDOW_TEXT_MAX + NP_CARDS_TEXT_MAX];
+};
+
+static void gathered_done(struct gathered *g)
+{
+	free(g->members);
+	free(g->ids);
+}
+
+static void note_largest(struct gathered *g, const struct np_plan_pool *p, const char *id)
+{
+	char cards[NP_CARDS_TEXT_MAX], text[NP_WINDOW_TEXT_MAX];
+
+	if (!p->has_window || p->window.gb == 0)
+		return;
+	if (g->want.has_window && p->window.gb <= g->want.window_gb)
+		return;
+	g->want.has_window = true;
+	g->want.window_gb = p->window.gb;
+	np_cards_text(p->cards, p->n_cards, cards);
+	np_window_text(p, text);
+	snprintf(g->reason, sizeof(g->reason), "pool '%s' with %s: %s", id, cards, text);
+}
+
+static void gather_pool(struct gathered *g, const struct np_plan_pool *p)
+{
+	size_t i = g->want.n_members;
+
+	g->want.keep_memory = g->want.keep_memory && p->pool->memory_unmanaged;
+	g->want.needs_efi = g->want.needs_efi || (p->has_gpus && p->need.needs_efi);
+	np_pool_id(p->pool, g->ids[i]);
+	note_largest(g, p, g->ids[i]);
+	if (p->pool->has_placeholder)
+		return;
+	g->members[i] = (struct np_member){ g->ids[i], p->has_window, p->window.gb };
+	g->want.n_members++;
+}
+
+static int gather(const struct np_plan *plan, const struct np_plan_class *c,
+		  const struct np_plan_options *o, struct gathered *g, struct np_err *err)
+{
+	g->members = calloc(c->n_pools + 1, sizeof(*g->members));
+	g->ids = calloc(c->n_pools + 1, sizeof(*g->ids));
+	if (g->members == NULL || g->ids == NULL)
+		return np_fail_nomem(err);
+	g->want.allow_shrink = o->allow_shrink && c->n_pools > 0;
+	g->want.restore_hidden = o->restore_hidden && c->n_pools > 0;
+	g->want.keep_memory = true;
+	g->want.holder = o->holder;
+	g->want.members = g->members;
+	for (size_t i = 0; i < c->n_pools; i++)
+		gather_pool(g, &plan->pools[c->pools[i]]);
+	g->want.window_reason = g->reason;
+	return 0;
+}
+
+static void fill_overhead(struct np_plan_class *c)
+{
+	double log2_gb = log2((double)c->change.window_gb);
+
+	if (!c->has_gpus || c->gpus == 0 || !c->change.has_window || log2_gb < OVERHEAD_LOW_LOG2 ||
+	    log2_gb > OVERHEAD_HIGH_LOG2)
+		return;
+	c->has_overhead = true;
+	c->overhead_mb = OVERHEAD_LOW_MB + (OVERHEAD_HIGH_MB - OVERHEAD_LOW_MB) *
+						   (log2_gb - OVERHEAD_LOW_LOG2) /
+						   (OVERHEAD_HIGH_LOG2 - OVERHEAD_LOW_LOG2);
+	c->overhead_mb = round(c->overhead_mb * 100) / 100;
+}
+
+static int fill_class(struct np_plan *plan, struct np_plan_class *c,
+		      const struct np_plan_options *o, struct np_err *err)
+{
+	NP_AUTO(gathered_done) struct gathered g = { 0 };
+	struct np_change change = { 0 };
+	struct np_err why = NP_ERR_INIT;
+
+	if (c->class == NULL)
+		return 0;
+	if (gather(plan, c, o, &g, err) < 0)
+		return -(int)err->code;
+	if (np_vmclass_change(c->class, &g.want, &change, &why) < 0)
+		return plan_add_error(plan, &why, err);
+	json_decref(c->change.patch);
+	c->change = change;
+	fill_overhead(c);
+	return 0;
+}
+
+int np_plan_make(const struct np_input *in, const struct np_plan_options *o, struct np_plan *ret,
+		 struct np_err *err)
+{
+	NP_AUTO(np_plan_done) struct np_plan plan = { 0 };
+
+	plan.pools = calloc(in->n_pools + 1, sizeof(*plan.pools));
+	if (plan.pools == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < in->n_pools; i++)
+		plan.pools[i].pool = &in->pools[i];
+	plan.n_pools = in->n_pools;
+	if (plan_classes_make(&plan, o, err) < 0 || fill_pools(&plan, o, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < plan.n_classes; i++) {
+		if (fill_class(&plan, &plan.classes[i], o, err) < 0)
+			return -(int)err->code;
+	}
+	*ret = plan;
+	plan = (struct np_plan){ 0 };
+	return 0;
+}
+
+enum np_code np_plan_code(const struct np_plan *plan)
+{
+	enum np_code code = NP_OK;
+
+	for (size_t i = 0; i < plan->n_errors; i++) {
+		if (plan->errors[i].code != NP_E_NOT_FOUND)
+			return plan->errors[i].code;
+		code = NP_E_NOT_FOUND;
+	}
+	return code;
+}
+
+bool np_plan_has_placeholder(const struct np_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_pools; i++) {
+		if (plan->pools[i].pool->has_placeholder)
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Appends to `buf` of `size` bytes; a text that is cut ends in "...". */
+__attribute__((format(printf, 3, 4))) static void append(char *buf, size_t size, const char *fmt,
+							 ...)
+{
+	size_t used = strlen(buf);
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(buf + used, size - used, fmt, ap);
+	va_end(ap);
+	if (n >= 0 && (size_t)n >= size - used)
+		memcpy(buf + size - 4, "...", 4);
+}
+
+const char *np_card_name(const struct np_card *card, char buf[static NP_PCI_ID_MAX])
+{
+	if (card->profile != NULL)
+		return card->profile;
+	if (card->gpu != NULL)
+		return card->gpu->model;
+	np_pci_id_format(card->id, buf);
+	return buf;
+}
+
+void np_cards_text(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX])
+{
+	char id[NP_PCI_ID_MAX];
+
+	buf[0] = '\0';
+	if (n == 0)
+		append(buf, NP_CARDS_TEXT_MAX, "none");
+	for (size_t i = 0; i < n; i++)
+		append(buf, NP_CARDS_TEXT_MAX, "%s%" PRIu64 " x %s", i > 0 ? ", " : "",
+		       cards[i].addend.count, np_card_name(&cards[i], id));
+}
+
+/* Writes "4 x 128 + 1 x 64" over the cards that add something. */
+static void write_sum(const struct np_plan_pool *p, char buf[static NP_WINDOW_TEXT_MAX])
+{
+	const char *plus = "";
+
+	for (size_t i = 0; i < p->n_cards; i++) {
+		const struct np_addend *a = &p->cards[i].addend;
+
+		if (a->each_gb == 0)
+			continue;
+		append(buf, NP_WINDOW_TEXT_MAX, "%s%" PRIu64 " x %" PRIu64, plus, a->count,
+		       a->each_gb);
+		plus = " + ";
+	}
+	append(buf, NP_WINDOW_TEXT_MAX, " = %" PRIu64 " GB", p->need.sum_gb);
+	if (p->need.required_gb != p->need.sum_gb)
+		append(buf, NP_WINDOW_TEXT_MAX, ", rounded up to %" PRIu64 " GB",
+		       p->need.required_gb);
+}
+
+void np_window_text(const struct np_plan_pool *p, char buf[static NP_WINDOW_TEXT_MAX])
+{
+	buf[0] = '\0';
+	if (p->need.sum_gb > 0)
+		write_sum(p, buf);
+	else
+		append(buf, NP_WINDOW_TEXT_MAX, "no card with a figure needs a window");
+	if (!p->need.complete && p->has_gpus)
+		append(buf, NP_WINDOW_TEXT_MAX, ", not counting cards without a figure");
+	if (!p->has_window)
+		return;
+	if (p->window.rule == NP_WINDOW_FLOOR)
+		append(buf, NP_WINDOW_TEXT_MAX, "; the floor is %" PRIu64 " GB", p->window.gb);
+	if (p->window.rule == NP_WINDOW_SIZE)
+		append(buf, NP_WINDOW_TEXT_MAX, "; the pool's sizeGB says %" PRIu64 " GB",
+		       p->window.gb);
+}

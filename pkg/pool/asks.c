@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+#include "nodeprep/units.h"
+
+#define ASK_TEXT_MAX 128
+
+static int fill_model(const struct np_catalogue *cat, const char *text, struct np_ask *ask,
+		      struct np_err *err);
+static int fill_pci_id(const struct np_catalogue *cat, const char *text, struct np_ask *ask,
+		       struct np_err *err);
+static int fill_vgpu(const struct np_catalogue *cat, const char *text, struct np_ask *ask,
+		     struct np_err *err);
+
+enum { WAY_MODEL, WAY_PCI_ID, WAY_VGPU, N_WAYS };
+
+/* The ways to name a card, exactly one of which an item takes. */
+static const struct way {
+	const char *key;
+	int (*fill)(const struct np_catalogue *cat, const char *text, struct np_ask *ask,
+		    struct np_err *err);
+} ways[] = {
+	[WAY_MODEL] = { "model", fill_model },
+	[WAY_PCI_ID] = { "pciID", fill_pci_id },
+	[WAY_VGPU] = { "vgpuProfile", fill_vgpu },
+};
+
+static const char *const item_fields[] = { "count", "model", "pciID", "vgpuProfile" };
+
+static void ask_done(struct np_ask *ask)
+{
+	free(ask->text);
+	free(ask->vgpu_profile);
+	*ask = (struct np_ask){ 0 };
+}
+
+static int fill_model(const struct np_catalogue *cat, const char *text, struct np_ask *ask,
+		      struct np_err *err)
+{
+	return np_gpu_find_model(cat, text, &ask->gpu, err);
+}
+
+static int fill_pci_id(const struct np_catalogue *cat, const char *text, struct np_ask *ask,
+		       struct np_err *err)
+{
+	if (np_pci_id_parse(text, &ask->id, err) < 0)
+		return -(int)err->code;
+	ask->exact = true;
+	ask->gpu = np_gpu_find_id(cat, ask->id);
+	return 0;
+}
+
+static int fill_vgpu(const struct np_catalogue *cat, const char *text, struct np_ask *ask,
+		     struct np_err *err)
+{
+	for (const char *c = text; *c; c++)
+		if (!isgraph((unsigned char)*c))
+			return np_fail(err, NP_E_SPEC,
+				       "vGPU profile '%s' holds a blank: one such as "
+				       "'grid_a100-40c' is needed",
+				       text);
+	ask->vgpu_profile = strdup(text);
+	if (!ask->vgpu_profile)
+		return np_fail_nomem(err);
+	ask->gpu = np_gpu_find_vgpu(cat, text);
+	return 0;
+}
+
+/* Resolves `text` in that way; what is wrong with it is told at `n`. */
+static int fill(const struct way *way, const struct np_catalogue *cat, struct np_node n,
+		const char *text, struct np_ask *ask, struct np_err *err)
+{
+	struct np_err inner = NP_ERR_INIT;
+
+	if (strlen(text) >= ASK_TEXT_MAX)
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "'%.32s...' is too long to name a GPU: at most %d bytes", text,
+				    ASK_TEXT_MAX - 1);
+	if (way->fill(cat, text, ask, &inner) < 0)
+		return np_node_fail(n, err, inner.code, "%s", inner.text);
+	ask->text = strdup(text);
+	return ask->text ? 0 : np_fail_nomem(err);
+}
+
+/* Room for every ask is made by the caller, since both forms know their number beforehand. */
+static int push_take(struct np_node n, struct np_pool *pool, struct np_ask *ask, struct np_err *err)
+{
+	uint64_t total = ask->count;
+
+	for (size_t i = 0; i < pool->n_asks; i++)
+		total += pool->asks[i].count;
+	if (total > NP_POOL_GPUS_MAX)
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "the pool names '%ju' GPUs for each node: at most %d",
+				    (uintmax_t)total, NP_POOL_GPUS_MAX);
+	pool->asks[pool->n_asks++] = *ask;
+	*ask = (struct np_ask){ 0 };
+	return 0;
+}
+
+static int make_room(struct np_pool *pool, size_t n, struct np_err *err)
+{
+	if (n == 0)
+		return 0;
+	pool->asks = reallocarray(NULL, n, sizeof(*pool->asks));
+	return pool->asks ? 0 : np_fail_nomem(err);
+}
+
+static int find_way(struct np_node item, const struct way **ret, struct np_err *err)
+{
+	const struct way *found = NULL;
+
+	for (size_t i = 0; i < N_WAYS; i++) {
+		struct np_node n = np_node_get(item, ways[i].key);
+
+		if (!np_node_is_present(n))
+			continue;
+		if (found)
+			return np_node_fail_key(n, err, NP_E_SPEC,
+						"%s and %s exclude each other: name the GPU once",
+						found->key, ways[i].key);
+		found = &ways[i];
+	}
+	if (!found)
+		return np_node_fail(item, err, NP_E_SPEC,
+				    "one of model, pciID or vgpuProfile is needed");
+	*ret = found;
+	return 0;
+}
+
+/* YAML makes numbers of ids that stand without quotes, and 1e78 is one of 10^78. */
+static int read_way_text(const struct way *way, struct np_node n, const char **ret,
+			 struct np_err *err)
+{
+	char quoted[NP_NODE_TEXT_MAX];
+
+	if (json_is_number(n.json)) {
+		np_node_text(n, quoted);
+		return np_node_fail(
+			n, err, NP_E_SPEC,
+			"%s is '%s', which YAML reads as a number: write it in quotes%s", way->key,
+			quoted,
+			way == &ways[WAY_PCI_ID] ? ", vendor and device, such as \"10de:20b0\""
+						 : "");
+	}
+	if (np_node_string(n, ret, err) < 0)
+		return -(int)err->code;
+	if (!**ret)
+		return np_node_fail(n, err, NP_E_SPEC, "%s is '': name a GPU", way->key);
+	return 0;
+}
+
+static int read_item(struct np_node item, const struct np_catalogue *cat, struct np_pool *pool,
+		     struct np_err *err)
+{
+	NP_AUTO(ask_done) struct np_ask ask = { .count = 1 };
+	struct np_node count = np_node_get(item, "count");
+	const struct way *way;
+	const char *text;
+	struct np_node n;
+
+	if (!json_is_object(item.json))
+		return np_pool_fail_instead(item, "a mapping such as {model: A100-40GB, count: 4}",
+					    err);
+	if (np_pool_check_fields(item, NP_WORDS(item_fields), err) < 0 ||
+	    find_way(item, &way, err) < 0)
+		return -(int)err->code;
+	n = np_node_get(item, way->key);
+	if (read_way_text(way, n, &text, err) < 0 || fill(way, cat, n, text, &ask, err) < 0 ||
+	    np_node_uint(count, 1, NP_ASK_COUNT_MAX, &ask.count, err) < 0)
+		return -(int)err->code;
+	return push_take(item, pool, &ask, err);
+}
+
+int np_pool_read_asks(struct np_node list, const struct np_catalogue *cat, struct np_pool *pool,
+		      struct np_err *err)
+{
+	size_t n = np_node_count(list);
+
+	if (np_node_list(list, err) < 0)
+		return -(int)err->code;
+	if (n > NP_POOL_GPUS_MAX)
+		return np_node_fail(list, err, NP_E_SPEC, "gpus has %zu items: at most %d", n,
+				    NP_POOL_GPUS_MAX);
+	if (make_room(pool, n, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < n; i++)
+		if (read_item(np_node_at(list, i), cat, pool, err) < 0)
+			return -(int)err->code;
+	return 0;
+}
+
+/* A misspelt word to us would be passed over as somebody else's. */
+static int check_spelling(struct np_node annotations, struct np_err *err)
+{
+	static const char *const known[] = { NP_GPUS_WORD };
+	size_t prefix = strlen(NP_OUR_PREFIX);
+
+	for (struct np_node n = np_node_next(annotations, NULL); n.key && *n.key;
+	     n = np_node_next(annotations, n.key))
+		if (strncmp(n.key, NP_OUR_PREFIX, prefix) == 0 &&
+		    strcmp(n.key + prefix, NP_GPUS_WORD) != 0 &&
+		    np_pool_near(n.key + prefix, NP_WORDS(known)))
+			return np_node_fail_key(n, err, NP_E_SPEC,
+						"unknown annotation '%s': did you mean '%s'?",
+						n.key, NP_GPUS_ANNOTATION);
+	return 0;
+}
+
+int np_pool_find_annotation(struct np_node metadata, struct np_node *ret, struct np_err *err)
+{
+	struct np_node annotations = np_node_get(metadata, "annotations");
+
+	if (np_node_object(metadata, err) < 0 || np_node_object(annotations, err) < 0 ||
+	    check_spelling(annotations, err) < 0)
+		return -(int)err->code;
+	*ret = np_node_get(annotations, NP_GPUS_ANNOTATION);
+	return 0;
+}
+
+/*
+ * An annotation has no keys to say which way a card is named, so its form has to. What the catalogue
+ * has stands before what merely looks like a profile: "nvidia_t4" is a model.
+ */
+static const struct way *guess_way(const struct np_catalogue *cat, const char *text)
+{
+	const struct np_gpu *gpu;
+	struct np_err ignored = NP_ERR_INIT;
+
+	if (strchr(text, ':'))
+		return &ways[WAY_PCI_ID];
+	if (np_gpu_find_vgpu(cat, text))
+		return &ways[WAY_VGPU];
+	if (np_gpu_find_model(cat, text, &gpu, &ignored) == 0)
+		return &ways[WAY_MODEL];
+	if ((strncmp(text, "grid_", 5) == 0 || strncmp(text, "nvidia_", 7) == 0) &&
+	    strchr(text, '-'))
+		return &ways[WAY_VGPU];
+	return &ways[WAY_MODEL];
+}
+
+/* Cuts the blanks off both ends of `text`. */
+static char *trim(char *text)
+{
+	size_t n;
+
+	while (isspace((unsigned char)*text))
+		text++;
+	n = strlen(text);
+	while (n > 0 && isspace((unsigned char)text[n - 1]))
+		text[--n] = '\0';
+	return text;
+}
+
+/* Reads "A100-40GB=4", which it cuts up. */
+static int read_pair(struct np_node n, const struct np_catalogue *cat, char *pair,
+		     struct np_pool *pool, struct np_err *err)
+{
+	NP_AUTO(ask_done) struct np_ask ask = { 0 };
+	struct np_err inner = NP_ERR_INIT;
+	char *equals = strrchr(pair, '=');
+	char *name, *count;
+
+	if (!equals)
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "'%.64s' in %s lacks its count: MODEL=COUNT is needed, such as "
+				    "'A100-40GB=4'",
+				    trim(pair), NP_GPUS_ANNOTATION);
+	*equals = '\0';
+	name = trim(pair);
+	count = trim(equals + 1);
+	if (!*name)
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "'=%.64s' in %s names no GPU: MODEL=COUNT is needed, such as "
+				    "'A100-40GB=4'",
+				    count, NP_GPUS_ANNOTATION);
+	if (np_u64_parse(count, 1, NP_ASK_COUNT_MAX, &ask.count, &inner) < 0)
+		return np_node_fail(n, err, inner.code,
+				    "count of '%.64s' in %s is '%.64s': 1 to %d is needed", name,
+				    NP_GPUS_ANNOTATION, count, NP_ASK_COUNT_MAX);
+	if (fill(guess_way(cat, name), cat, n, name, &ask, err) < 0)
+		return -(int)err->code;
+	return push_take(n, pool, &ask, err);
+}
+
+static int read_pairs(struct np_node n, const struct np_catalogue *cat, const char *text,
+		      struct np_pool *pool, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *copy = strdup(text);
+	char *rest = copy;
+
+	if (!copy)
+		return np_fail_nomem(err);
+	while (rest) {
+		char *pair = strsep(&rest, ",");
+
+		if (read_pair(n, cat, pair, pool, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+int np_pool_read_annotation(struct np_node n, const struct np_catalogue *cat, struct np_pool *pool,
+			    struct np_err *err)
+{
+	const char *text = NULL;
+	size_t commas = 0;
+
+	if (np_node_string(n, &text, err) < 0)
+		return -(int)err->code;
+	if (!text)
+		return 0;
+	for (const char *c = text; *c; c++)
+		commas += *c == ',';
+	if (commas >= NP_POOL_GPUS_MAX)
+		return np_node_fail(n, err, NP_E_SPEC, "%s names %zu GPUs: at most %d",
+				    NP_GPUS_ANNOTATION, commas + 1, NP_POOL_GPUS_MAX);
+	if (make_room(pool, commas + 1, err) < 0)
+		return -(int)err->code;
+	return read_pairs(n, cat, text, pool, err);
+}
+
+int np_pool_read_cluster_annotation(const struct np_object *o, size_t first, struct np_err *err)
+{
+	size_t n_pools = o->in->n_pools - first;
+	struct np_pool *pool;
+	struct np_node n;
+
+	if (np_pool_find_annotation(np_node_get(o->root, "metadata"), &n, err) < 0)
+		return -(int)err->code;
+	if (!np_node_is_present(n) || n_pools == 0)
+		return 0;
+	if (n_pools > 1)
+		return np_node_fail_key(n, err, NP_E_SPEC,
+					"%s '%s' has %zu worker pools, so that %s leaves open "
+					"which one is meant: %s",
+					o->kind, o->name, n_pools, NP_GPUS_ANNOTATION,
+					strcmp(o->kind, "Cluster") == 0
+						? "annotate the pool"
+						: "describe the pool with a NodePool");
+	pool = &o->in->pools[first];
+	if (pool->n_asks > 0)
+		return np_node_fail_key(n, err, NP_E_SPEC,
+					"%s stands on %s '%s' and on its pool '%s': keep that of "
+					"the pool",
+					NP_GPUS_ANNOTATION, o->kind, o->name, pool->name);
+	return np_pool_read_annotation(n, o->cat, pool, err);
+}

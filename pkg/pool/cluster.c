@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+
+#define CLASS_VARIABLE "vmClass"
+#define LABEL_MAX 160
+
+/* Counts an object of ours that has no pool to give. */
+static int skip_object(const struct np_object *o, const char *why, struct np_err *err)
+{
+	char label[LABEL_MAX];
+
+	snprintf(label, sizeof(label), "%s '%.63s' %s", o->kind, o->name, why);
+	return np_input_skip(o->in, label, err);
+}
+
+static int require_class(struct np_node n, const char *pool, struct np_err *err)
+{
+	if (np_node_is_present(n))
+		return 0;
+	return np_node_fail(n, err, NP_E_SPEC,
+			    "pool '%.63s' has no %s: the name of a VirtualMachineClass is needed",
+			    pool, n.key);
+}
+
+static int add_tkc_pool(const struct np_object *o, struct np_node entry, struct np_err *err)
+{
+	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
+	struct np_node vm_class = np_node_get(entry, "vmClass");
+	const char *name;
+
+	if (!json_is_object(entry.json))
+		return np_pool_fail_instead(entry, "a mapping with name, replicas and vmClass",
+					    err);
+	if (np_pool_read_name(np_node_get(entry, "name"), "name of the node pool", &name, err) <
+		    0 ||
+	    require_class(vm_class, name, err) < 0 ||
+	    np_pool_init(o, entry.pos, name, &pool, err) < 0 ||
+	    np_pool_read_class(vm_class, "vmClass", &pool, err) < 0 ||
+	    np_pool_read_replicas(np_node_get(entry, "replicas"), &pool, err) < 0)
+		return -(int)err->code;
+	return np_input_push_take(o->in, &pool, err);
+}
+
+/* The API server drops the other version's field without a word, and its pools with it. */
+static int refuse_field(struct np_node topology, const char *foreign, const char *version,
+			const char *right, struct np_err *err)
+{
+	struct np_node n = np_node_get(topology, foreign);
+
+	if (!np_node_is_present(n))
+		return 0;
+	return np_node_fail_key(n, err, NP_E_SPEC, "'%s' is a field of %s: '%s' is needed here",
+				foreign, version, right);
+}
+
+int np_pool_add_tkc(const struct np_object *o, struct np_err *err)
+{
+	size_t first = o->in->n_pools;
+	struct np_node topology, pools;
+
+	if (np_node_path(o->root, "spec.topology", &topology, err) < 0 ||
+	    np_node_object(topology, err) < 0 ||
+	    refuse_field(topology, "workers", "v1alpha1", "nodePools", err) < 0)
+		return -(int)err->code;
+	pools = np_node_get(topology, "nodePools");
+	if (np_node_list(pools, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < np_node_count(pools); i++)
+		if (add_tkc_pool(o, np_node_at(pools, i), err) < 0)
+			return -(int)err->code;
+	if (o->in->n_pools == first)
+		return skip_object(o, "without node pools", err);
+	return np_pool_read_cluster_annotation(o, first, err);
+}
+
+int np_pool_add_tkc_v1alpha1(const struct np_object *o, struct np_err *err)
+{
+	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
+	size_t first = o->in->n_pools;
+	struct np_node topology, workers, vm_class;
+
+	if (np_node_path(o->root, "spec.topology", &topology, err) < 0 ||
+	    np_node_object(topology, err) < 0 ||
+	    refuse_field(topology, "nodePools", "v1alpha2 and v1alpha3", "workers", err) < 0)
+		return -(int)err->code;
+	workers = np_node_get(topology, "workers");
+	if (np_node_object(workers, err) < 0)
+		return -(int)err->code;
+	if (!np_node_is_present(workers))
+		return skip_object(o, "without workers", err);
+	vm_class = np_node_get(workers, "class");
+	if (require_class(vm_class, "workers", err) < 0 ||
+	    np_pool_init(o, workers.at, "workers", &pool, err) < 0 ||
+	    np_pool_read_class(vm_class, "class", &pool, err) < 0 ||
+	    np_pool_read_replicas(np_node_get(workers, "count"), &pool, err) < 0 ||
+	    np_input_push_take(o->in, &pool, err) < 0)
+		return -(int)err->code;
+	return np_pool_read_cluster_annotation(o, first, err);
+}
+
+/* Finds the value of the variable vmClass in a list of variables or overrides. */
+static int find_class_variable(struct np_node list, struct np_node *ret, struct np_err *err)
+{
+	bool found = false;
+
+	if (np_node_list(list, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < np_node_count(list); i++) {
+		struct np_node item = np_node_at(list, i);
+		struct np_node value = np_node_get(item, "value");
+		const char *name = NULL;
+
+		if (np_node_object(item, err) < 0 ||
+		    np_node_string(np_node_get(item, "name"), &name, err) < 0)
+			return -(int)err->code;
+		if (!name || strcmp(name, CLASS_VARIABLE) != 0)
+			continue;
+		if (found)
+			return np_node_fail(item, err, NP_E_SPEC,
+					    "variable '%s' is given twice in one list", name);
+		if (!json_is_string(value.json))
+			return np_pool_fail_instead(
+				value,
+				"the name of a VirtualMachineClass, as value of the variable '" CLASS_VARIABLE
+				"',",
+				err);
+		found = true;
+		*ret = value;
+	}
+	return 0;
+}
+
+static int find_override(struct np_node of, struct np_node *ret, struct np_err *err)
+{
+	struct np_node overrides;
+
+	if (np_node_path(of, "variables.overrides", &overrides, err) < 0)
+		return -(int)err->code;
+	return find_class_variable(overrides, ret, err);
+}
+
+static bool has_our_annotation(struct np_node metadata)
+{
+	struct np_node annotations = np_node_get(metadata, "annotations");
+
+	for (struct np_node n = np_node_next(annotations, NULL); n.key && *n.key;
+	     n = np_node_next(annotations, n.key))
+		if (strncmp(n.key, NP_OUR_PREFIX, strlen(NP_OUR_PREFIX)) == 0)
+			return true;
+	return false;
+}
+
+/* Other clouds' clusters have a topology too; a class variable, or a word to us, tells ours. */
+static int is_for_us(const struct np_object *o, struct np_node topology, struct np_node vm_class,
+		     bool *ret, struct np_err *err)
+{
+	struct np_node pools;
+	bool ours = np_node_is_present(vm_class) ||
+		    has_our_annotation(np_node_get(o->root, "metadata"));
+
+	if (find_override(np_node_get(topology, "controlPlane"), &vm_class, err) < 0 ||
+	    np_node_path(topology, "workers.machineDeployments", &pools, err) < 0 ||
+	    np_node_list(pools, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < np_node_count(pools); i++) {
+		struct np_node entry = np_node_at(pools, i);
+
+		if (find_override(entry, &vm_class, err) < 0)
+			return -(int)err->code;
+		ours = ours || has_our_annotation(np_node_get(entry, "metadata"));
+	}
+	*ret = ours || np_node_is_present(vm_class);
+	return 0;
+}
+
+/* With the autoscaler's limits on it the number of replicas is the autoscaler's. */
+static int read_deployment_metadata(const struct np_object *o, struct np_node metadata,
+				    struct np_pool *pool, struct np_err *err)
+{
+	static const char *const limits[] = {
+		"cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size",
+		"cluster.x-k8s.io/cluster-api-autoscaler-node-group-min-size",
+	};
+	struct np_node annotation;
+
+	if (np_pool_find_annotation(metadata, &annotation, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (np_node_is_present(
+			    np_node_get(np_node_get(metadata, "annotations"), limits[i])))
+			pool->has_replicas = false;
+	return np_pool_read_annotation(annotation, o->cat, pool, err);
+}
+
+static int add_deployment(const struct np_object *o, struct np_node entry, struct np_node vm_class,
+			  struct np_err *err)
+{
+	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
+	const char *name;
+
+	if (!json_is_object(entry.json))
+		return np_pool_fail_instead(entry, "a mapping with class, name and replicas", err);
+	if (np_pool_read_name(np_node_get(entry, "name"), "name of the machine deployment", &name,
+			      err) < 0 ||
+	    find_override(entry, &vm_class, err) < 0 ||
+	    np_pool_init(o, entry.pos, name, &pool, err) < 0 ||
+	    np_pool_read_class(vm_class, "variable vmClass", &pool, err) < 0 ||
+	    np_pool_read_replicas(np_node_get(entry, "replicas"), &pool, err) < 0 ||
+	    read_deployment_metadata(o, np_node_get(entry, "metadata"), &pool, err) < 0)
+		return -(int)err->code;
+	return np_input_push_take(o->in, &pool, err);
+}
+
+static int add_deployments(const struct np_object *o, struct np_node topology,
+			   struct np_node vm_class, struct np_err *err)
+{
+	size_t first = o->in->n_pools;
+	struct np_node pools;
+
+	if (np_node_path(topology, "workers.machineDeployments", &pools, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < np_node_count(pools); i++)
+		if (add_deployment(o, np_node_at(pools, i), vm_class, err) < 0)
+			return -(int)err->code;
+	if (o->in->n_pools == first)
+		return skip_object(o, "without machine deployments", err);
+	return np_pool_read_cluster_annotation(o, first, err);
+}
+
+int np_pool_add_cluster(const struct np_object *o, struct np_err *err)
+{
+	struct np_node topology;
+	struct np_node vm_class = { 0 };
+	bool ours;
+
+	if (np_node_path(o->root, "spec.topology", &topology, err) < 0 ||
+	    np_node_object(topology, err) < 0)
+		return -(int)err->code;
+	if (!np_node_is_present(topology))
+		return np_input_skip(o->in, "Cluster without topology", err);
+	if (find_class_variable(np_node_get(topology, "variables"), &vm_class, err) < 0 ||
+	    is_for_us(o, topology, vm_class, &ours, err) < 0)
+		return -(int)err->code;
+	if (!ours)
+		return skip_object(o, "without variable " CLASS_VARIABLE, err);
+	return add_deployments(o, topology, vm_class, err);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_POOL_INTERNAL_H
+#define NODEPREP_POOL_INTERNAL_H
+
+/*
+ * pool, inside - what the readers of the single kinds share.
+ *
+ * pool.c     dispatch by group, version and kind; lists; what is passed over
+ * object.c   names, required texts, pools as they are made
+ * asks.c     the GPUs a pool names: spec.gpus and the annotation
+ * nodepool.c, cluster.c   the kinds
+ * finish.c   the check of the whole
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "nodeprep/pool.h"
+#include "nodeprep/tree.h"
+
+#define NP_POOLS_MAX 100000
+#define NP_CLASSES_MAX 100000
+#define NP_POOL_GPUS_MAX 256
+#define NP_ASK_COUNT_MAX 64
+#define NP_NAME_MAX 253 /* RFC 1123 subdomain, as Kubernetes limits names */
+#define NP_OUR_PREFIX "nodeprep.dev/" /* of annotations */
+#define NP_GPUS_WORD "gpus"
+#define NP_GPUS_ANNOTATION NP_OUR_PREFIX NP_GPUS_WORD
+
+/* One object of a known kind on its way into the input. Borrows everything. */
+struct np_object {
+	struct np_input *in;
+	const struct np_catalogue *cat;
+	struct np_doc *doc;
+	struct np_node root;
+	const char *kind;
+	const char *name;
+	const char *ns; /* the default's where the object has none */
+};
+
+/* A list of words and how many there are. */
+struct np_words {
+	const char *const *word;
+	size_t n;
+};
+
+/* clang-format off */
+#define NP_WORDS(array) ((struct np_words){ (array), sizeof(array) / sizeof((array)[0]) })
+/* clang-format on */
+
+/* Adds the pools of one object of that kind. */
+int np_pool_add_nodepool(const struct np_object *o, struct np_err *err);
+int np_pool_add_tkc(const struct np_object *o, struct np_err *err);
+int np_pool_add_tkc_v1alpha1(const struct np_object *o, struct np_err *err);
+int np_pool_add_cluster(const struct np_object *o, struct np_err *err);
+
+/* Fills name and ns of *o from its metadata and checks them. */
+int np_object_open(struct np_object *o, struct np_err *err);
+
+/* Counts a document of that kind as passed over. */
+int np_input_skip(struct np_input *in, const char *kind, struct np_err *err);
+
+/* Moves *pool to the end of the input's pools; leaves it empty. */
+int np_input_push_take(struct np_input *in, struct np_pool *pool, struct np_err *err);
+
+/* Starts a pool of `o` called `name` whose entry stands at `at`; ret_pool is the caller's to finish. */
+int np_pool_init(const struct np_object *o, struct np_pos at, const char *name,
+		 struct np_pool *ret_pool, struct np_err *err);
+void np_pool_done(struct np_pool *pool);
+
+/* Tells that `what` is needed at `n`, and what stands there instead. */
+int np_pool_fail_instead(struct np_node n, const char *what, struct np_err *err);
+
+/* Reads a text that must be there and must do as the name of something. */
+int np_pool_read_name(struct np_node n, const char *what, const char **ret, struct np_err *err);
+
+/* Reads the class's name at `n`, where there is one; `what` is the field's name in a message. */
+int np_pool_read_class(struct np_node n, const char *what, struct np_pool *pool,
+		       struct np_err *err);
+
+/* Reads the replicas at `n`, where there are any; a placeholder marks the pool. */
+int np_pool_read_replicas(struct np_node n, struct np_pool *pool, struct np_err *err);
+
+/* Refuses members of `object` that are not among `known`, naming the near one. */
+int np_pool_check_fields(struct np_node object, struct np_words known, struct np_err *err);
+
+/* Returns the word that `text` was likely meant to be; NULL where none is near. */
+const char *np_pool_near(const char *text, struct np_words words);
+
+/* Reads spec.gpus. */
+int np_pool_read_asks(struct np_node list, const struct np_catalogue *cat, struct np_pool *pool,
+		      struct np_err *err);
+
+/* Finds the GPU annotation of an object or pool with that metadata; absent where there is none. */
+int np_pool_find_annotation(struct np_node metadata, struct np_node *ret, struct np_err *err);
+
+/* Reads the annotation at `n`, where there is one; a pool that names GPUs already is contradicted. */
+int np_pool_read_annotation(struct np_node n, const struct np_catalogue *cat, struct np_pool *pool,
+			    struct np_err *err);
+
+/* Gives a cluster's annotation to its one pool: the one added since there were `first`. */
+int np_pool_read_cluster_annotation(const struct np_object *o, size_t first, struct np_err *err);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+#include "nodeprep/units.h"
+
+static const char *const top_fields[] = { "apiVersion", "kind", "metadata", "spec", "status" };
+static const char *const spec_fields[] = { "gpus", "memoryReservation", "mmio", "replicas",
+					   "vmClass" };
+static const char *const reservations[] = { "Full", "Unmanaged" };
+
+static const char *const mmio_fields[] = { "minimumGB", "sizeGB" };
+
+static int read_size(struct np_node n, bool *ret_has, uint64_t *ret_gb, struct np_err *err)
+{
+	char text[NP_NODE_TEXT_MAX];
+	json_int_t gb = json_integer_value(n.json); /* 0 where it is no integer */
+
+	if (!np_node_is_present(n))
+		return 0;
+	if (gb < 1 || (uint64_t)gb > NP_WINDOW_GB_MAX || !np_is_pow2((uint64_t)gb)) {
+		np_node_text(n, text);
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "mmio.%s is '%s': a power of two from 1 to %ju is needed",
+				    n.key, text, (uintmax_t)NP_WINDOW_GB_MAX);
+	}
+	*ret_has = true;
+	*ret_gb = (uint64_t)gb;
+	return 0;
+}
+
+static int read_mmio(struct np_node mmio, struct np_window_policy *policy, struct np_err *err)
+{
+	if (np_node_object(mmio, err) < 0 ||
+	    np_pool_check_fields(mmio, NP_WORDS(mmio_fields), err) < 0)
+		return -(int)err->code;
+	if (read_size(np_node_get(mmio, "minimumGB"), &policy->has_minimum, &policy->minimum_gb,
+		      err) < 0)
+		return -(int)err->code;
+	return read_size(np_node_get(mmio, "sizeGB"), &policy->has_size, &policy->size_gb, err);
+}
+
+static int read_reservation(struct np_node n, struct np_pool *pool, struct np_err *err)
+{
+	const char *text = NULL;
+	const char *near;
+	char quoted[NP_NODE_TEXT_MAX];
+
+	if (np_node_string(n, &text, err) < 0)
+		return -(int)err->code;
+	if (!text || strcmp(text, "Full") == 0)
+		return 0;
+	if (strcmp(text, "Unmanaged") == 0) {
+		pool->memory_unmanaged = true;
+		return 0;
+	}
+	np_node_text(n, quoted);
+	near = np_pool_near(text, NP_WORDS(reservations));
+	if (near)
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "memoryReservation is '%s': did you mean '%s'?", quoted, near);
+	return np_node_fail(n, err, NP_E_SPEC,
+			    "memoryReservation is '%s': Full or Unmanaged is needed", quoted);
+}
+
+static int read_spec(const struct np_object *o, struct np_node spec, struct np_pool *pool,
+		     struct np_err *err)
+{
+	struct np_node vm_class = np_node_get(spec, "vmClass");
+
+	if (np_pool_check_fields(spec, NP_WORDS(spec_fields), err) < 0)
+		return -(int)err->code;
+	if (!np_node_is_present(vm_class))
+		return np_node_fail(vm_class, err, NP_E_SPEC,
+				    "spec.vmClass is needed: the name of a VirtualMachineClass");
+	if (np_pool_read_class(vm_class, "spec.vmClass", pool, err) < 0 ||
+	    np_pool_read_replicas(np_node_get(spec, "replicas"), pool, err) < 0 ||
+	    np_pool_read_asks(np_node_get(spec, "gpus"), o->cat, pool, err) < 0 ||
+	    read_mmio(np_node_get(spec, "mmio"), &pool->window, err) < 0)
+		return -(int)err->code;
+	return read_reservation(np_node_get(spec, "memoryReservation"), pool, err);
+}
+
+/* Two places that say the same drift apart, so that one of them must be wrong some day. */
+static int read_annotation(const struct np_object *o, struct np_node spec, struct np_pool *pool,
+			   struct np_err *err)
+{
+	struct np_node annotation;
+
+	if (np_pool_find_annotation(np_node_get(o->root, "metadata"), &annotation, err) < 0)
+		return -(int)err->code;
+	if (np_node_is_present(annotation) && np_node_is_present(np_node_get(spec, "gpus")))
+		return np_node_fail_key(annotation, err, NP_E_SPEC,
+					"annotation %s and spec.gpus exclude each other: keep "
+					"spec.gpus",
+					NP_GPUS_ANNOTATION);
+	return np_pool_read_annotation(annotation, o->cat, pool, err);
+}
+
+int np_pool_add_nodepool(const struct np_object *o, struct np_err *err)
+{
+	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
+	struct np_node spec = np_node_get(o->root, "spec");
+	int present;
+
+	if (np_pool_check_fields(o->root, NP_WORDS(top_fields), err) < 0)
+		return -(int)err->code;
+	present = np_node_object(spec, err);
+	if (present < 0)
+		return present;
+	if (!present)
+		return np_node_fail(spec, err, NP_E_SPEC, "spec is needed, with a vmClass in it");
+	if (np_pool_init(o, o->root.pos, o->name, &pool, err) < 0 ||
+	    read_spec(o, spec, &pool, err) < 0 || read_annotation(o, spec, &pool, err) < 0)
+		return -(int)err->code;
+	return np_input_push_take(o->in, &pool, err);
+}

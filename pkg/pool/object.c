@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+
+#define NEAR_MAX 32
+
+bool np_is_placeholder(const char *text)
+{
+	static const struct {
+		const char *open, *close;
+	} marks[] = {
+		{ "$(", ")" }, { "${", "}" }, { "((", "))" }, { "<", ">" }, { "{{", "}}" },
+	};
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		const char *at = strstr(text, marks[i].open);
+
+		/* One byte at least has to stand between them: "<>" is nobody's variable. */
+		if (at && at[strlen(marks[i].open)] &&
+		    strstr(at + strlen(marks[i].open) + 1, marks[i].close))
+			return true;
+	}
+	return false;
+}
+
+void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX])
+{
+	if (pool->cluster)
+		snprintf(buf, NP_POOL_ID_MAX, "%s/%s/%s", pool->ns, pool->cluster, pool->name);
+	else
+		snprintf(buf, NP_POOL_ID_MAX, "%s/%s", pool->ns, pool->name);
+}
+
+/* Loose on purpose: the API server knows the grammar of each name, we need an identity. */
+static int check_name(struct np_node n, const char *what, const char *text, struct np_err *err)
+{
+	char quoted[NP_NODE_TEXT_MAX];
+
+	if (strlen(text) > NP_NAME_MAX)
+		return np_node_fail(n, err, NP_E_SPEC, "%s is %zu bytes long: at most %d", what,
+				    strlen(text), NP_NAME_MAX);
+	np_node_text(n, quoted);
+	for (const char *c = text; *c; c++)
+		if (iscntrl((unsigned char)*c) || (*c == '/' && !np_is_placeholder(text)))
+			return np_node_fail(n, err, NP_E_SPEC,
+					    "%s is '%s': no slash and no control character may "
+					    "stand in a name",
+					    what, quoted);
+	return 0;
+}
+
+int np_pool_fail_instead(struct np_node n, const char *what, struct np_err *err)
+{
+	char text[NP_NODE_TEXT_MAX];
+
+	if (!n.json)
+		return np_node_fail(n, err, NP_E_SPEC, "%s is needed here", what);
+	if (json_is_array(n.json) || json_is_object(n.json))
+		return np_node_fail(n, err, NP_E_SPEC, "%s is needed here, not a %s", what,
+				    json_is_array(n.json) ? "list" : "mapping");
+	np_node_text(n, text);
+	return np_node_fail(n, err, NP_E_SPEC, "%s is needed here, not '%s'", what, text);
+}
+
+int np_pool_read_name(struct np_node n, const char *what, const char **ret, struct np_err *err)
+{
+	const char *text = NULL;
+
+	if (np_node_string(n, &text, err) < 0)
+		return -(int)err->code;
+	if (!text)
+		return np_node_fail(n, err, NP_E_SPEC, "%s is needed", what);
+	if (!*text)
+		return np_node_fail(n, err, NP_E_SPEC, "%s is '': a name is needed", what);
+	if (check_name(n, what, text, err) < 0)
+		return -(int)err->code;
+	*ret = text;
+	return 0;
+}
+
+static int read_namespace(struct np_object *o, struct np_node n, struct np_err *err)
+{
+	const char *only = o->in->only_namespace;
+	const char *ns = NULL;
+
+	if (np_node_string(n, &ns, err) < 0)
+		return -(int)err->code;
+	if (!ns || !*ns) {
+		o->ns = o->in->default_namespace ? o->in->default_namespace
+			: only                   ? only
+						 : "default";
+		return 0;
+	}
+	if (check_name(n, "metadata.namespace", ns, err) < 0)
+		return -(int)err->code;
+	if (only && strcmp(only, ns) != 0 && !np_is_placeholder(ns))
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "the namespace from the provided object '%s' does not match "
+				    "the namespace '%s'",
+				    ns, only);
+	o->ns = ns;
+	return 0;
+}
+
+int np_object_open(struct np_object *o, struct np_err *err)
+{
+	struct np_node metadata = np_node_get(o->root, "metadata");
+
+	if (np_node_object(metadata, err) < 0)
+		return -(int)err->code;
+	if (np_pool_read_name(np_node_get(metadata, "name"), "metadata.name", &o->name, err) < 0)
+		return -(int)err->code;
+	return read_namespace(o, np_node_get(metadata, "namespace"), err);
+}
+
+static int copy_text(char **dst, const char *text, struct np_err *err)
+{
+	char *copy = strdup(text);
+
+	if (!copy)
+		return np_fail_nomem(err);
+	free(*dst);
+	*dst = copy;
+	return 0;
+}
+
+int np_pool_init(const struct np_object *o, struct np_pos at, const char *name,
+		 struct np_pool *ret_pool, struct np_err *err)
+{
+	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
+	bool is_node_pool = strcmp(o->kind, "NodePool") == 0;
+
+	pool.source.document = np_doc_index(o->doc);
+	pool.source.line = at.line;
+	pool.has_placeholder =
+		np_is_placeholder(name) || np_is_placeholder(o->ns) || np_is_placeholder(o->name);
+	if (copy_text(&pool.source.kind, o->kind, err) < 0 ||
+	    copy_text(&pool.source.name, o->name, err) < 0 ||
+	    copy_text(&pool.source.file, np_doc_name(o->doc), err) < 0 ||
+	    copy_text(&pool.ns, o->ns, err) < 0 ||
+	    (!is_node_pool && copy_text(&pool.cluster, o->name, err) < 0) ||
+	    copy_text(&pool.name, name, err) < 0)
+		return -(int)err->code;
+	*ret_pool = pool;
+	pool = (struct np_pool){ 0 };
+	return 0;
+}
+
+void np_pool_done(struct np_pool *pool)
+{
+	for (size_t i = 0; i < pool->n_asks; i++) {
+		free(pool->asks[i].text);
+		free(pool->asks[i].vgpu_profile);
+	}
+	free(pool->asks);
+	free(pool->source.kind);
+	free(pool->source.name);
+	free(pool->source.file);
+	free(pool->ns);
+	free(pool->cluster);
+	free(pool->name);
+	free(pool->vm_class);
+	*pool = (struct np_pool){ 0 };
+}
+
+int np_pool_read_class(struct np_node n, const char *what, struct np_pool *pool, struct np_err *err)
+{
+	const char *name = NULL;
+
+	if (!np_node_is_present(n))
+		return 0;
+	if (np_pool_read_name(n, what, &name, err) < 0)
+		return -(int)err->code;
+	pool->has_placeholder = pool->has_placeholder || np_is_placeholder(name);
+	return copy_text(&pool->vm_class, name, err);
+}
+
+int np_pool_read_replicas(struct np_node n, struct np_pool *pool, struct np_err *err)
+{
+	int read;
+
+	if (json_is_string(n.json) && np_is_placeholder(json_string_value(n.json))) {
+		pool->has_placeholder = true;
+		return 0;
+	}
+	/* The field is an int32 in every API that has it. */
+	read = np_node_uint(n, 0, INT32_MAX, &pool->replicas, err);
+	if (read < 0)
+		return read;
+	pool->has_replicas = read > 0;
+	return 0;
+}
+
+static size_t min3(size_t a, size_t b, size_t c)
+{
+	size_t ab = a < b ? a : b;
+
+	return ab < c ? ab : c;
+}
+
+/* Counts the letters to insert, drop or change, without regard to case. */
+static size_t distance(const char *a, const char *b)
+{
+	size_t n = strlen(b);
+	size_t row[NEAR_MAX + 1];
+
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i]; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 0; j < n; j++) {
+			bool same = tolower((unsigned char)a[i]) == tolower((unsigned char)b[j]);
+			size_t above = row[j + 1];
+
+			row[j + 1] = min3(above + 1, row[j] + 1, diagonal + !same);
+			diagonal = above;
+		}
+	}
+	return row[n];
+}
+
+const char *np_pool_near(const char *text, struct np_words words)
+{
+	const char *best = NULL;
+	size_t best_distance = SIZE_MAX;
+
+	if (strlen(text) > NEAR_MAX)
+		return NULL;
+	for (size_t i = 0; i < words.n; i++) {
+		size_t d = distance(text, words.word[i]);
+
+		/* A third of the letters may be wrong, or the hint would be noise. */
+		if (d < best_distance && 3 * d <= strlen(words.word[i])) {
+			best = words.word[i];
+			best_distance = d;
+		}
+	}
+	return best;
+}
+
+static int fail_unknown_field(struct np_node n, struct np_words known, struct np_err *err)
+{
+	const char *near = np_pool_near(n.key, known);
+	char list[256];
+	int used = 0;
+
+	if (near)
+		return np_node_fail_key(n, err, NP_E_SPEC, "unknown field '%s': did you mean '%s'?",
+					n.key, near);
+	for (size_t i = 0; i < known.n && used >= 0 && (size_t)used < sizeof(list); i++)
+		used += snprintf(list + used, sizeof(list) - (size_t)used, "%s%s", i ? ", " : "",
+				 known.word[i]);
+	return np_node_fail_key(n, err, NP_E_SPEC, "unknown field '%.64s': known are %s", n.key,
+				list);
+}
+
+int np_pool_check_fields(struct np_node object, struct np_words known, struct np_err *err)
+{
+	for (struct np_node n = np_node_next(object, NULL); n.key && *n.key;
+	     n = np_node_next(object, n.key)) {
+		size_t i = 0;
+
+		while (i < known.n && strcmp(n.key, known.word[i]) != 0)
+			i++;
+		if (i == known.n)
+			return fail_unknown_field(n, known, err);
+	}
+	return 0;
+}

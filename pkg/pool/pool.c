@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/pool.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bsd/string.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+#include "nodeprep/tree.h"
+
+#define SKIPPED_KINDS_MAX 64
+#define GROUP_MAX 254
+#define KIND_MAX 64
+#define LABEL_MAX 160
+#define PARTS_MAX 256
+
+static int add_class(const struct np_object *o, struct np_err *err);
+static int add_node(const struct np_object *parent, struct np_node root, struct np_err *err);
+
+static const struct kind_row {
+	const char *group, *kind, *version; /* version NULL: any */
+	int (*add)(const struct np_object *o, struct np_err *err);
+} kind_rows[] = {
+	{ "cluster.x-k8s.io", "Cluster", "v1beta1", np_pool_add_cluster },
+	{ "cluster.x-k8s.io", "Cluster", "v1beta2", np_pool_add_cluster },
+	{ "nodeprep.dev", "NodePool", "v1alpha1", np_pool_add_nodepool },
+	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha1", np_pool_add_tkc_v1alpha1 },
+	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha2", np_pool_add_tkc },
+	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha3", np_pool_add_tkc },
+	{ "vmoperator.vmware.com", "VirtualMachineClass", NULL, add_class },
+};
+
+#define N_KIND_ROWS (sizeof(kind_rows) / sizeof(kind_rows[0]))
+
+/* What apiVersion and kind say; borrows the document's texts. */
+struct type_meta {
+	struct np_node api_node, kind_node;
+	const char *api_version;
+	const char *kind;
+	char group[GROUP_MAX];
+	const char *version;
+};
+
+static int add_class(const struct np_object *o, struct np_err *err)
+{
+	struct np_input *in = o->in;
+
+	if (in->n_classes >= NP_CLASSES_MAX)
+		return np_node_fail(o->root, err, NP_E_SPEC,
+				    "more than %d VirtualMachineClasses in one input",
+				    NP_CLASSES_MAX);
+	/* Full at every power of two: the array doubles without a capacity to keep. */
+	if ((in->n_classes & (in->n_classes - 1)) == 0) {
+		size_t room = in->n_classes ? 2 * in->n_classes : 1;
+		struct np_class_ref *grown = reallocarray(in->classes, room, sizeof(*in->classes));
+
+		if (!grown)
+			return np_fail_nomem(err);
+		in->classes = grown;
+	}
+	in->classes[in->n_classes++] =
+		(struct np_class_ref){ .doc = np_doc_ref(o->doc), .node = o->root };
+	return 0;
+}
+
+int np_input_push_take(struct np_input *in, struct np_pool *pool, struct np_err *err)
+{
+	if (in->n_pools >= NP_POOLS_MAX)
+		return np_fail(err, NP_E_SPEC, "%s:%u: more than %d worker pools in one input",
+			       pool->source.file, pool->source.line, NP_POOLS_MAX);
+	if ((in->n_pools & (in->n_pools - 1)) == 0) {
+		size_t room = in->n_pools ? 2 * in->n_pools : 1;
+		struct np_pool *grown = reallocarray(in->pools, room, sizeof(*in->pools));
+
+		if (!grown)
+			return np_fail_nomem(err);
+		in->pools = grown;
+	}
+	in->pools[in->n_pools++] = *pool;
+	*pool = (struct np_pool){ 0 };
+	return 0;
+}
+
+/* Writes the summary anew; what does not fit ends in "...". */
+static void write_skipped(struct np_input *in)
+{
+	size_t used = 0;
+
+	in->skipped[0] = '\0';
+	for (size_t i = 0; i < in->n_skipped_kinds; i++) {
+		const struct np_skipped *k = &in->skipped_kinds[i];
+		char times[32] = "";
+		int n;
+
+		if (k->count > 1)
+			snprintf(times, sizeof(times), " x%zu", k->count);
+		n = snprintf(in->skipped + used, sizeof(in->skipped) - used, "%s%s%s",
+			     i ? ", " : "", k->kind, times);
+		if (n < 0 || (size_t)n >= sizeof(in->skipped) - used) {
+			memcpy(in->skipped + sizeof(in->skipped) - 4, "...", 4);
+			return;
+		}
+		used += (size_t)n;
+	}
+}
+
+static int add_skipped_kind(struct np_input *in, const char *label, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *copy = NULL;
+	struct np_skipped *grown;
+
+	if (in->n_skipped_kinds >= SKIPPED_KINDS_MAX)
+		return 0;
+	copy = strdup(label);
+	if (!copy)
+		return np_fail_nomem(err);
+	grown = reallocarray(in->skipped_kinds, in->n_skipped_kinds + 1, sizeof(*grown));
+	if (!grown)
+		return np_fail_nomem(err);
+	in->skipped_kinds = grown;
+	grown[in->n_skipped_kinds++] = (struct np_skipped){ .kind = np_take(copy), .count = 1 };
+	return 0;
+}
+
+int np_input_skip(struct np_input *in, const char *kind, struct np_err *err)
+{
+	char label[LABEL_MAX];
+	size_t i = 0;
+
+	strlcpy(label, kind, sizeof(label));
+	for (char *c = label; *c; c++)
+		if (iscntrl((unsigned char)*c))
+			*c = '?';
+	while (i < in->n_skipped_kinds && strcmp(in->skipped_kinds[i].kind, label) != 0)
+		i++;
+	if (i < in->n_skipped_kinds)
+		in->skipped_kinds[i].count++;
+	else if (add_skipped_kind(in, label, err) < 0)
+		return -(int)err->code;
+	in->n_skipped++;
+	write_skipped(in);
+	return 0;
+}
+
+/* A tanzu configuration has neither apiVersion nor kind, so what it is shows in its keys alone. */
+static const char *guess_flat_file(struct np_node root)
+{
+	static const char *const node_pool_keys[] = { "nodeMachineType", "workerClass",
+						      "tkrResolver", "vmClass", "replicas" };
+
+	for (size_t i = 0; i < sizeof(node_pool_keys) / sizeof(node_pool_keys[0]); i++)
+		if (np_node_is_present(np_node_get(root, "name")) &&
+		    np_node_is_present(np_node_get(root, node_pool_keys[i])))
+			return "a tanzu node-pool file";
+	for (struct np_node m = np_node_next(root, NULL); m.key && *m.key;
+	     m = np_node_next(root, m.key))
+		if (strspn(m.key, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == strlen(m.key) &&
+		    strchr(m.key, '_'))
+			return "a tanzu cluster-configuration file";
+	return NULL;
+}
+
+static int fail_without_type(const struct type_meta *t, struct np_node root, struct np_err *err)
+{
+	const char *guess = t->api_version || t->kind ? NULL : guess_flat_file(root);
+	const char *missing = !t->api_version && !t->kind ? "apiVersion and kind are"
+			      : !t->kind                  ? "kind is"
+							  : "apiVersion is";
+
+	if (guess)
+		return np_node_fail(root, err, NP_E_SPEC,
+				    "apiVersion and kind are needed; this looks like %s, which "
+				    "this version does not read",
+				    guess);
+	return np_node_fail(root, err, NP_E_SPEC, "%s needed", missing);
+}
+
+static int read_type(struct np_node root, struct type_meta *ret, struct np_err *err)
+{
+	struct type_meta t = { .api_node = np_node_get(root, "apiVersion"),
+			       .kind_node = np_node_get(root, "kind") };
+	const char *slash;
+	size_t n;
+
+	if (np_node_string(t.api_node, &t.api_version, err) < 0 ||
+	    np_node_string(t.kind_node, &t.kind, err) < 0)
+		return -(int)err->code;
+	if (t.api_version && !*t.api_version)
+		t.api_version = NULL;
+	if (t.kind && !*t.kind)
+		t.kind = NULL;
+	if (!t.api_version || !t.kind)
+		return fail_without_type(&t, root, err);
+	slash = strchr(t.api_version, '/');
+	n = slash ? (size_t)(slash - t.api_version) : 0;
+	if (n >= sizeof(t.group) || strlen(t.kind) >= KIND_MAX)
+		return np_node_fail(n >= sizeof(t.group) ? t.api_node : t.kind_node, err, NP_E_SPEC,
+				    "'%.32s...' is too long to be an API group or a kind",
+				    n >= sizeof(t.group) ? t.api_version : t.kind);
+	memcpy(t.group, t.api_version, n);
+	t.group[n] = '\0';
+	t.version = slash ? slash + 1 : t.api_version;
+	*ret = t;
+	return 0;
+}
+
+static bool has_kind(const struct kind_row *row, const char *group, const char *kind)
+{
+	return strcmp(row->kind, kind) == 0 && (!group || strcmp(row->group, group) == 0);
+}
+
+static const struct kind_row *find_row(const struct type_meta *t)
+{
+	for (size_t i = 0; i < N_KIND_ROWS; i++)
+		if (has_kind(&kind_rows[i], t->group, t->kind) &&
+		    (!kind_rows[i].version || strcmp(kind_rows[i].version, t->version) == 0))
+			return &kind_rows[i];
+	return NULL;
+}
+
+/* Writes the versions of that kind which are read; false where there are none. */
+static bool list_versions(const struct type_meta *t, char buf[static PARTS_MAX])
+{
+	buf[0] = '\0';
+	for (size_t i = 0; i < N_KIND_ROWS; i++) {
+		if (!has_kind(&kind_rows[i], t->group, t->kind) || !kind_rows[i].version)
+			continue;
+		if (*buf)
+			strlcat(buf, ", ", PARTS_MAX);
+		strlcat(buf, kind_rows[i].version, PARTS_MAX);
+	}
+	return *buf;
+}
+
+/* A kind of ours in a foreign group is told with its group, or the summary would say "Cluster". */
+static int skip_kind(struct np_input *in, const struct type_meta *t, struct np_err *err)
+{
+	char label[LABEL_MAX];
+	bool ours = false;
+
+	for (size_t i = 0; i < N_KIND_ROWS; i++)
+		ours = ours || has_kind(&kind_rows[i], NULL, t->kind);
+	snprintf(label, sizeof(label), ours ? "%s (%.80s)" : "%s", t->kind, t->api_version);
+	return np_input_skip(in, label, err);
+}
+
+static int add_unread(struct np_input *in, const struct type_meta *t, struct np_err *err)
+{
+	char versions[PARTS_MAX];
+
+	if (list_versions(t, versions))
+		return np_node_fail(t->api_node, err, NP_E_SPEC,
+				    "version '%.64s' of %s is not read: %s %s", t->version, t->kind,
+				    versions, strchr(versions, ',') ? "are" : "is");
+	if (strcmp(t->group, "nodeprep.dev") == 0)
+		return np_node_fail(t->kind_node, err, NP_E_SPEC,
+				    "'%s' is no kind of nodeprep.dev that is read: NodePool is",
+				    t->kind);
+	return skip_kind(in, t, err);
+}
+
+/* Tells whether it is the plain List, or the list of a kind of ours in whatever version. */
+static bool is_list(const struct type_meta *t)
+{
+	char kind[KIND_MAX];
+	size_t n = strlen(t->kind);
+
+	if (n < 4 || strcmp(t->kind + n - 4, "List") != 0)
+		return false;
+	if (n == 4)
+		return strcmp(t->api_version, "v1") == 0;
+	memcpy(kind, t->kind, n - 4);
+	kind[n - 4] = '\0';
+	for (size_t i = 0; i < N_KIND_ROWS; i++)
+		if (has_kind(&kind_rows[i], t->group, kind))
+			return true;
+	return false;
+}
+
+static int add_list(const struct np_object *parent, struct np_node root, struct np_err *err)
+{
+	struct np_node items = np_node_get(root, "items");
+
+	if (np_node_list(items, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < np_node_count(items); i++)
+		if (add_node(parent, np_node_at(items, i), err) < 0)
+			return -(int)err->code;
+	return 0;
+}
+
+static int add_typed(const struct np_object *parent, struct np_node root, const struct type_meta *t,
+		     struct np_err *err)
+{
+	const struct kind_row *row = find_row(t);
+	struct np_object o = *parent;
+
+	o.in->n_documents++;
+	if (!row)
+		return add_unread(o.in, t, err);
+	o.root = root;
+	o.kind = row->kind;
+	if (np_object_open(&o, err) < 0)
+		return -(int)err->code;
+	return row->add(&o, err);
+}
+
+/* Recursion is as deep as lists stand in lists, which NP_DEPTH_MAX bounds. */
+static int add_node(const struct np_object *parent, struct np_node root, struct np_err *err)
+{
+	struct type_meta t;
+
+	if (!root.json)
+		return 0;
+	if (!json_is_object(root.json))
+		return np_pool_fail_instead(root, "a mapping with apiVersion and kind", err);
+	if (read_type(root, &t, err) < 0)
+		return -(int)err->code;
+	if (is_list(&t))
+		return add_list(parent, root, err);
+	return add_typed(parent, root, &t, err);
+}
+
+int np_input_add(struct np_input *in, const struct np_catalogue *cat, struct np_doc *doc,
+		 struct np_err *err)
+{
+	struct np_object parent = { .in = in, .cat = cat, .doc = doc };
+
+	return add_node(&parent, np_doc_root(doc), err);
+}
+
+int np_input_parse(struct np_input *in, const struct np_catalogue *cat, const char *name,
+		   const char *bytes, size_t size, struct np_err *err)
+{
+	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+
+	if (np_reader_new(name, bytes, size, &reader, err) < 0)
+		return -(int)err->code;
+	for (;;) {
+		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+		int more = np_reader_next(reader, &doc, err);
+
+		if (more <= 0)
+			return more;
+		if (np_input_add(in, cat, doc, err) < 0)
+			return -(int)err->code;
+	}
+}
+
+void np_input_done(struct np_input *in)
+{
+	for (size_t i = 0; i < in->n_pools; i++)
+		np_pool_done(&in->pools[i]);
+	for (size_t i = 0; i < in->n_classes; i++)
+		np_doc_unref(in->classes[i].doc);
+	for (size_t i = 0; i < in->n_skipped_kinds; i++)
+		free(in->skipped_kinds[i].kind);
+	free(in->pools);
+	free(in->classes);
+	free(in->skipped_kinds);
+	*in = (struct np_input){ 0 };
+}

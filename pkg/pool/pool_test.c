@@ -1,0 +1,1431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/pool.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/gpu.h"
+#include "nodeprep/tree.h"
+
+#define TESTDATA "pkg/pool/testdata"
+
+#define NODE_POOL                             \
+	"apiVersion: nodeprep.dev/v1alpha1\n" \
+	"kind: NodePool\n"                    \
+	"metadata: {name: p, namespace: ml}\n"
+#define NODE_POOL_SPEC NODE_POOL "spec:\n  vmClass: c\n"
+#define ANNOTATED                             \
+	"apiVersion: nodeprep.dev/v1alpha1\n" \
+	"kind: NodePool\n"                    \
+	"metadata:\n"                         \
+	"  name: p\n"
+#define TKC                                           \
+	"apiVersion: run.tanzu.vmware.com/v1alpha3\n" \
+	"kind: TanzuKubernetesCluster\n"
+#define CLUSTER                                  \
+	"apiVersion: cluster.x-k8s.io/v1beta1\n" \
+	"kind: Cluster\n"                        \
+	"metadata:\n"                            \
+	"  name: c\n"                            \
+	"  namespace: ml\n"
+
+static struct np_catalogue *cat;
+
+/* Allocations until one fails; SIZE_MAX: none does. */
+static size_t allocations_left = SIZE_MAX;
+
+static bool is_out_of_memory(void)
+{
+	return allocations_left != SIZE_MAX && allocations_left-- == 0;
+}
+
+/* Both stand in front of the C library's, for the modules below pool too. */
+char *strdup(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = is_out_of_memory() ? NULL : malloc(size);
+
+	return copy ? memcpy(copy, text, size) : NULL;
+}
+
+void *reallocarray(void *old, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (is_out_of_memory() || __builtin_mul_overflow(n, size, &bytes))
+		return NULL;
+	return realloc(old, bytes);
+}
+
+static void *json_malloc(size_t size)
+{
+	return is_out_of_memory() ? NULL : malloc(size);
+}
+
+static int set_up(void **state)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	return np_catalogue_new(&cat, &err);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	np_catalogue_free(cat);
+	return 0;
+}
+
+/* Parses and finishes one text as "in.yaml". */
+static int read_text(struct np_input *in, const char *text, struct np_err *err)
+{
+	int rc = np_input_parse(in, cat, "in.yaml", text, strlen(text), err);
+
+	return rc < 0 ? rc : np_input_finish(in, err);
+}
+
+/* Writes an ask as "A100-40GB*4", the id behind it where exact, "?" where the card is unknown. */
+static void print_ask(FILE *f, const struct np_ask *ask)
+{
+	char id[NP_PCI_ID_MAX];
+
+	fprintf(f, " %s*%ju", ask->text, (uintmax_t)ask->count);
+	if (ask->exact) {
+		np_pci_id_format(ask->id, id);
+		fprintf(f, "@%s", id);
+	}
+	if (ask->vgpu_profile)
+		fprintf(f, "!%s", ask->vgpu_profile);
+	fprintf(f, "=%s", ask->gpu ? ask->gpu->model : "?");
+}
+
+/* Writes a pool in one line that leaves out what is as it is by default. */
+static void print_pool(FILE *f, const struct np_pool *pool)
+{
+	char id[NP_POOL_ID_MAX];
+
+	np_pool_id(pool, id);
+	fprintf(f, "%s %s:%zu:%u %s/%s class=%s", id, pool->source.file, pool->source.document,
+		pool->source.line, pool->source.kind, pool->source.name,
+		pool->vm_class ? pool->vm_class : "-");
+	if (pool->has_replicas)
+		fprintf(f, " replicas=%ju", (uintmax_t)pool->replicas);
+	for (size_t i = 0; i < pool->n_asks; i++)
+		print_ask(f, &pool->asks[i]);
+	if (pool->window.has_minimum)
+		fprintf(f, " minimum=%ju", (uintmax_t)pool->window.minimum_gb);
+	if (pool->window.has_size)
+		fprintf(f, " size=%ju", (uintmax_t)pool->window.size_gb);
+	fprintf(f, "%s%s\n", pool->memory_unmanaged ? " unmanaged" : "",
+		pool->has_placeholder ? " placeholder" : "");
+}
+
+/* Returns what an input came to: a line a pool and a last one; or the error. */
+static char *describe(struct np_input *in, int rc, const struct np_err *err)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	assert_non_null(f);
+	if (rc < 0) {
+		fprintf(f, "%s: %s\n", np_code_name(err->code), err->text);
+	} else {
+		for (size_t i = 0; i < in->n_pools; i++)
+			print_pool(f, &in->pools[i]);
+		fprintf(f, "documents=%zu classes=%zu skipped=%zu [%s]\n", in->n_documents,
+			in->n_classes, in->n_skipped, in->skipped);
+	}
+	fclose(f);
+	np_input_done(in);
+	return text;
+}
+
+static char *describe_text(const char *text)
+{
+	struct np_input in = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	int rc = read_text(&in, text, &err);
+
+	return describe(&in, rc, &err);
+}
+
+/* Returns a file's bytes as text; *ret_size may be NULL. */
+static char *load(const char *path, size_t *ret_size)
+{
+	size_t room = 1 << 16;
+	char *bytes = malloc(room);
+	FILE *f = fopen(path, "rb");
+	size_t n;
+
+	if (!f)
+		fail_msg("cannot open %s", path);
+	assert_non_null(bytes);
+	n = fread(bytes, 1, room - 1, f);
+	fclose(f);
+	bytes[n] = '\0';
+	if (ret_size)
+		*ret_size = n;
+	return bytes;
+}
+
+struct row {
+	const char *what, *text, *expect;
+};
+
+/* Compares each row's outcome; tells every row that differs before it fails. */
+static void check_rows(const struct row *rows, size_t n, const char *head)
+{
+	unsigned bad = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		char text[2048], expect[2048];
+		char *got;
+
+		snprintf(text, sizeof(text), "%s%s", head, rows[i].text);
+		snprintf(expect, sizeof(expect), "%s\n", rows[i].expect);
+		got = describe_text(text);
+		if (strcmp(got, expect) != 0) {
+			print_error("%s:\n  got      %s  expected %s", rows[i].what, got, expect);
+			bad++;
+		}
+		free(got);
+	}
+	assert_int_equal(bad, 0);
+}
+
+#define CHECK_ROWS(rows, head) check_rows(rows, sizeof(rows) / sizeof((rows)[0]), head)
+
+static void test_pool__node_pools_are_read(void **state)
+{
+	static const struct row rows[] = {
+		{ "the class alone", "spec: {vmClass: c}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "replicas", "spec: {vmClass: c, replicas: 3}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c replicas=3\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "no replicas are none, not zero", "spec: {vmClass: c, replicas: null}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "zero replicas", "spec: {vmClass: c, replicas: 0}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c replicas=0\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "replicas that some tool fills in", "spec: {vmClass: c, replicas: \"${N}\"}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c placeholder\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "no GPUs named", "spec: {vmClass: c, gpus: []}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "one GPU where no count is given", "spec: {vmClass: c, gpus: [{model: t4}]}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c t4*1=T4\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a prefixed id",
+		  "spec: {vmClass: c, gpus: [{pciID: \"0x10DE:0x20B0\", count: 64}]}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c 0x10DE:0x20B0*64@10de:20b0=A100-40GB\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "an id the catalogue lacks",
+		  "spec: {vmClass: c, gpus: [{pciID: \"10de:fff0\"}]}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c 10de:fff0*1@10de:fff0=?\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a profile", "spec: {vmClass: c, gpus: [{vgpuProfile: grid_t4-1a, count: 2}]}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c grid_t4-1a*2!grid_t4-1a=T4\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a profile of an unknown board",
+		  "spec: {vmClass: c, gpus: [{vgpuProfile: grid_zz9-1a}]}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c grid_zz9-1a*1!grid_zz9-1a=?\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "256 GPUs",
+		  "spec: {vmClass: c, gpus: [{model: T4, count: 64}, {model: T4, count: 64}, {model: T4, count: 64}, {model: T4, count: 64}]}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c T4*64=T4 T4*64=T4 T4*64=T4 T4*64=T4\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a minimum", "spec: {vmClass: c, mmio: {minimumGB: 1}}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c minimum=1\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a size", "spec: {vmClass: c, mmio: {sizeGB: 65536}}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c size=65536\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "full reservation", "spec: {vmClass: c, memoryReservation: Full}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "no reservation of ours", "spec: {vmClass: c, memoryReservation: Unmanaged}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c unmanaged\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a class to be filled in", "spec: {vmClass: <CLASS>}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=<CLASS> placeholder\n"
+		  "documents=1 classes=0 skipped=0 []" },
+	};
+
+	(void)state;
+	CHECK_ROWS(rows, NODE_POOL);
+}
+
+static void test_pool__node_pools_are_strict(void **state)
+{
+	static const struct row rows[] = {
+		{ "no spec", "", "bad-input: in.yaml:1:1: spec is needed, with a vmClass in it" },
+		{ "a spec that is a text", "spec: c\n",
+		  "bad-input: in.yaml:4:7: 'spec' must be a mapping, is the text 'c'" },
+		{ "no class",
+		  "spec:\n"
+		  "  replicas: 1\n",
+		  "bad-input: in.yaml:5:3: spec.vmClass is needed: the name of a VirtualMachineClass" },
+		{ "an empty class",
+		  "spec:\n"
+		  "  vmClass: ''\n",
+		  "bad-input: in.yaml:5:12: spec.vmClass is '': a name is needed" },
+		{ "a class that is a number",
+		  "spec:\n"
+		  "  vmClass: 5\n",
+		  "bad-input: in.yaml:5:12: 'vmClass' must be text (in quotes where it looks like a number), is the number '5'" },
+		{ "a slash in the class",
+		  "spec:\n"
+		  "  vmClass: a/b\n",
+		  "bad-input: in.yaml:5:12: spec.vmClass is 'a/b': no slash and no control character may stand in a name" },
+		{ "a control character in the class",
+		  "spec:\n"
+		  "  vmClass: \"a\\tb\"\n",
+		  "bad-input: in.yaml:5:12: spec.vmClass is 'a b': no slash and no control character may stand in a name" },
+		{ "a field in the wrong case",
+		  "spec:\n"
+		  "  vmclass: c\n",
+		  "bad-input: in.yaml:5:3: unknown field 'vmclass': did you mean 'vmClass'?" },
+		{ "a field that is near",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpu: []\n",
+		  "bad-input: in.yaml:6:3: unknown field 'gpu': did you mean 'gpus'?" },
+		{ "a field that is like none",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  nodeMachineType: x\n",
+		  "bad-input: in.yaml:6:3: unknown field 'nodeMachineType': known are gpus, memoryReservation, mmio, replicas, vmClass" },
+		{ "a field at the top",
+		  "spce:\n"
+		  "  vmClass: c\n",
+		  "bad-input: in.yaml:4:1: unknown field 'spce': known are apiVersion, kind, metadata, spec, status" },
+		{ "negative replicas", "spec: {vmClass: c, replicas: -1}\n",
+		  "bad-input: in.yaml:4:30: 'replicas' must be a whole number from 0 to 2147483647, is the number '-1'" },
+		{ "replicas as text", "spec: {vmClass: c, replicas: \"3\"}\n",
+		  "bad-input: in.yaml:4:30: 'replicas' must be a whole number from 0 to 2147483647, is the text '3'" },
+		{ "replicas with a fraction", "spec: {vmClass: c, replicas: 1.5}\n",
+		  "bad-input: in.yaml:4:30: 'replicas' must be a whole number from 0 to 2147483647, is the fraction '1.5'" },
+		{ "replicas beyond an int32", "spec: {vmClass: c, replicas: 2147483648}\n",
+		  "bad-input: in.yaml:4:30: 'replicas' must be a whole number from 0 to 2147483647, is the number '2147483648'" },
+		{ "GPUs that are no list",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus: {model: T4}\n",
+		  "bad-input: in.yaml:6:9: 'gpus' must be a list, is a mapping" },
+		{ "a GPU that is no mapping",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus:\n"
+		  "  - T4\n",
+		  "bad-input: in.yaml:7:5: a mapping such as {model: A100-40GB, count: 4} is needed here, not 'T4'" },
+		{ "a GPU without a name",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus:\n"
+		  "  - count: 2\n",
+		  "bad-input: in.yaml:7:5: one of model, pciID or vgpuProfile is needed" },
+		{ "a GPU named twice",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus:\n"
+		  "  - {model: T4, pciID: \"10de:1eb8\"}\n",
+		  "bad-input: in.yaml:7:17: model and pciID exclude each other: name the GPU once" },
+		{ "a GPU with a field of no meaning",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus:\n"
+		  "  - {model: T4, counts: 2}\n",
+		  "bad-input: in.yaml:7:17: unknown field 'counts': did you mean 'count'?" },
+		{ "a model that is empty",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus:\n"
+		  "  - {model: ''}\n",
+		  "bad-input: in.yaml:7:13: model is '': name a GPU" },
+		{ "a count of zero",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus:\n"
+		  "  - {model: T4, count: 0}\n",
+		  "bad-input: in.yaml:7:24: 'count' must be a whole number from 1 to 64, is the number '0'" },
+		{ "a count of 65",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus:\n"
+		  "  - {model: T4, count: 65}\n",
+		  "bad-input: in.yaml:7:24: 'count' must be a whole number from 1 to 64, is the number '65'" },
+		{ "257 GPUs",
+		  "spec: {vmClass: c, gpus: [{model: T4, count: 64}, {model: T4, count: 64}, {model: T4, count: 64}, {model: T4, count: 64}, {model: T4}]}\n",
+		  "bad-input: in.yaml:4:123: the pool names '257' GPUs for each node: at most 256" },
+		{ "an id that YAML reads as a float",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus:\n"
+		  "  - pciID: 1e78\n",
+		  "bad-input: in.yaml:7:12: pciID is '1e78', which YAML reads as a number: write it in quotes, vendor and device, such as \"10de:20b0\"" },
+		{ "an id that YAML reads as an integer",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus:\n"
+		  "  - pciID: 0x10de\n",
+		  "bad-input: in.yaml:7:12: pciID is '0x10de', which YAML reads as a number: write it in quotes, vendor and device, such as \"10de:20b0\"" },
+		{ "a profile with a blank",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus:\n"
+		  "  - vgpuProfile: grid a100\n",
+		  "bad-input: in.yaml:7:18: vGPU profile 'grid a100' holds a blank: one such as 'grid_a100-40c' is needed" },
+		{ "a size that is no power of two",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  mmio: {sizeGB: 100}\n",
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is '100': a power of two from 1 to 65536 is needed" },
+		{ "a minimum of zero",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  mmio: {minimumGB: 0}\n",
+		  "bad-input: in.yaml:6:21: mmio.minimumGB is '0': a power of two from 1 to 65536 is needed" },
+		{ "a size over the largest",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  mmio: {sizeGB: 131072}\n",
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is '131072': a power of two from 1 to 65536 is needed" },
+		{ "a size with a unit",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  mmio: {sizeGB: 512Gi}\n",
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is '512Gi': a power of two from 1 to 65536 is needed" },
+		{ "a size below zero",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  mmio: {sizeGB: -64}\n",
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is '-64': a power of two from 1 to 65536 is needed" },
+		{ "an unknown field of mmio",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  mmio: {minimumGb: 64}\n",
+		  "bad-input: in.yaml:6:10: unknown field 'minimumGb': did you mean 'minimumGB'?" },
+		{ "mmio that is a number",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  mmio: 512\n",
+		  "bad-input: in.yaml:6:9: 'mmio' must be a mapping, is the number '512'" },
+		{ "a reservation in the wrong case",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  memoryReservation: full\n",
+		  "bad-input: in.yaml:6:22: memoryReservation is 'full': did you mean 'Full'?" },
+		{ "a reservation of another sort",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  memoryReservation: 50%\n",
+		  "bad-input: in.yaml:6:22: memoryReservation is '50%': Full or Unmanaged is needed" },
+	};
+
+	(void)state;
+	CHECK_ROWS(rows, NODE_POOL);
+}
+
+static void test_pool__annotations_name_gpus(void **state)
+{
+	static const struct row rows[] = {
+		{ "models",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"A100-40GB=4,T4=1\"\n"
+		  "spec: {vmClass: c}\n",
+		  "default/p in.yaml:0:1 NodePool/p class=c A100-40GB*4=A100-40GB T4*1=T4\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "blanks around",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \" A100-40GB = 4 , T4=1 \"\n"
+		  "spec: {vmClass: c}\n",
+		  "default/p in.yaml:0:1 NodePool/p class=c A100-40GB*4=A100-40GB T4*1=T4\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "an id and a profile",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"10de:20b0=2,grid_t4-1a=1,nvidia_new-1c=3\"\n"
+		  "spec: {vmClass: c}\n",
+		  "default/p in.yaml:0:1 NodePool/p class=c 10de:20b0*2@10de:20b0=A100-40GB grid_t4-1a*1!grid_t4-1a=T4 nvidia_new-1c*3!nvidia_new-1c=?\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a profile in capitals",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"GRID_T4-1A=1\"\n"
+		  "spec: {vmClass: c}\n",
+		  "default/p in.yaml:0:1 NodePool/p class=c GRID_T4-1A*1!GRID_T4-1A=T4\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a model that looks like a profile",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"nvidia_t4=1\"\n"
+		  "spec: {vmClass: c}\n",
+		  "default/p in.yaml:0:1 NodePool/p class=c nvidia_t4*1=T4\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a model in a vendor's words",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"NVIDIA A100-PCIE-40GB=1\"\n"
+		  "spec: {vmClass: c}\n",
+		  "default/p in.yaml:0:1 NodePool/p class=c NVIDIA A100-PCIE-40GB*1=A100-40GB\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a profile's prefix and no profile",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"nvidia_zz9=1\"\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: 'nvidia_zz9' is no known GPU model, `nodeprep gpus` lists all" },
+		{ "nothing",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"\"\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: '' in nodeprep.dev/gpus lacks its count: MODEL=COUNT is needed, such as 'A100-40GB=4'" },
+		{ "no count",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: A100-40GB\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: 'A100-40GB' in nodeprep.dev/gpus lacks its count: MODEL=COUNT is needed, such as 'A100-40GB=4'" },
+		{ "no name",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: =4\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: '=4' in nodeprep.dev/gpus names no GPU: MODEL=COUNT is needed, such as 'A100-40GB=4'" },
+		{ "a count of zero",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: T4=0\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: count of 'T4' in nodeprep.dev/gpus is '0': 1 to 64 is needed" },
+		{ "a count of 65",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: T4=65\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: count of 'T4' in nodeprep.dev/gpus is '65': 1 to 64 is needed" },
+		{ "a count that is none",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: T4=two\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: count of 'T4' in nodeprep.dev/gpus is 'two': 1 to 64 is needed" },
+		{ "a comma at the end",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: T4=1,\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: '' in nodeprep.dev/gpus lacks its count: MODEL=COUNT is needed, such as 'A100-40GB=4'" },
+		{ "a number",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: 4\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: 'nodeprep.dev/gpus' must be text (in quotes where it looks like a number), is the number '4'" },
+		{ "a list",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: [T4=1]\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: 'nodeprep.dev/gpus' must be text (in quotes where it looks like a number), is a list" },
+		{ "a swapped id",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"20b0:10de=1\"\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: id '20b0:10de' looks swapped: vendor 10de comes first, '10de:20b0'" },
+		{ "too many together",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"T4=64,T4=64,T4=64,T4=64,T4=1\"\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: the pool names '257' GPUs for each node: at most 256" },
+		{ "both forms",
+		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
+		  "spec: {vmClass: c, gpus: [{model: T4}]}\n",
+		  "bad-input: in.yaml:5:17: annotation nodeprep.dev/gpus and spec.gpus exclude each other: keep spec.gpus" },
+		{ "both forms, one empty",
+		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
+		  "spec: {vmClass: c, gpus: []}\n",
+		  "bad-input: in.yaml:5:17: annotation nodeprep.dev/gpus and spec.gpus exclude each other: keep spec.gpus" },
+		{ "a misspelt annotation",
+		  "  annotations: {nodeprep.dev/GPU: T4=1}\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:5:17: unknown annotation 'nodeprep.dev/GPU': did you mean 'nodeprep.dev/gpus'?" },
+		{ "another annotation of ours",
+		  "  annotations: {nodeprep.dev/note: hello}\n"
+		  "spec: {vmClass: c}\n",
+		  "default/p in.yaml:0:1 NodePool/p class=c\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "annotations that are a list",
+		  "  annotations: [a]\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:5:16: 'annotations' must be a mapping, is a list" },
+	};
+
+	(void)state;
+	CHECK_ROWS(rows, ANNOTATED);
+}
+
+static void test_pool__tanzu_clusters_are_read(void **state)
+{
+	static const struct row rows[] = {
+		{ "two pools",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools:\n"
+		  "    - name: a\n"
+		  "      vmClass: x\n"
+		  "    - name: b\n"
+		  "      vmClass: d\n"
+		  "      replicas: 2\n",
+		  "ml/t/a in.yaml:0:7 TanzuKubernetesCluster/t class=x\n"
+		  "ml/t/b in.yaml:0:9 TanzuKubernetesCluster/t class=d replicas=2\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a pool to be filled in",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools:\n"
+		  "    - {name: a, vmClass: x, replicas: \"{{ n }}\"}\n",
+		  "ml/t/a in.yaml:0:7 TanzuKubernetesCluster/t class=x placeholder\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "no topology",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec: {}\n",
+		  "bad-input: no worker pool found: 1 document, of kind TanzuKubernetesCluster 't' without node pools; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "a pool list that is empty",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools: []\n",
+		  "bad-input: no worker pool found: 1 document, of kind TanzuKubernetesCluster 't' without node pools; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "no name",
+		  "metadata: {namespace: ml}\n"
+		  "spec: {}\n",
+		  "bad-input: in.yaml:3:11: metadata.name is needed" },
+		{ "no metadata", "spec: {}\n", "bad-input: in.yaml:1:1: metadata.name is needed" },
+		{ "a name that is a number", "metadata: {name: 5}\n",
+		  "bad-input: in.yaml:3:18: 'name' must be text (in quotes where it looks like a number), is the number '5'" },
+		{ "metadata that is a text", "metadata: t\n",
+		  "bad-input: in.yaml:3:11: 'metadata' must be a mapping, is the text 't'" },
+		{ "a topology that is a text",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology: x\n",
+		  "bad-input: in.yaml:5:13: 'topology' must be a mapping, is the text 'x'" },
+		{ "pools that are a mapping",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools: {name: a}\n",
+		  "bad-input: in.yaml:6:16: 'nodePools' must be a list, is a mapping" },
+		{ "a pool that is a text",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools:\n"
+		  "    - a\n",
+		  "bad-input: in.yaml:7:7: a mapping with name, replicas and vmClass is needed here, not 'a'" },
+		{ "a pool without name",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools:\n"
+		  "    - vmClass: a\n",
+		  "bad-input: in.yaml:7:7: name of the node pool is needed" },
+		{ "a pool without class",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools:\n"
+		  "    - name: a\n",
+		  "bad-input: in.yaml:7:7: pool 'a' has no vmClass: the name of a VirtualMachineClass is needed" },
+		{ "a pool whose class is null",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools:\n"
+		  "    - name: a\n"
+		  "      vmClass:\n",
+		  "bad-input: in.yaml:8:15: pool 'a' has no vmClass: the name of a VirtualMachineClass is needed" },
+		{ "a class that is a list",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools:\n"
+		  "    - name: a\n"
+		  "      vmClass: [b]\n",
+		  "bad-input: in.yaml:8:16: 'vmClass' must be text (in quotes where it looks like a number), is a list" },
+		{ "replicas as text",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools:\n"
+		  "    - {name: a, vmClass: x, replicas: three}\n",
+		  "bad-input: in.yaml:7:39: 'replicas' must be a whole number from 0 to 2147483647, is the text 'three'" },
+		{ "the same pool twice",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools:\n"
+		  "    - {name: a, vmClass: x}\n"
+		  "    - {name: a, vmClass: d}\n",
+		  "bad-input: in.yaml:8: pool 'ml/t/a' is given twice, first in in.yaml:7" },
+		{ "workers, as v1alpha1 had them",
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    workers: {count: 2, class: x}\n",
+		  "bad-input: in.yaml:6:5: 'workers' is a field of v1alpha1: 'nodePools' is needed here" },
+		{ "an annotation for one of two pools",
+		  "metadata:\n"
+		  "  name: t\n"
+		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools:\n"
+		  "    - {name: a, vmClass: x}\n"
+		  "    - {name: b, vmClass: d}\n",
+		  "bad-input: in.yaml:5:17: TanzuKubernetesCluster 't' has 2 worker pools, so that nodeprep.dev/gpus leaves open which one is meant: describe the pool with a NodePool" },
+		{ "an annotation for one pool",
+		  "metadata:\n"
+		  "  name: t\n"
+		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools:\n"
+		  "    - {name: a, vmClass: x}\n",
+		  "default/t/a in.yaml:0:9 TanzuKubernetesCluster/t class=x T4*1=T4\n"
+		  "documents=1 classes=0 skipped=0 []" },
+	};
+
+	(void)state;
+	CHECK_ROWS(rows, TKC);
+}
+
+static void test_pool__topologies_are_read(void **state)
+{
+	static const struct row rows[] = {
+		{ "the cluster's class",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: k\n"
+		  "    variables:\n"
+		  "    - {name: vmClass, value: x}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {class: w, name: a, replicas: 2}\n",
+		  "ml/c/a in.yaml:0:13 Cluster/c class=x replicas=2\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a pool's own class",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: k\n"
+		  "    variables:\n"
+		  "    - {name: vmClass, value: x}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {class: w, name: a, variables: {overrides: [{name: vmClass, value: d}]}}\n",
+		  "ml/c/a in.yaml:0:13 Cluster/c class=d\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a pool's own class alone",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: a, variables: {overrides: [{name: vmClass, value: d}]}}\n"
+		  "      - {name: b}\n",
+		  "ml/c/a in.yaml:0:10 Cluster/c class=d\n"
+		  "ml/c/b in.yaml:0:11 Cluster/c class=-\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a class that only the control plane names",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    controlPlane: {variables: {overrides: [{name: vmClass, value: d}]}}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: b}\n",
+		  "ml/c/b in.yaml:0:11 Cluster/c class=-\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a class that nobody names, and a word to us",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - name: b\n"
+		  "        metadata: {annotations: {nodeprep.dev/gpus: T4=2}}\n",
+		  "ml/c/b in.yaml:0:10 Cluster/c class=- T4*2=T4\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "no topology", "spec: {controlPlaneRef: {name: x}}\n",
+		  "bad-input: no worker pool found: 1 document, of kind Cluster without topology; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "no class anywhere",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: b, replicas: 1}\n",
+		  "bad-input: no worker pool found: 1 document, of kind Cluster 'c' without variable vmClass; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "no pools",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    variables: [{name: vmClass, value: x}]\n"
+		  "    workers: {machineDeployments: []}\n",
+		  "bad-input: no worker pool found: 1 document, of kind Cluster 'c' without machine deployments; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "the autoscaler's largest size",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: k\n"
+		  "    variables:\n"
+		  "    - {name: vmClass, value: x}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: a, replicas: 2, metadata: {annotations: {cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size: \"5\"}}}\n",
+		  "ml/c/a in.yaml:0:13 Cluster/c class=x\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a class that is a mapping",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: k\n"
+		  "    variables:\n"
+		  "    - {name: vmClass, value: {name: x}}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: a}\n",
+		  "bad-input: in.yaml:10:30: the name of a VirtualMachineClass, as value of the variable 'vmClass', is needed here, not a mapping" },
+		{ "a class without value",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: k\n"
+		  "    variables:\n"
+		  "    - {name: vmClass}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: a}\n",
+		  "bad-input: in.yaml:10:7: the name of a VirtualMachineClass, as value of the variable 'vmClass', is needed here" },
+		{ "a class given twice",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: k\n"
+		  "    variables:\n"
+		  "    - {name: vmClass, value: x}\n"
+		  "    - {name: vmClass, value: d}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: a}\n",
+		  "bad-input: in.yaml:11:7: variable 'vmClass' is given twice in one list" },
+		{ "an override that is a number",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: k\n"
+		  "    variables:\n"
+		  "    - {name: vmClass, value: x}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: a, variables: {overrides: [{name: vmClass, value: 7}]}}\n",
+		  "bad-input: in.yaml:13:66: the name of a VirtualMachineClass, as value of the variable 'vmClass', is needed here, not '7'" },
+		{ "variables that are a mapping",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    variables: {vmClass: x}\n",
+		  "bad-input: in.yaml:8:16: 'variables' must be a list, is a mapping" },
+		{ "a pool without name",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: k\n"
+		  "    variables:\n"
+		  "    - {name: vmClass, value: x}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {class: w}\n",
+		  "bad-input: in.yaml:13:9: name of the machine deployment is needed" },
+		{ "a pool that is a text",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: k\n"
+		  "    variables:\n"
+		  "    - {name: vmClass, value: x}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - w\n",
+		  "bad-input: in.yaml:13:9: this must be a mapping, is the text 'w'" },
+		{ "workers that are a list",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    variables: [{name: vmClass, value: x}]\n"
+		  "    workers: []\n",
+		  "bad-input: in.yaml:9:14: 'workers' must be a mapping, is a list" },
+		{ "replicas with a fraction",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: k\n"
+		  "    variables:\n"
+		  "    - {name: vmClass, value: x}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: a, replicas: 0.5}\n",
+		  "bad-input: in.yaml:13:29: 'replicas' must be a whole number from 0 to 2147483647, is the fraction '0.5'" },
+		{ "the same pool twice",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: k\n"
+		  "    variables:\n"
+		  "    - {name: vmClass, value: x}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: a}\n"
+		  "      - {name: a}\n",
+		  "bad-input: in.yaml:14: pool 'ml/c/a' is given twice, first in in.yaml:13" },
+		{ "a class with a slash",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: k\n"
+		  "    variables:\n"
+		  "    - {name: vmClass, value: x/y}\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: a}\n",
+		  "bad-input: in.yaml:10:30: variable vmClass is 'x/y': no slash and no control character may stand in a name" },
+		{ "annotations on the cluster and on its pool",
+		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: a, metadata: {annotations: {nodeprep.dev/gpus: T4=2}}}\n",
+		  "bad-input: in.yaml:6:17: nodeprep.dev/gpus stands on Cluster 'c' and on its pool 'a': keep that of the pool" },
+		{ "an annotation on a cluster of one pool",
+		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: a}\n",
+		  "ml/c/a in.yaml:0:11 Cluster/c class=- T4*1=T4\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "an annotation on a cluster of two pools",
+		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - {name: a}\n"
+		  "      - {name: b}\n",
+		  "bad-input: in.yaml:6:17: Cluster 'c' has 2 worker pools, so that nodeprep.dev/gpus leaves open which one is meant: annotate the pool" },
+	};
+
+	(void)state;
+	CHECK_ROWS(rows, CLUSTER);
+}
+
+static void test_pool__documents_are_told_apart(void **state)
+{
+	static const struct row rows[] = {
+		{ "nothing at all", "",
+		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "empty documents",
+		  "---\n"
+		  "---\n",
+		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "a text", "hello\n",
+		  "bad-input: in.yaml:1:1: a mapping with apiVersion and kind is needed here, not 'hello'" },
+		{ "a null in a List",
+		  "apiVersion: v1\n"
+		  "kind: List\n"
+		  "items: [null]\n",
+		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "a list", "- a\n",
+		  "bad-input: in.yaml:1:1: a mapping with apiVersion and kind is needed here, not a list" },
+		{ "no kind", "apiVersion: v1\n", "bad-input: in.yaml:1:1: kind is needed" },
+		{ "no apiVersion", "kind: NodePool\n",
+		  "bad-input: in.yaml:1:1: apiVersion is needed" },
+		{ "neither", "metadata: {name: a}\n",
+		  "bad-input: in.yaml:1:1: apiVersion and kind are needed" },
+		{ "a flat cluster configuration",
+		  "CLUSTER_NAME: a\n"
+		  "CLUSTER_PLAN: dev\n",
+		  "bad-input: in.yaml:1:1: apiVersion and kind are needed; this looks like a tanzu cluster-configuration file, which this version does not read" },
+		{ "a tanzu node pool",
+		  "name: np-1\n"
+		  "replicas: 1\n"
+		  "nodeMachineType: t3.large\n",
+		  "bad-input: in.yaml:1:1: apiVersion and kind are needed; this looks like a tanzu node-pool file, which this version does not read" },
+		{ "a kind that is a number",
+		  "apiVersion: v1\n"
+		  "kind: 5\n",
+		  "bad-input: in.yaml:2:7: 'kind' must be text (in quotes where it looks like a number), is the number '5'" },
+		{ "a NodePool of an unknown version",
+		  "apiVersion: nodeprep.dev/v1\n"
+		  "kind: NodePool\n",
+		  "bad-input: in.yaml:1:13: version 'v1' of NodePool is not read: v1alpha1 is" },
+		{ "a TanzuKubernetesCluster of an unknown version",
+		  "apiVersion: run.tanzu.vmware.com/v1beta1\n"
+		  "kind: TanzuKubernetesCluster\n",
+		  "bad-input: in.yaml:1:13: version 'v1beta1' of TanzuKubernetesCluster is not read: v1alpha1, v1alpha2, v1alpha3 are" },
+		{ "a Cluster of an unknown version",
+		  "apiVersion: cluster.x-k8s.io/v1alpha4\n"
+		  "kind: Cluster\n",
+		  "bad-input: in.yaml:1:13: version 'v1alpha4' of Cluster is not read: v1beta1, v1beta2 are" },
+		{ "another kind of our group",
+		  "apiVersion: nodeprep.dev/v1alpha1\n"
+		  "kind: Nodepool\n",
+		  "bad-input: in.yaml:2:7: 'Nodepool' is no kind of nodeprep.dev that is read: NodePool is" },
+		{ "a Cluster of a group that ends like ours",
+		  "apiVersion: infrastructure.cluster.x-k8s.io/v1beta1\n"
+		  "kind: Cluster\n"
+		  "metadata: {name: c}\n"
+		  "spec: {topology: {variables: [{name: vmClass, value: x}], workers: {machineDeployments: [{name: a}]}}}\n",
+		  "bad-input: no worker pool found: 1 document, of kind Cluster (infrastructure.cluster.x-k8s.io/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "a Cluster of a group that starts like ours",
+		  "apiVersion: cluster.x-k8s.io.example.com/v1beta1\n"
+		  "kind: Cluster\n",
+		  "bad-input: no worker pool found: 1 document, of kind Cluster (cluster.x-k8s.io.example.com/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "kinds of others",
+		  "apiVersion: v1\n"
+		  "kind: Secret\n"
+		  "---\n"
+		  "apiVersion: v1\n"
+		  "kind: Service\n"
+		  "---\n"
+		  "apiVersion: v1\n"
+		  "kind: Service\n",
+		  "bad-input: no worker pool found: 3 documents, of kinds Secret, Service x2; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "a pool among others",
+		  "apiVersion: v1\n"
+		  "kind: Secret\n"
+		  "---\n"
+		  "apiVersion: nodeprep.dev/v1alpha1\n"
+		  "kind: NodePool\n"
+		  "metadata: {name: p, namespace: ml}\n"
+		  "spec: {vmClass: c}\n",
+		  "ml/p in.yaml:1:4 NodePool/p class=c\n"
+		  "documents=2 classes=0 skipped=1 [Secret]" },
+		{ "two pools of one placeholder's name",
+		  "apiVersion: nodeprep.dev/v1alpha1\n"
+		  "kind: NodePool\n"
+		  "metadata: {name: <POOL>, namespace: ml}\n"
+		  "spec: {vmClass: c}\n"
+		  "---\n"
+		  "apiVersion: nodeprep.dev/v1alpha1\n"
+		  "kind: NodePool\n"
+		  "metadata: {name: <POOL>, namespace: ml}\n"
+		  "spec: {vmClass: c}\n",
+		  "ml/<POOL> in.yaml:0:1 NodePool/<POOL> class=c placeholder\n"
+		  "ml/<POOL> in.yaml:1:6 NodePool/<POOL> class=c placeholder\n"
+		  "documents=2 classes=0 skipped=0 []" },
+		{ "two classes of one placeholder's name",
+		  "apiVersion: vmoperator.vmware.com/v1\n"
+		  "kind: VirtualMachineClass\n"
+		  "metadata: {name: <CLASS>}\n"
+		  "spec: {a: 1}\n"
+		  "---\n"
+		  "apiVersion: vmoperator.vmware.com/v1\n"
+		  "kind: VirtualMachineClass\n"
+		  "metadata: {name: <CLASS>}\n",
+		  "documents=2 classes=2 skipped=0 []" },
+		{ "a class of a version to come",
+		  "apiVersion: vmoperator.vmware.com/v9\n"
+		  "kind: VirtualMachineClass\n"
+		  "metadata: {name: g}\n",
+		  "documents=1 classes=1 skipped=0 []" },
+		{ "a class without name",
+		  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
+		  "kind: VirtualMachineClass\n",
+		  "bad-input: in.yaml:1:1: metadata.name is needed" },
+		{ "two classes of one name in two namespaces",
+		  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
+		  "kind: VirtualMachineClass\n"
+		  "metadata: {name: g}\n"
+		  "spec: {a: 1}\n"
+		  "---\n"
+		  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
+		  "kind: VirtualMachineClass\n"
+		  "metadata: {name: g, namespace: ml}\n"
+		  "spec: {a: 2}\n",
+		  "documents=2 classes=2 skipped=0 []" },
+		{ "an empty List",
+		  "apiVersion: v1\n"
+		  "kind: List\n"
+		  "items: []\n",
+		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "a List whose items are no list",
+		  "apiVersion: v1\n"
+		  "kind: List\n"
+		  "items: {a: b}\n",
+		  "bad-input: in.yaml:3:8: 'items' must be a list, is a mapping" },
+		{ "a List with a text in it",
+		  "apiVersion: v1\n"
+		  "kind: List\n"
+		  "items:\n"
+		  "- a\n",
+		  "bad-input: in.yaml:4:3: a mapping with apiVersion and kind is needed here, not 'a'" },
+		{ "a List of another group",
+		  "apiVersion: example.com/v1\n"
+		  "kind: NodePoolList\n"
+		  "items:\n"
+		  "- a\n",
+		  "bad-input: no worker pool found: 1 document, of kind NodePoolList; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		{ "a NodePoolList",
+		  "apiVersion: nodeprep.dev/v1alpha1\n"
+		  "kind: NodePoolList\n"
+		  "items:\n"
+		  "- {apiVersion: nodeprep.dev/v1alpha1, kind: NodePool, metadata: {name: q}, spec: {vmClass: c}}\n",
+		  "default/q in.yaml:0:4 NodePool/q class=c\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "JSON",
+		  "{\"apiVersion\": \"nodeprep.dev/v1alpha1\", \"kind\": \"NodePool\", \"metadata\": {\"name\": \"p\"}, \"spec\": {\"vmClass\": \"c\"}}",
+		  "default/p in.yaml:0:1 NodePool/p class=c\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a TanzuKubernetesCluster without pools beside a class",
+		  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
+		  "kind: TanzuKubernetesCluster\n"
+		  "metadata: {name: t}\n"
+		  "spec: {topology: {controlPlane: {count: 1}}}\n"
+		  "---\n"
+		  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
+		  "kind: VirtualMachineClass\n"
+		  "metadata: {name: g}\n",
+		  "documents=2 classes=1 skipped=1 [TanzuKubernetesCluster 't' without workers]" },
+		{ "workers without class, in v1alpha1",
+		  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
+		  "kind: TanzuKubernetesCluster\n"
+		  "metadata: {name: t}\n"
+		  "spec: {topology: {workers: {count: 1}}}\n",
+		  "bad-input: in.yaml:4:28: pool 'workers' has no class: the name of a VirtualMachineClass is needed" },
+		{ "nodePools, in v1alpha1",
+		  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
+		  "kind: TanzuKubernetesCluster\n"
+		  "metadata: {name: t}\n"
+		  "spec: {topology: {nodePools: []}}\n",
+		  "bad-input: in.yaml:4:19: 'nodePools' is a field of v1alpha2 and v1alpha3: 'workers' is needed here" },
+	};
+
+	(void)state;
+	CHECK_ROWS(rows, "");
+}
+
+static void test_pool__placeholders_are_told_from_names(void **state)
+{
+	static const struct {
+		const char *text;
+		bool expect;
+	} rows[] = {
+		{ "${VAR}", true },        { "$(VAR)", true },    { "{{ .Values.name }}", true },
+		{ "<NAME>", true },        { "((name))", true },  { "${A}-worker", true },
+		{ "x-<full path>", true }, { "gpu-a100", false }, { "", false },
+		{ "${", false },           { "<>", false },       { "$VAR", false },
+		{ "a{b}", false },         { ">a<", false },      { "(name)", false },
+		{ "{{", false },           { "@name", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (np_is_placeholder(rows[i].text) != rows[i].expect)
+			fail_msg("'%s' should%s be a placeholder", rows[i].text,
+				 rows[i].expect ? "" : " not");
+}
+
+static void test_pool__namespaces_come_from_document_default_or_kubernetes(void **state)
+{
+	static const struct {
+		const char *what, *document_ns, *by_default, *only, *expect;
+	} rows[] = {
+		{ "the document's own", "ml", "d", NULL, "ml/p" },
+		{ "the default", NULL, "d", NULL, "d/p" },
+		{ "Kubernetes' default", NULL, NULL, NULL, "default/p" },
+		{ "the only one", NULL, NULL, "o", "o/p" },
+		{ "the same as the only one", "o", NULL, "o", "o/p" },
+		{ "a placeholder beside the only one", "${NS}", NULL, "o", "${NS}/p" },
+		{ "another than the only one", "ml", NULL, "o",
+		  "in.yaml:3:32: the namespace from the provided object 'ml' does not match the "
+		  "namespace 'o'" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_input in = { .default_namespace = rows[i].by_default,
+				       .only_namespace = rows[i].only };
+		struct np_err err = NP_ERR_INIT;
+		char text[512], id[NP_POOL_ID_MAX] = "sentinel";
+
+		snprintf(text, sizeof(text),
+			 "apiVersion: nodeprep.dev/v1alpha1\nkind: NodePool\n"
+			 "metadata: {name: p, namespace: %s%s%s}\nspec: {vmClass: c}\n",
+			 rows[i].document_ns ? "\"" : "",
+			 rows[i].document_ns ? rows[i].document_ns : "null",
+			 rows[i].document_ns ? "\"" : "");
+		if (read_text(&in, text, &err) == 0)
+			np_pool_id(&in.pools[0], id);
+		if (strcmp(err.code ? err.text : id, rows[i].expect) != 0)
+			fail_msg("%s: %s", rows[i].what, err.code ? err.text : id);
+		np_input_done(&in);
+	}
+}
+
+static void test_pool__a_class_of_a_list_keeps_its_document(void **state)
+{
+	const char *text = "apiVersion: v1\nkind: List\nitems:\n"
+			   "- apiVersion: vmoperator.vmware.com/v1alpha5\n"
+			   "  kind: VirtualMachineClass\n  metadata: {name: gpu}\n";
+	struct np_input in = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	const char *name = "sentinel";
+
+	(void)state;
+	assert_int_equal(read_text(&in, text, &err), 0);
+	assert_int_equal(in.n_classes, 1);
+	/* The reader is gone by now: under ASan this fails where the document was not kept. */
+	assert_int_equal(
+		np_node_string(np_node_get(np_node_get(in.classes[0].node, "metadata"), "name"),
+			       &name, &err),
+		1);
+	assert_string_equal(name, "gpu");
+	assert_int_equal(in.classes[0].node.pos.line, 4);
+	np_input_done(&in);
+}
+
+static void test_pool__a_pool_given_in_two_files_names_both(void **state)
+{
+	const char *text = NODE_POOL_SPEC;
+	struct np_input in = { 0 };
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(np_input_parse(&in, cat, "a.yaml", text, strlen(text), &err), 0);
+	assert_int_equal(np_input_parse(&in, cat, "b.yaml", text, strlen(text), &err), 0);
+	assert_int_equal(np_input_finish(&in, &err), -(int)NP_E_SPEC);
+	assert_string_equal(err.text, "b.yaml:1: pool 'ml/p' is given twice, first in a.yaml:1");
+	np_input_done(&in);
+}
+
+static void test_pool__an_id_needs_no_more_than_its_room(void **state)
+{
+	char name[254], text[1024];
+	struct np_input in = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	char id[NP_POOL_ID_MAX];
+
+	(void)state;
+	memset(name, 'n', 253);
+	name[253] = '\0';
+	snprintf(text, sizeof(text),
+		 TKC "metadata: {name: %s, namespace: %s}\nspec:\n  topology:\n    nodePools:\n"
+		     "    - {name: %s, vmClass: c}\n",
+		 name, name, name);
+	assert_int_equal(read_text(&in, text, &err), 0);
+	np_pool_id(&in.pools[0], id);
+	assert_int_equal(strlen(id), 3 * 253 + 2);
+	np_input_done(&in);
+}
+
+static void test_pool__many_skipped_kinds_are_counted_and_cut(void **state)
+{
+	struct np_input in = { 0 };
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	for (unsigned i = 0; i < 300; i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "{apiVersion: v1, kind: Kind%u}", i % 100);
+		assert_int_equal(np_input_parse(&in, cat, "f", text, strlen(text), &err), 0);
+	}
+	assert_int_equal(in.n_skipped, 300);
+	assert_int_equal(in.n_documents, 300);
+	assert_int_equal(strlen(in.skipped), sizeof(in.skipped) - 1);
+	assert_string_equal(in.skipped + sizeof(in.skipped) - 4, "...");
+	assert_memory_equal(in.skipped, "Kind0 x3, Kind1 x3, ", 20);
+	np_input_done(&in);
+}
+
+/* Adds `n` NodePools and a tenth as many classes, each class twice; returns the seconds it took. */
+static double time_pools(size_t n)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&text, &size);
+	struct np_input in = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	clock_t start;
+	double seconds;
+
+	assert_non_null(f);
+	for (size_t i = 0; i < n; i++)
+		fprintf(f,
+			"---\n{apiVersion: nodeprep.dev/v1alpha1, kind: NodePool, metadata: "
+			"{name: p%zu}, spec: {vmClass: c%zu}}\n"
+			"---\n{apiVersion: vmoperator.vmware.com/v1alpha1, kind: "
+			"VirtualMachineClass, metadata: {name: c%zu}}\n",
+			i, i % (n / 10), i % (n / 10));
+	fclose(f);
+	assert_int_equal(np_input_parse(&in, cat, "many.yaml", text, size, &err), 0);
+	assert_int_equal(in.n_pools, n);
+	assert_int_equal(in.n_classes, n);
+	start = clock();
+	assert_int_equal(np_input_finish(&in, &err), 0);
+	seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
+	np_input_done(&in);
+	free(text);
+	return seconds;
+}
+
+static void test_pool__ten_times_the_pools_take_no_hundred_times_the_time(void **state)
+{
+	double few, many;
+
+	(void)state;
+	few = time_pools(1000);
+	many = time_pools(10000);
+	/* 10 for a table, 100 for comparing each with each; a floor against the clock's grain. */
+	if (many > 40 * few && many > 0.2)
+		fail_msg("1000 pools took %.4f s, 10000 took %.4f s", few, many);
+}
+
+static void test_pool__each_allocation_may_fail(void **state)
+{
+	static const char *const text =
+		"apiVersion: v1\nkind: Secret\n---\n"
+		"apiVersion: vmoperator.vmware.com/v1alpha1\nkind: VirtualMachineClass\n"
+		"metadata: {name: c}\n---\n" NODE_POOL_SPEC
+		"  gpus: [{model: T4}, {pciID: \"10de:20b0\"}, {vgpuProfile: grid_t4-1a}]\n---\n" TKC
+		"metadata: {name: t, annotations: {nodeprep.dev/gpus: \"T4=1,A100-40GB=2\"}}\n"
+		"spec: {topology: {nodePools: [{name: a, vmClass: c}]}}\n---\n" CLUSTER
+		"spec: {topology: {variables: [{name: vmClass, value: c}], workers: "
+		"{machineDeployments: [{name: a}, {name: b}]}}}\n";
+	const size_t plenty = SIZE_MAX - 1;
+	size_t needed = 1;
+
+	(void)state;
+	json_set_alloc_funcs(json_malloc, free);
+	/* The first round, with plenty, tells how many there are; each later one lacks one of them. */
+	for (size_t round = 0; round <= needed; round++) {
+		struct np_input in = { 0 };
+		struct np_err err = NP_ERR_INIT;
+		int rc;
+
+		allocations_left = round ? round - 1 : plenty;
+		rc = read_text(&in, text, &err);
+		if (round == 0)
+			needed = plenty - allocations_left;
+		allocations_left = SIZE_MAX;
+		if (rc != (round ? -(int)NP_E_NOMEM : 0) || (rc < 0 && !err.text[0]))
+			fail_msg("allocation %zu of %zu: %d %s", round, needed, rc, err.text);
+		np_input_done(&in);
+	}
+	json_set_alloc_funcs(malloc, free);
+	assert_true(needed > 60);
+}
+
+/* Calls `each` with every entry of a folder that is not hidden; returns how many there were. */
+static size_t walk(const char *folder, void (*each)(const char *path))
+{
+	struct dirent **names = NULL;
+	int n = scandir(folder, &names, NULL, alphasort);
+	size_t seen = 0;
+
+	for (int i = 0; i < n; i++) {
+		char path[1024];
+
+		if (names[i]->d_name[0] != '.') {
+			snprintf(path, sizeof(path), "%s/%s", folder, names[i]->d_name);
+			each(path);
+			seen++;
+		}
+		free(names[i]);
+	}
+	free(names);
+	return seen;
+}
+
+static unsigned fixture_failures;
+
+/* NODEPREP_BLESS=1 writes what came out, to be read before it is committed. */
+static void check_fixture(const char *folder)
+{
+	char path[1100];
+	struct np_input in = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	size_t size = 0;
+	char *bytes, *got, *expect;
+	int rc;
+
+	snprintf(path, sizeof(path), "%s/input.yaml", folder);
+	bytes = load(path, &size);
+	rc = np_input_parse(&in, cat, "input.yaml", bytes, size, &err);
+	if (rc == 0)
+		rc = np_input_finish(&in, &err);
+	got = describe(&in, rc, &err);
+	snprintf(path, sizeof(path), "%s/expect", folder);
+	if (getenv("NODEPREP_BLESS")) {
+		FILE *f = fopen(path, "w");
+
+		assert_non_null(f);
+		fputs(got, f);
+		fclose(f);
+	}
+	expect = load(path, NULL);
+	if (strcmp(got, expect) != 0 || (rc < 0) != (strstr(folder, "/invalid/") != NULL)) {
+		print_error("%s:\n  got %s  expected %s", folder, got, expect);
+		fixture_failures++;
+	}
+	free(bytes);
+	free(got);
+	free(expect);
+}
+
+static void test_pool__fixtures_come_out_as_written_down(void **state)
+{
+	(void)state;
+	fixture_failures = 0;
+	assert_true(walk(TESTDATA "/valid", check_fixture) > 0);
+	assert_true(walk(TESTDATA "/invalid", check_fixture) > 0);
+	assert_int_equal(fixture_failures, 0);
+}
+
+/* What the fuzzer does; it is a program of its own. */
+static void replay(const char *path)
+{
+	struct np_input in = { .default_namespace = "fuzz" };
+	struct np_err err = NP_ERR_INIT;
+	size_t size = 0;
+	char *bytes = load(path, &size);
+
+	if (np_input_parse(&in, cat, "fuzz.yaml", bytes, size, &err) == 0)
+		(void)np_input_finish(&in, &err);
+	if (err.code != NP_OK && !err.text[0])
+		fail_msg("%s: an error without a text", path);
+	np_input_done(&in);
+	free(bytes);
+}
+
+static void test_pool__the_corpus_replays(void **state)
+{
+	(void)state;
+	assert_true(walk(TESTDATA "/corpus", replay) > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pool__node_pools_are_read),
+		cmocka_unit_test(test_pool__node_pools_are_strict),
+		cmocka_unit_test(test_pool__annotations_name_gpus),
+		cmocka_unit_test(test_pool__tanzu_clusters_are_read),
+		cmocka_unit_test(test_pool__topologies_are_read),
+		cmocka_unit_test(test_pool__documents_are_told_apart),
+		cmocka_unit_test(test_pool__placeholders_are_told_from_names),
+		cmocka_unit_test(test_pool__namespaces_come_from_document_default_or_kubernetes),
+		cmocka_unit_test(test_pool__a_class_of_a_list_keeps_its_document),
+		cmocka_unit_test(test_pool__a_pool_given_in_two_files_names_both),
+		cmocka_unit_test(test_pool__an_id_needs_no_more_than_its_room),
+		cmocka_unit_test(test_pool__many_skipped_kinds_are_counted_and_cut),
+		cmocka_unit_test(test_pool__ten_times_the_pools_take_no_hundred_times_the_time),
+		cmocka_unit_test(test_pool__each_allocation_may_fail),
+		cmocka_unit_test(test_pool__fixtures_come_out_as_written_down),
+		cmocka_unit_test(test_pool__the_corpus_replays),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

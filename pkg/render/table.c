@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define CELL_MAX 32
+
+static const char *number(bool known, uint64_t value, char buf[static CELL_MAX])
+{
+	if (!known)
+		return "unknown";
+	snprintf(buf, CELL_MAX, "%" PRIu64, value);
+	return buf;
+}
+
+static const char *gigabytes(bool known, uint64_t gb, char buf[static CELL_MAX])
+{
+	if (!known)
+		return "unknown";
+	if (gb == 0)
+		return "none";
+	snprintf(buf, CELL_MAX, "%" PRIu64 " GB", gb);
+	return buf;
+}
+
+static const char *or_dash(const char *text)
+{
+	return text != NULL && text[0] != '\0' ? text : "-";
+}
+
+static int add_pool(struct table *t, const struct np_plan_pool *p, bool wide, struct np_err *err)
+{
+	const struct np_pool *pool = p->pool;
+	char replicas[CELL_MAX], required[CELL_MAX], window[CELL_MAX], cards[NP_CARDS_TEXT_MAX];
+	NP_AUTO(np_freep) char *source = NULL;
+
+	np_cards_text(p->cards, p->n_cards, cards);
+	if (asprintf(&source, "%s:%u", pool->source.file, pool->source.line) < 0) {
+		source = NULL;
+		return np_fail_nomem(err);
+	}
+	const char *const cells[] = {
+		pool->ns,
+		or_dash(pool->cluster),
+		pool->name,
+		or_dash(pool->vm_class),
+		pool->has_replicas ? number(true, pool->replicas, replicas) : "-",
+		p->has_gpus ? cards : "unknown",
+		gigabytes(p->has_required, p->need.required_gb, required),
+		gigabytes(p->has_window && p->window_is_known, p->window.gb, window),
+		source,
+	};
+	t->n = wide ? 9 : 8;
+	return table_add(t, err, cells);
+}
+
+static int write_pools(FILE *out, const struct np_plan *plan, bool wide, struct np_err *err)
+{
+	NP_AUTO(table_done) struct table t = { .n = wide ? 9 : 8 };
+	static const char *const head[] = { "NAMESPACE",     "CLUSTER", "POOL",   "CLASS", "NODES",
+					    "GPUS PER NODE", "NEEDS",   "WINDOW", "SOURCE" };
+
+	if (plan->n_pools == 0)
+		return 0;
+	if (table_add(&t, err, head) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < plan->n_pools; i++) {
+		if (add_pool(&t, &plan->pools[i], wide, err) < 0)
+			return -(int)err->code;
+	}
+	fputs("Pools\n", out);
+	table_write(&t, out);
+	return 0;
+}
+
+static const char *class_state(const struct np_plan_class *c)
+{
+	if (!c->found)
+		return "not found";
+	if (c->class == NULL)
+		return "broken";
+	if (c->n_pools == 0)
+		return "not used";
+	return json_object_size(c->change.patch) > 0 ? "to change" : "right";
+}
+
+/* Names the pools, up to three of them. */
+static void pools_text(const struct np_plan *plan, const struct np_plan_class *c, char *buf,
+		       size_t size)
+{
+	size_t used = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < c->n_pools && i < 3 && used < size; i++) {
+		int n = snprintf(buf + used, size - used, "%s%s", i > 0 ? "," : "",
+				 plan->pools[c->pools[i]].pool->name);
+
+		used += n > 0 ? (size_t)n : 0;
+	}
+	if (c->n_pools > 3 && used < size)
+		snprintf(buf + used, size - used, " and %zu more", c->n_pools - 3);
+}
+
+static int add_class(struct table *t, const struct np_plan *plan, const struct np_plan_class *c,
+		     struct np_err *err)
+{
+	bool known = c->class != NULL;
+	char gpus[CELL_MAX], window[CELL_MAX], overhead[CELL_MAX], pools[256];
+
+	pools_text(plan, c, pools, sizeof(pools));
+	snprintf(overhead, sizeof(overhead), "%.1f MB", c->overhead_mb);
+	const char *const cells[] = {
+		or_dash(c->ns),
+		or_dash(c->name),
+		number(known && c->has_gpus, c->gpus, gpus),
+		gigabytes(known && c->change.has_window, c->change.window_gb, window),
+		or_dash(c->change.firmware),
+		or_dash(c->change.reservation),
+		class_state(c),
+		or_dash(pools),
+		c->has_overhead ? overhead : "-",
+	};
+
+	return table_add(t, err, cells);
+}
+
+static int write_classes(FILE *out, const struct np_plan *plan, bool wide, struct np_err *err)
+{
+	NP_AUTO(table_done) struct table t = { .n = wide ? 9 : 8 };
+	static const char *const head[] = { "NAMESPACE", "CLASS", "GPUS",  "WINDOW",  "FIRMWARE",
+					    "RESERVED",  "STATE", "POOLS", "OVERHEAD" };
+
+	if (plan->n_classes == 0)
+		return 0;
+	if (table_add(&t, err, head) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < plan->n_classes; i++) {
+		if (add_class(&t, plan, &plan->classes[i], err) < 0)
+			return -(int)err->code;
+	}
+	fputs("\nClasses\n", out);
+	table_write(&t, out);
+	return 0;
+}
+
+/* A value as one short word: lists and objects by their size alone. */
+static void value_text(const json_t *value, char *buf, size_t size)
+{
+	if (value == NULL)
+		snprintf(buf, size, "absent");
+	else if (json_is_string(value) && json_string_length(value) <= 48)
+		snprintf(buf, size, "%s", json_string_value(value));
+	else if (json_is_string(value))
+		snprintf(buf, size, "(%zu bytes)", json_string_length(value));
+	else if (json_is_array(value))
+		snprintf(buf, size, "(%zu entries)", json_array_size(value));
+	else if (json_is_integer(value))
+		snprintf(buf, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	else
+		snprintf(buf, size, "%s",
+			 json_is_boolean(value) ? (json_is_true(value) ? "true" : "false")
+						: "(object)");
+}
+
+static void write_changes(FILE *out, const struct np_plan_class *c)
+{
+	char from[64], to[64];
+
+	if (c->change.n == 0)
+		return;
+	fprintf(out, "\nChanges of class %s%s%s\n", c->ns ? c->ns : "", c->ns ? "/" : "", c->name);
+	for (size_t i = 0; i < c->change.n; i++) {
+		const struct np_change_item *item = &c->change.items[i];
+
+		value_text(item->from, from, sizeof(from));
+		value_text(item->to, to, sizeof(to));
+		fprintf(out, "  %s: %s -> %s\n      %s\n", item->path, from, to, item->reason);
+	}
+}
+
+static void write_notes(FILE *out, const char *who, const struct np_notes *notes)
+{
+	for (size_t i = 0; i < notes->n; i++)
+		fprintf(out, "  %s: %s%s%s\n", notes->items[i].code, who, who[0] ? ": " : "",
+			notes->items[i].message);
+}
+
+static void write_warnings(FILE *out, const struct np_plan *plan)
+{
+	fputs("\nWarnings\n", out);
+	write_notes(out, "", &plan->notes);
+	for (size_t i = 0; i < plan->n_classes; i++) {
+		const struct np_plan_class *c = &plan->classes[i];
+		const char *name = c->name != NULL ? c->name : "";
+
+		if (c->class != NULL)
+			write_notes(out, name, &c->class->notes);
+		write_notes(out, name, &c->notes);
+		write_notes(out, name, &c->change.notes);
+	}
+}
+
+static bool has_warnings(const struct np_plan *plan)
+{
+	size_t n = plan->notes.n;
+
+	for (size_t i = 0; i < plan->n_classes; i++) {
+		n += plan->classes[i].notes.n + plan->classes[i].change.notes.n;
+		if (plan->classes[i].class != NULL)
+			n += plan->classes[i].class->notes.n;
+	}
+	return n > 0;
+}
+
+static void write_wide(FILE *out, const struct np_plan *plan)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < plan->n_classes; i++) {
+		write_changes(out, &plan->classes[i]);
+		changed = changed || plan->classes[i].change.n > 0;
+	}
+	if (has_warnings(plan))
+		write_warnings(out, plan);
+	if (changed)
+		fputs("\nA changed class takes hold for new VMs only: roll the pools' nodes.\n",
+		      out);
+}
+
+int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret,
+		   struct np_err *err)
+{
+	NP_AUTO(text_done) struct text t = { 0 };
+	bool wide = format == NP_FORMAT_WIDE;
+
+	if (format == NP_FORMAT_JSON || format == NP_FORMAT_YAML) {
+		json_auto_t *tree = np_render_plan_tree(plan);
+
+		return tree == NULL ? np_fail_nomem(err) : np_render_tree(tree, format, ret, err);
+	}
+	if (text_init(&t, err) < 0 || write_pools(t.file, plan, wide, err) < 0 ||
+	    write_classes(t.file, plan, wide, err) < 0)
+		return -(int)err->code;
+	if (wide)
+		write_wide(t.file, plan);
+	return text_take(&t, ret, err);
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/units.h"
+
+static const char *const format_names[NP_FORMAT_MAX] = {
+	[NP_FORMAT_TABLE] = "table",
+	[NP_FORMAT_WIDE] = "wide",
+	[NP_FORMAT_JSON] = "json",
+	[NP_FORMAT_YAML] = "yaml",
+};
+
+int np_format_parse(const char *text, enum np_format *ret, struct np_err *err)
+{
+	for (enum np_format f = 0; f < NP_FORMAT_MAX; f++) {
+		if (strcmp(text, format_names[f]) == 0) {
+			*ret = f;
+			return 0;
+		}
+	}
+	return np_fail(err, NP_E_USAGE, "unknown output form '%s': table, wide, json or yaml",
+		       text);
+}
+
+int text_init(struct text *t, struct np_err *err)
+{
+	*t = (struct text){ 0 };
+	t->file = open_memstream(&t->bytes, &t->size);
+	return t->file == NULL ? np_fail_nomem(err) : 0;
+}
+
+void text_done(struct text *t)
+{
+	if (t->file != NULL)
+		fclose(t->file);
+	free(t->bytes);
+	*t = (struct text){ 0 };
+}
+
+int text_take(struct text *t, char **ret, struct np_err *err)
+{
+	bool failed = ferror(t->file) != 0;
+
+	failed = fclose(t->file) != 0 || failed;
+	t->file = NULL;
+	if (failed)
+		return np_fail_nomem(err);
+	*ret = np_take(t->bytes);
+	return 0;
+}
+
+int np_render_tree(const json_t *tree, enum np_format format, char **ret, struct np_err *err)
+{
+	NP_AUTO(text_done) struct text t = { 0 };
+
+	if (format == NP_FORMAT_YAML)
+		return np_yaml_dump(tree, false, ret, err);
+	if (text_init(&t, err) < 0)
+		return -(int)err->code;
+	if (json_dumpf(tree, t.file, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0)
+		return np_fail_nomem(err);
+	fputc('\n', t.file);
+	return text_take(&t, ret, err);
+}
+
+void np_size_text(uint64_t bytes, char buf[static NP_SIZE_TEXT_MAX])
+{
+	uint64_t gb = bytes / NP_GIB, mb = bytes % NP_GIB / NP_MIB;
+
+	if (bytes % NP_KIB != 0 || bytes == 0)
+		snprintf(buf, NP_SIZE_TEXT_MAX, "%" PRIu64 " B", bytes);
+	else if (bytes % NP_MIB != 0)
+		snprintf(buf, NP_SIZE_TEXT_MAX, "%" PRIu64 " KB", bytes / NP_KIB);
+	else if (gb > 0 && mb > 0)
+		snprintf(buf, NP_SIZE_TEXT_MAX, "%" PRIu64 " GB + %" PRIu64 " MB", gb, mb);
+	else
+		snprintf(buf, NP_SIZE_TEXT_MAX, "%" PRIu64 " %s", gb > 0 ? gb : mb,
+			 gb > 0 ? "GB" : "MB");
+}
+
+void table_done(struct table *t)
+{
+	for (size_t i = 0; i < t->n * t->n_rows; i++)
+		free(t->cells[i]);
+	free(t->cells);
+	*t = (struct table){ 0 };
+}
+
+int table_add(struct table *t, struct np_err *err, const char *const cells[])
+{
+	char **grown = reallocarray(t->cells, (t->n_rows + 1) * t->n, sizeof(*grown));
+	char **row;
+
+	if (grown == NULL)
+		return np_fail_nomem(err);
+	t->cells = grown;
+	row = grown + t->n * t->n_rows;
+	memset(row, 0, t->n * sizeof(*row));
+	t->n_rows++;
+	for (size_t i = 0; i < t->n; i++) {
+		row[i] = strdup(cells[i]);
+		if (row[i] == NULL)
+			return np_fail_nomem(err);
+	}
+	return 0;
+}
+
+/* Columns count characters, not bytes: names may hold UTF-8. */
+static size_t width_of(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++)
+		n += ((unsigned char)*text & 0xc0) != 0x80;
+	return n;
+}
+
+static size_t column_width(const struct table *t, size_t column)
+{
+	size_t most = 0;
+
+	for (size_t row = 0; row < t->n_rows; row++) {
+		size_t n = width_of(t->cells[row * t->n + column]);
+
+		most = n > most ? n : most;
+	}
+	return most;
+}
+
+void table_write(const struct table *t, FILE *out)
+{
+	size_t widths[32] = { 0 };
+
+	for (size_t i = 0; i < t->n && i < 32; i++)
+		widths[i] = column_width(t, i);
+	for (size_t row = 0; row < t->n_rows; row++) {
+		for (size_t i = 0; i < t->n; i++) {
+			const char *cell = t->cells[row * t->n + i];
+
+			fputs(cell, out);
+			if (i + 1 < t->n)
+				fprintf(out, "%*s", (int)(widths[i] - width_of(cell) + 3), "");
+		}
+		fputc('\n', out);
+	}
+}

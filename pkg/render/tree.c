@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <string.h>
+
+#define API_VERSION "nodeprep.dev/v1alpha1"
+
+json_t *number_or_null(bool known, uint64_t number)
+{
+	return known ? json_integer((json_int_t)number) : json_null();
+}
+
+json_t *text_or_null(const char *text)
+{
+	return text != NULL ? json_string(text) : json_null();
+}
+
+json_t *card_tree(const struct np_card *card)
+{
+	char id[NP_PCI_ID_MAX];
+	const struct np_addend *a = &card->addend;
+
+	np_pci_id_format(card->id, id);
+	return json_pack("{s:o, s:o, s:o, s:I, s:o}", "model",
+			 text_or_null(card->gpu != NULL ? card->gpu->model : NULL), "pciID",
+			 text_or_null(card->has_id ? id : NULL), "vgpuProfile",
+			 text_or_null(card->profile), "count", (json_int_t)a->count, "mmioGB",
+			 number_or_null(a->rule != NP_ADDEND_UNKNOWN, a->each_gb));
+}
+
+static json_t *cards_tree(const struct np_card *cards, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, card_tree(&cards[i]));
+	return list;
+}
+
+static json_t *source_tree(const struct np_source *s)
+{
+	return json_pack("{s:s, s:s, s:s, s:I, s:I}", "kind", s->kind, "name", s->name, "file",
+			 s->file, "document", (json_int_t)s->document, "line", (json_int_t)s->line);
+}
+
+static json_t *pool_tree(const struct np_plan_pool *p)
+{
+	const struct np_pool *pool = p->pool;
+
+	return json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "source",
+			 source_tree(&pool->source), "namespace", pool->ns, "cluster",
+			 text_or_null(pool->cluster), "name", pool->name, "vmClass",
+			 text_or_null(pool->vm_class), "replicas",
+			 number_or_null(pool->has_replicas, pool->replicas), "gpusPerNode",
+			 number_or_null(p->has_gpus, p->need.gpus), "gpus",
+			 cards_tree(p->cards, p->n_cards), "requiredMMIOGB",
+			 number_or_null(p->has_required, p->need.required_gb), "mmioGB",
+			 number_or_null(p->has_window && p->window_is_known, p->window.gb));
+}
+
+static int append_notes(json_t *list, const struct np_notes *notes)
+{
+	for (size_t i = 0; i < notes->n; i++) {
+		if (json_array_append_new(list,
+					  json_pack("{s:s, s:s}", "code", notes->items[i].code,
+						    "message", notes->items[i].message)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static json_t *class_notes(const struct np_plan_class *c)
+{
+	json_t *list = json_array();
+
+	if (c->class != NULL)
+		append_notes(list, &c->class->notes);
+	append_notes(list, &c->notes);
+	append_notes(list, &c->change.notes);
+	return list;
+}
+
+static json_t *changes_tree(const struct np_change *change)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < change->n; i++) {
+		const struct np_change_item *item = &change->items[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:O?, s:O?, s:s}", "path", item->path,
+						      "from", item->from ? item->from : json_null(),
+						      "to", item->to ? item->to : json_null(),
+						      "reason", item->reason));
+	}
+	return list;
+}
+
+static json_t *pool_names(const struct np_plan *plan, const struct np_plan_class *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->n_pools; i++)
+		json_array_append_new(list, json_string(plan->pools[c->pools[i]].pool->name));
+	return list;
+}
+
+static json_t *class_tree(const struct np_plan *plan, const struct np_plan_class *c)
+{
+	bool known = c->class != NULL;
+
+	return json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:O, s:o}",
+			 "namespace", text_or_null(c->ns), "name", c->name ? c->name : "", "found",
+			 c->found, "pools", pool_names(plan, c), "gpus",
+			 number_or_null(known && c->has_gpus, c->gpus), "mmioGB",
+			 number_or_null(known && c->change.has_window, c->change.window_gb),
+			 "firmware", text_or_null(c->change.firmware), "memoryReservation",
+			 text_or_null(c->change.reservation), "overheadMB",
+			 c->has_overhead ? json_real(c->overhead_mb) : json_null(), "changed",
+			 json_object_size(c->change.patch) > 0, "changes", changes_tree(&c->change),
+			 "patch", c->change.patch, "warnings", class_notes(c));
+}
+
+static json_t *errors_tree(const struct np_plan *plan)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < plan->n_errors; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s}", "code",
+						      np_code_name(plan->errors[i].code), "message",
+						      plan->errors[i].text));
+	return list;
+}
+
+json_t *np_render_plan_tree(const struct np_plan *plan)
+{
+	json_t *pools = json_array(), *classes = json_array(), *warnings = json_array();
+
+	for (size_t i = 0; i < plan->n_pools; i++)
+		json_array_append_new(pools, pool_tree(&plan->pools[i]));
+	for (size_t i = 0; i < plan->n_classes; i++)
+		json_array_append_new(classes, class_tree(plan, &plan->classes[i]));
+	append_notes(warnings, &plan->notes);
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "apiVersion", API_VERSION, "kind",
+			 "Plan", "pools", pools, "classes", classes, "warnings", warnings, "errors",
+			 errors_tree(plan));
+}
+
+int np_render_object(const json_t *object, char **ret, struct np_err *err)
+{
+	json_auto_t *copy = json_deep_copy(object);
+
+	if (copy == NULL)
+		return np_fail_nomem(err);
+	json_object_del(json_object_get(copy, "metadata"), "managedFields");
+	return np_yaml_dump(copy, true, ret, err);
+}

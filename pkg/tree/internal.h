@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_TREE_INTERNAL_H
+#define NODEPREP_TREE_INTERNAL_H
+
+/*
+ * tree, inside: tree.c has documents and cursors, reader.c the inputs, yaml.c and json.c build one
+ * document each, scalar.c resolves plain scalars, place.c keeps positions, dump.c writes.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+#include <yaml.h>
+
+#include "nodeprep/tree.h"
+
+/* Where one value stands and where its key does. */
+struct place {
+	const void
+		*owner; /* the key's bytes inside the jansson object; the list itself for an item */
+	uint32_t slot; /* an item's number */
+	struct np_pos pos;
+	struct np_pos at;
+};
+
+/* How a scalar that is no string was written, where that differs from what JSON prints. */
+struct raw {
+	struct np_pos pos;
+	uint32_t offset; /* into texts */
+};
+
+struct places {
+	struct place *all;
+	size_t count, room;
+	uint32_t *buckets; /* 1 + index into all; open addressing, a power of two of them */
+	size_t bucket_count;
+	struct raw *raws; /* ascending, as the input is read once */
+	size_t raw_count, raw_room;
+	char *texts;
+	size_t texts_used, texts_room;
+};
+
+void places_done(struct places *p);
+int places_add(struct places *p, const struct place *place, struct np_err *err);
+int places_add_raw(struct places *p, struct np_pos pos, const char *text, size_t size,
+		   struct np_err *err);
+/* NULL where nothing is known of it. */
+const struct place *places_find(const struct places *p, const void *owner, size_t slot);
+const char *places_find_raw(const struct places *p, struct np_pos pos);
+
+struct np_doc {
+	atomic_uint refs;
+	size_t index;
+	char *name;
+	json_t *root;
+	struct np_pos pos;
+	struct places places;
+	json_t *merged; /* mappings that were merged away; their keys own places still */
+};
+
+struct np_doc *doc_new(const char *name, size_t index, struct np_err *err);
+
+/* jansson's iterators want what they do not change. */
+static inline json_t *mutable_json(const json_t *json)
+{
+	return (json_t *)(uintptr_t)json;
+}
+
+/* Returns the object's own copy of the key that was set last under that name. */
+const char *own_key(json_t *object, const char *key);
+
+enum scalar_kind {
+	SCALAR_STRING,
+	SCALAR_NULL,
+	SCALAR_BOOL,
+	SCALAR_INT,
+	SCALAR_FLOAT,
+	SCALAR_MERGE,
+	SCALAR_TOO_LARGE, /* an integer beyond 64 bits */
+	SCALAR_NO_NUMBER, /* infinity, not a number */
+};
+
+struct scalar {
+	enum scalar_kind kind;
+	bool boolean;
+	json_int_t integer;
+	double real;
+};
+
+/* Resolves a plain scalar without a tag as kubectl's YAML reader does. */
+struct scalar scalar_resolve(const char *text, size_t size);
+
+#define FLOAT_TEXT_MAX 32
+
+/* Writes the shortest decimal that reads back as the same double, as a float that YAML knows. */
+void scalar_format_float(double value, char buf[static FLOAT_TEXT_MAX]);
+
+/* Writes a float that is a key as kubectl spells it: single precision; false where that overflows. */
+bool scalar_format_key(double value, char buf[static FLOAT_TEXT_MAX]);
+
+/* The bytes of one input and how far it was read. */
+struct np_reader {
+	char *name;
+	const char *bytes;
+	size_t size;
+	size_t offset; /* the next JSON document; where the YAML parser began */
+	struct np_pos base; /* what stands at `offset` */
+	size_t index;
+	enum { READER_JSON, READER_YAML, READER_END } state;
+	bool has_parser;
+	yaml_parser_t parser;
+};
+
+/* Starts the YAML parser at r->offset. */
+int yaml_start(struct np_reader *r, struct np_err *err);
+
+/*
+ * Builds the next YAML document that is not empty; returns 1 with one, 0 at the end. On failure
+ * *ret_syntax tells whether libyaml could not read the text; the meaning was wrong otherwise.
+ */
+int yaml_next(struct np_reader *r, struct np_doc **ret, bool *ret_syntax, struct np_err *err);
+
+/*
+ * Reads the JSON value at r->offset and moves on; returns 1 with one, 0 at the end. On failure
+ * *ret_syntax tells whether the text is no JSON, which may be YAML still.
+ */
+int json_next(struct np_reader *r, struct np_doc **ret, bool *ret_syntax, struct np_err *err);
+
+/* Moves `pos` behind `size` bytes of UTF-8. */
+void pos_advance(struct np_pos *pos, const char *bytes, size_t size);
+
+#define BAD_CONTROL "neither YAML nor JSON: the control character U+%04X stands here"
+
+/* Fails with "name:line:column: ". */
+int reader_fail(const struct np_reader *r, struct np_pos pos, struct np_err *err, const char *fmt,
+		...) __attribute__((format(printf, 4, 5)));
+
+#endif

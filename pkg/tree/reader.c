@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/tree.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+static const char bom[] = "\xef\xbb\xbf";
+
+void pos_advance(struct np_pos *pos, const char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		if (bytes[i] == '\n') {
+			pos->line++;
+			pos->column = 1;
+		} else if (((unsigned char)bytes[i] & 0xc0) != 0x80) {
+			pos->column++;
+		}
+	}
+}
+
+int reader_fail(const struct np_reader *r, struct np_pos pos, struct np_err *err, const char *fmt,
+		...)
+{
+	char text[NP_ERR_TEXT_MAX + 8];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return np_fail(err, NP_E_SPEC, "%s:%u:%u: %s", r->name, pos.line, pos.column, text);
+}
+
+static bool is_json(const struct np_reader *r)
+{
+	size_t i = r->offset;
+
+	while (i < r->size && strchr(" \t\r\n", r->bytes[i]) && r->bytes[i])
+		i++;
+	return i < r->size && r->bytes[i] == '{';
+}
+
+int np_reader_new(const char *name, const char *bytes, size_t size, struct np_reader **ret,
+		  struct np_err *err)
+{
+	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+
+	if (size > NP_INPUT_MAX)
+		return np_fail(err, NP_E_SPEC, "%s: input has '%zu' bytes, at most %" PRIu64 " MiB",
+			       name, size, NP_INPUT_MAX >> 20);
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return np_fail_nomem(err);
+	r->name = strdup(name);
+	if (!r->name)
+		return np_fail_nomem(err);
+	r->bytes = bytes;
+	r->size = size;
+	r->base = (struct np_pos){ 1, 1 };
+	if (size >= sizeof(bom) - 1 && !memcmp(bytes, bom, sizeof(bom) - 1))
+		r->offset = sizeof(bom) - 1;
+	r->state = is_json(r) ? READER_JSON : READER_YAML;
+	*ret = np_take(r);
+	return 0;
+}
+
+void np_reader_free(struct np_reader *r)
+{
+	if (!r)
+		return;
+	if (r->has_parser)
+		yaml_parser_delete(&r->parser);
+	free(r->name);
+	free(r);
+}
+
+void np_reader_freep(struct np_reader **r)
+{
+	np_reader_free(*r);
+}
+
+/* What is no JSON may be YAML's flow style; where it is neither, JSON's complaint is the better one. */
+static int next_json(struct np_reader *r, struct np_doc **ret, struct np_err *err)
+{
+	struct np_err json_err = NP_ERR_INIT;
+	bool syntax = false;
+	int n = json_next(r, ret, &syntax, &json_err);
+
+	if (n < 0 && syntax) {
+		r->state = READER_YAML;
+		n = yaml_next(r, ret, &syntax, err);
+		if (n >= 0 || !syntax)
+			return n;
+	}
+	if (n < 0)
+		*err = json_err;
+	return n < 0 ? -(int)err->code : n;
+}
+
+int np_reader_next(struct np_reader *r, struct np_doc **ret_doc, struct np_err *err)
+{
+	struct np_doc *doc;
+	bool syntax;
+	int n = 0;
+
+	if (r->state == READER_JSON)
+		n = next_json(r, &doc, err);
+	else if (r->state == READER_YAML)
+		n = yaml_next(r, &doc, &syntax, err);
+	if (n <= 0)
+		r->state = READER_END;
+	else
+		*ret_doc = doc;
+	return n;
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/tree.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+struct np_doc *doc_new(const char *name, size_t index, struct np_err *err)
+{
+	NP_AUTO(np_doc_unrefp) struct np_doc *doc = calloc(1, sizeof(*doc));
+
+	if (!doc) {
+		np_fail_nomem(err);
+		return NULL;
+	}
+	atomic_init(&doc->refs, 1);
+	doc->index = index;
+	doc->name = strdup(name);
+	if (!doc->name) {
+		np_fail_nomem(err);
+		return NULL;
+	}
+	return np_take(doc);
+}
+
+int np_doc_new_take(const char *name, json_t *root, struct np_doc **ret, struct np_err *err)
+{
+	struct np_doc *doc = root ? doc_new(name, 0, err) : NULL;
+
+	if (!doc) {
+		json_decref(root);
+		return np_fail_nomem(err);
+	}
+	doc->root = root;
+	*ret = doc;
+	return 0;
+}
+
+struct np_doc *np_doc_ref(struct np_doc *doc)
+{
+	if (doc)
+		atomic_fetch_add(&doc->refs, 1);
+	return doc;
+}
+
+void np_doc_unref(struct np_doc *doc)
+{
+	if (!doc || atomic_fetch_sub(&doc->refs, 1) > 1)
+		return;
+	json_decref(doc->root);
+	json_decref(doc->merged);
+	places_done(&doc->places);
+	free(doc->name);
+	free(doc);
+}
+
+void np_doc_unrefp(struct np_doc **doc)
+{
+	np_doc_unref(*doc);
+}
+
+const char *np_doc_name(const struct np_doc *doc)
+{
+	return doc->name;
+}
+
+size_t np_doc_index(const struct np_doc *doc)
+{
+	return doc->index;
+}
+
+const char *own_key(json_t *object, const char *key)
+{
+	return json_object_iter_key(json_object_iter_at(object, key));
+}
+
+static const json_t *present(const json_t *json)
+{
+	return json_is_null(json) ? NULL : json;
+}
+
+struct np_node np_doc_root(const struct np_doc *doc)
+{
+	return (struct np_node){
+		.doc = doc, .json = present(doc->root), .key = "", .pos = doc->pos, .at = doc->pos
+	};
+}
+
+/* What stands nowhere is told at its parent. */
+static struct np_node absent(struct np_node parent, const char *key)
+{
+	return (struct np_node){
+		.doc = parent.doc, .key = key, .pos = parent.pos, .at = parent.pos
+	};
+}
+
+static struct np_node node_of(struct np_node parent, const json_t *json, const char *key,
+			      const struct place *place)
+{
+	struct np_node n = absent(parent, key);
+
+	n.json = present(json);
+	if (place) {
+		n.pos = place->pos;
+		n.at = place->at;
+	}
+	return n;
+}
+
+static struct np_node member(struct np_node object, void *iter)
+{
+	const char *key = json_object_iter_key(iter);
+
+	return node_of(object, json_object_iter_value(iter), key,
+		       places_find(&object.doc->places, key, 0));
+}
+
+struct np_node np_node_get(struct np_node parent, const char *key)
+{
+	void *iter = NULL;
+
+	if (json_is_object(parent.json))
+		iter = json_object_iter_at(mutable_json(parent.json), key);
+	return iter ? member(parent, iter) : absent(parent, key);
+}
+
+struct np_node np_node_at(struct np_node list, size_t i)
+{
+	const json_t *item = json_is_array(list.json) ? json_array_get(list.json, i) : NULL;
+
+	if (!item)
+		return absent(list, "");
+	return node_of(list, item, "", places_find(&list.doc->places, list.json, i));
+}
+
+struct np_node np_node_next(struct np_node object, const char *previous_key)
+{
+	json_t *json = mutable_json(object.json);
+	void *iter;
+
+	if (!json_is_object(json))
+		return absent(object, NULL);
+	if (previous_key)
+		iter = json_object_iter_next(json, json_object_iter_at(json, previous_key));
+	else
+		iter = json_object_iter(json);
+	return iter ? member(object, iter) : absent(object, NULL);
+}
+
+size_t np_node_count(struct np_node list)
+{
+	return json_is_array(list.json) ? json_array_size(list.json) : 0;
+}
+
+bool np_node_is_present(struct np_node n)
+{
+	return n.json != NULL;
+}
+
+static int fail_at(const struct np_doc *doc, struct np_pos pos, struct np_err *err,
+		   enum np_code code, const char *text)
+{
+	if (!pos.line)
+		return np_fail(err, code, "%s: %s", doc->name, text);
+	return np_fail(err, code, "%s:%u:%u: %s", doc->name, pos.line, pos.column, text);
+}
+
+int np_node_fail(struct np_node n, struct np_err *err, enum np_code code, const char *fmt, ...)
+{
+	char text[NP_ERR_TEXT_MAX + 8];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return fail_at(n.doc, n.pos, err, code, text);
+}
+
+int np_node_fail_key(struct np_node n, struct np_err *err, enum np_code code, const char *fmt, ...)
+{
+	char text[NP_ERR_TEXT_MAX + 8];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return fail_at(n.doc, n.at, err, code, text);
+}
+
+/* Writes a scalar that no raw text is known of, as JSON would print it. */
+static void print_plain(const json_t *json, char buf[static NP_NODE_TEXT_MAX])
+{
+	char number[FLOAT_TEXT_MAX];
+
+	switch (json ? json_typeof(json) : JSON_NULL) {
+	case JSON_OBJECT:
+		strcpy(buf, "{...}");
+		break;
+	case JSON_ARRAY:
+		strcpy(buf, "[...]");
+		break;
+	case JSON_STRING:
+		snprintf(buf, NP_NODE_TEXT_MAX, "%s", json_string_value(json));
+		break;
+	case JSON_INTEGER:
+		snprintf(buf, NP_NODE_TEXT_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(json));
+		break;
+	case JSON_REAL:
+		scalar_format_float(json_real_value(json), number);
+		strcpy(buf, number);
+		break;
+	case JSON_TRUE:
+		strcpy(buf, "true");
+		break;
+	case JSON_FALSE:
+		strcpy(buf, "false");
+		break;
+	case JSON_NULL:
+		strcpy(buf, "null");
+		break;
+	}
+}
+
+/* Ends a text that was cut in "...", in front of a character rather than within it. */
+static void mark_cut(char buf[static NP_NODE_TEXT_MAX])
+{
+	size_t end = NP_NODE_TEXT_MAX - sizeof("...");
+
+	while (end && ((unsigned char)buf[end] & 0xc0) == 0x80)
+		end--;
+	strcpy(buf + end, "...");
+}
+
+void np_node_text(struct np_node n, char buf[static NP_NODE_TEXT_MAX])
+{
+	const char *raw =
+		n.json && !json_is_string(n.json) ? places_find_raw(&n.doc->places, n.pos) : NULL;
+	size_t whole = raw ? strlen(raw) : json_string_length(n.json);
+
+	if (raw)
+		snprintf(buf, NP_NODE_TEXT_MAX, "%s", raw);
+	else
+		print_plain(n.json, buf);
+	if (whole >= NP_NODE_TEXT_MAX)
+		mark_cut(buf);
+	for (char *p = buf; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = ' ';
+}
+
+/* "'key' must be a list, is the number '3'": what is there, so that 4 and "4" are told apart. */
+static int fail_type(struct np_node n, struct np_err *err, const char *needed)
+{
+	static const char *const names[] = {
+		[JSON_OBJECT] = "a mapping",      [JSON_ARRAY] = "a list",
+		[JSON_STRING] = "the text",       [JSON_INTEGER] = "the number",
+		[JSON_REAL] = "the fraction",     [JSON_TRUE] = "the truth value",
+		[JSON_FALSE] = "the truth value",
+	};
+	const char *quote = json_is_object(n.json) || json_is_array(n.json) ? "" : "'";
+	bool named = n.key && *n.key;
+	char text[NP_NODE_TEXT_MAX] = "";
+
+	if (*quote)
+		np_node_text(n, text);
+	return np_node_fail(n, err, NP_E_SPEC, "%s%s%s must be %s, is %s%s%s%s%s", named ? "'" : "",
+			    named ? n.key : "this", named ? "'" : "", needed,
+			    names[json_typeof(n.json)], *quote ? " " : "", quote, text, quote);
+}
+
+int np_node_object(struct np_node n, struct np_err *err)
+{
+	if (!n.json)
+		return 0;
+	return json_is_object(n.json) ? 1 : fail_type(n, err, "a mapping");
+}
+
+int np_node_list(struct np_node n, struct np_err *err)
+{
+	if (!n.json)
+		return 0;
+	return json_is_array(n.json) ? 1 : fail_type(n, err, "a list");
+}
+
+int np_node_string(struct np_node n, const char **ret, struct np_err *err)
+{
+	if (!n.json)
+		return 0;
+	if (!json_is_string(n.json))
+		return fail_type(n, err, "text (in quotes where it looks like a number)");
+	*ret = json_string_value(n.json);
+	return 1;
+}
+
+int np_node_uint(struct np_node n, uint64_t min, uint64_t max, uint64_t *ret, struct np_err *err)
+{
+	char needed[96];
+	json_int_t value = json_integer_value(n.json);
+
+	if (!n.json)
+		return 0;
+	if (!json_is_integer(n.json) || value < 0 || (uint64_t)value < min ||
+	    (uint64_t)value > max) {
+		snprintf(needed, sizeof(needed), "a whole number from %" PRIu64 " to %" PRIu64, min,
+			 max);
+		return fail_type(n, err, needed);
+	}
+	*ret = (uint64_t)value;
+	return 1;
+}
+
+int np_node_bool(struct np_node n, bool *ret, struct np_err *err)
+{
+	if (!n.json)
+		return 0;
+	if (!json_is_boolean(n.json))
+		return fail_type(n, err, "true or false");
+	*ret = json_is_true(n.json);
+	return 1;
+}
+
+#define STEP_MAX 128
+
+int np_node_path(struct np_node n, const char *path, struct np_node *ret, struct np_err *err)
+{
+	const char *last = strrchr(path, '.');
+	const char *dot;
+
+	last = last ? last + 1 : path;
+	for (; (dot = strchr(path, '.')); path = dot + 1) {
+		char step[STEP_MAX];
+		int r = np_node_object(n, err);
+
+		if (r < 0)
+			return r;
+		if ((size_t)(dot - path) >= sizeof(step))
+			return np_fail(err, NP_E_BUG, "path '%s' has too long a step", path);
+		memcpy(step, path, (size_t)(dot - path));
+		step[dot - path] = '\0';
+		n = np_node_get(n, step);
+		/* `step` ends with this turn: what is absent goes by the name of what was asked for. */
+		if (!n.json)
+			n.key = last;
+	}
+	if (np_node_object(n, err) < 0)
+		return -(int)err->code;
+	*ret = np_node_get(n, last);
+	return 0;
+}

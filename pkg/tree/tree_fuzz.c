@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/tree.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Aliases let a few bytes stand for a million values: that many are not looked at one by one. */
+#define VISITS_MAX 20000
+
+static void require(bool holds, const char *what)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "%s\n", what);
+	abort();
+}
+
+static void visit(struct np_node n, size_t *visits);
+
+static void visit_members(struct np_node object, size_t *visits)
+{
+	size_t seen = 0;
+	struct np_node m;
+
+	for (m = np_node_next(object, NULL); m.key; m = np_node_next(object, m.key)) {
+		struct np_node same = np_node_get(object, m.key);
+
+		require(same.json == m.json && same.pos.line == m.pos.line,
+			"get finds next's member");
+		require(m.at.line > 0, "a key has a place");
+		visit(m, visits);
+		seen++;
+		if (*visits > VISITS_MAX)
+			return;
+	}
+	require(seen == json_object_size(object.json), "next visits all members");
+}
+
+static void visit(struct np_node n, size_t *visits)
+{
+	struct np_err err = NP_ERR_INIT;
+	char text[NP_NODE_TEXT_MAX];
+	uint64_t number = 42;
+
+	if (++*visits > VISITS_MAX)
+		return;
+	require(n.pos.line > 0 && n.pos.column > 0, "a value has a place");
+	np_node_text(n, text);
+	require(strlen(text) < sizeof(text), "a text ends");
+	if (np_node_uint(n, 0, UINT64_MAX, &number, &err) <= 0)
+		require(number == 42, "a failed read leaves its output");
+	for (size_t i = 0; i < np_node_count(n); i++)
+		visit(np_node_at(n, i), visits);
+	if (json_is_object(n.json))
+		visit_members(n, visits);
+}
+
+/* Dumps and reads back: the same tree, and one document of it. */
+static void check_dump(const json_t *root, bool sorted)
+{
+	struct np_err err = NP_ERR_INIT;
+	struct np_reader *r = NULL;
+	struct np_doc *doc = NULL;
+	char *text = NULL;
+
+	require(np_yaml_dump(root, sorted, &text, &err) == 0, "what was read can be dumped");
+	require(np_reader_new("dump", text, strlen(text), &r, &err) == 0, "a dump can be opened");
+	require(np_reader_next(r, &doc, &err) == 1, err.text);
+	require(json_equal(np_doc_root(doc).json, root), "a dump reads back as the same");
+	np_doc_unref(doc);
+	require(np_reader_next(r, &doc, &err) == 0, "a dump is one document");
+	np_reader_free(r);
+	free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct np_err err = NP_ERR_INIT;
+	struct np_reader *r = NULL;
+	struct np_doc *doc = NULL;
+	size_t index = 0;
+	int n;
+
+	require(np_reader_new("in", (const char *)data, size, &r, &err) == 0, "an input opens");
+	while ((n = np_reader_next(r, &doc, &err)) == 1) {
+		size_t visits = 0;
+
+		require(err.code == NP_OK, "success leaves the error alone");
+		require(np_doc_index(doc) == index++, "documents are numbered");
+		visit(np_doc_root(doc), &visits);
+		if (visits <= VISITS_MAX)
+			check_dump(np_doc_root(doc).json, false);
+		np_doc_unref(doc);
+	}
+	require((n < 0) == (err.code != NP_OK), "a failure has a code");
+	require(n == 0 || *err.text, "a failure has a text");
+	np_reader_free(r);
+	return 0;
+}

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "nodeprep/units.h"
+
+#define CONFIG_SPEC "/spec/configSpec"
+#define EXTRA_CONFIG CONFIG_SPEC "/extraConfig"
+#define DEVICE_CHANGE CONFIG_SPEC "/deviceChange"
+#define REQUEST "/spec/policies/resources/requests/memory"
+
+/* JSON pointers here have few, short segments; an annotation's name is written escaped. */
+#define SEGMENT_MAX 64
+
+/* A change while it is put together. */
+struct build {
+	const struct np_vmclass *c;
+	const struct np_class_want *want;
+	struct np_change *change;
+	json_t *before; /* PATH: what stood there */
+};
+
+static void item_done(struct np_change_item *item)
+{
+	free(item->path);
+	free(item->reason);
+	json_decref(item->from);
+	json_decref(item->to);
+}
+
+void np_change_done(struct np_change *change)
+{
+	for (size_t i = 0; i < change->n; i++)
+		item_done(&change->items[i]);
+	free(change->items);
+	json_decref(change->patch);
+	free(change->reservation);
+	np_notes_done(&change->notes);
+	*change = (struct np_change){ 0 };
+}
+
+/* Copies the pointer's next segment, unescaped; returns what follows it, NULL after the last. */
+static const char *next_segment(const char *path, char segment[static SEGMENT_MAX])
+{
+	size_t n = 0;
+
+	for (path++; *path != '\0' && *path != '/' && n + 1 < SEGMENT_MAX; path++) {
+		if (path[0] == '~' && path[1] == '1') {
+			segment[n++] = '/';
+			path++;
+		} else {
+			segment[n++] = *path;
+		}
+	}
+	segment[n] = '\0';
+	return *path == '/' ? path : NULL;
+}
+
+/* Returns what stands at the path, or NULL and where the topmost absent member is. */
+static json_t *lookup(const json_t *object, const char *path, char *ret_absent, size_t size)
+{
+	char segment[SEGMENT_MAX];
+	const char *rest = path;
+	json_t *value = (json_t *)(uintptr_t)object;
+
+	while (rest != NULL) {
+		const char *after = next_segment(rest, segment);
+
+		value = json_object_get(value, segment);
+		if (value == NULL || json_is_null(value)) {
+			snprintf(ret_absent, size, "%.*s",
+				 after != NULL ? (int)(after - path) : (int)strlen(path), path);
+			return NULL;
+		}
+		rest = after;
+	}
+	return value;
+}
+
+/* Puts `value` into the patch, with the objects that lead to it. */
+static int patch_set(json_t *patch, const char *path, json_t *value)
+{
+	char segment[SEGMENT_MAX];
+	const char *rest = next_segment(path, segment);
+
+	while (rest != NULL) {
+		json_t *child = json_object_get(patch, segment);
+
+		if (child == NULL) {
+			child = json_object();
+			if (json_object_set_new(patch, segment, child) < 0)
+				return -1;
+		}
+		patch = child;
+		rest = next_segment(rest, segment);
+	}
+	return json_object_set(patch, segment, value);
+}
+
+/* Adds a line for people; borrows the values. */
+static int add_item(struct np_change *change, const char *path, json_t *from, json_t *to,
+		    const char *reason)
+{
+	struct np_change_item item = { strdup(path), json_incref(from), json_incref(to),
+				       strdup(reason) };
+	struct np_change_item *items = reallocarray(change->items, change->n + 1, sizeof(*items));
+
+	if (items != NULL)
+		change->items = items;
+	if (items == NULL || item.path == NULL || item.reason == NULL) {
+		item_done(&item);
+		return -1;
+	}
+	change->items[change->n++] = item;
+	return 0;
+}
+
+/* Notes what stood at `path`, with what is set there now; takes `set`. */
+static int remember(struct build *b, const char *path, const char *member, json_t *old, json_t *set)
+{
+	char absent[256];
+	json_t *entry;
+
+	if (lookup(b->c->node.json, path, absent, sizeof(absent)) == NULL)
+		entry = json_pack("{s:s, s:o}", "absent", absent, "set", set);
+	else
+		entry = json_pack("{s:O, s:o}", member, old, "set", set);
+	return entry == NULL ? -1 : json_object_set_new(b->before, path, entry);
+}
+
+/* Sets a plain field: patch, line for people and memory of what was there; takes `value`. */
+static int set_field(struct build *b, const char *path, json_t *value, const char *reason)
+{
+	json_auto_t *to = value;
+	char absent[256];
+	json_t *from = lookup(b->c->node.json, path, absent, sizeof(absent));
+
+	if (to == NULL || patch_set(b->change->patch, path, to) < 0 ||
+	    add_item(b->change, path, from, to, reason) < 0)
+		return -1;
+	return remember(b, path, "value", from, json_incref(to));
+}
+
+static struct np_node config_spec_of(const struct np_vmclass *c)
+{
+	return np_node_get(np_node_get(c->node, "spec"), "configSpec");
+}
+
+static struct np_node extra_config_of(const struct np_vmclass *c)
+{
+	return np_node_get(config_spec_of(c), "extraConfig");
+}
+
+/* What a VM gets once the change is in. */
+static const struct np_devices *devices_after(const struct build *b)
+{
+	return b->want->restore_hidden && b->c->hidden.n > 0 ? &b->c->hidden : &b->c->devices;
+}
+
+struct window {
+	uint64_t gb;
+	bool touch; /* the keys are ours to set or to drop */
+};
+
+static int note_kept(struct build *b, uint64_t need, uint64_t gb, struct np_err *err)
+{
+	if (need == 0)
+		return np_notes_add(&b->change->notes, err, "window-kept",
+				    "the standing %" PRIu64 " GB is kept though no device needs a "
+				    "window; --allow-shrink removes it",
+				    gb);
+	return np_notes_add(&b->change->notes, err, "window-kept",
+			    "the standing %" PRIu64 " GB is kept, %" PRIu64 " GB would do; "
+			    "--allow-shrink lowers it",
+			    gb, need);
+}
+
+/* Rules 5 and 7: the largest need, nothing that stands is lowered unasked, no other pool undercut. */
+static int decide_window(struct build *b, struct window *ret, struct np_err *err)
+{
+	uint64_t need = vmclass_managed_others(b->c->managed, b->want);
+	const struct np_standing *s = &b->c->standing;
+	uint64_t standing = s->has_size ? s->size_gb : 0;
+
+	if (b->want->has_window && b->want->window_gb > need)
+		need = b->want->window_gb;
+	if (need == 0) {
+		*ret = (struct window){ standing, false };
+		if (b->want->allow_shrink && s->has_any && b->c->devices.n > 0)
+			*ret = (struct window){ 0, true };
+		else if (standing > 0 && b->c->devices.n > 0)
+			return note_kept(b, need, standing, err);
+		return 0;
+	}
+	if (standing > 0 && np_pow2_ceil(standing, &standing, err) < 0)
+		return -(int)err->code;
+	if (standing <= need || b->want->allow_shrink) {
+		*ret = (struct window){ need, true };
+		return 0;
+	}
+	*ret = (struct window){ standing, true };
+	return note_kept(b, need, standing, err);
+}
+
+/* What stands under a key, for people: its text where there is one entry, else all entries. */
+static json_t *key_from(struct np_node extra_config, enum vmclass_key key)
+{
+	json_auto_t *entries = vmclass_key_entries(extra_config, key);
+	json_t *entry = json_object_get(json_array_get(entries, 0), "entry");
+	json_t *value = json_object_get(entry, "value");
+
+	if (json_array_size(entries) == 0)
+		return NULL;
+	if (json_array_size(entries) > 1 ||
+	    strcmp(json_string_value(json_object_get(entry, "key")), vmclass_key_names[key]) != 0)
+		return json_incref(entries);
+	return json_incref(json_is_object(value) ? json_object_get(value, "_value") : value);
+}
+
+static int add_key_item(struct build *b, enum vmclass_key key, const char *text)
+{
+	json_auto_t *from = key_from(extra_config_of(b->c), key);
+	json_auto_t *to = text != NULL ? json_string(text) : NULL;
+	const char *reason = text == NULL ? "no device needs a window (--allow-shrink)"
+			     : key == VMCLASS_KEY_USE64
+				     ? "puts the GPUs' BARs into a window above 4 GB"
+				     : b->want->window_reason;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", EXTRA_CONFIG, vmclass_key_names[key]);
+	return add_item(b->change, path, from, to, reason != NULL ? reason : "the pools' need");
+}
+
+/* Notes the entries of both keys as they stood, with their places. */
+static int remember_keys(struct build *b, const struct vmclass_keys_want *keys)
+{
+	struct np_node list = extra_config_of(b->c);
+	json_auto_t *entries = vmclass_key_entries(list, VMCLASS_KEY_USE64);
+	json_auto_t *sizes = vmclass_key_entries(list, VMCLASS_KEY_SIZE);
+	json_t *set = json_object();
+
+	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
+		json_t *text = keys->text[key] ? json_string(keys->text[key]) : json_null();
+
+		if (json_object_set_new(set, vmclass_key_names[key], text) < 0)
+			return -1;
+	}
+	if (entries == NULL || sizes == NULL || json_array_extend(entries, sizes) < 0)
+		return -1;
+	return remember(b, EXTRA_CONFIG, "entries", entries, set);
+}
+
+static int change_keys(struct build *b, const struct window *w, struct np_err *err)
+{
+	struct np_node list = extra_config_of(b->c);
+	struct vmclass_keys_want keys = { { NULL, NULL } };
+	json_auto_t *fresh = NULL;
+	bool right = true;
+	char size[24];
+
+	snprintf(size, sizeof(size), "%" PRIu64, w->gb);
+	if (w->gb > 0)
+		keys = (struct vmclass_keys_want){ { "TRUE", size } };
+	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
+		if (vmclass_key_is_right(list, key, keys.text[key]))
+			continue;
+		right = false;
+		if (add_key_item(b, key, keys.text[key]) < 0)
+			return np_fail_nomem(err);
+	}
+	if (right)
+		return 0;
+	if (vmclass_refuse_nulls(list, "spec.configSpec.extraConfig", err) < 0)
+		return -(int)err->code;
+	fresh = vmclass_keys_rewrite(list, &keys);
+	if (fresh == NULL || patch_set(b->change->patch, EXTRA_CONFIG, fresh) < 0 ||
+	    remember_keys(b, &keys) < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+static int change_window(struct build *b, struct np_err *err)
+{
+	struct window w = { 0, false };
+
+	if (decide_window(b, &w, err) < 0)
+		return -(int)err->code;
+	b->change->has_window = w.gb > 0 || !b->c->standing.has_any || w.touch;
+	b->change->window_gb = w.gb;
+	return w.touch ? change_keys(b, &w, err) : 0;
+}
+
+static int change_firmware(struct build *b, struct np_err *err)
+{
+	b->change->firmware = b->c->firmware;
+	if (!b->want->needs_efi)
+		return 0;
+	b->change->firmware = "efi";
+	if (b->c->firmware != NULL && strcmp(b->c->firmware, "efi") == 0)
+		return 0;
+	if (set_field(b, CONFIG_SPEC "/firmware", json_string("efi"),
+		      "a BAR over 256 MB is mapped by EFI firmware only") < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+/* The API refuses a request above the limit, and a device needs all memory reserved. */
+static int check_limit(struct build *b, struct np_node resources, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *text = NULL;
+	uint64_t bytes = 0;
+	struct np_node limit = np_node_get(np_node_get(resources, "limits"), "memory");
+	int got = vmclass_quantity_read(limit, &text, &bytes, err);
+
+	if (got <= 0 || bytes >= b->c->memory_bytes)
+		return got < 0 ? got : 0;
+	return np_node_fail(
+		limit, err, NP_E_SPEC,
+		"VirtualMachineClass '%s': limits.memory '%s' is below hardware.memory "
+		"'%s', which a class with PCI devices must reserve in full: raise or remove "
+		"the limit",
+		b->c->name, text, b->c->memory);
+}
+
+static int change_request(struct build *b, struct np_node request, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *text = NULL;
+	uint64_t bytes = 0;
+	int got = vmclass_quantity_read(request, &text, &bytes, err);
+
+	if (got < 0)
+		return got;
+	if (got > 0 && bytes == b->c->memory_bytes) {
+		b->change->reservation = np_take(text);
+		return 0;
+	}
+	b->change->reservation = strdup(b->c->memory);
+	if (b->change->reservation == NULL ||
+	    set_field(b, REQUEST, json_string(b->c->memory),
+		      "a VM with PCI devices powers on only with all of its memory reserved") < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+static int keep_request(struct build *b, struct np_node request, struct np_err *err)
+{
+	uint64_t bytes;
+	int got = vmclass_quantity_read(request, &b->change->reservation, &bytes, err);
+
+	return got < 0 ? got : 0;
+}
+
+static int change_memory(struct build *b, struct np_err *err)
+{
+	struct np_node resources, request;
+	bool locked = false;
+
+	if (np_node_path(b->c->node, "spec.policies.resources", &resources, err) < 0 ||
+	    np_node_path(resources, "requests.memory", &request, err) < 0)
+		return -(int)err->code;
+	if (b->want->keep_memory || devices_after(b)->n == 0)
+		return keep_request(b, request, err);
+	if (b->c->memory == NULL)
+		return np_node_fail(
+			b->c->node, err, NP_E_SPEC,
+			"VirtualMachineClass '%s' has devices but no hardware.memory, so "
+			"the reservation is not known",
+			b->c->name);
+	if (check_limit(b, resources, err) < 0 || change_request(b, request, err) < 0 ||
+	    np_node_bool(np_node_get(config_spec_of(b->c), "memoryReservationLockedToMax"), &locked,
+			 err) < 0)
+		return -(int)err->code;
+	if (!locked && set_field(b, CONFIG_SPEC "/memoryReservationLockedToMax", json_true(),
+				 "keeps the reservation full when the VM's memory changes") < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+/* Writes the devices after what stands in deviceChange, and how many they are into `before`. */
+static int carry_devices(struct build *b, const struct np_devices *d, const char *reason,
+			 struct np_err *err)
+{
+	struct np_node old = np_node_get(config_spec_of(b->c), "deviceChange");
+	json_auto_t *list = json_array();
+	json_auto_t *added = vmclass_devices_carry(d, np_node_count(old));
+
+	if (d->n == 0)
+		return 0;
+	if (vmclass_refuse_nulls(old, "spec.configSpec.deviceChange", err) < 0)
+		return -(int)err->code;
+	if ((np_node_is_present(old) &&
+	     json_array_extend(list, (json_t *)(uintptr_t)old.json) < 0) ||
+	    added == NULL || json_array_extend(list, added) < 0 ||
+	    patch_set(b->change->patch, DEVICE_CHANGE, list) < 0 ||
+	    add_item(b->change, DEVICE_CHANGE, (json_t *)(uintptr_t)old.json, list, reason) < 0 ||
+	    remember(b, DEVICE_CHANGE, "value", (json_t *)(uintptr_t)old.json,
+		     json_integer((json_int_t)d->n)) < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+/* A first configSpec hides hardware.devices: they go along in the same patch. */
+static int change_devices(struct build *b, struct np_err *err)
+{
+	json_t *spec = json_object_get(b->change->patch, "spec");
+
+	if (b->c->has_config_spec) {
+		if (!b->want->restore_hidden)
+			return 0;
+		return carry_devices(b, &b->c->hidden,
+				     "attaches the devices that configSpec hides "
+				     "(--restore-hidden-devices)",
+				     err);
+	}
+	if (json_object_get(spec, "configSpec") == NULL)
+		return 0;
+	if (carry_devices(b, &b->c->devices,
+			  "a configSpec hides hardware.devices, so every device goes along",
+			  err) < 0)
+		return -(int)err->code;
+	if (set_field(b, CONFIG_SPEC "/_typeName", json_string("VirtualMachineConfigSpec"),
+		      "names the type, as vCenter writes it") < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+static int set_annotation(struct build *b, const json_t *object, struct np_err *err)
+{
+	static const char path[] = "/metadata/annotations/nodeprep.dev~1managed";
+	NP_AUTO(np_freep) char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
+	char absent[256];
+	json_auto_t *value = NULL;
+
+	if (text == NULL)
+		return np_fail_nomem(err);
+	if (strlen(text) > NP_MANAGED_MAX)
+		return np_fail(
+			err, NP_E_REFUSED,
+			"VirtualMachineClass '%s': annotation '%s' would take %zu bytes, at most "
+			"%" PRIu64 ": too many pools for one class",
+			b->c->name, NP_MANAGED_ANNOTATION, strlen(text), NP_MANAGED_MAX);
+	value = json_string(text);
+	if (value == NULL || patch_set(b->change->patch, path, value) < 0 ||
+	    add_item(b->change, path, lookup(b->c->node.json, path, absent, sizeof(absent)), value,
+		     "records the pools and what stood here before, for revert") < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+/* A class that is right and was never ours stays untouched. */
+static int change_annotation(struct build *b, struct np_err *err)
+{
+	json_auto_t *object = NULL;
+
+	if ((json_object_size(b->change->patch) == 0 && b->c->managed == NULL) ||
+	    b->want->n_members == 0)
+		return 0;
+	object = vmclass_managed_update(b->c->managed, b->want, b->before);
+	if (object == NULL)
+		return np_fail_nomem(err);
+	if (b->c->managed != NULL && json_equal(object, b->c->managed))
+		return 0;
+	return set_annotation(b, object, err);
+}
+
+static int note_shared(struct build *b, struct np_err *err)
+{
+	size_t n = b->want->n_members + vmclass_managed_count_others(b->c->managed, b->want);
+
+	if (n < 2)
+		return 0;
+	return np_notes_add(&b->change->notes, err, "class-shared",
+			    "%zu pools use this class: what is changed reaches the new VMs of all",
+			    n);
+}
+
+int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *want,
+		      struct np_change *ret, struct np_err *err)
+{
+	NP_AUTO(np_change_done) struct np_change change = { .patch = json_object() };
+	json_auto_t *before = json_object();
+	struct build b = { c, want, &change, before };
+
+	if (change.patch == NULL || before == NULL)
+		return np_fail_nomem(err);
+	if (change_window(&b, err) < 0 || change_firmware(&b, err) < 0 ||
+	    change_memory(&b, err) < 0 || change_devices(&b, err) < 0 ||
+	    change_annotation(&b, err) < 0 || note_shared(&b, err) < 0)
+		return -(int)err->code;
+	*ret = change;
+	change = (struct np_change){ 0 };
+	return 0;
+}
+
+/* RFC 7386, section 2, on a target that is ours to change. */
+static int merge(json_t *target, const json_t *patch)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)patch, key, value) {
+		json_t *old = json_object_get(target, key);
+
+		if (json_is_null(value)) {
+			json_object_del(target, key);
+		} else if (!json_is_object(value)) {
+			if (json_object_set_new(target, key, json_deep_copy(value)) < 0)
+				return -1;
+		} else {
+			if (!json_is_object(old)) {
+				old = json_object();
+				if (json_object_set_new(target, key, old) < 0)
+					return -1;
+			}
+			if (merge(old, value) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+json_t *np_vmclass_patched(const json_t *object, const json_t *patch)
+{
+	json_auto_t *copy = json_deep_copy(object);
+
+	if (copy == NULL || merge(copy, patch) < 0)
+		return NULL;
+	return json_incref(copy);
+}

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <bsd/stdlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "nodeprep/mmio.h"
+
+/* More devices than any VM takes (128 passthrough functions on ESXi 8.0 U2, Broadcom KB 309986). */
+#define DEVICES_MAX 1024
+#define ALTERNATIVES_MAX 256
+
+/* Where VM Operator's own keys for PCI devices start, counting down. */
+#define FIRST_DEVICE_KEY (-200)
+
+static void device_done(struct np_device *d)
+{
+	free(d->ids);
+}
+
+void vmclass_devices_done(struct np_devices *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		device_done(&d->items[i]);
+	free(d->items);
+	*d = (struct np_devices){ 0 };
+}
+
+/* Appends *d, whose ids go along also on failure. */
+static int devices_take(struct np_devices *list, struct np_device *d, struct np_node at,
+			struct np_err *err)
+{
+	struct np_device *items;
+
+	if (list->n >= DEVICES_MAX) {
+		device_done(d);
+		return np_node_fail(at, err, NP_E_SPEC, "more than %d devices", DEVICES_MAX);
+	}
+	items = reallocarray(list->items, list->n + 1, sizeof(*items));
+	if (items == NULL) {
+		device_done(d);
+		return np_fail_nomem(err);
+	}
+	list->items = items;
+	list->items[list->n++] = *d;
+	return 0;
+}
+
+int vmclass_fail_discriminator(struct np_node n, struct np_err *err, const char *path)
+{
+	return np_node_fail(n, err, NP_E_SPEC,
+			    "%s has no '_typeName': VM Operator cannot decode this class, so no VM "
+			    "can be made from it",
+			    path);
+}
+
+/* Sets *ret to the discriminator; its absence breaks the whole class. */
+static int read_type(struct np_node object, const char *path, const char **ret, struct np_err *err)
+{
+	int got = np_node_string(np_node_get(object, "_typeName"), ret, err);
+
+	if (got < 0)
+		return got;
+	return got == 0 ? vmclass_fail_discriminator(object, err, path) : 0;
+}
+
+static uint64_t window_of(const struct np_gpu *gpu)
+{
+	struct np_addend addend;
+	struct np_err ignored = NP_ERR_INIT;
+
+	return np_mmio_addend(gpu, 1, &addend, &ignored) < 0 ? UINT64_MAX : addend.each_gb;
+}
+
+/* Orders alternatives by what they take: an unknown GPU may take more than any known one. */
+static uint64_t weight(enum np_pci_class class, const struct np_gpu *gpu)
+{
+	if (class == NP_PCI_OTHER)
+		return 0;
+	return class == NP_PCI_GPU_UNKNOWN ? UINT64_MAX : 1 + window_of(gpu);
+}
+
+/* Makes `id` an alternative of the device, which is sized by the largest. */
+static int add_alternative(struct np_device *d, const struct np_catalogue *cat, struct np_pci_id id,
+			   struct np_err *err)
+{
+	enum np_pci_class class = np_pci_classify(cat, id);
+	const struct np_gpu *gpu = np_gpu_find_id(cat, id);
+	struct np_pci_id *ids = reallocarray(d->ids, d->n_ids + 1, sizeof(*ids));
+
+	if (ids == NULL)
+		return np_fail_nomem(err);
+	d->ids = ids;
+	d->ids[d->n_ids++] = id;
+	if (d->has_id && weight(class, gpu) <= weight(d->pci_class, d->gpu))
+		return 0;
+	d->has_id = true;
+	d->id = id;
+	d->pci_class = class;
+	d->gpu = gpu;
+	return 0;
+}
+
+/* Reads half an id: a number, or text such as "0x10DE". */
+static int read_half(struct np_node n, uint16_t *ret, struct np_err *err)
+{
+	const char *text;
+	uint64_t number = 0;
+	struct np_err why = NP_ERR_INIT;
+	int got;
+
+	if (n.json != NULL && json_is_string(n.json)) {
+		text = json_string_value(n.json);
+		if (np_pci_half_parse(text, ret, &why) < 0)
+			return np_node_fail(n, err, NP_E_SPEC, "%s: %s", n.key, why.text);
+		return 1;
+	}
+	got = np_node_uint(n, 0, UINT16_MAX, &number, err);
+	if (got > 0)
+		*ret = (uint16_t)number;
+	return got;
+}
+
+/* Reads {vendorId, deviceId} under whichever names; both must be there. */
+static int read_id(struct np_node object, const char *vendor_key, const char *device_key,
+		   struct np_pci_id *ret, struct np_err *err)
+{
+	struct np_node vendor = np_node_get(object, vendor_key);
+	struct np_node device = np_node_get(object, device_key);
+	struct np_pci_id id = { 0, 0 };
+	char text[NP_PCI_ID_MAX];
+	int got;
+
+	got = read_half(vendor, &id.vendor, err);
+	if (got == 0)
+		return np_node_fail(object, err, NP_E_SPEC, "a device without '%s'", vendor_key);
+	if (got < 0)
+		return got;
+	got = read_half(device, &id.device, err);
+	if (got == 0)
+		return np_node_fail(object, err, NP_E_SPEC, "a device without '%s'", device_key);
+	if (got < 0)
+		return got;
+	if (np_pci_is_swapped(id)) {
+		np_pci_id_format(id, text);
+		return np_node_fail(vendor, err, NP_E_SPEC,
+				    "'%s' has vendor and device swapped: %s is %04x, %s is %04x",
+				    text, vendor_key, id.device, device_key, id.vendor);
+	}
+	*ret = id;
+	return 0;
+}
+
+static int read_alternatives(struct np_node allowed, struct np_device *d,
+			     const struct np_catalogue *cat, struct np_err *err)
+{
+	size_t n = np_node_count(allowed);
+	struct np_pci_id id;
+	int r;
+
+	if (np_node_list(allowed, err) < 0)
+		return -(int)err->code;
+	if (n > ALTERNATIVES_MAX)
+		return np_node_fail(allowed, err, NP_E_SPEC, "%zu alternatives, at most %d", n,
+				    ALTERNATIVES_MAX);
+	for (size_t i = 0; i < n; i++) {
+		r = read_id(np_node_at(allowed, i), "vendorId", "deviceId", &id, err);
+		if (r < 0)
+			return r;
+		r = add_alternative(d, cat, id, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int read_label(struct np_node object, struct np_device *d, struct np_err *err)
+{
+	d->label = "";
+	return np_node_string(np_node_get(object, "customLabel"), &d->label, err);
+}
+
+static int read_vgpu(struct np_node name, struct np_device *d, const struct np_catalogue *cat,
+		     struct np_err *err)
+{
+	int got = np_node_string(name, &d->profile, err);
+
+	if (got < 0)
+		return got;
+	if (got == 0 || d->profile[0] == '\0')
+		return np_node_fail(name, err, NP_E_SPEC, "a vGPU without a profile name");
+	d->backing = NP_BACKING_VGPU;
+	d->gpu = np_gpu_find_vgpu(cat, d->profile);
+	d->pci_class = d->gpu != NULL ? NP_PCI_GPU : NP_PCI_GPU_UNKNOWN;
+	return 0;
+}
+
+static int read_vgpu_backing(struct np_node b, struct np_device *d, const struct np_catalogue *cat,
+			     struct np_err *err)
+{
+	return read_vgpu(np_node_get(b, "vgpu"), d, cat, err);
+}
+
+static int read_dynamic_backing(struct np_node b, struct np_device *d,
+				const struct np_catalogue *cat, struct np_err *err)
+{
+	d->backing = NP_BACKING_DYNAMIC;
+	if (read_label(b, d, err) < 0)
+		return -(int)err->code;
+	return read_alternatives(np_node_get(b, "allowedDevice"), d, cat, err);
+}
+
+/* A fixed device's ids: the vendor is a signed 16-bit number, the device hex text (vim25). */
+static int read_fixed_backing(struct np_node b, struct np_device *d, const struct np_catalogue *cat,
+			      struct np_err *err)
+{
+	struct np_node vendor = np_node_get(b, "vendorId");
+	struct np_node device = np_node_get(b, "deviceId");
+	struct np_pci_id id = { 0, 0 };
+	json_int_t number;
+
+	d->backing = NP_BACKING_FIXED;
+	if (!np_node_is_present(vendor) || !np_node_is_present(device))
+		return 0;
+	if (json_is_integer(vendor.json)) {
+		number = json_integer_value(vendor.json);
+		if (number < INT16_MIN || number > UINT16_MAX)
+			return np_node_fail(vendor, err, NP_E_SPEC, "vendorId is beyond 16 bits");
+		id.vendor = (uint16_t)number;
+	} else if (read_half(vendor, &id.vendor, err) < 0) {
+		return -(int)err->code;
+	}
+	if (read_half(device, &id.device, err) < 0)
+		return -(int)err->code;
+	return add_alternative(d, cat, id, err);
+}
+
+static const struct backing_type {
+	const char *type;
+	int (*read)(struct np_node, struct np_device *, const struct np_catalogue *,
+		    struct np_err *);
+} backing_types[] = {
+	{ "VirtualPCIPassthroughDeviceBackingInfo", read_fixed_backing },
+	{ "VirtualPCIPassthroughDynamicBackingInfo", read_dynamic_backing },
+	{ "VirtualPCIPassthroughVmiopBackingInfo", read_vgpu_backing },
+};
+
+static int read_backing(struct np_node backing, const char *path, struct np_device *d,
+			const struct np_catalogue *cat, struct np_err *err)
+{
+	const char *type = "";
+
+	d->backing = NP_BACKING_OTHER;
+	d->pci_class = NP_PCI_OTHER;
+	d->label = "";
+	if (!np_node_is_present(backing))
+		return 0;
+	if (np_node_object(backing, err) < 0 || read_type(backing, path, &type, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < sizeof(backing_types) / sizeof(backing_types[0]); i++) {
+		if (strcmp(type, backing_types[i].type) == 0)
+			return backing_types[i].read(backing, d, cat, err);
+	}
+	return 0;
+}
+
+static int read_change(struct np_node entry, size_t i, const struct np_catalogue *cat,
+		       struct np_devices *list, struct np_err *err)
+{
+	struct np_node device = np_node_get(entry, "device");
+	struct np_device d = { 0 };
+	const char *type = "";
+	char path[96];
+	int r;
+
+	snprintf(path, sizeof(path), "spec.configSpec.deviceChange[%zu]", i);
+	if (np_node_object(entry, err) < 0 || read_type(entry, path, &type, err) < 0)
+		return -(int)err->code;
+	if (!np_node_is_present(device))
+		return 0;
+	snprintf(path, sizeof(path), "spec.configSpec.deviceChange[%zu].device", i);
+	if (np_node_object(device, err) < 0 || read_type(device, path, &type, err) < 0)
+		return -(int)err->code;
+	snprintf(path, sizeof(path), "spec.configSpec.deviceChange[%zu].device.backing", i);
+	r = read_backing(np_node_get(device, "backing"), path, &d, cat, err);
+	if (r < 0 || strcmp(type, "VirtualPCIPassthrough") != 0) {
+		device_done(&d);
+		return r;
+	}
+	return devices_take(list, &d, entry, err);
+}
+
+int vmclass_devices_of_config_spec(struct np_node config_spec, const struct np_catalogue *cat,
+				   struct np_devices *ret, struct np_err *err)
+{
+	struct np_node list = np_node_get(config_spec, "deviceChange");
+	NP_AUTO(vmclass_devices_done) struct np_devices devices = { 0 };
+	size_t n = np_node_count(list);
+
+	if (np_node_list(list, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < n; i++) {
+		if (read_change(np_node_at(list, i), i, cat, &devices, err) < 0)
+			return -(int)err->code;
+	}
+	*ret = devices;
+	devices = (struct np_devices){ 0 };
+	return 0;
+}
+
+static int read_hardware_vgpu(struct np_node item, struct np_device *d,
+			      const struct np_catalogue *cat, struct np_err *err)
+{
+	d->label = "";
+	return read_vgpu(np_node_get(item, "profileName"), d, cat, err);
+}
+
+static int read_hardware_dynamic(struct np_node item, struct np_device *d,
+				 const struct np_catalogue *cat, struct np_err *err)
+{
+	struct np_pci_id id;
+	int r = read_id(item, "vendorID", "deviceID", &id, err);
+
+	if (r < 0)
+		return r;
+	d->backing = NP_BACKING_DYNAMIC;
+	if (read_label(item, d, err) < 0)
+		return -(int)err->code;
+	return add_alternative(d, cat, id, err);
+}
+
+/* In the order in which VM Operator attaches them. */
+static const struct hardware_list {
+	const char *key;
+	int (*read)(struct np_node, struct np_device *, const struct np_catalogue *,
+		    struct np_err *);
+} hardware_lists[] = {
+	{ "vgpuDevices", read_hardware_vgpu },
+	{ "dynamicDirectPathIODevices", read_hardware_dynamic },
+};
+
+static int read_hardware_list(struct np_node devices, const struct hardware_list *kind,
+			      const struct np_catalogue *cat, struct np_devices *list,
+			      struct np_err *err)
+{
+	struct np_node items = np_node_get(devices, kind->key);
+	size_t n = np_node_count(items);
+
+	if (np_node_list(items, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < n; i++) {
+		struct np_node item = np_node_at(items, i);
+		struct np_device d = { 0 };
+		int r = np_node_object(item, err);
+
+		if (r >= 0)
+			r = kind->read(item, &d, cat, err);
+		if (r < 0) {
+			device_done(&d);
+			return r;
+		}
+		if (devices_take(list, &d, item, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+int vmclass_devices_of_hardware(struct np_node devices, const struct np_catalogue *cat,
+				struct np_devices *ret, struct np_err *err)
+{
+	NP_AUTO(vmclass_devices_done) struct np_devices list = { 0 };
+
+	if (np_node_object(devices, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < sizeof(hardware_lists) / sizeof(hardware_lists[0]); i++) {
+		if (read_hardware_list(devices, &hardware_lists[i], cat, &list, err) < 0)
+			return -(int)err->code;
+	}
+	*ret = list;
+	list = (struct np_devices){ 0 };
+	return 0;
+}
+
+size_t np_devices_gpus(const struct np_devices *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		n += d->items[i].pci_class != NP_PCI_OTHER;
+	return n;
+}
+
+static bool is_same_device(const struct np_device *a, const struct np_device *b)
+{
+	if ((a->profile != NULL) != (b->profile != NULL) || a->n_ids != b->n_ids)
+		return false;
+	if (a->profile != NULL)
+		return strcasecmp(a->profile, b->profile) == 0;
+	return a->n_ids == 0 || memcmp(a->ids, b->ids, a->n_ids * sizeof(*a->ids)) == 0;
+}
+
+static size_t count_same(const struct np_devices *list, const struct np_device *d)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < list->n; i++)
+		n += is_same_device(&list->items[i], d);
+	return n;
+}
+
+bool vmclass_devices_equal(const struct np_devices *a, const struct np_devices *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++) {
+		if (count_same(a, &a->items[i]) != count_same(b, &a->items[i]))
+			return false;
+	}
+	return true;
+}
+
+static json_t *carry_backing(const struct np_device *d)
+{
+	if (d->profile != NULL)
+		return json_pack("{s:s, s:s}", "_typeName", "VirtualPCIPassthroughVmiopBackingInfo",
+				 "vgpu", d->profile);
+	return json_pack("{s:s, s:s, s:[{s:s, s:i, s:i}], s:s*}", "_typeName",
+			 "VirtualPCIPassthroughDynamicBackingInfo", "deviceName", "",
+			 "allowedDevice", "_typeName", "VirtualPCIPassthroughAllowedDevice",
+			 "vendorId", (int)d->id.vendor, "deviceId", (int)d->id.device,
+			 "customLabel", d->label[0] != '\0' ? d->label : NULL);
+}
+
+json_t *vmclass_devices_carry(const struct np_devices *d, size_t start)
+{
+	json_auto_t *list = json_array();
+
+	for (size_t i = 0; i < d->n; i++) {
+		json_t *entry = json_pack("{s:s, s:s, s:{s:s, s:i, s:o}}", "_typeName",
+					  "VirtualDeviceConfigSpec", "operation", "add", "device",
+					  "_typeName", "VirtualPCIPassthrough", "key",
+					  FIRST_DEVICE_KEY - (int)(start + i), "backing",
+					  carry_backing(&d->items[i]));
+
+		if (entry == NULL || json_array_append_new(list, entry) < 0)
+			return NULL;
+	}
+	return json_incref(list);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_PKG_VMCLASS_INTERNAL_H
+#define NODEPREP_PKG_VMCLASS_INTERNAL_H
+
+/*
+ * internal - what the files of vmclass share: devices.c reads and carries devices, keys.c the two
+ * MMIO keys of extraConfig, managed.c the annotation, vmclass.c the class, change.c the patch.
+ */
+
+#include "nodeprep/err.h"
+#include "nodeprep/vmclass.h"
+
+/* The two keys, in the order in which they are appended. */
+enum vmclass_key { VMCLASS_KEY_USE64, VMCLASS_KEY_SIZE, VMCLASS_KEY_MAX };
+
+extern const char *const vmclass_key_names[VMCLASS_KEY_MAX];
+
+/* Fails because a discriminator is missing: VM Operator cannot decode such a class at all. */
+int vmclass_fail_discriminator(struct np_node n, struct np_err *err, const char *path);
+
+/* vmclass.c */
+int vmclass_quantity_read(struct np_node n, char **ret_text, uint64_t *ret_bytes,
+			  struct np_err *err);
+
+/* devices.c */
+int vmclass_devices_of_config_spec(struct np_node config_spec, const struct np_catalogue *cat,
+				   struct np_devices *ret, struct np_err *err);
+int vmclass_devices_of_hardware(struct np_node devices, const struct np_catalogue *cat,
+				struct np_devices *ret, struct np_err *err);
+void vmclass_devices_done(struct np_devices *d);
+
+/* Tells whether both lists hold the same devices, in whatever order. */
+bool vmclass_devices_equal(const struct np_devices *a, const struct np_devices *b);
+
+/* Returns the deviceChange entries that attach the devices; `start` is how many stand before them. */
+json_t *vmclass_devices_carry(const struct np_devices *d, size_t start);
+
+/* keys.c */
+int vmclass_keys_read(struct np_node extra_config, struct np_standing *ret, struct np_notes *notes,
+		      struct np_err *err);
+
+/* What the list is to hold: `text[key]` NULL where the key is to go. */
+struct vmclass_keys_want {
+	const char *text[VMCLASS_KEY_MAX];
+};
+
+/* Tells whether key `key` stands once, in its canonical spelling, and reads as `text`. */
+bool vmclass_key_is_right(struct np_node extra_config, enum vmclass_key key, const char *text);
+
+/* Returns the list with the keys as wanted and all else in its place; a new reference. */
+json_t *vmclass_keys_rewrite(struct np_node extra_config, const struct vmclass_keys_want *want);
+
+/* Returns the entries of a key as [{"at": place, "entry": {...}}], in order; a new reference. */
+json_t *vmclass_key_entries(struct np_node extra_config, enum vmclass_key key);
+
+/* Fails where an element of the list holds a null, naming its path. */
+int vmclass_refuse_nulls(struct np_node list, const char *path, struct np_err *err);
+
+/* managed.c */
+int vmclass_managed_read(struct np_node annotations, json_t **ret, struct np_err *err);
+
+/* Returns the largest registered need among pools that are not in `want`. */
+uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_want *want);
+
+/* Tells how many pools other than those of `want` are registered. */
+size_t vmclass_managed_count_others(const json_t *managed, const struct np_class_want *want);
+
+/* Returns the annotation's object with the pools registered and `before` merged in; new reference. */
+json_t *vmclass_managed_update(const json_t *managed, const struct np_class_want *want,
+			       const json_t *before);
+
+#endif

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "nodeprep/units.h"
+
+const char *const vmclass_key_names[VMCLASS_KEY_MAX] = {
+	[VMCLASS_KEY_USE64] = NP_KEY_USE64,
+	[VMCLASS_KEY_SIZE] = NP_KEY_SIZE,
+};
+
+#define VALUE_MAX 32
+
+/* Returns an entry's key; "" where there is none that can be read. */
+static const char *entry_key(const json_t *entry)
+{
+	const char *key = json_string_value(json_object_get(entry, "key"));
+
+	return key != NULL ? key : "";
+}
+
+static bool is_key(const json_t *entry, enum vmclass_key key)
+{
+	return strcasecmp(entry_key(entry), vmclass_key_names[key]) == 0;
+}
+
+static bool is_canonical(const json_t *entry, enum vmclass_key key)
+{
+	return strcmp(entry_key(entry), vmclass_key_names[key]) == 0;
+}
+
+static bool is_ours(const json_t *entry)
+{
+	return is_key(entry, VMCLASS_KEY_USE64) || is_key(entry, VMCLASS_KEY_SIZE);
+}
+
+/* Writes the value as VM Operator reads it: text, number and bool, wrapped or bare. */
+static void value_text(const json_t *value, char buf[static VALUE_MAX])
+{
+	if (json_is_object(value))
+		value = json_object_get(value, "_value");
+	if (json_is_string(value))
+		snprintf(buf, VALUE_MAX, "%s", json_string_value(value));
+	else if (json_is_integer(value))
+		snprintf(buf, VALUE_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	else if (json_is_boolean(value))
+		snprintf(buf, VALUE_MAX, "%s", json_is_true(value) ? "true" : "false");
+	else
+		buf[0] = '\0';
+}
+
+static bool value_is(const json_t *entry, enum vmclass_key key, const char *text)
+{
+	char buf[VALUE_MAX];
+
+	value_text(json_object_get(entry, "value"), buf);
+	return key == VMCLASS_KEY_USE64 ? strcasecmp(buf, text) == 0 : strcmp(buf, text) == 0;
+}
+
+static bool is_option_value(const json_t *entry)
+{
+	return json_is_string(json_object_get(entry, "_typeName"));
+}
+
+static bool is_right(const json_t *entry, enum vmclass_key key, const char *text)
+{
+	return is_canonical(entry, key) && is_option_value(entry) && value_is(entry, key, text);
+}
+
+/* Keys that look like the two but are none: ESXi ignores them without a word. */
+static bool is_misspelt(const char *key)
+{
+	static const char prefix[] = "pciPassthru";
+
+	return strncasecmp(key, prefix, sizeof(prefix) - 1) == 0 && strcasestr(key, "MMIO") != NULL;
+}
+
+static int check_entry(struct np_node entry, size_t i, struct np_notes *notes, struct np_err *err)
+{
+	char path[64];
+	const char *key = "";
+
+	if (np_node_object(entry, err) < 0 ||
+	    np_node_string(np_node_get(entry, "key"), &key, err) < 0)
+		return -(int)err->code;
+	snprintf(path, sizeof(path), "spec.configSpec.extraConfig[%zu]", i);
+	if (is_ours(entry.json))
+		return 0;
+	if (!is_option_value(entry.json))
+		return vmclass_fail_discriminator(entry, err, path);
+	if (!is_misspelt(key))
+		return 0;
+	return np_notes_add(
+		notes, err, "misspelt-key",
+		"extraConfig has '%.80s', which ESXi ignores: the keys are '%s' and '%s'", key,
+		NP_KEY_USE64, NP_KEY_SIZE);
+}
+
+/* A canonical entry's size stands before a variant's; of equals the larger. */
+static void note_size(const json_t *entry, struct np_standing *s, bool *canonical_seen)
+{
+	struct np_err ignored = NP_ERR_INIT;
+	bool canonical = is_canonical(entry, VMCLASS_KEY_SIZE);
+	char buf[VALUE_MAX];
+	uint64_t gb;
+
+	value_text(json_object_get(entry, "value"), buf);
+	if (np_u64_parse(buf, 0, UINT64_C(1) << 40, &gb, &ignored) < 0)
+		return;
+	if (*canonical_seen && !canonical)
+		return;
+	if ((canonical && !*canonical_seen) || !s->has_size || gb > s->size_gb)
+		s->size_gb = gb;
+	s->has_size = true;
+	*canonical_seen = canonical;
+}
+
+int vmclass_keys_read(struct np_node extra_config, struct np_standing *ret, struct np_notes *notes,
+		      struct np_err *err)
+{
+	struct np_standing s = { 0 };
+	bool canonical_seen = false;
+	size_t n = np_node_count(extra_config);
+
+	if (np_node_list(extra_config, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < n; i++) {
+		struct np_node entry = np_node_at(extra_config, i);
+
+		if (check_entry(entry, i, notes, err) < 0)
+			return -(int)err->code;
+		s.has_any = s.has_any || is_ours(entry.json);
+		if (is_key(entry.json, VMCLASS_KEY_SIZE))
+			note_size(entry.json, &s, &canonical_seen);
+	}
+	*ret = s;
+	return 0;
+}
+
+/* Returns the place of the entry that stays: the first canonical one, else the first variant. */
+static size_t place_of(struct np_node list, enum vmclass_key key)
+{
+	size_t n = np_node_count(list), first = SIZE_MAX;
+
+	for (size_t i = 0; i < n; i++) {
+		const json_t *entry = json_array_get(list.json, i);
+
+		if (is_canonical(entry, key))
+			return i;
+		if (first == SIZE_MAX && is_key(entry, key))
+			first = i;
+	}
+	return first;
+}
+
+static size_t count_entries(struct np_node list, enum vmclass_key key)
+{
+	size_t n = np_node_count(list), found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		found += is_key(json_array_get(list.json, i), key);
+	return found;
+}
+
+bool vmclass_key_is_right(struct np_node extra_config, enum vmclass_key key, const char *text)
+{
+	size_t n = count_entries(extra_config, key);
+
+	if (text == NULL || n != 1)
+		return text == NULL && n == 0;
+	return is_right(json_array_get(extra_config.json, place_of(extra_config, key)), key, text);
+}
+
+static json_t *make_entry(enum vmclass_key key, const char *text)
+{
+	return json_pack("{s:s, s:s, s:{s:s, s:s}}", "_typeName", "OptionValue", "key",
+			 vmclass_key_names[key], "value", "_typeName", "string", "_value", text);
+}
+
+/* Appends what stands at place `i` of the old list, unless it is one of ours that goes. */
+static int copy_entry(json_t *list, struct np_node old, size_t i,
+		      const struct vmclass_keys_want *want)
+{
+	json_t *entry = json_array_get(old.json, i);
+
+	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
+		const char *text = want->text[key];
+
+		if (!is_key(entry, key))
+			continue;
+		if (text == NULL || place_of(old, key) != i)
+			return 0;
+		if (!is_right(entry, key, text))
+			return json_array_append_new(list, make_entry(key, text));
+	}
+	return json_array_append(list, entry);
+}
+
+json_t *vmclass_keys_rewrite(struct np_node extra_config, const struct vmclass_keys_want *want)
+{
+	json_auto_t *list = json_array();
+	size_t n = np_node_count(extra_config);
+
+	for (size_t i = 0; i < n; i++) {
+		if (copy_entry(list, extra_config, i, want) < 0)
+			return NULL;
+	}
+	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
+		if (want->text[key] != NULL && count_entries(extra_config, key) == 0 &&
+		    json_array_append_new(list, make_entry(key, want->text[key])) < 0)
+			return NULL;
+	}
+	return json_incref(list);
+}
+
+json_t *vmclass_key_entries(struct np_node extra_config, enum vmclass_key key)
+{
+	json_auto_t *list = json_array();
+	size_t n = np_node_count(extra_config);
+
+	for (size_t i = 0; i < n; i++) {
+		json_t *entry = json_array_get(extra_config.json, i);
+
+		if (is_key(entry, key) &&
+		    json_array_append_new(
+			    list, json_pack("{s:I, s:O}", "at", (json_int_t)i, "entry", entry)) < 0)
+			return NULL;
+	}
+	return json_incref(list);
+}
+
+/* Appends to the path at `used`; returns where it ends now, cut at the buffer's end. */
+static size_t path_add(char *path, size_t size, size_t used, const char *key, size_t i)
+{
+	int n = key != NULL ? snprintf(path + used, size - used, ".%s", key)
+			    : snprintf(path + used, size - used, "[%zu]", i);
+
+	return n < 0 || (size_t)n >= size - used ? size - 1 : used + (size_t)n;
+}
+
+/* Tells whether a null stands in `value`, and leaves its path in `path`. */
+static bool find_null(const json_t *value, char *path, size_t size, size_t used)
+{
+	json_t *open = (json_t *)(uintptr_t)value;
+	const char *key;
+	json_t *child;
+	size_t i;
+
+	if (json_is_null(value))
+		return true;
+	json_array_foreach (open, i, child) {
+		if (find_null(child, path, size, path_add(path, size, used, NULL, i)))
+			return true;
+	}
+	json_object_foreach (open, key, child) {
+		if (find_null(child, path, size, path_add(path, size, used, key, 0)))
+			return true;
+	}
+	return false;
+}
+
+int vmclass_refuse_nulls(struct np_node list, const char *path, struct np_err *err)
+{
+	char at[512];
+	int n = snprintf(at, sizeof(at), "%s", path);
+
+	if (!np_node_is_present(list) || !find_null(list.json, at, sizeof(at), (size_t)n))
+		return 0;
+	return np_node_fail(list, err, NP_E_REFUSED,
+			    "%s is null: a merge patch would lose that member when it rewrites the "
+			    "list; remove the null first",
+			    at);
+}

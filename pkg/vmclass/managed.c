@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_pool_entry(const json_t *entry)
+{
+	const json_t *need = json_object_get(entry, "mmioGB");
+	const json_t *holders = json_object_get(entry, "holders");
+	json_t *holder;
+	size_t i;
+
+	if (!json_is_array(holders) || !(json_is_null(need) || json_is_integer(need)))
+		return false;
+	json_array_foreach (holders, i, holder) {
+		if (!json_is_string(holder))
+			return false;
+	}
+	return !json_is_integer(need) || json_integer_value(need) >= 0;
+}
+
+static bool is_managed_object(json_t *object)
+{
+	json_t *pools = json_object_get(object, "pools");
+	const char *id;
+	json_t *entry;
+
+	if (!json_is_object(pools) || !json_is_object(json_object_get(object, "before")))
+		return false;
+	json_object_foreach (pools, id, entry) {
+		if (!is_pool_entry(entry))
+			return false;
+	}
+	return true;
+}
+
+int vmclass_managed_read(struct np_node annotations, json_t **ret, struct np_err *err)
+{
+	struct np_node n = np_node_get(annotations, NP_MANAGED_ANNOTATION);
+	json_auto_t *object = NULL;
+	const char *text = NULL;
+	int got = np_node_string(n, &text, err);
+
+	if (got < 0)
+		return got;
+	if (got == 0)
+		return 0;
+	object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	if (!is_managed_object(object))
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "annotation '%s' is not as nodeprep wrote it: put it back, or "
+				    "remove it and what it records is forgotten",
+				    NP_MANAGED_ANNOTATION);
+	*ret = json_incref(object);
+	return 0;
+}
+
+static bool is_member(const struct np_class_want *want, const char *id)
+{
+	for (size_t i = 0; i < want->n_members; i++) {
+		if (strcmp(want->members[i].id, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_want *want)
+{
+	uint64_t most = 0;
+	const char *id;
+	json_t *entry;
+
+	json_object_foreach (json_object_get(managed, "pools"), id, entry) {
+		uint64_t need = (uint64_t)json_integer_value(json_object_get(entry, "mmioGB"));
+
+		if (!is_member(want, id) && need > most)
+			most = need;
+	}
+	return most;
+}
+
+size_t vmclass_managed_count_others(const json_t *managed, const struct np_class_want *want)
+{
+	size_t n = 0;
+	const char *id;
+	json_t *entry;
+
+	json_object_foreach (json_object_get(managed, "pools"), id, entry)
+		n += !is_member(want, id);
+	return n;
+}
+
+static int compare_text(const void *a, const void *b)
+{
+	const json_t *const *x = a, *const *y = b;
+
+	return strcmp(json_string_value(*x), json_string_value(*y));
+}
+
+/* Returns the holders with `holder` among them, sorted, so that the bytes do not tell who came when. */
+static json_t *merge_holders(const json_t *old, const char *holder)
+{
+	size_t n = json_array_size(old), kept = 0;
+	json_t **items = calloc(n + 1, sizeof(json_t *));
+	json_auto_t *list = json_array();
+
+	if (items == NULL)
+		return NULL;
+	for (size_t i = 0; i < n; i++) {
+		items[kept] = json_array_get(old, i);
+		kept += strcmp(json_string_value(items[kept]), holder) != 0;
+	}
+	items[kept] = json_string(holder);
+	qsort(items, kept + 1, sizeof(json_t *), compare_text);
+	for (size_t i = 0; i <= kept; i++)
+		json_array_append(list, items[i]);
+	for (size_t i = 0; i <= kept; i++) {
+		if (strcmp(json_string_value(items[i]), holder) == 0)
+			json_decref(items[i]);
+	}
+	free(items);
+	return json_incref(list);
+}
+
+static int register_pool(json_t *pools, const struct np_member *m, const char *holder)
+{
+	json_t *old = json_object_get(json_object_get(pools, m->id), "holders");
+	json_t *need = m->has_need ? json_integer((json_int_t)m->need_gb) : json_null();
+
+	return json_object_set_new(
+		pools, m->id,
+		json_pack("{s:o, s:o}", "mmioGB", need, "holders", merge_holders(old, holder)));
+}
+
+/* What stood before the first change counts: a later change of the same field adds nothing. */
+static json_t *merge_before(const json_t *old, const json_t *fresh)
+{
+	json_t *merged = json_deep_copy(old);
+	const char *path;
+	json_t *entry;
+
+	if (merged == NULL)
+		merged = json_object();
+	json_object_foreach ((json_t *)(uintptr_t)fresh, path, entry) {
+		json_t *known = json_object_get(merged, path);
+
+		if (known == NULL)
+			json_object_set(merged, path, entry);
+		else
+			json_object_set(known, "set", json_object_get(entry, "set"));
+	}
+	return merged;
+}
+
+json_t *vmclass_managed_update(const json_t *managed, const struct np_class_want *want,
+			       const json_t *before)
+{
+	json_auto_t *object = managed != NULL ? json_deep_copy(managed) : json_object();
+	json_t *pools = json_object_get(object, "pools");
+
+	if (pools == NULL) {
+		pools = json_object();
+		if (json_object_set_new(object, "pools", pools) < 0)
+			return NULL;
+	}
+	for (size_t i = 0; i < want->n_members; i++) {
+		if (register_pool(pools, &want->members[i], want->holder) < 0)
+			return NULL;
+	}
+	if (json_object_set_new(object, "before",
+				merge_before(json_object_get(object, "before"), before)) < 0)
+		return NULL;
+	return json_incref(object);
+}

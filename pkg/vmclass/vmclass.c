@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/units.h"
+
+/* VM Operator raises the hardware version for PCI devices only where the class names none. */
+#define HARDWARE_VERSION_MIN 17
+
+void np_vmclass_free(struct np_vmclass *c)
+{
+	if (c == NULL)
+		return;
+	vmclass_devices_done(&c->devices);
+	vmclass_devices_done(&c->hidden);
+	np_notes_done(&c->notes);
+	json_decref(c->managed);
+	free(c->memory);
+	np_doc_unref(c->doc);
+	free(c);
+}
+
+void np_vmclass_freep(struct np_vmclass **c)
+{
+	np_vmclass_free(*c);
+}
+
+/* Reads a quantity, which YAML may have made a number. *ret_text is the caller's. */
+int vmclass_quantity_read(struct np_node n, char **ret_text, uint64_t *ret_bytes,
+			  struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+	NP_AUTO(np_freep) char *text = NULL;
+	uint64_t bytes;
+
+	if (!np_node_is_present(n))
+		return 0;
+	if (json_is_string(n.json))
+		text = strdup(json_string_value(n.json));
+	else if (json_is_number(n.json))
+		text = json_dumps(n.json, JSON_ENCODE_ANY);
+	else
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "'%s' is no quantity: a size such as 64Gi is needed", n.key);
+	if (text == NULL)
+		return np_fail_nomem(err);
+	if (np_quantity_parse(text, &bytes, &why) < 0)
+		return np_node_fail(n, err, NP_E_SPEC, "'%s': %s", n.key, why.text);
+	*ret_text = np_take(text);
+	*ret_bytes = bytes;
+	return 1;
+}
+
+static int read_metadata(struct np_vmclass *c, struct np_err *err)
+{
+	struct np_node metadata = np_node_get(c->node, "metadata");
+	struct np_node annotations = np_node_get(metadata, "annotations");
+	int got;
+
+	if (np_node_object(c->node, err) < 0 || np_node_object(metadata, err) < 0)
+		return -(int)err->code;
+	got = np_node_string(np_node_get(metadata, "name"), &c->name, err);
+	if (got == 0 || (got > 0 && c->name[0] == '\0'))
+		return np_node_fail(c->node, err, NP_E_SPEC,
+				    "a VirtualMachineClass without a name");
+	if (got < 0 || np_node_string(np_node_get(metadata, "namespace"), &c->ns, err) < 0 ||
+	    np_node_string(np_node_get(metadata, "resourceVersion"), &c->resource_version, err) <
+		    0 ||
+	    np_node_object(annotations, err) < 0)
+		return -(int)err->code;
+	return vmclass_managed_read(annotations, &c->managed, err);
+}
+
+static int read_devices(struct np_vmclass *c, struct np_node config_spec,
+			const struct np_catalogue *cat, struct np_err *err)
+{
+	NP_AUTO(vmclass_devices_done) struct np_devices hardware = { 0 };
+	struct np_node devices;
+
+	if (np_node_path(c->node, "spec.hardware.devices", &devices, err) < 0 ||
+	    vmclass_devices_of_hardware(devices, cat, &hardware, err) < 0)
+		return -(int)err->code;
+	if (!c->has_config_spec) {
+		c->devices = hardware;
+		hardware = (struct np_devices){ 0 };
+		return 0;
+	}
+	if (vmclass_devices_of_config_spec(config_spec, cat, &c->devices, err) < 0)
+		return -(int)err->code;
+	if (hardware.n == 0)
+		return 0;
+	if (c->devices.n == 0) {
+		c->hidden = hardware;
+		hardware = (struct np_devices){ 0 };
+		return np_notes_add(
+			&c->notes, err, "devices-hidden",
+			"%zu device(s) under spec.hardware.devices are not attached, since "
+			"spec.configSpec hides them; --restore-hidden-devices carries them "
+			"over",
+			c->hidden.n);
+	}
+	if (vmclass_devices_equal(&hardware, &c->devices))
+		return 0;
+	return np_notes_add(&c->notes, err, "devices-diverged",
+			    "spec.hardware.devices lists others than spec.configSpec.deviceChange, "
+			    "which alone is attached");
+}
+
+static int note_hardware_version(struct np_vmclass *c, struct np_node config_spec,
+				 struct np_err *err)
+{
+	struct np_node n = np_node_get(config_spec, "version");
+	const char *text = "";
+	struct np_err ignored = NP_ERR_INIT;
+	uint64_t version;
+
+	if (np_node_string(n, &text, err) < 0)
+		return -(int)err->code;
+	if (c->devices.n == 0 || strncmp(text, "vmx-", 4) != 0 ||
+	    np_u64_parse(text + 4, 0, 999, &version, &ignored) < 0 ||
+	    version >= HARDWARE_VERSION_MIN)
+		return 0;
+	return np_notes_add(
+		&c->notes, err, "hardware-version",
+		"spec.configSpec.version is '%s': PCI devices of this kind need vmx-%d or "
+		"newer, and VM Operator does not raise a version that is named",
+		text, HARDWARE_VERSION_MIN);
+}
+
+static int note_memory_allocation(struct np_vmclass *c, struct np_node config_spec,
+				  struct np_err *err)
+{
+	if (!np_node_is_present(np_node_get(config_spec, "memoryAllocation")))
+		return 0;
+	return np_notes_add(
+		&c->notes, err, "memory-allocation-replaced",
+		"spec.configSpec.memoryAllocation is replaced by VM Operator as soon as "
+		"policies.resources names a memory request or limit");
+}
+
+static int note_baked_in(struct np_vmclass *c, struct np_err *err)
+{
+	if (!c->standing.has_any || c->devices.n > 0 || c->hidden.n > 0)
+		return 0;
+	return np_notes_add(
+		&c->notes, err, "baked-in",
+		"the MMIO keys are set but no device is listed: a GPU may be part of the "
+		"image, so the count is not known");
+}
+
+static int note_device(struct np_vmclass *c, const struct np_device *d, struct np_err *err)
+{
+	char id[NP_PCI_ID_MAX];
+
+	if (d->pci_class != NP_PCI_GPU_UNKNOWN)
+		return 0;
+	if (d->profile != NULL)
+		return np_notes_add(
+			&c->notes, err, "unknown-device",
+			"vGPU profile '%.80s' is of no card in the catalogue; add it with "
+			"--catalogue",
+			d->profile);
+	np_pci_id_format(d->id, id);
+	return np_notes_add(&c->notes, err, "unknown-device",
+			    "device '%s' is not in the catalogue; add it with --catalogue", id);
+}
+
+static bool is_same_unknown(const struct np_device *a, const struct np_device *b)
+{
+	if (a->pci_class != b->pci_class || (a->profile != NULL) != (b->profile != NULL))
+		return false;
+	if (a->profile != NULL)
+		return strcmp(a->profile, b->profile) == 0;
+	return a->id.vendor == b->id.vendor && a->id.device == b->id.device;
+}
+
+/* Several equal devices are told once. */
+static int note_unknown_devices(struct np_vmclass *c, struct np_err *err)
+{
+	for (size_t i = 0; i < c->devices.n; i++) {
+		size_t first = 0;
+
+		while (!is_same_unknown(&c->devices.items[first], &c->devices.items[i]))
+			first++;
+		if (first == i && note_device(c, &c->devices.items[i], err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+static int note_mixed(struct np_vmclass *c, struct np_err *err)
+{
+	bool vgpu = false, passthrough = false;
+
+	for (size_t i = 0; i < c->devices.n; i++) {
+		const struct np_device *d = &c->devices.items[i];
+
+		vgpu = vgpu || d->backing == NP_BACKING_VGPU;
+		passthrough = passthrough ||
+			      (d->backing != NP_BACKING_VGPU && d->pci_class != NP_PCI_OTHER);
+	}
+	if (!vgpu || !passthrough)
+		return 0;
+	return np_notes_add(
+		&c->notes, err, "mixed-vgpu",
+		"vGPU and passthrough GPUs in one class: a node takes the driver of one "
+		"kind");
+}
+
+/* Field rule of guides, no vendor's figure: guest memory at least 1.5 times the GPUs' memory. */
+static int note_small_memory(struct np_vmclass *c, struct np_err *err)
+{
+	uint64_t gpu_gb = 0;
+
+	for (size_t i = 0; i < c->devices.n; i++) {
+		if (c->devices.items[i].gpu != NULL && c->devices.items[i].profile == NULL)
+			gpu_gb += c->devices.items[i].gpu->memory_gb;
+	}
+	if (c->memory == NULL || gpu_gb == 0 || c->memory_bytes / NP_GIB >= gpu_gb + gpu_gb / 2)
+		return 0;
+	return np_notes_add(&c->notes, err, "memory-small",
+			    "the VM has %s of memory for %" PRIu64
+			    " GB of GPU memory; guides advise "
+			    "1.5 times as much",
+			    c->memory, gpu_gb);
+}
+
+static int read_notes(struct np_vmclass *c, struct np_node config_spec, struct np_err *err)
+{
+	if (note_hardware_version(c, config_spec, err) < 0 ||
+	    note_memory_allocation(c, config_spec, err) < 0 || note_baked_in(c, err) < 0 ||
+	    note_unknown_devices(c, err) < 0 || note_mixed(c, err) < 0 ||
+	    note_small_memory(c, err) < 0)
+		return -(int)err->code;
+	return 0;
+}
+
+static int read_spec(struct np_vmclass *c, const struct np_catalogue *cat, struct np_err *err)
+{
+	struct np_node config_spec, memory;
+
+	if (np_node_path(c->node, "spec.hardware.memory", &memory, err) < 0 ||
+	    vmclass_quantity_read(memory, &c->memory, &c->memory_bytes, err) < 0 ||
+	    np_node_path(c->node, "spec.configSpec", &config_spec, err) < 0 ||
+	    np_node_object(config_spec, err) < 0)
+		return -(int)err->code;
+	c->has_config_spec = np_node_is_present(config_spec);
+	if (np_node_string(np_node_get(config_spec, "firmware"), &c->firmware, err) < 0 ||
+	    read_devices(c, config_spec, cat, err) < 0 ||
+	    vmclass_keys_read(np_node_get(config_spec, "extraConfig"), &c->standing, &c->notes,
+			      err) < 0)
+		return -(int)err->code;
+	return read_notes(c, config_spec, err);
+}
+
+int np_vmclass_read(struct np_doc *doc, struct np_node node, const struct np_catalogue *cat,
+		    struct np_vmclass **ret, struct np_err *err)
+{
+	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return np_fail_nomem(err);
+	c->doc = np_doc_ref(doc);
+	c->node = node;
+	if (read_metadata(c, err) < 0 || read_spec(c, cat, err) < 0)
+		return -(int)err->code;
+	*ret = np_take(c);
+	return 0;
+}

