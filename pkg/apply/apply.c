@@ -229,12 +229,12 @@ static int plan_again(struct attempt *a, const char *ns, const char *name, struc
 	return 0;
 }
 
-static int finish_unchanged(const struct np_plan_class *c, struct np_apply_class *result,
-			    struct np_err *err)
+/* Nothing (more) to send: right as it was, made right meanwhile, or a dry run. */
+static int finish_unsent(const struct np_plan_class *c, struct np_apply_class *result,
+			 struct np_err *err)
 {
 	const char *version = c->class->resource_version;
 
-	result->result = result->attempts > 0 ? result->result : NP_APPLY_UNCHANGED;
 	result->resource_version = strdup(version != NULL ? version : "");
 	return result->resource_version == NULL ? np_fail_nomem(err) : 0;
 }
@@ -268,7 +268,7 @@ static int patch_class(struct attempt *a, struct np_apply_class *result, struct 
 		if (plan_again(a, own_ns, own_name, err) < 0)
 			return -(int)err->code;
 	}
-	return finish_unchanged(a->c, result, err);
+	return finish_unsent(a->c, result, err);
 }
 
 static void apply_class(struct np_kube *k, const struct np_input *in,

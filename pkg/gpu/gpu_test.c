@@ -590,7 +590,7 @@ static const struct bad_cards {
 	{ "a swapped id", "- model: X\n  pciID: 1eb8:10de\n",
 	  "c.yaml:2:10: pciID: id '1eb8:10de' looks swapped: vendor 10de comes first, '10de:1eb8'" },
 	{ "an id that is a number", "- model: X\n  pciID: 4318\n", "c.yaml:2:10: " },
-	{ "an id twice", "- {model: X, pciID: 10de:ffee}\n- {model: Y, pciID: 10DE:FFEE}\n",
+	{ "an id twice", "- {model: X, pciID: 10de:ffee}\n- {model: Z, pciID: 10DE:FFEE}\n",
 	  "c.yaml:2:21: pciID '10de:ffee' is there twice" },
 	{ "no memory", "- model: X\n  pciID: 10de:ffee\n  memoryGB: 0\n", "c.yaml:3:13: " },
 	{ "memory beyond reason", "- model: X\n  pciID: 10de:ffee\n  memoryGB: 65537\n",
@@ -610,7 +610,7 @@ static const struct bad_cards {
 	{ "no BAR", "- model: X\n  pciID: 10de:ffee\n  barsMB: {}\n",
 	  "c.yaml:3:11: barsMB is empty, leave it out where unknown" },
 	{ "BARs in a list", "- model: X\n  pciID: 10de:ffee\n  barsMB: [16]\n", "c.yaml:3:11: " },
-	{ "a bad card after a good one", "- {model: Y, pciID: 10de:20b0}\n- {model: X}\n",
+	{ "a bad card after a good one", "- {model: Z, pciID: 10de:20b0}\n- {model: X}\n",
 	  "c.yaml:2:3: card without pciID" },
 };
 

@@ -205,16 +205,25 @@ static size_t distance(const char *a, const char *b)
 	return row[b_size];
 }
 
-/* Lists the models whose family is `wanted` edits away. */
-static void list_near(const struct np_catalogue *cat, const char *family, size_t wanted,
+/* Lists the models whose family is the fewest edits away, if not more than `edits_max`. */
+static void list_near(const struct np_catalogue *cat, const char *family, size_t edits_max,
 		      struct listing *list)
 {
+	size_t fewest = edits_max;
 	struct np_name model;
 
-	for (size_t i = 0; i < cat->n; i++)
-		if (np_name_parse(cat->rows[i]->model, &model) &&
-		    distance(model.family, family) == wanted)
+	for (size_t i = 0; i < cat->n; i++) {
+		size_t edits = SIZE_MAX;
+
+		if (np_name_parse(cat->rows[i]->model, &model))
+			edits = distance(model.family, family);
+		if (edits < fewest) {
+			fewest = edits;
+			list->n = 0;
+		}
+		if (edits == fewest)
 			list_model(list, cat->rows[i]->model);
+	}
 }
 
 /* Lists the models whose family holds `family`: "RTX6000" is in the name of two. */
@@ -231,14 +240,13 @@ static int fail_unknown(const struct np_catalogue *cat, const char *text,
 			const struct np_name *name, struct np_err *err)
 {
 	struct listing list = { .max = NEAR_MAX };
-	size_t edits_max = strlen(name->family) / 3;
 	char names[256];
 
 	list_near(cat, name->family, 0, &list);
 	if (list.n == 0)
 		list_holders(cat, name->family, &list);
-	for (size_t edits = 1; list.n == 0 && edits <= edits_max; edits++)
-		list_near(cat, name->family, edits, &list);
+	if (list.n == 0)
+		list_near(cat, name->family, strlen(name->family) / 3, &list);
 	if (list.n == 0)
 		return np_fail(err, NP_E_SPEC,
 			       "'%.96s' is no known GPU model, `nodeprep gpus` lists all", text);

@@ -235,8 +235,8 @@ static void test_kube__kubeconfig_errors_name_their_place(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct np_kube_config *const sentinel = (void *)&rows, *c = sentinel;
 		struct np_err err = NP_ERR_INIT;
+		struct np_kube_config *const sentinel = (void *)&err, *c = sentinel;
 		__typeof__(rows[0]) *row = &rows[i];
 
 		if (load(put(*state, "config", row->text), &c, &err) != -(int)row->code)
@@ -284,7 +284,7 @@ static void test_kube__files_of_the_environment_are_merged(void **state)
 	struct np_kube_config *c = NULL;
 	char list[600];
 
-	put(f, "tok", "  file-token \n" + 2);
+	put(f, "tok", "file-token \n");
 	snprintf(list, sizeof(list), "%s/missing:%s::%s:%s", f->path, empty, one, two);
 	o.kubeconfig_env = list;
 	if (np_kube_config_load(&o, &c, &err) < 0)
@@ -684,8 +684,8 @@ static void test_kube__what_an_answer_cannot_say_is_told_with_its_object(void **
 					       .body = row->body,
 					       .size = strlen(row->body),
 					       .secrets = &secrets };
-		json_t *const sentinel = (void *)&rows, *root = sentinel;
 		struct np_err err = NP_ERR_INIT;
+		json_t *const sentinel = (void *)&err, *root = sentinel;
 
 		assert_int_equal(kube_body_parse(&class_call, &a, &root, &err), -NP_E_REFUSED);
 		HAS(err.text, row->says);

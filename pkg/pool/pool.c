@@ -110,19 +110,19 @@ static void write_skipped(struct np_input *in)
 
 static int add_skipped_kind(struct np_input *in, const char *label, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *copy = NULL;
+	size_t n = in->n_skipped_kinds;
 	struct np_skipped *grown;
 
-	if (in->n_skipped_kinds >= SKIPPED_KINDS_MAX)
+	if (n >= SKIPPED_KINDS_MAX)
 		return 0;
-	copy = strdup(label);
-	if (!copy)
-		return np_fail_nomem(err);
-	grown = reallocarray(in->skipped_kinds, in->n_skipped_kinds + 1, sizeof(*grown));
+	grown = reallocarray(in->skipped_kinds, n + 1, sizeof(*grown));
 	if (!grown)
 		return np_fail_nomem(err);
 	in->skipped_kinds = grown;
-	grown[in->n_skipped_kinds++] = (struct np_skipped){ .kind = np_take(copy), .count = 1 };
+	grown[n] = (struct np_skipped){ .kind = strdup(label), .count = 1 };
+	if (!grown[n].kind)
+		return np_fail_nomem(err);
+	in->n_skipped_kinds++;
 	return 0;
 }
 

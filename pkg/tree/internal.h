@@ -4,7 +4,7 @@
 
 /*
  * tree, inside: tree.c has documents and cursors, reader.c the inputs, yaml.c and json.c build one
- * document each, scalar.c resolves plain scalars, place.c keeps positions, dump.c writes.
+ * document each, fault.c says what libyaml complains of, scalar.c resolves plain scalars, place.c keeps positions, dump.c writes.
  */
 
 #include <stdatomic.h>
@@ -113,6 +113,12 @@ struct np_reader {
 	bool has_parser;
 	yaml_parser_t parser;
 };
+
+/* Returns where in the input a mark of the YAML parser lies. */
+struct np_pos mark_pos(const struct np_reader *r, const yaml_mark_t *mark);
+
+/* Fails with what libyaml says, and a guess at what went wrong. */
+int yaml_fail(const struct np_reader *r, bool *ret_syntax, struct np_err *err);
 
 /* Starts the YAML parser at r->offset. */
 int yaml_start(struct np_reader *r, struct np_err *err);

@@ -53,7 +53,7 @@ static void enter(struct places *p, size_t index)
 
 static int rehash(struct places *p, struct np_err *err)
 {
-	size_t count = p->bucket_count ? p->bucket_count * 4 : 64;
+	size_t count = p->bucket_count ? p->bucket_count * 2 : 32;
 	uint32_t *buckets = calloc(count, sizeof(*buckets));
 
 	if (!buckets)

@@ -51,16 +51,6 @@ static void build_done(struct build *b)
 	np_doc_unref(b->doc);
 }
 
-static struct np_pos pos_of(const struct np_reader *r, const yaml_mark_t *mark)
-{
-	struct np_pos pos = { .line = (unsigned)mark->line + r->base.line,
-			      .column = (unsigned)mark->column + 1 };
-
-	if (!mark->line)
-		pos.column += r->base.column - 1;
-	return pos;
-}
-
 static struct frame *top_of(struct build *b)
 {
 	return b->depth ? &b->stack[b->depth - 1] : NULL;
@@ -103,7 +93,7 @@ static int resolve_tagged(struct build *b, const yaml_event_t *e, struct scalar 
 	struct scalar s;
 
 	if (!strcmp(name, TAG("binary")))
-		return reader_fail(b->r, pos_of(b->r, &e->start_mark), err,
+		return reader_fail(b->r, mark_pos(b->r, &e->start_mark), err,
 				   "the tag '!!binary' is not read here, write the text itself");
 	if (!tag) {
 		*ret = (struct scalar){ .kind = SCALAR_STRING };
@@ -115,7 +105,7 @@ static int resolve_tagged(struct build *b, const yaml_event_t *e, struct scalar 
 		s.real = (double)s.integer;
 	}
 	if (s.kind != tag->kind)
-		return reader_fail(b->r, pos_of(b->r, &e->start_mark), err,
+		return reader_fail(b->r, mark_pos(b->r, &e->start_mark), err,
 				   "'%.64s' is no %s, as its tag says", text, tag->noun);
 	*ret = s;
 	return 0;
@@ -125,7 +115,7 @@ static int resolve_tagged(struct build *b, const yaml_event_t *e, struct scalar 
 static int resolve(struct build *b, const yaml_event_t *e, struct scalar *ret, struct np_err *err)
 {
 	const char *text = (const char *)e->data.scalar.value;
-	struct np_pos pos = pos_of(b->r, &e->start_mark);
+	struct np_pos pos = mark_pos(b->r, &e->start_mark);
 	struct scalar s = { .kind = SCALAR_STRING };
 	int r = 0;
 
@@ -192,7 +182,7 @@ static int keep_raw(struct build *b, const yaml_event_t *e, const struct scalar 
 	if (s->kind == SCALAR_STRING || s->kind == SCALAR_MERGE || !*text ||
 	    !strcmp(text, canonical(s, buf)))
 		return 0;
-	return places_add_raw(&b->doc->places, pos_of(b->r, &e->start_mark), text,
+	return places_add_raw(&b->doc->places, mark_pos(b->r, &e->start_mark), text,
 			      e->data.scalar.length, err);
 }
 
@@ -307,7 +297,7 @@ static int attach(struct build *b, json_t *take, struct np_pos pos, struct np_po
 static int key_text(struct build *b, const yaml_event_t *e, const struct scalar *s,
 		    char buf[static FLOAT_TEXT_MAX], const char **ret, struct np_err *err)
 {
-	struct np_pos pos = pos_of(b->r, &e->start_mark);
+	struct np_pos pos = mark_pos(b->r, &e->start_mark);
 
 	*ret = (const char *)e->data.scalar.value;
 	if (s->kind == SCALAR_NULL)
@@ -360,7 +350,7 @@ static int open_merge(struct build *b, struct np_pos pos, struct np_err *err)
 
 static int on_key(struct build *b, const yaml_event_t *e, struct np_err *err)
 {
-	struct np_pos pos = pos_of(b->r, &e->start_mark);
+	struct np_pos pos = mark_pos(b->r, &e->start_mark);
 	struct anchor anchor = { .pos = pos, .nodes = 1 };
 	char buf[FLOAT_TEXT_MAX];
 	struct scalar s;
@@ -386,7 +376,7 @@ static int on_key(struct build *b, const yaml_event_t *e, struct np_err *err)
 static int refuse_key(struct build *b, const yaml_event_t *e, const char *what, struct np_err *err)
 {
 	return reader_fail(
-		b->r, pos_of(b->r, &e->start_mark), err,
+		b->r, mark_pos(b->r, &e->start_mark), err,
 		"a key cannot be %s; is this a template that was not rendered ('{{ }}')?", what);
 }
 
@@ -461,7 +451,7 @@ static int apply_merge(struct build *b, struct frame *f, struct np_err *err)
 
 static int on_scalar(struct build *b, const yaml_event_t *e, struct np_err *err)
 {
-	struct np_pos pos = pos_of(b->r, &e->start_mark);
+	struct np_pos pos = mark_pos(b->r, &e->start_mark);
 	struct anchor anchor = { .pos = pos, .nodes = 1 };
 	struct scalar s;
 	size_t number;
@@ -522,7 +512,7 @@ static int on_end(struct build *b, struct np_err *err)
 static int on_alias(struct build *b, const yaml_event_t *e, struct np_err *err)
 {
 	const char *name = (const char *)e->data.alias.anchor;
-	struct np_pos at = pos_of(b->r, &e->start_mark);
+	struct np_pos at = mark_pos(b->r, &e->start_mark);
 	json_t *number = json_object_get(b->anchor_numbers, name);
 	const struct anchor *anchor;
 	struct frame *top = top_of(b);
@@ -545,7 +535,7 @@ static int on_alias(struct build *b, const yaml_event_t *e, struct np_err *err)
 
 static int on_collection(struct build *b, const yaml_event_t *e, struct np_err *err)
 {
-	struct np_pos pos = pos_of(b->r, &e->start_mark);
+	struct np_pos pos = mark_pos(b->r, &e->start_mark);
 	bool mapping = e->type == YAML_MAPPING_START_EVENT;
 
 	if (wants_key(top_of(b)))
@@ -589,83 +579,6 @@ int yaml_start(struct np_reader *r, struct np_err *err)
 	return 0;
 }
 
-/* Returns the line that `mark` stands in, without its end; marks count characters, not bytes. */
-static const char *line_at(const struct np_reader *r, const yaml_mark_t *mark, size_t *ret_size)
-{
-	const char *p = r->bytes + r->offset, *end = r->bytes + r->size, *start, *stop;
-	size_t left = mark->index;
-
-	for (; p < end; p++)
-		if (((unsigned char)*p & 0xc0) != 0x80 && !left--)
-			break;
-	for (start = p; start > r->bytes + r->offset && start[-1] != '\n'; start--)
-		;
-	stop = memchr(p, '\n', (size_t)(end - p));
-	*ret_size = (size_t)((stop ? stop : end) - start);
-	return start;
-}
-
-static bool has_tab_indent(const char *line, size_t size)
-{
-	for (size_t i = 0; i < size && (line[i] == ' ' || line[i] == '\t'); i++)
-		if (line[i] == '\t')
-			return true;
-	return false;
-}
-
-/* Guesses from the line in question what most likely went wrong. */
-static const char *hint(const struct np_reader *r, const yaml_mark_t *mark)
-{
-	size_t size;
-	const char *line = line_at(r, mark, &size);
-
-	if (memmem(line, size, "{{", 2) || memmem(line, size, "{%", 2))
-		return "; is this a template that was not rendered?";
-	if (has_tab_indent(line, size))
-		return "; indent with spaces, not tabs";
-	return "";
-}
-
-static int fail_bytes(const struct np_reader *r, struct np_err *err)
-{
-	struct np_pos pos = r->base;
-
-	pos_advance(&pos, r->bytes + r->offset, r->parser.problem_offset);
-	if (!strcmp(r->parser.problem, "control characters are not allowed"))
-		return reader_fail(
-			r, pos, err,
-			"neither YAML nor JSON: the control character U+%04X stands here",
-			(unsigned)r->parser.problem_value);
-	return reader_fail(r, pos, err, "neither YAML nor JSON: the bytes here are no UTF-8");
-}
-
-static int fail_text(const struct np_reader *r, struct np_err *err)
-{
-	const yaml_parser_t *p = &r->parser;
-	struct np_pos pos = pos_of(r, &p->problem_mark), from = pos_of(r, &p->context_mark);
-	const char *advice = hint(r, &p->problem_mark);
-
-	if (!*advice && p->context)
-		advice = hint(r, &p->context_mark);
-	if (!p->context || from.line == pos.line)
-		return reader_fail(r, pos, err, "%s%s", p->problem, advice);
-	return reader_fail(r, pos, err, "%s, %s that begins in line %u%s", p->problem, p->context,
-			   from.line, advice);
-}
-
-static int fail_yaml(const struct np_reader *r, bool *ret_syntax, struct np_err *err)
-{
-	*ret_syntax = r->parser.error != YAML_MEMORY_ERROR;
-	switch (r->parser.error) {
-	case YAML_MEMORY_ERROR:
-		return np_fail_nomem(err);
-	case YAML_READER_ERROR:
-		return fail_bytes(r, err);
-	default:
-		return fail_text(r, err);
-	}
-}
-
 /* Feeds events until the document ends; true in b->done at the end of either it or the stream. */
 static int read_events(struct build *b, bool *ret_stream_end, bool *ret_syntax, struct np_err *err)
 {
@@ -674,7 +587,7 @@ static int read_events(struct build *b, bool *ret_stream_end, bool *ret_syntax, 
 		int r;
 
 		if (!yaml_parser_parse(&b->r->parser, &e))
-			return fail_yaml(b->r, ret_syntax, err);
+			return yaml_fail(b->r, ret_syntax, err);
 		*ret_stream_end = e.type == YAML_STREAM_END_EVENT || e.type == YAML_NO_EVENT;
 		if (e.type == YAML_STREAM_START_EVENT || e.type == YAML_DOCUMENT_START_EVENT)
 			r = 0;

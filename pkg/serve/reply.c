@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/err.h"
+
+enum {
+	TICK_MS = 50, /* how often a slow body goes on */
+	STREAM_BACKLOG_MAX = 8 << 20, /* unsent bytes at which a reader is too slow */
+};
+
+/* A reply on its way, for those that are not sent in one piece. */
+struct answer {
+	struct conn *conn;
+	struct evhttp_request *req;
+	struct np_serve_reply reply;
+	struct event *timer;
+	size_t sent;
+	bool started;
+};
+
+int np_serve_reply_header(struct np_serve_reply *reply, const char *name, const char *value,
+			  struct np_err *err)
+{
+	struct np_serve_pair *pair = &reply->headers[reply->n_headers];
+
+	if (reply->n_headers == NP_SERVE_HEADERS_MAX)
+		return np_fail(err, NP_E_BUG, "a reply has more than %d headers",
+			       NP_SERVE_HEADERS_MAX);
+	pair->name = strdup(name);
+	pair->value = strdup(value);
+	reply->n_headers++;
+	if (!pair->name || !pair->value)
+		return np_fail_nomem(err);
+	for (char *p = pair->value; *p; p++)
+		if (*p == '\r' || *p == '\n')
+			*p = ' ';
+	return 0;
+}
+
+void np_serve_reply_done(struct np_serve_reply *reply)
+{
+	for (size_t i = 0; i < reply->n_headers; i++) {
+		free(reply->headers[i].name);
+		free(reply->headers[i].value);
+	}
+	free(reply->body);
+	if (reply->stream.free)
+		reply->stream.free(reply->stream.ctx);
+	*reply = (struct np_serve_reply)NP_SERVE_REPLY_INIT;
+}
+
+static void free_answer(struct answer *a)
+{
+	if (!a)
+		return;
+	if (a->timer)
+		event_free(a->timer);
+	np_serve_reply_done(&a->reply);
+	free(a);
+}
+
+void answer_drop(struct conn *c)
+{
+	free_answer(np_take(c->answer));
+}
+
+static void free_evbuffer(struct evbuffer **buf)
+{
+	if (*buf)
+		evbuffer_free(*buf);
+}
+
+static int add_headers(struct evhttp_request *req, const struct np_serve_reply *reply)
+{
+	struct evkeyvalq *out = evhttp_request_get_output_headers(req);
+
+	for (size_t i = 0; i < reply->n_headers; i++)
+		if (evhttp_add_header(out, reply->headers[i].name, reply->headers[i].value) < 0)
+			return -1;
+	return 0;
+}
+
+static void send_whole(struct conn *c, struct evhttp_request *req, struct np_serve_reply *reply)
+{
+	NP_AUTO(free_evbuffer) struct evbuffer *buf = evbuffer_new();
+
+	if (!buf || add_headers(req, reply) < 0 ||
+	    evbuffer_add(buf, reply->body, reply->body_size) < 0) {
+		conn_doom(c);
+		return;
+	}
+	evhttp_send_reply(req, (int)reply->status, NULL, buf);
+}
+
+static bool is_whole(const struct np_serve_reply *r)
+{
+	return r->cut == NP_SERVE_WHOLE && r->bytes_per_second == 0 && !r->stream.next;
+}
+
+/* Sends status and headers; evhttp uses chunks where no length is given. */
+static int start_body(struct answer *a)
+{
+	struct evkeyvalq *out = evhttp_request_get_output_headers(a->req);
+	char length[32];
+
+	if (a->started)
+		return 0;
+	a->started = true;
+	if (add_headers(a->req, &a->reply) < 0)
+		return -1;
+	snprintf(length, sizeof(length), "%zu", a->reply.body_size);
+	if (!a->reply.stream.next && evhttp_add_header(out, "Content-Length", length) < 0)
+		return -1;
+	evhttp_send_reply_start(a->req, (int)a->reply.status, NULL);
+	return 0;
+}
+
+static int send_piece(struct answer *a, const char *bytes, size_t size)
+{
+	NP_AUTO(free_evbuffer) struct evbuffer *buf = evbuffer_new();
+
+	if (!buf || evbuffer_add(buf, bytes, size) < 0)
+		return -1;
+	if (size > 0)
+		evhttp_send_reply_chunk(a->req, buf);
+	return 0;
+}
+
+static size_t backlog(const struct answer *a)
+{
+	return evbuffer_get_length(bufferevent_get_output(a->conn->bev));
+}
+
+/* Sends what the stream has: 1 for more to come, 0 at the end, -1 to cut. */
+static int step_stream(struct answer *a)
+{
+	struct np_serve_stream *s = &a->reply.stream;
+	NP_AUTO(np_freep) char *bytes = NULL;
+	size_t size = 0;
+	int more;
+
+	if (a->conn->server->stopping)
+		return 0;
+	if (backlog(a) > STREAM_BACKLOG_MAX)
+		return 1; /* the deadline decides how long such a reader is waited for */
+	more = s->next(s->ctx, &bytes, &size);
+	if (more >= 0 && bytes && send_piece(a, bytes, size) < 0)
+		return -1;
+	return more;
+}
+
+static size_t next_size(const struct answer *a)
+{
+	const struct np_serve_reply *r = &a->reply;
+	size_t goal = r->cut == NP_SERVE_CUT_BODY ? r->body_size / 2 : r->body_size;
+	size_t left = goal - a->sent, most = left;
+
+	if (r->bytes_per_second > 0)
+		most = (size_t)(r->bytes_per_second * TICK_MS / 1000);
+	if (most == 0)
+		most = 1;
+	return most < left ? most : left;
+}
+
+/* Sends the next bytes of a body: 1 for more to come, 0 at its end, -1 to cut. */
+static int step_body(struct answer *a)
+{
+	size_t size = next_size(a);
+
+	if (size == 0)
+		return a->reply.cut == NP_SERVE_CUT_BODY ? -1 : 0;
+	if (send_piece(a, a->reply.body + a->sent, size) < 0)
+		return -1;
+	a->sent += size;
+	return 1;
+}
+
+static void go_on_in(struct answer *a, uint64_t ms)
+{
+	struct timeval tv = ms_to_timeval(ms);
+
+	if (evtimer_add(a->timer, &tv) < 0)
+		conn_doom(a->conn);
+}
+
+static void step(evutil_socket_t fd, short what, void *arg)
+{
+	struct answer *a = arg;
+	struct conn *c = a->conn;
+	struct evhttp_request *req = a->req;
+	bool is_stream = a->reply.stream.next != NULL;
+	int more = -1;
+
+	(void)fd, (void)what;
+	if (is_whole(&a->reply)) {
+		send_whole(c, req, &a->reply);
+		answer_drop(c);
+		return;
+	}
+	if (a->reply.cut != NP_SERVE_CUT && start_body(a) == 0)
+		more = is_stream ? step_stream(a) : step_body(a);
+	if (more > 0) {
+		go_on_in(a, is_stream ? a->reply.stream.every_ms : TICK_MS);
+		return;
+	}
+	answer_drop(c);
+	if (more == 0)
+		evhttp_send_reply_end(req);
+	else
+		conn_doom(c);
+}
+
+void answer_send_take(struct conn *c, struct evhttp_request *req, struct np_serve_reply *reply)
+{
+	const struct np_serve_options *o = &c->server->o;
+	struct answer *a;
+
+	if (is_whole(reply) && reply->delay_ms == 0) {
+		send_whole(c, req, reply);
+		np_serve_reply_done(reply);
+		return;
+	}
+	a = calloc(1, sizeof(*a));
+	if (!a || !(a->timer = evtimer_new(c->server->base, step, a))) {
+		free(a);
+		np_serve_reply_done(reply);
+		conn_doom(c);
+		return;
+	}
+	a->conn = c;
+	a->req = req;
+	a->reply = *reply;
+	*reply = (struct np_serve_reply)NP_SERVE_REPLY_INIT;
+	c->answer = a;
+	conn_arm(c,
+		 a->reply.deadline_ms ? a->reply.deadline_ms : o->deadline_ms + a->reply.delay_ms);
+	go_on_in(a, a->reply.delay_ms);
+}
