@@ -59,7 +59,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all deps demo test check e2e test-real bench lint fmt fuzz install uninstall clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench lint fmt fuzz install uninstall clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -152,10 +152,13 @@ check: $(tests)            ## unit tests, fixtures and fuzz corpora under ASan a
 e2e: all $(B)/.deps-check  ## the built binaries against the embedded Supervisor API
 	$(Q)hack/e2e.sh sim $(B)
 
+e2e-real: all              ## the same suite against a real kube-apiserver, which is built when missing
+	$(Q)hack/e2e.sh real $(B)
+
 test: all                  ## check and e2e: the README's test command
 	$(Q)MAKE='$(MAKE)' hack/test.sh test $(B)
 
-test-real: all             ## the same e2e suite against a real kube-apiserver (built when missing)
+test-real: all             ## e2e-real: the README's second test command
 	$(Q)MAKE='$(MAKE)' hack/test.sh test-real $(B)
 
 demo: all                  ## the main job against the embedded Supervisor API, step by step

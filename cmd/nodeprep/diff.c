@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +26,11 @@ static void sides_done(struct sides *s)
 	free(s->merged);
 	free(s->name);
 	*s = (struct sides){ 0 };
+}
+
+static bool is_changed(const struct np_plan_class *c)
+{
+	return json_object_size(c->change.patch) > 0;
 }
 
 static int sides_make(const struct np_plan_class *c, struct sides *ret, struct np_err *err)
@@ -65,32 +69,50 @@ static int print_builtin(const struct sides *s, struct np_err *err)
 	return put(text, err);
 }
 
-/* Two folders for the external program, which are gone afterwards. */
+/* Two folders for the external program, which are gone afterwards with all that is in them. */
 struct folders {
-	char live[64], merged[64];
+	char *live, *merged;
 };
+
+static void remove_folder(char *path)
+{
+	DIR *d = path != NULL ? opendir(path) : NULL;
+	struct dirent *entry;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		if (entry->d_name[0] != '.' || entry->d_type == DT_REG)
+			unlinkat(dirfd(d), entry->d_name, 0);
+	}
+	if (d != NULL) {
+		closedir(d);
+		rmdir(path);
+	}
+	free(path);
+}
 
 static void folders_done(struct folders *f)
 {
-	if (f->live[0] != '\0')
-		rmdir(f->live);
-	if (f->merged[0] != '\0')
-		rmdir(f->merged);
+	remove_folder(f->live);
+	remove_folder(f->merged);
 }
 
-static int make_folder(const char *prefix, char *path, size_t size, struct np_err *err)
+static int make_folder(const char *prefix, char **ret, struct np_err *err)
 {
-	char template[64];
+	const char *tmp = getenv("TMPDIR");
+	NP_AUTO(np_freep) char *path = NULL;
 
-	snprintf(template, sizeof(template), "/tmp/%s-XXXXXX", prefix);
-	if (mkdtemp(template) == NULL)
-		return np_fail(err, NP_E_IO, "'%s': %s", template, strerror(errno));
-	snprintf(path, size, "%s", template);
+	if (asprintf(&path, "%s/%s-XXXXXX", tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp", prefix) <
+	    0) {
+		path = NULL;
+		return np_fail_nomem(err);
+	}
+	if (mkdtemp(path) == NULL)
+		return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
+	*ret = np_take(path);
 	return 0;
 }
 
-static int write_side(const char *folder, const char *name, const char *text, char **ret_path,
-		      struct np_err *err)
+static int write_side(const char *folder, const char *name, const char *text, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *path = NULL;
 	FILE *f;
@@ -105,10 +127,7 @@ static int write_side(const char *folder, const char *name, const char *text, ch
 		return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
 	failed = fputs(text, f) == EOF;
 	failed = fclose(f) != 0 || failed;
-	if (failed)
-		return np_fail(err, NP_E_IO, "'%s': cannot write", path);
-	*ret_path = np_take(path);
-	return 0;
+	return failed ? np_fail(err, NP_E_IO, "'%s': cannot write", path) : 0;
 }
 
 /* As kubectl reads it: blanks part the program from its options. */
@@ -151,7 +170,6 @@ static int run_external(const char *program, const struct folders *f, struct np_
 {
 	NP_AUTO(np_freep) char *text = strdup(program);
 	char *words[WORDS_MAX + 3] = { NULL };
-	char live[64], merged[64];
 	int n;
 
 	if (text == NULL)
@@ -159,45 +177,45 @@ static int run_external(const char *program, const struct folders *f, struct np_
 	n = split_words(text, words, err);
 	if (n < 0)
 		return n;
-	snprintf(live, sizeof(live), "%s", f->live);
-	snprintf(merged, sizeof(merged), "%s", f->merged);
-	words[n] = live;
-	words[n + 1] = merged;
+	words[n] = f->live;
+	words[n + 1] = f->merged;
 	return run_program(words, err);
 }
 
-static int print_external(const char *program, const struct sides *s, struct np_err *err)
+/* As kubectl does: all classes into two folders, one run of the program over both. */
+static int print_external(const char *program, const struct np_plan *plan, struct np_err *err)
 {
-	NP_AUTO(folders_done) struct folders f = { "", "" };
-	NP_AUTO(np_freep) char *live = NULL;
-	NP_AUTO(np_freep) char *merged = NULL;
-	int r = make_folder("LIVE", f.live, sizeof(f.live), err);
+	NP_AUTO(folders_done) struct folders f = { NULL, NULL };
 
-	if (r == 0)
-		r = make_folder("MERGED", f.merged, sizeof(f.merged), err);
-	if (r == 0)
-		r = write_side(f.live, s->name, s->live, &live, err);
-	if (r == 0)
-		r = write_side(f.merged, s->name, s->merged, &merged, err);
-	if (r == 0)
-		r = run_external(program, &f, err);
-	if (live != NULL)
-		unlink(live);
-	if (merged != NULL)
-		unlink(merged);
-	return r;
+	if (make_folder("LIVE", &f.live, err) < 0 || make_folder("MERGED", &f.merged, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < plan->n_classes; i++) {
+		NP_AUTO(sides_done) struct sides s = { 0 };
+
+		if (!is_changed(&plan->classes[i]))
+			continue;
+		if (sides_make(&plan->classes[i], &s, err) < 0 ||
+		    write_side(f.live, s.name, s.live, err) < 0 ||
+		    write_side(f.merged, s.name, s.merged, err) < 0)
+			return -(int)err->code;
+	}
+	return run_external(program, &f, err);
 }
 
-static int print_class(const struct np_plan_class *c, struct np_err *err)
+static int print_all(const struct np_plan *plan, struct np_err *err)
 {
-	NP_AUTO(sides_done) struct sides s = { 0 };
 	const char *program = getenv("KUBECTL_EXTERNAL_DIFF");
 
-	if (sides_make(c, &s, err) < 0)
-		return -(int)err->code;
 	if (program != NULL && program[0] != '\0')
-		return print_external(program, &s, err);
-	return print_builtin(&s, err);
+		return print_external(program, plan, err);
+	for (size_t i = 0; i < plan->n_classes; i++) {
+		NP_AUTO(sides_done) struct sides s = { 0 };
+
+		if (is_changed(&plan->classes[i]) &&
+		    (sides_make(&plan->classes[i], &s, err) < 0 || print_builtin(&s, err) < 0))
+			return -(int)err->code;
+	}
+	return 0;
 }
 
 int run_diff(const struct options *o, struct np_err *err)
@@ -207,15 +225,10 @@ int run_diff(const struct options *o, struct np_err *err)
 
 	if (work_plan(o, &w, err) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < w.plan.n_classes; i++) {
-		const struct np_plan_class *c = &w.plan.classes[i];
-
-		if (json_object_size(c->change.patch) == 0)
-			continue;
-		differs = true;
-		if (print_class(c, err) < 0)
-			return -(int)err->code;
-	}
+	for (size_t i = 0; i < w.plan.n_classes; i++)
+		differs = differs || is_changed(&w.plan.classes[i]);
+	if (differs && print_all(&w.plan, err) < 0)
+		return -(int)err->code;
 	log_notes(&w.plan);
 	log_plan_errors(&w.plan);
 	if (w.plan.n_errors > 0)

@@ -47,7 +47,6 @@ static void log_each(const char *who, const struct np_notes *notes)
 			   who[0] != '\0' ? ": " : "", notes->items[i].message);
 }
 
-/* Classes that no pool uses are listed, not judged: their warnings stay in the JSON. */
 void log_notes(const struct np_plan *plan)
 {
 	log_each("", &plan->notes);
@@ -55,8 +54,6 @@ void log_notes(const struct np_plan *plan)
 		const struct np_plan_class *c = &plan->classes[i];
 		const char *name = c->name != NULL ? c->name : "";
 
-		if (c->n_pools == 0)
-			continue;
 		if (c->class != NULL)
 			log_each(name, &c->class->notes);
 		log_each(name, &c->notes);

@@ -129,6 +129,7 @@ struct np_class_want {
 	bool keep_memory; /* every pool says memoryReservation: Unmanaged */
 	bool allow_shrink; /* --allow-shrink */
 	bool restore_hidden; /* --restore-hidden-devices */
+	bool as_it_is; /* no pool uses it, or what they need is not known: only tell what stands */
 	const char *holder; /* who registers the pools, such as "apply" */
 	const struct np_member *members;
 	size_t n_members;
@@ -158,7 +159,7 @@ int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *wa
 		      struct np_change *ret, struct np_err *err);
 void np_change_done(struct np_change *change);
 
-/* Returns a deep copy of the class's object with the patch applied as RFC 7386 says; NULL: no memory. */
+/* Returns a deep copy of the object with the patch applied as RFC 7386 says; NULL: no memory. */
 json_t *np_vmclass_patched(const json_t *object, const json_t *patch);
 
 #endif

@@ -48,6 +48,7 @@ static const struct named {
 	{ " A100_40 GB ", "A100-40GB", "A100 SXM4 40GB" },
 	{ "nvidia a100 40GiB", "A100-40GB", "A100 SXM4 40GB" },
 	{ "40GB A100", "A100-40GB", "A100 SXM4 40GB" },
+	{ "40 gib A100", "A100-40GB", "A100 SXM4 40GB" },
 	{ "A100-80GB", "A100-80GB", "A100 SXM4 80GB" },
 	{ "T4", "T4", "T4" },
 	{ "Tesla T4", "T4", "T4" },
@@ -68,6 +69,7 @@ static const struct named {
 	{ "A30-24GB", "A30", "A30 PCIe" },
 	{ "H200-141GB", "H200", "H200 SXM 141GB" },
 	{ "T4-16GB", "T4", "T4" },
+	{ "T4 16 GB", "T4", "T4" },
 	/* a board */
 	{ "A100 PCIe 40GB", "A100-40GB", "A100 PCIe 40GB" },
 	{ "H100 NVL", "H100-94GB", "H100 NVL 94GB" },
@@ -174,6 +176,24 @@ static void test_gpu__a_name_of_any_length_is_refused(void **state)
 		assert_true(np_gpu_find_model(catalogue, name, &gpu, &err) < 0);
 		assert_null(np_gpu_find_vgpu(catalogue, name));
 	}
+}
+
+static void test_gpu__names_are_bounded(void **state)
+{
+	const struct np_gpu *gpu = NULL;
+	struct np_err err = NP_ERR_INIT;
+	char text[128];
+
+	(void)state;
+	snprintf(text, sizeof(text), "%-96s", "A100-40GB");
+	assert_int_equal(np_gpu_find_model(catalogue, text, &gpu, &err), 0);
+	snprintf(text, sizeof(text), "%-97s", "A100-40GB");
+	assert_int_equal(np_gpu_find_model(catalogue, text, &gpu, &err), -NP_E_SPEC);
+	snprintf(text, sizeof(text), "grid_a100-%052dc", 40);
+	assert_non_null(np_gpu_find_vgpu(catalogue, text));
+	/* The first 64 characters would be a profile. */
+	snprintf(text, sizeof(text), "grid_a100-%053dcme", 40);
+	assert_null(np_gpu_find_vgpu(catalogue, text));
 }
 
 /* Every name that the catalogue gives finds a card of that model; a board's own name that board's. */
@@ -646,7 +666,17 @@ static const struct generated {
 	const char *sentence, *line, *error; /* error NULL: it is taken */
 } generated[] = {
 	{ "a good card", CARD("10de:1e78", "X", "16", "?", "-", "-"), NULL },
-	{ "two boards of one id, told apart", CARD("10de:1e78/10de:1", "X", "16", "?", "-", "-"),
+	{ "two boards of one id, told apart",
+	  CARD("10de:ffff/10de:0001", "X", "16", "?", "-", "-")
+		  CARD("10de:ffff/10de:0002", "Y", "32", "?", "-", "-"),
+	  NULL },
+	{ "two boards of one id and subsystem",
+	  CARD("10de:ffff/10de:0001", "X", "16", "?", "-", "-")
+		  CARD("10de:ffff/10de:0001", "Y", "32", "?", "-", "-"),
+	  ":6: id '10de:ffff/10de:0001' is there twice" },
+	{ "a subsystem that comes too late", CARD("10de:20b0/10de:0001", "X", "16", "?", "-", "-"),
+	  ":5: id '10de:20b0' is there twice" },
+	{ "a subsystem that is no id", CARD("10de:ffff/10de:1", "X", "16", "?", "-", "-"),
 	  ":5: id '10de:1' is not four" },
 	{ "an unknown kind of line", "crad\ta\tb\n",
 	  ":5: 'crad' is none of source, card, function" },
@@ -779,6 +809,7 @@ int main(void)
 		cmocka_unit_test(test_gpu__names_of_people_and_labels_find_the_card),
 		cmocka_unit_test(test_gpu__other_names_are_refused_with_the_near_ones),
 		cmocka_unit_test(test_gpu__a_name_of_any_length_is_refused),
+		cmocka_unit_test(test_gpu__names_are_bounded),
 		cmocka_unit_test(test_gpu__every_row_is_found_by_its_names),
 		cmocka_unit_test(test_gpu__vgpu_profiles_find_the_physical_card),
 		cmocka_unit_test(test_gpu__every_board_code_finds_a_card_that_has_it),

@@ -7,8 +7,7 @@
  *
  * Names      a name is a list of words; case, blanks, '-', '_' and '/' only part words. Words that
  *            say nothing about the card (vendor, memory type) are dropped, a number and a following
- *            "gb" are one word. Two names are equal when their words are, in whatever order, or when
- *            they read the same without the gaps.
+ *            "gb" are one word. Two names are equal when they read the same without the gaps.
  */
 
 #include "nodeprep/gpu.h"
@@ -30,7 +29,6 @@ struct np_name {
 	size_t n;
 	unsigned memory_gb; /* from "40GB"; 0: none said */
 	char key[NP_NAME_MAX * 2]; /* all words joined as they stand */
-	char sorted[NP_NAME_MAX * 2]; /* all words, sorted and joined */
 	char family[NP_NAME_MAX * 2]; /* without memory and board words */
 };
 
@@ -39,9 +37,6 @@ bool np_name_parse(const char *text, struct np_name *ret);
 
 /* As np_name_parse(), of `size` bytes. */
 bool np_name_parse_n(const char *text, size_t size, struct np_name *ret);
-
-/* Tells whether two names are equal as DESIGN.md's users would say. */
-bool np_name_equal(const struct np_name *a, const struct np_name *b);
 
 /* Tells whether a word says how the board is built (pcie, sxm4, nvl). */
 bool np_name_is_board_word(const char *word);

@@ -29,7 +29,7 @@ static bool has_name(const char *text, size_t size, const struct np_name *wanted
 {
 	struct np_name name;
 
-	return np_name_parse_n(text, size, &name) && np_name_equal(&name, wanted);
+	return np_name_parse_n(text, size, &name) && strcmp(name.key, wanted->key) == 0;
 }
 
 static bool has_model(const struct np_gpu *gpu, const struct np_name *wanted)

@@ -5,7 +5,7 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
-/* Words that every card of a vendor may carry; the last is what a device plugin adds for sharing. */
+/* Words that every card of a vendor may carry; "shared" is what a device plugin adds. */
 static const char *const dropped_words[] = {
 	"amd", "center",   "corporation", "data",   "datacenter", "generation",
 	"gpu", "instinct", "intel",       "nvidia", "tesla",      "shared",
@@ -110,30 +110,15 @@ static void append(char out[static NP_NAME_MAX * 2], const char *word, unsigned 
 	memcpy(out + at, word, strlen(word) + 1);
 }
 
-static void sort_words(const struct np_name *name, const char *sorted[static NP_NAME_WORDS_MAX])
-{
-	for (size_t i = 0; i < name->n; i++) {
-		size_t at = i;
-
-		for (; at > 0 && strcmp(sorted[at - 1], name->word[i]) > 0; at--)
-			sorted[at] = sorted[at - 1];
-		sorted[at] = name->word[i];
-	}
-}
-
 bool np_name_parse_n(const char *text, size_t size, struct np_name *ret)
 {
-	const char *sorted[NP_NAME_WORDS_MAX];
-
 	*ret = (struct np_name){ 0 };
 	if (size > NP_NAME_MAX || !split(text, size, ret))
 		return false;
-	sort_words(ret, sorted);
 	for (size_t i = 0; i < ret->n; i++) {
 		unsigned memory_gb = read_memory(ret->word[i]);
 
 		append(ret->key, ret->word[i], memory_gb);
-		append(ret->sorted, sorted[i], read_memory(sorted[i]));
 		if (memory_gb > 0)
 			ret->memory_gb = memory_gb;
 		else if (!np_name_is_board_word(ret->word[i]))
@@ -145,9 +130,4 @@ bool np_name_parse_n(const char *text, size_t size, struct np_name *ret)
 bool np_name_parse(const char *text, struct np_name *ret)
 {
 	return np_name_parse_n(text, strnlen(text, NP_NAME_MAX + 1), ret);
-}
-
-bool np_name_equal(const struct np_name *a, const struct np_name *b)
-{
-	return strcmp(a->key, b->key) == 0 || strcmp(a->sorted, b->sorted) == 0;
 }

@@ -280,7 +280,7 @@ static void test_client__a_get_carries_its_identity(void **state)
 	ASSERT_HAS(b->server.requests[0], "\r\nImpersonate-User: jane\r\n");
 	ASSERT_HAS(b->server.requests[0], "\r\nAccept: application/json\r\n");
 	ASSERT_HAS(b->server.requests[0], "\r\nAccept-Encoding: gzip\r\n");
-	ASSERT_HAS(b->server.requests[0], "\r\nUser-Agent: nodeprep/");
+	ASSERT_HAS(b->server.requests[0], "\r\nUser-Agent: nodeprep/" NP_VERSION " (linux/");
 }
 
 static void test_client__a_patch_is_a_strict_merge_patch(void **state)

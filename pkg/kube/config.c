@@ -13,6 +13,14 @@
 
 #define TOKEN_MAX (UINT64_C(1) << 20)
 
+#if defined(__x86_64__)
+#define ARCH "amd64"
+#elif defined(__aarch64__)
+#define ARCH "arm64"
+#else
+#define ARCH "unknown"
+#endif
+
 static const char service_dir[] = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /* --- small things ---------------------------------------------------------------------------- */
@@ -425,7 +433,7 @@ static int finish(struct np_kube_config *c, struct np_err *err)
 		return -(int)err->code;
 	if (c->user_agent)
 		return 0;
-	return kube_set_text(&c->user_agent, "nodeprep/" NP_VERSION, err);
+	return kube_set_text(&c->user_agent, "nodeprep/" NP_VERSION " (linux/" ARCH ")", err);
 }
 
 static void config_kube_files_done(struct kube_files *files)

@@ -89,8 +89,6 @@ static bool allows_id(const struct np_device *d, struct np_pci_id id)
 /* Tells whether the device is what the ask names: a model covers every board that bears it. */
 static bool is_asked(const struct np_ask *ask, const struct np_device *d)
 {
-	if (d->pci_class == NP_PCI_OTHER && !ask->exact)
-		return false;
 	if (ask->vgpu_profile != NULL)
 		return d->profile != NULL && strcasecmp(d->profile, ask->vgpu_profile) == 0;
 	if (ask->exact)
@@ -107,17 +105,20 @@ static uint64_t count_asked(const struct np_ask *ask, const struct np_devices *d
 	return n;
 }
 
-/* How many of the asks name the device; 0 makes it one that was not asked for. */
-static bool is_unasked(const struct np_pool *pool, const struct np_device *d)
+/* Tells whether every device that `other` names is one that `ask` names too. */
+static bool is_part_of(const struct np_ask *other, const struct np_ask *ask)
 {
-	for (size_t i = 0; i < pool->n_asks; i++) {
-		if (is_asked(&pool->asks[i], d))
-			return false;
-	}
-	return d->pci_class != NP_PCI_OTHER;
+	if (ask->vgpu_profile != NULL)
+		return other->vgpu_profile != NULL &&
+		       strcasecmp(other->vgpu_profile, ask->vgpu_profile) == 0;
+	if (ask->exact)
+		return other->exact && other->id.vendor == ask->id.vendor &&
+		       other->id.device == ask->id.device;
+	return other->gpu != NULL && ask->gpu != NULL &&
+	       strcmp(other->gpu->model, ask->gpu->model) == 0;
 }
 
-/* What all asks that name the same devices as `ask` come to together. */
+/* What all asks that draw on the devices of `ask` come to together. */
 static uint64_t count_alike(const struct np_pool *pool, const struct np_ask *ask)
 {
 	uint64_t n = 0;
@@ -125,8 +126,7 @@ static uint64_t count_alike(const struct np_pool *pool, const struct np_ask *ask
 	for (size_t i = 0; i < pool->n_asks; i++) {
 		const struct np_ask *other = &pool->asks[i];
 
-		if (other == ask || (other->gpu == ask->gpu && other->exact == ask->exact &&
-				     strcasecmp(other->text, ask->text) == 0))
+		if (other == ask || is_part_of(other, ask))
 			n += other->count;
 	}
 	return n;
@@ -134,25 +134,30 @@ static uint64_t count_alike(const struct np_pool *pool, const struct np_ask *ask
 
 enum plan_match plan_match_asks(const struct np_pool *pool, const struct np_devices *d)
 {
-	enum plan_match match = PLAN_MATCH_EQUAL;
 	uint64_t asked = 0;
 
 	for (size_t i = 0; i < pool->n_asks; i++) {
-		uint64_t has = count_asked(&pool->asks[i], d);
-
-		asked += pool->asks[i].count;
-		if (has < count_alike(pool, &pool->asks[i]))
+		if (count_asked(&pool->asks[i], d) < count_alike(pool, &pool->asks[i]))
 			return PLAN_MATCH_NO;
-		if (has > pool->asks[i].count)
-			match = PLAN_MATCH_CLASS_HAS_MORE;
+		asked += pool->asks[i].count;
 	}
 	if (asked > np_devices_gpus(d))
 		return PLAN_MATCH_NO;
-	for (size_t i = 0; i < d->n; i++) {
-		if (is_unasked(pool, &d->items[i]))
-			match = PLAN_MATCH_CLASS_HAS_MORE;
+	return asked == np_devices_gpus(d) ? PLAN_MATCH_EQUAL : PLAN_MATCH_CLASS_HAS_MORE;
+}
+
+void plan_promote_asked(const struct np_pool *pool, struct np_devices *d)
+{
+	for (size_t i = 0; i < pool->n_asks; i++) {
+		const struct np_ask *ask = &pool->asks[i];
+
+		for (size_t k = 0; k < d->n; k++) {
+			struct np_device *dev = &d->items[k];
+
+			if (ask->exact && dev->pci_class == NP_PCI_OTHER && is_asked(ask, dev))
+				dev->pci_class = NP_PCI_GPU_UNKNOWN;
+		}
 	}
-	return asked == np_devices_gpus(d) ? PLAN_MATCH_EQUAL : match;
 }
 
 int plan_need_of_cards(const struct np_card *cards, size_t n, struct np_need *ret,

@@ -47,7 +47,9 @@ static struct np_plan_class *push_class(struct np_plan *plan, struct np_err *err
 const struct np_devices *plan_devices(const struct np_plan_class *c,
 				      const struct np_plan_options *o)
 {
-	return o->restore_hidden && c->class->hidden.n > 0 ? &c->class->hidden : &c->class->devices;
+	bool restored = o->restore_hidden && c->n_pools > 0 && c->class->hidden.n > 0;
+
+	return restored ? &c->class->hidden : &c->class->devices;
 }
 
 /* Reads the class; what is wrong with it becomes an error of the plan. */
@@ -55,11 +57,27 @@ static int read_class(struct np_plan *plan, struct np_plan_class *c, const struc
 		      const struct np_plan_options *o, struct np_err *err)
 {
 	struct np_err why = NP_ERR_INIT;
-	const struct np_devices *d;
 
 	c->found = true;
 	if (np_vmclass_read(ref->doc, ref->node, o->catalogue, &c->class, &why) < 0)
 		return plan_add_error(plan, &why, err);
+	return 0;
+}
+
+/* Counts the class's GPUs, once it is known which pools use it. */
+static int count_gpus(const struct np_plan *plan, struct np_plan_class *c,
+		      const struct np_plan_options *o, struct np_err *err)
+{
+	const struct np_devices *d;
+
+	if (c->class == NULL)
+		return 0;
+	for (size_t i = 0; i < c->n_pools; i++) {
+		const struct np_pool *pool = plan->pools[c->pools[i]].pool;
+
+		plan_promote_asked(pool, &c->class->devices);
+		plan_promote_asked(pool, &c->class->hidden);
+	}
 	d = plan_devices(c, o);
 	c->gpus = np_devices_gpus(d);
 	c->has_gpus = d->n > 0 || c->class->hidden.n > 0 || !c->class->standing.has_any;
@@ -186,5 +204,11 @@ int plan_classes_make(struct np_plan *plan, const struct np_plan_options *o, str
 		if (can_be_looked_up(p->pool) && use_class(plan, p, opened, index, o, err) < 0)
 			return -(int)err->code;
 	}
-	return open_unused(plan, opened, index, o, err);
+	if (open_unused(plan, opened, index, o, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < plan->n_classes; i++) {
+		if (count_gpus(plan, &plan->classes[i], o, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
 }

@@ -25,6 +25,9 @@ enum plan_match { PLAN_MATCH_EQUAL, PLAN_MATCH_CLASS_HAS_MORE, PLAN_MATCH_NO };
 
 enum plan_match plan_match_asks(const struct np_pool *pool, const struct np_devices *d);
 
+/* Makes GPUs of the other functions that the pool names by PCI id (DESIGN.md, "What is a GPU"). */
+void plan_promote_asked(const struct np_pool *pool, struct np_devices *d);
+
 /* Rule 2 over the cards. */
 int plan_need_of_cards(const struct np_card *cards, size_t n, struct np_need *ret,
 		       struct np_err *err);

@@ -183,7 +183,7 @@ static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_
 				    "pool '%s': sizeGB %" PRIu64 " is below the %" PRIu64
 				    " GB of the rule: a VM may not power on",
 				    id, p->window.gb, p->need.required_gb);
-	if (p->need.complete)
+	if (p->need.complete || p->window.rule == NP_WINDOW_SIZE)
 		return 0;
 	return np_notes_add(
 		notes, err, "no-figure",
@@ -268,6 +268,8 @@ static void gather_pool(struct gathered *g, const struct np_plan_pool *p)
 {
 	size_t i = g->want.n_members;
 
+	/* Its error is told already; a patch from what the others need would be a half one. */
+	g->want.as_it_is = g->want.as_it_is || (p->has_gpus && !p->has_window);
 	g->want.keep_memory = g->want.keep_memory && p->pool->memory_unmanaged;
 	g->want.needs_efi = g->want.needs_efi || (p->has_gpus && p->need.needs_efi);
 	np_pool_id(p->pool, g->ids[i]);
@@ -285,14 +287,15 @@ static int gather(const struct np_plan *plan, const struct np_plan_class *c,
 	g->ids = calloc(c->n_pools + 1, sizeof(*g->ids));
 	if (g->members == NULL || g->ids == NULL)
 		return np_fail_nomem(err);
-	g->want.allow_shrink = o->allow_shrink && c->n_pools > 0;
-	g->want.restore_hidden = o->restore_hidden && c->n_pools > 0;
+	g->want.allow_shrink = o->allow_shrink;
+	g->want.restore_hidden = o->restore_hidden;
+	g->want.as_it_is = c->n_pools == 0;
 	g->want.keep_memory = true;
 	g->want.holder = o->holder;
 	g->want.members = g->members;
 	for (size_t i = 0; i < c->n_pools; i++)
 		gather_pool(g, &plan->pools[c->pools[i]]);
-	g->want.window_reason = g->reason;
+	g->want.window_reason = g->want.has_window ? g->reason : NULL;
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 struct line {
 	const char *start;
 	size_t size;
+	bool is_open; /* the text ends in it, without a newline */
 };
 
 struct lines {
@@ -46,7 +47,7 @@ static int split(const char *text, struct lines *ret, struct np_err *err)
 	while (*p != '\0') {
 		size_t size = strcspn(p, "\n");
 
-		ret->items[ret->n++] = (struct line){ p, size };
+		ret->items[ret->n++] = (struct line){ p, size, p[size] == '\0' };
 		p += size + (p[size] == '\n');
 	}
 	return 0;
@@ -64,7 +65,8 @@ static void lines_done(struct lines *l)
 
 static bool is_equal(const struct line *a, const struct line *b)
 {
-	return a->size == b->size && memcmp(a->start, b->start, a->size) == 0;
+	return a->size == b->size && a->is_open == b->is_open &&
+	       memcmp(a->start, b->start, a->size) == 0;
 }
 
 static void push(struct script *s, char sign, const struct line *line)
@@ -184,6 +186,8 @@ static void write_hunk(FILE *out, const struct script *s, size_t from, size_t to
 
 		fprintf(out, "%s%c%.*s%s\n", paint ? colour_of(step->sign) : "", step->sign,
 			(int)step->line.size, step->line.start, paint ? "\x1b[0m" : "");
+		if (step->line.is_open)
+			fputs("\\ No newline at end of file\n", out);
 	}
 }
 
@@ -192,7 +196,7 @@ static size_t hunk_end(const struct script *s, size_t i)
 {
 	size_t last = i;
 
-	for (; i < s->n && i - last <= CONTEXT * 2; i++) {
+	for (; i < s->n && i - last <= CONTEXT * 2 + 1; i++) {
 		if (s->steps[i].sign != ' ')
 			last = i;
 	}

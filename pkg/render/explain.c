@@ -316,12 +316,13 @@ static json_t *pool_explanation(const struct np_plan_pool *p)
 	np_window_text(p, text);
 	for (size_t i = 0; i < p->n_cards; i++)
 		json_array_append_new(cards, card_explanation(&p->cards[i]));
-	return json_pack(
-		"{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:s}", "namespace", p->pool->ns, "cluster",
-		text_or_null(p->pool->cluster), "name", p->pool->name, "gpus", cards, "sumMMIOGB",
-		number_or_null(p->has_required, p->need.sum_gb), "requiredMMIOGB",
-		number_or_null(p->has_required, p->need.required_gb), "mmioGB",
-		number_or_null(p->has_window && p->window_is_known, p->window.gb), "reason", text);
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "namespace", p->pool->ns,
+			 "cluster", text_or_null(p->pool->cluster), "name", p->pool->name, "gpus",
+			 cards, "sumMMIOGB", number_or_null(p->has_required, p->need.sum_gb),
+			 "requiredMMIOGB", number_or_null(p->has_required, p->need.required_gb),
+			 "mmioGB",
+			 number_or_null(p->has_window && p->window_is_known, p->window.gb),
+			 "reason", text_tree(text));
 }
 
 static int explain_tree(const struct np_plan *plan, const char *name, json_t **ret,

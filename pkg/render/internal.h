@@ -42,4 +42,7 @@ json_t *card_tree(const struct np_card *card);
 json_t *number_or_null(bool known, uint64_t number);
 json_t *text_or_null(const char *text);
 
+/* The text; bytes beyond ASCII become '?' where it is no UTF-8: a file's name, or a message cut short. */
+json_t *text_tree(const char *text);
+
 #endif

@@ -12,7 +12,22 @@ json_t *number_or_null(bool known, uint64_t number)
 
 json_t *text_or_null(const char *text)
 {
-	return text != NULL ? json_string(text) : json_null();
+	return text != NULL ? text_tree(text) : json_null();
+}
+
+json_t *text_tree(const char *text)
+{
+	json_t *tree = json_string(text);
+	NP_AUTO(np_freep) char *copy = NULL;
+
+	if (tree != NULL)
+		return tree;
+	copy = strdup(text);
+	if (copy == NULL)
+		return NULL;
+	for (char *p = copy; *p != '\0'; p++)
+		*p = (*p & 0x80) != 0 ? '?' : *p;
+	return json_string(copy);
 }
 
 json_t *card_tree(const struct np_card *card)
@@ -39,8 +54,9 @@ static json_t *cards_tree(const struct np_card *cards, size_t n)
 
 static json_t *source_tree(const struct np_source *s)
 {
-	return json_pack("{s:s, s:s, s:s, s:I, s:I}", "kind", s->kind, "name", s->name, "file",
-			 s->file, "document", (json_int_t)s->document, "line", (json_int_t)s->line);
+	return json_pack("{s:s, s:s, s:o, s:I, s:I}", "kind", s->kind, "name", s->name, "file",
+			 text_tree(s->file), "document", (json_int_t)s->document, "line",
+			 (json_int_t)s->line);
 }
 
 static json_t *pool_tree(const struct np_plan_pool *p)
@@ -61,9 +77,9 @@ static json_t *pool_tree(const struct np_plan_pool *p)
 static int append_notes(json_t *list, const struct np_notes *notes)
 {
 	for (size_t i = 0; i < notes->n; i++) {
-		if (json_array_append_new(list,
-					  json_pack("{s:s, s:s}", "code", notes->items[i].code,
-						    "message", notes->items[i].message)) < 0)
+		if (json_array_append_new(list, json_pack("{s:s, s:o}", "code",
+							  notes->items[i].code, "message",
+							  text_tree(notes->items[i].message))) < 0)
 			return -1;
 	}
 	return 0;
@@ -87,10 +103,10 @@ static json_t *changes_tree(const struct np_change *change)
 	for (size_t i = 0; i < change->n; i++) {
 		const struct np_change_item *item = &change->items[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:O?, s:O?, s:s}", "path", item->path,
+		json_array_append_new(list, json_pack("{s:s, s:O?, s:O?, s:o}", "path", item->path,
 						      "from", item->from ? item->from : json_null(),
 						      "to", item->to ? item->to : json_null(),
-						      "reason", item->reason));
+						      "reason", text_tree(item->reason)));
 	}
 	return list;
 }
@@ -125,9 +141,9 @@ static json_t *errors_tree(const struct np_plan *plan)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < plan->n_errors; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s}", "code",
+		json_array_append_new(list, json_pack("{s:s, s:o}", "code",
 						      np_code_name(plan->errors[i].code), "message",
-						      plan->errors[i].text));
+						      text_tree(plan->errors[i].text)));
 	return list;
 }
 

@@ -91,7 +91,7 @@ static void on_closed(struct evhttp_connection *evcon, void *arg)
 
 static void close_conn(struct conn *c)
 {
-	evutil_socket_t fd = bufferevent_getfd(c->bev);
+	evutil_socket_t fd = c->bev ? bufferevent_getfd(c->bev) : -1;
 
 	if (c->evcon)
 		evhttp_connection_free(c->evcon);
@@ -159,10 +159,9 @@ static struct bufferevent *new_transport(struct event_base *base, void *arg)
 	add_conn(s, c);
 	c->bev = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
 						BEV_OPT_CLOSE_ON_FREE);
-	if (!c->bev) {
-		SSL_free(ssl);
+	/* Whether it freed `ssl` depends on libevent's version: out of memory, a slot may leak. */
+	if (!c->bev)
 		return NULL;
-	}
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
 	evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
 	return c->bev;

@@ -80,36 +80,31 @@ static bool is_date_or_base60(const char *text, size_t size)
 	return end > sign && end < size && (text[end] == ':' || (text[end] == '-' && end == 4));
 }
 
-/* Finds the line breaks and controls that only an escape keeps; libyaml folds some of the others. */
-static bool needs_escape(const char *text, size_t size)
+/* Other readers take NEL, LS and PS (YAML 1.1's line breaks) for "\n" where they are not escaped. */
+static bool has_odd_break(const char *text, size_t size)
 {
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)text[i];
+	static const char *const breaks[] = { "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9" };
 
-		/* From U+0080: NEL, LS and PS are breaks to YAML; the rest is seldom and as well escaped. */
-		if ((c < 0x20 && c != '\n') || c == 0x7f ||
-		    (c == 0xc2 && (unsigned char)text[i + 1] < 0xa0) ||
-		    (c == 0xe2 && (unsigned char)text[i + 1] == 0x80) || c == 0xef)
+	for (size_t i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++)
+		if (memmem(text, size, breaks[i], strlen(breaks[i])))
 			return true;
-	}
 	return false;
 }
 
 /*
- * A literal block keeps every byte if no line ends in a blank and the first begins with none. One
- * that keeps blank lines at its end ("|+") would need "..." behind it at the document's end.
+ * libyaml knows what else a literal block cannot hold. One that begins with a blank needs an
+ * indicator that few readers get right; one that keeps blank lines at its end ("|+") needs "..."
+ * behind it where the document ends.
  */
 static bool is_literal(const char *text, size_t size)
 {
-	if (*text == ' ' || *text == '\n' || memmem(text, size, " \n", 2))
-		return false;
-	return text[size - 1] != ' ' && strcmp(text + size - 2, "\n\n");
+	return *text != ' ' && *text != '\n' && strcmp(text + size - 2, "\n\n");
 }
 
 /* The style that reads back as the same string; libyaml itself turns plain into single quotes. */
 static yaml_scalar_style_t style_of(const char *text, size_t size)
 {
-	if (needs_escape(text, size))
+	if (has_odd_break(text, size))
 		return YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 	if (memchr(text, '\n', size))
 		return is_literal(text, size) ? YAML_LITERAL_SCALAR_STYLE

@@ -4,7 +4,8 @@
 
 /*
  * tree, inside: tree.c has documents and cursors, reader.c the inputs, yaml.c and json.c build one
- * document each, fault.c says what libyaml complains of, scalar.c resolves plain scalars, place.c keeps positions, dump.c writes.
+ * document each, fault.c says what libyaml complains of, scalar.c resolves plain scalars, place.c
+ * keeps positions, dump.c writes.
  */
 
 #include <stdatomic.h>

@@ -44,27 +44,36 @@ static bool is_json(const struct np_reader *r)
 	return i < r->size && r->bytes[i] == '{';
 }
 
-int np_reader_new(const char *name, const char *bytes, size_t size, struct np_reader **ret,
-		  struct np_err *err)
+static struct np_reader *new_reader(const char *name, const char *bytes, size_t size)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	NP_AUTO(np_reader_freep) struct np_reader *r = calloc(1, sizeof(*r));
 
-	if (size > NP_INPUT_MAX)
-		return np_fail(err, NP_E_SPEC, "%s: input has '%zu' bytes, at most %" PRIu64 " MiB",
-			       name, size, NP_INPUT_MAX >> 20);
-	r = calloc(1, sizeof(*r));
 	if (!r)
-		return np_fail_nomem(err);
+		return NULL;
 	r->name = strdup(name);
 	if (!r->name)
-		return np_fail_nomem(err);
+		return NULL;
 	r->bytes = bytes;
 	r->size = size;
 	r->base = (struct np_pos){ 1, 1 };
 	if (size >= sizeof(bom) - 1 && !memcmp(bytes, bom, sizeof(bom) - 1))
 		r->offset = sizeof(bom) - 1;
 	r->state = is_json(r) ? READER_JSON : READER_YAML;
-	*ret = np_take(r);
+	return np_take(r);
+}
+
+int np_reader_new(const char *name, const char *bytes, size_t size, struct np_reader **ret,
+		  struct np_err *err)
+{
+	struct np_reader *r;
+
+	if (size > NP_INPUT_MAX)
+		return np_fail(err, NP_E_SPEC, "%s: input has '%zu' bytes, at most %" PRIu64 " MiB",
+			       name, size, NP_INPUT_MAX >> 20);
+	r = new_reader(name, bytes, size);
+	if (!r)
+		return np_fail_nomem(err);
+	*ret = r;
 	return 0;
 }
 

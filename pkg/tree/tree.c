@@ -342,9 +342,6 @@ int np_node_path(struct np_node n, const char *path, struct np_node *ret, struct
 		memcpy(step, path, (size_t)(dot - path));
 		step[dot - path] = '\0';
 		n = np_node_get(n, step);
-		/* `step` ends with this turn: what is absent goes by the name of what was asked for. */
-		if (!n.json)
-			n.key = last;
 	}
 	if (np_node_object(n, err) < 0)
 		return -(int)err->code;

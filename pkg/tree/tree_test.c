@@ -376,7 +376,7 @@ static void test_tree__documents_are_numbered_and_named(void **state)
 
 static void test_tree__reader_ends_after_an_error(void **state)
 {
-	static const char input[] = "a: 1\n---\nb: [\n";
+	static const char input[] = "a: 1\n---\nb: 1\nb: 2\n---\nc: 3\n";
 	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
 	NP_AUTO(np_doc_unrefp) struct np_doc *first = NULL;
 	struct np_doc *doc = NULL;
@@ -436,6 +436,8 @@ static const struct depth_case {
 	{ "the deepest JSON", "{\"a\":", "1", "}", 100, NULL },
 	{ "JSON one too deep", "{\"a\":", "1", "}", 101,
 	  "input:1:501: nested too deeply, at most 100 levels" },
+	{ "JSON one too deep that is no YAML", "{\"\\ud83d\\ude00\":", "1", "}", 101,
+	  "input:1:1601: nested too deeply, at most 100 levels" },
 	{ "JSON that never closes", "{\"a\":", "", "", 1000000,
 	  "input:1:501: nested too deeply, at most 100 levels" },
 };
@@ -473,6 +475,10 @@ static void test_tree__depth_counts_through_aliases(void **state)
 		 json_string_value(more));
 	check_lines("an alias that is too deep where it stands", input,
 		    "input:2:44: nested too deeply, at most 100 levels");
+	snprintf(input, sizeof(input), "a: &b %s\nb: &a [*b]\nc: %s\n", json_string_value(deep),
+		 json_string_value(tail));
+	check_lines("an alias of what an alias made deep", input,
+		    "input:3:43: nested too deeply, at most 100 levels");
 }
 
 /* Ten lists of nine aliases each to the one before: 9^10 values in 500 bytes. */
@@ -688,8 +694,8 @@ static void test_tree__values_know_where_they_stood(void **state)
 
 static void test_tree__later_documents_have_lines_of_the_input(void **state)
 {
-	static const char input[] = "{\"a\":1} {\"b\":\n1.0}\n{\"c\": 2}\n--- {d: 08}\n";
-	static const struct np_pos places[] = { { 1, 6 }, { 2, 1 }, { 3, 7 }, { 4, 9 } };
+	static const char input[] = "{\"a\":1} {\"b\":\n1.0}\n{\"c\": 2} {d: 08}\n--- {e: 08}\n";
+	static const struct np_pos places[] = { { 1, 6 }, { 2, 1 }, { 3, 7 }, { 3, 14 }, { 4, 9 } };
 	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
 	struct np_err err = NP_ERR_INIT;
 
@@ -859,8 +865,8 @@ static const struct scalar_case text_cases[] = {
 	{ "80 are cut",
 	  "'12345678901234567890123456789012345678901234567890123456789012345678901234567890'",
 	  "1234567890123456789012345678901234567890123456789012345678901234567890123456..." },
-	{ "a cut never splits a character", "x€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€",
-	  "x€€€€€€€€€€€€€€€€€€€€€€€€€..." },
+	{ "a cut never splits a character", "€€€€€€€€€€€€€€€€€€€€€€€€€€€€€€",
+	  "€€€€€€€€€€€€€€€€€€€€€€€€€..." },
 	{ "a long number is cut as well",
 	  "0.00000000000000000000000000000000000000000000000000000000000000000000000000000001",
 	  "0.00000000000000000000000000000000000000000000000000000000000000000000000000..." },
@@ -923,6 +929,9 @@ static const struct dump_case {
 	  "[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb cccccccccccccccccccccccccc ddddddddddddddddd\"]",
 	  false,
 	  "- aaaaaaaaaaaaaaaaaaaaaaaaaaaaa bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb cccccccccccccccccccccccccc ddddddddddddddddd\n" },
+	{ "line breaks that other readers would change",
+	  "[\"a\\u0085b\",\"a\\u2028b\",\"a\\u2029b\",\"a\\n\\u0085b\",\"a–b\"]", false,
+	  "- \"a\\Nb\"\n- \"a\\Lb\"\n- \"a\\Pb\"\n- \"a\\n\\Nb\"\n- a–b\n" },
 	{ "letters of other languages", "[\"Größe\"]", false, "- Größe\n" },
 };
 
@@ -1032,6 +1041,65 @@ static void test_tree__running_out_of_memory_is_told(void **state)
 	check_scarce("{a: &x {b: 1}, c: [*x], <<: [*x, {e: 08}]}\n---\n&k k: *k\n");
 }
 
+/* An allocator that gives back at once what was freed, as an unlucky one may. */
+static struct block {
+	struct block *next;
+	size_t size;
+} * freed;
+
+static void *reusing_malloc(size_t size)
+{
+	struct block *b;
+
+	for (struct block **at = &freed; *at; at = &(*at)->next) {
+		b = *at;
+		if (b->size != size)
+			continue;
+		*at = b->next;
+		return b + 1;
+	}
+	b = malloc(sizeof(*b) + size);
+	if (!b)
+		return NULL;
+	b->size = size;
+	return b + 1;
+}
+
+static void reusing_free(void *p)
+{
+	struct block *b = p;
+
+	if (!p)
+		return;
+	b--;
+	b->next = freed;
+	freed = b;
+}
+
+static void check_reused(void)
+{
+	NP_AUTO(np_doc_unrefp)
+	struct np_doc *doc = read_doc("a:\n  <<: {one: 1, two: 2}\nb:\n  six: 6\n  ten: 10\n");
+	struct np_node b = np_node_get(np_doc_root(doc), "b");
+
+	assert_int_equal(np_node_get(b, "six").pos.line, 4);
+	assert_int_equal(np_node_get(b, "ten").pos.line, 5);
+}
+
+static void test_tree__places_survive_memory_that_is_used_again(void **state)
+{
+	(void)state;
+	json_set_alloc_funcs(reusing_malloc, reusing_free);
+	check_reused();
+	json_set_alloc_funcs(malloc, free);
+	while (freed) {
+		struct block *next = freed->next;
+
+		free(freed);
+		freed = next;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1062,6 +1130,7 @@ int main(void)
 		cmocka_unit_test(test_tree__dump_reads_back_as_the_same),
 		cmocka_unit_test(test_tree__dump_refuses_what_is_too_deep),
 		cmocka_unit_test(test_tree__running_out_of_memory_is_told),
+		cmocka_unit_test(test_tree__places_survive_memory_that_is_used_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,8 @@ struct build {
 	const struct np_class_want *want;
 	struct np_change *change;
 	json_t *before; /* PATH: what stood there */
+	const char *window_reason;
+	char reason[160]; /* a window_reason that is not the pools' */
 };
 
 static void item_done(struct np_change_item *item)
@@ -167,44 +169,67 @@ struct window {
 	bool touch; /* the keys are ours to set or to drop */
 };
 
-static int note_kept(struct build *b, uint64_t need, uint64_t gb, struct np_err *err)
+/* Sets the size that stays because it stands: as a power of two, which ESXi demands. */
+static int keep_standing(struct build *b, uint64_t need, struct window *ret, struct np_err *err)
 {
+	uint64_t standing = b->c->standing.size_gb;
+	char raised[48] = "";
+
+	if (np_pow2_ceil(standing, &ret->gb, err) < 0)
+		return -(int)err->code;
+	ret->touch = need > 0 || ret->gb != standing;
+	if (ret->gb != standing)
+		snprintf(raised, sizeof(raised), ", raised to %" PRIu64 " GB (a power of two)",
+			 ret->gb);
+	snprintf(b->reason, sizeof(b->reason), "the standing %" PRIu64 " GB is kept%s", standing,
+		 raised);
+	b->window_reason = b->reason;
 	if (need == 0)
 		return np_notes_add(&b->change->notes, err, "window-kept",
-				    "the standing %" PRIu64 " GB is kept though no device needs a "
-				    "window; --allow-shrink removes it",
-				    gb);
+				    "%s, though no device needs a window; --allow-shrink removes "
+				    "it",
+				    b->reason);
 	return np_notes_add(&b->change->notes, err, "window-kept",
-			    "the standing %" PRIu64 " GB is kept, %" PRIu64 " GB would do; "
-			    "--allow-shrink lowers it",
-			    gb, need);
+			    "%s, %" PRIu64 " GB would do; --allow-shrink lowers it", b->reason,
+			    need);
+}
+
+/* No pool needs a window, nor does any that is registered. */
+static int decide_without_need(struct build *b, struct window *ret, struct np_err *err)
+{
+	const struct np_standing *s = &b->c->standing;
+
+	*ret = (struct window){ s->has_size ? s->size_gb : 0, false };
+	if (!s->has_any || devices_after(b)->n == 0)
+		return 0;
+	if (b->want->allow_shrink) {
+		*ret = (struct window){ 0, true };
+		return 0;
+	}
+	return ret->gb > 0 ? keep_standing(b, 0, ret, err) : 0;
 }
 
 /* Rules 5 and 7: the largest need, nothing that stands is lowered unasked, no other pool undercut. */
 static int decide_window(struct build *b, struct window *ret, struct np_err *err)
 {
-	uint64_t need = vmclass_managed_others(b->c->managed, b->want);
+	uint64_t need = b->want->has_window ? b->want->window_gb : 0;
+	uint64_t others = vmclass_managed_others(b->c->managed, b->want);
 	const struct np_standing *s = &b->c->standing;
-	uint64_t standing = s->has_size ? s->size_gb : 0;
 
-	if (b->want->has_window && b->want->window_gb > need)
-		need = b->want->window_gb;
-	if (need == 0) {
-		*ret = (struct window){ standing, false };
-		if (b->want->allow_shrink && s->has_any && b->c->devices.n > 0)
-			*ret = (struct window){ 0, true };
-		else if (standing > 0 && b->c->devices.n > 0)
-			return note_kept(b, need, standing, err);
-		return 0;
+	b->window_reason = b->want->window_reason;
+	if (others > need) {
+		need = others;
+		snprintf(b->reason, sizeof(b->reason),
+			 "another pool that the class's annotation registers needs %" PRIu64 " GB",
+			 need);
+		b->window_reason = b->reason;
 	}
-	if (standing > 0 && np_pow2_ceil(standing, &standing, err) < 0)
-		return -(int)err->code;
-	if (standing <= need || b->want->allow_shrink) {
-		*ret = (struct window){ need, true };
+	if (need == 0)
+		return decide_without_need(b, ret, err);
+	*ret = (struct window){ need, true };
+	if (!s->has_size || s->size_gb <= need || b->want->allow_shrink)
 		return 0;
-	}
-	*ret = (struct window){ standing, true };
-	return note_kept(b, need, standing, err);
+	return keep_standing(b, need, ret, err);
 }
 
 /* What stands under a key, for people: its text where there is one entry, else all entries. */
@@ -229,7 +254,7 @@ static int add_key_item(struct build *b, enum vmclass_key key, const char *text)
 	const char *reason = text == NULL ? "no device needs a window (--allow-shrink)"
 			     : key == VMCLASS_KEY_USE64
 				     ? "puts the GPUs' BARs into a window above 4 GB"
-				     : b->want->window_reason;
+				     : b->window_reason;
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/%s", EXTRA_CONFIG, vmclass_key_names[key]);
@@ -288,17 +313,19 @@ static int change_window(struct build *b, struct np_err *err)
 {
 	struct window w = { 0, false };
 
-	if (decide_window(b, &w, err) < 0)
+	if (b->want->as_it_is)
+		w.gb = b->c->standing.has_size ? b->c->standing.size_gb : 0;
+	else if (decide_window(b, &w, err) < 0)
 		return -(int)err->code;
 	b->change->has_window = w.gb > 0 || !b->c->standing.has_any || w.touch;
 	b->change->window_gb = w.gb;
-	return w.touch ? change_keys(b, &w, err) : 0;
+	return w.touch ? change_keys(b, &w, err) : vmclass_keys_check(extra_config_of(b->c), err);
 }
 
 static int change_firmware(struct build *b, struct np_err *err)
 {
 	b->change->firmware = b->c->firmware;
-	if (!b->want->needs_efi)
+	if (!b->want->needs_efi || b->want->as_it_is)
 		return 0;
 	b->change->firmware = "efi";
 	if (b->c->firmware != NULL && strcmp(b->c->firmware, "efi") == 0)
@@ -363,7 +390,7 @@ static int change_memory(struct build *b, struct np_err *err)
 	if (np_node_path(b->c->node, "spec.policies.resources", &resources, err) < 0 ||
 	    np_node_path(resources, "requests.memory", &request, err) < 0)
 		return -(int)err->code;
-	if (b->want->keep_memory || devices_after(b)->n == 0)
+	if (b->want->as_it_is || b->want->keep_memory || devices_after(b)->n == 0)
 		return keep_request(b, request, err);
 	if (b->c->memory == NULL)
 		return np_node_fail(
@@ -410,7 +437,7 @@ static int change_devices(struct build *b, struct np_err *err)
 	json_t *spec = json_object_get(b->change->patch, "spec");
 
 	if (b->c->has_config_spec) {
-		if (!b->want->restore_hidden)
+		if (!b->want->restore_hidden || b->want->as_it_is)
 			return 0;
 		return carry_devices(b, &b->c->hidden,
 				     "attaches the devices that configSpec hides "
@@ -458,7 +485,7 @@ static int change_annotation(struct build *b, struct np_err *err)
 	json_auto_t *object = NULL;
 
 	if ((json_object_size(b->change->patch) == 0 && b->c->managed == NULL) ||
-	    b->want->n_members == 0)
+	    b->want->n_members == 0 || b->want->as_it_is)
 		return 0;
 	object = vmclass_managed_update(b->c->managed, b->want, b->before);
 	if (object == NULL)
@@ -472,7 +499,7 @@ static int note_shared(struct build *b, struct np_err *err)
 {
 	size_t n = b->want->n_members + vmclass_managed_count_others(b->c->managed, b->want);
 
-	if (n < 2)
+	if (n < 2 || b->want->as_it_is)
 		return 0;
 	return np_notes_add(&b->change->notes, err, "class-shared",
 			    "%zu pools use this class: what is changed reaches the new VMs of all",
@@ -484,7 +511,7 @@ int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *wa
 {
 	NP_AUTO(np_change_done) struct np_change change = { .patch = json_object() };
 	json_auto_t *before = json_object();
-	struct build b = { c, want, &change, before };
+	struct build b = { .c = c, .want = want, .change = &change, .before = before };
 
 	if (change.patch == NULL || before == NULL)
 		return np_fail_nomem(err);
@@ -497,7 +524,7 @@ int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *wa
 	return 0;
 }
 
-/* RFC 7386, section 2, on a target that is ours to change. */
+/* RFC 7386, section 2, on an object that is ours to change. */
 static int merge(json_t *target, const json_t *patch)
 {
 	const char *key;
@@ -526,8 +553,11 @@ static int merge(json_t *target, const json_t *patch)
 
 json_t *np_vmclass_patched(const json_t *object, const json_t *patch)
 {
-	json_auto_t *copy = json_deep_copy(object);
+	json_auto_t *copy = NULL;
 
+	if (!json_is_object(patch))
+		return json_deep_copy(patch);
+	copy = json_is_object(object) ? json_deep_copy(object) : json_object();
 	if (copy == NULL || merge(copy, patch) < 0)
 		return NULL;
 	return json_incref(copy);

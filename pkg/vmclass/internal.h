@@ -39,6 +39,9 @@ json_t *vmclass_devices_carry(const struct np_devices *d, size_t start);
 int vmclass_keys_read(struct np_node extra_config, struct np_standing *ret, struct np_notes *notes,
 		      struct np_err *err);
 
+/* Fails where an entry of the two keys has no discriminator: it breaks the class unless rewritten. */
+int vmclass_keys_check(struct np_node extra_config, struct np_err *err);
+
 /* What the list is to hold: `text[key]` NULL where the key is to go. */
 struct vmclass_keys_want {
 	const char *text[VMCLASS_KEY_MAX];

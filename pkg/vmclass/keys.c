@@ -39,13 +39,13 @@ static bool is_ours(const json_t *entry)
 	return is_key(entry, VMCLASS_KEY_USE64) || is_key(entry, VMCLASS_KEY_SIZE);
 }
 
-/* Writes the value as VM Operator reads it: text, number and bool, wrapped or bare. */
+/* Writes the value as VM Operator reads it: text, number and bool, wrapped or bare; else "". */
 static void value_text(const json_t *value, char buf[static VALUE_MAX])
 {
 	if (json_is_object(value))
 		value = json_object_get(value, "_value");
-	if (json_is_string(value))
-		snprintf(buf, VALUE_MAX, "%s", json_string_value(value));
+	if (json_is_string(value) && json_string_length(value) < VALUE_MAX)
+		memcpy(buf, json_string_value(value), json_string_length(value) + 1);
 	else if (json_is_integer(value))
 		snprintf(buf, VALUE_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 	else if (json_is_boolean(value))
@@ -80,19 +80,25 @@ static bool is_misspelt(const char *key)
 	return strncasecmp(key, prefix, sizeof(prefix) - 1) == 0 && strcasestr(key, "MMIO") != NULL;
 }
 
-static int check_entry(struct np_node entry, size_t i, struct np_notes *notes, struct np_err *err)
+static int fail_entry(struct np_node entry, size_t i, struct np_err *err)
 {
 	char path[64];
+
+	snprintf(path, sizeof(path), "spec.configSpec.extraConfig[%zu]", i);
+	return vmclass_fail_discriminator(entry, err, path);
+}
+
+static int check_entry(struct np_node entry, size_t i, struct np_notes *notes, struct np_err *err)
+{
 	const char *key = "";
 
 	if (np_node_object(entry, err) < 0 ||
 	    np_node_string(np_node_get(entry, "key"), &key, err) < 0)
 		return -(int)err->code;
-	snprintf(path, sizeof(path), "spec.configSpec.extraConfig[%zu]", i);
 	if (is_ours(entry.json))
 		return 0;
 	if (!is_option_value(entry.json))
-		return vmclass_fail_discriminator(entry, err, path);
+		return fail_entry(entry, i, err);
 	if (!is_misspelt(key))
 		return 0;
 	return np_notes_add(
@@ -139,6 +145,19 @@ int vmclass_keys_read(struct np_node extra_config, struct np_standing *ret, stru
 			note_size(entry.json, &s, &canonical_seen);
 	}
 	*ret = s;
+	return 0;
+}
+
+int vmclass_keys_check(struct np_node extra_config, struct np_err *err)
+{
+	size_t n = np_node_count(extra_config);
+
+	for (size_t i = 0; i < n; i++) {
+		struct np_node entry = np_node_at(extra_config, i);
+
+		if (!is_option_value(entry.json))
+			return fail_entry(entry, i, err);
+	}
 	return 0;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "nodeprep/units.h"
 
 static bool is_pool_entry(const json_t *entry)
 {
@@ -17,17 +18,23 @@ static bool is_pool_entry(const json_t *entry)
 		if (!json_is_string(holder))
 			return false;
 	}
-	return !json_is_integer(need) || json_integer_value(need) >= 0;
+	return json_is_null(need) || json_integer_value(need) == 0 ||
+	       (json_integer_value(need) > 0 && np_is_pow2((uint64_t)json_integer_value(need)));
 }
 
 static bool is_managed_object(json_t *object)
 {
 	json_t *pools = json_object_get(object, "pools");
+	json_t *before = json_object_get(object, "before");
 	const char *id;
 	json_t *entry;
 
-	if (!json_is_object(pools) || !json_is_object(json_object_get(object, "before")))
+	if (!json_is_object(pools) || !json_is_object(before))
 		return false;
+	json_object_foreach (before, id, entry) {
+		if (!json_is_object(entry))
+			return false;
+	}
 	json_object_foreach (pools, id, entry) {
 		if (!is_pool_entry(entry))
 			return false;
@@ -91,36 +98,27 @@ size_t vmclass_managed_count_others(const json_t *managed, const struct np_class
 	return n;
 }
 
-static int compare_text(const void *a, const void *b)
+/* Inserts the text at its place, unless it is there. */
+static int insert_sorted(json_t *list, const char *text)
 {
-	const json_t *const *x = a, *const *y = b;
+	size_t i = 0, n = json_array_size(list);
+	int order = 1;
 
-	return strcmp(json_string_value(*x), json_string_value(*y));
+	while (i < n && (order = strcmp(json_string_value(json_array_get(list, i)), text)) < 0)
+		i++;
+	return i < n && order == 0 ? 0 : json_array_insert_new(list, i, json_string(text));
 }
 
 /* Returns the holders with `holder` among them, sorted, so that the bytes do not tell who came when. */
 static json_t *merge_holders(const json_t *old, const char *holder)
 {
-	size_t n = json_array_size(old), kept = 0;
-	json_t **items = calloc(n + 1, sizeof(json_t *));
 	json_auto_t *list = json_array();
 
-	if (items == NULL)
-		return NULL;
-	for (size_t i = 0; i < n; i++) {
-		items[kept] = json_array_get(old, i);
-		kept += strcmp(json_string_value(items[kept]), holder) != 0;
+	for (size_t i = 0; i < json_array_size(old); i++) {
+		if (insert_sorted(list, json_string_value(json_array_get(old, i))) < 0)
+			return NULL;
 	}
-	items[kept] = json_string(holder);
-	qsort(items, kept + 1, sizeof(json_t *), compare_text);
-	for (size_t i = 0; i <= kept; i++)
-		json_array_append(list, items[i]);
-	for (size_t i = 0; i <= kept; i++) {
-		if (strcmp(json_string_value(items[i]), holder) == 0)
-			json_decref(items[i]);
-	}
-	free(items);
-	return json_incref(list);
+	return insert_sorted(list, holder) < 0 ? NULL : json_incref(list);
 }
 
 static int register_pool(json_t *pools, const struct np_member *m, const char *holder)
@@ -136,21 +134,20 @@ static int register_pool(json_t *pools, const struct np_member *m, const char *h
 /* What stood before the first change counts: a later change of the same field adds nothing. */
 static json_t *merge_before(const json_t *old, const json_t *fresh)
 {
-	json_t *merged = json_deep_copy(old);
+	json_auto_t *merged = old != NULL ? json_deep_copy(old) : json_object();
 	const char *path;
 	json_t *entry;
 
-	if (merged == NULL)
-		merged = json_object();
 	json_object_foreach ((json_t *)(uintptr_t)fresh, path, entry) {
 		json_t *known = json_object_get(merged, path);
+		int r = known == NULL
+				? json_object_set(merged, path, entry)
+				: json_object_set(known, "set", json_object_get(entry, "set"));
 
-		if (known == NULL)
-			json_object_set(merged, path, entry);
-		else
-			json_object_set(known, "set", json_object_get(entry, "set"));
+		if (r < 0)
+			return NULL;
 	}
-	return merged;
+	return json_incref(merged);
 }
 
 json_t *vmclass_managed_update(const json_t *managed, const struct np_class_want *want,

@@ -1,0 +1,28 @@
+#!/bin/sh
+# test.sh test|test-real BUILD - runs the suites of a make target, each to its end, and prints one
+# closing line "N passed, N failed" of them all.
+set -u
+target=$1 build=$2
+case $target in
+test) suites="check e2e" ;;
+test-real) suites=e2e-real ;;
+*) echo "test.sh: unknown target '$target'" >&2 && exit 2 ;;
+esac
+
+passed=0 failed=0
+mkdir -p "$build"
+for suite in $suites; do
+	log=$build/$suite.log
+	${MAKE:-make} --no-print-directory B="$build" "$suite" >"$log" 2>&1
+	status=$?
+	cat "$log"
+	line=$(grep -E '^[a-z0-9-]+: [0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
+	good=$(echo "$line" | sed -n 's/.*: \([0-9]*\) passed.*/\1/p')
+	bad=$(echo "$line" | sed -n 's/.* \([0-9]*\) failed.*/\1/p')
+	# A suite that stopped before its closing line has failed, however many of its tests passed.
+	[ -n "$line" ] || bad=1
+	[ "$status" -eq 0 ] || [ "${bad:-0}" -gt 0 ] || bad=1
+	passed=$((passed + ${good:-0})) failed=$((failed + ${bad:-0}))
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

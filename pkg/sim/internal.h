@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_SIM_INTERNAL_H
+#define NODEPREP_SIM_INTERNAL_H
+
+#include <jansson.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/serve.h"
+#include "nodeprep/sim.h"
+
+#define GROUP "vmoperator.vmware.com"
+#define PLURAL "virtualmachineclasses"
+#define KIND "VirtualMachineClass"
+#define STORED_API GROUP "/v1alpha6"
+
+/* --- text.c --------------------------------------------------------------------------------- */
+
+/* Dumps as Go's encoder does: compact, <, > and & escaped. NULL: no memory. */
+char *go_dump(const json_t *j, bool sorted);
+
+/* Returns the text in double quotes, as Go's %q writes it; NULL: no memory. */
+char *go_quote(const char *text);
+
+/* Undoes percent-encoding, where `plus` also '+'; NULL: no memory, or U+0000 in it. */
+char *url_decode(const char *text, size_t size, bool plus);
+
+/* Returns the decoded value of a query's parameter: NULL where it is absent, empty or too long. */
+char *query_get(const char *query, const char *name);
+
+/* base64url without padding, as continue tokens have it. NULL: no memory, or no such text. */
+char *base64url(const char *text);
+char *base64url_decode(const char *text);
+
+bool is_dns_subdomain(const char *text);
+bool is_dns_label(const char *text);
+bool is_label_value(const char *text);
+
+/* Writes the time as RFC 3339 has it, in whole seconds of UTC. */
+#define TIME_TEXT_MAX 32
+void time_text(time_t t, char buf[static TIME_TEXT_MAX]);
+
+#define UID_TEXT_MAX 37
+int random_uid(char buf[static UID_TEXT_MAX], struct np_err *err);
+/* Makes the same UID for the same two texts. */
+int derived_uid(const char *seed, const char *name, char buf[static UID_TEXT_MAX],
+		struct np_err *err);
+
+/* Returns n random bytes as 2n hex digits. */
+int random_hex(size_t n, char **ret, struct np_err *err);
+
+/* --- decode.c ------------------------------------------------------------------------------- */
+
+struct decoded {
+	json_t *json;
+	json_t *twice; /* paths of the keys that were given twice */
+	char error[160]; /* what Go's decoder says; "" where json is set */
+};
+
+/* Decodes a body; a body that is no JSON is no failure but an error text. */
+int decode(const char *bytes, size_t size, struct decoded *ret, struct np_err *err);
+void decoded_done(struct decoded *d);
+
+/* --- users.c -------------------------------------------------------------------------------- */
+
+struct user {
+	char *name, *token;
+	char *verbs; /* blank separated; "*" is every verb */
+};
+
+struct users {
+	size_t n;
+	struct user *items;
+};
+
+int users_add(struct users *u, const char *name, const char *token, const char *verbs,
+	      struct np_err *err);
+int users_load(struct users *u, const char *path, struct np_err *err);
+void users_done(struct users *u);
+const struct user *users_by_token(const struct users *u, const char *token);
+bool user_may(const struct user *u, const char *verb);
+
+/* --- store.c -------------------------------------------------------------------------------- */
+
+struct change {
+	uint64_t version;
+	const char *type; /* ADDED, MODIFIED, DELETED */
+	json_t *object;
+};
+
+struct store {
+	char *dir; /* NULL: in memory alone */
+	uint64_t version;
+	size_t n, cap;
+	struct stored {
+		char *key; /* "namespace/name"; a cluster's "/name" */
+		json_t *json;
+	} *items; /* sorted by key */
+	size_t n_changes, first_change; /* a ring */
+	struct change *changes;
+};
+
+enum { CHANGES_MAX = 4096 };
+
+int store_open(struct store *s, const char *dir, struct np_err *err);
+void store_done(struct store *s);
+
+/* Returns the first place whose key is not below `key`. */
+size_t store_seek(const struct store *s, const char *key);
+json_t *store_find(const struct store *s, const char *key);
+
+/* Gives the object the next resourceVersion and keeps it; takes it, also on failure. */
+int store_put_take(struct store *s, const char *key, json_t *object, struct np_err *err);
+/* *ret is the object as it was, with the version of its end. */
+int store_remove(struct store *s, const char *key, json_t **ret, struct np_err *err);
+
+/* Reads a small file of the state; 0 where there is none. */
+int state_read(const char *dir, const char *name, char **ret, struct np_err *err);
+int state_write(const char *dir, const char *name, const char *text, struct np_err *err);
+
+/* --- identity.c ----------------------------------------------------------------------------- */
+
+struct identity {
+	char *ca_pem, *cert_pem, *key_pem;
+};
+
+int identity_make(struct identity *id, const char *state_dir, struct np_err *err);
+void identity_done(struct identity *id);
+
+/* --- faults.c ------------------------------------------------------------------------------- */
+
+enum fault_kind {
+	FAULT_NONE,
+	FAULT_CONCURRENT_WRITE,
+	FAULT_CUT,
+	FAULT_CUT_BODY,
+	FAULT_DELAY,
+	FAULT_HUGE_BODY,
+	FAULT_SLOW_BODY,
+	FAULT_STATUS,
+};
+
+struct fault {
+	json_t *spec; /* as it was set */
+	enum fault_kind kind;
+	const char *method, *path; /* borrowed from spec; NULL: any */
+	unsigned status;
+	const char *retry_after;
+	uint64_t delay_ms, after, count, bytes, seen;
+	bool has_effect;
+};
+
+struct faults {
+	size_t n;
+	struct fault *items;
+};
+
+/* Replaces the list; 1, or 0 where `spec` is no such list (then *ret_why says why not). */
+int faults_set(struct faults *f, json_t *spec, char why[static 200], struct np_err *err);
+void faults_done(struct faults *f);
+/* Returns what is left of the list. */
+json_t *faults_left(const struct faults *f);
+/* Returns the fault that this request meets, and counts it; NULL: none. */
+struct fault *faults_meet(struct faults *f, const char *method, const char *path);
+
+/* --- answers -------------------------------------------------------------------------------- */
+
+struct np_sim {
+	struct store store;
+	struct users users;
+	struct identity identity;
+	struct faults faults;
+	char *seed; /* of the namespaces' UIDs */
+	time_t born;
+	json_t *namespaces; /* names, where not any is taken; NULL: any */
+	bool cluster_scoped;
+	void (*log)(void *ctx, const char *line);
+	void *log_ctx;
+};
+
+/* What a path asks for. Members are "" where the path has none. */
+struct route {
+	bool is_resource;
+	const char *group, *version, *ns, *resource, *name, *sub;
+};
+
+struct call {
+	struct np_sim *sim;
+	const struct np_serve_request *req;
+	struct np_serve_reply *reply;
+	char *path; /* decoded */
+	char *segments; /* the path cut at its slashes, which route points into */
+	struct route route;
+	const char *verb;
+	const struct user *user; /* NULL: anonymous */
+};
+
+/* Answers with JSON, in Go's order of a map's keys where `sorted`. Takes the tree. */
+int answer_json_take(struct call *c, unsigned code, json_t *j, bool sorted, struct np_err *err);
+int answer_text(struct call *c, unsigned code, const char *text, struct np_err *err);
+int answer_no_page(struct call *c, struct np_err *err);
+int add_warning(struct call *c, const char *text, struct np_err *err);
+
+/* Makes a failure's Status; takes the details (NULL: none). NULL: no memory. */
+json_t *new_status(unsigned code, const char *reason, const char *message, json_t *details);
+
+/* Answers with a failure's Status; takes the details. */
+int refuse(struct call *c, struct np_err *err, unsigned code, const char *reason, json_t *details,
+	   const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+
+/* {"name", "group", "kind"} without those that are NULL or "". */
+json_t *details_of(const char *name, const char *group, const char *kind);
+
+int refuse_not_found(struct call *c, struct np_err *err);
+int refuse_conflict(struct call *c, struct np_err *err);
+
+/* Who is invalid: "KIND.GROUP "NAME" is invalid: ...". */
+struct subject {
+	const char *kind, *group, *name;
+};
+
+/* Adds {"reason", "message", "field"}. */
+int add_cause(json_t *causes, struct np_err *err, const char *reason, const char *field,
+	      const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+/* Answers 422 with the causes, which it takes. */
+int refuse_invalid(struct call *c, const struct subject *who, json_t *causes, struct np_err *err);
+
+/* --- schema.c ------------------------------------------------------------------------------- */
+
+/* Drops what the schema does not know, and nulls; the paths of the former are added to `unknown`. */
+int schema_prune(json_t *object, json_t *unknown, struct np_err *err);
+/* Adds what is wrong about the object to `causes`. */
+int schema_check(json_t *object, const char *version, json_t *causes, struct np_err *err);
+
+/* --- fields.c ------------------------------------------------------------------------------- */
+
+struct writer {
+	const char *manager;
+	const char *api_version;
+};
+
+/* Sets the new object's managedFields from the old one's (NULL: created) and what changed. */
+int fields_update(json_t *old, json_t *object, const struct writer *w, struct np_err *err);
+
+/* --- patch.c -------------------------------------------------------------------------------- */
+
+/* Returns the target (may be NULL) as an RFC 7386 patch leaves it; NULL: no memory. */
+json_t *merge_patch(json_t *target, json_t *patch);
+/* Applies RFC 6902 operations: 1, or 0 where they cannot be applied. */
+int json_patch(json_t *target, json_t *ops, json_t **ret, struct np_err *err);
+
+/* --- the resources -------------------------------------------------------------------------- */
+
+int answer_discovery(struct call *c, struct np_err *err);
+int answer_namespaces(struct call *c, struct np_err *err);
+int answer_class(struct call *c, struct np_err *err);
+int answer_list(struct call *c, struct np_err *err);
+int answer_watch(struct call *c, struct np_err *err);
+int answer_faults(struct call *c, struct np_err *err);
+bool is_version_served(const struct np_sim *sim, const char *version);
+bool has_namespace(const struct np_sim *sim, const char *name);
+
+/* Returns the object as the version in the path shows it; NULL: no memory. */
+json_t *as_version(json_t *object, const char *version);
+/* Tells whether the request's labelSelector and fieldSelector take the object. */
+struct selector {
+	char *name; /* metadata.name; NULL: any */
+	char *ns;
+	json_t *labels; /* of [key, value or null, wanted] */
+};
+int selector_read(struct call *c, struct selector *ret, bool *ret_refused, struct np_err *err);
+void selector_done(struct selector *s);
+bool selector_takes(const struct selector *s, const json_t *object);
+
+/* Changes an object as a second client would (the fault "concurrent-write"). */
+int write_concurrently(struct call *c, const struct fault *f, struct np_err *err);
+
+const char *meta_text(const json_t *object, const char *key);
+
+#endif
