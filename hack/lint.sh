@@ -42,7 +42,7 @@ compile() {
 		*_fuzz.c) extra=-Wno-missing-prototypes ;;
 		*) extra= ;;
 		esac
-		$1 $flags $warnings $extra -O1 -fsyntax-only -I"$(dirname "$f")" "$f" || return 1
+		$1 $flags $warnings $extra -O2 -c -o /dev/null -I"$(dirname "$f")" "$f" || return 1
 	done
 }
 

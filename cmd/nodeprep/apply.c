@@ -16,7 +16,7 @@ static const char *dry_run_text(const struct options *o)
 static void print_class(const struct options *o, const struct np_plan_class *c,
 			const struct np_apply_class *r)
 {
-	if (r->result == NP_APPLY_FAILED)
+	if (r->result == NP_APPLY_FAILED || !c->found)
 		return;
 	printf("virtualmachineclass.vmoperator.vmware.com/%s %s%s\n", c->name,
 	       np_apply_result_name(r->result),
@@ -77,7 +77,17 @@ static int print_results(const struct options *o, const struct np_apply *a, stru
 	return put("", err);
 }
 
-int run_apply(const struct options *o, struct np_err *err)
+/* A class that is gone needs no way back. */
+static void log_missing(const struct np_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_classes; i++) {
+		if (!plan->classes[i].found)
+			log_format("info", "virtualmachineclass %s/%s not found: nothing to revert",
+				   plan->classes[i].ns, plan->classes[i].name);
+	}
+}
+
+static int run_patches(const struct options *o, bool revert, struct np_err *err)
 {
 	NP_AUTO(work_done) struct work w = { 0 };
 	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
@@ -87,10 +97,11 @@ int run_apply(const struct options *o, struct np_err *err)
 		return -(int)err->code;
 	if (w.input.n_classes > 0)
 		log_format("info",
-			   "%zu VirtualMachineClass document(s) in the input are ignored: apply "
-			   "reads the server's",
+			   "%zu VirtualMachineClass document(s) in the input are ignored: the "
+			   "server's are read",
 			   w.input.n_classes);
 	ao.plan = plan_options(o, &w);
+	ao.plan.revert = revert;
 	if (np_apply_run(w.kube, &w.input, &ao, &a, err) < 0 || print_results(o, &a, err) < 0)
 		return -(int)err->code;
 	if (o->format == NP_FORMAT_TABLE)
@@ -102,5 +113,17 @@ int run_apply(const struct options *o, struct np_err *err)
 		log_failure(&a.plan.classes[i], &a.classes[i]);
 	if (a.classes != NULL)
 		log_outcome(o, &a);
+	if (revert)
+		log_missing(&a.plan);
 	return np_code_exit_status(np_apply_code(&a));
+}
+
+int run_apply(const struct options *o, struct np_err *err)
+{
+	return run_patches(o, false, err);
+}
+
+int run_revert(const struct options *o, struct np_err *err)
+{
+	return run_patches(o, true, err);
 }

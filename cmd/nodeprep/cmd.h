@@ -106,6 +106,7 @@ int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);
 int run_help(const struct options *o, struct np_err *err);
 int run_plan(const struct options *o, struct np_err *err);
+int run_revert(const struct options *o, struct np_err *err);
 int run_version(const struct options *o, struct np_err *err);
 
 #endif

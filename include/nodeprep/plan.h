@@ -78,6 +78,7 @@ struct np_plan_options {
 	const struct np_catalogue *catalogue;
 	bool allow_shrink;
 	bool restore_hidden;
+	bool revert; /* the pools leave their classes: what they need does not matter */
 	const char *holder; /* who registers the pools: "apply" */
 	size_t n_classes;
 	const struct np_class_ref *classes; /* borrowed; documents are referenced where needed */

@@ -159,6 +159,14 @@ int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *wa
 		      struct np_change *ret, struct np_err *err);
 void np_change_done(struct np_change *change);
 
+/*
+ * Sets *ret to the change that lets `want`'s members leave for `want`'s holder. With the last pool
+ * everything goes back to what stood before; what somebody else changed since stays, and is noted
+ * ("changed-since"), as do devices without which VMs would lose their GPUs ("devices-kept").
+ */
+int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *want,
+		      struct np_change *ret, struct np_err *err);
+
 /* Returns a deep copy of the object with the patch applied as RFC 7386 says; NULL: no memory. */
 json_t *np_vmclass_patched(const json_t *object, const json_t *patch);
 

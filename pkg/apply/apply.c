@@ -233,7 +233,7 @@ static int plan_again(struct attempt *a, const char *ns, const char *name, struc
 static int finish_unsent(const struct np_plan_class *c, struct np_apply_class *result,
 			 struct np_err *err)
 {
-	const char *version = c->class->resource_version;
+	const char *version = c->class != NULL ? c->class->resource_version : NULL;
 
 	result->resource_version = strdup(version != NULL ? version : "");
 	return result->resource_version == NULL ? np_fail_nomem(err) : 0;

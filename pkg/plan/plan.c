@@ -324,7 +324,8 @@ static int fill_class(struct np_plan *plan, struct np_plan_class *c,
 		return 0;
 	if (gather(plan, c, o, &g, err) < 0)
 		return -(int)err->code;
-	if (np_vmclass_change(c->class, &g.want, &change, &why) < 0)
+	if ((o->revert ? np_vmclass_revert : np_vmclass_change)(c->class, &g.want, &change, &why) <
+	    0)
 		return plan_add_error(plan, &why, err);
 	json_decref(c->change.patch);
 	c->change = change;
@@ -343,7 +344,7 @@ int np_plan_make(const struct np_input *in, const struct np_plan_options *o, str
 	for (size_t i = 0; i < in->n_pools; i++)
 		plan.pools[i].pool = &in->pools[i];
 	plan.n_pools = in->n_pools;
-	if (plan_classes_make(&plan, o, err) < 0 || fill_pools(&plan, o, err) < 0)
+	if (plan_classes_make(&plan, o, err) < 0 || (!o->revert && fill_pools(&plan, o, err) < 0))
 		return -(int)err->code;
 	for (size_t i = 0; i < plan.n_classes; i++) {
 		if (fill_class(&plan, &plan.classes[i], o, err) < 0)

@@ -160,7 +160,7 @@ static int read_item(struct np_node item, const struct np_catalogue *cat, struct
 {
 	NP_AUTO(ask_done) struct np_ask ask = { .count = 1 };
 	struct np_node count = np_node_get(item, "count");
-	const struct way *way;
+	const struct way *way = NULL;
 	const char *text;
 	struct np_node n;
 

@@ -235,7 +235,7 @@ int np_pool_add_cluster(const struct np_object *o, struct np_err *err)
 {
 	struct np_node topology;
 	struct np_node vm_class = { 0 };
-	bool ours;
+	bool ours = false;
 
 	if (np_node_path(o->root, "spec.topology", &topology, err) < 0 ||
 	    np_node_object(topology, err) < 0)

@@ -98,7 +98,7 @@ static bool has_odd_break(const char *text, size_t size)
  */
 static bool is_literal(const char *text, size_t size)
 {
-	return *text != ' ' && *text != '\n' && strcmp(text + size - 2, "\n\n");
+	return *text != ' ' && *text != '\n' && strcmp(text + size - 2, "\n\n") != 0;
 }
 
 /* The style that reads back as the same string; libyaml itself turns plain into single quotes. */

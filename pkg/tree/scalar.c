@@ -226,7 +226,7 @@ static int shortest(double value, bool single, char buf[static FLOAT_TEXT_MAX])
 
 static int exponent_of(const char *text)
 {
-	return atoi(strchr(text, 'e') + 1);
+	return (int)strtol(strchr(text, 'e') + 1, NULL, 10);
 }
 
 void scalar_format_float(double value, char buf[static FLOAT_TEXT_MAX])

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/tree.h"
 
+#include <bsd/string.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -191,37 +192,28 @@ int np_node_fail_key(struct np_node n, struct np_err *err, enum np_code code, co
 	return fail_at(n.doc, n.at, err, code, text);
 }
 
-/* Writes a scalar that no raw text is known of, as JSON would print it. */
-static void print_plain(const json_t *json, char buf[static NP_NODE_TEXT_MAX])
+/* Returns a value that no raw text is known of as JSON would print it; numbers in `number`. */
+static const char *plain_text(const json_t *json, char number[static FLOAT_TEXT_MAX])
 {
-	char number[FLOAT_TEXT_MAX];
-
 	switch (json ? json_typeof(json) : JSON_NULL) {
 	case JSON_OBJECT:
-		strcpy(buf, "{...}");
-		break;
+		return "{...}";
 	case JSON_ARRAY:
-		strcpy(buf, "[...]");
-		break;
+		return "[...]";
 	case JSON_STRING:
-		snprintf(buf, NP_NODE_TEXT_MAX, "%s", json_string_value(json));
-		break;
+		return json_string_value(json);
 	case JSON_INTEGER:
-		snprintf(buf, NP_NODE_TEXT_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(json));
-		break;
+		snprintf(number, FLOAT_TEXT_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(json));
+		return number;
 	case JSON_REAL:
 		scalar_format_float(json_real_value(json), number);
-		strcpy(buf, number);
-		break;
+		return number;
 	case JSON_TRUE:
-		strcpy(buf, "true");
-		break;
+		return "true";
 	case JSON_FALSE:
-		strcpy(buf, "false");
-		break;
-	case JSON_NULL:
-		strcpy(buf, "null");
-		break;
+		return "false";
+	default:
+		return "null";
 	}
 }
 
@@ -232,20 +224,19 @@ static void mark_cut(char buf[static NP_NODE_TEXT_MAX])
 
 	while (end && ((unsigned char)buf[end] & 0xc0) == 0x80)
 		end--;
-	strcpy(buf + end, "...");
+	memcpy(buf + end, "...", sizeof("..."));
 }
 
 void np_node_text(struct np_node n, char buf[static NP_NODE_TEXT_MAX])
 {
-	const char *raw =
-		n.json && !json_is_string(n.json) ? places_find_raw(&n.doc->places, n.pos) : NULL;
-	size_t whole = raw ? strlen(raw) : json_string_length(n.json);
+	char number[FLOAT_TEXT_MAX];
+	const char *text = NULL;
 
-	if (raw)
-		snprintf(buf, NP_NODE_TEXT_MAX, "%s", raw);
-	else
-		print_plain(n.json, buf);
-	if (whole >= NP_NODE_TEXT_MAX)
+	if (n.json && !json_is_string(n.json))
+		text = places_find_raw(&n.doc->places, n.pos);
+	if (!text)
+		text = plain_text(n.json, number);
+	if (strlcpy(buf, text, NP_NODE_TEXT_MAX) >= NP_NODE_TEXT_MAX)
 		mark_cut(buf);
 	for (char *p = buf; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)

@@ -14,9 +14,6 @@
 #define DEVICE_CHANGE CONFIG_SPEC "/deviceChange"
 #define REQUEST "/spec/policies/resources/requests/memory"
 
-/* JSON pointers here have few, short segments; an annotation's name is written escaped. */
-#define SEGMENT_MAX 64
-
 /* A change while it is put together. */
 struct build {
 	const struct np_vmclass *c;
@@ -46,67 +43,8 @@ void np_change_done(struct np_change *change)
 	*change = (struct np_change){ 0 };
 }
 
-/* Copies the pointer's next segment, unescaped; returns what follows it, NULL after the last. */
-static const char *next_segment(const char *path, char segment[static SEGMENT_MAX])
-{
-	size_t n = 0;
-
-	for (path++; *path != '\0' && *path != '/' && n + 1 < SEGMENT_MAX; path++) {
-		if (path[0] == '~' && path[1] == '1') {
-			segment[n++] = '/';
-			path++;
-		} else {
-			segment[n++] = *path;
-		}
-	}
-	segment[n] = '\0';
-	return *path == '/' ? path : NULL;
-}
-
-/* Returns what stands at the path, or NULL and where the topmost absent member is. */
-static json_t *lookup(const json_t *object, const char *path, char *ret_absent, size_t size)
-{
-	char segment[SEGMENT_MAX];
-	const char *rest = path;
-	json_t *value = (json_t *)(uintptr_t)object;
-
-	while (rest != NULL) {
-		const char *after = next_segment(rest, segment);
-
-		value = json_object_get(value, segment);
-		if (value == NULL || json_is_null(value)) {
-			snprintf(ret_absent, size, "%.*s",
-				 after != NULL ? (int)(after - path) : (int)strlen(path), path);
-			return NULL;
-		}
-		rest = after;
-	}
-	return value;
-}
-
-/* Puts `value` into the patch, with the objects that lead to it. */
-static int patch_set(json_t *patch, const char *path, json_t *value)
-{
-	char segment[SEGMENT_MAX];
-	const char *rest = next_segment(path, segment);
-
-	while (rest != NULL) {
-		json_t *child = json_object_get(patch, segment);
-
-		if (child == NULL) {
-			child = json_object();
-			if (json_object_set_new(patch, segment, child) < 0)
-				return -1;
-		}
-		patch = child;
-		rest = next_segment(rest, segment);
-	}
-	return json_object_set(patch, segment, value);
-}
-
-/* Adds a line for people; borrows the values. */
-static int add_item(struct np_change *change, const char *path, json_t *from, json_t *to,
-		    const char *reason)
+int vmclass_add_item(struct np_change *change, const char *path, json_t *from, json_t *to,
+		     const char *reason)
 {
 	struct np_change_item item = { strdup(path), json_incref(from), json_incref(to),
 				       strdup(reason) };
@@ -128,7 +66,7 @@ static int remember(struct build *b, const char *path, const char *member, json_
 	char absent[256];
 	json_t *entry;
 
-	if (lookup(b->c->node.json, path, absent, sizeof(absent)) == NULL)
+	if (vmclass_find(b->c->node.json, path, absent, sizeof(absent)) == NULL)
 		entry = json_pack("{s:s, s:o}", "absent", absent, "set", set);
 	else
 		entry = json_pack("{s:O, s:o}", member, old, "set", set);
@@ -140,10 +78,10 @@ static int set_field(struct build *b, const char *path, json_t *value, const cha
 {
 	json_auto_t *to = value;
 	char absent[256];
-	json_t *from = lookup(b->c->node.json, path, absent, sizeof(absent));
+	json_t *from = vmclass_find(b->c->node.json, path, absent, sizeof(absent));
 
-	if (to == NULL || patch_set(b->change->patch, path, to) < 0 ||
-	    add_item(b->change, path, from, to, reason) < 0)
+	if (to == NULL || vmclass_patch_set(b->change->patch, path, to) < 0 ||
+	    vmclass_add_item(b->change, path, from, to, reason) < 0)
 		return -1;
 	return remember(b, path, "value", from, json_incref(to));
 }
@@ -241,7 +179,7 @@ static json_t *key_from(struct np_node extra_config, enum vmclass_key key)
 
 	if (json_array_size(entries) == 0)
 		return NULL;
-	if (json_array_size(entries) > 1 ||
+	if (json_array_size(entries) > 1 || json_object_get(entry, "_typeName") == NULL ||
 	    strcmp(json_string_value(json_object_get(entry, "key")), vmclass_key_names[key]) != 0)
 		return json_incref(entries);
 	return json_incref(json_is_object(value) ? json_object_get(value, "_value") : value);
@@ -258,7 +196,8 @@ static int add_key_item(struct build *b, enum vmclass_key key, const char *text)
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/%s", EXTRA_CONFIG, vmclass_key_names[key]);
-	return add_item(b->change, path, from, to, reason != NULL ? reason : "the pools' need");
+	return vmclass_add_item(b->change, path, from, to,
+				reason != NULL ? reason : "the pools' need");
 }
 
 /* Notes the entries of both keys as they stood, with their places. */
@@ -303,7 +242,7 @@ static int change_keys(struct build *b, const struct window *w, struct np_err *e
 	if (vmclass_refuse_nulls(list, "spec.configSpec.extraConfig", err) < 0)
 		return -(int)err->code;
 	fresh = vmclass_keys_rewrite(list, &keys);
-	if (fresh == NULL || patch_set(b->change->patch, EXTRA_CONFIG, fresh) < 0 ||
+	if (fresh == NULL || vmclass_patch_set(b->change->patch, EXTRA_CONFIG, fresh) < 0 ||
 	    remember_keys(b, &keys) < 0)
 		return np_fail_nomem(err);
 	return 0;
@@ -423,8 +362,9 @@ static int carry_devices(struct build *b, const struct np_devices *d, const char
 	if ((np_node_is_present(old) &&
 	     json_array_extend(list, (json_t *)(uintptr_t)old.json) < 0) ||
 	    added == NULL || json_array_extend(list, added) < 0 ||
-	    patch_set(b->change->patch, DEVICE_CHANGE, list) < 0 ||
-	    add_item(b->change, DEVICE_CHANGE, (json_t *)(uintptr_t)old.json, list, reason) < 0 ||
+	    vmclass_patch_set(b->change->patch, DEVICE_CHANGE, list) < 0 ||
+	    vmclass_add_item(b->change, DEVICE_CHANGE, (json_t *)(uintptr_t)old.json, list,
+			     reason) < 0 ||
 	    remember(b, DEVICE_CHANGE, "value", (json_t *)(uintptr_t)old.json,
 		     json_integer((json_int_t)d->n)) < 0)
 		return np_fail_nomem(err);
@@ -472,9 +412,10 @@ static int set_annotation(struct build *b, const json_t *object, struct np_err *
 			"%" PRIu64 ": too many pools for one class",
 			b->c->name, NP_MANAGED_ANNOTATION, strlen(text), NP_MANAGED_MAX);
 	value = json_string(text);
-	if (value == NULL || patch_set(b->change->patch, path, value) < 0 ||
-	    add_item(b->change, path, lookup(b->c->node.json, path, absent, sizeof(absent)), value,
-		     "records the pools and what stood here before, for revert") < 0)
+	if (value == NULL || vmclass_patch_set(b->change->patch, path, value) < 0 ||
+	    vmclass_add_item(b->change, path,
+			     vmclass_find(b->c->node.json, path, absent, sizeof(absent)), value,
+			     "records the pools and what stood here before, for revert") < 0)
 		return np_fail_nomem(err);
 	return 0;
 }

@@ -4,7 +4,7 @@
 
 /*
  * internal - what the files of vmclass share: devices.c reads and carries devices, keys.c the two
- * MMIO keys of extraConfig, managed.c the annotation, vmclass.c the class, change.c the patch.
+ * MMIO keys of extraConfig, managed.c the annotation, vmclass.c the class, change.c the patch, revert.c the way back.
  */
 
 #include "nodeprep/err.h"
@@ -21,6 +21,18 @@ int vmclass_fail_discriminator(struct np_node n, struct np_err *err, const char 
 /* vmclass.c */
 int vmclass_quantity_read(struct np_node n, char **ret_text, uint64_t *ret_bytes,
 			  struct np_err *err);
+
+/* pointer.c: what stands at the path; NULL for absent and null, and where the topmost absent is. */
+json_t *vmclass_find(const json_t *object, const char *path, char *ret_absent, size_t size);
+json_t *vmclass_lookup(const json_t *object, const char *path);
+
+/* Puts `value` there (borrowed), with the objects that lead to it. */
+int vmclass_patch_set(json_t *patch, const char *path, json_t *value);
+void vmclass_delete(json_t *object, const char *path);
+
+/* change.c: adds a line for people; borrows the values. */
+int vmclass_add_item(struct np_change *change, const char *path, json_t *from, json_t *to,
+		     const char *reason);
 
 /* devices.c */
 int vmclass_devices_of_config_spec(struct np_node config_spec, const struct np_catalogue *cat,
@@ -46,6 +58,9 @@ int vmclass_keys_check(struct np_node extra_config, struct np_err *err);
 struct vmclass_keys_want {
 	const char *text[VMCLASS_KEY_MAX];
 };
+
+/* Tells whether the entry is of that key, in whatever case. */
+bool vmclass_key_is(const json_t *entry, enum vmclass_key key);
 
 /* Tells whether key `key` stands once, in its canonical spelling, and reads as `text`. */
 bool vmclass_key_is_right(struct np_node extra_config, enum vmclass_key key, const char *text);

@@ -24,7 +24,7 @@ static const char *entry_key(const json_t *entry)
 	return key != NULL ? key : "";
 }
 
-static bool is_key(const json_t *entry, enum vmclass_key key)
+bool vmclass_key_is(const json_t *entry, enum vmclass_key key)
 {
 	return strcasecmp(entry_key(entry), vmclass_key_names[key]) == 0;
 }
@@ -36,7 +36,7 @@ static bool is_canonical(const json_t *entry, enum vmclass_key key)
 
 static bool is_ours(const json_t *entry)
 {
-	return is_key(entry, VMCLASS_KEY_USE64) || is_key(entry, VMCLASS_KEY_SIZE);
+	return vmclass_key_is(entry, VMCLASS_KEY_USE64) || vmclass_key_is(entry, VMCLASS_KEY_SIZE);
 }
 
 /* Writes the value as VM Operator reads it: text, number and bool, wrapped or bare; else "". */
@@ -141,7 +141,7 @@ int vmclass_keys_read(struct np_node extra_config, struct np_standing *ret, stru
 		if (check_entry(entry, i, notes, err) < 0)
 			return -(int)err->code;
 		s.has_any = s.has_any || is_ours(entry.json);
-		if (is_key(entry.json, VMCLASS_KEY_SIZE))
+		if (vmclass_key_is(entry.json, VMCLASS_KEY_SIZE))
 			note_size(entry.json, &s, &canonical_seen);
 	}
 	*ret = s;
@@ -171,7 +171,7 @@ static size_t place_of(struct np_node list, enum vmclass_key key)
 
 		if (is_canonical(entry, key))
 			return i;
-		if (first == SIZE_MAX && is_key(entry, key))
+		if (first == SIZE_MAX && vmclass_key_is(entry, key))
 			first = i;
 	}
 	return first;
@@ -182,7 +182,7 @@ static size_t count_entries(struct np_node list, enum vmclass_key key)
 	size_t n = np_node_count(list), found = 0;
 
 	for (size_t i = 0; i < n; i++)
-		found += is_key(json_array_get(list.json, i), key);
+		found += vmclass_key_is(json_array_get(list.json, i), key);
 	return found;
 }
 
@@ -210,7 +210,7 @@ static int copy_entry(json_t *list, struct np_node old, size_t i,
 	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
 		const char *text = want->text[key];
 
-		if (!is_key(entry, key))
+		if (!vmclass_key_is(entry, key))
 			continue;
 		if (text == NULL || place_of(old, key) != i)
 			return 0;
@@ -245,7 +245,7 @@ json_t *vmclass_key_entries(struct np_node extra_config, enum vmclass_key key)
 	for (size_t i = 0; i < n; i++) {
 		json_t *entry = json_array_get(extra_config.json, i);
 
-		if (is_key(entry, key) &&
+		if (vmclass_key_is(entry, key) &&
 		    json_array_append_new(
 			    list, json_pack("{s:I, s:O}", "at", (json_int_t)i, "entry", entry)) < 0)
 			return NULL;

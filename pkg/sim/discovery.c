@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* As a server orders them: the newest first. An old Supervisor has the last alone. */
+static const char *const versions[] = { "v1alpha6", "v1alpha5", "v1alpha4",
+					"v1alpha3", "v1alpha2", "v1alpha1" };
+enum { N_VERSIONS = sizeof(versions) / sizeof(versions[0]) };
+
+static size_t first_version(const struct np_sim *sim)
+{
+	return sim->cluster_scoped ? N_VERSIONS - 1 : 0;
+}
+
+bool is_version_served(const struct np_sim *sim, const char *version)
+{
+	for (size_t i = first_version(sim); i < N_VERSIONS; i++)
+		if (strcmp(versions[i], version) == 0)
+			return true;
+	return false;
+}
+
+static json_t *version_entry(const char *version)
+{
+	return json_pack("{s:o, s:s}", "groupVersion", json_sprintf(GROUP "/%s", version),
+			 "version", version);
+}
+
+static json_t *group_entry(const struct np_sim *sim)
+{
+	NP_AUTO(json_decrefp) json_t *list = json_array();
+
+	for (size_t i = first_version(sim); i < N_VERSIONS; i++)
+		if (json_array_append_new(list, version_entry(versions[i])) < 0)
+			return NULL;
+	return json_pack("{s:s, s:O, s:o}", "name", GROUP, "versions", list, "preferredVersion",
+			 version_entry(versions[first_version(sim)]));
+}
+
+static int answer_version(struct call *c, struct np_err *err)
+{
+	return answer_json_take(
+		c, 200,
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "major", "1", "minor",
+			  "34", "gitVersion", "v1.34.2+nodeprep-sim", "gitCommit", "",
+			  "gitTreeState", "clean", "buildDate", "1970-01-01T00:00:00Z", "goVersion",
+			  "none", "compiler", "cc", "platform", "linux/amd64"),
+		false, err);
+}
+
+static int answer_ok(struct call *c, struct np_err *err)
+{
+	return answer_text(c, 200, "ok", err);
+}
+
+static int answer_api(struct call *c, struct np_err *err)
+{
+	return answer_json_take(
+		c, 200, json_pack("{s:s, s:[s]}", "kind", "APIVersions", "versions", "v1"), false,
+		err);
+}
+
+static int answer_api_v1(struct call *c, struct np_err *err)
+{
+	return answer_json_take(
+		c, 200,
+		json_pack("{s:s, s:s, s:[{s:s, s:s, s:b, s:s, s:[s, s, s], s:[s]}]}", "kind",
+			  "APIResourceList", "groupVersion", "v1", "resources", "name",
+			  "namespaces", "singularName", "namespace", "namespaced", 0, "kind",
+			  "Namespace", "verbs", "create", "get", "list", "shortNames", "ns"),
+		false, err);
+}
+
+static int answer_groups(struct call *c, struct np_err *err)
+{
+	return answer_json_take(c, 200,
+				json_pack("{s:s, s:s, s:[o]}", "kind", "APIGroupList", "apiVersion",
+					  "v1", "groups", group_entry(c->sim)),
+				false, err);
+}
+
+static int answer_group(struct call *c, struct np_err *err)
+{
+	NP_AUTO(json_decrefp) json_t *entry = group_entry(c->sim);
+	NP_AUTO(json_decrefp)
+	json_t *group = json_pack("{s:s, s:s}", "kind", "APIGroup", "apiVersion", "v1");
+
+	if (!entry || !group || json_object_update(group, entry) < 0)
+		return np_fail_nomem(err);
+	return answer_json_take(c, 200, np_take(group), false, err);
+}
+
+/* As VM Operator's CRD is served, though deletecollection and the status' writes are not here. */
+static int answer_resources(struct call *c, struct np_err *err)
+{
+	int namespaced = !c->sim->cluster_scoped;
+
+	if (strcmp(c->route.group, GROUP) != 0 || !is_version_served(c->sim, c->route.version))
+		return answer_no_page(c, err);
+	return answer_json_take(
+		c, 200,
+		json_pack("{s:s, s:s, s:o, s:[{s:s, s:s, s:b, s:s, s:[s,s,s,s,s,s,s,s], s:[s]},"
+			  "{s:s, s:s, s:b, s:s, s:[s,s,s]}]}",
+			  "kind", "APIResourceList", "apiVersion", "v1", "groupVersion",
+			  json_sprintf(GROUP "/%s", c->route.version), "resources", "name", PLURAL,
+			  "singularName", "virtualmachineclass", "namespaced", namespaced, "kind",
+			  KIND, "verbs", "delete", "deletecollection", "get", "list", "patch",
+			  "create", "update", "watch", "shortNames", "vmclass", "name",
+			  PLURAL "/status", "singularName", "", "namespaced", namespaced, "kind",
+			  KIND, "verbs", "get", "patch", "update"),
+		false, err);
+}
+
+int answer_discovery(struct call *c, struct np_err *err)
+{
+	static const struct {
+		const char *path;
+		int (*answer)(struct call *c, struct np_err *err);
+	} rows[] = {
+		{ "/api", answer_api },		{ "/api/v1", answer_api_v1 },
+		{ "/apis", answer_groups },	{ "/apis/" GROUP, answer_group },
+		{ "/healthz", answer_ok },	{ "/livez", answer_ok },
+		{ "/readyz", answer_ok },	{ "/version", answer_version },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].path, c->path) == 0)
+			return rows[i].answer(c, err);
+	if (*c->route.version && !*c->route.resource)
+		return answer_resources(c, err);
+	return answer_no_page(c, err);
+}
+
+/* --- namespaces ----------------------------------------------------------------------------- */
+
+static const char *const always[] = { "default", "kube-system" };
+enum { N_ALWAYS = sizeof(always) / sizeof(always[0]) };
+
+static bool is_listed(json_t *names, const char *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(names, i, item)
+		if (strcmp(json_string_value(item), name) == 0)
+			return true;
+	return false;
+}
+
+bool has_namespace(const struct np_sim *sim, const char *name)
+{
+	for (size_t i = 0; i < N_ALWAYS; i++)
+		if (strcmp(always[i], name) == 0)
+			return true;
+	return sim->namespaces ? is_listed(sim->namespaces, name) : is_dns_label(name);
+}
+
+static json_t *new_namespace(const struct np_sim *sim, const char *name, struct np_err *err)
+{
+	char uid[UID_TEXT_MAX], born[TIME_TEXT_MAX];
+
+	if (derived_uid(sim->seed, name, uid, err) < 0)
+		return NULL;
+	time_text(sim->born, born);
+	return json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:{s:s}}, s:{s:[s]}, s:{s:s}}", "kind",
+			 "Namespace", "apiVersion", "v1", "metadata", "name", name, "uid", uid,
+			 "resourceVersion", "1", "creationTimestamp", born, "labels",
+			 "kubernetes.io/metadata.name", name, "spec", "finalizers", "kubernetes",
+			 "status", "phase", "Active");
+}
+
+static int add_name(json_t *names, const char *name, struct np_err *err)
+{
+	if (is_listed(names, name))
+		return 0;
+	return json_array_append_new(names, json_string(name)) < 0 ? np_fail_nomem(err) : 0;
+}
+
+/* Those that always are there, those that were given, and those that classes are in. */
+static int collect_names(const struct np_sim *sim, json_t *names, struct np_err *err)
+{
+	const json_t *item;
+	size_t i;
+
+	for (i = 0; i < N_ALWAYS; i++)
+		if (add_name(names, always[i], err) < 0)
+			return -(int)err->code;
+	json_array_foreach(sim->namespaces, i, item)
+		if (add_name(names, json_string_value(item), err) < 0)
+			return -(int)err->code;
+	for (i = 0; i < sim->store.n && !sim->cluster_scoped; i++)
+		if (add_name(names, meta_text(sim->store.items[i].json, "namespace"), err) < 0)
+			return -(int)err->code;
+	return 0;
+}
+
+static int list_namespaces(struct call *c, struct np_err *err)
+{
+	NP_AUTO(json_decrefp) json_t *names = json_array();
+	NP_AUTO(json_decrefp) json_t *items = json_array();
+	const json_t *name;
+	size_t i;
+
+	if (!names || !items)
+		return np_fail_nomem(err);
+	if (collect_names(c->sim, names, err) < 0)
+		return -(int)err->code;
+	json_array_foreach(names, i, name)
+		if (json_array_append_new(items, new_namespace(c->sim, json_string_value(name),
+							       err)) < 0)
+			return np_fail_nomem(err);
+	return answer_json_take(c, 200,
+				json_pack("{s:s, s:s, s:{s:s}, s:O}", "kind", "NamespaceList",
+					  "apiVersion", "v1", "metadata", "resourceVersion", "1",
+					  "items", items),
+				false, err);
+}
+
+static int answer_namespace(struct call *c, unsigned code, const char *name, struct np_err *err)
+{
+	json_t *ns = new_namespace(c->sim, name, err);
+
+	return ns ? answer_json_take(c, code, ns, false, err) : np_fail_nomem(err);
+}
+
+static int create_namespace(struct call *c, struct np_err *err)
+{
+	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
+	const char *name;
+
+	if (decode(c->req->body, c->req->body_size, &body, err) < 0)
+		return -(int)err->code;
+	name = meta_text(body.json, "name");
+	if (!name || !is_dns_label(name))
+		return refuse(c, err, 422, "Invalid", details_of(name, NULL, "Namespace"),
+			      "Namespace \"%s\" is invalid: metadata.name: a lowercase RFC 1123 "
+			      "label is needed",
+			      name ? name : "");
+	if (has_namespace(c->sim, name) && c->sim->namespaces)
+		return refuse(c, err, 409, "AlreadyExists", details_of(name, NULL, "namespaces"),
+			      "namespaces \"%s\" already exists", name);
+	if (c->sim->namespaces && add_name(c->sim->namespaces, name, err) < 0)
+		return -(int)err->code;
+	return answer_namespace(c, 201, name, err);
+}
+
+int answer_namespaces(struct call *c, struct np_err *err)
+{
+	if (strcmp(c->verb, "list") == 0)
+		return list_namespaces(c, err);
+	if (strcmp(c->verb, "create") == 0 && !*c->route.name)
+		return create_namespace(c, err);
+	if (strcmp(c->verb, "get") != 0)
+		return refuse(c, err, 405, "MethodNotAllowed", NULL,
+			      "%s is not supported on resources of kind \"namespaces\"", c->verb);
+	if (!has_namespace(c->sim, c->route.name))
+		return refuse_not_found(c, err);
+	return answer_namespace(c, 200, c->route.name, err);
+}

@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/units.h"
+
+enum {
+	WATCH_EVERY_MS = 50,
+	WATCH_S_MAX = 3600,
+	WATCH_S_DEFAULT = 1800,
+	WATCH_GRACE_MS = 30000,
+};
+
+/* --- selectors ------------------------------------------------------------------------------ */
+
+void selector_done(struct selector *s)
+{
+	free(s->name);
+	free(s->ns);
+	json_decref(s->labels);
+}
+
+/* One term: "a=b", "a==b", "a!=b", "a" or "!a"; 0 where it is another. */
+static int add_label_term(json_t *labels, char *term)
+{
+	char *at = strchr(term, '='), *value = at;
+	bool wanted = true;
+	json_t *row;
+
+	if (strpbrk(term, " ()"))
+		return 0;
+	if (at) {
+		value = at + (at[1] == '=' ? 2 : 1);
+		wanted = at == term || at[-1] != '!';
+		at[wanted ? 0 : -1] = '\0';
+	} else if (*term == '!') {
+		wanted = false;
+		term++;
+	}
+	if (!*term)
+		return 0;
+	row = json_pack("[s, s?, b]", term, value, wanted);
+	return json_array_append_new(labels, row) < 0 ? -1 : 1;
+}
+
+static int read_labels(struct call *c, struct selector *s, bool *ret_refused, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *text = query_get(c->req->query, "labelSelector");
+	char *rest = text, *term;
+
+	s->labels = json_array();
+	if (!s->labels)
+		return np_fail_nomem(err);
+	while ((term = strsep(&rest, ","))) {
+		int added = add_label_term(s->labels, term);
+
+		if (added < 0)
+			return np_fail_nomem(err);
+		if (added > 0)
+			continue;
+		*ret_refused = true;
+		return refuse(c, err, 400, "BadRequest", NULL,
+			      "unable to parse requirement: '%s' is not supported here, key=value "
+			      "is",
+			      term);
+	}
+	return 0;
+}
+
+static int read_fields(struct call *c, struct selector *s, bool *ret_refused, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *text = query_get(c->req->query, "fieldSelector");
+	char *rest = text, *term;
+
+	while ((term = strsep(&rest, ","))) {
+		char *value = term, *key = strsep(&value, "=");
+		bool is_name = strcmp(key, "metadata.name") == 0;
+		char **field = is_name ? &s->name : &s->ns;
+
+		if (!value || (!is_name && strcmp(key, "metadata.namespace") != 0)) {
+			*ret_refused = true;
+			return refuse(c, err, 400, "BadRequest", NULL,
+				      "field label not supported: %s", key);
+		}
+		free(*field);
+		*field = strdup(value + (*value == '='));
+		if (!*field)
+			return np_fail_nomem(err);
+	}
+	return 0;
+}
+
+int selector_read(struct call *c, struct selector *ret, bool *ret_refused, struct np_err *err)
+{
+	*ret_refused = false;
+	if (read_fields(c, ret, ret_refused, err) < 0)
+		return -(int)err->code;
+	if (!*ret_refused && read_labels(c, ret, ret_refused, err) < 0)
+		return -(int)err->code;
+	if (*ret_refused || !*c->route.ns)
+		return 0;
+	free(ret->ns);
+	ret->ns = strdup(c->route.ns);
+	return ret->ns ? 0 : np_fail_nomem(err);
+}
+
+static bool is_other(const char *wanted, const char *is)
+{
+	return wanted && (!is || strcmp(wanted, is) != 0);
+}
+
+bool selector_takes(const struct selector *s, const json_t *object)
+{
+	json_t *labels = json_object_get(json_object_get(object, "metadata"), "labels");
+	const json_t *row;
+	size_t i;
+
+	if (is_other(s->name, meta_text(object, "name")) ||
+	    is_other(s->ns, meta_text(object, "namespace")))
+		return false;
+	json_array_foreach(s->labels, i, row) {
+		json_t *key = json_array_get(row, 0), *value = json_array_get(row, 1);
+		json_t *is = json_object_get(labels, json_string_value(key));
+		bool fits = is && (json_is_null(value) || json_equal(is, value));
+
+		if (fits != json_is_true(json_array_get(row, 2)))
+			return false;
+	}
+	return true;
+}
+
+/* --- lists ---------------------------------------------------------------------------------- */
+
+struct page {
+	struct selector selector;
+	uint64_t limit; /* 0: all */
+	char *start; /* the key to go on from; NULL: the first */
+	uint64_t version;
+	json_t *items;
+	char *last; /* the last key taken; NULL: none */
+	size_t left; /* objects beyond the page */
+};
+
+static void page_done(struct page *p)
+{
+	selector_done(&p->selector);
+	free(p->start);
+	json_decref(p->items);
+	free(p->last);
+}
+
+static int refuse_token(struct call *c, const char *why, struct np_err *err)
+{
+	return refuse(c, err, 400, "BadRequest", NULL,
+		      "invalid continue token: continue key is not valid: %s", why);
+}
+
+/* Go prints a byte that opens no JSON as the character of that number. */
+static int refuse_byte(struct call *c, unsigned char byte, struct np_err *err)
+{
+	char text[80];
+	char first[3] = { (char)byte, '\0', '\0' };
+
+	if (byte >= 0x80) {
+		first[0] = (char)(0xc0 | byte >> 6);
+		first[1] = (char)(0x80 | (byte & 0x3f));
+	}
+	snprintf(text, sizeof(text), "invalid character '%s' looking for beginning of value",
+		 first);
+	return refuse_token(c, text, err);
+}
+
+static int read_token(struct call *c, struct page *p, const char *token, bool *ret_refused,
+		      struct np_err *err)
+{
+	NP_AUTO(np_freep) char *text = base64url_decode(token);
+	NP_AUTO(json_decrefp)
+	json_t *j = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+	const char *start = json_string_value(json_object_get(j, "start"));
+	json_int_t version = json_integer_value(json_object_get(j, "rv"));
+
+	*ret_refused = true;
+	if (!text)
+		return refuse_token(c, "illegal base64 data at input byte 0", err);
+	if (*text != '{')
+		return refuse_byte(c, (unsigned char)*text, err);
+	if (!start || version <= 0)
+		return refuse_token(c, "a start and a version are needed", err);
+	*ret_refused = false;
+	p->version = (uint64_t)version;
+	/* The key's own end stood behind it, so that the next one is meant. */
+	return asprintf(&p->start, "%s\x01", start) < 0 ? np_fail_nomem(err) : 0;
+}
+
+static int page_begin(struct call *c, struct page *p, bool *ret_refused, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *limit = query_get(c->req->query, "limit");
+	NP_AUTO(np_freep) char *token = query_get(c->req->query, "continue");
+	struct np_err ignored = NP_ERR_INIT;
+
+	p->version = c->sim->store.version;
+	p->items = json_array();
+	if (!p->items)
+		return np_fail_nomem(err);
+	if (limit && np_u64_parse(limit, 0, INT64_MAX, &p->limit, &ignored) < 0) {
+		*ret_refused = true;
+		return refuse(c, err, 400, "BadRequest", NULL,
+			      "strconv.ParseInt: parsing \"%s\": invalid syntax", limit);
+	}
+	if (selector_read(c, &p->selector, ret_refused, err) < 0)
+		return -(int)err->code;
+	if (*ret_refused || !token)
+		return 0;
+	return read_token(c, p, token, ret_refused, err);
+}
+
+static int page_add(struct call *c, struct page *p, const struct stored *object, struct np_err *err)
+{
+	if (!selector_takes(&p->selector, object->json))
+		return 0;
+	if (p->limit > 0 && json_array_size(p->items) >= p->limit) {
+		p->left++;
+		return 0;
+	}
+	free(p->last);
+	p->last = strdup(object->key);
+	if (!p->last ||
+	    json_array_append_new(p->items, as_version(object->json, c->route.version)) < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+static json_t *list_meta(const struct page *p)
+{
+	NP_AUTO(np_freep) char *text = NULL;
+	NP_AUTO(np_freep) char *token = NULL;
+	NP_AUTO(json_decrefp) json_t *meta = NULL;
+	bool has_selector = p->selector.name || json_array_size(p->selector.labels) > 0;
+
+	if (p->left > 0 && asprintf(&text,
+				    "{\"v\":\"meta.k8s.io/v1\",\"rv\":%" PRIu64
+				    ",\"start\":\"%s\\u0000\"}",
+				    p->version, p->last) < 0)
+		return NULL;
+	token = text ? base64url(text) : strdup("");
+	meta = json_pack("{s:s, s:o}", "continue", token ? token : "", "resourceVersion",
+			 json_sprintf("%" PRIu64, p->version));
+	if (!token || !meta ||
+	    (p->left > 0 && !has_selector &&
+	     json_object_set_new(meta, "remainingItemCount", json_integer((json_int_t)p->left)) < 0))
+		return NULL;
+	return np_take(meta);
+}
+
+int answer_list(struct call *c, struct np_err *err)
+{
+	NP_AUTO(page_done) struct page p = { .start = NULL };
+	const struct store *s = &c->sim->store;
+	bool is_refused = false;
+	json_t *meta, *list;
+
+	if (page_begin(c, &p, &is_refused, err) < 0 || is_refused)
+		return is_refused ? 0 : -(int)err->code;
+	for (size_t i = p.start ? store_seek(s, p.start) : 0; i < s->n; i++)
+		if (page_add(c, &p, &s->items[i], err) < 0)
+			return -(int)err->code;
+	meta = list_meta(&p);
+	if (!meta)
+		return np_fail_nomem(err);
+	list = json_pack("{s:o, s:O, s:s, s:o}", "apiVersion",
+			 json_sprintf(GROUP "/%s", c->route.version), "items", p.items, "kind",
+			 KIND "List", "metadata", meta);
+	return answer_json_take(c, 200, list, true, err);
+}
+
+/* --- watches -------------------------------------------------------------------------------- */
+
+struct watch {
+	struct np_sim *sim;
+	struct selector selector;
+	char *version; /* of the API */
+	uint64_t seen; /* changes up to this one were told */
+	time_t end;
+	char *first; /* lines that are due at once; NULL: none */
+};
+
+static void free_watch(void *ctx)
+{
+	struct watch *w = ctx;
+
+	if (!w)
+		return;
+	selector_done(&w->selector);
+	free(w->version);
+	free(w->first);
+	free(w);
+}
+
+static int add_line(char **text, const char *type, json_t *object, const char *version)
+{
+	NP_AUTO(json_decrefp)
+	json_t *event = json_pack("{s:s, s:o}", "type", type, "object",
+				  version ? as_version(object, version) : json_incref(object));
+	NP_AUTO(np_freep) char *line = event ? go_dump(event, false) : NULL;
+	NP_AUTO(np_freep) char *before = *text;
+
+	*text = NULL;
+	if (line && asprintf(text, "%s%s\n", before ? before : "", line) >= 0)
+		return 0;
+	*text = NULL;
+	return -1;
+}
+
+/* The changes that a watcher missed are no longer kept. */
+static bool is_expired(const struct store *s, uint64_t seen)
+{
+	const struct change *oldest = &s->changes[s->first_change];
+
+	return s->n_changes == CHANGES_MAX && seen + 1 < oldest->version;
+}
+
+static int add_expired(char **text, uint64_t seen)
+{
+	char message[96];
+	NP_AUTO(json_decrefp) json_t *status = NULL;
+
+	snprintf(message, sizeof(message), "too old resource version: %" PRIu64, seen);
+	status = new_status(410, "Expired", message, NULL);
+	return status ? add_line(text, "ERROR", status, NULL) : -1;
+}
+
+static int add_changes(struct watch *w, char **text)
+{
+	const struct store *s = &w->sim->store;
+
+	for (size_t i = 0; i < s->n_changes; i++) {
+		const struct change *c = &s->changes[(s->first_change + i) % CHANGES_MAX];
+
+		if (c->version <= w->seen)
+			continue;
+		w->seen = c->version;
+		if (selector_takes(&w->selector, c->object) &&
+		    add_line(text, c->type, c->object, w->version) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int next_lines(void *ctx, char **ret, size_t *ret_size)
+{
+	struct watch *w = ctx;
+	NP_AUTO(np_freep) char *text = np_take(w->first);
+	bool is_over = time(NULL) >= w->end;
+
+	if (is_expired(&w->sim->store, w->seen)) {
+		is_over = true;
+		if (add_expired(&text, w->seen) < 0)
+			return -1;
+	} else if (add_changes(w, &text) < 0) {
+		return -1;
+	}
+	*ret_size = text ? strlen(text) : 0;
+	*ret = np_take(text);
+	return !is_over;
+}
+
+static uint64_t query_number(const struct call *c, const char *name, uint64_t max)
+{
+	NP_AUTO(np_freep) char *text = query_get(c->req->query, name);
+	struct np_err ignored = NP_ERR_INIT;
+	uint64_t n = 0;
+
+	if (text && np_u64_parse(text, 0, max, &n, &ignored) < 0)
+		return 0;
+	return n;
+}
+
+/* A watch that names no version begins with what is there. */
+static int add_standing(struct watch *w, struct np_err *err)
+{
+	const struct store *s = &w->sim->store;
+
+	w->seen = s->version;
+	for (size_t i = 0; i < s->n; i++)
+		if (selector_takes(&w->selector, s->items[i].json) &&
+		    add_line(&w->first, "ADDED", s->items[i].json, w->version) < 0)
+			return np_fail_nomem(err);
+	return 0;
+}
+
+static int fill_watch(struct call *c, struct watch *w, bool *ret_refused, struct np_err *err)
+{
+	uint64_t seconds = query_number(c, "timeoutSeconds", WATCH_S_MAX);
+
+	w->sim = c->sim;
+	w->version = strdup(c->route.version);
+	w->end = time(NULL) + (time_t)(seconds > 0 ? seconds : WATCH_S_DEFAULT);
+	w->seen = query_number(c, "resourceVersion", UINT64_MAX);
+	c->reply->deadline_ms = (seconds > 0 ? seconds : WATCH_S_DEFAULT) * 1000 + WATCH_GRACE_MS;
+	if (!w->version)
+		return np_fail_nomem(err);
+	if (selector_read(c, &w->selector, ret_refused, err) < 0)
+		return -(int)err->code;
+	return *ret_refused || w->seen > 0 ? 0 : add_standing(w, err);
+}
+
+static void free_watchp(struct watch **w)
+{
+	free_watch(*w);
+}
+
+int answer_watch(struct call *c, struct np_err *err)
+{
+	NP_AUTO(free_watchp) struct watch *w = calloc(1, sizeof(*w));
+	bool is_refused = false;
+
+	if (!w)
+		return np_fail_nomem(err);
+	if (fill_watch(c, w, &is_refused, err) < 0 || is_refused)
+		return is_refused ? 0 : -(int)err->code;
+	c->reply->status = 200;
+	c->reply->stream = (struct np_serve_stream){ next_lines, free_watch, np_take(w),
+						     WATCH_EVERY_MS };
+	if (np_serve_reply_header(c->reply, "Cache-Control", "no-cache, private", err) < 0)
+		return -(int)err->code;
+	return np_serve_reply_header(c->reply, "Content-Type", "application/json", err);
+}

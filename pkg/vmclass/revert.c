@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * What was changed is put back on a copy of the class, field by field; the merge patch is then the
+ * difference between the class and the copy. A field that somebody else changed since is left.
+ */
+
+#define CONFIG_SPEC "/spec/configSpec"
+#define EXTRA_CONFIG CONFIG_SPEC "/extraConfig"
+#define DEVICE_CHANGE CONFIG_SPEC "/deviceChange"
+#define ANNOTATION "/metadata/annotations/nodeprep.dev~1managed"
+
+struct undo {
+	const struct np_vmclass *c;
+	json_t *target; /* the class as it is to be */
+	struct np_notes *notes;
+};
+
+static int note_foreign(struct undo *u, const char *path, struct np_err *err)
+{
+	return np_notes_add(
+		u->notes, err, "changed-since",
+		"%s was changed by somebody else since nodeprep wrote it: it stays as it is", path);
+}
+
+/* Removes what stands at `path`, and its parents up to `topmost` where that leaves them empty. */
+static void remove_path(json_t *target, const char *path, const char *topmost)
+{
+	NP_AUTO(np_freep) char *parent = strdup(path);
+	size_t stop = strlen(topmost);
+
+	while (parent != NULL && strlen(parent) >= stop) {
+		json_t *value = vmclass_lookup(target, parent);
+
+		if (strcmp(parent, path) != 0 && json_object_size(value) > 0)
+			return;
+		vmclass_delete(target, parent);
+		*strrchr(parent, '/') = '\0';
+	}
+}
+
+static int undo_field(struct undo *u, const char *path, const json_t *entry, struct np_err *err)
+{
+	const char *absent = json_string_value(json_object_get(entry, "absent"));
+	json_t *now = vmclass_lookup(u->target, path);
+
+	if (!json_equal(now, json_object_get(entry, "set")))
+		return note_foreign(u, path, err);
+	if (absent != NULL)
+		remove_path(u->target, path, absent);
+	else if (vmclass_patch_set(u->target, path, json_object_get(entry, "value")) < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+/* Tells whether an entry of the list is what nodeprep left under `key`. */
+static bool is_left_by_us(json_t *list, enum vmclass_key key, const json_t *set)
+{
+	const char *text = json_string_value(json_object_get(set, vmclass_key_names[key]));
+	struct np_node node = { .json = list };
+
+	return vmclass_key_is_right(node, key, text);
+}
+
+static int drop_key(json_t *list, enum vmclass_key key)
+{
+	for (size_t i = json_array_size(list); i-- > 0;) {
+		if (vmclass_key_is(json_array_get(list, i), key) && json_array_remove(list, i) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static json_int_t place_of(const json_t *item)
+{
+	return json_integer_value(json_object_get(item, "at"));
+}
+
+static int by_place(const void *a, const void *b)
+{
+	json_int_t x = place_of(*(json_t *const *)a), y = place_of(*(json_t *const *)b);
+
+	return (x > y) - (x < y);
+}
+
+/* Tells whether the noted entry is of a key that is ours to put back. */
+static bool is_wanted(const json_t *item, const bool ours[static VMCLASS_KEY_MAX])
+{
+	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
+		if (ours[key] && vmclass_key_is(json_object_get(item, "entry"), key))
+			return true;
+	}
+	return false;
+}
+
+/* Puts the entries that were folded or replaced back, each to its place, the first one first. */
+static int put_back(json_t *list, const json_t *entries, const bool ours[static VMCLASS_KEY_MAX])
+{
+	size_t n = 0, size = json_array_size(entries);
+	NP_AUTO(np_freep) json_t **items = calloc(size + 1, sizeof(json_t *));
+
+	if (items == NULL)
+		return -1;
+	for (size_t i = 0; i < size; i++) {
+		items[n] = json_array_get(entries, i);
+		n += is_wanted(items[n], ours);
+	}
+	qsort(items, n, sizeof(json_t *), by_place);
+	for (size_t i = 0; i < n; i++) {
+		json_int_t at = place_of(items[i]), last = (json_int_t)json_array_size(list);
+
+		if (json_array_insert(list, (size_t)(at < 0 || at > last ? last : at),
+				      json_object_get(items[i], "entry")) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int undo_keys(struct undo *u, const json_t *entry, struct np_err *err)
+{
+	const char *absent = json_string_value(json_object_get(entry, "absent"));
+	const json_t *set = json_object_get(entry, "set");
+	json_t *list = vmclass_lookup(u->target, EXTRA_CONFIG);
+	bool ours[VMCLASS_KEY_MAX];
+
+	if (list == NULL)
+		return note_foreign(u, EXTRA_CONFIG, err);
+	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
+		ours[key] = is_left_by_us(list, key, set);
+		if (!ours[key] && note_foreign(u, vmclass_key_names[key], err) < 0)
+			return -(int)err->code;
+		if (ours[key] && drop_key(list, key) < 0)
+			return np_fail_nomem(err);
+	}
+	if (put_back(list, json_object_get(entry, "entries"), ours) < 0)
+		return np_fail_nomem(err);
+	if (absent != NULL && json_array_size(list) == 0)
+		remove_path(u->target, EXTRA_CONFIG, absent);
+	return 0;
+}
+
+/* Tells whether nothing is left in configSpec but what carrying the devices put there. */
+static bool is_ours_alone(const json_t *config_spec)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)config_spec, key, value) {
+		if (strcmp(key, "deviceChange") != 0 && strcmp(key, "_typeName") != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Returns how many devices nodeprep wrote; SIZE_MAX where the list is no longer as it left it. */
+static size_t count_carried(const json_t *list, const json_t *entry)
+{
+	const json_t *old = json_object_get(entry, "value");
+	json_int_t n = json_integer_value(json_object_get(entry, "set"));
+	size_t before = json_array_size(old);
+
+	if (n < 0 || json_array_size(list) != before + (size_t)n)
+		return SIZE_MAX;
+	for (size_t i = 0; i < before; i++) {
+		if (!json_equal(json_array_get(list, i), json_array_get(old, i)))
+			return SIZE_MAX;
+	}
+	return (size_t)n;
+}
+
+/* An empty deviceChange would take the GPUs: carried devices go with the whole configSpec or stay. */
+static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
+{
+	const char *absent = json_string_value(json_object_get(entry, "absent"));
+	json_t *config_spec = vmclass_lookup(u->target, CONFIG_SPEC);
+
+	if (count_carried(vmclass_lookup(u->target, DEVICE_CHANGE), entry) == SIZE_MAX)
+		return note_foreign(u, DEVICE_CHANGE, err);
+	if (absent == NULL &&
+	    vmclass_patch_set(u->target, DEVICE_CHANGE, json_object_get(entry, "value")) < 0)
+		return np_fail_nomem(err);
+	if (absent != NULL && strcmp(absent, DEVICE_CHANGE) == 0)
+		vmclass_delete(u->target, DEVICE_CHANGE);
+	if (absent == NULL || strcmp(absent, DEVICE_CHANGE) == 0)
+		return 0;
+	if (is_ours_alone(config_spec)) {
+		vmclass_delete(u->target, CONFIG_SPEC);
+		return 0;
+	}
+	return np_notes_add(
+		u->notes, err, "devices-kept",
+		"configSpec holds more than nodeprep put there, so the devices that were "
+		"carried into deviceChange stay: without them VMs would lose every GPU");
+}
+
+/* deviceChange is judged last, when the rest of what nodeprep wrote is gone. */
+static int undo_all(struct undo *u, struct np_err *err)
+{
+	json_t *before = json_object_get(u->c->managed, "before");
+	const json_t *devices = json_object_get(before, DEVICE_CHANGE);
+	const char *path;
+	json_t *entry;
+
+	json_object_foreach (before, path, entry) {
+		int r = 0;
+
+		if (strcmp(path, EXTRA_CONFIG) == 0)
+			r = undo_keys(u, entry, err);
+		else if (strcmp(path, DEVICE_CHANGE) != 0 &&
+			 strcmp(path, CONFIG_SPEC "/_typeName") != 0)
+			r = undo_field(u, path, entry, err);
+		if (r < 0)
+			return r;
+	}
+	if (devices != NULL)
+		return undo_devices(u, devices, err);
+	entry = json_object_get(before, CONFIG_SPEC "/_typeName");
+	if (entry != NULL && is_ours_alone(vmclass_lookup(u->target, CONFIG_SPEC)))
+		vmclass_delete(u->target, CONFIG_SPEC);
+	return 0;
+}
+
+/* Takes `holder` from the pool; the pool goes with its last holder. */
+static void leave_pool(json_t *pools, const char *id, const char *holder)
+{
+	json_t *holders = json_object_get(json_object_get(pools, id), "holders");
+
+	for (size_t i = json_array_size(holders); i-- > 0;) {
+		const char *name = json_string_value(json_array_get(holders, i));
+
+		if (name != NULL && strcmp(name, holder) == 0)
+			json_array_remove(holders, i);
+	}
+	if (holders != NULL && json_array_size(holders) == 0)
+		json_object_del(pools, id);
+}
+
+static int write_annotation(struct undo *u, const json_t *managed, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *text = json_dumps(managed, JSON_COMPACT | JSON_SORT_KEYS);
+	json_auto_t *value = text != NULL ? json_string(text) : NULL;
+
+	if (value == NULL || vmclass_patch_set(u->target, ANNOTATION, value) < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+static int undo_members(struct undo *u, const struct np_class_want *want, struct np_err *err)
+{
+	json_auto_t *managed = json_deep_copy(u->c->managed);
+	json_t *pools = json_object_get(managed, "pools");
+
+	if (managed == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < want->n_members; i++)
+		leave_pool(pools, want->members[i].id, want->holder);
+	if (json_equal(managed, u->c->managed))
+		return 0;
+	if (json_object_size(pools) > 0)
+		return write_annotation(u, managed, err);
+	if (undo_all(u, err) < 0)
+		return -(int)err->code;
+	remove_path(u->target, ANNOTATION, "/metadata/annotations");
+	return 0;
+}
+
+/* Returns the merge patch that turns one object into the other; takes nothing. */
+static json_t *difference(const json_t *from, const json_t *to)
+{
+	json_auto_t *patch = json_object();
+	const char *key;
+	json_t *value;
+
+	json_object_foreach ((json_t *)(uintptr_t)from, key, value) {
+		if (json_object_get(to, key) == NULL &&
+		    json_object_set_new(patch, key, json_null()) < 0)
+			return NULL;
+	}
+	json_object_foreach ((json_t *)(uintptr_t)to, key, value) {
+		json_t *old = json_object_get(from, key);
+		json_t *change;
+
+		if (json_equal(old, value))
+			continue;
+		change = json_is_object(old) && json_is_object(value) ? difference(old, value)
+								      : json_deep_copy(value);
+		if (json_object_set_new(patch, key, change) < 0)
+			return NULL;
+	}
+	return json_incref(patch);
+}
+
+/* Tells every field that goes back, for people. */
+static int add_items(struct np_change *change, const struct np_vmclass *c, const json_t *target,
+		     struct np_err *err)
+{
+	const char *path;
+	json_t *entry;
+
+	json_object_foreach (json_object_get(c->managed, "before"), path, entry) {
+		json_t *from = vmclass_lookup(c->node.json, path);
+		json_t *to = vmclass_lookup(target, path);
+
+		if (!json_equal(from, to) &&
+		    vmclass_add_item(change, path, from, to, "what stood here before nodeprep") < 0)
+			return np_fail_nomem(err);
+	}
+	if (vmclass_add_item(change, ANNOTATION, vmclass_lookup(c->node.json, ANNOTATION),
+			     vmclass_lookup(target, ANNOTATION), "the pools leave") < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+static int check_lists(const struct np_vmclass *c, const json_t *patch, struct np_err *err)
+{
+	struct np_node spec = np_node_get(np_node_get(c->node, "spec"), "configSpec");
+
+	if (json_is_array(vmclass_lookup(patch, EXTRA_CONFIG)) &&
+	    vmclass_refuse_nulls(np_node_get(spec, "extraConfig"), "spec.configSpec.extraConfig",
+				 err) < 0)
+		return -(int)err->code;
+	if (json_is_array(vmclass_lookup(patch, DEVICE_CHANGE)))
+		return vmclass_refuse_nulls(np_node_get(spec, "deviceChange"),
+					    "spec.configSpec.deviceChange", err);
+	return 0;
+}
+
+int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *want,
+		      struct np_change *ret, struct np_err *err)
+{
+	NP_AUTO(np_change_done)
+	struct np_change change = { .patch = json_object(), .firmware = c->firmware };
+	json_auto_t *target = json_deep_copy(c->node.json);
+	struct undo u = { c, target, &change.notes };
+
+	if (change.patch == NULL || target == NULL)
+		return np_fail_nomem(err);
+	if (c->managed != NULL && undo_members(&u, want, err) < 0)
+		return -(int)err->code;
+	if (!json_equal(c->node.json, target)) {
+		json_decref(change.patch);
+		change.patch = difference(c->node.json, target);
+		if (change.patch == NULL)
+			return np_fail_nomem(err);
+		if (check_lists(c, change.patch, err) < 0 || add_items(&change, c, target, err) < 0)
+			return -(int)err->code;
+	}
+	*ret = change;
+	change = (struct np_change){ 0 };
+	return 0;
+}

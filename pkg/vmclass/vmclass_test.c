@@ -1,0 +1,987 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/vmclass.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <cmocka.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/gpu.h"
+#include "nodeprep/tree.h"
+#include "nodeprep/units.h"
+
+/* The corpus is replayed through the fuzz target itself. */
+#include "vmclass_fuzz.c"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define TESTDATA "pkg/vmclass/testdata"
+
+static struct np_catalogue *cat;
+
+/* Allocations until one fails; SIZE_MAX: none does. */
+static size_t allocations_left = SIZE_MAX;
+
+static bool is_out_of_memory(void)
+{
+	return allocations_left != SIZE_MAX && allocations_left-- == 0;
+}
+
+/* These stand in front of the C library's. */
+char *strdup(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = is_out_of_memory() ? NULL : malloc(size);
+
+	return copy ? memcpy(copy, text, size) : NULL;
+}
+
+void *reallocarray(void *old, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (is_out_of_memory() || __builtin_mul_overflow(n, size, &bytes))
+		return NULL;
+	return realloc(old, bytes);
+}
+
+static void *json_malloc(size_t size)
+{
+	return is_out_of_memory() ? NULL : malloc(size);
+}
+
+static int set_up(void **state)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	return np_catalogue_new(&cat, &err);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	np_catalogue_free(cat);
+	return 0;
+}
+
+/* --- reading and writing down ------------------------------------------------------------------ */
+
+#define DOCS_MAX 2
+
+/* Reads up to DOCS_MAX documents of a text called in.yaml. */
+static size_t read_docs(const char *text, struct np_doc *docs[static DOCS_MAX])
+{
+	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	struct np_err err = NP_ERR_INIT;
+	size_t n = 0;
+
+	if (np_reader_new("in.yaml", text, strlen(text), &r, &err) < 0)
+		fail_msg("%s", err.text);
+	while (n < DOCS_MAX && np_reader_next(r, &docs[n], &err) > 0)
+		n++;
+	if (err.code != NP_OK)
+		fail_msg("%s", err.text);
+	return n;
+}
+
+static struct np_doc *read_doc(const char *text)
+{
+	struct np_doc *docs[DOCS_MAX] = { NULL, NULL };
+
+	assert_int_equal(read_docs(text, docs), 1);
+	return docs[0];
+}
+
+static struct np_vmclass *read_class(const char *text)
+{
+	NP_AUTO(np_doc_unrefp) struct np_doc *doc = read_doc(text);
+	struct np_vmclass *c = NULL;
+	struct np_err err = NP_ERR_INIT;
+
+	if (np_vmclass_read(doc, np_doc_root(doc), cat, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	return c;
+}
+
+static struct np_vmclass *class_of_tree(json_t *tree)
+{
+	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+	struct np_vmclass *c = NULL;
+	struct np_err err = NP_ERR_INIT;
+
+	if (np_doc_new_take("tree", tree, &doc, &err) < 0 ||
+	    np_vmclass_read(doc, np_doc_root(doc), cat, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	return c;
+}
+
+static const char *const backing_names[] = {
+	[NP_BACKING_VGPU] = "vgpu",
+	[NP_BACKING_DYNAMIC] = "dynamic",
+	[NP_BACKING_FIXED] = "fixed",
+	[NP_BACKING_OTHER] = "other",
+};
+
+static const char *const pci_class_names[] = {
+	[NP_PCI_GPU] = "gpu",
+	[NP_PCI_GPU_UNKNOWN] = "unknown gpu",
+	[NP_PCI_OTHER] = "no gpu",
+};
+
+static void print_devices(FILE *f, const char *where, const struct np_devices *d)
+{
+	char id[NP_PCI_ID_MAX];
+
+	for (size_t i = 0; i < d->n; i++) {
+		const struct np_device *dev = &d->items[i];
+
+		fprintf(f, "%s: %s, %s", where, backing_names[dev->backing],
+			pci_class_names[dev->pci_class]);
+		if (dev->gpu != NULL)
+			fprintf(f, ", %s", dev->gpu->model);
+		if (dev->has_id) {
+			np_pci_id_format(dev->id, id);
+			fprintf(f, ", %s of %zu", id, dev->n_ids);
+		}
+		if (dev->profile != NULL)
+			fprintf(f, ", %s", dev->profile);
+		if (dev->label[0] != '\0')
+			fprintf(f, ", '%s'", dev->label);
+		fputc('\n', f);
+	}
+}
+
+static void print_json(FILE *f, const json_t *value)
+{
+	if (value == NULL)
+		fputs("absent", f);
+	else
+		json_dumpf(value, f, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+static void print_notes(FILE *f, const struct np_notes *notes)
+{
+	for (size_t i = 0; i < notes->n; i++)
+		fprintf(f, "note %s: %s\n", notes->items[i].code, notes->items[i].message);
+}
+
+/* Takes the annotation out of the patch and returns its text; NULL where there is none. */
+static json_t *take_annotation(json_t *patch)
+{
+	json_t *metadata = json_object_get(patch, "metadata");
+	json_t *annotations = json_object_get(metadata, "annotations");
+	json_t *text = json_incref(json_object_get(annotations, NP_MANAGED_ANNOTATION));
+
+	if (text != NULL) {
+		assert_int_equal(json_object_size(metadata), 1);
+		assert_int_equal(json_object_size(annotations), 1);
+		json_object_del(patch, "metadata");
+	}
+	return text;
+}
+
+static void print_change(FILE *f, const struct np_change *change)
+{
+	json_auto_t *patch = json_deep_copy(change->patch);
+	json_auto_t *managed = take_annotation(patch);
+
+	if (change->has_window)
+		fprintf(f, "carries: %" PRIu64 " GB", change->window_gb);
+	else
+		fprintf(f, "carries: unknown");
+	fprintf(f, ", firmware %s, reservation %s\n",
+		change->firmware ? change->firmware : "absent",
+		change->reservation ? change->reservation : "absent");
+	for (size_t i = 0; i < change->n; i++) {
+		const struct np_change_item *item = &change->items[i];
+
+		fprintf(f, "change %s", item->path);
+		if (strstr(item->path, "annotations") == NULL) {
+			fputs(": ", f);
+			print_json(f, item->from);
+			fputs(" -> ", f);
+			print_json(f, item->to);
+		}
+		fprintf(f, " (%s)\n", item->reason);
+	}
+	fputs("patch: ", f);
+	print_json(f, patch);
+	fprintf(f, "\n");
+	if (managed != NULL)
+		fprintf(f, "managed: %s\n", json_string_value(managed));
+	print_notes(f, &change->notes);
+}
+
+/* What one change is made from: the `want` document of a fixture. */
+struct wish {
+	struct np_class_want want;
+	struct np_member members[4];
+	char ids[4][64];
+	char holder[64];
+};
+
+static void read_member(struct np_node n, struct wish *w)
+{
+	struct np_member *m = &w->members[w->want.n_members];
+	struct np_err err = NP_ERR_INIT;
+	int got = np_node_uint(n, 0, UINT32_MAX, &m->need_gb, &err);
+
+	assert_true(got >= 0 && w->want.n_members < COUNT(w->members));
+	snprintf(w->ids[w->want.n_members], sizeof(w->ids[0]), "%s", n.key);
+	m->id = w->ids[w->want.n_members];
+	m->has_need = got > 0;
+	w->want.n_members++;
+}
+
+static void read_flags(struct np_node n, struct np_class_want *want)
+{
+	const struct {
+		const char *key;
+		bool *flag;
+	} flags[] = {
+		{ "efi", &want->needs_efi },
+		{ "keepMemory", &want->keep_memory },
+		{ "allowShrink", &want->allow_shrink },
+		{ "restoreHidden", &want->restore_hidden },
+		{ "asItIs", &want->as_it_is },
+	};
+	struct np_err err = NP_ERR_INIT;
+
+	for (size_t i = 0; i < COUNT(flags); i++)
+		assert_true(np_node_bool(np_node_get(n, flags[i].key), flags[i].flag, &err) >= 0);
+}
+
+static void read_wish(struct np_node n, struct wish *w)
+{
+	struct np_err err = NP_ERR_INIT;
+	struct np_node pools = np_node_get(n, "pools"), pool;
+	const char *holder = "apply";
+
+	*w = (struct wish){ .want = { .window_reason = "as the fixture says" } };
+	read_flags(n, &w->want);
+	w->want.has_window =
+		np_node_uint(np_node_get(n, "window"), 1, UINT32_MAX, &w->want.window_gb, &err) > 0;
+	assert_true(np_node_string(np_node_get(n, "holder"), &holder, &err) >= 0);
+	snprintf(w->holder, sizeof(w->holder), "%s", holder);
+	for (pool = np_node_next(pools, NULL); pool.key != NULL;
+	     pool = np_node_next(pools, pool.key))
+		read_member(pool, w);
+	w->want.holder = w->holder;
+	w->want.members = w->members;
+}
+
+/* Applies the change, and then again: the second time nothing is left to do. */
+static void expect_idempotent(const struct np_vmclass *c, const struct np_change *change,
+			      const struct np_class_want *want)
+{
+	NP_AUTO(np_change_done) struct np_change again = { 0 };
+	NP_AUTO(np_vmclass_freep) struct np_vmclass *after = NULL;
+	struct np_err err = NP_ERR_INIT;
+
+	after = class_of_tree(np_vmclass_patched(c->node.json, change->patch));
+	if (np_vmclass_change(after, want, &again, &err) < 0)
+		fail_msg("second change: %s", err.text);
+	if (json_object_size(again.patch) > 0) {
+		print_json(stderr, again.patch);
+		fail_msg(" is left to do after the first change");
+	}
+	assert_int_equal(again.n, 0);
+	assert_int_equal(again.window_gb, change->window_gb);
+}
+
+static int try_fixture(FILE *f, struct np_doc *docs[static DOCS_MAX], struct np_err *err)
+{
+	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = NULL;
+	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	struct wish w;
+
+	read_wish(np_doc_root(docs[0]), &w);
+	if (np_vmclass_read(docs[1], np_doc_root(docs[1]), cat, &c, err) < 0)
+		return -(int)err->code;
+	print_devices(f, "device", &c->devices);
+	print_devices(f, "hidden", &c->hidden);
+	print_notes(f, &c->notes);
+	if (np_vmclass_change(c, &w.want, &change, err) < 0)
+		return -(int)err->code;
+	print_change(f, &change);
+	expect_idempotent(c, &change, &w.want);
+	return 0;
+}
+
+/* Returns what a fixture's input comes to, as its file `expect` holds it. */
+static char *describe(const char *text, int *ret_rc)
+{
+	struct np_doc *docs[DOCS_MAX] = { NULL, NULL };
+	struct np_err err = NP_ERR_INIT;
+	char *got = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&got, &size);
+
+	assert_non_null(f);
+	assert_int_equal(read_docs(text, docs), DOCS_MAX);
+	*ret_rc = try_fixture(f, docs, &err);
+	if (*ret_rc < 0)
+		fprintf(f, "%s: %s\n", np_code_name(err.code), err.text);
+	fclose(f);
+	np_doc_unref(docs[0]);
+	np_doc_unref(docs[1]);
+	return got;
+}
+
+/* --- fixtures and corpus ----------------------------------------------------------------------- */
+
+static char *load(const char *path, size_t *ret_size)
+{
+	char *bytes = NULL;
+	size_t size = 0;
+	FILE *in = fopen(path, "r"), *out = open_memstream(&bytes, &size);
+	int c;
+
+	if (in == NULL || out == NULL)
+		fail_msg("cannot read %s", path);
+	while ((c = fgetc(in)) != EOF)
+		fputc(c, out);
+	fclose(in);
+	fclose(out);
+	if (ret_size != NULL)
+		*ret_size = size;
+	return bytes;
+}
+
+/* Calls `fn` with each entry of the folder; returns how many there were. */
+static size_t walk(const char *folder, void (*fn)(const char *path))
+{
+	struct dirent **entries = NULL;
+	int n = scandir(folder, &entries, NULL, alphasort);
+	size_t walked = 0;
+	char path[1024];
+
+	if (n < 0)
+		fail_msg("no folder %s", folder);
+	for (int i = 0; i < n; i++) {
+		if (entries[i]->d_name[0] != '.') {
+			snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
+			fn(path);
+			walked++;
+		}
+		free(entries[i]);
+	}
+	free(entries);
+	return walked;
+}
+
+static size_t fixture_failures;
+
+/* NODEPREP_BLESS writes `expect` anew, for a person to read before it is committed. */
+static void check_fixture(const char *folder)
+{
+	char path[1100];
+	char *text, *got, *expect;
+	int rc = 1;
+
+	snprintf(path, sizeof(path), "%s/input.yaml", folder);
+	text = load(path, NULL);
+	got = describe(text, &rc);
+	snprintf(path, sizeof(path), "%s/expect", folder);
+	if (getenv("NODEPREP_BLESS") != NULL) {
+		FILE *f = fopen(path, "w");
+
+		assert_non_null(f);
+		fputs(got, f);
+		fclose(f);
+	}
+	expect = load(path, NULL);
+	if (strcmp(got, expect) != 0 || (rc < 0) != (strstr(folder, "/invalid/") != NULL)) {
+		print_error("%s:\n  got\n%s  expected\n%s", folder, got, expect);
+		fixture_failures++;
+	}
+	free(text);
+	free(got);
+	free(expect);
+}
+
+static void test_vmclass__fixtures_come_out_as_written_down(void **state)
+{
+	(void)state;
+	fixture_failures = 0;
+	assert_true(walk(TESTDATA "/valid", check_fixture) > 0);
+	assert_true(walk(TESTDATA "/invalid", check_fixture) > 0);
+	assert_int_equal(fixture_failures, 0);
+}
+
+static void replay(const char *path)
+{
+	size_t size = 0;
+	char *bytes = load(path, &size);
+
+	assert_int_equal(LLVMFuzzerTestOneInput((const uint8_t *)bytes, size), 0);
+	free(bytes);
+}
+
+static void test_vmclass__the_corpus_replays(void **state)
+{
+	(void)state;
+	assert_true(walk(TESTDATA "/corpus", replay) > 0);
+}
+
+/* --- the two keys ------------------------------------------------------------------------------ */
+
+/* Entries of extraConfig in flow style. */
+#define E(k, v) "{_typeName: OptionValue, key: " k ", value: {_typeName: string, _value: '" v "'}}"
+#define BARE(k, v) "{_typeName: OptionValue, key: " k ", value: " v "}"
+#define USE64 E("pciPassthru.use64bitMMIO", "TRUE")
+#define SIZE(n) E("pciPassthru.64bitMMIOSizeGB", n)
+
+/* In `after`, U is use64bitMMIO=TRUE as nodeprep writes it, and a number the size. */
+static const struct keys_case {
+	const char *sentence;
+	const char *list; /* extraConfig; NULL: absent */
+	uint64_t need_gb;
+	bool shrink;
+	const char *after; /* keys and values of the patch's list; NULL: the list is not touched */
+	uint64_t carries_gb;
+	const char *codes;
+} keys_cases[] = {
+	{ "absent keys are appended", NULL, 512, false, "U 512", 512, "" },
+	{ "an empty list gets both", "[]", 512, false, "U 512", 512, "" },
+	{ "other entries keep their places", "[" E("a", "1") ", " E("b", "2") "]", 512, false,
+	  "a=1 b=2 U 512", 512, "" },
+	{ "right keys in any order stay", "[" SIZE("512") ", " E("a", "1") ", " USE64 "]", 512,
+	  false, NULL, 512, "" },
+	{ "a bare text is right", "[" USE64 ", " BARE("pciPassthru.64bitMMIOSizeGB", "'512'") "]",
+	  512, false, NULL, 512, "" },
+	{ "a bare number is right", "[" USE64 ", " BARE("pciPassthru.64bitMMIOSizeGB", "512") "]",
+	  512, false, NULL, 512, "" },
+	{ "a wrapped number is right",
+	  "[" USE64 ", " BARE("pciPassthru.64bitMMIOSizeGB", "{_typeName: int, _value: 512}") "]",
+	  512, false, NULL, 512, "" },
+	{ "a bare true is right", "[" BARE("pciPassthru.use64bitMMIO", "true") ", " SIZE("512") "]",
+	  512, false, NULL, 512, "" },
+	{ "'true' is TRUE", "[" E("pciPassthru.use64bitMMIO", "true") ", " SIZE("512") "]", 512,
+	  false, NULL, 512, "" },
+	{ "FALSE becomes TRUE in its place",
+	  "[" E("pciPassthru.use64bitMMIO", "FALSE") ", " E("a", "1") ", " SIZE("512") "]", 512,
+	  false, "U a=1 512", 512, "" },
+	{ "1 is not TRUE", "[" BARE("pciPassthru.use64bitMMIO", "1") ", " SIZE("512") "]", 512,
+	  false, "U 512", 512, "" },
+	{ "a smaller size is raised in its place", "[" SIZE("256") ", " E("a", "1") ", " USE64 "]",
+	  512, false, "512 a=1 U", 512, "" },
+	{ "a variant in case is folded in its place",
+	  "[" E("pciPassthru.64bitMMioSizeGB",
+		"512") ", " E("a", "1") ", " E("PCIPASSTHRU.USE64BITMMIO", "TRUE") "]",
+	  512, false, "512 a=1 U", 512, "" },
+	{ "a variant goes where the canonical one stands",
+	  "[" E("pciPassthru.64bitMMioSizeGB", "2048") ", " E("a", "1") ", " SIZE("512") ", " USE64
+											 "]",
+	  512, false, "a=1 512 U", 512, "" },
+	{ "the canonical size stands before a larger variant, also behind it",
+	  "[" SIZE("1024") ", " E("pciPassthru.64bitMMioSizeGB", "4096") ", " USE64 "]", 512, false,
+	  "1024 U", 1024, "window-kept" },
+	{ "of variants alone the largest stands",
+	  "[" E("pcipassthru.64bitmmiosizegb", "1024") ", " E("pciPassthru.64bitMMioSizeGB",
+							      "2048") ", " USE64 "]",
+	  512, false, "2048 U", 2048, "window-kept" },
+	{ "a key given twice is left once, with the larger size",
+	  "[" SIZE("1024") ", " USE64 ", " SIZE("2048") ", " USE64 "]", 512, false, "2048 U", 2048,
+	  "window-kept" },
+	{ "an unreadable canonical size yields to a variant",
+	  "[" SIZE("lots") ", " E("pciPassthru.64bitMMioSizeGB", "1024") ", " USE64 "]", 512, false,
+	  "1024 U", 1024, "window-kept" },
+	{ "an unreadable size is replaced", "[" SIZE("lots") ", " USE64 "]", 512, false, "512 U",
+	  512, "" },
+	{ "an overlong size is not cut to a number",
+	  "[" SIZE("0000000000000000000000000001024MB") ", " USE64 "]", 512, false, "512 U", 512,
+	  "" },
+	{ "a null size is refused before it is rewritten, so it stands as text here",
+	  "[" SIZE("") ", " USE64 "]", 512, false, "512 U", 512, "" },
+	{ "a larger size is kept", "[" USE64 ", " SIZE("1024") "]", 512, false, NULL, 1024,
+	  "window-kept" },
+	{ "a larger size is lowered when asked", "[" USE64 ", " SIZE("1024") "]", 512, true,
+	  "U 512", 512, "" },
+	{ "a larger size that is no power of two is raised to one", "[" USE64 ", " SIZE("768") "]",
+	  512, false, "U 1024", 1024, "window-kept" },
+	{ "a smaller size that is no power of two is just replaced", "[" USE64 ", " SIZE("300") "]",
+	  512, false, "U 512", 512, "" },
+	{ "zero is just replaced", "[" USE64 ", " SIZE("0") "]", 512, false, "U 512", 512, "" },
+	{ "without need no key is set", NULL, 0, false, NULL, 0, "" },
+	{ "without need a standing size is kept", "[" USE64 ", " SIZE("512") "]", 0, false, NULL,
+	  512, "window-kept" },
+	{ "without need a size that ESXi refuses is raised", "[" USE64 ", " SIZE("768") "]", 0,
+	  false, "U 1024", 1024, "window-kept" },
+	{ "without need both keys go when asked",
+	  "[" E("a", "1") ", " E("PCIPASSTHRU.use64bitMMIO", "TRUE") ", " SIZE("512") "]", 0, true,
+	  "a=1", 0, "" },
+	{ "the misspelt key is left and told", "[" E("pciPassthru.set.usebitMMIO", "TRUE") "]", 512,
+	  false, "pciPassthru.set.usebitMMIO=TRUE U 512", 512, "misspelt-key" },
+	{ "other keys of passthrough are no misspelt ones",
+	  "[" E("pciPassthru.allowP2P", "TRUE") ", " USE64 ", " SIZE("512") "]", 512, false, NULL,
+	  512, "" },
+};
+
+static const char t4_class[] = "kind: VirtualMachineClass\n"
+			       "metadata: {name: c}\n"
+			       "spec:\n"
+			       "  hardware: {memory: 64Gi}\n"
+			       "  policies: {resources: {requests: {memory: 64Gi}}}\n"
+			       "  configSpec:\n"
+			       "    firmware: efi\n"
+			       "    memoryReservationLockedToMax: true\n"
+			       "    deviceChange:\n"
+			       "    - _typeName: VirtualDeviceConfigSpec\n"
+			       "      device:\n"
+			       "        _typeName: VirtualPCIPassthrough\n"
+			       "        backing:\n"
+			       "          _typeName: VirtualPCIPassthroughDynamicBackingInfo\n"
+			       "          allowedDevice: [{vendorId: 4318, deviceId: 7864}]\n";
+
+static struct np_vmclass *class_with_keys(const char *list)
+{
+	char text[4096];
+	int n = snprintf(text, sizeof(text), "%s%s%s\n", t4_class,
+			 list != NULL ? "    extraConfig: " : "", list != NULL ? list : "");
+
+	assert_in_range(n, 1, sizeof(text) - 1);
+	return read_class(text);
+}
+
+/* Tells whether the entry is written as nodeprep writes it. */
+static bool is_own_entry(const json_t *entry, const char *key)
+{
+	const json_t *value = json_object_get(entry, "value");
+	const char *type = json_string_value(json_object_get(value, "_typeName"));
+
+	return strcmp(json_string_value(json_object_get(entry, "key")), key) == 0 && type != NULL &&
+	       strcmp(type, "string") == 0 && json_is_string(json_object_get(value, "_value"));
+}
+
+static void print_entry(FILE *f, const json_t *entry)
+{
+	const json_t *value = json_object_get(json_object_get(entry, "value"), "_value");
+
+	if (is_own_entry(entry, NP_KEY_USE64) && strcmp(json_string_value(value), "TRUE") == 0)
+		fputs("U", f);
+	else if (is_own_entry(entry, NP_KEY_SIZE))
+		fputs(json_string_value(value), f);
+	else
+		fprintf(f, "%s=%s", json_string_value(json_object_get(entry, "key")),
+			json_string_value(value));
+}
+
+/* Writes the patch's extraConfig as keys_case.after has it; "-" where the patch has none. */
+static void print_entries(FILE *f, const json_t *patch)
+{
+	json_t *spec = json_object_get(json_object_get(patch, "spec"), "configSpec");
+	json_t *list = json_object_get(spec, "extraConfig"), *entry;
+	size_t i;
+
+	if (list == NULL)
+		fputs("-", f);
+	json_array_foreach (list, i, entry) {
+		fputs(i > 0 ? " " : "", f);
+		print_entry(f, entry);
+	}
+}
+
+static void print_codes(FILE *f, const char *before, const struct np_notes *notes)
+{
+	for (size_t i = 0; i < notes->n; i++)
+		fprintf(f, "%s%s", before, notes->items[i].code);
+}
+
+static void check_keys(const struct keys_case *row)
+{
+	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = class_with_keys(row->list);
+	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_freep) char *got = NULL;
+	struct np_class_want want = { .has_window = row->need_gb > 0,
+				      .window_gb = row->need_gb,
+				      .allow_shrink = row->shrink };
+	struct np_err err = NP_ERR_INIT;
+	char expected[256];
+	size_t size = 0;
+	FILE *f = open_memstream(&got, &size);
+
+	if (np_vmclass_change(c, &want, &change, &err) < 0)
+		fail_msg("%s", err.text);
+	print_entries(f, change.patch);
+	fprintf(f, " | %" PRIu64 " |", change.window_gb);
+	print_codes(f, " ", &c->notes);
+	print_codes(f, " ", &change.notes);
+	fclose(f);
+	snprintf(expected, sizeof(expected), "%s | %" PRIu64 " |%s%s",
+		 row->after ? row->after : "-", row->carries_gb, row->codes[0] ? " " : "",
+		 row->codes);
+	assert_string_equal(got, expected);
+	expect_idempotent(c, &change, &want);
+}
+
+static void test_vmclass__the_keys_are_made_right(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(keys_cases); i++) {
+		print_message("  %s\n", keys_cases[i].sentence);
+		check_keys(&keys_cases[i]);
+	}
+}
+
+/* --- the merge patch --------------------------------------------------------------------------- */
+
+/* RFC 7386, appendix A, and what lies between its rows. */
+static const struct merge_case {
+	const char *original, *patch, *result;
+} merge_cases[] = {
+	{ "{\"a\":\"b\"}", "{\"a\":\"c\"}", "{\"a\":\"c\"}" },
+	{ "{\"a\":\"b\"}", "{\"b\":\"c\"}", "{\"a\":\"b\",\"b\":\"c\"}" },
+	{ "{\"a\":\"b\"}", "{\"a\":null}", "{}" },
+	{ "{\"a\":\"b\",\"b\":\"c\"}", "{\"a\":null}", "{\"b\":\"c\"}" },
+	{ "{\"a\":[\"b\"]}", "{\"a\":\"c\"}", "{\"a\":\"c\"}" },
+	{ "{\"a\":\"c\"}", "{\"a\":[\"b\"]}", "{\"a\":[\"b\"]}" },
+	{ "{\"a\":{\"b\":\"c\"}}", "{\"a\":{\"b\":\"d\",\"c\":null}}", "{\"a\":{\"b\":\"d\"}}" },
+	{ "{\"a\":[{\"b\":\"c\"}]}", "{\"a\":[1]}", "{\"a\":[1]}" },
+	{ "[\"a\",\"b\"]", "[\"c\",\"d\"]", "[\"c\",\"d\"]" },
+	{ "{\"a\":\"b\"}", "[\"c\"]", "[\"c\"]" },
+	{ "{\"a\":\"foo\"}", "null", "null" },
+	{ "{\"a\":\"foo\"}", "\"bar\"", "\"bar\"" },
+	{ "{\"e\":null}", "{\"a\":1}", "{\"e\":null,\"a\":1}" },
+	{ "[1,2]", "{\"a\":\"b\",\"c\":null}", "{\"a\":\"b\"}" },
+	{ "{}", "{\"a\":{\"bb\":{\"ccc\":null}}}", "{\"a\":{\"bb\":{}}}" },
+	{ "{\"a\":1,\"b\":2,\"c\":3}", "{\"b\":4}", "{\"a\":1,\"b\":4,\"c\":3}" },
+	{ "{\"a\":{\"b\":1}}", "{}", "{\"a\":{\"b\":1}}" },
+};
+
+static void test_vmclass__patches_merge_as_the_rfc_says(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(merge_cases); i++) {
+		const struct merge_case *row = &merge_cases[i];
+		json_auto_t *original = json_loads(row->original, JSON_DECODE_ANY, NULL);
+		json_auto_t *before = json_deep_copy(original);
+		json_auto_t *patch = json_loads(row->patch, JSON_DECODE_ANY, NULL);
+		json_auto_t *result = np_vmclass_patched(original, patch);
+		char *text = json_dumps(result, JSON_COMPACT | JSON_ENCODE_ANY);
+
+		assert_non_null(text);
+		assert_string_equal(text, row->result);
+		assert_true(json_equal(original, before));
+		free(text);
+	}
+}
+
+/* --- the annotation's bound -------------------------------------------------------------------- */
+
+#define CROWD 2600
+
+static void test_vmclass__an_annotation_beyond_128_kib_is_refused(void **state)
+{
+	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = class_with_keys(NULL);
+	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	static char ids[CROWD][24];
+	static struct np_member members[CROWD];
+	struct np_class_want want = {
+		.has_window = true, .window_gb = 512, .holder = "apply", .members = members
+	};
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < CROWD; i++) {
+		snprintf(ids[i], sizeof(ids[i]), "ml/cluster/%09zu", i);
+		members[i] = (struct np_member){ ids[i], true, 512 };
+	}
+	want.n_members = CROWD - 300;
+	assert_int_equal(np_vmclass_change(c, &want, &change, &err), 0);
+	np_change_done(&change);
+	want.n_members = CROWD;
+	change.window_gb = 77;
+	assert_int_equal(np_vmclass_change(c, &want, &change, &err), -NP_E_REFUSED);
+	assert_non_null(strstr(err.text, "too many pools for one class"));
+	assert_int_equal(change.window_gb, 77);
+}
+
+/* --- any class at all -------------------------------------------------------------------------- */
+
+#define ROUNDS 2000
+#define EXTRA_MAX 8
+
+/* A generator of our own: the same classes on every machine. */
+static uint64_t seed;
+
+static unsigned draw(unsigned n)
+{
+	seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (unsigned)((seed >> 33) % n);
+}
+
+#define PICK(list) (list)[draw((unsigned)COUNT(list))]
+
+static const int device_ids[] = { 0x20b0, 0x1eb8, 0x20b2, 0x2331, 0x2fff, 0x15f7 };
+static const char *const profiles[] = { "grid_a100-40c", "grid_t4-16q", "grid_z9-1c" };
+
+static json_t *random_backing(void)
+{
+	switch (draw(4)) {
+	case 0:
+		return json_pack("{s:s, s:s}", "_typeName", "VirtualPCIPassthroughVmiopBackingInfo",
+				 "vgpu", PICK(profiles));
+	case 1:
+		return json_pack("{s:s}", "_typeName", "VirtualPCIPassthroughDvxBackingInfo");
+	default:
+		return json_pack("{s:s, s:[{s:i, s:i}], s:s}", "_typeName",
+				 "VirtualPCIPassthroughDynamicBackingInfo", "allowedDevice",
+				 "vendorId", 0x10de, "deviceId", PICK(device_ids), "customLabel",
+				 draw(2) ? "rack" : "");
+	}
+}
+
+static json_t *random_device_change(void)
+{
+	json_t *list = json_array();
+
+	for (unsigned n = draw(5); n > 0; n--)
+		json_array_append_new(
+			list, json_pack("{s:s, s:{s:s, s:i, s:o}}", "_typeName",
+					"VirtualDeviceConfigSpec", "device", "_typeName",
+					draw(5) ? "VirtualPCIPassthrough" : "VirtualVmxnet3", "key",
+					(int)draw(300), "backing", random_backing()));
+	return list;
+}
+
+static json_t *random_extra_config(void)
+{
+	static const char *const keys[] = {
+		"a",
+		"b.c",
+		"pciPassthru.use64bitMMIO",
+		"pciPassthru.64bitMMIOSizeGB",
+		"pciPassthru.64bitMMioSizeGB",
+		"PCIPASSTHRU.USE64BITMMIO",
+		"pciPassthru.set.usebitMMIO",
+	};
+	static const char *const values[] = { "TRUE", "512", "768", "4096", "", "x" };
+	json_t *list = json_array();
+
+	for (unsigned n = draw(EXTRA_MAX); n > 0; n--) {
+		json_t *value = draw(2) ? json_string(PICK(values))
+					: json_pack("{s:s, s:s}", "_typeName", "string", "_value",
+						    PICK(values));
+
+		json_array_append_new(list, json_pack("{s:s, s:s, s:o}", "_typeName", "OptionValue",
+						      "key", PICK(keys), "value", value));
+	}
+	return list;
+}
+
+static json_t *random_hardware(void)
+{
+	json_t *vgpu = json_array(), *direct = json_array();
+
+	for (unsigned n = draw(3); n > 0; n--)
+		json_array_append_new(vgpu, json_pack("{s:s}", "profileName", PICK(profiles)));
+	for (unsigned n = draw(3); n > 0; n--)
+		json_array_append_new(direct, json_pack("{s:i, s:i, s:s}", "vendorID", 0x10de,
+							"deviceID", PICK(device_ids), "customLabel",
+							draw(2) ? "l" : ""));
+	return json_pack("{s:s, s:{s:o, s:o}}", "memory", "64Gi", "devices", "vgpuDevices", vgpu,
+			 "dynamicDirectPathIODevices", direct);
+}
+
+static json_t *random_config_spec(void)
+{
+	json_t *spec = json_object();
+
+	if (draw(3) > 0)
+		json_object_set_new(spec, "deviceChange", random_device_change());
+	if (draw(3) > 0)
+		json_object_set_new(spec, "extraConfig", random_extra_config());
+	if (draw(2) > 0)
+		json_object_set_new(spec, "firmware", json_string(draw(2) ? "efi" : "bios"));
+	if (draw(2) > 0)
+		json_object_set_new(spec, "name", json_null());
+	return spec;
+}
+
+static json_t *random_class(void)
+{
+	static const char *const requests[] = { "64Gi", "65536Mi", "32Gi", "68719476736" };
+	json_t *spec = json_pack("{s:o}", "hardware", random_hardware());
+
+	if (draw(4) > 0)
+		json_object_set_new(spec, "configSpec", random_config_spec());
+	if (draw(2) > 0)
+		json_object_set_new(spec, "policies",
+				    json_pack("{s:{s:{s:s}}}", "resources", "requests", "memory",
+					      PICK(requests)));
+	return json_pack("{s:{s:s}, s:o}", "metadata", "name", "c", "spec", spec);
+}
+
+static json_t *list_of(const json_t *object, const char *key)
+{
+	json_t *spec = json_object_get(json_object_get(object, "spec"), "configSpec");
+
+	return json_object_get(spec, key);
+}
+
+/* Returns the place of the next entry of neither key, from `i` on. */
+static size_t next_unrelated(const json_t *list, size_t i)
+{
+	for (; i < json_array_size(list); i++) {
+		const json_t *entry = json_array_get(list, i);
+		const char *key = json_string_value(json_object_get(entry, "key"));
+
+		if (strcasecmp(key, NP_KEY_USE64) != 0 && strcasecmp(key, NP_KEY_SIZE) != 0)
+			break;
+	}
+	return i;
+}
+
+static void expect_unrelated_kept(const json_t *before, const json_t *after)
+{
+	size_t i = next_unrelated(before, 0), k = next_unrelated(after, 0);
+
+	while (i < json_array_size(before)) {
+		assert_true(json_equal(json_array_get(before, i), json_array_get(after, k)));
+		i = next_unrelated(before, i + 1);
+		k = next_unrelated(after, k + 1);
+	}
+	assert_int_equal(k, json_array_size(after));
+}
+
+/* Each device is there again, in its order, and each entry of deviceChange as it was. */
+static void expect_devices_kept(const struct np_vmclass *c, const struct np_vmclass *after)
+{
+	json_t *old = list_of(c->node.json, "deviceChange"), *entry;
+	json_t *new = list_of(after->node.json, "deviceChange");
+	size_t i;
+
+	assert_int_equal(after->devices.n, c->devices.n);
+	for (i = 0; i < c->devices.n; i++) {
+		const struct np_device *a = &c->devices.items[i], *b = &after->devices.items[i];
+
+		assert_int_equal(a->backing, b->backing);
+		assert_ptr_equal(a->gpu, b->gpu);
+		assert_string_equal(a->label, b->label);
+		assert_int_equal(a->id.device, b->id.device);
+	}
+	json_array_foreach (old, i, entry)
+		assert_true(json_equal(entry, json_array_get(new, i)));
+}
+
+static void check_random_class(const struct np_vmclass *c)
+{
+	static const uint64_t windows[] = { 0, 64, 512, 1024 };
+	NP_AUTO(np_vmclass_freep) struct np_vmclass *after = NULL;
+	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	struct np_member member = { "ml/c/p", true, PICK(windows) };
+	struct np_class_want want = { .has_window = member.need_gb > 0,
+				      .window_gb = member.need_gb,
+				      .needs_efi = draw(2) > 0,
+				      .keep_memory = draw(4) == 0,
+				      .allow_shrink = draw(3) == 0,
+				      .holder = "apply",
+				      .members = &member,
+				      .n_members = 1 };
+	struct np_err err = NP_ERR_INIT;
+
+	if (np_vmclass_change(c, &want, &change, &err) < 0)
+		fail_msg("%s", err.text);
+	expect_idempotent(c, &change, &want);
+	after = class_of_tree(np_vmclass_patched(c->node.json, change.patch));
+	expect_devices_kept(c, after);
+	expect_unrelated_kept(list_of(c->node.json, "extraConfig"),
+			      list_of(after->node.json, "extraConfig"));
+	assert_true(!change.has_window || change.window_gb == 0 ||
+		    (want.has_window && change.window_gb < want.window_gb) == false);
+}
+
+static void test_vmclass__any_class_is_right_after_one_change(void **state)
+{
+	(void)state;
+	seed = 20230530;
+	for (size_t i = 0; i < ROUNDS; i++) {
+		NP_AUTO(np_vmclass_freep) struct np_vmclass *c = class_of_tree(random_class());
+
+		check_random_class(c);
+	}
+}
+
+/* --- failure ----------------------------------------------------------------------------------- */
+
+static int read_and_change(struct np_doc *doc, struct np_change *ret, struct np_err *err)
+{
+	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = NULL;
+	static const struct np_member member = { "ml/c/p", true, 1024 };
+	const struct np_class_want want = { .has_window = true,
+					    .window_gb = 1024,
+					    .needs_efi = true,
+					    .holder = "apply",
+					    .members = &member,
+					    .n_members = 1 };
+
+	if (np_vmclass_read(doc, np_doc_root(doc), cat, &c, err) < 0)
+		return -(int)err->code;
+	/* What the class lends must not outlive it. */
+	if (np_vmclass_change(c, &want, ret, err) < 0)
+		return -(int)err->code;
+	ret->firmware = NULL;
+	return 0;
+}
+
+/* Whatever allocation fails, the failure is told and nothing is left half done. */
+static void expect_each_allocation_may_fail(const char *path)
+{
+	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+	char *text = load(path, NULL);
+	size_t n = 0;
+	int rc = -1;
+
+	doc = read_doc(text);
+	for (; rc != 0 && n < 10000; n++) {
+		struct np_err err = NP_ERR_INIT;
+		struct np_change change = { .window_gb = 77 };
+
+		allocations_left = n;
+		rc = read_and_change(doc, &change, &err);
+		allocations_left = SIZE_MAX;
+		if (rc != 0) {
+			assert_int_equal(err.code, NP_E_NOMEM);
+			assert_int_equal(change.window_gb, 77);
+			assert_null(change.patch);
+		}
+		np_change_done(&change);
+	}
+	assert_in_range(n, 50, 9999);
+	free(text);
+}
+
+static void test_vmclass__each_allocation_may_fail(void **state)
+{
+	(void)state;
+	json_set_alloc_funcs(json_malloc, free);
+	expect_each_allocation_may_fail(TESTDATA "/corpus/hardware.yaml");
+	expect_each_allocation_may_fail(TESTDATA "/corpus/variants.yaml");
+	expect_each_allocation_may_fail(TESTDATA "/corpus/annotated.yaml");
+	json_set_alloc_funcs(malloc, free);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_vmclass__fixtures_come_out_as_written_down),
+		cmocka_unit_test(test_vmclass__the_corpus_replays),
+		cmocka_unit_test(test_vmclass__the_keys_are_made_right),
+		cmocka_unit_test(test_vmclass__patches_merge_as_the_rfc_says),
+		cmocka_unit_test(test_vmclass__an_annotation_beyond_128_kib_is_refused),
+		cmocka_unit_test(test_vmclass__any_class_is_right_after_one_change),
+		cmocka_unit_test(test_vmclass__each_allocation_may_fail),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
