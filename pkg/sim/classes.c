@@ -1,44 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "internal.h"
+#include "edit.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "nodeprep/units.h"
-
-enum {
-	ANNOTATIONS_MAX = 256 << 10,
-	ECHO_MAX = 1024, /* bytes of a body that a message repeats */
-	MANAGER_MAX = 128,
-};
-
-/* What a writing request asks for besides its body. */
-struct edit {
-	struct call *call;
-	char *manager;
-	char *validation; /* Strict, Warn, Ignore; NULL: Warn */
-	char *api_version; /* of the request's path */
-	char *key;
-	bool is_dry;
-	bool is_done; /* the answer stands already */
-	struct decoded body;
-	json_t *old; /* borrowed; NULL where it is created */
-	json_t *object; /* what it is to become */
-	json_t *unknown; /* warnings of pruning */
-};
-
-static void edit_done(struct edit *e)
-{
-	free(e->manager);
-	free(e->validation);
-	free(e->api_version);
-	free(e->key);
-	decoded_done(&e->body);
-	json_decref(e->object);
-	json_decref(e->unknown);
-}
 
 const char *meta_text(const json_t *object, const char *key)
 {
@@ -55,422 +21,7 @@ json_t *as_version(json_t *object, const char *version)
 	return np_take(copy);
 }
 
-/* --- what every writing request has --------------------------------------------------------- */
-
-/* Refuses with one cause. */
-static int refuse_for(struct edit *e, const struct subject *who, const char *reason,
-		      const char *field, const char *message, struct np_err *err)
-{
-	json_t *causes = json_array();
-
-	e->is_done = true;
-	if (!causes)
-		return np_fail_nomem(err);
-	if (add_cause(causes, err, reason, field, "%s", message) < 0) {
-		json_decref(causes);
-		return -(int)err->code;
-	}
-	return refuse_invalid(e->call, who, causes, err);
-}
-
-static int check_validation(struct edit *e, struct np_err *err)
-{
-	static const char *const known[] = { "Ignore", "Strict", "Warn" };
-	struct subject who = { "PatchOptions", "meta.k8s.io", "" };
-	NP_AUTO(np_freep) char *message = NULL;
-	NP_AUTO(np_freep) char *quoted = NULL;
-
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (!e->validation || strcmp(e->validation, known[i]) == 0)
-			return 0;
-	if (strcmp(e->call->verb, "patch") != 0)
-		who.kind = strcmp(e->call->verb, "create") == 0 ? "CreateOptions" : "UpdateOptions";
-	quoted = go_quote(e->validation);
-	if (!quoted ||
-	    asprintf(&message,
-		     "Unsupported value: %s: supported values: \"\", \"Ignore\", \"Strict\", \"Warn\"",
-		     quoted) < 0) {
-		message = NULL;
-		return np_fail_nomem(err);
-	}
-	return refuse_for(e, &who, "FieldValueNotSupported", "fieldValidation", message, err);
-}
-
-/* A writer that gives no name is called as its program, up to the '/'. */
-static int read_manager(struct edit *e, struct np_err *err)
-{
-	const char *agent = np_serve_header(e->call->req, "User-Agent");
-
-	e->manager = query_get(e->call->req->query, "fieldManager");
-	if (!e->manager)
-		e->manager = strndup(agent ? agent : "unknown",
-				     agent ? strcspn(agent, "/") : strlen("unknown"));
-	if (!e->manager)
-		return np_fail_nomem(err);
-	if (strlen(e->manager) > MANAGER_MAX)
-		e->manager[MANAGER_MAX] = '\0';
-	return 0;
-}
-
-static int edit_begin(struct edit *e, struct call *c, struct np_err *err)
-{
-	NP_AUTO(np_freep) char *dry = query_get(c->req->query, "dryRun");
-	const struct route *r = &c->route;
-
-	e->call = c;
-	e->is_dry = dry && strcmp(dry, "All") == 0;
-	e->validation = query_get(c->req->query, "fieldValidation");
-	e->unknown = json_array();
-	if (!e->unknown || asprintf(&e->api_version, "%s/%s", r->group, r->version) < 0)
-		return np_fail_nomem(err);
-	if (read_manager(e, err) < 0 || check_validation(e, err) < 0)
-		return -(int)err->code;
-	if (asprintf(&e->key, "%s/%s", r->ns, r->name) < 0) {
-		e->key = NULL;
-		return np_fail_nomem(err);
-	}
-	return 0;
-}
-
-static bool is_strict(const struct edit *e)
-{
-	return e->validation && strcmp(e->validation, "Strict") == 0;
-}
-
-/* Sets *ret to `unknown field "a", duplicate field "b"`. */
-static int join_unknown(const struct edit *e, char **ret, struct np_err *err)
-{
-	NP_AUTO(np_freep) char *text = NULL;
-	const json_t *item;
-	size_t i;
-
-	json_array_foreach(e->unknown, i, item) {
-		NP_AUTO(np_freep) char *before = np_take(text);
-
-		if (asprintf(&text, "%s%s%s", before ? before : "", before ? ", " : "",
-			     json_string_value(item)) < 0) {
-			text = NULL;
-			return np_fail_nomem(err);
-		}
-	}
-	*ret = np_take(text);
-	return 0;
-}
-
-/* The whole object stands in the message of a patch that decodes to nonsense. */
-static int refuse_echo(struct edit *e, json_t *echo, const char *why, struct np_err *err)
-{
-	static const struct subject nobody = { "", "", "" };
-	NP_AUTO(np_freep) char *dumped = go_dump(echo, true);
-	NP_AUTO(np_freep) char *quoted = dumped ? go_quote(dumped) : NULL;
-	NP_AUTO(np_freep) char *message = NULL;
-
-	if (!quoted || asprintf(&message, "Invalid value: %s: %s", quoted, why) < 0) {
-		message = NULL;
-		return np_fail_nomem(err);
-	}
-	return refuse_for(e, &nobody, "FieldValueInvalid", "patch", message, err);
-}
-
-static int refuse_strict(struct edit *e, json_t *echo, struct np_err *err)
-{
-	NP_AUTO(np_freep) char *list = NULL;
-	NP_AUTO(np_freep) char *why = NULL;
-
-	if (join_unknown(e, &list, err) < 0)
-		return -(int)err->code;
-	if (asprintf(&why, "strict decoding error: %s", list) < 0) {
-		why = NULL;
-		return np_fail_nomem(err);
-	}
-	if (strcmp(e->call->verb, "patch") == 0)
-		return refuse_echo(e, echo, why, err);
-	e->is_done = true;
-	return refuse(e->call, err, 400, "BadRequest", NULL,
-		      KIND " in version \"%s\" cannot be handled as a " KIND ": %s",
-		      e->call->route.version, why);
-}
-
-static int warn_unknown(struct edit *e, struct np_err *err)
-{
-	const json_t *item;
-	size_t i;
-
-	if (e->validation && strcmp(e->validation, "Ignore") == 0)
-		return 0;
-	json_array_foreach(e->unknown, i, item)
-		if (add_warning(e->call, json_string_value(item), err) < 0)
-			return -(int)err->code;
-	return 0;
-}
-
-/* Drops what the schema does not know: Strict refuses it, else the client is warned. */
-static int prune(struct edit *e, struct np_err *err)
-{
-	NP_AUTO(json_decrefp) json_t *echo = json_deep_copy(e->object);
-	const json_t *path;
-	size_t i;
-
-	if (!echo)
-		return np_fail_nomem(err);
-	json_array_foreach(e->body.twice, i, path)
-		if (json_array_append_new(e->unknown, json_sprintf("duplicate field \"%s\"",
-								   json_string_value(path))) < 0)
-			return np_fail_nomem(err);
-	if (schema_prune(e->object, e->unknown, err) < 0)
-		return -(int)err->code;
-	if (is_strict(e) && json_array_size(e->unknown) > 0)
-		return refuse_strict(e, echo, err);
-	return warn_unknown(e, err);
-}
-
-/* --- metadata ------------------------------------------------------------------------------- */
-
-static const char *json_kind(const json_t *j)
-{
-	return json_is_string(j)  ? "string" :
-	       json_is_array(j)	  ? "array" :
-	       json_is_object(j)  ? "object" :
-	       json_is_boolean(j) ? "bool" :
-				    "number";
-}
-
-/* Finds what Go's decoder of ObjectMeta would stumble over; *ret is its text, NULL for nothing. */
-static int find_mistyped(json_t *meta, char **ret, struct np_err *err)
-{
-	static const char *const maps[] = { "annotations", "labels" };
-	const char *key;
-	json_t *value;
-
-	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
-		json_object_foreach(json_object_get(meta, maps[i]), key, value)
-			if (!json_is_string(value) &&
-			    asprintf(ret,
-				     "json: cannot unmarshal %s into Go struct field ObjectMeta.%s "
-				     "of type string",
-				     json_kind(value), maps[i]) < 0) {
-				*ret = NULL;
-				return np_fail_nomem(err);
-			}
-	return 0;
-}
-
-static int check_meta_types(struct edit *e, struct np_err *err)
-{
-	NP_AUTO(np_freep) char *why = NULL;
-	json_t *meta = json_object_get(e->object, "metadata");
-
-	if (find_mistyped(meta, &why, err) < 0)
-		return -(int)err->code;
-	if (!why && json_is_object(meta))
-		return 0;
-	if (strcmp(e->call->verb, "patch") == 0)
-		return refuse_echo(e, e->object, why ? why : "json: cannot unmarshal ObjectMeta",
-				   err);
-	e->is_done = true;
-	return refuse(e->call, err, 400, "BadRequest", NULL,
-		      "the object provided is unrecognized (must be of type " KIND "): %s",
-		      why ? why : "metadata is no object");
-}
-
-/* Labels and annotations are looked at by several layers of a real server, each adding its causes. */
-static int check_labels(json_t *labels, json_t *causes, unsigned times, struct np_err *err)
-{
-	static const char rule[] =
-		"a valid label must be an empty string or consist of alphanumeric characters, "
-		"'-', '_' or '.', and must start and end with an alphanumeric character (e.g. "
-		"'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-		"'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(labels, key, value) {
-		NP_AUTO(np_freep) char *quoted = go_quote(json_string_value(value));
-
-		if (!quoted)
-			return np_fail_nomem(err);
-		for (unsigned i = 0; !is_label_value(json_string_value(value)) && i < times; i++)
-			if (add_cause(causes, err, "FieldValueInvalid", "metadata.labels",
-				      "Invalid value: %s: %s", quoted, rule) < 0)
-				return -(int)err->code;
-	}
-	return 0;
-}
-
-static int check_annotations(json_t *annotations, json_t *causes, unsigned times,
-			     struct np_err *err)
-{
-	size_t size = 0;
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(annotations, key, value)
-		size += strlen(key) + json_string_length(value);
-	for (unsigned i = 0; size > ANNOTATIONS_MAX && i < times; i++)
-		if (add_cause(causes, err, "FieldValueTooLong", "metadata.annotations",
-			      "Too long: may not be more than %d bytes", ANNOTATIONS_MAX) < 0)
-			return -(int)err->code;
-	return 0;
-}
-
-static int check_uid(const struct edit *e, json_t *causes, struct np_err *err)
-{
-	const char *was = meta_text(e->old, "uid"), *is = meta_text(e->object, "uid");
-	NP_AUTO(np_freep) char *quoted = NULL;
-
-	if (!e->old || !is || strcmp(was, is) == 0)
-		return 0;
-	quoted = go_quote(is);
-	if (!quoted)
-		return np_fail_nomem(err);
-	for (unsigned i = 0; i < 2; i++)
-		if (add_cause(causes, err, "FieldValueInvalid", "metadata.uid",
-			      "Invalid value: %s: field is immutable", quoted) < 0)
-			return -(int)err->code;
-	return 0;
-}
-
-static int check_name(const struct edit *e, json_t *causes, struct np_err *err)
-{
-	static const char rule[] =
-		"a lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
-		"characters, '-' or '.', and must start and end with an alphanumeric character "
-		"(e.g. 'example.com', regex used for validation is "
-		"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-	const char *name = meta_text(e->object, "name");
-	NP_AUTO(np_freep) char *quoted = NULL;
-
-	if (e->old)
-		return 0;
-	if (!name || !*name)
-		return add_cause(causes, err, "FieldValueRequired", "metadata.name",
-				 "Required value: name or generateName is required");
-	if (is_dns_subdomain(name))
-		return 0;
-	quoted = go_quote(name);
-	if (!quoted)
-		return np_fail_nomem(err);
-	return add_cause(causes, err, "FieldValueInvalid", "metadata.name",
-			 "Invalid value: %s: %s", quoted, rule);
-}
-
-static int check_type_meta(const struct edit *e, json_t *causes, struct np_err *err)
-{
-	const char *kind = json_string_value(json_object_get(e->object, "kind"));
-	const char *api = json_string_value(json_object_get(e->object, "apiVersion"));
-
-	if (kind && strcmp(kind, KIND) != 0 &&
-	    add_cause(causes, err, "FieldValueInvalid", "kind",
-		      "Invalid value: \"%s\": must be " KIND, kind) < 0)
-		return -(int)err->code;
-	if (api && strcmp(api, e->api_version) != 0 &&
-	    add_cause(causes, err, "FieldValueInvalid", "apiVersion",
-		      "Invalid value: \"%s\": must be %s", api, e->api_version) < 0)
-		return -(int)err->code;
-	return 0;
-}
-
-static int collect_causes(const struct edit *e, json_t *causes, struct np_err *err)
-{
-	json_t *meta = json_object_get(e->object, "metadata");
-	unsigned times = e->old ? 3 : 2;
-
-	if (check_type_meta(e, causes, err) < 0 || check_name(e, causes, err) < 0 ||
-	    check_uid(e, causes, err) < 0 ||
-	    check_annotations(json_object_get(meta, "annotations"), causes, times, err) < 0 ||
-	    check_labels(json_object_get(meta, "labels"), causes, times, err) < 0)
-		return -(int)err->code;
-	return schema_check(e->object, e->call->route.version, causes, err);
-}
-
-static int validate(struct edit *e, struct np_err *err)
-{
-	const char *kind = json_string_value(json_object_get(e->object, "kind"));
-	const char *name = meta_text(e->object, "name");
-	const struct subject who = { kind ? kind : KIND, GROUP, name ? name : "" };
-	NP_AUTO(json_decrefp) json_t *causes = json_array();
-
-	if (!causes)
-		return np_fail_nomem(err);
-	if (collect_causes(e, causes, err) < 0)
-		return -(int)err->code;
-	if (json_array_size(causes) == 0)
-		return 0;
-	e->is_done = true;
-	return refuse_invalid(e->call, &who, np_take(causes), err);
-}
-
-static int check_namespace(struct edit *e, struct np_err *err)
-{
-	const char *ns = meta_text(e->object, "namespace");
-
-	if (!ns || !*ns || strcmp(ns, e->call->route.ns) == 0)
-		return 0;
-	e->is_done = true;
-	return refuse(e->call, err, 400, "BadRequest", NULL,
-		      "the namespace of the provided object does not match the namespace sent on "
-		      "the request");
-}
-
-static int check_identity(struct edit *e, struct np_err *err)
-{
-	const char *name = meta_text(e->object, "name");
-
-	if (name && strcmp(name, e->call->route.name) != 0) {
-		e->is_done = true;
-		return refuse(e->call, err, 400, "BadRequest", NULL,
-			      "the name of the object (%s) does not match the name on the URL (%s)",
-			      name, e->call->route.name);
-	}
-	return check_namespace(e, err);
-}
-
-/* A version in the body is a precondition; an update without one is refused. */
-static int check_version(struct edit *e, struct np_err *err)
-{
-	const struct subject who = { PLURAL, GROUP, e->call->route.name };
-	const char *given = meta_text(e->object, "resourceVersion");
-	struct np_err ignored = NP_ERR_INIT;
-	uint64_t version = 0;
-
-	if (given && *given && np_u64_parse(given, 0, UINT64_MAX, &version, &ignored) < 0) {
-		e->is_done = true;
-		return refuse(e->call, err, 500, NULL, NULL,
-			      "strconv.ParseUint: parsing \"%s\": invalid syntax", given);
-	}
-	if (version == 0)
-		return refuse_for(e, &who, "FieldValueInvalid", "metadata.resourceVersion",
-				  "Invalid value: 0: must be specified for an update", err);
-	if (strcmp(given, meta_text(e->old, "resourceVersion")) == 0)
-		return 0;
-	e->is_done = true;
-	return refuse_conflict(e->call, err);
-}
-
 /* --- keeping -------------------------------------------------------------------------------- */
-
-/* What a user's request cannot set stays as it was. */
-static int keep_meta(struct edit *e, struct np_err *err)
-{
-	static const char *const kept[] = { "creationTimestamp", "generation", "managedFields",
-					    "namespace", "uid" };
-	json_t *old = json_object_get(e->old, "metadata");
-	json_t *meta = json_object_get(e->object, "metadata");
-	static const char *const maps[] = { "annotations", "labels" };
-
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-		json_t *value = json_object_get(old, kept[i]);
-
-		json_object_del(meta, kept[i]);
-		if (value && json_object_set(meta, kept[i], value) < 0)
-			return np_fail_nomem(err);
-	}
-	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
-		if (json_object_size(json_object_get(meta, maps[i])) == 0)
-			json_object_del(meta, maps[i]);
-	json_object_del(meta, "selfLink");
-	return 0;
-}
 
 static bool is_same_but_meta(json_t *a, json_t *b)
 {
@@ -514,16 +65,16 @@ static int bump_generation(struct edit *e, struct np_err *err)
 
 	if (is_same_but_meta(e->old, e->object))
 		return 0;
-	return json_object_set_new(meta, "generation", json_integer(was + 1)) < 0 ?
-		       np_fail_nomem(err) :
-		       0;
+	return json_object_set_new(meta, "generation", json_integer(was + 1)) < 0
+		       ? np_fail_nomem(err)
+		       : 0;
 }
 
 static int replace(struct edit *e, struct np_err *err)
 {
 	const struct writer w = { e->manager, e->api_version };
 
-	if (keep_meta(e, err) < 0 || set_stored_form(e, err) < 0)
+	if (edit_keep_meta(e, err) < 0 || set_stored_form(e, err) < 0)
 		return -(int)err->code;
 	/* A write that changes nothing is none: no new version, no new time of its manager. */
 	if (json_equal(e->old, e->object))
@@ -537,7 +88,8 @@ static int replace(struct edit *e, struct np_err *err)
 static int update(struct edit *e, struct np_err *err)
 {
 	static int (*const steps[])(struct edit *, struct np_err *) = {
-		prune, check_meta_types, check_identity, check_version, validate, replace,
+		edit_prune,         edit_check_meta_types, edit_check_identity,
+		edit_check_version, edit_validate,         replace,
 	};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !e->is_done; i++)
@@ -567,7 +119,7 @@ static int decode_object(struct edit *e, struct np_err *err)
 	const char *missing = NULL;
 	int n = 0;
 
-	if (decode(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
+	if (decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
 		return -(int)err->code;
 	if (!e->body.json)
 		n = asprintf(&why, "couldn't get version/kind; json parse error: %s",
@@ -578,8 +130,8 @@ static int decode_object(struct edit *e, struct np_err *err)
 		missing = "apiVersion";
 	if (missing)
 		n = asprintf(&why, "Object '%s' is missing in '%.*s'", missing,
-			     (int)(e->call->req->body_size < ECHO_MAX ? e->call->req->body_size :
-									ECHO_MAX),
+			     (int)(e->call->req->body_size < ECHO_MAX ? e->call->req->body_size
+								      : ECHO_MAX),
 			     e->call->req->body);
 	if (n < 0) {
 		why = NULL;
@@ -660,8 +212,8 @@ static int require_namespace(struct edit *e, struct np_err *err)
 static int create(struct edit *e, struct np_err *err)
 {
 	static int (*const steps[])(struct edit *, struct np_err *) = {
-		decode_object,	  check_api_version, prune,    check_meta_types,
-		check_namespace, require_namespace,  validate, insert,
+		decode_object,        check_api_version, edit_prune,    edit_check_meta_types,
+		edit_check_namespace, require_namespace, edit_validate, insert,
 	};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !e->is_done; i++)
@@ -755,14 +307,14 @@ static int patch(struct edit *e, struct np_err *err)
 			      "the body of the request was in an unknown format - accepted media "
 			      "types include: application/json-patch+json, "
 			      "application/merge-patch+json, application/apply-patch+yaml");
-	if (decode(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
+	if (decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
 		return -(int)err->code;
 	if (find_patch_error(&e->body, type, text, sizeof(text)))
 		return refuse(e->call, err, 400, "BadRequest", NULL, "%s", text);
 	return apply_patch(e, type, err);
 }
 
-static int delete(struct edit *e, struct np_err *err)
+static int delete (struct edit *e, struct np_err *err)
 {
 	const struct route *r = &e->call->route;
 	NP_AUTO(json_decrefp) json_t *last = json_incref(e->old);

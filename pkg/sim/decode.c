@@ -86,8 +86,8 @@ static int scan_container(struct scan *s, unsigned depth)
 			s->p++;
 			skip_blanks(s);
 		}
-		if ((is_object ? scan_member(s, seen, depth, at) :
-				 scan_item(s, index, depth, at)) < 0)
+		if ((is_object ? scan_member(s, seen, depth, at) : scan_item(s, index, depth, at)) <
+		    0)
 			return -1;
 		s->path[at] = '\0';
 	}
@@ -146,7 +146,7 @@ static void describe(const json_error_t *e, const char *bytes, size_t size, stru
 			 bytes[at] >= 0x20 && bytes[at] < 0x7f ? bytes[at] : '?');
 }
 
-int decode(const char *bytes, size_t size, struct decoded *ret, struct np_err *err)
+int decode_json(const char *bytes, size_t size, struct decoded *ret, struct np_err *err)
 {
 	struct scan s = { .p = bytes, .end = bytes + size };
 	struct decoded d = { .error = "" };

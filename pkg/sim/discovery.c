@@ -42,13 +42,13 @@ static json_t *group_entry(const struct np_sim *sim)
 
 static int answer_version(struct call *c, struct np_err *err)
 {
-	return answer_json_take(
-		c, 200,
-		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "major", "1", "minor",
-			  "34", "gitVersion", "v1.34.2+nodeprep-sim", "gitCommit", "",
-			  "gitTreeState", "clean", "buildDate", "1970-01-01T00:00:00Z", "goVersion",
-			  "none", "compiler", "cc", "platform", "linux/amd64"),
-		false, err);
+	return answer_json_take(c, 200,
+				json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "major",
+					  "1", "minor", "34", "gitVersion", "v1.34.2+nodeprep-sim",
+					  "gitCommit", "", "gitTreeState", "clean", "buildDate",
+					  "1970-01-01T00:00:00Z", "goVersion", "none", "compiler",
+					  "cc", "platform", "linux/amd64"),
+				false, err);
 }
 
 static int answer_ok(struct call *c, struct np_err *err)
@@ -58,9 +58,9 @@ static int answer_ok(struct call *c, struct np_err *err)
 
 static int answer_api(struct call *c, struct np_err *err)
 {
-	return answer_json_take(
-		c, 200, json_pack("{s:s, s:[s]}", "kind", "APIVersions", "versions", "v1"), false,
-		err);
+	return answer_json_take(c, 200,
+				json_pack("{s:s, s:[s]}", "kind", "APIVersions", "versions", "v1"),
+				false, err);
 }
 
 static int answer_api_v1(struct call *c, struct np_err *err)
@@ -120,10 +120,10 @@ int answer_discovery(struct call *c, struct np_err *err)
 		const char *path;
 		int (*answer)(struct call *c, struct np_err *err);
 	} rows[] = {
-		{ "/api", answer_api },		{ "/api/v1", answer_api_v1 },
-		{ "/apis", answer_groups },	{ "/apis/" GROUP, answer_group },
-		{ "/healthz", answer_ok },	{ "/livez", answer_ok },
-		{ "/readyz", answer_ok },	{ "/version", answer_version },
+		{ "/api", answer_api },     { "/api/v1", answer_api_v1 },
+		{ "/apis", answer_groups }, { "/apis/" GROUP, answer_group },
+		{ "/healthz", answer_ok },  { "/livez", answer_ok },
+		{ "/readyz", answer_ok },   { "/version", answer_version },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -144,7 +144,7 @@ static bool is_listed(json_t *names, const char *name)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach(names, i, item)
+	json_array_foreach (names, i, item)
 		if (strcmp(json_string_value(item), name) == 0)
 			return true;
 	return false;
@@ -158,6 +158,15 @@ bool has_namespace(const struct np_sim *sim, const char *name)
 	return sim->namespaces ? is_listed(sim->namespaces, name) : is_dns_label(name);
 }
 
+/* The server itself labels its namespaces, and says so. */
+static json_t *namespace_fields(const char *born)
+{
+	return json_pack("[{s:s, s:s, s:s, s:s, s:s, s:{s:{s:{s:{}, s:{}}}}}]", "manager",
+			 "kube-apiserver", "operation", "Update", "apiVersion", "v1", "time", born,
+			 "fieldsType", "FieldsV1", "fieldsV1", "f:metadata", "f:labels", ".",
+			 "f:kubernetes.io/metadata.name");
+}
+
 static json_t *new_namespace(const struct np_sim *sim, const char *name, struct np_err *err)
 {
 	char uid[UID_TEXT_MAX], born[TIME_TEXT_MAX];
@@ -165,11 +174,12 @@ static json_t *new_namespace(const struct np_sim *sim, const char *name, struct 
 	if (derived_uid(sim->seed, name, uid, err) < 0)
 		return NULL;
 	time_text(sim->born, born);
-	return json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:{s:s}}, s:{s:[s]}, s:{s:s}}", "kind",
-			 "Namespace", "apiVersion", "v1", "metadata", "name", name, "uid", uid,
-			 "resourceVersion", "1", "creationTimestamp", born, "labels",
-			 "kubernetes.io/metadata.name", name, "spec", "finalizers", "kubernetes",
-			 "status", "phase", "Active");
+	return json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:{s:s}, s:o}, s:{s:[s]}, s:{s:s}}",
+			 "kind", "Namespace", "apiVersion", "v1", "metadata", "name", name, "uid",
+			 uid, "resourceVersion", "1", "creationTimestamp", born, "labels",
+			 "kubernetes.io/metadata.name", name, "managedFields",
+			 namespace_fields(born), "spec", "finalizers", "kubernetes", "status",
+			 "phase", "Active");
 }
 
 static int add_name(json_t *names, const char *name, struct np_err *err)
@@ -188,7 +198,7 @@ static int collect_names(const struct np_sim *sim, json_t *names, struct np_err 
 	for (i = 0; i < N_ALWAYS; i++)
 		if (add_name(names, always[i], err) < 0)
 			return -(int)err->code;
-	json_array_foreach(sim->namespaces, i, item)
+	json_array_foreach (sim->namespaces, i, item)
 		if (add_name(names, json_string_value(item), err) < 0)
 			return -(int)err->code;
 	for (i = 0; i < sim->store.n && !sim->cluster_scoped; i++)
@@ -208,9 +218,9 @@ static int list_namespaces(struct call *c, struct np_err *err)
 		return np_fail_nomem(err);
 	if (collect_names(c->sim, names, err) < 0)
 		return -(int)err->code;
-	json_array_foreach(names, i, name)
-		if (json_array_append_new(items, new_namespace(c->sim, json_string_value(name),
-							       err)) < 0)
+	json_array_foreach (names, i, name)
+		if (json_array_append_new(items,
+					  new_namespace(c->sim, json_string_value(name), err)) < 0)
 			return np_fail_nomem(err);
 	return answer_json_take(c, 200,
 				json_pack("{s:s, s:s, s:{s:s}, s:O}", "kind", "NamespaceList",
@@ -231,7 +241,7 @@ static int create_namespace(struct call *c, struct np_err *err)
 	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
 	const char *name;
 
-	if (decode(c->req->body, c->req->body_size, &body, err) < 0)
+	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
 		return -(int)err->code;
 	name = meta_text(body.json, "name");
 	if (!name || !is_dns_label(name))

@@ -54,12 +54,12 @@ static int flatten(json_t *value, const char *path, json_t *set, struct np_err *
 
 	if (json_object_set_new(set, path, mark) < 0)
 		return np_fail_nomem(err);
-	json_object_foreach(value, key, member)
+	json_object_foreach (value, key, member)
 		if (flatten_member(member, path, "f:", key, set, err) < 0)
 			return -(int)err->code;
 	if (!is_keyed)
 		return 0;
-	json_array_foreach(value, i, member)
+	json_array_foreach (value, i, member)
 		if (flatten_item(member, path, set, err) < 0)
 			return -(int)err->code;
 	return 0;
@@ -95,7 +95,7 @@ static int unpack_fields(json_t *fields, const char *path, json_t *set, struct n
 	const char *key;
 	json_t *below;
 
-	json_object_foreach(fields, key, below) {
+	json_object_foreach (fields, key, below) {
 		NP_AUTO(np_freep) char *joined = NULL;
 		bool is_member = json_object_size(below) == 0 || json_object_get(below, ".");
 
@@ -141,7 +141,7 @@ static void drop_lone_dots(json_t *fields)
 	json_t *below;
 	const char *key;
 
-	json_object_foreach(fields, key, below) {
+	json_object_foreach (fields, key, below) {
 		if (strcmp(key, ".") == 0)
 			continue;
 		drop_lone_dots(below);
@@ -158,7 +158,7 @@ static int pack_fields(json_t *set, json_t **ret, struct np_err *err)
 
 	if (!fields)
 		return np_fail_nomem(err);
-	json_object_foreach(set, path, value)
+	json_object_foreach (set, path, value)
 		if (pack_path(fields, path, err) < 0)
 			return -(int)err->code;
 	drop_lone_dots(fields);
@@ -192,11 +192,11 @@ static int find_diff(json_t *old, json_t *object, struct diff *d, struct np_err 
 		return np_fail_nomem(err);
 	if (flatten_object(old, &before, err) < 0 || flatten_object(object, &after, err) < 0)
 		return -(int)err->code;
-	json_object_foreach(after, path, value)
+	json_object_foreach (after, path, value)
 		if (!json_equal(json_object_get(before, path), value) &&
 		    json_object_set_new(d->written, path, json_true()) < 0)
 			return np_fail_nomem(err);
-	json_object_foreach(before, path, value)
+	json_object_foreach (before, path, value)
 		if (!json_object_get(after, path) &&
 		    json_object_set_new(d->removed, path, json_true()) < 0)
 			return np_fail_nomem(err);
@@ -222,7 +222,7 @@ static void subtract(json_t *set, json_t *gone)
 	const char *path;
 	json_t *value;
 
-	json_object_foreach(gone, path, value)
+	json_object_foreach (gone, path, value)
 		json_object_del(set, path);
 }
 
@@ -325,7 +325,7 @@ static int list_entries(json_t *standing, const struct writer *w, const struct d
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(standing, i, entry) {
+	json_array_foreach (standing, i, entry) {
 		bool is_own = is_writers(entry, w);
 
 		is_known = is_known || is_own;
@@ -345,6 +345,9 @@ int fields_update(json_t *old, json_t *object, const struct writer *w, struct np
 
 	if (!list)
 		return np_fail_nomem(err);
+	/* An object that nobody is known to have written is left so by the real server as well. */
+	if (old && json_array_size(standing) == 0)
+		return 0;
 	if (find_diff(old, object, &d, err) < 0 || list_entries(standing, w, &d, list, err) < 0 ||
 	    sort_entries(list, &sorted, err) < 0)
 		return -(int)err->code;

@@ -59,7 +59,7 @@ struct decoded {
 };
 
 /* Decodes a body; a body that is no JSON is no failure but an error text. */
-int decode(const char *bytes, size_t size, struct decoded *ret, struct np_err *err);
+int decode_json(const char *bytes, size_t size, struct decoded *ret, struct np_err *err);
 void decoded_done(struct decoded *d);
 
 /* --- users.c -------------------------------------------------------------------------------- */
@@ -96,7 +96,7 @@ struct store {
 	struct stored {
 		char *key; /* "namespace/name"; a cluster's "/name" */
 		json_t *json;
-	} *items; /* sorted by key */
+	} * items; /* sorted by key */
 	size_t n_changes, first_change; /* a ring */
 	struct change *changes;
 };
@@ -272,6 +272,11 @@ struct selector {
 int selector_read(struct call *c, struct selector *ret, bool *ret_refused, struct np_err *err);
 void selector_done(struct selector *s);
 bool selector_takes(const struct selector *s, const json_t *object);
+
+/* Answers as if nothing went wrong. */
+int answer_call(struct call *c, struct np_err *err);
+/* Answers as the fault has it. */
+int answer_faulty(struct call *c, const struct fault *f, struct np_err *err);
 
 /* Changes an object as a second client would (the fault "concurrent-write"). */
 int write_concurrently(struct call *c, const struct fault *f, struct np_err *err);

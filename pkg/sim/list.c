@@ -122,7 +122,7 @@ bool selector_takes(const struct selector *s, const json_t *object)
 	if (is_other(s->name, meta_text(object, "name")) ||
 	    is_other(s->ns, meta_text(object, "namespace")))
 		return false;
-	json_array_foreach(s->labels, i, row) {
+	json_array_foreach (s->labels, i, row) {
 		json_t *key = json_array_get(row, 0), *value = json_array_get(row, 1);
 		json_t *is = json_object_get(labels, json_string_value(key));
 		bool fits = is && (json_is_null(value) || json_equal(is, value));
@@ -241,17 +241,17 @@ static json_t *list_meta(const struct page *p)
 	NP_AUTO(json_decrefp) json_t *meta = NULL;
 	bool has_selector = p->selector.name || json_array_size(p->selector.labels) > 0;
 
-	if (p->left > 0 && asprintf(&text,
-				    "{\"v\":\"meta.k8s.io/v1\",\"rv\":%" PRIu64
-				    ",\"start\":\"%s\\u0000\"}",
-				    p->version, p->last) < 0)
+	if (p->left > 0 &&
+	    asprintf(&text, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%" PRIu64 ",\"start\":\"%s\\u0000\"}",
+		     p->version, p->last) < 0)
 		return NULL;
 	token = text ? base64url(text) : strdup("");
 	meta = json_pack("{s:s, s:o}", "continue", token ? token : "", "resourceVersion",
 			 json_sprintf("%" PRIu64, p->version));
 	if (!token || !meta ||
 	    (p->left > 0 && !has_selector &&
-	     json_object_set_new(meta, "remainingItemCount", json_integer((json_int_t)p->left)) < 0))
+	     json_object_set_new(meta, "remainingItemCount", json_integer((json_int_t)p->left)) <
+		     0))
 		return NULL;
 	return np_take(meta);
 }
@@ -423,8 +423,8 @@ int answer_watch(struct call *c, struct np_err *err)
 	if (fill_watch(c, w, &is_refused, err) < 0 || is_refused)
 		return is_refused ? 0 : -(int)err->code;
 	c->reply->status = 200;
-	c->reply->stream = (struct np_serve_stream){ next_lines, free_watch, np_take(w),
-						     WATCH_EVERY_MS };
+	c->reply->stream =
+		(struct np_serve_stream){ next_lines, free_watch, np_take(w), WATCH_EVERY_MS };
 	if (np_serve_reply_header(c->reply, "Cache-Control", "no-cache, private", err) < 0)
 		return -(int)err->code;
 	return np_serve_reply_header(c->reply, "Content-Type", "application/json", err);

@@ -15,10 +15,10 @@ static json_t *without_nulls(json_t *j)
 	if (!json_is_object(j) && !json_is_array(j))
 		return json_deep_copy(j);
 	copy = json_is_object(j) ? json_object() : json_array();
-	json_array_foreach(j, i, value)
+	json_array_foreach (j, i, value)
 		if (json_array_append_new(copy, without_nulls(value)) < 0)
 			return NULL;
-	json_object_foreach(j, key, value)
+	json_object_foreach (j, key, value)
 		if (!json_is_null(value) &&
 		    json_object_set_new(copy, key, without_nulls(value)) < 0)
 			return NULL;
@@ -36,7 +36,7 @@ json_t *merge_patch(json_t *target, json_t *patch)
 	merged = json_copy(target);
 	if (!merged)
 		return NULL;
-	json_object_foreach(patch, key, value) {
+	json_object_foreach (patch, key, value) {
 		if (json_is_null(value))
 			json_object_del(merged, key);
 		else if (json_object_set_new(merged, key,
@@ -168,8 +168,7 @@ static int apply_op(json_t *root, const json_t *op)
 
 	for (size_t i = 0; name && parent && i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (strcmp(rows[i].name, name) == 0)
-			return rows[i].needs_value && !value ? 0 :
-							       rows[i].run(parent, last, value);
+			return rows[i].needs_value && !value ? 0 : rows[i].run(parent, last, value);
 	return 0;
 }
 
@@ -183,7 +182,7 @@ int json_patch(json_t *target, json_t *ops, json_t **ret, struct np_err *err)
 		return np_fail_nomem(err);
 	if (!json_is_array(ops))
 		return 0;
-	json_array_foreach(ops, i, op) {
+	json_array_foreach (ops, i, op) {
 		int done = apply_op(copy, op);
 
 		if (done <= 0)

@@ -39,17 +39,28 @@ static const struct field {
 	{ .path = "spec.hardware.cpus", .type = TYPE_INTEGER },
 	{ .path = "spec.hardware.devices", .type = TYPE_OBJECT },
 	{ .path = "spec.hardware.devices.dynamicDirectPathIODevices", .type = TYPE_LIST },
-	{ .path = "spec.hardware.devices.dynamicDirectPathIODevices[]", .type = TYPE_OBJECT, .required = { "deviceID", "vendorID" } },
-	{ .path = "spec.hardware.devices.dynamicDirectPathIODevices[].customLabel", .type = TYPE_STRING },
-	{ .path = "spec.hardware.devices.dynamicDirectPathIODevices[].deviceID", .type = TYPE_INTEGER },
-	{ .path = "spec.hardware.devices.dynamicDirectPathIODevices[].vendorID", .type = TYPE_INTEGER },
-	{ .path = "spec.hardware.devices.vgpuDevices", .type = TYPE_LIST, .list_key = "profileName" },
-	{ .path = "spec.hardware.devices.vgpuDevices[]", .type = TYPE_OBJECT, .required = { "profileName" } },
+	{ .path = "spec.hardware.devices.dynamicDirectPathIODevices[]",
+	  .type = TYPE_OBJECT,
+	  .required = { "deviceID", "vendorID" } },
+	{ .path = "spec.hardware.devices.dynamicDirectPathIODevices[].customLabel",
+	  .type = TYPE_STRING },
+	{ .path = "spec.hardware.devices.dynamicDirectPathIODevices[].deviceID",
+	  .type = TYPE_INTEGER },
+	{ .path = "spec.hardware.devices.dynamicDirectPathIODevices[].vendorID",
+	  .type = TYPE_INTEGER },
+	{ .path = "spec.hardware.devices.vgpuDevices",
+	  .type = TYPE_LIST,
+	  .list_key = "profileName" },
+	{ .path = "spec.hardware.devices.vgpuDevices[]",
+	  .type = TYPE_OBJECT,
+	  .required = { "profileName" } },
 	{ .path = "spec.hardware.devices.vgpuDevices[].profileName", .type = TYPE_STRING },
 	{ .path = "spec.hardware.instanceStorage", .type = TYPE_OBJECT },
 	{ .path = "spec.hardware.instanceStorage.storageClass", .type = TYPE_STRING },
 	{ .path = "spec.hardware.instanceStorage.volumes", .type = TYPE_LIST },
-	{ .path = "spec.hardware.instanceStorage.volumes[]", .type = TYPE_OBJECT, .required = { "size" } },
+	{ .path = "spec.hardware.instanceStorage.volumes[]",
+	  .type = TYPE_OBJECT,
+	  .required = { "size" } },
 	{ .path = "spec.hardware.instanceStorage.volumes[].size", .type = TYPE_QUANTITY },
 	{ .path = "spec.hardware.memory", .type = TYPE_QUANTITY },
 	{ .path = "spec.policies", .type = TYPE_OBJECT },
@@ -66,11 +77,21 @@ static const struct field {
 };
 
 static const char *const meta_fields[] = {
-	"annotations",	   "creationTimestamp",	      "deletionGracePeriodSeconds",
-	"deletionTimestamp", "finalizers",	      "generateName",
-	"generation",	   "labels",		      "managedFields",
-	"name",		   "namespace",		      "ownerReferences",
-	"resourceVersion", "selfLink",		      "uid",
+	"annotations",
+	"creationTimestamp",
+	"deletionGracePeriodSeconds",
+	"deletionTimestamp",
+	"finalizers",
+	"generateName",
+	"generation",
+	"labels",
+	"managedFields",
+	"name",
+	"namespace",
+	"ownerReferences",
+	"resourceVersion",
+	"selfLink",
+	"uid",
 };
 
 static const char quantity[] =
@@ -131,7 +152,7 @@ static const char **sorted_keys(json_t *object)
 
 	if (!keys)
 		return NULL;
-	json_object_foreach(object, key, value)
+	json_object_foreach (object, key, value)
 		keys[i++] = key;
 	qsort(keys, n, sizeof(*keys), compare_names);
 	return keys;
@@ -167,8 +188,8 @@ static int prune_member(json_t *object, const char *key, const struct place *par
 			return np_fail_nomem(err);
 		}
 		json_object_del(object, key);
-		return json_array_append_new(unknown, json_string(text)) < 0 ? np_fail_nomem(err) :
-									       0;
+		return json_array_append_new(unknown, json_string(text)) < 0 ? np_fail_nomem(err)
+									     : 0;
 	}
 	if (json_is_null(value)) {
 		json_object_del(object, key);
@@ -191,8 +212,8 @@ static int prune_object(json_t *object, const struct place *at, json_t *unknown,
 
 static int prune(json_t *value, const struct place *at, json_t *unknown, struct np_err *err)
 {
-	bool is_open = find_field(at->known)->type == TYPE_ANYTHING &&
-		       strcmp(at->known, "metadata") != 0;
+	bool is_open =
+		find_field(at->known)->type == TYPE_ANYTHING && strcmp(at->known, "metadata") != 0;
 	json_t *item;
 	size_t i;
 
@@ -200,7 +221,7 @@ static int prune(json_t *value, const struct place *at, json_t *unknown, struct 
 		return 0;
 	if (json_is_object(value))
 		return prune_object(value, at, unknown, err);
-	json_array_foreach(value, i, item) {
+	json_array_foreach (value, i, item) {
 		NP_AUTO(place_done) struct place place = { NULL, NULL };
 
 		if (item_of(at, i, &place, err) < 0)
@@ -313,8 +334,8 @@ static int check_required(json_t *object, const struct field *f, const struct pl
 		if (json_object_get(object, f->required[i]))
 			continue;
 		if (member_of(at, f->required[i], &place, err) < 0 ||
-		    add_cause(c->causes, err, "FieldValueRequired", place.shown,
-			      "Required value") < 0)
+		    add_cause(c->causes, err, "FieldValueRequired", place.shown, "Required value") <
+			    0)
 			return -(int)err->code;
 	}
 	return 0;

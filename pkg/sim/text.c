@@ -19,8 +19,10 @@ enum {
 static const struct escape {
 	const char *bytes, *text;
 } escapes[] = {
-	{ "&", "\\u0026" },	       { "<", "\\u003c" },
-	{ ">", "\\u003e" },	       { "\xe2\x80\xa8", "\\u2028" },
+	{ "&", "\\u0026" },
+	{ "<", "\\u003c" },
+	{ ">", "\\u003e" },
+	{ "\xe2\x80\xa8", "\\u2028" },
 	{ "\xe2\x80\xa9", "\\u2029" },
 };
 
@@ -127,9 +129,9 @@ char *query_get(const char *query, const char *name)
 		size_t size = strcspn(p, "&");
 
 		if (size > length && strncmp(p, name, length) == 0 && p[length] == '=')
-			return size == length + 1 ?
-				       NULL :
-				       url_decode(p + length + 1, size - length - 1, true);
+			return size == length + 1
+				       ? NULL
+				       : url_decode(p + length + 1, size - length - 1, true);
 		p += size;
 		if (*p == '&')
 			p++;

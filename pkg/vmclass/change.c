@@ -171,9 +171,8 @@ static int decide_window(struct build *b, struct window *ret, struct np_err *err
 }
 
 /* What stands under a key, for people: its text where there is one entry, else all entries. */
-static json_t *key_from(struct np_node extra_config, enum vmclass_key key)
+static json_t *key_from(json_t *entries, enum vmclass_key key)
 {
-	json_auto_t *entries = vmclass_key_entries(extra_config, key);
 	json_t *entry = json_object_get(json_array_get(entries, 0), "entry");
 	json_t *value = json_object_get(entry, "value");
 
@@ -187,7 +186,8 @@ static json_t *key_from(struct np_node extra_config, enum vmclass_key key)
 
 static int add_key_item(struct build *b, enum vmclass_key key, const char *text)
 {
-	json_auto_t *from = key_from(extra_config_of(b->c), key);
+	json_auto_t *entries = vmclass_key_entries(extra_config_of(b->c), key);
+	json_auto_t *from = key_from(entries, key);
 	json_auto_t *to = text != NULL ? json_string(text) : NULL;
 	const char *reason = text == NULL ? "no device needs a window (--allow-shrink)"
 			     : key == VMCLASS_KEY_USE64
@@ -195,6 +195,8 @@ static int add_key_item(struct build *b, enum vmclass_key key, const char *text)
 				     : b->window_reason;
 	char path[128];
 
+	if (entries == NULL || (text != NULL && to == NULL))
+		return -1;
 	snprintf(path, sizeof(path), "%s/%s", EXTRA_CONFIG, vmclass_key_names[key]);
 	return vmclass_add_item(b->change, path, from, to,
 				reason != NULL ? reason : "the pools' need");
@@ -206,7 +208,7 @@ static int remember_keys(struct build *b, const struct vmclass_keys_want *keys)
 	struct np_node list = extra_config_of(b->c);
 	json_auto_t *entries = vmclass_key_entries(list, VMCLASS_KEY_USE64);
 	json_auto_t *sizes = vmclass_key_entries(list, VMCLASS_KEY_SIZE);
-	json_t *set = json_object();
+	json_auto_t *set = json_object();
 
 	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
 		json_t *text = keys->text[key] ? json_string(keys->text[key]) : json_null();
@@ -216,7 +218,7 @@ static int remember_keys(struct build *b, const struct vmclass_keys_want *keys)
 	}
 	if (entries == NULL || sizes == NULL || json_array_extend(entries, sizes) < 0)
 		return -1;
-	return remember(b, EXTRA_CONFIG, "entries", entries, set);
+	return remember(b, EXTRA_CONFIG, "entries", entries, json_incref(set));
 }
 
 static int change_keys(struct build *b, const struct window *w, struct np_err *err)

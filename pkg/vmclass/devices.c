@@ -424,14 +424,20 @@ bool vmclass_devices_equal(const struct np_devices *a, const struct np_devices *
 
 static json_t *carry_backing(const struct np_device *d)
 {
+	json_auto_t *backing = NULL;
+
 	if (d->profile != NULL)
 		return json_pack("{s:s, s:s}", "_typeName", "VirtualPCIPassthroughVmiopBackingInfo",
 				 "vgpu", d->profile);
-	return json_pack("{s:s, s:s, s:[{s:s, s:i, s:i}], s:s*}", "_typeName",
-			 "VirtualPCIPassthroughDynamicBackingInfo", "deviceName", "",
-			 "allowedDevice", "_typeName", "VirtualPCIPassthroughAllowedDevice",
-			 "vendorId", (int)d->id.vendor, "deviceId", (int)d->id.device,
-			 "customLabel", d->label[0] != '\0' ? d->label : NULL);
+	backing = json_pack("{s:s, s:s, s:[{s:s, s:i, s:i}]}", "_typeName",
+			    "VirtualPCIPassthroughDynamicBackingInfo", "deviceName", "",
+			    "allowedDevice", "_typeName", "VirtualPCIPassthroughAllowedDevice",
+			    "vendorId", (int)d->id.vendor, "deviceId", (int)d->id.device);
+	/* Not by "s*", which leaves the label out also where memory runs out. */
+	if (d->label[0] != '\0' &&
+	    json_object_set_new(backing, "customLabel", json_string(d->label)) < 0)
+		return NULL;
+	return json_incref(backing);
 }
 
 json_t *vmclass_devices_carry(const struct np_devices *d, size_t start)
