@@ -59,6 +59,11 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
+.SECONDARY:
+# As many jobs as there are processors, unless the user says -j.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
+endif
 .PHONY: all deps demo test check e2e e2e-real test-real bench lint fmt fuzz install uninstall clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/

@@ -3,13 +3,16 @@
 #define NODEPREP_RENDER_H
 
 /*
- * render - plans, explanations and the catalogue as tables, JSON and YAML; unified diffs.
+ * render - plans, explanations and the catalogue as tables, JSON and YAML; windows as pictures;
+ * unified diffs.
  *
  * Contract   the JSON forms are stable (DESIGN.md, "plan -o json"): a field may be added, none
- *            changes its meaning. Tables are for people and may change. Same input, same bytes.
+ *            changes its meaning. Tables and pictures are for people and may change. Same input,
+ *            same bytes. NP_FORMAT_SVG is a form of np_render_explain() alone: the others take it for
+ *            NP_FORMAT_TABLE, so their callers refuse it.
  * Ownership  results are the caller's; arguments are borrowed.
- * Errors     NP_E_USAGE: an output form that is not known; NP_E_NOT_FOUND: a filter that matches
- *            nothing; NP_E_NOMEM.
+ * Errors     NP_E_USAGE: an output form that is not known, or a drawing of not just one pool;
+ *            NP_E_NOT_FOUND: a filter that matches nothing; NP_E_NOMEM.
  */
 
 #include <stdbool.h>
@@ -20,7 +23,14 @@
 
 #include "nodeprep/plan.h"
 
-enum np_format { NP_FORMAT_TABLE, NP_FORMAT_WIDE, NP_FORMAT_JSON, NP_FORMAT_YAML, NP_FORMAT_MAX };
+enum np_format {
+	NP_FORMAT_TABLE,
+	NP_FORMAT_WIDE,
+	NP_FORMAT_JSON,
+	NP_FORMAT_YAML,
+	NP_FORMAT_SVG,
+	NP_FORMAT_MAX
+};
 
 /* Reads what -o says. */
 int np_format_parse(const char *text, enum np_format *ret, struct np_err *err);
@@ -34,9 +44,23 @@ json_t *np_render_plan_tree(const struct np_plan *plan);
 int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret,
 		   struct np_err *err);
 
-/* Explains how each number came about; `name` limits it to one class or pool (NULL: all). */
+/* What the reader's terminal can show. */
+struct np_render_style {
+	bool utf8; /* else pictures are ASCII */
+	bool colour;
+};
+
+/*
+ * Explains how each number came about; `name` limits it to one class or pool (NULL: all), a pool by
+ * its name or its id ("ml/cluster/pool"). NP_FORMAT_SVG draws the window of exactly one pool. Pictures
+ * are ASCII without colour.
+ */
 int np_render_explain(const struct np_plan *plan, const char *name, enum np_format format,
 		      char **ret, struct np_err *err);
+
+/* The same, with the pictures of the tables in the style given. */
+int np_render_explain_styled(const struct np_plan *plan, const char *name, enum np_format format,
+			     const struct np_render_style *style, char **ret, struct np_err *err);
 
 /* Lists the cards whose model, product, id or vGPU name holds `filter` (NULL: all). */
 int np_render_gpus(const struct np_catalogue *cat, const char *filter, enum np_format format,

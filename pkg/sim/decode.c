@@ -151,6 +151,7 @@ int decode_json(const char *bytes, size_t size, struct decoded *ret, struct np_e
 	struct scan s = { .p = bytes, .end = bytes + size };
 	struct decoded d = { .error = "" };
 	json_error_t e;
+	bool is_full = false;
 
 	d.twice = json_array();
 	if (!d.twice)

@@ -10,7 +10,6 @@ enum { MANAGER_MAX = 128 };
 void edit_done(struct edit *e)
 {
 	free(e->manager);
-	free(e->validation);
 	free(e->api_version);
 	free(e->key);
 	decoded_done(&e->body);
@@ -71,8 +70,11 @@ static int read_manager(struct edit *e, struct np_err *err)
 {
 	const char *agent = np_serve_header(e->call->req, "User-Agent");
 
-	e->manager = query_get(e->call->req->query, "fieldManager");
-	if (!e->manager)
+	const char *given = param(e->call, "fieldManager");
+
+	if (given)
+		e->manager = strdup(given);
+	else
 		e->manager = strndup(agent ? agent : "unknown",
 				     agent ? strcspn(agent, "/") : strlen("unknown"));
 	if (!e->manager)
@@ -84,12 +86,12 @@ static int read_manager(struct edit *e, struct np_err *err)
 
 int edit_begin(struct edit *e, struct call *c, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *dry = query_get(c->req->query, "dryRun");
+	const char *dry = param(c, "dryRun");
 	const struct route *r = &c->route;
 
 	e->call = c;
 	e->is_dry = dry && strcmp(dry, "All") == 0;
-	e->validation = query_get(c->req->query, "fieldValidation");
+	e->validation = param(c, "fieldValidation");
 	e->unknown = json_array();
 	if (!e->unknown || asprintf(&e->api_version, "%s/%s", r->group, r->version) < 0)
 		return np_fail_nomem(err);

@@ -12,7 +12,7 @@ enum { ECHO_MAX = 1024 }; /* bytes of a body that a message repeats */
 struct edit {
 	struct call *call;
 	char *manager;
-	char *validation; /* Strict, Warn, Ignore; NULL: Warn */
+	const char *validation; /* Strict, Warn, Ignore; NULL: Warn */
 	char *api_version; /* of the request's path */
 	char *key;
 	bool is_dry;

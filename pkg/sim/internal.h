@@ -23,11 +23,11 @@ char *go_dump(const json_t *j, bool sorted);
 /* Returns the text in double quotes, as Go's %q writes it; NULL: no memory. */
 char *go_quote(const char *text);
 
-/* Undoes percent-encoding, where `plus` also '+'; NULL: no memory, or U+0000 in it. */
+/* Undoes percent-encoding, where `plus` also '+'; a U+0000 becomes '?'. NULL: no memory. */
 char *url_decode(const char *text, size_t size, bool plus);
 
-/* Returns the decoded value of a query's parameter: NULL where it is absent, empty or too long. */
-char *query_get(const char *query, const char *name);
+/* Reads a query's parameters as an object of decoded texts; empty ones are left out. */
+int query_parse(const char *query, json_t **ret, struct np_err *err);
 
 /* base64url without padding, as continue tokens have it. NULL: no memory, or no such text. */
 char *base64url(const char *text);
@@ -191,10 +191,14 @@ struct call {
 	struct np_serve_reply *reply;
 	char *path; /* decoded */
 	char *segments; /* the path cut at its slashes, which route points into */
+	json_t *params; /* of the query */
 	struct route route;
 	const char *verb;
 	const struct user *user; /* NULL: anonymous */
 };
+
+/* Returns a parameter of the query; NULL where it is absent or empty. */
+const char *param(const struct call *c, const char *name);
 
 /* Answers with JSON, in Go's order of a map's keys where `sorted`. Takes the tree. */
 int answer_json_take(struct call *c, unsigned code, json_t *j, bool sorted, struct np_err *err);

@@ -49,11 +49,12 @@ static int add_label_term(json_t *labels, char *term)
 
 static int read_labels(struct call *c, struct selector *s, bool *ret_refused, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *text = query_get(c->req->query, "labelSelector");
+	const char *given = param(c, "labelSelector");
+	NP_AUTO(np_freep) char *text = given ? strdup(given) : NULL;
 	char *rest = text, *term;
 
 	s->labels = json_array();
-	if (!s->labels)
+	if (!s->labels || (given && !text))
 		return np_fail_nomem(err);
 	while ((term = strsep(&rest, ","))) {
 		int added = add_label_term(s->labels, term);
@@ -73,9 +74,12 @@ static int read_labels(struct call *c, struct selector *s, bool *ret_refused, st
 
 static int read_fields(struct call *c, struct selector *s, bool *ret_refused, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *text = query_get(c->req->query, "fieldSelector");
+	const char *given = param(c, "fieldSelector");
+	NP_AUTO(np_freep) char *text = given ? strdup(given) : NULL;
 	char *rest = text, *term;
 
+	if (given && !text)
+		return np_fail_nomem(err);
 	while ((term = strsep(&rest, ","))) {
 		char *value = term, *key = strsep(&value, "=");
 		bool is_name = strcmp(key, "metadata.name") == 0;
@@ -198,8 +202,7 @@ static int read_token(struct call *c, struct page *p, const char *token, bool *r
 
 static int page_begin(struct call *c, struct page *p, bool *ret_refused, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *limit = query_get(c->req->query, "limit");
-	NP_AUTO(np_freep) char *token = query_get(c->req->query, "continue");
+	const char *limit = param(c, "limit"), *token = param(c, "continue");
 	struct np_err ignored = NP_ERR_INIT;
 
 	p->version = c->sim->store.version;
@@ -370,7 +373,7 @@ static int next_lines(void *ctx, char **ret, size_t *ret_size)
 
 static uint64_t query_number(const struct call *c, const char *name, uint64_t max)
 {
-	NP_AUTO(np_freep) char *text = query_get(c->req->query, name);
+	const char *text = param(c, name);
 	struct np_err ignored = NP_ERR_INIT;
 	uint64_t n = 0;
 

@@ -19,6 +19,12 @@ static void call_done(struct call *c)
 {
 	free(c->path);
 	free(c->segments);
+	json_decref(c->params);
+}
+
+const char *param(const struct call *c, const char *name)
+{
+	return json_string_value(json_object_get(c->params, name));
 }
 
 static const char *next_segment(char **rest)
@@ -69,7 +75,7 @@ static const char *find_verb(const struct call *c)
 		{ "DELETE", "delete" }, { "GET", "get" },    { "PATCH", "patch" },
 		{ "POST", "create" },   { "PUT", "update" },
 	};
-	NP_AUTO(np_freep) char *watch = query_get(c->req->query, "watch");
+	const char *watch = param(c, "watch");
 	bool is_list = c->route.is_resource && !*c->route.name;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -89,13 +95,10 @@ static int read_call(struct call *c, struct np_err *err)
 {
 	c->path = url_decode(c->req->path, strlen(c->req->path), false);
 	c->segments = c->path ? strdup(c->path) : NULL;
-	if (!c->segments) {
-		/* U+0000 in a path: there is no such page. */
-		c->path = c->path ? c->path : strdup("/%00");
-		c->segments = strdup("/%00");
-	}
-	if (!c->path || !c->segments)
+	if (!c->segments)
 		return np_fail_nomem(err);
+	if (query_parse(c->req->query, &c->params, err) < 0)
+		return -(int)err->code;
 	read_route(&c->route, c->segments);
 	c->verb = find_verb(c);
 	return 0;

@@ -114,29 +114,46 @@ char *url_decode(const char *text, size_t size, bool plus)
 			out[n] = (char)(high * 16 + low);
 			i += 2;
 		}
-		if (out[n++] == '\0')
-			return NULL;
+		/* U+0000 ends a text in C: it stands for nothing here. */
+		if (out[n] == '\0')
+			out[n] = '?';
+		n++;
 	}
 	out[n] = '\0';
 	return np_take(out);
 }
 
-char *query_get(const char *query, const char *name)
+static int add_param(json_t *params, const char *text, size_t size)
 {
-	size_t length = strlen(name);
+	const char *equals = memchr(text, '=', size);
+	size_t name_size = equals ? (size_t)(equals - text) : size;
+	NP_AUTO(np_freep) char *name = strndup(text, name_size);
+	NP_AUTO(np_freep) char *value = NULL;
 
+	if (!name)
+		return -1;
+	if (!equals || name_size + 1 == size || json_object_get(params, name))
+		return 0;
+	value = url_decode(equals + 1, size - name_size - 1, true);
+	/* No check: what is no UTF-8 is for the reader of the parameter to refuse. */
+	return value ? json_object_set_new_nocheck(params, name, json_string_nocheck(value)) : 0;
+}
+
+int query_parse(const char *query, json_t **ret, struct np_err *err)
+{
+	NP_AUTO(json_decrefp) json_t *params = json_object();
+
+	if (!params)
+		return np_fail_nomem(err);
 	for (const char *p = query; *p;) {
 		size_t size = strcspn(p, "&");
 
-		if (size > length && strncmp(p, name, length) == 0 && p[length] == '=')
-			return size == length + 1
-				       ? NULL
-				       : url_decode(p + length + 1, size - length - 1, true);
-		p += size;
-		if (*p == '&')
-			p++;
+		if (add_param(params, p, size) < 0)
+			return np_fail_nomem(err);
+		p += size + (p[size] == '&');
 	}
-	return NULL;
+	*ret = np_take(params);
+	return 0;
 }
 
 static void swap_chars(char *text, const char *from, const char *to)

@@ -178,12 +178,13 @@ def objects(pools):
 
 
 def fields(value):
-    """The fieldsV1 of a value: members by name, items of a list by their name where they have one."""
+    """The fieldsV1 of a value: members by name, items of a list by the member that tells them apart."""
     if isinstance(value, dict):
         return {f"f:{key}": fields(below) for key, below in value.items()}
-    if isinstance(value, list) and all(isinstance(item, dict) and "name" in item for item in value):
-        keys = [json.dumps({"name": item["name"]}, separators=(",", ":")) for item in value]
-        return {f"k:{key}": {".": {}, **fields(item)} for key, item in zip(keys, value)}
+    for key in ("name", "type"):
+        if isinstance(value, list) and all(isinstance(item, dict) and key in item for item in value):
+            names = [json.dumps({key: item[key]}, separators=(",", ":")) for item in value]
+            return {f"k:{name}": {".": {}, **fields(item)} for name, item in zip(names, value)}
     return {}
 
 
@@ -208,9 +209,18 @@ def shown(number, plain):
         "phase": "Provisioned",
     }
     managed = [("kubectl-client-side-apply", "", plain["spec"]), ("manager", "status", status)]
+    owner = {
+        "apiVersion": "example.com/v1",
+        "blockOwnerDeletion": True,
+        "controller": True,
+        "kind": "Fleet",
+        "name": "fleet",
+        "uid": str(uuid.UUID(int=1 << 64)),
+    }
     metadata = {
         "annotations": {annotation: last},
         "creationTimestamp": WHEN,
+        "ownerReferences": [owner],
         "finalizers": [f"{plain['kind'].lower()}.example.com/finalizer"],
         "generation": 4,
         "managedFields": [
@@ -235,7 +245,9 @@ def shown(number, plain):
 # --- YAML ----------------------------------------------------------------------------------------
 
 # Text that needs no quotes: a letter first, no colon or hash that could end it, no word of YAML's.
-PLAIN = re.compile(r"(?![yYnN]$|true$|false$|null$|yes$|no$|on$|off$)[A-Za-z.][^:#\n]*(?::[^\s:#][^:#\n]*)*")
+PLAIN = re.compile(
+    r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z.][^:#\n]*(?::[^\s:#][^:#\n]*)*", re.IGNORECASE
+)
 
 
 def scalar(value):
