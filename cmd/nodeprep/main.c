@@ -56,6 +56,9 @@ static int run(int argc, char *argv[], struct np_err *err)
 	const char *name = argc > 1 ? argv[1] : "help";
 	const struct command *c;
 
+	if (argc == 1 && getenv("CNI_COMMAND") != NULL)
+		return np_fail(err, NP_E_USAGE,
+			       "CNI_COMMAND is set, but this version is no exec plugin yet");
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		name = "help";
 	if (strcmp(name, "--version") == 0)

@@ -52,10 +52,19 @@ static json_t *cards_tree(const struct np_card *cards, size_t n)
 	return list;
 }
 
+/* A file's name may be any bytes, JSON's texts may not: an error's text is clean by contract. */
+static json_t *file_name(const char *file)
+{
+	struct np_err clean = NP_ERR_INIT;
+
+	np_fail(&clean, NP_E_IO, "%s", file);
+	return json_string(clean.text);
+}
+
 static json_t *source_tree(const struct np_source *s)
 {
 	return json_pack("{s:s, s:s, s:o, s:I, s:I}", "kind", s->kind, "name", s->name, "file",
-			 text_tree(s->file), "document", (json_int_t)s->document, "line",
+			 file_name(s->file), "document", (json_int_t)s->document, "line",
 			 (json_int_t)s->line);
 }
 

@@ -80,6 +80,7 @@ int refuse(struct call *c, struct np_err *err, unsigned code, const char *reason
 		json_decref(details);
 		return np_fail_nomem(err);
 	}
+	make_utf8(message);
 	return answer_json_take(c, code, new_status(code, reason, message, details), false, err);
 }
 

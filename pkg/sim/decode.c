@@ -150,8 +150,7 @@ int decode_json(const char *bytes, size_t size, struct decoded *ret, struct np_e
 {
 	struct scan s = { .p = bytes, .end = bytes + size };
 	struct decoded d = { .error = "" };
-	json_error_t e;
-	bool is_full = false;
+	json_error_t e = { .line = 0 };
 
 	d.twice = json_array();
 	if (!d.twice)
@@ -160,6 +159,10 @@ int decode_json(const char *bytes, size_t size, struct decoded *ret, struct np_e
 		snprintf(d.error, sizeof(d.error), "exceeded max depth");
 	else if (!(d.json = json_loadb(bytes, size, JSON_DECODE_ANY, &e)))
 		describe(&e, bytes, size, &d);
+	if (*d.error && !d.json && json_error_code(&e) == json_error_out_of_memory) {
+		decoded_done(&d);
+		return np_fail_nomem(err);
+	}
 	s.twice = d.twice;
 	if (d.json && scan_value(&s, 0) < 0) {
 		decoded_done(&d);

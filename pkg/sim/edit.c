@@ -81,6 +81,7 @@ static int read_manager(struct edit *e, struct np_err *err)
 		return np_fail_nomem(err);
 	if (strlen(e->manager) > MANAGER_MAX)
 		e->manager[MANAGER_MAX] = '\0';
+	make_utf8(e->manager);
 	return 0;
 }
 

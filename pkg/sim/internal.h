@@ -23,6 +23,9 @@ char *go_dump(const json_t *j, bool sorted);
 /* Returns the text in double quotes, as Go's %q writes it; NULL: no memory. */
 char *go_quote(const char *text);
 
+/* Replaces what is no ASCII in a text that is no UTF-8, so that JSON can hold it. */
+void make_utf8(char *text);
+
 /* Undoes percent-encoding, where `plus` also '+'; a U+0000 becomes '?'. NULL: no memory. */
 char *url_decode(const char *text, size_t size, bool plus);
 

@@ -263,19 +263,23 @@ static const char *logged_user(const struct call *c)
 
 static void log_call(const struct call *c)
 {
-	const char *agent = np_serve_header(c->req, "User-Agent");
+	const char *header = np_serve_header(c->req, "User-Agent");
 	unsigned status = c->reply->cut == NP_SERVE_CUT ? 0 : c->reply->status;
+	NP_AUTO(np_freep) char *agent = strdup(header ? header : "");
+	NP_AUTO(np_freep) char *query = strdup(c->req->query);
 	NP_AUTO(json_decrefp) json_t *entry = NULL;
 	NP_AUTO(np_freep) char *line = NULL;
 
-	if (!c->sim->log || strncmp(c->path, "/sim/", 5) == 0)
+	if (!c->sim->log || strncmp(c->path, "/sim/", 5) == 0 || !agent || !query)
 		return;
+	make_utf8(agent);
+	make_utf8(query);
 	entry = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s}", "verb", c->verb, "method",
-			  c->req->method, "path", c->path, "query", c->req->query, "status",
-			  (int)status, "user", logged_user(c), "userAgent", agent ? agent : "");
-	/* Bytes that are no UTF-8 cannot be told in JSON. */
+			  c->req->method, "path", c->path, "query", query, "status", (int)status,
+			  "user", logged_user(c), "userAgent", agent);
 	line = json_dumps(entry, JSON_COMPACT);
-	c->sim->log(c->sim->log_ctx, line ? line : "{\"path\":\"\",\"status\":0}");
+	if (line)
+		c->sim->log(c->sim->log_ctx, line);
 }
 
 int np_sim_handle(struct np_sim *sim, const struct np_serve_request *req,

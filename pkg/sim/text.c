@@ -90,6 +90,15 @@ char *go_quote(const char *text)
 	return quoted;
 }
 
+void make_utf8(char *text)
+{
+	NP_AUTO(json_decrefp) json_t *fits = json_string(text);
+
+	for (char *p = text; !fits && *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+}
+
 static int hex_digit(char c)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -120,6 +129,7 @@ char *url_decode(const char *text, size_t size, bool plus)
 		n++;
 	}
 	out[n] = '\0';
+	make_utf8(out);
 	return np_take(out);
 }
 
@@ -135,8 +145,8 @@ static int add_param(json_t *params, const char *text, size_t size)
 	if (!equals || name_size + 1 == size || json_object_get(params, name))
 		return 0;
 	value = url_decode(equals + 1, size - name_size - 1, true);
-	/* No check: what is no UTF-8 is for the reader of the parameter to refuse. */
-	return value ? json_object_set_new_nocheck(params, name, json_string_nocheck(value)) : 0;
+	make_utf8(name);
+	return value ? json_object_set_new(params, name, json_string(value)) : -1;
 }
 
 int query_parse(const char *query, json_t **ret, struct np_err *err)

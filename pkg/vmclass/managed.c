@@ -47,13 +47,17 @@ int vmclass_managed_read(struct np_node annotations, json_t **ret, struct np_err
 	struct np_node n = np_node_get(annotations, NP_MANAGED_ANNOTATION);
 	json_auto_t *object = NULL;
 	const char *text = NULL;
+	json_error_t why;
 	int got = np_node_string(n, &text, err);
 
 	if (got < 0)
 		return got;
 	if (got == 0)
 		return 0;
-	object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	object = json_loads(text, JSON_REJECT_DUPLICATES, &why);
+	/* jansson has a text for what is wrong with the JSON, none for running out of memory. */
+	if (object == NULL && why.text[0] == '\0')
+		return np_fail_nomem(err);
 	if (!is_managed_object(object))
 		return np_node_fail(n, err, NP_E_SPEC,
 				    "annotation '%s' is not as nodeprep wrote it: put it back, or "
