@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prints what nodeprep takes in time and memory, beside libyaml's and kubectl's own reading.
+
+    bench.py BUILD EXAMPLES
+
+BUILD/bench holds the inputs and the helpers that run.sh makes. Each figure is the median of several
+runs; commands that are compared take turns, so that a busy machine slows all of them alike.
+"""
+
+import dataclasses
+import http.server
+import json
+import os
+import pathlib
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+
+RUNS = 7
+MIB = 1 << 20
+LIMIT = 64 * MIB
+
+
+@dataclasses.dataclass
+class Run:
+    """What one command took: exit status, seconds by the clock, of the processor, MB at its peak."""
+
+    status: int
+    wall: float
+    cpu: float
+    mb: float
+
+
+class Bench:
+    def __init__(self, build):
+        self.nodeprep = build / "nodeprep"
+        self.work = build / "bench"
+        self.env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.work), "LC_ALL": "C.UTF-8"}
+
+    def once(self, command, source=None):
+        """Runs the command; `source` is a command whose output it reads."""
+        out, into = os.pipe()
+        feed = None
+        if source:
+            feed = subprocess.Popen(source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        done = subprocess.run(
+            # The shell puts the pipe on descriptor 3, where `measure` writes.
+            ["/bin/sh", "-c", f'exec 3>&{into}; exec "$@"', "sh", self.work / "measure", *command],
+            stdin=feed.stdout if feed else subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=self.env,
+            pass_fds=[into],
+            check=True,
+        )
+        os.close(into)
+        if feed:
+            feed.stdout.close()
+            feed.kill()
+            feed.wait()
+        with os.fdopen(out) as lines:
+            status, wall, cpu, kb = lines.readline().split()
+        self.said = done.stderr.decode(errors="replace")
+        return Run(int(status), float(wall), float(cpu), int(kb) / 1024)
+
+    def compare(self, commands, runs=RUNS):
+        """Runs the commands in turn and returns the median of each, by name."""
+        seen = {name: [] for name in commands}
+        for _ in range(runs):
+            for name, command in commands.items():
+                seen[name].append(self.once(command))
+        return {
+            name: Run(
+                max(run.status for run in each),
+                *(statistics.median(getattr(run, what) for run in each) for what in ("wall", "cpu", "mb")),
+            )
+            for name, each in seen.items()
+        }
+
+    def plan(self, file):
+        return [self.nodeprep, "plan", "-o", "json", "-f", file]
+
+    def input(self, form, pools=10000):
+        return self.work / f"{form}-{pools}.yaml"
+
+
+def table(title, headings, rows):
+    print(f"\n{title}")
+    cells = [headings, *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[at]) for row in cells) for at in range(len(headings))]
+    for row in cells:
+        # Words to the left, figures to the right.
+        print("  " + "  ".join(c.ljust(w) if at == 0 else c.rjust(w) for at, (c, w) in enumerate(zip(row, widths))))
+
+
+def megabytes(file):
+    return f"{file.stat().st_size / 1e6:.1f}"
+
+
+def row(name, file, run, base):
+    return (name, megabytes(file), f"{run.wall:.2f}", f"{run.cpu:.2f}", f"{run.mb:.0f}", f"{run.cpu / base.cpu:.2f}", run.status)
+
+
+HEADINGS = ["", "MB", "s", "cpu s", "peak MB", "ratio", "exit"]
+
+
+def scale(bench):
+    plain, twice, dump, whole = (bench.input(*at) for at in (("plain",), ("plain", 20000), ("dump",), ("list",)))
+    got = bench.compare(
+        {
+            "plain": bench.plan(plain),
+            "twice": bench.plan(twice),
+            "floor": [bench.work / "events", plain],
+        }
+    )
+    table(
+        "10,000 pools over 1,000 classes, plain manifests (aim: 1 s, 200 MB; twice the input 2.2 times the time)",
+        HEADINGS,
+        [
+            row("plan", plain, got["plain"], got["plain"]),
+            row("plan, 20,000 pools", twice, got["twice"], got["plain"]),
+            row("libyaml's events alone", plain, got["floor"], got["plain"]),
+        ],
+    )
+    got = bench.compare({"floor": [bench.work / "events", dump], "dump": bench.plan(dump)})
+    table(
+        "the same as a dump with managedFields and status (aim: 3 times libyaml, 200 MB)",
+        HEADINGS,
+        [
+            row("libyaml's events alone", dump, got["floor"], got["floor"]),
+            row("plan", dump, got["dump"], got["floor"]),
+        ],
+    )
+    got = bench.compare({"dump": bench.plan(dump), "list": bench.plan(whole)}, 3)
+    table(
+        "the same dump as one List in JSON (reported, no aim)",
+        HEADINGS,
+        [
+            row("plan, many YAML documents", dump, got["dump"], got["dump"]),
+            row("plan, one JSON List", whole, got["list"], got["dump"]),
+        ],
+    )
+
+
+def start(bench, examples):
+    pool = bench.work / "one-pool.yaml"
+    texts = [(examples / name).read_text(encoding="utf-8") for name in ("pools.yaml", "classes.yaml")]
+    # The first document of each: one NodePool and the class that it names.
+    pool.write_text("---\n".join(text.split("\n---\n")[0] + "\n" for text in texts), encoding="utf-8")
+    got = bench.compare(
+        {
+            "true": ["/bin/true"],
+            "version": [bench.nodeprep, "version"],
+            "plan": bench.plan(pool),
+        },
+        21,
+    )
+    table(
+        "start",
+        ["", "ms", "peak MB", "exit"],
+        [
+            (name, f"{got[at].wall * 1e3:.1f}", f"{got[at].mb:.1f}", got[at].status)
+            for name, at in (("true", "true"), ("nodeprep version", "version"), ("nodeprep plan, one pool", "plan"))
+        ],
+    )
+
+
+# --- kubectl --------------------------------------------------------------------------------------
+
+KINDS = [
+    ("cluster.x-k8s.io", "v1beta1", "Cluster", "clusters"),
+    ("nodeprep.dev", "v1alpha1", "NodePool", "nodepools"),
+    ("run.tanzu.vmware.com", "v1alpha3", "TanzuKubernetesCluster", "tanzukubernetesclusters"),
+    ("vmoperator.vmware.com", "v1alpha2", "VirtualMachineClass", "virtualmachineclasses"),
+]
+
+
+def discovery():
+    """What a server says of the four kinds: kubectl maps no kind to a name without it."""
+    answers = {"/api": {"kind": "APIVersions", "versions": ["v1"]}}
+    answers["/api/v1"] = {"kind": "APIResourceList", "groupVersion": "v1", "resources": []}
+    groups = []
+    for group, version, kind, plural in KINDS:
+        at = {"groupVersion": f"{group}/{version}", "version": version}
+        groups.append({"name": group, "versions": [at], "preferredVersion": at})
+        resource = {"name": plural, "singularName": kind.lower(), "namespaced": True, "kind": kind, "verbs": ["create", "get"]}
+        answers[f"/apis/{group}/{version}"] = {
+            "kind": "APIResourceList",
+            "apiVersion": "v1",
+            "groupVersion": f"{group}/{version}",
+            "resources": [resource],
+        }
+    answers["/apis"] = {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
+    return {path: json.dumps(answer).encode() for path, answer in answers.items()}
+
+
+class Discovery(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    answers = discovery()
+
+    def do_GET(self):
+        body = self.answers.get(self.path.split("?")[0])
+        self.send_response(200 if body else 404)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body or b"")))
+        self.end_headers()
+        self.wfile.write(body or b"")
+
+    def log_message(self, *_):
+        pass
+
+
+def kubectl(bench):
+    found = shutil.which("kubectl")
+    title = "kubectl's own reading beside it, 1,000 pools over 100 classes, plain manifests"
+    if not found:
+        print(f"\n{title}\n  not measured: no kubectl on PATH")
+        return
+    tenth = bench.input("plain", 1000)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Discovery) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        create = [found, "create", "--dry-run=client", "--validate=false", "-o", "name", "-f", tenth]
+        create += ["--kubeconfig", "/dev/null", "--server", f"http://127.0.0.1:{server.server_port}"]
+        got = bench.compare({"plan": bench.plan(tenth), "kubectl": create}, 3)
+        server.shutdown()
+    table(
+        title,
+        HEADINGS,
+        [
+            row("nodeprep plan", tenth, got["plan"], got["plan"]),
+            row("kubectl create --dry-run=client", tenth, got["kubectl"], got["plan"]),
+        ],
+    )
+    if got["kubectl"].status:
+        print(f"  kubectl failed: {bench.said.strip()[:200]}")
+
+
+# --- what must be refused ----------------------------------------------------------------------
+
+def repeat(text, times):
+    return (text * times).encode()
+
+
+def bad_inputs():
+    """Name, bytes of a file."""
+    letters = "abcdefghi"
+    bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+        f"{to}: &{to} [{','.join(['*' + at] * 10)}]\n" for at, to in zip(letters, letters[1:])
+    )
+    merges = "a: &a {k: 1}\n" + "".join(
+        f"{to}: &{to} {{<<: [{','.join(['*' + at] * 10)}], l: *{at}, m: *{at}}}\n"
+        for at, to in zip(letters, letters[1:])
+    )
+    deep = 10000
+    return [
+        ("alias bomb, 10^9 values", bomb.encode()),
+        ("alias bomb of merge keys", merges.encode()),
+        ("1,000,001 values", b"[" + repeat("1,", 1000001) + b"]"),
+        ("10,000 levels, YAML flow", repeat("[", deep)),
+        ("10,000 levels, YAML block", "".join(" " * at + "a:\n" for at in range(deep)).encode()),
+        ("10,000 levels of '- '", repeat("- ", deep)),
+        ("10,000 levels, JSON", repeat('{"a":', deep) + b"1" + repeat("}", deep)),
+        ("binary garbage, 1 MiB", random.Random(1).randbytes(MIB)),
+        ("zeros, 60 MiB", bytes(60 * MIB)),
+        ("one quote, 60 MiB", b'"' + b" " * (60 * MIB)),
+        ("brackets, 60 MiB", b"{" * (60 * MIB)),
+        ("a comment, 60 MiB", b"#" * (60 * MIB)),
+        ("empty documents, 8 MiB", repeat("---\n", 2 * MIB)),
+        ("64 MiB and 1 byte", b"#" * (LIMIT + 1)),
+    ]
+
+
+def refused(bench):
+    rows = []
+
+    def add(name, file, source=None):
+        run = bench.once(bench.plan(file), source)
+        rows.append((name, f"{run.wall:.2f}", f"{run.mb:.0f}", run.status, bench.said.count("\n")))
+
+    with tempfile.TemporaryDirectory(dir=bench.work) as folder:
+        file = pathlib.Path(folder) / "bad"
+        for name, content in bad_inputs():
+            file.write_bytes(content)
+            add(name, file)
+        with open(file, "wb") as sparse:
+            sparse.truncate(1 << 30)
+        add("1 GB of zeros, a sparse file", file)
+    add("a line of 1 GB through a pipe", "-", ["/bin/sh", "-c", "yes aaaaaaaa | tr -d '\\n' | head -c 1073741824"])
+    table(
+        "bad input (aim: exit 3 and one line, in 1 s and 100 MB)",
+        ["", "s", "peak MB", "exit", "lines"],
+        rows,
+    )
+
+
+def main(build, examples):
+    bench = Bench(build)
+    start(bench, examples)
+    scale(bench)
+    kubectl(bench)
+    refused(bench)
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))

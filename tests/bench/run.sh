@@ -1,0 +1,18 @@
+#!/bin/sh
+# run.sh BUILD - makes the inputs and the two helpers in BUILD/bench, measures, prints tables. Nothing
+# is asserted: times depend on the machine, so what matters is the ratio within one run.
+set -eu
+build=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+work=$build/bench
+mkdir -p "$work"
+
+${CC:-cc} -O2 -o "$work/events" "$here/events.c" -lyaml
+${CC:-cc} -O2 -o "$work/measure" "$here/measure.c"
+for input in "plain 10000" "plain 20000" "plain 1000" "dump 10000" "list 10000"; do
+	form=${input% *} pools=${input#* }
+	file=$work/$form-$pools.yaml
+	[ "$file" -nt "$here/generate.py" ] || /usr/bin/env python3 -B "$here/generate.py" "$form" "$pools" >"$file.new"
+	[ ! -f "$file.new" ] || mv "$file.new" "$file"
+done
+exec /usr/bin/env python3 -B "$here/bench.py" "$build" "$here/../../docs/examples"
