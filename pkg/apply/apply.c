@@ -142,6 +142,13 @@ static json_t *make_body(const struct np_plan_class *c)
 	return json_incref(body);
 }
 
+/* Seen on Kubernetes 1.34: strict validation names the field that the schema lacks. */
+static bool is_schema_too_old(const struct np_err *err)
+{
+	return err->code == NP_E_REFUSED &&
+	       strstr(err->text, "unknown field \"spec.configSpec\"") != NULL;
+}
+
 static int send_patch(struct np_kube *k, const struct np_kube_resource *r,
 		      const struct np_plan_class *c, enum np_dry_run dry_run, char **ret_version,
 		      struct np_err *err)
@@ -160,7 +167,11 @@ static int send_patch(struct np_kube *k, const struct np_kube_resource *r,
 	if (body == NULL)
 		return np_fail_nomem(err);
 	if (np_kube_patch(k, r, c->ns, c->name, &patch, &stored, err) < 0)
-		return -(int)err->code;
+		return is_schema_too_old(err)
+			       ? np_wrap(err,
+					 "this Supervisor is too old: its VirtualMachineClass has "
+					 "no spec.configSpec, where the window is set")
+			       : -(int)err->code;
 	version = text_of(stored, "resourceVersion");
 	*ret_version = strdup(version != NULL ? version : "");
 	return *ret_version == NULL ? np_fail_nomem(err) : 0;
