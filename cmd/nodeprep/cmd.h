@@ -53,6 +53,7 @@ enum option_group {
 	OPT_API = 1 << 2, /* kubectl's global options */
 	OPT_PLAN = 1 << 3, /* --allow-shrink --restore-hidden-devices */
 	OPT_APPLY = 1 << 4, /* --dry-run */
+	OPT_SVG = 1 << 5, /* -o svg too */
 };
 
 extern const struct command commands[];

@@ -1,14 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
 
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/*
+ * What the locale's name says, read as setlocale(3) would find it: a static program has no locale of
+ * the host to load, and nl_langinfo(3) would answer ASCII on a host without that locale's files.
+ */
+static bool is_utf8_locale(void)
+{
+	static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *value = getenv(names[i]);
+
+		if (value != NULL && value[0] != '\0')
+			return strcasestr(value, "utf-8") != NULL ||
+			       strcasestr(value, "utf8") != NULL;
+	}
+	return false;
+}
+
+static bool is_colour_terminal(void)
+{
+	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && (no_colour == NULL || no_colour[0] == '\0') &&
+	       (term == NULL || strcmp(term, "dumb") != 0);
+}
+
 int run_explain(const struct options *o, struct np_err *err)
 {
 	NP_AUTO(work_done) struct work w = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;
 	const char *name = o->arguments.n > 0 ? o->arguments.items[0] : NULL;
+	struct np_render_style style = { is_utf8_locale(), is_colour_terminal() };
 
 	if (work_plan(o, &w, err) < 0 ||
-	    np_render_explain(&w.plan, name, o->format, &text, err) < 0 || put(text, err) < 0)
+	    np_render_explain_styled(&w.plan, name, o->format, &style, &text, err) < 0 ||
+	    put(text, err) < 0)
 		return -(int)err->code;
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes(&w.plan);

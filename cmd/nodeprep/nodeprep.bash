@@ -6,7 +6,7 @@ _nodeprep() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 
 	case $prev in
-	-o | --output) mapfile -t COMPREPLY < <(compgen -W "table wide json yaml" -- "$cur") && return ;;
+	-o | --output) mapfile -t COMPREPLY < <(compgen -W "table wide json yaml svg" -- "$cur") && return ;;
 	--dry-run) mapfile -t COMPREPLY < <(compgen -W "client server" -- "$cur") && return ;;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$cur") && return ;;
 	-f | --filename | --catalogue | --kubeconfig | --certificate-authority)

@@ -39,7 +39,8 @@ static const struct option_row {
 	  "file, folder or - with pools and classes, YAML or JSON; repeatable" },
 	{ "recursive", 'R', KIND_FLAG, OPT_INPUT, AT(recursive), NULL,
 	  "read the folders below a folder too" },
-	{ "output", 'o', KIND_FORMAT, OPT_OUTPUT, 0, "FORM", "table, wide, json or yaml" },
+	{ "output", 'o', KIND_FORMAT, OPT_OUTPUT, 0, "FORM",
+	  "table, wide, json or yaml; explain: svg too" },
 	{ "allow-shrink", 0, KIND_FLAG, OPT_PLAN, AT(allow_shrink), NULL,
 	  "lower a standing window that is larger than needed" },
 	{ "restore-hidden-devices", 0, KIND_FLAG, OPT_PLAN, AT(restore_hidden), NULL,
@@ -269,6 +270,12 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 	if (o.arguments.n > c->arguments)
 		return np_fail(err, NP_E_USAGE, "unexpected argument '%s': usage: nodeprep %s %s",
 			       o.arguments.items[c->arguments], c->name, c->usage);
+	if (o.format == NP_FORMAT_SVG && (c->options & OPT_SVG) == 0)
+		return np_fail(
+			err, NP_E_USAGE,
+			"'%s' draws nothing: -o takes table, wide, json or yaml (svg: nodeprep "
+			"explain)",
+			c->name);
 	*ret = o;
 	o = (struct options){ 0 };
 	return 0;

@@ -13,6 +13,9 @@
  *            classes is collected in `errors`, so that all of it is told at once: NP_E_SPEC,
  *            NP_E_WINDOW, NP_E_NOT_FOUND, NP_E_REFUSED.
  * Unknown    has_* tells whether a number is known; an unknown one is never 0.
+ * Templates  what nodes are made from where no class is (pool.h). A VSphereMachineTemplate is immutable,
+ *            so what it lacks makes a replacement: a new manifest under a name that ends in eight hex
+ *            digits of its spec's hash (FNV-1a), which its MachineDeployments are to name.
  * Figures    overhead: Denneman 2023-05-30 measured one A100-40GB: 773.91 MB without a window,
  *            856.82 MB with 128 GB, 870.94 MB with 512 GB; between them linear in log2 of the size.
  */
@@ -37,6 +40,7 @@ struct np_card {
 struct np_plan_pool {
 	const struct np_pool *pool;
 	size_t class_index; /* SIZE_MAX: the pool names no class that could be looked for */
+	size_t template_index; /* SIZE_MAX: no template makes its nodes */
 	bool has_gpus; /* the cards below are what a node gets */
 	size_t n_cards;
 	struct np_card *cards;
@@ -64,11 +68,33 @@ struct np_plan_class {
 	struct np_notes notes;
 };
 
+struct np_plan_template {
+	const char *ns;
+	const char *name;
+	const struct np_template *template; /* NULL: not in the input */
+	size_t n_pools;
+	size_t *pools; /* indices of the pools that use it */
+	struct np_devices devices; /* `ids` of all devices in one block, the first's */
+	bool has_gpus;
+	uint64_t gpus;
+	size_t n_cards;
+	struct np_card *cards;
+	bool has_window;
+	uint64_t window_gb; /* what it will carry; 0: neither key */
+	char *hardware_version; /* what it will say; NULL: nothing */
+	struct np_change change; /* items alone; no patch, since it is immutable */
+	size_t n_references; /* the last of those items: of its pools' MachineDeployments, in order */
+	json_t *replacement; /* NULL: none needed, or no API object */
+	struct np_notes notes;
+};
+
 struct np_plan {
 	size_t n_pools;
 	struct np_plan_pool *pools; /* in the input's order */
 	size_t n_classes;
 	struct np_plan_class *classes; /* in the order of first use, then those no pool uses */
+	size_t n_templates;
+	struct np_plan_template *templates; /* in the input's order, then those that are missing */
 	struct np_notes notes;
 	size_t n_errors;
 	struct np_err *errors;
@@ -93,6 +119,10 @@ enum np_code np_plan_code(const struct np_plan *plan);
 
 /* Tells whether some pool is a placeholder, which no change may be made from. */
 bool np_plan_has_placeholder(const struct np_plan *plan);
+
+/* Tells what to do with a template that is not right, which no command can write, in one line. */
+#define NP_TEMPLATE_TEXT_MAX 1024
+void np_template_text(const struct np_plan_template *t, char buf[static NP_TEMPLATE_TEXT_MAX]);
 
 #define NP_CARDS_TEXT_MAX 256
 

@@ -6,13 +6,23 @@
  * pool - what each worker pool asks for, from every kind of document that names one.
  *
  * Kinds      NodePool (nodeprep.dev), TanzuKubernetesCluster (run.tanzu.vmware.com v1alpha1 to 3),
- *            Cluster with a topology (cluster.x-k8s.io v1beta1, v1beta2), `kind: List` (and *List)
- *            of these, and VirtualMachineClass documents, which are kept as the classes of an
- *            offline plan. The whole API group is matched; a document of another kind is counted.
- * Ownership  np_input owns its pools and keeps a reference on the document of each class; strings in
- *            a pool are the pool's own. np_gpu pointers belong to the catalogue, which must outlive it.
+ *            Cluster with a topology and MachineDeployment (cluster.x-k8s.io v1beta1, v1beta2),
+ *            VSphereMachineTemplate (infrastructure.cluster.x-k8s.io and
+ *            vmware.infrastructure.cluster.x-k8s.io v1beta1, v1beta2), `kind: List` (and *List) of
+ *            these, and VirtualMachineClass documents, which are kept as the classes of an offline
+ *            plan. The whole API group is matched; a document of another kind is counted.
+ * Files      without apiVersion and kind: the flat cluster-configuration file of tanzu (source.kind
+ *            "ClusterConfiguration", pool md-0) and the file of `tanzu cluster node-pool set`
+ *            ("NodePoolFile"), each told by its keys.
+ * Templates  a MachineDeployment finds its template by group, namespace and name among all that was
+ *            added, in np_input_finish(); one that names a class makes an ordinary pool with that
+ *            class. A template with devices that neither a MachineDeployment nor a control plane
+ *            names is a pool of its own name.
+ * Ownership  np_input owns its pools and templates and keeps a reference on the document of each class
+ *            and template; strings in a pool or template are its own. np_gpu pointers belong to the
+ *            catalogue, which must outlive it.
  * Failure    what was added before stays; the document that failed may have left some of its pools.
- * Bounds     100,000 pools, 100,000 classes, 256 GPUs a pool; names of 253 bytes.
+ * Bounds     100,000 pools, 100,000 classes, 100,000 templates, 256 GPUs a pool; names of 253 bytes.
  * Errors     NP_E_SPEC with file, line and column: wrong types, unknown NodePool fields (with the
  *            near one named), swapped ids, bad sizes, a pool given twice, nothing recognised.
  * Unknown    a placeholder (${VAR}, <NAME>, {{ }}) is kept and marked, never read as a value.
@@ -48,10 +58,29 @@ struct np_ask {
 	uint64_t count;
 };
 
+/* What is odd about a pool or template: a warning with a stable code (DESIGN.md, "Warning codes"). */
+struct np_remark {
+	const char *code; /* a constant */
+	char *message;
+};
+
+struct np_remarks {
+	size_t n;
+	struct np_remark *items;
+};
+
+/* How the nodes of a pool are replaced when its template or class changes. */
+enum np_rollout {
+	NP_ROLLOUT_UNKNOWN, /* the input does not say, and its kind has no default that we know */
+	NP_ROLLOUT_SURGE, /* a new node first: it needs a host with free GPUs */
+	NP_ROLLOUT_NO_SURGE, /* rolling, with maxSurge 0 */
+	NP_ROLLOUT_ON_DELETE,
+};
+
 struct np_pool {
 	struct np_source source;
 	char *ns;
-	char *cluster; /* NULL for a NodePool, which belongs to none */
+	char *cluster; /* NULL where it belongs to none, or the input does not say to which */
 	char *name;
 	char *vm_class; /* NULL where the pool names none */
 	bool has_placeholder; /* in the name, namespace, class or replicas */
@@ -61,6 +90,50 @@ struct np_pool {
 	struct np_ask *asks; /* none: the class's own devices are counted */
 	struct np_window_policy window;
 	bool memory_unmanaged; /* memoryReservation: Unmanaged */
+	bool has_template; /* nodes are made from a template that names its devices itself */
+	char *template_group; /* API group of the template that is named; NULL: none is */
+	char *template_ns;
+	char *template_name;
+	size_t template_index; /* into np_input.templates, where has_template; SIZE_MAX: not there */
+	enum np_rollout rollout;
+	struct np_remarks remarks;
+};
+
+enum np_template_kind {
+	NP_TEMPLATE_MACHINE, /* VSphereMachineTemplate */
+	NP_TEMPLATE_FLAT, /* the workers of a flat cluster-configuration file */
+	NP_TEMPLATE_EXTRA, /* an entry of its `extrapools`: the OVA alone decides on devices */
+};
+
+/* A PCI device that a template attaches. */
+struct np_template_device {
+	char *profile; /* NULL unless a vGPU */
+	struct np_pci_id id; /* where it is none */
+	enum np_pci_class pci_class;
+	const struct np_gpu *gpu; /* NULL: not in the catalogue */
+};
+
+/* What worker nodes are made from where no VM class is. */
+struct np_template {
+	enum np_template_kind kind;
+	struct np_source source;
+	char *ns;
+	char *name;
+	char *group; /* NULL where it is no API object */
+	char *class_name; /* the class that it names instead of devices; NULL: none */
+	struct np_doc *doc; /* referenced */
+	struct np_node node; /* the object, or the flat file */
+	size_t n_devices;
+	struct np_template_device *devices;
+	bool has_unknown_device; /* a placeholder stands for one */
+	json_t *vmx_keys; /* {key: text} in the input's order */
+	char *hardware_version; /* "vmx-17", or a placeholder; NULL: not said */
+	bool has_memory;
+	uint64_t memory_mib;
+	bool is_used; /* by a MachineDeployment, a control plane or a pool of its own name */
+	bool is_duplicate; /* equal to one that was added before */
+	bool has_placeholder; /* in a field that matters to its pools */
+	struct np_remarks remarks;
 };
 
 /* A VirtualMachineClass of the input: a whole document, or an item of a List. */
@@ -83,6 +156,9 @@ struct np_input {
 	struct np_pool *pools;
 	size_t n_classes;
 	struct np_class_ref *classes;
+	size_t n_templates;
+	struct np_template *templates;
+	json_t *control_planes; /* set of the templates that control planes name; NULL: none */
 	size_t n_documents; /* an item of a List is a document of its own, the List is none */
 	size_t n_skipped;
 	char skipped[256]; /* the kinds passed over, "Secret, Service x2", cut with "..." */
@@ -98,14 +174,20 @@ int np_input_add(struct np_input *in, const struct np_catalogue *cat, struct np_
 int np_input_parse(struct np_input *in, const struct np_catalogue *cat, const char *name,
 		   const char *bytes, size_t size, struct np_err *err);
 
-/* Checks the whole once all is added: something recognised, no pool twice, no class twice unless equal. */
-int np_input_finish(const struct np_input *in, struct np_err *err);
+/*
+ * Joins pools and templates once all is added, and checks the whole: something recognised, no pool
+ * twice, no class and no template twice unless equal.
+ */
+int np_input_finish(struct np_input *in, struct np_err *err);
+
+/* Tells whether some pool names a VM class that can be looked for. */
+bool np_input_needs_classes(const struct np_input *in);
 
 void np_input_done(struct np_input *in);
 
 #define NP_POOL_ID_MAX 800
 
-/* Writes the pool's identity: "namespace/cluster/pool", of a NodePool "namespace/name". */
+/* Writes the pool's identity: "namespace/cluster/pool"; "namespace/name" where no cluster is known. */
 void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX]);
 
 /* Tells whether the text is a placeholder that some tool was to fill in. */

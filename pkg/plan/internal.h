@@ -4,7 +4,8 @@
 
 /*
  * internal - what the files of plan share: cards.c groups and matches devices, text.c writes them
- * for people, classes.c finds and reads classes, plan.c puts it together.
+ * for people, classes.c finds and reads classes, templates.c and replace.c do so with templates, plan.c puts
+ * it together.
  */
 
 #include <jansson.h>
@@ -13,6 +14,13 @@
 
 /* Adds an error to the plan; fails only where memory runs out. */
 int plan_add_error(struct np_plan *plan, const struct np_err *what, struct np_err *err);
+
+/* Adds an error that starts with where the pool stands. */
+int plan_pool_error(struct np_plan *plan, const struct np_pool *pool, struct np_err *err,
+		    enum np_code code, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* Returns where warnings that concern the pool's nodes stand. */
+struct np_notes *plan_notes_of(struct np_plan *plan, const struct np_plan_pool *p);
 
 /* cards.c: groups the GPUs among the devices by card; other functions are left out. */
 int plan_cards_of_devices(const struct np_devices *d, struct np_card **ret, size_t *ret_n,
@@ -34,6 +42,35 @@ int plan_need_of_cards(const struct np_card *cards, size_t n, struct np_need *re
 
 /* classes.c: makes the plan's classes and points each pool at its own. */
 int plan_classes_make(struct np_plan *plan, const struct np_plan_options *o, struct np_err *err);
+
+/* templates.c: makes the plan's templates and points each pool at its own. */
+int plan_templates_make(struct np_plan *plan, const struct np_input *in, struct np_err *err);
+void plan_template_done(struct np_plan_template *t);
+
+/* Sets the cards of a pool that has a template. */
+int plan_template_cards(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err);
+
+/* Finds out what the template lacks, once its pools' windows are known. */
+int plan_template_fill(struct np_plan *plan, struct np_plan_template *t,
+		       const struct np_plan_options *o, struct np_err *err);
+
+/* replace.c: the two MMIO keys, in the order in which they are appended. */
+enum plan_key { PLAN_KEY_USE64, PLAN_KEY_SIZE, PLAN_KEY_MAX };
+
+/* What a template is to say. */
+struct plan_wants {
+	bool has_keys; /* the keys are ours to set or to drop */
+	const char *keys[PLAN_KEY_MAX]; /* NULL: to go */
+	const char *reason; /* of the size */
+	const char *hardware; /* NULL: as it is */
+};
+
+/* Returns the key that `name` spells in whatever case; PLAN_KEY_MAX: neither. */
+enum plan_key plan_key_of(const char *name);
+
+/* Lists the changes that make the template as wanted, and the manifest that replaces it. */
+int plan_template_replace(const struct np_plan *plan, struct np_plan_template *t,
+			  const struct plan_wants *wants, struct np_err *err);
 
 /* What VMs of the class get, under the options. */
 const struct np_devices *plan_devices(const struct np_plan_class *c,

@@ -28,8 +28,11 @@ void np_plan_done(struct np_plan *plan)
 		free(plan->pools[i].cards);
 	for (size_t i = 0; i < plan->n_classes; i++)
 		class_done(&plan->classes[i]);
+	for (size_t i = 0; i < plan->n_templates; i++)
+		plan_template_done(&plan->templates[i]);
 	free(plan->pools);
 	free(plan->classes);
+	free(plan->templates);
 	free(plan->errors);
 	np_notes_done(&plan->notes);
 	*plan = (struct np_plan){ 0 };
@@ -49,11 +52,8 @@ int plan_add_error(struct np_plan *plan, const struct np_err *what, struct np_er
 	return 0;
 }
 
-/* Adds an error that starts with where the pool stands. */
-__attribute__((format(printf, 5, 6))) static int pool_error(struct np_plan *plan,
-							    const struct np_pool *pool,
-							    struct np_err *err, enum np_code code,
-							    const char *fmt, ...)
+int plan_pool_error(struct np_plan *plan, const struct np_pool *pool, struct np_err *err,
+		    enum np_code code, const char *fmt, ...)
 {
 	struct np_err what = NP_ERR_INIT;
 	char id[NP_POOL_ID_MAX], text[768];
@@ -91,13 +91,13 @@ static int tell_mismatch(struct np_plan *plan, struct np_plan_pool *p,
 		return -(int)err->code;
 	np_cards_text(asked, n, wants);
 	np_cards_text(c->cards, c->n_cards, has);
-	return pool_error(plan, p->pool, err, NP_E_SPEC,
-			  "asks for %s, but VirtualMachineClass '%s' attaches %s%s", wants, c->name,
-			  has,
-			  c->class->hidden.n > 0 && c->n_cards == 0
-				  ? " (its devices are hidden by configSpec; "
-				    "--restore-hidden-devices attaches them)"
-				  : "");
+	return plan_pool_error(plan, p->pool, err, NP_E_SPEC,
+			       "asks for %s, but VirtualMachineClass '%s' attaches %s%s", wants,
+			       c->name, has,
+			       c->class->hidden.n > 0 && c->n_cards == 0
+				       ? " (its devices are hidden by configSpec; "
+					 "--restore-hidden-devices attaches them)"
+				       : "");
 }
 
 /* The class decides the node: its devices count, the pool's asks are held against them. */
@@ -133,9 +133,9 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 static int tell_not_found(struct np_plan *plan, struct np_plan_pool *p,
 			  const struct np_plan_class *c, struct np_err *err)
 {
-	return pool_error(plan, p->pool, err, NP_E_NOT_FOUND,
-			  "VirtualMachineClass '%s' not found in namespace '%s'", c->name,
-			  p->pool->ns);
+	return plan_pool_error(plan, p->pool, err, NP_E_NOT_FOUND,
+			       "VirtualMachineClass '%s' not found in namespace '%s'", c->name,
+			       p->pool->ns);
 }
 
 static int note_without_class(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
@@ -150,12 +150,23 @@ static int note_without_class(struct np_plan *plan, struct np_plan_pool *p, stru
 			    p->pool->source.file, p->pool->source.line, id);
 }
 
+struct np_notes *plan_notes_of(struct np_plan *plan, const struct np_plan_pool *p)
+{
+	if (p->class_index != SIZE_MAX)
+		return &plan->classes[p->class_index].notes;
+	if (p->template_index != SIZE_MAX)
+		return &plan->templates[p->template_index].notes;
+	return &plan->notes;
+}
+
 /* Finds out which cards a node of the pool gets. */
 static int fill_cards(struct np_plan *plan, struct np_plan_pool *p, const struct np_plan_options *o,
 		      struct np_err *err)
 {
 	struct np_plan_class *c = NULL;
 
+	if (p->template_index != SIZE_MAX)
+		return plan_template_cards(plan, p, err);
 	if (p->class_index != SIZE_MAX) {
 		c = &plan->classes[p->class_index];
 		if (c->class != NULL)
@@ -173,8 +184,7 @@ static int fill_cards(struct np_plan *plan, struct np_plan_pool *p, const struct
 
 static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
 {
-	struct np_notes *notes =
-		p->class_index != SIZE_MAX ? &plan->classes[p->class_index].notes : &plan->notes;
+	struct np_notes *notes = plan_notes_of(plan, p);
 	char id[NP_POOL_ID_MAX];
 
 	np_pool_id(p->pool, id);
@@ -199,12 +209,12 @@ static int fill_window(struct np_plan *plan, struct np_plan_pool *p, struct np_e
 	struct np_err why = NP_ERR_INIT;
 
 	if (plan_need_of_cards(p->cards, p->n_cards, &p->need, &why) < 0)
-		return pool_error(plan, p->pool, err, why.code, "%s", why.text);
+		return plan_pool_error(plan, p->pool, err, why.code, "%s", why.text);
+	p->has_required = p->has_gpus && p->need.complete;
 	if (!p->has_gpus && !p->pool->window.has_size)
 		return 0;
 	if (np_mmio_window(&p->need, &p->pool->window, &p->window, &why) < 0)
-		return pool_error(plan, p->pool, err, why.code, "%s", why.text);
-	p->has_required = p->has_gpus && p->need.complete;
+		return plan_pool_error(plan, p->pool, err, why.code, "%s", why.text);
 	p->has_window = true;
 	p->window_is_known = p->need.complete || p->window.rule == NP_WINDOW_SIZE;
 	return note_figures(plan, p, err);
@@ -223,13 +233,45 @@ static int note_placeholder(struct np_plan *plan, struct np_plan_pool *p, struct
 			    p->pool->source.file, p->pool->source.line, id);
 }
 
+static int note_remarks(struct np_plan *plan, const struct np_plan_pool *p, struct np_err *err)
+{
+	const struct np_source *at = &p->pool->source;
+	char id[NP_POOL_ID_MAX];
+
+	np_pool_id(p->pool, id);
+	for (size_t i = 0; i < p->pool->remarks.n; i++) {
+		const struct np_remark *r = &p->pool->remarks.items[i];
+
+		if (np_notes_add(&plan->notes, err, r->code, "%s:%u: pool '%s': %s", at->file,
+				 at->line, id, r->message) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+/* The new node comes up before the old one lets go of its GPUs. */
+static int note_rollout(struct np_plan *plan, const struct np_plan_pool *p, struct np_err *err)
+{
+	char id[NP_POOL_ID_MAX];
+
+	if (p->pool->rollout != NP_ROLLOUT_SURGE || !p->has_gpus || p->need.gpus == 0)
+		return 0;
+	np_pool_id(p->pool, id);
+	return np_notes_add(
+		plan_notes_of(plan, p), err, "no-spare-host",
+		"pool '%s': a rolling update makes the new node first, and hangs without "
+		"a host that has free GPUs: use maxSurge 0 or OnDelete",
+		id);
+}
+
 static int fill_pools(struct np_plan *plan, const struct np_plan_options *o, struct np_err *err)
 {
 	for (size_t i = 0; i < plan->n_pools; i++) {
 		struct np_plan_pool *p = &plan->pools[i];
 
-		if (note_placeholder(plan, p, err) < 0 || fill_cards(plan, p, o, err) < 0 ||
-		    fill_window(plan, p, err) < 0)
+		if (note_placeholder(plan, p, err) < 0 || note_remarks(plan, p, err) < 0 ||
+		    fill_cards(plan, p, o, err) < 0 || fill_window(plan, p, err) < 0 ||
+		    note_rollout(plan, p, err) < 0)
 			return -(int)err->code;
 	}
 	return 0;
@@ -341,11 +383,19 @@ int np_plan_make(const struct np_input *in, const struct np_plan_options *o, str
 	plan.pools = calloc(in->n_pools + 1, sizeof(*plan.pools));
 	if (plan.pools == NULL)
 		return np_fail_nomem(err);
-	for (size_t i = 0; i < in->n_pools; i++)
+	for (size_t i = 0; i < in->n_pools; i++) {
 		plan.pools[i].pool = &in->pools[i];
+		plan.pools[i].template_index = SIZE_MAX;
+	}
 	plan.n_pools = in->n_pools;
-	if (plan_classes_make(&plan, o, err) < 0 || (!o->revert && fill_pools(&plan, o, err) < 0))
+	if (plan_classes_make(&plan, o, err) < 0 ||
+	    (!o->revert &&
+	     (plan_templates_make(&plan, in, err) < 0 || fill_pools(&plan, o, err) < 0)))
 		return -(int)err->code;
+	for (size_t i = 0; i < plan.n_templates; i++) {
+		if (plan_template_fill(&plan, &plan.templates[i], o, err) < 0)
+			return -(int)err->code;
+	}
 	for (size_t i = 0; i < plan.n_classes; i++) {
 		if (fill_class(&plan, &plan.classes[i], o, err) < 0)
 			return -(int)err->code;

@@ -68,6 +68,8 @@ void np_window_text(const struct np_plan_pool *p, char buf[static NP_WINDOW_TEXT
 	buf[0] = '\0';
 	if (p->need.sum_gb > 0)
 		write_sum(p, buf);
+	else if (!p->has_gpus)
+		append(buf, NP_WINDOW_TEXT_MAX, "its GPUs are not known");
 	else
 		append(buf, NP_WINDOW_TEXT_MAX, "no card with a figure needs a window");
 	if (!p->need.complete && p->has_gpus)

@@ -8,8 +8,7 @@
 #define CLASS_VARIABLE "vmClass"
 #define LABEL_MAX 160
 
-/* Counts an object of ours that has no pool to give. */
-static int skip_object(const struct np_object *o, const char *why, struct np_err *err)
+int np_pool_skip_object(const struct np_object *o, const char *why, struct np_err *err)
 {
 	char label[LABEL_MAX];
 
@@ -73,7 +72,7 @@ int np_pool_add_tkc(const struct np_object *o, struct np_err *err)
 		if (add_tkc_pool(o, np_node_at(pools, i), err) < 0)
 			return -(int)err->code;
 	if (o->in->n_pools == first)
-		return skip_object(o, "without node pools", err);
+		return np_pool_skip_object(o, "without node pools", err);
 	return np_pool_read_cluster_annotation(o, first, err);
 }
 
@@ -91,7 +90,7 @@ int np_pool_add_tkc_v1alpha1(const struct np_object *o, struct np_err *err)
 	if (np_node_object(workers, err) < 0)
 		return -(int)err->code;
 	if (!np_node_is_present(workers))
-		return skip_object(o, "without workers", err);
+		return np_pool_skip_object(o, "without workers", err);
 	vm_class = np_node_get(workers, "class");
 	if (require_class(vm_class, "workers", err) < 0 ||
 	    np_pool_init(o, workers.at, "workers", &pool, err) < 0 ||
@@ -143,7 +142,7 @@ static int find_override(struct np_node of, struct np_node *ret, struct np_err *
 	return find_class_variable(overrides, ret, err);
 }
 
-static bool has_our_annotation(struct np_node metadata)
+bool np_pool_has_our_annotation(struct np_node metadata)
 {
 	struct np_node annotations = np_node_get(metadata, "annotations");
 
@@ -160,7 +159,7 @@ static int is_for_us(const struct np_object *o, struct np_node topology, struct 
 {
 	struct np_node pools;
 	bool ours = np_node_is_present(vm_class) ||
-		    has_our_annotation(np_node_get(o->root, "metadata"));
+		    np_pool_has_our_annotation(np_node_get(o->root, "metadata"));
 
 	if (find_override(np_node_get(topology, "controlPlane"), &vm_class, err) < 0 ||
 	    np_node_path(topology, "workers.machineDeployments", &pools, err) < 0 ||
@@ -171,15 +170,15 @@ static int is_for_us(const struct np_object *o, struct np_node topology, struct 
 
 		if (find_override(entry, &vm_class, err) < 0)
 			return -(int)err->code;
-		ours = ours || has_our_annotation(np_node_get(entry, "metadata"));
+		ours = ours || np_pool_has_our_annotation(np_node_get(entry, "metadata"));
 	}
 	*ret = ours || np_node_is_present(vm_class);
 	return 0;
 }
 
 /* With the autoscaler's limits on it the number of replicas is the autoscaler's. */
-static int read_deployment_metadata(const struct np_object *o, struct np_node metadata,
-				    struct np_pool *pool, struct np_err *err)
+int np_pool_read_deployment_metadata(const struct np_object *o, struct np_node metadata,
+				     struct np_pool *pool, struct np_err *err)
 {
 	static const char *const limits[] = {
 		"cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size",
@@ -196,6 +195,18 @@ static int read_deployment_metadata(const struct np_object *o, struct np_node me
 	return np_pool_read_annotation(annotation, o->cat, pool, err);
 }
 
+/* v1beta1 has `strategy`, v1beta2 `rollout.strategy`. */
+static int read_rollout(struct np_node entry, struct np_pool *pool, struct np_err *err)
+{
+	struct np_node strategy;
+
+	if (np_node_path(entry, "rollout.strategy", &strategy, err) < 0)
+		return -(int)err->code;
+	if (!np_node_is_present(strategy))
+		strategy = np_node_get(entry, "strategy");
+	return np_pool_read_rollout(strategy, pool, err);
+}
+
 static int add_deployment(const struct np_object *o, struct np_node entry, struct np_node vm_class,
 			  struct np_err *err)
 {
@@ -210,7 +221,8 @@ static int add_deployment(const struct np_object *o, struct np_node entry, struc
 	    np_pool_init(o, entry.pos, name, &pool, err) < 0 ||
 	    np_pool_read_class(vm_class, "variable vmClass", &pool, err) < 0 ||
 	    np_pool_read_replicas(np_node_get(entry, "replicas"), &pool, err) < 0 ||
-	    read_deployment_metadata(o, np_node_get(entry, "metadata"), &pool, err) < 0)
+	    read_rollout(entry, &pool, err) < 0 ||
+	    np_pool_read_deployment_metadata(o, np_node_get(entry, "metadata"), &pool, err) < 0)
 		return -(int)err->code;
 	return np_input_push_take(o->in, &pool, err);
 }
@@ -227,7 +239,7 @@ static int add_deployments(const struct np_object *o, struct np_node topology,
 		if (add_deployment(o, np_node_at(pools, i), vm_class, err) < 0)
 			return -(int)err->code;
 	if (o->in->n_pools == first)
-		return skip_object(o, "without machine deployments", err);
+		return np_pool_skip_object(o, "without machine deployments", err);
 	return np_pool_read_cluster_annotation(o, first, err);
 }
 
@@ -246,6 +258,6 @@ int np_pool_add_cluster(const struct np_object *o, struct np_err *err)
 	    is_for_us(o, topology, vm_class, &ours, err) < 0)
 		return -(int)err->code;
 	if (!ours)
-		return skip_object(o, "without variable " CLASS_VARIABLE, err);
+		return np_pool_skip_object(o, "without variable " CLASS_VARIABLE, err);
 	return add_deployments(o, topology, vm_class, err);
 }

@@ -7,7 +7,10 @@
 #include "internal.h"
 #include "nodeprep/err.h"
 
-#define READ_KINDS "NodePool, TanzuKubernetesCluster, Cluster with a topology"
+#define READ_KINDS                                                                              \
+	"NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, "        \
+	"VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool " \
+	"files"
 
 static void json_freep(json_t **json)
 {
@@ -106,8 +109,147 @@ static int fail_nothing(const struct np_input *in, struct np_err *err)
 		       in->n_skipped_kinds == 1 ? "" : "s", in->skipped, READ_KINDS);
 }
 
-int np_input_finish(const struct np_input *in, struct np_err *err)
+static int check_template(const struct np_input *in, size_t i, size_t first, struct np_err *err)
 {
+	const struct np_template *t = &in->templates[i];
+	const struct np_template *other = &in->templates[first];
+
+	if (np_is_placeholder(t->name) || np_is_placeholder(t->ns))
+		return 0;
+	return np_node_fail(
+		t->node, err, NP_E_SPEC,
+		"VSphereMachineTemplate '%s/%s' is given twice and differs from that in "
+		"%s:%u",
+		t->ns, t->name, other->source.file, other->source.line);
+}
+
+/* Enters each template under its key; one given twice is refused, unless equal. */
+static int index_templates(const struct np_input *in, json_t *index, struct np_err *err)
+{
+	for (size_t i = 0; i < in->n_templates; i++) {
+		struct np_template *t = &in->templates[i];
+		char key[NP_TEMPLATE_KEY_MAX];
+		size_t first;
+
+		if (!t->group)
+			continue;
+		np_template_key(t->group, t->ns, t->name, key);
+		if (enter(index, key, i, &first, err) < 0)
+			return -(int)err->code;
+		if (first == i)
+			continue;
+		t->is_duplicate = json_equal(in->templates[first].node.json, t->node.json) != 0;
+		if (!t->is_duplicate && check_template(in, i, first, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+/* A template that names a class makes an ordinary pool. */
+static int join_pool(struct np_input *in, struct np_pool *pool, const json_t *index,
+		     struct np_err *err)
+{
+	char key[NP_TEMPLATE_KEY_MAX];
+	const json_t *at;
+	struct np_template *t;
+
+	if (!pool->template_name)
+		return 0;
+	np_template_key(pool->template_group, pool->template_ns, pool->template_name, key);
+	at = json_object_get(index, key);
+	if (!at)
+		return 0;
+	pool->template_index = (size_t)json_integer_value(at);
+	t = &in->templates[pool->template_index];
+	t->is_used = true;
+	pool->has_placeholder = pool->has_placeholder || t->has_placeholder;
+	if (!t->class_name)
+		return 0;
+	pool->has_template = false;
+	pool->has_placeholder = pool->has_placeholder || np_is_placeholder(t->class_name);
+	return np_pool_copy_text(&pool->vm_class, t->class_name, err);
+}
+
+static int skip_template(struct np_input *in, const struct np_template *t, struct np_err *err)
+{
+	char label[160];
+
+	snprintf(label, sizeof(label), "%s '%.63s' %s", t->source.kind, t->name,
+		 t->class_name ? "that no MachineDeployment names" : "without devices");
+	return np_input_skip(in, label, err);
+}
+
+/* Makes a pool of the template's own name. */
+static int add_own_pool(struct np_input *in, size_t i, struct np_err *err)
+{
+	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
+	const struct np_template *t = &in->templates[i];
+	const struct np_object o = { .in = in,
+				     .doc = t->doc,
+				     .root = t->node,
+				     .kind = t->source.kind,
+				     .name = t->name,
+				     .ns = t->ns };
+
+	if (np_pool_init(&o, t->node.pos, t->name, &pool, err) < 0 ||
+	    np_pool_copy_text(&pool.cluster, NULL, err) < 0)
+		return -(int)err->code;
+	pool.has_template = true;
+	pool.template_index = i;
+	pool.has_placeholder = pool.has_placeholder || t->has_placeholder;
+	return np_input_push_take(in, &pool, err);
+}
+
+static int add_own_pools(struct np_input *in, struct np_err *err)
+{
+	char key[NP_TEMPLATE_KEY_MAX];
+
+	for (size_t i = 0; i < in->n_templates; i++) {
+		struct np_template *t = &in->templates[i];
+		int r;
+
+		if (t->is_used || t->is_duplicate || !t->group)
+			continue;
+		t->is_used = true;
+		np_template_key(t->group, t->ns, t->name, key);
+		if (json_object_get(in->control_planes, key))
+			continue;
+		if (t->n_devices > 0 || t->has_unknown_device)
+			r = add_own_pool(in, i, err);
+		else
+			r = skip_template(in, t, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int np_input_join(struct np_input *in, struct np_err *err)
+{
+	NP_AUTO(json_freep) json_t *index = json_object();
+
+	if (!index)
+		return np_fail_nomem(err);
+	if (index_templates(in, index, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < in->n_pools; i++)
+		if (join_pool(in, &in->pools[i], index, err) < 0)
+			return -(int)err->code;
+	return add_own_pools(in, err);
+}
+
+bool np_input_needs_classes(const struct np_input *in)
+{
+	for (size_t i = 0; i < in->n_pools; i++)
+		if (in->pools[i].vm_class && !np_is_placeholder(in->pools[i].vm_class))
+			return true;
+	return false;
+}
+
+int np_input_finish(struct np_input *in, struct np_err *err)
+{
+	if (np_input_join(in, err) < 0)
+		return -(int)err->code;
 	if (in->n_pools == 0 && in->n_classes == 0)
 		return fail_nothing(in, err);
 	if (check_pools(in, err) < 0)

@@ -8,8 +8,9 @@
  * pool.c     dispatch by group, version and kind; lists; what is passed over
  * object.c   names, required texts, pools as they are made
  * asks.c     the GPUs a pool names: spec.gpus and the annotation
- * nodepool.c, cluster.c   the kinds
- * finish.c   the check of the whole
+ * nodepool.c, cluster.c, deployment.c, template.c   the kinds
+ * flat.c, nodefile.c   files without apiVersion and kind
+ * finish.c   pools and templates joined, the check of the whole
  */
 
 #include <stdbool.h>
@@ -20,6 +21,12 @@
 
 #define NP_POOLS_MAX 100000
 #define NP_CLASSES_MAX 100000
+#define NP_TEMPLATES_MAX 100000
+#define NP_TEMPLATE_DEVICES_MAX 256
+#define NP_TEMPLATE_KEYS_MAX 1024
+#define NP_TEMPLATE_KIND "VSphereMachineTemplate"
+#define NP_CAPV_GROUP "infrastructure.cluster.x-k8s.io"
+#define NP_SUPERVISOR_GROUP "vmware.infrastructure.cluster.x-k8s.io"
 #define NP_POOL_GPUS_MAX 256
 #define NP_ASK_COUNT_MAX 64
 #define NP_NAME_MAX 253 /* RFC 1123 subdomain, as Kubernetes limits names */
@@ -54,8 +61,20 @@ int np_pool_add_tkc(const struct np_object *o, struct np_err *err);
 int np_pool_add_tkc_v1alpha1(const struct np_object *o, struct np_err *err);
 int np_pool_add_cluster(const struct np_object *o, struct np_err *err);
 
+int np_pool_add_machine_deployment(const struct np_object *o, struct np_err *err);
+int np_pool_add_control_plane(const struct np_object *o, struct np_err *err);
+int np_pool_add_template(const struct np_object *o, struct np_err *err);
+int np_pool_add_supervisor_template(const struct np_object *o, struct np_err *err);
+
+/* Adds what a file without apiVersion and kind holds; returns 1, or 0 where it is no such file. */
+int np_pool_add_flat(const struct np_object *parent, struct np_node root, struct np_err *err);
+int np_pool_add_node_file(const struct np_object *parent, struct np_node root, struct np_err *err);
+
 /* Fills name and ns of *o from its metadata and checks them. */
 int np_object_open(struct np_object *o, struct np_err *err);
+
+/* Fills ns of *o from `n`, or from the defaults where it is absent. */
+int np_object_read_namespace(struct np_object *o, struct np_node n, struct np_err *err);
 
 /* Counts a document of that kind as passed over. */
 int np_input_skip(struct np_input *in, const char *kind, struct np_err *err);
@@ -67,6 +86,60 @@ int np_input_push_take(struct np_input *in, struct np_pool *pool, struct np_err 
 int np_pool_init(const struct np_object *o, struct np_pos at, const char *name,
 		 struct np_pool *ret_pool, struct np_err *err);
 void np_pool_done(struct np_pool *pool);
+
+/* Replaces *dst by a copy of `text`; NULL leaves NULL. */
+int np_pool_copy_text(char **dst, const char *text, struct np_err *err);
+
+/* Notes that something is odd. */
+int np_remarks_add(struct np_remarks *r, struct np_err *err, const char *code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void np_remarks_done(struct np_remarks *r);
+
+/* Starts a template of `o` called `name` whose entry stands at `at`. */
+int np_template_init(const struct np_object *o, struct np_pos at, const char *name,
+		     struct np_template *ret, struct np_err *err);
+void np_template_done(struct np_template *t);
+
+/* Moves *t to the end of the input's templates; leaves it empty. */
+int np_template_push_take(struct np_input *in, struct np_template *t, struct np_err *err);
+
+/* Adds a passthrough device, or a vGPU where `profile` is one; `n` is where it is told. */
+int np_template_add_device(struct np_template *t, const struct np_catalogue *cat, struct np_node n,
+			   struct np_pci_id id, const char *profile, struct np_err *err);
+
+/* Adds a VMX key; a misspelt one is noted, one that stands already is refused. */
+int np_template_add_key(struct np_template *t, struct np_node n, const char *key, const char *text,
+			struct np_err *err);
+
+/* Sets the hardware version, which must be such as "vmx-17" or a placeholder. */
+int np_template_set_hardware(struct np_template *t, struct np_node n, const char *text,
+			     struct np_err *err);
+
+/* Notes a guest that is 32-bit, by what images, guest ids and architectures are called. */
+int np_template_note_guest(struct np_template *t, const char *field, const char *text,
+			   struct np_err *err);
+
+#define NP_TEMPLATE_KEY_MAX 1024
+
+/* Writes the text under which a template is looked for. */
+void np_template_key(const char *group, const char *ns, const char *name,
+		     char buf[static NP_TEMPLATE_KEY_MAX]);
+
+/* Finds each pool's template, and makes pools of the templates that none names. */
+int np_input_join(struct np_input *in, struct np_err *err);
+
+/* Reads how nodes are replaced out of a deployment's `strategy`, whose default is a surge of one. */
+int np_pool_read_rollout(struct np_node strategy, struct np_pool *pool, struct np_err *err);
+
+/* Reads a deployment's metadata: our annotation and the autoscaler's. */
+int np_pool_read_deployment_metadata(const struct np_object *o, struct np_node metadata,
+				     struct np_pool *pool, struct np_err *err);
+
+/* Tells whether the metadata has an annotation of ours. */
+bool np_pool_has_our_annotation(struct np_node metadata);
+
+/* Counts an object of ours that has no pool to give. */
+int np_pool_skip_object(const struct np_object *o, const char *why, struct np_err *err);
 
 /* Tells that `what` is needed at `n`, and what stands there instead. */
 int np_pool_fail_instead(struct np_node n, const char *what, struct np_err *err);

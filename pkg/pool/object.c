@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,7 +86,7 @@ int np_pool_read_name(struct np_node n, const char *what, const char **ret, stru
 	return 0;
 }
 
-static int read_namespace(struct np_object *o, struct np_node n, struct np_err *err)
+int np_object_read_namespace(struct np_object *o, struct np_node n, struct np_err *err)
 {
 	const char *only = o->in->only_namespace;
 	const char *ns = NULL;
@@ -117,14 +118,14 @@ int np_object_open(struct np_object *o, struct np_err *err)
 		return -(int)err->code;
 	if (np_pool_read_name(np_node_get(metadata, "name"), "metadata.name", &o->name, err) < 0)
 		return -(int)err->code;
-	return read_namespace(o, np_node_get(metadata, "namespace"), err);
+	return np_object_read_namespace(o, np_node_get(metadata, "namespace"), err);
 }
 
-static int copy_text(char **dst, const char *text, struct np_err *err)
+int np_pool_copy_text(char **dst, const char *text, struct np_err *err)
 {
-	char *copy = strdup(text);
+	char *copy = text ? strdup(text) : NULL;
 
-	if (!copy)
+	if (text && !copy)
 		return np_fail_nomem(err);
 	free(*dst);
 	*dst = copy;
@@ -141,12 +142,12 @@ int np_pool_init(const struct np_object *o, struct np_pos at, const char *name,
 	pool.source.line = at.line;
 	pool.has_placeholder =
 		np_is_placeholder(name) || np_is_placeholder(o->ns) || np_is_placeholder(o->name);
-	if (copy_text(&pool.source.kind, o->kind, err) < 0 ||
-	    copy_text(&pool.source.name, o->name, err) < 0 ||
-	    copy_text(&pool.source.file, np_doc_name(o->doc), err) < 0 ||
-	    copy_text(&pool.ns, o->ns, err) < 0 ||
-	    (!is_node_pool && copy_text(&pool.cluster, o->name, err) < 0) ||
-	    copy_text(&pool.name, name, err) < 0)
+	if (np_pool_copy_text(&pool.source.kind, o->kind, err) < 0 ||
+	    np_pool_copy_text(&pool.source.name, o->name, err) < 0 ||
+	    np_pool_copy_text(&pool.source.file, np_doc_name(o->doc), err) < 0 ||
+	    np_pool_copy_text(&pool.ns, o->ns, err) < 0 ||
+	    (!is_node_pool && np_pool_copy_text(&pool.cluster, o->name, err) < 0) ||
+	    np_pool_copy_text(&pool.name, name, err) < 0)
 		return -(int)err->code;
 	*ret_pool = pool;
 	pool = (struct np_pool){ 0 };
@@ -167,7 +168,41 @@ void np_pool_done(struct np_pool *pool)
 	free(pool->cluster);
 	free(pool->name);
 	free(pool->vm_class);
+	free(pool->template_group);
+	free(pool->template_ns);
+	free(pool->template_name);
+	np_remarks_done(&pool->remarks);
 	*pool = (struct np_pool){ 0 };
+}
+
+int np_remarks_add(struct np_remarks *r, struct np_err *err, const char *code, const char *fmt, ...)
+{
+	NP_AUTO(np_freep) char *message = NULL;
+	struct np_remark *items;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&message, fmt, ap);
+	va_end(ap);
+	if (n < 0) {
+		message = NULL;
+		return np_fail_nomem(err);
+	}
+	items = reallocarray(r->items, r->n + 1, sizeof(*items));
+	if (!items)
+		return np_fail_nomem(err);
+	r->items = items;
+	r->items[r->n++] = (struct np_remark){ code, np_take(message) };
+	return 0;
+}
+
+void np_remarks_done(struct np_remarks *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		free(r->items[i].message);
+	free(r->items);
+	*r = (struct np_remarks){ 0 };
 }
 
 int np_pool_read_class(struct np_node n, const char *what, struct np_pool *pool, struct np_err *err)
@@ -179,7 +214,7 @@ int np_pool_read_class(struct np_node n, const char *what, struct np_pool *pool,
 	if (np_pool_read_name(n, what, &name, err) < 0)
 		return -(int)err->code;
 	pool->has_placeholder = pool->has_placeholder || np_is_placeholder(name);
-	return copy_text(&pool->vm_class, name, err);
+	return np_pool_copy_text(&pool->vm_class, name, err);
 }
 
 int np_pool_read_replicas(struct np_node n, struct np_pool *pool, struct np_err *err)

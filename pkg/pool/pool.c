@@ -27,11 +27,18 @@ static const struct kind_row {
 } kind_rows[] = {
 	{ "cluster.x-k8s.io", "Cluster", "v1beta1", np_pool_add_cluster },
 	{ "cluster.x-k8s.io", "Cluster", "v1beta2", np_pool_add_cluster },
+	{ "cluster.x-k8s.io", "MachineDeployment", "v1beta1", np_pool_add_machine_deployment },
+	{ "cluster.x-k8s.io", "MachineDeployment", "v1beta2", np_pool_add_machine_deployment },
+	{ "controlplane.cluster.x-k8s.io", "KubeadmControlPlane", NULL, np_pool_add_control_plane },
+	{ NP_CAPV_GROUP, NP_TEMPLATE_KIND, "v1beta1", np_pool_add_template },
+	{ NP_CAPV_GROUP, NP_TEMPLATE_KIND, "v1beta2", np_pool_add_template },
 	{ "nodeprep.dev", "NodePool", "v1alpha1", np_pool_add_nodepool },
 	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha1", np_pool_add_tkc_v1alpha1 },
 	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha2", np_pool_add_tkc },
 	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha3", np_pool_add_tkc },
 	{ "vmoperator.vmware.com", "VirtualMachineClass", NULL, add_class },
+	{ NP_SUPERVISOR_GROUP, NP_TEMPLATE_KIND, "v1beta1", np_pool_add_supervisor_template },
+	{ NP_SUPERVISOR_GROUP, NP_TEMPLATE_KIND, "v1beta2", np_pool_add_supervisor_template },
 };
 
 #define N_KIND_ROWS (sizeof(kind_rows) / sizeof(kind_rows[0]))
@@ -146,36 +153,12 @@ int np_input_skip(struct np_input *in, const char *kind, struct np_err *err)
 	return 0;
 }
 
-/* A tanzu configuration has neither apiVersion nor kind, so what it is shows in its keys alone. */
-static const char *guess_flat_file(struct np_node root)
-{
-	static const char *const node_pool_keys[] = { "nodeMachineType", "workerClass",
-						      "tkrResolver", "vmClass", "replicas" };
-
-	for (size_t i = 0; i < sizeof(node_pool_keys) / sizeof(node_pool_keys[0]); i++)
-		if (np_node_is_present(np_node_get(root, "name")) &&
-		    np_node_is_present(np_node_get(root, node_pool_keys[i])))
-			return "a tanzu node-pool file";
-	for (struct np_node m = np_node_next(root, NULL); m.key && *m.key;
-	     m = np_node_next(root, m.key))
-		if (strspn(m.key, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") == strlen(m.key) &&
-		    strchr(m.key, '_'))
-			return "a tanzu cluster-configuration file";
-	return NULL;
-}
-
 static int fail_without_type(const struct type_meta *t, struct np_node root, struct np_err *err)
 {
-	const char *guess = t->api_version || t->kind ? NULL : guess_flat_file(root);
 	const char *missing = !t->api_version && !t->kind ? "apiVersion and kind are"
 			      : !t->kind                  ? "kind is"
 							  : "apiVersion is";
 
-	if (guess)
-		return np_node_fail(root, err, NP_E_SPEC,
-				    "apiVersion and kind are needed; this looks like %s, which "
-				    "this version does not read",
-				    guess);
 	return np_node_fail(root, err, NP_E_SPEC, "%s needed", missing);
 }
 
@@ -309,15 +292,38 @@ static int add_typed(const struct np_object *parent, struct np_node root, const 
 	return row->add(&o, err);
 }
 
+/* A tanzu file has neither apiVersion nor kind, so what it is shows in its keys alone. */
+static int add_untyped(const struct np_object *parent, struct np_node root, struct np_err *err)
+{
+	static int (*const files[])(const struct np_object *, struct np_node, struct np_err *) = {
+		np_pool_add_node_file,
+		np_pool_add_flat,
+	};
+	int added = 0;
+
+	if (np_node_is_present(np_node_get(root, "apiVersion")) ||
+	    np_node_is_present(np_node_get(root, "kind")))
+		return 0;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && added == 0; i++)
+		added = files[i](parent, root, err);
+	if (added > 0)
+		parent->in->n_documents++;
+	return added;
+}
+
 /* Recursion is as deep as lists stand in lists, which NP_DEPTH_MAX bounds. */
 static int add_node(const struct np_object *parent, struct np_node root, struct np_err *err)
 {
 	struct type_meta t;
+	int added;
 
 	if (!root.json)
 		return 0;
 	if (!json_is_object(root.json))
 		return np_pool_fail_instead(root, "a mapping with apiVersion and kind", err);
+	added = add_untyped(parent, root, err);
+	if (added != 0)
+		return added < 0 ? added : 0;
 	if (read_type(root, &t, err) < 0)
 		return -(int)err->code;
 	if (is_list(&t))
@@ -357,8 +363,12 @@ void np_input_done(struct np_input *in)
 		np_pool_done(&in->pools[i]);
 	for (size_t i = 0; i < in->n_classes; i++)
 		np_doc_unref(in->classes[i].doc);
+	for (size_t i = 0; i < in->n_templates; i++)
+		np_template_done(&in->templates[i]);
 	for (size_t i = 0; i < in->n_skipped_kinds; i++)
 		free(in->skipped_kinds[i].kind);
+	json_decref(in->control_planes);
+	free(in->templates);
 	free(in->pools);
 	free(in->classes);
 	free(in->skipped_kinds);

@@ -110,6 +110,19 @@ static void print_ask(FILE *f, const struct np_ask *ask)
 	fprintf(f, "=%s", ask->gpu ? ask->gpu->model : "?");
 }
 
+static const char *const rollouts[] = {
+	[NP_ROLLOUT_UNKNOWN] = "",
+	[NP_ROLLOUT_SURGE] = " surge",
+	[NP_ROLLOUT_NO_SURGE] = " no-surge",
+	[NP_ROLLOUT_ON_DELETE] = " on-delete",
+};
+
+static void print_remarks(FILE *f, const struct np_remarks *r)
+{
+	for (size_t i = 0; i < r->n; i++)
+		fprintf(f, "  %s: %s\n", r->items[i].code, r->items[i].message);
+}
+
 /* Writes a pool in one line that leaves out what is as it is by default. */
 static void print_pool(FILE *f, const struct np_pool *pool)
 {
@@ -127,8 +140,50 @@ static void print_pool(FILE *f, const struct np_pool *pool)
 		fprintf(f, " minimum=%ju", (uintmax_t)pool->window.minimum_gb);
 	if (pool->window.has_size)
 		fprintf(f, " size=%ju", (uintmax_t)pool->window.size_gb);
+	if (pool->has_template && pool->template_index == SIZE_MAX)
+		fprintf(f, " template=%s/%s:missing", pool->template_ns, pool->template_name);
+	else if (pool->has_template)
+		fprintf(f, " template=%zu", pool->template_index);
+	fprintf(f, "%s", rollouts[pool->rollout]);
 	fprintf(f, "%s%s\n", pool->memory_unmanaged ? " unmanaged" : "",
 		pool->has_placeholder ? " placeholder" : "");
+	print_remarks(f, &pool->remarks);
+}
+
+static void print_device(FILE *f, const struct np_template_device *d)
+{
+	char id[NP_PCI_ID_MAX];
+
+	np_pci_id_format(d->id, id);
+	fprintf(f, " %s%s=%s", d->profile ? "!" : "", d->profile ? d->profile : id,
+		d->gpu ? d->gpu->model
+		: d->pci_class == NP_PCI_OTHER ? "-"
+					       : "?");
+}
+
+/* Writes a template in one line, its keys as they stand. */
+static void print_template(FILE *f, const struct np_template *t)
+{
+	static const char *const kinds[] = { "machine", "flat", "extra" };
+	const char *key;
+	json_t *value;
+
+	fprintf(f, "template %s/%s %s:%zu:%u %s", t->ns, t->name, t->source.file,
+		t->source.document, t->source.line, kinds[t->kind]);
+	if (t->class_name)
+		fprintf(f, " class=%s", t->class_name);
+	for (size_t i = 0; i < t->n_devices; i++)
+		print_device(f, &t->devices[i]);
+	json_object_foreach (t->vmx_keys, key, value)
+		fprintf(f, " %s='%s'", key, json_string_value(value));
+	if (t->hardware_version)
+		fprintf(f, " %s", t->hardware_version);
+	if (t->has_memory)
+		fprintf(f, " memory=%ju", (uintmax_t)t->memory_mib);
+	fprintf(f, "%s%s%s%s\n", t->has_unknown_device ? " unknown-device" : "",
+		t->is_duplicate ? " duplicate" : "", t->is_used ? "" : " unused",
+		t->has_placeholder ? " placeholder" : "");
+	print_remarks(f, &t->remarks);
 }
 
 /* Returns what an input came to: a line a pool and a last one; or the error. */
@@ -144,6 +199,8 @@ static char *describe(struct np_input *in, int rc, const struct np_err *err)
 	} else {
 		for (size_t i = 0; i < in->n_pools; i++)
 			print_pool(f, &in->pools[i]);
+		for (size_t i = 0; i < in->n_templates; i++)
+			print_template(f, &in->templates[i]);
 		fprintf(f, "documents=%zu classes=%zu skipped=%zu [%s]\n", in->n_documents,
 			in->n_classes, in->n_skipped, in->skipped);
 	}
@@ -595,13 +652,13 @@ static void test_pool__tanzu_clusters_are_read(void **state)
 		{ "no topology",
 		  "metadata: {name: t, namespace: ml}\n"
 		  "spec: {}\n",
-		  "bad-input: no worker pool found: 1 document, of kind TanzuKubernetesCluster 't' without node pools; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: 1 document, of kind TanzuKubernetesCluster 't' without node pools; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "a pool list that is empty",
 		  "metadata: {name: t, namespace: ml}\n"
 		  "spec:\n"
 		  "  topology:\n"
 		  "    nodePools: []\n",
-		  "bad-input: no worker pool found: 1 document, of kind TanzuKubernetesCluster 't' without node pools; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: 1 document, of kind TanzuKubernetesCluster 't' without node pools; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "no name",
 		  "metadata: {namespace: ml}\n"
 		  "spec: {}\n",
@@ -760,20 +817,20 @@ static void test_pool__topologies_are_read(void **state)
 		  "ml/c/b in.yaml:0:10 Cluster/c class=- T4*2=T4\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "no topology", "spec: {controlPlaneRef: {name: x}}\n",
-		  "bad-input: no worker pool found: 1 document, of kind Cluster without topology; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: 1 document, of kind Cluster without topology; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "no class anywhere",
 		  "spec:\n"
 		  "  topology:\n"
 		  "    workers:\n"
 		  "      machineDeployments:\n"
 		  "      - {name: b, replicas: 1}\n",
-		  "bad-input: no worker pool found: 1 document, of kind Cluster 'c' without variable vmClass; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: 1 document, of kind Cluster 'c' without variable vmClass; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "no pools",
 		  "spec:\n"
 		  "  topology:\n"
 		  "    variables: [{name: vmClass, value: x}]\n"
 		  "    workers: {machineDeployments: []}\n",
-		  "bad-input: no worker pool found: 1 document, of kind Cluster 'c' without machine deployments; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: 1 document, of kind Cluster 'c' without machine deployments; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "the autoscaler's largest size",
 		  "spec:\n"
 		  "  topology:\n"
@@ -924,18 +981,18 @@ static void test_pool__documents_are_told_apart(void **state)
 {
 	static const struct row rows[] = {
 		{ "nothing at all", "",
-		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "empty documents",
 		  "---\n"
 		  "---\n",
-		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "a text", "hello\n",
 		  "bad-input: in.yaml:1:1: a mapping with apiVersion and kind is needed here, not 'hello'" },
 		{ "a null in a List",
 		  "apiVersion: v1\n"
 		  "kind: List\n"
 		  "items: [null]\n",
-		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "a list", "- a\n",
 		  "bad-input: in.yaml:1:1: a mapping with apiVersion and kind is needed here, not a list" },
 		{ "no kind", "apiVersion: v1\n", "bad-input: in.yaml:1:1: kind is needed" },
@@ -943,15 +1000,8 @@ static void test_pool__documents_are_told_apart(void **state)
 		  "bad-input: in.yaml:1:1: apiVersion is needed" },
 		{ "neither", "metadata: {name: a}\n",
 		  "bad-input: in.yaml:1:1: apiVersion and kind are needed" },
-		{ "a flat cluster configuration",
-		  "CLUSTER_NAME: a\n"
-		  "CLUSTER_PLAN: dev\n",
-		  "bad-input: in.yaml:1:1: apiVersion and kind are needed; this looks like a tanzu cluster-configuration file, which this version does not read" },
-		{ "a tanzu node pool",
-		  "name: np-1\n"
-		  "replicas: 1\n"
-		  "nodeMachineType: t3.large\n",
-		  "bad-input: in.yaml:1:1: apiVersion and kind are needed; this looks like a tanzu node-pool file, which this version does not read" },
+		{ "capitals that are of no tanzu file", "HTTP_PROXY: a\n",
+		  "bad-input: in.yaml:1:1: apiVersion and kind are needed" },
 		{ "a kind that is a number",
 		  "apiVersion: v1\n"
 		  "kind: 5\n",
@@ -977,11 +1027,11 @@ static void test_pool__documents_are_told_apart(void **state)
 		  "kind: Cluster\n"
 		  "metadata: {name: c}\n"
 		  "spec: {topology: {variables: [{name: vmClass, value: x}], workers: {machineDeployments: [{name: a}]}}}\n",
-		  "bad-input: no worker pool found: 1 document, of kind Cluster (infrastructure.cluster.x-k8s.io/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: 1 document, of kind Cluster (infrastructure.cluster.x-k8s.io/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "a Cluster of a group that starts like ours",
 		  "apiVersion: cluster.x-k8s.io.example.com/v1beta1\n"
 		  "kind: Cluster\n",
-		  "bad-input: no worker pool found: 1 document, of kind Cluster (cluster.x-k8s.io.example.com/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: 1 document, of kind Cluster (cluster.x-k8s.io.example.com/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "kinds of others",
 		  "apiVersion: v1\n"
 		  "kind: Secret\n"
@@ -991,7 +1041,7 @@ static void test_pool__documents_are_told_apart(void **state)
 		  "---\n"
 		  "apiVersion: v1\n"
 		  "kind: Service\n",
-		  "bad-input: no worker pool found: 3 documents, of kinds Secret, Service x2; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: 3 documents, of kinds Secret, Service x2; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "a pool among others",
 		  "apiVersion: v1\n"
 		  "kind: Secret\n"
@@ -1049,7 +1099,7 @@ static void test_pool__documents_are_told_apart(void **state)
 		  "apiVersion: v1\n"
 		  "kind: List\n"
 		  "items: []\n",
-		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "a List whose items are no list",
 		  "apiVersion: v1\n"
 		  "kind: List\n"
@@ -1066,7 +1116,7 @@ static void test_pool__documents_are_told_apart(void **state)
 		  "kind: NodePoolList\n"
 		  "items:\n"
 		  "- a\n",
-		  "bad-input: no worker pool found: 1 document, of kind NodePoolList; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology" },
+		  "bad-input: no worker pool found: 1 document, of kind NodePoolList; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
 		{ "a NodePoolList",
 		  "apiVersion: nodeprep.dev/v1alpha1\n"
 		  "kind: NodePoolList\n"

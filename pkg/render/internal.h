@@ -3,8 +3,8 @@
 #define NODEPREP_PKG_RENDER_INTERNAL_H
 
 /*
- * internal - what the files of render share: tree.c the JSON forms, table.c columns, explain.c the
- * reasoning in words, picture.c and svg.c the window drawn, diff.c unified diffs.
+ * internal - what the files of render share: tree.c the JSON forms, table.c columns, templates.c both
+ * for templates, explain.c the reasoning in words, picture.c and svg.c the window drawn, diff.c unified diffs.
  */
 
 #include <stdio.h>
@@ -36,6 +36,15 @@ int table_add(struct table *t, struct np_err *err, const char *const cells[]);
 void table_write(const struct table *t, FILE *out);
 void table_done(struct table *t);
 
+/* Parts of the plan's tree; the frame is all of it but for the lists, which it takes. */
+json_t *plan_pool_tree(const struct np_plan_pool *p);
+json_t *plan_class_tree(const struct np_plan *plan, const struct np_plan_class *c);
+json_t *plan_frame_take(const struct np_plan *plan, json_t *pools, json_t *classes);
+
+/* json.c: writes a tree; writes a plan without ever holding the whole tree. */
+int json_text(const json_t *tree, char **ret, struct np_err *err);
+int plan_json_text(const struct np_plan *plan, char **ret, struct np_err *err);
+
 /* Adds a card's members as gpus[] of the plan has them. */
 json_t *card_tree(const struct np_card *card);
 
@@ -45,6 +54,30 @@ json_t *text_or_null(const char *text);
 
 /* The text; bytes beyond ASCII become '?' where it is no UTF-8: a file's name, or a message cut short. */
 json_t *text_tree(const char *text);
+
+/* Appends the item, which goes along also on failure; a list that cannot take it becomes NULL. */
+void tree_push(json_t **list, json_t *item);
+void tree_push_notes(json_t **list, const struct np_notes *notes);
+json_t *changes_tree(const struct np_change *change);
+
+/* templates.c: what classes have, for the plan's templates. */
+json_t *templates_tree(const struct np_plan *plan);
+int templates_write(FILE *out, const struct np_plan *plan, struct np_err *err);
+void templates_write_wide(FILE *out, const struct np_plan *plan);
+bool templates_have_notes(const struct np_plan *plan);
+void templates_write_notes(FILE *out, const struct np_plan *plan);
+void template_explain(FILE *out, const struct np_plan_template *t);
+bool template_is_named(const struct np_plan *plan, const struct np_plan_template *t,
+		       const char *name);
+
+/* table.c: cells and lines that classes and templates share. */
+#define CELL_TEXT_MAX 32
+const char *cell_number(bool known, uint64_t value, char buf[static CELL_TEXT_MAX]);
+const char *cell_gigabytes(bool known, uint64_t gb, char buf[static CELL_TEXT_MAX]);
+const char *cell_or_dash(const char *text);
+void cell_pools(const struct np_plan *plan, const size_t *pools, size_t n, char *buf, size_t size);
+void write_items(FILE *out, const struct np_change *change);
+void write_notes(FILE *out, const char *who, const struct np_notes *notes);
 
 /* More slots than this are summed up in one line; no vSphere VM takes that many devices. */
 #define SLOTS_MAX 512
@@ -64,6 +97,8 @@ struct picture {
 	uint64_t window_bytes; /* what a VM gets; 0: none, unknown, or too large to draw */
 	uint64_t extent_bytes; /* what is drawn: the window, more where slots lie beyond its end */
 	uint64_t taken_bytes; /* all slots */
+	uint64_t bars_bytes; /* the known BARs in them */
+	bool has_all_bars; /* no slot of a whole card, whose BARs are not known */
 	size_t n_cards; /* the cards that have a place */
 	struct picture_card *cards;
 	uint64_t n_left_out; /* cards that have one too, but are over SLOTS_MAX */
@@ -80,6 +115,18 @@ void picture_done(struct picture *pic);
 
 /* Draws the window as a bar of PICTURE_CELLS cells, with scale and legend. */
 void picture_write(FILE *out, const struct picture *pic, const struct np_render_style *style);
+
+/*
+ * xml.c: text of documents in XML, whatever is in a name: markup is escaped, and what is no UTF-8 or no
+ * character of XML 1.0 becomes '?'. Widths are columns, East Asian characters taking two.
+ */
+void xml_write(FILE *out, const char *text, size_t size);
+
+/* The text, cut to `most` columns with an ellipsis. */
+void xml_write_cut(FILE *out, const char *text, size_t most);
+
+/* Returns after how many bytes a line of `most` columns (at least 2) ends. */
+size_t xml_line_end(const char *text, size_t most);
 
 /* svg.c: draws it as an SVG document of its own. */
 int picture_svg(const struct picture *pic, char **ret, struct np_err *err);

@@ -63,9 +63,21 @@ static void gather_cards(struct picture *pic)
 			.bars = s,
 		};
 	}
-	for (size_t i = 0; i < p->n_cards; i++) {
-		if (p->cards[i].addend.each_gb > 0)
-			pic->n_left_out += p->cards[i].addend.count;
+}
+
+/* Cards without a place say nothing here: their small BARs lie below 4 GB, or are not known. */
+static void sum_cards(struct picture *pic)
+{
+	pic->has_all_bars = true;
+	for (size_t i = 0; i < pic->n_cards; i++)
+		pic->has_all_bars = pic->has_all_bars && pic->cards[i].bars->bar != UINT_MAX;
+	for (size_t i = 0; i < pic->pool->n_cards; i++) {
+		const struct np_addend *a = &pic->pool->cards[i].addend;
+
+		if (a->each_gb == 0)
+			continue;
+		pic->n_left_out += a->count;
+		pic->bars_bytes += a->count * a->bars_bytes;
 	}
 	pic->n_left_out -= pic->n_cards;
 }
@@ -81,6 +93,7 @@ int picture_init(struct picture *ret, const struct np_plan *plan, const struct n
 	if (lay_out(&pic, err) < 0)
 		return -(int)err->code;
 	gather_cards(&pic);
+	sum_cards(&pic);
 	most_gb = window_gb(&pic) > p->need.sum_gb ? window_gb(&pic) : p->need.sum_gb;
 	if (window_gb(&pic) > 0 && most_gb <= EXTENT_MAX_BYTES / NP_GIB) {
 		pic.window_bytes = window_gb(&pic) * NP_GIB;
@@ -101,8 +114,8 @@ static const struct look {
 	const char *sgr; /* ECMA-48 */
 	const char *text;
 } looks[CELL_MAX] = {
-	[CELL_ODD] = { "#", "█", "34", "cards 1, 3, ...: the large BAR" },
-	[CELL_EVEN] = { "=", "▓", "36", "cards 2, 4, ...: the large BAR" },
+	[CELL_ODD] = { "#", "█", "34", "the large BAR of a card" },
+	[CELL_EVEN] = { "=", "▓", "36", "the large BAR of every other card" },
 	[CELL_REST] = { "-", "░", "2", "the rest of a card's slot: small BARs, alignment" },
 	[CELL_FREE] = { ".", "·", "2", "free" },
 	[CELL_BEYOND] = { "!", "╳", "31", "beyond the window's end: does not fit" },
@@ -270,6 +283,28 @@ static void write_limits(FILE *out, const struct picture *pic)
 			cell);
 	if (pic->n_left_out > 0)
 		fprintf(out, "      not shown: %" PRIu64 " more cards\n", pic->n_left_out);
+	if (pic->pool->has_window && pic->pool->window.gb > 0 &&
+	    pic->window_bytes / NP_GIB > pic->pool->window.gb)
+		fprintf(out,
+			"      the class carries this window; the pool by itself asks for %" PRIu64
+			" GB\n",
+			pic->pool->window.gb);
+}
+
+/* Cards that are nowhere in the bar. */
+static void write_others(FILE *out, const struct np_plan_pool *p)
+{
+	for (size_t i = 0; i < p->n_cards; i++) {
+		const struct np_addend *a = &p->cards[i].addend;
+		char id[NP_PCI_ID_MAX];
+
+		if (a->each_gb == 0)
+			fprintf(out, "      not shown: %" PRIu64 " x %s, %s\n", a->count,
+				np_card_name(&p->cards[i], id),
+				a->rule == NP_ADDEND_UNKNOWN
+					? "whose BARs are not known"
+					: "which needs no place in the window");
+	}
 }
 
 static void write_key(FILE *out, const struct picture *pic, const struct np_render_style *style)
@@ -287,7 +322,9 @@ static void write_key(FILE *out, const struct picture *pic, const struct np_rend
 		fprintf(out, "  %s", looks[cell].text);
 		np_size_text(pic->window_bytes - pic->taken_bytes, size);
 		if (cell == CELL_FREE)
-			fprintf(out, ": %s that no card needs", size);
+			fprintf(out, ": %s %s", size,
+				pic->pool->need.complete ? "that no card needs"
+							 : "less what cards without a figure take");
 		fputc('\n', out);
 	}
 }
@@ -307,5 +344,6 @@ void picture_write(FILE *out, const struct picture *pic, const struct np_render_
 	for (size_t i = 0; i < pic->n_cards; i = same_cards(pic, i))
 		write_cards(out, pic, i, same_cards(pic, i));
 	write_key(out, pic, style);
+	write_others(out, pic->pool);
 	write_limits(out, pic);
 }

@@ -6,51 +6,65 @@
 #include <string.h>
 #include <strings.h>
 
-#define CELL_MAX 32
-
-static const char *number(bool known, uint64_t value, char buf[static CELL_MAX])
+const char *cell_number(bool known, uint64_t value, char buf[static CELL_TEXT_MAX])
 {
 	if (!known)
 		return "unknown";
-	snprintf(buf, CELL_MAX, "%" PRIu64, value);
+	snprintf(buf, CELL_TEXT_MAX, "%" PRIu64, value);
 	return buf;
 }
 
-static const char *gigabytes(bool known, uint64_t gb, char buf[static CELL_MAX])
+const char *cell_gigabytes(bool known, uint64_t gb, char buf[static CELL_TEXT_MAX])
 {
 	if (!known)
 		return "unknown";
 	if (gb == 0)
 		return "none";
-	snprintf(buf, CELL_MAX, "%" PRIu64 " GB", gb);
+	snprintf(buf, CELL_TEXT_MAX, "%" PRIu64 " GB", gb);
 	return buf;
 }
 
-static const char *or_dash(const char *text)
+const char *cell_or_dash(const char *text)
 {
 	return text != NULL && text[0] != '\0' ? text : "-";
+}
+
+#define TEMPLATE_CELL_MAX 300
+
+/* What makes the pool's nodes: a class, or a template. */
+static void write_class_cell(const struct np_pool *pool, char buf[static TEMPLATE_CELL_MAX])
+{
+	const char *name = pool->template_name != NULL ? pool->template_name : pool->name;
+
+	if (pool->has_template)
+		snprintf(buf, TEMPLATE_CELL_MAX, "template/%.253s", name);
+	else
+		snprintf(buf, TEMPLATE_CELL_MAX, "%.253s", cell_or_dash(pool->vm_class));
 }
 
 static int add_pool(struct table *t, const struct np_plan_pool *p, bool wide, struct np_err *err)
 {
 	const struct np_pool *pool = p->pool;
-	char replicas[CELL_MAX], required[CELL_MAX], window[CELL_MAX], cards[NP_CARDS_TEXT_MAX];
+	char replicas[CELL_TEXT_MAX], required[CELL_TEXT_MAX], window[CELL_TEXT_MAX],
+		cards[NP_CARDS_TEXT_MAX];
 	NP_AUTO(np_freep) char *source = NULL;
+	char class[TEMPLATE_CELL_MAX];
 
 	np_cards_text(p->cards, p->n_cards, cards);
+	write_class_cell(pool, class);
 	if (asprintf(&source, "%s:%u", pool->source.file, pool->source.line) < 0) {
 		source = NULL;
 		return np_fail_nomem(err);
 	}
 	const char *const cells[] = {
 		pool->ns,
-		or_dash(pool->cluster),
+		cell_or_dash(pool->cluster),
 		pool->name,
-		or_dash(pool->vm_class),
-		pool->has_replicas ? number(true, pool->replicas, replicas) : "-",
+		class,
+		pool->has_replicas ? cell_number(true, pool->replicas, replicas) : "-",
 		p->has_gpus ? cards : "unknown",
-		gigabytes(p->has_required, p->need.required_gb, required),
-		gigabytes(p->has_window && p->window_is_known, p->window.gb, window),
+		cell_gigabytes(p->has_required, p->need.required_gb, required),
+		cell_gigabytes(p->has_window && p->window_is_known, p->window.gb, window),
 		source,
 	};
 	t->n = wide ? 9 : 8;
@@ -88,39 +102,38 @@ static const char *class_state(const struct np_plan_class *c)
 }
 
 /* Names the pools, up to three of them. */
-static void pools_text(const struct np_plan *plan, const struct np_plan_class *c, char *buf,
-		       size_t size)
+void cell_pools(const struct np_plan *plan, const size_t *pools, size_t n, char *buf, size_t size)
 {
 	size_t used = 0;
 
 	buf[0] = '\0';
-	for (size_t i = 0; i < c->n_pools && i < 3 && used < size; i++) {
-		int n = snprintf(buf + used, size - used, "%s%s", i > 0 ? "," : "",
-				 plan->pools[c->pools[i]].pool->name);
+	for (size_t i = 0; i < n && i < 3 && used < size; i++) {
+		int more = snprintf(buf + used, size - used, "%s%s", i > 0 ? "," : "",
+				    plan->pools[pools[i]].pool->name);
 
-		used += n > 0 ? (size_t)n : 0;
+		used += more > 0 ? (size_t)more : 0;
 	}
-	if (c->n_pools > 3 && used < size)
-		snprintf(buf + used, size - used, " and %zu more", c->n_pools - 3);
+	if (n > 3 && used < size)
+		snprintf(buf + used, size - used, " and %zu more", n - 3);
 }
 
 static int add_class(struct table *t, const struct np_plan *plan, const struct np_plan_class *c,
 		     struct np_err *err)
 {
 	bool known = c->class != NULL;
-	char gpus[CELL_MAX], window[CELL_MAX], overhead[CELL_MAX], pools[256];
+	char gpus[CELL_TEXT_MAX], window[CELL_TEXT_MAX], overhead[CELL_TEXT_MAX], pools[256];
 
-	pools_text(plan, c, pools, sizeof(pools));
+	cell_pools(plan, c->pools, c->n_pools, pools, sizeof(pools));
 	snprintf(overhead, sizeof(overhead), "%.1f MB", c->overhead_mb);
 	const char *const cells[] = {
-		or_dash(c->ns),
-		or_dash(c->name),
-		number(known && c->has_gpus, c->gpus, gpus),
-		gigabytes(known && c->change.has_window, c->change.window_gb, window),
-		or_dash(c->change.firmware),
-		or_dash(c->change.reservation),
+		cell_or_dash(c->ns),
+		cell_or_dash(c->name),
+		cell_number(known && c->has_gpus, c->gpus, gpus),
+		cell_gigabytes(known && c->change.has_window, c->change.window_gb, window),
+		cell_or_dash(c->change.firmware),
+		cell_or_dash(c->change.reservation),
 		class_state(c),
-		or_dash(pools),
+		cell_or_dash(pools),
 		c->has_overhead ? overhead : "-",
 	};
 
@@ -165,15 +178,12 @@ static void value_text(const json_t *value, char *buf, size_t size)
 						: "(object)");
 }
 
-static void write_changes(FILE *out, const struct np_plan_class *c)
+void write_items(FILE *out, const struct np_change *change)
 {
 	char from[64], to[64];
 
-	if (c->change.n == 0)
-		return;
-	fprintf(out, "\nChanges of class %s%s%s\n", c->ns ? c->ns : "", c->ns ? "/" : "", c->name);
-	for (size_t i = 0; i < c->change.n; i++) {
-		const struct np_change_item *item = &c->change.items[i];
+	for (size_t i = 0; i < change->n; i++) {
+		const struct np_change_item *item = &change->items[i];
 
 		value_text(item->from, from, sizeof(from));
 		value_text(item->to, to, sizeof(to));
@@ -181,7 +191,15 @@ static void write_changes(FILE *out, const struct np_plan_class *c)
 	}
 }
 
-static void write_notes(FILE *out, const char *who, const struct np_notes *notes)
+static void write_changes(FILE *out, const struct np_plan_class *c)
+{
+	if (c->change.n == 0)
+		return;
+	fprintf(out, "\nChanges of class %s%s%s\n", c->ns ? c->ns : "", c->ns ? "/" : "", c->name);
+	write_items(out, &c->change);
+}
+
+void write_notes(FILE *out, const char *who, const struct np_notes *notes)
 {
 	for (size_t i = 0; i < notes->n; i++)
 		fprintf(out, "  %s: %s%s%s\n", notes->items[i].code, who, who[0] ? ": " : "",
@@ -192,6 +210,7 @@ static void write_warnings(FILE *out, const struct np_plan *plan)
 {
 	fputs("\nWarnings\n", out);
 	write_notes(out, "", &plan->notes);
+	templates_write_notes(out, plan);
 	for (size_t i = 0; i < plan->n_classes; i++) {
 		const struct np_plan_class *c = &plan->classes[i];
 		const char *name = c->name != NULL ? c->name : "";
@@ -212,7 +231,7 @@ static bool has_warnings(const struct np_plan *plan)
 		if (plan->classes[i].class != NULL)
 			n += plan->classes[i].class->notes.n;
 	}
-	return n > 0;
+	return n > 0 || templates_have_notes(plan);
 }
 
 static void write_wide(FILE *out, const struct np_plan *plan)
@@ -223,6 +242,7 @@ static void write_wide(FILE *out, const struct np_plan *plan)
 		write_changes(out, &plan->classes[i]);
 		changed = changed || plan->classes[i].change.n > 0;
 	}
+	templates_write_wide(out, plan);
 	if (has_warnings(plan))
 		write_warnings(out, plan);
 	if (changed)
@@ -236,13 +256,15 @@ int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret
 	NP_AUTO(text_done) struct text t = { 0 };
 	bool wide = format == NP_FORMAT_WIDE;
 
-	if (format == NP_FORMAT_JSON || format == NP_FORMAT_YAML) {
+	if (format == NP_FORMAT_JSON)
+		return plan_json_text(plan, ret, err);
+	if (format == NP_FORMAT_YAML) {
 		json_auto_t *tree = np_render_plan_tree(plan);
 
 		return tree == NULL ? np_fail_nomem(err) : np_render_tree(tree, format, ret, err);
 	}
 	if (text_init(&t, err) < 0 || write_pools(t.file, plan, wide, err) < 0 ||
-	    write_classes(t.file, plan, wide, err) < 0)
+	    write_classes(t.file, plan, wide, err) < 0 || templates_write(t.file, plan, err) < 0)
 		return -(int)err->code;
 	if (wide)
 		write_wide(t.file, plan);

@@ -8,10 +8,8 @@
 #include "nodeprep/units.h"
 
 static const char *const format_names[NP_FORMAT_MAX] = {
-	[NP_FORMAT_TABLE] = "table",
-	[NP_FORMAT_WIDE] = "wide",
-	[NP_FORMAT_JSON] = "json",
-	[NP_FORMAT_YAML] = "yaml",
+	[NP_FORMAT_TABLE] = "table", [NP_FORMAT_WIDE] = "wide", [NP_FORMAT_JSON] = "json",
+	[NP_FORMAT_YAML] = "yaml",   [NP_FORMAT_SVG] = "svg",
 };
 
 int np_format_parse(const char *text, enum np_format *ret, struct np_err *err)
@@ -22,7 +20,8 @@ int np_format_parse(const char *text, enum np_format *ret, struct np_err *err)
 			return 0;
 		}
 	}
-	return np_fail(err, NP_E_USAGE, "unknown output form '%s': table, wide, json or yaml",
+	return np_fail(err, NP_E_USAGE,
+		       "unknown output form '%s': table, wide, json or yaml; svg for explain",
 		       text);
 }
 
@@ -55,16 +54,8 @@ int text_take(struct text *t, char **ret, struct np_err *err)
 
 int np_render_tree(const json_t *tree, enum np_format format, char **ret, struct np_err *err)
 {
-	NP_AUTO(text_done) struct text t = { 0 };
-
-	if (format == NP_FORMAT_YAML)
-		return np_yaml_dump(tree, false, ret, err);
-	if (text_init(&t, err) < 0)
-		return -(int)err->code;
-	if (json_dumpf(tree, t.file, JSON_INDENT(2) | JSON_REAL_PRECISION(15)) < 0)
-		return np_fail_nomem(err);
-	fputc('\n', t.file);
-	return text_take(&t, ret, err);
+	return format == NP_FORMAT_YAML ? np_yaml_dump(tree, false, ret, err)
+					: json_text(tree, ret, err);
 }
 
 void np_size_text(uint64_t bytes, char buf[static NP_SIZE_TEXT_MAX])

@@ -43,12 +43,23 @@ json_t *card_tree(const struct np_card *card)
 			 number_or_null(a->rule != NP_ADDEND_UNKNOWN, a->each_gb));
 }
 
+/* Appends the item, which goes along also on failure; a list that cannot take it becomes NULL. */
+void tree_push(json_t **list, json_t *item)
+{
+	if (*list != NULL && json_array_append_new(*list, item) == 0)
+		return;
+	if (*list == NULL)
+		json_decref(item);
+	json_decref(*list);
+	*list = NULL;
+}
+
 static json_t *cards_tree(const struct np_card *cards, size_t n)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, card_tree(&cards[i]));
+		tree_push(&list, card_tree(&cards[i]));
 	return list;
 }
 
@@ -68,14 +79,22 @@ static json_t *source_tree(const struct np_source *s)
 			 (json_int_t)s->line);
 }
 
-static json_t *pool_tree(const struct np_plan_pool *p)
+static const char *template_name(const struct np_pool *pool)
+{
+	if (!pool->has_template)
+		return NULL;
+	return pool->template_name != NULL ? pool->template_name : pool->name;
+}
+
+json_t *plan_pool_tree(const struct np_plan_pool *p)
 {
 	const struct np_pool *pool = p->pool;
 
-	return json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "source",
+	return json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "source",
 			 source_tree(&pool->source), "namespace", pool->ns, "cluster",
 			 text_or_null(pool->cluster), "name", pool->name, "vmClass",
-			 text_or_null(pool->vm_class), "replicas",
+			 text_or_null(pool->vm_class), "template",
+			 text_or_null(template_name(pool)), "replicas",
 			 number_or_null(pool->has_replicas, pool->replicas), "gpusPerNode",
 			 number_or_null(p->has_gpus, p->need.gpus), "gpus",
 			 cards_tree(p->cards, p->n_cards), "requiredMMIOGB",
@@ -83,15 +102,15 @@ static json_t *pool_tree(const struct np_plan_pool *p)
 			 number_or_null(p->has_window && p->window_is_known, p->window.gb));
 }
 
-static int append_notes(json_t *list, const struct np_notes *notes)
+static json_t *finding_tree(const char *code, const char *message)
 {
-	for (size_t i = 0; i < notes->n; i++) {
-		if (json_array_append_new(list, json_pack("{s:s, s:o}", "code",
-							  notes->items[i].code, "message",
-							  text_tree(notes->items[i].message))) < 0)
-			return -1;
-	}
-	return 0;
+	return json_pack("{s:s, s:o}", "code", code, "message", text_tree(message));
+}
+
+void tree_push_notes(json_t **list, const struct np_notes *notes)
+{
+	for (size_t i = 0; i < notes->n; i++)
+		tree_push(list, finding_tree(notes->items[i].code, notes->items[i].message));
 }
 
 static json_t *class_notes(const struct np_plan_class *c)
@@ -99,23 +118,23 @@ static json_t *class_notes(const struct np_plan_class *c)
 	json_t *list = json_array();
 
 	if (c->class != NULL)
-		append_notes(list, &c->class->notes);
-	append_notes(list, &c->notes);
-	append_notes(list, &c->change.notes);
+		tree_push_notes(&list, &c->class->notes);
+	tree_push_notes(&list, &c->notes);
+	tree_push_notes(&list, &c->change.notes);
 	return list;
 }
 
-static json_t *changes_tree(const struct np_change *change)
+json_t *changes_tree(const struct np_change *change)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < change->n; i++) {
 		const struct np_change_item *item = &change->items[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:O?, s:O?, s:o}", "path", item->path,
-						      "from", item->from ? item->from : json_null(),
-						      "to", item->to ? item->to : json_null(),
-						      "reason", text_tree(item->reason)));
+		tree_push(&list, json_pack("{s:s, s:O?, s:O?, s:o}", "path", item->path, "from",
+				      item->from ? item->from : json_null(), "to",
+				      item->to ? item->to : json_null(), "reason",
+				      text_tree(item->reason)));
 	}
 	return list;
 }
@@ -125,11 +144,11 @@ static json_t *pool_names(const struct np_plan *plan, const struct np_plan_class
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < c->n_pools; i++)
-		json_array_append_new(list, json_string(plan->pools[c->pools[i]].pool->name));
+		tree_push(&list, json_string(plan->pools[c->pools[i]].pool->name));
 	return list;
 }
 
-static json_t *class_tree(const struct np_plan *plan, const struct np_plan_class *c)
+json_t *plan_class_tree(const struct np_plan *plan, const struct np_plan_class *c)
 {
 	bool known = c->class != NULL;
 
@@ -150,24 +169,29 @@ static json_t *errors_tree(const struct np_plan *plan)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < plan->n_errors; i++)
-		json_array_append_new(list, json_pack("{s:s, s:o}", "code",
-						      np_code_name(plan->errors[i].code), "message",
-						      text_tree(plan->errors[i].text)));
+		tree_push(&list, finding_tree(np_code_name(plan->errors[i].code), plan->errors[i].text));
 	return list;
+}
+
+json_t *plan_frame_take(const struct np_plan *plan, json_t *pools, json_t *classes)
+{
+	json_t *warnings = json_array();
+
+	tree_push_notes(&warnings, &plan->notes);
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "apiVersion", API_VERSION, "kind",
+			 "Plan", "pools", pools, "classes", classes, "templates",
+			 templates_tree(plan), "warnings", warnings, "errors", errors_tree(plan));
 }
 
 json_t *np_render_plan_tree(const struct np_plan *plan)
 {
-	json_t *pools = json_array(), *classes = json_array(), *warnings = json_array();
+	json_t *pools = json_array(), *classes = json_array();
 
 	for (size_t i = 0; i < plan->n_pools; i++)
-		json_array_append_new(pools, pool_tree(&plan->pools[i]));
+		tree_push(&pools, plan_pool_tree(&plan->pools[i]));
 	for (size_t i = 0; i < plan->n_classes; i++)
-		json_array_append_new(classes, class_tree(plan, &plan->classes[i]));
-	append_notes(warnings, &plan->notes);
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "apiVersion", API_VERSION, "kind",
-			 "Plan", "pools", pools, "classes", classes, "warnings", warnings, "errors",
-			 errors_tree(plan));
+		tree_push(&classes, plan_class_tree(plan, &plan->classes[i]));
+	return plan_frame_take(plan, pools, classes);
 }
 
 int np_render_object(const json_t *object, char **ret, struct np_err *err)

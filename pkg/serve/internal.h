@@ -74,6 +74,8 @@ void answer_send_take(struct conn *c, struct evhttp_request *req, struct np_serv
 
 /* Ends the answer under way without sending any more. */
 void answer_drop(struct conn *c);
+/* The same where the connection is being closed. */
+void answer_lose(struct conn *c);
 
 struct timeval ms_to_timeval(uint64_t ms);
 

@@ -64,6 +64,14 @@ static void free_answer(struct answer *a)
 	free(a);
 }
 
+void answer_lose(struct conn *c)
+{
+	/* evhttp leaves a request that was not answered to its user when the client goes. */
+	if (c->answer && !evhttp_request_get_connection(c->answer->req))
+		evhttp_request_free(c->answer->req);
+	answer_drop(c);
+}
+
 void answer_drop(struct conn *c)
 {
 	free_answer(np_take(c->answer));
@@ -208,11 +216,12 @@ static void step(evutil_socket_t fd, short what, void *arg)
 		go_on_in(a, is_stream ? a->reply.stream.every_ms : TICK_MS);
 		return;
 	}
-	answer_drop(c);
-	if (more == 0)
-		evhttp_send_reply_end(req);
-	else
+	if (more < 0) {
 		conn_doom(c);
+		return;
+	}
+	answer_drop(c);
+	evhttp_send_reply_end(req);
 }
 
 void answer_send_take(struct conn *c, struct evhttp_request *req, struct np_serve_reply *reply)

@@ -86,7 +86,7 @@ static void on_closed(struct evhttp_connection *evcon, void *arg)
 
 	(void)evcon;
 	c->evcon = NULL;
-	answer_drop(c);
+	answer_lose(c);
 }
 
 static void close_conn(struct conn *c)

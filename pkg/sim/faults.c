@@ -71,9 +71,9 @@ static bool read_numbers(struct fault *f, char why[static 200])
 
 static bool is_known_key(const char *key)
 {
-	static const char *const known[] = { "after",   "before", "bytes",      "count",
-					     "delayMs", "effect", "fault",      "key",
-					     "left",    "match",  "retryAfter", "status" };
+	static const char *const known[] = { "after",  "before",     "bytes", "count", "delayMs",
+					     "effect", "fault",      "key",   "left",  "message",
+					     "match",  "retryAfter", "status" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (strcmp(known[i], key) == 0)
@@ -123,6 +123,7 @@ static bool read_fault(struct fault *f, char why[static 200])
 	f->method = json_string_value(json_object_get(match, "method"));
 	f->path = json_string_value(json_object_get(match, "path"));
 	f->retry_after = json_string_value(json_object_get(f->spec, "retryAfter"));
+	f->message = json_string_value(json_object_get(f->spec, "message"));
 	f->has_effect = read_effect(f);
 	if (f->bytes == 0)
 		f->bytes = f->kind == FAULT_HUGE_BODY ? HUGE_BYTES : SLOW_BYTES;
@@ -182,7 +183,7 @@ json_t *faults_left(const struct faults *f)
 
 		if (is_spent(one))
 			continue;
-		copy = json_copy(one->spec);
+		copy = copy_flat(one->spec);
 		if (json_array_append_new(list, copy) < 0 ||
 		    (one->count > 0 &&
 		     json_object_set_new(copy, "left",

@@ -248,7 +248,7 @@ static int update_entry(json_t *entry, bool is_own, const struct diff *d, json_t
 		return 0;
 	if (pack_fields(set, &fields, err) < 0)
 		return -(int)err->code;
-	copy = json_copy(entry);
+	copy = copy_flat(entry);
 	if (!copy || json_object_set(copy, "fieldsV1", fields) < 0) {
 		json_decref(copy);
 		return np_fail_nomem(err);

@@ -17,6 +17,10 @@
 
 /* --- text.c --------------------------------------------------------------------------------- */
 
+/* jansson's copies lack what there was no memory for; these are whole, or NULL. */
+json_t *copy_flat(json_t *j);
+json_t *copy_deep(const json_t *j);
+
 /* Dumps as Go's encoder does: compact, <, > and & escaped. NULL: no memory. */
 char *go_dump(const json_t *j, bool sorted);
 
@@ -150,6 +154,7 @@ struct fault {
 	const char *method, *path; /* borrowed from spec; NULL: any */
 	unsigned status;
 	const char *retry_after;
+	const char *message; /* of a status; NULL: as a real server words it */
 	uint64_t delay_ms, after, count, bytes, seen;
 	bool has_effect;
 };
@@ -197,6 +202,7 @@ struct call {
 	json_t *params; /* of the query */
 	struct route route;
 	const char *verb;
+	bool is_authentic; /* no token, or one that is a user's */
 	const struct user *user; /* NULL: anonymous */
 };
 

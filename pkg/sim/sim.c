@@ -161,17 +161,13 @@ static int refuse_forbidden(struct call *c, struct np_err *err)
 		      r->resource, r->group, scope);
 }
 
-/* Sets c->user; 0 for a token that is none. */
-static int authenticate(struct call *c)
+static void authenticate(struct call *c)
 {
 	const char *header = np_serve_header(c->req, "Authorization");
 
-	if (!header)
-		return 1;
-	if (strncasecmp(header, "Bearer ", 7) != 0)
-		return 0;
-	c->user = users_by_token(&c->sim->users, header + 7);
-	return c->user != NULL;
+	if (header && strncasecmp(header, "Bearer ", 7) == 0)
+		c->user = users_by_token(&c->sim->users, header + 7);
+	c->is_authentic = !header || c->user;
 }
 
 /* --- answering ------------------------------------------------------------------------------ */
@@ -240,7 +236,7 @@ static int answer_resource(struct call *c, struct np_err *err)
 
 int answer_call(struct call *c, struct np_err *err)
 {
-	if (!authenticate(c))
+	if (!c->is_authentic)
 		return refuse(c, err, 401, "Unauthorized", NULL, "Unauthorized");
 	if (strncmp(c->path, "/sim/", 5) == 0)
 		return answer_faults(c, err);
@@ -291,6 +287,7 @@ int np_sim_handle(struct np_sim *sim, const struct np_serve_request *req,
 
 	if (read_call(&c, err) < 0)
 		return -(int)err->code;
+	authenticate(&c);
 	if (strncmp(c.path, "/sim/", 5) != 0)
 		f = faults_meet(&sim->faults, req->method, c.path);
 	done = f ? answer_faulty(&c, f, err) : answer_call(&c, err);

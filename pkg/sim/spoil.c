@@ -14,6 +14,7 @@ static int answer_status(struct call *c, const struct fault *f, struct np_err *e
 	} rows[] = {
 		{ 401, "Unauthorized", "Unauthorized" },
 		{ 403, "Forbidden", "forbidden: asked for by a fault" },
+		{ 409, "Conflict", "" },
 		{ 410, "Expired",
 		  "The provided continue parameter is too old to display a "
 		  "consistent list result." },
@@ -27,13 +28,14 @@ static int answer_status(struct call *c, const struct fault *f, struct np_err *e
 	if (f->retry_after &&
 	    np_serve_reply_header(c->reply, "Retry-After", f->retry_after, err) < 0)
 		return -(int)err->code;
-	if (f->status == 409)
+	if (f->status == 409 && !f->message)
 		return refuse_conflict(c, err);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].code == f->status)
 			return refuse(c, err, f->status, rows[i].reason, NULL, "%s",
-				      rows[i].message);
-	return refuse(c, err, f->status, NULL, NULL, "asked for by a fault");
+				      f->message ? f->message : rows[i].message);
+	return refuse(c, err, f->status, NULL, NULL, "%s",
+		      f->message ? f->message : "asked for by a fault");
 }
 
 /* So many bytes of one JSON string, made as they are sent. */

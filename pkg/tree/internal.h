@@ -38,6 +38,7 @@ struct places {
 	size_t count, room;
 	uint32_t *buckets; /* 1 + index into all; open addressing, a power of two of them */
 	size_t bucket_count;
+	size_t indexed; /* how many of all stand in the buckets */
 	struct raw *raws; /* ascending, as the input is read once */
 	size_t raw_count, raw_room;
 	char *texts;
@@ -48,6 +49,8 @@ void places_done(struct places *p);
 int places_add(struct places *p, const struct place *place, struct np_err *err);
 int places_add_raw(struct places *p, struct np_pos pos, const char *text, size_t size,
 		   struct np_err *err);
+/* Enters what was added since; finding is slow until then. */
+int places_index(struct places *p, struct np_err *err);
 /* NULL where nothing is known of it. */
 const struct place *places_find(const struct places *p, const void *owner, size_t slot);
 const char *places_find_raw(const struct places *p, struct np_pos pos);

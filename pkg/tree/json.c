@@ -241,7 +241,7 @@ int json_next(struct np_reader *r, struct np_doc **ret, bool *ret_syntax, struct
 		return n;
 	}
 	n = walk_text(r, doc, e.size, err);
-	if (n < 0)
+	if (n < 0 || (n = places_index(&doc->places, err)) < 0)
 		return n;
 	r->offset += e.size;
 	r->index++;

@@ -53,16 +53,28 @@ static void enter(struct places *p, size_t index)
 
 static int rehash(struct places *p, struct np_err *err)
 {
-	size_t count = p->bucket_count ? p->bucket_count * 2 : 32;
-	uint32_t *buckets = calloc(count, sizeof(*buckets));
+	size_t count = p->bucket_count ? p->bucket_count : 32;
+	uint32_t *buckets;
 
+	while (p->count * 4 > count * 3)
+		count *= 2;
+	buckets = calloc(count, sizeof(*buckets));
 	if (!buckets)
 		return np_fail_nomem(err);
 	free(p->buckets);
 	p->buckets = buckets;
 	p->bucket_count = count;
-	for (size_t i = 0; i < p->count; i++)
-		enter(p, i);
+	p->indexed = 0;
+	return 0;
+}
+
+/* Once at the document's end rather than with each value: the table is made in its final size. */
+int places_index(struct places *p, struct np_err *err)
+{
+	if (p->count * 4 > p->bucket_count * 3 && rehash(p, err) < 0)
+		return -(int)err->code;
+	for (; p->indexed < p->count; p->indexed++)
+		enter(p, p->indexed);
 	return 0;
 }
 
@@ -74,10 +86,7 @@ int places_add(struct places *p, const struct place *place, struct np_err *err)
 	p->all = all;
 	if (r < 0)
 		return r;
-	if ((p->count + 1) * 4 > p->bucket_count * 3 && (r = rehash(p, err)) < 0)
-		return r;
-	p->all[p->count] = *place;
-	enter(p, p->count++);
+	p->all[p->count++] = *place;
 	return 0;
 }
 
@@ -113,18 +122,22 @@ int places_add_raw(struct places *p, struct np_pos pos, const char *text, size_t
 	return 0;
 }
 
+static bool is_place_of(const struct place *place, const void *owner, size_t slot)
+{
+	return place->owner == owner && place->slot == slot;
+}
+
 const struct place *places_find(const struct places *p, const void *owner, size_t slot)
 {
 	size_t mask = p->bucket_count - 1;
+	size_t i = hash(owner, (uint32_t)slot) & mask;
 
-	if (!p->bucket_count)
-		return NULL;
-	for (size_t i = hash(owner, (uint32_t)slot) & mask; p->buckets[i]; i = (i + 1) & mask) {
-		const struct place *place = &p->all[p->buckets[i] - 1];
-
-		if (place->owner == owner && place->slot == slot)
-			return place;
-	}
+	for (; p->bucket_count && p->buckets[i]; i = (i + 1) & mask)
+		if (is_place_of(&p->all[p->buckets[i] - 1], owner, slot))
+			return &p->all[p->buckets[i] - 1];
+	for (i = p->indexed; i < p->count; i++)
+		if (is_place_of(&p->all[i], owner, slot))
+			return &p->all[i];
 	return NULL;
 }
 

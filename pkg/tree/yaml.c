@@ -31,7 +31,7 @@ struct frame {
 struct build {
 	struct np_reader *r;
 	struct np_doc *doc;
-	struct frame stack[NP_DEPTH_MAX];
+	struct frame *stack; /* NP_DEPTH_MAX of them */
 	size_t depth;
 	size_t nodes;
 	struct anchor *anchors;
@@ -439,8 +439,7 @@ static int apply_merge(struct build *b, struct frame *f, struct np_err *err)
 		return 0;
 	if (!b->doc->merged)
 		b->doc->merged = json_array();
-	r = merge_all(b, f, err);
-	if (r < 0)
+	if ((r = places_index(&b->doc->places, err)) < 0 || (r = merge_all(b, f, err)) < 0)
 		return r;
 	if (json_array_append_new(b->doc->merged, np_take(f->merge)) < 0)
 		return np_fail_nomem(err);
@@ -603,14 +602,16 @@ static int read_events(struct build *b, bool *ret_stream_end, bool *ret_syntax, 
 static int build_document(struct np_reader *r, struct np_doc **ret, bool *ret_stream_end,
 			  bool *ret_syntax, struct np_err *err)
 {
-	NP_AUTO(build_done) struct build b = { .r = r };
+	/* Not part of what is cleared: of a million empty documents that would be most of the work. */
+	struct frame stack[NP_DEPTH_MAX];
+	NP_AUTO(build_done) struct build b = { .r = r, .stack = stack };
 	int n;
 
 	b.doc = doc_new(r->name, r->index, err);
 	if (!b.doc)
 		return -(int)err->code;
 	n = read_events(&b, ret_stream_end, ret_syntax, err);
-	if (n < 0)
+	if (n < 0 || (n = places_index(&b.doc->places, err)) < 0)
 		return n;
 	if (b.doc->root)
 		*ret = np_take(b.doc);

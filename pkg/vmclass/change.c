@@ -250,6 +250,14 @@ static int change_keys(struct build *b, const struct window *w, struct np_err *e
 	return 0;
 }
 
+/* Whether it is known what the class will carry: nothing said of devices is not nothing needed. */
+static bool is_window_known(const struct build *b, const struct window *w)
+{
+	if (w->gb > 0 || w->touch)
+		return true;
+	return !b->c->standing.has_any && !(b->want->as_it_is && b->c->devices.n > 0);
+}
+
 static int change_window(struct build *b, struct np_err *err)
 {
 	struct window w = { 0, false };
@@ -258,7 +266,7 @@ static int change_window(struct build *b, struct np_err *err)
 		w.gb = b->c->standing.has_size ? b->c->standing.size_gb : 0;
 	else if (decide_window(b, &w, err) < 0)
 		return -(int)err->code;
-	b->change->has_window = w.gb > 0 || !b->c->standing.has_any || w.touch;
+	b->change->has_window = is_window_known(b, &w);
 	b->change->window_gb = w.gb;
 	return w.touch ? change_keys(b, &w, err) : vmclass_keys_check(extra_config_of(b->c), err);
 }

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define SPEC "/spec/template/spec"
+#define KEYS SPEC "/customVMXKeys"
+#define REFERENCE SPEC "/infrastructureRef/name"
+#define FLAT_KEYS "VSPHERE_WORKER_CUSTOM_VMX_KEYS"
+#define FLAT_HARDWARE "VSPHERE_WORKER_HARDWARE_VERSION"
+#define REPLACES "nodeprep.dev/replaces"
+
+/* A label holds the name where it is short enough, else the API's own limit counts. */
+#define NAME_SHORT 63
+#define NAME_LONG 253
+#define HASH_DIGITS 8
+
+static const char *const key_names[PLAN_KEY_MAX] = {
+	[PLAN_KEY_USE64] = NP_KEY_USE64,
+	[PLAN_KEY_SIZE] = NP_KEY_SIZE,
+};
+
+enum plan_key plan_key_of(const char *name)
+{
+	enum plan_key key = 0;
+
+	while (key < PLAN_KEY_MAX && strcasecmp(name, key_names[key]) != 0)
+		key++;
+	return key;
+}
+
+static void item_done(struct np_change_item *item)
+{
+	free(item->path);
+	free(item->reason);
+	json_decref(item->from);
+	json_decref(item->to);
+}
+
+/* Adds a line for people; borrows the values, of which `from` may be NULL for absent. */
+static int add_item(struct np_change *change, const char *path, json_t *from, json_t *to,
+		    const char *reason, struct np_err *err)
+{
+	struct np_change_item item = { strdup(path), json_incref(from), json_incref(to),
+				       strdup(reason) };
+	struct np_change_item *items = reallocarray(change->items, change->n + 1, sizeof(*items));
+
+	if (items != NULL)
+		change->items = items;
+	if (items == NULL || item.path == NULL || item.reason == NULL) {
+		item_done(&item);
+		return np_fail_nomem(err);
+	}
+	change->items[change->n++] = item;
+	return 0;
+}
+
+/* ESXi takes any case of "true"; a size is compared as it is written. */
+static bool is_right(enum plan_key key, const json_t *value, const char *text)
+{
+	const char *standing = json_string_value(value);
+
+	if (standing == NULL || text == NULL)
+		return false;
+	return key == PLAN_KEY_USE64 ? strcasecmp(standing, text) == 0
+				     : strcmp(standing, text) == 0;
+}
+
+/* Puts what `key` is to say into `list`, where the first of its spellings stood. */
+static int set_key(json_t *list, const json_t *old, enum plan_key key, const char *text)
+{
+	json_t *standing = json_object_get(old, key_names[key]);
+
+	if (text == NULL || json_object_get(list, key_names[key]) != NULL)
+		return 0;
+	if (is_right(key, standing, text))
+		return json_object_set(list, key_names[key], standing);
+	return json_object_set_new(list, key_names[key], json_string(text));
+}
+
+/* Returns the keys as wanted, all else in its place; a new reference. */
+static json_t *rewrite_keys(json_t *old, const struct plan_wants *wants)
+{
+	json_auto_t *list = json_object();
+	const char *name;
+	json_t *value;
+	int r = 0;
+
+	json_object_foreach (old, name, value) {
+		enum plan_key key = plan_key_of(name);
+
+		if (key == PLAN_KEY_MAX)
+			r |= json_object_set(list, name, value);
+		else
+			r |= set_key(list, old, key, wants->keys[key]);
+	}
+	for (enum plan_key key = 0; key < PLAN_KEY_MAX; key++)
+		r |= set_key(list, old, key, wants->keys[key]);
+	return r < 0 ? NULL : json_incref(list);
+}
+
+/* What stands under a key: its text where it is spelt right, else all spellings with their texts. */
+static json_t *key_from(json_t *old, enum plan_key key)
+{
+	json_auto_t *found = json_object();
+	const char *name;
+	json_t *value;
+
+	json_object_foreach (old, name, value) {
+		if (plan_key_of(name) == key && json_object_set(found, name, value) < 0)
+			return NULL;
+	}
+	if (json_object_size(found) == 0)
+		return NULL;
+	value = json_object_get(found, key_names[key]);
+	return json_incref(value != NULL && json_object_size(found) == 1 ? value : found);
+}
+
+static const char *key_reason(enum plan_key key, const struct plan_wants *wants)
+{
+	if (wants->keys[key] == NULL)
+		return "no device needs a window (--allow-shrink)";
+	return key == PLAN_KEY_USE64 ? "puts the GPUs' BARs into a window above 4 GB; CAPV sets no "
+				       "MMIO key itself"
+				     : wants->reason;
+}
+
+static int add_key_items(struct np_plan_template *t, json_t *old, json_t *fresh,
+			 const struct plan_wants *wants, struct np_err *err)
+{
+	for (enum plan_key key = 0; key < PLAN_KEY_MAX; key++) {
+		json_auto_t *from = key_from(old, key);
+		json_t *to = json_object_get(fresh, key_names[key]);
+		char path[128];
+
+		if (from == to || (from != NULL && to != NULL && json_equal(from, to)))
+			continue;
+		snprintf(path, sizeof(path), KEYS "/%s", key_names[key]);
+		if (add_item(&t->change, path, from, to, key_reason(key, wants), err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+/* Returns 'k=v,k=v'; a new reference. */
+static json_t *join_keys(json_t *keys)
+{
+	NP_AUTO(np_freep) char *bytes = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&bytes, &size);
+	const char *name, *comma = "";
+	json_t *value;
+
+	if (out == NULL)
+		return NULL;
+	json_object_foreach (keys, name, value) {
+		fprintf(out, "%s%s=%s", comma, name, json_string_value(value));
+		comma = ",";
+	}
+	return fclose(out) == 0 ? json_string(bytes) : NULL;
+}
+
+static int add_flat_items(struct np_plan_template *t, json_t *old, json_t *fresh,
+			  const struct plan_wants *wants, struct np_err *err)
+{
+	json_t *from = json_object_get(t->template->node.json, FLAT_KEYS);
+	json_auto_t *to = join_keys(fresh);
+
+	if (to == NULL)
+		return np_fail_nomem(err);
+	if (json_equal(old, fresh))
+		return 0;
+	return add_item(&t->change, "/" FLAT_KEYS, from, to, key_reason(PLAN_KEY_SIZE, wants), err);
+}
+
+static int change_hardware(struct np_plan_template *t, const struct plan_wants *wants,
+			   struct np_err *err)
+{
+	bool flat = t->template->kind == NP_TEMPLATE_FLAT;
+	json_auto_t *from = NULL, *to = NULL;
+
+	if (wants->hardware == NULL)
+		return 0;
+	from = json_string(t->template->hardware_version);
+	to = json_string(wants->hardware);
+	if (from == NULL || to == NULL)
+		return np_fail_nomem(err);
+	return add_item(&t->change, flat ? "/" FLAT_HARDWARE : SPEC "/hardwareVersion", from, to,
+			"PCI devices need this hardware version or a newer one", err);
+}
+
+static json_t *spec_of(json_t *object)
+{
+	json_t *template = json_object_get(json_object_get(object, "spec"), "template");
+
+	return json_object_get(template, "spec");
+}
+
+/* The API takes numbers alone: an id that stands as "0x10DE" becomes one. */
+static int change_id(struct np_plan_template *t, json_t *device, size_t i, const char *name,
+		     uint16_t id, struct np_err *err)
+{
+	json_t *from = json_object_get(device, name);
+	json_auto_t *to = NULL;
+	char path[128];
+
+	if (!json_is_string(from))
+		return 0;
+	to = json_integer(id);
+	snprintf(path, sizeof(path), SPEC "/pciDevices/%zu/%s", i, name);
+	if (to == NULL || add_item(&t->change, path, from, to, "the API takes a number", err) < 0 ||
+	    json_object_set(device, name, to) < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+/* The template's devices stand in the order of the list, whose entries all were read. */
+static int change_ids(struct np_plan_template *t, json_t *spec, struct np_err *err)
+{
+	json_t *devices = json_object_get(spec, "pciDevices");
+
+	for (size_t i = 0; i < t->devices.n; i++) {
+		json_t *device = json_array_get(devices, i);
+		struct np_pci_id id = t->devices.items[i].id;
+
+		if (t->devices.items[i].profile == NULL &&
+		    (change_id(t, device, i, "vendorId", id.vendor, err) < 0 ||
+		     change_id(t, device, i, "deviceId", id.device, err) < 0))
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+/* FNV-1a with 32 bits over the spec with sorted keys: the same spec has the same name everywhere. */
+static int hash_spec(const json_t *object, uint32_t *ret, struct np_err *err)
+{
+	NP_AUTO(np_freep)
+	char *text = json_dumps(json_object_get(object, "spec"), JSON_COMPACT | JSON_SORT_KEYS);
+	uint32_t hash = 2166136261u;
+
+	if (text == NULL)
+		return np_fail_nomem(err);
+	for (const char *p = text; *p != '\0'; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619u;
+	*ret = hash;
+	return 0;
+}
+
+/* Cuts the old name so that the new one fits, and not in the middle of a character. */
+static size_t keep_of_name(const char *old)
+{
+	size_t n = strlen(old), most = n <= NAME_SHORT ? NAME_SHORT : NAME_LONG;
+
+	most -= HASH_DIGITS + 1;
+	if (n <= most)
+		return n;
+	while (most > 0 && ((unsigned char)old[most] & 0xc0) == 0x80)
+		most--;
+	while (most > 0 && strchr("-._", old[most - 1]) != NULL)
+		most--;
+	return most;
+}
+
+static json_t *new_name(const char *old, uint32_t hash)
+{
+	return json_sprintf("%.*s-%08" PRIx32, (int)keep_of_name(old), old, hash);
+}
+
+/* What only the server writes, or what speaks of the old object. */
+static void drop_server_fields(json_t *object, json_t *metadata)
+{
+	static const char *const fields[] = {
+		"creationTimestamp",
+		"deletionGracePeriodSeconds",
+		"deletionTimestamp",
+		"finalizers",
+		"generateName",
+		"generation",
+		"managedFields",
+		"ownerReferences",
+		"resourceVersion",
+		"selfLink",
+		"uid",
+	};
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		json_object_del(metadata, fields[i]);
+	json_object_del(json_object_get(metadata, "annotations"),
+			"kubectl.kubernetes.io/last-applied-configuration");
+	json_object_del(object, "status");
+}
+
+static int rename_object(json_t *object, const char *old, struct np_err *err)
+{
+	json_t *metadata = json_object_get(object, "metadata");
+	json_t *annotations = json_object_get(metadata, "annotations");
+	uint32_t hash = 0;
+
+	if (hash_spec(object, &hash, err) < 0)
+		return -(int)err->code;
+	drop_server_fields(object, metadata);
+	if (!json_is_object(annotations)) {
+		annotations = json_object();
+		if (json_object_set_new(metadata, "annotations", annotations) < 0)
+			return np_fail_nomem(err);
+	}
+	if (json_object_set_new(annotations, REPLACES, json_string(old)) < 0 ||
+	    json_object_set_new(metadata, "name", new_name(old, hash)) < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+/* Each MachineDeployment is to name the new template. */
+static int add_references(const struct np_plan *plan, struct np_plan_template *t,
+			  struct np_err *err)
+{
+	json_auto_t *from = json_string(t->name);
+	json_t *to = json_object_get(json_object_get(t->replacement, "metadata"), "name");
+
+	if (from == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < t->n_pools; i++) {
+		const struct np_pool *pool = plan->pools[t->pools[i]].pool;
+		char reason[NP_POOL_ID_MAX];
+
+		if (pool->template_name == NULL)
+			continue;
+		snprintf(
+			reason, sizeof(reason),
+			"MachineDeployment '%s/%s' is to name the new template, which rolls its nodes",
+			pool->ns, pool->source.name);
+		if (add_item(&t->change, REFERENCE, from, to, reason, err) < 0)
+			return -(int)err->code;
+		t->n_references++;
+	}
+	return 0;
+}
+
+static int make_replacement(const struct np_plan *plan, struct np_plan_template *t,
+			    const struct plan_wants *wants, json_t *keys, struct np_err *err)
+{
+	json_auto_t *object = json_deep_copy(t->template->node.json);
+	json_t *spec = spec_of(object);
+
+	if (object == NULL)
+		return np_fail_nomem(err);
+	if (change_ids(t, spec, err) < 0)
+		return -(int)err->code;
+	if (t->change.n == 0)
+		return 0;
+	if (wants->hardware != NULL &&
+	    json_object_set_new(spec, "hardwareVersion", json_string(wants->hardware)) < 0)
+		return np_fail_nomem(err);
+	if (json_object_size(keys) == 0)
+		json_object_del(spec, "customVMXKeys");
+	else if (json_object_set(spec, "customVMXKeys", keys) < 0)
+		return np_fail_nomem(err);
+	if (rename_object(object, t->name, err) < 0)
+		return -(int)err->code;
+	t->replacement = json_incref(object);
+	return add_references(plan, t, err);
+}
+
+int plan_template_replace(const struct np_plan *plan, struct np_plan_template *t,
+			  const struct plan_wants *wants, struct np_err *err)
+{
+	bool flat = t->template->kind == NP_TEMPLATE_FLAT;
+	json_t *old = t->template->vmx_keys;
+	json_auto_t *keys = wants->has_keys ? rewrite_keys(old, wants) : json_incref(old);
+
+	if (keys == NULL)
+		return np_fail_nomem(err);
+	if ((flat ? add_flat_items : add_key_items)(t, old, keys, wants, err) < 0 ||
+	    change_hardware(t, wants, err) < 0)
+		return -(int)err->code;
+	return flat ? 0 : make_replacement(plan, t, wants, keys, err);
+}

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/units.h"
+
+#define KEY_MAX 1024
+#define HARDWARE_PREFIX "vmx-"
+/* Dynamic DirectPath I/O came with vSphere 7, whose hardware version this is. */
+#define HARDWARE_MIN 17
+#define STANDING_MAX (UINT64_C(1) << 40)
+
+void plan_template_done(struct np_plan_template *t)
+{
+	if (t->devices.n > 0)
+		free(t->devices.items[0].ids);
+	free(t->devices.items);
+	free(t->pools);
+	free(t->cards);
+	free(t->hardware_version);
+	np_change_done(&t->change);
+	json_decref(t->replacement);
+	np_notes_done(&t->notes);
+	*t = (struct np_plan_template){ 0 };
+}
+
+static struct np_plan_template *push_template(struct np_plan *plan, struct np_err *err)
+{
+	size_t n = plan->n_templates;
+	struct np_plan_template *items = plan->templates;
+
+	/* Grown by doubling: a fleet has thousands of templates. */
+	if ((n & (n - 1)) == 0) {
+		items = reallocarray(items, n == 0 ? 1 : n * 2, sizeof(*items));
+		if (items == NULL) {
+			np_fail_nomem(err);
+			return NULL;
+		}
+		plan->templates = items;
+	}
+	items[n] = (struct np_plan_template){ 0 };
+	plan->n_templates++;
+	return &items[n];
+}
+
+static int copy_devices(struct np_plan_template *t, struct np_err *err)
+{
+	size_t n = t->template->n_devices;
+	NP_AUTO(np_freep) struct np_device *items = calloc(n + 1, sizeof(*items));
+	struct np_pci_id *ids = calloc(n + 1, sizeof(*ids));
+
+	if (items == NULL || ids == NULL) {
+		free(ids);
+		return np_fail_nomem(err);
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct np_template_device *d = &t->template->devices[i];
+
+		ids[i] = d->id;
+		items[i] = (struct np_device){ .backing = d->profile != NULL ? NP_BACKING_VGPU
+									     : NP_BACKING_DYNAMIC,
+					       .pci_class = d->pci_class,
+					       .gpu = d->gpu,
+					       .has_id = d->profile == NULL,
+					       .id = d->id,
+					       .profile = d->profile,
+					       .label = "",
+					       .n_ids = d->profile == NULL,
+					       .ids = &ids[i] };
+	}
+	if (n == 0)
+		free(ids);
+	t->devices = (struct np_devices){ n, np_take(items) };
+	return 0;
+}
+
+static int copy_remarks(struct np_plan_template *t, struct np_err *err)
+{
+	for (size_t i = 0; i < t->template->remarks.n; i++) {
+		const struct np_remark *r = &t->template->remarks.items[i];
+
+		if (np_notes_add(&t->notes, err, r->code, "%s", r->message) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+static int open_template(struct np_plan *plan, const struct np_template *template,
+			 struct np_err *err)
+{
+	struct np_plan_template *t = push_template(plan, err);
+
+	if (t == NULL)
+		return -(int)err->code;
+	t->ns = template->ns;
+	t->name = template->name;
+	t->template = template;
+	return copy_remarks(t, err) < 0 ? -(int)err->code : copy_devices(t, err);
+}
+
+static int open_missing(struct np_plan *plan, const struct np_pool *pool, struct np_err *err)
+{
+	struct np_plan_template *t = push_template(plan, err);
+
+	if (t == NULL)
+		return -(int)err->code;
+	t->ns = pool->template_ns;
+	t->name = pool->template_name;
+	return np_notes_add(
+		&t->notes, err, "template-missing",
+		"VSphereMachineTemplate '%s/%s' is not in the input: what nodes get from "
+		"it is not known",
+		t->ns, t->name);
+}
+
+/* Returns the place of the pool's template under `key` in `missing`, which is opened at need. */
+static int find_missing(struct np_plan *plan, const struct np_pool *pool, json_t *missing,
+			size_t *ret, struct np_err *err)
+{
+	char key[KEY_MAX];
+	const json_t *at;
+
+	snprintf(key, sizeof(key), "%s\n%s\n%s", pool->template_group, pool->template_ns,
+		 pool->template_name);
+	at = json_object_get(missing, key);
+	if (at != NULL) {
+		*ret = (size_t)json_integer_value(at);
+		return 0;
+	}
+	if (json_object_set_new_nocheck(missing, key, json_integer((json_int_t)plan->n_templates)) <
+	    0)
+		return np_fail_nomem(err);
+	*ret = plan->n_templates;
+	return open_missing(plan, pool, err);
+}
+
+static int add_pool(struct np_plan *plan, struct np_plan_pool *p, size_t at, struct np_err *err)
+{
+	struct np_plan_template *t = &plan->templates[at];
+
+	p->template_index = at;
+	if ((t->n_pools & (t->n_pools - 1)) == 0) {
+		size_t *pools = reallocarray(t->pools, t->n_pools == 0 ? 1 : t->n_pools * 2,
+					     sizeof(*pools));
+
+		if (pools == NULL)
+			return np_fail_nomem(err);
+		t->pools = pools;
+	}
+	t->pools[t->n_pools++] = (size_t)(p - plan->pools);
+	return 0;
+}
+
+/* Points each pool at its template; `places`: where the input's templates stand in the plan. */
+static int join_pools(struct np_plan *plan, const size_t *places, struct np_err *err)
+{
+	json_auto_t *missing = json_object();
+
+	if (missing == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < plan->n_pools; i++) {
+		struct np_plan_pool *p = &plan->pools[i];
+		size_t at;
+
+		if (!p->pool->has_template)
+			continue;
+		if (p->pool->template_index != SIZE_MAX)
+			at = places[p->pool->template_index];
+		else if (find_missing(plan, p->pool, missing, &at, err) < 0)
+			return -(int)err->code;
+		if (add_pool(plan, p, at, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+static bool has_mmio_key(const struct np_template *template)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (template->vmx_keys, key, value) {
+		if (plan_key_of(key) != PLAN_KEY_MAX)
+			return true;
+	}
+	return false;
+}
+
+/* Counts the template's GPUs, once it is known which pools use it. */
+static int count_gpus(const struct np_plan *plan, struct np_plan_template *t, struct np_err *err)
+{
+	const struct np_template *template = t->template;
+	bool baked_in;
+
+	if (template == NULL)
+		return 0;
+	for (size_t i = 0; i < t->n_pools; i++)
+		plan_promote_asked(plan->pools[t->pools[i]].pool, &t->devices);
+	baked_in =
+		template->n_devices == 0 && !template->has_unknown_device && has_mmio_key(template);
+	t->gpus = np_devices_gpus(&t->devices);
+	t->has_gpus =
+		!baked_in && !template->has_unknown_device && template->kind != NP_TEMPLATE_EXTRA;
+	if (plan_cards_of_devices(&t->devices, &t->cards, &t->n_cards, err) < 0)
+		return -(int)err->code;
+	if (!baked_in)
+		return 0;
+	return np_notes_add(
+		&t->notes, err, "baked-in",
+		"MMIO keys and no PCI device: a GPU may be part of the OVA itself, so how "
+		"many there are is not known");
+}
+
+int plan_templates_make(struct np_plan *plan, const struct np_input *in, struct np_err *err)
+{
+	NP_AUTO(np_freep) size_t *places = calloc(in->n_templates + 1, sizeof(*places));
+
+	if (places == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < in->n_templates; i++) {
+		places[i] = plan->n_templates;
+		/* One that names a class is its pool's class, no template of the plan. */
+		if (in->templates[i].is_duplicate || in->templates[i].class_name != NULL)
+			continue;
+		if (open_template(plan, &in->templates[i], err) < 0)
+			return -(int)err->code;
+	}
+	if (join_pools(plan, places, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < plan->n_templates; i++) {
+		if (count_gpus(plan, &plan->templates[i], err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+static int copy_cards(struct np_plan_pool *p, const struct np_plan_template *t, struct np_err *err)
+{
+	p->cards = calloc(t->n_cards + 1, sizeof(*p->cards));
+	if (p->cards == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < t->n_cards; i++)
+		p->cards[i] = t->cards[i];
+	p->n_cards = t->n_cards;
+	p->has_gpus = true;
+	return 0;
+}
+
+/* Holds the pool's asks against the devices of its template. */
+static int match_asks(struct np_plan *plan, struct np_plan_pool *p, struct np_plan_template *t,
+		      struct np_err *err)
+{
+	char wants[NP_CARDS_TEXT_MAX], has[NP_CARDS_TEXT_MAX], id[NP_POOL_ID_MAX];
+	enum plan_match match = plan_match_asks(p->pool, &t->devices);
+	NP_AUTO(np_freep) struct np_card *asked = NULL;
+	size_t n = 0;
+
+	if (match == PLAN_MATCH_EQUAL)
+		return 0;
+	if (plan_cards_of_asks(p->pool, &asked, &n, err) < 0)
+		return -(int)err->code;
+	np_cards_text(asked, n, wants);
+	np_cards_text(t->cards, t->n_cards, has);
+	np_pool_id(p->pool, id);
+	if (match == PLAN_MATCH_NO)
+		return plan_pool_error(plan, p->pool, err, NP_E_SPEC,
+				       "asks for %s, but template '%s' attaches %s", wants, t->name,
+				       has);
+	return np_notes_add(&t->notes, err, "class-has-more",
+			    "pool '%s' names %s, the template attaches %s: all of them are counted "
+			    "and sized",
+			    id, wants, has);
+}
+
+/* The template decides the node; where it does not tell, the pool's own word counts. */
+int plan_template_cards(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
+{
+	struct np_plan_template *t = &plan->templates[p->template_index];
+
+	if (!t->has_gpus) {
+		p->has_gpus = p->pool->n_asks > 0;
+		return plan_cards_of_asks(p->pool, &p->cards, &p->n_cards, err);
+	}
+	if (copy_cards(p, t, err) < 0)
+		return -(int)err->code;
+	return p->pool->n_asks > 0 ? match_asks(plan, p, t, err) : 0;
+}
+
+/* What stands under the two keys, whatever their spelling. */
+struct standing {
+	bool has_any, has_size, is_canonical;
+	uint64_t size_gb;
+};
+
+/* A canonical key's size stands before a variant's; of equals the larger. */
+static void note_size(struct standing *s, const char *key, const char *text)
+{
+	struct np_err ignored = NP_ERR_INIT;
+	bool canonical = strcmp(key, NP_KEY_SIZE) == 0;
+	uint64_t gb;
+
+	if (np_u64_parse(text, 0, STANDING_MAX, &gb, &ignored) < 0 ||
+	    (s->is_canonical && !canonical))
+		return;
+	if (canonical || !s->has_size || gb > s->size_gb)
+		s->size_gb = gb;
+	s->has_size = true;
+	s->is_canonical = canonical;
+}
+
+static struct standing read_standing(const struct np_template *template)
+{
+	struct standing s = { 0 };
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (template->vmx_keys, key, value) {
+		enum plan_key which = plan_key_of(key);
+
+		s.has_any = s.has_any || which != PLAN_KEY_MAX;
+		if (which == PLAN_KEY_SIZE)
+			note_size(&s, key, json_string_value(value));
+	}
+	return s;
+}
+
+/* A template on its way to what it must say. */
+struct fill {
+	const struct np_plan_options *o;
+	struct np_plan_template *t;
+	struct standing standing;
+	struct plan_wants wants;
+	uint64_t need_gb;
+	char size[24], hardware[16];
+	char reason[NP_POOL_ID_MAX + NP_WINDOW_TEXT_MAX + 16];
+};
+
+/* Takes the largest window; false where some pool's is not known, so that nothing is to change. */
+static bool gather(const struct np_plan *plan, struct fill *f)
+{
+	for (size_t i = 0; i < f->t->n_pools; i++) {
+		const struct np_plan_pool *p = &plan->pools[f->t->pools[i]];
+		char id[NP_POOL_ID_MAX], text[NP_WINDOW_TEXT_MAX];
+
+		if (!p->has_window)
+			return false;
+		if (p->window.gb <= f->need_gb)
+			continue;
+		f->need_gb = p->window.gb;
+		np_pool_id(p->pool, id);
+		np_window_text(p, text);
+		snprintf(f->reason, sizeof(f->reason), "pool '%s': %s", id, text);
+	}
+	return f->t->n_pools > 0 && f->t->has_gpus;
+}
+
+static int keep_standing(struct fill *f, struct np_err *err)
+{
+	char raised[64] = "";
+	uint64_t gb;
+
+	if (np_pow2_ceil(f->standing.size_gb, &gb, err) < 0)
+		return -(int)err->code;
+	if (gb != f->standing.size_gb)
+		snprintf(raised, sizeof(raised), ", raised to %" PRIu64 " GB (a power of two)", gb);
+	snprintf(f->reason, sizeof(f->reason), "the standing %" PRIu64 " GB is kept%s",
+		 f->standing.size_gb, raised);
+	f->t->window_gb = gb;
+	if (f->need_gb == 0)
+		return np_notes_add(
+			&f->t->notes, err, "window-kept",
+			"%s, though no device needs a window; --allow-shrink removes it",
+			f->reason);
+	return np_notes_add(&f->t->notes, err, "window-kept",
+			    "%s, %" PRIu64 " GB would do; --allow-shrink lowers it", f->reason,
+			    f->need_gb);
+}
+
+/* DESIGN.md, "The window", rule 5: nothing that stands is lowered unasked. */
+static int decide_window(struct fill *f, struct np_err *err)
+{
+	const struct standing *s = &f->standing;
+	bool kept = s->has_size && s->size_gb > f->need_gb && !f->o->allow_shrink;
+
+	f->t->has_window = true;
+	f->t->window_gb = f->need_gb;
+	if (f->t->devices.n == 0)
+		return 0;
+	if (kept && keep_standing(f, err) < 0)
+		return -(int)err->code;
+	f->wants.has_keys = f->need_gb > 0 || (kept && f->t->window_gb != s->size_gb) ||
+			    (s->has_any && f->o->allow_shrink);
+	if (f->t->window_gb == 0)
+		return 0;
+	snprintf(f->size, sizeof(f->size), "%" PRIu64, f->t->window_gb);
+	f->wants.keys[PLAN_KEY_USE64] = "TRUE";
+	f->wants.keys[PLAN_KEY_SIZE] = f->size;
+	f->wants.reason = f->reason;
+	return 0;
+}
+
+static int decide_hardware(struct fill *f, struct np_err *err)
+{
+	const char *text = f->t->template->hardware_version;
+	struct np_err ignored = NP_ERR_INIT;
+	uint64_t version = 0;
+
+	if (f->t->gpus == 0)
+		return 0;
+	if (text == NULL)
+		return np_notes_add(&f->t->notes, err, "hardware-version",
+				    "no hardware version is said, so that the OVA's holds: PCI "
+				    "devices need " HARDWARE_PREFIX "%d or newer",
+				    HARDWARE_MIN);
+	if (strncmp(text, HARDWARE_PREFIX, strlen(HARDWARE_PREFIX)) != 0 ||
+	    np_u64_parse(text + strlen(HARDWARE_PREFIX), 0, UINT16_MAX, &version, &ignored) < 0 ||
+	    version >= HARDWARE_MIN)
+		return 0;
+	snprintf(f->hardware, sizeof(f->hardware), HARDWARE_PREFIX "%d", HARDWARE_MIN);
+	f->wants.hardware = f->hardware;
+	return np_notes_add(&f->t->notes, err, "hardware-version",
+			    "raised from '%s' to '%s', which PCI devices need", text, f->hardware);
+}
+
+/* GPU memory of passthrough cards; what a vGPU has of its card's memory is another matter. */
+static uint64_t gpu_memory_gb(const struct np_plan_template *t)
+{
+	uint64_t gb = 0;
+
+	for (size_t i = 0; i < t->devices.n; i++) {
+		const struct np_device *d = &t->devices.items[i];
+
+		if (d->profile == NULL && d->gpu != NULL)
+			gb += d->gpu->memory_gb;
+	}
+	return gb;
+}
+
+static int note_memory(struct np_plan_template *t, struct np_err *err)
+{
+	uint64_t gb = gpu_memory_gb(t);
+
+	if (!t->template->has_memory || t->template->memory_mib >= gb * 1024 + gb * 512)
+		return 0;
+	return np_notes_add(&t->notes, err, "memory-small",
+			    "the VM has %" PRIu64 " MiB of memory for %" PRIu64
+			    " GB of GPU memory; guides advise 1.5 times as much",
+			    t->template->memory_mib, gb);
+}
+
+static int note_mixed(struct np_plan_template *t, struct np_err *err)
+{
+	size_t vgpus = 0, others = 0;
+
+	for (size_t i = 0; i < t->devices.n; i++) {
+		const struct np_device *d = &t->devices.items[i];
+
+		vgpus += d->profile != NULL;
+		others += d->profile == NULL && d->pci_class != NP_PCI_OTHER;
+	}
+	if (vgpus == 0 || others == 0)
+		return 0;
+	return np_notes_add(
+		&t->notes, err, "mixed-vgpu",
+		"vGPU and passthrough GPUs in one template: a node takes the driver of one "
+		"kind");
+}
+
+static int note_unknown(struct np_plan_template *t, struct np_err *err)
+{
+	char id[NP_PCI_ID_MAX];
+
+	for (size_t i = 0; i < t->n_cards; i++) {
+		if (t->cards[i].gpu == NULL &&
+		    np_notes_add(&t->notes, err, "unknown-device",
+				 "the catalogue does not know '%s': --catalogue adds it",
+				 np_card_name(&t->cards[i], id)) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+/* What is carried where nothing is to change. */
+static void leave_as_is(struct fill *f)
+{
+	const struct standing *s = &f->standing;
+
+	f->t->window_gb = s->has_size ? s->size_gb : 0;
+	f->t->has_window = s->has_size || (f->t->has_gpus && !s->has_any);
+}
+
+static int copy_hardware(struct fill *f, struct np_err *err)
+{
+	const char *text = f->wants.hardware ? f->wants.hardware : f->t->template->hardware_version;
+
+	if (text == NULL)
+		return 0;
+	f->t->hardware_version = strdup(text);
+	return f->t->hardware_version == NULL ? np_fail_nomem(err) : 0;
+}
+
+int plan_template_fill(struct np_plan *plan, struct np_plan_template *t,
+		       const struct np_plan_options *o, struct np_err *err)
+{
+	struct fill f = { .o = o, .t = t };
+
+	if (t->template == NULL)
+		return 0;
+	f.standing = read_standing(t->template);
+	if (note_mixed(t, err) < 0 || note_memory(t, err) < 0 || note_unknown(t, err) < 0)
+		return -(int)err->code;
+	if (!gather(plan, &f)) {
+		leave_as_is(&f);
+		return copy_hardware(&f, err);
+	}
+	if (decide_window(&f, err) < 0 || decide_hardware(&f, err) < 0 ||
+	    copy_hardware(&f, err) < 0)
+		return -(int)err->code;
+	return plan_template_replace(plan, t, &f.wants, err);
+}
+
+void np_template_text(const struct np_plan_template *t, char buf[static NP_TEMPLATE_TEXT_MAX])
+{
+	const char *name = json_string_value(
+		json_object_get(json_object_get(t->replacement, "metadata"), "name"));
+
+	if (t->change.n == 0)
+		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
+			 "template %.253s/%.253s is immutable and nothing to be written: %s", t->ns,
+			 t->name,
+			 t->template == NULL ? "it is not in the input"
+					     : "no change is known for it");
+	else if (name != NULL)
+		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
+			 "template %.253s/%.253s is immutable: plan -o json holds its replacement "
+			 "'%.253s'",
+			 t->ns, t->name, name);
+	else
+		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
+			 "template %.253s/%.253s stands in a file of yours: plan -o json holds its "
+			 "changes",
+			 t->ns, t->name);
+}

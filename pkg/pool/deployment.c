@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+
+#define TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
+
+/* A reference as both versions write it; the texts are borrowed, the group may be cut off a version. */
+struct reference {
+	const char *kind, *name, *ns;
+	char group[256];
+};
+
+/* v1beta1 has `apiVersion`, v1beta2 `apiGroup`. */
+static int read_group(struct np_node ref, struct reference *r, struct np_err *err)
+{
+	const char *text = NULL;
+	size_t n;
+
+	if (np_node_string(np_node_get(ref, "apiGroup"), &text, err) < 0)
+		return -(int)err->code;
+	if (!text && np_node_string(np_node_get(ref, "apiVersion"), &text, err) < 0)
+		return -(int)err->code;
+	n = text ? strcspn(text, "/") : 0;
+	if (n >= sizeof(r->group))
+		return np_node_fail(ref, err, NP_E_SPEC,
+				    "'%.32s...' is too long to be an API group", text);
+	if (n > 0)
+		memcpy(r->group, text, n);
+	r->group[n] = '\0';
+	return 0;
+}
+
+static int read_reference(struct np_node ref, struct reference *r, struct np_err *err)
+{
+	if (np_node_object(ref, err) < 0 || read_group(ref, r, err) < 0 ||
+	    np_node_string(np_node_get(ref, "kind"), &r->kind, err) < 0 ||
+	    np_node_string(np_node_get(ref, "name"), &r->name, err) < 0 ||
+	    np_node_string(np_node_get(ref, "namespace"), &r->ns, err) < 0)
+		return -(int)err->code;
+	return 0;
+}
+
+static bool is_template(const struct reference *r)
+{
+	return r->kind && strcmp(r->kind, NP_TEMPLATE_KIND) == 0 &&
+	       (strcmp(r->group, NP_CAPV_GROUP) == 0 || strcmp(r->group, NP_SUPERVISOR_GROUP) == 0);
+}
+
+/* Reads "0", "0%", 0 as no surge; anything else that is there as one. */
+static bool is_zero(struct np_node n)
+{
+	const char *text = json_string_value(n.json);
+
+	if (!text)
+		return json_is_integer(n.json) && json_integer_value(n.json) == 0;
+	return strcmp(text, "0") == 0 || strcmp(text, "0%") == 0;
+}
+
+int np_pool_read_rollout(struct np_node strategy, struct np_pool *pool, struct np_err *err)
+{
+	struct np_node surge;
+	const char *type = "RollingUpdate";
+
+	if (np_node_path(strategy, "rollingUpdate.maxSurge", &surge, err) < 0 ||
+	    np_node_string(np_node_get(strategy, "type"), &type, err) < 0)
+		return -(int)err->code;
+	if (strcmp(type, "OnDelete") == 0)
+		pool->rollout = NP_ROLLOUT_ON_DELETE;
+	else if (strcmp(type, "RollingUpdate") == 0)
+		pool->rollout = is_zero(surge) ? NP_ROLLOUT_NO_SURGE : NP_ROLLOUT_SURGE;
+	return 0;
+}
+
+/* v1beta1 has `strategy`, v1beta2 `rollout.strategy`. */
+static int read_rollout(struct np_node spec, struct np_pool *pool, struct np_err *err)
+{
+	struct np_node strategy;
+
+	if (np_node_path(spec, "rollout.strategy", &strategy, err) < 0)
+		return -(int)err->code;
+	if (!np_node_is_present(strategy))
+		strategy = np_node_get(spec, "strategy");
+	return np_pool_read_rollout(strategy, pool, err);
+}
+
+static int read_cluster(struct np_node n, struct np_pool *pool, struct np_err *err)
+{
+	const char *name = NULL;
+
+	if (np_node_is_present(n) && np_pool_read_name(n, "spec.clusterName", &name, err) < 0)
+		return -(int)err->code;
+	pool->has_placeholder = pool->has_placeholder || (name && np_is_placeholder(name));
+	return np_pool_copy_text(&pool->cluster, name, err);
+}
+
+static int set_template(const struct np_object *o, const struct reference *r, struct np_node ref,
+			struct np_pool *pool, struct np_err *err)
+{
+	const char *name;
+
+	if (!is_template(r))
+		return 0;
+	if (np_pool_read_name(np_node_get(ref, "name"), "infrastructureRef.name", &name, err) < 0 ||
+	    np_pool_copy_text(&pool->template_group, r->group, err) < 0 ||
+	    np_pool_copy_text(&pool->template_ns, r->ns && *r->ns ? r->ns : o->ns, err) < 0 ||
+	    np_pool_copy_text(&pool->template_name, name, err) < 0)
+		return -(int)err->code;
+	pool->has_template = true;
+	pool->template_index = SIZE_MAX;
+	return 0;
+}
+
+static int note_topology(struct np_node metadata, struct np_pool *pool, struct np_err *err)
+{
+	struct np_node labels = np_node_get(metadata, "labels");
+
+	if (np_node_object(labels, err) < 0)
+		return -(int)err->code;
+	if (!np_node_is_present(np_node_get(labels, TOPOLOGY_LABEL)))
+		return 0;
+	return np_remarks_add(
+		&pool->remarks, err, "topology-owned",
+		"a Cluster's topology owns the MachineDeployment and would undo a change "
+		"of it: change the Cluster's variables");
+}
+
+static int add_pool(const struct np_object *o, const struct reference *r, struct np_node ref,
+		    struct np_err *err)
+{
+	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
+	struct np_node metadata = np_node_get(o->root, "metadata");
+	struct np_node spec = np_node_get(o->root, "spec");
+
+	if (np_pool_init(o, o->root.pos, o->name, &pool, err) < 0 ||
+	    read_cluster(np_node_get(spec, "clusterName"), &pool, err) < 0 ||
+	    set_template(o, r, ref, &pool, err) < 0 ||
+	    np_pool_read_replicas(np_node_get(spec, "replicas"), &pool, err) < 0 ||
+	    read_rollout(spec, &pool, err) < 0 ||
+	    np_pool_read_deployment_metadata(o, metadata, &pool, err) < 0 ||
+	    note_topology(metadata, &pool, err) < 0)
+		return -(int)err->code;
+	return np_input_push_take(o->in, &pool, err);
+}
+
+int np_pool_add_machine_deployment(const struct np_object *o, struct np_err *err)
+{
+	struct reference r = { 0 };
+	struct np_node ref;
+
+	if (np_node_path(o->root, "spec.template.spec.infrastructureRef", &ref, err) < 0 ||
+	    read_reference(ref, &r, err) < 0)
+		return -(int)err->code;
+	/* Other clouds have MachineDeployments too; a word to us makes one ours. */
+	if (!is_template(&r) && !np_pool_has_our_annotation(np_node_get(o->root, "metadata")))
+		return np_pool_skip_object(o, "of another cloud", err);
+	return add_pool(o, &r, ref, err);
+}
+
+/* The control plane is no worker: its template must not pass for a pool of its own. */
+int np_pool_add_control_plane(const struct np_object *o, struct np_err *err)
+{
+	static const char *const paths[] = {
+		"spec.machineTemplate.infrastructureRef",
+		"spec.machineTemplate.spec.infrastructureRef",
+	};
+	char key[NP_TEMPLATE_KEY_MAX];
+
+	if (!o->in->control_planes)
+		o->in->control_planes = json_object();
+	if (!o->in->control_planes)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct reference r = { 0 };
+		struct np_node ref;
+
+		if (np_node_path(o->root, paths[i], &ref, err) < 0 ||
+		    read_reference(ref, &r, err) < 0)
+			return -(int)err->code;
+		if (!is_template(&r) || !r.name)
+			continue;
+		np_template_key(r.group, r.ns && *r.ns ? r.ns : o->ns, r.name, key);
+		if (json_object_set_new_nocheck(o->in->control_planes, key, json_true()) < 0)
+			return np_fail_nomem(err);
+	}
+	return np_input_skip(o->in, o->kind, err);
+}

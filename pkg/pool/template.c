@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+#include "nodeprep/units.h"
+
+#define HARDWARE_PREFIX "vmx-"
+#define HARDWARE_MAX 99 /* CAPV takes two digits: ^vmx-[1-9][0-9]?$ */
+
+static const char *const device_fields[] = { "customLabel", "deviceId", "vGPUProfile", "vendorId" };
+
+void np_template_done(struct np_template *t)
+{
+	for (size_t i = 0; i < t->n_devices; i++)
+		free(t->devices[i].profile);
+	free(t->devices);
+	free(t->source.kind);
+	free(t->source.name);
+	free(t->source.file);
+	free(t->ns);
+	free(t->name);
+	free(t->group);
+	free(t->class_name);
+	free(t->hardware_version);
+	json_decref(t->vmx_keys);
+	np_remarks_done(&t->remarks);
+	np_doc_unref(t->doc);
+	*t = (struct np_template){ 0 };
+}
+
+int np_template_init(const struct np_object *o, struct np_pos at, const char *name,
+		     struct np_template *ret, struct np_err *err)
+{
+	NP_AUTO(np_template_done) struct np_template t = { .node = o->root };
+
+	t.doc = np_doc_ref(o->doc);
+	t.source.document = np_doc_index(o->doc);
+	t.source.line = at.line;
+	t.vmx_keys = json_object();
+	if (!t.vmx_keys)
+		return np_fail_nomem(err);
+	if (np_pool_copy_text(&t.source.kind, o->kind, err) < 0 ||
+	    np_pool_copy_text(&t.source.name, o->name, err) < 0 ||
+	    np_pool_copy_text(&t.source.file, np_doc_name(o->doc), err) < 0 ||
+	    np_pool_copy_text(&t.ns, o->ns, err) < 0 || np_pool_copy_text(&t.name, name, err) < 0)
+		return -(int)err->code;
+	*ret = t;
+	t = (struct np_template){ 0 };
+	return 0;
+}
+
+int np_template_push_take(struct np_input *in, struct np_template *t, struct np_err *err)
+{
+	if (in->n_templates >= NP_TEMPLATES_MAX)
+		return np_fail(err, NP_E_SPEC, "%s:%u: more than %d templates in one input",
+			       t->source.file, t->source.line, NP_TEMPLATES_MAX);
+	if ((in->n_templates & (in->n_templates - 1)) == 0) {
+		size_t room = in->n_templates ? 2 * in->n_templates : 1;
+		struct np_template *grown =
+			reallocarray(in->templates, room, sizeof(*in->templates));
+
+		if (!grown)
+			return np_fail_nomem(err);
+		in->templates = grown;
+	}
+	in->templates[in->n_templates++] = *t;
+	*t = (struct np_template){ 0 };
+	return 0;
+}
+
+void np_template_key(const char *group, const char *ns, const char *name,
+		     char buf[static NP_TEMPLATE_KEY_MAX])
+{
+	snprintf(buf, NP_TEMPLATE_KEY_MAX, "%s\n%s\n%s", group, ns, name);
+}
+
+int np_template_add_device(struct np_template *t, const struct np_catalogue *cat, struct np_node n,
+			   struct np_pci_id id, const char *profile, struct np_err *err)
+{
+	struct np_template_device d = { .id = id };
+	struct np_template_device *grown;
+
+	if (t->n_devices >= NP_TEMPLATE_DEVICES_MAX)
+		return np_node_fail(n, err, NP_E_SPEC, "more than %d PCI devices",
+				    NP_TEMPLATE_DEVICES_MAX);
+	grown = reallocarray(t->devices, t->n_devices + 1, sizeof(*grown));
+	if (!grown)
+		return np_fail_nomem(err);
+	t->devices = grown;
+	if (np_pool_copy_text(&d.profile, profile, err) < 0)
+		return -(int)err->code;
+	d.gpu = profile ? np_gpu_find_vgpu(cat, profile) : np_gpu_find_id(cat, id);
+	/* Nothing but a GPU has profiles. */
+	d.pci_class = !profile ? np_pci_classify(cat, id) : d.gpu ? NP_PCI_GPU : NP_PCI_GPU_UNKNOWN;
+	t->devices[t->n_devices++] = d;
+	return 0;
+}
+
+/* ESXi ignores what it does not know without a word. */
+static bool is_misspelt(const char *key)
+{
+	static const char *const known[] = {
+		"pciPassthru.64bitMMIOSizeGB",
+		"pciPassthru.RelaxACSforP2P",
+		"pciPassthru.allowP2P",
+		"pciPassthru.use64bitMMIO",
+	};
+	static const char prefix[] = "pciPassthru";
+
+	if (strncasecmp(key, prefix, sizeof(prefix) - 1) != 0 ||
+	    (!strcasestr(key, "MMIO") && !strcasestr(key, "P2P")))
+		return false;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcasecmp(key, known[i]) == 0)
+			return false;
+	return true;
+}
+
+int np_template_add_key(struct np_template *t, struct np_node n, const char *key, const char *text,
+			struct np_err *err)
+{
+	if (json_object_get(t->vmx_keys, key))
+		return np_node_fail(n, err, NP_E_SPEC, "VMX key '%.80s' is given twice", key);
+	if (json_object_size(t->vmx_keys) >= NP_TEMPLATE_KEYS_MAX)
+		return np_node_fail(n, err, NP_E_SPEC, "more than %d VMX keys",
+				    NP_TEMPLATE_KEYS_MAX);
+	if (json_object_set_new(t->vmx_keys, key, json_string(text)) < 0)
+		return np_fail_nomem(err);
+	t->has_placeholder = t->has_placeholder || np_is_placeholder(text);
+	if (!is_misspelt(key))
+		return 0;
+	return np_remarks_add(&t->remarks, err, "misspelt-key",
+			      "'%.80s' is no key that ESXi knows: the MMIO keys are "
+			      "'pciPassthru.use64bitMMIO' and 'pciPassthru.64bitMMIOSizeGB'",
+			      key);
+}
+
+int np_template_set_hardware(struct np_template *t, struct np_node n, const char *text,
+			     struct np_err *err)
+{
+	size_t prefix = strlen(HARDWARE_PREFIX);
+	struct np_err ignored = NP_ERR_INIT;
+	uint64_t version;
+
+	if (np_is_placeholder(text)) {
+		t->has_placeholder = true;
+		return np_pool_copy_text(&t->hardware_version, text, err);
+	}
+	if (strncmp(text, HARDWARE_PREFIX, prefix) != 0 ||
+	    np_u64_parse(text + prefix, 1, HARDWARE_MAX, &version, &ignored) < 0)
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "%s is '%.64s': a hardware version such as 'vmx-17' is needed",
+				    n.key, text);
+	return np_pool_copy_text(&t->hardware_version, text, err);
+}
+
+static bool is_32bit(const char *text)
+{
+	static const char *const marks[] = { "32-bit", "32bit", "i386", "i586", "i686", "x86-32" };
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (strcasestr(text, marks[i]))
+			return true;
+	/* vSphere's guest ids: "ubuntuGuest" beside "ubuntu64Guest". */
+	return n > 5 && strcmp(text + n - 5, "Guest") == 0 && !strstr(text, "64");
+}
+
+int np_template_note_guest(struct np_template *t, const char *field, const char *text,
+			   struct np_err *err)
+{
+	if (!text || !is_32bit(text))
+		return 0;
+	return np_remarks_add(&t->remarks, err, "guest-32bit",
+			      "%s '%.80s' names a 32-bit guest, which maps no BAR above 4 GB",
+			      field, text);
+}
+
+/* Reads half an id; returns 0 where a placeholder stands for it. */
+static int read_half(struct np_template *t, struct np_node n, uint16_t *ret, struct np_err *err)
+{
+	const char *text = json_string_value(n.json);
+	struct np_err why = NP_ERR_INIT;
+	char quoted[NP_NODE_TEXT_MAX];
+	uint64_t number;
+
+	if (!text) {
+		if (np_node_uint(n, 0, UINT16_MAX, &number, err) < 0)
+			return -(int)err->code;
+		*ret = (uint16_t)number;
+		return 1;
+	}
+	if (np_is_placeholder(text)) {
+		t->has_unknown_device = true;
+		t->has_placeholder = true;
+		return 0;
+	}
+	/* Digits alone would be one number to a reader of decimals and another to one of hex. */
+	if (strncasecmp(text, "0x", 2) == 0 && np_pci_half_parse(text, ret, &why) == 0)
+		return 1;
+	np_node_text(n, quoted);
+	return np_node_fail(n, err, NP_E_SPEC,
+			    "%s is the text '%s': a whole number is needed, such as 4318 or 0x10DE",
+			    n.key, quoted);
+}
+
+static int read_passthrough(const struct np_object *o, struct np_node item, struct np_template *t,
+			    struct np_err *err)
+{
+	struct np_node vendor = np_node_get(item, "vendorId");
+	struct np_node device = np_node_get(item, "deviceId");
+	bool has_both = np_node_is_present(vendor) && np_node_is_present(device);
+	struct np_pci_id id = { 0, 0 };
+	int got_vendor, got_device;
+
+	if (!has_both)
+		return np_node_fail(item, err, NP_E_SPEC,
+				    "a PCI device needs vendorId and deviceId, or vGPUProfile");
+	got_device = read_half(t, device, &id.device, err);
+	if (got_device < 0)
+		return got_device;
+	got_vendor = read_half(t, vendor, &id.vendor, err);
+	if (got_vendor <= 0 || got_device == 0)
+		return got_vendor < 0 ? got_vendor : 0;
+	if (np_pci_is_swapped(id))
+		return np_node_fail(vendor, err, NP_E_SPEC,
+				    "the id '%04x:%04x' has vendor and device swapped: vendorId is "
+				    "0x%04x, deviceId is 0x%04x",
+				    id.vendor, id.device, id.device, id.vendor);
+	return np_template_add_device(t, o->cat, item, id, NULL, err);
+}
+
+static int read_profile(const struct np_object *o, struct np_node n, struct np_template *t,
+			struct np_err *err)
+{
+	const char *text = "";
+	struct np_pci_id none = { 0, 0 };
+
+	if (np_node_string(n, &text, err) < 0)
+		return -(int)err->code;
+	if (np_is_placeholder(text)) {
+		t->has_unknown_device = true;
+		t->has_placeholder = true;
+		return 0;
+	}
+	if (!*text || strlen(text) > NP_NAME_MAX || strpbrk(text, " \t\r\n"))
+		return np_node_fail(
+			n, err, NP_E_SPEC,
+			"vGPUProfile is '%.64s': a name such as 'grid_a100-40c' is needed", text);
+	return np_template_add_device(t, o->cat, n, none, text, err);
+}
+
+static int read_device(const struct np_object *o, struct np_node item, struct np_template *t,
+		       struct np_err *err)
+{
+	struct np_node profile = np_node_get(item, "vGPUProfile");
+	struct np_node device = np_node_get(item, "deviceId");
+
+	if (!json_is_object(item.json))
+		return np_pool_fail_instead(item, "a mapping with vendorId and deviceId", err);
+	if (np_pool_check_fields(item, NP_WORDS(device_fields), err) < 0)
+		return -(int)err->code;
+	if (!np_node_is_present(profile))
+		return read_passthrough(o, item, t, err);
+	if (np_node_is_present(device))
+		return np_node_fail_key(profile, err, NP_E_SPEC,
+					"vGPUProfile and deviceId exclude each other");
+	return read_profile(o, profile, t, err);
+}
+
+static int read_devices(const struct np_object *o, struct np_node list, struct np_template *t,
+			struct np_err *err)
+{
+	size_t n = np_node_count(list);
+
+	if (np_node_list(list, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < n; i++)
+		if (read_device(o, np_node_at(list, i), t, err) < 0)
+			return -(int)err->code;
+	return 0;
+}
+
+static int read_keys(struct np_node map, struct np_template *t, struct np_err *err)
+{
+	if (np_node_object(map, err) < 0)
+		return -(int)err->code;
+	for (struct np_node n = np_node_next(map, NULL); n.key && *n.key;
+	     n = np_node_next(map, n.key)) {
+		const char *text = NULL;
+
+		if (np_node_string(n, &text, err) < 0)
+			return -(int)err->code;
+		if (text && np_template_add_key(t, n, n.key, text, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+static int read_memory(struct np_node n, struct np_template *t, struct np_err *err)
+{
+	int got;
+
+	if (json_is_string(n.json) && np_is_placeholder(json_string_value(n.json))) {
+		t->has_placeholder = true;
+		return 0;
+	}
+	got = np_node_uint(n, 1, INT64_MAX, &t->memory_mib, err);
+	t->has_memory = got > 0;
+	return got < 0 ? got : 0;
+}
+
+static int read_guest(struct np_node spec, struct np_template *t, struct np_err *err)
+{
+	static const char *const fields[] = { "os", "template" };
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		const char *text = NULL;
+
+		if (np_node_string(np_node_get(spec, fields[i]), &text, err) < 0 ||
+		    np_template_note_guest(t, fields[i], text, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+static int read_spec(const struct np_object *o, struct np_node spec, struct np_template *t,
+		     struct np_err *err)
+{
+	struct np_node hardware = np_node_get(spec, "hardwareVersion");
+	const char *text = NULL;
+
+	if (read_devices(o, np_node_get(spec, "pciDevices"), t, err) < 0 ||
+	    read_keys(np_node_get(spec, "customVMXKeys"), t, err) < 0 ||
+	    read_memory(np_node_get(spec, "memoryMiB"), t, err) < 0 ||
+	    read_guest(spec, t, err) < 0 || np_node_string(hardware, &text, err) < 0)
+		return -(int)err->code;
+	return text && *text ? np_template_set_hardware(t, hardware, text, err) : 0;
+}
+
+static int open_template(const struct np_object *o, const char *group, struct np_template *t,
+			 struct np_node *ret_spec, struct np_err *err)
+{
+	if (np_template_init(o, o->root.pos, o->name, t, err) < 0 ||
+	    np_pool_copy_text(&t->group, group, err) < 0 ||
+	    np_node_path(o->root, "spec.template.spec", ret_spec, err) < 0 ||
+	    np_node_object(*ret_spec, err) < 0)
+		return -(int)err->code;
+	t->has_placeholder = np_is_placeholder(t->name) || np_is_placeholder(t->ns);
+	return 0;
+}
+
+int np_pool_add_template(const struct np_object *o, struct np_err *err)
+{
+	NP_AUTO(np_template_done) struct np_template t = { 0 };
+	struct np_node spec;
+
+	if (open_template(o, NP_CAPV_GROUP, &t, &spec, err) < 0 || read_spec(o, spec, &t, err) < 0)
+		return -(int)err->code;
+	return np_template_push_take(o->in, &t, err);
+}
+
+int np_pool_add_supervisor_template(const struct np_object *o, struct np_err *err)
+{
+	NP_AUTO(np_template_done) struct np_template t = { 0 };
+	struct np_node spec;
+	const char *name;
+
+	if (open_template(o, NP_SUPERVISOR_GROUP, &t, &spec, err) < 0 ||
+	    np_pool_read_name(np_node_get(spec, "className"), "spec.template.spec.className", &name,
+			      err) < 0 ||
+	    np_pool_copy_text(&t.class_name, name, err) < 0)
+		return -(int)err->code;
+	return np_template_push_take(o->in, &t, err);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/render.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/gpu.h"
+#include "nodeprep/pool.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+#define POOL(name, class)                                                                \
+	"---\napiVersion: nodeprep.dev/v1alpha1\nkind: NodePool\nmetadata: {name: " name \
+	", namespace: ml}\nspec: {vmClass: " class "}\n"
+#define CLASS(name)                                                                              \
+	"---\napiVersion: vmoperator.vmware.com/v1alpha2\nkind: VirtualMachineClass\nmetadata: " \
+	"{name: " name ", namespace: ml}\nspec: {hardware: {cpus: 8, memory: 64Gi, devices: "    \
+	"{dynamicDirectPathIODevices: [{vendorID: 0x10DE, deviceID: 0x20B0}]}}}\n"
+
+/* Written item by item, a plan has the bytes that its whole tree has. */
+static void test_render__json_is_the_same_as_of_the_whole_tree(void **state)
+{
+	static const struct {
+		const char *name, *text;
+	} rows[] = {
+		{ "neither pool nor class", "" },
+		{ "a class that no pool uses", CLASS("a") },
+		{ "a pool whose class is missing", POOL("p", "a") },
+		{ "one of each", CLASS("a") POOL("p", "a") },
+		{ "several of each", CLASS("a") CLASS("b") POOL("p", "a") POOL("q", "b") },
+		{ "a name that looks like the frame",
+		  CLASS("'\\n  \"pools\": []'") POOL("'  \"classes\": []'", "x") },
+	};
+	struct np_err err = NP_ERR_INIT;
+	struct np_catalogue *cat = NULL;
+
+	(void)state;
+	assert_int_equal(np_catalogue_new(&cat, &err), 0);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct np_plan_options o = { .catalogue = cat, .holder = "apply" };
+		struct np_input in = { 0 };
+		struct np_plan plan = { 0 };
+		char *streamed = NULL, *whole = NULL;
+		json_t *tree;
+
+		if (np_input_parse(&in, cat, "-", rows[i].text, strlen(rows[i].text), &err) < 0)
+			fail_msg("%s: %s", rows[i].name, err.text);
+		o.classes = in.classes;
+		o.n_classes = in.n_classes;
+		assert_int_equal(np_plan_make(&in, &o, &plan, &err), 0);
+		tree = np_render_plan_tree(&plan);
+		assert_non_null(tree);
+		assert_int_equal(np_render_tree(tree, NP_FORMAT_JSON, &whole, &err), 0);
+		assert_int_equal(np_render_plan(&plan, NP_FORMAT_JSON, &streamed, &err), 0);
+		if (strcmp(streamed, whole) != 0)
+			fail_msg("%s: '%s' is not '%s'", rows[i].name, streamed, whole);
+		free(streamed);
+		free(whole);
+		json_decref(tree);
+		np_plan_done(&plan);
+		np_input_done(&in);
+	}
+	np_catalogue_free(cat);
+}
+
+/* More than the first buffer of any size holds, with the newline and the NUL at its very end. */
+static void test_render__a_text_of_any_length_ends_in_a_newline(void **state)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	for (size_t n = 4000; n < 4200; n++) {
+		char *filler = malloc(n + 1), *text = NULL;
+		json_t *tree = json_array();
+
+		assert_non_null(filler);
+		memset(filler, 'x', n);
+		filler[n] = '\0';
+		json_array_append_new(tree, json_string(filler));
+		assert_int_equal(np_render_tree(tree, NP_FORMAT_JSON, &text, &err), 0);
+		/* "[\n  \"" and "\"\n]\n" */
+		assert_int_equal(strlen(text), n + 9);
+		assert_string_equal(text + n + 5, "\"\n]\n");
+		free(text);
+		free(filler);
+		json_decref(tree);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_render__a_text_of_any_length_ends_in_a_newline),
+		cmocka_unit_test(test_render__json_is_the_same_as_of_the_whole_tree),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

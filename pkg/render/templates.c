@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <strings.h>
+
+/* The items that name an object other than the template say which: one a pool, in order. */
+static json_t *items_tree(const struct np_plan *plan, const struct np_plan_template *t)
+{
+	json_t *list = changes_tree(&t->change), *item;
+	size_t first = t->change.n - t->n_references, k = 0, i;
+
+	json_array_foreach (list, i, item) {
+		const struct np_pool *pool;
+
+		if (i < first)
+			continue;
+		while (k < t->n_pools && plan->pools[t->pools[k]].pool->template_name == NULL)
+			k++;
+		if (k == t->n_pools)
+			break;
+		pool = plan->pools[t->pools[k++]].pool;
+		json_object_set_new(item, "object",
+				    json_pack("{s:s, s:s, s:s}", "kind", pool->source.kind,
+					      "namespace", pool->ns, "name", pool->source.name));
+	}
+	return list;
+}
+
+static json_t *names_tree(const struct np_plan *plan, const struct np_plan_template *t)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < t->n_pools; i++)
+		tree_push(&list, json_string(plan->pools[t->pools[i]].pool->name));
+	return list;
+}
+
+static const char *api_version_of(const struct np_plan_template *t)
+{
+	if (t->template == NULL)
+		return NULL;
+	return json_string_value(json_object_get(t->template->node.json, "apiVersion"));
+}
+
+static json_t *template_tree(const struct np_plan *plan, const struct np_plan_template *t)
+{
+	json_t *notes = json_array();
+
+	tree_push_notes(&notes, &t->notes);
+	return json_pack("{s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}",
+			 "namespace", t->ns, "name", t->name, "apiVersion",
+			 text_or_null(api_version_of(t)), "found", t->template != NULL, "pools",
+			 names_tree(plan, t), "gpus", number_or_null(t->has_gpus, t->gpus),
+			 "mmioGB", number_or_null(t->has_window, t->window_gb), "hardwareVersion",
+			 text_or_null(t->hardware_version), "changed", t->change.n > 0, "changes",
+			 items_tree(plan, t), "replacement",
+			 t->replacement != NULL ? json_incref(t->replacement) : json_null(),
+			 "warnings", notes);
+}
+
+json_t *templates_tree(const struct np_plan *plan)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < plan->n_templates; i++)
+		tree_push(&list, template_tree(plan, &plan->templates[i]));
+	return list;
+}
+
+static const char *state_of(const struct np_plan_template *t)
+{
+	if (t->template == NULL)
+		return "not found";
+	if (t->n_pools == 0)
+		return "not used";
+	if (t->change.n > 0)
+		return t->replacement != NULL ? "to replace" : "to change";
+	return t->has_gpus ? "right" : "unknown";
+}
+
+static int add_template(struct table *table, const struct np_plan *plan,
+			const struct np_plan_template *t, struct np_err *err)
+{
+	char gpus[CELL_TEXT_MAX], window[CELL_TEXT_MAX], pools[256];
+
+	cell_pools(plan, t->pools, t->n_pools, pools, sizeof(pools));
+	const char *const cells[] = {
+		t->ns,
+		t->name,
+		cell_number(t->has_gpus, t->gpus, gpus),
+		cell_gigabytes(t->has_window, t->window_gb, window),
+		cell_or_dash(t->hardware_version),
+		state_of(t),
+		cell_or_dash(pools),
+	};
+
+	return table_add(table, err, cells);
+}
+
+int templates_write(FILE *out, const struct np_plan *plan, struct np_err *err)
+{
+	static const char *const head[] = { "NAMESPACE", "TEMPLATE", "GPUS", "WINDOW",
+					    "HARDWARE",  "STATE",    "POOLS" };
+	NP_AUTO(table_done) struct table table = { .n = 7 };
+
+	if (plan->n_templates == 0)
+		return 0;
+	if (table_add(&table, err, head) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < plan->n_templates; i++) {
+		if (add_template(&table, plan, &plan->templates[i], err) < 0)
+			return -(int)err->code;
+	}
+	fputs("\nTemplates\n", out);
+	table_write(&table, out);
+	return 0;
+}
+
+static const char *new_name(const struct np_plan_template *t)
+{
+	json_t *metadata = json_object_get(t->replacement, "metadata");
+
+	return json_string_value(json_object_get(metadata, "name"));
+}
+
+void templates_write_wide(FILE *out, const struct np_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_templates; i++) {
+		const struct np_plan_template *t = &plan->templates[i];
+
+		if (t->change.n == 0)
+			continue;
+		fprintf(out, "\nChanges of template %s/%s\n", t->ns, t->name);
+		write_items(out, &t->change);
+		if (new_name(t) != NULL)
+			fprintf(out,
+				"  It is immutable: plan -o json holds its replacement '%s'.\n",
+				new_name(t));
+	}
+}
+
+bool templates_have_notes(const struct np_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_templates; i++) {
+		if (plan->templates[i].notes.n > 0)
+			return true;
+	}
+	return false;
+}
+
+void templates_write_notes(FILE *out, const struct np_plan *plan)
+{
+	for (size_t i = 0; i < plan->n_templates; i++)
+		write_notes(out, plan->templates[i].name, &plan->templates[i].notes);
+}
+
+bool template_is_named(const struct np_plan *plan, const struct np_plan_template *t,
+		       const char *name)
+{
+	if (name == NULL || strcmp(name, t->name) == 0)
+		return true;
+	for (size_t i = 0; i < t->n_pools; i++) {
+		const struct np_pool *pool = plan->pools[t->pools[i]].pool;
+		char id[NP_POOL_ID_MAX];
+
+		np_pool_id(pool, id);
+		if (strcmp(name, pool->name) == 0 || strcmp(name, id) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool has_window_key(const struct np_plan_template *t)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (t->template->vmx_keys, key, value) {
+		if (strcasecmp(key, NP_KEY_SIZE) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What a VM would get if the template stayed as it is. */
+static void write_without(FILE *out, const struct np_plan_template *t)
+{
+	if (has_window_key(t))
+		fputs("  as it is     a new VM gets the keys that the template says\n", out);
+	else if (t->window_gb > 0)
+		fputs("  as it is     CAPV sets no MMIO key: without the keys a large card will not "
+		      "power on\n",
+		      out);
+}
+
+static void write_firmware(FILE *out, const struct np_plan_template *t)
+{
+	bool needs_efi = false;
+
+	for (size_t i = 0; i < t->n_cards; i++)
+		needs_efi = needs_efi || t->cards[i].addend.needs_efi;
+	fprintf(out, "  firmware     the OVA's%s\n",
+		needs_efi ? ", which must be EFI: a BAR over 256 MB is mapped by it only" : "");
+}
+
+static void write_figures(FILE *out, const struct np_plan_template *t)
+{
+	write_without(out, t);
+	if (t->has_window && t->window_gb > 0)
+		fprintf(out, "  window       %" PRIu64 " GB\n", t->window_gb);
+	else
+		fprintf(out, "  window       %s\n", t->has_window ? "none" : "unknown");
+	write_firmware(out, t);
+	fputs("  reserved     all memory: CAPV locks it where a VM has PCI devices\n", out);
+	fprintf(out, "  hardware     %s\n",
+		t->hardware_version != NULL ? t->hardware_version : "not said; the OVA's holds");
+	for (size_t i = 0; i < t->change.n; i++)
+		fprintf(out, "  change       %s: %s\n", t->change.items[i].path,
+			t->change.items[i].reason);
+	if (t->change.n == 0)
+		fputs("  change       none\n", out);
+	if (new_name(t) != NULL)
+		fprintf(out, "  replacement  '%s', since a template is immutable\n", new_name(t));
+}
+
+void template_explain(FILE *out, const struct np_plan_template *t)
+{
+	char cards[NP_CARDS_TEXT_MAX];
+
+	fprintf(out, "Template %s/%s", t->ns, t->name);
+	if (t->template == NULL) {
+		fputs(": not in the input\n", out);
+		return;
+	}
+	np_cards_text(t->cards, t->n_cards, cards);
+	fprintf(out, ": %s, used by %zu pool(s)\n", t->has_gpus ? cards : "GPUs unknown",
+		t->n_pools);
+	write_figures(out, t);
+}
