@@ -121,6 +121,12 @@ int np_node_bool(struct np_node n, bool *ret, struct np_err *err);
 /* Walks mappings along `path` ("spec.topology.workers"); *ret is absent where a step is; fails where one is no mapping. */
 int np_node_path(struct np_node n, const char *path, struct np_node *ret, struct np_err *err);
 
+/*
+ * Returns `root` as JSON text that the caller frees; NULL where memory runs out. Not json_dumps(), of
+ * which jansson 2.14 leaves a key out and goes on where its buffer cannot grow.
+ */
+char *np_json_text(const json_t *root, size_t flags);
+
 /* Writes `root` as block YAML with a final newline; keys sorted where `sorted`. *ret is the caller's. */
 int np_yaml_dump(const json_t *root, bool sorted, char **ret, struct np_err *err);
 

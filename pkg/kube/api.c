@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/tree.h"
 
 enum { PAGE_DEFAULT = 500, RESOURCE_MAX = 256 };
 
@@ -234,11 +235,6 @@ int np_kube_get(struct np_kube *k, const struct np_kube_resource *r, const char 
 	return kube_send(k, &call, ret, err);
 }
 
-static void json_textp(char **text)
-{
-	free(*text);
-}
-
 static bool has_resource_version(const json_t *body)
 {
 	return json_is_string(
@@ -249,7 +245,7 @@ int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const cha
 		  const char *name, const struct np_kube_patch *patch, json_t **ret,
 		  struct np_err *err)
 {
-	NP_AUTO(json_textp) char *body = json_dumps(patch->body, JSON_COMPACT);
+	NP_AUTO(np_freep) char *body = np_json_text(patch->body, JSON_COMPACT);
 	NP_AUTO(np_freep) char *path = NULL;
 	NP_AUTO(np_freep) char *full = NULL;
 	char resource[RESOURCE_MAX];

@@ -239,7 +239,7 @@ static int change_ids(struct np_plan_template *t, json_t *spec, struct np_err *e
 static int hash_spec(const json_t *object, uint32_t *ret, struct np_err *err)
 {
 	NP_AUTO(np_freep)
-	char *text = json_dumps(json_object_get(object, "spec"), JSON_COMPACT | JSON_SORT_KEYS);
+	char *text = np_json_text(json_object_get(object, "spec"), JSON_COMPACT | JSON_SORT_KEYS);
 	uint32_t hash = 2166136261u;
 
 	if (text == NULL)

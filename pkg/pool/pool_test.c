@@ -775,7 +775,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "    workers:\n"
 		  "      machineDeployments:\n"
 		  "      - {class: w, name: a, replicas: 2}\n",
-		  "ml/c/a in.yaml:0:13 Cluster/c class=x replicas=2\n"
+		  "ml/c/a in.yaml:0:13 Cluster/c class=x replicas=2 surge\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "a pool's own class",
 		  "spec:\n"
@@ -786,7 +786,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "    workers:\n"
 		  "      machineDeployments:\n"
 		  "      - {class: w, name: a, variables: {overrides: [{name: vmClass, value: d}]}}\n",
-		  "ml/c/a in.yaml:0:13 Cluster/c class=d\n"
+		  "ml/c/a in.yaml:0:13 Cluster/c class=d surge\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "a pool's own class alone",
 		  "spec:\n"
@@ -795,8 +795,8 @@ static void test_pool__topologies_are_read(void **state)
 		  "      machineDeployments:\n"
 		  "      - {name: a, variables: {overrides: [{name: vmClass, value: d}]}}\n"
 		  "      - {name: b}\n",
-		  "ml/c/a in.yaml:0:10 Cluster/c class=d\n"
-		  "ml/c/b in.yaml:0:11 Cluster/c class=-\n"
+		  "ml/c/a in.yaml:0:10 Cluster/c class=d surge\n"
+		  "ml/c/b in.yaml:0:11 Cluster/c class=- surge\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "a class that only the control plane names",
 		  "spec:\n"
@@ -805,7 +805,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "    workers:\n"
 		  "      machineDeployments:\n"
 		  "      - {name: b}\n",
-		  "ml/c/b in.yaml:0:11 Cluster/c class=-\n"
+		  "ml/c/b in.yaml:0:11 Cluster/c class=- surge\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "a class that nobody names, and a word to us",
 		  "spec:\n"
@@ -814,7 +814,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "      machineDeployments:\n"
 		  "      - name: b\n"
 		  "        metadata: {annotations: {nodeprep.dev/gpus: T4=2}}\n",
-		  "ml/c/b in.yaml:0:10 Cluster/c class=- T4*2=T4\n"
+		  "ml/c/b in.yaml:0:10 Cluster/c class=- T4*2=T4 surge\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "no topology", "spec: {controlPlaneRef: {name: x}}\n",
 		  "bad-input: no worker pool found: 1 document, of kind Cluster without topology; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
@@ -840,7 +840,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "    workers:\n"
 		  "      machineDeployments:\n"
 		  "      - {name: a, replicas: 2, metadata: {annotations: {cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size: \"5\"}}}\n",
-		  "ml/c/a in.yaml:0:13 Cluster/c class=x\n"
+		  "ml/c/a in.yaml:0:13 Cluster/c class=x surge\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "a class that is a mapping",
 		  "spec:\n"
@@ -960,7 +960,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "    workers:\n"
 		  "      machineDeployments:\n"
 		  "      - {name: a}\n",
-		  "ml/c/a in.yaml:0:11 Cluster/c class=- T4*1=T4\n"
+		  "ml/c/a in.yaml:0:11 Cluster/c class=- T4*1=T4 surge\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "an annotation on a cluster of two pools",
 		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
@@ -1156,6 +1156,387 @@ static void test_pool__documents_are_told_apart(void **state)
 	CHECK_ROWS(rows, "");
 }
 
+#define DEPLOYMENT                               \
+	"apiVersion: cluster.x-k8s.io/v1beta1\n" \
+	"kind: MachineDeployment\n"
+#define DEPLOYMENT2                              \
+	"apiVersion: cluster.x-k8s.io/v1beta2\n" \
+	"kind: MachineDeployment\n"
+#define REFERS(group, name)                                                                \
+	"  template: {spec: {infrastructureRef: {apiVersion: " group                       \
+	"/v1beta1, kind: VSphereMachineTemplate, name: " name "}}}\n"
+#define CAPV "infrastructure.cluster.x-k8s.io"
+#define SUPERVISOR "vmware.infrastructure.cluster.x-k8s.io"
+#define TEMPLATE                        \
+	"apiVersion: " CAPV "/v1beta1\n" \
+	"kind: VSphereMachineTemplate\n"
+#define A100_TEMPLATE TEMPLATE                     \
+	"metadata: {name: t, namespace: ml}\n" \
+	"spec: {template: {spec: {pciDevices: [{vendorId: 0x10de, deviceId: 0x20b0}]}}}\n"
+#define A100_TEMPLATE_LINE(rest) \
+	"template ml/t in.yaml:" rest " machine 10de:20b0=A100-40GB"
+
+static void test_pool__machine_deployments_find_their_templates(void **state)
+{
+	static const struct row rows[] = {
+		{ "the template behind the deployment",
+		  DEPLOYMENT "metadata: {name: d, namespace: ml}\n"
+			     "spec:\n  clusterName: c\n  replicas: 3\n" REFERS(CAPV, "t")
+			     "---\n" A100_TEMPLATE,
+		  "ml/c/d in.yaml:0:1 MachineDeployment/d class=- replicas=3 template=0 surge\n"
+		  A100_TEMPLATE_LINE("1:9") "\n"
+		  "documents=2 classes=0 skipped=0 []" },
+		{ "the template before it, and v1beta2's spelling",
+		  A100_TEMPLATE "---\n" DEPLOYMENT2
+				"metadata: {name: d, namespace: ml}\n"
+				"spec:\n  clusterName: c\n"
+				"  rollout: {strategy: {rollingUpdate: {maxSurge: 0}}}\n"
+				"  template: {spec: {infrastructureRef: {apiGroup: " CAPV
+				", kind: VSphereMachineTemplate, name: t}}}\n",
+		  "ml/c/d in.yaml:1:6 MachineDeployment/d class=- template=0 no-surge\n"
+		  A100_TEMPLATE_LINE("0:1") "\n"
+		  "documents=2 classes=0 skipped=0 []" },
+		{ "one template of two deployments",
+		  DEPLOYMENT "metadata: {name: d, namespace: ml}\nspec:\n" REFERS(CAPV, "t")
+			     "---\n" DEPLOYMENT
+			     "metadata: {name: e, namespace: ml}\n"
+			     "spec:\n  strategy: {type: OnDelete}\n" REFERS(CAPV, "t")
+			     "---\n" A100_TEMPLATE,
+		  "ml/d in.yaml:0:1 MachineDeployment/d class=- template=0 surge\n"
+		  "ml/e in.yaml:1:7 MachineDeployment/e class=- template=0 on-delete\n"
+		  A100_TEMPLATE_LINE("2:14") "\n"
+		  "documents=3 classes=0 skipped=0 []" },
+		{ "a template that is not there",
+		  DEPLOYMENT "metadata: {name: d, namespace: ml}\nspec:\n" REFERS(CAPV, "t"),
+		  "ml/d in.yaml:0:1 MachineDeployment/d class=- template=ml/t:missing surge\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a template of another namespace is another",
+		  DEPLOYMENT "metadata: {name: d, namespace: x}\nspec:\n" REFERS(CAPV, "t")
+			     "---\n" A100_TEMPLATE,
+		  "x/d in.yaml:0:1 MachineDeployment/d class=- template=x/t:missing surge\n"
+		  "ml/t in.yaml:1:7 VSphereMachineTemplate/t class=- template=0\n"
+		  A100_TEMPLATE_LINE("1:7") "\n"
+		  "documents=2 classes=0 skipped=0 []" },
+		{ "a Supervisor's template makes a pool with a class",
+		  "apiVersion: " SUPERVISOR "/v1beta2\nkind: VSphereMachineTemplate\n"
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec: {template: {spec: {className: gpu}}}\n---\n" DEPLOYMENT
+		  "metadata: {name: d, namespace: ml}\nspec:\n  replicas: 1\n" REFERS(SUPERVISOR,
+									       "t"),
+		  "ml/d in.yaml:1:6 MachineDeployment/d class=gpu replicas=1 surge\n"
+		  "template ml/t in.yaml:0:1 machine class=gpu\n"
+		  "documents=2 classes=0 skipped=0 []" },
+		{ "a group of the other flavour is another template",
+		  DEPLOYMENT "metadata: {name: d, namespace: ml}\nspec:\n" REFERS(SUPERVISOR, "t")
+			     "---\n" A100_TEMPLATE,
+		  "ml/d in.yaml:0:1 MachineDeployment/d class=- template=ml/t:missing surge\n"
+		  "ml/t in.yaml:1:6 VSphereMachineTemplate/t class=- template=0\n"
+		  A100_TEMPLATE_LINE("1:6") "\n"
+		  "documents=2 classes=0 skipped=0 []" },
+		{ "autoscaler, annotation, topology",
+		  DEPLOYMENT
+		  "metadata:\n  name: d\n  namespace: ml\n"
+		  "  labels: {topology.cluster.x-k8s.io/owned: ''}\n"
+		  "  annotations: {nodeprep.dev/gpus: T4=1, "
+		  "cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size: \"3\"}\n"
+		  "spec:\n  replicas: 2\n" REFERS(CAPV, "t"),
+		  "ml/d in.yaml:0:1 MachineDeployment/d class=- T4*1=T4 template=ml/t:missing surge\n"
+		  "  topology-owned: a Cluster's topology owns the MachineDeployment and would undo a change of it: change the Cluster's variables\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "another cloud's beside a template alone",
+		  DEPLOYMENT "metadata: {name: d, namespace: ml}\nspec: {template: {spec: "
+			     "{infrastructureRef: {kind: AWSMachineTemplate, name: a}}}}\n"
+			     "---\n" A100_TEMPLATE,
+		  "ml/t in.yaml:1:6 VSphereMachineTemplate/t class=- template=0\n"
+		  A100_TEMPLATE_LINE("1:6") "\n"
+		  "documents=2 classes=0 skipped=1 [MachineDeployment 'd' of another cloud]" },
+		{ "the control plane's template is no pool",
+		  "apiVersion: controlplane.cluster.x-k8s.io/v1beta1\nkind: KubeadmControlPlane\n"
+		  "metadata: {name: cp, namespace: ml}\n"
+		  "spec: {machineTemplate: {infrastructureRef: {apiVersion: " CAPV
+		  "/v1beta1, kind: VSphereMachineTemplate, name: t}}}\n---\n" A100_TEMPLATE
+		  "---\n" NODE_POOL_SPEC,
+		  "ml/p in.yaml:2:11 NodePool/p class=c\n"
+		  A100_TEMPLATE_LINE("1:6") "\n"
+		  "documents=3 classes=0 skipped=1 [KubeadmControlPlane]" },
+		{ "a template without devices that nothing names",
+		  TEMPLATE "metadata: {name: t}\nspec: {template: {spec: {numCPUs: 2}}}\n---\n"
+			   NODE_POOL_SPEC,
+		  "ml/p in.yaml:1:6 NodePool/p class=c\n"
+		  "template default/t in.yaml:0:1 machine\n"
+		  "documents=2 classes=0 skipped=1 [VSphereMachineTemplate 't' without devices]" },
+		{ "the same template twice",
+		  A100_TEMPLATE "---\n" A100_TEMPLATE,
+		  "ml/t in.yaml:0:1 VSphereMachineTemplate/t class=- template=0\n"
+		  A100_TEMPLATE_LINE("0:1") "\n"
+		  A100_TEMPLATE_LINE("1:6") " duplicate unused\n"
+		  "documents=2 classes=0 skipped=0 []" },
+		{ "two templates of one name",
+		  A100_TEMPLATE "---\n" TEMPLATE "metadata: {name: t, namespace: ml}\n",
+		  "bad-input: in.yaml:6:1: VSphereMachineTemplate 'ml/t' is given twice and differs from that in in.yaml:1" },
+		{ "placeholders",
+		  DEPLOYMENT "metadata: {name: \"${C}-md\", namespace: ml}\n"
+			     "spec:\n  clusterName: ${C}\n  replicas: ${N}\n" REFERS(CAPV, "t"),
+		  "ml/${C}/${C}-md in.yaml:0:1 MachineDeployment/${C}-md class=- template=ml/t:missing surge placeholder\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a deployment that refers to no name",
+		  DEPLOYMENT "metadata: {name: d}\nspec: {template: {spec: {infrastructureRef: "
+			     "{apiVersion: " CAPV "/v1, kind: VSphereMachineTemplate}}}}\n",
+		  "bad-input: in.yaml:4:47: infrastructureRef.name is needed" },
+		{ "a version that is not read",
+		  "apiVersion: cluster.x-k8s.io/v1alpha4\nkind: MachineDeployment\n"
+		  "metadata: {name: d}\n",
+		  "bad-input: in.yaml:1:13: version 'v1alpha4' of MachineDeployment is not read: v1beta1, v1beta2 are" },
+		{ "a Supervisor's template without class",
+		  "apiVersion: " SUPERVISOR "/v1beta1\nkind: VSphereMachineTemplate\n"
+		  "metadata: {name: t}\nspec: {template: {spec: {}}}\n",
+		  "bad-input: in.yaml:4:25: spec.template.spec.className is needed" },
+	};
+
+	(void)state;
+	CHECK_ROWS(rows, "");
+}
+
+#define SPEC(fields) "spec:\n  template:\n    spec:\n" fields
+
+static void test_pool__template_fields_are_read(void **state)
+{
+	static const struct row rows[] = {
+		{ "two of one card, a NIC, a vGPU, an unknown one",
+		  SPEC("      pciDevices:\n"
+		       "      - {vendorId: 4318, deviceId: 7864, customLabel: x}\n"
+		       "      - {deviceId: \"0x1EB8\", vendorId: \"0x10DE\"}\n"
+		       "      - {vendorId: 0x14e4, deviceId: 0x1751}\n"
+		       "      - {vGPUProfile: grid_t4-1a}\n"
+		       "      - {vendorId: 4318, deviceId: 0x2fff}\n"),
+		  "ml/t in.yaml:0:1 VSphereMachineTemplate/t class=- template=0\n"
+		  "template ml/t in.yaml:0:1 machine 10de:1eb8=T4 10de:1eb8=T4 14e4:1751=- !grid_t4-1a=T4 10de:2fff=?\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "keys, hardware, memory",
+		  SPEC("      pciDevices: [{vGPUProfile: grid_t4-1a}]\n"
+		       "      customVMXKeys: {a: b, pciPassthru.use64BitMMIO: \"TRUE\"}\n"
+		       "      hardwareVersion: vmx-15\n"
+		       "      memoryMiB: 8192\n"),
+		  "ml/t in.yaml:0:1 VSphereMachineTemplate/t class=- template=0\n"
+		  "template ml/t in.yaml:0:1 machine !grid_t4-1a=T4 a='b' pciPassthru.use64BitMMIO='TRUE' vmx-15 memory=8192\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "misspelt keys are told, P2P keys are not",
+		  SPEC("      pciDevices: [{vGPUProfile: grid_t4-1a}]\n"
+		       "      customVMXKeys: {pciPassthru.set.usebitMMIO: \"TRUE\", "
+		       "pciPassthru.allowP2P: \"TRUE\", pciPassthru.relaxACSforP2P: \"TRUE\", "
+		       "pciPassthru.relaxP2P: \"TRUE\"}\n"),
+		  "ml/t in.yaml:0:1 VSphereMachineTemplate/t class=- template=0\n"
+		  "template ml/t in.yaml:0:1 machine !grid_t4-1a=T4 pciPassthru.set.usebitMMIO='TRUE' pciPassthru.allowP2P='TRUE' pciPassthru.relaxACSforP2P='TRUE' pciPassthru.relaxP2P='TRUE'\n"
+		  "  misspelt-key: 'pciPassthru.set.usebitMMIO' is no key that ESXi knows: the MMIO keys are 'pciPassthru.use64bitMMIO' and 'pciPassthru.64bitMMIOSizeGB'\n"
+		  "  misspelt-key: 'pciPassthru.relaxP2P' is no key that ESXi knows: the MMIO keys are 'pciPassthru.use64bitMMIO' and 'pciPassthru.64bitMMIOSizeGB'\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a 32-bit guest",
+		  SPEC("      pciDevices: [{vGPUProfile: grid_t4-1a}]\n"
+		       "      template: images/ubuntu-i386\n"),
+		  "ml/t in.yaml:0:1 VSphereMachineTemplate/t class=- template=0\n"
+		  "template ml/t in.yaml:0:1 machine !grid_t4-1a=T4\n"
+		  "  guest-32bit: template 'images/ubuntu-i386' names a 32-bit guest, which maps no BAR above 4 GB\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "placeholders in fields",
+		  SPEC("      pciDevices: [{vendorId: 4318, deviceId: \"${ID}\"}]\n"
+		       "      hardwareVersion: ${HW}\n      memoryMiB: ${MEM}\n"),
+		  "ml/t in.yaml:0:1 VSphereMachineTemplate/t class=- template=0 placeholder\n"
+		  "template ml/t in.yaml:0:1 machine ${HW} unknown-device placeholder\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "the official page's arrows",
+		  SPEC("      pciDevices:\n      - deviceId: 7864   <==== value from above\n"
+		       "        vendorId: 4318   <==== value from above\n"),
+		  "bad-input: in.yaml:8:19: deviceId is the text '7864   <==== value from above': a whole number is needed, such as 4318 or 0x10DE" },
+		{ "an id as digits in quotes",
+		  SPEC("      pciDevices:\n      - deviceId: 7864\n        vendorId: \"4318\"\n"),
+		  "bad-input: in.yaml:9:19: vendorId is the text '4318': a whole number is needed, such as 4318 or 0x10DE" },
+		{ "swapped ids",
+		  SPEC("      pciDevices:\n      - {deviceId: 0x10de, vendorId: 0x1eb8}\n"),
+		  "bad-input: in.yaml:8:38: the id '1eb8:10de' has vendor and device swapped: vendorId is 0x10de, deviceId is 0x1eb8" },
+		{ "an id beyond 16 bits",
+		  SPEC("      pciDevices:\n      - {deviceId: 65536, vendorId: 4318}\n"),
+		  "bad-input: in.yaml:8:20: 'deviceId' must be a whole number from 0 to 65535, is the number '65536'" },
+		{ "half an id", SPEC("      pciDevices:\n      - {deviceId: 7864}\n"),
+		  "bad-input: in.yaml:8:9: a PCI device needs vendorId and deviceId, or vGPUProfile" },
+		{ "a misspelt field",
+		  SPEC("      pciDevices:\n      - {deviceId: 7864, vendorID: 4318}\n"),
+		  "bad-input: in.yaml:8:26: unknown field 'vendorID': did you mean 'vendorId'?" },
+		{ "an id and a profile",
+		  SPEC("      pciDevices:\n      - {deviceId: 7864, vendorId: 4318, vGPUProfile: a}\n"),
+		  "bad-input: in.yaml:8:42: vGPUProfile and deviceId exclude each other" },
+		{ "a profile with a blank",
+		  SPEC("      pciDevices:\n      - {vGPUProfile: grid a}\n"),
+		  "bad-input: in.yaml:8:23: vGPUProfile is 'grid a': a name such as 'grid_a100-40c' is needed" },
+		{ "devices as a map", SPEC("      pciDevices: {vendorId: 1}\n"),
+		  "bad-input: in.yaml:7:19: 'pciDevices' must be a list, is a mapping" },
+		{ "a key's value that is a number",
+		  SPEC("      customVMXKeys: {pciPassthru.64bitMMIOSizeGB: 512}\n"),
+		  "bad-input: in.yaml:7:52: 'pciPassthru.64bitMMIOSizeGB' must be text (in quotes where it looks like a number), is the number '512'" },
+		{ "a hardware version of three digits", SPEC("      hardwareVersion: vmx-100\n"),
+		  "bad-input: in.yaml:7:24: hardwareVersion is 'vmx-100': a hardware version such as 'vmx-17' is needed" },
+		{ "a hardware version without prefix", SPEC("      hardwareVersion: \"17\"\n"),
+		  "bad-input: in.yaml:7:24: hardwareVersion is '17': a hardware version such as 'vmx-17' is needed" },
+		{ "memory as text", SPEC("      memoryMiB: 8Gi\n"),
+		  "bad-input: in.yaml:7:18: 'memoryMiB' must be a whole number from 1 to 9223372036854775807, is the text '8Gi'" },
+	};
+
+	(void)state;
+	CHECK_ROWS(rows, TEMPLATE "metadata: {name: t, namespace: ml}\n");
+}
+
+#define FLAT(expect) \
+	"default/c/md-0 in.yaml:0:1 ClusterConfiguration/c class=- template=0" expect "\n"
+#define FLAT_TEMPLATE "template default/md-0 in.yaml:0:1 flat"
+#define FLAT_END "documents=1 classes=0 skipped=0 []"
+
+static void test_pool__flat_files_are_read(void **state)
+{
+	static const struct row rows[] = {
+		{ "no GPU", "", FLAT(" surge") FLAT_TEMPLATE "\n" FLAT_END },
+		{ "every spelling of an id",
+		  "VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST: \"true\"\n"
+		  "VSPHERE_WORKER_PCI_DEVICES: \"0x10DE:0x1EB8, 10DE:1EB8,10de:20b0\"\n",
+		  FLAT(" surge") FLAT_TEMPLATE
+		  " 10de:1eb8=T4 10de:1eb8=T4 10de:20b0=A100-40GB\n" FLAT_END },
+		{ "all that is read",
+		  "NAMESPACE: default\nINFRASTRUCTURE_PROVIDER: vsphere\nTKG_IP_FAMILY: ipv4\n"
+		  "VSPHERE_CONTROL_PLANE_PCI_DEVICES: \"0x10DE:0x2330\"\n"
+		  "VSPHERE_WORKER_PCI_DEVICES: 0x10DE:0x1EB8\n"
+		  "VSPHERE_WORKER_CUSTOM_VMX_KEYS: 'pciPassthru.allowP2P=true, a = b'\n"
+		  "VSPHERE_WORKER_HARDWARE_VERSION: vmx-17\nVSPHERE_WORKER_MEM_MIB: 8192\n"
+		  "VSPHERE_WORKER_ROLLOUT_STRATEGY: OnDelete\nWORKER_MACHINE_COUNT: \"2\"\n"
+		  "OS_ARCH: amd64\n",
+		  FLAT(" replicas=2 on-delete") // placed below
+		  FLAT_TEMPLATE
+		  " 10de:1eb8=T4 pciPassthru.allowP2P='true' a='b' vmx-17 memory=8192\n" FLAT_END },
+		{ "the autoscaler owns the count", "WORKER_MACHINE_COUNT: 2\nENABLE_AUTOSCALER: true\n",
+		  FLAT(" surge") FLAT_TEMPLATE "\n" FLAT_END },
+		{ "a card that is not on the allow-list", "VSPHERE_WORKER_PCI_DEVICES: \"10de:20b0\"\n",
+		  FLAT(" surge") FLAT_TEMPLATE " 10de:20b0=A100-40GB\n"
+		  "  allow-list: the installer refuses '10de:20b0': it takes 10de:1eb8 alone unless VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"\n"
+		  FLAT_END },
+		{ "a vGPU", "VSPHERE_WORKER_PCI_DEVICES: grid_t4-1a\n",
+		  FLAT(" surge") FLAT_TEMPLATE " !grid_t4-1a=T4\n"
+		  "  passthrough-only: 'grid_t4-1a' is a vGPU: VSPHERE_WORKER_PCI_DEVICES takes passthrough devices alone\n"
+		  FLAT_END },
+		{ "a 32-bit guest", "OS_ARCH: i386\n",
+		  FLAT(" surge") FLAT_TEMPLATE "\n"
+		  "  guest-32bit: OS_ARCH 'i386' names a 32-bit guest, which maps no BAR above 4 GB\n"
+		  FLAT_END },
+		{ "empty values", "VSPHERE_WORKER_PCI_DEVICES: \"\"\nVSPHERE_WORKER_CUSTOM_VMX_KEYS:\n",
+		  FLAT(" surge") FLAT_TEMPLATE "\n" FLAT_END },
+		{ "placeholders",
+		  "VSPHERE_WORKER_PCI_DEVICES: <VENDOR>:<DEVICE>\nWORKER_MACHINE_COUNT: ${N}\n",
+		  FLAT(" surge placeholder") FLAT_TEMPLATE " unknown-device placeholder\n" FLAT_END },
+		{ "the framework's own bad value a:b;c;d", "VSPHERE_WORKER_PCI_DEVICES: a:b;c;d\n",
+		  NULL },
+		{ "the framework's own bad value with a semicolon",
+		  "VSPHERE_WORKER_PCI_DEVICES: \"1001:1001,2000:2001;400:300\"\n", NULL },
+		{ "the framework's own bad value sometext", "VSPHERE_WORKER_PCI_DEVICES: sometext\n",
+		  NULL },
+		{ "a comma at the end", "VSPHERE_WORKER_PCI_DEVICES: \"10de:1eb8,\"\n", NULL },
+		{ "swapped ids", "VSPHERE_WORKER_PCI_DEVICES: \"0x1EB8:0x10DE\"\n", NULL },
+		{ "a key without value", "VSPHERE_WORKER_CUSTOM_VMX_KEYS: \"a=b,c\"\n",
+		  "bad-input: in.yaml:2:33: VSPHERE_WORKER_CUSTOM_VMX_KEYS has 'c': KEY=VALUE pairs with commas between them are needed" },
+		{ "a key twice", "VSPHERE_WORKER_CUSTOM_VMX_KEYS: \"a=b,a=c\"\n",
+		  "bad-input: in.yaml:2:33: VMX key 'a' is given twice" },
+		{ "a strategy that is none", "VSPHERE_WORKER_ROLLOUT_STRATEGY: Recreate\n",
+		  "bad-input: in.yaml:2:34: VSPHERE_WORKER_ROLLOUT_STRATEGY is 'Recreate': RollingUpdate or OnDelete is needed" },
+		{ "a count that is none", "WORKER_MACHINE_COUNT: two\n",
+		  "bad-input: in.yaml:2:23: WORKER_MACHINE_COUNT is 'two': a whole number from 0 to 2147483647 is needed" },
+		{ "memory that is none", "VSPHERE_WORKER_MEM_MIB: 8Gi\n",
+		  "bad-input: in.yaml:2:25: VSPHERE_WORKER_MEM_MIB is '8Gi': a whole number of MiB is needed" },
+		{ "a hardware version that is none", "VSPHERE_WORKER_HARDWARE_VERSION: 17\n",
+		  "bad-input: in.yaml:2:34: VSPHERE_WORKER_HARDWARE_VERSION is '17': a hardware version such as 'vmx-17' is needed" },
+		{ "a list of devices", "VSPHERE_WORKER_PCI_DEVICES: [a]\n",
+		  "bad-input: in.yaml:2:29: text is needed here, not a list" },
+		{ "a slash in the namespace", "NAMESPACE: a/b\n",
+		  "bad-input: in.yaml:2:12: metadata.namespace is 'a/b': no slash and no control character may stand in a name" },
+	};
+
+	(void)state;
+	CHECK_ROWS(rows, "CLUSTER_NAME: c\n");
+}
+
+static void test_pool__files_without_kind_are_told_by_their_keys(void **state)
+{
+	static const struct row rows[] = {
+		{ "extra pools in a block",
+		  "EXTRA_NODE_POOLS: true\nextrapools: |\n"
+		  "  - name: gpu\n    replicas: 1\n    template: <path>\n"
+		  "    customVMX: \"pciPassthru.use64BitMMIO=true,pciPassthru.64bitMMIOSizeGB=<GIB>\"\n"
+		  "  - name: b\n    customVMX: \"\"\n",
+		  "default/gpu in.yaml:0:3 ClusterConfiguration/md-0 class=- replicas=1 template=0 placeholder\n"
+		  "default/b in.yaml:0:7 ClusterConfiguration/md-0 class=- template=1\n"
+		  "template default/gpu in.yaml:0:3 extra pciPassthru.use64BitMMIO='true' pciPassthru.64bitMMIOSizeGB='<GIB>' placeholder\n"
+		  "template default/b in.yaml:0:7 extra\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "extra pools as a list beside the workers",
+		  "CLUSTER_NAME: c\nextrapools:\n- name: gpu\n",
+		  "default/c/md-0 in.yaml:0:1 ClusterConfiguration/c class=- template=0 surge\n"
+		  "default/c/gpu in.yaml:0:3 ClusterConfiguration/c class=- template=1\n"
+		  "template default/md-0 in.yaml:0:1 flat\n"
+		  "template default/gpu in.yaml:0:3 extra\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "an extra pool without a name", "extrapools: |\n  - replicas: 1\n",
+		  "bad-input: in.yaml: extrapools:1:3: name of the extra pool is needed" },
+		{ "extra pools that are no list", "extrapools: ${POOLS}\n",
+		  "bad-input: in.yaml: extrapools:1:1: a list of pools is needed here, not '${POOLS}'" },
+		{ "another provider",
+		  "CLUSTER_NAME: c\nINFRASTRUCTURE_PROVIDER: aws\n---\n" NODE_POOL_SPEC,
+		  "ml/p in.yaml:1:4 NodePool/p class=c\n"
+		  "documents=2 classes=0 skipped=1 [ClusterConfiguration 'c' whose provider is not vsphere]" },
+		{ "a node-pool file",
+		  "name: np-1\nreplicas: 1\nnodeMachineType: t3.large\nworkerClass: tkg-worker\n"
+		  "labels: {gpu: a}\n",
+		  "default/np-1 in.yaml:0:1 NodePoolFile/np-1 class=- replicas=1\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a node-pool file with GPU settings",
+		  "name: np-1\nreplicas: 1\ngpus: 2\nvsphere: {memoryMiB: 8192, pciDevices: []}\n",
+		  "default/np-1 in.yaml:0:1 NodePoolFile/np-1 class=- replicas=1\n"
+		  "  no-effect: 'gpus' has no effect: tanzu cluster node-pool set knows no GPU setting; give the pool a VM class or a VSphereMachineTemplate of its own\n"
+		  "  no-effect: 'vsphere.pciDevices' has no effect: tanzu cluster node-pool set knows no GPU setting; give the pool a VM class or a VSphereMachineTemplate of its own\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a node-pool file of a Supervisor's cluster", "name: np-1\nvmClass: gpu\n",
+		  "default/np-1 in.yaml:0:1 NodePoolFile/np-1 class=gpu\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a node-pool file with replicas of no number", "name: np-1\nreplicas: many\n",
+		  "bad-input: in.yaml:2:11: 'replicas' must be a whole number from 0 to 2147483647, is the text 'many'" },
+	};
+
+	(void)state;
+	CHECK_ROWS(rows, "");
+}
+
+static void test_pool__classes_are_needed_where_a_pool_names_one(void **state)
+{
+	static const struct {
+		const char *what, *text;
+		bool expect;
+	} rows[] = {
+		{ "a NodePool", NODE_POOL_SPEC, true },
+		{ "a class that is to be filled in", NODE_POOL "spec: {vmClass: <C>}\n", false },
+		{ "a template", A100_TEMPLATE, false },
+		{ "a Supervisor's template",
+		  "apiVersion: " SUPERVISOR "/v1beta2\nkind: VSphereMachineTemplate\n"
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec: {template: {spec: {className: gpu}}}\n---\n" DEPLOYMENT
+		  "metadata: {name: d, namespace: ml}\nspec:\n" REFERS(SUPERVISOR, "t"),
+		  true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_input in = { 0 };
+		struct np_err err = NP_ERR_INIT;
+
+		assert_int_equal(read_text(&in, rows[i].text, &err), 0);
+		if (np_input_needs_classes(&in) != rows[i].expect)
+			fail_msg("%s", rows[i].what);
+		np_input_done(&in);
+	}
+}
+
 static void test_pool__placeholders_are_told_from_names(void **state)
 {
 	static const struct {
@@ -1343,7 +1724,14 @@ static void test_pool__each_allocation_may_fail(void **state)
 		"metadata: {name: t, annotations: {nodeprep.dev/gpus: \"T4=1,A100-40GB=2\"}}\n"
 		"spec: {topology: {nodePools: [{name: a, vmClass: c}]}}\n---\n" CLUSTER
 		"spec: {topology: {variables: [{name: vmClass, value: c}], workers: "
-		"{machineDeployments: [{name: a}, {name: b}]}}}\n";
+		"{machineDeployments: [{name: a}, {name: b}]}}}\n---\n" DEPLOYMENT
+		"metadata: {name: d, namespace: ml}\nspec:\n  clusterName: c\n" REFERS(CAPV, "t")
+		"---\n" A100_TEMPLATE "---\n" TEMPLATE
+		"metadata: {name: u}\nspec: {template: {spec: {hardwareVersion: vmx-15, "
+		"pciDevices: [{vGPUProfile: grid_t4-1a}], customVMXKeys: {a: b}}}}\n---\n"
+		"CLUSTER_NAME: c\nVSPHERE_WORKER_PCI_DEVICES: \"10de:20b0\"\n"
+		"VSPHERE_WORKER_CUSTOM_VMX_KEYS: a=b\nextrapools: [{name: x, customVMX: c=d}]\n---\n"
+		"name: np\nreplicas: 1\ngpus: 1\n";
 	const size_t plenty = SIZE_MAX - 1;
 	size_t needed = 1;
 
@@ -1465,6 +1853,11 @@ int main(void)
 		cmocka_unit_test(test_pool__tanzu_clusters_are_read),
 		cmocka_unit_test(test_pool__topologies_are_read),
 		cmocka_unit_test(test_pool__documents_are_told_apart),
+		cmocka_unit_test(test_pool__machine_deployments_find_their_templates),
+		cmocka_unit_test(test_pool__template_fields_are_read),
+		cmocka_unit_test(test_pool__flat_files_are_read),
+		cmocka_unit_test(test_pool__files_without_kind_are_told_by_their_keys),
+		cmocka_unit_test(test_pool__classes_are_needed_where_a_pool_names_one),
 		cmocka_unit_test(test_pool__placeholders_are_told_from_names),
 		cmocka_unit_test(test_pool__namespaces_come_from_document_default_or_kubernetes),
 		cmocka_unit_test(test_pool__a_class_of_a_list_keeps_its_document),

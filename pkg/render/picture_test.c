@@ -210,6 +210,20 @@ static void test_picture__a_window_kept_by_the_class_is_drawn(void **state)
 	assert_non_null(strstr(text, "the pool by itself asks for 512 GB"));
 }
 
+static void test_picture__without_a_class_the_pools_own_window_is_drawn(void **state)
+{
+	NP_AUTO(scene_done) struct scene s = { 0 };
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	make(&s, &shapes[6]);
+	picture_done(&s.pic);
+	s.plan.pools[0].class_index = SIZE_MAX;
+	assert_int_equal(picture_init(&s.pic, &s.plan, &s.plan.pools[0], &err), 0);
+	assert_null(s.pic.class);
+	assert_int_equal(s.pic.window_bytes, 1024 * NP_GIB);
+}
+
 /* --- the terminal ------------------------------------------------------------------------------ */
 
 static const struct np_render_style ascii = { false, false };
@@ -457,7 +471,7 @@ static void test_picture__drawing_names_sizes_reason_and_source(void **state)
 		{ "a card without a place", 3, "1 x T4: no BAR over 256 MB" },
 		{ "a document that is named twice", 3, "by the same documents" },
 		{ "what does not fit", 12, "do not all fit" },
-		{ "a card past the window", 12, "class=\"beyond\"" },
+		{ "a card past the window", 12, "<rect class=\"beyond\" y=" },
 		{ "no source", 10, "BARs: no source: assumed" },
 		{ "an unknown card", 11, "1 x 10de:2fff: no figure is known" },
 		{ "the dark palette", 0, "prefers-color-scheme:dark" },
@@ -603,6 +617,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_picture__cards_have_aligned_places_side_by_side),
 		cmocka_unit_test(test_picture__a_window_kept_by_the_class_is_drawn),
+		cmocka_unit_test(test_picture__without_a_class_the_pools_own_window_is_drawn),
 		cmocka_unit_test(test_picture__cells_sum_to_the_window),
 		cmocka_unit_test(test_picture__neighbours_differ_and_what_does_not_fit_is_marked),
 		cmocka_unit_test(test_picture__blocks_and_colour_only_where_asked_for),

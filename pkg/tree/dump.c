@@ -295,3 +295,13 @@ int np_yaml_dump(const json_t *root, bool sorted, char **ret, struct np_err *err
 	*ret = np_take(d.bytes);
 	return 0;
 }
+
+char *np_json_text(const json_t *root, size_t flags)
+{
+	size_t size = json_dumpb(root, NULL, 0, flags);
+	NP_AUTO(np_freep) char *text = calloc(size + 1, 1);
+
+	if (size == 0 || text == NULL || json_dumpb(root, text, size, flags) != size)
+		return NULL;
+	return np_take(text);
+}

@@ -406,25 +406,10 @@ static int change_devices(struct build *b, struct np_err *err)
 	return 0;
 }
 
-/*
- * Returns the object's text; NULL where memory runs out. Not by json_dumps(): where its buffer cannot
- * grow, jansson 2.14 leaves a key out and goes on.
- */
-static char *dump_object(const json_t *object)
-{
-	const size_t flags = JSON_COMPACT | JSON_SORT_KEYS;
-	size_t size = json_dumpb(object, NULL, 0, flags);
-	NP_AUTO(np_freep) char *text = calloc(size + 1, 1);
-
-	if (size == 0 || text == NULL || json_dumpb(object, text, size, flags) != size)
-		return NULL;
-	return np_take(text);
-}
-
 static int set_annotation(struct build *b, const json_t *object, struct np_err *err)
 {
 	static const char path[] = "/metadata/annotations/nodeprep.dev~1managed";
-	NP_AUTO(np_freep) char *text = dump_object(object);
+	NP_AUTO(np_freep) char *text = np_json_text(object, JSON_COMPACT | JSON_SORT_KEYS);
 	char absent[256];
 	json_auto_t *value = NULL;
 

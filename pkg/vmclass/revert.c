@@ -243,7 +243,7 @@ static void leave_pool(json_t *pools, const char *id, const char *holder)
 
 static int write_annotation(struct undo *u, const json_t *managed, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *text = json_dumps(managed, JSON_COMPACT | JSON_SORT_KEYS);
+	NP_AUTO(np_freep) char *text = np_json_text(managed, JSON_COMPACT | JSON_SORT_KEYS);
 	json_auto_t *value = text != NULL ? json_string(text) : NULL;
 
 	if (value == NULL || vmclass_patch_set(u->target, ANNOTATION, value) < 0)
