@@ -109,6 +109,11 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 	enum plan_match match;
 	size_t n = 0;
 
+	/* A GPU that is part of the image is in no list: what the pool says of it is all that is known. */
+	if (!c->has_gpus && p->pool->n_asks > 0) {
+		p->has_gpus = true;
+		return plan_cards_of_asks(p->pool, &p->cards, &p->n_cards, err);
+	}
 	if (copy_cards(p, c, err) < 0)
 		return -(int)err->code;
 	if (p->pool->n_asks == 0)

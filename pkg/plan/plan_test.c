@@ -318,6 +318,10 @@ static const struct plan_case {
 	{ "a GPU baked into the image is unknown", CLASS("c", "") KEYS("512") POOL("p", "c", ""), 0,
 	  "ml/p: ?, needs ?, window ?\n"
 	  "class ml/c, pools 1, gpus ?, carries 512, not changed baked-in\n" },
+	{ "a GPU baked into the image, of a pool that says which",
+	  CLASS("c", "") KEYS("512") POOL("p", "c", GPUS(M("H200", "2"))), 0,
+	  "ml/p: 2 x H200, needs 1024, window 1024\n"
+	  "class ml/c, pools 1, gpus ?, carries 1024, changed baked-in\n" },
 	{ "a class that is a placeholder", CLASS("c", A100) POOL("p", "'${VMCLASS}'", ""), 0,
 	  "ml/p: ?, needs ?, window ?\n"
 	  "class ml/c, pools 0, gpus 1, carries ?, not changed\n"

@@ -206,8 +206,7 @@ static const struct flat_field {
 /* A placeholder stands for a whole value, unless its reader knows what to do with one. */
 static bool is_open(const struct flat_field *field, const char *text)
 {
-	return np_is_placeholder(text) && field->read != read_keys &&
-	       field->read != read_hardware;
+	return np_is_placeholder(text) && field->read != read_keys && field->read != read_hardware;
 }
 
 /* Returns a scalar as text, which `buf` may hold; NULL where there is none. */

@@ -156,7 +156,7 @@ static void print_device(FILE *f, const struct np_template_device *d)
 
 	np_pci_id_format(d->id, id);
 	fprintf(f, " %s%s=%s", d->profile ? "!" : "", d->profile ? d->profile : id,
-		d->gpu ? d->gpu->model
+		d->gpu                         ? d->gpu->model
 		: d->pci_class == NP_PCI_OTHER ? "-"
 					       : "?");
 }
@@ -979,178 +979,182 @@ static void test_pool__topologies_are_read(void **state)
 
 static void test_pool__documents_are_told_apart(void **state)
 {
-	static const struct row rows[] = {
-		{ "nothing at all", "",
-		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-		{ "empty documents",
-		  "---\n"
-		  "---\n",
-		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-		{ "a text", "hello\n",
-		  "bad-input: in.yaml:1:1: a mapping with apiVersion and kind is needed here, not 'hello'" },
-		{ "a null in a List",
-		  "apiVersion: v1\n"
-		  "kind: List\n"
-		  "items: [null]\n",
-		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-		{ "a list", "- a\n",
-		  "bad-input: in.yaml:1:1: a mapping with apiVersion and kind is needed here, not a list" },
-		{ "no kind", "apiVersion: v1\n", "bad-input: in.yaml:1:1: kind is needed" },
-		{ "no apiVersion", "kind: NodePool\n",
-		  "bad-input: in.yaml:1:1: apiVersion is needed" },
-		{ "neither", "metadata: {name: a}\n",
-		  "bad-input: in.yaml:1:1: apiVersion and kind are needed" },
-		{ "capitals that are of no tanzu file", "HTTP_PROXY: a\n",
-		  "bad-input: in.yaml:1:1: apiVersion and kind are needed" },
-		{ "a kind that is a number",
-		  "apiVersion: v1\n"
-		  "kind: 5\n",
-		  "bad-input: in.yaml:2:7: 'kind' must be text (in quotes where it looks like a number), is the number '5'" },
-		{ "a NodePool of an unknown version",
-		  "apiVersion: nodeprep.dev/v1\n"
-		  "kind: NodePool\n",
-		  "bad-input: in.yaml:1:13: version 'v1' of NodePool is not read: v1alpha1 is" },
-		{ "a TanzuKubernetesCluster of an unknown version",
-		  "apiVersion: run.tanzu.vmware.com/v1beta1\n"
-		  "kind: TanzuKubernetesCluster\n",
-		  "bad-input: in.yaml:1:13: version 'v1beta1' of TanzuKubernetesCluster is not read: v1alpha1, v1alpha2, v1alpha3 are" },
-		{ "a Cluster of an unknown version",
-		  "apiVersion: cluster.x-k8s.io/v1alpha4\n"
-		  "kind: Cluster\n",
-		  "bad-input: in.yaml:1:13: version 'v1alpha4' of Cluster is not read: v1beta1, v1beta2 are" },
-		{ "another kind of our group",
-		  "apiVersion: nodeprep.dev/v1alpha1\n"
-		  "kind: Nodepool\n",
-		  "bad-input: in.yaml:2:7: 'Nodepool' is no kind of nodeprep.dev that is read: NodePool is" },
-		{ "a Cluster of a group that ends like ours",
-		  "apiVersion: infrastructure.cluster.x-k8s.io/v1beta1\n"
-		  "kind: Cluster\n"
-		  "metadata: {name: c}\n"
-		  "spec: {topology: {variables: [{name: vmClass, value: x}], workers: {machineDeployments: [{name: a}]}}}\n",
-		  "bad-input: no worker pool found: 1 document, of kind Cluster (infrastructure.cluster.x-k8s.io/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-		{ "a Cluster of a group that starts like ours",
-		  "apiVersion: cluster.x-k8s.io.example.com/v1beta1\n"
-		  "kind: Cluster\n",
-		  "bad-input: no worker pool found: 1 document, of kind Cluster (cluster.x-k8s.io.example.com/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-		{ "kinds of others",
-		  "apiVersion: v1\n"
-		  "kind: Secret\n"
-		  "---\n"
-		  "apiVersion: v1\n"
-		  "kind: Service\n"
-		  "---\n"
-		  "apiVersion: v1\n"
-		  "kind: Service\n",
-		  "bad-input: no worker pool found: 3 documents, of kinds Secret, Service x2; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-		{ "a pool among others",
-		  "apiVersion: v1\n"
-		  "kind: Secret\n"
-		  "---\n"
-		  "apiVersion: nodeprep.dev/v1alpha1\n"
-		  "kind: NodePool\n"
-		  "metadata: {name: p, namespace: ml}\n"
-		  "spec: {vmClass: c}\n",
-		  "ml/p in.yaml:1:4 NodePool/p class=c\n"
-		  "documents=2 classes=0 skipped=1 [Secret]" },
-		{ "two pools of one placeholder's name",
-		  "apiVersion: nodeprep.dev/v1alpha1\n"
-		  "kind: NodePool\n"
-		  "metadata: {name: <POOL>, namespace: ml}\n"
-		  "spec: {vmClass: c}\n"
-		  "---\n"
-		  "apiVersion: nodeprep.dev/v1alpha1\n"
-		  "kind: NodePool\n"
-		  "metadata: {name: <POOL>, namespace: ml}\n"
-		  "spec: {vmClass: c}\n",
-		  "ml/<POOL> in.yaml:0:1 NodePool/<POOL> class=c placeholder\n"
-		  "ml/<POOL> in.yaml:1:6 NodePool/<POOL> class=c placeholder\n"
-		  "documents=2 classes=0 skipped=0 []" },
-		{ "two classes of one placeholder's name",
-		  "apiVersion: vmoperator.vmware.com/v1\n"
-		  "kind: VirtualMachineClass\n"
-		  "metadata: {name: <CLASS>}\n"
-		  "spec: {a: 1}\n"
-		  "---\n"
-		  "apiVersion: vmoperator.vmware.com/v1\n"
-		  "kind: VirtualMachineClass\n"
-		  "metadata: {name: <CLASS>}\n",
-		  "documents=2 classes=2 skipped=0 []" },
-		{ "a class of a version to come",
-		  "apiVersion: vmoperator.vmware.com/v9\n"
-		  "kind: VirtualMachineClass\n"
-		  "metadata: {name: g}\n",
-		  "documents=1 classes=1 skipped=0 []" },
-		{ "a class without name",
-		  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
-		  "kind: VirtualMachineClass\n",
-		  "bad-input: in.yaml:1:1: metadata.name is needed" },
-		{ "two classes of one name in two namespaces",
-		  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
-		  "kind: VirtualMachineClass\n"
-		  "metadata: {name: g}\n"
-		  "spec: {a: 1}\n"
-		  "---\n"
-		  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
-		  "kind: VirtualMachineClass\n"
-		  "metadata: {name: g, namespace: ml}\n"
-		  "spec: {a: 2}\n",
-		  "documents=2 classes=2 skipped=0 []" },
-		{ "an empty List",
-		  "apiVersion: v1\n"
-		  "kind: List\n"
-		  "items: []\n",
-		  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-		{ "a List whose items are no list",
-		  "apiVersion: v1\n"
-		  "kind: List\n"
-		  "items: {a: b}\n",
-		  "bad-input: in.yaml:3:8: 'items' must be a list, is a mapping" },
-		{ "a List with a text in it",
-		  "apiVersion: v1\n"
-		  "kind: List\n"
-		  "items:\n"
-		  "- a\n",
-		  "bad-input: in.yaml:4:3: a mapping with apiVersion and kind is needed here, not 'a'" },
-		{ "a List of another group",
-		  "apiVersion: example.com/v1\n"
-		  "kind: NodePoolList\n"
-		  "items:\n"
-		  "- a\n",
-		  "bad-input: no worker pool found: 1 document, of kind NodePoolList; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-		{ "a NodePoolList",
-		  "apiVersion: nodeprep.dev/v1alpha1\n"
-		  "kind: NodePoolList\n"
-		  "items:\n"
-		  "- {apiVersion: nodeprep.dev/v1alpha1, kind: NodePool, metadata: {name: q}, spec: {vmClass: c}}\n",
-		  "default/q in.yaml:0:4 NodePool/q class=c\n"
-		  "documents=1 classes=0 skipped=0 []" },
-		{ "JSON",
-		  "{\"apiVersion\": \"nodeprep.dev/v1alpha1\", \"kind\": \"NodePool\", \"metadata\": {\"name\": \"p\"}, \"spec\": {\"vmClass\": \"c\"}}",
-		  "default/p in.yaml:0:1 NodePool/p class=c\n"
-		  "documents=1 classes=0 skipped=0 []" },
-		{ "a TanzuKubernetesCluster without pools beside a class",
-		  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
-		  "kind: TanzuKubernetesCluster\n"
-		  "metadata: {name: t}\n"
-		  "spec: {topology: {controlPlane: {count: 1}}}\n"
-		  "---\n"
-		  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
-		  "kind: VirtualMachineClass\n"
-		  "metadata: {name: g}\n",
-		  "documents=2 classes=1 skipped=1 [TanzuKubernetesCluster 't' without workers]" },
-		{ "workers without class, in v1alpha1",
-		  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
-		  "kind: TanzuKubernetesCluster\n"
-		  "metadata: {name: t}\n"
-		  "spec: {topology: {workers: {count: 1}}}\n",
-		  "bad-input: in.yaml:4:28: pool 'workers' has no class: the name of a VirtualMachineClass is needed" },
-		{ "nodePools, in v1alpha1",
-		  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
-		  "kind: TanzuKubernetesCluster\n"
-		  "metadata: {name: t}\n"
-		  "spec: {topology: {nodePools: []}}\n",
-		  "bad-input: in.yaml:4:19: 'nodePools' is a field of v1alpha2 and v1alpha3: 'workers' is needed here" },
-	};
+	static const struct
+		row
+			rows
+				[] = {
+					{ "nothing at all", "",
+					  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+					{ "empty documents",
+					  "---\n"
+					  "---\n",
+					  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+					{ "a text", "hello\n",
+					  "bad-input: in.yaml:1:1: a mapping with apiVersion and kind is needed here, not 'hello'" },
+					{ "a null in a List",
+					  "apiVersion: v1\n"
+					  "kind: List\n"
+					  "items: [null]\n",
+					  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+					{ "a list", "- a\n",
+					  "bad-input: in.yaml:1:1: a mapping with apiVersion and kind is needed here, not a list" },
+					{ "no kind", "apiVersion: v1\n",
+					  "bad-input: in.yaml:1:1: kind is needed" },
+					{ "no apiVersion", "kind: NodePool\n",
+					  "bad-input: in.yaml:1:1: apiVersion is needed" },
+					{ "neither", "metadata: {name: a}\n",
+					  "bad-input: in.yaml:1:1: apiVersion and kind are needed" },
+					{ "capitals that are of no tanzu file", "HTTP_PROXY: a\n",
+					  "bad-input: in.yaml:1:1: apiVersion and kind are needed" },
+					{ "a kind that is a number",
+					  "apiVersion: v1\n"
+					  "kind: 5\n",
+					  "bad-input: in.yaml:2:7: 'kind' must be text (in quotes where it looks like a number), is the number '5'" },
+					{ "a NodePool of an unknown version",
+					  "apiVersion: nodeprep.dev/v1\n"
+					  "kind: NodePool\n",
+					  "bad-input: in.yaml:1:13: version 'v1' of NodePool is not read: v1alpha1 is" },
+					{ "a TanzuKubernetesCluster of an unknown version",
+					  "apiVersion: run.tanzu.vmware.com/v1beta1\n"
+					  "kind: TanzuKubernetesCluster\n",
+					  "bad-input: in.yaml:1:13: version 'v1beta1' of TanzuKubernetesCluster is not read: v1alpha1, v1alpha2, v1alpha3 are" },
+					{ "a Cluster of an unknown version",
+					  "apiVersion: cluster.x-k8s.io/v1alpha4\n"
+					  "kind: Cluster\n",
+					  "bad-input: in.yaml:1:13: version 'v1alpha4' of Cluster is not read: v1beta1, v1beta2 are" },
+					{ "another kind of our group",
+					  "apiVersion: nodeprep.dev/v1alpha1\n"
+					  "kind: Nodepool\n",
+					  "bad-input: in.yaml:2:7: 'Nodepool' is no kind of nodeprep.dev that is read: NodePool is" },
+					{ "a Cluster of a group that ends like ours",
+					  "apiVersion: infrastructure.cluster.x-k8s.io/v1beta1\n"
+					  "kind: Cluster\n"
+					  "metadata: {name: c}\n"
+					  "spec: {topology: {variables: [{name: vmClass, value: x}], workers: {machineDeployments: [{name: a}]}}}\n",
+					  "bad-input: no worker pool found: 1 document, of kind Cluster (infrastructure.cluster.x-k8s.io/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+					{ "a Cluster of a group that starts like ours",
+					  "apiVersion: cluster.x-k8s.io.example.com/v1beta1\n"
+					  "kind: Cluster\n",
+					  "bad-input: no worker pool found: 1 document, of kind Cluster (cluster.x-k8s.io.example.com/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+					{ "kinds of others",
+					  "apiVersion: v1\n"
+					  "kind: Secret\n"
+					  "---\n"
+					  "apiVersion: v1\n"
+					  "kind: Service\n"
+					  "---\n"
+					  "apiVersion: v1\n"
+					  "kind: Service\n",
+					  "bad-input: no worker pool found: 3 documents, of kinds Secret, Service x2; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+					{ "a pool among others",
+					  "apiVersion: v1\n"
+					  "kind: Secret\n"
+					  "---\n"
+					  "apiVersion: nodeprep.dev/v1alpha1\n"
+					  "kind: NodePool\n"
+					  "metadata: {name: p, namespace: ml}\n"
+					  "spec: {vmClass: c}\n",
+					  "ml/p in.yaml:1:4 NodePool/p class=c\n"
+					  "documents=2 classes=0 skipped=1 [Secret]" },
+					{ "two pools of one placeholder's name",
+					  "apiVersion: nodeprep.dev/v1alpha1\n"
+					  "kind: NodePool\n"
+					  "metadata: {name: <POOL>, namespace: ml}\n"
+					  "spec: {vmClass: c}\n"
+					  "---\n"
+					  "apiVersion: nodeprep.dev/v1alpha1\n"
+					  "kind: NodePool\n"
+					  "metadata: {name: <POOL>, namespace: ml}\n"
+					  "spec: {vmClass: c}\n",
+					  "ml/<POOL> in.yaml:0:1 NodePool/<POOL> class=c placeholder\n"
+					  "ml/<POOL> in.yaml:1:6 NodePool/<POOL> class=c placeholder\n"
+					  "documents=2 classes=0 skipped=0 []" },
+					{ "two classes of one placeholder's name",
+					  "apiVersion: vmoperator.vmware.com/v1\n"
+					  "kind: VirtualMachineClass\n"
+					  "metadata: {name: <CLASS>}\n"
+					  "spec: {a: 1}\n"
+					  "---\n"
+					  "apiVersion: vmoperator.vmware.com/v1\n"
+					  "kind: VirtualMachineClass\n"
+					  "metadata: {name: <CLASS>}\n",
+					  "documents=2 classes=2 skipped=0 []" },
+					{ "a class of a version to come",
+					  "apiVersion: vmoperator.vmware.com/v9\n"
+					  "kind: VirtualMachineClass\n"
+					  "metadata: {name: g}\n",
+					  "documents=1 classes=1 skipped=0 []" },
+					{ "a class without name",
+					  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
+					  "kind: VirtualMachineClass\n",
+					  "bad-input: in.yaml:1:1: metadata.name is needed" },
+					{ "two classes of one name in two namespaces",
+					  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
+					  "kind: VirtualMachineClass\n"
+					  "metadata: {name: g}\n"
+					  "spec: {a: 1}\n"
+					  "---\n"
+					  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
+					  "kind: VirtualMachineClass\n"
+					  "metadata: {name: g, namespace: ml}\n"
+					  "spec: {a: 2}\n",
+					  "documents=2 classes=2 skipped=0 []" },
+					{ "an empty List",
+					  "apiVersion: v1\n"
+					  "kind: List\n"
+					  "items: []\n",
+					  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+					{ "a List whose items are no list",
+					  "apiVersion: v1\n"
+					  "kind: List\n"
+					  "items: {a: b}\n",
+					  "bad-input: in.yaml:3:8: 'items' must be a list, is a mapping" },
+					{ "a List with a text in it",
+					  "apiVersion: v1\n"
+					  "kind: List\n"
+					  "items:\n"
+					  "- a\n",
+					  "bad-input: in.yaml:4:3: a mapping with apiVersion and kind is needed here, not 'a'" },
+					{ "a List of another group",
+					  "apiVersion: example.com/v1\n"
+					  "kind: NodePoolList\n"
+					  "items:\n"
+					  "- a\n",
+					  "bad-input: no worker pool found: 1 document, of kind NodePoolList; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+					{ "a NodePoolList",
+					  "apiVersion: nodeprep.dev/v1alpha1\n"
+					  "kind: NodePoolList\n"
+					  "items:\n"
+					  "- {apiVersion: nodeprep.dev/v1alpha1, kind: NodePool, metadata: {name: q}, spec: {vmClass: c}}\n",
+					  "default/q in.yaml:0:4 NodePool/q class=c\n"
+					  "documents=1 classes=0 skipped=0 []" },
+					{ "JSON",
+					  "{\"apiVersion\": \"nodeprep.dev/v1alpha1\", \"kind\": \"NodePool\", \"metadata\": {\"name\": \"p\"}, \"spec\": {\"vmClass\": \"c\"}}",
+					  "default/p in.yaml:0:1 NodePool/p class=c\n"
+					  "documents=1 classes=0 skipped=0 []" },
+					{ "a TanzuKubernetesCluster without pools beside a class",
+					  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
+					  "kind: TanzuKubernetesCluster\n"
+					  "metadata: {name: t}\n"
+					  "spec: {topology: {controlPlane: {count: 1}}}\n"
+					  "---\n"
+					  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
+					  "kind: VirtualMachineClass\n"
+					  "metadata: {name: g}\n",
+					  "documents=2 classes=1 skipped=1 [TanzuKubernetesCluster 't' without workers]" },
+					{ "workers without class, in v1alpha1",
+					  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
+					  "kind: TanzuKubernetesCluster\n"
+					  "metadata: {name: t}\n"
+					  "spec: {topology: {workers: {count: 1}}}\n",
+					  "bad-input: in.yaml:4:28: pool 'workers' has no class: the name of a VirtualMachineClass is needed" },
+					{ "nodePools, in v1alpha1",
+					  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
+					  "kind: TanzuKubernetesCluster\n"
+					  "metadata: {name: t}\n"
+					  "spec: {topology: {nodePools: []}}\n",
+					  "bad-input: in.yaml:4:19: 'nodePools' is a field of v1alpha2 and v1alpha3: 'workers' is needed here" },
+				};
 
 	(void)state;
 	CHECK_ROWS(rows, "");
@@ -1162,84 +1166,81 @@ static void test_pool__documents_are_told_apart(void **state)
 #define DEPLOYMENT2                              \
 	"apiVersion: cluster.x-k8s.io/v1beta2\n" \
 	"kind: MachineDeployment\n"
-#define REFERS(group, name)                                                                \
-	"  template: {spec: {infrastructureRef: {apiVersion: " group                       \
+#define REFERS(group, name)                                          \
+	"  template: {spec: {infrastructureRef: {apiVersion: " group \
 	"/v1beta1, kind: VSphereMachineTemplate, name: " name "}}}\n"
 #define CAPV "infrastructure.cluster.x-k8s.io"
 #define SUPERVISOR "vmware.infrastructure.cluster.x-k8s.io"
-#define TEMPLATE                        \
+#define TEMPLATE                         \
 	"apiVersion: " CAPV "/v1beta1\n" \
 	"kind: VSphereMachineTemplate\n"
-#define A100_TEMPLATE TEMPLATE                     \
+#define A100_TEMPLATE                          \
+	TEMPLATE                               \
 	"metadata: {name: t, namespace: ml}\n" \
 	"spec: {template: {spec: {pciDevices: [{vendorId: 0x10de, deviceId: 0x20b0}]}}}\n"
-#define A100_TEMPLATE_LINE(rest) \
-	"template ml/t in.yaml:" rest " machine 10de:20b0=A100-40GB"
+#define A100_TEMPLATE_LINE(rest) "template ml/t in.yaml:" rest " machine 10de:20b0=A100-40GB"
 
 static void test_pool__machine_deployments_find_their_templates(void **state)
 {
 	static const struct row rows[] = {
 		{ "the template behind the deployment",
 		  DEPLOYMENT "metadata: {name: d, namespace: ml}\n"
-			     "spec:\n  clusterName: c\n  replicas: 3\n" REFERS(CAPV, "t")
-			     "---\n" A100_TEMPLATE,
-		  "ml/c/d in.yaml:0:1 MachineDeployment/d class=- replicas=3 template=0 surge\n"
-		  A100_TEMPLATE_LINE("1:9") "\n"
-		  "documents=2 classes=0 skipped=0 []" },
+			     "spec:\n  clusterName: c\n  replicas: 3\n" REFERS(
+				     CAPV, "t") "---\n" A100_TEMPLATE,
+		  "ml/c/d in.yaml:0:1 MachineDeployment/d class=- replicas=3 template=0 surge\n" A100_TEMPLATE_LINE(
+			  "1:9") "\n"
+				 "documents=2 classes=0 skipped=0 []" },
 		{ "the template before it, and v1beta2's spelling",
-		  A100_TEMPLATE "---\n" DEPLOYMENT2
-				"metadata: {name: d, namespace: ml}\n"
+		  A100_TEMPLATE "---\n" DEPLOYMENT2 "metadata: {name: d, namespace: ml}\n"
 				"spec:\n  clusterName: c\n"
 				"  rollout: {strategy: {rollingUpdate: {maxSurge: 0}}}\n"
 				"  template: {spec: {infrastructureRef: {apiGroup: " CAPV
 				", kind: VSphereMachineTemplate, name: t}}}\n",
-		  "ml/c/d in.yaml:1:6 MachineDeployment/d class=- template=0 no-surge\n"
-		  A100_TEMPLATE_LINE("0:1") "\n"
-		  "documents=2 classes=0 skipped=0 []" },
+		  "ml/c/d in.yaml:1:6 MachineDeployment/d class=- template=0 no-surge\n" A100_TEMPLATE_LINE(
+			  "0:1") "\n"
+				 "documents=2 classes=0 skipped=0 []" },
 		{ "one template of two deployments",
-		  DEPLOYMENT "metadata: {name: d, namespace: ml}\nspec:\n" REFERS(CAPV, "t")
-			     "---\n" DEPLOYMENT
-			     "metadata: {name: e, namespace: ml}\n"
-			     "spec:\n  strategy: {type: OnDelete}\n" REFERS(CAPV, "t")
-			     "---\n" A100_TEMPLATE,
+		  DEPLOYMENT "metadata: {name: d, namespace: ml}\nspec:\n" REFERS(
+			  CAPV, "t") "---\n" DEPLOYMENT "metadata: {name: e, namespace: ml}\n"
+				     "spec:\n  strategy: {type: OnDelete}\n" REFERS(
+					     CAPV, "t") "---\n" A100_TEMPLATE,
 		  "ml/d in.yaml:0:1 MachineDeployment/d class=- template=0 surge\n"
-		  "ml/e in.yaml:1:7 MachineDeployment/e class=- template=0 on-delete\n"
-		  A100_TEMPLATE_LINE("2:14") "\n"
-		  "documents=3 classes=0 skipped=0 []" },
+		  "ml/e in.yaml:1:7 MachineDeployment/e class=- template=0 on-delete\n" A100_TEMPLATE_LINE(
+			  "2:14") "\n"
+				  "documents=3 classes=0 skipped=0 []" },
 		{ "a template that is not there",
 		  DEPLOYMENT "metadata: {name: d, namespace: ml}\nspec:\n" REFERS(CAPV, "t"),
 		  "ml/d in.yaml:0:1 MachineDeployment/d class=- template=ml/t:missing surge\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "a template of another namespace is another",
-		  DEPLOYMENT "metadata: {name: d, namespace: x}\nspec:\n" REFERS(CAPV, "t")
-			     "---\n" A100_TEMPLATE,
+		  DEPLOYMENT "metadata: {name: d, namespace: x}\nspec:\n" REFERS(
+			  CAPV, "t") "---\n" A100_TEMPLATE,
 		  "x/d in.yaml:0:1 MachineDeployment/d class=- template=x/t:missing surge\n"
-		  "ml/t in.yaml:1:7 VSphereMachineTemplate/t class=- template=0\n"
-		  A100_TEMPLATE_LINE("1:7") "\n"
-		  "documents=2 classes=0 skipped=0 []" },
+		  "ml/t in.yaml:1:7 VSphereMachineTemplate/t class=- template=0\n" A100_TEMPLATE_LINE(
+			  "1:7") "\n"
+				 "documents=2 classes=0 skipped=0 []" },
 		{ "a Supervisor's template makes a pool with a class",
 		  "apiVersion: " SUPERVISOR "/v1beta2\nkind: VSphereMachineTemplate\n"
 		  "metadata: {name: t, namespace: ml}\n"
 		  "spec: {template: {spec: {className: gpu}}}\n---\n" DEPLOYMENT
 		  "metadata: {name: d, namespace: ml}\nspec:\n  replicas: 1\n" REFERS(SUPERVISOR,
-									       "t"),
+										      "t"),
 		  "ml/d in.yaml:1:6 MachineDeployment/d class=gpu replicas=1 surge\n"
 		  "template ml/t in.yaml:0:1 machine class=gpu\n"
 		  "documents=2 classes=0 skipped=0 []" },
 		{ "a group of the other flavour is another template",
-		  DEPLOYMENT "metadata: {name: d, namespace: ml}\nspec:\n" REFERS(SUPERVISOR, "t")
-			     "---\n" A100_TEMPLATE,
+		  DEPLOYMENT "metadata: {name: d, namespace: ml}\nspec:\n" REFERS(
+			  SUPERVISOR, "t") "---\n" A100_TEMPLATE,
 		  "ml/d in.yaml:0:1 MachineDeployment/d class=- template=ml/t:missing surge\n"
-		  "ml/t in.yaml:1:6 VSphereMachineTemplate/t class=- template=0\n"
-		  A100_TEMPLATE_LINE("1:6") "\n"
-		  "documents=2 classes=0 skipped=0 []" },
+		  "ml/t in.yaml:1:6 VSphereMachineTemplate/t class=- template=0\n" A100_TEMPLATE_LINE(
+			  "1:6") "\n"
+				 "documents=2 classes=0 skipped=0 []" },
 		{ "autoscaler, annotation, topology",
-		  DEPLOYMENT
-		  "metadata:\n  name: d\n  namespace: ml\n"
-		  "  labels: {topology.cluster.x-k8s.io/owned: ''}\n"
-		  "  annotations: {nodeprep.dev/gpus: T4=1, "
-		  "cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size: \"3\"}\n"
-		  "spec:\n  replicas: 2\n" REFERS(CAPV, "t"),
+		  DEPLOYMENT "metadata:\n  name: d\n  namespace: ml\n"
+			     "  labels: {topology.cluster.x-k8s.io/owned: ''}\n"
+			     "  annotations: {nodeprep.dev/gpus: T4=1, "
+			     "cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size: \"3\"}\n"
+			     "spec:\n  replicas: 2\n" REFERS(CAPV, "t"),
 		  "ml/d in.yaml:0:1 MachineDeployment/d class=- T4*1=T4 template=ml/t:missing surge\n"
 		  "  topology-owned: a Cluster's topology owns the MachineDeployment and would undo a change of it: change the Cluster's variables\n"
 		  "documents=1 classes=0 skipped=0 []" },
@@ -1247,30 +1248,28 @@ static void test_pool__machine_deployments_find_their_templates(void **state)
 		  DEPLOYMENT "metadata: {name: d, namespace: ml}\nspec: {template: {spec: "
 			     "{infrastructureRef: {kind: AWSMachineTemplate, name: a}}}}\n"
 			     "---\n" A100_TEMPLATE,
-		  "ml/t in.yaml:1:6 VSphereMachineTemplate/t class=- template=0\n"
-		  A100_TEMPLATE_LINE("1:6") "\n"
-		  "documents=2 classes=0 skipped=1 [MachineDeployment 'd' of another cloud]" },
+		  "ml/t in.yaml:1:6 VSphereMachineTemplate/t class=- template=0\n" A100_TEMPLATE_LINE(
+			  "1:6") "\n"
+				 "documents=2 classes=0 skipped=1 [MachineDeployment 'd' of another cloud]" },
 		{ "the control plane's template is no pool",
 		  "apiVersion: controlplane.cluster.x-k8s.io/v1beta1\nkind: KubeadmControlPlane\n"
 		  "metadata: {name: cp, namespace: ml}\n"
 		  "spec: {machineTemplate: {infrastructureRef: {apiVersion: " CAPV
 		  "/v1beta1, kind: VSphereMachineTemplate, name: t}}}\n---\n" A100_TEMPLATE
 		  "---\n" NODE_POOL_SPEC,
-		  "ml/p in.yaml:2:11 NodePool/p class=c\n"
-		  A100_TEMPLATE_LINE("1:6") "\n"
-		  "documents=3 classes=0 skipped=1 [KubeadmControlPlane]" },
+		  "ml/p in.yaml:2:11 NodePool/p class=c\n" A100_TEMPLATE_LINE(
+			  "1:6") "\n"
+				 "documents=3 classes=0 skipped=1 [KubeadmControlPlane]" },
 		{ "a template without devices that nothing names",
-		  TEMPLATE "metadata: {name: t}\nspec: {template: {spec: {numCPUs: 2}}}\n---\n"
-			   NODE_POOL_SPEC,
+		  TEMPLATE
+		  "metadata: {name: t}\nspec: {template: {spec: {numCPUs: 2}}}\n---\n" NODE_POOL_SPEC,
 		  "ml/p in.yaml:1:6 NodePool/p class=c\n"
 		  "template default/t in.yaml:0:1 machine\n"
 		  "documents=2 classes=0 skipped=1 [VSphereMachineTemplate 't' without devices]" },
-		{ "the same template twice",
-		  A100_TEMPLATE "---\n" A100_TEMPLATE,
-		  "ml/t in.yaml:0:1 VSphereMachineTemplate/t class=- template=0\n"
-		  A100_TEMPLATE_LINE("0:1") "\n"
-		  A100_TEMPLATE_LINE("1:6") " duplicate unused\n"
-		  "documents=2 classes=0 skipped=0 []" },
+		{ "the same template twice", A100_TEMPLATE "---\n" A100_TEMPLATE,
+		  "ml/t in.yaml:0:1 VSphereMachineTemplate/t class=- template=0\n" A100_TEMPLATE_LINE(
+			  "0:1") "\n" A100_TEMPLATE_LINE("1:6") " duplicate unused\n"
+								"documents=2 classes=0 skipped=0 []" },
 		{ "two templates of one name",
 		  A100_TEMPLATE "---\n" TEMPLATE "metadata: {name: t, namespace: ml}\n",
 		  "bad-input: in.yaml:6:1: VSphereMachineTemplate 'ml/t' is given twice and differs from that in in.yaml:1" },
@@ -1409,31 +1408,35 @@ static void test_pool__flat_files_are_read(void **state)
 		  FLAT(" replicas=2 on-delete") // placed below
 		  FLAT_TEMPLATE
 		  " 10de:1eb8=T4 pciPassthru.allowP2P='true' a='b' vmx-17 memory=8192\n" FLAT_END },
-		{ "the autoscaler owns the count", "WORKER_MACHINE_COUNT: 2\nENABLE_AUTOSCALER: true\n",
+		{ "the autoscaler owns the count",
+		  "WORKER_MACHINE_COUNT: 2\nENABLE_AUTOSCALER: true\n",
 		  FLAT(" surge") FLAT_TEMPLATE "\n" FLAT_END },
-		{ "a card that is not on the allow-list", "VSPHERE_WORKER_PCI_DEVICES: \"10de:20b0\"\n",
-		  FLAT(" surge") FLAT_TEMPLATE " 10de:20b0=A100-40GB\n"
-		  "  allow-list: the installer refuses '10de:20b0': it takes 10de:1eb8 alone unless VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"\n"
-		  FLAT_END },
+		{ "a card that is not on the allow-list",
+		  "VSPHERE_WORKER_PCI_DEVICES: \"10de:20b0\"\n",
+		  FLAT(" surge") FLAT_TEMPLATE
+		  " 10de:20b0=A100-40GB\n"
+		  "  allow-list: the installer refuses '10de:20b0': it takes 10de:1eb8 alone unless VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"\n" FLAT_END },
 		{ "a vGPU", "VSPHERE_WORKER_PCI_DEVICES: grid_t4-1a\n",
-		  FLAT(" surge") FLAT_TEMPLATE " !grid_t4-1a=T4\n"
-		  "  passthrough-only: 'grid_t4-1a' is a vGPU: VSPHERE_WORKER_PCI_DEVICES takes passthrough devices alone\n"
-		  FLAT_END },
+		  FLAT(" surge") FLAT_TEMPLATE
+		  " !grid_t4-1a=T4\n"
+		  "  passthrough-only: 'grid_t4-1a' is a vGPU: VSPHERE_WORKER_PCI_DEVICES takes passthrough devices alone\n" FLAT_END },
 		{ "a 32-bit guest", "OS_ARCH: i386\n",
-		  FLAT(" surge") FLAT_TEMPLATE "\n"
-		  "  guest-32bit: OS_ARCH 'i386' names a 32-bit guest, which maps no BAR above 4 GB\n"
-		  FLAT_END },
-		{ "empty values", "VSPHERE_WORKER_PCI_DEVICES: \"\"\nVSPHERE_WORKER_CUSTOM_VMX_KEYS:\n",
+		  FLAT(" surge") FLAT_TEMPLATE
+		  "\n"
+		  "  guest-32bit: OS_ARCH 'i386' names a 32-bit guest, which maps no BAR above 4 GB\n" FLAT_END },
+		{ "empty values",
+		  "VSPHERE_WORKER_PCI_DEVICES: \"\"\nVSPHERE_WORKER_CUSTOM_VMX_KEYS:\n",
 		  FLAT(" surge") FLAT_TEMPLATE "\n" FLAT_END },
 		{ "placeholders",
 		  "VSPHERE_WORKER_PCI_DEVICES: <VENDOR>:<DEVICE>\nWORKER_MACHINE_COUNT: ${N}\n",
-		  FLAT(" surge placeholder") FLAT_TEMPLATE " unknown-device placeholder\n" FLAT_END },
+		  FLAT(" surge placeholder") FLAT_TEMPLATE
+		  " unknown-device placeholder\n" FLAT_END },
 		{ "the framework's own bad value a:b;c;d", "VSPHERE_WORKER_PCI_DEVICES: a:b;c;d\n",
 		  NULL },
 		{ "the framework's own bad value with a semicolon",
 		  "VSPHERE_WORKER_PCI_DEVICES: \"1001:1001,2000:2001;400:300\"\n", NULL },
-		{ "the framework's own bad value sometext", "VSPHERE_WORKER_PCI_DEVICES: sometext\n",
-		  NULL },
+		{ "the framework's own bad value sometext",
+		  "VSPHERE_WORKER_PCI_DEVICES: sometext\n", NULL },
 		{ "a comma at the end", "VSPHERE_WORKER_PCI_DEVICES: \"10de:1eb8,\"\n", NULL },
 		{ "swapped ids", "VSPHERE_WORKER_PCI_DEVICES: \"0x1EB8:0x10DE\"\n", NULL },
 		{ "a key without value", "VSPHERE_WORKER_CUSTOM_VMX_KEYS: \"a=b,c\"\n",
@@ -1725,13 +1728,14 @@ static void test_pool__each_allocation_may_fail(void **state)
 		"spec: {topology: {nodePools: [{name: a, vmClass: c}]}}\n---\n" CLUSTER
 		"spec: {topology: {variables: [{name: vmClass, value: c}], workers: "
 		"{machineDeployments: [{name: a}, {name: b}]}}}\n---\n" DEPLOYMENT
-		"metadata: {name: d, namespace: ml}\nspec:\n  clusterName: c\n" REFERS(CAPV, "t")
-		"---\n" A100_TEMPLATE "---\n" TEMPLATE
-		"metadata: {name: u}\nspec: {template: {spec: {hardwareVersion: vmx-15, "
-		"pciDevices: [{vGPUProfile: grid_t4-1a}], customVMXKeys: {a: b}}}}\n---\n"
-		"CLUSTER_NAME: c\nVSPHERE_WORKER_PCI_DEVICES: \"10de:20b0\"\n"
-		"VSPHERE_WORKER_CUSTOM_VMX_KEYS: a=b\nextrapools: [{name: x, customVMX: c=d}]\n---\n"
-		"name: np\nreplicas: 1\ngpus: 1\n";
+		"metadata: {name: d, namespace: ml}\nspec:\n  clusterName: c\n" REFERS(
+			CAPV,
+			"t") "---\n" A100_TEMPLATE "---\n" TEMPLATE
+			     "metadata: {name: u}\nspec: {template: {spec: {hardwareVersion: vmx-15, "
+			     "pciDevices: [{vGPUProfile: grid_t4-1a}], customVMXKeys: {a: b}}}}\n---\n"
+			     "CLUSTER_NAME: c\nVSPHERE_WORKER_PCI_DEVICES: \"10de:20b0\"\n"
+			     "VSPHERE_WORKER_CUSTOM_VMX_KEYS: a=b\nextrapools: [{name: x, customVMX: c=d}]\n---\n"
+			     "name: np\nreplicas: 1\ngpus: 1\n";
 	const size_t plenty = SIZE_MAX - 1;
 	size_t needed = 1;
 
