@@ -104,20 +104,23 @@ static json_t *rewrite_keys(json_t *old, const struct plan_wants *wants)
 }
 
 /* What stands under a key: its text where it is spelt right, else all spellings with their texts. */
-static json_t *key_from(json_t *old, enum plan_key key)
+static int key_from(json_t *old, enum plan_key key, json_t **ret, struct np_err *err)
 {
 	json_auto_t *found = json_object();
 	const char *name;
 	json_t *value;
 
+	if (found == NULL)
+		return np_fail_nomem(err);
 	json_object_foreach (old, name, value) {
 		if (plan_key_of(name) == key && json_object_set(found, name, value) < 0)
-			return NULL;
+			return np_fail_nomem(err);
 	}
 	if (json_object_size(found) == 0)
-		return NULL;
+		return 0;
 	value = json_object_get(found, key_names[key]);
-	return json_incref(value != NULL && json_object_size(found) == 1 ? value : found);
+	*ret = json_incref(value != NULL && json_object_size(found) == 1 ? value : found);
+	return 0;
 }
 
 static const char *key_reason(enum plan_key key, const struct plan_wants *wants)
@@ -133,10 +136,12 @@ static int add_key_items(struct np_plan_template *t, json_t *old, json_t *fresh,
 			 const struct plan_wants *wants, struct np_err *err)
 {
 	for (enum plan_key key = 0; key < PLAN_KEY_MAX; key++) {
-		json_auto_t *from = key_from(old, key);
+		json_auto_t *from = NULL;
 		json_t *to = json_object_get(fresh, key_names[key]);
 		char path[128];
 
+		if (key_from(old, key, &from, err) < 0)
+			return -(int)err->code;
 		if (from == to || (from != NULL && to != NULL && json_equal(from, to)))
 			continue;
 		snprintf(path, sizeof(path), KEYS "/%s", key_names[key]);

@@ -355,7 +355,8 @@ static bool gather(const struct np_plan *plan, struct fill *f)
 		np_window_text(p, text);
 		snprintf(f->reason, sizeof(f->reason), "pool '%s': %s", id, text);
 	}
-	return f->t->n_pools > 0 && f->t->has_gpus;
+	/* Of GPUs that are baked in the pools may have told; a placeholder stands for anything. */
+	return f->t->n_pools > 0 && !f->t->template->has_unknown_device;
 }
 
 static int keep_standing(struct fill *f, struct np_err *err)
@@ -380,16 +381,27 @@ static int keep_standing(struct fill *f, struct np_err *err)
 			    f->need_gb);
 }
 
+/* What is carried where nothing is to change. */
+static void leave_as_is(struct fill *f)
+{
+	const struct standing *s = &f->standing;
+
+	f->t->window_gb = s->has_size ? s->size_gb : 0;
+	f->t->has_window = s->has_size || (f->t->has_gpus && !s->has_any);
+}
+
 /* DESIGN.md, "The window", rule 5: nothing that stands is lowered unasked. */
 static int decide_window(struct fill *f, struct np_err *err)
 {
 	const struct standing *s = &f->standing;
 	bool kept = s->has_size && s->size_gb > f->need_gb && !f->o->allow_shrink;
 
+	if (f->t->devices.n == 0 && f->need_gb == 0) {
+		leave_as_is(f);
+		return 0;
+	}
 	f->t->has_window = true;
 	f->t->window_gb = f->need_gb;
-	if (f->t->devices.n == 0)
-		return 0;
 	if (kept && keep_standing(f, err) < 0)
 		return -(int)err->code;
 	f->wants.has_keys = f->need_gb > 0 || (kept && f->t->window_gb != s->size_gb) ||
@@ -482,15 +494,6 @@ static int note_unknown(struct np_plan_template *t, struct np_err *err)
 			return -(int)err->code;
 	}
 	return 0;
-}
-
-/* What is carried where nothing is to change. */
-static void leave_as_is(struct fill *f)
-{
-	const struct standing *s = &f->standing;
-
-	f->t->window_gb = s->has_size ? s->size_gb : 0;
-	f->t->has_window = s->has_size || (f->t->has_gpus && !s->has_any);
 }
 
 static int copy_hardware(struct fill *f, struct np_err *err)

@@ -18,15 +18,15 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 #define CAPV "infrastructure.cluster.x-k8s.io"
-#define DEPLOYMENT(name, rest)                                                               \
-	"---\napiVersion: cluster.x-k8s.io/v1beta1\nkind: MachineDeployment\n"               \
-	"metadata: {name: " name ", namespace: ml" rest "}\n"                                \
-	"spec: {clusterName: c, strategy: {type: OnDelete}, template: {spec: "               \
+#define DEPLOYMENT(name, rest)                                                              \
+	"---\napiVersion: cluster.x-k8s.io/v1beta1\nkind: MachineDeployment\n"              \
+	"metadata: {name: " name ", namespace: ml" rest "}\n"                               \
+	"spec: {clusterName: c, strategy: {type: OnDelete}, template: {spec: "              \
 	"{infrastructureRef: {apiVersion: " CAPV "/v1beta1, kind: VSphereMachineTemplate, " \
 	"name: t}}}}\n"
-#define TEMPLATE(fields)                                                     \
+#define TEMPLATE(fields)                                                    \
 	"---\napiVersion: " CAPV "/v1beta1\nkind: VSphereMachineTemplate\n" \
-	"metadata: {name: t, namespace: ml}\n"                               \
+	"metadata: {name: t, namespace: ml}\n"                              \
 	"spec: {template: {spec: {hardwareVersion: vmx-19, " fields "}}}\n"
 #define A100 "{vendorId: 4318, deviceId: 0x20b0}"
 #define T4 "{vendorId: 4318, deviceId: 7864}"
@@ -112,8 +112,8 @@ static void print_template(FILE *f, const struct np_plan_template *t)
 	fprintf(f, "template %s/%s pools=%zu gpus=", t->ns, t->name, t->n_pools);
 	fprintf(f, t->has_gpus ? "%ju" : "?", (uintmax_t)t->gpus);
 	fprintf(f, t->has_window ? " window=%ju" : " window=?", (uintmax_t)t->window_gb);
-	fprintf(f, " %s%s%s\n", t->hardware_version ? t->hardware_version : "-",
-		name ? " -> " : "", name ? name : "");
+	fprintf(f, " %s%s%s\n", t->hardware_version ? t->hardware_version : "-", name ? " -> " : "",
+		name ? name : "");
 	for (size_t i = 0; i < t->change.n; i++) {
 		const struct np_change_item *item = &t->change.items[i];
 
@@ -200,16 +200,106 @@ static void check_rows(const struct row *rows, size_t n)
 #define SIZE KEYS "pciPassthru.64bitMMIOSizeGB"
 #define REFERENCE "/spec/template/spec/infrastructureRef/name"
 
+#define LACKS_KEYS                          \
+	"  " USE64 ": absent -> \"TRUE\"\n" \
+	"  " SIZE ": absent -> \"512\"\n"
+
 static void test_templates__machine_templates_get_what_they_lack(void **state)
 {
 	static const struct row rows[] = {
-		{ "one A100, nothing said",
-		  DEPLOYMENT("d", "") TEMPLATE("pciDevices: [" A100 "]"),
+		{ "one A100, nothing said", DEPLOYMENT("d", "") TEMPLATE("pciDevices: [" A100 "]"),
 		  "pool d gpus=1 window=512\n"
-		  "template ml/t pools=1 gpus=1 window=512 vmx-19 -> t-HASH\n"
-		  "  " USE64 ": absent -> \"TRUE\"\n"
-		  "  " SIZE ": absent -> \"512\"\n"
-		  "  " REFERENCE ": \"t\" -> \"t-HASH\"\n",
+		  "template ml/t pools=1 gpus=1 window=512 vmx-19 -> t-b3bad243\n" LACKS_KEYS
+		  "  " REFERENCE ": \"t\" -> \"t-b3bad243\"\n",
+		  false },
+		{ "three H100 are more than the floor, for two deployments",
+		  DEPLOYMENT("d", "") DEPLOYMENT("e", "")
+			  TEMPLATE("pciDevices: [" H100 ", " H100 ", " H100 "]"),
+		  "pool d gpus=3 window=1024\npool e gpus=3 window=1024\n"
+		  "template ml/t pools=2 gpus=3 window=1024 vmx-19 -> t-d2c3d7b2\n"
+		  "  " USE64 ": absent -> \"TRUE\"\n  " SIZE ": absent -> \"1024\"\n"
+		  "  " REFERENCE ": \"t\" -> \"t-d2c3d7b2\"\n"
+		  "  " REFERENCE ": \"t\" -> \"t-d2c3d7b2\"\n",
+		  false },
+		{ "a lone template", TEMPLATE("pciDevices: [" A100 "]"),
+		  "pool t gpus=1 window=512\n"
+		  "template ml/t pools=1 gpus=1 window=512 vmx-19 -> t-b3bad243\n" LACKS_KEYS,
+		  false },
+		{ "right already, in whatever case of true",
+		  TEMPLATE("pciDevices: [" A100
+			   "], customVMXKeys: {pciPassthru.use64bitMMIO: 'true', "
+			   "pciPassthru.64bitMMIOSizeGB: '512'}"),
+		  "pool t gpus=1 window=512\n"
+		  "template ml/t pools=1 gpus=1 window=512 vmx-19\n",
+		  false },
+		{ "variants are folded, in their place, and too small",
+		  TEMPLATE("pciDevices: [" A100
+			   "], customVMXKeys: {a: b, pciPassthru.64bitMMioSizeGB: '64', "
+			   "pciPassthru.use64BitMMIO: 'TRUE'}"),
+		  "pool t gpus=1 window=512\n"
+		  "template ml/t pools=1 gpus=1 window=512 vmx-19 -> t-b23fec46\n"
+		  "  " USE64 ": {\"pciPassthru.use64BitMMIO\":\"TRUE\"} -> \"TRUE\"\n"
+		  "  " SIZE ": {\"pciPassthru.64bitMMioSizeGB\":\"64\"} -> \"512\"\n",
+		  false },
+		{ "a canonical value stands before a larger variant",
+		  TEMPLATE(
+			  "pciDevices: [" A100
+			  "], customVMXKeys: {pciPassthru.64bitMMIOSizeGB: '512', "
+			  "pciPassthru.64bitMMioSizeGB: '2048', pciPassthru.use64bitMMIO: 'TRUE'}"),
+		  "pool t gpus=1 window=512\n"
+		  "template ml/t pools=1 gpus=1 window=512 vmx-19 -> t-b3bad243\n"
+		  "  " SIZE ": {\"pciPassthru.64bitMMIOSizeGB\":\"512\","
+		  "\"pciPassthru.64bitMMioSizeGB\":\"2048\"} -> \"512\"\n",
+		  false },
+		{ "a larger one is kept",
+		  TEMPLATE("pciDevices: [" A100
+			   "], customVMXKeys: {pciPassthru.use64bitMMIO: 'TRUE', "
+			   "pciPassthru.64bitMMIOSizeGB: '1024'}"),
+		  "pool t gpus=1 window=512\n"
+		  "template ml/t pools=1 gpus=1 window=1024 vmx-19\n"
+		  "! window-kept: the standing 1024 GB is kept, 512 GB would do; --allow-shrink lowers it\n",
+		  false },
+		{ "a larger one that is no power of two is raised",
+		  TEMPLATE("pciDevices: [" A100
+			   "], customVMXKeys: {pciPassthru.use64bitMMIO: 'TRUE', "
+			   "pciPassthru.64bitMMIOSizeGB: '1000'}"),
+		  "pool t gpus=1 window=512\n"
+		  "template ml/t pools=1 gpus=1 window=1024 vmx-19 -> t-0f6cf524\n"
+		  "  " SIZE ": \"1000\" -> \"1024\"\n"
+		  "! window-kept: the standing 1000 GB is kept, raised to 1024 GB (a power of two), 512 GB would do; --allow-shrink lowers it\n",
+		  false },
+		{ "a larger one goes where asked",
+		  TEMPLATE("pciDevices: [" A100
+			   "], customVMXKeys: {pciPassthru.use64bitMMIO: 'TRUE', "
+			   "pciPassthru.64bitMMIOSizeGB: '1024'}"),
+		  "pool t gpus=1 window=512\n"
+		  "template ml/t pools=1 gpus=1 window=512 vmx-19 -> t-b3bad243\n"
+		  "  " SIZE ": \"1024\" -> \"512\"\n",
+		  true },
+		{ "a T4 needs no key", TEMPLATE("pciDevices: [" T4 "]"),
+		  "pool t gpus=1 window=0\n"
+		  "template ml/t pools=1 gpus=1 window=0 vmx-19\n",
+		  false },
+		{ "a T4's keys are kept",
+		  TEMPLATE("pciDevices: [" T4
+			   "], customVMXKeys: {pciPassthru.64bitMMIOSizeGB: '64'}"),
+		  "pool t gpus=1 window=0\n"
+		  "template ml/t pools=1 gpus=1 window=64 vmx-19\n"
+		  "! window-kept: the standing 64 GB is kept, though no device needs a window; --allow-shrink removes it\n",
+		  false },
+		{ "a T4's keys go where asked",
+		  TEMPLATE("pciDevices: [" T4
+			   "], customVMXKeys: {pciPassthru.64bitMMIOSizeGB: '64'}"),
+		  "pool t gpus=1 window=0\n"
+		  "template ml/t pools=1 gpus=1 window=0 vmx-19 -> t-f9812a38\n"
+		  "  " SIZE ": \"64\" -> absent\n",
+		  true },
+		{ "ids as text become numbers",
+		  TEMPLATE("pciDevices: [{vendorId: '0x10DE', deviceId: '0x1EB8'}]"),
+		  "pool t gpus=1 window=0\n"
+		  "template ml/t pools=1 gpus=1 window=0 vmx-19 -> t-f9812a38\n"
+		  "  /spec/template/spec/pciDevices/0/vendorId: \"0x10DE\" -> 4318\n"
+		  "  /spec/template/spec/pciDevices/0/deviceId: \"0x1EB8\" -> 7864\n",
 		  false },
 	};
 
@@ -217,10 +307,337 @@ static void test_templates__machine_templates_get_what_they_lack(void **state)
 	check_rows(rows, COUNT(rows));
 }
 
+static void test_templates__what_is_odd_is_told(void **state)
+{
+	static const struct row rows[] = {
+		{ "a template that is not there", DEPLOYMENT("d", ""),
+		  "pool d gpus=? window=?\n"
+		  "template ml/t pools=1 gpus=? window=? -\n"
+		  "! template-missing: VSphereMachineTemplate 'ml/t' is not in the input: what nodes get from it is not known\n",
+		  false },
+		{ "one that is not there, of a pool that says its GPUs",
+		  DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: H100-80GB=3}"),
+		  "pool d gpus=3 window=1024\n"
+		  "template ml/t pools=1 gpus=? window=? -\n"
+		  "! template-missing: VSphereMachineTemplate 'ml/t' is not in the input: what nodes get from it is not known\n",
+		  false },
+		{ "keys and no device",
+		  DEPLOYMENT("d", "")
+			  TEMPLATE("customVMXKeys: {pciPassthru.64bitMMIOSizeGB: '512'}"),
+		  "pool d gpus=? window=?\n"
+		  "template ml/t pools=1 gpus=? window=512 vmx-19\n"
+		  "! baked-in: MMIO keys and no PCI device: a GPU may be part of the OVA itself, so how many there are is not known\n",
+		  false },
+		{ "keys and no device, of a pool that says which GPUs",
+		  DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: H100-80GB=3}")
+			  TEMPLATE("customVMXKeys: {pciPassthru.use64bitMMIO: 'TRUE', "
+				   "pciPassthru.64bitMMIOSizeGB: '512'}"),
+		  "pool d gpus=3 window=1024\n"
+		  "template ml/t pools=1 gpus=? window=1024 vmx-19 -> t-263b963e\n"
+		  "  " SIZE ": \"512\" -> \"1024\"\n"
+		  "  " REFERENCE ": \"t\" -> \"t-263b963e\"\n"
+		  "! baked-in: MMIO keys and no PCI device: a GPU may be part of the OVA itself, so how many there are is not known\n",
+		  false },
+		{ "keys and no device, of a pool that says a small one",
+		  DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: T4=1}")
+			  TEMPLATE("customVMXKeys: {pciPassthru.64bitMMIOSizeGB: '512'}"),
+		  "pool d gpus=1 window=0\n"
+		  "template ml/t pools=1 gpus=? window=512 vmx-19\n"
+		  "! baked-in: MMIO keys and no PCI device: a GPU may be part of the OVA itself, so how many there are is not known\n",
+		  false },
+		{ "the same template twice",
+		  TEMPLATE("pciDevices: [" T4 "]") TEMPLATE("pciDevices: [" T4 "]"),
+		  "pool t gpus=1 window=0\n"
+		  "template ml/t pools=1 gpus=1 window=0 vmx-19\n",
+		  false },
+		{ "neither keys nor device", DEPLOYMENT("d", "") TEMPLATE("numCPUs: 2"),
+		  "pool d gpus=0 window=0\ntemplate ml/t pools=1 gpus=0 window=0 vmx-19\n", false },
+		{ "a pool that names fewer",
+		  DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: T4=1}")
+			  TEMPLATE("pciDevices: [" T4 ", " T4 "]"),
+		  "pool d gpus=2 window=0\ntemplate ml/t pools=1 gpus=2 window=0 vmx-19\n"
+		  "! class-has-more: pool 'ml/c/d' names 1 x T4, the template attaches 2 x T4: all of them are counted and sized\n",
+		  false },
+		{ "a pool that names more",
+		  DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: T4=2}")
+			  TEMPLATE("pciDevices: [" T4 "]"),
+		  "pool d gpus=1 window=0\ntemplate ml/t pools=1 gpus=1 window=0 vmx-19\n"
+		  "error bad-input: in.yaml:2: pool 'ml/c/d': asks for 2 x T4, but template 't' attaches 1 x T4\n",
+		  false },
+		{ "memory, mixed kinds, an unknown card",
+		  TEMPLATE("memoryMiB: 8192, pciDevices: [" A100
+			   ", {vGPUProfile: grid_t4-1a}, {vendorId: 4318, deviceId: 0x2fff}]"),
+		  "pool t gpus=3 window=?\n"
+		  "template ml/t pools=1 gpus=3 window=512 vmx-19 -> t-c5f37e5d\n" LACKS_KEYS
+		  "! no-figure: pool 'ml/t' has a card without a figure: 512 GB is the larger of the floor and what the other cards need; say sizeGB, or add the card with --catalogue\n"
+		  "! mixed-vgpu: vGPU and passthrough GPUs in one template: a node takes the driver of one kind\n"
+		  "! memory-small: the VM has 8192 MiB of memory for 40 GB of GPU memory; guides advise 1.5 times as much\n"
+		  "! unknown-device: the catalogue does not know '10de:2fff': --catalogue adds it\n",
+		  false },
+		{ "enough memory, to the MiB",
+		  TEMPLATE("memoryMiB: 61440, pciDevices: [" A100
+			   "], customVMXKeys: {pciPassthru.use64bitMMIO: 'TRUE', "
+			   "pciPassthru.64bitMMIOSizeGB: '512'}"),
+		  "pool t gpus=1 window=512\ntemplate ml/t pools=1 gpus=1 window=512 vmx-19\n",
+		  false },
+		{ "an old hardware version, and a surge",
+		  "apiVersion: " CAPV "/v1beta2\nkind: VSphereMachineTemplate\n"
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec: {template: {spec: {hardwareVersion: vmx-16, pciDevices: [" T4 "]}}}\n---\n"
+		  "apiVersion: cluster.x-k8s.io/v1beta2\nkind: MachineDeployment\n"
+		  "metadata: {name: d, namespace: ml}\nspec: {template: {spec: {infrastructureRef: "
+		  "{apiGroup: " CAPV ", kind: VSphereMachineTemplate, name: t}}}}\n",
+		  "pool d gpus=1 window=0\n"
+		  "template ml/t pools=1 gpus=1 window=0 vmx-17 -> t-1c4c0c5a\n"
+		  "  /spec/template/spec/hardwareVersion: \"vmx-16\" -> \"vmx-17\"\n"
+		  "  " REFERENCE ": \"t\" -> \"t-1c4c0c5a\"\n"
+		  "! no-spare-host: pool 'ml/d': a rolling update makes the new node first, and hangs without a host that has free GPUs: use maxSurge 0 or OnDelete\n"
+		  "! hardware-version: raised from 'vmx-16' to 'vmx-17', which PCI devices need\n",
+		  false },
+		{ "no hardware version, and a placeholder for one",
+		  "apiVersion: " CAPV "/v1beta2\nkind: VSphereMachineTemplate\n"
+		  "metadata: {name: t, namespace: ml}\n"
+		  "spec: {template: {spec: {pciDevices: [" T4 "]}}}\n---\n"
+		  "apiVersion: " CAPV "/v1beta2\nkind: VSphereMachineTemplate\n"
+		  "metadata: {name: u, namespace: ml}\n"
+		  "spec: {template: {spec: {hardwareVersion: $(H), pciDevices: [" T4 "]}}}\n",
+		  "pool t gpus=1 window=0\npool u gpus=1 window=0\n"
+		  "template ml/t pools=1 gpus=1 window=0 -\n"
+		  "! hardware-version: no hardware version is said, so that the OVA's holds: PCI devices need vmx-17 or newer\n"
+		  "template ml/u pools=1 gpus=1 window=0 $(H)\n"
+		  "! placeholder: in.yaml:6: pool 'ml/u' holds a placeholder that nothing has filled in: it cannot be applied\n",
+		  false },
+		{ "a pool file without effect", "name: np\nreplicas: 1\ngpus: 1\n",
+		  "pool np gpus=? window=?\n"
+		  "! no-effect: in.yaml:1: pool 'default/np': 'gpus' has no effect: tanzu cluster node-pool set knows no GPU setting; give the pool a VM class or a VSphereMachineTemplate of its own\n"
+		  "! class-missing: in.yaml:1: pool 'default/np' names no VM class: what its nodes get is not known\n",
+		  false },
+	};
+
+	(void)state;
+	check_rows(rows, COUNT(rows));
+}
+
+#define FLAT_KEYS "/VSPHERE_WORKER_CUSTOM_VMX_KEYS"
+
+static void test_templates__flat_files_are_told_their_changes(void **state)
+{
+	static const struct row rows[] = {
+		{ "no keys and an old hardware version",
+		  FLAT "VSPHERE_WORKER_PCI_DEVICES: \"10DE:1EB8\"\n"
+		       "VSPHERE_WORKER_HARDWARE_VERSION: vmx-13\n",
+		  "pool md-0 gpus=1 window=0\n"
+		  "template default/md-0 pools=1 gpus=1 window=0 vmx-17\n"
+		  "  /VSPHERE_WORKER_HARDWARE_VERSION: \"vmx-13\" -> \"vmx-17\"\n"
+		  "! hardware-version: raised from 'vmx-13' to 'vmx-17', which PCI devices need\n",
+		  false },
+		{ "keys kept in their place",
+		  FLAT "VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST: true\n"
+		       "VSPHERE_WORKER_PCI_DEVICES: \"0x10DE:0x20B0\"\n"
+		       "VSPHERE_WORKER_HARDWARE_VERSION: vmx-17\n"
+		       "VSPHERE_WORKER_CUSTOM_VMX_KEYS: 'pciPassthru.64bitMMIOSizeGB=16,a=b'\n",
+		  "pool md-0 gpus=1 window=512\n"
+		  "template default/md-0 pools=1 gpus=1 window=512 vmx-17\n"
+		  "  " FLAT_KEYS ": \"pciPassthru.64bitMMIOSizeGB=16,a=b\" -> "
+		  "\"pciPassthru.64bitMMIOSizeGB=512,a=b,pciPassthru.use64bitMMIO=TRUE\"\n",
+		  false },
+		{ "keys where none stood",
+		  FLAT "VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST: true\n"
+		       "VSPHERE_WORKER_PCI_DEVICES: \"0x10DE:0x20B0\"\n"
+		       "VSPHERE_WORKER_HARDWARE_VERSION: vmx-17\n",
+		  "pool md-0 gpus=1 window=512\n"
+		  "template default/md-0 pools=1 gpus=1 window=512 vmx-17\n"
+		  "  " FLAT_KEYS ": absent -> "
+		  "\"pciPassthru.use64bitMMIO=TRUE,pciPassthru.64bitMMIOSizeGB=512\"\n",
+		  false },
+		{ "an extra pool",
+		  "extrapools: |\n  - name: x\n    customVMX: pciPassthru.64bitMMIOSizeGB=64\n",
+		  "pool x gpus=? window=?\n"
+		  "template default/x pools=1 gpus=? window=64 -\n"
+		  "! baked-in: MMIO keys and no PCI device: a GPU may be part of the OVA itself, so how many there are is not known\n",
+		  false },
+		{ "a placeholder for the devices", FLAT "VSPHERE_WORKER_PCI_DEVICES: ${IDS}\n",
+		  "pool md-0 gpus=? window=?\n"
+		  "template default/md-0 pools=1 gpus=? window=? -\n"
+		  "! placeholder: in.yaml:1: pool 'default/c/md-0' holds a placeholder that nothing has filled in: it cannot be applied\n",
+		  false },
+	};
+
+	(void)state;
+	check_rows(rows, COUNT(rows));
+}
+
+/* Plans a template with that name and returns what is to replace it. */
+static json_t *replacement_of(const char *name, const char *more)
+{
+	struct np_input in = { 0 };
+	struct np_plan plan = { 0 };
+	json_t *object;
+	char text[4096];
+
+	snprintf(
+		text, sizeof(text),
+		"apiVersion: " CAPV "/v1beta1\nkind: VSphereMachineTemplate\n"
+		"metadata: {name: \"%s\", namespace: ml, uid: a, resourceVersion: \"7\", "
+		"generation: 2, creationTimestamp: x, ownerReferences: [], managedFields: [], "
+		"labels: {l: m}, annotations: {kubectl.kubernetes.io/last-applied-configuration: y, "
+		"z: z}}\nstatus: {a: b}\nspec: {template: {spec: {pciDevices: [" A100
+		"], %snumCPUs: 2}}}\n",
+		name, more);
+	make_plan(&in, text, false, &plan);
+	assert_int_equal(plan.n_templates, 1);
+	object = json_incref(plan.templates[0].replacement);
+	np_plan_done(&plan);
+	np_input_done(&in);
+	return object;
+}
+
+static const char *name_of(const json_t *object)
+{
+	return json_string_value(json_object_get(json_object_get(object, "metadata"), "name"));
+}
+
+static void test_templates__a_replacement_is_a_manifest_of_its_own(void **state)
+{
+	static const char expect[] =
+		"{\"apiVersion\":\"" CAPV "/v1beta1\",\"kind\":\"VSphereMachineTemplate\","
+		"\"metadata\":{\"annotations\":{\"nodeprep.dev/replaces\":\"t\",\"z\":\"z\"},"
+		"\"labels\":{\"l\":\"m\"},\"name\":\"t-3fd34394\",\"namespace\":\"ml\"},"
+		"\"spec\":{\"template\":{\"spec\":{\"customVMXKeys\":{"
+		"\"pciPassthru.64bitMMIOSizeGB\":\"512\",\"pciPassthru.use64bitMMIO\":\"TRUE\"},"
+		"\"numCPUs\":2,\"pciDevices\":[{\"deviceId\":8368,\"vendorId\":4318}]}}}}";
+	json_auto_t *object = replacement_of("t", "");
+	char *text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
+
+	(void)state;
+	assert_string_equal(text, expect);
+	free(text);
+}
+
+static void test_templates__names_are_stable_and_fit(void **state)
+{
+	json_auto_t *a = replacement_of("t", ""), *again = replacement_of("t", "");
+	json_auto_t *other = replacement_of("t", "memoryMiB: 131072, ");
+	char name[254];
+
+	(void)state;
+	assert_string_equal(name_of(a), name_of(again));
+	assert_string_not_equal(name_of(a), name_of(other));
+	memset(name, 'n', sizeof(name));
+	for (size_t n = 1; n <= 253; n++) {
+		json_auto_t *cut = NULL;
+		const char *got;
+
+		name[n] = '\0';
+		cut = replacement_of(name, "");
+		got = name_of(cut);
+		name[n] = 'n';
+		if (strlen(got) != (n <= 54 ? n + 9 : n <= 63 ? 63 : n <= 244 ? n + 9 : 253))
+			fail_msg("a name of %zu bytes becomes '%s'", n, got);
+	}
+}
+
+static void test_templates__a_cut_name_ends_in_one_dash(void **state)
+{
+	/* The 54th byte, where the cut is, is a dash. */
+	json_auto_t *object =
+		replacement_of("a2345678901234567890123456789012345678901234567890123-5678901", "");
+
+	(void)state;
+	assert_memory_equal(name_of(object),
+			    "a2345678901234567890123456789012345678901234567890123-", 54);
+	assert_int_equal(strlen(name_of(object)), 62);
+}
+
+static void test_templates__revert_leaves_them_alone(void **state)
+{
+	struct np_plan_options o = { .catalogue = cat, .holder = "apply", .revert = true };
+	struct np_input in = { 0 };
+	struct np_plan plan = { 0 };
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	read_input(&in, TEMPLATE("pciDevices: [" A100 "]"));
+	assert_int_equal(np_plan_make(&in, &o, &plan, &err), 0);
+	assert_int_equal(plan.n_templates, 0);
+	assert_int_equal(plan.pools[0].template_index, SIZE_MAX);
+	np_plan_done(&plan);
+	np_input_done(&in);
+}
+
+static void test_templates__the_line_for_people_names_the_replacement(void **state)
+{
+	static const struct {
+		const char *text, *expect;
+	} rows[] = {
+		{ TEMPLATE("pciDevices: [" A100 "]"),
+		  "template ml/t is immutable: plan -o json holds its replacement 't-b3bad243'" },
+		{ FLAT "VSPHERE_WORKER_PCI_DEVICES: \"10de:20b0\"\n",
+		  "template default/md-0 stands in a file of yours: plan -o json holds its changes" },
+		{ TEMPLATE("pciDevices: [" T4 "]"),
+		  "template ml/t is immutable and nothing to be written: no change is known for it" },
+		{ DEPLOYMENT("d", ""),
+		  "template ml/t is immutable and nothing to be written: it is not in the input" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct np_input in = { 0 };
+		struct np_plan plan = { 0 };
+		char text[NP_TEMPLATE_TEXT_MAX] = "sentinel";
+
+		make_plan(&in, rows[i].text, false, &plan);
+		np_template_text(&plan.templates[0], text);
+		assert_string_equal(text, rows[i].expect);
+		np_plan_done(&plan);
+		np_input_done(&in);
+	}
+}
+
+static void test_templates__each_allocation_may_fail(void **state)
+{
+	const size_t plenty = SIZE_MAX - 1;
+	struct np_plan_options o = { .catalogue = cat, .holder = "apply" };
+	struct np_input in = { 0 };
+	size_t needed = 1;
+
+	(void)state;
+	json_set_alloc_funcs(json_malloc, free);
+	read_input(&in, DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: A100-40GB=1}")
+				DEPLOYMENT("e", "") TEMPLATE(
+					"pciDevices: [" A100 ", " T4
+					"], customVMXKeys: {pciPassthru.64bitMMioSizeGB: '64'}"));
+	for (size_t round = 0; round <= needed; round++) {
+		struct np_plan plan = { 0 };
+		struct np_err err = NP_ERR_INIT;
+		int rc;
+
+		allocations_left = round ? round - 1 : plenty;
+		rc = np_plan_make(&in, &o, &plan, &err);
+		if (round == 0)
+			needed = plenty - allocations_left;
+		allocations_left = SIZE_MAX;
+		if (rc != (round ? -(int)NP_E_NOMEM : 0))
+			fail_msg("allocation %zu of %zu: %d %s", round, needed, rc, err.text);
+		np_plan_done(&plan);
+	}
+	np_input_done(&in);
+	json_set_alloc_funcs(malloc, free);
+	assert_true(needed > 60);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_templates__machine_templates_get_what_they_lack),
+		cmocka_unit_test(test_templates__what_is_odd_is_told),
+		cmocka_unit_test(test_templates__flat_files_are_told_their_changes),
+		cmocka_unit_test(test_templates__a_replacement_is_a_manifest_of_its_own),
+		cmocka_unit_test(test_templates__names_are_stable_and_fit),
+		cmocka_unit_test(test_templates__a_cut_name_ends_in_one_dash),
+		cmocka_unit_test(test_templates__revert_leaves_them_alone),
+		cmocka_unit_test(test_templates__the_line_for_people_names_the_replacement),
+		cmocka_unit_test(test_templates__each_allocation_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -139,11 +139,7 @@ static int add_device(struct flat *f, struct np_node n, const char *text, struct
 		return np_template_add_device(&f->template, f->o->cat, n, id, text, err);
 	}
 	if (np_pci_id_parse(text, &id, &why) < 0)
-		return np_node_fail(
-			n, err, NP_E_SPEC,
-			"%s: %s; VENDOR:DEVICE pairs with commas between them are needed, "
-			"such as \"0x10DE:0x1EB8\"",
-			n.key, why.text);
+		return np_node_fail(n, err, NP_E_SPEC, "%s: %s", n.key, why.text);
 	if (note_allow_list(f, id, err) < 0)
 		return -(int)err->code;
 	return np_template_add_device(&f->template, f->o->cat, n, id, NULL, err);

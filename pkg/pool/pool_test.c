@@ -1232,8 +1232,8 @@ static void test_pool__machine_deployments_find_their_templates(void **state)
 		  DEPLOYMENT "metadata: {name: d, namespace: ml}\nspec:\n" REFERS(
 			  SUPERVISOR, "t") "---\n" A100_TEMPLATE,
 		  "ml/d in.yaml:0:1 MachineDeployment/d class=- template=ml/t:missing surge\n"
-		  "ml/t in.yaml:1:6 VSphereMachineTemplate/t class=- template=0\n" A100_TEMPLATE_LINE(
-			  "1:6") "\n"
+		  "ml/t in.yaml:1:7 VSphereMachineTemplate/t class=- template=0\n" A100_TEMPLATE_LINE(
+			  "1:7") "\n"
 				 "documents=2 classes=0 skipped=0 []" },
 		{ "autoscaler, annotation, topology",
 		  DEPLOYMENT "metadata:\n  name: d\n  namespace: ml\n"
@@ -1250,6 +1250,12 @@ static void test_pool__machine_deployments_find_their_templates(void **state)
 			     "---\n" A100_TEMPLATE,
 		  "ml/t in.yaml:1:6 VSphereMachineTemplate/t class=- template=0\n" A100_TEMPLATE_LINE(
 			  "1:6") "\n"
+				 "documents=2 classes=0 skipped=1 [MachineDeployment 'd' of another cloud]" },
+		{ "a template of that name of another vendor",
+		  DEPLOYMENT "metadata: {name: d, namespace: ml}\nspec:\n" REFERS(
+			  "example.com", "t") "---\n" A100_TEMPLATE,
+		  "ml/t in.yaml:1:7 VSphereMachineTemplate/t class=- template=0\n" A100_TEMPLATE_LINE(
+			  "1:7") "\n"
 				 "documents=2 classes=0 skipped=1 [MachineDeployment 'd' of another cloud]" },
 		{ "the control plane's template is no pool",
 		  "apiVersion: controlplane.cluster.x-k8s.io/v1beta1\nkind: KubeadmControlPlane\n"
@@ -1281,7 +1287,7 @@ static void test_pool__machine_deployments_find_their_templates(void **state)
 		{ "a deployment that refers to no name",
 		  DEPLOYMENT "metadata: {name: d}\nspec: {template: {spec: {infrastructureRef: "
 			     "{apiVersion: " CAPV "/v1, kind: VSphereMachineTemplate}}}}\n",
-		  "bad-input: in.yaml:4:47: infrastructureRef.name is needed" },
+		  "bad-input: in.yaml:4:45: infrastructureRef.name is needed" },
 		{ "a version that is not read",
 		  "apiVersion: cluster.x-k8s.io/v1alpha4\nkind: MachineDeployment\n"
 		  "metadata: {name: d}\n",
@@ -1405,8 +1411,7 @@ static void test_pool__flat_files_are_read(void **state)
 		  "VSPHERE_WORKER_HARDWARE_VERSION: vmx-17\nVSPHERE_WORKER_MEM_MIB: 8192\n"
 		  "VSPHERE_WORKER_ROLLOUT_STRATEGY: OnDelete\nWORKER_MACHINE_COUNT: \"2\"\n"
 		  "OS_ARCH: amd64\n",
-		  FLAT(" replicas=2 on-delete") // placed below
-		  FLAT_TEMPLATE
+		  "default/c/md-0 in.yaml:0:1 ClusterConfiguration/c class=- replicas=2 template=0 on-delete\n" FLAT_TEMPLATE
 		  " 10de:1eb8=T4 pciPassthru.allowP2P='true' a='b' vmx-17 memory=8192\n" FLAT_END },
 		{ "the autoscaler owns the count",
 		  "WORKER_MACHINE_COUNT: 2\nENABLE_AUTOSCALER: true\n",
@@ -1432,13 +1437,17 @@ static void test_pool__flat_files_are_read(void **state)
 		  FLAT(" surge placeholder") FLAT_TEMPLATE
 		  " unknown-device placeholder\n" FLAT_END },
 		{ "the framework's own bad value a:b;c;d", "VSPHERE_WORKER_PCI_DEVICES: a:b;c;d\n",
-		  NULL },
+		  "bad-input: in.yaml:2:29: VSPHERE_WORKER_PCI_DEVICES: id 'a:b;c;d' is not vendor:device in hex, such as 10de:20b0" },
 		{ "the framework's own bad value with a semicolon",
-		  "VSPHERE_WORKER_PCI_DEVICES: \"1001:1001,2000:2001;400:300\"\n", NULL },
+		  "VSPHERE_WORKER_PCI_DEVICES: \"1001:1001,2000:2001;400:300\"\n",
+		  "bad-input: in.yaml:2:29: VSPHERE_WORKER_PCI_DEVICES: id '2000:2001;400:300' is not vendor:device in hex, such as 10de:20b0" },
 		{ "the framework's own bad value sometext",
-		  "VSPHERE_WORKER_PCI_DEVICES: sometext\n", NULL },
-		{ "a comma at the end", "VSPHERE_WORKER_PCI_DEVICES: \"10de:1eb8,\"\n", NULL },
-		{ "swapped ids", "VSPHERE_WORKER_PCI_DEVICES: \"0x1EB8:0x10DE\"\n", NULL },
+		  "VSPHERE_WORKER_PCI_DEVICES: sometext\n",
+		  "bad-input: in.yaml:2:29: VSPHERE_WORKER_PCI_DEVICES: id 'sometext' is not vendor:device in hex, such as 10de:20b0" },
+		{ "a comma at the end", "VSPHERE_WORKER_PCI_DEVICES: \"10de:1eb8,\"\n",
+		  "bad-input: in.yaml:2:29: VSPHERE_WORKER_PCI_DEVICES: id '' is not vendor:device in hex, such as 10de:20b0" },
+		{ "swapped ids", "VSPHERE_WORKER_PCI_DEVICES: \"0x1EB8:0x10DE\"\n",
+		  "bad-input: in.yaml:2:29: VSPHERE_WORKER_PCI_DEVICES: id '0x1EB8:0x10DE' looks swapped: vendor 10de comes first, '10de:1eb8'" },
 		{ "a key without value", "VSPHERE_WORKER_CUSTOM_VMX_KEYS: \"a=b,c\"\n",
 		  "bad-input: in.yaml:2:33: VSPHERE_WORKER_CUSTOM_VMX_KEYS has 'c': KEY=VALUE pairs with commas between them are needed" },
 		{ "a key twice", "VSPHERE_WORKER_CUSTOM_VMX_KEYS: \"a=b,a=c\"\n",

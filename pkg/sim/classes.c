@@ -139,7 +139,7 @@ static int decode_object(struct edit *e, struct np_err *err)
 	}
 	if (why)
 		return refuse_undecodable(e, why, err);
-	e->object = copy_deep(e->body.json);
+	e->object = json_deep_copy(e->body.json);
 	return e->object ? 0 : np_fail_nomem(err);
 }
 
@@ -275,7 +275,7 @@ static const char *find_patch_error(const struct decoded *d, enum patch_type typ
 static int apply_patch(struct edit *e, enum patch_type type, struct np_err *err)
 {
 	NP_AUTO(json_decrefp) json_t *shown = as_version(e->old, e->call->route.version);
-	NP_AUTO(json_decrefp) json_t *whole = shown ? copy_deep(shown) : NULL;
+	NP_AUTO(json_decrefp) json_t *whole = shown ? json_deep_copy(shown) : NULL;
 	NP_AUTO(json_decrefp) json_t *merged = NULL;
 	int done = 1;
 
@@ -293,7 +293,7 @@ static int apply_patch(struct edit *e, enum patch_type type, struct np_err *err)
 			      "the server rejected our request due to an error in our request");
 	}
 	/* Deep, since a merge shares what it leaves with the stored object. */
-	e->object = copy_deep(merged);
+	e->object = json_deep_copy(merged);
 	return e->object ? update(e, err) : np_fail_nomem(err);
 }
 
@@ -440,7 +440,7 @@ int write_concurrently(struct call *c, const struct fault *f, struct np_err *err
 	e.old = store_find(s, e.key);
 	if (!e.old)
 		return 0;
-	e.object = copy_deep(e.old);
+	e.object = json_deep_copy(e.old);
 	if (!e.object || add_label(e.object, s->version + 1) < 0 || add_entry(e.object, f) < 0)
 		return np_fail_nomem(err);
 	if (bump_generation(&e, err) < 0 || fields_update(e.old, e.object, &w, err) < 0)

@@ -17,9 +17,8 @@
 
 /* --- text.c --------------------------------------------------------------------------------- */
 
-/* jansson's copies lack what there was no memory for; these are whole, or NULL. */
+/* json_copy() leaves out what there was no memory for; this is whole, or NULL. */
 json_t *copy_flat(json_t *j);
-json_t *copy_deep(const json_t *j);
 
 /* Dumps as Go's encoder does: compact, <, > and & escaped. NULL: no memory. */
 char *go_dump(const json_t *j, bool sorted);

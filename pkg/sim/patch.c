@@ -13,7 +13,7 @@ static json_t *without_nulls(json_t *j)
 	size_t i;
 
 	if (!json_is_object(j) && !json_is_array(j))
-		return copy_deep(j);
+		return json_deep_copy(j);
 	copy = json_is_object(j) ? json_object() : json_array();
 	json_array_foreach (j, i, value)
 		if (json_array_append_new(copy, without_nulls(value)) < 0)
@@ -162,7 +162,7 @@ static int apply_op(json_t *root, const json_t *op)
 	const char *name = json_string_value(json_object_get(op, "op"));
 	const char *path = json_string_value(json_object_get(op, "path"));
 	NP_AUTO(np_freep) char *pointer = path ? strdup(path) : NULL;
-	NP_AUTO(json_decrefp) json_t *value = copy_deep(json_object_get(op, "value"));
+	NP_AUTO(json_decrefp) json_t *value = json_deep_copy(json_object_get(op, "value"));
 	char *last = NULL;
 	json_t *parent = pointer ? find_parent(root, pointer, &last) : NULL;
 
@@ -174,7 +174,7 @@ static int apply_op(json_t *root, const json_t *op)
 
 int json_patch(json_t *target, json_t *ops, json_t **ret, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *copy = copy_deep(target);
+	NP_AUTO(json_decrefp) json_t *copy = json_deep_copy(target);
 	json_t *op;
 	size_t i;
 

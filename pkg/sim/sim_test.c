@@ -298,6 +298,8 @@ static const struct answer_row {
 	{ "a namespace that is no name", "POST", API "/namespaces/N_/virtualmachineclasses", JSON,
 	  gpu_class, 400, "invalid namespace" },
 	{ "a namespace", "GET", "/api/v1/namespaces/kube-system", NULL, NULL, 200, NULL },
+	{ "a namespace that is made", "POST", "/api/v1/namespaces", JSON,
+	  "{\"metadata\":{\"name\":\"new\"}}", 201, NULL },
 	{ "a namespace that cannot be", "GET", "/api/v1/namespaces/N_", NULL, NULL, 404, NULL },
 	{ "a token that goes nowhere", "GET", ML "?continue=rubbish", NULL, NULL, 400,
 	  "continue key is not valid: invalid character '\xc2\xae'" },
@@ -967,7 +969,7 @@ static void test_sim__the_log_tells_requests_and_no_token(void **state)
 	status_of(sim, "GET", GPU "?a=b", NULL);
 	status_of(sim, "GET", "/sim/faults", NULL);
 	status_of(sim, "GET", ML "?watch=1&timeoutSeconds=1", NULL);
-	set_faults(sim, "[{\"fault\":\"cut\"}]");
+	set_faults(sim, "[{\"fault\":\"cut\",\"effect\":true}]");
 	status_of(sim, "DELETE", GPU, NULL);
 	assert_string_equal(
 		lines.text,
@@ -1070,13 +1072,15 @@ static void test_sim__a_token_file_adds_users(void **state)
 
 	snprintf(path, sizeof(path), "%s/tokens", (const char *)*state);
 	assert_int_equal(state_write(*state, "tokens",
-				     "# comment\nt0ken,patcher,get,patch\r\nother,idle\n", &err),
+				     "# comment\nt0ken,patcher,get,patch,delete\r\nother,idle\n",
+				     &err),
 			 0);
 	sim = new_sim(&o);
 	patcher = users_by_token(&sim->users, "t0ken");
 	assert_non_null(patcher);
 	assert_true(user_may(patcher, "patch") && user_may(patcher, "get"));
 	assert_false(user_may(patcher, "list") || user_may(patcher, "pat"));
+	assert_false(user_may(patcher, "deletecollection"));
 	assert_false(user_may(users_by_token(&sim->users, "other"), "get"));
 	np_sim_free(np_take(sim));
 	assert_int_equal(state_write(*state, "tokens", "a,b\ns3cret\n", &err), 0);

@@ -242,7 +242,7 @@ int store_put_take(struct store *s, const char *key, json_t *object, struct np_e
 int store_remove(struct store *s, const char *key, json_t **ret, struct np_err *err)
 {
 	size_t i = store_seek(s, key);
-	NP_AUTO(json_decrefp) json_t *last = copy_deep(s->items[i].json);
+	NP_AUTO(json_decrefp) json_t *last = json_deep_copy(s->items[i].json);
 
 	if (!last || set_version(last, s->version + 1) < 0)
 		return np_fail_nomem(err);

@@ -22,13 +22,6 @@ json_t *copy_flat(json_t *j)
 	return json_object_size(copy) == json_object_size(j) ? np_take(copy) : NULL;
 }
 
-json_t *copy_deep(const json_t *j)
-{
-	NP_AUTO(json_decrefp) json_t *copy = json_deep_copy(j);
-
-	return json_equal(copy, j) ? np_take(copy) : NULL;
-}
-
 /* What encoding/json escapes beyond JSON's own need, so that HTML may embed it. */
 static const struct escape {
 	const char *bytes, *text;

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes worker pools and their VM classes, the same bytes for the same arguments.
 
-    generate.py plain|dump|list POOLS >FILE
+    generate.py plain|dump|list|dump-list POOLS >FILE
 
-plain  manifests as people write them, one document each
-dump   the same objects as `kubectl get -o yaml` shows them: managedFields, status, defaults
-list   the dump as one `kind: List` in JSON
+plain      manifests as people write them, one document each
+dump       the same objects as `kubectl get -o yaml` shows them: managedFields and status
+list       the plain ones as one `kind: List` in JSON
+dump-list  the dump as one `kind: List` in JSON
 
 There is one class for ten pools. Of ten pools four are NodePools, three stand in one
 TanzuKubernetesCluster and three in one Cluster with a topology.
@@ -284,9 +285,9 @@ def document(value):
 
 def main(form, pools):
     each = objects(pools)
-    if form != "plain":
+    if form.startswith("dump"):
         each = (shown(number, plain) for number, plain in enumerate(each))
-    if form == "list":
+    if form.endswith("list"):
         whole = {"apiVersion": "v1", "items": list(each), "kind": "List", "metadata": {}}
         sys.stdout.write(json.dumps(whole, indent=4) + "\n")
         return
@@ -295,6 +296,6 @@ def main(form, pools):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in ("plain", "dump", "list"):
+    if len(sys.argv) != 3 or sys.argv[1] not in ("plain", "dump", "list", "dump-list"):
         sys.exit(__doc__)
     main(sys.argv[1], int(sys.argv[2]))

@@ -9,10 +9,14 @@ mkdir -p "$work"
 
 ${CC:-cc} -O2 -o "$work/events" "$here/events.c" -lyaml
 ${CC:-cc} -O2 -o "$work/measure" "$here/measure.c"
-for input in "plain 10000" "plain 20000" "plain 1000" "dump 10000" "list 10000"; do
+for input in "plain 1000" "plain 10000" "plain 20000" "dump 10000" \
+	"list 10000" "dump-list 5000" "dump-list 10000"; do
 	form=${input% *} pools=${input#* }
 	file=$work/$form-$pools.yaml
-	[ "$file" -nt "$here/generate.py" ] || /usr/bin/env python3 -B "$here/generate.py" "$form" "$pools" >"$file.new"
-	[ ! -f "$file.new" ] || mv "$file.new" "$file"
+	# Made anew when the generator has changed.
+	if [ -z "$(find "$file" -newer "$here/generate.py" 2>/dev/null)" ]; then
+		/usr/bin/env python3 -B "$here/generate.py" "$form" "$pools" >"$file.new"
+		mv "$file.new" "$file"
+	fi
 done
 exec /usr/bin/env python3 -B "$here/bench.py" "$build" "$here/../../docs/examples"
