@@ -22,7 +22,7 @@ modules := err units tree gpu mmio pool vmclass plan render kube apply
 server_modules := serve sim
 
 # The build path must not reach the binary: two clean builds give the same bytes.
-np_prefix_map := -ffile-prefix-map=$(CURDIR)=. -fmacro-prefix-map=$(CURDIR)=.
+np_prefix_map := '-ffile-prefix-map=$(CURDIR)=.' '-fmacro-prefix-map=$(CURDIR)=.'
 np_cppflags := -Iinclude -D_GNU_SOURCE -DNP_VERSION='"$(version)"' $(CPPFLAGS)
 np_warnings := -Wall -Wextra -Wconversion -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes \
 	-Wmissing-prototypes -Wundef -Wpointer-arith -Wcast-qual

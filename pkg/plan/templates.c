@@ -531,12 +531,14 @@ void np_template_text(const struct np_plan_template *t, char buf[static NP_TEMPL
 	const char *name = json_string_value(
 		json_object_get(json_object_get(t->replacement, "metadata"), "name"));
 
-	if (t->change.n == 0)
+	if (t->template == NULL)
 		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
-			 "template %.253s/%.253s is immutable and nothing to be written: %s", t->ns,
-			 t->name,
-			 t->template == NULL ? "it is not in the input"
-					     : "no change is known for it");
+			 "template %.253s/%.253s is not in the input: what it lacks is not known",
+			 t->ns, t->name);
+	else if (t->change.n == 0)
+		snprintf(buf, NP_TEMPLATE_TEXT_MAX, "template %.253s/%.253s is %s", t->ns, t->name,
+			 t->has_gpus ? "right as it is"
+				     : "left as it is: what it lacks is not known");
 	else if (name != NULL)
 		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
 			 "template %.253s/%.253s is immutable: plan -o json holds its replacement "

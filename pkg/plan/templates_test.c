@@ -574,10 +574,12 @@ static void test_templates__the_line_for_people_names_the_replacement(void **sta
 		  "template ml/t is immutable: plan -o json holds its replacement 't-b3bad243'" },
 		{ FLAT "VSPHERE_WORKER_PCI_DEVICES: \"10de:20b0\"\n",
 		  "template default/md-0 stands in a file of yours: plan -o json holds its changes" },
-		{ TEMPLATE("pciDevices: [" T4 "]"),
-		  "template ml/t is immutable and nothing to be written: no change is known for it" },
+		{ TEMPLATE("pciDevices: [" T4 "]"), "template ml/t is right as it is" },
+		{ DEPLOYMENT("d", "")
+			  TEMPLATE("customVMXKeys: {pciPassthru.64bitMMIOSizeGB: '512'}"),
+		  "template ml/t is left as it is: what it lacks is not known" },
 		{ DEPLOYMENT("d", ""),
-		  "template ml/t is immutable and nothing to be written: it is not in the input" },
+		  "template ml/t is not in the input: what it lacks is not known" },
 	};
 
 	(void)state;

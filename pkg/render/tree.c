@@ -90,16 +90,15 @@ json_t *plan_pool_tree(const struct np_plan_pool *p)
 {
 	const struct np_pool *pool = p->pool;
 
-	return json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "source",
-			 source_tree(&pool->source), "namespace", pool->ns, "cluster",
-			 text_or_null(pool->cluster), "name", pool->name, "vmClass",
-			 text_or_null(pool->vm_class), "template",
-			 text_or_null(template_name(pool)), "replicas",
-			 number_or_null(pool->has_replicas, pool->replicas), "gpusPerNode",
-			 number_or_null(p->has_gpus, p->need.gpus), "gpus",
-			 cards_tree(p->cards, p->n_cards), "requiredMMIOGB",
-			 number_or_null(p->has_required, p->need.required_gb), "mmioGB",
-			 number_or_null(p->has_window && p->window_is_known, p->window.gb));
+	return json_pack(
+		"{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "source",
+		source_tree(&pool->source), "namespace", pool->ns, "cluster",
+		text_or_null(pool->cluster), "name", pool->name, "vmClass",
+		text_or_null(pool->vm_class), "template", text_or_null(template_name(pool)),
+		"replicas", number_or_null(pool->has_replicas, pool->replicas), "gpusPerNode",
+		number_or_null(p->has_gpus, p->need.gpus), "gpus", cards_tree(p->cards, p->n_cards),
+		"requiredMMIOGB", number_or_null(p->has_required, p->need.required_gb), "mmioGB",
+		number_or_null(p->has_window && p->window_is_known, p->window.gb));
 }
 
 static json_t *finding_tree(const char *code, const char *message)
@@ -132,9 +131,9 @@ json_t *changes_tree(const struct np_change *change)
 		const struct np_change_item *item = &change->items[i];
 
 		tree_push(&list, json_pack("{s:s, s:O?, s:O?, s:o}", "path", item->path, "from",
-				      item->from ? item->from : json_null(), "to",
-				      item->to ? item->to : json_null(), "reason",
-				      text_tree(item->reason)));
+					   item->from ? item->from : json_null(), "to",
+					   item->to ? item->to : json_null(), "reason",
+					   text_tree(item->reason)));
 	}
 	return list;
 }
@@ -169,7 +168,8 @@ static json_t *errors_tree(const struct np_plan *plan)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < plan->n_errors; i++)
-		tree_push(&list, finding_tree(np_code_name(plan->errors[i].code), plan->errors[i].text));
+		tree_push(&list,
+			  finding_tree(np_code_name(plan->errors[i].code), plan->errors[i].text));
 	return list;
 }
 

@@ -35,6 +35,8 @@ void tls_done(struct tls *t);
 /* Makes a new context where a file changed: 1, 0 where none did; a failure keeps the old context. */
 int tls_renew(struct tls *t, struct np_err *err);
 
+LIST_HEAD(conn_list, conn);
+
 struct np_serve {
 	struct event_base *base;
 	struct evhttp *http;
@@ -48,7 +50,7 @@ struct np_serve {
 	uint16_t port;
 	bool stopping;
 	unsigned n_conns;
-	LIST_HEAD(, conn) conns;
+	struct conn_list conns;
 };
 
 /* One connection; freed with its SSL object, which libevent always frees. */

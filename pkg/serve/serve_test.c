@@ -49,7 +49,7 @@ static struct pem make_pem(const char *name)
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert = X509_new();
 	BIO *cert_bio = BIO_new(BIO_s_mem()), *key_bio = BIO_new(BIO_s_mem());
-	struct pem pem;
+	struct pem pem = { "", "" };
 
 	ASN1_INTEGER_set(X509_get_serialNumber(cert), (long)random());
 	X509_gmtime_adj(X509_getm_notBefore(cert), -60);
@@ -304,7 +304,7 @@ static size_t hear(struct client *c, char *buf, size_t size)
 		head = strstr(buf, "\r\n\r\n");
 		length = strstr(buf, "Content-Length: ");
 		if (head && length && length < head)
-			wanted = (size_t)(head + 4 - buf) + (size_t)atoi(length + 16);
+			wanted = (size_t)(head + 4 - buf) + strtoul(length + 16, NULL, 10);
 	}
 	return n;
 }

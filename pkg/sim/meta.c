@@ -17,8 +17,8 @@ static int find_mistyped(json_t *meta, char **ret, struct np_err *err)
 	json_t *value;
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
-		json_object_foreach (json_object_get(meta, maps[i]), key, value)
-			if (!json_is_string(value) &&
+		json_object_foreach (json_object_get(meta, maps[i]), key, value) {
+			if (!*ret && !json_is_string(value) &&
 			    asprintf(ret,
 				     "json: cannot unmarshal %s into Go struct field ObjectMeta.%s "
 				     "of type string",
@@ -26,6 +26,7 @@ static int find_mistyped(json_t *meta, char **ret, struct np_err *err)
 				*ret = NULL;
 				return np_fail_nomem(err);
 			}
+		}
 	return 0;
 }
 
@@ -78,8 +79,9 @@ static int check_annotations(json_t *annotations, json_t *causes, unsigned times
 	const char *key;
 	json_t *value;
 
-	json_object_foreach (annotations, key, value)
+	json_object_foreach (annotations, key, value) {
 		size += strlen(key) + json_string_length(value);
+	}
 	for (unsigned i = 0; size > ANNOTATIONS_MAX && i < times; i++)
 		if (add_cause(causes, err, "FieldValueTooLong", "metadata.annotations",
 			      "Too long: may not be more than %d bytes", ANNOTATIONS_MAX) < 0)

@@ -15,13 +15,15 @@ static json_t *without_nulls(json_t *j)
 	if (!json_is_object(j) && !json_is_array(j))
 		return json_deep_copy(j);
 	copy = json_is_object(j) ? json_object() : json_array();
-	json_array_foreach (j, i, value)
+	json_array_foreach (j, i, value) {
 		if (json_array_append_new(copy, without_nulls(value)) < 0)
 			return NULL;
-	json_object_foreach (j, key, value)
+	}
+	json_object_foreach (j, key, value) {
 		if (!json_is_null(value) &&
 		    json_object_set_new(copy, key, without_nulls(value)) < 0)
 			return NULL;
+	}
 	return np_take(copy);
 }
 

@@ -95,7 +95,7 @@ static long long fuzz_version(struct np_sim *sim, struct fuzz_headers *h)
 		json_object_get(json_object_get(list, "metadata"), "resourceVersion"));
 
 	fuzz_require(version != NULL);
-	return atoll(version);
+	return strtoll(version, NULL, 10);
 }
 
 static void fuzz_request(struct np_sim *sim, struct fuzz_headers *h, char *text)

@@ -174,7 +174,7 @@ static const char *text_at(const json_t *j, const char *path)
 
 	snprintf(copy, sizeof(copy), "%s", path);
 	while ((key = strsep(&rest, "/")))
-		j = json_is_array(j) ? json_array_get(j, (size_t)atoi(key))
+		j = json_is_array(j) ? json_array_get(j, strtoul(key, NULL, 10))
 				     : json_object_get(j, key);
 	return json_string_value(j);
 }
@@ -280,7 +280,7 @@ static const struct answer_row {
 	{ "a label that is none", "PATCH", GPU, MERGE,
 	  "{\"metadata\":{\"labels\":{\"l\":\"a b\"}}}", 422, "a valid label must be" },
 	{ "an annotation that is no text", "PATCH", GPU, MERGE,
-	  "{\"metadata\":{\"annotations\":{\"a\":1}}}", 422,
+	  "{\"metadata\":{\"annotations\":{\"a\":1,\"b\":2}}}", 422,
 	  "cannot unmarshal number into Go struct field ObjectMeta.annotations of type string" },
 	{ "a patch that Strict refuses shows the object", "PATCH", GPU "?fieldValidation=Strict",
 	  MERGE, "{\"spec\":{\"x\":1}}", 422,
@@ -496,9 +496,10 @@ static void expect_fields(struct np_sim *sim, const char *sentence, const char *
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach (list, i, entry)
+	json_array_foreach (list, i, entry) {
 		json_object_set(seen, text_at(entry, "manager"),
 				json_object_get(entry, "fieldsV1"));
+	}
 	expect_json(seen, expected, sentence);
 	done(&r);
 }

@@ -46,6 +46,7 @@ struct huge {
 
 static int next_huge(void *ctx, char **ret, size_t *ret_size)
 {
+	static const char head[] = "{\"huge\":\"", tail[] = "\"}";
 	struct huge *h = ctx;
 	size_t size = h->left < HUGE_PIECE ? (size_t)h->left : HUGE_PIECE;
 	char *piece = malloc(size + 1);
@@ -53,12 +54,12 @@ static int next_huge(void *ctx, char **ret, size_t *ret_size)
 	if (!piece)
 		return -1;
 	memset(piece, 'x', size);
-	if (!h->is_open && size > 8)
-		memcpy(piece, "{\"huge\":\"", 9);
+	for (size_t i = 0; !h->is_open && head[i] && i < size; i++)
+		piece[i] = head[i];
 	h->is_open = true;
 	h->left -= size;
-	if (h->left == 0 && size > 2)
-		memcpy(piece + size - 2, "\"}", 2);
+	for (size_t i = 0; h->left == 0 && size > 2 && tail[i]; i++)
+		piece[size - 2 + i] = tail[i];
 	*ret = piece;
 	*ret_size = size;
 	return h->left > 0;
