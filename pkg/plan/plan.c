@@ -8,6 +8,9 @@
 #include <string.h>
 
 /* The two points that were measured (header), as log2 of the window and MB. */
+/* Half of the 2^45 bytes below which a guest's window was seen on ESXi. */
+#define WIDE_WINDOW_GB 16384
+
 #define OVERHEAD_LOW_LOG2 7.0
 #define OVERHEAD_LOW_MB 82.91
 #define OVERHEAD_HIGH_LOG2 9.0
@@ -208,6 +211,39 @@ static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_
 		id, p->window.gb);
 }
 
+/* Larger than anything asks for: cheap on the host, but seldom meant. */
+static int note_larger(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
+{
+	const struct np_window_policy *policy = &p->pool->window;
+	uint64_t enough =
+		p->need.required_gb > NP_WINDOW_FLOOR_GB ? p->need.required_gb : NP_WINDOW_FLOOR_GB;
+	char id[NP_POOL_ID_MAX];
+
+	if (!p->has_required || p->window.gb <= enough ||
+	    !(policy->has_size || policy->has_minimum))
+		return 0;
+	np_pool_id(p->pool, id);
+	return np_notes_add(
+		plan_notes_of(plan, p), err, "window-larger",
+		"pool '%s': %s %" PRIu64 " is more than the %" PRIu64 " GB that its cards need", id,
+		policy->has_size ? "sizeGB" : "minimumGB", p->window.gb, p->need.required_gb);
+}
+
+/* An ESXi guest's window was seen to end at 2^45; hosts with fewer address bits end lower. */
+static int note_address_width(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
+{
+	char id[NP_POOL_ID_MAX];
+
+	if (p->window.gb < WIDE_WINDOW_GB)
+		return 0;
+	np_pool_id(p->pool, id);
+	return np_notes_add(plan_notes_of(plan, p), err, "address-width",
+			    "pool '%s': a window of %" PRIu64
+			    " GB may be more than the host's CPU can "
+			    "address; 2^45 bytes are %d GB in all",
+			    id, p->window.gb, 2 * WIDE_WINDOW_GB);
+}
+
 /* A size that is asked for holds also where the cards are not known. */
 static int fill_window(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
 {
@@ -222,7 +258,9 @@ static int fill_window(struct np_plan *plan, struct np_plan_pool *p, struct np_e
 		return plan_pool_error(plan, p->pool, err, why.code, "%s", why.text);
 	p->has_window = true;
 	p->window_is_known = p->need.complete || p->window.rule == NP_WINDOW_SIZE;
-	return note_figures(plan, p, err);
+	if (note_figures(plan, p, err) < 0 || note_larger(plan, p, err) < 0)
+		return -(int)err->code;
+	return note_address_width(plan, p, err);
 }
 
 static int note_placeholder(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)

@@ -282,7 +282,13 @@ static int change_firmware(struct build *b, struct np_err *err)
 	if (set_field(b, CONFIG_SPEC "/firmware", json_string("efi"),
 		      "a BAR over 256 MB is mapped by EFI firmware only") < 0)
 		return np_fail_nomem(err);
-	return 0;
+	if (b->c->firmware == NULL)
+		return 0;
+	return np_notes_add(
+		&b->change->notes, err, "firmware-changed",
+		"the firmware changes from '%.40s' to efi: an OS that was installed with the "
+		"former may not boot",
+		b->c->firmware);
 }
 
 /* The API refuses a request above the limit, and a device needs all memory reserved. */

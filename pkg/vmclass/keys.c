@@ -80,6 +80,12 @@ static bool is_misspelt(const char *key)
 	return strncasecmp(key, prefix, sizeof(prefix) - 1) == 0 && strcasestr(key, "MMIO") != NULL;
 }
 
+/* pciPassthru.allowP2P and pciPassthru.RelaxACSforP2P of VMware's guides. */
+static bool is_peer_to_peer(const char *key)
+{
+	return strncasecmp(key, "pciPassthru", 11) == 0 && strcasestr(key, "P2P") != NULL;
+}
+
 static int fail_entry(struct np_node entry, size_t i, struct np_err *err)
 {
 	char path[64];
@@ -99,6 +105,12 @@ static int check_entry(struct np_node entry, size_t i, struct np_notes *notes, s
 		return 0;
 	if (!is_option_value(entry.json))
 		return fail_entry(entry, i, err);
+	if (is_peer_to_peer(key))
+		return np_notes_add(
+			notes, err, "p2p-keys",
+			"extraConfig has '%.80s', which is kept: peer-to-peer traffic also "
+			"needs GPUs behind one PCIe switch",
+			key);
 	if (!is_misspelt(key))
 		return 0;
 	return np_notes_add(
