@@ -87,6 +87,17 @@ static void log_missing(const struct np_plan *plan)
 	}
 }
 
+/* Nothing writes a template: what is to be done with it is the user's. */
+static void log_templates(const struct np_plan *plan)
+{
+	char text[NP_TEMPLATE_TEXT_MAX];
+
+	for (size_t i = 0; i < plan->n_templates; i++) {
+		np_template_text(&plan->templates[i], text);
+		log_line("info", text);
+	}
+}
+
 static int run_patches(const struct options *o, bool revert, struct np_err *err)
 {
 	NP_AUTO(work_done) struct work w = { 0 };
@@ -106,6 +117,7 @@ static int run_patches(const struct options *o, bool revert, struct np_err *err)
 		return -(int)err->code;
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes(&a.plan);
+	log_templates(&a.plan);
 	log_plan_errors(&a.plan);
 	if (a.classes == NULL && np_plan_code(&a.plan) == NP_OK)
 		log_line("error", "a pool holds a placeholder: nothing was written");

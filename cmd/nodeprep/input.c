@@ -223,7 +223,7 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err)
 	if (work_load(o, w, err) < 0)
 		return -(int)err->code;
 	p = plan_options(o, w);
-	if (w->input.n_classes == 0) {
+	if (w->input.n_classes == 0 && np_input_needs_classes(&w->input)) {
 		if (work_connect(o, w, err) < 0 ||
 		    np_apply_fetch(w->kube, &w->input, &w->fetched, err) < 0)
 			return -(int)err->code;

@@ -59,6 +59,8 @@ void log_notes(const struct np_plan *plan)
 		log_each(name, &c->notes);
 		log_each(name, &c->change.notes);
 	}
+	for (size_t i = 0; i < plan->n_templates; i++)
+		log_each(plan->templates[i].name, &plan->templates[i].notes);
 }
 
 void log_plan_errors(const struct np_plan *plan)

@@ -258,7 +258,7 @@ static const struct plan_case {
 	  "ml/p: 1 x A100-40GB, needs 128, window 512\n"
 	  "ml/q: 1 x A100-40GB, needs 128, window 2048\n"
 	  "ml/r: 1 x A100-40GB, needs 128, window 1024\n"
-	  "class ml/c, pools 3, gpus 1, carries 2048, changed class-shared\n" },
+	  "class ml/c, pools 3, gpus 1, carries 2048, changed window-larger window-larger class-shared\n" },
 	{ "asks that equal the class",
 	  CLASS("c", X4(A100)) POOL("p", "c", GPUS(M("A100-40GB", "4"))), 0,
 	  "ml/p: 4 x A100-40GB, needs 512, window 512\n"
@@ -370,14 +370,18 @@ static const struct plan_case {
 	{ "minimumGB above the default", CLASS("c", A100) POOL("p", "c", MMIO("minimumGB: 2048")),
 	  0,
 	  "ml/p: 1 x A100-40GB, needs 128, window 2048\n"
-	  "class ml/c, pools 1, gpus 1, carries 2048, changed\n" },
+	  "class ml/c, pools 1, gpus 1, carries 2048, changed window-larger\n" },
 	{ "minimumGB between the published points",
 	  CLASS("c", A100) POOL("p", "c", MMIO("minimumGB: 256")), 0,
 	  "ml/p: 1 x A100-40GB, needs 128, window 256\n"
 	  "class ml/c, pools 1, gpus 1, carries 256, 89.97 MB, changed\n" },
+	{ "a window that few hosts can address",
+	  CLASS("c", A100) POOL("p", "c", ", mmio: {sizeGB: 16384}"), 0,
+	  "ml/p: 1 x A100-40GB, needs 128, window 16384\n"
+	  "class ml/c, pools 1, gpus 1, carries 16384, changed window-larger address-width\n" },
 	{ "sizeGB above the rule", CLASS("c", X4(A100)) POOL("p", "c", MMIO("sizeGB: 4096")), 0,
 	  "ml/p: 4 x A100-40GB, needs 512, window 4096\n"
-	  "class ml/c, pools 1, gpus 4, carries 4096, changed\n" },
+	  "class ml/c, pools 1, gpus 4, carries 4096, changed window-larger\n" },
 	{ "sizeGB below the rule", CLASS("c", X3(A100)) POOL("p", "c", MMIO("sizeGB: 256")), 0,
 	  "ml/p: 3 x A100-40GB, needs 512, window 256\n"
 	  "class ml/c, pools 1, gpus 3, carries 256, 89.97 MB, changed window-below-rule\n" },

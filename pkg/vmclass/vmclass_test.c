@@ -523,9 +523,9 @@ static const struct keys_case {
 	  "a=1", 0, "" },
 	{ "the misspelt key is left and told", "[" E("pciPassthru.set.usebitMMIO", "TRUE") "]", 512,
 	  false, "pciPassthru.set.usebitMMIO=TRUE U 512", 512, "misspelt-key" },
-	{ "other keys of passthrough are no misspelt ones",
+	{ "peer-to-peer keys are kept and told, not taken for misspelt ones",
 	  "[" E("pciPassthru.allowP2P", "TRUE") ", " USE64 ", " SIZE("512") "]", 512, false, NULL,
-	  512, "" },
+	  512, "p2p-keys" },
 };
 
 static const char t4_class[] = "kind: VirtualMachineClass\n"
