@@ -58,6 +58,15 @@ spdx() {
 	[ -z "$missing" ] || { echo "no SPDX line: $missing" && return 1; }
 }
 
+# Every warning's code has its row in docs/warnings.md.
+warnings_documented() {
+	missing=$(grep -hoE '(np_notes_add|np_remarks_add)\([^"]*"[a-z0-9-]+"' -z $c_files | tr '\0' '\n' |
+		grep -oE '"[a-z0-9]+(-[a-z0-9]+)+"' | tr -d '"' | sort -u |
+		while read -r code; do grep -q "^| \`$code\`" docs/warnings.md || echo "$code"; done)
+	[ -z "$missing" ] || { echo "docs/warnings.md lacks: $missing" && return 1; }
+}
+
+step "warnings documented" warnings_documented
 step "clang-format" clang-format --dry-run -Werror $c_files $h_files
 step "licence lines" spdx
 step "headers alone" headers_alone
