@@ -77,8 +77,11 @@ step "clang-tidy" tidy
 step "cppcheck" cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 -j 2 \
 	--enable=warning,performance,portability --suppress=missingIncludeSystem \
 	--suppress=nullPointerOutOfMemory --suppress=memleak --library=gnu -D_GNU_SOURCE '-DNP_VERSION="lint"' \
+	'-Djson_array_foreach(a, i, v)=while ((i = 0), (v = json_array_get(a, i)))' \
+	'-Djson_object_foreach(o, k, v)=while ((v = json_object_get(o, k = next(o))))' \
 	-Iinclude -I"$B/gen" $c_files
-step "shellcheck" shellcheck $scripts
+step "shellcheck" shellcheck -S warning $scripts
+step "shellcheck completion" shellcheck -S warning -s bash cmd/nodeprep/nodeprep.bash
 for page in $(files 'cmd/*.1'); do
 	step "mandoc $page" mandoc -Tlint -Wwarning "$page"
 done

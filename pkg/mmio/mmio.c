@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/mmio.h"
 
+#include <inttypes.h>
 #include <limits.h>
 
 #include "nodeprep/err.h"
@@ -187,12 +188,11 @@ static int window_of_size(const struct np_need *need, uint64_t size_gb, struct n
 	if (mul(size_gb, NP_GIB, &size_bytes, err) < 0)
 		return -(int)err->code;
 	if (size_bytes < need->bars_bytes)
-		return np_fail(
-			err, NP_E_WINDOW,
-			"sizeGB is '%llu', but the BARs alone take %llu MB, at least %llu GB",
-			(unsigned long long)size_gb,
-			(unsigned long long)(need->bars_bytes / NP_MIB),
-			(unsigned long long)((need->bars_bytes - 1) / NP_GIB + 1));
+		return np_fail(err, NP_E_WINDOW,
+			       "sizeGB is '%" PRIu64 "', but the BARs alone take %" PRIu64
+			       " MB, at least %" PRIu64 " GB",
+			       size_gb, need->bars_bytes / NP_MIB,
+			       (need->bars_bytes - 1) / NP_GIB + 1);
 	*ret = (struct np_window){
 		.gb = size_gb,
 		.rule = NP_WINDOW_SIZE,

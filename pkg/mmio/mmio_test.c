@@ -555,6 +555,7 @@ static bool fits(const struct placed *cards, const size_t *order, size_t n, uint
 	uint64_t end = 0;
 
 	for (size_t i = 0; i < n; i++) {
+		/* cppcheck-suppress uninitvar ; every caller fills the order */
 		const struct placed *p = &cards[order[i]];
 		uint64_t least = window_bytes / 256;
 
