@@ -193,4 +193,7 @@ void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX]);
 /* Tells whether the text is a placeholder that some tool was to fill in. */
 bool np_is_placeholder(const char *text);
 
+/* Tells whether a guest's name or vSphere guest id ("ubuntuGuest") is of a 32-bit system. */
+bool np_is_32bit_guest(const char *text);
+
 #endif

@@ -660,7 +660,7 @@ static void test_mmio__window_holds_the_cards_in_any_bus_order(void **state)
 	unsigned sum_fails = 0;
 
 	(void)state;
-	for (unsigned run = 0; run < 20000; run++) {
+	for (unsigned run = 0; run < 100000; run++) {
 		const struct np_gpu *gpus[CARDS_MAX];
 		struct placed cards[CARDS_MAX];
 		size_t n = 1 + pick(&seed, CARDS_MAX);

@@ -235,13 +235,13 @@ static const struct plan_case {
 	  "class ml/c, pools 1, gpus 3, carries 512, 97.03 MB, changed\n" },
 	{ "five A100 need 1024", CLASS("c", X5(A100)) POOL("p", "c", ""), 0,
 	  "ml/p: 5 x A100-40GB, needs 1024, window 1024\n"
-	  "class ml/c, pools 1, gpus 5, carries 1024, changed\n" },
+	  "class ml/c, pools 1, gpus 5, carries 1024, changed resize-resets\n" },
 	{ "two H200 need 1024", CLASS("c", X2(H200)) POOL("p", "c", ""), 0,
 	  "ml/p: 2 x H200, needs 1024, window 1024\n"
-	  "class ml/c, pools 1, gpus 2, carries 1024, changed\n" },
+	  "class ml/c, pools 1, gpus 2, carries 1024, changed resize-resets\n" },
 	{ "eight H100 need 2048", CLASS("c", X8(H100)) POOL("p", "c", ""), 0,
 	  "ml/p: 8 x H100-80GB, needs 2048, window 2048\n"
-	  "class ml/c, pools 1, gpus 8, carries 2048, changed\n" },
+	  "class ml/c, pools 1, gpus 8, carries 2048, changed resize-resets\n" },
 	{ "a T4 needs no key", CLASS("c", T4) POOL("p", "c", ""), 0,
 	  "ml/p: 1 x T4, needs 0, window 0\n"
 	  "class ml/c, pools 1, gpus 1, carries 0, changed\n" },
@@ -258,7 +258,7 @@ static const struct plan_case {
 	  "ml/p: 1 x A100-40GB, needs 128, window 512\n"
 	  "ml/q: 1 x A100-40GB, needs 128, window 2048\n"
 	  "ml/r: 1 x A100-40GB, needs 128, window 1024\n"
-	  "class ml/c, pools 3, gpus 1, carries 2048, changed window-larger window-larger class-shared\n" },
+	  "class ml/c, pools 3, gpus 1, carries 2048, changed window-larger window-larger resize-resets class-shared\n" },
 	{ "asks that equal the class",
 	  CLASS("c", X4(A100)) POOL("p", "c", GPUS(M("A100-40GB", "4"))), 0,
 	  "ml/p: 4 x A100-40GB, needs 512, window 512\n"
@@ -344,18 +344,18 @@ static const struct plan_case {
 	  "other/p: 5 x A100-40GB, needs 1024, window 1024\n"
 	  "third/p: 5 x A100-40GB, needs 1024, window 1024\n"
 	  "class ml/c, pools 1, gpus 1, carries 512, 97.03 MB, changed\n"
-	  "class /c, pools 2, gpus 5, carries 1024, changed class-shared\n" },
+	  "class /c, pools 2, gpus 5, carries 1024, changed resize-resets class-shared\n" },
 	{ "an unknown card takes the floor and is told", CLASS("c", UNKNOWN) POOL("p", "c", ""), 0,
 	  "ml/p: 1 x 10de:2fff, needs ?, window ?\n"
 	  "class ml/c, pools 1, gpus 1, carries 512, 97.03 MB, changed unknown-device no-figure\n" },
 	{ "an unknown card beside cards that need more",
 	  CLASS("c", UNKNOWN ", " X5(A100)) POOL("p", "c", ""), 0,
 	  "ml/p: 1 x 10de:2fff, 5 x A100-40GB, needs ?, window ?\n"
-	  "class ml/c, pools 1, gpus 6, carries 1024, changed unknown-device no-figure\n" },
+	  "class ml/c, pools 1, gpus 6, carries 1024, changed unknown-device no-figure resize-resets\n" },
 	{ "an unknown card with a size asked for",
 	  CLASS("c", UNKNOWN) POOL("p", "c", MMIO("sizeGB: 1024")), 0,
 	  "ml/p: 1 x 10de:2fff, needs ?, window 1024\n"
-	  "class ml/c, pools 1, gpus 1, carries 1024, changed unknown-device\n" },
+	  "class ml/c, pools 1, gpus 1, carries 1024, changed unknown-device resize-resets\n" },
 	{ "a device of another vendor is a GPU where a pool names its id",
 	  CLASS("c", X2(OTHER)) POOL("p", "c", GPUS(ID("1ae0:0063", "2"))), 0,
 	  "ml/p: 2 x 1ae0:0063, needs ?, window ?\n"
@@ -370,7 +370,7 @@ static const struct plan_case {
 	{ "minimumGB above the default", CLASS("c", A100) POOL("p", "c", MMIO("minimumGB: 2048")),
 	  0,
 	  "ml/p: 1 x A100-40GB, needs 128, window 2048\n"
-	  "class ml/c, pools 1, gpus 1, carries 2048, changed window-larger\n" },
+	  "class ml/c, pools 1, gpus 1, carries 2048, changed window-larger resize-resets\n" },
 	{ "minimumGB between the published points",
 	  CLASS("c", A100) POOL("p", "c", MMIO("minimumGB: 256")), 0,
 	  "ml/p: 1 x A100-40GB, needs 128, window 256\n"
@@ -378,10 +378,10 @@ static const struct plan_case {
 	{ "a window that few hosts can address",
 	  CLASS("c", A100) POOL("p", "c", ", mmio: {sizeGB: 16384}"), 0,
 	  "ml/p: 1 x A100-40GB, needs 128, window 16384\n"
-	  "class ml/c, pools 1, gpus 1, carries 16384, changed window-larger address-width\n" },
+	  "class ml/c, pools 1, gpus 1, carries 16384, changed window-larger address-width resize-resets\n" },
 	{ "sizeGB above the rule", CLASS("c", X4(A100)) POOL("p", "c", MMIO("sizeGB: 4096")), 0,
 	  "ml/p: 4 x A100-40GB, needs 512, window 4096\n"
-	  "class ml/c, pools 1, gpus 4, carries 4096, changed window-larger\n" },
+	  "class ml/c, pools 1, gpus 4, carries 4096, changed window-larger resize-resets\n" },
 	{ "sizeGB below the rule", CLASS("c", X3(A100)) POOL("p", "c", MMIO("sizeGB: 256")), 0,
 	  "ml/p: 3 x A100-40GB, needs 512, window 256\n"
 	  "class ml/c, pools 1, gpus 3, carries 256, 89.97 MB, changed window-below-rule\n" },
@@ -422,7 +422,7 @@ static const struct plan_case {
 	{ "a larger standing window is kept", STANDING("2048") POOL("p", "c", MMIO("sizeGB: 512")),
 	  0,
 	  "ml/p: 1 x A100-40GB, needs 128, window 512\n"
-	  "class ml/c, pools 1, gpus 1, carries 2048, changed window-kept\n" },
+	  "class ml/c, pools 1, gpus 1, carries 2048, changed window-kept resize-resets\n" },
 	{ "a larger standing window is lowered when asked",
 	  STANDING("2048") POOL("p", "c", MMIO("sizeGB: 512")), SHRINK,
 	  "ml/p: 1 x A100-40GB, needs 128, window 512\n"

@@ -159,7 +159,7 @@ int np_template_set_hardware(struct np_template *t, struct np_node n, const char
 	return np_pool_copy_text(&t->hardware_version, text, err);
 }
 
-static bool is_32bit(const char *text)
+bool np_is_32bit_guest(const char *text)
 {
 	static const char *const marks[] = { "32-bit", "32bit", "i386", "i586", "i686", "x86-32" };
 	size_t n = strlen(text);
@@ -174,7 +174,7 @@ static bool is_32bit(const char *text)
 int np_template_note_guest(struct np_template *t, const char *field, const char *text,
 			   struct np_err *err)
 {
-	if (!text || !is_32bit(text))
+	if (!text || !np_is_32bit_guest(text))
 		return 0;
 	return np_remarks_add(&t->remarks, err, "guest-32bit",
 			      "%s '%.80s' names a 32-bit guest, which maps no BAR above 4 GB",

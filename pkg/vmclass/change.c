@@ -14,6 +14,9 @@
 #define DEVICE_CHANGE CONFIG_SPEC "/deviceChange"
 #define REQUEST "/spec/policies/resources/requests/memory"
 
+/* What VM Operator sets where nothing else is said, and at each resize. */
+#define VM_OPERATOR_DEFAULT_GB 512
+
 /* A change while it is put together. */
 struct build {
 	const struct np_vmclass *c;
@@ -258,6 +261,18 @@ static bool is_window_known(const struct build *b, const struct window *w)
 	return !b->c->standing.has_any && !(b->want->as_it_is && b->c->devices.n > 0);
 }
 
+/* VM Operator's resize code writes its own default over the class's value (its source, v1.9 line). */
+static int note_resize(struct build *b, struct np_err *err)
+{
+	if (b->change->window_gb <= VM_OPERATOR_DEFAULT_GB || devices_after(b)->n == 0)
+		return 0;
+	return np_notes_add(
+		&b->change->notes, err, "resize-resets",
+		"a resize of a VM sets its window to %d GB again, unless the VM carries the "
+		"annotation vmoperator.vmware.com/pci-passthru-64bit-mmio-size: \"%" PRIu64 "\"",
+		VM_OPERATOR_DEFAULT_GB, b->change->window_gb);
+}
+
 static int change_window(struct build *b, struct np_err *err)
 {
 	struct window w = { 0, false };
@@ -268,6 +283,8 @@ static int change_window(struct build *b, struct np_err *err)
 		return -(int)err->code;
 	b->change->has_window = is_window_known(b, &w);
 	b->change->window_gb = w.gb;
+	if (!b->want->as_it_is && note_resize(b, err) < 0)
+		return -(int)err->code;
 	return w.touch ? change_keys(b, &w, err) : vmclass_keys_check(extra_config_of(b->c), err);
 }
 

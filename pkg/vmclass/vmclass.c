@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/pool.h"
 #include "nodeprep/units.h"
 
 /* VM Operator raises the hardware version for PCI devices only where the class names none. */
@@ -229,12 +230,27 @@ static int note_small_memory(struct np_vmclass *c, struct np_err *err)
 			    c->memory, gpu_gb);
 }
 
+static int note_guest(struct np_vmclass *c, struct np_node config_spec, struct np_err *err)
+{
+	const char *text = "";
+
+	if (np_node_string(np_node_get(config_spec, "guestId"), &text, err) < 0)
+		return -(int)err->code;
+	if (c->devices.n == 0 || !np_is_32bit_guest(text))
+		return 0;
+	return np_notes_add(
+		&c->notes, err, "guest-32bit",
+		"spec.configSpec.guestId '%.80s' names a 32-bit guest, which maps no BAR above "
+		"4 GB",
+		text);
+}
+
 static int read_notes(struct np_vmclass *c, struct np_node config_spec, struct np_err *err)
 {
 	if (note_hardware_version(c, config_spec, err) < 0 ||
 	    note_memory_allocation(c, config_spec, err) < 0 || note_baked_in(c, err) < 0 ||
 	    note_unknown_devices(c, err) < 0 || note_mixed(c, err) < 0 ||
-	    note_small_memory(c, err) < 0)
+	    note_small_memory(c, err) < 0 || note_guest(c, config_spec, err) < 0)
 		return -(int)err->code;
 	return 0;
 }
