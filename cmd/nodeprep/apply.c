@@ -98,35 +98,60 @@ static void log_templates(const struct np_plan *plan)
 	}
 }
 
+/* Reads and patches; what stands against that, once the input is parsed, is the plan's error. */
+static int patch(const struct options *o, bool revert, struct work *w, struct np_apply *ret,
+		 struct np_err *err)
+{
+	struct np_apply_options ao = { .dry_run = o->dry_run };
+	struct np_err why = NP_ERR_INIT;
+
+	if (work_load(o, w, err) < 0)
+		return -(int)err->code;
+	if (!w->failed && w->input.n_classes > 0)
+		log_format("info",
+			   "%zu VirtualMachineClass document(s) in the input are ignored: the "
+			   "server's are read",
+			   w->input.n_classes);
+	ao.plan = plan_options(o, w);
+	ao.plan.revert = revert;
+	if (!w->failed &&
+	    (work_connect(o, w, &why) < 0 ||
+	     np_apply_run(w->kube, &w->input, &ao, ret, &why) < 0) &&
+	    work_fail(w, &why, err) < 0)
+		return -(int)err->code;
+	if (w->failed) {
+		ret->plan = w->plan;
+		w->plan = (struct np_plan){ 0 };
+	}
+	return 0;
+}
+
+static void log_all(const struct options *o, const struct np_apply *a, bool revert)
+{
+	if (o->format == NP_FORMAT_TABLE)
+		log_notes(&a->plan);
+	log_templates(&a->plan);
+	log_plan_errors(&a->plan);
+	if (a->classes == NULL && np_plan_code(&a->plan) == NP_OK)
+		log_line("error", "a pool holds a placeholder: nothing was written");
+	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
+		log_failure(&a->plan.classes[i], &a->classes[i]);
+	if (a->classes != NULL)
+		log_outcome(o, a);
+	if (revert)
+		log_missing(&a->plan);
+}
+
 static int run_patches(const struct options *o, bool revert, struct np_err *err)
 {
 	NP_AUTO(work_done) struct work w = { 0 };
 	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
-	struct np_apply_options ao = { .dry_run = o->dry_run };
 
-	if (work_load(o, &w, err) < 0 || work_connect(o, &w, err) < 0)
+	if (patch(o, revert, &w, &a, err) < 0)
 		return -(int)err->code;
-	if (w.input.n_classes > 0)
-		log_format("info",
-			   "%zu VirtualMachineClass document(s) in the input are ignored: the "
-			   "server's are read",
-			   w.input.n_classes);
-	ao.plan = plan_options(o, &w);
-	ao.plan.revert = revert;
-	if (np_apply_run(w.kube, &w.input, &ao, &a, err) < 0 || print_results(o, &a, err) < 0)
+	if ((!w.failed || is_for_programs(o)) && print_results(o, &a, err) < 0)
 		return -(int)err->code;
-	if (o->format == NP_FORMAT_TABLE)
-		log_notes(&a.plan);
-	log_templates(&a.plan);
-	log_plan_errors(&a.plan);
-	if (a.classes == NULL && np_plan_code(&a.plan) == NP_OK)
-		log_line("error", "a pool holds a placeholder: nothing was written");
-	for (size_t i = 0; a.classes != NULL && i < a.plan.n_classes; i++)
-		log_failure(&a.plan.classes[i], &a.classes[i]);
-	if (a.classes != NULL)
-		log_outcome(o, &a);
-	if (revert)
-		log_missing(&a.plan);
+	log_all(o, &a, revert);
 	return np_code_exit_status(np_apply_code(&a));
 }
 

@@ -59,7 +59,10 @@ enum option_group {
 extern const struct command commands[];
 extern const size_t n_commands;
 
-/* options.c: reads the words behind the subcommand. */
+/* options.c: returns where the subcommand stands, behind global options; 0 where there is none. */
+int options_find_command(int argc, char *argv[]);
+
+/* Reads the words around the subcommand, which stands first in argv. */
 int options_parse(const struct command *c, int argc, char *argv[], struct options *ret,
 		  struct np_err *err);
 void options_done(struct options *o);
@@ -82,12 +85,22 @@ struct work {
 	struct np_kube *kube;
 	struct np_fetched fetched;
 	struct np_plan plan;
+	bool failed; /* the input could be parsed, but the plan holds errors and nothing else */
 };
 
 void work_done(struct work *w);
 
-/* input.c: makes the catalogue, and reads everything that -f names. */
+/*
+ * input.c: makes the catalogue, and reads everything that -f names. Fails where bytes cannot be
+ * parsed; whatever else is wrong with the documents sets w->failed and stands in w->plan.errors.
+ */
 int work_load(const struct options *o, struct work *w, struct np_err *err);
+
+/* Makes *what the error of a plan that has failed, once the input is parsed. */
+int work_fail(struct work *w, const struct np_err *what, struct np_err *err);
+
+/* Tells whether the form is one that programs read: then errors stand in it as well. */
+bool is_for_programs(const struct options *o);
 int catalogue_load(const struct options *o, struct np_catalogue **ret, struct np_err *err);
 
 /* Connects; fails where no API server is configured. */

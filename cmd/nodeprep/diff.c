@@ -225,6 +225,7 @@ int run_diff(const struct options *o, struct np_err *err)
 
 	if (work_plan(o, &w, err) < 0)
 		return -(int)err->code;
+	/* No class is in a plan that has failed, so none differs. */
 	for (size_t i = 0; i < w.plan.n_classes; i++)
 		differs = differs || is_changed(&w.plan.classes[i]);
 	if (differs && print_all(&w.plan, err) < 0)

@@ -39,9 +39,11 @@ int run_explain(const struct options *o, struct np_err *err)
 	const char *name = o->arguments.n > 0 ? o->arguments.items[0] : NULL;
 	struct np_render_style style = { is_utf8_locale(), is_colour_terminal() };
 
-	if (work_plan(o, &w, err) < 0 ||
-	    np_render_explain_styled(&w.plan, name, o->format, &style, &text, err) < 0 ||
-	    put(text, err) < 0)
+	if (work_plan(o, &w, err) < 0)
+		return -(int)err->code;
+	if (!w.failed &&
+	    (np_render_explain_styled(&w.plan, name, o->format, &style, &text, err) < 0 ||
+	     put(text, err) < 0))
 		return -(int)err->code;
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes(&w.plan);

@@ -73,7 +73,7 @@ static int load_file(struct work *w, const char *path, struct np_err *err)
 
 	if (np_file_load(is_stdin ? "/dev/stdin" : path, NP_INPUT_MAX, &bytes, &size, err) < 0)
 		return -(int)err->code;
-	return np_input_parse(&w->input, w->catalogue, path, bytes, size, err);
+	return np_input_collect(&w->input, w->catalogue, path, bytes, size, err);
 }
 
 static bool is_manifest(const char *name)
@@ -166,11 +166,38 @@ static void load_config(const struct options *o, struct work *w)
 {
 	if (!np_kube_is_configured(&o->kube)) {
 		np_fail(&w->config_error, NP_E_USAGE,
-			"no VirtualMachineClass in the input and no API server to fetch it from: add the "
-			"class with -f, or say --kubeconfig");
+			"no API server is configured: say --kubeconfig; plan, diff and explain need none "
+			"where -f names the VirtualMachineClass too");
 		return;
 	}
 	np_kube_config_load(&o->kube, &w->config, &w->config_error);
+}
+
+bool is_for_programs(const struct options *o)
+{
+	return o->format == NP_FORMAT_JSON || o->format == NP_FORMAT_YAML;
+}
+
+int work_fail(struct work *w, const struct np_err *what, struct np_err *err)
+{
+	np_plan_done(&w->plan);
+	w->failed = true;
+	return np_plan_add_error(&w->plan, what, err);
+}
+
+/* What is wrong with single documents is told in place of what is wrong with the whole. */
+static int collect_errors(struct work *w, struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+
+	if (w->input.n_errors == 0)
+		return np_input_finish(&w->input, &why) < 0 ? work_fail(w, &why, err) : 0;
+	w->failed = true;
+	for (size_t i = 0; i < w->input.n_errors; i++) {
+		if (np_plan_add_error(&w->plan, &w->input.errors[i], err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
 }
 
 int work_load(const struct options *o, struct work *w, struct np_err *err)
@@ -189,10 +216,10 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 		if (load_path(o, w, o->files.items[i], err) < 0)
 			return -(int)err->code;
 	}
-	if (o->verbosity > 0 && w->input.n_skipped > 0)
+	if ((o->verbosity > 0 && w->input.n_skipped > 0) || w->input.n_topologies_skipped > 0)
 		log_format("info", "%zu document(s) passed over: %s", w->input.n_skipped,
 			   w->input.skipped);
-	return np_input_finish(&w->input, err);
+	return collect_errors(w, err);
 }
 
 int work_connect(const struct options *o, struct work *w, struct np_err *err)
@@ -216,19 +243,30 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 					 .classes = w->input.classes };
 }
 
+/* Fetches the classes unless the input holds them, or nothing needs one. */
+static int fetch_classes(const struct options *o, struct work *w, struct np_plan_options *p,
+			 struct np_err *err)
+{
+	if (w->input.n_classes > 0 || !np_input_needs_classes(&w->input))
+		return 0;
+	if (work_connect(o, w, err) < 0 || np_apply_fetch(w->kube, &w->input, &w->fetched, err) < 0)
+		return -(int)err->code;
+	p->classes = w->fetched.items;
+	p->n_classes = w->fetched.n;
+	return 0;
+}
+
 int work_plan(const struct options *o, struct work *w, struct np_err *err)
 {
 	struct np_plan_options p;
+	struct np_err why = NP_ERR_INIT;
 
 	if (work_load(o, w, err) < 0)
 		return -(int)err->code;
+	if (w->failed)
+		return 0;
 	p = plan_options(o, w);
-	if (w->input.n_classes == 0 && np_input_needs_classes(&w->input)) {
-		if (work_connect(o, w, err) < 0 ||
-		    np_apply_fetch(w->kube, &w->input, &w->fetched, err) < 0)
-			return -(int)err->code;
-		p.classes = w->fetched.items;
-		p.n_classes = w->fetched.n;
-	}
+	if (fetch_classes(o, w, &p, &why) < 0)
+		return work_fail(w, &why, err);
 	return np_plan_make(&w->input, &p, &w->plan, err);
 }

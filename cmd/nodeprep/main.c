@@ -51,23 +51,32 @@ int run_help(const struct options *o, struct np_err *err)
 	return 0;
 }
 
-static int run(int argc, char *argv[], struct np_err *err)
+/* Puts the command first, so that global options may stand before it, as kubectl's may. */
+static const char *command_first(int argc, char *argv[])
+{
+	int at = options_find_command(argc, argv);
+	char *name = argv[at];
+
+	for (int i = at; i > 1; i--)
+		argv[i] = argv[i - 1];
+	if (at > 0)
+		argv[1] = name;
+	return at > 0 ? name : NULL;
+}
+
+/* What words without a command ask for; NULL: nothing that is known. */
+static const char *implied_command(int argc, char *argv[])
+{
+	if (argc == 1 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
+		return "help";
+	return strcmp(argv[1], "--version") == 0 ? "version" : NULL;
+}
+
+static int run_command(const struct command *c, int argc, char *argv[], struct np_err *err)
 {
 	NP_AUTO(options_done) struct options o = { 0 };
-	const char *name = argc > 1 ? argv[1] : "help";
-	const struct command *c;
 
-	if (argc == 1 && getenv("CNI_COMMAND") != NULL)
-		return np_fail(err, NP_E_USAGE,
-			       "CNI_COMMAND is set, but this version is no exec plugin yet");
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-		name = "help";
-	if (strcmp(name, "--version") == 0)
-		name = "version";
-	c = find_command(name);
-	if (c == NULL)
-		return np_fail(err, NP_E_USAGE, "unknown command '%s': see 'nodeprep help'", name);
-	if (options_parse(c, argc - (argc > 1), argv + (argc > 1), &o, err) < 0)
+	if (options_parse(c, argc, argv, &o, err) < 0)
 		return -(int)err->code;
 	log_init(&o);
 	if (o.help) {
@@ -75,6 +84,28 @@ static int run(int argc, char *argv[], struct np_err *err)
 		return 0;
 	}
 	return c->run(&o, err);
+}
+
+static int run(int argc, char *argv[], struct np_err *err)
+{
+	const char *name = command_first(argc, argv);
+	const struct command *c;
+
+	if (argc == 1 && getenv("CNI_COMMAND") != NULL)
+		return np_fail(err, NP_E_USAGE,
+			       "CNI_COMMAND is set, but this version is no exec plugin yet");
+	if (name == NULL) {
+		name = implied_command(argc, argv);
+		if (name == NULL)
+			return np_fail(err, NP_E_USAGE,
+				       "no command in front of '%.*s': see 'nodeprep help'",
+				       (int)strcspn(argv[1], "="), argv[1]);
+		return run_command(find_command(name), 1, argv, err);
+	}
+	c = find_command(name);
+	if (c == NULL)
+		return np_fail(err, NP_E_USAGE, "unknown command '%s': see 'nodeprep help'", name);
+	return run_command(c, argc - 1, argv + 1, err);
 }
 
 int main(int argc, char *argv[])

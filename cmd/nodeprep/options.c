@@ -128,6 +128,18 @@ static int read_verbosity(struct options *o, const char *value, struct np_err *e
 	return 0;
 }
 
+/* A flag alone is true; --flag=false takes it back, as kubectl's flags do. */
+static int read_flag(const struct option_row *row, const char *value, bool *ret, struct np_err *err)
+{
+	static const char *const words[] = { "true", "false", NULL };
+	unsigned choice = 0;
+
+	if (value != NULL && read_choice(row->name, value, words, &choice, err) < 0)
+		return -(int)err->code;
+	*ret = choice == 0;
+	return 0;
+}
+
 static int read_option(const struct option_row *row, const char *value, struct options *o,
 		       struct np_err *err)
 {
@@ -138,8 +150,7 @@ static int read_option(const struct option_row *row, const char *value, struct o
 
 	switch (row->kind) {
 	case KIND_FLAG:
-		*(bool *)at = true;
-		return 0;
+		return read_flag(row, value, at, err);
 	case KIND_TEXT:
 		*(const char **)at = value;
 		return 0;
@@ -188,7 +199,10 @@ static void make_tables(const struct command *c, struct getopt_tables *t)
 			continue;
 		if (row->kind == KIND_VERBOSITY)
 			argument = optional_argument;
-		t->longs[n++] = (struct option){ row->name, argument, NULL, 256 + (int)i };
+		t->longs[n++] =
+			(struct option){ row->name,
+					 row->kind == KIND_FLAG ? optional_argument : argument,
+					 NULL, 256 + (int)i };
 		if (row->letter == 0)
 			continue;
 		t->shorts[s++] = row->letter;
@@ -249,12 +263,44 @@ static int read_words(const struct command *c, int argc, char *argv[], struct op
 		row = find_row(code);
 		if (row == NULL)
 			return np_fail(err, NP_E_BUG, "option code %d has no row", code);
+		/* kubectl takes -o=json as well as -ojson and -o json. */
+		if (code < 256 && optarg != NULL && optarg[0] == '=' && row->kind != KIND_VERBOSITY)
+			optarg++;
 		if (read_option(row, optarg, o, err) < 0)
 			return -(int)err->code;
 	}
 	for (int i = optind; i < argc; i++) {
 		if (add_text(&o->arguments, argv[i], err) < 0)
 			return -(int)err->code;
+	}
+	return 0;
+}
+
+/* Tells whether the word is an option whose value is the next word. */
+static bool takes_next_word(const char *word)
+{
+	bool is_long = strncmp(word, "--", 2) == 0;
+
+	if (strchr(word, '=') != NULL)
+		return false;
+	for (size_t i = 0; i < N_ROWS; i++) {
+		const struct option_row *row = &rows[i];
+
+		if (row->value == NULL || row->kind == KIND_VERBOSITY)
+			continue;
+		if (is_long ? strcmp(word + 2, row->name) == 0
+			    : word[1] == row->letter && word[1] != '\0' && word[2] == '\0')
+			return true;
+	}
+	return false;
+}
+
+int options_find_command(int argc, char *argv[])
+{
+	for (int i = 1; i < argc; i++) {
+		if (argv[i][0] != '-' || argv[i][1] == '\0')
+			return i;
+		i += takes_next_word(argv[i]);
 	}
 	return 0;
 }

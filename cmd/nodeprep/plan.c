@@ -6,8 +6,10 @@ int run_plan(const struct options *o, struct np_err *err)
 	NP_AUTO(work_done) struct work w = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;
 
-	if (work_plan(o, &w, err) < 0 || np_render_plan(&w.plan, o->format, &text, err) < 0 ||
-	    put(text, err) < 0)
+	if (work_plan(o, &w, err) < 0)
+		return -(int)err->code;
+	if ((!w.failed || is_for_programs(o)) &&
+	    (np_render_plan(&w.plan, o->format, &text, err) < 0 || put(text, err) < 0))
 		return -(int)err->code;
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes(&w.plan);

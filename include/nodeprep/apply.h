@@ -58,6 +58,7 @@ struct np_apply_options {
 struct np_apply {
 	struct np_fetched fetched;
 	struct np_plan plan;
+	enum np_dry_run dry_run;
 	struct np_apply_class
 		*classes; /* one for each class of the plan; NULL where it has errors */
 };

@@ -101,7 +101,7 @@ enum np_pci_class np_pci_classify(const struct np_catalogue *cat, struct np_pci_
 /* Tells whether the vendor part and the device part of an id stand in each other's place. */
 bool np_pci_is_swapped(struct np_pci_id id);
 
-/* Reads "10de:20b0", "10DE:20B0" or "0x10de:0x20b0"; tells a swapped pair. */
+/* Reads "10de:20b0", "0x10DE:0x20B0", or decimal "4318:8368" of a known vendor; tells a swapped pair. */
 int np_pci_id_parse(const char *text, struct np_pci_id *ret, struct np_err *err);
 
 /* Reads one half of an id from text: "0x10DE" or "10de" as hex. */

@@ -114,6 +114,9 @@ int np_plan_make(const struct np_input *in, const struct np_plan_options *o, str
 		 struct np_err *err);
 void np_plan_done(struct np_plan *plan);
 
+/* Adds an error to the plan; fails only where memory runs out, which `what` may say too. */
+int np_plan_add_error(struct np_plan *plan, const struct np_err *what, struct np_err *err);
+
 /* Returns the code that the plan's errors amount to: NP_OK, bad input before not found. */
 enum np_code np_plan_code(const struct np_plan *plan);
 

@@ -21,11 +21,13 @@
  * Ownership  np_input owns its pools and templates and keeps a reference on the document of each class
  *            and template; strings in a pool or template are its own. np_gpu pointers belong to the
  *            catalogue, which must outlive it.
- * Failure    what was added before stays; the document that failed may have left some of its pools.
+ * Failure    what was added before stays; the document that failed may have left some of its pools,
+ *            but none of them in np_input_collect(), where an item of a List counts as a document.
  * Bounds     100,000 pools, 100,000 classes, 100,000 templates, 256 GPUs a pool; names of 253 bytes.
  * Errors     NP_E_SPEC with file, line and column: wrong types, unknown NodePool fields (with the
  *            near one named), swapped ids, bad sizes, a pool given twice, nothing recognised.
- * Unknown    a placeholder (${VAR}, <NAME>, {{ }}) is kept and marked, never read as a value.
+ * Unknown    a placeholder (${VAR}, <NAME>, {{ }}) is kept and marked, never read as a value. A pool
+ *            without a class is no error but in a NodePool: its vm_class is NULL.
  */
 
 #include <stdbool.h>
@@ -83,11 +85,13 @@ struct np_pool {
 	char *cluster; /* NULL where it belongs to none, or the input does not say to which */
 	char *name;
 	char *vm_class; /* NULL where the pool names none */
-	bool has_placeholder; /* in the name, namespace, class or replicas */
+	bool has_placeholder; /* in a field that is read: the name, class, replicas, GPUs, window, ... */
+	bool gpus_unknown; /* a placeholder stands for GPUs or their count; such asks are left out */
+	bool window_unknown; /* a placeholder stands for minimumGB or sizeGB */
 	bool has_replicas; /* false where an autoscaler owns them, or a placeholder stands there */
 	uint64_t replicas;
 	size_t n_asks;
-	struct np_ask *asks; /* none: the class's own devices are counted */
+	struct np_ask *asks; /* none: the class's own devices are counted, unless gpus_unknown */
 	struct np_window_policy window;
 	bool memory_unmanaged; /* memoryReservation: Unmanaged */
 	bool has_template; /* nodes are made from a template that names its devices itself */
@@ -162,6 +166,9 @@ struct np_input {
 	size_t n_documents; /* an item of a List is a document of its own, the List is none */
 	size_t n_skipped;
 	char skipped[256]; /* the kinds passed over, "Secret, Service x2", cut with "..." */
+	size_t n_topologies_skipped; /* Clusters whose topology has neither a vmClass nor a class of Tanzu's */
+	size_t n_errors; /* what np_input_collect() found wrong; the first 100 */
+	struct np_err *errors;
 	size_t n_skipped_kinds;
 	struct np_skipped *skipped_kinds; /* what `skipped` is written from; the first 64 kinds */
 };
@@ -175,8 +182,15 @@ int np_input_parse(struct np_input *in, const struct np_catalogue *cat, const ch
 		   const char *bytes, size_t size, struct np_err *err);
 
 /*
- * Joins pools and templates once all is added, and checks the whole: something recognised, no pool
- * twice, no class and no template twice unless equal.
+ * As np_input_parse(), but what is wrong with a document that could be parsed goes to in->errors, and
+ * the next one is read. Fails only where the bytes cannot be parsed or memory runs out.
+ */
+int np_input_collect(struct np_input *in, const struct np_catalogue *cat, const char *name,
+		     const char *bytes, size_t size, struct np_err *err);
+
+/*
+ * Joins pools and templates once all is added, and checks the whole: something recognised (or
+ * refused by np_input_collect()), no pool twice, no class and no template twice unless equal.
  */
 int np_input_finish(struct np_input *in, struct np_err *err);
 

@@ -100,6 +100,7 @@ struct np_vmclass {
 	struct np_devices devices; /* what VMs get */
 	struct np_devices hidden; /* under hardware.devices, where a configSpec hides them */
 	struct np_standing standing;
+	bool baked_in; /* keys that nodeprep did not add, and no device: a GPU may be in the image */
 	json_t *managed; /* the annotation's object; NULL where there is none */
 	struct np_notes notes;
 };
@@ -126,6 +127,7 @@ struct np_class_want {
 	uint64_t window_gb; /* largest need of the pools, a power of two */
 	const char *window_reason; /* how it came about, for people */
 	bool needs_efi;
+	bool has_image_gpus; /* a pool says which GPUs a baked-in class has: memory is reserved for them */
 	bool keep_memory; /* every pool says memoryReservation: Unmanaged */
 	bool allow_shrink; /* --allow-shrink */
 	bool restore_hidden; /* --restore-hidden-devices */

@@ -282,6 +282,35 @@ static int patch_class(struct attempt *a, struct np_apply_class *result, struct 
 	return finish_unsent(a->c, result, err);
 }
 
+static void swap_bytes(void *a, void *b, size_t size)
+{
+	unsigned char *x = a, *y = b;
+
+	for (size_t i = 0; i < size; i++) {
+		unsigned char byte = x[i];
+
+		x[i] = y[i];
+		y[i] = byte;
+	}
+}
+
+/* What was planned last is what is told: the class and the pools that use it take its place. */
+static void adopt_plan(struct np_apply *apply, size_t i, struct attempt *a)
+{
+	struct np_plan_class *landed;
+
+	if (a->plan.n_classes == 0)
+		return;
+	landed = &a->plan.classes[a->c - a->plan.classes];
+	swap_bytes(&apply->plan.classes[i], landed, sizeof(*landed));
+	for (size_t p = 0; p < apply->plan.n_pools && p < a->plan.n_pools; p++) {
+		if (apply->plan.pools[p].class_index != i)
+			continue;
+		swap_bytes(&apply->plan.pools[p], &a->plan.pools[p], sizeof(apply->plan.pools[p]));
+		apply->plan.pools[p].class_index = i;
+	}
+}
+
 static void apply_class(struct np_kube *k, const struct np_input *in,
 			const struct np_apply_options *o, struct np_apply *apply, size_t i)
 {
@@ -295,6 +324,8 @@ static void apply_class(struct np_kube *k, const struct np_input *in,
 
 	if (patch_class(&a, result, &result->error) < 0)
 		result->result = NP_APPLY_FAILED;
+	else
+		adopt_plan(apply, i, &a);
 }
 
 int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_apply_options *o,
@@ -303,6 +334,7 @@ int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_a
 	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
 	struct np_apply_options options = *o;
 
+	a.dry_run = o->dry_run;
 	if (np_apply_fetch(k, in, &a.fetched, err) < 0)
 		return -(int)err->code;
 	options.plan.classes = a.fetched.items;
@@ -345,23 +377,55 @@ static json_t *error_tree(const struct np_err *error)
 	return json_pack("{s:s, s:s}", "code", np_code_name(error->code), "message", error->text);
 }
 
-json_t *np_apply_tree(const struct np_apply *a)
+/* Where nothing was written, a class that cannot be is the one that failed. */
+static int add_result(json_t *c, const struct np_plan_class *p, const struct np_apply_class *r)
 {
-	json_t *tree = np_render_plan_tree(&a->plan);
+	const char *result = p->class == NULL
+				     ? np_apply_result_name(NP_APPLY_FAILED)
+				     : np_apply_result_name(r ? r->result : NP_APPLY_UNCHANGED);
+	const char *version = r ? r->resource_version : NULL;
+
+	if (json_object_set_new(c, "result", json_string(result)) < 0 ||
+	    json_object_set_new(c, "resourceVersion",
+				version ? json_string(version) : json_null()) < 0 ||
+	    json_object_set_new(c, "attempts", json_integer(r ? r->attempts : 0)) < 0)
+		return -1;
+	return json_object_set_new(c, "error", r ? error_tree(&r->error) : json_null());
+}
+
+static const char *dry_run_name(enum np_dry_run dry_run)
+{
+	return dry_run == NP_DRY_RUN_CLIENT   ? "client"
+	       : dry_run == NP_DRY_RUN_SERVER ? "server"
+					      : NULL;
+}
+
+/* What befell a class is told among the errors too: one place to look. */
+static int add_results(json_t *tree, const struct np_apply *a)
+{
+	json_t *errors = json_object_get(tree, "errors");
 	json_t *classes = json_object_get(tree, "classes");
+	const char *dry_run = dry_run_name(a->dry_run);
 	json_t *c;
 	size_t i;
 
 	json_array_foreach (classes, i, c) {
 		const struct np_apply_class *r = a->classes != NULL ? &a->classes[i] : NULL;
 
-		json_object_set_new(c, "result",
-				    r ? json_string(np_apply_result_name(r->result)) : json_null());
-		json_object_set_new(c, "resourceVersion",
-				    r && r->resource_version ? json_string(r->resource_version)
-							     : json_null());
-		json_object_set_new(c, "attempts", json_integer(r ? r->attempts : 0));
-		json_object_set_new(c, "error", r ? error_tree(&r->error) : json_null());
+		if (add_result(c, &a->plan.classes[i], r) < 0)
+			return -1;
+		if (r && r->error.code != NP_OK &&
+		    json_array_append_new(errors, error_tree(&r->error)) < 0)
+			return -1;
 	}
-	return tree;
+	return json_object_set_new(tree, "dryRun", dry_run ? json_string(dry_run) : json_null());
+}
+
+json_t *np_apply_tree(const struct np_apply *a)
+{
+	json_auto_t *tree = np_render_plan_tree(&a->plan);
+
+	if (tree == NULL || add_results(tree, a) < 0)
+		return NULL;
+	return json_incref(tree);
 }

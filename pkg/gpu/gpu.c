@@ -219,11 +219,33 @@ int np_pci_half_parse(const char *text, uint16_t *ret, struct np_err *err)
 	return 0;
 }
 
+/* NVIDIA, AMD and Intel as vSphere's APIs print them: a pair that opens so is decimal throughout. */
+static bool parse_decimal(const char *text, struct np_pci_id *ret)
+{
+	static const char *const vendors[] = { "4318:", "4098:", "32902:" };
+	struct np_err ignored = NP_ERR_INIT;
+
+	for (size_t i = 0; i < sizeof(vendors) / sizeof(vendors[0]); i++) {
+		size_t n = strlen(vendors[i]);
+		uint64_t device = 0;
+
+		if (strncmp(text, vendors[i], n) != 0 ||
+		    np_u64_parse(text + n, 0, UINT16_MAX, &device, &ignored) < 0)
+			continue;
+		ret->vendor = (uint16_t)strtoul(vendors[i], NULL, 10);
+		ret->device = (uint16_t)device;
+		return true;
+	}
+	return false;
+}
+
 int np_pci_id_parse(const char *text, struct np_pci_id *ret, struct np_err *err)
 {
 	const char *colon = strchr(text, ':');
 	struct np_pci_id id = { 0 };
 
+	if (parse_decimal(text, ret))
+		return 0;
 	if (!colon || !parse_hex(text, (size_t)(colon - text), &id.vendor) ||
 	    !parse_hex(colon + 1, strlen(colon + 1), &id.device))
 		return np_fail(err, NP_E_SPEC,

@@ -303,7 +303,7 @@ static int apply_flags(const struct np_kube_options *o, struct np_kube_config *c
 		return -(int)err->code;
 	if (o->ns && kube_set_text(&c->ns, o->ns, err) < 0)
 		return -(int)err->code;
-	return kube_set_text(&c->as_user, o->as_user, err);
+	return o->as_user ? kube_set_text(&c->as_user, o->as_user, err) : 0;
 }
 
 static int copy_options(const struct np_kube_options *o, struct np_kube_config *c,

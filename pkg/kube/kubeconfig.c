@@ -205,7 +205,7 @@ struct cluster_entry {
 struct user_entry {
 	struct np_node node;
 	const char *cert_file, *cert_data, *key_file, *key_data;
-	const char *password, *token, *token_file, *username;
+	const char *as_user, *password, *token, *token_file, *username;
 };
 
 static const struct text_field context_fields[] = {
@@ -225,6 +225,7 @@ static const struct text_field cluster_fields[] = {
 };
 
 static const struct text_field user_fields[] = {
+	{ "as", offsetof(struct user_entry, as_user), false },
 	{ "client-certificate", offsetof(struct user_entry, cert_file), false },
 	{ "client-certificate-data", offsetof(struct user_entry, cert_data), true },
 	{ "client-key", offsetof(struct user_entry, key_file), false },
@@ -449,12 +450,33 @@ static int apply_token(const struct user_entry *e, struct np_kube_config *c, str
 	return token ? kube_config_set_token_take(c, token, err) : np_fail_nomem(err);
 }
 
+/* Whom the user acts as. What is not understood of it must not be passed over: it takes rights away. */
+static int apply_impersonation(const struct user_entry *e, struct np_kube_config *c,
+			       struct np_err *err)
+{
+	static const char *const others[] = { "as-groups", "as-uid", "as-user-extra" };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		struct np_node n = np_node_get(e->node, others[i]);
+
+		if (np_node_is_present(n))
+			return np_node_fail_key(n, err, NP_E_USAGE,
+						"user '%s': '%s' is not supported, only 'as' is",
+						c->user_name, others[i]);
+	}
+	if (e->as_user && !kube_is_header_text(e->as_user))
+		return np_node_fail(np_node_get(e->node, "as"), err, NP_E_SPEC,
+				    "as holds a blank or a control character");
+	return kube_set_text(&c->as_user, e->as_user, err);
+}
+
 static int apply_user(struct np_node node, const struct np_kube_options *o,
 		      struct np_kube_config *c, struct np_err *err)
 {
 	struct user_entry e = { .node = node };
 
-	if (read_fields(node, user_fields, &e, err) < 0 || apply_certificate(&e, c, err) < 0)
+	if (read_fields(node, user_fields, &e, err) < 0 || apply_certificate(&e, c, err) < 0 ||
+	    apply_impersonation(&e, c, err) < 0)
 		return -(int)err->code;
 	/* A token of the command line stands for every other way to log in. */
 	if (o->token)

@@ -86,22 +86,38 @@ static bool allows_id(const struct np_device *d, struct np_pci_id id)
 	return false;
 }
 
+/* A board that shares its id with another cannot be told from it; an alternative counts as well. */
+static bool allows_model(const struct np_device *d, const struct np_gpu *asked,
+			 const struct np_catalogue *cat)
+{
+	for (size_t i = 0; i < d->n_ids; i++) {
+		const struct np_gpu *gpu = np_gpu_find_id(cat, d->ids[i]);
+
+		if (gpu != NULL && strcmp(gpu->model, asked->model) == 0)
+			return true;
+	}
+	return allows_id(d, (struct np_pci_id){ asked->vendor_id, asked->device_id }) ||
+	       (d->gpu != NULL && strcmp(d->gpu->model, asked->model) == 0);
+}
+
 /* Tells whether the device is what the ask names: a model covers every board that bears it. */
-static bool is_asked(const struct np_ask *ask, const struct np_device *d)
+static bool is_asked(const struct np_ask *ask, const struct np_device *d,
+		     const struct np_catalogue *cat)
 {
 	if (ask->vgpu_profile != NULL)
 		return d->profile != NULL && strcasecmp(d->profile, ask->vgpu_profile) == 0;
 	if (ask->exact)
 		return allows_id(d, ask->id);
-	return d->gpu != NULL && ask->gpu != NULL && strcmp(d->gpu->model, ask->gpu->model) == 0;
+	return ask->gpu != NULL && allows_model(d, ask->gpu, cat);
 }
 
-static uint64_t count_asked(const struct np_ask *ask, const struct np_devices *d)
+static uint64_t count_asked(const struct np_ask *ask, const struct np_devices *d,
+			    const struct np_catalogue *cat)
 {
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < d->n; i++)
-		n += is_asked(ask, &d->items[i]);
+		n += is_asked(ask, &d->items[i], cat);
 	return n;
 }
 
@@ -132,12 +148,13 @@ static uint64_t count_alike(const struct np_pool *pool, const struct np_ask *ask
 	return n;
 }
 
-enum plan_match plan_match_asks(const struct np_pool *pool, const struct np_devices *d)
+enum plan_match plan_match_asks(const struct np_pool *pool, const struct np_devices *d,
+				const struct np_catalogue *cat)
 {
 	uint64_t asked = 0;
 
 	for (size_t i = 0; i < pool->n_asks; i++) {
-		if (count_asked(&pool->asks[i], d) < count_alike(pool, &pool->asks[i]))
+		if (count_asked(&pool->asks[i], d, cat) < count_alike(pool, &pool->asks[i]))
 			return PLAN_MATCH_NO;
 		asked += pool->asks[i].count;
 	}
@@ -154,7 +171,7 @@ void plan_promote_asked(const struct np_pool *pool, struct np_devices *d)
 		for (size_t k = 0; k < d->n; k++) {
 			struct np_device *dev = &d->items[k];
 
-			if (ask->exact && dev->pci_class == NP_PCI_OTHER && is_asked(ask, dev))
+			if (ask->exact && dev->pci_class == NP_PCI_OTHER && allows_id(dev, ask->id))
 				dev->pci_class = NP_PCI_GPU_UNKNOWN;
 		}
 	}

@@ -60,7 +60,7 @@ static int read_class(struct np_plan *plan, struct np_plan_class *c, const struc
 
 	c->found = true;
 	if (np_vmclass_read(ref->doc, ref->node, o->catalogue, &c->class, &why) < 0)
-		return plan_add_error(plan, &why, err);
+		return np_plan_add_error(plan, &why, err);
 	return 0;
 }
 
@@ -80,7 +80,7 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_class *c,
 	}
 	d = plan_devices(c, o);
 	c->gpus = np_devices_gpus(d);
-	c->has_gpus = d->n > 0 || c->class->hidden.n > 0 || !c->class->standing.has_any;
+	c->has_gpus = !c->class->baked_in;
 	return plan_cards_of_devices(d, &c->cards, &c->n_cards, err);
 }
 

@@ -12,9 +12,6 @@
 
 #include "nodeprep/plan.h"
 
-/* Adds an error to the plan; fails only where memory runs out. */
-int plan_add_error(struct np_plan *plan, const struct np_err *what, struct np_err *err);
-
 /* Adds an error that starts with where the pool stands. */
 int plan_pool_error(struct np_plan *plan, const struct np_pool *pool, struct np_err *err,
 		    enum np_code code, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
@@ -31,7 +28,11 @@ int plan_cards_of_asks(const struct np_pool *pool, struct np_card **ret, size_t 
 /* How a pool's asks compare with what its class attaches. */
 enum plan_match { PLAN_MATCH_EQUAL, PLAN_MATCH_CLASS_HAS_MORE, PLAN_MATCH_NO };
 
-enum plan_match plan_match_asks(const struct np_pool *pool, const struct np_devices *d);
+enum plan_match plan_match_asks(const struct np_pool *pool, const struct np_devices *d,
+				const struct np_catalogue *cat);
+
+/* text.c: as np_cards_text(), by PCI ids where there are any. */
+void plan_cards_ids(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX]);
 
 /* Makes GPUs of the other functions that the pool names by PCI id (DESIGN.md, "What is a GPU"). */
 void plan_promote_asked(const struct np_pool *pool, struct np_devices *d);
@@ -48,7 +49,8 @@ int plan_templates_make(struct np_plan *plan, const struct np_input *in, struct 
 void plan_template_done(struct np_plan_template *t);
 
 /* Sets the cards of a pool that has a template. */
-int plan_template_cards(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err);
+int plan_template_cards(struct np_plan *plan, struct np_plan_pool *p,
+			const struct np_catalogue *cat, struct np_err *err);
 
 /* Finds out what the template lacks, once its pools' windows are known. */
 int plan_template_fill(struct np_plan *plan, struct np_plan_template *t,

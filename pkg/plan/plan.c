@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/units.h"
+
 /* The two points that were measured (header), as log2 of the window and MB. */
 /* Half of the 2^45 bytes below which a guest's window was seen on ESXi. */
 #define WIDE_WINDOW_GB 16384
@@ -41,7 +43,7 @@ void np_plan_done(struct np_plan *plan)
 	*plan = (struct np_plan){ 0 };
 }
 
-int plan_add_error(struct np_plan *plan, const struct np_err *what, struct np_err *err)
+int np_plan_add_error(struct np_plan *plan, const struct np_err *what, struct np_err *err)
 {
 	struct np_err *errors;
 
@@ -68,7 +70,7 @@ int plan_pool_error(struct np_plan *plan, const struct np_pool *pool, struct np_
 	np_pool_id(pool, id);
 	np_fail(&what, code, "%s:%u: pool '%s': %s", pool->source.file, pool->source.line, id,
 		text);
-	return plan_add_error(plan, &what, err);
+	return np_plan_add_error(plan, &what, err);
 }
 
 static int copy_cards(struct np_plan_pool *p, const struct np_plan_class *c, struct np_err *err)
@@ -121,7 +123,7 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 		return -(int)err->code;
 	if (p->pool->n_asks == 0)
 		return 0;
-	match = plan_match_asks(p->pool, plan_devices(c, o));
+	match = plan_match_asks(p->pool, plan_devices(c, o), o->catalogue);
 	if (match == PLAN_MATCH_EQUAL)
 		return 0;
 	if (match == PLAN_MATCH_NO)
@@ -174,9 +176,11 @@ static int fill_cards(struct np_plan *plan, struct np_plan_pool *p, const struct
 	struct np_plan_class *c = NULL;
 
 	if (p->template_index != SIZE_MAX)
-		return plan_template_cards(plan, p, err);
+		return plan_template_cards(plan, p, o->catalogue, err);
 	if (p->class_index != SIZE_MAX) {
 		c = &plan->classes[p->class_index];
+		if (c->class != NULL && p->pool->gpus_unknown)
+			return 0;
 		if (c->class != NULL)
 			return cards_of_class(plan, p, c, o, err);
 		if (!c->found && tell_not_found(plan, p, c, err) < 0)
@@ -184,7 +188,7 @@ static int fill_cards(struct np_plan *plan, struct np_plan_pool *p, const struct
 	} else if (note_without_class(plan, p, err) < 0) {
 		return -(int)err->code;
 	}
-	if (p->pool->n_asks == 0)
+	if (p->pool->n_asks == 0 || p->pool->gpus_unknown)
 		return 0;
 	p->has_gpus = true;
 	return plan_cards_of_asks(p->pool, &p->cards, &p->n_cards, err);
@@ -201,8 +205,13 @@ static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_
 				    "pool '%s': sizeGB %" PRIu64 " is below the %" PRIu64
 				    " GB of the rule: a VM may not power on",
 				    id, p->window.gb, p->need.required_gb);
-	if (p->need.complete || p->window.rule == NP_WINDOW_SIZE)
+	if (p->need.complete || !p->has_gpus)
 		return 0;
+	if (p->window.rule == NP_WINDOW_SIZE)
+		return np_notes_add(notes, err, "no-figure",
+				    "pool '%s' has a card without a figure: whether sizeGB %" PRIu64
+				    " holds it cannot be told",
+				    id, p->window.gb);
 	return np_notes_add(
 		notes, err, "no-figure",
 		"pool '%s' has a card without a figure: %" PRIu64
@@ -252,10 +261,15 @@ static int fill_window(struct np_plan *plan, struct np_plan_pool *p, struct np_e
 	if (plan_need_of_cards(p->cards, p->n_cards, &p->need, &why) < 0)
 		return plan_pool_error(plan, p->pool, err, why.code, "%s", why.text);
 	p->has_required = p->has_gpus && p->need.complete;
-	if (!p->has_gpus && !p->pool->window.has_size)
+	if ((!p->has_gpus && !p->pool->window.has_size) || p->pool->window_unknown)
 		return 0;
 	if (np_mmio_window(&p->need, &p->pool->window, &p->window, &why) < 0)
 		return plan_pool_error(plan, p->pool, err, why.code, "%s", why.text);
+	if (p->window.gb > NP_WINDOW_GB_MAX)
+		return plan_pool_error(plan, p->pool, err, NP_E_WINDOW,
+				       "its cards need %" PRIu64 " GB, more than the %" PRIu64
+				       " GB that a window may have",
+				       p->window.gb, NP_WINDOW_GB_MAX);
 	p->has_window = true;
 	p->window_is_known = p->need.complete || p->window.rule == NP_WINDOW_SIZE;
 	if (note_figures(plan, p, err) < 0 || note_larger(plan, p, err) < 0)
@@ -349,13 +363,16 @@ static void note_largest(struct gathered *g, const struct np_plan_pool *p, const
 	snprintf(g->reason, sizeof(g->reason), "pool '%s' with %s: %s", id, cards, text);
 }
 
-static void gather_pool(struct gathered *g, const struct np_plan_pool *p)
+static void gather_pool(struct gathered *g, const struct np_plan_class *c,
+			const struct np_plan_pool *p)
 {
 	size_t i = g->want.n_members;
 
 	/* Its error is told already; a patch from what the others need would be a half one. */
-	g->want.as_it_is = g->want.as_it_is || (p->has_gpus && !p->has_window);
+	g->want.as_it_is =
+		g->want.as_it_is || (p->has_gpus && !p->has_window) || p->pool->gpus_unknown;
 	g->want.keep_memory = g->want.keep_memory && p->pool->memory_unmanaged;
+	g->want.has_image_gpus = g->want.has_image_gpus || (!c->has_gpus && p->n_cards > 0);
 	g->want.needs_efi = g->want.needs_efi || (p->has_gpus && p->need.needs_efi);
 	np_pool_id(p->pool, g->ids[i]);
 	note_largest(g, p, g->ids[i]);
@@ -379,7 +396,7 @@ static int gather(const struct np_plan *plan, const struct np_plan_class *c,
 	g->want.holder = o->holder;
 	g->want.members = g->members;
 	for (size_t i = 0; i < c->n_pools; i++)
-		gather_pool(g, &plan->pools[c->pools[i]]);
+		gather_pool(g, c, &plan->pools[c->pools[i]]);
 	g->want.window_reason = g->want.has_window ? g->reason : NULL;
 	return 0;
 }
@@ -411,7 +428,7 @@ static int fill_class(struct np_plan *plan, struct np_plan_class *c,
 		return -(int)err->code;
 	if ((o->revert ? np_vmclass_revert : np_vmclass_change)(c->class, &g.want, &change, &why) <
 	    0)
-		return plan_add_error(plan, &why, err);
+		return np_plan_add_error(plan, &why, err);
 	json_decref(c->change.patch);
 	c->change = change;
 	fill_overhead(c);

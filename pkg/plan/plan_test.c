@@ -318,6 +318,23 @@ static const struct plan_case {
 	{ "a GPU baked into the image is unknown", CLASS("c", "") KEYS("512") POOL("p", "c", ""), 0,
 	  "ml/p: ?, needs ?, window ?\n"
 	  "class ml/c, pools 1, gpus ?, carries 512, not changed baked-in\n" },
+	{ "a board that shares its id with another",
+	  CLASS("c", "{vendorID: 4318, deviceID: 0x25b6}") POOL("p", "c", GPUS(M("A16", "1"))), 0,
+	  "ml/p: 1 x A2, needs 64, window 512\n"
+	  "class ml/c, pools 1, gpus 1, carries 512, 97.03 MB, changed\n" },
+	{ "an alternative that the pool names",
+	  STANDING_OF("{vendorId: 4318, deviceId: 7864}, {vendorId: 4318, deviceId: 8368}", "512")
+		  POOL("p", "c", GPUS(M("T4", "1"))),
+	  0,
+	  "ml/p: 1 x A100-40GB, needs 128, window 512\n"
+	  "class ml/c, pools 1, gpus 1, carries 512, 97.03 MB, changed\n" },
+	{ "more memory than any window holds",
+	  CLASS("c", X8(X8("{vendorID: 4318, deviceID: 0x3182}")) ", " X8(
+			     "{vendorID: 4318, deviceID: 0x3182}")) POOL("p", "c", ""),
+	  0,
+	  "ml/p: 72 x B300, needs 131072, window ?\n"
+	  "class ml/c, pools 1, gpus 72, carries ?, not changed memory-small\n"
+	  "window: in.yaml:8: pool 'ml/p': its cards need 131072 GB, more than the 65536 GB that a window may have\n" },
 	{ "a GPU baked into the image, of a pool that says which",
 	  CLASS("c", "") KEYS("512") POOL("p", "c", GPUS(M("H200", "2"))), 0,
 	  "ml/p: 2 x H200, needs 1024, window 1024\n"
@@ -355,7 +372,7 @@ static const struct plan_case {
 	{ "an unknown card with a size asked for",
 	  CLASS("c", UNKNOWN) POOL("p", "c", MMIO("sizeGB: 1024")), 0,
 	  "ml/p: 1 x 10de:2fff, needs ?, window 1024\n"
-	  "class ml/c, pools 1, gpus 1, carries 1024, changed unknown-device resize-resets\n" },
+	  "class ml/c, pools 1, gpus 1, carries 1024, changed unknown-device no-figure resize-resets\n" },
 	{ "a device of another vendor is a GPU where a pool names its id",
 	  CLASS("c", X2(OTHER)) POOL("p", "c", GPUS(ID("1ae0:0063", "2"))), 0,
 	  "ml/p: 2 x 1ae0:0063, needs ?, window ?\n"

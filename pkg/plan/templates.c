@@ -252,10 +252,10 @@ static int copy_cards(struct np_plan_pool *p, const struct np_plan_template *t, 
 
 /* Holds the pool's asks against the devices of its template. */
 static int match_asks(struct np_plan *plan, struct np_plan_pool *p, struct np_plan_template *t,
-		      struct np_err *err)
+		      const struct np_catalogue *cat, struct np_err *err)
 {
 	char wants[NP_CARDS_TEXT_MAX], has[NP_CARDS_TEXT_MAX], id[NP_POOL_ID_MAX];
-	enum plan_match match = plan_match_asks(p->pool, &t->devices);
+	enum plan_match match = plan_match_asks(p->pool, &t->devices, cat);
 	NP_AUTO(np_freep) struct np_card *asked = NULL;
 	size_t n = 0;
 
@@ -277,7 +277,8 @@ static int match_asks(struct np_plan *plan, struct np_plan_pool *p, struct np_pl
 }
 
 /* The template decides the node; where it does not tell, the pool's own word counts. */
-int plan_template_cards(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
+int plan_template_cards(struct np_plan *plan, struct np_plan_pool *p,
+			const struct np_catalogue *cat, struct np_err *err)
 {
 	struct np_plan_template *t = &plan->templates[p->template_index];
 
@@ -287,7 +288,7 @@ int plan_template_cards(struct np_plan *plan, struct np_plan_pool *p, struct np_
 	}
 	if (copy_cards(p, t, err) < 0)
 		return -(int)err->code;
-	return p->pool->n_asks > 0 ? match_asks(plan, p, t, err) : 0;
+	return p->pool->n_asks > 0 ? match_asks(plan, p, t, cat, err) : 0;
 }
 
 /* What stands under the two keys, whatever their spelling. */

@@ -43,6 +43,18 @@ void np_cards_text(const struct np_card *cards, size_t n, char buf[static NP_CAR
 		       cards[i].addend.count, np_card_name(&cards[i], id));
 }
 
+void plan_cards_ids(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX])
+{
+	char id[NP_PCI_ID_MAX];
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < n; i++) {
+		np_pci_id_format(cards[i].id, id);
+		append(buf, NP_CARDS_TEXT_MAX, "%s%" PRIu64 " x %s", i > 0 ? ", " : "",
+		       cards[i].addend.count, cards[i].has_id ? id : np_card_name(&cards[i], id));
+	}
+}
+
 /* Writes "4 x 128 + 1 x 64" over the cards that add something. */
 static void write_sum(const struct np_plan_pool *p, char buf[static NP_WINDOW_TEXT_MAX])
 {

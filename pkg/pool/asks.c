@@ -9,6 +9,8 @@
 #include "nodeprep/units.h"
 
 #define ASK_TEXT_MAX 128
+#define PAIR_EXAMPLE "MODEL=COUNT is needed, such as 'A100-40GB=4'"
+#define PAIRS_EXAMPLE "such as 'A100-40GB=4,T4=1'"
 
 static int fill_model(const struct np_catalogue *cat, const char *text, struct np_ask *ask,
 		      struct np_err *err);
@@ -87,6 +89,12 @@ static int fill(const struct way *way, const struct np_catalogue *cat, struct np
 	return ask->text ? 0 : np_fail_nomem(err);
 }
 
+static void mark_unknown(struct np_pool *pool)
+{
+	pool->has_placeholder = true;
+	pool->gpus_unknown = true;
+}
+
 /* Room for every ask is made by the caller, since both forms know their number beforehand. */
 static int push_take(struct np_node n, struct np_pool *pool, struct np_ask *ask, struct np_err *err)
 {
@@ -155,26 +163,47 @@ static int read_way_text(const struct way *way, struct np_node n, const char **r
 	return 0;
 }
 
+/* Reads name and count; returns 0 where a placeholder stands for one of them. */
+static int read_ask(struct np_node item, const struct way *way, const struct np_catalogue *cat,
+		    struct np_ask *ask, struct np_err *err)
+{
+	struct np_node count = np_node_get(item, "count");
+	struct np_node n = np_node_get(item, way->key);
+	const char *text;
+
+	if (!np_node_is_placeholder(n) &&
+	    (read_way_text(way, n, &text, err) < 0 || fill(way, cat, n, text, ask, err) < 0))
+		return -(int)err->code;
+	if (!np_node_is_placeholder(count) &&
+	    np_node_uint(count, 1, NP_ASK_COUNT_MAX, &ask->count, err) < 0)
+		return -(int)err->code;
+	return !np_node_is_placeholder(n) && !np_node_is_placeholder(count);
+}
+
 static int read_item(struct np_node item, const struct np_catalogue *cat, struct np_pool *pool,
 		     struct np_err *err)
 {
 	NP_AUTO(ask_done) struct np_ask ask = { .count = 1 };
-	struct np_node count = np_node_get(item, "count");
 	const struct way *way = NULL;
-	const char *text;
-	struct np_node n;
+	int known;
 
+	if (np_node_is_placeholder(item)) {
+		mark_unknown(pool);
+		return 0;
+	}
 	if (!json_is_object(item.json))
 		return np_pool_fail_instead(item, "a mapping such as {model: A100-40GB, count: 4}",
 					    err);
 	if (np_pool_check_fields(item, NP_WORDS(item_fields), err) < 0 ||
 	    find_way(item, &way, err) < 0)
 		return -(int)err->code;
-	n = np_node_get(item, way->key);
-	if (read_way_text(way, n, &text, err) < 0 || fill(way, cat, n, text, &ask, err) < 0 ||
-	    np_node_uint(count, 1, NP_ASK_COUNT_MAX, &ask.count, err) < 0)
-		return -(int)err->code;
-	return push_take(item, pool, &ask, err);
+	known = read_ask(item, way, cat, &ask, err);
+	if (known < 0)
+		return known;
+	if (known)
+		return push_take(item, pool, &ask, err);
+	mark_unknown(pool);
+	return 0;
 }
 
 int np_pool_read_asks(struct np_node list, const struct np_catalogue *cat, struct np_pool *pool,
@@ -182,6 +211,10 @@ int np_pool_read_asks(struct np_node list, const struct np_catalogue *cat, struc
 {
 	size_t n = np_node_count(list);
 
+	if (np_node_is_placeholder(list)) {
+		mark_unknown(pool);
+		return 0;
+	}
 	if (np_node_list(list, err) < 0)
 		return -(int)err->code;
 	if (n > NP_POOL_GPUS_MAX)
@@ -266,18 +299,20 @@ static int read_pair(struct np_node n, const struct np_catalogue *cat, char *pai
 	char *equals = strrchr(pair, '=');
 	char *name, *count;
 
+	if (strchr(pair, ';'))
+		return np_node_fail(
+			n, err, NP_E_SPEC,
+			"'%.64s' in %s holds a ';': commas separate its parts, " PAIRS_EXAMPLE,
+			trim(pair), NP_GPUS_ANNOTATION);
 	if (!equals)
 		return np_node_fail(n, err, NP_E_SPEC,
-				    "'%.64s' in %s lacks its count: MODEL=COUNT is needed, such as "
-				    "'A100-40GB=4'",
-				    trim(pair), NP_GPUS_ANNOTATION);
+				    "'%.64s' in %s lacks its count: " PAIR_EXAMPLE, trim(pair),
+				    NP_GPUS_ANNOTATION);
 	*equals = '\0';
 	name = trim(pair);
 	count = trim(equals + 1);
 	if (!*name)
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "'=%.64s' in %s names no GPU: MODEL=COUNT is needed, such as "
-				    "'A100-40GB=4'",
+		return np_node_fail(n, err, NP_E_SPEC, "'=%.64s' in %s names no GPU: " PAIR_EXAMPLE,
 				    count, NP_GPUS_ANNOTATION);
 	if (np_u64_parse(count, 1, NP_ASK_COUNT_MAX, &ask.count, &inner) < 0)
 		return np_node_fail(n, err, inner.code,
@@ -288,17 +323,28 @@ static int read_pair(struct np_node n, const struct np_catalogue *cat, char *pai
 	return push_take(n, pool, &ask, err);
 }
 
+/* Commas cut a default such as ${GPUS:-A100-40GB=4,T4=1} in two, neither of them a placeholder. */
+static bool holds_mark(const char *pair)
+{
+	return strpbrk(pair, "$(){}<>") != NULL;
+}
+
 static int read_pairs(struct np_node n, const struct np_catalogue *cat, const char *text,
 		      struct np_pool *pool, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *copy = strdup(text);
+	bool is_open = np_is_placeholder(text);
 	char *rest = copy;
 
 	if (!copy)
 		return np_fail_nomem(err);
+	if (is_open)
+		mark_unknown(pool);
 	while (rest) {
 		char *pair = strsep(&rest, ",");
 
+		if (is_open && holds_mark(pair))
+			continue;
 		if (read_pair(n, cat, pair, pool, err) < 0)
 			return -(int)err->code;
 	}
@@ -315,6 +361,10 @@ int np_pool_read_annotation(struct np_node n, const struct np_catalogue *cat, st
 		return -(int)err->code;
 	if (!text)
 		return 0;
+	if (!text[strspn(text, " \t\r\n")])
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "%s is empty: GPUs are needed, " PAIRS_EXAMPLE,
+				    NP_GPUS_ANNOTATION);
 	for (const char *c = text; *c; c++)
 		commas += *c == ',';
 	if (commas >= NP_POOL_GPUS_MAX)
@@ -344,7 +394,7 @@ int np_pool_read_cluster_annotation(const struct np_object *o, size_t first, str
 						? "annotate the pool"
 						: "describe the pool with a NodePool");
 	pool = &o->in->pools[first];
-	if (pool->n_asks > 0)
+	if (pool->n_asks > 0 || pool->gpus_unknown)
 		return np_node_fail_key(n, err, NP_E_SPEC,
 					"%s stands on %s '%s' and on its pool '%s': keep that of "
 					"the pool",

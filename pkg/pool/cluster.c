@@ -16,15 +16,6 @@ int np_pool_skip_object(const struct np_object *o, const char *why, struct np_er
 	return np_input_skip(o->in, label, err);
 }
 
-static int require_class(struct np_node n, const char *pool, struct np_err *err)
-{
-	if (np_node_is_present(n))
-		return 0;
-	return np_node_fail(n, err, NP_E_SPEC,
-			    "pool '%.63s' has no %s: the name of a VirtualMachineClass is needed",
-			    pool, n.key);
-}
-
 static int add_tkc_pool(const struct np_object *o, struct np_node entry, struct np_err *err)
 {
 	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
@@ -36,7 +27,6 @@ static int add_tkc_pool(const struct np_object *o, struct np_node entry, struct 
 					    err);
 	if (np_pool_read_name(np_node_get(entry, "name"), "name of the node pool", &name, err) <
 		    0 ||
-	    require_class(vm_class, name, err) < 0 ||
 	    np_pool_init(o, entry.pos, name, &pool, err) < 0 ||
 	    np_pool_read_class(vm_class, "vmClass", &pool, err) < 0 ||
 	    np_pool_read_replicas(np_node_get(entry, "replicas"), &pool, err) < 0)
@@ -92,8 +82,7 @@ int np_pool_add_tkc_v1alpha1(const struct np_object *o, struct np_err *err)
 	if (!np_node_is_present(workers))
 		return np_pool_skip_object(o, "without workers", err);
 	vm_class = np_node_get(workers, "class");
-	if (require_class(vm_class, "workers", err) < 0 ||
-	    np_pool_init(o, workers.at, "workers", &pool, err) < 0 ||
+	if (np_pool_init(o, workers.at, "workers", &pool, err) < 0 ||
 	    np_pool_read_class(vm_class, "class", &pool, err) < 0 ||
 	    np_pool_read_replicas(np_node_get(workers, "count"), &pool, err) < 0 ||
 	    np_input_push_take(o->in, &pool, err) < 0)
@@ -153,14 +142,47 @@ bool np_pool_has_our_annotation(struct np_node metadata)
 	return false;
 }
 
-/* Other clouds' clusters have a topology too; a class variable, or a word to us, tells ours. */
+/* As the Supervisor and tanzu name the ClusterClasses that they bring. */
+static bool is_tanzu_class(const char *name)
+{
+	static const char *const prefixes[] = { "builtin-generic", "tkg-" };
+
+	if (strcmp(name, "tanzukubernetescluster") == 0)
+		return true;
+	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+		if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+			return true;
+	return false;
+}
+
+/* v1beta1 has `class`, v1beta2 `classRef.name`. */
+static int read_is_tanzu(struct np_node topology, bool *ret, struct np_err *err)
+{
+	struct np_node n = np_node_get(topology, "class");
+	const char *name = "";
+
+	if (!np_node_is_present(n) && np_node_path(topology, "classRef.name", &n, err) < 0)
+		return -(int)err->code;
+	if (np_node_string(n, &name, err) < 0)
+		return -(int)err->code;
+	*ret = is_tanzu_class(name);
+	return 0;
+}
+
+/*
+ * Other clouds' clusters have a topology too; a class variable, a word to us or Tanzu's ClusterClass
+ * tells ours.
+ */
 static int is_for_us(const struct np_object *o, struct np_node topology, struct np_node vm_class,
 		     bool *ret, struct np_err *err)
 {
 	struct np_node pools;
-	bool ours = np_node_is_present(vm_class) ||
-		    np_pool_has_our_annotation(np_node_get(o->root, "metadata"));
+	bool ours = false;
 
+	if (read_is_tanzu(topology, &ours, err) < 0)
+		return -(int)err->code;
+	ours = ours || np_node_is_present(vm_class) ||
+	       np_pool_has_our_annotation(np_node_get(o->root, "metadata"));
 	if (find_override(np_node_get(topology, "controlPlane"), &vm_class, err) < 0 ||
 	    np_node_path(topology, "workers.machineDeployments", &pools, err) < 0 ||
 	    np_node_list(pools, err) < 0)
@@ -257,7 +279,9 @@ int np_pool_add_cluster(const struct np_object *o, struct np_err *err)
 	if (find_class_variable(np_node_get(topology, "variables"), &vm_class, err) < 0 ||
 	    is_for_us(o, topology, vm_class, &ours, err) < 0)
 		return -(int)err->code;
-	if (!ours)
+	if (!ours) {
+		o->in->n_topologies_skipped++;
 		return np_pool_skip_object(o, "without variable " CLASS_VARIABLE, err);
+	}
 	return add_deployments(o, topology, vm_class, err);
 }

@@ -250,7 +250,8 @@ int np_input_finish(struct np_input *in, struct np_err *err)
 {
 	if (np_input_join(in, err) < 0)
 		return -(int)err->code;
-	if (in->n_pools == 0 && in->n_classes == 0)
+	/* Where a document was refused, that is told, and not that nothing was there. */
+	if (in->n_pools == 0 && in->n_classes == 0 && in->n_errors == 0)
 		return fail_nothing(in, err);
 	if (check_pools(in, err) < 0)
 		return -(int)err->code;

@@ -111,12 +111,26 @@ static int read_memory(struct flat *f, struct np_node n, const char *text, struc
 	return 0;
 }
 
+static bool has_device(const struct np_template *t, struct np_pci_id id, const char *profile)
+{
+	for (size_t i = 0; i < t->n_devices; i++) {
+		const struct np_template_device *d = &t->devices[i];
+
+		if (profile && d->profile && strcasecmp(d->profile, profile) == 0)
+			return true;
+		if (!profile && !d->profile && d->id.vendor == id.vendor &&
+		    d->id.device == id.device)
+			return true;
+	}
+	return false;
+}
+
 /* The installer refuses any other id, after the cluster was described and before it is made. */
 static int note_allow_list(struct flat *f, struct np_pci_id id, struct np_err *err)
 {
 	char text[NP_PCI_ID_MAX];
 
-	if (f->ignores_allow_list ||
+	if (f->ignores_allow_list || has_device(&f->template, id, NULL) ||
 	    (id.vendor == allowed_id.vendor && id.device == allowed_id.device))
 		return 0;
 	np_pci_id_format(id, text);
@@ -132,7 +146,8 @@ static int add_device(struct flat *f, struct np_node n, const char *text, struct
 	struct np_err why = NP_ERR_INIT;
 
 	if (np_gpu_find_vgpu(f->o->cat, text)) {
-		if (np_remarks_add(&f->template.remarks, err, "passthrough-only",
+		if (!has_device(&f->template, id, text) &&
+		    np_remarks_add(&f->template.remarks, err, "passthrough-only",
 				   "'%.64s' is a vGPU: %s takes passthrough devices alone", text,
 				   n.key) < 0)
 			return -(int)err->code;

@@ -29,6 +29,7 @@
 #define NP_SUPERVISOR_GROUP "vmware.infrastructure.cluster.x-k8s.io"
 #define NP_POOL_GPUS_MAX 256
 #define NP_ASK_COUNT_MAX 64
+#define NP_INPUT_ERRORS_MAX 100
 #define NP_NAME_MAX 253 /* RFC 1123 subdomain, as Kubernetes limits names */
 #define NP_OUR_PREFIX "nodeprep.dev/" /* of annotations */
 #define NP_GPUS_WORD "gpus"
@@ -43,6 +44,7 @@ struct np_object {
 	const char *kind;
 	const char *name;
 	const char *ns; /* the default's where the object has none */
+	bool collects; /* what is wrong with one document does not keep the next from being read */
 };
 
 /* A list of words and how many there are. */
@@ -153,6 +155,9 @@ int np_pool_read_class(struct np_node n, const char *what, struct np_pool *pool,
 
 /* Reads the replicas at `n`, where there are any; a placeholder marks the pool. */
 int np_pool_read_replicas(struct np_node n, struct np_pool *pool, struct np_err *err);
+
+/* Tells whether some tool is to fill in the value. */
+bool np_node_is_placeholder(struct np_node n);
 
 /* Refuses members of `object` that are not among `known`, naming the near one. */
 int np_pool_check_fields(struct np_node object, struct np_words known, struct np_err *err);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -14,33 +15,71 @@ static const char *const reservations[] = { "Full", "Unmanaged" };
 
 static const char *const mmio_fields[] = { "minimumGB", "sizeGB" };
 
-static int read_size(struct np_node n, bool *ret_has, uint64_t *ret_gb, struct np_err *err)
+static bool is_all_digits(const char *text)
 {
+	const char *c = text;
+
+	while (isdigit((unsigned char)*c))
+		c++;
+	return c != text && !*c;
+}
+
+static int fail_size(struct np_node n, struct np_err *err)
+{
+	const char *string = json_string_value(n.json);
 	char text[NP_NODE_TEXT_MAX];
+
+	np_node_text(n, text);
+	if (string)
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "mmio.%s is the text '%s': a number is needed, %s", n.key, text,
+				    is_all_digits(string) ? "without quotes" : "such as 512");
+	if (json_is_real(n.json))
+		return np_node_fail(n, err, NP_E_SPEC, "mmio.%s is '%s': a whole number is needed",
+				    n.key, text);
+	return np_node_fail(n, err, NP_E_SPEC,
+			    "mmio.%s is '%s': a power of two from 1 to %ju is needed", n.key, text,
+			    (uintmax_t)NP_WINDOW_GB_MAX);
+}
+
+/* Returns 1 where a size was read, 0 where there is none. */
+static int read_size(struct np_node n, struct np_pool *pool, uint64_t *ret_gb, struct np_err *err)
+{
 	json_int_t gb = json_integer_value(n.json); /* 0 where it is no integer */
 
 	if (!np_node_is_present(n))
 		return 0;
-	if (gb < 1 || (uint64_t)gb > NP_WINDOW_GB_MAX || !np_is_pow2((uint64_t)gb)) {
-		np_node_text(n, text);
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "mmio.%s is '%s': a power of two from 1 to %ju is needed",
-				    n.key, text, (uintmax_t)NP_WINDOW_GB_MAX);
+	if (np_node_is_placeholder(n)) {
+		pool->has_placeholder = pool->window_unknown = true;
+		return 0;
 	}
-	*ret_has = true;
+	if (gb < 1 || (uint64_t)gb > NP_WINDOW_GB_MAX || !np_is_pow2((uint64_t)gb))
+		return fail_size(n, err);
 	*ret_gb = (uint64_t)gb;
-	return 0;
+	return 1;
 }
 
-static int read_mmio(struct np_node mmio, struct np_window_policy *policy, struct np_err *err)
+static int read_mmio(struct np_node mmio, struct np_pool *pool, struct np_err *err)
 {
+	struct np_window_policy *policy = &pool->window;
+	int minimum, size;
+
+	if (np_node_is_placeholder(mmio)) {
+		pool->has_placeholder = pool->window_unknown = true;
+		return 0;
+	}
 	if (np_node_object(mmio, err) < 0 ||
 	    np_pool_check_fields(mmio, NP_WORDS(mmio_fields), err) < 0)
 		return -(int)err->code;
-	if (read_size(np_node_get(mmio, "minimumGB"), &policy->has_minimum, &policy->minimum_gb,
-		      err) < 0)
-		return -(int)err->code;
-	return read_size(np_node_get(mmio, "sizeGB"), &policy->has_size, &policy->size_gb, err);
+	minimum = read_size(np_node_get(mmio, "minimumGB"), pool, &policy->minimum_gb, err);
+	if (minimum < 0)
+		return minimum;
+	size = read_size(np_node_get(mmio, "sizeGB"), pool, &policy->size_gb, err);
+	if (size < 0)
+		return size;
+	policy->has_minimum = minimum > 0;
+	policy->has_size = size > 0;
+	return 0;
 }
 
 static int read_reservation(struct np_node n, struct np_pool *pool, struct np_err *err)
@@ -49,6 +88,10 @@ static int read_reservation(struct np_node n, struct np_pool *pool, struct np_er
 	const char *near;
 	char quoted[NP_NODE_TEXT_MAX];
 
+	if (np_node_is_placeholder(n)) {
+		pool->has_placeholder = true;
+		return 0;
+	}
 	if (np_node_string(n, &text, err) < 0)
 		return -(int)err->code;
 	if (!text || strcmp(text, "Full") == 0)
@@ -79,7 +122,7 @@ static int read_spec(const struct np_object *o, struct np_node spec, struct np_p
 	if (np_pool_read_class(vm_class, "spec.vmClass", pool, err) < 0 ||
 	    np_pool_read_replicas(np_node_get(spec, "replicas"), pool, err) < 0 ||
 	    np_pool_read_asks(np_node_get(spec, "gpus"), o->cat, pool, err) < 0 ||
-	    read_mmio(np_node_get(spec, "mmio"), &pool->window, err) < 0)
+	    read_mmio(np_node_get(spec, "mmio"), pool, err) < 0)
 		return -(int)err->code;
 	return read_reservation(np_node_get(spec, "memoryReservation"), pool, err);
 }

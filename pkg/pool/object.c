@@ -31,6 +31,11 @@ bool np_is_placeholder(const char *text)
 	return false;
 }
 
+bool np_node_is_placeholder(struct np_node n)
+{
+	return json_is_string(n.json) && np_is_placeholder(json_string_value(n.json));
+}
+
 void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX])
 {
 	if (pool->cluster)
@@ -221,7 +226,7 @@ int np_pool_read_replicas(struct np_node n, struct np_pool *pool, struct np_err 
 {
 	int read;
 
-	if (json_is_string(n.json) && np_is_placeholder(json_string_value(n.json))) {
+	if (np_node_is_placeholder(n)) {
 		pool->has_placeholder = true;
 		return 0;
 	}

@@ -19,7 +19,7 @@
 #define PARTS_MAX 256
 
 static int add_class(const struct np_object *o, struct np_err *err);
-static int add_node(const struct np_object *parent, struct np_node root, struct np_err *err);
+static int add_one(const struct np_object *parent, struct np_node root, struct np_err *err);
 
 static const struct kind_row {
 	const char *group, *kind, *version; /* version NULL: any */
@@ -271,7 +271,7 @@ static int add_list(const struct np_object *parent, struct np_node root, struct 
 	if (np_node_list(items, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < np_node_count(items); i++)
-		if (add_node(parent, np_node_at(items, i), err) < 0)
+		if (add_one(parent, np_node_at(items, i), err) < 0)
 			return -(int)err->code;
 	return 0;
 }
@@ -331,16 +331,61 @@ static int add_node(const struct np_object *parent, struct np_node root, struct 
 	return add_typed(parent, root, &t, err);
 }
 
+static int keep_error(struct np_input *in, const struct np_err *why, struct np_err *err)
+{
+	if (in->n_errors >= NP_INPUT_ERRORS_MAX)
+		return 0;
+	if ((in->n_errors & (in->n_errors - 1)) == 0) {
+		size_t room = in->n_errors ? 2 * in->n_errors : 1;
+		struct np_err *grown = reallocarray(in->errors, room, sizeof(*in->errors));
+
+		if (!grown)
+			return np_fail_nomem(err);
+		in->errors = grown;
+	}
+	in->errors[in->n_errors++] = *why;
+	return 0;
+}
+
+/* The arrays keep their room: it stays a matter of the count alone when they grow next. */
+static void cut_back(struct np_input *in, size_t n_pools, size_t n_classes, size_t n_templates)
+{
+	while (in->n_pools > n_pools)
+		np_pool_done(&in->pools[--in->n_pools]);
+	while (in->n_classes > n_classes)
+		np_doc_unref(in->classes[--in->n_classes].doc);
+	while (in->n_templates > n_templates)
+		np_template_done(&in->templates[--in->n_templates]);
+}
+
+/* Adds a document or an item of a List. Half of one would make a plan that misleads. */
+static int add_one(const struct np_object *parent, struct np_node root, struct np_err *err)
+{
+	struct np_input *in = parent->in;
+	size_t n_pools = in->n_pools, n_classes = in->n_classes, n_templates = in->n_templates;
+	struct np_err why = NP_ERR_INIT;
+
+	if (!parent->collects)
+		return add_node(parent, root, err);
+	if (add_node(parent, root, &why) == 0)
+		return 0;
+	if (why.code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	cut_back(in, n_pools, n_classes, n_templates);
+	return keep_error(in, &why, err);
+}
+
 int np_input_add(struct np_input *in, const struct np_catalogue *cat, struct np_doc *doc,
 		 struct np_err *err)
 {
 	struct np_object parent = { .in = in, .cat = cat, .doc = doc };
 
-	return add_node(&parent, np_doc_root(doc), err);
+	return add_one(&parent, np_doc_root(doc), err);
 }
 
-int np_input_parse(struct np_input *in, const struct np_catalogue *cat, const char *name,
-		   const char *bytes, size_t size, struct np_err *err)
+/* Adds every document of the bytes called `name`. */
+static int add_bytes(struct np_object *parent, const char *name, const char *bytes, size_t size,
+		     struct np_err *err)
 {
 	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
 
@@ -352,9 +397,26 @@ int np_input_parse(struct np_input *in, const struct np_catalogue *cat, const ch
 
 		if (more <= 0)
 			return more;
-		if (np_input_add(in, cat, doc, err) < 0)
+		parent->doc = doc;
+		if (add_one(parent, np_doc_root(doc), err) < 0)
 			return -(int)err->code;
 	}
+}
+
+int np_input_parse(struct np_input *in, const struct np_catalogue *cat, const char *name,
+		   const char *bytes, size_t size, struct np_err *err)
+{
+	struct np_object parent = { .in = in, .cat = cat };
+
+	return add_bytes(&parent, name, bytes, size, err);
+}
+
+int np_input_collect(struct np_input *in, const struct np_catalogue *cat, const char *name,
+		     const char *bytes, size_t size, struct np_err *err)
+{
+	struct np_object parent = { .in = in, .cat = cat, .collects = true };
+
+	return add_bytes(&parent, name, bytes, size, err);
 }
 
 void np_input_done(struct np_input *in)
@@ -372,5 +434,6 @@ void np_input_done(struct np_input *in)
 	free(in->pools);
 	free(in->classes);
 	free(in->skipped_kinds);
+	free(in->errors);
 	*in = (struct np_input){ 0 };
 }

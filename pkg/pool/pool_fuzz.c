@@ -19,6 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (np_input_parse(&in, cat, "fuzz.yaml", (const char *)data, size, &err) == 0)
 		(void)np_input_finish(&in, &err);
+	np_input_done(&in);
+	if (np_input_collect(&in, cat, "fuzz.yaml", (const char *)data, size, &err) == 0)
+		(void)np_input_finish(&in, &err);
 	/* An error without a text would leave its reader with nothing. */
 	if (err.code != NP_OK && !err.text[0])
 		abort();

@@ -145,8 +145,10 @@ static void print_pool(FILE *f, const struct np_pool *pool)
 	else if (pool->has_template)
 		fprintf(f, " template=%zu", pool->template_index);
 	fprintf(f, "%s", rollouts[pool->rollout]);
-	fprintf(f, "%s%s\n", pool->memory_unmanaged ? " unmanaged" : "",
-		pool->has_placeholder ? " placeholder" : "");
+	fprintf(f, "%s%s%s%s\n", pool->memory_unmanaged ? " unmanaged" : "",
+		pool->has_placeholder ? " placeholder" : "",
+		pool->gpus_unknown ? " gpus-unknown" : "",
+		pool->window_unknown ? " window-unknown" : "");
 	print_remarks(f, &pool->remarks);
 }
 
@@ -319,6 +321,44 @@ static void test_pool__node_pools_are_read(void **state)
 		{ "no reservation of ours", "spec: {vmClass: c, memoryReservation: Unmanaged}\n",
 		  "ml/p in.yaml:0:1 NodePool/p class=c unmanaged\n"
 		  "documents=1 classes=0 skipped=0 []" },
+		{ "a model to be filled in, beside a card",
+		  "spec: {vmClass: c, gpus: [{model: <MODEL>}, {model: T4, count: 2}]}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c T4*2=T4 placeholder gpus-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "an id to be filled in, beside a card",
+		  "spec: {vmClass: c, gpus: [{pciID: \"${ID}\"}, {model: T4, count: 2}]}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c T4*2=T4 placeholder gpus-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a profile to be filled in, beside a card",
+		  "spec: {vmClass: c, gpus: [{vgpuProfile: \"${P}\", count: 2}, {model: T4, count: 2}]}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c T4*2=T4 placeholder gpus-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a count to be filled in, beside a card",
+		  "spec: {vmClass: c, gpus: [{model: T4, count: \"${N}\"}, {model: T4, count: 2}]}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c T4*2=T4 placeholder gpus-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "an item to be filled in, beside a card",
+		  "spec: {vmClass: c, gpus: [\"${GPU}\", {model: T4, count: 2}]}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c T4*2=T4 placeholder gpus-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "GPUs to be filled in", "spec: {vmClass: c, gpus: \"${GPUS}\"}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c placeholder gpus-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a size to be filled in",
+		  "spec: {vmClass: c, mmio: {sizeGB: \"${N}\", minimumGB: 64}}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c minimum=64 placeholder window-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a minimum to be filled in",
+		  "spec: {vmClass: c, mmio: {sizeGB: 64, minimumGB: \"${N}\"}}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c size=64 placeholder window-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "mmio to be filled in", "spec: {vmClass: c, mmio: \"${MMIO}\"}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c placeholder window-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a reservation to be filled in",
+		  "spec:\n  vmClass: c\n  memoryReservation: ${R}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c placeholder\n"
+		  "documents=1 classes=0 skipped=0 []" },
 		{ "a class to be filled in", "spec: {vmClass: <CLASS>}\n",
 		  "ml/p in.yaml:0:1 NodePool/p class=<CLASS> placeholder\n"
 		  "documents=1 classes=0 skipped=0 []" },
@@ -467,7 +507,42 @@ static void test_pool__node_pools_are_strict(void **state)
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  mmio: {sizeGB: 512Gi}\n",
-		  "bad-input: in.yaml:6:18: mmio.sizeGB is '512Gi': a power of two from 1 to 65536 is needed" },
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is the text '512Gi': a number is needed, such as 512" },
+		{ "a size in quotes",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  mmio: {sizeGB: \"512\"}\n",
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is the text '512': a number is needed, without quotes" },
+		{ "a minimum in quotes",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  mmio: {minimumGB: \"512\"}\n",
+		  "bad-input: in.yaml:6:21: mmio.minimumGB is the text '512': a number is needed, without quotes" },
+		{ "a size that is empty",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  mmio: {sizeGB: \"\"}\n",
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is the text '': a number is needed, such as 512" },
+		{ "a size that is a float",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  mmio: {sizeGB: 512.0}\n",
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is '512.0': a whole number is needed" },
+		{ "a minimum with an exponent",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  mmio: {minimumGB: 1e3}\n",
+		  "bad-input: in.yaml:6:21: mmio.minimumGB is '1e3': a whole number is needed" },
+		{ "a name to be filled in beside a wrong count",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus: [{model: <M>, count: 0}]\n",
+		  "bad-input: in.yaml:6:30: 'count' must be a whole number from 1 to 64, is the number '0'" },
+		{ "a count to be filled in beside a wrong name",
+		  "spec:\n"
+		  "  vmClass: c\n"
+		  "  gpus: [{model: zz9, count: <N>}]\n",
+		  "bad-input: in.yaml:6:18: 'zz9' is no known GPU model, `nodeprep gpus` lists all" },
 		{ "a size below zero",
 		  "spec:\n"
 		  "  vmClass: c\n"
@@ -532,6 +607,30 @@ static void test_pool__annotations_name_gpus(void **state)
 		  "spec: {vmClass: c}\n",
 		  "default/p in.yaml:0:1 NodePool/p class=c nvidia_t4*1=T4\n"
 		  "documents=1 classes=0 skipped=0 []" },
+		{ "GPUs to be filled in",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"${G}\"\n"
+		  "spec: {vmClass: c}\n",
+		  "default/p in.yaml:0:1 NodePool/p class=c placeholder gpus-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a model to be filled in, beside a card",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"<MODEL>=4,T4=1\"\n"
+		  "spec: {vmClass: c}\n",
+		  "default/p in.yaml:0:1 NodePool/p class=c T4*1=T4 placeholder gpus-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a count to be filled in",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"T4=1,A100-40GB={{ n }}\"\n"
+		  "spec: {vmClass: c}\n",
+		  "default/p in.yaml:0:1 NodePool/p class=c T4*1=T4 placeholder gpus-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "a placeholder whose default has a comma",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"${G:-A100-40GB=4,T4=1}\"\n"
+		  "spec: {vmClass: c}\n",
+		  "default/p in.yaml:0:1 NodePool/p class=c placeholder gpus-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
 		{ "a model in a vendor's words",
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: \"NVIDIA A100-PCIE-40GB=1\"\n"
@@ -547,7 +646,22 @@ static void test_pool__annotations_name_gpus(void **state)
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: \"\"\n"
 		  "spec: {vmClass: c}\n",
-		  "bad-input: in.yaml:6:24: '' in nodeprep.dev/gpus lacks its count: MODEL=COUNT is needed, such as 'A100-40GB=4'" },
+		  "bad-input: in.yaml:6:24: nodeprep.dev/gpus is empty: GPUs are needed, such as 'A100-40GB=4,T4=1'" },
+		{ "blanks alone",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"  \"\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: nodeprep.dev/gpus is empty: GPUs are needed, such as 'A100-40GB=4,T4=1'" },
+		{ "a semicolon",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: A100-40GB=1;T4=1\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: 'A100-40GB=1;T4=1' in nodeprep.dev/gpus holds a ';': commas separate its parts, such as 'A100-40GB=4,T4=1'" },
+		{ "a placeholder beside a card that is none",
+		  "  annotations:\n"
+		  "    nodeprep.dev/gpus: \"${G}=1,zz9=1\"\n"
+		  "spec: {vmClass: c}\n",
+		  "bad-input: in.yaml:6:24: 'zz9' is no known GPU model, `nodeprep gpus` lists all" },
 		{ "no count",
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: A100-40GB\n"
@@ -699,7 +813,8 @@ static void test_pool__tanzu_clusters_are_read(void **state)
 		  "  topology:\n"
 		  "    nodePools:\n"
 		  "    - name: a\n",
-		  "bad-input: in.yaml:7:7: pool 'a' has no vmClass: the name of a VirtualMachineClass is needed" },
+		  "ml/t/a in.yaml:0:7 TanzuKubernetesCluster/t class=-\n"
+		  "documents=1 classes=0 skipped=0 []" },
 		{ "a pool whose class is null",
 		  "metadata: {name: t, namespace: ml}\n"
 		  "spec:\n"
@@ -707,7 +822,8 @@ static void test_pool__tanzu_clusters_are_read(void **state)
 		  "    nodePools:\n"
 		  "    - name: a\n"
 		  "      vmClass:\n",
-		  "bad-input: in.yaml:8:15: pool 'a' has no vmClass: the name of a VirtualMachineClass is needed" },
+		  "ml/t/a in.yaml:0:7 TanzuKubernetesCluster/t class=-\n"
+		  "documents=1 classes=0 skipped=0 []" },
 		{ "a class that is a list",
 		  "metadata: {name: t, namespace: ml}\n"
 		  "spec:\n"
@@ -747,6 +863,16 @@ static void test_pool__tanzu_clusters_are_read(void **state)
 		  "    - {name: a, vmClass: x}\n"
 		  "    - {name: b, vmClass: d}\n",
 		  "bad-input: in.yaml:5:17: TanzuKubernetesCluster 't' has 2 worker pools, so that nodeprep.dev/gpus leaves open which one is meant: describe the pool with a NodePool" },
+		{ "an annotation to be filled in",
+		  "metadata:\n"
+		  "  name: t\n"
+		  "  annotations: {nodeprep.dev/gpus: \"${G}\"}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    nodePools:\n"
+		  "    - {name: a, vmClass: x}\n",
+		  "default/t/a in.yaml:0:9 TanzuKubernetesCluster/t class=x placeholder gpus-unknown\n"
+		  "documents=1 classes=0 skipped=0 []" },
 		{ "an annotation for one pool",
 		  "metadata:\n"
 		  "  name: t\n"
@@ -818,6 +944,36 @@ static void test_pool__topologies_are_read(void **state)
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "no topology", "spec: {controlPlaneRef: {name: x}}\n",
 		  "bad-input: no worker pool found: 1 document, of kind Cluster without topology; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+		{ "the Supervisor's first ClusterClass",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: tanzukubernetescluster\n"
+		  "    workers: {machineDeployments: [{name: b, replicas: 1}]}\n",
+		  "ml/c/b in.yaml:0:9 Cluster/c class=- replicas=1 surge\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "the Supervisor's later ClusterClass",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: builtin-generic-v3.3.0\n"
+		  "    workers: {machineDeployments: [{name: b, replicas: 1}]}\n",
+		  "ml/c/b in.yaml:0:9 Cluster/c class=- replicas=1 surge\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "tanzu's ClusterClass in v1beta2",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    classRef: {name: tkg-vsphere-default-v1.1.1}\n"
+		  "    workers: {machineDeployments: [{name: b, replicas: 1}]}\n",
+		  "ml/c/b in.yaml:0:9 Cluster/c class=- replicas=1 surge\n"
+		  "documents=1 classes=0 skipped=0 []" },
+		{ "GPUs to be filled in, of the cluster and of the pool",
+		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
+		  "spec:\n"
+		  "  topology:\n"
+		  "    workers:\n"
+		  "      machineDeployments:\n"
+		  "      - name: b\n"
+		  "        metadata: {annotations: {nodeprep.dev/gpus: \"${G}\"}}\n",
+		  "bad-input: in.yaml:6:17: nodeprep.dev/gpus stands on Cluster 'c' and on its pool 'b': keep that of the pool" },
 		{ "no class anywhere",
 		  "spec:\n"
 		  "  topology:\n"
@@ -1147,7 +1303,8 @@ static void test_pool__documents_are_told_apart(void **state)
 					  "kind: TanzuKubernetesCluster\n"
 					  "metadata: {name: t}\n"
 					  "spec: {topology: {workers: {count: 1}}}\n",
-					  "bad-input: in.yaml:4:28: pool 'workers' has no class: the name of a VirtualMachineClass is needed" },
+					  "default/t/workers in.yaml:0:4 TanzuKubernetesCluster/t class=- replicas=1\n"
+					  "documents=1 classes=0 skipped=0 []" },
 					{ "nodePools, in v1alpha1",
 					  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
 					  "kind: TanzuKubernetesCluster\n"
@@ -1421,9 +1578,18 @@ static void test_pool__flat_files_are_read(void **state)
 		  FLAT(" surge") FLAT_TEMPLATE
 		  " 10de:20b0=A100-40GB\n"
 		  "  allow-list: the installer refuses '10de:20b0': it takes 10de:1eb8 alone unless VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"\n" FLAT_END },
+		{ "two equal cards that are not on the allow-list",
+		  "VSPHERE_WORKER_PCI_DEVICES: \"10de:20b0,0x10DE:0x20B0\"\n",
+		  FLAT(" surge") FLAT_TEMPLATE
+		  " 10de:20b0=A100-40GB 10de:20b0=A100-40GB\n"
+		  "  allow-list: the installer refuses '10de:20b0': it takes 10de:1eb8 alone unless VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"\n" FLAT_END },
 		{ "a vGPU", "VSPHERE_WORKER_PCI_DEVICES: grid_t4-1a\n",
 		  FLAT(" surge") FLAT_TEMPLATE
 		  " !grid_t4-1a=T4\n"
+		  "  passthrough-only: 'grid_t4-1a' is a vGPU: VSPHERE_WORKER_PCI_DEVICES takes passthrough devices alone\n" FLAT_END },
+		{ "two equal vGPUs", "VSPHERE_WORKER_PCI_DEVICES: \"grid_t4-1a,grid_t4-1a\"\n",
+		  FLAT(" surge") FLAT_TEMPLATE
+		  " !grid_t4-1a=T4 !grid_t4-1a=T4\n"
 		  "  passthrough-only: 'grid_t4-1a' is a vGPU: VSPHERE_WORKER_PCI_DEVICES takes passthrough devices alone\n" FLAT_END },
 		{ "a 32-bit guest", "OS_ARCH: i386\n",
 		  FLAT(" surge") FLAT_TEMPLATE
@@ -1629,6 +1795,118 @@ static void test_pool__a_class_of_a_list_keeps_its_document(void **state)
 	np_input_done(&in);
 }
 
+static void test_pool__a_foreign_topology_is_counted(void **state)
+{
+	static const struct {
+		const char *what, *text;
+		size_t expect;
+	} rows[] = {
+		{ "another cloud's", "spec: {topology: {class: nutanix-quick-start}}\n", 1 },
+		{ "a name that only holds tanzu's", "spec: {topology: {class: my-tkg-x}}\n", 1 },
+		{ "no ClusterClass", "spec: {topology: {}}\n", 1 },
+		{ "tanzu's, without pools", "spec: {topology: {class: tkg-vsphere-x}}\n", 0 },
+		{ "no topology", "spec: {}\n", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_input in = { 0 };
+		struct np_err err = NP_ERR_INIT;
+		char text[512];
+
+		snprintf(text, sizeof(text), CLUSTER "%s", rows[i].text);
+		assert_int_equal(np_input_parse(&in, cat, "f", text, strlen(text), &err), 0);
+		if (in.n_topologies_skipped != rows[i].expect || in.n_skipped != 1)
+			fail_msg("%s: %zu", rows[i].what, in.n_topologies_skipped);
+		np_input_done(&in);
+	}
+}
+
+/* Writes pools and errors of what np_input_collect() and the check of the whole made of `text`. */
+static char *collect_text(const char *text)
+{
+	struct np_input in = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	char *got = NULL;
+	size_t size = 0;
+	FILE *f = open_memstream(&got, &size);
+
+	assert_non_null(f);
+	if (np_input_collect(&in, cat, "in.yaml", text, strlen(text), &err) < 0 ||
+	    np_input_finish(&in, &err) < 0)
+		fprintf(f, "fails: %s: %s\n", np_code_name(err.code), err.text);
+	for (size_t i = 0; i < in.n_pools; i++)
+		print_pool(f, &in.pools[i]);
+	for (size_t i = 0; i < in.n_errors; i++)
+		fprintf(f, "%s: %s\n", np_code_name(in.errors[i].code), in.errors[i].text);
+	fprintf(f, "templates=%zu classes=%zu", in.n_templates, in.n_classes);
+	fclose(f);
+	np_input_done(&in);
+	return got;
+}
+
+#define NO_CLASS "bad-input: in.yaml:1:1: spec is needed, with a vmClass in it\n"
+
+static void test_pool__a_wrong_document_is_kept_as_an_error(void **state)
+{
+	static const struct row rows[] = {
+		{ "nothing wrong", NODE_POOL_SPEC,
+		  "ml/p in.yaml:0:1 NodePool/p class=c\ntemplates=0 classes=0" },
+		{ "wrong, then right, then wrong",
+		  NODE_POOL "---\n" NODE_POOL_SPEC "---\n" NODE_POOL_SPEC
+			    "  gpus: [{model: zz9}]\n",
+		  "ml/p in.yaml:1:5 NodePool/p class=c\n" NO_CLASS
+		  "bad-input: in.yaml:16:18: 'zz9' is no known GPU model, `nodeprep gpus` lists all\ntemplates=0 classes=0" },
+		{ "the first pool of a document goes with its second",
+		  NODE_POOL_SPEC "---\n" TKC "metadata: {name: t}\n"
+				 "spec: {topology: {nodePools: [{name: a}, {vmClass: b}]}}\n",
+		  "ml/p in.yaml:0:1 NodePool/p class=c\n"
+		  "bad-input: in.yaml:10:42: name of the node pool is needed\ntemplates=0 classes=0" },
+		{ "the template of a flat file goes with its extra pool",
+		  "CLUSTER_NAME: c\nextrapools: [{replicas: 1}]\n---\n" NODE_POOL_SPEC,
+		  "ml/p in.yaml:1:4 NodePool/p class=c\n"
+		  "bad-input: in.yaml:2:14: name of the extra pool is needed\ntemplates=0 classes=0" },
+		{ "an item of a list is a document of its own",
+		  "{apiVersion: v1, kind: List, items: [{apiVersion: nodeprep.dev/v1alpha1, kind: "
+		  "NodePool, metadata: {name: a}, spec: {vmClass: c}}, {kind: x}, {apiVersion: "
+		  "vmoperator.vmware.com/v1alpha1, kind: VirtualMachineClass, metadata: {name: c}}]}",
+		  "default/a in.yaml:0:1 NodePool/a class=c\n"
+		  "bad-input: in.yaml:1:132: apiVersion is needed\ntemplates=0 classes=1" },
+		{ "nothing right", NODE_POOL, NO_CLASS "templates=0 classes=0" },
+		{ "bytes that are no YAML", NODE_POOL_SPEC "---\na: [\n",
+		  "fails: bad-input: in.yaml:8:1: did not find expected node content\n"
+		  "ml/p in.yaml:0:1 NodePool/p class=c\ntemplates=0 classes=0" },
+	};
+	unsigned bad = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *got = collect_text(rows[i].text);
+
+		if (strcmp(got, rows[i].expect) != 0) {
+			print_error("%s:\n%s\n", rows[i].what, got);
+			bad++;
+		}
+		free(got);
+	}
+	assert_int_equal(bad, 0);
+}
+
+static void test_pool__errors_are_kept_up_to_a_hundred(void **state)
+{
+	struct np_input in = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	const char *text = NODE_POOL;
+
+	(void)state;
+	for (unsigned i = 0; i < 150; i++)
+		assert_int_equal(np_input_collect(&in, cat, "f", text, strlen(text), &err), 0);
+	assert_int_equal(in.n_errors, 100);
+	assert_int_equal(in.n_documents, 150);
+	np_input_done(&in);
+	assert_null(in.errors);
+}
+
 static void test_pool__a_pool_given_in_two_files_names_both(void **state)
 {
 	const char *text = NODE_POOL_SPEC;
@@ -1745,6 +2023,7 @@ static void test_pool__each_allocation_may_fail(void **state)
 			     "CLUSTER_NAME: c\nVSPHERE_WORKER_PCI_DEVICES: \"10de:20b0\"\n"
 			     "VSPHERE_WORKER_CUSTOM_VMX_KEYS: a=b\nextrapools: [{name: x, customVMX: c=d}]\n---\n"
 			     "name: np\nreplicas: 1\ngpus: 1\n";
+	static const char *const wrong = NODE_POOL "---\n" NODE_POOL_SPEC "---\n" NODE_POOL;
 	const size_t plenty = SIZE_MAX - 1;
 	size_t needed = 1;
 
@@ -1758,6 +2037,8 @@ static void test_pool__each_allocation_may_fail(void **state)
 
 		allocations_left = round ? round - 1 : plenty;
 		rc = read_text(&in, text, &err);
+		if (rc == 0)
+			rc = np_input_collect(&in, cat, "w.yaml", wrong, strlen(wrong), &err);
 		if (round == 0)
 			needed = plenty - allocations_left;
 		allocations_left = SIZE_MAX;
@@ -1845,6 +2126,9 @@ static void replay(const char *path)
 
 	if (np_input_parse(&in, cat, "fuzz.yaml", bytes, size, &err) == 0)
 		(void)np_input_finish(&in, &err);
+	np_input_done(&in);
+	if (np_input_collect(&in, cat, "fuzz.yaml", bytes, size, &err) == 0)
+		(void)np_input_finish(&in, &err);
 	if (err.code != NP_OK && !err.text[0])
 		fail_msg("%s: an error without a text", path);
 	np_input_done(&in);
@@ -1874,6 +2158,9 @@ int main(void)
 		cmocka_unit_test(test_pool__placeholders_are_told_from_names),
 		cmocka_unit_test(test_pool__namespaces_come_from_document_default_or_kubernetes),
 		cmocka_unit_test(test_pool__a_class_of_a_list_keeps_its_document),
+		cmocka_unit_test(test_pool__a_foreign_topology_is_counted),
+		cmocka_unit_test(test_pool__a_wrong_document_is_kept_as_an_error),
+		cmocka_unit_test(test_pool__errors_are_kept_up_to_a_hundred),
 		cmocka_unit_test(test_pool__a_pool_given_in_two_files_names_both),
 		cmocka_unit_test(test_pool__an_id_needs_no_more_than_its_room),
 		cmocka_unit_test(test_pool__many_skipped_kinds_are_counted_and_cut),

@@ -306,7 +306,7 @@ static int read_memory(struct np_node n, struct np_template *t, struct np_err *e
 {
 	int got;
 
-	if (json_is_string(n.json) && np_is_placeholder(json_string_value(n.json))) {
+	if (np_node_is_placeholder(n)) {
 		t->has_placeholder = true;
 		return 0;
 	}

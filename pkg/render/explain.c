@@ -261,6 +261,21 @@ static void write_overhead(FILE *out, const struct np_plan_class *c)
 	      out);
 }
 
+/* NICs and the like: the slack that rounding leaves holds their small BARs. */
+static void write_others(FILE *out, const struct np_plan_class *c)
+{
+	char id[NP_PCI_ID_MAX];
+
+	for (size_t i = 0; i < c->class->devices.n; i++) {
+		const struct np_device *d = &c->class->devices.items[i];
+
+		np_pci_id_format(d->id, id);
+		if (d->pci_class == NP_PCI_OTHER)
+			fprintf(out, "  other        %s: passed through, no GPU, not counted\n",
+				d->has_id ? id : "a function without ids");
+	}
+}
+
 static void write_class(FILE *out, const struct np_plan_class *c)
 {
 	char cards[NP_CARDS_TEXT_MAX];
@@ -273,6 +288,7 @@ static void write_class(FILE *out, const struct np_plan_class *c)
 	np_cards_text(c->cards, c->n_cards, cards);
 	fprintf(out, ": %s, used by %zu pool(s)\n", c->has_gpus ? cards : "GPUs unknown",
 		c->n_pools);
+	write_others(out, c);
 	write_without(out, c);
 	if (c->change.has_window && c->change.window_gb > 0)
 		fprintf(out, "  window       %" PRIu64 " GB\n", c->change.window_gb);

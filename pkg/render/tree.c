@@ -147,14 +147,31 @@ static json_t *pool_names(const struct np_plan *plan, const struct np_plan_class
 	return list;
 }
 
+/* What passes through but is no GPU: listed, not counted; null stands for a function without ids. */
+static json_t *other_devices(const struct np_plan_class *c)
+{
+	json_t *list = json_array();
+	char id[NP_PCI_ID_MAX];
+
+	for (size_t i = 0; c->class != NULL && i < c->class->devices.n; i++) {
+		const struct np_device *d = &c->class->devices.items[i];
+
+		np_pci_id_format(d->id, id);
+		if (d->pci_class == NP_PCI_OTHER)
+			tree_push(&list, text_or_null(d->has_id ? id : NULL));
+	}
+	return list;
+}
+
 json_t *plan_class_tree(const struct np_plan *plan, const struct np_plan_class *c)
 {
 	bool known = c->class != NULL;
 
-	return json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:O, s:o}",
+	return json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:O, s:o}",
 			 "namespace", text_or_null(c->ns), "name", c->name ? c->name : "", "found",
 			 c->found, "pools", pool_names(plan, c), "gpus",
-			 number_or_null(known && c->has_gpus, c->gpus), "mmioGB",
+			 number_or_null(known && c->has_gpus, c->gpus), "otherDevices",
+			 other_devices(c), "mmioGB",
 			 number_or_null(known && c->change.has_window, c->change.window_gb),
 			 "firmware", text_or_null(c->change.firmware), "memoryReservation",
 			 text_or_null(c->change.reservation), "overheadMB",

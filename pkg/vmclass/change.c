@@ -24,7 +24,7 @@ struct build {
 	struct np_change *change;
 	json_t *before; /* PATH: what stood there */
 	const char *window_reason;
-	char reason[160]; /* a window_reason that is not the pools' */
+	char reason[320]; /* a window_reason that is not the pools' */
 };
 
 static void item_done(struct np_change_item *item)
@@ -154,16 +154,20 @@ static int decide_without_need(struct build *b, struct window *ret, struct np_er
 static int decide_window(struct build *b, struct window *ret, struct np_err *err)
 {
 	uint64_t need = b->want->has_window ? b->want->window_gb : 0;
-	uint64_t others = vmclass_managed_others(b->c->managed, b->want);
+	const char *other = "";
+	uint64_t others = vmclass_managed_others(b->c->managed, b->want, &other);
 	const struct np_standing *s = &b->c->standing;
 
 	b->window_reason = b->want->window_reason;
 	if (others > need) {
 		need = others;
 		snprintf(b->reason, sizeof(b->reason),
-			 "another pool that the class's annotation registers needs %" PRIu64 " GB",
-			 need);
+			 "pool '%.200s', which the class's annotation registers, needs %" PRIu64
+			 " GB",
+			 other, need);
 		b->window_reason = b->reason;
+		if (np_notes_add(&b->change->notes, err, "window-kept", "%s", b->reason) < 0)
+			return -(int)err->code;
 	}
 	if (need == 0)
 		return decide_without_need(b, ret, err);
@@ -258,7 +262,8 @@ static bool is_window_known(const struct build *b, const struct window *w)
 {
 	if (w->gb > 0 || w->touch)
 		return true;
-	return !b->c->standing.has_any && !(b->want->as_it_is && b->c->devices.n > 0);
+	return !b->c->standing.has_any &&
+	       !(b->want->as_it_is && np_devices_gpus(&b->c->devices) > 0);
 }
 
 /* VM Operator's resize code writes its own default over the class's value (its source, v1.9 line). */

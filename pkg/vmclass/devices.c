@@ -114,6 +114,12 @@ static int read_half(struct np_node n, uint16_t *ret, struct np_err *err)
 
 	if (n.json != NULL && json_is_string(n.json)) {
 		text = json_string_value(n.json);
+		if (text[strspn(text, "0123456789")] == '\0')
+			return np_node_fail(
+				n, err, NP_E_SPEC,
+				"%s is the text '%.40s', decimal or hex: write a number without "
+				"quotes, or 0x in front of hex",
+				n.key, text);
 		if (np_pci_half_parse(text, ret, &why) < 0)
 			return np_node_fail(n, err, NP_E_SPEC, "%s: %s", n.key, why.text);
 		return 1;
@@ -122,6 +128,27 @@ static int read_half(struct np_node n, uint16_t *ret, struct np_err *err)
 	if (got > 0)
 		*ret = (uint16_t)number;
 	return got;
+}
+
+static bool is_text(struct np_node n)
+{
+	return n.json != NULL && json_is_string(n.json);
+}
+
+/* Text for both halves is a pair as people write one; 1 where it was read. */
+static int read_text_pair(struct np_node vendor, struct np_node device, struct np_pci_id *ret,
+			  struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+	char pair[64];
+
+	if (!is_text(vendor) || !is_text(device))
+		return 0;
+	snprintf(pair, sizeof(pair), "%s:%s", json_string_value(vendor.json),
+		 json_string_value(device.json));
+	if (np_pci_id_parse(pair, ret, &why) < 0)
+		return np_node_fail(vendor, err, NP_E_SPEC, "%s", why.text);
+	return 1;
 }
 
 /* Reads {vendorId, deviceId} under whichever names; both must be there. */
@@ -134,6 +161,9 @@ static int read_id(struct np_node object, const char *vendor_key, const char *de
 	char text[NP_PCI_ID_MAX];
 	int got;
 
+	got = read_text_pair(vendor, device, ret, err);
+	if (got != 0)
+		return got < 0 ? got : 0;
 	got = read_half(vendor, &id.vendor, err);
 	if (got == 0)
 		return np_node_fail(object, err, NP_E_SPEC, "a device without '%s'", vendor_key);
@@ -277,6 +307,8 @@ static int read_change(struct np_node entry, size_t i, const struct np_catalogue
 	int r;
 
 	snprintf(path, sizeof(path), "spec.configSpec.deviceChange[%zu]", i);
+	if (!np_node_is_present(entry))
+		return 0;
 	if (np_node_object(entry, err) < 0 || read_type(entry, path, &type, err) < 0)
 		return -(int)err->code;
 	if (!np_node_is_present(device))

@@ -77,8 +77,9 @@ int vmclass_refuse_nulls(struct np_node list, const char *path, struct np_err *e
 /* managed.c */
 int vmclass_managed_read(struct np_node annotations, json_t **ret, struct np_err *err);
 
-/* Returns the largest registered need among pools that are not in `want`. */
-uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_want *want);
+/* Returns the largest registered need among pools that are not in `want`, and whose it is. */
+uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_want *want,
+				const char **ret_id);
 
 /* Tells how many pools other than those of `want` are registered. */
 size_t vmclass_managed_count_others(const json_t *managed, const struct np_class_want *want);

@@ -98,6 +98,8 @@ static int check_entry(struct np_node entry, size_t i, struct np_notes *notes, s
 {
 	const char *key = "";
 
+	if (!np_node_is_present(entry))
+		return 0;
 	if (np_node_object(entry, err) < 0 ||
 	    np_node_string(np_node_get(entry, "key"), &key, err) < 0)
 		return -(int)err->code;

@@ -76,7 +76,8 @@ static bool is_member(const struct np_class_want *want, const char *id)
 	return false;
 }
 
-uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_want *want)
+uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_want *want,
+				const char **ret_id)
 {
 	uint64_t most = 0;
 	const char *id;
@@ -85,8 +86,10 @@ uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_wan
 	json_object_foreach (json_object_get(managed, "pools"), id, entry) {
 		uint64_t need = (uint64_t)json_integer_value(json_object_get(entry, "mmioGB"));
 
-		if (!is_member(want, id) && need > most)
+		if (!is_member(want, id) && need > most) {
 			most = need;
+			*ret_id = id;
+		}
 	}
 	return most;
 }

@@ -143,9 +143,20 @@ static int note_memory_allocation(struct np_vmclass *c, struct np_node config_sp
 		"policies.resources names a memory request or limit");
 }
 
+/* Keys where none stood before are nodeprep's own, and tell nothing of the image. */
+static bool are_keys_ours(const struct np_vmclass *c)
+{
+	const json_t *entry = json_object_get(json_object_get(c->managed, "before"),
+					      "/spec/configSpec/extraConfig");
+
+	return entry != NULL && json_array_size(json_object_get(entry, "entries")) == 0;
+}
+
 static int note_baked_in(struct np_vmclass *c, struct np_err *err)
 {
-	if (!c->standing.has_any || c->devices.n > 0 || c->hidden.n > 0)
+	c->baked_in =
+		c->standing.has_any && c->devices.n == 0 && c->hidden.n == 0 && !are_keys_ours(c);
+	if (!c->baked_in)
 		return 0;
 	return np_notes_add(
 		&c->notes, err, "baked-in",
