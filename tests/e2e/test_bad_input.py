@@ -181,3 +181,38 @@ def test_same_input_gives_the_same_bytes(ns, nodeprep, put_class):
         first, second = (nodeprep("plan", "-f", "-", "-o", form, input=text) for _ in range(2))
         assert first.rc == 0
         assert first.out == second.out != ""
+
+
+def test_what_is_wrong_with_documents_stands_in_the_json_too(nodeprep):
+    text = NODE_POOL.replace("NS", "ml")
+    bad = text + "  mmio: {sizeGB: 600}\n---\n" + text.replace("name: w", "name: v") + "  vmclass: x\n"
+    done = nodeprep("plan", "-f", "-", "-o=json", input=bad, env={"KUBECONFIG": None})
+    assert done.rc == 3
+    assert [e["code"] for e in done.json["errors"]] == ["bad-input"] * 2
+    assert "'600'" in done.json["errors"][0]["message"]
+    assert "'vmclass'" in done.json["errors"][1]["message"]
+    assert done.err.count("\n") == 2
+
+
+def test_api_that_cannot_be_reached_stands_in_the_json_too(ns, nodeprep):
+    flags = ["-o", "json", "--server", "https://127.0.0.1:1", "--timeout", "2s"]
+    for command in ("plan", "apply"):
+        done = nodeprep(command, "-f", "-", *flags, input=dump(pool(ns, "w", "gpu")))
+        assert done.rc == 6
+        assert done.json["errors"][0]["code"] == "try-again"
+
+
+def test_options_may_stand_before_the_command_as_kubectl_takes_them(ns, nodeprep, put_class):
+    put_class(ns, "gpu", hardware(A100))
+    done = nodeprep("-n", ns, "--allow-shrink=false", "plan", "-f", "-", "-o=json",
+                    input=dump(pool(ns, "w", "gpu")))
+    assert done.rc == 0, done.err
+    assert done.json["classes"][0]["gpus"] == 1
+
+
+def test_class_that_failed_and_class_that_did_not_are_told_apart(ns, nodeprep, put_class):
+    put_class(ns, "gpu", hardware(A100))
+    text = dump(pool(ns, "one", "gpu"), pool(ns, "two", "nowhere"))
+    done = nodeprep("apply", "-f", "-", "-o", "json", input=text)
+    assert done.rc == 4
+    assert [c["result"] for c in done.json["classes"]] == ["unchanged", "failed"]

@@ -115,6 +115,7 @@ def test_fault_that_lasts_leaves_the_old_class_and_a_second_run_completes(sim, g
     done = run(sim, timeout="3s")
     assert done.returncode == status, (done.returncode, done.stderr)
     assert done.stderr.count("error: ") >= 1
+    assert json.loads(done.stdout)["errors"]
     sim.faults([])
     # An answer that comes too late says nothing of whether the write took effect.
     assert gpu() == old or is_right(gpu())
@@ -128,8 +129,11 @@ def test_write_by_somebody_else_between_read_and_patch_is_kept(sim, gpu):
     sim.faults([fault("PATCH", "concurrent-write", count=1, key=f"other.{n}") for n in (1, 2)])
     done = run(sim)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["classes"][0]["attempts"] == 3
+    told = json.loads(done.stdout)["classes"][0]
+    assert told["attempts"] == 3
     stored = gpu()
+    # What is told is the patch that landed, not the first one.
+    assert told["patch"]["spec"]["configSpec"]["extraConfig"] == stored["spec"]["configSpec"]["extraConfig"]
     foreign = [key for key, _ in keys_of(stored) if not key.startswith("pciPassthru.")]
     assert foreign == ["other.1", "other.2"]
     assert (SIZE, "512") in keys_of(stored)

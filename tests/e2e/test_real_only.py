@@ -71,6 +71,18 @@ def test_rights_that_are_missing_are_named(server, ns, nodeprep, put_class, tmp_
     assert "get" in done.err
 
 
+def test_user_of_a_kubeconfig_that_acts_as_another_has_that_ones_rights(
+    server, ns, nodeprep, put_class, tmp_path
+):
+    put_class(ns, "gpu", hardware(A100))
+    as_nobody = server.write_kubeconfig(
+        tmp_path / "as-nobody", token=server.tokens["admin"], **{"as": "nobody"}
+    )
+    done = nodeprep("plan", "-f", "-", "--kubeconfig", as_nobody, input=dump(pool(ns, "w", "gpu")))
+    assert done.rc == 5
+    assert "nobody" in done.err
+
+
 def test_request_above_the_limit_would_be_refused_by_us_first(server, ns, nodeprep, put_class):
     spec = hardware(A100)
     spec["policies"] = {"resources": {"limits": {"memory": "1Gi"}}}
