@@ -52,12 +52,14 @@ void log_notes(const struct np_plan *plan)
 	log_each("", &plan->notes);
 	for (size_t i = 0; i < plan->n_classes; i++) {
 		const struct np_plan_class *c = &plan->classes[i];
-		const char *name = c->name != NULL ? c->name : "";
+		char who[600];
 
+		snprintf(who, sizeof(who), "%s%s%s", c->ns != NULL ? c->ns : "",
+			 c->ns != NULL ? "/" : "", c->name != NULL ? c->name : "");
 		if (c->class != NULL)
-			log_each(name, &c->class->notes);
-		log_each(name, &c->notes);
-		log_each(name, &c->change.notes);
+			log_each(who, &c->class->notes);
+		log_each(who, &c->notes);
+		log_each(who, &c->change.notes);
 	}
 	for (size_t i = 0; i < plan->n_templates; i++)
 		log_each(plan->templates[i].name, &plan->templates[i].notes);

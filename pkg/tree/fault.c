@@ -50,6 +50,20 @@ static const char *hint(const struct np_reader *r, const yaml_mark_t *mark)
 	return "";
 }
 
+/* "vmClass:large" is one word to YAML, which then looks for the colon behind it. */
+static const char *hint_of_colon(const struct np_reader *r)
+{
+	const yaml_parser_t *p = &r->parser;
+	size_t size;
+	const char *line = line_at(r, &p->context_mark, &size);
+	const char *colon = memchr(line, ':', size);
+
+	if (!strstr(p->problem, "expected ':'") || !colon || colon + 1 >= line + size ||
+	    strchr(" \t\r\n", colon[1]))
+		return "";
+	return "; is a blank missing behind its ':'?";
+}
+
 static int fail_bytes(const struct np_reader *r, struct np_err *err)
 {
 	struct np_pos pos = r->base;
@@ -71,6 +85,8 @@ static int fail_text(const struct np_reader *r, struct np_err *err)
 
 	if (!*advice && p->context)
 		advice = hint(r, &p->context_mark);
+	if (!*advice && p->context)
+		advice = hint_of_colon(r);
 	if (!p->context || from.line == pos.line)
 		return reader_fail(r, pos, err, "%s%s", p->problem, advice);
 	return reader_fail(r, pos, err, "%s, %s that begins in line %u%s", p->problem, p->context,
