@@ -97,7 +97,7 @@ $(B)/obj/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build
 $(B)/san/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build $(B)/.deps-check
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC SAN  $<")
-	$(Q)$(CC) $(np_cppflags) -I$(B)/gen $(np_cflags) $(san_flags) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(np_cppflags) -I$(B)/gen -Itests/unit $(np_cflags) $(san_flags) -MMD -MP -c -o $@ $<
 
 $(B)/fuz/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build $(B)/.deps-fuzz
 	@mkdir -p $(@D)

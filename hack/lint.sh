@@ -5,7 +5,7 @@
 set -u
 B=${B:-build}
 bad=0
-flags="-std=gnu17 -Iinclude -I$B/gen -D_GNU_SOURCE -DNP_VERSION=\"0\""
+flags="-std=gnu17 -Iinclude -I$B/gen -Itests/unit -D_GNU_SOURCE -DNP_VERSION=\"0\""
 warnings="-Wall -Wextra -Wconversion -Wshadow -Wvla -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
 	-Wundef -Wpointer-arith -Wcast-qual -Werror"
 
@@ -27,7 +27,7 @@ files() {
 }
 
 c_files=$(files 'cmd/*.c' 'pkg/*.c')
-h_files=$(files 'include/*.h' 'cmd/*.h' 'pkg/*.h')
+h_files=$(files 'include/*.h' 'cmd/*.h' 'pkg/*.h' 'tests/*.h')
 scripts=$(files '*.sh' .ci/run)
 
 headers_alone() {
@@ -79,7 +79,7 @@ step "cppcheck" cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 -j 
 	--suppress=nullPointerOutOfMemory --suppress=memleak --library=gnu -D_GNU_SOURCE '-DNP_VERSION="lint"' \
 	'-Djson_array_foreach(a, i, v)=while ((i = 0), (v = json_array_get(a, i)))' \
 	'-Djson_object_foreach(o, k, v)=while ((v = json_object_get(o, k = next(o))))' \
-	-Iinclude -I"$B/gen" $c_files
+	-Iinclude -I"$B/gen" -Itests/unit $c_files
 step "shellcheck" shellcheck -S warning $scripts
 step "shellcheck completion" shellcheck -S warning -s bash cmd/nodeprep/nodeprep.bash
 for page in $(files 'cmd/*.1'); do

@@ -15,6 +15,8 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
 
+#include "failing_alloc.h"
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 #define CAPV "infrastructure.cluster.x-k8s.io"
@@ -34,37 +36,6 @@
 #define FLAT "CLUSTER_NAME: c\nWORKER_ROLLOUT_STRATEGY: OnDelete\n"
 
 static struct np_catalogue *cat;
-
-/* Allocations until one fails; SIZE_MAX: none does. */
-static size_t allocations_left = SIZE_MAX;
-
-static bool is_out_of_memory(void)
-{
-	return allocations_left != SIZE_MAX && allocations_left-- == 0;
-}
-
-/* These stand in front of the C library's. */
-char *strdup(const char *text)
-{
-	size_t size = strlen(text) + 1;
-	char *copy = is_out_of_memory() ? NULL : malloc(size);
-
-	return copy ? memcpy(copy, text, size) : NULL;
-}
-
-void *reallocarray(void *old, size_t n, size_t size)
-{
-	size_t bytes;
-
-	if (is_out_of_memory() || __builtin_mul_overflow(n, size, &bytes))
-		return NULL;
-	return realloc(old, bytes);
-}
-
-static void *json_malloc(size_t size)
-{
-	return is_out_of_memory() ? NULL : malloc(size);
-}
 
 static int set_up(void **state)
 {

@@ -17,6 +17,8 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/tree.h"
 
+#include "failing_alloc.h"
+
 #define TESTDATA "pkg/pool/testdata"
 
 #define NODE_POOL                             \
@@ -40,37 +42,6 @@
 	"  namespace: ml\n"
 
 static struct np_catalogue *cat;
-
-/* Allocations until one fails; SIZE_MAX: none does. */
-static size_t allocations_left = SIZE_MAX;
-
-static bool is_out_of_memory(void)
-{
-	return allocations_left != SIZE_MAX && allocations_left-- == 0;
-}
-
-/* Both stand in front of the C library's, for the modules below pool too. */
-char *strdup(const char *text)
-{
-	size_t size = strlen(text) + 1;
-	char *copy = is_out_of_memory() ? NULL : malloc(size);
-
-	return copy ? memcpy(copy, text, size) : NULL;
-}
-
-void *reallocarray(void *old, size_t n, size_t size)
-{
-	size_t bytes;
-
-	if (is_out_of_memory() || __builtin_mul_overflow(n, size, &bytes))
-		return NULL;
-	return realloc(old, bytes);
-}
-
-static void *json_malloc(size_t size)
-{
-	return is_out_of_memory() ? NULL : malloc(size);
-}
 
 static int set_up(void **state)
 {

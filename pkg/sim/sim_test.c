@@ -24,6 +24,8 @@
 /* The corpus is replayed through the fuzz target itself. */
 #include "sim_fuzz.c"
 
+#include "failing_alloc.h"
+
 #define API "/apis/vmoperator.vmware.com/v1alpha6"
 #define ML API "/namespaces/ml/virtualmachineclasses"
 #define GPU ML "/gpu"
@@ -32,38 +34,6 @@
 #define JSON "application/json"
 
 /* --- memory that runs out ------------------------------------------------------------------- */
-
-/* Allocations until one fails; SIZE_MAX: none does. */
-static size_t allocations_left = SIZE_MAX;
-
-static bool is_out_of_memory(void)
-{
-	/* The count wraps round to SIZE_MAX with the one failure. */
-	return allocations_left != SIZE_MAX && allocations_left-- == 0;
-}
-
-/* These stand in front of the C library's. */
-char *strdup(const char *text)
-{
-	size_t size = strlen(text) + 1;
-	char *copy = is_out_of_memory() ? NULL : malloc(size);
-
-	return copy ? memcpy(copy, text, size) : NULL;
-}
-
-void *reallocarray(void *old, size_t n, size_t size)
-{
-	size_t bytes;
-
-	if (is_out_of_memory() || __builtin_mul_overflow(n, size, &bytes))
-		return NULL;
-	return realloc(old, bytes);
-}
-
-static void *json_malloc(size_t size)
-{
-	return is_out_of_memory() ? NULL : malloc(size);
-}
 
 /* jansson's parser reads beyond its buffer where that cannot grow: it is spared. */
 json_t *json_loadb(const char *bytes, size_t size, size_t flags, json_error_t *error)

@@ -22,42 +22,12 @@
 /* The corpus is replayed through the fuzz target itself. */
 #include "vmclass_fuzz.c"
 
+#include "failing_alloc.h"
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define TESTDATA "pkg/vmclass/testdata"
 
 static struct np_catalogue *cat;
-
-/* Allocations until one fails; SIZE_MAX: none does. */
-static size_t allocations_left = SIZE_MAX;
-
-static bool is_out_of_memory(void)
-{
-	/* The count wraps round to SIZE_MAX with the one failure. */
-	return allocations_left != SIZE_MAX && allocations_left-- == 0;
-}
-
-/* These stand in front of the C library's. */
-char *strdup(const char *text)
-{
-	size_t size = strlen(text) + 1;
-	char *copy = is_out_of_memory() ? NULL : malloc(size);
-
-	return copy ? memcpy(copy, text, size) : NULL;
-}
-
-void *reallocarray(void *old, size_t n, size_t size)
-{
-	size_t bytes;
-
-	if (is_out_of_memory() || __builtin_mul_overflow(n, size, &bytes))
-		return NULL;
-	return realloc(old, bytes);
-}
-
-static void *json_malloc(size_t size)
-{
-	return is_out_of_memory() ? NULL : malloc(size);
-}
 
 static int set_up(void **state)
 {
