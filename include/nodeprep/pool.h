@@ -60,16 +60,20 @@ struct np_ask {
 	uint64_t count;
 };
 
-/* What is odd about a pool or template: a warning with a stable code (DESIGN.md, "Warning codes"). */
-struct np_remark {
+/* Warnings with a stable code (DESIGN.md, "Warning codes"). */
+struct np_note {
 	const char *code; /* a constant */
 	char *message;
 };
 
-struct np_remarks {
+struct np_notes {
 	size_t n;
-	struct np_remark *items;
+	struct np_note *items;
 };
+
+int np_notes_add(struct np_notes *notes, struct np_err *err, const char *code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void np_notes_done(struct np_notes *notes);
 
 /* How the nodes of a pool are replaced when its template or class changes. */
 enum np_rollout {
@@ -100,7 +104,7 @@ struct np_pool {
 	char *template_name;
 	size_t template_index; /* into np_input.templates, where has_template; SIZE_MAX: not there */
 	enum np_rollout rollout;
-	struct np_remarks remarks;
+	struct np_notes remarks;
 };
 
 enum np_template_kind {
@@ -137,7 +141,7 @@ struct np_template {
 	bool is_used; /* by a MachineDeployment, a control plane or a pool of its own name */
 	bool is_duplicate; /* equal to one that was added before */
 	bool has_placeholder; /* in a field that matters to its pools */
-	struct np_remarks remarks;
+	struct np_notes remarks;
 };
 
 /* A VirtualMachineClass of the input: a whole document, or an item of a List. */

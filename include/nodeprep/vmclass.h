@@ -30,6 +30,7 @@
 #include <jansson.h>
 
 #include "nodeprep/gpu.h"
+#include "nodeprep/pool.h"
 #include "nodeprep/tree.h"
 
 #define NP_VMCLASS_GROUP "vmoperator.vmware.com"
@@ -39,21 +40,6 @@
 #define NP_KEY_USE64 "pciPassthru.use64bitMMIO"
 #define NP_KEY_SIZE "pciPassthru.64bitMMIOSizeGB"
 #define NP_FIELD_MANAGER "nodeprep"
-
-/* Warnings with a stable code (DESIGN.md, "Warning codes"). */
-struct np_note {
-	const char *code; /* a constant */
-	char *message;
-};
-
-struct np_notes {
-	size_t n;
-	struct np_note *items;
-};
-
-int np_notes_add(struct np_notes *notes, struct np_err *err, const char *code, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-void np_notes_done(struct np_notes *notes);
 
 enum np_backing {
 	NP_BACKING_VGPU,

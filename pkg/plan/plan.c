@@ -297,7 +297,7 @@ static int note_remarks(struct np_plan *plan, const struct np_plan_pool *p, stru
 
 	np_pool_id(p->pool, id);
 	for (size_t i = 0; i < p->pool->remarks.n; i++) {
-		const struct np_remark *r = &p->pool->remarks.items[i];
+		const struct np_note *r = &p->pool->remarks.items[i];
 
 		if (np_notes_add(&plan->notes, err, r->code, "%s:%u: pool '%s': %s", at->file,
 				 at->line, id, r->message) < 0)

@@ -81,7 +81,7 @@ static int copy_devices(struct np_plan_template *t, struct np_err *err)
 static int copy_remarks(struct np_plan_template *t, struct np_err *err)
 {
 	for (size_t i = 0; i < t->template->remarks.n; i++) {
-		const struct np_remark *r = &t->template->remarks.items[i];
+		const struct np_note *r = &t->template->remarks.items[i];
 
 		if (np_notes_add(&t->notes, err, r->code, "%s", r->message) < 0)
 			return -(int)err->code;

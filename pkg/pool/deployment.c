@@ -122,7 +122,7 @@ static int note_topology(struct np_node metadata, struct np_pool *pool, struct n
 		return -(int)err->code;
 	if (!np_node_is_present(np_node_get(labels, TOPOLOGY_LABEL)))
 		return 0;
-	return np_remarks_add(
+	return np_notes_add(
 		&pool->remarks, err, "topology-owned",
 		"a Cluster's topology owns the MachineDeployment and would undo a change "
 		"of it: change the Cluster's variables");

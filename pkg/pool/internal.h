@@ -92,11 +92,6 @@ void np_pool_done(struct np_pool *pool);
 /* Replaces *dst by a copy of `text`; NULL leaves NULL. */
 int np_pool_copy_text(char **dst, const char *text, struct np_err *err);
 
-/* Notes that something is odd. */
-int np_remarks_add(struct np_remarks *r, struct np_err *err, const char *code, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-void np_remarks_done(struct np_remarks *r);
-
 /* Starts a template of `o` called `name` whose entry stands at `at`. */
 int np_template_init(const struct np_object *o, struct np_pos at, const char *name,
 		     struct np_template *ret, struct np_err *err);

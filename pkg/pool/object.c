@@ -176,38 +176,8 @@ void np_pool_done(struct np_pool *pool)
 	free(pool->template_group);
 	free(pool->template_ns);
 	free(pool->template_name);
-	np_remarks_done(&pool->remarks);
+	np_notes_done(&pool->remarks);
 	*pool = (struct np_pool){ 0 };
-}
-
-int np_remarks_add(struct np_remarks *r, struct np_err *err, const char *code, const char *fmt, ...)
-{
-	NP_AUTO(np_freep) char *message = NULL;
-	struct np_remark *items;
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vasprintf(&message, fmt, ap);
-	va_end(ap);
-	if (n < 0) {
-		message = NULL;
-		return np_fail_nomem(err);
-	}
-	items = reallocarray(r->items, r->n + 1, sizeof(*items));
-	if (!items)
-		return np_fail_nomem(err);
-	r->items = items;
-	r->items[r->n++] = (struct np_remark){ code, np_take(message) };
-	return 0;
-}
-
-void np_remarks_done(struct np_remarks *r)
-{
-	for (size_t i = 0; i < r->n; i++)
-		free(r->items[i].message);
-	free(r->items);
-	*r = (struct np_remarks){ 0 };
 }
 
 int np_pool_read_class(struct np_node n, const char *what, struct np_pool *pool, struct np_err *err)

@@ -88,7 +88,7 @@ static const char *const rollouts[] = {
 	[NP_ROLLOUT_ON_DELETE] = " on-delete",
 };
 
-static void print_remarks(FILE *f, const struct np_remarks *r)
+static void print_remarks(FILE *f, const struct np_notes *r)
 {
 	for (size_t i = 0; i < r->n; i++)
 		fprintf(f, "  %s: %s\n", r->items[i].code, r->items[i].message);

@@ -28,7 +28,7 @@ void np_template_done(struct np_template *t)
 	free(t->class_name);
 	free(t->hardware_version);
 	json_decref(t->vmx_keys);
-	np_remarks_done(&t->remarks);
+	np_notes_done(&t->remarks);
 	np_doc_unref(t->doc);
 	*t = (struct np_template){ 0 };
 }
@@ -134,10 +134,10 @@ int np_template_add_key(struct np_template *t, struct np_node n, const char *key
 	t->has_placeholder = t->has_placeholder || np_is_placeholder(text);
 	if (!is_misspelt(key))
 		return 0;
-	return np_remarks_add(&t->remarks, err, "misspelt-key",
-			      "'%.80s' is no key that ESXi knows: the MMIO keys are "
-			      "'pciPassthru.use64bitMMIO' and 'pciPassthru.64bitMMIOSizeGB'",
-			      key);
+	return np_notes_add(&t->remarks, err, "misspelt-key",
+			    "'%.80s' is no key that ESXi knows: the MMIO keys are "
+			    "'pciPassthru.use64bitMMIO' and 'pciPassthru.64bitMMIOSizeGB'",
+			    key);
 }
 
 int np_template_set_hardware(struct np_template *t, struct np_node n, const char *text,
@@ -176,9 +176,9 @@ int np_template_note_guest(struct np_template *t, const char *field, const char 
 {
 	if (!text || !np_is_32bit_guest(text))
 		return 0;
-	return np_remarks_add(&t->remarks, err, "guest-32bit",
-			      "%s '%.80s' names a 32-bit guest, which maps no BAR above 4 GB",
-			      field, text);
+	return np_notes_add(&t->remarks, err, "guest-32bit",
+			    "%s '%.80s' names a 32-bit guest, which maps no BAR above 4 GB", field,
+			    text);
 }
 
 /* Reads half an id; returns 0 where a placeholder stands for it. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/vmclass.h"
+#include "nodeprep/pool.h"
 
 #include <stdarg.h>
 #include <stdio.h>
