@@ -160,10 +160,13 @@ e2e: all $(B)/.deps-check  ## the built binaries against the embedded Supervisor
 e2e-real: all              ## the same suite against a real kube-apiserver, which is built when missing
 	$(Q)hack/e2e.sh real $(B)
 
+real-%: all
+	$(Q)hack/e2e.sh $* $(B)
+
 test: all                  ## check and e2e: the README's test command
 	$(Q)MAKE='$(MAKE)' hack/test.sh test $(B)
 
-test-real: all             ## e2e-real: the README's second test command
+test-real: all             ## e2e-real and every suite of tests/real: the README's second test command
 	$(Q)MAKE='$(MAKE)' hack/test.sh test-real $(B)
 
 demo: all                  ## the main job against the embedded Supervisor API, step by step

@@ -1,30 +1,36 @@
 #!/bin/sh
-# e2e.sh sim|real BUILD - runs the end-to-end suite against the embedded Supervisor API or against a
-# real kube-apiserver; its last line is "e2e-TARGET: N passed, N failed".
+# e2e.sh SUITE BUILD - runs one suite of pytest; its last line is "e2e-SUITE: N passed, N failed".
+# SUITE: sim (tests/e2e against the embedded Supervisor API), real (the same against a real
+# kube-apiserver), or the name of a folder in tests/real.
 set -u
-target=$1 build=$2
+suite=$1 build=$2
 here=$(cd "$(dirname "$0")/.." && pwd)
-report=$build/e2e-$target.xml
+report=$build/e2e-$suite.xml
 mkdir -p "$build"
 rm -f "$report"
 
+case $suite in
+sim) target=sim tests="--ignore=tests/e2e/test_api_parity.py --ignore=tests/e2e/test_real_only.py tests/e2e" ;;
+real) target=real tests=tests/e2e ;;
+*) target=real tests=tests/real/$suite ;;
+esac
 if [ "$target" = real ]; then
 	hack/deps.sh real || exit 1
 	tests/real/build.sh "$build/real" >"$build/real-path" || exit 1
 fi
-# shellcheck disable=SC2046,SC1007 # no word at all where nothing is left out
+# shellcheck disable=SC2086,SC1007 # $tests is words
 # Debian's python3 has Debian's pytest; another one on PATH may have none.
 NODEPREP_TARGET=$target NODEPREP_BIN_DIR=$build PYTHONPATH= timeout 1500 /usr/bin/python3 -B -m pytest \
 	-q -p no:cacheprovider --junitxml="$report" --rootdir="$here" \
-	$([ "$target" = real ] || echo --ignore=tests/e2e/test_api_parity.py --ignore=tests/e2e/test_real_only.py) tests/e2e
+	$tests
 status=$?
 
 # A skipped test counts as failed: what cannot run must be said, not passed over.
-/usr/bin/python3 - "$report" "$target" "$status" <<'PY'
+/usr/bin/python3 - "$report" "$suite" "$status" <<'PY'
 import sys
 import xml.etree.ElementTree as tree
 
-report, target, status = sys.argv[1:]
+report, suite_name, status = sys.argv[1:]
 try:
     suite = tree.parse(report).getroot().find("testsuite")
     total, bad = int(suite.get("tests")), sum(int(suite.get(k)) for k in ("errors", "failures", "skipped"))
@@ -32,6 +38,6 @@ except (OSError, tree.ParseError):
     total, bad = 1, 1
 if status != "0" and bad == 0:
     bad = 1
-print(f"e2e-{target}: {max(total - bad, 0)} passed, {bad} failed")
+print(f"e2e-{suite_name}: {max(total - bad, 0)} passed, {bad} failed")
 sys.exit(1 if bad or not total else 0)
 PY

@@ -5,7 +5,13 @@ set -u
 target=$1 build=$2
 case $target in
 test) suites="check e2e" ;;
-test-real) suites=e2e-real ;;
+test-real)
+	suites=e2e-real
+	for tests in tests/real/*/test_*.py; do
+		suite=real-$(basename "$(dirname "$tests")")
+		case " $suites " in *" $suite "*) ;; *) [ ! -f "$tests" ] || suites="$suites $suite" ;; esac
+	done
+	;;
 *) echo "test.sh: unknown target '$target'" >&2 && exit 2 ;;
 esac
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import servers
-from conftest import classes_path
+from fixtures import classes_path
 from test_main_job import A100, SIZE, dump, hardware, ids_of, keys_of, pool
 
 if os.environ.get("NODEPREP_TARGET") != "real":

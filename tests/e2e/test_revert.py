@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from conftest import classes_path
+from fixtures import classes_path
 from test_main_job import (
     A100, MANAGED, SIZE, T4, USE64, config_spec, dump, hardware, ids_of, keys_of, option, pool, writes,
 )
