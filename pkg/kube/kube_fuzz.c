@@ -35,7 +35,7 @@ static void fuzz_answer(const char *bytes, size_t size)
 	struct kube_answer answer = { .body = bytes,
 				      .size = size,
 				      .retry_after = bytes,
-				      .user = "user",
+				      .who = "user 'u'",
 				      .secrets = &secrets };
 	struct np_err err = NP_ERR_INIT;
 	json_t *root = NULL;
