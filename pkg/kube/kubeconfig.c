@@ -287,6 +287,8 @@ int kube_resolve(struct np_node node, const char *path, char **ret, struct np_er
 	const char *file = np_doc_name(node.doc), *slash = strrchr(file, '/');
 	int folder = slash && path[0] != '/' ? (int)(slash - file) + 1 : 0;
 
+	while (folder > 0 && strncmp(path, "./", 2) == 0)
+		path += 2;
 	if (asprintf(ret, "%.*s%s", folder, file, path) < 0) {
 		*ret = NULL;
 		return np_fail_nomem(err);
