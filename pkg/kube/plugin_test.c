@@ -10,6 +10,7 @@
 
 #include "nodeprep/err.h"
 
+#include "failing_alloc.h"
 #include "testbed.h"
 
 #define V1 "client.authentication.k8s.io/v1"
@@ -351,6 +352,80 @@ static void test_plugin__an_echoed_token_is_redacted(void **state)
 	play_end(&p);
 }
 
+/* --- out of memory --------------------------------------------------------------------------- */
+
+static int load_and_clone(const char *config)
+{
+	const char *const groups[] = { "g" };
+	const struct np_kube_options o = { .kubeconfig = config,
+					   .environment = environ,
+					   .proxy = "p:1",
+					   .as_groups = groups,
+					   .n_as_groups = 1 };
+	struct np_kube_config *c = NULL, *copy = NULL;
+	struct np_err err = NP_ERR_INIT;
+	int r = np_kube_config_load(&o, &c, &err);
+
+	if (r == 0)
+		r = np_kube_config_clone(c, &copy, &err);
+	np_kube_config_free(c);
+	np_kube_config_free(copy);
+	if (r < 0 && err.code != NP_E_NOMEM)
+		fail_msg("%s", err.text);
+	return r;
+}
+
+static void test_plugin__a_configuration_without_memory_fails_cleanly(void **state)
+{
+	char config[] = "/tmp/nodeprep-kube-XXXXXX";
+	size_t n = 0;
+	int r;
+
+	(void)state;
+	close(mkstemp(config));
+	write_file(
+		config,
+		"current-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\n"
+		"clusters: [{name: c, cluster: {server: 'https://h', certificate-authority-data: "
+		"QUJD, proxy-url: 'http://u:password@p', extensions: [{name: "
+		"client.authentication.k8s.io/exec, extension: {a: 1}}]}}]\n"
+		"users: [{name: u, user: {as: j, as-user-extra: {x: [z]}, exec: {apiVersion: " V1
+		", command: x, args: ['y'], interactiveMode: Never, installHint: h, "
+		"provideClusterInfo: true, env: [{name: A, value: b}]}}}]\n");
+	json_set_alloc_funcs(json_malloc, free);
+	do {
+		allocations_left = n++;
+		r = load_and_clone(config);
+	} while (r < 0 && n < 10000);
+	allocations_left = SIZE_MAX;
+	json_set_alloc_funcs(malloc, free);
+	assert_int_equal(r, 0);
+	assert_true(n > 100);
+	unlink(config);
+}
+
+static void test_plugin__output_without_memory_fails_cleanly(void **state)
+{
+	const char *output = TOKEN("tok-abcdef");
+	struct np_err err = NP_ERR_INIT;
+	struct kube_credential c = { 0 };
+	size_t n = 0;
+	int r;
+
+	(void)state;
+	json_set_alloc_funcs(json_malloc, free);
+	do {
+		allocations_left = n++;
+		r = kube_credential_parse(output, strlen(output), V1, &c, &err);
+		if (r < 0 && err.code != NP_E_NOMEM)
+			fail_msg("%s", err.text);
+	} while (r < 0 && n < 1000);
+	allocations_left = SIZE_MAX;
+	json_set_alloc_funcs(malloc, free);
+	assert_int_equal(r, 0);
+	kube_credential_done(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +437,8 @@ int main(void)
 		cmocka_unit_test(test_plugin__failures_are_told),
 		IN_BED(test_plugin__it_ends_with_the_run),
 		IN_BED(test_plugin__an_echoed_token_is_redacted),
+		cmocka_unit_test(test_plugin__a_configuration_without_memory_fails_cleanly),
+		cmocka_unit_test(test_plugin__output_without_memory_fails_cleanly),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
