@@ -127,16 +127,20 @@ static void quote_message(const struct kube_answer *answer, const json_t *status
 		buf[n - 1] = '\0';
 }
 
-static int fail_forbidden(const struct kube_call *call, const char *message, struct np_err *err)
+static int fail_forbidden(const struct kube_call *call, const char *who, const char *message,
+			  struct np_err *err)
 {
+	const char *hint = who ? "" : " (no credentials were sent: there are none)";
+
 	if (!call->resource)
-		return np_fail(err, NP_E_FORBIDDEN, "forbidden: may not %s '%.*s'%s", call->verb,
-			       (int)strcspn(call->path, "?"), call->path, message);
+		return np_fail(err, NP_E_FORBIDDEN, "forbidden: may not %s '%.*s'%s%s", call->verb,
+			       (int)strcspn(call->path, "?"), call->path, hint, message);
 	if (call->ns)
-		return np_fail(err, NP_E_FORBIDDEN, "forbidden: may not %s %s in namespace '%s'%s",
-			       call->verb, call->resource, call->ns, message);
-	return np_fail(err, NP_E_FORBIDDEN, "forbidden: may not %s %s in the whole cluster%s",
-		       call->verb, call->resource, message);
+		return np_fail(err, NP_E_FORBIDDEN,
+			       "forbidden: may not %s %s in namespace '%s'%s%s", call->verb,
+			       call->resource, call->ns, hint, message);
+	return np_fail(err, NP_E_FORBIDDEN, "forbidden: may not %s %s in the whole cluster%s%s",
+		       call->verb, call->resource, hint, message);
 }
 
 static int fail_status(const struct kube_call *call, const struct kube_answer *answer,
@@ -157,7 +161,7 @@ static int fail_status(const struct kube_call *call, const struct kube_answer *a
 			       "%s: the server does not accept the credentials of %s (401)", what,
 			       answer->who);
 	if (answer->status == 403)
-		return fail_forbidden(call, message, err);
+		return fail_forbidden(call, answer->who, message, err);
 	if (answer->status == 404)
 		return np_fail(err, row->code, "%s not found%s", what, status ? "" : message);
 	return np_fail(err, row->code, "%s: %s (%ld)%s", what,
