@@ -130,7 +130,7 @@ static void quote_message(const struct kube_answer *answer, const json_t *status
 static int fail_forbidden(const struct kube_call *call, const char *who, const char *message,
 			  struct np_err *err)
 {
-	const char *hint = who ? "" : " (no credentials were sent: there are none)";
+	const char *hint = who ? "" : " (no credentials were sent)";
 
 	if (!call->resource)
 		return np_fail(err, NP_E_FORBIDDEN, "forbidden: may not %s '%.*s'%s%s", call->verb,
@@ -153,7 +153,7 @@ static int fail_status(const struct kube_call *call, const struct kube_answer *a
 	quote_message(answer, status, message);
 	if (answer->status == 401 && !answer->who)
 		return np_fail(err, row->code,
-			       "%s: the server wants credentials, and there are none (401): give "
+			       "%s: the server wants credentials, and none were sent (401): give "
 			       "--token, or a user in the kubeconfig",
 			       what);
 	if (answer->status == 401)

@@ -2,8 +2,14 @@
 """The way to the server: proxies, IPv6, trust, and what each error says."""
 
 import base64
+import contextlib
+import http.server
+import json
 import pathlib
 import subprocess
+import threading
+import time
+import zlib
 
 import pytest
 import yaml
@@ -248,3 +254,106 @@ def test_request_timeout_that_is_none_is_refused(nodeprep, gpu, kubeconfig, valu
     done = nodeprep("plan", "-f", "-", "--kubeconfig", kubeconfig(), f"--request-timeout={value}", input=gpu)
     assert done.rc == 2
     assert "--request-timeout" in done.err and f"'{value}'" in done.err
+
+
+@contextlib.contextmanager
+def answering(answer):
+    """A server without TLS that gives every request this answer; yields its address."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            answer(self)
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.daemon_threads = True
+        thread = threading.Thread(target=running.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{running.server_address[1]}"
+        finally:
+            running.shutdown()
+            thread.join()
+
+
+def test_a_small_answer_that_unpacks_to_a_huge_one_is_refused(nodeprep, gpu):
+    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
+    bomb = packer.compress(b" " * (65 << 20)) + packer.flush()
+    assert len(bomb) < 1 << 20
+
+    def answer(request):
+        request.send_response(200)
+        request.send_header("Content-Encoding", "gzip")
+        request.send_header("Content-Length", str(len(bomb)))
+        request.end_headers()
+        request.wfile.write(bomb)
+
+    with answering(answer) as url:
+        done = nodeprep("plan", "-f", "-", "-s", url, env={"KUBECONFIG": None}, input=gpu)
+    assert done.rc == 5
+    assert "larger than 64 MiB" in done.err
+
+
+@pytest.mark.parametrize("flags", [["--timeout", "2s"], ["--timeout", "3s", "--request-timeout", "1"]])
+def test_a_server_that_drips_does_not_outlive_the_limits(nodeprep, gpu, flags):
+    def answer(request):
+        request.send_response(200)
+        request.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(300):
+                request.wfile.write(b" ")
+                time.sleep(0.1)
+
+    start = time.monotonic()
+    with answering(answer) as url:
+        done = nodeprep("plan", "-f", "-", "-s", url, *flags, env={"KUBECONFIG": None}, input=gpu)
+        took = time.monotonic() - start
+    assert done.rc == 6
+    assert "no answer within" in done.err
+    assert took < 20
+
+
+# --- in a pod -------------------------------------------------------------------------------------
+
+
+def test_a_pod_s_service_account(server, ns, put_class, tmp_path):
+    """A mount namespace of its own has the files where a pod has them."""
+    put_class(ns, "gpu", hardware(A100))
+    document = pool(ns, "w", "gpu")
+    del document["metadata"]["namespace"]
+    script = tmp_path / "pod"
+    script.write_text(
+        "#!/bin/sh\nset -e\nmount -t tmpfs none /run\n"
+        "d=/run/secrets/kubernetes.io/serviceaccount; mkdir -p $d\n"
+        'cp "$CA" $d/ca.crt; printf %s "$NS" >$d/namespace; printf %s "$TOKEN" >$d/token\n'
+        'exec "$@"\n'
+    )
+    script.chmod(0o700)
+    env = {
+        "CA": str(server.ca_file), "NS": ns, "TOKEN": server.token, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(server.port),
+        "HOME": str(tmp_path),
+    }
+
+    def run(**more):
+        argv = ["unshare", "--map-root-user", "--mount", script, servers.BIN_DIR / "nodeprep"]
+        argv += ["plan", "-f", "-", "-o", "json"]
+        return subprocess.run(
+            [str(a) for a in argv], input=dump(document), capture_output=True, encoding="utf-8",
+            env={**env, **more}, timeout=60, check=False,
+        )
+
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["pools"][0]["namespace"] == ns
+    done = run(TOKEN="wrong-token-of-nobody")
+    assert done.returncode == 5
+    assert "the credentials of the pod's service account (401)" in done.stderr
+    done = run(CA="/etc/passwd")
+    assert done.returncode == 5
+    assert "CA" in done.stderr
+    done = run(KUBERNETES_SERVICE_HOST="")
+    assert done.returncode == 2
+    assert "no API server is configured" in done.stderr
