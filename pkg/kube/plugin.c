@@ -399,6 +399,9 @@ static int collect_status(struct run *r, struct np_err *err)
 		poll(NULL, 0, 5);
 	}
 	r->pid = 0;
+	/* An interrupt of the terminal reaches the plugin too. */
+	if (kube_is_cancelled(r->k))
+		return kube_fail_cancelled(err);
 	if (got > 0 && WIFSIGNALED(status))
 		return np_fail(err, NP_E_REFUSED, "exec: executable '%s' was ended by signal %d",
 			       command, WTERMSIG(status));
