@@ -317,8 +317,7 @@ static int fail_limits(const struct kube_flight *f, struct np_err *err)
 /* A write that may have been made is not made twice, but a server that asks to wait made none. */
 static bool may_ask_again(const struct kube_flight *f, const struct kube_outcome *out)
 {
-	return kube_status_is_retried(f->status) &&
-	       (f->call->repeatable || out->has_wait || f->status == 429);
+	return f->call->repeatable || out->has_wait || f->status == 429;
 }
 
 static int judge_status(struct np_kube *k, const struct kube_flight *f, struct kube_outcome *out,
@@ -335,7 +334,7 @@ static int judge_status(struct np_kube *k, const struct kube_flight *f, struct k
 		out->kind = KUBE_DONE;
 		return 0;
 	}
-	if (kube_status_is_retried(f->status)) {
+	if (kube_answer_is_retried(&answer)) {
 		out->has_wait = kube_answer_wait(&answer, time(NULL), &out->wait_ms);
 		if (may_ask_again(f, out))
 			out->kind = KUBE_AGAIN;

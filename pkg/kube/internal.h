@@ -258,6 +258,9 @@ int kube_answer_check(const struct kube_call *call, const struct kube_answer *an
 /* Tells whether the same request may go well later, by its status alone. */
 bool kube_status_is_retried(long status);
 
+/* The same, by the whole answer; its body ends in a NUL. */
+bool kube_answer_is_retried(const struct kube_answer *answer);
+
 /* Reads a Retry-After value, seconds or an HTTP date; false where it is neither. */
 bool kube_retry_after(const char *value, time_t now, uint64_t *ret_ms);
 

@@ -919,6 +919,10 @@ static void test_kube__which_statuses_are_sent_again(void **state)
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		if (kube_status_is_retried(never[i]))
 			fail_msg("%ld is", never[i]);
+	assert_true(kube_answer_is_retried(&(struct kube_answer){ .status = 500, .body = "etcd" }));
+	assert_false(kube_answer_is_retried(&(struct kube_answer){
+		.status = 500,
+		.body = "{\"message\":\"failed to create typed patch object (x)\"}" }));
 }
 
 static void test_kube__retry_after_is_seconds_or_a_date(void **state)

@@ -71,6 +71,18 @@ bool kube_status_is_retried(long status)
 	return status >= 400 && find_status(status)->retried;
 }
 
+/* Seen on Kubernetes 1.34: an apply patch with a field that the schema lacks is "a server's failure". */
+static bool is_schema_failure(const struct kube_answer *answer)
+{
+	return answer->status == 500 && answer->body &&
+	       strstr(answer->body, "failed to create typed patch object") != NULL;
+}
+
+bool kube_answer_is_retried(const struct kube_answer *answer)
+{
+	return kube_status_is_retried(answer->status) && !is_schema_failure(answer);
+}
+
 static void decref_jsonp(json_t **j)
 {
 	json_decref(*j);
@@ -146,7 +158,8 @@ static int fail_forbidden(const struct kube_call *call, const char *who, const c
 static int fail_status(const struct kube_call *call, const struct kube_answer *answer,
 		       const json_t *status, struct np_err *err)
 {
-	const struct status_row *row = find_status(answer->status);
+	const struct status_row *row =
+		find_status(is_schema_failure(answer) ? 400 : answer->status);
 	char what[KUBE_WHAT_MAX], message[MESSAGE_MAX];
 
 	kube_call_describe(call, what);

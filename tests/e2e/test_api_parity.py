@@ -353,6 +353,16 @@ STEPS = [
     patch("a patch with a token that is none", {}, headers={"Authorization": "Bearer rubbish"}),
     # Delete
     get("the last list", ML),
+    Step("deleting a class of another uid", "DELETE", GPU, {"preconditions": {"uid": "0" * 8 + "-0000-0000-0000-" + "0" * 12}}),
+    Step("deleting a class of another version", "DELETE", GPU, {"preconditions": {"resourceVersion": "1"}}),
+    Step("deleting a class for a trial", "DELETE", GPU, {"dryRun": ["All"]}),
+    Step("deleting a class for a trial, by the query", "DELETE", f"{GPU}?dryRun=All"),
+    Step(
+        "deleting a class at its version",
+        "DELETE",
+        f"{ML}/little",
+        lambda seen: {"preconditions": {"resourceVersion": version_of(seen, "replacing a class")}},
+    ),
     Step("deleting a class", "DELETE", GPU),
     Step("deleting it again", "DELETE", GPU),
     get("a class that was deleted", GPU),
@@ -376,6 +386,8 @@ STEPS = [
 # --------------------------------------------------------------------------------------------------
 # Comparing
 
+UID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+META_VERSION = re.compile(r"(ResourceVersion in record \()[0-9]+")
 ECHO = re.compile(r'Invalid value: ("\{(?:[^"\\]|\\.)*")')
 
 
@@ -400,7 +412,9 @@ class Mask:
         if isinstance(value.get("details"), dict) and "uid" in value["details"]:
             masked["details"]["uid"] = "<uid>"
         if isinstance(value.get("message"), str):
-            masked["message"] = ECHO.sub(self._echo, value["message"])
+            text = ECHO.sub(self._echo, value["message"])
+            text = UID.sub("<uid>", text)
+            masked["message"] = META_VERSION.sub(r"\1<version>", text)
         return masked
 
     def _metadata(self, metadata):
