@@ -10,8 +10,7 @@ import stat
 import pytest
 import yaml
 
-import servers
-from fixtures import classes_path
+from test_client_network import answering
 from test_main_job import A100, dump, hardware, pool
 
 V1 = "client.authentication.k8s.io/v1"
@@ -342,3 +341,40 @@ def test_impersonation(server, ns, nodeprep, gpu, write_config, get_class):
     extra = [u for u in seen if u["username"] == "someone"]
     assert extra and extra[0]["extra"] == {"example.org/reason": ["a", "b c"]}
     assert "else" in {u["username"] for u in seen}
+
+
+# --- a token that is replaced while the run lasts -------------------------------------------------
+
+
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_token_file_is_read_again_on_a_401(nodeprep, tmp_path, is_replaced):
+    """The server takes the second token alone, which is in the file only after the first request."""
+    first, second = "first-token-of-many", "second-token-of-many"
+    path = tmp_path / "tok"
+    path.write_text(first)
+    seen = []
+
+    def answer(request):
+        seen.append(request.headers["Authorization"])
+        path.write_text(second if is_replaced else first)
+        request.send_response(404 if seen[-1] == f"Bearer {second}" else 401)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    with answering(answer) as url:
+        config = {
+            "clusters": [{"name": "c", "cluster": {"server": url}}],
+            "users": [{"name": "u", "user": {"tokenFile": "tok"}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+        (tmp_path / "config").write_text(yaml.safe_dump(config))
+        done = nodeprep("plan", "-f", "-", "-v=9", "--kubeconfig", tmp_path / "config",
+                        input=dump(pool("ml", "w", "gpu")))
+    assert "token-of-many" not in done.err
+    if is_replaced:
+        assert done.rc == 4  # no such API group
+        assert seen == [f"Bearer {first}", f"Bearer {second}"]
+    else:
+        assert done.rc == 5
+        assert seen == [f"Bearer {first}"]
