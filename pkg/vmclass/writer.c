@@ -143,7 +143,8 @@ bool np_vmclass_writer(const struct np_vmclass *c, const char *path, struct np_w
 
 		if (depth < deepest || text_of(entry, "manager")[0] == '\0')
 			continue;
-		if (depth != DEPTH_FULL && (ours == NULL || strcmp(time_of(entry), ours) < 0))
+		/* Whoever had the parent before is not accused, nor who wrote in the same second. */
+		if (depth != DEPTH_FULL && (ours == NULL || strcmp(time_of(entry), ours) <= 0))
 			continue;
 		if (best != NULL && depth == deepest && strcmp(time_of(entry), time_of(best)) < 0)
 			continue;
