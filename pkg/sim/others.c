@@ -141,10 +141,23 @@ static json_t *patched(const struct call *c, json_t *old, json_t *patch)
 	return merge_patch(whole, part);
 }
 
+static int bump(json_t *old, json_t *fresh, struct np_err *err)
+{
+	json_t *meta = json_object_get(fresh, "metadata");
+	json_int_t was = json_integer_value(json_object_get(meta, "generation"));
+	json_t *one = json_object_get(old, "spec"), *two = json_object_get(fresh, "spec");
+
+	if (one == two || json_equal(one, two))
+		return 0;
+	return json_object_set_new(meta, "generation", json_integer(was + 1)) < 0
+		       ? np_fail_nomem(err)
+		       : 0;
+}
+
 static int patch_other(struct call *c, const char *key, json_t *old, struct np_err *err)
 {
 	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
-	json_t *merged;
+	NP_AUTO(json_decrefp) json_t *merged = NULL;
 
 	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
 		return -(int)err->code;
@@ -154,9 +167,13 @@ static int patch_other(struct call *c, const char *key, json_t *old, struct np_e
 	merged = patched(c, old, body.json);
 	if (!merged)
 		return np_fail_nomem(err);
-	if (store_put_take(&c->sim->others, key, merged, err) < 0)
+	/* As with classes, a write that changes nothing is none. */
+	if (json_equal(old, merged))
+		return answer_shown(c, 200, old, err);
+	if (bump(old, merged, err) < 0 ||
+	    store_put_take(&c->sim->others, key, json_incref(merged), err) < 0)
 		return -(int)err->code;
-	return answer_shown(c, 200, store_find(&c->sim->others, key), err);
+	return answer_shown(c, 200, merged, err);
 }
 
 static int delete_other(struct call *c, const struct other_kind *k, const char *key,
