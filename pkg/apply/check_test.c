@@ -220,16 +220,8 @@ static const struct taken_row {
 	  "{}", "/spec/configSpec/extraConfig/pciPassthru.64bitMMIOSizeGB", true },
 	{ "devices that are gone",
 	  "\\\"/spec/configSpec/deviceChange\\\": {\\\"absent\\\": \\\"/spec/configSpec\\\", "
-	  "\\\"set\\\": 1}",
+	  "\\\"set\\\": [1]}",
 	  "{}", "/spec/configSpec/deviceChange", true },
-	{ "a count beyond all bounds",
-	  "\\\"/spec/configSpec/deviceChange\\\": {\\\"value\\\": [1], \\\"set\\\": "
-	  "9223372036854775807}",
-	  "{}", "/spec/configSpec/deviceChange", true },
-	{ "a count below zero", "\\\"/spec/configSpec/deviceChange\\\": {\\\"set\\\": -1}", "{}",
-	  "/spec/configSpec/deviceChange", false },
-	{ "nothing where it was taken away", "\\\"/spec/x\\\": {\\\"set\\\": null}", "{}",
-	  "/spec/x", false },
 };
 
 static void test_check__what_was_taken_back_is_known(void **state)
