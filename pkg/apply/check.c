@@ -113,25 +113,26 @@ static const char *field_of(const char *path)
 					     : strrchr(path, '/') + 1;
 }
 
-static int find_taken(json_t *findings, struct finding *f, const struct np_vmclass *c,
+static int find_taken(json_t *findings, const struct finding *where, const struct np_vmclass *c,
 		      const struct np_change_item *item, struct np_err *err)
 {
+	struct finding f = *where;
 	struct np_writer writer;
 	char from[VALUE_MAX], to[VALUE_MAX];
 
 	write_value(item->from, from);
 	write_value(item->to, to);
-	f->code = "taken-back";
+	f.code = "taken-back";
 	if (!np_vmclass_writer(c, item->path, &writer)) {
-		f->action = "run 'nodeprep apply' again";
-		return check_find(findings, f, err,
+		f.action = "run 'nodeprep apply' again";
+		return check_find(findings, &f, err,
 				  "%s is %s, where nodeprep had set it and %s is needed; who took "
 				  "it back is not recorded, as of fields that are only removed",
 				  field_of(item->path), from, to);
 	}
-	f->writer = &writer;
-	f->action = "take it into that writer's manifest, or run 'nodeprep apply' again";
-	return check_find(findings, f, err,
+	f.writer = &writer;
+	f.action = "take it into that writer's manifest, or run 'nodeprep apply' again";
+	return check_find(findings, &f, err,
 			  "%s is %s, where nodeprep had set it and %s is needed: '%s' (%s, %s) "
 			  "took it back",
 			  field_of(item->path), from, to, writer.manager,
