@@ -12,7 +12,6 @@ Not compared: a method that is none, which the embedded Supervisor's HTTP librar
 import copy
 import dataclasses
 import json
-import os
 import re
 import urllib.parse
 
@@ -20,8 +19,7 @@ import pytest
 
 import servers
 
-if os.environ.get("NODEPREP_TARGET") != "real":
-    pytest.skip("compares with a real server", allow_module_level=True)
+pytestmark = pytest.mark.real_only
 
 GROUP = servers.GROUP
 API = f"/apis/{GROUP}/v1alpha6"
