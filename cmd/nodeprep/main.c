@@ -92,8 +92,7 @@ static int run(int argc, char *argv[], struct np_err *err)
 	const struct command *c;
 
 	if (argc == 1 && getenv("CNI_COMMAND") != NULL)
-		return np_fail(err, NP_E_USAGE,
-			       "CNI_COMMAND is set, but this version is no exec plugin yet");
+		return run_exec();
 	if (name == NULL) {
 		name = implied_command(argc, argv);
 		if (name == NULL)

@@ -234,8 +234,7 @@ static int fail_option(const struct command *c, int code, char *argv[], struct n
 		       (int)strcspn(word, "="), word, c->name);
 }
 
-/* What kubectl reads of the environment. */
-static void read_environment(struct np_kube_options *k)
+void options_environment(struct np_kube_options *k)
 {
 	const char *proxy = getenv("HTTPS_PROXY"), *no_proxy = getenv("NO_PROXY");
 
@@ -310,7 +309,7 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 {
 	NP_AUTO(options_done) struct options o = { 0 };
 
-	read_environment(&o.kube);
+	options_environment(&o.kube);
 	if (read_words(c, argc, argv, &o, err) < 0)
 		return -(int)err->code;
 	if (o.arguments.n > c->arguments)
