@@ -15,7 +15,6 @@
 
 /* A runtime writes the configuration at once; one that does not is not waited for. */
 #define STDIN_MS 10000
-#define TOKEN_MAX (UINT64_C(1) << 20)
 #define CODE_UNAVAILABLE 50
 
 /* One call, from the environment to the answer. */
@@ -30,18 +29,10 @@ struct exec {
 	struct np_input input;
 	struct np_kube_config *kube_config;
 	struct np_kube *kube;
-	char *token;
 	char *answer; /* what goes to stdout; NULL: nothing */
 	char *details; /* more about a failure; NULL: nothing */
 	unsigned code; /* of a failure; 0: the one of its np_code */
 };
-
-static void wipep(char **text)
-{
-	if (*text != NULL)
-		explicit_bzero(*text, strlen(*text));
-	free(*text);
-}
 
 static void exec_done(struct exec *e)
 {
@@ -50,7 +41,6 @@ static void exec_done(struct exec *e)
 	np_input_done(&e->input);
 	np_catalogue_free(e->catalogue);
 	np_exec_config_done(&e->config);
-	wipep(&e->token);
 	free(e->answer);
 	free(e->details);
 }
@@ -139,22 +129,6 @@ static int load_pools(struct exec *e, struct np_err *err)
 
 /* --- the API --------------------------------------------------------------------------------- */
 
-static int load_token(struct exec *e, struct np_err *err)
-{
-	size_t size;
-
-	if (e->config.supervisor.token_file == NULL)
-		return 0;
-	if (np_file_load(e->config.supervisor.token_file, TOKEN_MAX, &e->token, &size, err) < 0)
-		return np_wrap(err, "supervisor.tokenFile");
-	while (size > 0 && strchr(" \t\r\n", e->token[size - 1]) != NULL)
-		e->token[--size] = '\0';
-	if (size == 0)
-		return np_fail(err, NP_E_SPEC, "supervisor.tokenFile '%s' holds no token",
-			       e->config.supervisor.token_file);
-	return 0;
-}
-
 static void log_retry(void *ctx, const char *line)
 {
 	(void)ctx;
@@ -172,7 +146,7 @@ static struct np_kube_options kube_options(const struct exec *e)
 	o.ns = s->ns;
 	o.server = s->server;
 	o.ca_file = s->ca_file;
-	o.token = e->token;
+	o.token_file = s->token_file;
 	o.deadline_ms = e->config.timeout_ms;
 	o.log = log_retry;
 	/* Whatever kubeconfig lies about on the host: its credentials are not this server's. */
@@ -186,12 +160,9 @@ static struct np_kube_options kube_options(const struct exec *e)
 /* What is wrong with the way to the API is the configuration's fault. */
 static int load_kube_config(struct exec *e, struct np_err *err)
 {
-	struct np_kube_options o;
+	struct np_kube_options o = kube_options(e);
 	struct np_err why = NP_ERR_INIT;
 
-	if (load_token(e, err) < 0)
-		return -(int)err->code;
-	o = kube_options(e);
 	if (!np_kube_is_configured(&o))
 		return np_fail(err, NP_E_SPEC,
 			       "no API server is configured: say supervisor.kubeconfig, or server, "
@@ -399,15 +370,16 @@ static bool is_known(const char *const *names, size_t n, const char *name)
 	return false;
 }
 
-/* The namespaces of the pools, and the connection's. */
-static const char **list_namespaces(const struct exec *e, size_t *ret_n)
+/* Returns the pools' namespaces behind `first`, which may be NULL. */
+static const char **list_namespaces(const struct exec *e, const char *first, size_t *ret_n)
 {
 	const char **names = calloc(e->input.n_pools + 1, sizeof(*names));
 	size_t n = 0;
 
 	if (names == NULL)
 		return NULL;
-	names[n++] = np_kube_namespace(e->kube);
+	if (first != NULL)
+		names[n++] = first;
 	for (size_t i = 0; i < e->input.n_pools; i++) {
 		const char *ns = e->input.pools[i].ns;
 
@@ -431,7 +403,7 @@ static int leave(struct exec *e, struct np_leave_options *o, bool all, struct np
 		*err = why;
 		return -(int)err->code;
 	}
-	names = list_namespaces(e, &o->n_namespaces);
+	names = list_namespaces(e, np_kube_namespace(e->kube), &o->n_namespaces);
 	if (names == NULL)
 		return np_fail_nomem(err);
 	o->namespaces = names;
@@ -499,13 +471,43 @@ static int run_gc(struct exec *e, struct np_err *err)
 	return run_leave(e, is_stale, err);
 }
 
-static int run_status(struct exec *e, struct np_err *err)
+/* The namespaces of the pools' classes. */
+static int check_rights(struct exec *e, const struct np_kube_resource *r, struct np_err *err)
+{
+	NP_AUTO(np_freep) const char **names = NULL;
+	size_t n = 0;
+
+	names = list_namespaces(e, NULL, &n);
+	if (names == NULL)
+		return np_fail_nomem(err);
+	return np_apply_rights(e->kube, r, n, names, err);
+}
+
+static int check_api(struct exec *e, struct np_err *err)
 {
 	NP_AUTO(np_fetched_done) struct np_fetched fetched = { 0 };
+	NP_AUTO(np_plan_done) struct np_plan plan = { 0 };
+	struct np_plan_options o = { .catalogue = e->catalogue, .holder = e->holder };
 
+	if (connect_api(e, err) < 0 || np_apply_fetch(e->kube, &e->input, &fetched, err) < 0 ||
+	    check_rights(e, &fetched.resource, err) < 0)
+		return -(int)err->code;
+	o.classes = fetched.items;
+	o.n_classes = fetched.n;
+	if (np_plan_make(&e->input, &o, &plan, err) < 0)
+		return -(int)err->code;
+	if (plan.n_errors == 0)
+		return 0;
+	*err = plan.errors[0];
+	return -(int)err->code;
+}
+
+/* Whatever would keep ADD from its work makes the plugin unavailable. */
+static int run_status(struct exec *e, struct np_err *err)
+{
 	if (load_pools(e, err) < 0)
 		return -(int)err->code;
-	if (connect_api(e, err) < 0 || np_apply_fetch(e->kube, &e->input, &fetched, err) < 0) {
+	if (check_api(e, err) < 0) {
 		e->code = CODE_UNAVAILABLE;
 		return -(int)err->code;
 	}

@@ -115,4 +115,11 @@ void np_leave_done(struct np_leave *l);
 /* Returns the worst code among the classes. */
 enum np_code np_leave_code(const struct np_leave *l);
 
+/*
+ * Asks the server (SelfSubjectAccessReview) whether the user may read and patch classes in each of the
+ * namespaces; NP_E_FORBIDDEN names what is missing. Nothing is written.
+ */
+int np_apply_rights(struct np_kube *k, const struct np_kube_resource *r, size_t n_namespaces,
+		    const char *const *namespaces, struct np_err *err);
+
 #endif
