@@ -94,9 +94,10 @@ static int read_stdin(char **ret, size_t *ret_size, struct np_err *err)
 			return np_fail(err, NP_E_IO, "standard input: %s", strerror(errno));
 		size += got > 0 ? (size_t)got : 0;
 		if (size > NP_EXEC_CONFIG_MAX)
-			return np_fail(err, NP_E_IO,
-				       "standard input: the configuration is larger than %llu bytes",
-				       (unsigned long long)NP_EXEC_CONFIG_MAX);
+			return np_fail(
+				err, NP_E_IO,
+				"standard input: the configuration is larger than %llu bytes",
+				(unsigned long long)NP_EXEC_CONFIG_MAX);
 	}
 	bytes[size] = '\0';
 	*ret = np_take(bytes);
@@ -120,10 +121,11 @@ static int load_pools(struct exec *e, struct np_err *err)
 	if (np_input_finish(&e->input, err) < 0)
 		return -(int)err->code;
 	if (e->input.n_classes > 0)
-		log_format("info",
-			   "%zu VirtualMachineClass document(s) in the configuration are ignored: the "
-			   "server's are read",
-			   e->input.n_classes);
+		log_format(
+			"info",
+			"%zu VirtualMachineClass document(s) in the configuration are ignored: the "
+			"server's are read",
+			e->input.n_classes);
 	return 0;
 }
 
@@ -183,8 +185,8 @@ static void add_details(struct exec *e, const char *text)
 {
 	char *longer;
 
-	if (asprintf(&longer, "%s%s%s", e->details ? e->details : "", e->details ? "; " : "", text) <
-	    0)
+	if (asprintf(&longer, "%s%s%s", e->details ? e->details : "", e->details ? "; " : "",
+		     text) < 0)
 		return;
 	free(e->details);
 	e->details = longer;
@@ -293,9 +295,8 @@ static int finish_add(struct exec *e, const struct np_apply *a, struct np_err *e
 
 	if (tree == NULL)
 		return np_fail_nomem(err);
-	if (e->config.plan_file != NULL &&
-	    (np_render_tree(tree, NP_FORMAT_JSON, &text, err) < 0 ||
-	     write_plan_file(e->config.plan_file, text, err) < 0))
+	if (e->config.plan_file != NULL && (np_render_tree(tree, NP_FORMAT_JSON, &text, err) < 0 ||
+					    write_plan_file(e->config.plan_file, text, err) < 0))
 		return -(int)err->code;
 	return np_exec_result(&e->config, tree, &e->answer, err);
 }
@@ -303,7 +304,8 @@ static int finish_add(struct exec *e, const struct np_apply *a, struct np_err *e
 static void log_classes(const struct np_apply *a)
 {
 	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
-		log_format("info", "class %s/%s %s", a->plan.classes[i].ns ? a->plan.classes[i].ns : "",
+		log_format("info", "class %s/%s %s",
+			   a->plan.classes[i].ns ? a->plan.classes[i].ns : "",
 			   a->plan.classes[i].name, np_apply_result_name(a->classes[i].result));
 }
 
@@ -517,8 +519,8 @@ static int run_status(struct exec *e, struct np_err *err)
 /* --- the whole ------------------------------------------------------------------------------- */
 
 static int (*const runners[NP_EXEC_COMMAND_MAX])(struct exec *e, struct np_err *err) = {
-	[NP_EXEC_ADD] = run_add, [NP_EXEC_CHECK] = run_check,	[NP_EXEC_DEL] = run_del,
-	[NP_EXEC_GC] = run_gc,	 [NP_EXEC_STATUS] = run_status,
+	[NP_EXEC_ADD] = run_add, [NP_EXEC_CHECK] = run_check,   [NP_EXEC_DEL] = run_del,
+	[NP_EXEC_GC] = run_gc,   [NP_EXEC_STATUS] = run_status,
 };
 
 /* Says which call it is, for people. */

@@ -43,12 +43,7 @@ enum np_exec_command {
 	NP_EXEC_COMMAND_MAX
 };
 
-enum np_exec_version {
-	NP_EXEC_0_4_0,
-	NP_EXEC_1_0_0,
-	NP_EXEC_1_1_0,
-	NP_EXEC_VERSION_MAX
-};
+enum np_exec_version { NP_EXEC_0_4_0, NP_EXEC_1_0_0, NP_EXEC_1_1_0, NP_EXEC_VERSION_MAX };
 
 /* The environment's variables as they are; NULL where one is not set. */
 struct np_exec_environment {

@@ -61,10 +61,11 @@ static int note_unreadable(struct search *s, const json_t *object, struct np_err
 {
 	const char *ns = text_of(object, "namespace"), *name = text_of(object, "name");
 
-	return np_notes_add(s->notes, err, "annotation-unreadable",
-			    "class '%s%s%s': annotation '%s' is not as nodeprep wrote it, so whether "
-			    "this attachment holds the class cannot be told: it is left as it is",
-			    ns ? ns : "", ns ? "/" : "", name ? name : "", NP_MANAGED_ANNOTATION);
+	return np_notes_add(
+		s->notes, err, "annotation-unreadable",
+		"class '%s%s%s': annotation '%s' is not as nodeprep wrote it, so whether "
+		"this attachment holds the class cannot be told: it is left as it is",
+		ns ? ns : "", ns ? "/" : "", name ? name : "", NP_MANAGED_ANNOTATION);
 }
 
 static int visit(void *ctx, json_t *object, struct np_err *err)
@@ -168,10 +169,11 @@ static int send_change(const struct search *s, const json_t *object, json_t *bod
 	json_auto_t *stored = NULL;
 
 	if (!version)
-		return np_fail(err, NP_E_REFUSED,
-			       "the server sent class '%s' without a resourceVersion, so a change by "
-			       "somebody else could not be noticed",
-			       text_of(object, "name"));
+		return np_fail(
+			err, NP_E_REFUSED,
+			"the server sent class '%s' without a resourceVersion, so a change by "
+			"somebody else could not be noticed",
+			text_of(object, "name"));
 	/* Whoever leaves changes the annotation: there is metadata in the patch. */
 	if (json_object_set_new(metadata, "resourceVersion", json_string(version)) < 0)
 		return np_fail_nomem(err);

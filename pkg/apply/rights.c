@@ -12,8 +12,8 @@ static json_t *new_review(const struct np_kube_resource *r, const char *ns, cons
 {
 	return json_pack("{s:s, s:s, s:{s:{s:s, s:s, s:s, s:s*}}}", "apiVersion",
 			 REVIEW_GROUP "/v1", "kind", "SelfSubjectAccessReview", "spec",
-			 "resourceAttributes", "group", r->group, "resource", r->plural, "verb", verb,
-			 "namespace", ns);
+			 "resourceAttributes", "group", r->group, "resource", r->plural, "verb",
+			 verb, "namespace", ns);
 }
 
 static int ask(struct np_kube *k, const struct np_kube_resource *r, const char *ns,

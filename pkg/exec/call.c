@@ -45,8 +45,9 @@ static bool is_ifname(const char *text)
 static int read_command(const char *text, enum np_exec_command *ret, struct np_err *err)
 {
 	if (!text || !*text)
-		return np_fail(err, NP_E_USAGE,
-			       "CNI_COMMAND is empty: ADD, CHECK, DEL, GC, STATUS or VERSION is needed");
+		return np_fail(
+			err, NP_E_USAGE,
+			"CNI_COMMAND is empty: ADD, CHECK, DEL, GC, STATUS or VERSION is needed");
 	for (enum np_exec_command i = 0; i < NP_EXEC_COMMAND_MAX; i++) {
 		if (strcmp(text, command_names[i]) == 0) {
 			*ret = i;
@@ -103,10 +104,11 @@ int np_exec_call_read(const struct np_exec_environment *env, struct np_exec_call
 			       "needed, the first a letter or digit, at most %d",
 			       call.container, NP_EXEC_NAME_MAX);
 	if (call.ifname && !is_ifname(call.ifname))
-		return np_fail(err, NP_E_USAGE,
-			       "CNI_IFNAME is '%.64s': at most %d bytes without '/', ':' and blanks are "
-			       "needed, and neither '.' nor '..'",
-			       call.ifname, IFNAME_MAX);
+		return np_fail(
+			err, NP_E_USAGE,
+			"CNI_IFNAME is '%.64s': at most %d bytes without '/', ':' and blanks are "
+			"needed, and neither '.' nor '..'",
+			call.ifname, IFNAME_MAX);
 	read_pod(env->args, call.pod);
 	*ret = call;
 	return 0;

@@ -47,7 +47,8 @@ void np_exec_config_done(struct np_exec_config *c)
 
 static int fail_json(const json_error_t *why, struct np_err *err)
 {
-	if (json_error_code(why) == json_error_out_of_memory)
+	/* jansson has a text for what is wrong with JSON, none for running out of memory. */
+	if (json_error_code(why) == json_error_out_of_memory || why->text[0] == '\0')
 		return np_fail_nomem(err);
 	return np_fail(err, NP_E_DECODE, SOURCE ":%d:%d: not valid JSON: %s",
 		       why->line > 0 ? why->line : 1, why->column > 0 ? why->column : 1, why->text);
@@ -64,7 +65,8 @@ static int decode(const char *bytes, size_t size, json_t **ret, struct np_err *e
 			       NP_EXEC_CONFIG_MAX);
 	root = json_loadb(bytes, size, JSON_DECODE_ANY, &why);
 	if (!root && strspn(bytes, " \t\r\n") >= size)
-		return np_fail(err, NP_E_DECODE, SOURCE ": standard input is empty: a JSON object is needed");
+		return np_fail(err, NP_E_DECODE,
+			       SOURCE ": standard input is empty: a JSON object is needed");
 	if (!root)
 		return fail_json(&why, err);
 	if (!json_is_object(root))
@@ -138,7 +140,7 @@ static const struct field fields[] = {
 	{ "timeout", KIND_DURATION, AT(timeout_ms) },
 };
 
-static const char *const field_words[] = { "dryRun",   "instance", "logFile",	 "nodePool",
+static const char *const field_words[] = { "dryRun",   "instance", "logFile",    "nodePool",
 					   "planFile", "specFile", "supervisor", "timeout" };
 
 _Static_assert(sizeof(fields) / sizeof(fields[0]) == sizeof(field_words) / sizeof(field_words[0]),
@@ -148,22 +150,23 @@ _Static_assert(sizeof(fields) / sizeof(fields[0]) == sizeof(field_words) / sizeo
 #define AT(member) offsetof(struct np_exec_supervisor, member)
 
 static const struct field supervisor_fields[] = {
-	{ "caFile", KIND_TEXT, AT(ca_file) },	    { "context", KIND_TEXT, AT(context) },
+	{ "caFile", KIND_TEXT, AT(ca_file) },        { "context", KIND_TEXT, AT(context) },
 	{ "kubeconfig", KIND_TEXT, AT(kubeconfig) }, { "namespace", KIND_TEXT, AT(ns) },
-	{ "server", KIND_TEXT, AT(server) },	    { "tokenFile", KIND_TEXT, AT(token_file) },
+	{ "server", KIND_TEXT, AT(server) },         { "tokenFile", KIND_TEXT, AT(token_file) },
 };
 
 static const char *const supervisor_words[] = { "caFile",    "context", "kubeconfig",
-						"namespace", "server",	"tokenFile" };
+						"namespace", "server",  "tokenFile" };
 
 _Static_assert(sizeof(supervisor_fields) / sizeof(supervisor_fields[0]) ==
 		       sizeof(supervisor_words) / sizeof(supervisor_words[0]),
 	       "each field has its word");
 
 /* Keys of the specification and of libcni, which no key of ours was meant to be. */
-static const char *const foreign_words[] = { "args",	    "capabilities",  "cniVersion", "dns",
-					     "ipMasq",	    "ipam",	     "name",	   "prevResult",
-					     "runtimeConfig", "type" };
+static const char *const foreign_words[] = { "args", "capabilities", "cniVersion",
+					     "dns",  "ipMasq",       "ipam",
+					     "name", "prevResult",   "runtimeConfig",
+					     "type" };
 
 static int read_text(struct np_node n, const char **ret, struct np_err *err)
 {
@@ -172,7 +175,8 @@ static int read_text(struct np_node n, const char **ret, struct np_err *err)
 	if (np_node_string(n, &text, err) < 0)
 		return -(int)err->code;
 	if (!*text)
-		return np_node_fail(n, err, NP_E_SPEC, "%s is '': leave it out, or give a value", n.key);
+		return np_node_fail(n, err, NP_E_SPEC, "%s is '': leave it out, or give a value",
+				    n.key);
 	*ret = text;
 	return 0;
 }
@@ -192,10 +196,11 @@ static int read_duration(struct np_node n, uint64_t *ret, struct np_err *err)
 		 np_duration_parse(json_string_value(n.json), &ms, &why) < 0)
 		ms = 0;
 	if (ms == 0 || ms > TIMEOUT_MOST_MS)
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "timeout is '%s': seconds from 1 to 3600, or a duration such as "
-				    "\"30s\" is needed",
-				    quoted);
+		return np_node_fail(
+			n, err, NP_E_SPEC,
+			"timeout is '%s': seconds from 1 to 3600, or a duration such as "
+			"\"30s\" is needed",
+			quoted);
 	*ret = ms;
 	return 0;
 }
@@ -208,10 +213,11 @@ static int read_pools(struct np_node n, struct np_node *ret, struct np_err *err)
 				    "pools is needed, or a list of them");
 	for (size_t i = 0; i < np_node_count(n); i++)
 		if (np_node_object(np_node_at(n, i), err) <= 0)
-			return np_node_fail(n, err, NP_E_SPEC,
-					    "nodePool[%zu] is no object: a NodePool or another kind "
-					    "that names pools is needed",
-					    i);
+			return np_node_fail(
+				n, err, NP_E_SPEC,
+				"nodePool[%zu] is no object: a NodePool or another kind "
+				"that names pools is needed",
+				i);
 	*ret = n;
 	return 0;
 }
@@ -265,7 +271,8 @@ static int check_near(struct np_node root, struct np_err *err)
 		if (near && !is_among(n.key, NP_WORDS(field_words)) &&
 		    !is_among(n.key, NP_WORDS(foreign_words)))
 			return np_node_fail_key(n, err, NP_E_SPEC,
-						"unknown key '%.64s': did you mean '%s'?", n.key, near);
+						"unknown key '%.64s': did you mean '%s'?", n.key,
+						near);
 	}
 	return 0;
 }
@@ -280,13 +287,14 @@ static int read_supervisor(struct np_node n, struct np_exec_supervisor *ret, str
 		if (is_among(m.key, NP_WORDS(supervisor_words)))
 			continue;
 		if (near)
-			return np_node_fail_key(m, err, NP_E_SPEC,
-						"unknown key 'supervisor.%.64s': did you mean '%s'?",
-						m.key, near);
-		return np_node_fail_key(m, err, NP_E_SPEC,
-					"unknown key 'supervisor.%.64s': known are caFile, context, "
-					"kubeconfig, namespace, server and tokenFile",
-					m.key);
+			return np_node_fail_key(
+				m, err, NP_E_SPEC,
+				"unknown key 'supervisor.%.64s': did you mean '%s'?", m.key, near);
+		return np_node_fail_key(
+			m, err, NP_E_SPEC,
+			"unknown key 'supervisor.%.64s': known are caFile, context, "
+			"kubeconfig, namespace, server and tokenFile",
+			m.key);
 	}
 	return read_fields(n, supervisor_fields,
 			   sizeof(supervisor_fields) / sizeof(supervisor_fields[0]), ret, err);
@@ -305,10 +313,11 @@ static int read_name(struct np_node root, const char **ret, struct np_err *err)
 	if (!*ret)
 		return np_node_fail(n, err, NP_E_SPEC, "name is needed: the network's");
 	if (!exec_is_name(*ret))
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "name is '%s': letters, digits, '_', '.' and '-' are needed, the "
-				    "first a letter or digit, at most %d",
-				    quoted, NP_EXEC_NAME_MAX);
+		return np_node_fail(
+			n, err, NP_E_SPEC,
+			"name is '%s': letters, digits, '_', '.' and '-' are needed, the "
+			"first a letter or digit, at most %d",
+			quoted, NP_EXEC_NAME_MAX);
 	return 0;
 }
 
@@ -330,10 +339,11 @@ static int check_instance(struct np_node root, const char *host, struct np_exec_
 		c->instance = host;
 	if (is_instance(c->instance))
 		return 0;
-	return np_node_fail(np_node_get(root, "instance"), err, NP_E_SPEC,
-			    "%s is '%.64s': at most %d bytes without slashes and blanks are needed%s",
-			    is_said ? "instance" : "the host's name", c->instance, NP_EXEC_NAME_MAX,
-			    is_said ? "" : ": say instance");
+	return np_node_fail(
+		np_node_get(root, "instance"), err, NP_E_SPEC,
+		"%s is '%.64s': at most %d bytes without slashes and blanks are needed%s",
+		is_said ? "instance" : "the host's name", c->instance, NP_EXEC_NAME_MAX,
+		is_said ? "" : ": say instance");
 }
 
 /* What libcni fills in; a capability is its runtime's and the plugin's affair, and none is ours. */
@@ -369,8 +379,9 @@ static int read_attachment(struct np_node n, struct np_exec_attachment *ret, str
 	struct np_node container = np_node_get(n, "containerID"), ifname = np_node_get(n, "ifname");
 
 	if (np_node_object(n, err) <= 0)
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "a valid attachment is no object: containerID and ifname are needed");
+		return np_node_fail(
+			n, err, NP_E_SPEC,
+			"a valid attachment is no object: containerID and ifname are needed");
 	ret->container = NULL;
 	ret->ifname = "";
 	if (np_node_string(container, &ret->container, err) < 0 ||
@@ -406,8 +417,8 @@ static int read_valid(struct np_node list, struct np_exec_config *c, struct np_e
 static int check_pools(enum np_exec_command command, struct np_node root,
 		       const struct np_exec_config *c, struct np_err *err)
 {
-	bool needs = command == NP_EXEC_ADD || command == NP_EXEC_CHECK ||
-		     command == NP_EXEC_STATUS;
+	bool needs =
+		command == NP_EXEC_ADD || command == NP_EXEC_CHECK || command == NP_EXEC_STATUS;
 
 	if (c->spec_file && np_node_is_present(c->node_pool))
 		return np_node_fail_key(np_node_get(root, "specFile"), err, NP_E_SPEC,

@@ -122,9 +122,9 @@ int np_exec_version_answer(const char *bytes, size_t size, char **ret, struct np
 char *np_exec_error(enum np_exec_version version, unsigned code, const char *msg,
 		    const char *details)
 {
-	json_auto_t *object = json_pack("{s:s, s:i, s:s, s:s}", "cniVersion",
-					np_exec_version_name(version), "code", (int)code, "msg",
-					msg, "details", details);
+	json_auto_t *object =
+		json_pack("{s:s, s:i, s:s, s:s}", "cniVersion", np_exec_version_name(version),
+			  "code", (int)code, "msg", msg, "details", details);
 
 	return line_of(object);
 }
@@ -136,8 +136,8 @@ char *np_exec_error(enum np_exec_version version, unsigned code, const char *msg
 /* Writes a value as JSON, cut: a list of devices is long. */
 static void write_value(FILE *f, const json_t *value)
 {
-	NP_AUTO(np_freep) char *text =
-		value ? np_json_text(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	NP_AUTO(np_freep)
+	char *text = value ? np_json_text(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 
 	if (!text)
 		fputs("absent", f);

@@ -10,7 +10,8 @@ bool is_review(const struct call *c)
 	const struct route *r = &c->route;
 
 	return c->user && strcmp(r->group, "authorization.k8s.io") == 0 &&
-	       strcmp(r->version, "v1") == 0 && strcmp(r->resource, "selfsubjectaccessreviews") == 0 &&
+	       strcmp(r->version, "v1") == 0 &&
+	       strcmp(r->resource, "selfsubjectaccessreviews") == 0 &&
 	       strcmp(c->verb, "create") == 0 && !*r->name;
 }
 
@@ -37,11 +38,10 @@ int answer_review(struct call *c, struct np_err *err)
 			      "SelfSubjectAccessReview.authorization.k8s.io \"\" is invalid: "
 			      "spec.resourceAttributes: exactly one of nonResourceAttributes or "
 			      "resourceAttributes must be specified");
-	return answer_json_take(c, 201,
-				json_pack("{s:s, s:s, s:{s:n}, s:O, s:{s:b}}", "kind",
-					  "SelfSubjectAccessReview", "apiVersion",
-					  "authorization.k8s.io/v1", "metadata",
-					  "creationTimestamp", "spec", spec, "status", "allowed",
-					  (int)may(c, attributes)),
-				false, err);
+	return answer_json_take(
+		c, 201,
+		json_pack("{s:s, s:s, s:{s:n}, s:O, s:{s:b}}", "kind", "SelfSubjectAccessReview",
+			  "apiVersion", "authorization.k8s.io/v1", "metadata", "creationTimestamp",
+			  "spec", spec, "status", "allowed", (int)may(c, attributes)),
+		false, err);
 }
