@@ -1,0 +1,42 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# build.sh OUTDIR - build cnitool, the reference plugins and the libcni program of the tests
+#
+# As ../build.sh: into OUTDIR/<key>/, printed as the only line on stdout.
+set -eu
+
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+# shellcheck source=SCRIPTDIR/../go.sh
+. "$here/../go.sh"
+
+[ $# -eq 1 ] || die "usage: build.sh OUTDIR"
+mkdir -p "$1"
+out=$(CDPATH='' cd -- "$1" && pwd)
+
+cni=$(sed -n 's/^\tgithub.com\/containernetworking\/cni \(v[0-9.]*\)$/\1/p' "$here/go.mod")
+[ -n "$cni" ] || die "go.mod does not name a version of github.com/containernetworking/cni"
+sums=$(cat "$here/go.mod" "$here/go.sum" "$here/libcni/main.go" | sha256sum | cut -c 1-8)
+dir=$out/cni-$cni-$(uname -m)-$sums
+
+"$here/../../../hack/deps.sh" cni >&2
+exec 9>"$out/lock.cni"
+flock 9
+if ! [ -x "$dir/libcni" ]; then
+	find_go
+	new=$dir.new
+	rm -rf "$new" "$dir"
+	mkdir "$new"
+	say "building cnitool $cni and the reference plugins"
+	plugins=github.com/containernetworking/plugins/plugins
+	for package in github.com/containernetworking/cni/cnitool $plugins/main/loopback \
+		$plugins/main/ptp $plugins/ipam/host-local $plugins/meta/portmap \
+		$plugins/meta/tuning ./libcni; do
+		(cd "$here" && CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off "$go" build -mod=readonly \
+			-trimpath -buildvcs=false -ldflags "-s -w" -o "$new/" "$package") ||
+			die "building $package failed"
+	done
+	mv "$new" "$dir"
+	say "built $dir"
+fi
+echo "$dir"
