@@ -12,6 +12,8 @@ BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 DESTDIR ?=
+CNI_BIN_DIR ?= /opt/cni/bin
+CNI_CONF_DIR ?= /etc/nodeprep/cni.d
 FUZZ_SECONDS ?= 60
 B ?= build
 V ?=
@@ -64,7 +66,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench lint fmt fuzz install uninstall clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench lint fmt fuzz install uninstall install-cni uninstall-cni clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -196,6 +198,14 @@ install: all               ## binaries, man pages and completion under $(DESTDIR
 uninstall:                 ## undo install
 	rm -f $(DESTDIR)$(BINDIR)/nodeprep $(DESTDIR)$(BINDIR)/kubectl-nodeprep \
 		$(DESTDIR)$(MANDIR)/man1/nodeprep.1 $(DESTDIR)$(COMPDIR)/nodeprep
+
+install-cni: $(B)/nodeprep ## the exec plugin into CNI_BIN_DIR, a sample network into CNI_CONF_DIR unless one is there
+	$(Q)$< install-cni --bin-dir '$(DESTDIR)$(CNI_BIN_DIR)'
+	$(Q)[ -e '$(DESTDIR)$(CNI_CONF_DIR)/nodeprep.conflist' ] || $< install-cni \
+		--conf-dir '$(DESTDIR)$(CNI_CONF_DIR)' --conf deploy/manifests/cni/nodeprep.conflist
+
+uninstall-cni:             ## undo install-cni, but for the network
+	rm -f '$(DESTDIR)$(CNI_BIN_DIR)/nodeprep'
 
 clean:                     ## remove what was built (build/real, the real servers, stays)
 	$(Q)if [ -d $(B) ]; then find $(B) -mindepth 1 -maxdepth 1 ! -name real -exec rm -rf {} +; fi

@@ -35,6 +35,9 @@ struct options {
 	unsigned verbosity;
 	bool log_json;
 	bool help;
+	const char *bin_dir; /* --bin-dir */
+	const char *conf_dir; /* --conf-dir */
+	struct texts confs; /* --conf */
 	struct np_kube_options kube;
 };
 
@@ -54,6 +57,7 @@ enum option_group {
 	OPT_PLAN = 1 << 3, /* --allow-shrink --restore-hidden-devices */
 	OPT_APPLY = 1 << 4, /* --dry-run */
 	OPT_SVG = 1 << 5, /* -o svg too */
+	OPT_INSTALL = 1 << 16, /* --bin-dir --conf-dir --conf */
 };
 
 extern const struct command commands[];
@@ -137,6 +141,7 @@ int run_diff(const struct options *o, struct np_err *err);
 int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);
 int run_help(const struct options *o, struct np_err *err);
+int run_install_cni(const struct options *o, struct np_err *err);
 int run_plan(const struct options *o, struct np_err *err);
 int run_revert(const struct options *o, struct np_err *err);
 int run_version(const struct options *o, struct np_err *err);

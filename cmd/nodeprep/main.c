@@ -18,6 +18,8 @@ const struct command commands[] = {
 	  "show how each number came about, with a picture; -o svg draws one pool" },
 	{ "gpus", run_gpus, OPT_INPUT | OPT_OUTPUT, 1, "[FILTER]", "list the GPU catalogue" },
 	{ "help", run_help, 0, 1, "[COMMAND]", "explain a command" },
+	{ "install-cni", run_install_cni, OPT_INSTALL, 0, "--bin-dir DIR",
+	  "copy this binary to where a container runtime looks for plugins" },
 	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
 	  "show what the pools need and what their classes lack" },
 	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_APPLY, 0, "-f FILE",

@@ -47,6 +47,12 @@ static const struct option_row {
 	  "carry over devices that a class's configSpec hides" },
 	{ "dry-run", 0, KIND_DRY_RUN, OPT_APPLY, 0, "client|server",
 	  "write nothing: plan alone, or let the server check it" },
+	{ "bin-dir", 0, KIND_TEXT, OPT_INSTALL, AT(bin_dir), "DIR",
+	  "folder of the runtime's plugins: the binary copies itself there" },
+	{ "conf", 0, KIND_TEXTS, OPT_INSTALL, AT(confs), "FILE",
+	  "conflist or kubeconfig to copy into --conf-dir; repeatable" },
+	{ "conf-dir", 0, KIND_TEXT, OPT_INSTALL, AT(conf_dir), "DIR",
+	  "folder of the plugin's own networks, not the runtime's live one" },
 	{ "as", 0, KIND_TEXT, OPT_API, AT(kube.as_user), "USER", "user to impersonate" },
 	{ "certificate-authority", 0, KIND_TEXT, OPT_API, AT(kube.ca_file), "FILE",
 	  "CA that signed the server's certificate" },
@@ -332,6 +338,7 @@ void options_done(struct options *o)
 	free(o->files.items);
 	free(o->catalogues.items);
 	free(o->arguments.items);
+	free(o->confs.items);
 	*o = (struct options){ 0 };
 }
 
@@ -362,7 +369,7 @@ void options_overview(void)
 	     "that their VMs need to power on, and patches the VirtualMachineClasses.\n\n"
 	     "Usage: nodeprep COMMAND [OPTION]...\n\nCommands:");
 	for (size_t i = 0; i < n_commands; i++)
-		printf("  %-10s %s\n", commands[i].name, commands[i].help);
+		printf("  %-12s %s\n", commands[i].name, commands[i].help);
 	puts("\nExit status: 0 fine, 1 findings, 2 usage, 3 bad input, 4 not found, 5 refused by the\n"
 	     "API, 6 try again, 70 a bug. 'nodeprep help COMMAND' lists a command's options.");
 }

@@ -690,3 +690,70 @@ def test_subcommand_wins_over_the_environment(nodeprep):
     assert done.rc == 0 and done.out.startswith("nodeprep")
     done = nodeprep("--version", env={"CNI_COMMAND": "ADD"})
     assert done.rc == 0 and done.out.startswith("nodeprep")
+
+
+# --- installing -----------------------------------------------------------------------------------
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "deploy" / "manifests" / "cni" / "nodeprep.conflist"
+
+
+def mode(path):
+    return path.stat().st_mode & 0o7777
+
+
+def test_binary_installs_itself(nodeprep, tmp_path):
+    bins, confs = tmp_path / "opt" / "cni" / "bin", tmp_path / "etc"
+    args = ["install-cni", f"--bin-dir={bins}", f"--conf-dir={confs}", f"--conf={SAMPLE}"]
+    done = nodeprep(*args)
+    assert done.rc == 0, done.err
+    assert done.out == f"{confs}/nodeprep.conflist installed\n{bins}/nodeprep installed\n"
+    assert (bins / "nodeprep").read_bytes() == (servers.BIN_DIR / "nodeprep").read_bytes()
+    assert mode(bins / "nodeprep") == 0o755 and mode(confs / "nodeprep.conflist") == 0o600
+    assert (confs / "nodeprep.conflist").read_text() == SAMPLE.read_text()
+    inode = (bins / "nodeprep").stat().st_ino
+    assert nodeprep(*args).out.count(" unchanged\n") == 2
+    assert (bins / "nodeprep").stat().st_ino == inode
+    (bins / "nodeprep").write_bytes(b"old")
+    assert nodeprep(*args).out.count(" installed\n") == 1
+    assert (bins / "nodeprep").stat().st_ino != inode
+    assert sorted(path.name for path in bins.iterdir()) == ["nodeprep"]
+
+
+BAD_INSTALLS = [
+    ("nothing to do", [], 2, "--bin-dir"),
+    ("a conf without its folder", ["--conf=/x"], 2, "--conf-dir"),
+    ("a folder without its conf", ["--conf-dir=/x"], 2, "--conf"),
+    ("the live folder", ["--conf-dir=/host/etc/cni/net.d/", "--conf=/x"], 2, "live"),
+    ("a conf that is not there", ["--conf-dir=/nonexistent", "--conf=/nonexistent/x"], 3, "/nonexistent/x"),
+    ("a folder that cannot be made", ["--bin-dir=/proc/self/x"], 3, "/proc/self/x"),
+    ("a folder that is a file", ["--bin-dir=/dev/null"], 3, "/dev/null"),
+]
+
+
+@pytest.mark.parametrize(("args", "status", "word"), [pytest.param(*row[1:], id=row[0]) for row in BAD_INSTALLS])
+def test_installation_that_cannot_be_is_told(nodeprep, args, status, word):
+    done = nodeprep("install-cni", *args)
+    assert done.rc == status and word in done.err and done.err.count("\n") == 1, done.err
+
+
+def test_plugin_can_be_called_while_it_is_replaced(nodeprep, tmp_path):
+    target = tmp_path / "bin" / "nodeprep"
+    assert nodeprep("install-cni", f"--bin-dir={target.parent}").rc == 0
+    for _ in range(10):
+        with subprocess.Popen(
+            [str(target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"CNI_COMMAND": "VERSION"}
+        ) as process:
+            os.utime(target)
+            target.chmod(0o700)  # so that it is not "unchanged"
+            assert nodeprep("install-cni", f"--bin-dir={target.parent}").out.endswith("installed\n")
+            out, _ = process.communicate(b"{}", timeout=60)
+            assert json.loads(out)["supportedVersions"] == VERSIONS
+
+
+def test_sample_network_is_right(cni, tmp_path, server):
+    sample = json.loads(SAMPLE.read_text())
+    [plugin] = sample["plugins"]
+    config = {**plugin, "name": sample["name"], "cniVersion": sample["cniVersion"]}
+    config["supervisor"] = {"kubeconfig": server.kubeconfig}
+    expect_error(cni("ADD", config), 100, "gpu-a100x4")
