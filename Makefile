@@ -175,7 +175,7 @@ demo: all                  ## the main job against the embedded Supervisor API, 
 	$(Q)hack/demo.sh $(B)
 
 bench: all                 ## time and memory, as ratios within one run
-	$(Q)tests/bench/run.sh $(B)
+	$(Q)NODEPREP_LIBS='$(np_optional) $(np_libs) $(np_optional)' tests/bench/run.sh $(B)
 
 fuzz: $(fuzzers)           ## each fuzz target for FUZZ_SECONDS; new inputs go to its corpus
 	$(Q)hack/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)
