@@ -32,13 +32,16 @@ class Attach:
         self.bench, self.server = bench, server
         pool = {"apiVersion": "nodeprep.dev/v1alpha1", "kind": "NodePool"}
         pool |= {"metadata": {"name": "w", "namespace": NS}, "spec": {"vmClass": NAME}}
-        self.config = json.dumps({"cniVersion": "1.1.0", "name": "gpu", "instance": "bench", "nodePool": pool})
+        config = {"cniVersion": "1.1.0", "name": "gpu", "instance": "bench", "nodePool": pool}
+        self.config = bench.work / "attach.json"
+        self.config.write_text(json.dumps(config))
         self.patch = bench.work / "patch.json"
 
     def call(self, command):
         env = {"CNI_COMMAND": command, "CNI_CONTAINERID": "c1", "CNI_IFNAME": "eth0"}
         env["KUBECONFIG"] = self.server.kubeconfig
-        run = self.bench.once([self.bench.nodeprep], env=env, text=self.config)
+        with open(self.config, encoding="utf-8") as config:
+            run = self.bench.once([self.bench.nodeprep], stdin=config, env=env)
         if run.status:
             sys.exit(f"nodeprep {command}: {self.bench.said}")
         return run

@@ -43,18 +43,16 @@ class Bench:
         self.work = build / "bench"
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.work), "LC_ALL": "C.UTF-8"}
 
-    def once(self, command, source=None, text=None, env=None):
-        """Runs the command; `source` is a command whose output it reads, `text` what it reads instead."""
+    def once(self, command, source=None, stdin=subprocess.DEVNULL, env=None):
+        """Runs the command; `source` is a command whose output it reads."""
         out, into = os.pipe()
         feed = None
-        given = {"stdin": subprocess.DEVNULL} if text is None else {"input": text.encode()}
         if source:
             feed = subprocess.Popen(source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-            given = {"stdin": feed.stdout}
         done = subprocess.run(
             # The shell puts the pipe on descriptor 3, where `measure` writes.
             ["/bin/sh", "-c", f'exec 3>&{into}; exec "$@"', "sh", self.work / "measure", *command],
-            **given,
+            stdin=feed.stdout if feed else stdin,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**self.env, **(env or {})},
