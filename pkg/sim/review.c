@@ -23,6 +23,21 @@ static bool may(const struct call *c, const json_t *attributes)
 	return user_may(c->user, verb ? verb : "");
 }
 
+/* The server's own validation leaves the kind out. */
+static int refuse_empty(struct call *c, struct np_err *err)
+{
+	static const struct subject who = { "", "authorization.k8s.io", "" };
+	NP_AUTO(json_decrefp) json_t *causes = json_array();
+
+	if (!causes)
+		return np_fail_nomem(err);
+	if (add_cause(causes, err, "FieldValueInvalid", "spec.resourceAttributes",
+		      "Invalid value: null: exactly one of nonResourceAttributes or "
+		      "resourceAttributes must be specified") < 0)
+		return -(int)err->code;
+	return refuse_invalid(c, &who, np_take(causes), err);
+}
+
 int answer_review(struct call *c, struct np_err *err)
 {
 	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
@@ -30,14 +45,13 @@ int answer_review(struct call *c, struct np_err *err)
 
 	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
 		return -(int)err->code;
+	if (!body.json)
+		return refuse(c, err, 400, "BadRequest", NULL,
+			      "couldn't get version/kind; json parse error: %s", body.error);
 	spec = json_object_get(body.json, "spec");
 	attributes = json_object_get(spec, "resourceAttributes");
 	if (!json_is_object(attributes))
-		return refuse(c, err, 422, "Invalid",
-			      details_of(NULL, "authorization.k8s.io", "SelfSubjectAccessReview"),
-			      "SelfSubjectAccessReview.authorization.k8s.io \"\" is invalid: "
-			      "spec.resourceAttributes: exactly one of nonResourceAttributes or "
-			      "resourceAttributes must be specified");
+		return refuse_empty(c, err);
 	return answer_json_take(
 		c, 201,
 		json_pack("{s:s, s:s, s:{s:n}, s:O, s:{s:b}}", "kind", "SelfSubjectAccessReview",
