@@ -16,6 +16,8 @@
 /* A runtime writes the configuration at once; one that does not is not waited for. */
 #define STDIN_MS 10000
 #define CODE_UNAVAILABLE 50
+/* A runtime asks for the status often, and wants to know soon. */
+#define STATUS_MS UINT64_C(10000)
 
 /* One call, from the environment to the answer. */
 struct exec {
@@ -120,6 +122,8 @@ static int load_pools(struct exec *e, struct np_err *err)
 		return -(int)err->code;
 	if (np_input_finish(&e->input, err) < 0)
 		return -(int)err->code;
+	if (e->input.n_pools == 0)
+		return np_fail(err, NP_E_SPEC, "%s names no pool", path ? path : "nodePool");
 	if (e->input.n_classes > 0)
 		log_format(
 			"info",
@@ -150,6 +154,8 @@ static struct np_kube_options kube_options(const struct exec *e)
 	o.ca_file = s->ca_file;
 	o.token_file = s->token_file;
 	o.deadline_ms = e->config.timeout_ms;
+	if (e->call.command == NP_EXEC_STATUS && o.deadline_ms > STATUS_MS)
+		o.deadline_ms = STATUS_MS;
 	o.log = log_retry;
 	/* Whatever kubeconfig lies about on the host: its credentials are not this server's. */
 	if (s->server != NULL && s->kubeconfig == NULL) {

@@ -525,6 +525,8 @@ CONFIGS = [
     ("a pool in a list that is a text", {**network(), "nodePool": ["x"]}, 7, "nodePool[0]"),
     ("a pool of an unknown kind", network({"apiVersion": "v1", "kind": "Secret"}), 7, "Secret"),
     ("a pool with an unknown field", network({**pool("ml", "w", "gpu"), "sepc": {}}), 7, "sepc"),
+    ("no pool in a list", {**network(), "nodePool": []}, 7, "no worker pool found"),
+    ("a class in place of a pool", network({"apiVersion": "vmoperator.vmware.com/v1alpha6", "kind": "VirtualMachineClass", "metadata": {"name": "x", "namespace": "ml"}, "spec": hardware()}), 7, "names no pool"),
     ("a swapped id", network(pool("ml", "w", "gpu", gpus=[{"pciID": "20b0:10de", "count": 1}])), 7, "swapped"),
     ("a placeholder", network(pool("ml", "w", "${CLASS}")), 7, "placeholder"),
     ("an instance with a slash", broken(instance="a/b"), 7, "a/b"),
@@ -646,6 +648,114 @@ def test_connection_by_server_token_file_and_ca(server, ns, cni, put_class, tmp_
     expect_error(cni("ADD", config), 7, "token")
     answer = cni("ADD", network(pool(ns, "w", "gpu")), env={"KUBECONFIG": None, "HOME": str(tmp_path)})
     expect_error(answer, 7, "supervisor.kubeconfig")
+
+
+# --- faults, and an old Supervisor; the embedded one's, whichever server the others use -------------
+
+
+@pytest.fixture(scope="module")
+def sim():
+    with servers.SimServer() as running:
+        yield running
+
+
+@pytest.fixture
+def held(sim, cni):
+    """held(command) calls the plugin for a class of the embedded Supervisor; gone after the test."""
+    path = "/apis/vmoperator.vmware.com/v1alpha6/namespaces/ml/virtualmachineclasses"
+    body = {"apiVersion": "vmoperator.vmware.com/v1alpha6", "kind": "VirtualMachineClass"}
+    sim.faults([])
+    sim.must("POST", path, {**body, "metadata": {"name": "gpu", "namespace": "ml"}, "spec": hardware(A100)})
+
+    def call(command, timeout="20s", **options):
+        config = network(pool("ml", "w", "gpu"), supervisor={"kubeconfig": sim.kubeconfig}, timeout=timeout)
+        return cni(command, config, **options)
+
+    call.get = lambda: sim.must("GET", f"{path}/gpu")
+    call.server = sim
+    yield call
+    sim.faults([])
+    sim.request("DELETE", f"{path}/gpu")
+
+
+def fault(method, kind, path="*/virtualmachineclasses/*", **members):
+    return {"match": {"method": method, "path": path}, "fault": kind, **members}
+
+
+PASSING = [
+    ("a conflict", [fault("PATCH", "status", status=409)]),
+    ("three conflicts", [fault("PATCH", "status", status=409, count=3)]),
+    ("503 with Retry-After", [fault("PATCH", "status", status=503, retryAfter="1")]),
+    ("a connection cut before the write took effect", [fault("PATCH", "cut")]),
+    ("a connection cut after it", [fault("PATCH", "cut", effect=True)]),
+    ("500 on the list", [fault("GET", "status", status=500, path="*/virtualmachineclasses", count=2)]),
+]
+
+
+@pytest.mark.parametrize("faults", [pytest.param(faults, id=name) for name, faults in PASSING])
+def test_fault_that_passes_is_overcome(sim, held, faults):
+    before = plain(held.get())
+    for command, right in (("ADD", False), ("DEL", True)):
+        sim.faults(faults)
+        done = held(command)
+        assert done.rc == 0, (command, done.out, done.err)
+        assert (plain(held.get()) == before) is right
+
+
+LASTING = [
+    ("conflicts", [fault("PATCH", "status", status=409, count=0)], 11),
+    ("503", [fault("PATCH", "status", status=503, count=0)], 11),
+    ("no answer", [fault("PATCH", "delay", delayMs=60000, count=0)], 11),
+    ("a refusal", [fault("PATCH", "status", status=422, count=0)], 50),
+    ("a right that is missing", [fault("PATCH", "status", status=403, count=0)], 102),
+    ("a token that is refused", [fault("GET", "status", status=401, path="*", count=0)], 50),
+]
+
+
+@pytest.mark.parametrize(("faults", "code"), [pytest.param(*row[1:], id=row[0]) for row in LASTING])
+def test_fault_that_lasts_has_its_code_and_the_next_call_completes(sim, held, faults, code):
+    before = plain(held.get())
+    for command, right in (("ADD", False), ("DEL", True)):
+        sim.faults(faults)
+        begun = time.monotonic()
+        expect_error(held(command, timeout="2s"), code)
+        assert time.monotonic() - begun < 40
+        sim.faults([])
+        assert held(command).rc == 0
+        assert (plain(held.get()) == before) is right
+
+
+def test_class_that_goes_while_del_waits_is_no_error(sim, held):
+    assert held("ADD").rc == 0
+    sim.faults([fault("PATCH", "status", status=409), fault("GET", "status", status=404)])
+    assert held("DEL").rc == 0
+    sim.faults([fault("PATCH", "status", status=404)])
+    assert held("DEL").rc == 0
+
+
+def test_server_without_the_api_is_unavailable_but_no_obstacle_for_del(sim, held):
+    sim.faults([fault("GET", "status", status=404, path="/apis/vmoperator.vmware.com", count=0)])
+    for command in ("ADD", "CHECK", "STATUS"):
+        expect_error(held(command), 50)
+    done = held("DEL")
+    assert done.rc == 0 and "api-missing" in done.err
+
+
+def test_old_supervisor_has_its_classes_in_no_namespace(cni):
+    with servers.SimServer(args=["--cluster-scoped"]) as old:
+        path = "/apis/vmoperator.vmware.com/v1alpha1/virtualmachineclasses"
+        body = {"apiVersion": "vmoperator.vmware.com/v1alpha1", "kind": "VirtualMachineClass"}
+        old.must("POST", path, {**body, "metadata": {"name": "gpu"}, "spec": hardware(A100)})
+        before = plain(old.must("GET", f"{path}/gpu"))
+        config = network(pool("ml", "w", "gpu"), supervisor={"kubeconfig": old.kubeconfig})
+        done = cni("ADD", config)
+        assert done.rc == 0, done.out
+        assert holders_of(old.must("GET", f"{path}/gpu")) == {"ml/w": ["cni/gpu/host-1/c1/eth0"]}
+        assert cni("CHECK", config).rc == cni("STATUS", config).rc == 0
+        assert cni("GC", gc(config, ("c1", "eth0"))).rc == 0
+        assert plain(old.must("GET", f"{path}/gpu")) != before
+        assert cni("GC", gc(config)).rc == 0
+        assert plain(old.must("GET", f"{path}/gpu")) == before
 
 
 # --- standard input, standard output --------------------------------------------------------------
