@@ -202,6 +202,21 @@ def test_del_knows_by_the_classes_what_add_did(ns, cni, put_class, get_class, tm
         assert [plain(get_class(ns, name)) for name in ("one", "two", "three")] == before, config
 
 
+def test_del_looks_beyond_the_namespaces_of_the_pools(ns, cni, put_class, get_class, tmp_path):
+    put_class(ns, "gpu", hardware(A100))
+    before = plain(get_class(ns, "gpu"))
+    for config in (
+        # The pools are in another namespace now: the connection's is looked at too.
+        network(pool("elsewhere", "w", "gpu"), supervisor={"namespace": ns}),
+        # They cannot be read: every namespace is.
+        network(specFile=str(tmp_path / "gone.yaml"), supervisor={"namespace": "elsewhere"}),
+        network(supervisor={"namespace": "elsewhere"}),
+    ):
+        assert cni("ADD", network(pool(ns, "w", "gpu"))).rc == 0
+        assert cni("DEL", config).rc == 0
+        assert plain(get_class(ns, "gpu")) == before, config
+
+
 def test_class_that_is_gone_is_no_error_for_del(server, ns, cni, put_class):
     put_class(ns, "gpu", hardware(A100))
     config = network(pool(ns, "w", "gpu"))
@@ -641,7 +656,8 @@ def test_connection_by_server_token_file_and_ca(server, ns, cni, put_class, tmp_
     way = {"server": server.url, "tokenFile": str(token), "caFile": str(server.ca_file)}
     config = network(pool(ns, "w", "gpu"), supervisor=way)
     assert cni("ADD", config).rc == 0
-    stray = {"KUBECONFIG": "/nonexistent/stray", "HOME": str(tmp_path)}
+    (tmp_path / "stray").write_text("{")
+    stray = {"KUBECONFIG": str(tmp_path / "stray"), "HOME": str(tmp_path)}
     assert cni("CHECK", config, env=stray).rc == 0
     expect_error(cni("ADD", {**config, "supervisor": {**way, "tokenFile": "/nonexistent/t"}}), 5, "/nonexistent/t")
     token.write_text("\n")
