@@ -459,6 +459,8 @@ static int run_leave(struct exec *e, np_holder_fn *leaves, struct np_err *err)
 			   why.text);
 		is_unknown = true;
 	}
+	if (is_unknown)
+		o.in = NULL;
 	if (connect_api(e, err) < 0 || leave(e, &o, is_unknown, &l, err) < 0)
 		return -(int)err->code;
 	log_leave(&l);

@@ -110,7 +110,8 @@ static int get_named(struct search *s, const char *ns, const struct np_err *why,
 		if (get_one(s, &s->o->in->pools[i], err) < 0)
 			return -(int)err->code;
 	}
-	if (n == 0) {
+	/* Where the pools are known, and none is here, a look would have been for good measure. */
+	if (n == 0 && (!s->o->in || s->o->in->n_pools == 0)) {
 		*err = *why;
 		return -(int)err->code;
 	}

@@ -646,6 +646,12 @@ def test_del_needs_no_right_to_list(server, ns, cni, tmp_path):
         done = cni("DEL", config)
         assert done.rc == 0 and "list-forbidden" in done.err, done.out
         assert plain(other.must("GET", f"{classes}/gpu")) == before
+        # The connection's own namespace is none that the user may look into.
+        config["supervisor"].pop("namespace")
+        assert cni("ADD", config).rc == 0
+        done = cni("DEL", config)
+        assert done.rc == 0, done.out
+        assert plain(other.must("GET", f"{classes}/gpu")) == before
         expect_error(cni("DEL", network(supervisor={"kubeconfig": file, "namespace": ns})), 102, "list")
 
 
