@@ -113,6 +113,19 @@ def test_last_in_a_chain(ns, network, put_class, get_class, version):
     assert not [file for file in (network.folder / "ipam").rglob("10.*")]
 
 
+def test_status_and_gc_at_the_end_of_a_chain(ns, network, put_class, get_class):
+    put_class(ns, "gpu", hardware(A100))
+    before = plain(get_class(ns, "gpu"))
+    ptp = {**PTP, "ipam": {**PTP["ipam"], "dataDir": str(network.folder / "ipam")}}
+    network.write([ptp, PORTMAP, {**TUNING, "dataDir": str(network.folder / "tuning")}, plugin(ns)])
+    must(network.cnitool("status"))
+    must(network.cnitool("add"))
+    network.calls()
+    must(network.cnitool("gc"))
+    assert commands(network) == ["DEL", "GC"]
+    assert plain(get_class(ns, "gpu")) == before
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_behind_loopback(ns, network, put_class, get_class, version):
     put_class(ns, "gpu", hardware(A100))
