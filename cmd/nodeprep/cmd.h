@@ -26,6 +26,7 @@ struct options {
 	struct texts files; /* -f */
 	struct texts catalogues; /* --catalogue */
 	struct texts arguments; /* positional */
+	struct texts as_groups; /* --as-group */
 	bool recursive;
 	bool has_format;
 	enum np_format format;
@@ -137,6 +138,7 @@ int put(const char *text, struct np_err *err);
 int run_exec(void);
 
 int run_apply(const struct options *o, struct np_err *err);
+int run_check(const struct options *o, struct np_err *err);
 int run_diff(const struct options *o, struct np_err *err);
 int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);

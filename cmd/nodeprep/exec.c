@@ -315,7 +315,7 @@ static void log_classes(const struct np_apply *a)
 			   a->plan.classes[i].name, np_apply_result_name(a->classes[i].result));
 }
 
-static int run_add(struct exec *e, struct np_err *err)
+static int exec_add(struct exec *e, struct np_err *err)
 {
 	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
 	struct np_apply_options o = { .plan = { .catalogue = e->catalogue, .holder = e->holder },
@@ -334,7 +334,7 @@ static int run_add(struct exec *e, struct np_err *err)
 	return finish_add(e, &a, err);
 }
 
-static int run_check(struct exec *e, struct np_err *err)
+static int exec_check(struct exec *e, struct np_err *err)
 {
 	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
 	struct np_plan_options o = { .catalogue = e->catalogue, .holder = e->holder };
@@ -443,7 +443,7 @@ static int check_leave(struct exec *e, const struct np_leave *l, struct np_err *
 }
 
 /* The specification wants DEL to go through: pools that cannot be read any more are no obstacle. */
-static int run_leave(struct exec *e, np_holder_fn *leaves, struct np_err *err)
+static int exec_leave(struct exec *e, np_holder_fn *leaves, struct np_err *err)
 {
 	NP_AUTO(np_leave_done) struct np_leave l = { 0 };
 	struct np_err why = NP_ERR_INIT;
@@ -467,18 +467,18 @@ static int run_leave(struct exec *e, np_holder_fn *leaves, struct np_err *err)
 	return check_leave(e, &l, err);
 }
 
-static int run_del(struct exec *e, struct np_err *err)
+static int exec_del(struct exec *e, struct np_err *err)
 {
-	return run_leave(e, is_mine, err);
+	return exec_leave(e, is_mine, err);
 }
 
-static int run_gc(struct exec *e, struct np_err *err)
+static int exec_gc(struct exec *e, struct np_err *err)
 {
 	if (!e->config.has_valid) {
 		log_line("info", "no list of valid attachments: nothing is dropped");
 		return 0;
 	}
-	return run_leave(e, is_stale, err);
+	return exec_leave(e, is_stale, err);
 }
 
 /* The namespaces of the pools' classes. */
@@ -513,7 +513,7 @@ static int check_api(struct exec *e, struct np_err *err)
 }
 
 /* Whatever would keep ADD from its work makes the plugin unavailable. */
-static int run_status(struct exec *e, struct np_err *err)
+static int exec_status(struct exec *e, struct np_err *err)
 {
 	if (load_pools(e, err) < 0)
 		return -(int)err->code;
@@ -527,8 +527,8 @@ static int run_status(struct exec *e, struct np_err *err)
 /* --- the whole ------------------------------------------------------------------------------- */
 
 static int (*const runners[NP_EXEC_COMMAND_MAX])(struct exec *e, struct np_err *err) = {
-	[NP_EXEC_ADD] = run_add, [NP_EXEC_CHECK] = run_check,   [NP_EXEC_DEL] = run_del,
-	[NP_EXEC_GC] = run_gc,   [NP_EXEC_STATUS] = run_status,
+	[NP_EXEC_ADD] = exec_add, [NP_EXEC_CHECK] = exec_check,   [NP_EXEC_DEL] = exec_del,
+	[NP_EXEC_GC] = exec_gc,   [NP_EXEC_STATUS] = exec_status,
 };
 
 /* Says which call it is, for people. */

@@ -14,6 +14,11 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 mkdir -p "$1"
 out=$(CDPATH='' cd -- "$1" && pwd)
 
+build() {
+	(cd "$here" && CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off "$go" build -mod=readonly \
+		-trimpath -buildvcs=false -ldflags "-s -w" -o "$new/" "$1") || die "building $1 failed"
+}
+
 cni=$(sed -n 's/^\tgithub.com\/containernetworking\/cni \(v[0-9.]*\)$/\1/p' "$here/go.mod")
 [ -n "$cni" ] || die "go.mod does not name a version of github.com/containernetworking/cni"
 sums=$(cat "$here/go.mod" "$here/go.sum" "$here/libcni/main.go" | sha256sum | cut -c 1-8)
@@ -28,14 +33,11 @@ if ! [ -x "$dir/libcni" ]; then
 	rm -rf "$new" "$dir"
 	mkdir "$new"
 	say "building cnitool $cni and the reference plugins"
-	plugins=github.com/containernetworking/plugins/plugins
-	for package in github.com/containernetworking/cni/cnitool $plugins/main/loopback \
-		$plugins/main/ptp $plugins/ipam/host-local $plugins/meta/portmap \
-		$plugins/meta/tuning ./libcni; do
-		(cd "$here" && CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off "$go" build -mod=readonly \
-			-trimpath -buildvcs=false -ldflags "-s -w" -o "$new/" "$package") ||
-			die "building $package failed"
+	build github.com/containernetworking/cni/cnitool
+	for plugin in main/loopback main/ptp ipam/host-local meta/portmap meta/tuning; do
+		build "github.com/containernetworking/plugins/plugins/$plugin"
 	done
+	build ./libcni
 	mv "$new" "$dir"
 	say "built $dir"
 fi
