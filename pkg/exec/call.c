@@ -36,8 +36,7 @@ static bool is_ifname(const char *text)
 	if (strlen(text) > IFNAME_MAX || strcmp(text, ".") == 0 || strcmp(text, "..") == 0)
 		return false;
 	for (const char *c = text; *c; c++)
-		if (*c == '/' || *c == ':' || isspace((unsigned char)*c) ||
-		    iscntrl((unsigned char)*c))
+		if (*c == '/' || *c == ':' || !isgraph((unsigned char)*c))
 			return false;
 	return true;
 }
@@ -83,6 +82,10 @@ static void read_pod(const char *args, char buf[static NP_EXEC_POD_MAX])
 	find_arg(args, "K8S_POD_NAME", name, sizeof(name));
 	if (*name)
 		snprintf(buf, NP_EXEC_POD_MAX, "%s/%s", ns, name);
+	/* The environment is bytes, and what is told of it is to be text. */
+	for (char *c = buf; *c; c++)
+		if (!isgraph((unsigned char)*c))
+			*c = '?';
 }
 
 static const char *or_null(const char *text)

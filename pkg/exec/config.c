@@ -325,7 +325,7 @@ static int read_name(struct np_node root, const char **ret, struct np_err *err)
 static bool is_instance(const char *text)
 {
 	for (const char *c = text; *c; c++)
-		if (*c == '/' || isspace((unsigned char)*c) || iscntrl((unsigned char)*c))
+		if (*c == '/' || !isgraph((unsigned char)*c))
 			return false;
 	return *text && strlen(text) <= NP_EXEC_NAME_MAX;
 }
@@ -341,7 +341,7 @@ static int check_instance(struct np_node root, const char *host, struct np_exec_
 		return 0;
 	return np_node_fail(
 		np_node_get(root, "instance"), err, NP_E_SPEC,
-		"%s is '%.64s': at most %d bytes without slashes and blanks are needed%s",
+		"%s is '%.64s': at most %d printable ASCII letters without slashes are needed%s",
 		is_said ? "instance" : "the host's name", c->instance, NP_EXEC_NAME_MAX,
 		is_said ? "" : ": say instance");
 }

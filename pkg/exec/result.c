@@ -133,11 +133,12 @@ char *np_exec_error(enum np_exec_version version, unsigned code, const char *msg
 
 #define VALUE_MAX 120
 
-/* Writes a value as JSON, cut: a list of devices is long. */
+/* Writes a value as JSON, cut: a list of devices is long. ASCII alone can be cut anywhere. */
 static void write_value(FILE *f, const json_t *value)
 {
 	NP_AUTO(np_freep)
-	char *text = value ? np_json_text(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	char *text = value ? np_json_text(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII)
+			   : NULL;
 
 	if (!text)
 		fputs("absent", f);
@@ -155,6 +156,8 @@ static void write_class(FILE *f, const struct np_plan_class *c)
 /* The annotation's text is ours and long: that it lacks the pools is what matters. */
 static void write_item(FILE *f, const struct np_plan_class *c, const struct np_change_item *item)
 {
+	struct np_writer writer;
+
 	fputs("class '", f);
 	write_class(f, c);
 	fprintf(f, "': %s is ", item->path);
@@ -165,6 +168,9 @@ static void write_item(FILE *f, const struct np_plan_class *c, const struct np_c
 	write_value(f, item->from);
 	fputs(", needed is ", f);
 	write_value(f, item->to);
+	if (np_vmclass_is_taken_back(c->class, item->path) &&
+	    np_vmclass_writer(c->class, item->path, &writer))
+		fprintf(f, " ('%s' took it back)", writer.manager);
 }
 
 static void write_all(FILE *f, const struct np_plan *plan, size_t most)

@@ -13,7 +13,7 @@ import pytest
 
 import servers
 from fixtures import PATH
-from test_main_job import A100, MANAGED, SIZE, T4, USE64, config_spec, hardware, keys_of, pool, writes
+from test_main_job import A100, MANAGED, SIZE, T4, USE64, config_spec, hardware, keys_of, option, pool, writes
 from test_revert import plain
 
 VERSIONS = ["0.4.0", "1.0.0", "1.1.0"]
@@ -287,6 +287,39 @@ def test_pool_without_namespace_is_in_the_connections(server, ns, cni, put_class
     assert cni("ADD", network(other, supervisor={"namespace": "elsewhere"})).rc == 0
 
 
+def test_many_attachments_at_once(server, ns, put_class, get_class):
+    """tests/real/cni does this with 64; here a few show that no two undo each other."""
+    put_class(ns, "gpu", hardware(A100))
+    before = plain(get_class(ns, "gpu"))
+
+    def call(command, number):
+        env = {"CNI_COMMAND": command, "CNI_CONTAINERID": f"c{number}", "CNI_IFNAME": "eth0"}
+        env |= {"KUBECONFIG": server.kubeconfig, "PATH": PATH}
+        process = subprocess.Popen(
+            [str(servers.BIN_DIR / "nodeprep")],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env,
+        )
+        process.stdin.write(json.dumps(network(pool(ns, f"p{number % 4}", "gpu"))).encode())
+        process.stdin.close()
+        return process
+
+    def together(calls):
+        for process in calls:
+            with process:
+                out = process.stdout.read()
+                assert process.wait(120) == 0, out
+
+    together([call("ADD", number) for number in range(16)])
+    assert {name: len(found) for name, found in holders_of(get_class(ns, "gpu")).items()} == {
+        f"{ns}/p{number}": 4 for number in range(4)
+    }
+    together([call("DEL", number) for number in range(16) if number != 5])
+    assert holders_of(get_class(ns, "gpu")) == {f"{ns}/p1": ["cni/gpu/host-1/c5/eth0"]}
+    assert (SIZE, "512") in keys_of(get_class(ns, "gpu"))
+    together([call("DEL", 5)])
+    assert plain(get_class(ns, "gpu")) == before
+
+
 # --- results --------------------------------------------------------------------------------------
 
 PREV = {
@@ -377,7 +410,7 @@ def test_drift_is_named(server, ns, cni, put_class, get_class):
     path = f"/apis/vmoperator.vmware.com/v1alpha6/namespaces/{ns}/virtualmachineclasses/gpu"
     server.must("PATCH", path, {"spec": {"configSpec": {"firmware": "bios"}}})
     server.mark()
-    expect_error(cni("CHECK", config), 101, "drift", f"{ns}/gpu", "/spec/configSpec/firmware", "bios", "efi")
+    expect_error(cni("CHECK", config), 101, "drift", f"{ns}/gpu", "/spec/configSpec/firmware", "bios", "efi", "'nodeprep-e2e' took it back")
     assert not writes(server)
     server.must("PATCH", path, {"spec": {"configSpec": {"firmware": "efi", "extraConfig": []}}})
     expect_error(cni("CHECK", config), 101, SIZE, USE64)
@@ -602,6 +635,14 @@ def test_errors_of_classes_have_their_codes(server, ns, cni, put_class, tmp_path
     answer = cni("ADD", network(pool(ns, "w", "gpu"), supervisor={"kubeconfig": file}))
     expect_error(answer, 50)
     assert "no-such-token" not in answer.out + answer.err
+
+
+def test_error_is_text_whatever_bytes_come_in(server, ns, cni, put_class):
+    args = {"CNI_ARGS": b"K8S_POD_NAME=\xff\xfe"}
+    expect_error(cni("ADD", network(pool(ns, "w", "none")), env=args), 100, "??")
+    spec = {**hardware(), "configSpec": config_spec(A100, extra=[option(SIZE, "ü" * 200)], firmware="ü" * 200)}
+    put_class(ns, "odd", spec)
+    expect_error(cni("CHECK", network(pool(ns, "w", "odd"))), 101, "firmware")
 
 
 def test_every_error_is_told(ns, cni, put_class):
