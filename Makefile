@@ -18,7 +18,7 @@ V ?=
 Q := $(if $(V),,@)
 
 version := $(shell cat VERSION)
-modules := err units tree gpu mmio pool vmclass plan render kube apply
+modules := err units tree gpu mmio pool vmclass plan render kube apply node
 server_modules := serve sim
 
 # The build path must not reach the binary: two clean builds give the same bytes.

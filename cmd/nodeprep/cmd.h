@@ -22,6 +22,18 @@ struct texts {
 	const char **items;
 };
 
+/* What node-check alone takes; a NULL is an option that was not given. */
+struct node_flags {
+	const char *sysfs, *procfs, *log;
+	const char *expect; /* --expect */
+	const char *pool; /* --pool */
+	const char *driver;
+	const char *node_name;
+	const char *termination_log;
+	uint64_t wait_ms;
+	bool patch_node, remove_taint;
+};
+
 struct options {
 	struct texts files; /* -f */
 	struct texts catalogues; /* --catalogue */
@@ -35,6 +47,8 @@ struct options {
 	unsigned verbosity;
 	bool log_json;
 	bool help;
+	struct node_flags node;
+	bool wants_vgpu; /* host-check --vgpu */
 	struct np_kube_options kube;
 };
 
@@ -54,6 +68,9 @@ enum option_group {
 	OPT_PLAN = 1 << 3, /* --allow-shrink --restore-hidden-devices */
 	OPT_APPLY = 1 << 4, /* --dry-run */
 	OPT_SVG = 1 << 5, /* -o svg too */
+	OPT_NODE = 1 << 6, /* --expect --wait and the others of node-check */
+	OPT_HOST = 1 << 7, /* --vgpu */
+	OPT_CATALOGUE = 1 << 8, /* --catalogue without -f */
 };
 
 extern const struct command commands[];
@@ -119,6 +136,8 @@ int run_diff(const struct options *o, struct np_err *err);
 int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);
 int run_help(const struct options *o, struct np_err *err);
+int run_host_check(const struct options *o, struct np_err *err);
+int run_node_check(const struct options *o, struct np_err *err);
 int run_plan(const struct options *o, struct np_err *err);
 int run_revert(const struct options *o, struct np_err *err);
 int run_version(const struct options *o, struct np_err *err);
