@@ -85,8 +85,7 @@ static int expect_cards(struct np_expectation *x, const struct np_card *cards, s
 					   .is_vgpu = cards[i].profile != NULL,
 					   .count = cards[i].addend.count };
 		/* A profile is compared with the driver's name of it. */
-		strlcpy(e->text,
-			e->is_vgpu ? cards[i].profile : np_card_name(&cards[i], id),
+		strlcpy(e->text, e->is_vgpu ? cards[i].profile : np_card_name(&cards[i], id),
 			sizeof(e->text));
 	}
 	x->n = n;
@@ -240,9 +239,10 @@ static int look_until(const struct options *o, struct run *r, struct np_err *err
 
 static int print_report(const struct options *o, const struct run *r, struct np_err *err)
 {
-	const struct np_machine_options options = { .catalogue = r->work.catalogue,
-						    .expectation = (struct np_expectation *)(uintptr_t)
-							    &r->expectation };
+	const struct np_machine_options options = {
+		.catalogue = r->work.catalogue,
+		.expectation = (struct np_expectation *)(uintptr_t)&r->expectation
+	};
 	NP_AUTO(np_freep) char *text = NULL;
 	json_auto_t *tree = NULL;
 

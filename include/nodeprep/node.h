@@ -173,8 +173,8 @@ struct np_report {
 	bool is_final; /* a failure that no waiting can cure */
 };
 
-int np_machine_judge(struct np_machine *m, const struct np_machine_options *o, struct np_report *ret,
-		  struct np_err *err);
+int np_machine_judge(struct np_machine *m, const struct np_machine_options *o,
+		     struct np_report *ret, struct np_err *err);
 void np_report_done(struct np_report *r);
 
 /* The words for what is known: "pass", "fail", "unknown"; of a status also "warn". */
@@ -183,11 +183,11 @@ const char *np_check_status_name(enum np_check_status s);
 
 /* Returns the NodeReport (DESIGN.md, "Command line"); NULL where memory runs out. */
 json_t *np_machine_tree(const struct np_machine *m, const struct np_machine_options *o,
-		     const struct np_report *r);
+			const struct np_report *r);
 
 /* The same for people; `wide` adds bridges and what passed without a word to say. */
 int np_machine_text(const struct np_machine *m, const struct np_report *r, bool wide, char **ret,
-		 struct np_err *err);
+		    struct np_err *err);
 
 /* What a container may leave as its last words: the verdict first, then what is wrong, cut at `max`. */
 int np_report_brief(const struct np_report *r, const char *what, size_t max, char **ret,

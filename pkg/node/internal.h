@@ -10,7 +10,7 @@
  * sysfs.c    the tree of files, every read bounded
  * judge.c    the checks of a node; expect.c what is found of what is expected
  * report.c   checks, verdicts, JSON and text that node and host share; show.c the node's
- * capture.c  lines of captures; host.c the kinds of captures; hostjudge.c the checklist
+ * capture.c  lines of captures (capture.h); host.c the kinds of captures; hostjudge.c the checklist
  */
 
 #include <stdarg.h>
@@ -45,6 +45,12 @@ bool regions_parse(const char *bytes, size_t size, struct regions *ret);
 /* Fills bars, is_lost and ok; `regions` or `config` (64 bytes) is NULL where it could not be read. */
 void gpu_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
 		   const unsigned char *config);
+
+/*
+ * The same where the BARs were listed by somebody else: pairs them with the catalogue's and sets ok. What
+ * is missing is unknown unless the list is whole.
+ */
+void gpu_pair_bars(struct np_seen_gpu *gpu, bool is_whole);
 
 /* Fills buses and windows; false where `config` is of no bridge. */
 bool bridge_read(struct np_seen_bridge *bridge, const struct regions *regions,

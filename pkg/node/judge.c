@@ -9,7 +9,8 @@
 #include "nodeprep/render.h"
 #include "nodeprep/units.h"
 
-#define LARGE_BYTES (256 * NP_MIB) /* up to this size BIOS firmware maps a BAR (Denneman 2023-05-30) */
+#define LARGE_BYTES \
+	(256 * NP_MIB) /* up to this size BIOS firmware maps a BAR (Denneman 2023-05-30) */
 #define FOUR_GB (4 * NP_GIB)
 #define CURE_MAX 400
 
@@ -44,12 +45,14 @@ static int judge_pci(struct judging *g, struct np_err *err)
 			       .cure = "mount the host's /sys, whole and read-only" };
 
 	if (m->has_pci != NP_VERDICT_YES)
-		return report_add(g->r, &j, err, "sysfs shows no PCI bus: bus/pci/devices is not there");
-	if (m->n_unreadable > 0)
 		return report_add(g->r, &j, err,
-				  "the ids of %zu of %zu PCI functions cannot be read: any of them may "
-				  "be a GPU",
-				  m->n_unreadable, m->n_devices);
+				  "sysfs shows no PCI bus: bus/pci/devices is not there");
+	if (m->n_unreadable > 0)
+		return report_add(
+			g->r, &j, err,
+			"the ids of %zu of %zu PCI functions cannot be read: any of them may "
+			"be a GPU",
+			m->n_unreadable, m->n_devices);
 	j.status = NP_CHECK_PASS;
 	return report_add(g->r, &j, err, "%zu PCI function%s read", m->n_devices,
 			  plural(m->n_devices));
@@ -57,19 +60,20 @@ static int judge_pci(struct judging *g, struct np_err *err)
 
 static int judge_count_alone(struct judging *g, struct np_err *err)
 {
-	const struct judgement j = { .id = "gpu-count",
-				     .status = NP_CHECK_UNKNOWN,
-				     .decides = g->m->n_gpus == 0,
-				     .cure = "say what the pool asks for: --expect MODEL=N, -f POOL, "
-					     "NODEPREP_EXPECT, or the Node's annotation "
-					     "nodeprep.dev/gpus" };
+	const struct judgement j = {
+		.id = "gpu-count",
+		.status = NP_CHECK_UNKNOWN,
+		.decides = g->m->n_gpus == 0,
+		.cure = "say what the pool asks for: --expect MODEL=N, -f POOL, "
+			"NODEPREP_EXPECT, or the Node's annotation "
+			"nodeprep.dev/gpus"
+	};
 
 	if (g->m->n_gpus == 0)
 		return report_add(g->r, &j, err,
 				  "no GPU is here, and nothing says how many there should be");
-	return report_add(g->r, &j, err,
-			  "%zu GPU%s found; nothing says how many there should be", g->m->n_gpus,
-			  plural(g->m->n_gpus));
+	return report_add(g->r, &j, err, "%zu GPU%s found; nothing says how many there should be",
+			  g->m->n_gpus, plural(g->m->n_gpus));
 }
 
 static int judge_count(struct judging *g, struct np_err *err)
@@ -89,7 +93,8 @@ static int judge_count(struct judging *g, struct np_err *err)
 			 "configSpec hides are not attached; make the node anew once it is right";
 	} else if (found > expected) {
 		j.status = x->allows_more ? NP_CHECK_WARN : NP_CHECK_FAIL;
-		j.cure = "correct the number that is expected, or use a VM class with fewer devices";
+		j.cure =
+			"correct the number that is expected, or use a VM class with fewer devices";
 	}
 	return report_add(g->r, &j, err, "%" PRIu64 " GPU%s found, %s says %" PRIu64, found,
 			  plural(found), x->source, expected);
@@ -120,10 +125,12 @@ static bool lacks_model(const struct np_expectation *x)
 
 static int judge_models(struct judging *g, struct np_err *err)
 {
-	struct judgement j = { .id = "gpu-models",
-			       .status = NP_CHECK_PASS,
-			       .decides = true,
-			       .cure = "compare the pool with its VM class: 'nodeprep plan -o wide'" };
+	struct judgement j = {
+		.id = "gpu-models",
+		.status = NP_CHECK_PASS,
+		.decides = true,
+		.cure = "compare the pool with its VM class: 'nodeprep plan -o wide'"
+	};
 	struct words w = { 0 };
 
 	if (!g->has_expectation) {
@@ -190,8 +197,9 @@ static int judge_bars(struct judging *g, struct np_err *err)
 	if (g->n_open > 0) {
 		list_gpus(g, NP_VERDICT_UNKNOWN, &w);
 		j.status = NP_CHECK_UNKNOWN;
-		j.cure = "let the check read `resource` and `config` of the device, and add a card that "
-			 "the catalogue lacks with --catalogue";
+		j.cure =
+			"let the check read `resource` and `config` of the device, and add a card that "
+			"the catalogue lacks with --catalogue";
 		return report_add(g->r, &j, err, "%s", w.text);
 	}
 	j.status = NP_CHECK_PASS;
@@ -278,8 +286,9 @@ static int judge_sizes(struct judging *g, struct np_err *err)
 	survey_bars(g->m, look_at_size, &s);
 	if (s.wrong.n > 0) {
 		j.status = NP_CHECK_WARN;
-		j.cure = "a vGPU's BAR follows its profile, a resizable one what was chosen, one of a "
-			 "card with display outputs its mode: nothing, if that is meant";
+		j.cure =
+			"a vGPU's BAR follows its profile, a resizable one what was chosen, one of a "
+			"card with display outputs its mode: nothing, if that is meant";
 		return report_add(g->r, &j, err, "%s", s.wrong.text);
 	}
 	if (g->m->n_gpus == 0 || n_unknown > 0 || s.n == 0) {
@@ -372,8 +381,9 @@ static int judge_bridges(struct judging *g, struct np_err *err)
 	j.cure = NULL;
 	if (g->m->n_gpus == 0 || s.n_open > 0)
 		return report_add(g->r, &j, err, "%s",
-				  g->m->n_gpus == 0 ? "no GPU to look at"
-						    : "the windows of a bridge above a GPU cannot be read");
+				  g->m->n_gpus == 0
+					  ? "no GPU to look at"
+					  : "the windows of a bridge above a GPU cannot be read");
 	j.status = NP_CHECK_PASS;
 	if (s.n == 0)
 		return report_add(g->r, &j, err, "no BAR is behind a bridge");
@@ -385,10 +395,12 @@ static int judge_bridges(struct judging *g, struct np_err *err)
 
 static int judge_uefi(struct judging *g, struct np_err *err)
 {
-	struct judgement j = { .id = "uefi",
-			       .status = NP_CHECK_UNKNOWN,
-			       .cure = "set configSpec.firmware of the VM class to efi ('nodeprep apply'), "
-				       "and make the node anew" };
+	struct judgement j = {
+		.id = "uefi",
+		.status = NP_CHECK_UNKNOWN,
+		.cure = "set configSpec.firmware of the VM class to efi ('nodeprep apply'), "
+			"and make the node anew"
+	};
 
 	if (g->m->is_uefi == NP_VERDICT_YES) {
 		j.status = NP_CHECK_PASS;
@@ -400,7 +412,8 @@ static int judge_uefi(struct judging *g, struct np_err *err)
 	}
 	if (!g->needs_efi) {
 		j.status = NP_CHECK_PASS;
-		return report_add(g->r, &j, err, "booted by BIOS, which will do: no BAR is over 256 MB");
+		return report_add(g->r, &j, err,
+				  "booted by BIOS, which will do: no BAR is over 256 MB");
 	}
 	/* Other hypervisors' BIOS does map large BARs: what counts is whether it did. */
 	j.status = g->n_bad > 0 ? NP_CHECK_FAIL : NP_CHECK_WARN;
@@ -439,7 +452,8 @@ static int judge_log(struct judging *g, struct np_err *err)
 	struct words bad = { 0 }, past = { 0 };
 
 	if (!g->m->log.is_read)
-		return report_add(g->r, &j, err, "not readable here; the BARs are judged without it");
+		return report_add(g->r, &j, err,
+				  "not readable here; the BARs are judged without it");
 	survey_log(g, &bad, &past);
 	if (bad.n > 0) {
 		j.status = NP_CHECK_FAIL;
@@ -448,8 +462,8 @@ static int judge_log(struct judging *g, struct np_err *err)
 	}
 	if (past.n > 0) {
 		j.status = NP_CHECK_WARN;
-		return report_add(g->r, &j, err,
-				  "complained, but a later pass placed the BAR: %s", past.text);
+		return report_add(g->r, &j, err, "complained, but a later pass placed the BAR: %s",
+				  past.text);
 	}
 	j.status = NP_CHECK_PASS;
 	return report_add(g->r, &j, err, "nothing about the GPUs' BARs in %zu line%s",
@@ -484,10 +498,12 @@ static int judge_driver(struct judging *g, struct np_err *err)
 	list_drivers(g, &w, &n_open);
 	if (w.n > 0) {
 		j.status = is_wanted ? NP_CHECK_FAIL : NP_CHECK_WARN;
-		j.cure = "a driver that loads later binds then: --wait waits for one that --driver names; "
-			 "nouveau is kept away by 'modprobe.blacklist=nouveau'";
-		return report_add(g->r, &j, err, "bound driver %s%s%s%s", is_wanted ? "is not " : "",
-				  is_wanted ? g->o->driver : "", is_wanted ? ": " : "of ", w.text);
+		j.cure =
+			"a driver that loads later binds then: --wait waits for one that --driver names; "
+			"nouveau is kept away by 'modprobe.blacklist=nouveau'";
+		return report_add(g->r, &j, err, "bound driver %s%s%s%s",
+				  is_wanted ? "is not " : "", is_wanted ? g->o->driver : "",
+				  is_wanted ? ": " : "of ", w.text);
 	}
 	if (g->m->n_gpus == 0 || n_open > 0)
 		return report_add(g->r, &j, err, "%s",
@@ -577,15 +593,17 @@ static int write_cure(struct judging *g, struct np_err *err)
 	if (find_window(g->m, &gb, err) < 0)
 		return -(int)err->code;
 	if (gb > 0)
-		snprintf(g->window_cure, CURE_MAX,
-			 "give the VM a 64-bit MMIO window of at least %" PRIu64
-			 " GB (pciPassthru.use64bitMMIO TRUE and pciPassthru.64bitMMIOSizeGB %" PRIu64
-			 " in its VM class, with firmware efi: 'nodeprep apply'), and make the node anew",
-			 gb, gb);
+		snprintf(
+			g->window_cure, CURE_MAX,
+			"give the VM a 64-bit MMIO window of at least %" PRIu64
+			" GB (pciPassthru.use64bitMMIO TRUE and pciPassthru.64bitMMIOSizeGB %" PRIu64
+			" in its VM class, with firmware efi: 'nodeprep apply'), and make the node anew",
+			gb, gb);
 	else
-		snprintf(g->window_cure, CURE_MAX,
-			 "give the VM a larger 64-bit MMIO window (pciPassthru.64bitMMIOSizeGB in its "
-			 "VM class: 'nodeprep plan' computes it), and make the node anew");
+		snprintf(
+			g->window_cure, CURE_MAX,
+			"give the VM a larger 64-bit MMIO window (pciPassthru.64bitMMIOSizeGB in its "
+			"VM class: 'nodeprep plan' computes it), and make the node anew");
 	return 0;
 }
 
@@ -614,8 +632,8 @@ static bool is_final(const struct judging *g)
 	return false;
 }
 
-int np_machine_judge(struct np_machine *m, const struct np_machine_options *o, struct np_report *ret,
-		  struct np_err *err)
+int np_machine_judge(struct np_machine *m, const struct np_machine_options *o,
+		     struct np_report *ret, struct np_err *err)
 {
 	static int (*const checks[])(struct judging *, struct np_err *) = {
 		judge_pci,     judge_count, judge_models, judge_bars,   judge_place, judge_sizes,

@@ -8,16 +8,11 @@ static const struct phrase {
 	const char *text;
 	bool is_driver;
 } phrases[] = {
-	{ "BAR0 is 0M", true },
-	{ "BAR1 is 0M", true },
-	{ "BAR2 is 0M", true },
-	{ "BAR3 is 0M", true },
-	{ "RmInitAdapter failed", true },
-	{ "assigned to your NVIDIA device is invalid", true },
-	{ "can't assign", false },
-	{ "can't claim", false },
-	{ "failed to assign", false },
-	{ "no compatible bridge window", false },
+	{ "BAR0 is 0M", true },           { "BAR1 is 0M", true },
+	{ "BAR2 is 0M", true },           { "BAR3 is 0M", true },
+	{ "RmInitAdapter failed", true }, { "assigned to your NVIDIA device is invalid", true },
+	{ "can't assign", false },        { "can't claim", false },
+	{ "failed to assign", false },    { "no compatible bridge window", false },
 	{ "no space for", false },
 };
 

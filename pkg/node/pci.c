@@ -367,8 +367,8 @@ static bool shows_itself_whole(const struct np_seen_gpu *gpu)
 
 	for (size_t i = 0; i < gpu->n_bars; i++) {
 		has_first = has_first || gpu->bars[i].index == 0;
-		has_64bit = has_64bit ||
-			    (gpu->bars[i].is_64bit && gpu->bars[i].bytes >= SMALL_BYTES);
+		has_64bit =
+			has_64bit || (gpu->bars[i].is_64bit && gpu->bars[i].bytes >= SMALL_BYTES);
 	}
 	return gpu->has_config && !gpu->is_vf && has_first && has_64bit;
 }
@@ -404,14 +404,27 @@ void gpu_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
 	gpu->ok = judge_bars(gpu);
 }
 
+void gpu_pair_bars(struct np_seen_gpu *gpu, bool is_whole)
+{
+	bar_set left = gpu->gpu != NULL ? pair_bars(gpu) : 0;
+
+	gpu->has_config = true;
+	gpu->has_resource = is_whole || left == 0;
+	if (gpu->gpu != NULL)
+		add_missing(gpu, left);
+	sort_bars(gpu);
+	gpu->ok = judge_bars(gpu);
+}
+
 /* --- bridges ------------------------------------------------------------------------------------ */
 
 static void add_window(struct np_seen_bridge *bridge, uint64_t start, uint64_t end, bool prefetch)
 {
 	if (start == 0 || end < start || bridge->n_windows == NP_BRIDGE_WINDOWS_MAX)
 		return;
-	bridge->windows[bridge->n_windows++] =
-		(struct np_bridge_window){ .start = start, .end = end, .is_prefetchable = prefetch };
+	bridge->windows[bridge->n_windows++] = (struct np_bridge_window){
+		.start = start, .end = end, .is_prefetchable = prefetch
+	};
 }
 
 /* The windows are the last lines, behind ROM and SR-IOV. */

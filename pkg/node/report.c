@@ -54,10 +54,9 @@ int report_add(struct np_report *r, const struct judgement *j, struct np_err *er
 	struct np_check *checks = reallocarray(r->checks, r->n_checks + 1, sizeof(*checks));
 	/* Nothing is to be done where nothing is wrong. */
 	bool has_cure = j->cure != NULL && j->status != NP_CHECK_PASS;
-	struct np_check added = { .id = j->id,
-				  .status = j->status,
-				  .decides = j->decides,
-				  .where = j->where };
+	struct np_check added = {
+		.id = j->id, .status = j->status, .decides = j->decides, .where = j->where
+	};
 	va_list ap;
 	int n;
 
@@ -120,7 +119,8 @@ const char *bar_text(const struct np_seen_bar *bar, char buf[static BAR_TEXT_MAX
 	char size[NP_SIZE_TEXT_MAX];
 
 	np_size_text(bar->bytes, size);
-	snprintf(buf, BAR_TEXT_MAX, "BAR %u (%s)", bar->index, bar->bytes > 0 ? size : "size unknown");
+	snprintf(buf, BAR_TEXT_MAX, "BAR %u (%s)", bar->index,
+		 bar->bytes > 0 ? size : "size unknown");
 	return buf;
 }
 
@@ -225,7 +225,7 @@ void gpus_write(FILE *out, const struct np_seen_gpu *gpus, size_t n)
 		np_pci_id_format(gpus[i].id, id);
 		fprintf(out, "%s  %s  driver %s  %s\n", gpu_who(&gpus[i], who),
 			gpus[i].has_id ? id : "-",
-			gpus[i].driver[0] != '\0' ? gpus[i].driver
+			gpus[i].driver[0] != '\0'             ? gpus[i].driver
 			: gpus[i].has_driver == NP_VERDICT_NO ? "none"
 							      : "unknown",
 			words[gpus[i].ok]);

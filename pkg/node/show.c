@@ -66,8 +66,8 @@ static json_t *expected_tree(const struct np_expectation *x)
 	for (size_t i = 0; i < x->n; i++) {
 		const struct np_expected *e = &x->items[i];
 
-		if (json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "name", e->text, "count",
-							  (json_int_t)e->count, "found",
+		if (json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "name", e->text,
+							  "count", (json_int_t)e->count, "found",
 							  (json_int_t)e->found)) < 0) {
 			json_decref(list);
 			return NULL;
@@ -77,13 +77,13 @@ static json_t *expected_tree(const struct np_expectation *x)
 }
 
 json_t *np_machine_tree(const struct np_machine *m, const struct np_machine_options *o,
-		     const struct np_report *r)
+			const struct np_report *r)
 {
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "apiVersion",
 			 "nodeprep.dev/v1alpha1", "kind", "NodeReport", "pass",
 			 verdict_tree(r->pass), "gpus", gpus_tree(m), "checks", checks_tree(r),
-			 "expected", expected_tree(o->expectation), "uefi", verdict_tree(m->is_uefi),
-			 "bridges", bridges_tree(m));
+			 "expected", expected_tree(o->expectation), "uefi",
+			 verdict_tree(m->is_uefi), "bridges", bridges_tree(m));
 }
 
 static void write_bridge(FILE *out, const struct np_seen_bridge *b)
@@ -99,7 +99,7 @@ static void write_bridge(FILE *out, const struct np_seen_bridge *b)
 }
 
 int np_machine_text(const struct np_machine *m, const struct np_report *r, bool wide, char **ret,
-		 struct np_err *err)
+		    struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
 	size_t size = 0;

@@ -230,11 +230,9 @@ static int add_gpu(struct np_machine *m, const struct np_seen_gpu *gpu, struct n
 	return 0;
 }
 
-static int add_bridge(struct np_machine *m, const struct np_seen_bridge *bridge,
-		      struct np_err *err)
+static int add_bridge(struct np_machine *m, const struct np_seen_bridge *bridge, struct np_err *err)
 {
-	struct np_seen_bridge *all =
-		reallocarray(m->bridges, m->n_bridges + 1, sizeof(*all));
+	struct np_seen_bridge *all = reallocarray(m->bridges, m->n_bridges + 1, sizeof(*all));
 
 	if (all == NULL)
 		return np_fail_nomem(err);
@@ -271,8 +269,8 @@ static int by_address(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-static int scan_names(struct np_machine *m, const struct np_catalogue *cat, int devices,
-		      int procfs, char (*names)[NP_PCI_ADDRESS_MAX], size_t n, struct np_err *err)
+static int scan_names(struct np_machine *m, const struct np_catalogue *cat, int devices, int procfs,
+		      char (*names)[NP_PCI_ADDRESS_MAX], size_t n, struct np_err *err)
 {
 	qsort(names, n, sizeof(*names), by_address);
 	for (size_t i = 0; i < n; i++) {
@@ -334,8 +332,7 @@ static void read_log(const char *path, struct np_kernel_log *log)
 	NP_AUTO(close_fd) int fd = -1;
 	struct stat st;
 
-	if (path == NULL || stat(path, &st) < 0 ||
-	    (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)))
+	if (path == NULL || stat(path, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)))
 		return;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	log->is_read = fd >= 0 && read_log_fd(fd, log);
@@ -402,8 +399,7 @@ int np_machine_scan(const struct np_machine_roots *roots, const struct np_catalo
 	NP_AUTO(close_fd)
 	int procfs = open(roots->procfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
 
-	if (open_root(roots->sysfs, &sysfs, err) < 0 ||
-	    scan_bus(&m, cat, sysfs, procfs, err) < 0)
+	if (open_root(roots->sysfs, &sysfs, err) < 0 || scan_bus(&m, cat, sysfs, procfs, err) < 0)
 		return -(int)err->code;
 	m.is_uefi = read_uefi(sysfs);
 	m.has_iommu = read_iommu(sysfs);
