@@ -40,6 +40,7 @@ struct host_device {
 	bool is_nvidia;
 	bool is_whole; /* its record ended before the capture did */
 	bool has_regions; /* BARs were listed */
+	bool has_all_regions; /* and something else after them */
 	bool has_sriov;
 	enum np_verdict capable, enabled, active;
 	char module[NP_DRIVER_MAX];
@@ -80,6 +81,7 @@ struct np_host {
 	uint64_t pages_needed, pages_limit; /* of the largest need */
 	size_t n_captures;
 	struct host_capture captures[CAPTURES_MAX];
+	bool is_list_cut; /* a list of devices ends within a record: more of them may follow */
 	size_t n_devices;
 	struct host_device *devices;
 	/* What the judging found out: the GPUs alone, and whether they are for vGPUs. */

@@ -234,7 +234,7 @@ static bool open_device(struct reading *r, const char *address)
 
 static void close_device(struct reading *r, bool is_whole)
 {
-	if (r->device != NULL && is_whole)
+	if (r->device != NULL && (is_whole || r->device->has_all_regions))
 		r->device->is_whole = true;
 	r->device = NULL;
 	r->is_indented_record = false;
@@ -468,8 +468,11 @@ static void read_region(struct reading *r, const char *text)
 	struct np_seen_bar bar = { .index = 0 };
 	unsigned index = gpu->n_bars > 0 ? gpu->bars[gpu->n_bars - 1].index + 1 : 0;
 
-	if (memory == NULL || gpu->n_bars == NP_GPU_BARS_MAX)
+	/* What follows further below are the regions of virtual functions. */
+	if (memory == NULL || gpu->n_bars == NP_GPU_BARS_MAX || r->device->has_all_regions) {
+		r->device->has_all_regions = r->device->has_regions;
 		return;
+	}
 	if (sscanf(text, " Region %u:", &index) == 1 && index >= BARS)
 		return;
 	for (size_t i = 0; i < gpu->n_bars; i++) {
@@ -638,6 +641,19 @@ static void read_line(struct reading *r, const char *line, size_t size)
 	read_pair(r, line, size);
 }
 
+/* Tells whether the record that is open at the end lacks what such a record ends with. */
+static bool is_within_record(const struct reading *r)
+{
+	const struct host_device *d = r->device;
+
+	if (d == NULL)
+		return false;
+	if (r->is_indented_record)
+		return !d->has_all_regions;
+	return !d->seen.has_id || d->capable == NP_VERDICT_UNKNOWN ||
+	       d->enabled == NP_VERDICT_UNKNOWN;
+}
+
 static int fail_unrecognised(const char *name, struct np_err *err)
 {
 	return np_fail(
@@ -676,6 +692,7 @@ int np_host_read(struct np_host *h, const char *name, const char *bytes, size_t 
 	}
 	if (err->code != NP_OK)
 		return np_wrap(err, "'%s'", name);
+	h->is_list_cut = h->is_list_cut || (r.is_cut && is_within_record(&r));
 	close_device(&r, false);
 	if (r.kinds == 0)
 		return fail_unrecognised(name, err);

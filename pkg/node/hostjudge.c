@@ -19,7 +19,6 @@ struct checking {
 	struct np_host *h;
 	struct np_report *r;
 	bool has_devices; /* some capture listed PCI devices */
-	bool is_cut; /* one of those lists ends within a record */
 };
 
 /* What each level of "HV Support" means (esxcfg-info). */
@@ -122,7 +121,6 @@ static int find_gpus(struct checking *c, struct np_err *err)
 	if (h->gpus == NULL)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < h->n_devices; i++) {
-		c->is_cut = c->is_cut || !h->devices[i].is_whole;
 		if (!is_gpu(h, &h->devices[i]))
 			continue;
 		h->gpus[h->n_gpus] = h->devices[i];
@@ -146,9 +144,15 @@ static int check_gpus(struct checking *c, struct np_err *err)
 
 	for (size_t i = 0; i < c->h->n_gpus; i++)
 		words_add(&w, "%s", gpu_who(&c->h->gpus[i].seen, who));
+	if (c->h->is_list_cut) {
+		j.status = NP_CHECK_UNKNOWN;
+		j.cure = "give the whole list: it ends within a record";
+		return report_add(c->r, &j, err, "the list of PCI devices was cut; so far %zu: %s",
+				  w.n, w.text);
+	}
 	if (w.n > 0)
 		return report_add(c->r, &j, err, "%zu: %s", w.n, w.text);
-	j.status = c->has_devices && !c->is_cut ? NP_CHECK_FAIL : NP_CHECK_UNKNOWN;
+	j.status = c->has_devices ? NP_CHECK_FAIL : NP_CHECK_UNKNOWN;
 	j.cure = c->has_devices
 			 ? "look whether the card is seated and powered, and that the whole list "
 			   "was given"
