@@ -155,7 +155,7 @@ static int send_patch(struct np_kube *k, const struct np_kube_resource *r,
 {
 	json_auto_t *body = make_body(c);
 	json_auto_t *stored = NULL;
-	struct np_kube_patch patch = { body, dry_run == NP_DRY_RUN_SERVER };
+	struct np_kube_patch patch = { .body = body, .dry_run = dry_run == NP_DRY_RUN_SERVER };
 	const char *version;
 
 	if (c->class->resource_version == NULL)

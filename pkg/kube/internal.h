@@ -7,6 +7,8 @@
  * decide what an answer or a broken connection means.
  */
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +46,29 @@ void kube_redact_err(const struct kube_secrets *s, struct np_err *err);
 /* Wipes and frees; `p` is the address of a string. */
 void kube_wipep(char **p);
 
+/* --- text.c ---------------------------------------------------------------------------------- */
+
+/* A list of owned texts. */
+struct kube_texts {
+	size_t n;
+	char **items;
+};
+
+/* Adds `prefix` and `text` as one. */
+int kube_texts_add(struct kube_texts *t, const char *prefix, const char *text, struct np_err *err);
+int kube_texts_add_take(struct kube_texts *t, char *take, struct np_err *err);
+int kube_texts_copy(struct kube_texts *to, const struct kube_texts *from, struct np_err *err);
+void kube_texts_done(struct kube_texts *t);
+
+/* Tells whether the text is one word that can stand in a header line. */
+bool kube_is_header_text(const char *text);
+
+/* Tells whether the text can stand in a header line; blanks may be in it. */
+bool kube_is_header_value(const char *text);
+
+/* Reads an RFC 3339 time as seconds since 1970; fractions are dropped. */
+bool kube_time_parse(const char *text, int64_t *ret);
+
 /* --- config.c, kubeconfig.c ------------------------------------------------------------------ */
 
 /* Bytes of a certificate, of a CA bundle or of a key, in PEM. */
@@ -55,19 +80,28 @@ struct kube_blob {
 struct np_kube_config {
 	char *server; /* no slash at its end */
 	char *ns; /* NULL until the last step of loading */
-	char *user_name; /* as messages call the identity */
+	char *user_name; /* the kubeconfig's; NULL until the last step of loading */
+	char *who; /* whose credentials are sent, for messages; NULL: none are */
+	char *ca_name; /* which CA is trusted, for messages */
 	struct kube_blob ca, cert, key;
 	bool insecure;
 	char *tls_server_name;
 	char *proxy_url; /* of the kubeconfig: used without exceptions */
-	char *proxy, *no_proxy; /* of the environment */
+	char *proxy, *http_proxy, *no_proxy; /* of the environment */
 	char *token, *token_file;
 	char *username, *password;
-	char *as_user;
+	char *as_user, *as_uid;
+	struct kube_texts as_groups;
+	struct kube_texts as_extra; /* whole header lines */
+	struct kube_plugin *plugin; /* counted; clones share what it gave */
+	json_t *extension; /* what the cluster's entry holds for plugins */
+	bool no_compression;
 	char *user_agent;
 	uint64_t request_timeout_ms, deadline_ms;
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
+	bool (*is_cancelled)(void *ctx);
+	void *cancel_ctx;
 	struct kube_secrets secrets;
 };
 
@@ -89,6 +123,91 @@ void kube_files_done(struct kube_files *files);
 int kube_files_apply(const struct kube_files *files, const struct np_kube_options *o,
 		     struct np_kube_config *c, struct np_err *err);
 
+/* A text member of a mapping, and where it goes. */
+struct kube_text_field {
+	const char *key;
+	size_t offset; /* of a const char * */
+	bool secret; /* its value may not be quoted */
+};
+
+/* Reads a text; "" counts as absent, and absent leaves *ret. */
+int kube_read_text(struct np_node node, bool secret, const char **ret, struct np_err *err);
+
+/* Reads the table's fields of `node` into the structure at `entry`; "" counts as absent. */
+int kube_read_fields(struct np_node node, const struct kube_text_field *fields, void *entry,
+		     struct np_err *err);
+
+/* Makes a path of the kubeconfig count from the folder of the file that names it. */
+int kube_resolve(struct np_node node, const char *path, char **ret, struct np_err *err);
+
+/* Puts the node's place in front of the error's text. */
+int kube_wrap_place(struct np_node n, struct np_err *err);
+
+/* Loads a certificate or key: of its data, else of its file, else none. */
+int kube_load_pem(struct np_node data_node, const char *data, struct np_node file_node,
+		  const char *file, struct kube_blob *ret, struct np_err *err);
+
+/* --- user.c ---------------------------------------------------------------------------------- */
+
+/* Fills in how the kubeconfig's user logs in, and as whom. */
+int kube_user_apply(struct np_node node, const struct np_kube_options *o, struct np_kube_config *c,
+		    struct np_err *err);
+
+/* --- plugin.c, pluginconfig.c ---------------------------------------------------------------- */
+
+enum kube_interactive {
+	KUBE_INTERACTIVE_NEVER,
+	KUBE_INTERACTIVE_IF_AVAILABLE,
+	KUBE_INTERACTIVE_ALWAYS,
+};
+
+/* What an exec plugin gives. */
+struct kube_credential {
+	char *token; /* NULL: none */
+	struct kube_blob cert, key;
+	bool expires;
+	int64_t expiry; /* seconds since 1970 */
+};
+
+/* A program that gives credentials, and what it gave last. */
+struct kube_plugin {
+	atomic_uint refs;
+	struct kube_texts args; /* the command first */
+	struct kube_texts env; /* NAME=value */
+	char *path; /* PATH, where the command is looked for */
+	char *api_version, *hint;
+	char *info; /* of the cluster, as JSON; NULL: not provided */
+	bool provide_cluster, stdin_taken;
+	enum kube_interactive mode;
+	pthread_mutex_t lock; /* of what follows, and while it runs */
+	struct kube_credential credential;
+	unsigned generation; /* counts what it gave; 0: nothing yet */
+};
+
+struct kube_plugin *kube_plugin_new(void);
+struct kube_plugin *kube_plugin_ref(struct kube_plugin *p);
+void kube_plugin_unref(struct kube_plugin *p);
+const char *kube_plugin_command(const struct kube_plugin *p);
+
+/* Reads a user's `exec`; an absent one is none. */
+int kube_plugin_load(struct np_node node, const struct np_kube_options *o, struct np_kube_config *c,
+		     struct np_err *err);
+
+/* Keeps the cluster's extension that is meant for plugins. */
+int kube_extension_load(struct np_node list, struct np_kube_config *c, struct np_err *err);
+
+/* Makes what the plugin is told of the cluster, once all else of the configuration is there. */
+int kube_plugin_finish(struct np_kube_config *c, struct np_err *err);
+
+/* Makes the client send the plugin's credentials; runs it where they are absent or expired, or,
+ * `again`, where the server has refused the very ones it gave last. */
+int kube_plugin_use(struct np_kube *k, bool again, struct np_err *err);
+
+/* Reads a plugin's output. */
+int kube_credential_parse(const char *bytes, size_t size, const char *api_version,
+			  struct kube_credential *ret, struct np_err *err);
+void kube_credential_done(struct kube_credential *c);
+
 /* Replaces *slot by a copy; NULL and "" give NULL. */
 int kube_set_text(char **slot, const char *text, struct np_err *err);
 
@@ -97,9 +216,6 @@ int kube_token_load(const char *path, char **ret, struct np_err *err);
 
 /* Takes `token` as the one to send, and remembers it as a secret. */
 int kube_config_set_token_take(struct np_kube_config *c, char *token, struct np_err *err);
-
-/* Tells whether the text can stand in a header line. */
-bool kube_is_header_text(const char *text);
 
 /* Decodes standard base64; returns false where it is none. *ret is the caller's. */
 bool kube_base64_decode(const char *text, struct kube_blob *ret);
@@ -115,6 +231,7 @@ struct kube_call {
 	const char *ns; /* NULL: of the cluster, or all */
 	const char *name; /* NULL: a list */
 	const char *body; /* NULL: none */
+	const char *content_type; /* of the body */
 	bool repeatable; /* may be sent again when it is not known whether it arrived */
 };
 
@@ -123,7 +240,7 @@ struct kube_answer {
 	const char *body;
 	size_t size;
 	const char *retry_after; /* the header's value; "" where there is none */
-	const char *user; /* whose credentials went along */
+	const char *who; /* whose credentials went along; NULL: none did */
 	const struct kube_secrets *secrets;
 };
 
@@ -166,6 +283,14 @@ enum kube_again {
 	KUBE_MAYBE, /* the server may have seen it */
 };
 
+/* What was seen of the server's certificate; "" where nothing was. */
+struct kube_peer {
+	char names[400]; /* the hosts it is for: "'a', 'b'" */
+	char issuer[200];
+	int depth; /* of what is wrong: 0 is the server's own, the others signed it */
+	char subject[200], not_before[40], not_after[40]; /* likewise */
+};
+
 /* Why no answer came. */
 struct kube_trouble {
 	CURLcode code;
@@ -174,7 +299,10 @@ struct kube_trouble {
 	const char *detail; /* libcurl's own words */
 	const char *server;
 	const char *host;
-	const char *user;
+	const char *user; /* whose client certificate went along */
+	const char *ca; /* what the server's certificate was checked against */
+	const struct kube_peer *peer;
+	long proxy_status; /* of the proxy's answer to CONNECT; 0: none */
 	uint64_t elapsed_ms; /* how long the request lasted */
 };
 
@@ -184,24 +312,53 @@ enum kube_again kube_trouble_again(const struct kube_trouble *t);
 /* Fails with what happened, in words. */
 int kube_trouble_fail(const struct kube_trouble *t, struct np_err *err);
 
+/* --- peer.c ---------------------------------------------------------------------------------- */
+
+/* Makes the handle note what the server's certificate says; `peer` outlives the connection. */
+bool kube_peer_watch(CURL *easy, struct kube_peer *peer);
+
+/* --- proxy.c --------------------------------------------------------------------------------- */
+
+/* Sets *ret to whether Go's rules except the host of NO_PROXY's list, or of itself, from proxies. */
+int kube_proxy_is_excepted(const char *no_proxy, const char *host, const char *port, bool *ret,
+			   struct np_err *err);
+
+/* Tells whether the address is one of a proxy, with a scheme that is supported. */
+bool kube_proxy_is_known(const char *url);
+
+/* Sets *ret to the proxy for the host as libcurl wants it; "" where none is to be used. */
+int kube_proxy_choose(const struct np_kube_config *c, const char *host, const char *port,
+		      char **ret, struct np_err *err);
+
 /* --- setup.c --------------------------------------------------------------------------------- */
 
 enum { KUBE_WARNINGS_MAX = 64 };
 
 struct np_kube {
 	struct np_kube_config *config;
-	CURL *easy;
+	CURLM *multi; /* holds the connection */
 	char *base; /* the server's address as libcurl gets it */
 	char *host; /* without port, as messages say it */
-	struct curl_slist *connect_to, *headers;
-	char detail[CURL_ERROR_SIZE];
-	uint64_t deadline; /* by the monotonic clock */
+	char *proxy; /* as libcurl gets it; "": none */
+	struct kube_peer peer; /* of the connection */
+	struct curl_slist *connect_to;
+	uint64_t deadline; /* by the monotonic clock; UINT64_MAX: none */
+	uint64_t deadline_ms; /* as it was asked for */
 	uint64_t token_read; /* likewise */
+	unsigned identity; /* counts the credentials that were in use */
+	unsigned plugin_generation; /* which of the plugin's are */
 	bool answered; /* some answer came in this run */
-	long status;
+	bool multiplexed; /* the last answer came by HTTP/2 */
+	long status; /* of the last answer; 0: none */
 	size_t n_warnings;
 	char *warnings[KUBE_WARNINGS_MAX];
 };
+
+/* Makes a handle for one request. */
+int kube_easy_new(struct np_kube *k, CURL **ret, struct np_err *err);
+
+/* Appends a whole header line. */
+int kube_line_append(struct curl_slist **list, const char *line, struct np_err *err);
 
 /* Appends "name: value". */
 int kube_header_append(struct curl_slist **list, const char *name, const char *value,
@@ -213,7 +370,7 @@ int kube_host_append(struct np_kube *k, struct curl_slist **list, struct np_err 
 /* Wipes and frees the lines. */
 void kube_slist_freep(struct curl_slist **list);
 
-/* --- client.c -------------------------------------------------------------------------------- */
+/* --- flight.c -------------------------------------------------------------------------------- */
 
 /* Growing bytes of one answer. */
 struct kube_reply {
@@ -225,15 +382,73 @@ struct kube_reply {
 	bool too_large, no_memory;
 };
 
-/* libcurl's callbacks; `ctx` is the struct kube_reply. */
-size_t kube_on_body(char *bytes, size_t size, size_t n, void *ctx);
-size_t kube_on_header(char *bytes, size_t size, size_t n, void *ctx);
+/* What became of one attempt: how it may go on, and how long that should wait. */
+struct kube_outcome {
+	enum { KUBE_DONE, KUBE_FAILED, KUBE_LOST_UNSENT, KUBE_AGAIN } kind;
+	bool has_wait;
+	uint64_t wait_ms;
+};
+
+/* One request on its way, attempt by attempt. */
+struct kube_flight {
+	const struct kube_call *call;
+	enum { KUBE_DUE, KUBE_FLYING, KUBE_ENDED } state;
+	uint64_t due; /* when the next attempt begins */
+	CURL *easy;
+	struct curl_slist *headers;
+	char detail[CURL_ERROR_SIZE];
+	struct kube_reply reply;
+	long status; /* of the last attempt; 0: no answer */
+	unsigned attempts, unsent;
+	unsigned identity; /* the np_kube's when the last attempt began */
+	bool renewed; /* its credentials, after a 401 */
+	json_t *result;
+	struct np_err error; /* NP_OK: the result is there */
+};
+
+/* Makes the handle of the next attempt, which may last `timeout_ms` (0: without an end). */
+int kube_flight_prepare(struct np_kube *k, struct kube_flight *f, uint64_t timeout_ms,
+			struct np_err *err);
+
+/* Frees what the last attempt held; its handle leaves the connection. */
+void kube_flight_clear(struct np_kube *k, struct kube_flight *f);
+
+/* Says what libcurl's code, or the answer's status, means for the attempt. */
+int kube_flight_judge(struct np_kube *k, struct kube_flight *f, CURLcode code,
+		      struct kube_outcome *out, struct np_err *err);
+
+/* Appends to the answer's body; false where that is full (`max`) or memory is. */
+bool kube_reply_add(struct kube_reply *reply, const char *bytes, size_t size, size_t max);
+
+/* Reads the token file again where it is old, runs the plugin where its credentials are. */
+int kube_identity_freshen(struct np_kube *k, struct np_err *err);
+
+/* Tells whether a 401 is worth another attempt, since other credentials are there by now. */
+bool kube_identity_renew(struct np_kube *k, struct kube_flight *f);
+
+/* Hands a line to the log, secrets removed. */
+void kube_log(struct np_kube *k, const char *prefix, const char *text);
+
+/* --- client.c -------------------------------------------------------------------------------- */
+
+/* How often a cancelled run is noticed. */
+#define KUBE_POLL_MS 100
 
 /* Returns milliseconds of the monotonic clock. */
 uint64_t kube_now_ms(void);
 
+bool kube_is_cancelled(const struct np_kube *k);
+int kube_fail_cancelled(struct np_err *err);
+
 /* Sends the call, again where that makes sense, and parses the answer. */
 int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, struct np_err *err);
+
+/*
+ * Lets `n` flights end, at most `most` on their way at a time. An error that concerns all of them
+ * fails the call; else each flight has its result or its error.
+ */
+int kube_fly(struct np_kube *k, struct kube_flight *flights, size_t n, size_t most,
+	     struct np_err *err);
 
 /* Returns the status of the last answer; 0 where there was none. */
 long kube_last_status(const struct np_kube *k);
@@ -243,5 +458,30 @@ long kube_last_status(const struct np_kube *k);
 /* Sets *ret to the escaped path of a resource, of a collection where `name` is NULL. */
 int kube_path(const struct np_kube_resource *r, const char *ns, const char *name, char **ret,
 	      struct np_err *err);
+
+#define KUBE_RESOURCE_MAX 256
+
+/* Writes "plural.group" as RBAC messages call it. */
+void kube_name_resource(const struct np_kube_resource *r, char buf[static KUBE_RESOURCE_MAX]);
+
+/* Returns the namespace that a request about one object names; NULL: it is cluster-scoped. */
+const char *kube_ns_of(const struct np_kube *k, const struct np_kube_resource *r, const char *ns);
+
+/* --- watch.c --------------------------------------------------------------------------------- */
+
+/* Bytes of a watch that have come and are not yet events. */
+#define KUBE_LINE_MAX ((size_t)8 << 20)
+
+/* One line of a watch. */
+struct kube_event {
+	enum { KUBE_EVENT_OBJECT, KUBE_EVENT_GONE } kind;
+	enum np_kube_event type;
+	json_t *object; /* new */
+	char version[NP_KUBE_VERSION_MAX];
+};
+
+/* Reads one line, which is not empty; what the server says in an ERROR event is an error, 410 is not. */
+int kube_event_parse(const struct kube_call *call, const struct kube_secrets *secrets,
+		     const char *line, size_t size, struct kube_event *ret, struct np_err *err);
 
 #endif

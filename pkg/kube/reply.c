@@ -147,15 +147,24 @@ static int fail_status(const struct kube_call *call, const struct kube_answer *a
 
 	kube_call_describe(call, what);
 	quote_message(answer, status, message);
+	if (answer->status == 401 && !answer->who)
+		return np_fail(err, row->code,
+			       "%s: the server wants credentials, and there are none (401): give "
+			       "--token, or a user in the kubeconfig",
+			       what);
 	if (answer->status == 401)
 		return np_fail(err, row->code,
-			       "%s: the server does not accept the credentials of user '%s' (401)",
-			       what, answer->user);
+			       "%s: the server does not accept the credentials of %s (401)", what,
+			       answer->who);
 	if (answer->status == 403)
 		return fail_forbidden(call, message, err);
 	if (answer->status == 404)
 		return np_fail(err, row->code, "%s not found%s", what, status ? "" : message);
-	return np_fail(err, row->code, "%s: %s (%ld)%s", what, row->says, answer->status, message);
+	return np_fail(err, row->code, "%s: %s (%ld)%s", what,
+		       answer->status == 409 && strcmp(call->verb, "create") == 0
+			       ? "cannot be created, since it is there"
+			       : row->says,
+		       answer->status, message);
 }
 
 int kube_answer_check(const struct kube_call *call, const struct kube_answer *answer,
