@@ -155,6 +155,37 @@ static int expect_pool(const struct options *o, struct run *r, struct np_err *er
 	return expect_asks(&r->expectation, pool->pool->asks, pool->pool->n_asks, err);
 }
 
+static const char *node_name(const struct options *o)
+{
+	const char *name = o->node.node_name != NULL ? o->node.node_name : getenv("NODE_NAME");
+
+	return name != NULL && name[0] != '\0' ? name : NULL;
+}
+
+static int connect_api(const struct options *o, struct run *r, struct np_err *err)
+{
+	if (r->work.kube != NULL)
+		return 0;
+	if (r->work.config == NULL && r->work.config_error.code == NP_OK)
+		work_load_config(o, &r->work);
+	return work_connect(o, &r->work, err);
+}
+
+/* A name of the environment alone asks for nothing where there is no API. */
+static int expect_annotation(const struct options *o, struct run *r, struct np_err *err)
+{
+	json_auto_t *node = NULL;
+	const char *text;
+
+	if (node_name(o) == NULL || (o->node.node_name == NULL && !np_kube_is_configured(&o->kube)))
+		return 0;
+	if (connect_api(o, r, err) < 0 || node_fetch(r->work.kube, node_name(o), &node, err) < 0)
+		return -(int)err->code;
+	text = node_annotation(node);
+	return text != NULL ? expect_text(r, "the Node's annotation nodeprep.dev/gpus", text, err)
+			    : 0;
+}
+
 /* Reads -f; what is wrong with its documents is told, each in a line, and the first is the error. */
 static int load_pools(const struct options *o, struct run *r, struct np_err *err)
 {
@@ -184,7 +215,7 @@ static int load_expectation(const struct options *o, struct run *r, struct np_er
 		return expect_text(r, "--expect", o->node.expect, err);
 	if (environment != NULL && environment[0] != '\0')
 		return expect_text(r, "NODEPREP_EXPECT", environment, err);
-	return 0;
+	return expect_annotation(o, r, err);
 }
 
 /* --- looking ------------------------------------------------------------------------------------ */
@@ -286,14 +317,38 @@ static void write_termination_log(const struct options *o, const char *text)
 		close(fd);
 }
 
-static int tell(const struct options *o, const struct run *r, struct np_err *err)
+/* A node that failed has failed, whether or not the API could be told. */
+static int tell_api(const struct options *o, struct run *r, const char *brief, struct np_err *err)
+{
+	const struct node_news news = { .name = node_name(o),
+					.pass = r->report.pass,
+					.brief = brief,
+					.patch = o->node.patch_node,
+					.remove_taint = o->node.remove_taint };
+	struct np_err why = NP_ERR_INIT;
+
+	if (!news.patch && !news.remove_taint)
+		return 0;
+	if (connect_api(o, r, &why) == 0 && node_tell(r->work.kube, &news, &why) == 0)
+		return 0;
+	if (r->report.pass != NP_VERDICT_YES) {
+		log_line("warning", why.text);
+		return 0;
+	}
+	*err = why;
+	return -(int)err->code;
+}
+
+static int tell(const struct options *o, struct run *r, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *brief = NULL;
 
 	if (np_report_brief(&r->report, "node-check", TERMINATION_MAX, &brief, err) < 0)
 		return -(int)err->code;
 	write_termination_log(o, brief);
-	return print_report(o, r, err);
+	if (print_report(o, r, err) < 0)
+		return -(int)err->code;
+	return tell_api(o, r, brief, err);
 }
 
 int exit_of_verdict(enum np_verdict pass)
@@ -305,6 +360,9 @@ int exit_of_verdict(enum np_verdict pass)
 
 static int check_node(const struct options *o, struct run *r, struct np_err *err)
 {
+	if ((o->node.patch_node || o->node.remove_taint) && node_name(o) == NULL)
+		return np_fail(err, NP_E_USAGE,
+			       "--patch-node and --remove-taint need --node-name or NODE_NAME");
 	if (load_expectation(o, r, err) < 0 || look_until(o, r, err) < 0 || tell(o, r, err) < 0)
 		return -(int)err->code;
 	return exit_of_verdict(r->report.pass);

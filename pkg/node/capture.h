@@ -38,6 +38,7 @@ struct host_device {
 	struct np_seen_gpu seen;
 	bool has_class, is_display; /* a display or 3D controller, or an accelerator */
 	bool is_nvidia;
+	bool is_told; /* what it is, be it without an id */
 	bool is_whole; /* its record ended before the capture did */
 	bool has_regions; /* BARs were listed */
 	bool has_all_regions; /* and something else after them */

@@ -6,12 +6,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "nodeprep/units.h"
+
 /* One capture on its way: the device and the setting that its lines are about. */
 struct reading {
 	struct np_host *h;
 	unsigned kinds;
 	struct host_device *device; /* of the record that is open; NULL: none */
 	bool is_indented_record; /* lspci: the record ends at a line that is not indented */
+	bool is_api_record; /* vim-cmd, PowerCLI: it has what the API gave */
 	bool is_cut; /* the line that is read ends where the capture does, without a line feed */
 	char setting[KEY_MAX]; /* the name that a line "Name: x" or `key = "x"` gave */
 	struct np_err *err;
@@ -132,7 +135,6 @@ static void set_worst(enum np_verdict *verdict, enum np_verdict value, bool no_i
 
 static void set_setting(struct reading *r, const struct setting_name *name, const char *value)
 {
-	r->kinds |= KIND_SETTINGS;
 	set_worst(&r->h->settings[name->setting], yes_or_no(value),
 		  name->setting != SETTING_NO_IOMMU);
 }
@@ -173,6 +175,7 @@ static void read_setting(struct reading *r, const struct pair_line *p)
 	if (setting == NULL)
 		return;
 	/* An option of type string has no number, and the other way round. */
+	r->kinds |= KIND_SETTINGS;
 	if (p->value[0] == '\0')
 		return;
 	set_setting(r, setting, p->value);
@@ -191,6 +194,7 @@ static bool read_kernel_setting(struct reading *r, const char *line, size_t size
 	setting = find_setting(name);
 	if (setting == NULL)
 		return false;
+	r->kinds |= KIND_SETTINGS;
 	set_setting(r, setting, runtime);
 	return true;
 }
@@ -238,6 +242,7 @@ static void close_device(struct reading *r, bool is_whole)
 		r->device->is_whole = true;
 	r->device = NULL;
 	r->is_indented_record = false;
+	r->is_api_record = false;
 }
 
 /* Four digits: a number that was cut is another id. */
@@ -424,6 +429,7 @@ static bool read_lspci_head(struct reading *r, const char *line, size_t size)
 		return true;
 	r->is_indented_record = true;
 	r->kinds |= KIND_LSPCI;
+	r->device->is_told = true;
 	read_lspci_ids(r->device, line, size, r->is_cut);
 	if (has_text(line, size, "3D controller") || has_text(line, size, "VGA compatible") ||
 	    has_text(line, size, "Display controller") || has_text(line, size, " 0302: ") ||
@@ -526,22 +532,37 @@ static bool read_hv_support(struct reading *r, const char *line, size_t size)
 	return true;
 }
 
+/* Reads digits and what stands behind them; returns what follows, NULL where it is another text. */
+static const char *read_count(const char *text, const char *behind, uint64_t *ret)
+{
+	char digits[24];
+	size_t n = strspn(text, "0123456789");
+	struct np_err ignored = NP_ERR_INIT;
+
+	if (n == 0 || n >= sizeof(digits) || strncmp(text + n, behind, strlen(behind)) != 0)
+		return NULL;
+	memcpy(digits, text, n);
+	digits[n] = '\0';
+	/* More pages than 2^52 are more than 64 bits address. */
+	if (np_u64_parse(digits, 0, UINT64_C(1) << 52, ret, &ignored) < 0)
+		return NULL;
+	return text + n + strlen(behind);
+}
+
 static bool read_pages(struct reading *r, const char *line, size_t size)
 {
 	static const char words[] = "total number of pages needed (";
 	const char *at = memmem(line, size, words, strlen(words));
 	uint64_t needed, limit;
-	char text[128], close = '\0';
+	char text[128];
 
 	if (at == NULL)
 		return false;
 	r->kinds |= KIND_VMWARE_LOG;
-	copy_clean(text, sizeof(text), at + strlen(words),
-		   size - (size_t)(at - line) - strlen(words));
-	/* Over 2^51 pages are more than 64 bits address. */
-	if (sscanf(text, "%15" SCNu64 ") exceeds limit (%15" SCNu64 "%c", &needed, &limit,
-		   &close) != 3 ||
-	    close != ')' || needed == 0)
+	at += strlen(words);
+	copy_clean(text, sizeof(text), at, size - (size_t)(at - line));
+	at = read_count(text, ") exceeds limit (", &needed);
+	if (at == NULL || read_count(at, ")", &limit) == NULL || needed == 0)
 		return true;
 	if (!r->h->has_need || needed > r->h->pages_needed) {
 		r->h->has_need = true;
@@ -603,6 +624,7 @@ static void read_pair(struct reading *r, const char *line, size_t size)
 	if (begins_record(&p, address)) {
 		if (r->device == NULL || strcmp(r->device->seen.address, address) != 0)
 			open_device(r, address);
+		r->is_api_record = strcmp(p.name, "id") == 0;
 		return;
 	}
 	if (r->device != NULL && (read_pci_field(r, &p) || read_api_field(r, &p)))
@@ -624,6 +646,9 @@ static void read_line(struct reading *r, const char *line, size_t size)
 	bool is_indented = size > 0 && (line[0] == ' ' || line[0] == '\t');
 
 	if (is_blank(line, size)) {
+		/* The beginning of a line that was cut ends nothing. */
+		if (r->is_cut)
+			return;
 		close_device(r, true);
 		r->setting[0] = '\0';
 		return;
@@ -649,9 +674,8 @@ static bool is_within_record(const struct reading *r)
 	if (d == NULL)
 		return false;
 	if (r->is_indented_record)
-		return !d->has_all_regions;
-	return !d->seen.has_id || d->capable == NP_VERDICT_UNKNOWN ||
-	       d->enabled == NP_VERDICT_UNKNOWN;
+		return !d->has_all_regions && (r->is_cut || d->has_regions);
+	return !r->is_api_record && (!d->seen.has_id || d->capable == NP_VERDICT_UNKNOWN);
 }
 
 static int fail_unrecognised(const char *name, struct np_err *err)
@@ -692,7 +716,7 @@ int np_host_read(struct np_host *h, const char *name, const char *bytes, size_t 
 	}
 	if (err->code != NP_OK)
 		return np_wrap(err, "'%s'", name);
-	h->is_list_cut = h->is_list_cut || (r.is_cut && is_within_record(&r));
+	h->is_list_cut = h->is_list_cut || is_within_record(&r);
 	close_device(&r, false);
 	if (r.kinds == 0)
 		return fail_unrecognised(name, err);

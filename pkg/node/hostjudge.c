@@ -19,6 +19,7 @@ struct checking {
 	struct np_host *h;
 	struct np_report *r;
 	bool has_devices; /* some capture listed PCI devices */
+	size_t n_untold; /* of which nothing says what they are */
 };
 
 /* What each level of "HV Support" means (esxcfg-info). */
@@ -121,6 +122,7 @@ static int find_gpus(struct checking *c, struct np_err *err)
 	if (h->gpus == NULL)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < h->n_devices; i++) {
+		c->n_untold += !h->devices[i].seen.has_id && !h->devices[i].is_told;
 		if (!is_gpu(h, &h->devices[i]))
 			continue;
 		h->gpus[h->n_gpus] = h->devices[i];
@@ -144,7 +146,7 @@ static int check_gpus(struct checking *c, struct np_err *err)
 
 	for (size_t i = 0; i < c->h->n_gpus; i++)
 		words_add(&w, "%s", gpu_who(&c->h->gpus[i].seen, who));
-	if (c->h->is_list_cut) {
+	if (c->h->is_list_cut || (w.n == 0 && c->n_untold > 0)) {
 		j.status = NP_CHECK_UNKNOWN;
 		j.cure = "give the whole list: it ends within a record";
 		return report_add(c->r, &j, err, "the list of PCI devices was cut; so far %zu: %s",

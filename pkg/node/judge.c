@@ -143,7 +143,7 @@ static int judge_models(struct judging *g, struct np_err *err)
 	if (w.n == 0)
 		return report_add(g->r, &j, err, "every GPU is one that %s names",
 				  g->o->expectation->source);
-	if (g->match.is_open || g->m->n_unreadable > 0)
+	if (g->match.is_open || g->m->n_unreadable > 0 || g->m->has_pci != NP_VERDICT_YES)
 		j.status = NP_CHECK_UNKNOWN;
 	else if (lacks_model(g->o->expectation) || !g->o->expectation->allows_more)
 		j.status = NP_CHECK_FAIL;
