@@ -64,7 +64,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench lint fmt fuzz install uninstall clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench image lint fmt fuzz install uninstall clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -174,6 +174,9 @@ demo: all                  ## the main job against the embedded Supervisor API, 
 
 bench: all                 ## time and memory, as ratios within one run
 	$(Q)tests/bench/run.sh $(B)
+
+image:                     ## the container image, with docker, podman or buildah; IMAGE, BASE, ENGINE, FLAGS
+	$(Q)hack/image.sh
 
 fuzz: $(fuzzers)           ## each fuzz target for FUZZ_SECONDS; new inputs go to its corpus
 	$(Q)hack/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)
