@@ -115,6 +115,7 @@ struct matching expectation_match(const struct np_machine *m, const struct np_ma
 struct words {
 	size_t n; /* how many were added */
 	size_t used;
+	bool is_cut;
 	char text[512];
 };
 

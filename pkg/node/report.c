@@ -36,15 +36,16 @@ void words_add(struct words *w, const char *fmt, ...)
 	vsnprintf(one, sizeof(one), fmt, ap);
 	va_end(ap);
 	w->n++;
-	if (w->used >= sizeof(w->text) - 4)
+	if (w->is_cut)
 		return;
 	n = snprintf(w->text + w->used, sizeof(w->text) - w->used, "%s%s", w->used > 0 ? ", " : "",
 		     one);
-	if (n >= 0 && (size_t)n < sizeof(w->text) - w->used) {
+	/* Room for the dots is always left. */
+	if (n >= 0 && (size_t)n + 4 < sizeof(w->text) - w->used) {
 		w->used += (size_t)n;
 		return;
 	}
-	w->used = sizeof(w->text) - 4;
+	w->is_cut = true;
 	memcpy(w->text + w->used, "...", 4);
 }
 
