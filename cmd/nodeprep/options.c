@@ -273,6 +273,7 @@ static const char *first_variable(const char *upper, const char *lower)
 /* What kubectl reads of the environment. */
 static void read_environment(struct np_kube_options *k)
 {
+	k->is_cancelled = signals_is_stopped;
 	k->kubeconfig_env = getenv("KUBECONFIG");
 	k->home = getenv("HOME");
 	k->service_host = getenv("KUBERNETES_SERVICE_HOST");
