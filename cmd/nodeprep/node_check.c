@@ -77,15 +77,16 @@ static int expect_cards(struct np_expectation *x, const struct np_card *cards, s
 		return -(int)err->code;
 	for (size_t i = 0; i < n; i++) {
 		struct np_expected *e = &x->items[i];
+		const char *profile = cards[i].profile;
 		char id[NP_PCI_ID_MAX];
 
 		*e = (struct np_expected){ .gpu = cards[i].gpu,
-					   .exact = cards[i].has_id && cards[i].profile == NULL,
+					   .exact = cards[i].has_id && profile == NULL,
 					   .id = cards[i].id,
-					   .is_vgpu = cards[i].profile != NULL,
+					   .is_vgpu = profile != NULL,
 					   .count = cards[i].addend.count };
 		/* A profile is compared with the driver's name of it. */
-		strlcpy(e->text, e->is_vgpu ? cards[i].profile : np_card_name(&cards[i], id),
+		strlcpy(e->text, profile != NULL ? profile : np_card_name(&cards[i], id),
 			sizeof(e->text));
 	}
 	x->n = n;
@@ -134,6 +135,13 @@ static int find_pool(const struct options *o, const struct np_plan *plan,
 	return np_fail(err, NP_E_USAGE, "the input has %zu pools: say which one with --pool", n);
 }
 
+static bool is_class_known(const struct np_plan *plan, const struct np_plan_pool *pool)
+{
+	if (pool->template_index != SIZE_MAX)
+		return plan->templates[pool->template_index].template != NULL;
+	return pool->class_index != SIZE_MAX && plan->classes[pool->class_index].found;
+}
+
 /* The class decides what a node gets; without it what the pool names is the least. */
 static int expect_pool(const struct options *o, struct run *r, struct np_err *err)
 {
@@ -144,7 +152,7 @@ static int expect_pool(const struct options *o, struct run *r, struct np_err *er
 	    find_pool(o, &r->work.plan, &pool, err) < 0)
 		return -(int)err->code;
 	r->expectation.source = "the pool";
-	if (pool->has_gpus && pool->pool->n_asks == 0)
+	if (pool->has_gpus && is_class_known(&r->work.plan, pool))
 		return expect_cards(&r->expectation, pool->cards, pool->n_cards, err);
 	if (pool->pool->gpus_unknown || pool->pool->n_asks == 0)
 		return np_fail(err, NP_E_SPEC,
@@ -246,7 +254,7 @@ static int look(const struct options *o, struct run *r, struct np_err *err)
 	return np_machine_judge(&r->machine, &options, &r->report, err);
 }
 
-/* Looks until all is well, nothing can get better any more (twice, to be sure), or time is up. */
+/* Looks until all is well, nothing can get better any more (twice, to be sure), time is up, or a signal came. */
 static int look_until(const struct options *o, struct run *r, struct np_err *err)
 {
 	uint64_t end = now_ms() + o->node.wait_ms;
@@ -259,7 +267,8 @@ static int look_until(const struct options *o, struct run *r, struct np_err *err
 			return -(int)err->code;
 		finals = r->report.is_final ? finals + 1 : 0;
 		now = now_ms();
-		if (r->report.pass == NP_VERDICT_YES || finals > 1 || now >= end)
+		if (r->report.pass == NP_VERDICT_YES || finals > 1 || now >= end ||
+		    signals_is_stopped(NULL))
 			return 0;
 		now = end - now < POLL_MS ? end - now : POLL_MS;
 		nanosleep(&(struct timespec){ .tv_nsec = (long)now * 1000000 }, NULL);
@@ -371,8 +380,11 @@ static int check_node(const struct options *o, struct run *r, struct np_err *err
 int run_node_check(const struct options *o, struct np_err *err)
 {
 	NP_AUTO(run_done) struct run r = { 0 };
-	int status = check_node(o, &r, err);
+	int status;
 
+	/* As a container's first process it would not end by a signal that it does not handle. */
+	signals_watch();
+	status = check_node(o, &r, err);
 	if (status < 0) {
 		char text[NP_ERR_TEXT_MAX + 32];
 

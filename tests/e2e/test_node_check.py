@@ -296,6 +296,11 @@ def test_class_of_the_pool_says_what_is_expected(tree, check):
     assert check("-f", "-", input=both).rc == 0
     run = check("-f", "-", input=yaml.safe_dump(pool))
     assert (run.rc, run.out) == (3, "") and "does not say which GPUs" in run.err
+    # A class may attach more than its pool names: the class decides, and here it is known.
+    more = yaml.safe_dump_all([POOL, vm_class([0x20B0] * 3)])
+    assert check("-f", "-", input=more).rc == 1
+    tree.gpu("0000:03:00.0")
+    assert check("-f", "-", input=more).rc == 0
 
 
 def test_one_pool_of_several(tree, check):
@@ -601,3 +606,15 @@ def test_help_names_the_options():
     )
     for option in ("--expect", "--wait", "--sysfs", "--procfs", "--filename", "--termination-log"):
         assert option in done.stdout
+
+
+def test_signal_ends_the_waiting(tree, tmp_path):
+    """A container's first process ends by no signal that it does not handle: this one tells what it saw."""
+    argv = [servers.BIN_DIR / "nodeprep", "node-check", "--sysfs", tree.root, "--wait", "10m", "-o", "json"]
+    process = subprocess.Popen(
+        [str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    )
+    time.sleep(1)
+    process.terminate()
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, err, json.loads(out)["pass"]) == (6, "", None)
