@@ -469,7 +469,7 @@ static void fill_region(struct np_seen_bar *bar, const char *text)
 static void read_region(struct reading *r, const char *text)
 {
 	static const char words[] = "Memory at ";
-	const char *memory = strstr(text, words);
+	const char *memory = strstr(text, words), *at;
 	struct np_seen_gpu *gpu = &r->device->seen;
 	struct np_seen_bar bar = { .index = 0 };
 	unsigned index = gpu->n_bars > 0 ? gpu->bars[gpu->n_bars - 1].index + 1 : 0;
@@ -479,13 +479,16 @@ static void read_region(struct reading *r, const char *text)
 		r->device->has_all_regions = r->device->has_regions;
 		return;
 	}
-	if (sscanf(text, " Region %u:", &index) == 1 && index >= BARS)
+	at = strstr(text, "Region ");
+	if (at != NULL && at[7] >= '0' && at[7] <= '9' && at[8] == ':')
+		index = (unsigned)(at[7] - '0');
+	if (index >= BARS)
 		return;
 	for (size_t i = 0; i < gpu->n_bars; i++) {
 		if (gpu->bars[i].index == index)
 			return;
 	}
-	bar.index = index < BARS ? index : BARS - 1;
+	bar.index = index;
 	fill_region(&bar, memory + strlen(words));
 	gpu->bars[gpu->n_bars++] = bar;
 	r->device->has_regions = true;

@@ -99,6 +99,9 @@ const char *bar_text(const struct np_seen_bar *bar, char buf[static BAR_TEXT_MAX
 json_t *gpu_tree(const struct np_seen_gpu *gpu);
 json_t *checks_tree(const struct np_report *r);
 json_t *verdict_tree(enum np_verdict v);
+
+/* The number, or null where it is 0 (not known) or more than JSON's integers hold. */
+json_t *bytes_tree(uint64_t bytes);
 void checks_write(FILE *out, const struct np_report *r, bool wide);
 void gpus_write(FILE *out, const struct np_seen_gpu *gpus, size_t n);
 

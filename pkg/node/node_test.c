@@ -276,6 +276,33 @@ static const struct device devices[] = {
 	  false,
 	  NP_VERDICT_YES,
 	  "0:16777216:2 1:137438953472:2" },
+	{ "without config space the catalogue alone tells, and nothing is doubted",
+	  0x20b5,
+	  BAR0 LINE("0x0000004000000000", "0x0000005fffffffff", "0x000000000014220c")
+		  ZERO ZERO ZERO ZERO REST,
+	  { 0 },
+	  true,
+	  false,
+	  NP_VERDICT_NO,
+	  "0:16777216:2 1:137438953472:2 3:33554432:1" },
+	{ "nor of a virtual function, whose registers say nothing",
+	  0x20b5,
+	  BAR0 LINE("0x0000004000000000", "0x0000005fffffffff", "0x000000000014220c")
+		  ZERO ZERO ZERO ZERO REST,
+	  { 0 },
+	  false,
+	  true,
+	  NP_VERDICT_NO,
+	  "0:16777216:2 1:137438953472:2 3:33554432:1" },
+	{ "a size beyond what JSON holds is kept from it elsewhere",
+	  0,
+	  LINE("0x0000000000001000", "0xffffffffffffffff", "0x000000000014220c")
+		  ZERO ZERO ZERO ZERO ZERO REST,
+	  { 0xc, 0, 0, 0, 0, 0 },
+	  false,
+	  false,
+	  NP_VERDICT_YES,
+	  "0:18446744073709547520:2" },
 	{ "a large one never is",
 	  0x20b5,
 	  BAR0 ZERO ZERO BAR3 ZERO ZERO REST,
@@ -363,6 +390,8 @@ static void test_node__a_device_that_is_gone_reads_ones(void **state)
 
 static void test_node__bridge_windows_by_lines_and_by_registers(void **state)
 {
+	static const unsigned char windows[] = { 0xf0, 0xff, 0x00, 0x00, 0x01, 0x00, 0xf1, 0xff,
+						 0x40, 0x00, 0x00, 0x00, 0x50, 0x00, 0x00, 0x00 };
 	unsigned char config[CONFIG_BYTES] = { 0x36, 0x1b, 0x0c, 0x00 };
 	struct np_seen_bridge bridge = { .domain = 0 };
 
@@ -372,8 +401,7 @@ static void test_node__bridge_windows_by_lines_and_by_registers(void **state)
 	config[0x19] = 3;
 	config[0x1a] = 4;
 	/* 0x4000000000 to 0x50ffffffff, and a memory window that is closed: its base above its limit. */
-	memcpy(config + 0x20, "\xf0\xff\x00\x00\x01\x00\xf1\xff\x40\x00\x00\x00\x50\x00\x00\x00",
-	       16);
+	memcpy(config + 0x20, windows, sizeof(windows));
 	assert_true(bridge_read(&bridge, NULL, config));
 	assert_int_equal(bridge.secondary, 3);
 	assert_int_equal(bridge.subordinate, 4);

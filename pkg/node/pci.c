@@ -162,8 +162,10 @@ const char *address_find(const char *line, size_t size, char ret[static NP_PCI_A
 		}
 		if (is_short_address(line + at, size - at) &&
 		    ends_word(line + at + 7, size - at - 7) && (at == 0 || line[at - 1] != ':')) {
-			memcpy(ret, "0000:", 5);
-			copy_lower(ret + 5, line + at, 7);
+			char domain[] = "0000:";
+
+			memcpy(ret, domain, sizeof(domain));
+			copy_lower(ret + strlen(domain), line + at, 7);
 			return line + at;
 		}
 	}

@@ -130,6 +130,11 @@ json_t *verdict_tree(enum np_verdict v)
 	return v == NP_VERDICT_UNKNOWN ? json_null() : json_boolean(v == NP_VERDICT_YES);
 }
 
+json_t *bytes_tree(uint64_t bytes)
+{
+	return bytes > 0 && bytes <= INT64_MAX ? json_integer((json_int_t)bytes) : json_null();
+}
+
 static json_t *text_or_null(const char *text)
 {
 	return text != NULL && text[0] != '\0' ? json_string(text) : json_null();
@@ -142,11 +147,9 @@ static json_t *bar_tree(const struct np_seen_bar *bar)
 
 	snprintf(address, sizeof(address), "0x%" PRIx64, bar->address);
 	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "index", (int)bar->index, "sizeBytes",
-			 bar->bytes > 0 ? json_integer((json_int_t)bar->bytes) : json_null(),
-			 "assigned", verdict_tree(bar->assigned), "address",
+			 bytes_tree(bar->bytes), "assigned", verdict_tree(bar->assigned), "address",
 			 has_address ? json_string(address) : json_null(), "expectedBytes",
-			 bar->expected_bytes > 0 ? json_integer((json_int_t)bar->expected_bytes)
-						 : json_null());
+			 bytes_tree(bar->expected_bytes));
 }
 
 json_t *gpu_tree(const struct np_seen_gpu *gpu)

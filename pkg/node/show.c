@@ -25,8 +25,8 @@ static json_t *window_tree(const struct np_bridge_window *w)
 	char start[24];
 
 	snprintf(start, sizeof(start), "0x%" PRIx64, w->start);
-	return json_pack("{s:s, s:I, s:b}", "address", start, "sizeBytes",
-			 (json_int_t)(w->end - w->start + 1), "prefetchable", w->is_prefetchable);
+	return json_pack("{s:s, s:o, s:b}", "address", start, "sizeBytes",
+			 bytes_tree(w->end - w->start + 1), "prefetchable", w->is_prefetchable);
 }
 
 static json_t *bridge_tree(const struct np_seen_bridge *b)

@@ -231,6 +231,20 @@ def test_expectation(tree, check, expect, rc, count, models):
         assert (run.rc, run.status("gpu-count"), run.status("gpu-models")) == (rc, count, models)
 
 
+def test_what_is_named_exactly_chooses_first(tree, check):
+    tree.gpu("0000:01:00.0", "10de:20b0")
+    tree.gpu("0000:02:00.0", "10de:20f1")
+    assert check("--expect", "A100-40GB=1,10de:20b0=1").rc == 0
+    assert check("--expect", "10de:20b0=1,A100-40GB=1").rc == 0
+
+
+def test_absurd_sizes_are_no_numbers(tree, check):
+    folder = tree.gpu("0000:01:00.0", "10de:2fff")
+    line = "0x0000000000001000 0xffffffffffffffff 0x000000000014220c\n"
+    (folder / "resource").write_text(line + ("0x0 0x0 0x0\n" * 12))
+    assert check().json["gpus"][0]["bars"][0]["sizeBytes"] is None
+
+
 @pytest.mark.parametrize(
     ("args", "rc", "words"),
     [
