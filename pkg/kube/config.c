@@ -201,6 +201,8 @@ int np_kube_config_clone(const struct np_kube_config *c, struct np_kube_config *
 		if (kube_secrets_add(&copy->secrets, text, strlen(text), err) < 0)
 			return -(int)err->code;
 	}
+	copy->secrets.rotates = c->secrets.rotates;
+	copy->secrets.n_fixed = c->secrets.n_fixed;
 	*ret = np_take(copy);
 	return 0;
 }
@@ -482,10 +484,17 @@ static int add_basic_secret(struct np_kube_config *c, struct np_err *err)
 	return kube_secrets_add(&c->secrets, encoded, strlen(encoded), err);
 }
 
+static void curl_freep(char **p)
+{
+	curl_free(*p);
+}
+
 /* The password of a proxy's address. */
 static int add_proxy_secret(struct np_kube_config *c, const char *url, struct np_err *err)
 {
 	const char *start = url ? strstr(url, "://") : NULL, *at, *colon;
+	NP_AUTO(curl_freep) char *plain = NULL;
+	int size;
 
 	if (!url)
 		return 0;
@@ -494,7 +503,12 @@ static int add_proxy_secret(struct np_kube_config *c, const char *url, struct np
 	colon = at ? memchr(start, ':', (size_t)(at - start)) : NULL;
 	if (!colon)
 		return 0;
-	return kube_secrets_add(&c->secrets, colon + 1, (size_t)(at - colon) - 1, err);
+	if (kube_secrets_add(&c->secrets, colon + 1, (size_t)(at - colon) - 1, err) < 0)
+		return -(int)err->code;
+	plain = curl_easy_unescape(NULL, colon + 1, (int)(at - colon) - 1, &size);
+	if (!plain)
+		return np_fail_nomem(err);
+	return kube_secrets_add(&c->secrets, plain, strlen(plain), err);
 }
 
 static int collect_secrets(struct np_kube_config *c, struct np_err *err)
@@ -513,11 +527,6 @@ static int collect_secrets(struct np_kube_config *c, struct np_err *err)
 static void curlu_freep(CURLU **u)
 {
 	curl_url_cleanup(*u);
-}
-
-static void curl_freep(char **p)
-{
-	curl_free(*p);
 }
 
 /* Fails where the address is none, or carries what does not belong there. */
@@ -613,6 +622,9 @@ int np_kube_config_load(const struct np_kube_options *o, struct np_kube_config *
 	}
 	if (apply_flags(o, c, err) < 0 || finish(c, err) < 0)
 		return -(int)err->code;
+	/* What follows is what a token file or a plugin gives from now on. */
+	c->secrets.rotates = true;
+	c->secrets.n_fixed = c->secrets.n;
 	*ret = np_take(c);
 	return 0;
 }

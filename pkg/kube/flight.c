@@ -133,20 +133,20 @@ static int reread_token(struct np_kube *k, bool *ret_changed, struct np_err *err
 	return kube_config_set_token_take(k->config, np_take(token), err);
 }
 
-int kube_identity_freshen(struct np_kube *k, struct np_err *err)
+int kube_identity_freshen(struct np_kube *k, uint64_t until, struct np_err *err)
 {
 	struct np_err ignored = NP_ERR_INIT;
 	bool changed = false;
 
 	if (k->config->plugin)
-		return kube_plugin_use(k, false, err);
+		return kube_plugin_use(k, false, until, err);
 	/* A mounted token is replaced before it expires; the one in use may still be good. */
 	if (k->config->token_file && kube_now_ms() - k->token_read > TOKEN_AGE_MS)
 		(void)reread_token(k, &changed, &ignored);
 	return 0;
 }
 
-bool kube_identity_renew(struct np_kube *k, struct kube_flight *f)
+bool kube_identity_renew(struct np_kube *k, struct kube_flight *f, uint64_t until)
 {
 	struct np_err err = NP_ERR_INIT;
 	bool changed = false;
@@ -159,7 +159,7 @@ bool kube_identity_renew(struct np_kube *k, struct kube_flight *f)
 		return true;
 	if (!k->config->plugin)
 		return reread_token(k, &changed, &err) == 0 && changed;
-	if (kube_plugin_use(k, true, &err) == 0)
+	if (kube_plugin_use(k, true, until, &err) == 0)
 		return true;
 	kube_log(k, "the server does not accept the credentials any more, and: ", err.text);
 	return false;
@@ -317,8 +317,7 @@ static int fail_limits(const struct kube_flight *f, struct np_err *err)
 /* A write that may have been made is not made twice, but a server that asks to wait made none. */
 static bool may_ask_again(const struct kube_flight *f, const struct kube_outcome *out)
 {
-	return kube_status_is_retried(f->status) &&
-	       (f->call->repeatable || out->has_wait || f->status == 429);
+	return f->call->repeatable || out->has_wait || f->status == 429;
 }
 
 static int judge_status(struct np_kube *k, const struct kube_flight *f, struct kube_outcome *out,
@@ -335,7 +334,7 @@ static int judge_status(struct np_kube *k, const struct kube_flight *f, struct k
 		out->kind = KUBE_DONE;
 		return 0;
 	}
-	if (kube_status_is_retried(f->status)) {
+	if (kube_answer_is_retried(&answer)) {
 		out->has_wait = kube_answer_wait(&answer, time(NULL), &out->wait_ms);
 		if (may_ask_again(f, out))
 			out->kind = KUBE_AGAIN;

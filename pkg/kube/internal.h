@@ -24,9 +24,14 @@
 /* Shorter ones would turn ordinary words of a message into "[redacted]". */
 #define KUBE_SECRET_MIN 6
 
+/* Of those that come and go in a long run, so many are remembered. */
+#define KUBE_SECRETS_ROTATED_MAX 256
+
 struct kube_secrets {
 	size_t n;
 	char **texts;
+	bool rotates; /* the oldest are forgotten, but for the first `n_fixed` */
+	size_t n_fixed;
 };
 
 /* Remembers `size` bytes of text; what is shorter than KUBE_SECRET_MIN is not kept. */
@@ -199,9 +204,11 @@ int kube_extension_load(struct np_node list, struct np_kube_config *c, struct np
 /* Makes what the plugin is told of the cluster, once all else of the configuration is there. */
 int kube_plugin_finish(struct np_kube_config *c, struct np_err *err);
 
-/* Makes the client send the plugin's credentials; runs it where they are absent or expired, or,
- * `again`, where the server has refused the very ones it gave last. */
-int kube_plugin_use(struct np_kube *k, bool again, struct np_err *err);
+/*
+ * Makes the client send the plugin's credentials; runs it where they are absent or expired, or,
+ * `again`, where the server has refused the very ones it gave last. It has to end at `until`.
+ */
+int kube_plugin_use(struct np_kube *k, bool again, uint64_t until, struct np_err *err);
 
 /* Reads a plugin's output. */
 int kube_credential_parse(const char *bytes, size_t size, const char *api_version,
@@ -250,6 +257,9 @@ int kube_answer_check(const struct kube_call *call, const struct kube_answer *an
 
 /* Tells whether the same request may go well later, by its status alone. */
 bool kube_status_is_retried(long status);
+
+/* The same, by the whole answer; its body ends in a NUL. */
+bool kube_answer_is_retried(const struct kube_answer *answer);
 
 /* Reads a Retry-After value, seconds or an HTTP date; false where it is neither. */
 bool kube_retry_after(const char *value, time_t now, uint64_t *ret_ms);
@@ -421,10 +431,10 @@ int kube_flight_judge(struct np_kube *k, struct kube_flight *f, CURLcode code,
 bool kube_reply_add(struct kube_reply *reply, const char *bytes, size_t size, size_t max);
 
 /* Reads the token file again where it is old, runs the plugin where its credentials are. */
-int kube_identity_freshen(struct np_kube *k, struct np_err *err);
+int kube_identity_freshen(struct np_kube *k, uint64_t until, struct np_err *err);
 
 /* Tells whether a 401 is worth another attempt, since other credentials are there by now. */
-bool kube_identity_renew(struct np_kube *k, struct kube_flight *f);
+bool kube_identity_renew(struct np_kube *k, struct kube_flight *f, uint64_t until);
 
 /* Hands a line to the log, secrets removed. */
 void kube_log(struct np_kube *k, const char *prefix, const char *text);

@@ -178,6 +178,29 @@ static void test_kube__secrets_are_redacted(void **state)
 	kube_secrets_done(&s);
 }
 
+static void test_kube__old_tokens_are_forgotten(void **state)
+{
+	struct kube_secrets s = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	char text[64];
+
+	(void)state;
+	assert_int_equal(kube_secrets_add(&s, "password-1", 10, &err), 0);
+	assert_int_equal(kube_secrets_add(&s, "password-2", 10, &err), 0);
+	s.rotates = true;
+	s.n_fixed = 2;
+	for (unsigned i = 0; i < 2 * KUBE_SECRETS_ROTATED_MAX; i++) {
+		snprintf(text, sizeof(text), "token-%06u", i);
+		assert_int_equal(kube_secrets_add(&s, text, strlen(text), &err), 0);
+	}
+	assert_int_equal(s.n, 2 + KUBE_SECRETS_ROTATED_MAX);
+	assert_string_equal(s.texts[1], "password-2");
+	assert_string_equal(s.texts[s.n - 1], text);
+	kube_redact(&s, "password-1 token-000511 token-000000", text, sizeof(text));
+	assert_string_equal(text, "[redacted] [redacted] token-000000");
+	kube_secrets_done(&s);
+}
+
 /* --- kubeconfig ------------------------------------------------------------------------------ */
 
 #define CLUSTER(fields)                                           \
@@ -843,7 +866,7 @@ static void test_kube__statuses_have_their_codes_and_words(void **state)
 		  "you sent [redacted]!" },
 	};
 	char *texts[] = { (char[]){ "tok-abcdef" } };
-	const struct kube_secrets secrets = { 1, texts };
+	const struct kube_secrets secrets = { .n = 1, .texts = texts };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -896,6 +919,10 @@ static void test_kube__which_statuses_are_sent_again(void **state)
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		if (kube_status_is_retried(never[i]))
 			fail_msg("%ld is", never[i]);
+	assert_true(kube_answer_is_retried(&(struct kube_answer){ .status = 500, .body = "etcd" }));
+	assert_false(kube_answer_is_retried(&(struct kube_answer){
+		.status = 500,
+		.body = "{\"message\":\"failed to create typed patch object (x)\"}" }));
 }
 
 static void test_kube__retry_after_is_seconds_or_a_date(void **state)
@@ -1220,6 +1247,7 @@ int main(void)
 		cmocka_unit_test(test_kube__a_pipe_is_loaded_until_its_end),
 		cmocka_unit_test(test_kube__a_file_that_cannot_be_loaded_is_told),
 		cmocka_unit_test(test_kube__secrets_are_redacted),
+		cmocka_unit_test(test_kube__old_tokens_are_forgotten),
 		IN_FOLDER(test_kube__kubeconfig_errors_name_their_place),
 		IN_FOLDER(test_kube__a_broken_kubeconfig_does_not_spill_what_it_holds),
 		IN_FOLDER(test_kube__files_of_the_environment_are_merged),

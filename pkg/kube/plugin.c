@@ -399,6 +399,9 @@ static int collect_status(struct run *r, struct np_err *err)
 		poll(NULL, 0, 5);
 	}
 	r->pid = 0;
+	/* An interrupt of the terminal reaches the plugin too. */
+	if (kube_is_cancelled(r->k))
+		return kube_fail_cancelled(err);
 	if (got > 0 && WIFSIGNALED(status))
 		return np_fail(err, NP_E_REFUSED, "exec: executable '%s' was ended by signal %d",
 			       command, WTERMSIG(status));
@@ -409,13 +412,11 @@ static int collect_status(struct run *r, struct np_err *err)
 }
 
 /* Runs the plugin and keeps what it gives. */
-static int run_plugin(struct kube_plugin *p, struct np_kube *k, struct np_err *err)
+static int run_plugin(struct kube_plugin *p, struct np_kube *k, uint64_t until, struct np_err *err)
 {
 	uint64_t most = kube_now_ms() + RUN_MAX_MS;
 	NP_AUTO(run_done)
-	struct run r = {
-		.p = p, .k = k, .fd = -1, .until = k->deadline < most ? k->deadline : most
-	};
+	struct run r = { .p = p, .k = k, .fd = -1, .until = until < most ? until : most };
 	NP_AUTO(close_fd) int out = -1;
 	struct kube_credential fresh = { 0 };
 	int fds[2];
@@ -470,7 +471,7 @@ static bool is_expired(const struct kube_credential *c)
 	return c->expires && time(NULL) > c->expiry;
 }
 
-int kube_plugin_use(struct np_kube *k, bool again, struct np_err *err)
+int kube_plugin_use(struct np_kube *k, bool again, uint64_t until, struct np_err *err)
 {
 	struct kube_plugin *p = k->config->plugin;
 	int r = 0;
@@ -479,7 +480,7 @@ int kube_plugin_use(struct np_kube *k, bool again, struct np_err *err)
 	/* Another thread that was refused may have run it already. */
 	if (p->generation == 0 || is_expired(&p->credential) ||
 	    (again && p->generation == k->plugin_generation))
-		r = run_plugin(p, k, err);
+		r = run_plugin(p, k, until, err);
 	if (r == 0 && p->generation != k->plugin_generation) {
 		r = take_credential(k, &p->credential, err);
 		k->plugin_generation = p->generation;

@@ -306,6 +306,32 @@ static bool open_multi(struct np_kube *k)
 	       curl_multi_setopt(k->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 1L) == CURLM_OK;
 }
 
+/* As kubectl: without TLS anybody on the way could read them, so only this machine gets them. */
+static int drop_credentials(struct np_kube *k, struct np_err *err)
+{
+	struct np_kube_config *c = k->config;
+	NP_AUTO(address_done) struct address a = { 0 };
+	bool is_loopback = false;
+	char bare[256];
+
+	if (strncmp(c->server, "https:", 6) == 0 || !c->who)
+		return 0;
+	if (parse_address(c->server, &a, err) < 0 ||
+	    kube_proxy_is_excepted(NULL, bare_host(a.host, bare), a.port, &is_loopback, err) < 0)
+		return -(int)err->code;
+	if (is_loopback)
+		return 0;
+	kube_log(k, "", "no credentials are sent, since the server's address is not https");
+	kube_wipep(&c->token);
+	kube_wipep(&c->password);
+	(void)kube_set_text(&c->token_file, NULL, err);
+	(void)kube_set_text(&c->username, NULL, err);
+	(void)kube_set_text(&c->who, NULL, err);
+	kube_plugin_unref(c->plugin);
+	c->plugin = NULL;
+	return 0;
+}
+
 int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct np_err *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -320,7 +346,7 @@ int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct
 	pthread_once(&once, init_libraries);
 	if (!open_multi(k))
 		return np_fail_nomem(err);
-	if (set_address(k, err) < 0)
+	if (set_address(k, err) < 0 || drop_credentials(k, err) < 0)
 		return -(int)err->code;
 	*ret = np_take(k);
 	return 0;

@@ -249,7 +249,7 @@ static int stream_run(struct stream *s, struct np_err *err)
 
 	s->heard = kube_now_ms();
 	s->had = 0;
-	if (kube_identity_freshen(s->k, err) < 0 ||
+	if (kube_identity_freshen(s->k, UINT64_MAX, err) < 0 ||
 	    kube_flight_prepare(s->k, s->f, ((uint64_t)timeout + GRACE_S) * 1000, err) < 0)
 		return -(int)err->code;
 	/* The line's bound must hold for what comes out of the wire, not of gzip. */
@@ -333,7 +333,7 @@ int np_kube_watch(struct np_kube *k, const struct np_kube_resource *r, struct np
 	f->call = &s.call;
 	watch->wait_ms = 0;
 	result = stream_run(&s, &inner);
-	if (result < 0 && kube_identity_renew(k, f))
+	if (result < 0 && kube_identity_renew(k, f, UINT64_MAX))
 		result = stream_run(&s, &inner);
 	kube_flight_clear(k, f);
 	if (result < 0) {

@@ -401,7 +401,8 @@ int np_asks_parse(const struct np_catalogue *cat, const char *origin, const char
 		    ? np_fail(err, NP_E_SPEC, "%s: '%.64s' holds a placeholder", origin, text)
 		    : read_asks_text(np_doc_root(doc), cat, "the list", text, &pool, err);
 	if (r == 0) {
-		*ret = (struct np_asks){ .n = pool.n_asks, .items = np_take(pool.asks) };
+		ret->n = pool.n_asks;
+		ret->items = np_take(pool.asks);
 		pool.n_asks = 0;
 	}
 	np_pool_done(&pool);
