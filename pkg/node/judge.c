@@ -438,7 +438,7 @@ static void survey_log(const struct judging *g, struct words *bad, struct words 
 	for (size_t i = 0; i < log->n; i++) {
 		const struct np_log_finding *f = &log->findings[i];
 		const struct np_seen_gpu *gpu = find_gpu(g->m, f->address);
-		bool is_bad = gpu != NULL ? gpu->ok != NP_VERDICT_YES : g->n_bad > 0;
+		bool is_bad = gpu != NULL ? gpu->ok == NP_VERDICT_NO : g->n_bad > 0;
 
 		if (gpu == NULL && !(f->is_driver && f->address[0] == '\0'))
 			continue;

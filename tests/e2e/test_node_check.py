@@ -114,8 +114,8 @@ def bar(index, size, address):
 def test_ids_are_documented():
     """docs/checks.md has a row for each id of both commands, and none that is not there."""
     text = (servers.REPO / "docs/checks.md").read_text()
-    node, host = text.split("## node-check")[1].split("## host-check")
-    for part, ids in ((node, IDS), (host, HOST_IDS)):
+    sections = dict(part.split("\n", 1) for part in text.split("\n## ")[1:])
+    for part, ids in ((sections["node-check"], IDS), (sections["host-check"], HOST_IDS)):
         rows = [line.split("`")[1] for line in part.splitlines() if line.startswith("| `")]
         assert rows == ids
 
