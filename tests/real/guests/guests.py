@@ -8,7 +8,6 @@ needed from 512 GB on.
 """
 
 import concurrent.futures
-import contextlib
 import dataclasses
 import json
 import os
@@ -24,7 +23,7 @@ import servers
 
 HERE = pathlib.Path(__file__).resolve().parent
 OVMF = pathlib.Path("/usr/share/OVMF")
-BOOT_S = 120  # 7 to 15 seconds on an idle machine
+BOOT_S = 400  # 7 to 15 seconds on an idle machine; a busy one takes longer
 BOOTS = 2  # an emulated guest was once seen to hang: it is started again, once
 MIB, GIB = 1 << 20, 1 << 30
 UNITS = {"M": MIB, "G": GIB}
@@ -166,24 +165,25 @@ class Lab:
     def _run_once(self, boot):
         began = time.monotonic()
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            argv = self._qemu(boot, f"{folder}/qmp")
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                preexec_fn=servers.die_with_parent,
-            )
+            serial = pathlib.Path(folder) / "serial"
+            with open(serial, "wb") as out:
+                process = subprocess.Popen(
+                    self._qemu(boot, f"{folder}/qmp"),
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    preexec_fn=servers.die_with_parent,
+                )
             try:
                 if boot.plugged:
-                    plug_in(f"{folder}/qmp", process, boot)
-                out, _ = process.communicate(timeout=BOOT_S)
+                    plug_in(f"{folder}/qmp", process, serial, boot)
+                process.wait(BOOT_S)
             except subprocess.TimeoutExpired as late:
-                raise TimeoutError(f"still running: {(late.output or b'')[-2000:]}") from late
+                raise TimeoutError(f"still running: {servers.tail(serial)}") from late
             finally:
                 process.kill()
                 process.wait()
-        return parse(out.decode("latin1"), time.monotonic() - began)
+            return parse(serial.read_bytes().decode("latin1"), time.monotonic() - began)
 
     def _qemu(self, boot, qmp):
         cpu = "max,vendor=GenuineIntel"
@@ -234,18 +234,13 @@ def plugin_version():
     return 1 if major < 9 else 4
 
 
-def plug_in(path, process, boot):
-    """Plugs the last cards in, once the guest's node-check has had the time to begin waiting."""
-    end = time.monotonic() + BOOT_S
-    with socket.socket(socket.AF_UNIX) as sock, contextlib.ExitStack() as stack:
-        while True:
-            with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
-                sock.connect(path)
-                break
-            if process.poll() is not None or time.monotonic() > end:
-                raise servers.StartError("QEMU's monitor is not there")
-            time.sleep(0.1)
-        lines = stack.enter_context(sock.makefile("r"))
+def plug_in(path, process, serial, boot):
+    """Plugs the last cards in, once the guest's own programs run, and node-check has begun to wait."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        servers.wait_until("the guest", lambda: b"@BEGIN" in serial.read_bytes(), process, serial, BOOT_S)
+        time.sleep(2)
+        sock.connect(path)
+        lines = sock.makefile("r")
 
         def ask(command, **arguments):
             sock.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
@@ -257,7 +252,6 @@ def plug_in(path, process, boot):
 
         lines.readline()
         ask("qmp_capabilities")
-        time.sleep(12)
         for i in range(len(boot.cards) - boot.plugged, len(boot.cards)):
             ask("device_add", driver="edu", bus=f"p{i}", id=f"plugged{i}")
 

@@ -67,12 +67,12 @@ BOOTS = {
     "a card that the catalogue lacks, too small a window": (Boot((UNKNOWN,), 16), 1, [False]),
     "no GPU at all": (Boot(), 6, []),
     "plugged in while node-check waits": (
-        Boot((A100, A100), 512, plugged=1, reserve=True, check="--expect A100-40GB=2 --wait 100s"),
+        Boot((A100, A100), 512, plugged=1, reserve=True, check="--expect A100-40GB=2 --wait 300s"),
         0,
         [True, True],
     ),
     "plugged in where no room is left for it": (
-        Boot((A100, A100), 192, plugged=1, check="--expect A100-40GB=2 --wait 100s"),
+        Boot((A100, A100), 192, plugged=1, check="--expect A100-40GB=2 --wait 300s"),
         1,
         [True, False],
     ),
