@@ -131,7 +131,7 @@ struct np_machine {
 struct np_machine_roots {
 	const char *sysfs; /* "/sys" */
 	const char *procfs; /* "/proc" */
-	const char *log; /* "/dev/kmsg", or a file; NULL: none is read */
+	const char *log; /* "/dev/kmsg", or a file; NULL: none but `kmsg` in a copy of procfs */
 };
 
 /* Reads a machine; GPUs are told by the catalogue, else by vendor and class. */

@@ -54,11 +54,14 @@ static const struct setting_name {
 	enum host_setting setting;
 } setting_names[] = {
 	{ "64bitmmio", SETTING_ABOVE_4G },
+	{ "above4g", SETTING_ABOVE_4G },
+	{ "above4gb", SETTING_ABOVE_4G },
 	{ "above4gbdecoding", SETTING_ABOVE_4G },
 	{ "above4gdecoding", SETTING_ABOVE_4G },
 	{ "above4gmmio", SETTING_ABOVE_4G },
 	{ "above4gmmiobiosassignment", SETTING_ABOVE_4G },
 	{ "amdiommu", SETTING_IOMMU },
+	{ "amdiommusupport", SETTING_IOMMU },
 	{ "amdiovirtualizationtechnology", SETTING_IOMMU },
 	{ "amdvi", SETTING_IOMMU },
 	{ "intelprocvtd", SETTING_IOMMU },
@@ -95,6 +98,8 @@ static const struct setting_name {
 	{ "virtualizationtechnologyfordirectedio", SETTING_IOMMU },
 	{ "vtd", SETTING_IOMMU },
 	{ "vtdsupport", SETTING_IOMMU },
+	{ "vtfordirectedio", SETTING_IOMMU },
+	{ "vtfordirectediovtd", SETTING_IOMMU },
 };
 
 static const struct setting_name *find_name(const char *name)
@@ -466,13 +471,21 @@ static void fill_region(struct np_seen_bar *bar, const char *text)
 	size_parse(number, &bar->bytes);
 }
 
+/* lspci -v does not say which BAR it is: one of 64 bits takes two places. */
+static unsigned next_index(const struct np_seen_gpu *gpu)
+{
+	const struct np_seen_bar *last = gpu->n_bars > 0 ? &gpu->bars[gpu->n_bars - 1] : NULL;
+
+	return last != NULL ? last->index + 1 + last->is_64bit : 0;
+}
+
 static void read_region(struct reading *r, const char *text)
 {
 	static const char words[] = "Memory at ";
 	const char *memory = strstr(text, words), *at;
 	struct np_seen_gpu *gpu = &r->device->seen;
 	struct np_seen_bar bar = { .index = 0 };
-	unsigned index = gpu->n_bars > 0 ? gpu->bars[gpu->n_bars - 1].index + 1 : 0;
+	unsigned index = next_index(gpu);
 
 	/* What follows further below are the regions of virtual functions. */
 	if (memory == NULL || gpu->n_bars == NP_GPU_BARS_MAX || r->device->has_all_regions) {

@@ -4,9 +4,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define DEVICES_MAX 16384
@@ -338,6 +340,19 @@ static void read_log(const char *path, struct np_kernel_log *log)
 	log->is_read = fd >= 0 && read_log_fd(fd, log);
 }
 
+/*
+ * A copy of procfs may hold a log. The real /proc/kmsg is never read: what one reader gets another one
+ * does not.
+ */
+static void read_copied_log(int procfs, struct np_kernel_log *log)
+{
+	NP_AUTO(close_fd) int fd = procfs < 0 ? -1 : open_plain(procfs, "kmsg");
+	struct statfs fs;
+
+	if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type != PROC_SUPER_MAGIC)
+		log->is_read = read_log_fd(fd, log);
+}
+
 /* A container may be given parts of sysfs only: without `firmware` nothing is known. */
 static enum np_verdict read_uefi(int sysfs)
 {
@@ -404,6 +419,8 @@ int np_machine_scan(const struct np_machine_roots *roots, const struct np_catalo
 	m.is_uefi = read_uefi(sysfs);
 	m.has_iommu = read_iommu(sysfs);
 	read_log(roots->log, &m.log);
+	if (roots->log == NULL)
+		read_copied_log(procfs, &m.log);
 	*ret = m;
 	m = (struct np_machine){ 0 };
 	return 0;

@@ -234,6 +234,13 @@ def test_lspci(host):
     assert (run["bars-assigned"], run["above-4g"], run.rc) == ("pass", "pass", 6)
 
 
+def test_lspci_that_does_not_number_its_regions(host):
+    text = captures.LSPCI.replace("\tRegion 0: ", "\t").replace("\tRegion 1: ", "\t").replace("\tRegion 3: ", "\t")
+    run = host(text)
+    assert [b["index"] for b in run.json["gpus"][0]["bars"]] == [0, 1, 3]
+    assert run["bars-assigned"] == "pass"
+
+
 def test_lspci_with_a_bar_without_a_place(host):
     run = host(captures.LSPCI_UNASSIGNED)
     assert (run.rc, run["bars-assigned"], run["above-4g"]) == (1, "fail", "fail")

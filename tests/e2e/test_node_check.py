@@ -402,6 +402,10 @@ def test_kernel_log_that_says_nothing(tree, check, tmp_path):
     assert check("--kmsg", "log").status("kernel-log") == "pass"
     assert check("--kmsg", "/nonexistent").status("kernel-log") == "unknown"
     assert check().status("kernel-log") == "unknown"
+    # A copy of procfs may hold one; the real /proc/kmsg gives each line to one reader only.
+    (tree.procfs / "kmsg").write_text(LOG)
+    assert check().status("kernel-log") == "warn"
+    assert check("--procfs", "/proc").status("kernel-log") == "unknown"
 
 
 @pytest.mark.parametrize(
