@@ -20,7 +20,7 @@ V ?=
 Q := $(if $(V),,@)
 
 version := $(shell cat VERSION)
-modules := err units tree gpu mmio pool vmclass plan render kube apply exec
+modules := err units tree gpu mmio pool vmclass plan render kube apply node exec
 server_modules := serve sim
 
 # The build path must not reach the binary: two clean builds give the same bytes.
@@ -66,7 +66,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench lint fmt fuzz install uninstall install-cni uninstall-cni clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench image lint fmt fuzz install uninstall install-cni uninstall-cni clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -176,6 +176,9 @@ demo: all                  ## the main job against the embedded Supervisor API, 
 
 bench: all                 ## time and memory, as ratios within one run
 	$(Q)NODEPREP_LIBS='$(np_optional) $(np_libs) $(np_optional)' tests/bench/run.sh $(B)
+
+image:                     ## the container image, with docker, podman or buildah; IMAGE, BASE, ENGINE, FLAGS
+	$(Q)hack/image.sh
 
 fuzz: $(fuzzers)           ## each fuzz target for FUZZ_SECONDS; new inputs go to its corpus
 	$(Q)hack/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)
