@@ -136,12 +136,23 @@ static struct bufferevent *new_tls(struct loop *l, struct conn *c)
 	return c->bev;
 }
 
+/* libevent's own empty filter takes what it moved for a failure. */
+static enum bufferevent_filter_result pass(struct evbuffer *from, struct evbuffer *to,
+					   ev_ssize_t limit, enum bufferevent_flush_mode mode,
+					   void *ctx)
+{
+	(void)mode, (void)ctx;
+	if (limit < 0)
+		return evbuffer_add_buffer(to, from) == 0 ? BEV_OK : BEV_ERROR;
+	return evbuffer_remove_buffer(from, to, (size_t)limit) >= 0 ? BEV_OK : BEV_ERROR;
+}
+
 /* A filter that passes everything: unlike a plain transport it tells when it is freed. */
 static struct bufferevent *new_plain(struct loop *l, struct conn *c)
 {
 	struct bufferevent *socket = bufferevent_socket_new(l->base, -1, BEV_OPT_CLOSE_ON_FREE);
 	struct bufferevent *bev =
-		socket ? bufferevent_filter_new(socket, NULL, NULL, BEV_OPT_CLOSE_ON_FREE,
+		socket ? bufferevent_filter_new(socket, pass, pass, BEV_OPT_CLOSE_ON_FREE,
 						on_plain_freed, c)
 		       : NULL;
 

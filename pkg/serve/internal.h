@@ -125,7 +125,7 @@ struct job {
 	struct np_serve_reply reply;
 };
 
-void log_line(const struct np_serve *s, const char *line);
+void serve_log(const struct np_serve *s, const char *line);
 
 /* conn.c: makes the transport of a new connection, as evhttp asks for it; `arg` is the loop. */
 struct bufferevent *conn_new_transport(struct event_base *base, void *arg);

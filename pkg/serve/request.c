@@ -132,7 +132,7 @@ void handle_request(struct np_serve *s, const struct np_serve_request *request,
 
 	if (s->handler(s->ctx, request, reply, &err) == 0)
 		return;
-	log_line(s, err.text);
+	serve_log(s, err.text);
 	np_serve_reply_done(reply);
 	reply->status = 500;
 }

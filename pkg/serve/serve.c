@@ -31,7 +31,7 @@ struct timeval ms_to_timeval(uint64_t ms)
 	return (struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
 }
 
-void log_line(const struct np_serve *s, const char *line)
+void serve_log(const struct np_serve *s, const char *line)
 {
 	if (s->o.log)
 		s->o.log(s->o.log_ctx, line);
@@ -187,7 +187,7 @@ static void on_renew(evutil_socket_t fd, short what, void *arg)
 	if (changed < 0)
 		np_wrap(&err, "the certificate in use is kept");
 	if (changed != 0)
-		log_line(l->server, changed < 0 ? err.text : "the certificate was read again");
+		serve_log(l->server, changed < 0 ? err.text : "the certificate was read again");
 }
 
 static int add_events(struct loop *l, struct np_err *err)
@@ -364,7 +364,7 @@ static void *run_loop(void *arg)
 	struct loop *l = arg;
 
 	if (event_base_dispatch(l->base) < 0)
-		log_line(l->server, "an event loop failed");
+		serve_log(l->server, "an event loop failed");
 	return NULL;
 }
 
