@@ -3,19 +3,26 @@
 #define NODEPREP_KUBE_H
 
 /*
- * kube - a Kubernetes API client: kubeconfig, in-cluster credentials, GET, LIST, PATCH, discovery.
+ * kube - a Kubernetes API client: kubeconfig, in-cluster credentials, discovery, verbs, watch.
  *
  * Scope      one API server, one connection for the whole run (libcurl), HTTPS alone unless the
  *            kubeconfig says http, no redirects. What kubectl reads of a kubeconfig is read.
- * Bounds     files 64 MiB, a response body 64 MiB, every request under the run's deadline.
+ * Bounds     files 64 MiB, a response body 64 MiB, a line of a watch 8 MiB, every request under
+ *            the run's deadline; a watch under its own.
  * Retries    429 and 503 wait as Retry-After says, 500, 502, 504, refused, cut and timed-out
  *            connections back off with jitter, all until the deadline; then NP_E_RETRY with what
  *            was last seen. A PATCH that carries a resourceVersion may be sent again safely: the
- *            server answers 409 to the second. 409 itself is the caller's to solve.
+ *            server answers 409 to the second. 409 itself is the caller's to solve. A POST, a
+ *            DELETE without a uid and any other PATCH are sent again only where the server cannot
+ *            have seen them or asks for it by Retry-After.
+ * Cancel     once the options' is_cancelled() says so, waits and reads end within 100 ms with
+ *            NP_E_RETRY ("interrupted") and nothing new begins; a write of which the server may
+ *            have seen anything is finished first.
  * Secrets    a token, password or key never reaches an error text: texts that came from outside are
  *            searched for them first.
- * Ownership  np_kube owns its connection and borrows nothing after np_kube_new(). One thread at a
- *            time. JSON results are new references.
+ * Ownership  np_kube owns its connection and borrows nothing after np_kube_new(), but for the
+ *            contexts of log() and is_cancelled(). One thread at a time; several threads have one
+ *            np_kube each, made from clones of one configuration. JSON results are new references.
  * Errors     NP_E_USAGE: no server configured, unknown context; NP_E_SPEC: a kubeconfig that cannot
  *            be read, with its place; NP_E_IO; NP_E_NOT_FOUND: 404; NP_E_FORBIDDEN: 403, naming verb,
  *            resource and namespace; NP_E_REFUSED: 401, 4xx, TLS; NP_E_CONFLICT: 409; NP_E_RETRY.
@@ -27,7 +34,7 @@
 
 #include <jansson.h>
 
-struct np_err;
+#include "nodeprep/err.h"
 
 /* Reads a whole file of at most `max` bytes; *ret is the caller's and ends in a NUL beyond *ret_size. */
 int np_file_load(const char *path, uint64_t max, char **ret, size_t *ret_size, struct np_err *err);
@@ -40,6 +47,7 @@ struct np_kube_options {
 	const char *home; /* $HOME, for ~/.kube/config */
 	const char *context, *cluster, *user, *ns;
 	const char *server, *token, *ca_file, *tls_server_name, *as_user;
+	const char *token_file; /* in place of `token`: read again as it changes */
 	bool insecure; /* --insecure-skip-tls-verify */
 	const char *service_host; /* $KUBERNETES_SERVICE_HOST: used where no kubeconfig is there */
 	const char *service_port; /* $KUBERNETES_SERVICE_PORT */
@@ -48,12 +56,17 @@ struct np_kube_options {
 	const char *no_proxy; /* $NO_PROXY or $no_proxy */
 	uint64_t
 		request_timeout_ms; /* --request-timeout: one request; 0: the run's deadline alone */
-	uint64_t deadline_ms; /* the whole run; 0: 60 s */
+	uint64_t deadline_ms; /* the whole run; 0: 60 s; NP_KUBE_NO_DEADLINE: none */
 	const char *user_agent;
 	/* Called for each retry and each warning of the server (299), with one line; may be NULL. */
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
+	/* Asked at least each 100 ms during waits and requests; may be NULL. From any thread. */
+	bool (*is_cancelled)(void *ctx);
+	void *cancel_ctx;
 };
+
+#define NP_KUBE_NO_DEADLINE UINT64_MAX
 
 /* Where to connect, as whom: the merged, checked outcome of the options. */
 struct np_kube_config;
@@ -61,6 +74,10 @@ struct np_kube_config;
 /* Reads the kubeconfig files or the in-cluster credentials; no connection is made. */
 int np_kube_config_load(const struct np_kube_options *o, struct np_kube_config **ret,
 			struct np_err *err);
+
+/* Copies the configuration, so that a second thread can have a client of its own. */
+int np_kube_config_clone(const struct np_kube_config *c, struct np_kube_config **ret,
+			 struct np_err *err);
 void np_kube_config_free(struct np_kube_config *c);
 void np_kube_config_freep(struct np_kube_config **c);
 
@@ -103,20 +120,145 @@ typedef int np_kube_each_fn(void *ctx, json_t *object, struct np_err *err);
 int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		 unsigned limit, np_kube_each_fn *each, void *ctx, struct np_err *err);
 
-struct np_kube_patch {
-	const json_t *body; /* application/merge-patch+json; carries metadata.resourceVersion */
-	bool dry_run; /* dryRun=All */
+/* One object to fetch among many, and what came of it. */
+struct np_kube_item {
+	const char *ns, *name; /* borrowed; `ns` as for np_kube_get() */
+	json_t *object; /* out: the caller's; NULL where *error says why */
+	struct np_err error; /* out: NP_OK, or NP_E_NOT_FOUND, NP_E_FORBIDDEN, NP_E_REFUSED */
 };
 
-/* Patches with fieldManager=nodeprep and fieldValidation=Strict; *ret is the object as stored. */
+/*
+ * Fetches `n` objects over the one connection, at most `most` (0: 16) at a time where the server
+ * speaks HTTP/2, else one after the other. What concerns one object stands in its `error`; what
+ * concerns all (no connection, wrong credentials, the deadline) fails the call, and then no item
+ * holds an object.
+ */
+int np_kube_get_many(struct np_kube *k, const struct np_kube_resource *r,
+		     struct np_kube_item *items, size_t n, unsigned most, struct np_err *err);
+
+/* --- writing --------------------------------------------------------------------------------- */
+
+enum np_kube_patch_type {
+	NP_KUBE_MERGE_PATCH, /* application/merge-patch+json */
+	NP_KUBE_APPLY_PATCH, /* server-side apply; the body is the whole intent */
+	NP_KUBE_STRATEGIC_PATCH, /* for built-in kinds alone */
+	NP_KUBE_PATCH_TYPE_MAX
+};
+
+enum np_kube_validation {
+	NP_KUBE_STRICT, /* an unknown or double field is refused */
+	NP_KUBE_WARN,
+	NP_KUBE_IGNORE,
+	NP_KUBE_VALIDATION_MAX
+};
+
+/* How a write is made; all zero is what most want. */
+struct np_kube_write {
+	const char *field_manager; /* NULL: nodeprep */
+	const char *subresource; /* such as "status"; NULL: none */
+	enum np_kube_validation validation;
+};
+
+struct np_kube_patch {
+	const json_t *body; /* a merge patch that carries metadata.resourceVersion can conflict */
+	bool dry_run; /* dryRun=All */
+	enum np_kube_patch_type type;
+	bool force; /* NP_KUBE_APPLY_PATCH: take fields from other managers */
+	struct np_kube_write write;
+};
+
+/*
+ * Patches; *ret is the object as stored. An apply patch may be sent again at any time, since it
+ * says the same twice. NP_E_CONFLICT: 409, another writer, or another manager's field.
+ */
 int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		  const char *name, const struct np_kube_patch *patch, json_t **ret,
 		  struct np_err *err);
+
+struct np_kube_create {
+	const json_t *body; /* the whole object; its metadata.name may be left to generateName */
+	bool dry_run;
+	struct np_kube_write write;
+};
+
+/* Creates an object; NP_E_CONFLICT where one of that name is there. *ret is the object as stored. */
+int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		   const struct np_kube_create *create, json_t **ret, struct np_err *err);
+
+/* What has to hold for a deletion to be made, and how it is made; all zero: the server's ways. */
+struct np_kube_delete {
+	const char *uid; /* NULL: any */
+	const char *resource_version; /* NULL: any */
+	const char *propagation; /* "Foreground", "Background", "Orphan"; NULL: the kind's own */
+	bool dry_run;
+};
+
+/*
+ * Deletes an object; `how` may be NULL. With a uid it is sent again where it is not known whether
+ * it arrived, and NP_E_NOT_FOUND can then mean that it did. NP_E_CONFLICT: a condition fails.
+ */
+int np_kube_delete(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		   const char *name, const struct np_kube_delete *how, struct np_err *err);
+
+/* --- watching -------------------------------------------------------------------------------- */
+
+enum np_kube_event {
+	NP_KUBE_ADDED,
+	NP_KUBE_MODIFIED,
+	NP_KUBE_DELETED,
+	NP_KUBE_BOOKMARK, /* the object has nothing but its resourceVersion */
+	NP_KUBE_EVENT_MAX
+};
+
+/* Called with each event (the object is borrowed); a negative return ends the watch with it. It
+ * may not use the np_kube that watches. */
+typedef int np_kube_event_fn(void *ctx, enum np_kube_event event, json_t *object,
+			     struct np_err *err);
+
+#define NP_KUBE_VERSION_MAX 128
+
+enum np_kube_watch_end {
+	NP_KUBE_WATCH_TIMEOUT, /* the server ended it as asked: go on from `version` */
+	NP_KUBE_WATCH_GONE, /* `version` is too old (410): list again */
+	NP_KUBE_WATCH_STOPPED, /* is_stopped() or is_cancelled() said so */
+};
+
+struct np_kube_watch {
+	const char *ns; /* NULL: all namespaces */
+	const char *label_selector, *field_selector; /* NULL: none */
+	/* In: where to begin, such as a list's resourceVersion. Kept at the last event's. */
+	char version[NP_KUBE_VERSION_MAX];
+	unsigned timeout_s; /* when the server ends it; 0: 300 */
+	unsigned silence_s; /* ends as cut after that long without an event; 0: never */
+	np_kube_event_fn *each;
+	bool (*is_stopped)(void *ctx); /* asked at least each 100 ms; may be NULL */
+	void *ctx; /* of both */
+	enum np_kube_watch_end end; /* out, on success */
+	uint64_t wait_ms; /* out, on NP_E_RETRY: how long the server asks to wait; 0: not said */
+};
+
+/*
+ * Watches a collection, with bookmarks, until it ends in one of the ways above. Nothing is tried
+ * again: a connection that is refused, cut or silent is NP_E_RETRY, and `version` says where to go
+ * on. The run's deadline does not bound it.
+ */
+int np_kube_watch(struct np_kube *k, const struct np_kube_resource *r, struct np_kube_watch *watch,
+		  struct np_err *err);
+
+/* Lists as np_kube_list() does, and sets `version` to where a watch of the same has to begin. */
+int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+			 np_kube_each_fn *each, void *ctx, char version[static NP_KUBE_VERSION_MAX],
+			 struct np_err *err);
+
+/* --- more ------------------------------------------------------------------------------------ */
 
 /* GET of any path on the server ("/api/v1/namespaces/kube-system"). */
 int np_kube_get_path(struct np_kube *k, const char *path, json_t **ret, struct np_err *err);
 
 /* Waits about `ms` with jitter, but not past the deadline; NP_E_RETRY where that is reached. */
 int np_kube_pause(struct np_kube *k, uint64_t ms, struct np_err *err);
+
+/* Lets the deadline count from now on: one client serves one piece of work after the other. */
+void np_kube_renew(struct np_kube *k, uint64_t deadline_ms);
 
 #endif

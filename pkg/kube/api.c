@@ -9,7 +9,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/tree.h"
 
-enum { PAGE_DEFAULT = 500, RESOURCE_MAX = 256 };
+enum { PAGE_DEFAULT = 500, MANY_DEFAULT = 16 };
 
 static void decref_jsonp(json_t **j)
 {
@@ -28,10 +28,9 @@ static const char *text_of(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-/* Writes "plural.group" as RBAC messages call it. */
-static void name_resource(const struct np_kube_resource *r, char buf[static RESOURCE_MAX])
+void kube_name_resource(const struct np_kube_resource *r, char buf[static KUBE_RESOURCE_MAX])
 {
-	snprintf(buf, RESOURCE_MAX, "%s%s%s", r->plural, r->group[0] ? "." : "", r->group);
+	snprintf(buf, KUBE_RESOURCE_MAX, "%s%s%s", r->plural, r->group[0] ? "." : "", r->group);
 }
 
 /* --- paths ----------------------------------------------------------------------------------- */
@@ -209,7 +208,7 @@ int np_kube_discover(struct np_kube *k, const char *group, const char *plural,
 
 /* --- objects --------------------------------------------------------------------------------- */
 
-static const char *ns_of(const struct np_kube *k, const struct np_kube_resource *r, const char *ns)
+const char *kube_ns_of(const struct np_kube *k, const struct np_kube_resource *r, const char *ns)
 {
 	if (!r->namespaced)
 		return NULL;
@@ -220,55 +219,85 @@ int np_kube_get(struct np_kube *k, const struct np_kube_resource *r, const char 
 		const char *name, json_t **ret, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *path = NULL;
-	char resource[RESOURCE_MAX];
+	char resource[KUBE_RESOURCE_MAX];
 	struct kube_call call = { .verb = "get",
 				  .method = "GET",
 				  .resource = resource,
-				  .ns = ns_of(k, r, ns),
+				  .ns = kube_ns_of(k, r, ns),
 				  .name = name,
 				  .repeatable = true };
 
 	if (kube_path(r, call.ns, name, &path, err) < 0)
 		return -(int)err->code;
-	name_resource(r, resource);
+	kube_name_resource(r, resource);
 	call.path = path;
 	return kube_send(k, &call, ret, err);
 }
 
-static bool has_resource_version(const json_t *body)
+/* The calls of np_kube_get_many() and their flights, one an item. */
+struct many {
+	struct np_kube *k;
+	size_t n;
+	struct kube_call *calls;
+	char **paths;
+	struct kube_flight *flights;
+};
+
+static void many_done(struct many *m)
 {
-	return json_is_string(
-		json_object_get(json_object_get(body, "metadata"), "resourceVersion"));
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->paths)
+			free(m->paths[i]);
+		if (m->flights)
+			json_decref(m->flights[i].result);
+	}
+	free(m->calls);
+	free(m->paths);
+	free(m->flights);
 }
 
-int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
-		  const char *name, const struct np_kube_patch *patch, json_t **ret,
-		  struct np_err *err)
+static int make_calls(struct many *m, const struct np_kube_resource *r, const char *resource,
+		      const struct np_kube_item *items, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *body = np_json_text(patch->body, JSON_COMPACT);
-	NP_AUTO(np_freep) char *path = NULL;
-	NP_AUTO(np_freep) char *full = NULL;
-	char resource[RESOURCE_MAX];
-	struct kube_call call = { .verb = "patch",
-				  .method = "PATCH",
-				  .resource = resource,
-				  .ns = ns_of(k, r, ns),
-				  .name = name,
-				  .body = body,
-				  .repeatable = has_resource_version(patch->body) };
+	m->calls = calloc(m->n, sizeof(*m->calls));
+	m->paths = calloc(m->n, sizeof(*m->paths));
+	m->flights = calloc(m->n, sizeof(*m->flights));
+	if (!m->calls || !m->paths || !m->flights)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < m->n; i++) {
+		struct kube_call call = { .verb = "get",
+					  .method = "GET",
+					  .resource = resource,
+					  .ns = kube_ns_of(m->k, r, items[i].ns),
+					  .name = items[i].name,
+					  .repeatable = true };
 
-	if (!body)
-		return np_fail_nomem(err);
-	if (kube_path(r, call.ns, name, &path, err) < 0)
-		return -(int)err->code;
-	if (asprintf(&full, "%s?fieldManager=nodeprep&fieldValidation=Strict%s", path,
-		     patch->dry_run ? "&dryRun=All" : "") < 0) {
-		full = NULL;
-		return np_fail_nomem(err);
+		if (kube_path(r, call.ns, call.name, &m->paths[i], err) < 0)
+			return -(int)err->code;
+		call.path = m->paths[i];
+		m->calls[i] = call;
+		m->flights[i].call = &m->calls[i];
 	}
-	name_resource(r, resource);
-	call.path = full;
-	return kube_send(k, &call, ret, err);
+	return 0;
+}
+
+int np_kube_get_many(struct np_kube *k, const struct np_kube_resource *r,
+		     struct np_kube_item *items, size_t n, unsigned most, struct np_err *err)
+{
+	NP_AUTO(many_done) struct many m = { .k = k, .n = n };
+	char resource[KUBE_RESOURCE_MAX];
+
+	if (n == 0)
+		return 0;
+	kube_name_resource(r, resource);
+	if (make_calls(&m, r, resource, items, err) < 0 ||
+	    kube_fly(k, m.flights, n, most > 0 ? most : MANY_DEFAULT, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < n; i++) {
+		items[i].object = np_take(m.flights[i].result);
+		items[i].error = m.flights[i].error;
+	}
+	return 0;
 }
 
 /* --- lists ----------------------------------------------------------------------------------- */
@@ -280,6 +309,7 @@ struct listing {
 	unsigned limit;
 	np_kube_each_fn *each;
 	void *ctx;
+	char version[NP_KUBE_VERSION_MAX]; /* of the first page, which all others share */
 };
 
 static int fetch_page(const struct listing *l, const char *token, json_t **ret, struct np_err *err)
@@ -336,9 +366,10 @@ static int visit_page(const struct listing *l, const json_t *page, struct np_err
 }
 
 /* Fetches and visits one page; *token becomes the next one's, "" after the last. */
-static int list_page(const struct listing *l, char **token, struct np_err *err)
+static int list_page(struct listing *l, char **token, struct np_err *err)
 {
 	NP_AUTO(decref_jsonp) json_t *page = NULL;
+	const json_t *meta;
 	char *next;
 	int r;
 
@@ -351,7 +382,12 @@ static int list_page(const struct listing *l, char **token, struct np_err *err)
 	r = visit_page(l, page, err);
 	if (r < 0)
 		return r;
-	next = strdup(text_of(json_object_get(page, "metadata"), "continue"));
+	meta = json_object_get(page, "metadata");
+	if (strlcpy(l->version, text_of(meta, "resourceVersion"), sizeof(l->version)) >=
+	    sizeof(l->version))
+		return np_fail(err, NP_E_REFUSED, "%s: the list's resourceVersion is too long",
+			       l->resource);
+	next = strdup(text_of(meta, "continue"));
 	if (!next)
 		return np_fail_nomem(err);
 	free(*token);
@@ -363,7 +399,7 @@ static int list_page(const struct listing *l, char **token, struct np_err *err)
  * The token of a page is good for some minutes only. A listing that starts over hands out objects a
  * second time, which callers bear.
  */
-static int list_pages(const struct listing *l, struct np_err *err)
+static int list_pages(struct listing *l, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *token = strdup("");
 	bool restarted = false;
@@ -388,21 +424,44 @@ static int list_pages(const struct listing *l, struct np_err *err)
 	}
 }
 
+static int list_all(struct listing *l, const struct np_kube_resource *r, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *path = NULL;
+	char resource[KUBE_RESOURCE_MAX];
+
+	if (!r->namespaced)
+		l->ns = NULL;
+	if (kube_path(r, l->ns, NULL, &path, err) < 0)
+		return -(int)err->code;
+	kube_name_resource(r, resource);
+	l->resource = resource;
+	l->path = path;
+	return list_pages(l, err);
+}
+
 int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		 unsigned limit, np_kube_each_fn *each, void *ctx, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *path = NULL;
-	char resource[RESOURCE_MAX];
 	struct listing l = { .k = k,
-			     .resource = resource,
-			     .ns = r->namespaced ? ns : NULL,
+			     .ns = ns,
 			     .limit = limit > 0 ? limit : PAGE_DEFAULT,
 			     .each = each,
 			     .ctx = ctx };
 
-	if (kube_path(r, l.ns, NULL, &path, err) < 0)
+	return list_all(&l, r, err);
+}
+
+int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+			 np_kube_each_fn *each, void *ctx, char version[static NP_KUBE_VERSION_MAX],
+			 struct np_err *err)
+{
+	struct listing l = { .k = k, .ns = ns, .limit = PAGE_DEFAULT, .each = each, .ctx = ctx };
+
+	if (list_all(&l, r, err) < 0)
 		return -(int)err->code;
-	name_resource(r, resource);
-	l.path = path;
-	return list_pages(&l, err);
+	if (!l.version[0])
+		return np_fail(err, NP_E_REFUSED, "%s: the server's list has no resourceVersion",
+			       r->plural);
+	memcpy(version, l.version, NP_KUBE_VERSION_MAX);
+	return 0;
 }

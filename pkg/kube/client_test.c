@@ -299,7 +299,7 @@ static void test_client__a_patch_is_a_strict_merge_patch(void **state)
 	server_start(&b->server, STEPS({ "200 OK", NULL, "{\"a\":1}", 0 }));
 	bed_connect(b, (struct np_kube_options){ 0 });
 	for (size_t i = 0; i < 2; i++) {
-		const struct np_kube_patch patch = { body, rows[i].dry_run };
+		const struct np_kube_patch patch = { .body = body, .dry_run = rows[i].dry_run };
 		struct np_err err = NP_ERR_INIT;
 		json_t *object = NULL;
 
@@ -320,7 +320,7 @@ static void test_client__a_get_after_a_patch_has_no_body(void **state)
 {
 	struct bed *b = *state;
 	json_t *body = json_pack("{s:i}", "a", 1), *object = NULL;
-	const struct np_kube_patch patch = { body, false };
+	const struct np_kube_patch patch = { .body = body };
 	struct np_err err = NP_ERR_INIT;
 
 	server_start(&b->server, STEPS({ "200 OK", NULL, "{}", 0 }));
@@ -338,7 +338,7 @@ static void test_client__a_conflict_is_not_sent_again(void **state)
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
 	json_t *body = json_pack("{s:{s:s}}", "metadata", "resourceVersion", "7");
-	const struct np_kube_patch patch = { body, false };
+	const struct np_kube_patch patch = { .body = body };
 	json_t *const sentinel = body, *object = sentinel;
 
 	server_start(&b->server, STEPS({ "409 Conflict", NULL,
@@ -417,7 +417,7 @@ static void test_client__a_patch_without_resource_version_is_sent_once(void **st
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
 	json_t *body = json_pack("{s:i}", "a", 1), *object = NULL;
-	const struct np_kube_patch patch = { body, false };
+	const struct np_kube_patch patch = { .body = body };
 
 	server_start(&b->server, STEPS({ NULL, NULL, NULL, 0 }));
 	bed_connect(b, (struct np_kube_options){ 0 });

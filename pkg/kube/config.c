@@ -109,6 +109,75 @@ void np_kube_config_freep(struct np_kube_config **c)
 	*c = NULL;
 }
 
+static int clone_blob(const struct kube_blob *from, struct kube_blob *to, struct np_err *err)
+{
+	if (!from->bytes)
+		return 0;
+	/* A loaded file ends in a NUL that its size leaves out. */
+	to->bytes = calloc(1, from->size + 1);
+	if (!to->bytes)
+		return np_fail_nomem(err);
+	memcpy(to->bytes, from->bytes, from->size);
+	to->size = from->size;
+	return 0;
+}
+
+static int clone_texts(const struct np_kube_config *from, struct np_kube_config *to,
+		       struct np_err *err)
+{
+	static const size_t texts[] = {
+		offsetof(struct np_kube_config, server),
+		offsetof(struct np_kube_config, ns),
+		offsetof(struct np_kube_config, user_name),
+		offsetof(struct np_kube_config, tls_server_name),
+		offsetof(struct np_kube_config, proxy_url),
+		offsetof(struct np_kube_config, proxy),
+		offsetof(struct np_kube_config, no_proxy),
+		offsetof(struct np_kube_config, token),
+		offsetof(struct np_kube_config, token_file),
+		offsetof(struct np_kube_config, username),
+		offsetof(struct np_kube_config, password),
+		offsetof(struct np_kube_config, as_user),
+		offsetof(struct np_kube_config, user_agent),
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const char *const *source = (const void *)((const char *)from + texts[i]);
+		char **target = (void *)((char *)to + texts[i]);
+
+		if (kube_set_text(target, *source, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+int np_kube_config_clone(const struct np_kube_config *c, struct np_kube_config **ret,
+			 struct np_err *err)
+{
+	NP_AUTO(np_kube_config_freep) struct np_kube_config *copy = calloc(1, sizeof(*copy));
+
+	if (!copy)
+		return np_fail_nomem(err);
+	copy->insecure = c->insecure;
+	copy->request_timeout_ms = c->request_timeout_ms;
+	copy->deadline_ms = c->deadline_ms;
+	copy->log = c->log;
+	copy->log_ctx = c->log_ctx;
+	copy->is_cancelled = c->is_cancelled;
+	copy->cancel_ctx = c->cancel_ctx;
+	if (clone_texts(c, copy, err) < 0 || clone_blob(&c->ca, &copy->ca, err) < 0 ||
+	    clone_blob(&c->cert, &copy->cert, err) < 0 || clone_blob(&c->key, &copy->key, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < c->secrets.n; i++) {
+		const char *text = c->secrets.texts[i];
+
+		if (kube_secrets_add(&copy->secrets, text, strlen(text), err) < 0)
+			return -(int)err->code;
+	}
+	*ret = np_take(copy);
+	return 0;
+}
+
 const char *np_kube_config_namespace(const struct np_kube_config *c)
 {
 	return c->ns;
@@ -221,7 +290,7 @@ static int service_token(const struct np_kube_options *o, struct np_kube_config 
 {
 	char *token;
 
-	if (o->token)
+	if (o->token || o->token_file)
 		return 0;
 	if (service_file(o, "token", &c->token_file, err) < 0)
 		return -(int)err->code;
@@ -282,6 +351,17 @@ static int apply_token_flag(const struct np_kube_options *o, struct np_kube_conf
 {
 	char *token;
 
+	if (o->token && o->token_file)
+		return np_fail(err, NP_E_USAGE, "a token and a token file exclude each other");
+	if (o->token_file) {
+		if (kube_token_load(o->token_file, &token, err) < 0)
+			return np_wrap(err, "token file");
+		free(c->token_file);
+		c->token_file = strdup(o->token_file);
+		if (kube_config_set_token_take(c, token, err) < 0)
+			return -(int)err->code;
+		return c->token_file ? 0 : np_fail_nomem(err);
+	}
 	if (!o->token)
 		return 0;
 	if (!o->token[0] || !kube_is_header_text(o->token))
@@ -313,6 +393,8 @@ static int copy_options(const struct np_kube_options *o, struct np_kube_config *
 	c->deadline_ms = o->deadline_ms > 0 ? o->deadline_ms : 60 * 1000;
 	c->log = o->log;
 	c->log_ctx = o->log_ctx;
+	c->is_cancelled = o->is_cancelled;
+	c->cancel_ctx = o->cancel_ctx;
 	if (kube_set_text(&c->proxy, o->proxy, err) < 0 ||
 	    kube_set_text(&c->no_proxy, o->no_proxy, err) < 0)
 		return -(int)err->code;

@@ -68,6 +68,8 @@ struct np_kube_config {
 	uint64_t request_timeout_ms, deadline_ms;
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
+	bool (*is_cancelled)(void *ctx);
+	void *cancel_ctx;
 	struct kube_secrets secrets;
 };
 
@@ -115,6 +117,7 @@ struct kube_call {
 	const char *ns; /* NULL: of the cluster, or all */
 	const char *name; /* NULL: a list */
 	const char *body; /* NULL: none */
+	const char *content_type; /* of the body */
 	bool repeatable; /* may be sent again when it is not known whether it arrived */
 };
 
@@ -190,18 +193,23 @@ enum { KUBE_WARNINGS_MAX = 64 };
 
 struct np_kube {
 	struct np_kube_config *config;
-	CURL *easy;
+	CURLM *multi; /* holds the connection */
 	char *base; /* the server's address as libcurl gets it */
 	char *host; /* without port, as messages say it */
-	struct curl_slist *connect_to, *headers;
-	char detail[CURL_ERROR_SIZE];
-	uint64_t deadline; /* by the monotonic clock */
+	struct curl_slist *connect_to;
+	uint64_t deadline; /* by the monotonic clock; UINT64_MAX: none */
+	uint64_t deadline_ms; /* as it was asked for */
 	uint64_t token_read; /* likewise */
+	unsigned identity; /* counts the tokens that were in use */
 	bool answered; /* some answer came in this run */
-	long status;
+	bool multiplexed; /* the last answer came by HTTP/2 */
+	long status; /* of the last answer; 0: none */
 	size_t n_warnings;
 	char *warnings[KUBE_WARNINGS_MAX];
 };
+
+/* Makes a handle for one request. */
+int kube_easy_new(const struct np_kube *k, CURL **ret, struct np_err *err);
 
 /* Appends "name: value". */
 int kube_header_append(struct curl_slist **list, const char *name, const char *value,
@@ -213,7 +221,7 @@ int kube_host_append(struct np_kube *k, struct curl_slist **list, struct np_err 
 /* Wipes and frees the lines. */
 void kube_slist_freep(struct curl_slist **list);
 
-/* --- client.c -------------------------------------------------------------------------------- */
+/* --- flight.c -------------------------------------------------------------------------------- */
 
 /* Growing bytes of one answer. */
 struct kube_reply {
@@ -225,15 +233,73 @@ struct kube_reply {
 	bool too_large, no_memory;
 };
 
-/* libcurl's callbacks; `ctx` is the struct kube_reply. */
-size_t kube_on_body(char *bytes, size_t size, size_t n, void *ctx);
-size_t kube_on_header(char *bytes, size_t size, size_t n, void *ctx);
+/* What became of one attempt: how it may go on, and how long that should wait. */
+struct kube_outcome {
+	enum { KUBE_DONE, KUBE_FAILED, KUBE_LOST_UNSENT, KUBE_AGAIN } kind;
+	bool has_wait;
+	uint64_t wait_ms;
+};
+
+/* One request on its way, attempt by attempt. */
+struct kube_flight {
+	const struct kube_call *call;
+	enum { KUBE_DUE, KUBE_FLYING, KUBE_ENDED } state;
+	uint64_t due; /* when the next attempt begins */
+	CURL *easy;
+	struct curl_slist *headers;
+	char detail[CURL_ERROR_SIZE];
+	struct kube_reply reply;
+	long status; /* of the last attempt; 0: no answer */
+	unsigned attempts, unsent;
+	unsigned identity; /* the np_kube's when the last attempt began */
+	bool token_reread;
+	json_t *result;
+	struct np_err error; /* NP_OK: the result is there */
+};
+
+/* Makes the handle of the next attempt, which may last `timeout_ms` (0: without an end). */
+int kube_flight_prepare(struct np_kube *k, struct kube_flight *f, uint64_t timeout_ms,
+			struct np_err *err);
+
+/* Frees what the last attempt held; its handle leaves the connection. */
+void kube_flight_clear(struct np_kube *k, struct kube_flight *f);
+
+/* Says what libcurl's code, or the answer's status, means for the attempt. */
+int kube_flight_judge(struct np_kube *k, struct kube_flight *f, CURLcode code,
+		      struct kube_outcome *out, struct np_err *err);
+
+/* Appends to the answer's body; false where that is full (`max`) or memory is. */
+bool kube_reply_add(struct kube_reply *reply, const char *bytes, size_t size, size_t max);
+
+/* Reads the token file again where it is old. */
+void kube_token_freshen(struct np_kube *k);
+
+/* Tells whether a 401 is worth another attempt, since other credentials are there by now. */
+bool kube_token_renew(struct np_kube *k, struct kube_flight *f);
+
+/* Hands a line to the log, secrets removed. */
+void kube_log(struct np_kube *k, const char *prefix, const char *text);
+
+/* --- client.c -------------------------------------------------------------------------------- */
+
+/* How often a cancelled run is noticed. */
+#define KUBE_POLL_MS 100
 
 /* Returns milliseconds of the monotonic clock. */
 uint64_t kube_now_ms(void);
 
+bool kube_is_cancelled(const struct np_kube *k);
+int kube_fail_cancelled(struct np_err *err);
+
 /* Sends the call, again where that makes sense, and parses the answer. */
 int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, struct np_err *err);
+
+/*
+ * Lets `n` flights end, at most `most` on their way at a time. An error that concerns all of them
+ * fails the call; else each flight has its result or its error.
+ */
+int kube_fly(struct np_kube *k, struct kube_flight *flights, size_t n, size_t most,
+	     struct np_err *err);
 
 /* Returns the status of the last answer; 0 where there was none. */
 long kube_last_status(const struct np_kube *k);
@@ -243,5 +309,30 @@ long kube_last_status(const struct np_kube *k);
 /* Sets *ret to the escaped path of a resource, of a collection where `name` is NULL. */
 int kube_path(const struct np_kube_resource *r, const char *ns, const char *name, char **ret,
 	      struct np_err *err);
+
+#define KUBE_RESOURCE_MAX 256
+
+/* Writes "plural.group" as RBAC messages call it. */
+void kube_name_resource(const struct np_kube_resource *r, char buf[static KUBE_RESOURCE_MAX]);
+
+/* Returns the namespace that a request about one object names; NULL: it is cluster-scoped. */
+const char *kube_ns_of(const struct np_kube *k, const struct np_kube_resource *r, const char *ns);
+
+/* --- watch.c --------------------------------------------------------------------------------- */
+
+/* Bytes of a watch that have come and are not yet events. */
+#define KUBE_LINE_MAX ((size_t)8 << 20)
+
+/* One line of a watch. */
+struct kube_event {
+	enum { KUBE_EVENT_OBJECT, KUBE_EVENT_GONE } kind;
+	enum np_kube_event type;
+	json_t *object; /* new */
+	char version[NP_KUBE_VERSION_MAX];
+};
+
+/* Reads one line, which is not empty; what the server says in an ERROR event is an error, 410 is not. */
+int kube_event_parse(const struct kube_call *call, const struct kube_secrets *secrets,
+		     const char *line, size_t size, struct kube_event *ret, struct np_err *err);
 
 #endif

@@ -479,7 +479,7 @@ static int apply_user(struct np_node node, const struct np_kube_options *o,
 	    apply_impersonation(&e, c, err) < 0)
 		return -(int)err->code;
 	/* A token of the command line stands for every other way to log in. */
-	if (o->token)
+	if (o->token || o->token_file)
 		return 0;
 	if (apply_token(&e, c, err) < 0)
 		return -(int)err->code;

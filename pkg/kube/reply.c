@@ -155,7 +155,11 @@ static int fail_status(const struct kube_call *call, const struct kube_answer *a
 		return fail_forbidden(call, message, err);
 	if (answer->status == 404)
 		return np_fail(err, row->code, "%s not found%s", what, status ? "" : message);
-	return np_fail(err, row->code, "%s: %s (%ld)%s", what, row->says, answer->status, message);
+	return np_fail(err, row->code, "%s: %s (%ld)%s", what,
+		       answer->status == 409 && strcmp(call->verb, "create") == 0
+			       ? "cannot be created, since it is there"
+			       : row->says,
+		       answer->status, message);
 }
 
 int kube_answer_check(const struct kube_call *call, const struct kube_answer *answer,

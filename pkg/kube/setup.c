@@ -48,7 +48,7 @@ static bool set_texts(CURL *easy, const struct text_option *options, size_t n)
 }
 
 /* Nothing here may wake a protocol or a log-in that the static build has only stubs of. */
-static bool set_behaviour(struct np_kube *k)
+static bool set_behaviour(const struct np_kube *k, CURL *easy)
 {
 	const struct np_kube_config *c = k->config;
 	const struct long_option longs[] = {
@@ -60,6 +60,7 @@ static bool set_behaviour(struct np_kube *k)
 		{ CURLOPT_NETRC, CURL_NETRC_IGNORED },
 		{ CURLOPT_NOSIGNAL, 1 },
 		{ CURLOPT_PATH_AS_IS, 1 },
+		{ CURLOPT_PIPEWAIT, 1 },
 		{ CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC },
 		{ CURLOPT_QUICK_EXIT, 1 },
 		{ CURLOPT_SOCKS5_AUTH, (long)CURLAUTH_BASIC },
@@ -68,6 +69,8 @@ static bool set_behaviour(struct np_kube *k)
 		{ CURLOPT_SSL_VERIFYPEER, c->insecure ? 0 : 1 },
 		{ CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 },
 		{ CURLOPT_TCP_KEEPALIVE, 1 },
+		{ CURLOPT_TCP_KEEPIDLE, SILENCE_MAX_S },
+		{ CURLOPT_TCP_KEEPINTVL, SILENCE_MAX_S / 3 },
 	};
 	const struct text_option texts[] = {
 		{ CURLOPT_ACCEPT_ENCODING, "gzip" },
@@ -78,18 +81,15 @@ static bool set_behaviour(struct np_kube *k)
 		{ CURLOPT_PASSWORD, c->token ? NULL : c->password },
 	};
 
-	return set_longs(k->easy, longs, sizeof(longs) / sizeof(longs[0])) &&
-	       set_texts(k->easy, texts, sizeof(texts) / sizeof(texts[0])) &&
-	       curl_easy_setopt(k->easy, CURLOPT_ERRORBUFFER, k->detail) == CURLE_OK &&
-	       curl_easy_setopt(k->easy, CURLOPT_WRITEFUNCTION, kube_on_body) == CURLE_OK &&
-	       curl_easy_setopt(k->easy, CURLOPT_HEADERFUNCTION, kube_on_header) == CURLE_OK;
+	return set_longs(easy, longs, sizeof(longs) / sizeof(longs[0])) &&
+	       set_texts(easy, texts, sizeof(texts) / sizeof(texts[0]));
 }
 
 /*
  * "" instead of NULL keeps libcurl from reading the environment. A proxy of the kubeconfig is used
  * for every address, one of the environment not for loopback: both as kubectl does.
  */
-static bool set_proxy(struct np_kube *k)
+static bool set_proxy(const struct np_kube *k, CURL *easy)
 {
 	const struct np_kube_config *c = k->config;
 	bool is_tls = strncmp(c->server, "https:", 6) == 0;
@@ -104,8 +104,8 @@ static bool set_proxy(struct np_kube *k)
 	/* The lone star excepts everything only where it stands alone. */
 	if (c->no_proxy && strcmp(c->no_proxy, "*") == 0)
 		proxy = c->proxy_url ? c->proxy_url : "";
-	return curl_easy_setopt(k->easy, CURLOPT_PROXY, proxy) == CURLE_OK &&
-	       curl_easy_setopt(k->easy, CURLOPT_NOPROXY, c->proxy_url ? "" : except) == CURLE_OK;
+	return curl_easy_setopt(easy, CURLOPT_PROXY, proxy) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_NOPROXY, c->proxy_url ? "" : except) == CURLE_OK;
 }
 
 static bool set_blob(CURL *easy, CURLoption option, const struct kube_blob *b)
@@ -115,18 +115,18 @@ static bool set_blob(CURL *easy, CURLoption option, const struct kube_blob *b)
 	return !b->bytes || curl_easy_setopt(easy, option, &blob) == CURLE_OK;
 }
 
-static bool set_tls(struct np_kube *k)
+static bool set_tls(const struct np_kube *k, CURL *easy)
 {
 	const struct np_kube_config *c = k->config;
 
 	/* libcurl's built-in bundle and folder would be trusted besides the kubeconfig's CA. */
 	if ((c->ca.bytes || c->insecure) &&
-	    (curl_easy_setopt(k->easy, CURLOPT_CAINFO, NULL) != CURLE_OK ||
-	     curl_easy_setopt(k->easy, CURLOPT_CAPATH, NULL) != CURLE_OK))
+	    (curl_easy_setopt(easy, CURLOPT_CAINFO, NULL) != CURLE_OK ||
+	     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK))
 		return false;
-	return set_blob(k->easy, CURLOPT_CAINFO_BLOB, &c->ca) &&
-	       set_blob(k->easy, CURLOPT_SSLCERT_BLOB, &c->cert) &&
-	       set_blob(k->easy, CURLOPT_SSLKEY_BLOB, &c->key);
+	return set_blob(easy, CURLOPT_CAINFO_BLOB, &c->ca) &&
+	       set_blob(easy, CURLOPT_SSLCERT_BLOB, &c->cert) &&
+	       set_blob(easy, CURLOPT_SSLKEY_BLOB, &c->key);
 }
 
 /* --- the address ----------------------------------------------------------------------------- */
@@ -200,10 +200,7 @@ static int set_server_name(struct np_kube *k, const struct address *a, struct np
 		return np_fail_nomem(err);
 	}
 	k->connect_to = curl_slist_append(NULL, route);
-	if (!k->connect_to ||
-	    curl_easy_setopt(k->easy, CURLOPT_CONNECT_TO, k->connect_to) != CURLE_OK)
-		return np_fail_nomem(err);
-	return 0;
+	return k->connect_to ? 0 : np_fail_nomem(err);
 }
 
 static int set_address(struct np_kube *k, struct np_err *err)
@@ -253,9 +250,8 @@ void np_kube_free(struct np_kube *k)
 {
 	if (!k)
 		return;
-	curl_easy_cleanup(k->easy);
+	curl_multi_cleanup(k->multi);
 	curl_slist_free_all(k->connect_to);
-	kube_slist_freep(&k->headers);
 	free(k->base);
 	free(k->host);
 	for (size_t i = 0; i < k->n_warnings; i++)
@@ -270,6 +266,31 @@ void np_kube_freep(struct np_kube **k)
 	*k = NULL;
 }
 
+int kube_easy_new(const struct np_kube *k, CURL **ret, struct np_err *err)
+{
+	CURL *easy = curl_easy_init();
+
+	if (!easy)
+		return np_fail_nomem(err);
+	if (set_behaviour(k, easy) && set_proxy(k, easy) && set_tls(k, easy) &&
+	    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, k->connect_to) == CURLE_OK) {
+		*ret = easy;
+		return 0;
+	}
+	curl_easy_cleanup(easy);
+	return np_fail(err, NP_E_BUG, "libcurl %s cannot be set up", LIBCURL_VERSION);
+}
+
+/* One connection: requests share it where the server speaks HTTP/2, and queue where it does not. */
+static bool open_multi(struct np_kube *k)
+{
+	k->multi = curl_multi_init();
+	return k->multi &&
+	       curl_multi_setopt(k->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX) ==
+		       CURLM_OK &&
+	       curl_multi_setopt(k->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 1L) == CURLM_OK;
+}
+
 int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct np_err *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -279,12 +300,11 @@ int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct
 	if (!k)
 		return np_fail_nomem(err);
 	k->config = np_take(c);
-	k->deadline = kube_now_ms() + k->config->deadline_ms;
+	np_kube_renew(k, k->config->deadline_ms);
 	k->token_read = kube_now_ms();
 	pthread_once(&once, init_libraries);
-	k->easy = curl_easy_init();
-	if (!k->easy || !set_behaviour(k) || !set_proxy(k) || !set_tls(k))
-		return np_fail(err, NP_E_BUG, "libcurl %s cannot be set up", LIBCURL_VERSION);
+	if (!open_multi(k))
+		return np_fail_nomem(err);
 	if (set_address(k, err) < 0)
 		return -(int)err->code;
 	*ret = np_take(k);

@@ -9,9 +9,6 @@
 
 #include "nodeprep/units.h"
 
-#define CONFIG_SPEC "/spec/configSpec"
-#define EXTRA_CONFIG CONFIG_SPEC "/extraConfig"
-#define DEVICE_CHANGE CONFIG_SPEC "/deviceChange"
 #define REQUEST "/spec/policies/resources/requests/memory"
 
 /* What VM Operator sets where nothing else is said, and at each resize. */
@@ -204,7 +201,7 @@ static int add_key_item(struct build *b, enum vmclass_key key, const char *text)
 
 	if (entries == NULL || (text != NULL && to == NULL))
 		return -1;
-	snprintf(path, sizeof(path), "%s/%s", EXTRA_CONFIG, vmclass_key_names[key]);
+	snprintf(path, sizeof(path), "%s/%s", VMCLASS_EXTRA_CONFIG, vmclass_key_names[key]);
 	return vmclass_add_item(b->change, path, from, to,
 				reason != NULL ? reason : "the pools' need");
 }
@@ -225,7 +222,7 @@ static int remember_keys(struct build *b, const struct vmclass_keys_want *keys)
 	}
 	if (entries == NULL || sizes == NULL || json_array_extend(entries, sizes) < 0)
 		return -1;
-	return remember(b, EXTRA_CONFIG, "entries", entries, json_incref(set));
+	return remember(b, VMCLASS_EXTRA_CONFIG, "entries", entries, json_incref(set));
 }
 
 static int change_keys(struct build *b, const struct window *w, struct np_err *err)
@@ -251,7 +248,7 @@ static int change_keys(struct build *b, const struct window *w, struct np_err *e
 	if (vmclass_refuse_nulls(list, "spec.configSpec.extraConfig", err) < 0)
 		return -(int)err->code;
 	fresh = vmclass_keys_rewrite(list, &keys);
-	if (fresh == NULL || vmclass_patch_set(b->change->patch, EXTRA_CONFIG, fresh) < 0 ||
+	if (fresh == NULL || vmclass_patch_set(b->change->patch, VMCLASS_EXTRA_CONFIG, fresh) < 0 ||
 	    remember_keys(b, &keys) < 0)
 		return np_fail_nomem(err);
 	return 0;
@@ -301,7 +298,7 @@ static int change_firmware(struct build *b, struct np_err *err)
 	b->change->firmware = "efi";
 	if (b->c->firmware != NULL && strcmp(b->c->firmware, "efi") == 0)
 		return 0;
-	if (set_field(b, CONFIG_SPEC "/firmware", json_string("efi"),
+	if (set_field(b, VMCLASS_CONFIG_SPEC "/firmware", json_string("efi"),
 		      "a BAR over 256 MB is mapped by EFI firmware only") < 0)
 		return np_fail_nomem(err);
 	if (b->c->firmware == NULL)
@@ -379,13 +376,14 @@ static int change_memory(struct build *b, struct np_err *err)
 	    np_node_bool(np_node_get(config_spec_of(b->c), "memoryReservationLockedToMax"), &locked,
 			 err) < 0)
 		return -(int)err->code;
-	if (!locked && set_field(b, CONFIG_SPEC "/memoryReservationLockedToMax", json_true(),
-				 "keeps the reservation full when the VM's memory changes") < 0)
+	if (!locked &&
+	    set_field(b, VMCLASS_CONFIG_SPEC "/memoryReservationLockedToMax", json_true(),
+		      "keeps the reservation full when the VM's memory changes") < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
 
-/* Writes the devices after what stands in deviceChange, and how many they are into `before`. */
+/* Writes the devices after what stands in deviceChange, and which they are into `before`. */
 static int carry_devices(struct build *b, const struct np_devices *d, const char *reason,
 			 struct np_err *err)
 {
@@ -400,11 +398,11 @@ static int carry_devices(struct build *b, const struct np_devices *d, const char
 	if ((np_node_is_present(old) &&
 	     json_array_extend(list, (json_t *)(uintptr_t)old.json) < 0) ||
 	    added == NULL || json_array_extend(list, added) < 0 ||
-	    vmclass_patch_set(b->change->patch, DEVICE_CHANGE, list) < 0 ||
-	    vmclass_add_item(b->change, DEVICE_CHANGE, (json_t *)(uintptr_t)old.json, list,
+	    vmclass_patch_set(b->change->patch, VMCLASS_DEVICE_CHANGE, list) < 0 ||
+	    vmclass_add_item(b->change, VMCLASS_DEVICE_CHANGE, (json_t *)(uintptr_t)old.json, list,
 			     reason) < 0 ||
-	    remember(b, DEVICE_CHANGE, "value", (json_t *)(uintptr_t)old.json,
-		     json_integer((json_int_t)d->n)) < 0)
+	    remember(b, VMCLASS_DEVICE_CHANGE, "value", (json_t *)(uintptr_t)old.json,
+		     json_incref(added)) < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -428,7 +426,7 @@ static int change_devices(struct build *b, struct np_err *err)
 			  "a configSpec hides hardware.devices, so every device goes along",
 			  err) < 0)
 		return -(int)err->code;
-	if (set_field(b, CONFIG_SPEC "/_typeName", json_string("VirtualMachineConfigSpec"),
+	if (set_field(b, VMCLASS_CONFIG_SPEC "/_typeName", json_string("VirtualMachineConfigSpec"),
 		      "names the type, as vCenter writes it") < 0)
 		return np_fail_nomem(err);
 	return 0;
@@ -466,7 +464,7 @@ static int change_annotation(struct build *b, struct np_err *err)
 	if ((json_object_size(b->change->patch) == 0 && b->c->managed == NULL) ||
 	    b->want->n_members == 0 || b->want->as_it_is)
 		return 0;
-	object = vmclass_managed_update(b->c->managed, b->want, b->before);
+	object = vmclass_managed_update(b->c, b->want, b->before);
 	if (object == NULL)
 		return np_fail_nomem(err);
 	if (b->c->managed != NULL && json_equal(object, b->c->managed))

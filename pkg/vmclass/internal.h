@@ -10,6 +10,10 @@
 #include "nodeprep/err.h"
 #include "nodeprep/vmclass.h"
 
+#define VMCLASS_CONFIG_SPEC "/spec/configSpec"
+#define VMCLASS_EXTRA_CONFIG VMCLASS_CONFIG_SPEC "/extraConfig"
+#define VMCLASS_DEVICE_CHANGE VMCLASS_CONFIG_SPEC "/deviceChange"
+
 /* The two keys, in the order in which they are appended. */
 enum vmclass_key { VMCLASS_KEY_USE64, VMCLASS_KEY_SIZE, VMCLASS_KEY_MAX };
 
@@ -84,8 +88,14 @@ uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_wan
 /* Tells how many pools other than those of `want` are registered. */
 size_t vmclass_managed_count_others(const json_t *managed, const struct np_class_want *want);
 
-/* Returns the annotation's object with the pools registered and `before` merged in; new reference. */
-json_t *vmclass_managed_update(const json_t *managed, const struct np_class_want *want,
+/* Returns the class's annotation with the pools registered and `before` merged in; new reference. */
+json_t *vmclass_managed_update(const struct np_vmclass *c, const struct np_class_want *want,
 			       const json_t *before);
+
+/* revert.c: whether what nodeprep wrote, as an entry of `before` tells, is what stands there now. */
+bool vmclass_still_stands(const struct np_vmclass *c, const char *path, const json_t *entry);
+
+/* Tells whether an extraConfig list holds under `key` what such an entry's "set" says. */
+bool vmclass_key_still_stands(json_t *list, enum vmclass_key key, const json_t *set);
 
 #endif

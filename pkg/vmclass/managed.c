@@ -138,29 +138,77 @@ static int register_pool(json_t *pools, const struct np_member *m, const char *h
 		json_pack("{s:o, s:o}", "mmioGB", need, "holders", merge_holders(old, holder)));
 }
 
-/* What stood before the first change counts: a later change of the same field adds nothing. */
-static json_t *merge_before(const json_t *old, const json_t *fresh)
+/* Appends the noted entries of one key. */
+static int add_entries_of(json_t *list, const json_t *noted, enum vmclass_key key)
 {
+	const json_t *entries = json_object_get(noted, "entries");
+
+	for (size_t i = 0; i < json_array_size(entries); i++) {
+		json_t *item = json_array_get(entries, i);
+
+		if (vmclass_key_is(json_object_get(item, "entry"), key) &&
+		    json_array_append(list, item) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* As merge_field(), key by key: somebody else may have changed one of the two alone. */
+static int merge_keys(const struct np_vmclass *c, json_t *known, const json_t *fresh)
+{
+	json_t *list = vmclass_lookup(c->node.json, VMCLASS_EXTRA_CONFIG);
+	json_t *absent = json_object_get(fresh, "absent");
+	json_auto_t *entries = json_array();
+
+	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
+		bool ours = vmclass_key_still_stands(list, key, json_object_get(known, "set"));
+
+		if (add_entries_of(entries, ours ? known : fresh, key) < 0)
+			return -1;
+	}
+	if (entries == NULL || json_object_set(known, "set", json_object_get(fresh, "set")) < 0 ||
+	    (absent != NULL && json_object_set(known, "absent", absent) < 0))
+		return -1;
+	if (json_array_size(entries) == 0 && json_object_get(known, "absent") != NULL) {
+		json_object_del(known, "entries");
+		return 0;
+	}
+	return json_object_set(known, "entries", entries);
+}
+
+/*
+ * What stood before the first change counts, and a later change of the same field adds nothing;
+ * but where somebody else changed the field in between, what they left is what stood before.
+ */
+static int merge_field(const struct np_vmclass *c, json_t *merged, const char *path, json_t *fresh)
+{
+	json_t *known = json_object_get(merged, path);
+
+	if (known != NULL && strcmp(path, VMCLASS_EXTRA_CONFIG) == 0)
+		return merge_keys(c, known, fresh);
+	if (known == NULL || !vmclass_still_stands(c, path, known))
+		return json_object_set(merged, path, fresh);
+	return json_object_set(known, "set", json_object_get(fresh, "set"));
+}
+
+static json_t *merge_before(const struct np_vmclass *c, const json_t *fresh)
+{
+	json_t *old = json_object_get(c->managed, "before");
 	json_auto_t *merged = old != NULL ? json_deep_copy(old) : json_object();
 	const char *path;
 	json_t *entry;
 
 	json_object_foreach ((json_t *)(uintptr_t)fresh, path, entry) {
-		json_t *known = json_object_get(merged, path);
-		int r = known == NULL
-				? json_object_set(merged, path, entry)
-				: json_object_set(known, "set", json_object_get(entry, "set"));
-
-		if (r < 0)
+		if (merge_field(c, merged, path, entry) < 0)
 			return NULL;
 	}
 	return json_incref(merged);
 }
 
-json_t *vmclass_managed_update(const json_t *managed, const struct np_class_want *want,
+json_t *vmclass_managed_update(const struct np_vmclass *c, const struct np_class_want *want,
 			       const json_t *before)
 {
-	json_auto_t *object = managed != NULL ? json_deep_copy(managed) : json_object();
+	json_auto_t *object = c->managed != NULL ? json_deep_copy(c->managed) : json_object();
 	json_t *pools = json_object_get(object, "pools");
 
 	if (pools == NULL) {
@@ -172,8 +220,7 @@ json_t *vmclass_managed_update(const json_t *managed, const struct np_class_want
 		if (register_pool(pools, &want->members[i], want->holder) < 0)
 			return NULL;
 	}
-	if (json_object_set_new(object, "before",
-				merge_before(json_object_get(object, "before"), before)) < 0)
+	if (json_object_set_new(object, "before", merge_before(c, before)) < 0)
 		return NULL;
 	return json_incref(object);
 }

@@ -11,9 +11,6 @@
  * difference between the class and the copy. A field that somebody else changed since is left.
  */
 
-#define CONFIG_SPEC "/spec/configSpec"
-#define EXTRA_CONFIG CONFIG_SPEC "/extraConfig"
-#define DEVICE_CHANGE CONFIG_SPEC "/deviceChange"
 #define ANNOTATION "/metadata/annotations/nodeprep.dev~1managed"
 
 struct undo {
@@ -59,8 +56,7 @@ static int undo_field(struct undo *u, const char *path, const json_t *entry, str
 	return 0;
 }
 
-/* Tells whether an entry of the list is what nodeprep left under `key`. */
-static bool is_left_by_us(json_t *list, enum vmclass_key key, const json_t *set)
+bool vmclass_key_still_stands(json_t *list, enum vmclass_key key, const json_t *set)
 {
 	const char *text = json_string_value(json_object_get(set, vmclass_key_names[key]));
 	struct np_node node = { .json = list };
@@ -126,71 +122,84 @@ static int undo_keys(struct undo *u, const json_t *entry, struct np_err *err)
 {
 	const char *absent = json_string_value(json_object_get(entry, "absent"));
 	const json_t *set = json_object_get(entry, "set");
-	json_t *list = vmclass_lookup(u->target, EXTRA_CONFIG);
-	bool ours[VMCLASS_KEY_MAX];
+	json_t *list = vmclass_lookup(u->target, VMCLASS_EXTRA_CONFIG);
+	bool ours[VMCLASS_KEY_MAX], any = false;
 
 	if (list == NULL)
-		return note_foreign(u, EXTRA_CONFIG, err);
+		return note_foreign(u, VMCLASS_EXTRA_CONFIG, err);
 	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
-		ours[key] = is_left_by_us(list, key, set);
+		ours[key] = vmclass_key_still_stands(list, key, set);
 		if (!ours[key] && note_foreign(u, vmclass_key_names[key], err) < 0)
 			return -(int)err->code;
 		if (ours[key] && drop_key(list, key) < 0)
 			return np_fail_nomem(err);
+		any = any || ours[key];
 	}
 	if (put_back(list, json_object_get(entry, "entries"), ours) < 0)
 		return np_fail_nomem(err);
-	if (absent != NULL && json_array_size(list) == 0)
-		remove_path(u->target, EXTRA_CONFIG, absent);
+	if (any && absent != NULL && json_array_size(list) == 0)
+		remove_path(u->target, VMCLASS_EXTRA_CONFIG, absent);
 	return 0;
 }
 
-/* Tells whether nothing is left in configSpec but what carrying the devices put there. */
-static bool is_ours_alone(const json_t *config_spec)
+/* Tells whether nothing is left in configSpec but what its making put there. */
+static bool is_ours_alone(const json_t *config_spec, bool devices_carried)
 {
 	const char *key;
 	json_t *value;
 
 	json_object_foreach ((json_t *)(uintptr_t)config_spec, key, value) {
-		if (strcmp(key, "deviceChange") != 0 && strcmp(key, "_typeName") != 0)
+		if (strcmp(key, "_typeName") != 0 &&
+		    (strcmp(key, "deviceChange") != 0 || !devices_carried))
 			return false;
 	}
 	return true;
 }
 
-/* Returns how many devices nodeprep wrote; SIZE_MAX where the list is no longer as it left it. */
-static size_t count_carried(const json_t *list, const json_t *entry)
+/* Tells whether the list is still what stood there before, and behind it what nodeprep carried. */
+static bool is_carried_list(const json_t *list, const json_t *entry)
 {
-	const json_t *old = json_object_get(entry, "value");
-	json_int_t n = json_integer_value(json_object_get(entry, "set"));
-	size_t before = json_array_size(old);
+	const json_t *old = json_object_get(entry, "value"), *set = json_object_get(entry, "set");
+	size_t before = json_array_size(old), n = json_array_size(set);
 
-	if (n < 0 || json_array_size(list) != before + (size_t)n)
-		return SIZE_MAX;
-	for (size_t i = 0; i < before; i++) {
-		if (!json_equal(json_array_get(list, i), json_array_get(old, i)))
-			return SIZE_MAX;
+	if (json_array_size(list) != before + n)
+		return false;
+	for (size_t i = 0; i < before + n; i++) {
+		const json_t *wrote =
+			i < before ? json_array_get(old, i) : json_array_get(set, i - before);
+
+		if (!json_equal(json_array_get(list, i), wrote))
+			return false;
 	}
-	return (size_t)n;
+	return true;
+}
+
+bool vmclass_still_stands(const struct np_vmclass *c, const char *path, const json_t *entry)
+{
+	const json_t *now = vmclass_lookup(c->node.json, path);
+
+	if (strcmp(path, VMCLASS_DEVICE_CHANGE) == 0)
+		return is_carried_list(now, entry);
+	return json_equal(now, json_object_get(entry, "set"));
 }
 
 /* An empty deviceChange would take the GPUs: carried devices go with the whole configSpec or stay. */
 static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
 {
 	const char *absent = json_string_value(json_object_get(entry, "absent"));
-	json_t *config_spec = vmclass_lookup(u->target, CONFIG_SPEC);
+	json_t *config_spec = vmclass_lookup(u->target, VMCLASS_CONFIG_SPEC);
 
-	if (count_carried(vmclass_lookup(u->target, DEVICE_CHANGE), entry) == SIZE_MAX)
-		return note_foreign(u, DEVICE_CHANGE, err);
-	if (absent == NULL &&
-	    vmclass_patch_set(u->target, DEVICE_CHANGE, json_object_get(entry, "value")) < 0)
+	if (!is_carried_list(vmclass_lookup(u->target, VMCLASS_DEVICE_CHANGE), entry))
+		return note_foreign(u, VMCLASS_DEVICE_CHANGE, err);
+	if (absent == NULL && vmclass_patch_set(u->target, VMCLASS_DEVICE_CHANGE,
+						json_object_get(entry, "value")) < 0)
 		return np_fail_nomem(err);
-	if (absent != NULL && strcmp(absent, DEVICE_CHANGE) == 0)
-		vmclass_delete(u->target, DEVICE_CHANGE);
-	if (absent == NULL || strcmp(absent, DEVICE_CHANGE) == 0)
+	if (absent != NULL && strcmp(absent, VMCLASS_DEVICE_CHANGE) == 0)
+		vmclass_delete(u->target, VMCLASS_DEVICE_CHANGE);
+	if (absent == NULL || strcmp(absent, VMCLASS_DEVICE_CHANGE) == 0)
 		return 0;
-	if (is_ours_alone(config_spec)) {
-		vmclass_delete(u->target, CONFIG_SPEC);
+	if (is_ours_alone(config_spec, true)) {
+		vmclass_delete(u->target, VMCLASS_CONFIG_SPEC);
 		return 0;
 	}
 	return np_notes_add(
@@ -203,26 +212,26 @@ static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
 static int undo_all(struct undo *u, struct np_err *err)
 {
 	json_t *before = json_object_get(u->c->managed, "before");
-	const json_t *devices = json_object_get(before, DEVICE_CHANGE);
+	const json_t *devices = json_object_get(before, VMCLASS_DEVICE_CHANGE);
 	const char *path;
 	json_t *entry;
 
 	json_object_foreach (before, path, entry) {
 		int r = 0;
 
-		if (strcmp(path, EXTRA_CONFIG) == 0)
+		if (strcmp(path, VMCLASS_EXTRA_CONFIG) == 0)
 			r = undo_keys(u, entry, err);
-		else if (strcmp(path, DEVICE_CHANGE) != 0 &&
-			 strcmp(path, CONFIG_SPEC "/_typeName") != 0)
+		else if (strcmp(path, VMCLASS_DEVICE_CHANGE) != 0 &&
+			 strcmp(path, VMCLASS_CONFIG_SPEC "/_typeName") != 0)
 			r = undo_field(u, path, entry, err);
 		if (r < 0)
 			return r;
 	}
 	if (devices != NULL)
 		return undo_devices(u, devices, err);
-	entry = json_object_get(before, CONFIG_SPEC "/_typeName");
-	if (entry != NULL && is_ours_alone(vmclass_lookup(u->target, CONFIG_SPEC)))
-		vmclass_delete(u->target, CONFIG_SPEC);
+	entry = json_object_get(before, VMCLASS_CONFIG_SPEC "/_typeName");
+	if (entry != NULL && is_ours_alone(vmclass_lookup(u->target, VMCLASS_CONFIG_SPEC), false))
+		vmclass_delete(u->target, VMCLASS_CONFIG_SPEC);
 	return 0;
 }
 
@@ -321,11 +330,11 @@ static int check_lists(const struct np_vmclass *c, const json_t *patch, struct n
 {
 	struct np_node spec = np_node_get(np_node_get(c->node, "spec"), "configSpec");
 
-	if (json_is_array(vmclass_lookup(patch, EXTRA_CONFIG)) &&
+	if (json_is_array(vmclass_lookup(patch, VMCLASS_EXTRA_CONFIG)) &&
 	    vmclass_refuse_nulls(np_node_get(spec, "extraConfig"), "spec.configSpec.extraConfig",
 				 err) < 0)
 		return -(int)err->code;
-	if (json_is_array(vmclass_lookup(patch, DEVICE_CHANGE)))
+	if (json_is_array(vmclass_lookup(patch, VMCLASS_DEVICE_CHANGE)))
 		return vmclass_refuse_nulls(np_node_get(spec, "deviceChange"),
 					    "spec.configSpec.deviceChange", err);
 	return 0;

@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <bsd/string.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "nodeprep/err.h"
+
+#define BODY_MAX ((size_t)64 << 20)
+#define HEADERS_MAX ((size_t)1 << 20)
+#define CONNECT_MAX_MS UINT64_C(10000)
+#define TOKEN_AGE_MS UINT64_C(60000)
+
+/* --- log ------------------------------------------------------------------------------------- */
+
+void kube_log(struct np_kube *k, const char *prefix, const char *text)
+{
+	char clean[NP_ERR_TEXT_MAX], line[NP_ERR_TEXT_MAX + 64];
+
+	if (!k->config->log)
+		return;
+	kube_redact(&k->config->secrets, text, clean, sizeof(clean));
+	snprintf(line, sizeof(line), "%s%s", prefix, clean);
+	for (char *p = line; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = ' ';
+	k->config->log(k->config->log_ctx, line);
+}
+
+static void log_warning(struct np_kube *k, const char *text)
+{
+	for (size_t i = 0; i < k->n_warnings; i++)
+		if (strcmp(k->warnings[i], text) == 0)
+			return;
+	if (k->n_warnings < KUBE_WARNINGS_MAX) {
+		k->warnings[k->n_warnings] = strdup(text);
+		k->n_warnings += k->warnings[k->n_warnings] != NULL;
+	}
+	kube_log(k, "the server warns: ", text);
+}
+
+/* --- one answer ------------------------------------------------------------------------------ */
+
+static bool reply_reserve(struct kube_reply *reply, size_t more)
+{
+	size_t need = reply->size + more + 1, cap = reply->cap > 0 ? reply->cap : 16384;
+	char *bigger;
+
+	while (cap < need)
+		cap *= 2;
+	if (cap == reply->cap)
+		return true;
+	bigger = realloc(reply->body, cap);
+	if (!bigger)
+		return false;
+	reply->body = bigger;
+	reply->cap = cap;
+	return true;
+}
+
+bool kube_reply_add(struct kube_reply *reply, const char *bytes, size_t size, size_t max)
+{
+	if (size > max - reply->size) {
+		reply->too_large = true;
+		return false;
+	}
+	if (!reply_reserve(reply, size)) {
+		reply->no_memory = true;
+		return false;
+	}
+	memcpy(reply->body + reply->size, bytes, size);
+	reply->size += size;
+	reply->body[reply->size] = '\0';
+	return true;
+}
+
+/* Gets what gzip made of the body, so that a small body that unpacks to a huge one ends here too. */
+static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
+{
+	return kube_reply_add(ctx, bytes, size * n, BODY_MAX) ? size * n : 0;
+}
+
+static void read_header(struct kube_reply *reply, const char *line)
+{
+	static const char retry_after[] = "retry-after:", warning[] = "warning:";
+	char text[1024];
+
+	/* Each response of an exchange opens so; only the last one counts. */
+	if (strncmp(line, "HTTP/", 5) == 0)
+		reply->retry_after[0] = '\0';
+	else if (strncasecmp(line, retry_after, sizeof(retry_after) - 1) == 0)
+		strlcpy(reply->retry_after, line + sizeof(retry_after) - 1,
+			sizeof(reply->retry_after));
+	else if (strncasecmp(line, warning, sizeof(warning) - 1) == 0 &&
+		 kube_warning_parse(line + sizeof(warning) - 1, text, sizeof(text)))
+		log_warning(reply->k, text);
+}
+
+static size_t on_header(char *bytes, size_t size, size_t n, void *ctx)
+{
+	struct kube_reply *reply = ctx;
+	size_t length = size * n, end = length;
+	char line[2048];
+
+	reply->header_bytes += length;
+	if (reply->header_bytes > HEADERS_MAX) {
+		reply->too_large = true;
+		return 0;
+	}
+	while (end > 0 && (bytes[end - 1] == '\n' || bytes[end - 1] == '\r'))
+		end--;
+	snprintf(line, sizeof(line), "%.*s", (int)end, bytes);
+	read_header(reply, line);
+	return length;
+}
+
+/* --- the token ------------------------------------------------------------------------------- */
+
+/* Sets *ret_changed where the token file holds another token than the one in use. */
+static int reread_token(struct np_kube *k, bool *ret_changed, struct np_err *err)
+{
+	NP_AUTO(kube_wipep) char *token = NULL;
+
+	k->token_read = kube_now_ms();
+	if (kube_token_load(k->config->token_file, &token, err) < 0)
+		return -(int)err->code;
+	*ret_changed = strcmp(token, k->config->token) != 0;
+	k->identity += *ret_changed;
+	return kube_config_set_token_take(k->config, np_take(token), err);
+}
+
+/* A mounted token is replaced before it expires; one that cannot be read now may still be good. */
+void kube_token_freshen(struct np_kube *k)
+{
+	struct np_err ignored = NP_ERR_INIT;
+	bool changed = false;
+
+	if (k->config->token_file && kube_now_ms() - k->token_read > TOKEN_AGE_MS)
+		(void)reread_token(k, &changed, &ignored);
+}
+
+bool kube_token_renew(struct np_kube *k, struct kube_flight *f)
+{
+	struct np_err ignored = NP_ERR_INIT;
+	bool changed = false;
+
+	if (f->status != 401 || !k->config->token_file || f->token_reread)
+		return false;
+	f->token_reread = true;
+	/* Another request that was refused may have read the new one already. */
+	if (f->identity != k->identity)
+		return true;
+	return reread_token(k, &changed, &ignored) == 0 && changed;
+}
+
+/* --- one attempt ----------------------------------------------------------------------------- */
+
+static int append_identity(struct np_kube *k, struct curl_slist **list, struct np_err *err)
+{
+	NP_AUTO(kube_wipep) char *bearer = NULL;
+
+	if (k->config->as_user &&
+	    kube_header_append(list, "Impersonate-User", k->config->as_user, err) < 0)
+		return -(int)err->code;
+	if (!k->config->token)
+		return 0;
+	if (asprintf(&bearer, "Bearer %s", k->config->token) < 0) {
+		bearer = NULL;
+		return np_fail_nomem(err);
+	}
+	return kube_header_append(list, "Authorization", bearer, err);
+}
+
+static int set_headers(struct np_kube *k, struct kube_flight *f, struct np_err *err)
+{
+	const struct kube_call *call = f->call;
+
+	if (kube_header_append(&f->headers, "Accept", "application/json", err) < 0 ||
+	    append_identity(k, &f->headers, err) < 0 || kube_host_append(k, &f->headers, err) < 0)
+		return -(int)err->code;
+	if (call->body &&
+	    (kube_header_append(&f->headers, "Content-Type", call->content_type, err) < 0 ||
+	     kube_header_append(&f->headers, "Expect", "", err) < 0))
+		return -(int)err->code;
+	return curl_easy_setopt(f->easy, CURLOPT_HTTPHEADER, f->headers) == CURLE_OK
+		       ? 0
+		       : np_fail_nomem(err);
+}
+
+static bool set_method(CURL *easy, const struct kube_call *call)
+{
+	if (call->body && (curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+					    (curl_off_t)strlen(call->body)) != CURLE_OK ||
+			   curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body) != CURLE_OK))
+		return false;
+	return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method) == CURLE_OK;
+}
+
+static bool set_callbacks(struct kube_flight *f)
+{
+	return curl_easy_setopt(f->easy, CURLOPT_ERRORBUFFER, f->detail) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_HEADERDATA, &f->reply) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_PRIVATE, f) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_WRITEDATA, &f->reply) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK;
+}
+
+static bool set_times(CURL *easy, uint64_t timeout)
+{
+	uint64_t connect = timeout > 0 && timeout < CONNECT_MAX_MS ? timeout : CONNECT_MAX_MS;
+
+	return curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)timeout) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect) == CURLE_OK;
+}
+
+int kube_flight_prepare(struct np_kube *k, struct kube_flight *f, uint64_t timeout_ms,
+			struct np_err *err)
+{
+	NP_AUTO(np_freep) char *url = NULL;
+
+	kube_flight_clear(k, f);
+	f->reply.k = k;
+	f->identity = k->identity;
+	if (asprintf(&url, "%s%s", k->base, f->call->path) < 0) {
+		url = NULL;
+		return np_fail_nomem(err);
+	}
+	if (kube_easy_new(k, &f->easy, err) < 0 || set_headers(k, f, err) < 0)
+		return -(int)err->code;
+	if (!set_method(f->easy, f->call) || !set_callbacks(f) || !set_times(f->easy, timeout_ms) ||
+	    curl_easy_setopt(f->easy, CURLOPT_URL, url) != CURLE_OK)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+void kube_flight_clear(struct np_kube *k, struct kube_flight *f)
+{
+	if (f->easy) {
+		curl_multi_remove_handle(k->multi, f->easy);
+		curl_easy_cleanup(f->easy);
+	}
+	f->easy = NULL;
+	kube_slist_freep(&f->headers);
+	free(f->reply.body);
+	f->reply = (struct kube_reply){ 0 };
+	f->detail[0] = '\0';
+}
+
+static int fail_transport(struct np_kube *k, const struct kube_flight *f, CURLcode code,
+			  struct kube_outcome *out, struct np_err *err)
+{
+	struct kube_trouble t = { .code = code,
+				  .detail = f->detail[0] ? f->detail : curl_easy_strerror(code),
+				  .server = k->config->server,
+				  .host = k->host,
+				  .user = k->config->user_name };
+	enum kube_again again = kube_trouble_again(&t);
+	curl_off_t elapsed_us = 0;
+	long os_errno = 0;
+
+	curl_easy_getinfo(f->easy, CURLINFO_TOTAL_TIME_T, &elapsed_us);
+	t.elapsed_ms = (uint64_t)elapsed_us / 1000;
+	curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &os_errno);
+	curl_easy_getinfo(f->easy, CURLINFO_SSL_VERIFYRESULT, &t.verify);
+	t.os_errno = (int)os_errno;
+	if (again == KUBE_UNSENT)
+		out->kind = KUBE_LOST_UNSENT;
+	else if (again == KUBE_MAYBE && f->call->repeatable)
+		out->kind = KUBE_AGAIN;
+	return kube_trouble_fail(&t, err);
+}
+
+static int fail_limits(const struct kube_flight *f, struct np_err *err)
+{
+	char what[KUBE_WHAT_MAX];
+
+	if (f->reply.no_memory)
+		return np_fail_nomem(err);
+	kube_call_describe(f->call, what);
+	return np_fail(err, NP_E_REFUSED, "%s: the server's answer is larger than 64 MiB", what);
+}
+
+/* A write that may have been made is not made twice, but a server that asks to wait made none. */
+static bool may_ask_again(const struct kube_flight *f, const struct kube_outcome *out)
+{
+	return kube_status_is_retried(f->status) &&
+	       (f->call->repeatable || out->has_wait || f->status == 429);
+}
+
+static int judge_status(struct np_kube *k, const struct kube_flight *f, struct kube_outcome *out,
+			struct np_err *err)
+{
+	struct kube_answer answer = { .status = f->status,
+				      .body = f->reply.body,
+				      .size = f->reply.size,
+				      .retry_after = f->reply.retry_after,
+				      .user = k->config->user_name,
+				      .secrets = &k->config->secrets };
+
+	if (kube_answer_check(f->call, &answer, err) == 0) {
+		out->kind = KUBE_DONE;
+		return 0;
+	}
+	if (kube_status_is_retried(f->status)) {
+		out->has_wait = kube_answer_wait(&answer, time(NULL), &out->wait_ms);
+		if (may_ask_again(f, out))
+			out->kind = KUBE_AGAIN;
+	}
+	return -(int)err->code;
+}
+
+int kube_flight_judge(struct np_kube *k, struct kube_flight *f, CURLcode code,
+		      struct kube_outcome *out, struct np_err *err)
+{
+	long version = CURL_HTTP_VERSION_NONE;
+
+	*out = (struct kube_outcome){ .kind = KUBE_FAILED };
+	f->status = k->status = 0;
+	if (f->reply.too_large || f->reply.no_memory)
+		return fail_limits(f, err);
+	if (code != CURLE_OK)
+		return fail_transport(k, f, code, out, err);
+	curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &f->status);
+	curl_easy_getinfo(f->easy, CURLINFO_HTTP_VERSION, &version);
+	k->status = f->status;
+	k->answered = true;
+	k->multiplexed = version == CURL_HTTP_VERSION_2_0;
+	return judge_status(k, f, out, err);
+}

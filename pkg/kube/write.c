@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <bsd/string.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/tree.h"
+
+static const char *const patch_types[NP_KUBE_PATCH_TYPE_MAX] = {
+	[NP_KUBE_MERGE_PATCH] = "application/merge-patch+json",
+	[NP_KUBE_APPLY_PATCH] = "application/apply-patch+yaml",
+	[NP_KUBE_STRATEGIC_PATCH] = "application/strategic-merge-patch+json",
+};
+
+static const char *const validations[NP_KUBE_VALIDATION_MAX] = {
+	[NP_KUBE_STRICT] = "Strict",
+	[NP_KUBE_WARN] = "Warn",
+	[NP_KUBE_IGNORE] = "Ignore",
+};
+
+static void decref_jsonp(json_t **j)
+{
+	json_decref(*j);
+}
+
+static void curl_freep(char **p)
+{
+	curl_free(*p);
+}
+
+/* What a write is about, and the texts that its call points to. */
+struct writing {
+	struct kube_call call;
+	char resource[KUBE_RESOURCE_MAX];
+	char *body, *path, *full;
+};
+
+static void writing_done(struct writing *w)
+{
+	free(w->body);
+	free(w->path);
+	free(w->full);
+}
+
+/* Fills in the words of the call and the path, to which `query` is added. */
+static int aim(struct writing *w, const struct np_kube_resource *r, const char *subresource,
+	       const char *query, struct np_err *err)
+{
+	kube_name_resource(r, w->resource);
+	if (subresource) {
+		strlcat(w->resource, "/", sizeof(w->resource));
+		strlcat(w->resource, subresource, sizeof(w->resource));
+	}
+	w->call.resource = w->resource;
+	w->call.body = w->body;
+	if (kube_path(r, w->call.ns, strcmp(w->call.verb, "create") == 0 ? NULL : w->call.name,
+		      &w->path, err) < 0)
+		return -(int)err->code;
+	if (asprintf(&w->full, "%s%s", w->path, query) < 0) {
+		w->full = NULL;
+		return np_fail_nomem(err);
+	}
+	w->call.path = w->full;
+	return 0;
+}
+
+/* Makes "/status?fieldManager=...": what follows the object's path. */
+static int make_query(const struct np_kube_write *write, const char *more, char **ret,
+		      struct np_err *err)
+{
+	const char *manager = write->field_manager ? write->field_manager : "nodeprep";
+	NP_AUTO(curl_freep) char *escaped = curl_easy_escape(NULL, manager, 0);
+
+	if (!escaped ||
+	    asprintf(ret, "%s%s?fieldManager=%s&fieldValidation=%s%s",
+		     write->subresource ? "/" : "", write->subresource ? write->subresource : "",
+		     escaped, validations[write->validation], more) < 0) {
+		*ret = NULL;
+		return np_fail_nomem(err);
+	}
+	return 0;
+}
+
+/* --- patch ----------------------------------------------------------------------------------- */
+
+static bool has_resource_version(const json_t *body)
+{
+	return json_is_string(
+		json_object_get(json_object_get(body, "metadata"), "resourceVersion"));
+}
+
+/* An apply patch states what is wanted, so that the second says nothing new. */
+static bool is_repeatable(const struct np_kube_patch *patch)
+{
+	return patch->type == NP_KUBE_APPLY_PATCH || has_resource_version(patch->body);
+}
+
+int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		  const char *name, const struct np_kube_patch *patch, json_t **ret,
+		  struct np_err *err)
+{
+	NP_AUTO(writing_done)
+	struct writing w = { .call = { .verb = "patch",
+				       .method = "PATCH",
+				       .ns = kube_ns_of(k, r, ns),
+				       .name = name,
+				       .content_type = patch_types[patch->type],
+				       .repeatable = is_repeatable(patch) } };
+	bool force = patch->force && patch->type == NP_KUBE_APPLY_PATCH;
+	NP_AUTO(np_freep) char *query = NULL;
+	char more[64];
+
+	w.body = np_json_text(patch->body, JSON_COMPACT);
+	if (!w.body)
+		return np_fail_nomem(err);
+	snprintf(more, sizeof(more), "%s%s", force ? "&force=true" : "",
+		 patch->dry_run ? "&dryRun=All" : "");
+	if (make_query(&patch->write, more, &query, err) < 0 ||
+	    aim(&w, r, patch->write.subresource, query, err) < 0)
+		return -(int)err->code;
+	return kube_send(k, &w.call, ret, err);
+}
+
+/* --- create ---------------------------------------------------------------------------------- */
+
+int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		   const struct np_kube_create *create, json_t **ret, struct np_err *err)
+{
+	NP_AUTO(writing_done)
+	struct writing w = { .call = { .verb = "create",
+				       .method = "POST",
+				       .ns = kube_ns_of(k, r, ns),
+				       .content_type = "application/json" } };
+	NP_AUTO(np_freep) char *query = NULL;
+
+	w.body = np_json_text(create->body, JSON_COMPACT);
+	if (!w.body)
+		return np_fail_nomem(err);
+	w.call.name = json_string_value(
+		json_object_get(json_object_get(create->body, "metadata"), "name"));
+	if (make_query(&create->write, create->dry_run ? "&dryRun=All" : "", &query, err) < 0 ||
+	    aim(&w, r, create->write.subresource, query, err) < 0)
+		return -(int)err->code;
+	return kube_send(k, &w.call, ret, err);
+}
+
+/* --- delete ---------------------------------------------------------------------------------- */
+
+static int set_text(json_t *object, const char *key, const char *text)
+{
+	return text ? json_object_set_new(object, key, json_string(text)) : 0;
+}
+
+/* Makes the DeleteOptions. */
+static char *make_options(const struct np_kube_delete *how)
+{
+	NP_AUTO(decref_jsonp)
+	json_t *body = json_pack("{s:s, s:s}", "apiVersion", "v1", "kind", "DeleteOptions");
+	NP_AUTO(decref_jsonp) json_t *conditions = json_object();
+
+	if (!body || !conditions || set_text(conditions, "uid", how->uid) < 0 ||
+	    set_text(conditions, "resourceVersion", how->resource_version) < 0 ||
+	    set_text(body, "propagationPolicy", how->propagation) < 0 ||
+	    (json_object_size(conditions) > 0 &&
+	     json_object_set(body, "preconditions", conditions) < 0) ||
+	    (how->dry_run && json_object_set_new(body, "dryRun", json_pack("[s]", "All")) < 0))
+		return NULL;
+	return np_json_text(body, JSON_COMPACT);
+}
+
+int np_kube_delete(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		   const char *name, const struct np_kube_delete *how, struct np_err *err)
+{
+	static const struct np_kube_delete plain = { 0 };
+	NP_AUTO(writing_done)
+	struct writing w = { .call = { .verb = "delete",
+				       .method = "DELETE",
+				       .ns = kube_ns_of(k, r, ns),
+				       .name = name,
+				       .content_type = "application/json",
+				       .repeatable = how && how->uid } };
+	NP_AUTO(decref_jsonp) json_t *answer = NULL;
+
+	w.body = make_options(how ? how : &plain);
+	if (!w.body)
+		return np_fail_nomem(err);
+	if (aim(&w, r, NULL, "", err) < 0)
+		return -(int)err->code;
+	return kube_send(k, &w.call, &answer, err);
+}

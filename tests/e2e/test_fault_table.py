@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every fault at every request of an apply, as docs/faults.md tells it: that table is the test's.
+
+Each case has a Supervisor of its own, so that many run side by side: most of them wait."""
+
+import concurrent.futures
+import json
+import os
+import subprocess
+
+import pytest
+
+import servers
+from test_main_job import A100, MANAGED, SIZE, USE64, config_spec, dump, hardware, keys_of, pool
+
+NS = "ml"
+PATH = "/apis/vmoperator.vmware.com/v1alpha6/namespaces/ml/virtualmachineclasses"
+TABLE = servers.REPO / "docs" / "faults.md"
+AT_ONCE = 6
+
+# The columns of the table: the requests of an apply, in their order.
+REQUESTS = {
+    "group": ("GET", "/apis/vmoperator.vmware.com"),
+    "version": ("GET", "/apis/vmoperator.vmware.com/v1alpha6"),
+    "read": ("GET", "*/virtualmachineclasses/*"),
+    "write": ("PATCH", "*/virtualmachineclasses/*"),
+}
+
+FAULTS = {
+    "401 once": {"fault": "status", "status": 401},
+    "403 once": {"fault": "status", "status": 403},
+    "404 once": {"fault": "status", "status": 404},
+    "409 once": {"fault": "status", "status": 409},
+    "409 for ever": {"fault": "status", "status": 409, "count": 0},
+    "422 once": {"fault": "status", "status": 422},
+    "429 once": {"fault": "status", "status": 429, "retryAfter": "1"},
+    "429 that asks for too long": {"fault": "status", "status": 429, "retryAfter": "600"},
+    "500 once": {"fault": "status", "status": 500},
+    "500 for ever": {"fault": "status", "status": 500, "count": 0},
+    "502 once": {"fault": "status", "status": 502},
+    "503 once": {"fault": "status", "status": 503, "retryAfter": "1"},
+    "503 for ever": {"fault": "status", "status": 503, "count": 0},
+    "503 once, carried out all the same": {"fault": "status", "status": 503, "effect": True},
+    "504 once": {"fault": "status", "status": 504},
+    "cut once": {"fault": "cut"},
+    "cut for ever": {"fault": "cut", "count": 0},
+    "cut once, carried out all the same": {"fault": "cut", "effect": True},
+    "cut within the answer, once": {"fault": "cut-body"},
+    "no answer in time, once": {"fault": "delay", "delayMs": 60000},
+    "no answer in time, for ever": {"fault": "delay", "delayMs": 60000, "count": 0},
+    "an answer that drips, once": {"fault": "slow-body"},
+    "an answer that drips, for ever": {"fault": "slow-body", "count": 0},
+    "an answer of 80 MiB": {"fault": "huge-body"},
+    "a write by somebody else first": {"fault": "concurrent-write", "key": "other"},
+}
+
+
+def read_table():
+    """Returns [(fault, request, cell)] of the document's table."""
+    lines = [line.strip("|\n ").split("|") for line in TABLE.read_text().splitlines() if line.startswith("|")]
+    head, _, *rows = [[cell.strip() for cell in line] for line in lines]
+    return [(row[0], request, cell) for row in rows for request, cell in zip(head[1:], row[1:])]
+
+
+CELLS = read_table()
+
+
+def run(sim):
+    return subprocess.run(
+        [str(servers.BIN_DIR / "nodeprep"), "apply", "-f", "-", "-o", "json", "--timeout=4s",
+         "--request-timeout=1s"],
+        input=dump(pool(NS, "w", "gpu")),
+        capture_output=True,
+        encoding="utf-8",
+        env={"KUBECONFIG": sim.kubeconfig, "PATH": os.environ["PATH"]},
+        timeout=120,
+        check=False,
+    )
+
+
+def play(fault, request):
+    """Runs apply against the fault and once more without it; returns what was seen."""
+    method, path = REQUESTS[request]
+    body = {
+        "apiVersion": "vmoperator.vmware.com/v1alpha6",
+        "kind": "VirtualMachineClass",
+        "metadata": {"name": "gpu", "namespace": NS},
+        "spec": hardware(A100, A100),
+    }
+    # A first configSpec by somebody else would take the devices itself.
+    if FAULTS[fault]["fault"] == "concurrent-write":
+        body["spec"] = {**hardware(), "configSpec": config_spec(A100, A100)}
+    with servers.SimServer() as sim:
+        old = sim.must("POST", PATH, body)
+        sim.faults([{"match": {"method": method, "path": path}, **FAULTS[fault]}])
+        first = run(sim)
+        sim.faults([])
+        between = sim.must("GET", f"{PATH}/gpu")
+        second = run(sim)
+        after = sim.must("GET", f"{PATH}/gpu")
+    return {"old": old, "first": first, "between": between, "second": second, "after": after}
+
+
+@pytest.fixture(scope="module")
+def played():
+    """All cases, some at a time."""
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool_of_threads:
+        jobs = {(f, r): pool_of_threads.submit(play, f, r) for f, r, cell in CELLS if cell != "-"}
+        return {key: job.result() for key, job in jobs.items()}
+
+
+def is_new(cls):
+    keys = [pair for pair in keys_of(cls) if pair[0] != "other"]
+    if sorted(keys) != [(SIZE, "512"), (USE64, "TRUE")]:
+        return False
+    pools = json.loads(cls["metadata"]["annotations"][MANAGED])["pools"]
+    devices = cls["spec"]["configSpec"]["deviceChange"]
+    return pools == {f"{NS}/w": {"holders": ["apply"], "mmioGB": 512}} and len(devices) == 2
+
+
+def is_old(cls, old):
+    kept = [[c["spec"].get("hardware"), c["metadata"].get("annotations")] for c in (cls, old)]
+    config = cls["spec"].get("configSpec", {})
+    return kept[0] == kept[1] and [e["key"] for e in config.get("extraConfig", [])] in ([], ["other"])
+
+
+def test_table_is_whole():
+    assert sorted({fault for fault, _, _ in CELLS}) == sorted(FAULTS)
+    assert {request for _, request, _ in CELLS} == set(REQUESTS)
+    # A fault has nothing to meet at a request only where it is about what is written.
+    assert {fault for fault, _, cell in CELLS if cell == "-"} <= {"a write by somebody else first"}
+
+
+@pytest.mark.parametrize(("fault", "request_name", "cell"), [c for c in CELLS if c[2] != "-"],
+                         ids=[f"{f} at the {r}" for f, r, c in CELLS if c != "-"])
+def test_fault_ends_as_the_table_says(played, fault, request_name, cell):
+    seen = played[(fault, request_name)]
+    first = seen["first"]
+    status, _, says = cell.partition(" ")
+    assert first.returncode == int(status), (first.returncode, first.stderr)
+    told = json.loads(first.stdout)
+    assert bool(told["errors"]) == (status != "0")
+    if says:
+        assert says in first.stderr
+        assert any(says in error["message"] for error in told["errors"])
+    # Whatever happened, the class is the old or the new one, and never something in between.
+    assert is_new(seen["between"]) or is_old(seen["between"], seen["old"])
+    if status == "0":
+        assert is_new(seen["between"])
+    assert seen["second"].returncode == 0, seen["second"].stderr
+    assert is_new(seen["after"])
+    expected = "unchanged" if is_new(seen["between"]) else "patched"
+    assert json.loads(seen["second"].stdout)["classes"][0]["result"] == expected
