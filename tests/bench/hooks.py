@@ -220,4 +220,5 @@ def main():
     hooks.table()
 
 
-main()
+if __name__ == "__main__":
+    main()
