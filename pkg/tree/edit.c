@@ -11,6 +11,8 @@ struct place_in_text {
 	size_t from, to;
 	bool is_block; /* a block scalar, whose end is the next line's start */
 	size_t end; /* of the document */
+	size_t column; /* of the top mapping's keys */
+	bool has_keys, is_flow;
 };
 
 static void parser_done(yaml_parser_t *parser)
@@ -40,11 +42,40 @@ static size_t byte_of(const char *bytes, size_t size, size_t index)
 /* A walk over the events: which document, how deep, and whether a key or a value is next. */
 struct walk {
 	const char *key, *bytes;
-	size_t size, wanted, document;
+	size_t size, wanted,
+		documents; /* those that hold something, as np_doc_index() counts them */
 	unsigned depth;
+	bool is_counted, is_mapping; /* the document; its top */
 	bool is_value, is_ours;
 	struct place_in_text place;
 };
+
+static bool is_null(const yaml_event_t *e)
+{
+	static const char *const words[] = { "", "~", "null", "Null", "NULL" };
+
+	if (e->type != YAML_SCALAR_EVENT || e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+		return false;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp((const char *)e->data.scalar.value, words[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool is_here(const struct walk *w)
+{
+	return w->is_counted && w->documents == w->wanted + 1;
+}
+
+/* The first node of a document says what it is. */
+static void see_top(struct walk *w, const yaml_event_t *e)
+{
+	w->is_counted = !is_null(e);
+	w->documents += w->is_counted;
+	w->is_mapping = e->type == YAML_MAPPING_START_EVENT;
+	if (is_here(w) && w->is_mapping)
+		w->place.is_flow = e->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+}
 
 static void see_scalar(struct walk *w, const yaml_event_t *e)
 {
@@ -52,6 +83,9 @@ static void see_scalar(struct walk *w, const yaml_event_t *e)
 	yaml_scalar_style_t style = e->data.scalar.style;
 
 	if (!w->is_value) {
+		if (!w->place.has_keys)
+			w->place.column = e->start_mark.column;
+		w->place.has_keys = true;
 		w->is_ours = strcmp(text, w->key) == 0;
 	} else if (w->is_ours) {
 		w->place.found = true;
@@ -66,33 +100,34 @@ static void see_scalar(struct walk *w, const yaml_event_t *e)
 /* Only what stands directly in the document's top mapping matters. */
 static void see(struct walk *w, const yaml_event_t *e)
 {
-	bool is_here = w->document == w->wanted + 1;
-
 	switch (e->type) {
 	case YAML_DOCUMENT_START_EVENT:
-		w->document++;
 		w->depth = 0;
-		w->is_value = false;
+		w->is_counted = w->is_mapping = w->is_value = false;
 		break;
 	case YAML_DOCUMENT_END_EVENT:
-		if (is_here)
+		if (is_here(w))
 			w->place.end = byte_of(w->bytes, w->size, e->start_mark.index);
 		break;
 	case YAML_MAPPING_START_EVENT:
 	case YAML_SEQUENCE_START_EVENT:
-		w->depth++;
+		if (w->depth++ == 0)
+			see_top(w, e);
 		break;
 	case YAML_MAPPING_END_EVENT:
 	case YAML_SEQUENCE_END_EVENT:
-		w->depth--;
-		w->is_value = w->is_value && w->depth != 1;
+		/* A key may be a list: whatever ends here was one of the two. */
+		if (--w->depth == 1)
+			w->is_value = !w->is_value;
 		break;
 	case YAML_ALIAS_EVENT:
 		if (w->depth == 1)
 			w->is_value = !w->is_value;
 		break;
 	case YAML_SCALAR_EVENT:
-		if (w->depth == 1 && is_here)
+		if (w->depth == 0)
+			see_top(w, e);
+		else if (w->depth == 1 && w->is_mapping && is_here(w))
 			see_scalar(w, e);
 		break;
 	default:
@@ -120,7 +155,7 @@ static int find_place(const char *name, struct walk *w, struct np_err *err)
 		see(w, &event);
 		last = event.type == YAML_STREAM_END_EVENT;
 	}
-	if (w->document <= w->wanted)
+	if (w->documents <= w->wanted)
 		return np_fail(err, NP_E_SPEC, "%s: has no document %zu", name, w->wanted);
 	return 0;
 }
@@ -143,6 +178,40 @@ static size_t append_at(const char *bytes, size_t end)
 	return bytes[end] == '\n' ? end + 1 : end;
 }
 
+/* Returns the document's tree; NULL where the text does not read. */
+static json_t *read_tree(const char *name, const char *bytes, size_t size, size_t document)
+{
+	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	struct np_err ignored = NP_ERR_INIT;
+	json_t *tree = NULL;
+
+	if (np_reader_new(name, bytes, size, &r, &ignored) < 0)
+		return NULL;
+	while (tree == NULL) {
+		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+
+		if (np_reader_next(r, &doc, &ignored) <= 0)
+			return NULL;
+		if (np_doc_index(doc) == document)
+			tree = json_deep_copy(np_doc_root(doc).json);
+	}
+	return tree;
+}
+
+/* YAML has more forms than those that people write: the text must read as before but for the value. */
+static int check_edit(const char *name, const struct walk *w, const char *value, const char *text,
+		      size_t size, struct np_err *err)
+{
+	json_auto_t *was = read_tree(name, w->bytes, w->size, w->wanted);
+	json_auto_t *is = read_tree(name, text, size, w->wanted);
+
+	if (json_is_object(was) && json_object_set_new(was, w->key, json_string(value)) == 0 &&
+	    is != NULL && json_equal(was, is))
+		return 0;
+	return np_fail(err, NP_E_SPEC, "%s: cannot be corrected in place: set %s to '%s'", name,
+		       w->key, value);
+}
+
 int np_yaml_set_text(const char *name, const char *bytes, size_t size, size_t document,
 		     const char *key, const char *value, char **ret, size_t *ret_size,
 		     struct np_err *err)
@@ -151,18 +220,24 @@ int np_yaml_set_text(const char *name, const char *bytes, size_t size, size_t do
 	const char *eol = line_end(bytes, size), *before = "", *after = "";
 	NP_AUTO(np_freep) char *line = NULL;
 	size_t from, to, n;
-	char *text;
+	NP_AUTO(np_freep) char *text = NULL;
 
 	if (find_place(name, &w, err) < 0)
 		return -(int)err->code;
+	if (!w.place.found && (w.place.is_flow || !w.place.has_keys))
+		return np_fail(err, NP_E_SPEC,
+			       "%s: has no lines of its own for its keys: add '%s: %s'", name, key,
+			       value);
 	from = w.place.found ? w.place.from : append_at(bytes, w.place.end);
 	to = w.place.found ? w.place.to : from;
 	if (!w.place.found && from > 0 && bytes[from - 1] != '\n')
 		before = eol;
+	else if (w.place.found && bytes[from - 1] == ':')
+		before = " ";
 	if (!w.place.found || w.place.is_block)
 		after = eol;
-	if (asprintf(&line, "%s%s%s\"%s\"%s", before, w.place.found ? "" : key,
-		     w.place.found ? "" : ": ", value, after) < 0) {
+	if (asprintf(&line, "%s%*s%s%s\"%s\"%s", before, w.place.found ? 0 : (int)w.place.column,
+		     "", w.place.found ? "" : key, w.place.found ? "" : ": ", value, after) < 0) {
 		line = NULL;
 		return np_fail_nomem(err);
 	}
@@ -174,7 +249,10 @@ int np_yaml_set_text(const char *name, const char *bytes, size_t size, size_t do
 	memcpy(text + from, line, n);
 	memcpy(text + from + n, bytes + to, size - to);
 	text[from + n + (size - to)] = '\0';
-	*ret = text;
-	*ret_size = from + n + (size - to);
+	n += from + (size - to);
+	if (check_edit(name, &w, value, text, n, err) < 0)
+		return -(int)err->code;
+	*ret = np_take(text);
+	*ret_size = n;
 	return 0;
 }
