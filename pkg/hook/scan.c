@@ -256,7 +256,7 @@ bool scan_seek(struct scan *s, const struct seek *seeks, size_t n)
 
 struct scan span_open(struct span value)
 {
-	return (struct scan){ value.p, value.p, value.p + value.n, NULL };
+	return (struct scan){ value.p, value.p, value.p ? value.p + value.n : NULL, NULL };
 }
 
 /* --- trees ------------------------------------------------------------------------------------ */
