@@ -692,7 +692,7 @@ static void test_json__depth_has_an_end(void **state)
 		memset(text + depth, ']', depth);
 		assert_int_equal(span_tree((struct span){ text, 2 * depth }, &tree),
 				 fits ? 0 : -NP_E_SPEC);
-		memcpy(text, "{\"a\":", 5);
+		snprintf(text, sizeof(text), "{\"a\":");
 		memset(text + 5, '[', depth - 1);
 		memset(text + 4 + depth, ']', depth - 1);
 		text[3 + 2 * depth] = '}';
@@ -731,7 +731,7 @@ static void test_json__long_texts_fit(void **state)
 			n += (size_t)sprintf(body + n, "\",");
 			n += write_member(body + n, 'b', sizes[k]);
 			assert_int_equal(read_body(body, n, &err), -NP_E_SPEC);
-			memcpy(body + n, "\"}", 2);
+			sprintf(body + n, "\"}");
 			assert_int_equal(read_body(body, n + 2, &err), 0);
 		}
 }
