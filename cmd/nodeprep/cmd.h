@@ -85,6 +85,13 @@ void progress_clear(void);
 void signals_watch(void);
 bool signals_is_stopped(void *ctx);
 
+/* A file's text, to be given back corrected. */
+struct kept_file {
+	char *name;
+	char *bytes;
+	size_t size;
+};
+
 /* What a subcommand works on: catalogue, input, and the classes from the input or the API. */
 struct work {
 	struct np_catalogue *catalogue;
@@ -94,6 +101,8 @@ struct work {
 	struct np_kube *kube;
 	struct np_fetched fetched;
 	struct np_plan plan;
+	size_t n_kept;
+	struct kept_file *kept; /* texts of flat cluster-configuration files */
 	bool failed; /* the input could be parsed, but the plan holds errors and nothing else */
 };
 
@@ -122,6 +131,24 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 
 /* Writes to stdout; a failure is an error, so that a full disk is not taken for success. */
 int put(const char *text, struct np_err *err);
+
+/*
+ * manifests.c: writes what puts the plan's replacements of templates in place, as YAML for kubectl apply,
+ * and flat files corrected.
+ */
+int put_manifests(const struct work *w, bool *ret_any, struct np_err *err);
+
+/* Keeps the bytes where a flat file was added since there were `n_before` templates. */
+int keep_flat_take(struct work *w, const char *name, size_t n_before, char **bytes, size_t size,
+		   struct np_err *err);
+
+/* Says what the new templates will do to nodes. */
+void log_rollouts(const struct np_plan *plan);
+
+/* Print and log what apply did to templates and MachineDeployments. */
+int put_applied(const struct options *o, const struct np_apply_objects *objects,
+		struct np_err *err);
+void log_applied(const struct np_apply_objects *objects);
 
 int run_apply(const struct options *o, struct np_err *err);
 int run_diff(const struct options *o, struct np_err *err);

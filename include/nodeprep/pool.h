@@ -104,6 +104,9 @@ struct np_pool {
 	char *template_name;
 	size_t template_index; /* into np_input.templates, where has_template; SIZE_MAX: not there */
 	enum np_rollout rollout;
+	char max_surge[16]; /* as a MachineDeployment's strategy has it; "1" by default */
+	struct np_doc *doc; /* referenced: its MachineDeployment's; NULL unless has_template */
+	struct np_node node; /* the MachineDeployment in it */
 	struct np_notes remarks;
 };
 
