@@ -38,9 +38,10 @@ curl_archive = $(shell $(CC) -print-file-name=libcurl.a)
 np_optional = $(foreach l,zstd brotlidec brotlicommon,$(if $(findstring /,$(shell $(CC) -print-file-name=lib$(l).a)),-l$(l)))
 np_libs = -lcurl -lnghttp2 -lssl -lcrypto -lz -ljansson -lyaml -lbsd -lmd -lpthread -ldl -lm
 np_server_libs = -levent_openssl -levent_extra -levent_core $(np_libs)
+np_hookd_libs = -lyajl_s $(np_server_libs)
 # Tests and fuzzers link what they use from the shared libraries.
 test_libs = -lcmocka -lcurl -levent_openssl -levent_extra -levent_core -lssl -lcrypto -ljansson \
-	-lyaml -lbsd -lpthread -lm
+	-lyajl -lyaml -lbsd -lpthread -lm
 
 san_flags := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz_flags := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -140,7 +141,7 @@ $(B)/kubectl-nodeprep: $(B)/nodeprep
 
 $(B)/nodeprep-hookd: $(call objects,obj,$(wildcard cmd/nodeprep-hookd/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
 	$(if $(Q),@echo "  LD      $@")
-	$(Q)$(call link,$(np_optional) $(np_server_libs) $(np_optional))
+	$(Q)$(call link,$(np_optional) $(np_hookd_libs) $(np_optional))
 	$(Q)strip $@.tmp && mv $@.tmp $@
 
 $(B)/nodeprep-sim: $(call objects,obj,$(wildcard cmd/nodeprep-sim/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
