@@ -69,8 +69,10 @@ def podman():
     with contextlib.ExitStack() as stack:
         subprocess.run([servers.REPO / "hack/deps.sh", "image"], check=True, cwd=servers.REPO)
         run = Podman(servers.make_folder(stack))
-        # The storage's mounts hold the folder.
-        stack.callback(run, "system", "reset", "--force", check=False)
+        # Not `system reset`, which would take the machine's own networks along.
+        stack.callback(subprocess.run, ["umount", run.folder / "root/overlay"],
+                       stderr=subprocess.DEVNULL, check=False)
+        stack.callback(run, "rmi", "--all", "--force", check=False)
         run("import", "--quiet", make_base(servers.BIN_DIR / "image"), BASE)
         subprocess.run(
             ["make", "-C", servers.REPO, "image", "ENGINE=podman", f"BASE={BASE}", f"IMAGE={IMAGE}",
