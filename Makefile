@@ -12,14 +12,16 @@ BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 DESTDIR ?=
+CNI_BIN_DIR ?= /opt/cni/bin
+CNI_CONF_DIR ?= /etc/nodeprep/cni.d
 FUZZ_SECONDS ?= 60
 B ?= build
 V ?=
 Q := $(if $(V),,@)
 
 version := $(shell cat VERSION)
-modules := err units tree gpu mmio pool vmclass plan render kube apply node
-server_modules := serve sim
+modules := err units tree gpu mmio pool vmclass plan render kube apply node exec
+server_modules := serve hook sim
 
 # The build path must not reach the binary: two clean builds give the same bytes.
 np_prefix_map := '-ffile-prefix-map=$(CURDIR)=.' '-fmacro-prefix-map=$(CURDIR)=.'
@@ -52,7 +54,7 @@ test_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_test.c)) $(wild
 fuzz_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_fuzz.c))
 
 objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
-bins := $(B)/nodeprep $(B)/kubectl-nodeprep $(B)/nodeprep-sim
+bins := $(B)/nodeprep $(B)/kubectl-nodeprep $(B)/nodeprep-hookd $(B)/nodeprep-sim
 tests := $(patsubst %.c,$(B)/test/%,$(test_sources))
 fuzzers := $(patsubst %.c,$(B)/fuzz/%,$(fuzz_sources))
 c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/*.h' 2>/dev/null)
@@ -64,7 +66,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench image lint fmt fuzz install uninstall clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench soak image lint fmt fuzz install uninstall install-cni uninstall-cni clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -136,6 +138,11 @@ $(B)/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(B)/libnodeprep
 $(B)/kubectl-nodeprep: $(B)/nodeprep
 	$(Q)ln -f $< $@
 
+$(B)/nodeprep-hookd: $(call objects,obj,$(wildcard cmd/nodeprep-hookd/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
+	$(if $(Q),@echo "  LD      $@")
+	$(Q)$(call link,$(np_optional) $(np_server_libs) $(np_optional))
+	$(Q)strip $@.tmp && mv $@.tmp $@
+
 $(B)/nodeprep-sim: $(call objects,obj,$(wildcard cmd/nodeprep-sim/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)$(call link,$(np_optional) $(np_server_libs) $(np_optional))
@@ -143,6 +150,10 @@ $(B)/nodeprep-sim: $(call objects,obj,$(wildcard cmd/nodeprep-sim/*.c)) $(B)/lib
 
 $(B)/test/%: $(B)/san/%.o $(B)/libnodeprep-san.a
 	@mkdir -p $(@D)
+	$(Q)$(CC) $(san_flags) -o $@ $^ $(test_libs)
+
+# For the soak: what ASan finds in the server itself.
+$(B)/san/nodeprep-hookd: $(call objects,san,$(wildcard cmd/nodeprep-hookd/*.c)) $(B)/libnodeprep-san.a
 	$(Q)$(CC) $(san_flags) -o $@ $^ $(test_libs)
 
 $(B)/fuzz/%: $(B)/fuz/%.o $(B)/libnodeprep-fuzz.a
@@ -173,10 +184,14 @@ demo: all                  ## the main job against the embedded Supervisor API, 
 	$(Q)hack/demo.sh $(B)
 
 bench: all                 ## time and memory, as ratios within one run
-	$(Q)tests/bench/run.sh $(B)
+	$(Q)NODEPREP_LIBS='$(np_optional) $(np_libs) $(np_optional)' tests/bench/run.sh $(B)
 
 image:                     ## the container image, with docker, podman or buildah; IMAGE, BASE, ENGINE, FLAGS
 	$(Q)hack/image.sh
+
+SOAK_REQUESTS ?= 500000
+soak: all $(B)/san/nodeprep-hookd  ## nodeprep-hookd under SOAK_REQUESTS among hostile clients; a tenth under ASan
+	$(Q)tests/bench/soak.sh $(B) $(SOAK_REQUESTS)
 
 fuzz: $(fuzzers)           ## each fuzz target for FUZZ_SECONDS; new inputs go to its corpus
 	$(Q)hack/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)
@@ -192,13 +207,24 @@ fmt: | $(B)/.deps-lint     ## clang-format on the tracked C files
 install: all               ## binaries, man pages and completion under $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPDIR)
 	install -m 0755 $(B)/nodeprep $(DESTDIR)$(BINDIR)/nodeprep
+	install -m 0755 $(B)/nodeprep-hookd $(DESTDIR)$(BINDIR)/nodeprep-hookd
 	ln -sf nodeprep $(DESTDIR)$(BINDIR)/kubectl-nodeprep
 	install -m 0644 cmd/nodeprep/nodeprep.1 $(DESTDIR)$(MANDIR)/man1/nodeprep.1
+	install -m 0644 cmd/nodeprep-hookd/nodeprep-hookd.1 $(DESTDIR)$(MANDIR)/man1/nodeprep-hookd.1
 	install -m 0644 cmd/nodeprep/nodeprep.bash $(DESTDIR)$(COMPDIR)/nodeprep
 
 uninstall:                 ## undo install
 	rm -f $(DESTDIR)$(BINDIR)/nodeprep $(DESTDIR)$(BINDIR)/kubectl-nodeprep \
+		$(DESTDIR)$(BINDIR)/nodeprep-hookd $(DESTDIR)$(MANDIR)/man1/nodeprep-hookd.1 \
 		$(DESTDIR)$(MANDIR)/man1/nodeprep.1 $(DESTDIR)$(COMPDIR)/nodeprep
+
+install-cni: $(B)/nodeprep ## the exec plugin into CNI_BIN_DIR, a sample network into CNI_CONF_DIR unless one is there
+	$(Q)$< install-cni --bin-dir '$(DESTDIR)$(CNI_BIN_DIR)'
+	$(Q)[ -e '$(DESTDIR)$(CNI_CONF_DIR)/nodeprep.conflist' ] || $< install-cni \
+		--conf-dir '$(DESTDIR)$(CNI_CONF_DIR)' --conf deploy/manifests/cni/nodeprep.conflist
+
+uninstall-cni:             ## undo install-cni, but for the network
+	rm -f '$(DESTDIR)$(CNI_BIN_DIR)/nodeprep'
 
 clean:                     ## remove what was built (build/real, the real servers, stays)
 	$(Q)if [ -d $(B) ]; then find $(B) -mindepth 1 -maxdepth 1 ! -name real -exec rm -rf {} +; fi

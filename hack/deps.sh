@@ -13,6 +13,7 @@ packages() {
 	image) echo podman buildah runc iptables mmdebstrap debian-archive-keyring ;;
 	guests) echo qemu-system-x86 ovmf busybox-static cpio gcc libc6-dev ;;
 	real) echo etcd-server openssl python3 python3-pytest python3-yaml python3-pip ca-certificates ;;
+	cni) echo iproute2 iptables strace util-linux ;;
 	*) echo "deps.sh: unknown group '$1'" >&2 && exit 2 ;;
 	esac
 }

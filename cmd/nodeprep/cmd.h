@@ -48,6 +48,9 @@ struct options {
 	unsigned verbosity;
 	bool log_json;
 	bool help;
+	const char *bin_dir; /* --bin-dir */
+	const char *conf_dir; /* --conf-dir */
+	struct texts confs; /* --conf */
 	struct node_flags node;
 	bool wants_vgpu; /* host-check --vgpu */
 	struct np_kube_options kube;
@@ -72,6 +75,7 @@ enum option_group {
 	OPT_NODE = 1 << 6, /* --expect --wait and the others of node-check */
 	OPT_HOST = 1 << 7, /* --vgpu */
 	OPT_CATALOGUE = 1 << 8, /* --catalogue without -f */
+	OPT_INSTALL = 1 << 16, /* --bin-dir --conf-dir --conf */
 };
 
 extern const struct command commands[];
@@ -84,12 +88,18 @@ int options_find_command(int argc, char *argv[]);
 int options_parse(const struct command *c, int argc, char *argv[], struct options *ret,
 		  struct np_err *err);
 void options_done(struct options *o);
+
+/* Reads what kubectl reads of the environment. */
+void options_environment(struct np_kube_options *k);
 void options_help(const struct command *c);
 void options_overview(void);
 
 /* log.c: lines on stderr, as text or JSON. */
 void log_init(const struct options *o);
 void log_line(const char *level, const char *text);
+
+/* Sends the lines to the end of a file (NULL: stderr still), each with the time and `words`. */
+int log_open(const char *path, const char *words, struct np_err *err);
 void log_format(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_notes(const struct np_plan *plan);
 void log_plan_errors(const struct np_plan *plan);
@@ -103,6 +113,13 @@ void progress_clear(void);
 void signals_watch(void);
 bool signals_is_stopped(void *ctx);
 
+/* A file's text, to be given back corrected. */
+struct kept_file {
+	char *name;
+	char *bytes;
+	size_t size;
+};
+
 /* What a subcommand works on: catalogue, input, and the classes from the input or the API. */
 struct work {
 	struct np_catalogue *catalogue;
@@ -112,6 +129,8 @@ struct work {
 	struct np_kube *kube;
 	struct np_fetched fetched;
 	struct np_plan plan;
+	size_t n_kept;
+	struct kept_file *kept; /* texts of flat cluster-configuration files */
 	bool failed; /* the input could be parsed, but the plan holds errors and nothing else */
 };
 
@@ -144,6 +163,27 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 /* Writes to stdout; a failure is an error, so that a full disk is not taken for success. */
 int put(const char *text, struct np_err *err);
 
+/*
+ * manifests.c: writes what puts the plan's replacements of templates in place, as YAML for kubectl apply,
+ * and flat files corrected.
+ */
+int put_manifests(const struct work *w, bool *ret_any, struct np_err *err);
+
+/* Keeps the bytes where a flat file was added since there were `n_before` templates. */
+int keep_flat_take(struct work *w, const char *name, size_t n_before, char **bytes, size_t size,
+		   struct np_err *err);
+
+/* Says what the new templates will do to nodes. */
+void log_rollouts(const struct np_plan *plan);
+
+/* Print and log what apply did to templates and MachineDeployments. */
+int put_applied(const struct options *o, const struct np_apply_objects *objects,
+		struct np_err *err);
+void log_applied(const struct np_apply_objects *objects);
+
+/* exec.c: answers as an exec plugin of the CNI protocol; returns the exit status. */
+int run_exec(void);
+
 int run_apply(const struct options *o, struct np_err *err);
 int run_check(const struct options *o, struct np_err *err);
 int run_diff(const struct options *o, struct np_err *err);
@@ -151,6 +191,7 @@ int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);
 int run_help(const struct options *o, struct np_err *err);
 int run_host_check(const struct options *o, struct np_err *err);
+int run_install_cni(const struct options *o, struct np_err *err);
 int run_node_check(const struct options *o, struct np_err *err);
 int run_plan(const struct options *o, struct np_err *err);
 int run_revert(const struct options *o, struct np_err *err);

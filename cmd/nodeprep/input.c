@@ -17,6 +17,11 @@
 
 void work_done(struct work *w)
 {
+	for (size_t i = 0; i < w->n_kept; i++) {
+		free(w->kept[i].name);
+		free(w->kept[i].bytes);
+	}
+	free(w->kept);
 	np_plan_done(&w->plan);
 	np_fetched_done(&w->fetched);
 	np_input_done(&w->input);
@@ -70,11 +75,14 @@ static int load_file(struct work *w, const char *path, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
 	size_t size = 0;
+	size_t n_templates = w->input.n_templates;
 	bool is_stdin = strcmp(path, "-") == 0;
 
 	if (np_file_load(is_stdin ? "/dev/stdin" : path, NP_INPUT_MAX, &bytes, &size, err) < 0)
 		return -(int)err->code;
-	return np_input_collect(&w->input, w->catalogue, path, bytes, size, err);
+	if (np_input_collect(&w->input, w->catalogue, path, bytes, size, err) < 0)
+		return -(int)err->code;
+	return keep_flat_take(w, path, n_templates, &bytes, size, err);
 }
 
 static bool is_manifest(const char *name)

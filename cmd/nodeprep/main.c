@@ -24,6 +24,8 @@ const struct command commands[] = {
 	{ "host-check", run_host_check, OPT_OUTPUT | OPT_CATALOGUE | OPT_HOST, SIZE_MAX,
 	  "CAPTURE...",
 	  "judge a host by what esxcfg-info, esxcli, lspci, BIOS exports and vmware.log say" },
+	{ "install-cni", run_install_cni, OPT_INSTALL, 0, "--bin-dir DIR",
+	  "copy this binary to where a container runtime looks for plugins" },
 	{ "node-check", run_node_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_NODE, 0,
 	  "[--expect MODEL=N[,...]] [--wait DURATION]",
 	  "check inside a node that every BAR of its GPUs is really there" },
@@ -102,8 +104,7 @@ static int run(int argc, char *argv[], struct np_err *err)
 	const struct command *c;
 
 	if (argc == 1 && getenv("CNI_COMMAND") != NULL)
-		return np_fail(err, NP_E_USAGE,
-			       "CNI_COMMAND is set, but this version is no exec plugin yet");
+		return run_exec();
 	if (name == NULL) {
 		name = implied_command(argc, argv);
 		if (name == NULL)

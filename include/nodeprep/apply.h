@@ -83,6 +83,37 @@ int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_a
 		 struct np_apply *ret, struct np_err *err);
 void np_apply_done(struct np_apply *a);
 
+/* An object of Cluster API's that was made or changed: a new template, or a MachineDeployment. */
+struct np_apply_object {
+	const char *kind; /* a constant */
+	char *ns, *name;
+	const char *result; /* "created", "patched", "unchanged", "failed" */
+	const struct np_pool *pool; /* whose nodes a change rolls; NULL of a template */
+	struct np_err error; /* code NP_OK unless failed */
+};
+
+struct np_apply_objects {
+	size_t n;
+	struct np_apply_object
+		*items; /* templates in the plan's order, each before its references */
+};
+
+/*
+ * Puts the replacements of templates in place: creates each new template and lets the MachineDeployments
+ * of its pools name it. What is so already is not written, so that a second run writes nothing; the old
+ * template stays. What befell an object stands in its result, and the rest goes on, but for references
+ * to a template that could not be made. Fails only where memory runs out.
+ */
+int np_apply_templates(struct np_kube *k, const struct np_plan *plan, enum np_dry_run dry_run,
+		       struct np_apply_objects *ret, struct np_err *err);
+void np_apply_objects_done(struct np_apply_objects *o);
+
+/* Returns the worst code among them. */
+enum np_code np_apply_objects_code(const struct np_apply_objects *o);
+
+/* Adds them to np_apply_tree()'s tree, as "objects"; what failed goes to its errors too. */
+int np_apply_objects_add(json_t *tree, const struct np_apply_objects *o);
+
 /* Returns the worst code among plan and results. */
 enum np_code np_apply_code(const struct np_apply *a);
 
@@ -91,5 +122,50 @@ const char *np_apply_result_name(enum np_apply_result result);
 
 /* Returns the plan's tree with each class's result, resourceVersion, attempts and error. */
 json_t *np_apply_tree(const struct np_apply *a);
+
+/* Who leaves, and where they are looked for. */
+struct np_leave_options {
+	const struct np_catalogue *catalogue;
+	np_holder_fn *leaves;
+	void *ctx;
+	bool dry_run; /* nothing is sent */
+	size_t n_namespaces;
+	const char *const *namespaces; /* which are listed; none: all of them */
+	const struct np_input *in; /* whose classes are read by name where listing is forbidden */
+};
+
+struct np_leave_class {
+	char *ns; /* NULL: cluster-scoped */
+	char *name;
+	enum np_apply_result result;
+	unsigned attempts; /* PATCH requests that were made */
+	struct np_notes notes;
+	struct np_err error; /* code NP_OK unless failed */
+};
+
+struct np_leave {
+	size_t n;
+	struct np_leave_class *classes; /* those that were held */
+	struct np_notes notes;
+};
+
+/*
+ * Finds every class that a leaving holder holds, be it named by a pool or not, and lets them leave: the
+ * pool with its last holder, what nodeprep wrote with the last pool. A class that is gone is no error,
+ * nor is an API without classes.
+ */
+int np_apply_leave(struct np_kube *k, const struct np_leave_options *o, struct np_leave *ret,
+		   struct np_err *err);
+void np_leave_done(struct np_leave *l);
+
+/* Returns the worst code among the classes. */
+enum np_code np_leave_code(const struct np_leave *l);
+
+/*
+ * Asks the server (SelfSubjectAccessReview) whether the user may read and patch classes in each of the
+ * namespaces; NP_E_FORBIDDEN names what is missing. Nothing is written.
+ */
+int np_apply_rights(struct np_kube *k, const struct np_kube_resource *r, size_t n_namespaces,
+		    const char *const *namespaces, struct np_err *err);
 
 #endif

@@ -118,6 +118,9 @@ struct np_pool {
 	char *template_name;
 	size_t template_index; /* into np_input.templates, where has_template; SIZE_MAX: not there */
 	enum np_rollout rollout;
+	char max_surge[16]; /* as a MachineDeployment's strategy has it; "1" by default */
+	struct np_doc *doc; /* referenced: its MachineDeployment's; NULL unless has_template */
+	struct np_node node; /* the MachineDeployment in it */
 	struct np_notes remarks;
 };
 
@@ -197,6 +200,27 @@ struct np_input {
 int np_input_add(struct np_input *in, const struct np_catalogue *cat, struct np_doc *doc,
 		 struct np_err *err);
 
+/*
+ * The variable of a Cluster's topology that says what a pool needs: {gpus, minimumGB, sizeGB}, the fields
+ * of a NodePool. As Cluster API has it, a pool's override stands in place of the Cluster's value.
+ */
+#define NP_GPU_VARIABLE "nodeprepGPU"
+#define NP_CLASS_VARIABLE "vmClass"
+
+/* A worker pool as Cluster API tells of it while it makes the pool's objects. Borrowed. */
+struct np_topology_pool {
+	const char *ns, *name;
+	const char *cluster; /* NULL: not known */
+	const char *vm_class; /* NULL: none, or its template says */
+	struct np_node variable; /* the value of NP_GPU_VARIABLE; absent: none */
+	const char *template_group, *template_ns, *template_name; /* NULL: none */
+};
+
+/* Adds such a pool; `doc` is what messages name. */
+int np_input_add_topology_pool(struct np_input *in, const struct np_catalogue *cat,
+			       struct np_doc *doc, const struct np_topology_pool *t,
+			       struct np_err *err);
+
 /* Adds every document of `size` bytes called `name`; the one way from bytes to pools. */
 int np_input_parse(struct np_input *in, const struct np_catalogue *cat, const char *name,
 		   const char *bytes, size_t size, struct np_err *err);
@@ -226,6 +250,19 @@ void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX]);
 
 /* Tells whether the text is a placeholder that some tool was to fill in. */
 bool np_is_placeholder(const char *text);
+
+/* A list of words and how many there are. */
+struct np_words {
+	const char *const *word;
+	size_t n;
+};
+
+/* clang-format off */
+#define NP_WORDS(array) ((struct np_words){ (array), sizeof(array) / sizeof((array)[0]) })
+/* clang-format on */
+
+/* Returns the word that `text` was likely meant to be; NULL where none is near. */
+const char *np_pool_near(const char *text, struct np_words words);
 
 /* Tells whether a guest's name or vSphere guest id ("ubuntuGuest") is of a 32-bit system. */
 bool np_is_32bit_guest(const char *text);

@@ -376,7 +376,15 @@ int np_pool_read_annotation(struct np_node n, const struct np_catalogue *cat, st
 
 	if (np_node_string(n, &text, err) < 0)
 		return -(int)err->code;
-	return text ? read_asks_text(n, cat, NP_GPUS_ANNOTATION, text, pool, err) : 0;
+	if (!text)
+		return 0;
+	/* Two places that say the same drift apart, so that one of them must be wrong some day. */
+	if (pool->n_asks > 0 || pool->gpus_unknown)
+		return np_node_fail_key(n, err, NP_E_SPEC,
+					"annotation %s and gpus of the variable '%s' exclude each "
+					"other: keep the variable",
+					NP_GPUS_ANNOTATION, NP_GPU_VARIABLE);
+	return read_asks_text(n, cat, NP_GPUS_ANNOTATION, text, pool, err);
 }
 
 void np_asks_done(struct np_asks *asks)

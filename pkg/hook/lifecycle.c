@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+
+#define CLUSTER_KIND "Cluster"
+#define CLUSTER_API "cluster.x-k8s.io/v1beta2"
+/* Seen in the manager v1.13.6: what a hook that blocks says stands in the Cluster's condition. */
+#define RETRY_AFTER_S 5
+#define REFUSED_AFTER_S 10
+#define LABEL_MAX 600
+#define HOLDER_MAX 300
+/* What an answer needs to reach the caller before it gives up. */
+#define SPARE_MS 500
+
+/* The cluster whose hook is called, on its way through. */
+struct lifecycle {
+	struct outcome *out;
+	struct np_doc *doc;
+	const char *ns, *name; /* of the document */
+	char holder[HOLDER_MAX];
+	struct np_kube *kube;
+	struct np_err worst; /* what befell some class; the first of its kind */
+	struct np_err refused; /* what the Cluster itself says cannot be */
+};
+
+static void lifecycle_done(struct lifecycle *l)
+{
+	np_doc_unref(l->doc);
+	np_kube_free(l->kube);
+}
+
+int hook_connect(const struct np_hook_options *o, struct np_kube **ret, struct np_err *err)
+{
+	struct np_kube_options kube = *o->kube;
+	struct np_kube_config *config;
+
+	kube.deadline_ms = o->timeout_ms > 2 * SPARE_MS ? o->timeout_ms - SPARE_MS : SPARE_MS;
+	if (np_kube_config_load(&kube, &config, err) < 0)
+		return -(int)err->code;
+	return np_kube_new_take(config, ret, err);
+}
+
+/* A typed object of Go's may come without its type. */
+static int set_type(json_t *root, const char *key, const char *text, struct np_err *err)
+{
+	const char *given = json_string_value(json_object_get(root, key));
+
+	if (given && *given)
+		return 0;
+	return json_object_set_new(root, key, json_string(text)) < 0 ? np_fail_nomem(err) : 0;
+}
+
+static int read_cluster(const struct request *r, struct lifecycle *l, struct np_err *err)
+{
+	json_auto_t *root = NULL;
+	const json_t *metadata;
+	char label[LABEL_MAX];
+
+	if (span_tree(r->cluster, &root) == -NP_E_NOMEM)
+		return np_fail_nomem(err);
+	metadata = json_object_get(root, "metadata");
+	l->name = json_string_value(json_object_get(metadata, "name"));
+	l->ns = json_string_value(json_object_get(metadata, "namespace"));
+	if (!json_is_object(root) || !l->name || !*l->name)
+		return np_fail(err, NP_E_SPEC, "cluster is needed, an object with metadata.name");
+	if (!l->ns || !*l->ns)
+		l->ns = "default";
+	if (set_type(root, "apiVersion", CLUSTER_API, err) < 0 ||
+	    set_type(root, "kind", CLUSTER_KIND, err) < 0)
+		return -(int)err->code;
+	snprintf(label, sizeof(label), "Cluster %.253s/%.253s", l->ns, l->name);
+	snprintf(l->holder, sizeof(l->holder), "hook/%.253s", l->name);
+	return np_doc_new_take(label, json_incref(root), &l->doc, err);
+}
+
+/* What can be tried again blocks; of the rest the first class that failed is told. */
+static void note_failure(struct lifecycle *l, const struct np_err *why)
+{
+	bool now = np_code_exit_status(why->code) == np_code_exit_status(NP_E_RETRY);
+	bool before = np_code_exit_status(l->worst.code) == np_code_exit_status(NP_E_RETRY);
+
+	if (l->worst.code == NP_OK || (before && !now))
+		l->worst = *why;
+}
+
+static void note_class(struct lifecycle *l, const struct np_plan_class *c,
+		       const struct np_apply_class *result)
+{
+	struct np_err why = result->error;
+	struct np_hook_answer *a = l->out->answer;
+
+	a->classes += result->result == NP_APPLY_PATCHED;
+	if (result->attempts > 1)
+		a->conflicts += result->attempts - 1;
+	if (why.code == NP_OK)
+		return;
+	a->conflicts += why.code == NP_E_CONFLICT;
+	np_wrap(&why, "VirtualMachineClass '%s%s%s'", c->ns ? c->ns : "", c->ns ? "/" : "",
+		c->name);
+	note_failure(l, &why);
+}
+
+static int note_results(struct lifecycle *l, const struct np_apply *a, struct np_err *err)
+{
+	NP_AUTO(findings_done) struct findings f = { NULL };
+	struct np_err why = NP_ERR_INIT;
+	char text[NP_ERR_TEXT_MAX];
+
+	if (findings_add_plan(&f, &a->plan, err) < 0)
+		return -(int)err->code;
+	if (findings_has_any(&f)) {
+		findings_text(&f, text);
+		np_fail(&why, np_plan_code(&a->plan), "%s", text);
+		note_failure(l, &why);
+	} else if (!a->classes) {
+		np_fail(&why, NP_E_SPEC, "%s holds a placeholder that nothing has filled in",
+			np_doc_name(l->doc));
+		note_failure(l, &why);
+	}
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
+		note_class(l, &a->plan.classes[i], &a->classes[i]);
+	return 0;
+}
+
+static int apply(struct lifecycle *l, struct np_input *in, bool revert, struct np_err *err)
+{
+	NP_AUTO(np_apply_done) struct np_apply a = { .classes = NULL };
+	struct np_apply_options o = { .dry_run = NP_DRY_RUN_NONE };
+
+	o.plan.catalogue = l->out->o->catalogue;
+	o.plan.holder = l->holder;
+	o.plan.revert = revert;
+	if (!l->kube && hook_connect(l->out->o, &l->kube, err) < 0)
+		return -(int)err->code;
+	if (np_apply_run(l->kube, in, &o, &a, err) < 0)
+		return -(int)err->code;
+	return note_results(l, &a, err);
+}
+
+/* Keeps what is wrong with the Cluster itself; memory that ran out is no fault of its. */
+static int refuse(struct lifecycle *l, const struct np_err *why, struct np_err *err)
+{
+	if (why->code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	l->refused = *why;
+	return 0;
+}
+
+/* Pools whose templates name their devices need no class, but may say what cannot be. */
+static int check_without_classes(struct lifecycle *l, const struct np_input *in, struct np_err *err)
+{
+	NP_AUTO(np_plan_done) struct np_plan plan = { .n_pools = 0 };
+	struct np_plan_options o = { .catalogue = l->out->o->catalogue };
+
+	o.holder = l->holder;
+	if (np_plan_make(in, &o, &plan, err) < 0)
+		return -(int)err->code;
+	return plan.n_errors > 0 ? refuse(l, &plan.errors[0], err) : 0;
+}
+
+/* Patches the classes of the Cluster's own pools, or lets the pools leave them. */
+static int apply_cluster(struct lifecycle *l, bool revert, struct np_err *err)
+{
+	NP_AUTO(np_input_done) struct np_input in = { .n_pools = 0 };
+	struct np_err why = NP_ERR_INIT;
+
+	if (np_input_add(&in, l->out->o->catalogue, l->doc, &why) < 0 ||
+	    (in.n_pools > 0 && np_input_finish(&in, &why) < 0))
+		return refuse(l, &why, err);
+	if (np_input_needs_classes(&in))
+		return apply(l, &in, revert, err);
+	return revert ? 0 : check_without_classes(l, &in, err);
+}
+
+/* --- leaving ---------------------------------------------------------------------------------- */
+
+/* Returns the pool's name where the id is of the cluster; NULL. */
+static const char *pool_of_cluster(const struct lifecycle *l, const char *id)
+{
+	size_t ns = strlen(l->ns), name = strlen(l->name);
+
+	if (strncmp(id, l->ns, ns) != 0 || id[ns] != '/' ||
+	    strncmp(id + ns + 1, l->name, name) != 0 || id[ns + 1 + name] != '/')
+		return NULL;
+	return id + ns + name + 2;
+}
+
+static bool is_held(const struct lifecycle *l, const json_t *pool)
+{
+	const json_t *holders = json_object_get(pool, "holders");
+
+	for (size_t i = 0; i < json_array_size(holders); i++) {
+		const char *holder = json_string_value(json_array_get(holders, i));
+
+		if (holder && strcmp(holder, l->holder) == 0)
+			return true;
+	}
+	return false;
+}
+
+static json_t *read_annotation(const json_t *class)
+{
+	const json_t *metadata = json_object_get(class, "metadata");
+	const char *text = json_string_value(
+		json_object_get(json_object_get(metadata, "annotations"), NP_MANAGED_ANNOTATION));
+	json_error_t ignored;
+
+	return text ? json_loads(text, 0, &ignored) : NULL;
+}
+
+/* A pool may have left the topology, or its class: what the class says of it counts. */
+static int leave_class(void *ctx, json_t *class, struct np_err *err)
+{
+	struct lifecycle *l = ctx;
+	NP_AUTO(np_input_done) struct np_input in = { .n_pools = 0 };
+	json_auto_t *managed = read_annotation(class);
+	const char *id, *name = json_string_value(
+				json_object_get(json_object_get(class, "metadata"), "name"));
+	json_t *pool;
+
+	json_object_foreach (json_object_get(managed, "pools"), id, pool) {
+		struct np_topology_pool t = { .ns = l->ns,
+					      .cluster = l->name,
+					      .name = pool_of_cluster(l, id),
+					      .vm_class = name };
+
+		if (t.name && name && is_held(l, pool) &&
+		    np_input_add_topology_pool(&in, l->out->o->catalogue, l->doc, &t, err) < 0)
+			return -(int)err->code;
+	}
+	if (in.n_pools == 0)
+		return 0;
+	return np_input_finish(&in, err) < 0 ? -(int)err->code : apply(l, &in, true, err);
+}
+
+struct class_list {
+	json_t *items;
+};
+
+static int keep_class(void *ctx, json_t *class, struct np_err *err)
+{
+	struct class_list *list = ctx;
+	json_auto_t *managed = read_annotation(class);
+
+	if (!managed)
+		return 0;
+	return json_array_append(list->items, class) < 0 ? np_fail_nomem(err) : 0;
+}
+
+/* Lists first and writes then: the connection serves one at a time. */
+static int leave_classes(struct lifecycle *l, const struct np_kube_resource *resource,
+			 struct np_err *err)
+{
+	json_auto_t *items = json_array();
+	struct class_list list = { items };
+	json_t *class;
+	size_t i;
+
+	if (!items)
+		return np_fail_nomem(err);
+	if (np_kube_list(l->kube, resource, resource->namespaced ? l->ns : NULL, 0, keep_class,
+			 &list, err) < 0)
+		return -(int)err->code;
+	json_array_foreach (items, i, class) {
+		if (leave_class(l, class, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+static int leave(struct lifecycle *l, struct np_err *err)
+{
+	struct np_kube_resource resource;
+	struct np_err why = NP_ERR_INIT;
+
+	if (np_kube_discover(l->kube, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &resource, &why) < 0) {
+		/* Without classes there is nothing to put back. */
+		if (why.code == NP_E_NOT_FOUND)
+			return 0;
+		*err = why;
+		return -(int)err->code;
+	}
+	if (leave_classes(l, &resource, &why) == 0)
+		return 0;
+	if (why.code == NP_E_FORBIDDEN) /* without the right to list, what the topology names */
+		return apply_cluster(l, true, err);
+	*err = why;
+	return -(int)err->code;
+}
+
+/* --- the hooks -------------------------------------------------------------------------------- */
+
+static int run(struct lifecycle *l, const struct request *r, struct np_err *err)
+{
+	if (read_cluster(r, l, err) < 0)
+		return -(int)err->code;
+	if (l->out->kind != NP_HOOK_BEFORE_CLUSTER_DELETE)
+		return apply_cluster(l, false, err);
+	return hook_connect(l->out->o, &l->kube, err) < 0 ? -(int)err->code : leave(l, err);
+}
+
+/* The call comes again, and its message is told until then. */
+static void block(struct outcome *out, const struct np_err *why, unsigned after_s)
+{
+	memcpy(out->answer->message, why->text, sizeof(why->text));
+	out->answer->retry_after_s = after_s;
+}
+
+/* A Cluster that goes is not held up by what it says. */
+static int tell_refused(struct lifecycle *l, const struct request *r)
+{
+	bool blocks = r->enforce && l->out->kind != NP_HOOK_BEFORE_CLUSTER_DELETE;
+
+	block(l->out, &l->refused, blocks ? REFUSED_AFTER_S : 0);
+	return 0;
+}
+
+int run_lifecycle(struct outcome *out, const struct request *r, struct np_err *err)
+{
+	NP_AUTO(lifecycle_done) struct lifecycle l = { .out = out };
+	struct np_err why = NP_ERR_INIT;
+
+	if (run(&l, r, &why) < 0)
+		note_failure(&l, &why);
+	if (l.worst.code == NP_OK)
+		return l.refused.code == NP_OK ? 0 : tell_refused(&l, r);
+	if (l.worst.code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	if (r->ignores_failure) {
+		block(out, &l.worst, 0);
+		return 0;
+	}
+	/* Somebody else is writing, or the API is away: the cluster waits. */
+	if (np_code_exit_status(l.worst.code) == np_code_exit_status(NP_E_RETRY)) {
+		block(out, &l.worst, RETRY_AFTER_S);
+		return 0;
+	}
+	*err = l.worst;
+	return -(int)err->code;
+}
