@@ -5,13 +5,18 @@
 /*
  * serve - the one HTTPS server: limits, absolute deadlines, drain, certificates that are renewed.
  *
- * Shape      one thread, one event loop (libevent evhttp over bufferevent_openssl). The handler
- *            fills a reply and returns; the server sends it at once, after a delay, in pieces, or
- *            cuts the connection, as the reply says. HTTP/1.1 alone, TLS 1.2 or newer.
+ * Shape      event loops (libevent evhttp over bufferevent_openssl), one a thread, which share the
+ *            port by SO_REUSEPORT. The handler fills a reply and returns; the server sends it at
+ *            once, after a delay, in pieces, or cuts the connection, as the reply says. HTTP/1.1
+ *            alone, TLS 1.2 or newer.
+ * Threads    the handler runs on whichever loop has the connection, so that with more than one it must
+ *            bear being called by several at a time. One that may block runs on a worker instead: the
+ *            loops go on. With one loop and no worker all is done by the thread that runs the server.
  * Units      *_ms is milliseconds, sizes are bytes.
  * Bounds     headers, body, connections and times are limited by the options. A deadline is
  *            absolute: it runs from a request's first byte (from the connection's start for the
  *            first) to the answer's last, so that no client keeps a connection by single bytes.
+ *            Requests that wait for a worker are limited too; one too many is answered 503.
  * Ownership  np_serve_new() copies what it needs of the options. A request lives for the handler's
  *            call; what a reply holds is the server's once the handler returned.
  * Errors     NP_E_USAGE: an address that cannot be listened on; NP_E_SPEC: a certificate or key
@@ -31,6 +36,8 @@ struct np_serve_identity {
 	const char *cert_file, *key_file;
 };
 
+struct np_serve_request;
+
 struct np_serve_options {
 	const char *host; /* an IP address */
 	uint16_t port; /* 0: any that is free */
@@ -44,6 +51,13 @@ struct np_serve_options {
 	uint64_t deadline_ms; /* one request and its answer */
 	uint64_t idle_ms; /* a connection without a request */
 	uint64_t drain_ms; /* what runs when the server is stopped */
+	uint64_t linger_ms; /* before that, new connections are still taken for so long */
+	bool plain; /* HTTP without TLS, and so without an identity */
+	unsigned threads; /* event loops; 0: one */
+	unsigned workers; /* threads for handlers that block; 0: none */
+	unsigned queue_max; /* requests that wait for a worker */
+	/* Tells, on the loop, whether the request's handler may block; NULL: none may. */
+	bool (*blocks)(void *ctx, const struct np_serve_request *req);
 	/* Called with one line for what an operator should know (a renewed certificate); may be NULL. */
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
@@ -54,11 +68,14 @@ struct np_serve_options {
 	{                                                                                   \
 		.host = "127.0.0.1", .body_max = (size_t)20 << 20, .headers_max = 64 << 10, \
 		.connections_max = 256, .deadline_ms = 30000, .idle_ms = 90000,             \
-		.drain_ms = 10000,                                                          \
+		.drain_ms = 10000, .queue_max = 128,                                        \
 	}
 /* clang-format on */
 
+#define NP_SERVE_ID_MAX 65
+
 struct np_serve_request {
+	char id[NP_SERVE_ID_MAX]; /* the client's X-Request-Id where it is a plain word, else our own */
 	const char *method; /* "GET" */
 	const char *path; /* as it was sent, percent-encoded, without the query */
 	const char *query; /* behind the '?'; "" where there is none */
@@ -69,7 +86,10 @@ struct np_serve_request {
 	const void *ctx;
 };
 
-/* Returns a header's value, whatever the case of its name; NULL where it was not sent. */
+/*
+ * Returns a header's value, whatever the case of its name; NULL where it was not sent, and on a
+ * worker, which outlives the headers.
+ */
 const char *np_serve_header(const struct np_serve_request *req, const char *name);
 
 /* A body made piece by piece, for answers without a known end. */
@@ -135,5 +155,11 @@ int np_serve_run(struct np_serve *s, struct np_err *err);
 
 /* Ends np_serve_run(); may be called from a signal handler or another thread. */
 void np_serve_stop(struct np_serve *s);
+
+/* Tells whether np_serve_stop() was called. */
+bool np_serve_is_stopping(const struct np_serve *s);
+
+/* Tells whether a worker is still at a request whose client is gone; np_serve_free() waits for it. */
+bool np_serve_is_busy(struct np_serve *s);
 
 #endif

@@ -2,11 +2,27 @@
 #ifndef NODEPREP_SERVE_INTERNAL_H
 #define NODEPREP_SERVE_INTERNAL_H
 
+/*
+ * serve, inside
+ *
+ * serve.c    the server and its loops: addresses, timers, stopping
+ * conn.c     connections: transports, deadlines
+ * request.c  from evhttp's request to the handler
+ * reply.c    from the handler's reply to the wire
+ * work.c     the workers
+ * tls.c      certificates
+ *
+ * A loop, its connections and their answers belong to the loop's thread. Shared are the atomics of the
+ * server, what a lock is named for, and a job, which its worker has to itself until it is done.
+ */
+
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
 
@@ -25,6 +41,7 @@ struct tls {
 	char *cert_pem, *key_pem, *client_ca_pem;
 	bool client_required;
 	struct file_mark marks[3];
+	pthread_mutex_t lock; /* of ctx */
 	SSL_CTX *ctx;
 };
 
@@ -35,28 +52,60 @@ void tls_done(struct tls *t);
 /* Makes a new context where a file changed: 1, 0 where none did; a failure keeps the old context. */
 int tls_renew(struct tls *t, struct np_err *err);
 
-LIST_HEAD(conn_list, conn);
+/* Returns a connection's end with the context of now; NULL where memory runs out. */
+SSL *tls_new_ssl(struct tls *t);
 
-struct np_serve {
+LIST_HEAD(conn_list, conn);
+STAILQ_HEAD(job_list, job);
+
+/* One event loop. */
+struct loop {
+	struct np_serve *server;
 	struct event_base *base;
 	struct evhttp *http;
 	struct evconnlistener *listener; /* owned by http */
-	struct event *stop_event, *renew_timer, *drain_timer;
-	int stop_fd;
+	struct event *wake_event, *renew_timer, *linger_timer, *drain_timer, *room_timer;
+	int wake_fd;
+	bool is_full; /* the listener waits for room */
+	bool stopping;
+	unsigned n_conns;
+	struct conn_list conns;
+	pthread_mutex_t lock; /* of done */
+	struct job_list done;
+	pthread_t thread;
+	bool has_thread;
+};
+
+/* The threads that run handlers which block. */
+struct crew {
+	pthread_mutex_t lock; /* of what follows */
+	pthread_cond_t wake;
+	struct job_list queue;
+	unsigned n_queued, n_running;
+	bool quit;
+	unsigned n_threads;
+	pthread_t *threads;
+};
+
+struct np_serve {
 	struct tls tls;
 	struct np_serve_options o; /* its pointers are not kept, but for log_ctx */
 	np_serve_handler *handler;
 	void *ctx;
 	uint16_t port;
-	bool stopping;
-	unsigned n_conns;
-	struct conn_list conns;
+	atomic_bool stop;
+	atomic_uint n_conns;
+	atomic_ullong n_requests;
+	uint32_t id; /* sets this run's request ids apart */
+	unsigned n_loops;
+	struct loop *loops;
+	struct crew crew;
 };
 
-/* One connection; freed with its SSL object, which libevent always frees. */
+/* One connection; freed with its transport, which libevent always frees. */
 struct conn {
 	LIST_ENTRY(conn) link;
-	struct np_serve *server;
+	struct loop *loop;
 	struct bufferevent *bev;
 	struct evhttp_connection *evcon; /* NULL: no request yet, or closed */
 	struct event *timer; /* the deadline, or the end of idling */
@@ -65,19 +114,73 @@ struct conn {
 	struct answer *answer; /* under way; NULL */
 };
 
+/* A request that a worker handles, and what became of it. */
+struct job {
+	STAILQ_ENTRY(job) link;
+	struct loop *loop;
+	struct answer *answer; /* NULL: the client went */
+	struct np_serve_request request;
+	char *path, *query, *peer_name;
+	struct evbuffer *body;
+	struct np_serve_reply reply;
+};
+
+void log_line(const struct np_serve *s, const char *line);
+
+/* conn.c: makes the transport of a new connection, as evhttp asks for it; `arg` is the loop. */
+struct bufferevent *conn_new_transport(struct event_base *base, void *arg);
+
+/* Prepares what connections need of OpenSSL, once a process. */
+int conn_init(struct np_err *err);
+
+/* Finds the connection of evhttp's; NULL where it could not be made. */
+struct conn *conn_find(struct loop *l, struct evhttp_connection *evcon);
+
 /* Closes the connection when `ms` are over; restarts a timer that runs. */
 void conn_arm(struct conn *c, uint64_t ms);
 
 /* Closes the connection from the event loop's next turn: libevent still uses it in this one. */
 void conn_doom(struct conn *c);
 
-/* Sends the reply, now or step by step; takes what it holds. */
+/* Takes connections again where there is room for them. */
+void loop_make_room(struct loop *l);
+
+/* request.c: evhttp's callback; `arg` is the loop. */
+void on_request(struct evhttp_request *req, void *arg);
+
+/* Calls the handler; a failure of it is logged and becomes a 500. */
+void handle_request(struct np_serve *s, const struct np_serve_request *request,
+		    struct np_serve_reply *reply);
+
+/* reply.c: sends the reply, now or step by step; takes what it holds. */
 void answer_send_take(struct conn *c, struct evhttp_request *req, struct np_serve_reply *reply);
+
+/* Makes room for an answer that is to come; NULL where memory runs out. */
+struct answer *answer_await(struct conn *c, struct evhttp_request *req, struct job *job);
+
+/* Sends what was awaited; takes what the reply holds. */
+void answer_finish_take(struct answer *a, struct np_serve_reply *reply);
 
 /* Ends the answer under way without sending any more. */
 void answer_drop(struct conn *c);
 /* The same where the connection is being closed. */
 void answer_lose(struct conn *c);
+
+/* work.c: starts the workers. */
+int crew_start(struct np_serve *s, struct np_err *err);
+/* Waits for those that are at work; what is queued stays. */
+void crew_stop(struct np_serve *s);
+/* Drops what is queued, once no answer waits for it. */
+void crew_done(struct np_serve *s);
+
+/* Hands the request to the workers: 0, or -1 where too many wait or memory runs out. */
+int crew_hand_over(struct conn *c, struct evhttp_request *req,
+		   const struct np_serve_request *request);
+
+/* Answers what the workers have done for the loop. */
+void crew_collect(struct loop *l);
+
+void loop_wake(struct loop *l);
 
 struct timeval ms_to_timeval(uint64_t ms);
 

@@ -17,6 +17,7 @@ enum {
 struct answer {
 	struct conn *conn;
 	struct evhttp_request *req;
+	struct job *job; /* NULL unless a worker makes the reply */
 	struct np_serve_reply reply;
 	struct event *timer;
 	size_t sent;
@@ -58,6 +59,8 @@ static void free_answer(struct answer *a)
 {
 	if (!a)
 		return;
+	if (a->job)
+		a->job->answer = NULL;
 	if (a->timer)
 		event_free(a->timer);
 	np_serve_reply_done(&a->reply);
@@ -93,12 +96,28 @@ static int add_headers(struct evhttp_request *req, const struct np_serve_reply *
 	return 0;
 }
 
+static void free_body(const void *body, size_t size, void *ctx)
+{
+	(void)body, (void)size;
+	free(ctx);
+}
+
+/* The body is the buffer's from here on. */
+static int move_body(struct evbuffer *buf, struct np_serve_reply *reply)
+{
+	if (reply->body_size == 0)
+		return 0;
+	if (evbuffer_add_reference(buf, reply->body, reply->body_size, free_body, reply->body) < 0)
+		return -1;
+	reply->body = NULL;
+	return 0;
+}
+
 static void send_whole(struct conn *c, struct evhttp_request *req, struct np_serve_reply *reply)
 {
 	NP_AUTO(free_evbuffer) struct evbuffer *buf = evbuffer_new();
 
-	if (!buf || add_headers(req, reply) < 0 ||
-	    evbuffer_add(buf, reply->body, reply->body_size) < 0) {
+	if (!buf || add_headers(req, reply) < 0 || move_body(buf, reply) < 0) {
 		conn_doom(c);
 		return;
 	}
@@ -152,7 +171,7 @@ static int step_stream(struct answer *a)
 	size_t size = 0;
 	int more;
 
-	if (a->conn->server->stopping)
+	if (a->conn->loop->stopping)
 		return 0;
 	if (backlog(a) > STREAM_BACKLOG_MAX)
 		return 1; /* the deadline decides how long such a reader is waited for */
@@ -224,9 +243,44 @@ static void step(evutil_socket_t fd, short what, void *arg)
 	evhttp_send_reply_end(req);
 }
 
+struct answer *answer_await(struct conn *c, struct evhttp_request *req, struct job *job)
+{
+	struct answer *a = calloc(1, sizeof(*a));
+
+	if (!a || !(a->timer = evtimer_new(c->loop->base, step, a))) {
+		free(a);
+		return NULL;
+	}
+	a->conn = c;
+	a->req = req;
+	a->job = job;
+	c->answer = a;
+	return a;
+}
+
+/* An answer that takes its time moves the deadline; one that a worker made does not. */
+static void start_take(struct answer *a, struct np_serve_reply *reply)
+{
+	uint64_t deadline_ms = a->conn->loop->server->o.deadline_ms;
+
+	a->reply = *reply;
+	*reply = (struct np_serve_reply)NP_SERVE_REPLY_INIT;
+	if (a->reply.deadline_ms > 0)
+		conn_arm(a->conn, a->reply.deadline_ms);
+	else if (!a->job)
+		conn_arm(a->conn, deadline_ms + a->reply.delay_ms);
+	go_on_in(a, a->reply.delay_ms);
+}
+
+void answer_finish_take(struct answer *a, struct np_serve_reply *reply)
+{
+	start_take(a, reply);
+	a->job->answer = NULL;
+	a->job = NULL;
+}
+
 void answer_send_take(struct conn *c, struct evhttp_request *req, struct np_serve_reply *reply)
 {
-	const struct np_serve_options *o = &c->server->o;
 	struct answer *a;
 
 	if (is_whole(reply) && reply->delay_ms == 0) {
@@ -234,19 +288,11 @@ void answer_send_take(struct conn *c, struct evhttp_request *req, struct np_serv
 		np_serve_reply_done(reply);
 		return;
 	}
-	a = calloc(1, sizeof(*a));
-	if (!a || !(a->timer = evtimer_new(c->server->base, step, a))) {
-		free(a);
+	a = answer_await(c, req, NULL);
+	if (!a) {
 		np_serve_reply_done(reply);
 		conn_doom(c);
 		return;
 	}
-	a->conn = c;
-	a->req = req;
-	a->reply = *reply;
-	*reply = (struct np_serve_reply)NP_SERVE_REPLY_INIT;
-	c->answer = a;
-	conn_arm(c,
-		 a->reply.deadline_ms ? a->reply.deadline_ms : o->deadline_ms + a->reply.delay_ms);
-	go_on_in(a, a->reply.delay_ms);
+	start_take(a, reply);
 }

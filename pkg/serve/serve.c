@@ -3,15 +3,14 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <event2/bufferevent_ssl.h>
-#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,278 +18,26 @@
 
 enum {
 	RENEW_MS = 1000,
-	BACKLOG = 128,
-	NAME_MAX_BYTES = 256,
+	BACKLOG = 512,
+	LOOPS_MAX = 64,
+	EVHTTP_SPARE_S = 3600,
 };
 
 static const unsigned methods =
 	EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH;
-
-/* OpenSSL numbers such places once a process; it holds no state of ours. */
-static int conn_index = -1;
 
 struct timeval ms_to_timeval(uint64_t ms)
 {
 	return (struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
 }
 
-static void log_line(const struct np_serve *s, const char *line)
+void log_line(const struct np_serve *s, const char *line)
 {
 	if (s->o.log)
 		s->o.log(s->o.log_ctx, line);
 }
 
-/* --- connections ---------------------------------------------------------------------------- */
-
-void conn_arm(struct conn *c, uint64_t ms)
-{
-	struct timeval tv = ms_to_timeval(ms);
-
-	if (!c->doomed)
-		evtimer_add(c->timer, &tv);
-}
-
-void conn_doom(struct conn *c)
-{
-	struct timeval now = { 0, 0 };
-
-	c->doomed = true;
-	evtimer_add(c->timer, &now);
-}
-
-/* Called by OpenSSL with the SSL object's end, which is the connection's. */
-static void free_conn(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl, void *argp)
-{
-	struct conn *c = ptr;
-	struct np_serve *s;
-
-	(void)parent, (void)ad, (void)idx, (void)argl, (void)argp;
-	if (!c)
-		return;
-	s = c->server;
-	answer_drop(c);
-	event_free(c->timer);
-	LIST_REMOVE(c, link);
-	s->n_conns--;
-	if (!s->stopping && s->listener)
-		evconnlistener_enable(s->listener);
-	if (s->stopping && s->n_conns == 0)
-		event_base_loopbreak(s->base);
-	free(c);
-}
-
-/* evhttp frees its part of a connection first; libevent then keeps the rest for another turn. */
-static void on_closed(struct evhttp_connection *evcon, void *arg)
-{
-	struct conn *c = arg;
-
-	(void)evcon;
-	c->evcon = NULL;
-	answer_lose(c);
-}
-
-static void close_conn(struct conn *c)
-{
-	evutil_socket_t fd = c->bev ? bufferevent_getfd(c->bev) : -1;
-
-	if (c->evcon)
-		evhttp_connection_free(c->evcon);
-	else if (fd >= 0)
-		shutdown(fd, SHUT_RDWR); /* evhttp sees the end and frees what it has */
-}
-
-static void on_time_over(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd, (void)what;
-	close_conn(arg);
-}
-
-/* The first byte of a request starts its deadline. */
-static void on_input(struct evbuffer *buf, const struct evbuffer_cb_info *info, void *arg)
-{
-	struct conn *c = arg;
-
-	(void)buf;
-	if (info->n_added == 0 || c->busy)
-		return;
-	c->busy = true;
-	conn_arm(c, c->server->o.deadline_ms);
-}
-
-static SSL *new_ssl(struct np_serve *s, struct conn *c)
-{
-	SSL *ssl = SSL_new(s->tls.ctx);
-
-	if (ssl && SSL_set_ex_data(ssl, conn_index, c) != 1) {
-		SSL_free(ssl);
-		return NULL;
-	}
-	return ssl;
-}
-
-static void add_conn(struct np_serve *s, struct conn *c)
-{
-	c->server = s;
-	c->busy = true;
-	LIST_INSERT_HEAD(&s->conns, c, link);
-	s->n_conns++;
-	if (s->n_conns >= s->o.connections_max)
-		evconnlistener_disable(s->listener);
-	conn_arm(c, s->o.deadline_ms);
-}
-
-/* Makes the transport of a new connection; where NULL comes back evhttp would speak plain HTTP. */
-static struct bufferevent *new_transport(struct event_base *base, void *arg)
-{
-	struct np_serve *s = arg;
-	struct conn *c = calloc(1, sizeof(*c));
-	SSL *ssl;
-
-	if (!c || !(c->timer = evtimer_new(base, on_time_over, c))) {
-		free(c);
-		return NULL;
-	}
-	ssl = new_ssl(s, c);
-	if (!ssl) {
-		event_free(c->timer);
-		free(c);
-		return NULL;
-	}
-	add_conn(s, c);
-	c->bev = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
-						BEV_OPT_CLOSE_ON_FREE);
-	/* Whether it freed `ssl` depends on libevent's version: out of memory, a slot may leak. */
-	if (!c->bev)
-		return NULL;
-	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
-	evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
-	return c->bev;
-}
-
-/* --- requests ------------------------------------------------------------------------------- */
-
-const char *np_serve_header(const struct np_serve_request *req, const char *name)
-{
-	return req->find_header ? req->find_header(req->ctx, name) : NULL;
-}
-
-static const char *find_header(const void *ctx, const char *name)
-{
-	const struct evkeyval *h;
-	const struct evkeyvalq *list = ctx;
-
-	TAILQ_FOREACH(h, list, next)
-	if (evutil_ascii_strcasecmp(h->key, name) == 0)
-		return h->value;
-	return NULL;
-}
-
-static const char *method_name(enum evhttp_cmd_type type)
-{
-	static const struct {
-		enum evhttp_cmd_type type;
-		const char *name;
-	} rows[] = {
-		{ EVHTTP_REQ_DELETE, "DELETE" }, { EVHTTP_REQ_GET, "GET" },
-		{ EVHTTP_REQ_PATCH, "PATCH" },   { EVHTTP_REQ_POST, "POST" },
-		{ EVHTTP_REQ_PUT, "PUT" },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (rows[i].type == type)
-			return rows[i].name;
-	return "";
-}
-
-/* Returns the common name of a client certificate that was verified; NULL where there is none. */
-static const char *read_peer_name(SSL *ssl, char *buf, size_t size)
-{
-	X509 *cert = SSL_get0_peer_certificate(ssl);
-	int length;
-
-	if (!cert || SSL_get_verify_result(ssl) != X509_V_OK)
-		return NULL;
-	length = X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, buf,
-					   (int)size);
-	return length > 0 && (size_t)length == strlen(buf) ? buf : NULL;
-}
-
-static int fill_request(struct evhttp_request *req, struct np_serve_request *ret)
-{
-	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
-	struct evbuffer *body = evhttp_request_get_input_buffer(req);
-	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
-	const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
-
-	ret->method = method_name(evhttp_request_get_command(req));
-	ret->path = path && *path ? path : "/";
-	ret->query = query ? query : "";
-	ret->body_size = evbuffer_get_length(body);
-	/* So that the text ends in a NUL; it is no part of the body. */
-	if (evbuffer_add(body, "", 1) < 0)
-		return -1;
-	ret->body = (const char *)evbuffer_pullup(body, -1);
-	ret->find_header = find_header;
-	ret->ctx = evhttp_request_get_input_headers(req);
-	return ret->body ? 0 : -1;
-}
-
-static void on_sent(struct evhttp_request *req, void *arg)
-{
-	struct conn *c = arg;
-
-	(void)req;
-	if (c->server->stopping) {
-		conn_doom(c);
-		return;
-	}
-	/* A client may have sent the next request already. */
-	c->busy = evbuffer_get_length(bufferevent_get_input(c->bev)) > 0;
-	conn_arm(c, c->busy ? c->server->o.deadline_ms : c->server->o.idle_ms);
-}
-
-static void answer_request(struct conn *c, struct evhttp_request *req, SSL *ssl)
-{
-	struct np_serve *s = c->server;
-	struct np_serve_request request = { .method = "" };
-	struct np_serve_reply reply = NP_SERVE_REPLY_INIT;
-	struct np_err err = NP_ERR_INIT;
-	char name[NAME_MAX_BYTES];
-
-	request.peer_name = read_peer_name(ssl, name, sizeof(name));
-	if (fill_request(req, &request) < 0) {
-		conn_doom(c);
-		return;
-	}
-	if (s->handler(s->ctx, &request, &reply, &err) < 0) {
-		log_line(s, err.text);
-		np_serve_reply_done(&reply);
-		reply.status = 500;
-	}
-	if (s->stopping)
-		evhttp_add_header(evhttp_request_get_output_headers(req), "Connection", "close");
-	answer_send_take(c, req, &reply);
-}
-
-static void on_request(struct evhttp_request *req, void *arg)
-{
-	struct evhttp_connection *evcon = evhttp_request_get_connection(req);
-	SSL *ssl = bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(evcon));
-	struct conn *c = ssl ? SSL_get_ex_data(ssl, conn_index) : NULL;
-
-	(void)arg;
-	if (!c) { /* see new_transport() */
-		evhttp_send_error(req, 503, NULL);
-		return;
-	}
-	c->evcon = evcon;
-	c->busy = true;
-	evhttp_connection_set_closecb(evcon, on_closed, c);
-	evhttp_request_set_on_complete_cb(req, on_sent, c);
-	answer_request(c, req, ssl);
-}
-
-/* --- the server ----------------------------------------------------------------------------- */
+/* --- listening ------------------------------------------------------------------------------ */
 
 static int parse_address(const char *host, uint16_t port, struct sockaddr_storage *ret,
 			 struct np_err *err)
@@ -312,114 +59,220 @@ static int parse_address(const char *host, uint16_t port, struct sockaddr_storag
 	return np_fail(err, NP_E_USAGE, "'%s' is no IP address to listen on", host);
 }
 
-static int read_port(struct np_serve *s, struct np_err *err)
+static int read_port(struct loop *l, struct np_err *err)
 {
 	struct sockaddr_storage ss;
 	socklen_t size = sizeof(ss);
 
-	if (getsockname(evconnlistener_get_fd(s->listener), (struct sockaddr *)&ss, &size) < 0)
+	if (getsockname(evconnlistener_get_fd(l->listener), (struct sockaddr *)&ss, &size) < 0)
 		return np_fail(err, NP_E_IO, "getsockname: %s", strerror(errno));
-	s->port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
-						: ((struct sockaddr_in6 *)&ss)->sin6_port);
+	l->server->port = ntohs(ss.ss_family == AF_INET ? ((struct sockaddr_in *)&ss)->sin_port
+							: ((struct sockaddr_in6 *)&ss)->sin6_port);
 	return 0;
 }
 
-static int start_listening(struct np_serve *s, const char *host, uint16_t port, struct np_err *err)
+/* Sockets that share a port take it from nobody who does not, and tell nobody who does. */
+static int check_is_free(const struct sockaddr_storage *address, socklen_t size)
 {
-	const unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
+	int on = 1, fd = socket(address->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r;
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	r = bind(fd, (const struct sockaddr *)address, size);
+	if (r == 0)
+		r = listen(fd, 1);
+	on = errno;
+	close(fd);
+	errno = on;
+	return r;
+}
+
+static int start_listening(struct loop *l, const char *host, uint16_t port, struct np_err *err)
+{
+	struct np_serve *s = l->server;
+	unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
 	struct sockaddr_storage address;
 	int on = 1, size = parse_address(host, port, &address, err);
+	bool is_first = l == s->loops;
 
 	if (size < 0)
 		return size;
-	s->listener = evconnlistener_new_bind(s->base, NULL, NULL, flags, BACKLOG,
-					      (struct sockaddr *)&address, size);
-	if (!s->listener)
+	if (s->n_loops > 1)
+		flags |= LEV_OPT_REUSEABLE_PORT;
+	if (!is_first || s->n_loops == 1 || port == 0 ||
+	    check_is_free(&address, (socklen_t)size) == 0)
+		l->listener = evconnlistener_new_bind(l->base, NULL, NULL, flags, BACKLOG,
+						      (struct sockaddr *)&address, size);
+	if (!l->listener)
 		return np_fail(err, NP_E_USAGE, "cannot listen on '%s' port %u: %s", host,
 			       (unsigned)port, strerror(errno));
 	/* Connections inherit it; evhttp sets none, and each kept-alive request would wait 40 ms. */
-	setsockopt(evconnlistener_get_fd(s->listener), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (!evhttp_bind_listener(s->http, s->listener)) {
-		evconnlistener_free(np_take(s->listener));
+	setsockopt(evconnlistener_get_fd(l->listener), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (!evhttp_bind_listener(l->http, l->listener)) {
+		evconnlistener_free(np_take(l->listener));
 		return np_fail_nomem(err);
 	}
-	return read_port(s, err);
+	return read_port(l, err);
+}
+
+/* --- a loop's events ------------------------------------------------------------------------ */
+
+void loop_wake(struct loop *l)
+{
+	const uint64_t one = 1;
+
+	/* The counter cannot be full: it is emptied each time. */
+	if (write(l->wake_fd, &one, sizeof(one)) < 0)
+		return;
 }
 
 static void break_loop(evutil_socket_t fd, short what, void *arg)
 {
-	struct np_serve *s = arg;
+	struct loop *l = arg;
 
 	(void)fd, (void)what;
-	event_base_loopbreak(s->base);
+	event_base_loopbreak(l->base);
 }
 
-static void on_stop(evutil_socket_t fd, short what, void *arg)
+static void on_linger_over(evutil_socket_t fd, short what, void *arg)
 {
-	struct np_serve *s = arg;
-	struct timeval drain = ms_to_timeval(s->o.drain_ms);
+	struct loop *l = arg;
+	struct timeval drain = ms_to_timeval(l->server->o.drain_ms);
 	struct conn *c;
 
 	(void)fd, (void)what;
-	s->stopping = true;
-	evconnlistener_disable(s->listener);
-	LIST_FOREACH(c, &s->conns, link)
+	if (l->stopping)
+		return;
+	l->stopping = true;
+	evconnlistener_disable(l->listener);
+	LIST_FOREACH(c, &l->conns, link)
 	if (!c->busy)
 		conn_doom(c);
-	if (s->n_conns == 0 || evtimer_add(s->drain_timer, &drain) < 0)
-		event_base_loopbreak(s->base);
+	if (l->n_conns == 0 || evtimer_add(l->drain_timer, &drain) < 0)
+		event_base_loopbreak(l->base);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct loop *l = arg;
+	struct np_serve *s = l->server;
+	struct timeval linger = ms_to_timeval(s->o.linger_ms);
+	uint64_t count;
+
+	(void)what;
+	if (read(fd, &count, sizeof(count)) < 0)
+		return;
+	crew_collect(l);
+	if (!atomic_load(&s->stop) || l->stopping || evtimer_pending(l->linger_timer, NULL))
+		return;
+	if (s->o.linger_ms == 0 || evtimer_add(l->linger_timer, &linger) < 0)
+		on_linger_over(-1, 0, l);
+}
+
+static void on_room(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	loop_make_room(arg);
 }
 
 static void on_renew(evutil_socket_t fd, short what, void *arg)
 {
-	struct np_serve *s = arg;
+	struct loop *l = arg;
 	struct np_err err = NP_ERR_INIT;
-	int changed = tls_renew(&s->tls, &err);
+	int changed = tls_renew(&l->server->tls, &err);
 
 	(void)fd, (void)what;
 	if (changed < 0)
 		np_wrap(&err, "the certificate in use is kept");
 	if (changed != 0)
-		log_line(s, changed < 0 ? err.text : "the certificate was read again");
+		log_line(l->server, changed < 0 ? err.text : "the certificate was read again");
 }
 
-static int add_events(struct np_serve *s, struct np_err *err)
+static int add_events(struct loop *l, struct np_err *err)
 {
+	const struct tls *t = &l->server->tls;
 	struct timeval renew = ms_to_timeval(RENEW_MS);
-	bool has_files = s->tls.cert_file || s->tls.key_file || s->tls.client_ca_file;
+	bool renews = (t->cert_file || t->key_file || t->client_ca_file) && l == l->server->loops;
 
-	s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (s->stop_fd < 0)
+	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (l->wake_fd < 0)
 		return np_fail(err, NP_E_IO, "eventfd: %s", strerror(errno));
-	s->stop_event = event_new(s->base, s->stop_fd, EV_READ, on_stop, s);
-	s->drain_timer = evtimer_new(s->base, break_loop, s);
-	s->renew_timer = event_new(s->base, -1, EV_PERSIST, on_renew, s);
-	if (!s->stop_event || !s->drain_timer || !s->renew_timer)
+	l->wake_event = event_new(l->base, l->wake_fd, EV_READ | EV_PERSIST, on_wake, l);
+	l->linger_timer = evtimer_new(l->base, on_linger_over, l);
+	l->drain_timer = evtimer_new(l->base, break_loop, l);
+	l->room_timer = evtimer_new(l->base, on_room, l);
+	l->renew_timer = event_new(l->base, -1, EV_PERSIST, on_renew, l);
+	if (!l->wake_event || !l->linger_timer || !l->drain_timer || !l->room_timer ||
+	    !l->renew_timer)
 		return np_fail_nomem(err);
-	if (event_add(s->stop_event, NULL) < 0 ||
-	    (has_files && event_add(s->renew_timer, &renew) < 0))
+	if (event_add(l->wake_event, NULL) < 0 || (renews && event_add(l->renew_timer, &renew) < 0))
 		return np_fail_nomem(err);
 	return 0;
 }
 
-static int setup_http(struct np_serve *s, struct np_err *err)
+/* --- loops ---------------------------------------------------------------------------------- */
+
+static int setup_http(struct loop *l, struct np_err *err)
 {
-	uint64_t longest = s->o.idle_ms > s->o.deadline_ms ? s->o.idle_ms : s->o.deadline_ms;
+	const struct np_serve_options *o = &l->server->o;
+	uint64_t longest = o->idle_ms > o->deadline_ms ? o->idle_ms : o->deadline_ms;
 
-	s->base = event_base_new();
-	s->http = s->base ? evhttp_new(s->base) : NULL;
-	if (!s->http)
+	l->base = event_base_new();
+	l->http = l->base ? evhttp_new(l->base) : NULL;
+	if (!l->http)
 		return np_fail_nomem(err);
-	evhttp_set_bevcb(s->http, new_transport, s);
-	evhttp_set_gencb(s->http, on_request, s);
-	evhttp_set_allowed_methods(s->http, (ev_uint16_t)methods);
-	evhttp_set_max_body_size(s->http, (ev_ssize_t)s->o.body_max);
-	evhttp_set_max_headers_size(s->http, (ev_ssize_t)s->o.headers_max);
-	evhttp_set_default_content_type(s->http, NULL);
+	evhttp_set_bevcb(l->http, conn_new_transport, l);
+	evhttp_set_gencb(l->http, on_request, l);
+	evhttp_set_allowed_methods(l->http, (ev_uint16_t)methods);
+	evhttp_set_max_body_size(l->http, (ev_ssize_t)o->body_max);
+	evhttp_set_max_headers_size(l->http, (ev_ssize_t)o->headers_max);
+	evhttp_set_default_content_type(l->http, NULL);
 	/* evhttp's own times start anew with every byte: they are the net behind ours. */
-	evhttp_set_timeout(s->http, (int)(longest / 1000 + 3600));
+	evhttp_set_timeout(l->http, (int)(longest / 1000 + EVHTTP_SPARE_S));
 	return 0;
 }
+
+static void init_loop(struct loop *l, struct np_serve *s)
+{
+	l->server = s;
+	l->wake_fd = -1;
+	LIST_INIT(&l->conns);
+	STAILQ_INIT(&l->done);
+	pthread_mutex_init(&l->lock, NULL);
+}
+
+static void free_event(struct event *e)
+{
+	if (e)
+		event_free(e);
+}
+
+static void loop_done(struct loop *l)
+{
+	l->stopping = true;
+	l->listener = NULL;
+	if (l->base)
+		crew_collect(l);
+	if (l->http)
+		evhttp_free(l->http);
+	/* What libevent put off to its loop's next turn, the connections' ends among it. */
+	if (l->base)
+		event_base_loop(l->base, EVLOOP_NONBLOCK);
+	free_event(l->wake_event);
+	free_event(l->linger_timer);
+	free_event(l->drain_timer);
+	free_event(l->room_timer);
+	free_event(l->renew_timer);
+	if (l->base)
+		event_base_free(l->base);
+	if (l->wake_fd >= 0)
+		close(l->wake_fd);
+	pthread_mutex_destroy(&l->lock);
+}
+
+/* --- the server ----------------------------------------------------------------------------- */
 
 static void keep_options(struct np_serve *s, const struct np_serve_options *o)
 {
@@ -429,54 +282,65 @@ static void keep_options(struct np_serve *s, const struct np_serve_options *o)
 	s->o.client_ca_pem = s->o.client_ca_file = NULL;
 }
 
+static struct np_serve *make_server(const struct np_serve_options *o, np_serve_handler *handler,
+				    void *ctx)
+{
+	struct np_serve *s = calloc(1, sizeof(*s));
+	unsigned n = o->threads == 0 ? 1 : o->threads < LOOPS_MAX ? o->threads : LOOPS_MAX;
+
+	if (!s || !(s->loops = calloc(n, sizeof(*s->loops)))) {
+		free(s);
+		return NULL;
+	}
+	keep_options(s, o);
+	s->handler = handler;
+	s->ctx = ctx;
+	s->n_loops = n;
+	pthread_mutex_init(&s->tls.lock, NULL);
+	pthread_mutex_init(&s->crew.lock, NULL);
+	pthread_cond_init(&s->crew.wake, NULL);
+	STAILQ_INIT(&s->crew.queue);
+	for (unsigned i = 0; i < n; i++)
+		init_loop(&s->loops[i], s);
+	/* Only to tell runs apart: without randomness they are told apart less well. */
+	if (getrandom(&s->id, sizeof(s->id), GRND_NONBLOCK) < 0)
+		s->id = (uint32_t)getpid();
+	return s;
+}
+
 int np_serve_new(const struct np_serve_options *o, np_serve_handler *handler, void *ctx,
 		 struct np_serve **ret, struct np_err *err)
 {
-	NP_AUTO(np_serve_freep) struct np_serve *s = calloc(1, sizeof(*s));
+	NP_AUTO(np_serve_freep) struct np_serve *s = make_server(o, handler, ctx);
 
 	if (!s)
 		return np_fail_nomem(err);
-	s->stop_fd = -1;
-	LIST_INIT(&s->conns);
-	s->handler = handler;
-	s->ctx = ctx;
-	keep_options(s, o);
-	if (conn_index < 0)
-		conn_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, free_conn);
-	if (conn_index < 0)
-		return np_fail_nomem(err);
-	if (tls_init(&s->tls, o, err) < 0 || setup_http(s, err) < 0 ||
-	    start_listening(s, o->host, o->port, err) < 0 || add_events(s, err) < 0)
+	if (conn_init(err) < 0 || tls_init(&s->tls, o, err) < 0)
+		return -(int)err->code;
+	s->port = o->port;
+	for (unsigned i = 0; i < s->n_loops; i++)
+		if (setup_http(&s->loops[i], err) < 0 ||
+		    start_listening(&s->loops[i], o->host, s->port, err) < 0 ||
+		    add_events(&s->loops[i], err) < 0)
+			return -(int)err->code;
+	if (crew_start(s, err) < 0)
 		return -(int)err->code;
 	*ret = np_take(s);
 	return 0;
-}
-
-static void free_event(struct event *e)
-{
-	if (e)
-		event_free(e);
 }
 
 void np_serve_free(struct np_serve *s)
 {
 	if (!s)
 		return;
-	s->stopping = true;
-	s->listener = NULL;
-	if (s->http)
-		evhttp_free(s->http);
-	/* What libevent put off to its loop's next turn, the connections' ends among it. */
-	if (s->base)
-		event_base_loop(s->base, EVLOOP_NONBLOCK);
-	free_event(s->stop_event);
-	free_event(s->drain_timer);
-	free_event(s->renew_timer);
-	if (s->base)
-		event_base_free(s->base);
-	if (s->stop_fd >= 0)
-		close(s->stop_fd);
+	crew_stop(s);
+	for (unsigned i = 0; i < s->n_loops; i++)
+		loop_done(&s->loops[i]);
+	crew_done(s);
 	tls_done(&s->tls);
+	pthread_mutex_destroy(&s->crew.lock);
+	pthread_cond_destroy(&s->crew.wake);
+	free(s->loops);
 	free(s);
 }
 
@@ -490,18 +354,57 @@ uint16_t np_serve_port(const struct np_serve *s)
 	return s->port;
 }
 
+bool np_serve_is_stopping(const struct np_serve *s)
+{
+	return atomic_load(&s->stop);
+}
+
+static void *run_loop(void *arg)
+{
+	struct loop *l = arg;
+
+	if (event_base_dispatch(l->base) < 0)
+		log_line(l->server, "an event loop failed");
+	return NULL;
+}
+
+/* Signals are for the thread that runs the server. */
+static int start_loops(struct np_serve *s)
+{
+	sigset_t all, old;
+	int failed = 0;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	for (unsigned i = 1; i < s->n_loops && !failed; i++) {
+		struct loop *l = &s->loops[i];
+
+		failed = pthread_create(&l->thread, NULL, run_loop, l);
+		l->has_thread = !failed;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return failed ? -1 : 0;
+}
+
 int np_serve_run(struct np_serve *s, struct np_err *err)
 {
-	if (event_base_dispatch(s->base) < 0)
-		return np_fail(err, NP_E_IO, "the event loop failed");
-	return 0;
+	int r = start_loops(s);
+
+	if (r < 0)
+		np_serve_stop(s);
+	else
+		r = event_base_dispatch(s->loops[0].base);
+	for (unsigned i = 1; i < s->n_loops; i++) {
+		if (s->loops[i].has_thread)
+			pthread_join(s->loops[i].thread, NULL);
+		s->loops[i].has_thread = false;
+	}
+	return r < 0 ? np_fail(err, NP_E_IO, "the event loop failed") : 0;
 }
 
 void np_serve_stop(struct np_serve *s)
 {
-	const uint64_t one = 1;
-
-	/* The counter cannot be full: stopping happens a few times. */
-	if (write(s->stop_fd, &one, sizeof(one)) < 0)
-		return;
+	atomic_store(&s->stop, true);
+	for (unsigned i = 0; i < s->n_loops; i++)
+		loop_wake(&s->loops[i]);
 }

@@ -124,6 +124,9 @@ static int fill_ctx(const struct tls *t, SSL_CTX *ctx, struct np_err *err)
 
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
 		return np_fail_nomem(err);
+	/* Tickets hold all that resuming needs; sessions kept here would only grow. */
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_num_tickets(ctx, 1);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
@@ -142,14 +145,28 @@ static int fill_ctx(const struct tls *t, SSL_CTX *ctx, struct np_err *err)
 static int make_ctx(struct tls *t, struct np_err *err)
 {
 	NP_AUTO(free_ctx) SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+	SSL_CTX *old;
 
 	if (!ctx)
 		return np_fail_nomem(err);
 	if (fill_ctx(t, ctx, err) < 0)
 		return -(int)err->code;
-	SSL_CTX_free(t->ctx);
+	pthread_mutex_lock(&t->lock);
+	old = t->ctx;
 	t->ctx = np_take(ctx);
+	pthread_mutex_unlock(&t->lock);
+	SSL_CTX_free(old);
 	return 0;
+}
+
+SSL *tls_new_ssl(struct tls *t)
+{
+	SSL *ssl;
+
+	pthread_mutex_lock(&t->lock);
+	ssl = SSL_new(t->ctx);
+	pthread_mutex_unlock(&t->lock);
+	return ssl;
 }
 
 /* The file of each text, so that one loop serves them all. */
@@ -230,6 +247,8 @@ int tls_init(struct tls *t, const struct np_serve_options *o, struct np_err *err
 	const struct np_serve_identity *id = &o->identity;
 	struct source list[N_SOURCES];
 
+	if (o->plain)
+		return 0;
 	if (copy_text(id->cert_file, &t->cert_file, err) < 0 ||
 	    copy_text(id->key_file, &t->key_file, err) < 0 ||
 	    copy_text(o->client_ca_file, &t->client_ca_file, err) < 0 ||
@@ -264,6 +283,7 @@ void tls_done(struct tls *t)
 	free(t->key_file);
 	free(t->client_ca_file);
 	SSL_CTX_free(t->ctx);
+	pthread_mutex_destroy(&t->lock);
 	memset(t, 0, sizeof(*t));
 }
 

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <event2/bufferevent_ssl.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+
+enum { ROOM_MS = 50 };
+
+/* OpenSSL numbers such places once a process; it holds no state of ours. */
+static int conn_index = -1;
+
+void conn_arm(struct conn *c, uint64_t ms)
+{
+	struct timeval tv = ms_to_timeval(ms);
+
+	if (!c->doomed)
+		evtimer_add(c->timer, &tv);
+}
+
+void conn_doom(struct conn *c)
+{
+	struct timeval now = { 0, 0 };
+
+	c->doomed = true;
+	evtimer_add(c->timer, &now);
+}
+
+void loop_make_room(struct loop *l)
+{
+	struct timeval tv = ms_to_timeval(ROOM_MS);
+	const struct np_serve *s = l->server;
+
+	if (!l->is_full || l->stopping || !l->listener)
+		return;
+	/* Another loop's connection may be the one that goes: that is looked for again and again. */
+	if (atomic_load(&s->n_conns) >= s->o.connections_max) {
+		evtimer_add(l->room_timer, &tv);
+		return;
+	}
+	l->is_full = false;
+	evconnlistener_enable(l->listener);
+}
+
+static void free_conn(struct conn *c)
+{
+	struct loop *l = c->loop;
+
+	answer_drop(c);
+	event_free(c->timer);
+	LIST_REMOVE(c, link);
+	l->n_conns--;
+	atomic_fetch_sub(&l->server->n_conns, 1);
+	loop_make_room(l);
+	if (l->stopping && l->n_conns == 0)
+		event_base_loopbreak(l->base);
+	free(c);
+}
+
+/* Called by OpenSSL with the SSL object's end, which is the connection's. */
+static void on_ssl_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl,
+			 void *argp)
+{
+	(void)parent, (void)ad, (void)idx, (void)argl, (void)argp;
+	if (ptr)
+		free_conn(ptr);
+}
+
+static void on_plain_freed(void *ctx)
+{
+	free_conn(ctx);
+}
+
+static void close_conn(struct conn *c)
+{
+	evutil_socket_t fd = c->bev ? bufferevent_getfd(c->bev) : -1;
+
+	if (c->evcon)
+		evhttp_connection_free(c->evcon);
+	else if (fd >= 0)
+		shutdown(fd, SHUT_RDWR); /* evhttp sees the end and frees what it has */
+}
+
+static void on_time_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	close_conn(arg);
+}
+
+/* The first byte of a request starts its deadline. */
+static void on_input(struct evbuffer *buf, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)buf;
+	if (info->n_added == 0 || c->busy)
+		return;
+	c->busy = true;
+	conn_arm(c, c->loop->server->o.deadline_ms);
+}
+
+static void add_conn(struct loop *l, struct conn *c)
+{
+	struct np_serve *s = l->server;
+
+	c->loop = l;
+	c->busy = true;
+	LIST_INSERT_HEAD(&l->conns, c, link);
+	l->n_conns++;
+	if (atomic_fetch_add(&s->n_conns, 1) + 1 >= s->o.connections_max) {
+		l->is_full = true;
+		evconnlistener_disable(l->listener);
+		loop_make_room(l);
+	}
+	conn_arm(c, s->o.deadline_ms);
+}
+
+/* Where NULL comes back, libevent's version decides whether `ssl` was freed: a slot may leak. */
+static struct bufferevent *new_tls(struct loop *l, struct conn *c)
+{
+	SSL *ssl = tls_new_ssl(&l->server->tls);
+
+	if (!ssl || SSL_set_ex_data(ssl, conn_index, c) != 1) {
+		SSL_free(ssl);
+		event_free(c->timer);
+		free(c);
+		return NULL;
+	}
+	add_conn(l, c);
+	c->bev = bufferevent_openssl_socket_new(l->base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
+						BEV_OPT_CLOSE_ON_FREE);
+	if (c->bev)
+		bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
+	return c->bev;
+}
+
+/* A filter that passes everything: unlike a plain transport it tells when it is freed. */
+static struct bufferevent *new_plain(struct loop *l, struct conn *c)
+{
+	struct bufferevent *socket = bufferevent_socket_new(l->base, -1, BEV_OPT_CLOSE_ON_FREE);
+	struct bufferevent *bev =
+		socket ? bufferevent_filter_new(socket, NULL, NULL, BEV_OPT_CLOSE_ON_FREE,
+						on_plain_freed, c)
+		       : NULL;
+
+	if (!bev) {
+		if (socket)
+			bufferevent_free(socket);
+		event_free(c->timer);
+		free(c);
+		return NULL;
+	}
+	add_conn(l, c);
+	c->bev = bev;
+	return bev;
+}
+
+/* Where NULL comes back evhttp makes a transport of its own, which on_request() turns away. */
+struct bufferevent *conn_new_transport(struct event_base *base, void *arg)
+{
+	struct loop *l = arg;
+	struct conn *c = calloc(1, sizeof(*c));
+	struct bufferevent *bev;
+
+	if (!c || !(c->timer = evtimer_new(base, on_time_over, c))) {
+		free(c);
+		return NULL;
+	}
+	bev = l->server->o.plain ? new_plain(l, c) : new_tls(l, c);
+	if (bev)
+		evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
+	return bev;
+}
+
+struct conn *conn_find(struct loop *l, struct evhttp_connection *evcon)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(evcon);
+	SSL *ssl = l->server->o.plain ? NULL : bufferevent_openssl_get_ssl(bev);
+	struct conn *c;
+
+	if (!l->server->o.plain)
+		return ssl ? SSL_get_ex_data(ssl, conn_index) : NULL;
+	LIST_FOREACH(c, &l->conns, link)
+	if (c->bev == bev)
+		return c;
+	return NULL;
+}
+
+int conn_init(struct np_err *err)
+{
+	if (conn_index < 0)
+		conn_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_ssl_freed);
+	return conn_index < 0 ? np_fail_nomem(err) : 0;
+}

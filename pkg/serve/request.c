@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/keyvalq_struct.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+
+enum { NAME_MAX_BYTES = 256 };
+
+const char *np_serve_header(const struct np_serve_request *req, const char *name)
+{
+	return req->find_header ? req->find_header(req->ctx, name) : NULL;
+}
+
+static const char *find_header(const void *ctx, const char *name)
+{
+	const struct evkeyval *h;
+	const struct evkeyvalq *list = ctx;
+
+	TAILQ_FOREACH(h, list, next)
+	if (evutil_ascii_strcasecmp(h->key, name) == 0)
+		return h->value;
+	return NULL;
+}
+
+static const char *method_name(enum evhttp_cmd_type type)
+{
+	static const struct {
+		enum evhttp_cmd_type type;
+		const char *name;
+	} rows[] = {
+		{ EVHTTP_REQ_DELETE, "DELETE" }, { EVHTTP_REQ_GET, "GET" },
+		{ EVHTTP_REQ_PATCH, "PATCH" },   { EVHTTP_REQ_POST, "POST" },
+		{ EVHTTP_REQ_PUT, "PUT" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].type == type)
+			return rows[i].name;
+	return "";
+}
+
+/* Returns the common name of a client certificate that was verified; NULL where there is none. */
+static const char *read_peer_name(struct conn *c, char *buf, size_t size)
+{
+	SSL *ssl = c->loop->server->o.plain ? NULL : bufferevent_openssl_get_ssl(c->bev);
+	X509 *cert = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
+	int length;
+
+	if (!cert || SSL_get_verify_result(ssl) != X509_V_OK)
+		return NULL;
+	length = X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, buf,
+					   (int)size);
+	return length > 0 && (size_t)length == strlen(buf) ? buf : NULL;
+}
+
+static bool is_plain_word(const char *text)
+{
+	size_t n = strlen(text);
+
+	for (const char *c = text; *c; c++)
+		if (!isalnum((unsigned char)*c) && !strchr("-._", *c))
+			return false;
+	return n > 0 && n < NP_SERVE_ID_MAX;
+}
+
+/* It goes to the log, so that nothing but a plain word is taken over. */
+static void fill_id(struct np_serve *s, struct np_serve_request *req)
+{
+	const char *given = np_serve_header(req, "X-Request-Id");
+
+	if (given && is_plain_word(given))
+		snprintf(req->id, sizeof(req->id), "%s", given);
+	else
+		snprintf(req->id, sizeof(req->id), "%08" PRIx32 "-%llu", s->id,
+			 atomic_fetch_add(&s->n_requests, 1) + 1);
+}
+
+static int fill_request(struct evhttp_request *req, struct np_serve_request *ret)
+{
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(req);
+	struct evbuffer *body = evhttp_request_get_input_buffer(req);
+	const char *path = uri ? evhttp_uri_get_path(uri) : NULL;
+	const char *query = uri ? evhttp_uri_get_query(uri) : NULL;
+
+	ret->method = method_name(evhttp_request_get_command(req));
+	ret->path = path && *path ? path : "/";
+	ret->query = query ? query : "";
+	ret->body_size = evbuffer_get_length(body);
+	/* So that the text ends in a NUL; it is no part of the body. */
+	if (evbuffer_add(body, "", 1) < 0)
+		return -1;
+	ret->body = (const char *)evbuffer_pullup(body, -1);
+	ret->find_header = find_header;
+	ret->ctx = evhttp_request_get_input_headers(req);
+	return ret->body ? 0 : -1;
+}
+
+/* evhttp frees its part of a connection first; libevent then keeps the rest for another turn. */
+static void on_closed(struct evhttp_connection *evcon, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)evcon;
+	c->evcon = NULL;
+	answer_lose(c);
+}
+
+static void on_sent(struct evhttp_request *req, void *arg)
+{
+	struct conn *c = arg;
+	const struct np_serve_options *o = &c->loop->server->o;
+
+	(void)req;
+	if (c->loop->stopping) {
+		conn_doom(c);
+		return;
+	}
+	/* A client may have sent the next request already. */
+	c->busy = evbuffer_get_length(bufferevent_get_input(c->bev)) > 0;
+	conn_arm(c, c->busy ? o->deadline_ms : o->idle_ms);
+}
+
+void handle_request(struct np_serve *s, const struct np_serve_request *request,
+		    struct np_serve_reply *reply)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	if (s->handler(s->ctx, request, reply, &err) == 0)
+		return;
+	log_line(s, err.text);
+	np_serve_reply_done(reply);
+	reply->status = 500;
+}
+
+/* Too many wait already: the caller is to come again. */
+static void refuse(struct np_serve_reply *reply)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	reply->status = 503;
+	if (np_serve_reply_header(reply, "Retry-After", "1", &err) < 0)
+		np_serve_reply_done(reply);
+	reply->status = 503;
+}
+
+static void answer_request(struct conn *c, struct evhttp_request *req)
+{
+	struct np_serve *s = c->loop->server;
+	struct np_serve_request request = { .method = "" };
+	struct np_serve_reply reply = NP_SERVE_REPLY_INIT;
+	char name[NAME_MAX_BYTES];
+
+	request.peer_name = read_peer_name(c, name, sizeof(name));
+	if (fill_request(req, &request) < 0) {
+		conn_doom(c);
+		return;
+	}
+	fill_id(s, &request);
+	if (atomic_load(&s->stop))
+		evhttp_add_header(evhttp_request_get_output_headers(req), "Connection", "close");
+	if (s->o.workers > 0 && s->o.blocks && s->o.blocks(s->ctx, &request)) {
+		if (crew_hand_over(c, req, &request) == 0)
+			return;
+		refuse(&reply);
+	} else {
+		handle_request(s, &request, &reply);
+	}
+	answer_send_take(c, req, &reply);
+}
+
+void on_request(struct evhttp_request *req, void *arg)
+{
+	struct loop *l = arg;
+	struct evhttp_connection *evcon = evhttp_request_get_connection(req);
+	struct conn *c = conn_find(l, evcon);
+
+	if (!c) { /* see conn_new_transport() */
+		evhttp_send_error(req, 503, NULL);
+		return;
+	}
+	c->evcon = evcon;
+	c->busy = true;
+	evhttp_connection_set_closecb(evcon, on_closed, c);
+	evhttp_request_set_on_complete_cb(req, on_sent, c);
+	answer_request(c, req);
+}
