@@ -115,6 +115,7 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 int put(const char *text, struct np_err *err);
 
 int run_apply(const struct options *o, struct np_err *err);
+int run_check(const struct options *o, struct np_err *err);
 int run_diff(const struct options *o, struct np_err *err);
 int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);

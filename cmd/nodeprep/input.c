@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "nodeprep/check.h"
 #include "nodeprep/tree.h"
 
 /* Folders below folders; deeper is a loop of mounts, or somebody's mistake. */
@@ -166,7 +167,7 @@ static void load_config(const struct options *o, struct work *w)
 {
 	if (!np_kube_is_configured(&o->kube)) {
 		np_fail(&w->config_error, NP_E_USAGE,
-			"no API server is configured: say --kubeconfig; plan, diff and explain need none "
+			"no API server is configured: say --kubeconfig; plan, diff, explain and check need none "
 			"where -f names the VirtualMachineClass too");
 		return;
 	}
@@ -268,5 +269,7 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err)
 	p = plan_options(o, w);
 	if (fetch_classes(o, w, &p, &why) < 0)
 		return work_fail(w, &why, err);
-	return np_plan_make(&w->input, &p, &w->plan, err);
+	if (np_plan_make(&w->input, &p, &w->plan, err) < 0)
+		return -(int)err->code;
+	return w->kube != NULL ? np_bindings_note(w->kube, &w->fetched.resource, &w->plan, err) : 0;
 }

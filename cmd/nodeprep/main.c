@@ -11,6 +11,8 @@
 const struct command commands[] = {
 	{ "apply", run_apply, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN | OPT_APPLY, 0, "-f FILE",
 	  "patch the VM classes so that the pools' nodes power on" },
+	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
+	  "tell what is not as the pools need it: classes, VMs, images; exit status 1 where something is" },
 	{ "diff", run_diff, OPT_INPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
 	  "show what apply would change; exit status 1 where something would" },
 	{ "explain", run_explain, OPT_INPUT | OPT_OUTPUT | OPT_SVG | OPT_API | OPT_PLAN, 1,

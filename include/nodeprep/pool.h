@@ -10,7 +10,8 @@
  *            VSphereMachineTemplate (infrastructure.cluster.x-k8s.io and
  *            vmware.infrastructure.cluster.x-k8s.io v1beta1, v1beta2), `kind: List` (and *List) of
  *            these, and VirtualMachineClass documents, which are kept as the classes of an offline
- *            plan. The whole API group is matched; a document of another kind is counted.
+ *            plan. The whole API group is matched; a document of another kind is counted, of which
+ *            VirtualMachine, VirtualMachineImage and ClusterVirtualMachineImage are kept for a check.
  * Files      without apiVersion and kind: the flat cluster-configuration file of tanzu (source.kind
  *            "ClusterConfiguration", pool md-0) and the file of `tanzu cluster node-pool set`
  *            ("NodePoolFile"), each told by its keys.
@@ -23,7 +24,7 @@
  *            catalogue, which must outlive it.
  * Failure    what was added before stays; the document that failed may have left some of its pools,
  *            but none of them in np_input_collect(), where an item of a List counts as a document.
- * Bounds     100,000 pools, 100,000 classes, 100,000 templates, 256 GPUs a pool; names of 253 bytes.
+ * Bounds     100,000 pools, 100,000 classes, 100,000 templates, 100,000 VMs and images, 256 GPUs a pool; names of 253 bytes.
  * Errors     NP_E_SPEC with file, line and column: wrong types, unknown NodePool fields (with the
  *            near one named), swapped ids, bad sizes, a pool given twice, nothing recognised.
  * Unknown    a placeholder (${VAR}, <NAME>, {{ }}) is kept and marked, never read as a value. A pool
@@ -164,6 +165,8 @@ struct np_input {
 	struct np_pool *pools;
 	size_t n_classes;
 	struct np_class_ref *classes;
+	size_t n_objects;
+	struct np_class_ref *objects; /* VMs and images: unread, and counted as passed over */
 	size_t n_templates;
 	struct np_template *templates;
 	json_t *control_planes; /* set of the templates that control planes name; NULL: none */

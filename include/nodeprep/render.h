@@ -66,6 +66,10 @@ int np_render_explain_styled(const struct np_plan *plan, const char *name, enum 
 int np_render_gpus(const struct np_catalogue *cat, const char *filter, enum np_format format,
 		   char **ret, struct np_err *err);
 
+/* Writes rows of `columns` texts, the first row the headings, each column as wide as its texts. */
+int np_render_rows(const char *const cells[], size_t columns, size_t rows, char **ret,
+		   struct np_err *err);
+
 /* Writes a class as kubectl diff shows it: YAML with sorted keys, without managedFields. */
 int np_render_object(const json_t *object, char **ret, struct np_err *err);
 

@@ -158,4 +158,33 @@ int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *wa
 /* Returns a deep copy of the object with the patch applied as RFC 7386 says; NULL: no memory. */
 json_t *np_vmclass_patched(const json_t *object, const json_t *patch);
 
+/* Who wrote a field last, out of metadata.managedFields; the texts are borrowed from the class. */
+struct np_writer {
+	const char *manager;
+	const char *operation; /* "Apply" or "Update"; "" where it is not recorded */
+	const char *time; /* RFC 3339 in UTC; "" where it is not recorded */
+};
+
+/*
+ * Finds the manager that owns the field at the JSON pointer, nodeprep apart: of several the latest.
+ * Where nobody does, the owner of the nearest parent below spec that wrote since nodeprep did. A
+ * field that was only removed has no owner: then it returns false.
+ */
+bool np_vmclass_writer(const struct np_vmclass *c, const char *path, struct np_writer *ret);
+
+/* Tells whether nodeprep's annotation says that it set the field, and something else stands there. */
+bool np_vmclass_is_taken_back(const struct np_vmclass *c, const char *path);
+
+/* Tells whether nodeprep's annotation records a change of the class, not pools alone. */
+bool np_vmclass_is_changed(const struct np_vmclass *c);
+
+/* Returns when nodeprep last wrote the class; NULL where managedFields do not tell. */
+const char *np_vmclass_changed_at(const struct np_vmclass *c);
+
+/* Returns when anybody last wrote something of its spec; NULL where managedFields do not tell. */
+const char *np_vmclass_written_at(const struct np_vmclass *c);
+
+/* Tells whether the text is a time as API servers write it: "2026-11-25T19:40:41Z". Such sort as texts. */
+bool np_is_api_time(const char *text);
+
 #endif

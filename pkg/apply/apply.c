@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/check.h"
 #include "nodeprep/render.h"
 
 /* The first pause after a conflict; each further one doubles it up to the most. */
@@ -348,6 +349,9 @@ int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_a
 		for (size_t i = 0; i < a.plan.n_classes; i++)
 			apply_class(k, in, &options, &a, i);
 	}
+	/* Behind the writes, which may have planned anew: the notes belong to what is told. */
+	if (!o->plan.revert && np_bindings_note(k, &a.fetched.resource, &a.plan, err) < 0)
+		return -(int)err->code;
 	*ret = a;
 	a = (struct np_apply){ 0 };
 	return 0;

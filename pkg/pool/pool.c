@@ -52,6 +52,22 @@ struct type_meta {
 	const char *version;
 };
 
+/* Appends a reference to the object at `root` of the document. */
+static int push_ref(struct np_class_ref **refs, size_t *n, struct np_doc *doc, struct np_node root,
+		    struct np_err *err)
+{
+	/* Full at every power of two: the array doubles without a capacity to keep. */
+	if ((*n & (*n - 1)) == 0) {
+		struct np_class_ref *grown = reallocarray(*refs, *n ? 2 * *n : 1, sizeof(*grown));
+
+		if (!grown)
+			return np_fail_nomem(err);
+		*refs = grown;
+	}
+	(*refs)[(*n)++] = (struct np_class_ref){ .doc = np_doc_ref(doc), .node = root };
+	return 0;
+}
+
 static int add_class(const struct np_object *o, struct np_err *err)
 {
 	struct np_input *in = o->in;
@@ -60,18 +76,7 @@ static int add_class(const struct np_object *o, struct np_err *err)
 		return np_node_fail(o->root, err, NP_E_SPEC,
 				    "more than %d VirtualMachineClasses in one input",
 				    NP_CLASSES_MAX);
-	/* Full at every power of two: the array doubles without a capacity to keep. */
-	if ((in->n_classes & (in->n_classes - 1)) == 0) {
-		size_t room = in->n_classes ? 2 * in->n_classes : 1;
-		struct np_class_ref *grown = reallocarray(in->classes, room, sizeof(*in->classes));
-
-		if (!grown)
-			return np_fail_nomem(err);
-		in->classes = grown;
-	}
-	in->classes[in->n_classes++] =
-		(struct np_class_ref){ .doc = np_doc_ref(o->doc), .node = o->root };
-	return 0;
+	return push_ref(&in->classes, &in->n_classes, o->doc, o->root, err);
 }
 
 int np_input_push_take(struct np_input *in, struct np_pool *pool, struct np_err *err)
@@ -276,6 +281,28 @@ static int add_list(const struct np_object *parent, struct np_node root, struct 
 	return 0;
 }
 
+/* What is made from classes is kept for whoever judges it, and passed over all the same. */
+static int keep_object(const struct np_object *parent, struct np_node root,
+		       const struct type_meta *t, struct np_err *err)
+{
+	static const char *const kinds[] = { "ClusterVirtualMachineImage", "VirtualMachine",
+					     "VirtualMachineImage" };
+	struct np_input *in = parent->in;
+
+	if (strcmp(t->group, "vmoperator.vmware.com") != 0)
+		return 0;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(kinds[i], t->kind) != 0)
+			continue;
+		if (in->n_objects >= NP_CLASSES_MAX)
+			return np_node_fail(root, err, NP_E_SPEC,
+					    "more than %d VMs and images in one input",
+					    NP_CLASSES_MAX);
+		return push_ref(&in->objects, &in->n_objects, parent->doc, root, err);
+	}
+	return 0;
+}
+
 static int add_typed(const struct np_object *parent, struct np_node root, const struct type_meta *t,
 		     struct np_err *err)
 {
@@ -283,6 +310,8 @@ static int add_typed(const struct np_object *parent, struct np_node root, const 
 	struct np_object o = *parent;
 
 	o.in->n_documents++;
+	if (!row && keep_object(parent, root, t, err) < 0)
+		return -(int)err->code;
 	if (!row)
 		return add_unread(o.in, t, err);
 	o.root = root;
@@ -425,6 +454,8 @@ void np_input_done(struct np_input *in)
 		np_pool_done(&in->pools[i]);
 	for (size_t i = 0; i < in->n_classes; i++)
 		np_doc_unref(in->classes[i].doc);
+	for (size_t i = 0; i < in->n_objects; i++)
+		np_doc_unref(in->objects[i].doc);
 	for (size_t i = 0; i < in->n_templates; i++)
 		np_template_done(&in->templates[i]);
 	for (size_t i = 0; i < in->n_skipped_kinds; i++)
@@ -433,6 +464,7 @@ void np_input_done(struct np_input *in)
 	free(in->templates);
 	free(in->pools);
 	free(in->classes);
+	free(in->objects);
 	free(in->skipped_kinds);
 	free(in->errors);
 	*in = (struct np_input){ 0 };

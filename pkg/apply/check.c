@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/tree.h"
+
+#define CLASS_KIND "VirtualMachineClass"
+#define ANNOTATION "/metadata/annotations/nodeprep.dev~1managed"
+#define VALUE_MAX 80
+#define KEY_MAX 800
+
+void np_check_done(struct np_check *c)
+{
+	json_decref(c->findings);
+	json_decref(c->machines);
+	json_decref(c->images);
+	*c = (struct np_check){ 0 };
+}
+
+json_t *check_text(const char *text)
+{
+	json_t *tree = text != NULL ? json_string(text) : json_null();
+	NP_AUTO(np_freep) char *copy = NULL;
+
+	if (tree != NULL)
+		return tree;
+	copy = strdup(text);
+	for (char *p = copy; p != NULL && *p != '\0'; p++)
+		*p = (*p & 0x80) != 0 ? '?' : *p;
+	return copy != NULL ? json_string(copy) : NULL;
+}
+
+static json_t *writer_tree(const struct np_writer *w)
+{
+	if (w == NULL)
+		return json_null();
+	return json_pack("{s:o, s:o, s:o}", "manager", check_text(w->manager), "operation",
+			 check_text(w->operation[0] != '\0' ? w->operation : NULL), "time",
+			 check_text(w->time[0] != '\0' ? w->time : NULL));
+}
+
+static json_t *value_or_null(json_t *value)
+{
+	return value != NULL ? value : json_null();
+}
+
+int check_find(json_t *findings, const struct finding *f, struct np_err *err, const char *fmt, ...)
+{
+	char message[NP_ERR_TEXT_MAX];
+	va_list ap;
+	json_t *tree;
+
+	va_start(ap, fmt);
+	vsnprintf(message, sizeof(message), fmt, ap);
+	va_end(ap);
+	tree = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:O?, s:O?, s:o, s:o, s:o}", "code",
+			 f->code, "severity", f->severity, "object", f->object, "namespace",
+			 check_text(f->ns), "name", check_text(f->name), "path",
+			 check_text(f->path), "from", value_or_null(f->from), "to",
+			 value_or_null(f->to), "message", check_text(message), "action",
+			 check_text(f->action), "writer", writer_tree(f->writer));
+	return json_array_append_new(findings, tree) < 0 ? np_fail_nomem(err) : 0;
+}
+
+bool check_needs_efi(const struct np_plan *plan, const struct np_plan_class *c)
+{
+	for (size_t i = 0; i < c->n_pools; i++) {
+		const struct np_plan_pool *p = &plan->pools[c->pools[i]];
+
+		if (p->has_gpus && p->need.needs_efi)
+			return true;
+	}
+	return false;
+}
+
+/* --- classes ------------------------------------------------------------------------------------- */
+
+/* A value in a few words: what is long by its size alone. */
+static void write_value(const json_t *value, char buf[static VALUE_MAX])
+{
+	NP_AUTO(np_freep) char *text = NULL;
+
+	buf[0] = '\0';
+	if (value == NULL)
+		snprintf(buf, VALUE_MAX, "absent");
+	else if (json_is_array(value))
+		snprintf(buf, VALUE_MAX, "a list of %zu", json_array_size(value));
+	else if (json_is_string(value) && json_string_length(value) > 60)
+		snprintf(buf, VALUE_MAX, "a text of %zu bytes", json_string_length(value));
+	else if (json_is_string(value))
+		snprintf(buf, VALUE_MAX, "'%.60s'", json_string_value(value));
+	else if (!json_is_object(value))
+		text = np_json_text(value, JSON_ENCODE_ANY);
+	if (text != NULL)
+		snprintf(buf, VALUE_MAX, "%.60s", text);
+	else if (buf[0] == '\0')
+		snprintf(buf, VALUE_MAX, "an object");
+}
+
+/* The path's last member, as people call it. */
+static const char *field_of(const char *path)
+{
+	return strcmp(path, ANNOTATION) == 0 ? "annotation " NP_MANAGED_ANNOTATION
+					     : strrchr(path, '/') + 1;
+}
+
+static int find_taken(json_t *findings, struct finding *f, const struct np_vmclass *c,
+		      const struct np_change_item *item, struct np_err *err)
+{
+	struct np_writer writer;
+	char from[VALUE_MAX], to[VALUE_MAX];
+
+	write_value(item->from, from);
+	write_value(item->to, to);
+	f->code = "taken-back";
+	if (!np_vmclass_writer(c, item->path, &writer)) {
+		f->action = "run 'nodeprep apply' again";
+		return check_find(findings, f, err,
+				  "%s is %s, where nodeprep had set it and %s is needed; who took "
+				  "it back is not recorded, as of fields that are only removed",
+				  field_of(item->path), from, to);
+	}
+	f->writer = &writer;
+	f->action = "take it into that writer's manifest, or run 'nodeprep apply' again";
+	return check_find(findings, f, err,
+			  "%s is %s, where nodeprep had set it and %s is needed: '%s' (%s, %s) "
+			  "took it back",
+			  field_of(item->path), from, to, writer.manager,
+			  writer.operation[0] != '\0' ? writer.operation : "?",
+			  writer.time[0] != '\0' ? writer.time : "?");
+}
+
+static int find_item(json_t *findings, const struct np_plan_class *c,
+		     const struct np_change_item *item, struct np_err *err)
+{
+	struct finding f = { .code = "class-drift",
+			     .severity = SEVERITY_ERROR,
+			     .object = CLASS_KIND,
+			     .ns = c->ns,
+			     .name = c->name,
+			     .path = item->path,
+			     .from = item->from,
+			     .to = item->to,
+			     .action = "run 'nodeprep apply'" };
+	char from[VALUE_MAX], to[VALUE_MAX];
+
+	if (np_vmclass_is_taken_back(c->class, item->path))
+		return find_taken(findings, &f, c->class, item, err);
+	write_value(item->from, from);
+	write_value(item->to, to);
+	return check_find(findings, &f, err, "%s is %s, needed is %s: %s", field_of(item->path),
+			  from, to, item->reason);
+}
+
+static int find_drift(json_t *findings, const struct np_plan_class *c, struct np_err *err)
+{
+	for (size_t i = 0; i < c->change.n; i++) {
+		if (find_item(findings, c, &c->change.items[i], err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+/* Warnings that say of a node what a finding says, or that something is not known. */
+static const struct promoted {
+	const char *code, *severity, *action;
+} promoted[] = {
+	{ "baked-in", SEVERITY_UNKNOWN, "list the device in the class" },
+	{ "bindings-unknown", SEVERITY_UNKNOWN,
+	  "grant the rights of deploy/manifests/rbac/check.yaml" },
+	{ "class-missing", SEVERITY_UNKNOWN, "name the pool's class" },
+	{ "class-not-bound", SEVERITY_ERROR, "bind the class to the namespace" },
+	{ "guest-32bit", SEVERITY_ERROR, "use a 64-bit guest" },
+	{ "hardware-version", SEVERITY_ERROR, "raise or remove spec.configSpec.version" },
+	{ "no-figure", SEVERITY_UNKNOWN, "say mmio.sizeGB, or add the card with --catalogue" },
+	{ "placeholder", SEVERITY_UNKNOWN, "render the template first" },
+	{ "template-missing", SEVERITY_UNKNOWN, "add the template with -f" },
+	{ "unknown-device", SEVERITY_UNKNOWN, "add the card with --catalogue" },
+};
+
+static int find_notes(json_t *findings, const struct finding *where, const struct np_notes *notes,
+		      struct np_err *err)
+{
+	struct finding f = *where;
+
+	for (size_t i = 0; i < notes->n; i++) {
+		const struct np_note *note = &notes->items[i];
+
+		for (size_t k = 0; k < sizeof(promoted) / sizeof(promoted[0]); k++) {
+			if (strcmp(promoted[k].code, note->code) != 0)
+				continue;
+			f.code = promoted[k].code;
+			f.severity = promoted[k].severity;
+			f.action = promoted[k].action;
+			if (check_find(findings, &f, err, "%s", note->message) < 0)
+				return -(int)err->code;
+		}
+	}
+	return 0;
+}
+
+static int find_class(json_t *findings, const struct np_plan_class *c, struct np_err *err)
+{
+	const struct finding where = { .object = CLASS_KIND, .ns = c->ns, .name = c->name };
+
+	if (c->class == NULL || c->n_pools == 0)
+		return 0;
+	if (find_drift(findings, c, err) < 0 ||
+	    find_notes(findings, &where, &c->class->notes, err) < 0 ||
+	    find_notes(findings, &where, &c->notes, err) < 0)
+		return -(int)err->code;
+	return find_notes(findings, &where, &c->change.notes, err);
+}
+
+static int find_template(json_t *findings, const struct np_plan_template *t, struct np_err *err)
+{
+	struct finding f = { .code = "template-drift",
+			     .severity = SEVERITY_ERROR,
+			     .object = "VSphereMachineTemplate",
+			     .ns = t->ns,
+			     .name = t->name,
+			     .action = "a template is immutable: 'nodeprep plan -o json' holds its "
+				       "replacement" };
+	char from[VALUE_MAX], to[VALUE_MAX];
+
+	for (size_t i = 0; i + t->n_references < t->change.n; i++) {
+		const struct np_change_item *item = &t->change.items[i];
+
+		f.path = item->path;
+		f.from = item->from;
+		f.to = item->to;
+		write_value(item->from, from);
+		write_value(item->to, to);
+		if (check_find(findings, &f, err, "%s is %s, needed is %s: %s",
+			       field_of(item->path), from, to, item->reason) < 0)
+			return -(int)err->code;
+	}
+	f.path = NULL;
+	f.from = f.to = NULL;
+	return find_notes(findings, &f, &t->notes, err);
+}
+
+/* --- VMs and images ------------------------------------------------------------------------------ */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+static bool is_text(const json_t *object, const char *key, const char *wanted)
+{
+	const char *text = text_of(object, key);
+
+	return text != NULL && strcmp(text, wanted) == 0;
+}
+
+/* Tells whether a VM of that namespace can be made from the image. */
+static bool is_in_reach(const json_t *image, const json_t *machine)
+{
+	const char *ns = text_of(image, "namespace"), *kind = text_of(machine, "imageKind");
+
+	if (kind != NULL && !is_text(image, "kind", kind))
+		return false;
+	return ns == NULL || is_text(machine, "namespace", ns);
+}
+
+/* An object's name stands before what people call it; several of one such name: none is known. */
+static json_t *find_image(const json_t *images, const json_t *machine)
+{
+	const char *name = text_of(machine, "image");
+	json_t *image, *shown = NULL;
+	size_t i, n = 0;
+
+	if (name == NULL)
+		return NULL;
+	json_array_foreach (images, i, image) {
+		if (!is_in_reach(image, machine))
+			continue;
+		if (is_text(image, "name", name))
+			return image;
+		if (is_text(image, "displayName", name)) {
+			shown = image;
+			n++;
+		}
+	}
+	return n == 1 && text_of(machine, "imageKind") == NULL ? shown : NULL;
+}
+
+/* An image is listed once, with the VMs that are made from it. */
+static int use_image(struct np_check *c, json_t *image, const json_t *machine, struct np_err *err)
+{
+	json_t *users = json_object_get(image, "virtualMachines");
+	char id[KEY_MAX];
+
+	if (users == NULL) {
+		users = json_array();
+		if (json_object_set_new(image, "virtualMachines", users) < 0 ||
+		    json_array_append(c->images, image) < 0)
+			return np_fail_nomem(err);
+	}
+	snprintf(id, sizeof(id), "%s/%s", text_of(machine, "namespace"), text_of(machine, "name"));
+	return json_array_append_new(users, check_text(id)) < 0 ? np_fail_nomem(err) : 0;
+}
+
+/* Registering a pool reaches no VM: a class is to change where more than the annotation is. */
+static bool is_pending(const struct np_plan_class *c)
+{
+	for (size_t i = 0; i < c->change.n; i++) {
+		if (strcmp(c->change.items[i].path, ANNOTATION) != 0)
+			return true;
+	}
+	return false;
+}
+
+static int judge_machine(struct np_check *c, const struct np_plan *plan, const json_t *wanted,
+			 json_t *images, json_t *machine, struct np_err *err)
+{
+	char key[KEY_MAX];
+	json_t *image = find_image(images, machine);
+	struct machine_class mc = { 0 };
+	const json_t *at;
+
+	snprintf(key, sizeof(key), "%s\n%s", text_of(machine, "namespace"),
+		 text_of(machine, "className"));
+	at = json_object_get(wanted, key);
+	if (at == NULL)
+		return np_fail(err, NP_E_BUG, "VM '%s' has no class in the plan",
+			       text_of(machine, "name"));
+	mc.c = &plan->classes[json_integer_value(at)];
+	mc.needs_efi = check_needs_efi(plan, mc.c);
+	mc.is_pending = is_pending(mc.c);
+	if (image != NULL && use_image(c, image, machine, err) < 0)
+		return -(int)err->code;
+	return check_machine(machine, &mc, image, c->findings, err);
+}
+
+static int judge_fleet(struct np_check *c, const struct np_plan *plan, const struct np_fleet *f,
+		       struct np_err *err)
+{
+	json_auto_t *images = json_deep_copy(f->images);
+	json_t *machine;
+	size_t i;
+
+	c->machines = json_deep_copy(f->machines);
+	if (c->machines == NULL || images == NULL)
+		return np_fail_nomem(err);
+	json_array_foreach (c->machines, i, machine) {
+		if (judge_machine(c, plan, f->wanted, images, machine, err) < 0)
+			return -(int)err->code;
+	}
+	return json_array_extend(c->findings, f->unknown) < 0 ? np_fail_nomem(err) : 0;
+}
+
+static void count_errors(struct np_check *c)
+{
+	const json_t *finding;
+	size_t i;
+
+	json_array_foreach (c->findings, i, finding) {
+		c->n_errors += is_text(finding, "severity", SEVERITY_ERROR);
+	}
+}
+
+int np_check_make(const struct np_plan *plan, const struct np_fleet *f, struct np_check *ret,
+		  struct np_err *err)
+{
+	NP_AUTO(np_check_done)
+	struct np_check c = { .findings = json_array(), .images = json_array() };
+	const struct finding input = { .object = "Input" };
+
+	if (c.findings == NULL || c.images == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < plan->n_classes; i++) {
+		if (find_class(c.findings, &plan->classes[i], err) < 0)
+			return -(int)err->code;
+	}
+	for (size_t i = 0; i < plan->n_templates; i++) {
+		if (find_template(c.findings, &plan->templates[i], err) < 0)
+			return -(int)err->code;
+	}
+	if (find_notes(c.findings, &input, &plan->notes, err) < 0 ||
+	    judge_fleet(&c, plan, f, err) < 0)
+		return -(int)err->code;
+	count_errors(&c);
+	*ret = c;
+	c = (struct np_check){ 0 };
+	return 0;
+}

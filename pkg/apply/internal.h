@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_PKG_APPLY_INTERNAL_H
+#define NODEPREP_PKG_APPLY_INTERNAL_H
+
+/*
+ * internal - what the files of check share: fleet.c VMs and images, machine.c the judgement of one VM,
+ * check.c findings, checktext.c tables.
+ */
+
+#include "nodeprep/check.h"
+#include "nodeprep/err.h"
+
+/* Where a finding is, and what it says; NULL for what does not apply. Texts are borrowed. */
+struct finding {
+	const char *code, *severity;
+	const char *object, *ns, *name;
+	const char *path;
+	json_t *from, *to; /* borrowed */
+	const char *action;
+	const struct np_writer *writer;
+};
+
+#define SEVERITY_ERROR "error"
+#define SEVERITY_WARNING "warning"
+#define SEVERITY_UNKNOWN "unknown"
+
+/* Appends a finding with the formatted message. */
+int check_find(json_t *findings, const struct finding *f, struct np_err *err, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* The text, with bytes beyond ASCII replaced where it is no UTF-8; null for NULL. */
+json_t *check_text(const char *text);
+
+/* Tells whether a pool of the class has a card whose BARs only EFI maps. */
+bool check_needs_efi(const struct np_plan *plan, const struct np_plan_class *c);
+
+/* What a VM is held against. */
+struct machine_class {
+	const struct np_plan_class *c;
+	bool needs_efi;
+	bool is_pending; /* the class is still to change, in more than its annotation */
+};
+
+/* Completes the VM's tree with its judgement, and tells what is found. `image` NULL: none is known. */
+int check_machine(json_t *machine, const struct machine_class *mc, const json_t *image,
+		  json_t *findings, struct np_err *err);
+
+#endif

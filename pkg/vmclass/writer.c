@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <string.h>
+
+/*
+ * managedFields as a kube-apiserver 1.34 was seen to keep them for a class: configSpec has no schema,
+ * so its maps are told member by member and each of its lists is one leaf. A manager that only removes
+ * a field is not recorded, and the time of a manager that loses one stays as it was.
+ */
+
+#define CONFIG_SPEC "/spec/configSpec"
+#define EXTRA_CONFIG CONFIG_SPEC "/extraConfig"
+#define DEVICE_CHANGE CONFIG_SPEC "/deviceChange"
+
+/* Steps of a path that an entry owns: all of them, where it owns the field itself. */
+#define DEPTH_FULL SIZE_MAX
+
+/* "spec" holds everything: who owns that alone tells nothing of the field. */
+#define DEPTH_LEAST 2
+
+#define STEP_MAX 66
+
+bool np_is_api_time(const char *text)
+{
+	static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
+
+	if (strlen(text) != sizeof(form) - 1)
+		return false;
+	for (size_t i = 0; form[i] != '\0'; i++) {
+		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+			return false;
+	}
+	return true;
+}
+
+static const json_t *entries_of(const struct np_vmclass *c)
+{
+	return json_object_get(json_object_get(c->node.json, "metadata"), "managedFields");
+}
+
+static const char *text_of(const json_t *entry, const char *key)
+{
+	const char *text = json_string_value(json_object_get(entry, key));
+
+	return text != NULL ? text : "";
+}
+
+/* A time that cannot be compared is none. */
+static const char *time_of(const json_t *entry)
+{
+	const char *text = text_of(entry, "time");
+
+	return np_is_api_time(text) ? text : "";
+}
+
+static bool is_ours(const json_t *entry)
+{
+	return strcmp(text_of(entry, "manager"), NP_FIELD_MANAGER) == 0;
+}
+
+/* The entries of a list are one leaf, so a key of extraConfig is owned with all the others. */
+static const char *leaf_of(const char *path)
+{
+	size_t n = strlen(EXTRA_CONFIG);
+
+	return strncmp(path, EXTRA_CONFIG "/", n + 1) == 0 ? EXTRA_CONFIG : path;
+}
+
+/* Copies the pointer's next segment as fieldsV1 has it ("f:spec"); returns what follows, NULL at the end. */
+static const char *next_step(const char *path, char step[static STEP_MAX])
+{
+	size_t n = 2;
+
+	memcpy(step, "f:", n);
+	for (path++; *path != '\0' && *path != '/'; path++) {
+		char byte = *path;
+
+		if (byte == '~' && (path[1] == '0' || path[1] == '1'))
+			byte = *++path == '1' ? '/' : '~';
+		if (n + 1 < STEP_MAX)
+			step[n++] = byte;
+	}
+	step[n] = '\0';
+	return *path == '/' ? path : NULL;
+}
+
+/* Returns how many steps down the path the entry owns something; 0: nothing. */
+static size_t depth_of(const json_t *entry, const char *path)
+{
+	const json_t *fields = json_object_get(entry, "fieldsV1");
+	const char *rest = path;
+	size_t depth = 0, owned = 0;
+
+	while (rest != NULL) {
+		char step[STEP_MAX];
+
+		rest = next_step(rest, step);
+		fields = json_object_get(fields, step);
+		if (!json_is_object(fields))
+			return owned;
+		depth++;
+		if (json_object_size(fields) == 0 || json_object_get(fields, ".") != NULL)
+			owned = depth;
+	}
+	return DEPTH_FULL;
+}
+
+const char *np_vmclass_changed_at(const struct np_vmclass *c)
+{
+	const char *latest = "";
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach (entries_of(c), i, entry) {
+		if (is_ours(entry) && strcmp(time_of(entry), latest) > 0)
+			latest = time_of(entry);
+	}
+	return latest[0] != '\0' ? latest : NULL;
+}
+
+const char *np_vmclass_written_at(const struct np_vmclass *c)
+{
+	const char *latest = "";
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach (entries_of(c), i, entry) {
+		if (depth_of(entry, "/spec") == DEPTH_FULL && strcmp(time_of(entry), latest) > 0)
+			latest = time_of(entry);
+	}
+	return latest[0] != '\0' ? latest : NULL;
+}
+
+bool np_vmclass_writer(const struct np_vmclass *c, const char *path, struct np_writer *ret)
+{
+	const char *leaf = leaf_of(path), *ours = np_vmclass_changed_at(c);
+	const json_t *entry, *best = NULL;
+	size_t deepest = DEPTH_LEAST, i;
+
+	json_array_foreach (entries_of(c), i, entry) {
+		size_t depth = is_ours(entry) ? 0 : depth_of(entry, leaf);
+
+		if (depth < deepest || text_of(entry, "manager")[0] == '\0')
+			continue;
+		if (depth != DEPTH_FULL && (ours == NULL || strcmp(time_of(entry), ours) < 0))
+			continue;
+		if (best != NULL && depth == deepest && strcmp(time_of(entry), time_of(best)) < 0)
+			continue;
+		best = entry;
+		deepest = depth;
+	}
+	if (best == NULL)
+		return false;
+	*ret = (struct np_writer){ text_of(best, "manager"), text_of(best, "operation"),
+				   time_of(best) };
+	return true;
+}
+
+static const json_t *before_of(const struct np_vmclass *c, const char *path)
+{
+	return json_object_get(json_object_get(c->managed, "before"), path);
+}
+
+static bool is_key_taken(const struct np_vmclass *c, const char *name, const json_t *set)
+{
+	struct np_node list = { .json = vmclass_lookup(c->node.json, EXTRA_CONFIG) };
+	const char *text = json_string_value(json_object_get(set, name));
+
+	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
+		if (strcmp(vmclass_key_names[key], name) == 0)
+			return json_is_object(set) && !vmclass_key_is_right(list, key, text);
+	}
+	return false;
+}
+
+bool np_vmclass_is_taken_back(const struct np_vmclass *c, const char *path)
+{
+	const char *leaf = leaf_of(path);
+	const json_t *entry = before_of(c, leaf), *set = json_object_get(entry, "set");
+	const json_t *now = vmclass_lookup(c->node.json, leaf);
+	size_t had = json_array_size(json_object_get(entry, "value"));
+	json_int_t carried = json_integer_value(set);
+
+	if (set == NULL)
+		return false;
+	if (leaf != path)
+		return is_key_taken(c, path + strlen(EXTRA_CONFIG "/"), set);
+	/* Of carried devices the annotation holds how many they are. */
+	if (strcmp(path, DEVICE_CHANGE) == 0)
+		return carried > 0 && json_array_size(now) < had + (uint64_t)carried;
+	return json_is_null(set) ? now != NULL : !json_equal(now, set);
+}
+
+bool np_vmclass_is_changed(const struct np_vmclass *c)
+{
+	return json_object_size(json_object_get(c->managed, "before")) > 0;
+}
