@@ -18,7 +18,7 @@ V ?=
 Q := $(if $(V),,@)
 
 version := $(shell cat VERSION)
-modules := err units tree gpu mmio pool vmclass plan render kube apply
+modules := err units tree gpu mmio pool vmclass plan render kube apply controller
 server_modules := serve sim
 
 # The build path must not reach the binary: two clean builds give the same bytes.
@@ -128,9 +128,9 @@ link = $(CC) $(np_cflags) $(np_ldflags) -o $@.tmp $(filter %.o %.a,$^) $(1) 2>$@
 
 # --- linking ---------------------------------------------------------------------------------
 
-$(B)/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(B)/libnodeprep.a $(B)/stubs.o
+$(B)/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
 	$(if $(Q),@echo "  LD      $@")
-	$(Q)$(call link,$(np_optional) $(np_libs) $(np_optional))
+	$(Q)$(call link,$(np_optional) $(np_server_libs) $(np_optional))
 	$(Q)strip $@.tmp && mv $@.tmp $@
 
 $(B)/kubectl-nodeprep: $(B)/nodeprep

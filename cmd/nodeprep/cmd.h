@@ -36,6 +36,14 @@ struct options {
 	bool log_json;
 	bool help;
 	struct np_kube_options kube;
+	struct controller_flags {
+		bool clusters, no_election;
+		const char *supervisor_kubeconfig, *supervisor_namespace, *cluster_id;
+		const char *lease_name, *lease_ns;
+		uint64_t lease_ms, renew_ms, retry_ms;
+		uint64_t workers;
+		const char *health_listen, *metrics_listen;
+	} controller;
 };
 
 struct command {
@@ -54,6 +62,7 @@ enum option_group {
 	OPT_PLAN = 1 << 3, /* --allow-shrink --restore-hidden-devices */
 	OPT_APPLY = 1 << 4, /* --dry-run */
 	OPT_SVG = 1 << 5, /* -o svg too */
+	OPT_CONTROLLER = 1 << 12, /* what keeps on and on */
 };
 
 extern const struct command commands[];
@@ -116,6 +125,7 @@ int put(const char *text, struct np_err *err);
 
 int run_apply(const struct options *o, struct np_err *err);
 int run_check(const struct options *o, struct np_err *err);
+int run_controller(const struct options *o, struct np_err *err);
 int run_diff(const struct options *o, struct np_err *err);
 int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);
