@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char *dry_run_text(const struct options *o)
 {
@@ -12,15 +13,30 @@ static const char *dry_run_text(const struct options *o)
 						 : "";
 }
 
-/* One line a class, as kubectl prints them. */
-static void print_class(const struct options *o, const struct np_plan_class *c,
+static bool has_several_namespaces(const struct np_plan *plan)
+{
+	for (size_t i = 1; i < plan->n_classes; i++) {
+		const char *a = plan->classes[0].ns, *b = plan->classes[i].ns;
+
+		if (strcmp(a != NULL ? a : "", b != NULL ? b : "") != 0)
+			return true;
+	}
+	return false;
+}
+
+/* One line a class, as kubectl prints them; with its namespace where the name alone may mean two. */
+static void print_class(const struct options *o, const struct np_plan *plan, size_t i,
 			const struct np_apply_class *r)
 {
+	const struct np_plan_class *c = &plan->classes[i];
+	bool with_ns = c->ns != NULL && has_several_namespaces(plan);
+
 	if (r->result == NP_APPLY_FAILED || !c->found)
 		return;
-	printf("virtualmachineclass.vmoperator.vmware.com/%s %s%s\n", c->name,
+	printf("virtualmachineclass.vmoperator.vmware.com/%s %s%s%s%s\n", c->name,
 	       np_apply_result_name(r->result),
-	       r->result == NP_APPLY_PATCHED ? dry_run_text(o) : "");
+	       r->result == NP_APPLY_PATCHED ? dry_run_text(o) : "",
+	       with_ns ? " in namespace " : "", with_ns ? c->ns : "");
 }
 
 static void log_failure(const struct np_plan_class *c, const struct np_apply_class *r)
@@ -40,16 +56,17 @@ static size_t count_results(const struct np_apply *a, enum np_apply_result resul
 }
 
 /* What the user must know next: changes reach no VM that runs; a part that failed can be redone. */
-static void log_outcome(const struct options *o, const struct np_apply *a)
+static void log_outcome(const struct options *o, const struct np_apply *a, bool revert)
 {
 	size_t failed = count_results(a, NP_APPLY_FAILED);
 	size_t patched = count_results(a, NP_APPLY_PATCHED);
 
 	if (failed > 0 && a->plan.n_classes > 1)
 		log_format("error",
-			   "%zu of %zu classes failed; the others are done, and apply can be "
-			   "run again",
-			   failed, a->plan.n_classes);
+			   "%s%zu of %zu classes %s; the others are done, and %s can be run again",
+			   a->was_stopped ? "interrupted: " : "", failed, a->plan.n_classes,
+			   a->was_stopped ? "are not written" : "failed",
+			   revert ? "revert" : "apply");
 	if (patched > 0 && o->dry_run == NP_DRY_RUN_NONE)
 		log_line("info",
 			 "changed classes take hold for new VMs only: roll the pools' nodes");
@@ -73,7 +90,7 @@ static int print_results(const struct options *o, const struct np_apply *a, stru
 	if (text != NULL && (put(text, err) < 0 || put("\n", err) < 0))
 		return -(int)err->code;
 	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
-		print_class(o, &a->plan.classes[i], &a->classes[i]);
+		print_class(o, &a->plan, i, &a->classes[i]);
 	return put("", err);
 }
 
@@ -102,7 +119,10 @@ static void log_templates(const struct np_plan *plan)
 static int patch(const struct options *o, bool revert, struct work *w, struct np_apply *ret,
 		 struct np_err *err)
 {
-	struct np_apply_options ao = { .dry_run = o->dry_run };
+	struct np_apply_options ao = {
+		.dry_run = o->dry_run,
+		.watch = { .progress = progress_show, .is_stopped = signals_is_stopped },
+	};
 	struct np_err why = NP_ERR_INIT;
 
 	if (work_load(o, w, err) < 0)
@@ -114,6 +134,7 @@ static int patch(const struct options *o, bool revert, struct work *w, struct np
 			   w->input.n_classes);
 	ao.plan = plan_options(o, w);
 	ao.plan.revert = revert;
+	signals_watch();
 	if (!w->failed &&
 	    (work_connect(o, w, &why) < 0 ||
 	     np_apply_run(w->kube, &w->input, &ao, ret, &why) < 0) &&
@@ -123,6 +144,7 @@ static int patch(const struct options *o, bool revert, struct work *w, struct np
 		ret->plan = w->plan;
 		w->plan = (struct np_plan){ 0 };
 	}
+	progress_clear();
 	return 0;
 }
 
@@ -137,7 +159,7 @@ static void log_all(const struct options *o, const struct np_apply *a, bool reve
 	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
 		log_failure(&a->plan.classes[i], &a->classes[i]);
 	if (a->classes != NULL)
-		log_outcome(o, a);
+		log_outcome(o, a, revert);
 	if (revert)
 		log_missing(&a->plan);
 }

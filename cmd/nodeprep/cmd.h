@@ -85,6 +85,15 @@ void log_format(const char *level, const char *fmt, ...) __attribute__((format(p
 void log_notes(const struct np_plan *plan);
 void log_plan_errors(const struct np_plan *plan);
 
+/* progress.c: one line on a terminal's stderr that comes and goes; nothing elsewhere. */
+void progress_init(const struct options *o);
+void progress_show(void *ctx, enum np_apply_stage stage, size_t done, size_t total);
+void progress_clear(void);
+
+/* signals.c: from here on SIGINT and SIGTERM are noted, and the second one kills. */
+void signals_watch(void);
+bool signals_is_stopped(void *ctx);
+
 /* What a subcommand works on: catalogue, input, and the classes from the input or the API. */
 struct work {
 	struct np_catalogue *catalogue;

@@ -19,6 +19,7 @@ void log_line(const char *level, const char *text)
 	NP_AUTO(np_freep) char *line = NULL;
 	json_auto_t *object = NULL;
 
+	progress_clear();
 	if (as_json) {
 		object = json_pack("{s:s, s:s}", "level", level, "msg", text);
 		line = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;

@@ -83,6 +83,7 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 	if (options_parse(c, argc, argv, &o, err) < 0)
 		return -(int)err->code;
 	log_init(&o);
+	progress_init(&o);
 	if (o.help) {
 		options_help(c);
 		return 0;

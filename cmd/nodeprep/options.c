@@ -285,6 +285,7 @@ static void read_environment(struct np_kube_options *k)
 {
 	const char *proxy = getenv("HTTPS_PROXY"), *no_proxy = getenv("NO_PROXY");
 
+	k->is_cancelled = signals_is_stopped;
 	k->kubeconfig_env = getenv("KUBECONFIG");
 	k->home = getenv("HOME");
 	k->service_host = getenv("KUBERNETES_SERVICE_HOST");

@@ -10,6 +10,10 @@
  * Conflicts  a patch carries the resourceVersion it was made from. On 409 the class is read again
  *            and planned again, with jittered pauses, until the client's deadline; so a change
  *            that somebody made in between is built upon, never lost.
+ * Reads      many at a time over the one connection, but no more than the client's bound.
+ * Stopping   once is_stopped() says so, no further class is begun: what is not written is told as
+ *            failed with NP_E_RETRY. The client's is_cancelled() should say the same, so that waits
+ *            end; a PATCH under way is finished.
  * Ownership  results own their texts; input, catalogue and client are borrowed.
  * Errors     np_apply_run() fails where nothing could be planned (API unreachable, forbidden, no
  *            memory). What befell a single class stands in its result; the rest goes on.
@@ -50,15 +54,26 @@ struct np_apply_class {
 
 enum np_dry_run { NP_DRY_RUN_NONE, NP_DRY_RUN_CLIENT, NP_DRY_RUN_SERVER };
 
+enum np_apply_stage { NP_APPLY_READING, NP_APPLY_WRITING };
+
+/* Who looks on; every member may be NULL. */
+struct np_apply_watch {
+	void (*progress)(void *ctx, enum np_apply_stage stage, size_t done, size_t total);
+	bool (*is_stopped)(void *ctx);
+	void *ctx;
+};
+
 struct np_apply_options {
 	struct np_plan_options plan; /* its classes are filled in here */
 	enum np_dry_run dry_run;
+	struct np_apply_watch watch;
 };
 
 struct np_apply {
 	struct np_fetched fetched;
 	struct np_plan plan;
 	enum np_dry_run dry_run;
+	bool was_stopped; /* some class was not begun, since is_stopped() said so */
 	struct np_apply_class
 		*classes; /* one for each class of the plan; NULL where it has errors */
 };

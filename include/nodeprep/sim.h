@@ -12,6 +12,8 @@
  *            Operator's CRD and compares status, body and warnings.
  * Serves     discovery, namespaces, and the classes: get, list (pages, selectors), watch, create,
  *            update, merge patch, JSON patch, delete; fieldValidation, dryRun, managedFields.
+ *            VirtualMachine, VirtualMachineImage, ClusterVirtualMachineImage and
+ *            VirtualMachineClassBinding: get, list, create, merge patch, delete; no schema, not in the state.
  * Not there  server-side apply, deletion by label, admission, the status subresource's writes.
  * Users      admin (every verb), viewer (get, list, watch) and nobody, each with a random token.
  * Faults     PUT /sim/faults, as nodeprep-sim(1) describes them.

@@ -170,7 +170,7 @@ struct np_writer {
 
 /*
  * Finds the manager that owns the field at the JSON pointer, nodeprep apart: of several the latest.
- * Where nobody does, the owner of the nearest parent below spec that wrote since nodeprep did. A
+ * Where nobody does, the owner of the nearest parent below spec that wrote later than nodeprep. A
  * field that was only removed has no owner: then it returns false.
  */
 bool np_vmclass_writer(const struct np_vmclass *c, const char *path, struct np_writer *ret);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/apply.h"
+#include "internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,14 +23,6 @@ const char *np_apply_result_name(enum np_apply_result result)
 	return result_names[result];
 }
 
-void np_fetched_done(struct np_fetched *f)
-{
-	for (size_t i = 0; i < f->n; i++)
-		np_doc_unref(f->items[i].doc);
-	free(f->items);
-	*f = (struct np_fetched){ 0 };
-}
-
 void np_apply_done(struct np_apply *a)
 {
 	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
@@ -39,86 +31,6 @@ void np_apply_done(struct np_apply *a)
 	np_plan_done(&a->plan);
 	np_fetched_done(&a->fetched);
 	*a = (struct np_apply){ 0 };
-}
-
-/* Fetches one class as a document; NP_E_NOT_FOUND where there is none. */
-static int fetch_one(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
-		     const char *name, struct np_class_ref *ret, struct np_err *err)
-{
-	json_t *object = NULL;
-	struct np_doc *doc = NULL;
-	char label[600];
-
-	if (np_kube_get(k, r, ns, name, &object, err) < 0)
-		return -(int)err->code;
-	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", r->namespaced ? ns : "", name);
-	if (np_doc_new_take(label, object, &doc, err) < 0)
-		return -(int)err->code;
-	*ret = (struct np_class_ref){ doc, np_doc_root(doc) };
-	return 0;
-}
-
-/* Notes that a class was looked for; returns 1 the first time, 0 afterwards. */
-static int remember(json_t *seen, const struct np_kube_resource *r, const struct np_pool *pool,
-		    struct np_err *err)
-{
-	char key[640];
-
-	snprintf(key, sizeof(key), "%s\n%s", r->namespaced ? pool->ns : "", pool->vm_class);
-	if (json_object_get(seen, key) != NULL)
-		return 0;
-	return json_object_set_new(seen, key, json_true()) < 0 ? np_fail_nomem(err) : 1;
-}
-
-static bool can_be_fetched(const struct np_pool *pool)
-{
-	return pool->vm_class != NULL && !np_is_placeholder(pool->vm_class) &&
-	       !np_is_placeholder(pool->ns);
-}
-
-static int fetch_for(struct np_kube *k, const struct np_pool *pool, json_t *seen,
-		     struct np_fetched *f, struct np_err *err)
-{
-	struct np_err why = NP_ERR_INIT;
-	struct np_class_ref *items;
-	int fresh;
-
-	if (!can_be_fetched(pool))
-		return 0;
-	fresh = remember(seen, &f->resource, pool, err);
-	if (fresh <= 0)
-		return fresh;
-	items = reallocarray(f->items, f->n + 1, sizeof(*items));
-	if (items == NULL)
-		return np_fail_nomem(err);
-	f->items = items;
-	if (fetch_one(k, &f->resource, pool->ns, pool->vm_class, &items[f->n], &why) == 0) {
-		f->n++;
-		return 0;
-	}
-	if (why.code == NP_E_NOT_FOUND)
-		return 0;
-	*err = why;
-	return -(int)err->code;
-}
-
-int np_apply_fetch(struct np_kube *k, const struct np_input *in, struct np_fetched *ret,
-		   struct np_err *err)
-{
-	NP_AUTO(np_fetched_done) struct np_fetched f = { 0 };
-	json_auto_t *seen = json_object();
-
-	if (seen == NULL)
-		return np_fail_nomem(err);
-	if (np_kube_discover(k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &f.resource, err) < 0)
-		return -(int)err->code;
-	for (size_t i = 0; i < in->n_pools; i++) {
-		if (fetch_for(k, &in->pools[i], seen, &f, err) < 0)
-			return -(int)err->code;
-	}
-	*ret = f;
-	f = (struct np_fetched){ 0 };
-	return 0;
 }
 
 static const char *text_of(const json_t *object, const char *key)
@@ -226,7 +138,7 @@ static int plan_again(struct attempt *a, const char *ns, const char *name, struc
 	struct np_plan_options o = a->o->plan;
 	struct np_class_ref ref = { 0 };
 
-	if (fetch_one(a->k, a->resource, ns, name, &ref, err) < 0)
+	if (apply_fetch_one(a->k, a->resource, ns, name, &ref, err) < 0)
 		return -(int)err->code;
 	np_plan_done(&a->plan);
 	np_doc_unref(a->ref.doc);
@@ -329,26 +241,52 @@ static void apply_class(struct np_kube *k, const struct np_input *in,
 		adopt_plan(apply, i, &a);
 }
 
+static int fail_stopped(struct np_apply_class *result)
+{
+	result->result = NP_APPLY_FAILED;
+	return np_fail(&result->error, NP_E_RETRY, "interrupted before it was written");
+}
+
+static bool is_stopped(const struct np_apply_watch *w)
+{
+	return w->is_stopped != NULL && w->is_stopped(w->ctx);
+}
+
+static int apply_classes(struct np_kube *k, const struct np_input *in,
+			 const struct np_apply_options *o, struct np_apply *a, struct np_err *err)
+{
+	size_t n = a->plan.n_classes;
+
+	a->classes = calloc(n + 1, sizeof(*a->classes));
+	if (a->classes == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < n; i++) {
+		apply_report(&o->watch, NP_APPLY_WRITING, i, n);
+		a->was_stopped = a->was_stopped || is_stopped(&o->watch);
+		if (a->was_stopped && json_object_size(a->plan.classes[i].change.patch) > 0)
+			fail_stopped(&a->classes[i]);
+		else
+			apply_class(k, in, o, a, i);
+	}
+	apply_report(&o->watch, NP_APPLY_WRITING, n, n);
+	return 0;
+}
+
 int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_apply_options *o,
 		 struct np_apply *ret, struct np_err *err)
 {
-	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
+	NP_AUTO(np_apply_done) struct np_apply a = { .dry_run = o->dry_run };
 	struct np_apply_options options = *o;
 
-	a.dry_run = o->dry_run;
-	if (np_apply_fetch(k, in, &a.fetched, err) < 0)
+	if (apply_fetch(k, in, &o->watch, &a.fetched, err) < 0)
 		return -(int)err->code;
 	options.plan.classes = a.fetched.items;
 	options.plan.n_classes = a.fetched.n;
 	if (np_plan_make(in, &options.plan, &a.plan, err) < 0)
 		return -(int)err->code;
-	if (np_plan_code(&a.plan) == NP_OK && !np_plan_has_placeholder(&a.plan)) {
-		a.classes = calloc(a.plan.n_classes + 1, sizeof(*a.classes));
-		if (a.classes == NULL)
-			return np_fail_nomem(err);
-		for (size_t i = 0; i < a.plan.n_classes; i++)
-			apply_class(k, in, &options, &a, i);
-	}
+	if (np_plan_code(&a.plan) == NP_OK && !np_plan_has_placeholder(&a.plan) &&
+	    apply_classes(k, in, &options, &a, err) < 0)
+		return -(int)err->code;
 	/* Behind the writes, which may have planned anew: the notes belong to what is told. */
 	if (!o->plan.revert && np_bindings_note(k, &a.fetched.resource, &a.plan, err) < 0)
 		return -(int)err->code;

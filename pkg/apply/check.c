@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/tree.h"
-
 #define CLASS_KIND "VirtualMachineClass"
 #define ANNOTATION "/metadata/annotations/nodeprep.dev~1managed"
 #define VALUE_MAX 80
@@ -21,12 +19,20 @@ void np_check_done(struct np_check *c)
 	*c = (struct np_check){ 0 };
 }
 
+static bool is_ascii(const char *text)
+{
+	while (*text != '\0' && (*text & 0x80) == 0)
+		text++;
+	return *text == '\0';
+}
+
 json_t *check_text(const char *text)
 {
 	json_t *tree = text != NULL ? json_string(text) : json_null();
 	NP_AUTO(np_freep) char *copy = NULL;
 
-	if (tree != NULL)
+	/* Of ASCII alone it cannot be but memory that is missing. */
+	if (tree != NULL || is_ascii(text))
 		return tree;
 	copy = strdup(text);
 	for (char *p = copy; p != NULL && *p != '\0'; p++)
@@ -82,9 +88,6 @@ bool check_needs_efi(const struct np_plan *plan, const struct np_plan_class *c)
 /* A value in a few words: what is long by its size alone. */
 static void write_value(const json_t *value, char buf[static VALUE_MAX])
 {
-	NP_AUTO(np_freep) char *text = NULL;
-
-	buf[0] = '\0';
 	if (value == NULL)
 		snprintf(buf, VALUE_MAX, "absent");
 	else if (json_is_array(value))
@@ -92,13 +95,15 @@ static void write_value(const json_t *value, char buf[static VALUE_MAX])
 	else if (json_is_string(value) && json_string_length(value) > 60)
 		snprintf(buf, VALUE_MAX, "a text of %zu bytes", json_string_length(value));
 	else if (json_is_string(value))
-		snprintf(buf, VALUE_MAX, "'%.60s'", json_string_value(value));
-	else if (!json_is_object(value))
-		text = np_json_text(value, JSON_ENCODE_ANY);
-	if (text != NULL)
-		snprintf(buf, VALUE_MAX, "%.60s", text);
-	else if (buf[0] == '\0')
-		snprintf(buf, VALUE_MAX, "an object");
+		snprintf(buf, VALUE_MAX, "'%s'", json_string_value(value));
+	else if (json_is_integer(value))
+		snprintf(buf, VALUE_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	else if (json_is_real(value))
+		snprintf(buf, VALUE_MAX, "%g", json_real_value(value));
+	else
+		snprintf(buf, VALUE_MAX, "%s",
+			 json_is_boolean(value) ? json_is_true(value) ? "true" : "false"
+						: "an object");
 }
 
 /* The path's last member, as people call it. */
@@ -338,14 +343,22 @@ static int judge_machine(struct np_check *c, const struct np_plan *plan, const j
 	return check_machine(machine, &mc, image, c->findings, err);
 }
 
+/* jansson 2.14 leaves out of a copy what there was no memory for. */
+static json_t *copy_whole(json_t *tree)
+{
+	json_auto_t *copy = json_deep_copy(tree);
+
+	return json_equal(copy, tree) ? json_incref(copy) : NULL;
+}
+
 static int judge_fleet(struct np_check *c, const struct np_plan *plan, const struct np_fleet *f,
 		       struct np_err *err)
 {
-	json_auto_t *images = json_deep_copy(f->images);
+	json_auto_t *images = copy_whole(f->images);
 	json_t *machine;
 	size_t i;
 
-	c->machines = json_deep_copy(f->machines);
+	c->machines = copy_whole(f->machines);
 	if (c->machines == NULL || images == NULL)
 		return np_fail_nomem(err);
 	json_array_foreach (c->machines, i, machine) {

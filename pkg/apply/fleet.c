@@ -262,7 +262,7 @@ static int tolerate(struct np_fleet *f, const struct listed *l, const char *ns,
 
 	if (why->code != NP_E_FORBIDDEN && why->code != NP_E_NOT_FOUND) {
 		*err = *why;
-		return -(int)err->code;
+		return np_wrap(err, "%s", l->plural);
 	}
 	/* Old Supervisors lack a kind of image; a VM whose image is not found is told by itself. */
 	if (why->code == NP_E_NOT_FOUND && l != &machines_listed)

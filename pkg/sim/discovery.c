@@ -97,21 +97,24 @@ static int answer_group(struct call *c, struct np_err *err)
 static int answer_resources(struct call *c, struct np_err *err)
 {
 	int namespaced = !c->sim->cluster_scoped;
+	NP_AUTO(json_decrefp) json_t *list = NULL;
 
 	if (strcmp(c->route.group, GROUP) != 0 || !is_version_served(c->sim, c->route.version))
 		return answer_no_page(c, err);
-	return answer_json_take(
-		c, 200,
-		json_pack("{s:s, s:s, s:o, s:[{s:s, s:s, s:b, s:s, s:[s,s,s,s,s,s,s,s], s:[s]},"
-			  "{s:s, s:s, s:b, s:s, s:[s,s,s]}]}",
-			  "kind", "APIResourceList", "apiVersion", "v1", "groupVersion",
-			  json_sprintf(GROUP "/%s", c->route.version), "resources", "name", PLURAL,
-			  "singularName", "virtualmachineclass", "namespaced", namespaced, "kind",
-			  KIND, "verbs", "delete", "deletecollection", "get", "list", "patch",
-			  "create", "update", "watch", "shortNames", "vmclass", "name",
-			  PLURAL "/status", "singularName", "", "namespaced", namespaced, "kind",
-			  KIND, "verbs", "get", "patch", "update"),
-		false, err);
+	list = json_pack("{s:s, s:s, s:o, s:[{s:s, s:s, s:b, s:s, s:[s,s,s,s,s,s,s,s], s:[s]},"
+			 "{s:s, s:s, s:b, s:s, s:[s,s,s]}]}",
+			 "kind", "APIResourceList", "apiVersion", "v1", "groupVersion",
+			 json_sprintf(GROUP "/%s", c->route.version), "resources", "name", PLURAL,
+			 "singularName", "virtualmachineclass", "namespaced", namespaced, "kind",
+			 KIND, "verbs", "delete", "deletecollection", "get", "list", "patch",
+			 "create", "update", "watch", "shortNames", "vmclass", "name",
+			 PLURAL "/status", "singularName", "", "namespaced", namespaced, "kind",
+			 KIND, "verbs", "get", "patch", "update");
+	if (!list)
+		return np_fail_nomem(err);
+	if (add_other_resources(json_object_get(list, "resources"), c->route.version, err) < 0)
+		return -(int)err->code;
+	return answer_json_take(c, 200, np_take(list), false, err);
 }
 
 int answer_discovery(struct call *c, struct np_err *err)

@@ -175,6 +175,7 @@ struct fault *faults_meet(struct faults *f, const char *method, const char *path
 
 struct np_sim {
 	struct store store;
+	struct store others; /* other kinds, "plural/namespace/name" */
 	struct users users;
 	struct identity identity;
 	struct faults faults;
@@ -270,6 +271,9 @@ int answer_class(struct call *c, struct np_err *err);
 int answer_list(struct call *c, struct np_err *err);
 int answer_watch(struct call *c, struct np_err *err);
 int answer_faults(struct call *c, struct np_err *err);
+bool is_other_kind(const struct call *c);
+int answer_other(struct call *c, struct np_err *err);
+int add_other_resources(json_t *resources, const char *version, struct np_err *err);
 bool is_version_served(const struct np_sim *sim, const char *version);
 bool has_namespace(const struct np_sim *sim, const char *name);
 

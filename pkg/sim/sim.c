@@ -229,6 +229,8 @@ static int answer_resource(struct call *c, struct np_err *err)
 	if (!*r->group && strcmp(r->version, "v1") == 0 && strcmp(r->resource, "namespaces") == 0 &&
 	    !*r->sub)
 		return answer_namespaces(c, err);
+	if (is_other_kind(c))
+		return answer_other(c, err);
 	if (!is_ours(c))
 		return answer_no_page(c, err);
 	return answer_classes(c, err);
@@ -371,7 +373,8 @@ int np_sim_new(const struct np_sim_options *o, struct np_sim **ret, struct np_er
 	sim->cluster_scoped = o->cluster_scoped;
 	sim->log = o->log;
 	sim->log_ctx = o->log_ctx;
-	if (store_open(&sim->store, o->state_dir, err) < 0 || read_seed(sim, err) < 0 ||
+	if (store_open(&sim->store, o->state_dir, err) < 0 ||
+	    store_open(&sim->others, NULL, err) < 0 || read_seed(sim, err) < 0 ||
 	    add_namespaces(sim, o, err) < 0 || add_users(sim, o->token_file, err) < 0 ||
 	    identity_make(&sim->identity, o->state_dir, err) < 0)
 		return -(int)err->code;
@@ -384,6 +387,7 @@ void np_sim_free(struct np_sim *sim)
 	if (!sim)
 		return;
 	store_done(&sim->store);
+	store_done(&sim->others);
 	users_done(&sim->users);
 	identity_done(&sim->identity);
 	faults_done(&sim->faults);

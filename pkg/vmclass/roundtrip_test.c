@@ -247,8 +247,8 @@ static void drop_entries(json_t *object, const char *key)
 
 static json_t *option(const char *key, const char *value)
 {
-	return json_pack("{s:s, s:s, s:{s:s, s:s}}", "_typeName", "OptionValue", "key", key, "value",
-			 "_typeName", "string", "_value", value);
+	return json_pack("{s:s, s:s, s:{s:s, s:s}}", "_typeName", "OptionValue", "key", key,
+			 "value", "_typeName", "string", "_value", value);
 }
 
 static void add_entry(json_t *object)

@@ -9,10 +9,6 @@
  * a field is not recorded, and the time of a manager that loses one stays as it was.
  */
 
-#define CONFIG_SPEC "/spec/configSpec"
-#define EXTRA_CONFIG CONFIG_SPEC "/extraConfig"
-#define DEVICE_CHANGE CONFIG_SPEC "/deviceChange"
-
 /* Steps of a path that an entry owns: all of them, where it owns the field itself. */
 #define DEPTH_FULL SIZE_MAX
 
@@ -62,9 +58,9 @@ static bool is_ours(const json_t *entry)
 /* The entries of a list are one leaf, so a key of extraConfig is owned with all the others. */
 static const char *leaf_of(const char *path)
 {
-	size_t n = strlen(EXTRA_CONFIG);
+	size_t n = strlen(VMCLASS_EXTRA_CONFIG);
 
-	return strncmp(path, EXTRA_CONFIG "/", n + 1) == 0 ? EXTRA_CONFIG : path;
+	return strncmp(path, VMCLASS_EXTRA_CONFIG "/", n + 1) == 0 ? VMCLASS_EXTRA_CONFIG : path;
 }
 
 /* Copies the pointer's next segment as fieldsV1 has it ("f:spec"); returns what follows, NULL at the end. */
@@ -143,7 +139,8 @@ bool np_vmclass_writer(const struct np_vmclass *c, const char *path, struct np_w
 
 		if (depth < deepest || text_of(entry, "manager")[0] == '\0')
 			continue;
-		if (depth != DEPTH_FULL && (ours == NULL || strcmp(time_of(entry), ours) < 0))
+		/* Whoever had the parent before is not accused, nor who wrote in the same second. */
+		if (depth != DEPTH_FULL && (ours == NULL || strcmp(time_of(entry), ours) <= 0))
 			continue;
 		if (best != NULL && depth == deepest && strcmp(time_of(entry), time_of(best)) < 0)
 			continue;
@@ -157,19 +154,13 @@ bool np_vmclass_writer(const struct np_vmclass *c, const char *path, struct np_w
 	return true;
 }
 
-static const json_t *before_of(const struct np_vmclass *c, const char *path)
-{
-	return json_object_get(json_object_get(c->managed, "before"), path);
-}
-
 static bool is_key_taken(const struct np_vmclass *c, const char *name, const json_t *set)
 {
-	struct np_node list = { .json = vmclass_lookup(c->node.json, EXTRA_CONFIG) };
-	const char *text = json_string_value(json_object_get(set, name));
+	json_t *list = vmclass_lookup(c->node.json, VMCLASS_EXTRA_CONFIG);
 
 	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
 		if (strcmp(vmclass_key_names[key], name) == 0)
-			return json_is_object(set) && !vmclass_key_is_right(list, key, text);
+			return json_is_object(set) && !vmclass_key_still_stands(list, key, set);
 	}
 	return false;
 }
@@ -177,19 +168,13 @@ static bool is_key_taken(const struct np_vmclass *c, const char *name, const jso
 bool np_vmclass_is_taken_back(const struct np_vmclass *c, const char *path)
 {
 	const char *leaf = leaf_of(path);
-	const json_t *entry = before_of(c, leaf), *set = json_object_get(entry, "set");
-	const json_t *now = vmclass_lookup(c->node.json, leaf);
-	size_t had = json_array_size(json_object_get(entry, "value"));
-	json_int_t carried = json_integer_value(set);
+	const json_t *entry = json_object_get(json_object_get(c->managed, "before"), leaf);
+	const json_t *set = json_object_get(entry, "set");
 
 	if (set == NULL)
 		return false;
-	if (leaf != path)
-		return is_key_taken(c, path + strlen(EXTRA_CONFIG "/"), set);
-	/* Of carried devices the annotation holds how many they are. */
-	if (strcmp(path, DEVICE_CHANGE) == 0)
-		return carried > 0 && json_array_size(now) < had + (uint64_t)carried;
-	return json_is_null(set) ? now != NULL : !json_equal(now, set);
+	return leaf == path ? !vmclass_still_stands(c, path, entry)
+			    : is_key_taken(c, path + strlen(VMCLASS_EXTRA_CONFIG "/"), set);
 }
 
 bool np_vmclass_is_changed(const struct np_vmclass *c)

@@ -310,13 +310,21 @@ def find_apiserver():
     return pathlib.Path(folder) / "kube-apiserver"
 
 
+CRD_NAMES = [
+    "virtualmachineclasses",
+    "virtualmachineclassbindings",
+    "virtualmachines",
+    "virtualmachineimages",
+    "clustervirtualmachineimages",
+]
+
+
 def crd_files():
     """Returns VM Operator's own CRDs where they lie beside the checkout, else the project's own."""
     shared = REPO.parent / "shared" / "crds"
-    names = [f"{GROUP}_virtualmachineclasses.yaml", f"{GROUP}_virtualmachineclassbindings.yaml"]
-    if all((shared / name).is_file() for name in names):
-        return [shared / name for name in names]
-    return [REPO / "tests" / "real" / "crds" / "virtualmachineclasses.yaml"]
+    own = REPO / "tests" / "real" / "crds"
+    pairs = [(shared / f"{GROUP}_{name}.yaml", own / f"{name}.yaml") for name in CRD_NAMES]
+    return [theirs if theirs.is_file() else ours for theirs, ours in pairs]
 
 
 class RealServer(Server):
@@ -422,7 +430,7 @@ class RealServer(Server):
         for file in crd_files():
             crd = yaml.safe_load(file.read_text())
             if self.scope == "Cluster":
-                self._make_cluster_scoped(crd)
+                self._make_old(crd)
             self.create_crd(crd)
 
     def create_crd(self, crd):
@@ -431,10 +439,10 @@ class RealServer(Server):
         wait_until(f"CRD {crd['metadata']['name']}", lambda: self._serves(crd))
 
     @staticmethod
-    def _make_cluster_scoped(crd):
-        if crd["spec"]["names"]["plural"] != "virtualmachineclasses":
-            return
-        crd["spec"]["scope"] = "Cluster"
+    def _make_old(crd):
+        """Makes of a CRD what an old Supervisor has: v1alpha1 alone, classes without namespaces."""
+        if crd["spec"]["names"]["plural"] == "virtualmachineclasses":
+            crd["spec"]["scope"] = "Cluster"
         crd["spec"]["versions"] = [v for v in crd["spec"]["versions"] if v["name"] == "v1alpha1"]
         crd["spec"]["versions"][0]["storage"] = True
 

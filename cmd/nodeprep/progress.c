@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+/* What is done sooner needs no progress; and a terminal is not written faster than people read. */
+#define QUIET_MS 300
+#define STEP_MS 100
+
+static struct {
+	bool enabled;
+	bool shown; /* a line stands on the terminal */
+	long long start_ms, last_ms;
+} state;
+
+static long long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+void progress_init(const struct options *o)
+{
+	state.enabled = !o->log_json && isatty(STDERR_FILENO);
+	state.start_ms = now_ms();
+}
+
+void progress_clear(void)
+{
+	if (!state.shown)
+		return;
+	fputs("\r\033[K", stderr);
+	state.shown = false;
+}
+
+void progress_show(void *ctx, enum np_apply_stage stage, size_t done, size_t total)
+{
+	long long now;
+
+	(void)ctx;
+	if (!state.enabled)
+		return;
+	now = now_ms();
+	if (now - state.start_ms < QUIET_MS || now - state.last_ms < STEP_MS)
+		return;
+	progress_clear();
+	fprintf(stderr, "%s classes: %zu of %zu",
+		stage == NP_APPLY_READING ? "reading" : "writing", done, total);
+	fflush(stderr);
+	state.shown = true;
+	state.last_ms = now;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* How many classes are asked for between two reports of progress. */
+#define BATCH 64
+
+void np_fetched_done(struct np_fetched *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		np_doc_unref(f->items[i].doc);
+	free(f->items);
+	*f = (struct np_fetched){ 0 };
+}
+
+/* Makes a document of a class as it was fetched, which is taken. */
+static int make_ref(const struct np_kube_resource *r, const char *ns, const char *name,
+		    json_t *object, struct np_class_ref *ret, struct np_err *err)
+{
+	struct np_doc *doc = NULL;
+	char label[600];
+
+	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", r->namespaced ? ns : "", name);
+	if (np_doc_new_take(label, object, &doc, err) < 0)
+		return -(int)err->code;
+	*ret = (struct np_class_ref){ doc, np_doc_root(doc) };
+	return 0;
+}
+
+int apply_fetch_one(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		    const char *name, struct np_class_ref *ret, struct np_err *err)
+{
+	json_t *object = NULL;
+
+	if (np_kube_get(k, r, ns, name, &object, err) < 0)
+		return -(int)err->code;
+	return make_ref(r, ns, name, object, ret, err);
+}
+
+static bool can_be_fetched(const struct np_pool *pool)
+{
+	return pool->vm_class != NULL && !np_is_placeholder(pool->vm_class) &&
+	       !np_is_placeholder(pool->ns);
+}
+
+/* Notes that a class is looked for; returns 1 the first time, 0 afterwards. */
+static int remember(json_t *seen, const struct np_kube_resource *r, const struct np_pool *pool,
+		    struct np_err *err)
+{
+	char key[640];
+
+	snprintf(key, sizeof(key), "%s\n%s", r->namespaced ? pool->ns : "", pool->vm_class);
+	if (json_object_get(seen, key) != NULL)
+		return 0;
+	return json_object_set_new(seen, key, json_true()) < 0 ? np_fail_nomem(err) : 1;
+}
+
+/* Lists each class that some pool names, once; returns how many. */
+static int list_wanted(const struct np_input *in, const struct np_kube_resource *r,
+		       struct np_kube_item *items, size_t *ret_n, struct np_err *err)
+{
+	json_auto_t *seen = json_object();
+	size_t n = 0;
+
+	if (seen == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < in->n_pools; i++) {
+		const struct np_pool *pool = &in->pools[i];
+		int fresh = can_be_fetched(pool) ? remember(seen, r, pool, err) : 0;
+
+		if (fresh < 0)
+			return fresh;
+		if (fresh > 0)
+			items[n++] =
+				(struct np_kube_item){ .ns = pool->ns, .name = pool->vm_class };
+	}
+	*ret_n = n;
+	return 0;
+}
+
+static void drop_objects(struct np_kube_item *items, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		json_decref(items[i].object);
+}
+
+/* Takes what was fetched; one that is not there is left out, any other failure is the whole's. */
+static int take_items(struct np_fetched *f, struct np_kube_item *items, size_t n,
+		      struct np_err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		json_t *object = np_take(items[i].object);
+
+		if (object == NULL && items[i].error.code == NP_E_NOT_FOUND)
+			continue;
+		if (object == NULL) {
+			*err = items[i].error;
+			return -(int)err->code;
+		}
+		if (make_ref(&f->resource, items[i].ns, items[i].name, object, &f->items[f->n],
+			     err) < 0)
+			return -(int)err->code;
+		f->n++;
+	}
+	return 0;
+}
+
+void apply_report(const struct np_apply_watch *w, enum np_apply_stage stage, size_t done,
+		  size_t total)
+{
+	if (w != NULL && w->progress != NULL)
+		w->progress(w->ctx, stage, done, total);
+}
+
+static int fetch_items(struct np_kube *k, struct np_fetched *f, struct np_kube_item *items,
+		       size_t n, const struct np_apply_watch *w, struct np_err *err)
+{
+	for (size_t i = 0; i < n; i += BATCH) {
+		size_t batch = n - i < BATCH ? n - i : BATCH;
+		int r;
+
+		apply_report(w, NP_APPLY_READING, i, n);
+		if (np_kube_get_many(k, &f->resource, items + i, batch, 0, err) < 0)
+			return -(int)err->code;
+		r = take_items(f, items + i, batch, err);
+		drop_objects(items + i, batch);
+		if (r < 0)
+			return r;
+	}
+	apply_report(w, NP_APPLY_READING, n, n);
+	return 0;
+}
+
+int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_apply_watch *w,
+		struct np_fetched *ret, struct np_err *err)
+{
+	NP_AUTO(np_fetched_done) struct np_fetched f = { 0 };
+	NP_AUTO(np_freep) struct np_kube_item *items = calloc(in->n_pools + 1, sizeof(*items));
+	size_t n = 0;
+
+	if (items == NULL)
+		return np_fail_nomem(err);
+	if (np_kube_discover(k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &f.resource, err) < 0 ||
+	    list_wanted(in, &f.resource, items, &n, err) < 0)
+		return -(int)err->code;
+	f.items = calloc(n + 1, sizeof(*f.items));
+	if (f.items == NULL)
+		return np_fail_nomem(err);
+	if (fetch_items(k, &f, items, n, w, err) < 0)
+		return -(int)err->code;
+	*ret = f;
+	f = (struct np_fetched){ 0 };
+	return 0;
+}
+
+int np_apply_fetch(struct np_kube *k, const struct np_input *in, struct np_fetched *ret,
+		   struct np_err *err)
+{
+	return apply_fetch(k, in, NULL, ret, err);
+}

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * What stands around the classes: created, read, listed (in one page), merge-patched and deleted as on
+ * a real server, with a status subresource, but without a schema. Kept in memory alone.
+ */
+
+static const struct other_kind {
+	const char *plural, *kind, *singular, *short_name;
+	bool is_cluster_scoped;
+	bool is_oldest_alone; /* in v1alpha1 and in no other version */
+} kinds[] = {
+	{ "clustervirtualmachineimages", "ClusterVirtualMachineImage", "clustervirtualmachineimage",
+	  "cvmi", true, false },
+	{ "virtualmachineclassbindings", "VirtualMachineClassBinding", "virtualmachineclassbinding",
+	  "vmclassbinding", false, true },
+	{ "virtualmachineimages", "VirtualMachineImage", "virtualmachineimage", "vmi", false,
+	  false },
+	{ "virtualmachines", "VirtualMachine", "virtualmachine", "vm", false, false },
+};
+
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static bool is_served(const struct other_kind *k, const char *version)
+{
+	return !k->is_oldest_alone || strcmp(version, "v1alpha1") == 0;
+}
+
+static const struct other_kind *find_kind(const struct call *c)
+{
+	const struct route *r = &c->route;
+
+	if (strcmp(r->group, GROUP) != 0 || !is_version_served(c->sim, r->version))
+		return NULL;
+	for (size_t i = 0; i < N_KINDS; i++)
+		if (strcmp(kinds[i].plural, r->resource) == 0 && is_served(&kinds[i], r->version) &&
+		    (!kinds[i].is_cluster_scoped || !*r->ns))
+			return &kinds[i];
+	return NULL;
+}
+
+bool is_other_kind(const struct call *c)
+{
+	return find_kind(c) != NULL;
+}
+
+int add_other_resources(json_t *resources, const char *version, struct np_err *err)
+{
+	for (size_t i = 0; i < N_KINDS; i++) {
+		const struct other_kind *k = &kinds[i];
+		json_t *entry;
+
+		if (!is_served(k, version))
+			continue;
+		entry = json_pack("{s:s, s:s, s:b, s:s, s:[s,s,s,s,s], s:[s]}", "name", k->plural,
+				  "singularName", k->singular, "namespaced", !k->is_cluster_scoped,
+				  "kind", k->kind, "verbs", "delete", "get", "list", "patch",
+				  "create", "shortNames", k->short_name);
+		if (json_array_append_new(resources, entry) < 0)
+			return np_fail_nomem(err);
+	}
+	return 0;
+}
+
+static int make_key(const struct call *c, const char *name, char **ret, struct np_err *err)
+{
+	char *key;
+
+	if (asprintf(&key, "%s/%s/%s", c->route.resource, c->route.ns, name) < 0)
+		return np_fail_nomem(err);
+	*ret = key;
+	return 0;
+}
+
+static int answer_shown(struct call *c, unsigned code, json_t *object, struct np_err *err)
+{
+	return answer_json_take(c, code, as_version(object, c->route.version), true, err);
+}
+
+static int set_meta(struct call *c, const struct other_kind *k, json_t *object, struct np_err *err)
+{
+	json_t *meta = json_object_get(object, "metadata");
+	char uid[UID_TEXT_MAX], now[TIME_TEXT_MAX];
+
+	if (random_uid(uid, err) < 0)
+		return -(int)err->code;
+	time_text(time(NULL), now);
+	json_object_del(object, "status");
+	if ((*c->route.ns &&
+	     json_object_set_new(meta, "namespace", json_string(c->route.ns)) < 0) ||
+	    json_object_set_new(object, "kind", json_string(k->kind)) < 0 ||
+	    json_object_set_new(meta, "uid", json_string(uid)) < 0 ||
+	    json_object_set_new(meta, "creationTimestamp", json_string(now)) < 0 ||
+	    json_object_set_new(meta, "generation", json_integer(1)) < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+static int create_other(struct call *c, const struct other_kind *k, struct np_err *err)
+{
+	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
+	NP_AUTO(np_freep) char *key = NULL;
+	const char *name;
+
+	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
+		return -(int)err->code;
+	name = meta_text(body.json, "name");
+	if (!name || !is_dns_subdomain(name) || (!k->is_cluster_scoped && !*c->route.ns))
+		return refuse(c, err, 400, "BadRequest", NULL,
+			      "the object provided is unrecognized: a name and, for a namespaced "
+			      "kind, a namespace are needed");
+	if (make_key(c, name, &key, err) < 0)
+		return -(int)err->code;
+	if (store_find(&c->sim->others, key))
+		return refuse(c, err, 409, "AlreadyExists", details_of(name, GROUP, k->plural),
+			      "%s.%s \"%s\" already exists", k->plural, GROUP, name);
+	if (set_meta(c, k, body.json, err) < 0 ||
+	    store_put_take(&c->sim->others, key, json_incref(body.json), err) < 0)
+		return -(int)err->code;
+	return answer_shown(c, 201, body.json, err);
+}
+
+/* Of a patch the status' path takes the status alone, the object's path all but that. */
+static json_t *patched(const struct call *c, json_t *old, json_t *patch)
+{
+	bool is_status = *c->route.sub != '\0';
+	NP_AUTO(json_decrefp) json_t *part = is_status ? json_object() : json_copy(patch);
+	NP_AUTO(json_decrefp) json_t *whole = json_deep_copy(old);
+	json_t *status = json_object_get(patch, "status");
+
+	if (!part || !whole || (is_status && status && json_object_set(part, "status", status) < 0))
+		return NULL;
+	if (!is_status)
+		json_object_del(part, "status");
+	return merge_patch(whole, part);
+}
+
+static int bump(json_t *old, json_t *fresh, struct np_err *err)
+{
+	json_t *meta = json_object_get(fresh, "metadata");
+	json_int_t was = json_integer_value(json_object_get(meta, "generation"));
+	json_t *one = json_object_get(old, "spec"), *two = json_object_get(fresh, "spec");
+
+	if (one == two || json_equal(one, two))
+		return 0;
+	return json_object_set_new(meta, "generation", json_integer(was + 1)) < 0
+		       ? np_fail_nomem(err)
+		       : 0;
+}
+
+static int patch_other(struct call *c, const char *key, json_t *old, struct np_err *err)
+{
+	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
+	NP_AUTO(json_decrefp) json_t *merged = NULL;
+
+	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
+		return -(int)err->code;
+	if (!json_is_object(body.json))
+		return refuse(c, err, 400, "BadRequest", NULL, "error decoding patch: %s",
+			      body.error);
+	merged = patched(c, old, body.json);
+	if (!merged)
+		return np_fail_nomem(err);
+	/* As with classes, a write that changes nothing is none. */
+	if (json_equal(old, merged))
+		return answer_shown(c, 200, old, err);
+	if (bump(old, merged, err) < 0 ||
+	    store_put_take(&c->sim->others, key, json_incref(merged), err) < 0)
+		return -(int)err->code;
+	return answer_shown(c, 200, merged, err);
+}
+
+static int delete_other(struct call *c, const struct other_kind *k, const char *key,
+			struct np_err *err)
+{
+	NP_AUTO(json_decrefp) json_t *gone = NULL;
+
+	if (store_remove(&c->sim->others, key, &gone, err) < 0)
+		return -(int)err->code;
+	return answer_json_take(c, 200,
+				json_pack("{s:s, s:s, s:{}, s:s, s:{s:s, s:s, s:s, s:s}}", "kind",
+					  "Status", "apiVersion", "v1", "metadata", "status",
+					  "Success", "details", "name", c->route.name, "group",
+					  GROUP, "kind", k->plural, "uid", meta_text(gone, "uid")),
+				false, err);
+}
+
+static int list_other(struct call *c, const struct other_kind *k, struct np_err *err)
+{
+	const struct store *s = &c->sim->others;
+	NP_AUTO(json_decrefp) json_t *items = json_array();
+	NP_AUTO(np_freep) char *prefix = NULL;
+
+	if (!items ||
+	    asprintf(&prefix, *c->route.ns ? "%s/%s/" : "%s/%s", k->plural, c->route.ns) < 0) {
+		prefix = NULL;
+		return np_fail_nomem(err);
+	}
+	for (size_t i = store_seek(s, prefix);
+	     i < s->n && strncmp(s->items[i].key, prefix, strlen(prefix)) == 0; i++)
+		if (json_array_append_new(items, as_version(s->items[i].json, c->route.version)) <
+		    0)
+			return np_fail_nomem(err);
+	return answer_json_take(c, 200,
+				json_pack("{s:o, s:O, s:o, s:{s:s, s:o}}", "apiVersion",
+					  json_sprintf(GROUP "/%s", c->route.version), "items",
+					  items, "kind", json_sprintf("%sList", k->kind),
+					  "metadata", "continue", "", "resourceVersion",
+					  json_sprintf("%" PRIu64, s->version)),
+				true, err);
+}
+
+int answer_other(struct call *c, struct np_err *err)
+{
+	const struct other_kind *k = find_kind(c);
+	NP_AUTO(np_freep) char *key = NULL;
+	json_t *old;
+
+	if (strcmp(c->verb, "list") == 0)
+		return list_other(c, k, err);
+	if (strcmp(c->verb, "create") == 0 && !*c->route.name)
+		return create_other(c, k, err);
+	if (make_key(c, c->route.name, &key, err) < 0)
+		return -(int)err->code;
+	old = store_find(&c->sim->others, key);
+	if (!old)
+		return refuse_not_found(c, err);
+	if (strcmp(c->verb, "get") == 0)
+		return answer_shown(c, 200, old, err);
+	if (strcmp(c->verb, "patch") == 0)
+		return patch_other(c, key, old, err);
+	if (strcmp(c->verb, "delete") == 0 && !*c->route.sub)
+		return delete_other(c, k, key, err);
+	return refuse(c, err, 405, "MethodNotAllowed", details_of(NULL, GROUP, k->plural),
+		      "%s is not supported on resources of kind \"%s.%s\"", c->verb, k->plural,
+		      GROUP);
+}
