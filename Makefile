@@ -19,7 +19,7 @@ Q := $(if $(V),,@)
 
 version := $(shell cat VERSION)
 modules := err units tree gpu mmio pool vmclass plan render kube apply controller
-server_modules := serve sim
+server_modules := serve hook sim
 
 # The build path must not reach the binary: two clean builds give the same bytes.
 np_prefix_map := '-ffile-prefix-map=$(CURDIR)=.' '-fmacro-prefix-map=$(CURDIR)=.'
@@ -52,7 +52,7 @@ test_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_test.c)) $(wild
 fuzz_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_fuzz.c))
 
 objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
-bins := $(B)/nodeprep $(B)/kubectl-nodeprep $(B)/nodeprep-sim
+bins := $(B)/nodeprep $(B)/kubectl-nodeprep $(B)/nodeprep-hookd $(B)/nodeprep-sim
 tests := $(patsubst %.c,$(B)/test/%,$(test_sources))
 fuzzers := $(patsubst %.c,$(B)/fuzz/%,$(fuzz_sources))
 c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/*.h' 2>/dev/null)
@@ -136,6 +136,11 @@ $(B)/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(B)/libnodeprep
 $(B)/kubectl-nodeprep: $(B)/nodeprep
 	$(Q)ln -f $< $@
 
+$(B)/nodeprep-hookd: $(call objects,obj,$(wildcard cmd/nodeprep-hookd/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
+	$(if $(Q),@echo "  LD      $@")
+	$(Q)$(call link,$(np_optional) $(np_server_libs) $(np_optional))
+	$(Q)strip $@.tmp && mv $@.tmp $@
+
 $(B)/nodeprep-sim: $(call objects,obj,$(wildcard cmd/nodeprep-sim/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)$(call link,$(np_optional) $(np_server_libs) $(np_optional))
@@ -189,12 +194,15 @@ fmt: | $(B)/.deps-lint     ## clang-format on the tracked C files
 install: all               ## binaries, man pages and completion under $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPDIR)
 	install -m 0755 $(B)/nodeprep $(DESTDIR)$(BINDIR)/nodeprep
+	install -m 0755 $(B)/nodeprep-hookd $(DESTDIR)$(BINDIR)/nodeprep-hookd
 	ln -sf nodeprep $(DESTDIR)$(BINDIR)/kubectl-nodeprep
 	install -m 0644 cmd/nodeprep/nodeprep.1 $(DESTDIR)$(MANDIR)/man1/nodeprep.1
+	install -m 0644 cmd/nodeprep-hookd/nodeprep-hookd.1 $(DESTDIR)$(MANDIR)/man1/nodeprep-hookd.1
 	install -m 0644 cmd/nodeprep/nodeprep.bash $(DESTDIR)$(COMPDIR)/nodeprep
 
 uninstall:                 ## undo install
 	rm -f $(DESTDIR)$(BINDIR)/nodeprep $(DESTDIR)$(BINDIR)/kubectl-nodeprep \
+		$(DESTDIR)$(BINDIR)/nodeprep-hookd $(DESTDIR)$(MANDIR)/man1/nodeprep-hookd.1 \
 		$(DESTDIR)$(MANDIR)/man1/nodeprep.1 $(DESTDIR)$(COMPDIR)/nodeprep
 
 clean:                     ## remove what was built (build/real, the real servers, stays)

@@ -187,6 +187,27 @@ struct np_input {
 int np_input_add(struct np_input *in, const struct np_catalogue *cat, struct np_doc *doc,
 		 struct np_err *err);
 
+/*
+ * The variable of a Cluster's topology that says what a pool needs: {gpus, minimumGB, sizeGB}, the fields
+ * of a NodePool. As Cluster API has it, a pool's override stands in place of the Cluster's value.
+ */
+#define NP_GPU_VARIABLE "nodeprepGPU"
+#define NP_CLASS_VARIABLE "vmClass"
+
+/* A worker pool as Cluster API tells of it while it makes the pool's objects. Borrowed. */
+struct np_topology_pool {
+	const char *ns, *name;
+	const char *cluster; /* NULL: not known */
+	const char *vm_class; /* NULL: none, or its template says */
+	struct np_node variable; /* the value of NP_GPU_VARIABLE; absent: none */
+	const char *template_group, *template_ns, *template_name; /* NULL: none */
+};
+
+/* Adds such a pool; `doc` is what messages name. */
+int np_input_add_topology_pool(struct np_input *in, const struct np_catalogue *cat,
+			       struct np_doc *doc, const struct np_topology_pool *t,
+			       struct np_err *err);
+
 /* Adds every document of `size` bytes called `name`; the one way from bytes to pools. */
 int np_input_parse(struct np_input *in, const struct np_catalogue *cat, const char *name,
 		   const char *bytes, size_t size, struct np_err *err);

@@ -68,8 +68,12 @@ int plan_pool_error(struct np_plan *plan, const struct np_pool *pool, struct np_
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	np_pool_id(pool, id);
-	np_fail(&what, code, "%s:%u: pool '%s': %s", pool->source.file, pool->source.line, id,
-		text);
+	/* What comes from an API stands in no file: its identity says it all. */
+	if (pool->source.line == 0)
+		np_fail(&what, code, "pool '%s': %s", id, text);
+	else
+		np_fail(&what, code, "%s:%u: pool '%s': %s", pool->source.file, pool->source.line,
+			id, text);
 	return np_plan_add_error(plan, &what, err);
 }
 

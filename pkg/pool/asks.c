@@ -361,6 +361,12 @@ int np_pool_read_annotation(struct np_node n, const struct np_catalogue *cat, st
 		return -(int)err->code;
 	if (!text)
 		return 0;
+	/* Two places that say the same drift apart, so that one of them must be wrong some day. */
+	if (pool->n_asks > 0 || pool->gpus_unknown)
+		return np_node_fail_key(n, err, NP_E_SPEC,
+					"annotation %s and gpus of the variable '%s' exclude each "
+					"other: keep the variable",
+					NP_GPUS_ANNOTATION, NP_GPU_VARIABLE);
 	if (!text[strspn(text, " \t\r\n")])
 		return np_node_fail(n, err, NP_E_SPEC,
 				    "%s is empty: GPUs are needed, " PAIRS_EXAMPLE,

@@ -5,7 +5,6 @@
 #include "internal.h"
 #include "nodeprep/err.h"
 
-#define CLASS_VARIABLE "vmClass"
 #define LABEL_MAX 160
 
 int np_pool_skip_object(const struct np_object *o, const char *why, struct np_err *err)
@@ -90,45 +89,76 @@ int np_pool_add_tkc_v1alpha1(const struct np_object *o, struct np_err *err)
 	return np_pool_read_cluster_annotation(o, first, err);
 }
 
-/* Finds the value of the variable vmClass in a list of variables or overrides. */
-static int find_class_variable(struct np_node list, struct np_node *ret, struct np_err *err)
+/* The values of the variables that are read; absent where there is none. */
+struct variables {
+	struct np_node vm_class, gpu;
+};
+
+static int check_class_variable(struct np_node value, struct np_err *err)
 {
-	bool found = false;
+	if (json_is_string(value.json))
+		return 0;
+	return np_pool_fail_instead(value,
+				    "the name of a VirtualMachineClass, as value of the variable "
+				    "'" NP_CLASS_VARIABLE "',",
+				    err);
+}
+
+static int set_variable(struct np_node item, const char *name, bool is_class,
+			struct variables *seen, struct np_err *err)
+{
+	struct np_node value = np_node_get(item, "value");
+	struct np_node *at = is_class ? &seen->vm_class : &seen->gpu;
+
+	if (at->key)
+		return np_node_fail(item, err, NP_E_SPEC,
+				    "variable '%s' is given twice in one list", name);
+	if (is_class && check_class_variable(value, err) < 0)
+		return -(int)err->code;
+	*at = value;
+	return 0;
+}
+
+/* Reads a list of variables or overrides, of which each takes the place of what `v` held. */
+static int read_variables(struct np_node list, struct variables *v, struct np_err *err)
+{
+	struct variables seen = { 0 };
 
 	if (np_node_list(list, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < np_node_count(list); i++) {
 		struct np_node item = np_node_at(list, i);
-		struct np_node value = np_node_get(item, "value");
 		const char *name = NULL;
+		bool is_class;
 
 		if (np_node_object(item, err) < 0 ||
 		    np_node_string(np_node_get(item, "name"), &name, err) < 0)
 			return -(int)err->code;
-		if (!name || strcmp(name, CLASS_VARIABLE) != 0)
+		is_class = name && strcmp(name, NP_CLASS_VARIABLE) == 0;
+		if (!is_class && !(name && strcmp(name, NP_GPU_VARIABLE) == 0))
 			continue;
-		if (found)
-			return np_node_fail(item, err, NP_E_SPEC,
-					    "variable '%s' is given twice in one list", name);
-		if (!json_is_string(value.json))
-			return np_pool_fail_instead(
-				value,
-				"the name of a VirtualMachineClass, as value of the variable '" CLASS_VARIABLE
-				"',",
-				err);
-		found = true;
-		*ret = value;
+		if (set_variable(item, name, is_class, &seen, err) < 0)
+			return -(int)err->code;
 	}
+	if (seen.vm_class.key)
+		v->vm_class = seen.vm_class;
+	if (seen.gpu.key)
+		v->gpu = seen.gpu;
 	return 0;
 }
 
-static int find_override(struct np_node of, struct np_node *ret, struct np_err *err)
+static int read_overrides(struct np_node of, struct variables *v, struct np_err *err)
 {
 	struct np_node overrides;
 
 	if (np_node_path(of, "variables.overrides", &overrides, err) < 0)
 		return -(int)err->code;
-	return find_class_variable(overrides, ret, err);
+	return read_variables(overrides, v, err);
+}
+
+static bool has_variable(const struct variables *v)
+{
+	return np_node_is_present(v->vm_class) || np_node_is_present(v->gpu);
 }
 
 bool np_pool_has_our_annotation(struct np_node metadata)
@@ -170,10 +200,10 @@ static int read_is_tanzu(struct np_node topology, bool *ret, struct np_err *err)
 }
 
 /*
- * Other clouds' clusters have a topology too; a class variable, a word to us or Tanzu's ClusterClass
- * tells ours.
+ * Other clouds' clusters have a topology too; a variable that is read, a word to us or Tanzu's
+ * ClusterClass tells ours.
  */
-static int is_for_us(const struct np_object *o, struct np_node topology, struct np_node vm_class,
+static int is_for_us(const struct np_object *o, struct np_node topology, struct variables v,
 		     bool *ret, struct np_err *err)
 {
 	struct np_node pools;
@@ -181,20 +211,20 @@ static int is_for_us(const struct np_object *o, struct np_node topology, struct 
 
 	if (read_is_tanzu(topology, &ours, err) < 0)
 		return -(int)err->code;
-	ours = ours || np_node_is_present(vm_class) ||
+	ours = ours || has_variable(&v) ||
 	       np_pool_has_our_annotation(np_node_get(o->root, "metadata"));
-	if (find_override(np_node_get(topology, "controlPlane"), &vm_class, err) < 0 ||
+	if (read_overrides(np_node_get(topology, "controlPlane"), &v, err) < 0 ||
 	    np_node_path(topology, "workers.machineDeployments", &pools, err) < 0 ||
 	    np_node_list(pools, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < np_node_count(pools); i++) {
 		struct np_node entry = np_node_at(pools, i);
 
-		if (find_override(entry, &vm_class, err) < 0)
+		if (read_overrides(entry, &v, err) < 0)
 			return -(int)err->code;
 		ours = ours || np_pool_has_our_annotation(np_node_get(entry, "metadata"));
 	}
-	*ret = ours || np_node_is_present(vm_class);
+	*ret = ours || has_variable(&v);
 	return 0;
 }
 
@@ -229,7 +259,7 @@ static int read_rollout(struct np_node entry, struct np_pool *pool, struct np_er
 	return np_pool_read_rollout(strategy, pool, err);
 }
 
-static int add_deployment(const struct np_object *o, struct np_node entry, struct np_node vm_class,
+static int add_deployment(const struct np_object *o, struct np_node entry, struct variables v,
 			  struct np_err *err)
 {
 	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
@@ -239,9 +269,10 @@ static int add_deployment(const struct np_object *o, struct np_node entry, struc
 		return np_pool_fail_instead(entry, "a mapping with class, name and replicas", err);
 	if (np_pool_read_name(np_node_get(entry, "name"), "name of the machine deployment", &name,
 			      err) < 0 ||
-	    find_override(entry, &vm_class, err) < 0 ||
+	    read_overrides(entry, &v, err) < 0 ||
 	    np_pool_init(o, entry.pos, name, &pool, err) < 0 ||
-	    np_pool_read_class(vm_class, "variable vmClass", &pool, err) < 0 ||
+	    np_pool_read_class(v.vm_class, "variable vmClass", &pool, err) < 0 ||
+	    np_pool_read_variable(v.gpu, o->cat, &pool, err) < 0 ||
 	    np_pool_read_replicas(np_node_get(entry, "replicas"), &pool, err) < 0 ||
 	    read_rollout(entry, &pool, err) < 0 ||
 	    np_pool_read_deployment_metadata(o, np_node_get(entry, "metadata"), &pool, err) < 0)
@@ -249,8 +280,8 @@ static int add_deployment(const struct np_object *o, struct np_node entry, struc
 	return np_input_push_take(o->in, &pool, err);
 }
 
-static int add_deployments(const struct np_object *o, struct np_node topology,
-			   struct np_node vm_class, struct np_err *err)
+static int add_deployments(const struct np_object *o, struct np_node topology, struct variables v,
+			   struct np_err *err)
 {
 	size_t first = o->in->n_pools;
 	struct np_node pools;
@@ -258,7 +289,7 @@ static int add_deployments(const struct np_object *o, struct np_node topology,
 	if (np_node_path(topology, "workers.machineDeployments", &pools, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < np_node_count(pools); i++)
-		if (add_deployment(o, np_node_at(pools, i), vm_class, err) < 0)
+		if (add_deployment(o, np_node_at(pools, i), v, err) < 0)
 			return -(int)err->code;
 	if (o->in->n_pools == first)
 		return np_pool_skip_object(o, "without machine deployments", err);
@@ -268,7 +299,7 @@ static int add_deployments(const struct np_object *o, struct np_node topology,
 int np_pool_add_cluster(const struct np_object *o, struct np_err *err)
 {
 	struct np_node topology;
-	struct np_node vm_class = { 0 };
+	struct variables v = { 0 };
 	bool ours = false;
 
 	if (np_node_path(o->root, "spec.topology", &topology, err) < 0 ||
@@ -276,12 +307,12 @@ int np_pool_add_cluster(const struct np_object *o, struct np_err *err)
 		return -(int)err->code;
 	if (!np_node_is_present(topology))
 		return np_input_skip(o->in, "Cluster without topology", err);
-	if (find_class_variable(np_node_get(topology, "variables"), &vm_class, err) < 0 ||
-	    is_for_us(o, topology, vm_class, &ours, err) < 0)
+	if (read_variables(np_node_get(topology, "variables"), &v, err) < 0 ||
+	    is_for_us(o, topology, v, &ours, err) < 0)
 		return -(int)err->code;
 	if (!ours) {
 		o->in->n_topologies_skipped++;
-		return np_pool_skip_object(o, "without variable " CLASS_VARIABLE, err);
+		return np_pool_skip_object(o, "without variable " NP_CLASS_VARIABLE, err);
 	}
-	return add_deployments(o, topology, vm_class, err);
+	return add_deployments(o, topology, v, err);
 }

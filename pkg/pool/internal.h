@@ -9,6 +9,7 @@
  * object.c   names, required texts, pools as they are made
  * asks.c     the GPUs a pool names: spec.gpus and the annotation
  * nodepool.c, cluster.c, deployment.c, template.c   the kinds
+ * topology.c pools as Cluster API tells of them, and the variable that says what they need
  * flat.c, nodefile.c   files without apiVersion and kind
  * finish.c   pools and templates joined, the check of the whole
  */
@@ -163,6 +164,14 @@ const char *np_pool_near(const char *text, struct np_words words);
 /* Reads spec.gpus. */
 int np_pool_read_asks(struct np_node list, const struct np_catalogue *cat, struct np_pool *pool,
 		      struct np_err *err);
+
+/* Reads minimumGB and sizeGB of `parent`, which a message calls `what`. */
+int np_pool_read_sizes(struct np_node parent, const char *what, struct np_pool *pool,
+		       struct np_err *err);
+
+/* Reads the value of the topology's variable NP_GPU_VARIABLE; absent: none. */
+int np_pool_read_variable(struct np_node value, const struct np_catalogue *cat,
+			  struct np_pool *pool, struct np_err *err);
 
 /* Finds the GPU annotation of an object or pool with that metadata; absent where there is none. */
 int np_pool_find_annotation(struct np_node metadata, struct np_node *ret, struct np_err *err);

@@ -24,7 +24,7 @@ static bool is_all_digits(const char *text)
 	return c != text && !*c;
 }
 
-static int fail_size(struct np_node n, struct np_err *err)
+static int fail_size(struct np_node n, const char *of, struct np_err *err)
 {
 	const char *string = json_string_value(n.json);
 	char text[NP_NODE_TEXT_MAX];
@@ -32,18 +32,19 @@ static int fail_size(struct np_node n, struct np_err *err)
 	np_node_text(n, text);
 	if (string)
 		return np_node_fail(n, err, NP_E_SPEC,
-				    "mmio.%s is the text '%s': a number is needed, %s", n.key, text,
-				    is_all_digits(string) ? "without quotes" : "such as 512");
+				    "%s.%s is the text '%s': a number is needed, %s", of, n.key,
+				    text, is_all_digits(string) ? "without quotes" : "such as 512");
 	if (json_is_real(n.json))
-		return np_node_fail(n, err, NP_E_SPEC, "mmio.%s is '%s': a whole number is needed",
-				    n.key, text);
+		return np_node_fail(n, err, NP_E_SPEC, "%s.%s is '%s': a whole number is needed",
+				    of, n.key, text);
 	return np_node_fail(n, err, NP_E_SPEC,
-			    "mmio.%s is '%s': a power of two from 1 to %ju is needed", n.key, text,
-			    (uintmax_t)NP_WINDOW_GB_MAX);
+			    "%s.%s is '%s': a power of two from 1 to %ju is needed", of, n.key,
+			    text, (uintmax_t)NP_WINDOW_GB_MAX);
 }
 
 /* Returns 1 where a size was read, 0 where there is none. */
-static int read_size(struct np_node n, struct np_pool *pool, uint64_t *ret_gb, struct np_err *err)
+static int read_size(struct np_node n, const char *of, struct np_pool *pool, uint64_t *ret_gb,
+		     struct np_err *err)
 {
 	json_int_t gb = json_integer_value(n.json); /* 0 where it is no integer */
 
@@ -54,16 +55,30 @@ static int read_size(struct np_node n, struct np_pool *pool, uint64_t *ret_gb, s
 		return 0;
 	}
 	if (gb < 1 || (uint64_t)gb > NP_WINDOW_GB_MAX || !np_is_pow2((uint64_t)gb))
-		return fail_size(n, err);
+		return fail_size(n, of, err);
 	*ret_gb = (uint64_t)gb;
 	return 1;
 }
 
-static int read_mmio(struct np_node mmio, struct np_pool *pool, struct np_err *err)
+int np_pool_read_sizes(struct np_node parent, const char *what, struct np_pool *pool,
+		       struct np_err *err)
 {
 	struct np_window_policy *policy = &pool->window;
 	int minimum, size;
 
+	minimum = read_size(np_node_get(parent, "minimumGB"), what, pool, &policy->minimum_gb, err);
+	if (minimum < 0)
+		return minimum;
+	size = read_size(np_node_get(parent, "sizeGB"), what, pool, &policy->size_gb, err);
+	if (size < 0)
+		return size;
+	policy->has_minimum = minimum > 0;
+	policy->has_size = size > 0;
+	return 0;
+}
+
+static int read_mmio(struct np_node mmio, struct np_pool *pool, struct np_err *err)
+{
 	if (np_node_is_placeholder(mmio)) {
 		pool->has_placeholder = pool->window_unknown = true;
 		return 0;
@@ -71,15 +86,7 @@ static int read_mmio(struct np_node mmio, struct np_pool *pool, struct np_err *e
 	if (np_node_object(mmio, err) < 0 ||
 	    np_pool_check_fields(mmio, NP_WORDS(mmio_fields), err) < 0)
 		return -(int)err->code;
-	minimum = read_size(np_node_get(mmio, "minimumGB"), pool, &policy->minimum_gb, err);
-	if (minimum < 0)
-		return minimum;
-	size = read_size(np_node_get(mmio, "sizeGB"), pool, &policy->size_gb, err);
-	if (size < 0)
-		return size;
-	policy->has_minimum = minimum > 0;
-	policy->has_size = size > 0;
-	return 0;
+	return np_pool_read_sizes(mmio, "mmio", pool, err);
 }
 
 static int read_reservation(struct np_node n, struct np_pool *pool, struct np_err *err)

@@ -44,6 +44,18 @@ void loop_make_room(struct loop *l)
 	evconnlistener_enable(l->listener);
 }
 
+void loop_count_conn(struct loop *l)
+{
+	struct np_serve *s = l->server;
+
+	l->n_conns++;
+	if (atomic_fetch_add(&s->n_conns, 1) + 1 < s->o.connections_max)
+		return;
+	l->is_full = true;
+	evconnlistener_disable(l->listener);
+	loop_make_room(l);
+}
+
 static void free_conn(struct conn *c)
 {
 	struct loop *l = c->loop;
@@ -66,11 +78,6 @@ static void on_ssl_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, l
 	(void)parent, (void)ad, (void)idx, (void)argl, (void)argp;
 	if (ptr)
 		free_conn(ptr);
-}
-
-static void on_plain_freed(void *ctx)
-{
-	free_conn(ctx);
 }
 
 static void close_conn(struct conn *c)
@@ -103,18 +110,11 @@ static void on_input(struct evbuffer *buf, const struct evbuffer_cb_info *info, 
 
 static void add_conn(struct loop *l, struct conn *c)
 {
-	struct np_serve *s = l->server;
-
 	c->loop = l;
 	c->busy = true;
 	LIST_INSERT_HEAD(&l->conns, c, link);
-	l->n_conns++;
-	if (atomic_fetch_add(&s->n_conns, 1) + 1 >= s->o.connections_max) {
-		l->is_full = true;
-		evconnlistener_disable(l->listener);
-		loop_make_room(l);
-	}
-	conn_arm(c, s->o.deadline_ms);
+	loop_count_conn(l);
+	conn_arm(c, l->server->o.deadline_ms);
 }
 
 /* Where NULL comes back, libevent's version decides whether `ssl` was freed: a slot may leak. */
@@ -136,27 +136,6 @@ static struct bufferevent *new_tls(struct loop *l, struct conn *c)
 	return c->bev;
 }
 
-/* A filter that passes everything: unlike a plain transport it tells when it is freed. */
-static struct bufferevent *new_plain(struct loop *l, struct conn *c)
-{
-	struct bufferevent *socket = bufferevent_socket_new(l->base, -1, BEV_OPT_CLOSE_ON_FREE);
-	struct bufferevent *bev =
-		socket ? bufferevent_filter_new(socket, NULL, NULL, BEV_OPT_CLOSE_ON_FREE,
-						on_plain_freed, c)
-		       : NULL;
-
-	if (!bev) {
-		if (socket)
-			bufferevent_free(socket);
-		event_free(c->timer);
-		free(c);
-		return NULL;
-	}
-	add_conn(l, c);
-	c->bev = bev;
-	return bev;
-}
-
 /* Where NULL comes back evhttp makes a transport of its own, which on_request() turns away. */
 struct bufferevent *conn_new_transport(struct event_base *base, void *arg)
 {
@@ -168,24 +147,17 @@ struct bufferevent *conn_new_transport(struct event_base *base, void *arg)
 		free(c);
 		return NULL;
 	}
-	bev = l->server->o.plain ? new_plain(l, c) : new_tls(l, c);
+	bev = new_tls(l, c);
 	if (bev)
 		evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
 	return bev;
 }
 
-struct conn *conn_find(struct loop *l, struct evhttp_connection *evcon)
+struct conn *conn_find(struct evhttp_connection *evcon)
 {
-	struct bufferevent *bev = evhttp_connection_get_bufferevent(evcon);
-	SSL *ssl = l->server->o.plain ? NULL : bufferevent_openssl_get_ssl(bev);
-	struct conn *c;
+	SSL *ssl = bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(evcon));
 
-	if (!l->server->o.plain)
-		return ssl ? SSL_get_ex_data(ssl, conn_index) : NULL;
-	LIST_FOREACH(c, &l->conns, link)
-	if (c->bev == bev)
-		return c;
-	return NULL;
+	return ssl ? SSL_get_ex_data(ssl, conn_index) : NULL;
 }
 
 int conn_init(struct np_err *err)

@@ -10,6 +10,7 @@
  * request.c  from evhttp's request to the handler
  * reply.c    from the handler's reply to the wire
  * work.c     the workers
+ * plain.c    HTTP without TLS, in place of conn.c and request.c
  * tls.c      certificates
  *
  * A loop, its connections and their answers belong to the loop's thread. Shared are the atomics of the
@@ -20,6 +21,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/listener.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -56,20 +58,22 @@ int tls_renew(struct tls *t, struct np_err *err);
 SSL *tls_new_ssl(struct tls *t);
 
 LIST_HEAD(conn_list, conn);
+LIST_HEAD(plain_list, plain);
 STAILQ_HEAD(job_list, job);
 
 /* One event loop. */
 struct loop {
 	struct np_serve *server;
 	struct event_base *base;
-	struct evhttp *http;
-	struct evconnlistener *listener; /* owned by http */
+	struct evhttp *http; /* NULL: plain */
+	struct evconnlistener *listener; /* owned by http, where that is */
 	struct event *wake_event, *renew_timer, *linger_timer, *drain_timer, *room_timer;
 	int wake_fd;
 	bool is_full; /* the listener waits for room */
 	bool stopping;
 	unsigned n_conns;
 	struct conn_list conns;
+	struct plain_list plains;
 	pthread_mutex_t lock; /* of done */
 	struct job_list done;
 	pthread_t thread;
@@ -125,7 +129,7 @@ struct job {
 	struct np_serve_reply reply;
 };
 
-void log_line(const struct np_serve *s, const char *line);
+void serve_log(const struct np_serve *s, const char *line);
 
 /* conn.c: makes the transport of a new connection, as evhttp asks for it; `arg` is the loop. */
 struct bufferevent *conn_new_transport(struct event_base *base, void *arg);
@@ -134,7 +138,7 @@ struct bufferevent *conn_new_transport(struct event_base *base, void *arg);
 int conn_init(struct np_err *err);
 
 /* Finds the connection of evhttp's; NULL where it could not be made. */
-struct conn *conn_find(struct loop *l, struct evhttp_connection *evcon);
+struct conn *conn_find(struct evhttp_connection *evcon);
 
 /* Closes the connection when `ms` are over; restarts a timer that runs. */
 void conn_arm(struct conn *c, uint64_t ms);
@@ -142,10 +146,18 @@ void conn_arm(struct conn *c, uint64_t ms);
 /* Closes the connection from the event loop's next turn: libevent still uses it in this one. */
 void conn_doom(struct conn *c);
 
+/* Counts a connection, and takes no more where it was the last that may be. */
+void loop_count_conn(struct loop *l);
+
 /* Takes connections again where there is room for them. */
 void loop_make_room(struct loop *l);
 
-/* request.c: evhttp's callback; `arg` is the loop. */
+/* plain.c: the listener's callback; `arg` is the loop. */
+void plain_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+		  int size, void *arg);
+void plain_close_all(struct loop *l);
+
+/* request.c: evhttp's callback. */
 void on_request(struct evhttp_request *req, void *arg);
 
 /* Calls the handler; a failure of it is logged and becomes a 500. */

@@ -47,7 +47,7 @@ static const char *method_name(enum evhttp_cmd_type type)
 /* Returns the common name of a client certificate that was verified; NULL where there is none. */
 static const char *read_peer_name(struct conn *c, char *buf, size_t size)
 {
-	SSL *ssl = c->loop->server->o.plain ? NULL : bufferevent_openssl_get_ssl(c->bev);
+	SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
 	X509 *cert = ssl ? SSL_get0_peer_certificate(ssl) : NULL;
 	int length;
 
@@ -132,7 +132,7 @@ void handle_request(struct np_serve *s, const struct np_serve_request *request,
 
 	if (s->handler(s->ctx, request, reply, &err) == 0)
 		return;
-	log_line(s, err.text);
+	serve_log(s, err.text);
 	np_serve_reply_done(reply);
 	reply->status = 500;
 }
@@ -175,10 +175,10 @@ static void answer_request(struct conn *c, struct evhttp_request *req)
 
 void on_request(struct evhttp_request *req, void *arg)
 {
-	struct loop *l = arg;
 	struct evhttp_connection *evcon = evhttp_request_get_connection(req);
-	struct conn *c = conn_find(l, evcon);
+	struct conn *c = conn_find(evcon);
 
+	(void)arg;
 	if (!c) { /* see conn_new_transport() */
 		evhttp_send_error(req, 503, NULL);
 		return;

@@ -31,7 +31,7 @@ struct timeval ms_to_timeval(uint64_t ms)
 	return (struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
 }
 
-void log_line(const struct np_serve *s, const char *line)
+void serve_log(const struct np_serve *s, const char *line)
 {
 	if (s->o.log)
 		s->o.log(s->o.log_ctx, line);
@@ -103,14 +103,15 @@ static int start_listening(struct loop *l, const char *host, uint16_t port, stru
 		flags |= LEV_OPT_REUSEABLE_PORT;
 	if (!is_first || s->n_loops == 1 || port == 0 ||
 	    check_is_free(&address, (socklen_t)size) == 0)
-		l->listener = evconnlistener_new_bind(l->base, NULL, NULL, flags, BACKLOG,
-						      (struct sockaddr *)&address, size);
+		l->listener =
+			evconnlistener_new_bind(l->base, s->o.plain ? plain_accept : NULL, l, flags,
+						BACKLOG, (struct sockaddr *)&address, size);
 	if (!l->listener)
 		return np_fail(err, NP_E_USAGE, "cannot listen on '%s' port %u: %s", host,
 			       (unsigned)port, strerror(errno));
 	/* Connections inherit it; evhttp sets none, and each kept-alive request would wait 40 ms. */
 	setsockopt(evconnlistener_get_fd(l->listener), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (!evhttp_bind_listener(l->http, l->listener)) {
+	if (!s->o.plain && !evhttp_bind_listener(l->http, l->listener)) {
 		evconnlistener_free(np_take(l->listener));
 		return np_fail_nomem(err);
 	}
@@ -187,7 +188,7 @@ static void on_renew(evutil_socket_t fd, short what, void *arg)
 	if (changed < 0)
 		np_wrap(&err, "the certificate in use is kept");
 	if (changed != 0)
-		log_line(l->server, changed < 0 ? err.text : "the certificate was read again");
+		serve_log(l->server, changed < 0 ? err.text : "the certificate was read again");
 }
 
 static int add_events(struct loop *l, struct np_err *err)
@@ -220,7 +221,11 @@ static int setup_http(struct loop *l, struct np_err *err)
 	uint64_t longest = o->idle_ms > o->deadline_ms ? o->idle_ms : o->deadline_ms;
 
 	l->base = event_base_new();
-	l->http = l->base ? evhttp_new(l->base) : NULL;
+	if (!l->base)
+		return np_fail_nomem(err);
+	if (o->plain)
+		return 0;
+	l->http = evhttp_new(l->base);
 	if (!l->http)
 		return np_fail_nomem(err);
 	evhttp_set_bevcb(l->http, conn_new_transport, l);
@@ -239,6 +244,7 @@ static void init_loop(struct loop *l, struct np_serve *s)
 	l->server = s;
 	l->wake_fd = -1;
 	LIST_INIT(&l->conns);
+	LIST_INIT(&l->plains);
 	STAILQ_INIT(&l->done);
 	pthread_mutex_init(&l->lock, NULL);
 }
@@ -252,7 +258,10 @@ static void free_event(struct event *e)
 static void loop_done(struct loop *l)
 {
 	l->stopping = true;
+	if (!l->http && l->listener)
+		evconnlistener_free(l->listener);
 	l->listener = NULL;
+	plain_close_all(l);
 	if (l->base)
 		crew_collect(l);
 	if (l->http)
@@ -364,7 +373,7 @@ static void *run_loop(void *arg)
 	struct loop *l = arg;
 
 	if (event_base_dispatch(l->base) < 0)
-		log_line(l->server, "an event loop failed");
+		serve_log(l->server, "an event loop failed");
 	return NULL;
 }
 

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <curl/curl.h>
+#include <netdb.h>
+#include <nss.h>
+#include <openssl/crypto.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "hookd.h"
+#include "nodeprep/err.h"
+
+enum {
+	METRICS_CONNECTIONS = 16,
+	METRICS_DEADLINE_MS = 5000,
+	OTHER_FILES = 64, /* listeners, epoll, files that are read, the API server's connections */
+};
+
+/* All that runs. */
+struct program {
+	struct options o;
+	struct np_catalogue *catalogue;
+	struct hookd hookd;
+	struct np_serve *server, *metrics; /* metrics NULL: not served */
+	pthread_t metrics_thread;
+};
+
+static struct np_serve *running;
+
+static void on_signal(int signal)
+{
+	(void)signal;
+	if (running)
+		np_serve_stop(running);
+}
+
+static void catch_signals(struct np_serve *s)
+{
+	const struct sigaction act = { .sa_handler = on_signal };
+
+	running = s;
+	sigaction(SIGTERM, &act, NULL);
+	sigaction(SIGINT, &act, NULL);
+}
+
+static void log_serve(void *ctx, const char *line)
+{
+	(void)ctx;
+	log_line("info", line);
+}
+
+static void log_kube(void *ctx, const char *line)
+{
+	(void)ctx;
+	log_line("warning", line);
+}
+
+/* A descriptor that cannot be had would make a loop of failing accepts. */
+static unsigned bound_connections(uint64_t wanted)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return (unsigned)wanted;
+	if (limit.rlim_cur < wanted + OTHER_FILES) {
+		limit.rlim_cur = wanted + OTHER_FILES;
+		if (limit.rlim_max != RLIM_INFINITY && limit.rlim_cur > limit.rlim_max)
+			limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_cur >= wanted + OTHER_FILES)
+		return (unsigned)wanted;
+	return limit.rlim_cur > 2 * OTHER_FILES ? (unsigned)limit.rlim_cur - OTHER_FILES
+						: OTHER_FILES;
+}
+
+static int load_catalogue(const char *path, struct np_catalogue *cat, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *bytes = NULL;
+	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	size_t size = 0;
+	int got;
+
+	if (!path)
+		return 0;
+	if (np_file_load(path, NP_INPUT_MAX, &bytes, &size, err) < 0 ||
+	    np_reader_new(path, bytes, size, &reader, err) < 0)
+		return -(int)err->code;
+	do {
+		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+
+		got = np_reader_next(reader, &doc, err);
+		if (got > 0 && np_catalogue_add(cat, doc, err) < 0)
+			return -(int)err->code;
+	} while (got > 0);
+	return got;
+}
+
+/* What is wrong with the kubeconfig is told now, and not by the first Cluster. */
+static int set_up_api(struct program *p, struct np_err *err)
+{
+	struct np_kube_config *config;
+
+	p->o.kube.log = log_kube;
+	if (!np_kube_is_configured(&p->o.kube)) {
+		log_line("info", "no API server is configured: no lifecycle hooks are announced");
+		return 0;
+	}
+	if (np_kube_config_load(&p->o.kube, &config, err) < 0)
+		return -(int)err->code;
+	np_kube_config_free(config);
+	p->hookd.hook.kube = p->hookd.watch.kube = &p->o.kube;
+	return 0;
+}
+
+static int make_server(struct program *p, struct np_err *err)
+{
+	struct np_serve_options so = NP_SERVE_OPTIONS_INIT;
+	unsigned bound = bound_connections(p->o.max_connections);
+
+	if (bound < p->o.max_connections)
+		log_format("warning", "no more than %u connections at a time: too few descriptors",
+			   bound);
+	so.host = p->o.listen.host;
+	so.port = p->o.listen.port;
+	so.identity.cert_file = p->o.cert_file;
+	so.identity.key_file = p->o.key_file;
+	so.client_ca_file = p->o.client_ca_file;
+	so.client_required = p->o.client_ca_file != NULL;
+	so.connections_max = bound;
+	so.drain_ms = p->o.drain_ms;
+	so.linger_ms = p->o.shutdown_delay_ms;
+	so.threads = (unsigned)p->o.threads;
+	so.workers = p->hookd.hook.kube ? (unsigned)p->o.workers : 0;
+	so.blocks = may_block;
+	so.log = log_serve;
+	return np_serve_new(&so, handle, &p->hookd, &p->server, err);
+}
+
+static int make_metrics(struct program *p, struct np_err *err)
+{
+	struct np_serve_options so = NP_SERVE_OPTIONS_INIT;
+
+	if (!p->o.metrics_listen.host[0])
+		return 0;
+	so.host = p->o.metrics_listen.host;
+	so.port = p->o.metrics_listen.port;
+	so.plain = true;
+	so.connections_max = METRICS_CONNECTIONS;
+	so.deadline_ms = METRICS_DEADLINE_MS;
+	so.drain_ms = 0;
+	so.log = log_serve;
+	return np_serve_new(&so, handle_metrics, &p->hookd, &p->metrics, err);
+}
+
+static void *run_metrics(void *arg)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	if (np_serve_run(arg, &err) < 0)
+		log_line("error", err.text);
+	return NULL;
+}
+
+static int start_metrics(struct program *p, struct np_err *err)
+{
+	sigset_t all, old;
+	int failed;
+
+	if (!p->metrics)
+		return 0;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	failed = pthread_create(&p->metrics_thread, NULL, run_metrics, p->metrics);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return failed ? np_fail(err, NP_E_IO, "no thread can be started") : 0;
+}
+
+static void announce(const char *scheme, const struct address *a, const struct np_serve *s)
+{
+	bool is_v6 = strchr(a->host, ':') != NULL;
+
+	log_format("info", "listening on %s://%s%s%s:%u", scheme, is_v6 ? "[" : "", a->host,
+		   is_v6 ? "]" : "", (unsigned)np_serve_port(s));
+}
+
+static int serve(struct program *p, struct np_err *err)
+{
+	int r;
+
+	catch_signals(p->server);
+	if (start_metrics(p, err) < 0)
+		return -(int)err->code;
+	if (p->metrics)
+		announce("http", &p->o.metrics_listen, p->metrics);
+	announce("https", &p->o.listen, p->server);
+	r = np_serve_run(p->server, err);
+	running = NULL;
+	if (p->metrics) {
+		np_serve_stop(p->metrics);
+		pthread_join(p->metrics_thread, NULL);
+	}
+	return r;
+}
+
+static void program_done(struct program *p)
+{
+	/* Whoever waits for the API server past the drain is not waited for. */
+	if (p->server && np_serve_is_busy(p->server))
+		return;
+	np_serve_free(p->metrics);
+	np_serve_free(p->server);
+	np_catalogue_free(p->catalogue);
+}
+
+static int run(int argc, char *argv[], struct np_err *err)
+{
+	/* The thread that asks for the API server goes on until the process ends. */
+	static struct program p;
+	int done = options_parse(argc, argv, &p.o, err);
+
+	if (done != 0)
+		return done;
+	log_init(p.o.log_text);
+	if (np_catalogue_new(&p.catalogue, err) < 0 ||
+	    load_catalogue(p.o.catalogue, p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
+		return -(int)err->code;
+	p.hookd.hook.catalogue = p.catalogue;
+	p.hookd.verbose = p.o.verbose;
+	done = make_server(&p, err);
+	if (done == 0) {
+		p.hookd.server = p.server;
+		done = make_metrics(&p, err);
+	}
+	if (done == 0)
+		done = watch_start(&p.hookd.watch, err);
+	if (done == 0)
+		done = serve(&p, err);
+	if (done == 0)
+		log_line("info", "stopped");
+	program_done(&p);
+	return done;
+}
+
+int main(int argc, char *argv[])
+{
+	struct np_err err = NP_ERR_INIT;
+	int done;
+
+	/* A static program must not load what the host's name service or OpenSSL configuration name. */
+	__nss_configure_lookup("hosts", "files dns");
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	/* Both before there are threads. */
+	json_object_seed(0);
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	done = run(argc, argv, &err);
+	if (done < 0)
+		log_line("error", err.text);
+	fflush(NULL);
+	/* Threads may be at work still. */
+	_exit(done < 0 ? np_code_exit_status(err.code) : 0);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "hookd.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+
+#include "nodeprep/err.h"
+
+enum { EVERY_S = 3, DEADLINE_MS = 5000, STACK_BYTES = 1 << 20 };
+
+static int ask(const struct np_kube_options *options, struct np_err *err)
+{
+	NP_AUTO(np_kube_freep) struct np_kube *kube = NULL;
+	json_auto_t *version = NULL;
+	struct np_kube_options o = *options;
+	struct np_kube_config *config;
+
+	o.deadline_ms = DEADLINE_MS;
+	if (np_kube_config_load(&o, &config, err) < 0 || np_kube_new_take(config, &kube, err) < 0)
+		return -(int)err->code;
+	return np_kube_get_path(kube, "/version", &version, err);
+}
+
+static void *watch(void *arg)
+{
+	struct watch *w = arg;
+	const struct timespec pause = { EVERY_S, 0 };
+	bool was = false, is_first = true;
+
+	for (;;) {
+		struct np_err err = NP_ERR_INIT;
+		bool is = ask(w->kube, &err) == 0;
+
+		atomic_store(&w->is_reachable, is);
+		if (is_first || is != was)
+			log_line(is ? "info" : "error", is ? "the API server answers" : err.text);
+		was = is;
+		is_first = false;
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+int watch_start(struct watch *w, struct np_err *err)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int failed;
+
+	if (!w->kube)
+		return 0;
+	if (pthread_attr_init(&attr) != 0)
+		return np_fail_nomem(err);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	failed = pthread_create(&thread, &attr, watch, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	return failed ? np_fail(err, NP_E_IO, "no thread can be started") : 0;
+}
+
+bool watch_is_good(const struct watch *w)
+{
+	return !w->kube || atomic_load(&w->is_reachable);
+}

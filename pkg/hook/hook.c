@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/hook.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+#include "nodeprep/units.h"
+
+#define API_VERSION "hooks.runtime.cluster.x-k8s.io/v1alpha1"
+#define TIMEOUT_DEFAULT_MS 10000
+#define TIMEOUT_MOST_MS 30000 /* Cluster API allows no more */
+
+/* Whom a hook is for. */
+enum need {
+	NEEDS_NOTHING,
+	USES_API, /* where there is one */
+	NEEDS_API,
+};
+
+static const struct hook_row {
+	const char *name, *handler; /* NULL: it announces the others */
+	enum need need;
+	unsigned timeout_s;
+	int (*run)(struct outcome *out, const struct request *r, struct np_err *err);
+} rows[NP_HOOK_KIND_MAX] = {
+	[NP_HOOK_DISCOVERY] = { "Discovery", NULL, NEEDS_NOTHING, 0, NULL },
+	[NP_HOOK_DISCOVER_VARIABLES] = { "DiscoverVariables", "discover-variables", NEEDS_NOTHING,
+					 10, discover_variables },
+	[NP_HOOK_GENERATE_PATCHES] = { "GeneratePatches", "generate-patches", NEEDS_NOTHING, 10,
+				       generate_patches },
+	[NP_HOOK_VALIDATE_TOPOLOGY] = { "ValidateTopology", "validate-topology", USES_API, 10,
+					validate_topology },
+	[NP_HOOK_BEFORE_CLUSTER_CREATE] = { "BeforeClusterCreate", "before-cluster-create",
+					    NEEDS_API, 30, run_lifecycle },
+	[NP_HOOK_BEFORE_WORKERS_UPGRADE] = { "BeforeWorkersUpgrade", "before-workers-upgrade",
+					     NEEDS_API, 30, run_lifecycle },
+	[NP_HOOK_BEFORE_CLUSTER_DELETE] = { "BeforeClusterDelete", "before-cluster-delete",
+					    NEEDS_API, 30, run_lifecycle },
+};
+
+static const char *const lower_names[NP_HOOK_KIND_MAX] = {
+	[NP_HOOK_DISCOVERY] = "discovery",
+	[NP_HOOK_DISCOVER_VARIABLES] = "discovervariables",
+	[NP_HOOK_GENERATE_PATCHES] = "generatepatches",
+	[NP_HOOK_VALIDATE_TOPOLOGY] = "validatetopology",
+	[NP_HOOK_BEFORE_CLUSTER_CREATE] = "beforeclustercreate",
+	[NP_HOOK_BEFORE_WORKERS_UPGRADE] = "beforeworkersupgrade",
+	[NP_HOOK_BEFORE_CLUSTER_DELETE] = "beforeclusterdelete",
+};
+
+/* --- text ------------------------------------------------------------------------------------- */
+
+static void text_done(struct text *t)
+{
+	free(t->bytes);
+}
+
+/* Makes room for `n` more bytes and a NUL. */
+static bool text_grow(struct text *t, size_t n)
+{
+	size_t room = t->room ? t->room : 256;
+	char *bytes;
+
+	while (room - t->n <= n)
+		room *= 2;
+	if (room == t->room)
+		return true;
+	bytes = realloc(t->bytes, room);
+	if (!bytes) {
+		t->failed = true;
+		return false;
+	}
+	t->bytes = bytes;
+	t->room = room;
+	return true;
+}
+
+void text_add(struct text *t, const char *bytes, size_t n)
+{
+	if (n == 0 || !text_grow(t, n))
+		return;
+	memcpy(t->bytes + t->n, bytes, n);
+	t->n += n;
+	t->bytes[t->n] = '\0';
+}
+
+void text_add_string(struct text *t, const char *text)
+{
+	text_add(t, text, strlen(text));
+}
+
+/* Bytes that are no UTF-8, of a text that was cut, become question marks. */
+void text_add_json(struct text *t, const char *text)
+{
+	json_auto_t *string = json_string(text);
+	NP_AUTO(np_freep) char *plain = NULL;
+	NP_AUTO(np_freep) char *bytes = NULL;
+
+	if (!string && (plain = strdup(text))) {
+		for (char *c = plain; *c; c++)
+			if ((unsigned char)*c >= 0x80)
+				*c = '?';
+		string = json_string(plain);
+	}
+	bytes = string ? np_json_text(string, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	if (bytes)
+		text_add_string(t, bytes);
+	else
+		t->failed = true;
+}
+
+void text_add_base64(struct text *t, const char *bytes, size_t n)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	text_add(t, "\"", 1);
+	for (size_t i = 0; i < n; i += 3) {
+		unsigned a = (unsigned char)bytes[i];
+		unsigned b = i + 1 < n ? (unsigned char)bytes[i + 1] : 0;
+		unsigned c = i + 2 < n ? (unsigned char)bytes[i + 2] : 0;
+		const char four[4] = { digits[a >> 2], digits[(a & 3) << 4 | b >> 4],
+				       i + 1 < n ? digits[(b & 15) << 2 | c >> 6] : '=',
+				       i + 2 < n ? digits[c & 63] : '=' };
+
+		text_add(t, four, sizeof(four));
+	}
+	text_add(t, "\"", 1);
+}
+
+/* --- hooks ------------------------------------------------------------------------------------ */
+
+static bool matches(enum np_hook_kind kind, const char *at)
+{
+	size_t n = strlen(lower_names[kind]);
+
+	if (strncmp(at, lower_names[kind], n) != 0)
+		return false;
+	if (!rows[kind].handler)
+		return at[n] == '\0';
+	return at[n] == '/' && strcmp(at + n + 1, rows[kind].handler) == 0;
+}
+
+bool np_hook_find(const char *path, enum np_hook_kind *ret)
+{
+	size_t n = strlen(NP_HOOK_PATH);
+
+	if (strncmp(path, NP_HOOK_PATH, n) != 0)
+		return false;
+	for (enum np_hook_kind kind = 0; kind < NP_HOOK_KIND_MAX; kind++) {
+		if (!matches(kind, path + n))
+			continue;
+		*ret = kind;
+		return true;
+	}
+	return false;
+}
+
+const char *np_hook_name(enum np_hook_kind kind)
+{
+	return lower_names[kind];
+}
+
+bool np_hook_is_served(const struct np_hook_options *o, enum np_hook_kind kind)
+{
+	return rows[kind].need != NEEDS_API || o->kube;
+}
+
+bool np_hook_blocks(const struct np_hook_options *o, enum np_hook_kind kind)
+{
+	return rows[kind].need != NEEDS_NOTHING && o->kube;
+}
+
+uint64_t np_hook_timeout_ms(const char *query)
+{
+	static const char name[] = "timeout=";
+	struct np_err ignored = NP_ERR_INIT;
+	uint64_t ms = 0;
+	char text[32];
+
+	for (const char *at = query; at; at = strchr(at, '&') ? strchr(at, '&') + 1 : NULL) {
+		size_t n = strcspn(at, "&");
+
+		if (strncmp(at, name, sizeof(name) - 1) != 0 || n >= sizeof(text))
+			continue;
+		memcpy(text, at + sizeof(name) - 1, n - (sizeof(name) - 1));
+		text[n - (sizeof(name) - 1)] = '\0';
+		if (np_duration_parse(text, &ms, &ignored) == 0 && ms > 0)
+			return ms < TIMEOUT_MOST_MS ? ms : TIMEOUT_MOST_MS;
+	}
+	return TIMEOUT_DEFAULT_MS;
+}
+
+int discover_handlers(struct outcome *out, struct np_err *err)
+{
+	const char *comma = ",\"handlers\":[";
+	char row[256];
+
+	(void)err;
+	for (enum np_hook_kind kind = 0; kind < NP_HOOK_KIND_MAX; kind++) {
+		if (!rows[kind].handler || !np_hook_is_served(out->o, kind))
+			continue;
+		snprintf(row, sizeof(row),
+			 "%s{\"name\":\"%s\",\"requestHook\":{\"apiVersion\":\"" API_VERSION
+			 "\",\"hook\":\"%s\"},\"timeoutSeconds\":%u,\"failurePolicy\":\"Fail\"}",
+			 comma, rows[kind].handler, rows[kind].name, rows[kind].timeout_s);
+		text_add_string(&out->extra, row);
+		comma = ",";
+	}
+	text_add_string(&out->extra, "]");
+	return 0;
+}
+
+static int run_hook(struct outcome *out, const char *body, size_t size, struct np_err *err)
+{
+	const struct hook_row *row = &rows[out->kind];
+	NP_AUTO(request_done) struct request r = { .enforce = true };
+
+	if (request_read(row->name, body, size, &r, err) < 0)
+		return -(int)err->code;
+	if (!np_hook_is_served(out->o, out->kind))
+		return np_fail(err, NP_E_USAGE, "%s needs an API server, and none is configured",
+			       row->name);
+	return row->run ? row->run(out, &r, err) : discover_handlers(out, err);
+}
+
+static bool is_blocking(enum np_hook_kind kind)
+{
+	return rows[kind].need == NEEDS_API;
+}
+
+/* Writes the response around what the handler made. */
+static void write_response(const struct outcome *out, struct text *t)
+{
+	const struct np_hook_answer *a = out->answer;
+	char retry[48];
+
+	text_add_string(t, "{\"apiVersion\":\"" API_VERSION "\",\"kind\":\"");
+	text_add_string(t, rows[out->kind].name);
+	text_add_string(t, "Response\",\"status\":");
+	text_add_string(t, a->failed ? "\"Failure\"" : "\"Success\"");
+	if (a->message[0]) {
+		text_add_string(t, ",\"message\":");
+		text_add_json(t, a->message);
+	}
+	if (is_blocking(out->kind)) {
+		snprintf(retry, sizeof(retry), ",\"retryAfterSeconds\":%u", a->retry_after_s);
+		text_add_string(t, retry);
+	}
+	if (!a->failed)
+		text_add(t, out->extra.bytes, out->extra.n);
+	text_add_string(t, "}");
+}
+
+static void outcome_done(struct outcome *out)
+{
+	text_done(&out->extra);
+}
+
+int np_hook_call(const struct np_hook_options *o, enum np_hook_kind kind, const char *body,
+		 size_t size, struct np_hook_answer *ret, struct np_err *err)
+{
+	struct np_hook_answer answer = { .body = NULL };
+	NP_AUTO(outcome_done)
+	struct outcome out = { .o = o, .kind = kind, .answer = &answer };
+	struct text response = { .bytes = NULL };
+	struct np_err why = NP_ERR_INIT;
+
+	if (run_hook(&out, body, size, &why) < 0) {
+		answer.failed = true;
+		answer.templates = 0;
+		memcpy(answer.message, why.text, sizeof(answer.message));
+	}
+	write_response(&out, &response);
+	if (why.code == NP_E_NOMEM || out.extra.failed || response.failed) {
+		text_done(&response);
+		return np_fail_nomem(err);
+	}
+	answer.body = response.bytes;
+	answer.size = response.n;
+	*ret = answer;
+	return 0;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_HOOK_INTERNAL_H
+#define NODEPREP_HOOK_INTERNAL_H
+
+/*
+ * hook, inside
+ *
+ * hook.c       the table of hooks, responses
+ * scan.c       JSON that is walked without a tree: of a request most is of no interest
+ * request.c    what the hooks need of a request, found in one walk
+ * pools.c      a worker pool and its template as plan and pool know them
+ * topology.c   GeneratePatches, ValidateTopology
+ * variables.c  DiscoverVariables
+ * lifecycle.c  the hooks that patch classes
+ */
+
+#include "nodeprep/apply.h"
+#include "nodeprep/hook.h"
+
+/* --- scan.c ---------------------------------------------------------------------------------- */
+
+/* The bytes of a JSON value; p NULL: absent. */
+struct span {
+	const char *p;
+	size_t n;
+};
+
+/* A place in JSON text. What is passed over is checked for its grammar, and for nothing else. */
+struct scan {
+	const char *begin, *at, *end;
+	const char *fault; /* what is wrong at `at`; NULL */
+};
+
+/* Opens an object or a list; false where something else stands there. null opens as an empty one. */
+bool scan_open(struct scan *s, char bracket);
+
+/* Goes to the next member's value, or the next item; false after the last, or where it is broken. */
+bool scan_member(struct scan *s, struct span *ret_key);
+bool scan_item(struct scan *s);
+
+/* Passes over a value. */
+bool scan_skip(struct scan *s);
+bool scan_take(struct scan *s, struct span *ret);
+
+/* Tells whether nothing but blanks is left. */
+bool scan_is_done(struct scan *s);
+
+/* Tells whether a key's bytes, quotes and all, spell `name`. */
+bool key_is(struct span key, const char *name);
+
+/* A member that is looked for, and where its value goes. */
+struct seek {
+	const char *name;
+	struct span *ret;
+};
+
+/* Takes the members that are sought, and passes over the others; the last of several counts. */
+bool scan_seek(struct scan *s, const struct seek *seeks, size_t n);
+
+struct scan span_open(struct span value);
+
+/* Returns the value as a tree; NULL where jansson refuses it, or memory runs out. */
+json_t *span_tree(struct span value);
+
+/* Sets *ret to the text, NULL where it is absent or null: 0, or -1 where it is no text. */
+int span_text(struct span value, json_t **ret);
+
+/* --- request.c ------------------------------------------------------------------------------- */
+
+/* Values of the variables that matter. */
+struct variables {
+	struct span builtin, gpu, vm_class;
+};
+
+enum template_field {
+	FIELD_CLASS_NAME,
+	FIELD_CUSTOM_VMX_KEYS,
+	FIELD_HARDWARE_VERSION,
+	FIELD_MEMORY_MIB,
+	FIELD_OS,
+	FIELD_PCI_DEVICES,
+	FIELD_TEMPLATE,
+	FIELD_MAX
+};
+
+const char *field_name(enum template_field field);
+
+/* A worker pool's template. */
+struct item {
+	struct span uid;
+	struct span api_version, kind, name, ns; /* of the template */
+	struct span fields[FIELD_MAX]; /* of its spec.template.spec */
+	struct span holder_kind, holder_ns, holder_name;
+	struct variables variables;
+};
+
+struct request {
+	bool enforce; /* settings.enforce */
+	bool ignores_failure; /* settings.failurePolicy */
+	struct variables variables;
+	size_t n_items; /* the VSphereMachineTemplates of MachineDeployments; others are left out */
+	struct item *items;
+	struct span cluster;
+};
+
+/* Reads a request, of which *ret borrows; NP_E_SPEC where it cannot be right. */
+int request_read(const char *kind, const char *body, size_t size, struct request *ret,
+		 struct np_err *err);
+void request_done(struct request *r);
+
+/* --- pools.c --------------------------------------------------------------------------------- */
+
+/* Texts about pools, sorted, each once: so that they do not depend on the pools' order. */
+struct findings {
+	json_t *texts; /* set; NULL: none */
+};
+
+int findings_add(struct findings *f, const char *text, struct np_err *err);
+/* Adds what stands in the way of the plan. */
+int findings_add_plan(struct findings *f, const struct np_plan *plan, struct np_err *err);
+void findings_done(struct findings *f);
+/* Writes them with "; " between them, cut with "..."; "" where there are none. */
+void findings_text(const struct findings *f, char buf[static NP_ERR_TEXT_MAX]);
+bool findings_has_any(const struct findings *f);
+
+/* A pool on its own: the input that it makes, and the plan of that. */
+struct pool_plan {
+	struct np_input input;
+	struct np_plan plan;
+};
+
+void pool_plan_done(struct pool_plan *p);
+
+/* Makes the pool of the item and its template; what is wrong with them is an error of `err`. */
+int pool_input(const struct request *r, const struct item *item, const struct np_catalogue *cat,
+	       struct np_input *ret, struct np_err *err);
+
+/* Adds the item's pool as one of its VM class; 0 where it names none, 1 where it was added. */
+int pool_add_class(const struct request *r, const struct item *item, const struct np_catalogue *cat,
+		   struct np_input *in, struct np_err *err);
+
+/* --- hook.c ---------------------------------------------------------------------------------- */
+
+/* A response on its way. */
+struct text {
+	char *bytes;
+	size_t n, room;
+	bool failed; /* memory ran out */
+};
+
+void text_add(struct text *t, const char *bytes, size_t n);
+void text_add_string(struct text *t, const char *text);
+/* Adds the text as a JSON string. */
+void text_add_json(struct text *t, const char *text);
+/* Adds the bytes as base64 between quotes. */
+void text_add_base64(struct text *t, const char *bytes, size_t n);
+
+/* What a handler found: where err is set the hook failed. */
+struct outcome {
+	const struct np_hook_options *o;
+	enum np_hook_kind kind;
+	struct text
+		extra; /* members of the response beside status and message, each after a comma */
+	struct np_hook_answer *answer;
+};
+
+/* Handlers: a failure is the response's, but for NP_E_NOMEM. */
+int discover_handlers(struct outcome *out, struct np_err *err);
+int discover_variables(struct outcome *out, const struct request *r, struct np_err *err);
+int generate_patches(struct outcome *out, const struct request *r, struct np_err *err);
+int validate_topology(struct outcome *out, const struct request *r, struct np_err *err);
+int run_lifecycle(struct outcome *out, const struct request *r, struct np_err *err);
+
+/* lifecycle.c: connects for what is left of the call's time. */
+int hook_connect(const struct np_hook_options *o, struct np_kube **ret, struct np_err *err);
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+
+#define CLUSTER_KIND "Cluster"
+#define CLUSTER_API "cluster.x-k8s.io/v1beta2"
+#define RETRY_AFTER_S 5
+#define LABEL_MAX 600
+#define HOLDER_MAX 300
+/* What an answer needs to reach the caller before it gives up. */
+#define SPARE_MS 500
+
+/* The cluster whose hook is called, on its way through. */
+struct lifecycle {
+	struct outcome *out;
+	struct np_doc *doc;
+	const char *ns, *name; /* of the document */
+	char holder[HOLDER_MAX];
+	struct np_kube *kube;
+	struct np_err worst; /* what befell some class; the first of its kind */
+};
+
+static void lifecycle_done(struct lifecycle *l)
+{
+	np_doc_unref(l->doc);
+	np_kube_free(l->kube);
+}
+
+int hook_connect(const struct np_hook_options *o, struct np_kube **ret, struct np_err *err)
+{
+	struct np_kube_options kube = *o->kube;
+	struct np_kube_config *config;
+
+	kube.deadline_ms = o->timeout_ms > 2 * SPARE_MS ? o->timeout_ms - SPARE_MS : SPARE_MS;
+	if (np_kube_config_load(&kube, &config, err) < 0)
+		return -(int)err->code;
+	return np_kube_new_take(config, ret, err);
+}
+
+/* A typed object of Go's may come without its type. */
+static int set_type(json_t *root, const char *key, const char *text, struct np_err *err)
+{
+	const char *given = json_string_value(json_object_get(root, key));
+
+	if (given && *given)
+		return 0;
+	return json_object_set_new(root, key, json_string(text)) < 0 ? np_fail_nomem(err) : 0;
+}
+
+static int read_cluster(const struct request *r, struct lifecycle *l, struct np_err *err)
+{
+	json_auto_t *root = span_tree(r->cluster);
+	const json_t *metadata = json_object_get(root, "metadata");
+	char label[LABEL_MAX];
+
+	l->name = json_string_value(json_object_get(metadata, "name"));
+	l->ns = json_string_value(json_object_get(metadata, "namespace"));
+	if (!json_is_object(root) || !l->name || !*l->name)
+		return np_fail(err, NP_E_SPEC, "cluster is needed, an object with metadata.name");
+	if (!l->ns || !*l->ns)
+		l->ns = "default";
+	if (set_type(root, "apiVersion", CLUSTER_API, err) < 0 ||
+	    set_type(root, "kind", CLUSTER_KIND, err) < 0)
+		return -(int)err->code;
+	snprintf(label, sizeof(label), "Cluster %.253s/%.253s", l->ns, l->name);
+	snprintf(l->holder, sizeof(l->holder), "hook/%.253s", l->name);
+	return np_doc_new_take(label, json_incref(root), &l->doc, err);
+}
+
+/* What can be tried again blocks; of the rest the first class that failed is told. */
+static void note_failure(struct lifecycle *l, const struct np_err *why)
+{
+	bool now = np_code_exit_status(why->code) == np_code_exit_status(NP_E_RETRY);
+	bool before = np_code_exit_status(l->worst.code) == np_code_exit_status(NP_E_RETRY);
+
+	if (l->worst.code == NP_OK || (before && !now))
+		l->worst = *why;
+}
+
+static void note_class(struct lifecycle *l, const struct np_plan_class *c,
+		       const struct np_apply_class *result)
+{
+	struct np_err why = result->error;
+	struct np_hook_answer *a = l->out->answer;
+
+	a->classes += result->result == NP_APPLY_PATCHED;
+	if (result->attempts > 1)
+		a->conflicts += result->attempts - 1;
+	if (why.code == NP_OK)
+		return;
+	a->conflicts += why.code == NP_E_CONFLICT;
+	np_wrap(&why, "VirtualMachineClass '%s%s%s'", c->ns ? c->ns : "", c->ns ? "/" : "",
+		c->name);
+	note_failure(l, &why);
+}
+
+static int note_results(struct lifecycle *l, const struct np_apply *a, struct np_err *err)
+{
+	NP_AUTO(findings_done) struct findings f = { NULL };
+	struct np_err why = NP_ERR_INIT;
+	char text[NP_ERR_TEXT_MAX];
+
+	if (findings_add_plan(&f, &a->plan, err) < 0)
+		return -(int)err->code;
+	if (findings_has_any(&f)) {
+		findings_text(&f, text);
+		np_fail(&why, np_plan_code(&a->plan), "%s", text);
+		note_failure(l, &why);
+	} else if (!a->classes) {
+		np_fail(&why, NP_E_SPEC, "%s holds a placeholder that nothing has filled in",
+			np_doc_name(l->doc));
+		note_failure(l, &why);
+	}
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
+		note_class(l, &a->plan.classes[i], &a->classes[i]);
+	return 0;
+}
+
+static int apply(struct lifecycle *l, struct np_input *in, bool revert, struct np_err *err)
+{
+	NP_AUTO(np_apply_done) struct np_apply a = { .classes = NULL };
+	const struct np_apply_options o = {
+		.plan = { .catalogue = l->out->o->catalogue, .holder = l->holder, .revert = revert }
+	};
+
+	if (np_input_finish(in, err) < 0 || np_apply_run(l->kube, in, &o, &a, err) < 0)
+		return -(int)err->code;
+	return note_results(l, &a, err);
+}
+
+/* Patches the classes of the Cluster's own pools, or lets the pools leave them. */
+static int apply_cluster(struct lifecycle *l, bool revert, struct np_err *err)
+{
+	NP_AUTO(np_input_done) struct np_input in = { .n_pools = 0 };
+
+	if (np_input_add(&in, l->out->o->catalogue, l->doc, err) < 0)
+		return -(int)err->code;
+	/* Pools whose templates name their devices need no class. */
+	return np_input_needs_classes(&in) ? apply(l, &in, revert, err) : 0;
+}
+
+/* --- leaving ---------------------------------------------------------------------------------- */
+
+/* Returns the pool's name where the id is of the cluster; NULL. */
+static const char *pool_of_cluster(const struct lifecycle *l, const char *id)
+{
+	size_t ns = strlen(l->ns), name = strlen(l->name);
+
+	if (strncmp(id, l->ns, ns) != 0 || id[ns] != '/' ||
+	    strncmp(id + ns + 1, l->name, name) != 0 || id[ns + 1 + name] != '/')
+		return NULL;
+	return id + ns + name + 2;
+}
+
+static bool is_held(const struct lifecycle *l, const json_t *pool)
+{
+	const json_t *holders = json_object_get(pool, "holders");
+
+	for (size_t i = 0; i < json_array_size(holders); i++) {
+		const char *holder = json_string_value(json_array_get(holders, i));
+
+		if (holder && strcmp(holder, l->holder) == 0)
+			return true;
+	}
+	return false;
+}
+
+static json_t *read_annotation(const json_t *class)
+{
+	const json_t *metadata = json_object_get(class, "metadata");
+	const char *text = json_string_value(
+		json_object_get(json_object_get(metadata, "annotations"), NP_MANAGED_ANNOTATION));
+	json_error_t ignored;
+
+	return text ? json_loads(text, 0, &ignored) : NULL;
+}
+
+/* A pool may have left the topology, or its class: what the class says of it counts. */
+static int leave_class(void *ctx, json_t *class, struct np_err *err)
+{
+	struct lifecycle *l = ctx;
+	NP_AUTO(np_input_done) struct np_input in = { .n_pools = 0 };
+	json_auto_t *managed = read_annotation(class);
+	const char *id, *name = json_string_value(
+				json_object_get(json_object_get(class, "metadata"), "name"));
+	json_t *pool;
+
+	json_object_foreach (json_object_get(managed, "pools"), id, pool) {
+		struct np_topology_pool t = { .ns = l->ns,
+					      .cluster = l->name,
+					      .name = pool_of_cluster(l, id),
+					      .vm_class = name };
+
+		if (t.name && name && is_held(l, pool) &&
+		    np_input_add_topology_pool(&in, l->out->o->catalogue, l->doc, &t, err) < 0)
+			return -(int)err->code;
+	}
+	return in.n_pools > 0 ? apply(l, &in, true, err) : 0;
+}
+
+struct class_list {
+	json_t *items;
+};
+
+static int keep_class(void *ctx, json_t *class, struct np_err *err)
+{
+	struct class_list *list = ctx;
+	json_auto_t *managed = read_annotation(class);
+
+	if (!managed)
+		return 0;
+	return json_array_append(list->items, class) < 0 ? np_fail_nomem(err) : 0;
+}
+
+/* Lists first and writes then: the connection serves one at a time. */
+static int leave_classes(struct lifecycle *l, const struct np_kube_resource *resource,
+			 struct np_err *err)
+{
+	json_auto_t *items = json_array();
+	struct class_list list = { items };
+	json_t *class;
+	size_t i;
+
+	if (!items)
+		return np_fail_nomem(err);
+	if (np_kube_list(l->kube, resource, resource->namespaced ? l->ns : NULL, 0, keep_class,
+			 &list, err) < 0)
+		return -(int)err->code;
+	json_array_foreach (items, i, class) {
+		if (leave_class(l, class, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+static int leave(struct lifecycle *l, struct np_err *err)
+{
+	struct np_kube_resource resource;
+	struct np_err why = NP_ERR_INIT;
+
+	if (np_kube_discover(l->kube, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &resource, &why) < 0) {
+		/* Without classes there is nothing to put back. */
+		if (why.code == NP_E_NOT_FOUND)
+			return 0;
+		*err = why;
+		return -(int)err->code;
+	}
+	if (leave_classes(l, &resource, &why) == 0)
+		return 0;
+	if (why.code == NP_E_FORBIDDEN) /* without the right to list, what the topology names */
+		return apply_cluster(l, true, err);
+	*err = why;
+	return -(int)err->code;
+}
+
+/* --- the hooks -------------------------------------------------------------------------------- */
+
+static int run(struct lifecycle *l, const struct request *r, struct np_err *err)
+{
+	if (read_cluster(r, l, err) < 0 || hook_connect(l->out->o, &l->kube, err) < 0)
+		return -(int)err->code;
+	if (l->out->kind == NP_HOOK_BEFORE_CLUSTER_DELETE)
+		return leave(l, err);
+	return apply_cluster(l, false, err);
+}
+
+int run_lifecycle(struct outcome *out, const struct request *r, struct np_err *err)
+{
+	NP_AUTO(lifecycle_done) struct lifecycle l = { .out = out };
+	struct np_err why = NP_ERR_INIT;
+
+	if (run(&l, r, &why) < 0)
+		note_failure(&l, &why);
+	why = l.worst;
+	if (why.code == NP_OK)
+		return 0;
+	if (why.code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	memcpy(out->answer->message, why.text, sizeof(why.text));
+	if (r->ignores_failure)
+		return 0;
+	/* Somebody else is writing, or the API is away: the cluster waits, and the call comes again. */
+	if (np_code_exit_status(why.code) == np_code_exit_status(NP_E_RETRY)) {
+		out->answer->retry_after_s = RETRY_AFTER_S;
+		return 0;
+	}
+	*err = why;
+	return -(int)err->code;
+}

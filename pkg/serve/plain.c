@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
+#include <event2/listener.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "internal.h"
+#include "nodeprep/err.h"
+
+/*
+ * HTTP without TLS and without bodies: one request a connection, for metrics and probes. Not by evhttp,
+ * which tells of the end of a connection only once it has made a request, so that connections without
+ * one could be neither counted nor bounded in time.
+ */
+
+struct plain {
+	LIST_ENTRY(plain) link;
+	struct loop *loop;
+	struct bufferevent *bev;
+	struct event *timer;
+	bool answered;
+};
+
+static void free_plain(struct plain *p)
+{
+	struct loop *l = p->loop;
+
+	LIST_REMOVE(p, link);
+	if (p->timer)
+		event_free(p->timer);
+	if (p->bev)
+		bufferevent_free(p->bev);
+	l->n_conns--;
+	atomic_fetch_sub(&l->server->n_conns, 1);
+	free(p);
+	loop_make_room(l);
+	if (l->stopping && l->n_conns == 0)
+		event_base_loopbreak(l->base);
+}
+
+static void on_time_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	free_plain(arg);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *arg)
+{
+	(void)bev, (void)what;
+	free_plain(arg);
+}
+
+/* All is sent: the client may still be reading, so its end is waited for until the deadline. */
+static void on_written(struct bufferevent *bev, void *arg)
+{
+	const struct plain *p = arg;
+
+	if (p->answered)
+		shutdown(bufferevent_getfd(bev), SHUT_WR);
+}
+
+static const char *reason(unsigned status)
+{
+	static const struct {
+		unsigned status;
+		const char *reason;
+	} rows[] = {
+		{ 200, "OK" },
+		{ 400, "Bad Request" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 503, "Service Unavailable" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].status == status)
+			return rows[i].reason;
+	return "Internal Server Error";
+}
+
+static void send_reply(struct plain *p, struct np_serve_reply *reply)
+{
+	struct evbuffer *out = bufferevent_get_output(p->bev);
+
+	p->answered = true;
+	evbuffer_add_printf(out, "HTTP/1.1 %u %s\r\n", reply->status, reason(reply->status));
+	for (size_t i = 0; i < reply->n_headers; i++)
+		evbuffer_add_printf(out, "%s: %s\r\n", reply->headers[i].name,
+				    reply->headers[i].value);
+	evbuffer_add_printf(out, "Content-Length: %zu\r\nConnection: close\r\n\r\n",
+			    reply->body_size);
+	evbuffer_add(out, reply->body, reply->body_size);
+	bufferevent_enable(p->bev, EV_WRITE);
+}
+
+/* Cuts "GET /path?query HTTP/1.1" up; false where it is nothing of the kind. */
+static bool cut_line(char *line, struct np_serve_request *req)
+{
+	char *path = strchr(line, ' ');
+	char *version = path ? strchr(path + 1, ' ') : NULL;
+	char *query;
+
+	if (!version || path[1] != '/' || strncmp(version + 1, "HTTP/1.", 7) != 0)
+		return false;
+	*path++ = '\0';
+	*version = '\0';
+	query = strchr(path, '?');
+	if (query)
+		*query++ = '\0';
+	req->method = line;
+	req->path = path;
+	req->query = query ? query : "";
+	return true;
+}
+
+static void answer(struct plain *p, char *line)
+{
+	struct np_serve_request req = { .method = "", .body = "" };
+	struct np_serve_reply reply = NP_SERVE_REPLY_INIT;
+
+	if (cut_line(line, &req))
+		handle_request(p->loop->server, &req, &reply);
+	else
+		reply.status = 400;
+	send_reply(p, &reply);
+	np_serve_reply_done(&reply);
+}
+
+/* Waits for the blank line behind the headers, of which none matters here. */
+static void on_readable(struct bufferevent *bev, void *arg)
+{
+	struct plain *p = arg;
+	struct evbuffer *in = bufferevent_get_input(bev);
+	struct evbuffer_ptr end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
+	NP_AUTO(np_freep) char *line = NULL;
+
+	if (p->answered) {
+		evbuffer_drain(in, evbuffer_get_length(in));
+		return;
+	}
+	if (end.pos < 0 && evbuffer_get_length(in) <= p->loop->server->o.headers_max)
+		return;
+	line = end.pos >= 0 ? evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF) : strdup("");
+	if (!line) {
+		free_plain(p);
+		return;
+	}
+	answer(p, line);
+}
+
+static int fill_plain(struct plain *p, evutil_socket_t fd)
+{
+	struct timeval deadline = ms_to_timeval(p->loop->server->o.deadline_ms);
+
+	p->timer = evtimer_new(p->loop->base, on_time_over, p);
+	if (!p->timer || evtimer_add(p->timer, &deadline) < 0)
+		return -1;
+	p->bev = bufferevent_socket_new(p->loop->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!p->bev)
+		return -1;
+	bufferevent_setcb(p->bev, on_readable, on_written, on_event, p);
+	return bufferevent_enable(p->bev, EV_READ);
+}
+
+void plain_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+		  int size, void *arg)
+{
+	struct loop *l = arg;
+	struct plain *p = calloc(1, sizeof(*p));
+
+	(void)listener, (void)address, (void)size;
+	if (!p) {
+		evutil_closesocket(fd);
+		return;
+	}
+	p->loop = l;
+	LIST_INSERT_HEAD(&l->plains, p, link);
+	loop_count_conn(l);
+	if (fill_plain(p, fd) == 0)
+		return;
+	if (!p->bev)
+		evutil_closesocket(fd);
+	free_plain(p);
+}
+
+void plain_close_all(struct loop *l)
+{
+	while (!LIST_EMPTY(&l->plains))
+		free_plain(LIST_FIRST(&l->plains));
+}
