@@ -117,6 +117,14 @@ static void listener_done(struct listener *l)
 	np_serve_free(l->server);
 }
 
+static void tell_address(const char *option, const char *host, uint16_t port)
+{
+	bool is_v6 = strchr(host, ':') != NULL;
+
+	log_format("info", "%s: listening on http://%s%s%s:%u", option + 2, is_v6 ? "[" : "", host,
+		   is_v6 ? "]" : "", (unsigned)port);
+}
+
 /* Begins to serve at an address, where one is given. */
 static int listen_at(const char *option, const char *address, struct np_controller *c,
 		     struct listener *l, struct np_err *err)
@@ -141,9 +149,7 @@ static int listen_at(const char *option, const char *address, struct np_controll
 	if (pthread_create(&l->thread, NULL, serve, l->server) != 0)
 		return np_fail_nomem(err);
 	l->runs = true;
-	log_format("info", "%s: listening on http://%s%s%s:%u", option + 2,
-		   strchr(host, ':') != NULL ? "[" : "", host, strchr(host, ':') != NULL ? "]" : "",
-		   (unsigned)np_serve_port(l->server));
+	tell_address(option, host, np_serve_port(l->server));
 	return 0;
 }
 
@@ -245,6 +251,8 @@ static int run_with(const struct options *o, const struct np_controller_options 
 	    listen_at("--health-listen", f->health_listen, c, &health, err) < 0 ||
 	    listen_at("--metrics-listen", is_one ? NULL : f->metrics_listen, c, &metrics, err) < 0)
 		return -(int)err->code;
+	if (is_one)
+		log_line("info", "metrics-listen: the same");
 	if (pthread_create(&signals, NULL, wait_for_signals, c) != 0)
 		return np_fail_nomem(err);
 	if (np_controller_run(c, err) < 0)

@@ -169,7 +169,7 @@ static json_t *event_body(const struct job *j, const struct job_source *s, bool 
 	const char *version = s->kind == WATCHED_NODEPOOL ? "nodeprep.dev/v1alpha1" : s->api;
 
 	now_text(when);
-	snprintf(prefix, sizeof(prefix), "%.240s.", s->name);
+	snprintf(prefix, sizeof(prefix), "%.240s-", s->name);
 	snprintf(instance, sizeof(instance), "%s", j->c->identity);
 	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:s, s:s, s:s,"
 			 " s:{s:s, s:s, s:s, s:s, s:s}}",
