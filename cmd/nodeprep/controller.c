@@ -36,8 +36,7 @@ static void log_serve(void *ctx, const char *line)
 
 /* --- health and metrics ---------------------------------------------------------------------- */
 
-static int reply_text(struct np_serve_reply *reply, unsigned status, char *text,
-		      struct np_err *err)
+static int reply_text(struct np_serve_reply *reply, unsigned status, char *text, struct np_err *err)
 {
 	if (text == NULL)
 		return np_fail_nomem(err);
@@ -177,8 +176,7 @@ static void *wait_for_signals(void *controller)
 
 /* --- the command ----------------------------------------------------------------------------- */
 
-static int load_supervisor(const struct options *o, struct np_kube_config **ret,
-			   struct np_err *err)
+static int load_supervisor(const struct options *o, struct np_kube_config **ret, struct np_err *err)
 {
 	struct np_kube_options ko = { .kubeconfig = o->controller.supervisor_kubeconfig,
 				      .proxy = o->kube.proxy,

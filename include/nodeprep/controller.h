@@ -30,7 +30,8 @@
 #include "nodeprep/kube.h"
 
 struct np_controller_options {
-	const struct np_kube_config *pools; /* the API server of the NodePools, Events and the lease */
+	const struct np_kube_config
+		*pools; /* the API server of the NodePools, Events and the lease */
 	const struct np_kube_config *classes; /* of the classes; NULL: the same */
 	const struct np_catalogue *catalogue;
 	const char *ns; /* look at the pools of that namespace alone; NULL: of all */

@@ -10,7 +10,6 @@
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MOST_MS 2000
 
-
 static void plan_reset(struct np_one_result *r)
 {
 	np_plan_done(&r->plan);

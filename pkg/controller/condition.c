@@ -96,6 +96,17 @@ int64_t time_read(const char *text)
 	return t > 0 ? (int64_t)t : 0;
 }
 
+void time_micro(char buf[static TIME_TEXT_MAX])
+{
+	struct timespec now;
+	char seconds[TIME_TEXT_MAX];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	time_text(now.tv_sec, seconds);
+	snprintf(buf, TIME_TEXT_MAX, "%.*s.%06uZ", (int)strcspn(seconds, "Z"), seconds,
+		 (unsigned)(now.tv_nsec / 1000) % 1000000);
+}
+
 /* --- what is remembered ---------------------------------------------------------------------- */
 
 static uint64_t hash_number(uint64_t seed, bool known, uint64_t n)
@@ -142,8 +153,7 @@ void status_recall(const json_t *object, struct status_memory *ret)
 	size_t i;
 
 	if (json_object_size(status) > 0) {
-		m.generation =
-			json_integer_value(json_object_get(status, "observedGeneration"));
+		m.generation = json_integer_value(json_object_get(status, "observedGeneration"));
 		m.fields = map_hash(0, vm_class != NULL ? vm_class : "");
 		m.fields = hash_field(m.fields, status, "observedGeneration");
 		m.fields = hash_field(m.fields, status, "gpusPerNode");
@@ -210,12 +220,11 @@ static int add_conditions(json_t *tree, const struct pool_status *s, const struc
 
 		time_text(m->conditions[i].since, since);
 		if (json_array_append_new(
-			    list,
-			    json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "type", type_names[i],
-				      "status", status_names[c->status], "observedGeneration",
-				      (json_int_t)s->generation, "lastTransitionTime", since,
-				      "reason", reason_names[c->reason], "message", c->message)) <
-		    0)
+			    list, json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "type", type_names[i],
+					    "status", status_names[c->status], "observedGeneration",
+					    (json_int_t)s->generation, "lastTransitionTime", since,
+					    "reason", reason_names[c->reason], "message",
+					    c->message)) < 0)
 			return -1;
 	}
 	return 0;

@@ -57,8 +57,7 @@ bool controller_is_stopping(const struct np_controller *c)
 
 bool controller_may_write(const struct np_controller *c)
 {
-	return !controller_is_stopping(c) &&
-	       controller_now_ms() < atomic_load(&c->valid_until_ms);
+	return !controller_is_stopping(c) && controller_now_ms() < atomic_load(&c->valid_until_ms);
 }
 
 bool controller_is_synced(const struct np_controller *c)
@@ -103,7 +102,8 @@ static bool (*const cancels[])(void *ctx) = {
 int controller_client(struct np_controller *c, bool of_classes, enum client kind,
 		      struct np_kube **ret, struct np_err *err)
 {
-	const struct np_kube_config *from = of_classes && c->classes != NULL ? c->classes : c->pools;
+	const struct np_kube_config *from =
+		of_classes && c->classes != NULL ? c->classes : c->pools;
 	struct np_kube_config *config = NULL;
 
 	if (np_kube_config_clone(from, &config, err) < 0)
@@ -153,18 +153,21 @@ static int check_options(const struct np_controller_options *o, struct np_err *e
 			       WORKERS_MAX);
 	if (o->cluster_id != NULL &&
 	    (o->cluster_id[0] == '\0' || strlen(o->cluster_id) > NP_ORIGIN_MAX ||
-	     o->cluster_id[strspn(o->cluster_id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-						 "0123456789-_.")] != '\0'))
-		return np_fail(err, NP_E_USAGE,
-			       "cluster id '%.80s': 1 to %d letters, digits, '-', '_' and '.' are needed",
-			       o->cluster_id, NP_ORIGIN_MAX);
+	     o->cluster_id[strspn(o->cluster_id,
+				  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789-_.")] != '\0'))
+		return np_fail(
+			err, NP_E_USAGE,
+			"cluster id '%.80s': 1 to %d letters, digits, '-', '_' and '.' are needed",
+			o->cluster_id, NP_ORIGIN_MAX);
 	if (!o->leader_elect)
 		return 0;
 	if (o->retry_ms < 100 || o->renew_ms <= o->retry_ms || o->lease_ms <= o->renew_ms ||
 	    o->lease_ms < 1000)
-		return np_fail(err, NP_E_USAGE,
-			       "the lease's duration has to be longer than its renewal's deadline, and "
-			       "that longer than the time between attempts");
+		return np_fail(
+			err, NP_E_USAGE,
+			"the lease's duration has to be longer than its renewal's deadline, and "
+			"that longer than the time between attempts");
 	if (o->identity == NULL || o->identity[0] == '\0' ||
 	    strlen(o->identity) >= LEASE_IDENTITY_MAX)
 		return np_fail(err, NP_E_USAGE, "the identity has to have 1 to %d bytes",
@@ -175,7 +178,8 @@ static int check_options(const struct np_controller_options *o, struct np_err *e
 static int copy_options(struct np_controller *c, const struct np_controller_options *o,
 			struct np_err *err)
 {
-	const char *lease_ns = o->lease_ns != NULL ? o->lease_ns : np_kube_config_namespace(o->pools);
+	const char *lease_ns =
+		o->lease_ns != NULL ? o->lease_ns : np_kube_config_namespace(o->pools);
 
 	c->o = *o;
 	if (copy_text(&c->ns, o->ns, err) < 0 || copy_text(&c->class_ns, o->class_ns, err) < 0 ||

@@ -1,23 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
-
 static const struct np_kube_resource leases = { "coordination.k8s.io", "v1", "leases", true };
-
-/* As metav1.MicroTime is written. */
-static void micro_time(char buf[static 40])
-{
-	struct timespec now;
-	char seconds[TIME_TEXT_MAX];
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	time_text(now.tv_sec, seconds);
-	seconds[strlen(seconds) - 1] = '\0';
-	snprintf(buf, 40, "%s.%06ldZ", seconds, now.tv_nsec / 1000);
-}
 
 static int read_lease(struct np_controller *c, struct np_kube *k, struct np_err *err)
 {
@@ -68,9 +52,9 @@ static int write_lease(struct np_controller *c, struct np_kube *k, enum lease_st
 {
 	uint64_t began = controller_now_ms();
 	json_auto_t *spec = NULL, *stored = NULL;
-	char now[40];
+	char now[TIME_TEXT_MAX];
 
-	micro_time(now);
+	time_micro(now);
 	spec = lease_spec(&c->lease, c->identity, step, c->o.lease_ms, now);
 	if (spec == NULL)
 		return np_fail_nomem(err);
@@ -131,9 +115,9 @@ static void give_back(struct np_controller *c, struct np_kube *k)
 {
 	struct np_err err = NP_ERR_INIT;
 	json_auto_t *spec = NULL, *stored = NULL;
-	char now[40];
+	char now[TIME_TEXT_MAX];
 
-	micro_time(now);
+	time_micro(now);
 	spec = lease_release_spec(now);
 	np_kube_renew(k, c->o.retry_ms);
 	if (spec != NULL && patch_lease(c, k, spec, &stored, &err) < 0)

@@ -233,11 +233,14 @@ bool status_equal(const struct status_memory *a, const struct status_memory *b);
 /* Returns the status object as it is written; NULL: no memory. */
 json_t *status_tree(const struct pool_status *s, const struct status_memory *m);
 
-#define TIME_TEXT_MAX 32
+#define TIME_TEXT_MAX 64
 
 /* Writes and reads RFC 3339 in UTC, "2026-11-25T19:40:41Z"; time_read() returns 0 for what is none. */
 void time_text(int64_t seconds, char buf[static TIME_TEXT_MAX]);
 int64_t time_read(const char *text);
+
+/* Writes the present as metav1.MicroTime is written: "2026-11-25T19:40:41.000000Z". */
+void time_micro(char buf[static TIME_TEXT_MAX]);
 
 /* --- reduce.c -------------------------------------------------------------------------------- */
 
@@ -266,7 +269,8 @@ struct class_record {
 	unsigned round; /* of the list that it was seen in last */
 	bool registered; /* some pool of ours stands in its annotation */
 	uint64_t digest; /* 0: not known, or not there */
-	uint64_t applied; /* hash of what the pools wanted when it was last made right; 0: not yet */
+	uint64_t
+		applied; /* hash of what the pools wanted when it was last made right; 0: not yet */
 	int64_t put_back_at; /* seconds since 1970: when a drift was mended last; 0: never */
 	char *put_back; /* who it was, and what; NULL */
 	struct fight fight;
@@ -416,9 +420,8 @@ struct job {
  * status.c: what is to stand in the status of a NodePool; `i` is its place in the input, where it is
  * neither unreadable nor being deleted.
  */
-void status_of_source(const struct job *j, const struct np_input *in,
-		      const struct np_one_result *r, const struct job_source *s, size_t i,
-		      struct pool_status *ret);
+void status_of_source(const struct job *j, const struct np_input *in, const struct np_one_result *r,
+		      const struct job_source *s, size_t i, struct pool_status *ret);
 
 /* write.c */
 int write_finalizer(struct job *j, struct job_source *s, struct np_err *err);

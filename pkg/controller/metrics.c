@@ -35,7 +35,8 @@ void count(struct np_controller *c, enum counter counter, uint64_t by)
 
 static void put_gauge(FILE *out, const char *name, const char *help, uint64_t value)
 {
-	fprintf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s gauge\n" PREFIX "%s %" PRIu64 "\n",
+	fprintf(out,
+		"# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s gauge\n" PREFIX "%s %" PRIu64 "\n",
 		name, help, name, name, value);
 }
 
@@ -65,11 +66,11 @@ static void take_census(struct np_controller *c, struct census *ret)
 
 static void put_ready(FILE *out, const struct census *now)
 {
-	fprintf(out, "# HELP " PREFIX "nodepools NodePools by their condition Ready.\n"
-		     "# TYPE " PREFIX "nodepools gauge\n"
-		     PREFIX "nodepools{ready=\"true\"} %" PRIu64 "\n"
-		     PREFIX "nodepools{ready=\"false\"} %" PRIu64 "\n"
-		     PREFIX "nodepools{ready=\"unknown\"} %" PRIu64 "\n",
+	fprintf(out,
+		"# HELP " PREFIX "nodepools NodePools by their condition Ready.\n"
+		"# TYPE " PREFIX "nodepools gauge\n" PREFIX "nodepools{ready=\"true\"} %" PRIu64
+		"\n" PREFIX "nodepools{ready=\"false\"} %" PRIu64 "\n" PREFIX
+		"nodepools{ready=\"unknown\"} %" PRIu64 "\n",
 		now->ready[STATUS_TRUE], now->ready[STATUS_FALSE], now->ready[STATUS_UNKNOWN]);
 }
 
@@ -86,8 +87,9 @@ char *np_controller_metrics(struct np_controller *c)
 	pthread_mutex_lock(&c->lock);
 	take_census(c, &now);
 	pthread_mutex_unlock(&c->lock);
-	fprintf(out, "# HELP nodeprep_build_info The version.\n# TYPE nodeprep_build_info gauge\n"
-		     "nodeprep_build_info{version=\"%s\"} 1\n",
+	fprintf(out,
+		"# HELP nodeprep_build_info The version.\n# TYPE nodeprep_build_info gauge\n"
+		"nodeprep_build_info{version=\"%s\"} 1\n",
 		NP_VERSION);
 	put_ready(out, &now);
 	put_gauge(out, "objects", "Objects with pools that are kept right.", now.objects);

@@ -74,8 +74,7 @@ static json_t *reduce_variables(const json_t *list)
 
 static int put_overrides(json_t *to, const json_t *from)
 {
-	const json_t *overrides =
-		json_object_get(json_object_get(from, "variables"), "overrides");
+	const json_t *overrides = json_object_get(json_object_get(from, "variables"), "overrides");
 
 	if (overrides == NULL)
 		return 0;

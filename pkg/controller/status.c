@@ -49,7 +49,7 @@ static const char *without_name(const struct job_source *s, const char *text)
 	size_t n = strlen(s->name);
 
 	return strncmp(text, s->name, n) == 0 && strncmp(text + n, ": ", 2) == 0 ? text + n + 2
-										: text;
+										 : text;
 }
 
 static void set_found(const struct job *j, const struct np_one_result *r, struct pool_status *st)
@@ -77,8 +77,7 @@ static void set_wrong(struct pool_status *st, enum condition_status ready, enum 
 /* Tells whether the class holds something of ours, or was right by itself. */
 static bool is_changed_by_us(const json_t *class)
 {
-	json_t *annotations =
-		json_object_get(json_object_get(class, "metadata"), "annotations");
+	json_t *annotations = json_object_get(json_object_get(class, "metadata"), "annotations");
 	const char *text = json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
 	json_auto_t *managed = text != NULL ? json_loads(text, 0, NULL) : NULL;
 
@@ -131,12 +130,13 @@ static void set_left_alone(const struct job *j, struct pool_status *st)
 {
 	char text[CONDITION_TEXT_MAX];
 
-	snprintf(text, sizeof(text),
-		 "class '%s' was changed back %d times within %d minutes and is left as it is (%s): "
-		 "agree with the other writer, then change the pool's spec or an annotation of "
-		 "nodeprep.dev on it",
-		 j->name, FIGHT_MOST, FIGHT_WITHIN_MS / 60000,
-		 j->drift[0] != '\0' ? j->drift : "before this controller began");
+	snprintf(
+		text, sizeof(text),
+		"class '%s' was changed back %d times within %d minutes and is left as it is (%s): "
+		"agree with the other writer, then change the pool's spec or an annotation of "
+		"nodeprep.dev on it",
+		j->name, FIGHT_MOST, FIGHT_WITHIN_MS / 60000,
+		j->drift[0] != '\0' ? j->drift : "before this controller began");
 	set_wrong(st, STATUS_FALSE, REASON_LEFT_ALONE, text);
 	condition_set(st, CONDITION_DRIFTED, STATUS_TRUE, REASON_LEFT_ALONE, "%s", text);
 }
@@ -148,9 +148,10 @@ static void set_ready(const struct np_plan_pool *p, struct pool_status *st)
 
 	np_cards_text(p->cards, p->n_cards, cards);
 	if (!p->has_gpus)
-		condition_set(st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPUS_UNKNOWN,
-			      "the class names no device but carries MMIO keys, so a GPU may be part "
-			      "of the image: say spec.gpus");
+		condition_set(
+			st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPUS_UNKNOWN,
+			"the class names no device but carries MMIO keys, so a GPU may be part "
+			"of the image: say spec.gpus");
 	else if (p->need.gpus > 0 && !p->window_is_known)
 		condition_set(st, CONDITION_READY, STATUS_UNKNOWN, REASON_FIGURE_UNKNOWN,
 			      "a node gets %s, of which a card has no figure: say mmio.sizeGB, or "
@@ -175,9 +176,8 @@ static void set_figures(const struct np_plan_pool *p, struct pool_status *st)
 	st->mmio_gb = p->window.gb;
 }
 
-void status_of_source(const struct job *j, const struct np_input *in,
-		      const struct np_one_result *r, const struct job_source *s, size_t i,
-		      struct pool_status *ret)
+void status_of_source(const struct job *j, const struct np_input *in, const struct np_one_result *r,
+		      const struct job_source *s, size_t i, struct pool_status *ret)
 {
 	const struct np_plan_pool *p;
 	const struct failure_row *failure = find_failure(r->error.code);
@@ -187,8 +187,9 @@ void status_of_source(const struct job *j, const struct np_input *in,
 	strlcpy(ret->vm_class, j->name, sizeof(ret->vm_class));
 	set_found(j, r, ret);
 	if (s->deleting) {
-		snprintf(text, sizeof(text), "the pool is being deleted, but cannot leave class '%s': %s",
-			 j->name, r->error.text);
+		snprintf(text, sizeof(text),
+			 "the pool is being deleted, but cannot leave class '%s': %s", j->name,
+			 r->error.text);
 		set_wrong(ret, failure->ready, failure->reason, text);
 	} else if (s->error != NULL) {
 		set_wrong(ret, STATUS_FALSE, REASON_POOL_REFUSED, without_name(s, s->error));

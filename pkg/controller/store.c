@@ -86,8 +86,7 @@ static bool is_uid(const char *text, size_t size)
 	if (size != sizeof(form) - 1)
 		return false;
 	for (size_t i = 0; i < size; i++) {
-		if (form[i] == '-' ? text[i] != '-'
-				   : strchr("0123456789abcdef", text[i]) == NULL)
+		if (form[i] == '-' ? text[i] != '-' : strchr("0123456789abcdef", text[i]) == NULL)
 			return false;
 	}
 	return true;
@@ -129,8 +128,8 @@ bool store_is_own_id(const struct np_controller *c, const char *class_ns, const 
 bool store_may_exist(struct np_controller *c, const char *id)
 {
 	char *parts[3] = { NULL };
-	NP_AUTO(np_freep) char *copy =
-		strdup(c->cluster_id != NULL ? id + strlen(c->cluster_id) + 1 : id);
+	NP_AUTO(np_freep)
+	char *copy = strdup(c->cluster_id != NULL ? id + strlen(c->cluster_id) + 1 : id);
 	char *rest = copy;
 	const struct source *s;
 
@@ -154,8 +153,7 @@ bool store_may_exist(struct np_controller *c, const char *id)
 /* Tells whether the class's annotation names a pool that this controller put there. */
 static bool is_registered(const struct np_controller *c, const json_t *class)
 {
-	json_t *annotations =
-		json_object_get(json_object_get(class, "metadata"), "annotations");
+	json_t *annotations = json_object_get(json_object_get(class, "metadata"), "annotations");
 	const char *text = json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
 	json_auto_t *managed = text != NULL ? json_loads(text, 0, NULL) : NULL;
 	const char *id;
@@ -305,8 +303,8 @@ static int source_new(enum watched kind, const json_t *object, struct source **r
 	s->name = strdup(meta_text(object, "name"));
 	s->uid = strdup(meta_text(object, "uid"));
 	s->text = reduce_object(kind, object);
-	s->generation =
-		json_integer_value(json_object_get(json_object_get(object, "metadata"), "generation"));
+	s->generation = json_integer_value(
+		json_object_get(json_object_get(object, "metadata"), "generation"));
 	s->deleting = meta_text(object, "deletionTimestamp")[0] != '\0';
 	s->has_finalizer = has_finalizer(object);
 	status_recall(object, &s->status);
@@ -341,8 +339,8 @@ static int read_pools(const struct np_controller *c, struct source *s, struct np
 static char *class_of_text(const struct source *s)
 {
 	json_auto_t *root = json_loads(s->text, 0, NULL);
-	const char *name = json_string_value(
-		json_object_get(json_object_get(root, "spec"), "vmClass"));
+	const char *name =
+		json_string_value(json_object_get(json_object_get(root, "spec"), "vmClass"));
 
 	return name != NULL && name[0] != '\0' ? strdup(name) : NULL;
 }
@@ -456,8 +454,8 @@ static int add_source(struct np_controller *c, struct source *take, struct np_er
 
 int store_put(struct np_controller *c, struct watcher *w, const json_t *object, struct np_err *err)
 {
-	struct source *old = store_find(c, w->kind, meta_text(object, "namespace"),
-					meta_text(object, "name"));
+	struct source *old =
+		store_find(c, w->kind, meta_text(object, "namespace"), meta_text(object, "name"));
 	NP_AUTO(source_freep) struct source *s = NULL;
 
 	if (w->kind != WATCHED_NODEPOOL && !reduce_is_managed(object)) {
@@ -481,8 +479,8 @@ int store_put(struct np_controller *c, struct watcher *w, const json_t *object, 
 
 void store_drop(struct np_controller *c, enum watched kind, const json_t *object)
 {
-	struct source *s = store_find(c, kind, meta_text(object, "namespace"),
-				      meta_text(object, "name"));
+	struct source *s =
+		store_find(c, kind, meta_text(object, "namespace"), meta_text(object, "name"));
 
 	if (s != NULL)
 		remove_source(c, s);

@@ -196,9 +196,11 @@ void *watch_run(void *watcher)
 	x.ns = w->kind == WATCHED_CLASS && c->class_ns != NULL ? c->class_ns : c->ns;
 	if (w->kind == WATCHED_CLASS && c->classes != NULL)
 		x.ns = c->class_ns;
-	x.watch = (struct np_kube_watch){
-		.ns = x.ns, .each = on_event, .is_stopped = is_stopped, .ctx = &x, .silence_s = SILENCE_S
-	};
+	x.watch = (struct np_kube_watch){ .ns = x.ns,
+					  .each = on_event,
+					  .is_stopped = is_stopped,
+					  .ctx = &x,
+					  .silence_s = SILENCE_S };
 	if (controller_client(c, w->kind == WATCHED_CLASS, CLIENT_READS, &kube, &err) < 0) {
 		controller_log(c, "error", "%s", err.text);
 		np_controller_stop(c);

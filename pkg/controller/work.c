@@ -170,8 +170,8 @@ static bool is_registered_already(const struct np_one_change *change)
 
 	if (old == NULL || !np_vmclass_is_changed(change->class))
 		return false;
-	return text == NULL || json_equal(json_object_get(managed, "pools"),
-					  json_object_get(old, "pools"));
+	return text == NULL ||
+	       json_equal(json_object_get(managed, "pools"), json_object_get(old, "pools"));
 }
 
 /* Says who changed what: "'kubectl-edit' changed /spec/configSpec/firmware". */
@@ -272,14 +272,16 @@ static void tell_pool(struct job *j, const struct np_one_result *r, const struct
 {
 	const struct condition_memory *was = &s->status.conditions[CONDITION_READY];
 	const struct condition *ready = &st->conditions[CONDITION_READY];
-	bool is_new = was->reason != (uint8_t)ready->reason || was->status != (uint8_t)ready->status;
+	bool is_new =
+		was->reason != (uint8_t)ready->reason || was->status != (uint8_t)ready->status;
 
 	if (r->result == NP_APPLY_PATCHED && j->is_drift)
 		write_event(j, s, true, reason_name(REASON_PUT_BACK), "PutBack",
 			    st->conditions[CONDITION_DRIFTED].message);
 	else if (is_new && ready->status == STATUS_TRUE)
-		write_event(j, s, false, reason_name(st->conditions[CONDITION_CLASS_PATCHED].reason),
-			    "Patch", st->conditions[CONDITION_CLASS_PATCHED].message);
+		write_event(j, s, false,
+			    reason_name(st->conditions[CONDITION_CLASS_PATCHED].reason), "Patch",
+			    st->conditions[CONDITION_CLASS_PATCHED].message);
 	else if (is_new)
 		write_event(j, s, true, reason_name(ready->reason), "Check", ready->message);
 }

@@ -11,7 +11,8 @@
 #define EVENT_NOTE_MAX 1024
 #define EVENT_INSTANCE_MAX 128
 
-static const struct np_kube_resource nodepools = { CONTROLLER_GROUP, "v1alpha1", "nodepools", true };
+static const struct np_kube_resource nodepools = { CONTROLLER_GROUP, "v1alpha1", "nodepools",
+						   true };
 static const struct np_kube_resource events = { "events.k8s.io", "v1", "events", true };
 
 static const char *const kind_names[WATCHED_MAX] = {
@@ -143,32 +144,21 @@ static bool take_token(struct np_controller *c)
 	pthread_mutex_lock(&c->lock);
 	more = (now - c->event_filled_ms) / EVENT_EVERY_MS;
 	c->event_filled_ms += more * EVENT_EVERY_MS;
-	c->event_tokens = c->event_tokens + more < EVENTS_AT_ONCE ? c->event_tokens + more
-								  : EVENTS_AT_ONCE;
+	c->event_tokens =
+		c->event_tokens + more < EVENTS_AT_ONCE ? c->event_tokens + more : EVENTS_AT_ONCE;
 	taken = c->event_tokens > 0;
 	c->event_tokens -= taken;
 	pthread_mutex_unlock(&c->lock);
 	return taken;
 }
 
-static void now_text(char buf[static 48])
-{
-	struct timespec now;
-	char seconds[TIME_TEXT_MAX];
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	time_text(now.tv_sec, seconds);
-	seconds[strlen(seconds) - 1] = '\0';
-	snprintf(buf, 48, "%s.%06ldZ", seconds, now.tv_nsec / 1000);
-}
-
 static json_t *event_body(const struct job *j, const struct job_source *s, bool warning,
 			  const char *reason, const char *action, const char *note)
 {
-	char when[48], prefix[256], instance[EVENT_INSTANCE_MAX + 1];
+	char when[TIME_TEXT_MAX], prefix[256], instance[EVENT_INSTANCE_MAX + 1];
 	const char *version = s->kind == WATCHED_NODEPOOL ? "nodeprep.dev/v1alpha1" : s->api;
 
-	now_text(when);
+	time_micro(when);
 	snprintf(prefix, sizeof(prefix), "%.240s-", s->name);
 	snprintf(instance, sizeof(instance), "%s", j->c->identity);
 	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:s, s:s, s:s,"
