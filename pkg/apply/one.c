@@ -305,7 +305,7 @@ static int run_rounds(struct round *x, struct np_err *err)
 	uint64_t pause = PAUSE_FIRST_MS;
 
 	for (;;) {
-		struct np_err why = NP_ERR_INIT;
+		struct np_err why = NP_ERR_INIT, late = NP_ERR_INIT;
 
 		if (plan_round(x, err) < 0)
 			return -(int)err->code;
@@ -318,8 +318,8 @@ static int run_rounds(struct round *x, struct np_err *err)
 			*err = why;
 			return -(int)err->code;
 		}
-		if (np_kube_pause(x->k, pause, err) < 0)
-			return np_wrap(err, "%s", why.text);
+		if (np_kube_pause(x->k, pause, &late) < 0)
+			return np_fail(err, NP_E_CONFLICT, "%s: %s", why.text, late.text);
 		pause = pause * 2 < PAUSE_MOST_MS ? pause * 2 : PAUSE_MOST_MS;
 	}
 }
