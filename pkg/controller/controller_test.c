@@ -458,6 +458,10 @@ static void test_status__each_part_counts(void **state)
 	}
 }
 
+#define ODD_STATUS                                                                      \
+	"{\"status\": {\"conditions\": [{\"type\": \"Ready\", \"status\": \"Perhaps\"," \
+	" \"reason\": \"Odd\", \"lastTransitionTime\": \"yesterday\"}]}}"
+
 static void test_status__reads_whatever_stands_there(void **state)
 {
 	static const char *const objects[] = {
@@ -465,8 +469,7 @@ static void test_status__reads_whatever_stands_there(void **state)
 		"{\"status\": []}",
 		"{\"status\": {\"conditions\": {}}}",
 		"{\"status\": {\"conditions\": [5, null, {}, {\"type\": 7}]}}",
-		"{\"status\": {\"conditions\": [{\"type\": \"Ready\", \"status\": \"Perhaps\","
-		" \"reason\": \"Odd\", \"lastTransitionTime\": \"yesterday\"}]}}",
+		ODD_STATUS,
 	};
 
 	(void)state;
