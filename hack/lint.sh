@@ -68,7 +68,7 @@ warnings_documented() {
 
 # Every finding's code has its row in docs/findings.md.
 findings_documented() {
-	missing=$(grep -hoE -e '[.>]code = "[a-z0-9-]+"' -e 'about\(machine, "[a-z0-9-]+"' \
+	missing=$(grep -hoE -e '[.]code = "[a-z0-9-]+"' -e 'about\(machine, "[a-z0-9-]+"' \
 		-e '^	\{ "[a-z0-9-]+", SEVERITY' -e '"[a-z]+-unknown" \};' pkg/apply/*.c |
 		grep -oE '"[a-z0-9-]+"' | tr -d '"' | sort -u |
 		while read -r code; do grep -q "^|.*\`$code\`.*|" docs/findings.md || echo "$code"; done)

@@ -6,10 +6,8 @@
 #include "nodeprep/check.h"
 
 /* What was made from classes is looked for where the classes came from. */
-static int find_fleet(const struct options *o, struct work *w, struct np_fleet *f,
-		      struct np_err *err)
+static int find_fleet(struct work *w, struct np_fleet *f, struct np_err *err)
 {
-	(void)o;
 	if (np_fleet_init(f, &w->plan, err) < 0)
 		return -(int)err->code;
 	return w->kube != NULL ? np_fleet_fetch(w->kube, &w->plan, f, err)
@@ -17,12 +15,12 @@ static int find_fleet(const struct options *o, struct work *w, struct np_fleet *
 }
 
 /* What cannot be fetched, once the plan is made, is an error beside the plan's own. */
-static int judge(const struct options *o, struct work *w, struct np_check *ret, struct np_err *err)
+static int judge(struct work *w, struct np_check *ret, struct np_err *err)
 {
 	NP_AUTO(np_fleet_done) struct np_fleet fleet = { 0 };
 	struct np_err why = NP_ERR_INIT;
 
-	if (find_fleet(o, w, &fleet, &why) < 0 && np_plan_add_error(&w->plan, &why, err) < 0)
+	if (find_fleet(w, &fleet, &why) < 0 && np_plan_add_error(&w->plan, &why, err) < 0)
 		return -(int)err->code;
 	return np_check_make(&w->plan, &fleet, ret, err);
 }
@@ -33,7 +31,7 @@ int run_check(const struct options *o, struct np_err *err)
 	NP_AUTO(np_check_done) struct np_check c = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;
 
-	if (work_plan(o, &w, err) < 0 || judge(o, &w, &c, err) < 0)
+	if (work_plan(o, &w, err) < 0 || judge(&w, &c, err) < 0)
 		return -(int)err->code;
 	if ((!w.failed || is_for_programs(o)) &&
 	    (np_check_render(&w.plan, &c, o->format, &text, err) < 0 || put(text, err) < 0))

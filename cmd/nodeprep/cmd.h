@@ -26,6 +26,7 @@ struct options {
 	struct texts files; /* -f */
 	struct texts catalogues; /* --catalogue */
 	struct texts arguments; /* positional */
+	struct texts as_groups; /* --as-group */
 	bool recursive;
 	bool has_format;
 	enum np_format format;

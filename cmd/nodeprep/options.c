@@ -50,17 +50,23 @@ static const struct option_row {
 	{ "dry-run", 0, KIND_DRY_RUN, OPT_APPLY, 0, "client|server",
 	  "write nothing: plan alone, or let the server check it" },
 	{ "as", 0, KIND_TEXT, OPT_API, AT(kube.as_user), "USER", "user to impersonate" },
+	{ "as-group", 0, KIND_TEXTS, OPT_API, AT(as_groups), "GROUP",
+	  "group to impersonate, with --as; repeatable" },
+	{ "as-uid", 0, KIND_TEXT, OPT_API, AT(kube.as_uid), "UID",
+	  "UID to impersonate, with --as" },
 	{ "certificate-authority", 0, KIND_TEXT, OPT_API, AT(kube.ca_file), "FILE",
 	  "CA that signed the server's certificate" },
 	{ "cluster", 0, KIND_TEXT, OPT_API, AT(kube.cluster), "NAME", "kubeconfig cluster to use" },
 	{ "context", 0, KIND_TEXT, OPT_API, AT(kube.context), "NAME", "kubeconfig context to use" },
+	{ "disable-compression", 0, KIND_FLAG, OPT_API, AT(kube.no_compression), NULL,
+	  "do not ask the server for compressed answers" },
 	{ "insecure-skip-tls-verify", 0, KIND_FLAG, OPT_API, AT(kube.insecure), NULL,
 	  "do not check the server's certificate" },
 	{ "kubeconfig", 0, KIND_TEXT, OPT_API, AT(kube.kubeconfig), "FILE", "kubeconfig to use" },
 	{ "namespace", 'n', KIND_TEXT, OPT_API, AT(kube.ns), "NAME",
 	  "namespace of documents that name none" },
 	{ "request-timeout", 0, KIND_DURATION, OPT_API, AT(kube.request_timeout_ms), "DURATION",
-	  "limit of one request, such as 5s" },
+	  "limit of one request, such as 5s; 0: none but the run's" },
 	{ "server", 's', KIND_TEXT, OPT_API, AT(kube.server), "URL", "address of the API server" },
 	{ "timeout", 0, KIND_DURATION, OPT_API, AT(kube.deadline_ms), "DURATION",
 	  "limit of the whole run, 60s by default" },
@@ -280,18 +286,35 @@ static int fail_option(const struct command *c, int code, char *argv[], struct n
 		       (int)strcspn(word, "="), word, c->name);
 }
 
+/* As Go reads proxies' variables: the first that is not empty. */
+static const char *first_variable(const char *upper, const char *lower)
+{
+	const char *value = getenv(upper);
+
+	return value != NULL && value[0] != '\0' ? value : getenv(lower);
+}
+
 /* What kubectl reads of the environment. */
 static void read_environment(struct np_kube_options *k)
 {
-	const char *proxy = getenv("HTTPS_PROXY"), *no_proxy = getenv("NO_PROXY");
-
 	k->is_cancelled = signals_is_stopped;
 	k->kubeconfig_env = getenv("KUBECONFIG");
 	k->home = getenv("HOME");
 	k->service_host = getenv("KUBERNETES_SERVICE_HOST");
 	k->service_port = getenv("KUBERNETES_SERVICE_PORT");
-	k->proxy = proxy != NULL ? proxy : getenv("https_proxy");
-	k->no_proxy = no_proxy != NULL ? no_proxy : getenv("no_proxy");
+	k->proxy = first_variable("HTTPS_PROXY", "https_proxy");
+	k->http_proxy = first_variable("HTTP_PROXY", "http_proxy");
+	k->no_proxy = first_variable("NO_PROXY", "no_proxy");
+	k->environment = environ;
+}
+
+/* What the words say together. */
+static void finish_kube(struct options *o)
+{
+	o->kube.as_groups = o->as_groups.items;
+	o->kube.n_as_groups = o->as_groups.n;
+	for (size_t i = 0; i < o->files.n; i++)
+		o->kube.stdin_taken |= strcmp(o->files.items[i], "-") == 0;
 }
 
 static int read_words(const struct command *c, int argc, char *argv[], struct options *o,
@@ -369,6 +392,7 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 			"'%s' draws nothing: -o takes table, wide, json or yaml (svg: nodeprep "
 			"explain)",
 			c->name);
+	finish_kube(&o);
 	*ret = o;
 	o = (struct options){ 0 };
 	return 0;
@@ -379,6 +403,7 @@ void options_done(struct options *o)
 	free(o->files.items);
 	free(o->catalogues.items);
 	free(o->arguments.items);
+	free(o->as_groups.items);
 	*o = (struct options){ 0 };
 }
 

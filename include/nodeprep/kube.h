@@ -48,11 +48,18 @@ struct np_kube_options {
 	const char *context, *cluster, *user, *ns;
 	const char *server, *token, *ca_file, *tls_server_name, *as_user;
 	const char *token_file; /* in place of `token`: read again as it changes */
+	const char *as_uid; /* --as-uid */
+	const char *const *as_groups; /* --as-group */
+	size_t n_as_groups;
+	bool no_compression; /* --disable-compression */
+	char *const *environment; /* "NAME=value" up to a NULL: what credential plugins get */
+	bool stdin_taken; /* standard input is read by somebody else than a plugin */
 	bool insecure; /* --insecure-skip-tls-verify */
 	const char *service_host; /* $KUBERNETES_SERVICE_HOST: used where no kubeconfig is there */
 	const char *service_port; /* $KUBERNETES_SERVICE_PORT */
 	const char *service_dir; /* NULL: /var/run/secrets/kubernetes.io/serviceaccount */
 	const char *proxy; /* $HTTPS_PROXY or $https_proxy */
+	const char *http_proxy; /* $HTTP_PROXY or $http_proxy, for a server without TLS */
 	const char *no_proxy; /* $NO_PROXY or $no_proxy */
 	uint64_t
 		request_timeout_ms; /* --request-timeout: one request; 0: the run's deadline alone */

@@ -113,25 +113,26 @@ static const char *field_of(const char *path)
 					     : strrchr(path, '/') + 1;
 }
 
-static int find_taken(json_t *findings, struct finding *f, const struct np_vmclass *c,
+static int find_taken(json_t *findings, const struct finding *where, const struct np_vmclass *c,
 		      const struct np_change_item *item, struct np_err *err)
 {
+	struct finding f = *where;
 	struct np_writer writer;
 	char from[VALUE_MAX], to[VALUE_MAX];
 
 	write_value(item->from, from);
 	write_value(item->to, to);
-	f->code = "taken-back";
+	f.code = "taken-back";
 	if (!np_vmclass_writer(c, item->path, &writer)) {
-		f->action = "run 'nodeprep apply' again";
-		return check_find(findings, f, err,
+		f.action = "run 'nodeprep apply' again";
+		return check_find(findings, &f, err,
 				  "%s is %s, where nodeprep had set it and %s is needed; who took "
 				  "it back is not recorded, as of fields that are only removed",
 				  field_of(item->path), from, to);
 	}
-	f->writer = &writer;
-	f->action = "take it into that writer's manifest, or run 'nodeprep apply' again";
-	return check_find(findings, f, err,
+	f.writer = &writer;
+	f.action = "take it into that writer's manifest, or run 'nodeprep apply' again";
+	return check_find(findings, &f, err,
 			  "%s is %s, where nodeprep had set it and %s is needed: '%s' (%s, %s) "
 			  "took it back",
 			  field_of(item->path), from, to, writer.manager,
@@ -273,8 +274,39 @@ static bool is_in_reach(const json_t *image, const json_t *machine)
 	return ns == NULL || is_text(machine, "namespace", ns);
 }
 
+/* Appends the image under what it is called, once. */
+static int index_name(json_t *index, json_t *image, const char *name)
+{
+	json_t *list = name != NULL ? json_object_get(index, name) : NULL;
+	size_t n = json_array_size(list);
+
+	if (name == NULL || (n > 0 && json_array_get(list, n - 1) == image))
+		return 0;
+	if (list == NULL) {
+		list = json_array();
+		if (json_object_set_new(index, name, list) < 0)
+			return -1;
+	}
+	return json_array_append(list, image);
+}
+
+/* Returns {name: [image, ...]}, by the objects' names and by what people call them. */
+static json_t *index_images(const json_t *images)
+{
+	json_auto_t *index = json_object();
+	json_t *image;
+	size_t i;
+
+	json_array_foreach (images, i, image) {
+		if (index_name(index, image, text_of(image, "name")) < 0 ||
+		    index_name(index, image, text_of(image, "displayName")) < 0)
+			return NULL;
+	}
+	return json_incref(index);
+}
+
 /* An object's name stands before what people call it; several of one such name: none is known. */
-static json_t *find_image(const json_t *images, const json_t *machine)
+static json_t *find_image(const json_t *index, const json_t *machine)
 {
 	const char *name = text_of(machine, "image");
 	json_t *image, *shown = NULL;
@@ -282,15 +314,13 @@ static json_t *find_image(const json_t *images, const json_t *machine)
 
 	if (name == NULL)
 		return NULL;
-	json_array_foreach (images, i, image) {
+	json_array_foreach (json_object_get(index, name), i, image) {
 		if (!is_in_reach(image, machine))
 			continue;
 		if (is_text(image, "name", name))
 			return image;
-		if (is_text(image, "displayName", name)) {
-			shown = image;
-			n++;
-		}
+		shown = image;
+		n++;
 	}
 	return n == 1 && text_of(machine, "imageKind") == NULL ? shown : NULL;
 }
@@ -322,10 +352,10 @@ static bool is_pending(const struct np_plan_class *c)
 }
 
 static int judge_machine(struct np_check *c, const struct np_plan *plan, const json_t *wanted,
-			 json_t *images, json_t *machine, struct np_err *err)
+			 const json_t *index, json_t *machine, struct np_err *err)
 {
 	char key[KEY_MAX];
-	json_t *image = find_image(images, machine);
+	json_t *image = find_image(index, machine);
 	struct machine_class mc = { 0 };
 	const json_t *at;
 
@@ -355,14 +385,15 @@ static int judge_fleet(struct np_check *c, const struct np_plan *plan, const str
 		       struct np_err *err)
 {
 	json_auto_t *images = copy_whole(f->images);
+	json_auto_t *index = index_images(images);
 	json_t *machine;
 	size_t i;
 
 	c->machines = copy_whole(f->machines);
-	if (c->machines == NULL || images == NULL)
+	if (c->machines == NULL || images == NULL || index == NULL)
 		return np_fail_nomem(err);
 	json_array_foreach (c->machines, i, machine) {
-		if (judge_machine(c, plan, f->wanted, images, machine, err) < 0)
+		if (judge_machine(c, plan, f->wanted, index, machine, err) < 0)
 			return -(int)err->code;
 	}
 	return json_array_extend(c->findings, f->unknown) < 0 ? np_fail_nomem(err) : 0;

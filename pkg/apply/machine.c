@@ -116,6 +116,9 @@ static enum moment moment_of(const json_t *machine, const struct machine_class *
 	int order;
 
 	*ret_change = is_ours ? np_vmclass_changed_at(c) : np_vmclass_written_at(c);
+	/* The class was right for a while: what is made in that time has what it needs. */
+	if (mc->is_pending && is_ours && created != NULL && *ret_change != NULL)
+		return strcmp(created, *ret_change) < 0 ? MOMENT_BEFORE : MOMENT_UNKNOWN;
 	if (mc->is_pending)
 		return MOMENT_BEFORE;
 	if (created == NULL || *ret_change == NULL)
@@ -168,7 +171,7 @@ static int find_moment(json_t *machine, const struct machine_class *mc, json_t *
 		return np_fail_nomem(err);
 	if (json_is_integer(json_object_get(machine, "windowGB")) && has_window(mc))
 		return find_window(machine, mc, findings, err);
-	if (mc->is_pending)
+	if (mc->is_pending && moment == MOMENT_BEFORE)
 		return check_find(findings, &before, err,
 				  "class '%s' is not right yet, so this VM was made without what "
 				  "the pools need",

@@ -163,7 +163,7 @@ static void land(struct np_kube *k, struct kube_flight *f, CURLcode code)
 
 	if (kube_flight_judge(k, f, code, &out, &f->error) == 0) {
 		take_result(k, f);
-	} else if (kube_token_renew(k, f)) {
+	} else if (kube_identity_renew(k, f, k->deadline)) {
 		kube_flight_clear(k, f);
 		f->state = KUBE_DUE;
 		f->due = 0;
@@ -176,8 +176,8 @@ static void take_off(struct np_kube *k, struct kube_flight *f)
 {
 	f->attempts++;
 	f->status = 0;
-	kube_token_freshen(k);
-	if (kube_flight_prepare(k, f, request_timeout(k), &f->error) < 0)
+	if (kube_identity_freshen(k, k->deadline, &f->error) < 0 ||
+	    kube_flight_prepare(k, f, request_timeout(k), &f->error) < 0)
 		end_flight(k, f);
 	else if (curl_multi_add_handle(k->multi, f->easy) != CURLM_OK) {
 		np_fail_nomem(&f->error);

@@ -457,7 +457,7 @@ static void test_client__certificates_are_verified(void **state)
 		  true,
 		  false,
 		  { 0 },
-		  "not signed by the CA of the kubeconfig" },
+		  "self-signed, not signed by the CA '/tmp/nodeprep-kube-" },
 		{ "another host",
 		  "DNS:kube.lab",
 		  3600,

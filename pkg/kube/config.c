@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <ctype.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,12 +40,21 @@ int kube_set_text(char **slot, const char *text, struct np_err *err)
 	return 0;
 }
 
-bool kube_is_header_text(const char *text)
+__attribute__((format(printf, 3, 4))) static int set_format(char **slot, struct np_err *err,
+							    const char *fmt, ...)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text <= ' ' || *text == 0x7f)
-			return false;
-	return true;
+	char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return np_fail_nomem(err);
+	free(*slot);
+	*slot = text;
+	return 0;
 }
 
 int kube_token_load(const char *path, char **ret, struct np_err *err)
@@ -86,18 +96,26 @@ void np_kube_config_free(struct np_kube_config *c)
 	free(c->server);
 	free(c->ns);
 	free(c->user_name);
+	free(c->who);
+	free(c->ca_name);
 	wipe_blob(&c->ca);
 	wipe_blob(&c->cert);
 	wipe_blob(&c->key);
 	free(c->tls_server_name);
 	kube_wipep(&c->proxy_url);
 	kube_wipep(&c->proxy);
+	kube_wipep(&c->http_proxy);
 	free(c->no_proxy);
 	kube_wipep(&c->token);
 	free(c->token_file);
 	free(c->username);
 	kube_wipep(&c->password);
 	free(c->as_user);
+	free(c->as_uid);
+	kube_texts_done(&c->as_groups);
+	kube_texts_done(&c->as_extra);
+	kube_plugin_unref(c->plugin);
+	json_decref(c->extension);
 	free(c->user_agent);
 	kube_secrets_done(&c->secrets);
 	free(c);
@@ -129,15 +147,19 @@ static int clone_texts(const struct np_kube_config *from, struct np_kube_config 
 		offsetof(struct np_kube_config, server),
 		offsetof(struct np_kube_config, ns),
 		offsetof(struct np_kube_config, user_name),
+		offsetof(struct np_kube_config, who),
+		offsetof(struct np_kube_config, ca_name),
 		offsetof(struct np_kube_config, tls_server_name),
 		offsetof(struct np_kube_config, proxy_url),
 		offsetof(struct np_kube_config, proxy),
+		offsetof(struct np_kube_config, http_proxy),
 		offsetof(struct np_kube_config, no_proxy),
 		offsetof(struct np_kube_config, token),
 		offsetof(struct np_kube_config, token_file),
 		offsetof(struct np_kube_config, username),
 		offsetof(struct np_kube_config, password),
 		offsetof(struct np_kube_config, as_user),
+		offsetof(struct np_kube_config, as_uid),
 		offsetof(struct np_kube_config, user_agent),
 	};
 
@@ -159,6 +181,8 @@ int np_kube_config_clone(const struct np_kube_config *c, struct np_kube_config *
 	if (!copy)
 		return np_fail_nomem(err);
 	copy->insecure = c->insecure;
+	copy->no_compression = c->no_compression;
+	copy->plugin = kube_plugin_ref(c->plugin);
 	copy->request_timeout_ms = c->request_timeout_ms;
 	copy->deadline_ms = c->deadline_ms;
 	copy->log = c->log;
@@ -168,12 +192,17 @@ int np_kube_config_clone(const struct np_kube_config *c, struct np_kube_config *
 	if (clone_texts(c, copy, err) < 0 || clone_blob(&c->ca, &copy->ca, err) < 0 ||
 	    clone_blob(&c->cert, &copy->cert, err) < 0 || clone_blob(&c->key, &copy->key, err) < 0)
 		return -(int)err->code;
+	if (kube_texts_copy(&copy->as_groups, &c->as_groups, err) < 0 ||
+	    kube_texts_copy(&copy->as_extra, &c->as_extra, err) < 0)
+		return -(int)err->code;
 	for (size_t i = 0; i < c->secrets.n; i++) {
 		const char *text = c->secrets.texts[i];
 
 		if (kube_secrets_add(&copy->secrets, text, strlen(text), err) < 0)
 			return -(int)err->code;
 	}
+	copy->secrets.rotates = c->secrets.rotates;
+	copy->secrets.n_fixed = c->secrets.n_fixed;
 	*ret = np_take(copy);
 	return 0;
 }
@@ -320,7 +349,7 @@ static int service_ca(const struct np_kube_options *o, struct np_kube_config *c,
 		return -(int)err->code;
 	if (np_file_load(path, TOKEN_MAX, &c->ca.bytes, &c->ca.size, err) < 0)
 		return np_wrap(err, "in-cluster credentials");
-	return 0;
+	return set_format(&c->ca_name, err, "the pod's CA '%s'", path);
 }
 
 static int apply_service(const struct np_kube_options *o, struct np_kube_config *c,
@@ -335,6 +364,7 @@ static int apply_service(const struct np_kube_options *o, struct np_kube_config 
 		return np_fail_nomem(err);
 	}
 	if (kube_set_text(&c->user_name, "service account", err) < 0 ||
+	    kube_set_text(&c->who, "the pod's service account", err) < 0 ||
 	    service_namespace(o, c, err) < 0 || service_token(o, c, err) < 0)
 		return -(int)err->code;
 	return service_ca(o, c, err);
@@ -354,6 +384,8 @@ static int apply_trust_flags(const struct np_kube_options *o, struct np_kube_con
 	if (o->ca_file &&
 	    np_file_load(o->ca_file, TOKEN_MAX * 4, &c->ca.bytes, &c->ca.size, err) < 0)
 		return np_wrap(err, "--certificate-authority");
+	if (o->ca_file && set_format(&c->ca_name, err, "the CA '%s'", o->ca_file) < 0)
+		return -(int)err->code;
 	return o->tls_server_name ? kube_set_text(&c->tls_server_name, o->tls_server_name, err) : 0;
 }
 
@@ -367,11 +399,10 @@ static int apply_token_flag(const struct np_kube_options *o, struct np_kube_conf
 	if (o->token_file) {
 		if (kube_token_load(o->token_file, &token, err) < 0)
 			return np_wrap(err, "token file");
-		free(c->token_file);
-		c->token_file = strdup(o->token_file);
-		if (kube_config_set_token_take(c, token, err) < 0)
+		if (kube_config_set_token_take(c, token, err) < 0 ||
+		    kube_set_text(&c->token_file, o->token_file, err) < 0)
 			return -(int)err->code;
-		return c->token_file ? 0 : np_fail_nomem(err);
+		return set_format(&c->who, err, "the token file '%s'", o->token_file);
 	}
 	if (!o->token)
 		return 0;
@@ -379,22 +410,55 @@ static int apply_token_flag(const struct np_kube_options *o, struct np_kube_conf
 		return np_fail(err, NP_E_USAGE,
 			       "--token is empty or holds a blank or a control character");
 	token = strdup(o->token);
-	return token ? kube_config_set_token_take(c, token, err) : np_fail_nomem(err);
+	if (!token)
+		return np_fail_nomem(err);
+	if (kube_config_set_token_take(c, token, err) < 0)
+		return -(int)err->code;
+	return kube_set_text(&c->who, "--token", err);
+}
+
+static int check_identity(const char *flag, const char *text, struct np_err *err)
+{
+	if (text && !kube_is_header_value(text))
+		return np_fail(err, NP_E_USAGE, "%s '%s' holds a control character", flag, text);
+	return 0;
+}
+
+/* Each flag replaces what the kubeconfig says of the same, as kubectl's do. */
+static int apply_impersonation(const struct np_kube_options *o, struct np_kube_config *c,
+			       struct np_err *err)
+{
+	if (check_identity("--as", o->as_user, err) < 0 ||
+	    check_identity("--as-uid", o->as_uid, err) < 0)
+		return -(int)err->code;
+	if (o->as_user && o->as_user[0] && kube_set_text(&c->as_user, o->as_user, err) < 0)
+		return -(int)err->code;
+	if (o->as_uid && o->as_uid[0] && kube_set_text(&c->as_uid, o->as_uid, err) < 0)
+		return -(int)err->code;
+	if (o->n_as_groups > 0)
+		kube_texts_done(&c->as_groups);
+	for (size_t i = 0; i < o->n_as_groups; i++)
+		if (check_identity("--as-group", o->as_groups[i], err) < 0 ||
+		    kube_texts_add(&c->as_groups, "", o->as_groups[i], err) < 0)
+			return -(int)err->code;
+	if (!c->as_user && (c->as_uid || c->as_groups.n > 0 || c->as_extra.n > 0))
+		return np_fail(err, NP_E_USAGE,
+			       "requesting uid, groups or user-extra without impersonating a user: "
+			       "--as names one");
+	return 0;
 }
 
 static int apply_flags(const struct np_kube_options *o, struct np_kube_config *c,
 		       struct np_err *err)
 {
-	if (o->as_user && !kube_is_header_text(o->as_user))
-		return np_fail(err, NP_E_USAGE, "--as '%s' holds a blank or a control character",
-			       o->as_user);
+	c->no_compression = c->no_compression || o->no_compression;
 	if (apply_token_flag(o, c, err) < 0 || apply_trust_flags(o, c, err) < 0)
 		return -(int)err->code;
 	if (o->server && kube_set_text(&c->server, o->server, err) < 0)
 		return -(int)err->code;
 	if (o->ns && kube_set_text(&c->ns, o->ns, err) < 0)
 		return -(int)err->code;
-	return o->as_user ? kube_set_text(&c->as_user, o->as_user, err) : 0;
+	return apply_impersonation(o, c, err);
 }
 
 static int copy_options(const struct np_kube_options *o, struct np_kube_config *c,
@@ -407,6 +471,7 @@ static int copy_options(const struct np_kube_options *o, struct np_kube_config *
 	c->is_cancelled = o->is_cancelled;
 	c->cancel_ctx = o->cancel_ctx;
 	if (kube_set_text(&c->proxy, o->proxy, err) < 0 ||
+	    kube_set_text(&c->http_proxy, o->http_proxy, err) < 0 ||
 	    kube_set_text(&c->no_proxy, o->no_proxy, err) < 0)
 		return -(int)err->code;
 	return kube_set_text(&c->user_agent, o->user_agent, err);
@@ -430,10 +495,17 @@ static int add_basic_secret(struct np_kube_config *c, struct np_err *err)
 	return kube_secrets_add(&c->secrets, encoded, strlen(encoded), err);
 }
 
+static void curl_freep(char **p)
+{
+	curl_free(*p);
+}
+
 /* The password of a proxy's address. */
 static int add_proxy_secret(struct np_kube_config *c, const char *url, struct np_err *err)
 {
 	const char *start = url ? strstr(url, "://") : NULL, *at, *colon;
+	NP_AUTO(curl_freep) char *plain = NULL;
+	int size;
 
 	if (!url)
 		return 0;
@@ -442,7 +514,12 @@ static int add_proxy_secret(struct np_kube_config *c, const char *url, struct np
 	colon = at ? memchr(start, ':', (size_t)(at - start)) : NULL;
 	if (!colon)
 		return 0;
-	return kube_secrets_add(&c->secrets, colon + 1, (size_t)(at - colon) - 1, err);
+	if (kube_secrets_add(&c->secrets, colon + 1, (size_t)(at - colon) - 1, err) < 0)
+		return -(int)err->code;
+	plain = curl_easy_unescape(NULL, colon + 1, (int)(at - colon) - 1, &size);
+	if (!plain)
+		return np_fail_nomem(err);
+	return kube_secrets_add(&c->secrets, plain, strlen(plain), err);
 }
 
 static int collect_secrets(struct np_kube_config *c, struct np_err *err)
@@ -453,17 +530,14 @@ static int collect_secrets(struct np_kube_config *c, struct np_err *err)
 		return -(int)err->code;
 	if (add_proxy_secret(c, c->proxy_url, err) < 0)
 		return -(int)err->code;
+	if (add_proxy_secret(c, c->http_proxy, err) < 0)
+		return -(int)err->code;
 	return add_proxy_secret(c, c->proxy, err);
 }
 
 static void curlu_freep(CURLU **u)
 {
 	curl_url_cleanup(*u);
-}
-
-static void curl_freep(char **p)
-{
-	curl_free(*p);
 }
 
 /* Fails where the address is none, or carries what does not belong there. */
@@ -524,6 +598,13 @@ static int finish(struct np_kube_config *c, struct np_err *err)
 		return -(int)err->code;
 	if (!c->user_name && kube_set_text(&c->user_name, "(none)", err) < 0)
 		return -(int)err->code;
+	if (!c->ca_name && kube_set_text(&c->ca_name,
+					 "any CA that this system trusts, and none is named: "
+					 "--certificate-authority names one",
+					 err) < 0)
+		return -(int)err->code;
+	if (kube_plugin_finish(c, err) < 0)
+		return -(int)err->code;
 	if (c->user_agent)
 		return 0;
 	return kube_set_text(&c->user_agent, "nodeprep/" NP_VERSION " (linux/" ARCH ")", err);
@@ -552,6 +633,9 @@ int np_kube_config_load(const struct np_kube_options *o, struct np_kube_config *
 	}
 	if (apply_flags(o, c, err) < 0 || finish(c, err) < 0)
 		return -(int)err->code;
+	/* What follows is what a token file or a plugin gives from now on. */
+	c->secrets.rotates = true;
+	c->secrets.n_fixed = c->secrets.n;
 	*ret = np_take(c);
 	return 0;
 }

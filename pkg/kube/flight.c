@@ -118,7 +118,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *ctx)
 	return length;
 }
 
-/* --- the token ------------------------------------------------------------------------------- */
+/* --- the identity ---------------------------------------------------------------------------- */
 
 /* Sets *ret_changed where the token file holds another token than the one in use. */
 static int reread_token(struct np_kube *k, bool *ret_changed, struct np_err *err)
@@ -133,38 +133,62 @@ static int reread_token(struct np_kube *k, bool *ret_changed, struct np_err *err
 	return kube_config_set_token_take(k->config, np_take(token), err);
 }
 
-/* A mounted token is replaced before it expires; one that cannot be read now may still be good. */
-void kube_token_freshen(struct np_kube *k)
+int kube_identity_freshen(struct np_kube *k, uint64_t until, struct np_err *err)
 {
 	struct np_err ignored = NP_ERR_INIT;
 	bool changed = false;
 
+	if (k->config->plugin)
+		return kube_plugin_use(k, false, until, err);
+	/* A mounted token is replaced before it expires; the one in use may still be good. */
 	if (k->config->token_file && kube_now_ms() - k->token_read > TOKEN_AGE_MS)
 		(void)reread_token(k, &changed, &ignored);
+	return 0;
 }
 
-bool kube_token_renew(struct np_kube *k, struct kube_flight *f)
+bool kube_identity_renew(struct np_kube *k, struct kube_flight *f, uint64_t until)
 {
-	struct np_err ignored = NP_ERR_INIT;
+	struct np_err err = NP_ERR_INIT;
 	bool changed = false;
 
-	if (f->status != 401 || !k->config->token_file || f->token_reread)
+	if (f->status != 401 || f->renewed || (!k->config->token_file && !k->config->plugin))
 		return false;
-	f->token_reread = true;
-	/* Another request that was refused may have read the new one already. */
+	f->renewed = true;
+	/* Another request that was refused may have got the new ones already. */
 	if (f->identity != k->identity)
 		return true;
-	return reread_token(k, &changed, &ignored) == 0 && changed;
+	if (!k->config->plugin)
+		return reread_token(k, &changed, &err) == 0 && changed;
+	if (kube_plugin_use(k, true, until, &err) == 0)
+		return true;
+	kube_log(k, "the server does not accept the credentials any more, and: ", err.text);
+	return false;
 }
 
 /* --- one attempt ----------------------------------------------------------------------------- */
+
+static int append_impersonation(const struct np_kube_config *c, struct curl_slist **list,
+				struct np_err *err)
+{
+	if (!c->as_user)
+		return 0;
+	if (kube_header_append(list, "Impersonate-User", c->as_user, err) < 0 ||
+	    (c->as_uid && kube_header_append(list, "Impersonate-Uid", c->as_uid, err) < 0))
+		return -(int)err->code;
+	for (size_t i = 0; i < c->as_groups.n; i++)
+		if (kube_header_append(list, "Impersonate-Group", c->as_groups.items[i], err) < 0)
+			return -(int)err->code;
+	for (size_t i = 0; i < c->as_extra.n; i++)
+		if (kube_line_append(list, c->as_extra.items[i], err) < 0)
+			return -(int)err->code;
+	return 0;
+}
 
 static int append_identity(struct np_kube *k, struct curl_slist **list, struct np_err *err)
 {
 	NP_AUTO(kube_wipep) char *bearer = NULL;
 
-	if (k->config->as_user &&
-	    kube_header_append(list, "Impersonate-User", k->config->as_user, err) < 0)
+	if (append_impersonation(k->config, list, err) < 0)
 		return -(int)err->code;
 	if (!k->config->token)
 		return 0;
@@ -224,6 +248,7 @@ int kube_flight_prepare(struct np_kube *k, struct kube_flight *f, uint64_t timeo
 	NP_AUTO(np_freep) char *url = NULL;
 
 	kube_flight_clear(k, f);
+	memset(&k->peer, 0, sizeof(k->peer));
 	f->reply.k = k;
 	f->identity = k->identity;
 	if (asprintf(&url, "%s%s", k->base, f->call->path) < 0) {
@@ -258,8 +283,10 @@ static int fail_transport(struct np_kube *k, const struct kube_flight *f, CURLco
 				  .detail = f->detail[0] ? f->detail : curl_easy_strerror(code),
 				  .server = k->config->server,
 				  .host = k->host,
-				  .user = k->config->user_name };
-	enum kube_again again = kube_trouble_again(&t);
+				  .user = k->config->user_name,
+				  .ca = k->config->ca_name,
+				  .peer = &k->peer };
+	enum kube_again again;
 	curl_off_t elapsed_us = 0;
 	long os_errno = 0;
 
@@ -267,7 +294,9 @@ static int fail_transport(struct np_kube *k, const struct kube_flight *f, CURLco
 	t.elapsed_ms = (uint64_t)elapsed_us / 1000;
 	curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &os_errno);
 	curl_easy_getinfo(f->easy, CURLINFO_SSL_VERIFYRESULT, &t.verify);
+	curl_easy_getinfo(f->easy, CURLINFO_HTTP_CONNECTCODE, &t.proxy_status);
 	t.os_errno = (int)os_errno;
+	again = kube_trouble_again(&t);
 	if (again == KUBE_UNSENT)
 		out->kind = KUBE_LOST_UNSENT;
 	else if (again == KUBE_MAYBE && f->call->repeatable)
@@ -288,8 +317,7 @@ static int fail_limits(const struct kube_flight *f, struct np_err *err)
 /* A write that may have been made is not made twice, but a server that asks to wait made none. */
 static bool may_ask_again(const struct kube_flight *f, const struct kube_outcome *out)
 {
-	return kube_status_is_retried(f->status) &&
-	       (f->call->repeatable || out->has_wait || f->status == 429);
+	return f->call->repeatable || out->has_wait || f->status == 429;
 }
 
 static int judge_status(struct np_kube *k, const struct kube_flight *f, struct kube_outcome *out,
@@ -299,14 +327,14 @@ static int judge_status(struct np_kube *k, const struct kube_flight *f, struct k
 				      .body = f->reply.body,
 				      .size = f->reply.size,
 				      .retry_after = f->reply.retry_after,
-				      .user = k->config->user_name,
+				      .who = k->config->who,
 				      .secrets = &k->config->secrets };
 
 	if (kube_answer_check(f->call, &answer, err) == 0) {
 		out->kind = KUBE_DONE;
 		return 0;
 	}
-	if (kube_status_is_retried(f->status)) {
+	if (kube_answer_is_retried(&answer)) {
 		out->has_wait = kube_answer_wait(&answer, time(NULL), &out->wait_ms);
 		if (may_ask_again(f, out))
 			out->kind = KUBE_AGAIN;

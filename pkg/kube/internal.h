@@ -7,6 +7,8 @@
  * decide what an answer or a broken connection means.
  */
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,9 +24,14 @@
 /* Shorter ones would turn ordinary words of a message into "[redacted]". */
 #define KUBE_SECRET_MIN 6
 
+/* Of those that come and go in a long run, so many are remembered. */
+#define KUBE_SECRETS_ROTATED_MAX 256
+
 struct kube_secrets {
 	size_t n;
 	char **texts;
+	bool rotates; /* the oldest are forgotten, but for the first `n_fixed` */
+	size_t n_fixed;
 };
 
 /* Remembers `size` bytes of text; what is shorter than KUBE_SECRET_MIN is not kept. */
@@ -44,6 +51,29 @@ void kube_redact_err(const struct kube_secrets *s, struct np_err *err);
 /* Wipes and frees; `p` is the address of a string. */
 void kube_wipep(char **p);
 
+/* --- text.c ---------------------------------------------------------------------------------- */
+
+/* A list of owned texts. */
+struct kube_texts {
+	size_t n;
+	char **items;
+};
+
+/* Adds `prefix` and `text` as one. */
+int kube_texts_add(struct kube_texts *t, const char *prefix, const char *text, struct np_err *err);
+int kube_texts_add_take(struct kube_texts *t, char *take, struct np_err *err);
+int kube_texts_copy(struct kube_texts *to, const struct kube_texts *from, struct np_err *err);
+void kube_texts_done(struct kube_texts *t);
+
+/* Tells whether the text is one word that can stand in a header line. */
+bool kube_is_header_text(const char *text);
+
+/* Tells whether the text can stand in a header line; blanks may be in it. */
+bool kube_is_header_value(const char *text);
+
+/* Reads an RFC 3339 time as seconds since 1970; fractions are dropped. */
+bool kube_time_parse(const char *text, int64_t *ret);
+
 /* --- config.c, kubeconfig.c ------------------------------------------------------------------ */
 
 /* Bytes of a certificate, of a CA bundle or of a key, in PEM. */
@@ -55,15 +85,22 @@ struct kube_blob {
 struct np_kube_config {
 	char *server; /* no slash at its end */
 	char *ns; /* NULL until the last step of loading */
-	char *user_name; /* as messages call the identity */
+	char *user_name; /* the kubeconfig's; NULL until the last step of loading */
+	char *who; /* whose credentials are sent, for messages; NULL: none are */
+	char *ca_name; /* which CA is trusted, for messages */
 	struct kube_blob ca, cert, key;
 	bool insecure;
 	char *tls_server_name;
 	char *proxy_url; /* of the kubeconfig: used without exceptions */
-	char *proxy, *no_proxy; /* of the environment */
+	char *proxy, *http_proxy, *no_proxy; /* of the environment */
 	char *token, *token_file;
 	char *username, *password;
-	char *as_user;
+	char *as_user, *as_uid;
+	struct kube_texts as_groups;
+	struct kube_texts as_extra; /* whole header lines */
+	struct kube_plugin *plugin; /* counted; clones share what it gave */
+	json_t *extension; /* what the cluster's entry holds for plugins */
+	bool no_compression;
 	char *user_agent;
 	uint64_t request_timeout_ms, deadline_ms;
 	void (*log)(void *ctx, const char *line);
@@ -91,6 +128,93 @@ void kube_files_done(struct kube_files *files);
 int kube_files_apply(const struct kube_files *files, const struct np_kube_options *o,
 		     struct np_kube_config *c, struct np_err *err);
 
+/* A text member of a mapping, and where it goes. */
+struct kube_text_field {
+	const char *key;
+	size_t offset; /* of a const char * */
+	bool secret; /* its value may not be quoted */
+};
+
+/* Reads a text; "" counts as absent, and absent leaves *ret. */
+int kube_read_text(struct np_node node, bool secret, const char **ret, struct np_err *err);
+
+/* Reads the table's fields of `node` into the structure at `entry`; "" counts as absent. */
+int kube_read_fields(struct np_node node, const struct kube_text_field *fields, void *entry,
+		     struct np_err *err);
+
+/* Makes a path of the kubeconfig count from the folder of the file that names it. */
+int kube_resolve(struct np_node node, const char *path, char **ret, struct np_err *err);
+
+/* Puts the node's place in front of the error's text. */
+int kube_wrap_place(struct np_node n, struct np_err *err);
+
+/* Loads a certificate or key: of its data, else of its file, else none. */
+int kube_load_pem(struct np_node data_node, const char *data, struct np_node file_node,
+		  const char *file, struct kube_blob *ret, struct np_err *err);
+
+/* --- user.c ---------------------------------------------------------------------------------- */
+
+/* Fills in how the kubeconfig's user logs in, and as whom. */
+int kube_user_apply(struct np_node node, const struct np_kube_options *o, struct np_kube_config *c,
+		    struct np_err *err);
+
+/* --- plugin.c, pluginconfig.c ---------------------------------------------------------------- */
+
+enum kube_interactive {
+	KUBE_INTERACTIVE_NEVER,
+	KUBE_INTERACTIVE_IF_AVAILABLE,
+	KUBE_INTERACTIVE_ALWAYS,
+};
+
+/* What an exec plugin gives. */
+struct kube_credential {
+	char *token; /* NULL: none */
+	struct kube_blob cert, key;
+	bool expires;
+	int64_t expiry; /* seconds since 1970 */
+};
+
+/* A program that gives credentials, and what it gave last. */
+struct kube_plugin {
+	atomic_uint refs;
+	struct kube_texts args; /* the command first */
+	struct kube_texts env; /* NAME=value */
+	char *path; /* PATH, where the command is looked for */
+	char *api_version, *hint;
+	char *info; /* of the cluster, as JSON; NULL: not provided */
+	bool provide_cluster, stdin_taken;
+	enum kube_interactive mode;
+	pthread_mutex_t lock; /* of what follows, and while it runs */
+	struct kube_credential credential;
+	unsigned generation; /* counts what it gave; 0: nothing yet */
+};
+
+struct kube_plugin *kube_plugin_new(void);
+struct kube_plugin *kube_plugin_ref(struct kube_plugin *p);
+void kube_plugin_unref(struct kube_plugin *p);
+const char *kube_plugin_command(const struct kube_plugin *p);
+
+/* Reads a user's `exec`; an absent one is none. */
+int kube_plugin_load(struct np_node node, const struct np_kube_options *o, struct np_kube_config *c,
+		     struct np_err *err);
+
+/* Keeps the cluster's extension that is meant for plugins. */
+int kube_extension_load(struct np_node list, struct np_kube_config *c, struct np_err *err);
+
+/* Makes what the plugin is told of the cluster, once all else of the configuration is there. */
+int kube_plugin_finish(struct np_kube_config *c, struct np_err *err);
+
+/*
+ * Makes the client send the plugin's credentials; runs it where they are absent or expired, or,
+ * `again`, where the server has refused the very ones it gave last. It has to end at `until`.
+ */
+int kube_plugin_use(struct np_kube *k, bool again, uint64_t until, struct np_err *err);
+
+/* Reads a plugin's output. */
+int kube_credential_parse(const char *bytes, size_t size, const char *api_version,
+			  struct kube_credential *ret, struct np_err *err);
+void kube_credential_done(struct kube_credential *c);
+
 /* Replaces *slot by a copy; NULL and "" give NULL. */
 int kube_set_text(char **slot, const char *text, struct np_err *err);
 
@@ -99,9 +223,6 @@ int kube_token_load(const char *path, char **ret, struct np_err *err);
 
 /* Takes `token` as the one to send, and remembers it as a secret. */
 int kube_config_set_token_take(struct np_kube_config *c, char *token, struct np_err *err);
-
-/* Tells whether the text can stand in a header line. */
-bool kube_is_header_text(const char *text);
 
 /* Decodes standard base64; returns false where it is none. *ret is the caller's. */
 bool kube_base64_decode(const char *text, struct kube_blob *ret);
@@ -126,7 +247,7 @@ struct kube_answer {
 	const char *body;
 	size_t size;
 	const char *retry_after; /* the header's value; "" where there is none */
-	const char *user; /* whose credentials went along */
+	const char *who; /* whose credentials went along; NULL: none did */
 	const struct kube_secrets *secrets;
 };
 
@@ -136,6 +257,9 @@ int kube_answer_check(const struct kube_call *call, const struct kube_answer *an
 
 /* Tells whether the same request may go well later, by its status alone. */
 bool kube_status_is_retried(long status);
+
+/* The same, by the whole answer; its body ends in a NUL. */
+bool kube_answer_is_retried(const struct kube_answer *answer);
 
 /* Reads a Retry-After value, seconds or an HTTP date; false where it is neither. */
 bool kube_retry_after(const char *value, time_t now, uint64_t *ret_ms);
@@ -169,6 +293,14 @@ enum kube_again {
 	KUBE_MAYBE, /* the server may have seen it */
 };
 
+/* What was seen of the server's certificate; "" where nothing was. */
+struct kube_peer {
+	char names[400]; /* the hosts it is for: "'a', 'b'" */
+	char issuer[200];
+	int depth; /* of what is wrong: 0 is the server's own, the others signed it */
+	char subject[200], not_before[40], not_after[40]; /* likewise */
+};
+
 /* Why no answer came. */
 struct kube_trouble {
 	CURLcode code;
@@ -177,7 +309,10 @@ struct kube_trouble {
 	const char *detail; /* libcurl's own words */
 	const char *server;
 	const char *host;
-	const char *user;
+	const char *user; /* whose client certificate went along */
+	const char *ca; /* what the server's certificate was checked against */
+	const struct kube_peer *peer;
+	long proxy_status; /* of the proxy's answer to CONNECT; 0: none */
 	uint64_t elapsed_ms; /* how long the request lasted */
 };
 
@@ -186,6 +321,24 @@ enum kube_again kube_trouble_again(const struct kube_trouble *t);
 
 /* Fails with what happened, in words. */
 int kube_trouble_fail(const struct kube_trouble *t, struct np_err *err);
+
+/* --- peer.c ---------------------------------------------------------------------------------- */
+
+/* Makes the handle note what the server's certificate says; `peer` outlives the connection. */
+bool kube_peer_watch(CURL *easy, struct kube_peer *peer);
+
+/* --- proxy.c --------------------------------------------------------------------------------- */
+
+/* Sets *ret to whether Go's rules except the host of NO_PROXY's list, or of itself, from proxies. */
+int kube_proxy_is_excepted(const char *no_proxy, const char *host, const char *port, bool *ret,
+			   struct np_err *err);
+
+/* Tells whether the address is one of a proxy, with a scheme that is supported. */
+bool kube_proxy_is_known(const char *url);
+
+/* Sets *ret to the proxy for the host as libcurl wants it; "" where none is to be used. */
+int kube_proxy_choose(const struct np_kube_config *c, const char *host, const char *port,
+		      char **ret, struct np_err *err);
 
 /* --- setup.c --------------------------------------------------------------------------------- */
 
@@ -196,11 +349,14 @@ struct np_kube {
 	CURLM *multi; /* holds the connection */
 	char *base; /* the server's address as libcurl gets it */
 	char *host; /* without port, as messages say it */
+	char *proxy; /* as libcurl gets it; "": none */
+	struct kube_peer peer; /* of the connection */
 	struct curl_slist *connect_to;
 	uint64_t deadline; /* by the monotonic clock; UINT64_MAX: none */
 	uint64_t deadline_ms; /* as it was asked for */
 	uint64_t token_read; /* likewise */
-	unsigned identity; /* counts the tokens that were in use */
+	unsigned identity; /* counts the credentials that were in use */
+	unsigned plugin_generation; /* which of the plugin's are */
 	bool answered; /* some answer came in this run */
 	bool multiplexed; /* the last answer came by HTTP/2 */
 	long status; /* of the last answer; 0: none */
@@ -209,7 +365,10 @@ struct np_kube {
 };
 
 /* Makes a handle for one request. */
-int kube_easy_new(const struct np_kube *k, CURL **ret, struct np_err *err);
+int kube_easy_new(struct np_kube *k, CURL **ret, struct np_err *err);
+
+/* Appends a whole header line. */
+int kube_line_append(struct curl_slist **list, const char *line, struct np_err *err);
 
 /* Appends "name: value". */
 int kube_header_append(struct curl_slist **list, const char *name, const char *value,
@@ -252,7 +411,7 @@ struct kube_flight {
 	long status; /* of the last attempt; 0: no answer */
 	unsigned attempts, unsent;
 	unsigned identity; /* the np_kube's when the last attempt began */
-	bool token_reread;
+	bool renewed; /* its credentials, after a 401 */
 	json_t *result;
 	struct np_err error; /* NP_OK: the result is there */
 };
@@ -271,11 +430,11 @@ int kube_flight_judge(struct np_kube *k, struct kube_flight *f, CURLcode code,
 /* Appends to the answer's body; false where that is full (`max`) or memory is. */
 bool kube_reply_add(struct kube_reply *reply, const char *bytes, size_t size, size_t max);
 
-/* Reads the token file again where it is old. */
-void kube_token_freshen(struct np_kube *k);
+/* Reads the token file again where it is old, runs the plugin where its credentials are. */
+int kube_identity_freshen(struct np_kube *k, uint64_t until, struct np_err *err);
 
 /* Tells whether a 401 is worth another attempt, since other credentials are there by now. */
-bool kube_token_renew(struct np_kube *k, struct kube_flight *f);
+bool kube_identity_renew(struct np_kube *k, struct kube_flight *f, uint64_t until);
 
 /* Hands a line to the log, secrets removed. */
 void kube_log(struct np_kube *k, const char *prefix, const char *text);

@@ -35,7 +35,7 @@ static void fuzz_answer(const char *bytes, size_t size)
 	struct kube_answer answer = { .body = bytes,
 				      .size = size,
 				      .retry_after = bytes,
-				      .user = "user",
+				      .who = "user 'u'",
 				      .secrets = &secrets };
 	struct np_err err = NP_ERR_INIT;
 	json_t *root = NULL;
@@ -52,6 +52,40 @@ static void fuzz_answer(const char *bytes, size_t size)
 		json_decref(root);
 }
 
+static void fuzz_credential(const char *bytes, size_t size)
+{
+	struct kube_credential c = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	int64_t when;
+
+	if (kube_credential_parse(bytes, size, "client.authentication.k8s.io/v1", &c, &err) == 0)
+		kube_credential_done(&c);
+	(void)kube_time_parse(bytes, &when);
+}
+
+static void fuzz_event(const char *bytes, size_t size)
+{
+	const struct kube_call call = {
+		.verb = "watch", .method = "GET", .path = "/apis/x/v1/y", .resource = "y.x"
+	};
+	const struct kube_secrets secrets = { 0 };
+	struct kube_event event = { 0 };
+	struct np_err err = NP_ERR_INIT;
+
+	if (kube_event_parse(&call, &secrets, bytes, size, &event, &err) == 0)
+		json_decref(event.object);
+}
+
+static void fuzz_proxies(const char *bytes)
+{
+	struct np_err err = NP_ERR_INIT;
+	bool excepted;
+
+	(void)kube_proxy_is_excepted(bytes, "a.lab.example", "443", &excepted, &err);
+	(void)kube_proxy_is_excepted(bytes, "fd00::1", "443", &excepted, &err);
+	(void)kube_proxy_is_excepted("10.0.0.0/8,[::1]:80,.x", bytes, "443", &excepted, &err);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *bytes = malloc(size + 1);
@@ -63,6 +97,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	bytes[size] = '\0';
 	fuzz_kubeconfig(bytes, size);
 	fuzz_answer(bytes, size);
+	fuzz_credential(bytes, size);
+	fuzz_event(bytes, size);
+	fuzz_proxies(bytes);
 	free(bytes);
 	return 0;
 }

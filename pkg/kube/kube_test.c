@@ -178,6 +178,29 @@ static void test_kube__secrets_are_redacted(void **state)
 	kube_secrets_done(&s);
 }
 
+static void test_kube__old_tokens_are_forgotten(void **state)
+{
+	struct kube_secrets s = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	char text[64];
+
+	(void)state;
+	assert_int_equal(kube_secrets_add(&s, "password-1", 10, &err), 0);
+	assert_int_equal(kube_secrets_add(&s, "password-2", 10, &err), 0);
+	s.rotates = true;
+	s.n_fixed = 2;
+	for (unsigned i = 0; i < 2 * KUBE_SECRETS_ROTATED_MAX; i++) {
+		snprintf(text, sizeof(text), "token-%06u", i);
+		assert_int_equal(kube_secrets_add(&s, text, strlen(text), &err), 0);
+	}
+	assert_int_equal(s.n, 2 + KUBE_SECRETS_ROTATED_MAX);
+	assert_string_equal(s.texts[1], "password-2");
+	assert_string_equal(s.texts[s.n - 1], text);
+	kube_redact(&s, "password-1 token-000511 token-000000", text, sizeof(text));
+	assert_string_equal(text, "[redacted] [redacted] token-000000");
+	kube_secrets_done(&s);
+}
+
 /* --- kubeconfig ------------------------------------------------------------------------------ */
 
 #define CLUSTER(fields)                                           \
@@ -190,6 +213,9 @@ static void test_kube__secrets_are_redacted(void **state)
 	"contexts: [{name: a, context: {cluster: c, user: u}}]\n" \
 	"clusters: [{name: c, cluster: {server: 'https://h'}}]\n" \
 	"users:\n- name: u\n  user:\n" fields
+
+#define V1 "client.authentication.k8s.io/v1"
+#define V1BETA1 "client.authentication.k8s.io/v1beta1"
 
 static int load(const char *path, struct np_kube_config **ret, struct np_err *err)
 {
@@ -229,6 +255,39 @@ static void test_kube__kubeconfig_errors_name_their_place(void **state)
 		  NP_E_SPEC, "config:8:3: cluster 'c' stands here a second time" },
 		{ "auth-provider", USER("    auth-provider: {name: oidc}\n"), NP_E_USAGE,
 		  "user 'u': auth-provider" },
+		{ "a plugin of a version that is gone",
+		  USER("    exec: {command: x, apiVersion: client.authentication.k8s.io/v1alpha1}\n"),
+		  NP_E_SPEC,
+		  "config:7:36: user 'u': exec plugin: invalid apiVersion "
+		  "'client.authentication.k8s.io/v1alpha1'" },
+		{ "a plugin without a version", USER("    exec: {command: x}\n"), NP_E_SPEC,
+		  "user 'u': exec needs an apiVersion" },
+		{ "a plugin without a command", USER("    exec: {apiVersion: " V1BETA1 "}\n"),
+		  NP_E_SPEC, "user 'u': exec needs a command" },
+		{ "a plugin of v1 without a mode",
+		  USER("    exec: {command: x, apiVersion: " V1 "}\n"), NP_E_SPEC,
+		  "interactiveMode must be specified" },
+		{ "a plugin with an odd mode",
+		  USER("    exec: {command: x, interactiveMode: Sometimes, apiVersion: " V1 "}\n"),
+		  NP_E_SPEC, "invalid interactiveMode 'Sometimes'" },
+		{ "a plugin's variable without a name",
+		  USER("    exec: {command: x, env: [{value: 'secret-tok'}], apiVersion: " V1BETA1
+		       "}\n"),
+		  NP_E_SPEC, "an environment variable has no name" },
+		{ "a plugin's variable that is a number",
+		  USER("    exec: {command: x, env: [{name: A, value: 123456789}], apiVersion: " V1BETA1
+		       "}\n"),
+		  NP_E_SPEC, "value must be a string" },
+		{ "a plugin that is a list", USER("    exec: [a]\n"), NP_E_SPEC, "config:7:11: " },
+		{ "groups without a user", USER("    as-groups: [a]\n"), NP_E_USAGE,
+		  "groups or user-extra without impersonating a user" },
+		{ "a group that breaks its header", USER("    as: a\n    as-groups: [\"a\\nb\"]\n"),
+		  NP_E_SPEC, "holds a control character" },
+		{ "groups that are no list", USER("    as: a\n    as-groups: b\n"), NP_E_SPEC,
+		  "config:8:16: " },
+		{ "a proxy of another kind", CLUSTER("    proxy-url: ftp://secret-tok@h\n"),
+		  NP_E_SPEC,
+		  "config:8:16: proxy-url must start with http://, https:// or socks5://" },
 		{ "no mapping", "- a\n", NP_E_SPEC, "config:1:1: this is no kubeconfig" },
 		{ "clusters is no list", "current-context: a\ncontexts: {}\n", NP_E_SPEC,
 		  "config:2:" },
@@ -467,6 +526,268 @@ static void test_kube__is_configured_by_any_way_to_a_server(void **state)
 			fail_msg("%s", rows[i].name);
 }
 
+/* --- what a kubeconfig leads to -------------------------------------------------------------- */
+
+static void test_kube__a_token_file_stands_before_a_token(void **state)
+{
+	static const struct {
+		const char *name, *user, *token;
+	} rows[] = {
+		{ "both", USER("    token: tok-abcdef\n    tokenFile: tok\n"), "file-token" },
+		{ "a file that is missing", USER("    token: tok-abcdef\n    tokenFile: none\n"),
+		  "tok-abcdef" },
+		{ "a token and a password",
+		  USER("    token: tok-abcdef\n    username: a\n    password: b\n"), "tok-abcdef" },
+		{ "a token and a plugin",
+		  USER("    token: tok-abcdef\n    exec: {command: x, apiVersion: " V1BETA1 "}\n"),
+		  "tok-abcdef" },
+	};
+
+	put(*state, "tok", "file-token\n");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_kube_config *c = NULL;
+		struct np_err err = NP_ERR_INIT;
+
+		if (load(put(*state, "config", rows[i].user), &c, &err) < 0)
+			fail_msg("%s: %s", rows[i].name, err.text);
+		assert_string_equal(c->token, rows[i].token);
+		assert_null(c->plugin);
+		assert_null(c->username);
+		assert_string_equal(c->who, "user 'u'");
+		np_kube_config_free(c);
+	}
+}
+
+static void test_kube__the_ca_is_named(void **state)
+{
+	static const struct {
+		const char *name, *text, *ca;
+	} rows[] = {
+		{ "data", CLUSTER("    certificate-authority-data: QUJD\n"),
+		  "the certificate-authority-data of cluster 'c' in '/tmp/" },
+		{ "file", CLUSTER("    certificate-authority: ca.pem\n"),
+		  "the certificate-authority 'ca.pem' of cluster 'c' in '/tmp/" },
+		{ "none", CLUSTER(""),
+		  "any CA that this system trusts, and cluster 'c' in '/tmp/" },
+	};
+
+	put(*state, "ca.pem", "PEM");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_kube_options o = { .kubeconfig = put(*state, "config", rows[i].text) };
+		__typeof__(rows[0]) *row = &rows[i];
+		struct np_kube_config *c = NULL;
+		struct np_err err = NP_ERR_INIT;
+
+		assert_int_equal(np_kube_config_load(&o, &c, &err), 0);
+		HAS(c->ca_name, row->ca);
+		np_kube_config_free(c);
+		o.ca_file = put(*state, "flag.pem", "PEM");
+		assert_int_equal(np_kube_config_load(&o, &c, &err), 0);
+		HAS(c->ca_name, "the CA '/tmp/");
+		np_kube_config_free(c);
+	}
+}
+
+static void test_kube__whom_to_be(void **state)
+{
+	const char *const groups[] = { "x y", "z" };
+	const char *path = put(*state, "config",
+			       USER("    as: jane\n    as-uid: '7'\n    as-groups: [a, b c]\n"
+				    "    as-user-extra: {Scope/x: [one, two], y: [three]}\n"));
+	struct np_kube_options o = { .kubeconfig = path };
+	struct np_kube_config *c = NULL, *copy = NULL;
+	struct np_err err = NP_ERR_INIT;
+
+	if (np_kube_config_load(&o, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(np_kube_config_clone(c, &copy, &err), 0);
+	np_kube_config_free(c);
+	assert_string_equal(copy->as_user, "jane");
+	assert_string_equal(copy->as_uid, "7");
+	assert_int_equal(copy->as_groups.n, 2);
+	assert_string_equal(copy->as_groups.items[1], "b c");
+	assert_int_equal(copy->as_extra.n, 3);
+	assert_string_equal(copy->as_extra.items[1], "Impersonate-Extra-Scope%2Fx: two");
+	np_kube_config_free(copy);
+	o.as_user = "john";
+	o.as_groups = groups;
+	o.n_as_groups = 2;
+	assert_int_equal(np_kube_config_load(&o, &c, &err), 0);
+	assert_string_equal(c->as_user, "john");
+	assert_string_equal(c->as_uid, "7");
+	assert_int_equal(c->as_groups.n, 2);
+	assert_string_equal(c->as_groups.items[0], "x y");
+	np_kube_config_free(c);
+}
+
+static void test_kube__a_plugin_is_set_up(void **state)
+{
+	static char variable[] = "KEEP=1", replaced[] = "REPLACED=old", path[] = "PATH=/p",
+		    stale[] = "KUBERNETES_EXEC_INFO={}";
+	char *environment[] = { variable, replaced, path, stale, NULL };
+	const char *config = put(
+		*state, "config",
+		"current-context: a\n"
+		"contexts: [{name: a, context: {cluster: c, user: u}}]\n"
+		"clusters: [{name: c, cluster: {server: 'https://h', certificate-authority-data: "
+		"QUJD, tls-server-name: t, disable-compression: true, proxy-url: 'http://p:1',\n"
+		"  extensions: [{name: other, extension: 1}, {name: client.authentication.k8s.io/"
+		"exec, extension: {audience: x}}]}}]\n"
+		"users: [{name: u, user: {exec: {apiVersion: " V1
+		", command: bin/login, args: [a, ''], interactiveMode: Never,\n"
+		"  installHint: get it, provideClusterInfo: true, env: [{name: REPLACED, value: "
+		"new}, {name: EMPTY}]}}}]\n");
+	struct np_kube_options o = { .kubeconfig = config,
+				     .environment = environment,
+				     .server = "https://other" };
+	struct np_kube_config *c = NULL;
+	struct np_err err = NP_ERR_INIT;
+	char command[128];
+
+	if (np_kube_config_load(&o, &c, &err) < 0)
+		fail_msg("%s", err.text);
+	snprintf(command, sizeof(command), "%s/bin/login", ((struct folder *)*state)->path);
+	assert_string_equal(kube_plugin_command(c->plugin), command);
+	assert_int_equal(c->plugin->args.n, 3);
+	assert_string_equal(c->plugin->args.items[2], "");
+	assert_int_equal(c->plugin->env.n, 4);
+	assert_string_equal(c->plugin->env.items[0], "KEEP=1");
+	assert_string_equal(c->plugin->env.items[1], "REPLACED=new");
+	assert_string_equal(c->plugin->env.items[3], "EMPTY=");
+	assert_string_equal(c->plugin->path, "/p");
+	assert_string_equal(c->plugin->info,
+			    "{\"server\":\"https://other\",\"proxy-url\":\"http://p:1\","
+			    "\"certificate-authority-data\":\"QUJD\",\"disable-compression\":true,"
+			    "\"config\":{\"audience\":\"x\"}}");
+	assert_true(c->no_compression);
+	np_kube_config_free(c);
+}
+
+/* --- proxies --------------------------------------------------------------------------------- */
+
+static void test_kube__proxies_are_excepted_as_go_does(void **state)
+{
+	static const struct {
+		const char *name, *no_proxy, *host, *port;
+		bool want;
+	} rows[] = {
+		{ "no list", NULL, "h", "443", false },
+		{ "localhost", NULL, "localhost", "443", true },
+		{ "loopback", NULL, "127.3.2.1", "443", true },
+		{ "loopback of IPv6", NULL, "::1", "443", true },
+		{ "a star", "x,*", "h", "443", true },
+		{ "a domain for itself", "Lab.example", "lab.example", "443", true },
+		{ "a domain for what is below", "lab.example", "a.LAB.example", "443", true },
+		{ "no domain, though its end", "lab.example", "xlab.example", "443", false },
+		{ "a dot in front: not for itself", ".lab.example", "lab.example", "443", false },
+		{ "a dot in front: for what is below", ".lab.example", "a.lab.example", "443",
+		  true },
+		{ "a star in front", "*.lab.example", "a.lab.example", "443", true },
+		{ "a star in front: not for itself", "*.lab.example", "lab.example", "443", false },
+		{ "the port", "h:6443", "h", "6443", true },
+		{ "another port", "h:6443", "h", "443", false },
+		{ "an address", "10.1.2.3", "10.1.2.3", "443", true },
+		{ "an address with its port", "10.1.2.3:6443", "10.1.2.3", "6443", true },
+		{ "a network", " 10.0.0.0/8 ", "10.1.2.3", "443", true },
+		{ "another network", "10.0.0.0/9", "10.200.2.3", "443", false },
+		{ "a network and a name", "10.0.0.0/8", "h", "443", false },
+		{ "all of IPv4 is not IPv6", "0.0.0.0/0", "fd00::1", "443", false },
+		{ "an IPv6 network", "fd00::/8", "fd00::1", "443", true },
+		{ "an IPv6 address", "fd00::1", "fd00:0::1", "443", true },
+		{ "an IPv6 address with its port", "[fd00::1]:6443", "fd00::1", "6443", true },
+		{ "an IPv6 address with another port", "[fd00::1]:6443", "fd00::1", "443", false },
+		{ "empty entries", ",,:80,", "h", "80", false },
+		{ "no network", "10.0.0.0/x", "10.0.0.1", "443", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_err err = NP_ERR_INIT;
+		bool got = !rows[i].want;
+
+		assert_int_equal(kube_proxy_is_excepted(rows[i].no_proxy, rows[i].host,
+							rows[i].port, &got, &err),
+				 0);
+		if (got != rows[i].want)
+			fail_msg("%s", rows[i].name);
+	}
+}
+
+static void test_kube__which_proxy_is_used(void **state)
+{
+	static const struct {
+		const char *name;
+		struct np_kube_options o;
+		const char *host, *want; /* NULL: refused */
+	} rows[] = {
+		{ "none", { .server = "https://h" }, "h", "" },
+		{ "of TLS",
+		  { .server = "https://h", .proxy = "p:1", .http_proxy = "q:1" },
+		  "h",
+		  "http://p:1" },
+		{ "without TLS",
+		  { .server = "http://h", .proxy = "p:1", .http_proxy = "q:1" },
+		  "h",
+		  "http://q:1" },
+		{ "SOCKS resolves the name",
+		  { .server = "https://h", .proxy = "socks5://p:1" },
+		  "h",
+		  "socks5h://p:1" },
+		{ "excepted", { .server = "https://h", .proxy = "p:1", .no_proxy = "h" }, "h", "" },
+		{ "loopback", { .server = "https://h", .proxy = "p:1" }, "127.0.0.1", "" },
+		{ "another kind", { .server = "https://h", .proxy = "ftp://p:1" }, "h", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		__typeof__(rows[0]) *row = &rows[i];
+		struct np_kube_config *c = NULL;
+		struct np_err err = NP_ERR_INIT;
+		char *url = NULL;
+		int r;
+
+		assert_int_equal(np_kube_config_load(&row->o, &c, &err), 0);
+		r = kube_proxy_choose(c, row->host, "443", &url, &err);
+		if ((r < 0) != !row->want || (url && strcmp(url, row->want) != 0))
+			fail_msg("%s: '%s'", row->name, url ? url : err.text);
+		free(url);
+		np_kube_config_free(c);
+	}
+}
+
+/* --- small things ---------------------------------------------------------------------------- */
+
+static void test_kube__times_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t want; /* -1: none */
+	} rows[] = {
+		{ "1970-01-01T00:00:10Z", 10 },
+		{ "1970-01-01T01:00:10.123456789+01:00", 10 },
+		{ "1969-12-31t23:30:00-00:30", 0 },
+		{ "2026-11-25T19:00:00Z", 1795633200 },
+		{ "2026-11-25 19:00:00Z", -1 },
+		{ "2026-11-25T19:00:00", -1 },
+		{ "2026-13-25T19:00:00Z", -1 },
+		{ "2026-00-25T19:00:00Z", -1 },
+		{ "2026-11-25T19:00:00.Z", -1 },
+		{ "2026-11-25T19:00:00Zx", -1 },
+		{ "2026-11-25T19:00:00+0100", -1 },
+		{ "tomorrow", -1 },
+		{ "", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t got = -1;
+
+		if (kube_time_parse(rows[i].text, &got) != (rows[i].want >= 0) ||
+		    got != rows[i].want)
+			fail_msg("'%s': %lld", rows[i].text, (long long)got);
+	}
+}
+
 static void test_kube__base64_is_read_strictly(void **state)
 {
 	static const struct {
@@ -545,7 +866,7 @@ static void test_kube__statuses_have_their_codes_and_words(void **state)
 		  "you sent [redacted]!" },
 	};
 	char *texts[] = { (char[]){ "tok-abcdef" } };
-	const struct kube_secrets secrets = { 1, texts };
+	const struct kube_secrets secrets = { .n = 1, .texts = texts };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -554,7 +875,7 @@ static void test_kube__statuses_have_their_codes_and_words(void **state)
 					       .body = row->body,
 					       .size = row->body ? strlen(row->body) : 0,
 					       .retry_after = "",
-					       .user = "admin",
+					       .who = "user 'admin'",
 					       .secrets = &secrets };
 		struct np_err err = NP_ERR_INIT;
 
@@ -570,9 +891,11 @@ static void test_kube__a_long_message_is_cut(void **state)
 {
 	const struct kube_secrets secrets = { 0 };
 	char body[5000] = "{\"kind\":\"Status\",\"message\":\"";
-	struct kube_answer a = {
-		.status = 422, .body = body, .retry_after = "", .user = "u", .secrets = &secrets
-	};
+	struct kube_answer a = { .status = 422,
+				 .body = body,
+				 .retry_after = "",
+				 .who = "user 'u'",
+				 .secrets = &secrets };
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
@@ -596,6 +919,10 @@ static void test_kube__which_statuses_are_sent_again(void **state)
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 		if (kube_status_is_retried(never[i]))
 			fail_msg("%ld is", never[i]);
+	assert_true(kube_answer_is_retried(&(struct kube_answer){ .status = 500, .body = "etcd" }));
+	assert_false(kube_answer_is_retried(&(struct kube_answer){
+		.status = 500,
+		.body = "{\"message\":\"failed to create typed patch object (x)\"}" }));
 }
 
 static void test_kube__retry_after_is_seconds_or_a_date(void **state)
@@ -718,6 +1045,12 @@ static void test_kube__warnings_are_read(void **state)
 
 static void test_kube__broken_connections_are_told_apart(void **state)
 {
+	static const struct kube_peer blank = { .names = "" }, old_ca = { .depth = 1,
+									  .subject = "CN=ca",
+									  .not_after = "then" };
+	static const struct kube_peer seen = {
+		.names = "'a', '::1'", .issuer = "CN=x", .not_before = "once", .not_after = "then"
+	};
 	static const struct {
 		const char *name;
 		struct kube_trouble t;
@@ -749,17 +1082,55 @@ static void test_kube__broken_connections_are_told_apart(void **state)
 		  { .code = CURLE_PEER_FAILED_VERIFICATION, .verify = 20, .detail = "" },
 		  KUBE_NEVER,
 		  NP_E_REFUSED,
-		  "not signed by the CA of the kubeconfig" },
+		  "not signed by the CA 'ca.crt' (its issuer calls itself 'CN=x')" },
+		{ "another CA, of a server of which nothing was seen",
+		  { .code = CURLE_PEER_FAILED_VERIFICATION,
+		    .verify = 20,
+		    .detail = "",
+		    .peer = &blank },
+		  KUBE_NEVER,
+		  NP_E_REFUSED,
+		  "not signed by the CA 'ca.crt'" },
 		{ "expired",
 		  { .code = CURLE_PEER_FAILED_VERIFICATION, .verify = 10, .detail = "" },
 		  KUBE_NEVER,
 		  NP_E_REFUSED,
-		  "has expired" },
+		  "the server's certificate has expired (on then)" },
+		{ "not yet valid",
+		  { .code = CURLE_PEER_FAILED_VERIFICATION, .verify = 9, .detail = "" },
+		  KUBE_NEVER,
+		  NP_E_REFUSED,
+		  "check this machine's clock (from once)" },
+		{ "the CA has expired",
+		  { .code = CURLE_PEER_FAILED_VERIFICATION,
+		    .verify = 10,
+		    .detail = "",
+		    .peer = &old_ca },
+		  KUBE_NEVER,
+		  NP_E_REFUSED,
+		  "the CA certificate 'CN=ca', which the server's certificate leads to, is not valid: "
+		  "it has expired on then" },
+		{ "the proxy wants a password",
+		  { .code = CURLE_RECV_ERROR, .detail = "", .proxy_status = 407 },
+		  KUBE_NEVER,
+		  NP_E_REFUSED,
+		  "the proxy does not let us through without a user and password" },
+		{ "the proxy refuses",
+		  { .code = CURLE_RECV_ERROR, .detail = "", .proxy_status = 403 },
+		  KUBE_NEVER,
+		  NP_E_REFUSED,
+		  "https://s: the proxy refuses to connect (403)" },
+		{ "the proxy cannot reach the server",
+		  { .code = CURLE_RECV_ERROR, .detail = "", .proxy_status = 502 },
+		  KUBE_UNSENT,
+		  NP_E_RETRY,
+		  "the proxy refuses to connect (502)" },
 		{ "other name",
 		  { .code = CURLE_PEER_FAILED_VERIFICATION, .detail = "" },
 		  KUBE_NEVER,
 		  NP_E_REFUSED,
-		  "the host name 'h' is not in the server's certificate" },
+		  "the host name 'h' is not in the server's certificate, which is for 'a', '::1': "
+		  "tls-server-name" },
 		{ "client certificate refused",
 		  { .code = CURLE_RECV_ERROR,
 		    .detail = "SSL_read: error:0A000418:SSL routines::tlsv1 alert unknown ca" },
@@ -792,6 +1163,8 @@ static void test_kube__broken_connections_are_told_apart(void **state)
 		t.server = "https://s";
 		t.host = "h";
 		t.user = "u";
+		t.ca = "the CA 'ca.crt'";
+		t.peer = t.peer ? t.peer : &seen;
 		if (kube_trouble_again(&t) != row->again ||
 		    kube_trouble_fail(&t, &err) != -(int)row->code)
 			fail_msg("%s: again %d, code %d: %s", row->name, kube_trouble_again(&t),
@@ -874,6 +1247,7 @@ int main(void)
 		cmocka_unit_test(test_kube__a_pipe_is_loaded_until_its_end),
 		cmocka_unit_test(test_kube__a_file_that_cannot_be_loaded_is_told),
 		cmocka_unit_test(test_kube__secrets_are_redacted),
+		cmocka_unit_test(test_kube__old_tokens_are_forgotten),
 		IN_FOLDER(test_kube__kubeconfig_errors_name_their_place),
 		IN_FOLDER(test_kube__a_broken_kubeconfig_does_not_spill_what_it_holds),
 		IN_FOLDER(test_kube__files_of_the_environment_are_merged),
@@ -881,6 +1255,16 @@ int main(void)
 		cmocka_unit_test(test_kube__impossible_flags_are_refused),
 		IN_FOLDER(test_kube__a_pod_uses_its_service_account),
 		IN_FOLDER(test_kube__is_configured_by_any_way_to_a_server),
+		cmocka_unit_test_setup_teardown(test_kube__a_token_file_stands_before_a_token,
+						make_folder, drop_folder),
+		cmocka_unit_test_setup_teardown(test_kube__the_ca_is_named, make_folder,
+						drop_folder),
+		cmocka_unit_test_setup_teardown(test_kube__whom_to_be, make_folder, drop_folder),
+		cmocka_unit_test_setup_teardown(test_kube__a_plugin_is_set_up, make_folder,
+						drop_folder),
+		cmocka_unit_test(test_kube__proxies_are_excepted_as_go_does),
+		cmocka_unit_test(test_kube__which_proxy_is_used),
+		cmocka_unit_test(test_kube__times_are_read),
 		cmocka_unit_test(test_kube__base64_is_read_strictly),
 		cmocka_unit_test(test_kube__statuses_have_their_codes_and_words),
 		cmocka_unit_test(test_kube__a_long_message_is_cut),

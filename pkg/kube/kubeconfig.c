@@ -185,12 +185,6 @@ static int fail_unknown(const struct kube_files *files, const struct kind *kind,
 
 /* --- fields ---------------------------------------------------------------------------------- */
 
-struct text_field {
-	const char *key;
-	size_t offset; /* of a const char * */
-	bool secret; /* its value may not be quoted */
-};
-
 struct context_entry {
 	struct np_node node;
 	const char *cluster, *ns, *user;
@@ -198,24 +192,18 @@ struct context_entry {
 
 struct cluster_entry {
 	struct np_node node;
+	const char *name;
 	const char *ca_file, *ca_data, *proxy_url, *server, *tls_server_name;
-	bool insecure;
 };
 
-struct user_entry {
-	struct np_node node;
-	const char *cert_file, *cert_data, *key_file, *key_data;
-	const char *as_user, *password, *token, *token_file, *username;
-};
-
-static const struct text_field context_fields[] = {
+static const struct kube_text_field context_fields[] = {
 	{ "cluster", offsetof(struct context_entry, cluster), false },
 	{ "namespace", offsetof(struct context_entry, ns), false },
 	{ "user", offsetof(struct context_entry, user), false },
 	{ NULL, 0, false },
 };
 
-static const struct text_field cluster_fields[] = {
+static const struct kube_text_field cluster_fields[] = {
 	{ "certificate-authority", offsetof(struct cluster_entry, ca_file), false },
 	{ "certificate-authority-data", offsetof(struct cluster_entry, ca_data), false },
 	{ "proxy-url", offsetof(struct cluster_entry, proxy_url), true },
@@ -224,20 +212,7 @@ static const struct text_field cluster_fields[] = {
 	{ NULL, 0, false },
 };
 
-static const struct text_field user_fields[] = {
-	{ "as", offsetof(struct user_entry, as_user), false },
-	{ "client-certificate", offsetof(struct user_entry, cert_file), false },
-	{ "client-certificate-data", offsetof(struct user_entry, cert_data), true },
-	{ "client-key", offsetof(struct user_entry, key_file), false },
-	{ "client-key-data", offsetof(struct user_entry, key_data), true },
-	{ "password", offsetof(struct user_entry, password), true },
-	{ "token", offsetof(struct user_entry, token), true },
-	{ "tokenFile", offsetof(struct user_entry, token_file), false },
-	{ "username", offsetof(struct user_entry, username), false },
-	{ NULL, 0, false },
-};
-
-static int read_text(struct np_node node, bool secret, const char **ret, struct np_err *err)
+int kube_read_text(struct np_node node, bool secret, const char **ret, struct np_err *err)
 {
 	const char *text = NULL;
 
@@ -252,13 +227,13 @@ static int read_text(struct np_node node, bool secret, const char **ret, struct 
 }
 
 /* Reads the table's fields of `node` into the structure at `entry`; "" counts as absent. */
-static int read_fields(struct np_node node, const struct text_field *fields, void *entry,
-		       struct np_err *err)
+int kube_read_fields(struct np_node node, const struct kube_text_field *fields, void *entry,
+		     struct np_err *err)
 {
 	for (; fields->key; fields++) {
 		const char *text = NULL;
 
-		if (read_text(np_node_get(node, fields->key), fields->secret, &text, err) < 0)
+		if (kube_read_text(np_node_get(node, fields->key), fields->secret, &text, err) < 0)
 			return -(int)err->code;
 		memcpy((char *)entry + fields->offset, &text, sizeof(text));
 	}
@@ -301,17 +276,19 @@ bool kube_base64_decode(const char *text, struct kube_blob *ret)
 	return true;
 }
 
-static int wrap_place(struct np_node n, struct np_err *err)
+int kube_wrap_place(struct np_node n, struct np_err *err)
 {
 	return np_wrap(err, "%s:%u:%u: %s", np_doc_name(n.doc), n.pos.line, n.pos.column, n.key);
 }
 
 /* A relative path counts from the folder of the file that names it. */
-static int resolve(struct np_node node, const char *path, char **ret, struct np_err *err)
+int kube_resolve(struct np_node node, const char *path, char **ret, struct np_err *err)
 {
 	const char *file = np_doc_name(node.doc), *slash = strrchr(file, '/');
 	int folder = slash && path[0] != '/' ? (int)(slash - file) + 1 : 0;
 
+	while (folder > 0 && strncmp(path, "./", 2) == 0)
+		path += 2;
 	if (asprintf(ret, "%.*s%s", folder, file, path) < 0) {
 		*ret = NULL;
 		return np_fail_nomem(err);
@@ -324,16 +301,16 @@ static int load_pem_file(struct np_node node, const char *path, struct kube_blob
 {
 	NP_AUTO(np_freep) char *full = NULL;
 
-	if (resolve(node, path, &full, err) < 0)
+	if (kube_resolve(node, path, &full, err) < 0)
 		return -(int)err->code;
 	if (np_file_load(full, PEM_MAX, &ret->bytes, &ret->size, err) < 0)
-		return wrap_place(node, err);
+		return kube_wrap_place(node, err);
 	return 0;
 }
 
 /* A certificate or key: of its data, else of its file, else none. */
-static int load_pem(struct np_node data_node, const char *data, struct np_node file_node,
-		    const char *file, struct kube_blob *ret, struct np_err *err)
+int kube_load_pem(struct np_node data_node, const char *data, struct np_node file_node,
+		  const char *file, struct kube_blob *ret, struct np_err *err)
 {
 	if (!data)
 		return file ? load_pem_file(file_node, file, ret, err) : 0;
@@ -343,6 +320,31 @@ static int load_pem(struct np_node data_node, const char *data, struct np_node f
 }
 
 /* --- what a context leads to ----------------------------------------------------------------- */
+
+/* Says which CA it is, for the day on which it is the wrong one. */
+static int name_ca(const struct cluster_entry *e, struct np_kube_config *c, struct np_err *err)
+{
+	const char *file = np_doc_name(e->node.doc);
+	int n;
+
+	free(c->ca_name);
+	c->ca_name = NULL;
+	if (!e->ca_data && !e->ca_file)
+		n = asprintf(&c->ca_name,
+			     "any CA that this system trusts, and cluster '%s' in '%s' names none: "
+			     "certificate-authority does",
+			     e->name, file);
+	else if (e->ca_data)
+		n = asprintf(&c->ca_name, "the certificate-authority-data of cluster '%s' in '%s'",
+			     e->name, file);
+	else
+		n = asprintf(&c->ca_name, "the certificate-authority '%s' of cluster '%s' in '%s'",
+			     e->ca_file, e->name, file);
+	if (n >= 0)
+		return 0;
+	c->ca_name = NULL;
+	return np_fail_nomem(err);
+}
 
 /* Reads insecure-skip-tls-verify and the CA, unless flags replace both. */
 static int apply_trust(const struct cluster_entry *e, const struct np_kube_options *o,
@@ -361,16 +363,19 @@ static int apply_trust(const struct cluster_entry *e, const struct np_kube_optio
 				    "specifying a root certificates file with the insecure flag "
 				    "is not allowed: drop insecure-skip-tls-verify or the "
 				    "certificate-authority");
-	return load_pem(np_node_get(e->node, "certificate-authority-data"), e->ca_data,
-			np_node_get(e->node, "certificate-authority"), e->ca_file, &c->ca, err);
+	if (kube_load_pem(np_node_get(e->node, "certificate-authority-data"), e->ca_data,
+			  np_node_get(e->node, "certificate-authority"), e->ca_file, &c->ca,
+			  err) < 0)
+		return -(int)err->code;
+	return name_ca(e, c, err);
 }
 
-static int apply_cluster(struct np_node node, const struct np_kube_options *o,
+static int apply_cluster(struct np_node node, const char *name, const struct np_kube_options *o,
 			 struct np_kube_config *c, struct np_err *err)
 {
-	struct cluster_entry e = { .node = node };
+	struct cluster_entry e = { .node = node, .name = name };
 
-	if (read_fields(node, cluster_fields, &e, err) < 0 || apply_trust(&e, o, c, err) < 0)
+	if (kube_read_fields(node, cluster_fields, &e, err) < 0 || apply_trust(&e, o, c, err) < 0)
 		return -(int)err->code;
 	if (!e.server && !o->server)
 		return np_node_fail_key(node, err, NP_E_SPEC, "the cluster has no server");
@@ -379,118 +384,13 @@ static int apply_cluster(struct np_node node, const struct np_kube_options *o,
 		return -(int)err->code;
 	if (kube_set_text(&c->server, e.server, err) < 0)
 		return -(int)err->code;
+	if (np_node_bool(np_node_get(node, "disable-compression"), &c->no_compression, err) < 0 ||
+	    kube_extension_load(np_node_get(node, "extensions"), c, err) < 0)
+		return -(int)err->code;
+	if (e.proxy_url && !kube_proxy_is_known(e.proxy_url))
+		return np_node_fail(np_node_get(node, "proxy-url"), err, NP_E_SPEC,
+				    "proxy-url must start with http://, https:// or socks5://");
 	return kube_set_text(&c->proxy_url, e.proxy_url, err);
-}
-
-/* Ways to log in that need another program. */
-static int refuse_plugins(struct np_node node, const char *user, struct np_err *err)
-{
-	static const struct {
-		const char *key;
-		const char *what;
-	} plugins[] = {
-		{ "auth-provider", "auth-provider was removed from Kubernetes and is" },
-		{ "exec", "exec credential plugins are" },
-	};
-
-	for (size_t i = 0; i < sizeof(plugins) / sizeof(plugins[0]); i++) {
-		struct np_node n = np_node_get(node, plugins[i].key);
-
-		if (np_node_is_present(n))
-			return np_node_fail_key(n, err, NP_E_USAGE,
-						"user '%s': %s not supported yet: give a token or "
-						"a client certificate",
-						user, plugins[i].what);
-	}
-	return 0;
-}
-
-static int apply_certificate(const struct user_entry *e, struct np_kube_config *c,
-			     struct np_err *err)
-{
-	struct np_node cert = np_node_get(e->node, "client-certificate-data");
-	struct np_node key = np_node_get(e->node, "client-key-data");
-
-	if (load_pem(cert, e->cert_data, np_node_get(e->node, "client-certificate"), e->cert_file,
-		     &c->cert, err) < 0 ||
-	    load_pem(key, e->key_data, np_node_get(e->node, "client-key"), e->key_file, &c->key,
-		     err) < 0)
-		return -(int)err->code;
-	if (!c->cert.bytes != !c->key.bytes)
-		return np_node_fail(e->node, err, NP_E_SPEC,
-				    "user '%s' has a client %s without a client %s", c->user_name,
-				    c->cert.bytes ? "certificate" : "key",
-				    c->cert.bytes ? "key" : "certificate");
-	if (e->key_data &&
-	    kube_secrets_add_lines(&c->secrets, e->key_data, strlen(e->key_data), err) < 0)
-		return -(int)err->code;
-	if (!c->key.bytes)
-		return 0;
-	return kube_secrets_add_lines(&c->secrets, c->key.bytes, c->key.size, err);
-}
-
-static int apply_token(const struct user_entry *e, struct np_kube_config *c, struct np_err *err)
-{
-	struct np_node node = np_node_get(e->node, "tokenFile");
-	char *token;
-
-	if (e->token_file) {
-		if (resolve(node, e->token_file, &c->token_file, err) < 0)
-			return -(int)err->code;
-		if (kube_token_load(c->token_file, &token, err) < 0)
-			return wrap_place(node, err);
-		return kube_config_set_token_take(c, token, err);
-	}
-	if (!e->token)
-		return 0;
-	if (!kube_is_header_text(e->token))
-		return np_node_fail(np_node_get(e->node, "token"), err, NP_E_SPEC,
-				    "token holds a blank or a control character");
-	token = strdup(e->token);
-	return token ? kube_config_set_token_take(c, token, err) : np_fail_nomem(err);
-}
-
-/* Whom the user acts as. What is not understood of it must not be passed over: it takes rights away. */
-static int apply_impersonation(const struct user_entry *e, struct np_kube_config *c,
-			       struct np_err *err)
-{
-	static const char *const others[] = { "as-groups", "as-uid", "as-user-extra" };
-
-	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-		struct np_node n = np_node_get(e->node, others[i]);
-
-		if (np_node_is_present(n))
-			return np_node_fail_key(n, err, NP_E_USAGE,
-						"user '%s': '%s' is not supported, only 'as' is",
-						c->user_name, others[i]);
-	}
-	if (e->as_user && !kube_is_header_text(e->as_user))
-		return np_node_fail(np_node_get(e->node, "as"), err, NP_E_SPEC,
-				    "as holds a blank or a control character");
-	return kube_set_text(&c->as_user, e->as_user, err);
-}
-
-static int apply_user(struct np_node node, const struct np_kube_options *o,
-		      struct np_kube_config *c, struct np_err *err)
-{
-	struct user_entry e = { .node = node };
-
-	if (read_fields(node, user_fields, &e, err) < 0 || apply_certificate(&e, c, err) < 0 ||
-	    apply_impersonation(&e, c, err) < 0)
-		return -(int)err->code;
-	/* A token of the command line stands for every other way to log in. */
-	if (o->token || o->token_file)
-		return 0;
-	if (apply_token(&e, c, err) < 0)
-		return -(int)err->code;
-	if (c->token)
-		return 0;
-	if (kube_set_text(&c->username, e.username, err) < 0 ||
-	    kube_set_text(&c->password, e.password, err) < 0)
-		return -(int)err->code;
-	if (c->username || c->cert.bytes)
-		return 0;
-	return refuse_plugins(node, c->user_name, err);
 }
 
 /* The first current-context that is not empty wins. */
@@ -499,7 +399,7 @@ static int current_context(const struct kube_files *files, const char **ret,
 {
 	for (size_t i = 0; i < files->n && !*ret; i++) {
 		*ret_node = np_node_get(np_doc_root(files->docs[i]), "current-context");
-		if (read_text(*ret_node, false, ret, err) < 0)
+		if (kube_read_text(*ret_node, false, ret, err) < 0)
 			return -(int)err->code;
 	}
 	return 0;
@@ -521,7 +421,7 @@ static int pick_context(const struct kube_files *files, const struct np_kube_opt
 		return r;
 	if (r == 0)
 		return fail_unknown(files, &contexts, name, err);
-	return read_fields(ret->node, context_fields, ret, err);
+	return kube_read_fields(ret->node, context_fields, ret, err);
 }
 
 /* Finds what a flag or else the context names; *ret_found false where neither names any. */
@@ -553,10 +453,11 @@ int kube_files_apply(const struct kube_files *files, const struct np_kube_option
 	    kube_set_text(&c->user_name, o->user ? o->user : ctx.user, err) < 0)
 		return -(int)err->code;
 	r = pick_entry(files, &clusters, o->cluster, np_node_get(ctx.node, "cluster"), &node, err);
-	if (r < 0 || (r > 0 && apply_cluster(node, o, c, err) < 0))
+	if (r < 0 ||
+	    (r > 0 && apply_cluster(node, o->cluster ? o->cluster : ctx.cluster, o, c, err) < 0))
 		return -(int)err->code;
 	r = pick_entry(files, &users, o->user, np_node_get(ctx.node, "user"), &node, err);
-	if (r < 0 || (r > 0 && apply_user(node, o, c, err) < 0))
+	if (r < 0 || (r > 0 && kube_user_apply(node, o, c, err) < 0))
 		return -(int)err->code;
 	return 0;
 }

@@ -71,6 +71,18 @@ bool kube_status_is_retried(long status)
 	return status >= 400 && find_status(status)->retried;
 }
 
+/* Seen on Kubernetes 1.34: an apply patch with a field that the schema lacks is "a server's failure". */
+static bool is_schema_failure(const struct kube_answer *answer)
+{
+	return answer->status == 500 && answer->body &&
+	       strstr(answer->body, "failed to create typed patch object") != NULL;
+}
+
+bool kube_answer_is_retried(const struct kube_answer *answer)
+{
+	return kube_status_is_retried(answer->status) && !is_schema_failure(answer);
+}
+
 static void decref_jsonp(json_t **j)
 {
 	json_decref(*j);
@@ -127,32 +139,42 @@ static void quote_message(const struct kube_answer *answer, const json_t *status
 		buf[n - 1] = '\0';
 }
 
-static int fail_forbidden(const struct kube_call *call, const char *message, struct np_err *err)
+static int fail_forbidden(const struct kube_call *call, const char *who, const char *message,
+			  struct np_err *err)
 {
+	const char *hint = who ? "" : " (no credentials were sent)";
+
 	if (!call->resource)
-		return np_fail(err, NP_E_FORBIDDEN, "forbidden: may not %s '%.*s'%s", call->verb,
-			       (int)strcspn(call->path, "?"), call->path, message);
+		return np_fail(err, NP_E_FORBIDDEN, "forbidden: may not %s '%.*s'%s%s", call->verb,
+			       (int)strcspn(call->path, "?"), call->path, hint, message);
 	if (call->ns)
-		return np_fail(err, NP_E_FORBIDDEN, "forbidden: may not %s %s in namespace '%s'%s",
-			       call->verb, call->resource, call->ns, message);
-	return np_fail(err, NP_E_FORBIDDEN, "forbidden: may not %s %s in the whole cluster%s",
-		       call->verb, call->resource, message);
+		return np_fail(err, NP_E_FORBIDDEN,
+			       "forbidden: may not %s %s in namespace '%s'%s%s", call->verb,
+			       call->resource, call->ns, hint, message);
+	return np_fail(err, NP_E_FORBIDDEN, "forbidden: may not %s %s in the whole cluster%s%s",
+		       call->verb, call->resource, hint, message);
 }
 
 static int fail_status(const struct kube_call *call, const struct kube_answer *answer,
 		       const json_t *status, struct np_err *err)
 {
-	const struct status_row *row = find_status(answer->status);
+	const struct status_row *row =
+		find_status(is_schema_failure(answer) ? 400 : answer->status);
 	char what[KUBE_WHAT_MAX], message[MESSAGE_MAX];
 
 	kube_call_describe(call, what);
 	quote_message(answer, status, message);
+	if (answer->status == 401 && !answer->who)
+		return np_fail(err, row->code,
+			       "%s: the server wants credentials, and none were sent (401): give "
+			       "--token, or a user in the kubeconfig",
+			       what);
 	if (answer->status == 401)
 		return np_fail(err, row->code,
-			       "%s: the server does not accept the credentials of user '%s' (401)",
-			       what, answer->user);
+			       "%s: the server does not accept the credentials of %s (401)", what,
+			       answer->who);
 	if (answer->status == 403)
-		return fail_forbidden(call, message, err);
+		return fail_forbidden(call, answer->who, message, err);
 	if (answer->status == 404)
 		return np_fail(err, row->code, "%s not found%s", what, status ? "" : message);
 	return np_fail(err, row->code, "%s: %s (%ld)%s", what,

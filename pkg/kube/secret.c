@@ -25,12 +25,24 @@ static bool has_secret(const struct kube_secrets *s, const char *text, size_t si
 	return false;
 }
 
+/* A long run's tokens come and go; the oldest of them has long expired. */
+static void forget_oldest(struct kube_secrets *s)
+{
+	if (!s->rotates || s->n < s->n_fixed + KUBE_SECRETS_ROTATED_MAX)
+		return;
+	kube_wipep(&s->texts[s->n_fixed]);
+	s->n--;
+	memmove(&s->texts[s->n_fixed], &s->texts[s->n_fixed + 1],
+		(s->n - s->n_fixed) * sizeof(s->texts[0]));
+}
+
 int kube_secrets_add(struct kube_secrets *s, const char *text, size_t size, struct np_err *err)
 {
 	char **texts;
 
 	if (size < KUBE_SECRET_MIN || has_secret(s, text, size))
 		return 0;
+	forget_oldest(s);
 	texts = reallocarray(s->texts, s->n + 1, sizeof(*texts));
 	if (!texts)
 		return np_fail_nomem(err);

@@ -62,6 +62,9 @@ static bool set_behaviour(const struct np_kube *k, CURL *easy)
 		{ CURLOPT_PATH_AS_IS, 1 },
 		{ CURLOPT_PIPEWAIT, 1 },
 		{ CURLOPT_PROXYAUTH, (long)CURLAUTH_BASIC },
+		{ CURLOPT_PROXY_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
+		{ CURLOPT_PROXY_SSL_VERIFYHOST, c->insecure ? 0 : 2 },
+		{ CURLOPT_PROXY_SSL_VERIFYPEER, c->insecure ? 0 : 1 },
 		{ CURLOPT_QUICK_EXIT, 1 },
 		{ CURLOPT_SOCKS5_AUTH, (long)CURLAUTH_BASIC },
 		{ CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
@@ -73,7 +76,7 @@ static bool set_behaviour(const struct np_kube *k, CURL *easy)
 		{ CURLOPT_TCP_KEEPINTVL, SILENCE_MAX_S / 3 },
 	};
 	const struct text_option texts[] = {
-		{ CURLOPT_ACCEPT_ENCODING, "gzip" },
+		{ CURLOPT_ACCEPT_ENCODING, c->no_compression ? NULL : "gzip" },
 		{ CURLOPT_PROTOCOLS_STR, strncmp(c->server, "https:", 6) == 0 ? "https" : "http" },
 		{ CURLOPT_REDIR_PROTOCOLS_STR, "https" },
 		{ CURLOPT_USERAGENT, c->user_agent },
@@ -85,48 +88,40 @@ static bool set_behaviour(const struct np_kube *k, CURL *easy)
 	       set_texts(easy, texts, sizeof(texts) / sizeof(texts[0]));
 }
 
-/*
- * "" instead of NULL keeps libcurl from reading the environment. A proxy of the kubeconfig is used
- * for every address, one of the environment not for loopback: both as kubectl does.
- */
+/* "" instead of NULL keeps libcurl from reading the environment; exceptions are made already. */
 static bool set_proxy(const struct np_kube *k, CURL *easy)
 {
-	const struct np_kube_config *c = k->config;
-	bool is_tls = strncmp(c->server, "https:", 6) == 0;
-	const char *proxy = c->proxy_url ? c->proxy_url : is_tls && c->proxy ? c->proxy : "";
-	NP_AUTO(np_freep) char *owned = NULL;
-	char *except = NULL;
-
-	if (asprintf(&except, "localhost,127.0.0.0/8,::1%s%s", c->no_proxy ? "," : "",
-		     c->no_proxy ? c->no_proxy : "") < 0)
-		return false;
-	owned = except;
-	/* The lone star excepts everything only where it stands alone. */
-	if (c->no_proxy && strcmp(c->no_proxy, "*") == 0)
-		proxy = c->proxy_url ? c->proxy_url : "";
-	return curl_easy_setopt(easy, CURLOPT_PROXY, proxy) == CURLE_OK &&
-	       curl_easy_setopt(easy, CURLOPT_NOPROXY, c->proxy_url ? "" : except) == CURLE_OK;
+	return curl_easy_setopt(easy, CURLOPT_PROXY, k->proxy) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_NOPROXY, "") == CURLE_OK;
 }
 
-static bool set_blob(CURL *easy, CURLoption option, const struct kube_blob *b)
+/* A plugin's certificate may be replaced while a request that was made with it is under way. */
+static bool set_blob(CURL *easy, CURLoption option, const struct kube_blob *b, unsigned flags)
 {
-	struct curl_blob blob = { .data = b->bytes, .len = b->size, .flags = CURL_BLOB_NOCOPY };
+	struct curl_blob blob = { .data = b->bytes, .len = b->size, .flags = flags };
 
 	return !b->bytes || curl_easy_setopt(easy, option, &blob) == CURLE_OK;
 }
 
-static bool set_tls(const struct np_kube *k, CURL *easy)
+static bool set_tls(struct np_kube *k, CURL *easy)
 {
 	const struct np_kube_config *c = k->config;
 
+	if (!c->insecure && !kube_peer_watch(easy, &k->peer))
+		return false;
+	/* As with kubectl, the cluster's CA is what a proxy with TLS is checked against too. */
+	if (c->ca.bytes && (curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, NULL) != CURLE_OK ||
+			    curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL) != CURLE_OK ||
+			    !set_blob(easy, CURLOPT_PROXY_CAINFO_BLOB, &c->ca, CURL_BLOB_NOCOPY)))
+		return false;
 	/* libcurl's built-in bundle and folder would be trusted besides the kubeconfig's CA. */
 	if ((c->ca.bytes || c->insecure) &&
 	    (curl_easy_setopt(easy, CURLOPT_CAINFO, NULL) != CURLE_OK ||
 	     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK))
 		return false;
-	return set_blob(easy, CURLOPT_CAINFO_BLOB, &c->ca) &&
-	       set_blob(easy, CURLOPT_SSLCERT_BLOB, &c->cert) &&
-	       set_blob(easy, CURLOPT_SSLKEY_BLOB, &c->key);
+	return set_blob(easy, CURLOPT_CAINFO_BLOB, &c->ca, CURL_BLOB_NOCOPY) &&
+	       set_blob(easy, CURLOPT_SSLCERT_BLOB, &c->cert, CURL_BLOB_COPY) &&
+	       set_blob(easy, CURLOPT_SSLKEY_BLOB, &c->key, CURL_BLOB_COPY);
 }
 
 /* --- the address ----------------------------------------------------------------------------- */
@@ -164,21 +159,26 @@ static int parse_address(const char *server, struct address *a, struct np_err *e
 	return 0;
 }
 
+int kube_line_append(struct curl_slist **list, const char *line, struct np_err *err)
+{
+	struct curl_slist *longer = curl_slist_append(*list, line);
+
+	if (!longer)
+		return np_fail_nomem(err);
+	*list = longer;
+	return 0;
+}
+
 int kube_header_append(struct curl_slist **list, const char *name, const char *value,
 		       struct np_err *err)
 {
 	NP_AUTO(kube_wipep) char *line = NULL;
-	struct curl_slist *longer;
 
 	if (asprintf(&line, "%s: %s", name, value) < 0) {
 		line = NULL;
 		return np_fail_nomem(err);
 	}
-	longer = curl_slist_append(*list, line);
-	if (!longer)
-		return np_fail_nomem(err);
-	*list = longer;
-	return 0;
+	return kube_line_append(list, line, err);
 }
 
 /*
@@ -203,11 +203,25 @@ static int set_server_name(struct np_kube *k, const struct address *a, struct np
 	return k->connect_to ? 0 : np_fail_nomem(err);
 }
 
+/* Returns the host without the brackets of an IPv6 address. */
+static const char *bare_host(const char *host, char buf[static 256])
+{
+	size_t size = strlen(host);
+
+	if (host[0] != '[' || size < 2 || size - 2 >= 256)
+		return host;
+	memcpy(buf, host + 1, size - 2);
+	buf[size - 2] = '\0';
+	return buf;
+}
+
 static int set_address(struct np_kube *k, struct np_err *err)
 {
 	NP_AUTO(address_done) struct address a = { 0 };
+	char bare[256];
 
-	if (parse_address(k->config->server, &a, err) < 0)
+	if (parse_address(k->config->server, &a, err) < 0 ||
+	    kube_proxy_choose(k->config, bare_host(a.host, bare), a.port, &k->proxy, err) < 0)
 		return -(int)err->code;
 	if (k->config->tls_server_name) {
 		if (kube_set_text(&k->host, k->config->tls_server_name, err) < 0)
@@ -254,6 +268,7 @@ void np_kube_free(struct np_kube *k)
 	curl_slist_free_all(k->connect_to);
 	free(k->base);
 	free(k->host);
+	kube_wipep(&k->proxy);
 	for (size_t i = 0; i < k->n_warnings; i++)
 		free(k->warnings[i]);
 	np_kube_config_free(k->config);
@@ -266,7 +281,7 @@ void np_kube_freep(struct np_kube **k)
 	*k = NULL;
 }
 
-int kube_easy_new(const struct np_kube *k, CURL **ret, struct np_err *err)
+int kube_easy_new(struct np_kube *k, CURL **ret, struct np_err *err)
 {
 	CURL *easy = curl_easy_init();
 
@@ -291,6 +306,32 @@ static bool open_multi(struct np_kube *k)
 	       curl_multi_setopt(k->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 1L) == CURLM_OK;
 }
 
+/* As kubectl: without TLS anybody on the way could read them, so only this machine gets them. */
+static int drop_credentials(struct np_kube *k, struct np_err *err)
+{
+	struct np_kube_config *c = k->config;
+	NP_AUTO(address_done) struct address a = { 0 };
+	bool is_loopback = false;
+	char bare[256];
+
+	if (strncmp(c->server, "https:", 6) == 0 || !c->who)
+		return 0;
+	if (parse_address(c->server, &a, err) < 0 ||
+	    kube_proxy_is_excepted(NULL, bare_host(a.host, bare), a.port, &is_loopback, err) < 0)
+		return -(int)err->code;
+	if (is_loopback)
+		return 0;
+	kube_log(k, "", "no credentials are sent, since the server's address is not https");
+	kube_wipep(&c->token);
+	kube_wipep(&c->password);
+	(void)kube_set_text(&c->token_file, NULL, err);
+	(void)kube_set_text(&c->username, NULL, err);
+	(void)kube_set_text(&c->who, NULL, err);
+	kube_plugin_unref(c->plugin);
+	c->plugin = NULL;
+	return 0;
+}
+
 int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct np_err *err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -305,7 +346,7 @@ int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct
 	pthread_once(&once, init_libraries);
 	if (!open_multi(k))
 		return np_fail_nomem(err);
-	if (set_address(k, err) < 0)
+	if (set_address(k, err) < 0 || drop_credentials(k, err) < 0)
 		return -(int)err->code;
 	*ret = np_take(k);
 	return 0;

@@ -247,6 +247,7 @@ static const struct np_kube_resource classes = { "vmoperator.vmware.com", "v1alp
 struct bed {
 	struct server server;
 	struct np_kube *k;
+	bool keep_server; /* the kubeconfig's, not the flag's */
 	char log[4096];
 };
 
@@ -283,7 +284,7 @@ static inline void bed_connect(struct bed *b, struct np_kube_options o)
 
 	snprintf(server, sizeof(server), "http%s://127.0.0.1:%u", b->server.tls ? "s" : "",
 		 b->server.port);
-	o.server = o.server ? o.server : server;
+	o.server = o.server || b->keep_server ? o.server : server;
 	o.deadline_ms = o.deadline_ms > 0 ? o.deadline_ms : 10000;
 	o.log = keep_log;
 	o.log_ctx = b;

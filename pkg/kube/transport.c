@@ -44,7 +44,12 @@ static const struct alert_row {
 	{ "alert unsupported certificate", "the server does not support its kind" },
 };
 
-/* The verdicts of certificate verification that people meet; the rest is told in OpenSSL's words. */
+#define NOT_SIGNED "the server's certificate is not signed by "
+
+/*
+ * The verdicts of certificate verification that people meet; the rest is told in OpenSSL's words.
+ * Behind those that end in a blank the CA is named.
+ */
 static const struct verify_row {
 	long verify;
 	const char *says;
@@ -52,18 +57,13 @@ static const struct verify_row {
 	{ X509_V_ERR_CERT_HAS_EXPIRED, "the server's certificate has expired" },
 	{ X509_V_ERR_CERT_NOT_YET_VALID,
 	  "the server's certificate is not valid yet: check this machine's clock" },
-	{ X509_V_ERR_CERT_SIGNATURE_FAILURE,
-	  "the server's certificate is not signed by the CA of the kubeconfig" },
+	{ X509_V_ERR_CERT_SIGNATURE_FAILURE, NOT_SIGNED },
 	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT,
-	  "the server's certificate is self-signed, not signed by the CA of the kubeconfig" },
-	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN,
-	  "the server's certificate is not signed by the CA of the kubeconfig" },
-	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT,
-	  "the server's certificate is not signed by the CA of the kubeconfig" },
-	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
-	  "the server's certificate is not signed by the CA of the kubeconfig" },
-	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE,
-	  "the server's certificate is not signed by the CA of the kubeconfig" },
+	  "the server's certificate is self-signed, not signed by " },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, NOT_SIGNED },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, NOT_SIGNED },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, NOT_SIGNED },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, NOT_SIGNED },
 };
 
 static const struct code_row *find_code(CURLcode code)
@@ -86,6 +86,8 @@ enum kube_again kube_trouble_again(const struct kube_trouble *t)
 {
 	const struct code_row *row = find_code(t->code);
 
+	if (t->proxy_status >= 400)
+		return t->proxy_status >= 500 ? KUBE_UNSENT : KUBE_NEVER;
 	/* With TLS 1.3 the server's verdict on a client certificate arrives as a cut connection. */
 	if (!row || find_alert(t->detail))
 		return KUBE_NEVER;
@@ -94,17 +96,61 @@ enum kube_again kube_trouble_again(const struct kube_trouble *t)
 
 /* --- TLS ------------------------------------------------------------------------------------- */
 
+static bool is_about_ca(const char *says)
+{
+	return says[strlen(says) - 1] == ' ';
+}
+
+/* libcurl looks at the name after the chain, and leaves its first value behind. */
+static int fail_name(const struct kube_trouble *t, struct np_err *err)
+{
+	bool has_names = t->peer && t->peer->names[0];
+
+	return np_fail(err, NP_E_REFUSED,
+		       "%s: the host name '%s' is not in the server's certificate%s%s: "
+		       "tls-server-name sets another one",
+		       t->server, t->host, has_names ? ", which is for " : "",
+		       has_names ? t->peer->names : "");
+}
+
+/* Adds when a certificate is valid, and whose it is where it is not the server's own. */
+static int fail_validity(const struct kube_trouble *t, const char *says, struct np_err *err)
+{
+	const char *when =
+		t->verify == X509_V_ERR_CERT_HAS_EXPIRED ? t->peer->not_after : t->peer->not_before;
+
+	if (t->peer->depth > 0)
+		return np_fail(err, NP_E_REFUSED,
+			       "%s: the CA certificate '%s', which the server's certificate leads "
+			       "to, is not valid: it %s %s",
+			       t->server, t->peer->subject,
+			       t->verify == X509_V_ERR_CERT_HAS_EXPIRED ? "has expired on"
+									: "is valid from",
+			       when);
+	return np_fail(err, NP_E_REFUSED, "%s: %s (%s %s)", t->server, says,
+		       t->verify == X509_V_ERR_CERT_HAS_EXPIRED ? "on" : "from", when);
+}
+
+static int fail_verdict(const struct kube_trouble *t, const char *says, struct np_err *err)
+{
+	bool is_named = t->peer && t->peer->issuer[0];
+
+	if (is_about_ca(says))
+		return np_fail(err, NP_E_REFUSED, "%s: %s%s%s%s%s", t->server, says, t->ca,
+			       is_named ? " (its issuer calls itself '" : "",
+			       is_named ? t->peer->issuer : "", is_named ? "')" : "");
+	if (t->peer && t->peer->not_after[0])
+		return fail_validity(t, says, err);
+	return np_fail(err, NP_E_REFUSED, "%s: %s", t->server, says);
+}
+
 static int fail_verify(const struct kube_trouble *t, struct np_err *err)
 {
-	/* libcurl looks at the name after the chain, and leaves its first value behind. */
 	if (t->verify == X509_V_OK || t->verify == X509_V_ERR_UNSPECIFIED)
-		return np_fail(err, NP_E_REFUSED,
-			       "%s: the host name '%s' is not in the server's certificate: "
-			       "tls-server-name sets another one",
-			       t->server, t->host);
+		return fail_name(t, err);
 	for (size_t i = 0; i < sizeof(verify_rows) / sizeof(verify_rows[0]); i++)
 		if (verify_rows[i].verify == t->verify)
-			return np_fail(err, NP_E_REFUSED, "%s: %s", t->server, verify_rows[i].says);
+			return fail_verdict(t, verify_rows[i].says, err);
 	return np_fail(err, NP_E_REFUSED, "%s: the server's certificate is refused: %s", t->server,
 		       X509_verify_cert_error_string(t->verify));
 }
@@ -167,10 +213,22 @@ static int fail_unreached(const struct kube_trouble *t, const char *says, struct
 	return np_fail(err, NP_E_RETRY, "cannot reach %s: %s", t->server, says ? says : t->detail);
 }
 
+static int fail_proxy(const struct kube_trouble *t, struct np_err *err)
+{
+	if (t->proxy_status == 407)
+		return np_fail(err, NP_E_REFUSED,
+			       "%s: the proxy does not let us through without a user and password "
+			       "that it knows (407): its address holds them, as "
+			       "http://USER:PASSWORD@HOST:PORT",
+			       t->server);
+	return np_fail(err, t->proxy_status >= 500 ? NP_E_RETRY : NP_E_REFUSED,
+		       "%s: the proxy refuses to connect (%ld)", t->server, t->proxy_status);
+}
+
 int kube_trouble_fail(const struct kube_trouble *t, struct np_err *err)
 {
 	const struct code_row *row = find_code(t->code);
-	int r = fail_tls(t, err);
+	int r = t->proxy_status >= 400 ? fail_proxy(t, err) : fail_tls(t, err);
 
 	if (r < 0)
 		return r;

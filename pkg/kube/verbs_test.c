@@ -566,6 +566,27 @@ static void test_verbs__a_clone_is_the_same_user(void **state)
 	ASSERT_HAS(b->server.requests[0], "Impersonate-User: jane\r\n");
 }
 
+/* The server plays the proxy, which sees what anybody on the way would. */
+static void test_verbs__credentials_do_not_travel_in_the_clear(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	char proxy[64];
+
+	server_start(&b->server, STEPS({ "403 Forbidden", NULL, "{}", 0 }));
+	snprintf(proxy, sizeof(proxy), "127.0.0.1:%u", b->server.port);
+	bed_connect(b, (struct np_kube_options){ .server = "http://kube.lab",
+						 .token = "tok-abcdef",
+						 .as_user = "jane",
+						 .http_proxy = proxy });
+	assert_int_equal(get_class(b, &err), -NP_E_FORBIDDEN);
+	ASSERT_HAS(err.text, "(no credentials were sent)");
+	ASSERT_HAS(b->log, "no credentials are sent, since the server's address is not https");
+	ASSERT_HAS(b->server.requests[0], "GET http://kube.lab/apis/");
+	ASSERT_HAS(b->server.requests[0], "Impersonate-User: jane\r\n");
+	assert_null(strstr(b->server.requests[0], "Authorization"));
+}
+
 static void test_verbs__the_deadline_can_begin_anew(void **state)
 {
 	struct bed *b = *state;
@@ -624,6 +645,7 @@ int main(void)
 		cmocka_unit_test(test_verbs__a_watch_can_be_stopped_and_falls_silent),
 		IN_BED(test_verbs__a_list_says_where_to_watch),
 		IN_BED(test_verbs__a_clone_is_the_same_user),
+		IN_BED(test_verbs__credentials_do_not_travel_in_the_clear),
 		IN_BED(test_verbs__the_deadline_can_begin_anew),
 		cmocka_unit_test(test_verbs__a_slow_body_ends_at_its_limit),
 	};

@@ -44,7 +44,6 @@ static int parse_error(const struct kube_call *call, const struct kube_secrets *
 	NP_AUTO(np_freep) char *text = NULL;
 	struct kube_answer answer = { .status = code >= 400 && code < 600 ? (long)code : 500,
 				      .retry_after = "",
-				      .user = "",
 				      .secrets = secrets };
 
 	if (code == 410) {
@@ -248,10 +247,10 @@ static int stream_run(struct stream *s, struct np_err *err)
 	unsigned timeout = s->watch->timeout_s > 0 ? s->watch->timeout_s : TIMEOUT_DEFAULT_S;
 	int r = GO_ON;
 
-	kube_token_freshen(s->k);
 	s->heard = kube_now_ms();
 	s->had = 0;
-	if (kube_flight_prepare(s->k, s->f, ((uint64_t)timeout + GRACE_S) * 1000, err) < 0)
+	if (kube_identity_freshen(s->k, UINT64_MAX, err) < 0 ||
+	    kube_flight_prepare(s->k, s->f, ((uint64_t)timeout + GRACE_S) * 1000, err) < 0)
 		return -(int)err->code;
 	/* The line's bound must hold for what comes out of the wire, not of gzip. */
 	if (curl_easy_setopt(s->f->easy, CURLOPT_WRITEFUNCTION, on_stream) != CURLE_OK ||
@@ -334,7 +333,7 @@ int np_kube_watch(struct np_kube *k, const struct np_kube_resource *r, struct np
 	f->call = &s.call;
 	watch->wait_ms = 0;
 	result = stream_run(&s, &inner);
-	if (result < 0 && kube_token_renew(k, f))
+	if (result < 0 && kube_identity_renew(k, f, UINT64_MAX))
 		result = stream_run(&s, &inner);
 	kube_flight_clear(k, f);
 	if (result < 0) {

@@ -314,13 +314,58 @@ static int patch(struct edit *e, struct np_err *err)
 	return apply_patch(e, type, err);
 }
 
+/* Seen on Kubernetes 1.34: the UID is looked at first. Returns 1 where a condition fails. */
+static int check_conditions(struct edit *e, const json_t *conditions, struct np_err *err)
+{
+	static const struct {
+		const char *key, *name, *guess;
+	} rows[] = {
+		{ "uid", "UID", "The object might have been deleted and then recreated" },
+		{ "resourceVersion", "ResourceVersion", "The object might have been modified" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *want = json_string_value(json_object_get(conditions, rows[i].key));
+		const char *have = meta_text(e->old, rows[i].key);
+		int r;
+
+		if (!want || strcmp(want, have) == 0)
+			continue;
+		r = refuse(
+			e->call, err, 409, "Conflict", details_of(e->call->route.name, GROUP, KIND),
+			"Operation cannot be fulfilled on " KIND "." GROUP
+			" \"%s\": the %s in the precondition (%s) does not match the %s in "
+			"record (%s). %s",
+			e->call->route.name, rows[i].name, want, rows[i].name, have, rows[i].guess);
+		return r < 0 ? r : 1;
+	}
+	return 0;
+}
+
+/* Reads the DeleteOptions that may be the body. */
+static int read_options(struct edit *e, struct np_err *err)
+{
+	if (e->call->req->body_size == 0)
+		return 0;
+	if (decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
+		return -(int)err->code;
+	e->is_dry = e->is_dry || json_array_size(json_object_get(e->body.json, "dryRun")) > 0;
+	return 0;
+}
+
 static int delete (struct edit *e, struct np_err *err)
 {
 	const struct route *r = &e->call->route;
+	int refused;
 	NP_AUTO(json_decrefp) json_t *last = json_incref(e->old);
 	NP_AUTO(json_decrefp) json_t *gone = NULL;
 	json_t *status;
 
+	if (read_options(e, err) < 0)
+		return -(int)err->code;
+	refused = check_conditions(e, json_object_get(e->body.json, "preconditions"), err);
+	if (refused != 0)
+		return refused < 0 ? refused : 0;
 	status = json_pack("{s:s, s:s, s:{}, s:s, s:{s:s, s:s, s:s, s:s}}", "kind", "Status",
 			   "apiVersion", "v1", "metadata", "status", "Success", "details", "name",
 			   r->name, "group", GROUP, "kind", PLURAL, "uid", meta_text(last, "uid"));

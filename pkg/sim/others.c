@@ -141,6 +141,25 @@ static json_t *patched(const struct call *c, json_t *old, json_t *patch)
 	return merge_patch(whole, part);
 }
 
+/* What a user's request cannot set stays as it was; false where the object is no longer that one. */
+static bool keep_meta(json_t *old, json_t *fresh)
+{
+	static const char *const kept[] = { "creationTimestamp", "generation", "namespace",
+					    "resourceVersion", "uid" };
+	json_t *was = json_object_get(old, "metadata"), *is = json_object_get(fresh, "metadata");
+
+	if (!json_equal(json_object_get(was, "name"), json_object_get(is, "name")))
+		return false;
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+		json_t *value = json_object_get(was, kept[i]);
+
+		json_object_del(is, kept[i]);
+		if (value && json_object_set(is, kept[i], value) < 0)
+			return false;
+	}
+	return true;
+}
+
 static int bump(json_t *old, json_t *fresh, struct np_err *err)
 {
 	json_t *meta = json_object_get(fresh, "metadata");
@@ -167,6 +186,9 @@ static int patch_other(struct call *c, const char *key, json_t *old, struct np_e
 	merged = patched(c, old, body.json);
 	if (!merged)
 		return np_fail_nomem(err);
+	if (!keep_meta(old, merged))
+		return refuse(c, err, 400, "BadRequest", NULL,
+			      "the name of the object does not match the name on the URL");
 	/* As with classes, a write that changes nothing is none. */
 	if (json_equal(old, merged))
 		return answer_shown(c, 200, old, err);

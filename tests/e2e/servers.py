@@ -103,13 +103,18 @@ def make_folder(stack):
     return folder
 
 
-def free_ports(count):
+def free_ports(count, host="127.0.0.1"):
     """Picks ports nobody listens on; all are held until the last is found, so that they differ."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.socket()) for _ in range(count)]
+        held = [stack.enter_context(socket.socket(family)) for _ in range(count)]
         for sock in held:
-            sock.bind(("127.0.0.1", 0))
+            sock.bind((host, 0))
         return [sock.getsockname()[1] for sock in held]
+
+
+def bracketed(host):
+    return f"[{host}]" if ":" in host else host
 
 
 def parse_body(raw):
@@ -132,6 +137,7 @@ class Server:
     """What both servers have; a subclass sets the fields in _start and reads its request log."""
 
     kind = None  # "sim" or "real"
+    host = "127.0.0.1"  # where it listens; "::1" is the other one
     url = port = None
     kubeconfig = ca_file = token = None  # kubeconfig and token are an administrator's
     tokens = None  # user name -> token
@@ -174,7 +180,7 @@ class Server:
         sent = {name: value for name, value in sent.items() if value is not None}
         context = ssl.create_default_context(cafile=str(self.ca_file))
         connection = http.client.HTTPSConnection(
-            "127.0.0.1", self.port, context=context, timeout=timeout
+            self.host, self.port, context=context, timeout=timeout
         )
         with contextlib.closing(connection):
             connection.request(method, path, body=body, headers=sent)
@@ -238,7 +244,7 @@ subjectKeyIdentifier = hash
 [server]
 keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth
-subjectAltName = IP:127.0.0.1, DNS:localhost
+subjectAltName = IP:127.0.0.1, IP:::1, DNS:localhost
 [client]
 keyUsage = critical, digitalSignature
 extendedKeyUsage = clientAuth
@@ -335,8 +341,9 @@ class RealServer(Server):
 
     kind = "real"
 
-    def __init__(self, scope="Namespaced"):
+    def __init__(self, scope="Namespaced", host="127.0.0.1"):
         self.scope = scope
+        self.host = host
         self.tokens = {name: secrets.token_hex(16) for name in ("admin", "viewer", "nobody")}
         self.token = self.tokens["admin"]
 
@@ -371,8 +378,9 @@ class RealServer(Server):
         self._audit_log = self.folder / "audit.log"
 
     def _start_processes(self, stack):
-        etcd_port, peer_port, self.port = free_ports(3)
-        self.url = f"https://127.0.0.1:{self.port}"
+        etcd_port, peer_port = free_ports(2)
+        (self.port,) = free_ports(1, self.host)
+        self.url = f"https://{bracketed(self.host)}:{self.port}"
         etcd_url, peer_url = f"http://127.0.0.1:{etcd_port}", f"http://127.0.0.1:{peer_port}"
         self._start_etcd(stack, etcd_url, peer_url)
         log = self.folder / "apiserver.log"
@@ -398,8 +406,8 @@ class RealServer(Server):
         certs = self._certs
         flags = {
             "etcd-servers": etcd_url,
-            "bind-address": "127.0.0.1",
-            "advertise-address": "127.0.0.1",
+            "bind-address": self.host,
+            "advertise-address": self.host,
             "secure-port": self.port,
             "cert-dir": self.folder,
             "tls-cert-file": certs.server,
@@ -409,7 +417,7 @@ class RealServer(Server):
             "service-account-key-file": certs.service_key,
             "service-account-signing-key-file": certs.service_key,
             "service-account-issuer": "https://kubernetes.default.svc",
-            "service-cluster-ip-range": "10.0.0.0/24",
+            "service-cluster-ip-range": "fd00:10::/112" if ":" in self.host else "10.0.0.0/24",
             "authorization-mode": "RBAC",
             "disable-admission-plugins": "ServiceAccount",
             "audit-policy-file": self.folder / "audit.yaml",
@@ -528,7 +536,8 @@ class SimServer(Server):
 
     kind = "sim"
 
-    def __init__(self, classes=(), state=None, args=()):
+    def __init__(self, classes=(), state=None, args=(), host="127.0.0.1"):
+        self.host = host
         self._classes = classes
         self._state = state
         self._args = args
@@ -537,7 +546,7 @@ class SimServer(Server):
         kubeconfig, log = self.folder / "kubeconfig", self.folder / "sim.log"
         self._request_log = self.folder / "requests.jsonl"
         self._request_log.touch()
-        argv = [BIN_DIR / "nodeprep-sim", "--listen", "127.0.0.1:0"]
+        argv = [BIN_DIR / "nodeprep-sim", "--listen", f"{bracketed(self.host)}:0"]
         argv += ["--kubeconfig-out", kubeconfig, "--request-log", self._request_log]
         argv += ["--state", self._state] if self._state else []
         for file in self._classes:

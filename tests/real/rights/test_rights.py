@@ -70,28 +70,43 @@ def old():
 USERS = (f"rights-{number}" for number in itertools.count(1))
 
 
-def grant(server, rights):
-    """Makes a user who has these rights and no others, and waits until the server knows."""
+def grant(server, ns, rights):
+    """Makes a user who has these rights and no others, and waits until the server knows.
+
+    What lies in a namespace is granted in that one alone, as docs/operators.md says. ns None: an old
+    Supervisor, whose classes lie in none.
+    """
     user = next(USERS)
-    rules = [{"apiGroups": [GROUP], "resources": [resource], "verbs": [verb]}
-             for resource, verb in rights]
-    meta = {"name": user}
-    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}
-    server.must("POST", f"{RBAC}/clusterroles",
-                {"apiVersion": RBAC_API, "kind": "ClusterRole", "metadata": meta, "rules": rules})
-    server.must("POST", f"{RBAC}/clusterrolebindings", {
-        "apiVersion": RBAC_API, "kind": "ClusterRoleBinding", "metadata": meta,
-        "subjects": [subject],
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user},
-    })
+    wide = [right for right in rights if ns is None or right[0] == CLUSTER_IMAGE]
+    narrow = [right for right in rights if right not in wide]
+    for name, granted, where in ((f"{user}-wide", wide, ""),
+                                 (f"{user}-narrow", narrow, f"/namespaces/{ns}")):
+        if granted:
+            bind(server, user, name, granted, where)
     for resource, verb in rights:
-        servers.wait_until(f"{user} may {verb} {resource}", lambda: may(server, user, resource, verb))
+        where = None if (resource, verb) in wide else ns
+        servers.wait_until(f"{user} may {verb} {resource}",
+                           lambda r=resource, v=verb, w=where: may(server, user, r, v, w))
     return user
 
 
-def may(server, user, resource, verb):
+def bind(server, user, name, rights, where):
+    rules = [{"apiGroups": [GROUP], "resources": [resource], "verbs": [verb]}
+             for resource, verb in rights]
+    kind = "RoleBinding" if where else "ClusterRoleBinding"
+    meta = {"name": name}
+    server.must("POST", f"{RBAC}/clusterroles",
+                {"apiVersion": RBAC_API, "kind": "ClusterRole", "metadata": meta, "rules": rules})
+    server.must("POST", f"{RBAC}{where}/{kind.lower()}s", {
+        "apiVersion": RBAC_API, "kind": kind, "metadata": meta,
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+    })
+
+
+def may(server, user, resource, verb, ns):
     api = "authorization.k8s.io/v1"
-    attributes = {"group": GROUP, "resource": resource, "verb": verb, "namespace": "ml"}
+    attributes = {"group": GROUP, "resource": resource, "verb": verb, "namespace": ns or ""}
     review = {"apiVersion": api, "kind": "SelfSubjectAccessReview",
               "spec": {"resourceAttributes": attributes}}
     answer = server.must("POST", f"/apis/{api}/selfsubjectaccessreviews", review,
@@ -163,7 +178,7 @@ def test_table_has_each_rule_of_the_roles_and_no_others(rights):
 def test_role_suffices(server, fleet, nodeprep, rights, role):
     text = pool(fleet)
     prepare(nodeprep, role, text, {})
-    user = grant(server, rights[role])
+    user = grant(server, fleet, rights[role])
     for command in COMMANDS[role]:
         done = nodeprep(command, "-f", "-", "--as", user, input=text)
         assert done.rc == EXPECTED.get(command, done.rc if command == "check" else 0), done.err
@@ -184,7 +199,7 @@ def test_role_suffices_on_an_old_supervisor(old, old_fleet, nodeprep, rights, ro
     env = {"KUBECONFIG": old.kubeconfig}
     text = pool(old_fleet)
     prepare(nodeprep, role, text, env)
-    user = grant(old, rights[role])
+    user = grant(old, None, rights[role])
     for command in COMMANDS[role]:
         done = nodeprep(command, "-f", "-", "--as", user, input=text, env=env)
         assert done.rc == EXPECTED.get(command, 0), done.err
@@ -203,7 +218,8 @@ def test_with_one_right_less_the_right_thing_is_told(
     env = {"KUBECONFIG": target.kubeconfig}
     text = pool(ns)
     prepare(nodeprep, role, text, env)
-    user = grant(target, [right for right in rights[role] if right != (resource, verb)])
+    left = [right for right in rights[role] if right != (resource, verb)]
+    user = grant(target, None if is_old else ns, left)
     target.mark()
     for command in COMMANDS[role]:
         done = nodeprep(command, "-f", "-", "--as", user, input=text, env=env)
