@@ -65,7 +65,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench lint fmt fuzz install uninstall clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench soak lint fmt fuzz install uninstall clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -156,6 +156,10 @@ $(B)/test/%: $(B)/san/%.o $(B)/libnodeprep-san.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(san_flags) -o $@ $^ $(test_libs)
 
+# For the soak: what ASan finds in the server itself.
+$(B)/san/nodeprep-hookd: $(call objects,san,$(wildcard cmd/nodeprep-hookd/*.c)) $(B)/libnodeprep-san.a
+	$(Q)$(CC) $(san_flags) -o $@ $^ $(test_libs)
+
 $(B)/fuzz/%: $(B)/fuz/%.o $(B)/libnodeprep-fuzz.a
 	@mkdir -p $(@D)
 	$(Q)clang $(fuzz_flags) -fsanitize=fuzzer -o $@ $^ $(test_libs)
@@ -185,6 +189,10 @@ demo: all                  ## the main job against the embedded Supervisor API, 
 
 bench: all                 ## time and memory, as ratios within one run
 	$(Q)tests/bench/run.sh $(B)
+
+SOAK_REQUESTS ?= 500000
+soak: all $(B)/san/nodeprep-hookd  ## nodeprep-hookd under SOAK_REQUESTS among hostile clients; a tenth under ASan
+	$(Q)tests/bench/soak.sh $(B) $(SOAK_REQUESTS)
 
 fuzz: $(fuzzers)           ## each fuzz target for FUZZ_SECONDS; new inputs go to its corpus
 	$(Q)hack/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)

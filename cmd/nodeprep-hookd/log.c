@@ -11,7 +11,8 @@
 
 #define TIME_MAX 40
 
-static bool as_text;
+/* A command line that is wrong is told to a person. */
+static bool as_text = true;
 
 void log_init(bool text)
 {

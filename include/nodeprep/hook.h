@@ -14,6 +14,9 @@
  *            changes from call to call.
  * API        with an API server ValidateTopology looks at the VM classes too, and the lifecycle hooks
  *            patch them through np_apply_run(), as holder "hook/<cluster>". Those calls block.
+ * Blocking   a lifecycle hook blocks by retryAfterSeconds where somebody else is writing or the API is
+ *            away, and where the Cluster itself says what cannot be: of a hook that blocks the manager
+ *            shows the message in the Cluster's condition, of one that fails only in its own log.
  * Settings   of the ExtensionConfig: `enforce` "true" (default) or "false": what is wrong with a pool
  *            is refused, or only told. `failurePolicy` "Fail" (default) or "Ignore": what keeps a
  *            lifecycle hook from its work blocks the Cluster, or is only told.

@@ -59,10 +59,11 @@ bool scan_seek(struct scan *s, const struct seek *seeks, size_t n);
 
 struct scan span_open(struct span value);
 
-/* Returns the value as a tree; NULL where jansson refuses it, or memory runs out. */
-json_t *span_tree(struct span value);
-
-/* Sets *ret to the text, NULL where it is absent or null: 0, or -1 where it is no text. */
+/*
+ * Sets *ret to the value as a tree, or to its text, and leaves it where the value is absent (a text: or
+ * null): 0, -NP_E_SPEC where it is nothing of the kind, -NP_E_NOMEM.
+ */
+int span_tree(struct span value, json_t **ret);
 int span_text(struct span value, json_t **ret);
 
 /* --- request.c ------------------------------------------------------------------------------- */

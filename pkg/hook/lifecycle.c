@@ -8,7 +8,9 @@
 
 #define CLUSTER_KIND "Cluster"
 #define CLUSTER_API "cluster.x-k8s.io/v1beta2"
+/* Seen in the manager v1.13.6: what a hook that blocks says stands in the Cluster's condition. */
 #define RETRY_AFTER_S 5
+#define REFUSED_AFTER_S 10
 #define LABEL_MAX 600
 #define HOLDER_MAX 300
 /* What an answer needs to reach the caller before it gives up. */
@@ -22,6 +24,7 @@ struct lifecycle {
 	char holder[HOLDER_MAX];
 	struct np_kube *kube;
 	struct np_err worst; /* what befell some class; the first of its kind */
+	struct np_err refused; /* what the Cluster itself says cannot be */
 };
 
 static void lifecycle_done(struct lifecycle *l)
@@ -53,10 +56,13 @@ static int set_type(json_t *root, const char *key, const char *text, struct np_e
 
 static int read_cluster(const struct request *r, struct lifecycle *l, struct np_err *err)
 {
-	json_auto_t *root = span_tree(r->cluster);
-	const json_t *metadata = json_object_get(root, "metadata");
+	json_auto_t *root = NULL;
+	const json_t *metadata;
 	char label[LABEL_MAX];
 
+	if (span_tree(r->cluster, &root) == -NP_E_NOMEM)
+		return np_fail_nomem(err);
+	metadata = json_object_get(root, "metadata");
 	l->name = json_string_value(json_object_get(metadata, "name"));
 	l->ns = json_string_value(json_object_get(metadata, "namespace"));
 	if (!json_is_object(root) || !l->name || !*l->name)
@@ -123,24 +129,51 @@ static int note_results(struct lifecycle *l, const struct np_apply *a, struct np
 static int apply(struct lifecycle *l, struct np_input *in, bool revert, struct np_err *err)
 {
 	NP_AUTO(np_apply_done) struct np_apply a = { .classes = NULL };
-	const struct np_apply_options o = {
-		.plan = { .catalogue = l->out->o->catalogue, .holder = l->holder, .revert = revert }
-	};
+	struct np_apply_options o = { .dry_run = NP_DRY_RUN_NONE };
 
-	if (np_input_finish(in, err) < 0 || np_apply_run(l->kube, in, &o, &a, err) < 0)
+	o.plan.catalogue = l->out->o->catalogue;
+	o.plan.holder = l->holder;
+	o.plan.revert = revert;
+	if (!l->kube && hook_connect(l->out->o, &l->kube, err) < 0)
+		return -(int)err->code;
+	if (np_apply_run(l->kube, in, &o, &a, err) < 0)
 		return -(int)err->code;
 	return note_results(l, &a, err);
+}
+
+/* Keeps what is wrong with the Cluster itself; memory that ran out is no fault of its. */
+static int refuse(struct lifecycle *l, const struct np_err *why, struct np_err *err)
+{
+	if (why->code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	l->refused = *why;
+	return 0;
+}
+
+/* Pools whose templates name their devices need no class, but may say what cannot be. */
+static int check_without_classes(struct lifecycle *l, const struct np_input *in, struct np_err *err)
+{
+	NP_AUTO(np_plan_done) struct np_plan plan = { .n_pools = 0 };
+	struct np_plan_options o = { .catalogue = l->out->o->catalogue };
+
+	o.holder = l->holder;
+	if (np_plan_make(in, &o, &plan, err) < 0)
+		return -(int)err->code;
+	return plan.n_errors > 0 ? refuse(l, &plan.errors[0], err) : 0;
 }
 
 /* Patches the classes of the Cluster's own pools, or lets the pools leave them. */
 static int apply_cluster(struct lifecycle *l, bool revert, struct np_err *err)
 {
 	NP_AUTO(np_input_done) struct np_input in = { .n_pools = 0 };
+	struct np_err why = NP_ERR_INIT;
 
-	if (np_input_add(&in, l->out->o->catalogue, l->doc, err) < 0)
-		return -(int)err->code;
-	/* Pools whose templates name their devices need no class. */
-	return np_input_needs_classes(&in) ? apply(l, &in, revert, err) : 0;
+	if (np_input_add(&in, l->out->o->catalogue, l->doc, &why) < 0 ||
+	    (in.n_pools > 0 && np_input_finish(&in, &why) < 0))
+		return refuse(l, &why, err);
+	if (np_input_needs_classes(&in))
+		return apply(l, &in, revert, err);
+	return revert ? 0 : check_without_classes(l, &in, err);
 }
 
 /* --- leaving ---------------------------------------------------------------------------------- */
@@ -199,7 +232,9 @@ static int leave_class(void *ctx, json_t *class, struct np_err *err)
 		    np_input_add_topology_pool(&in, l->out->o->catalogue, l->doc, &t, err) < 0)
 			return -(int)err->code;
 	}
-	return in.n_pools > 0 ? apply(l, &in, true, err) : 0;
+	if (in.n_pools == 0)
+		return 0;
+	return np_input_finish(&in, err) < 0 ? -(int)err->code : apply(l, &in, true, err);
 }
 
 struct class_list {
@@ -261,11 +296,27 @@ static int leave(struct lifecycle *l, struct np_err *err)
 
 static int run(struct lifecycle *l, const struct request *r, struct np_err *err)
 {
-	if (read_cluster(r, l, err) < 0 || hook_connect(l->out->o, &l->kube, err) < 0)
+	if (read_cluster(r, l, err) < 0)
 		return -(int)err->code;
-	if (l->out->kind == NP_HOOK_BEFORE_CLUSTER_DELETE)
-		return leave(l, err);
-	return apply_cluster(l, false, err);
+	if (l->out->kind != NP_HOOK_BEFORE_CLUSTER_DELETE)
+		return apply_cluster(l, false, err);
+	return hook_connect(l->out->o, &l->kube, err) < 0 ? -(int)err->code : leave(l, err);
+}
+
+/* The call comes again, and its message is told until then. */
+static void block(struct outcome *out, const struct np_err *why, unsigned after_s)
+{
+	memcpy(out->answer->message, why->text, sizeof(why->text));
+	out->answer->retry_after_s = after_s;
+}
+
+/* A Cluster that goes is not held up by what it says. */
+static int tell_refused(struct lifecycle *l, const struct request *r)
+{
+	bool blocks = r->enforce && l->out->kind != NP_HOOK_BEFORE_CLUSTER_DELETE;
+
+	block(l->out, &l->refused, blocks ? REFUSED_AFTER_S : 0);
+	return 0;
 }
 
 int run_lifecycle(struct outcome *out, const struct request *r, struct np_err *err)
@@ -275,19 +326,19 @@ int run_lifecycle(struct outcome *out, const struct request *r, struct np_err *e
 
 	if (run(&l, r, &why) < 0)
 		note_failure(&l, &why);
-	why = l.worst;
-	if (why.code == NP_OK)
-		return 0;
-	if (why.code == NP_E_NOMEM)
+	if (l.worst.code == NP_OK)
+		return l.refused.code == NP_OK ? 0 : tell_refused(&l, r);
+	if (l.worst.code == NP_E_NOMEM)
 		return np_fail_nomem(err);
-	memcpy(out->answer->message, why.text, sizeof(why.text));
-	if (r->ignores_failure)
-		return 0;
-	/* Somebody else is writing, or the API is away: the cluster waits, and the call comes again. */
-	if (np_code_exit_status(why.code) == np_code_exit_status(NP_E_RETRY)) {
-		out->answer->retry_after_s = RETRY_AFTER_S;
+	if (r->ignores_failure) {
+		block(out, &l.worst, 0);
 		return 0;
 	}
-	*err = why;
+	/* Somebody else is writing, or the API is away: the cluster waits. */
+	if (np_code_exit_status(l.worst.code) == np_code_exit_status(NP_E_RETRY)) {
+		block(out, &l.worst, RETRY_AFTER_S);
+		return 0;
+	}
+	*err = l.worst;
 	return -(int)err->code;
 }

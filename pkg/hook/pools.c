@@ -125,9 +125,11 @@ static void identity_done(struct identity *id)
 
 static int read_text(struct span value, const char *what, json_t **ret, struct np_err *err)
 {
-	if (span_text(value, ret) == 0)
-		return 0;
-	return np_fail(err, NP_E_SPEC, "%s of an item is no text", what);
+	int r = span_text(value, ret);
+
+	if (r == -NP_E_NOMEM)
+		return np_fail_nomem(err);
+	return r < 0 ? np_fail(err, NP_E_SPEC, "%s of an item is no text", what) : 0;
 }
 
 static int read_identity(const struct request *r, const struct item *item, struct identity *id,
@@ -154,12 +156,13 @@ static int read_identity(const struct request *r, const struct item *item, struc
 /* Reads a value of the request; what its grammar lets through may still be no value. */
 static int read_value(struct span value, const char *label, json_t **ret, struct np_err *err)
 {
-	if (!value.p)
-		return 0;
-	*ret = span_tree(value);
-	return *ret ? 0
-		    : np_fail(err, NP_E_SPEC, "%s: '%.*s' cannot be read", label,
-			      (int)(value.n < 40 ? value.n : 40), value.p);
+	int r = span_tree(value, ret);
+
+	if (r == -NP_E_NOMEM)
+		return np_fail_nomem(err);
+	return r < 0 ? np_fail(err, NP_E_SPEC, "%s: '%.*s' cannot be read", label,
+			       (int)(value.n < 40 ? value.n : 40), value.p)
+		     : 0;
 }
 
 static int set_value(json_t *object, const char *name, struct span value, const char *label,
@@ -258,6 +261,8 @@ static int add_pool(const struct identity *id, const struct np_catalogue *cat,
 		return 0;
 	if (np_input_add(in, cat, template, err) < 0)
 		return -(int)err->code;
+	if (in->n_templates == 0)
+		return 0;
 	t = &in->templates[in->n_templates - 1];
 	pool.template_ns = t->ns;
 	pool.template_name = t->name;

@@ -171,8 +171,11 @@ static int read_setting(struct span value, const char *name, const char *yes, co
 			bool *ret, struct np_err *err)
 {
 	json_auto_t *text = NULL;
+	int r = span_text(value, &text);
 
-	if (span_text(value, &text) < 0)
+	if (r == -NP_E_NOMEM)
+		return np_fail_nomem(err);
+	if (r < 0)
 		return np_fail(err, NP_E_SPEC, "setting '%s' is no text: %s or %s is needed", name,
 			       yes, no);
 	if (!text)
@@ -216,19 +219,23 @@ static int fail_fault(const struct scan *s, struct np_err *err)
 		       (size_t)(s->at - s->begin));
 }
 
-static int check_top(const struct top *top, const char *kind, struct request *r, struct np_err *err)
+static int check_top(const struct top *top, const char *kind, struct request *req,
+		     struct np_err *err)
 {
 	json_auto_t *given = NULL;
+	int r = span_text(top->kind, &given);
 
-	if (span_text(top->kind, &given) < 0)
+	if (r == -NP_E_NOMEM)
+		return np_fail_nomem(err);
+	if (r < 0)
 		return np_fail(err, NP_E_SPEC, "kind is no text: '%sRequest' is needed", kind);
 	if (given && (strncmp(json_string_value(given), kind, strlen(kind)) != 0 ||
 		      strcmp(json_string_value(given) + strlen(kind), "Request") != 0))
 		return np_fail(err, NP_E_SPEC, "kind is '%.64s': '%sRequest' is needed",
 			       json_string_value(given), kind);
-	if (read_setting(top->enforce, "enforce", "true", "false", &r->enforce, err) < 0)
+	if (read_setting(top->enforce, "enforce", "true", "false", &req->enforce, err) < 0)
 		return -(int)err->code;
-	return read_setting(top->policy, "failurePolicy", "Ignore", "Fail", &r->ignores_failure,
+	return read_setting(top->policy, "failurePolicy", "Ignore", "Fail", &req->ignores_failure,
 			    err);
 }
 

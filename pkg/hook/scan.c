@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
+#include "nodeprep/err.h"
 
 static bool fail(struct scan *s, const char *fault)
 {
@@ -224,14 +228,13 @@ bool scan_is_done(struct scan *s)
 bool key_is(struct span key, const char *name)
 {
 	size_t n = strlen(name);
-	json_auto_t *tree = NULL;
+	json_auto_t *text = NULL;
 
 	if (key.n == n + 2 && memcmp(key.p + 1, name, n) == 0)
 		return true;
 	if (!memchr(key.p, '\\', key.n))
 		return false;
-	tree = span_tree(key);
-	return tree && strcmp(json_string_value(tree), name) == 0;
+	return span_text(key, &text) == 0 && text && strcmp(json_string_value(text), name) == 0;
 }
 
 bool scan_seek(struct scan *s, const struct seek *seeks, size_t n)
@@ -256,24 +259,239 @@ struct scan span_open(struct span value)
 	return (struct scan){ value.p, value.p, value.p + value.n, NULL };
 }
 
-json_t *span_tree(struct span value)
-{
-	json_error_t ignored;
+/* --- trees ------------------------------------------------------------------------------------ */
 
-	return value.p ? json_loadb(value.p, value.n, JSON_DECODE_ANY, &ignored) : NULL;
+/*
+ * Trees are built here, and not by json_loadb(), which loses bytes of a text without a word where its
+ * buffer cannot grow (seen with jansson 2.14), and which reads each byte by a call.
+ */
+static json_t *build(struct scan *s, unsigned depth);
+
+static json_t *build_object(struct scan *s, unsigned depth)
+{
+	json_auto_t *object = json_object();
+	struct span key;
+
+	s->at++;
+	while (object && scan_member(s, &key)) {
+		json_auto_t *name = NULL;
+		json_t *value = NULL;
+
+		if (span_text(key, &name) == -NP_E_SPEC)
+			fail(s, "a key that is no text");
+		else if (name)
+			value = build(s, depth + 1);
+		if (!value ||
+		    json_object_set_new_nocheck(object, json_string_value(name), value) < 0)
+			return NULL;
+	}
+	return s->fault ? NULL : json_incref(object);
+}
+
+static json_t *build_list(struct scan *s, unsigned depth)
+{
+	json_auto_t *list = json_array();
+
+	s->at++;
+	while (list && scan_item(s)) {
+		json_t *value = build(s, depth + 1);
+
+		if (!value || json_array_append_new(list, value) < 0)
+			return NULL;
+	}
+	return s->fault ? NULL : json_incref(list);
+}
+
+static unsigned hex_of(const char *digits)
+{
+	char text[5] = { digits[0], digits[1], digits[2], digits[3], '\0' };
+
+	return (unsigned)strtoul(text, NULL, 16);
+}
+
+/* Writes a code point and returns how many bytes it took. */
+static size_t put_utf8(unsigned code, char *out)
+{
+	if (code < 0x80) {
+		out[0] = (char)code;
+		return 1;
+	}
+	if (code < 0x800) {
+		out[0] = (char)(0xc0 | code >> 6);
+		out[1] = (char)(0x80 | (code & 63));
+		return 2;
+	}
+	if (code < 0x10000) {
+		out[0] = (char)(0xe0 | code >> 12);
+		out[1] = (char)(0x80 | (code >> 6 & 63));
+		out[2] = (char)(0x80 | (code & 63));
+		return 3;
+	}
+	out[0] = (char)(0xf0 | code >> 18);
+	out[1] = (char)(0x80 | (code >> 12 & 63));
+	out[2] = (char)(0x80 | (code >> 6 & 63));
+	out[3] = (char)(0x80 | (code & 63));
+	return 4;
+}
+
+/* Decodes "uXXXX", or two of them that make one character; 0 where they make none. */
+static unsigned decode_unicode(const char **at)
+{
+	unsigned high = hex_of(*at + 1), low;
+
+	*at += 5;
+	if (high < 0xd800 || high > 0xdfff)
+		return high;
+	if (high > 0xdbff || (*at)[0] != '\\' || (*at)[1] != 'u')
+		return 0;
+	low = hex_of(*at + 2);
+	if (low < 0xdc00 || low > 0xdfff)
+		return 0;
+	*at += 6;
+	return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+}
+
+/* Decodes what stands behind a backslash; 0 where it is no character. */
+static unsigned decode_escape(const char **at)
+{
+	static const char letters[] = "bfnrt", codes[] = "\b\f\n\r\t";
+	const char *letter;
+
+	if (**at == 'u')
+		return decode_unicode(at);
+	letter = strchr(letters, *(*at)++);
+	return (unsigned char)(letter ? codes[letter - letters] : (*at)[-1]);
+}
+
+/* jansson tells bytes that are no UTF-8 and memory that ran out alike. */
+static json_t *make_string(struct scan *s, const char *bytes, size_t n)
+{
+	json_t *string = json_stringn(bytes, n);
+	json_auto_t *unchecked = string ? NULL : json_stringn_nocheck(bytes, n);
+
+	if (unchecked)
+		fail(s, "bytes that are no UTF-8");
+	return string;
+}
+
+/* A decoded text is never longer than what it was written as. */
+static json_t *build_escaped(struct scan *s, const char *from, const char *to)
+{
+	NP_AUTO(np_freep) char *text = malloc((size_t)(to - from) + 1);
+	size_t n = 0;
+
+	while (text && from < to) {
+		unsigned code;
+
+		if (*from != '\\') {
+			text[n++] = *from++;
+			continue;
+		}
+		from++;
+		code = decode_escape(&from);
+		if (code == 0) {
+			fail(s, "an escape that is no character");
+			return NULL;
+		}
+		n += put_utf8(code, text + n);
+	}
+	return text ? make_string(s, text, n) : NULL;
+}
+
+/* `from` and `to` stand behind and at the quotes. */
+static json_t *build_string(struct scan *s, const char *from, const char *to)
+{
+	size_t n = (size_t)(to - from);
+
+	if (memchr(from, '\\', n))
+		return build_escaped(s, from, to);
+	return make_string(s, from, n);
+}
+
+static json_t *build_number(struct scan *s, const char *from, size_t n)
+{
+	char text[64];
+	long long whole;
+	double real;
+
+	if (n >= sizeof(text)) {
+		fail(s, "a number that is too long");
+		return NULL;
+	}
+	memcpy(text, from, n);
+	text[n] = '\0';
+	errno = 0;
+	if (!strpbrk(text, ".eE")) {
+		whole = strtoll(text, NULL, 10);
+		if (errno == 0)
+			return json_integer(whole);
+	} else {
+		real = strtod(text, NULL);
+		if (isfinite(real))
+			return json_real(real);
+	}
+	fail(s, "a number that is too large");
+	return NULL;
+}
+
+static json_t *build_scalar(struct scan *s)
+{
+	const char *from = s->at;
+
+	if (!skip_scalar(s))
+		return NULL;
+	switch (*from) {
+	case '"':
+		return build_string(s, from + 1, s->at - 1);
+	case 't':
+		return json_true();
+	case 'f':
+		return json_false();
+	case 'n':
+		return json_null();
+	default:
+		return build_number(s, from, (size_t)(s->at - from));
+	}
+}
+
+static json_t *build(struct scan *s, unsigned depth)
+{
+	char bracket;
+
+	skip_blanks(s);
+	bracket = s->at < s->end ? *s->at : '\0';
+	if (bracket != '{' && bracket != '[')
+		return build_scalar(s);
+	if (depth == NP_DEPTH_MAX) {
+		fail(s, "too many levels");
+		return NULL;
+	}
+	return bracket == '{' ? build_object(s, depth) : build_list(s, depth);
+}
+
+int span_tree(struct span value, json_t **ret)
+{
+	struct scan s = span_open(value);
+	json_t *tree = value.p ? build(&s, 0) : NULL;
+
+	if (!tree)
+		return s.fault ? -NP_E_SPEC : value.p ? -NP_E_NOMEM : 0;
+	*ret = tree;
+	return 0;
 }
 
 int span_text(struct span value, json_t **ret)
 {
-	json_t *tree;
+	json_auto_t *tree = NULL;
+	int r;
 
 	if (!value.p || (value.n == 4 && memcmp(value.p, "null", 4) == 0))
 		return 0;
-	tree = span_tree(value);
-	if (!json_is_string(tree)) {
-		json_decref(tree);
-		return -1;
-	}
-	*ret = tree;
+	r = span_tree(value, &tree);
+	if (r < 0)
+		return r;
+	if (!json_is_string(tree))
+		return -NP_E_SPEC;
+	*ret = json_incref(tree);
 	return 0;
 }

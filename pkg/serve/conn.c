@@ -7,7 +7,13 @@
 #include "internal.h"
 #include "nodeprep/err.h"
 
-enum { ROOM_MS = 50 };
+enum {
+	ROOM_MS = 50,
+	SHAKING_MOST = 16, /* of a loop at a time */
+	LARGE_BYTES = 16 << 10,
+	TURNS = 2, /* large bodies of a loop at a time */
+	TURNS_MOST = 32, /* whoever is slow */
+};
 
 /* OpenSSL numbers such places once a process; it holds no state of ours. */
 static int conn_index = -1;
@@ -28,15 +34,16 @@ void conn_doom(struct conn *c)
 	evtimer_add(c->timer, &now);
 }
 
-void loop_make_room(struct loop *l)
+void loop_make_room(struct loop *l, bool patient)
 {
 	struct timeval tv = ms_to_timeval(ROOM_MS);
 	const struct np_serve *s = l->server;
+	bool is_full = atomic_load(&s->n_conns) >= s->o.connections_max;
 
 	if (!l->is_full || l->stopping || !l->listener)
 		return;
 	/* Another loop's connection may be the one that goes: that is looked for again and again. */
-	if (atomic_load(&s->n_conns) >= s->o.connections_max) {
+	if (is_full || (!patient && l->n_shaking >= SHAKING_MOST)) {
 		evtimer_add(l->room_timer, &tv);
 		return;
 	}
@@ -44,16 +51,89 @@ void loop_make_room(struct loop *l)
 	evconnlistener_enable(l->listener);
 }
 
+/* Where it is in line already, a timer that runs goes on. */
+static void pause_listener(struct loop *l)
+{
+	if (l->is_full)
+		return;
+	l->is_full = true;
+	evconnlistener_disable(l->listener);
+	loop_make_room(l, false);
+}
+
 void loop_count_conn(struct loop *l)
 {
 	struct np_serve *s = l->server;
 
 	l->n_conns++;
-	if (atomic_fetch_add(&s->n_conns, 1) + 1 < s->o.connections_max)
+	if (atomic_fetch_add(&s->n_conns, 1) + 1 >= s->o.connections_max)
+		pause_listener(l);
+}
+
+static void end_shaking(struct conn *c)
+{
+	if (!c->shaking)
 		return;
-	l->is_full = true;
-	evconnlistener_disable(l->listener);
-	loop_make_room(l);
+	c->shaking = false;
+	c->loop->n_shaking--;
+	loop_make_room(c->loop, false);
+}
+
+/* With 0 ms those who are first in line are looked at; after a while one more is let in. */
+static void arm_turns(struct loop *l, unsigned ms)
+{
+	struct timeval tv = ms_to_timeval(ms);
+
+	l->is_patient = ms > 0;
+	evtimer_add(l->turn_timer, &tv);
+}
+
+void loop_give_turns(struct loop *l)
+{
+	unsigned most = l->is_patient && l->n_turns >= TURNS ? l->n_turns + 1 : TURNS;
+
+	if (most > TURNS_MOST)
+		most = TURNS_MOST;
+	while (l->n_turns < most && !TAILQ_EMPTY(&l->waiting)) {
+		struct conn *c = TAILQ_FIRST(&l->waiting);
+
+		TAILQ_REMOVE(&l->waiting, c, turn);
+		c->waits = false;
+		c->has_turn = true;
+		l->n_turns++;
+		/* What came meanwhile may make the request whole at once. */
+		bufferevent_enable(c->bev, EV_READ);
+	}
+	if (!TAILQ_EMPTY(&l->waiting))
+		arm_turns(l, ROOM_MS);
+}
+
+void conn_end_turn(struct conn *c)
+{
+	c->received = 0;
+	if (c->waits)
+		TAILQ_REMOVE(&c->loop->waiting, c, turn);
+	c->waits = false;
+	if (!c->has_turn)
+		return;
+	c->has_turn = false;
+	c->loop->n_turns--;
+	if (!TAILQ_EMPTY(&c->loop->waiting))
+		arm_turns(c->loop, 0);
+}
+
+/* Without a turn the rest of a large body stays in the kernel's buffers. */
+static void await_turn(struct conn *c)
+{
+	if (c->received <= LARGE_BYTES || c->has_turn || c->waits)
+		return;
+	c->waits = true;
+	TAILQ_INSERT_TAIL(&c->loop->waiting, c, turn);
+	bufferevent_disable(c->bev, EV_READ);
+	if (c->loop->n_turns < TURNS)
+		arm_turns(c->loop, 0);
+	else if (!evtimer_pending(c->loop->turn_timer, NULL))
+		arm_turns(c->loop, ROOM_MS);
 }
 
 static void free_conn(struct conn *c)
@@ -62,10 +142,12 @@ static void free_conn(struct conn *c)
 
 	answer_drop(c);
 	event_free(c->timer);
+	conn_end_turn(c);
 	LIST_REMOVE(c, link);
 	l->n_conns--;
 	atomic_fetch_sub(&l->server->n_conns, 1);
-	loop_make_room(l);
+	end_shaking(c);
+	loop_make_room(l, false);
 	if (l->stopping && l->n_conns == 0)
 		event_base_loopbreak(l->base);
 	free(c);
@@ -102,7 +184,12 @@ static void on_input(struct evbuffer *buf, const struct evbuffer_cb_info *info, 
 	struct conn *c = arg;
 
 	(void)buf;
-	if (info->n_added == 0 || c->busy)
+	if (info->n_added == 0)
+		return;
+	end_shaking(c);
+	c->received += info->n_added;
+	await_turn(c);
+	if (c->busy)
 		return;
 	c->busy = true;
 	conn_arm(c, c->loop->server->o.deadline_ms);
@@ -114,6 +201,9 @@ static void add_conn(struct loop *l, struct conn *c)
 	c->busy = true;
 	LIST_INSERT_HEAD(&l->conns, c, link);
 	loop_count_conn(l);
+	c->shaking = true;
+	if (++l->n_shaking >= SHAKING_MOST)
+		pause_listener(l);
 	conn_arm(c, l->server->o.deadline_ms);
 }
 

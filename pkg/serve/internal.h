@@ -13,6 +13,10 @@
  * plain.c    HTTP without TLS, in place of conn.c and request.c
  * tls.c      certificates
  *
+ * Memory is bounded softly. A handshake and a large body take much of it, so that only a few of either
+ * run at a time in a loop; the others wait in the kernel's buffers. Each short while one more may, so
+ * that clients which are slow, or never go on, hold up nobody for long.
+ *
  * A loop, its connections and their answers belong to the loop's thread. Shared are the atomics of the
  * server, what a lock is named for, and a job, which its worker has to itself until it is done.
  */
@@ -59,6 +63,7 @@ SSL *tls_new_ssl(struct tls *t);
 
 LIST_HEAD(conn_list, conn);
 LIST_HEAD(plain_list, plain);
+TAILQ_HEAD(conn_queue, conn);
 STAILQ_HEAD(job_list, job);
 
 /* One event loop. */
@@ -71,6 +76,11 @@ struct loop {
 	int wake_fd;
 	bool is_full; /* the listener waits for room */
 	bool stopping;
+	unsigned n_shaking; /* connections that have sent no request yet */
+	unsigned n_turns; /* connections that may send a large body */
+	struct conn_queue waiting; /* those that are to */
+	struct event *turn_timer;
+	bool is_patient; /* the timer runs for one more than may be at a time */
 	unsigned n_conns;
 	struct conn_list conns;
 	struct plain_list plains;
@@ -115,6 +125,10 @@ struct conn {
 	struct event *timer; /* the deadline, or the end of idling */
 	bool busy; /* within a request */
 	bool doomed; /* closed with the timer's next turn */
+	bool shaking; /* no byte of a request yet */
+	bool has_turn, waits; /* to send a large body */
+	size_t received; /* of the request under way */
+	TAILQ_ENTRY(conn) turn;
 	struct answer *answer; /* under way; NULL */
 };
 
@@ -149,8 +163,13 @@ void conn_doom(struct conn *c);
 /* Counts a connection, and takes no more where it was the last that may be. */
 void loop_count_conn(struct loop *l);
 
-/* Takes connections again where there is room for them. */
-void loop_make_room(struct loop *l);
+/* Takes connections again where there is room for them; `patient`: however many are new. */
+void loop_make_room(struct loop *l, bool patient);
+
+/* The request is whole: its connection's turn is another's, in the loop's next turn. */
+void conn_end_turn(struct conn *c);
+/* Lets those send that wait: the timer's part. */
+void loop_give_turns(struct loop *l);
 
 /* plain.c: the listener's callback; `arg` is the loop. */
 void plain_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,

@@ -35,7 +35,7 @@ static void free_plain(struct plain *p)
 	l->n_conns--;
 	atomic_fetch_sub(&l->server->n_conns, 1);
 	free(p);
-	loop_make_room(l);
+	loop_make_room(l, false);
 	if (l->stopping && l->n_conns == 0)
 		event_base_loopbreak(l->base);
 }

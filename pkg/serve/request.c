@@ -187,5 +187,6 @@ void on_request(struct evhttp_request *req, void *arg)
 	c->busy = true;
 	evhttp_connection_set_closecb(evcon, on_closed, c);
 	evhttp_request_set_on_complete_cb(req, on_sent, c);
+	conn_end_turn(c);
 	answer_request(c, req);
 }

@@ -175,7 +175,13 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 static void on_room(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	loop_make_room(arg);
+	loop_make_room(arg, true);
+}
+
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	loop_give_turns(arg);
 }
 
 static void on_renew(evutil_socket_t fd, short what, void *arg)
@@ -204,9 +210,10 @@ static int add_events(struct loop *l, struct np_err *err)
 	l->linger_timer = evtimer_new(l->base, on_linger_over, l);
 	l->drain_timer = evtimer_new(l->base, break_loop, l);
 	l->room_timer = evtimer_new(l->base, on_room, l);
+	l->turn_timer = evtimer_new(l->base, on_turn, l);
 	l->renew_timer = event_new(l->base, -1, EV_PERSIST, on_renew, l);
 	if (!l->wake_event || !l->linger_timer || !l->drain_timer || !l->room_timer ||
-	    !l->renew_timer)
+	    !l->turn_timer || !l->renew_timer)
 		return np_fail_nomem(err);
 	if (event_add(l->wake_event, NULL) < 0 || (renews && event_add(l->renew_timer, &renew) < 0))
 		return np_fail_nomem(err);
@@ -245,6 +252,7 @@ static void init_loop(struct loop *l, struct np_serve *s)
 	l->wake_fd = -1;
 	LIST_INIT(&l->conns);
 	LIST_INIT(&l->plains);
+	TAILQ_INIT(&l->waiting);
 	STAILQ_INIT(&l->done);
 	pthread_mutex_init(&l->lock, NULL);
 }
@@ -273,6 +281,7 @@ static void loop_done(struct loop *l)
 	free_event(l->linger_timer);
 	free_event(l->drain_timer);
 	free_event(l->room_timer);
+	free_event(l->turn_timer);
 	free_event(l->renew_timer);
 	if (l->base)
 		event_base_free(l->base);

@@ -9,7 +9,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/kube.h"
 
-enum { PEM_MAX = 1 << 20 };
+enum { PEM_MAX = 1 << 20, FRAGMENT_BYTES = 4096 };
 
 static void free_bio(BIO **bio)
 {
@@ -124,10 +124,16 @@ static int fill_ctx(const struct tls *t, SSL_CTX *ctx, struct np_err *err)
 
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1)
 		return np_fail_nomem(err);
-	/* Tickets hold all that resuming needs; sessions kept here would only grow. */
+	/*
+	 * Nothing is resumed: Cluster API keeps its connections, and a Go client without a cache of its
+	 * own throws tickets away. Sessions kept here would only grow.
+	 */
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(ctx, 1);
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_num_tickets(ctx, 0);
+	/* Answers are small, and each connection that sends has a buffer of that size. */
+	SSL_CTX_set_max_send_fragment(ctx, FRAGMENT_BYTES);
+	SSL_CTX_set_options(ctx,
+			    SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 	if (use_certs(ctx, t->cert_pem, err) < 0 || use_key(ctx, t->key_pem, err) < 0)

@@ -19,4 +19,9 @@ for input in "plain 1000" "plain 10000" "plain 20000" "dump 10000" \
 		mv "$file.new" "$file"
 	fi
 done
-exec /usr/bin/env python3 -B "$here/bench.py" "$build" "$here/../../docs/examples"
+/usr/bin/env python3 -B "$here/bench.py" "$build" "$here/../../docs/examples"
+
+# Beside Cluster API's own server, which is built where it is missing.
+"$here/load.sh" "$work"
+reference=$("$here/../real/capi/build.sh" "$build/real")
+exec /usr/bin/env python3 -B "$here/hooks.py" "$build" "$reference"

@@ -1,0 +1,788 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/hook.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "nodeprep/err.h"
+
+#include "failing_alloc.h"
+#include "internal.h"
+
+/* The corpus is replayed through the fuzz target itself. */
+#include "hook_fuzz.c"
+
+#define A100 "{\"vendorId\":4318,\"deviceId\":8368}"
+#define H100 "{\"vendorId\":4318,\"deviceId\":9008}"
+#define NIC "{\"vendorId\":5555,\"deviceId\":4113}"
+#define TEXT_MAX 8192
+
+static struct np_catalogue *cat;
+
+static int set_up(void **state)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	return np_catalogue_new(&cat, &err);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	np_catalogue_free(cat);
+	return 0;
+}
+
+static struct np_hook_answer call_with(const struct np_hook_options *o, enum np_hook_kind kind,
+				       const char *body)
+{
+	struct np_hook_answer a = { .body = NULL };
+	struct np_err err = NP_ERR_INIT;
+
+	if (np_hook_call(o, kind, body, strlen(body), &a, &err) < 0)
+		fail_msg("%s", err.text);
+	return a;
+}
+
+static struct np_hook_answer call(enum np_hook_kind kind, const char *body)
+{
+	const struct np_hook_options o = { .catalogue = cat };
+
+	return call_with(&o, kind, body);
+}
+
+/* --- paths ----------------------------------------------------------------------------------- */
+
+static void test_hook__paths_are_found(void **state)
+{
+	static const struct {
+		const char *path;
+		int kind; /* -1: none */
+	} rows[] = {
+		{ NP_HOOK_PATH "discovery", NP_HOOK_DISCOVERY },
+		{ NP_HOOK_PATH "discovery/", -1 },
+		{ NP_HOOK_PATH "discovery/x", -1 },
+		{ NP_HOOK_PATH "generatepatches/generate-patches", NP_HOOK_GENERATE_PATCHES },
+		{ NP_HOOK_PATH "generatepatches", -1 },
+		{ NP_HOOK_PATH "generatepatches/", -1 },
+		{ NP_HOOK_PATH "generatepatches/generate-patches/", -1 },
+		{ NP_HOOK_PATH "GeneratePatches/generate-patches", -1 },
+		{ NP_HOOK_PATH "validatetopology/validate-topology", NP_HOOK_VALIDATE_TOPOLOGY },
+		{ NP_HOOK_PATH "beforeclusterdelete/before-cluster-delete",
+		  NP_HOOK_BEFORE_CLUSTER_DELETE },
+		{ "/hooks.runtime.cluster.x-k8s.io/v1alpha2/discovery", -1 },
+		{ "/", -1 },
+		{ "", -1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		enum np_hook_kind kind = NP_HOOK_KIND_MAX;
+		bool found = np_hook_find(rows[i].path, &kind);
+
+		if (found != (rows[i].kind >= 0) || (found && (int)kind != rows[i].kind))
+			fail_msg("'%s': %d", rows[i].path, (int)kind);
+		if (!found)
+			assert_int_equal(kind, NP_HOOK_KIND_MAX);
+	}
+}
+
+static void test_hook__timeouts_are_read_from_the_query(void **state)
+{
+	static const struct {
+		const char *query;
+		uint64_t ms;
+	} rows[] = {
+		{ "", 10000 },           { "timeout=5s", 5000 },   { "timeout=1m", 30000 },
+		{ "timeout=0s", 10000 }, { "timeout=x", 10000 },   { "a=b&timeout=1.5s&c", 1500 },
+		{ "timeout=", 10000 },   { "xtimeout=5s", 10000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (np_hook_timeout_ms(rows[i].query) != rows[i].ms)
+			fail_msg("'%s': %llu", rows[i].query,
+				 (unsigned long long)np_hook_timeout_ms(rows[i].query));
+}
+
+/* --- discovery -------------------------------------------------------------------------------- */
+
+static size_t count_handlers(const struct np_hook_options *o)
+{
+	struct np_hook_answer a = call_with(o, NP_HOOK_DISCOVERY, "{}");
+	json_auto_t *response = json_loadb(a.body, a.size, 0, NULL);
+	json_t *handlers = json_object_get(response, "handlers"), *h;
+	size_t i;
+
+	assert_false(a.failed);
+	json_array_foreach (handlers, i, h) {
+		json_int_t s = json_integer_value(json_object_get(h, "timeoutSeconds"));
+
+		assert_true(s >= 1 && s <= 30);
+		assert_string_equal(fuzz_text(h, "failurePolicy"), "Fail");
+	}
+	free(a.body);
+	return json_array_size(handlers);
+}
+
+static void test_hook__lifecycle_hooks_are_announced_with_an_api_alone(void **state)
+{
+	const struct np_kube_options kube = { .kubeconfig = "/nowhere" };
+	const struct np_hook_options without = { .catalogue = cat };
+	const struct np_hook_options with = { .catalogue = cat, .kube = &kube };
+	struct np_hook_answer a;
+
+	(void)state;
+	assert_int_equal(count_handlers(&without), 3);
+	assert_int_equal(count_handlers(&with), 6);
+	a = call(NP_HOOK_BEFORE_CLUSTER_CREATE, "{}");
+	assert_true(a.failed);
+	assert_string_equal(a.message, "BeforeClusterCreate needs an API server, and none is "
+				       "configured");
+	free(a.body);
+	assert_false(np_hook_blocks(&without, NP_HOOK_VALIDATE_TOPOLOGY));
+	assert_true(np_hook_blocks(&with, NP_HOOK_VALIDATE_TOPOLOGY));
+	assert_false(np_hook_blocks(&with, NP_HOOK_GENERATE_PATCHES));
+}
+
+static void test_hook__the_variable_has_a_schema_and_descriptions(void **state)
+{
+	struct np_hook_answer a = call(NP_HOOK_DISCOVER_VARIABLES, "{}");
+	json_auto_t *response = json_loadb(a.body, a.size, JSON_REJECT_DUPLICATES, NULL);
+	json_t *variable = json_array_get(json_object_get(response, "variables"), 0);
+	json_t *schema = json_object_get(json_object_get(variable, "schema"), "openAPIV3Schema");
+	json_t *properties = json_object_get(schema, "properties"), *property;
+	const char *name;
+
+	(void)state;
+	assert_string_equal(fuzz_text(variable, "name"), NP_GPU_VARIABLE);
+	assert_true(json_is_false(json_object_get(variable, "required")));
+	assert_int_equal(json_object_size(properties), 3);
+	assert_true(fuzz_text(schema, "description")[0] != '\0');
+	json_object_foreach (properties, name, property)
+		assert_true(fuzz_text(property, "description")[0] != '\0');
+	free(a.body);
+}
+
+/* --- templates -------------------------------------------------------------------------------- */
+
+/* What a request is made of; NULL: the usual. */
+struct wish {
+	const char *kind, *settings, *variables;
+	const char *holder, *api, *object_kind, *item_variables;
+};
+
+static const char * or (const char *text, const char *usual)
+{
+	return text ? text : usual;
+}
+
+/* Writes an item whose template's spec.template.spec is `spec`. */
+static int write_item(char *buf, size_t size, const struct wish *w, const char *uid,
+		      const char *pool, const char *spec)
+{
+	return snprintf(
+		buf, size,
+		"{\"uid\":\"%s\",\"holderReference\":{\"apiVersion\":\"cluster.x-k8s.io/v1beta2\","
+		"\"kind\":\"%s\",\"namespace\":\"ml\",\"name\":\"c1-%s-abc\"},"
+		"\"object\":{\"apiVersion\":\"%s\",\"kind\":\"%s\",\"metadata\":{\"name\":\"gpu\","
+		"\"namespace\":\"ml\",\"uid\":\"1\",\"managedFields\":[{\"f\":{}}]},"
+		"\"spec\":{\"template\":{\"spec\":%s}}},"
+		"\"variables\":[{\"name\":\"builtin\",\"value\":{\"machineDeployment\":"
+		"{\"topologyName\":\"%s\"}}}%s]}",
+		uid, or (w->holder, "MachineDeployment"), pool,
+		or (w->api, "infrastructure.cluster.x-k8s.io/v1beta2"),
+		or (w->object_kind, "VSphereMachineTemplate"), spec, pool,
+		or (w->item_variables, ""));
+}
+
+static void write_request(char *buf, size_t size, const struct wish *w, const char *items)
+{
+	snprintf(buf, size,
+		 "{\"apiVersion\":\"hooks.runtime.cluster.x-k8s.io/v1alpha1\",\"kind\":\"%s\","
+		 "\"settings\":{%s},\"variables\":[{\"name\":\"builtin\",\"value\":{\"cluster\":"
+		 "{\"name\":\"c1\",\"namespace\":\"ml\"}}}%s],\"items\":[%s]}",
+		 or (w->kind, "GeneratePatchesRequest"), or (w->settings, ""),
+		 or (w->variables, ""), items);
+}
+
+static struct np_hook_answer call_one(enum np_hook_kind kind, const struct wish *w,
+				      const char *spec)
+{
+	char item[TEXT_MAX], body[2 * TEXT_MAX];
+
+	write_item(item, sizeof(item), w, "u1", "gpu", spec);
+	write_request(body, sizeof(body), w, item);
+	return call(kind, body);
+}
+
+static unsigned value_of(char c)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = c ? strchr(digits, c) : NULL;
+
+	return at ? (unsigned)(at - digits) : 0;
+}
+
+static void decode(const char *base64, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; base64[i] && n + 4 < size; i += 4) {
+		unsigned word = value_of(base64[i]) << 18 | value_of(base64[i + 1]) << 12 |
+				value_of(base64[i + 2]) << 6 | value_of(base64[i + 3]);
+
+		out[n++] = (char)(word >> 16);
+		if (base64[i + 2] != '=')
+			out[n++] = (char)(word >> 8 & 255);
+		if (base64[i + 3] != '=')
+			out[n++] = (char)(word & 255);
+	}
+	out[n] = '\0';
+}
+
+/* Writes the one patch of the response; "" where there is none. */
+static void read_patch(const struct np_hook_answer *a, char *out, size_t size)
+{
+	json_auto_t *response = json_loadb(a->body, a->size, 0, NULL);
+	json_t *item = json_array_get(json_object_get(response, "items"), 0);
+
+	out[0] = '\0';
+	if (!item)
+		return;
+	assert_string_equal(fuzz_text(item, "uid"), "u1");
+	assert_string_equal(fuzz_text(item, "patchType"), "JSONMergePatch");
+	decode(fuzz_text(item, "patch"), out, size);
+}
+
+#define SPEC(inner) "{\"spec\":{\"template\":{\"spec\":{" inner "}}}}"
+#define KEYS(size)                                                   \
+	"\"customVMXKeys\":{\"pciPassthru.64bitMMIOSizeGB\":\"" size \
+	"\",\"pciPassthru.use64bitMMIO\":\"TRUE\"}"
+#define RIGHT "{\"pciPassthru.use64bitMMIO\":\"true\",\"pciPassthru.64bitMMIOSizeGB\":\"512\"}"
+#define VARIABLE(value) ",{\"name\":\"nodeprepGPU\",\"value\":" value "}"
+
+static void test_hook__templates_of_gpu_pools_are_patched(void **state)
+{
+	static const struct {
+		const char *sentence;
+		struct wish wish;
+		const char *spec, *patch;
+	} rows[] = {
+		{ "two A100 get the floor",
+		  { 0 },
+		  "{\"pciDevices\":[" A100 "," A100 "]}",
+		  SPEC(KEYS("512")) },
+		{ "eight H100 get more than the floor",
+		  { 0 },
+		  "{\"pciDevices\":[" H100 "," H100 "," H100 "," H100 "," H100 "," H100 "," H100
+		  "," H100 "]}",
+		  SPEC(KEYS("2048")) },
+		{ "v1beta1 is read alike",
+		  { .api = "infrastructure.cluster.x-k8s.io/v1beta1" },
+		  "{\"pciDevices\":[" A100 "]}",
+		  SPEC(KEYS("512")) },
+		{ "a hardware version that is too low is raised",
+		  { 0 },
+		  "{\"hardwareVersion\":\"vmx-15\",\"pciDevices\":[" A100 "]}",
+		  SPEC(KEYS("512") ",\"hardwareVersion\":\"vmx-17\"") },
+		{ "one that does is left",
+		  { 0 },
+		  "{\"hardwareVersion\":\"vmx-21\",\"pciDevices\":[" A100 "]}",
+		  SPEC(KEYS("512")) },
+		{ "what is right needs no patch",
+		  { 0 },
+		  "{\"hardwareVersion\":\"vmx-17\",\"customVMXKeys\":" RIGHT
+		  ",\"pciDevices\":[" A100 "]}",
+		  "" },
+		{ "other keys stay, a variant's spelling goes",
+		  { 0 },
+		  "{\"customVMXKeys\":{\"a\":\"b\",\"pcipassthru.USE64bitmmio\":\"TRUE\"},"
+		  "\"pciDevices\":[" A100 "]}",
+		  SPEC("\"customVMXKeys\":{\"pciPassthru.64bitMMIOSizeGB\":\"512\","
+		       "\"pciPassthru.use64bitMMIO\":\"TRUE\",\"pcipassthru.USE64bitmmio\":null}") },
+		{ "no device, no patch", { 0 }, "{\"memoryMiB\":1024}", "" },
+		{ "no GPU, no patch", { 0 }, "{\"pciDevices\":[" NIC "]}", "" },
+		{ "null is absent", { 0 }, "{\"pciDevices\":null,\"customVMXKeys\":null}", "" },
+		{ "a control plane is left",
+		  { .holder = "KubeadmControlPlane" },
+		  "{\"pciDevices\":[" A100 "]}",
+		  "" },
+		{ "another template is left",
+		  { .object_kind = "KubeadmConfigTemplate" },
+		  "{\"pciDevices\":[" A100 "]}",
+		  "" },
+		{ "another cloud's is left",
+		  { .api = "infrastructure.example.com/v1beta1" },
+		  "{\"pciDevices\":[" A100 "]}",
+		  "" },
+		{ "a Supervisor's names a class, which decides",
+		  { .api = "vmware.infrastructure.cluster.x-k8s.io/v1beta2" },
+		  "{\"className\":\"gpu\"}",
+		  "" },
+		{ "the variable's minimum holds",
+		  { .item_variables = VARIABLE("{\"minimumGB\":1024}") },
+		  "{\"pciDevices\":[" A100 "]}",
+		  SPEC(KEYS("1024")) },
+		{ "the variable's size holds",
+		  { .item_variables = VARIABLE("{\"sizeGB\":128}") },
+		  "{\"pciDevices\":[" A100 "]}",
+		  SPEC(KEYS("128")) },
+		{ "the pool's own value stands before the cluster's",
+		  { .variables = VARIABLE("{\"sizeGB\":256}"),
+		    .item_variables = VARIABLE("{\"sizeGB\":128}") },
+		  "{\"pciDevices\":[" A100 "]}",
+		  SPEC(KEYS("128")) },
+		{ "the cluster's holds where the pool has none",
+		  { .variables = VARIABLE("{\"sizeGB\":256}") },
+		  "{\"pciDevices\":[" A100 "]}",
+		  SPEC(KEYS("256")) },
+		{ "keys may be written with escapes",
+		  { 0 },
+		  "{\"\\u0070ciDevices\":[" A100 "]}",
+		  SPEC(KEYS("512")) },
+		{ "the last of two members counts",
+		  { 0 },
+		  "{\"pciDevices\":[" NIC "],\"pciDevices\":[" A100 "]}",
+		  SPEC(KEYS("512")) },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_hook_answer a =
+			call_one(NP_HOOK_GENERATE_PATCHES, &rows[i].wish, rows[i].spec);
+		char patch[TEXT_MAX];
+
+		read_patch(&a, patch, sizeof(patch));
+		if (a.failed || strcmp(patch, rows[i].patch) != 0)
+			fail_msg("%s: %s\n%s", rows[i].sentence, patch, a.message);
+		assert_int_equal(a.templates, rows[i].patch[0] != '\0');
+		free(a.body);
+	}
+}
+
+static void test_hook__what_cannot_be_is_refused_or_told(void **state)
+{
+	static const struct {
+		const char *sentence;
+		struct wish wish;
+		const char *spec, *message;
+	} rows[] = {
+		{ "a size that is no power of two",
+		  { .item_variables = VARIABLE("{\"sizeGB\":700}") },
+		  "{\"pciDevices\":[" A100 "]}",
+		  "pool 'ml/c1/gpu': nodeprepGPU.sizeGB is '700': a power of two from 1 to 65536 is "
+		  "needed" },
+		{ "a field that is not known",
+		  { .item_variables = VARIABLE("{\"size\":700}") },
+		  "{}",
+		  "pool 'ml/c1/gpu': unknown field 'size': did you mean" },
+		{ "a value of another type",
+		  { .item_variables = VARIABLE("4") },
+		  "{}",
+		  "pool 'ml/c1/gpu': a mapping with gpus, minimumGB or sizeGB" },
+		{ "a model that nobody knows",
+		  { .item_variables = VARIABLE("{\"gpus\":[{\"model\":\"A1OO\"}]}") },
+		  "{}",
+		  "pool 'ml/c1/gpu': " },
+		{ "GPUs that the template does not attach",
+		  { .item_variables = VARIABLE("{\"gpus\":[{\"model\":\"H100-80GB\"}]}") },
+		  "{\"pciDevices\":[" A100 "]}",
+		  "pool 'ml/c1/gpu': asks for 1 x H100-80GB, but template 'gpu' attaches 1 x "
+		  "A100-40GB" },
+		{ "a window below the BARs' sum",
+		  { .item_variables = VARIABLE("{\"sizeGB\":64}") },
+		  "{\"pciDevices\":[" A100 "," A100 "]}",
+		  "pool 'ml/c1/gpu': sizeGB" },
+		{ "an id with vendor and device swapped",
+		  { 0 },
+		  "{\"pciDevices\":[{\"vendorId\":8368,\"deviceId\":4318}]}",
+		  "pool 'ml/c1/gpu': the id '20b0:10de' has vendor and device swapped" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (int enforce = 0; enforce < 2; enforce++)
+			for (int validate = 0; validate < 2; validate++) {
+				struct wish w = rows[i].wish;
+				struct np_hook_answer a;
+
+				w.settings =
+					enforce ? "\"enforce\":\"true\"" : "\"enforce\":\"false\"";
+				w.kind = validate ? "ValidateTopologyRequest" : NULL;
+				a = call_one(validate ? NP_HOOK_VALIDATE_TOPOLOGY
+						      : NP_HOOK_GENERATE_PATCHES,
+					     &w, rows[i].spec);
+				if (a.failed != (enforce == 1) ||
+				    strncmp(a.message, rows[i].message, strlen(rows[i].message)) !=
+					    0)
+					fail_msg("%s: %s", rows[i].sentence, a.body);
+				assert_int_equal(a.templates, 0);
+				free(a.body);
+			}
+}
+
+static void test_hook__a_template_that_is_not_right_fails_validation(void **state)
+{
+	const struct wish w = { .kind = "ValidateTopologyRequest" };
+	struct np_hook_answer a;
+
+	(void)state;
+	a = call_one(NP_HOOK_VALIDATE_TOPOLOGY, &w, "{\"pciDevices\":[" A100 "]}");
+	assert_true(a.failed);
+	assert_string_equal(a.message,
+			    "pool 'ml/c1/gpu': template 'gpu' is not right after all patches: "
+			    "/spec/template/spec/customVMXKeys/pciPassthru.use64bitMMIO should be "
+			    "\"TRUE\"");
+	free(a.body);
+	a = call_one(NP_HOOK_VALIDATE_TOPOLOGY, &w,
+		     "{\"customVMXKeys\":" RIGHT ",\"pciDevices\":[" A100 "]}");
+	assert_string_equal(a.body,
+			    "{\"apiVersion\":\"hooks.runtime.cluster.x-k8s.io/v1alpha1\","
+			    "\"kind\":\"ValidateTopologyResponse\",\"status\":\"Success\"}");
+	free(a.body);
+}
+
+static void test_hook__a_failure_does_not_depend_on_the_order_of_pools(void **state)
+{
+	const struct wish bad = { .item_variables = VARIABLE("{\"sizeGB\":3}") }, good = { 0 };
+	char one[TEXT_MAX], two[TEXT_MAX], three[TEXT_MAX], items[5 * TEXT_MAX], body[6 * TEXT_MAX];
+	struct np_hook_answer first, second;
+
+	(void)state;
+	write_item(one, sizeof(one), &bad, "1", "b", "{}");
+	write_item(two, sizeof(two), &bad, "2", "a", "{}");
+	write_item(three, sizeof(three), &good, "3", "c", "{\"pciDevices\":[" A100 "]}");
+	snprintf(items, sizeof(items), "%s,%s,%s", one, two, three);
+	write_request(body, sizeof(body), &good, items);
+	first = call(NP_HOOK_GENERATE_PATCHES, body);
+	snprintf(items, sizeof(items), "%s,%s,%s,%s", three, two, one, two);
+	write_request(body, sizeof(body), &good, items);
+	second = call(NP_HOOK_GENERATE_PATCHES, body);
+	assert_true(first.failed);
+	assert_string_equal(first.body, second.body);
+	assert_non_null(strstr(first.message, "pool 'ml/c1/a'"));
+	assert_non_null(strstr(strstr(first.message, "pool 'ml/c1/a'"), "; pool 'ml/c1/b'"));
+	free(first.body);
+	free(second.body);
+}
+
+static void test_hook__little_is_needed_of_a_request(void **state)
+{
+	char patch[TEXT_MAX];
+	struct np_hook_answer a = call(
+		NP_HOOK_GENERATE_PATCHES,
+		"{\"items\":[{\"uid\":\"u1\",\"holderReference\":{\"kind\":\"MachineDeployment\"},"
+		"\"object\":{\"apiVersion\":\"infrastructure.cluster.x-k8s.io/v1beta1\",\"kind\":"
+		"\"VSphereMachineTemplate\",\"metadata\":{\"name\":\"t\"},\"spec\":{\"template\":"
+		"{\"spec\":{\"pciDevices\":[" A100 "]}}}}}]}");
+
+	(void)state;
+	read_patch(&a, patch, sizeof(patch));
+	assert_string_equal(patch, SPEC(KEYS("512")));
+	free(a.body);
+}
+
+static void test_hook__requests_that_cannot_be_right_are_told(void **state)
+{
+	static const struct {
+		const char *body, *message;
+	} rows[] = {
+		{ "", "the request cannot be read: no object at byte 0" },
+		{ "null", "the request cannot be read: no object at byte 0" },
+		{ "[]", "the request cannot be read: no object at byte 0" },
+		{ "{", "the request cannot be read: no key at byte 1" },
+		{ "{}x", "the request cannot be read: something behind the value at byte 2" },
+		{ "{\"a\":}", "the request cannot be read: something that is no JSON at byte 5" },
+		{ "{\"items\":{}}", "the request cannot be read: no list at byte 9" },
+		{ "{\"kind\":\"X\"}", "kind is 'X': 'GeneratePatchesRequest' is needed" },
+		{ "{\"kind\":7}", "kind is no text: 'GeneratePatchesRequest' is needed" },
+		{ "{\"settings\":{\"enforce\":\"no\"}}",
+		  "setting 'enforce' is 'no': true or false is needed" },
+		{ "{\"settings\":{\"enforce\":true}}",
+		  "setting 'enforce' is no text: true or false is needed" },
+		{ "{\"settings\":{\"failurePolicy\":\"ignore\"}}",
+		  "setting 'failurePolicy' is 'ignore': Ignore or Fail is needed" },
+		{ "{\"items\":[{\"holderReference\":{\"kind\":\"MachineDeployment\"},\"object\":"
+		  "{\"kind\":\"VSphereMachineTemplate\"}}]}",
+		  "an item has no uid: a text is needed" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_hook_answer a = call(NP_HOOK_GENERATE_PATCHES, rows[i].body);
+
+		if (!a.failed || strcmp(a.message, rows[i].message) != 0)
+			fail_msg("%s: %s", rows[i].body, a.body);
+		free(a.body);
+	}
+}
+
+/* --- the scanner ------------------------------------------------------------------------------ */
+
+static void test_scan__grammar_is_that_of_json(void **state)
+{
+	static const char *const texts[] = {
+		"0",
+		"-0",
+		"01",
+		"-01",
+		"1.5",
+		"1.",
+		".5",
+		"1e5",
+		"1E+5",
+		"1e",
+		"1e-",
+		"-",
+		"+1",
+		"true",
+		"tru",
+		"truex",
+		"nul",
+		"\"\"",
+		"\"a",
+		"\"\\n\"",
+		"\"\\x\"",
+		"\"\\u12\"",
+		"\"\\u1234\"",
+		"\"\\",
+		"\"\t\"",
+		"[]",
+		"[ ]",
+		"[,]",
+		"[1,]",
+		"[1 2]",
+		"[1,2]",
+		"[",
+		"]",
+		"{}",
+		"{,}",
+		"{\"a\"}",
+		"{\"a\":}",
+		"{\"a\":1,}",
+		"{\"a\":1 \"b\":2}",
+		"{\"a\":1,\"b\":[{}]}",
+		"{1:2}",
+		"{\"a\":1",
+		"\"\xc3\xa4\"",
+		"[[[]]]",
+		"1 1",
+		"",
+		" \n\t\r1 ",
+		"[\"a\":1]",
+		"{\"a\",1}",
+		"--1",
+		"1-",
+		"[1}",
+		"{\"a\":1]",
+		"\f1",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		struct span value = { texts[i], strlen(texts[i]) };
+		struct scan s = span_open(value);
+		json_error_t why;
+		json_auto_t *tree = json_loadb(value.p, value.n, JSON_DECODE_ANY, &why);
+		bool ok = scan_skip(&s) && scan_is_done(&s);
+
+		if (ok != (tree != NULL))
+			fail_msg("'%s': %s, jansson: %s", texts[i], s.fault ? s.fault : "ok",
+				 tree ? "ok" : why.text);
+		assert_true(s.at <= s.end);
+	}
+}
+
+static void test_scan__depth_has_an_end(void **state)
+{
+	char text[2 * NP_DEPTH_MAX + 3];
+
+	(void)state;
+	for (size_t depth = NP_DEPTH_MAX; depth <= NP_DEPTH_MAX + 1; depth++) {
+		struct scan s;
+
+		memset(text, '[', depth);
+		memset(text + depth, ']', depth);
+		s = span_open((struct span){ text, 2 * depth });
+		assert_int_equal(scan_skip(&s), depth == NP_DEPTH_MAX);
+	}
+}
+
+/* --- lifecycle, as far as it goes without a server --------------------------------------------- */
+
+#define CLUSTER(pools)                                                                              \
+	"{\"cluster\":{\"metadata\":{\"name\":\"c1\",\"namespace\":\"ml\"},\"spec\":{\"topology\":" \
+	"{\"class\":\"x\",\"workers\":{\"machineDeployments\":[" pools "]}}}}}"
+#define POOL(overrides) \
+	"{\"name\":\"gpu\",\"class\":\"gpu\",\"variables\":{\"overrides\":[" overrides "]}}"
+#define CLASS "{\"name\":\"vmClass\",\"value\":\"gpu\"}"
+
+static void test_lifecycle__what_the_cluster_says_is_checked_first(void **state)
+{
+	static const struct {
+		const char *sentence, *body, *message;
+		bool failed;
+		unsigned retry_after_s;
+	} rows[] = {
+		{ "no cluster", "{}", "cluster is needed, an object with metadata.name", true, 0 },
+		{ "no name", "{\"cluster\":{}}", "cluster is needed, an object with metadata.name",
+		  true, 0 },
+		{ "no topology", "{\"cluster\":{\"metadata\":{\"name\":\"c\"}}}", "", false, 0 },
+		{ "nothing of ours", CLUSTER("{\"name\":\"a\",\"class\":\"a\"}"), "", false, 0 },
+		{ "a bad variable blocks, so that its message is seen",
+		  CLUSTER(POOL("{\"name\":\"nodeprepGPU\",\"value\":{\"sizeGB\":3}}")),
+		  "Cluster ml/c1: nodeprepGPU.sizeGB is '3': a power of two from 1 to 65536 is "
+		  "needed",
+		  false, 10 },
+		{ "a window that cannot be blocks too",
+		  CLUSTER(POOL("{\"name\":\"nodeprepGPU\",\"value\":{\"sizeGB\":64,\"gpus\":"
+			       "[{\"model\":\"A100-40GB\",\"count\":2}]}}")),
+		  "pool 'ml/c1/gpu': sizeGB", false, 10 },
+		{ "a class needs the server", CLUSTER(POOL(CLASS)), "", true, 0 },
+	};
+	const struct np_kube_options kube = { .kubeconfig = "/nowhere/kubeconfig" };
+	const struct np_hook_options o = { .catalogue = cat, .kube = &kube, .timeout_ms = 1000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_hook_answer a =
+			call_with(&o, NP_HOOK_BEFORE_CLUSTER_CREATE, rows[i].body);
+
+		if (a.failed != rows[i].failed || a.retry_after_s != rows[i].retry_after_s ||
+		    strncmp(a.message, rows[i].message, strlen(rows[i].message)) != 0)
+			fail_msg("%s: %s", rows[i].sentence, a.body);
+		assert_non_null(strstr(a.body, "\"retryAfterSeconds\":"));
+		free(a.body);
+	}
+}
+
+static void test_lifecycle__failures_can_be_ignored(void **state)
+{
+	const struct np_kube_options kube = { .kubeconfig = "/nowhere/kubeconfig" };
+	const struct np_hook_options o = { .catalogue = cat, .kube = &kube, .timeout_ms = 1000 };
+	char body[TEXT_MAX];
+	struct np_hook_answer a;
+
+	(void)state;
+	snprintf(body, sizeof(body), "{\"settings\":{\"failurePolicy\":\"Ignore\"},%s",
+		 &CLUSTER(POOL(CLASS))[1]);
+	a = call_with(&o, NP_HOOK_BEFORE_WORKERS_UPGRADE, body);
+	assert_false(a.failed);
+	assert_int_equal(a.retry_after_s, 0);
+	assert_non_null(strstr(a.message, "/nowhere/kubeconfig"));
+	free(a.body);
+}
+
+/* --- memory and the corpus -------------------------------------------------------------------- */
+
+static void test_hook__memory_may_run_out_anywhere(void **state)
+{
+	static const char *const specs[] = {
+		"{\"hardwareVersion\":\"vmx-15\",\"customVMXKeys\":{\"a\":\"b\"},\"pciDevices\":[" A100
+		"]}",
+		"{\"pciDevices\":[{\"vendorId\":8368,\"deviceId\":4318}]}",
+	};
+	const struct np_hook_options o = { .catalogue = cat };
+	const struct wish w = { .item_variables = VARIABLE("{\"minimumGB\":1024}") };
+	char item[TEXT_MAX], body[2 * TEXT_MAX];
+	size_t n = 0;
+
+	(void)state;
+	json_set_alloc_funcs(json_malloc, free);
+	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+		int r = -1;
+
+		write_item(item, sizeof(item), &w, "u1", "gpu", specs[i]);
+		write_request(body, sizeof(body), &w, item);
+		for (n = 0; r < 0 && n < 100000; n++) {
+			struct np_hook_answer a = { .size = 77 };
+			struct np_err err = NP_ERR_INIT;
+
+			allocations_left = n;
+			r = np_hook_call(&o, NP_HOOK_GENERATE_PATCHES, body, strlen(body), &a,
+					 &err);
+			if (r < 0) {
+				assert_int_equal(err.code, NP_E_NOMEM);
+				assert_int_equal(a.size, 77);
+			} else if (allocations_left == SIZE_MAX) {
+				/* Some allocation failed: only the whole is an answer. */
+				assert_true(a.failed || a.templates == 1);
+				r = -1;
+			}
+			free(a.body);
+			allocations_left = SIZE_MAX;
+		}
+		assert_int_equal(r, 0);
+	}
+	json_set_alloc_funcs(malloc, free);
+	assert_true(n > 20);
+}
+
+static void replay(const char *path)
+{
+	FILE *f = fopen(path, "rb");
+	NP_AUTO(np_freep) uint8_t *bytes = malloc(1 << 20);
+	size_t size;
+
+	assert_non_null(f);
+	size = fread(bytes, 1, 1 << 20, f);
+	fclose(f);
+	LLVMFuzzerTestOneInput(bytes, size);
+}
+
+static void test_hook__the_corpus_replays(void **state)
+{
+	static const char folder[] = "pkg/hook/testdata/corpus";
+	DIR *d = opendir(folder);
+	struct dirent *entry;
+	unsigned n = 0;
+
+	(void)state;
+	assert_non_null(d);
+	while ((entry = readdir(d))) {
+		char path[600];
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		replay(path);
+		n++;
+	}
+	closedir(d);
+	assert_true(n > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hook__paths_are_found),
+		cmocka_unit_test(test_hook__timeouts_are_read_from_the_query),
+		cmocka_unit_test(test_hook__lifecycle_hooks_are_announced_with_an_api_alone),
+		cmocka_unit_test(test_hook__the_variable_has_a_schema_and_descriptions),
+		cmocka_unit_test(test_hook__templates_of_gpu_pools_are_patched),
+		cmocka_unit_test(test_hook__what_cannot_be_is_refused_or_told),
+		cmocka_unit_test(test_hook__a_template_that_is_not_right_fails_validation),
+		cmocka_unit_test(test_hook__a_failure_does_not_depend_on_the_order_of_pools),
+		cmocka_unit_test(test_hook__little_is_needed_of_a_request),
+		cmocka_unit_test(test_hook__requests_that_cannot_be_right_are_told),
+		cmocka_unit_test(test_scan__grammar_is_that_of_json),
+		cmocka_unit_test(test_scan__depth_has_an_end),
+		cmocka_unit_test(test_lifecycle__what_the_cluster_says_is_checked_first),
+		cmocka_unit_test(test_lifecycle__failures_can_be_ignored),
+		cmocka_unit_test(test_hook__memory_may_run_out_anywhere),
+		cmocka_unit_test(test_hook__the_corpus_replays),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lets nodeprep-hookd answer many requests among clients that misbehave, and says what it cost.
+
+    soak.py BUILD HOOKD REQUESTS
+
+REQUESTS good ones are made by BUILD/bench/load, which compares every answer with the first; meanwhile
+the certificate rotates, and other clients are slow, cut their bodies, hold connections half-open, and
+send what is no request. Ends with exit status 1 where an answer was wrong, where memory grew after the
+first tenth, or where a descriptor is left.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import random
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+from hooks import PATH, Server, make_certificate, request
+
+WARM_UP = 10  # a tenth
+GROWTH_MB = 2
+KEPT = 16
+
+
+class Mount:
+    """A folder with a certificate as kubelet mounts a secret: a link is turned to the next."""
+
+    def __init__(self, folder):
+        self.folder, self.count = folder, 0
+        self.rotate()
+
+    def rotate(self):
+        self.count += 1
+        new = self.folder / f"v{self.count}"
+        new.mkdir()
+        make_certificate(new)
+        link = self.folder / "..data.new"
+        link.symlink_to(new)
+        os.replace(link, self.folder / "..data")
+
+
+def tls(port, timeout=60):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    raw = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    return context.wrap_socket(raw, server_hostname="127.0.0.1")
+
+
+def read_all(conn):
+    got = b""
+    with contextlib.suppress(OSError):
+        while piece := conn.recv(65536):
+            got += piece
+    return got
+
+
+def post(body, more=""):
+    return f"POST {PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}".encode() + body
+
+
+def status_of(port, data):
+    with tls(port) as conn:
+        conn.sendall(data)
+        got = read_all(conn)
+    return got.split(b" ")[1].decode() if got.startswith(b"HTTP/1.1 ") else "cut"
+
+
+class Hostile:
+    """Clients that misbehave; each is one kind, and knows what it may be answered."""
+
+    def __init__(self, port, body):
+        self.port, self.body = port, body
+        self.wrong, self.done = [], 0
+
+    def expect(self, what, got, allowed):
+        self.done += 1
+        if got not in allowed:
+            self.wrong.append(f"{what}: {got}")
+
+    def wrong_method(self):
+        method = random.choice(["GET", "PUT", "DELETE", "PATCH", "BREW", "HEAD"])
+        line = f"{method} {PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        self.expect(method, status_of(self.port, line.encode()), {"405", "501"})
+
+    def wrong_type(self):
+        kind = random.choice(["text/xml", "application/json; charset=latin-1", "", "x" * 200])
+        data = post(b"\r\n" + self.body, f"Content-Type: {kind}\r\nContent-Length: {len(self.body)}\r\n")
+        self.expect("content type", status_of(self.port, data), {"200"})
+
+    def wrong_path(self):
+        data = f"POST /hooks.runtime.cluster.x-k8s.io/{random.random()} HTTP/1.1\r\nConnection: close\r\n\r\n"
+        self.expect("path", status_of(self.port, data.encode()), {"404"})
+
+    def no_json(self):
+        junk = random.randbytes(500)
+        data = post(b"\r\n" + junk, f"Content-Length: {len(junk)}\r\n")
+        self.expect("no JSON", status_of(self.port, data), {"200"})
+
+    def large_header(self):
+        data = post(b"", f"X: {'a' * 90000}\r\n\r\n")
+        self.expect("header", status_of(self.port, data), {"400", "413", "cut"})
+
+    def large_body(self):
+        data = post(b"\r\n", f"Content-Length: {10**10}\r\n")
+        self.expect("body", status_of(self.port, data), {"413"})
+
+    def preface(self):
+        data = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9)
+        self.expect("HTTP/2", status_of(self.port, data), {"400", "501", "cut"})
+
+    def cut_body(self):
+        with tls(self.port) as conn:
+            conn.sendall(post(b"\r\n" + self.body[: len(self.body) // 2], f"Content-Length: {len(self.body)}\r\n"))
+        self.done += 1
+
+    def half_open(self):
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as conn:
+            if random.random() < 0.5:
+                conn.sendall(b"\x16\x03\x01\x02\x00\x01")
+            time.sleep(random.random() * 2)
+        self.done += 1
+
+    def slow(self):
+        with tls(self.port) as conn, contextlib.suppress(OSError):
+            for byte in post(b"\r\n", f"Content-Length: {len(self.body)}\r\n")[: random.randrange(5, 60)]:
+                conn.sendall(bytes([byte]))
+                time.sleep(0.05)
+        self.done += 1
+
+    def kinds(self):
+        return [self.wrong_method, self.wrong_type, self.wrong_path, self.no_json, self.large_header,
+                self.large_body, self.preface, self.cut_body, self.half_open, self.slow]
+
+    def run(self, kind, stop):
+        while not stop.is_set():
+            try:
+                kind()
+            except (OSError, ssl.SSLError) as error:
+                # A server that closes first is seen as one of these by who still writes.
+                if not isinstance(error, (ConnectionError, ssl.SSLError)):
+                    self.wrong.append(f"{kind.__name__}: {error!r}")
+            stop.wait(0.2)
+
+
+class Soak:
+    def __init__(self, build, hookd, requests):
+        self.build, self.requests = build, requests
+        self.folder = build / "bench" / f"soak-{os.getpid()}"
+        self.folder.mkdir(parents=True)
+        self.mount = Mount(self.folder)
+        body = self.folder / "body.json"
+        body.write_text(json.dumps(request(2), separators=(",", ":")))
+        self.body = body
+        at = f"{self.folder}/..data"
+        self.server = Server("nodeprep-hookd", [
+            hookd, "--listen=127.0.0.1:{port}", f"--tls-cert-file={at}/tls.crt",
+            f"--tls-private-key-file={at}/tls.key", "--max-connections=512"], self.folder)
+        self.good = self.bad = 0
+        self.samples = []
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.server.process.pid}/fd"))
+
+    def memory_mb(self):
+        for line in pathlib.Path(f"/proc/{self.server.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+    def burst(self, mode, ms):
+        argv = [self.build / "bench" / "load", str(self.server.port), PATH, self.body, str(KEPT), str(ms), mode]
+        done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=600)
+        got = json.loads(done.stdout)
+        self.good += got["requests"]
+        self.bad += got["bad"]
+        self.samples.append((self.good, self.memory_mb()))
+
+    def load(self):
+        step = 0
+        while self.good < self.requests:
+            self.burst("new" if step % 5 == 4 else "keep", 2000)
+            if step % 3 == 0:
+                self.mount.rotate()
+            step += 1
+
+    def run(self):
+        with self.server:
+            time.sleep(0.5)
+            before = self.descriptors()
+            hostile = Hostile(self.server.port, self.body.read_bytes())
+            stop = threading.Event()
+            threads = [threading.Thread(target=hostile.run, args=(kind, stop)) for kind in hostile.kinds()]
+            for thread in threads:
+                thread.start()
+            try:
+                self.load()
+            finally:
+                stop.set()
+                for thread in threads:
+                    thread.join()
+            left = self.settle(before)
+            return self.report(hostile, left)
+
+    def settle(self, before):
+        """Waits for what is still open to run into its deadline; returns how many descriptors are left."""
+        for _ in range(60):
+            left = self.descriptors() - before
+            if left <= 0:
+                break
+            time.sleep(1)
+        return left
+
+    def report(self, hostile, left):
+        warm = [mb for n, mb in self.samples if n >= self.requests / WARM_UP]
+        first, last, peak = warm[0], warm[-1], max(warm)
+        growth = last - first
+        print(f"soak: {self.good} good requests, {self.bad} wrong answers; {hostile.done} requests of clients that "
+              f"misbehave, {len(hostile.wrong)} wrong answers; {self.mount.count - 1} rotations; memory "
+              f"{first:.1f} MB after warm-up, {last:.1f} MB at the end, {peak:.1f} MB at most; "
+              f"{left} descriptors left")
+        for line in hostile.wrong[:10]:
+            print(f"  {line}")
+        if self.server.process.poll() is not None:
+            print("  the server is gone")
+            return 1
+        return 1 if self.bad or hostile.wrong or left > 0 or growth > GROWTH_MB + first / 10 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(Soak(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]).resolve(), int(sys.argv[3])).run())

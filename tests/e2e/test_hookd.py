@@ -1,0 +1,530 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nodeprep-hookd: lifecycle hooks against the API server, limits, certificates, shutdown."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+import servers
+from hookd import Hookd
+from test_main_job import A100, MANAGED, SIZE, hardware
+
+HOOKS = "hooks.runtime.cluster.x-k8s.io/v1alpha1"
+
+
+@pytest.fixture(scope="module")
+def hookd(server):
+    with Hookd(server.kubeconfig) as running:
+        yield running
+
+
+@pytest.fixture
+def own_sim():
+    """An embedded Supervisor of the test's own, to spoil."""
+    with servers.SimServer() as running:
+        yield running
+
+
+def cluster(ns, vm_class="gpu", name="c1", **variables):
+    values = {"vmClass": vm_class, **variables}
+    overrides = [{"name": n, "value": v} for n, v in values.items()]
+    pool = {"class": "node-pool", "name": "gpu", "replicas": 1, "variables": {"overrides": overrides}}
+    return {
+        "apiVersion": "cluster.x-k8s.io/v1beta1",
+        "kind": "Cluster",
+        "metadata": {"name": name, "namespace": ns},
+        "spec": {"topology": {"class": "any", "workers": {"machineDeployments": [pool]}}},
+    }
+
+
+def call(hookd, hook, body, handler=None, timeout="10s", **options):
+    """Calls a hook and returns its response."""
+    kinds = {
+        "beforeclustercreate": "BeforeClusterCreate",
+        "beforeworkersupgrade": "BeforeWorkersUpgrade",
+        "beforeclusterdelete": "BeforeClusterDelete",
+        "generatepatches": "GeneratePatches",
+        "validatetopology": "ValidateTopology",
+        "discovery": "Discovery",
+    }
+    handlers = {
+        "beforeclustercreate": "before-cluster-create",
+        "beforeworkersupgrade": "before-workers-upgrade",
+        "beforeclusterdelete": "before-cluster-delete",
+        "generatepatches": "generate-patches",
+        "validatetopology": "validate-topology",
+    }
+    body = {"apiVersion": HOOKS, "kind": f"{kinds[hook]}Request", **body}
+    status, answer = hookd.ask(hook, body, handlers.get(hook), query=f"?timeout={timeout}", **options)
+    assert status == 200, answer
+    return json.loads(answer)
+
+
+def create(hookd, ns, **options):
+    settings = options.pop("settings", {})
+    return call(hookd, "beforeclustercreate", {"settings": settings, "cluster": cluster(ns, **options)})
+
+
+def bare(vm_class):
+    return {k: vm_class["metadata"].get(k) for k in ("labels", "annotations")} | {"spec": vm_class["spec"]}
+
+
+def pools_of(vm_class):
+    return json.loads(vm_class["metadata"]["annotations"][MANAGED])["pools"]
+
+
+def patches(server):
+    return [r for r in server.requests() if r["verb"] == "patch"]
+
+
+# --- lifecycle ------------------------------------------------------------------------------------
+
+
+def test_a_cluster_comes_and_goes(server, hookd, ns, put_class, get_class):
+    before = put_class(ns, "gpu", hardware(A100, A100))
+    answer = create(hookd, ns)
+    assert answer == {
+        "apiVersion": HOOKS,
+        "kind": "BeforeClusterCreateResponse",
+        "status": "Success",
+        "retryAfterSeconds": 0,
+    }
+    patched = get_class(ns, "gpu")
+    assert pools_of(patched) == {f"{ns}/c1/gpu": {"mmioGB": 512, "holders": ["hook/c1"]}}
+    assert SIZE in json.dumps(patched["spec"])
+
+    server.mark()
+    assert create(hookd, ns)["status"] == "Success"
+    upgrade = {"cluster": cluster(ns), "fromKubernetesVersion": "v1", "toKubernetesVersion": "v2"}
+    assert call(hookd, "beforeworkersupgrade", upgrade)["status"] == "Success"
+    assert patches(server) == []
+
+    for _ in range(2):
+        gone = call(hookd, "beforeclusterdelete", {"cluster": cluster(ns)})
+        assert (gone["status"], gone["retryAfterSeconds"]) == ("Success", 0)
+        assert bare(get_class(ns, "gpu")) == bare(before)
+
+
+def test_the_last_cluster_restores_and_others_keep_what_they_need(hookd, ns, put_class, get_class):
+    before = put_class(ns, "gpu", hardware(A100, A100))
+    create(hookd, ns, name="c1")
+    create(hookd, ns, name="c1-b", nodeprepGPU={"sizeGB": 1024})
+    assert sorted(pools_of(get_class(ns, "gpu"))) == [f"{ns}/c1-b/gpu", f"{ns}/c1/gpu"]
+    call(hookd, "beforeclusterdelete", {"cluster": cluster(ns, name="c1")})
+    assert sorted(pools_of(get_class(ns, "gpu"))) == [f"{ns}/c1-b/gpu"]
+    call(hookd, "beforeclusterdelete", {"cluster": cluster(ns, name="c1-b")})
+    assert bare(get_class(ns, "gpu")) == bare(before)
+
+
+def test_a_pool_that_left_the_topology_leaves_its_class_too(hookd, ns, put_class, get_class):
+    before = put_class(ns, "gpu", hardware(A100, A100))
+    put_class(ns, "other", hardware(A100))
+    create(hookd, ns)
+    # The pool has moved on to another class meanwhile.
+    call(hookd, "beforeclusterdelete", {"cluster": cluster(ns, vm_class="other")})
+    assert bare(get_class(ns, "gpu")) == bare(before)
+
+
+def test_a_class_that_is_missing_fails_by_name(hookd, ns):
+    answer = create(hookd, ns)
+    assert answer["status"] == "Failure"
+    assert "VirtualMachineClass 'gpu' not found" in answer["message"]
+    assert answer["retryAfterSeconds"] == 0
+    ignored = create(hookd, ns, settings={"failurePolicy": "Ignore"})
+    assert ignored["status"] == "Success"
+    assert "VirtualMachineClass 'gpu' not found" in ignored["message"]
+
+
+def test_a_class_that_carries_other_gpus_fails(hookd, ns, put_class, get_class):
+    before = put_class(ns, "gpu", hardware(A100))
+    answer = create(hookd, ns, nodeprepGPU={"gpus": [{"model": "H100-80GB", "count": 2}]})
+    assert answer["status"] == "Failure"
+    assert "VirtualMachineClass 'gpu' attaches 1 x A100-40GB" in answer["message"]
+    assert bare(get_class(ns, "gpu")) == bare(before)
+
+
+def test_a_bad_variable_blocks_so_that_its_message_is_seen(hookd, ns, put_class):
+    put_class(ns, "gpu", hardware(A100))
+    answer = create(hookd, ns, nodeprepGPU={"sizeGB": 700})
+    assert answer["status"] == "Success" and answer["retryAfterSeconds"] > 0
+    assert "nodeprepGPU.sizeGB is '700'" in answer["message"]
+    told = create(hookd, ns, nodeprepGPU={"sizeGB": 700}, settings={"enforce": "false"})
+    assert told["retryAfterSeconds"] == 0 and "'700'" in told["message"]
+
+
+def test_validation_looks_at_the_class(hookd, ns, put_class):
+    def validate(vm_class, **settings):
+        item = {
+            "holderReference": {"kind": "MachineDeployment", "namespace": ns, "name": "md"},
+            "object": {
+                "apiVersion": "vmware.infrastructure.cluster.x-k8s.io/v1beta2",
+                "kind": "VSphereMachineTemplate",
+                "metadata": {"name": "t", "namespace": ns},
+                "spec": {"template": {"spec": {"className": vm_class}}},
+            },
+        }
+        gpus = {"gpus": [{"model": "A100-40GB", "count": 2}]}
+        variables = [{"name": "nodeprepGPU", "value": gpus}]
+        body = {"settings": settings, "variables": variables, "items": [item]}
+        return call(hookd, "validatetopology", body)
+
+    put_class(ns, "right", hardware(A100, A100))
+    put_class(ns, "wrong", hardware(A100))
+    assert validate("right") == {
+        "apiVersion": HOOKS,
+        "kind": "ValidateTopologyResponse",
+        "status": "Success",
+    }
+    assert "attaches 1 x A100-40GB" in validate("wrong")["message"]
+    assert validate("wrong")["status"] == "Failure"
+    assert "'gone' not found" in validate("gone")["message"]
+    told = validate("gone", enforce="false")
+    assert told["status"] == "Success" and "'gone' not found" in told["message"]
+
+
+def test_no_right_to_patch_is_a_failure(server, ns, put_class):
+    put_class(ns, "gpu", hardware(A100))
+    config = server.write_kubeconfig(server.folder / "viewer.kubeconfig", server.tokens["viewer"])
+    with Hookd(config) as viewer:
+        answer = create(viewer, ns)
+    assert answer["status"] == "Failure"
+    assert "VirtualMachineClass" in answer["message"] and "patch" in answer["message"]
+    assert server.tokens["viewer"] not in viewer_log(viewer)
+
+
+def viewer_log(hookd):
+    return hookd.log.read_text() if hookd.log.exists() else ""
+
+
+# --- an API server in trouble (the embedded one's faults) -------------------------------------------
+
+CLASSES = "/apis/vmoperator.vmware.com/v1alpha6/namespaces/ml/virtualmachineclasses"
+
+
+def add_class(sim):
+    body = {
+        "apiVersion": "vmoperator.vmware.com/v1alpha6",
+        "kind": "VirtualMachineClass",
+        "metadata": {"name": "gpu", "namespace": "ml"},
+        "spec": hardware(A100, A100),
+    }
+    sim.must("POST", CLASSES, body)
+
+
+def fault(**more):
+    return {"match": {"path": "*/virtualmachineclasses/*"}, "count": 0, **more}
+
+
+def test_a_conflict_that_lasts_blocks(own_sim):
+    add_class(own_sim)
+    with Hookd(own_sim.kubeconfig) as hookd:
+        conflict = fault(fault="concurrent-write", match={"method": "PATCH"})
+        own_sim.faults([{**conflict, "count": 2}])
+        assert create(hookd, "ml")["status"] == "Success"
+        assert hookd.calls("beforeclustercreate")[-1]["conflicts"] == 2
+        call(hookd, "beforeclusterdelete", {"cluster": cluster("ml")})
+        own_sim.faults([conflict])
+        body = {"cluster": cluster("ml")}
+        answer = call(hookd, "beforeclustercreate", body, timeout="2s")
+        assert answer["status"] == "Success" and answer["retryAfterSeconds"] > 0
+        assert "VirtualMachineClass 'ml/gpu'" in answer["message"]
+        _, text = hookd.metrics()
+        assert 'nodeprep_hookd_requests_total{hook="beforeclustercreate",result="retry"} 1' in text
+
+
+def test_a_slow_supervisor_holds_up_no_patches(own_sim):
+    add_class(own_sim)
+    with Hookd(own_sim.kubeconfig, args=["--threads=1", "--workers=2"]) as hookd:
+        own_sim.faults([fault(fault="delay", delayMs=3000)])
+        slow = [
+            threading.Thread(target=call, args=(hookd, "beforeclustercreate", {"cluster": cluster("ml", name=f"c{n}")}))
+            for n in range(6)
+        ]
+        for thread in slow:
+            thread.start()
+        time.sleep(0.3)
+        begin = time.monotonic()
+        for _ in range(20):
+            assert call(hookd, "generatepatches", {"items": []})["status"] == "Success"
+        assert time.monotonic() - begin < 2.5
+        assert any(thread.is_alive() for thread in slow)
+        own_sim.faults([])
+        for thread in slow:
+            thread.join()
+
+
+def test_ready_while_the_api_server_answers(own_sim):
+    with Hookd(own_sim.kubeconfig) as hookd:
+        servers.wait_until("ready", lambda: hookd.metrics("/readyz")[0] == 200)
+        own_sim.faults([{"match": {}, "fault": "status", "status": 500, "count": 0}])
+        servers.wait_until("not ready", lambda: hookd.metrics("/readyz")[0] == 503)
+        assert hookd.metrics("/healthz")[0] == 200
+        assert "nodeprep_hookd_ready 0" in hookd.metrics()[1]
+
+
+# --- without an API server -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def alone():
+    with Hookd() as running:
+        yield running
+
+
+def test_without_an_api_server_no_lifecycle_hook_is_announced(alone, hookd):
+    names = [h["requestHook"]["hook"] for h in call(alone, "discovery", {})["handlers"]]
+    assert sorted(names) == ["DiscoverVariables", "GeneratePatches", "ValidateTopology"]
+    assert len(call(hookd, "discovery", {})["handlers"]) == 6
+    assert alone.metrics("/readyz") == (200, "ok\n")
+    answer = create(alone, "ml")
+    assert answer["status"] == "Failure" and "needs an API server" in answer["message"]
+
+
+def exchange(hookd, data, timeout=20):
+    """Sends bytes over TLS and returns all that comes back."""
+    context = ssl.create_default_context(cafile=str(hookd.ca))
+    with socket.create_connection(("127.0.0.1", hookd.port), timeout=timeout) as raw:
+        with context.wrap_socket(raw, server_hostname="127.0.0.1") as tls:
+            tls.sendall(data)
+            got = b""
+            with contextlib.suppress(OSError):
+                while True:
+                    piece = tls.recv(65536)
+                    if not piece:
+                        break
+                    got += piece
+            return got
+
+
+@pytest.mark.parametrize(
+    "method, path, status",
+    [
+        ("GET", "/hooks.runtime.cluster.x-k8s.io/v1alpha1/discovery", 405),
+        ("PUT", "/hooks.runtime.cluster.x-k8s.io/v1alpha1/discovery", 405),
+        ("DELETE", "/hooks.runtime.cluster.x-k8s.io/v1alpha1/generatepatches/generate-patches", 405),
+        ("POST", "/hooks.runtime.cluster.x-k8s.io/v1alpha1/generatepatches", 404),
+        ("POST", "/hooks.runtime.cluster.x-k8s.io/v1alpha1/generatepatches/other", 404),
+        ("POST", "/hooks.runtime.cluster.x-k8s.io/v1beta1/discovery", 404),
+        ("GET", "/healthz", 200),
+        ("GET", "/readyz", 200),
+        ("POST", "/healthz", 405),
+        ("GET", "/metrics", 404),
+        ("GET", "/", 404),
+    ],
+)
+def test_only_hooks_and_probes_are_served(alone, method, path, status):
+    request = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+    got = exchange(alone, request.encode())
+    assert got.startswith(f"HTTP/1.1 {status} ".encode()), got[:200]
+
+
+@pytest.mark.parametrize(
+    "data, status",
+    [
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", None),
+        (b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", b"501"),
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n" + b"A: " + b"a" * 100000 + b"\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", b"413"),
+        (b"\x16\x03\x01\x02\x00", None),
+    ],
+)
+def test_what_is_no_request_is_turned_away(alone, data, status):
+    got = exchange(alone, data, timeout=40)
+    if status:
+        assert got.split(b" ")[1] == status, got[:200]
+    assert b" 200 " not in got[:20]
+    assert call(alone, "discovery", {})["status"] == "Success"
+
+
+def test_neither_content_type_nor_chunks_matter(alone):
+    head = "POST /hooks.runtime.cluster.x-k8s.io/v1alpha1/discovery?timeout=10s HTTP/1.1\r\nHost: x\r\n"
+    rows = [
+        "Content-Type: text/xml\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+        "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
+        "Expect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+    ]
+    for row in rows:
+        got = exchange(alone, (head + row).encode())
+        assert b'"status":"Success"' in got, got
+
+
+def test_a_body_of_twenty_megabytes_is_read_and_no_more(alone):
+    padding = b'{"padding":"' + b"x" * (20 * 1024 * 1024 - 14) + b'"}'
+    assert len(padding) == 20 * 1024 * 1024
+    status, answer = alone.ask("discovery", padding)
+    assert status == 200 and json.loads(answer)["status"] == "Success"
+    with pytest.raises((OSError, http.client.HTTPException)) as error:
+        status, _ = alone.ask("discovery", padding + b" ")
+        assert status == 413
+        raise OSError("refused")
+    assert error
+
+
+def rotate(mount, name, cert, key):
+    """Puts a certificate where the running one is, as kubelet does: both at once, by a link."""
+    folder = mount / name
+    folder.mkdir()
+    (folder / "tls.crt").write_bytes(cert.read_bytes())
+    (folder / "tls.key").write_bytes(key.read_bytes())
+    link = mount / "..data.new"
+    link.symlink_to(folder)
+    os.replace(link, mount / "..data")
+
+
+def served_certificate(port):
+    return ssl.get_server_certificate(("127.0.0.1", port))
+
+
+def hammer(port, stop, failed, done):
+    """Calls until it is stopped, with a new connection for every third call."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    while not stop.is_set():
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=20)
+        try:
+            for _ in range(3):
+                connection.request("POST", f"/{HOOKS}/discovery", b"{}")
+                assert connection.getresponse().read().startswith(b"{")
+                done.append(1)
+        except (AssertionError, OSError, http.client.HTTPException) as error:
+            failed.append(repr(error))
+        finally:
+            connection.close()
+
+
+def test_certificates_rotate_without_a_dropped_request(tmp_path):
+    first, second = (servers.Certificates(make(tmp_path / n)) for n in ("a", "b"))
+    mount = make(tmp_path / "mount")
+    rotate(mount, "v1", first.server, first.server_key)
+    flags = [f"--tls-cert-file={mount}/..data/tls.crt"]
+    flags += [f"--tls-private-key-file={mount}/..data/tls.key"]
+    with Hookd(args=flags) as hookd:
+        stop, failed, done = threading.Event(), [], []
+        threads = [
+            threading.Thread(target=hammer, args=(hookd.port, stop, failed, done)) for _ in range(3)
+        ]
+        for thread in threads:
+            thread.start()
+        before = served_certificate(hookd.port)
+        rotate(mount, "v2", second.server, second.server_key)
+        servers.wait_until("rotation", lambda: served_certificate(hookd.port) != before)
+        # A pair that does not fit is refused, and what is there stays.
+        now = served_certificate(hookd.port)
+        rotate(mount, "v3", first.server, second.server_key)
+        servers.wait_until("refusal", lambda: "is kept" in hookd.log.read_text())
+        assert served_certificate(hookd.port) == now
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert not failed and len(done) > 10
+
+
+def make(folder):
+    folder.mkdir()
+    return folder
+
+
+def test_client_certificates_are_demanded(tmp_path):
+    certs = servers.Certificates(make(tmp_path / "clients"))
+    with Hookd(args=[f"--client-ca-file={certs.ca}"]) as hookd:
+        with pytest.raises((OSError, http.client.HTTPException)):
+            hookd.ask("discovery", "{}")
+        context = ssl.create_default_context(cafile=str(hookd.ca))
+        context.load_cert_chain(certs.client, certs.client_key)
+        connection = http.client.HTTPSConnection("127.0.0.1", hookd.port, context=context, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("POST", f"/{HOOKS}/discovery", b"{}", {"X-Request-Id": "from-a-test"})
+            assert connection.getresponse().status == 200
+        line = [c for c in hookd.calls() if c["id"] == "from-a-test"]
+        assert line and line[0]["client"] == "cert-admin"
+
+
+def test_sigterm_finishes_what_runs_and_takes_its_time(own_sim):
+    add_class(own_sim)
+    with Hookd(own_sim.kubeconfig, args=["--shutdown-delay=1s", "--drain-timeout=8s"]) as hookd:
+        own_sim.faults([fault(fault="delay", delayMs=2500)])
+        answers = []
+        body = {"cluster": cluster("ml")}
+        thread = threading.Thread(
+            target=lambda: answers.append(call(hookd, "beforeclustercreate", body))
+        )
+        thread.start()
+        time.sleep(0.5)
+        hookd.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        # Endpoints lag: who still comes is served, and told apart by readiness alone.
+        assert hookd.metrics("/readyz")[0] == 503
+        assert call(hookd, "generatepatches", {"items": []})["status"] == "Success"
+        thread.join()
+        assert answers[0]["status"] == "Success"
+        assert hookd.process.wait(20) == 0
+
+
+def test_sigterm_ends_in_time_whoever_hangs_on(alone):
+    with Hookd(args=["--drain-timeout=1s"]) as hookd:
+        context = ssl.create_default_context(cafile=str(hookd.ca))
+        with socket.create_connection(("127.0.0.1", hookd.port)) as raw:
+            with context.wrap_socket(raw, server_hostname="127.0.0.1") as tls:
+                tls.sendall(b"POST / HTTP/1.1\r\nContent-Length: 10\r\n\r\n1")
+                time.sleep(0.3)
+                begin = time.monotonic()
+                hookd.process.send_signal(signal.SIGTERM)
+                assert hookd.process.wait(20) == 0
+                assert time.monotonic() - begin < 10
+
+
+@pytest.mark.parametrize(
+    "args, rc, text",
+    [
+        ([], 2, "--tls-cert-file and --tls-private-key-file are needed"),
+        (["--listen=nowhere"], 2, "--listen is 'nowhere': HOST:PORT"),
+        (["--listen=127.0.0.1:99999"], 2, "HOST:PORT with a port up to 65535"),
+        (["--tls-cert-file"], 2, "needs a value"),
+        (["--tls-cert-fil=x", "--nonsense=secret"], 2, "unknown option '--nonsense'"),
+        (["--threads=0", "--tls-cert-file=a", "--tls-private-key-file=b"], 2, "--threads"),
+        (["--tls-cert-file=/nowhere", "--tls-private-key-file=/nowhere"], 3, "/nowhere"),
+        (["--tls-cert-file=a", "--tls-private-key-file=b", "--kubeconfig=/nowhere"], 3, "/nowhere"),
+        (["extra"], 2, "'extra' is one argument too many"),
+    ],
+)
+def test_a_wrong_command_line_is_told(tmp_path, args, rc, text):
+    done = subprocess.run(
+        [str(servers.BIN_DIR / "nodeprep-hookd"), "--log-format=text", *args],
+        capture_output=True,
+        text=True,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        cwd=tmp_path,
+        timeout=20,
+        check=False,
+    )
+    assert text in done.stderr and "secret" not in done.stderr, done.stderr
+    assert done.returncode == rc, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("error: ") == 1
+
+
+def test_help_and_version(tmp_path):
+    for flag, text in (("--help", "--client-ca-file FILE"), ("-h", "Usage:"), ("--version", "nodeprep-hookd ")):
+        done = subprocess.run(
+            [str(servers.BIN_DIR / "nodeprep-hookd"), flag], capture_output=True, text=True, timeout=20, check=True
+        )
+        assert text in done.stdout and done.stderr == ""
+
+
+def test_a_port_that_is_taken_is_told(alone, tmp_path):
+    argv = [servers.BIN_DIR / "nodeprep-hookd", f"--listen=127.0.0.1:{alone.port}", "--threads=2"]
+    argv += [f"--tls-cert-file={alone.folder}/server.crt", f"--tls-private-key-file={alone.folder}/server.key"]
+    done = subprocess.run(
+        [str(a) for a in argv], capture_output=True, text=True, env={"HOME": str(tmp_path)}, timeout=20, check=False
+    )
+    assert done.returncode == 2 and "cannot listen" in done.stderr
