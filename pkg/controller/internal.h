@@ -271,6 +271,7 @@ struct class_record {
 	uint64_t digest; /* 0: not known, or not there */
 	uint64_t
 		applied; /* hash of what the pools wanted when it was last made right; 0: not yet */
+	uint64_t told; /* hash of what was told of it last on objects without a status */
 	int64_t put_back_at; /* seconds since 1970: when a drift was mended last; 0: never */
 	char *put_back; /* who it was, and what; NULL */
 	struct fight fight;
@@ -408,6 +409,7 @@ struct job {
 	size_t n;
 	struct job_source *sources;
 	uint64_t wanted; /* hash of what they want */
+	uint64_t told, tell; /* hash of what was told before, and of what there is to tell */
 	bool was_applied; /* just that was made right before */
 	struct fight fight;
 	bool is_drift, is_left; /* what came of it */
@@ -422,6 +424,9 @@ struct job {
  */
 void status_of_source(const struct job *j, const struct np_input *in, const struct np_one_result *r,
 		      const struct job_source *s, size_t i, struct pool_status *ret);
+
+/* Returns the reason that stands for an error. */
+enum reason status_reason(enum np_code code);
 
 /* write.c */
 int write_finalizer(struct job *j, struct job_source *s, struct np_err *err);

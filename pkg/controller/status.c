@@ -32,6 +32,11 @@ static const struct failure_row *find_failure(enum np_code code)
 	return &failures[sizeof(failures) / sizeof(failures[0]) - 1];
 }
 
+enum reason status_reason(enum np_code code)
+{
+	return find_failure(code)->reason;
+}
+
 /* Messages name the pool already: the object that they stand on. */
 static const char *without_pool(const struct np_pool *pool, const char *text)
 {

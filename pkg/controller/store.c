@@ -445,6 +445,9 @@ static int add_source(struct np_controller *c, struct source *take, struct np_er
 		remove_source(c, kept);
 		return -(int)err->code;
 	}
+	/* A NodePool's status tells of it. */
+	if (kept->error != NULL && kept->kind != WATCHED_NODEPOOL)
+		controller_log(c, "warning", "%s/%s: %s", kept->ns, kept->name, kept->error);
 	for (size_t i = 0; i < kept->n_classes; i++) {
 		if (enqueue(c, kept->classes[i], err) < 0)
 			return -(int)err->code;

@@ -95,6 +95,7 @@ static int job_init(struct job *j, const struct class_record *r, struct np_err *
 			j->wanted += map_hash(0, s->text);
 	}
 	j->was_applied = r->applied != 0 && r->applied == j->wanted;
+	j->told = r->told;
 	j->fight = r->fight;
 	j->put_back_at = r->put_back_at;
 	if (r->put_back != NULL)
@@ -286,6 +287,51 @@ static void tell_pool(struct job *j, const struct np_one_result *r, const struct
 		write_event(j, s, true, reason_name(ready->reason), "Check", ready->message);
 }
 
+/* Tells on a Cluster what is wrong with a pool of its own; returns whether something is. */
+static bool tell_refused(struct job *j, const struct np_input *in, const struct np_one_result *r,
+			 const struct job_source *s)
+{
+	bool is_refused = false;
+
+	for (size_t i = 0; r->errors != NULL && i < in->n_pools; i++) {
+		const struct np_pool *p = &in->pools[i];
+
+		if (r->errors[i].code == NP_OK || p->cluster == NULL ||
+		    strcmp(p->cluster, s->name) != 0 || strcmp(p->ns, s->ns) != 0)
+			continue;
+		write_event(j, s, true, reason_name(REASON_POOL_REFUSED), "Check",
+			    r->errors[i].text);
+		is_refused = true;
+	}
+	return is_refused;
+}
+
+/* A Cluster has no status of ours: what is new is told once, by Events. */
+static void tell_cluster(struct job *j, const struct np_input *in, const struct np_one_result *r,
+			 const struct job_source *s)
+{
+	char note[800];
+
+	if (r->result == NP_APPLY_PATCHED && j->is_drift) {
+		snprintf(note, sizeof(note), "class '%s': %s; put back", j->name, j->drift);
+		write_event(j, s, true, reason_name(REASON_PUT_BACK), "PutBack", note);
+		return;
+	}
+	if (j->tell == j->told || tell_refused(j, in, r, s))
+		return;
+	if (r->error.code != NP_OK) {
+		write_event(j, s, true, reason_name(status_reason(r->error.code)), "Check",
+			    r->error.text);
+	} else if (r->withheld) {
+		snprintf(note, sizeof(note), "class '%s' is left as it is: %s", j->name, j->drift);
+		write_event(j, s, true, reason_name(REASON_LEFT_ALONE), "Check", note);
+	} else if (r->result == NP_APPLY_PATCHED) {
+		snprintf(note, sizeof(note),
+			 "class '%s' was changed and is right; this reaches new VMs only", j->name);
+		write_event(j, s, false, reason_name(REASON_PATCHED), "Patch", note);
+	}
+}
+
 static int release(struct job *j, struct job_source *s, const struct np_one_result *r,
 		   struct np_err *err)
 {
@@ -309,8 +355,10 @@ static int settle_pool(struct job *j, const struct np_input *in, const struct np
 	struct job_source before = *s;
 	struct pool_status st;
 
-	if (s->kind != WATCHED_NODEPOOL)
+	if (s->kind != WATCHED_NODEPOOL) {
+		tell_cluster(j, in, r, s);
 		return 0;
+	}
 	if (s->deleting && has_left)
 		return release(j, s, r, err);
 	if (!s->deleting && s->error == NULL && i == SIZE_MAX)
@@ -370,6 +418,7 @@ static int job_run(struct job *j, struct np_one_result *r, struct np_err *err)
 		return np_fail(err, NP_E_RETRY, "interrupted");
 	tell_class(j, r);
 	j->failed = is_worth_trying_again(r->error.code);
+	j->tell = map_hash(j->wanted, r->withheld ? "left" : np_code_name(r->error.code));
 	np_kube_renew(j->pools, JOB_DEADLINE_MS + 10 * j->n);
 	return settle_pools(j, &in, r, err);
 }
@@ -378,6 +427,7 @@ static int job_run(struct job *j, struct np_one_result *r, struct np_err *err)
 static void job_adopt(struct job *j, const struct np_one_result *r, struct class_record *record)
 {
 	record->fight = j->fight;
+	record->told = j->tell;
 	if (r->object != NULL && !j->failed)
 		record->digest = reduce_digest(r->object);
 	if (r->error.code == NP_OK && !r->withheld && r->found)

@@ -3,6 +3,8 @@
 
 
 
+import time
+
 import pytest
 import yaml
 from controller_harness import *  # noqa: F403
@@ -226,7 +228,21 @@ def test_clusters__those_that_ask_for_it(server, cluster_crds, pools_ns, put_cla
         server.must("POST", tkcs, tkc)
         ours = {f"{pools_ns}/ours/md-0", f"{pools_ns}/tkc/np"}
         wait_pools(server, pools_ns, ours)
+        for name in ("ours", "tkc"):
+            servers.wait_until(
+                f"an Event of {name}",
+                lambda name=name: "Patched"
+                in [e["reason"] for e in events_of(server, pools_ns, name)],
+            )
         assert events_of(server, pools_ns, "theirs") == []
+        # One whose class is not there is told so, once.
+        body = cluster_body(cluster_crds, pools_ns, "lost", "no-such-class", True)
+        server.must("POST", clusters, body)
+        servers.wait_until("its Event", lambda: events_of(server, pools_ns, "lost"))
+        server.must("PATCH", f"{clusters}/lost", {"metadata": {"labels": {"a": "b"}}})
+        time.sleep(1)
+        assert [e["reason"] for e in events_of(server, pools_ns, "lost")] == ["ClassNotFound"]
+        server.must("DELETE", f"{clusters}/lost")
         # The label comes and goes.
         label = {"metadata": {"labels": {"nodeprep.dev/managed": "true"}}}
         server.must("PATCH", f"{clusters}/theirs", label)
