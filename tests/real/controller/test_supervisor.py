@@ -14,6 +14,7 @@ from controller_harness import (
     conditions,
     events_of,
     gpu_class,
+    install,
     keys_of,
     managed_of,
     pool_path,
@@ -300,3 +301,28 @@ def test_namespace__others_are_left(server, installed, pools_ns, put_class, name
         server.must("DELETE", classes_path(other, "gpu"))
 
 
+
+
+# --- old Supervisors --------------------------------------------------------------------------------
+
+
+def test_old__classes_that_no_namespace_has():
+    path = f"/apis/{servers.GROUP}/v1alpha1/virtualmachineclasses"
+    with servers.RealServer(scope="Cluster") as server:
+        install(server)
+        body = {"apiVersion": f"{servers.GROUP}/v1alpha1", "kind": "VirtualMachineClass"}
+        server.must("POST", path, {**body, "metadata": {"name": "gpu"}, "spec": gpu_class()})
+        before = server.must("GET", f"{path}/gpu")
+        for ns in ("a", "b"):
+            server.create_namespace(ns)
+        with Controller(server) as running:
+            running.wait_ready()
+            for ns in ("a", "b"):
+                put_pool(server, ns)
+                wait_reason(server, ns, "ClassRight")
+            pools = managed_of(server.must("GET", f"{path}/gpu"))["pools"]
+            assert set(pools) == {"a/workers", "b/workers"}
+            for ns in ("a", "b"):
+                server.must("DELETE", pool_path(ns, "workers"))
+                wait_gone(server, pool_path(ns, "workers"))
+            assert server.must("GET", f"{path}/gpu")["spec"] == before["spec"]
