@@ -13,6 +13,7 @@ enum {
 	WORKERS_MAX = 64,
 	STUCK_MS = 120000, /* an election's thread that has not turned for so long hangs */
 	CLUSTER_ID_DEADLINE_MS = 5000,
+	SAME_WORD_MS = 60000,
 };
 
 /* --- time and waiting ------------------------------------------------------------------------ */
@@ -79,6 +80,17 @@ void controller_log(const struct np_controller *c, const char *level, const char
 	va_end(ap);
 	if (c->o.log != NULL)
 		c->o.log(c->o.log_ctx, level, text);
+}
+
+void controller_warn(const struct np_controller *c, struct last_word *last, const char *what,
+		     const char *text)
+{
+	uint64_t hash = map_hash(0, text), now = controller_now_ms();
+
+	if (last->hash == hash && now - last->at_ms < SAME_WORD_MS)
+		return;
+	*last = (struct last_word){ hash, now };
+	controller_log(c, "warning", "%s: %s", what, text);
 }
 
 /* --- clients --------------------------------------------------------------------------------- */
@@ -260,6 +272,8 @@ static int find_cluster_id(struct np_controller *c, struct np_err *err)
 /* An API server that is not there yet is waited for. */
 static int wait_for_cluster_id(struct np_controller *c, struct np_err *err)
 {
+	struct last_word last = { 0 };
+
 	while (!controller_is_stopping(c)) {
 		struct np_err why = NP_ERR_INIT;
 
@@ -270,7 +284,7 @@ static int wait_for_cluster_id(struct np_controller *c, struct np_err *err)
 			*err = why;
 			return np_wrap(err, "cluster id");
 		}
-		controller_log(c, "warning", "cluster id: %s", why.text);
+		controller_warn(c, &last, "cluster id", why.text);
 		controller_pause(c, c->o.retry_ms);
 	}
 	return 0;

@@ -145,6 +145,7 @@ static void rest(struct np_controller *c)
 
 static void elect_loop(struct np_controller *c, struct np_kube *k)
 {
+	struct last_word last = { 0 };
 	bool leads = false;
 
 	while (!is_over(c)) {
@@ -153,7 +154,7 @@ static void elect_loop(struct np_controller *c, struct np_kube *k)
 
 		atomic_store(&c->beat_ms, controller_now_ms());
 		if (!(controller_is_stopping(c) && !leads) && contend(c, k, leads, &why) < 0)
-			controller_log(c, "warning", "lease: %s", why.text);
+			controller_warn(c, &last, "lease", why.text);
 		is_valid = lease_is_valid(&c->lease, controller_now_ms());
 		if (is_valid && !leads)
 			begin_to_lead(c);

@@ -345,6 +345,15 @@ bool controller_may_write(const struct np_controller *c);
 void controller_log(const struct np_controller *c, const char *level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* What a loop said last, so that it does not say the same each time it is tried again. */
+struct last_word {
+	uint64_t hash, at_ms;
+};
+
+/* Logs a warning, unless it was the last word within a minute. */
+void controller_warn(const struct np_controller *c, struct last_word *last, const char *what,
+		     const char *text);
+
 /* Waits so long; ends early when the controller stops. The lock is not held by the caller. */
 void controller_pause(struct np_controller *c, uint64_t ms);
 

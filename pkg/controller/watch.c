@@ -33,6 +33,7 @@ struct watching {
 	bool listed; /* `watch.version` can be gone on from */
 	struct np_kube_watch watch;
 	unsigned failures;
+	struct last_word last;
 };
 
 static bool is_stopped(void *ctx)
@@ -170,7 +171,7 @@ static void recover(struct watching *x, const struct np_err *why)
 	}
 	/* A cut that the next attempt mends is nobody's business. */
 	if (x->failures > 1 || why->code != NP_E_RETRY)
-		controller_log(x->c, "warning", "%s.%s: %s", row->plural, row->group, why->text);
+		controller_warn(x->c, &x->last, row->plural, why->text);
 	controller_pause(x->c, pause_of(x, why));
 }
 

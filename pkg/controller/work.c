@@ -432,6 +432,9 @@ static void job_adopt(struct job *j, const struct np_one_result *r, struct class
 		record->digest = reduce_digest(r->object);
 	if (r->error.code == NP_OK && !r->withheld && r->found)
 		record->applied = j->wanted;
+	/* One that is made anew is no drift of the one that went. */
+	if (r->error.code == NP_E_NOT_FOUND)
+		record->applied = 0;
 	if (j->is_drift && r->result == NP_APPLY_PATCHED) {
 		free(record->put_back);
 		record->put_back = strdup(j->drift);
