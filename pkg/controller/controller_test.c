@@ -784,6 +784,80 @@ static void test_store__unreadable_pools_keep_their_class(void **state)
 	assert_false(store_may_exist(&f.c, "ml/a/b"));
 }
 
+/* Whatever allocation fails: an error, or all of it; and a store that can be used and freed. */
+static void test_store__out_of_memory(void **state)
+{
+	json_auto_t *pool = nodepool("a", "gpu", 1);
+	json_auto_t *cluster = json_loads(CLUSTER, 0, NULL);
+	unsigned failed = 0;
+
+	(void)state;
+	for (size_t n = 0; n < 300; n++) {
+		NP_AUTO(fixture_done) struct fixture f;
+		struct np_err err = NP_ERR_INIT;
+		int pool_result, cluster_result;
+
+		fixture_init(&f);
+		f.c.o.clusters = true;
+		json_set_alloc_funcs(json_malloc, free);
+		allocations_left = n;
+		pool_result = store_put(&f.c, &f.w, pool, &err);
+		f.w.kind = WATCHED_CLUSTER;
+		cluster_result = store_put(&f.c, &f.w, cluster, &err);
+		allocations_left = SIZE_MAX;
+		json_set_alloc_funcs(malloc, free);
+		assert_true(pool_result == 0 || pool_result == -NP_E_NOMEM);
+		assert_true(cluster_result == 0 || cluster_result == -NP_E_NOMEM);
+		failed += pool_result < 0 || cluster_result < 0;
+		assert_int_equal(f.c.sources.n, (pool_result == 0) + (cluster_result == 0));
+	}
+	assert_true(failed > 50);
+}
+
+static void test_pool__the_origin_leads_its_id(void **state)
+{
+	char id[NP_POOL_ID_MAX];
+	struct np_pool pool = { .origin = "c1", .ns = "ml", .name = "a" };
+	char cluster[] = "k";
+
+	(void)state;
+	np_pool_id(&pool, id);
+	assert_string_equal(id, "c1/ml/a");
+	pool.cluster = cluster;
+	np_pool_id(&pool, id);
+	assert_string_equal(id, "c1/ml/k/a");
+	pool.origin = NULL;
+	np_pool_id(&pool, id);
+	assert_string_equal(id, "ml/k/a");
+}
+
+static void test_pool__those_of_one_class_are_picked(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	NP_AUTO(np_input_done) struct np_input in = { 0 };
+	static const char *const classes[] = { "gpu", "other", "gpu", "gpux", "gpu" };
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	fixture_init(&f);
+	for (size_t i = 0; i < 5; i++) {
+		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+		char name[8];
+
+		snprintf(name, sizeof(name), "p%zu", i);
+		assert_int_equal(np_doc_new_take(name, nodepool(name, classes[i], 1), &doc, &err),
+				 0);
+		assert_int_equal(np_input_add(&in, f.catalogue, doc, &err), 0);
+	}
+	np_input_pick(&in, "gpu");
+	assert_int_equal(in.n_pools, 3);
+	assert_string_equal(in.pools[0].name, "p0");
+	assert_string_equal(in.pools[1].name, "p2");
+	assert_string_equal(in.pools[2].name, "p4");
+	np_input_pick(&in, "none");
+	assert_int_equal(in.n_pools, 0);
+}
+
 static void test_store__classes(void **state)
 {
 	NP_AUTO(fixture_done) struct fixture f;
@@ -879,7 +953,10 @@ int main(void)
 		cmocka_unit_test(test_store__what_asks_for_work),
 		cmocka_unit_test(test_store__what_a_list_lacks_is_gone),
 		cmocka_unit_test(test_store__unreadable_pools_keep_their_class),
+		cmocka_unit_test(test_store__out_of_memory),
 		cmocka_unit_test(test_store__classes),
+		cmocka_unit_test(test_pool__the_origin_leads_its_id),
+		cmocka_unit_test(test_pool__those_of_one_class_are_picked),
 		cmocka_unit_test(test_corpus__replays),
 	};
 

@@ -78,6 +78,9 @@ struct queue {
 	uint64_t orders;
 };
 
+/* Makes room for so many items, so that adding one of them needs no memory. */
+int queue_reserve(struct queue *q, size_t n, struct np_err *err);
+
 /* Lets the item wait until `due_ms`, or until earlier where it does already. */
 int queue_add(struct queue *q, struct queue_item *item, uint64_t due_ms, struct np_err *err);
 

@@ -42,17 +42,27 @@ static void sift_down(struct queue *q, struct queue_item *item)
 	put_at(q, at, item);
 }
 
+int queue_reserve(struct queue *q, size_t n, struct np_err *err)
+{
+	size_t room = q->room != 0 ? q->room : 64;
+	struct queue_item **heap;
+
+	if (n <= q->room)
+		return 0;
+	while (room < n)
+		room *= 2;
+	heap = reallocarray(q->heap, room, sizeof(*q->heap));
+	if (heap == NULL)
+		return np_fail_nomem(err);
+	q->heap = heap;
+	q->room = room;
+	return 0;
+}
+
 static int push(struct queue *q, struct queue_item *item, uint64_t due_ms, struct np_err *err)
 {
-	if (q->n == q->room) {
-		size_t room = q->room != 0 ? 2 * q->room : 64;
-		struct queue_item **heap = reallocarray(q->heap, room, sizeof(*q->heap));
-
-		if (heap == NULL)
-			return np_fail_nomem(err);
-		q->heap = heap;
-		q->room = room;
-	}
+	if (queue_reserve(q, q->n + 1, err) < 0)
+		return -(int)err->code;
 	item->due_ms = due_ms;
 	item->order = q->orders++;
 	q->n++;

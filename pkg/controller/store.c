@@ -63,7 +63,9 @@ static struct class_record *class_open(struct np_controller *c, const char *ns, 
 		np_fail_nomem(err);
 		return NULL;
 	}
-	if (map_insert(&c->class_records, &r->entry, err) < 0) {
+	/* News must not get lost for want of memory: there is room in the queue for every class. */
+	if (queue_reserve(&c->queue, c->class_records.n + 1, err) < 0 ||
+	    map_insert(&c->class_records, &r->entry, err) < 0) {
 		class_free(r);
 		return NULL;
 	}
