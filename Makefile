@@ -12,13 +12,15 @@ BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 DESTDIR ?=
+CNI_BIN_DIR ?= /opt/cni/bin
+CNI_CONF_DIR ?= /etc/nodeprep/cni.d
 FUZZ_SECONDS ?= 60
 B ?= build
 V ?=
 Q := $(if $(V),,@)
 
 version := $(shell cat VERSION)
-modules := err units tree gpu mmio pool vmclass plan render kube apply controller
+modules := err units tree gpu mmio pool vmclass plan render kube apply exec controller
 server_modules := serve hook sim
 
 # The build path must not reach the binary: two clean builds give the same bytes.
@@ -65,7 +67,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench soak lint fmt fuzz install uninstall clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench soak lint fmt fuzz install uninstall install-cni uninstall-cni clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -188,7 +190,7 @@ demo: all                  ## the main job against the embedded Supervisor API, 
 	$(Q)hack/demo.sh $(B)
 
 bench: all                 ## time and memory, as ratios within one run
-	$(Q)tests/bench/run.sh $(B)
+	$(Q)NODEPREP_LIBS='$(np_optional) $(np_libs) $(np_optional)' tests/bench/run.sh $(B)
 
 SOAK_REQUESTS ?= 500000
 soak: all $(B)/san/nodeprep-hookd  ## nodeprep-hookd under SOAK_REQUESTS among hostile clients; a tenth under ASan
@@ -218,6 +220,14 @@ uninstall:                 ## undo install
 	rm -f $(DESTDIR)$(BINDIR)/nodeprep $(DESTDIR)$(BINDIR)/kubectl-nodeprep \
 		$(DESTDIR)$(BINDIR)/nodeprep-hookd $(DESTDIR)$(MANDIR)/man1/nodeprep-hookd.1 \
 		$(DESTDIR)$(MANDIR)/man1/nodeprep.1 $(DESTDIR)$(COMPDIR)/nodeprep
+
+install-cni: $(B)/nodeprep ## the exec plugin into CNI_BIN_DIR, a sample network into CNI_CONF_DIR unless one is there
+	$(Q)$< install-cni --bin-dir '$(DESTDIR)$(CNI_BIN_DIR)'
+	$(Q)[ -e '$(DESTDIR)$(CNI_CONF_DIR)/nodeprep.conflist' ] || $< install-cni \
+		--conf-dir '$(DESTDIR)$(CNI_CONF_DIR)' --conf deploy/manifests/cni/nodeprep.conflist
+
+uninstall-cni:             ## undo install-cni, but for the network
+	rm -f '$(DESTDIR)$(CNI_BIN_DIR)/nodeprep'
 
 clean:                     ## remove what was built (build/real, the real servers, stays)
 	$(Q)if [ -d $(B) ]; then find $(B) -mindepth 1 -maxdepth 1 ! -name real -exec rm -rf {} +; fi

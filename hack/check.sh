@@ -5,7 +5,7 @@ passed=0 failed=0
 for test in "$@"; do
 	log=$test.log
 	module=$(basename "$test")
-	if UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=1 timeout 300 "$test" >"$log" 2>&1; then
+	if UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=1 timeout 900 "$test" >"$log" 2>&1; then
 		status=0
 	else
 		status=$?

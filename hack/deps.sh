@@ -11,6 +11,7 @@ packages() {
 	lint) echo clang clang-format clang-tidy cppcheck shellcheck mandoc ;;
 	fuzz) echo clang libclang-rt-14-dev ;;
 	real) echo etcd-server openssl python3 python3-pytest python3-yaml python3-pip ca-certificates ;;
+	cni) echo iproute2 iptables strace util-linux ;;
 	*) echo "deps.sh: unknown group '$1'" >&2 && exit 2 ;;
 	esac
 }

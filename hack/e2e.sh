@@ -10,7 +10,7 @@ mkdir -p "$build"
 rm -f "$report"
 
 case $suite in
-sim) target=sim tests="--ignore=tests/e2e/test_api_parity.py --ignore=tests/e2e/test_real_only.py tests/e2e" ;;
+sim) target=sim tests=tests/e2e ;;
 real) target=real tests=tests/e2e ;;
 *) target=real tests=tests/real/$suite ;;
 esac

@@ -36,6 +36,9 @@ struct options {
 	unsigned verbosity;
 	bool log_json;
 	bool help;
+	const char *bin_dir; /* --bin-dir */
+	const char *conf_dir; /* --conf-dir */
+	struct texts confs; /* --conf */
 	struct np_kube_options kube;
 	struct controller_flags {
 		bool clusters, no_election;
@@ -64,6 +67,7 @@ enum option_group {
 	OPT_APPLY = 1 << 4, /* --dry-run */
 	OPT_SVG = 1 << 5, /* -o svg too */
 	OPT_CONTROLLER = 1 << 12, /* what keeps on and on */
+	OPT_INSTALL = 1 << 16, /* --bin-dir --conf-dir --conf */
 };
 
 extern const struct command commands[];
@@ -76,12 +80,18 @@ int options_find_command(int argc, char *argv[]);
 int options_parse(const struct command *c, int argc, char *argv[], struct options *ret,
 		  struct np_err *err);
 void options_done(struct options *o);
+
+/* Reads what kubectl reads of the environment. */
+void options_environment(struct np_kube_options *k);
 void options_help(const struct command *c);
 void options_overview(void);
 
 /* log.c: lines on stderr, as text or JSON. */
 void log_init(const struct options *o);
 void log_line(const char *level, const char *text);
+
+/* Sends the lines to the end of a file (NULL: stderr still), each with the time and `words`. */
+int log_open(const char *path, const char *words, struct np_err *err);
 void log_format(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_notes(const struct np_plan *plan);
 void log_plan_errors(const struct np_plan *plan);
@@ -133,6 +143,9 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 /* Writes to stdout; a failure is an error, so that a full disk is not taken for success. */
 int put(const char *text, struct np_err *err);
 
+/* exec.c: answers as an exec plugin of the CNI protocol; returns the exit status. */
+int run_exec(void);
+
 int run_apply(const struct options *o, struct np_err *err);
 int run_check(const struct options *o, struct np_err *err);
 int run_controller(const struct options *o, struct np_err *err);
@@ -140,6 +153,7 @@ int run_diff(const struct options *o, struct np_err *err);
 int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);
 int run_help(const struct options *o, struct np_err *err);
+int run_install_cni(const struct options *o, struct np_err *err);
 int run_plan(const struct options *o, struct np_err *err);
 int run_revert(const struct options *o, struct np_err *err);
 int run_version(const struct options *o, struct np_err *err);

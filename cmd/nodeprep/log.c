@@ -1,17 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
 static bool as_json;
+static const char *prefix; /* in front of each line, with the time; NULL: neither */
 
 void log_init(const struct options *o)
 {
 	as_json = o->log_json;
+}
+
+int log_open(const char *path, const char *words, struct np_err *err)
+{
+	int fd = path != NULL ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640) : -1;
+
+	if (path != NULL && (fd < 0 || dup2(fd, STDERR_FILENO) < 0)) {
+		np_fail(err, NP_E_IO, "logFile '%s': %s", path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -(int)err->code;
+	}
+	if (fd >= 0)
+		close(fd);
+	prefix = words;
+	return 0;
+}
+
+static void write_line(const char *level, const char *text)
+{
+	char when[32] = "";
+	time_t now = time(NULL);
+	struct tm parts;
+
+	if (prefix == NULL) {
+		fprintf(stderr, "%s: %s\n", level, text);
+		return;
+	}
+	if (gmtime_r(&now, &parts) != NULL)
+		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ ", &parts);
+	fprintf(stderr, "%s%s: %s: %s\n", when, prefix, level, text);
 }
 
 void log_line(const char *level, const char *text)
@@ -27,7 +64,7 @@ void log_line(const char *level, const char *text)
 	if (line != NULL)
 		fprintf(stderr, "%s\n", line);
 	else
-		fprintf(stderr, "%s: %s\n", level, text);
+		write_line(level, text);
 }
 
 void log_format(const char *level, const char *fmt, ...)

@@ -22,6 +22,8 @@ const struct command commands[] = {
 	  "show how each number came about, with a picture; -o svg draws one pool" },
 	{ "gpus", run_gpus, OPT_INPUT | OPT_OUTPUT, 1, "[FILTER]", "list the GPU catalogue" },
 	{ "help", run_help, 0, 1, "[COMMAND]", "explain a command" },
+	{ "install-cni", run_install_cni, OPT_INSTALL, 0, "--bin-dir DIR",
+	  "copy this binary to where a container runtime looks for plugins" },
 	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
 	  "show what the pools need and what their classes lack" },
 	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_APPLY, 0, "-f FILE",
@@ -97,8 +99,7 @@ static int run(int argc, char *argv[], struct np_err *err)
 	const struct command *c;
 
 	if (argc == 1 && getenv("CNI_COMMAND") != NULL)
-		return np_fail(err, NP_E_USAGE,
-			       "CNI_COMMAND is set, but this version is no exec plugin yet");
+		return run_exec();
 	if (name == NULL) {
 		name = implied_command(argc, argv);
 		if (name == NULL)

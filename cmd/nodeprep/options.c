@@ -49,6 +49,12 @@ static const struct option_row {
 	  "carry over devices that a class's configSpec hides" },
 	{ "dry-run", 0, KIND_DRY_RUN, OPT_APPLY, 0, "client|server",
 	  "write nothing: plan alone, or let the server check it" },
+	{ "bin-dir", 0, KIND_TEXT, OPT_INSTALL, AT(bin_dir), "DIR",
+	  "folder of the runtime's plugins: the binary copies itself there" },
+	{ "conf", 0, KIND_TEXTS, OPT_INSTALL, AT(confs), "FILE",
+	  "conflist or kubeconfig to copy into --conf-dir; repeatable" },
+	{ "conf-dir", 0, KIND_TEXT, OPT_INSTALL, AT(conf_dir), "DIR",
+	  "folder of the plugin's own networks, not the runtime's live one" },
 	{ "as", 0, KIND_TEXT, OPT_API, AT(kube.as_user), "USER", "user to impersonate" },
 	{ "as-group", 0, KIND_TEXTS, OPT_API, AT(as_groups), "GROUP",
 	  "group to impersonate, with --as; repeatable" },
@@ -294,8 +300,7 @@ static const char *first_variable(const char *upper, const char *lower)
 	return value != NULL && value[0] != '\0' ? value : getenv(lower);
 }
 
-/* What kubectl reads of the environment. */
-static void read_environment(struct np_kube_options *k)
+void options_environment(struct np_kube_options *k)
 {
 	k->is_cancelled = signals_is_stopped;
 	k->kubeconfig_env = getenv("KUBECONFIG");
@@ -380,7 +385,7 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 {
 	NP_AUTO(options_done) struct options o = { 0 };
 
-	read_environment(&o.kube);
+	options_environment(&o.kube);
 	if (read_words(c, argc, argv, &o, err) < 0)
 		return -(int)err->code;
 	if (o.arguments.n > c->arguments)
@@ -403,6 +408,7 @@ void options_done(struct options *o)
 	free(o->files.items);
 	free(o->catalogues.items);
 	free(o->arguments.items);
+	free(o->confs.items);
 	free(o->as_groups.items);
 	*o = (struct options){ 0 };
 }
@@ -434,7 +440,7 @@ void options_overview(void)
 	     "that their VMs need to power on, and patches the VirtualMachineClasses.\n\n"
 	     "Usage: nodeprep COMMAND [OPTION]...\n\nCommands:");
 	for (size_t i = 0; i < n_commands; i++)
-		printf("  %-10s %s\n", commands[i].name, commands[i].help);
+		printf("  %-12s %s\n", commands[i].name, commands[i].help);
 	puts("\nExit status: 0 fine, 1 findings, 2 usage, 3 bad input, 4 not found, 5 refused by the\n"
 	     "API, 6 try again, 70 a bug. 'nodeprep help COMMAND' lists a command's options.");
 }

@@ -48,8 +48,8 @@ void progress_show(void *ctx, enum np_apply_stage stage, size_t done, size_t tot
 	if (now - state.start_ms < QUIET_MS || now - state.last_ms < STEP_MS)
 		return;
 	progress_clear();
-	fprintf(stderr, "%s classes: %zu of %zu",
-		stage == NP_APPLY_READING ? "reading" : "writing", done, total);
+	fprintf(stderr, "%s classes: %zu of %zu", stage == NP_APPLY_READING ? "reading" : "writing",
+		done, total);
 	fflush(stderr);
 	state.shown = true;
 	state.last_ms = now;

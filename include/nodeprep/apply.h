@@ -92,4 +92,49 @@ const char *np_apply_result_name(enum np_apply_result result);
 /* Returns the plan's tree with each class's result, resourceVersion, attempts and error. */
 json_t *np_apply_tree(const struct np_apply *a);
 
+/* Who leaves, and where they are looked for. */
+struct np_leave_options {
+	const struct np_catalogue *catalogue;
+	np_holder_fn *leaves;
+	void *ctx;
+	bool dry_run; /* nothing is sent */
+	size_t n_namespaces;
+	const char *const *namespaces; /* which are listed; none: all of them */
+	const struct np_input *in; /* whose classes are read by name where listing is forbidden */
+};
+
+struct np_leave_class {
+	char *ns; /* NULL: cluster-scoped */
+	char *name;
+	enum np_apply_result result;
+	unsigned attempts; /* PATCH requests that were made */
+	struct np_notes notes;
+	struct np_err error; /* code NP_OK unless failed */
+};
+
+struct np_leave {
+	size_t n;
+	struct np_leave_class *classes; /* those that were held */
+	struct np_notes notes;
+};
+
+/*
+ * Finds every class that a leaving holder holds, be it named by a pool or not, and lets them leave: the
+ * pool with its last holder, what nodeprep wrote with the last pool. A class that is gone is no error,
+ * nor is an API without classes.
+ */
+int np_apply_leave(struct np_kube *k, const struct np_leave_options *o, struct np_leave *ret,
+		   struct np_err *err);
+void np_leave_done(struct np_leave *l);
+
+/* Returns the worst code among the classes. */
+enum np_code np_leave_code(const struct np_leave *l);
+
+/*
+ * Asks the server (SelfSubjectAccessReview) whether the user may read and patch classes in each of the
+ * namespaces; NP_E_FORBIDDEN names what is missing. Nothing is written.
+ */
+int np_apply_rights(struct np_kube *k, const struct np_kube_resource *r, size_t n_namespaces,
+		    const char *const *namespaces, struct np_err *err);
+
 #endif

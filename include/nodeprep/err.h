@@ -28,6 +28,9 @@ enum np_code {
 	NP_E_IO, /* a file or descriptor that cannot be read or written */
 	NP_E_NOMEM,
 	NP_E_BUG,
+	NP_E_VERSION, /* a version of the exec protocol, or a command that it lacks */
+	NP_E_DECODE, /* bytes of the exec protocol that are no JSON object */
+	NP_E_DRIFT, /* a class is no longer as its pools need it */
 	NP_CODE_MAX
 };
 

@@ -155,6 +155,19 @@ void np_change_done(struct np_change *change);
 int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *want,
 		      struct np_change *ret, struct np_err *err);
 
+/* Tells whether the holder is to leave. */
+typedef bool np_holder_fn(void *ctx, const char *holder);
+
+/* Tells by an object's annotation whether any of them holds it: 1, 0, or -1 where it cannot be read. */
+int np_vmclass_is_held(const json_t *object, np_holder_fn *leaves, void *ctx);
+
+/*
+ * As np_vmclass_revert(), but for whomever `leaves` picks among those who hold the class, and out of
+ * whatever pools they hold it for. The patch is {} where there are none.
+ */
+int np_vmclass_leave(const struct np_vmclass *c, np_holder_fn *leaves, void *ctx,
+		     struct np_change *ret, struct np_err *err);
+
 /* Returns a deep copy of the object with the patch applied as RFC 7386 says; NULL: no memory. */
 json_t *np_vmclass_patched(const json_t *object, const json_t *patch);
 

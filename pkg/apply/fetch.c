@@ -30,7 +30,7 @@ static int make_ref(const struct np_kube_resource *r, const char *ns, const char
 }
 
 int apply_fetch_one(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
-		     const char *name, struct np_class_ref *ret, struct np_err *err)
+		    const char *name, struct np_class_ref *ret, struct np_err *err)
 {
 	json_t *object = NULL;
 
@@ -73,7 +73,8 @@ static int list_wanted(const struct np_input *in, const struct np_kube_resource 
 		if (fresh < 0)
 			return fresh;
 		if (fresh > 0)
-			items[n++] = (struct np_kube_item){ .ns = pool->ns, .name = pool->vm_class };
+			items[n++] =
+				(struct np_kube_item){ .ns = pool->ns, .name = pool->vm_class };
 	}
 	*ret_n = n;
 	return 0;
@@ -107,7 +108,7 @@ static int take_items(struct np_fetched *f, struct np_kube_item *items, size_t n
 }
 
 void apply_report(const struct np_apply_watch *w, enum np_apply_stage stage, size_t done,
-		   size_t total)
+		  size_t total)
 {
 	if (w != NULL && w->progress != NULL)
 		w->progress(w->ctx, stage, done, total);
@@ -133,7 +134,7 @@ static int fetch_items(struct np_kube *k, struct np_fetched *f, struct np_kube_i
 }
 
 int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_apply_watch *w,
-		 struct np_fetched *ret, struct np_err *err)
+		struct np_fetched *ret, struct np_err *err)
 {
 	NP_AUTO(np_fetched_done) struct np_fetched f = { 0 };
 	NP_AUTO(np_freep) struct np_kube_item *items = calloc(in->n_pools + 1, sizeof(*items));

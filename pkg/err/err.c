@@ -29,6 +29,9 @@ static const struct code_row {
 	[NP_E_IO] = { "io", 3, 5 },
 	[NP_E_NOMEM] = { "no-memory", 70, 11 },
 	[NP_E_BUG] = { "bug", 70, 99 },
+	[NP_E_VERSION] = { "version", 3, 1 },
+	[NP_E_DECODE] = { "decode", 3, 6 },
+	[NP_E_DRIFT] = { "drift", 1, 101 },
 };
 _Static_assert(sizeof(code_rows) / sizeof(code_rows[0]) == NP_CODE_MAX, "one row a code");
 

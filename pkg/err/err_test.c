@@ -30,6 +30,9 @@ static const struct code_case {
 	{ "an unreadable file", NP_E_IO, "io", 3, 5 },
 	{ "no memory", NP_E_NOMEM, "no-memory", 70, 11 },
 	{ "our own mistake", NP_E_BUG, "bug", 70, 99 },
+	{ "a version of the exec protocol", NP_E_VERSION, "version", 3, 1 },
+	{ "no JSON object", NP_E_DECODE, "decode", 3, 6 },
+	{ "a class that has drifted", NP_E_DRIFT, "drift", 1, 101 },
 	{ "a number that is no code", NP_CODE_MAX, "bug", 70, 99 },
 };
 

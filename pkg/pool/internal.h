@@ -48,16 +48,6 @@ struct np_object {
 	bool collects; /* what is wrong with one document does not keep the next from being read */
 };
 
-/* A list of words and how many there are. */
-struct np_words {
-	const char *const *word;
-	size_t n;
-};
-
-/* clang-format off */
-#define NP_WORDS(array) ((struct np_words){ (array), sizeof(array) / sizeof((array)[0]) })
-/* clang-format on */
-
 /* Adds the pools of one object of that kind. */
 int np_pool_add_nodepool(const struct np_object *o, struct np_err *err);
 int np_pool_add_tkc(const struct np_object *o, struct np_err *err);
@@ -157,9 +147,6 @@ bool np_node_is_placeholder(struct np_node n);
 
 /* Refuses members of `object` that are not among `known`, naming the near one. */
 int np_pool_check_fields(struct np_node object, struct np_words known, struct np_err *err);
-
-/* Returns the word that `text` was likely meant to be; NULL where none is near. */
-const char *np_pool_near(const char *text, struct np_words words);
 
 /* Reads spec.gpus. */
 int np_pool_read_asks(struct np_node list, const struct np_catalogue *cat, struct np_pool *pool,

@@ -267,6 +267,10 @@ int json_patch(json_t *target, json_t *ops, json_t **ret, struct np_err *err);
 
 int answer_discovery(struct call *c, struct np_err *err);
 int answer_namespaces(struct call *c, struct np_err *err);
+
+/* review.c */
+bool is_review(const struct call *c);
+int answer_review(struct call *c, struct np_err *err);
 int answer_class(struct call *c, struct np_err *err);
 int answer_list(struct call *c, struct np_err *err);
 int answer_watch(struct call *c, struct np_err *err);

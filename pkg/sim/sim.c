@@ -126,6 +126,8 @@ static bool is_allowed(const struct call *c)
 	bool is_discovery = strcmp(c->path, "/api") == 0 || strncmp(c->path, "/api/", 5) == 0 ||
 			    strcmp(c->path, "/apis") == 0 || strncmp(c->path, "/apis/", 6) == 0;
 
+	if (is_review(c))
+		return true;
 	if (c->route.is_resource)
 		return user_may(c->user, c->verb);
 	if (is_public(c->path) || (c->user && is_discovery))
@@ -229,6 +231,8 @@ static int answer_resource(struct call *c, struct np_err *err)
 	if (!*r->group && strcmp(r->version, "v1") == 0 && strcmp(r->resource, "namespaces") == 0 &&
 	    !*r->sub)
 		return answer_namespaces(c, err);
+	if (is_review(c))
+		return answer_review(c, err);
 	if (is_other_kind(c))
 		return answer_other(c, err);
 	if (!is_ours(c))

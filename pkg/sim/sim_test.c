@@ -29,6 +29,7 @@
 #define API "/apis/vmoperator.vmware.com/v1alpha6"
 #define ML API "/namespaces/ml/virtualmachineclasses"
 #define GPU ML "/gpu"
+#define REVIEWS "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 #define OLD "/apis/vmoperator.vmware.com/v1alpha1/namespaces/ml/virtualmachineclasses"
 #define MERGE "application/merge-patch+json"
 #define JSON "application/json"
@@ -270,6 +271,11 @@ static const struct answer_row {
 	{ "a namespace", "GET", "/api/v1/namespaces/kube-system", NULL, NULL, 200, NULL },
 	{ "a namespace that is made", "POST", "/api/v1/namespaces", JSON,
 	  "{\"metadata\":{\"name\":\"new\"}}", 201, NULL },
+	{ "a review of a verb", "POST", REVIEWS, JSON,
+	  "{\"spec\":{\"resourceAttributes\":{\"verb\":\"patch\"}}}", 201, NULL },
+	{ "a review of nothing", "POST", REVIEWS, JSON, "{\"spec\":{}}", 422,
+	  "exactly one of nonResourceAttributes or resourceAttributes" },
+	{ "a review of no JSON", "POST", REVIEWS, JSON, "{", 400, NULL },
 	{ "a namespace that cannot be", "GET", "/api/v1/namespaces/N_", NULL, NULL, 404, NULL },
 	{ "a token that goes nowhere", "GET", ML "?continue=rubbish", NULL, NULL, 400,
 	  "continue key is not valid: invalid character '\xc2\xae'" },

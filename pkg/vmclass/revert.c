@@ -11,6 +11,8 @@
  * difference between the class and the copy. A field that somebody else changed since is left.
  */
 
+/* The paths are ours, and short. */
+#define PATH_TEXT_MAX 256
 #define ANNOTATION "/metadata/annotations/nodeprep.dev~1managed"
 
 struct undo {
@@ -29,10 +31,11 @@ static int note_foreign(struct undo *u, const char *path, struct np_err *err)
 /* Removes what stands at `path`, and its parents up to `topmost` where that leaves them empty. */
 static void remove_path(json_t *target, const char *path, const char *topmost)
 {
-	NP_AUTO(np_freep) char *parent = strdup(path);
+	char parent[PATH_TEXT_MAX];
 	size_t stop = strlen(topmost);
 
-	while (parent != NULL && strlen(parent) >= stop) {
+	snprintf(parent, sizeof(parent), "%s", path);
+	while (strlen(parent) >= stop) {
 		json_t *value = vmclass_lookup(target, parent);
 
 		if (strcmp(parent, path) != 0 && json_object_size(value) > 0)

@@ -20,6 +20,8 @@ import sys
 import tempfile
 import threading
 
+import attach
+
 RUNS = 7
 MIB = 1 << 20
 LIMIT = 64 * MIB
@@ -41,7 +43,7 @@ class Bench:
         self.work = build / "bench"
         self.env = {"PATH": os.environ["PATH"], "HOME": str(self.work), "LC_ALL": "C.UTF-8"}
 
-    def once(self, command, source=None):
+    def once(self, command, source=None, stdin=subprocess.DEVNULL, env=None):
         """Runs the command; `source` is a command whose output it reads."""
         out, into = os.pipe()
         feed = None
@@ -50,10 +52,10 @@ class Bench:
         done = subprocess.run(
             # The shell puts the pipe on descriptor 3, where `measure` writes.
             ["/bin/sh", "-c", f'exec 3>&{into}; exec "$@"', "sh", self.work / "measure", *command],
-            stdin=feed.stdout if feed else subprocess.DEVNULL,
+            stdin=feed.stdout if feed else stdin,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env=self.env,
+            env={**self.env, **(env or {})},
             pass_fds=[into],
             check=True,
         )
@@ -311,6 +313,7 @@ def main(build, examples):
     bench = Bench(build)
     start(bench, examples)
     scale(bench)
+    attach.attach(bench, build, table)
     kubectl(bench)
     refused(bench)
 

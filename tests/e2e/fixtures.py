@@ -38,9 +38,19 @@ class Result:
         return json.loads(self.out)
 
 
-def pytest_configure():
+def pytest_configure(config):
     """Makes a SIGTERM unwind as an interrupt does, so that no server and no folder stays behind."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    config.addinivalue_line("markers", "real_only: what only a real kube-apiserver can show")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves to the run against the real server what only that one can show."""
+    if os.environ.get("NODEPREP_TARGET") == "real":
+        return
+    left = [item for item in items if item.get_closest_marker("real_only")]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ enum { CLASSES = 40, WATCHES = 3 };
 
 static const char *ns;
 static struct np_kube_resource classes;
+static struct np_err refusal; /* what a call that has to fail said */
 
 #define MUST(call)                                                                  \
 	do {                                                                        \
@@ -27,14 +28,13 @@ static struct np_kube_resource classes;
 			exit(1);                                                    \
 		}                                                                   \
 	} while (0)
-#define FAILS(call, want)                                                                   \
-	do {                                                                                \
-		struct np_err err = NP_ERR_INIT;                                            \
-		int r_ = (call);                                                            \
-		if (r_ != -(int)(want)) {                                                   \
-			fprintf(stderr, "%d: %s: %d: %s\n", __LINE__, #call, r_, err.text); \
-			exit(1);                                                            \
-		}                                                                           \
+#define FAILS(call, want)                                                                       \
+	do {                                                                                    \
+		int r_ = (call);                                                                \
+		if (r_ != -(int)(want)) {                                                       \
+			fprintf(stderr, "%d: %s: %d: %s\n", __LINE__, #call, r_, refusal.text); \
+			exit(1);                                                                \
+		}                                                                               \
 	} while (0)
 #define HOLDS(truth)                                                   \
 	do {                                                           \
@@ -177,7 +177,7 @@ static void create_all(struct np_kube *k)
 		MUST(np_kube_create(k, &classes, ns, &create, &stored, &err));
 		HOLDS(strcmp(meta(stored, "name"), name) == 0);
 		json_decref(stored);
-		FAILS(np_kube_create(k, &classes, ns, &create, &stored, &err), NP_E_CONFLICT);
+		FAILS(np_kube_create(k, &classes, ns, &create, &stored, &refusal), NP_E_CONFLICT);
 		json_decref((json_t *)(uintptr_t)create.body);
 	}
 }
@@ -231,9 +231,9 @@ static void delete_all(struct np_kube *k)
 		MUST(np_kube_get(k, &classes, ns, name, &object, &err));
 		right.uid = meta(object, "uid");
 		right.resource_version = meta(object, "resourceVersion");
-		FAILS(np_kube_delete(k, &classes, ns, name, &wrong, &err), NP_E_CONFLICT);
+		FAILS(np_kube_delete(k, &classes, ns, name, &wrong, &refusal), NP_E_CONFLICT);
 		MUST(np_kube_delete(k, &classes, ns, name, &right, &err));
-		FAILS(np_kube_delete(k, &classes, ns, name, NULL, &err), NP_E_NOT_FOUND);
+		FAILS(np_kube_delete(k, &classes, ns, name, NULL, &refusal), NP_E_NOT_FOUND);
 		json_decref(object);
 	}
 }
@@ -252,12 +252,12 @@ static void try_apply(struct np_kube *k)
 	json_object_set_new(json_object_get(json_object_get(body, "spec"), "hardware"), "cpus",
 			    json_integer(4));
 	patch.write.field_manager = "second";
-	FAILS(np_kube_patch(k, &classes, ns, "applied", &patch, &stored, &err), NP_E_CONFLICT);
+	FAILS(np_kube_patch(k, &classes, ns, "applied", &patch, &stored, &refusal), NP_E_CONFLICT);
 	patch.force = true;
 	MUST(np_kube_patch(k, &classes, ns, "applied", &patch, &stored, &err));
 	json_decref(stored);
 	json_object_set_new(json_object_get(body, "spec"), "noSuchField", json_integer(4));
-	FAILS(np_kube_patch(k, &classes, ns, "applied", &patch, &stored, &err), NP_E_REFUSED);
+	FAILS(np_kube_patch(k, &classes, ns, "applied", &patch, &stored, &refusal), NP_E_REFUSED);
 	MUST(np_kube_delete(k, &classes, ns, "applied", NULL, &err));
 	json_decref(body);
 }

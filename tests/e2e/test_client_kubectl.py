@@ -5,7 +5,6 @@ Where they differ on purpose, the row says so.
 """
 
 import base64
-import os
 import pathlib
 import subprocess
 
@@ -17,8 +16,7 @@ from proxies import Proxy
 from test_client_login import V1, V1BETA1, execs, plugin, say, write_config  # noqa: F401
 from test_main_job import A100, dump, hardware, pool
 
-if os.environ.get("NODEPREP_TARGET") != "real":
-    pytest.skip("needs a real server and kubectl", allow_module_level=True)
+pytestmark = pytest.mark.real_only
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 
 import base64
 import json
-import os
 import pathlib
 import stat
 
@@ -16,9 +15,8 @@ from test_main_job import A100, dump, hardware, pool
 V1 = "client.authentication.k8s.io/v1"
 V1BETA1 = "client.authentication.k8s.io/v1beta1"
 
-real_only = pytest.mark.skipif(
-    os.environ.get("NODEPREP_TARGET") != "real", reason="the embedded Supervisor knows tokens alone"
-)
+# The embedded Supervisor knows tokens alone.
+real_only = pytest.mark.real_only
 
 
 @pytest.fixture

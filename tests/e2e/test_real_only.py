@@ -3,7 +3,6 @@
 
 import base64
 import copy
-import os
 
 import pytest
 import yaml
@@ -12,8 +11,7 @@ import servers
 from fixtures import classes_path
 from test_main_job import A100, SIZE, dump, hardware, ids_of, keys_of, pool
 
-if os.environ.get("NODEPREP_TARGET") != "real":
-    pytest.skip("needs a real server", allow_module_level=True)
+pytestmark = pytest.mark.real_only
 
 
 def test_client_certificate_by_file_and_inline(server, ns, nodeprep, put_class, tmp_path):

@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cmd.h"
+
+/* A runtime writes the configuration at once; one that does not is not waited for. */
+#define STDIN_MS 10000
+#define CODE_UNAVAILABLE 50
+/* A runtime asks for the status often, and wants to know soon. */
+#define STATUS_MS UINT64_C(10000)
+
+/* One call, from the environment to the answer. */
+struct exec {
+	struct np_exec_call call;
+	enum np_exec_version version; /* of what goes out */
+	struct np_exec_config config;
+	char host[NP_EXEC_NAME_MAX + 2];
+	char holder[NP_EXEC_HOLDER_MAX];
+	char words[NP_EXEC_HOLDER_MAX + NP_EXEC_POD_MAX + 128]; /* which call it is, for people */
+	struct np_catalogue *catalogue;
+	struct np_input input;
+	struct np_kube_config *kube_config;
+	struct np_kube *kube;
+	char *answer; /* what goes to stdout; NULL: nothing */
+	char *details; /* more about a failure; NULL: nothing */
+	unsigned code; /* of a failure; 0: the one of its np_code */
+};
+
+static void exec_done(struct exec *e)
+{
+	np_kube_free(e->kube);
+	np_kube_config_free(e->kube_config);
+	np_input_done(&e->input);
+	np_catalogue_free(e->catalogue);
+	np_exec_config_done(&e->config);
+	free(e->answer);
+	free(e->details);
+}
+
+/* --- standard input -------------------------------------------------------------------------- */
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Waits until there is something to read, or the end. */
+static int wait_stdin(int64_t deadline, struct np_err *err)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	int64_t left = deadline - now_ms();
+	int n = left > 0 ? poll(&p, 1, (int)left) : 0;
+
+	if (n == 0)
+		return np_fail(err, NP_E_IO,
+			       "standard input: no end of the configuration within %d s",
+			       STDIN_MS / 1000);
+	if (n < 0 && errno != EINTR)
+		return np_fail(err, NP_E_IO, "standard input: %s", strerror(errno));
+	if (n > 0 && (p.revents & POLLNVAL) != 0)
+		return np_fail(err, NP_E_IO, "standard input is closed");
+	return n > 0;
+}
+
+static int read_stdin(char **ret, size_t *ret_size, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *bytes = malloc(NP_EXEC_CONFIG_MAX + 2);
+	int64_t deadline = now_ms() + STDIN_MS;
+	size_t size = 0;
+	ssize_t got = 1;
+
+	if (bytes == NULL)
+		return np_fail_nomem(err);
+	while (got != 0) {
+		int ready = wait_stdin(deadline, err);
+
+		if (ready < 0)
+			return ready;
+		if (ready == 0)
+			continue;
+		got = read(STDIN_FILENO, bytes + size, NP_EXEC_CONFIG_MAX + 1 - size);
+		if (got < 0 && errno != EINTR && errno != EAGAIN)
+			return np_fail(err, NP_E_IO, "standard input: %s", strerror(errno));
+		size += got > 0 ? (size_t)got : 0;
+		if (size > NP_EXEC_CONFIG_MAX)
+			return np_fail(
+				err, NP_E_IO,
+				"standard input: the configuration is larger than %llu bytes",
+				(unsigned long long)NP_EXEC_CONFIG_MAX);
+	}
+	bytes[size] = '\0';
+	*ret = np_take(bytes);
+	*ret_size = size;
+	return 0;
+}
+
+/* --- pools ----------------------------------------------------------------------------------- */
+
+static int load_pools(struct exec *e, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *bytes = NULL;
+	const char *path = e->config.spec_file;
+	size_t size;
+
+	if (np_exec_add_pools(&e->config, e->catalogue, &e->input, err) < 0)
+		return -(int)err->code;
+	if (path != NULL && (np_file_load(path, NP_INPUT_MAX, &bytes, &size, err) < 0 ||
+			     np_input_parse(&e->input, e->catalogue, path, bytes, size, err) < 0))
+		return -(int)err->code;
+	if (np_input_finish(&e->input, err) < 0)
+		return -(int)err->code;
+	if (e->input.n_pools == 0)
+		return np_fail(err, NP_E_SPEC, "%s names no pool", path ? path : "nodePool");
+	if (e->input.n_classes > 0)
+		log_format(
+			"info",
+			"%zu VirtualMachineClass document(s) in the configuration are ignored: the "
+			"server's are read",
+			e->input.n_classes);
+	return 0;
+}
+
+/* --- the API --------------------------------------------------------------------------------- */
+
+static void log_retry(void *ctx, const char *line)
+{
+	(void)ctx;
+	log_line("info", line);
+}
+
+static struct np_kube_options kube_options(const struct exec *e)
+{
+	const struct np_exec_supervisor *s = &e->config.supervisor;
+	struct np_kube_options o = { 0 };
+
+	options_environment(&o);
+	o.kubeconfig = s->kubeconfig;
+	o.context = s->context;
+	o.ns = s->ns;
+	o.server = s->server;
+	o.ca_file = s->ca_file;
+	o.token_file = s->token_file;
+	o.deadline_ms = e->config.timeout_ms;
+	if (e->call.command == NP_EXEC_STATUS && o.deadline_ms > STATUS_MS)
+		o.deadline_ms = STATUS_MS;
+	o.log = log_retry;
+	/* Whatever kubeconfig lies about on the host: its credentials are not this server's. */
+	if (s->server != NULL && s->kubeconfig == NULL) {
+		o.kubeconfig_env = NULL;
+		o.home = NULL;
+	}
+	return o;
+}
+
+/* What is wrong with the way to the API is the configuration's fault. */
+static int load_kube_config(struct exec *e, struct np_err *err)
+{
+	struct np_kube_options o = kube_options(e);
+	struct np_err why = NP_ERR_INIT;
+
+	if (!np_kube_is_configured(&o))
+		return np_fail(err, NP_E_SPEC,
+			       "no API server is configured: say supervisor.kubeconfig, or server, "
+			       "tokenFile and caFile");
+	if (np_kube_config_load(&o, &e->kube_config, &why) < 0) {
+		bool is_ours = why.code == NP_E_USAGE || why.code == NP_E_NOT_FOUND;
+
+		return np_fail(err, is_ours ? NP_E_SPEC : why.code, "%s", why.text);
+	}
+	e->input.default_namespace = np_kube_config_namespace(e->kube_config);
+	return 0;
+}
+
+/* --- failures -------------------------------------------------------------------------------- */
+
+/* Appends to what is told beside the message; what does not fit into memory is left out. */
+static void add_details(struct exec *e, const char *text)
+{
+	char *longer;
+
+	if (asprintf(&longer, "%s%s%s", e->details ? e->details : "", e->details ? "; " : "",
+		     text) < 0)
+		return;
+	free(e->details);
+	e->details = longer;
+}
+
+/* Keeps the first error of the code that counts; the others go to the details. */
+static void take_error(struct exec *e, const struct np_err *what, enum np_code code,
+		       struct np_err *err)
+{
+	if (what->code == NP_OK)
+		return;
+	if (what->code == code && err->code == NP_OK)
+		*err = *what;
+	else
+		add_details(e, what->text);
+}
+
+/* Makes one error of what is wrong with a plan and its classes. */
+static int check_apply(struct exec *e, const struct np_apply *a, struct np_err *err)
+{
+	enum np_code code = np_apply_code(a);
+
+	if (code == NP_OK)
+		return 0;
+	for (size_t i = 0; i < a->plan.n_errors; i++)
+		take_error(e, &a->plan.errors[i], code, err);
+	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
+		take_error(e, &a->classes[i].error, code, err);
+	if (err->code == NP_OK)
+		return np_fail(err, code, "a pool holds a placeholder: nothing was written");
+	return -(int)err->code;
+}
+
+/* A server without the API serves nobody: that is no class that is missing. */
+static int fail_api(struct exec *e, struct np_err *err)
+{
+	if (err->code == NP_E_NOT_FOUND)
+		e->code = CODE_UNAVAILABLE;
+	return -(int)err->code;
+}
+
+/* --- the plan's file ------------------------------------------------------------------------- */
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static int write_all(int fd, const char *text, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, text, size);
+
+		if (n < 0 && errno != EINTR)
+			return -1;
+		text += n > 0 ? n : 0;
+		size -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* A reader sees the old file or the new one, whole. */
+static int write_plan_file(const char *path, const char *text, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *temporary = NULL;
+	NP_AUTO(close_fd) int fd = -1;
+
+	if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
+		temporary = NULL;
+		return np_fail_nomem(err);
+	}
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return np_fail(err, NP_E_IO, "planFile '%s': %s", path, strerror(errno));
+	if (fchmod(fd, 0644) < 0 || write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 ||
+	    rename(temporary, path) < 0) {
+		np_fail(err, NP_E_IO, "planFile '%s': %s", path, strerror(errno));
+		unlink(temporary);
+		return -(int)err->code;
+	}
+	return 0;
+}
+
+/* --- commands -------------------------------------------------------------------------------- */
+
+static int connect_api(struct exec *e, struct np_err *err)
+{
+	return np_kube_new_take(np_take(e->kube_config), &e->kube, err);
+}
+
+static void log_templates(const struct np_plan *plan)
+{
+	char text[NP_TEMPLATE_TEXT_MAX];
+
+	for (size_t i = 0; i < plan->n_templates; i++) {
+		np_template_text(&plan->templates[i], text);
+		log_line("info", text);
+	}
+}
+
+static int finish_add(struct exec *e, const struct np_apply *a, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *text = NULL;
+	json_auto_t *tree = np_apply_tree(a);
+
+	if (tree == NULL)
+		return np_fail_nomem(err);
+	if (e->config.plan_file != NULL && (np_render_tree(tree, NP_FORMAT_JSON, &text, err) < 0 ||
+					    write_plan_file(e->config.plan_file, text, err) < 0))
+		return -(int)err->code;
+	return np_exec_result(&e->config, tree, &e->answer, err);
+}
+
+static void log_classes(const struct np_apply *a)
+{
+	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
+		log_format("info", "class %s/%s %s",
+			   a->plan.classes[i].ns ? a->plan.classes[i].ns : "",
+			   a->plan.classes[i].name, np_apply_result_name(a->classes[i].result));
+}
+
+static int exec_add(struct exec *e, struct np_err *err)
+{
+	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
+	struct np_apply_options o = { .plan = { .catalogue = e->catalogue, .holder = e->holder },
+				      .dry_run = e->config.dry_run ? NP_DRY_RUN_CLIENT
+								   : NP_DRY_RUN_NONE };
+
+	if (load_pools(e, err) < 0 || connect_api(e, err) < 0)
+		return -(int)err->code;
+	if (np_apply_run(e->kube, &e->input, &o, &a, err) < 0)
+		return fail_api(e, err);
+	log_notes(&a.plan);
+	log_templates(&a.plan);
+	log_classes(&a);
+	if (check_apply(e, &a, err) < 0)
+		return -(int)err->code;
+	return finish_add(e, &a, err);
+}
+
+static int exec_check(struct exec *e, struct np_err *err)
+{
+	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
+	struct np_plan_options o = { .catalogue = e->catalogue, .holder = e->holder };
+
+	if (load_pools(e, err) < 0 || connect_api(e, err) < 0)
+		return -(int)err->code;
+	if (np_apply_fetch(e->kube, &e->input, &a.fetched, err) < 0)
+		return fail_api(e, err);
+	o.classes = a.fetched.items;
+	o.n_classes = a.fetched.n;
+	if (np_plan_make(&e->input, &o, &a.plan, err) < 0)
+		return -(int)err->code;
+	log_notes(&a.plan);
+	if (check_apply(e, &a, err) < 0)
+		return -(int)err->code;
+	return np_exec_drift(&a.plan, &e->details, err);
+}
+
+/* --- leaving --------------------------------------------------------------------------------- */
+
+static bool is_mine(void *ctx, const char *holder)
+{
+	const struct exec *e = ctx;
+
+	return strcmp(holder, e->holder) == 0;
+}
+
+static bool is_stale(void *ctx, const char *holder)
+{
+	const struct exec *e = ctx;
+
+	return np_exec_is_stale(&e->config, holder);
+}
+
+static bool is_known(const char *const *names, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(names[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Returns the pools' namespaces behind `first`, which may be NULL. */
+static const char **list_namespaces(const struct exec *e, const char *first, size_t *ret_n)
+{
+	const char **names = calloc(e->input.n_pools + 1, sizeof(*names));
+	size_t n = 0;
+
+	if (names == NULL)
+		return NULL;
+	if (first != NULL)
+		names[n++] = first;
+	for (size_t i = 0; i < e->input.n_pools; i++) {
+		const char *ns = e->input.pools[i].ns;
+
+		if (!np_is_placeholder(ns) && !is_known(names, n, ns))
+			names[n++] = ns;
+	}
+	*ret_n = n;
+	return names;
+}
+
+/* Where the pools are not known, what holds a class may be in any namespace that can be read. */
+static int leave(struct exec *e, struct np_leave_options *o, bool all, struct np_leave *ret,
+		 struct np_err *err)
+{
+	NP_AUTO(np_freep) const char **names = NULL;
+	struct np_err why = NP_ERR_INIT;
+
+	if (all && np_apply_leave(e->kube, o, ret, &why) == 0)
+		return 0;
+	if (all && why.code != NP_E_FORBIDDEN) {
+		*err = why;
+		return -(int)err->code;
+	}
+	names = list_namespaces(e, np_kube_namespace(e->kube), &o->n_namespaces);
+	if (names == NULL)
+		return np_fail_nomem(err);
+	o->namespaces = names;
+	return np_apply_leave(e->kube, o, ret, err);
+}
+
+static void log_leave(const struct np_leave *l)
+{
+	for (size_t i = 0; i < l->notes.n; i++)
+		log_format("warning", "%s: %s", l->notes.items[i].code, l->notes.items[i].message);
+	for (size_t i = 0; i < l->n; i++) {
+		const struct np_leave_class *c = &l->classes[i];
+
+		log_format("info", "class %s/%s %s", c->ns ? c->ns : "", c->name,
+			   np_apply_result_name(c->result));
+		for (size_t k = 0; k < c->notes.n; k++)
+			log_format("warning", "%s: %s/%s: %s", c->notes.items[k].code,
+				   c->ns ? c->ns : "", c->name, c->notes.items[k].message);
+	}
+}
+
+static int check_leave(struct exec *e, const struct np_leave *l, struct np_err *err)
+{
+	enum np_code code = np_leave_code(l);
+
+	for (size_t i = 0; i < l->n; i++)
+		take_error(e, &l->classes[i].error, code, err);
+	return code == NP_OK ? 0 : -(int)err->code;
+}
+
+/* The specification wants DEL to go through: pools that cannot be read any more are no obstacle. */
+static int exec_leave(struct exec *e, np_holder_fn *leaves, struct np_err *err)
+{
+	NP_AUTO(np_leave_done) struct np_leave l = { 0 };
+	struct np_err why = NP_ERR_INIT;
+	struct np_leave_options o = { .catalogue = e->catalogue,
+				      .leaves = leaves,
+				      .ctx = e,
+				      .dry_run = e->config.dry_run,
+				      .in = &e->input };
+	bool is_unknown = !np_exec_has_pools(&e->config);
+
+	if (!is_unknown && load_pools(e, &why) < 0) {
+		log_format("warning", "the pools cannot be read, so every class is looked at: %s",
+			   why.text);
+		is_unknown = true;
+	}
+	if (is_unknown)
+		o.in = NULL;
+	if (connect_api(e, err) < 0 || leave(e, &o, is_unknown, &l, err) < 0)
+		return -(int)err->code;
+	log_leave(&l);
+	return check_leave(e, &l, err);
+}
+
+static int exec_del(struct exec *e, struct np_err *err)
+{
+	return exec_leave(e, is_mine, err);
+}
+
+static int exec_gc(struct exec *e, struct np_err *err)
+{
+	if (!e->config.has_valid) {
+		log_line("info", "no list of valid attachments: nothing is dropped");
+		return 0;
+	}
+	return exec_leave(e, is_stale, err);
+}
+
+/* The namespaces of the pools' classes. */
+static int check_rights(struct exec *e, const struct np_kube_resource *r, struct np_err *err)
+{
+	NP_AUTO(np_freep) const char **names = NULL;
+	size_t n = 0;
+
+	names = list_namespaces(e, NULL, &n);
+	if (names == NULL)
+		return np_fail_nomem(err);
+	return np_apply_rights(e->kube, r, n, names, err);
+}
+
+static int check_api(struct exec *e, struct np_err *err)
+{
+	NP_AUTO(np_fetched_done) struct np_fetched fetched = { 0 };
+	NP_AUTO(np_plan_done) struct np_plan plan = { 0 };
+	struct np_plan_options o = { .catalogue = e->catalogue, .holder = e->holder };
+
+	if (connect_api(e, err) < 0 || np_apply_fetch(e->kube, &e->input, &fetched, err) < 0 ||
+	    check_rights(e, &fetched.resource, err) < 0)
+		return -(int)err->code;
+	o.classes = fetched.items;
+	o.n_classes = fetched.n;
+	if (np_plan_make(&e->input, &o, &plan, err) < 0)
+		return -(int)err->code;
+	if (plan.n_errors == 0)
+		return 0;
+	*err = plan.errors[0];
+	return -(int)err->code;
+}
+
+/* Whatever would keep ADD from its work makes the plugin unavailable. */
+static int exec_status(struct exec *e, struct np_err *err)
+{
+	if (load_pools(e, err) < 0)
+		return -(int)err->code;
+	if (check_api(e, err) < 0) {
+		e->code = CODE_UNAVAILABLE;
+		return -(int)err->code;
+	}
+	return 0;
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+static int (*const runners[NP_EXEC_COMMAND_MAX])(struct exec *e, struct np_err *err) = {
+	[NP_EXEC_ADD] = exec_add, [NP_EXEC_CHECK] = exec_check,   [NP_EXEC_DEL] = exec_del,
+	[NP_EXEC_GC] = exec_gc,   [NP_EXEC_STATUS] = exec_status,
+};
+
+/* Says which call it is, for people. */
+static void name_call(struct exec *e)
+{
+	int used = snprintf(e->words, sizeof(e->words), "%s %s",
+			    np_exec_command_name(e->call.command), e->holder);
+
+	if (e->call.pod[0] != '\0' && used > 0 && (size_t)used < sizeof(e->words))
+		snprintf(e->words + used, sizeof(e->words) - (size_t)used, " pod %s", e->call.pod);
+}
+
+static const char *host_name(char *buf, size_t size)
+{
+	if (gethostname(buf, size) < 0)
+		return "";
+	buf[size - 1] = '\0';
+	return buf;
+}
+
+static int serve(struct exec *e, const char *bytes, size_t size, struct np_err *err)
+{
+	if (e->call.command == NP_EXEC_VERSION)
+		return np_exec_version_answer(bytes, size, &e->answer, err);
+	if (np_exec_config_parse(e->call.command, bytes, size, host_name(e->host, sizeof(e->host)),
+				 &e->config, &e->version, err) < 0)
+		return -(int)err->code;
+	np_exec_holder(&e->config, &e->call, e->holder);
+	name_call(e);
+	if (log_open(e->config.log_file, e->words, err) < 0 ||
+	    np_catalogue_new(&e->catalogue, err) < 0 || load_kube_config(e, err) < 0)
+		return -(int)err->code;
+	return runners[e->call.command](e, err);
+}
+
+static int answer(struct exec *e, struct np_err *err)
+{
+	struct np_exec_environment env = { getenv("CNI_COMMAND"), getenv("CNI_CONTAINERID"),
+					   getenv("CNI_IFNAME"), getenv("CNI_ARGS") };
+	NP_AUTO(np_freep) char *bytes = NULL;
+	size_t size = 0;
+
+	if (np_exec_call_read(&env, &e->call, err) < 0 || read_stdin(&bytes, &size, err) < 0)
+		return -(int)err->code;
+	return serve(e, bytes, size, err);
+}
+
+/* The error object is the answer then; it is logged too, since some runtimes drop it. */
+static void put_error(struct exec *e, const struct np_err *why)
+{
+	static const char no_memory[] =
+		"{\"cniVersion\":\"1.1.0\",\"code\":11,\"msg\":\"out of memory\",\"details\":\"\"}\n";
+	unsigned code = e->code != 0 ? e->code : np_code_cni(why->code);
+	struct np_err ignored = NP_ERR_INIT;
+	NP_AUTO(np_freep) char *text = NULL;
+
+	if (e->words[0] != '\0')
+		add_details(e, e->words);
+	text = np_exec_error(e->version, code, why->text, e->details ? e->details : "");
+	if (put(text != NULL ? text : no_memory, &ignored) < 0)
+		log_line("error", ignored.text);
+	log_line("error", why->text);
+}
+
+int run_exec(void)
+{
+	NP_AUTO(exec_done) struct exec e = { .version = NP_EXEC_1_1_0 };
+	struct np_err err = NP_ERR_INIT;
+
+	if (answer(&e, &err) < 0) {
+		put_error(&e, &err);
+		return 1;
+	}
+	if (e.answer != NULL && put(e.answer, &err) < 0) {
+		log_line("error", err.text);
+		return 1;
+	}
+	return 0;
+}

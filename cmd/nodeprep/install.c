@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * Puts the plugin where a runtime looks for it. The image has neither a shell nor cp, so that the
+ * binary copies itself; a runtime that calls it meanwhile gets the old one or the new one, whole.
+ */
+
+#define SELF "/proc/self/exe"
+#define PLUGIN "nodeprep"
+#define LIVE_FOLDER "/cni/net.d"
+#define FILE_MAX (UINT64_C(256) << 20)
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static int fail_errno(const char *path, struct np_err *err)
+{
+	return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
+}
+
+/* As mkdir -p. */
+static int make_folders(const char *path, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *copy = strdup(path);
+
+	if (copy == NULL)
+		return np_fail_nomem(err);
+	for (char *end = copy + 1; *copy != '\0' && *end != '\0'; end++) {
+		if (*end != '/')
+			continue;
+		*end = '\0';
+		if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+			return fail_errno(copy, err);
+		*end = '/';
+	}
+	return mkdir(copy, 0755) < 0 && errno != EEXIST ? fail_errno(copy, err) : 0;
+}
+
+static bool is_same(const char *path, const char *bytes, size_t size, mode_t mode)
+{
+	NP_AUTO(np_freep) char *there = NULL;
+	struct np_err ignored = NP_ERR_INIT;
+	size_t there_size = 0;
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 07777) == mode &&
+	       np_file_load(path, FILE_MAX, &there, &there_size, &ignored) == 0 &&
+	       there_size == size && memcmp(there, bytes, size) == 0;
+}
+
+static int write_bytes(int fd, const char *bytes, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, bytes, size);
+
+		if (n < 0 && errno != EINTR)
+			return -1;
+		bytes += n > 0 ? n : 0;
+		size -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* After a crash of the machine, too, it is the old file or the new one. */
+static int sync_folder(const char *path)
+{
+	NP_AUTO(close_fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : fsync(fd);
+}
+
+static int replace(const char *folder, const char *path, const char *bytes, size_t size,
+		   mode_t mode, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *temporary = NULL;
+	NP_AUTO(close_fd) int fd = -1;
+
+	if (asprintf(&temporary, "%s/.%s.XXXXXX", folder, PLUGIN) < 0) {
+		temporary = NULL;
+		return np_fail_nomem(err);
+	}
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return fail_errno(folder, err);
+	if (write_bytes(fd, bytes, size) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0 ||
+	    rename(temporary, path) < 0) {
+		fail_errno(path, err);
+		unlink(temporary);
+		return -(int)err->code;
+	}
+	return sync_folder(folder) < 0 ? fail_errno(folder, err) : 0;
+}
+
+static int install_file(const char *source, const char *folder, const char *name, mode_t mode,
+			struct np_err *err)
+{
+	NP_AUTO(np_freep) char *bytes = NULL;
+	NP_AUTO(np_freep) char *path = NULL;
+	size_t size = 0;
+	bool same;
+
+	if (np_file_load(source, FILE_MAX, &bytes, &size, err) < 0 || make_folders(folder, err) < 0)
+		return -(int)err->code;
+	if (asprintf(&path, "%s/%s", folder, name) < 0) {
+		path = NULL;
+		return np_fail_nomem(err);
+	}
+	same = is_same(path, bytes, size, mode);
+	if (!same && replace(folder, path, bytes, size, mode, err) < 0)
+		return -(int)err->code;
+	printf("%s %s\n", path, same ? "unchanged" : "installed");
+	return put("", err);
+}
+
+/* A network there is the node's own, or one that every pod goes through. */
+static int check_folder(const char *folder, struct np_err *err)
+{
+	size_t n = strlen(folder), end = strlen(LIVE_FOLDER);
+
+	while (n > 1 && folder[n - 1] == '/')
+		n--;
+	if (n < end || strncmp(folder + n - end, LIVE_FOLDER, end) != 0)
+		return 0;
+	return np_fail(err, NP_E_USAGE,
+		       "--conf-dir '%s' is the runtime's live folder: a network there would become "
+		       "the node's, or be called for every pod; name a folder of its own, such as "
+		       "/etc/nodeprep/cni.d",
+		       folder);
+}
+
+static int install_conf(const struct options *o, const char *source, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *copy = strdup(source);
+
+	if (copy == NULL)
+		return np_fail_nomem(err);
+	/* A kubeconfig may be among them. */
+	return install_file(source, o->conf_dir, basename(copy), 0600, err);
+}
+
+int run_install_cni(const struct options *o, struct np_err *err)
+{
+	if (o->bin_dir == NULL && o->confs.n == 0)
+		return np_fail(
+			err, NP_E_USAGE,
+			"nothing to install: say --bin-dir DIR, or --conf FILE with --conf-dir");
+	if ((o->confs.n > 0) != (o->conf_dir != NULL))
+		return np_fail(err, NP_E_USAGE,
+			       "--conf FILE and --conf-dir DIR go together: what, and where to");
+	if (o->conf_dir != NULL && check_folder(o->conf_dir, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < o->confs.n; i++) {
+		if (install_conf(o, o->confs.items[i], err) < 0)
+			return -(int)err->code;
+	}
+	/* The binary last: once it is there, a runtime may call it. */
+	if (o->bin_dir != NULL && install_file(SELF, o->bin_dir, PLUGIN, 0755, err) < 0)
+		return -(int)err->code;
+	return 0;
+}

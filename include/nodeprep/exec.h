@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_EXEC_H
+#define NODEPREP_EXEC_H
+
+/*
+ * exec - the exec plugin's protocol: what a runtime says, and the bytes that answer it.
+ *
+ * Contract   the CNI specification, versions 0.4.0, 1.0.0 and 1.1.0, and DESIGN.md, "Exec protocol".
+ *            Of the environment only CNI_COMMAND is demanded: a bootstrap has no network namespace.
+ * Pure       no I/O, no environment, no globals: bytes and texts go in, bytes and texts come out.
+ * Holders    "cni/NETWORK/INSTANCE/CONTAINER/IFNAME"; what was not given is left out at the end, so
+ *            that a bootstrap without ids is "cni/NETWORK/INSTANCE". No part holds a slash.
+ * Keys       what the configuration may hold for others is passed over; a key that is nearly one of
+ *            ours is an error that names ours, since a misspelt dryRun would write. `supervisor` is
+ *            ours alone: an unknown key in it is an error.
+ * Bounds     configuration 1 MiB; names, instances and container ids 253 bytes.
+ * Ownership  a configuration keeps its document and borrows texts from it; results are the caller's.
+ * Errors     NP_E_USAGE: the environment (code 4); NP_E_VERSION: a version, or a command that it
+ *            lacks (1); NP_E_DECODE: no JSON object (6); NP_E_SPEC: a bad configuration (7).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "nodeprep/plan.h"
+#include "nodeprep/tree.h"
+
+#define NP_EXEC_CONFIG_MAX (UINT64_C(1) << 20)
+#define NP_EXEC_NAME_MAX 253
+#define NP_EXEC_TIMEOUT_MS UINT64_C(60000)
+#define NP_EXEC_PLAN_KEY "nodeprep.dev/plan"
+
+enum np_exec_command {
+	NP_EXEC_ADD,
+	NP_EXEC_CHECK,
+	NP_EXEC_DEL,
+	NP_EXEC_GC,
+	NP_EXEC_STATUS,
+	NP_EXEC_VERSION,
+	NP_EXEC_COMMAND_MAX
+};
+
+enum np_exec_version { NP_EXEC_0_4_0, NP_EXEC_1_0_0, NP_EXEC_1_1_0, NP_EXEC_VERSION_MAX };
+
+/* The environment's variables as they are; NULL where one is not set. */
+struct np_exec_environment {
+	const char *command; /* CNI_COMMAND */
+	const char *container; /* CNI_CONTAINERID */
+	const char *ifname; /* CNI_IFNAME */
+	const char *args; /* CNI_ARGS */
+};
+
+#define NP_EXEC_POD_MAX 512
+
+/* What the environment asks for, checked. Borrows its texts. */
+struct np_exec_call {
+	enum np_exec_command command;
+	const char *container; /* NULL: none */
+	const char *ifname; /* NULL: none */
+	char pod[NP_EXEC_POD_MAX]; /* "namespace/name" out of CNI_ARGS, for messages; "": not told */
+};
+
+/* Reads the environment; an empty variable counts as none. */
+int np_exec_call_read(const struct np_exec_environment *env, struct np_exec_call *ret,
+		      struct np_err *err);
+
+/* An attachment that the runtime calls valid. */
+struct np_exec_attachment {
+	const char *container;
+	const char *ifname;
+};
+
+/* How to reach the Supervisor's API; each NULL where it is not said. */
+struct np_exec_supervisor {
+	const char *kubeconfig, *context, *ns, *server, *token_file, *ca_file;
+};
+
+struct np_exec_config {
+	struct np_doc *doc;
+	enum np_exec_version version;
+	const char *name; /* of the network */
+	const char *instance;
+	struct np_node node_pool; /* an object, or a list of them; absent: none */
+	const char *spec_file; /* NULL: none */
+	struct np_exec_supervisor supervisor;
+	bool dry_run;
+	const char *plan_file, *log_file; /* NULL: none */
+	uint64_t timeout_ms;
+	struct np_node prev_result; /* absent: none; checked for ADD alone */
+	bool has_valid; /* a list of valid attachments was given, be it empty */
+	size_t n_valid;
+	struct np_exec_attachment *valid;
+};
+
+/*
+ * Reads the configuration for a command other than VERSION; `host` is the instance where none is
+ * said. *ret_version is set as soon as the version is known, also where the rest is refused.
+ */
+int np_exec_config_parse(enum np_exec_command command, const char *bytes, size_t size,
+			 const char *host, struct np_exec_config *ret,
+			 enum np_exec_version *ret_version, struct np_err *err);
+void np_exec_config_done(struct np_exec_config *c);
+
+/* Tells whether the configuration says which pools it is about. */
+bool np_exec_has_pools(const struct np_exec_config *c);
+
+/* Reads the pools of `nodePool` into the input, where there are any. */
+int np_exec_add_pools(const struct np_exec_config *c, const struct np_catalogue *cat,
+		      struct np_input *in, struct np_err *err);
+
+/* "cni/" and four parts with their slashes; an interface's name has 15 bytes at most. */
+#define NP_EXEC_HOLDER_MAX (8 + 3 * NP_EXEC_NAME_MAX + 16)
+
+/* Writes who registers the pools in this call. */
+void np_exec_holder(const struct np_exec_config *c, const struct np_exec_call *call,
+		    char buf[static NP_EXEC_HOLDER_MAX]);
+
+/*
+ * Tells whether a garbage collection drops the holder: it is of this network and instance, names a
+ * container, and the list lacks it. Without a list nothing is dropped.
+ */
+bool np_exec_is_stale(const struct np_exec_config *c, const char *holder);
+
+/* Writes ADD's result with its final newline; `plan` is borrowed. */
+int np_exec_result(const struct np_exec_config *c, json_t *plan, char **ret, struct np_err *err);
+
+/* Writes VERSION's answer to what the runtime sent, which may be nothing. */
+int np_exec_version_answer(const char *bytes, size_t size, char **ret, struct np_err *err);
+
+/* Writes an error object with its final newline; NULL where memory runs out. */
+char *np_exec_error(enum np_exec_version version, unsigned code, const char *msg,
+		    const char *details);
+
+/*
+ * Fails with NP_E_DRIFT where a class of the plan is not as its pools need it; *ret_details (the
+ * caller's) then lists each difference. Returns 0 where all are right.
+ */
+int np_exec_drift(const struct np_plan *plan, char **ret_details, struct np_err *err);
+
+/* Returns the specification's word: "ADD", "1.1.0". */
+const char *np_exec_command_name(enum np_exec_command command);
+const char *np_exec_version_name(enum np_exec_version version);
+
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/apply.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* As np_apply_run() pauses. */
+#define PAUSE_FIRST_MS 50
+#define PAUSE_MOST_MS 2000
+
+static void class_done(struct np_leave_class *c)
+{
+	free(c->ns);
+	free(c->name);
+	np_notes_done(&c->notes);
+}
+
+void np_leave_done(struct np_leave *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		class_done(&l->classes[i]);
+	free(l->classes);
+	np_notes_done(&l->notes);
+	*l = (struct np_leave){ 0 };
+}
+
+enum np_code np_leave_code(const struct np_leave *l)
+{
+	enum np_code worst = NP_OK;
+
+	for (size_t i = 0; i < l->n; i++) {
+		enum np_code code = l->classes[i].error.code;
+
+		if (np_code_exit_status(code) > np_code_exit_status(worst))
+			worst = code;
+	}
+	return worst;
+}
+
+/* A search under way: what is held is kept until all is found, for a list's pages grow old. */
+struct search {
+	struct np_kube *k;
+	const struct np_leave_options *o;
+	struct np_kube_resource resource;
+	json_t *held; /* list of objects */
+	struct np_notes *notes;
+};
+
+static void search_done(struct search *s)
+{
+	json_decref(s->held);
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
+}
+
+static int note_unreadable(struct search *s, const json_t *object, struct np_err *err)
+{
+	const char *ns = text_of(object, "namespace"), *name = text_of(object, "name");
+
+	return np_notes_add(
+		s->notes, err, "annotation-unreadable",
+		"class '%s%s%s': annotation '%s' is not as nodeprep wrote it, so whether "
+		"this attachment holds the class cannot be told: it is left as it is",
+		ns ? ns : "", ns ? "/" : "", name ? name : "", NP_MANAGED_ANNOTATION);
+}
+
+static int visit(void *ctx, json_t *object, struct np_err *err)
+{
+	struct search *s = ctx;
+	int held = np_vmclass_is_held(object, s->o->leaves, s->o->ctx);
+
+	if (held < 0)
+		return note_unreadable(s, object, err);
+	return held > 0 && json_array_append(s->held, object) < 0 ? np_fail_nomem(err) : 0;
+}
+
+static int get_one(struct search *s, const struct np_pool *pool, struct np_err *err)
+{
+	json_auto_t *object = NULL;
+	struct np_err why = NP_ERR_INIT;
+
+	if (np_kube_get(s->k, &s->resource, pool->ns, pool->vm_class, &object, &why) == 0)
+		return visit(s, object, err);
+	if (why.code == NP_E_NOT_FOUND)
+		return 0;
+	*err = why;
+	return -(int)err->code;
+}
+
+static bool is_in(const struct np_pool *pool, const char *ns)
+{
+	if (!pool->vm_class || np_is_placeholder(pool->vm_class) || np_is_placeholder(pool->ns))
+		return false;
+	return !ns || strcmp(pool->ns, ns) == 0;
+}
+
+/* Without the right to list, only the classes that the pools name now can be looked at. */
+static int get_named(struct search *s, const char *ns, const struct np_err *why, struct np_err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; s->o->in && i < s->o->in->n_pools; i++) {
+		if (!is_in(&s->o->in->pools[i], ns))
+			continue;
+		n++;
+		if (get_one(s, &s->o->in->pools[i], err) < 0)
+			return -(int)err->code;
+	}
+	/* Where the pools are known, and none is here, a look would have been for good measure. */
+	if (n == 0 && (!s->o->in || s->o->in->n_pools == 0)) {
+		*err = *why;
+		return -(int)err->code;
+	}
+	return np_notes_add(s->notes, err, "list-forbidden",
+			    "%s: only the classes that the pools name are looked at", why->text);
+}
+
+/* The same class may be handed out twice: the second time nobody holds it any more. */
+static int search_namespace(struct search *s, const char *ns, struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+
+	if (np_kube_list(s->k, &s->resource, ns, 0, visit, s, &why) == 0)
+		return 0;
+	if (why.code == NP_E_FORBIDDEN)
+		return get_named(s, ns, &why, err);
+	*err = why;
+	return -(int)err->code;
+}
+
+static int search_all(struct search *s, struct np_err *err)
+{
+	if (!s->resource.namespaced || s->o->n_namespaces == 0)
+		return search_namespace(s, NULL, err);
+	for (size_t i = 0; i < s->o->n_namespaces; i++) {
+		if (search_namespace(s, s->o->namespaces[i], err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+/* --- one class ------------------------------------------------------------------------------- */
+
+/* Makes the change that lets them leave from what stands in `object`. */
+static int make_change(const struct search *s, json_t *object, struct np_change *ret,
+		       struct np_err *err)
+{
+	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = NULL;
+	const char *ns = text_of(object, "namespace"), *name = text_of(object, "name");
+	char label[600];
+
+	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", ns ? ns : "", name ? name : "");
+	if (np_doc_new_take(label, json_incref(object), &doc, err) < 0 ||
+	    np_vmclass_read(doc, np_doc_root(doc), s->o->catalogue, &c, err) < 0)
+		return -(int)err->code;
+	return np_vmclass_leave(c, s->o->leaves, s->o->ctx, ret, err);
+}
+
+static int send_change(const struct search *s, const json_t *object, json_t *body,
+		       struct np_err *err)
+{
+	const char *version = text_of(object, "resourceVersion");
+	json_t *metadata = json_object_get(body, "metadata");
+	struct np_kube_patch patch = { .body = body };
+	json_auto_t *stored = NULL;
+
+	if (!version)
+		return np_fail(
+			err, NP_E_REFUSED,
+			"the server sent class '%s' without a resourceVersion, so a change by "
+			"somebody else could not be noticed",
+			text_of(object, "name"));
+	/* Whoever leaves changes the annotation: there is metadata in the patch. */
+	if (json_object_set_new(metadata, "resourceVersion", json_string(version)) < 0)
+		return np_fail_nomem(err);
+	return np_kube_patch(s->k, &s->resource, text_of(object, "namespace"),
+			     text_of(object, "name"), &patch, &stored, err);
+}
+
+/* One round; 1 where somebody else wrote in between. */
+static int try_leave(const struct search *s, json_t *object, struct np_leave_class *result,
+		     struct np_err *err)
+{
+	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	struct np_err why = NP_ERR_INIT;
+
+	result->result = NP_APPLY_UNCHANGED;
+	if (make_change(s, object, &change, err) < 0)
+		return -(int)err->code;
+	if (json_object_size(change.patch) == 0)
+		return 0;
+	np_notes_done(&result->notes);
+	result->notes = change.notes;
+	change.notes = (struct np_notes){ 0 };
+	result->result = NP_APPLY_PATCHED;
+	if (s->o->dry_run)
+		return 0;
+	result->attempts++;
+	if (send_change(s, object, change.patch, &why) == 0)
+		return 0;
+	*err = why;
+	return why.code == NP_E_CONFLICT ? 1 : -(int)err->code;
+}
+
+/* Reads the class again; *object NULL where it is gone. */
+static int read_again(const struct search *s, const struct np_leave_class *c, json_t **object,
+		      struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+
+	json_decref(*object);
+	*object = NULL;
+	if (np_kube_get(s->k, &s->resource, c->ns, c->name, object, &why) == 0)
+		return 0;
+	if (why.code == NP_E_NOT_FOUND)
+		return 0;
+	*err = why;
+	return -(int)err->code;
+}
+
+static int leave_class(const struct search *s, json_t *found, struct np_leave_class *result,
+		       struct np_err *err)
+{
+	json_auto_t *object = json_incref(found);
+	uint64_t pause = PAUSE_FIRST_MS;
+	struct np_err conflict = NP_ERR_INIT;
+	int r;
+
+	while ((r = try_leave(s, object, result, &conflict)) > 0) {
+		if (np_kube_pause(s->k, pause, err) < 0)
+			return np_wrap(err, "%s", conflict.text);
+		pause = pause * 2 < PAUSE_MOST_MS ? pause * 2 : PAUSE_MOST_MS;
+		if (read_again(s, result, &object, err) < 0)
+			return -(int)err->code;
+		if (!object) {
+			result->result = NP_APPLY_UNCHANGED;
+			return 0;
+		}
+	}
+	if (r < 0 && conflict.code == NP_E_NOT_FOUND) {
+		result->result = NP_APPLY_UNCHANGED;
+		return 0;
+	}
+	if (r < 0)
+		*err = conflict;
+	return r;
+}
+
+static int name_class(struct np_leave_class *c, const json_t *object, struct np_err *err)
+{
+	const char *ns = text_of(object, "namespace"), *name = text_of(object, "name");
+
+	c->ns = ns ? strdup(ns) : NULL;
+	c->name = strdup(name ? name : "");
+	return (ns && !c->ns) || !c->name ? np_fail_nomem(err) : 0;
+}
+
+static int leave_all(const struct search *s, struct np_leave *l, struct np_err *err)
+{
+	json_t *object;
+	size_t i;
+
+	l->classes = calloc(json_array_size(s->held) + 1, sizeof(*l->classes));
+	if (!l->classes)
+		return np_fail_nomem(err);
+	json_array_foreach (s->held, i, object) {
+		struct np_leave_class *c = &l->classes[l->n++];
+
+		if (name_class(c, object, err) < 0)
+			return -(int)err->code;
+		if (leave_class(s, object, c, &c->error) < 0)
+			c->result = NP_APPLY_FAILED;
+	}
+	return 0;
+}
+
+int np_apply_leave(struct np_kube *k, const struct np_leave_options *o, struct np_leave *ret,
+		   struct np_err *err)
+{
+	NP_AUTO(np_leave_done) struct np_leave l = { 0 };
+	NP_AUTO(search_done) struct search s = { .k = k, .o = o, .held = json_array() };
+	struct np_err why = NP_ERR_INIT;
+
+	s.notes = &l.notes;
+	if (!s.held)
+		return np_fail_nomem(err);
+	if (np_kube_discover(k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &s.resource, &why) < 0) {
+		if (why.code == NP_E_NOT_FOUND)
+			return np_notes_add(&ret->notes, err, "api-missing",
+					    "%s: there is nothing to leave", why.text);
+		*err = why;
+		return -(int)err->code;
+	}
+	if (search_all(&s, err) < 0 || leave_all(&s, &l, err) < 0)
+		return -(int)err->code;
+	*ret = l;
+	l = (struct np_leave){ 0 };
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <string.h>
+
+/* SelfSubjectAccessReview: anybody who is known may ask what he may do. */
+
+bool is_review(const struct call *c)
+{
+	const struct route *r = &c->route;
+
+	return c->user && strcmp(r->group, "authorization.k8s.io") == 0 &&
+	       strcmp(r->version, "v1") == 0 &&
+	       strcmp(r->resource, "selfsubjectaccessreviews") == 0 &&
+	       strcmp(c->verb, "create") == 0 && !*r->name;
+}
+
+/* As a server that knows by its rules, which here hold for every resource and namespace. */
+static bool may(const struct call *c, const json_t *attributes)
+{
+	const char *verb = json_string_value(json_object_get(attributes, "verb"));
+
+	return user_may(c->user, verb ? verb : "");
+}
+
+/* The server's own validation leaves the kind out. */
+static int refuse_empty(struct call *c, struct np_err *err)
+{
+	static const struct subject who = { "", "authorization.k8s.io", "" };
+	NP_AUTO(json_decrefp) json_t *causes = json_array();
+
+	if (!causes)
+		return np_fail_nomem(err);
+	if (add_cause(causes, err, "FieldValueInvalid", "spec.resourceAttributes",
+		      "Invalid value: null: exactly one of nonResourceAttributes or "
+		      "resourceAttributes must be specified") < 0)
+		return -(int)err->code;
+	return refuse_invalid(c, &who, np_take(causes), err);
+}
+
+int answer_review(struct call *c, struct np_err *err)
+{
+	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
+	json_t *spec, *attributes;
+
+	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
+		return -(int)err->code;
+	if (!body.json)
+		return refuse(c, err, 400, "BadRequest", NULL,
+			      "couldn't get version/kind; json parse error: %s", body.error);
+	spec = json_object_get(body.json, "spec");
+	attributes = json_object_get(spec, "resourceAttributes");
+	if (!json_is_object(attributes))
+		return refuse_empty(c, err);
+	return answer_json_take(
+		c, 201,
+		json_pack("{s:s, s:s, s:{s:n}, s:O, s:{s:b}}", "kind", "SelfSubjectAccessReview",
+			  "apiVersion", "authorization.k8s.io/v1", "metadata", "creationTimestamp",
+			  "spec", spec, "status", "allowed", (int)may(c, attributes)),
+		false, err);
+}
