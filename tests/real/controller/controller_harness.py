@@ -11,9 +11,9 @@ import signal
 import subprocess
 import urllib.parse
 
-import pytest
 import yaml
-from fixtures import classes_path, servers
+from fixtures import classes_path as classes_path  # what tests take from here
+from fixtures import servers
 
 MANIFESTS = servers.REPO / "deploy" / "manifests"
 CRD = MANIFESTS / "crd" / "nodepools.nodeprep.dev.yaml"
@@ -249,24 +249,3 @@ def drop_pools(server, ns):
         name = item["metadata"]["name"]
         server.request("PATCH", pool_path(ns, name), {"metadata": {"finalizers": None}})
         server.request("DELETE", pool_path(ns, name))
-
-
-@pytest.fixture(scope="session")
-def installed(server):
-    install(server)
-    return server
-
-
-@pytest.fixture
-def controller(installed):
-    with Controller(installed) as running:
-        yield running.wait_ready()
-
-
-@pytest.fixture
-def pools_ns(installed, ns):
-    yield ns
-    drop_pools(installed, ns)
-
-
-__all__ = [name for name in globals() if not name.startswith("_")]

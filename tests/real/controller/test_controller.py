@@ -6,7 +6,6 @@ import time
 
 import pytest
 import yaml
-from controller_harness import *  # noqa: F403
 from controller_harness import (
     LEASES,
     SYSTEM,

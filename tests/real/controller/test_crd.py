@@ -14,9 +14,9 @@ POOLS = "/apis/nodeprep.dev/v1alpha1"
 PCI = {"vendorID": 0x10DE, "deviceID": 0x20B0}
 
 
-@pytest.fixture(scope="module")
-def pools(server):
-    server.create_crd(yaml.safe_load(CRD.read_text()))
+@pytest.fixture
+def pools(installed):
+    return installed
 
 
 @pytest.fixture

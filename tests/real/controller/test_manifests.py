@@ -7,7 +7,6 @@ import subprocess
 
 import pytest
 import yaml
-from controller_harness import *  # noqa: F403
 from controller_harness import (
     LEASES,
     MANIFESTS,
