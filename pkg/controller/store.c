@@ -430,9 +430,12 @@ static void remove_source(struct np_controller *c, struct source *s)
 /* Tells whether the new state of a source asks for work; its status alone does not. */
 static bool is_news(const struct source *old, const struct source *new)
 {
-	return strcmp(old->text, new->text) != 0 || strcmp(old->uid, new->uid) != 0 ||
-	       old->generation != new->generation || old->deleting != new->deleting ||
-	       (new->kind == WATCHED_NODEPOOL && old->has_finalizer && !new->has_finalizer);
+	if (strcmp(old->text, new->text) != 0 || strcmp(old->uid, new->uid) != 0 ||
+	    old->deleting != new->deleting)
+		return true;
+	/* observedGeneration has to follow; of a Cluster only what is kept matters. */
+	return new->kind == WATCHED_NODEPOOL &&
+	       (old->generation != new->generation || (old->has_finalizer && !new->has_finalizer));
 }
 
 static int add_source(struct np_controller *c, struct source *take, struct np_err *err)
