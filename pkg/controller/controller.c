@@ -64,7 +64,7 @@ bool controller_may_write(const struct np_controller *c)
 bool controller_is_synced(const struct np_controller *c)
 {
 	for (unsigned i = 0; i < WATCHED_MAX; i++) {
-		if (c->watchers[i].started && !atomic_load(&c->watchers[i].synced))
+		if (c->watchers[i].wanted && !atomic_load(&c->watchers[i].synced))
 			return false;
 	}
 	return true;
@@ -204,6 +204,11 @@ static int copy_options(struct np_controller *c, const struct np_controller_opti
 	return o->classes != NULL ? np_kube_config_clone(o->classes, &c->classes, err) : 0;
 }
 
+static bool is_watched(const struct np_controller_options *o, enum watched kind)
+{
+	return o->clusters || kind == WATCHED_NODEPOOL || kind == WATCHED_CLASS;
+}
+
 int np_controller_new(const struct np_controller_options *o, struct np_controller **ret,
 		      struct np_err *err)
 {
@@ -221,6 +226,11 @@ int np_controller_new(const struct np_controller_options *o, struct np_controlle
 	pthread_cond_init(&c->changed, &attributes);
 	pthread_condattr_destroy(&attributes);
 	atomic_store(&c->beat_ms, controller_now_ms());
+	for (unsigned i = 0; i < WATCHED_MAX; i++) {
+		c->watchers[i].c = c;
+		c->watchers[i].kind = (enum watched)i;
+		c->watchers[i].wanted = is_watched(o, (enum watched)i);
+	}
 	if (copy_options(c, o, err) < 0)
 		return -(int)err->code;
 	*ret = np_take(c);
@@ -298,32 +308,14 @@ static int spawn(pthread_t *thread, void *(*run)(void *ctx), void *ctx, struct n
 			  : 0;
 }
 
-static bool is_watched(const struct np_controller *c, enum watched kind)
-{
-	return c->o.clusters || kind == WATCHED_NODEPOOL || kind == WATCHED_CLASS;
-}
-
 static int spawn_watchers(struct np_controller *c, struct np_err *err)
 {
 	for (unsigned i = 0; i < WATCHED_MAX; i++) {
 		struct watcher *w = &c->watchers[i];
 
-		w->c = c;
-		w->kind = (enum watched)i;
-		if (!is_watched(c, w->kind))
-			continue;
-		/* Before any thread runs: "all are synced" must not be true of half of them. */
-		w->started = true;
-	}
-	for (unsigned i = 0; i < WATCHED_MAX; i++) {
-		struct watcher *w = &c->watchers[i];
-
-		if (w->started && spawn(&w->thread, watch_run, w, err) < 0) {
-			w->started = false;
-			for (unsigned k = i + 1; k < WATCHED_MAX; k++)
-				c->watchers[k].started = false;
+		if (w->wanted && spawn(&w->thread, watch_run, w, err) < 0)
 			return -(int)err->code;
-		}
+		w->runs = w->wanted;
 	}
 	return 0;
 }
@@ -331,7 +323,7 @@ static int spawn_watchers(struct np_controller *c, struct np_err *err)
 static void join_watchers(struct np_controller *c)
 {
 	for (unsigned i = 0; i < WATCHED_MAX; i++) {
-		if (c->watchers[i].started)
+		if (c->watchers[i].runs)
 			pthread_join(c->watchers[i].thread, NULL);
 	}
 }

@@ -299,7 +299,8 @@ struct watcher {
 	struct np_controller *c;
 	enum watched kind;
 	pthread_t thread;
-	bool started;
+	bool wanted; /* set before any thread runs */
+	bool runs; /* of who starts and joins it */
 	unsigned round;
 	atomic_bool synced; /* everything was listed once */
 };
@@ -417,6 +418,7 @@ struct job_source {
 struct job {
 	struct np_controller *c;
 	struct np_kube *pools, *classes;
+	struct np_kube_resource resource; /* of the class, as discovered last */
 	char *ns, *name; /* of the class */
 	size_t n;
 	struct job_source *sources;

@@ -80,6 +80,7 @@ static int job_init(struct job *j, const struct class_record *r, struct np_err *
 {
 	size_t ns = strcspn(r->entry.key, "\n");
 
+	j->resource = j->c->class_resource;
 	j->ns = strndup(r->entry.key, ns);
 	j->name = strdup(r->entry.key + ns + 1);
 	j->sources = calloc(r->n_sources + 1, sizeof(*j->sources));
@@ -220,7 +221,7 @@ static int make_right(struct job *j, const struct np_input *in, struct np_one_re
 		      struct np_err *err)
 {
 	const struct np_one one = {
-		.resource = &j->c->class_resource,
+		.resource = &j->resource,
 		.ns = j->ns,
 		.name = j->name,
 		.pools = in,

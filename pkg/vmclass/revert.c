@@ -299,8 +299,9 @@ json_t *np_vmclass_difference(const json_t *from, const json_t *to)
 
 		if (json_equal(old, value))
 			continue;
-		change = json_is_object(old) && json_is_object(value) ? np_vmclass_difference(old, value)
-								      : json_deep_copy(value);
+		change = json_is_object(old) && json_is_object(value)
+				 ? np_vmclass_difference(old, value)
+				 : json_deep_copy(value);
 		if (json_object_set_new(patch, key, change) < 0)
 			return NULL;
 	}
