@@ -72,14 +72,15 @@ static void log_outcome(const struct options *o, const struct np_apply *a, bool 
 			 "changed classes take hold for new VMs only: roll the pools' nodes");
 }
 
-static int print_results(const struct options *o, const struct np_apply *a, struct np_err *err)
+static int print_results(const struct options *o, const struct np_apply *a,
+			 const struct np_apply_objects *objects, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = NULL;
 	json_auto_t *tree = NULL;
 
 	if (o->format == NP_FORMAT_JSON || o->format == NP_FORMAT_YAML) {
 		tree = np_apply_tree(a);
-		if (tree == NULL)
+		if (tree == NULL || np_apply_objects_add(tree, objects) < 0)
 			return np_fail_nomem(err);
 		if (np_render_tree(tree, o->format, &text, err) < 0)
 			return -(int)err->code;
@@ -91,7 +92,7 @@ static int print_results(const struct options *o, const struct np_apply *a, stru
 		return -(int)err->code;
 	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
 		print_class(o, &a->plan, i, &a->classes[i]);
-	return put("", err);
+	return put_applied(o, objects, err);
 }
 
 /* A class that is gone needs no way back. */
@@ -104,12 +105,14 @@ static void log_missing(const struct np_plan *plan)
 	}
 }
 
-/* Nothing writes a template: what is to be done with it is the user's. */
-static void log_templates(const struct np_plan *plan)
+/* A template that no new one replaces: what is to be done with it is the user's. */
+static void log_templates(const struct np_plan *plan, bool revert)
 {
 	char text[NP_TEMPLATE_TEXT_MAX];
 
 	for (size_t i = 0; i < plan->n_templates; i++) {
+		if (np_template_new_name(&plan->templates[i]) != NULL && !revert)
+			continue;
 		np_template_text(&plan->templates[i], text);
 		log_line("info", text);
 	}
@@ -152,7 +155,7 @@ static void log_all(const struct options *o, const struct np_apply *a, bool reve
 {
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes(&a->plan);
-	log_templates(&a->plan);
+	log_templates(&a->plan, revert);
 	log_plan_errors(&a->plan);
 	if (a->classes == NULL && np_plan_code(&a->plan) == NP_OK)
 		log_line("error", "a pool holds a placeholder: nothing was written");
@@ -168,13 +171,21 @@ static int run_patches(const struct options *o, bool revert, struct np_err *err)
 {
 	NP_AUTO(work_done) struct work w = { 0 };
 	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
+	NP_AUTO(np_apply_objects_done) struct np_apply_objects objects = { 0 };
+	int status, other;
 
 	if (patch(o, revert, &w, &a, err) < 0)
 		return -(int)err->code;
-	if ((!w.failed || is_for_programs(o)) && print_results(o, &a, err) < 0)
+	if (!revert && a.classes != NULL && !a.was_stopped &&
+	    np_apply_templates(w.kube, &a.plan, o->dry_run, &objects, err) < 0)
+		return -(int)err->code;
+	if ((!w.failed || is_for_programs(o)) && print_results(o, &a, &objects, err) < 0)
 		return -(int)err->code;
 	log_all(o, &a, revert);
-	return np_code_exit_status(np_apply_code(&a));
+	log_applied(&objects);
+	status = np_code_exit_status(np_apply_code(&a));
+	other = np_code_exit_status(np_apply_objects_code(&objects));
+	return other > status ? other : status;
 }
 
 int run_apply(const struct options *o, struct np_err *err)

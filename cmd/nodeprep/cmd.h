@@ -22,6 +22,18 @@ struct texts {
 	const char **items;
 };
 
+/* What node-check alone takes; a NULL is an option that was not given. */
+struct node_flags {
+	const char *sysfs, *procfs, *log;
+	const char *expect; /* --expect */
+	const char *pool; /* --pool */
+	const char *driver;
+	const char *node_name;
+	const char *termination_log;
+	uint64_t wait_ms;
+	bool patch_node, remove_taint;
+};
+
 struct options {
 	struct texts files; /* -f */
 	struct texts catalogues; /* --catalogue */
@@ -39,6 +51,8 @@ struct options {
 	const char *bin_dir; /* --bin-dir */
 	const char *conf_dir; /* --conf-dir */
 	struct texts confs; /* --conf */
+	struct node_flags node;
+	bool wants_vgpu; /* host-check --vgpu */
 	struct np_kube_options kube;
 	struct controller_flags {
 		bool clusters, no_election;
@@ -66,6 +80,9 @@ enum option_group {
 	OPT_PLAN = 1 << 3, /* --allow-shrink --restore-hidden-devices */
 	OPT_APPLY = 1 << 4, /* --dry-run */
 	OPT_SVG = 1 << 5, /* -o svg too */
+	OPT_NODE = 1 << 6, /* --expect --wait and the others of node-check */
+	OPT_HOST = 1 << 7, /* --vgpu */
+	OPT_CATALOGUE = 1 << 8, /* --catalogue without -f */
 	OPT_CONTROLLER = 1 << 12, /* what keeps on and on */
 	OPT_INSTALL = 1 << 16, /* --bin-dir --conf-dir --conf */
 };
@@ -105,6 +122,13 @@ void progress_clear(void);
 void signals_watch(void);
 bool signals_is_stopped(void *ctx);
 
+/* A file's text, to be given back corrected. */
+struct kept_file {
+	char *name;
+	char *bytes;
+	size_t size;
+};
+
 /* What a subcommand works on: catalogue, input, and the classes from the input or the API. */
 struct work {
 	struct np_catalogue *catalogue;
@@ -114,6 +138,8 @@ struct work {
 	struct np_kube *kube;
 	struct np_fetched fetched;
 	struct np_plan plan;
+	size_t n_kept;
+	struct kept_file *kept; /* texts of flat cluster-configuration files */
 	bool failed; /* the input could be parsed, but the plan holds errors and nothing else */
 };
 
@@ -124,6 +150,9 @@ void work_done(struct work *w);
  * parsed; whatever else is wrong with the documents sets w->failed and stands in w->plan.errors.
  */
 int work_load(const struct options *o, struct work *w, struct np_err *err);
+
+/* Finds out where the API is; what is wrong with that is told once it is needed. work_load() does it too. */
+void work_load_config(const struct options *o, struct work *w);
 
 /* Makes *what the error of a plan that has failed, once the input is parsed. */
 int work_fail(struct work *w, const struct np_err *what, struct np_err *err);
@@ -143,6 +172,24 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 /* Writes to stdout; a failure is an error, so that a full disk is not taken for success. */
 int put(const char *text, struct np_err *err);
 
+/*
+ * manifests.c: writes what puts the plan's replacements of templates in place, as YAML for kubectl apply,
+ * and flat files corrected.
+ */
+int put_manifests(const struct work *w, bool *ret_any, struct np_err *err);
+
+/* Keeps the bytes where a flat file was added since there were `n_before` templates. */
+int keep_flat_take(struct work *w, const char *name, size_t n_before, char **bytes, size_t size,
+		   struct np_err *err);
+
+/* Says what the new templates will do to nodes. */
+void log_rollouts(const struct np_plan *plan);
+
+/* Print and log what apply did to templates and MachineDeployments. */
+int put_applied(const struct options *o, const struct np_apply_objects *objects,
+		struct np_err *err);
+void log_applied(const struct np_apply_objects *objects);
+
 /* exec.c: answers as an exec plugin of the CNI protocol; returns the exit status. */
 int run_exec(void);
 
@@ -153,7 +200,9 @@ int run_diff(const struct options *o, struct np_err *err);
 int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);
 int run_help(const struct options *o, struct np_err *err);
+int run_host_check(const struct options *o, struct np_err *err);
 int run_install_cni(const struct options *o, struct np_err *err);
+int run_node_check(const struct options *o, struct np_err *err);
 int run_plan(const struct options *o, struct np_err *err);
 int run_revert(const struct options *o, struct np_err *err);
 int run_version(const struct options *o, struct np_err *err);

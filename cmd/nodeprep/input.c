@@ -17,6 +17,11 @@
 
 void work_done(struct work *w)
 {
+	for (size_t i = 0; i < w->n_kept; i++) {
+		free(w->kept[i].name);
+		free(w->kept[i].bytes);
+	}
+	free(w->kept);
 	np_plan_done(&w->plan);
 	np_fetched_done(&w->fetched);
 	np_input_done(&w->input);
@@ -70,11 +75,14 @@ static int load_file(struct work *w, const char *path, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
 	size_t size = 0;
+	size_t n_templates = w->input.n_templates;
 	bool is_stdin = strcmp(path, "-") == 0;
 
 	if (np_file_load(is_stdin ? "/dev/stdin" : path, NP_INPUT_MAX, &bytes, &size, err) < 0)
 		return -(int)err->code;
-	return np_input_collect(&w->input, w->catalogue, path, bytes, size, err);
+	if (np_input_collect(&w->input, w->catalogue, path, bytes, size, err) < 0)
+		return -(int)err->code;
+	return keep_flat_take(w, path, n_templates, &bytes, size, err);
 }
 
 static bool is_manifest(const char *name)
@@ -163,7 +171,7 @@ static int load_path(const struct options *o, struct work *w, const char *path, 
 }
 
 /* A kubeconfig that cannot be read matters only once the API is needed. */
-static void load_config(const struct options *o, struct work *w)
+void work_load_config(const struct options *o, struct work *w)
 {
 	if (!np_kube_is_configured(&o->kube)) {
 		np_fail(&w->config_error, NP_E_USAGE,
@@ -208,7 +216,7 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 			       "nothing to read: say -f FILE (- is standard input)");
 	if (catalogue_load(o, &w->catalogue, err) < 0)
 		return -(int)err->code;
-	load_config(o, w);
+	work_load_config(o, w);
 	w->input.only_namespace = o->kube.ns;
 	w->input.default_namespace = o->kube.ns;
 	if (o->kube.ns == NULL && w->config != NULL)

@@ -83,6 +83,37 @@ int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_a
 		 struct np_apply *ret, struct np_err *err);
 void np_apply_done(struct np_apply *a);
 
+/* An object of Cluster API's that was made or changed: a new template, or a MachineDeployment. */
+struct np_apply_object {
+	const char *kind; /* a constant */
+	char *ns, *name;
+	const char *result; /* "created", "patched", "unchanged", "failed" */
+	const struct np_pool *pool; /* whose nodes a change rolls; NULL of a template */
+	struct np_err error; /* code NP_OK unless failed */
+};
+
+struct np_apply_objects {
+	size_t n;
+	struct np_apply_object
+		*items; /* templates in the plan's order, each before its references */
+};
+
+/*
+ * Puts the replacements of templates in place: creates each new template and lets the MachineDeployments
+ * of its pools name it. What is so already is not written, so that a second run writes nothing; the old
+ * template stays. What befell an object stands in its result, and the rest goes on, but for references
+ * to a template that could not be made. Fails only where memory runs out.
+ */
+int np_apply_templates(struct np_kube *k, const struct np_plan *plan, enum np_dry_run dry_run,
+		       struct np_apply_objects *ret, struct np_err *err);
+void np_apply_objects_done(struct np_apply_objects *o);
+
+/* Returns the worst code among them. */
+enum np_code np_apply_objects_code(const struct np_apply_objects *o);
+
+/* Adds them to np_apply_tree()'s tree, as "objects"; what failed goes to its errors too. */
+int np_apply_objects_add(json_t *tree, const struct np_apply_objects *o);
+
 /* Returns the worst code among plan and results. */
 enum np_code np_apply_code(const struct np_apply *a);
 

@@ -127,6 +127,24 @@ bool np_plan_has_placeholder(const struct np_plan *plan);
 #define NP_TEMPLATE_TEXT_MAX 1024
 void np_template_text(const struct np_plan_template *t, char buf[static NP_TEMPLATE_TEXT_MAX]);
 
+/*
+ * Sets *ret to a list of the manifests that put the replacements in place: each new template, and behind
+ * it the MachineDeployments that are to name it. A MachineDeployment that a Cluster's topology owns has
+ * none, and a template without any other has none either.
+ */
+int np_plan_manifests(const struct np_plan *plan, json_t **ret, struct np_err *err);
+
+/* Tells whether a Cluster's topology owns the pool's MachineDeployment. */
+bool np_pool_is_of_topology(const struct np_pool *pool);
+
+/* Returns the name of the template that replaces `t`; NULL where none does. */
+const char *np_template_new_name(const struct np_plan_template *t);
+
+#define NP_ROLLOUT_TEXT_MAX 256
+
+/* Writes what replacing a pool's nodes comes to, by its strategy. */
+void np_rollout_text(const struct np_pool *pool, char buf[static NP_ROLLOUT_TEXT_MAX]);
+
 #define NP_CARDS_TEXT_MAX 256
 
 /* Writes "4 x A100-40GB, 1 x T4" ("none" for no card), cut with "...". */

@@ -127,6 +127,15 @@ int np_node_path(struct np_node n, const char *path, struct np_node *ret, struct
  */
 char *np_json_text(const json_t *root, size_t flags);
 
+/*
+ * Sets *ret to the text with the scalar under the top-level key `key` of the document `document` (from 0)
+ * replaced by "value" in quotes; a key that is not there is put behind the document's last line. Every
+ * other byte stays: comments, order, line ends. NP_E_SPEC where the text is no such document.
+ */
+int np_yaml_set_text(const char *name, const char *bytes, size_t size, size_t document,
+		     const char *key, const char *value, char **ret, size_t *ret_size,
+		     struct np_err *err);
+
 /* Writes `root` as block YAML with a final newline; keys sorted where `sorted`. *ret is the caller's. */
 int np_yaml_dump(const json_t *root, bool sorted, char **ret, struct np_err *err);
 

@@ -142,6 +142,11 @@ int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_ap
 
 	if (items == NULL)
 		return np_fail_nomem(err);
+	/* A management cluster without a Supervisor's API has templates alone. */
+	if (!np_input_needs_classes(in)) {
+		*ret = (struct np_fetched){ 0 };
+		return 0;
+	}
 	if (np_kube_discover(k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &f.resource, err) < 0 ||
 	    list_wanted(in, &f.resource, items, &n, err) < 0)
 		return -(int)err->code;

@@ -74,6 +74,9 @@ enum plan_key plan_key_of(const char *name);
 int plan_template_replace(const struct np_plan *plan, struct np_plan_template *t,
 			  const struct plan_wants *wants, struct np_err *err);
 
+/* Takes away what only the server writes, or what speaks of the object as it was. */
+void plan_drop_server_fields(json_t *object);
+
 /* What VMs of the class get, under the options. */
 const struct np_devices *plan_devices(const struct np_plan_class *c,
 				      const struct np_plan_options *o);

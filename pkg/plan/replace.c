@@ -276,7 +276,7 @@ static json_t *new_name(const char *old, uint32_t hash)
 }
 
 /* What only the server writes, or what speaks of the old object. */
-static void drop_server_fields(json_t *object, json_t *metadata)
+void plan_drop_server_fields(json_t *object)
 {
 	static const char *const fields[] = {
 		"creationTimestamp",
@@ -291,6 +291,8 @@ static void drop_server_fields(json_t *object, json_t *metadata)
 		"selfLink",
 		"uid",
 	};
+
+	json_t *metadata = json_object_get(object, "metadata");
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		json_object_del(metadata, fields[i]);
@@ -307,7 +309,7 @@ static int rename_object(json_t *object, const char *old, struct np_err *err)
 
 	if (hash_spec(object, &hash, err) < 0)
 		return -(int)err->code;
-	drop_server_fields(object, metadata);
+	plan_drop_server_fields(object);
 	if (!json_is_object(annotations)) {
 		annotations = json_object();
 		if (json_object_set_new(metadata, "annotations", annotations) < 0)

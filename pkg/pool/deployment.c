@@ -60,6 +60,17 @@ static bool is_zero(struct np_node n)
 	return strcmp(text, "0") == 0 || strcmp(text, "0%") == 0;
 }
 
+/* Keeps the text for people; what is too long to be one is left out. */
+static void keep_surge(struct np_node n, struct np_pool *pool)
+{
+	char text[NP_NODE_TEXT_MAX] = "1";
+
+	if (np_node_is_present(n))
+		np_node_text(n, text);
+	if (strlen(text) < sizeof(pool->max_surge))
+		memcpy(pool->max_surge, text, strlen(text) + 1);
+}
+
 int np_pool_read_rollout(struct np_node strategy, struct np_pool *pool, struct np_err *err)
 {
 	struct np_node surge;
@@ -68,6 +79,7 @@ int np_pool_read_rollout(struct np_node strategy, struct np_pool *pool, struct n
 	if (np_node_path(strategy, "rollingUpdate.maxSurge", &surge, err) < 0 ||
 	    np_node_string(np_node_get(strategy, "type"), &type, err) < 0)
 		return -(int)err->code;
+	keep_surge(surge, pool);
 	if (strcmp(type, "OnDelete") == 0)
 		pool->rollout = NP_ROLLOUT_ON_DELETE;
 	else if (strcmp(type, "RollingUpdate") == 0)
@@ -111,6 +123,8 @@ static int set_template(const struct np_object *o, const struct reference *r, st
 		return -(int)err->code;
 	pool->has_template = true;
 	pool->template_index = SIZE_MAX;
+	pool->doc = np_doc_ref(o->doc);
+	pool->node = o->root;
 	return 0;
 }
 

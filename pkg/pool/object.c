@@ -181,6 +181,7 @@ void np_pool_done(struct np_pool *pool)
 	free(pool->template_group);
 	free(pool->template_ns);
 	free(pool->template_name);
+	np_doc_unref(pool->doc);
 	np_notes_done(&pool->remarks);
 	*pool = (struct np_pool){ 0 };
 }

@@ -917,6 +917,370 @@ static void test_serve__a_port_is_listened_on_once(void **state)
 	stop(&s);
 }
 
+/* --- threads, workers, plain HTTP -------------------------------------------------------------- */
+
+/* Blocks on "/block" until it is told to go on; counts who is in it. */
+struct gate {
+	pthread_mutex_t lock;
+	pthread_cond_t opened;
+	bool is_open;
+	unsigned inside;
+};
+
+static int pass_gate(void *ctx, const struct np_serve_request *req, struct np_serve_reply *reply,
+		     struct np_err *err)
+{
+	struct gate *g = ctx;
+
+	if (strcmp(req->path, "/block") == 0) {
+		pthread_mutex_lock(&g->lock);
+		g->inside++;
+		while (!g->is_open)
+			pthread_cond_wait(&g->opened, &g->lock);
+		pthread_mutex_unlock(&g->lock);
+	}
+	echo(req, reply);
+	return np_serve_reply_header(reply, "X-Id", req->id, err);
+}
+
+static bool blocks(void *ctx, const struct np_serve_request *req)
+{
+	(void)ctx;
+	return strcmp(req->path, "/block") == 0;
+}
+
+static void open_gate(struct gate *g)
+{
+	pthread_mutex_lock(&g->lock);
+	g->is_open = true;
+	pthread_cond_broadcast(&g->opened);
+	pthread_mutex_unlock(&g->lock);
+}
+
+static void await_inside(struct gate *g, unsigned wanted)
+{
+	unsigned inside = 0;
+
+	for (int i = 0; inside < wanted && i < 500; i++) {
+		nap(10);
+		pthread_mutex_lock(&g->lock);
+		inside = g->inside;
+		pthread_mutex_unlock(&g->lock);
+	}
+	assert_int_equal(inside, wanted);
+}
+
+static void start_gated(struct server *s, struct np_serve_options *o, struct gate *g)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	memset(s, 0, sizeof(*s));
+	memset(g, 0, sizeof(*g));
+	pthread_mutex_init(&g->lock, NULL);
+	pthread_cond_init(&g->opened, NULL);
+	o->blocks = blocks;
+	if (np_serve_new(o, pass_gate, g, &s->serve, &err) < 0)
+		fail_msg("%s", err.text);
+	assert_int_equal(pthread_create(&s->thread, NULL, run, s), 0);
+}
+
+#define BLOCK "POST /block?q HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
+#define PLAIN "GET /x HTTP/1.1\r\n\r\n"
+
+static void test_serve__what_blocks_holds_up_nobody(void **state)
+{
+	struct np_serve_options o = options();
+	struct server s;
+	struct gate g;
+	struct client c[4];
+	char buf[1000];
+
+	(void)state;
+	o.workers = 2;
+	o.queue_max = 1;
+	start_gated(&s, &o, &g);
+	for (int i = 0; i < 2; i++) {
+		c[i] = join(&s);
+		say(&c[i], BLOCK);
+		await_inside(&g, (unsigned)i + 1);
+	}
+	/* Others are answered meanwhile. */
+	ask(&s, PLAIN, buf, sizeof(buf));
+	assert_non_null(strstr(buf, " 200 "));
+	/* One waits, the next is one too many. */
+	c[2] = join(&s);
+	say(&c[2], BLOCK);
+	nap(100);
+	c[3] = join(&s);
+	say(&c[3], BLOCK);
+	hear(&c[3], buf, sizeof(buf));
+	assert_non_null(strstr(buf, " 503 "));
+	assert_non_null(strstr(buf, "Retry-After: 1"));
+	assert_true(np_serve_is_busy(s.serve));
+	open_gate(&g);
+	for (int i = 0; i < 3; i++) {
+		hear(&c[i], buf, sizeof(buf));
+		assert_non_null(strstr(buf, "POST /block [q] - - 3:abc"));
+	}
+	for (int i = 0; i < 4; i++)
+		hang_up(&c[i]);
+	stop(&s);
+}
+
+static void test_serve__a_client_may_leave_its_worker_behind(void **state)
+{
+	struct np_serve_options o = options();
+	struct server s;
+	struct gate g;
+	struct client c;
+	char buf[1000];
+
+	(void)state;
+	o.workers = 1;
+	start_gated(&s, &o, &g);
+	c = join(&s);
+	say(&c, BLOCK);
+	await_inside(&g, 1);
+	hang_up(&c);
+	nap(100);
+	open_gate(&g);
+	ask(&s, BLOCK, buf, sizeof(buf));
+	assert_non_null(strstr(buf, "3:abc"));
+	stop(&s);
+}
+
+static void test_serve__stopping_leaves_a_worker_no_connection(void **state)
+{
+	struct np_serve_options o = options();
+	struct server s;
+	struct gate g;
+	struct client c, d;
+
+	(void)state;
+	o.workers = 1;
+	o.drain_ms = 100;
+	start_gated(&s, &o, &g);
+	c = join(&s);
+	say(&c, BLOCK);
+	await_inside(&g, 1);
+	d = join(&s);
+	say(&d, BLOCK);
+	nap(100);
+	np_serve_stop(s.serve);
+	pthread_join(s.thread, NULL);
+	assert_int_equal(s.rc, 0);
+	assert_true(np_serve_is_stopping(s.serve));
+	assert_true(np_serve_is_busy(s.serve));
+	open_gate(&g);
+	np_serve_free(s.serve);
+	hang_up(&c);
+	hang_up(&d);
+}
+
+static void test_serve__several_loops_share_the_port(void **state)
+{
+	struct np_serve_options o = options();
+	struct np_serve *other = NULL;
+	struct np_err err = NP_ERR_INIT;
+	struct server s;
+	struct client c[24];
+	char buf[1000];
+
+	(void)state;
+	o.threads = 3;
+	o.connections_max = 20;
+	start(&s, &o);
+	for (int i = 0; i < 18; i++) {
+		c[i] = join(&s);
+		say(&c[i], PLAIN);
+		hear(&c[i], buf, sizeof(buf));
+		assert_non_null(strstr(buf, " 200 "));
+	}
+	o.port = np_serve_port(s.serve);
+	assert_true(np_serve_new(&o, handle, NULL, &other, &err) < 0);
+	assert_int_equal(err.code, NP_E_USAGE);
+	for (int i = 0; i < 18; i++)
+		hang_up(&c[i]);
+	stop(&s);
+}
+
+static void test_serve__ids_are_plain_words(void **state)
+{
+	static const struct {
+		const char *header;
+		const char *id; /* NULL: one of the server's own */
+	} rows[] = {
+		{ "", NULL },
+		{ "X-Request-Id: abc-1.2_3\r\n", "X-Id: abc-1.2_3\r\n" },
+		{ "X-Request-Id: a b\r\n", NULL },
+		{ "X-Request-Id: \"x\"\r\n", NULL },
+		{ "X-Request-Id: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n",
+		  NULL },
+	};
+	struct np_serve_options o = options();
+	struct server s;
+	struct gate g;
+
+	(void)state;
+	start_gated(&s, &o, &g);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char request[300], buf[1000];
+
+		snprintf(request, sizeof(request), "GET /x HTTP/1.1\r\n%s\r\n", rows[i].header);
+		ask(&s, request, buf, sizeof(buf));
+		if (rows[i].id && !strstr(buf, rows[i].id))
+			fail_msg("%s: %s", rows[i].header, buf);
+		/* Its own: eight digits and a number. */
+		if (!rows[i].id && (!strstr(buf, "X-Id: ") || strstr(buf, "X-Id: ")[6 + 8] != '-'))
+			fail_msg("%s: %s", rows[i].header, buf);
+	}
+	stop(&s);
+}
+
+static void test_serve__lingering_takes_who_comes_late(void **state)
+{
+	struct np_serve_options o = options();
+	struct server s;
+	char buf[1000];
+	uint64_t from;
+
+	(void)state;
+	o.linger_ms = 600;
+	start(&s, &o);
+	from = now_ms();
+	np_serve_stop(s.serve);
+	nap(50);
+	ask(&s, PLAIN, buf, sizeof(buf));
+	assert_non_null(strstr(buf, " 200 "));
+	assert_non_null(strstr(buf, "Connection: close"));
+	pthread_join(s.thread, NULL);
+	assert_true(now_ms() - from >= 550);
+	np_serve_free(s.serve);
+}
+
+/* More clients with large bodies than may send at a time, and one that never ends. */
+static void test_serve__large_bodies_take_turns(void **state)
+{
+	enum { CLIENTS = 12, SIZE = 200000 };
+	struct np_serve_options o = options();
+	struct client c[CLIENTS], idle[3];
+	char head[200], buf[400];
+	NP_AUTO(np_freep) char *body = malloc(SIZE + 1);
+	struct server s;
+
+	(void)state;
+	memset(body, 'x', SIZE);
+	body[SIZE] = '\0';
+	snprintf(head, sizeof(head), "POST /n HTTP/1.1\r\nContent-Length: %d\r\n\r\n", SIZE);
+	start(&s, &o);
+	for (int i = 0; i < 3; i++) {
+		idle[i] = join(&s);
+		say(&idle[i], head);
+		assert_true(SSL_write(idle[i].ssl, body, SIZE / 2) > 0);
+	}
+	for (int i = 0; i < CLIENTS; i++) {
+		c[i] = join(&s);
+		say(&c[i], head);
+		assert_true(SSL_write(c[i].ssl, body, SIZE / 2) > 0);
+	}
+	for (int i = CLIENTS - 1; i >= 0; i--)
+		assert_true(SSL_write(c[i].ssl, body, SIZE / 2) > 0);
+	for (int i = 0; i < CLIENTS; i++) {
+		hear(&c[i], buf, sizeof(buf));
+		assert_non_null(strstr(buf, "200000:xxx"));
+		hang_up(&c[i]);
+	}
+	for (int i = 0; i < 3; i++)
+		hang_up(&idle[i]);
+	stop(&s);
+}
+
+/* Sends bytes without TLS; buf holds all that comes back. */
+static void ask_plain(const struct server *s, const char *text, char *buf, size_t size)
+{
+	int fd = dial(s, 3000);
+	size_t n = 0;
+	ssize_t got;
+
+	memset(buf, 0, size);
+	assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+	while (n < size - 1 && (got = read(fd, buf + n, size - 1 - n)) > 0)
+		n += (size_t)got;
+	close(fd);
+}
+
+static void test_serve__plain_http_is_for_one_request_each(void **state)
+{
+	static const struct {
+		const char *sentence, *request, *answer;
+	} rows[] = {
+		{ "a request", "GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n", "GET /a [b] - - 0:" },
+		{ "HTTP/1.0", "GET /a HTTP/1.0\r\n\r\n", "Connection: close" },
+		{ "no version", "GET /a\r\n\r\n", "HTTP/1.1 400 Bad Request" },
+		{ "no path", "GET a HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request" },
+		{ "another protocol", "GET /a SMTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request" },
+		{ "a handler that fails", "GET /fail HTTP/1.1\r\n\r\n",
+		  "HTTP/1.1 500 Internal Server Error" },
+		{ "TLS", "\x16\x03\x01\r\n\r\n", "HTTP/1.1 400 Bad Request" },
+	};
+	struct np_serve_options o = options();
+	struct server s;
+	char buf[2000];
+	uint64_t from;
+	int fd;
+
+	(void)state;
+	o.plain = true;
+	o.deadline_ms = 500;
+	o.headers_max = 1000;
+	start(&s, &o);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		ask_plain(&s, rows[i].request, buf, sizeof(buf));
+		if (!strstr(buf, rows[i].answer))
+			fail_msg("%s: %s", rows[i].sentence, buf);
+	}
+	/* A client that says nothing is cut at the deadline; one that says too much at once. */
+	from = now_ms();
+	ask_plain(&s, "GET /", buf, sizeof(buf));
+	assert_string_equal(buf, "");
+	assert_true(now_ms() - from >= 400);
+	memset(buf, 'a', sizeof(buf));
+	memcpy(buf, "GET /a HTTP/1.1\r\n", 17);
+	buf[1500] = '\0';
+	{
+		char answer[500];
+
+		ask_plain(&s, buf, answer, sizeof(answer));
+		assert_non_null(strstr(answer, " 400 "));
+	}
+	fd = dial(&s, 3000);
+	close(fd);
+	stop(&s);
+}
+
+static void test_serve__plain_connections_are_bounded(void **state)
+{
+	struct np_serve_options o = options();
+	struct server s;
+	char buf[500];
+	int fds[2];
+
+	(void)state;
+	o.plain = true;
+	o.deadline_ms = 700;
+	o.connections_max = 2;
+	start(&s, &o);
+	for (int i = 0; i < 2; i++)
+		fds[i] = dial(&s, 3000);
+	nap(100);
+	/* It waits until the two that say nothing are cut. */
+	ask_plain(&s, "GET /a HTTP/1.1\r\n\r\n", buf, sizeof(buf));
+	assert_non_null(strstr(buf, " 200 "));
+	for (int i = 0; i < 2; i++)
+		close(fds[i]);
+	stop(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -939,6 +1303,15 @@ int main(void)
 		cmocka_unit_test(test_serve__certificates_are_renewed),
 		cmocka_unit_test(test_serve__what_cannot_be_served_is_told),
 		cmocka_unit_test(test_serve__a_port_is_listened_on_once),
+		cmocka_unit_test(test_serve__what_blocks_holds_up_nobody),
+		cmocka_unit_test(test_serve__a_client_may_leave_its_worker_behind),
+		cmocka_unit_test(test_serve__stopping_leaves_a_worker_no_connection),
+		cmocka_unit_test(test_serve__several_loops_share_the_port),
+		cmocka_unit_test(test_serve__ids_are_plain_words),
+		cmocka_unit_test(test_serve__lingering_takes_who_comes_late),
+		cmocka_unit_test(test_serve__large_bodies_take_turns),
+		cmocka_unit_test(test_serve__plain_http_is_for_one_request_each),
+		cmocka_unit_test(test_serve__plain_connections_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

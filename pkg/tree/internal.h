@@ -5,7 +5,7 @@
 /*
  * tree, inside: tree.c has documents and cursors, reader.c the inputs, yaml.c and json.c build one
  * document each, fault.c says what libyaml complains of, scalar.c resolves plain scalars, place.c
- * keeps positions, dump.c writes.
+ * keeps positions, dump.c writes, edit.c changes a value in a text.
  */
 
 #include <stdatomic.h>

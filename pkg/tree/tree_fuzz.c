@@ -76,6 +76,29 @@ static void check_dump(const json_t *root, bool sorted)
 	free(text);
 }
 
+/* A value that is set reads back, and all else as before. */
+static void check_edit(const uint8_t *data, size_t size, const json_t *root)
+{
+	struct np_err err = NP_ERR_INIT;
+	struct np_reader *r = NULL;
+	struct np_doc *doc = NULL;
+	json_t *wanted = json_deep_copy(root);
+	char *text = NULL;
+	size_t text_size = 0;
+
+	if (np_yaml_set_text("in", (const char *)data, size, 0, "KEY", "v", &text, &text_size,
+			     &err) == 0) {
+		json_object_set_new(wanted, "KEY", json_string("v"));
+		require(np_reader_new("edit", text, text_size, &r, &err) == 0, "an edit opens");
+		require(np_reader_next(r, &doc, &err) == 1, err.text);
+		require(json_equal(np_doc_root(doc).json, wanted), "an edit changes one value");
+		np_doc_unref(doc);
+		np_reader_free(r);
+		free(text);
+	}
+	json_decref(wanted);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct np_err err = NP_ERR_INIT;
@@ -93,6 +116,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		visit(np_doc_root(doc), &visits);
 		if (visits <= VISITS_MAX)
 			check_dump(np_doc_root(doc).json, false);
+		if (index == 1 && visits <= VISITS_MAX && json_is_object(np_doc_root(doc).json))
+			check_edit(data, size, np_doc_root(doc).json);
 		np_doc_unref(doc);
 	}
 	require((n < 0) == (err.code != NP_OK), "a failure has a code");

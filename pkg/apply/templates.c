@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/apply.h"
+
+#define TEMPLATE_PLURAL "vspheremachinetemplates"
+#define DEPLOYMENT_GROUP "cluster.x-k8s.io"
+#define DEPLOYMENT_PLURAL "machinedeployments"
+#define TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
+/* Somebody else's write comes in between: read again, at most so often. */
+#define TRIES 5
+#define PAUSE_MS 100
+
+static const char created[] = "created", patched[] = "patched", unchanged[] = "unchanged",
+		  failed[] = "failed";
+
+/* The run: what was discovered, and what came of it so far. */
+struct run {
+	struct np_kube *k;
+	const struct np_plan *plan;
+	enum np_dry_run dry_run;
+	struct np_apply_objects objects;
+};
+
+void np_apply_objects_done(struct np_apply_objects *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		free(o->items[i].ns);
+		free(o->items[i].name);
+	}
+	free(o->items);
+	*o = (struct np_apply_objects){ 0 };
+}
+
+static void run_done(struct run *r)
+{
+	np_apply_objects_done(&r->objects);
+}
+
+static struct np_apply_object *push(struct run *r, const char *kind, const char *ns,
+				    const char *name)
+{
+	struct np_apply_objects *o = &r->objects;
+	struct np_apply_object *items = reallocarray(o->items, o->n + 1, sizeof(*items));
+
+	if (items == NULL)
+		return NULL;
+	o->items = items;
+	items[o->n] = (struct np_apply_object){
+		.kind = kind, .ns = strdup(ns), .name = strdup(name), .result = unchanged
+	};
+	o->n++;
+	return items[o->n - 1].ns != NULL && items[o->n - 1].name != NULL ? &items[o->n - 1] : NULL;
+}
+
+static void fail(struct np_apply_object *object, const struct np_err *why)
+{
+	object->result = failed;
+	object->error = *why;
+}
+
+static int discover(struct run *r, const char *group, const char *plural,
+		    struct np_kube_resource *ret, struct np_err *err)
+{
+	return np_kube_discover(r->k, group, plural, ret, err);
+}
+
+/* --- templates -------------------------------------------------------------------------------- */
+
+/* The name holds a hash of the spec: one that is there must be the same, whoever made it. */
+static int check_same(const json_t *there, const json_t *wanted, const char *name,
+		      struct np_err *err)
+{
+	const json_t *a = json_object_get(json_object_get(there, "spec"), "template");
+	const json_t *b = json_object_get(json_object_get(wanted, "spec"), "template");
+	const json_t *have = json_object_get(a, "spec"), *want = json_object_get(b, "spec");
+	const char *key;
+	json_t *value;
+
+	/* The server fills in defaults, so that it may hold more. */
+	json_object_foreach ((json_t *)(uintptr_t)want, key, value) {
+		if (!json_equal(json_object_get(have, key), value))
+			return np_fail(err, NP_E_REFUSED,
+				       "VSphereMachineTemplate '%s' is there already and differs "
+				       "in spec.template.spec.%s: rename or remove it",
+				       name, key);
+	}
+	return 0;
+}
+
+static int create_template(struct run *r, const struct np_plan_template *t,
+			   const struct np_kube_resource *resource, struct np_apply_object *object,
+			   struct np_err *err)
+{
+	const char *name = np_template_new_name(t);
+	const struct np_kube_create create = { .body = t->replacement,
+					       .dry_run = r->dry_run == NP_DRY_RUN_SERVER };
+	json_auto_t *there = NULL;
+	struct np_err why = NP_ERR_INIT;
+
+	if (np_kube_get(r->k, resource, t->ns, name, &there, &why) == 0)
+		return check_same(there, t->replacement, name, err);
+	if (why.code != NP_E_NOT_FOUND) {
+		*err = why;
+		return -(int)err->code;
+	}
+	object->result = created;
+	if (r->dry_run == NP_DRY_RUN_CLIENT)
+		return 0;
+	if (np_kube_create(r->k, resource, t->ns, &create, &there, &why) == 0)
+		return 0;
+	/* Another run was faster. */
+	if (why.code == NP_E_CONFLICT &&
+	    np_kube_get(r->k, resource, t->ns, name, &there, &why) == 0) {
+		object->result = unchanged;
+		return check_same(there, t->replacement, name, err);
+	}
+	*err = why;
+	return -(int)err->code;
+}
+
+/* The version is that of the manifest: what it says is said in that version's words. */
+static int find_resource(struct run *r, const struct np_plan_template *t,
+			 struct np_kube_resource *ret, struct np_err *err)
+{
+	const char *api = json_string_value(json_object_get(t->replacement, "apiVersion"));
+	const char *slash = api != NULL ? strchr(api, '/') : NULL;
+
+	if (discover(r, t->template->group, TEMPLATE_PLURAL, ret, err) < 0)
+		return -(int)err->code;
+	if (slash != NULL)
+		snprintf(ret->version, sizeof(ret->version), "%s", slash + 1);
+	return 0;
+}
+
+/* --- references ------------------------------------------------------------------------------- */
+
+static const char *text_at(const json_t *object, const char *const *path)
+{
+	for (; *path != NULL; path++)
+		object = json_object_get(object, *path);
+	return json_string_value(object);
+}
+
+static json_t *make_patch(const json_t *deployment, const char *name)
+{
+	static const char *const version[] = { "metadata", "resourceVersion", NULL };
+
+	return json_pack("{s:{s:s*}, s:{s:{s:{s:{s:s}}}}}", "metadata", "resourceVersion",
+			 text_at(deployment, version), "spec", "template", "spec",
+			 "infrastructureRef", "name", name);
+}
+
+/* Tells whether the reference is to change: 1, 0 where it is right already. */
+static int check_reference(const json_t *deployment, const struct np_pool *pool, const char *name,
+			   struct np_err *err)
+{
+	static const char *const label[] = { "metadata", "labels", TOPOLOGY_LABEL, NULL };
+	static const char *const path[] = { "spec", "template", "spec", "infrastructureRef",
+					    "name", NULL };
+	const char *now = text_at(deployment, path);
+
+	if (now != NULL && strcmp(now, name) == 0)
+		return 0;
+	if (json_object_get(json_object_get(json_object_get(deployment, "metadata"), "labels"),
+			    label[2]) != NULL)
+		return np_fail(err, NP_E_REFUSED,
+			       "a Cluster's topology owns it and would undo the change: change the "
+			       "Cluster's variables");
+	if (now == NULL || strcmp(now, pool->template_name) != 0)
+		return np_fail(err, NP_E_REFUSED,
+			       "it names template '%s', and not '%s' as in %s: read it again",
+			       now ? now : "", pool->template_name, pool->source.file);
+	return 1;
+}
+
+static int patch_once(struct run *r, const struct np_pool *pool, const char *name,
+		      const struct np_kube_resource *resource, struct np_apply_object *object,
+		      struct np_err *err)
+{
+	json_auto_t *deployment = NULL, *body = NULL, *stored = NULL;
+	struct np_kube_patch patch = { .dry_run = r->dry_run == NP_DRY_RUN_SERVER };
+	int wanted;
+
+	if (np_kube_get(r->k, resource, pool->ns, pool->source.name, &deployment, err) < 0)
+		return -(int)err->code;
+	wanted = check_reference(deployment, pool, name, err);
+	if (wanted <= 0)
+		return wanted;
+	body = make_patch(deployment, name);
+	patch.body = body;
+	if (body == NULL)
+		return np_fail_nomem(err);
+	if (r->dry_run != NP_DRY_RUN_CLIENT &&
+	    np_kube_patch(r->k, resource, pool->ns, pool->source.name, &patch, &stored, err) < 0)
+		return -(int)err->code;
+	object->result = patched;
+	return 0;
+}
+
+static int patch_reference(struct run *r, const struct np_pool *pool, const char *name,
+			   struct np_apply_object *object, struct np_err *err)
+{
+	struct np_kube_resource resource;
+	struct np_err why = NP_ERR_INIT;
+
+	if (discover(r, DEPLOYMENT_GROUP, DEPLOYMENT_PLURAL, &resource, err) < 0)
+		return -(int)err->code;
+	for (unsigned i = 0; i < TRIES; i++) {
+		if (patch_once(r, pool, name, &resource, object, &why) == 0)
+			return 0;
+		if (why.code != NP_E_CONFLICT || np_kube_pause(r->k, PAUSE_MS, &why) < 0)
+			break;
+	}
+	*err = why;
+	return -(int)err->code;
+}
+
+static int apply_reference(struct run *r, const struct np_plan_template *t, size_t pool_index,
+			   const struct np_err *template_error, struct np_err *err)
+{
+	const struct np_pool *pool = r->plan->pools[pool_index].pool;
+	struct np_apply_object *object;
+	struct np_err why = NP_ERR_INIT;
+
+	if (pool->doc == NULL)
+		return 0;
+	object = push(r, "MachineDeployment", pool->ns, pool->source.name);
+	if (object == NULL)
+		return np_fail_nomem(err);
+	object->pool = pool;
+	if (template_error->code != NP_OK) {
+		np_fail(&why, template_error->code, "its new template '%s' is not there",
+			np_template_new_name(t));
+		fail(object, &why);
+	} else if (patch_reference(r, pool, np_template_new_name(t), object, &why) < 0) {
+		fail(object, &why);
+	}
+	return 0;
+}
+
+/* --- all -------------------------------------------------------------------------------------- */
+
+static bool is_wanted(const struct run *r, const struct np_plan_template *t)
+{
+	for (size_t i = 0; i < t->n_pools; i++) {
+		if (!np_pool_is_of_topology(r->plan->pools[t->pools[i]].pool))
+			return np_template_new_name(t) != NULL;
+	}
+	return false;
+}
+
+static int apply_template(struct run *r, const struct np_plan_template *t, struct np_err *err)
+{
+	struct np_apply_object *object =
+		push(r, "VSphereMachineTemplate", t->ns, np_template_new_name(t));
+	struct np_kube_resource resource;
+	struct np_err why = NP_ERR_INIT;
+
+	if (object == NULL)
+		return np_fail_nomem(err);
+	if (find_resource(r, t, &resource, &why) < 0 ||
+	    create_template(r, t, &resource, object, &why) < 0)
+		fail(object, &why);
+	for (size_t i = 0; i < t->n_pools; i++) {
+		if (apply_reference(r, t, t->pools[i], &why, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+int np_apply_templates(struct np_kube *k, const struct np_plan *plan, enum np_dry_run dry_run,
+		       struct np_apply_objects *ret, struct np_err *err)
+{
+	NP_AUTO(run_done) struct run r = { .k = k, .plan = plan, .dry_run = dry_run };
+
+	for (size_t i = 0; i < plan->n_templates; i++) {
+		const struct np_plan_template *t = &plan->templates[i];
+
+		if (is_wanted(&r, t) && apply_template(&r, t, err) < 0)
+			return -(int)err->code;
+	}
+	*ret = r.objects;
+	r.objects = (struct np_apply_objects){ 0 };
+	return 0;
+}
+
+enum np_code np_apply_objects_code(const struct np_apply_objects *o)
+{
+	enum np_code worst = NP_OK;
+
+	for (size_t i = 0; i < o->n; i++) {
+		enum np_code code = o->items[i].error.code;
+
+		if (np_code_exit_status(code) > np_code_exit_status(worst))
+			worst = code;
+	}
+	return worst;
+}
+
+static json_t *error_tree(const struct np_err *error)
+{
+	if (error->code == NP_OK)
+		return json_null();
+	return json_pack("{s:s, s:s}", "code", np_code_name(error->code), "message", error->text);
+}
+
+static int add_object(json_t *list, json_t *errors, const struct np_apply_object *object)
+{
+	json_t *item = json_pack("{s:s, s:s, s:s, s:s, s:o}", "kind", object->kind, "namespace",
+				 object->ns, "name", object->name, "result", object->result,
+				 "error", error_tree(&object->error));
+
+	if (json_array_append_new(list, item) < 0)
+		return -1;
+	return object->error.code == NP_OK
+		       ? 0
+		       : json_array_append_new(errors, error_tree(&object->error));
+}
+
+int np_apply_objects_add(json_t *tree, const struct np_apply_objects *o)
+{
+	json_t *list = json_array();
+
+	if (json_object_set_new(tree, "objects", list) < 0)
+		return -1;
+	for (size_t i = 0; i < o->n; i++) {
+		if (add_object(list, json_object_get(tree, "errors"), &o->items[i]) < 0)
+			return -1;
+	}
+	return 0;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+#define TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
+
+bool np_pool_is_of_topology(const struct np_pool *pool)
+{
+	struct np_node labels = np_node_get(np_node_get(pool->node, "metadata"), "labels");
+
+	return pool->doc != NULL && np_node_is_present(np_node_get(labels, TOPOLOGY_LABEL));
+}
+
+const char *np_template_new_name(const struct np_plan_template *t)
+{
+	return json_string_value(
+		json_object_get(json_object_get(t->replacement, "metadata"), "name"));
+}
+
+void np_rollout_text(const struct np_pool *pool, char buf[static NP_ROLLOUT_TEXT_MAX])
+{
+	switch (pool->rollout) {
+	case NP_ROLLOUT_ON_DELETE:
+		snprintf(buf, NP_ROLLOUT_TEXT_MAX,
+			 "OnDelete: a node is replaced once its Machine is deleted");
+		return;
+	case NP_ROLLOUT_NO_SURGE:
+		snprintf(
+			buf, NP_ROLLOUT_TEXT_MAX,
+			"maxSurge %s: each node goes before its successor comes, which takes its GPUs",
+			pool->max_surge);
+		return;
+	default:
+		snprintf(buf, NP_ROLLOUT_TEXT_MAX,
+			 "maxSurge %s: the new node comes first, and hangs without a host that has "
+			 "free GPUs; maxSurge 0 or OnDelete needs none",
+			 pool->max_surge);
+	}
+}
+
+static bool is_to_be_named(const struct np_pool *pool)
+{
+	return pool->doc != NULL && !np_pool_is_of_topology(pool);
+}
+
+/* A template of its own name has no MachineDeployment in the input: it stands alone. */
+static bool is_wanted(const struct np_plan *plan, const struct np_plan_template *t)
+{
+	for (size_t i = 0; i < t->n_pools; i++) {
+		const struct np_pool *pool = plan->pools[t->pools[i]].pool;
+
+		if (pool->doc == NULL || is_to_be_named(pool))
+			return true;
+	}
+	return false;
+}
+
+static json_t *reference_of(json_t *deployment)
+{
+	json_t *template = json_object_get(json_object_get(deployment, "spec"), "template");
+
+	return json_object_get(json_object_get(template, "spec"), "infrastructureRef");
+}
+
+/* The whole object, as it was given but for the reference: so kubectl apply keeps all of it. */
+static int add_deployment(json_t *list, const struct np_pool *pool, const char *name,
+			  struct np_err *err)
+{
+	json_auto_t *object = json_deep_copy(pool->node.json);
+
+	if (object == NULL)
+		return np_fail_nomem(err);
+	plan_drop_server_fields(object);
+	if (json_object_set_new(reference_of(object), "name", json_string(name)) < 0 ||
+	    json_array_append(list, object) < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+static int add_template(const struct np_plan *plan, const struct np_plan_template *t, json_t *list,
+			struct np_err *err)
+{
+	const char *name = np_template_new_name(t);
+
+	if (name == NULL || !is_wanted(plan, t))
+		return 0;
+	if (json_array_append(list, t->replacement) < 0)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < t->n_pools; i++) {
+		const struct np_pool *pool = plan->pools[t->pools[i]].pool;
+
+		if (is_to_be_named(pool) && add_deployment(list, pool, name, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+int np_plan_manifests(const struct np_plan *plan, json_t **ret, struct np_err *err)
+{
+	json_auto_t *list = json_array();
+
+	if (list == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < plan->n_templates; i++) {
+		if (add_template(plan, &plan->templates[i], list, err) < 0)
+			return -(int)err->code;
+	}
+	*ret = json_incref(list);
+	return 0;
+}
