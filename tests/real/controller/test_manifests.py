@@ -69,7 +69,7 @@ def test_manifests__render(name):
 
 def test_manifests__every_overlay_of_the_list_is_there():
     wanted = {"cert-manager", "given-secret", "supervisor", "job", "cronjob", "extension-config"}
-    wanted |= {"monitoring", "clusters"}
+    wanted |= {"monitoring", "clusters", "cni", "node-check", "gpu-workload"}
     assert wanted <= {name.rpartition("/")[2] for name in APPLIED}
 
 
@@ -92,6 +92,18 @@ def test_manifests__images_by_digest(name):
                 assert container["resources"]["requests"], container["name"]
                 assert container["resources"]["limits"]["memory"], container["name"]
                 assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_manifests__nothing_is_the_latest_and_commands_are_in_the_image():
+    for file in MANIFESTS.rglob("*.yaml"):
+        assert ":latest" not in file.read_text(), file
+    binaries = {"/nodeprep", "/nodeprep-hookd"}  # the Dockerfile puts both into /
+    for name in APPLIED:
+        for doc in render(MANIFESTS / name):
+            for template in pod_specs(doc):
+                spec = template["spec"]
+                for container in spec["containers"] + spec.get("initContainers", []):
+                    assert set(container.get("command", [])[:1]) <= binaries
 
 
 @pytest.mark.parametrize("name", APPLIED)
