@@ -14,6 +14,8 @@ const struct command commands[] = {
 	  "patch the VM classes so that the pools' nodes power on" },
 	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
 	  "tell what is not as the pools need it: classes, VMs, images; exit status 1 where something is" },
+	{ "controller", run_controller, OPT_API | OPT_CONTROLLER, 0, "",
+	  "keep NodePool resources and their classes right, inside a cluster" },
 	{ "diff", run_diff, OPT_INPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
 	  "show what apply would change; exit status 1 where something would" },
 	{ "explain", run_explain, OPT_INPUT | OPT_OUTPUT | OPT_SVG | OPT_API | OPT_PLAN, 1,
