@@ -20,7 +20,7 @@ V ?=
 Q := $(if $(V),,@)
 
 version := $(shell cat VERSION)
-modules := err units tree gpu mmio pool vmclass plan render kube apply exec
+modules := err units tree gpu mmio pool vmclass plan render kube apply node exec
 server_modules := serve hook sim
 
 # The build path must not reach the binary: two clean builds give the same bytes.
@@ -38,9 +38,10 @@ curl_archive = $(shell $(CC) -print-file-name=libcurl.a)
 np_optional = $(foreach l,zstd brotlidec brotlicommon,$(if $(findstring /,$(shell $(CC) -print-file-name=lib$(l).a)),-l$(l)))
 np_libs = -lcurl -lnghttp2 -lssl -lcrypto -lz -ljansson -lyaml -lbsd -lmd -lpthread -ldl -lm
 np_server_libs = -levent_openssl -levent_extra -levent_core $(np_libs)
+np_hookd_libs = -lyajl_s $(np_server_libs)
 # Tests and fuzzers link what they use from the shared libraries.
 test_libs = -lcmocka -lcurl -levent_openssl -levent_extra -levent_core -lssl -lcrypto -ljansson \
-	-lyaml -lbsd -lpthread -lm
+	-lyajl -lyaml -lbsd -lpthread -lm
 
 san_flags := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz_flags := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -66,7 +67,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench soak lint fmt fuzz install uninstall install-cni uninstall-cni clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench soak image lint fmt fuzz install uninstall install-cni uninstall-cni clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -140,7 +141,7 @@ $(B)/kubectl-nodeprep: $(B)/nodeprep
 
 $(B)/nodeprep-hookd: $(call objects,obj,$(wildcard cmd/nodeprep-hookd/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
 	$(if $(Q),@echo "  LD      $@")
-	$(Q)$(call link,$(np_optional) $(np_server_libs) $(np_optional))
+	$(Q)$(call link,$(np_optional) $(np_hookd_libs) $(np_optional))
 	$(Q)strip $@.tmp && mv $@.tmp $@
 
 $(B)/nodeprep-sim: $(call objects,obj,$(wildcard cmd/nodeprep-sim/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
@@ -185,6 +186,9 @@ demo: all                  ## the main job against the embedded Supervisor API, 
 
 bench: all                 ## time and memory, as ratios within one run
 	$(Q)NODEPREP_LIBS='$(np_optional) $(np_libs) $(np_optional)' tests/bench/run.sh $(B)
+
+image:                     ## the container image, with docker, podman or buildah; IMAGE, BASE, ENGINE, FLAGS
+	$(Q)hack/image.sh
 
 SOAK_REQUESTS ?= 500000
 soak: all $(B)/san/nodeprep-hookd  ## nodeprep-hookd under SOAK_REQUESTS among hostile clients; a tenth under ASan

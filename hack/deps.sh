@@ -6,10 +6,12 @@ set -eu
 packages() {
 	case $1 in
 	build) echo gcc libc6-dev binutils make pkg-config libcurl4-openssl-dev libssl-dev libjansson-dev \
-		libyaml-dev libbsd-dev libmd-dev libnghttp2-dev zlib1g-dev libevent-dev ;;
+		libyaml-dev libbsd-dev libmd-dev libnghttp2-dev zlib1g-dev libevent-dev libyajl-dev ;;
 	check) echo libcmocka-dev python3 python3-pytest python3-yaml openssl diffutils ;;
 	lint) echo clang clang-format clang-tidy cppcheck shellcheck mandoc ;;
 	fuzz) echo clang libclang-rt-14-dev ;;
+	image) echo podman buildah runc iptables mmdebstrap debian-archive-keyring ;;
+	guests) echo qemu-system-x86 ovmf busybox-static cpio gcc libc6-dev ;;
 	real) echo etcd-server openssl python3 python3-pytest python3-yaml python3-pip ca-certificates ;;
 	cni) echo iproute2 iptables strace util-linux ;;
 	*) echo "deps.sh: unknown group '$1'" >&2 && exit 2 ;;

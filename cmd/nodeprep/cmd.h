@@ -22,6 +22,18 @@ struct texts {
 	const char **items;
 };
 
+/* What node-check alone takes; a NULL is an option that was not given. */
+struct node_flags {
+	const char *sysfs, *procfs, *log;
+	const char *expect; /* --expect */
+	const char *pool; /* --pool */
+	const char *driver;
+	const char *node_name;
+	const char *termination_log;
+	uint64_t wait_ms;
+	bool patch_node, remove_taint;
+};
+
 struct options {
 	struct texts files; /* -f */
 	struct texts catalogues; /* --catalogue */
@@ -39,6 +51,8 @@ struct options {
 	const char *bin_dir; /* --bin-dir */
 	const char *conf_dir; /* --conf-dir */
 	struct texts confs; /* --conf */
+	struct node_flags node;
+	bool wants_vgpu; /* host-check --vgpu */
 	struct np_kube_options kube;
 };
 
@@ -58,6 +72,9 @@ enum option_group {
 	OPT_PLAN = 1 << 3, /* --allow-shrink --restore-hidden-devices */
 	OPT_APPLY = 1 << 4, /* --dry-run */
 	OPT_SVG = 1 << 5, /* -o svg too */
+	OPT_NODE = 1 << 6, /* --expect --wait and the others of node-check */
+	OPT_HOST = 1 << 7, /* --vgpu */
+	OPT_CATALOGUE = 1 << 8, /* --catalogue without -f */
 	OPT_INSTALL = 1 << 16, /* --bin-dir --conf-dir --conf */
 };
 
@@ -125,6 +142,9 @@ void work_done(struct work *w);
  */
 int work_load(const struct options *o, struct work *w, struct np_err *err);
 
+/* Finds out where the API is; what is wrong with that is told once it is needed. work_load() does it too. */
+void work_load_config(const struct options *o, struct work *w);
+
 /* Makes *what the error of a plan that has failed, once the input is parsed. */
 int work_fail(struct work *w, const struct np_err *what, struct np_err *err);
 
@@ -170,7 +190,9 @@ int run_diff(const struct options *o, struct np_err *err);
 int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);
 int run_help(const struct options *o, struct np_err *err);
+int run_host_check(const struct options *o, struct np_err *err);
 int run_install_cni(const struct options *o, struct np_err *err);
+int run_node_check(const struct options *o, struct np_err *err);
 int run_plan(const struct options *o, struct np_err *err);
 int run_revert(const struct options *o, struct np_err *err);
 int run_version(const struct options *o, struct np_err *err);

@@ -171,7 +171,7 @@ static int load_path(const struct options *o, struct work *w, const char *path, 
 }
 
 /* A kubeconfig that cannot be read matters only once the API is needed. */
-static void load_config(const struct options *o, struct work *w)
+void work_load_config(const struct options *o, struct work *w)
 {
 	if (!np_kube_is_configured(&o->kube)) {
 		np_fail(&w->config_error, NP_E_USAGE,
@@ -216,7 +216,7 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 			       "nothing to read: say -f FILE (- is standard input)");
 	if (catalogue_load(o, &w->catalogue, err) < 0)
 		return -(int)err->code;
-	load_config(o, w);
+	work_load_config(o, w);
 	w->input.only_namespace = o->kube.ns;
 	w->input.default_namespace = o->kube.ns;
 	if (o->kube.ns == NULL && w->config != NULL)

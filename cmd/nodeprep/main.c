@@ -4,6 +4,7 @@
 #include <netdb.h>
 #include <nss.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,13 @@ const struct command commands[] = {
 	  "show how each number came about, with a picture; -o svg draws one pool" },
 	{ "gpus", run_gpus, OPT_INPUT | OPT_OUTPUT, 1, "[FILTER]", "list the GPU catalogue" },
 	{ "help", run_help, 0, 1, "[COMMAND]", "explain a command" },
+	{ "host-check", run_host_check, OPT_OUTPUT | OPT_CATALOGUE | OPT_HOST, SIZE_MAX,
+	  "CAPTURE...",
+	  "judge a host by what esxcfg-info, esxcli, lspci, BIOS exports and vmware.log say" },
 	{ "install-cni", run_install_cni, OPT_INSTALL, 0, "--bin-dir DIR",
 	  "copy this binary to where a container runtime looks for plugins" },
+	{ "node-check", run_node_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_NODE, 0, "",
+	  "check inside a node that every BAR of its GPUs is really there" },
 	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
 	  "show what the pools need and what their classes lack" },
 	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_APPLY, 0, "-f FILE",

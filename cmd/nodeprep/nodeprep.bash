@@ -9,12 +9,14 @@ _nodeprep() {
 	-o | --output) mapfile -t COMPREPLY < <(compgen -W "table wide json yaml svg" -- "$cur") && return ;;
 	--dry-run) mapfile -t COMPREPLY < <(compgen -W "client server" -- "$cur") && return ;;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$cur") && return ;;
-	-f | --filename | --catalogue | --kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir)
+	-f | --filename | --catalogue | --kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir | --sysfs | --procfs | --kmsg | --termination-log)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W \
 			"$("${COMP_WORDS[0]}" help 2>/dev/null | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p')" -- "$cur")
+	elif [ "${COMP_WORDS[1]}" = host-check ] && [ "${cur#-}" = "$cur" ]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 	else
 		mapfile -t COMPREPLY < <(compgen -W \
 			"$("${COMP_WORDS[0]}" help "${COMP_WORDS[1]}" 2>/dev/null | grep -o -e '--[a-z-]*')" -- "$cur")

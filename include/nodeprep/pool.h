@@ -61,6 +61,19 @@ struct np_ask {
 	uint64_t count;
 };
 
+struct np_asks {
+	size_t n;
+	struct np_ask *items;
+};
+
+/*
+ * Reads a list such as "A100-40GB=4,T4=1", as the annotation nodeprep.dev/gpus holds it; `origin` stands
+ * in front of what is wrong with it. A placeholder is refused.
+ */
+int np_asks_parse(const struct np_catalogue *cat, const char *origin, const char *text,
+		  struct np_asks *ret, struct np_err *err);
+void np_asks_done(struct np_asks *asks);
+
 /* Warnings with a stable code (DESIGN.md, "Warning codes"). */
 struct np_note {
 	const char *code; /* a constant */

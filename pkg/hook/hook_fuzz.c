@@ -55,13 +55,18 @@ static void fuzz_check_response(const struct np_hook_answer *a)
 	}
 }
 
-/* jansson is deeper and stricter; what it takes of our depth must be taken. */
+/*
+ * jansson is deeper and stricter; what it takes of our depth must be taken. It loses a NUL behind a number
+ * (seen with jansson 2.14), which is no JSON.
+ */
 static void fuzz_check_grammar(const struct np_hook_answer *a, const uint8_t *data, size_t size)
 {
 	static const char refused[] = "the request cannot be read: ";
 	json_error_t why;
 	json_auto_t *tree = json_loadb((const char *)data, size, 0, &why);
 
+	if (size > 0 && memchr(data, '\0', size))
+		return;
 	if (json_is_object(tree) && strncmp(a->message, refused, sizeof(refused) - 1) == 0)
 		fuzz_require(strstr(a->message, "too many levels") ||
 			     strstr(a->message, "no object") || strstr(a->message, "no list"));

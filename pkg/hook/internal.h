@@ -6,7 +6,7 @@
  * hook, inside
  *
  * hook.c       the table of hooks, responses
- * scan.c       JSON that is walked without a tree: of a request most is of no interest
+ * json.c       JSON by yajl: a walk without a tree, since most of a request is of no interest; trees
  * request.c    what the hooks need of a request, found in one walk
  * pools.c      a worker pool and its template as plan and pool know them
  * topology.c   GeneratePatches, ValidateTopology
@@ -14,10 +14,12 @@
  * lifecycle.c  the hooks that patch classes
  */
 
+#include <yajl/yajl_parse.h>
+
 #include "nodeprep/apply.h"
 #include "nodeprep/hook.h"
 
-/* --- scan.c ---------------------------------------------------------------------------------- */
+/* --- json.c ---------------------------------------------------------------------------------- */
 
 /* The bytes of a JSON value; p NULL: absent. */
 struct span {
@@ -25,39 +27,18 @@ struct span {
 	size_t n;
 };
 
-/* A place in JSON text. What is passed over is checked for its grammar, and for nothing else. */
-struct scan {
-	const char *begin, *at, *end;
-	const char *fault; /* what is wrong at `at`; NULL */
+/* A walk over JSON text. It is the first member of what yajl's callbacks get. */
+struct walk {
+	struct span text;
+	yajl_handle yajl;
+	struct np_err *err; /* set by a callback that ends the walk */
 };
 
-/* Opens an object or a list; false where something else stands there. null opens as an empty one. */
-bool scan_open(struct scan *s, char bracket);
+/* Walks the text; NP_E_SPEC where it is no JSON, with what is wrong and where, or a callback's error. */
+int walk_run(struct walk *w, const yajl_callbacks *callbacks, struct np_err *err);
 
-/* Goes to the next member's value, or the next item; false after the last, or where it is broken. */
-bool scan_member(struct scan *s, struct span *ret_key);
-bool scan_item(struct scan *s);
-
-/* Passes over a value. */
-bool scan_skip(struct scan *s);
-bool scan_take(struct scan *s, struct span *ret);
-
-/* Tells whether nothing but blanks is left. */
-bool scan_is_done(struct scan *s);
-
-/* Tells whether a key's bytes, quotes and all, spell `name`. */
-bool key_is(struct span key, const char *name);
-
-/* A member that is looked for, and where its value goes. */
-struct seek {
-	const char *name;
-	struct span *ret;
-};
-
-/* Takes the members that are sought, and passes over the others; the last of several counts. */
-bool scan_seek(struct scan *s, const struct seek *seeks, size_t n);
-
-struct scan span_open(struct span value);
+/* Returns how many bytes were passed: what a callback tells of ends there. */
+size_t walk_at(const struct walk *w);
 
 /*
  * Sets *ret to the value as a tree, or to its text, and leaves it where the value is absent (a text: or
@@ -66,11 +47,21 @@ struct scan span_open(struct span value);
 int span_tree(struct span value, json_t **ret);
 int span_text(struct span value, json_t **ret);
 
+/* Tells whether the value is that text. */
+bool span_is(struct span value, const char *text);
+
 /* --- request.c ------------------------------------------------------------------------------- */
+
+/* What counts of Cluster API's own variable. */
+struct builtin {
+	struct span pool, ns,
+		cluster; /* machineDeployment.topologyName, cluster.namespace, .name */
+};
 
 /* Values of the variables that matter. */
 struct variables {
-	struct span builtin, gpu, vm_class;
+	struct builtin builtin;
+	struct span gpu, vm_class;
 };
 
 enum template_field {

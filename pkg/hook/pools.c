@@ -80,34 +80,10 @@ void pool_plan_done(struct pool_plan *p)
 	np_input_done(&p->input);
 }
 
-/* Takes one member of an object, below it another. */
-static struct span find(struct span value, const char *name, const char *below)
-{
-	struct span outer = { NULL, 0 }, inner = { NULL, 0 };
-	struct scan s;
-
-	if (!value.p || *value.p != '{')
-		return outer;
-	s = span_open(value);
-	scan_seek(&s, &(struct seek){ name, &outer }, 1);
-	if (!outer.p || *outer.p != '{')
-		return inner;
-	s = span_open(outer);
-	scan_seek(&s, &(struct seek){ below, &inner }, 1);
-	return inner;
-}
-
 /* The pool's own values stand before those of all pools. */
 static struct span choose(struct span own, struct span global)
 {
 	return own.p ? own : global;
-}
-
-static struct span find_builtin(const struct request *r, const struct item *item, const char *name,
-				const char *below)
-{
-	return choose(find(item->variables.builtin, name, below),
-		      find(r->variables.builtin, name, below));
 }
 
 /* Who a pool is: texts that are kept while it is made. */
@@ -135,10 +111,10 @@ static int read_text(struct span value, const char *what, json_t **ret, struct n
 static int read_identity(const struct request *r, const struct item *item, struct identity *id,
 			 struct np_err *err)
 {
-	struct span name = choose(find_builtin(r, item, "machineDeployment", "topologyName"),
-				  item->holder_name);
-	struct span ns = choose(find_builtin(r, item, "cluster", "namespace"), item->holder_ns);
-	struct span cluster = find_builtin(r, item, "cluster", "name");
+	const struct builtin *own = &item->variables.builtin, *global = &r->variables.builtin;
+	struct span name = choose(choose(own->pool, global->pool), item->holder_name);
+	struct span ns = choose(choose(own->ns, global->ns), item->holder_ns);
+	struct span cluster = choose(own->cluster, global->cluster);
 
 	if (read_text(choose(name, item->name), "the pool's name", &id->name, err) < 0 ||
 	    read_text(choose(ns, item->ns), "the namespace", &id->ns, err) < 0 ||

@@ -9,130 +9,16 @@
 #define TEMPLATE_KIND "VSphereMachineTemplate"
 #define HOLDER_KIND "MachineDeployment"
 
-static const char *const field_names[FIELD_MAX] = {
-	[FIELD_CLASS_NAME] = "className",
-	[FIELD_CUSTOM_VMX_KEYS] = "customVMXKeys",
-	[FIELD_HARDWARE_VERSION] = "hardwareVersion",
-	[FIELD_MEMORY_MIB] = "memoryMiB",
-	[FIELD_OS] = "os",
-	[FIELD_PCI_DEVICES] = "pciDevices",
-	[FIELD_TEMPLATE] = "template",
-};
-
-const char *field_name(enum template_field field)
-{
-	return field_names[field];
-}
-
 void request_done(struct request *r)
 {
 	free(r->items);
 	*r = (struct request){ 0 };
 }
 
-static bool is_text(struct span value, const char *text)
-{
-	return value.p && key_is(value, text);
-}
-
-static bool read_variable(struct scan *s, struct variables *v)
-{
-	struct span name = { NULL, 0 }, value = { NULL, 0 };
-	const struct seek seeks[] = { { "name", &name }, { "value", &value } };
-
-	if (!scan_seek(s, seeks, 2))
-		return false;
-	if (is_text(name, "builtin"))
-		v->builtin = value;
-	else if (is_text(name, NP_GPU_VARIABLE))
-		v->gpu = value;
-	else if (is_text(name, NP_CLASS_VARIABLE))
-		v->vm_class = value;
-	return true;
-}
-
-static bool read_variables(struct scan *s, struct variables *v)
-{
-	if (!scan_open(s, '['))
-		return !s->fault;
-	while (scan_item(s))
-		if (!read_variable(s, v))
-			return false;
-	return !s->fault;
-}
-
-/* Walks into the members of that name, "spec" and below: only the template's own fields are taken. */
-static bool read_spec(struct scan *s, struct item *item, const char *const *path)
-{
-	struct seek seeks[FIELD_MAX];
-	struct span key;
-
-	if (!*path) {
-		for (enum template_field f = 0; f < FIELD_MAX; f++)
-			seeks[f] = (struct seek){ field_names[f], &item->fields[f] };
-		return scan_seek(s, seeks, FIELD_MAX);
-	}
-	if (!scan_open(s, '{'))
-		return !s->fault;
-	while (scan_member(s, &key))
-		if (!(key_is(key, *path) ? read_spec(s, item, path + 1) : scan_skip(s)))
-			return false;
-	return !s->fault;
-}
-
-static bool read_object(struct scan *s, struct item *item)
-{
-	static const char *const below[] = { "template", "spec", NULL };
-	const struct seek seeks[] = { { "name", &item->name }, { "namespace", &item->ns } };
-	struct span key;
-	bool ok = true;
-
-	if (!scan_open(s, '{'))
-		return !s->fault;
-	while (ok && scan_member(s, &key)) {
-		if (key_is(key, "spec"))
-			ok = read_spec(s, item, below);
-		else if (key_is(key, "metadata"))
-			ok = scan_seek(s, seeks, 2);
-		else if (key_is(key, "apiVersion"))
-			ok = scan_take(s, &item->api_version);
-		else if (key_is(key, "kind"))
-			ok = scan_take(s, &item->kind);
-		else
-			ok = scan_skip(s);
-	}
-	return ok && !s->fault;
-}
-
-static bool read_item(struct scan *s, struct item *item)
-{
-	const struct seek holder[] = { { "kind", &item->holder_kind },
-				       { "name", &item->holder_name },
-				       { "namespace", &item->holder_ns } };
-	struct span key;
-	bool ok = true;
-
-	if (!scan_open(s, '{'))
-		return !s->fault;
-	while (ok && scan_member(s, &key)) {
-		if (key_is(key, "object"))
-			ok = read_object(s, item);
-		else if (key_is(key, "variables"))
-			ok = read_variables(s, &item->variables);
-		else if (key_is(key, "holderReference"))
-			ok = scan_seek(s, holder, 3);
-		else if (key_is(key, "uid"))
-			ok = scan_take(s, &item->uid);
-		else
-			ok = scan_skip(s);
-	}
-	return ok && !s->fault;
-}
-
 /* Other templates, and the control plane's, are left as they are. */
 static bool is_of_worker_pool(const struct item *item)
 {
-	return is_text(item->kind, TEMPLATE_KIND) && is_text(item->holder_kind, HOLDER_KIND);
+	return span_is(item->kind, TEMPLATE_KIND) && span_is(item->holder_kind, HOLDER_KIND);
 }
 
 static int push_item(struct request *r, const struct item *item, struct np_err *err)
@@ -151,20 +37,293 @@ static int push_item(struct request *r, const struct item *item, struct np_err *
 	return 0;
 }
 
-static int read_items(struct scan *s, struct request *r, struct np_err *err)
-{
-	if (!scan_open(s, '['))
-		return 0;
-	while (scan_item(s)) {
-		struct item item = { .uid = { NULL, 0 } };
+/* --- where things stand ------------------------------------------------------------------------ */
 
-		if (!read_item(s, &item))
-			return 0;
-		if (is_of_worker_pool(&item) && push_item(r, &item, err) < 0)
-			return -(int)err->code;
-	}
+struct reader;
+
+/* What must stand in a place; null may stand everywhere, since Go writes a list that was never made so. */
+enum shape { ANYTHING, OBJECT, LIST };
+
+/* A place in a request whose value is kept, or below which others are. */
+struct node {
+	const char *name; /* of the member; NULL: each item of a list */
+	enum shape shape;
+	const struct node *below; /* of a list: one, for each item */
+	size_t n_below;
+	size_t ret; /* of the span in the reader that gets the value; 0: none */
+	int (*done)(struct reader *r); /* called behind an object or a list; 0 ends the walk */
+};
+
+/* An object or list that is open. */
+struct level {
+	const struct node *node; /* NULL: of no interest, and so is all that is in it */
+	size_t from;
+};
+
+struct reader {
+	struct walk walk;
+	struct request request;
+	struct span kind, enforce, policy;
+	struct item item; /* that is open */
+	struct {
+		struct span name, value;
+		struct builtin builtin; /* what the value holds if it is that variable's */
+	} variable; /* that is open */
+	struct level levels[NP_DEPTH_MAX];
+	size_t depth;
+	const struct node *member; /* whose value comes next */
+	size_t behind_key;
+};
+
+static int keep_item(struct reader *r);
+static int keep_item_variable(struct reader *r);
+static int keep_variable(struct reader *r);
+
+#define KEPT(field) .ret = offsetof(struct reader, field)
+#define BELOW(nodes) .below = (nodes), .n_below = sizeof(nodes) / sizeof((nodes)[0])
+
+static const struct node builtin_deployment_nodes[] = {
+	{ "topologyName", KEPT(variable.builtin.pool) },
+};
+static const struct node builtin_cluster_nodes[] = {
+	{ "name", KEPT(variable.builtin.cluster) },
+	{ "namespace", KEPT(variable.builtin.ns) },
+};
+static const struct node variable_value_nodes[] = {
+	{ "cluster", BELOW(builtin_cluster_nodes) },
+	{ "machineDeployment", BELOW(builtin_deployment_nodes) },
+};
+static const struct node variable_nodes[] = {
+	{ "name", KEPT(variable.name) },
+	{ "value", BELOW(variable_value_nodes), KEPT(variable.value) },
+};
+static const struct node item_variables_nodes[] = {
+	{ NULL, OBJECT, BELOW(variable_nodes), .done = keep_item_variable },
+};
+static const struct node request_variables_nodes[] = {
+	{ NULL, OBJECT, BELOW(variable_nodes), .done = keep_variable },
+};
+static const struct node holder_nodes[] = {
+	{ "kind", KEPT(item.holder_kind) },
+	{ "name", KEPT(item.holder_name) },
+	{ "namespace", KEPT(item.holder_ns) },
+};
+static const struct node metadata_nodes[] = {
+	{ "name", KEPT(item.name) },
+	{ "namespace", KEPT(item.ns) },
+};
+static const struct node field_nodes[] = {
+	{ "className", KEPT(item.fields[FIELD_CLASS_NAME]) },
+	{ "customVMXKeys", KEPT(item.fields[FIELD_CUSTOM_VMX_KEYS]) },
+	{ "hardwareVersion", KEPT(item.fields[FIELD_HARDWARE_VERSION]) },
+	{ "memoryMiB", KEPT(item.fields[FIELD_MEMORY_MIB]) },
+	{ "os", KEPT(item.fields[FIELD_OS]) },
+	{ "pciDevices", KEPT(item.fields[FIELD_PCI_DEVICES]) },
+	{ "template", KEPT(item.fields[FIELD_TEMPLATE]) },
+};
+_Static_assert(sizeof(field_nodes) / sizeof(field_nodes[0]) == FIELD_MAX, "each field has a place");
+static const struct node template_nodes[] = { { "spec", OBJECT, BELOW(field_nodes) } };
+static const struct node spec_nodes[] = { { "template", OBJECT, BELOW(template_nodes) } };
+static const struct node object_nodes[] = {
+	{ "apiVersion", KEPT(item.api_version) },
+	{ "kind", KEPT(item.kind) },
+	{ "metadata", OBJECT, BELOW(metadata_nodes) },
+	{ "spec", OBJECT, BELOW(spec_nodes) },
+};
+static const struct node item_nodes[] = {
+	{ "holderReference", OBJECT, BELOW(holder_nodes) },
+	{ "object", OBJECT, BELOW(object_nodes) },
+	{ "uid", KEPT(item.uid) },
+	{ "variables", LIST, BELOW(item_variables_nodes) },
+};
+static const struct node items_nodes[] = { { NULL, OBJECT, BELOW(item_nodes), .done = keep_item } };
+static const struct node settings_nodes[] = {
+	{ "enforce", KEPT(enforce) },
+	{ "failurePolicy", KEPT(policy) },
+};
+static const struct node request_nodes[] = {
+	{ "cluster", KEPT(request.cluster) },
+	{ "items", LIST, BELOW(items_nodes) },
+	{ "kind", KEPT(kind) },
+	{ "settings", OBJECT, BELOW(settings_nodes) },
+	{ "variables", LIST, BELOW(request_variables_nodes) },
+};
+static const struct node root_node = { NULL, OBJECT, BELOW(request_nodes) };
+
+const char *field_name(enum template_field field)
+{
+	return field_nodes[field].name;
+}
+
+/* --- what is kept ------------------------------------------------------------------------------ */
+
+static void reader_done(struct reader *r)
+{
+	request_done(&r->request);
+}
+
+/* The last of several values counts: what stands in front of it was another's. */
+static struct span only_within(struct span outer, struct span inner)
+{
+	return inner.p > outer.p ? inner : (struct span){ NULL, 0 };
+}
+
+static void keep_in(struct reader *r, struct variables *v)
+{
+	const struct span value = r->variable.value;
+	const struct builtin *b = &r->variable.builtin;
+
+	if (span_is(r->variable.name, "builtin"))
+		v->builtin =
+			(struct builtin){ only_within(value, b->pool), only_within(value, b->ns),
+					  only_within(value, b->cluster) };
+	else if (span_is(r->variable.name, NP_GPU_VARIABLE))
+		v->gpu = value;
+	else if (span_is(r->variable.name, NP_CLASS_VARIABLE))
+		v->vm_class = value;
+	memset(&r->variable, 0, sizeof(r->variable));
+}
+
+static int keep_item_variable(struct reader *r)
+{
+	keep_in(r, &r->item.variables);
+	return 1;
+}
+
+static int keep_variable(struct reader *r)
+{
+	keep_in(r, &r->request.variables);
+	return 1;
+}
+
+static int keep_item(struct reader *r)
+{
+	if (is_of_worker_pool(&r->item) && push_item(&r->request, &r->item, r->walk.err) < 0)
+		return 0;
+	r->item = (struct item){ .uid = { NULL, 0 } };
+	return 1;
+}
+
+static void keep_value(struct reader *r, const struct node *node, size_t from)
+{
+	struct span value = { r->walk.text.p + from, walk_at(&r->walk) - from };
+
+	if (node->ret > 0)
+		memcpy((char *)r + node->ret, &value, sizeof(value));
+}
+
+/* --- the walk ---------------------------------------------------------------------------------- */
+
+static int refuse(const struct reader *r, const char *why)
+{
+	/* yajl is behind the value by a byte. */
+	np_fail(r->walk.err, NP_E_SPEC, "the request cannot be read: %s at byte %zu", why,
+		r->depth > 0 ? walk_at(&r->walk) - 1 : 0);
 	return 0;
 }
+
+static int refuse_shape(const struct reader *r, const struct node *node)
+{
+	return refuse(r, node->shape == LIST ? "no list" : "no object");
+}
+
+/* Returns the place of the value that comes next; NULL: of no interest. */
+static const struct node *next_node(const struct reader *r)
+{
+	const struct level *top = r->depth > 0 ? &r->levels[r->depth - 1] : NULL;
+
+	if (!top)
+		return &root_node;
+	return top->node && top->node->shape == LIST ? top->node->below : r->member;
+}
+
+static int open_level(struct reader *r, bool is_list)
+{
+	const struct node *node = next_node(r);
+
+	if (r->depth == NP_DEPTH_MAX)
+		return refuse(r, "too many levels");
+	if (node && node->shape != ANYTHING && (node->shape == LIST) != is_list)
+		return refuse_shape(r, node);
+	r->levels[r->depth++] = (struct level){ node, walk_at(&r->walk) - 1 };
+	r->member = NULL;
+	return 1;
+}
+
+static int on_object(void *ctx)
+{
+	return open_level(ctx, false);
+}
+
+static int on_list(void *ctx)
+{
+	return open_level(ctx, true);
+}
+
+static int on_end(void *ctx)
+{
+	struct reader *r = ctx;
+	const struct level *level = &r->levels[--r->depth];
+
+	r->member = NULL;
+	if (!level->node)
+		return 1;
+	keep_value(r, level->node, level->from);
+	return level->node->done ? level->node->done(r) : 1;
+}
+
+static int on_key(void *ctx, const unsigned char *key, size_t n)
+{
+	struct reader *r = ctx;
+	const struct node *node = r->levels[r->depth - 1].node;
+
+	r->member = NULL;
+	r->behind_key = walk_at(&r->walk);
+	for (size_t i = 0; node && i < node->n_below && !r->member; i++)
+		if (strlen(node->below[i].name) == n && memcmp(node->below[i].name, key, n) == 0)
+			r->member = &node->below[i];
+	return 1;
+}
+
+/* A value that is neither object nor list. Between it and its key are a colon and blanks alone. */
+static int on_scalar(struct reader *r)
+{
+	const struct node *node = next_node(r);
+
+	if (!node)
+		return 1;
+	if (node->shape != ANYTHING)
+		return refuse_shape(r, node);
+	keep_value(r, node, r->behind_key + strspn(r->walk.text.p + r->behind_key, ": \t\r\n"));
+	return 1;
+}
+
+static int on_text(void *ctx, const unsigned char *bytes, size_t n)
+{
+	(void)bytes, (void)n;
+	return on_scalar(ctx);
+}
+
+static int on_number(void *ctx, const char *bytes, size_t n)
+{
+	(void)bytes, (void)n;
+	return on_scalar(ctx);
+}
+
+static int on_boolean(void *ctx, int is_true)
+{
+	(void)is_true;
+	return on_scalar(ctx);
+}
+
+static int on_null(void *ctx)
+{
+	const struct node *node = next_node(ctx);
+
+	return node && node != &root_node && node->shape != ANYTHING ? 1 : on_scalar(ctx);
+}
+
+/* --- settings ---------------------------------------------------------------------------------- */
 
 /* Reads a setting of two words, of which `yes` sets *ret. */
 static int read_setting(struct span value, const char *name, const char *yes, const char *no,
@@ -187,43 +346,11 @@ static int read_setting(struct span value, const char *name, const char *yes, co
 	return 0;
 }
 
-/* What stands at the top of a request, but for its lists. */
-struct top {
-	struct span kind, enforce, policy;
-};
-
-static int read_member(struct scan *s, struct span key, struct request *r, struct top *top,
-		       struct np_err *err)
-{
-	const struct seek settings[] = { { "enforce", &top->enforce },
-					 { "failurePolicy", &top->policy } };
-
-	if (key_is(key, "items"))
-		return read_items(s, r, err);
-	if (key_is(key, "variables"))
-		read_variables(s, &r->variables);
-	else if (key_is(key, "cluster"))
-		scan_take(s, &r->cluster);
-	else if (key_is(key, "settings"))
-		scan_seek(s, settings, 2);
-	else if (key_is(key, "kind"))
-		scan_take(s, &top->kind);
-	else
-		scan_skip(s);
-	return 0;
-}
-
-static int fail_fault(const struct scan *s, struct np_err *err)
-{
-	return np_fail(err, NP_E_SPEC, "the request cannot be read: %s at byte %zu", s->fault,
-		       (size_t)(s->at - s->begin));
-}
-
-static int check_top(const struct top *top, const char *kind, struct request *req,
+static int check_top(const struct reader *reader, const char *kind, struct request *req,
 		     struct np_err *err)
 {
 	json_auto_t *given = NULL;
-	int r = span_text(top->kind, &given);
+	int r = span_text(reader->kind, &given);
 
 	if (r == -NP_E_NOMEM)
 		return np_fail_nomem(err);
@@ -233,32 +360,34 @@ static int check_top(const struct top *top, const char *kind, struct request *re
 		      strcmp(json_string_value(given) + strlen(kind), "Request") != 0))
 		return np_fail(err, NP_E_SPEC, "kind is '%.64s': '%sRequest' is needed",
 			       json_string_value(given), kind);
-	if (read_setting(top->enforce, "enforce", "true", "false", &req->enforce, err) < 0)
+	if (read_setting(reader->enforce, "enforce", "true", "false", &req->enforce, err) < 0)
 		return -(int)err->code;
-	return read_setting(top->policy, "failurePolicy", "Ignore", "Fail", &req->ignores_failure,
-			    err);
+	return read_setting(reader->policy, "failurePolicy", "Ignore", "Fail",
+			    &req->ignores_failure, err);
 }
 
 int request_read(const char *kind, const char *body, size_t size, struct request *ret,
 		 struct np_err *err)
 {
-	NP_AUTO(request_done) struct request r = { .enforce = true };
-	struct scan s = span_open((struct span){ body, size });
-	struct top top = { .kind = { NULL, 0 } };
-	struct span key;
+	static const yajl_callbacks callbacks = {
+		.yajl_null = on_null,
+		.yajl_boolean = on_boolean,
+		.yajl_number = on_number,
+		.yajl_string = on_text,
+		.yajl_start_map = on_object,
+		.yajl_map_key = on_key,
+		.yajl_end_map = on_end,
+		.yajl_start_array = on_list,
+		.yajl_end_array = on_end,
+	};
+	NP_AUTO(reader_done)
+	struct reader reader = { .walk = { .text = { body, size } },
+				 .request = { .enforce = true } };
 
-	if (scan_open(&s, '{')) {
-		while (scan_member(&s, &key))
-			if (read_member(&s, key, &r, &top, err) < 0)
-				return -(int)err->code;
-	} else if (!s.fault) {
-		return np_fail(err, NP_E_SPEC, "the request cannot be read: no object at byte 0");
-	}
-	if (s.fault || !scan_is_done(&s))
-		return fail_fault(&s, err);
-	if (check_top(&top, kind, &r, err) < 0)
+	if (walk_run(&reader.walk, &callbacks, err) < 0 ||
+	    check_top(&reader, kind, &reader.request, err) < 0)
 		return -(int)err->code;
-	*ret = r;
-	r = (struct request){ 0 };
+	*ret = reader.request;
+	reader.request = (struct request){ 0 };
 	return 0;
 }

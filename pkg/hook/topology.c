@@ -104,7 +104,7 @@ static char *make_patch(const struct np_plan_template *t)
 	return patch ? np_json_text(patch, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 }
 
-static int add_patch(struct outcome *out, const struct item *item, const struct np_plan_template *t,
+static int add_patch(struct outcome *out, const char *uid, const struct np_plan_template *t,
 		     struct np_err *err)
 {
 	NP_AUTO(np_freep) char *patch = make_patch(t);
@@ -113,7 +113,7 @@ static int add_patch(struct outcome *out, const struct item *item, const struct 
 		return np_fail_nomem(err);
 	text_add_string(&out->extra, out->answer->templates == 0 ? ",\"items\":[" : ",");
 	text_add_string(&out->extra, "{\"uid\":");
-	text_add(&out->extra, item->uid.p, item->uid.n);
+	text_add_json(&out->extra, uid);
 	text_add_string(&out->extra, ",\"patchType\":\"JSONMergePatch\",\"patch\":");
 	text_add_base64(&out->extra, patch, strlen(patch));
 	text_add_string(&out->extra, "}");
@@ -126,13 +126,16 @@ static int patch_item(struct outcome *out, const struct request *r, const struct
 {
 	NP_AUTO(pool_plan_done) struct pool_plan p = { .plan = { 0 } };
 	const struct np_plan_template *t;
+	json_auto_t *uid = NULL;
 
-	if (!item->uid.p || *item->uid.p != '"')
+	if (span_text(item->uid, &uid) == -NP_E_NOMEM)
+		return np_fail_nomem(err);
+	if (!uid)
 		return findings_add(f, "an item has no uid: a text is needed", err);
 	if (find_plan(out, r, item, &p, f, err) < 0)
 		return -(int)err->code;
 	t = p.plan.n_errors == 0 ? lacking_template(&p.plan) : NULL;
-	return t ? add_patch(out, item, t, err) : 0;
+	return t ? add_patch(out, json_string_value(uid), t, err) : 0;
 }
 
 /* What is wrong with some pool fails the whole, or is told beside the patches of the others. */

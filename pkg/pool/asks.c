@@ -290,9 +290,9 @@ static char *trim(char *text)
 	return text;
 }
 
-/* Reads "A100-40GB=4", which it cuts up. */
-static int read_pair(struct np_node n, const struct np_catalogue *cat, char *pair,
-		     struct np_pool *pool, struct np_err *err)
+/* Reads "A100-40GB=4", which it cuts up; `origin` is where it stands, for messages. */
+static int read_pair(struct np_node n, const struct np_catalogue *cat, const char *origin,
+		     char *pair, struct np_pool *pool, struct np_err *err)
 {
 	NP_AUTO(ask_done) struct np_ask ask = { 0 };
 	struct np_err inner = NP_ERR_INIT;
@@ -303,21 +303,21 @@ static int read_pair(struct np_node n, const struct np_catalogue *cat, char *pai
 		return np_node_fail(
 			n, err, NP_E_SPEC,
 			"'%.64s' in %s holds a ';': commas separate its parts, " PAIRS_EXAMPLE,
-			trim(pair), NP_GPUS_ANNOTATION);
+			trim(pair), origin);
 	if (!equals)
 		return np_node_fail(n, err, NP_E_SPEC,
 				    "'%.64s' in %s lacks its count: " PAIR_EXAMPLE, trim(pair),
-				    NP_GPUS_ANNOTATION);
+				    origin);
 	*equals = '\0';
 	name = trim(pair);
 	count = trim(equals + 1);
 	if (!*name)
 		return np_node_fail(n, err, NP_E_SPEC, "'=%.64s' in %s names no GPU: " PAIR_EXAMPLE,
-				    count, NP_GPUS_ANNOTATION);
+				    count, origin);
 	if (np_u64_parse(count, 1, NP_ASK_COUNT_MAX, &ask.count, &inner) < 0)
 		return np_node_fail(n, err, inner.code,
 				    "count of '%.64s' in %s is '%.64s': 1 to %d is needed", name,
-				    NP_GPUS_ANNOTATION, count, NP_ASK_COUNT_MAX);
+				    origin, count, NP_ASK_COUNT_MAX);
 	if (fill(guess_way(cat, name), cat, n, name, &ask, err) < 0)
 		return -(int)err->code;
 	return push_take(n, pool, &ask, err);
@@ -329,8 +329,8 @@ static bool holds_mark(const char *pair)
 	return strpbrk(pair, "$(){}<>") != NULL;
 }
 
-static int read_pairs(struct np_node n, const struct np_catalogue *cat, const char *text,
-		      struct np_pool *pool, struct np_err *err)
+static int read_pairs(struct np_node n, const struct np_catalogue *cat, const char *origin,
+		      const char *text, struct np_pool *pool, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *copy = strdup(text);
 	bool is_open = np_is_placeholder(text);
@@ -345,17 +345,34 @@ static int read_pairs(struct np_node n, const struct np_catalogue *cat, const ch
 
 		if (is_open && holds_mark(pair))
 			continue;
-		if (read_pair(n, cat, pair, pool, err) < 0)
+		if (read_pair(n, cat, origin, pair, pool, err) < 0)
 			return -(int)err->code;
 	}
 	return 0;
+}
+
+static int read_asks_text(struct np_node n, const struct np_catalogue *cat, const char *origin,
+			  const char *text, struct np_pool *pool, struct np_err *err)
+{
+	size_t commas = 0;
+
+	if (!text[strspn(text, " \t\r\n")])
+		return np_node_fail(n, err, NP_E_SPEC,
+				    "%s is empty: GPUs are needed, " PAIRS_EXAMPLE, origin);
+	for (const char *c = text; *c; c++)
+		commas += *c == ',';
+	if (commas >= NP_POOL_GPUS_MAX)
+		return np_node_fail(n, err, NP_E_SPEC, "%s names %zu GPUs: at most %d", origin,
+				    commas + 1, NP_POOL_GPUS_MAX);
+	if (make_room(pool, commas + 1, err) < 0)
+		return -(int)err->code;
+	return read_pairs(n, cat, origin, text, pool, err);
 }
 
 int np_pool_read_annotation(struct np_node n, const struct np_catalogue *cat, struct np_pool *pool,
 			    struct np_err *err)
 {
 	const char *text = NULL;
-	size_t commas = 0;
 
 	if (np_node_string(n, &text, err) < 0)
 		return -(int)err->code;
@@ -367,18 +384,37 @@ int np_pool_read_annotation(struct np_node n, const struct np_catalogue *cat, st
 					"annotation %s and gpus of the variable '%s' exclude each "
 					"other: keep the variable",
 					NP_GPUS_ANNOTATION, NP_GPU_VARIABLE);
-	if (!text[strspn(text, " \t\r\n")])
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "%s is empty: GPUs are needed, " PAIRS_EXAMPLE,
-				    NP_GPUS_ANNOTATION);
-	for (const char *c = text; *c; c++)
-		commas += *c == ',';
-	if (commas >= NP_POOL_GPUS_MAX)
-		return np_node_fail(n, err, NP_E_SPEC, "%s names %zu GPUs: at most %d",
-				    NP_GPUS_ANNOTATION, commas + 1, NP_POOL_GPUS_MAX);
-	if (make_room(pool, commas + 1, err) < 0)
+	return read_asks_text(n, cat, NP_GPUS_ANNOTATION, text, pool, err);
+}
+
+void np_asks_done(struct np_asks *asks)
+{
+	for (size_t i = 0; i < asks->n; i++)
+		ask_done(&asks->items[i]);
+	free(asks->items);
+	*asks = (struct np_asks){ 0 };
+}
+
+int np_asks_parse(const struct np_catalogue *cat, const char *origin, const char *text,
+		  struct np_asks *ret, struct np_err *err)
+{
+	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+	struct np_pool pool = { 0 };
+	int r;
+
+	/* The readers tell a place; here it is the origin's name alone. */
+	if (np_doc_new_take(origin, json_object(), &doc, err) < 0)
 		return -(int)err->code;
-	return read_pairs(n, cat, text, pool, err);
+	r = np_is_placeholder(text)
+		    ? np_fail(err, NP_E_SPEC, "%s: '%.64s' holds a placeholder", origin, text)
+		    : read_asks_text(np_doc_root(doc), cat, "the list", text, &pool, err);
+	if (r == 0) {
+		ret->n = pool.n_asks;
+		ret->items = np_take(pool.asks);
+		pool.n_asks = 0;
+	}
+	np_pool_done(&pool);
+	return r;
 }
 
 int np_pool_read_cluster_annotation(const struct np_object *o, size_t first, struct np_err *err)

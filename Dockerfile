@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The image: static binaries and nothing else. `make image` builds it with docker, podman or buildah.
+# BASE is any Debian 12 or newer; nothing of it is in the image.
+ARG BASE=docker.io/library/debian:bookworm-slim
+
+FROM ${BASE} AS build
+WORKDIR /src
+COPY hack/deps.sh hack/deps.sh
+RUN hack/deps.sh build
+COPY . .
+# nodeprep-sim is for tests and the demo alone. Times are set, so that two builds give the same image.
+RUN make B=/build /build/nodeprep \
+	&& if [ -d cmd/nodeprep-hookd ]; then make B=/build /build/nodeprep-hookd; fi \
+	&& mkdir /image \
+	&& for name in nodeprep nodeprep-hookd; do \
+		[ ! -f "/build/$name" ] || install -m 0755 "/build/$name" "/image/$name"; done \
+	&& touch -d @0 /image /image/*
+
+FROM scratch
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="nodeprep" \
+	org.opencontainers.image.description="Prepares and checks GPU worker nodes of vSphere Kubernetes clusters" \
+	org.opencontainers.image.licenses="Apache-2.0" \
+	org.opencontainers.image.version="${VERSION}" \
+	org.opencontainers.image.revision="${REVISION}"
+COPY --from=build /image/ /
+USER 65532:65532
+ENTRYPOINT ["/nodeprep"]

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+
+#include <bsd/string.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "nodeprep/node.h"
+
+#include "node_cmd.h"
+
+#define POLL_MS 500
+#define TERMINATION_LOG "/dev/termination-log"
+#define TERMINATION_MAX 4096 /* what the kubelet keeps of it */
+
+/* Where failures go before they are told: a waiting run may still be cured. */
+struct run {
+	struct work work; /* catalogue, -f, the API */
+	struct np_expectation expectation;
+	struct np_machine machine;
+	struct np_report report;
+};
+
+static void run_done(struct run *r)
+{
+	np_report_done(&r->report);
+	np_machine_done(&r->machine);
+	free(r->expectation.items);
+	work_done(&r->work);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* --- what is expected --------------------------------------------------------------------------- */
+
+static int make_room(struct np_expectation *x, size_t n, struct np_err *err)
+{
+	x->items = calloc(n > 0 ? n : 1, sizeof(*x->items));
+	return x->items == NULL ? np_fail_nomem(err) : 0;
+}
+
+static int expect_asks(struct np_expectation *x, const struct np_ask *asks, size_t n,
+		       struct np_err *err)
+{
+	if (make_room(x, n, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < n; i++) {
+		struct np_expected *e = &x->items[i];
+
+		*e = (struct np_expected){ .gpu = asks[i].gpu,
+					   .exact = asks[i].exact,
+					   .id = asks[i].id,
+					   .is_vgpu = asks[i].vgpu_profile != NULL,
+					   .count = asks[i].count };
+		strlcpy(e->text, asks[i].text, sizeof(e->text));
+	}
+	x->n = n;
+	return 0;
+}
+
+static int expect_cards(struct np_expectation *x, const struct np_card *cards, size_t n,
+			struct np_err *err)
+{
+	if (make_room(x, n, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < n; i++) {
+		struct np_expected *e = &x->items[i];
+		const char *profile = cards[i].profile;
+		char id[NP_PCI_ID_MAX];
+
+		*e = (struct np_expected){ .gpu = cards[i].gpu,
+					   .exact = cards[i].has_id && profile == NULL,
+					   .id = cards[i].id,
+					   .is_vgpu = profile != NULL,
+					   .count = cards[i].addend.count };
+		/* A profile is compared with the driver's name of it. */
+		strlcpy(e->text, profile != NULL ? profile : np_card_name(&cards[i], id),
+			sizeof(e->text));
+	}
+	x->n = n;
+	return 0;
+}
+
+static int expect_text(struct run *r, const char *source, const char *text, struct np_err *err)
+{
+	NP_AUTO(np_asks_done) struct np_asks asks = { 0 };
+
+	if (np_asks_parse(r->work.catalogue, source, text, &asks, err) < 0)
+		return -(int)err->code;
+	r->expectation.source = source;
+	return expect_asks(&r->expectation, asks.items, asks.n, err);
+}
+
+static bool is_pool(const struct np_pool *pool, const char *name)
+{
+	char id[NP_POOL_ID_MAX];
+
+	np_pool_id(pool, id);
+	return strcmp(pool->name, name) == 0 || strcmp(id, name) == 0;
+}
+
+static int find_pool(const struct options *o, const struct np_plan *plan,
+		     const struct np_plan_pool **ret, struct np_err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->n_pools; i++) {
+		if (o->node.pool == NULL || is_pool(plan->pools[i].pool, o->node.pool)) {
+			*ret = &plan->pools[i];
+			n++;
+		}
+	}
+	if (n == 1)
+		return 0;
+	if (n == 0 && o->node.pool != NULL)
+		return np_fail(err, NP_E_NOT_FOUND, "no pool '%s' in the input", o->node.pool);
+	if (n == 0)
+		return np_fail(err, NP_E_SPEC, "no pool in the input");
+	if (o->node.pool != NULL)
+		return np_fail(err, NP_E_USAGE,
+			       "%zu pools are called '%s': say --pool namespace/cluster/pool", n,
+			       o->node.pool);
+	return np_fail(err, NP_E_USAGE, "the input has %zu pools: say which one with --pool", n);
+}
+
+static bool is_class_known(const struct np_plan *plan, const struct np_plan_pool *pool)
+{
+	if (pool->template_index != SIZE_MAX)
+		return plan->templates[pool->template_index].template != NULL;
+	return pool->class_index != SIZE_MAX && plan->classes[pool->class_index].found;
+}
+
+/* The class decides what a node gets; without it what the pool names is the least. */
+static int expect_pool(const struct options *o, struct run *r, struct np_err *err)
+{
+	const struct np_plan_options p = plan_options(o, &r->work);
+	const struct np_plan_pool *pool = NULL;
+
+	if (np_plan_make(&r->work.input, &p, &r->work.plan, err) < 0 ||
+	    find_pool(o, &r->work.plan, &pool, err) < 0)
+		return -(int)err->code;
+	r->expectation.source = "the pool";
+	if (pool->has_gpus && is_class_known(&r->work.plan, pool))
+		return expect_cards(&r->expectation, pool->cards, pool->n_cards, err);
+	if (pool->pool->gpus_unknown || pool->pool->n_asks == 0)
+		return np_fail(err, NP_E_SPEC,
+			       "pool '%s' does not say which GPUs a node gets: add its "
+			       "VirtualMachineClass with -f, or name them in `gpus`",
+			       pool->pool->name);
+	r->expectation.allows_more = true;
+	return expect_asks(&r->expectation, pool->pool->asks, pool->pool->n_asks, err);
+}
+
+static const char *node_name(const struct options *o)
+{
+	const char *name = o->node.node_name != NULL ? o->node.node_name : getenv("NODE_NAME");
+
+	return name != NULL && name[0] != '\0' ? name : NULL;
+}
+
+static int connect_api(const struct options *o, struct run *r, struct np_err *err)
+{
+	if (r->work.kube != NULL)
+		return 0;
+	if (r->work.config == NULL && r->work.config_error.code == NP_OK)
+		work_load_config(o, &r->work);
+	return work_connect(o, &r->work, err);
+}
+
+/* A name of the environment alone asks for nothing where there is no API. */
+static int expect_annotation(const struct options *o, struct run *r, struct np_err *err)
+{
+	json_auto_t *node = NULL;
+	const char *text;
+
+	if (node_name(o) == NULL || (o->node.node_name == NULL && !np_kube_is_configured(&o->kube)))
+		return 0;
+	if (connect_api(o, r, err) < 0 || node_fetch(r->work.kube, node_name(o), &node, err) < 0)
+		return -(int)err->code;
+	text = node_annotation(node);
+	return text != NULL ? expect_text(r, "the Node's annotation nodeprep.dev/gpus", text, err)
+			    : 0;
+}
+
+/* Reads -f; what is wrong with its documents is told, each in a line, and the first is the error. */
+static int load_pools(const struct options *o, struct run *r, struct np_err *err)
+{
+	if (work_load(o, &r->work, err) < 0)
+		return -(int)err->code;
+	if (!r->work.failed)
+		return 0;
+	for (size_t i = 1; i < r->work.plan.n_errors; i++)
+		log_line("error", r->work.plan.errors[i].text);
+	*err = r->work.plan.errors[0];
+	return -(int)err->code;
+}
+
+static int load_expectation(const struct options *o, struct run *r, struct np_err *err)
+{
+	const char *environment = getenv("NODEPREP_EXPECT");
+
+	if (o->node.expect != NULL && o->files.n > 0)
+		return np_fail(err, NP_E_USAGE, "--expect and -f exclude each other: say one");
+	if (o->node.pool != NULL && o->files.n == 0)
+		return np_fail(err, NP_E_USAGE, "--pool needs -f, where the pool is");
+	if (o->files.n > 0)
+		return load_pools(o, r, err) < 0 ? -(int)err->code : expect_pool(o, r, err);
+	if (catalogue_load(o, &r->work.catalogue, err) < 0)
+		return -(int)err->code;
+	if (o->node.expect != NULL)
+		return expect_text(r, "--expect", o->node.expect, err);
+	if (environment != NULL && environment[0] != '\0')
+		return expect_text(r, "NODEPREP_EXPECT", environment, err);
+	return expect_annotation(o, r, err);
+}
+
+/* --- looking ------------------------------------------------------------------------------------ */
+
+static struct np_machine_roots machine_roots(const struct options *o)
+{
+	/* The log of this machine says nothing of one whose sysfs lies elsewhere. */
+	const char *log = o->node.sysfs == NULL ? "/dev/kmsg" : NULL;
+
+	return (struct np_machine_roots){
+		.sysfs = o->node.sysfs != NULL ? o->node.sysfs : "/sys",
+		.procfs = o->node.procfs != NULL ? o->node.procfs : "/proc",
+		.log = o->node.log != NULL ? o->node.log : log,
+	};
+}
+
+static int look(const struct options *o, struct run *r, struct np_err *err)
+{
+	const struct np_machine_roots roots = machine_roots(o);
+	const struct np_machine_options options = { .catalogue = r->work.catalogue,
+						    .expectation = &r->expectation,
+						    .driver = o->node.driver };
+
+	np_report_done(&r->report);
+	np_machine_done(&r->machine);
+	if (np_machine_scan(&roots, r->work.catalogue, &r->machine, err) < 0)
+		return -(int)err->code;
+	return np_machine_judge(&r->machine, &options, &r->report, err);
+}
+
+/* Looks until all is well, nothing can get better any more (twice, to be sure), time is up, or a signal came. */
+static int look_until(const struct options *o, struct run *r, struct np_err *err)
+{
+	uint64_t end = now_ms() + o->node.wait_ms;
+	unsigned finals = 0;
+
+	for (;;) {
+		uint64_t now;
+
+		if (look(o, r, err) < 0)
+			return -(int)err->code;
+		finals = r->report.is_final ? finals + 1 : 0;
+		now = now_ms();
+		if (r->report.pass == NP_VERDICT_YES || finals > 1 || now >= end ||
+		    signals_is_stopped(NULL))
+			return 0;
+		now = end - now < POLL_MS ? end - now : POLL_MS;
+		nanosleep(&(struct timespec){ .tv_nsec = (long)now * 1000000 }, NULL);
+	}
+}
+
+/* --- telling ------------------------------------------------------------------------------------ */
+
+static int print_report(const struct options *o, const struct run *r, struct np_err *err)
+{
+	const struct np_machine_options options = {
+		.catalogue = r->work.catalogue,
+		.expectation = (struct np_expectation *)(uintptr_t)&r->expectation
+	};
+	NP_AUTO(np_freep) char *text = NULL;
+	json_auto_t *tree = NULL;
+
+	if (!is_for_programs(o)) {
+		if (np_machine_text(&r->machine, &r->report, o->format == NP_FORMAT_WIDE, &text,
+				    err) < 0)
+			return -(int)err->code;
+		return put(text, err);
+	}
+	tree = np_machine_tree(&r->machine, &options, &r->report);
+	if (tree == NULL)
+		return np_fail_nomem(err);
+	if (np_render_tree(tree, o->format, &text, err) < 0)
+		return -(int)err->code;
+	return put(text, err);
+}
+
+/* Where the last words go: where the user says, else in a pod where the kubelet looks. */
+static int open_termination_log(const struct options *o)
+{
+	int flags = O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+
+	if (o->node.termination_log != NULL)
+		return open(o->node.termination_log, flags | O_CREAT, 0644);
+	return getenv("KUBERNETES_SERVICE_HOST") != NULL ? open(TERMINATION_LOG, flags) : -1;
+}
+
+static void write_termination_log(const struct options *o, const char *text)
+{
+	int fd = open_termination_log(o);
+	size_t size = strlen(text);
+
+	if (fd < 0 && o->node.termination_log == NULL)
+		return;
+	if (fd < 0 || write(fd, text, size < TERMINATION_MAX ? size : TERMINATION_MAX) < 0)
+		log_format("warning", "'%s': %s",
+			   o->node.termination_log != NULL ? o->node.termination_log
+							   : TERMINATION_LOG,
+			   strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A node that failed has failed, whether or not the API could be told. */
+static int tell_api(const struct options *o, struct run *r, const char *brief, struct np_err *err)
+{
+	const struct node_news news = { .name = node_name(o),
+					.pass = r->report.pass,
+					.brief = brief,
+					.patch = o->node.patch_node,
+					.remove_taint = o->node.remove_taint };
+	struct np_err why = NP_ERR_INIT;
+
+	if (!news.patch && !news.remove_taint)
+		return 0;
+	if (connect_api(o, r, &why) == 0 && node_tell(r->work.kube, &news, &why) == 0)
+		return 0;
+	if (r->report.pass != NP_VERDICT_YES) {
+		log_line("warning", why.text);
+		return 0;
+	}
+	*err = why;
+	return -(int)err->code;
+}
+
+static int tell(const struct options *o, struct run *r, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *brief = NULL;
+
+	if (np_report_brief(&r->report, "node-check", TERMINATION_MAX, &brief, err) < 0)
+		return -(int)err->code;
+	write_termination_log(o, brief);
+	if (print_report(o, r, err) < 0)
+		return -(int)err->code;
+	return tell_api(o, r, brief, err);
+}
+
+int exit_of_verdict(enum np_verdict pass)
+{
+	if (pass == NP_VERDICT_UNKNOWN)
+		return np_code_exit_status(NP_E_RETRY);
+	return pass == NP_VERDICT_YES ? 0 : EXIT_FINDINGS;
+}
+
+static int check_node(const struct options *o, struct run *r, struct np_err *err)
+{
+	if ((o->node.patch_node || o->node.remove_taint) && node_name(o) == NULL)
+		return np_fail(err, NP_E_USAGE,
+			       "--patch-node and --remove-taint need --node-name or NODE_NAME");
+	if (load_expectation(o, r, err) < 0 || look_until(o, r, err) < 0 || tell(o, r, err) < 0)
+		return -(int)err->code;
+	return exit_of_verdict(r->report.pass);
+}
+
+int run_node_check(const struct options *o, struct np_err *err)
+{
+	NP_AUTO(run_done) struct run r = { 0 };
+	int status;
+
+	/* As a container's first process it would not end by a signal that it does not handle. */
+	signals_watch();
+	status = check_node(o, &r, err);
+	if (status < 0) {
+		char text[NP_ERR_TEXT_MAX + 32];
+
+		snprintf(text, sizeof(text), "node-check: error: %s\n", err->text);
+		write_termination_log(o, text);
+	}
+	return status;
+}

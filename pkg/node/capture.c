@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "capture.h"
+
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+void name_of(const char *text, size_t size, char ret[static KEY_MAX])
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < size && used + 1 < KEY_MAX; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c < 0x80 && isalnum(c))
+			ret[used++] = (char)tolower(c);
+	}
+	ret[used] = '\0';
+}
+
+static bool is_trim(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '"' || c == '\'' || c == ',' || c == ';';
+}
+
+static void trim(const char **text, size_t *size)
+{
+	while (*size > 0 && is_trim(**text)) {
+		(*text)++;
+		(*size)--;
+	}
+	while (*size > 0 && is_trim((*text)[*size - 1]))
+		(*size)--;
+}
+
+/* Finds where a quoted word that begins a line ends. */
+static size_t skip_quoted(const char *line, size_t size)
+{
+	const char *close = size > 1 && line[0] == '"' ? memchr(line + 1, '"', size - 1) : NULL;
+
+	return close != NULL ? (size_t)(close - line) + 1 : 0;
+}
+
+/* Returns where the key ends: at = : , or a tab, or two blanks, whichever is first; `size` where none is. */
+static size_t find_gap(const char *line, size_t size)
+{
+	for (size_t i = skip_quoted(line, size); i < size; i++) {
+		if (line[i] == '=' || line[i] == ':' || line[i] == ',' || line[i] == '\t')
+			return i;
+		if (line[i] == ' ' && i + 1 < size && line[i + 1] == ' ')
+			return i;
+	}
+	return size;
+}
+
+/* The first column of what follows: further columns are parted by a tab or two blanks. */
+static size_t value_size(const char *value, size_t size)
+{
+	size_t quoted = skip_quoted(value, size);
+
+	if (quoted > 0)
+		return quoted;
+	for (size_t i = 0; i < size; i++) {
+		if (value[i] == '\t' || (value[i] == ' ' && i + 1 < size && value[i + 1] == ' '))
+			return i;
+	}
+	return size;
+}
+
+bool pair_parse(const char *line, size_t size, struct pair_line *ret)
+{
+	const char *key, *value;
+	size_t key_size, size_left, gap;
+
+	while (size > 0 && (*line == ' ' || *line == '\t' || *line == '|' || *line == '-')) {
+		line++;
+		size--;
+	}
+	gap = find_gap(line, size);
+	if (gap == 0 || gap == size)
+		return false;
+	key = line;
+	key_size = gap;
+	trim(&key, &key_size);
+	value = line + gap;
+	size_left = size - gap;
+	while (size_left > 0 && strchr("=:, \t", *value) != NULL) {
+		value++;
+		size_left--;
+	}
+	size_left = value_size(value, size_left);
+	trim(&value, &size_left);
+	if (key_size == 0 || key_size >= KEY_MAX || size_left >= VALUE_MAX)
+		return false;
+	copy_clean(ret->key, KEY_MAX, key, key_size);
+	name_of(key, key_size, ret->name);
+	copy_clean(ret->value, VALUE_MAX, value, size_left);
+	return ret->name[0] != '\0';
+}
+
+enum np_verdict yes_or_no(const char *value)
+{
+	static const char *const yes[] = { "1", "enable", "enabled", "on", "true", "yes" };
+	static const char *const no[] = { "0", "disable", "disabled", "false", "no", "off" };
+
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		if (strcasecmp(value, yes[i]) == 0)
+			return NP_VERDICT_YES;
+	}
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+		if (strcasecmp(value, no[i]) == 0)
+			return NP_VERDICT_NO;
+	}
+	return NP_VERDICT_UNKNOWN;
+}
+
+bool size_parse(const char *text, uint64_t *ret)
+{
+	static const char units[] = "KMGT";
+	uint64_t value = 0;
+	size_t digits = 0;
+	const char *unit;
+
+	for (; text[digits] >= '0' && text[digits] <= '9' && digits < 7; digits++)
+		value = value * 10 + (uint64_t)(text[digits] - '0');
+	if (digits == 0 || value == 0)
+		return false;
+	if (text[digits] == '\0') {
+		*ret = value;
+		return true;
+	}
+	unit = strchr(units, text[digits]);
+	if (unit == NULL || text[digits + 1] != '\0')
+		return false;
+	*ret = value << (10 * (unit - units + 1));
+	return true;
+}

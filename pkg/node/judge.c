@@ -1,0 +1,660 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/mmio.h"
+#include "nodeprep/render.h"
+#include "nodeprep/units.h"
+
+#define LARGE_BYTES \
+	(256 * NP_MIB) /* up to this size BIOS firmware maps a BAR (Denneman 2023-05-30) */
+#define FOUR_GB (4 * NP_GIB)
+#define CURE_MAX 400
+
+/* What the judging of one node needs at hand. */
+struct judging {
+	struct np_machine *m;
+	const struct np_machine_options *o;
+	struct np_report *r;
+	struct matching match;
+	bool has_expectation;
+	bool needs_efi; /* a card with a BAR over 256 MB */
+	size_t n_bad, n_open; /* GPUs that are not ok, or cannot be told */
+	char window_cure[CURE_MAX];
+};
+
+static const char *plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static bool is_large(const struct np_seen_bar *bar)
+{
+	return bar->bytes > LARGE_BYTES || bar->expected_bytes > LARGE_BYTES;
+}
+
+static int judge_pci(struct judging *g, struct np_err *err)
+{
+	const struct np_machine *m = g->m;
+	struct judgement j = { .id = "pci-readable",
+			       .decides = true,
+			       .status = NP_CHECK_UNKNOWN,
+			       .cure = "mount the host's /sys, whole and read-only" };
+
+	if (m->has_pci != NP_VERDICT_YES)
+		return report_add(g->r, &j, err,
+				  "sysfs shows no PCI bus: bus/pci/devices is not there");
+	if (m->n_unreadable > 0)
+		return report_add(
+			g->r, &j, err,
+			"the ids of %zu of %zu PCI functions cannot be read: any of them may "
+			"be a GPU",
+			m->n_unreadable, m->n_devices);
+	j.status = NP_CHECK_PASS;
+	return report_add(g->r, &j, err, "%zu PCI function%s read", m->n_devices,
+			  plural(m->n_devices));
+}
+
+static int judge_count_alone(struct judging *g, struct np_err *err)
+{
+	const struct judgement j = {
+		.id = "gpu-count",
+		.status = NP_CHECK_UNKNOWN,
+		.decides = g->m->n_gpus == 0,
+		.cure = "say what the pool asks for: --expect MODEL=N, -f POOL, "
+			"NODEPREP_EXPECT, or the Node's annotation "
+			"nodeprep.dev/gpus"
+	};
+
+	if (g->m->n_gpus == 0)
+		return report_add(g->r, &j, err,
+				  "no GPU is here, and nothing says how many there should be");
+	return report_add(g->r, &j, err, "%zu GPU%s found; nothing says how many there should be",
+			  g->m->n_gpus, plural(g->m->n_gpus));
+}
+
+static int judge_count(struct judging *g, struct np_err *err)
+{
+	const struct np_expectation *x = g->o->expectation;
+	uint64_t found = g->match.found, expected = g->match.expected;
+	struct judgement j = { .id = "gpu-count", .status = NP_CHECK_PASS, .decides = true };
+
+	if (!g->has_expectation)
+		return judge_count_alone(g, err);
+	if (found < expected) {
+		/* A function whose id cannot be read may be the one that is missing. */
+		j.status = g->m->n_unreadable > 0 || g->m->has_pci != NP_VERDICT_YES
+				   ? NP_CHECK_UNKNOWN
+				   : NP_CHECK_FAIL;
+		j.cure = "look at the VM's class with 'nodeprep check' or 'plan': devices that a "
+			 "configSpec hides are not attached; make the node anew once it is right";
+	} else if (found > expected) {
+		j.status = x->allows_more ? NP_CHECK_WARN : NP_CHECK_FAIL;
+		j.cure =
+			"correct the number that is expected, or use a VM class with fewer devices";
+	}
+	return report_add(g->r, &j, err, "%" PRIu64 " GPU%s found, %s says %" PRIu64, found,
+			  plural(found), x->source, expected);
+}
+
+static void list_wrong_models(const struct judging *g, struct words *w)
+{
+	const struct np_expectation *x = g->o->expectation;
+
+	for (size_t i = 0; i < x->n; i++) {
+		if (x->items[i].found < x->items[i].count)
+			words_add(w, "%" PRIu64 " of %" PRIu64 " x %.64s", x->items[i].found,
+				  x->items[i].count, x->items[i].text);
+	}
+	if (g->match.unexpected > 0)
+		words_add(w, "%" PRIu64 " GPU%s that nobody asked for", g->match.unexpected,
+			  plural(g->match.unexpected));
+}
+
+static bool lacks_model(const struct np_expectation *x)
+{
+	for (size_t i = 0; i < x->n; i++) {
+		if (x->items[i].found < x->items[i].count)
+			return true;
+	}
+	return false;
+}
+
+static int judge_models(struct judging *g, struct np_err *err)
+{
+	struct judgement j = {
+		.id = "gpu-models",
+		.status = NP_CHECK_PASS,
+		.decides = true,
+		.cure = "compare the pool with its VM class: 'nodeprep plan -o wide'"
+	};
+	struct words w = { 0 };
+
+	if (!g->has_expectation) {
+		j.status = NP_CHECK_UNKNOWN;
+		j.decides = false;
+		j.cure = NULL;
+		return report_add(g->r, &j, err, "nothing says which models there should be");
+	}
+	list_wrong_models(g, &w);
+	if (w.n == 0)
+		return report_add(g->r, &j, err, "every GPU is one that %s names",
+				  g->o->expectation->source);
+	if (g->match.is_open || g->m->n_unreadable > 0 || g->m->has_pci != NP_VERDICT_YES)
+		j.status = NP_CHECK_UNKNOWN;
+	else if (lacks_model(g->o->expectation) || !g->o->expectation->allows_more)
+		j.status = NP_CHECK_FAIL;
+	else
+		j.status = NP_CHECK_WARN;
+	return report_add(g->r, &j, err, "%s", w.text);
+}
+
+/* --- BARs --------------------------------------------------------------------------------------- */
+
+static void list_bars(const struct np_seen_gpu *gpu, struct words *w)
+{
+	char who[WHO_MAX], bar[BAR_TEXT_MAX];
+	struct words bars = { 0 };
+
+	gpu_who(gpu, who);
+	if (gpu->is_lost) {
+		words_add(w, "%s does not answer", who);
+		return;
+	}
+	for (size_t i = 0; i < gpu->n_bars; i++) {
+		if (gpu->bars[i].assigned == NP_VERDICT_NO)
+			words_add(&bars, "%s", bar_text(&gpu->bars[i], bar));
+	}
+	words_add(w, "%s: %.140s", who, bars.n > 0 ? bars.text : "cannot be told");
+}
+
+static void list_gpus(const struct judging *g, enum np_verdict ok, struct words *w)
+{
+	for (size_t i = 0; i < g->m->n_gpus; i++) {
+		if (g->m->gpus[i].ok == ok)
+			list_bars(&g->m->gpus[i], w);
+	}
+}
+
+static int judge_bars(struct judging *g, struct np_err *err)
+{
+	struct judgement j = { .id = "bars-assigned", .decides = g->m->n_gpus > 0 };
+	struct words w = { 0 };
+
+	if (g->m->n_gpus == 0) {
+		j.status = NP_CHECK_UNKNOWN;
+		return report_add(g->r, &j, err, "no GPU to look at");
+	}
+	if (g->n_bad > 0) {
+		list_gpus(g, NP_VERDICT_NO, &w);
+		j.status = NP_CHECK_FAIL;
+		j.cure = g->window_cure;
+		return report_add(g->r, &j, err, "without an address: %s", w.text);
+	}
+	if (g->n_open > 0) {
+		list_gpus(g, NP_VERDICT_UNKNOWN, &w);
+		j.status = NP_CHECK_UNKNOWN;
+		j.cure =
+			"let the check read `resource` and `config` of the device, and add a card that "
+			"the catalogue lacks with --catalogue";
+		return report_add(g->r, &j, err, "%s", w.text);
+	}
+	j.status = NP_CHECK_PASS;
+	return report_add(g->r, &j, err, "every BAR of %zu GPU%s has its address", g->m->n_gpus,
+			  plural(g->m->n_gpus));
+}
+
+/* What a look at every BAR finds. */
+struct bar_survey {
+	size_t n; /* BARs of the kind that is looked for */
+	size_t n_open; /* that cannot be judged */
+	struct words wrong;
+};
+
+typedef void bar_look(struct bar_survey *s, const struct np_seen_gpu *gpu,
+		      const struct np_seen_bar *bar);
+
+static void survey_bars(const struct np_machine *m, bar_look *look, struct bar_survey *s)
+{
+	for (size_t i = 0; i < m->n_gpus; i++) {
+		for (size_t k = 0; k < m->gpus[i].n_bars; k++)
+			look(s, &m->gpus[i], &m->gpus[i].bars[k]);
+	}
+}
+
+static void look_at_place(struct bar_survey *s, const struct np_seen_gpu *gpu,
+			  const struct np_seen_bar *bar)
+{
+	char who[WHO_MAX], text[BAR_TEXT_MAX];
+
+	if (!is_large(bar))
+		return;
+	s->n++;
+	if (bar->assigned != NP_VERDICT_YES)
+		s->n_open++;
+	else if (bar->address < FOUR_GB || !bar->is_64bit || !bar->is_prefetchable)
+		words_add(&s->wrong, "%s: %s %s", gpu_who(gpu, who), bar_text(bar, text),
+			  bar->address < FOUR_GB ? "lies below 4 GB"
+						 : "is not 64-bit prefetchable");
+}
+
+static int judge_place(struct judging *g, struct np_err *err)
+{
+	struct judgement j = { .id = "bars-above-4g", .status = NP_CHECK_UNKNOWN };
+	struct bar_survey s = { 0 };
+
+	survey_bars(g->m, look_at_place, &s);
+	if (s.wrong.n > 0) {
+		j.status = NP_CHECK_WARN;
+		return report_add(g->r, &j, err, "%s", s.wrong.text);
+	}
+	if (g->m->n_gpus == 0 || s.n_open > 0 || g->n_open > 0)
+		return report_add(g->r, &j, err, "%s",
+				  g->m->n_gpus == 0 ? "no GPU to look at"
+						    : "not every large BAR has an address");
+	j.status = NP_CHECK_PASS;
+	if (s.n == 0)
+		return report_add(g->r, &j, err, "no BAR is over 256 MB");
+	return report_add(g->r, &j, err, "%zu large BAR%s, 64-bit prefetchable above 4 GB", s.n,
+			  plural(s.n));
+}
+
+static void look_at_size(struct bar_survey *s, const struct np_seen_gpu *gpu,
+			 const struct np_seen_bar *bar)
+{
+	char who[WHO_MAX], text[BAR_TEXT_MAX], size[NP_SIZE_TEXT_MAX];
+
+	s->n++;
+	if (bar->expected_bytes == 0 || bar->bytes == bar->expected_bytes)
+		return;
+	np_size_text(bar->expected_bytes, size);
+	words_add(&s->wrong, "%s: %s where the catalogue has %s", gpu_who(gpu, who),
+		  bar_text(bar, text), size);
+}
+
+static int judge_sizes(struct judging *g, struct np_err *err)
+{
+	struct judgement j = { .id = "bar-sizes", .status = NP_CHECK_UNKNOWN };
+	struct bar_survey s = { 0 };
+	size_t n_unknown = 0;
+
+	for (size_t i = 0; i < g->m->n_gpus; i++)
+		n_unknown += g->m->gpus[i].gpu == NULL;
+	survey_bars(g->m, look_at_size, &s);
+	if (s.wrong.n > 0) {
+		j.status = NP_CHECK_WARN;
+		j.cure =
+			"a vGPU's BAR follows its profile, a resizable one what was chosen, one of a "
+			"card with display outputs its mode: nothing, if that is meant";
+		return report_add(g->r, &j, err, "%s", s.wrong.text);
+	}
+	if (g->m->n_gpus == 0 || n_unknown > 0 || s.n == 0) {
+		j.cure = n_unknown > 0 ? "add the card with --catalogue" : NULL;
+		return report_add(g->r, &j, err, "%s",
+				  g->m->n_gpus == 0 ? "no GPU to look at"
+						    : "the catalogue does not have every card");
+	}
+	j.status = NP_CHECK_PASS;
+	return report_add(g->r, &j, err, "as the catalogue has them");
+}
+
+/* --- bridges ------------------------------------------------------------------------------------ */
+
+static bool read_place(const char *address, unsigned *domain, unsigned *bus)
+{
+	char *end;
+
+	*domain = (unsigned)strtoul(address, &end, 16);
+	*bus = *end == ':' ? (unsigned)strtoul(end + 1, NULL, 16) : 0;
+	return *end == ':';
+}
+
+/* The bridge right above: of those whose buses hold the GPU's the one with the highest first bus. */
+static const struct np_seen_bridge *find_bridge(const struct np_machine *m, const char *address)
+{
+	const struct np_seen_bridge *best = NULL;
+	unsigned domain, bus;
+
+	if (!read_place(address, &domain, &bus))
+		return NULL;
+	for (size_t i = 0; i < m->n_bridges; i++) {
+		const struct np_seen_bridge *b = &m->bridges[i];
+
+		if (b->domain == domain && b->secondary <= bus && bus <= b->subordinate &&
+		    (best == NULL || b->secondary > best->secondary))
+			best = b;
+	}
+	return best;
+}
+
+static bool is_within(const struct np_seen_bridge *b, const struct np_seen_bar *bar)
+{
+	for (size_t i = 0; i < b->n_windows; i++) {
+		if (bar->address >= b->windows[i].start &&
+		    bar->address + (bar->bytes - 1) <= b->windows[i].end)
+			return true;
+	}
+	return false;
+}
+
+static void look_at_bridge(const struct np_machine *m, const struct np_seen_gpu *gpu,
+			   struct bar_survey *s)
+{
+	const struct np_seen_bridge *b = find_bridge(m, gpu->address);
+	char who[WHO_MAX], text[BAR_TEXT_MAX];
+	unsigned domain, bus;
+
+	if (b == NULL || b->n_windows == 0) {
+		/* Bus 0 is the root bus: nothing stands above its devices. */
+		if (b != NULL || !read_place(gpu->address, &domain, &bus) || bus != 0)
+			s->n_open++;
+		return;
+	}
+	for (size_t i = 0; i < gpu->n_bars; i++) {
+		const struct np_seen_bar *bar = &gpu->bars[i];
+
+		if (bar->assigned != NP_VERDICT_YES || bar->bytes == 0)
+			continue;
+		s->n++;
+		if (!is_within(b, bar))
+			words_add(&s->wrong, "%s: %s lies outside the windows of bridge %s",
+				  gpu_who(gpu, who), bar_text(bar, text), b->address);
+	}
+}
+
+static int judge_bridges(struct judging *g, struct np_err *err)
+{
+	struct judgement j = { .id = "bridge-windows",
+			       .status = NP_CHECK_UNKNOWN,
+			       .cure = g->window_cure };
+	struct bar_survey s = { 0 };
+
+	for (size_t i = 0; i < g->m->n_gpus; i++)
+		look_at_bridge(g->m, &g->m->gpus[i], &s);
+	if (s.wrong.n > 0) {
+		j.status = NP_CHECK_FAIL;
+		return report_add(g->r, &j, err, "%s", s.wrong.text);
+	}
+	j.cure = NULL;
+	if (g->m->n_gpus == 0 || s.n_open > 0)
+		return report_add(g->r, &j, err, "%s",
+				  g->m->n_gpus == 0
+					  ? "no GPU to look at"
+					  : "the windows of a bridge above a GPU cannot be read");
+	j.status = NP_CHECK_PASS;
+	if (s.n == 0)
+		return report_add(g->r, &j, err, "no BAR is behind a bridge");
+	return report_add(g->r, &j, err, "%zu BAR%s within the windows of the bridges above", s.n,
+			  plural(s.n));
+}
+
+/* --- around the BARs ---------------------------------------------------------------------------- */
+
+static int judge_uefi(struct judging *g, struct np_err *err)
+{
+	struct judgement j = {
+		.id = "uefi",
+		.status = NP_CHECK_UNKNOWN,
+		.cure = "set configSpec.firmware of the VM class to efi ('nodeprep apply'), "
+			"and make the node anew"
+	};
+
+	if (g->m->is_uefi == NP_VERDICT_YES) {
+		j.status = NP_CHECK_PASS;
+		return report_add(g->r, &j, err, "booted by UEFI");
+	}
+	if (g->m->is_uefi == NP_VERDICT_UNKNOWN) {
+		j.cure = NULL;
+		return report_add(g->r, &j, err, "sysfs has no `firmware` folder to tell by");
+	}
+	if (!g->needs_efi) {
+		j.status = NP_CHECK_PASS;
+		return report_add(g->r, &j, err,
+				  "booted by BIOS, which will do: no BAR is over 256 MB");
+	}
+	/* Other hypervisors' BIOS does map large BARs: what counts is whether it did. */
+	j.status = g->n_bad > 0 ? NP_CHECK_FAIL : NP_CHECK_WARN;
+	return report_add(g->r, &j, err, "booted by BIOS, which maps no BAR over 256 MB on ESXi%s",
+			  g->n_bad > 0 ? "" : "; here it did");
+}
+
+static const struct np_seen_gpu *find_gpu(const struct np_machine *m, const char *address)
+{
+	for (size_t i = 0; i < m->n_gpus; i++) {
+		if (strcmp(m->gpus[i].address, address) == 0)
+			return &m->gpus[i];
+	}
+	return NULL;
+}
+
+/* Sorts the log's findings: of GPUs that are not well, and of GPUs that are so after all. */
+static void survey_log(const struct judging *g, struct words *bad, struct words *past)
+{
+	const struct np_kernel_log *log = &g->m->log;
+
+	for (size_t i = 0; i < log->n; i++) {
+		const struct np_log_finding *f = &log->findings[i];
+		const struct np_seen_gpu *gpu = find_gpu(g->m, f->address);
+		bool is_bad = gpu != NULL ? gpu->ok == NP_VERDICT_NO : g->n_bad > 0;
+
+		if (gpu == NULL && !(f->is_driver && f->address[0] == '\0'))
+			continue;
+		words_add(is_bad ? bad : past, "'%s'", f->text);
+	}
+}
+
+static int judge_log(struct judging *g, struct np_err *err)
+{
+	struct judgement j = { .id = "kernel-log", .status = NP_CHECK_UNKNOWN };
+	struct words bad = { 0 }, past = { 0 };
+
+	if (!g->m->log.is_read)
+		return report_add(g->r, &j, err,
+				  "not readable here; the BARs are judged without it");
+	survey_log(g, &bad, &past);
+	if (bad.n > 0) {
+		j.status = NP_CHECK_FAIL;
+		j.cure = g->window_cure;
+		return report_add(g->r, &j, err, "%s", bad.text);
+	}
+	if (past.n > 0) {
+		j.status = NP_CHECK_WARN;
+		return report_add(g->r, &j, err, "complained, but a later pass placed the BAR: %s",
+				  past.text);
+	}
+	j.status = NP_CHECK_PASS;
+	return report_add(g->r, &j, err, "nothing about the GPUs' BARs in %zu line%s",
+			  g->m->log.n_lines, plural(g->m->log.n_lines));
+}
+
+/* Adds the GPUs whose driver is not `wanted` (NULL: none, or nouveau); counts what is not known. */
+static void list_drivers(const struct judging *g, struct words *w, size_t *ret_open)
+{
+	const char *wanted = g->o->driver;
+	char who[WHO_MAX];
+
+	for (size_t i = 0; i < g->m->n_gpus; i++) {
+		const struct np_seen_gpu *gpu = &g->m->gpus[i];
+		const char *name = gpu->driver[0] != '\0' ? gpu->driver : "none";
+
+		if (gpu->has_driver == NP_VERDICT_UNKNOWN)
+			(*ret_open)++;
+		else if (wanted != NULL ? strcmp(gpu->driver, wanted) != 0
+					: gpu->driver[0] == '\0' || strcmp(name, "nouveau") == 0)
+			words_add(w, "%s: %s", gpu_who(gpu, who), name);
+	}
+}
+
+static int judge_driver(struct judging *g, struct np_err *err)
+{
+	bool is_wanted = g->o->driver != NULL;
+	struct judgement j = { .id = "driver", .status = NP_CHECK_UNKNOWN, .decides = is_wanted };
+	struct words w = { 0 };
+	size_t n_open = 0;
+
+	list_drivers(g, &w, &n_open);
+	if (w.n > 0) {
+		j.status = is_wanted ? NP_CHECK_FAIL : NP_CHECK_WARN;
+		j.cure =
+			"a driver that loads later binds then: --wait waits for one that --driver names; "
+			"nouveau is kept away by 'modprobe.blacklist=nouveau'";
+		return report_add(g->r, &j, err, "bound driver %s%s%s%s",
+				  is_wanted ? "is not " : "", is_wanted ? g->o->driver : "",
+				  is_wanted ? ": " : "of ", w.text);
+	}
+	if (g->m->n_gpus == 0 || n_open > 0)
+		return report_add(g->r, &j, err, "%s",
+				  g->m->n_gpus == 0 ? "no GPU to look at"
+						    : "the driver of a GPU cannot be read");
+	j.status = NP_CHECK_PASS;
+	return report_add(g->r, &j, err, "every GPU is bound to a driver");
+}
+
+static int judge_iommu(struct judging *g, struct np_err *err)
+{
+	struct judgement j = { .id = "iommu", .status = NP_CHECK_PASS };
+	struct words w = { 0 };
+	char who[WHO_MAX];
+
+	for (size_t i = 0; i < g->m->n_gpus; i++) {
+		if (strcmp(g->m->gpus[i].driver, "vfio-pci") == 0 && g->m->gpus[i].iommu_group < 0)
+			words_add(&w, "%s", gpu_who(&g->m->gpus[i], who));
+	}
+	if (w.n > 0) {
+		j.status = NP_CHECK_WARN;
+		j.cure = "give the VM a virtual IOMMU (vvtd.enable), if it is to pass GPUs on";
+		return report_add(g->r, &j, err, "vfio-pci without an IOMMU group: %s", w.text);
+	}
+	if (g->m->has_iommu == NP_VERDICT_UNKNOWN) {
+		j.status = NP_CHECK_UNKNOWN;
+		return report_add(g->r, &j, err, "sysfs has no `class` folder to tell by");
+	}
+	return report_add(g->r, &j, err, "%s",
+			  g->m->has_iommu == NP_VERDICT_YES ? "the node has one"
+							    : "the node has none, and needs none");
+}
+
+static int judge_vgpu(struct judging *g, struct np_err *err)
+{
+	struct judgement j = { .id = "vgpu", .status = NP_CHECK_PASS };
+	struct words w = { 0 };
+	size_t n_open = 0;
+	char who[WHO_MAX];
+
+	for (size_t i = 0; i < g->m->n_gpus; i++) {
+		const struct np_seen_gpu *gpu = &g->m->gpus[i];
+
+		n_open += gpu->is_vgpu == NP_VERDICT_UNKNOWN;
+		if (gpu->is_vgpu == NP_VERDICT_YES)
+			words_add(&w, "%s is '%s'", gpu_who(gpu, who), gpu->product);
+	}
+	if (w.n > 0)
+		return report_add(g->r, &j, err, "%s", w.text);
+	if (g->m->n_gpus == 0 || n_open > 0) {
+		j.status = NP_CHECK_UNKNOWN;
+		return report_add(g->r, &j, err, "%s",
+				  g->m->n_gpus == 0 ? "no GPU to look at"
+						    : "NVIDIA's driver tells, and is not there");
+	}
+	return report_add(g->r, &j, err, "no vGPU: whole cards");
+}
+
+/* --- all of it ---------------------------------------------------------------------------------- */
+
+/* Rule 2 over what is here, so that the cure can name a size; 0: no figure. */
+static int find_window(const struct np_machine *m, uint64_t *ret_gb, struct np_err *err)
+{
+	NP_AUTO(np_freep) struct np_addend *addends = NULL;
+	struct np_need need;
+
+	*ret_gb = 0;
+	if (m->n_gpus == 0)
+		return 0;
+	addends = reallocarray(NULL, m->n_gpus, sizeof(*addends));
+	if (addends == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < m->n_gpus; i++) {
+		if (np_mmio_addend(m->gpus[i].gpu, 1, &addends[i], err) < 0)
+			return -(int)err->code;
+	}
+	if (np_mmio_need(addends, m->n_gpus, &need, err) < 0)
+		return -(int)err->code;
+	*ret_gb = need.complete ? need.required_gb : 0;
+	return 0;
+}
+
+static int write_cure(struct judging *g, struct np_err *err)
+{
+	uint64_t gb = 0;
+
+	if (find_window(g->m, &gb, err) < 0)
+		return -(int)err->code;
+	if (gb > 0)
+		snprintf(
+			g->window_cure, CURE_MAX,
+			"give the VM a 64-bit MMIO window of at least %" PRIu64
+			" GB (pciPassthru.use64bitMMIO TRUE and pciPassthru.64bitMMIOSizeGB %" PRIu64
+			" in its VM class, with firmware efi: 'nodeprep apply'), and make the node anew",
+			gb, gb);
+	else
+		snprintf(
+			g->window_cure, CURE_MAX,
+			"give the VM a larger 64-bit MMIO window (pciPassthru.64bitMMIOSizeGB in its "
+			"VM class: 'nodeprep plan' computes it), and make the node anew");
+	return 0;
+}
+
+static void survey_gpus(struct judging *g)
+{
+	for (size_t i = 0; i < g->m->n_gpus; i++) {
+		const struct np_seen_gpu *gpu = &g->m->gpus[i];
+
+		g->n_bad += gpu->ok == NP_VERDICT_NO;
+		g->n_open += gpu->ok == NP_VERDICT_UNKNOWN;
+		for (size_t k = 0; k < gpu->n_bars; k++)
+			g->needs_efi = g->needs_efi || is_large(&gpu->bars[k]);
+	}
+}
+
+/* More GPUs may come, and a driver may bind; nothing else changes by itself. */
+static bool is_final(const struct judging *g)
+{
+	if (g->has_expectation && g->match.found < g->match.expected)
+		return false;
+	for (size_t i = 0; i < g->r->n_checks; i++) {
+		if (g->r->checks[i].status == NP_CHECK_FAIL &&
+		    strcmp(g->r->checks[i].id, "driver") != 0)
+			return true;
+	}
+	return false;
+}
+
+int np_machine_judge(struct np_machine *m, const struct np_machine_options *o,
+		     struct np_report *ret, struct np_err *err)
+{
+	static int (*const checks[])(struct judging *, struct np_err *) = {
+		judge_pci,     judge_count, judge_models, judge_bars,   judge_place, judge_sizes,
+		judge_bridges, judge_uefi,  judge_log,    judge_driver, judge_iommu, judge_vgpu,
+	};
+	NP_AUTO(np_report_done) struct np_report r = { 0 };
+	struct judging g = { .m = m, .o = o, .r = &r };
+
+	g.has_expectation = o->expectation != NULL && o->expectation->source != NULL;
+	if (g.has_expectation)
+		g.match = expectation_match(m, o);
+	survey_gpus(&g);
+	if (write_cure(&g, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		if (checks[i](&g, err) < 0)
+			return -(int)err->code;
+	}
+	report_finish(&r);
+	r.is_final = is_final(&g);
+	*ret = r;
+	r = (struct np_report){ 0 };
+	return 0;
+}

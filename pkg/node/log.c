@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <string.h>
+
+/* Words of lines that tell of a BAR without a place, by the PCI core and by NVIDIA's driver. */
+static const struct phrase {
+	const char *text;
+	bool is_driver;
+} phrases[] = {
+	{ "BAR0 is 0M", true },           { "BAR1 is 0M", true },
+	{ "BAR2 is 0M", true },           { "BAR3 is 0M", true },
+	{ "RmInitAdapter failed", true }, { "assigned to your NVIDIA device is invalid", true },
+	{ "can't assign", false },        { "can't claim", false },
+	{ "failed to assign", false },    { "no compatible bridge window", false },
+	{ "no space for", false },
+};
+
+void copy_clean(char *ret, size_t max, const char *text, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < size && used + 1 < max; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '\t')
+			c = ' ';
+		ret[used++] = c >= 0x20 && c < 0x7f ? (char)c : '?';
+	}
+	ret[used] = '\0';
+}
+
+/* A record of /dev/kmsg is "priority,sequence,time,flags;text", a continuation starts with a blank. */
+static const char *skip_prefix(const char *line, const char *end)
+{
+	const char *semicolon = memchr(line, ';', (size_t)(end - line));
+	const char *at = line;
+
+	while (semicolon != NULL && at < semicolon && strchr("0123456789,-c+", *at) != NULL)
+		at++;
+	return semicolon != NULL && at == semicolon && at > line ? semicolon + 1 : line;
+}
+
+static const struct phrase *find_phrase(const char *line, size_t size)
+{
+	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++) {
+		if (memmem(line, size, phrases[i].text, strlen(phrases[i].text)) != NULL)
+			return &phrases[i];
+	}
+	return NULL;
+}
+
+static void read_line(struct np_kernel_log *log, const char *line, const char *end)
+{
+	const char *text = skip_prefix(line, end);
+	size_t size = (size_t)(end - text);
+	const struct phrase *phrase = find_phrase(text, size);
+	struct np_log_finding *finding = &log->findings[log->n];
+
+	log->n_lines++;
+	if (phrase == NULL || log->n == NP_LOG_FINDINGS_MAX)
+		return;
+	/* The port window of a device matters to no GPU. */
+	if (!phrase->is_driver && memmem(text, size, "[io ", 4) != NULL)
+		return;
+	if (address_find(text, size, finding->address) == NULL)
+		finding->address[0] = '\0';
+	finding->is_driver = phrase->is_driver;
+	copy_clean(finding->text, sizeof(finding->text), text, size);
+	log->n++;
+}
+
+void log_parse(struct np_kernel_log *log, const char *bytes, size_t size)
+{
+	const char *at = bytes, *end = bytes + size;
+
+	while (at < end) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+		const char *stop = newline != NULL ? newline : end;
+
+		if (stop > at)
+			read_line(log, at, stop);
+		at = stop + 1;
+	}
+}
+
+bool product_is_vgpu(const char *product)
+{
+	const char *dash = strrchr(product, '-');
+	size_t digits;
+
+	if (strncmp(product, "GRID ", 5) == 0)
+		return true;
+	/* "NVIDIA H200-70C": a frame buffer in GB and one letter of a class. */
+	if (dash == NULL)
+		return false;
+	digits = strspn(dash + 1, "0123456789");
+	return digits > 0 && digits < 4 && dash[1 + digits] != '\0' &&
+	       strchr("ABCQ", dash[1 + digits]) != NULL &&
+	       (dash[2 + digits] == '\0' || strcmp(dash + 2 + digits, "ME") == 0);
+}

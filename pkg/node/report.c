@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/render.h"
+
+static const char *const status_names[NP_CHECK_STATUS_MAX] = {
+	[NP_CHECK_PASS] = "pass",
+	[NP_CHECK_FAIL] = "fail",
+	[NP_CHECK_WARN] = "warn",
+	[NP_CHECK_UNKNOWN] = "unknown",
+};
+
+const char *np_check_status_name(enum np_check_status s)
+{
+	return (unsigned)s < NP_CHECK_STATUS_MAX ? status_names[s] : "unknown";
+}
+
+const char *np_verdict_name(enum np_verdict v)
+{
+	if (v == NP_VERDICT_UNKNOWN)
+		return "unknown";
+	return v == NP_VERDICT_YES ? "pass" : "fail";
+}
+
+void words_add(struct words *w, const char *fmt, ...)
+{
+	char one[256];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	vsnprintf(one, sizeof(one), fmt, ap);
+	va_end(ap);
+	w->n++;
+	if (w->is_cut)
+		return;
+	n = snprintf(w->text + w->used, sizeof(w->text) - w->used, "%s%s", w->used > 0 ? ", " : "",
+		     one);
+	/* Room for the dots is always left. */
+	if (n >= 0 && (size_t)n + 4 < sizeof(w->text) - w->used) {
+		w->used += (size_t)n;
+		return;
+	}
+	w->is_cut = true;
+	memcpy(w->text + w->used, "...", 4);
+}
+
+int report_add(struct np_report *r, const struct judgement *j, struct np_err *err, const char *fmt,
+	       ...)
+{
+	struct np_check *checks = reallocarray(r->checks, r->n_checks + 1, sizeof(*checks));
+	/* Nothing is to be done where nothing is wrong. */
+	bool has_cure = j->cure != NULL && j->status != NP_CHECK_PASS;
+	struct np_check added = {
+		.id = j->id, .status = j->status, .decides = j->decides, .where = j->where
+	};
+	va_list ap;
+	int n;
+
+	if (checks == NULL)
+		return np_fail_nomem(err);
+	r->checks = checks;
+	va_start(ap, fmt);
+	n = vasprintf(&added.message, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return np_fail_nomem(err);
+	added.cure = has_cure ? strdup(j->cure) : NULL;
+	if (has_cure && added.cure == NULL) {
+		free(added.message);
+		return np_fail_nomem(err);
+	}
+	r->checks[r->n_checks++] = added;
+	return 0;
+}
+
+void report_finish(struct np_report *r)
+{
+	r->pass = NP_VERDICT_YES;
+	for (size_t i = 0; i < r->n_checks; i++) {
+		const struct np_check *check = &r->checks[i];
+
+		if (check->status == NP_CHECK_FAIL) {
+			r->pass = NP_VERDICT_NO;
+			return;
+		}
+		if (check->status == NP_CHECK_UNKNOWN && check->decides)
+			r->pass = NP_VERDICT_UNKNOWN;
+	}
+}
+
+void np_report_done(struct np_report *r)
+{
+	for (size_t i = 0; i < r->n_checks; i++) {
+		free(r->checks[i].message);
+		free(r->checks[i].cure);
+	}
+	free(r->checks);
+	*r = (struct np_report){ 0 };
+}
+
+const char *gpu_who(const struct np_seen_gpu *gpu, char buf[static WHO_MAX])
+{
+	char id[NP_PCI_ID_MAX];
+
+	np_pci_id_format(gpu->id, id);
+	snprintf(buf, WHO_MAX, "%s (%.64s)", gpu->address,
+		 gpu->gpu != NULL ? gpu->gpu->model
+		 : gpu->has_id    ? id
+				  : "no id");
+	return buf;
+}
+
+const char *bar_text(const struct np_seen_bar *bar, char buf[static BAR_TEXT_MAX])
+{
+	char size[NP_SIZE_TEXT_MAX];
+
+	np_size_text(bar->bytes, size);
+	snprintf(buf, BAR_TEXT_MAX, "BAR %u (%s)", bar->index,
+		 bar->bytes > 0 ? size : "size unknown");
+	return buf;
+}
+
+json_t *verdict_tree(enum np_verdict v)
+{
+	return v == NP_VERDICT_UNKNOWN ? json_null() : json_boolean(v == NP_VERDICT_YES);
+}
+
+json_t *bytes_tree(uint64_t bytes)
+{
+	return bytes > 0 && bytes <= INT64_MAX ? json_integer((json_int_t)bytes) : json_null();
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text != NULL && text[0] != '\0' ? json_string(text) : json_null();
+}
+
+static json_t *bar_tree(const struct np_seen_bar *bar)
+{
+	bool has_address = bar->assigned == NP_VERDICT_YES;
+	char address[24];
+
+	snprintf(address, sizeof(address), "0x%" PRIx64, bar->address);
+	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "index", (int)bar->index, "sizeBytes",
+			 bytes_tree(bar->bytes), "assigned", verdict_tree(bar->assigned), "address",
+			 has_address ? json_string(address) : json_null(), "expectedBytes",
+			 bytes_tree(bar->expected_bytes));
+}
+
+json_t *gpu_tree(const struct np_seen_gpu *gpu)
+{
+	json_t *bars = json_array();
+	char id[NP_PCI_ID_MAX];
+
+	np_pci_id_format(gpu->id, id);
+	for (size_t i = 0; i < gpu->n_bars; i++) {
+		if (json_array_append_new(bars, bar_tree(&gpu->bars[i])) < 0) {
+			json_decref(bars);
+			return NULL;
+		}
+	}
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "address",
+			 text_or_null(gpu->address), "pciID", text_or_null(gpu->has_id ? id : NULL),
+			 "model", text_or_null(gpu->gpu != NULL ? gpu->gpu->model : NULL), "driver",
+			 text_or_null(gpu->driver), "ok", verdict_tree(gpu->ok), "bars", bars,
+			 "vgpu", verdict_tree(gpu->is_vgpu), "iommuGroup",
+			 gpu->iommu_group >= 0 ? json_integer(gpu->iommu_group) : json_null());
+}
+
+static json_t *check_tree(const struct np_check *check)
+{
+	json_t *tree = json_pack("{s:s, s:s, s:s, s:o}", "id", check->id, "status",
+				 np_check_status_name(check->status), "message", check->message,
+				 "cure", text_or_null(check->cure));
+
+	if (tree != NULL && check->where != NULL &&
+	    json_object_set_new(tree, "where", json_string(check->where)) < 0) {
+		json_decref(tree);
+		return NULL;
+	}
+	return tree;
+}
+
+json_t *checks_tree(const struct np_report *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->n_checks; i++) {
+		if (json_array_append_new(list, check_tree(&r->checks[i])) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static void write_bars(FILE *out, const struct np_seen_gpu *gpu)
+{
+	char size[NP_SIZE_TEXT_MAX];
+
+	for (size_t i = 0; i < gpu->n_bars; i++) {
+		const struct np_seen_bar *bar = &gpu->bars[i];
+
+		np_size_text(bar->bytes, size);
+		fprintf(out, "    BAR %u  %-10s  ", bar->index, bar->bytes > 0 ? size : "unknown");
+		if (bar->assigned == NP_VERDICT_YES && bar->address > 0)
+			fprintf(out, "0x%" PRIx64 "\n", bar->address);
+		else
+			fputs(bar->assigned == NP_VERDICT_NO        ? "not assigned\n"
+			      : bar->assigned == NP_VERDICT_UNKNOWN ? "cannot be told\n"
+								    : "assigned\n",
+			      out);
+	}
+}
+
+void gpus_write(FILE *out, const struct np_seen_gpu *gpus, size_t n)
+{
+	static const char *const words[] = { [NP_VERDICT_UNKNOWN] = "cannot be told",
+					     [NP_VERDICT_NO] = "NOT OK",
+					     [NP_VERDICT_YES] = "ok" };
+	char who[WHO_MAX], id[NP_PCI_ID_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		np_pci_id_format(gpus[i].id, id);
+		fprintf(out, "%s  %s  driver %s  %s\n", gpu_who(&gpus[i], who),
+			gpus[i].has_id ? id : "-",
+			gpus[i].driver[0] != '\0'             ? gpus[i].driver
+			: gpus[i].has_driver == NP_VERDICT_NO ? "none"
+							      : "unknown",
+			words[gpus[i].ok]);
+		write_bars(out, &gpus[i]);
+	}
+	if (n > 0)
+		fputc('\n', out);
+}
+
+void checks_write(FILE *out, const struct np_report *r, bool wide)
+{
+	for (size_t i = 0; i < r->n_checks; i++) {
+		const struct np_check *check = &r->checks[i];
+
+		fprintf(out, "%-8s %-20s %s\n", np_check_status_name(check->status), check->id,
+			check->message);
+		if (check->cure != NULL)
+			fprintf(out, "%-8s %-20s   cure: %s\n", "", "", check->cure);
+		if (check->where != NULL && (wide || check->status != NP_CHECK_PASS))
+			fprintf(out, "%-8s %-20s   found in: %s\n", "", "", check->where);
+	}
+	fprintf(out, "\nresult: %s\n", np_verdict_name(r->pass));
+}
+
+/* Failures first, then what decides and is not known, then warnings. */
+static void write_brief(FILE *out, const struct np_report *r)
+{
+	static const enum np_check_status order[] = { NP_CHECK_FAIL, NP_CHECK_UNKNOWN,
+						      NP_CHECK_WARN };
+
+	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
+		for (size_t i = 0; i < r->n_checks; i++) {
+			const struct np_check *check = &r->checks[i];
+
+			if (check->status != order[k] ||
+			    (check->status == NP_CHECK_UNKNOWN && !check->decides))
+				continue;
+			fprintf(out, "%s %s: %s\n", np_check_status_name(check->status), check->id,
+				check->message);
+			if (check->cure != NULL)
+				fprintf(out, "  cure: %s\n", check->cure);
+		}
+	}
+}
+
+int np_report_brief(const struct np_report *r, const char *what, size_t max, char **ret,
+		    struct np_err *err)
+{
+	NP_AUTO(np_freep) char *bytes = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&bytes, &size);
+
+	if (out == NULL)
+		return np_fail_nomem(err);
+	fprintf(out, "%s: %s\n", what, np_verdict_name(r->pass));
+	write_brief(out, r);
+	if (fclose(out) == EOF)
+		return np_fail_nomem(err);
+	if (size > max && max >= 4) {
+		memcpy(bytes + max - 4, "...\n", 4);
+		bytes[max] = '\0';
+	}
+	*ret = np_take(bytes);
+	return 0;
+}

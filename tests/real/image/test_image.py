@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The image that the Dockerfile builds, run by podman as the manifests run it.
+
+Its base is made of Debian's packages (mmdebstrap), so that no registry is asked; all of podman's storage
+is in a folder of the test's own.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import tarfile
+
+import pytest
+import yaml
+
+import servers
+import sysfs
+
+BASE = "localhost/nodeprep-test-base:latest"
+IMAGE = "localhost/nodeprep-test:latest"
+LIMITS = '[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=1024:1024"]\n[engine]\nruntime="runc"\n'
+POD = ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--network=none"]
+BUILD_S = 1200
+
+
+class Podman:
+    def __init__(self, folder):
+        self.folder = folder
+        (folder / "containers.conf").write_text(LIMITS)
+        (folder / "storage.conf").write_text(
+            f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/root"\nrunroot = "{folder}/run"\n'
+        )
+        self.env = {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(folder),
+            "CONTAINERS_CONF": str(folder / "containers.conf"),
+            "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
+        }
+
+    def __call__(self, *args, check=True, timeout=300):
+        return subprocess.run(
+            ["podman", *(str(a) for a in args)],
+            env=self.env,
+            capture_output=True,
+            encoding="utf-8",
+            check=check,
+            timeout=timeout,
+        )
+
+
+def make_base(cache):
+    """A minimal Debian as a tar file; it is made once and kept beside the built servers."""
+    base = cache / "bookworm.tar"
+    if not base.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        sources = [p for p in map(pathlib.Path, ("/etc/apt/sources.list", "/etc/apt/sources.list.d/debian.sources"))
+                   if p.exists() and "bookworm" in p.read_text()]
+        argv = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates", "bookworm"]
+        new = base.with_name("new.tar")  # the ending says what is made
+        subprocess.run([*argv, new, *sources[:1]], check=True, timeout=BUILD_S)
+        new.rename(base)
+    return base
+
+
+@pytest.fixture(scope="session")
+def podman():
+    with contextlib.ExitStack() as stack:
+        subprocess.run([servers.REPO / "hack/deps.sh", "image"], check=True, cwd=servers.REPO)
+        run = Podman(servers.make_folder(stack))
+        # The storage's mounts hold the folder.
+        stack.callback(run, "system", "reset", "--force", check=False)
+        run("import", "--quiet", make_base(servers.BIN_DIR / "image"), BASE)
+        subprocess.run(
+            ["make", "-C", servers.REPO, "image", "ENGINE=podman", f"BASE={BASE}", f"IMAGE={IMAGE}",
+             "FLAGS=--network host --pull-never"],
+            env=run.env,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            timeout=BUILD_S,
+        )
+        yield run
+
+
+@pytest.fixture
+def tree(tmp_path):
+    os.chmod(tmp_path, 0o755)
+    return sysfs.Tree(tmp_path)
+
+
+@pytest.fixture
+def run(podman, tmp_path):
+    """run(sys, *args) runs node-check as a kubelet does: its flags, a file for its last words."""
+
+    def call(sys, *args, env=()):
+        log = tmp_path / "termination-log"
+        log.write_text("")
+        log.chmod(0o666)
+        mounts = ["-v", f"{sys}:/host/sys:ro", "-v", f"{log}:/dev/termination-log"]
+        given = [f"--env={e}" for e in ("KUBERNETES_SERVICE_HOST=10.0.0.1", *env)]
+        done = podman("run", "--rm", *POD, *mounts, *given, IMAGE, "node-check", "--sysfs=/host/sys",
+                      "-o", "json", *args, check=False)
+        return done, log.read_text()
+
+    return call
+
+
+def test_image_holds_static_binaries_and_nothing_else(podman, tmp_path):
+    podman("save", "--quiet", "-o", tmp_path / "image.tar", IMAGE)
+    names = []
+    with tarfile.open(tmp_path / "image.tar") as image:
+        for member in image.getmembers():
+            if member.name.endswith(".tar"):
+                with tarfile.open(fileobj=image.extractfile(member)) as layer:
+                    names += [(m.name, m.mode & 0o777, m.mtime) for m in layer.getmembers()]
+    assert ("nodeprep", 0o755, 0) in names
+    assert {name for name, _, _ in names} <= {"nodeprep", "nodeprep-hookd"}
+
+
+def test_image_says_what_it_is_and_runs_as_nobody(podman):
+    config = json.loads(podman("inspect", IMAGE).stdout)[0]["Config"]
+    assert (config["User"], config["Entrypoint"]) == ("65532:65532", ["/nodeprep"])
+    version = (servers.REPO / "VERSION").read_text().strip()
+    assert config["Labels"]["org.opencontainers.image.version"] == version
+    assert podman("run", "--rm", *POD, IMAGE, "version").stdout.split()[-1].endswith(version)
+    text = (servers.REPO / "deploy/manifests/node-check/daemonset.yaml").read_text()
+    pod = yaml.safe_load(text)["spec"]["template"]["spec"]
+    assert pod["initContainers"][0]["image"] == f"nodeprep:{version}"
+
+
+def test_pass(tree, run):
+    tree.gpu("0000:01:00.0")
+    done, last = run(tree.root, "--expect=A100-40GB=1")
+    assert (done.returncode, done.stderr, json.loads(done.stdout)["pass"]) == (0, "", True)
+    assert last.startswith("node-check: pass\n")
+
+
+def test_fail(tree, run):
+    tree.gpu("0000:01:00.0")
+    tree.gpu("0000:02:00.0", missing=(0, 1))
+    done, last = run(tree.root, env=["NODEPREP_EXPECT=A100-40GB=2"])
+    assert (done.returncode, json.loads(done.stdout)["pass"]) == (1, False)
+    assert last.startswith("node-check: fail\nfail bars-assigned: ")
+    assert "0000:02:00.0" in last and "64bitMMIOSizeGB 256" in last
+
+
+def test_unknown_at_the_deadline(tree, run):
+    done, last = run(tree.root, "--wait=1s")
+    assert (done.returncode, json.loads(done.stdout)["pass"]) == (6, None)
+    assert last.startswith("node-check: unknown\nunknown gpu-count: ")
+
+
+def test_error(tree, run):
+    done, last = run(tree.root, "--expect=A100-40GB")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert last.startswith("node-check: error: --expect")
+
+
+def test_links_of_a_mounted_tree_are_followed(tree, run):
+    """sysfs links each device to its place below /sys/devices: relative, so that a mount elsewhere does."""
+    folder = tree.gpu("0000:01:00.0")
+    place = tree.root / "devices/pci0000:00/0000:01:00.0"
+    place.parent.mkdir(parents=True)
+    folder.rename(place)
+    tree.link(folder, "../../../devices/pci0000:00/0000:01:00.0")
+    assert run(tree.root, "--expect=A100-40GB=1")[0].returncode == 0
+
+
+def test_the_machine_itself(run):
+    """The real /sys, as nobody without capabilities: the same as the binary says outside."""
+    done, _ = run("/sys", "--expect=T4=1")
+    outside = subprocess.run(
+        [servers.BIN_DIR / "nodeprep", "node-check", "--sysfs", "/sys", "-o", "json", "--expect=T4=1"],
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == outside.returncode
+    assert json.loads(done.stdout) == json.loads(outside.stdout)
