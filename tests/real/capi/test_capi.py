@@ -227,4 +227,5 @@ def test_the_manifests_are_taken_and_start_the_program(server, manager, tmp_path
     (tmp_path / "tls.crt").write_bytes(certs.server.read_bytes())
     (tmp_path / "tls.key").write_bytes(certs.server_key.read_bytes())
     with capi.Hookd(args=[arg.replace(mount, str(tmp_path)) for arg in args]) as started:
+        started.ca = certs.ca
         assert started.ask("discovery", {})[0] == 200
