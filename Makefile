@@ -219,11 +219,13 @@ install: all               ## binaries, man pages and completion under $(DESTDIR
 	install -m 0644 cmd/nodeprep/nodeprep.1 $(DESTDIR)$(MANDIR)/man1/nodeprep.1
 	install -m 0644 cmd/nodeprep-hookd/nodeprep-hookd.1 $(DESTDIR)$(MANDIR)/man1/nodeprep-hookd.1
 	install -m 0644 cmd/nodeprep/nodeprep.bash $(DESTDIR)$(COMPDIR)/nodeprep
+	install -m 0644 cmd/nodeprep-hookd/nodeprep-hookd.bash $(DESTDIR)$(COMPDIR)/nodeprep-hookd
 
 uninstall:                 ## undo install
 	rm -f $(DESTDIR)$(BINDIR)/nodeprep $(DESTDIR)$(BINDIR)/kubectl-nodeprep \
 		$(DESTDIR)$(BINDIR)/nodeprep-hookd $(DESTDIR)$(MANDIR)/man1/nodeprep-hookd.1 \
-		$(DESTDIR)$(MANDIR)/man1/nodeprep.1 $(DESTDIR)$(COMPDIR)/nodeprep
+		$(DESTDIR)$(MANDIR)/man1/nodeprep.1 $(DESTDIR)$(COMPDIR)/nodeprep \
+		$(DESTDIR)$(COMPDIR)/nodeprep-hookd
 
 install-cni: $(B)/nodeprep ## the exec plugin into CNI_BIN_DIR, a sample network into CNI_CONF_DIR unless one is there
 	$(Q)$< install-cni --bin-dir '$(DESTDIR)$(CNI_BIN_DIR)'

@@ -30,6 +30,7 @@ struct program {
 };
 
 static struct np_serve *running;
+static bool uses_api;
 
 static void on_signal(int signal)
 {
@@ -114,6 +115,7 @@ static int set_up_api(struct program *p, struct np_err *err)
 		return -(int)err->code;
 	np_kube_config_free(config);
 	p->hookd.hook.kube = p->hookd.watch.kube = &p->o.kube;
+	uses_api = true;
 	return 0;
 }
 
@@ -249,7 +251,7 @@ static int run(int argc, char *argv[], struct np_err *err)
 int main(int argc, char *argv[])
 {
 	struct np_err err = NP_ERR_INIT;
-	int done;
+	int done, status;
 
 	/* A static program must not load what the host's name service or OpenSSL configuration name. */
 	__nss_configure_lookup("hosts", "files dns");
@@ -262,6 +264,9 @@ int main(int argc, char *argv[])
 	if (done < 0)
 		log_line("error", err.text);
 	fflush(NULL);
-	/* Threads may be at work still. */
-	_exit(done < 0 ? np_code_exit_status(err.code) : 0);
+	status = done < 0 ? np_code_exit_status(err.code) : 0;
+	/* A thread may be waiting for the API server, and use what exit(3) takes down. */
+	if (uses_api)
+		_exit(status);
+	return status;
 }

@@ -223,7 +223,23 @@ static int plan_classes(const struct outcome *out, struct np_input *in, struct n
 	return np_plan_make(in, &o, plan, err);
 }
 
-/* An API server that does not answer is no fault of the topology, but nothing is known without it. */
+/*
+ * An API server that does not answer is no fault of the topology, but nothing is known without it. Its
+ * words may be others each time, which would reconcile the Cluster without an end: they are left out.
+ */
+static int add_api_error(struct findings *f, const struct np_err *why, struct np_err *err)
+{
+	char text[128];
+
+	if (why->code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	if (np_code_exit_status(why->code) != np_code_exit_status(NP_E_RETRY))
+		return findings_add(f, why->text, err);
+	snprintf(text, sizeof(text), "the VirtualMachineClasses cannot be read: %s",
+		 np_code_name(why->code));
+	return findings_add(f, text, err);
+}
+
 static int check_classes(struct outcome *out, const struct request *r, struct findings *f,
 			 struct np_err *err)
 {
@@ -238,7 +254,7 @@ static int check_classes(struct outcome *out, const struct request *r, struct fi
 		return 0;
 	if (plan_classes(out, &p.input, &p.plan, &why) == 0)
 		return findings_add_plan(f, &p.plan, err);
-	return why.code == NP_E_NOMEM ? np_fail_nomem(err) : findings_add(f, why.text, err);
+	return add_api_error(f, &why, err);
 }
 
 int validate_topology(struct outcome *out, const struct request *r, struct np_err *err)

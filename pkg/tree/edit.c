@@ -169,13 +169,13 @@ static const char *line_end(const char *bytes, size_t size)
 }
 
 /* Behind the document's last line that holds something; what follows are blank lines and marks. */
-static size_t append_at(const char *bytes, size_t end)
+static size_t append_at(const char *bytes, size_t size, size_t end)
 {
 	while (end > 0 && strchr(" \t\r\n", bytes[end - 1]) != NULL)
 		end--;
-	while (bytes[end] == ' ' || bytes[end] == '\t' || bytes[end] == '\r')
+	while (end < size && (bytes[end] == ' ' || bytes[end] == '\t' || bytes[end] == '\r'))
 		end++;
-	return bytes[end] == '\n' ? end + 1 : end;
+	return end < size && bytes[end] == '\n' ? end + 1 : end;
 }
 
 /* Returns the document's tree; NULL where the text does not read. */
@@ -228,7 +228,7 @@ int np_yaml_set_text(const char *name, const char *bytes, size_t size, size_t do
 		return np_fail(err, NP_E_SPEC,
 			       "%s: has no lines of its own for its keys: add '%s: %s'", name, key,
 			       value);
-	from = w.place.found ? w.place.from : append_at(bytes, w.place.end);
+	from = w.place.found ? w.place.from : append_at(bytes, size, w.place.end);
 	to = w.place.found ? w.place.to : from;
 	if (!w.place.found && from > 0 && bytes[from - 1] != '\n')
 		before = eol;

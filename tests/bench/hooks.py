@@ -111,7 +111,7 @@ class Server:
     def __enter__(self):
         self.port = free_port()
         argv = [str(arg).format(port=self.port) for arg in self.argv]
-        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder)}
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "ASAN_OPTIONS": "quarantine_size_mb=16"}
         with open(self.folder / f"{self.name}.log", "ab") as log:
             self.process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         for _ in range(600):

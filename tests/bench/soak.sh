@@ -7,4 +7,4 @@ build=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 "$here/load.sh" "$build/bench"
 /usr/bin/env python3 -B "$here/soak.py" "$build" "$build/nodeprep-hookd" "$2"
-/usr/bin/env python3 -B "$here/soak.py" "$build" "$build/san/nodeprep-hookd" $(($2 / 10))
+/usr/bin/env python3 -B "$here/soak.py" "$build" "$build/san/nodeprep-hookd" $(($2 / 10)) asan

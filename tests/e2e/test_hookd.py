@@ -294,11 +294,10 @@ def exchange(hookd, data, timeout=20):
     context = ssl.create_default_context(cafile=str(hookd.ca))
     with socket.create_connection(("127.0.0.1", hookd.port), timeout=timeout) as raw:
         with context.wrap_socket(raw, server_hostname="127.0.0.1") as tls:
-            # A server that has seen enough closes while the rest is still being sent.
+            got = b""
+            # A server that turns a client away does not wait until it has said all.
             with contextlib.suppress(OSError):
                 tls.sendall(data)
-            got = b""
-            with contextlib.suppress(OSError):
                 while True:
                     piece = tls.recv(65536)
                     if not piece:
@@ -332,18 +331,19 @@ def test_only_hooks_and_probes_are_served(alone, method, path, status):
 @pytest.mark.parametrize(
     "data, status",
     [
-        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", None, id="HTTP/2"),
-        pytest.param(b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", b"501", id="method"),
-        pytest.param(b"nonsense\r\n\r\n", b"400", id="nonsense"),
-        pytest.param(b"GET / HTTP/1.1\r\n" + b"A: " + b"a" * 100000 + b"\r\n\r\n", b"400", id="header"),
-        pytest.param(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", b"413", id="body"),
-        pytest.param(b"\x16\x03\x01\x02\x00", None, id="TLS in TLS"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", None),
+        (b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", b"501"),
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\n" + b"A: " + b"a" * 100000 + b"\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n", b"413"),
+        (b"\x16\x03\x01\x02\x00", None),
     ],
+    ids=["http2", "method", "nonsense", "header", "body", "tls"],
 )
 def test_what_is_no_request_is_turned_away(alone, data, status):
     got = exchange(alone, data, timeout=40)
-    # Of one that is cut while it is sent the answer may be lost on the way.
-    if status and (got or len(data) < 65536):
+    # Whoever still sends when the connection is closed may miss the answer.
+    if status and (got or len(data) < 1000):
         assert got.split(b" ")[1] == status, got[:200]
     assert b" 200 " not in got[:20]
     assert call(alone, "discovery", {})["status"] == "Success"
