@@ -2,6 +2,7 @@
 """The controller on a real kube-apiserver: conditions, drift, deletion, fights, two replicas."""
 
 import contextlib
+import signal
 import time
 
 import pytest
@@ -538,6 +539,32 @@ def assert_no_double_write(server):
     for name in ("workers", "second"):
         assert len([p for p in paths if p.endswith(f"/{name}/status")]) == 1, paths
         assert len([p for p in paths if p.endswith(f"/nodepools/{name}")]) == 1, paths
+
+
+def test_replicas__a_frozen_leader_wakes_up_as_none(server, installed, pools_ns, put_class):
+    """It believed to hold the lease when it fell asleep; its clock tells it otherwise."""
+    put_class(pools_ns, "gpu", gpu_class())
+    put_pool(server, pools_ns)
+    with contextlib.ExitStack() as stack:
+        pair = [stack.enter_context(Controller(server)).wait_ready() for _ in range(2)]
+        leader = servers.wait_until(
+            "a leader", lambda: next((c for c in pair if c.is_leading()), None)
+        )
+        other = pair[1 - pair.index(leader)]
+        wait_reason(server, pools_ns, "ClassRight")
+        right = server.must("GET", classes_path(pools_ns, "gpu"))["spec"]
+        before = leader.metric("class_patches_total"), leader.metric("status_writes_total")
+        leader.process.send_signal(signal.SIGSTOP)
+        try:
+            servers.wait_until("the other's lead", other.is_leading)
+            patch_class(server, pools_ns, {"spec": {"configSpec": {"firmware": "bios"}}})
+            wait_class(server, pools_ns, lambda c: c["spec"] == right)
+        finally:
+            leader.process.send_signal(signal.SIGCONT)
+        servers.wait_until("its insight", lambda: not leader.is_leading())
+        time.sleep(2)
+        after = leader.metric("class_patches_total"), leader.metric("status_writes_total")
+        assert after == before and other.is_leading() and not leader.is_leading()
 
 
 def test_replicas__without_the_lease_nothing_is_written(server, installed, pools_ns, put_class):

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """deploy/manifests: everything renders, the API server takes all of it, the rights are the right ones."""
 
+import contextlib
 import json
+import os
 import re
 import subprocess
+import urllib.request
 
 import pytest
 import yaml
@@ -181,14 +184,35 @@ def test_manifests__a_privileged_pod_would_not_pass(installed):
     assert status == 403 and "PodSecurity" in answer["message"]
 
 
-def test_manifests__the_dashboard_asks_for_metrics_that_are_there(installed):
+def hookd_metrics(server, tmp_path):
+    """Returns what /metrics of nodeprep-hookd says, without any API server."""
+    _, port = servers.free_ports(2)
+    argv = [servers.BIN_DIR / "nodeprep-hookd", "--listen=127.0.0.1:0"]
+    argv += [f"--metrics-listen=127.0.0.1:{port}"]
+    argv += [f"--tls-cert-file={server._certs.server}"]
+    argv += [f"--tls-private-key-file={server._certs.server_key}"]
+    log = tmp_path / "hookd.log"
+
+    def fetch():
+        with contextlib.suppress(OSError):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as got:
+                return got.read().decode()
+
+    with contextlib.ExitStack() as stack:
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+        process = servers.start(stack, argv, log, env=env)
+        return servers.wait_until("hookd", fetch, process, log)
+
+
+def test_manifests__dashboard_and_rules_ask_for_metrics_that_are_there(installed, tmp_path):
     board = json.loads((MANIFESTS / "overlays" / "monitoring" / "nodeprep.json").read_text())
     rules = (MANIFESTS / "overlays" / "monitoring" / "rules.yaml").read_text()
-    asked = set(re.findall(r"nodeprep_controller_\w+", json.dumps(board) + rules))
+    asked = set(re.findall(r"nodeprep_(?:controller|hookd)_\w+", json.dumps(board) + rules))
     with Controller(installed) as running:
         running.wait_ready()
         text = running.get("/metrics", "metrics-listen")[1]
-    served = set(re.findall(r"^(nodeprep_controller_\w+)", text, re.M))
+    text += "\n" + hookd_metrics(installed, tmp_path)
+    served = set(re.findall(r"^(nodeprep_\w+)", text, re.M))
     assert asked and asked <= served, asked - served
 
 

@@ -15,6 +15,7 @@ import tarfile
 import pytest
 import yaml
 
+import demo
 import servers
 import sysfs
 
@@ -181,3 +182,15 @@ def test_the_machine_itself(run):
     )
     assert done.returncode == outside.returncode
     assert json.loads(done.stdout) == json.loads(outside.stdout)
+
+
+def test_plan_from_the_image(podman):
+    assert "gpu-a100x4" in demo.plan(podman, IMAGE)
+
+
+def test_controller_from_the_image(podman, server, tmp_path):
+    assert demo.controller(podman, IMAGE, server, tmp_path) == 0
+
+
+def test_hookd_from_the_image(podman, server, tmp_path):
+    assert demo.hookd(podman, IMAGE, server, tmp_path) == 0
