@@ -8,10 +8,6 @@
 #include "nodeprep/check.h"
 #include "nodeprep/render.h"
 
-/* The first pause after a conflict; each further one doubles it up to the most. */
-#define PAUSE_FIRST_MS 50
-#define PAUSE_MOST_MS 2000
-
 static const char *const result_names[NP_APPLY_RESULT_MAX] = {
 	[NP_APPLY_UNCHANGED] = "unchanged",
 	[NP_APPLY_PATCHED] = "patched",
@@ -33,28 +29,6 @@ void np_apply_done(struct np_apply *a)
 	*a = (struct np_apply){ 0 };
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
-}
-
-/* Returns the patch with the resourceVersion it is made from. */
-static json_t *make_body(const struct np_plan_class *c)
-{
-	json_auto_t *body = json_deep_copy(c->change.patch);
-	json_t *metadata = json_object_get(body, "metadata");
-
-	if (metadata == NULL) {
-		metadata = json_object();
-		if (json_object_set_new(body, "metadata", metadata) < 0)
-			return NULL;
-	}
-	if (json_object_set_new(metadata, "resourceVersion",
-				json_string(c->class->resource_version)) < 0)
-		return NULL;
-	return json_incref(body);
-}
-
 /* Seen on Kubernetes 1.34: strict validation names the field that the schema lacks. */
 static bool is_schema_too_old(const struct np_err *err)
 {
@@ -66,26 +40,21 @@ static int send_patch(struct np_kube *k, const struct np_kube_resource *r,
 		      const struct np_plan_class *c, enum np_dry_run dry_run, char **ret_version,
 		      struct np_err *err)
 {
-	json_auto_t *body = make_body(c);
+	const struct apply_write write = { .resource = r,
+					   .ns = c->ns,
+					   .object = c->class->node.json,
+					   .patch = c->change.patch,
+					   .dry_run = dry_run == NP_DRY_RUN_SERVER };
 	json_auto_t *stored = NULL;
-	struct np_kube_patch patch = { .body = body, .dry_run = dry_run == NP_DRY_RUN_SERVER };
 	const char *version;
 
-	if (c->class->resource_version == NULL)
-		return np_fail(
-			err, NP_E_REFUSED,
-			"the server sent class '%s' without a resourceVersion, so a change by "
-			"somebody else could not be noticed",
-			c->name);
-	if (body == NULL)
-		return np_fail_nomem(err);
-	if (np_kube_patch(k, r, c->ns, c->name, &patch, &stored, err) < 0)
+	if (apply_send(k, &write, &stored, err) < 0)
 		return is_schema_too_old(err)
 			       ? np_wrap(err,
 					 "this Supervisor is too old: its VirtualMachineClass has "
 					 "no spec.configSpec, where the window is set")
 			       : -(int)err->code;
-	version = text_of(stored, "resourceVersion");
+	version = apply_meta_text(stored, "resourceVersion");
 	*ret_version = strdup(version != NULL ? version : "");
 	return *ret_version == NULL ? np_fail_nomem(err) : 0;
 }
@@ -166,7 +135,7 @@ static int finish_unsent(const struct np_plan_class *c, struct np_apply_class *r
 /* Patches until the server takes it, the class turns out right, or something else is wrong. */
 static int patch_class(struct attempt *a, struct np_apply_class *result, struct np_err *err)
 {
-	uint64_t pause = PAUSE_FIRST_MS;
+	uint64_t pause = 0;
 	const char *ns = a->c->ns, *name = a->c->name;
 	NP_AUTO(np_freep) char *own_ns = ns != NULL ? strdup(ns) : NULL;
 	NP_AUTO(np_freep) char *own_name = strdup(name);
@@ -186,9 +155,8 @@ static int patch_class(struct attempt *a, struct np_apply_class *result, struct 
 			*err = why;
 			return -(int)err->code;
 		}
-		if (np_kube_pause(a->k, pause, err) < 0)
+		if (apply_pause(a->k, &pause, err) < 0)
 			return np_wrap(err, "%s", why.text);
-		pause = pause * 2 < PAUSE_MOST_MS ? pause * 2 : PAUSE_MOST_MS;
 		if (plan_again(a, own_ns, own_name, err) < 0)
 			return -(int)err->code;
 	}

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/apply.h"
+#include "internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* As np_apply_run() pauses. */
-#define PAUSE_FIRST_MS 50
-#define PAUSE_MOST_MS 2000
 
 static void class_done(struct np_leave_class *c)
 {
@@ -52,14 +48,10 @@ static void search_done(struct search *s)
 	json_decref(s->held);
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
-}
-
 static int note_unreadable(struct search *s, const json_t *object, struct np_err *err)
 {
-	const char *ns = text_of(object, "namespace"), *name = text_of(object, "name");
+	const char *ns = apply_meta_text(object, "namespace"),
+		   *name = apply_meta_text(object, "name");
 
 	return np_notes_add(
 		s->notes, err, "annotation-unreadable",
@@ -151,7 +143,8 @@ static int make_change(const struct search *s, json_t *object, struct np_change 
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = NULL;
-	const char *ns = text_of(object, "namespace"), *name = text_of(object, "name");
+	const char *ns = apply_meta_text(object, "namespace"),
+		   *name = apply_meta_text(object, "name");
 	char label[600];
 
 	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", ns ? ns : "", name ? name : "");
@@ -161,32 +154,12 @@ static int make_change(const struct search *s, json_t *object, struct np_change 
 	return np_vmclass_leave(c, s->o->leaves, s->o->ctx, ret, err);
 }
 
-static int send_change(const struct search *s, const json_t *object, json_t *body,
-		       struct np_err *err)
-{
-	const char *version = text_of(object, "resourceVersion");
-	json_t *metadata = json_object_get(body, "metadata");
-	struct np_kube_patch patch = { .body = body };
-	json_auto_t *stored = NULL;
-
-	if (!version)
-		return np_fail(
-			err, NP_E_REFUSED,
-			"the server sent class '%s' without a resourceVersion, so a change by "
-			"somebody else could not be noticed",
-			text_of(object, "name"));
-	/* Whoever leaves changes the annotation: there is metadata in the patch. */
-	if (json_object_set_new(metadata, "resourceVersion", json_string(version)) < 0)
-		return np_fail_nomem(err);
-	return np_kube_patch(s->k, &s->resource, text_of(object, "namespace"),
-			     text_of(object, "name"), &patch, &stored, err);
-}
-
 /* One round; 1 where somebody else wrote in between. */
 static int try_leave(const struct search *s, json_t *object, struct np_leave_class *result,
 		     struct np_err *err)
 {
 	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	json_auto_t *stored = NULL;
 	struct np_err why = NP_ERR_INIT;
 
 	result->result = NP_APPLY_UNCHANGED;
@@ -201,7 +174,12 @@ static int try_leave(const struct search *s, json_t *object, struct np_leave_cla
 	if (s->o->dry_run)
 		return 0;
 	result->attempts++;
-	if (send_change(s, object, change.patch, &why) == 0)
+	if (apply_send(s->k,
+		       &(struct apply_write){ .resource = &s->resource,
+					      .ns = apply_meta_text(object, "namespace"),
+					      .object = object,
+					      .patch = change.patch },
+		       &stored, &why) == 0)
 		return 0;
 	*err = why;
 	return why.code == NP_E_CONFLICT ? 1 : -(int)err->code;
@@ -227,14 +205,13 @@ static int leave_class(const struct search *s, json_t *found, struct np_leave_cl
 		       struct np_err *err)
 {
 	json_auto_t *object = json_incref(found);
-	uint64_t pause = PAUSE_FIRST_MS;
+	uint64_t pause = 0;
 	struct np_err conflict = NP_ERR_INIT;
 	int r;
 
 	while ((r = try_leave(s, object, result, &conflict)) > 0) {
-		if (np_kube_pause(s->k, pause, err) < 0)
+		if (apply_pause(s->k, &pause, err) < 0)
 			return np_wrap(err, "%s", conflict.text);
-		pause = pause * 2 < PAUSE_MOST_MS ? pause * 2 : PAUSE_MOST_MS;
 		if (read_again(s, result, &object, err) < 0)
 			return -(int)err->code;
 		if (!object) {
@@ -253,7 +230,8 @@ static int leave_class(const struct search *s, json_t *found, struct np_leave_cl
 
 static int name_class(struct np_leave_class *c, const json_t *object, struct np_err *err)
 {
-	const char *ns = text_of(object, "namespace"), *name = text_of(object, "name");
+	const char *ns = apply_meta_text(object, "namespace"),
+		   *name = apply_meta_text(object, "name");
 
 	c->ns = ns ? strdup(ns) : NULL;
 	c->name = strdup(name ? name : "");

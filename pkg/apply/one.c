@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/one.h"
 
+#include "internal.h"
+
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The first pause after a conflict; each further one doubles it up to the most. */
-#define PAUSE_FIRST_MS 50
-#define PAUSE_MOST_MS 2000
 
 static void plan_reset(struct np_one_result *r)
 {
@@ -260,37 +258,16 @@ static bool may_write(const struct round *x)
 	return x->one->may_write == NULL || x->one->may_write(x->one->ctx, &change);
 }
 
-/* Adds what makes a change by somebody else since the read a conflict. */
-static int add_version(struct round *x, struct np_err *err)
-{
-	const char *version = x->class->resource_version;
-	json_t *metadata = json_object_get(x->patch, "metadata");
-
-	if (version == NULL)
-		return np_fail(err, NP_E_REFUSED,
-			       "the server sent class '%s' without a resourceVersion, so a change "
-			       "by somebody else could not be noticed",
-			       x->one->name);
-	if (metadata == NULL) {
-		metadata = json_object();
-		if (json_object_set_new(x->patch, "metadata", metadata) < 0)
-			return np_fail_nomem(err);
-	}
-	if (json_object_set_new(metadata, "resourceVersion", json_string(version)) < 0)
-		return np_fail_nomem(err);
-	return 0;
-}
-
 static int send(struct round *x, struct np_err *err)
 {
-	const struct np_kube_patch patch = { .body = x->patch };
+	const struct apply_write write = { .resource = x->one->resource,
+					   .ns = x->one->ns,
+					   .object = x->class->node.json,
+					   .patch = x->patch };
 	json_t *stored = NULL;
 
-	if (add_version(x, err) < 0)
-		return -(int)err->code;
 	x->r->attempts++;
-	if (np_kube_patch(x->k, x->one->resource, x->one->ns, x->one->name, &patch, &stored, err) <
-	    0)
+	if (apply_send(x->k, &write, &stored, err) < 0)
 		return -(int)err->code;
 	json_object_del(json_object_get(stored, "metadata"), "namespace");
 	json_decref(x->r->object);
@@ -302,7 +279,7 @@ static int send(struct round *x, struct np_err *err)
 /* Until the server takes the patch, none is needed, or something else is wrong. */
 static int run_rounds(struct round *x, struct np_err *err)
 {
-	uint64_t pause = PAUSE_FIRST_MS;
+	uint64_t pause = 0;
 
 	for (;;) {
 		struct np_err why = NP_ERR_INIT, late = NP_ERR_INIT;
@@ -318,9 +295,8 @@ static int run_rounds(struct round *x, struct np_err *err)
 			*err = why;
 			return -(int)err->code;
 		}
-		if (np_kube_pause(x->k, pause, &late) < 0)
+		if (apply_pause(x->k, &pause, &late) < 0)
 			return np_fail(err, NP_E_CONFLICT, "%s: %s", why.text, late.text);
-		pause = pause * 2 < PAUSE_MOST_MS ? pause * 2 : PAUSE_MOST_MS;
 	}
 }
 
