@@ -47,7 +47,7 @@ san_flags := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-
 fuzz_flags := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 sources_of = $(filter-out %_test.c %_fuzz.c,$(wildcard $(foreach m,$(1),pkg/$(m)/*.c)))
-generated := $(B)/gen/gpu_rows.inc
+generated := $(B)/gen/gpu_rows.inc $(B)/gen/completion_bash.inc $(B)/gen/completion_zsh.inc
 lib_sources := $(call sources_of,$(modules))
 server_sources := $(call sources_of,$(server_modules))
 all_modules := $(modules) $(server_modules)
@@ -92,6 +92,11 @@ FORCE:
 $(B)/gen/gpu_rows.inc: pkg/gpu/catalogue.tsv pkg/gpu/catalogue.awk
 	@mkdir -p $(@D)
 	$(Q)LC_ALL=C awk -f pkg/gpu/catalogue.awk pkg/gpu/catalogue.tsv >$@
+
+# A file as one C string literal.
+$(B)/gen/completion_%.inc: cmd/nodeprep/nodeprep.%
+	@mkdir -p $(@D)
+	$(Q)sed -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' $< >$@
 
 $(B)/obj/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build
 	@mkdir -p $(@D)

@@ -7,7 +7,7 @@ packages() {
 	case $1 in
 	build) echo gcc libc6-dev binutils make pkg-config libcurl4-openssl-dev libssl-dev libjansson-dev \
 		libyaml-dev libbsd-dev libmd-dev libnghttp2-dev zlib1g-dev libevent-dev libyajl-dev ;;
-	check) echo libcmocka-dev python3 python3-pytest python3-yaml openssl diffutils ;;
+	check) echo zsh libcmocka-dev python3 python3-pytest python3-yaml openssl diffutils ;;
 	lint) echo clang clang-format clang-tidy cppcheck shellcheck mandoc ;;
 	fuzz) echo clang libclang-rt-14-dev ;;
 	image) echo podman buildah runc iptables mmdebstrap debian-archive-keyring ;;

@@ -195,6 +195,7 @@ int run_exec(void);
 
 int run_apply(const struct options *o, struct np_err *err);
 int run_check(const struct options *o, struct np_err *err);
+int run_completion(const struct options *o, struct np_err *err);
 int run_controller(const struct options *o, struct np_err *err);
 int run_diff(const struct options *o, struct np_err *err);
 int run_explain(const struct options *o, struct np_err *err);

@@ -14,6 +14,8 @@ const struct command commands[] = {
 	  "patch the VM classes so that the pools' nodes power on" },
 	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
 	  "tell what is not as the pools need it: classes, VMs, images; exit status 1 where something is" },
+	{ "completion", run_completion, 0, 1, "bash|zsh",
+	  "print the completion of a shell: source <(nodeprep completion bash)" },
 	{ "controller", run_controller, OPT_API | OPT_CONTROLLER, 0, "",
 	  "keep NodePool resources and their classes right, inside a cluster" },
 	{ "diff", run_diff, OPT_INPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
