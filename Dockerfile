@@ -10,11 +10,9 @@ COPY hack/deps.sh hack/deps.sh
 RUN hack/deps.sh build
 COPY . .
 # nodeprep-sim is for tests and the demo alone. Times are set, so that two builds give the same image.
-RUN make B=/build /build/nodeprep \
-	&& if [ -d cmd/nodeprep-hookd ]; then make B=/build /build/nodeprep-hookd; fi \
+RUN make B=/build /build/nodeprep /build/nodeprep-hookd \
 	&& mkdir /image \
-	&& for name in nodeprep nodeprep-hookd; do \
-		[ ! -f "/build/$name" ] || install -m 0755 "/build/$name" "/image/$name"; done \
+	&& install -m 0755 /build/nodeprep /build/nodeprep-hookd /image/ \
 	&& touch -d @0 /image /image/*
 
 FROM scratch

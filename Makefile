@@ -20,7 +20,7 @@ V ?=
 Q := $(if $(V),,@)
 
 version := $(shell cat VERSION)
-modules := err units tree gpu mmio pool vmclass plan render kube apply node exec
+modules := err units tree gpu mmio pool vmclass plan render kube apply node exec controller
 server_modules := serve hook sim
 
 # The build path must not reach the binary: two clean builds give the same bytes.
@@ -54,6 +54,7 @@ all_modules := $(modules) $(server_modules)
 test_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_test.c)) $(wildcard cmd/*/*_test.c)
 fuzz_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_fuzz.c))
 
+comma := ,
 objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
 bins := $(B)/nodeprep $(B)/kubectl-nodeprep $(B)/nodeprep-hookd $(B)/nodeprep-sim
 tests := $(patsubst %.c,$(B)/test/%,$(test_sources))
@@ -131,9 +132,9 @@ link = $(CC) $(np_cflags) $(np_ldflags) -o $@.tmp $(filter %.o %.a,$^) $(1) 2>$@
 
 # --- linking ---------------------------------------------------------------------------------
 
-$(B)/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(B)/libnodeprep.a $(B)/stubs.o
+$(B)/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
 	$(if $(Q),@echo "  LD      $@")
-	$(Q)$(call link,$(np_optional) $(np_libs) $(np_optional))
+	$(Q)$(call link,$(np_optional) $(np_server_libs) $(np_optional))
 	$(Q)strip $@.tmp && mv $@.tmp $@
 
 $(B)/kubectl-nodeprep: $(B)/nodeprep
@@ -148,6 +149,11 @@ $(B)/nodeprep-sim: $(call objects,obj,$(wildcard cmd/nodeprep-sim/*.c)) $(B)/lib
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)$(call link,$(np_optional) $(np_server_libs) $(np_optional))
 	$(Q)strip $@.tmp && mv $@.tmp $@
+
+# For a test: nodeprep with a wall clock that leaps.
+$(B)/nodeprep-leaping: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o tests/real/controller/leap.c
+	$(Q)$(call link,tests/real/controller/leap.c -Wl$(comma)--wrap=clock_gettime$(comma)--wrap=gettimeofday$(comma)--wrap=time $(np_optional) $(np_server_libs) $(np_optional))
+	$(Q)mv $@.tmp $@
 
 $(B)/test/%: $(B)/san/%.o $(B)/libnodeprep-san.a
 	@mkdir -p $(@D)

@@ -54,6 +54,14 @@ struct options {
 	struct node_flags node;
 	bool wants_vgpu; /* host-check --vgpu */
 	struct np_kube_options kube;
+	struct controller_flags {
+		bool clusters, no_election;
+		const char *supervisor_kubeconfig, *supervisor_namespace, *cluster_id;
+		const char *lease_name, *lease_ns;
+		uint64_t lease_ms, renew_ms, retry_ms;
+		uint64_t workers;
+		const char *health_listen, *metrics_listen;
+	} controller;
 };
 
 struct command {
@@ -75,6 +83,7 @@ enum option_group {
 	OPT_NODE = 1 << 6, /* --expect --wait and the others of node-check */
 	OPT_HOST = 1 << 7, /* --vgpu */
 	OPT_CATALOGUE = 1 << 8, /* --catalogue without -f */
+	OPT_CONTROLLER = 1 << 12, /* what keeps on and on */
 	OPT_INSTALL = 1 << 16, /* --bin-dir --conf-dir --conf */
 };
 
@@ -186,6 +195,7 @@ int run_exec(void);
 
 int run_apply(const struct options *o, struct np_err *err);
 int run_check(const struct options *o, struct np_err *err);
+int run_controller(const struct options *o, struct np_err *err);
 int run_diff(const struct options *o, struct np_err *err);
 int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);

@@ -12,6 +12,8 @@
 /* What a long option's value is, and so how it is read. */
 enum option_kind {
 	KIND_FLAG, /* bool at `offset` */
+	KIND_NOT_FLAG, /* the same, of which the opposite is stored */
+	KIND_NUMBER, /* uint64_t at `offset`, from 1 */
 	KIND_TEXT, /* const char * at `offset` */
 	KIND_TEXTS, /* struct texts at `offset` */
 	KIND_DURATION, /* uint64_t of milliseconds at `offset` */
@@ -33,8 +35,8 @@ static const struct option_row {
 	const char *value; /* NULL: takes none */
 	const char *help;
 } rows[] = {
-	{ "catalogue", 0, KIND_TEXTS, OPT_INPUT | OPT_CATALOGUE, AT(catalogues), "FILE",
-	  "YAML list of cards to add to the built-in ones; repeatable" },
+	{ "catalogue", 0, KIND_TEXTS, OPT_INPUT | OPT_CATALOGUE | OPT_CONTROLLER, AT(catalogues),
+	  "FILE", "YAML list of cards to add to the built-in ones; repeatable" },
 	{ "filename", 'f', KIND_TEXTS, OPT_INPUT, AT(files), "FILE",
 	  "file, folder or - with pools and classes, YAML or JSON; repeatable" },
 	{ "recursive", 'R', KIND_FLAG, OPT_INPUT, AT(recursive), NULL,
@@ -100,6 +102,32 @@ static const struct option_row {
 	  "name to expect in the server's certificate" },
 	{ "token", 0, KIND_TEXT, OPT_API, AT(kube.token), "TOKEN", "bearer token" },
 	{ "user", 0, KIND_TEXT, OPT_API, AT(kube.user), "NAME", "kubeconfig user to use" },
+	{ "cluster-id", 0, KIND_TEXT, OPT_CONTROLLER, AT(controller.cluster_id), "ID",
+	  "in front of pool ids; the UID of namespace kube-system with --supervisor-kubeconfig" },
+	{ "clusters", 0, KIND_FLAG, OPT_CONTROLLER, AT(controller.clusters), NULL,
+	  "also Cluster and TanzuKubernetesCluster objects with nodeprep.dev/managed: \"true\"" },
+	{ "health-listen", 0, KIND_TEXT, OPT_CONTROLLER, AT(controller.health_listen), "HOST:PORT",
+	  "serve /healthz and /readyz there" },
+	{ "leader-elect", 0, KIND_NOT_FLAG, OPT_CONTROLLER, AT(controller.no_election), NULL,
+	  "write only with the lease; true by default" },
+	{ "leader-elect-lease-duration", 0, KIND_DURATION, OPT_CONTROLLER, AT(controller.lease_ms),
+	  "DURATION", "when another takes the lease of one that is silent, 15s by default" },
+	{ "leader-elect-renew-deadline", 0, KIND_DURATION, OPT_CONTROLLER, AT(controller.renew_ms),
+	  "DURATION", "when one that cannot renew stops writing, 10s by default" },
+	{ "leader-elect-resource-name", 0, KIND_TEXT, OPT_CONTROLLER, AT(controller.lease_name),
+	  "NAME", "name of the lease, nodeprep-controller by default" },
+	{ "leader-elect-resource-namespace", 0, KIND_TEXT, OPT_CONTROLLER, AT(controller.lease_ns),
+	  "NAME", "namespace of the lease, the pod's by default" },
+	{ "leader-elect-retry-period", 0, KIND_DURATION, OPT_CONTROLLER, AT(controller.retry_ms),
+	  "DURATION", "between attempts, 2s by default" },
+	{ "metrics-listen", 0, KIND_TEXT, OPT_CONTROLLER, AT(controller.metrics_listen),
+	  "HOST:PORT", "serve /metrics there; may be the same" },
+	{ "supervisor-kubeconfig", 0, KIND_TEXT, OPT_CONTROLLER,
+	  AT(controller.supervisor_kubeconfig), "FILE", "the classes are in that API server" },
+	{ "supervisor-namespace", 0, KIND_TEXT, OPT_CONTROLLER, AT(controller.supervisor_namespace),
+	  "NAME", "the classes are in that namespace, not in their pools'" },
+	{ "workers", 0, KIND_NUMBER, OPT_CONTROLLER, AT(controller.workers), "N",
+	  "how many classes are worked on at a time, 4 by default" },
 	{ "help", 'h', KIND_FLAG, 0, AT(help), NULL, "print this" },
 	{ "log-format", 0, KIND_LOG_FORMAT, 0, 0, "text|json", "form of the lines on stderr" },
 	{ "v", 'v', KIND_VERBOSITY, 0, 0, "[=N]", "say more on stderr" },
@@ -146,6 +174,16 @@ static int read_duration(const struct option_row *row, const char *value, uint64
 	return 0;
 }
 
+static int read_number(const struct option_row *row, const char *value, uint64_t *ret,
+		       struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+
+	if (np_u64_parse(value, 1, UINT32_MAX, ret, &why) < 0)
+		return np_fail(err, NP_E_USAGE, "--%s: %s", row->name, why.text);
+	return 0;
+}
+
 /* -v alone says one more; -v=3 and --v=3 say how much, as kubectl's option does. */
 static int read_verbosity(struct options *o, const char *value, struct np_err *err)
 {
@@ -185,6 +223,13 @@ static int read_option(const struct option_row *row, const char *value, struct o
 	switch (row->kind) {
 	case KIND_FLAG:
 		return read_flag(row, value, at, err);
+	case KIND_NOT_FLAG:
+		if (read_flag(row, value, at, err) < 0)
+			return -(int)err->code;
+		*(bool *)at = !*(bool *)at;
+		return 0;
+	case KIND_NUMBER:
+		return read_number(row, value, at, err);
 	case KIND_TEXT:
 		*(const char **)at = value;
 		return 0;

@@ -85,6 +85,13 @@ int np_kube_config_load(const struct np_kube_options *o, struct np_kube_config *
 /* Copies the configuration, so that a second thread can have a client of its own. */
 int np_kube_config_clone(const struct np_kube_config *c, struct np_kube_config **ret,
 			 struct np_err *err);
+
+/* Replaces what is asked whether to cancel, such as for a clone that another thread uses. */
+void np_kube_config_set_cancel(struct np_kube_config *c, bool (*is_cancelled)(void *ctx),
+			       void *ctx);
+
+/* Replaces the limit of one request; 0: the run's deadline alone. */
+void np_kube_config_set_timeout(struct np_kube_config *c, uint64_t request_timeout_ms);
 void np_kube_config_free(struct np_kube_config *c);
 void np_kube_config_freep(struct np_kube_config **c);
 

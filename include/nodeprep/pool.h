@@ -99,6 +99,7 @@ enum np_rollout {
 
 struct np_pool {
 	struct np_source source;
+	const char *origin; /* borrowed from the input: the API server it was read from, or NULL */
 	char *ns;
 	char *cluster; /* NULL where it belongs to none, or the input does not say to which */
 	char *name;
@@ -177,6 +178,8 @@ struct np_input {
 	const char *default_namespace; /* borrowed: for documents without one; NULL: "default" */
 	const char *
 		only_namespace; /* borrowed: -n given; another namespace in a document is an error */
+	const char *origin; /* borrowed: id of the API server the pools were read from, where that
+			       is not the classes' */
 	size_t n_pools;
 	struct np_pool *pools;
 	size_t n_classes;
@@ -238,14 +241,21 @@ int np_input_collect(struct np_input *in, const struct np_catalogue *cat, const 
  */
 int np_input_finish(struct np_input *in, struct np_err *err);
 
+/* Drops the pools that do not name that class. */
+void np_input_pick(struct np_input *in, const char *vm_class);
+
 /* Tells whether some pool names a VM class that can be looked for. */
 bool np_input_needs_classes(const struct np_input *in);
 
 void np_input_done(struct np_input *in);
 
-#define NP_POOL_ID_MAX 800
+#define NP_ORIGIN_MAX 63
+#define NP_POOL_ID_MAX 832
 
-/* Writes the pool's identity: "namespace/cluster/pool"; "namespace/name" where no cluster is known. */
+/*
+ * Writes the pool's identity: "namespace/cluster/pool"; "namespace/name" where no cluster is known;
+ * its origin and a slash in front, where it has one.
+ */
 void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX]);
 
 /* Tells whether the text is a placeholder that some tool was to fill in. */

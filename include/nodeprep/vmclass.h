@@ -171,6 +171,9 @@ int np_vmclass_leave(const struct np_vmclass *c, np_holder_fn *leaves, void *ctx
 /* Returns a deep copy of the object with the patch applied as RFC 7386 says; NULL: no memory. */
 json_t *np_vmclass_patched(const json_t *object, const json_t *patch);
 
+/* Returns the merge patch that turns one object into the other, {} where they are equal; NULL: no memory. */
+json_t *np_vmclass_difference(const json_t *from, const json_t *to);
+
 /* Who wrote a field last, out of metadata.managedFields; the texts are borrowed from the class. */
 struct np_writer {
 	const char *manager;

@@ -207,6 +207,17 @@ int np_kube_config_clone(const struct np_kube_config *c, struct np_kube_config *
 	return 0;
 }
 
+void np_kube_config_set_cancel(struct np_kube_config *c, bool (*is_cancelled)(void *ctx), void *ctx)
+{
+	c->is_cancelled = is_cancelled;
+	c->cancel_ctx = ctx;
+}
+
+void np_kube_config_set_timeout(struct np_kube_config *c, uint64_t request_timeout_ms)
+{
+	c->request_timeout_ms = request_timeout_ms;
+}
+
 const char *np_kube_config_namespace(const struct np_kube_config *c)
 {
 	return c->ns;

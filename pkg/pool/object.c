@@ -38,10 +38,14 @@ bool np_node_is_placeholder(struct np_node n)
 
 void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX])
 {
+	const char *origin = pool->origin ? pool->origin : "", *after = pool->origin ? "/" : "";
+
 	if (pool->cluster)
-		snprintf(buf, NP_POOL_ID_MAX, "%s/%s/%s", pool->ns, pool->cluster, pool->name);
+		snprintf(buf, NP_POOL_ID_MAX, "%.*s%s%s/%s/%s", NP_ORIGIN_MAX, origin, after,
+			 pool->ns, pool->cluster, pool->name);
 	else
-		snprintf(buf, NP_POOL_ID_MAX, "%s/%s", pool->ns, pool->name);
+		snprintf(buf, NP_POOL_ID_MAX, "%.*s%s%s/%s", NP_ORIGIN_MAX, origin, after, pool->ns,
+			 pool->name);
 }
 
 /* Loose on purpose: the API server knows the grammar of each name, we need an identity. */
@@ -143,6 +147,7 @@ int np_pool_init(const struct np_object *o, struct np_pos at, const char *name,
 	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
 	bool is_node_pool = strcmp(o->kind, "NodePool") == 0;
 
+	pool.origin = o->in->origin;
 	pool.source.document = np_doc_index(o->doc);
 	pool.source.line = at.line;
 	pool.has_placeholder =
@@ -179,6 +184,25 @@ void np_pool_done(struct np_pool *pool)
 	np_doc_unref(pool->doc);
 	np_notes_done(&pool->remarks);
 	*pool = (struct np_pool){ 0 };
+}
+
+void np_input_pick(struct np_input *in, const char *vm_class)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < in->n_pools; i++) {
+		struct np_pool *pool = &in->pools[i];
+
+		if (pool->vm_class && strcmp(pool->vm_class, vm_class) == 0) {
+			struct np_pool taken = *pool;
+
+			*pool = (struct np_pool){ 0 };
+			in->pools[kept++] = taken;
+		} else {
+			np_pool_done(pool);
+		}
+	}
+	in->n_pools = kept;
 }
 
 int np_pool_read_class(struct np_node n, const char *what, struct np_pool *pool, struct np_err *err)

@@ -282,8 +282,7 @@ static int undo_members(struct undo *u, const struct np_class_want *want, struct
 	return 0;
 }
 
-/* Returns the merge patch that turns one object into the other; takes nothing. */
-static json_t *difference(const json_t *from, const json_t *to)
+json_t *np_vmclass_difference(const json_t *from, const json_t *to)
 {
 	json_auto_t *patch = json_object();
 	const char *key;
@@ -300,8 +299,9 @@ static json_t *difference(const json_t *from, const json_t *to)
 
 		if (json_equal(old, value))
 			continue;
-		change = json_is_object(old) && json_is_object(value) ? difference(old, value)
-								      : json_deep_copy(value);
+		change = json_is_object(old) && json_is_object(value)
+				 ? np_vmclass_difference(old, value)
+				 : json_deep_copy(value);
 		if (json_object_set_new(patch, key, change) < 0)
 			return NULL;
 	}
@@ -357,7 +357,7 @@ int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *wa
 		return -(int)err->code;
 	if (!json_equal(c->node.json, target)) {
 		json_decref(change.patch);
-		change.patch = difference(c->node.json, target);
+		change.patch = np_vmclass_difference(c->node.json, target);
 		if (change.patch == NULL)
 			return np_fail_nomem(err);
 		if (check_lists(c, change.patch, err) < 0 || add_items(&change, c, target, err) < 0)

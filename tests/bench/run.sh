@@ -25,6 +25,9 @@ for input in "plain 1000" "plain 10000" "plain 20000" "dump 10000" \
 done
 /usr/bin/env python3 -B "$here/bench.py" "$build" "$here/../../docs/examples"
 
+# The controller on a kube-apiserver, which is built where it is missing.
+NODEPREP_BIN_DIR=$build /usr/bin/python3 -B "$here/controller.py"
+
 # Beside Cluster API's own server, which is built where it is missing.
 "$here/load.sh" "$work"
 reference=$("$here/../real/capi/build.sh" "$build/real")

@@ -15,6 +15,7 @@ import tarfile
 import pytest
 import yaml
 
+import demo
 import servers
 import sysfs
 
@@ -69,8 +70,10 @@ def podman():
     with contextlib.ExitStack() as stack:
         subprocess.run([servers.REPO / "hack/deps.sh", "image"], check=True, cwd=servers.REPO)
         run = Podman(servers.make_folder(stack))
-        # The storage's mounts hold the folder.
-        stack.callback(run, "system", "reset", "--force", check=False)
+        # Not `system reset`, which would take the machine's own networks along.
+        stack.callback(subprocess.run, ["umount", run.folder / "root/overlay"],
+                       stderr=subprocess.DEVNULL, check=False)
+        stack.callback(run, "rmi", "--all", "--force", check=False)
         run("import", "--quiet", make_base(servers.BIN_DIR / "image"), BASE)
         subprocess.run(
             ["make", "-C", servers.REPO, "image", "ENGINE=podman", f"BASE={BASE}", f"IMAGE={IMAGE}",
@@ -114,8 +117,9 @@ def test_image_holds_static_binaries_and_nothing_else(podman, tmp_path):
             if member.name.endswith(".tar"):
                 with tarfile.open(fileobj=image.extractfile(member)) as layer:
                     names += [(m.name, m.mode & 0o777, m.mtime) for m in layer.getmembers()]
-    assert ("nodeprep", 0o755, 0) in names
-    assert {name for name, _, _ in names} <= {"nodeprep", "nodeprep-hookd"}
+    assert sorted(names) == [("nodeprep", 0o755, 0), ("nodeprep-hookd", 0o755, 0)]
+    hookd = podman("run", "--rm", *POD, "--entrypoint=/nodeprep-hookd", IMAGE, "--version", check=False)
+    assert hookd.returncode == 0, hookd.stderr
 
 
 def test_image_says_what_it_is_and_runs_as_nobody(podman):
@@ -178,3 +182,15 @@ def test_the_machine_itself(run):
     )
     assert done.returncode == outside.returncode
     assert json.loads(done.stdout) == json.loads(outside.stdout)
+
+
+def test_plan_from_the_image(podman):
+    assert "gpu-a100x4" in demo.plan(podman, IMAGE)
+
+
+def test_controller_from_the_image(podman, server, tmp_path):
+    assert demo.controller(podman, IMAGE, server, tmp_path) == 0
+
+
+def test_hookd_from_the_image(podman, server, tmp_path):
+    assert demo.hookd(podman, IMAGE, server, tmp_path) == 0

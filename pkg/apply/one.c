@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/one.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The first pause after a conflict; each further one doubles it up to the most. */
+#define PAUSE_FIRST_MS 50
+#define PAUSE_MOST_MS 2000
+
+static void plan_reset(struct np_one_result *r)
+{
+	np_plan_done(&r->plan);
+	free(r->sound.pools);
+	free(r->plan_index);
+	free(r->errors);
+	r->sound = (struct np_input){ 0 };
+	r->plan_index = NULL;
+	r->errors = NULL;
+}
+
+void np_one_done(struct np_one_result *r)
+{
+	plan_reset(r);
+	json_decref(r->object);
+	*r = (struct np_one_result){ 0 };
+}
+
+/* --- pools that leave ------------------------------------------------------------------------ */
+
+static bool is_held(const json_t *entry, const char *holder)
+{
+	const json_t *holders = json_object_get(entry, "holders");
+	json_t *name;
+	size_t i;
+
+	json_array_foreach (holders, i, name) {
+		if (strcmp(json_string_value(name), holder) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Returns {id: true} of the pools that use the class. */
+static json_t *ids_of(const struct np_input *pools)
+{
+	json_auto_t *ids = json_object();
+	char id[NP_POOL_ID_MAX];
+
+	for (size_t i = 0; i < pools->n_pools; i++) {
+		np_pool_id(&pools->pools[i], id);
+		if (json_object_set_new(ids, id, json_true()) < 0)
+			return NULL;
+	}
+	return json_incref(ids);
+}
+
+/* Fills in the registered pools of the holder that are to leave; `members` has room for all. */
+static size_t find_leaving(const struct np_one *one, const struct np_vmclass *c, const json_t *ids,
+			   struct np_member *members)
+{
+	size_t n = 0;
+	const char *id;
+	json_t *entry;
+
+	json_object_foreach (json_object_get(c->managed, "pools"), id, entry) {
+		if (is_held(entry, one->plan.holder) && json_object_get(ids, id) == NULL &&
+		    one->leaves(one->ctx, id))
+			members[n++] = (struct np_member){ .id = id };
+	}
+	return n;
+}
+
+/* Sets *ret to the class as it is once those that are gone have left. */
+static int let_leave(const struct np_one *one, const struct np_vmclass *c, struct np_one_result *r,
+		     json_t **ret, struct np_err *err)
+{
+	json_auto_t *ids = ids_of(one->pools);
+	size_t most = json_object_size(json_object_get(c->managed, "pools"));
+	NP_AUTO(np_freep) struct np_member *members = calloc(most + 1, sizeof(*members));
+	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	struct np_class_want want = { .holder = one->plan.holder, .members = members };
+
+	if (ids == NULL || members == NULL)
+		return np_fail_nomem(err);
+	if (one->leaves != NULL)
+		want.n_members = find_leaving(one, c, ids, members);
+	r->n_left = want.n_members;
+	if (want.n_members == 0) {
+		*ret = json_incref((json_t *)(uintptr_t)c->node.json);
+		return 0;
+	}
+	if (np_vmclass_revert(c, &want, &change, err) < 0)
+		return -(int)err->code;
+	*ret = np_vmclass_patched(c->node.json, change.patch);
+	return *ret == NULL ? np_fail_nomem(err) : 0;
+}
+
+/* --- pools that use it ----------------------------------------------------------------------- */
+
+/* What a plan of that pool alone finds wrong with it, or with the class. */
+static int judge_pool(const struct np_plan_options *o, const struct np_pool *pool,
+		      struct np_err *ret, struct np_err *err)
+{
+	NP_AUTO(np_plan_done) struct np_plan plan = { 0 };
+	struct np_pool copy = *pool;
+	const struct np_input in = { .n_pools = 1, .pools = &copy };
+
+	if (pool->has_placeholder) {
+		np_fail(ret, NP_E_SPEC, "holds a placeholder that nothing has filled in");
+		return 0;
+	}
+	if (np_plan_make(&in, o, &plan, err) < 0)
+		return -(int)err->code;
+	if (plan.n_errors > 0)
+		*ret = plan.errors[0];
+	return 0;
+}
+
+/* Takes the pool as sound. */
+static void take_pool(struct np_one_result *r, size_t i, const struct np_pool *pool)
+{
+	r->plan_index[i] = r->sound.n_pools;
+	r->sound.pools[r->sound.n_pools++] = *pool;
+}
+
+static bool has_placeholder(const struct np_input *pools)
+{
+	for (size_t i = 0; i < pools->n_pools; i++) {
+		if (pools->pools[i].has_placeholder)
+			return true;
+	}
+	return false;
+}
+
+/* Finds out which pools are the unsound ones, each by itself. */
+static int sift(const struct np_one *one, const struct np_plan_options *o, struct np_one_result *r,
+		struct np_err *err)
+{
+	r->errors = calloc(one->pools->n_pools + 1, sizeof(*r->errors));
+	if (r->errors == NULL)
+		return np_fail_nomem(err);
+	r->sound.n_pools = 0;
+	for (size_t i = 0; i < one->pools->n_pools; i++) {
+		if (judge_pool(o, &one->pools->pools[i], &r->errors[i], err) < 0)
+			return -(int)err->code;
+		r->plan_index[i] = SIZE_MAX;
+		if (r->errors[i].code == NP_OK)
+			take_pool(r, i, &one->pools->pools[i]);
+	}
+	np_plan_done(&r->plan);
+	return np_plan_make(&r->sound, o, &r->plan, err);
+}
+
+/* Plans with all pools, or with those that are sound where some are not. */
+static int plan_pools(const struct np_one *one, struct np_doc *doc, struct np_one_result *r,
+		      struct np_err *err)
+{
+	const struct np_class_ref ref = { doc, np_doc_root(doc) };
+	struct np_plan_options o = one->plan;
+	size_t n = one->pools->n_pools;
+
+	plan_reset(r);
+	o.classes = &ref;
+	o.n_classes = 1;
+	r->sound.pools = calloc(n + 1, sizeof(*r->sound.pools));
+	r->plan_index = calloc(n + 1, sizeof(*r->plan_index));
+	if (r->sound.pools == NULL || r->plan_index == NULL)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < n; i++)
+		take_pool(r, i, &one->pools->pools[i]);
+	if (np_plan_make(&r->sound, &o, &r->plan, err) < 0)
+		return -(int)err->code;
+	if (r->plan.n_errors > 0 || has_placeholder(one->pools))
+		return sift(one, &o, r, err);
+	return 0;
+}
+
+/* What is wrong although each pool by itself is right can only be the class's. */
+static int check_plan(struct np_one_result *r, struct np_err *err)
+{
+	if (r->plan.n_errors > 0) {
+		*err = r->plan.errors[0];
+		return -(int)err->code;
+	}
+	return 0;
+}
+
+/* --- one round ------------------------------------------------------------------------------- */
+
+struct round {
+	struct np_kube *k;
+	const struct np_one *one;
+	struct np_one_result *r;
+	struct np_doc *doc; /* the class as it was read */
+	struct np_vmclass *class;
+	json_t *patch; /* without the resourceVersion */
+};
+
+static void round_done(struct round *x)
+{
+	json_decref(x->patch);
+	np_vmclass_free(x->class);
+	np_doc_unref(x->doc);
+	x->patch = NULL;
+	x->class = NULL;
+	x->doc = NULL;
+}
+
+static int read_class(struct round *x, struct np_err *err)
+{
+	const struct np_one *one = x->one;
+	json_t *object = NULL;
+	char label[600];
+
+	if (np_kube_get(x->k, one->resource, one->ns, one->name, &object, err) < 0)
+		return -(int)err->code;
+	/* The pools' namespace may be another: the plan then finds the class by its name alone. */
+	json_object_del(json_object_get(object, "metadata"), "namespace");
+	json_decref(x->r->object);
+	x->r->object = json_incref(object);
+	x->r->found = true;
+	snprintf(label, sizeof(label), "virtualmachineclass '%s'", one->name);
+	if (np_doc_new_take(label, object, &x->doc, err) < 0)
+		return -(int)err->code;
+	return np_vmclass_read(x->doc, np_doc_root(x->doc), one->plan.catalogue, &x->class, err);
+}
+
+/* Reads the class and makes the patch that it needs. */
+static int plan_round(struct round *x, struct np_err *err)
+{
+	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+	json_auto_t *left = NULL, *target = NULL;
+	const json_t *change;
+
+	round_done(x);
+	if (read_class(x, err) < 0 || let_leave(x->one, x->class, x->r, &left, err) < 0)
+		return -(int)err->code;
+	if (np_doc_new_take(np_doc_name(x->doc), json_incref(left), &doc, err) < 0 ||
+	    plan_pools(x->one, doc, x->r, err) < 0 || check_plan(x->r, err) < 0)
+		return -(int)err->code;
+	change = x->r->sound.n_pools > 0 ? x->r->plan.classes[0].change.patch : NULL;
+	target = change != NULL ? np_vmclass_patched(left, change) : json_incref(left);
+	x->patch = target != NULL ? np_vmclass_difference(x->class->node.json, target) : NULL;
+	return x->patch == NULL ? np_fail_nomem(err) : 0;
+}
+
+static bool may_write(const struct round *x)
+{
+	const struct np_one_result *r = x->r;
+	const struct np_one_change change = {
+		.class = x->class,
+		.planned = r->sound.n_pools > 0 ? &r->plan.classes[0] : NULL,
+		.patch = x->patch,
+		.touches_spec = json_object_get(x->patch, "spec") != NULL,
+	};
+
+	return x->one->may_write == NULL || x->one->may_write(x->one->ctx, &change);
+}
+
+/* Adds what makes a change by somebody else since the read a conflict. */
+static int add_version(struct round *x, struct np_err *err)
+{
+	const char *version = x->class->resource_version;
+	json_t *metadata = json_object_get(x->patch, "metadata");
+
+	if (version == NULL)
+		return np_fail(err, NP_E_REFUSED,
+			       "the server sent class '%s' without a resourceVersion, so a change "
+			       "by somebody else could not be noticed",
+			       x->one->name);
+	if (metadata == NULL) {
+		metadata = json_object();
+		if (json_object_set_new(x->patch, "metadata", metadata) < 0)
+			return np_fail_nomem(err);
+	}
+	if (json_object_set_new(metadata, "resourceVersion", json_string(version)) < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
+static int send(struct round *x, struct np_err *err)
+{
+	const struct np_kube_patch patch = { .body = x->patch };
+	json_t *stored = NULL;
+
+	if (add_version(x, err) < 0)
+		return -(int)err->code;
+	x->r->attempts++;
+	if (np_kube_patch(x->k, x->one->resource, x->one->ns, x->one->name, &patch, &stored, err) <
+	    0)
+		return -(int)err->code;
+	json_object_del(json_object_get(stored, "metadata"), "namespace");
+	json_decref(x->r->object);
+	x->r->object = stored;
+	x->r->result = NP_APPLY_PATCHED;
+	return 0;
+}
+
+/* Until the server takes the patch, none is needed, or something else is wrong. */
+static int run_rounds(struct round *x, struct np_err *err)
+{
+	uint64_t pause = PAUSE_FIRST_MS;
+
+	for (;;) {
+		struct np_err why = NP_ERR_INIT, late = NP_ERR_INIT;
+
+		if (plan_round(x, err) < 0)
+			return -(int)err->code;
+		if (json_object_size(x->patch) == 0)
+			return 0;
+		x->r->withheld = !may_write(x);
+		if (x->r->withheld || send(x, &why) == 0)
+			return 0;
+		if (why.code != NP_E_CONFLICT) {
+			*err = why;
+			return -(int)err->code;
+		}
+		if (np_kube_pause(x->k, pause, &late) < 0)
+			return np_fail(err, NP_E_CONFLICT, "%s: %s", why.text, late.text);
+		pause = pause * 2 < PAUSE_MOST_MS ? pause * 2 : PAUSE_MOST_MS;
+	}
+}
+
+int np_one_apply(struct np_kube *k, const struct np_one *one, struct np_one_result *ret,
+		 struct np_err *err)
+{
+	NP_AUTO(np_one_done) struct np_one_result r = { 0 };
+	NP_AUTO(round_done) struct round x = { .k = k, .one = one, .r = &r };
+
+	if (run_rounds(&x, &r.error) < 0) {
+		if (r.error.code == NP_E_NOMEM) {
+			*err = r.error;
+			return -(int)err->code;
+		}
+		r.result = NP_APPLY_FAILED;
+		if (r.error.code == NP_E_NOT_FOUND)
+			r.found = false;
+	}
+	*ret = r;
+	r = (struct np_one_result){ 0 };
+	return 0;
+}

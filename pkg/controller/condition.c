@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <bsd/string.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static const char *const type_names[CONDITION_MAX] = {
+	[CONDITION_READY] = "Ready",
+	[CONDITION_CLASS_FOUND] = "ClassFound",
+	[CONDITION_CLASS_PATCHED] = "ClassPatched",
+	[CONDITION_DRIFTED] = "Drifted",
+};
+
+static const char *const status_names[STATUS_MAX] = {
+	[STATUS_UNKNOWN] = "Unknown",
+	[STATUS_FALSE] = "False",
+	[STATUS_TRUE] = "True",
+};
+
+static const char *const reason_names[REASON_MAX] = {
+	[REASON_NONE] = "None",
+	[REASON_ALREADY_RIGHT] = "AlreadyRight",
+	[REASON_CLASS_NOT_FOUND] = "ClassNotFound",
+	[REASON_CLASS_REFUSED] = "ClassRefused",
+	[REASON_CLASS_RIGHT] = "ClassRight",
+	[REASON_CONFLICT] = "Conflict",
+	[REASON_FIGURE_UNKNOWN] = "FigureUnknown",
+	[REASON_FORBIDDEN] = "Forbidden",
+	[REASON_FOUND] = "Found",
+	[REASON_GPUS_UNKNOWN] = "GPUsUnknown",
+	[REASON_IN_STEP] = "InStep",
+	[REASON_LEFT_ALONE] = "LeftAlone",
+	[REASON_NOT_FOUND] = "NotFound",
+	[REASON_NOT_LOOKED_AT] = "NotLookedAt",
+	[REASON_PATCHED] = "Patched",
+	[REASON_POOL_REFUSED] = "PoolRefused",
+	[REASON_PUT_BACK] = "PutBack",
+	[REASON_REFUSED_BY_API] = "RefusedByAPI",
+	[REASON_UNREACHABLE] = "Unreachable",
+};
+
+const char *condition_name(enum condition_type type)
+{
+	return type_names[type];
+}
+
+const char *reason_name(enum reason reason)
+{
+	return reason_names[reason];
+}
+
+/* Returns the place of the text among the names; `n` where it is none of them. */
+static unsigned find_name(const char *const *names, unsigned n, const char *text)
+{
+	unsigned i = 0;
+
+	while (i < n && (text == NULL || strcmp(names[i], text) != 0))
+		i++;
+	return i;
+}
+
+void condition_set(struct pool_status *s, enum condition_type type, enum condition_status status,
+		   enum reason reason, const char *fmt, ...)
+{
+	struct condition *c = &s->conditions[type];
+	va_list ap;
+
+	c->status = status;
+	c->reason = reason;
+	va_start(ap, fmt);
+	vsnprintf(c->message, sizeof(c->message), fmt, ap);
+	va_end(ap);
+}
+
+/* --- times ----------------------------------------------------------------------------------- */
+
+void time_text(int64_t seconds, char buf[static TIME_TEXT_MAX])
+{
+	time_t t = (time_t)seconds;
+	struct tm tm = { 0 };
+
+	if (gmtime_r(&t, &tm) == NULL ||
+	    strftime(buf, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		strlcpy(buf, "1970-01-01T00:00:00Z", TIME_TEXT_MAX);
+}
+
+int64_t time_read(const char *text)
+{
+	struct tm tm = { 0 };
+	const char *end = text != NULL ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
+	time_t t = end != NULL && *end == '\0' ? timegm(&tm) : 0;
+
+	return t > 0 ? (int64_t)t : 0;
+}
+
+void time_micro(char buf[static TIME_TEXT_MAX])
+{
+	struct timespec now;
+	char seconds[TIME_TEXT_MAX];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	time_text(now.tv_sec, seconds);
+	snprintf(buf, TIME_TEXT_MAX, "%.*s.%06uZ", (int)strcspn(seconds, "Z"), seconds,
+		 (unsigned)(now.tv_nsec / 1000) % 1000000);
+}
+
+/* --- what is remembered ---------------------------------------------------------------------- */
+
+static uint64_t hash_number(uint64_t seed, bool known, uint64_t n)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), known ? "|%ju" : "|-", (uintmax_t)n);
+	return map_hash(seed, text);
+}
+
+static uint64_t hash_field(uint64_t seed, const json_t *status, const char *key)
+{
+	const json_t *n = json_object_get(status, key);
+
+	return hash_number(seed, json_is_integer(n), (uint64_t)json_integer_value(n));
+}
+
+static void recall_condition(const json_t *item, struct status_memory *m)
+{
+	unsigned type = find_name(type_names, CONDITION_MAX,
+				  json_string_value(json_object_get(item, "type")));
+	unsigned status = find_name(status_names, STATUS_MAX,
+				    json_string_value(json_object_get(item, "status")));
+	unsigned reason = find_name(reason_names, REASON_MAX,
+				    json_string_value(json_object_get(item, "reason")));
+	const char *message = json_string_value(json_object_get(item, "message"));
+
+	if (type == CONDITION_MAX)
+		return;
+	m->conditions[type] = (struct condition_memory){
+		.status = (uint8_t)(status < STATUS_MAX ? status : STATUS_UNKNOWN),
+		.reason = (uint8_t)(reason < REASON_MAX ? reason : REASON_NONE),
+		.since = time_read(json_string_value(json_object_get(item, "lastTransitionTime"))),
+		.message = map_hash(0, message != NULL ? message : ""),
+	};
+}
+
+void status_recall(const json_t *object, struct status_memory *ret)
+{
+	const json_t *status = json_object_get(object, "status");
+	const char *vm_class = json_string_value(json_object_get(status, "vmClass"));
+	struct status_memory m = { 0 };
+	json_t *item;
+	size_t i;
+
+	if (json_object_size(status) > 0) {
+		m.generation = json_integer_value(json_object_get(status, "observedGeneration"));
+		m.fields = map_hash(0, vm_class != NULL ? vm_class : "");
+		m.fields = hash_field(m.fields, status, "observedGeneration");
+		m.fields = hash_field(m.fields, status, "gpusPerNode");
+		m.fields = hash_field(m.fields, status, "requiredMMIOGB");
+		m.fields = hash_field(m.fields, status, "mmioGB");
+	}
+	json_array_foreach (json_object_get(status, "conditions"), i, item)
+		recall_condition(item, &m);
+	*ret = m;
+}
+
+void status_remember(const struct pool_status *s, const struct status_memory *before, int64_t now,
+		     struct status_memory *ret)
+{
+	struct status_memory m = { .generation = s->generation };
+
+	m.fields = map_hash(0, s->vm_class);
+	m.fields = hash_number(m.fields, true, (uint64_t)s->generation);
+	m.fields = hash_number(m.fields, s->has_gpus, s->gpus);
+	m.fields = hash_number(m.fields, s->has_required, s->required_gb);
+	m.fields = hash_number(m.fields, s->has_mmio, s->mmio_gb);
+	for (unsigned i = 0; i < CONDITION_MAX; i++) {
+		const struct condition *c = &s->conditions[i];
+		const struct condition_memory *old = &before->conditions[i];
+
+		m.conditions[i] = (struct condition_memory){
+			.status = (uint8_t)c->status,
+			.reason = (uint8_t)c->reason,
+			.since = old->since != 0 && old->status == c->status ? old->since : now,
+			.message = map_hash(0, c->message),
+		};
+	}
+	*ret = m;
+}
+
+bool status_equal(const struct status_memory *a, const struct status_memory *b)
+{
+	for (unsigned i = 0; i < CONDITION_MAX; i++) {
+		const struct condition_memory *x = &a->conditions[i], *y = &b->conditions[i];
+
+		if (x->status != y->status || x->reason != y->reason || x->since != y->since ||
+		    x->message != y->message)
+			return false;
+	}
+	return a->fields == b->fields;
+}
+
+/* --- as it is written ------------------------------------------------------------------------ */
+
+static int add_number(json_t *tree, const char *key, bool known, uint64_t n)
+{
+	return known ? json_object_set_new(tree, key, json_integer((json_int_t)n)) : 0;
+}
+
+static int add_conditions(json_t *tree, const struct pool_status *s, const struct status_memory *m)
+{
+	json_t *list = json_array();
+
+	if (json_object_set_new(tree, "conditions", list) < 0)
+		return -1;
+	for (unsigned i = 0; i < CONDITION_MAX; i++) {
+		const struct condition *c = &s->conditions[i];
+		char since[TIME_TEXT_MAX];
+
+		time_text(m->conditions[i].since, since);
+		if (json_array_append_new(
+			    list, json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "type", type_names[i],
+					    "status", status_names[c->status], "observedGeneration",
+					    (json_int_t)s->generation, "lastTransitionTime", since,
+					    "reason", reason_names[c->reason], "message",
+					    c->message)) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+json_t *status_tree(const struct pool_status *s, const struct status_memory *m)
+{
+	json_auto_t *tree = json_pack("{s:I, s:s}", "observedGeneration", (json_int_t)s->generation,
+				      "vmClass", s->vm_class);
+
+	if (tree == NULL || add_number(tree, "gpusPerNode", s->has_gpus, s->gpus) < 0 ||
+	    add_number(tree, "requiredMMIOGB", s->has_required, s->required_gb) < 0 ||
+	    add_number(tree, "mmioGB", s->has_mmio, s->mmio_gb) < 0 ||
+	    add_conditions(tree, s, m) < 0)
+		return NULL;
+	return json_incref(tree);
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "nodeprep/units.h"
+
+enum {
+	WORKERS_MAX = 64,
+	STUCK_MS = 120000, /* an election's thread that has not turned for so long hangs */
+	CLUSTER_ID_DEADLINE_MS = 5000,
+	SAME_WORD_MS = 60000,
+};
+
+/* --- time and waiting ------------------------------------------------------------------------ */
+
+/* Goes on while the machine sleeps, and is not moved by who sets the wall clock. */
+uint64_t controller_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void controller_wait(struct np_controller *c, uint64_t ms)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += (time_t)(ms / 1000);
+	end.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (end.tv_nsec >= 1000000000) {
+		end.tv_sec++;
+		end.tv_nsec -= 1000000000;
+	}
+	pthread_cond_timedwait(&c->changed, &c->lock, &end);
+}
+
+void controller_pause(struct np_controller *c, uint64_t ms)
+{
+	uint64_t now = controller_now_ms(), end = now + ms;
+
+	pthread_mutex_lock(&c->lock);
+	for (; now < end && !controller_is_stopping(c); now = controller_now_ms())
+		controller_wait(c, end - now);
+	pthread_mutex_unlock(&c->lock);
+}
+
+bool controller_is_stopping(const struct np_controller *c)
+{
+	return atomic_load(&c->stopping);
+}
+
+bool controller_may_write(const struct np_controller *c)
+{
+	return !controller_is_stopping(c) && controller_now_ms() < atomic_load(&c->valid_until_ms);
+}
+
+bool controller_is_synced(const struct np_controller *c)
+{
+	for (unsigned i = 0; i < WATCHED_MAX; i++) {
+		if (c->watchers[i].wanted && !atomic_load(&c->watchers[i].synced))
+			return false;
+	}
+	return true;
+}
+
+void controller_log(const struct np_controller *c, const char *level, const char *fmt, ...)
+{
+	char text[NP_ERR_TEXT_MAX + 512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (c->o.log != NULL)
+		c->o.log(c->o.log_ctx, level, text);
+}
+
+void controller_warn(const struct np_controller *c, struct last_word *last, const char *what,
+		     const char *text)
+{
+	uint64_t hash = map_hash(0, text), now = controller_now_ms();
+
+	if (last->hash == hash && now - last->at_ms < SAME_WORD_MS)
+		return;
+	*last = (struct last_word){ hash, now };
+	controller_log(c, "warning", "%s: %s", what, text);
+}
+
+/* --- clients --------------------------------------------------------------------------------- */
+
+static bool is_read_cancelled(void *ctx)
+{
+	return controller_is_stopping(ctx);
+}
+
+static bool is_write_cancelled(void *ctx)
+{
+	return !controller_may_write(ctx);
+}
+
+static bool (*const cancels[])(void *ctx) = {
+	[CLIENT_READS] = is_read_cancelled,
+	[CLIENT_WRITES] = is_write_cancelled,
+	[CLIENT_OF_LEASE] = NULL,
+};
+
+int controller_client(struct np_controller *c, bool of_classes, enum client kind,
+		      struct np_kube **ret, struct np_err *err)
+{
+	const struct np_kube_config *from =
+		of_classes && c->classes != NULL ? c->classes : c->pools;
+	struct np_kube_config *config = NULL;
+
+	if (np_kube_config_clone(from, &config, err) < 0)
+		return -(int)err->code;
+	np_kube_config_set_cancel(config, cancels[kind], c);
+	/* What was sent while the lease was valid is answered before another can hold it. */
+	if (kind == CLIENT_WRITES && c->o.leader_elect)
+		np_kube_config_set_timeout(config, c->o.lease_ms - c->o.renew_ms);
+	return np_kube_new_take(config, ret, err);
+}
+
+/* --- beginning and end ----------------------------------------------------------------------- */
+
+void np_controller_free(struct np_controller *c)
+{
+	if (c == NULL)
+		return;
+	store_done(c);
+	np_kube_config_free(c->pools);
+	np_kube_config_free(c->classes);
+	free(c->ns);
+	free(c->class_ns);
+	free(c->cluster_id);
+	free(c->lease_ns);
+	free(c->lease_name);
+	free(c->identity);
+	pthread_cond_destroy(&c->changed);
+	pthread_mutex_destroy(&c->lock);
+	free(c);
+}
+
+void np_controller_freep(struct np_controller **c)
+{
+	np_controller_free(*c);
+}
+
+static int copy_text(char **to, const char *from, struct np_err *err)
+{
+	*to = from != NULL ? strdup(from) : NULL;
+	return from != NULL && *to == NULL ? np_fail_nomem(err) : 0;
+}
+
+static int check_options(const struct np_controller_options *o, struct np_err *err)
+{
+	if (o->workers < 1 || o->workers > WORKERS_MAX)
+		return np_fail(err, NP_E_USAGE, "'%u' workers: 1 to %d is needed", o->workers,
+			       WORKERS_MAX);
+	if (o->cluster_id != NULL &&
+	    (o->cluster_id[0] == '\0' || strlen(o->cluster_id) > NP_ORIGIN_MAX ||
+	     o->cluster_id[strspn(o->cluster_id,
+				  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789-_.")] != '\0'))
+		return np_fail(
+			err, NP_E_USAGE,
+			"cluster id '%.80s': 1 to %d letters, digits, '-', '_' and '.' are needed",
+			o->cluster_id, NP_ORIGIN_MAX);
+	if (!o->leader_elect)
+		return 0;
+	if (o->retry_ms < 100 || o->renew_ms <= o->retry_ms || o->lease_ms <= o->renew_ms ||
+	    o->lease_ms < 1000)
+		return np_fail(
+			err, NP_E_USAGE,
+			"the lease's duration has to be longer than its renewal's deadline, and "
+			"that longer than the time between attempts");
+	if (o->identity == NULL || o->identity[0] == '\0' ||
+	    strlen(o->identity) >= LEASE_IDENTITY_MAX)
+		return np_fail(err, NP_E_USAGE, "the identity has to have 1 to %d bytes",
+			       LEASE_IDENTITY_MAX - 1);
+	return 0;
+}
+
+static int copy_options(struct np_controller *c, const struct np_controller_options *o,
+			struct np_err *err)
+{
+	const char *lease_ns =
+		o->lease_ns != NULL ? o->lease_ns : np_kube_config_namespace(o->pools);
+
+	c->o = *o;
+	if (copy_text(&c->ns, o->ns, err) < 0 || copy_text(&c->class_ns, o->class_ns, err) < 0 ||
+	    copy_text(&c->cluster_id, o->cluster_id, err) < 0 ||
+	    copy_text(&c->lease_ns, lease_ns, err) < 0 ||
+	    copy_text(&c->lease_name, o->lease_name, err) < 0 ||
+	    copy_text(&c->identity, o->identity, err) < 0 ||
+	    np_kube_config_clone(o->pools, &c->pools, err) < 0)
+		return -(int)err->code;
+	return o->classes != NULL ? np_kube_config_clone(o->classes, &c->classes, err) : 0;
+}
+
+static bool is_watched(const struct np_controller_options *o, enum watched kind)
+{
+	return o->clusters || kind == WATCHED_NODEPOOL || kind == WATCHED_CLASS;
+}
+
+int np_controller_new(const struct np_controller_options *o, struct np_controller **ret,
+		      struct np_err *err)
+{
+	NP_AUTO(np_controller_freep) struct np_controller *c = NULL;
+	pthread_condattr_t attributes;
+
+	if (check_options(o, err) < 0)
+		return -(int)err->code;
+	c = calloc(1, sizeof(*c));
+	if (c == NULL)
+		return np_fail_nomem(err);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->changed, &attributes);
+	pthread_condattr_destroy(&attributes);
+	atomic_store(&c->beat_ms, controller_now_ms());
+	for (unsigned i = 0; i < WATCHED_MAX; i++) {
+		c->watchers[i].c = c;
+		c->watchers[i].kind = (enum watched)i;
+		c->watchers[i].wanted = is_watched(o, (enum watched)i);
+	}
+	if (copy_options(c, o, err) < 0)
+		return -(int)err->code;
+	*ret = np_take(c);
+	return 0;
+}
+
+void np_controller_stop(struct np_controller *c)
+{
+	pthread_mutex_lock(&c->lock);
+	atomic_store(&c->stopping, true);
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+bool np_controller_is_healthy(struct np_controller *c)
+{
+	return controller_now_ms() - atomic_load(&c->beat_ms) < STUCK_MS;
+}
+
+bool np_controller_is_ready(struct np_controller *c)
+{
+	return controller_is_synced(c) && !controller_is_stopping(c);
+}
+
+/* --- running --------------------------------------------------------------------------------- */
+
+/* The id that leads pool ids where the classes are another API server's. */
+static int find_cluster_id(struct np_controller *c, struct np_err *err)
+{
+	NP_AUTO(np_kube_freep) struct np_kube *kube = NULL;
+	json_auto_t *ns = NULL;
+	const char *uid;
+
+	if (c->classes == NULL || c->cluster_id != NULL)
+		return 0;
+	if (controller_client(c, false, CLIENT_READS, &kube, err) < 0)
+		return -(int)err->code;
+	np_kube_renew(kube, CLUSTER_ID_DEADLINE_MS);
+	if (np_kube_get_path(kube, "/api/v1/namespaces/kube-system", &ns, err) < 0)
+		return -(int)err->code;
+	uid = json_string_value(json_object_get(json_object_get(ns, "metadata"), "uid"));
+	if (uid == NULL || uid[0] == '\0' || strlen(uid) > NP_ORIGIN_MAX)
+		return np_fail(err, NP_E_REFUSED,
+			       "namespace kube-system has no uid: say --cluster-id");
+	controller_log(c, "info", "pool ids begin with '%s/'", uid);
+	return copy_text(&c->cluster_id, uid, err);
+}
+
+/* An API server that is not there yet is waited for. */
+static int wait_for_cluster_id(struct np_controller *c, struct np_err *err)
+{
+	struct last_word last = { 0 };
+
+	while (!controller_is_stopping(c)) {
+		struct np_err why = NP_ERR_INIT;
+
+		atomic_store(&c->beat_ms, controller_now_ms());
+		if (find_cluster_id(c, &why) == 0)
+			return 0;
+		if (why.code != NP_E_RETRY) {
+			*err = why;
+			return np_wrap(err, "cluster id");
+		}
+		controller_warn(c, &last, "cluster id", why.text);
+		controller_pause(c, c->o.retry_ms);
+	}
+	return 0;
+}
+
+static int spawn(pthread_t *thread, void *(*run)(void *ctx), void *ctx, struct np_err *err)
+{
+	int error = pthread_create(thread, NULL, run, ctx);
+
+	return error != 0 ? np_fail(err, NP_E_NOMEM, "cannot make a thread: %s", strerror(error))
+			  : 0;
+}
+
+static int spawn_watchers(struct np_controller *c, struct np_err *err)
+{
+	for (unsigned i = 0; i < WATCHED_MAX; i++) {
+		struct watcher *w = &c->watchers[i];
+
+		if (w->wanted && spawn(&w->thread, watch_run, w, err) < 0)
+			return -(int)err->code;
+		w->runs = w->wanted;
+	}
+	return 0;
+}
+
+static void join_watchers(struct np_controller *c)
+{
+	for (unsigned i = 0; i < WATCHED_MAX; i++) {
+		if (c->watchers[i].runs)
+			pthread_join(c->watchers[i].thread, NULL);
+	}
+}
+
+static void wait_for_stop(struct np_controller *c)
+{
+	pthread_mutex_lock(&c->lock);
+	while (!controller_is_stopping(c))
+		pthread_cond_wait(&c->changed, &c->lock);
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void tell_workers_done(struct np_controller *c)
+{
+	pthread_mutex_lock(&c->lock);
+	atomic_store(&c->workers_done, true);
+	pthread_cond_broadcast(&c->changed);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* The lease outlives the workers, so that whoever takes it next finds nobody writing. */
+int np_controller_run(struct np_controller *c, struct np_err *err)
+{
+	pthread_t workers[WORKERS_MAX], election;
+	unsigned n = 0;
+	int result = wait_for_cluster_id(c, err);
+	bool elects = false;
+
+	if (result < 0 || controller_is_stopping(c))
+		return result;
+	result = spawn_watchers(c, err);
+	for (; result == 0 && n < c->o.workers; n++)
+		result = spawn(&workers[n], work_run, c, err);
+	if (result < 0 && n > 0)
+		n--;
+	if (result == 0) {
+		result = spawn(&election, elect_run, c, err);
+		elects = result == 0;
+	}
+	if (result == 0)
+		wait_for_stop(c);
+	np_controller_stop(c);
+	for (unsigned i = 0; i < n; i++)
+		pthread_join(workers[i], NULL);
+	tell_workers_done(c);
+	if (elects)
+		pthread_join(election, NULL);
+	join_watchers(c);
+	return result;
+}

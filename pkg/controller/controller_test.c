@@ -1,0 +1,964 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "failing_alloc.h"
+#include "nodeprep/tree.h"
+
+#include "controller_fuzz.c"
+
+#define CORPUS "pkg/controller/testdata/corpus"
+
+/* --- map ------------------------------------------------------------------------------------- */
+
+static void test_map__finds_what_was_put(void **state)
+{
+	struct map m = { 0 };
+	struct map_entry entries[500];
+	char keys[500][16];
+	struct np_err err = NP_ERR_INIT;
+	struct map_entry *e = NULL;
+	size_t seen = 0;
+
+	(void)state;
+	assert_null(map_find(&m, "a"));
+	assert_null(map_next(&m, NULL));
+	map_remove(&m, "a");
+	for (size_t i = 0; i < 500; i++) {
+		snprintf(keys[i], sizeof(keys[i]), "key-%zu", i);
+		entries[i].key = keys[i];
+		assert_int_equal(map_insert(&m, &entries[i], &err), 0);
+	}
+	for (size_t i = 0; i < 500; i++)
+		assert_ptr_equal(map_find(&m, keys[i]), &entries[i]);
+	for (size_t i = 0; i < 500; i += 2)
+		map_remove(&m, keys[i]);
+	map_remove(&m, "key-0");
+	while ((e = map_next(&m, e)) != NULL)
+		seen++;
+	assert_int_equal(seen, 250);
+	assert_int_equal(m.n, 250);
+	assert_null(map_find(&m, "key-0"));
+	assert_ptr_equal(map_find(&m, "key-1"), &entries[1]);
+	free(m.slots);
+}
+
+/* --- queue ----------------------------------------------------------------------------------- */
+
+static void add(struct queue *q, struct queue_item *item, uint64_t due)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	assert_int_equal(queue_add(q, item, due, &err), 0);
+}
+
+static void done(struct queue *q, struct queue_item *item, bool failed, uint64_t now)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	assert_int_equal(queue_done(q, item, failed, now, 0, &err), 0);
+}
+
+static void test_queue__first_due_first_out(void **state)
+{
+	struct queue q = { 0 };
+	struct queue_item items[64] = { 0 };
+	uint64_t due = 0;
+
+	(void)state;
+	assert_null(queue_pop(&q, 0, &due));
+	assert_true(due == UINT64_MAX);
+	for (size_t i = 0; i < 64; i++)
+		add(&q, &items[i], 1000 + (i * 37) % 64);
+	assert_null(queue_pop(&q, 999, &due));
+	assert_int_equal(due, 1000);
+	for (size_t i = 0; i < 64; i++) {
+		struct queue_item *item = queue_pop(&q, 5000, &due);
+
+		assert_non_null(item);
+		assert_int_equal(item->due_ms, 1000 + i);
+		done(&q, item, false, 5000);
+	}
+	assert_null(queue_pop(&q, 5000, &due));
+	free(q.heap);
+}
+
+static void test_queue__equal_ones_in_their_order(void **state)
+{
+	struct queue q = { 0 };
+	struct queue_item items[8] = { 0 };
+	uint64_t due = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 8; i++)
+		add(&q, &items[i], 7);
+	for (size_t i = 0; i < 8; i++)
+		assert_ptr_equal(queue_pop(&q, 7, &due), &items[i]);
+	free(q.heap);
+}
+
+static void test_queue__waits_once(void **state)
+{
+	struct queue q = { 0 };
+	struct queue_item a = { 0 }, b = { 0 };
+	uint64_t due = 0;
+
+	(void)state;
+	add(&q, &b, 60);
+	add(&q, &a, 100);
+	add(&q, &a, 200);
+	add(&q, &a, 50);
+	assert_int_equal(q.n, 2);
+	assert_ptr_equal(queue_pop(&q, 50, &due), &a);
+	assert_null(queue_pop(&q, 50, &due));
+	assert_int_equal(due, 60);
+	free(q.heap);
+}
+
+static void test_queue__what_comes_during_the_work_is_worked_on_after(void **state)
+{
+	struct queue q = { 0 };
+	struct queue_item a = { 0 };
+	uint64_t due = 0;
+
+	(void)state;
+	add(&q, &a, 0);
+	assert_ptr_equal(queue_pop(&q, 0, &due), &a);
+	add(&q, &a, 0);
+	add(&q, &a, 0);
+	/* Nobody else gets it meanwhile. */
+	assert_null(queue_pop(&q, 1000, &due));
+	done(&q, &a, false, 1000);
+	assert_ptr_equal(queue_pop(&q, 1000, &due), &a);
+	done(&q, &a, false, 1000);
+	assert_null(queue_pop(&q, 1000, &due));
+	free(q.heap);
+}
+
+static void test_queue__failures_wait_longer_and_longer(void **state)
+{
+	struct queue q = { 0 };
+	struct queue_item a = { 0 };
+	uint64_t due = 0, now = 0, last = 0;
+
+	(void)state;
+	add(&q, &a, 0);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_ptr_equal(queue_pop(&q, now, &due), &a);
+		done(&q, &a, true, now);
+		assert_null(queue_pop(&q, now, &due));
+		assert_true(due - now >= last);
+		last = due - now;
+		now = due;
+	}
+	assert_int_equal(last, QUEUE_BACKOFF_MOST_MS - QUEUE_BACKOFF_MOST_MS / 4);
+	assert_ptr_equal(queue_pop(&q, now, &due), &a);
+	/* News makes it due at once, and a success ends the count. */
+	add(&q, &a, now);
+	done(&q, &a, true, now);
+	assert_ptr_equal(queue_pop(&q, now, &due), &a);
+	done(&q, &a, false, now);
+	assert_int_equal(a.failures, 0);
+	free(q.heap);
+}
+
+static void test_queue__backoff_is_jittered_within_bounds(void **state)
+{
+	(void)state;
+	for (unsigned failures = 0; failures < 100; failures++) {
+		for (uint32_t random = 0; random < 2000000000; random += 123456789) {
+			uint64_t ms = queue_backoff_ms(failures, random);
+
+			assert_true(ms >= QUEUE_BACKOFF_FIRST_MS * 3 / 4);
+			assert_true(ms <= QUEUE_BACKOFF_MOST_MS * 5 / 4);
+		}
+	}
+	assert_true(queue_backoff_ms(5, 1) != queue_backoff_ms(5, 2));
+}
+
+static void test_queue__an_item_can_be_taken_out(void **state)
+{
+	struct queue q = { 0 };
+	struct queue_item items[32] = { 0 };
+	uint64_t due = 0, last = 0;
+	size_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < 32; i++)
+		add(&q, &items[i], (i * 13) % 32);
+	for (size_t i = 0; i < 32; i += 3)
+		queue_remove(&q, &items[i]);
+	queue_remove(&q, &items[0]);
+	for (struct queue_item *item; (item = queue_pop(&q, 100, &due)) != NULL; n++) {
+		assert_true(item->due_ms >= last);
+		last = item->due_ms;
+	}
+	assert_int_equal(n, 21);
+	free(q.heap);
+}
+
+/* --- fight ----------------------------------------------------------------------------------- */
+
+static void test_fight__left_after_the_third_time(void **state)
+{
+	struct fight f = { 0 };
+
+	(void)state;
+	assert_false(fight_lost_round(&f, 1, 1000));
+	assert_false(fight_lost_round(&f, 1, 2000));
+	assert_false(fight_is_left(&f, 1));
+	assert_true(fight_lost_round(&f, 1, 1000 + FIGHT_WITHIN_MS));
+	assert_true(fight_is_left(&f, 1));
+	assert_false(fight_is_left(&f, 2));
+	/* It stays left, however long nothing happens. */
+	assert_true(fight_lost_round(&f, 1, 1000 + UINT64_C(100) * FIGHT_WITHIN_MS));
+}
+
+static void test_fight__old_rounds_do_not_count(void **state)
+{
+	struct fight f = { 0 };
+	uint64_t now = 5;
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++, now += FIGHT_WITHIN_MS / 2 + 1)
+		assert_false(fight_lost_round(&f, 1, now));
+	assert_true(fight_lost_round(&f, 1, now - FIGHT_WITHIN_MS / 2));
+}
+
+static void test_fight__a_persons_word_begins_anew(void **state)
+{
+	struct fight f = { 0 };
+
+	(void)state;
+	fight_resume(&f, 1);
+	assert_true(fight_is_left(&f, 1));
+	assert_true(fight_lost_round(&f, 1, 10));
+	assert_false(fight_lost_round(&f, 2, 11));
+	assert_false(fight_lost_round(&f, 2, 12));
+	assert_true(fight_lost_round(&f, 2, 13));
+	fight_settle(&f);
+	assert_false(fight_is_left(&f, 2));
+	assert_false(fight_lost_round(&f, 2, 14));
+	/* Settling ends no count that has not come to its end. */
+	fight_settle(&f);
+	assert_false(fight_lost_round(&f, 2, 15));
+	assert_true(fight_lost_round(&f, 2, 16));
+}
+
+/* --- lease ----------------------------------------------------------------------------------- */
+
+static void observe(struct lease *l, const char *version, const char *holder, int seconds,
+		    uint64_t now)
+{
+	json_auto_t *record = json_pack(
+		"{s:{s:s}, s:{s:s, s:i, s:i}}", "metadata", "resourceVersion", version, "spec",
+		"holderIdentity", holder, "leaseDurationSeconds", seconds, "leaseTransitions", 4);
+	struct np_err err = NP_ERR_INIT;
+
+	assert_int_equal(lease_observe(l, record, now, &err), 0);
+}
+
+static void test_lease__whose_it_is(void **state)
+{
+	struct lease l = { 0 };
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(lease_observe(&l, NULL, 0, &err), 0);
+	assert_int_equal(lease_decide(&l, "me", 0), LEASE_CREATE);
+	observe(&l, "1", "", 15, 0);
+	assert_int_equal(lease_decide(&l, "me", 0), LEASE_TAKE);
+	observe(&l, "2", "me", 15, 0);
+	assert_int_equal(lease_decide(&l, "me", 0), LEASE_RENEW);
+	observe(&l, "3", "other", 15, 0);
+	assert_int_equal(lease_decide(&l, "me", 14999), LEASE_WAIT);
+	assert_int_equal(lease_decide(&l, "me", 15000), LEASE_TAKE);
+}
+
+/* What counts is how long this process has seen nothing new, not what the record's times say. */
+static void test_lease__a_sign_of_life_begins_the_wait_anew(void **state)
+{
+	struct lease l = { 0 };
+
+	(void)state;
+	observe(&l, "1", "other", 15, 1000);
+	observe(&l, "1", "other", 15, 9000);
+	assert_int_equal(lease_decide(&l, "me", 15999), LEASE_WAIT);
+	assert_int_equal(lease_decide(&l, "me", 16000), LEASE_TAKE);
+	observe(&l, "2", "other", 15, 15999);
+	assert_int_equal(lease_decide(&l, "me", 30998), LEASE_WAIT);
+	assert_int_equal(lease_decide(&l, "me", 30999), LEASE_TAKE);
+}
+
+static void test_lease__promises_beyond_reason(void **state)
+{
+	struct lease l = { 0 };
+
+	(void)state;
+	observe(&l, "1", "other", 0, 0);
+	assert_int_equal(lease_decide(&l, "me", 999), LEASE_WAIT);
+	assert_int_equal(lease_decide(&l, "me", 1000), LEASE_TAKE);
+	observe(&l, "2", "other", 2000000000, 0);
+	assert_int_equal(lease_decide(&l, "me", 3600000), LEASE_TAKE);
+	observe(&l, "3", "other", -5, 0);
+	assert_int_equal(lease_decide(&l, "me", 1000), LEASE_TAKE);
+}
+
+/* The holder stops before another may take it, counted from when its request began. */
+static void test_lease__is_valid_for_less_than_it_is_promised(void **state)
+{
+	struct lease l = { 0 };
+
+	(void)state;
+	assert_false(lease_is_valid(&l, 0));
+	lease_won(&l, 500, 10000);
+	assert_true(lease_is_valid(&l, 10499));
+	assert_false(lease_is_valid(&l, 10500));
+	/* Reading it again makes it last no longer. */
+	observe(&l, "9", "me", 15, 10000);
+	assert_false(lease_is_valid(&l, 10500));
+}
+
+static void test_lease__what_is_none(void **state)
+{
+	static const char *const records[] = {
+		"{}",
+		"{\"metadata\": {\"resourceVersion\": \"\"}}",
+		"{\"metadata\": {\"resourceVersion\": 5}}",
+	};
+	char holder[LEASE_IDENTITY_MAX + 1], text[512];
+
+	(void)state;
+	memset(holder, 'x', sizeof(holder) - 1);
+	holder[sizeof(holder) - 1] = '\0';
+	snprintf(
+		text, sizeof(text),
+		"{\"metadata\": {\"resourceVersion\": \"5\"}, \"spec\": {\"holderIdentity\": \"%s\"}}",
+		holder);
+	for (size_t i = 0; i < 4; i++) {
+		json_auto_t *record = json_loads(i < 3 ? records[i] : text, 0, NULL);
+		struct lease l = { .version = "sentinel" };
+		struct np_err err = NP_ERR_INIT;
+
+		assert_int_equal(lease_observe(&l, record, 0, &err), -NP_E_REFUSED);
+		assert_string_equal(l.version, "sentinel");
+	}
+}
+
+static void test_lease__what_is_written(void **state)
+{
+	const struct lease l = { .transitions = 4 };
+	json_auto_t *take = lease_spec(&l, "me", LEASE_TAKE, 15000, "T");
+	json_auto_t *create = lease_spec(&l, "me", LEASE_CREATE, 1500, "T");
+	json_auto_t *renew = lease_spec(&l, "me", LEASE_RENEW, 15000, "T");
+	json_auto_t *back = lease_release_spec("T");
+
+	(void)state;
+	assert_int_equal(json_integer_value(json_object_get(take, "leaseTransitions")), 5);
+	assert_int_equal(json_integer_value(json_object_get(create, "leaseTransitions")), 0);
+	/* A promise is whole seconds: rounded up, never below what is kept to. */
+	assert_int_equal(json_integer_value(json_object_get(create, "leaseDurationSeconds")), 2);
+	assert_null(json_object_get(renew, "acquireTime"));
+	assert_null(json_object_get(renew, "leaseTransitions"));
+	assert_string_equal(json_string_value(json_object_get(back, "holderIdentity")), "");
+}
+
+/* --- conditions ------------------------------------------------------------------------------ */
+
+static struct pool_status right_status(void)
+{
+	struct pool_status s = { .generation = 3,
+				 .vm_class = "gpu",
+				 .has_gpus = true,
+				 .gpus = 4,
+				 .has_mmio = true,
+				 .mmio_gb = 512 };
+
+	for (unsigned i = 0; i < CONDITION_MAX; i++)
+		condition_set(&s, (enum condition_type)i, STATUS_TRUE, REASON_FOUND, "m%u", i);
+	return s;
+}
+
+/* What is written and read again is remembered as the same. */
+static void test_status__round_trip(void **state)
+{
+	struct pool_status s = right_status();
+	struct status_memory none = { 0 }, first, read, second;
+	json_auto_t *object = json_object();
+
+	(void)state;
+	status_remember(&s, &none, 1764099641, &first);
+	assert_false(status_equal(&none, &first));
+	assert_int_equal(json_object_set_new(object, "status", status_tree(&s, &first)), 0);
+	status_recall(object, &read);
+	assert_true(status_equal(&first, &read));
+	assert_int_equal(read.generation, 3);
+	status_remember(&s, &read, 1764099999, &second);
+	assert_true(status_equal(&first, &second));
+}
+
+static void test_status__what_is_not_known_is_not_written(void **state)
+{
+	struct pool_status s = right_status();
+	struct status_memory none = { 0 }, m;
+	json_auto_t *tree = NULL;
+
+	(void)state;
+	s.has_gpus = s.has_mmio = false;
+	status_remember(&s, &none, 5, &m);
+	tree = status_tree(&s, &m);
+	assert_null(json_object_get(tree, "gpusPerNode"));
+	assert_null(json_object_get(tree, "requiredMMIOGB"));
+	assert_null(json_object_get(tree, "mmioGB"));
+}
+
+/* Only a change of the status moves the time. */
+static void test_status__transition_times(void **state)
+{
+	struct pool_status s = right_status();
+	struct status_memory none = { 0 }, first, second;
+
+	(void)state;
+	status_remember(&s, &none, 100, &first);
+	condition_set(&s, CONDITION_READY, STATUS_TRUE, REASON_CLASS_RIGHT, "other words");
+	condition_set(&s, CONDITION_DRIFTED, STATUS_FALSE, REASON_IN_STEP, "x");
+	status_remember(&s, &first, 200, &second);
+	assert_false(status_equal(&first, &second));
+	assert_int_equal(second.conditions[CONDITION_READY].since, 100);
+	assert_int_equal(second.conditions[CONDITION_DRIFTED].since, 200);
+}
+
+static void test_status__each_part_counts(void **state)
+{
+	struct pool_status base = right_status();
+	struct status_memory none = { 0 }, before, after;
+	struct pool_status changed[6];
+
+	(void)state;
+	status_remember(&base, &none, 100, &before);
+	for (size_t i = 0; i < 6; i++)
+		changed[i] = base;
+	changed[0].generation++;
+	changed[1].gpus++;
+	changed[2].has_gpus = false;
+	changed[3].mmio_gb *= 2;
+	changed[4].has_required = true;
+	snprintf(changed[5].vm_class, sizeof(changed[5].vm_class), "other");
+	for (size_t i = 0; i < 6; i++) {
+		status_remember(&changed[i], &before, 100, &after);
+		assert_false(status_equal(&before, &after));
+	}
+}
+
+#define ODD_STATUS                                                                      \
+	"{\"status\": {\"conditions\": [{\"type\": \"Ready\", \"status\": \"Perhaps\"," \
+	" \"reason\": \"Odd\", \"lastTransitionTime\": \"yesterday\"}]}}"
+
+static void test_status__reads_whatever_stands_there(void **state)
+{
+	static const char *const objects[] = {
+		"{}",
+		"{\"status\": []}",
+		"{\"status\": {\"conditions\": {}}}",
+		"{\"status\": {\"conditions\": [5, null, {}, {\"type\": 7}]}}",
+		ODD_STATUS,
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+		json_auto_t *object = json_loads(objects[i], 0, NULL);
+		struct status_memory m;
+
+		status_recall(object, &m);
+		assert_int_equal(m.conditions[CONDITION_READY].since, 0);
+		assert_int_equal(m.conditions[CONDITION_READY].reason, REASON_NONE);
+	}
+}
+
+static void test_status__times(void **state)
+{
+	char text[TIME_TEXT_MAX];
+
+	(void)state;
+	time_text(1764099641, text);
+	assert_string_equal(text, "2025-11-25T19:40:41Z");
+	assert_int_equal(time_read(text), 1764099641);
+	assert_int_equal(time_read(NULL), 0);
+	assert_int_equal(time_read("2025-11-25T19:40:41Zx"), 0);
+	assert_int_equal(time_read("2025-11-25"), 0);
+}
+
+/* Names are unique, and what Kubernetes takes for a reason. */
+static void test_status__reasons(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < REASON_MAX; i++) {
+		const char *name = reason_name((enum reason)i);
+
+		assert_non_null(name);
+		assert_int_equal(
+			name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")],
+			'\0');
+		for (unsigned k = 0; k < i; k++)
+			assert_string_not_equal(name, reason_name((enum reason)k));
+	}
+}
+
+/* --- what is kept of objects ----------------------------------------------------------------- */
+
+#define CLUSTER                                                                                        \
+	"{\"apiVersion\": \"cluster.x-k8s.io/v1beta1\", \"kind\": \"Cluster\", \"metadata\": {"        \
+	"\"name\": \"c\", \"namespace\": \"n\", \"uid\": \"u\", \"annotations\": {\"a\": \"secret\"}," \
+	" \"labels\": {\"nodeprep.dev/managed\": \"true\"}}, \"spec\": {\"topology\": {"               \
+	"\"class\": \"tanzukubernetescluster\", \"variables\": ["                                      \
+	"{\"name\": \"trust\", \"value\": \"secret\"}, {\"name\": \"vmClass\", \"value\": \"big\"}],"  \
+	" \"workers\": {\"machineDeployments\": [{\"name\": \"md\", \"class\": \"node-pool\","         \
+	" \"replicas\": 3, \"metadata\": {\"annotations\": {\"nodeprep.dev/gpus\": \"T4=1\","          \
+	" \"x\": \"secret\"}}, \"variables\": {\"overrides\": [{\"name\": \"vmClass\","                \
+	" \"value\": \"small\"}, {\"name\": \"users\", \"value\": \"secret\"}]}}]}}},"                 \
+	" \"status\": {\"x\": \"secret\"}}"
+
+static void test_reduce__a_cluster_keeps_its_secrets(void **state)
+{
+	json_auto_t *object = json_loads(CLUSTER, 0, NULL);
+	NP_AUTO(np_freep) char *text = NULL;
+
+	(void)state;
+	assert_non_null(object);
+	assert_true(reduce_is_managed(object));
+	text = reduce_object(WATCHED_CLUSTER, object);
+	assert_non_null(text);
+	assert_null(strstr(text, "secret"));
+	assert_non_null(strstr(text, "big"));
+	assert_non_null(strstr(text, "small"));
+	assert_non_null(strstr(text, "T4=1"));
+}
+
+static void test_reduce__the_digest_is_of_what_matters(void **state)
+{
+	static const struct {
+		const char *text;
+		bool same;
+	} rows[] = {
+		{ "{\"spec\": {\"a\": 1}, \"metadata\": {\"labels\": {\"x\": \"y\"}}}", true },
+		{ "{\"spec\": {\"a\": 1}, \"status\": {\"x\": 1}}", true },
+		{ "{\"spec\": {\"a\": 2}}", false },
+		{ "{}", false },
+		{ "{\"spec\": {\"a\": 1}, \"metadata\": {\"annotations\":"
+		  " {\"nodeprep.dev/managed\": \"{}\"}}}",
+		  false },
+	};
+	json_auto_t *base = json_loads("{\"spec\": {\"a\": 1}}", 0, NULL);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_auto_t *other = json_loads(rows[i].text, 0, NULL);
+
+		assert_non_null(other);
+		assert_int_equal(reduce_digest(other) == reduce_digest(base), rows[i].same);
+		assert_true(reduce_digest(other) != 0);
+	}
+}
+
+/* With the n-th allocation failing: a whole text, or none, never half of one. */
+static void test_reduce__out_of_memory(void **state)
+{
+	json_auto_t *object = json_loads(CLUSTER, 0, NULL);
+	NP_AUTO(np_freep) char *whole = reduce_object(WATCHED_CLUSTER, object);
+	unsigned failed = 0;
+
+	(void)state;
+	json_set_alloc_funcs(json_malloc, free);
+	for (size_t n = 0; n < 400; n++) {
+		NP_AUTO(np_freep) char *text = NULL;
+
+		allocations_left = n;
+		text = reduce_object(WATCHED_CLUSTER, object);
+		allocations_left = SIZE_MAX;
+		failed += text == NULL;
+		if (text != NULL)
+			assert_string_equal(text, whole);
+	}
+	json_set_alloc_funcs(malloc, free);
+	assert_true(failed > 20);
+}
+
+static void test_status__out_of_memory(void **state)
+{
+	struct pool_status s = right_status();
+	struct status_memory none = { 0 }, m;
+	json_auto_t *whole = NULL;
+	unsigned failed = 0;
+
+	(void)state;
+	status_remember(&s, &none, 100, &m);
+	whole = status_tree(&s, &m);
+	json_set_alloc_funcs(json_malloc, free);
+	for (size_t n = 0; n < 200; n++) {
+		json_t *tree;
+
+		allocations_left = n;
+		tree = status_tree(&s, &m);
+		allocations_left = SIZE_MAX;
+		failed += tree == NULL;
+		if (tree != NULL)
+			assert_true(json_equal(tree, whole));
+		json_decref(tree);
+	}
+	json_set_alloc_funcs(malloc, free);
+	assert_true(failed > 20);
+}
+
+/* --- the store ------------------------------------------------------------------------------- */
+
+static const struct id_row {
+	const char *name, *cluster_id, *only_ns, *class_ns, *id;
+	bool clusters, own;
+} id_rows[] = {
+	{ "a NodePool of the class's namespace", NULL, NULL, "ml", "ml/a", false, true },
+	{ "another namespace's", NULL, NULL, "ml", "other/a", false, false },
+	{ "a longer namespace", NULL, NULL, "ml", "mlx/a", false, false },
+	{ "a Cluster's pool, and Clusters are not looked at", NULL, NULL, "ml", "ml/c/p", false,
+	  false },
+	{ "a Cluster's pool", NULL, NULL, "ml", "ml/c/p", true, true },
+	{ "of another API server", NULL, NULL, "ml", "6f1c0f9e-0000-4000-8000-000000000000/ml/a",
+	  true, false },
+	{ "cluster-scoped classes", NULL, NULL, "", "ml/a", false, true },
+	{ "cluster-scoped classes, of another API server", NULL, NULL, "",
+	  "6f1c0f9e-0000-4000-8000-000000000000/ml/a", true, false },
+	{ "ours, in another API server", "c1", NULL, "vns", "c1/ml/a", false, true },
+	{ "another cluster's there", "c1", NULL, "vns", "c2/ml/a", false, false },
+	{ "a cluster whose id begins alike", "c1", NULL, "vns", "c11/ml/a", false, false },
+	{ "the Supervisor's own there", "c1", NULL, "vns", "vns/a", false, false },
+	{ "only one namespace, and it is that", NULL, "ml", "ml", "ml/a", false, true },
+	{ "only one namespace, and it is another", "c1", "ml", "vns", "c1/x/a", false, false },
+	{ "no slash", NULL, NULL, "ml", "ml", false, false },
+	{ "too many", NULL, NULL, "ml", "ml/a/b/c", true, false },
+	{ "empty", NULL, NULL, "", "", true, false },
+};
+
+static void test_store__whose_pool_it_is(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(id_rows) / sizeof(id_rows[0]); i++) {
+		const struct id_row *row = &id_rows[i];
+		struct np_controller c = { .o.clusters = row->clusters };
+
+		c.cluster_id = row->cluster_id != NULL ? strdup(row->cluster_id) : NULL;
+		c.ns = row->only_ns != NULL ? strdup(row->only_ns) : NULL;
+		if (store_is_own_id(&c, row->class_ns, row->id) != row->own)
+			fail_msg("%s", row->name);
+		free(c.cluster_id);
+		free(c.ns);
+	}
+}
+
+/* A controller that has a store, and no thread. */
+struct fixture {
+	struct np_controller c;
+	struct watcher w;
+	struct np_catalogue *catalogue;
+};
+
+static void fixture_init(struct fixture *f)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	*f = (struct fixture){ .w.kind = WATCHED_NODEPOOL, .w.round = 1 };
+	assert_int_equal(np_catalogue_new(&f->catalogue, &err), 0);
+	f->c.o.catalogue = f->catalogue;
+	f->c.class_resource.namespaced = true;
+	pthread_mutex_init(&f->c.lock, NULL);
+	pthread_cond_init(&f->c.changed, NULL);
+}
+
+static void fixture_done(struct fixture *f)
+{
+	store_done(&f->c);
+	np_catalogue_free(f->catalogue);
+}
+
+static json_t *nodepool(const char *name, const char *vm_class, int generation)
+{
+	return json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:i}, s:{s:s}}", "apiVersion",
+			 "nodeprep.dev/v1alpha1", "kind", "NodePool", "metadata", "name", name,
+			 "namespace", "ml", "uid", "u", "generation", generation, "spec", "vmClass",
+			 vm_class);
+}
+
+static void put_pool(struct fixture *f, json_t *take)
+{
+	json_auto_t *object = take;
+	struct np_err err = NP_ERR_INIT;
+
+	assert_int_equal(store_put(&f->c, &f->w, object, &err), 0);
+}
+
+static size_t pop_all(struct fixture *f)
+{
+	struct queue_item *item;
+	uint64_t due;
+	size_t n = 0;
+
+	while ((item = queue_pop(&f->c.queue, UINT64_MAX - 1, &due)) != NULL) {
+		item->running = false;
+		n++;
+	}
+	return n;
+}
+
+static void test_store__what_asks_for_work(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	json_t *object;
+
+	(void)state;
+	fixture_init(&f);
+	put_pool(&f, nodepool("a", "gpu", 1));
+	put_pool(&f, nodepool("b", "gpu", 1));
+	assert_int_equal(pop_all(&f), 1);
+	/* The same again, and with another status: nothing. */
+	put_pool(&f, nodepool("a", "gpu", 1));
+	object = nodepool("a", "gpu", 1);
+	json_object_set_new(object, "status", json_pack("{s:i}", "mmioGB", 5));
+	put_pool(&f, object);
+	assert_int_equal(pop_all(&f), 0);
+	/* Another class: both. */
+	put_pool(&f, nodepool("a", "other", 2));
+	assert_int_equal(pop_all(&f), 2);
+	assert_int_equal(f.c.class_records.n, 2);
+	object = nodepool("a", "other", 2);
+	store_drop(&f.c, WATCHED_NODEPOOL, object);
+	store_drop(&f.c, WATCHED_NODEPOOL, object);
+	json_decref(object);
+	assert_int_equal(pop_all(&f), 1);
+	assert_int_equal(f.c.sources.n, 1);
+}
+
+static void test_store__what_a_list_lacks_is_gone(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+
+	(void)state;
+	fixture_init(&f);
+	for (int i = 0; i < 100; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "p%d", i);
+		put_pool(&f, nodepool(name, i % 2 ? "odd" : "even", 1));
+	}
+	pop_all(&f);
+	f.w.round++;
+	put_pool(&f, nodepool("p3", "odd", 1));
+	store_sweep(&f.c, &f.w);
+	assert_int_equal(f.c.sources.n, 1);
+	assert_int_equal(pop_all(&f), 2);
+}
+
+static void test_store__unreadable_pools_keep_their_class(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	json_t *object;
+	const struct source *s;
+
+	(void)state;
+	fixture_init(&f);
+	object = nodepool("a", "gpu", 1);
+	json_object_set_new(json_object_get(object, "spec"), "gpus",
+			    json_pack("[{s:s}]", "model", "no-such-card"));
+	put_pool(&f, object);
+	s = store_find(&f.c, WATCHED_NODEPOOL, "ml", "a");
+	assert_non_null(s);
+	assert_non_null(s->error);
+	assert_int_equal(s->n_classes, 1);
+	assert_true(store_may_exist(&f.c, "ml/a"));
+	assert_false(store_may_exist(&f.c, "ml/b"));
+	assert_false(store_may_exist(&f.c, "ml/a/b"));
+}
+
+/* Whatever allocation fails: an error, or all of it; and a store that can be used and freed. */
+static void test_store__out_of_memory(void **state)
+{
+	json_auto_t *pool = nodepool("a", "gpu", 1);
+	json_auto_t *cluster = json_loads(CLUSTER, 0, NULL);
+	unsigned failed = 0;
+
+	(void)state;
+	for (size_t n = 0; n < 300; n++) {
+		NP_AUTO(fixture_done) struct fixture f;
+		struct np_err err = NP_ERR_INIT;
+		int pool_result, cluster_result;
+
+		fixture_init(&f);
+		f.c.o.clusters = true;
+		json_set_alloc_funcs(json_malloc, free);
+		allocations_left = n;
+		pool_result = store_put(&f.c, &f.w, pool, &err);
+		f.w.kind = WATCHED_CLUSTER;
+		cluster_result = store_put(&f.c, &f.w, cluster, &err);
+		allocations_left = SIZE_MAX;
+		json_set_alloc_funcs(malloc, free);
+		assert_true(pool_result == 0 || pool_result == -NP_E_NOMEM);
+		assert_true(cluster_result == 0 || cluster_result == -NP_E_NOMEM);
+		failed += pool_result < 0 || cluster_result < 0;
+		assert_int_equal(f.c.sources.n, (pool_result == 0) + (cluster_result == 0));
+	}
+	assert_true(failed > 50);
+}
+
+static void test_pool__the_origin_leads_its_id(void **state)
+{
+	char id[NP_POOL_ID_MAX];
+	struct np_pool pool = { .origin = "c1", .ns = "ml", .name = "a" };
+	char cluster[] = "k";
+
+	(void)state;
+	np_pool_id(&pool, id);
+	assert_string_equal(id, "c1/ml/a");
+	pool.cluster = cluster;
+	np_pool_id(&pool, id);
+	assert_string_equal(id, "c1/ml/k/a");
+	pool.origin = NULL;
+	np_pool_id(&pool, id);
+	assert_string_equal(id, "ml/k/a");
+}
+
+static void test_pool__those_of_one_class_are_picked(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	NP_AUTO(np_input_done) struct np_input in = { 0 };
+	static const char *const classes[] = { "gpu", "other", "gpu", "gpux", "gpu" };
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	fixture_init(&f);
+	for (size_t i = 0; i < 5; i++) {
+		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+		char name[8];
+
+		snprintf(name, sizeof(name), "p%zu", i);
+		assert_int_equal(np_doc_new_take(name, nodepool(name, classes[i], 1), &doc, &err),
+				 0);
+		assert_int_equal(np_input_add(&in, f.catalogue, doc, &err), 0);
+	}
+	np_input_pick(&in, "gpu");
+	assert_int_equal(in.n_pools, 3);
+	assert_string_equal(in.pools[0].name, "p0");
+	assert_string_equal(in.pools[1].name, "p2");
+	assert_string_equal(in.pools[2].name, "p4");
+	np_input_pick(&in, "none");
+	assert_int_equal(in.n_pools, 0);
+}
+
+static void test_store__classes(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	struct np_err err = NP_ERR_INIT;
+	json_auto_t *class = json_pack("{s:{s:s, s:s}, s:{}}", "metadata", "name", "gpu",
+				       "namespace", "ml", "spec");
+	json_auto_t *ours = json_pack(
+		"{s:{s:s, s:s, s:{s:s}}, s:{}}", "metadata", "name", "old", "namespace", "ml",
+		"annotations", "nodeprep.dev/managed",
+		"{\"pools\": {\"ml/gone\": {\"holders\": [\"controller\"]}}, \"before\": {}}",
+		"spec");
+
+	(void)state;
+	fixture_init(&f);
+	/* A class that nobody uses is not kept. */
+	assert_int_equal(store_class(&f.c, &f.w, class, &err), 0);
+	assert_int_equal(f.c.class_records.n, 0);
+	/* One that a pool of ours is registered with is looked at, though nobody uses it. */
+	assert_int_equal(store_class(&f.c, &f.w, ours, &err), 0);
+	assert_int_equal(pop_all(&f), 1);
+	assert_int_equal(store_class(&f.c, &f.w, ours, &err), 0);
+	assert_int_equal(pop_all(&f), 0);
+	put_pool(&f, nodepool("a", "gpu", 1));
+	pop_all(&f);
+	assert_int_equal(store_class(&f.c, &f.w, class, &err), 0);
+	assert_int_equal(pop_all(&f), 1);
+	assert_int_equal(store_class(&f.c, &f.w, class, &err), 0);
+	assert_int_equal(pop_all(&f), 0);
+	/* Going, it is looked at by who uses it, and forgotten where nobody does. */
+	store_class_gone(&f.c, class);
+	store_class_gone(&f.c, ours);
+	assert_int_equal(pop_all(&f), 1);
+	assert_int_equal(f.c.class_records.n, 1);
+}
+
+static void test_corpus__replays(void **state)
+{
+	DIR *dir = opendir(CORPUS);
+	struct dirent *entry;
+	unsigned n = 0;
+
+	(void)state;
+	assert_non_null(dir);
+	while ((entry = readdir(dir)) != NULL) {
+		NP_AUTO(np_freep) char *bytes = NULL;
+		struct np_err err = NP_ERR_INIT;
+		char path[512];
+		size_t size = 0;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), CORPUS "/%s", entry->d_name);
+		assert_int_equal(np_file_load(path, NP_INPUT_MAX, &bytes, &size, &err), 0);
+		LLVMFuzzerTestOneInput((const uint8_t *)bytes, size);
+		n++;
+	}
+	closedir(dir);
+	assert_true(n >= 8);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_map__finds_what_was_put),
+		cmocka_unit_test(test_queue__first_due_first_out),
+		cmocka_unit_test(test_queue__equal_ones_in_their_order),
+		cmocka_unit_test(test_queue__waits_once),
+		cmocka_unit_test(test_queue__what_comes_during_the_work_is_worked_on_after),
+		cmocka_unit_test(test_queue__failures_wait_longer_and_longer),
+		cmocka_unit_test(test_queue__backoff_is_jittered_within_bounds),
+		cmocka_unit_test(test_queue__an_item_can_be_taken_out),
+		cmocka_unit_test(test_fight__left_after_the_third_time),
+		cmocka_unit_test(test_fight__old_rounds_do_not_count),
+		cmocka_unit_test(test_fight__a_persons_word_begins_anew),
+		cmocka_unit_test(test_lease__whose_it_is),
+		cmocka_unit_test(test_lease__a_sign_of_life_begins_the_wait_anew),
+		cmocka_unit_test(test_lease__promises_beyond_reason),
+		cmocka_unit_test(test_lease__is_valid_for_less_than_it_is_promised),
+		cmocka_unit_test(test_lease__what_is_none),
+		cmocka_unit_test(test_lease__what_is_written),
+		cmocka_unit_test(test_status__round_trip),
+		cmocka_unit_test(test_status__what_is_not_known_is_not_written),
+		cmocka_unit_test(test_status__transition_times),
+		cmocka_unit_test(test_status__each_part_counts),
+		cmocka_unit_test(test_status__reads_whatever_stands_there),
+		cmocka_unit_test(test_status__times),
+		cmocka_unit_test(test_status__reasons),
+		cmocka_unit_test(test_status__out_of_memory),
+		cmocka_unit_test(test_reduce__a_cluster_keeps_its_secrets),
+		cmocka_unit_test(test_reduce__the_digest_is_of_what_matters),
+		cmocka_unit_test(test_reduce__out_of_memory),
+		cmocka_unit_test(test_store__whose_pool_it_is),
+		cmocka_unit_test(test_store__what_asks_for_work),
+		cmocka_unit_test(test_store__what_a_list_lacks_is_gone),
+		cmocka_unit_test(test_store__unreadable_pools_keep_their_class),
+		cmocka_unit_test(test_store__out_of_memory),
+		cmocka_unit_test(test_store__classes),
+		cmocka_unit_test(test_pool__the_origin_leads_its_id),
+		cmocka_unit_test(test_pool__those_of_one_class_are_picked),
+		cmocka_unit_test(test_corpus__replays),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

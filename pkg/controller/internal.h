@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_CONTROLLER_INTERNAL_H
+#define NODEPREP_CONTROLLER_INTERNAL_H
+
+/*
+ * controller, inside.
+ *
+ * map.c        records by their key
+ * queue.c      which classes are to be looked at, and when
+ * lease.c      who may write: the arithmetic; elect.c: the thread
+ * fight.c      when a class is left to another writer
+ * condition.c  conditions and reasons, what of a status is remembered, status as it is written
+ * reduce.c     what of a watched object is kept
+ * store.c      objects and the classes that they use
+ * watch.c      list and watch
+ * work.c       one class made right; status.c: what the pools' status says of it; write.c: how it is
+ *              written, with finalizers and Events
+ * metrics.c    counters
+ * controller.c threads, beginning and end
+ *
+ * Locking: one mutex, `lock` of np_controller, for store and queue; never held during a request.
+ */
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "nodeprep/controller.h"
+#include "nodeprep/one.h"
+
+#define CONTROLLER_HOLDER "controller"
+#define CONTROLLER_FINALIZER "nodeprep.dev/class"
+#define CONTROLLER_GROUP "nodeprep.dev"
+
+/* --- map.c ----------------------------------------------------------------------------------- */
+
+/* The head of each record; the key is the record's. */
+struct map_entry {
+	struct map_entry *next;
+	char *key;
+};
+
+struct map {
+	size_t n, n_slots;
+	struct map_entry **slots;
+};
+
+/* FNV-1a, 64 bits; `seed` 0 begins. */
+uint64_t map_hash(uint64_t seed, const char *text);
+
+struct map_entry *map_find(const struct map *m, const char *key);
+int map_insert(struct map *m, struct map_entry *entry, struct np_err *err);
+void map_remove(struct map *m, const char *key);
+
+/* Returns the entry after `entry` (NULL: the first), in no order; NULL at the end. */
+struct map_entry *map_next(const struct map *m, const struct map_entry *entry);
+
+/* --- queue.c --------------------------------------------------------------------------------- */
+
+#define QUEUE_BACKOFF_FIRST_MS 200
+#define QUEUE_BACKOFF_MOST_MS 60000
+
+/* Part of what is queued. An item waits at most once, and is never worked on twice at a time. */
+struct queue_item {
+	size_t at; /* place in the heap, from 1; 0: does not wait */
+	uint64_t due_ms, order;
+	bool running, again;
+	unsigned failures; /* in a row */
+};
+
+struct queue {
+	size_t n, room;
+	struct queue_item **heap;
+	uint64_t orders;
+};
+
+/* Makes room for so many items, so that adding one of them needs no memory. */
+int queue_reserve(struct queue *q, size_t n, struct np_err *err);
+
+/* Lets the item wait until `due_ms`, or until earlier where it does already. */
+int queue_add(struct queue *q, struct queue_item *item, uint64_t due_ms, struct np_err *err);
+
+/* Returns the item that is due, which then runs; NULL where none is. *ret_due_ms: when the next will be. */
+struct queue_item *queue_pop(struct queue *q, uint64_t now_ms, uint64_t *ret_due_ms);
+
+/* Ends the run. It waits again where it was added meanwhile, or failed: the longer the more often. */
+int queue_done(struct queue *q, struct queue_item *item, bool failed, uint64_t now_ms,
+	       uint32_t random, struct np_err *err);
+void queue_remove(struct queue *q, struct queue_item *item);
+
+/* Returns the pause after so many failures in a row, within a quarter around its middle. */
+uint64_t queue_backoff_ms(unsigned failures, uint32_t random);
+
+/* --- lease.c --------------------------------------------------------------------------------- */
+
+#define LEASE_IDENTITY_MAX 254
+
+/* What one contender knows. Times are of its own clock of elapsed time. */
+struct lease {
+	char version[NP_KUBE_VERSION_MAX]; /* of the record seen last; "": there is none */
+	char holder[LEASE_IDENTITY_MAX];
+	uint64_t lease_ms; /* as its holder promised */
+	int64_t transitions;
+	uint64_t seen_ms; /* when that version was seen first */
+	uint64_t valid_until_ms; /* until when this process may write; 0: it may not */
+};
+
+enum lease_step {
+	LEASE_CREATE, /* there is none */
+	LEASE_TAKE, /* nobody holds it, or its holder is silent */
+	LEASE_RENEW, /* it is ours */
+	LEASE_WAIT, /* somebody else's */
+};
+
+/* Takes note of the record as read at `now_ms`; NULL: there is none. NP_E_REFUSED: it is no lease. */
+int lease_observe(struct lease *l, const json_t *record, uint64_t now_ms, struct np_err *err);
+enum lease_step lease_decide(const struct lease *l, const char *identity, uint64_t now_ms);
+
+/* Takes note that a write that began at `began_ms` made the record ours. */
+void lease_won(struct lease *l, uint64_t began_ms, uint64_t renew_ms);
+bool lease_is_valid(const struct lease *l, uint64_t now_ms);
+
+/* What to write: a spec for taking or renewing, or for giving back. New references. */
+json_t *lease_spec(const struct lease *l, const char *identity, enum lease_step step,
+		   uint64_t lease_ms, const char *now);
+json_t *lease_release_spec(const char *now);
+
+/* --- fight.c --------------------------------------------------------------------------------- */
+
+#define FIGHT_MOST 3
+#define FIGHT_WITHIN_MS 600000
+
+/* How often somebody else changed a class back. */
+struct fight {
+	uint64_t at_ms[FIGHT_MOST]; /* the last times, oldest first */
+	unsigned n;
+	bool left; /* to the other writer */
+	uint64_t wanted; /* hash of what the pools wanted then */
+};
+
+/* Notes that the class was changed back, and tells whether it is left now. */
+bool fight_lost_round(struct fight *f, uint64_t wanted, uint64_t now_ms);
+
+/* Tells whether it is left, as long as the pools want the same. */
+bool fight_is_left(const struct fight *f, uint64_t wanted);
+
+/* Notes that it was left before this process began. */
+void fight_resume(struct fight *f, uint64_t wanted);
+
+/* Notes that the class is right without our doing: whoever it was has come round. */
+void fight_settle(struct fight *f);
+
+/* --- condition.c ----------------------------------------------------------------------------- */
+
+enum condition_type {
+	CONDITION_READY,
+	CONDITION_CLASS_FOUND,
+	CONDITION_CLASS_PATCHED,
+	CONDITION_DRIFTED,
+	CONDITION_MAX
+};
+
+enum condition_status { STATUS_UNKNOWN, STATUS_FALSE, STATUS_TRUE, STATUS_MAX };
+
+/* docs/controller.md says what each means. */
+enum reason {
+	REASON_NONE, /* no condition of ours, or one that we do not know */
+	REASON_ALREADY_RIGHT,
+	REASON_CLASS_NOT_FOUND,
+	REASON_CLASS_REFUSED,
+	REASON_CLASS_RIGHT,
+	REASON_CONFLICT,
+	REASON_FIGURE_UNKNOWN,
+	REASON_FORBIDDEN,
+	REASON_FOUND,
+	REASON_GPUS_UNKNOWN,
+	REASON_IN_STEP,
+	REASON_LEFT_ALONE,
+	REASON_NOT_FOUND,
+	REASON_NOT_LOOKED_AT,
+	REASON_PATCHED,
+	REASON_POOL_REFUSED,
+	REASON_PUT_BACK,
+	REASON_REFUSED_BY_API,
+	REASON_UNREACHABLE,
+	REASON_MAX
+};
+
+#define CONDITION_TEXT_MAX (NP_ERR_TEXT_MAX + 512)
+
+struct condition {
+	enum condition_status status;
+	enum reason reason;
+	char message[CONDITION_TEXT_MAX];
+};
+
+/* What is to stand in a pool's status. */
+struct pool_status {
+	int64_t generation;
+	char vm_class[254];
+	bool has_gpus, has_required, has_mmio;
+	uint64_t gpus, required_gb, mmio_gb;
+	struct condition conditions[CONDITION_MAX];
+};
+
+/* What of a status is remembered: enough to tell whether another says the same. */
+struct status_memory {
+	uint64_t fields; /* hash of all but the conditions; 0: there is no status */
+	int64_t generation; /* observedGeneration */
+	struct condition_memory {
+		uint8_t status, reason;
+		int64_t since; /* lastTransitionTime, in seconds since 1970; 0: none */
+		uint64_t message; /* hash */
+	} conditions[CONDITION_MAX];
+};
+
+const char *condition_name(enum condition_type type);
+const char *reason_name(enum reason reason);
+
+/* Sets a condition; the text is cut to its room. */
+void condition_set(struct pool_status *s, enum condition_type type, enum condition_status status,
+		   enum reason reason, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* Reads what is remembered out of an object's status; what is not ours is passed over. */
+void status_recall(const json_t *object, struct status_memory *ret);
+
+/* Sets *ret to what is remembered once `s` is written at `now`; transition times are kept. */
+void status_remember(const struct pool_status *s, const struct status_memory *before, int64_t now,
+		     struct status_memory *ret);
+bool status_equal(const struct status_memory *a, const struct status_memory *b);
+
+/* Returns the status object as it is written; NULL: no memory. */
+json_t *status_tree(const struct pool_status *s, const struct status_memory *m);
+
+#define TIME_TEXT_MAX 64
+
+/* Writes and reads RFC 3339 in UTC, "2026-11-25T19:40:41Z"; time_read() returns 0 for what is none. */
+void time_text(int64_t seconds, char buf[static TIME_TEXT_MAX]);
+int64_t time_read(const char *text);
+
+/* Writes the present as metav1.MicroTime is written: "2026-11-25T19:40:41.000000Z". */
+void time_micro(char buf[static TIME_TEXT_MAX]);
+
+/* --- reduce.c -------------------------------------------------------------------------------- */
+
+enum watched { WATCHED_NODEPOOL, WATCHED_CLUSTER, WATCHED_TKC, WATCHED_CLASS, WATCHED_MAX };
+
+/*
+ * Returns of a NodePool, Cluster or TanzuKubernetesCluster what planning reads, as compact JSON; of
+ * variables the class's alone. NULL: no memory.
+ */
+char *reduce_object(enum watched kind, const json_t *object);
+
+/* Tells whether a Cluster or TanzuKubernetesCluster asks to be managed, by a label or an annotation. */
+bool reduce_is_managed(const json_t *object);
+
+/* Returns a digest of what can matter in a class; 0: no memory. */
+uint64_t reduce_digest(const json_t *class);
+
+/* --- the controller -------------------------------------------------------------------------- */
+
+/* A class that is used, or was. */
+struct class_record {
+	struct map_entry entry; /* "namespace\nname"; first */
+	struct queue_item item;
+	size_t n_sources;
+	struct source **sources; /* what has a pool that uses it */
+	unsigned round; /* of the list that it was seen in last */
+	bool registered; /* some pool of ours stands in its annotation */
+	uint64_t digest; /* 0: not known, or not there */
+	uint64_t
+		applied; /* hash of what the pools wanted when it was last made right; 0: not yet */
+	uint64_t told; /* hash of what was told of it last on objects without a status */
+	int64_t put_back_at; /* seconds since 1970: when a drift was mended last; 0: never */
+	char *put_back; /* who it was, and what; NULL */
+	struct fight fight;
+};
+
+/* A NodePool, Cluster or TanzuKubernetesCluster. */
+struct source {
+	struct map_entry entry; /* "kind\nnamespace\nname"; first */
+	enum watched kind;
+	char *ns, *name, *uid;
+	char *text; /* reduce_object()'s */
+	char *error; /* why no pool could be read of it; NULL */
+	int64_t generation;
+	bool deleting, has_finalizer;
+	unsigned round; /* of the list that it was seen in last */
+	size_t n_classes;
+	struct class_record **classes;
+	struct status_memory status;
+};
+
+struct watcher {
+	struct np_controller *c;
+	enum watched kind;
+	pthread_t thread;
+	bool wanted; /* set before any thread runs */
+	bool runs; /* of who starts and joins it */
+	unsigned round;
+	atomic_bool synced; /* everything was listed once */
+};
+
+enum counter {
+	COUNT_CONFLICTS,
+	COUNT_DRIFTS,
+	COUNT_EVENTS,
+	COUNT_EVENTS_DROPPED,
+	COUNT_FAILURES,
+	COUNT_LEFT_ALONE,
+	COUNT_LISTS,
+	COUNT_PATCHES,
+	COUNT_RECONCILES,
+	COUNT_RECONCILE_MS,
+	COUNT_RESTORES,
+	COUNT_STATUS_WRITES,
+	COUNT_WATCHES,
+	COUNT_WATCH_EVENTS,
+	COUNT_MAX
+};
+
+struct np_controller {
+	struct np_controller_options o; /* its texts are the copies below */
+	char *ns, *class_ns, *cluster_id, *lease_ns, *lease_name, *identity;
+	struct np_kube_config *pools, *classes; /* `classes` NULL: the same */
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* queue, leadership, stop */
+	struct map sources, class_records;
+	struct queue queue;
+	struct watcher watchers[WATCHED_MAX];
+	bool classes_namespaced, classes_found; /* what discovery said of them */
+	struct np_kube_resource class_resource;
+	struct lease lease; /* of the election's thread */
+	atomic_uint_fast64_t valid_until_ms; /* until when writing is allowed */
+	atomic_uint_fast64_t beat_ms; /* when the election's thread last turned */
+	atomic_bool stopping, leading, workers_done;
+	uint64_t event_tokens, event_filled_ms; /* of the bucket of Events */
+	atomic_uint_fast64_t counters[COUNT_MAX];
+};
+
+/* controller.c */
+uint64_t controller_now_ms(void);
+bool controller_is_stopping(const struct np_controller *c);
+bool controller_may_write(const struct np_controller *c);
+void controller_log(const struct np_controller *c, const char *level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* What a loop said last, so that it does not say the same each time it is tried again. */
+struct last_word {
+	uint64_t hash, at_ms;
+};
+
+/* Logs a warning, unless it was the last word within a minute. */
+void controller_warn(const struct np_controller *c, struct last_word *last, const char *what,
+		     const char *text);
+
+/* Waits so long; ends early when the controller stops. The lock is not held by the caller. */
+void controller_pause(struct np_controller *c, uint64_t ms);
+
+enum client {
+	CLIENT_READS, /* cancelled when the controller stops */
+	CLIENT_WRITES, /* cancelled when it stops, or the lease is not valid */
+	CLIENT_OF_LEASE, /* never cancelled */
+};
+
+/* Makes an API client for one thread, of the classes' server or the pools'. */
+int controller_client(struct np_controller *c, bool of_classes, enum client kind,
+		      struct np_kube **ret, struct np_err *err);
+
+/* Waits for `changed`, at most so long; the lock is held. */
+void controller_wait(struct np_controller *c, uint64_t ms);
+bool controller_is_synced(const struct np_controller *c);
+void count(struct np_controller *c, enum counter counter, uint64_t by);
+
+/* elect.c */
+void *elect_run(void *controller);
+
+/* store.c; the lock is held by the caller but where it says otherwise. */
+int store_put(struct np_controller *c, struct watcher *w, const json_t *object, struct np_err *err);
+void store_drop(struct np_controller *c, enum watched kind, const json_t *object);
+void store_sweep(struct np_controller *c, const struct watcher *w);
+int store_class(struct np_controller *c, const struct watcher *w, const json_t *class,
+		struct np_err *err);
+void store_class_gone(struct np_controller *c, const json_t *class);
+int store_enqueue_all(struct np_controller *c, struct np_err *err);
+void store_forget(struct np_controller *c, struct class_record *r);
+struct source *store_find(struct np_controller *c, enum watched kind, const char *ns,
+			  const char *name);
+void store_done(struct np_controller *c);
+
+/* Tells whether a pool id in a class's annotation is one of this controller's to judge. */
+bool store_is_own_id(const struct np_controller *c, const char *class_ns, const char *id);
+
+/* Tells whether the pool of that id may still be there, though it cannot be read. */
+bool store_may_exist(struct np_controller *c, const char *id);
+
+/* watch.c */
+void *watch_run(void *watcher);
+
+/* work.c */
+void *work_run(void *controller);
+
+#define DRIFT_TEXT_MAX 512
+
+/* A copy of what a worker needs of a source. */
+struct job_source {
+	enum watched kind;
+	char *ns, *name, *uid, *api, *text, *error; /* api: "group/version" */
+	int64_t generation;
+	bool deleting, has_finalizer;
+	struct status_memory status;
+};
+
+struct job {
+	struct np_controller *c;
+	struct np_kube *pools, *classes;
+	struct np_kube_resource resource; /* of the class, as discovered last */
+	char *ns, *name; /* of the class */
+	size_t n;
+	struct job_source *sources;
+	uint64_t wanted; /* hash of what they want */
+	uint64_t told, tell; /* hash of what was told before, and of what there is to tell */
+	bool was_applied; /* just that was made right before */
+	struct fight fight;
+	bool is_drift, is_left; /* what came of it */
+	char drift[DRIFT_TEXT_MAX]; /* who did what last; "" */
+	int64_t put_back_at; /* seconds since 1970; 0: never */
+	bool failed; /* something is to be tried again */
+};
+
+/*
+ * status.c: what is to stand in the status of a NodePool; `i` is its place in the input, where it is
+ * neither unreadable nor being deleted.
+ */
+void status_of_source(const struct job *j, const struct np_input *in, const struct np_one_result *r,
+		      const struct job_source *s, size_t i, struct pool_status *ret);
+
+/* Returns the reason that stands for an error. */
+enum reason status_reason(enum np_code code);
+
+/* write.c */
+int write_finalizer(struct job *j, struct job_source *s, struct np_err *err);
+int write_release(struct job *j, struct job_source *s, struct np_err *err);
+int write_status(struct job *j, struct job_source *s, const struct pool_status *status,
+		 struct np_err *err);
+void write_event(struct job *j, const struct job_source *s, bool warning, const char *reason,
+		 const char *action, const char *note);
+
+#endif

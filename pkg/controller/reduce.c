@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/tree.h"
+#include "nodeprep/vmclass.h"
+
+#define OUR_PREFIX "nodeprep.dev/"
+#define AUTOSCALER_PREFIX "cluster.x-k8s.io/cluster-api-autoscaler-"
+
+/* --- helpers --------------------------------------------------------------------------------- */
+
+/* Puts a reference on from[key] into `to`, where there is one. */
+static int carry(json_t *to, const json_t *from, const char *key)
+{
+	json_t *value = json_object_get(from, key);
+
+	return value != NULL ? json_object_set(to, key, value) : 0;
+}
+
+/* Puts `value` (taken) into `to`; NULL is running out of memory. */
+static int put(json_t *to, const char *key, json_t *value)
+{
+	return json_object_set_new(to, key, value);
+}
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* Returns {"annotations": those that are read}. */
+static json_t *reduce_metadata(const json_t *metadata)
+{
+	json_auto_t *annotations = json_object();
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (json_object_get(metadata, "annotations"), key, value) {
+		if ((has_prefix(key, OUR_PREFIX) || has_prefix(key, AUTOSCALER_PREFIX)) &&
+		    json_object_set(annotations, key, value) < 0)
+			return NULL;
+	}
+	return json_pack("{s:O}", "annotations", annotations);
+}
+
+/* --- NodePool -------------------------------------------------------------------------------- */
+
+static json_t *reduce_nodepool(const json_t *spec)
+{
+	return json_deep_copy(spec);
+}
+
+/* --- Cluster --------------------------------------------------------------------------------- */
+
+/* Values of variables can be long, and secret: only the class's is kept. */
+static json_t *reduce_variables(const json_t *list)
+{
+	json_auto_t *kept = json_array();
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		const char *name = json_string_value(json_object_get(item, "name"));
+
+		if (name != NULL && strcmp(name, "vmClass") == 0 &&
+		    json_array_append(kept, item) < 0)
+			return NULL;
+	}
+	return json_incref(kept);
+}
+
+static int put_overrides(json_t *to, const json_t *from)
+{
+	const json_t *overrides = json_object_get(json_object_get(from, "variables"), "overrides");
+
+	if (overrides == NULL)
+		return 0;
+	return put(to, "variables", json_pack("{s:o}", "overrides", reduce_variables(overrides)));
+}
+
+static json_t *reduce_deployment(const json_t *from)
+{
+	static const char *const keys[] = { "name", "replicas", "strategy", "rollout" };
+	json_auto_t *to = json_object();
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (carry(to, from, keys[i]) < 0)
+			return NULL;
+	}
+	if (put(to, "metadata", reduce_metadata(json_object_get(from, "metadata"))) < 0 ||
+	    put_overrides(to, from) < 0)
+		return NULL;
+	return json_incref(to);
+}
+
+static json_t *reduce_deployments(const json_t *list)
+{
+	json_auto_t *kept = json_array();
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		if (json_array_append_new(kept, reduce_deployment(item)) < 0)
+			return NULL;
+	}
+	return json_pack("{s:O}", "machineDeployments", kept);
+}
+
+static json_t *reduce_cluster(const json_t *spec)
+{
+	const json_t *from = json_object_get(spec, "topology");
+	const json_t *workers = json_object_get(from, "workers");
+	json_auto_t *to = json_object();
+	json_auto_t *plane = json_object();
+
+	if (from == NULL)
+		return json_object();
+	if (carry(to, from, "class") < 0 || carry(to, from, "classRef") < 0 ||
+	    put(to, "variables", reduce_variables(json_object_get(from, "variables"))) < 0 ||
+	    put_overrides(plane, json_object_get(from, "controlPlane")) < 0 ||
+	    json_object_set(to, "controlPlane", plane) < 0 ||
+	    put(to, "workers", reduce_deployments(json_object_get(workers, "machineDeployments"))) <
+		    0)
+		return NULL;
+	return json_pack("{s:O}", "topology", to);
+}
+
+/* --- TanzuKubernetesCluster ------------------------------------------------------------------ */
+
+static json_t *reduce_node_pools(const json_t *list)
+{
+	json_auto_t *kept = json_array();
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		json_t *to = json_object();
+
+		if (json_array_append_new(kept, to) < 0 || carry(to, item, "name") < 0 ||
+		    carry(to, item, "replicas") < 0 || carry(to, item, "vmClass") < 0)
+			return NULL;
+	}
+	return json_incref(kept);
+}
+
+static json_t *reduce_tkc(const json_t *spec)
+{
+	const json_t *from = json_object_get(spec, "topology");
+	const json_t *pools = json_object_get(from, "nodePools");
+	json_auto_t *to = json_object();
+
+	if (carry(to, from, "workers") < 0 ||
+	    (pools != NULL && put(to, "nodePools", reduce_node_pools(pools)) < 0))
+		return NULL;
+	return json_pack("{s:O}", "topology", to);
+}
+
+/* --- all ------------------------------------------------------------------------------------- */
+
+static json_t *(*const reducers[WATCHED_MAX])(const json_t *spec) = {
+	[WATCHED_NODEPOOL] = reduce_nodepool,
+	[WATCHED_CLUSTER] = reduce_cluster,
+	[WATCHED_TKC] = reduce_tkc,
+};
+
+char *reduce_object(enum watched kind, const json_t *object)
+{
+	const json_t *metadata = json_object_get(object, "metadata");
+	const json_t *spec = json_object_get(object, "spec");
+	json_auto_t *to = json_object();
+	json_t *kept = reduce_metadata(metadata);
+
+	if (put(to, "metadata", kept) < 0 || carry(kept, metadata, "name") < 0 ||
+	    carry(kept, metadata, "namespace") < 0 || carry(to, object, "apiVersion") < 0 ||
+	    carry(to, object, "kind") < 0)
+		return NULL;
+	if (json_is_object(spec) && put(to, "spec", reducers[kind](spec)) < 0)
+		return NULL;
+	return np_json_text(to, JSON_COMPACT);
+}
+
+static bool says_true(const json_t *metadata, const char *where)
+{
+	const json_t *words = json_object_get(metadata, where);
+	const char *text = json_string_value(json_object_get(words, NP_MANAGED_ANNOTATION));
+
+	return text != NULL && strcmp(text, "true") == 0;
+}
+
+bool reduce_is_managed(const json_t *object)
+{
+	const json_t *metadata = json_object_get(object, "metadata");
+
+	return says_true(metadata, "labels") || says_true(metadata, "annotations");
+}
+
+uint64_t reduce_digest(const json_t *class)
+{
+	json_t *metadata = json_object_get(class, "metadata");
+	json_t *annotations = json_object_get(metadata, "annotations");
+	const char *managed =
+		json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
+	json_t *spec = json_object_get(class, "spec");
+	char *text = spec != NULL ? np_json_text(spec, JSON_COMPACT) : strdup("");
+	uint64_t hash;
+
+	if (text == NULL)
+		return 0;
+	hash = map_hash(map_hash(map_hash(0, text), "\n"), managed != NULL ? managed : "");
+	free(text);
+	return hash != 0 ? hash : 1;
+}

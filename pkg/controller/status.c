@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <bsd/string.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "nodeprep/vmclass.h"
+
+/* What an error means for the pools of a class. */
+static const struct failure_row {
+	enum np_code code;
+	enum reason reason;
+	enum condition_status ready; /* whether it is known to be wrong */
+} failures[] = {
+	{ NP_E_SPEC, REASON_CLASS_REFUSED, STATUS_FALSE },
+	{ NP_E_WINDOW, REASON_CLASS_REFUSED, STATUS_FALSE },
+	{ NP_E_NOT_FOUND, REASON_CLASS_NOT_FOUND, STATUS_FALSE },
+	{ NP_E_REFUSED, REASON_REFUSED_BY_API, STATUS_FALSE },
+	{ NP_E_FORBIDDEN, REASON_FORBIDDEN, STATUS_FALSE },
+	{ NP_E_CONFLICT, REASON_CONFLICT, STATUS_UNKNOWN },
+	{ NP_E_RETRY, REASON_UNREACHABLE, STATUS_UNKNOWN },
+};
+
+static const struct failure_row *find_failure(enum np_code code)
+{
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+		if (failures[i].code == code)
+			return &failures[i];
+	}
+	return &failures[sizeof(failures) / sizeof(failures[0]) - 1];
+}
+
+enum reason status_reason(enum np_code code)
+{
+	return find_failure(code)->reason;
+}
+
+/* Messages name the pool already: the object that they stand on. */
+static const char *without_pool(const struct np_pool *pool, const char *text)
+{
+	char id[NP_POOL_ID_MAX], prefix[2 * NP_POOL_ID_MAX];
+	int n;
+
+	np_pool_id(pool, id);
+	n = snprintf(prefix, sizeof(prefix), "%s:%u: pool '%s': ", pool->source.file,
+		     pool->source.line, id);
+	return n > 0 && strncmp(text, prefix, (size_t)n) == 0 ? text + n : text;
+}
+
+static const char *without_name(const struct job_source *s, const char *text)
+{
+	size_t n = strlen(s->name);
+
+	return strncmp(text, s->name, n) == 0 && strncmp(text + n, ": ", 2) == 0 ? text + n + 2
+										 : text;
+}
+
+static void set_found(const struct job *j, const struct np_one_result *r, struct pool_status *st)
+{
+	if (r->found)
+		condition_set(st, CONDITION_CLASS_FOUND, STATUS_TRUE, REASON_FOUND,
+			      "class '%s' is there", j->name);
+	else if (r->error.code == NP_E_NOT_FOUND)
+		condition_set(st, CONDITION_CLASS_FOUND, STATUS_FALSE, REASON_NOT_FOUND,
+			      "class '%s' is not in namespace '%s'", j->name, j->ns);
+	else
+		condition_set(st, CONDITION_CLASS_FOUND, STATUS_UNKNOWN,
+			      find_failure(r->error.code)->reason, "%s", r->error.text);
+}
+
+static void set_wrong(struct pool_status *st, enum condition_status ready, enum reason reason,
+		      const char *text)
+{
+	condition_set(st, CONDITION_READY, ready, reason, "%s", text);
+	condition_set(st, CONDITION_CLASS_PATCHED, ready, reason, "%s", text);
+	condition_set(st, CONDITION_DRIFTED, STATUS_UNKNOWN, REASON_NOT_LOOKED_AT,
+		      "whether somebody else changed the class was not looked at");
+}
+
+/* Tells whether the class holds something of ours, or was right by itself. */
+static bool is_changed_by_us(const json_t *class)
+{
+	json_t *annotations = json_object_get(json_object_get(class, "metadata"), "annotations");
+	const char *text = json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
+	json_auto_t *managed = text != NULL ? json_loads(text, 0, NULL) : NULL;
+
+	return json_object_size(json_object_get(managed, "before")) > 0;
+}
+
+/* Writes what the class carries: "window 512 GB, firmware efi, memory reserved 64Gi". */
+static void carries_text(const struct np_plan_class *c, char *buf, size_t size)
+{
+	const struct np_change *change = &c->change;
+	char window[64] = "no window";
+
+	if (change->has_window && change->window_gb > 0)
+		snprintf(window, sizeof(window), "window %" PRIu64 " GB", change->window_gb);
+	snprintf(buf, size, "%s%s%s%s%s", window, change->firmware != NULL ? ", firmware " : "",
+		 change->firmware != NULL ? change->firmware : "",
+		 change->reservation != NULL ? ", memory reserved " : "",
+		 change->reservation != NULL ? change->reservation : "");
+}
+
+static void set_patched(const struct job *j, const struct np_one_result *r,
+			const struct np_plan_class *c, struct pool_status *st)
+{
+	char text[256];
+
+	carries_text(c, text, sizeof(text));
+	if (is_changed_by_us(r->object))
+		condition_set(st, CONDITION_CLASS_PATCHED, STATUS_TRUE, REASON_PATCHED,
+			      "class '%s' was changed and is right: %s; this reaches new VMs only",
+			      j->name, text);
+	else
+		condition_set(st, CONDITION_CLASS_PATCHED, STATUS_TRUE, REASON_ALREADY_RIGHT,
+			      "class '%s' was right as it was: %s", j->name, text);
+}
+
+static void set_drifted(const struct job *j, struct pool_status *st)
+{
+	char when[TIME_TEXT_MAX];
+
+	time_text(j->put_back_at, when);
+	if (j->put_back_at != 0)
+		condition_set(st, CONDITION_DRIFTED, STATUS_FALSE, REASON_PUT_BACK,
+			      "%s; put back at %s", j->drift, when);
+	else
+		condition_set(st, CONDITION_DRIFTED, STATUS_FALSE, REASON_IN_STEP,
+			      "class '%s' is as the pool needs it", j->name);
+}
+
+static void set_left_alone(const struct job *j, struct pool_status *st)
+{
+	char text[CONDITION_TEXT_MAX];
+
+	snprintf(
+		text, sizeof(text),
+		"class '%s' was changed back %d times within %d minutes and is left as it is (%s): "
+		"agree with the other writer, then change the pool's spec or an annotation of "
+		"nodeprep.dev on it",
+		j->name, FIGHT_MOST, FIGHT_WITHIN_MS / 60000,
+		j->drift[0] != '\0' ? j->drift : "before this controller began");
+	set_wrong(st, STATUS_FALSE, REASON_LEFT_ALONE, text);
+	condition_set(st, CONDITION_DRIFTED, STATUS_TRUE, REASON_LEFT_ALONE, "%s", text);
+}
+
+/* Ready is about what is known: a class can be right as far as one can tell, and that is not far. */
+static void set_ready(const struct np_plan_pool *p, struct pool_status *st)
+{
+	char cards[NP_CARDS_TEXT_MAX], window[64] = "needs no window";
+
+	np_cards_text(p->cards, p->n_cards, cards);
+	if (!p->has_gpus)
+		condition_set(
+			st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPUS_UNKNOWN,
+			"the class names no device but carries MMIO keys, so a GPU may be part "
+			"of the image: say spec.gpus");
+	else if (p->need.gpus > 0 && !p->window_is_known)
+		condition_set(st, CONDITION_READY, STATUS_UNKNOWN, REASON_FIGURE_UNKNOWN,
+			      "a node gets %s, of which a card has no figure: say mmio.sizeGB, or "
+			      "give the controller a --catalogue",
+			      cards);
+	else {
+		if (p->has_window && p->window.gb > 0)
+			snprintf(window, sizeof(window), "needs a window of %" PRIu64 " GB",
+				 p->window.gb);
+		condition_set(st, CONDITION_READY, STATUS_TRUE, REASON_CLASS_RIGHT,
+			      "a node gets %s and %s", p->n_cards > 0 ? cards : "no GPU", window);
+	}
+}
+
+static void set_figures(const struct np_plan_pool *p, struct pool_status *st)
+{
+	st->has_gpus = p->has_gpus;
+	st->gpus = p->need.gpus;
+	st->has_required = p->has_required;
+	st->required_gb = p->need.required_gb;
+	st->has_mmio = p->has_window && p->window_is_known;
+	st->mmio_gb = p->window.gb;
+}
+
+void status_of_source(const struct job *j, const struct np_input *in, const struct np_one_result *r,
+		      const struct job_source *s, size_t i, struct pool_status *ret)
+{
+	const struct np_plan_pool *p;
+	const struct failure_row *failure = find_failure(r->error.code);
+	char text[CONDITION_TEXT_MAX];
+
+	*ret = (struct pool_status){ .generation = s->generation };
+	strlcpy(ret->vm_class, j->name, sizeof(ret->vm_class));
+	set_found(j, r, ret);
+	if (s->deleting) {
+		snprintf(text, sizeof(text),
+			 "the pool is being deleted, but cannot leave class '%s': %s", j->name,
+			 r->error.text);
+		set_wrong(ret, failure->ready, failure->reason, text);
+	} else if (s->error != NULL) {
+		set_wrong(ret, STATUS_FALSE, REASON_POOL_REFUSED, without_name(s, s->error));
+	} else if (r->error.code == NP_E_NOT_FOUND) {
+		snprintf(text, sizeof(text), "class '%s' is not in namespace '%s'", j->name, j->ns);
+		set_wrong(ret, STATUS_FALSE, REASON_CLASS_NOT_FOUND, text);
+	} else if (r->error.code != NP_OK) {
+		set_wrong(ret, failure->ready, failure->reason, r->error.text);
+	} else if (r->errors != NULL && r->errors[i].code != NP_OK) {
+		set_wrong(ret, STATUS_FALSE, REASON_POOL_REFUSED,
+			  without_pool(&in->pools[i], r->errors[i].text));
+	} else {
+		p = &r->plan.pools[r->plan_index[i]];
+		set_figures(p, ret);
+		set_ready(p, ret);
+		set_patched(j, r, &r->plan.classes[0], ret);
+		set_drifted(j, ret);
+		if (r->withheld)
+			set_left_alone(j, ret);
+	}
+}

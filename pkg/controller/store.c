@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <bsd/string.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/tree.h"
+#include "nodeprep/vmclass.h"
+
+#define KEY_MAX 640
+
+static const char *meta_text(const json_t *object, const char *key)
+{
+	const char *text =
+		json_string_value(json_object_get(json_object_get(object, "metadata"), key));
+
+	return text != NULL ? text : "";
+}
+
+static void source_key(enum watched kind, const char *ns, const char *name,
+		       char key[static KEY_MAX])
+{
+	snprintf(key, KEY_MAX, "%u\n%s\n%s", (unsigned)kind, ns, name);
+}
+
+static int enqueue(struct np_controller *c, struct class_record *r, struct np_err *err)
+{
+	pthread_cond_broadcast(&c->changed);
+	return queue_add(&c->queue, &r->item, controller_now_ms(), err);
+}
+
+/* --- classes --------------------------------------------------------------------------------- */
+
+static void class_free(struct class_record *r)
+{
+	free(r->entry.key);
+	free(r->sources);
+	free(r->put_back);
+	free(r);
+}
+
+static struct class_record *class_find(const struct np_controller *c, const char *ns,
+				       const char *name)
+{
+	char key[KEY_MAX];
+
+	snprintf(key, sizeof(key), "%s\n%s", ns, name);
+	return (struct class_record *)(void *)map_find(&c->class_records, key);
+}
+
+static struct class_record *class_open(struct np_controller *c, const char *ns, const char *name,
+				       struct np_err *err)
+{
+	struct class_record *r = class_find(c, ns, name);
+
+	if (r != NULL)
+		return r;
+	r = calloc(1, sizeof(*r));
+	if (r == NULL || asprintf(&r->entry.key, "%s\n%s", ns, name) < 0) {
+		free(r);
+		np_fail_nomem(err);
+		return NULL;
+	}
+	/* News must not get lost for want of memory: there is room in the queue for every class. */
+	if (queue_reserve(&c->queue, c->class_records.n + 1, err) < 0 ||
+	    map_insert(&c->class_records, &r->entry, err) < 0) {
+		class_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+void store_forget(struct np_controller *c, struct class_record *r)
+{
+	if (r->n_sources > 0 || r->registered || r->item.running || r->item.at != 0)
+		return;
+	map_remove(&c->class_records, r->entry.key);
+	class_free(r);
+}
+
+/* Tells whether the text has the form of a UID. */
+static bool is_uid(const char *text, size_t size)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	if (size != sizeof(form) - 1)
+		return false;
+	for (size_t i = 0; i < size; i++) {
+		if (form[i] == '-' ? text[i] != '-' : strchr("0123456789abcdef", text[i]) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static size_t count_slashes(const char *text)
+{
+	size_t n = 0;
+
+	for (; *text != '\0'; text++)
+		n += *text == '/';
+	return n;
+}
+
+bool store_is_own_id(const struct np_controller *c, const char *class_ns, const char *id)
+{
+	size_t origin = c->cluster_id != NULL ? strlen(c->cluster_id) : 0;
+	size_t slashes, ns;
+
+	if (c->cluster_id != NULL) {
+		if (strncmp(id, c->cluster_id, origin) != 0 || id[origin] != '/')
+			return false;
+		id += origin + 1;
+	}
+	slashes = count_slashes(id);
+	ns = strcspn(id, "/");
+	if (slashes != 1 && !(slashes == 2 && c->o.clusters))
+		return false;
+	if (c->ns != NULL && (strlen(c->ns) != ns || strncmp(c->ns, id, ns) != 0))
+		return false;
+	if (c->cluster_id != NULL)
+		return true;
+	/* Another API server's pools have its id in front, by default a UID. */
+	if (class_ns[0] == '\0')
+		return !is_uid(id, ns);
+	return strlen(class_ns) == ns && strncmp(class_ns, id, ns) == 0;
+}
+
+bool store_may_exist(struct np_controller *c, const char *id)
+{
+	char *parts[3] = { NULL };
+	NP_AUTO(np_freep)
+	char *copy = strdup(c->cluster_id != NULL ? id + strlen(c->cluster_id) + 1 : id);
+	char *rest = copy;
+	const struct source *s;
+
+	/* Out of memory: it stays for now. */
+	if (copy == NULL)
+		return true;
+	for (size_t i = 0; i < 3 && rest != NULL; i++)
+		parts[i] = strsep(&rest, "/");
+	if (parts[2] == NULL) {
+		s = store_find(c, WATCHED_NODEPOOL, parts[0], parts[1]);
+		return s != NULL && s->error != NULL && !s->deleting;
+	}
+	for (enum watched kind = WATCHED_CLUSTER; kind <= WATCHED_TKC; kind++) {
+		s = store_find(c, kind, parts[0], parts[1]);
+		if (s != NULL && s->error != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Tells whether the class's annotation names a pool that this controller put there. */
+static bool is_registered(const struct np_controller *c, const json_t *class)
+{
+	json_t *annotations = json_object_get(json_object_get(class, "metadata"), "annotations");
+	const char *text = json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
+	json_auto_t *managed = text != NULL ? json_loads(text, 0, NULL) : NULL;
+	const char *id;
+	json_t *entry;
+
+	json_object_foreach (json_object_get(managed, "pools"), id, entry) {
+		json_t *holders = json_object_get(entry, "holders"), *holder;
+		size_t i;
+
+		if (!store_is_own_id(c, meta_text(class, "namespace"), id))
+			continue;
+		json_array_foreach (holders, i, holder) {
+			if (json_is_string(holder) &&
+			    strcmp(json_string_value(holder), CONTROLLER_HOLDER) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+int store_class(struct np_controller *c, const struct watcher *w, const json_t *class,
+		struct np_err *err)
+{
+	const char *ns = meta_text(class, "namespace"), *name = meta_text(class, "name");
+	struct class_record *r = class_find(c, ns, name);
+	bool registered = is_registered(c, class);
+	uint64_t digest;
+
+	if (r == NULL && !registered)
+		return 0;
+	r = class_open(c, ns, name, err);
+	if (r == NULL)
+		return -(int)err->code;
+	digest = reduce_digest(class);
+	if (digest == 0)
+		return np_fail_nomem(err);
+	r->round = w->round;
+	r->registered = registered;
+	if (digest == r->digest)
+		return 0;
+	r->digest = digest;
+	return enqueue(c, r, err);
+}
+
+static void lose_class(struct np_controller *c, struct class_record *r)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	r->digest = 0;
+	r->registered = false;
+	if (r->n_sources == 0)
+		store_forget(c, r);
+	else if (enqueue(c, r, &err) < 0)
+		controller_log(c, "error", "%s", err.text);
+}
+
+void store_class_gone(struct np_controller *c, const json_t *class)
+{
+	struct class_record *r =
+		class_find(c, meta_text(class, "namespace"), meta_text(class, "name"));
+
+	if (r != NULL)
+		lose_class(c, r);
+}
+
+/* Classes that went while nobody watched. */
+static void sweep_classes(struct np_controller *c, unsigned round)
+{
+	struct map_entry *e = map_next(&c->class_records, NULL);
+
+	while (e != NULL) {
+		struct class_record *r = (struct class_record *)(void *)e;
+
+		e = map_next(&c->class_records, e);
+		if (r->digest != 0 && r->round != round)
+			lose_class(c, r);
+	}
+}
+
+int store_enqueue_all(struct np_controller *c, struct np_err *err)
+{
+	struct map_entry *e = NULL;
+
+	while ((e = map_next(&c->class_records, e)) != NULL) {
+		if (enqueue(c, (struct class_record *)(void *)e, err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+/* --- sources --------------------------------------------------------------------------------- */
+
+static void source_free(struct source *s)
+{
+	if (s == NULL)
+		return;
+	free(s->entry.key);
+	free(s->ns);
+	free(s->name);
+	free(s->uid);
+	free(s->text);
+	free(s->error);
+	free(s->classes);
+	free(s);
+}
+
+static void source_freep(struct source **s)
+{
+	source_free(*s);
+}
+
+struct source *store_find(struct np_controller *c, enum watched kind, const char *ns,
+			  const char *name)
+{
+	char key[KEY_MAX];
+
+	source_key(kind, ns, name, key);
+	return (struct source *)(void *)map_find(&c->sources, key);
+}
+
+static bool has_finalizer(const json_t *object)
+{
+	json_t *list = json_object_get(json_object_get(object, "metadata"), "finalizers");
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item) {
+		if (json_is_string(item) &&
+		    strcmp(json_string_value(item), CONTROLLER_FINALIZER) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int source_new(enum watched kind, const json_t *object, struct source **ret,
+		      struct np_err *err)
+{
+	NP_AUTO(source_freep) struct source *s = calloc(1, sizeof(*s));
+	char key[KEY_MAX];
+
+	if (s == NULL)
+		return np_fail_nomem(err);
+	source_key(kind, meta_text(object, "namespace"), meta_text(object, "name"), key);
+	s->kind = kind;
+	s->entry.key = strdup(key);
+	s->ns = strdup(meta_text(object, "namespace"));
+	s->name = strdup(meta_text(object, "name"));
+	s->uid = strdup(meta_text(object, "uid"));
+	s->text = reduce_object(kind, object);
+	s->generation = json_integer_value(
+		json_object_get(json_object_get(object, "metadata"), "generation"));
+	s->deleting = meta_text(object, "deletionTimestamp")[0] != '\0';
+	s->has_finalizer = has_finalizer(object);
+	status_recall(object, &s->status);
+	if (s->entry.key == NULL || s->ns == NULL || s->name == NULL || s->uid == NULL ||
+	    s->text == NULL)
+		return np_fail_nomem(err);
+	*ret = np_take(s);
+	return 0;
+}
+
+/* Reads the source's pools, to learn their classes or why it has none. */
+static int read_pools(const struct np_controller *c, struct source *s, struct np_input *ret,
+		      struct np_err *err)
+{
+	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+	struct np_err why = NP_ERR_INIT;
+	json_t *root = json_loads(s->text, 0, NULL);
+
+	if (root == NULL)
+		return np_fail_nomem(err);
+	if (np_doc_new_take(s->name, root, &doc, err) < 0)
+		return -(int)err->code;
+	if (np_input_add(ret, c->o.catalogue, doc, &why) == 0)
+		return 0;
+	if (why.code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	s->error = strdup(why.text);
+	return s->error == NULL ? np_fail_nomem(err) : 0;
+}
+
+/* Returns the class that an unreadable NodePool names; NULL: none. */
+static char *class_of_text(const struct source *s)
+{
+	json_auto_t *root = json_loads(s->text, 0, NULL);
+	const char *name =
+		json_string_value(json_object_get(json_object_get(root, "spec"), "vmClass"));
+
+	return name != NULL && name[0] != '\0' ? strdup(name) : NULL;
+}
+
+static const char *class_ns_of(const struct np_controller *c, const struct source *s)
+{
+	if (!c->class_resource.namespaced)
+		return "";
+	return c->class_ns != NULL ? c->class_ns : s->ns;
+}
+
+/* Joins source and class, once. */
+static int link_class(struct np_controller *c, struct source *s, const char *name,
+		      struct np_err *err)
+{
+	struct class_record *r = class_open(c, class_ns_of(c, s), name, err);
+	struct class_record **classes;
+	struct source **sources;
+
+	if (r == NULL)
+		return -(int)err->code;
+	for (size_t i = 0; i < s->n_classes; i++) {
+		if (s->classes[i] == r)
+			return 0;
+	}
+	classes = reallocarray(s->classes, s->n_classes + 1, sizeof(*classes));
+	if (classes == NULL)
+		return np_fail_nomem(err);
+	s->classes = classes;
+	if ((r->n_sources & (r->n_sources - 1)) == 0) {
+		sources = reallocarray(r->sources, r->n_sources != 0 ? 2 * r->n_sources : 1,
+				       sizeof(*sources));
+		if (sources == NULL)
+			return np_fail_nomem(err);
+		r->sources = sources;
+	}
+	s->classes[s->n_classes++] = r;
+	r->sources[r->n_sources++] = s;
+	return 0;
+}
+
+static int link_classes(struct np_controller *c, struct source *s, struct np_err *err)
+{
+	NP_AUTO(np_input_done) struct np_input in = { 0 };
+	NP_AUTO(np_freep) char *name = NULL;
+
+	if (read_pools(c, s, &in, err) < 0)
+		return -(int)err->code;
+	for (size_t i = 0; s->error == NULL && i < in.n_pools; i++) {
+		const char *vm_class = in.pools[i].vm_class;
+
+		if (vm_class != NULL && link_class(c, s, vm_class, err) < 0)
+			return -(int)err->code;
+	}
+	name = s->error != NULL && s->kind == WATCHED_NODEPOOL ? class_of_text(s) : NULL;
+	return name != NULL ? link_class(c, s, name, err) : 0;
+}
+
+/* Lets the source leave its classes; they are looked at again. */
+static void unlink_classes(struct np_controller *c, struct source *s)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	for (size_t i = 0; i < s->n_classes; i++) {
+		struct class_record *r = s->classes[i];
+		size_t at = 0;
+
+		while (at < r->n_sources && r->sources[at] != s)
+			at++;
+		if (at < r->n_sources)
+			r->sources[at] = r->sources[--r->n_sources];
+		if (enqueue(c, r, &err) < 0)
+			controller_log(c, "error", "%s", err.text);
+	}
+	s->n_classes = 0;
+}
+
+static void remove_source(struct np_controller *c, struct source *s)
+{
+	unlink_classes(c, s);
+	map_remove(&c->sources, s->entry.key);
+	source_free(s);
+}
+
+/* Tells whether the new state of a source asks for work; its status alone does not. */
+static bool is_news(const struct source *old, const struct source *new)
+{
+	if (strcmp(old->text, new->text) != 0 || strcmp(old->uid, new->uid) != 0 ||
+	    old->deleting != new->deleting)
+		return true;
+	/* observedGeneration has to follow; of a Cluster only what is kept matters. */
+	return new->kind == WATCHED_NODEPOOL &&
+	       (old->generation != new->generation || (old->has_finalizer && !new->has_finalizer));
+}
+
+static int add_source(struct np_controller *c, struct source *take, struct np_err *err)
+{
+	NP_AUTO(source_freep) struct source *s = take;
+	struct source *kept;
+
+	if (map_insert(&c->sources, &s->entry, err) < 0)
+		return -(int)err->code;
+	kept = np_take(s);
+	if (link_classes(c, kept, err) < 0) {
+		remove_source(c, kept);
+		return -(int)err->code;
+	}
+	/* A NodePool's status tells of it. */
+	if (kept->error != NULL && kept->kind != WATCHED_NODEPOOL)
+		controller_log(c, "warning", "%s/%s: %s", kept->ns, kept->name, kept->error);
+	for (size_t i = 0; i < kept->n_classes; i++) {
+		if (enqueue(c, kept->classes[i], err) < 0)
+			return -(int)err->code;
+	}
+	return 0;
+}
+
+int store_put(struct np_controller *c, struct watcher *w, const json_t *object, struct np_err *err)
+{
+	struct source *old =
+		store_find(c, w->kind, meta_text(object, "namespace"), meta_text(object, "name"));
+	NP_AUTO(source_freep) struct source *s = NULL;
+
+	if (w->kind != WATCHED_NODEPOOL && !reduce_is_managed(object)) {
+		if (old != NULL)
+			remove_source(c, old);
+		return 0;
+	}
+	if (source_new(w->kind, object, &s, err) < 0)
+		return -(int)err->code;
+	s->round = w->round;
+	if (old != NULL && !is_news(old, s)) {
+		old->round = w->round;
+		old->has_finalizer = s->has_finalizer;
+		old->status = s->status;
+		return 0;
+	}
+	if (old != NULL)
+		remove_source(c, old);
+	return add_source(c, np_take(s), err);
+}
+
+void store_drop(struct np_controller *c, enum watched kind, const json_t *object)
+{
+	struct source *s =
+		store_find(c, kind, meta_text(object, "namespace"), meta_text(object, "name"));
+
+	if (s != NULL)
+		remove_source(c, s);
+}
+
+void store_sweep(struct np_controller *c, const struct watcher *w)
+{
+	struct map_entry *e = map_next(&c->sources, NULL);
+
+	if (w->kind == WATCHED_CLASS) {
+		sweep_classes(c, w->round);
+		return;
+	}
+	while (e != NULL) {
+		struct source *s = (struct source *)(void *)e;
+
+		e = map_next(&c->sources, e);
+		if (s->kind == w->kind && s->round != w->round)
+			remove_source(c, s);
+	}
+}
+
+void store_done(struct np_controller *c)
+{
+	struct map_entry *e;
+
+	while ((e = map_next(&c->sources, NULL)) != NULL) {
+		map_remove(&c->sources, e->key);
+		source_free((struct source *)(void *)e);
+	}
+	while ((e = map_next(&c->class_records, NULL)) != NULL) {
+		map_remove(&c->class_records, e->key);
+		class_free((struct class_record *)(void *)e);
+	}
+	free(c->sources.slots);
+	free(c->class_records.slots);
+	free(c->queue.heap);
+}

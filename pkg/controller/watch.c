@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/vmclass.h"
+
+enum {
+	PAUSE_FIRST_MS = 200,
+	PAUSE_MOST_MS = 10000,
+	MISSING_PAUSE_MS = 60000, /* until an API that is not there is looked for again */
+	LIST_DEADLINE_MS = 120000,
+	SILENCE_S = 150, /* Kubernetes sends a bookmark about each minute */
+};
+
+static const struct watch_row {
+	const char *group, *plural;
+	bool optional; /* a server need not have it */
+} rows[WATCHED_MAX] = {
+	[WATCHED_NODEPOOL] = { CONTROLLER_GROUP, "nodepools", false },
+	[WATCHED_CLUSTER] = { "cluster.x-k8s.io", "clusters", true },
+	[WATCHED_TKC] = { "run.tanzu.vmware.com", "tanzukubernetesclusters", true },
+	[WATCHED_CLASS] = { NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, false },
+};
+
+struct watching {
+	struct watcher *w;
+	struct np_controller *c;
+	struct np_kube *kube;
+	struct np_kube_resource resource;
+	const char *ns; /* NULL: all */
+	bool listed; /* `watch.version` can be gone on from */
+	struct np_kube_watch watch;
+	unsigned failures;
+	struct last_word last;
+};
+
+static bool is_stopped(void *ctx)
+{
+	return controller_is_stopping(((struct watching *)ctx)->c);
+}
+
+static int take_object(struct watching *x, json_t *object, struct np_err *err)
+{
+	return x->w->kind == WATCHED_CLASS ? store_class(x->c, x->w, object, err)
+					   : store_put(x->c, x->w, object, err);
+}
+
+static int on_listed(void *ctx, json_t *object, struct np_err *err)
+{
+	struct watching *x = ctx;
+	int r;
+
+	pthread_mutex_lock(&x->c->lock);
+	r = take_object(x, object, err);
+	pthread_mutex_unlock(&x->c->lock);
+	return r;
+}
+
+static int on_event(void *ctx, enum np_kube_event event, json_t *object, struct np_err *err)
+{
+	struct watching *x = ctx;
+	int r = 0;
+
+	count(x->c, COUNT_WATCH_EVENTS, 1);
+	x->failures = 0;
+	pthread_mutex_lock(&x->c->lock);
+	if (event == NP_KUBE_ADDED || event == NP_KUBE_MODIFIED)
+		r = take_object(x, object, err);
+	else if (event == NP_KUBE_DELETED && x->w->kind == WATCHED_CLASS)
+		store_class_gone(x->c, object);
+	else if (event == NP_KUBE_DELETED)
+		store_drop(x->c, x->w->kind, object);
+	pthread_mutex_unlock(&x->c->lock);
+	return r;
+}
+
+static int list(struct watching *x, struct np_err *err)
+{
+	pthread_mutex_lock(&x->c->lock);
+	x->w->round++;
+	pthread_mutex_unlock(&x->c->lock);
+	count(x->c, COUNT_LISTS, 1);
+	np_kube_renew(x->kube, LIST_DEADLINE_MS);
+	if (np_kube_list_version(x->kube, &x->resource, x->ns, on_listed, x, x->watch.version,
+				 err) < 0)
+		return -(int)err->code;
+	pthread_mutex_lock(&x->c->lock);
+	store_sweep(x->c, x->w);
+	atomic_store(&x->w->synced, true);
+	pthread_cond_broadcast(&x->c->changed);
+	pthread_mutex_unlock(&x->c->lock);
+	x->listed = true;
+	return 0;
+}
+
+static int discover(struct watching *x, struct np_err *err)
+{
+	const struct watch_row *row = &rows[x->w->kind];
+
+	np_kube_renew(x->kube, LIST_DEADLINE_MS);
+	return np_kube_discover(x->kube, row->group, row->plural, &x->resource, err);
+}
+
+/* What the classes' scope is must be known before a pool can be joined to its class. */
+static void tell_scope(struct watching *x)
+{
+	pthread_mutex_lock(&x->c->lock);
+	x->c->class_resource = x->resource;
+	x->c->classes_found = true;
+	pthread_cond_broadcast(&x->c->changed);
+	pthread_mutex_unlock(&x->c->lock);
+}
+
+static void wait_for_scope(struct np_controller *c)
+{
+	pthread_mutex_lock(&c->lock);
+	while (!c->classes_found && !controller_is_stopping(c))
+		pthread_cond_wait(&c->changed, &c->lock);
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* Lists where that is needed, then watches until the server ends it. */
+static int turn(struct watching *x, struct np_err *err)
+{
+	if (x->resource.plural[0] == '\0') {
+		if (discover(x, err) < 0)
+			return -(int)err->code;
+		if (x->w->kind == WATCHED_CLASS)
+			tell_scope(x);
+	}
+	if (!x->listed && list(x, err) < 0)
+		return -(int)err->code;
+	x->failures = 0;
+	count(x->c, COUNT_WATCHES, 1);
+	if (np_kube_watch(x->kube, &x->resource, &x->watch, err) < 0)
+		return -(int)err->code;
+	if (x->watch.end == NP_KUBE_WATCH_GONE)
+		x->listed = false;
+	return 0;
+}
+
+/* Doubled with each failure in a row; an answer that says how long is obeyed. */
+static uint64_t pause_of(const struct watching *x, const struct np_err *why)
+{
+	uint64_t pause = PAUSE_FIRST_MS;
+
+	if (x->watch.wait_ms > 0)
+		return x->watch.wait_ms;
+	if (why->code == NP_E_NOT_FOUND)
+		return rows[x->w->kind].optional ? MISSING_PAUSE_MS : PAUSE_MOST_MS;
+	for (unsigned i = 1; i < x->failures && pause < PAUSE_MOST_MS; i++)
+		pause *= 2;
+	return pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS;
+}
+
+/* A cut watch is resumed; whatever else went wrong may have cost events, so all is listed again. */
+static void recover(struct watching *x, const struct np_err *why)
+{
+	const struct watch_row *row = &rows[x->w->kind];
+
+	x->failures++;
+	if (why->code == NP_E_NOT_FOUND && row->optional) {
+		atomic_store(&x->w->synced, true);
+		x->resource.plural[0] = '\0';
+		x->listed = false;
+	} else if (why->code != NP_E_RETRY) {
+		x->resource.plural[0] = '\0';
+		x->listed = false;
+	}
+	/* A cut that the next attempt mends is nobody's business. */
+	if (x->failures > 1 || why->code != NP_E_RETRY)
+		controller_warn(x->c, &x->last, row->plural, why->text);
+	controller_pause(x->c, pause_of(x, why));
+}
+
+static void watch_loop(struct watching *x)
+{
+	while (!controller_is_stopping(x->c)) {
+		struct np_err why = NP_ERR_INIT;
+
+		x->watch.wait_ms = 0;
+		if (turn(x, &why) < 0 && !controller_is_stopping(x->c))
+			recover(x, &why);
+	}
+}
+
+void *watch_run(void *watcher)
+{
+	struct watcher *w = watcher;
+	struct np_controller *c = w->c;
+	NP_AUTO(np_kube_freep) struct np_kube *kube = NULL;
+	struct np_err err = NP_ERR_INIT;
+	struct watching x = { .w = w, .c = c };
+
+	x.ns = w->kind == WATCHED_CLASS && c->class_ns != NULL ? c->class_ns : c->ns;
+	if (w->kind == WATCHED_CLASS && c->classes != NULL)
+		x.ns = c->class_ns;
+	x.watch = (struct np_kube_watch){ .ns = x.ns,
+					  .each = on_event,
+					  .is_stopped = is_stopped,
+					  .ctx = &x,
+					  .silence_s = SILENCE_S };
+	if (controller_client(c, w->kind == WATCHED_CLASS, CLIENT_READS, &kube, &err) < 0) {
+		controller_log(c, "error", "%s", err.text);
+		np_controller_stop(c);
+		return NULL;
+	}
+	x.kube = kube;
+	if (w->kind != WATCHED_CLASS)
+		wait_for_scope(c);
+	watch_loop(&x);
+	return NULL;
+}

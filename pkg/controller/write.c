@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* Events are for people: more than these are dropped and counted. */
+#define EVENTS_AT_ONCE 200
+#define EVENT_EVERY_MS 200
+#define EVENT_NOTE_MAX 1024
+#define EVENT_INSTANCE_MAX 128
+
+static const struct np_kube_resource nodepools = { CONTROLLER_GROUP, "v1alpha1", "nodepools",
+						   true };
+static const struct np_kube_resource events = { "events.k8s.io", "v1", "events", true };
+
+static const char *const kind_names[WATCHED_MAX] = {
+	[WATCHED_NODEPOOL] = "NodePool",
+	[WATCHED_CLUSTER] = "Cluster",
+	[WATCHED_TKC] = "TanzuKubernetesCluster",
+};
+
+/* The uid makes it a conflict where the name is another object's by now. */
+static json_t *identity_of(const struct job_source *s)
+{
+	return json_pack("{s:s, s:s, s:{s:s, s:s, s:s}}", "apiVersion", "nodeprep.dev/v1alpha1",
+			 "kind", "NodePool", "metadata", "name", s->name, "namespace", s->ns, "uid",
+			 s->uid);
+}
+
+/* An object that is gone, or is another one by now, needs nothing more. */
+static int pass_gone(const struct np_err *why, struct np_err *err)
+{
+	if (why->code == NP_E_NOT_FOUND || why->code == NP_E_CONFLICT)
+		return 0;
+	*err = *why;
+	return -(int)err->code;
+}
+
+static int apply_body(struct job *j, const struct job_source *s, const json_t *body,
+		      const char *subresource, struct np_err *err)
+{
+	const struct np_kube_patch patch = { .body = body,
+					     .type = NP_KUBE_APPLY_PATCH,
+					     .force = true,
+					     .write = { .subresource = subresource } };
+	struct np_err why = NP_ERR_INIT;
+	json_auto_t *stored = NULL;
+
+	if (body == NULL)
+		return np_fail_nomem(err);
+	if (np_kube_patch(j->pools, &nodepools, s->ns, s->name, &patch, &stored, &why) < 0)
+		return pass_gone(&why, err);
+	return 0;
+}
+
+/* Server-side apply: finalizers are a set, and ours is added without a word about the others. */
+int write_finalizer(struct job *j, struct job_source *s, struct np_err *err)
+{
+	json_auto_t *body = identity_of(s);
+	json_t *list = json_pack("[s]", CONTROLLER_FINALIZER);
+
+	if (body == NULL ||
+	    json_object_set_new(json_object_get(body, "metadata"), "finalizers", list) < 0)
+		return np_fail_nomem(err);
+	return apply_body(j, s, body, NULL, err);
+}
+
+/* Returns the patch that takes our finalizer from the object; {} where it has none. */
+static json_t *release_patch(const json_t *object)
+{
+	json_t *metadata = json_object_get(object, "metadata");
+	json_auto_t *left = json_array();
+	bool found = false;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(metadata, "finalizers"), i, item) {
+		if (json_is_string(item) &&
+		    strcmp(json_string_value(item), CONTROLLER_FINALIZER) == 0)
+			found = true;
+		else if (json_array_append(left, item) < 0)
+			return NULL;
+	}
+	if (!found)
+		return json_object();
+	return json_pack("{s:{s:O, s:O, s:O}}", "metadata", "finalizers", left, "resourceVersion",
+			 json_object_get(metadata, "resourceVersion"), "uid",
+			 json_object_get(metadata, "uid"));
+}
+
+/* Whoever wrote the list of finalizers: ours goes, as read and with the version that was read. */
+int write_release(struct job *j, struct job_source *s, struct np_err *err)
+{
+	json_auto_t *object = NULL, *body = NULL, *stored = NULL;
+	struct np_err why = NP_ERR_INIT;
+	struct np_kube_patch patch = { .type = NP_KUBE_MERGE_PATCH };
+
+	if (np_kube_get(j->pools, &nodepools, s->ns, s->name, &object, &why) < 0)
+		return pass_gone(&why, err);
+	body = release_patch(object);
+	if (body == NULL)
+		return np_fail_nomem(err);
+	if (json_object_size(body) == 0)
+		return 0;
+	patch.body = body;
+	if (np_kube_patch(j->pools, &nodepools, s->ns, s->name, &patch, &stored, &why) < 0 &&
+	    why.code != NP_E_NOT_FOUND) {
+		*err = why;
+		return -(int)err->code;
+	}
+	return 0;
+}
+
+int write_status(struct job *j, struct job_source *s, const struct pool_status *status,
+		 struct np_err *err)
+{
+	json_auto_t *body = NULL;
+	struct status_memory memory;
+	json_t *tree;
+
+	status_remember(status, &s->status, (int64_t)time(NULL), &memory);
+	if (status_equal(&memory, &s->status))
+		return 0;
+	body = identity_of(s);
+	tree = status_tree(status, &memory);
+	if (json_object_set_new(body, "status", tree) < 0)
+		return np_fail_nomem(err);
+	count(j->c, COUNT_STATUS_WRITES, 1);
+	if (apply_body(j, s, body, "status", err) < 0)
+		return -(int)err->code;
+	s->status = memory;
+	return 0;
+}
+
+/* --- Events ---------------------------------------------------------------------------------- */
+
+static bool take_token(struct np_controller *c)
+{
+	uint64_t now = controller_now_ms(), more;
+	bool taken;
+
+	pthread_mutex_lock(&c->lock);
+	more = (now - c->event_filled_ms) / EVENT_EVERY_MS;
+	c->event_filled_ms += more * EVENT_EVERY_MS;
+	c->event_tokens =
+		c->event_tokens + more < EVENTS_AT_ONCE ? c->event_tokens + more : EVENTS_AT_ONCE;
+	taken = c->event_tokens > 0;
+	c->event_tokens -= taken;
+	pthread_mutex_unlock(&c->lock);
+	return taken;
+}
+
+static json_t *event_body(const struct job *j, const struct job_source *s, bool warning,
+			  const char *reason, const char *action, const char *note)
+{
+	char when[TIME_TEXT_MAX], prefix[256], instance[EVENT_INSTANCE_MAX + 1];
+	const char *version = s->kind == WATCHED_NODEPOOL ? "nodeprep.dev/v1alpha1" : s->api;
+
+	time_micro(when);
+	snprintf(prefix, sizeof(prefix), "%.240s-", s->name);
+	snprintf(instance, sizeof(instance), "%s", j->c->identity);
+	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:s, s:s, s:s,"
+			 " s:{s:s, s:s, s:s, s:s, s:s}}",
+			 "apiVersion", "events.k8s.io/v1", "kind", "Event", "metadata",
+			 "generateName", prefix, "namespace", s->ns, "eventTime", when,
+			 "reportingController", "nodeprep.dev/controller", "reportingInstance",
+			 instance, "action", action, "reason", reason, "type",
+			 warning ? "Warning" : "Normal", "note", note, "regarding", "apiVersion",
+			 version, "kind", kind_names[s->kind], "name", s->name, "namespace", s->ns,
+			 "uid", s->uid);
+}
+
+/* An Event that cannot be written is no reason to do anything else otherwise. */
+void write_event(struct job *j, const struct job_source *s, bool warning, const char *reason,
+		 const char *action, const char *note)
+{
+	char cut[EVENT_NOTE_MAX];
+	json_auto_t *body = NULL, *stored = NULL;
+	struct np_kube_create create = { 0 };
+	struct np_err why = NP_ERR_INIT;
+
+	snprintf(cut, sizeof(cut), "%s", note);
+	if (!take_token(j->c)) {
+		count(j->c, COUNT_EVENTS_DROPPED, 1);
+		return;
+	}
+	body = event_body(j, s, warning, reason, action, cut);
+	create.body = body;
+	if (body == NULL || np_kube_create(j->pools, &events, s->ns, &create, &stored, &why) < 0)
+		controller_log(j->c, "warning", "event for %s/%s: %s", s->ns, s->name,
+			       body == NULL ? "out of memory" : why.text);
+	else
+		count(j->c, COUNT_EVENTS, 1);
+}

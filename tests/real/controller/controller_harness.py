@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controller as a process: with its manifest's arguments and rights, on a real kube-apiserver."""
+
+import contextlib
+import http.client
+import itertools
+import json
+import os
+import re
+import signal
+import subprocess
+import urllib.parse
+
+import yaml
+from fixtures import classes_path as classes_path  # what tests take from here
+from fixtures import servers
+
+MANIFESTS = servers.REPO / "deploy" / "manifests"
+CRD = MANIFESTS / "crd" / "nodepools.nodeprep.dev.yaml"
+POOLS = "/apis/nodeprep.dev/v1alpha1"
+EVENTS = "/apis/events.k8s.io/v1"
+LEASES = "/apis/coordination.k8s.io/v1"
+SYSTEM = "nodeprep-system"
+ACCOUNT = "nodeprep-controller"
+PCI = {"vendorID": 0x10DE, "deviceID": 0x20B0}
+WAIT_S = 60  # what takes a second may take long on a machine that others use too
+
+
+def kubectl_binary():
+    return servers.find_apiserver().with_name("kubectl")
+
+
+def run_kubectl(server, *args, input=None, must=True):
+    argv = [str(kubectl_binary()), f"--kubeconfig={server.kubeconfig}", *map(str, args)]
+    done = subprocess.run(
+        argv, input=input, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0 or not must, done.stderr
+    return done
+
+
+def render(folder):
+    """Returns the objects that `kubectl kustomize` makes of a folder."""
+    argv = [str(kubectl_binary()), "kustomize", str(folder)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return [doc for doc in yaml.safe_load_all(done.stdout) if doc]
+
+
+def deployment_args():
+    """Returns what the manifest's container is started with, behind the binary."""
+    for doc in render(MANIFESTS / "base"):
+        if doc["kind"] == "Deployment" and doc["metadata"]["name"] == ACCOUNT:
+            (container,) = doc["spec"]["template"]["spec"]["containers"]
+            return container["args"]
+    raise AssertionError("the base has no Deployment of the controller")
+
+
+def install(server):
+    """Applies CRD, namespace and rights: what a cluster has before the controller's pods run."""
+    server.create_crd(yaml.safe_load(CRD.read_text()))
+    kinds = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role")
+    kinds += ("RoleBinding",)
+    docs = [doc for doc in render(MANIFESTS / "base") if doc["kind"] in kinds]
+    run_kubectl(server, "apply", "-f", "-", input=yaml.safe_dump_all(docs))
+
+
+def account_token(server, name=ACCOUNT):
+    path = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/{name}/token"
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
+    return server.must("POST", path, {**body, "spec": {"expirationSeconds": 7200}})["status"][
+        "token"
+    ]
+
+
+class Controller:
+    """A replica. Times of the lease are shortened, so that tests need not wait for 15 seconds."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, server, *args, url=None, token=None, binary=None):
+        self.server = server
+        name = f"controller-{next(self.numbers)}"
+        self.log = server.folder / f"{name}.log"
+        kubeconfig = server.folder / f"{name}.kubeconfig"
+        server.write_kubeconfig(kubeconfig, token or account_token(server))
+        if url:
+            kubeconfig.write_text(kubeconfig.read_text().replace(server.url, url))
+        self.args = [arg for arg in deployment_args() if "-listen" not in arg]
+        self.args += ["--kubeconfig", str(kubeconfig), "--health-listen=127.0.0.1:0"]
+        self.args += ["--metrics-listen=127.0.0.2:0"]
+        self.args += [f"--leader-elect-resource-namespace={SYSTEM}"]
+        self.args += ["--leader-elect-lease-duration=4s", "--leader-elect-renew-deadline=2s"]
+        self.args += ["--leader-elect-retry-period=500ms", *args]
+        self.process = None
+        self.binary = binary or servers.BIN_DIR / "nodeprep"
+
+    def __enter__(self):
+        self.stack = contextlib.ExitStack()
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info):
+        self.stack.close()
+
+    def start(self):
+        # An earlier run's lines tell of an earlier run's addresses.
+        self.begins = self.log.stat().st_size if self.log.exists() else 0
+        argv = [self.binary, *self.args]
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.server.folder)}
+        self.process = servers.start(self.stack, argv, self.log, env=env)
+        for option in ("health-listen", "metrics-listen"):
+            self.address(option)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(30)
+
+    def stop(self):
+        """Ends it as a kubelet does, and returns its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+    def lines(self):
+        text = self.log.read_bytes()[self.begins :].decode(errors="replace")
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    def address(self, option):
+        def find():
+            found = [
+                line["msg"]
+                for line in self.lines()
+                if line["msg"].startswith(f"{option}: listening on ")
+            ]
+            return found and found[-1].rpartition(" ")[2]
+
+        return servers.wait_until(option, find, self.process, self.log)
+
+    def get(self, path, option="health-listen"):
+        parts = urllib.parse.urlsplit(self.address(option))
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+
+    def metric(self, name):
+        status, text = self.get("/metrics", "metrics-listen")
+        assert status == 200
+        found = re.search(rf"^nodeprep_controller_{re.escape(name)} (\d+)$", text, re.M)
+        assert found, text
+        return int(found[1])
+
+    def is_leading(self):
+        return self.metric("leader") == 1
+
+    def wait_ready(self):
+        servers.wait_until("/readyz", lambda: self.get("/readyz")[0] == 200, self.process, self.log)
+        return self
+
+
+def pool_path(ns, name=None):
+    path = f"{POOLS}/namespaces/{ns}/nodepools"
+    return f"{path}/{name}" if name else path
+
+
+def pool_body(ns, name, spec):
+    return {
+        "apiVersion": "nodeprep.dev/v1alpha1",
+        "kind": "NodePool",
+        "metadata": {"name": name, "namespace": ns},
+        "spec": {"vmClass": "gpu", **spec},
+    }
+
+
+def put_pool(server, ns, name="workers", **spec):
+    return server.must("POST", pool_path(ns), pool_body(ns, name, spec))
+
+
+def gpu_class(count=4, pci=None, memory="64Gi", **more):
+    devices = {"dynamicDirectPathIODevices": [pci or PCI] * count}
+    return {"hardware": {"cpus": 8, "memory": memory, "devices": devices}, **more}
+
+
+def conditions(pool):
+    found = (pool.get("status") or {}).get("conditions") or []
+    return {c["type"]: c for c in found}
+
+
+def reasons(pool):
+    return {name: (c["status"], c["reason"]) for name, c in conditions(pool).items()}
+
+
+def wait_pool(server, ns, is_good, name="workers", timeout=WAIT_S):
+    """Waits until the pool is as asked, and returns it."""
+    last = {}
+
+    def look():
+        last["pool"] = server.must("GET", pool_path(ns, name))
+        return last["pool"] if is_good(last["pool"]) else None
+
+    try:
+        return servers.wait_until(f"pool {ns}/{name}", look, timeout=timeout)
+    except servers.StartError as error:
+        raise AssertionError(f"{error}: {json.dumps(last.get('pool'), indent=1)}") from None
+
+
+def wait_reason(server, ns, reason, name="workers", condition="Ready", timeout=WAIT_S):
+    def is_there(pool):
+        # What an earlier spec brought about does not count.
+        return (
+            conditions(pool).get(condition, {}).get("reason") == reason
+            and pool["status"].get("observedGeneration") == pool["metadata"]["generation"]
+        )
+
+    return wait_pool(server, ns, is_there, name, timeout)
+
+
+def keys_of(vm_class):
+    extra = (vm_class["spec"].get("configSpec") or {}).get("extraConfig") or []
+    return {
+        entry["key"]: entry["value"]["_value"]
+        if isinstance(entry["value"], dict)
+        else entry["value"]
+        for entry in extra
+    }
+
+
+def managed_of(vm_class):
+    text = vm_class["metadata"].get("annotations", {}).get("nodeprep.dev/managed")
+    return text and json.loads(text)
+
+
+def events_of(server, ns, name=None):
+    items = server.must("GET", f"{EVENTS}/namespaces/{ns}/events")["items"]
+    return [e for e in items if name is None or e["regarding"]["name"] == name]
+
+
+def wait_gone(server, path):
+    def is_gone():
+        return server.request("GET", path)[0] == 404
+
+    servers.wait_until(f"{path} to go", is_gone, timeout=WAIT_S)
+
+
+def drop_pools(server, ns):
+    """Deletes the namespace's pools, whoever holds them."""
+    for item in server.must("GET", pool_path(ns))["items"]:
+        name = item["metadata"]["name"]
+        server.request("PATCH", pool_path(ns, name), {"metadata": {"finalizers": None}})
+        server.request("DELETE", pool_path(ns, name))

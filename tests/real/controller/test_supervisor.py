@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Classes in another API server, and Clusters as what has pools."""
+
+
+
+import time
+
+import pytest
+import yaml
+from controller_harness import (
+    Controller,
+    classes_path,
+    conditions,
+    events_of,
+    gpu_class,
+    install,
+    keys_of,
+    managed_of,
+    pool_path,
+    put_pool,
+    reasons,
+    run_kubectl,
+    servers,
+    wait_gone,
+    wait_reason,
+)
+
+SHARED = servers.REPO.parent / "shared" / "crds"
+
+
+@pytest.fixture
+def supervisor():
+    with servers.SimServer() as running:
+        yield running
+
+
+def put_sim_class(supervisor, ns, name="gpu", spec=None):
+    body = {"apiVersion": f"{servers.GROUP}/v1alpha6", "kind": "VirtualMachineClass"}
+    body |= {"metadata": {"name": name}, "spec": spec or gpu_class()}
+    return supervisor.must("POST", classes_path(ns), body)
+
+
+@pytest.fixture
+def kube_system_uid(installed):
+    path = "/api/v1/namespaces/kube-system"
+    return servers.wait_until(
+        "kube-system",
+        lambda: installed.request("GET", path)[2].get("metadata", {}).get("uid"),
+    )
+
+
+@pytest.fixture
+def may_read_kube_system(installed):
+    """The rights that overlays/supervisor adds."""
+    folder = servers.REPO / "deploy" / "manifests" / "overlays" / "supervisor"
+    docs = [doc for doc in yaml.safe_load_all((folder / "rbac.yaml").read_text()) if doc]
+    run_kubectl(installed, "apply", "-f", "-", input=yaml.safe_dump_all(docs))
+
+
+def test_supervisor__pool_ids_begin_with_the_cluster(
+    server, supervisor, pools_ns, kube_system_uid, may_read_kube_system
+):
+    put_sim_class(supervisor, "vns")
+    args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--supervisor-namespace=vns"]
+    with Controller(server, *args) as running:
+        running.wait_ready()
+        put_pool(server, pools_ns)
+        wait_reason(server, pools_ns, "ClassRight")
+        vm_class = supervisor.must("GET", classes_path("vns", "gpu"))
+        assert keys_of(vm_class)["pciPassthru.64bitMMIOSizeGB"] == "512"
+        mine = f"{kube_system_uid}/{pools_ns}/workers"
+        assert list(managed_of(vm_class)["pools"]) == [mine]
+        # Another cluster has a pool of the same name; when ours goes, its stays.
+        running.stop()
+        second = ["--cluster-id=other", *args]
+        with Controller(server, *second) as other:
+            other.wait_ready()
+            servers.wait_until("leadership", other.is_leading)
+            theirs = f"other/{pools_ns}/workers"
+
+            def both_there():
+                found = managed_of(supervisor.must("GET", classes_path("vns", "gpu")))
+                return set(found["pools"]) == {mine, theirs}
+
+            servers.wait_until("both pools", both_there)
+            server.must("DELETE", pool_path(pools_ns, "workers"))
+            wait_gone(server, pool_path(pools_ns, "workers"))
+            vm_class = supervisor.must("GET", classes_path("vns", "gpu"))
+            assert list(managed_of(vm_class)["pools"]) == [mine]
+            assert "pciPassthru.64bitMMIOSizeGB" in keys_of(vm_class)
+        # The first one comes back and finds that its pool went meanwhile.
+        running.start()
+        running.wait_ready()
+
+        def is_restored():
+            vm_class = supervisor.must("GET", classes_path("vns", "gpu"))
+            return managed_of(vm_class) is None and vm_class["spec"] == gpu_class()
+
+        servers.wait_until("the class as it was", is_restored)
+
+
+def test_supervisor__the_pools_own_namespace_without_the_flag(server, supervisor, pools_ns):
+    put_sim_class(supervisor, pools_ns)
+    args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--cluster-id=c1"]
+    with Controller(server, *args) as running:
+        running.wait_ready()
+        put_pool(server, pools_ns)
+        wait_reason(server, pools_ns, "ClassRight")
+        vm_class = supervisor.must("GET", classes_path(pools_ns, "gpu"))
+        assert list(managed_of(vm_class)["pools"]) == [f"c1/{pools_ns}/workers"]
+
+
+def test_supervisor__cannot_be_reached(server, supervisor, pools_ns):
+    put_sim_class(supervisor, pools_ns)
+    args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--cluster-id=c1"]
+    with Controller(server, *args) as running:
+        running.wait_ready()
+        fault = {"match": {"method": "GET", "path": f"*/{pools_ns}/*/gpu"}, "count": 0}
+        supervisor.faults([{**fault, "fault": "status", "status": 503, "retryAfter": 1}])
+        put_pool(server, pools_ns)
+        pool = wait_reason(server, pools_ns, "Unreachable", timeout=90)
+        assert reasons(pool)["Ready"] == ("Unknown", "Unreachable")
+        assert reasons(pool)["ClassFound"] == ("Unknown", "Unreachable")
+        supervisor.faults([])
+        wait_reason(server, pools_ns, "ClassRight", timeout=120)
+
+
+def test_supervisor__somebody_writes_all_the_time(server, supervisor, pools_ns):
+    put_sim_class(supervisor, pools_ns)
+    args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--cluster-id=c1"]
+    with Controller(server, *args) as running:
+        running.wait_ready()
+        fault = {"match": {"method": "PATCH", "path": f"*/{pools_ns}/*/gpu"}, "count": 0}
+        supervisor.faults([{**fault, "fault": "status", "status": 409}])
+        put_pool(server, pools_ns)
+        pool = wait_reason(server, pools_ns, "Conflict", timeout=90)
+        assert reasons(pool)["Ready"] == ("Unknown", "Conflict")
+        supervisor.faults([])
+        wait_reason(server, pools_ns, "ClassRight", timeout=120)
+        assert running.metric("conflicts_total") > 3
+
+
+# --- Cluster and TanzuKubernetesCluster ------------------------------------------------------------
+
+CLUSTERS = "/apis/cluster.x-k8s.io"
+TKCS = "/apis/run.tanzu.vmware.com/v1alpha3"
+
+
+def loose_crd(group, version, kind, plural):
+    """A CRD that takes anything: what the controller reads is what counts here."""
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "versions": [
+                {
+                    "name": version,
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": schema},
+                }
+            ],
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def cluster_crds(installed):
+    """Cluster API's own CRD where it lies beside the checkout; the role of overlays/clusters."""
+    path = SHARED / "cluster.x-k8s.io_clusters.yaml"
+    crd = loose_crd("cluster.x-k8s.io", "v1beta1", "Cluster", "clusters")
+    if path.is_file():
+        crd = yaml.safe_load(path.read_text())
+        crd["spec"].pop("conversion", None)
+    installed.create_crd(crd)
+    tkc = loose_crd(
+        "run.tanzu.vmware.com", "v1alpha3", "TanzuKubernetesCluster", "tanzukubernetesclusters"
+    )
+    installed.create_crd(tkc)
+    folder = servers.REPO / "deploy" / "manifests" / "overlays" / "clusters"
+    run_kubectl(installed, "apply", "-f", str(folder / "rbac.yaml"))
+    versions = [v["name"] for v in crd["spec"]["versions"] if v["served"]]
+    return "v1beta1" if "v1beta1" in versions else versions[0]
+
+
+def cluster_body(version, ns, name, vm_class, managed):
+    labels = {"nodeprep.dev/managed": "true"} if managed else {}
+    deployment = {"name": "md-0", "class": "node-pool", "replicas": 2}
+    topology = {
+        "version": "v1.33.0",
+        "class": "tanzukubernetescluster",
+        "variables": [{"name": "vmClass", "value": vm_class}],
+        "workers": {"machineDeployments": [deployment]},
+    }
+    return {
+        "apiVersion": f"cluster.x-k8s.io/{version}",
+        "kind": "Cluster",
+        "metadata": {"name": name, "namespace": ns, "labels": labels},
+        "spec": {"topology": topology},
+    }
+
+
+def wait_pools(server, ns, wanted, name="gpu"):
+    def look():
+        managed = managed_of(server.must("GET", classes_path(ns, name)))
+        return set(managed["pools"] if managed else ()) == wanted
+
+    servers.wait_until(f"pools {sorted(wanted)}", look)
+
+
+def test_clusters__those_that_ask_for_it(server, cluster_crds, pools_ns, put_class):
+    before = put_class(pools_ns, "gpu", gpu_class())
+    clusters = f"{CLUSTERS}/{cluster_crds}/namespaces/{pools_ns}/clusters"
+    tkcs = f"{TKCS}/namespaces/{pools_ns}/tanzukubernetesclusters"
+    with Controller(server, "--clusters") as running:
+        running.wait_ready()
+        for name, managed in (("ours", True), ("theirs", False)):
+            body = cluster_body(cluster_crds, pools_ns, name, "gpu", managed)
+            server.must("POST", clusters, body)
+        tkc = {"apiVersion": "run.tanzu.vmware.com/v1alpha3", "kind": "TanzuKubernetesCluster"}
+        tkc["metadata"] = {"name": "tkc", "annotations": {"nodeprep.dev/managed": "true"}}
+        tkc["spec"] = {"topology": {"nodePools": [{"name": "np", "vmClass": "gpu"}]}}
+        server.must("POST", tkcs, tkc)
+        ours = {f"{pools_ns}/ours/md-0", f"{pools_ns}/tkc/np"}
+        wait_pools(server, pools_ns, ours)
+        for name in ("ours", "tkc"):
+            servers.wait_until(
+                f"an Event of {name}",
+                lambda name=name: "Patched"
+                in [e["reason"] for e in events_of(server, pools_ns, name)],
+            )
+        assert events_of(server, pools_ns, "theirs") == []
+        # One whose class is not there is told so, once.
+        body = cluster_body(cluster_crds, pools_ns, "lost", "no-such-class", True)
+        server.must("POST", clusters, body)
+        servers.wait_until("its Event", lambda: events_of(server, pools_ns, "lost"))
+        server.must("PATCH", f"{clusters}/lost", {"metadata": {"labels": {"a": "b"}}})
+        time.sleep(1)
+        assert [e["reason"] for e in events_of(server, pools_ns, "lost")] == ["ClassNotFound"]
+        server.must("DELETE", f"{clusters}/lost")
+        # The label comes and goes.
+        label = {"metadata": {"labels": {"nodeprep.dev/managed": "true"}}}
+        server.must("PATCH", f"{clusters}/theirs", label)
+        wait_pools(server, pools_ns, ours | {f"{pools_ns}/theirs/md-0"})
+        label["metadata"]["labels"]["nodeprep.dev/managed"] = None
+        server.must("PATCH", f"{clusters}/theirs", label)
+        wait_pools(server, pools_ns, ours)
+        server.must("DELETE", f"{clusters}/ours")
+        wait_pools(server, pools_ns, {f"{pools_ns}/tkc/np"})
+        running.stop()
+    server.must("DELETE", f"{tkcs}/tkc")
+    # Without --clusters their pools are not this one's to judge.
+    with Controller(server) as running:
+        running.wait_ready()
+        put_pool(server, pools_ns)
+        wait_reason(server, pools_ns, "ClassRight")
+        wait_pools(server, pools_ns, {f"{pools_ns}/tkc/np", f"{pools_ns}/workers"})
+        server.must("DELETE", pool_path(pools_ns, "workers"))
+        wait_gone(server, pool_path(pools_ns, "workers"))
+    with Controller(server, "--clusters") as running:
+        running.wait_ready()
+        wait_pools(server, pools_ns, set())
+        assert server.must("GET", classes_path(pools_ns, "gpu"))["spec"] == before["spec"]
+    server.must("DELETE", f"{clusters}/theirs")
+
+
+def test_clusters__servers_without_them(server, installed, pools_ns, put_class):
+    """--clusters where neither API is served: NodePools are kept right all the same."""
+    put_class(pools_ns, "gpu", gpu_class())
+    with Controller(server, "--clusters") as running:
+        running.wait_ready()
+        put_pool(server, pools_ns)
+        wait_reason(server, pools_ns, "ClassRight")
+        assert conditions(server.must("GET", pool_path(pools_ns, "workers")))["Ready"]
+
+
+# --- one namespace --------------------------------------------------------------------------------
+
+
+def test_namespace__others_are_left(server, installed, pools_ns, put_class, namespace_names):
+    other = next(namespace_names)
+    server.create_namespace(other)
+    for ns in (pools_ns, other):
+        put_class(ns, "gpu", gpu_class())
+    try:
+        with Controller(server, "-n", pools_ns) as running:
+            running.wait_ready()
+            put_pool(server, other)
+            put_pool(server, pools_ns)
+            wait_reason(server, pools_ns, "ClassRight")
+            assert "status" not in server.must("GET", pool_path(other, "workers"))
+            assert managed_of(server.must("GET", classes_path(other, "gpu"))) is None
+    finally:
+        server.must("DELETE", pool_path(other, "workers"))
+        server.must("DELETE", classes_path(other, "gpu"))
+
+
+
+
+# --- old Supervisors --------------------------------------------------------------------------------
+
+
+def test_old__classes_that_no_namespace_has():
+    path = f"/apis/{servers.GROUP}/v1alpha1/virtualmachineclasses"
+    with servers.RealServer(scope="Cluster") as server:
+        install(server)
+        body = {"apiVersion": f"{servers.GROUP}/v1alpha1", "kind": "VirtualMachineClass"}
+        server.must("POST", path, {**body, "metadata": {"name": "gpu"}, "spec": gpu_class()})
+        before = server.must("GET", f"{path}/gpu")
+        for ns in ("a", "b"):
+            server.create_namespace(ns)
+        with Controller(server) as running:
+            running.wait_ready()
+            for ns in ("a", "b"):
+                put_pool(server, ns)
+                wait_reason(server, ns, "ClassRight")
+            pools = managed_of(server.must("GET", f"{path}/gpu"))["pools"]
+            assert set(pools) == {"a/workers", "b/workers"}
+            for ns in ("a", "b"):
+                server.must("DELETE", pool_path(ns, "workers"))
+                wait_gone(server, pool_path(ns, "workers"))
+            assert server.must("GET", f"{path}/gpu")["spec"] == before["spec"]
