@@ -11,7 +11,7 @@ enum {
 	ROOM_MS = 50,
 	SHAKING_MOST = 16, /* of a loop at a time */
 	LARGE_BYTES = 16 << 10,
-	TURNS = 2, /* large bodies of a loop at a time */
+	TURNS = 4, /* large bodies of a loop at a time */
 	TURNS_MOST = 32, /* whoever is slow */
 };
 

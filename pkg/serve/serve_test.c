@@ -970,6 +970,19 @@ static void await_inside(struct gate *g, unsigned wanted)
 	assert_int_equal(inside, wanted);
 }
 
+static void await_queued(struct np_serve *s, unsigned wanted)
+{
+	unsigned queued = 0;
+
+	for (int i = 0; queued < wanted && i < 500; i++) {
+		nap(10);
+		pthread_mutex_lock(&s->crew.lock);
+		queued = s->crew.n_queued;
+		pthread_mutex_unlock(&s->crew.lock);
+	}
+	assert_int_equal(queued, wanted);
+}
+
 static void start_gated(struct server *s, struct np_serve_options *o, struct gate *g)
 {
 	struct np_err err = NP_ERR_INIT;
@@ -1010,7 +1023,7 @@ static void test_serve__what_blocks_holds_up_nobody(void **state)
 	/* One waits, the next is one too many. */
 	c[2] = join(&s);
 	say(&c[2], BLOCK);
-	nap(100);
+	await_queued(s.serve, 1);
 	c[3] = join(&s);
 	say(&c[3], BLOCK);
 	hear(&c[3], buf, sizeof(buf));
@@ -1065,7 +1078,7 @@ static void test_serve__stopping_leaves_a_worker_no_connection(void **state)
 	await_inside(&g, 1);
 	d = join(&s);
 	say(&d, BLOCK);
-	nap(100);
+	await_queued(s.serve, 1);
 	np_serve_stop(s.serve);
 	pthread_join(s.thread, NULL);
 	assert_int_equal(s.rc, 0);
@@ -1145,7 +1158,7 @@ static void test_serve__lingering_takes_who_comes_late(void **state)
 	uint64_t from;
 
 	(void)state;
-	o.linger_ms = 600;
+	o.linger_ms = 2000;
 	start(&s, &o);
 	from = now_ms();
 	np_serve_stop(s.serve);
@@ -1154,7 +1167,7 @@ static void test_serve__lingering_takes_who_comes_late(void **state)
 	assert_non_null(strstr(buf, " 200 "));
 	assert_non_null(strstr(buf, "Connection: close"));
 	pthread_join(s.thread, NULL);
-	assert_true(now_ms() - from >= 550);
+	assert_true(now_ms() - from >= 1900);
 	np_serve_free(s.serve);
 }
 
@@ -1198,7 +1211,7 @@ static void test_serve__large_bodies_take_turns(void **state)
 /* Sends bytes without TLS; buf holds all that comes back. */
 static void ask_plain(const struct server *s, const char *text, char *buf, size_t size)
 {
-	int fd = dial(s, 3000);
+	int fd = dial(s, 10000);
 	size_t n = 0;
 	ssize_t got;
 
@@ -1231,7 +1244,7 @@ static void test_serve__plain_http_is_for_one_request_each(void **state)
 
 	(void)state;
 	o.plain = true;
-	o.deadline_ms = 500;
+	o.deadline_ms = 2000;
 	o.headers_max = 1000;
 	start(&s, &o);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -1243,7 +1256,7 @@ static void test_serve__plain_http_is_for_one_request_each(void **state)
 	from = now_ms();
 	ask_plain(&s, "GET /", buf, sizeof(buf));
 	assert_string_equal(buf, "");
-	assert_true(now_ms() - from >= 400);
+	assert_true(now_ms() - from >= 1900);
 	memset(buf, 'a', sizeof(buf));
 	memcpy(buf, "GET /a HTTP/1.1\r\n", 17);
 	buf[1500] = '\0';
@@ -1267,7 +1280,7 @@ static void test_serve__plain_connections_are_bounded(void **state)
 
 	(void)state;
 	o.plain = true;
-	o.deadline_ms = 700;
+	o.deadline_ms = 2000;
 	o.connections_max = 2;
 	start(&s, &o);
 	for (int i = 0; i < 2; i++)
