@@ -89,6 +89,22 @@ after=$(writes)
 echo "writes so far: $before before, $after after"
 [ "$before" = 4 ] && [ "$after" = 4 ] || { echo "demo: expected 4 writes in all" && failed=1; }
 
+heading "Is it still so?"
+run 0 "$B/nodeprep" check -f "$pools"
+
+heading "Called as an exec plugin, as a bootstrap calls it"
+conf='{"cniVersion":"1.1.0","name":"gpus","type":"nodeprep","specFile":"'$pools'"}'
+printf "\$ CNI_COMMAND=ADD nodeprep <<<'%s'\n" "$conf"
+printf '%s' "$conf" >"$work/conf"
+run 0 env CNI_COMMAND=ADD CNI_CONTAINERID=node-1 CNI_IFNAME=eth0 sh -c '"$0" <"$1" >"$2"' "$B/nodeprep" "$work/conf" "$work/result"
+run 0 env CNI_COMMAND=DEL CNI_CONTAINERID=node-1 CNI_IFNAME=eth0 sh -c '"$0" <"$1"' "$B/nodeprep" "$work/conf"
+
+heading "The way back: each class is what it was"
+run 0 "$B/nodeprep" revert -f "$pools"
+holds 'gpu-a100x4 patched'
+run 1 "$B/nodeprep" check -f "$pools"
+holds 'class-drift'
+
 heading "A bad input: one line, nothing written"
 run 3 "$B/nodeprep" apply -f docs/examples/swapped-ids.yaml
 holds 'swapped-ids.yaml:7:12'
