@@ -7,10 +7,12 @@
 static const struct script {
 	const char *shell, *text;
 } scripts[] = {
-	{ "bash",
+	{
+		"bash",
 #include "completion_bash.inc"
 	},
-	{ "zsh",
+	{
+		"zsh",
 #include "completion_zsh.inc"
 	},
 };
