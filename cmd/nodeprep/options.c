@@ -278,9 +278,10 @@ static void make_tables(const struct command *c, struct getopt_tables *t)
 			continue;
 		if (row->kind == KIND_VERBOSITY)
 			argument = optional_argument;
+		/* kubectl's flags take "=false" as well. */
 		t->longs[n++] =
 			(struct option){ row->name,
-					 row->kind == KIND_FLAG ? optional_argument : argument,
+					 argument == no_argument ? optional_argument : argument,
 					 NULL, 256 + (int)i };
 		if (row->letter == 0)
 			continue;

@@ -458,18 +458,17 @@ static void test_status__each_part_counts(void **state)
 	}
 }
 
-#define ODD_STATUS                                                                      \
-	"{\"status\": {\"conditions\": [{\"type\": \"Ready\", \"status\": \"Perhaps\"," \
-	" \"reason\": \"Odd\", \"lastTransitionTime\": \"yesterday\"}]}}"
-
 static void test_status__reads_whatever_stands_there(void **state)
 {
+	static const char odd[] =
+		"{\"status\": {\"conditions\": [{\"type\": \"Ready\", \"status\": \"Perhaps\","
+		" \"reason\": \"Odd\", \"lastTransitionTime\": \"yesterday\"}]}}";
 	static const char *const objects[] = {
 		"{}",
 		"{\"status\": []}",
 		"{\"status\": {\"conditions\": {}}}",
 		"{\"status\": {\"conditions\": [5, null, {}, {\"type\": 7}]}}",
-		ODD_STATUS,
+		odd,
 	};
 
 	(void)state;

@@ -12,6 +12,7 @@ enum {
 	MISSING_PAUSE_MS = 60000, /* until an API that is not there is looked for again */
 	LIST_DEADLINE_MS = 120000,
 	SILENCE_S = 150, /* Kubernetes sends a bookmark about each minute */
+	SHORT_MS = 1000, /* a watch that ends before, with nothing told, was not wanted */
 };
 
 static const struct watch_row {
@@ -32,7 +33,8 @@ struct watching {
 	const char *ns; /* NULL: all */
 	bool listed; /* `watch.version` can be gone on from */
 	struct np_kube_watch watch;
-	unsigned failures;
+	bool heard; /* an event came since the watch began */
+	unsigned failures; /* in a row, with no event in between */
 	struct last_word last;
 };
 
@@ -64,6 +66,7 @@ static int on_event(void *ctx, enum np_kube_event event, json_t *object, struct 
 	int r = 0;
 
 	count(x->c, COUNT_WATCH_EVENTS, 1);
+	x->heard = true;
 	x->failures = 0;
 	pthread_mutex_lock(&x->c->lock);
 	if (event == NP_KUBE_ADDED || event == NP_KUBE_MODIFIED)
@@ -121,6 +124,23 @@ static void wait_for_scope(struct np_controller *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* However a watch ended: one that told nothing and was over at once is tried again after a pause. */
+static int watch_once(struct watching *x, struct np_err *err)
+{
+	uint64_t began = controller_now_ms();
+
+	x->heard = false;
+	count(x->c, COUNT_WATCHES, 1);
+	if (np_kube_watch(x->kube, &x->resource, &x->watch, err) < 0)
+		return -(int)err->code;
+	if (x->watch.end == NP_KUBE_WATCH_GONE)
+		x->listed = false;
+	if (!x->heard && controller_now_ms() - began < SHORT_MS)
+		return np_fail(err, NP_E_RETRY, "the watch ended at once");
+	x->failures = 0;
+	return 0;
+}
+
 /* Lists where that is needed, then watches until the server ends it. */
 static int turn(struct watching *x, struct np_err *err)
 {
@@ -132,13 +152,7 @@ static int turn(struct watching *x, struct np_err *err)
 	}
 	if (!x->listed && list(x, err) < 0)
 		return -(int)err->code;
-	x->failures = 0;
-	count(x->c, COUNT_WATCHES, 1);
-	if (np_kube_watch(x->kube, &x->resource, &x->watch, err) < 0)
-		return -(int)err->code;
-	if (x->watch.end == NP_KUBE_WATCH_GONE)
-		x->listed = false;
-	return 0;
+	return watch_once(x, err);
 }
 
 /* Doubled with each failure in a row; an answer that says how long is obeyed. */
@@ -155,20 +169,24 @@ static uint64_t pause_of(const struct watching *x, const struct np_err *why)
 	return pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS;
 }
 
-/* A cut watch is resumed; whatever else went wrong may have cost events, so all is listed again. */
+/* Tells whether a watch can go on where it was: neither a cut nor a missing right costs an event. */
+static bool is_resumable(const struct np_err *why)
+{
+	return why->code == NP_E_RETRY || why->code == NP_E_FORBIDDEN;
+}
+
 static void recover(struct watching *x, const struct np_err *why)
 {
 	const struct watch_row *row = &rows[x->w->kind];
 
 	x->failures++;
-	if (why->code == NP_E_NOT_FOUND && row->optional) {
+	if (!is_resumable(why))
+		x->listed = false;
+	/* Served in another version by now, or not at all. */
+	if (why->code == NP_E_NOT_FOUND)
+		x->resource.plural[0] = '\0';
+	if (why->code == NP_E_NOT_FOUND && row->optional)
 		atomic_store(&x->w->synced, true);
-		x->resource.plural[0] = '\0';
-		x->listed = false;
-	} else if (why->code != NP_E_RETRY) {
-		x->resource.plural[0] = '\0';
-		x->listed = false;
-	}
 	/* A cut that the next attempt mends is nobody's business. */
 	if (x->failures > 1 || why->code != NP_E_RETRY)
 		controller_warn(x->c, &x->last, row->plural, why->text);

@@ -7,8 +7,11 @@ import itertools
 import json
 import os
 import re
+import select
 import signal
+import socket
 import subprocess
+import threading
 import urllib.parse
 
 import yaml
@@ -157,6 +160,79 @@ class Controller:
     def wait_ready(self):
         servers.wait_until("/readyz", lambda: self.get("/readyz")[0] == 200, self.process, self.log)
         return self
+
+
+class Proxy:
+    """Hands bytes on to the API server; cut() closes what is open, pause() takes nothing new."""
+
+    def __init__(self, port):
+        self.port_to = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.pairs = set()
+        self.lock = threading.Lock()
+        self.paused = False
+        self.closed = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self.closed = True
+        self.listener.close()
+        self.cut()
+
+    def cut(self):
+        with self.lock:
+            pairs, self.pairs = self.pairs, set()
+        for pair in pairs:
+            for sock in pair:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def pause(self):
+        self.paused = True
+        self.cut()
+
+    def go_on(self):
+        self.paused = False
+
+    def _accept(self):
+        while not self.closed:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            if self.paused:
+                client.close()
+                continue
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client):
+        with contextlib.closing(client):
+            try:
+                server = socket.create_connection(("127.0.0.1", self.port_to), timeout=5)
+            except OSError:
+                return
+            with contextlib.closing(server):
+                with self.lock:
+                    self.pairs.add((client, server))
+                with contextlib.suppress(OSError, ValueError):
+                    self._pump(client, server)
+                with self.lock:
+                    self.pairs.discard((client, server))
+
+    @staticmethod
+    def _pump(client, server):
+        server.settimeout(None)
+        to = {client: server, server: client}
+        while True:
+            for sock in select.select(list(to), [], [])[0]:
+                data = sock.recv(1 << 16)
+                if not data:
+                    return
+                to[sock].sendall(data)
 
 
 def pool_path(ns, name=None):
