@@ -2,12 +2,10 @@
 #include "nodeprep/exec.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -234,49 +232,6 @@ static int fail_api(struct exec *e, struct np_err *err)
 	return -(int)err->code;
 }
 
-/* --- the plan's file ------------------------------------------------------------------------- */
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
-static int write_all(int fd, const char *text, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, text, size);
-
-		if (n < 0 && errno != EINTR)
-			return -1;
-		text += n > 0 ? n : 0;
-		size -= n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
-/* A reader sees the old file or the new one, whole. */
-static int write_plan_file(const char *path, const char *text, struct np_err *err)
-{
-	NP_AUTO(np_freep) char *temporary = NULL;
-	NP_AUTO(close_fd) int fd = -1;
-
-	if (asprintf(&temporary, "%s.XXXXXX", path) < 0) {
-		temporary = NULL;
-		return np_fail_nomem(err);
-	}
-	fd = mkostemp(temporary, O_CLOEXEC);
-	if (fd < 0)
-		return np_fail(err, NP_E_IO, "planFile '%s': %s", path, strerror(errno));
-	if (fchmod(fd, 0644) < 0 || write_all(fd, text, strlen(text)) < 0 || fsync(fd) < 0 ||
-	    rename(temporary, path) < 0) {
-		np_fail(err, NP_E_IO, "planFile '%s': %s", path, strerror(errno));
-		unlink(temporary);
-		return -(int)err->code;
-	}
-	return 0;
-}
-
 /* --- commands -------------------------------------------------------------------------------- */
 
 static int connect_api(struct exec *e, struct np_err *err)
@@ -301,9 +256,10 @@ static int finish_add(struct exec *e, const struct np_apply *a, struct np_err *e
 
 	if (tree == NULL)
 		return np_fail_nomem(err);
-	if (e->config.plan_file != NULL && (np_render_tree(tree, NP_FORMAT_JSON, &text, err) < 0 ||
-					    write_plan_file(e->config.plan_file, text, err) < 0))
-		return -(int)err->code;
+	if (e->config.plan_file != NULL &&
+	    (np_render_tree(tree, NP_FORMAT_JSON, &text, err) < 0 ||
+	     file_replace(e->config.plan_file, text, strlen(text), 0644, err) < 0))
+		return np_wrap(err, "planFile");
 	return np_exec_result(&e->config, tree, &e->answer, err);
 }
 

@@ -2,7 +2,6 @@
 #include "cmd.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +18,6 @@
 #define PLUGIN "nodeprep"
 #define LIVE_FOLDER "/cni/net.d"
 #define FILE_MAX (UINT64_C(256) << 20)
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
 
 static int fail_errno(const char *path, struct np_err *err)
 {
@@ -61,49 +54,6 @@ static bool is_same(const char *path, const char *bytes, size_t size, mode_t mod
 	       there_size == size && memcmp(there, bytes, size) == 0;
 }
 
-static int write_bytes(int fd, const char *bytes, size_t size)
-{
-	while (size > 0) {
-		ssize_t n = write(fd, bytes, size);
-
-		if (n < 0 && errno != EINTR)
-			return -1;
-		bytes += n > 0 ? n : 0;
-		size -= n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
-/* After a crash of the machine, too, it is the old file or the new one. */
-static int sync_folder(const char *path)
-{
-	NP_AUTO(close_fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -1 : fsync(fd);
-}
-
-static int replace(const char *folder, const char *path, const char *bytes, size_t size,
-		   mode_t mode, struct np_err *err)
-{
-	NP_AUTO(np_freep) char *temporary = NULL;
-	NP_AUTO(close_fd) int fd = -1;
-
-	if (asprintf(&temporary, "%s/.%s.XXXXXX", folder, PLUGIN) < 0) {
-		temporary = NULL;
-		return np_fail_nomem(err);
-	}
-	fd = mkostemp(temporary, O_CLOEXEC);
-	if (fd < 0)
-		return fail_errno(folder, err);
-	if (write_bytes(fd, bytes, size) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0 ||
-	    rename(temporary, path) < 0) {
-		fail_errno(path, err);
-		unlink(temporary);
-		return -(int)err->code;
-	}
-	return sync_folder(folder) < 0 ? fail_errno(folder, err) : 0;
-}
-
 static int install_file(const char *source, const char *folder, const char *name, mode_t mode,
 			struct np_err *err)
 {
@@ -119,7 +69,7 @@ static int install_file(const char *source, const char *folder, const char *name
 		return np_fail_nomem(err);
 	}
 	same = is_same(path, bytes, size, mode);
-	if (!same && replace(folder, path, bytes, size, mode, err) < 0)
+	if (!same && file_replace(path, bytes, size, mode, err) < 0)
 		return -(int)err->code;
 	printf("%s %s\n", path, same ? "unchanged" : "installed");
 	return put("", err);

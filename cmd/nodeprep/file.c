@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static int fail_errno(const char *path, struct np_err *err)
+{
+	return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
+}
+
+static int write_all(int fd, const char *bytes, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(fd, bytes, size);
+
+		if (n < 0 && errno != EINTR)
+			return -1;
+		bytes += n > 0 ? n : 0;
+		size -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+/* After a crash of the machine, too, it is the old file or the new one. */
+static int sync_folder(const char *path)
+{
+	NP_AUTO(close_fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -1 : fsync(fd);
+}
+
+/* Returns the path up to its last part, "." where that is all; the caller's, NULL: no memory. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		return strdup(".");
+	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
+int file_replace(const char *path, const char *bytes, size_t size, mode_t mode, struct np_err *err)
+{
+	const char *slash = strrchr(path, '/');
+	NP_AUTO(np_freep) char *folder = folder_of(path);
+	NP_AUTO(np_freep) char *temporary = NULL;
+	NP_AUTO(close_fd) int fd = -1;
+
+	if (folder == NULL ||
+	    asprintf(&temporary, "%s/.%s.XXXXXX", folder, slash != NULL ? slash + 1 : path) < 0) {
+		temporary = NULL;
+		return np_fail_nomem(err);
+	}
+	fd = mkostemp(temporary, O_CLOEXEC);
+	if (fd < 0)
+		return fail_errno(folder, err);
+	if (write_all(fd, bytes, size) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0 ||
+	    rename(temporary, path) < 0) {
+		fail_errno(path, err);
+		unlink(temporary);
+		return -(int)err->code;
+	}
+	return sync_folder(folder) < 0 ? fail_errno(folder, err) : 0;
+}
