@@ -11,7 +11,8 @@ enum {
 	ROOM_MS = 50,
 	SHAKING_MOST = 16, /* of a loop at a time */
 	LARGE_BYTES = 16 << 10,
-	TURNS = 4, /* large bodies of a loop at a time */
+	READ_BYTES = 4000, /* with libevent's head of it, a page */
+	TURNS = 2, /* large bodies of a loop at a time */
 	TURNS_MOST = 32, /* whoever is slow */
 };
 
@@ -90,8 +91,10 @@ static void arm_turns(struct loop *l, unsigned ms)
 
 void loop_give_turns(struct loop *l)
 {
-	unsigned most = l->is_patient && l->n_turns >= TURNS ? l->n_turns + 1 : TURNS;
+	bool is_stuck = l->is_patient && !l->turn_ended;
+	unsigned most = is_stuck && l->n_turns >= TURNS ? l->n_turns + 1 : TURNS;
 
+	l->turn_ended = false;
 	if (most > TURNS_MOST)
 		most = TURNS_MOST;
 	while (l->n_turns < most && !TAILQ_EMPTY(&l->waiting)) {
@@ -118,6 +121,7 @@ void conn_end_turn(struct conn *c)
 		return;
 	c->has_turn = false;
 	c->loop->n_turns--;
+	c->loop->turn_ended = true;
 	if (!TAILQ_EMPTY(&c->loop->waiting))
 		arm_turns(c->loop, 0);
 }
@@ -221,8 +225,10 @@ static struct bufferevent *new_tls(struct loop *l, struct conn *c)
 	add_conn(l, c);
 	c->bev = bufferevent_openssl_socket_new(l->base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING,
 						BEV_OPT_CLOSE_ON_FREE);
-	if (c->bev)
-		bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
+	if (!c->bev)
+		return NULL;
+	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
+	bufferevent_set_max_single_read(c->bev, READ_BYTES);
 	return c->bev;
 }
 

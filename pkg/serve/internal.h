@@ -14,8 +14,8 @@
  * tls.c      certificates
  *
  * Memory is bounded softly. A handshake and a large body take much of it, so that only a few of either
- * run at a time in a loop; the others wait in the kernel's buffers. Each short while one more may, so
- * that clients which are slow, or never go on, hold up nobody for long.
+ * run at a time in a loop; the others wait in the kernel's buffers. Each short while in which none
+ * ended one more may, so that clients which are slow, or never go on, hold up nobody for long.
  *
  * A loop, its connections and their answers belong to the loop's thread. Shared are the atomics of the
  * server, what a lock is named for, and a job, which its worker has to itself until it is done.
@@ -81,6 +81,7 @@ struct loop {
 	struct conn_queue waiting; /* those that are to */
 	struct event *turn_timer;
 	bool is_patient; /* the timer runs for one more than may be at a time */
+	bool turn_ended; /* since it was looked last: it goes on without one more */
 	unsigned n_conns;
 	struct conn_list conns;
 	struct plain_list plains;

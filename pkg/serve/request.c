@@ -137,6 +137,14 @@ void handle_request(struct np_serve *s, const struct np_serve_request *request,
 	reply->status = 500;
 }
 
+/* What was read is not needed any more while the answer waits for the client. */
+static void drop_body(struct evhttp_request *req)
+{
+	struct evbuffer *body = evhttp_request_get_input_buffer(req);
+
+	evbuffer_drain(body, evbuffer_get_length(body));
+}
+
 /* Too many wait already: the caller is to come again. */
 static void refuse(struct np_serve_reply *reply)
 {
@@ -170,6 +178,7 @@ static void answer_request(struct conn *c, struct evhttp_request *req)
 	} else {
 		handle_request(s, &request, &reply);
 	}
+	drop_body(req);
 	answer_send_take(c, req, &reply);
 }
 

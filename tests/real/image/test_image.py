@@ -114,7 +114,7 @@ def test_image_holds_static_binaries_and_nothing_else(podman, tmp_path):
     names = []
     with tarfile.open(tmp_path / "image.tar") as image:
         for member in image.getmembers():
-            if member.name.endswith(".tar"):
+            if member.isfile() and member.name.endswith(".tar"):
                 with tarfile.open(fileobj=image.extractfile(member)) as layer:
                     names += [(m.name, m.mode & 0o777, m.mtime) for m in layer.getmembers()]
     assert sorted(names) == [("nodeprep", 0o755, 0), ("nodeprep-hookd", 0o755, 0)]
