@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <curl/curl.h>
+#include <malloc.h>
 #include <netdb.h>
 #include <nss.h>
 #include <openssl/crypto.h>
@@ -257,6 +258,8 @@ int main(int argc, char *argv[])
 	__nss_configure_lookup("hosts", "files dns");
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* glibc raises its own limit with what is freed, and keeps a large request's memory for good. */
+	mallopt(M_MMAP_THRESHOLD, 128 << 10);
 	/* Both before there are threads. */
 	json_object_seed(0);
 	curl_global_init(CURL_GLOBAL_DEFAULT);

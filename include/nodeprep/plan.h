@@ -105,6 +105,7 @@ struct np_plan_options {
 	bool allow_shrink;
 	bool restore_hidden;
 	bool revert; /* the pools leave their classes: what they need does not matter */
+	bool in_place; /* templates keep their names: a topology hook changes them before they exist */
 	const char *holder; /* who registers the pools: "apply" */
 	size_t n_classes;
 	const struct np_class_ref *classes; /* borrowed; documents are referenced where needed */

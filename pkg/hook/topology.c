@@ -10,7 +10,9 @@
 static int plan_item(const struct outcome *out, const struct request *r, const struct item *item,
 		     struct pool_plan *p, struct np_err *err)
 {
-	const struct np_plan_options o = { .catalogue = out->o->catalogue, .holder = "hook" };
+	const struct np_plan_options o = { .catalogue = out->o->catalogue,
+					   .in_place = true,
+					   .holder = "hook" };
 
 	if (pool_input(r, item, out->o->catalogue, &p->input, err) < 0)
 		return -(int)err->code;

@@ -62,6 +62,7 @@ enum plan_key { PLAN_KEY_USE64, PLAN_KEY_SIZE, PLAN_KEY_MAX };
 /* What a template is to say. */
 struct plan_wants {
 	bool has_keys; /* the keys are ours to set or to drop */
+	bool in_place; /* the template keeps its name */
 	const char *keys[PLAN_KEY_MAX]; /* NULL: to go */
 	const char *reason; /* of the size */
 	const char *hardware; /* NULL: as it is */

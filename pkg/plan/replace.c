@@ -366,10 +366,10 @@ static int make_replacement(const struct np_plan *plan, struct np_plan_template 
 		json_object_del(spec, "customVMXKeys");
 	else if (json_object_set(spec, "customVMXKeys", keys) < 0)
 		return np_fail_nomem(err);
-	if (rename_object(object, t->name, err) < 0)
+	if (!wants->in_place && rename_object(object, t->name, err) < 0)
 		return -(int)err->code;
 	t->replacement = json_incref(object);
-	return add_references(plan, t, err);
+	return wants->in_place ? 0 : add_references(plan, t, err);
 }
 
 int plan_template_replace(const struct np_plan *plan, struct np_plan_template *t,

@@ -524,6 +524,7 @@ int plan_template_fill(struct np_plan *plan, struct np_plan_template *t,
 	if (decide_window(&f, err) < 0 || decide_hardware(&f, err) < 0 ||
 	    copy_hardware(&f, err) < 0)
 		return -(int)err->code;
+	f.wants.in_place = o->in_place;
 	return plan_template_replace(plan, t, &f.wants, err);
 }
 

@@ -536,6 +536,27 @@ static void test_templates__revert_leaves_them_alone(void **state)
 	np_input_done(&in);
 }
 
+/* A topology hook patches the template before it exists: nobody has to name another one. */
+static void test_templates__in_place_they_keep_their_names(void **state)
+{
+	struct np_plan_options o = { .catalogue = cat, .holder = "hook", .in_place = true };
+	struct np_input in = { 0 };
+	struct np_plan plan = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	const struct np_plan_template *t;
+
+	(void)state;
+	read_input(&in, DEPLOYMENT("workers", "") TEMPLATE("pciDevices: [" A100 "]"));
+	assert_int_equal(np_plan_make(&in, &o, &plan, &err), 0);
+	assert_int_equal(plan.n_templates, 1);
+	t = &plan.templates[0];
+	assert_string_equal(np_template_new_name(t), "t");
+	assert_int_equal(t->n_references, 0);
+	assert_int_equal(t->change.n, 2);
+	np_plan_done(&plan);
+	np_input_done(&in);
+}
+
 static void test_templates__the_line_for_people_names_the_replacement(void **state)
 {
 	static const struct {
@@ -609,6 +630,7 @@ int main(void)
 		cmocka_unit_test(test_templates__names_are_stable_and_fit),
 		cmocka_unit_test(test_templates__a_cut_name_ends_in_one_dash),
 		cmocka_unit_test(test_templates__revert_leaves_them_alone),
+		cmocka_unit_test(test_templates__in_place_they_keep_their_names),
 		cmocka_unit_test(test_templates__the_line_for_people_names_the_replacement),
 		cmocka_unit_test(test_templates__each_allocation_may_fail),
 	};
