@@ -147,23 +147,30 @@ static int read_chunks(struct client *c, struct evbuffer *in)
 	}
 }
 
-static void on_readable(struct bufferevent *bev, void *arg)
+/* Ends the request where its answer is whole; returns whether it was. */
+static bool take_answer(struct client *c)
 {
-	struct client *c = arg;
-	struct evbuffer *in = bufferevent_get_input(bev);
+	struct evbuffer *in = bufferevent_get_input(c->bev);
 	bool good = true;
 
 	if (!c->has_head && !read_head(c, in, &good))
-		return;
+		return false;
 	if (c->chunked) {
 		if (read_chunks(c, in) == 0)
-			return;
+			return false;
 	} else {
 		if (evbuffer_get_length(in) < c->wanted)
-			return;
+			return false;
 		evbuffer_remove_buffer(in, c->body, c->wanted);
 	}
 	finish(c, good && is_right(c));
+	return true;
+}
+
+static void on_readable(struct bufferevent *bev, void *arg)
+{
+	(void)bev;
+	take_answer(arg);
 }
 
 static void send_request(struct client *c)
@@ -186,7 +193,9 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 		send_request(c);
 		return;
 	}
-	finish(c, false);
+	/* The server's end of the connection is told before what it sent last. */
+	if (!take_answer(c))
+		finish(c, false);
 }
 
 static void begin(struct client *c)
