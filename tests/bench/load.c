@@ -193,7 +193,6 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 		send_request(c);
 		return;
 	}
-	/* The server's end of the connection is told before what it sent last. */
 	if (!take_answer(c))
 		finish(c, false);
 }
@@ -207,8 +206,10 @@ static void begin(struct client *c)
 		send_request(c);
 		return;
 	}
-	c->bev = bufferevent_openssl_socket_new(load.base, -1, SSL_new(load.ctx),
-						BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
+	/* At once, libevent tells the connection's end before it has put the last bytes into the buffer. */
+	c->bev = bufferevent_openssl_socket_new(
+		load.base, -1, SSL_new(load.ctx), BUFFEREVENT_SSL_CONNECTING,
+		BEV_OPT_CLOSE_ON_FREE | (load.keep ? 0 : BEV_OPT_DEFER_CALLBACKS));
 	bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
 	bufferevent_setcb(c->bev, on_readable, NULL, on_event, c);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
