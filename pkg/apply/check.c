@@ -106,11 +106,14 @@ static void write_value(const json_t *value, char buf[static VALUE_MAX])
 						: "an object");
 }
 
-/* The path's last member, as people call it. */
+/* The path's last member, as people call it: memory alone would be hardware.memory. */
 static const char *field_of(const char *path)
 {
-	return strcmp(path, ANNOTATION) == 0 ? "annotation " NP_MANAGED_ANNOTATION
-					     : strrchr(path, '/') + 1;
+	const char *last = strrchr(path, '/') + 1;
+
+	if (strcmp(path, ANNOTATION) == 0)
+		return "annotation " NP_MANAGED_ANNOTATION;
+	return strcmp(last, "memory") == 0 ? "requests.memory" : last;
 }
 
 static int find_taken(json_t *findings, const struct finding *where, const struct np_vmclass *c,

@@ -88,6 +88,10 @@ def test_drift_has_paths_values_and_reasons_and_exit_status_1(nodeprep):
     ]
     assert all(set(f) == MEMBERS for f in done.json["findings"])
     assert all(c["reason"] in f["message"] for f, c in zip(drift, changes))
+    # A field is told apart from another of the same name.
+    named = {f["path"]: f["message"].split(" is ")[0] for f in drift}
+    assert named["/spec/policies/resources/requests/memory"] == "requests.memory"
+    assert named["/spec/configSpec/firmware"] == "firmware"
     assert {f["writer"] for f in drift} == {None}
     assert {(f["severity"], f["object"], f["namespace"], f["name"]) for f in drift} == {
         ("error", "VirtualMachineClass", "ml", "gpu")
