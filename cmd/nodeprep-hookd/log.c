@@ -36,7 +36,9 @@ static void write_time(char buf[static TIME_MAX])
 static void put(json_t *object, const char *level, const char *text)
 {
 	NP_AUTO(np_freep)
-	char *line = object && !as_text ? np_json_text(object, JSON_COMPACT) : NULL;
+	char *line = object && !as_text
+			     ? np_json_text(object, JSON_COMPACT | JSON_REAL_PRECISION(6))
+			     : NULL;
 
 	if (line)
 		fprintf(stderr, "%s\n", line);
