@@ -29,7 +29,7 @@ def kubectl(server):
 
 
 def test_server_takes_the_manifests(kubectl):
-    kubectl("create", "namespace", "nodeprep-system")
+    kubectl("create", "namespace", "nodeprep-cni")
     out = kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "-k", str(CNI))
     assert "daemonset.apps/nodeprep-cni serverside-applied" in out and "configmap/nodeprep-cni-" in out
 
