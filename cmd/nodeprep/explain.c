@@ -46,7 +46,7 @@ int run_explain(const struct options *o, struct np_err *err)
 	     put(text, err) < 0))
 		return -(int)err->code;
 	if (o->format == NP_FORMAT_TABLE)
-		log_notes(&w.plan);
+		log_notes_of(&w.plan, name);
 	log_plan_errors(&w.plan);
 	return np_code_exit_status(np_plan_code(&w.plan));
 }

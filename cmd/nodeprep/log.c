@@ -85,22 +85,34 @@ static void log_each(const char *who, const struct np_notes *notes)
 			   who[0] != '\0' ? ": " : "", notes->items[i].message);
 }
 
-void log_notes(const struct np_plan *plan)
+static void log_class_notes(const struct np_plan_class *c)
+{
+	char who[600];
+
+	snprintf(who, sizeof(who), "%s%s%s", c->ns != NULL ? c->ns : "", c->ns != NULL ? "/" : "",
+		 c->name != NULL ? c->name : "");
+	if (c->class != NULL)
+		log_each(who, &c->class->notes);
+	log_each(who, &c->notes);
+	log_each(who, &c->change.notes);
+}
+
+void log_notes_of(const struct np_plan *plan, const char *name)
 {
 	log_each("", &plan->notes);
 	for (size_t i = 0; i < plan->n_classes; i++) {
-		const struct np_plan_class *c = &plan->classes[i];
-		char who[600];
-
-		snprintf(who, sizeof(who), "%s%s%s", c->ns != NULL ? c->ns : "",
-			 c->ns != NULL ? "/" : "", c->name != NULL ? c->name : "");
-		if (c->class != NULL)
-			log_each(who, &c->class->notes);
-		log_each(who, &c->notes);
-		log_each(who, &c->change.notes);
+		if (np_render_selects_class(plan, &plan->classes[i], name))
+			log_class_notes(&plan->classes[i]);
 	}
-	for (size_t i = 0; i < plan->n_templates; i++)
-		log_each(plan->templates[i].name, &plan->templates[i].notes);
+	for (size_t i = 0; i < plan->n_templates; i++) {
+		if (np_render_selects_template(plan, &plan->templates[i], name))
+			log_each(plan->templates[i].name, &plan->templates[i].notes);
+	}
+}
+
+void log_notes(const struct np_plan *plan)
+{
+	log_notes_of(plan, NULL);
 }
 
 void log_plan_errors(const struct np_plan *plan)

@@ -10,9 +10,9 @@
  * Texts      one line, lower case, no full stop, the value in 'quotes', what would be right. Control
  *            characters in them (a server's message may hold some) become blanks. A text that is cut
  *            ends in "...". Nothing is allocated, so that running out of memory can be reported.
- * Codes      what a program decides on. One table in err.c maps each to the exit status (DESIGN.md,
- *            "Command line") and to the CNI error code (CNI specification 1.1.0, section 5, and
- *            DESIGN.md, "Exec protocol").
+ * Codes      what a program decides on. One table in err.c maps each to the exit status
+ *            (docs/contract.md) and to the CNI error code (CNI specification 1.1.0, section 5, and
+ *            docs/exec-plugin.md, "Errors").
  */
 
 enum np_code {

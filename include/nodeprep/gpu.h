@@ -64,7 +64,7 @@ struct np_pci_id {
 	uint16_t device;
 };
 
-/* What a PCI function is to a node's GPU count (DESIGN.md, "What is a GPU"). */
+/* What a PCI function is to a node's GPU count (docs/contract.md, "What is a GPU"). */
 enum np_pci_class {
 	NP_PCI_GPU, /* the catalogue has it */
 	NP_PCI_GPU_UNKNOWN, /* of a GPU vendor, not in the catalogue: counts, without a figure */

@@ -8,7 +8,7 @@
  * Units      *_gb is whole GB (2^30 bytes), *_bytes is bytes; rounding happens here and nowhere else.
  * Ownership  borrows every argument, allocates nothing; no I/O, no globals, any thread.
  * Errors     NP_E_WINDOW: a sum beyond 64 bits, or a size asked for that is below the BARs' sum.
- * Rules      numbered as in DESIGN.md, "The window":
+ * Rules      numbered as in docs/contract.md, "The window":
  *   1  a card whose largest BAR is over 256 MB: the sum of its BARs rounded up to a power of two,
  *      never below its published figure; BARs unknown, memory known: twice the memory's power of
  *      two. Sources: Denneman 2023-05-30 (the small BARs push a card over BAR1; EFI over 256 MB);

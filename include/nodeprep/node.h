@@ -181,7 +181,7 @@ void np_report_done(struct np_report *r);
 const char *np_verdict_name(enum np_verdict v);
 const char *np_check_status_name(enum np_check_status s);
 
-/* Returns the NodeReport (DESIGN.md, "Command line"); NULL where memory runs out. */
+/* Returns the NodeReport (docs/checks.md, "The JSON"); NULL where memory runs out. */
 json_t *np_machine_tree(const struct np_machine *m, const struct np_machine_options *o,
 			const struct np_report *r);
 

@@ -74,7 +74,7 @@ int np_asks_parse(const struct np_catalogue *cat, const char *origin, const char
 		  struct np_asks *ret, struct np_err *err);
 void np_asks_done(struct np_asks *asks);
 
-/* Warnings with a stable code (DESIGN.md, "Warning codes"). */
+/* Warnings with a stable code (docs/warnings.md). */
 struct np_note {
 	const char *code; /* a constant */
 	char *message;

@@ -6,7 +6,7 @@
  * render - plans, explanations and the catalogue as tables, JSON and YAML; windows as pictures;
  * unified diffs.
  *
- * Contract   the JSON forms are stable (DESIGN.md, "plan -o json"): a field may be added, none
+ * Contract   the JSON forms are stable (docs/contract.md, "plan -o json"): a field may be added, none
  *            changes its meaning. Tables and pictures are for people and may change. Same input,
  *            same bytes. NP_FORMAT_SVG is a form of np_render_explain() alone: the others take it for
  *            NP_FORMAT_TABLE, so their callers refuse it.
@@ -61,6 +61,12 @@ int np_render_explain(const struct np_plan *plan, const char *name, enum np_form
 /* The same, with the pictures of the tables in the style given. */
 int np_render_explain_styled(const struct np_plan *plan, const char *name, enum np_format format,
 			     const struct np_render_style *style, char **ret, struct np_err *err);
+
+/* Tell whether `name` (NULL: everything) selects the class or the template, as above. */
+bool np_render_selects_class(const struct np_plan *plan, const struct np_plan_class *c,
+			     const char *name);
+bool np_render_selects_template(const struct np_plan *plan, const struct np_plan_template *t,
+				const char *name);
 
 /* Lists the cards whose model, product, id or vGPU name holds `filter` (NULL: all). */
 int np_render_gpus(const struct np_catalogue *cat, const char *filter, enum np_format format,

@@ -25,7 +25,7 @@ struct np_err;
 #define NP_MIB (UINT64_C(1) << 20)
 #define NP_GIB (UINT64_C(1) << 30)
 
-/* The largest window that a spec may ask for, in GB (DESIGN.md, "Settled details"). */
+/* The largest window that a spec may ask for, in GB (docs/contract.md, "The window"). */
 #define NP_WINDOW_GB_MAX UINT64_C(65536)
 
 /* Tells whether `n` is a power of two; 0 is none. */

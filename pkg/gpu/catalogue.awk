@@ -170,7 +170,7 @@ function one_card(    at, id, subsystem, memory, bars, mmio, mmio_text, has_figu
 	if ($8 != "-" && $8 !~ /^(grid|nvidia)_[a-z0-9_-]+(,(grid|nvidia)_[a-z0-9_-]+)*$/)
 		fail("vGPU board codes '" $8 "' do not start with grid_ or nvidia_")
 	gsub(/,/, " ", $8)
-	# Small BARs beside an unknown one do not size a card; a large one does (DESIGN.md, "The window").
+	# Small BARs beside an unknown one do not size a card; a large one does (docs/contract.md, "The window").
 	has_figure = $6 != "none" &&
 		(memory > 0 || mmio > 0 || large_bar || (n_bars > 0 && !unknown_bar))
 	insert("x" id, memory, sprintf("\t{ \"%s\", \"%s\", 0x%s, 0x%s, %d, %d,\n\t  %s,\n\t  %d, %s, \"%s\", \"%s\",\n\t  \"%s\",\n\t  \"%s\",\n\t  \"%s\" },",

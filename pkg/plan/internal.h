@@ -34,7 +34,7 @@ enum plan_match plan_match_asks(const struct np_pool *pool, const struct np_devi
 /* text.c: as np_cards_text(), by PCI ids where there are any. */
 void plan_cards_ids(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX]);
 
-/* Makes GPUs of the other functions that the pool names by PCI id (DESIGN.md, "What is a GPU"). */
+/* Makes GPUs of the other functions that the pool names by PCI id (docs/contract.md, "What is a GPU"). */
 void plan_promote_asked(const struct np_pool *pool, struct np_devices *d);
 
 /* Rule 2 over the cards. */

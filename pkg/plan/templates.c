@@ -391,7 +391,7 @@ static void leave_as_is(struct fill *f)
 	f->t->has_window = s->has_size || (f->t->has_gpus && !s->has_any);
 }
 
-/* DESIGN.md, "The window", rule 5: nothing that stands is lowered unasked. */
+/* docs/contract.md, "The window", rule 5: nothing that stands is lowered unasked. */
 static int decide_window(struct fill *f, struct np_err *err)
 {
 	const struct standing *s = &f->standing;

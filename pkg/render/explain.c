@@ -325,8 +325,8 @@ static bool is_pool_named(const struct np_plan *plan, const struct np_plan_pool 
 	return p->class_index != SIZE_MAX && is_named(name, plan->classes[p->class_index].name);
 }
 
-static bool is_class_named(const struct np_plan *plan, const struct np_plan_class *c,
-			   const char *name)
+bool np_render_selects_class(const struct np_plan *plan, const struct np_plan_class *c,
+			     const char *name)
 {
 	char id[NP_POOL_ID_MAX];
 
@@ -346,13 +346,13 @@ static int write_explanation(struct text *t, const struct np_plan *plan, const c
 	size_t written = 0;
 
 	for (size_t i = 0; i < plan->n_classes; i++) {
-		if (!is_class_named(plan, &plan->classes[i], name))
+		if (!np_render_selects_class(plan, &plan->classes[i], name))
 			continue;
 		fputs(written++ > 0 ? "\n" : "", t->file);
 		write_class(t->file, &plan->classes[i]);
 	}
 	for (size_t i = 0; i < plan->n_templates; i++) {
-		if (!template_is_named(plan, &plan->templates[i], name))
+		if (!np_render_selects_template(plan, &plan->templates[i], name))
 			continue;
 		fputs(written++ > 0 ? "\n" : "", t->file);
 		template_explain(t->file, &plan->templates[i]);

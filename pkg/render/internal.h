@@ -67,8 +67,6 @@ void templates_write_wide(FILE *out, const struct np_plan *plan);
 bool templates_have_notes(const struct np_plan *plan);
 void templates_write_notes(FILE *out, const struct np_plan *plan);
 void template_explain(FILE *out, const struct np_plan_template *t);
-bool template_is_named(const struct np_plan *plan, const struct np_plan_template *t,
-		       const char *name);
 
 /* table.c: cells and lines that classes and templates share. */
 #define CELL_TEXT_MAX 32

@@ -154,7 +154,7 @@ struct at_path {
 	const char *path, *expected;
 };
 
-/* The members in the order of the contract (DESIGN.md, "plan -o json"), which others may join. */
+/* The members in the order of the contract (docs/contract.md, "plan -o json"), which others may join. */
 static const struct at_path shapes[] = {
 	{ "", "apiVersion kind pools classes warnings errors" },
 	{ "pools.0",

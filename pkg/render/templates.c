@@ -156,8 +156,8 @@ void templates_write_notes(FILE *out, const struct np_plan *plan)
 		write_notes(out, plan->templates[i].name, &plan->templates[i].notes);
 }
 
-bool template_is_named(const struct np_plan *plan, const struct np_plan_template *t,
-		       const char *name)
+bool np_render_selects_template(const struct np_plan *plan, const struct np_plan_template *t,
+				const char *name)
 {
 	if (name == NULL || strcmp(name, t->name) == 0)
 		return true;

@@ -143,6 +143,16 @@ def test_drawing_wants_one_pool(explain):
     assert explain(documents, "-o", "svg", "c").rc == 4
 
 
+def test_warnings_are_of_what_is_explained(explain):
+    documents = [vm_class("one", [H200] * 2), node_pool("a", "one", {})]
+    documents += [vm_class("other", [H200] * 2), node_pool("b", "other", {})]
+    for args, told in [([], {"ml/one", "ml/other"}), (["one"], {"ml/one"}), (["b"], {"ml/other"})]:
+        done = explain(documents, *args)
+        assert done.rc == 0, done.err
+        lines = [line.split(": ") for line in done.err.splitlines()]
+        assert {line[2] for line in lines if line[1] == "resize-resets"} == told
+
+
 @pytest.mark.parametrize("command", ["plan", "apply", "revert", "gpus", "version"])
 def test_only_explain_draws(nodeprep, command):
     done = nodeprep(command, "-o", "svg", env=ONLY_OFFLINE)
