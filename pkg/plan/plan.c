@@ -89,6 +89,21 @@ static int copy_cards(struct np_plan_pool *p, const struct np_plan_class *c, str
 	return 0;
 }
 
+/* Tells whether a card that is asked for and one that is there differ by their id alone. */
+static bool differ_by_id(const struct np_card *asked, size_t n, const struct np_plan_class *c)
+{
+	char a[NP_PCI_ID_MAX], b[NP_PCI_ID_MAX];
+
+	for (size_t i = 0; i < n * c->n_cards; i++) {
+		const struct np_card *x = &asked[i / c->n_cards], *y = &c->cards[i % c->n_cards];
+
+		if (x->has_id && y->has_id && strcmp(np_card_name(x, a), np_card_name(y, b)) == 0 &&
+		    (x->id.vendor != y->id.vendor || x->id.device != y->id.device))
+			return true;
+	}
+	return false;
+}
+
 static int tell_mismatch(struct np_plan *plan, struct np_plan_pool *p,
 			 const struct np_plan_class *c, struct np_err *err)
 {
@@ -98,8 +113,13 @@ static int tell_mismatch(struct np_plan *plan, struct np_plan_pool *p,
 
 	if (plan_cards_of_asks(p->pool, &asked, &n, err) < 0)
 		return -(int)err->code;
-	np_cards_text(asked, n, wants);
-	np_cards_text(c->cards, c->n_cards, has);
+	if (differ_by_id(asked, n, c)) {
+		plan_cards_ids(asked, n, wants);
+		plan_cards_ids(c->cards, c->n_cards, has);
+	} else {
+		np_cards_text(asked, n, wants);
+		np_cards_text(c->cards, c->n_cards, has);
+	}
 	return plan_pool_error(plan, p->pool, err, NP_E_SPEC,
 			       "asks for %s, but VirtualMachineClass '%s' attaches %s%s", wants,
 			       c->name, has,

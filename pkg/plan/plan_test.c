@@ -260,6 +260,11 @@ static const struct plan_case {
 	  "ml/p: 2 x A100-40GB, needs 256, window 512\n"
 	  "class ml/c, pools 1, gpus 2, carries 512, 97.03 MB, changed\n"
 	  "bad-input: in.yaml:8: pool 'ml/p': asks for 2 x H100-80GB, but VirtualMachineClass 'c' attaches 2 x A100-40GB\n" },
+	{ "another board of the same model is told by its id",
+	  CLASS("c", X2(A100)) POOL("p", "c", GPUS(ID("10de:20b1", "2"))), 0,
+	  "ml/p: 2 x A100-40GB, needs 256, window 512\n"
+	  "class ml/c, pools 1, gpus 2, carries 512, 97.03 MB, changed\n"
+	  "bad-input: in.yaml:8: pool 'ml/p': asks for 2 x 10de:20b1, but VirtualMachineClass 'c' attaches 2 x 10de:20b0\n" },
 	{ "one device that may be either card is not both",
 	  STANDING_OF("{vendorId: 4318, deviceId: 8368}, {vendorId: 4318, deviceId: 7864}", "512")
 		  POOL("p", "c", GPUS(ID("10de:20b0", "1") ", " ID("10de:1eb8", "1"))),

@@ -90,7 +90,19 @@ static int write_pools(FILE *out, const struct np_plan *plan, bool wide, struct 
 	return 0;
 }
 
-static const char *class_state(const struct np_plan_class *c)
+/* Tells whether a pool of the class says what cannot be: the errors name it. */
+static bool has_bad_pool(const struct np_plan *plan, const struct np_plan_class *c)
+{
+	for (size_t i = 0; i < c->n_pools; i++) {
+		const struct np_plan_pool *p = &plan->pools[c->pools[i]];
+
+		if (p->has_gpus && !p->has_window)
+			return true;
+	}
+	return false;
+}
+
+static const char *class_state(const struct np_plan *plan, const struct np_plan_class *c)
 {
 	if (!c->found)
 		return "not found";
@@ -98,7 +110,11 @@ static const char *class_state(const struct np_plan_class *c)
 		return "broken";
 	if (c->n_pools == 0)
 		return "not used";
-	return json_object_size(c->change.patch) > 0 ? "to change" : "right";
+	if (json_object_size(c->change.patch) > 0)
+		return "to change";
+	if (has_bad_pool(plan, c))
+		return "error";
+	return c->has_gpus ? "right" : "unknown";
 }
 
 /* Names the pools, up to three of them. */
@@ -132,7 +148,7 @@ static int add_class(struct table *t, const struct np_plan *plan, const struct n
 		cell_gigabytes(known && c->change.has_window, c->change.window_gb, window),
 		cell_or_dash(c->change.firmware),
 		cell_or_dash(c->change.reservation),
-		class_state(c),
+		class_state(plan, c),
 		cell_or_dash(pools),
 		c->has_overhead ? overhead : "-",
 	};

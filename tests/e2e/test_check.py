@@ -3,6 +3,7 @@
 
 import contextlib
 import json
+import re
 import time
 
 import pytest
@@ -98,6 +99,19 @@ def test_drift_has_paths_values_and_reasons_and_exit_status_1(nodeprep):
     }
     # The same pool and class are the same difference to diff.
     assert nodeprep("diff", "-f", "-", input=text, env={"KUBECONFIG": None}).rc == 1
+
+
+@pytest.mark.parametrize("spec, mmio, state", [
+    pytest.param(right(A100), {}, "right", id="right"),
+    pytest.param(hardware(A100), {}, "to change", id="to change"),
+    pytest.param(right(A100), {"sizeGB": 64}, "error", id="a pool that cannot be"),
+    pytest.param(right(), {}, "unknown", id="keys and no device"),
+])
+def test_plans_table_calls_no_class_right_that_is_not(nodeprep, spec, mmio, state):
+    text = dump(pool("ml", "w", "gpu", mmio=mmio), vm_class("ml", "gpu", spec))
+    done = nodeprep("plan", "-f", "-", input=text, env={"KUBECONFIG": None})
+    [row] = [line for line in done.out.splitlines() if line.endswith("   w") and " gpu " in line]
+    assert re.split(r"\s{2,}", row)[-2] == state, done.out
 
 
 def test_right_class_has_no_findings_and_unknown_vms_are_told(nodeprep):
