@@ -280,6 +280,21 @@ static int add_deployment(const struct np_object *o, struct np_node entry, struc
 	return np_input_push_take(o->in, &pool, err);
 }
 
+/* vSphere's providers make no nodes of them, but they may be meant as pools: they are not passed over unsaid. */
+static int note_machine_pools(struct np_node topology, struct np_pool *pool, struct np_err *err)
+{
+	struct np_node pools;
+
+	if (np_node_path(topology, "workers.machinePools", &pools, err) < 0)
+		return -(int)err->code;
+	if (np_node_count(pools) == 0)
+		return 0;
+	return np_notes_add(&pool->remarks, err, "machine-pools",
+			    "the topology's %zu machinePools are not read: vSphere has nodes of "
+			    "machineDeployments alone",
+			    np_node_count(pools));
+}
+
 static int add_deployments(const struct np_object *o, struct np_node topology, struct variables v,
 			   struct np_err *err)
 {
@@ -293,6 +308,8 @@ static int add_deployments(const struct np_object *o, struct np_node topology, s
 			return -(int)err->code;
 	if (o->in->n_pools == first)
 		return np_pool_skip_object(o, "without machine deployments", err);
+	if (note_machine_pools(topology, &o->in->pools[first], err) < 0)
+		return -(int)err->code;
 	return np_pool_read_cluster_annotation(o, first, err);
 }
 

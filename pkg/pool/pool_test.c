@@ -952,6 +952,16 @@ static void test_pool__topologies_are_read(void **state)
 		  "      machineDeployments:\n"
 		  "      - {name: b, replicas: 1}\n",
 		  "bad-input: no worker pool found: 1 document, of kind Cluster 'c' without variable vmClass; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+		{ "machine pools are not passed over unsaid",
+		  "spec:\n"
+		  "  topology:\n"
+		  "    class: tanzukubernetescluster\n"
+		  "    workers:\n"
+		  "      machineDeployments: [{name: b, replicas: 1}]\n"
+		  "      machinePools: [{name: p, class: x}, {name: q, class: x}]\n",
+		  "ml/c/b in.yaml:0:10 Cluster/c class=- replicas=1 surge\n"
+		  "  machine-pools: the topology's 2 machinePools are not read: vSphere has nodes of machineDeployments alone\n"
+		  "documents=1 classes=0 skipped=0 []" },
 		{ "no pools",
 		  "spec:\n"
 		  "  topology:\n"
