@@ -174,6 +174,9 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 /* Writes to stdout; a failure is an error, so that a full disk is not taken for success. */
 int put(const char *text, struct np_err *err);
 
+/* Tells whether it failed because the reader has gone. */
+bool put_was_cut(void);
+
 /*
  * manifests.c: writes what puts the plan's replacements of templates in place, as YAML for kubectl apply,
  * and flat files corrected.

@@ -30,11 +30,19 @@ void work_done(struct work *w)
 	np_catalogue_free(w->catalogue);
 }
 
+static bool is_cut;
+
 int put(const char *text, struct np_err *err)
 {
-	if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
-		return np_fail(err, NP_E_IO, "standard output: %s", strerror(errno));
-	return 0;
+	if (fputs(text, stdout) != EOF && fflush(stdout) != EOF)
+		return 0;
+	is_cut = errno == EPIPE;
+	return np_fail(err, NP_E_IO, "standard output: %s", strerror(errno));
+}
+
+bool put_was_cut(void)
+{
+	return is_cut;
 }
 
 static int load_catalogue_file(struct np_catalogue *cat, const char *path, struct np_err *err)

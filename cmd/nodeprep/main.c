@@ -132,6 +132,11 @@ int main(int argc, char *argv[])
 	__nss_configure_lookup("hosts", "files dns");
 	signal(SIGPIPE, SIG_IGN);
 	status = run(argc, argv, &err);
+	/* Nobody reads on, as of `| head`: ended as any tool is, and without a word. */
+	if (status < 0 && put_was_cut()) {
+		signal(SIGPIPE, SIG_DFL);
+		raise(SIGPIPE);
+	}
 	if (status < 0) {
 		log_line("error", err.text);
 		status = np_code_exit_status(err.code);

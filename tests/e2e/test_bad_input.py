@@ -2,10 +2,14 @@
 """Bad input: one line that says where and what would be right, the right exit status, no write."""
 
 import json
+import os
+import signal
+import subprocess
 
 import pytest
 import yaml
 
+import servers
 from test_main_job import A100, dump, hardware, pool, writes
 
 NODE_POOL = """\
@@ -216,3 +220,16 @@ def test_class_that_failed_and_class_that_did_not_are_told_apart(ns, nodeprep, p
     done = nodeprep("apply", "-f", "-", "-o", "json", input=text)
     assert done.rc == 4
     assert [c["result"] for c in done.json["classes"]] == ["unchanged", "failed"]
+
+
+def test_reader_that_has_gone_ends_it_without_a_word():
+    """As of `nodeprep gpus | head`; a full disk is told."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    argv = [str(servers.BIN_DIR / "nodeprep"), "gpus"]
+    done = subprocess.run(argv, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(argv, stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert done.returncode == 3 and b"No space left" in done.stderr
