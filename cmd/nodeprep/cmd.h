@@ -111,7 +111,7 @@ void log_line(const char *level, const char *text);
 int log_open(const char *path, const char *words, struct np_err *err);
 void log_format(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void log_notes(const struct np_plan *plan);
-/* The same of the classes, templates and pools alone that `name` selects for `explain`. */
+/* The same, but of the classes and templates alone that `name` selects for `explain`. */
 void log_notes_of(const struct np_plan *plan, const char *name);
 void log_plan_errors(const struct np_plan *plan);
 

@@ -32,12 +32,17 @@ static int write_all(int fd, const char *bytes, size_t size)
 	return 0;
 }
 
-/* After a crash of the machine, too, it is the old file or the new one. */
+/*
+ * After a crash of the machine, too, it is the old file or the new one; but the file is there, and a
+ * folder that may not be read, or that its file system cannot sync, is no reason to say otherwise.
+ */
 static int sync_folder(const char *path)
 {
 	NP_AUTO(close_fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	return fd < 0 ? -1 : fsync(fd);
+	if (fd >= 0 && fsync(fd) == 0)
+		return 0;
+	return errno == EACCES || errno == EINVAL ? 0 : -1;
 }
 
 /* Returns the path up to its last part, "." where that is all; the caller's, NULL: no memory. */

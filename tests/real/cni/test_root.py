@@ -175,3 +175,14 @@ def test_what_it_opens(server, ns, put_class, tmp_path):
 def test_it_is_one_static_file():
     done = subprocess.run(["readelf", "-l", str(servers.BIN_DIR / "nodeprep")], capture_output=True, text=True, timeout=60, check=True)
     assert "INTERP" not in done.stdout
+
+
+@pytest.mark.parametrize(("error", "status"), [("EINVAL", 0), ("EACCES", 0), ("EIO", 3)])
+def test_folder_that_cannot_be_synced(tmp_path, error, status):
+    """The file is there already; what the disk itself cannot do is told."""
+    argv = ["strace", "-qq", "-e", "trace=fsync", "-e", f"inject=fsync:error={error}:when=2", "-o", tmp_path / "trace"]
+    argv += [servers.BIN_DIR / "nodeprep", "install-cni", f"--bin-dir={tmp_path}/bin"]
+    done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=120, check=False)
+    assert (tmp_path / "trace").read_text().count("INJECTED") == 1
+    assert done.returncode == status and (tmp_path / "bin" / "nodeprep").stat().st_mode & 0o777 == 0o755
+    assert ("installed" in done.stdout) == (status == 0)
