@@ -9,11 +9,12 @@
 
 enum {
 	ROOM_MS = 50,
-	SHAKING_MOST = 16, /* of a loop at a time */
+	SHAKING_MOST = 32, /* of a loop at a time */
 	LARGE_BYTES = 16 << 10,
 	READ_BYTES = 4000, /* with libevent's head of it, a page */
 	TURNS = 2, /* large bodies of a loop at a time */
 	TURNS_MOST = 32, /* whoever is slow */
+	FRESH_MOST = 128, /* that wait for a turn, before nobody new is taken */
 };
 
 /* OpenSSL numbers such places once a process; it holds no state of ours. */
@@ -35,6 +36,11 @@ void conn_doom(struct conn *c)
 	evtimer_add(c->timer, &now);
 }
 
+static bool is_crowded(const struct loop *l)
+{
+	return l->n_shaking >= SHAKING_MOST || l->n_fresh >= FRESH_MOST;
+}
+
 void loop_make_room(struct loop *l, bool patient)
 {
 	struct timeval tv = ms_to_timeval(ROOM_MS);
@@ -44,7 +50,7 @@ void loop_make_room(struct loop *l, bool patient)
 	if (!l->is_full || l->stopping || !l->listener)
 		return;
 	/* Another loop's connection may be the one that goes: that is looked for again and again. */
-	if (is_full || (!patient && l->n_shaking >= SHAKING_MOST)) {
+	if (is_full || (!patient && is_crowded(l))) {
 		evtimer_add(l->room_timer, &tv);
 		return;
 	}
@@ -71,12 +77,25 @@ void loop_count_conn(struct loop *l)
 		pause_listener(l);
 }
 
+static void end_waiting(struct conn *c)
+{
+	if (!c->waits)
+		return;
+	c->waits = false;
+	TAILQ_REMOVE(&c->loop->waiting, c, turn);
+	c->loop->n_waiting--;
+	if (c->fresh)
+		c->loop->n_fresh--;
+	loop_make_room(c->loop, false);
+}
+
 static void end_shaking(struct conn *c)
 {
 	if (!c->shaking)
 		return;
 	c->shaking = false;
 	c->loop->n_shaking--;
+	c->loop->shook = true;
 	loop_make_room(c->loop, false);
 }
 
@@ -100,8 +119,7 @@ void loop_give_turns(struct loop *l)
 	while (l->n_turns < most && !TAILQ_EMPTY(&l->waiting)) {
 		struct conn *c = TAILQ_FIRST(&l->waiting);
 
-		TAILQ_REMOVE(&l->waiting, c, turn);
-		c->waits = false;
+		end_waiting(c);
 		c->has_turn = true;
 		l->n_turns++;
 		/* What came meanwhile may make the request whole at once. */
@@ -114,9 +132,8 @@ void loop_give_turns(struct loop *l)
 void conn_end_turn(struct conn *c)
 {
 	c->received = 0;
-	if (c->waits)
-		TAILQ_REMOVE(&c->loop->waiting, c, turn);
-	c->waits = false;
+	end_waiting(c);
+	c->fresh = false;
 	if (!c->has_turn)
 		return;
 	c->has_turn = false;
@@ -133,6 +150,9 @@ static void await_turn(struct conn *c)
 		return;
 	c->waits = true;
 	TAILQ_INSERT_TAIL(&c->loop->waiting, c, turn);
+	c->loop->n_waiting++;
+	if (c->fresh)
+		c->loop->n_fresh++;
 	bufferevent_disable(c->bev, EV_READ);
 	if (c->loop->n_turns < TURNS)
 		arm_turns(c->loop, 0);
@@ -205,8 +225,10 @@ static void add_conn(struct loop *l, struct conn *c)
 	c->busy = true;
 	LIST_INSERT_HEAD(&l->conns, c, link);
 	loop_count_conn(l);
-	c->shaking = true;
-	if (++l->n_shaking >= SHAKING_MOST)
+	c->shaking = c->fresh = true;
+	l->shook = true;
+	l->n_shaking++;
+	if (is_crowded(l))
 		pause_listener(l);
 	conn_arm(c, l->server->o.deadline_ms);
 }

@@ -14,8 +14,12 @@
  * tls.c      certificates
  *
  * Memory is bounded softly. A handshake and a large body take much of it, so that only a few of either
- * run at a time in a loop; the others wait in the kernel's buffers. Each short while in which none
- * ended one more may, so that clients which are slow, or never go on, hold up nobody for long.
+ * run at a time in a loop; the others wait in the kernel's buffers, and where many do, new connections
+ * with them. Each short while in which none ended one more may, so that clients which are slow, or never
+ * go on, hold up nobody for long.
+ *
+ * To sleep and be woken for a single packet takes a tenth of what a handshake does. In a crowd of new
+ * connections a loop's turns are therefore kept apart, and each finds the packets of several.
  *
  * A loop, its connections and their answers belong to the loop's thread. Shared are the atomics of the
  * server, what a lock is named for, and a job, which its worker has to itself until it is done.
@@ -77,8 +81,10 @@ struct loop {
 	bool is_full; /* the listener waits for room */
 	bool stopping;
 	unsigned n_shaking; /* connections that have sent no request yet */
+	bool shook; /* one of them came or went in this turn */
 	unsigned n_turns; /* connections that may send a large body */
 	struct conn_queue waiting; /* those that are to */
+	unsigned n_waiting, n_fresh; /* of them, and of the fresh among them */
 	struct event *turn_timer;
 	bool is_patient; /* the timer runs for one more than may be at a time */
 	bool turn_ended; /* since it was looked last: it goes on without one more */
@@ -127,6 +133,7 @@ struct conn {
 	bool busy; /* within a request */
 	bool doomed; /* closed with the timer's next turn */
 	bool shaking; /* no byte of a request yet */
+	bool fresh; /* no whole request yet: who keeps a connection must not keep others out */
 	bool has_turn, waits; /* to send a large body */
 	size_t received; /* of the request under way */
 	TAILQ_ENTRY(conn) turn;
@@ -160,6 +167,9 @@ void conn_arm(struct conn *c, uint64_t ms);
 
 /* Closes the connection from the event loop's next turn: libevent still uses it in this one. */
 void conn_doom(struct conn *c);
+
+/* Returns how long to wait before the next turn, in microseconds, after one that took `turn_us`. */
+uint64_t loop_pause_us(const struct loop *l, uint64_t turn_us);
 
 /* Counts a connection, and takes no more where it was the last that may be. */
 void loop_count_conn(struct loop *l);

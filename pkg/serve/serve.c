@@ -21,6 +21,8 @@ enum {
 	BACKLOG = 512,
 	LOOPS_MAX = 64,
 	EVHTTP_SPARE_S = 3600,
+	CROWD = 12, /* handshakes at a time */
+	TURN_US = 2000, /* in a crowd, from one turn's start to the next one's */
 };
 
 static const unsigned methods =
@@ -222,12 +224,25 @@ static int add_events(struct loop *l, struct np_err *err)
 
 /* --- loops ---------------------------------------------------------------------------------- */
 
+/* libevent asks for each change of an event by a system call of its own unless it is told to gather. */
+static struct event_base *make_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config && event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST) == 0)
+		base = event_base_new_with_config(config);
+	if (config)
+		event_config_free(config);
+	return base;
+}
+
 static int setup_http(struct loop *l, struct np_err *err)
 {
 	const struct np_serve_options *o = &l->server->o;
 	uint64_t longest = o->idle_ms > o->deadline_ms ? o->idle_ms : o->deadline_ms;
 
-	l->base = event_base_new();
+	l->base = make_base();
 	if (!l->base)
 		return np_fail_nomem(err);
 	if (o->plain)
@@ -377,11 +392,45 @@ bool np_serve_is_stopping(const struct np_serve *s)
 	return atomic_load(&s->stop);
 }
 
+uint64_t loop_pause_us(const struct loop *l, uint64_t turn_us)
+{
+	/* Handshakes that stand still are no crowd: nobody is to wait for those who hold them up. */
+	if (!l->shook || l->n_shaking < CROWD || l->n_waiting > 0 || turn_us >= TURN_US)
+		return 0;
+	return TURN_US - turn_us;
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* Runs the loop until it is broken. */
+static int turn_loop(struct loop *l)
+{
+	for (;;) {
+		uint64_t began = now_us();
+		struct timespec pause = { 0 };
+		int r;
+
+		l->shook = false;
+		r = event_base_loop(l->base, EVLOOP_ONCE);
+		if (r != 0 || event_base_got_break(l->base))
+			return r;
+		pause.tv_nsec = (long)loop_pause_us(l, now_us() - began) * 1000;
+		if (pause.tv_nsec > 0)
+			nanosleep(&pause, NULL);
+	}
+}
+
 static void *run_loop(void *arg)
 {
 	struct loop *l = arg;
 
-	if (event_base_dispatch(l->base) < 0)
+	if (turn_loop(l) < 0)
 		serve_log(l->server, "an event loop failed");
 	return NULL;
 }
@@ -411,7 +460,7 @@ int np_serve_run(struct np_serve *s, struct np_err *err)
 	if (r < 0)
 		np_serve_stop(s);
 	else
-		r = event_base_dispatch(s->loops[0].base);
+		r = turn_loop(&s->loops[0]);
 	for (unsigned i = 1; i < s->n_loops; i++) {
 		if (s->loops[i].has_thread)
 			pthread_join(s->loops[i].thread, NULL);

@@ -1211,6 +1211,83 @@ static void test_serve__large_bodies_take_turns(void **state)
 	stop(&s);
 }
 
+/* Where many large bodies wait, new connections come one by one, and are served. */
+static void test_serve__waiting_bodies_keep_the_door(void **state)
+{
+	enum { CLIENTS = 170, SIZE = 40000, LATER = 6 };
+	struct np_serve_options o = options();
+	struct client c[CLIENTS], later[LATER];
+	char head[200], buf[400];
+	NP_AUTO(np_freep) char *body = malloc(SIZE + 1);
+	struct server s;
+	uint64_t from;
+
+	(void)state;
+	memset(body, 'x', SIZE);
+	body[SIZE] = '\0';
+	snprintf(head, sizeof(head), "POST /n HTTP/1.1\r\nContent-Length: %d\r\n\r\n", SIZE);
+	start(&s, &o);
+	for (int i = 0; i < CLIENTS; i++) {
+		c[i] = join(&s);
+		say(&c[i], head);
+		assert_true(SSL_write(c[i].ssl, body, SIZE - 1) > 0);
+	}
+	from = now_ms();
+	for (int i = 0; i < LATER; i++)
+		later[i] = join(&s);
+	assert_true(now_ms() - from >= 200);
+	for (int i = 0; i < LATER; i++) {
+		say(&later[i], "GET /small HTTP/1.1\r\n\r\n");
+		hear(&later[i], buf, sizeof(buf));
+		assert_non_null(strstr(buf, "GET /small"));
+		hang_up(&later[i]);
+	}
+	for (int i = 0; i < CLIENTS; i++)
+		say(&c[i], "x");
+	for (int i = 0; i < CLIENTS; i++) {
+		char answer[SIZE + 1000];
+
+		hear(&c[i], answer, sizeof(answer));
+		assert_non_null(strstr(answer, "40000:xxx"));
+	}
+	assert_int_equal(s.serve->loops[0].n_waiting, 0);
+	/* Those who keep their connections do not keep others out. */
+	for (int i = 0; i < CLIENTS; i++) {
+		say(&c[i], head);
+		assert_true(SSL_write(c[i].ssl, body, SIZE - 1) > 0);
+	}
+	for (int i = 0; i < 5000 && s.serve->loops[0].n_waiting == 0; i++)
+		nap(1);
+	assert_true(s.serve->loops[0].n_waiting > 0);
+	assert_int_equal(s.serve->loops[0].n_fresh, 0);
+	for (int i = 0; i < CLIENTS; i++)
+		hang_up(&c[i]);
+	stop(&s);
+}
+
+static void test_serve__a_crowd_spaces_the_turns(void **state)
+{
+	static const struct {
+		const char *sentence;
+		struct loop loop;
+		uint64_t turn_us, pause_us;
+	} rows[] = {
+		{ "nobody", { .shook = true }, 0, 0 },
+		{ "a few", { .n_shaking = 11, .shook = true }, 0, 0 },
+		{ "many", { .n_shaking = 12, .shook = true }, 0, 2000 },
+		{ "many, after some work", { .n_shaking = 12, .shook = true }, 1400, 600 },
+		{ "many, after much work", { .n_shaking = 12, .shook = true }, 2000, 0 },
+		{ "many, after more", { .n_shaking = 12, .shook = true }, 2001, 0 },
+		{ "many that stand still", { .n_shaking = 30 }, 0, 0 },
+		{ "bodies wait", { .n_shaking = 30, .shook = true, .n_waiting = 1 }, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (loop_pause_us(&rows[i].loop, rows[i].turn_us) != rows[i].pause_us)
+			fail_msg("%s", rows[i].sentence);
+}
+
 /* Sends bytes without TLS; buf holds all that comes back. */
 static void ask_plain(const struct server *s, const char *text, char *buf, size_t size)
 {
@@ -1326,6 +1403,8 @@ int main(void)
 		cmocka_unit_test(test_serve__ids_are_plain_words),
 		cmocka_unit_test(test_serve__lingering_takes_who_comes_late),
 		cmocka_unit_test(test_serve__large_bodies_take_turns),
+		cmocka_unit_test(test_serve__waiting_bodies_keep_the_door),
+		cmocka_unit_test(test_serve__a_crowd_spaces_the_turns),
 		cmocka_unit_test(test_serve__plain_http_is_for_one_request_each),
 		cmocka_unit_test(test_serve__plain_connections_are_bounded),
 	};
