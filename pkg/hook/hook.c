@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/hook.h"
 
+#include <limits.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,20 +116,13 @@ void text_add_json(struct text *t, const char *text)
 
 void text_add_base64(struct text *t, const char *bytes, size_t n)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	size_t size = n <= INT_MAX ? (n + 2) / 3 * 4 : SIZE_MAX / 4;
 
 	text_add(t, "\"", 1);
-	for (size_t i = 0; i < n; i += 3) {
-		unsigned a = (unsigned char)bytes[i];
-		unsigned b = i + 1 < n ? (unsigned char)bytes[i + 1] : 0;
-		unsigned c = i + 2 < n ? (unsigned char)bytes[i + 2] : 0;
-		const char four[4] = { digits[a >> 2], digits[(a & 3) << 4 | b >> 4],
-				       i + 1 < n ? digits[(b & 15) << 2 | c >> 6] : '=',
-				       i + 2 < n ? digits[c & 63] : '=' };
-
-		text_add(t, four, sizeof(four));
-	}
+	if (!text_grow(t, size))
+		return;
+	EVP_EncodeBlock((unsigned char *)t->bytes + t->n, (const unsigned char *)bytes, (int)n);
+	t->n += size;
 	text_add(t, "\"", 1);
 }
 

@@ -2,6 +2,7 @@
 #include "nodeprep/hook.h"
 
 #include <dirent.h>
+#include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -225,30 +226,16 @@ static struct np_hook_answer call_one(enum np_hook_kind kind, const struct wish 
 	return call(kind, body);
 }
 
-static unsigned value_of(char c)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (unsigned)(at - digits) : 0;
-}
-
 static void decode(const char *base64, char *out, size_t size)
 {
-	size_t n = 0;
+	size_t n = strlen(base64);
+	int got;
 
-	for (size_t i = 0; base64[i] && n + 4 < size; i += 4) {
-		unsigned word = value_of(base64[i]) << 18 | value_of(base64[i + 1]) << 12 |
-				value_of(base64[i + 2]) << 6 | value_of(base64[i + 3]);
-
-		out[n++] = (char)(word >> 16);
-		if (base64[i + 2] != '=')
-			out[n++] = (char)(word >> 8 & 255);
-		if (base64[i + 3] != '=')
-			out[n++] = (char)(word & 255);
-	}
-	out[n] = '\0';
+	assert_true(n > 0 && n % 4 == 0 && n / 4 * 3 < size);
+	got = EVP_DecodeBlock((unsigned char *)out, (const unsigned char *)base64, (int)n);
+	assert_true(got > 0);
+	/* The padding is decoded as zero bytes. */
+	out[got] = '\0';
 }
 
 /* Writes the one patch of the response; "" where there is none. */
@@ -594,6 +581,12 @@ static void test_json__grammar_and_values_are_those_of_jansson(void **state)
 		"\"\\u12\"",
 		"\"\\u1234\"",
 		"\"\\",
+		"\"",
+		"\"a\"b\"",
+		"\"a\" ",
+		"\"a\\\"",
+		"\"\x7f\"",
+		"\"\x1f\"",
 		"\"\t\"",
 		"[]",
 		"[ ]",
@@ -650,6 +643,24 @@ static void test_json__grammar_and_values_are_those_of_jansson(void **state)
 		check_grammar(texts[i]);
 }
 
+/* The walk's room is elsewhere for a long text than for a short one. */
+static void test_json__texts_have_any_length(void **state)
+{
+	static const char *const ends[] = { "", "\\n" };
+	char text[1200];
+
+	(void)state;
+	for (int size = 900; size < 1100; size++) {
+		for (size_t i = 0; i < 2; i++) {
+			int n = snprintf(text, sizeof(text), "[\"%0*d%s\"]", size, 7, ends[i]);
+			json_auto_t *ours = NULL, *tree = json_loads(text, 0, NULL);
+
+			assert_int_equal(span_tree((struct span){ text, (size_t)n }, &ours), 0);
+			assert_true(json_equal(tree, ours));
+		}
+	}
+}
+
 /* Half a character is a question mark to yajl, and another such mark to Go; jansson refuses it. */
 static void test_json__half_a_character_is_replaced(void **state)
 {
@@ -675,6 +686,28 @@ static void test_json__faults_of_grammar_are_found_in_what_is_passed_over(void *
 		assert_int_equal(read_body(body, (size_t)n, &err), -NP_E_SPEC);
 		assert_non_null(strstr(err.text, "the request cannot be read: "));
 		assert_non_null(strstr(err.text, " at byte "));
+	}
+}
+
+static void test_json__nothing_stands_behind_a_request(void **state)
+{
+	static const struct {
+		const char *body;
+		bool fits;
+	} rows[] = {
+		{ "{}", true },		{ "{} \n\t\r", true }, { "{}\"", false },
+		{ "{} \"a", false },	{ "{}\"a\"", false },	  { "{}{}", false },
+		{ "{\"a\":[]}]", false }, { "{}1", false },	  { "{}t", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_err err = NP_ERR_INIT;
+		int r = read_body(rows[i].body, strlen(rows[i].body), &err);
+
+		if (r != (rows[i].fits ? 0 : -NP_E_SPEC) ||
+		    (!rows[i].fits && !strstr(err.text, "trailing garbage at byte ")))
+			fail_msg("%s: %d %s", rows[i].body, r, err.text);
 	}
 }
 
@@ -927,8 +960,10 @@ int main(void)
 		cmocka_unit_test(test_hook__little_is_needed_of_a_request),
 		cmocka_unit_test(test_hook__requests_that_cannot_be_right_are_told),
 		cmocka_unit_test(test_json__grammar_and_values_are_those_of_jansson),
+		cmocka_unit_test(test_json__texts_have_any_length),
 		cmocka_unit_test(test_json__half_a_character_is_replaced),
 		cmocka_unit_test(test_json__faults_of_grammar_are_found_in_what_is_passed_over),
+		cmocka_unit_test(test_json__nothing_stands_behind_a_request),
 		cmocka_unit_test(test_json__depth_has_an_end),
 		cmocka_unit_test(test_json__long_texts_fit),
 		cmocka_unit_test(test_request__members_may_stand_in_any_order),

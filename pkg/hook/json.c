@@ -18,6 +18,7 @@
  */
 #define ROOM_AT_LEAST 8192
 #define ROOM_UNIT 16
+#define NEAR_TEXT 1024 /* the most whose room is on the stack: a request has many small values */
 
 struct room {
 	char *bytes;
@@ -92,7 +93,12 @@ static int fail_grammar(const struct walk *w, size_t at)
 
 int walk_run(struct walk *w, const yajl_callbacks *callbacks, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *bytes = reallocarray(NULL, w->text.n + ROOM_AT_LEAST / 2, 2);
+	_Alignas(ROOM_UNIT) char near[ROOM_AT_LEAST + 2 * NEAR_TEXT];
+	NP_AUTO(np_freep)
+	char *far = w->text.n <= NEAR_TEXT
+			    ? NULL
+			    : reallocarray(NULL, w->text.n + ROOM_AT_LEAST / 2, 2);
+	char *bytes = w->text.n <= NEAR_TEXT ? near : far;
 	struct room room = { .bytes = bytes, .size = 2 * w->text.n + ROOM_AT_LEAST };
 	yajl_alloc_funcs funcs = { room_alloc, room_realloc, room_free, &room };
 	const char *blank = find_false_blank(w->text);
@@ -258,6 +264,19 @@ static int on_end(void *ctx)
 	return 1;
 }
 
+/* Returns a text that stands as it is; NULL where that takes a closer look. */
+static json_t *plain_text(struct span value)
+{
+	size_t end = value.n - 1;
+
+	if (value.n < 2 || value.p[0] != '"' || value.p[end] != '"')
+		return NULL;
+	for (size_t i = 1; i < end; i++)
+		if ((unsigned char)value.p[i] < ' ' || value.p[i] == '"' || value.p[i] == '\\')
+			return NULL;
+	return json_stringn(value.p + 1, end - 1);
+}
+
 int span_tree(struct span value, json_t **ret)
 {
 	static const yajl_callbacks callbacks = {
@@ -273,9 +292,15 @@ int span_tree(struct span value, json_t **ret)
 	};
 	NP_AUTO(builder_done) struct builder b = { .walk = { .text = value } };
 	struct np_err why = NP_ERR_INIT;
+	json_t *text;
 
 	if (!value.p)
 		return 0;
+	text = plain_text(value);
+	if (text) {
+		*ret = text;
+		return 0;
+	}
 	if (walk_run(&b.walk, &callbacks, &why) < 0)
 		return -(int)why.code;
 	*ret = json_incref(b.root);

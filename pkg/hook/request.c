@@ -73,6 +73,7 @@ struct reader {
 	size_t depth;
 	const struct node *member; /* whose value comes next */
 	size_t behind_key;
+	size_t end; /* of the request's object */
 };
 
 static int keep_item(struct reader *r);
@@ -266,10 +267,17 @@ static int on_end(void *ctx)
 	const struct level *level = &r->levels[--r->depth];
 
 	r->member = NULL;
+	r->end = walk_at(&r->walk);
 	if (!level->node)
 		return 1;
 	keep_value(r, level->node, level->from);
 	return level->node->done ? level->node->done(r) : 1;
+}
+
+static bool is_key(const char *name, const unsigned char *key, size_t n)
+{
+	return n > 0 && (unsigned char)name[0] == key[0] && strlen(name) == n &&
+	       memcmp(name, key, n) == 0;
 }
 
 static int on_key(void *ctx, const unsigned char *key, size_t n)
@@ -280,7 +288,7 @@ static int on_key(void *ctx, const unsigned char *key, size_t n)
 	r->member = NULL;
 	r->behind_key = walk_at(&r->walk);
 	for (size_t i = 0; node && i < node->n_below && !r->member; i++)
-		if (strlen(node->below[i].name) == n && memcmp(node->below[i].name, key, n) == 0)
+		if (is_key(node->below[i].name, key, n))
 			r->member = &node->below[i];
 	return 1;
 }
@@ -366,6 +374,20 @@ static int check_top(const struct reader *reader, const char *kind, struct reque
 			    &req->ignores_failure, err);
 }
 
+/* yajl takes a text that is open behind the object for blanks. */
+static int check_rest(const struct reader *r, struct np_err *err)
+{
+	const struct span *text = &r->walk.text;
+	size_t at = r->end;
+
+	while (at < text->n && memchr(" \t\r\n", text->p[at], 4))
+		at++;
+	if (at == text->n)
+		return 0;
+	return np_fail(err, NP_E_SPEC,
+		       "the request cannot be read: trailing garbage at byte %zu", at);
+}
+
 int request_read(const char *kind, const char *body, size_t size, struct request *ret,
 		 struct np_err *err)
 {
@@ -384,7 +406,7 @@ int request_read(const char *kind, const char *body, size_t size, struct request
 	struct reader reader = { .walk = { .text = { body, size } },
 				 .request = { .enforce = true } };
 
-	if (walk_run(&reader.walk, &callbacks, err) < 0 ||
+	if (walk_run(&reader.walk, &callbacks, err) < 0 || check_rest(&reader, err) < 0 ||
 	    check_top(&reader, kind, &reader.request, err) < 0)
 		return -(int)err->code;
 	*ret = reader.request;

@@ -298,10 +298,15 @@ int np_yaml_dump(const json_t *root, bool sorted, char **ret, struct np_err *err
 
 char *np_json_text(const json_t *root, size_t flags)
 {
-	size_t size = json_dumpb(root, NULL, 0, flags);
+	char near[1024]; /* most texts are small, and so are made once */
+	size_t size = json_dumpb(root, near, sizeof(near), flags);
 	NP_AUTO(np_freep) char *text = calloc(size + 1, 1);
 
-	if (size == 0 || text == NULL || json_dumpb(root, text, size, flags) != size)
+	if (size == 0 || text == NULL)
+		return NULL;
+	if (size <= sizeof(near))
+		memcpy(text, near, size);
+	else if (json_dumpb(root, text, size, flags) != size)
 		return NULL;
 	return np_take(text);
 }

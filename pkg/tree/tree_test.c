@@ -1100,9 +1100,27 @@ static void test_tree__places_survive_memory_that_is_used_again(void **state)
 	}
 }
 
+static void test_tree__a_text_of_any_length_is_written(void **state)
+{
+	char text[1100], expected[1200];
+
+	(void)state;
+	for (int size = 1; size < 1100; size++) {
+		NP_AUTO(np_freep) char *line = NULL;
+		NP_AUTO(json_freep) json_t *root = NULL;
+
+		snprintf(text, sizeof(text), "%0*d", size, 7);
+		snprintf(expected, sizeof(expected), "{\"a\":\"%s\"}", text);
+		root = json_pack("{s:s}", "a", text);
+		line = np_json_text(root, JSON_COMPACT);
+		assert_string_equal(line, expected);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tree__a_text_of_any_length_is_written),
 		cmocka_unit_test(test_tree__valid_fixtures_are_read),
 		cmocka_unit_test(test_tree__invalid_fixtures_are_refused),
 		cmocka_unit_test(test_tree__corpus_holds),
