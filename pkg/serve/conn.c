@@ -9,12 +9,12 @@
 
 enum {
 	ROOM_MS = 50,
-	SHAKING_MOST = 32, /* of a loop at a time */
+	SHAKING_MOST = 64, /* of a loop at a time */
 	LARGE_BYTES = 16 << 10,
 	READ_BYTES = 4000, /* with libevent's head of it, a page */
 	TURNS = 2, /* large bodies of a loop at a time */
 	TURNS_MOST = 32, /* whoever is slow */
-	FRESH_MOST = 128, /* that wait for a turn, before nobody new is taken */
+	FRESH_MOST = 96, /* that wait for a turn, before nobody new is taken */
 };
 
 /* OpenSSL numbers such places once a process; it holds no state of ours. */

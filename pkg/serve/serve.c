@@ -21,8 +21,8 @@ enum {
 	BACKLOG = 512,
 	LOOPS_MAX = 64,
 	EVHTTP_SPARE_S = 3600,
-	CROWD = 12, /* handshakes at a time */
-	TURN_US = 2000, /* in a crowd, from one turn's start to the next one's */
+	CROWD = 32, /* handshakes at a time */
+	TURN_US = 4000, /* in a crowd, from one turn's start to the next one's */
 };
 
 static const unsigned methods =
