@@ -695,9 +695,9 @@ static void test_json__nothing_stands_behind_a_request(void **state)
 		const char *body;
 		bool fits;
 	} rows[] = {
-		{ "{}", true },		{ "{} \n\t\r", true }, { "{}\"", false },
-		{ "{} \"a", false },	{ "{}\"a\"", false },	  { "{}{}", false },
-		{ "{\"a\":[]}]", false }, { "{}1", false },	  { "{}t", false },
+		{ "{}", true },           { "{} \n\t\r", true }, { "{}\"", false },
+		{ "{} \"a", false },      { "{}\"a\"", false },  { "{}{}", false },
+		{ "{\"a\":[]}]", false }, { "{}1", false },      { "{}t", false },
 	};
 
 	(void)state;

@@ -95,9 +95,8 @@ int walk_run(struct walk *w, const yajl_callbacks *callbacks, struct np_err *err
 {
 	_Alignas(ROOM_UNIT) char near[ROOM_AT_LEAST + 2 * NEAR_TEXT];
 	NP_AUTO(np_freep)
-	char *far = w->text.n <= NEAR_TEXT
-			    ? NULL
-			    : reallocarray(NULL, w->text.n + ROOM_AT_LEAST / 2, 2);
+	char *far = w->text.n <= NEAR_TEXT ? NULL
+					   : reallocarray(NULL, w->text.n + ROOM_AT_LEAST / 2, 2);
 	char *bytes = w->text.n <= NEAR_TEXT ? near : far;
 	struct room room = { .bytes = bytes, .size = 2 * w->text.n + ROOM_AT_LEAST };
 	yajl_alloc_funcs funcs = { room_alloc, room_realloc, room_free, &room };

@@ -377,15 +377,16 @@ static int check_top(const struct reader *reader, const char *kind, struct reque
 /* yajl takes a text that is open behind the object for blanks. */
 static int check_rest(const struct reader *r, struct np_err *err)
 {
+	static const char blanks[] = { ' ', '\t', '\r', '\n' };
 	const struct span *text = &r->walk.text;
 	size_t at = r->end;
 
-	while (at < text->n && memchr(" \t\r\n", text->p[at], 4))
+	while (at < text->n && memchr(blanks, text->p[at], sizeof(blanks)))
 		at++;
 	if (at == text->n)
 		return 0;
-	return np_fail(err, NP_E_SPEC,
-		       "the request cannot be read: trailing garbage at byte %zu", at);
+	return np_fail(err, NP_E_SPEC, "the request cannot be read: trailing garbage at byte %zu",
+		       at);
 }
 
 int request_read(const char *kind, const char *body, size_t size, struct request *ret,
