@@ -21,8 +21,8 @@ enum {
 	BACKLOG = 512,
 	LOOPS_MAX = 64,
 	EVHTTP_SPARE_S = 3600,
-	CROWD = 32, /* handshakes at a time */
-	TURN_US = 4000, /* in a crowd, from one turn's start to the next one's */
+	CROWD = 12, /* handshakes at a time */
+	SHARE_US = 64, /* of each in a crowd, from one turn's start to the next one's */
 };
 
 static const unsigned methods =
@@ -394,10 +394,12 @@ bool np_serve_is_stopping(const struct np_serve *s)
 
 uint64_t loop_pause_us(const struct loop *l, uint64_t turn_us)
 {
+	uint64_t wanted_us = l->n_shaking * SHARE_US;
+
 	/* Handshakes that stand still are no crowd: nobody is to wait for those who hold them up. */
-	if (!l->shook || l->n_shaking < CROWD || l->n_waiting > 0 || turn_us >= TURN_US)
+	if (!l->shook || l->n_shaking < CROWD || l->n_waiting > 0 || turn_us >= wanted_us)
 		return 0;
-	return TURN_US - turn_us;
+	return wanted_us - turn_us;
 }
 
 static uint64_t now_us(void)

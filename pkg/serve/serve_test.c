@@ -1273,11 +1273,12 @@ static void test_serve__a_crowd_spaces_the_turns(void **state)
 		uint64_t turn_us, pause_us;
 	} rows[] = {
 		{ "nobody", { .shook = true }, 0, 0 },
-		{ "a few", { .n_shaking = 31, .shook = true }, 0, 0 },
-		{ "many", { .n_shaking = 32, .shook = true }, 0, 4000 },
-		{ "many, after some work", { .n_shaking = 32, .shook = true }, 1400, 2600 },
-		{ "many, after much work", { .n_shaking = 32, .shook = true }, 4000, 0 },
-		{ "many, after more", { .n_shaking = 32, .shook = true }, 4001, 0 },
+		{ "a few", { .n_shaking = 11, .shook = true }, 0, 0 },
+		{ "some", { .n_shaking = 12, .shook = true }, 0, 768 },
+		{ "many", { .n_shaking = 64, .shook = true }, 0, 4096 },
+		{ "many, after some work", { .n_shaking = 64, .shook = true }, 1400, 2696 },
+		{ "many, after much work", { .n_shaking = 64, .shook = true }, 4096, 0 },
+		{ "many, after more", { .n_shaking = 64, .shook = true }, 4097, 0 },
 		{ "many that stand still", { .n_shaking = 64 }, 0, 0 },
 		{ "bodies wait", { .n_shaking = 64, .shook = true, .n_waiting = 1 }, 0, 0 },
 	};
