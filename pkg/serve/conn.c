@@ -83,7 +83,6 @@ static void end_waiting(struct conn *c)
 		return;
 	c->waits = false;
 	TAILQ_REMOVE(&c->loop->waiting, c, turn);
-	c->loop->n_waiting--;
 	if (c->fresh)
 		c->loop->n_fresh--;
 	loop_make_room(c->loop, false);
@@ -150,7 +149,6 @@ static void await_turn(struct conn *c)
 		return;
 	c->waits = true;
 	TAILQ_INSERT_TAIL(&c->loop->waiting, c, turn);
-	c->loop->n_waiting++;
 	if (c->fresh)
 		c->loop->n_fresh++;
 	bufferevent_disable(c->bev, EV_READ);

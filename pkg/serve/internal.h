@@ -84,7 +84,7 @@ struct loop {
 	bool shook; /* one of them came or went in this turn */
 	unsigned n_turns; /* connections that may send a large body */
 	struct conn_queue waiting; /* those that are to */
-	unsigned n_waiting, n_fresh; /* of them, and of the fresh among them */
+	unsigned n_fresh; /* of them */
 	struct event *turn_timer;
 	bool is_patient; /* the timer runs for one more than may be at a time */
 	bool turn_ended; /* since it was looked last: it goes on without one more */

@@ -397,7 +397,7 @@ uint64_t loop_pause_us(const struct loop *l, uint64_t turn_us)
 	uint64_t wanted_us = l->n_shaking * SHARE_US;
 
 	/* Handshakes that stand still are no crowd: nobody is to wait for those who hold them up. */
-	if (!l->shook || l->n_shaking < CROWD || l->n_waiting > 0 || turn_us >= wanted_us)
+	if (!l->shook || l->n_shaking < CROWD || !TAILQ_EMPTY(&l->waiting) || turn_us >= wanted_us)
 		return 0;
 	return wanted_us - turn_us;
 }

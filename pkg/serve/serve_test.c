@@ -1250,15 +1250,15 @@ static void test_serve__waiting_bodies_keep_the_door(void **state)
 		hear(&c[i], answer, sizeof(answer));
 		assert_non_null(strstr(answer, "40000:xxx"));
 	}
-	assert_int_equal(s.serve->loops[0].n_waiting, 0);
+	assert_true(TAILQ_EMPTY(&s.serve->loops[0].waiting));
 	/* Those who keep their connections do not keep others out. */
 	for (int i = 0; i < CLIENTS; i++) {
 		say(&c[i], head);
 		assert_true(SSL_write(c[i].ssl, body, SIZE - 1) > 0);
 	}
-	for (int i = 0; i < 5000 && s.serve->loops[0].n_waiting == 0; i++)
+	for (int i = 0; i < 5000 && TAILQ_EMPTY(&s.serve->loops[0].waiting); i++)
 		nap(1);
-	assert_true(s.serve->loops[0].n_waiting > 0);
+	assert_false(TAILQ_EMPTY(&s.serve->loops[0].waiting));
 	assert_int_equal(s.serve->loops[0].n_fresh, 0);
 	for (int i = 0; i < CLIENTS; i++)
 		hang_up(&c[i]);
@@ -1267,6 +1267,7 @@ static void test_serve__waiting_bodies_keep_the_door(void **state)
 
 static void test_serve__a_crowd_spaces_the_turns(void **state)
 {
+	static struct conn first;
 	static const struct {
 		const char *sentence;
 		struct loop loop;
@@ -1280,7 +1281,10 @@ static void test_serve__a_crowd_spaces_the_turns(void **state)
 		{ "many, after much work", { .n_shaking = 64, .shook = true }, 4096, 0 },
 		{ "many, after more", { .n_shaking = 64, .shook = true }, 4097, 0 },
 		{ "many that stand still", { .n_shaking = 64 }, 0, 0 },
-		{ "bodies wait", { .n_shaking = 64, .shook = true, .n_waiting = 1 }, 0, 0 },
+		{ "bodies wait",
+		  { .n_shaking = 64, .shook = true, .waiting = { &first, NULL } },
+		  0,
+		  0 },
 	};
 
 	(void)state;
