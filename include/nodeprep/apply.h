@@ -52,8 +52,6 @@ struct np_apply_class {
 	struct np_err error; /* code NP_OK unless failed */
 };
 
-enum np_dry_run { NP_DRY_RUN_NONE, NP_DRY_RUN_CLIENT, NP_DRY_RUN_SERVER };
-
 enum np_apply_stage { NP_APPLY_READING, NP_APPLY_WRITING };
 
 /* Who looks on; every member may be NULL. */

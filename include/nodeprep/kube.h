@@ -214,6 +214,43 @@ struct np_kube_delete {
 int np_kube_delete(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		   const char *name, const struct np_kube_delete *how, struct np_err *err);
 
+/* --- updating -------------------------------------------------------------------------------- */
+
+/* How far a write goes: it is made, computed here alone, or checked by the server and not stored. */
+enum np_dry_run { NP_DRY_RUN_NONE, NP_DRY_RUN_CLIENT, NP_DRY_RUN_SERVER };
+
+/*
+ * Computes the merge patch that `object` (borrowed) needs. *ret_patch is a new reference; NULL or {}: it
+ * is up to date. Called again with the object as it stands after each conflict. A failure ends the update.
+ */
+typedef int np_kube_mutate_fn(void *ctx, const json_t *object, json_t **ret_patch,
+			      struct np_err *err);
+
+struct np_kube_update {
+	const struct np_kube_resource *resource;
+	const char *ns, *name; /* borrowed; `ns` as for np_kube_get() */
+	json_t *object; /* borrowed: the object as it was just read; NULL: it is read first */
+	np_kube_mutate_fn *mutate;
+	void *ctx;
+	enum np_dry_run dry_run;
+};
+
+struct np_kube_updated {
+	json_t *object; /* owned: as stored; as read where nothing was sent */
+	bool changed; /* the last patch was not empty */
+	unsigned attempts; /* PATCH requests that were sent; set on failure too */
+};
+
+/*
+ * Reads the object, lets mutate() compute the patch and sends it with the object's resourceVersion. On a
+ * conflict (409) it pauses with jitter, reads again and computes again, until the deadline. An up-to-date
+ * object is not patched. NP_E_CONFLICT: the deadline came while others kept writing; NP_E_NOT_FOUND: the
+ * object is gone; NP_E_REFUSED: the server gives no resourceVersion, so nothing is written.
+ */
+int np_kube_update(struct np_kube *k, const struct np_kube_update *how, struct np_kube_updated *ret,
+		   struct np_err *err);
+void np_kube_updated_done(struct np_kube_updated *u);
+
 /* --- watching -------------------------------------------------------------------------------- */
 
 enum np_kube_event {
