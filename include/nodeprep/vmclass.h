@@ -32,13 +32,12 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
 #include "nodeprep/tree.h"
+#include "nodeprep/vmx.h"
 
 #define NP_VMCLASS_GROUP "vmoperator.vmware.com"
 #define NP_VMCLASS_PLURAL "virtualmachineclasses"
 #define NP_MANAGED_ANNOTATION "nodeprep.dev/managed"
 #define NP_MANAGED_MAX (UINT64_C(128) << 10)
-#define NP_KEY_USE64 "pciPassthru.use64bitMMIO"
-#define NP_KEY_SIZE "pciPassthru.64bitMMIOSizeGB"
 #define NP_FIELD_MANAGER "nodeprep"
 
 enum np_backing {
@@ -66,13 +65,6 @@ struct np_devices {
 	struct np_device *items;
 };
 
-/* What stands under the two MMIO keys, whatever their spelling. */
-struct np_standing {
-	bool has_any; /* some entry of either key */
-	bool has_size; /* a size that is a whole number */
-	uint64_t size_gb;
-};
-
 struct np_vmclass {
 	struct np_doc *doc;
 	struct np_node node;
@@ -85,7 +77,7 @@ struct np_vmclass {
 	bool has_config_spec;
 	struct np_devices devices; /* what VMs get */
 	struct np_devices hidden; /* under hardware.devices, where a configSpec hides them */
-	struct np_standing standing;
+	struct np_vmx_current standing;
 	bool baked_in; /* keys that nodeprep did not add, and no device: a GPU may be in the image */
 	json_t *managed; /* the annotation's object; NULL where there is none */
 	struct np_notes notes;
@@ -146,6 +138,10 @@ struct np_change {
 int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *want,
 		      struct np_change *ret, struct np_err *err);
 void np_change_done(struct np_change *change);
+
+/* Appends a difference for people; borrows the values, of which NULL is absent. < 0: no memory. */
+int np_change_add(struct np_change *change, const char *path, json_t *from, json_t *to,
+		  const char *reason);
 
 /*
  * Sets *ret to the change that lets `want`'s members leave for `want`'s holder. With the last pool

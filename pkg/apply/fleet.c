@@ -96,7 +96,7 @@ static json_t *window_of(const json_t *machine)
 	json_array_foreach (list, i, entry) {
 		const char *key = text_of(entry, "key"), *value = text_of(entry, "value");
 
-		if (key != NULL && value != NULL && strcmp(key, NP_KEY_SIZE) == 0 &&
+		if (key != NULL && value != NULL && strcmp(key, NP_VMX_SIZE_NAME) == 0 &&
 		    np_u64_parse(value, 0, INT32_MAX, &gb, &ignored) == 0)
 			return json_integer((json_int_t)gb);
 	}

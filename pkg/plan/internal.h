@@ -56,20 +56,16 @@ int plan_template_cards(struct np_plan *plan, struct np_plan_pool *p,
 int plan_template_fill(struct np_plan *plan, struct np_plan_template *t,
 		       const struct np_plan_options *o, struct np_err *err);
 
-/* replace.c: the two MMIO keys, in the order in which they are appended. */
-enum plan_key { PLAN_KEY_USE64, PLAN_KEY_SIZE, PLAN_KEY_MAX };
+/* replace.c */
 
 /* What a template is to say. */
 struct plan_wants {
-	bool has_keys; /* the keys are ours to set or to drop */
+	bool has_keys; /* the keys are ours to set or to remove */
+	uint64_t window_gb; /* of the keys; 0: both are removed */
 	bool in_place; /* the template keeps its name */
-	const char *keys[PLAN_KEY_MAX]; /* NULL: to go */
 	const char *reason; /* of the size */
 	const char *hardware; /* NULL: as it is */
 };
-
-/* Returns the key that `name` spells in whatever case; PLAN_KEY_MAX: neither. */
-enum plan_key plan_key_of(const char *name);
 
 /* Lists the changes that make the template as wanted, and the manifest that replaces it. */
 int plan_template_replace(const struct np_plan *plan, struct np_plan_template *t,

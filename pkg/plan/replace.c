@@ -19,67 +19,17 @@
 #define NAME_LONG 253
 #define HASH_DIGITS 8
 
-static const char *const key_names[PLAN_KEY_MAX] = {
-	[PLAN_KEY_USE64] = NP_KEY_USE64,
-	[PLAN_KEY_SIZE] = NP_KEY_SIZE,
-};
-
-enum plan_key plan_key_of(const char *name)
+/* Puts the text of `key` into `list`, where the first of its spellings stood; NULL removes it. */
+static int set_key(json_t *list, const json_t *old, enum np_vmx_key key, const char *text)
 {
-	enum plan_key key = 0;
+	const char *name = np_vmx_key_name(key);
+	json_t *current = json_object_get(old, name);
 
-	while (key < PLAN_KEY_MAX && strcasecmp(name, key_names[key]) != 0)
-		key++;
-	return key;
-}
-
-static void item_done(struct np_change_item *item)
-{
-	free(item->path);
-	free(item->reason);
-	json_decref(item->from);
-	json_decref(item->to);
-}
-
-/* Adds a line for people; borrows the values, of which `from` may be NULL for absent. */
-static int add_item(struct np_change *change, const char *path, json_t *from, json_t *to,
-		    const char *reason, struct np_err *err)
-{
-	struct np_change_item item = { strdup(path), json_incref(from), json_incref(to),
-				       strdup(reason) };
-	struct np_change_item *items = reallocarray(change->items, change->n + 1, sizeof(*items));
-
-	if (items != NULL)
-		change->items = items;
-	if (items == NULL || item.path == NULL || item.reason == NULL) {
-		item_done(&item);
-		return np_fail_nomem(err);
-	}
-	change->items[change->n++] = item;
-	return 0;
-}
-
-/* ESXi takes any case of "true"; a size is compared as it is written. */
-static bool is_right(enum plan_key key, const json_t *value, const char *text)
-{
-	const char *standing = json_string_value(value);
-
-	if (standing == NULL || text == NULL)
-		return false;
-	return key == PLAN_KEY_USE64 ? strcasecmp(standing, text) == 0
-				     : strcmp(standing, text) == 0;
-}
-
-/* Puts what `key` is to say into `list`, where the first of its spellings stood. */
-static int set_key(json_t *list, const json_t *old, enum plan_key key, const char *text)
-{
-	json_t *standing = json_object_get(old, key_names[key]);
-
-	if (text == NULL || json_object_get(list, key_names[key]) != NULL)
+	if (text == NULL || json_object_get(list, name) != NULL)
 		return 0;
-	if (is_right(key, standing, text))
-		return json_object_set(list, key_names[key], standing);
-	return json_object_set_new(list, key_names[key], json_string(text));
+	if (current != NULL && np_vmx_is_same(key, json_string_value(current), text))
+		return json_object_set(list, name, current);
+	return json_object_set_new(list, name, json_string(text));
 }
 
 /* Returns the keys as wanted, all else in its place; a new reference. */
@@ -88,23 +38,24 @@ static json_t *rewrite_keys(json_t *old, const struct plan_wants *wants)
 	json_auto_t *list = json_object();
 	const char *name;
 	json_t *value;
+	char buf[NP_VMX_TEXT_MAX];
 	int r = 0;
 
 	json_object_foreach (old, name, value) {
-		enum plan_key key = plan_key_of(name);
+		enum np_vmx_key key = np_vmx_key_of(name);
 
-		if (key == PLAN_KEY_MAX)
+		if (key == NP_VMX_KEY_MAX)
 			r |= json_object_set(list, name, value);
 		else
-			r |= set_key(list, old, key, wants->keys[key]);
+			r |= set_key(list, old, key, np_vmx_text(key, wants->window_gb, buf));
 	}
-	for (enum plan_key key = 0; key < PLAN_KEY_MAX; key++)
-		r |= set_key(list, old, key, wants->keys[key]);
+	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++)
+		r |= set_key(list, old, key, np_vmx_text(key, wants->window_gb, buf));
 	return r < 0 ? NULL : json_incref(list);
 }
 
 /* What stands under a key: its text where it is spelt right, else all spellings with their texts. */
-static int key_from(json_t *old, enum plan_key key, json_t **ret, struct np_err *err)
+static int key_from(json_t *old, enum np_vmx_key key, json_t **ret, struct np_err *err)
 {
 	json_auto_t *found = json_object();
 	const char *name;
@@ -113,39 +64,43 @@ static int key_from(json_t *old, enum plan_key key, json_t **ret, struct np_err 
 	if (found == NULL)
 		return np_fail_nomem(err);
 	json_object_foreach (old, name, value) {
-		if (plan_key_of(name) == key && json_object_set(found, name, value) < 0)
+		if (np_vmx_key_of(name) == key && json_object_set(found, name, value) < 0)
 			return np_fail_nomem(err);
 	}
 	if (json_object_size(found) == 0)
 		return 0;
-	value = json_object_get(found, key_names[key]);
+	value = json_object_get(found, np_vmx_key_name(key));
 	*ret = json_incref(value != NULL && json_object_size(found) == 1 ? value : found);
 	return 0;
 }
 
-static const char *key_reason(enum plan_key key, const struct plan_wants *wants)
+static int add_item(struct np_plan_template *t, const char *path, json_t *from, json_t *to,
+		    const char *reason, struct np_err *err)
 {
-	if (wants->keys[key] == NULL)
-		return "no device needs a window (--allow-shrink)";
-	return key == PLAN_KEY_USE64 ? "puts the GPUs' BARs into a window above 4 GB; CAPV sets no "
-				       "MMIO key itself"
-				     : wants->reason;
+	return np_change_add(&t->change, path, from, to, reason) < 0 ? np_fail_nomem(err) : 0;
+}
+
+static const char *key_reason(enum np_vmx_key key, const struct plan_wants *wants)
+{
+	char buf[NP_VMX_TEXT_MAX];
+
+	return np_vmx_key_reason(key, np_vmx_text(key, wants->window_gb, buf), wants->reason);
 }
 
 static int add_key_items(struct np_plan_template *t, json_t *old, json_t *fresh,
 			 const struct plan_wants *wants, struct np_err *err)
 {
-	for (enum plan_key key = 0; key < PLAN_KEY_MAX; key++) {
+	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
 		json_auto_t *from = NULL;
-		json_t *to = json_object_get(fresh, key_names[key]);
+		json_t *to = json_object_get(fresh, np_vmx_key_name(key));
 		char path[128];
 
 		if (key_from(old, key, &from, err) < 0)
 			return -(int)err->code;
 		if (from == to || (from != NULL && to != NULL && json_equal(from, to)))
 			continue;
-		snprintf(path, sizeof(path), KEYS "/%s", key_names[key]);
-		if (add_item(&t->change, path, from, to, key_reason(key, wants), err) < 0)
+		snprintf(path, sizeof(path), KEYS "/%s", np_vmx_key_name(key));
+		if (add_item(t, path, from, to, key_reason(key, wants), err) < 0)
 			return -(int)err->code;
 	}
 	return 0;
@@ -179,7 +134,7 @@ static int add_flat_items(struct np_plan_template *t, json_t *old, json_t *fresh
 		return np_fail_nomem(err);
 	if (json_equal(old, fresh))
 		return 0;
-	return add_item(&t->change, "/" FLAT_KEYS, from, to, key_reason(PLAN_KEY_SIZE, wants), err);
+	return add_item(t, "/" FLAT_KEYS, from, to, key_reason(NP_VMX_SIZE, wants), err);
 }
 
 static int change_hardware(struct np_plan_template *t, const struct plan_wants *wants,
@@ -194,7 +149,7 @@ static int change_hardware(struct np_plan_template *t, const struct plan_wants *
 	to = json_string(wants->hardware);
 	if (from == NULL || to == NULL)
 		return np_fail_nomem(err);
-	return add_item(&t->change, flat ? "/" FLAT_HARDWARE : SPEC "/hardwareVersion", from, to,
+	return add_item(t, flat ? "/" FLAT_HARDWARE : SPEC "/hardwareVersion", from, to,
 			"PCI devices need this hardware version or a newer one", err);
 }
 
@@ -217,7 +172,7 @@ static int change_id(struct np_plan_template *t, json_t *device, size_t i, const
 		return 0;
 	to = json_integer(id);
 	snprintf(path, sizeof(path), SPEC "/pciDevices/%zu/%s", i, name);
-	if (to == NULL || add_item(&t->change, path, from, to, "the API takes a number", err) < 0 ||
+	if (to == NULL || add_item(t, path, from, to, "the API takes a number", err) < 0 ||
 	    json_object_set(device, name, to) < 0)
 		return np_fail_nomem(err);
 	return 0;
@@ -340,7 +295,7 @@ static int add_references(const struct np_plan *plan, struct np_plan_template *t
 			reason, sizeof(reason),
 			"MachineDeployment '%s/%s' is to name the new template, which rolls its nodes",
 			pool->ns, pool->source.name);
-		if (add_item(&t->change, REFERENCE, from, to, reason, err) < 0)
+		if (add_item(t, REFERENCE, from, to, reason, err) < 0)
 			return -(int)err->code;
 		t->n_references++;
 	}

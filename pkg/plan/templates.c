@@ -12,7 +12,6 @@
 #define HARDWARE_PREFIX "vmx-"
 /* Dynamic DirectPath I/O came with vSphere 7, whose hardware version this is. */
 #define HARDWARE_MIN 17
-#define STANDING_MAX (UINT64_C(1) << 40)
 
 void plan_template_done(struct np_plan_template *t)
 {
@@ -184,7 +183,7 @@ static bool has_mmio_key(const struct np_template *template)
 	json_t *value;
 
 	json_object_foreach (template->vmx_keys, key, value) {
-		if (plan_key_of(key) != PLAN_KEY_MAX)
+		if (np_vmx_key_of(key) != NP_VMX_KEY_MAX)
 			return true;
 	}
 	return false;
@@ -291,52 +290,25 @@ int plan_template_cards(struct np_plan *plan, struct np_plan_pool *p,
 	return p->pool->n_asks > 0 ? match_asks(plan, p, t, cat, err) : 0;
 }
 
-/* What stands under the two keys, whatever their spelling. */
-struct standing {
-	bool has_any, has_size, is_canonical;
-	uint64_t size_gb;
-};
-
-/* A canonical key's size stands before a variant's; of equals the larger. */
-static void note_size(struct standing *s, const char *key, const char *text)
+static struct np_vmx_current read_current(const struct np_template *template)
 {
-	struct np_err ignored = NP_ERR_INIT;
-	bool canonical = strcmp(key, NP_KEY_SIZE) == 0;
-	uint64_t gb;
-
-	if (np_u64_parse(text, 0, STANDING_MAX, &gb, &ignored) < 0 ||
-	    (s->is_canonical && !canonical))
-		return;
-	if (canonical || !s->has_size || gb > s->size_gb)
-		s->size_gb = gb;
-	s->has_size = true;
-	s->is_canonical = canonical;
-}
-
-static struct standing read_standing(const struct np_template *template)
-{
-	struct standing s = { 0 };
-	const char *key;
+	struct np_vmx_current current = { .has_any = false };
+	const char *name;
 	json_t *value;
 
-	json_object_foreach (template->vmx_keys, key, value) {
-		enum plan_key which = plan_key_of(key);
-
-		s.has_any = s.has_any || which != PLAN_KEY_MAX;
-		if (which == PLAN_KEY_SIZE)
-			note_size(&s, key, json_string_value(value));
-	}
-	return s;
+	json_object_foreach (template->vmx_keys, name, value)
+		np_vmx_add(&current, name, json_string_value(value));
+	return current;
 }
 
 /* A template on its way to what it must say. */
 struct fill {
 	const struct np_plan_options *o;
 	struct np_plan_template *t;
-	struct standing standing;
+	struct np_vmx_current current;
 	struct plan_wants wants;
 	uint64_t need_gb;
-	char size[24], hardware[16];
+	char hardware[16];
 	char reason[NP_POOL_ID_MAX + NP_WINDOW_TEXT_MAX + 16];
 };
 
@@ -360,58 +332,38 @@ static bool gather(const struct np_plan *plan, struct fill *f)
 	return f->t->n_pools > 0 && !f->t->template->has_unknown_device;
 }
 
-static int keep_standing(struct fill *f, struct np_err *err)
-{
-	char raised[64] = "";
-	uint64_t gb;
-
-	if (np_pow2_ceil(f->standing.size_gb, &gb, err) < 0)
-		return -(int)err->code;
-	if (gb != f->standing.size_gb)
-		snprintf(raised, sizeof(raised), ", raised to %" PRIu64 " GB (a power of two)", gb);
-	snprintf(f->reason, sizeof(f->reason), "the standing %" PRIu64 " GB is kept%s",
-		 f->standing.size_gb, raised);
-	f->t->window_gb = gb;
-	if (f->need_gb == 0)
-		return np_notes_add(
-			&f->t->notes, err, "window-kept",
-			"%s, though no device needs a window; --allow-shrink removes it",
-			f->reason);
-	return np_notes_add(&f->t->notes, err, "window-kept",
-			    "%s, %" PRIu64 " GB would do; --allow-shrink lowers it", f->reason,
-			    f->need_gb);
-}
-
 /* What is carried where nothing is to change. */
 static void leave_as_is(struct fill *f)
 {
-	const struct standing *s = &f->standing;
+	const struct np_vmx_current *s = &f->current;
 
 	f->t->window_gb = s->has_size ? s->size_gb : 0;
 	f->t->has_window = s->has_size || (f->t->has_gpus && !s->has_any);
 }
 
-/* docs/contract.md, "The window", rule 5: nothing that stands is lowered unasked. */
+/* docs/contract.md, "The window", rule 5: nothing that is set is lowered unasked. */
 static int decide_window(struct fill *f, struct np_err *err)
 {
-	const struct standing *s = &f->standing;
-	bool kept = s->has_size && s->size_gb > f->need_gb && !f->o->allow_shrink;
+	const struct np_vmx_need need = { .gb = f->need_gb,
+					  .has_devices = f->t->devices.n > 0,
+					  .allow_shrink = f->o->allow_shrink };
+	struct np_vmx_desired d;
 
-	if (f->t->devices.n == 0 && f->need_gb == 0) {
+	if (!need.has_devices && need.gb == 0) {
 		leave_as_is(f);
 		return 0;
 	}
-	f->t->has_window = true;
-	f->t->window_gb = f->need_gb;
-	if (kept && keep_standing(f, err) < 0)
+	if (np_vmx_decide(&f->current, &need, &d, err) < 0)
 		return -(int)err->code;
-	f->wants.has_keys = f->need_gb > 0 || (kept && f->t->window_gb != s->size_gb) ||
-			    (s->has_any && f->o->allow_shrink);
-	if (f->t->window_gb == 0)
-		return 0;
-	snprintf(f->size, sizeof(f->size), "%" PRIu64, f->t->window_gb);
-	f->wants.keys[PLAN_KEY_USE64] = "TRUE";
-	f->wants.keys[PLAN_KEY_SIZE] = f->size;
+	if (d.kept[0] != '\0') {
+		snprintf(f->reason, sizeof(f->reason), "%s", d.kept);
+		if (np_notes_add(&f->t->notes, err, "window-kept", "%s", d.warning) < 0)
+			return -(int)err->code;
+	}
+	f->t->has_window = true;
+	f->t->window_gb = d.gb;
+	f->wants.has_keys = d.change;
+	f->wants.window_gb = d.gb;
 	f->wants.reason = f->reason;
 	return 0;
 }
@@ -514,7 +466,7 @@ int plan_template_fill(struct np_plan *plan, struct np_plan_template *t,
 
 	if (t->template == NULL)
 		return 0;
-	f.standing = read_standing(t->template);
+	f.current = read_current(t->template);
 	if (note_mixed(t, err) < 0 || note_memory(t, err) < 0 || note_unknown(t, err) < 0)
 		return -(int)err->code;
 	if (!gather(plan, &f)) {

@@ -228,7 +228,7 @@ static void test_templates__machine_templates_get_what_they_lack(void **state)
 			   "pciPassthru.64bitMMIOSizeGB: '1024'}"),
 		  "pool t gpus=1 window=512\n"
 		  "template ml/t pools=1 gpus=1 window=1024 vmx-19\n"
-		  "! window-kept: the standing 1024 GB is kept, 512 GB would do; --allow-shrink lowers it\n",
+		  "! window-kept: the current 1024 GB is kept, 512 GB is enough; --allow-shrink lowers it\n",
 		  false },
 		{ "a larger one that is no power of two is raised",
 		  TEMPLATE("pciDevices: [" A100
@@ -237,7 +237,7 @@ static void test_templates__machine_templates_get_what_they_lack(void **state)
 		  "pool t gpus=1 window=512\n"
 		  "template ml/t pools=1 gpus=1 window=1024 vmx-19 -> t-0f6cf524\n"
 		  "  " SIZE ": \"1000\" -> \"1024\"\n"
-		  "! window-kept: the standing 1000 GB is kept, raised to 1024 GB (a power of two), 512 GB would do; --allow-shrink lowers it\n",
+		  "! window-kept: the current 1000 GB is kept, raised to 1024 GB (a power of two), 512 GB is enough; --allow-shrink lowers it\n",
 		  false },
 		{ "a larger one goes where asked",
 		  TEMPLATE("pciDevices: [" A100
@@ -256,7 +256,7 @@ static void test_templates__machine_templates_get_what_they_lack(void **state)
 			   "], customVMXKeys: {pciPassthru.64bitMMIOSizeGB: '64'}"),
 		  "pool t gpus=1 window=0\n"
 		  "template ml/t pools=1 gpus=1 window=64 vmx-19\n"
-		  "! window-kept: the standing 64 GB is kept, though no device needs a window; --allow-shrink removes it\n",
+		  "! window-kept: the current 64 GB is kept, though no device needs a window; --allow-shrink removes it\n",
 		  false },
 		{ "a T4's keys go where asked",
 		  TEMPLATE("pciDevices: [" T4

@@ -8,6 +8,7 @@
 #include "internal.h"
 #include "nodeprep/err.h"
 #include "nodeprep/units.h"
+#include "nodeprep/vmx.h"
 
 #define HARDWARE_PREFIX "vmx-"
 #define HARDWARE_MAX 99 /* CAPV takes two digits: ^vmx-[1-9][0-9]?$ */
@@ -101,26 +102,6 @@ int np_template_add_device(struct np_template *t, const struct np_catalogue *cat
 	return 0;
 }
 
-/* ESXi ignores what it does not know without a word. */
-static bool is_misspelt(const char *key)
-{
-	static const char *const known[] = {
-		"pciPassthru.64bitMMIOSizeGB",
-		"pciPassthru.RelaxACSforP2P",
-		"pciPassthru.allowP2P",
-		"pciPassthru.use64bitMMIO",
-	};
-	static const char prefix[] = "pciPassthru";
-
-	if (strncasecmp(key, prefix, sizeof(prefix) - 1) != 0 ||
-	    (!strcasestr(key, "MMIO") && !strcasestr(key, "P2P")))
-		return false;
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (strcasecmp(key, known[i]) == 0)
-			return false;
-	return true;
-}
-
 int np_template_add_key(struct np_template *t, struct np_node n, const char *key, const char *text,
 			struct np_err *err)
 {
@@ -132,7 +113,7 @@ int np_template_add_key(struct np_template *t, struct np_node n, const char *key
 	if (json_object_set_new(t->vmx_keys, key, json_string(text)) < 0)
 		return np_fail_nomem(err);
 	t->has_placeholder = t->has_placeholder || np_is_placeholder(text);
-	if (!is_misspelt(key))
+	if (np_vmx_classify(key) != NP_VMX_NAME_MISSPELT)
 		return 0;
 	return np_notes_add(&t->remarks, err, "misspelt-key",
 			    "'%.80s' is no key that ESXi knows: the MMIO keys are "

@@ -211,7 +211,7 @@ static int write_pool(FILE *out, const struct np_plan *plan, const struct np_pla
 /* What a VM would get from VM Operator if the class stayed as it is. */
 static void write_without(FILE *out, const struct np_plan_class *c)
 {
-	const struct np_standing *s = &c->class->standing;
+	const struct np_vmx_current *s = &c->class->standing;
 
 	if (c->class->devices.n == 0 && c->class->hidden.n > 0) {
 		fputs("  as it is     VMs get none of its devices: configSpec hides "

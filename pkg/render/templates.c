@@ -178,7 +178,7 @@ static bool has_window_key(const struct np_plan_template *t)
 	json_t *value;
 
 	json_object_foreach (t->template->vmx_keys, key, value) {
-		if (strcasecmp(key, NP_KEY_SIZE) == 0)
+		if (strcasecmp(key, NP_VMX_SIZE_NAME) == 0)
 			return true;
 	}
 	return false;

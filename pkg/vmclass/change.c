@@ -21,7 +21,7 @@ struct build {
 	struct np_change *change;
 	json_t *before; /* PATH: what stood there */
 	const char *window_reason;
-	char reason[320]; /* a window_reason that is not the pools' */
+	char reason[320]; /* backs window_reason where it is not the pools' */
 };
 
 static void item_done(struct np_change_item *item)
@@ -43,8 +43,8 @@ void np_change_done(struct np_change *change)
 	*change = (struct np_change){ 0 };
 }
 
-int vmclass_add_item(struct np_change *change, const char *path, json_t *from, json_t *to,
-		     const char *reason)
+int np_change_add(struct np_change *change, const char *path, json_t *from, json_t *to,
+		  const char *reason)
 {
 	struct np_change_item item = { strdup(path), json_incref(from), json_incref(to),
 				       strdup(reason) };
@@ -81,7 +81,7 @@ static int set_field(struct build *b, const char *path, json_t *value, const cha
 	json_t *from = vmclass_find(b->c->node.json, path, absent, sizeof(absent));
 
 	if (to == NULL || vmclass_patch_set(b->change->patch, path, to) < 0 ||
-	    vmclass_add_item(b->change, path, from, to, reason) < 0)
+	    np_change_add(b->change, path, from, to, reason) < 0)
 		return -1;
 	return remember(b, path, "value", from, json_incref(to));
 }
@@ -102,80 +102,42 @@ static const struct np_devices *devices_after(const struct build *b)
 	return b->want->restore_hidden && b->c->hidden.n > 0 ? &b->c->hidden : &b->c->devices;
 }
 
-struct window {
-	uint64_t gb;
-	bool touch; /* the keys are ours to set or to drop */
-};
-
-/* Sets the size that stays because it stands: as a power of two, which ESXi demands. */
-static int keep_standing(struct build *b, uint64_t need, struct window *ret, struct np_err *err)
+/* Returns what the class's pools need, among them those that another holder registered. */
+static int gather_need(struct build *b, struct np_vmx_need *ret, struct np_err *err)
 {
-	uint64_t standing = b->c->standing.size_gb;
-	char raised[48] = "";
-
-	if (np_pow2_ceil(standing, &ret->gb, err) < 0)
-		return -(int)err->code;
-	ret->touch = need > 0 || ret->gb != standing;
-	if (ret->gb != standing)
-		snprintf(raised, sizeof(raised), ", raised to %" PRIu64 " GB (a power of two)",
-			 ret->gb);
-	snprintf(b->reason, sizeof(b->reason), "the standing %" PRIu64 " GB is kept%s", standing,
-		 raised);
-	b->window_reason = b->reason;
-	if (need == 0)
-		return np_notes_add(&b->change->notes, err, "window-kept",
-				    "%s, though no device needs a window; --allow-shrink removes "
-				    "it",
-				    b->reason);
-	return np_notes_add(&b->change->notes, err, "window-kept",
-			    "%s, %" PRIu64 " GB would do; --allow-shrink lowers it", b->reason,
-			    need);
-}
-
-/* No pool needs a window, nor does any that is registered. */
-static int decide_without_need(struct build *b, struct window *ret, struct np_err *err)
-{
-	const struct np_standing *s = &b->c->standing;
-
-	*ret = (struct window){ s->has_size ? s->size_gb : 0, false };
-	if (!s->has_any || devices_after(b)->n == 0)
-		return 0;
-	if (b->want->allow_shrink) {
-		*ret = (struct window){ 0, true };
-		return 0;
-	}
-	return ret->gb > 0 ? keep_standing(b, 0, ret, err) : 0;
-}
-
-/* Rules 5 and 7: the largest need, nothing that stands is lowered unasked, no other pool undercut. */
-static int decide_window(struct build *b, struct window *ret, struct np_err *err)
-{
-	uint64_t need = b->want->has_window ? b->want->window_gb : 0;
 	const char *other = "";
 	uint64_t others = vmclass_managed_others(b->c->managed, b->want, &other);
-	const struct np_standing *s = &b->c->standing;
 
+	*ret = (struct np_vmx_need){ .gb = b->want->has_window ? b->want->window_gb : 0,
+				     .has_devices = devices_after(b)->n > 0,
+				     .allow_shrink = b->want->allow_shrink };
 	b->window_reason = b->want->window_reason;
-	if (others > need) {
-		need = others;
-		snprintf(b->reason, sizeof(b->reason),
-			 "pool '%.200s', which the class's annotation registers, needs %" PRIu64
-			 " GB",
-			 other, need);
-		b->window_reason = b->reason;
-		if (np_notes_add(&b->change->notes, err, "window-kept", "%s", b->reason) < 0)
-			return -(int)err->code;
-	}
-	if (need == 0)
-		return decide_without_need(b, ret, err);
-	*ret = (struct window){ need, true };
-	if (!s->has_size || s->size_gb <= need || b->want->allow_shrink)
+	if (others <= ret->gb)
 		return 0;
-	return keep_standing(b, need, ret, err);
+	ret->gb = others;
+	snprintf(b->reason, sizeof(b->reason),
+		 "pool '%.200s', which the class's annotation registers, needs %" PRIu64 " GB",
+		 other, others);
+	b->window_reason = b->reason;
+	return np_notes_add(&b->change->notes, err, "window-kept", "%s", b->reason);
+}
+
+/* Rules 5 and 7: the largest need, nothing that is set is lowered unasked, no other pool undercut. */
+static int decide_window(struct build *b, struct np_vmx_desired *ret, struct np_err *err)
+{
+	struct np_vmx_need need;
+
+	if (gather_need(b, &need, err) < 0 || np_vmx_decide(&b->c->standing, &need, ret, err) < 0)
+		return -(int)err->code;
+	if (ret->kept[0] == '\0')
+		return 0;
+	snprintf(b->reason, sizeof(b->reason), "%s", ret->kept);
+	b->window_reason = b->reason;
+	return np_notes_add(&b->change->notes, err, "window-kept", "%s", ret->warning);
 }
 
 /* What stands under a key, for people: its text where there is one entry, else all entries. */
-static json_t *key_from(json_t *entries, enum vmclass_key key)
+static json_t *key_from(json_t *entries, enum np_vmx_key key)
 {
 	json_t *entry = json_object_get(json_array_get(entries, 0), "entry");
 	json_t *value = json_object_get(entry, "value");
@@ -183,41 +145,39 @@ static json_t *key_from(json_t *entries, enum vmclass_key key)
 	if (json_array_size(entries) == 0)
 		return NULL;
 	if (json_array_size(entries) > 1 || json_object_get(entry, "_typeName") == NULL ||
-	    strcmp(json_string_value(json_object_get(entry, "key")), vmclass_key_names[key]) != 0)
+	    strcmp(json_string_value(json_object_get(entry, "key")), np_vmx_key_name(key)) != 0)
 		return json_incref(entries);
 	return json_incref(json_is_object(value) ? json_object_get(value, "_value") : value);
 }
 
-static int add_key_item(struct build *b, enum vmclass_key key, const char *text)
+static int add_key_item(struct build *b, enum np_vmx_key key, const char *text)
 {
 	json_auto_t *entries = vmclass_key_entries(extra_config_of(b->c), key);
 	json_auto_t *from = key_from(entries, key);
 	json_auto_t *to = text != NULL ? json_string(text) : NULL;
-	const char *reason = text == NULL ? "no device needs a window (--allow-shrink)"
-			     : key == VMCLASS_KEY_USE64
-				     ? "puts the GPUs' BARs into a window above 4 GB"
-				     : b->window_reason;
 	char path[128];
 
 	if (entries == NULL || (text != NULL && to == NULL))
 		return -1;
-	snprintf(path, sizeof(path), "%s/%s", VMCLASS_EXTRA_CONFIG, vmclass_key_names[key]);
-	return vmclass_add_item(b->change, path, from, to,
-				reason != NULL ? reason : "the pools' need");
+	snprintf(path, sizeof(path), "%s/%s", VMCLASS_EXTRA_CONFIG, np_vmx_key_name(key));
+	return np_change_add(b->change, path, from, to,
+			     np_vmx_key_reason(key, text, b->window_reason));
 }
 
 /* Notes the entries of both keys as they stood, with their places. */
-static int remember_keys(struct build *b, const struct vmclass_keys_want *keys)
+static int remember_keys(struct build *b, uint64_t gb)
 {
 	struct np_node list = extra_config_of(b->c);
-	json_auto_t *entries = vmclass_key_entries(list, VMCLASS_KEY_USE64);
-	json_auto_t *sizes = vmclass_key_entries(list, VMCLASS_KEY_SIZE);
+	json_auto_t *entries = vmclass_key_entries(list, NP_VMX_USE64);
+	json_auto_t *sizes = vmclass_key_entries(list, NP_VMX_SIZE);
 	json_auto_t *set = json_object();
 
-	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
-		json_t *text = keys->text[key] ? json_string(keys->text[key]) : json_null();
+	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
+		char buf[NP_VMX_TEXT_MAX];
+		const char *text = np_vmx_text(key, gb, buf);
 
-		if (json_object_set_new(set, vmclass_key_names[key], text) < 0)
+		if (json_object_set_new(set, np_vmx_key_name(key),
+					text != NULL ? json_string(text) : json_null()) < 0)
 			return -1;
 	}
 	if (entries == NULL || sizes == NULL || json_array_extend(entries, sizes) < 0)
@@ -225,39 +185,37 @@ static int remember_keys(struct build *b, const struct vmclass_keys_want *keys)
 	return remember(b, VMCLASS_EXTRA_CONFIG, "entries", entries, json_incref(set));
 }
 
-static int change_keys(struct build *b, const struct window *w, struct np_err *err)
+static int change_keys(struct build *b, uint64_t gb, struct np_err *err)
 {
 	struct np_node list = extra_config_of(b->c);
-	struct vmclass_keys_want keys = { { NULL, NULL } };
 	json_auto_t *fresh = NULL;
-	bool right = true;
-	char size[24];
+	bool up_to_date = true;
 
-	snprintf(size, sizeof(size), "%" PRIu64, w->gb);
-	if (w->gb > 0)
-		keys = (struct vmclass_keys_want){ { "TRUE", size } };
-	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
-		if (vmclass_key_is_right(list, key, keys.text[key]))
+	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
+		char buf[NP_VMX_TEXT_MAX];
+		const char *text = np_vmx_text(key, gb, buf);
+
+		if (vmclass_key_is_right(list, key, text))
 			continue;
-		right = false;
-		if (add_key_item(b, key, keys.text[key]) < 0)
+		up_to_date = false;
+		if (add_key_item(b, key, text) < 0)
 			return np_fail_nomem(err);
 	}
-	if (right)
+	if (up_to_date)
 		return 0;
 	if (vmclass_refuse_nulls(list, "spec.configSpec.extraConfig", err) < 0)
 		return -(int)err->code;
-	fresh = vmclass_keys_rewrite(list, &keys);
+	fresh = vmclass_keys_rewrite(list, gb);
 	if (fresh == NULL || vmclass_patch_set(b->change->patch, VMCLASS_EXTRA_CONFIG, fresh) < 0 ||
-	    remember_keys(b, &keys) < 0)
+	    remember_keys(b, gb) < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
 
 /* Whether it is known what the class will carry: nothing said of devices is not nothing needed. */
-static bool is_window_known(const struct build *b, const struct window *w)
+static bool is_window_known(const struct build *b, const struct np_vmx_desired *w)
 {
-	if (w->gb > 0 || w->touch)
+	if (w->gb > 0 || w->change)
 		return true;
 	return !b->c->standing.has_any &&
 	       !(b->want->as_it_is && np_devices_gpus(&b->c->devices) > 0);
@@ -277,7 +235,7 @@ static int note_resize(struct build *b, struct np_err *err)
 
 static int change_window(struct build *b, struct np_err *err)
 {
-	struct window w = { 0, false };
+	struct np_vmx_desired w = { .gb = 0 };
 
 	if (b->want->as_it_is)
 		w.gb = b->c->standing.has_size ? b->c->standing.size_gb : 0;
@@ -287,7 +245,8 @@ static int change_window(struct build *b, struct np_err *err)
 	b->change->window_gb = w.gb;
 	if (!b->want->as_it_is && note_resize(b, err) < 0)
 		return -(int)err->code;
-	return w.touch ? change_keys(b, &w, err) : vmclass_keys_check(extra_config_of(b->c), err);
+	return w.change ? change_keys(b, w.gb, err)
+			: vmclass_keys_check(extra_config_of(b->c), err);
 }
 
 static int change_firmware(struct build *b, struct np_err *err)
@@ -399,8 +358,8 @@ static int carry_devices(struct build *b, const struct np_devices *d, const char
 	     json_array_extend(list, (json_t *)(uintptr_t)old.json) < 0) ||
 	    added == NULL || json_array_extend(list, added) < 0 ||
 	    vmclass_patch_set(b->change->patch, VMCLASS_DEVICE_CHANGE, list) < 0 ||
-	    vmclass_add_item(b->change, VMCLASS_DEVICE_CHANGE, (json_t *)(uintptr_t)old.json, list,
-			     reason) < 0 ||
+	    np_change_add(b->change, VMCLASS_DEVICE_CHANGE, (json_t *)(uintptr_t)old.json, list,
+			  reason) < 0 ||
 	    remember(b, VMCLASS_DEVICE_CHANGE, "value", (json_t *)(uintptr_t)old.json,
 		     json_incref(added)) < 0)
 		return np_fail_nomem(err);
@@ -449,9 +408,9 @@ static int set_annotation(struct build *b, const json_t *object, struct np_err *
 			b->c->name, NP_MANAGED_ANNOTATION, strlen(text), NP_MANAGED_MAX);
 	value = json_string(text);
 	if (value == NULL || vmclass_patch_set(b->change->patch, path, value) < 0 ||
-	    vmclass_add_item(b->change, path,
-			     vmclass_find(b->c->node.json, path, absent, sizeof(absent)), value,
-			     "records the pools and what stood here before, for revert") < 0)
+	    np_change_add(b->change, path,
+			  vmclass_find(b->c->node.json, path, absent, sizeof(absent)), value,
+			  "records the pools and what stood here before, for revert") < 0)
 		return np_fail_nomem(err);
 	return 0;
 }

@@ -14,11 +14,6 @@
 #define VMCLASS_EXTRA_CONFIG VMCLASS_CONFIG_SPEC "/extraConfig"
 #define VMCLASS_DEVICE_CHANGE VMCLASS_CONFIG_SPEC "/deviceChange"
 
-/* The two keys, in the order in which they are appended. */
-enum vmclass_key { VMCLASS_KEY_USE64, VMCLASS_KEY_SIZE, VMCLASS_KEY_MAX };
-
-extern const char *const vmclass_key_names[VMCLASS_KEY_MAX];
-
 /* Fails because a discriminator is missing: VM Operator cannot decode such a class at all. */
 int vmclass_fail_discriminator(struct np_node n, struct np_err *err, const char *path);
 
@@ -34,10 +29,6 @@ json_t *vmclass_lookup(const json_t *object, const char *path);
 int vmclass_patch_set(json_t *patch, const char *path, json_t *value);
 void vmclass_delete(json_t *object, const char *path);
 
-/* change.c: adds a line for people; borrows the values. */
-int vmclass_add_item(struct np_change *change, const char *path, json_t *from, json_t *to,
-		     const char *reason);
-
 /* devices.c */
 int vmclass_devices_of_config_spec(struct np_node config_spec, const struct np_catalogue *cat,
 				   struct np_devices *ret, struct np_err *err);
@@ -52,28 +43,23 @@ bool vmclass_devices_equal(const struct np_devices *a, const struct np_devices *
 json_t *vmclass_devices_carry(const struct np_devices *d, size_t start);
 
 /* keys.c */
-int vmclass_keys_read(struct np_node extra_config, struct np_standing *ret, struct np_notes *notes,
-		      struct np_err *err);
+int vmclass_keys_read(struct np_node extra_config, struct np_vmx_current *ret,
+		      struct np_notes *notes, struct np_err *err);
 
 /* Fails where an entry of the two keys has no discriminator: it breaks the class unless rewritten. */
 int vmclass_keys_check(struct np_node extra_config, struct np_err *err);
 
-/* What the list is to hold: `text[key]` NULL where the key is to go. */
-struct vmclass_keys_want {
-	const char *text[VMCLASS_KEY_MAX];
-};
-
 /* Tells whether the entry is of that key, in whatever case. */
-bool vmclass_key_is(const json_t *entry, enum vmclass_key key);
+bool vmclass_key_is(const json_t *entry, enum np_vmx_key key);
 
 /* Tells whether key `key` stands once, in its canonical spelling, and reads as `text`. */
-bool vmclass_key_is_right(struct np_node extra_config, enum vmclass_key key, const char *text);
+bool vmclass_key_is_right(struct np_node extra_config, enum np_vmx_key key, const char *text);
 
-/* Returns the list with the keys as wanted and all else in its place; a new reference. */
-json_t *vmclass_keys_rewrite(struct np_node extra_config, const struct vmclass_keys_want *want);
+/* Returns the list with the keys of a window of `gb` and all else in its place; a new reference. */
+json_t *vmclass_keys_rewrite(struct np_node extra_config, uint64_t gb);
 
 /* Returns the entries of a key as [{"at": place, "entry": {...}}], in order; a new reference. */
-json_t *vmclass_key_entries(struct np_node extra_config, enum vmclass_key key);
+json_t *vmclass_key_entries(struct np_node extra_config, enum np_vmx_key key);
 
 /* Fails where an element of the list holds a null, naming its path. */
 int vmclass_refuse_nulls(struct np_node list, const char *path, struct np_err *err);
@@ -96,6 +82,6 @@ json_t *vmclass_managed_update(const struct np_vmclass *c, const struct np_class
 bool vmclass_still_stands(const struct np_vmclass *c, const char *path, const json_t *entry);
 
 /* Tells whether an extraConfig list holds under `key` what such an entry's "set" says. */
-bool vmclass_key_still_stands(json_t *list, enum vmclass_key key, const json_t *set);
+bool vmclass_key_still_stands(json_t *list, enum np_vmx_key key, const json_t *set);
 
 #endif

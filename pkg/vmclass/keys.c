@@ -9,11 +9,6 @@
 
 #include "nodeprep/units.h"
 
-const char *const vmclass_key_names[VMCLASS_KEY_MAX] = {
-	[VMCLASS_KEY_USE64] = NP_KEY_USE64,
-	[VMCLASS_KEY_SIZE] = NP_KEY_SIZE,
-};
-
 #define VALUE_MAX 32
 
 /* Returns an entry's key; "" where there is none that can be read. */
@@ -24,19 +19,19 @@ static const char *entry_key(const json_t *entry)
 	return key != NULL ? key : "";
 }
 
-bool vmclass_key_is(const json_t *entry, enum vmclass_key key)
+bool vmclass_key_is(const json_t *entry, enum np_vmx_key key)
 {
-	return strcasecmp(entry_key(entry), vmclass_key_names[key]) == 0;
+	return np_vmx_key_of(entry_key(entry)) == key;
 }
 
-static bool is_canonical(const json_t *entry, enum vmclass_key key)
+static bool is_canonical(const json_t *entry, enum np_vmx_key key)
 {
-	return strcmp(entry_key(entry), vmclass_key_names[key]) == 0;
+	return strcmp(entry_key(entry), np_vmx_key_name(key)) == 0;
 }
 
 static bool is_ours(const json_t *entry)
 {
-	return vmclass_key_is(entry, VMCLASS_KEY_USE64) || vmclass_key_is(entry, VMCLASS_KEY_SIZE);
+	return np_vmx_key_of(entry_key(entry)) != NP_VMX_KEY_MAX;
 }
 
 /* Writes the value as VM Operator reads it: text, number and bool, wrapped or bare; else "". */
@@ -54,12 +49,12 @@ static void value_text(const json_t *value, char buf[static VALUE_MAX])
 		buf[0] = '\0';
 }
 
-static bool value_is(const json_t *entry, enum vmclass_key key, const char *text)
+static bool value_is(const json_t *entry, enum np_vmx_key key, const char *text)
 {
 	char buf[VALUE_MAX];
 
 	value_text(json_object_get(entry, "value"), buf);
-	return key == VMCLASS_KEY_USE64 ? strcasecmp(buf, text) == 0 : strcmp(buf, text) == 0;
+	return np_vmx_is_same(key, buf, text);
 }
 
 static bool is_option_value(const json_t *entry)
@@ -67,23 +62,9 @@ static bool is_option_value(const json_t *entry)
 	return json_is_string(json_object_get(entry, "_typeName"));
 }
 
-static bool is_right(const json_t *entry, enum vmclass_key key, const char *text)
+static bool is_right(const json_t *entry, enum np_vmx_key key, const char *text)
 {
 	return is_canonical(entry, key) && is_option_value(entry) && value_is(entry, key, text);
-}
-
-/* Keys that look like the two but are none: ESXi ignores them without a word. */
-static bool is_misspelt(const char *key)
-{
-	static const char prefix[] = "pciPassthru";
-
-	return strncasecmp(key, prefix, sizeof(prefix) - 1) == 0 && strcasestr(key, "MMIO") != NULL;
-}
-
-/* pciPassthru.allowP2P and pciPassthru.RelaxACSforP2P of VMware's guides. */
-static bool is_peer_to_peer(const char *key)
-{
-	return strncasecmp(key, "pciPassthru", 11) == 0 && strcasestr(key, "P2P") != NULL;
 }
 
 static int fail_entry(struct np_node entry, size_t i, struct np_err *err)
@@ -97,6 +78,7 @@ static int fail_entry(struct np_node entry, size_t i, struct np_err *err)
 static int check_entry(struct np_node entry, size_t i, struct np_notes *notes, struct np_err *err)
 {
 	const char *key = "";
+	enum np_vmx_name name;
 
 	if (!np_node_is_present(entry))
 		return 0;
@@ -107,44 +89,33 @@ static int check_entry(struct np_node entry, size_t i, struct np_notes *notes, s
 		return 0;
 	if (!is_option_value(entry.json))
 		return fail_entry(entry, i, err);
-	if (is_peer_to_peer(key))
+	name = np_vmx_classify(key);
+	if (name == NP_VMX_NAME_PEER)
 		return np_notes_add(
 			notes, err, "p2p-keys",
 			"extraConfig has '%.80s', which is kept: peer-to-peer traffic also "
 			"needs GPUs behind one PCIe switch",
 			key);
-	if (!is_misspelt(key))
+	if (name != NP_VMX_NAME_MISSPELT)
 		return 0;
 	return np_notes_add(
 		notes, err, "misspelt-key",
 		"extraConfig has '%.80s', which ESXi ignores: the keys are '%s' and '%s'", key,
-		NP_KEY_USE64, NP_KEY_SIZE);
+		NP_VMX_USE64_NAME, NP_VMX_SIZE_NAME);
 }
 
-/* A canonical entry's size stands before a variant's; of equals the larger. */
-static void note_size(const json_t *entry, struct np_standing *s, bool *canonical_seen)
+static void add_current(struct np_vmx_current *current, const json_t *entry)
 {
-	struct np_err ignored = NP_ERR_INIT;
-	bool canonical = is_canonical(entry, VMCLASS_KEY_SIZE);
-	char buf[VALUE_MAX];
-	uint64_t gb;
+	char text[VALUE_MAX];
 
-	value_text(json_object_get(entry, "value"), buf);
-	if (np_u64_parse(buf, 0, UINT64_C(1) << 40, &gb, &ignored) < 0)
-		return;
-	if (*canonical_seen && !canonical)
-		return;
-	if ((canonical && !*canonical_seen) || !s->has_size || gb > s->size_gb)
-		s->size_gb = gb;
-	s->has_size = true;
-	*canonical_seen = canonical;
+	value_text(json_object_get(entry, "value"), text);
+	np_vmx_add(current, entry_key(entry), text);
 }
 
-int vmclass_keys_read(struct np_node extra_config, struct np_standing *ret, struct np_notes *notes,
-		      struct np_err *err)
+int vmclass_keys_read(struct np_node extra_config, struct np_vmx_current *ret,
+		      struct np_notes *notes, struct np_err *err)
 {
-	struct np_standing s = { 0 };
-	bool canonical_seen = false;
+	struct np_vmx_current s = { 0 };
 	size_t n = np_node_count(extra_config);
 
 	if (np_node_list(extra_config, err) < 0)
@@ -154,9 +125,7 @@ int vmclass_keys_read(struct np_node extra_config, struct np_standing *ret, stru
 
 		if (check_entry(entry, i, notes, err) < 0)
 			return -(int)err->code;
-		s.has_any = s.has_any || is_ours(entry.json);
-		if (vmclass_key_is(entry.json, VMCLASS_KEY_SIZE))
-			note_size(entry.json, &s, &canonical_seen);
+		add_current(&s, entry.json);
 	}
 	*ret = s;
 	return 0;
@@ -176,7 +145,7 @@ int vmclass_keys_check(struct np_node extra_config, struct np_err *err)
 }
 
 /* Returns the place of the entry that stays: the first canonical one, else the first variant. */
-static size_t place_of(struct np_node list, enum vmclass_key key)
+static size_t place_of(struct np_node list, enum np_vmx_key key)
 {
 	size_t n = np_node_count(list), first = SIZE_MAX;
 
@@ -191,7 +160,7 @@ static size_t place_of(struct np_node list, enum vmclass_key key)
 	return first;
 }
 
-static size_t count_entries(struct np_node list, enum vmclass_key key)
+static size_t count_entries(struct np_node list, enum np_vmx_key key)
 {
 	size_t n = np_node_count(list), found = 0;
 
@@ -200,7 +169,7 @@ static size_t count_entries(struct np_node list, enum vmclass_key key)
 	return found;
 }
 
-bool vmclass_key_is_right(struct np_node extra_config, enum vmclass_key key, const char *text)
+bool vmclass_key_is_right(struct np_node extra_config, enum np_vmx_key key, const char *text)
 {
 	size_t n = count_entries(extra_config, key);
 
@@ -209,49 +178,48 @@ bool vmclass_key_is_right(struct np_node extra_config, enum vmclass_key key, con
 	return is_right(json_array_get(extra_config.json, place_of(extra_config, key)), key, text);
 }
 
-static json_t *make_entry(enum vmclass_key key, const char *text)
+static json_t *make_entry(enum np_vmx_key key, const char *text)
 {
 	return json_pack("{s:s, s:s, s:{s:s, s:s}}", "_typeName", "OptionValue", "key",
-			 vmclass_key_names[key], "value", "_typeName", "string", "_value", text);
+			 np_vmx_key_name(key), "value", "_typeName", "string", "_value", text);
 }
 
-/* Appends what stands at place `i` of the old list, unless it is one of ours that goes. */
-static int copy_entry(json_t *list, struct np_node old, size_t i,
-		      const struct vmclass_keys_want *want)
+/* Appends what is at place `i` of the old list, unless it is one of ours that is removed. */
+static int copy_entry(json_t *list, struct np_node old, size_t i, uint64_t gb)
 {
 	json_t *entry = json_array_get(old.json, i);
+	enum np_vmx_key key = np_vmx_key_of(entry_key(entry));
+	char buf[NP_VMX_TEXT_MAX];
+	const char *text;
 
-	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
-		const char *text = want->text[key];
-
-		if (!vmclass_key_is(entry, key))
-			continue;
-		if (text == NULL || place_of(old, key) != i)
-			return 0;
-		if (!is_right(entry, key, text))
-			return json_array_append_new(list, make_entry(key, text));
-	}
-	return json_array_append(list, entry);
+	if (key == NP_VMX_KEY_MAX)
+		return json_array_append(list, entry);
+	text = np_vmx_text(key, gb, buf);
+	if (text == NULL || place_of(old, key) != i)
+		return 0;
+	return is_right(entry, key, text) ? json_array_append(list, entry)
+					  : json_array_append_new(list, make_entry(key, text));
 }
 
-json_t *vmclass_keys_rewrite(struct np_node extra_config, const struct vmclass_keys_want *want)
+json_t *vmclass_keys_rewrite(struct np_node extra_config, uint64_t gb)
 {
 	json_auto_t *list = json_array();
 	size_t n = np_node_count(extra_config);
+	char buf[NP_VMX_TEXT_MAX];
 
 	for (size_t i = 0; i < n; i++) {
-		if (copy_entry(list, extra_config, i, want) < 0)
+		if (copy_entry(list, extra_config, i, gb) < 0)
 			return NULL;
 	}
-	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
-		if (want->text[key] != NULL && count_entries(extra_config, key) == 0 &&
-		    json_array_append_new(list, make_entry(key, want->text[key])) < 0)
+	for (enum np_vmx_key key = 0; gb > 0 && key < NP_VMX_KEY_MAX; key++) {
+		if (count_entries(extra_config, key) == 0 &&
+		    json_array_append_new(list, make_entry(key, np_vmx_text(key, gb, buf))) < 0)
 			return NULL;
 	}
 	return json_incref(list);
 }
 
-json_t *vmclass_key_entries(struct np_node extra_config, enum vmclass_key key)
+json_t *vmclass_key_entries(struct np_node extra_config, enum np_vmx_key key)
 {
 	json_auto_t *list = json_array();
 	size_t n = np_node_count(extra_config);

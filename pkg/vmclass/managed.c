@@ -139,7 +139,7 @@ static int register_pool(json_t *pools, const struct np_member *m, const char *h
 }
 
 /* Appends the noted entries of one key. */
-static int add_entries_of(json_t *list, const json_t *noted, enum vmclass_key key)
+static int add_entries_of(json_t *list, const json_t *noted, enum np_vmx_key key)
 {
 	const json_t *entries = json_object_get(noted, "entries");
 
@@ -160,7 +160,7 @@ static int merge_keys(const struct np_vmclass *c, json_t *known, const json_t *f
 	json_t *absent = json_object_get(fresh, "absent");
 	json_auto_t *entries = json_array();
 
-	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
+	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
 		bool ours = vmclass_key_still_stands(list, key, json_object_get(known, "set"));
 
 		if (add_entries_of(entries, ours ? known : fresh, key) < 0)

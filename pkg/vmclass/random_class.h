@@ -157,7 +157,8 @@ static size_t next_unrelated(const json_t *list, size_t i)
 		const json_t *entry = json_array_get(list, i);
 		const char *key = json_string_value(json_object_get(entry, "key"));
 
-		if (strcasecmp(key, NP_KEY_USE64) != 0 && strcasecmp(key, NP_KEY_SIZE) != 0)
+		if (strcasecmp(key, NP_VMX_USE64_NAME) != 0 &&
+		    strcasecmp(key, NP_VMX_SIZE_NAME) != 0)
 			break;
 	}
 	return i;

@@ -59,15 +59,15 @@ static int undo_field(struct undo *u, const char *path, const json_t *entry, str
 	return 0;
 }
 
-bool vmclass_key_still_stands(json_t *list, enum vmclass_key key, const json_t *set)
+bool vmclass_key_still_stands(json_t *list, enum np_vmx_key key, const json_t *set)
 {
-	const char *text = json_string_value(json_object_get(set, vmclass_key_names[key]));
+	const char *text = json_string_value(json_object_get(set, np_vmx_key_name(key)));
 	struct np_node node = { .json = list };
 
 	return vmclass_key_is_right(node, key, text);
 }
 
-static int drop_key(json_t *list, enum vmclass_key key)
+static int drop_key(json_t *list, enum np_vmx_key key)
 {
 	for (size_t i = json_array_size(list); i-- > 0;) {
 		if (vmclass_key_is(json_array_get(list, i), key) && json_array_remove(list, i) < 0)
@@ -89,9 +89,9 @@ static int by_place(const void *a, const void *b)
 }
 
 /* Tells whether the noted entry is of a key that is ours to put back. */
-static bool is_wanted(const json_t *item, const bool ours[static VMCLASS_KEY_MAX])
+static bool is_wanted(const json_t *item, const bool ours[static NP_VMX_KEY_MAX])
 {
-	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
+	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
 		if (ours[key] && vmclass_key_is(json_object_get(item, "entry"), key))
 			return true;
 	}
@@ -99,7 +99,7 @@ static bool is_wanted(const json_t *item, const bool ours[static VMCLASS_KEY_MAX
 }
 
 /* Puts the entries that were folded or replaced back, each to its place, the first one first. */
-static int put_back(json_t *list, const json_t *entries, const bool ours[static VMCLASS_KEY_MAX])
+static int put_back(json_t *list, const json_t *entries, const bool ours[static NP_VMX_KEY_MAX])
 {
 	size_t n = 0, size = json_array_size(entries);
 	NP_AUTO(np_freep) json_t **items = calloc(size + 1, sizeof(json_t *));
@@ -126,13 +126,13 @@ static int undo_keys(struct undo *u, const json_t *entry, struct np_err *err)
 	const char *absent = json_string_value(json_object_get(entry, "absent"));
 	const json_t *set = json_object_get(entry, "set");
 	json_t *list = vmclass_lookup(u->target, VMCLASS_EXTRA_CONFIG);
-	bool ours[VMCLASS_KEY_MAX], any = false;
+	bool ours[NP_VMX_KEY_MAX], any = false;
 
 	if (list == NULL)
 		return note_foreign(u, VMCLASS_EXTRA_CONFIG, err);
-	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
+	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
 		ours[key] = vmclass_key_still_stands(list, key, set);
-		if (!ours[key] && note_foreign(u, vmclass_key_names[key], err) < 0)
+		if (!ours[key] && note_foreign(u, np_vmx_key_name(key), err) < 0)
 			return -(int)err->code;
 		if (ours[key] && drop_key(list, key) < 0)
 			return np_fail_nomem(err);
@@ -320,11 +320,11 @@ static int add_items(struct np_change *change, const struct np_vmclass *c, const
 		json_t *to = vmclass_lookup(target, path);
 
 		if (!json_equal(from, to) &&
-		    vmclass_add_item(change, path, from, to, "what stood here before nodeprep") < 0)
+		    np_change_add(change, path, from, to, "what stood here before nodeprep") < 0)
 			return np_fail_nomem(err);
 	}
-	if (vmclass_add_item(change, ANNOTATION, vmclass_lookup(c->node.json, ANNOTATION),
-			     vmclass_lookup(target, ANNOTATION), "the pools leave") < 0)
+	if (np_change_add(change, ANNOTATION, vmclass_lookup(c->node.json, ANNOTATION),
+			  vmclass_lookup(target, ANNOTATION), "the pools leave") < 0)
 		return np_fail_nomem(err);
 	return 0;
 }

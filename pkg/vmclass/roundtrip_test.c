@@ -318,15 +318,15 @@ static bool act(json_t *object, enum foreign what)
 		add_entry(object);
 		return true;
 	case DROPS_USE64:
-		drop_entries(object, NP_KEY_USE64);
+		drop_entries(object, NP_VMX_USE64_NAME);
 		return true;
 	case DROPS_SIZE:
-		drop_entries(object, NP_KEY_SIZE);
+		drop_entries(object, NP_VMX_SIZE_NAME);
 		return true;
 	case SETS_SIZE:
-		drop_entries(object, NP_KEY_SIZE);
+		drop_entries(object, NP_VMX_SIZE_NAME);
 		add_entry(object);
-		json_array_append_new(at(object, EXTRA), option(NP_KEY_SIZE, "2048"));
+		json_array_append_new(at(object, EXTRA), option(NP_VMX_SIZE_NAME, "2048"));
 		return true;
 	case ADDS_DEVICE:
 		add_device(object);
@@ -361,11 +361,11 @@ static const char *value_of(const json_t *object, const char *key)
 static void expect_list_kept(enum foreign what, const json_t *theirs, const json_t *now)
 {
 	if (what == DROPS_USE64)
-		assert_string_equal(value_of(now, NP_KEY_USE64), "none");
+		assert_string_equal(value_of(now, NP_VMX_USE64_NAME), "none");
 	else if (what == DROPS_SIZE)
-		assert_string_equal(value_of(now, NP_KEY_SIZE), "none");
+		assert_string_equal(value_of(now, NP_VMX_SIZE_NAME), "none");
 	else if (what == SETS_SIZE)
-		assert_string_equal(value_of(now, NP_KEY_SIZE), "2048");
+		assert_string_equal(value_of(now, NP_VMX_SIZE_NAME), "2048");
 	else if (what == ADDS_DEVICE || what == EDITS_CARRIED)
 		expect_same(at(now, CHANGE), at(theirs, CHANGE), CHANGE);
 }

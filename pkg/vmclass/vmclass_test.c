@@ -524,9 +524,9 @@ static void print_entry(FILE *f, const json_t *entry)
 {
 	const json_t *value = json_object_get(json_object_get(entry, "value"), "_value");
 
-	if (is_own_entry(entry, NP_KEY_USE64) && strcmp(json_string_value(value), "TRUE") == 0)
+	if (is_own_entry(entry, NP_VMX_USE64_NAME) && strcmp(json_string_value(value), "TRUE") == 0)
 		fputs("U", f);
-	else if (is_own_entry(entry, NP_KEY_SIZE))
+	else if (is_own_entry(entry, NP_VMX_SIZE_NAME))
 		fputs(json_string_value(value), f);
 	else
 		fprintf(f, "%s=%s", json_string_value(json_object_get(entry, "key")),

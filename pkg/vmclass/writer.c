@@ -158,8 +158,8 @@ static bool is_key_taken(const struct np_vmclass *c, const char *name, const jso
 {
 	json_t *list = vmclass_lookup(c->node.json, VMCLASS_EXTRA_CONFIG);
 
-	for (enum vmclass_key key = 0; key < VMCLASS_KEY_MAX; key++) {
-		if (strcmp(vmclass_key_names[key], name) == 0)
+	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
+		if (strcmp(np_vmx_key_name(key), name) == 0)
 			return json_is_object(set) && !vmclass_key_still_stands(list, key, set);
 	}
 	return false;
