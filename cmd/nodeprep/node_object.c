@@ -12,7 +12,6 @@
 #define ANNOTATION "nodeprep.dev/gpus"
 #define EVENT_NAMESPACE "default" /* where the events of cluster-wide objects are */
 #define MESSAGE_MAX 1024 /* an event's message may have no more (core/v1) */
-#define CONFLICT_PAUSE_MS 200
 
 static const struct np_kube_resource nodes = { .version = "v1", .plural = "nodes" };
 static const struct np_kube_resource events = { .version = "v1",
@@ -160,42 +159,28 @@ static int other_taints(const json_t *node, json_t **ret, struct np_err *err)
 	return 0;
 }
 
-/* One try: with the resourceVersion that was read, so that nobody's taint is lost. */
-static int try_taint(struct np_kube *k, const char *name, struct np_err *err)
+/* With the resourceVersion that was read, so that nobody's taint is lost: the kubelet and others write often. */
+static int mutate_taints(void *ctx, const json_t *node, json_t **ret_patch, struct np_err *err)
 {
-	json_auto_t *node = NULL;
 	json_auto_t *taints = NULL;
-	json_auto_t *stored = NULL;
-	json_auto_t *body = NULL;
 
-	if (node_fetch(k, name, &node, err) < 0 || other_taints(node, &taints, err) < 0)
+	(void)ctx;
+	if (other_taints(node, &taints, err) < 0)
 		return -(int)err->code;
 	if (taints == NULL)
 		return 0;
-	body = json_pack("{s:{s:s}, s:{s:O}}", "metadata", "resourceVersion",
-			 text_of(json_object_get(node, "metadata"), "resourceVersion"), "spec",
-			 "taints", taints);
-	if (body == NULL)
-		return np_fail_nomem(err);
-	return np_kube_patch(k, &nodes, NULL, name, &(struct np_kube_patch){ .body = body },
-			     &stored, err);
+	*ret_patch = json_pack("{s:{s:O}}", "spec", "taints", taints);
+	return *ret_patch == NULL ? np_fail_nomem(err) : 0;
 }
 
 static int remove_taint(struct np_kube *k, const char *name, struct np_err *err)
 {
-	for (;;) {
-		struct np_err why = NP_ERR_INIT;
+	const struct np_kube_update how = { .resource = &nodes,
+					    .name = name,
+					    .mutate = mutate_taints };
+	NP_AUTO(np_kube_updated_done) struct np_kube_updated done = { 0 };
 
-		if (try_taint(k, name, &why) == 0)
-			return 0;
-		if (why.code != NP_E_CONFLICT) {
-			*err = why;
-			return np_wrap(err, "taint " TAINT);
-		}
-		/* The kubelet and others write their node all the time. */
-		if (np_kube_pause(k, CONFLICT_PAUSE_MS, err) < 0)
-			return -(int)err->code;
-	}
+	return np_kube_update(k, &how, &done, err) < 0 ? np_wrap(err, "taint " TAINT) : 0;
 }
 
 int node_tell(struct np_kube *k, const struct node_news *news, struct np_err *err)

@@ -72,6 +72,7 @@ struct np_apply {
 	struct np_plan plan;
 	enum np_dry_run dry_run;
 	bool was_stopped; /* some class was not begun, since is_stopped() said so */
+	bool was_replanned; /* a conflict made some class be planned from a later state */
 	struct np_apply_class
 		*classes; /* one for each class of the plan; NULL where it has errors */
 };

@@ -229,7 +229,7 @@ typedef int np_kube_mutate_fn(void *ctx, const json_t *object, json_t **ret_patc
 struct np_kube_update {
 	const struct np_kube_resource *resource;
 	const char *ns, *name; /* borrowed; `ns` as for np_kube_get() */
-	json_t *object; /* borrowed: the object as it was just read; NULL: it is read first */
+	const json_t *object; /* borrowed: the object as it was just read; NULL: it is read first */
 	np_kube_mutate_fn *mutate;
 	void *ctx;
 	enum np_dry_run dry_run;
@@ -237,7 +237,7 @@ struct np_kube_update {
 
 struct np_kube_updated {
 	json_t *object; /* owned: as stored; as read where nothing was sent */
-	bool changed; /* the last patch was not empty */
+	bool changed; /* a patch was sent, or would be in a dry run */
 	unsigned attempts; /* PATCH requests that were sent; set on failure too */
 };
 

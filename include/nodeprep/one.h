@@ -3,14 +3,14 @@
 #define NODEPREP_ONE_H
 
 /*
- * one - a single class made right for all pools of one holder: the loop of apply for who keeps on.
+ * one - brings a single class to the state that its pools need, in one PATCH.
  *
- * Scope      np_apply_run() is for what a person says once. Here the caller knows every pool of its
- *            holder that uses the class: those that are registered and no longer there leave, the
- *            others join, in one PATCH.
- * Soundness  a pool that cannot be right (it asks for GPUs that the class does not attach) neither
- *            keeps the others from what they need nor leaves.
- * Conflicts  as np_apply_run(): on 409 the class is read and planned again until the deadline.
+ * Scope      the one way in which classes are changed: np_apply_run() calls it class by class, the
+ *            controller for each class that changed. Pools of the holder that are registered and no
+ *            longer there are released, the others are registered.
+ * Validity   an invalid pool (it asks for GPUs that the class does not attach) neither keeps the
+ *            others from what they need nor is released; with `strict` it fails the class.
+ * Conflicts  np_kube_update(): the class is read and planned again until the deadline.
  * Ownership  the result owns what it points at, but for the pools' texts, which are the input's.
  * Errors     np_one_apply() fails only where memory runs out; whatever else is wrong stands in the
  *            result, with the class or with a pool.
@@ -38,6 +38,9 @@ struct np_one {
 	const char *ns, *name; /* where the class is; `ns` is ignored where classes have none */
 	const struct np_input *pools; /* every one names this class */
 	struct np_plan_options plan; /* catalogue and holder; the class is filled in */
+	const json_t *object; /* borrowed: the class as it was just read; NULL: it is read first */
+	enum np_dry_run dry_run;
+	bool strict; /* one invalid pool fails the class */
 	/* Tells whether a pool that the holder registered, and is not among `pools`, leaves; NULL: none. */
 	bool (*leaves)(void *ctx, const char *id);
 	/* Asked before each PATCH; false: it is not made. NULL: all are. */
@@ -51,7 +54,8 @@ struct np_one_result {
 	bool found;
 	unsigned attempts; /* PATCH requests that were made */
 	size_t n_left; /* pools that left with the last change */
-	json_t *object; /* the class as it stands, without its namespace; NULL where not found */
+	json_t *object; /* the class as it is now, without its namespace; NULL where not found */
+	json_t *planned_from; /* the class as it was planned from last; NULL where not found */
 	struct np_err error; /* what is wrong with the class; NP_OK */
 	struct np_plan plan; /* of the sound pools */
 	struct np_input sound; /* the pools that the plan borrows, which are the input's */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nodeprep/check.h"
+#include "nodeprep/one.h"
 #include "nodeprep/render.h"
 
 static const char *const result_names[NP_APPLY_RESULT_MAX] = {
@@ -29,184 +30,103 @@ void np_apply_done(struct np_apply *a)
 	*a = (struct np_apply){ 0 };
 }
 
-/* Seen on Kubernetes 1.34: strict validation names the field that the schema lacks. */
-static bool is_schema_too_old(const struct np_err *err)
+/* Sets *ret to the pools of class `i`, as an input of their own; the caller frees its array. */
+static int pools_of(const struct np_plan *plan, size_t i, struct np_input *ret, struct np_err *err)
 {
-	return err->code == NP_E_REFUSED &&
-	       strstr(err->text, "unknown field \"spec.configSpec\"") != NULL;
-}
+	const struct np_plan_class *c = &plan->classes[i];
 
-static int send_patch(struct np_kube *k, const struct np_kube_resource *r,
-		      const struct np_plan_class *c, enum np_dry_run dry_run, char **ret_version,
-		      struct np_err *err)
-{
-	const struct apply_write write = { .resource = r,
-					   .ns = c->ns,
-					   .object = c->class->node.json,
-					   .patch = c->change.patch,
-					   .dry_run = dry_run == NP_DRY_RUN_SERVER };
-	json_auto_t *stored = NULL;
-	const char *version;
-
-	if (apply_send(k, &write, &stored, err) < 0)
-		return is_schema_too_old(err)
-			       ? np_wrap(err,
-					 "this Supervisor is too old: its VirtualMachineClass has "
-					 "no spec.configSpec, where the window is set")
-			       : -(int)err->code;
-	version = apply_meta_text(stored, "resourceVersion");
-	*ret_version = strdup(version != NULL ? version : "");
-	return *ret_version == NULL ? np_fail_nomem(err) : 0;
-}
-
-/* One class on its way through conflicts: what was read last and what was planned from it. */
-struct attempt {
-	struct np_kube *k;
-	const struct np_input *in;
-	const struct np_apply_options *o;
-	const struct np_kube_resource *resource;
-	struct np_class_ref ref;
-	struct np_plan plan;
-	const struct np_plan_class *c;
-};
-
-static void attempt_done(struct attempt *a)
-{
-	np_plan_done(&a->plan);
-	np_doc_unref(a->ref.doc);
-}
-
-static const struct np_plan_class *find_class(const struct np_plan *plan, const char *ns,
-					      const char *name)
-{
-	for (size_t i = 0; i < plan->n_classes; i++) {
-		const struct np_plan_class *c = &plan->classes[i];
-
-		if (c->class != NULL && strcmp(c->name, name) == 0 &&
-		    strcmp(c->ns ? c->ns : "", ns ? ns : "") == 0)
-			return c;
-	}
-	return NULL;
-}
-
-/* The pools of other classes find none here: only what concerns this class is an error now. */
-static int check_plan(const struct np_plan *plan, struct np_err *err)
-{
-	for (size_t i = 0; i < plan->n_errors; i++) {
-		if (plan->errors[i].code != NP_E_NOT_FOUND) {
-			*err = plan->errors[i];
-			return -(int)err->code;
-		}
-	}
+	ret->pools = calloc(c->n_pools + 1, sizeof(*ret->pools));
+	if (ret->pools == NULL)
+		return np_fail_nomem(err);
+	for (size_t p = 0; p < c->n_pools; p++)
+		ret->pools[ret->n_pools++] = *plan->pools[c->pools[p]].pool;
 	return 0;
 }
 
-/* Reads the class again and plans again from what stands there now. */
-static int plan_again(struct attempt *a, const char *ns, const char *name, struct np_err *err)
+static int keep_version(struct np_apply_class *result, const json_t *class, struct np_err *err)
 {
-	struct np_plan_options o = a->o->plan;
-	struct np_class_ref ref = { 0 };
-
-	if (apply_fetch_one(a->k, a->resource, ns, name, &ref, err) < 0)
-		return -(int)err->code;
-	np_plan_done(&a->plan);
-	np_doc_unref(a->ref.doc);
-	a->ref = ref;
-	o.classes = &a->ref;
-	o.n_classes = 1;
-	if (np_plan_make(a->in, &o, &a->plan, err) < 0 || check_plan(&a->plan, err) < 0)
-		return -(int)err->code;
-	a->c = find_class(&a->plan, ns, name);
-	if (a->c == NULL)
-		return np_fail(err, NP_E_BUG, "class '%s' vanished from its own plan", name);
-	return 0;
-}
-
-/* Nothing (more) to send: right as it was, made right meanwhile, or a dry run. */
-static int finish_unsent(const struct np_plan_class *c, struct np_apply_class *result,
-			 struct np_err *err)
-{
-	const char *version = c->class != NULL ? c->class->resource_version : NULL;
+	const char *version = apply_meta_text(class, "resourceVersion");
 
 	result->resource_version = strdup(version != NULL ? version : "");
 	return result->resource_version == NULL ? np_fail_nomem(err) : 0;
 }
 
-/* Patches until the server takes it, the class turns out right, or something else is wrong. */
-static int patch_class(struct attempt *a, struct np_apply_class *result, struct np_err *err)
+/* A class that was planned again after a conflict is what the result is about. */
+static int replace_fetched(struct np_apply *apply, size_t i, json_t *planned_from,
+			   struct np_err *err)
 {
-	uint64_t pause = 0;
-	const char *ns = a->c->ns, *name = a->c->name;
-	NP_AUTO(np_freep) char *own_ns = ns != NULL ? strdup(ns) : NULL;
-	NP_AUTO(np_freep) char *own_name = strdup(name);
-	struct np_err why = NP_ERR_INIT;
+	const struct np_doc *old = apply->plan.classes[i].class->doc;
+	struct np_doc *doc = NULL;
 
-	if (own_name == NULL || (ns != NULL && own_ns == NULL))
-		return np_fail_nomem(err);
-	while (json_object_size(a->c->change.patch) > 0) {
-		result->result = NP_APPLY_PATCHED;
-		if (a->o->dry_run == NP_DRY_RUN_CLIENT)
-			break;
-		result->attempts++;
-		if (send_patch(a->k, a->resource, a->c, a->o->dry_run, &result->resource_version,
-			       &why) == 0)
+	if (np_doc_new_take(np_doc_name(old), json_incref(planned_from), &doc, err) < 0)
+		return -(int)err->code;
+	for (size_t f = 0; f < apply->fetched.n; f++) {
+		struct np_class_ref *ref = &apply->fetched.items[f];
+
+		if (ref->doc == old) {
+			np_doc_unref(ref->doc);
+			*ref = (struct np_class_ref){ doc, np_doc_root(doc) };
 			return 0;
-		if (why.code != NP_E_CONFLICT) {
-			*err = why;
-			return -(int)err->code;
 		}
-		if (apply_pause(a->k, &pause, err) < 0)
-			return np_wrap(err, "%s", why.text);
-		if (plan_again(a, own_ns, own_name, err) < 0)
-			return -(int)err->code;
 	}
-	return finish_unsent(a->c, result, err);
+	np_doc_unref(doc);
+	return np_fail(err, NP_E_BUG, "class '%s' was never fetched", apply->plan.classes[i].name);
 }
 
-static void swap_bytes(void *a, void *b, size_t size)
+static void pools_done(struct np_input *pools)
 {
-	unsigned char *x = a, *y = b;
-
-	for (size_t i = 0; i < size; i++) {
-		unsigned char byte = x[i];
-
-		x[i] = y[i];
-		y[i] = byte;
-	}
+	free(pools->pools);
 }
 
-/* What was planned last is what is told: the class and the pools that use it take its place. */
-static void adopt_plan(struct np_apply *apply, size_t i, struct attempt *a)
+static int sync_class(struct np_kube *k, const struct np_apply_options *o, struct np_apply *apply,
+		      size_t i, struct np_err *err)
 {
-	struct np_plan_class *landed;
-
-	if (a->plan.n_classes == 0)
-		return;
-	landed = &a->plan.classes[a->c - a->plan.classes];
-	swap_bytes(&apply->plan.classes[i], landed, sizeof(*landed));
-	for (size_t p = 0; p < apply->plan.n_pools && p < a->plan.n_pools; p++) {
-		if (apply->plan.pools[p].class_index != i)
-			continue;
-		swap_bytes(&apply->plan.pools[p], &a->plan.pools[p], sizeof(apply->plan.pools[p]));
-		apply->plan.pools[p].class_index = i;
-	}
-}
-
-static void apply_class(struct np_kube *k, const struct np_input *in,
-			const struct np_apply_options *o, struct np_apply *apply, size_t i)
-{
+	const struct np_plan_class *c = &apply->plan.classes[i];
 	struct np_apply_class *result = &apply->classes[i];
-	NP_AUTO(attempt_done)
-	struct attempt a = { .k = k,
-			     .in = in,
-			     .o = o,
-			     .resource = &apply->fetched.resource,
-			     .c = &apply->plan.classes[i] };
+	NP_AUTO(np_one_done) struct np_one_result r = { 0 };
+	NP_AUTO(pools_done) struct np_input pools = { 0 };
+	struct np_one one = { .resource = &apply->fetched.resource,
+			      .ns = c->ns,
+			      .name = c->name,
+			      .object = c->class->node.json,
+			      .plan = o->plan,
+			      .dry_run = o->dry_run,
+			      .strict = true };
 
-	if (patch_class(&a, result, &result->error) < 0)
-		result->result = NP_APPLY_FAILED;
+	if (pools_of(&apply->plan, i, &pools, err) < 0)
+		return -(int)err->code;
+	one.pools = &pools;
+	if (np_one_apply(k, &one, &r, err) < 0)
+		return -(int)err->code;
+	result->result = r.result;
+	result->attempts = r.attempts;
+	if (r.error.code != NP_OK) {
+		*err = r.error;
+		return -(int)err->code;
+	}
+	if (keep_version(result, r.object, err) < 0)
+		return -(int)err->code;
+	if (r.planned_from == one.object)
+		return 0;
+	apply->was_replanned = true;
+	return replace_fetched(apply, i, r.planned_from, err);
+}
+
+/* A class that is up to date is neither planned again nor sent. */
+static void apply_class(struct np_kube *k, const struct np_apply_options *o, struct np_apply *apply,
+			size_t i)
+{
+	const struct np_plan_class *c = &apply->plan.classes[i];
+	struct np_apply_class *result = &apply->classes[i];
+	int r;
+
+	if (json_object_size(c->change.patch) > 0)
+		r = sync_class(k, o, apply, i, &result->error);
 	else
-		adopt_plan(apply, i, &a);
+		r = c->class != NULL ? keep_version(result, c->class->node.json, &result->error)
+				     : 0;
+	if (r < 0)
+		result->result = NP_APPLY_FAILED;
 }
 
 static int fail_stopped(struct np_apply_class *result)
@@ -220,8 +140,8 @@ static bool is_stopped(const struct np_apply_watch *w)
 	return w->is_stopped != NULL && w->is_stopped(w->ctx);
 }
 
-static int apply_classes(struct np_kube *k, const struct np_input *in,
-			 const struct np_apply_options *o, struct np_apply *a, struct np_err *err)
+static int apply_classes(struct np_kube *k, const struct np_apply_options *o, struct np_apply *a,
+			 struct np_err *err)
 {
 	size_t n = a->plan.n_classes;
 
@@ -234,10 +154,26 @@ static int apply_classes(struct np_kube *k, const struct np_input *in,
 		if (a->was_stopped && json_object_size(a->plan.classes[i].change.patch) > 0)
 			fail_stopped(&a->classes[i]);
 		else
-			apply_class(k, in, o, a, i);
+			apply_class(k, o, a, i);
 	}
 	apply_report(&o->watch, NP_APPLY_WRITING, n, n);
 	return 0;
+}
+
+/* Plans again where a conflict made a class be planned from another state than the plan's. */
+static int plan_again(const struct np_input *in, const struct np_plan_options *o,
+		      struct np_apply *a, struct np_err *err)
+{
+	NP_AUTO(np_plan_done) struct np_plan old = { 0 };
+	struct np_plan_options options = *o;
+
+	if (!a->was_replanned)
+		return 0;
+	options.classes = a->fetched.items;
+	options.n_classes = a->fetched.n;
+	old = a->plan;
+	a->plan = (struct np_plan){ 0 };
+	return np_plan_make(in, &options, &a->plan, err);
 }
 
 int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_apply_options *o,
@@ -253,9 +189,9 @@ int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_a
 	if (np_plan_make(in, &options.plan, &a.plan, err) < 0)
 		return -(int)err->code;
 	if (np_plan_code(&a.plan) == NP_OK && !np_plan_has_placeholder(&a.plan) &&
-	    apply_classes(k, in, &options, &a, err) < 0)
+	    (apply_classes(k, &options, &a, err) < 0 || plan_again(in, &options.plan, &a, err) < 0))
 		return -(int)err->code;
-	/* Behind the writes, which may have planned anew: the notes belong to what is told. */
+	/* Behind the writes, which may have planned again: the warnings belong to what is reported. */
 	if (!o->plan.revert && np_bindings_note(k, &a.fetched.resource, &a.plan, err) < 0)
 		return -(int)err->code;
 	*ret = a;

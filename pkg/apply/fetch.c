@@ -29,20 +29,15 @@ static int make_ref(const struct np_kube_resource *r, const char *ns, const char
 	return 0;
 }
 
-int apply_fetch_one(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
-		    const char *name, struct np_class_ref *ret, struct np_err *err)
-{
-	json_t *object = NULL;
-
-	if (np_kube_get(k, r, ns, name, &object, err) < 0)
-		return -(int)err->code;
-	return make_ref(r, ns, name, object, ret, err);
-}
-
 static bool can_be_fetched(const struct np_pool *pool)
 {
 	return pool->vm_class != NULL && !np_is_placeholder(pool->vm_class) &&
 	       !np_is_placeholder(pool->ns);
+}
+
+const char *apply_meta_text(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
 }
 
 /* Notes that a class is looked for; returns 1 the first time, 0 afterwards. */

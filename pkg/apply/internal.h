@@ -3,8 +3,8 @@
 #define NODEPREP_PKG_APPLY_INTERNAL_H
 
 /*
- * internal - what the files of apply share: fetch.c reads the classes, send.c writes one, apply.c, leave.c and
- * one.c are the loops around that; of check:
+ * internal - what the files of apply share: fetch.c reads the classes, one.c changes one,
+ * apply.c and leave.c are the loops around that; of check:
  * fleet.c reads VMs and images, machine.c judges one VM, check.c finds, checktext.c draws tables.
  */
 
@@ -16,27 +16,8 @@
 int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_apply_watch *w,
 		struct np_fetched *ret, struct np_err *err);
 
-/* Fetches one class as a document; NP_E_NOT_FOUND where there is none. */
-int apply_fetch_one(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
-		    const char *name, struct np_class_ref *ret, struct np_err *err);
-
 /* Returns a text of the object's metadata; NULL where there is none. */
 const char *apply_meta_text(const json_t *object, const char *key);
-
-/* A merge patch, and the object that it was made from. */
-struct apply_write {
-	const struct np_kube_resource *resource;
-	const char *ns; /* the object's, which may lack it in its metadata */
-	const json_t *object, *patch;
-	bool dry_run;
-};
-
-/* Sends the patch: a change by somebody else since `object` was read is NP_E_CONFLICT. */
-int apply_send(struct np_kube *k, const struct apply_write *w, json_t **ret_stored,
-	       struct np_err *err);
-
-/* Pauses after a conflict, each time longer; *pause_ms begins at 0. */
-int apply_pause(struct np_kube *k, uint64_t *pause_ms, struct np_err *err);
 
 void apply_report(const struct np_apply_watch *w, enum np_apply_stage stage, size_t done,
 		  size_t total);

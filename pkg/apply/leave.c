@@ -137,8 +137,8 @@ static int search_all(struct search *s, struct np_err *err)
 
 /* --- one class ------------------------------------------------------------------------------- */
 
-/* Makes the change that lets them leave from what stands in `object`. */
-static int make_change(const struct search *s, json_t *object, struct np_change *ret,
+/* Computes the change that releases their registrations from `object`. */
+static int make_change(const struct search *s, const json_t *object, struct np_change *ret,
 		       struct np_err *err)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
@@ -148,84 +148,55 @@ static int make_change(const struct search *s, json_t *object, struct np_change 
 	char label[600];
 
 	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", ns ? ns : "", name ? name : "");
-	if (np_doc_new_take(label, json_incref(object), &doc, err) < 0 ||
+	if (np_doc_new_take(label, json_incref((json_t *)(uintptr_t)object), &doc, err) < 0 ||
 	    np_vmclass_read(doc, np_doc_root(doc), s->o->catalogue, &c, err) < 0)
 		return -(int)err->code;
 	return np_vmclass_leave(c, s->o->leaves, s->o->ctx, ret, err);
 }
 
-/* One round; 1 where somebody else wrote in between. */
-static int try_leave(const struct search *s, json_t *object, struct np_leave_class *result,
-		     struct np_err *err)
-{
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
-	json_auto_t *stored = NULL;
-	struct np_err why = NP_ERR_INIT;
+/* A class that is released, and what came of it. */
+struct releasing {
+	const struct search *s;
+	struct np_leave_class *result;
+};
 
-	result->result = NP_APPLY_UNCHANGED;
-	if (make_change(s, object, &change, err) < 0)
+static int mutate(void *ctx, const json_t *object, json_t **ret_patch, struct np_err *err)
+{
+	struct releasing *r = ctx;
+	NP_AUTO(np_change_done) struct np_change change = { 0 };
+
+	if (make_change(r->s, object, &change, err) < 0)
 		return -(int)err->code;
-	if (json_object_size(change.patch) == 0)
-		return 0;
-	np_notes_done(&result->notes);
-	result->notes = change.notes;
+	np_notes_done(&r->result->notes);
+	r->result->notes = change.notes;
 	change.notes = (struct np_notes){ 0 };
-	result->result = NP_APPLY_PATCHED;
-	if (s->o->dry_run)
-		return 0;
-	result->attempts++;
-	if (apply_send(s->k,
-		       &(struct apply_write){ .resource = &s->resource,
-					      .ns = apply_meta_text(object, "namespace"),
-					      .object = object,
-					      .patch = change.patch },
-		       &stored, &why) == 0)
-		return 0;
-	*err = why;
-	return why.code == NP_E_CONFLICT ? 1 : -(int)err->code;
+	*ret_patch = json_incref(change.patch);
+	return 0;
 }
 
-/* Reads the class again; *object NULL where it is gone. */
-static int read_again(const struct search *s, const struct np_leave_class *c, json_t **object,
-		      struct np_err *err)
+/* A class that is gone meanwhile holds no registration any more. */
+static int leave_class(const struct search *s, const json_t *found, struct np_leave_class *result,
+		       struct np_err *err)
 {
+	struct releasing r = { s, result };
+	const struct np_kube_update how = { .resource = &s->resource,
+					    .ns = result->ns,
+					    .name = result->name,
+					    .object = found,
+					    .mutate = mutate,
+					    .ctx = &r,
+					    .dry_run = s->o->dry_run ? NP_DRY_RUN_CLIENT
+								     : NP_DRY_RUN_NONE };
+	NP_AUTO(np_kube_updated_done) struct np_kube_updated done = { 0 };
 	struct np_err why = NP_ERR_INIT;
+	int failed = np_kube_update(s->k, &how, &done, &why);
 
-	json_decref(*object);
-	*object = NULL;
-	if (np_kube_get(s->k, &s->resource, c->ns, c->name, object, &why) == 0)
-		return 0;
-	if (why.code == NP_E_NOT_FOUND)
+	result->attempts = done.attempts;
+	result->result = done.changed ? NP_APPLY_PATCHED : NP_APPLY_UNCHANGED;
+	if (failed == 0 || why.code == NP_E_NOT_FOUND)
 		return 0;
 	*err = why;
 	return -(int)err->code;
-}
-
-static int leave_class(const struct search *s, json_t *found, struct np_leave_class *result,
-		       struct np_err *err)
-{
-	json_auto_t *object = json_incref(found);
-	uint64_t pause = 0;
-	struct np_err conflict = NP_ERR_INIT;
-	int r;
-
-	while ((r = try_leave(s, object, result, &conflict)) > 0) {
-		if (apply_pause(s->k, &pause, err) < 0)
-			return np_wrap(err, "%s", conflict.text);
-		if (read_again(s, result, &object, err) < 0)
-			return -(int)err->code;
-		if (!object) {
-			result->result = NP_APPLY_UNCHANGED;
-			return 0;
-		}
-	}
-	if (r < 0 && conflict.code == NP_E_NOT_FOUND) {
-		result->result = NP_APPLY_UNCHANGED;
-		return 0;
-	}
-	if (r < 0)
-		*err = conflict;
-	return r;
 }
 
 static int name_class(struct np_leave_class *c, const json_t *object, struct np_err *err)

@@ -23,6 +23,7 @@ void np_one_done(struct np_one_result *r)
 {
 	plan_reset(r);
 	json_decref(r->object);
+	json_decref(r->planned_from);
 	*r = (struct np_one_result){ 0 };
 }
 
@@ -171,7 +172,7 @@ static int plan_pools(const struct np_one *one, struct np_doc *doc, struct np_on
 		take_pool(r, i, &one->pools->pools[i]);
 	if (np_plan_make(&r->sound, &o, &r->plan, err) < 0)
 		return -(int)err->code;
-	if (r->plan.n_errors > 0 || has_placeholder(one->pools))
+	if (!one->strict && (r->plan.n_errors > 0 || has_placeholder(one->pools)))
 		return sift(one, &o, r, err);
 	return 0;
 }
@@ -207,34 +208,55 @@ static void round_done(struct round *x)
 	x->doc = NULL;
 }
 
-static int read_class(struct round *x, struct np_err *err)
+/* Returns a copy without the namespace: the pools' may be another, and the plan then finds the class by its name. */
+static json_t *without_namespace(const json_t *object)
+{
+	json_auto_t *copy = json_copy((json_t *)(uintptr_t)object);
+	json_t *metadata = json_copy(json_object_get(copy, "metadata"));
+
+	json_object_del(metadata, "namespace");
+	return json_object_set_new(copy, "metadata", metadata) < 0 ? NULL : json_incref(copy);
+}
+
+/* Keeps the object as the one that is planned from, and as the class until it is patched. */
+static int keep_object(struct np_one_result *r, const json_t *object, struct np_err *err)
+{
+	json_t *class = without_namespace(object);
+
+	if (class == NULL)
+		return np_fail_nomem(err);
+	json_decref(r->object);
+	json_decref(r->planned_from);
+	r->object = class;
+	r->planned_from = json_incref((json_t *)(uintptr_t)object);
+	r->found = true;
+	return 0;
+}
+
+static int read_class(struct round *x, const json_t *object, struct np_err *err)
 {
 	const struct np_one *one = x->one;
-	json_t *object = NULL;
+	bool has_ns = one->resource->namespaced && one->ns != NULL;
 	char label[600];
 
-	if (np_kube_get(x->k, one->resource, one->ns, one->name, &object, err) < 0)
+	if (keep_object(x->r, object, err) < 0)
 		return -(int)err->code;
-	/* The pools' namespace may be another: the plan then finds the class by its name alone. */
-	json_object_del(json_object_get(object, "metadata"), "namespace");
-	json_decref(x->r->object);
-	x->r->object = json_incref(object);
-	x->r->found = true;
-	snprintf(label, sizeof(label), "virtualmachineclass '%s'", one->name);
-	if (np_doc_new_take(label, object, &x->doc, err) < 0)
+	snprintf(label, sizeof(label), "virtualmachineclass %s%s%s", has_ns ? one->ns : "",
+		 has_ns ? "/" : "", one->name);
+	if (np_doc_new_take(label, json_incref(x->r->object), &x->doc, err) < 0)
 		return -(int)err->code;
 	return np_vmclass_read(x->doc, np_doc_root(x->doc), one->plan.catalogue, &x->class, err);
 }
 
-/* Reads the class and makes the patch that it needs. */
-static int plan_round(struct round *x, struct np_err *err)
+/* Computes the patch that the class needs. */
+static int plan_round(struct round *x, const json_t *object, struct np_err *err)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	json_auto_t *left = NULL, *target = NULL;
 	const json_t *change;
 
 	round_done(x);
-	if (read_class(x, err) < 0 || let_leave(x->one, x->class, x->r, &left, err) < 0)
+	if (read_class(x, object, err) < 0 || let_leave(x->one, x->class, x->r, &left, err) < 0)
 		return -(int)err->code;
 	if (np_doc_new_take(np_doc_name(x->doc), json_incref(left), &doc, err) < 0 ||
 	    plan_pools(x->one, doc, x->r, err) < 0 || check_plan(x->r, err) < 0)
@@ -258,46 +280,56 @@ static bool may_write(const struct round *x)
 	return x->one->may_write == NULL || x->one->may_write(x->one->ctx, &change);
 }
 
-static int send(struct round *x, struct np_err *err)
+static int mutate(void *ctx, const json_t *object, json_t **ret_patch, struct np_err *err)
 {
-	const struct apply_write write = { .resource = x->one->resource,
-					   .ns = x->one->ns,
-					   .object = x->class->node.json,
-					   .patch = x->patch };
-	json_t *stored = NULL;
+	struct round *x = ctx;
 
-	x->r->attempts++;
-	if (apply_send(x->k, &write, &stored, err) < 0)
+	if (plan_round(x, object, err) < 0)
 		return -(int)err->code;
-	json_object_del(json_object_get(stored, "metadata"), "namespace");
-	json_decref(x->r->object);
-	x->r->object = stored;
-	x->r->result = NP_APPLY_PATCHED;
+	x->r->withheld = json_object_size(x->patch) > 0 && !may_write(x);
+	if (!x->r->withheld)
+		*ret_patch = json_incref(x->patch);
 	return 0;
 }
 
-/* Until the server takes the patch, none is needed, or something else is wrong. */
-static int run_rounds(struct round *x, struct np_err *err)
+/* Seen on Kubernetes 1.34: strict validation names the field that the schema lacks. */
+static bool is_schema_too_old(const struct np_err *err)
 {
-	uint64_t pause = 0;
+	return err->code == NP_E_REFUSED &&
+	       strstr(err->text, "unknown field \"spec.configSpec\"") != NULL;
+}
 
-	for (;;) {
-		struct np_err why = NP_ERR_INIT, late = NP_ERR_INIT;
+static int keep_stored(struct np_one_result *r, const json_t *stored, struct np_err *err)
+{
+	json_t *class = without_namespace(stored);
 
-		if (plan_round(x, err) < 0)
-			return -(int)err->code;
-		if (json_object_size(x->patch) == 0)
-			return 0;
-		x->r->withheld = !may_write(x);
-		if (x->r->withheld || send(x, &why) == 0)
-			return 0;
-		if (why.code != NP_E_CONFLICT) {
-			*err = why;
-			return -(int)err->code;
-		}
-		if (apply_pause(x->k, &pause, &late) < 0)
-			return np_fail(err, NP_E_CONFLICT, "%s: %s", why.text, late.text);
-	}
+	if (class == NULL)
+		return np_fail_nomem(err);
+	json_decref(r->object);
+	r->object = class;
+	return 0;
+}
+
+static int update(struct round *x, struct np_err *err)
+{
+	const struct np_kube_update how = { .resource = x->one->resource,
+					    .ns = x->one->ns,
+					    .name = x->one->name,
+					    .object = x->one->object,
+					    .mutate = mutate,
+					    .ctx = x,
+					    .dry_run = x->one->dry_run };
+	NP_AUTO(np_kube_updated_done) struct np_kube_updated done = { 0 };
+	int r = np_kube_update(x->k, &how, &done, err);
+
+	x->r->attempts = done.attempts;
+	if (r < 0 && is_schema_too_old(err))
+		return np_wrap(err, "this Supervisor is too old: its VirtualMachineClass has no "
+				    "spec.configSpec, where the window is set");
+	if (r < 0 || !done.changed)
+		return r;
+	x->r->result = NP_APPLY_PATCHED;
+	return keep_stored(x->r, done.object, err);
 }
 
 int np_one_apply(struct np_kube *k, const struct np_one *one, struct np_one_result *ret,
@@ -306,7 +338,7 @@ int np_one_apply(struct np_kube *k, const struct np_one *one, struct np_one_resu
 	NP_AUTO(np_one_done) struct np_one_result r = { 0 };
 	NP_AUTO(round_done) struct round x = { .k = k, .one = one, .r = &r };
 
-	if (run_rounds(&x, &r.error) < 0) {
+	if (update(&x, &r.error) < 0) {
 		if (r.error.code == NP_E_NOMEM) {
 			*err = r.error;
 			return -(int)err->code;

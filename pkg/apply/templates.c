@@ -9,9 +9,6 @@
 #define DEPLOYMENT_GROUP "cluster.x-k8s.io"
 #define DEPLOYMENT_PLURAL "machinedeployments"
 #define TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
-/* Somebody else's write comes in between: read again, at most so often. */
-#define TRIES 5
-#define PAUSE_MS 100
 
 static const char created[] = "created", patched[] = "patched", unchanged[] = "unchanged",
 		  failed[] = "failed";
@@ -144,78 +141,57 @@ static const char *text_at(const json_t *object, const char *const *path)
 	return json_string_value(object);
 }
 
-static json_t *make_patch(const json_t *deployment, const char *name)
-{
-	static const char *const version[] = { "metadata", "resourceVersion", NULL };
+/* A MachineDeployment that is to name a template. */
+struct reference {
+	const struct np_pool *pool;
+	const char *name; /* of the template */
+};
 
-	return json_pack("{s:{s:s*}, s:{s:{s:{s:{s:s}}}}}", "metadata", "resourceVersion",
-			 text_at(deployment, version), "spec", "template", "spec",
-			 "infrastructureRef", "name", name);
-}
-
-/* Tells whether the reference is to change: 1, 0 where it is right already. */
-static int check_reference(const json_t *deployment, const struct np_pool *pool, const char *name,
-			   struct np_err *err)
+/* Computes the patch of the reference; none where it is up to date. */
+static int mutate_reference(void *ctx, const json_t *deployment, json_t **ret_patch,
+			    struct np_err *err)
 {
 	static const char *const label[] = { "metadata", "labels", TOPOLOGY_LABEL, NULL };
 	static const char *const path[] = { "spec", "template", "spec", "infrastructureRef",
 					    "name", NULL };
+	const struct reference *r = ctx;
 	const char *now = text_at(deployment, path);
 
-	if (now != NULL && strcmp(now, name) == 0)
+	if (now != NULL && strcmp(now, r->name) == 0)
 		return 0;
 	if (json_object_get(json_object_get(json_object_get(deployment, "metadata"), "labels"),
 			    label[2]) != NULL)
 		return np_fail(err, NP_E_REFUSED,
 			       "a Cluster's topology owns it and would undo the change: change the "
 			       "Cluster's variables");
-	if (now == NULL || strcmp(now, pool->template_name) != 0)
+	if (now == NULL || strcmp(now, r->pool->template_name) != 0)
 		return np_fail(err, NP_E_REFUSED,
 			       "it names template '%s', and not '%s' as in %s: read it again",
-			       now ? now : "", pool->template_name, pool->source.file);
-	return 1;
-}
-
-static int patch_once(struct run *r, const struct np_pool *pool, const char *name,
-		      const struct np_kube_resource *resource, struct np_apply_object *object,
-		      struct np_err *err)
-{
-	json_auto_t *deployment = NULL, *body = NULL, *stored = NULL;
-	struct np_kube_patch patch = { .dry_run = r->dry_run == NP_DRY_RUN_SERVER };
-	int wanted;
-
-	if (np_kube_get(r->k, resource, pool->ns, pool->source.name, &deployment, err) < 0)
-		return -(int)err->code;
-	wanted = check_reference(deployment, pool, name, err);
-	if (wanted <= 0)
-		return wanted;
-	body = make_patch(deployment, name);
-	patch.body = body;
-	if (body == NULL)
-		return np_fail_nomem(err);
-	if (r->dry_run != NP_DRY_RUN_CLIENT &&
-	    np_kube_patch(r->k, resource, pool->ns, pool->source.name, &patch, &stored, err) < 0)
-		return -(int)err->code;
-	object->result = patched;
-	return 0;
+			       now ? now : "", r->pool->template_name, r->pool->source.file);
+	*ret_patch = json_pack("{s:{s:{s:{s:{s:s}}}}}", "spec", "template", "spec",
+			       "infrastructureRef", "name", r->name);
+	return *ret_patch == NULL ? np_fail_nomem(err) : 0;
 }
 
 static int patch_reference(struct run *r, const struct np_pool *pool, const char *name,
 			   struct np_apply_object *object, struct np_err *err)
 {
+	struct reference reference = { pool, name };
 	struct np_kube_resource resource;
-	struct np_err why = NP_ERR_INIT;
+	const struct np_kube_update how = { .resource = &resource,
+					    .ns = pool->ns,
+					    .name = pool->source.name,
+					    .mutate = mutate_reference,
+					    .ctx = &reference,
+					    .dry_run = r->dry_run };
+	NP_AUTO(np_kube_updated_done) struct np_kube_updated done = { 0 };
 
-	if (discover(r, DEPLOYMENT_GROUP, DEPLOYMENT_PLURAL, &resource, err) < 0)
+	if (discover(r, DEPLOYMENT_GROUP, DEPLOYMENT_PLURAL, &resource, err) < 0 ||
+	    np_kube_update(r->k, &how, &done, err) < 0)
 		return -(int)err->code;
-	for (unsigned i = 0; i < TRIES; i++) {
-		if (patch_once(r, pool, name, &resource, object, &why) == 0)
-			return 0;
-		if (why.code != NP_E_CONFLICT || np_kube_pause(r->k, PAUSE_MS, &why) < 0)
-			break;
-	}
-	*err = why;
-	return -(int)err->code;
+	if (done.changed)
+		object->result = patched;
+	return 0;
 }
 
 static int apply_reference(struct run *r, const struct np_plan_template *t, size_t pool_index,

@@ -89,8 +89,9 @@ static int attempt(struct update *u, struct np_err *err)
 		return -(int)err->code;
 	if (u->how->mutate(u->how->ctx, u->out.object, &patch, err) < 0)
 		return -(int)err->code;
-	u->out.changed = json_object_size(patch) > 0;
-	if (!u->out.changed || u->how->dry_run == NP_DRY_RUN_CLIENT)
+	/* A patch that met a conflict may have arrived and been sent twice: then this one is empty. */
+	u->out.changed = u->out.attempts > 0 || json_object_size(patch) > 0;
+	if (json_object_size(patch) == 0 || u->how->dry_run == NP_DRY_RUN_CLIENT)
 		return 0;
 	if (send_patch(u, patch, err) == 0)
 		return 0;
@@ -140,7 +141,7 @@ int np_kube_update(struct np_kube *k, const struct np_kube_update *how, struct n
 		   struct np_err *err)
 {
 	NP_AUTO(update_done)
-	struct update u = { .k = k, .how = how, .out.object = json_incref(how->object) };
+	struct update u = { .k = k, .how = how, .out.object = json_incref((json_t *)(uintptr_t)how->object) };
 	int r = run(&u, err);
 
 	ret->attempts = u.out.attempts;

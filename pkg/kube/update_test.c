@@ -118,7 +118,7 @@ static void test_update__reads_patches_and_retries(void **state)
 		  "ours",
 		  3,
 		  1,
-		  false },
+		  true },
 	};
 
 	(void)state;
