@@ -1,27 +1,62 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "testbed.h"
+#include "nodeprep/pool.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/gpu.h"
+#include "nodeprep/tree.h"
+
+#include "catalogue.h"
+#include "expect.h"
 #include "failing_alloc.h"
+#include "files.h"
 
-#define TESTDATA "pkg/pool/testdata"
+#define NODE_POOL                             \
+	"apiVersion: nodeprep.dev/v1alpha1\n" \
+	"kind: NodePool\n"                    \
+	"metadata: {name: p, namespace: ml}\n"
+#define NODE_POOL_SPEC NODE_POOL "spec:\n  vmClass: c\n"
+#define TKC                                           \
+	"apiVersion: run.tanzu.vmware.com/v1alpha3\n" \
+	"kind: TanzuKubernetesCluster\n"
+#define CLUSTER                                  \
+	"apiVersion: cluster.x-k8s.io/v1beta1\n" \
+	"kind: Cluster\n"                        \
+	"metadata:\n"                            \
+	"  name: c\n"                            \
+	"  namespace: ml\n"
+#define DEPLOYMENT                               \
+	"apiVersion: cluster.x-k8s.io/v1beta1\n" \
+	"kind: MachineDeployment\n"
+#define REFERS(group, name)                                          \
+	"  template: {spec: {infrastructureRef: {apiVersion: " group \
+	"/v1beta1, kind: VSphereMachineTemplate, name: " name "}}}\n"
+#define CAPV "infrastructure.cluster.x-k8s.io"
+#define SUPERVISOR "vmware.infrastructure.cluster.x-k8s.io"
+#define TEMPLATE                         \
+	"apiVersion: " CAPV "/v1beta1\n" \
+	"kind: VSphereMachineTemplate\n"
+#define A100_TEMPLATE                          \
+	TEMPLATE                               \
+	"metadata: {name: t, namespace: ml}\n" \
+	"spec: {template: {spec: {pciDevices: [{vendorId: 0x10de, deviceId: 0x20b0}]}}}\n"
 
-/* Returns a file's bytes as text; *ret_size may be NULL. */
-static char *load(const char *path, size_t *ret_size)
+/* Parses and finishes one text as "in.yaml". */
+static int read_text(struct np_input *in, const char *text, struct np_err *err)
 {
-	size_t room = 1 << 16;
-	char *bytes = malloc(room);
-	FILE *f = fopen(path, "rb");
-	size_t n;
+	int rc = np_input_parse(in, catalogue, "in.yaml", text, strlen(text), err);
 
-	if (!f)
-		fail_msg("cannot open %s", path);
-	assert_non_null(bytes);
-	n = fread(bytes, 1, room - 1, f);
-	fclose(f);
-	bytes[n] = '\0';
-	if (ret_size)
-		*ret_size = n;
-	return bytes;
+	return rc < 0 ? rc : np_input_finish(in, err);
 }
 
 static void test_pool__classes_are_needed_where_a_pool_names_one(void **state)
@@ -42,7 +77,7 @@ static void test_pool__classes_are_needed_where_a_pool_names_one(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_input in = { 0 };
 		struct np_err err = NP_ERR_INIT;
 
@@ -68,7 +103,7 @@ static void test_pool__placeholders_are_told_from_names(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	for (size_t i = 0; i < COUNT(rows); i++)
 		if (np_is_placeholder(rows[i].text) != rows[i].expect)
 			fail_msg("'%s' should%s be a placeholder", rows[i].text,
 				 rows[i].expect ? "" : " not");
@@ -91,7 +126,7 @@ static void test_pool__namespaces_come_from_document_default_or_kubernetes(void 
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_input in = { .default_namespace = rows[i].by_default,
 				       .only_namespace = rows[i].only };
 		struct np_err err = NP_ERR_INIT;
@@ -147,87 +182,17 @@ static void test_pool__a_foreign_topology_is_counted(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_input in = { 0 };
 		struct np_err err = NP_ERR_INIT;
 		char text[512];
 
 		snprintf(text, sizeof(text), CLUSTER "%s", rows[i].text);
-		assert_int_equal(np_input_parse(&in, cat, "f", text, strlen(text), &err), 0);
+		assert_int_equal(np_input_parse(&in, catalogue, "f", text, strlen(text), &err), 0);
 		if (in.n_topologies_skipped != rows[i].expect || in.n_skipped != 1)
 			fail_msg("%s: %zu", rows[i].what, in.n_topologies_skipped);
 		np_input_done(&in);
 	}
-}
-
-/* Writes pools and errors of what np_input_collect() and the check of the whole made of `text`. */
-static char *collect_text(const char *text)
-{
-	struct np_input in = { 0 };
-	struct np_err err = NP_ERR_INIT;
-	char *got = NULL;
-	size_t size = 0;
-	FILE *f = open_memstream(&got, &size);
-
-	assert_non_null(f);
-	if (np_input_collect(&in, cat, "in.yaml", text, strlen(text), &err) < 0 ||
-	    np_input_finish(&in, &err) < 0)
-		fprintf(f, "fails: %s: %s\n", np_code_name(err.code), err.text);
-	for (size_t i = 0; i < in.n_pools; i++)
-		print_pool(f, &in.pools[i]);
-	for (size_t i = 0; i < in.n_errors; i++)
-		fprintf(f, "%s: %s\n", np_code_name(in.errors[i].code), in.errors[i].text);
-	fprintf(f, "templates=%zu classes=%zu", in.n_templates, in.n_classes);
-	fclose(f);
-	np_input_done(&in);
-	return got;
-}
-
-#define NO_CLASS "bad-input: in.yaml:1:1: spec is needed, with a vmClass in it\n"
-
-static void test_pool__a_wrong_document_is_kept_as_an_error(void **state)
-{
-	static const struct row rows[] = {
-		{ "nothing wrong", NODE_POOL_SPEC,
-		  "ml/p in.yaml:0:1 NodePool/p class=c\ntemplates=0 classes=0" },
-		{ "wrong, then right, then wrong",
-		  NODE_POOL "---\n" NODE_POOL_SPEC "---\n" NODE_POOL_SPEC
-			    "  gpus: [{model: zz9}]\n",
-		  "ml/p in.yaml:1:5 NodePool/p class=c\n" NO_CLASS
-		  "bad-input: in.yaml:16:18: 'zz9' is no known GPU model, `nodeprep gpus` lists all\ntemplates=0 classes=0" },
-		{ "the first pool of a document goes with its second",
-		  NODE_POOL_SPEC "---\n" TKC "metadata: {name: t}\n"
-				 "spec: {topology: {nodePools: [{name: a}, {vmClass: b}]}}\n",
-		  "ml/p in.yaml:0:1 NodePool/p class=c\n"
-		  "bad-input: in.yaml:10:42: name of the node pool is needed\ntemplates=0 classes=0" },
-		{ "the template of a flat file goes with its extra pool",
-		  "CLUSTER_NAME: c\nextrapools: [{replicas: 1}]\n---\n" NODE_POOL_SPEC,
-		  "ml/p in.yaml:1:4 NodePool/p class=c\n"
-		  "bad-input: in.yaml:2:14: name of the extra pool is needed\ntemplates=0 classes=0" },
-		{ "an item of a list is a document of its own",
-		  "{apiVersion: v1, kind: List, items: [{apiVersion: nodeprep.dev/v1alpha1, kind: "
-		  "NodePool, metadata: {name: a}, spec: {vmClass: c}}, {kind: x}, {apiVersion: "
-		  "vmoperator.vmware.com/v1alpha1, kind: VirtualMachineClass, metadata: {name: c}}]}",
-		  "default/a in.yaml:0:1 NodePool/a class=c\n"
-		  "bad-input: in.yaml:1:132: apiVersion is needed\ntemplates=0 classes=1" },
-		{ "nothing right", NODE_POOL, NO_CLASS "templates=0 classes=0" },
-		{ "bytes that are no YAML", NODE_POOL_SPEC "---\na: [\n",
-		  "fails: bad-input: in.yaml:8:1: did not find expected node content\n"
-		  "ml/p in.yaml:0:1 NodePool/p class=c\ntemplates=0 classes=0" },
-	};
-	unsigned bad = 0;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char *got = collect_text(rows[i].text);
-
-		if (strcmp(got, rows[i].expect) != 0) {
-			print_error("%s:\n%s\n", rows[i].what, got);
-			bad++;
-		}
-		free(got);
-	}
-	assert_int_equal(bad, 0);
 }
 
 static void test_pool__errors_are_kept_up_to_a_hundred(void **state)
@@ -238,7 +203,8 @@ static void test_pool__errors_are_kept_up_to_a_hundred(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 150; i++)
-		assert_int_equal(np_input_collect(&in, cat, "f", text, strlen(text), &err), 0);
+		assert_int_equal(np_input_collect(&in, catalogue, "f", text, strlen(text), &err),
+				 0);
 	assert_int_equal(in.n_errors, 100);
 	assert_int_equal(in.n_documents, 150);
 	np_input_done(&in);
@@ -252,8 +218,8 @@ static void test_pool__a_pool_given_in_two_files_names_both(void **state)
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(np_input_parse(&in, cat, "a.yaml", text, strlen(text), &err), 0);
-	assert_int_equal(np_input_parse(&in, cat, "b.yaml", text, strlen(text), &err), 0);
+	assert_int_equal(np_input_parse(&in, catalogue, "a.yaml", text, strlen(text), &err), 0);
+	assert_int_equal(np_input_parse(&in, catalogue, "b.yaml", text, strlen(text), &err), 0);
 	assert_int_equal(np_input_finish(&in, &err), -(int)NP_E_SPEC);
 	assert_string_equal(err.text, "b.yaml:1: pool 'ml/p' is given twice, first in a.yaml:1");
 	np_input_done(&in);
@@ -289,7 +255,7 @@ static void test_pool__many_skipped_kinds_are_counted_and_cut(void **state)
 		char text[64];
 
 		snprintf(text, sizeof(text), "{apiVersion: v1, kind: Kind%u}", i % 100);
-		assert_int_equal(np_input_parse(&in, cat, "f", text, strlen(text), &err), 0);
+		assert_int_equal(np_input_parse(&in, catalogue, "f", text, strlen(text), &err), 0);
 	}
 	assert_int_equal(in.n_skipped, 300);
 	assert_int_equal(in.n_documents, 300);
@@ -319,7 +285,7 @@ static double time_pools(size_t n)
 			"VirtualMachineClass, metadata: {name: c%zu}}\n",
 			i, i % (n / 10), i % (n / 10));
 	fclose(f);
-	assert_int_equal(np_input_parse(&in, cat, "many.yaml", text, size, &err), 0);
+	assert_int_equal(np_input_parse(&in, catalogue, "many.yaml", text, size, &err), 0);
 	assert_int_equal(in.n_pools, n);
 	assert_int_equal(in.n_classes, n);
 	start = clock();
@@ -362,121 +328,47 @@ static void test_pool__each_allocation_may_fail(void **state)
 			     "VSPHERE_WORKER_CUSTOM_VMX_KEYS: a=b\nextrapools: [{name: x, customVMX: c=d}]\n---\n"
 			     "name: np\nreplicas: 1\ngpus: 1\n";
 	static const char *const wrong = NODE_POOL "---\n" NODE_POOL_SPEC "---\n" NODE_POOL;
-	const size_t plenty = SIZE_MAX - 1;
-	size_t needed = 1;
+	struct failing f = FAILING_INIT;
 
 	(void)state;
-	json_set_alloc_funcs(json_malloc, free);
-	/* The first round, with plenty, tells how many there are; each later one lacks one of them. */
-	for (size_t round = 0; round <= needed; round++) {
+	while (next_round(&f)) {
 		struct np_input in = { 0 };
 		struct np_err err = NP_ERR_INIT;
 		int rc;
 
-		allocations_left = round ? round - 1 : plenty;
+		fail_allocation(&f);
 		rc = read_text(&in, text, &err);
 		if (rc == 0)
-			rc = np_input_collect(&in, cat, "w.yaml", wrong, strlen(wrong), &err);
-		if (round == 0)
-			needed = plenty - allocations_left;
-		allocations_left = SIZE_MAX;
-		if (rc != (round ? -(int)NP_E_NOMEM : 0) || (rc < 0 && !err.text[0]))
-			fail_msg("allocation %zu of %zu: %d %s", round, needed, rc, err.text);
+			rc = np_input_collect(&in, catalogue, "w.yaml", wrong, strlen(wrong), &err);
+		stop_failing(&f);
+		if (rc != (f.failed ? -(int)NP_E_NOMEM : 0) || (rc < 0 && !err.text[0]))
+			fail_msg("allocation %zu: %d %s", f.rounds, rc, err.text);
 		np_input_done(&in);
 	}
-	json_set_alloc_funcs(malloc, free);
-	assert_true(needed > 60);
-}
-
-/* Calls `each` with every entry of a folder that is not hidden; returns how many there were. */
-static size_t walk(const char *folder, void (*each)(const char *path))
-{
-	struct dirent **names = NULL;
-	int n = scandir(folder, &names, NULL, alphasort);
-	size_t seen = 0;
-
-	for (int i = 0; i < n; i++) {
-		char path[1024];
-
-		if (names[i]->d_name[0] != '.') {
-			snprintf(path, sizeof(path), "%s/%s", folder, names[i]->d_name);
-			each(path);
-			seen++;
-		}
-		free(names[i]);
-	}
-	free(names);
-	return seen;
-}
-
-static unsigned fixture_failures;
-
-/* NODEPREP_BLESS=1 writes what came out, to be read before it is committed. */
-static void check_fixture(const char *folder)
-{
-	char path[1100];
-	struct np_input in = { 0 };
-	struct np_err err = NP_ERR_INIT;
-	size_t size = 0;
-	char *bytes, *got, *expect;
-	int rc;
-
-	snprintf(path, sizeof(path), "%s/input.yaml", folder);
-	bytes = load(path, &size);
-	rc = np_input_parse(&in, cat, "input.yaml", bytes, size, &err);
-	if (rc == 0)
-		rc = np_input_finish(&in, &err);
-	got = describe(&in, rc, &err);
-	snprintf(path, sizeof(path), "%s/expect", folder);
-	if (getenv("NODEPREP_BLESS")) {
-		FILE *f = fopen(path, "w");
-
-		assert_non_null(f);
-		fputs(got, f);
-		fclose(f);
-	}
-	expect = load(path, NULL);
-	if (strcmp(got, expect) != 0 || (rc < 0) != (strstr(folder, "/invalid/") != NULL)) {
-		print_error("%s:\n  got %s  expected %s", folder, got, expect);
-		fixture_failures++;
-	}
-	free(bytes);
-	free(got);
-	free(expect);
-}
-
-static void test_pool__fixtures_come_out_as_written_down(void **state)
-{
-	(void)state;
-	fixture_failures = 0;
-	assert_true(walk(TESTDATA "/valid", check_fixture) > 0);
-	assert_true(walk(TESTDATA "/invalid", check_fixture) > 0);
-	assert_int_equal(fixture_failures, 0);
+	assert_true(f.rounds > 60);
 }
 
 /* What the fuzzer does; it is a program of its own. */
-static void replay(const char *path)
+static int replay(const uint8_t *bytes, size_t size)
 {
 	struct np_input in = { .default_namespace = "fuzz" };
 	struct np_err err = NP_ERR_INIT;
-	size_t size = 0;
-	char *bytes = load(path, &size);
+	const char *text = (const char *)bytes;
 
-	if (np_input_parse(&in, cat, "fuzz.yaml", bytes, size, &err) == 0)
+	if (np_input_parse(&in, catalogue, "fuzz.yaml", text, size, &err) == 0)
 		(void)np_input_finish(&in, &err);
 	np_input_done(&in);
-	if (np_input_collect(&in, cat, "fuzz.yaml", bytes, size, &err) == 0)
+	if (np_input_collect(&in, catalogue, "fuzz.yaml", text, size, &err) == 0)
 		(void)np_input_finish(&in, &err);
-	if (err.code != NP_OK && !err.text[0])
-		fail_msg("%s: an error without a text", path);
 	np_input_done(&in);
-	free(bytes);
+	/* Not an error without a text. */
+	return err.code != NP_OK && !err.text[0];
 }
 
 static void test_pool__the_corpus_replays(void **state)
 {
 	(void)state;
-	assert_true(walk(TESTDATA "/corpus", replay) > 0);
+	assert_true(replay_corpus("pkg/pool/testdata/corpus", replay) > 0);
 }
 
 int main(void)
@@ -487,16 +379,14 @@ int main(void)
 		cmocka_unit_test(test_pool__namespaces_come_from_document_default_or_kubernetes),
 		cmocka_unit_test(test_pool__a_class_of_a_list_keeps_its_document),
 		cmocka_unit_test(test_pool__a_foreign_topology_is_counted),
-		cmocka_unit_test(test_pool__a_wrong_document_is_kept_as_an_error),
 		cmocka_unit_test(test_pool__errors_are_kept_up_to_a_hundred),
 		cmocka_unit_test(test_pool__a_pool_given_in_two_files_names_both),
 		cmocka_unit_test(test_pool__an_id_needs_no_more_than_its_room),
 		cmocka_unit_test(test_pool__many_skipped_kinds_are_counted_and_cut),
 		cmocka_unit_test(test_pool__ten_times_the_pools_take_no_hundred_times_the_time),
 		cmocka_unit_test(test_pool__each_allocation_may_fail),
-		cmocka_unit_test(test_pool__fixtures_come_out_as_written_down),
 		cmocka_unit_test(test_pool__the_corpus_replays),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }
