@@ -45,14 +45,14 @@ static void test_kube__a_file_that_cannot_be_loaded_is_told(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_err err = NP_ERR_INIT;
 		char sentinel, *bytes = &sentinel;
 		size_t size = 77;
 		__typeof__(rows[0]) *row = &rows[i];
 
 		assert_int_equal(np_file_load(row->path, 100000, &bytes, &size, &err), -NP_E_IO);
-		HAS(err.text, row->says);
+		expect_has(row->name, err.text, row->says);
 		assert_ptr_equal(bytes, &sentinel);
 		assert_int_equal(size, 77);
 	}

@@ -22,11 +22,8 @@
 
 #include "nodeprep/err.h"
 
-#define HAS(text, part)                                                           \
-	do {                                                                      \
-		if (!strstr(text, part))                                          \
-			fail_msg("%s: '%s' lacks '%s'", row->name, (text), part); \
-	} while (0)
+#include "expect.h"
+#include "files.h"
 
 struct folder {
 	char path[64];
@@ -66,13 +63,9 @@ static inline const char *put(const struct folder *f, const char *name, const ch
 	static char paths[4][256];
 	static unsigned next;
 	char *path = paths[next++ % 4];
-	FILE *file;
 
 	snprintf(path, sizeof(paths[0]), "%s/%s", f->path, name);
-	file = fopen(path, "w");
-	assert_non_null(file);
-	assert_true(fputs(text, file) >= 0);
-	assert_int_equal(fclose(file), 0);
+	save_file(path, text);
 	return path;
 }
 

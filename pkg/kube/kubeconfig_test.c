@@ -3,89 +3,47 @@
 
 #include "kube_fuzz.c"
 
+#include "cases.h"
+
 #define CORPUS "pkg/kube/testdata/corpus"
+
+static const struct folder *cases_folder;
+
+/* Returns the text with DIR in place of the folder's path; frees the old one. */
+static char *hide_folder(char *text)
+{
+	char *at = strstr(text, cases_folder->path), *hidden = NULL;
+
+	if (!at)
+		return text;
+	if (asprintf(&hidden, "%.*sDIR%s", (int)(at - text), text,
+		     at + strlen(cases_folder->path)) < 0)
+		fail_msg("out of memory");
+	free(text);
+	return hide_folder(hidden);
+}
+
+static char *describe_kubeconfig(const char *input)
+{
+	struct np_err err = NP_ERR_INIT;
+	struct np_kube_config *const sentinel = (void *)&err, *c = sentinel;
+	char *text = NULL;
+
+	assert_true(load(put(cases_folder, "config", input), &c, &err) < 0);
+	assert_ptr_equal(c, sentinel);
+	assert_null(strstr(err.text, "123456789"));
+	assert_null(strstr(err.text, "secret-tok"));
+	if (asprintf(&text, "%s: %s", np_code_name(err.code), err.text) < 0)
+		fail_msg("out of memory");
+	return hide_folder(text);
+}
 
 static void test_kube__kubeconfig_errors_name_their_place(void **state)
 {
-	static const struct {
-		const char *name, *text;
-		enum np_code code;
-		const char *says;
-	} rows[] = {
-		{ "unknown current-context",
-		  "current-context: x\ncontexts: [{name: a, context: {}}, {name: b, context: {}}]\n",
-		  NP_E_USAGE, "context 'x' does not exist in the kubeconfig: it has 'a', 'b'" },
-		{ "no context at all", "current-context: x\n", NP_E_USAGE, "has no contexts" },
-		{ "unknown cluster",
-		  "current-context: a\ncontexts: [{name: a, context: {cluster: c}}]\n", NP_E_SPEC,
-		  "config:2:41: cluster 'c' does not exist" },
-		{ "CA no base64", CLUSTER("    certificate-authority-data: 'ab!d'\n"), NP_E_SPEC,
-		  "config:8:33: certificate-authority-data is no base64" },
-		{ "CA file missing", CLUSTER("    certificate-authority: ca.crt\n"), NP_E_IO,
-		  "config:8:28: certificate-authority: '" },
-		{ "CA and insecure",
-		  CLUSTER("    insecure-skip-tls-verify: true\n    certificate-authority: x\n"),
-		  NP_E_SPEC, "root certificates file with the insecure flag is not allowed" },
-		{ "token is a number", USER("    token: 123456789\n"), NP_E_SPEC,
-		  "config:7:12: token must be a string" },
-		{ "token with a newline", USER("    token: \"secret-tok\\nX: y\"\n"), NP_E_SPEC,
-		  "token holds a blank or a control character" },
-		{ "certificate without key", USER("    client-certificate-data: YWJj\n"), NP_E_SPEC,
-		  "client certificate without a client key" },
-		{ "a cluster twice", CLUSTER("- name: c\n  cluster: {server: 'https://other'}\n"),
-		  NP_E_SPEC, "config:8:3: cluster 'c' stands here a second time" },
-		{ "auth-provider", USER("    auth-provider: {name: oidc}\n"), NP_E_USAGE,
-		  "user 'u': auth-provider" },
-		{ "a plugin of a version that is gone",
-		  USER("    exec: {command: x, apiVersion: client.authentication.k8s.io/v1alpha1}\n"),
-		  NP_E_SPEC,
-		  "config:7:36: user 'u': exec plugin: invalid apiVersion "
-		  "'client.authentication.k8s.io/v1alpha1'" },
-		{ "a plugin without a version", USER("    exec: {command: x}\n"), NP_E_SPEC,
-		  "user 'u': exec needs an apiVersion" },
-		{ "a plugin without a command", USER("    exec: {apiVersion: " V1BETA1 "}\n"),
-		  NP_E_SPEC, "user 'u': exec needs a command" },
-		{ "a plugin of v1 without a mode",
-		  USER("    exec: {command: x, apiVersion: " V1 "}\n"), NP_E_SPEC,
-		  "interactiveMode must be specified" },
-		{ "a plugin with an odd mode",
-		  USER("    exec: {command: x, interactiveMode: Sometimes, apiVersion: " V1 "}\n"),
-		  NP_E_SPEC, "invalid interactiveMode 'Sometimes'" },
-		{ "a plugin's variable without a name",
-		  USER("    exec: {command: x, env: [{value: 'secret-tok'}], apiVersion: " V1BETA1
-		       "}\n"),
-		  NP_E_SPEC, "an environment variable has no name" },
-		{ "a plugin's variable that is a number",
-		  USER("    exec: {command: x, env: [{name: A, value: 123456789}], apiVersion: " V1BETA1
-		       "}\n"),
-		  NP_E_SPEC, "value must be a string" },
-		{ "a plugin that is a list", USER("    exec: [a]\n"), NP_E_SPEC, "config:7:11: " },
-		{ "groups without a user", USER("    as-groups: [a]\n"), NP_E_USAGE,
-		  "groups or user-extra without impersonating a user" },
-		{ "a group that breaks its header", USER("    as: a\n    as-groups: [\"a\\nb\"]\n"),
-		  NP_E_SPEC, "holds a control character" },
-		{ "groups that are no list", USER("    as: a\n    as-groups: b\n"), NP_E_SPEC,
-		  "config:8:16: " },
-		{ "a proxy of another kind", CLUSTER("    proxy-url: ftp://secret-tok@h\n"),
-		  NP_E_SPEC,
-		  "config:8:16: proxy-url must start with http://, https:// or socks5://" },
-		{ "no mapping", "- a\n", NP_E_SPEC, "config:1:1: this is no kubeconfig" },
-		{ "clusters is no list", "current-context: a\ncontexts: {}\n", NP_E_SPEC,
-		  "config:2:" },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct np_err err = NP_ERR_INIT;
-		struct np_kube_config *const sentinel = (void *)&err, *c = sentinel;
-		__typeof__(rows[0]) *row = &rows[i];
-
-		if (load(put(*state, "config", row->text), &c, &err) != -(int)row->code)
-			fail_msg("%s: code %d: %s", row->name, err.code, err.text);
-		HAS(err.text, row->says);
-		assert_ptr_equal(c, sentinel);
-		assert_null(strstr(err.text, "123456789"));
-		assert_null(strstr(err.text, "secret-tok"));
-	}
+	cases_folder = *state;
+	run_cases("pkg/kube/testdata/cases/kubeconfig-cluster.txt", describe_kubeconfig);
+	run_cases("pkg/kube/testdata/cases/kubeconfig-user.txt", describe_kubeconfig);
+	run_cases("pkg/kube/testdata/cases/kubeconfig-invalid.txt", describe_kubeconfig);
 }
 
 static void test_kube__a_broken_kubeconfig_does_not_spill_what_it_holds(void **state)
@@ -97,7 +55,7 @@ static void test_kube__a_broken_kubeconfig_does_not_spill_what_it_holds(void **s
 		"users: [{user: {token: 'sekret-token-1}}]\n",
 	};
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+	for (size_t i = 0; i < COUNT(texts); i++) {
 		struct np_kube_config *c = NULL;
 		struct np_err err = NP_ERR_INIT;
 
@@ -206,7 +164,7 @@ static void test_kube__flags_override(void **state)
 		  false },
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		__typeof__(rows[0]) *row = &rows[i];
 		struct np_kube_options o = row->o;
 		struct np_kube_config *c = NULL;
@@ -251,14 +209,14 @@ static void test_kube__impossible_flags_are_refused(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		__typeof__(rows[0]) *row = &rows[i];
 		struct np_kube_config *const sentinel = (void *)&state, *c = sentinel;
 		struct np_err err = NP_ERR_INIT;
 
 		if (np_kube_config_load(&row->o, &c, &err) != -NP_E_USAGE)
 			fail_msg("%s: code %d: %s", row->name, err.code, err.text);
-		HAS(err.text, row->says);
+		expect_has(row->name, err.text, row->says);
 		assert_null(strstr(err.text, "hunter22"));
 		assert_ptr_equal(c, sentinel);
 	}
@@ -302,34 +260,15 @@ static void test_kube__is_configured_by_any_way_to_a_server(void **state)
 		{ "an empty service host", { .service_host = "" }, false },
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+	for (size_t i = 0; i < COUNT(rows); i++)
 		if (np_kube_is_configured(&rows[i].o) != rows[i].want)
 			fail_msg("%s", rows[i].name);
 }
 
 static void test_kube__the_corpus_replays(void **state)
 {
-	DIR *dir = opendir(CORPUS);
-	struct dirent *entry;
-	unsigned n = 0;
-
 	(void)state;
-	assert_non_null(dir);
-	while ((entry = readdir(dir)) != NULL) {
-		struct np_err err = NP_ERR_INIT;
-		char path[512], *bytes;
-		size_t size;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), CORPUS "/%s", entry->d_name);
-		assert_int_equal(np_file_load(path, NP_INPUT_MAX, &bytes, &size, &err), 0);
-		assert_int_equal(LLVMFuzzerTestOneInput((const uint8_t *)bytes, size), 0);
-		free(bytes);
-		n++;
-	}
-	closedir(dir);
-	assert_true(n > 0);
+	assert_true(replay_corpus(CORPUS, LLVMFuzzerTestOneInput) > 0);
 }
 
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)

@@ -37,7 +37,7 @@ static void test_kube__proxies_are_excepted_as_go_does(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_err err = NP_ERR_INIT;
 		bool got = !rows[i].want;
 
@@ -75,7 +75,7 @@ static void test_kube__which_proxy_is_used(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		__typeof__(rows[0]) *row = &rows[i];
 		struct np_kube_config *c = NULL;
 		struct np_err err = NP_ERR_INIT;

@@ -58,7 +58,7 @@ static void test_kube__statuses_have_their_codes_and_words(void **state)
 	const struct kube_secrets secrets = { .n = 1, .texts = texts };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		__typeof__(rows[0]) *row = &rows[i];
 		const struct kube_answer a = { .status = row->status,
 					       .body = row->body,
@@ -70,7 +70,7 @@ static void test_kube__statuses_have_their_codes_and_words(void **state)
 
 		if (kube_answer_check(row->call, &a, &err) != -(int)row->code)
 			fail_msg("%s: code %d: %s", row->name, err.code, err.text);
-		HAS(err.text, row->says);
+		expect_has(row->name, err.text, row->says);
 		assert_null(strstr(err.text, "secretquery"));
 		assert_null(strstr(err.text, "<html>"));
 	}
@@ -102,10 +102,10 @@ static void test_kube__which_statuses_are_sent_again(void **state)
 	static const long never[] = { 200, 302, 400, 401, 403, 404, 409, 410, 422, 501, 505 };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(again) / sizeof(again[0]); i++)
+	for (size_t i = 0; i < COUNT(again); i++)
 		if (!kube_status_is_retried(again[i]))
 			fail_msg("%ld is not", again[i]);
-	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+	for (size_t i = 0; i < COUNT(never); i++)
 		if (kube_status_is_retried(never[i]))
 			fail_msg("%ld is", never[i]);
 	assert_true(kube_answer_is_retried(&(struct kube_answer){ .status = 500, .body = "etcd" }));
@@ -132,7 +132,7 @@ static void test_kube__retry_after_is_seconds_or_a_date(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		uint64_t ms = 77;
 		bool ok = kube_retry_after(rows[i].text, 1792567680, &ms);
 
@@ -167,7 +167,7 @@ static void test_kube__backoff_doubles_up_to_five_seconds(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		assert_int_equal(kube_backoff(rows[i].attempt, 0), rows[i].least);
 		assert_int_equal(kube_backoff(rows[i].attempt, UINT32_MAX), rows[i].most);
 	}
@@ -194,7 +194,7 @@ static void test_kube__what_an_answer_cannot_say_is_told_with_its_object(void **
 	const struct kube_secrets secrets = { 0 };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		__typeof__(rows[0]) *row = &rows[i];
 		const struct kube_answer a = { .status = 200,
 					       .body = row->body,
@@ -204,7 +204,7 @@ static void test_kube__what_an_answer_cannot_say_is_told_with_its_object(void **
 		json_t *const sentinel = (void *)&err, *root = sentinel;
 
 		assert_int_equal(kube_body_parse(&class_call, &a, &root, &err), -NP_E_REFUSED);
-		HAS(err.text, row->says);
+		expect_has(row->name, err.text, row->says);
 		assert_ptr_equal(root, sentinel);
 	}
 }
@@ -222,7 +222,7 @@ static void test_kube__warnings_are_read(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		char buf[64] = "";
 		bool ok = kube_warning_parse(rows[i].value, buf, sizeof(buf));
 

@@ -33,7 +33,7 @@ static void test_kube__secrets_are_redacted(void **state)
 	assert_int_equal(kube_secrets_add(&s, "abc", 3, &err), 0);
 	assert_int_equal(kube_secrets_add_lines(&s, key, strlen(key), &err), 0);
 	assert_int_equal(s.n, 4);
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		char buf[64];
 
 		kube_redact(&s, rows[i].text, buf, rows[i].size);

@@ -23,7 +23,7 @@ static void test_kube__times_are_read(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		int64_t got = -1;
 
 		if (kube_time_parse(rows[i].text, &got) != (rows[i].want >= 0) ||
@@ -43,7 +43,7 @@ static void test_kube__base64_is_read_strictly(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct kube_blob blob = { 0 };
 		bool ok = kube_base64_decode(rows[i].text, &blob);
 
@@ -78,7 +78,7 @@ static void test_kube__names_are_escaped_in_paths(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_err err = NP_ERR_INIT;
 		char *path = NULL;
 		int r = kube_path(rows[i].r, rows[i].ns, rows[i].name, &path, &err);

@@ -113,7 +113,7 @@ static void test_kube__broken_connections_are_told_apart(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		__typeof__(rows[0]) *row = &rows[i];
 		struct kube_trouble t = row->t;
 		struct np_err err = NP_ERR_INIT;
@@ -127,7 +127,7 @@ static void test_kube__broken_connections_are_told_apart(void **state)
 		    kube_trouble_fail(&t, &err) != -(int)row->code)
 			fail_msg("%s: again %d, code %d: %s", row->name, kube_trouble_again(&t),
 				 err.code, err.text);
-		HAS(err.text, row->says);
+		expect_has(row->name, err.text, row->says);
 	}
 }
 

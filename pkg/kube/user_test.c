@@ -17,7 +17,7 @@ static void test_kube__a_token_file_stands_before_a_token(void **state)
 	};
 
 	put(*state, "tok", "file-token\n");
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_kube_config *c = NULL;
 		struct np_err err = NP_ERR_INIT;
 
@@ -45,18 +45,18 @@ static void test_kube__the_ca_is_named(void **state)
 	};
 
 	put(*state, "ca.pem", "PEM");
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_kube_options o = { .kubeconfig = put(*state, "config", rows[i].text) };
 		__typeof__(rows[0]) *row = &rows[i];
 		struct np_kube_config *c = NULL;
 		struct np_err err = NP_ERR_INIT;
 
 		assert_int_equal(np_kube_config_load(&o, &c, &err), 0);
-		HAS(c->ca_name, row->ca);
+		expect_has(row->name, c->ca_name, row->ca);
 		np_kube_config_free(c);
 		o.ca_file = put(*state, "flag.pem", "PEM");
 		assert_int_equal(np_kube_config_load(&o, &c, &err), 0);
-		HAS(c->ca_name, "the CA '/tmp/");
+		expect_has(row->name, c->ca_name, "the CA '/tmp/");
 		np_kube_config_free(c);
 	}
 }

@@ -88,7 +88,7 @@ static void test_sim__selectors_select(void **state)
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_five();
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct result r = send_request(sim, "GET", rows[i].target, NULL);
 		char names[200] = "";
 

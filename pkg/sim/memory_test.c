@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "testbed.h"
 
+#include <dlfcn.h>
+
 /* The corpus is replayed through the fuzz target itself. */
 #include "sim_fuzz.c"
 
@@ -25,10 +27,9 @@ json_t *json_loadb(const char *bytes, size_t size, size_t flags, json_error_t *e
 static void expect_each_allocation_may_fail(const char *method, const char *target,
 					    const char *body)
 {
-	bool failed = true;
-	size_t n = 0;
+	struct failing f = FAILING_INIT;
 
-	for (; failed && n < 5000; n++) {
+	while (next_round(&f)) {
 		NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
 		struct headers h = as_user(sim, "admin");
 		struct np_err err = NP_ERR_INIT;
@@ -36,26 +37,24 @@ static void expect_each_allocation_may_fail(const char *method, const char *targ
 		int rc;
 
 		h.content_type = strcmp(method, "PATCH") == 0 ? MERGE : JSON;
-		allocations_left = n;
+		fail_allocation(&f);
 		rc = try_request(sim, &h, method, target, body, &r, &err);
-		failed = allocations_left == SIZE_MAX;
-		allocations_left = SIZE_MAX;
+		stop_failing(&f);
 		if (rc < 0)
 			assert_int_equal(err.code, NP_E_NOMEM);
 		else if (r.reply.status >= 300)
-			fail_msg("%s, allocation %zu: %u %s", method, n, r.reply.status,
+			fail_msg("%s, allocation %zu: %u %s", method, f.rounds, r.reply.status,
 				 r.reply.body);
 		done(&r);
 		if (rc < 0)
 			assert_int_equal(status_of(sim, "GET", GPU, NULL), 200);
 	}
-	assert_in_range(n, 20, 4999);
+	assert_true(f.rounds >= 20);
 }
 
 static void test_sim__each_allocation_may_fail(void **state)
 {
 	(void)state;
-	json_set_alloc_funcs(json_malloc, free);
 	expect_each_allocation_may_fail("GET", ML "?labelSelector=a%3Db&limit=1", NULL);
 	expect_each_allocation_may_fail("POST", VMS, VM("a"));
 	expect_each_allocation_may_fail("GET", VMS, NULL);
@@ -64,33 +63,12 @@ static void test_sim__each_allocation_may_fail(void **state)
 	expect_each_allocation_may_fail("PATCH", GPU "?fieldManager=x",
 					"{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{"
 					"\"x\":1,\"hardware\":{\"cpus\":8}}}");
-	json_set_alloc_funcs(malloc, free);
 }
 
 static void test_sim__the_corpus_replays(void **state)
 {
-	static const char folder[] = "pkg/sim/testdata/corpus";
-	DIR *d = opendir(folder);
-	const struct dirent *e;
-	unsigned n = 0;
-
 	(void)state;
-	assert_non_null(d);
-	while ((e = readdir(d))) {
-		struct np_err err = NP_ERR_INIT;
-		NP_AUTO(np_freep) char *bytes = NULL;
-		char path[400];
-		size_t size;
-
-		if (*e->d_name == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
-		assert_int_equal(np_file_load(path, 1 << 20, &bytes, &size, &err), 0);
-		LLVMFuzzerTestOneInput((const uint8_t *)bytes, size);
-		n++;
-	}
-	closedir(d);
-	assert_true(n > 0);
+	assert_true(replay_corpus("pkg/sim/testdata/corpus", LLVMFuzzerTestOneInput) > 0);
 }
 
 int main(void)

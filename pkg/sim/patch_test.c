@@ -1,79 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "testbed.h"
 
-/* The first rows are RFC 7386's own, appendix A; the others what the real server does with nulls. */
-static const struct {
-	const char *sentence, *target, *patch, *expected;
-} merge_rows[] = {
-	{ "a value", "{\"a\":\"b\"}", "{\"a\":\"c\"}", "{\"a\":\"c\"}" },
-	{ "a member more", "{\"a\":\"b\"}", "{\"b\":\"c\"}", "{\"a\":\"b\",\"b\":\"c\"}" },
-	{ "null takes away", "{\"a\":\"b\",\"b\":\"c\"}", "{\"a\":null}", "{\"b\":\"c\"}" },
-	{ "a list by a value", "{\"a\":[\"b\"]}", "{\"a\":\"c\"}", "{\"a\":\"c\"}" },
-	{ "deep", "{\"a\":{\"b\":\"c\"}}", "{\"a\":{\"b\":\"d\",\"c\":null}}",
-	  "{\"a\":{\"b\":\"d\"}}" },
-	{ "a list whole", "{\"a\":[{\"b\":\"c\"}]}", "{\"a\":[1]}", "{\"a\":[1]}" },
-	{ "a null that stood there stays", "{\"e\":null}", "{\"a\":1}", "{\"a\":1,\"e\":null}" },
-	{ "nulls of what is new are left out", "{}", "{\"a\":{\"bb\":{\"ccc\":null}}}",
-	  "{\"a\":{\"bb\":{}}}" },
-	{ "null members in a list go, null items stay", "{}", "{\"a\":[{\"x\":null,\"y\":1},null]}",
-	  "{\"a\":[{\"y\":1},null]}" },
-};
+#include "cases.h"
+
+/* Reads a line of JSON and moves `at` behind it. */
+static json_t *read_json_line(const char **at)
+{
+	size_t size = strcspn(*at, "\n");
+	json_t *json = json_loadb(*at, size, JSON_DECODE_ANY, NULL);
+
+	assert_non_null(json);
+	*at += size + ((*at)[size] == '\n');
+	return json;
+}
+
+static char *describe_merge_patch(const char *input)
+{
+	json_auto_t *target = read_json_line(&input);
+	json_auto_t *before = json_deep_copy(target);
+	json_auto_t *change = read_json_line(&input);
+	json_auto_t *merged = merge_patch(target, change);
+
+	assert_true(json_equal(target, before));
+	return json_dumps(merged, JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_COMPACT);
+}
 
 static void test_sim__merge_patches_do_what_the_rfc_says(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(merge_rows) / sizeof(merge_rows[0]); i++) {
-		NP_AUTO(json_decrefp)
-		json_t *target = json_loads(merge_rows[i].target, JSON_DECODE_ANY, NULL);
-		NP_AUTO(json_decrefp)
-		json_t *change = json_loads(merge_rows[i].patch, JSON_DECODE_ANY, NULL);
-		NP_AUTO(json_decrefp) json_t *merged = merge_patch(target, change);
-
-		expect_json(merged, merge_rows[i].expected, merge_rows[i].sentence);
-		expect_json(target, merge_rows[i].target, "the target stays");
-	}
+	run_cases("pkg/sim/testdata/cases/merge-patch.txt", describe_merge_patch);
 }
 
-static const struct {
-	const char *sentence, *ops, *expected; /* NULL: it cannot be applied */
-} op_rows[] = {
-	{ "a member", "[{\"op\":\"add\",\"path\":\"/c\",\"value\":1}]",
-	  "{\"a\":[1,2],\"b/~\":{},\"c\":1}" },
-	{ "an item at the end", "[{\"op\":\"add\",\"path\":\"/a/-\",\"value\":3}]",
-	  "{\"a\":[1,2,3],\"b/~\":{}}" },
-	{ "an item before another", "[{\"op\":\"add\",\"path\":\"/a/0\",\"value\":0}]",
-	  "{\"a\":[0,1,2],\"b/~\":{}}" },
-	{ "a key with marks", "[{\"op\":\"add\",\"path\":\"/b~1~0/x\",\"value\":1}]",
-	  "{\"a\":[1,2],\"b/~\":{\"x\":1}}" },
-	{ "one goes", "[{\"op\":\"remove\",\"path\":\"/a/1\"}]", "{\"a\":[1],\"b/~\":{}}" },
-	{ "a test that holds", "[{\"op\":\"test\",\"path\":\"/a/0\",\"value\":1}]",
-	  "{\"a\":[1,2],\"b/~\":{}}" },
-	{ "a test that does not", "[{\"op\":\"test\",\"path\":\"/a/0\",\"value\":2}]", NULL },
-	{ "replacing what is not there", "[{\"op\":\"replace\",\"path\":\"/z\",\"value\":2}]",
-	  NULL },
-	{ "an item beyond the end", "[{\"op\":\"add\",\"path\":\"/a/3\",\"value\":3}]", NULL },
-	{ "no value", "[{\"op\":\"add\",\"path\":\"/c\"}]", NULL },
-	{ "an operation that is none", "[{\"op\":\"x\",\"path\":\"/c\",\"value\":1}]", NULL },
-};
+static char *describe_json_patch(const char *input)
+{
+	json_auto_t *target = read_json_line(&input);
+	json_auto_t *ops = read_json_line(&input);
+	json_auto_t *result = NULL;
+	struct np_err err = NP_ERR_INIT;
+
+	if (json_patch(target, ops, &result, &err) == 1)
+		return json_dumps(result, JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_COMPACT);
+	assert_null(result);
+	return strdup("cannot be applied");
+}
 
 static void test_sim__json_patches_do_what_the_rfc_says(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(op_rows) / sizeof(op_rows[0]); i++) {
-		NP_AUTO(json_decrefp)
-		json_t *target = json_loads("{\"a\":[1,2],\"b/~\":{}}", 0, NULL);
-		NP_AUTO(json_decrefp) json_t *ops = json_loads(op_rows[i].ops, 0, NULL);
-		NP_AUTO(json_decrefp) json_t *result = NULL;
-		struct np_err err = NP_ERR_INIT;
-		int applied = json_patch(target, ops, &result, &err);
-
-		if (applied != (op_rows[i].expected ? 1 : 0))
-			fail_msg("%s: %d", op_rows[i].sentence, applied);
-		if (op_rows[i].expected)
-			expect_json(result, op_rows[i].expected, op_rows[i].sentence);
-		else
-			assert_null(result);
-	}
+	run_cases("pkg/sim/testdata/cases/json-patch.txt", describe_json_patch);
 }
 
 static void test_sim__a_patch_that_changes_nothing_is_no_write(void **state)
@@ -112,7 +86,7 @@ static void test_sim__generation_counts_changes_of_the_spec_alone(void **state)
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct result r = send_request(sim, "PATCH", GPU, rows[i].patch);
 		json_int_t is = json_integer_value(
 			json_object_get(json_object_get(r.body, "metadata"), "generation"));

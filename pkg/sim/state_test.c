@@ -63,7 +63,7 @@ static void test_sim__a_state_folder_that_is_spoilt_is_told(void **state)
 	};
 	const struct np_sim_options o = { .state_dir = *state };
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_err err = NP_ERR_INIT;
 		char path[400];
 		struct np_sim *sim = (struct np_sim *)path;

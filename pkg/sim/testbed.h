@@ -9,7 +9,6 @@
 #include "nodeprep/sim.h"
 
 #include <dirent.h>
-#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,6 +26,8 @@
 #include "nodeprep/kube.h"
 #include "nodeprep/serve.h"
 
+#include "expect.h"
+#include "files.h"
 #include "internal.h"
 
 #define API "/apis/vmoperator.vmware.com/v1alpha6"

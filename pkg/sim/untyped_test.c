@@ -59,7 +59,7 @@ static void test_sim__lists_of_other_kinds_keep_to_their_namespace_and_kind(void
 	assert_int_equal(status_of(sim, "POST", VMS, VM("b")), 201);
 	assert_int_equal(status_of(sim, "POST", rows[1].path, VM("a")), 201);
 	assert_int_equal(status_of(sim, "POST", IMAGES, VM("a")), 201);
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct result r = send_request(sim, "GET", rows[i].path, NULL);
 
 		assert_int_equal(r.reply.status, 200);

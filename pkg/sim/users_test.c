@@ -27,7 +27,7 @@ static void test_sim__users_may_what_their_verbs_say(void **state)
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct headers h = as_user(sim, rows[i].user);
 		struct np_err err = NP_ERR_INIT;
 		const char *message;
@@ -50,7 +50,7 @@ static void test_sim__a_token_that_is_none_is_refused(void **state)
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct headers h = { .agent = NULL };
 		struct np_err err = NP_ERR_INIT;
 		struct result r;

@@ -3,9 +3,11 @@
 
 #include "tree_fuzz.c"
 
+#include "cases.h"
+
 /* --- fixtures ------------------------------------------------------------------------------ */
 
-static void check_fixture(const char *folder, const char *name)
+static void check_fixture(const char *folder)
 {
 	char path[1024];
 	size_t size;
@@ -13,30 +15,13 @@ static void check_fixture(const char *folder, const char *name)
 	NP_AUTO(np_freep) char *expect = NULL;
 	NP_AUTO(np_freep) char *lines = NULL;
 
-	print_message("# %s\n", name);
-	snprintf(path, sizeof(path), "%s/%s/expect", folder, name);
-	expect = read_whole(path, &size);
-	snprintf(path, sizeof(path), "%s/%s/input.yaml", folder, name);
-	input = read_whole(path, &size);
+	print_message("# %s\n", folder);
+	snprintf(path, sizeof(path), "%s/expect", folder);
+	expect = load_file(path, NULL);
+	snprintf(path, sizeof(path), "%s/input.yaml", folder);
+	input = load_file(path, &size);
 	lines = read_as_lines(input, size);
 	assert_string_equal(lines, expect);
-}
-
-static size_t each_entry(const char *folder, void (*check)(const char *folder, const char *name))
-{
-	DIR *dir = opendir(folder);
-	struct dirent *entry;
-	size_t count = 0;
-
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		if (*entry->d_name == '.')
-			continue;
-		check(folder, entry->d_name);
-		count++;
-	}
-	closedir(dir);
-	return count;
 }
 
 static void test_tree__valid_fixtures_are_read(void **state)
@@ -51,65 +36,40 @@ static void test_tree__invalid_fixtures_are_refused(void **state)
 	assert_true(each_entry("pkg/tree/testdata/invalid", check_fixture) > 0);
 }
 
-static void replay(const char *folder, const char *name)
-{
-	char path[1024];
-	size_t size;
-	NP_AUTO(np_freep) char *bytes = NULL;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	bytes = read_whole(path, &size);
-	LLVMFuzzerTestOneInput((const uint8_t *)bytes, size);
-}
-
 static void test_tree__corpus_holds(void **state)
 {
 	(void)state;
-	assert_true(each_entry("pkg/tree/testdata/corpus", replay) > 0);
+	assert_true(replay_corpus("pkg/tree/testdata/corpus", LLVMFuzzerTestOneInput) > 0);
 }
 
 /* --- documents ----------------------------------------------------------------------------- */
 
-static const struct stream_case {
+/* Inputs that a record file cannot hold. */
+static const struct bytes_case {
 	const char *what, *input, *expect;
-} stream_cases[] = {
-	{ "nothing", "", "" },
+} bytes_cases[] = {
 	{ "blanks", " \n\n", "" },
 	{ "a mark alone", "\xef\xbb\xbf", "" },
-	{ "a comment", "# nothing\n", "" },
-	{ "separators alone", "---\n---\n...\n", "" },
-	{ "null is passed over", "---\nnull\n---\na: 1\n---\n~\n", "{\"a\":1}\n" },
-	{ "two documents", "a: 1\n---\nb: 2\n", "{\"a\":1}\n{\"b\":2}\n" },
-	{ "a list on top", "- 1\n- 2\n", "[1,2]\n" },
-	{ "a scalar on top", "hello\n", "\"hello\"\n" },
-	{ "a directive", "%YAML 1.1\n---\na: 1\n", "{\"a\":1}\n" },
 	{ "a byte-order mark",
 	  "\xef\xbb\xbf"
 	  "a: 1\n",
 	  "{\"a\":1}\n" },
 	{ "line ends of another system", "a: 1\r\nb:\r\n- c\r\n", "{\"a\":1,\"b\":[\"c\"]}\n" },
 	{ "no final line end", "a: 1", "{\"a\":1}\n" },
-	{ "JSON", "{\"a\": [1, -2.5, true, null, \"\\u00e4\"]}",
-	  "{\"a\":[1,-2.5,true,null,\"ä\"]}\n" },
 	{ "JSON behind a mark and blanks", "\xef\xbb\xbf \t\r\n{\"a\":1}", "{\"a\":1}\n" },
-	{ "JSON with a surrogate pair, which is no YAML", "{\"a\":\"\\ud83d\\ude00\"}",
-	  "{\"a\":\"😀\"}\n" },
-	{ "JSON indented with tabs", "{\n\t\"a\":\t1\n}\n", "{\"a\":1}\n" },
-	{ "a stream of JSON", "{\"a\":1}{\"b\":2}\n\n{\"c\":3}\n",
-	  "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n" },
-	{ "brackets within strings", "{\"a}\":\"]\\\"[\"}{\"b\":{}}",
-	  "{\"a}\":\"]\\\"[\"}\n{\"b\":{}}\n" },
-	{ "JSON and then YAML", "{\"a\":1}\n---\nb: 2\n", "{\"a\":1}\n{\"b\":2}\n" },
-	{ "flow mapping that is no JSON", "{a: 1, b: [x,],}\n", "{\"a\":1,\"b\":[\"x\"]}\n" },
-	{ "JSON and then a comment", "{\"a\":1}\n# end\n", "{\"a\":1}\n" },
-	{ "a JSON list on top", "[{\"a\":1}]", "[{\"a\":1}]\n" },
 };
+
+static char *describe_stream(const char *input)
+{
+	return read_as_lines(input, strlen(input));
+}
 
 static void test_tree__streams_yield_their_documents(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < COUNT(stream_cases); i++) {
-		const struct stream_case *c = &stream_cases[i];
+	run_cases("pkg/tree/testdata/cases/stream.txt", describe_stream);
+	for (size_t i = 0; i < COUNT(bytes_cases); i++) {
+		const struct bytes_case *c = &bytes_cases[i];
 		NP_AUTO(np_freep) char *lines = read_as_lines(c->input, strlen(c->input));
 
 		print_message("# %s\n", c->what);
@@ -208,7 +168,7 @@ static void test_tree__depth_is_bounded(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(depth_cases); i++) {
 		const struct depth_case *c = &depth_cases[i];
-		NP_AUTO(json_freep) json_t *input = repeat(c->open, c->times, c->middle, c->close);
+		json_auto_t *input = repeat(c->open, c->times, c->middle, c->close);
 		NP_AUTO(np_freep)
 		char *lines = read_as_lines(json_string_value(input), json_string_length(input));
 
@@ -223,9 +183,9 @@ static void test_tree__depth_is_bounded(void **state)
 
 static void test_tree__depth_counts_through_aliases(void **state)
 {
-	NP_AUTO(json_freep) json_t *deep = repeat("[", 60, "", "]");
-	NP_AUTO(json_freep) json_t *tail = repeat("[", 39, "*a", "]");
-	NP_AUTO(json_freep) json_t *more = repeat("[", 40, "*a", "]");
+	json_auto_t *deep = repeat("[", 60, "", "]");
+	json_auto_t *tail = repeat("[", 39, "*a", "]");
+	json_auto_t *more = repeat("[", 40, "*a", "]");
 	char input[1024];
 
 	(void)state;

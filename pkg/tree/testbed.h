@@ -8,7 +8,6 @@
 
 #include "nodeprep/tree.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,25 +17,8 @@
 
 #include <cmocka.h>
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-static inline void json_freep(json_t **json)
-{
-	json_decref(*json);
-}
-
-static inline char *read_whole(const char *path, size_t *ret_size)
-{
-	FILE *f = fopen(path, "rb");
-	char *bytes = calloc(1, 1 << 16);
-
-	assert_non_null(f);
-	assert_non_null(bytes);
-	*ret_size = fread(bytes, 1, (1 << 16) - 1, f);
-	assert_true(feof(f));
-	fclose(f);
-	return bytes;
-}
+#include "expect.h"
+#include "files.h"
 
 /* Writes each document as a line of JSON, or the error as the only line that is none. */
 static inline char *read_as_lines(const char *bytes, size_t size)
