@@ -51,7 +51,9 @@ generated := $(B)/gen/gpu_rows.inc $(B)/gen/completion_bash.inc $(B)/gen/complet
 lib_sources := $(call sources_of,$(modules))
 server_sources := $(call sources_of,$(server_modules))
 all_modules := $(modules) $(server_modules)
-test_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_test.c)) $(wildcard cmd/*/*_test.c)
+test_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_test.c)) $(wildcard cmd/*/*_test.c) \
+	$(wildcard tests/unit/*_test.c)
+unit_sources := $(filter-out %_test.c,$(wildcard tests/unit/*.c))
 fuzz_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_fuzz.c))
 
 comma := ,
@@ -59,7 +61,7 @@ objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
 bins := $(B)/nodeprep $(B)/kubectl-nodeprep $(B)/nodeprep-hookd $(B)/nodeprep-sim
 tests := $(patsubst %.c,$(B)/test/%,$(test_sources))
 fuzzers := $(patsubst %.c,$(B)/fuzz/%,$(fuzz_sources))
-c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/*.h' 2>/dev/null)
+c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/*.h' 'tests/unit/*.[ch]' 2>/dev/null)
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -127,6 +129,8 @@ $(B)/libnodeprep-server.a: $(call objects,obj,$(server_sources))
 	$(Q)rm -f $@ && ar rcsD $@ $^
 $(B)/libnodeprep-san.a: $(call objects,san,$(lib_sources) $(server_sources))
 	$(Q)rm -f $@ && ar rcsD $@ $^
+$(B)/libunit-san.a: $(call objects,san,$(unit_sources))
+	$(Q)rm -f $@ && ar rcsD $@ $^
 $(B)/libnodeprep-fuzz.a: $(call objects,fuz,$(lib_sources) $(server_sources))
 	$(Q)rm -f $@ && ar rcsD $@ $^
 
@@ -160,7 +164,7 @@ $(B)/nodeprep-leaping: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(B)/lib
 	$(Q)$(call link,tests/real/controller/leap.c -Wl$(comma)--wrap=clock_gettime$(comma)--wrap=gettimeofday$(comma)--wrap=time $(np_optional) $(np_server_libs) $(np_optional))
 	$(Q)mv $@.tmp $@
 
-$(B)/test/%: $(B)/san/%.o $(B)/libnodeprep-san.a
+$(B)/test/%: $(B)/san/%.o $(B)/libunit-san.a $(B)/libnodeprep-san.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(san_flags) -o $@ $^ $(test_libs)
 

@@ -26,7 +26,7 @@ files() {
 	git ls-files --cached --others --exclude-standard -- "$@" | while read -r f; do [ ! -f "$f" ] || echo "$f"; done
 }
 
-c_files=$(files 'cmd/*.c' 'pkg/*.c')
+c_files=$(files 'cmd/*.c' 'pkg/*.c' 'tests/unit/*.c')
 h_files=$(files 'include/*.h' 'cmd/*.h' 'pkg/*.h' 'tests/*.h')
 scripts=$(files '*.sh' .ci/run)
 

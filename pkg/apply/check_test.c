@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/check.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,34 +20,19 @@
 /* The corpus is replayed through the fuzz target itself. */
 #include "apply_fuzz.c"
 
+#include "catalogue.h"
+#include "expect.h"
 #include "failing_alloc.h"
+#include "files.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define CORPUS "pkg/apply/testdata/corpus"
-
-static struct np_catalogue *cat;
-
-static int set_up(void **state)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	(void)state;
-	return np_catalogue_new(&cat, &err);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	np_catalogue_free(cat);
-	return 0;
-}
 
 static struct fuzz_run run_text(const char *text)
 {
 	struct fuzz_run r = { 0 };
 	struct np_err err = NP_ERR_INIT;
 
-	if (fuzz_check(&r, cat, text, strlen(text), &err) < 0)
+	if (fuzz_check(&r, catalogue, text, strlen(text), &err) < 0)
 		fail_msg("%s", err.text);
 	return r;
 }
@@ -129,7 +113,7 @@ static struct np_vmclass *class_with(const char *entries)
 	tree = json_loads(text, 0, NULL);
 	assert_non_null(tree);
 	if (np_doc_new_take("class", tree, &doc, &err) < 0 ||
-	    np_vmclass_read(doc, np_doc_root(doc), cat, &c, &err) < 0)
+	    np_vmclass_read(doc, np_doc_root(doc), catalogue, &c, &err) < 0)
 		fail_msg("%s", err.text);
 	return c;
 }
@@ -241,7 +225,7 @@ static void test_check__what_was_taken_back_is_known(void **state)
 			     row->before, row->config) < 0)
 			fail_msg("no memory");
 		if (np_doc_new_take("class", json_loads(text, 0, NULL), &doc, &err) < 0 ||
-		    np_vmclass_read(doc, np_doc_root(doc), cat, &c, &err) < 0)
+		    np_vmclass_read(doc, np_doc_root(doc), catalogue, &c, &err) < 0)
 			fail_msg("%s: %s", row->name, err.text);
 		if (np_vmclass_is_taken_back(c, row->path) != row->is_taken)
 			fail_msg("%s", row->name);
@@ -312,40 +296,10 @@ static void test_check__vms_of_the_classes_are_kept(void **state)
 
 /* --- all of it ----------------------------------------------------------------------------------- */
 
-static size_t replay_corpus(void (*each)(const char *bytes, size_t size))
-{
-	DIR *d = opendir(CORPUS);
-	const struct dirent *entry;
-	size_t n = 0;
-
-	assert_non_null(d);
-	while ((entry = readdir(d)) != NULL) {
-		NP_AUTO(np_freep) char *bytes = NULL;
-		struct np_err err = NP_ERR_INIT;
-		char path[600];
-		size_t size = 0;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), CORPUS "/%s", entry->d_name);
-		if (np_file_load(path, 1 << 20, &bytes, &size, &err) < 0)
-			fail_msg("%s", err.text);
-		each(bytes, size);
-		n++;
-	}
-	closedir(d);
-	return n;
-}
-
-static void replay(const char *bytes, size_t size)
-{
-	LLVMFuzzerTestOneInput((const uint8_t *)bytes, size);
-}
-
 static void test_check__the_corpus_replays(void **state)
 {
 	(void)state;
-	assert_true(replay_corpus(replay) >= 4);
+	assert_true(replay_corpus(CORPUS, LLVMFuzzerTestOneInput) >= 4);
 }
 
 /* Judges what is planned already; *ret stays as it was on failure. */
@@ -358,40 +312,37 @@ static int judge_again(const struct fuzz_run *r, struct np_check *ret, struct np
 	return np_check_make(&r->plan, &fleet, ret, err);
 }
 
-static void fail_each(const char *bytes, size_t size)
+static int fail_each(const uint8_t *bytes, size_t size)
 {
 	NP_AUTO(fuzz_run_done) struct fuzz_run r = { 0 };
 	struct np_err why = NP_ERR_INIT;
-	bool failed = true;
-	size_t n = 0;
+	struct failing f = FAILING_INIT;
 
-	if (fuzz_check(&r, cat, bytes, size, &why) < 0)
-		return;
-	for (; failed && n < 20000; n++) {
+	if (fuzz_check(&r, catalogue, (const char *)bytes, size, &why) < 0)
+		return 0;
+	while (next_round(&f)) {
 		struct np_check check = { .n_errors = 77 };
 		struct np_err err = NP_ERR_INIT;
 		int rc;
 
-		allocations_left = n;
+		fail_allocation(&f);
 		rc = judge_again(&r, &check, &err);
-		failed = allocations_left == SIZE_MAX;
-		allocations_left = SIZE_MAX;
-		assert_int_equal(err.code, failed ? NP_E_NOMEM : NP_OK);
+		stop_failing(&f);
+		assert_int_equal(err.code, f.failed ? NP_E_NOMEM : NP_OK);
 		assert_int_equal(rc, -(int)err.code);
-		if (failed)
+		if (f.failed)
 			assert_int_equal(check.n_errors, 77);
 		else
 			np_check_done(&check);
 	}
-	assert_in_range(n, 10, 19999);
+	assert_true(f.rounds >= 10);
+	return 0;
 }
 
 static void test_check__each_allocation_may_fail(void **state)
 {
 	(void)state;
-	json_set_alloc_funcs(json_malloc, free);
-	replay_corpus(fail_each);
-	json_set_alloc_funcs(malloc, free);
+	replay_corpus(CORPUS, fail_each);
 }
 
 int main(void)
@@ -406,5 +357,5 @@ int main(void)
 		cmocka_unit_test(test_check__each_allocation_may_fail),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

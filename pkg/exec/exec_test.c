@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,33 +14,12 @@
 
 #include "exec_fuzz.c"
 
+#include "catalogue.h"
+#include "expect.h"
 #include "failing_alloc.h"
+#include "files.h"
 
 #define CORPUS "pkg/exec/testdata/corpus"
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-static struct np_catalogue *catalogue;
-
-static int set_up(void **state)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	(void)state;
-	return np_catalogue_new(&catalogue, &err);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	np_catalogue_free(catalogue);
-	return 0;
-}
-
-static void expect_has(const char *what, const char *text, const char *part)
-{
-	if (!strstr(text, part))
-		fail_msg("%s: '%s' lacks '%s'", what, text, part);
-}
 
 /* --- the environment ------------------------------------------------------------------------- */
 
@@ -523,25 +501,20 @@ static const char gc_text[] =
 	"{\"apiVersion\":\"nodeprep.dev/v1alpha1\",\"kind\":\"NodePool\",\"metadata\":{\"name\":\"a\"},"
 	"\"spec\":{\"vmClass\":\"x\"}}}";
 
-/* Runs `step` with the first, the second, ... allocation failing, until none does. */
 static void expect_each_may_fail(int (*step)(const struct np_exec_config *c, struct np_err *err),
-				 const struct np_exec_config *c, size_t least)
+				 const struct np_exec_config *c, struct failing f, size_t least)
 {
-	bool failed = true;
-	size_t n;
-
-	for (n = 0; failed && n < 9999; n++) {
+	while (next_round(&f)) {
 		struct np_err err = NP_ERR_INIT;
 		int r;
 
-		allocations_left = n;
+		fail_allocation(&f);
 		r = step(c, &err);
-		failed = allocations_left == SIZE_MAX;
-		allocations_left = SIZE_MAX;
-		assert_int_equal(err.code, failed ? NP_E_NOMEM : NP_OK);
+		stop_failing(&f);
+		assert_int_equal(err.code, f.failed ? NP_E_NOMEM : NP_OK);
 		assert_int_equal(r, -(int)err.code);
 	}
-	assert_in_range(n, least, 9998);
+	assert_true(f.rounds >= least);
 }
 
 static int parse_step(const struct np_exec_config *unused, struct np_err *err)
@@ -567,37 +540,15 @@ static void test_exec__each_allocation_may_fail(void **state)
 	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
 
 	(void)state;
-	expect_each_may_fail(parse_step, NULL, 5);
+	expect_each_may_fail(parse_step, NULL, (struct failing)FAILING_SPARES_JANSSON, 5);
 	must_parse(NP_EXEC_GC, gc_text, &c);
-	json_set_alloc_funcs(json_malloc, free);
-	expect_each_may_fail(result_step, &c, 15);
-	json_set_alloc_funcs(malloc, free);
+	expect_each_may_fail(result_step, &c, (struct failing)FAILING_INIT, 15);
 }
 
 static void test_exec__corpus_holds(void **state)
 {
-	DIR *dir = opendir(CORPUS);
-	struct dirent *entry;
-	size_t count = 0;
-
 	(void)state;
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		static unsigned char bytes[1 << 16];
-		char path[sizeof(CORPUS) + 1 + sizeof(entry->d_name)];
-		FILE *f;
-
-		if (*entry->d_name == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", CORPUS, entry->d_name);
-		f = fopen(path, "rb");
-		assert_non_null(f);
-		LLVMFuzzerTestOneInput(bytes, fread(bytes, 1, sizeof(bytes), f));
-		fclose(f);
-		count++;
-	}
-	closedir(dir);
-	assert_true(count >= 8);
+	assert_true(replay_corpus(CORPUS, LLVMFuzzerTestOneInput) >= 8);
 }
 
 int main(void)
@@ -620,5 +571,5 @@ int main(void)
 		cmocka_unit_test(test_exec__corpus_holds),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

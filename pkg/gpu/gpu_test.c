@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/gpu.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,24 +18,9 @@
 /* The corpus is replayed through the fuzz target itself. */
 #include "gpu_fuzz.c"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-static struct np_catalogue *catalogue;
-
-static int set_up(void **state)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	(void)state;
-	return np_catalogue_new(&catalogue, &err);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	np_catalogue_free(catalogue);
-	return 0;
-}
+#include "catalogue.h"
+#include "expect.h"
+#include "files.h"
 
 static const struct named {
 	const char *name, *model, *product;
@@ -769,38 +753,10 @@ static void test_gpu__the_build_stops_at_a_malformed_line(void **state)
 	}
 }
 
-static void replay(const char *path)
-{
-	static uint8_t bytes[65536];
-	FILE *file = fopen(path, "rb");
-	size_t size = 0;
-
-	assert_non_null(file);
-	size = fread(bytes, 1, sizeof(bytes), file);
-	assert_int_equal(fclose(file), 0);
-	assert_int_equal(LLVMFuzzerTestOneInput(bytes, size), 0);
-}
-
 static void test_gpu__corpus_holds(void **state)
 {
-	static const char folder[] = "pkg/gpu/testdata/corpus";
-	DIR *dir = opendir(folder);
-	struct dirent *entry = NULL;
-	size_t count = 0;
-
 	(void)state;
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		char path[sizeof(folder) + 1 + sizeof(entry->d_name)];
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		replay(path);
-		count++;
-	}
-	closedir(dir);
-	assert_true(count > 0);
+	assert_true(replay_corpus("pkg/gpu/testdata/corpus", LLVMFuzzerTestOneInput) > 0);
 }
 
 int main(void)
@@ -827,5 +783,5 @@ int main(void)
 		cmocka_unit_test(test_gpu__corpus_holds),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

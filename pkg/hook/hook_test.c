@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/hook.h"
 
-#include <dirent.h>
 #include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +19,8 @@
 
 /* The corpus is replayed through the fuzz target itself. */
 #include "hook_fuzz.c"
+
+#include "files.h"
 
 #define A100 "{\"vendorId\":4318,\"deviceId\":8368}"
 #define H100 "{\"vendorId\":4318,\"deviceId\":9008}"
@@ -879,71 +880,40 @@ static void test_hook__memory_may_run_out_anywhere(void **state)
 	const struct np_hook_options o = { .catalogue = cat };
 	const struct wish w = { .item_variables = VARIABLE("{\"minimumGB\":1024}") };
 	char item[TEXT_MAX], body[2 * TEXT_MAX];
-	size_t n = 0;
 
 	(void)state;
-	json_set_alloc_funcs(json_malloc, free);
 	for (size_t i = 0; i < sizeof(specs) / sizeof(specs[0]); i++) {
+		struct failing f = FAILING_INIT;
 		int r = -1;
 
 		write_item(item, sizeof(item), &w, "u1", "gpu", specs[i]);
 		write_request(body, sizeof(body), &w, item);
-		for (n = 0; r < 0 && n < 100000; n++) {
+		while (next_round(&f)) {
 			struct np_hook_answer a = { .size = 77 };
 			struct np_err err = NP_ERR_INIT;
 
-			allocations_left = n;
+			fail_allocation(&f);
 			r = np_hook_call(&o, NP_HOOK_GENERATE_PATCHES, body, strlen(body), &a,
 					 &err);
+			stop_failing(&f);
 			if (r < 0) {
 				assert_int_equal(err.code, NP_E_NOMEM);
 				assert_int_equal(a.size, 77);
-			} else if (allocations_left == SIZE_MAX) {
-				/* Some allocation failed: only the whole is an answer. */
+			} else if (f.failed) {
+				/* Only the whole is an answer. */
 				assert_true(a.failed || a.templates == 1);
-				r = -1;
 			}
 			free(a.body);
-			allocations_left = SIZE_MAX;
 		}
 		assert_int_equal(r, 0);
+		assert_true(f.rounds > 20);
 	}
-	json_set_alloc_funcs(malloc, free);
-	assert_true(n > 20);
-}
-
-static void replay(const char *path)
-{
-	FILE *f = fopen(path, "rb");
-	NP_AUTO(np_freep) uint8_t *bytes = malloc(1 << 20);
-	size_t size;
-
-	assert_non_null(f);
-	size = fread(bytes, 1, 1 << 20, f);
-	fclose(f);
-	LLVMFuzzerTestOneInput(bytes, size);
 }
 
 static void test_hook__the_corpus_replays(void **state)
 {
-	static const char folder[] = "pkg/hook/testdata/corpus";
-	DIR *d = opendir(folder);
-	struct dirent *entry;
-	unsigned n = 0;
-
 	(void)state;
-	assert_non_null(d);
-	while ((entry = readdir(d))) {
-		char path[600];
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		replay(path);
-		n++;
-	}
-	closedir(d);
-	assert_true(n > 0);
+	assert_true(replay_corpus("pkg/hook/testdata/corpus", LLVMFuzzerTestOneInput) > 0);
 }
 
 int main(void)

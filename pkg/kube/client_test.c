@@ -421,17 +421,17 @@ static void try_tls(const struct tls_row *row, struct bed *b)
 {
 	char ca[] = "/tmp/nodeprep-kube-XXXXXX";
 	struct np_kube_options o = row->o;
-	struct identity id, other;
+	struct certificate cert, other;
 	struct np_err err = NP_ERR_INIT;
 	int fd = mkstemp(ca), r;
 	const char *pem;
 
-	identity_make(&id, row->names, row->valid_s);
-	identity_make(&other, row->names, row->valid_s);
-	pem = row->other_ca ? other.pem : id.pem;
+	certificate_make(&cert, "test", row->names, row->valid_s);
+	certificate_make(&other, "test", row->names, row->valid_s);
+	pem = row->other_ca ? other.cert_pem : cert.cert_pem;
 	assert_int_equal(write(fd, pem, strlen(pem)), strlen(pem));
 	close(fd);
-	b->server.tls = tls_context(&id, row->want_client_cert);
+	b->server.tls = tls_context(&cert, row->want_client_cert);
 	server_start(&b->server, STEPS({ "200 OK", NULL, "{}", 0 }));
 	o.ca_file = o.insecure ? NULL : ca;
 	bed_connect(b, o);
@@ -443,8 +443,8 @@ static void try_tls(const struct tls_row *row, struct bed *b)
 	if (b->server.connections > 1)
 		fail_msg("%s: was tried again", row->name);
 	unlink(ca);
-	identity_drop(&id);
-	identity_drop(&other);
+	certificate_done(&cert);
+	certificate_done(&other);
 }
 
 static void test_client__certificates_are_verified(void **state)

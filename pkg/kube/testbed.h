@@ -31,6 +31,9 @@
 
 #include "nodeprep/err.h"
 
+#include "certificate.h"
+#include "expect.h"
+
 /* --- a server that answers from a script ----------------------------------------------------- */
 
 enum { REQUESTS_MAX = 16, REQUEST_MAX = 4096 };
@@ -303,65 +306,18 @@ static inline int get_class(struct bed *b, struct np_err *err)
 	return r;
 }
 
-#define ASSERT_HAS(text, part)                                       \
-	do {                                                         \
-		if (!strstr(text, part))                             \
-			fail_msg("'%s' lacks '%s'", (text), (part)); \
-	} while (0)
+#define ASSERT_HAS(text, part) expect_has(#text, text, part)
 
 #define IN_BED(test) cmocka_unit_test_setup_teardown(test, bed_new, bed_free)
 
 /* --- certificates ---------------------------------------------------------------------------- */
 
-/* A certificate that signed itself, so that it is its own CA. */
-struct identity {
-	EVP_PKEY *key;
-	X509 *cert;
-	char *pem; /* of the certificate */
-};
-
-static inline void identity_make(struct identity *id, const char *names, long valid_s)
-{
-	X509_EXTENSION *ext;
-	X509_NAME *name;
-	BIO *bio = BIO_new(BIO_s_mem());
-	char *bytes;
-	long size;
-
-	id->key = EVP_EC_gen("P-256");
-	id->cert = X509_new();
-	X509_set_version(id->cert, 2);
-	ASN1_INTEGER_set(X509_get_serialNumber(id->cert), 1);
-	X509_gmtime_adj(X509_getm_notBefore(id->cert), -7200);
-	X509_gmtime_adj(X509_getm_notAfter(id->cert), valid_s);
-	X509_set_pubkey(id->cert, id->key);
-	name = X509_get_subject_name(id->cert);
-	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"test", -1, -1,
-				   0);
-	X509_set_issuer_name(id->cert, name);
-	ext = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
-	X509_add_ext(id->cert, ext, -1);
-	X509_EXTENSION_free(ext);
-	assert_true(X509_sign(id->cert, id->key, EVP_sha256()) > 0);
-	assert_int_equal(PEM_write_bio_X509(bio, id->cert), 1);
-	size = BIO_get_mem_data(bio, &bytes);
-	id->pem = strndup(bytes, (size_t)size);
-	BIO_free(bio);
-}
-
-static inline void identity_drop(struct identity *id)
-{
-	EVP_PKEY_free(id->key);
-	X509_free(id->cert);
-	free(id->pem);
-}
-
-static inline SSL_CTX *tls_context(const struct identity *id, bool want_client_cert)
+static inline SSL_CTX *tls_context(const struct certificate *c, bool want_client_cert)
 {
 	SSL_CTX *tls = SSL_CTX_new(TLS_server_method());
 
-	assert_int_equal(SSL_CTX_use_certificate(tls, id->cert), 1);
-	assert_int_equal(SSL_CTX_use_PrivateKey(tls, id->key), 1);
+	assert_int_equal(SSL_CTX_use_certificate(tls, c->cert), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey(tls, c->key), 1);
 	if (want_client_cert)
 		SSL_CTX_set_verify(tls, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	return tls;

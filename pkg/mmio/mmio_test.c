@@ -14,26 +14,11 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/units.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#include "catalogue.h"
+#include "expect.h"
+
 #define SENTINEL 0x5a
 #define CARDS_MAX 16
-
-static struct np_catalogue *catalogue;
-
-static int set_up(void **state)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	(void)state;
-	return np_catalogue_new(&catalogue, &err);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	np_catalogue_free(catalogue);
-	return 0;
-}
 
 static const struct np_gpu *card(const char *model)
 {
@@ -871,5 +856,5 @@ int main(void)
 		cmocka_unit_test(test_mmio__layout_writes_no_more_than_there_is_room),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,32 +13,17 @@
 #include "nodeprep/units.h"
 
 #include "capture.h"
+#include "catalogue.h"
+#include "expect.h"
 #include "failing_alloc.h"
+#include "files.h"
 
 /* The corpus is replayed through the fuzz target itself. */
 #include "node_fuzz.c"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define CORPUS "pkg/node/testdata/corpus"
 #define ZERO "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
 #define REST ZERO ZERO ZERO ZERO ZERO ZERO ZERO
-
-static struct np_catalogue *catalogue;
-
-static int set_up(void **state)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	(void)state;
-	return np_catalogue_new(&catalogue, &err);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	np_catalogue_free(catalogue);
-	return 0;
-}
 
 static const struct np_gpu *card(uint16_t device)
 {
@@ -607,25 +591,21 @@ static void test_node__every_allocation_may_fail(void **state)
 	struct np_machine m;
 	struct np_expected item = { .text = "A100-40GB", .gpu = card(0x20b0), .count = 2 };
 	struct np_expectation x = { .source = "--expect", .n = 1, .items = &item };
-	size_t n = 0;
+	struct failing f = FAILING_INIT;
 
 	(void)state;
 	make_machine(&m, gpus, 2);
-	json_set_alloc_funcs(json_malloc, free);
-	for (;; n++) {
+	while (next_round(&f)) {
 		struct np_err err = NP_ERR_INIT;
 		int r;
 
-		allocations_left = n;
+		fail_allocation(&f);
 		r = judge_and_show(&m, &x, &err);
-		if (allocations_left != SIZE_MAX)
-			break;
-		if (r == 0 || err.code != NP_E_NOMEM)
-			fail_msg("allocation %zu: %d, '%s'", n, r, err.text);
+		stop_failing(&f);
+		if (f.failed && (r == 0 || err.code != NP_E_NOMEM))
+			fail_msg("allocation %zu: %d, '%s'", f.rounds, r, err.text);
 	}
-	allocations_left = SIZE_MAX;
-	json_set_alloc_funcs(malloc, free);
-	assert_true(n > 50);
+	assert_true(f.rounds > 51);
 }
 
 /* --- captures ----------------------------------------------------------------------------------- */
@@ -708,52 +688,35 @@ static void test_node__every_allocation_of_a_host_may_fail(void **state)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
 	struct np_err err = NP_ERR_INIT;
-	size_t size = 0, n = 0;
+	struct failing f = FAILING_INIT;
+	size_t size = 0;
 
 	(void)state;
 	assert_int_equal(np_file_load(CORPUS "/all", NP_MIB, &bytes, &size, &err), 0);
-	json_set_alloc_funcs(json_malloc, free);
-	for (;; n++) {
+	while (next_round(&f)) {
 		int r;
 
 		err = (struct np_err)NP_ERR_INIT;
-		allocations_left = n;
+		fail_allocation(&f);
 		r = read_and_judge(bytes + 1, size - 1, &err);
-		if (allocations_left != SIZE_MAX)
-			break;
-		if (r == 0 || err.code != NP_E_NOMEM)
-			fail_msg("allocation %zu: %d, '%s'", n, r, err.text);
+		stop_failing(&f);
+		if (f.failed && (r == 0 || err.code != NP_E_NOMEM))
+			fail_msg("allocation %zu: %d, '%s'", f.rounds, r, err.text);
 	}
-	allocations_left = SIZE_MAX;
-	json_set_alloc_funcs(malloc, free);
-	assert_true(n > 30);
+	assert_true(f.rounds > 31);
+}
+
+static int replay_cut_anywhere(const uint8_t *bytes, size_t size)
+{
+	for (size_t at = size; at > 0; at -= at > 64 ? at / 64 : 1)
+		LLVMFuzzerTestOneInput(bytes, at);
+	return 0;
 }
 
 static void test_node__corpus_holds(void **state)
 {
-	DIR *dir = opendir(CORPUS);
-	const struct dirent *entry;
-	size_t n = 0;
-
 	(void)state;
-	assert_non_null(dir);
-	while ((entry = readdir(dir)) != NULL) {
-		NP_AUTO(np_freep) char *bytes = NULL;
-		struct np_err err = NP_ERR_INIT;
-		char path[512];
-		size_t size = 0;
-
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", CORPUS, entry->d_name);
-		assert_int_equal(np_file_load(path, NP_MIB, &bytes, &size, &err), 0);
-		/* Cut anywhere, too. */
-		for (size_t at = size; at > 0; at -= at > 64 ? at / 64 : 1)
-			LLVMFuzzerTestOneInput((const uint8_t *)bytes, at);
-		n++;
-	}
-	closedir(dir);
-	assert_true(n >= 20);
+	assert_true(replay_corpus(CORPUS, replay_cut_anywhere) >= 20);
 }
 
 int main(void)
@@ -778,5 +741,5 @@ int main(void)
 		cmocka_unit_test(test_node__corpus_holds),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

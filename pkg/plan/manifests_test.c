@@ -11,6 +11,8 @@
 
 #include "nodeprep/plan.h"
 
+#include "catalogue.h"
+
 #define TEMPLATE(name, rest)                                                                       \
 	"---\napiVersion: infrastructure.cluster.x-k8s.io/v1beta2\nkind: VSphereMachineTemplate\n" \
 	"metadata: {name: " name                                                                   \
@@ -25,7 +27,6 @@
 	"name: gpu}}}\nstatus: {phase: Running}\n"
 
 struct setup {
-	struct np_catalogue *catalogue;
 	struct np_input input;
 	struct np_plan plan;
 };
@@ -34,19 +35,16 @@ static void setup_done(struct setup *s)
 {
 	np_plan_done(&s->plan);
 	np_input_done(&s->input);
-	np_catalogue_free(s->catalogue);
 }
 
 static void make_plan(struct setup *s, const char *text)
 {
-	struct np_plan_options o = { .holder = "apply" };
+	struct np_plan_options o = { .catalogue = catalogue, .holder = "apply" };
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_catalogue_new(&s->catalogue, &err) < 0 ||
-	    np_input_parse(&s->input, s->catalogue, "in.yaml", text, strlen(text), &err) < 0 ||
+	if (np_input_parse(&s->input, catalogue, "in.yaml", text, strlen(text), &err) < 0 ||
 	    np_input_finish(&s->input, &err) < 0)
 		fail_msg("%s", err.text);
-	o.catalogue = s->catalogue;
 	if (np_plan_make(&s->input, &o, &s->plan, &err) < 0)
 		fail_msg("%s", err.text);
 }
@@ -169,5 +167,5 @@ int main(void)
 		cmocka_unit_test(test_manifests__a_roll_out_is_told_by_its_strategy),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

@@ -16,26 +16,9 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
 
+#include "catalogue.h"
+#include "expect.h"
 #include "failing_alloc.h"
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-static struct np_catalogue *cat;
-
-static int set_up(void **state)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	(void)state;
-	return np_catalogue_new(&cat, &err);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	np_catalogue_free(cat);
-	return 0;
-}
 
 /* --- inputs ------------------------------------------------------------------------------------ */
 
@@ -107,10 +90,10 @@ static void read_session(struct session *s, const char *text)
 {
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_input_parse(&s->in, cat, "in.yaml", text, strlen(text), &err) < 0 ||
+	if (np_input_parse(&s->in, catalogue, "in.yaml", text, strlen(text), &err) < 0 ||
 	    np_input_finish(&s->in, &err) < 0)
 		fail_msg("%s", err.text);
-	s->options.catalogue = cat;
+	s->options.catalogue = catalogue;
 	s->options.holder = "apply";
 	s->options.classes = s->in.classes;
 	s->options.n_classes = s->in.n_classes;
@@ -610,28 +593,24 @@ static void test_plan__long_lists_of_cards_are_cut(void **state)
 static void test_plan__each_allocation_may_fail(void **state)
 {
 	NP_AUTO(session_done) struct session s = { 0 };
-	bool failed = true;
-	size_t n = 0;
+	struct failing f = FAILING_INIT;
 
 	(void)state;
 	read_session(&s, placeholder_input);
-	json_set_alloc_funcs(json_malloc, free);
-	for (; failed && n < 10000; n++) {
+	while (next_round(&f)) {
 		struct np_err err = NP_ERR_INIT;
 		int rc;
 
 		s.plan.n_pools = 77;
-		allocations_left = n;
+		fail_allocation(&f);
 		rc = np_plan_make(&s.in, &s.options, &s.plan, &err);
-		failed = allocations_left == SIZE_MAX;
-		allocations_left = SIZE_MAX;
-		assert_int_equal(err.code, failed ? NP_E_NOMEM : NP_OK);
+		stop_failing(&f);
+		assert_int_equal(err.code, f.failed ? NP_E_NOMEM : NP_OK);
 		assert_int_equal(rc, -(int)err.code);
-		if (failed)
+		if (f.failed)
 			assert_int_equal(s.plan.n_pools, 77);
 	}
-	json_set_alloc_funcs(malloc, free);
-	assert_in_range(n, 50, 9999);
+	assert_true(f.rounds >= 50);
 	assert_int_equal(s.plan.n_pools, 3);
 }
 
@@ -648,5 +627,5 @@ int main(void)
 		cmocka_unit_test(test_plan__each_allocation_may_fail),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

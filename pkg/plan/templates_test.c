@@ -15,9 +15,9 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
 
+#include "catalogue.h"
+#include "expect.h"
 #include "failing_alloc.h"
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 #define CAPV "infrastructure.cluster.x-k8s.io"
 #define DEPLOYMENT(name, rest)                                                              \
@@ -35,28 +35,11 @@
 #define H100 "{vendorId: 4318, deviceId: 0x2330}"
 #define FLAT "CLUSTER_NAME: c\nWORKER_ROLLOUT_STRATEGY: OnDelete\n"
 
-static struct np_catalogue *cat;
-
-static int set_up(void **state)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	(void)state;
-	return np_catalogue_new(&cat, &err);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	np_catalogue_free(cat);
-	return 0;
-}
-
 static void read_input(struct np_input *in, const char *text)
 {
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_input_parse(in, cat, "in.yaml", text, strlen(text), &err) < 0 ||
+	if (np_input_parse(in, catalogue, "in.yaml", text, strlen(text), &err) < 0 ||
 	    np_input_finish(in, &err) < 0)
 		fail_msg("%s", err.text);
 }
@@ -128,7 +111,7 @@ static char *describe(const struct np_plan *plan)
 static void make_plan(struct np_input *in, const char *text, bool allow_shrink,
 		      struct np_plan *plan)
 {
-	struct np_plan_options o = { .catalogue = cat,
+	struct np_plan_options o = { .catalogue = catalogue,
 				     .allow_shrink = allow_shrink,
 				     .holder = "apply" };
 	struct np_err err = NP_ERR_INIT;
@@ -522,7 +505,7 @@ static void test_templates__a_cut_name_ends_in_one_dash(void **state)
 
 static void test_templates__revert_leaves_them_alone(void **state)
 {
-	struct np_plan_options o = { .catalogue = cat, .holder = "apply", .revert = true };
+	struct np_plan_options o = { .catalogue = catalogue, .holder = "apply", .revert = true };
 	struct np_input in = { 0 };
 	struct np_plan plan = { 0 };
 	struct np_err err = NP_ERR_INIT;
@@ -539,7 +522,7 @@ static void test_templates__revert_leaves_them_alone(void **state)
 /* A topology hook patches the template before it exists: nobody has to name another one. */
 static void test_templates__in_place_they_keep_their_names(void **state)
 {
-	struct np_plan_options o = { .catalogue = cat, .holder = "hook", .in_place = true };
+	struct np_plan_options o = { .catalogue = catalogue, .holder = "hook", .in_place = true };
 	struct np_input in = { 0 };
 	struct np_plan plan = { 0 };
 	struct np_err err = NP_ERR_INIT;
@@ -590,34 +573,29 @@ static void test_templates__the_line_for_people_names_the_replacement(void **sta
 
 static void test_templates__each_allocation_may_fail(void **state)
 {
-	const size_t plenty = SIZE_MAX - 1;
-	struct np_plan_options o = { .catalogue = cat, .holder = "apply" };
+	struct np_plan_options o = { .catalogue = catalogue, .holder = "apply" };
 	struct np_input in = { 0 };
-	size_t needed = 1;
+	struct failing f = FAILING_INIT;
 
 	(void)state;
-	json_set_alloc_funcs(json_malloc, free);
 	read_input(&in, DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: A100-40GB=1}")
 				DEPLOYMENT("e", "") TEMPLATE(
 					"pciDevices: [" A100 ", " T4
 					"], customVMXKeys: {pciPassthru.64bitMMioSizeGB: '64'}"));
-	for (size_t round = 0; round <= needed; round++) {
+	while (next_round(&f)) {
 		struct np_plan plan = { 0 };
 		struct np_err err = NP_ERR_INIT;
 		int rc;
 
-		allocations_left = round ? round - 1 : plenty;
+		fail_allocation(&f);
 		rc = np_plan_make(&in, &o, &plan, &err);
-		if (round == 0)
-			needed = plenty - allocations_left;
-		allocations_left = SIZE_MAX;
-		if (rc != (round ? -(int)NP_E_NOMEM : 0))
-			fail_msg("allocation %zu of %zu: %d %s", round, needed, rc, err.text);
+		stop_failing(&f);
+		if (rc != (f.failed ? -(int)NP_E_NOMEM : 0))
+			fail_msg("allocation %zu: %d %s", f.rounds, rc, err.text);
 		np_plan_done(&plan);
 	}
 	np_input_done(&in);
-	json_set_alloc_funcs(malloc, free);
-	assert_true(needed > 60);
+	assert_true(f.rounds > 60);
 }
 
 int main(void)
@@ -635,5 +613,5 @@ int main(void)
 		cmocka_unit_test(test_templates__each_allocation_may_fail),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

@@ -14,7 +14,8 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#include "catalogue.h"
+#include "expect.h"
 
 #define POOL(name, class)                                                                \
 	"---\napiVersion: nodeprep.dev/v1alpha1\nkind: NodePool\nmetadata: {name: " name \
@@ -39,18 +40,17 @@ static void test_render__json_is_the_same_as_of_the_whole_tree(void **state)
 		  CLASS("'\\n  \"pools\": []'") POOL("'  \"classes\": []'", "x") },
 	};
 	struct np_err err = NP_ERR_INIT;
-	struct np_catalogue *cat = NULL;
 
 	(void)state;
-	assert_int_equal(np_catalogue_new(&cat, &err), 0);
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct np_plan_options o = { .catalogue = cat, .holder = "apply" };
+		struct np_plan_options o = { .catalogue = catalogue, .holder = "apply" };
 		struct np_input in = { 0 };
 		struct np_plan plan = { 0 };
 		char *streamed = NULL, *whole = NULL;
 		json_t *tree;
 
-		if (np_input_parse(&in, cat, "-", rows[i].text, strlen(rows[i].text), &err) < 0)
+		if (np_input_parse(&in, catalogue, "-", rows[i].text, strlen(rows[i].text), &err) <
+		    0)
 			fail_msg("%s: %s", rows[i].name, err.text);
 		o.classes = in.classes;
 		o.n_classes = in.n_classes;
@@ -67,7 +67,6 @@ static void test_render__json_is_the_same_as_of_the_whole_tree(void **state)
 		np_plan_done(&plan);
 		np_input_done(&in);
 	}
-	np_catalogue_free(cat);
 }
 
 /* More than the first buffer of any size holds, with the newline and the NUL at its very end. */
@@ -101,5 +100,5 @@ int main(void)
 		cmocka_unit_test(test_render__json_is_the_same_as_of_the_whole_tree),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

@@ -14,24 +14,8 @@
 #include "nodeprep/err.h"
 #include "nodeprep/units.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-static struct np_catalogue *cat;
-
-static int set_up(void **state)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	(void)state;
-	return np_catalogue_new(&cat, &err);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	np_catalogue_free(cat);
-	return 0;
-}
+#include "catalogue.h"
+#include "expect.h"
 
 /* --- nodes ------------------------------------------------------------------------------------- */
 
@@ -88,14 +72,14 @@ static void parse(struct scene *s, const char *text)
 {
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_input_parse(&s->input, cat, "test.yaml", text, strlen(text), &err) < 0)
+	if (np_input_parse(&s->input, catalogue, "test.yaml", text, strlen(text), &err) < 0)
 		fail_msg("%s", err.text);
 }
 
 static void plan(struct scene *s)
 {
 	struct np_err err = NP_ERR_INIT;
-	struct np_plan_options o = { .catalogue = cat, .holder = "apply" };
+	struct np_plan_options o = { .catalogue = catalogue, .holder = "apply" };
 
 	if (np_input_finish(&s->input, &err) < 0)
 		fail_msg("%s", err.text);
@@ -631,5 +615,5 @@ int main(void)
 		cmocka_unit_test(test_picture__svg_is_a_known_form),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

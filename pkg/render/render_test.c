@@ -16,35 +16,9 @@
 #include "nodeprep/pool.h"
 #include "nodeprep/tree.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-
-static struct np_catalogue *cat;
-
-/* Allocations until one fails; SIZE_MAX: none does. */
-static size_t allocations_left = SIZE_MAX;
-
-static void *json_malloc(size_t size)
-{
-	/* The count wraps round to SIZE_MAX with the one failure. */
-	bool fails = allocations_left != SIZE_MAX && allocations_left-- == 0;
-
-	return fails ? NULL : malloc(size);
-}
-
-static int set_up(void **state)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	(void)state;
-	return np_catalogue_new(&cat, &err);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	np_catalogue_free(cat);
-	return 0;
-}
+#include "catalogue.h"
+#include "expect.h"
+#include "failing_alloc.h"
 
 /* --- plans ------------------------------------------------------------------------------------- */
 
@@ -61,10 +35,10 @@ static void session_done(struct session *s)
 
 static void make_plan(struct session *s, const char *name, const char *text)
 {
-	struct np_plan_options o = { .catalogue = cat, .holder = "apply" };
+	struct np_plan_options o = { .catalogue = catalogue, .holder = "apply" };
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_input_parse(&s->in, cat, name, text, strlen(text), &err) < 0)
+	if (np_input_parse(&s->in, catalogue, name, text, strlen(text), &err) < 0)
 		fail_msg("%s", err.text);
 	o.classes = s->in.classes;
 	o.n_classes = s->in.n_classes;
@@ -295,25 +269,21 @@ static void test_render__a_name_that_is_no_utf_8_does_not_lose_the_plan(void **s
 static void test_render__a_plan_tree_is_whole_or_null(void **state)
 {
 	NP_AUTO(session_done) struct session s = { 0 };
+	struct failing f = FAILING_INIT;
 	json_auto_t *whole = NULL;
-	bool failed = true;
-	size_t n = 0;
 
 	(void)state;
 	make_plan(&s, "a.yaml", fleet);
 	whole = np_render_plan_tree(&s.plan);
-	json_set_alloc_funcs(json_malloc, free);
-	for (; failed && n < 10000; n++) {
+	while (next_round(&f)) {
 		json_auto_t *tree = NULL;
 
-		allocations_left = n;
+		fail_allocation(&f);
 		tree = np_render_plan_tree(&s.plan);
-		failed = allocations_left == SIZE_MAX;
-		allocations_left = SIZE_MAX;
-		assert_true(tree != NULL ? json_equal(tree, whole) : failed);
+		stop_failing(&f);
+		assert_true(tree != NULL ? json_equal(tree, whole) : f.failed);
 	}
-	json_set_alloc_funcs(malloc, free);
-	assert_in_range(n, 100, 9999);
+	assert_true(f.rounds >= 100);
 }
 
 /* --- tables ------------------------------------------------------------------------------------ */
@@ -394,7 +364,7 @@ static size_t count_gpus(const char *filter)
 	json_auto_t *tree = NULL;
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_render_gpus(cat, filter, NP_FORMAT_JSON, &text, &err) < 0)
+	if (np_render_gpus(catalogue, filter, NP_FORMAT_JSON, &text, &err) < 0)
 		fail_msg("%s", err.text);
 	tree = json_loads(text, 0, NULL);
 	assert_string_equal(json_string_value(json_object_get(tree, "kind")), "GPUList");
@@ -407,16 +377,16 @@ static void test_render__gpus_are_filtered(void **state)
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(count_gpus(NULL), np_catalogue_count(cat));
+	assert_int_equal(count_gpus(NULL), np_catalogue_count(catalogue));
 	assert_int_equal(count_gpus("10de:20b0"), 1);
 	assert_int_equal(count_gpus("10DE:20B0"), 1);
 	assert_int_equal(count_gpus("GRID_V100DX"), 1);
 	assert_in_range(count_gpus("a100-40gb"), 2, 6);
-	assert_int_equal(np_render_gpus(cat, "no such card", NP_FORMAT_JSON, &text, &err),
+	assert_int_equal(np_render_gpus(catalogue, "no such card", NP_FORMAT_JSON, &text, &err),
 			 -NP_E_NOT_FOUND);
 	assert_string_equal(err.text, "no card matches 'no such card'");
 	assert_null(text);
-	assert_int_equal(np_render_gpus(cat, "10de:1eb8", NP_FORMAT_TABLE, &text, &err), 0);
+	assert_int_equal(np_render_gpus(catalogue, "10de:1eb8", NP_FORMAT_TABLE, &text, &err), 0);
 	assert_int_equal(strncmp(text, "MODEL", 5), 0);
 	assert_null(strstr(text, "VGPU"));
 	assert_non_null(strstr(text, "none"));
@@ -605,5 +575,5 @@ int main(void)
 		cmocka_unit_test(test_render__objects_are_sorted_and_without_managed_fields),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

@@ -14,7 +14,9 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#include "catalogue.h"
+#include "expect.h"
+
 #define CAPV "infrastructure.cluster.x-k8s.io"
 #define DEPLOYMENT(name, template)                                                          \
 	"---\napiVersion: cluster.x-k8s.io/v1beta1\nkind: MachineDeployment\n"              \
@@ -32,7 +34,6 @@ static const char input[] = DEPLOYMENT("d", "t") DEPLOYMENT("e", "t") DEPLOYMENT
 		   "---\napiVersion: " CAPV "/v1beta1\nkind: VSphereMachineTemplate\n"
 		   "metadata: {name: cpu, namespace: ml}\nspec: {template: {spec: {numCPUs: 2}}}\n";
 
-static struct np_catalogue *cat;
 static struct np_input in;
 static struct np_plan plan;
 
@@ -41,22 +42,19 @@ static int set_up(void **state)
 	struct np_plan_options o = { .holder = "apply" };
 	struct np_err err = NP_ERR_INIT;
 
-	(void)state;
-	if (np_catalogue_new(&cat, &err) < 0 ||
-	    np_input_parse(&in, cat, "in.yaml", input, sizeof(input) - 1, &err) < 0 ||
+	if (set_up_catalogue(state) < 0 ||
+	    np_input_parse(&in, catalogue, "in.yaml", input, sizeof(input) - 1, &err) < 0 ||
 	    np_input_finish(&in, &err) < 0)
 		return -1;
-	o.catalogue = cat;
+	o.catalogue = catalogue;
 	return np_plan_make(&in, &o, &plan, &err);
 }
 
 static int tear_down(void **state)
 {
-	(void)state;
 	np_plan_done(&plan);
 	np_input_done(&in);
-	np_catalogue_free(cat);
-	return 0;
+	return tear_down_catalogue(state);
 }
 
 /* Returns the JSON at that path of keys and indices, such as "templates.0.gpus"; NULL: absent. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/units.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,8 +14,10 @@
 
 #include "units_fuzz.c"
 
+#include "expect.h"
+#include "files.h"
+
 #define SENTINEL UINT64_C(0xdeadbeef)
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 typedef int parse_fn(const char *text, uint64_t *ret, struct np_err *err);
 
@@ -269,38 +270,10 @@ static void test_units__power_of_two_above_is_found(void **state)
 	assert_non_null(strstr(err.text, "'9223372036854775809'"));
 }
 
-static void replay(const char *path)
-{
-	unsigned char bytes[4096];
-	FILE *f = fopen(path, "rb");
-	size_t size;
-
-	assert_non_null(f);
-	size = fread(bytes, 1, sizeof(bytes), f);
-	fclose(f);
-	LLVMFuzzerTestOneInput(bytes, size);
-}
-
 static void test_units__corpus_holds(void **state)
 {
-	static const char folder[] = "pkg/units/testdata/corpus";
-	DIR *dir = opendir(folder);
-	struct dirent *entry;
-	size_t count = 0;
-
 	(void)state;
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		char path[sizeof(folder) + 1 + sizeof(entry->d_name)];
-
-		if (*entry->d_name == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		replay(path);
-		count++;
-	}
-	closedir(dir);
-	assert_true(count > 0);
+	assert_true(replay_corpus("pkg/units/testdata/corpus", LLVMFuzzerTestOneInput) > 0);
 }
 
 int main(void)

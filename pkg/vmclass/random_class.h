@@ -3,8 +3,7 @@
 #define NODEPREP_PKG_VMCLASS_RANDOM_CLASS_H
 
 /*
- * random_class - classes at random, for the tests that hold of any class; with the catalogue `cat`
- * that they are read by, which a test's set_up makes.
+ * random_class - classes at random, for the tests that hold of any class.
  */
 
 #include <setjmp.h>
@@ -22,10 +21,10 @@
 #include "nodeprep/tree.h"
 #include "nodeprep/vmclass.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define EXTRA_MAX 8
+#include "catalogue.h"
+#include "expect.h"
 
-static struct np_catalogue *cat;
+#define EXTRA_MAX 8
 
 static struct np_vmclass *class_of_tree(json_t *tree)
 {
@@ -34,7 +33,7 @@ static struct np_vmclass *class_of_tree(json_t *tree)
 	struct np_err err = NP_ERR_INIT;
 
 	if (np_doc_new_take("tree", tree, &doc, &err) < 0 ||
-	    np_vmclass_read(doc, np_doc_root(doc), cat, &c, &err) < 0)
+	    np_vmclass_read(doc, np_doc_root(doc), catalogue, &c, &err) < 0)
 		fail_msg("%s", err.text);
 	return c;
 }

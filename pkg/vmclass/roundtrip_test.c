@@ -10,21 +10,6 @@
 #define ROUNDS 10000
 #define MANAGED "/metadata/annotations/nodeprep.dev~1managed"
 
-static int set_up(void **state)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	(void)state;
-	return np_catalogue_new(&cat, &err);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	np_catalogue_free(cat);
-	return 0;
-}
-
 /* Returns what stands at the path of plain segments; NULL where nothing does. */
 static json_t *at(const json_t *object, const char *path)
 {
@@ -451,5 +436,5 @@ int main(void)
 		cmocka_unit_test(test_roundtrip__a_second_apply_over_it_changes_nothing_of_that),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

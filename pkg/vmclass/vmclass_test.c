@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/vmclass.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,24 +22,10 @@
 #include "vmclass_fuzz.c"
 
 #include "failing_alloc.h"
+#include "files.h"
 #include "random_class.h"
 
 #define TESTDATA "pkg/vmclass/testdata"
-
-static int set_up(void **state)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	(void)state;
-	return np_catalogue_new(&cat, &err);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	np_catalogue_free(cat);
-	return 0;
-}
 
 /* --- reading and writing down ------------------------------------------------------------------ */
 
@@ -76,7 +61,7 @@ static struct np_vmclass *read_class(const char *text)
 	struct np_vmclass *c = NULL;
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_vmclass_read(doc, np_doc_root(doc), cat, &c, &err) < 0)
+	if (np_vmclass_read(doc, np_doc_root(doc), catalogue, &c, &err) < 0)
 		fail_msg("%s", err.text);
 	return c;
 }
@@ -262,7 +247,7 @@ static int try_fixture(FILE *f, struct np_doc *docs[static DOCS_MAX], struct np_
 	struct wish w;
 
 	read_wish(np_doc_root(docs[0]), &w);
-	if (np_vmclass_read(docs[1], np_doc_root(docs[1]), cat, &c, err) < 0)
+	if (np_vmclass_read(docs[1], np_doc_root(docs[1]), catalogue, &c, err) < 0)
 		return -(int)err->code;
 	print_devices(f, "device", &c->devices);
 	print_devices(f, "hidden", &c->hidden);
@@ -296,46 +281,6 @@ static char *describe(const char *text, int *ret_rc)
 
 /* --- fixtures and corpus ----------------------------------------------------------------------- */
 
-static char *load(const char *path, size_t *ret_size)
-{
-	char *bytes = NULL;
-	size_t size = 0;
-	FILE *in = fopen(path, "r"), *out = open_memstream(&bytes, &size);
-	int c;
-
-	if (in == NULL || out == NULL)
-		fail_msg("cannot read %s", path);
-	while ((c = fgetc(in)) != EOF)
-		fputc(c, out);
-	fclose(in);
-	fclose(out);
-	if (ret_size != NULL)
-		*ret_size = size;
-	return bytes;
-}
-
-/* Calls `fn` with each entry of the folder; returns how many there were. */
-static size_t walk(const char *folder, void (*fn)(const char *path))
-{
-	struct dirent **entries = NULL;
-	int n = scandir(folder, &entries, NULL, alphasort);
-	size_t walked = 0;
-	char path[1024];
-
-	if (n < 0)
-		fail_msg("no folder %s", folder);
-	for (int i = 0; i < n; i++) {
-		if (entries[i]->d_name[0] != '.') {
-			snprintf(path, sizeof(path), "%s/%s", folder, entries[i]->d_name);
-			fn(path);
-			walked++;
-		}
-		free(entries[i]);
-	}
-	free(entries);
-	return walked;
-}
-
 static size_t fixture_failures;
 
 /* NODEPREP_BLESS writes `expect` anew, for a person to read before it is committed. */
@@ -346,17 +291,12 @@ static void check_fixture(const char *folder)
 	int rc = 1;
 
 	snprintf(path, sizeof(path), "%s/input.yaml", folder);
-	text = load(path, NULL);
+	text = load_file(path, NULL);
 	got = describe(text, &rc);
 	snprintf(path, sizeof(path), "%s/expect", folder);
-	if (getenv("NODEPREP_BLESS") != NULL) {
-		FILE *f = fopen(path, "w");
-
-		assert_non_null(f);
-		fputs(got, f);
-		fclose(f);
-	}
-	expect = load(path, NULL);
+	if (getenv("NODEPREP_BLESS") != NULL)
+		save_file(path, got);
+	expect = load_file(path, NULL);
 	if (strcmp(got, expect) != 0 || (rc < 0) != (strstr(folder, "/invalid/") != NULL)) {
 		print_error("%s:\n  got\n%s  expected\n%s", folder, got, expect);
 		fixture_failures++;
@@ -370,24 +310,15 @@ static void test_vmclass__fixtures_come_out_as_written_down(void **state)
 {
 	(void)state;
 	fixture_failures = 0;
-	assert_true(walk(TESTDATA "/valid", check_fixture) > 0);
-	assert_true(walk(TESTDATA "/invalid", check_fixture) > 0);
+	assert_true(each_entry(TESTDATA "/valid", check_fixture) > 0);
+	assert_true(each_entry(TESTDATA "/invalid", check_fixture) > 0);
 	assert_int_equal(fixture_failures, 0);
-}
-
-static void replay(const char *path)
-{
-	size_t size = 0;
-	char *bytes = load(path, &size);
-
-	assert_int_equal(LLVMFuzzerTestOneInput((const uint8_t *)bytes, size), 0);
-	free(bytes);
 }
 
 static void test_vmclass__the_corpus_replays(void **state)
 {
 	(void)state;
-	assert_true(walk(TESTDATA "/corpus", replay) > 0);
+	assert_true(replay_corpus(TESTDATA "/corpus", LLVMFuzzerTestOneInput) > 0);
 }
 
 /* --- the two keys ------------------------------------------------------------------------------ */
@@ -745,7 +676,7 @@ static int read_and_change(struct np_doc *doc, struct np_change *ret, struct np_
 					    .members = &member,
 					    .n_members = 1 };
 
-	if (np_vmclass_read(doc, np_doc_root(doc), cat, &c, err) < 0)
+	if (np_vmclass_read(doc, np_doc_root(doc), catalogue, &c, err) < 0)
 		return -(int)err->code;
 	/* What the class lends must not outlive it. */
 	if (np_vmclass_change(c, &want, ret, err) < 0)
@@ -758,40 +689,36 @@ static int read_and_change(struct np_doc *doc, struct np_change *ret, struct np_
 static void expect_each_allocation_may_fail(const char *path)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
-	char *text = load(path, NULL);
-	bool failed = true;
-	size_t n = 0;
+	char *text = load_file(path, NULL);
+	struct failing f = FAILING_INIT;
 
 	doc = read_doc(text);
-	for (; failed && n < 10000; n++) {
+	while (next_round(&f)) {
 		struct np_err err = NP_ERR_INIT;
 		struct np_change change = { .window_gb = 77 };
 		int rc;
 
-		allocations_left = n;
+		fail_allocation(&f);
 		rc = read_and_change(doc, &change, &err);
-		failed = allocations_left == SIZE_MAX;
-		allocations_left = SIZE_MAX;
+		stop_failing(&f);
 		/* Of a text that it cannot read, jansson does not always say that memory ran out. */
 		if (strstr(err.text, "is not as nodeprep wrote it") == NULL)
-			assert_int_equal(err.code, failed ? NP_E_NOMEM : NP_OK);
+			assert_int_equal(err.code, f.failed ? NP_E_NOMEM : NP_OK);
 		assert_int_equal(rc, -(int)err.code);
-		if (failed)
+		if (f.failed)
 			assert_int_equal(change.window_gb, 77);
 		np_change_done(&change);
 	}
-	assert_in_range(n, 50, 9999);
+	assert_true(f.rounds >= 50);
 	free(text);
 }
 
 static void test_vmclass__each_allocation_may_fail(void **state)
 {
 	(void)state;
-	json_set_alloc_funcs(json_malloc, free);
 	expect_each_allocation_may_fail(TESTDATA "/corpus/hardware.yaml");
 	expect_each_allocation_may_fail(TESTDATA "/corpus/variants.yaml");
 	expect_each_allocation_may_fail(TESTDATA "/corpus/annotated.yaml");
-	json_set_alloc_funcs(malloc, free);
 }
 
 int main(void)
@@ -806,5 +733,5 @@ int main(void)
 		cmocka_unit_test(test_vmclass__each_allocation_may_fail),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
 }

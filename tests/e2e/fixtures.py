@@ -16,9 +16,11 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+import builders  # noqa: E402
 import servers  # noqa: E402  (found through the line above, whatever pytest's import mode)
 
 CLASSES = f"/apis/{servers.GROUP}/v1alpha6"
@@ -143,3 +145,32 @@ def nodeprep(server, tmp_path):
         return Result(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def gpu(ns, put_class):
+    """Standard input of a plan that needs one class from the server."""
+    put_class(ns, "gpu", builders.hardware(builders.A100))
+    return builders.dump(builders.pool(ns, "w", "gpu"))
+
+
+@pytest.fixture
+def write_config(server, tmp_path):
+    """write_config(user, name) writes a kubeconfig of that user into a folder of its own."""
+
+    def write(user, name="config", **members):
+        path = tmp_path / "kube" / name
+        path.parent.mkdir(exist_ok=True)
+        config = yaml.safe_load(pathlib.Path(server.write_kubeconfig(path, token="x")).read_text())
+        config["users"][0]["user"] = user
+        config.update(members)
+        path.write_text(yaml.safe_dump(config))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    """plugin(body) writes the script of a credential plugin."""
+    return lambda body: builders.Plugin(tmp_path / "kube", body)

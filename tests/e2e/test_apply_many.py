@@ -12,8 +12,8 @@ import time
 import pytest
 
 import servers
+from builders import A100, MANAGED, SIZE, USE64, dump, hardware, keys_of, pool, writes
 from fixtures import classes_path
-from test_main_job import A100, MANAGED, SIZE, USE64, dump, hardware, keys_of, pool, writes
 
 MANY = 12
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import servers
-from test_main_job import A100, dump, hardware, pool, writes
+from builders import A100, dump, hardware, pool, writes
 
 NODE_POOL = """\
 apiVersion: nodeprep.dev/v1alpha1

@@ -9,10 +9,8 @@ import time
 import pytest
 
 import servers
+from builders import A100, H200, MANAGED, SIZE, T4, USE64, config_spec, dump, hardware, option, pool, writes
 from fixtures import CLASSES, classes_path
-from test_main_job import (
-    A100, H200, MANAGED, SIZE, T4, USE64, config_spec, dump, hardware, option, pool, writes,
-)
 
 ANNOTATION = "vmoperator.vmware.com/pci-passthru-64bit-mmio-size"
 PATCH = "application/merge-patch+json"

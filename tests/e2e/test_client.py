@@ -6,7 +6,7 @@ import base64
 import pytest
 import yaml
 
-from test_main_job import A100, dump, hardware, pool
+from builders import A100, dump, hardware, pool
 
 
 @pytest.fixture

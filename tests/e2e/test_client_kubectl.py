@@ -12,9 +12,8 @@ import pytest
 import yaml
 
 import servers
+from builders import A100, V1, V1BETA1, dump, execs, hardware, pool, say
 from proxies import Proxy
-from test_client_login import V1, V1BETA1, execs, plugin, say, write_config  # noqa: F401
-from test_main_job import A100, dump, hardware, pool
 
 pytestmark = pytest.mark.real_only
 
@@ -100,7 +99,7 @@ USERS = {
 
 
 @pytest.mark.parametrize("name", USERS)
-def test_users(server, compare, write_config, name):  # noqa: F811
+def test_users(server, compare, write_config, name):
     make, who = USERS[name]
     theirs, ours, words = compare("--kubeconfig", write_config(make(server)))
     assert (theirs, ours) == (who in ("both", "kubectl"), who in ("both", "nodeprep")), words
@@ -125,7 +124,7 @@ PLUGINS = {
 
 
 @pytest.mark.parametrize("name", PLUGINS)
-def test_plugins(server, compare, write_config, plugin, name):  # noqa: F811
+def test_plugins(server, compare, write_config, plugin, name):
     version, members, gets_in = PLUGINS[name]
     plugin(say(version, token=server.token))
     theirs, ours, words = compare("--kubeconfig", write_config(execs(version, **members)))
@@ -149,14 +148,14 @@ OUTPUTS = {
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_outputs(server, compare, write_config, plugin, name):  # noqa: F811
+def test_outputs(server, compare, write_config, plugin, name):
     body, gets_in = OUTPUTS[name]
     plugin(body.replace("TOKEN", server.token))
     theirs, ours, words = compare("--kubeconfig", write_config(execs()))
     assert (theirs, ours) == (gets_in, gets_in), words
 
 
-def test_what_a_plugin_is_told_is_the_same(server, compare, write_config, plugin, kubectl):  # noqa: F811
+def test_what_a_plugin_is_told_is_the_same(server, compare, write_config, plugin, kubectl):
     script = plugin(f'printf "%s\\n" "$KUBERNETES_EXEC_INFO" >>"$0.all"\n{say(token=server.token)}')
     config = write_config(execs(provideClusterInfo=True))
     with open(config, encoding="utf-8") as file:
@@ -229,7 +228,7 @@ def test_no_proxy(server, compare, tmp_path, no_proxy):
         assert theirs == ours, words
 
 
-def test_merged_files(server, compare, write_config, tmp_path):  # noqa: F811
+def test_merged_files(server, compare, write_config, tmp_path):
     """Every order of three files that contradict each other."""
     wrong = [{"name": "e2e", "cluster": {"server": "https://127.0.0.1:1"}}]
     files = [

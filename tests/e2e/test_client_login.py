@@ -4,82 +4,14 @@
 import base64
 import json
 import pathlib
-import stat
 
 import pytest
 import yaml
 
-from test_client_network import answering
-from test_main_job import A100, dump, hardware, pool
-
-V1 = "client.authentication.k8s.io/v1"
-V1BETA1 = "client.authentication.k8s.io/v1beta1"
+from builders import V1, V1BETA1, answering, dump, execs, pool, say
 
 # The embedded Supervisor knows tokens alone.
 real_only = pytest.mark.real_only
-
-
-@pytest.fixture
-def gpu(ns, put_class):
-    """Standard input of a plan that needs one class from the server."""
-    put_class(ns, "gpu", hardware(A100))
-    return dump(pool(ns, "w", "gpu"))
-
-
-@pytest.fixture
-def write_config(server, tmp_path):
-    """write_config(user, name) writes a kubeconfig of that user into a folder of its own."""
-
-    def write(user, name="config", **members):
-        path = tmp_path / "kube" / name
-        path.parent.mkdir(exist_ok=True)
-        config = yaml.safe_load(pathlib.Path(server.write_kubeconfig(path, token="x")).read_text())
-        config["users"][0]["user"] = user
-        config.update(members)
-        path.write_text(yaml.safe_dump(config))
-        return str(path)
-
-    return write
-
-
-class Plugin:
-    """A script that plays a credential plugin; it counts its runs and keeps what it was told."""
-
-    def __init__(self, folder, body):
-        folder.mkdir(exist_ok=True)
-        self.path = folder / "nodeprep-login"
-        self._runs = folder / "runs"
-        self._info = folder / "info"
-        self.path.write_text(
-            "#!/bin/sh\n"
-            f"echo run >>'{self._runs}'; n=$(wc -l <'{self._runs}')\n"
-            f'printf %s "$KUBERNETES_EXEC_INFO" >\'{self._info}\'\n{body}\n'
-        )
-        self.path.chmod(stat.S_IRWXU)
-
-    @property
-    def runs(self):
-        return len(self._runs.read_text().splitlines()) if self._runs.exists() else 0
-
-    @property
-    def info(self):
-        return json.loads(self._info.read_text())
-
-
-@pytest.fixture
-def plugin(tmp_path):
-    return lambda body: Plugin(tmp_path / "kube", body)
-
-
-def say(version=V1, **status):
-    """The line of a script that gives this status."""
-    text = json.dumps({"kind": "ExecCredential", "apiVersion": version, "status": status})
-    return f"cat <<'END'\n{text}\nEND"
-
-
-def execs(version=V1, **members):
-    spec = {"apiVersion": version, "command": "./nodeprep-login", "interactiveMode": "Never"}
-    return {"exec": {k: v for k, v in {**spec, **members}.items() if v is not None}}
 
 
 # --- exec credential plugins ----------------------------------------------------------------------

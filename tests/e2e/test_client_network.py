@@ -3,11 +3,9 @@
 
 import base64
 import contextlib
-import http.server
 import json
 import pathlib
 import subprocess
-import threading
 import time
 import zlib
 
@@ -15,17 +13,10 @@ import pytest
 import yaml
 
 import servers
+from builders import A100, answering, dump, hardware, pool
 from proxies import Proxy
-from test_main_job import A100, dump, hardware, pool
 
 NAME = "kube.nodeprep.invalid"  # resolved by no name server; the proxies know it
-
-
-@pytest.fixture
-def gpu(ns, put_class):
-    """Standard input of a plan that needs one class from the server."""
-    put_class(ns, "gpu", hardware(A100))
-    return dump(pool(ns, "w", "gpu"))
 
 
 @pytest.fixture
@@ -254,28 +245,6 @@ def test_request_timeout_that_is_none_is_refused(nodeprep, gpu, kubeconfig, valu
     done = nodeprep("plan", "-f", "-", "--kubeconfig", kubeconfig(), f"--request-timeout={value}", input=gpu)
     assert done.rc == 2
     assert "--request-timeout" in done.err and f"'{value}'" in done.err
-
-
-@contextlib.contextmanager
-def answering(answer):
-    """A server without TLS that gives every request this answer; yields its address."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            answer(self)
-
-        def log_message(self, *args):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.daemon_threads = True
-        thread = threading.Thread(target=running.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{running.server_address[1]}"
-        finally:
-            running.shutdown()
-            thread.join()
 
 
 def test_a_small_answer_that_unpacks_to_a_huge_one_is_refused(nodeprep, gpu):

@@ -12,9 +12,11 @@ import time
 import pytest
 
 import servers
+from builders import (
+    A100, MANAGED, SIZE, T4, USE64, config_spec, hardware, keys_of, option, plain, pool, pools_of,
+    writes,
+)
 from fixtures import PATH
-from test_main_job import A100, MANAGED, SIZE, T4, USE64, config_spec, hardware, keys_of, option, pool, writes
-from test_revert import plain
 
 VERSIONS = ["0.4.0", "1.0.0", "1.1.0"]
 PLAN = "nodeprep.dev/plan"
@@ -84,12 +86,6 @@ def network(*pools, version="1.1.0", name="gpu", instance="host-1", **more):
         config["nodePool"] = pools[0] if len(pools) == 1 else list(pools)
     config.update(more)
     return {key: value for key, value in config.items() if value is not None}
-
-
-def pools_of(cls):
-    """What the class's annotation says of its pools."""
-    text = cls["metadata"].get("annotations", {}).get(MANAGED)
-    return json.loads(text)["pools"] if text else {}
 
 
 def holders_of(cls):

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 import servers
-from test_main_job import A100, MANAGED, SIZE, USE64, config_spec, dump, hardware, keys_of, option, pool
+from builders import A100, MANAGED, SIZE, USE64, config_spec, dump, hardware, keys_of, option, pool
 
 NS = "ml"
 PATH = "/apis/vmoperator.vmware.com/v1alpha6/namespaces/ml/virtualmachineclasses"

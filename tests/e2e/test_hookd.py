@@ -15,8 +15,9 @@ import time
 import pytest
 
 import servers
+from builders import A100, SIZE, hardware, pools_of
+from builders import plain as bare
 from hookd import Hookd
-from test_main_job import A100, MANAGED, SIZE, hardware
 
 HOOKS = "hooks.runtime.cluster.x-k8s.io/v1alpha1"
 
@@ -72,14 +73,6 @@ def call(hookd, hook, body, handler=None, timeout="10s", **options):
 def create(hookd, ns, **options):
     settings = options.pop("settings", {})
     return call(hookd, "beforeclustercreate", {"settings": settings, "cluster": cluster(ns, **options)})
-
-
-def bare(vm_class):
-    return {k: vm_class["metadata"].get(k) for k in ("labels", "annotations")} | {"spec": vm_class["spec"]}
-
-
-def pools_of(vm_class):
-    return json.loads(vm_class["metadata"]["annotations"][MANAGED])["pools"]
 
 
 def patches(server):

@@ -4,94 +4,11 @@
 import json
 
 import pytest
-import yaml
 
-A100 = {"vendorID": 0x10DE, "deviceID": 0x20B0}
-H200 = {"vendorID": 0x10DE, "deviceID": 0x2335}
-H100 = {"vendorID": 0x10DE, "deviceID": 0x2330}
-T4 = {"vendorID": 0x10DE, "deviceID": 0x1EB8}
-NIC = {"vendorID": 0x14E4, "deviceID": 0x1751}
-SIZE = "pciPassthru.64bitMMIOSizeGB"
-USE64 = "pciPassthru.use64bitMMIO"
-MANAGED = "nodeprep.dev/managed"
-WRITES = ("create", "update", "patch", "delete")
-
-
-def hardware(*devices, memory="256Gi", vgpus=()):
-    spec = {"hardware": {"cpus": 16, "memory": memory, "devices": {}}}
-    if devices:
-        spec["hardware"]["devices"]["dynamicDirectPathIODevices"] = list(devices)
-    if vgpus:
-        spec["hardware"]["devices"]["vgpuDevices"] = [{"profileName": name} for name in vgpus]
-    return spec
-
-
-def option(key, value):
-    return {"_typeName": "OptionValue", "key": key, "value": {"_typeName": "string", "_value": value}}
-
-
-def passthrough(device):
-    return {
-        "_typeName": "VirtualDeviceConfigSpec",
-        "operation": "add",
-        "device": {
-            "_typeName": "VirtualPCIPassthrough",
-            "key": 0,
-            "backing": {
-                "_typeName": "VirtualPCIPassthroughDynamicBackingInfo",
-                "deviceName": "",
-                "allowedDevice": [
-                    {
-                        "_typeName": "VirtualPCIPassthroughAllowedDevice",
-                        "vendorId": device["vendorID"],
-                        "deviceId": device["deviceID"],
-                    }
-                ],
-            },
-        },
-    }
-
-
-def config_spec(*devices, extra=(), **members):
-    return {
-        "_typeName": "VirtualMachineConfigSpec",
-        "deviceChange": [passthrough(device) for device in devices],
-        "extraConfig": list(extra),
-        **members,
-    }
-
-
-def pool(ns, name, vm_class, **spec):
-    return {
-        "apiVersion": "nodeprep.dev/v1alpha1",
-        "kind": "NodePool",
-        "metadata": {"name": name, "namespace": ns},
-        "spec": {"replicas": 3, "vmClass": vm_class, **spec},
-    }
-
-
-def dump(*documents):
-    return yaml.safe_dump_all(documents)
-
-
-def keys_of(cls):
-    """The extraConfig of a class as (key, value) pairs, in its order."""
-    entries = cls["spec"].get("configSpec", {}).get("extraConfig", [])
-    return [(e["key"], e["value"]["_value"] if isinstance(e["value"], dict) else e["value"])
-            for e in entries]
-
-
-def ids_of(cls):
-    """The devices that VM Operator would attach, as vendor and device ids."""
-    return [
-        (allowed["vendorId"], allowed["deviceId"])
-        for change in cls["spec"].get("configSpec", {}).get("deviceChange", [])
-        for allowed in change["device"]["backing"].get("allowedDevice", [])
-    ]
-
-
-def writes(server):
-    return [r for r in server.requests() if r["verb"] in WRITES]
+from builders import (
+    A100, H100, H200, MANAGED, NIC, SIZE, T4, USE64, config_spec, dump, hardware, ids_of, keys_of,
+    option, pool, writes,
+)
 
 
 @pytest.mark.parametrize(

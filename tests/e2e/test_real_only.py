@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 import servers
+from builders import A100, SIZE, dump, hardware, ids_of, keys_of, pool
 from fixtures import classes_path
-from test_main_job import A100, SIZE, dump, hardware, ids_of, keys_of, pool
 
 pytestmark = pytest.mark.real_only
 

@@ -5,18 +5,11 @@ import json
 
 import pytest
 
-from fixtures import classes_path
-from test_main_job import (
-    A100, MANAGED, SIZE, T4, USE64, config_spec, dump, hardware, ids_of, keys_of, option, pool, writes,
+from builders import (
+    A100, MANAGED, SIZE, T4, USE64, config_spec, dump, hardware, ids_of, keys_of, option, plain, pool,
+    writes,
 )
-
-
-def plain(cls):
-    """What must be the same bytes afterwards."""
-    metadata = cls["metadata"]
-    return json.dumps(
-        [cls["spec"], metadata.get("labels"), metadata.get("annotations")], sort_keys=False
-    )
+from fixtures import classes_path
 
 
 def with_policies(spec, **resources):

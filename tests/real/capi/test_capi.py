@@ -8,8 +8,9 @@ import pytest
 import servers
 import yaml
 
+from builders import plain, pools_of
+
 SIZE, USE = "pciPassthru.64bitMMIOSizeGB", "pciPassthru.use64bitMMIO"
-MANAGED = "nodeprep.dev/managed"
 GPUS = {"gpus": [{"model": "A100-40GB", "count": 2}]}
 
 
@@ -17,23 +18,8 @@ def spec_of(template):
     return template["spec"]["template"]["spec"]
 
 
-def keys_of(template):
+def vmx_keys_of(template):
     return spec_of(template).get("customVMXKeys")
-
-
-def pools_of(vm_class):
-    text = vm_class["metadata"].get("annotations", {}).get(MANAGED)
-    return json.loads(text)["pools"] if text else {}
-
-
-def bare(vm_class):
-    """What must be as it was: spec, labels and annotations."""
-    metadata = vm_class["metadata"]
-    return {
-        "spec": vm_class["spec"],
-        "labels": metadata.get("labels"),
-        "annotations": metadata.get("annotations"),
-    }
 
 
 def both_templates(topology, name):
@@ -71,9 +57,9 @@ def test_a_gpu_pool_gets_its_window_and_the_class_is_patched_before(
         "c1", {"vmClass": "gpu-a100x2", "gpuDevices": [capi.A100] * 2, "nodeprepGPU": GPUS}
     )
     gpu, cpu = both_templates(topology, "c1")
-    assert keys_of(gpu) == {"keep": "me", SIZE: "512", USE: "TRUE"}
+    assert vmx_keys_of(gpu) == {"keep": "me", SIZE: "512", USE: "TRUE"}
     assert spec_of(gpu)["hardwareVersion"] == "vmx-17"
-    assert keys_of(cpu) is None
+    assert vmx_keys_of(cpu) is None
     assert spec_of(cpu)["hardwareVersion"] == "vmx-15"
 
     patched = get_class(ns, "gpu-a100x2")
@@ -99,18 +85,18 @@ def test_a_gpu_pool_gets_its_window_and_the_class_is_patched_before(
     assert topology.condition("c1").get("status") != "False"
 
     topology.delete_cluster("c1")
-    assert bare(get_class(ns, "gpu-a100x2")) == bare(before)
+    assert plain(get_class(ns, "gpu-a100x2")) == plain(before)
 
 
 def test_more_gpus_in_the_topology_give_a_new_template_with_a_larger_window(topology):
     topology.create_cluster("c1", {"gpuDevices": [capi.A100] * 2})
     first, cpu = both_templates(topology, "c1")
-    assert keys_of(first)[SIZE] == "512"
+    assert vmx_keys_of(first)[SIZE] == "512"
     topology.set_gpu_variables("c1", {"gpuDevices": [capi.H100] * 8})
 
     def larger():
         template = topology.pool_template("c1", "gpu")
-        return template if keys_of(template).get(SIZE) == "2048" else None
+        return template if vmx_keys_of(template).get(SIZE) == "2048" else None
 
     second = capi.wait_for("a larger window", larger, lambda: topology.cluster("c1").get("status"))
     assert second["metadata"]["name"] != first["metadata"]["name"]
@@ -166,8 +152,8 @@ def test_templates_of_v1beta1_are_patched_too(server, extension, ns):
     topology.create()
     topology.create_cluster("c1", {"gpuDevices": [capi.H100] * 4})
     gpu, cpu = both_templates(topology, "c1")
-    assert keys_of(gpu) == {"keep": "me", SIZE: "1024", USE: "TRUE"}
-    assert keys_of(cpu) is None
+    assert vmx_keys_of(gpu) == {"keep": "me", SIZE: "1024", USE: "TRUE"}
+    assert vmx_keys_of(cpu) is None
     topology.delete_cluster("c1")
 
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 import servers
-from test_main_job import A100, hardware, keys_of, pool
+from builders import A100, hardware, keys_of, pool
 
 GROUP = servers.GROUP
 COMMANDS = ("plan", "diff", "apply", "check", "explain", "revert")

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 import servers
+from builders import A100, SIZE, USE64, config_spec, hardware, keys_of, option, pool
 from fixtures import classes_path
-from test_main_job import A100, SIZE, USE64, config_spec, hardware, keys_of, option, pool
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import subprocess
 import pytest
 
 import servers
+from builders import MANAGED, pool
 from fixtures import PATH
-from test_main_job import MANAGED, pool
 
 HERE = pathlib.Path(__file__).resolve().parent
 

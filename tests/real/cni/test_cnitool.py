@@ -6,9 +6,8 @@ import json
 import pytest
 
 import servers
+from builders import A100, SIZE, hardware, keys_of, plain
 from runtime import exec_plugin, finish, holders, plugin
-from test_main_job import A100, SIZE, hardware, keys_of
-from test_revert import plain
 
 VERSIONS = ["0.4.0", "1.0.0", "1.1.0"]
 

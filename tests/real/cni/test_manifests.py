@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import servers
-from test_main_job import A100, SIZE, hardware, keys_of
+from builders import A100, SIZE, hardware, keys_of
 
 CNI = servers.REPO / "deploy" / "manifests" / "cni"
 

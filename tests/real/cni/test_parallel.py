@@ -9,9 +9,8 @@ import time
 
 import pytest
 
+from builders import A100, H200, SIZE, hardware, keys_of, plain, pool
 from runtime import exec_plugin, finish, holders, must
-from test_main_job import A100, H200, SIZE, hardware, keys_of, pool
-from test_revert import plain
 
 CONTAINERS = 64
 # Class -> what its pools need: (pool, window it asks for). The class gets the largest.

@@ -15,9 +15,8 @@ import pytest
 import yaml
 
 import servers
+from builders import A100, SIZE, hardware, keys_of, plain
 from runtime import finish, plugin
-from test_main_job import A100, SIZE, hardware, keys_of
-from test_revert import plain
 
 NAME = "supervisor.nodeprep.test"
 RESOLVER = "127.0.0.77"

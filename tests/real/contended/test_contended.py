@@ -14,10 +14,8 @@ import threading
 import time
 
 import servers
+from builders import A100, MANAGED, SIZE, USE64, config_spec, dump, hardware, keys_of, option, pool
 from fixtures import classes_path
-from test_main_job import (
-    A100, MANAGED, SIZE, USE64, config_spec, dump, hardware, keys_of, option, pool,
-)
 
 CLASSES = 8
 WORKERS = 16

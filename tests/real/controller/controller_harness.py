@@ -292,16 +292,6 @@ def wait_reason(server, ns, reason, name="workers", condition="Ready", timeout=W
     return wait_pool(server, ns, is_there, name, timeout)
 
 
-def keys_of(vm_class):
-    extra = (vm_class["spec"].get("configSpec") or {}).get("extraConfig") or []
-    return {
-        entry["key"]: entry["value"]["_value"]
-        if isinstance(entry["value"], dict)
-        else entry["value"]
-        for entry in extra
-    }
-
-
 def managed_of(vm_class):
     text = vm_class["metadata"].get("annotations", {}).get("nodeprep.dev/managed")
     return text and json.loads(text)

@@ -7,6 +7,7 @@ import time
 
 import pytest
 import yaml
+from builders import keys_of
 from controller_harness import (
     LEASES,
     SYSTEM,
@@ -15,7 +16,6 @@ from controller_harness import (
     conditions,
     events_of,
     gpu_class,
-    keys_of,
     managed_of,
     pool_body,
     pool_path,
@@ -61,7 +61,7 @@ def test_conditions__a_class_is_made_right_within_a_second(
     put_class(pools_ns, "gpu", gpu_class())
     began = time.monotonic()
     put_pool(server, pools_ns, gpus=[{"model": "A100-40GB", "count": 4}])
-    vm_class = wait_class(server, pools_ns, lambda c: "pciPassthru.64bitMMIOSizeGB" in keys_of(c))
+    vm_class = wait_class(server, pools_ns, lambda c: "pciPassthru.64bitMMIOSizeGB" in dict(keys_of(c)))
     took = time.monotonic() - began
     pool = wait_reason(server, pools_ns, "ClassRight")
     assert reasons(pool) == RIGHT
@@ -70,7 +70,7 @@ def test_conditions__a_class_is_made_right_within_a_second(
     assert (status["gpusPerNode"], status["requiredMMIOGB"], status["mmioGB"]) == (4, 512, 512)
     assert status["vmClass"] == "gpu"
     assert pool["metadata"]["finalizers"] == ["nodeprep.dev/class"]
-    assert keys_of(vm_class)["pciPassthru.64bitMMIOSizeGB"] == "512"
+    assert dict(keys_of(vm_class))["pciPassthru.64bitMMIOSizeGB"] == "512"
     assert managed_of(vm_class)["pools"] == {
         f"{pools_ns}/workers": {"mmioGB": 512, "holders": ["controller"]}
     }
@@ -402,7 +402,7 @@ def test_deletion__restores_with_the_last_pool(server, controller, pools_ns, put
     wait_gone(server, pool_path(pools_ns, "one"))
     vm_class = server.must("GET", classes_path(pools_ns, "gpu"))
     assert list(managed_of(vm_class)["pools"]) == [f"{pools_ns}/two"]
-    assert "pciPassthru.64bitMMIOSizeGB" in keys_of(vm_class)
+    assert "pciPassthru.64bitMMIOSizeGB" in dict(keys_of(vm_class))
     server.must("DELETE", pool_path(pools_ns, "two"))
     wait_gone(server, pool_path(pools_ns, "two"))
     after = server.must("GET", classes_path(pools_ns, "gpu"))

@@ -7,6 +7,7 @@ import time
 
 import pytest
 import yaml
+from builders import keys_of
 from controller_harness import (
     Controller,
     classes_path,
@@ -14,7 +15,6 @@ from controller_harness import (
     events_of,
     gpu_class,
     install,
-    keys_of,
     managed_of,
     pool_path,
     put_pool,
@@ -67,7 +67,7 @@ def test_supervisor__pool_ids_begin_with_the_cluster(
         put_pool(server, pools_ns)
         wait_reason(server, pools_ns, "ClassRight")
         vm_class = supervisor.must("GET", classes_path("vns", "gpu"))
-        assert keys_of(vm_class)["pciPassthru.64bitMMIOSizeGB"] == "512"
+        assert dict(keys_of(vm_class))["pciPassthru.64bitMMIOSizeGB"] == "512"
         mine = f"{kube_system_uid}/{pools_ns}/workers"
         assert list(managed_of(vm_class)["pools"]) == [mine]
         # Another cluster has a pool of the same name; when ours goes, its stays.
@@ -87,7 +87,7 @@ def test_supervisor__pool_ids_begin_with_the_cluster(
             wait_gone(server, pool_path(pools_ns, "workers"))
             vm_class = supervisor.must("GET", classes_path("vns", "gpu"))
             assert list(managed_of(vm_class)["pools"]) == [mine]
-            assert "pciPassthru.64bitMMIOSizeGB" in keys_of(vm_class)
+            assert "pciPassthru.64bitMMIOSizeGB" in dict(keys_of(vm_class))
         # The first one comes back and finds that its pool went meanwhile.
         running.start()
         running.wait_ready()

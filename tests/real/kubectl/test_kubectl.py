@@ -11,10 +11,7 @@ import pytest
 import yaml
 
 import servers
-from fixtures import classes_path
-from test_main_job import (
-    A100, MANAGED, SIZE, USE64, config_spec, dump, hardware, keys_of, option, pool, writes,
-)
+from builders import A100, MANAGED, SIZE, USE64, config_spec, dump, hardware, keys_of, option, pool, writes
 
 OURS = {SIZE, USE64}
 

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The round trip of random classes on the real server: what it normalises is kept as it was."""
 
-import json
 import random
 
-import servers
+from builders import A100, H100, H200, MANAGED, NIC, SIZE, T4, USE64, dump, option, passthrough, plain, pool, writes
 from fixtures import classes_path
-from test_main_job import A100, H100, H200, MANAGED, NIC, SIZE, T4, USE64, dump, option, passthrough, pool, writes
 
 CLASSES = 400
 DEVICES = [A100, H100, H200, T4, NIC]
@@ -36,11 +34,6 @@ def random_spec(draw):
         requests = {"memory": draw.choice(["64Gi", "65536Mi", "32Gi"]), "cpu": "1"}
         spec["policies"] = {"resources": {"requests": requests}}
     return spec
-
-
-def plain(cls):
-    metadata = cls["metadata"]
-    return json.dumps([cls["spec"], metadata.get("labels"), metadata.get("annotations")])
 
 
 def test_apply_and_revert_of_random_classes_leave_the_same_bytes(server, ns, nodeprep, put_class):

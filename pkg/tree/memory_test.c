@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "testbed.h"
+
+static size_t allocations_left;
+
+static void *scarce_malloc(size_t size)
+{
+	if (!allocations_left)
+		return NULL;
+	allocations_left--;
+	return malloc(size);
+}
+
+/* Reads all with so many of jansson's allocations; returns 0 or the error's code. */
+static int read_scarce(const char *input, size_t allocations)
+{
+	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	struct np_err err = NP_ERR_INIT;
+	int n;
+
+	allocations_left = allocations;
+	assert_int_equal(np_reader_new("input", input, strlen(input), &r, &err), 0);
+	do {
+		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+
+		n = np_reader_next(r, &doc, &err);
+	} while (n == 1);
+	assert_int_equal(n, -(int)err.code);
+	return (int)err.code;
+}
+
+static void check_scarce(const char *input)
+{
+	size_t allocations = 0;
+	int code;
+
+	json_set_alloc_funcs(scarce_malloc, free);
+	while ((code = read_scarce(input, allocations)) == NP_E_NOMEM && allocations < 10000)
+		allocations++;
+	json_set_alloc_funcs(malloc, free);
+	assert_int_equal(code, NP_OK);
+	assert_true(allocations > 10);
+}
+
+static void test_tree__running_out_of_memory_is_told(void **state)
+{
+	(void)state;
+	check_scarce(cursor_yaml);
+	check_scarce(cursor_json);
+	check_scarce("{a: &x {b: 1}, c: [*x], <<: [*x, {e: 08}]}\n---\n&k k: *k\n");
+}
+
+/* An allocator that gives back at once what was freed, as an unlucky one may. */
+static struct block {
+	struct block *next;
+	size_t size;
+} * freed;
+
+static void *reusing_malloc(size_t size)
+{
+	struct block *b;
+
+	for (struct block **at = &freed; *at; at = &(*at)->next) {
+		b = *at;
+		if (b->size != size)
+			continue;
+		*at = b->next;
+		return b + 1;
+	}
+	b = malloc(sizeof(*b) + size);
+	if (!b)
+		return NULL;
+	b->size = size;
+	return b + 1;
+}
+
+static void reusing_free(void *p)
+{
+	struct block *b = p;
+
+	if (!p)
+		return;
+	b--;
+	b->next = freed;
+	freed = b;
+}
+
+static void check_reused(void)
+{
+	NP_AUTO(np_doc_unrefp)
+	struct np_doc *doc = read_doc("a:\n  <<: {one: 1, two: 2}\nb:\n  six: 6\n  ten: 10\n");
+	struct np_node b = np_node_get(np_doc_root(doc), "b");
+
+	assert_int_equal(np_node_get(b, "six").pos.line, 4);
+	assert_int_equal(np_node_get(b, "ten").pos.line, 5);
+}
+
+static void test_tree__places_survive_memory_that_is_used_again(void **state)
+{
+	(void)state;
+	json_set_alloc_funcs(reusing_malloc, reusing_free);
+	check_reused();
+	json_set_alloc_funcs(malloc, free);
+	while (freed) {
+		struct block *next = freed->next;
+
+		free(freed);
+		freed = next;
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_tree__running_out_of_memory_is_told),
+		cmocka_unit_test(test_tree__places_survive_memory_that_is_used_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
