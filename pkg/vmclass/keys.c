@@ -130,7 +130,7 @@ static void note_size(const json_t *entry, struct np_standing *s, bool *canonica
 	uint64_t gb;
 
 	value_text(json_object_get(entry, "value"), buf);
-	if (np_u64_parse(buf, 0, UINT64_C(1) << 40, &gb, &ignored) < 0)
+	if (np_u64_parse(buf, 0, VMCLASS_STANDING_GB_MAX, &gb, &ignored) < 0)
 		return;
 	if (*canonical_seen && !canonical)
 		return;
