@@ -37,8 +37,8 @@ int vmclass_fail_discriminator(struct np_node n, struct np_err *err, const char 
 int vmclass_quantity_read(struct np_node n, char **ret_text, uint64_t *ret_bytes,
 			  struct np_err *err);
 
-/* Reads a quantity that was read before; -1: no memory, or none. */
-int vmclass_quantity_of(json_t *value, uint64_t *ret_bytes);
+/* Reads a quantity of a record: 1, 0 where the value is none, -1: no memory. */
+int vmclass_quantity_of(const json_t *value, uint64_t *ret_bytes);
 
 /* pointer.c: what stands at the path; NULL for absent and null, and where the topmost absent is. */
 json_t *vmclass_find(const json_t *object, const char *path, char *ret_absent, size_t size);

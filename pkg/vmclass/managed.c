@@ -120,7 +120,7 @@ static int cap_request(const char *path, json_t *known)
 
 	if (value == NULL || strcmp(path, VMCLASS_MEMORY_REQUEST) != 0)
 		return 0;
-	if (vmclass_quantity_of(set, &most) < 0 || vmclass_quantity_of(value, &bytes) < 0)
+	if (vmclass_quantity_of(set, &most) <= 0 || vmclass_quantity_of(value, &bytes) <= 0)
 		return -1;
 	return bytes > most ? json_object_set(known, "value", set) : 0;
 }

@@ -284,26 +284,20 @@ static int check_type_name(const char *path, const json_t *entry, struct np_err 
 }
 
 /* Reads a quantity; 0 where the value is none. */
-static int read_quantity(json_t *value, uint64_t *ret_bytes, struct np_err *err)
+static int read_quantity(const json_t *value, uint64_t *ret_bytes, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *text = NULL;
-	const struct np_node n = { .json = value, .key = "value" };
-	struct np_err why = NP_ERR_INIT;
-	int got = 0;
+	int got;
 
 	if (json_is_string(value) && !is_plain_text(value, QUANTITY_LENGTH_MAX))
 		return 0;
-	if (value != NULL)
-		got = vmclass_quantity_read(n, &text, ret_bytes, &why);
-	if (got < 0 && why.code == NP_E_NOMEM)
-		return np_fail_nomem(err);
-	return got > 0;
+	got = vmclass_quantity_of(value, ret_bytes);
+	return got < 0 ? np_fail_nomem(err) : got;
 }
 
 /* nodeprep sets the request to the memory, and a request above the memory is never restored. */
 static int check_request(const char *path, const json_t *entry, struct np_err *err)
 {
-	json_t *set = json_object_get(entry, "set"), *value = json_object_get(entry, "value");
+	const json_t *set = json_object_get(entry, "set"), *value = json_object_get(entry, "value");
 	uint64_t most = 0, bytes = 0;
 	int got;
 

@@ -62,7 +62,7 @@ static bool is_above_memory(const struct np_vmclass *c, const char *path, json_t
 	uint64_t bytes = 0;
 
 	return strcmp(path, VMCLASS_MEMORY_REQUEST) == 0 && value != NULL && c->memory != NULL &&
-	       vmclass_quantity_of(value, &bytes) == 0 && bytes > c->memory_bytes;
+	       vmclass_quantity_of(value, &bytes) > 0 && bytes > c->memory_bytes;
 }
 
 static int undo_field(struct undo *u, const char *path, const json_t *entry, struct np_err *err)

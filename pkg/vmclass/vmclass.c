@@ -57,13 +57,19 @@ int vmclass_quantity_read(struct np_node n, char **ret_text, uint64_t *ret_bytes
 	return 1;
 }
 
-int vmclass_quantity_of(json_t *value, uint64_t *ret_bytes)
+int vmclass_quantity_of(const json_t *value, uint64_t *ret_bytes)
 {
-	NP_AUTO(np_freep) char *text = NULL;
-	const struct np_node n = { .json = value, .key = "value" };
+	NP_AUTO(np_freep) char *number = NULL;
+	const char *text = json_string_value(value);
 	struct np_err ignored = NP_ERR_INIT;
 
-	return vmclass_quantity_read(n, &text, ret_bytes, &ignored) > 0 ? 0 : -1;
+	if (json_is_number(value)) {
+		number = json_dumps(value, JSON_ENCODE_ANY);
+		if (number == NULL)
+			return -1;
+		text = number;
+	}
+	return text != NULL && np_quantity_parse(text, ret_bytes, &ignored) >= 0;
 }
 
 /* An invalid record is kept as an error: what may go on without one goes on. */
