@@ -866,7 +866,7 @@ static void test_store__classes(void **state)
 	json_auto_t *ours = json_pack(
 		"{s:{s:s, s:s, s:{s:s}}, s:{}}", "metadata", "name", "old", "namespace", "ml",
 		"annotations", "nodeprep.dev/managed",
-		"{\"pools\": {\"ml/gone\": {\"holders\": [\"controller\"]}}, \"before\": {}}",
+		"{\"pools\": {\"ml/gone\": {\"holders\": [\"controller\"], \"mmioGB\": 512}}, \"before\": {}}",
 		"spec");
 
 	(void)state;

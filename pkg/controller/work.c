@@ -345,6 +345,11 @@ static int release(struct job *j, struct job_source *s, const struct np_one_resu
 		snprintf(note, sizeof(note), "the pool left class '%.253s'%s", j->name,
 			 j->n > 1 ? "" : ", which is as it was before");
 		write_event(j, s, false, "Restored", "Restore", note);
+	} else if (r->found) {
+		snprintf(note, sizeof(note),
+			 "class '%.253s' has no record of the pool: its fields stay as they are",
+			 j->name);
+		write_event(j, s, false, "Released", "Release", note);
 	}
 	return write_release(j, s, err);
 }
