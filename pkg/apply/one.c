@@ -51,8 +51,8 @@ static size_t find_leaving(const struct np_one *one, const struct np_vmclass *c,
 	json_t *entry;
 
 	json_object_foreach (json_object_get(c->managed, "pools"), id, entry) {
-		if (np_vmclass_record_is_held(c->managed, id, one->plan.holder) && json_object_get(ids, id) == NULL &&
-		    one->leaves(one->ctx, id))
+		if (np_vmclass_record_is_held(c->managed, id, one->plan.holder) &&
+		    json_object_get(ids, id) == NULL && one->leaves(one->ctx, id))
 			members[n++] = (struct np_member){ .id = id };
 	}
 	return n;

@@ -25,7 +25,8 @@ struct lifecycle {
 	struct np_kube *kube;
 	struct np_err worst; /* what befell some class; the first of its kind */
 	struct np_err refused; /* what the Cluster itself says cannot be */
-	struct np_err unread; /* a record that is not valid, of a class that the Cluster does not name */
+	struct np_err
+		unread; /* a record that is not valid, of a class that the Cluster does not name */
 	json_t *named; /* {class: true} of the Cluster's own pools; NULL: not read yet */
 };
 
@@ -209,12 +210,12 @@ static int read_named(struct lifecycle *l, struct np_err *err)
 	if (l->named)
 		return 0;
 	l->named = json_object();
-	if (!l->named || (np_input_add(&in, l->out->o->catalogue, l->doc, &why) < 0 &&
-			  why.code == NP_E_NOMEM))
+	if (!l->named ||
+	    (np_input_add(&in, l->out->o->catalogue, l->doc, &why) < 0 && why.code == NP_E_NOMEM))
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < in.n_pools; i++) {
-		if (in.pools[i].vm_class && json_object_set_new(l->named, in.pools[i].vm_class,
-								json_true()) < 0)
+		if (in.pools[i].vm_class &&
+		    json_object_set_new(l->named, in.pools[i].vm_class, json_true()) < 0)
 			return np_fail_nomem(err);
 	}
 	return 0;

@@ -392,9 +392,8 @@ static int change_memory(struct build *b, struct np_err *err)
 	    np_node_bool(np_node_get(config_spec_of(b->c), "memoryReservationLockedToMax"), &locked,
 			 err) < 0)
 		return -(int)err->code;
-	if (!locked &&
-	    set_field(b, VMCLASS_MEMORY_LOCKED, json_true(),
-		      "keeps the reservation full when the VM's memory changes") < 0)
+	if (!locked && set_field(b, VMCLASS_MEMORY_LOCKED, json_true(),
+				 "keeps the reservation full when the VM's memory changes") < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -538,9 +537,10 @@ int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *wa
 
 	if (change.patch == NULL || before == NULL)
 		return np_fail_nomem(err);
-	if (check_old_record(&b, err) < 0 || change_window(&b, err) < 0 || change_firmware(&b, err) < 0 ||
-	    change_memory(&b, err) < 0 || change_devices(&b, err) < 0 ||
-	    change_annotation(&b, err) < 0 || note_shared(&b, err) < 0)
+	if (check_old_record(&b, err) < 0 || change_window(&b, err) < 0 ||
+	    change_firmware(&b, err) < 0 || change_memory(&b, err) < 0 ||
+	    change_devices(&b, err) < 0 || change_annotation(&b, err) < 0 ||
+	    note_shared(&b, err) < 0)
 		return -(int)err->code;
 	*ret = change;
 	change = (struct np_change){ 0 };

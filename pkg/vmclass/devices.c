@@ -35,7 +35,8 @@ static int devices_take(struct np_devices *list, struct np_device *d, struct np_
 
 	if (list->n >= VMCLASS_DEVICES_MAX) {
 		device_done(d);
-		return np_node_fail(at, err, NP_E_SPEC, "more than %d devices", VMCLASS_DEVICES_MAX);
+		return np_node_fail(at, err, NP_E_SPEC, "more than %d devices",
+				    VMCLASS_DEVICES_MAX);
 	}
 	items = reallocarray(list->items, list->n + 1, sizeof(*items));
 	if (items == NULL) {

@@ -196,8 +196,8 @@ static const struct held_case {
 	{ "no pools", "{\"before\":{}}", -1 },
 	{ "no JSON", "me", -1 },
 	{ "a list", "[\"me\"]", -1 },
-	{ "a holder that is a number", "{\"pools\":{\"ml/p\":{\"holders\":[1],\"mmioGB\":0}},\"before\":{}}",
-	  -1 },
+	{ "a holder that is a number",
+	  "{\"pools\":{\"ml/p\":{\"holders\":[1],\"mmioGB\":0}},\"before\":{}}", -1 },
 	{ "holders that are a text",
 	  "{\"pools\":{\"ml/p\":{\"holders\":\"me\",\"mmioGB\":0}},\"before\":{}}", -1 },
 };

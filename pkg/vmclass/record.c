@@ -120,8 +120,8 @@ static bool has_only(const json_t *object, const char *const *names, size_t n)
 	return true;
 }
 
-#define HAS_ONLY(object, ...)                                                      \
-	has_only(object, (const char *const[]){ __VA_ARGS__ },                     \
+#define HAS_ONLY(object, ...)                                  \
+	has_only(object, (const char *const[]){ __VA_ARGS__ }, \
 		 sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(const char *))
 
 static bool is_deeper(const json_t *value, unsigned depth)
@@ -190,8 +190,7 @@ static int check_pool(const char *id, const json_t *pool, struct np_err *err)
 	if (!HAS_ONLY(pool, "mmioGB", "holders"))
 		return reject(err, "pools.'%.*s' must have mmioGB and holders alone", QUOTED, id);
 	if (!is_need(json_object_get(pool, "mmioGB")))
-		return reject(err,
-			      "pools.'%.*s'.mmioGB must be null, 0 or a power of two up to %d",
+		return reject(err, "pools.'%.*s'.mmioGB must be null, 0 or a power of two up to %d",
 			      QUOTED, id, (int)NP_WINDOW_GB_MAX);
 	return check_holders(id, json_object_get(pool, "holders"), err);
 }
@@ -347,7 +346,8 @@ static bool is_entry_item(const json_t *item)
 
 	return json_object_size(item) == 2 && json_is_integer(at) && json_integer_value(at) >= 0 &&
 	       json_integer_value(at) <= PLACE_MAX && is_option_value(entry) &&
-	       (vmclass_key_is(entry, VMCLASS_KEY_USE64) || vmclass_key_is(entry, VMCLASS_KEY_SIZE));
+	       (vmclass_key_is(entry, VMCLASS_KEY_USE64) ||
+		vmclass_key_is(entry, VMCLASS_KEY_SIZE));
 }
 
 static bool is_entries(const json_t *entries)

@@ -17,31 +17,33 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define FUZZ_DEVICE(key)                                                                           \
-	"{\"_typeName\":\"VirtualDeviceConfigSpec\",\"operation\":\"add\",\"device\":{\"_typeName\":"    \
-	"\"VirtualPCIPassthrough\",\"key\":" key ",\"backing\":{\"_typeName\":"                          \
-	"\"VirtualPCIPassthroughDynamicBackingInfo\",\"deviceName\":\"\",\"allowedDevice\":[{"          \
+#define FUZZ_DEVICE(key)                                                                              \
+	"{\"_typeName\":\"VirtualDeviceConfigSpec\",\"operation\":\"add\",\"device\":{\"_typeName\":" \
+	"\"VirtualPCIPassthrough\",\"key\":" key ",\"backing\":{\"_typeName\":"                       \
+	"\"VirtualPCIPassthroughDynamicBackingInfo\",\"deviceName\":\"\",\"allowedDevice\":[{"        \
 	"\"_typeName\":\"VirtualPCIPassthroughAllowedDevice\",\"vendorId\":4318,\"deviceId\":8368}]}}}"
-#define FUZZ_KEYS                                                                                  \
+#define FUZZ_KEYS                                                                                       \
 	"{\"_typeName\":\"OptionValue\",\"key\":\"pciPassthru.use64bitMMIO\",\"value\":{\"_typeName\":" \
-	"\"string\",\"_value\":\"TRUE\"}},{\"_typeName\":\"OptionValue\",\"key\":"                       \
+	"\"string\",\"_value\":\"TRUE\"}},{\"_typeName\":\"OptionValue\",\"key\":"                      \
 	"\"pciPassthru.64bitMMIOSizeGB\",\"value\":{\"_typeName\":\"string\",\"_value\":\"512\"}}"
-#define FUZZ_HARDWARE                                                                              \
-	"\"hardware\":{\"cpus\":8,\"memory\":\"64Gi\",\"devices\":{\"dynamicDirectPathIODevices\":"      \
+#define FUZZ_HARDWARE                                                                               \
+	"\"hardware\":{\"cpus\":8,\"memory\":\"64Gi\",\"devices\":{\"dynamicDirectPathIODevices\":" \
 	"[{\"vendorID\":4318,\"deviceID\":8368}]}}"
 
 static const char *const fuzz_specs[] = {
 	"{" FUZZ_HARDWARE "}",
 	"{" FUZZ_HARDWARE ",\"configSpec\":{}}",
 	"{" FUZZ_HARDWARE ",\"configSpec\":{\"firmware\":\"efi\"}}",
-	"{" FUZZ_HARDWARE ",\"configSpec\":{\"_typeName\":\"VirtualMachineConfigSpec\",\"firmware\":"
+	"{" FUZZ_HARDWARE
+	",\"configSpec\":{\"_typeName\":\"VirtualMachineConfigSpec\",\"firmware\":"
 	"\"efi\",\"memoryReservationLockedToMax\":true,\"extraConfig\":[" FUZZ_KEYS
 	"],\"deviceChange\":[" FUZZ_DEVICE("-200") "]},\"policies\":{\"resources\":{\"requests\":"
-	"{\"memory\":\"64Gi\"}}}}",
+						   "{\"memory\":\"64Gi\"}}}}",
 	"{\"hardware\":{\"cpus\":8,\"memory\":\"64Gi\"},\"configSpec\":{\"firmware\":\"efi\",\"numCPUs\":8,"
-	"\"extraConfig\":[{\"_typeName\":\"OptionValue\",\"key\":\"hpet0.present\",\"value\":\"TRUE\"},"
-	FUZZ_KEYS "],\"deviceChange\":[" FUZZ_DEVICE("-1") "," FUZZ_DEVICE("-201") "]},\"policies\":"
-	"{\"resources\":{\"requests\":{\"memory\":\"64Gi\",\"cpu\":\"2\"}}}}",
+	"\"extraConfig\":[{\"_typeName\":\"OptionValue\",\"key\":\"hpet0.present\",\"value\":\"TRUE\"}," FUZZ_KEYS
+	"],\"deviceChange\":[" FUZZ_DEVICE("-1") "," FUZZ_DEVICE(
+		"-201") "]},\"policies\":"
+			"{\"resources\":{\"requests\":{\"memory\":\"64Gi\",\"cpu\":\"2\"}}}}",
 	"{}",
 };
 
@@ -56,8 +58,8 @@ static void expect(bool is_so)
 /* Takes out what nodeprep may set: what is left must not change. */
 static void strip(json_t *object)
 {
-	static const char *const fields[] = { "firmware", "memoryReservationLockedToMax", "_typeName",
-					      "deviceChange" };
+	static const char *const fields[] = { "firmware", "memoryReservationLockedToMax",
+					      "_typeName", "deviceChange" };
 	json_t *metadata = json_object_get(object, "metadata");
 	json_t *spec = json_object_get(object, "spec");
 	json_t *config = json_object_get(spec, "configSpec");
@@ -160,10 +162,9 @@ static void try_revert(const struct np_vmclass *c, bool discard)
 	const char *id = json_object_iter_key(json_object_iter(pools));
 	json_t *holders = json_object_get(json_object_get(pools, id ? id : ""), "holders");
 	struct np_member member = { id ? id : "ml/w", true, 512 };
-	struct np_class_want want = { .holder = "apply",
-				      .members = &member,
-				      .n_members = 1,
-				      .discard_record = discard };
+	struct np_class_want want = {
+		.holder = "apply", .members = &member, .n_members = 1, .discard_record = discard
+	};
 	struct np_err err = NP_ERR_INIT;
 
 	if (json_array_size(holders) > 0)

@@ -62,7 +62,8 @@ static struct np_vmclass *read_take(json_t *object)
 #define POOL(text) "{\"pools\":{\"ml/w\":" text "},\"before\":{}}"
 #define FIRMWARE(text) BEFORE("\"/spec/configSpec/firmware\":" text)
 #define REQUEST(text) BEFORE("\"/spec/policies/resources/requests/memory\":" text)
-#define KEYS_SET "\"set\":{\"pciPassthru.64bitMMIOSizeGB\":\"512\",\"pciPassthru.use64bitMMIO\":\"TRUE\"}"
+#define KEYS_SET \
+	"\"set\":{\"pciPassthru.64bitMMIOSizeGB\":\"512\",\"pciPassthru.use64bitMMIO\":\"TRUE\"}"
 #define KEYS(text) BEFORE("\"/spec/configSpec/extraConfig\":{" text "}")
 #define ENTRIES(text) KEYS(KEYS_SET ",\"entries\":[" text "]")
 #define DEVICES(text) BEFORE("\"/spec/configSpec/deviceChange\":{" text "}")
@@ -76,7 +77,8 @@ static const struct bad_case {
 	  "before.'xkind': is not a field that nodeprep sets" },
 	{ "the memory", BEFORE("\"/spec/hardware/memory\":{\"set\":\"64Gi\",\"value\":\"1Gi\"}"),
 	  "'/spec/hardware/memory': is not a field" },
-	{ "the cpus", BEFORE("\"/spec/hardware/cpus\":{\"set\":8,\"value\":64}"), "is not a field" },
+	{ "the cpus", BEFORE("\"/spec/hardware/cpus\":{\"set\":8,\"value\":64}"),
+	  "is not a field" },
 	{ "the devices", BEFORE("\"/spec/hardware/devices\":{\"set\":{},\"absent\":\"/spec\"}"),
 	  "is not a field" },
 	{ "the policies", BEFORE("\"/spec/policies\":{\"set\":{},\"absent\":\"/spec/policies\"}"),
@@ -103,18 +105,21 @@ static const struct bad_case {
 	  "set must be 'efi'" },
 	{ "an entry without a value", FIRMWARE("{\"set\":\"efi\"}"), "must have set, and one" },
 	{ "an entry without set", FIRMWARE("{\"value\":\"bios\"}"), "must have set, and one" },
-	{ "an entry with both", FIRMWARE("{\"set\":\"efi\",\"value\":\"bios\",\"absent\":\"/spec\"}"),
+	{ "an entry with both",
+	  FIRMWARE("{\"set\":\"efi\",\"value\":\"bios\",\"absent\":\"/spec\"}"),
 	  "must have set, and one" },
 	{ "an entry with something else", FIRMWARE("{\"set\":\"efi\",\"value\":\"bios\",\"x\":1}"),
 	  "must have set, and one" },
 	{ "an entry that is a list", FIRMWARE("[]"), "must be an object" },
-	{ "absent elsewhere", FIRMWARE("{\"set\":\"efi\",\"absent\":\"/metadata\"}"), "absent is not" },
+	{ "absent elsewhere", FIRMWARE("{\"set\":\"efi\",\"absent\":\"/metadata\"}"),
+	  "absent is not" },
 	{ "absent above the spec", FIRMWARE("{\"set\":\"efi\",\"absent\":\"\"}"), "absent is not" },
 	{ "absent a slash", FIRMWARE("{\"set\":\"efi\",\"absent\":\"/\"}"), "absent is not" },
 	{ "absent part of a name", FIRMWARE("{\"set\":\"efi\",\"absent\":\"/spec/conf\"}"),
 	  "absent is not" },
 	{ "absent below the field",
-	  FIRMWARE("{\"set\":\"efi\",\"absent\":\"/spec/configSpec/firmware/x\"}"), "absent is not" },
+	  FIRMWARE("{\"set\":\"efi\",\"absent\":\"/spec/configSpec/firmware/x\"}"),
+	  "absent is not" },
 	{ "absent a number", FIRMWARE("{\"set\":\"efi\",\"absent\":7}"), "absent is not" },
 	{ "a lock that is a text",
 	  BEFORE("\"/spec/configSpec/memoryReservationLockedToMax\":{\"set\":true,\"value\":\"no\"}"),
@@ -141,11 +146,13 @@ static const struct bad_case {
 	  "set must be a quantity" },
 	{ "keys without set", KEYS("\"absent\":\"/spec/configSpec\""), "set must hold" },
 	{ "keys with set alone", KEYS(KEYS_SET), "must have set, and absent or entries" },
-	{ "a window of 3 GB", KEYS("\"absent\":\"/spec/configSpec\",\"set\":{\"pciPassthru.64bitMMIOSizeGB\":"
-				   "\"3\",\"pciPassthru.use64bitMMIO\":\"TRUE\"}"),
+	{ "a window of 3 GB",
+	  KEYS("\"absent\":\"/spec/configSpec\",\"set\":{\"pciPassthru.64bitMMIOSizeGB\":"
+	       "\"3\",\"pciPassthru.use64bitMMIO\":\"TRUE\"}"),
 	  "set must hold" },
-	{ "a third key set", KEYS("\"absent\":\"/spec/configSpec\",\"set\":{\"pciPassthru.64bitMMIOSizeGB\":"
-				  "\"512\",\"pciPassthru.use64bitMMIO\":\"TRUE\",\"x\":\"y\"}"),
+	{ "a third key set",
+	  KEYS("\"absent\":\"/spec/configSpec\",\"set\":{\"pciPassthru.64bitMMIOSizeGB\":"
+	       "\"512\",\"pciPassthru.use64bitMMIO\":\"TRUE\",\"x\":\"y\"}"),
 	  "set must hold" },
 	{ "an entry of another key",
 	  ENTRIES("{\"at\":0,\"entry\":{\"_typeName\":\"OptionValue\",\"key\":\"guestinfo.x\",\"value\":\"y\"}}"),
@@ -166,8 +173,8 @@ static const struct bad_case {
 	{ "entries that are an object", KEYS(KEYS_SET ",\"entries\":{}"), "entries must be" },
 	{ "devices that are no devices", DEVICES("\"set\":[{\"a\":1}],\"value\":[]"),
 	  "set must hold devices as nodeprep attaches them" },
-	{ "a device at another place",
-	  DEVICES("\"set\":[" FUZZ_DEVICE("-201") "],\"value\":[]"), "set must hold devices" },
+	{ "a device at another place", DEVICES("\"set\":[" FUZZ_DEVICE("-201") "],\"value\":[]"),
+	  "set must hold devices" },
 	{ "no devices", DEVICES("\"set\":[],\"value\":[]"), "set must be a list of devices" },
 	{ "a value that is no list", DEVICES("\"set\":[" FUZZ_DEVICE("-200") "],\"value\":{}"),
 	  "value must be a list of devices" },
@@ -175,20 +182,22 @@ static const struct bad_case {
 	  "value must be a list of devices" },
 	{ "a need of 2^62", POOL("{\"mmioGB\":4611686018427387904,\"holders\":[\"apply\"]}"),
 	  "mmioGB must be null, 0 or a power of two up to 65536" },
-	{ "a need of 131072", POOL("{\"mmioGB\":131072,\"holders\":[\"apply\"]}"), "mmioGB must be" },
+	{ "a need of 131072", POOL("{\"mmioGB\":131072,\"holders\":[\"apply\"]}"),
+	  "mmioGB must be" },
 	{ "a negative need", POOL("{\"mmioGB\":-512,\"holders\":[\"apply\"]}"), "mmioGB must be" },
 	{ "a need that is a text", POOL("{\"mmioGB\":\"512\",\"holders\":[\"apply\"]}"),
 	  "mmioGB must be" },
 	{ "a need that is a fraction", POOL("{\"mmioGB\":512.0,\"holders\":[\"apply\"]}"),
 	  "mmioGB must be" },
 	{ "no need", POOL("{\"holders\":[\"apply\"]}"), "mmioGB must be" },
-	{ "a need beyond 64 bits", POOL("{\"mmioGB\":99999999999999999999,\"holders\":[\"apply\"]}"),
-	  "too big integer" },
+	{ "a need beyond 64 bits",
+	  POOL("{\"mmioGB\":99999999999999999999,\"holders\":[\"apply\"]}"), "too big integer" },
 	{ "no holders", POOL("{\"mmioGB\":512}"), "holders must be a list" },
 	{ "nobody", POOL("{\"mmioGB\":512,\"holders\":[]}"), "holders must be a list" },
 	{ "holders that are an object", POOL("{\"mmioGB\":512,\"holders\":{\"apply\":1}}"),
 	  "holders must be a list" },
-	{ "a holder that is a number", POOL("{\"mmioGB\":512,\"holders\":[1]}"), "holders[0] must" },
+	{ "a holder that is a number", POOL("{\"mmioGB\":512,\"holders\":[1]}"),
+	  "holders[0] must" },
 	{ "an empty holder", POOL("{\"mmioGB\":512,\"holders\":[\"\"]}"), "holders[0] must" },
 	{ "a holder with an escape", POOL("{\"mmioGB\":512,\"holders\":[\"a\\u001b[2J\"]}"),
 	  "holders[0] must" },
@@ -199,11 +208,13 @@ static const struct bad_case {
 	{ "a pool that is null", POOL("null"), "must have mmioGB and holders alone" },
 	{ "a pool with more", POOL("{\"mmioGB\":512,\"holders\":[\"apply\"],\"x\":1}"),
 	  "must have mmioGB and holders alone" },
-	{ "an id of one name", "{\"pools\":{\"w\":{\"mmioGB\":0,\"holders\":[\"a\"]}},\"before\":{}}",
+	{ "an id of one name",
+	  "{\"pools\":{\"w\":{\"mmioGB\":0,\"holders\":[\"a\"]}},\"before\":{}}",
 	  "is not a pool id" },
 	{ "an empty id", "{\"pools\":{\"\":{\"mmioGB\":0,\"holders\":[\"a\"]}},\"before\":{}}",
 	  "is not a pool id" },
-	{ "an id of slashes", "{\"pools\":{\"//\":{\"mmioGB\":0,\"holders\":[\"a\"]}},\"before\":{}}",
+	{ "an id of slashes",
+	  "{\"pools\":{\"//\":{\"mmioGB\":0,\"holders\":[\"a\"]}},\"before\":{}}",
 	  "is not a pool id" },
 	{ "an id of five names",
 	  "{\"pools\":{\"a/b/c/d/e\":{\"mmioGB\":0,\"holders\":[\"a\"]}},\"before\":{}}",
@@ -231,8 +242,11 @@ static void expect_refused(const char *annotation, const char *message)
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = read_take(class_with(annotation));
 	NP_AUTO(np_change_done) struct np_change change = { .window_gb = 77 };
 	const struct np_member member = { "ml/w", true, 512 };
-	struct np_class_want want = { .has_window = true, .window_gb = 512, .holder = "apply",
-				      .members = &member, .n_members = 1 };
+	struct np_class_want want = { .has_window = true,
+				      .window_gb = 512,
+				      .holder = "apply",
+				      .members = &member,
+				      .n_members = 1 };
 	struct np_err err = NP_ERR_INIT;
 
 	assert_int_equal(c->record_error.code, NP_E_RECORD);
@@ -254,8 +268,9 @@ static void expect_discarded(const char *annotation)
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = read_take(class_with(annotation));
 	NP_AUTO(np_change_done) struct np_change change = { 0 };
 	const struct np_member member = { "ml/w", true, 512 };
-	const struct np_class_want want = { .holder = "apply", .members = &member,
-					    .n_members = 1, .discard_record = true };
+	const struct np_class_want want = {
+		.holder = "apply", .members = &member, .n_members = 1, .discard_record = true
+	};
 	json_auto_t *patch = json_pack("{s:{s:n}}", "metadata", "annotations");
 	struct np_err err = NP_ERR_INIT;
 
@@ -314,7 +329,8 @@ static const struct lie_case {
 	  FIRMWARE("{\"set\":\"efi\",\"value\":\"bios\"}"), false },
 	{ "firmware alone in a configSpec that hides devices: the configSpec stays", '2',
 	  FIRMWARE("{\"set\":\"efi\",\"absent\":\"/spec/configSpec\"}"), true },
-	{ "a request above the memory", '3', REQUEST("{\"set\":\"1Ti\",\"value\":\"512Gi\"}"), false },
+	{ "a request above the memory", '3', REQUEST("{\"set\":\"1Ti\",\"value\":\"512Gi\"}"),
+	  false },
 };
 
 static void test_record__lies_change_no_device(void **state)
@@ -322,7 +338,8 @@ static void test_record__lies_change_no_device(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(lie_cases); i++) {
 		const struct lie_case *row = &lie_cases[i];
-		NP_AUTO(np_vmclass_freep) struct np_vmclass *c = read_take(make_class(
+		NP_AUTO(np_vmclass_freep)
+		struct np_vmclass *c = read_take(make_class(
 			(unsigned char)row->class, row->annotation, strlen(row->annotation)));
 		NP_AUTO(np_change_done) struct np_change change = { 0 };
 		json_auto_t *after = NULL;
@@ -332,9 +349,9 @@ static void test_record__lies_change_no_device(void **state)
 		assert_int_equal(np_vmclass_leave(c, everyone, NULL, &change, &err), 0);
 		after = np_vmclass_patched(c->node.json, change.patch);
 		assert_int_equal(json_object_get(change.patch, "spec") != NULL, row->touches_spec);
-		assert_int_equal(json_array_size(json_object_get(config_of(after), "deviceChange")),
-				 json_array_size(json_object_get(config_of(c->node.json),
-								 "deviceChange")));
+		assert_int_equal(
+			json_array_size(json_object_get(config_of(after), "deviceChange")),
+			json_array_size(json_object_get(config_of(c->node.json), "deviceChange")));
 		assert_int_equal(config_of(after) != NULL, config_of(c->node.json) != NULL);
 	}
 }
@@ -448,8 +465,7 @@ static void test_record__the_corpus_replays(void **state)
 
 static void test_record__each_allocation_may_fail(void **state)
 {
-	json_auto_t *file =
-		json_load_file(TESTDATA "/v0.1/devices-carried.json", 0, NULL);
+	json_auto_t *file = json_load_file(TESTDATA "/v0.1/devices-carried.json", 0, NULL);
 	const json_t *object = json_object_get(file, "after");
 	bool failed = true;
 	size_t n;

@@ -70,8 +70,7 @@ static int undo_field(struct undo *u, const char *path, const json_t *entry, str
 	const char *absent = json_string_value(json_object_get(entry, "absent"));
 	json_t *now = vmclass_lookup(u->target, path), *value = json_object_get(entry, "value");
 
-	if (!json_equal(now, json_object_get(entry, "set")) ||
-	    is_above_memory(u->c, path, value))
+	if (!json_equal(now, json_object_get(entry, "set")) || is_above_memory(u->c, path, value))
 		return note_foreign(u, path, err);
 	if (absent != NULL)
 		remove_path(u->target, path, absent);
@@ -290,7 +289,8 @@ static int undo_all(struct undo *u, struct np_err *err)
 		return undo_devices(u, devices, err);
 	entry = json_object_get(before, VMCLASS_CONFIG_SPEC "/_typeName");
 	/* Devices that a configSpec hides would be attached without it. */
-	if (entry != NULL && json_array_size(u->c->carried) == 0 && is_ours_alone(vmclass_lookup(u->target, VMCLASS_CONFIG_SPEC), false))
+	if (entry != NULL && json_array_size(u->c->carried) == 0 &&
+	    is_ours_alone(vmclass_lookup(u->target, VMCLASS_CONFIG_SPEC), false))
 		vmclass_delete(u->target, VMCLASS_CONFIG_SPEC);
 	return 0;
 }
