@@ -1,11 +1,14 @@
 #!/bin/sh
-# fuzz.sh SECONDS FUZZER... - runs each fuzz target that long, its corpus beside its source.
+# fuzz.sh SECONDS FUZZER... - runs each fuzz target that long, its corpus beside its source: testdata/corpus
+# of the target that has its module's name, testdata/corpus-NAME of any other.
 set -eu
 seconds=$1
 shift
 for fuzzer in "$@"; do
 	module=$(basename "$fuzzer" _fuzz)
-	corpus=pkg/$module/testdata/corpus
+	folder=pkg/$(basename "$(dirname "$fuzzer")")
+	corpus=$folder/testdata/corpus
+	[ "$folder" = "pkg/$module" ] || corpus=$corpus-$module
 	new=$fuzzer.new
 	mkdir -p "$corpus" "$new"
 	echo "== $module for $seconds s"

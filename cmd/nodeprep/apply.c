@@ -67,7 +67,7 @@ static void log_outcome(const struct options *o, const struct np_apply *a, bool 
 			   a->was_stopped ? "interrupted: " : "", failed, a->plan.n_classes,
 			   a->was_stopped ? "are not written" : "failed",
 			   revert ? "revert" : "apply");
-	if (patched > 0 && o->dry_run == NP_DRY_RUN_NONE)
+	if (patched > 0 && o->dry_run == NP_DRY_RUN_NONE && !o->discard_record)
 		log_line("info",
 			 "changed classes take hold for new VMs only: roll the pools' nodes");
 }
@@ -137,6 +137,7 @@ static int patch(const struct options *o, bool revert, struct work *w, struct np
 			   w->input.n_classes);
 	ao.plan = plan_options(o, w);
 	ao.plan.revert = revert;
+	ao.plan.discard_record = revert && o->discard_record;
 	signals_watch();
 	if (!w->failed &&
 	    (work_connect(o, w, &why) < 0 ||

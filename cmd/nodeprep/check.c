@@ -27,7 +27,7 @@ static int judge(struct work *w, struct np_check *ret, struct np_err *err)
 
 int run_check(const struct options *o, struct np_err *err)
 {
-	NP_AUTO(work_done) struct work w = { 0 };
+	NP_AUTO(work_done) struct work w = { .tolerate_record = true };
 	NP_AUTO(np_check_done) struct np_check c = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;
 

@@ -44,6 +44,7 @@ struct options {
 	enum np_format format;
 	bool allow_shrink;
 	bool restore_hidden;
+	bool discard_record; /* revert --discard-record */
 	enum np_dry_run dry_run;
 	unsigned verbosity;
 	bool log_json;
@@ -84,6 +85,7 @@ enum option_group {
 	OPT_HOST = 1 << 7, /* --vgpu */
 	OPT_CATALOGUE = 1 << 8, /* --catalogue without -f */
 	OPT_CONTROLLER = 1 << 12, /* what keeps on and on */
+	OPT_REVERT = 1 << 13, /* --discard-record */
 	OPT_INSTALL = 1 << 16, /* --bin-dir --conf-dir --conf */
 };
 
@@ -142,6 +144,7 @@ struct work {
 	struct np_plan plan;
 	size_t n_kept;
 	struct kept_file *kept; /* texts of flat cluster-configuration files */
+	bool tolerate_record; /* an invalid record is what is looked for, not what stops */
 	bool failed; /* the input could be parsed, but the plan holds errors and nothing else */
 };
 

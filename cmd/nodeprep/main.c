@@ -35,8 +35,8 @@ const struct command commands[] = {
 	  "check inside a node that every BAR of its GPUs is really there" },
 	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
 	  "show what the pools need and what their classes lack" },
-	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_APPLY, 0, "-f FILE",
-	  "let the pools leave their classes; the last one puts back what was there" },
+	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_APPLY | OPT_REVERT, 0,
+	  "-f FILE", "let the pools leave their classes; the last one puts back what was there" },
 	{ "version", run_version, OPT_OUTPUT, 0, "", "print the version" },
 };
 const size_t n_commands = sizeof(commands) / sizeof(commands[0]);

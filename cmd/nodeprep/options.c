@@ -49,6 +49,8 @@ static const struct option_row {
 	  "carry over devices that a class's configSpec hides" },
 	{ "dry-run", 0, KIND_DRY_RUN, OPT_APPLY, 0, "client|server",
 	  "write nothing: plan alone, or let the server check it" },
+	{ "discard-record", 0, KIND_FLAG, OPT_REVERT, AT(discard_record), NULL,
+	  "remove the classes' records, valid or not, and leave every field as it is" },
 	{ "bin-dir", 0, KIND_TEXT, OPT_INSTALL, AT(bin_dir), "DIR",
 	  "folder of the runtime's plugins: the binary copies itself there" },
 	{ "conf", 0, KIND_TEXTS, OPT_INSTALL, AT(confs), "FILE",

@@ -31,6 +31,7 @@ enum np_code {
 	NP_E_VERSION, /* a version of the exec protocol, or a command that it lacks */
 	NP_E_DECODE, /* bytes of the exec protocol that are no JSON object */
 	NP_E_DRIFT, /* a class is no longer as its pools need it */
+	NP_E_RECORD, /* the record in a class's annotation is not one that nodeprep wrote */
 	NP_CODE_MAX
 };
 

@@ -105,6 +105,8 @@ struct np_plan_options {
 	bool allow_shrink;
 	bool restore_hidden;
 	bool revert; /* the pools leave their classes: what they need does not matter */
+	bool discard_record; /* with revert: the classes' records go, their fields stay */
+	bool tolerate_record; /* an invalid record is a warning, not an error */
 	bool in_place; /* templates keep their names: a topology hook changes them before they exist */
 	const char *holder; /* who registers the pools: "apply" */
 	size_t n_classes;

@@ -17,10 +17,16 @@
  * Ownership  a class keeps a reference on its document and borrows texts from it. A change owns its
  *            patch and items.
  * Errors     NP_E_SPEC: a class that cannot be right, told with its place; NP_E_REFUSED: a list
- *            with null members; an annotation that would pass 128 KiB.
- * Annotation nodeprep.dev/managed holds {"pools": {ID: {"mmioGB", "holders"}}, "before": {PATH:
+ *            with null members; an annotation that would pass 128 KiB. NP_E_RECORD: an annotation
+ *            that is not a record as nodeprep writes one.
+ * Record     annotation nodeprep.dev/managed holds {"pools": {ID: {"mmioGB", "holders"}}, "before": {PATH:
  *            {"absent": TOPMOST} | {"value"} | {"entries": [{"at", "entry"}]}, each with "set"}}:
- *            who needs what, and what stood there before, so that it can be put back.
+ *            who needs what, and the values that release restores. Everyone who may edit the class
+ *            may write it, so np_vmclass_record_parse() is the one reader, and strict: at most
+ *            128 KiB, 32 levels, known members only, no duplicates; mmioGB null, 0 or a power of two
+ *            up to 65536; ids of two to four names; `before` of the six fields that
+ *            np_vmclass_change() sets, each with values that the field may have. Nothing is written
+ *            from a record that it rejects.
  */
 
 #include <stdbool.h>
@@ -29,6 +35,7 @@
 
 #include <jansson.h>
 
+#include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
 #include "nodeprep/tree.h"
@@ -79,7 +86,9 @@ struct np_vmclass {
 	struct np_devices hidden; /* under hardware.devices, where a configSpec hides them */
 	struct np_vmx_current standing;
 	bool baked_in; /* keys that nodeprep did not add, and no device: a GPU may be in the image */
-	json_t *managed; /* the annotation's object; NULL where there is none */
+	json_t *managed; /* the annotation's record; NULL where there is none, or no valid one */
+	struct np_err record_error; /* NP_E_RECORD where the annotation is not a valid record */
+	json_t *carried; /* the devices of hardware.devices as a change attaches them; NULL: no record */
 	struct np_notes notes;
 };
 
@@ -110,6 +119,8 @@ struct np_class_want {
 	bool allow_shrink; /* --allow-shrink */
 	bool restore_hidden; /* --restore-hidden-devices */
 	bool as_it_is; /* no pool uses it, or what they need is not known: only tell what stands */
+	bool tolerate_record; /* an invalid record is a warning "invalid-record", as if there were none */
+	bool discard_record; /* revert only: the record goes, the fields stay as they are */
 	const char *holder; /* who registers the pools, such as "apply" */
 	const struct np_member *members;
 	size_t n_members;
@@ -151,11 +162,37 @@ int np_change_add(struct np_change *change, const char *path, json_t *from, json
 int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *want,
 		      struct np_change *ret, struct np_err *err);
 
+/* --- the record ------------------------------------------------------------------------------ */
+
+/*
+ * Reads the text of a record, which is the only way to get one: sets *ret to it, a new reference.
+ * Fails with NP_E_RECORD, which names what is wrong and the way out, or NP_E_NOMEM.
+ */
+int np_vmclass_record_parse(const char *text, size_t size, json_t **ret, struct np_err *err);
+
+/* Reads the record of a class as an API server returns it: 1 with *ret set, 0 without annotation, < 0. */
+int np_vmclass_record_read(const json_t *object, json_t **ret, struct np_err *err);
+
+/* Called with each holder of each pool; returns false to stop. */
+typedef bool np_record_fn(void *ctx, const char *id, const char *holder);
+
+/* Calls `fn` for all of them, in the record's order; returns false where it stopped. NULL has none. */
+bool np_vmclass_record_each(const json_t *record, np_record_fn *fn, void *ctx);
+
+/* Tells whether the holder has registered the pool. */
+bool np_vmclass_record_is_held(const json_t *record, const char *id, const char *holder);
+
+/* Tells whether the record names fields that nodeprep changed, not pools alone. */
+bool np_vmclass_record_has_changes(const json_t *record);
+
+/* Tells whether both register the same pools, with the same needs and holders. */
+bool np_vmclass_record_same_pools(const json_t *a, const json_t *b);
+
 /* Tells whether the holder is to leave. */
 typedef bool np_holder_fn(void *ctx, const char *holder);
 
-/* Tells by an object's annotation whether any of them holds it: 1, 0, or -1 where it cannot be read. */
-int np_vmclass_is_held(const json_t *object, np_holder_fn *leaves, void *ctx);
+/* Tells by an object's record whether any of them holds it: 1, 0, or < 0 where it is not valid. */
+int np_vmclass_is_held(const json_t *object, np_holder_fn *leaves, void *ctx, struct np_err *err);
 
 /*
  * As np_vmclass_revert(), but for whomever `leaves` picks among those who hold the class, and out of

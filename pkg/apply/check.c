@@ -185,6 +185,8 @@ static const struct promoted {
 	{ "class-not-bound", SEVERITY_ERROR, "bind the class to the namespace" },
 	{ "guest-32bit", SEVERITY_ERROR, "use a 64-bit guest" },
 	{ "hardware-version", SEVERITY_ERROR, "raise or remove spec.configSpec.version" },
+	{ "invalid-record", SEVERITY_ERROR,
+	  "restore the annotation, or run 'nodeprep revert --discard-record'" },
 	{ "no-figure", SEVERITY_UNKNOWN, "say mmio.sizeGB, or add the card with --catalogue" },
 	{ "placeholder", SEVERITY_UNKNOWN, "render the template first" },
 	{ "template-missing", SEVERITY_UNKNOWN, "add the template with -f" },

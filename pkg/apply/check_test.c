@@ -179,32 +179,35 @@ static const struct taken_row {
 	const char *path;
 	bool is_taken;
 } taken_rows[] = {
-	{ "as it was set", "\\\"/spec/configSpec/firmware\\\": {\\\"set\\\": \\\"efi\\\"}",
+	{ "as it was set",
+	  "\\\"/spec/configSpec/firmware\\\": {\\\"set\\\": \\\"efi\\\", \\\"absent\\\": \\\"/spec/configSpec/firmware\\\"}",
 	  "{\"firmware\": \"efi\"}", "/spec/configSpec/firmware", false },
-	{ "another value", "\\\"/spec/configSpec/firmware\\\": {\\\"set\\\": \\\"efi\\\"}",
+	{ "another value",
+	  "\\\"/spec/configSpec/firmware\\\": {\\\"set\\\": \\\"efi\\\", \\\"absent\\\": \\\"/spec/configSpec/firmware\\\"}",
 	  "{\"firmware\": \"bios\"}", "/spec/configSpec/firmware", true },
-	{ "gone", "\\\"/spec/configSpec/firmware\\\": {\\\"set\\\": \\\"efi\\\"}", "{}",
-	  "/spec/configSpec/firmware", true },
+	{ "gone",
+	  "\\\"/spec/configSpec/firmware\\\": {\\\"set\\\": \\\"efi\\\", \\\"absent\\\": \\\"/spec/configSpec/firmware\\\"}",
+	  "{}", "/spec/configSpec/firmware", true },
 	{ "never set", "", "{\"firmware\": \"bios\"}", "/spec/configSpec/firmware", false },
 	{ "a key as it was set",
 	  "\\\"/spec/configSpec/extraConfig\\\": {\\\"set\\\": "
-	  "{\\\"pciPassthru.64bitMMIOSizeGB\\\": \\\"512\\\"}}",
+	  "{\\\"pciPassthru.64bitMMIOSizeGB\\\": \\\"512\\\", \\\"pciPassthru.use64bitMMIO\\\": \\\"TRUE\\\"}, \\\"absent\\\": \\\"/spec/configSpec\\\"}",
 	  "{\"extraConfig\": [{\"_typeName\": \"OptionValue\", \"key\": "
 	  "\"pciPassthru.64bitMMIOSizeGB\", \"value\": 512}]}",
 	  "/spec/configSpec/extraConfig/pciPassthru.64bitMMIOSizeGB", false },
 	{ "a key of another value",
 	  "\\\"/spec/configSpec/extraConfig\\\": {\\\"set\\\": "
-	  "{\\\"pciPassthru.64bitMMIOSizeGB\\\": \\\"1024\\\"}}",
+	  "{\\\"pciPassthru.64bitMMIOSizeGB\\\": \\\"1024\\\", \\\"pciPassthru.use64bitMMIO\\\": \\\"TRUE\\\"}, \\\"absent\\\": \\\"/spec/configSpec\\\"}",
 	  "{\"extraConfig\": [{\"_typeName\": \"OptionValue\", \"key\": "
 	  "\"pciPassthru.64bitMMIOSizeGB\", \"value\": 512}]}",
 	  "/spec/configSpec/extraConfig/pciPassthru.64bitMMIOSizeGB", true },
 	{ "a list that is gone",
 	  "\\\"/spec/configSpec/extraConfig\\\": {\\\"set\\\": "
-	  "{\\\"pciPassthru.64bitMMIOSizeGB\\\": \\\"1024\\\"}}",
+	  "{\\\"pciPassthru.64bitMMIOSizeGB\\\": \\\"1024\\\", \\\"pciPassthru.use64bitMMIO\\\": \\\"TRUE\\\"}, \\\"absent\\\": \\\"/spec/configSpec\\\"}",
 	  "{}", "/spec/configSpec/extraConfig/pciPassthru.64bitMMIOSizeGB", true },
 	{ "devices that are gone",
 	  "\\\"/spec/configSpec/deviceChange\\\": {\\\"absent\\\": \\\"/spec/configSpec\\\", "
-	  "\\\"set\\\": [1]}",
+	  "\\\"set\\\": [{\\\"_typeName\\\": \\\"VirtualDeviceConfigSpec\\\", \\\"operation\\\": \\\"add\\\", \\\"device\\\": {\\\"_typeName\\\": \\\"VirtualPCIPassthrough\\\", \\\"key\\\": -200, \\\"backing\\\": {\\\"_typeName\\\": \\\"VirtualPCIPassthroughVmiopBackingInfo\\\", \\\"vgpu\\\": \\\"grid_t4-16q\\\"}}}]}",
 	  "{}", "/spec/configSpec/deviceChange", true },
 };
 

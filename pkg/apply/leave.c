@@ -48,25 +48,47 @@ static void search_done(struct search *s)
 	json_decref(s->held);
 }
 
-static int note_unreadable(struct search *s, const json_t *object, struct np_err *err)
+static bool is_same(const char *a, const char *b)
+{
+	return !a || !b || strcmp(a, b) == 0;
+}
+
+/* Tells whether one of the pools uses the class. */
+static bool is_named(const struct search *s, const char *ns, const char *name)
+{
+	for (size_t i = 0; s->o->in && i < s->o->in->n_pools; i++) {
+		const struct np_pool *p = &s->o->in->pools[i];
+
+		if (p->vm_class && name && strcmp(p->vm_class, name) == 0 && is_same(p->ns, ns))
+			return true;
+	}
+	return false;
+}
+
+/* A class that the pools use fails; any other is nobody's affair here, but is told. */
+static int note_invalid(struct search *s, json_t *object, const struct np_err *why,
+			struct np_err *err)
 {
 	const char *ns = apply_meta_text(object, "namespace"),
 		   *name = apply_meta_text(object, "name");
 
-	return np_notes_add(
-		s->notes, err, "annotation-unreadable",
-		"class '%s%s%s': annotation '%s' is not as nodeprep wrote it, so whether "
-		"this attachment holds the class cannot be told: it is left as it is",
-		ns ? ns : "", ns ? "/" : "", name ? name : "", NP_MANAGED_ANNOTATION);
+	if (is_named(s, ns, name))
+		return json_array_append(s->held, object) < 0 ? np_fail_nomem(err) : 0;
+	return np_notes_add(s->notes, err, "invalid-record",
+			    "class '%s%s%s': whether this attachment holds it is unknown: %s",
+			    ns ? ns : "", ns ? "/" : "", name ? name : "", why->text);
 }
 
 static int visit(void *ctx, json_t *object, struct np_err *err)
 {
 	struct search *s = ctx;
-	int held = np_vmclass_is_held(object, s->o->leaves, s->o->ctx);
+	struct np_err why = NP_ERR_INIT;
+	int held = np_vmclass_is_held(object, s->o->leaves, s->o->ctx, &why);
 
+	if (held < 0 && why.code == NP_E_NOMEM)
+		return np_fail_nomem(err);
 	if (held < 0)
-		return note_unreadable(s, object, err);
+		return note_invalid(s, object, &why, err);
 	return held > 0 && json_array_append(s->held, object) < 0 ? np_fail_nomem(err) : 0;
 }
 

@@ -29,19 +29,6 @@ void np_one_done(struct np_one_result *r)
 
 /* --- pools that leave ------------------------------------------------------------------------ */
 
-static bool is_held(const json_t *entry, const char *holder)
-{
-	const json_t *holders = json_object_get(entry, "holders");
-	json_t *name;
-	size_t i;
-
-	json_array_foreach (holders, i, name) {
-		if (strcmp(json_string_value(name), holder) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Returns {id: true} of the pools that use the class. */
 static json_t *ids_of(const struct np_input *pools)
 {
@@ -65,8 +52,8 @@ static size_t find_leaving(const struct np_one *one, const struct np_vmclass *c,
 	json_t *entry;
 
 	json_object_foreach (json_object_get(c->managed, "pools"), id, entry) {
-		if (is_held(entry, one->plan.holder) && json_object_get(ids, id) == NULL &&
-		    one->leaves(one->ctx, id))
+		if (np_vmclass_record_is_held(c->managed, id, one->plan.holder) &&
+		    json_object_get(ids, id) == NULL && one->leaves(one->ctx, id))
 			members[n++] = (struct np_member){ .id = id };
 	}
 	return n;
@@ -245,7 +232,13 @@ static int read_class(struct round *x, const json_t *object, struct np_err *err)
 		 has_ns ? "/" : "", one->name);
 	if (np_doc_new_take(label, json_incref(x->r->object), &x->doc, err) < 0)
 		return -(int)err->code;
-	return np_vmclass_read(x->doc, np_doc_root(x->doc), one->plan.catalogue, &x->class, err);
+	if (np_vmclass_read(x->doc, np_doc_root(x->doc), one->plan.catalogue, &x->class, err) < 0)
+		return -(int)err->code;
+	if (x->class->record_error.code == NP_OK)
+		return 0;
+	/* No pool is to blame, and none is released by mistake. */
+	*err = x->class->record_error;
+	return -(int)err->code;
 }
 
 /* Computes the patch that the class needs. */

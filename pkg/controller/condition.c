@@ -32,6 +32,7 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_FOUND] = "Found",
 	[REASON_GPUS_UNKNOWN] = "GPUsUnknown",
 	[REASON_IN_STEP] = "InStep",
+	[REASON_INVALID_RECORD] = "InvalidRecord",
 	[REASON_LEFT_ALONE] = "LeftAlone",
 	[REASON_NOT_FOUND] = "NotFound",
 	[REASON_NOT_LOOKED_AT] = "NotLookedAt",

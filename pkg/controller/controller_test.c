@@ -866,7 +866,7 @@ static void test_store__classes(void **state)
 	json_auto_t *ours = json_pack(
 		"{s:{s:s, s:s, s:{s:s}}, s:{}}", "metadata", "name", "old", "namespace", "ml",
 		"annotations", "nodeprep.dev/managed",
-		"{\"pools\": {\"ml/gone\": {\"holders\": [\"controller\"]}}, \"before\": {}}",
+		"{\"pools\": {\"ml/gone\": {\"holders\": [\"controller\"], \"mmioGB\": 512}}, \"before\": {}}",
 		"spec");
 
 	(void)state;
@@ -890,6 +890,44 @@ static void test_store__classes(void **state)
 	store_class_gone(&f.c, ours);
 	assert_int_equal(pop_all(&f), 1);
 	assert_int_equal(f.c.class_records.n, 1);
+}
+
+/* What others may write into a class's annotation. */
+static const char *const hostile_records[] = {
+	"{\"pools\":{\"ml/none\":{\"mmioGB\":512,\"holders\":[\"controller\"]}},\"before\":"
+	"{\"xkind\":{\"set\":\"VirtualMachineClass\",\"absent\":\"\"}}}",
+	"{\"pools\":{\"ml/a\":{\"mmioGB\":4611686018427387904,\"holders\":[\"controller\"]}},"
+	"\"before\":{}}",
+	"{\"pools\":{\"ml/a\":{\"holders\":{\"controller\":1}}},\"before\":null}",
+	"{\"pools\":[{\"holders\":[\"controller\"]}]}",
+	"{\"pools\":{\"ml/a\":{\"mmioGB\":0,\"holders\":[\"controller\"]}},\"before\":{\"\":{}}}",
+	"[",
+	"",
+};
+
+static void test_store__an_invalid_record_registers_nobody(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(hostile_records) / sizeof(hostile_records[0]); i++) {
+		NP_AUTO(fixture_done) struct fixture f;
+		struct np_err err = NP_ERR_INIT;
+		json_auto_t *class = json_pack("{s:{s:s, s:s, s:{s:s}}, s:{}}", "metadata", "name",
+					       "gpu", "namespace", "ml", "annotations",
+					       "nodeprep.dev/managed", hostile_records[i], "spec");
+
+		print_message("# %s\n", hostile_records[i]);
+		fixture_init(&f);
+		assert_int_equal(store_class(&f.c, &f.w, class, &err), 0);
+		assert_int_equal(f.c.class_records.n, 0);
+		/* The pool that uses it is worked on all the same, once for each change. */
+		put_pool(&f, nodepool("a", "gpu", 1));
+		pop_all(&f);
+		assert_int_equal(store_class(&f.c, &f.w, class, &err), 0);
+		assert_int_equal(pop_all(&f), 1);
+		assert_int_equal(store_class(&f.c, &f.w, class, &err), 0);
+		assert_int_equal(pop_all(&f), 0);
+	}
+	assert_string_equal(reason_name(status_reason(NP_E_RECORD)), "InvalidRecord");
 }
 
 static void test_corpus__replays(void **state)
@@ -954,6 +992,7 @@ int main(void)
 		cmocka_unit_test(test_store__unreadable_pools_keep_their_class),
 		cmocka_unit_test(test_store__out_of_memory),
 		cmocka_unit_test(test_store__classes),
+		cmocka_unit_test(test_store__an_invalid_record_registers_nobody),
 		cmocka_unit_test(test_pool__the_origin_leads_its_id),
 		cmocka_unit_test(test_pool__those_of_one_class_are_picked),
 		cmocka_unit_test(test_corpus__replays),

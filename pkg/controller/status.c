@@ -16,6 +16,7 @@ static const struct failure_row {
 } failures[] = {
 	{ NP_E_SPEC, REASON_CLASS_REFUSED, STATUS_FALSE },
 	{ NP_E_WINDOW, REASON_CLASS_REFUSED, STATUS_FALSE },
+	{ NP_E_RECORD, REASON_INVALID_RECORD, STATUS_FALSE },
 	{ NP_E_NOT_FOUND, REASON_CLASS_NOT_FOUND, STATUS_FALSE },
 	{ NP_E_REFUSED, REASON_REFUSED_BY_API, STATUS_FALSE },
 	{ NP_E_FORBIDDEN, REASON_FORBIDDEN, STATUS_FALSE },
@@ -82,11 +83,11 @@ static void set_wrong(struct pool_status *st, enum condition_status ready, enum 
 /* Tells whether the class holds something of ours, or was right by itself. */
 static bool is_changed_by_us(const json_t *class)
 {
-	json_t *annotations = json_object_get(json_object_get(class, "metadata"), "annotations");
-	const char *text = json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
-	json_auto_t *managed = text != NULL ? json_loads(text, 0, NULL) : NULL;
+	json_auto_t *record = NULL;
+	struct np_err ignored = NP_ERR_INIT;
 
-	return json_object_size(json_object_get(managed, "before")) > 0;
+	return np_vmclass_record_read(class, &record, &ignored) > 0 &&
+	       np_vmclass_record_has_changes(record);
 }
 
 /* Writes what the class carries: "window 512 GB, firmware efi, memory reserved 64Gi". */

@@ -152,28 +152,34 @@ bool store_may_exist(struct np_controller *c, const char *id)
 	return false;
 }
 
-/* Tells whether the class's annotation names a pool that this controller put there. */
-static bool is_registered(const struct np_controller *c, const json_t *class)
+/* Whose pools are looked for in the record of a class of that namespace. */
+struct own_search {
+	const struct np_controller *c;
+	const char *ns;
+};
+
+static bool is_of_others(void *ctx, const char *id, const char *holder)
 {
-	json_t *annotations = json_object_get(json_object_get(class, "metadata"), "annotations");
-	const char *text = json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
-	json_auto_t *managed = text != NULL ? json_loads(text, 0, NULL) : NULL;
-	const char *id;
-	json_t *entry;
+	const struct own_search *s = ctx;
 
-	json_object_foreach (json_object_get(managed, "pools"), id, entry) {
-		json_t *holders = json_object_get(entry, "holders"), *holder;
-		size_t i;
+	return strcmp(holder, CONTROLLER_HOLDER) != 0 || !store_is_own_id(s->c, s->ns, id);
+}
 
-		if (!store_is_own_id(c, meta_text(class, "namespace"), id))
-			continue;
-		json_array_foreach (holders, i, holder) {
-			if (json_is_string(holder) &&
-			    strcmp(json_string_value(holder), CONTROLLER_HOLDER) == 0)
-				return true;
-		}
-	}
-	return false;
+/*
+ * Sets *ret to whether the class's record names a pool that this controller registered. An invalid
+ * record names none: the pools that use the class tell of it.
+ */
+static int find_registered(const struct np_controller *c, const json_t *class, bool *ret,
+			   struct np_err *err)
+{
+	struct own_search s = { c, meta_text(class, "namespace") };
+	struct np_err why = NP_ERR_INIT;
+	json_auto_t *record = NULL;
+
+	if (np_vmclass_record_read(class, &record, &why) < 0 && why.code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	*ret = !np_vmclass_record_each(record, is_of_others, &s);
+	return 0;
 }
 
 int store_class(struct np_controller *c, const struct watcher *w, const json_t *class,
@@ -181,9 +187,11 @@ int store_class(struct np_controller *c, const struct watcher *w, const json_t *
 {
 	const char *ns = meta_text(class, "namespace"), *name = meta_text(class, "name");
 	struct class_record *r = class_find(c, ns, name);
-	bool registered = is_registered(c, class);
+	bool registered = false;
 	uint64_t digest;
 
+	if (find_registered(c, class, &registered, err) < 0)
+		return -(int)err->code;
 	if (r == NULL && !registered)
 		return 0;
 	r = class_open(c, ns, name, err);

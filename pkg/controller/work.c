@@ -164,16 +164,16 @@ static bool leaves(void *ctx, const char *id)
 /* Tells whether the patch registers nobody anew: then the class was as we wanted it, and is no more. */
 static bool is_registered_already(const struct np_one_change *change)
 {
-	const json_t *metadata = json_object_get(change->patch, "metadata");
-	const json_t *annotations = json_object_get(metadata, "annotations");
-	const char *text = json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
-	json_auto_t *managed = text != NULL ? json_loads(text, 0, NULL) : NULL;
 	const json_t *old = change->class->managed;
+	json_auto_t *record = NULL;
+	struct np_err ignored = NP_ERR_INIT;
+	int got;
 
 	if (old == NULL || !np_vmclass_is_changed(change->class))
 		return false;
-	return text == NULL ||
-	       json_equal(json_object_get(managed, "pools"), json_object_get(old, "pools"));
+	/* The patch has the form of the class, as far as it goes. */
+	got = np_vmclass_record_read(change->patch, &record, &ignored);
+	return got == 0 || (got > 0 && np_vmclass_record_same_pools(record, old));
 }
 
 /* Says who changed what: "'kubectl-edit' changed /spec/configSpec/firmware". */
@@ -236,7 +236,8 @@ static int make_right(struct job *j, const struct np_input *in, struct np_one_re
 
 static bool is_worth_trying_again(enum np_code code)
 {
-	return code != NP_OK && code != NP_E_NOT_FOUND && code != NP_E_SPEC && code != NP_E_WINDOW;
+	return code != NP_OK && code != NP_E_NOT_FOUND && code != NP_E_SPEC &&
+	       code != NP_E_WINDOW && code != NP_E_RECORD;
 }
 
 static void tell_class(struct job *j, const struct np_one_result *r)
@@ -344,6 +345,11 @@ static int release(struct job *j, struct job_source *s, const struct np_one_resu
 		snprintf(note, sizeof(note), "the pool left class '%.253s'%s", j->name,
 			 j->n > 1 ? "" : ", which is as it was before");
 		write_event(j, s, false, "Restored", "Restore", note);
+	} else if (r->found) {
+		snprintf(note, sizeof(note),
+			 "class '%.253s' has no record of the pool: its fields stay as they are",
+			 j->name);
+		write_event(j, s, false, "Released", "Release", note);
 	}
 	return write_release(j, s, err);
 }

@@ -25,10 +25,14 @@ struct lifecycle {
 	struct np_kube *kube;
 	struct np_err worst; /* what befell some class; the first of its kind */
 	struct np_err refused; /* what the Cluster itself says cannot be */
+	struct np_err
+		unread; /* a record that is not valid, of a class that the Cluster does not name */
+	json_t *named; /* {class: true} of the Cluster's own pools; NULL: not read yet */
 };
 
 static void lifecycle_done(struct lifecycle *l)
 {
+	json_decref(l->named);
 	np_doc_unref(l->doc);
 	np_kube_free(l->kube);
 }
@@ -189,52 +193,90 @@ static const char *pool_of_cluster(const struct lifecycle *l, const char *id)
 	return id + ns + name + 2;
 }
 
-static bool is_held(const struct lifecycle *l, const json_t *pool)
+static const char *name_of(const json_t *class)
 {
-	const json_t *holders = json_object_get(pool, "holders");
+	const char *name =
+		json_string_value(json_object_get(json_object_get(class, "metadata"), "name"));
 
-	for (size_t i = 0; i < json_array_size(holders); i++) {
-		const char *holder = json_string_value(json_array_get(holders, i));
-
-		if (holder && strcmp(holder, l->holder) == 0)
-			return true;
-	}
-	return false;
+	return name ? name : "";
 }
 
-static json_t *read_annotation(const json_t *class)
+/* Collects the classes that the Cluster's own pools use; a Cluster that cannot be read names none. */
+static int read_named(struct lifecycle *l, struct np_err *err)
 {
-	const json_t *metadata = json_object_get(class, "metadata");
-	const char *text = json_string_value(
-		json_object_get(json_object_get(metadata, "annotations"), NP_MANAGED_ANNOTATION));
-	json_error_t ignored;
-
-	return text ? json_loads(text, 0, &ignored) : NULL;
-}
-
-/* A pool may have left the topology, or its class: what the class says of it counts. */
-static int leave_class(void *ctx, json_t *class, struct np_err *err)
-{
-	struct lifecycle *l = ctx;
 	NP_AUTO(np_input_done) struct np_input in = { .n_pools = 0 };
-	json_auto_t *managed = read_annotation(class);
-	const char *id, *name = json_string_value(
-				json_object_get(json_object_get(class, "metadata"), "name"));
-	json_t *pool;
+	struct np_err why = NP_ERR_INIT;
 
-	json_object_foreach (json_object_get(managed, "pools"), id, pool) {
-		struct np_topology_pool t = { .ns = l->ns,
-					      .cluster = l->name,
-					      .name = pool_of_cluster(l, id),
-					      .vm_class = name };
-
-		if (t.name && name && is_held(l, pool) &&
-		    np_input_add_topology_pool(&in, l->out->o->catalogue, l->doc, &t, err) < 0)
-			return -(int)err->code;
-	}
-	if (in.n_pools == 0)
+	if (l->named)
 		return 0;
-	return np_input_finish(&in, err) < 0 ? -(int)err->code : apply(l, &in, true, err);
+	l->named = json_object();
+	if (!l->named ||
+	    (np_input_add(&in, l->out->o->catalogue, l->doc, &why) < 0 && why.code == NP_E_NOMEM))
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < in.n_pools; i++) {
+		if (in.pools[i].vm_class &&
+		    json_object_set_new(l->named, in.pools[i].vm_class, json_true()) < 0)
+			return np_fail_nomem(err);
+	}
+	return 0;
+}
+
+/* A class that the Cluster uses fails the hook; any other is told, and holds up no Cluster. */
+static int note_invalid(struct lifecycle *l, const json_t *class, struct np_err *why,
+			struct np_err *err)
+{
+	if (read_named(l, err) < 0)
+		return -(int)err->code;
+	np_wrap(why, "VirtualMachineClass '%s/%s'", l->ns, name_of(class));
+	if (json_object_get(l->named, name_of(class)))
+		note_failure(l, why);
+	else if (l->unread.code == NP_OK)
+		l->unread = *why;
+	return 0;
+}
+
+/* The pools of a class that are the Cluster's, gathered while its record is walked. */
+struct release {
+	struct lifecycle *l;
+	const char *class;
+	struct np_input in;
+	struct np_err *err;
+};
+
+static void release_done(struct release *r)
+{
+	np_input_done(&r->in);
+}
+
+static bool gather_pool(void *ctx, const char *id, const char *holder)
+{
+	struct release *r = ctx;
+	const struct lifecycle *l = r->l;
+	const struct np_topology_pool t = { .ns = l->ns,
+					    .cluster = l->name,
+					    .name = pool_of_cluster(l, id),
+					    .vm_class = r->class };
+
+	if (!t.name || strcmp(holder, l->holder) != 0)
+		return true;
+	return np_input_add_topology_pool(&r->in, l->out->o->catalogue, l->doc, &t, r->err) >= 0;
+}
+
+/* A pool may have left the topology, or its class: what the record says of it counts. */
+static int release_class(struct lifecycle *l, json_t *class, struct np_err *err)
+{
+	NP_AUTO(release_done) struct release r = { .l = l, .class = name_of(class), .err = err };
+	json_auto_t *record = NULL;
+	struct np_err why = NP_ERR_INIT;
+
+	if (np_vmclass_record_read(class, &record, &why) < 0)
+		return why.code == NP_E_NOMEM ? np_fail_nomem(err)
+					      : note_invalid(l, class, &why, err);
+	if (!np_vmclass_record_each(record, gather_pool, &r))
+		return -(int)err->code;
+	if (r.in.n_pools == 0)
+		return 0;
+	return np_input_finish(&r.in, err) < 0 ? -(int)err->code : apply(l, &r.in, true, err);
 }
 
 struct class_list {
@@ -244,9 +286,9 @@ struct class_list {
 static int keep_class(void *ctx, json_t *class, struct np_err *err)
 {
 	struct class_list *list = ctx;
-	json_auto_t *managed = read_annotation(class);
+	const json_t *metadata = json_object_get(class, "metadata");
 
-	if (!managed)
+	if (!json_object_get(json_object_get(metadata, "annotations"), NP_MANAGED_ANNOTATION))
 		return 0;
 	return json_array_append(list->items, class) < 0 ? np_fail_nomem(err) : 0;
 }
@@ -266,7 +308,7 @@ static int leave_classes(struct lifecycle *l, const struct np_kube_resource *res
 			 &list, err) < 0)
 		return -(int)err->code;
 	json_array_foreach (items, i, class) {
-		if (leave_class(l, class, err) < 0)
+		if (release_class(l, class, err) < 0)
 			return -(int)err->code;
 	}
 	return 0;
@@ -326,6 +368,8 @@ int run_lifecycle(struct outcome *out, const struct request *r, struct np_err *e
 
 	if (run(&l, r, &why) < 0)
 		note_failure(&l, &why);
+	if (l.worst.code == NP_OK && l.refused.code == NP_OK && l.unread.code != NP_OK)
+		block(out, &l.unread, 0);
 	if (l.worst.code == NP_OK)
 		return l.refused.code == NP_OK ? 0 : tell_refused(&l, r);
 	if (l.worst.code == NP_E_NOMEM)

@@ -415,6 +415,8 @@ static int gather(const struct np_plan *plan, const struct np_plan_class *c,
 		return np_fail_nomem(err);
 	g->want.allow_shrink = o->allow_shrink;
 	g->want.restore_hidden = o->restore_hidden;
+	g->want.discard_record = o->discard_record;
+	g->want.tolerate_record = o->tolerate_record;
 	g->want.as_it_is = c->n_pools == 0;
 	g->want.keep_memory = true;
 	g->want.holder = o->holder;

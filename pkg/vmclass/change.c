@@ -9,8 +9,6 @@
 
 #include "nodeprep/units.h"
 
-#define REQUEST "/spec/policies/resources/requests/memory"
-
 /* What VM Operator sets where nothing else is said, and at each resize. */
 #define VM_OPERATOR_DEFAULT_GB 512
 
@@ -73,17 +71,24 @@ static int remember(struct build *b, const char *path, const char *member, json_
 	return entry == NULL ? -1 : json_object_set_new(b->before, path, entry);
 }
 
-/* Sets a plain field: patch, line for people and memory of what was there; takes `value`. */
+/* Sets a plain field to `to` (NULL: no memory): patch, and line for people. */
+static int patch_field(struct build *b, const char *path, json_t *to, const char *reason)
+{
+	json_t *from = vmclass_lookup(b->c->node.json, path);
+
+	if (to == NULL || vmclass_patch_set(b->change->patch, path, to) < 0)
+		return -1;
+	return np_change_add(b->change, path, from, to, reason);
+}
+
+/* Sets a plain field and records what was there; takes `value`. */
 static int set_field(struct build *b, const char *path, json_t *value, const char *reason)
 {
 	json_auto_t *to = value;
-	char absent[256];
-	json_t *from = vmclass_find(b->c->node.json, path, absent, sizeof(absent));
 
-	if (to == NULL || vmclass_patch_set(b->change->patch, path, to) < 0 ||
-	    np_change_add(b->change, path, from, to, reason) < 0)
+	if (patch_field(b, path, to, reason) < 0)
 		return -1;
-	return remember(b, path, "value", from, json_incref(to));
+	return remember(b, path, "value", vmclass_lookup(b->c->node.json, path), json_incref(to));
 }
 
 static struct np_node config_spec_of(const struct np_vmclass *c)
@@ -257,7 +262,7 @@ static int change_firmware(struct build *b, struct np_err *err)
 	b->change->firmware = "efi";
 	if (b->c->firmware != NULL && strcmp(b->c->firmware, "efi") == 0)
 		return 0;
-	if (set_field(b, VMCLASS_CONFIG_SPEC "/firmware", json_string("efi"),
+	if (set_field(b, VMCLASS_FIRMWARE, json_string("efi"),
 		      "a BAR over 256 MB is mapped by EFI firmware only") < 0)
 		return np_fail_nomem(err);
 	if (b->c->firmware == NULL)
@@ -287,6 +292,19 @@ static int check_limit(struct build *b, struct np_node resources, struct np_err 
 		b->c->name, text, b->c->memory);
 }
 
+/* A request above the memory, which no VM can have, is not recorded as a value to restore. */
+static int set_request(struct build *b, uint64_t old_bytes)
+{
+	json_auto_t *to = json_string(b->c->memory);
+	json_t *old = vmclass_lookup(b->c->node.json, VMCLASS_MEMORY_REQUEST);
+
+	if (patch_field(b, VMCLASS_MEMORY_REQUEST, to,
+			"a VM with PCI devices powers on only with all of its memory reserved") < 0)
+		return -1;
+	return remember(b, VMCLASS_MEMORY_REQUEST, "value",
+			old_bytes > b->c->memory_bytes ? to : old, json_incref(to));
+}
+
 static int change_request(struct build *b, struct np_node request, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = NULL;
@@ -300,9 +318,7 @@ static int change_request(struct build *b, struct np_node request, struct np_err
 		return 0;
 	}
 	b->change->reservation = strdup(b->c->memory);
-	if (b->change->reservation == NULL ||
-	    set_field(b, REQUEST, json_string(b->c->memory),
-		      "a VM with PCI devices powers on only with all of its memory reserved") < 0)
+	if (b->change->reservation == NULL || set_request(b, got > 0 ? bytes : 0) < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -335,9 +351,8 @@ static int change_memory(struct build *b, struct np_err *err)
 	    np_node_bool(np_node_get(config_spec_of(b->c), "memoryReservationLockedToMax"), &locked,
 			 err) < 0)
 		return -(int)err->code;
-	if (!locked &&
-	    set_field(b, VMCLASS_CONFIG_SPEC "/memoryReservationLockedToMax", json_true(),
-		      "keeps the reservation full when the VM's memory changes") < 0)
+	if (!locked && set_field(b, VMCLASS_MEMORY_LOCKED, json_true(),
+				 "keeps the reservation full when the VM's memory changes") < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -385,7 +400,7 @@ static int change_devices(struct build *b, struct np_err *err)
 			  "a configSpec hides hardware.devices, so every device goes along",
 			  err) < 0)
 		return -(int)err->code;
-	if (set_field(b, VMCLASS_CONFIG_SPEC "/_typeName", json_string("VirtualMachineConfigSpec"),
+	if (set_field(b, VMCLASS_CONFIG_SPEC "/_typeName", json_string(VMCLASS_CONFIG_SPEC_TYPE),
 		      "names the type, as vCenter writes it") < 0)
 		return np_fail_nomem(err);
 	return 0;
@@ -415,6 +430,21 @@ static int set_annotation(struct build *b, const json_t *object, struct np_err *
 	return 0;
 }
 
+/* A record that could not be read back would keep the class from ever being restored. */
+static int check_record(struct build *b, const json_t *object, struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+
+	if (vmclass_record_check(object, &why) == 0)
+		return 0;
+	if (why.code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	return np_fail(err, NP_E_SPEC,
+		       "VirtualMachineClass '%s' holds a value that could not be restored, so "
+		       "nothing is changed: %s",
+		       b->c->name, why.text);
+}
+
 /* A class that is right and was never ours stays untouched. */
 static int change_annotation(struct build *b, struct np_err *err)
 {
@@ -428,6 +458,8 @@ static int change_annotation(struct build *b, struct np_err *err)
 		return np_fail_nomem(err);
 	if (b->c->managed != NULL && json_equal(object, b->c->managed))
 		return 0;
+	if (check_record(b, object, err) < 0)
+		return -(int)err->code;
 	return set_annotation(b, object, err);
 }
 
@@ -442,6 +474,19 @@ static int note_shared(struct build *b, struct np_err *err)
 			    n);
 }
 
+/* Without the record it is not known who else needs what of the class: it is not written. */
+static int check_old_record(struct build *b, struct np_err *err)
+{
+	const struct np_err *why = &b->c->record_error;
+
+	if (why->code == NP_OK)
+		return 0;
+	if (b->want->tolerate_record || b->want->as_it_is)
+		return np_notes_add(&b->change->notes, err, "invalid-record", "%s", why->text);
+	*err = *why;
+	return -(int)err->code;
+}
+
 int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *want,
 		      struct np_change *ret, struct np_err *err)
 {
@@ -451,9 +496,10 @@ int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *wa
 
 	if (change.patch == NULL || before == NULL)
 		return np_fail_nomem(err);
-	if (change_window(&b, err) < 0 || change_firmware(&b, err) < 0 ||
-	    change_memory(&b, err) < 0 || change_devices(&b, err) < 0 ||
-	    change_annotation(&b, err) < 0 || note_shared(&b, err) < 0)
+	if (check_old_record(&b, err) < 0 || change_window(&b, err) < 0 ||
+	    change_firmware(&b, err) < 0 || change_memory(&b, err) < 0 ||
+	    change_devices(&b, err) < 0 || change_annotation(&b, err) < 0 ||
+	    note_shared(&b, err) < 0)
 		return -(int)err->code;
 	*ret = change;
 	change = (struct np_change){ 0 };

@@ -9,8 +9,6 @@
 
 #include "nodeprep/mmio.h"
 
-/* More devices than any VM takes (128 passthrough functions on ESXi 8.0 U2, Broadcom KB 309986). */
-#define DEVICES_MAX 1024
 #define ALTERNATIVES_MAX 256
 
 /* Where VM Operator's own keys for PCI devices start, counting down. */
@@ -35,9 +33,10 @@ static int devices_take(struct np_devices *list, struct np_device *d, struct np_
 {
 	struct np_device *items;
 
-	if (list->n >= DEVICES_MAX) {
+	if (list->n >= VMCLASS_DEVICES_MAX) {
 		device_done(d);
-		return np_node_fail(at, err, NP_E_SPEC, "more than %d devices", DEVICES_MAX);
+		return np_node_fail(at, err, NP_E_SPEC, "more than %d devices",
+				    VMCLASS_DEVICES_MAX);
 	}
 	items = reallocarray(list->items, list->n + 1, sizeof(*items));
 	if (items == NULL) {
@@ -487,4 +486,34 @@ json_t *vmclass_devices_carry(const struct np_devices *d, size_t start)
 			return NULL;
 	}
 	return json_incref(list);
+}
+
+/* Reads back what carry_backing() writes; what it cannot have written makes another backing. */
+static struct np_device device_of(const json_t *backing)
+{
+	const json_t *allowed = json_array_get(json_object_get(backing, "allowedDevice"), 0);
+	const char *label = json_string_value(json_object_get(backing, "customLabel"));
+	json_int_t vendor = json_integer_value(json_object_get(allowed, "vendorId"));
+	json_int_t device = json_integer_value(json_object_get(allowed, "deviceId"));
+
+	return (struct np_device){
+		.profile = json_string_value(json_object_get(backing, "vgpu")),
+		.label = label != NULL ? label : "",
+		.id = { (uint16_t)vendor, (uint16_t)device },
+	};
+}
+
+int vmclass_device_is_carried(const json_t *entry, size_t place)
+{
+	const json_t *backing = json_object_get(json_object_get(entry, "device"), "backing");
+	struct np_device d = device_of(backing);
+	const struct np_devices one = { 1, &d };
+	json_auto_t *list = NULL;
+
+	if (d.profile != NULL && d.profile[0] == '\0')
+		return 0;
+	list = vmclass_devices_carry(&one, place);
+	if (list == NULL)
+		return -1;
+	return json_equal(json_array_get(list, 0), entry);
 }

@@ -4,7 +4,8 @@
 
 /*
  * internal - what the files of vmclass share: devices.c reads and carries devices, keys.c the two
- * MMIO keys of extraConfig, managed.c the annotation, vmclass.c the class, change.c the patch, revert.c the way back.
+ * MMIO keys of extraConfig, record.c reads the annotation, managed.c writes it, vmclass.c the class, change.c the patch,
+ * revert.c the way back.
  */
 
 #include "nodeprep/err.h"
@@ -13,6 +14,16 @@
 #define VMCLASS_CONFIG_SPEC "/spec/configSpec"
 #define VMCLASS_EXTRA_CONFIG VMCLASS_CONFIG_SPEC "/extraConfig"
 #define VMCLASS_DEVICE_CHANGE VMCLASS_CONFIG_SPEC "/deviceChange"
+#define VMCLASS_FIRMWARE VMCLASS_CONFIG_SPEC "/firmware"
+#define VMCLASS_MEMORY_LOCKED VMCLASS_CONFIG_SPEC "/memoryReservationLockedToMax"
+#define VMCLASS_MEMORY_REQUEST "/spec/policies/resources/requests/memory"
+#define VMCLASS_CONFIG_SPEC_TYPE "VirtualMachineConfigSpec"
+
+/* More devices than any VM takes (128 passthrough functions on ESXi 8.0 U2, Broadcom KB 309986). */
+#define VMCLASS_DEVICES_MAX 1024
+
+/* The largest window that is understood where a class has one already. */
+#define VMCLASS_STANDING_GB_MAX (UINT64_C(1) << 40)
 
 /* Fails because a discriminator is missing: VM Operator cannot decode such a class at all. */
 int vmclass_fail_discriminator(struct np_node n, struct np_err *err, const char *path);
@@ -20,6 +31,9 @@ int vmclass_fail_discriminator(struct np_node n, struct np_err *err, const char 
 /* vmclass.c */
 int vmclass_quantity_read(struct np_node n, char **ret_text, uint64_t *ret_bytes,
 			  struct np_err *err);
+
+/* Reads a quantity of a record: 1, 0 where the value is none, -1: no memory. */
+int vmclass_quantity_of(const json_t *value, uint64_t *ret_bytes);
 
 /* pointer.c: what stands at the path; NULL for absent and null, and where the topmost absent is. */
 json_t *vmclass_find(const json_t *object, const char *path, char *ret_absent, size_t size);
@@ -41,6 +55,12 @@ bool vmclass_devices_equal(const struct np_devices *a, const struct np_devices *
 
 /* Returns the deviceChange entries that attach the devices; `start` is how many stand before them. */
 json_t *vmclass_devices_carry(const struct np_devices *d, size_t start);
+
+/*
+ * Tells whether the entry is one that vmclass_devices_carry() makes for the place, of whatever device:
+ * 1 or 0; -1: no memory.
+ */
+int vmclass_device_is_carried(const json_t *entry, size_t place);
 
 /* keys.c */
 int vmclass_keys_read(struct np_node extra_config, struct np_vmx_current *ret,
@@ -64,8 +84,10 @@ json_t *vmclass_key_entries(struct np_node extra_config, enum np_vmx_key key);
 /* Fails where an element of the list holds a null, naming its path. */
 int vmclass_refuse_nulls(struct np_node list, const char *path, struct np_err *err);
 
+/* record.c: fails with NP_E_RECORD where the object is no record as nodeprep writes one. */
+int vmclass_record_check(const json_t *record, struct np_err *err);
+
 /* managed.c */
-int vmclass_managed_read(struct np_node annotations, json_t **ret, struct np_err *err);
 
 /* Returns the largest registered need among pools that are not in `want`, and whose it is. */
 uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_want *want,

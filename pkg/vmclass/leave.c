@@ -9,25 +9,28 @@
  * np_vmclass_revert() lets one holder leave. So all that leave are made one, the first of them.
  */
 
-int np_vmclass_is_held(const json_t *object, np_holder_fn *leaves, void *ctx)
-{
-	const json_t *metadata = json_object_get(object, "metadata");
-	const json_t *annotations = json_object_get(metadata, "annotations");
-	const char *text = json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
-	json_auto_t *managed = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
-	json_t *pool, *holder;
-	const char *id;
-	size_t i;
+/* A predicate with its context, for a walk over the record. */
+struct predicate {
+	np_holder_fn *leaves;
+	void *ctx;
+};
 
-	if (text && !json_is_object(json_object_get(managed, "pools")))
-		return -1;
-	json_object_foreach (json_object_get(managed, "pools"), id, pool) {
-		json_array_foreach (json_object_get(pool, "holders"), i, holder) {
-			if (json_is_string(holder) && leaves(ctx, json_string_value(holder)))
-				return 1;
-		}
-	}
-	return 0;
+static bool stays(void *ctx, const char *id, const char *holder)
+{
+	const struct predicate *p = ctx;
+
+	(void)id;
+	return !p->leaves(p->ctx, holder);
+}
+
+int np_vmclass_is_held(const json_t *object, np_holder_fn *leaves, void *ctx, struct np_err *err)
+{
+	struct predicate p = { leaves, ctx };
+	json_auto_t *record = NULL;
+
+	if (np_vmclass_record_read(object, &record, err) < 0)
+		return -(int)err->code;
+	return !np_vmclass_record_each(record, stays, &p);
 }
 
 /* Who leaves, gathered over the pools of a class. */
@@ -99,6 +102,10 @@ int np_vmclass_leave(const struct np_vmclass *c, np_holder_fn *leaves, void *ctx
 	struct np_class_want want = { 0 };
 	struct np_vmclass united = *c;
 
+	if (c->record_error.code != NP_OK) {
+		*err = c->record_error;
+		return -(int)err->code;
+	}
 	if (c->managed && (!managed || gather(&l, managed, err) < 0))
 		return managed ? -(int)err->code : np_fail_nomem(err);
 	if (l.n > 0)

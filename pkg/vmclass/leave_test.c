@@ -190,13 +190,16 @@ static const struct held_case {
 } held_cases[] = {
 	{ "no annotation", NULL, 0 },
 	{ "a holder",
-	  "{\"pools\":{\"p\":{\"holders\":[\"x\",\"me\"],\"mmioGB\":null}},\"before\":{}}", 1 },
-	{ "other holders", "{\"pools\":{\"p\":{\"holders\":[\"x\"]}}}", 0 },
+	  "{\"pools\":{\"ml/p\":{\"holders\":[\"x\",\"me\"],\"mmioGB\":null}},\"before\":{}}", 1 },
+	{ "other holders",
+	  "{\"pools\":{\"ml/p\":{\"holders\":[\"x\"],\"mmioGB\":512}},\"before\":{}}", 0 },
 	{ "no pools", "{\"before\":{}}", -1 },
 	{ "no JSON", "me", -1 },
 	{ "a list", "[\"me\"]", -1 },
-	{ "a holder that is a number", "{\"pools\":{\"p\":{\"holders\":[1]}}}", 0 },
-	{ "holders that are a text", "{\"pools\":{\"p\":{\"holders\":\"me\"}}}", 0 },
+	{ "a holder that is a number",
+	  "{\"pools\":{\"ml/p\":{\"holders\":[1],\"mmioGB\":0}},\"before\":{}}", -1 },
+	{ "holders that are a text",
+	  "{\"pools\":{\"ml/p\":{\"holders\":\"me\",\"mmioGB\":0}},\"before\":{}}", -1 },
 };
 
 static void test_leave__annotation_tells_who_holds(void **state)
@@ -205,9 +208,13 @@ static void test_leave__annotation_tells_who_holds(void **state)
 	for (size_t i = 0; i < COUNT(held_cases); i++) {
 		json_auto_t *object = json_pack("{s:{s:{s:s*}}}", "metadata", "annotations",
 						NP_MANAGED_ANNOTATION, held_cases[i].annotation);
+		struct np_err err = NP_ERR_INIT;
+		int held;
 
 		print_message("# %s\n", held_cases[i].what);
-		assert_int_equal(np_vmclass_is_held(object, contains, "me"), held_cases[i].held);
+		held = np_vmclass_is_held(object, contains, "me", &err);
+		assert_int_equal(held < 0 ? -1 : held, held_cases[i].held);
+		assert_int_equal(err.code, held < 0 ? NP_E_RECORD : NP_OK);
 	}
 }
 

@@ -3,70 +3,6 @@
 
 #include <string.h>
 
-#include "nodeprep/units.h"
-
-static bool is_pool_entry(const json_t *entry)
-{
-	const json_t *need = json_object_get(entry, "mmioGB");
-	const json_t *holders = json_object_get(entry, "holders");
-	json_t *holder;
-	size_t i;
-
-	if (!json_is_array(holders) || !(json_is_null(need) || json_is_integer(need)))
-		return false;
-	json_array_foreach (holders, i, holder) {
-		if (!json_is_string(holder))
-			return false;
-	}
-	return json_is_null(need) || json_integer_value(need) == 0 ||
-	       (json_integer_value(need) > 0 && np_is_pow2((uint64_t)json_integer_value(need)));
-}
-
-static bool is_managed_object(json_t *object)
-{
-	json_t *pools = json_object_get(object, "pools");
-	json_t *before = json_object_get(object, "before");
-	const char *id;
-	json_t *entry;
-
-	if (!json_is_object(pools) || !json_is_object(before))
-		return false;
-	json_object_foreach (before, id, entry) {
-		if (!json_is_object(entry))
-			return false;
-	}
-	json_object_foreach (pools, id, entry) {
-		if (!is_pool_entry(entry))
-			return false;
-	}
-	return true;
-}
-
-int vmclass_managed_read(struct np_node annotations, json_t **ret, struct np_err *err)
-{
-	struct np_node n = np_node_get(annotations, NP_MANAGED_ANNOTATION);
-	json_auto_t *object = NULL;
-	const char *text = NULL;
-	json_error_t why;
-	int got = np_node_string(n, &text, err);
-
-	if (got < 0)
-		return got;
-	if (got == 0)
-		return 0;
-	object = json_loads(text, JSON_REJECT_DUPLICATES, &why);
-	/* jansson has a text for what is wrong with the JSON, none for running out of memory. */
-	if (object == NULL && why.text[0] == '\0')
-		return np_fail_nomem(err);
-	if (!is_managed_object(object))
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "annotation '%s' is not as nodeprep wrote it: put it back, or "
-				    "remove it and what it records is forgotten",
-				    NP_MANAGED_ANNOTATION);
-	*ret = json_incref(object);
-	return 0;
-}
-
 static bool is_member(const struct np_class_want *want, const char *id)
 {
 	for (size_t i = 0; i < want->n_members; i++) {
@@ -176,6 +112,19 @@ static int merge_keys(const struct np_vmclass *c, json_t *known, const json_t *f
 	return json_object_set(known, "entries", entries);
 }
 
+/* The memory may have shrunk since: a request above it is never restored. */
+static int cap_request(const char *path, json_t *known)
+{
+	json_t *set = json_object_get(known, "set"), *value = json_object_get(known, "value");
+	uint64_t most = 0, bytes = 0;
+
+	if (value == NULL || strcmp(path, VMCLASS_MEMORY_REQUEST) != 0)
+		return 0;
+	if (vmclass_quantity_of(set, &most) <= 0 || vmclass_quantity_of(value, &bytes) <= 0)
+		return -1;
+	return bytes > most ? json_object_set(known, "value", set) : 0;
+}
+
 /*
  * What stood before the first change counts, and a later change of the same field adds nothing;
  * but where somebody else changed the field in between, what they left is what stood before.
@@ -188,7 +137,10 @@ static int merge_field(const struct np_vmclass *c, json_t *merged, const char *p
 		return merge_keys(c, known, fresh);
 	if (known == NULL || !vmclass_still_stands(c, path, known))
 		return json_object_set(merged, path, fresh);
-	return json_object_set(known, "set", json_object_get(fresh, "set"));
+	return json_object_set(known, "set", json_object_get(fresh, "set")) < 0 ||
+			       cap_request(path, known) < 0
+		       ? -1
+		       : 0;
 }
 
 static json_t *merge_before(const struct np_vmclass *c, const json_t *fresh)

@@ -7,11 +7,17 @@
 /* JSON pointers here have few, short segments; an annotation's name is written escaped. */
 #define SEGMENT_MAX 64
 
-/* Copies the pointer's next segment, unescaped; returns what follows it, NULL after the last. */
+/*
+ * Copies the pointer's next segment, unescaped; returns what follows it, NULL after the last. The paths
+ * are constants; what does not begin with a slash, or is too long to be one, is the empty name.
+ */
 static const char *next_segment(const char *path, char segment[static SEGMENT_MAX])
 {
 	size_t n = 0;
 
+	segment[0] = '\0';
+	if (*path != '/')
+		return NULL;
 	for (path++; *path != '\0' && *path != '/' && n + 1 < SEGMENT_MAX; path++) {
 		if (path[0] == '~' && path[1] == '1') {
 			segment[n++] = '/';

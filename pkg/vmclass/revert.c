@@ -28,33 +28,53 @@ static int note_foreign(struct undo *u, const char *path, struct np_err *err)
 		"%s was changed by somebody else since nodeprep wrote it: it stays as it is", path);
 }
 
-/* Removes what stands at `path`, and its parents up to `topmost` where that leaves them empty. */
+/*
+ * Removes what stands at `path`, and its parents up to `topmost` where that leaves empty objects. An
+ * empty configSpec stays: it hides hardware.devices, so whether it goes is decided with the devices.
+ */
 static void remove_path(json_t *target, const char *path, const char *topmost)
 {
 	char parent[PATH_TEXT_MAX];
-	size_t stop = strlen(topmost);
+	size_t stop = strlen(topmost), n = strlen(path);
 
 	snprintf(parent, sizeof(parent), "%s", path);
-	while (strlen(parent) >= stop) {
-		json_t *value = vmclass_lookup(target, parent);
+	vmclass_delete(target, path);
+	for (;;) {
+		const json_t *value;
 
-		if (strcmp(parent, path) != 0 && json_object_size(value) > 0)
+		while (n > 0 && parent[n - 1] != '/')
+			n--;
+		/* Behind the slash of "/x", or below the topmost field that was absent. */
+		if (n <= 1 || n - 1 < stop)
+			return;
+		parent[--n] = '\0';
+		value = vmclass_lookup(target, parent);
+		if (!json_is_object(value) || json_object_size(value) > 0 ||
+		    strcmp(parent, VMCLASS_CONFIG_SPEC) == 0)
 			return;
 		vmclass_delete(target, parent);
-		*strrchr(parent, '/') = '\0';
 	}
+}
+
+/* A request above the memory would make a class of which no VM can be made. */
+static bool is_above_memory(const struct np_vmclass *c, const char *path, json_t *value)
+{
+	uint64_t bytes = 0;
+
+	return strcmp(path, VMCLASS_MEMORY_REQUEST) == 0 && value != NULL && c->memory != NULL &&
+	       vmclass_quantity_of(value, &bytes) > 0 && bytes > c->memory_bytes;
 }
 
 static int undo_field(struct undo *u, const char *path, const json_t *entry, struct np_err *err)
 {
 	const char *absent = json_string_value(json_object_get(entry, "absent"));
-	json_t *now = vmclass_lookup(u->target, path);
+	json_t *now = vmclass_lookup(u->target, path), *value = json_object_get(entry, "value");
 
-	if (!json_equal(now, json_object_get(entry, "set")))
+	if (!json_equal(now, json_object_get(entry, "set")) || is_above_memory(u->c, path, value))
 		return note_foreign(u, path, err);
 	if (absent != NULL)
 		remove_path(u->target, path, absent);
-	else if (vmclass_patch_set(u->target, path, json_object_get(entry, "value")) < 0)
+	else if (vmclass_patch_set(u->target, path, value) < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -152,7 +172,9 @@ static bool is_ours_alone(const json_t *config_spec, bool devices_carried)
 	json_t *value;
 
 	json_object_foreach ((json_t *)(uintptr_t)config_spec, key, value) {
-		if (strcmp(key, "_typeName") != 0 &&
+		if ((strcmp(key, "_typeName") != 0 ||
+		     strcmp(json_is_string(value) ? json_string_value(value) : "",
+			    VMCLASS_CONFIG_SPEC_TYPE) != 0) &&
 		    (strcmp(key, "deviceChange") != 0 || !devices_carried))
 			return false;
 	}
@@ -186,6 +208,40 @@ bool vmclass_still_stands(const struct np_vmclass *c, const char *path, const js
 	return json_equal(now, json_object_get(entry, "set"));
 }
 
+/* Tells whether the entry attaches what `carried` does, which was made for another place. */
+static bool is_same_device(const json_t *entry, const json_t *carried)
+{
+	const json_t *a = json_object_get(entry, "device"), *b = json_object_get(carried, "device");
+
+	return json_equal(json_object_get(a, "backing"), json_object_get(b, "backing"));
+}
+
+/*
+ * Tells whether the class still lists the devices that nodeprep says it attached: then the entries
+ * can go, since they came from there. Devices that are listed nowhere else are never removed.
+ */
+static bool are_devices_listed(const struct np_vmclass *c, const json_t *entry)
+{
+	const json_t *set = json_object_get(entry, "set");
+	size_t n = json_array_size(set);
+
+	if (json_array_size(c->carried) != n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (!is_same_device(json_array_get(set, i), json_array_get(c->carried, i)))
+			return false;
+	}
+	return true;
+}
+
+static int note_devices_kept(struct undo *u, const char *why, struct np_err *err)
+{
+	return np_notes_add(u->notes, err, "devices-kept",
+			    "%s, so the devices that were carried into deviceChange stay: without "
+			    "them VMs would lose every GPU",
+			    why);
+}
+
 /* An empty deviceChange would take the GPUs: carried devices go with the whole configSpec or stay. */
 static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
 {
@@ -194,6 +250,8 @@ static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
 
 	if (!is_carried_list(vmclass_lookup(u->target, VMCLASS_DEVICE_CHANGE), entry))
 		return note_foreign(u, VMCLASS_DEVICE_CHANGE, err);
+	if (!are_devices_listed(u->c, entry))
+		return note_devices_kept(u, "spec.hardware.devices lists other devices", err);
 	if (absent == NULL && vmclass_patch_set(u->target, VMCLASS_DEVICE_CHANGE,
 						json_object_get(entry, "value")) < 0)
 		return np_fail_nomem(err);
@@ -205,10 +263,7 @@ static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
 		vmclass_delete(u->target, VMCLASS_CONFIG_SPEC);
 		return 0;
 	}
-	return np_notes_add(
-		u->notes, err, "devices-kept",
-		"configSpec holds more than nodeprep put there, so the devices that were "
-		"carried into deviceChange stay: without them VMs would lose every GPU");
+	return note_devices_kept(u, "configSpec holds more than nodeprep put there", err);
 }
 
 /* deviceChange is judged last, when the rest of what nodeprep wrote is gone. */
@@ -233,7 +288,9 @@ static int undo_all(struct undo *u, struct np_err *err)
 	if (devices != NULL)
 		return undo_devices(u, devices, err);
 	entry = json_object_get(before, VMCLASS_CONFIG_SPEC "/_typeName");
-	if (entry != NULL && is_ours_alone(vmclass_lookup(u->target, VMCLASS_CONFIG_SPEC), false))
+	/* Devices that a configSpec hides would be attached without it. */
+	if (entry != NULL && json_array_size(u->c->carried) == 0 &&
+	    is_ours_alone(vmclass_lookup(u->target, VMCLASS_CONFIG_SPEC), false))
 		vmclass_delete(u->target, VMCLASS_CONFIG_SPEC);
 	return 0;
 }
@@ -310,7 +367,7 @@ json_t *np_vmclass_difference(const json_t *from, const json_t *to)
 
 /* Tells every field that goes back, for people. */
 static int add_items(struct np_change *change, const struct np_vmclass *c, const json_t *target,
-		     struct np_err *err)
+		     const char *reason, struct np_err *err)
 {
 	const char *path;
 	json_t *entry;
@@ -324,7 +381,7 @@ static int add_items(struct np_change *change, const struct np_vmclass *c, const
 			return np_fail_nomem(err);
 	}
 	if (np_change_add(change, ANNOTATION, vmclass_lookup(c->node.json, ANNOTATION),
-			  vmclass_lookup(target, ANNOTATION), "the pools leave") < 0)
+			     vmclass_lookup(target, ANNOTATION), reason) < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -343,6 +400,28 @@ static int check_lists(const struct np_vmclass *c, const json_t *patch, struct n
 	return 0;
 }
 
+/* The class keeps its fields; who registered what is forgotten. */
+static int discard_record(struct undo *u, struct np_err *err)
+{
+	if (vmclass_lookup(u->target, ANNOTATION) == NULL)
+		return 0;
+	remove_path(u->target, ANNOTATION, "/metadata/annotations");
+	return np_notes_add(u->notes, err, "record-discarded",
+			    "the record is removed: the fields stay as they are, and the pools "
+			    "that were registered must register again");
+}
+
+static int undo_record(struct undo *u, const struct np_class_want *want, struct np_err *err)
+{
+	if (want->discard_record)
+		return want->n_members > 0 ? discard_record(u, err) : 0;
+	if (u->c->record_error.code != NP_OK && want->n_members > 0) {
+		*err = u->c->record_error;
+		return -(int)err->code;
+	}
+	return u->c->managed != NULL ? undo_members(u, want, err) : 0;
+}
+
 int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *want,
 		      struct np_change *ret, struct np_err *err)
 {
@@ -350,17 +429,19 @@ int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *wa
 	struct np_change change = { .patch = json_object(), .firmware = c->firmware };
 	json_auto_t *target = json_deep_copy(c->node.json);
 	struct undo u = { c, target, &change.notes };
+	const char *reason = want->discard_record ? "the record is discarded" : "the pools leave";
 
 	if (change.patch == NULL || target == NULL)
 		return np_fail_nomem(err);
-	if (c->managed != NULL && undo_members(&u, want, err) < 0)
+	if (undo_record(&u, want, err) < 0)
 		return -(int)err->code;
 	if (!json_equal(c->node.json, target)) {
 		json_decref(change.patch);
 		change.patch = np_vmclass_difference(c->node.json, target);
 		if (change.patch == NULL)
 			return np_fail_nomem(err);
-		if (check_lists(c, change.patch, err) < 0 || add_items(&change, c, target, err) < 0)
+		if (check_lists(c, change.patch, err) < 0 ||
+		    add_items(&change, c, target, reason, err) < 0)
 			return -(int)err->code;
 	}
 	*ret = change;

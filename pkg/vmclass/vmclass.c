@@ -20,6 +20,7 @@ void np_vmclass_free(struct np_vmclass *c)
 	vmclass_devices_done(&c->hidden);
 	np_notes_done(&c->notes);
 	json_decref(c->managed);
+	json_decref(c->carried);
 	free(c->memory);
 	np_doc_unref(c->doc);
 	free(c);
@@ -56,6 +57,35 @@ int vmclass_quantity_read(struct np_node n, char **ret_text, uint64_t *ret_bytes
 	return 1;
 }
 
+int vmclass_quantity_of(const json_t *value, uint64_t *ret_bytes)
+{
+	NP_AUTO(np_freep) char *number = NULL;
+	const char *text = json_string_value(value);
+	struct np_err ignored = NP_ERR_INIT;
+
+	if (json_is_number(value)) {
+		number = json_dumps(value, JSON_ENCODE_ANY);
+		if (number == NULL)
+			return -1;
+		text = number;
+	}
+	return text != NULL && np_quantity_parse(text, ret_bytes, &ignored) >= 0;
+}
+
+/* An invalid record is kept as an error: what may go on without one goes on. */
+static int read_record(struct np_vmclass *c, struct np_node annotations, struct np_err *err)
+{
+	struct np_node n = np_node_get(annotations, NP_MANAGED_ANNOTATION);
+	struct np_err why = NP_ERR_INIT;
+
+	if (np_vmclass_record_read(c->node.json, &c->managed, &why) >= 0)
+		return 0;
+	if (why.code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	np_node_fail(n, &c->record_error, why.code, "%s", why.text);
+	return 0;
+}
+
 static int read_metadata(struct np_vmclass *c, struct np_err *err)
 {
 	struct np_node metadata = np_node_get(c->node, "metadata");
@@ -73,7 +103,7 @@ static int read_metadata(struct np_vmclass *c, struct np_err *err)
 		    0 ||
 	    np_node_object(annotations, err) < 0)
 		return -(int)err->code;
-	return vmclass_managed_read(annotations, &c->managed, err);
+	return read_record(c, annotations, err);
 }
 
 static int read_devices(struct np_vmclass *c, struct np_node config_spec,
@@ -85,6 +115,11 @@ static int read_devices(struct np_vmclass *c, struct np_node config_spec,
 	if (np_node_path(c->node, "spec.hardware.devices", &devices, err) < 0 ||
 	    vmclass_devices_of_hardware(devices, cat, &hardware, err) < 0)
 		return -(int)err->code;
+	if (c->managed != NULL) {
+		c->carried = vmclass_devices_carry(&hardware, 0);
+		if (c->carried == NULL)
+			return np_fail_nomem(err);
+	}
 	if (!c->has_config_spec) {
 		c->devices = hardware;
 		hardware = (struct np_devices){ 0 };

@@ -134,6 +134,8 @@ bool np_vmclass_writer(const struct np_vmclass *c, const char *path, struct np_w
 	const json_t *entry, *best = NULL;
 	size_t deepest = DEPTH_LEAST, i;
 
+	if (path[0] != '/')
+		return false;
 	json_array_foreach (entries_of(c), i, entry) {
 		size_t depth = is_ours(entry) ? 0 : depth_of(entry, leaf);
 

@@ -233,15 +233,27 @@ def test_del_leaves_what_others_changed(server, ns, cni, put_class, get_class):
     assert pools_of(get_class(ns, "gpu")) == {}
 
 
-def test_annotation_that_cannot_be_read_is_told_and_left(ns, cni, put_class, get_class):
+def test_invalid_record_of_another_class_is_a_warning(ns, cni, put_class, get_class):
     put_class(ns, "odd", hardware(A100), annotations={MANAGED: "{"})
     put_class(ns, "gpu", hardware(A100))
     before = plain(get_class(ns, "gpu"))
     config = network(pool(ns, "w", "gpu"))
     assert cni("ADD", config).rc == 0
     done = cni("DEL", config)
-    assert done.rc == 0 and "annotation-unreadable" in done.err and f"{ns}/odd" in done.err
+    assert done.rc == 0 and "invalid-record" in done.err and f"{ns}/odd" in done.err
     assert plain(get_class(ns, "gpu")) == before
+
+
+@pytest.mark.parametrize("command", ["ADD", "CHECK", "DEL"])
+def test_invalid_record_of_its_own_class_is_one_error(server, ns, cni, put_class, get_class, command):
+    record = {"pools": {"ml/none": {"mmioGB": 512, "holders": ["controller"]}},
+              "before": {"xkind": {"set": "VirtualMachineClass", "absent": ""}}}
+    put_class(ns, "gpu", hardware(A100), annotations={MANAGED: json.dumps(record)})
+    server.mark()
+    done = cni(command, network(pool(ns, "w", "gpu")))
+    assert done.rc == 1 and done.json["code"] == 104, done.err
+    assert "before.'xkind'" in done.json["msg"] and "--discard-record" in done.json["msg"]
+    assert [r for r in server.requests() if r["verb"] == "patch"] == []
 
 
 def test_other_holders_keep_the_class(ns, cni, nodeprep, put_class, get_class):

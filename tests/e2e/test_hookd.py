@@ -127,6 +127,25 @@ def test_a_pool_that_left_the_topology_leaves_its_class_too(hookd, ns, put_class
     assert bare(get_class(ns, "gpu")) == bare(before)
 
 
+def test_an_invalid_record_fails_who_uses_the_class_and_is_told_to_others(
+    server, hookd, ns, put_class, get_class
+):
+    record = {"pools": {f"{ns}/c1/gpu": {"mmioGB": 512, "holders": ["hook/c1"]}},
+              "before": {"xkind": {"set": "VirtualMachineClass", "absent": ""}}}
+    annotations = {MANAGED: json.dumps(record)}
+    put_class(ns, "gpu", hardware(A100), annotations=annotations)
+    server.mark()
+    answer = call(hookd, "beforeclusterdelete", {"cluster": cluster(ns)})
+    assert answer["status"] == "Failure" and "before.'xkind'" in answer["message"]
+    assert "--discard-record" in answer["message"]
+    other = cluster(ns, name="c2", vm_class="other")
+    put_class(ns, "other", hardware(A100))
+    answer = call(hookd, "beforeclusterdelete", {"cluster": other})
+    assert (answer["status"], answer["retryAfterSeconds"]) == ("Success", 0)
+    assert f"'{ns}/gpu'" in answer["message"]
+    assert patches(server) == []
+
+
 def test_a_class_that_is_missing_fails_by_name(hookd, ns):
     answer = create(hookd, ns)
     assert answer["status"] == "Failure"

@@ -107,3 +107,75 @@ def test_class_never_touched_and_class_that_is_gone_are_no_error(server, ns, nod
     assert done.rc == 0, done.err
     assert "gone not found" in done.err
     assert not writes(server)
+
+
+POOLS = {"ml/none": {"mmioGB": 512, "holders": ["controller"]}}
+KEYS = {USE64: "TRUE", SIZE: "512"}
+FIRMWARE = "/spec/configSpec/firmware"
+REQUEST = "/spec/policies/resources/requests/memory"
+
+HOSTILE = [
+    ("a path without a slash", {"pools": POOLS, "before": {"xkind": {"set": "VirtualMachineClass", "absent": ""}}}),
+    ("the memory", {"pools": POOLS, "before": {"/spec/hardware/memory": {"set": "256Gi", "value": "1Gi"}}}),
+    ("the cpus", {"pools": POOLS, "before": {"/spec/hardware/cpus": {"set": 8, "absent": "/spec/hardware/cpus"}}}),
+    ("the devices", {"pools": POOLS, "before": {"/spec/hardware/devices": {"set": None, "absent": "/spec"}}}),
+    ("metadata", {"pools": POOLS, "before": {"/metadata/labels/team": {"set": "ml", "value": "ops"}}}),
+    ("the empty path", {"pools": POOLS, "before": {"": {"set": 1, "value": 2}}}),
+    ("an absent above the spec", {"pools": POOLS, "before": {FIRMWARE: {"set": "efi", "absent": ""}}}),
+    ("firmware of no kind", {"pools": POOLS, "before": {FIRMWARE: {"set": "efi", "value": "x"}}}),
+    ("a request above the memory", {"pools": POOLS, "before": {REQUEST: {"set": "256Gi", "value": "2Ti"}}}),
+    ("another extraConfig key", {"pools": POOLS, "before": {"/spec/configSpec/extraConfig": {
+        "set": KEYS, "entries": [{"at": 0, "entry": option("guestinfo.x", "y")}]}}}),
+    ("a need of 2^62", {"pools": {"ml/none": {"mmioGB": 2**62, "holders": ["x"]}}, "before": {}}),
+    ("holders that are an object", {"pools": {"ml/none": {"mmioGB": 1, "holders": {}}}, "before": {}}),
+    ("no before", {"pools": {}}),
+]
+
+
+@pytest.mark.parametrize("record", [pytest.param(record, id=name) for name, record in HOSTILE])
+def test_invalid_record_writes_nothing_and_can_be_discarded(
+    server, ns, nodeprep, put_class, get_class, record
+):
+    annotations = {MANAGED: json.dumps(record), "note": "ours"}
+    put_class(ns, "gpu", hardware(A100), labels={"team": "ml"}, annotations=annotations)
+    text = dump(pool(ns, "w", "gpu"))
+    server.mark()
+    for command in ("apply", "revert", "plan", "diff"):
+        done = nodeprep(command, "-f", "-", input=text)
+        assert done.rc == 3, done.err
+        errors = [line for line in done.err.splitlines() if "error" in line]
+        assert len(errors) == 1 and "--discard-record" in errors[0], done.err
+    done = nodeprep("check", "-f", "-", "-o", "json", input=text)
+    assert done.rc == 1, done.err
+    (finding,) = [f for f in done.json["findings"] if f["code"] == "invalid-record"]
+    assert (finding["severity"], finding["name"]) == ("error", "gpu")
+    assert "--discard-record" in finding["action"]
+    assert writes(server) == []
+    before = get_class(ns, "gpu")
+    dry = nodeprep("revert", "--discard-record", "--dry-run=client", "-f", "-", input=text)
+    assert dry.rc == 0 and writes(server) == []
+    done = nodeprep("revert", "--discard-record", "-f", "-", input=text)
+    assert done.rc == 0 and "record-discarded" in done.err, done.err
+    after = get_class(ns, "gpu")
+    assert after["spec"] == before["spec"] and after["metadata"]["annotations"] == {"note": "ours"}
+    assert after["metadata"]["labels"] == {"team": "ml"}
+    server.mark()
+    assert nodeprep("revert", "--discard-record", "-f", "-", input=text).rc == 0
+    assert writes(server) == []
+    assert nodeprep("apply", "-f", "-", input=text).rc == 0
+
+
+def test_valid_record_can_be_discarded_too(server, ns, nodeprep, put_class, get_class):
+    put_class(ns, "gpu", hardware(A100))
+    text = dump(pool(ns, "w", "gpu"))
+    assert nodeprep("apply", "-f", "-", input=text).rc == 0
+    before = get_class(ns, "gpu")
+    assert nodeprep("revert", "--discard-record", "-f", "-", input=text).rc == 0
+    after = get_class(ns, "gpu")
+    assert after["spec"] == before["spec"] and "annotations" not in after["metadata"]
+
+
+@pytest.mark.parametrize("command", ["apply", "plan", "check"])
+def test_discard_record_is_of_revert_alone(nodeprep, command):
+    done = nodeprep(command, "--discard-record", "-f", "-", input="")
+    assert done.rc == 2 and "--discard-record" in done.err

@@ -451,6 +451,49 @@ def test_deletion__class_that_is_gone_holds_nobody(server, controller, pools_ns,
     wait_gone(server, pool_path(pools_ns, "workers"))
 
 
+HOSTILE = {
+    "crash": '{"pools":{"ml/none":{"mmioGB":512,"holders":["controller"]}},'
+    '"before":{"xkind":{"set":"VirtualMachineClass","absent":""}}}',
+    "memory": '{"pools":{"ml/none":{"mmioGB":512,"holders":["controller"]}},'
+    '"before":{"/spec/hardware/memory":{"set":"64Gi","value":"1Gi"}}}',
+    "malformed": '{"pools":{"ml/none":{"holders":{"x":1}}},"before":null}',
+    "huge": '{"pools":{"ml/none":{"mmioGB":4611686018427387904,"holders":["x"]}},"before":{}}',
+}
+
+
+@pytest.mark.parametrize("record", HOSTILE.values(), ids=HOSTILE.keys())
+def test_record__invalid_is_told_and_never_written_from(
+    server, controller, pools_ns, put_class, nodeprep, record
+):
+    put_class(pools_ns, "gpu", gpu_class())
+    put_pool(server, pools_ns)
+    wait_reason(server, pools_ns, "ClassRight")
+    patch_class(server, pools_ns, {"metadata": {"annotations": {"nodeprep.dev/managed": record}}})
+    pool = wait_reason(server, pools_ns, "InvalidRecord")
+    ready = conditions(pool)["Ready"]
+    assert ready["status"] == "False" and "--discard-record" in ready["message"]
+    events = [e for e in events_of(server, pools_ns, "workers") if e["reason"] == "InvalidRecord"]
+    assert events and events[0]["type"] == "Warning"
+    server.must("DELETE", pool_path(pools_ns, "workers"))
+    pool = wait_pool(
+        server,
+        pools_ns,
+        lambda p: "being deleted" in conditions(p)["Ready"]["message"],
+    )
+    assert conditions(pool)["Ready"]["reason"] == "InvalidRecord"
+    before = server.must("GET", classes_path(pools_ns, "gpu"))
+    assert before["metadata"]["annotations"]["nodeprep.dev/managed"] == record
+    text = yaml.safe_dump(pool)
+    done = nodeprep("revert", "--discard-record", "-f", "-", input=text)
+    assert done.rc == 0, done.err
+    wait_gone(server, pool_path(pools_ns, "workers"))
+    after = server.must("GET", classes_path(pools_ns, "gpu"))
+    assert after["spec"] == before["spec"] and managed_of(after) is None
+    assert "Released" in [e["reason"] for e in events_of(server, pools_ns, "workers")]
+    assert controller.process.poll() is None
+    assert not [line for line in controller.lines() if "out of memory" in str(line)]
+
+
 def test_deletion__finalizers_of_others_are_kept(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
