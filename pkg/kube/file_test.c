@@ -34,7 +34,7 @@ static void test_kube__a_pipe_is_loaded_until_its_end(void **state)
 	close(fds[0]);
 }
 
-static void test_kube__a_file_that_cannot_be_loaded_is_told(void **state)
+static void test_kube__unreadable_files_are_reported(void **state)
 {
 	static const struct {
 		const char *name, *path, *says;
@@ -65,7 +65,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(test_kube__a_file_is_loaded_whole),
 		cmocka_unit_test(test_kube__a_pipe_is_loaded_until_its_end),
-		cmocka_unit_test(test_kube__a_file_that_cannot_be_loaded_is_told),
+		cmocka_unit_test(test_kube__unreadable_files_are_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

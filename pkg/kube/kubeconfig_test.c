@@ -38,7 +38,7 @@ static char *describe_kubeconfig(const char *input)
 	return hide_folder(text);
 }
 
-static void test_kube__kubeconfig_errors_name_their_place(void **state)
+static void test_kube__kubeconfig_errors_name_their_position(void **state)
 {
 	cases_folder = *state;
 	run_cases("pkg/kube/testdata/cases/kubeconfig-cluster.txt", describe_kubeconfig);
@@ -46,7 +46,7 @@ static void test_kube__kubeconfig_errors_name_their_place(void **state)
 	run_cases("pkg/kube/testdata/cases/kubeconfig-invalid.txt", describe_kubeconfig);
 }
 
-static void test_kube__a_broken_kubeconfig_does_not_spill_what_it_holds(void **state)
+static void test_kube__errors_in_a_kubeconfig_show_no_secret(void **state)
 {
 	static const char *const texts[] = {
 		"{\"users\": [{\"user\": {\"token\": sekret-token-1}}]}",
@@ -185,7 +185,7 @@ static void test_kube__flags_override(void **state)
 	}
 }
 
-static void test_kube__impossible_flags_are_refused(void **state)
+static void test_kube__invalid_flags_are_refused(void **state)
 {
 	const struct {
 		const char *name;
@@ -241,7 +241,7 @@ static void test_kube__a_pod_uses_its_service_account(void **state)
 	np_kube_config_free(c);
 }
 
-static void test_kube__is_configured_by_any_way_to_a_server(void **state)
+static void test_kube__each_way_to_name_a_server_counts_as_configured(void **state)
 {
 	const struct folder *f = *state;
 	const char *path = put(f, "config", "");
@@ -276,13 +276,13 @@ static void test_kube__the_corpus_replays(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_FOLDER(test_kube__kubeconfig_errors_name_their_place),
-		IN_FOLDER(test_kube__a_broken_kubeconfig_does_not_spill_what_it_holds),
+		IN_FOLDER(test_kube__kubeconfig_errors_name_their_position),
+		IN_FOLDER(test_kube__errors_in_a_kubeconfig_show_no_secret),
 		IN_FOLDER(test_kube__files_of_the_environment_are_merged),
 		IN_FOLDER(test_kube__flags_override),
-		cmocka_unit_test(test_kube__impossible_flags_are_refused),
+		cmocka_unit_test(test_kube__invalid_flags_are_refused),
 		IN_FOLDER(test_kube__a_pod_uses_its_service_account),
-		IN_FOLDER(test_kube__is_configured_by_any_way_to_a_server),
+		IN_FOLDER(test_kube__each_way_to_name_a_server_counts_as_configured),
 		cmocka_unit_test(test_kube__the_corpus_replays),
 	};
 

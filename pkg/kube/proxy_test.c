@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "folder_testbed.h"
 
-static void test_kube__proxies_are_excepted_as_go_does(void **state)
+static void test_kube__no_proxy_is_matched_as_in_go(void **state)
 {
 	static const struct {
 		const char *name, *no_proxy, *host, *port;
@@ -49,7 +49,7 @@ static void test_kube__proxies_are_excepted_as_go_does(void **state)
 	}
 }
 
-static void test_kube__which_proxy_is_used(void **state)
+static void test_kube__proxy_is_chosen(void **state)
 {
 	static const struct {
 		const char *name;
@@ -94,8 +94,8 @@ static void test_kube__which_proxy_is_used(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kube__proxies_are_excepted_as_go_does),
-		cmocka_unit_test(test_kube__which_proxy_is_used),
+		cmocka_unit_test(test_kube__no_proxy_is_matched_as_in_go),
+		cmocka_unit_test(test_kube__proxy_is_chosen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@ static const struct kube_call path_call = { .verb = "get", .method = "GET", .pat
 #define STATUS(message) "{\"kind\":\"Status\",\"message\":\"" message "\"}"
 #define WHAT "virtualmachineclasses.vmoperator.vmware.com 'gpu' in namespace 'ml'"
 
-static void test_kube__statuses_have_their_codes_and_words(void **state)
+static void test_kube__statuses_map_to_codes_and_messages(void **state)
 {
 	static const struct {
 		const char *name;
@@ -76,7 +76,7 @@ static void test_kube__statuses_have_their_codes_and_words(void **state)
 	}
 }
 
-static void test_kube__a_long_message_is_cut(void **state)
+static void test_kube__long_messages_are_truncated(void **state)
 {
 	const struct kube_secrets secrets = { 0 };
 	char body[5000] = "{\"kind\":\"Status\",\"message\":\"";
@@ -96,7 +96,7 @@ static void test_kube__a_long_message_is_cut(void **state)
 	assert_string_equal(err.text + strlen(err.text) - 4, "m...");
 }
 
-static void test_kube__which_statuses_are_sent_again(void **state)
+static void test_kube__retryable_statuses_are_known(void **state)
 {
 	static const long again[] = { 429, 500, 502, 503, 504 };
 	static const long never[] = { 200, 302, 400, 401, 403, 404, 409, 410, 422, 501, 505 };
@@ -141,7 +141,7 @@ static void test_kube__retry_after_is_seconds_or_a_date(void **state)
 	}
 }
 
-static void test_kube__the_body_may_say_how_long_to_wait(void **state)
+static void test_kube__body_may_name_the_retry_delay(void **state)
 {
 	const char *body = "{\"kind\":\"Status\",\"details\":{\"retryAfterSeconds\":3}}";
 	struct kube_answer a = { .status = 429, .body = body, .size = strlen(body) };
@@ -173,7 +173,7 @@ static void test_kube__backoff_doubles_up_to_five_seconds(void **state)
 	}
 }
 
-static void test_kube__what_an_answer_cannot_say_is_told_with_its_object(void **state)
+static void test_kube__unusable_answers_name_their_object(void **state)
 {
 	static const struct {
 		const char *name, *body, *says;
@@ -235,13 +235,13 @@ static void test_kube__warnings_are_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kube__statuses_have_their_codes_and_words),
-		cmocka_unit_test(test_kube__a_long_message_is_cut),
-		cmocka_unit_test(test_kube__which_statuses_are_sent_again),
+		cmocka_unit_test(test_kube__statuses_map_to_codes_and_messages),
+		cmocka_unit_test(test_kube__long_messages_are_truncated),
+		cmocka_unit_test(test_kube__retryable_statuses_are_known),
 		cmocka_unit_test(test_kube__retry_after_is_seconds_or_a_date),
-		cmocka_unit_test(test_kube__the_body_may_say_how_long_to_wait),
+		cmocka_unit_test(test_kube__body_may_name_the_retry_delay),
 		cmocka_unit_test(test_kube__backoff_doubles_up_to_five_seconds),
-		cmocka_unit_test(test_kube__what_an_answer_cannot_say_is_told_with_its_object),
+		cmocka_unit_test(test_kube__unusable_answers_name_their_object),
 		cmocka_unit_test(test_kube__warnings_are_read),
 	};
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "folder_testbed.h"
 
-static void test_kube__broken_connections_are_told_apart(void **state)
+static void test_kube__connection_errors_are_distinguished(void **state)
 {
 	static const struct kube_peer blank = { .names = "" }, old_ca = { .depth = 1,
 									  .subject = "CN=ca",
@@ -134,7 +134,7 @@ static void test_kube__broken_connections_are_told_apart(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kube__broken_connections_are_told_apart),
+		cmocka_unit_test(test_kube__connection_errors_are_distinguished),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "folder_testbed.h"
 
-static void test_kube__a_token_file_stands_before_a_token(void **state)
+static void test_kube__token_file_takes_precedence_over_token(void **state)
 {
 	static const struct {
 		const char *name, *user, *token;
@@ -61,7 +61,7 @@ static void test_kube__the_ca_is_named(void **state)
 	}
 }
 
-static void test_kube__whom_to_be(void **state)
+static void test_kube__impersonation_is_read(void **state)
 {
 	const char *const groups[] = { "x y", "z" };
 	const char *path = put(*state, "config",
@@ -139,11 +139,12 @@ static void test_kube__a_plugin_is_set_up(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_kube__a_token_file_stands_before_a_token,
+		cmocka_unit_test_setup_teardown(test_kube__token_file_takes_precedence_over_token,
 						make_folder, drop_folder),
 		cmocka_unit_test_setup_teardown(test_kube__the_ca_is_named, make_folder,
 						drop_folder),
-		cmocka_unit_test_setup_teardown(test_kube__whom_to_be, make_folder, drop_folder),
+		cmocka_unit_test_setup_teardown(test_kube__impersonation_is_read, make_folder,
+						drop_folder),
 		cmocka_unit_test_setup_teardown(test_kube__a_plugin_is_set_up, make_folder,
 						drop_folder),
 	};

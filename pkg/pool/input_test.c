@@ -59,7 +59,7 @@ static int read_text(struct np_input *in, const char *text, struct np_err *err)
 	return rc < 0 ? rc : np_input_finish(in, err);
 }
 
-static void test_pool__classes_are_needed_where_a_pool_names_one(void **state)
+static void test_pool__only_named_classes_are_required(void **state)
 {
 	static const struct {
 		const char *what, *text;
@@ -88,7 +88,7 @@ static void test_pool__classes_are_needed_where_a_pool_names_one(void **state)
 	}
 }
 
-static void test_pool__placeholders_are_told_from_names(void **state)
+static void test_pool__placeholders_are_recognized(void **state)
 {
 	static const struct {
 		const char *text;
@@ -146,7 +146,7 @@ static void test_pool__namespaces_come_from_document_default_or_kubernetes(void 
 	}
 }
 
-static void test_pool__a_class_of_a_list_keeps_its_document(void **state)
+static void test_pool__class_in_a_list_keeps_its_document(void **state)
 {
 	const char *text = "apiVersion: v1\nkind: List\nitems:\n"
 			   "- apiVersion: vmoperator.vmware.com/v1alpha5\n"
@@ -195,7 +195,7 @@ static void test_pool__a_foreign_topology_is_counted(void **state)
 	}
 }
 
-static void test_pool__errors_are_kept_up_to_a_hundred(void **state)
+static void test_pool__at_most_a_hundred_errors_are_kept(void **state)
 {
 	struct np_input in = { 0 };
 	struct np_err err = NP_ERR_INIT;
@@ -211,7 +211,7 @@ static void test_pool__errors_are_kept_up_to_a_hundred(void **state)
 	assert_null(in.errors);
 }
 
-static void test_pool__a_pool_given_in_two_files_names_both(void **state)
+static void test_pool__duplicate_pool_names_both_files(void **state)
 {
 	const char *text = NODE_POOL_SPEC;
 	struct np_input in = { 0 };
@@ -225,7 +225,7 @@ static void test_pool__a_pool_given_in_two_files_names_both(void **state)
 	np_input_done(&in);
 }
 
-static void test_pool__an_id_needs_no_more_than_its_room(void **state)
+static void test_pool__longest_id_fits(void **state)
 {
 	char name[254], text[1024];
 	struct np_input in = { 0 };
@@ -245,7 +245,7 @@ static void test_pool__an_id_needs_no_more_than_its_room(void **state)
 	np_input_done(&in);
 }
 
-static void test_pool__many_skipped_kinds_are_counted_and_cut(void **state)
+static void test_pool__long_list_of_skipped_kinds_is_truncated(void **state)
 {
 	struct np_input in = { 0 };
 	struct np_err err = NP_ERR_INIT;
@@ -296,7 +296,7 @@ static double time_pools(size_t n)
 	return seconds;
 }
 
-static void test_pool__ten_times_the_pools_take_no_hundred_times_the_time(void **state)
+static void test_pool__time_grows_linearly_with_pools(void **state)
 {
 	double few, many;
 
@@ -374,16 +374,16 @@ static void test_pool__the_corpus_replays(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_pool__classes_are_needed_where_a_pool_names_one),
-		cmocka_unit_test(test_pool__placeholders_are_told_from_names),
+		cmocka_unit_test(test_pool__only_named_classes_are_required),
+		cmocka_unit_test(test_pool__placeholders_are_recognized),
 		cmocka_unit_test(test_pool__namespaces_come_from_document_default_or_kubernetes),
-		cmocka_unit_test(test_pool__a_class_of_a_list_keeps_its_document),
+		cmocka_unit_test(test_pool__class_in_a_list_keeps_its_document),
 		cmocka_unit_test(test_pool__a_foreign_topology_is_counted),
-		cmocka_unit_test(test_pool__errors_are_kept_up_to_a_hundred),
-		cmocka_unit_test(test_pool__a_pool_given_in_two_files_names_both),
-		cmocka_unit_test(test_pool__an_id_needs_no_more_than_its_room),
-		cmocka_unit_test(test_pool__many_skipped_kinds_are_counted_and_cut),
-		cmocka_unit_test(test_pool__ten_times_the_pools_take_no_hundred_times_the_time),
+		cmocka_unit_test(test_pool__at_most_a_hundred_errors_are_kept),
+		cmocka_unit_test(test_pool__duplicate_pool_names_both_files),
+		cmocka_unit_test(test_pool__longest_id_fits),
+		cmocka_unit_test(test_pool__long_list_of_skipped_kinds_is_truncated),
+		cmocka_unit_test(test_pool__time_grows_linearly_with_pools),
 		cmocka_unit_test(test_pool__each_allocation_may_fail),
 		cmocka_unit_test(test_pool__the_corpus_replays),
 	};

@@ -184,13 +184,13 @@ static void test_pool__node_pools_are_read(void **state)
 	run_cases(CASES "nodepool-valid.txt", describe_text);
 }
 
-static void test_pool__node_pools_are_strict(void **state)
+static void test_pool__invalid_node_pools_are_refused(void **state)
 {
 	(void)state;
 	run_cases(CASES "nodepool-invalid.txt", describe_text);
 }
 
-static void test_pool__annotations_name_gpus(void **state)
+static void test_pool__gpus_annotation_is_read(void **state)
 {
 	(void)state;
 	run_cases(CASES "annotation.txt", describe_text);
@@ -208,7 +208,7 @@ static void test_pool__topologies_are_read(void **state)
 	run_cases(CASES "topology.txt", describe_text);
 }
 
-static void test_pool__documents_are_told_apart(void **state)
+static void test_pool__documents_are_recognized_by_kind_and_version(void **state)
 {
 	(void)state;
 	run_cases(CASES "documents.txt", describe_text);
@@ -232,13 +232,13 @@ static void test_pool__flat_files_are_read(void **state)
 	run_cases(CASES "flat.txt", describe_text);
 }
 
-static void test_pool__files_without_kind_are_told_by_their_keys(void **state)
+static void test_pool__files_without_kind_are_recognized_by_their_keys(void **state)
 {
 	(void)state;
 	run_cases(CASES "files-without-kind.txt", describe_text);
 }
 
-static void test_pool__a_wrong_document_is_kept_as_an_error(void **state)
+static void test_pool__invalid_documents_become_errors(void **state)
 {
 	(void)state;
 	run_cases(CASES "collected.txt", collect_text);
@@ -275,7 +275,7 @@ static void check_fixture(const char *folder)
 	free(expect);
 }
 
-static void test_pool__fixtures_come_out_as_written_down(void **state)
+static void test_pool__fixtures_give_their_expected_output(void **state)
 {
 	(void)state;
 	fixture_failures = 0;
@@ -288,17 +288,17 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pool__node_pools_are_read),
-		cmocka_unit_test(test_pool__node_pools_are_strict),
-		cmocka_unit_test(test_pool__annotations_name_gpus),
+		cmocka_unit_test(test_pool__invalid_node_pools_are_refused),
+		cmocka_unit_test(test_pool__gpus_annotation_is_read),
 		cmocka_unit_test(test_pool__tanzu_clusters_are_read),
 		cmocka_unit_test(test_pool__topologies_are_read),
-		cmocka_unit_test(test_pool__documents_are_told_apart),
+		cmocka_unit_test(test_pool__documents_are_recognized_by_kind_and_version),
 		cmocka_unit_test(test_pool__machine_deployments_find_their_templates),
 		cmocka_unit_test(test_pool__template_fields_are_read),
 		cmocka_unit_test(test_pool__flat_files_are_read),
-		cmocka_unit_test(test_pool__files_without_kind_are_told_by_their_keys),
-		cmocka_unit_test(test_pool__a_wrong_document_is_kept_as_an_error),
-		cmocka_unit_test(test_pool__fixtures_come_out_as_written_down),
+		cmocka_unit_test(test_pool__files_without_kind_are_recognized_by_their_keys),
+		cmocka_unit_test(test_pool__invalid_documents_become_errors),
+		cmocka_unit_test(test_pool__fixtures_give_their_expected_output),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);

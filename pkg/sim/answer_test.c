@@ -32,7 +32,7 @@ static char *describe_answer(const char *input)
 	return text;
 }
 
-static void test_sim__answers_as_the_real_server_words_them(void **state)
+static void test_sim__answers_are_worded_like_the_real_server_s(void **state)
 {
 	(void)state;
 	run_cases("pkg/sim/testdata/cases/answers.txt", describe_answer);
@@ -64,7 +64,7 @@ static void keep_line(void *ctx, const char *line)
 	snprintf(l->text + at, sizeof(l->text) - at, "%s\n", line);
 }
 
-static void test_sim__the_log_tells_requests_and_no_token(void **state)
+static void test_sim__log_has_requests_but_no_token(void **state)
 {
 	struct lines lines = { 0, "" };
 	const struct np_sim_options o = { .log = keep_line, .log_ctx = &lines };
@@ -91,9 +91,9 @@ static void test_sim__the_log_tells_requests_and_no_token(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sim__answers_as_the_real_server_words_them),
+		cmocka_unit_test(test_sim__answers_are_worded_like_the_real_server_s),
 		cmocka_unit_test(test_sim__objects_are_shown_in_the_version_asked_for),
-		cmocka_unit_test(test_sim__the_log_tells_requests_and_no_token),
+		cmocka_unit_test(test_sim__log_has_requests_but_no_token),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

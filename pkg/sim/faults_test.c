@@ -3,7 +3,7 @@
 
 #include "cases.h"
 
-static void test_sim__faults_meet_what_they_match(void **state)
+static void test_sim__faults_hit_the_requests_they_match(void **state)
 {
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
 	struct result r;
@@ -33,7 +33,7 @@ static void test_sim__faults_meet_what_they_match(void **state)
 	done(&r);
 }
 
-static void test_sim__faults_take_effect_as_they_say(void **state)
+static void test_sim__faults_have_their_effect(void **state)
 {
 	static const struct {
 		const char *sentence, *fault;
@@ -102,7 +102,7 @@ static void test_sim__a_concurrent_writer_makes_the_version_stale(void **state)
 		      "\"f:extraConfig\":{}}}}}");
 }
 
-static void test_sim__a_huge_body_has_the_bytes_asked_for(void **state)
+static void test_sim__huge_body_has_the_requested_size(void **state)
 {
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
 	size_t total = 0;
@@ -144,7 +144,7 @@ static char *describe_faults(const char *faults)
 	return text;
 }
 
-static void test_sim__faults_that_are_none_are_refused_and_change_nothing(void **state)
+static void test_sim__invalid_faults_are_refused_and_change_nothing(void **state)
 {
 	(void)state;
 	run_cases("pkg/sim/testdata/cases/faults-invalid.txt", describe_faults);
@@ -153,11 +153,11 @@ static void test_sim__faults_that_are_none_are_refused_and_change_nothing(void *
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sim__faults_meet_what_they_match),
-		cmocka_unit_test(test_sim__faults_take_effect_as_they_say),
+		cmocka_unit_test(test_sim__faults_hit_the_requests_they_match),
+		cmocka_unit_test(test_sim__faults_have_their_effect),
 		cmocka_unit_test(test_sim__a_concurrent_writer_makes_the_version_stale),
-		cmocka_unit_test(test_sim__a_huge_body_has_the_bytes_asked_for),
-		cmocka_unit_test(test_sim__faults_that_are_none_are_refused_and_change_nothing),
+		cmocka_unit_test(test_sim__huge_body_has_the_requested_size),
+		cmocka_unit_test(test_sim__invalid_faults_are_refused_and_change_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

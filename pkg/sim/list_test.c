@@ -120,7 +120,7 @@ static int read_events(struct result *r, char *text, size_t size)
 	return more;
 }
 
-static void test_sim__a_watch_tells_what_happens(void **state)
+static void test_sim__watch_sends_events(void **state)
 {
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
 	struct result all = send_request(sim, "GET", ML "?watch=1&timeoutSeconds=60", NULL);
@@ -147,7 +147,7 @@ static void test_sim__a_watch_tells_what_happens(void **state)
 	done(&one);
 }
 
-static void test_sim__a_watch_ends_in_time_or_is_told_that_it_is_too_late(void **state)
+static void test_sim__watch_ends_at_its_timeout_or_has_expired(void **state)
 {
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
 	struct result r = send_request(sim, "GET", ML "?watch=1&timeoutSeconds=1", NULL);
@@ -176,8 +176,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sim__pages_hold_each_object_once),
 		cmocka_unit_test(test_sim__selectors_select),
-		cmocka_unit_test(test_sim__a_watch_tells_what_happens),
-		cmocka_unit_test(test_sim__a_watch_ends_in_time_or_is_told_that_it_is_too_late),
+		cmocka_unit_test(test_sim__watch_sends_events),
+		cmocka_unit_test(test_sim__watch_ends_at_its_timeout_or_has_expired),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

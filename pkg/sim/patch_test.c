@@ -25,7 +25,7 @@ static char *describe_merge_patch(const char *input)
 	return json_dumps(merged, JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_COMPACT);
 }
 
-static void test_sim__merge_patches_do_what_the_rfc_says(void **state)
+static void test_sim__merge_patches_follow_the_rfc(void **state)
 {
 	(void)state;
 	run_cases("pkg/sim/testdata/cases/merge-patch.txt", describe_merge_patch);
@@ -44,13 +44,13 @@ static char *describe_json_patch(const char *input)
 	return strdup("cannot be applied");
 }
 
-static void test_sim__json_patches_do_what_the_rfc_says(void **state)
+static void test_sim__json_patches_follow_the_rfc(void **state)
 {
 	(void)state;
 	run_cases("pkg/sim/testdata/cases/json-patch.txt", describe_json_patch);
 }
 
-static void test_sim__a_patch_that_changes_nothing_is_no_write(void **state)
+static void test_sim__patch_without_a_change_is_not_a_write(void **state)
 {
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
 	uint64_t before = sim->store.version;
@@ -70,7 +70,7 @@ static void test_sim__a_patch_that_changes_nothing_is_no_write(void **state)
 	done(&r);
 }
 
-static void test_sim__generation_counts_changes_of_the_spec_alone(void **state)
+static void test_sim__generation_counts_only_changes_of_the_spec(void **state)
 {
 	static const struct {
 		const char *sentence, *patch;
@@ -139,10 +139,10 @@ static void test_sim__managed_fields_follow_the_writer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sim__merge_patches_do_what_the_rfc_says),
-		cmocka_unit_test(test_sim__json_patches_do_what_the_rfc_says),
-		cmocka_unit_test(test_sim__a_patch_that_changes_nothing_is_no_write),
-		cmocka_unit_test(test_sim__generation_counts_changes_of_the_spec_alone),
+		cmocka_unit_test(test_sim__merge_patches_follow_the_rfc),
+		cmocka_unit_test(test_sim__json_patches_follow_the_rfc),
+		cmocka_unit_test(test_sim__patch_without_a_change_is_not_a_write),
+		cmocka_unit_test(test_sim__generation_counts_only_changes_of_the_spec),
 		cmocka_unit_test(test_sim__nulls_of_a_config_spec_are_kept),
 		cmocka_unit_test(test_sim__managed_fields_follow_the_writer),
 	};

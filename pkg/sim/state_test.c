@@ -25,7 +25,7 @@ static int tear_down_folder(void **state)
 	return rmdir(*state);
 }
 
-static void test_sim__a_state_folder_brings_all_back(void **state)
+static void test_sim__state_folder_restores_everything(void **state)
 {
 	const struct np_sim_options o = { .state_dir = *state };
 	NP_AUTO(np_sim_freep) struct np_sim *sim = new_sim(&o);
@@ -52,7 +52,7 @@ static void test_sim__a_state_folder_brings_all_back(void **state)
 	done(&after);
 }
 
-static void test_sim__a_state_folder_that_is_spoilt_is_told(void **state)
+static void test_sim__corrupt_state_folder_is_reported(void **state)
 {
 	static const struct {
 		const char *file, *text, *error;
@@ -129,7 +129,7 @@ static void test_sim__documents_are_loaded(void **state)
 	assert_int_equal(sim->store.n, 2);
 }
 
-static void test_sim__documents_that_the_api_would_refuse_are_told(void **state)
+static void test_sim__documents_that_the_api_refuses_are_reported(void **state)
 {
 	static const char text[] =
 		"apiVersion: vmoperator.vmware.com/v1alpha6\nkind: VirtualMachineClass\n"
@@ -145,7 +145,7 @@ static void test_sim__documents_that_the_api_would_refuse_are_told(void **state)
 	assert_int_equal(sim->store.n, 0);
 }
 
-static void test_sim__with_namespaces_given_no_other_is_there(void **state)
+static void test_sim__given_namespaces_are_the_only_ones(void **state)
 {
 	static const char *const names[] = { "ml" };
 	const struct np_sim_options o = { .namespaces = names, .n_namespaces = 1 };
@@ -168,7 +168,7 @@ static void test_sim__with_namespaces_given_no_other_is_there(void **state)
 	done(&r);
 }
 
-static void test_sim__an_old_supervisor_has_classes_without_namespace(void **state)
+static void test_sim__old_supervisor_has_cluster_scoped_classes(void **state)
 {
 	const struct np_sim_options o = { .cluster_scoped = true };
 	NP_AUTO(np_sim_freep) struct np_sim *sim = new_sim(&o);
@@ -196,16 +196,16 @@ static void test_sim__an_old_supervisor_has_classes_without_namespace(void **sta
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_sim__a_state_folder_brings_all_back,
+		cmocka_unit_test_setup_teardown(test_sim__state_folder_restores_everything,
 						set_up_folder, tear_down_folder),
-		cmocka_unit_test_setup_teardown(test_sim__a_state_folder_that_is_spoilt_is_told,
+		cmocka_unit_test_setup_teardown(test_sim__corrupt_state_folder_is_reported,
 						set_up_folder, tear_down_folder),
 		cmocka_unit_test_setup_teardown(test_sim__a_token_file_adds_users, set_up_folder,
 						tear_down_folder),
 		cmocka_unit_test(test_sim__documents_are_loaded),
-		cmocka_unit_test(test_sim__documents_that_the_api_would_refuse_are_told),
-		cmocka_unit_test(test_sim__with_namespaces_given_no_other_is_there),
-		cmocka_unit_test(test_sim__an_old_supervisor_has_classes_without_namespace),
+		cmocka_unit_test(test_sim__documents_that_the_api_refuses_are_reported),
+		cmocka_unit_test(test_sim__given_namespaces_are_the_only_ones),
+		cmocka_unit_test(test_sim__old_supervisor_has_cluster_scoped_classes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,7 @@ static void test_sim__vms_are_kept_without_a_schema(void **state)
 	assert_int_equal(status_of(sim, "DELETE", VMS "/a", NULL), 404);
 }
 
-static void test_sim__lists_of_other_kinds_keep_to_their_namespace_and_kind(void **state)
+static void test_sim__lists_of_untyped_kinds_keep_to_their_namespace_and_kind(void **state)
 {
 	static const struct {
 		const char *path;
@@ -79,7 +79,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sim__vms_are_kept_without_a_schema),
-		cmocka_unit_test(test_sim__lists_of_other_kinds_keep_to_their_namespace_and_kind),
+		cmocka_unit_test(test_sim__lists_of_untyped_kinds_keep_to_their_namespace_and_kind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

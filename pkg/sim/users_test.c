@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "testbed.h"
 
-static void test_sim__users_may_what_their_verbs_say(void **state)
+static void test_sim__users_are_limited_to_their_verbs(void **state)
 {
 	static const struct {
 		const char *sentence, *user, *method, *target;
@@ -44,7 +44,7 @@ static void test_sim__users_may_what_their_verbs_say(void **state)
 	}
 }
 
-static void test_sim__a_token_that_is_none_is_refused(void **state)
+static void test_sim__invalid_tokens_are_refused(void **state)
 {
 	static const char *const rows[] = { "Bearer", "Bearer ", "Bearer x", "Basic YTpi", "x" };
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
@@ -63,7 +63,7 @@ static void test_sim__a_token_that_is_none_is_refused(void **state)
 	}
 }
 
-static void test_sim__what_cannot_be_accepted_is_not_made(void **state)
+static void test_sim__unsupported_media_types_are_refused(void **state)
 {
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
 	struct headers h = as_user(sim, "admin");
@@ -84,9 +84,9 @@ static void test_sim__what_cannot_be_accepted_is_not_made(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sim__users_may_what_their_verbs_say),
-		cmocka_unit_test(test_sim__a_token_that_is_none_is_refused),
-		cmocka_unit_test(test_sim__what_cannot_be_accepted_is_not_made),
+		cmocka_unit_test(test_sim__users_are_limited_to_their_verbs),
+		cmocka_unit_test(test_sim__invalid_tokens_are_refused),
+		cmocka_unit_test(test_sim__unsupported_media_types_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

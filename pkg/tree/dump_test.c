@@ -30,7 +30,7 @@ static char *dump_sorted(const char *input)
 	return dump(input, true);
 }
 
-static void test_tree__dump_writes_what_kubectl_would(void **state)
+static void test_tree__dump_writes_the_yaml_of_kubectl(void **state)
 {
 	(void)state;
 	run_cases("pkg/tree/testdata/cases/dump.txt", dump_in_order);
@@ -38,7 +38,7 @@ static void test_tree__dump_writes_what_kubectl_would(void **state)
 }
 
 /* Every short text of characters that matter to YAML, as value, as item and as key. */
-static void test_tree__dump_reads_back_as_the_same(void **state)
+static void test_tree__dump_reads_back_unchanged(void **state)
 {
 	static const char *const letters[] = { "a", "1", " ",  "\n", ":",        "-",
 					       "#", "'", "\"", "?",  ".",        "e",
@@ -59,7 +59,7 @@ static void test_tree__dump_reads_back_as_the_same(void **state)
 	}
 }
 
-static void test_tree__dump_refuses_what_is_too_deep(void **state)
+static void test_tree__dump_refuses_deep_nesting(void **state)
 {
 	json_auto_t *json = json_array();
 	struct np_err err = NP_ERR_INIT;
@@ -75,7 +75,7 @@ static void test_tree__dump_refuses_what_is_too_deep(void **state)
 	assert_string_equal(err.text, "nested too deeply, at most 100 levels");
 }
 
-static void test_tree__a_text_of_any_length_is_written(void **state)
+static void test_tree__texts_of_any_length_are_written(void **state)
 {
 	char text[1100], expected[1200];
 
@@ -95,10 +95,10 @@ static void test_tree__a_text_of_any_length_is_written(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tree__a_text_of_any_length_is_written),
-		cmocka_unit_test(test_tree__dump_writes_what_kubectl_would),
-		cmocka_unit_test(test_tree__dump_reads_back_as_the_same),
-		cmocka_unit_test(test_tree__dump_refuses_what_is_too_deep),
+		cmocka_unit_test(test_tree__texts_of_any_length_are_written),
+		cmocka_unit_test(test_tree__dump_writes_the_yaml_of_kubectl),
+		cmocka_unit_test(test_tree__dump_reads_back_unchanged),
+		cmocka_unit_test(test_tree__dump_refuses_deep_nesting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

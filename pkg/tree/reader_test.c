@@ -36,7 +36,7 @@ static void test_tree__invalid_fixtures_are_refused(void **state)
 	assert_true(each_entry("pkg/tree/testdata/invalid", check_fixture) > 0);
 }
 
-static void test_tree__corpus_holds(void **state)
+static void test_tree__the_corpus_replays(void **state)
 {
 	(void)state;
 	assert_true(replay_corpus("pkg/tree/testdata/corpus", LLVMFuzzerTestOneInput) > 0);
@@ -111,7 +111,7 @@ static void test_tree__reader_ends_after_an_error(void **state)
 	assert_int_equal(np_reader_next(r, &doc, &err), 0);
 }
 
-static void test_tree__too_large_an_input_is_refused(void **state)
+static void test_tree__input_above_the_limit_is_refused(void **state)
 {
 	struct np_reader *r = NULL;
 	struct np_err err = NP_ERR_INIT;
@@ -122,7 +122,7 @@ static void test_tree__too_large_an_input_is_refused(void **state)
 	assert_string_equal(err.text, "big: input has '67108865' bytes, at most 64 MiB");
 }
 
-static void test_tree__a_document_outlives_its_reader(void **state)
+static void test_tree__document_outlives_its_reader(void **state)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	char *input = strdup("a: 0x10DE\n");
@@ -203,7 +203,7 @@ static void test_tree__depth_counts_through_aliases(void **state)
 }
 
 /* Ten lists of nine aliases each to the one before: 9^10 values in 500 bytes. */
-static void test_tree__billion_laughs_are_refused_at_once(void **state)
+static void test_tree__billion_laughs_are_refused_early(void **state)
 {
 	char input[2048] = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n";
 	clock_t start = clock();
@@ -260,7 +260,7 @@ static void check_values(const char *open, size_t count, const char *close, cons
 	free(input);
 }
 
-static void test_tree__a_million_values_are_the_most(void **state)
+static void test_tree__at_most_a_million_values_are_read(void **state)
 {
 	(void)state;
 	check_values("{\"a\":[", 999998, "]}", "too many values in one document, at most 1000000");
@@ -274,17 +274,17 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tree__valid_fixtures_are_read),
 		cmocka_unit_test(test_tree__invalid_fixtures_are_refused),
-		cmocka_unit_test(test_tree__corpus_holds),
+		cmocka_unit_test(test_tree__the_corpus_replays),
 		cmocka_unit_test(test_tree__streams_yield_their_documents),
 		cmocka_unit_test(test_tree__documents_are_numbered_and_named),
 		cmocka_unit_test(test_tree__reader_ends_after_an_error),
-		cmocka_unit_test(test_tree__too_large_an_input_is_refused),
-		cmocka_unit_test(test_tree__a_document_outlives_its_reader),
+		cmocka_unit_test(test_tree__input_above_the_limit_is_refused),
+		cmocka_unit_test(test_tree__document_outlives_its_reader),
 		cmocka_unit_test(test_tree__depth_is_bounded),
 		cmocka_unit_test(test_tree__depth_counts_through_aliases),
-		cmocka_unit_test(test_tree__billion_laughs_are_refused_at_once),
+		cmocka_unit_test(test_tree__billion_laughs_are_refused_early),
 		cmocka_unit_test(test_tree__merged_members_count),
-		cmocka_unit_test(test_tree__a_million_values_are_the_most),
+		cmocka_unit_test(test_tree__at_most_a_million_values_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

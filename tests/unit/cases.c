@@ -240,7 +240,7 @@ void run_cases(const char *path, case_fn *fn)
 
 	read_file(&f);
 	n = f.n;
-	outputs = calloc(n, sizeof(outputs[0]));
+	outputs = calloc(n + 1, sizeof(outputs[0]));
 	assert_non_null(outputs);
 	failed = run_records(&f, fn, outputs);
 	if (getenv("NODEPREP_BLESS"))
