@@ -40,7 +40,7 @@ candidates() {
 			echo "$lib"
 			next="$next $(needs_of "lib$lib") $(needs_of "$lib")"
 		done
-		todo=$(echo $next)
+		todo=${next# }
 	done
 }
 
@@ -60,7 +60,7 @@ undefined() {
 }
 
 # The libraries of $1 that need none of the symbols in DIR/undefined.
-complete() {
+closed() {
 	for lib in $1; do
 		nm -u "$(archive "$lib")" 2>/dev/null | awk '$1 == "U" { print $2 }' | sort -u |
 			comm -12 - "$dir/undefined" | grep -q . || echo "$lib"
@@ -93,13 +93,19 @@ done
 optional=$(candidates)
 while :; do
 	undefined "$optional" >"$dir/undefined"
-	kept=$(complete "$optional")
+	kept=$(closed "$optional")
 	[ "$kept" != "$optional" ] || break
 	optional=$kept
 done
 data_symbols | comm -12 - "$dir/undefined" >"$dir/data"
+# libcurl takes a host's name to be in the locale's encoding, and would open the host's iconv modules for
+# it. The program's texts are UTF-8, and both functions take the same arguments.
+idn=
+if echo "$optional" | grep -qx idn2; then
+	idn=" -Wl,-u,idn2_lookup_u8,--wrap=idn2_lookup_ul,--defsym=__wrap_idn2_lookup_ul=idn2_lookup_u8"
+fi
 # shellcheck disable=SC2046,SC2086 # words
-echo "-Wl,--start-group$(words $required $optional) -Wl,--end-group -lm -lpthread -ldl" >"$dir/libs"
+echo "-Wl,--start-group$(words $required $optional) -Wl,--end-group$idn -lm -lpthread -ldl" >"$dir/libs"
 mv "$dir/undefined" "$dir/stubs"
 "$(dirname "$0")/stubs.sh" "$dir/stubs" "$dir/data" >"$dir/stubs.c"
 rm -f "$dir/data"
