@@ -4,8 +4,10 @@
 import contextlib
 import gzip
 import http.server
+import os
 import pathlib
 import re
+import subprocess
 import threading
 
 import pytest
@@ -150,3 +152,68 @@ def test_stubs_of_the_known_libraries_only(program):
     """Another name means that a library became needed: add its -dev package to hack/deps.sh."""
     names = (servers.BIN_DIR / f"{program}.stubs").read_text().split()
     assert [name for name in names if not STUBBED.match(name)] == []
+
+
+# --- the build's scripts --------------------------------------------------------------------------
+
+OPTIONAL = ("idn2", "psl", "ssh2", "unistring", "zstd", "brotlidec", "brotlicommon", "nghttp3")
+
+
+def hack(script, *args, cc="gcc"):
+    argv = [servers.REPO / "hack" / script, *args]
+    return subprocess.run([str(a) for a in argv], env={"PATH": os.environ["PATH"], "CC": str(cc)}, text=True,
+                          capture_output=True, timeout=120, check=False)
+
+
+def compiler_without(folder, *libraries):
+    """A gcc for which these libraries have no archives."""
+    path = folder / "cc"
+    missing = " | ".join(f"-print-file-name=lib{name}.a" for name in libraries)
+    path.write_text(f'#!/bin/sh\ncase $1 in {missing}) echo "${{1#*=}}" ;; *) exec gcc "$@" ;; esac\n')
+    path.chmod(0o755)
+    return path
+
+
+def link(folder, *objects):
+    """Links the objects with what hack/archives.sh left in the folder."""
+    stubs = folder / "stubs.o"
+    subprocess.run(["gcc", "-fPIE", "-c", folder / "stubs.c", "-o", stubs], check=True, timeout=120)
+    words = (folder / "libs").read_text().split()
+    return hack("link.sh", folder / "out", folder / "stubs", "gcc", "-static-pie", "-Wl,--gc-sections",
+                *objects, *words, stubs)
+
+
+def test_missing_archive_is_named(tmp_path):
+    done = hack("archives.sh", tmp_path, cc=compiler_without(tmp_path, "yaml"))
+    assert done.returncode == 1
+    assert done.stderr == "archives.sh: libyaml.a is missing: hack/deps.sh build installs the -dev packages\n"
+
+
+def test_linker_error_names_the_archive_and_what_it_lacks(tmp_path):
+    assert hack("archives.sh", tmp_path).returncode == 0
+    libs = tmp_path / "libs"
+    libs.write_text(libs.read_text().replace(" -lnghttp2 ", " "))
+    main = tmp_path / "main.c"
+    main.write_text("int curl_global_init(long);\nint main(void)\n{\n\treturn curl_global_init(3);\n}\n")
+    done = link(tmp_path, main)
+    lines = done.stderr.splitlines()
+    expected = re.escape(f"{tmp_path}/out: libcurl.a needs ") + r"'nghttp2_\w+', which no archive defines"
+    assert done.returncode == 1 and lines
+    assert [line for line in lines if not re.fullmatch(expected, line)] == []
+
+
+def test_without_optional_archives(tmp_path, server, nodeprep, pools, kubeconfig, monkeypatch):
+    """What libcurl calls while it starts answers "not available"; a host name with umlauts is refused."""
+    assert hack("archives.sh", tmp_path, cc=compiler_without(tmp_path, *OPTIONAL)).returncode == 0
+    assert "idn2_check_version" in (tmp_path / "stubs").read_text().split()
+    objects = sorted((servers.BIN_DIR / "obj/cmd/nodeprep").glob("*.o"))
+    done = link(tmp_path, *objects, servers.BIN_DIR / "libnodeprep-server.a", servers.BIN_DIR / "libnodeprep.a")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "out").rename(tmp_path / "nodeprep")
+    monkeypatch.setattr(servers, "BIN_DIR", tmp_path)
+    assert nodeprep("apply", "-f", "-", input=pools).rc == 0
+    with packing_relay(server) as (url, _):
+        assert nodeprep("plan", "-f", "-", "-s", url, env={"KUBECONFIG": None}, input=pools).rc == 0
+    path = kubeconfig(server="https://b\u00fccher.nodeprep.invalid")
+    done = nodeprep("plan", "-f", "-", "--kubeconfig", path, input=pools)
+    assert (done.rc, "b\u00fccher.nodeprep.invalid" in done.err, "bug" in done.err) == (5, True, False)
