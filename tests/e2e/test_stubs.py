@@ -7,6 +7,7 @@ import http.server
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import threading
 
@@ -114,10 +115,21 @@ def test_http1_and_gzip(server, nodeprep, pools):
     assert offered and set(offered) == {"gzip"}
 
 
-def test_name_lookup(server, nodeprep, pools, kubeconfig):
-    path = kubeconfig(server=f"https://localhost:{server.port}")
-    done = nodeprep("apply", "-f", "-", "--kubeconfig", path, input=pools)
-    assert done.rc == 0, done.err
+def test_name_lookup(server, pools, kubeconfig, tmp_path):
+    """In a root of its own, with a hosts file: libcurl knows "localhost" without any lookup."""
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/hosts").write_text("127.0.0.1 kube.nodeprep.test\n")
+    shutil.copy2(servers.BIN_DIR / "nodeprep", root / "nodeprep")
+    shutil.copy2(server.ca_file, root / "ca.crt")
+    shutil.copy2(kubeconfig(server=f"https://kube.nodeprep.test:{server.port}", certificate_authority="/ca.crt",
+                            tls_server_name="localhost"), root / "kubeconfig")
+    (root / "pools").write_text(pools)
+    argv = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), f"--root={root}"]
+    argv += ["/nodeprep", "apply", "-f", "/pools", "--kubeconfig", "/kubeconfig"]
+    done = subprocess.run(argv, env={"PATH": os.environ["PATH"]}, capture_output=True, encoding="utf-8",
+                          timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_unknown_name(nodeprep, pools, kubeconfig):
