@@ -22,8 +22,9 @@ def root(request):
         release = made.sh(". /etc/os-release && echo $VERSION_ID").strip()
         assert release == RELEASES[request.param]
         yield made
+        terminal = request.config.pluginmanager.getplugin("terminalreporter")
         for command, seconds in made.seconds.items():
-            print(f"Debian {release}: {seconds:4.0f} s  {command}")
+            terminal.write_line(f"\nDebian {release}: {seconds:6.1f} s  {command}")
 
 
 def make(root, target):
@@ -50,6 +51,7 @@ def test_programs_are_static(root):
         headers = root.sh(f"readelf -hl build/{program}")
         assert re.search(r"Type: +DYN", headers) and "GNU_RELRO" in headers
         assert "INTERP" not in headers
+    assert root.sh("build/nodeprep version").startswith("nodeprep ")
 
 
 def test_two_builds_give_the_same_bytes(root):
