@@ -134,7 +134,7 @@ $(B)/libnodeprep-fuzz.a: $(call objects,fuz,$(lib_sources) $(server_sources))
 # --- linking ---------------------------------------------------------------------------------
 
 np_archives := $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/static/libstubs.a
-link = hack/link.sh $@ $(B)/static/stubs $(CC) $(np_cflags) $(np_ldflags) $(filter %.o %.a,$(filter-out $(B)/static/%,$^)) $(1) $(np_libs)
+link = CC='$(CC)' hack/link.sh $@ $(B)/static/stubs $(CC) $(np_cflags) $(np_ldflags) $(filter %.o %.a,$(filter-out $(B)/static/%,$^)) $(1) $(np_libs)
 
 $(B)/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(np_archives) hack/link.sh
 	$(if $(Q),@echo "  LD      $@")

@@ -9,6 +9,7 @@
 set -eu
 export LC_ALL=C
 cc=${CC:-gcc}
+nm=$($cc -print-prog-name=nm)
 required="curl nghttp2 ssl crypto z jansson yaml bsd md event_openssl event_extra event_core yajl_s"
 
 fail() {
@@ -24,7 +25,7 @@ archive() {
 
 # The libraries that pkg-config names for module $1, one a line.
 needs_of() {
-	pkg-config --static --libs-only-l "$1" 2>/dev/null | tr ' ' '\n' | sed -n 's/^-l//p'
+	${PKG_CONFIG:-pkg-config} --static --libs-only-l "$1" 2>/dev/null | tr ' ' '\n' | sed -n 's/^-l//p'
 }
 
 # The libraries behind the required ones, with an archive, in the order in which pkg-config names them.
@@ -55,22 +56,23 @@ undefined() {
 	$cc -r -nostdlib -o "$dir/trial.o" -Wl,-Bstatic -Wl,--whole-archive $(words $required) -Wl,--no-whole-archive \
 		-Wl,--start-group $(words $1) -lc -lm -lgcc -lgcc_eh -Wl,--end-group 2>"$dir/trial.log" ||
 		fail "cannot link the archives: $(grep -v -e warning -e 'in function' "$dir/trial.log" | head -n 1)"
-	nm -u "$dir/trial.o" | awk '$1 == "U" && $2 !~ /^_/ { print $2 }' | sort -u
+	"$nm" -u "$dir/trial.o" | awk '$1 == "U" && $2 !~ /^_/ { print $2 }' | sort -u
 	rm -f "$dir/trial.o" "$dir/trial.log"
 }
 
 # The libraries of $1 that need none of the symbols in DIR/undefined.
 closed() {
 	for lib in $1; do
-		nm -u "$(archive "$lib")" 2>/dev/null | awk '$1 == "U" { print $2 }' | sort -u |
+		"$nm" -u "$(archive "$lib")" 2>/dev/null | awk '$1 == "U" { print $2 }' | sort -u |
 			comm -12 - "$dir/undefined" | grep -q . || echo "$lib"
 	done
 }
 
-# The data symbols, as opposed to functions, of the shared libraries that libcurl uses.
+# The data symbols, as opposed to functions, of the shared libraries that libcurl.so uses.
 data_symbols() {
-	ldd "$($cc -print-file-name=libcurl.so)" 2>/dev/null | grep -o '/[^ ]*' | while read -r lib; do
-		nm -D --defined-only "$lib" 2>/dev/null
+	"$($cc -print-prog-name=readelf)" -d "$($cc -print-file-name=libcurl.so)" 2>/dev/null |
+		sed -n 's/.*(NEEDED).*\[\(.*\)\].*/\1/p' | while read -r lib; do
+		"$nm" -D --defined-only "$($cc -print-file-name="$lib")" 2>/dev/null
 	done | awk '$2 ~ /^[BDRGSV]$/ { sub(/@.*/, "", $3); print $3 }' | sort -u
 }
 

@@ -1,10 +1,12 @@
 #!/bin/sh
 # link.sh OUT STUBS COMMAND... - links OUT with COMMAND, strips it, and lists the stubs in it in OUT.stubs.
+# CC names the compiler, for its nm and strip.
 # STUBS holds the names of all stubs. A linker error becomes one line for each symbol: which archive
 # needs it. glibc's warnings about name services are dropped: main() switches those off
 # (__nss_configure_lookup), and the other functions are never called.
 set -eu
 export LC_ALL=C
+cc=${CC:-gcc}
 out=$1 stubs=$2
 shift 2
 
@@ -40,7 +42,7 @@ if ! "$@" -o "$out.tmp" 2>"$log"; then
 	exit 1
 fi
 grep -v -e 'in statically linked applications requires' -e ': in function `' "$log" >&2 || true
-nm "$out.tmp" | awk 'NF == 3 { print $3 }' | sort -u | comm -12 - "$stubs" >"$out.stubs"
-strip "$out.tmp"
+"$($cc -print-prog-name=nm)" "$out.tmp" | awk 'NF == 3 { print $3 }' | sort -u | comm -12 - "$stubs" >"$out.stubs"
+"$($cc -print-prog-name=strip)" "$out.tmp"
 mv "$out.tmp" "$out"
 rm -f "$log"

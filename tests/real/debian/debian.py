@@ -7,6 +7,7 @@ build folder; each run unpacks it anew.
 
 import contextlib
 import hashlib
+import os
 import pathlib
 import platform
 import shutil
@@ -19,6 +20,8 @@ HERE = pathlib.Path(__file__).parent
 MAKE_ROOT_S = 600
 RUN_S = 1800
 PROJECT = "/root/nodeprep"
+# The folder may be another user's.
+GIT_ENV = os.environ | {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
 
 
 def run(argv, timeout=MAKE_ROOT_S, **options):
@@ -72,10 +75,10 @@ class Root:
         self.folder = folder
         self.seconds = {}
         run(["tar", "-C", folder, "--exclude=./dev/*", "-xf", packed_root(codename)])
-        run(["git", "clone", "--quiet", "--no-hardlinks", servers.REPO, f"{folder}{PROJECT}"])
+        run(["git", "clone", "--quiet", "--no-hardlinks", servers.REPO, f"{folder}{PROJECT}"], env=GIT_ENV)
         # The clone is as the working tree is, also where that has changes that are not committed.
         patch = folder / "root" / "patch"
-        run(["git", "-C", servers.REPO, "diff", "--binary", f"--output={patch}", "HEAD"])
+        run(["git", "-C", servers.REPO, "diff", "--binary", f"--output={patch}", "HEAD"], env=GIT_ENV)
         if patch.stat().st_size:
             run(["git", "-C", f"{folder}{PROJECT}", "apply", "--whitespace=nowarn", patch])
 

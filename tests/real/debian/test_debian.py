@@ -60,3 +60,11 @@ def test_two_builds_give_the_same_bytes(root):
     first = root.sh(f"sha256sum {files}")
     root.sh("make", cwd="/root/elsewhere")
     assert root.sh(f"sha256sum {files}", cwd="/root/elsewhere") == first
+
+
+def test_unknown_release_is_named(root):
+    """hack/deps.sh then tries the newest release's package names, which are installed here."""
+    text = 'ID=other\\nVERSION_ID=1\\nPRETTY_NAME="Other Linux 1"\\n'
+    told = root.sh(f"printf '{text}' >/tmp/os && mount --bind /tmp/os /etc/os-release && hack/deps.sh build")
+    assert told == ("deps.sh: unknown release 'Other Linux 1': expected Debian 12 or 13; "
+                    "trying Debian 13's package names\n")
