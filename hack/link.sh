@@ -41,7 +41,8 @@ if ! "$@" -o "$out.tmp" 2>"$log"; then
 	rm -f "$log" "$out.tmp"
 	exit 1
 fi
-grep -v -e 'in statically linked applications requires' -e ': in function `' "$log" >&2 || true
+grep -v -e 'in statically linked applications requires' -e ': in function `' \
+	-e 'does not take linker garbage collection into account' "$log" >&2 || true
 "$($cc -print-prog-name=nm)" "$out.tmp" | awk 'NF == 3 { print $3 }' | sort -u | comm -12 - "$stubs" >"$out.stubs"
 "$($cc -print-prog-name=strip)" "$out.tmp"
 mv "$out.tmp" "$out"
