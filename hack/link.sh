@@ -36,7 +36,7 @@ explain() {
 }
 
 log=$out.ld
-if ! "$@" -o "$out.tmp" 2>"$log"; then
+if ! "$@" -o "$out.tmp" >"$log" 2>&1; then # ld writes its notes to stdout
 	explain "$log"
 	rm -f "$log" "$out.tmp"
 	exit 1
