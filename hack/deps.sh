@@ -42,7 +42,8 @@ packages() {
 release
 missing=
 for group in "$@"; do
-	for package in $(packages "$group"); do
+	names=$(packages "$group") # on its own line, so that an unknown group ends the script
+	for package in $names; do
 		if ! dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed; then
 			missing="$missing $package"
 		fi
