@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The image: static binaries and nothing else. `make image` builds it with docker, podman or buildah.
-# BASE is any Debian 12 or newer; nothing of it is in the image.
+# BASE is Debian 12 or 13; none of its files are in the image.
 ARG BASE=docker.io/library/debian:bookworm-slim
 
 FROM ${BASE} AS build

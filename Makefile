@@ -33,12 +33,8 @@ np_cflags := -std=gnu17 $(np_warnings) -fPIE -fstack-protector-strong -fstack-cl
 np_hardening := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 np_ldflags := -static-pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--build-id=none $(LDFLAGS)
 
-curl_archive = $(shell $(CC) -print-file-name=libcurl.a)
-# On Debian 13 libcrypto itself needs zstd and brotli, so those are real where they are there.
-np_optional = $(foreach l,zstd brotlidec brotlicommon,$(if $(findstring /,$(shell $(CC) -print-file-name=lib$(l).a)),-l$(l)))
-np_libs = -lcurl -lnghttp2 -lssl -lcrypto -lz -ljansson -lyaml -lbsd -lmd -lpthread -ldl -lm
-np_server_libs = -levent_openssl -levent_extra -levent_core $(np_libs)
-np_hookd_libs = -lyajl_s $(np_server_libs)
+# What of the static archives is linked, and what is stubbed: hack/archives.sh decides.
+np_libs = $$(cat $(B)/static/libs) $(B)/static/libstubs.a
 # Tests and fuzzers link what they use from the shared libraries.
 test_libs = -lcmocka -lcurl -levent_openssl -levent_extra -levent_core -lssl -lcrypto -ljansson \
 	-lyajl -lyaml -lbsd -lpthread -lm
@@ -115,12 +111,17 @@ $(B)/fuz/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build $(B)/.deps-fuzz
 	$(if $(Q),@echo "  CC FUZZ $<")
 	$(Q)clang $(np_cppflags) -I$(B)/gen -std=gnu17 $(fuzz_flags) -MMD -MP -c -o $@ $<
 
-$(B)/stubs.c: hack/stubs.sh | $(B)/.deps-build
+# Another set of archives, or updated ones, links again; the file changes only when they do.
+$(B)/static/key: FORCE | $(B)/.deps-build
 	@mkdir -p $(@D)
-	$(Q)hack/stubs.sh $(curl_archive) >$@
+	$(Q)CC='$(CC)' hack/archives.sh key >$@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
 
-$(B)/stubs.o: $(B)/stubs.c
-	$(Q)$(CC) -O2 -w -fno-builtin -fPIE $(np_prefix_map) -c -o $@ $<
+$(B)/static/stubs.c: hack/archives.sh hack/stubs.sh $(B)/static/key
+	$(Q)CC='$(CC)' hack/archives.sh $(@D)
+
+$(B)/static/libstubs.a: $(B)/static/stubs.c $(B)/flags
+	$(Q)$(CC) -O2 -w -fno-builtin -fPIE -ffunction-sections $(np_prefix_map) -c -o $(@D)/stubs.o $<
+	$(Q)rm -f $@ && ar rcsD $@ $(@D)/stubs.o
 
 # D: deterministic archives, no times and no owners.
 $(B)/libnodeprep.a: $(call objects,obj,$(lib_sources))
@@ -134,35 +135,35 @@ $(B)/libunit-san.a: $(call objects,san,$(unit_sources))
 $(B)/libnodeprep-fuzz.a: $(call objects,fuz,$(lib_sources) $(server_sources))
 	$(Q)rm -f $@ && ar rcsD $@ $^
 
-# glibc's archives warn of name services that would load shared libraries; main() switches those
-# off (__nss_configure_lookup), and the rest is never called. Any other word of the linker is shown.
-link = $(CC) $(np_cflags) $(np_ldflags) -o $@.tmp $(filter %.o %.a,$^) $(1) 2>$@.ld || { cat $@.ld >&2; exit 1; }; \
-	grep -v -e 'in statically linked applications requires' -e ': in function `' $@.ld >&2 || true; rm -f $@.ld
-
 # --- linking ---------------------------------------------------------------------------------
 
-$(B)/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
+np_archives := $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/static/libstubs.a
+link = CC='$(CC)' hack/link.sh $@ $(B)/static/stubs $(CC) $(np_cflags) $(np_ldflags) $(filter %.o %.a,$(filter-out $(B)/static/%,$^)) $(1) $(np_libs)
+
+$(B)/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(np_archives) hack/link.sh
 	$(if $(Q),@echo "  LD      $@")
-	$(Q)$(call link,$(np_optional) $(np_server_libs) $(np_optional))
-	$(Q)strip $@.tmp && mv $@.tmp $@
+	$(Q)$(call link)
 
 $(B)/kubectl-nodeprep: $(B)/nodeprep
 	$(Q)ln -f $< $@
 
-$(B)/nodeprep-hookd: $(call objects,obj,$(wildcard cmd/nodeprep-hookd/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
+$(B)/nodeprep-hookd: $(call objects,obj,$(wildcard cmd/nodeprep-hookd/*.c)) $(np_archives) hack/link.sh
 	$(if $(Q),@echo "  LD      $@")
-	$(Q)$(call link,$(np_optional) $(np_hookd_libs) $(np_optional))
-	$(Q)strip $@.tmp && mv $@.tmp $@
+	$(Q)$(call link)
 
-$(B)/nodeprep-sim: $(call objects,obj,$(wildcard cmd/nodeprep-sim/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o
+$(B)/nodeprep-sim: $(call objects,obj,$(wildcard cmd/nodeprep-sim/*.c)) $(np_archives) hack/link.sh
 	$(if $(Q),@echo "  LD      $@")
-	$(Q)$(call link,$(np_optional) $(np_server_libs) $(np_optional))
-	$(Q)strip $@.tmp && mv $@.tmp $@
+	$(Q)$(call link)
 
 # For a test: nodeprep with a wall clock that leaps.
-$(B)/nodeprep-leaping: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/stubs.o tests/real/controller/leap.c
-	$(Q)$(call link,tests/real/controller/leap.c -Wl$(comma)--wrap=clock_gettime$(comma)--wrap=gettimeofday$(comma)--wrap=time $(np_optional) $(np_server_libs) $(np_optional))
-	$(Q)mv $@.tmp $@
+$(B)/nodeprep-leaping: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(np_archives) tests/real/controller/leap.c
+	$(Q)$(call link,tests/real/controller/leap.c -Wl$(comma)--wrap=clock_gettime$(comma)--wrap=gettimeofday$(comma)--wrap=time)
+
+# For a test: nodeprep with a stub in place of one function.
+$(B)/stubbed/%/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(np_archives) hack/stubs.sh
+	@mkdir -p $(@D)
+	$(Q)echo '__wrap_$*' >$(@D)/name && hack/stubs.sh $(@D)/name /dev/null >$(@D)/stub.c
+	$(Q)$(call link,$(@D)/stub.c -Wl$(comma)--wrap=$*)
 
 $(B)/test/%: $(B)/san/%.o $(B)/libunit-san.a $(B)/libnodeprep-san.a
 	@mkdir -p $(@D)
@@ -200,7 +201,7 @@ demo: all                  ## the main job against the embedded Supervisor API, 
 	$(Q)hack/demo.sh $(B)
 
 bench: all                 ## time and memory, as ratios within one run
-	$(Q)NODEPREP_LIBS='$(np_optional) $(np_libs) $(np_optional)' tests/bench/run.sh $(B)
+	$(Q)NODEPREP_LIBS="$(np_libs)" tests/bench/run.sh $(B)
 
 image:                     ## the container image, with docker, podman or buildah; IMAGE, BASE, ENGINE, FLAGS
 	$(Q)hack/image.sh

@@ -3,24 +3,47 @@
 # Installs what is missing as root or by sudo without a question; else names the command and fails.
 set -eu
 
+# The release's own names: clang's runtime carries its version.
+release() {
+	id='' version_id='' name=''
+	if [ -r /etc/os-release ]; then
+		# shellcheck disable=SC1091 # the machine's own
+		id=$(. /etc/os-release && echo "${ID:-}") version_id=$(. /etc/os-release && echo "${VERSION_ID:-}")
+		# shellcheck disable=SC1091
+		name=$(. /etc/os-release && echo "${PRETTY_NAME:-}")
+	fi
+	case $id-$version_id in
+	debian-12) clang_rt=libclang-rt-14-dev ;;
+	debian-13) clang_rt=libclang-rt-19-dev ;;
+	*)
+		echo "deps.sh: unknown release '${name:-$id $version_id}': expected Debian 12 or 13; trying Debian 13's package names" >&2
+		clang_rt=libclang-rt-19-dev
+		;;
+	esac
+}
+
 packages() {
 	case $1 in
 	build) echo gcc libc6-dev binutils make pkg-config libcurl4-openssl-dev libssl-dev libjansson-dev \
-		libyaml-dev libbsd-dev libmd-dev libnghttp2-dev zlib1g-dev libevent-dev libyajl-dev ;;
-	check) echo zsh libcmocka-dev python3 python3-pytest python3-yaml openssl diffutils ;;
+		libyaml-dev libbsd-dev libmd-dev libnghttp2-dev zlib1g-dev libevent-dev libyajl-dev \
+		libidn2-dev libunistring-dev libpsl-dev libssh2-1-dev libzstd-dev libbrotli-dev ;;
+	check) echo zsh libcmocka-dev python3 python3-pytest python3-yaml openssl diffutils nghttp2-proxy ca-certificates ;;
 	lint) echo clang clang-format clang-tidy cppcheck shellcheck mandoc ;;
-	fuzz) echo clang libclang-rt-14-dev ;;
+	fuzz) echo clang "$clang_rt" ;;
 	image) echo podman buildah runc iptables mmdebstrap debian-archive-keyring ;;
 	guests) echo qemu-system-x86 ovmf busybox-static cpio gcc libc6-dev ;;
-	real) echo etcd-server openssl python3 python3-pytest python3-yaml python3-pip ca-certificates ;;
+	real) echo etcd-server openssl python3 python3-pytest python3-yaml python3-pip ca-certificates nghttp2-proxy ;;
 	cni) echo iproute2 iptables strace util-linux ;;
+	debian) echo mmdebstrap debian-archive-keyring util-linux git ;;
 	*) echo "deps.sh: unknown group '$1'" >&2 && exit 2 ;;
 	esac
 }
 
+release
 missing=
 for group in "$@"; do
-	for package in $(packages "$group"); do
+	names=$(packages "$group") # on its own line, so that an unknown group ends the script
+	for package in $names; do
 		if ! dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed; then
 			missing="$missing $package"
 		fi

@@ -9,18 +9,21 @@ report=$build/e2e-$suite.xml
 mkdir -p "$build"
 rm -f "$report"
 
+limit=1500
 case $suite in
 sim) target=sim tests=tests/e2e ;;
 real) target=real tests=tests/e2e ;;
+debian) target=none tests=tests/real/debian limit=2700 ;; # starts no API server, builds twice from nothing
 *) target=real tests=tests/real/$suite ;;
 esac
 if [ "$target" = real ]; then
 	hack/deps.sh real || exit 1
 	tests/real/build.sh "$build/real" >"$build/real-path" || exit 1
 fi
+[ "$suite" != debian ] || hack/deps.sh check debian || exit 1
 # shellcheck disable=SC2086,SC1007 # $tests is words
 # Debian's python3 has Debian's pytest; another one on PATH may have none.
-NODEPREP_TARGET=$target NODEPREP_BIN_DIR=$build PYTHONPATH= timeout 1500 /usr/bin/python3 -B -m pytest \
+NODEPREP_TARGET=$target NODEPREP_BIN_DIR=$build PYTHONPATH= timeout "$limit" /usr/bin/python3 -B -m pytest \
 	-q -p no:cacheprovider --junitxml="$report" --rootdir="$here" \
 	$tests
 status=$?

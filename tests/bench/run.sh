@@ -11,7 +11,7 @@ ${CC:-cc} -O2 -o "$work/events" "$here/events.c" -lyaml
 ${CC:-cc} -O2 -o "$work/measure" "$here/measure.c"
 # Linked as nodeprep is, so that both start alike. The linker's words are of the C library's archives.
 # shellcheck disable=SC2086 # words
-${CC:-cc} -O2 -static-pie -fPIE -w -o "$work/bare" "$here/bare.c" "$build/stubs.o" $NODEPREP_LIBS 2>"$work/bare.ld" ||
+${CC:-cc} -O2 -static-pie -fPIE -w -o "$work/bare" "$here/bare.c" $NODEPREP_LIBS 2>"$work/bare.ld" ||
 	{ cat "$work/bare.ld" >&2; exit 1; }
 for input in "plain 1000" "plain 10000" "plain 20000" "dump 10000" \
 	"list 10000" "dump-list 5000" "dump-list 10000"; do
