@@ -482,6 +482,46 @@ static void test_status__reads_whatever_stands_there(void **state)
 	}
 }
 
+/* A status of version 0.1 is understood, and differs from the same status as it is written now. */
+static void test_status__reads_the_reasons_of_version_0_1(void **state)
+{
+	static const struct {
+		const char *text;
+		enum reason reason;
+	} rows[] = {
+		{ "ClassRight", REASON_CLASS_RIGHT },
+		{ "AlreadyRight", REASON_ALREADY_RIGHT },
+		{ "PutBack", REASON_PUT_BACK },
+		{ "LeftAlone", REASON_LEFT_ALONE },
+		{ "InStep", REASON_IN_STEP },
+		{ "NotLookedAt", REASON_NOT_LOOKED_AT },
+		{ "PoolRefused", REASON_POOL_REFUSED },
+		{ "ClassRefused", REASON_CLASS_REFUSED },
+		{ "RefusedByAPI", REASON_REFUSED_BY_API },
+		{ "FigureUnknown", REASON_FIGURE_UNKNOWN },
+		{ "GPUsUnknown", REASON_GPUS_UNKNOWN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pool_status s = right_status();
+		struct status_memory none = { 0 }, now, old;
+		json_auto_t *object = json_object();
+		json_t *first;
+
+		condition_set(&s, CONDITION_READY, STATUS_TRUE, rows[i].reason, "m");
+		status_remember(&s, &none, 100, &now);
+		json_object_set_new(object, "status", status_tree(&s, &now));
+		first = json_array_get(
+			json_object_get(json_object_get(object, "status"), "conditions"), 0);
+		json_object_set_new(first, "reason", json_string(rows[i].text));
+		status_recall(object, &old);
+		assert_int_equal(old.conditions[CONDITION_READY].reason, rows[i].reason);
+		assert_int_equal(old.conditions[CONDITION_READY].since, 100);
+		assert_false(status_equal(&now, &old));
+	}
+}
+
 static void test_status__times(void **state)
 {
 	char text[TIME_TEXT_MAX];
@@ -942,6 +982,7 @@ int main(void)
 		cmocka_unit_test(test_status__transition_times),
 		cmocka_unit_test(test_status__each_part_counts),
 		cmocka_unit_test(test_status__reads_whatever_stands_there),
+		cmocka_unit_test(test_status__reads_the_reasons_of_version_0_1),
 		cmocka_unit_test(test_status__times),
 		cmocka_unit_test(test_status__reasons),
 		cmocka_unit_test(test_status__out_of_memory),

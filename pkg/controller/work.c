@@ -278,7 +278,7 @@ static void tell_pool(struct job *j, const struct np_one_result *r, const struct
 		was->reason != (uint8_t)ready->reason || was->status != (uint8_t)ready->status;
 
 	if (r->result == NP_APPLY_PATCHED && j->is_drift)
-		write_event(j, s, true, reason_name(REASON_PUT_BACK), "PutBack",
+		write_event(j, s, true, reason_name(REASON_PUT_BACK), "Restore",
 			    st->conditions[CONDITION_DRIFTED].message);
 	else if (is_new && ready->status == STATUS_TRUE)
 		write_event(j, s, false,
@@ -315,7 +315,7 @@ static void tell_cluster(struct job *j, const struct np_input *in, const struct 
 
 	if (r->result == NP_APPLY_PATCHED && j->is_drift) {
 		snprintf(note, sizeof(note), "class '%s': %s; put back", j->name, j->drift);
-		write_event(j, s, true, reason_name(REASON_PUT_BACK), "PutBack", note);
+		write_event(j, s, true, reason_name(REASON_PUT_BACK), "Restore", note);
 		return;
 	}
 	if (j->tell == j->told || tell_refused(j, in, r, s))
