@@ -125,19 +125,20 @@ static int find_taken(json_t *findings, const struct finding *where, const struc
 
 	write_value(item->from, from);
 	write_value(item->to, to);
-	f.code = "taken-back";
+	f.code = "overwritten";
 	if (!np_vmclass_writer(c, item->path, &writer)) {
 		f.action = "run 'nodeprep apply' again";
-		return check_find(findings, &f, err,
-				  "%s is %s, where nodeprep had set it and %s is needed; who took "
-				  "it back is not recorded, as of fields that are only removed",
-				  field_of(item->path), from, to);
+		return check_find(
+			findings, &f, err,
+			"%s is %s, where nodeprep had set it and %s is needed; who overwrote "
+			"it is not recorded, as of fields that are only removed",
+			field_of(item->path), from, to);
 	}
 	f.writer = &writer;
 	f.action = "take it into that writer's manifest, or run 'nodeprep apply' again";
 	return check_find(findings, &f, err,
 			  "%s is %s, where nodeprep had set it and %s is needed: '%s' (%s, %s) "
-			  "took it back",
+			  "overwrote it",
 			  field_of(item->path), from, to, writer.manager,
 			  writer.operation[0] != '\0' ? writer.operation : "?",
 			  writer.time[0] != '\0' ? writer.time : "?");
@@ -183,9 +184,10 @@ static const struct promoted {
 	  "grant the rights of deploy/manifests/rbac/check.yaml" },
 	{ "class-missing", SEVERITY_UNKNOWN, "name the pool's class" },
 	{ "class-not-bound", SEVERITY_ERROR, "bind the class to the namespace" },
+	{ "gpu-size-unknown", SEVERITY_UNKNOWN,
+	  "say mmio.sizeGB, or add the card with --catalogue" },
 	{ "guest-32bit", SEVERITY_ERROR, "use a 64-bit guest" },
 	{ "hardware-version", SEVERITY_ERROR, "raise or remove spec.configSpec.version" },
-	{ "no-figure", SEVERITY_UNKNOWN, "say mmio.sizeGB, or add the card with --catalogue" },
 	{ "placeholder", SEVERITY_UNKNOWN, "render the template first" },
 	{ "template-missing", SEVERITY_UNKNOWN, "add the template with -f" },
 	{ "unknown-device", SEVERITY_UNKNOWN, "add the card with --catalogue" },

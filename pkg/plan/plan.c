@@ -158,7 +158,7 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 	np_cards_text(c->cards, c->n_cards, has);
 	np_pool_id(p->pool, id);
 	return np_notes_add(
-		&c->notes, err, "class-has-more",
+		&c->notes, err, "extra-gpus",
 		"pool '%s' names %s, the class attaches %s: all of them are counted and "
 		"sized",
 		id, wants, has);
@@ -232,12 +232,12 @@ static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_
 	if (p->need.complete || !p->has_gpus)
 		return 0;
 	if (p->window.rule == NP_WINDOW_SIZE)
-		return np_notes_add(notes, err, "no-figure",
+		return np_notes_add(notes, err, "gpu-size-unknown",
 				    "pool '%s' has a card without a figure: whether sizeGB %" PRIu64
 				    " holds it cannot be told",
 				    id, p->window.gb);
 	return np_notes_add(
-		notes, err, "no-figure",
+		notes, err, "gpu-size-unknown",
 		"pool '%s' has a card without a figure: %" PRIu64
 		" GB is the larger of the floor and what the other cards need; say sizeGB, "
 		"or add the card with --catalogue",

@@ -270,7 +270,7 @@ static int match_asks(struct np_plan *plan, struct np_plan_pool *p, struct np_pl
 		return plan_pool_error(plan, p->pool, err, NP_E_SPEC,
 				       "asks for %s, but template '%s' attaches %s", wants, t->name,
 				       has);
-	return np_notes_add(&t->notes, err, "class-has-more",
+	return np_notes_add(&t->notes, err, "extra-gpus",
 			    "pool '%s' names %s, the template attaches %s: all of them are counted "
 			    "and sized",
 			    id, wants, has);

@@ -327,7 +327,7 @@ static void test_templates__what_is_odd_is_told(void **state)
 		  DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: T4=1}")
 			  TEMPLATE("pciDevices: [" T4 ", " T4 "]"),
 		  "pool d gpus=2 window=0\ntemplate ml/t pools=1 gpus=2 window=0 vmx-19\n"
-		  "! class-has-more: pool 'ml/c/d' names 1 x T4, the template attaches 2 x T4: all of them are counted and sized\n",
+		  "! extra-gpus: pool 'ml/c/d' names 1 x T4, the template attaches 2 x T4: all of them are counted and sized\n",
 		  false },
 		{ "a pool that names more",
 		  DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: T4=2}")
@@ -340,7 +340,7 @@ static void test_templates__what_is_odd_is_told(void **state)
 			   ", {vGPUProfile: grid_t4-1a}, {vendorId: 4318, deviceId: 0x2fff}]"),
 		  "pool t gpus=3 window=?\n"
 		  "template ml/t pools=1 gpus=3 window=512 vmx-19 -> t-c5f37e5d\n" LACKS_KEYS
-		  "! no-figure: pool 'ml/t' has a card without a figure: 512 GB is the larger of the floor and what the other cards need; say sizeGB, or add the card with --catalogue\n"
+		  "! gpu-size-unknown: pool 'ml/t' has a card without a figure: 512 GB is the larger of the floor and what the other cards need; say sizeGB, or add the card with --catalogue\n"
 		  "! mixed-vgpu: vGPU and passthrough GPUs in one template: a node takes the driver of one kind\n"
 		  "! memory-small: the VM has 8192 MiB of memory for 40 GB of GPU memory; guides advise 1.5 times as much\n"
 		  "! unknown-device: the catalogue does not know '10de:2fff': --catalogue adds it\n",

@@ -298,7 +298,7 @@ def test_vm_made_while_the_class_was_right_is_not_accused(nodeprep):
            machine("ml", "new", created="2026-06-01T00:00:00Z")]
     done = nodeprep("check", "-f", "-", "-o", "json", input=dump(pool("ml", "w", "gpu"), cls, *vms))
     assert done.rc == 1
-    assert codes(done)[0] == ("taken-back", "gpu")
+    assert codes(done)[0] == ("overwritten", "gpu")
     assert codes(done)[-2:] == [("vm-before-change", "old"), ("vm-unknown", "new")]
     assert [vm["madeBeforeChange"] for vm in done.json["virtualMachines"]] == [True, None]
     assert all("once the class is right" in vm["onRecreate"] for vm in done.json["virtualMachines"])
@@ -362,7 +362,7 @@ def test_who_took_entries_back_is_named(server, ns, nodeprep, put_class):
     server.must("PATCH", classes_path(ns, "gpu") + "?fieldManager=team-x", body)
     done = nodeprep("check", "-f", "-", "-o", "json", input=text)
     assert done.rc == 1, done.err
-    taken = [f for f in done.json["findings"] if f["code"] == "taken-back"]
+    taken = [f for f in done.json["findings"] if f["code"] == "overwritten"]
     assert [f["path"].rpartition("/")[2] for f in taken] == [USE64, SIZE, "firmware"]
     for finding in taken:
         assert finding["writer"]["manager"] == "team-x"
@@ -377,7 +377,7 @@ def test_who_took_entries_back_is_named(server, ns, nodeprep, put_class):
     done = nodeprep("check", "-f", "-", "-o", "json", input=text)
     (finding,) = done.json["findings"][:1]
     assert (finding["code"], finding["path"], finding["writer"]) == (
-        "taken-back", "/spec/configSpec/firmware", None
+        "overwritten", "/spec/configSpec/firmware", None
     )
     assert "not recorded" in finding["message"]
 
