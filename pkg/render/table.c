@@ -107,14 +107,14 @@ static const char *class_state(const struct np_plan *plan, const struct np_plan_
 	if (!c->found)
 		return "not found";
 	if (c->class == NULL)
-		return "broken";
+		return "invalid";
 	if (c->n_pools == 0)
-		return "not used";
+		return "unused";
 	if (json_object_size(c->change.patch) > 0)
-		return "to change";
+		return "outdated";
 	if (has_bad_pool(plan, c))
 		return "error";
-	return c->has_gpus ? "right" : "unknown";
+	return c->has_gpus ? "up to date" : "unknown";
 }
 
 /* Names the pools, up to three of them. */

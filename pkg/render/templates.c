@@ -74,10 +74,10 @@ static const char *state_of(const struct np_plan_template *t)
 	if (t->template == NULL)
 		return "not found";
 	if (t->n_pools == 0)
-		return "not used";
+		return "unused";
 	if (t->change.n > 0)
-		return t->replacement != NULL ? "to replace" : "to change";
-	return t->has_gpus ? "right" : "unknown";
+		return "outdated";
+	return t->has_gpus ? "up to date" : "unknown";
 }
 
 static int add_template(struct table *table, const struct np_plan *plan,

@@ -102,8 +102,8 @@ def test_drift_has_paths_values_and_reasons_and_exit_status_1(nodeprep):
 
 
 @pytest.mark.parametrize("spec, mmio, state", [
-    pytest.param(right(A100), {}, "right", id="right"),
-    pytest.param(hardware(A100), {}, "to change", id="to change"),
+    pytest.param(right(A100), {}, "up to date", id="up to date"),
+    pytest.param(hardware(A100), {}, "outdated", id="outdated"),
     pytest.param(right(A100), {"sizeGB": 64}, "error", id="a pool that cannot be"),
     pytest.param(right(), {}, "unknown", id="keys and no device"),
 ])
