@@ -609,6 +609,13 @@ def test_process__health_metrics_and_logs(server, controller):
     assert status == 200
     for line in text.splitlines():
         assert line.startswith(("# HELP ", "# TYPE ", "nodeprep_")), line
+    # Prometheus' naming rules: base units, and a sentence for each metric.
+    types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+    helps = dict(re.findall(r"^# HELP (\S+) ([A-Z0-9].*\.)$", text, re.M))
+    assert types.keys() == helps.keys() and "milliseconds" not in text
+    assert types["nodeprep_controller_reconcile_duration_seconds"] == "summary"
+    assert re.search(r"^nodeprep_controller_reconcile_duration_seconds_sum \d+\.\d{3}$", text, re.M)
+    assert all(name.endswith("_total") == (kind == "counter") for name, kind in types.items())
     assert all({"level", "msg"} <= set(line) for line in controller.lines())
     raw = controller.log.read_text().splitlines()
     assert len(raw) == len(controller.lines())
