@@ -2,6 +2,7 @@
 """The controller on a real kube-apiserver: conditions, drift, deletion, fights, two replicas."""
 
 import contextlib
+import re
 import signal
 import time
 
