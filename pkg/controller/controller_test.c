@@ -581,6 +581,37 @@ static void test_reduce__a_cluster_keeps_its_secrets(void **state)
 	assert_non_null(strstr(text, "T4=1"));
 }
 
+/* A change of another annotation is no news: only one key asks for a reconciliation. */
+static void test_reduce__annotations(void **state)
+{
+	static const struct {
+		const char *key;
+		bool is_kept;
+	} rows[] = {
+		{ "nodeprep.dev/gpus", true },
+		{ "nodeprep.dev/GPU", true }, /* the reader rejects it */
+		{ "nodeprep.dev/managed", true },
+		{ "nodeprep.dev/reconcile-requested-at", true },
+		{ "cluster.x-k8s.io/cluster-api-autoscaler-node-group-min-size", true },
+		{ "nodeprep.dev/again", false },
+		{ "nodeprep.dev/reconcile-requested-at-all", false },
+		{ "nodeprep.dev/", false },
+		{ "reconcile-requested-at", false },
+		{ "kubectl.kubernetes.io/last-applied-configuration", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_auto_t *object =
+			json_pack("{s:{s:{s:s}}}", "metadata", "annotations", rows[i].key, "once");
+		NP_AUTO(np_freep) char *text = reduce_object(WATCHED_NODEPOOL, object);
+
+		assert_non_null(text);
+		if ((strstr(text, "once") != NULL) != rows[i].is_kept)
+			fail_msg("%s: %s", rows[i].key, text);
+	}
+}
+
 static void test_reduce__the_digest_is_of_what_matters(void **state)
 {
 	static const struct {
@@ -987,6 +1018,7 @@ int main(void)
 		cmocka_unit_test(test_status__reasons),
 		cmocka_unit_test(test_status__out_of_memory),
 		cmocka_unit_test(test_reduce__a_cluster_keeps_its_secrets),
+		cmocka_unit_test(test_reduce__annotations),
 		cmocka_unit_test(test_reduce__the_digest_is_of_what_matters),
 		cmocka_unit_test(test_reduce__out_of_memory),
 		cmocka_unit_test(test_store__whose_pool_it_is),

@@ -135,13 +135,13 @@ static void set_left_alone(const struct job *j, struct pool_status *st)
 {
 	char text[CONDITION_TEXT_MAX];
 
-	snprintf(
-		text, sizeof(text),
-		"class '%s' was changed back %d times within %d minutes and is left as it is (%s): "
-		"agree with the other writer, then change the pool's spec or an annotation of "
-		"nodeprep.dev on it",
-		j->name, FIGHT_MOST, FIGHT_WITHIN_MS / 60000,
-		j->drift[0] != '\0' ? j->drift : "before this controller began");
+	snprintf(text, sizeof(text),
+		 "class '%s' was changed back %d times within %d minutes and is no longer "
+		 "restored (%s): agree with the other writer, then change the pool's spec or its "
+		 "annotation %s",
+		 j->name, FIGHT_MOST, FIGHT_WITHIN_MS / 60000,
+		 j->drift[0] != '\0' ? j->drift : "before this controller began",
+		 CONTROLLER_REQUEST_ANNOTATION);
 	set_wrong(st, STATUS_FALSE, REASON_LEFT_ALONE, text);
 	condition_set(st, CONDITION_DRIFTED, STATUS_TRUE, REASON_LEFT_ALONE, "%s", text);
 }

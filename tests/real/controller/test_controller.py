@@ -378,6 +378,21 @@ def test_fight__a_class_changed_back_three_times_is_left(
         wait_reason(server, pools_ns, "Configured")
 
 
+def test_fight__one_annotation_asks_for_another_attempt(server, controller, pools_ns, put_class):
+    put_class(pools_ns, "gpu", gpu_class())
+    put_pool(server, pools_ns)
+    wait_reason(server, pools_ns, "Configured")
+    right = server.must("GET", classes_path(pools_ns, "gpu"))["spec"]
+    fight(server, pools_ns, right)
+    message = conditions(wait_reason(server, pools_ns, "Contended"))["Ready"]["message"]
+    key = "nodeprep.dev/reconcile-requested-at"
+    assert key in message
+    annotations = {"metadata": {"annotations": {key: "2026-11-25T19:40:41Z"}}}
+    server.must("PATCH", pool_path(pools_ns, "workers"), annotations)
+    wait_class(server, pools_ns, lambda c: c["spec"] == right)
+    wait_reason(server, pools_ns, "Configured")
+
+
 def test_fight__the_other_writer_comes_round(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
