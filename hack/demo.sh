@@ -89,7 +89,7 @@ after=$(writes)
 echo "writes so far: $before before, $after after"
 [ "$before" = 4 ] && [ "$after" = 4 ] || { echo "demo: expected 4 writes in all" && failed=1; }
 
-heading "Is it still so?"
+heading "Detecting drift"
 run 0 "$B/nodeprep" check -f "$pools"
 
 heading "Called as an exec plugin, as a bootstrap calls it"

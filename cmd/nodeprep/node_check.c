@@ -19,7 +19,7 @@
 #define TERMINATION_LOG "/dev/termination-log"
 #define TERMINATION_MAX 4096 /* what the kubelet keeps of it */
 
-/* Where failures go before they are told: a waiting run may still be cured. */
+/* Where failures go before they are told: a waiting run may still be remedied. */
 struct run {
 	struct work work; /* catalogue, -f, the API */
 	struct np_expectation expectation;

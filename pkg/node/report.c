@@ -247,7 +247,7 @@ void checks_write(FILE *out, const struct np_report *r, bool wide)
 		fprintf(out, "%-8s %-20s %s\n", np_check_status_name(check->status), check->id,
 			check->message);
 		if (check->cure != NULL)
-			fprintf(out, "%-8s %-20s   cure: %s\n", "", "", check->cure);
+			fprintf(out, "%-8s %-20s   remedy: %s\n", "", "", check->cure);
 		if (check->where != NULL && (wide || check->status != NP_CHECK_PASS))
 			fprintf(out, "%-8s %-20s   found in: %s\n", "", "", check->where);
 	}
@@ -270,7 +270,7 @@ static void write_brief(FILE *out, const struct np_report *r)
 			fprintf(out, "%s %s: %s\n", np_check_status_name(check->status), check->id,
 				check->message);
 			if (check->cure != NULL)
-				fprintf(out, "  cure: %s\n", check->cure);
+				fprintf(out, "  remedy: %s\n", check->cure);
 		}
 	}
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every fault at every request of an apply, as docs/faults.md tells it: that table is the test's.
+"""Every fault at every request of an apply, as docs/failure-modes.md lists it: that table is the test's.
 
 Each case has a Supervisor of its own, so that many run side by side: most of them wait."""
 
@@ -15,7 +15,7 @@ from test_main_job import A100, MANAGED, SIZE, USE64, config_spec, dump, hardwar
 
 NS = "ml"
 PATH = "/apis/vmoperator.vmware.com/v1alpha6/namespaces/ml/virtualmachineclasses"
-TABLE = servers.REPO / "docs" / "faults.md"
+TABLE = servers.REPO / "docs" / "failure-modes.md"
 AT_ONCE = 6
 
 # The columns of the table: the requests of an apply, in their order.
