@@ -54,7 +54,7 @@ static int note_unreadable(struct search *s, const json_t *object, struct np_err
 		   *name = apply_meta_text(object, "name");
 
 	return np_notes_add(
-		s->notes, err, "annotation-unreadable",
+		s->notes, err, NP_WARNING_ANNOTATION_UNREADABLE,
 		"class '%s%s%s': annotation '%s' is not as nodeprep wrote it, so whether "
 		"this attachment holds the class cannot be told: it is left as it is",
 		ns ? ns : "", ns ? "/" : "", name ? name : "", NP_MANAGED_ANNOTATION);
@@ -107,7 +107,7 @@ static int get_named(struct search *s, const char *ns, const struct np_err *why,
 		*err = *why;
 		return -(int)err->code;
 	}
-	return np_notes_add(s->notes, err, "list-forbidden",
+	return np_notes_add(s->notes, err, NP_WARNING_LIST_FORBIDDEN,
 			    "%s: only the classes that the pools name are looked at", why->text);
 }
 
@@ -269,7 +269,7 @@ int np_apply_leave(struct np_kube *k, const struct np_leave_options *o, struct n
 		return np_fail_nomem(err);
 	if (np_kube_discover(k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &s.resource, &why) < 0) {
 		if (why.code == NP_E_NOT_FOUND)
-			return np_notes_add(&ret->notes, err, "api-missing",
+			return np_notes_add(&ret->notes, err, NP_WARNING_API_MISSING,
 					    "%s: there is nothing to leave", why.text);
 		*err = why;
 		return -(int)err->code;

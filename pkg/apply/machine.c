@@ -129,24 +129,19 @@ static enum moment moment_of(const json_t *machine, const struct machine_class *
 	return order < 0 && is_ours ? MOMENT_BEFORE : MOMENT_UNKNOWN;
 }
 
-static struct finding about(const json_t *machine, const char *code, const char *severity,
-			    const char *action)
+static struct finding about(const json_t *machine, enum finding_id id)
 {
-	return (struct finding){ .code = code,
-				 .severity = severity,
+	return (struct finding){ .kind = finding_kind(id),
 				 .object = "VirtualMachine",
 				 .ns = text_of(machine, "namespace"),
-				 .name = text_of(machine, "name"),
-				 .action = action };
+				 .name = text_of(machine, "name") };
 }
-
-static const char anew[] = "make the VM anew: roll the pool's nodes";
 
 /* The VM's own status tells its window: no time need be compared. */
 static int find_window(const json_t *machine, const struct machine_class *mc, json_t *findings,
 		       struct np_err *err)
 {
-	struct finding f = about(machine, "vm-window", SEVERITY_ERROR, anew);
+	struct finding f = about(machine, FINDING_VM_WINDOW);
 	json_int_t gb = json_integer_value(json_object_get(machine, "windowGB"));
 
 	if (!has_window(mc) || gb >= (json_int_t)mc->c->change.window_gb)
@@ -162,8 +157,8 @@ static int find_moment(json_t *machine, const struct machine_class *mc, json_t *
 {
 	const char *created = text_of(machine, "created"), *change = NULL;
 	enum moment moment = moment_of(machine, mc, &change);
-	struct finding before = about(machine, "vm-before-change", SEVERITY_ERROR, anew);
-	struct finding unknown = about(machine, "vm-unknown", SEVERITY_UNKNOWN, anew);
+	struct finding before = about(machine, FINDING_VM_BEFORE_CHANGE);
+	struct finding unknown = about(machine, FINDING_VM_UNKNOWN);
 	json_t *value =
 		moment == MOMENT_UNKNOWN ? json_null() : json_boolean(moment == MOMENT_BEFORE);
 
@@ -195,8 +190,7 @@ static int find_annotation(const json_t *machine, const struct machine_class *mc
 			   struct np_err *err)
 {
 	struct annotation a = annotation_of(machine);
-	struct finding f = about(machine, "vm-annotation", SEVERITY_WARNING,
-				 "set the annotation to the class's window");
+	struct finding f = about(machine, FINDING_VM_ANNOTATION);
 
 	if (a.text == NULL || !has_window(mc) || !has_devices(mc) ||
 	    (a.is_number && (a.gb == 0 || a.gb == mc->c->change.window_gb)))
@@ -216,11 +210,9 @@ static bool is_bios(const char *firmware)
 static int find_firmware(const json_t *machine, const struct machine_class *mc, const json_t *image,
 			 json_t *findings, struct np_err *err)
 {
-	struct finding own =
-		about(machine, "vm-bios", SEVERITY_ERROR, "make the VM anew with firmware efi");
-	struct finding other =
-		about(machine, "image-bios", SEVERITY_ERROR, "use an image with EFI firmware");
-	struct finding unknown = about(machine, "image-unknown", SEVERITY_UNKNOWN, NULL);
+	struct finding own = about(machine, FINDING_VM_BIOS);
+	struct finding other = about(machine, FINDING_IMAGE_BIOS);
+	struct finding unknown = about(machine, FINDING_IMAGE_UNKNOWN);
 	const char *firmware = text_of(machine, "firmware"), *name = text_of(machine, "image");
 
 	if (!mc->needs_efi)

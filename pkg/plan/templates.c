@@ -83,7 +83,7 @@ static int copy_remarks(struct np_plan_template *t, struct np_err *err)
 	for (size_t i = 0; i < t->template->remarks.n; i++) {
 		const struct np_note *r = &t->template->remarks.items[i];
 
-		if (np_notes_add(&t->notes, err, r->code, "%s", r->message) < 0)
+		if (np_notes_add(&t->notes, err, r->warning, "%s", r->message) < 0)
 			return -(int)err->code;
 	}
 	return 0;
@@ -111,7 +111,7 @@ static int open_missing(struct np_plan *plan, const struct np_pool *pool, struct
 	t->ns = pool->template_ns;
 	t->name = pool->template_name;
 	return np_notes_add(
-		&t->notes, err, "template-missing",
+		&t->notes, err, NP_WARNING_TEMPLATE_MISSING,
 		"VSphereMachineTemplate '%s/%s' is not in the input: what nodes get from "
 		"it is not known",
 		t->ns, t->name);
@@ -210,7 +210,7 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_template *t, st
 	if (!baked_in)
 		return 0;
 	return np_notes_add(
-		&t->notes, err, "baked-in",
+		&t->notes, err, NP_WARNING_BAKED_IN,
 		"MMIO keys and no PCI device: a GPU may be part of the OVA itself, so how "
 		"many there are is not known");
 }
@@ -270,7 +270,7 @@ static int match_asks(struct np_plan *plan, struct np_plan_pool *p, struct np_pl
 		return plan_pool_error(plan, p->pool, err, NP_E_SPEC,
 				       "asks for %s, but template '%s' attaches %s", wants, t->name,
 				       has);
-	return np_notes_add(&t->notes, err, "extra-gpus",
+	return np_notes_add(&t->notes, err, NP_WARNING_EXTRA_GPUS,
 			    "pool '%s' names %s, the template attaches %s: all of them are counted "
 			    "and sized",
 			    id, wants, has);
@@ -374,10 +374,10 @@ static int keep_standing(struct fill *f, struct np_err *err)
 	f->t->window_gb = gb;
 	if (f->need_gb == 0)
 		return np_notes_add(
-			&f->t->notes, err, "window-kept",
+			&f->t->notes, err, NP_WARNING_WINDOW_KEPT,
 			"%s, though no device needs a window; --allow-shrink removes it",
 			f->reason);
-	return np_notes_add(&f->t->notes, err, "window-kept",
+	return np_notes_add(&f->t->notes, err, NP_WARNING_WINDOW_KEPT,
 			    "%s, %" PRIu64 " GB would do; --allow-shrink lowers it", f->reason,
 			    f->need_gb);
 }
@@ -425,7 +425,7 @@ static int decide_hardware(struct fill *f, struct np_err *err)
 	if (f->t->gpus == 0)
 		return 0;
 	if (text == NULL)
-		return np_notes_add(&f->t->notes, err, "hardware-version",
+		return np_notes_add(&f->t->notes, err, NP_WARNING_HARDWARE_VERSION,
 				    "no hardware version is said, so that the OVA's holds: PCI "
 				    "devices need " HARDWARE_PREFIX "%d or newer",
 				    HARDWARE_MIN);
@@ -435,7 +435,7 @@ static int decide_hardware(struct fill *f, struct np_err *err)
 		return 0;
 	snprintf(f->hardware, sizeof(f->hardware), HARDWARE_PREFIX "%d", HARDWARE_MIN);
 	f->wants.hardware = f->hardware;
-	return np_notes_add(&f->t->notes, err, "hardware-version",
+	return np_notes_add(&f->t->notes, err, NP_WARNING_HARDWARE_VERSION,
 			    "raised from '%s' to '%s', which PCI devices need", text, f->hardware);
 }
 
@@ -459,7 +459,7 @@ static int note_memory(struct np_plan_template *t, struct np_err *err)
 
 	if (!t->template->has_memory || t->template->memory_mib >= gb * 1024 + gb * 512)
 		return 0;
-	return np_notes_add(&t->notes, err, "memory-small",
+	return np_notes_add(&t->notes, err, NP_WARNING_MEMORY_SMALL,
 			    "the VM has %" PRIu64 " MiB of memory for %" PRIu64
 			    " GB of GPU memory; guides advise 1.5 times as much",
 			    t->template->memory_mib, gb);
@@ -478,7 +478,7 @@ static int note_mixed(struct np_plan_template *t, struct np_err *err)
 	if (vgpus == 0 || others == 0)
 		return 0;
 	return np_notes_add(
-		&t->notes, err, "mixed-vgpu",
+		&t->notes, err, NP_WARNING_MIXED_VGPU,
 		"vGPU and passthrough GPUs in one template: a node takes the driver of one "
 		"kind");
 }
@@ -489,7 +489,7 @@ static int note_unknown(struct np_plan_template *t, struct np_err *err)
 
 	for (size_t i = 0; i < t->n_cards; i++) {
 		if (t->cards[i].gpu == NULL &&
-		    np_notes_add(&t->notes, err, "unknown-device",
+		    np_notes_add(&t->notes, err, NP_WARNING_UNKNOWN_DEVICE,
 				 "the catalogue does not know '%s': --catalogue adds it",
 				 np_card_name(&t->cards[i], id)) < 0)
 			return -(int)err->code;

@@ -289,7 +289,7 @@ static int note_machine_pools(struct np_node topology, struct np_pool *pool, str
 		return -(int)err->code;
 	if (np_node_count(pools) == 0)
 		return 0;
-	return np_notes_add(&pool->remarks, err, "machine-pools",
+	return np_notes_add(&pool->remarks, err, NP_WARNING_MACHINE_POOLS,
 			    "the topology's %zu machinePools are not read: vSphere has nodes of "
 			    "machineDeployments alone",
 			    np_node_count(pools));

@@ -134,7 +134,7 @@ static int note_allow_list(struct flat *f, struct np_pci_id id, struct np_err *e
 	    (id.vendor == allowed_id.vendor && id.device == allowed_id.device))
 		return 0;
 	np_pci_id_format(id, text);
-	return np_notes_add(&f->template.remarks, err, "allow-list",
+	return np_notes_add(&f->template.remarks, err, NP_WARNING_ALLOW_LIST,
 			    "the installer refuses '%s': it takes 10de:1eb8 alone unless "
 			    "VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"",
 			    text);
@@ -147,7 +147,7 @@ static int add_device(struct flat *f, struct np_node n, const char *text, struct
 
 	if (np_gpu_find_vgpu(f->o->cat, text)) {
 		if (!has_device(&f->template, id, text) &&
-		    np_notes_add(&f->template.remarks, err, "passthrough-only",
+		    np_notes_add(&f->template.remarks, err, NP_WARNING_PASSTHROUGH_ONLY,
 				 "'%.64s' is a vGPU: %s takes passthrough devices alone", text,
 				 n.key) < 0)
 			return -(int)err->code;

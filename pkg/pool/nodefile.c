@@ -35,7 +35,7 @@ static int note_gpu_keys(struct np_node object, const char *prefix, struct np_po
 	     n = np_node_next(object, n.key))
 		if (is_gpu_key(n.key) &&
 		    np_notes_add(
-			    &pool->remarks, err, "no-effect",
+			    &pool->remarks, err, NP_WARNING_NO_EFFECT,
 			    "'%s%.64s' has no effect: tanzu cluster node-pool set knows no GPU "
 			    "setting; give the pool a VM class or a VSphereMachineTemplate of its "
 			    "own",

@@ -134,7 +134,7 @@ int np_template_add_key(struct np_template *t, struct np_node n, const char *key
 	t->has_placeholder = t->has_placeholder || np_is_placeholder(text);
 	if (!is_misspelt(key))
 		return 0;
-	return np_notes_add(&t->remarks, err, "misspelt-key",
+	return np_notes_add(&t->remarks, err, NP_WARNING_MISSPELT_KEY,
 			    "'%.80s' is no key that ESXi knows: the MMIO keys are "
 			    "'pciPassthru.use64bitMMIO' and 'pciPassthru.64bitMMIOSizeGB'",
 			    key);
@@ -176,7 +176,7 @@ int np_template_note_guest(struct np_template *t, const char *field, const char 
 {
 	if (!text || !np_is_32bit_guest(text))
 		return 0;
-	return np_notes_add(&t->remarks, err, "guest-32bit",
+	return np_notes_add(&t->remarks, err, NP_WARNING_GUEST_32BIT,
 			    "%s '%.80s' names a 32-bit guest, which maps no BAR above 4 GB", field,
 			    text);
 }

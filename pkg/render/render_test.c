@@ -165,7 +165,7 @@ static const struct at_path shapes[] = {
 	  "namespace name found pools gpus mmioGB firmware memoryReservation overheadMB "
 	  "changed changes patch warnings" },
 	{ "classes.0.changes.0", "path from to reason" },
-	{ "classes.2.warnings.0", "code message" },
+	{ "classes.2.warnings.0", "code severity message cure" },
 	{ "errors.0", "code message" },
 };
 
@@ -222,6 +222,8 @@ static const struct at_path values[] = {
 	{ "classes.2.pools", "[]" },
 	{ "classes.2.changed", "false" },
 	{ "classes.2.warnings.0.code", "\"unknown-device\"" },
+	{ "classes.2.warnings.0.severity", "\"unknown\"" },
+	{ "classes.2.warnings.0.cure", "\"add the card with --catalogue\"" },
 	{ "warnings", "[]" },
 	{ "errors",
 	  "[{\"code\":\"not-found\",\"message\":\"a.yaml:10: pool 'ml/lone': VirtualMachineClass 'gone' "

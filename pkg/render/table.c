@@ -217,9 +217,12 @@ static void write_changes(FILE *out, const struct np_plan_class *c)
 
 void write_notes(FILE *out, const char *who, const struct np_notes *notes)
 {
-	for (size_t i = 0; i < notes->n; i++)
-		fprintf(out, "  %s: %s%s%s\n", notes->items[i].code, who, who[0] ? ": " : "",
-			notes->items[i].message);
+	for (size_t i = 0; i < notes->n; i++) {
+		const struct np_note *note = &notes->items[i];
+
+		fprintf(out, "  %s: %s%s%s\n      remedy: %s\n", note->code, who,
+			who[0] ? ": " : "", note->message, np_warning_kind(note->warning)->remedy);
+	}
 }
 
 static void write_warnings(FILE *out, const struct np_plan *plan)

@@ -123,11 +123,11 @@ static int keep_standing(struct build *b, uint64_t need, struct window *ret, str
 		 raised);
 	b->window_reason = b->reason;
 	if (need == 0)
-		return np_notes_add(&b->change->notes, err, "window-kept",
+		return np_notes_add(&b->change->notes, err, NP_WARNING_WINDOW_KEPT,
 				    "%s, though no device needs a window; --allow-shrink removes "
 				    "it",
 				    b->reason);
-	return np_notes_add(&b->change->notes, err, "window-kept",
+	return np_notes_add(&b->change->notes, err, NP_WARNING_WINDOW_KEPT,
 			    "%s, %" PRIu64 " GB would do; --allow-shrink lowers it", b->reason,
 			    need);
 }
@@ -163,7 +163,8 @@ static int decide_window(struct build *b, struct window *ret, struct np_err *err
 			 " GB",
 			 other, need);
 		b->window_reason = b->reason;
-		if (np_notes_add(&b->change->notes, err, "window-kept", "%s", b->reason) < 0)
+		if (np_notes_add(&b->change->notes, err, NP_WARNING_WINDOW_KEPT, "%s", b->reason) <
+		    0)
 			return -(int)err->code;
 	}
 	if (need == 0)
@@ -269,7 +270,7 @@ static int note_resize(struct build *b, struct np_err *err)
 	if (b->change->window_gb <= VM_OPERATOR_DEFAULT_GB || devices_after(b)->n == 0)
 		return 0;
 	return np_notes_add(
-		&b->change->notes, err, "resize-resets",
+		&b->change->notes, err, NP_WARNING_RESIZE_RESETS,
 		"a resize of a VM sets its window to %d GB again, unless the VM carries the "
 		"annotation vmoperator.vmware.com/pci-passthru-64bit-mmio-size: \"%" PRIu64 "\"",
 		VM_OPERATOR_DEFAULT_GB, b->change->window_gb);
@@ -304,7 +305,7 @@ static int change_firmware(struct build *b, struct np_err *err)
 	if (b->c->firmware == NULL)
 		return 0;
 	return np_notes_add(
-		&b->change->notes, err, "firmware-changed",
+		&b->change->notes, err, NP_WARNING_FIRMWARE_CHANGED,
 		"the firmware changes from '%.40s' to efi: an OS that was installed with the "
 		"former may not boot",
 		b->c->firmware);
@@ -478,7 +479,7 @@ static int note_shared(struct build *b, struct np_err *err)
 
 	if (n < 2 || b->want->as_it_is)
 		return 0;
-	return np_notes_add(&b->change->notes, err, "class-shared",
+	return np_notes_add(&b->change->notes, err, NP_WARNING_CLASS_SHARED,
 			    "%zu pools use this class: what is changed reaches the new VMs of all",
 			    n);
 }

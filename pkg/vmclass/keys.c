@@ -109,14 +109,14 @@ static int check_entry(struct np_node entry, size_t i, struct np_notes *notes, s
 		return fail_entry(entry, i, err);
 	if (is_peer_to_peer(key))
 		return np_notes_add(
-			notes, err, "p2p-keys",
+			notes, err, NP_WARNING_P2P_KEYS,
 			"extraConfig has '%.80s', which is kept: peer-to-peer traffic also "
 			"needs GPUs behind one PCIe switch",
 			key);
 	if (!is_misspelt(key))
 		return 0;
 	return np_notes_add(
-		notes, err, "misspelt-key",
+		notes, err, NP_WARNING_MISSPELT_KEY,
 		"extraConfig has '%.80s', which ESXi ignores: the keys are '%s' and '%s'", key,
 		NP_KEY_USE64, NP_KEY_SIZE);
 }

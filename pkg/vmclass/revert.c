@@ -24,7 +24,7 @@ struct undo {
 static int note_foreign(struct undo *u, const char *path, struct np_err *err)
 {
 	return np_notes_add(
-		u->notes, err, "changed-since",
+		u->notes, err, NP_WARNING_CHANGED_SINCE,
 		"%s was changed by somebody else since nodeprep wrote it: it stays as it is", path);
 }
 
@@ -206,7 +206,7 @@ static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
 		return 0;
 	}
 	return np_notes_add(
-		u->notes, err, "devices-kept",
+		u->notes, err, NP_WARNING_DEVICES_KEPT,
 		"configSpec holds more than nodeprep put there, so the devices that were "
 		"carried into deviceChange stay: without them VMs would lose every GPU");
 }
