@@ -535,20 +535,19 @@ void np_template_text(const struct np_plan_template *t, char buf[static NP_TEMPL
 
 	if (t->template == NULL)
 		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
-			 "template %.253s/%.253s is not in the input: what it lacks is not known",
+			 "template %.253s/%.253s is not in the input: its changes are unknown",
 			 t->ns, t->name);
 	else if (t->change.n == 0)
-		snprintf(buf, NP_TEMPLATE_TEXT_MAX, "template %.253s/%.253s is %s", t->ns, t->name,
-			 t->has_gpus ? "right as it is"
-				     : "left as it is: what it lacks is not known");
+		snprintf(buf, NP_TEMPLATE_TEXT_MAX, "template %.253s/%.253s %s", t->ns, t->name,
+			 t->has_gpus ? "is up to date" : "is not changed: its GPUs are unknown");
 	else if (name != NULL)
 		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
-			 "template %.253s/%.253s is immutable: plan -o json holds its replacement "
-			 "'%.253s'",
+			 "template %.253s/%.253s is immutable: 'nodeprep apply' creates its "
+			 "replacement '%.253s'",
 			 t->ns, t->name, name);
 	else
 		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
-			 "template %.253s/%.253s stands in a file of yours: plan -o json holds its "
-			 "changes",
+			 "template %.253s/%.253s is in a file: 'nodeprep plan -o yaml' prints the "
+			 "corrected file",
 			 t->ns, t->name);
 }

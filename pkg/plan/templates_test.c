@@ -563,15 +563,15 @@ static void test_templates__the_line_for_people_names_the_replacement(void **sta
 		const char *text, *expect;
 	} rows[] = {
 		{ TEMPLATE("pciDevices: [" A100 "]"),
-		  "template ml/t is immutable: plan -o json holds its replacement 't-b3bad243'" },
+		  "template ml/t is immutable: 'nodeprep apply' creates its replacement 't-b3bad243'" },
 		{ FLAT "VSPHERE_WORKER_PCI_DEVICES: \"10de:20b0\"\n",
-		  "template default/md-0 stands in a file of yours: plan -o json holds its changes" },
-		{ TEMPLATE("pciDevices: [" T4 "]"), "template ml/t is right as it is" },
+		  "template default/md-0 is in a file: 'nodeprep plan -o yaml' prints the corrected file" },
+		{ TEMPLATE("pciDevices: [" T4 "]"), "template ml/t is up to date" },
 		{ DEPLOYMENT("d", "")
 			  TEMPLATE("customVMXKeys: {pciPassthru.64bitMMIOSizeGB: '512'}"),
-		  "template ml/t is left as it is: what it lacks is not known" },
+		  "template ml/t is not changed: its GPUs are unknown" },
 		{ DEPLOYMENT("d", ""),
-		  "template ml/t is not in the input: what it lacks is not known" },
+		  "template ml/t is not in the input: its changes are unknown" },
 	};
 
 	(void)state;

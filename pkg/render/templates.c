@@ -136,7 +136,7 @@ void templates_write_wide(FILE *out, const struct np_plan *plan)
 		write_items(out, &t->change);
 		if (new_name(t) != NULL)
 			fprintf(out,
-				"  It is immutable: plan -o json holds its replacement '%s'.\n",
+				"  The template is immutable: 'nodeprep apply' creates its replacement '%s'.\n",
 				new_name(t));
 	}
 }

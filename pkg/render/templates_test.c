@@ -167,7 +167,8 @@ static void test_render__templates_have_a_table(void **state)
 		{ "one that is missing",
 		  "\nml          missing    unknown   unknown   -          not found   f\n" },
 		{ "the changes", "\nChanges of template ml/t\n" },
-		{ "the way", "  It is immutable: plan -o json holds its replacement 't-" },
+		{ "the way",
+		  "  The template is immutable: 'nodeprep apply' creates its replacement 't-" },
 		{ "the warning",
 		  "  template-missing: missing: VSphereMachineTemplate 'ml/missing'" },
 	};
