@@ -127,18 +127,17 @@ static int find_taken(json_t *findings, const struct finding *where, const struc
 	write_value(item->to, to);
 	f.kind = finding_kind(FINDING_OVERWRITTEN);
 	if (!np_vmclass_writer(c, item->path, &writer))
-		return check_find(
-			findings, &f, err,
-			"%s is %s, where nodeprep had set it and %s is needed; who overwrote "
-			"it is not recorded, as of fields that are only removed",
-			field_of(item->path), from, to);
+		return check_find(findings, &f, err,
+				  "%s is %s, expected %s as nodeprep had set it; removed by an "
+				  "unknown writer: the API server records no removals",
+				  field_of(item->path), from, to);
 	f.writer = &writer;
-	return check_find(findings, &f, err,
-			  "%s is %s, where nodeprep had set it and %s is needed: '%s' (%s, %s) "
-			  "overwrote it",
-			  field_of(item->path), from, to, writer.manager,
-			  writer.operation[0] != '\0' ? writer.operation : "?",
-			  writer.time[0] != '\0' ? writer.time : "?");
+	return check_find(
+		findings, &f, err,
+		"%s is %s, expected %s as nodeprep had set it: overwritten by '%s' (%s, %s)",
+		field_of(item->path), from, to, writer.manager,
+		writer.operation[0] != '\0' ? writer.operation : "?",
+		writer.time[0] != '\0' ? writer.time : "?");
 }
 
 static int find_item(json_t *findings, const struct np_plan_class *c,
@@ -157,7 +156,7 @@ static int find_item(json_t *findings, const struct np_plan_class *c,
 		return find_taken(findings, &f, c->class, item, err);
 	write_value(item->from, from);
 	write_value(item->to, to);
-	return check_find(findings, &f, err, "%s is %s, needed is %s: %s", field_of(item->path),
+	return check_find(findings, &f, err, "%s is %s, expected %s: %s", field_of(item->path),
 			  from, to, item->reason);
 }
 
@@ -214,8 +213,8 @@ static int find_template(json_t *findings, const struct np_plan_template *t, str
 		f.to = item->to;
 		write_value(item->from, from);
 		write_value(item->to, to);
-		if (check_find(findings, &f, err, "%s is %s, needed is %s: %s",
-			       field_of(item->path), from, to, item->reason) < 0)
+		if (check_find(findings, &f, err, "%s is %s, expected %s: %s", field_of(item->path),
+			       from, to, item->reason) < 0)
 			return -(int)err->code;
 	}
 	f.path = NULL;

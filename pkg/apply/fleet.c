@@ -214,9 +214,7 @@ int np_fleet_read(const struct np_input *in, struct np_fleet *f, struct np_err *
 	return check_find(f->unknown,
 			  &(struct finding){ .kind = finding_kind(FINDING_VMS_UNKNOWN),
 					     .object = MACHINE_KIND },
-			  err,
-			  "no VirtualMachine of these classes is in the input: VMs could not "
-			  "be judged");
+			  err, "the input has no VirtualMachine of these classes");
 }
 
 /* --- from the API ------------------------------------------------------------------------------- */

@@ -353,7 +353,7 @@ static void test_render__the_wide_table_has_changes_and_warnings(void **state)
 		"  /spec/configSpec/firmware: absent -> efi\n",
 		"\nWarnings\n",
 		"  unknown-device: vgpu: vGPU profile 'grid_z1-8c'",
-		"roll the pools' nodes.\n",
+		"roll out the node pools.\n",
 	};
 	NP_AUTO(session_done) struct session s = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;

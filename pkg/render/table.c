@@ -265,7 +265,7 @@ static void write_wide(FILE *out, const struct np_plan *plan)
 	if (has_warnings(plan))
 		write_warnings(out, plan);
 	if (changed)
-		fputs("\nA changed class takes hold for new VMs only: roll the pools' nodes.\n",
+		fputs("\nChanges apply to newly created VMs only; roll out the node pools.\n",
 		      out);
 }
 

@@ -120,7 +120,7 @@ def test_right_class_has_no_findings_and_unknown_vms_are_told(nodeprep):
     assert done.rc == 0, done.err
     assert [(f["code"], f["severity"]) for f in done.json["findings"]] == [("vms-unknown", "unknown")]
     table = nodeprep("check", "-f", "-", input=text, env={"KUBECONFIG": None})
-    assert table.rc == 0 and "could not be judged" in table.out
+    assert table.rc == 0 and "the input has no VirtualMachine" in table.out
     assert nodeprep("check", "-f", "-", "-o", "yaml", input=text).rc == 0
     assert nodeprep("check", "-f", "-", "-o", "wide", input=text).rc == 0
     assert nodeprep("check", "-f", "-", "-o", "svg", input=text).rc == 2
@@ -204,7 +204,7 @@ def test_what_happens_to_a_vm_made_anew_and_resized(
         annotation, anew, resize
     )
     assert listed["madeBeforeChange"] is False
-    assert "takes hold" in listed["onRecreate"]
+    assert "the class's" in listed["onRecreate"]
     assert ("512" if annotation is None else annotation) in listed["onResize"]
 
 
@@ -301,7 +301,7 @@ def test_vm_made_while_the_class_was_right_is_not_accused(nodeprep):
     assert codes(done)[0] == ("overwritten", "gpu")
     assert codes(done)[-2:] == [("vm-before-change", "old"), ("vm-unknown", "new")]
     assert [vm["madeBeforeChange"] for vm in done.json["virtualMachines"]] == [True, None]
-    assert all("once the class is right" in vm["onRecreate"] for vm in done.json["virtualMachines"])
+    assert all("once the class is up to date" in vm["onRecreate"] for vm in done.json["virtualMachines"])
 
 
 # --- against an API --------------------------------------------------------------------------------
