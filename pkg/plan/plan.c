@@ -180,7 +180,7 @@ static int note_without_class(struct np_plan *plan, struct np_plan_pool *p, stru
 	if (p->pool->has_placeholder)
 		return 0;
 	return np_notes_add(&plan->notes, err, NP_WARNING_CLASS_MISSING,
-			    "%s:%u: pool '%s' names no VM class: what its nodes get is not known",
+			    "%s:%u: pool '%s' names no VM class: its nodes' settings are unknown",
 			    p->pool->source.file, p->pool->source.line, id);
 }
 
@@ -233,14 +233,13 @@ static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_
 		return 0;
 	if (p->window.rule == NP_WINDOW_SIZE)
 		return np_notes_add(notes, err, NP_WARNING_GPU_SIZE_UNKNOWN,
-				    "pool '%s' has a card without a figure: whether sizeGB %" PRIu64
-				    " holds it cannot be told",
+				    "pool '%s' has a GPU of unknown size: sizeGB %" PRIu64
+				    " may be too small for it",
 				    id, p->window.gb);
 	return np_notes_add(
 		notes, err, NP_WARNING_GPU_SIZE_UNKNOWN,
-		"pool '%s' has a card without a figure: %" PRIu64
-		" GB is the larger of the floor and what the other cards need; say sizeGB, "
-		"or add the card with --catalogue",
+		"pool '%s' has a GPU of unknown size: %" PRIu64
+		" GB is the larger of the floor and the other cards' need; set sizeGB, or add the card with --catalogue",
 		id, p->window.gb);
 }
 
@@ -309,8 +308,7 @@ static int note_placeholder(struct np_plan *plan, struct np_plan_pool *p, struct
 		return 0;
 	np_pool_id(p->pool, id);
 	return np_notes_add(&plan->notes, err, NP_WARNING_PLACEHOLDER,
-			    "%s:%u: pool '%s' holds a placeholder that nothing has filled in: it "
-			    "cannot be applied",
+			    "%s:%u: pool '%s' has an unfilled placeholder: it cannot be applied",
 			    p->pool->source.file, p->pool->source.line, id);
 }
 
@@ -340,8 +338,7 @@ static int note_rollout(struct np_plan *plan, const struct np_plan_pool *p, stru
 	np_pool_id(p->pool, id);
 	return np_notes_add(
 		plan_notes_of(plan, p), err, NP_WARNING_NO_SPARE_HOST,
-		"pool '%s': a rolling update makes the new node first, and hangs without "
-		"a host that has free GPUs: use maxSurge 0 or OnDelete",
+		"pool '%s': a rolling update creates the new node first, and hangs without a host with free GPUs: use maxSurge 0 or OnDelete",
 		id);
 }
 

@@ -568,12 +568,12 @@ static const struct text_case {
 	  "1 x 128 + 1 x 256 = 384 GB, rounded up to 512 GB" },
 	{ CLASS("c", A100) POOL("p", "c", ""), "1 x 128 = 128 GB; the floor is 512 GB" },
 	{ CLASS("c", A100) POOL("p", "c", MMIO("sizeGB: 1024")),
-	  "1 x 128 = 128 GB; the pool's sizeGB says 1024 GB" },
-	{ CLASS("c", T4) POOL("p", "c", ""), "no card with a figure needs a window" },
+	  "1 x 128 = 128 GB; the pool's sizeGB is 1024 GB" },
+	{ CLASS("c", T4) POOL("p", "c", ""), "no card of known size needs a window" },
 	{ CLASS("c", UNKNOWN) POOL("p", "c", ""),
-	  "no card with a figure needs a window, not counting cards without a figure; the floor is "
+	  "no card of known size needs a window, without the cards of unknown size; the floor is "
 	  "512 GB" },
-	{ CLASS("c", "") KEYS("512") POOL("p", "c", ""), "its GPUs are not known" },
+	{ CLASS("c", "") KEYS("512") POOL("p", "c", ""), "its GPUs are unknown" },
 };
 
 static void test_plan__a_window_is_explained_in_words(void **state)

@@ -112,8 +112,7 @@ static int open_missing(struct np_plan *plan, const struct np_pool *pool, struct
 	t->name = pool->template_name;
 	return np_notes_add(
 		&t->notes, err, NP_WARNING_TEMPLATE_MISSING,
-		"VSphereMachineTemplate '%s/%s' is not in the input: what nodes get from "
-		"it is not known",
+		"VSphereMachineTemplate '%s/%s' is not in the input: its nodes' GPUs are unknown",
 		t->ns, t->name);
 }
 
@@ -211,8 +210,7 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_template *t, st
 		return 0;
 	return np_notes_add(
 		&t->notes, err, NP_WARNING_BAKED_IN,
-		"MMIO keys and no PCI device: a GPU may be part of the OVA itself, so how "
-		"many there are is not known");
+		"MMIO keys and no PCI device: a GPU may be part of the OVA itself, so their number is unknown");
 }
 
 int plan_templates_make(struct np_plan *plan, const struct np_input *in, struct np_err *err)
@@ -426,7 +424,7 @@ static int decide_hardware(struct fill *f, struct np_err *err)
 		return 0;
 	if (text == NULL)
 		return np_notes_add(&f->t->notes, err, NP_WARNING_HARDWARE_VERSION,
-				    "no hardware version is said, so that the OVA's holds: PCI "
+				    "no hardware version is set, so the OVA's applies: PCI "
 				    "devices need " HARDWARE_PREFIX "%d or newer",
 				    HARDWARE_MIN);
 	if (strncmp(text, HARDWARE_PREFIX, strlen(HARDWARE_PREFIX)) != 0 ||
@@ -490,7 +488,7 @@ static int note_unknown(struct np_plan_template *t, struct np_err *err)
 	for (size_t i = 0; i < t->n_cards; i++) {
 		if (t->cards[i].gpu == NULL &&
 		    np_notes_add(&t->notes, err, NP_WARNING_UNKNOWN_DEVICE,
-				 "the catalogue does not know '%s': --catalogue adds it",
+				 "'%s' is not in the catalogue; add it with --catalogue",
 				 np_card_name(&t->cards[i], id)) < 0)
 			return -(int)err->code;
 	}

@@ -342,17 +342,17 @@ static void test_pool__node_pools_are_read(void **state)
 static void test_pool__node_pools_are_strict(void **state)
 {
 	static const struct row rows[] = {
-		{ "no spec", "", "bad-input: in.yaml:1:1: spec is needed, with a vmClass in it" },
+		{ "no spec", "", "bad-input: in.yaml:1:1: spec is required, with a vmClass" },
 		{ "a spec that is a text", "spec: c\n",
 		  "bad-input: in.yaml:4:7: 'spec' must be a mapping, is the text 'c'" },
 		{ "no class",
 		  "spec:\n"
 		  "  replicas: 1\n",
-		  "bad-input: in.yaml:5:3: spec.vmClass is needed: the name of a VirtualMachineClass" },
+		  "bad-input: in.yaml:5:3: spec.vmClass is required: the name of a VirtualMachineClass" },
 		{ "an empty class",
 		  "spec:\n"
 		  "  vmClass: ''\n",
-		  "bad-input: in.yaml:5:12: spec.vmClass is '': a name is needed" },
+		  "bad-input: in.yaml:5:12: spec.vmClass is '': expected a name" },
 		{ "a class that is a number",
 		  "spec:\n"
 		  "  vmClass: 5\n",
@@ -360,11 +360,11 @@ static void test_pool__node_pools_are_strict(void **state)
 		{ "a slash in the class",
 		  "spec:\n"
 		  "  vmClass: a/b\n",
-		  "bad-input: in.yaml:5:12: spec.vmClass is 'a/b': no slash and no control character may stand in a name" },
+		  "bad-input: in.yaml:5:12: spec.vmClass is 'a/b': a name has no slash and no control character" },
 		{ "a control character in the class",
 		  "spec:\n"
 		  "  vmClass: \"a\\tb\"\n",
-		  "bad-input: in.yaml:5:12: spec.vmClass is 'a b': no slash and no control character may stand in a name" },
+		  "bad-input: in.yaml:5:12: spec.vmClass is 'a b': a name has no slash and no control character" },
 		{ "a field in the wrong case",
 		  "spec:\n"
 		  "  vmclass: c\n",
@@ -401,19 +401,19 @@ static void test_pool__node_pools_are_strict(void **state)
 		  "  vmClass: c\n"
 		  "  gpus:\n"
 		  "  - T4\n",
-		  "bad-input: in.yaml:7:5: a mapping such as {model: A100-40GB, count: 4} is needed here, not 'T4'" },
+		  "bad-input: in.yaml:7:5: expected a mapping such as {model: A100-40GB, count: 4}, not 'T4'" },
 		{ "a GPU without a name",
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  gpus:\n"
 		  "  - count: 2\n",
-		  "bad-input: in.yaml:7:5: one of model, pciID or vgpuProfile is needed" },
+		  "bad-input: in.yaml:7:5: one of model, pciID or vgpuProfile is required" },
 		{ "a GPU named twice",
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  gpus:\n"
 		  "  - {model: T4, pciID: \"10de:1eb8\"}\n",
-		  "bad-input: in.yaml:7:17: model and pciID exclude each other: name the GPU once" },
+		  "bad-input: in.yaml:7:17: model and pciID are mutually exclusive: name the GPU once" },
 		{ "a GPU with a field of no meaning",
 		  "spec:\n"
 		  "  vmClass: c\n"
@@ -458,52 +458,52 @@ static void test_pool__node_pools_are_strict(void **state)
 		  "  vmClass: c\n"
 		  "  gpus:\n"
 		  "  - vgpuProfile: grid a100\n",
-		  "bad-input: in.yaml:7:18: vGPU profile 'grid a100' holds a blank: one such as 'grid_a100-40c' is needed" },
+		  "bad-input: in.yaml:7:18: vGPU profile 'grid a100' holds a blank: expected one such as 'grid_a100-40c'" },
 		{ "a size that is no power of two",
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  mmio: {sizeGB: 100}\n",
-		  "bad-input: in.yaml:6:18: mmio.sizeGB is '100': a power of two from 1 to 65536 is needed" },
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is '100': expected a power of two from 1 to 65536" },
 		{ "a minimum of zero",
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  mmio: {minimumGB: 0}\n",
-		  "bad-input: in.yaml:6:21: mmio.minimumGB is '0': a power of two from 1 to 65536 is needed" },
+		  "bad-input: in.yaml:6:21: mmio.minimumGB is '0': expected a power of two from 1 to 65536" },
 		{ "a size over the largest",
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  mmio: {sizeGB: 131072}\n",
-		  "bad-input: in.yaml:6:18: mmio.sizeGB is '131072': a power of two from 1 to 65536 is needed" },
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is '131072': expected a power of two from 1 to 65536" },
 		{ "a size with a unit",
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  mmio: {sizeGB: 512Gi}\n",
-		  "bad-input: in.yaml:6:18: mmio.sizeGB is the text '512Gi': a number is needed, such as 512" },
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is the text '512Gi': expected a number, such as 512" },
 		{ "a size in quotes",
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  mmio: {sizeGB: \"512\"}\n",
-		  "bad-input: in.yaml:6:18: mmio.sizeGB is the text '512': a number is needed, without quotes" },
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is the text '512': expected a number, without quotes" },
 		{ "a minimum in quotes",
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  mmio: {minimumGB: \"512\"}\n",
-		  "bad-input: in.yaml:6:21: mmio.minimumGB is the text '512': a number is needed, without quotes" },
+		  "bad-input: in.yaml:6:21: mmio.minimumGB is the text '512': expected a number, without quotes" },
 		{ "a size that is empty",
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  mmio: {sizeGB: \"\"}\n",
-		  "bad-input: in.yaml:6:18: mmio.sizeGB is the text '': a number is needed, such as 512" },
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is the text '': expected a number, such as 512" },
 		{ "a size that is a float",
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  mmio: {sizeGB: 512.0}\n",
-		  "bad-input: in.yaml:6:18: mmio.sizeGB is '512.0': a whole number is needed" },
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is '512.0': expected a whole number" },
 		{ "a minimum with an exponent",
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  mmio: {minimumGB: 1e3}\n",
-		  "bad-input: in.yaml:6:21: mmio.minimumGB is '1e3': a whole number is needed" },
+		  "bad-input: in.yaml:6:21: mmio.minimumGB is '1e3': expected a whole number" },
 		{ "a name to be filled in beside a wrong count",
 		  "spec:\n"
 		  "  vmClass: c\n"
@@ -513,12 +513,12 @@ static void test_pool__node_pools_are_strict(void **state)
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  gpus: [{model: zz9, count: <N>}]\n",
-		  "bad-input: in.yaml:6:18: 'zz9' is no known GPU model, `nodeprep gpus` lists all" },
+		  "bad-input: in.yaml:6:18: 'zz9' is not a known GPU model; `nodeprep gpus` lists all" },
 		{ "a size below zero",
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  mmio: {sizeGB: -64}\n",
-		  "bad-input: in.yaml:6:18: mmio.sizeGB is '-64': a power of two from 1 to 65536 is needed" },
+		  "bad-input: in.yaml:6:18: mmio.sizeGB is '-64': expected a power of two from 1 to 65536" },
 		{ "an unknown field of mmio",
 		  "spec:\n"
 		  "  vmClass: c\n"
@@ -538,7 +538,7 @@ static void test_pool__node_pools_are_strict(void **state)
 		  "spec:\n"
 		  "  vmClass: c\n"
 		  "  memoryReservation: 50%\n",
-		  "bad-input: in.yaml:6:22: memoryReservation is '50%': Full or Unmanaged is needed" },
+		  "bad-input: in.yaml:6:22: memoryReservation is '50%': expected Full or Unmanaged" },
 	};
 
 	(void)state;
@@ -612,17 +612,17 @@ static void test_pool__annotations_name_gpus(void **state)
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: \"nvidia_zz9=1\"\n"
 		  "spec: {vmClass: c}\n",
-		  "bad-input: in.yaml:6:24: 'nvidia_zz9' is no known GPU model, `nodeprep gpus` lists all" },
+		  "bad-input: in.yaml:6:24: 'nvidia_zz9' is not a known GPU model; `nodeprep gpus` lists all" },
 		{ "nothing",
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: \"\"\n"
 		  "spec: {vmClass: c}\n",
-		  "bad-input: in.yaml:6:24: nodeprep.dev/gpus is empty: GPUs are needed, such as 'A100-40GB=4,T4=1'" },
+		  "bad-input: in.yaml:6:24: nodeprep.dev/gpus is empty: expected GPUs, such as 'A100-40GB=4,T4=1'" },
 		{ "blanks alone",
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: \"  \"\n"
 		  "spec: {vmClass: c}\n",
-		  "bad-input: in.yaml:6:24: nodeprep.dev/gpus is empty: GPUs are needed, such as 'A100-40GB=4,T4=1'" },
+		  "bad-input: in.yaml:6:24: nodeprep.dev/gpus is empty: expected GPUs, such as 'A100-40GB=4,T4=1'" },
 		{ "a semicolon",
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: A100-40GB=1;T4=1\n"
@@ -632,37 +632,37 @@ static void test_pool__annotations_name_gpus(void **state)
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: \"${G}=1,zz9=1\"\n"
 		  "spec: {vmClass: c}\n",
-		  "bad-input: in.yaml:6:24: 'zz9' is no known GPU model, `nodeprep gpus` lists all" },
+		  "bad-input: in.yaml:6:24: 'zz9' is not a known GPU model; `nodeprep gpus` lists all" },
 		{ "no count",
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: A100-40GB\n"
 		  "spec: {vmClass: c}\n",
-		  "bad-input: in.yaml:6:24: 'A100-40GB' in nodeprep.dev/gpus lacks its count: MODEL=COUNT is needed, such as 'A100-40GB=4'" },
+		  "bad-input: in.yaml:6:24: 'A100-40GB' in nodeprep.dev/gpus lacks its count: expected MODEL=COUNT, such as 'A100-40GB=4'" },
 		{ "no name",
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: =4\n"
 		  "spec: {vmClass: c}\n",
-		  "bad-input: in.yaml:6:24: '=4' in nodeprep.dev/gpus names no GPU: MODEL=COUNT is needed, such as 'A100-40GB=4'" },
+		  "bad-input: in.yaml:6:24: '=4' in nodeprep.dev/gpus names no GPU: expected MODEL=COUNT, such as 'A100-40GB=4'" },
 		{ "a count of zero",
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: T4=0\n"
 		  "spec: {vmClass: c}\n",
-		  "bad-input: in.yaml:6:24: count of 'T4' in nodeprep.dev/gpus is '0': 1 to 64 is needed" },
+		  "bad-input: in.yaml:6:24: count of 'T4' in nodeprep.dev/gpus is '0': expected 1 to 64" },
 		{ "a count of 65",
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: T4=65\n"
 		  "spec: {vmClass: c}\n",
-		  "bad-input: in.yaml:6:24: count of 'T4' in nodeprep.dev/gpus is '65': 1 to 64 is needed" },
+		  "bad-input: in.yaml:6:24: count of 'T4' in nodeprep.dev/gpus is '65': expected 1 to 64" },
 		{ "a count that is none",
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: T4=two\n"
 		  "spec: {vmClass: c}\n",
-		  "bad-input: in.yaml:6:24: count of 'T4' in nodeprep.dev/gpus is 'two': 1 to 64 is needed" },
+		  "bad-input: in.yaml:6:24: count of 'T4' in nodeprep.dev/gpus is 'two': expected 1 to 64" },
 		{ "a comma at the end",
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: T4=1,\n"
 		  "spec: {vmClass: c}\n",
-		  "bad-input: in.yaml:6:24: '' in nodeprep.dev/gpus lacks its count: MODEL=COUNT is needed, such as 'A100-40GB=4'" },
+		  "bad-input: in.yaml:6:24: '' in nodeprep.dev/gpus lacks its count: expected MODEL=COUNT, such as 'A100-40GB=4'" },
 		{ "a number",
 		  "  annotations:\n"
 		  "    nodeprep.dev/gpus: 4\n"
@@ -686,11 +686,11 @@ static void test_pool__annotations_name_gpus(void **state)
 		{ "both forms",
 		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
 		  "spec: {vmClass: c, gpus: [{model: T4}]}\n",
-		  "bad-input: in.yaml:5:17: annotation nodeprep.dev/gpus and spec.gpus exclude each other: keep spec.gpus" },
+		  "bad-input: in.yaml:5:17: annotation nodeprep.dev/gpus and spec.gpus are mutually exclusive: keep spec.gpus" },
 		{ "both forms, one empty",
 		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
 		  "spec: {vmClass: c, gpus: []}\n",
-		  "bad-input: in.yaml:5:17: annotation nodeprep.dev/gpus and spec.gpus exclude each other: keep spec.gpus" },
+		  "bad-input: in.yaml:5:17: annotation nodeprep.dev/gpus and spec.gpus are mutually exclusive: keep spec.gpus" },
 		{ "a misspelt annotation",
 		  "  annotations: {nodeprep.dev/GPU: T4=1}\n"
 		  "spec: {vmClass: c}\n",
@@ -747,8 +747,9 @@ static void test_pool__tanzu_clusters_are_read(void **state)
 		{ "no name",
 		  "metadata: {namespace: ml}\n"
 		  "spec: {}\n",
-		  "bad-input: in.yaml:3:11: metadata.name is needed" },
-		{ "no metadata", "spec: {}\n", "bad-input: in.yaml:1:1: metadata.name is needed" },
+		  "bad-input: in.yaml:3:11: metadata.name is required" },
+		{ "no metadata", "spec: {}\n",
+		  "bad-input: in.yaml:1:1: metadata.name is required" },
 		{ "a name that is a number", "metadata: {name: 5}\n",
 		  "bad-input: in.yaml:3:18: 'name' must be text (in quotes where it looks like a number), is the number '5'" },
 		{ "metadata that is a text", "metadata: t\n",
@@ -770,14 +771,14 @@ static void test_pool__tanzu_clusters_are_read(void **state)
 		  "  topology:\n"
 		  "    nodePools:\n"
 		  "    - a\n",
-		  "bad-input: in.yaml:7:7: a mapping with name, replicas and vmClass is needed here, not 'a'" },
+		  "bad-input: in.yaml:7:7: expected a mapping with name, replicas and vmClass, not 'a'" },
 		{ "a pool without name",
 		  "metadata: {name: t, namespace: ml}\n"
 		  "spec:\n"
 		  "  topology:\n"
 		  "    nodePools:\n"
 		  "    - vmClass: a\n",
-		  "bad-input: in.yaml:7:7: name of the node pool is needed" },
+		  "bad-input: in.yaml:7:7: name of the node pool is required" },
 		{ "a pool without class",
 		  "metadata: {name: t, namespace: ml}\n"
 		  "spec:\n"
@@ -823,7 +824,7 @@ static void test_pool__tanzu_clusters_are_read(void **state)
 		  "spec:\n"
 		  "  topology:\n"
 		  "    workers: {count: 2, class: x}\n",
-		  "bad-input: in.yaml:6:5: 'workers' is a field of v1alpha1: 'nodePools' is needed here" },
+		  "bad-input: in.yaml:6:5: 'workers' is a field of v1alpha1: expected 'nodePools'" },
 		{ "an annotation for one of two pools",
 		  "metadata:\n"
 		  "  name: t\n"
@@ -944,7 +945,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "      machineDeployments:\n"
 		  "      - name: b\n"
 		  "        metadata: {annotations: {nodeprep.dev/gpus: \"${G}\"}}\n",
-		  "bad-input: in.yaml:6:17: nodeprep.dev/gpus stands on Cluster 'c' and on its pool 'b': keep that of the pool" },
+		  "bad-input: in.yaml:6:17: nodeprep.dev/gpus is on Cluster 'c' and on its pool 'b': keep that of the pool" },
 		{ "no class anywhere",
 		  "spec:\n"
 		  "  topology:\n"
@@ -960,7 +961,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "      machineDeployments: [{name: b, replicas: 1}]\n"
 		  "      machinePools: [{name: p, class: x}, {name: q, class: x}]\n",
 		  "ml/c/b in.yaml:0:10 Cluster/c class=- replicas=1 surge\n"
-		  "  machine-pools: the topology's 2 machinePools are not read: vSphere has nodes of machineDeployments alone\n"
+		  "  machine-pools: the topology's 2 machinePools are ignored: vSphere creates no nodes from them\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "no pools",
 		  "spec:\n"
@@ -988,7 +989,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "    workers:\n"
 		  "      machineDeployments:\n"
 		  "      - {name: a}\n",
-		  "bad-input: in.yaml:10:30: the name of a VirtualMachineClass, as value of the variable 'vmClass', is needed here, not a mapping" },
+		  "bad-input: in.yaml:10:30: expected the name of a VirtualMachineClass as value of the variable 'vmClass', not a mapping" },
 		{ "a class without value",
 		  "spec:\n"
 		  "  topology:\n"
@@ -998,7 +999,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "    workers:\n"
 		  "      machineDeployments:\n"
 		  "      - {name: a}\n",
-		  "bad-input: in.yaml:10:7: the name of a VirtualMachineClass, as value of the variable 'vmClass', is needed here" },
+		  "bad-input: in.yaml:10:7: expected the name of a VirtualMachineClass as value of the variable 'vmClass'" },
 		{ "a class given twice",
 		  "spec:\n"
 		  "  topology:\n"
@@ -1019,7 +1020,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "    workers:\n"
 		  "      machineDeployments:\n"
 		  "      - {name: a, variables: {overrides: [{name: vmClass, value: 7}]}}\n",
-		  "bad-input: in.yaml:13:66: the name of a VirtualMachineClass, as value of the variable 'vmClass', is needed here, not '7'" },
+		  "bad-input: in.yaml:13:66: expected the name of a VirtualMachineClass as value of the variable 'vmClass', not '7'" },
 		{ "variables that are a mapping",
 		  "spec:\n"
 		  "  topology:\n"
@@ -1034,7 +1035,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "    workers:\n"
 		  "      machineDeployments:\n"
 		  "      - {class: w}\n",
-		  "bad-input: in.yaml:13:9: name of the machine deployment is needed" },
+		  "bad-input: in.yaml:13:9: name of the machine deployment is required" },
 		{ "a pool that is a text",
 		  "spec:\n"
 		  "  topology:\n"
@@ -1081,7 +1082,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "    workers:\n"
 		  "      machineDeployments:\n"
 		  "      - {name: a}\n",
-		  "bad-input: in.yaml:10:30: variable vmClass is 'x/y': no slash and no control character may stand in a name" },
+		  "bad-input: in.yaml:10:30: variable vmClass is 'x/y': a name has no slash and no control character" },
 		{ "annotations on the cluster and on its pool",
 		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
 		  "spec:\n"
@@ -1089,7 +1090,7 @@ static void test_pool__topologies_are_read(void **state)
 		  "    workers:\n"
 		  "      machineDeployments:\n"
 		  "      - {name: a, metadata: {annotations: {nodeprep.dev/gpus: T4=2}}}\n",
-		  "bad-input: in.yaml:6:17: nodeprep.dev/gpus stands on Cluster 'c' and on its pool 'a': keep that of the pool" },
+		  "bad-input: in.yaml:6:17: nodeprep.dev/gpus is on Cluster 'c' and on its pool 'a': keep that of the pool" },
 		{ "an annotation on a cluster of one pool",
 		  "  annotations: {nodeprep.dev/gpus: T4=1}\n"
 		  "spec:\n"
@@ -1116,183 +1117,182 @@ static void test_pool__topologies_are_read(void **state)
 
 static void test_pool__documents_are_told_apart(void **state)
 {
-	static const struct
-		row
-			rows
-				[] = {
-					{ "nothing at all", "",
-					  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-					{ "empty documents",
-					  "---\n"
-					  "---\n",
-					  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-					{ "a text", "hello\n",
-					  "bad-input: in.yaml:1:1: a mapping with apiVersion and kind is needed here, not 'hello'" },
-					{ "a null in a List",
-					  "apiVersion: v1\n"
-					  "kind: List\n"
-					  "items: [null]\n",
-					  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-					{ "a list", "- a\n",
-					  "bad-input: in.yaml:1:1: a mapping with apiVersion and kind is needed here, not a list" },
-					{ "no kind", "apiVersion: v1\n",
-					  "bad-input: in.yaml:1:1: kind is needed" },
-					{ "no apiVersion", "kind: NodePool\n",
-					  "bad-input: in.yaml:1:1: apiVersion is needed" },
-					{ "neither", "metadata: {name: a}\n",
-					  "bad-input: in.yaml:1:1: apiVersion and kind are needed" },
-					{ "capitals that are of no tanzu file", "HTTP_PROXY: a\n",
-					  "bad-input: in.yaml:1:1: apiVersion and kind are needed" },
-					{ "a kind that is a number",
-					  "apiVersion: v1\n"
-					  "kind: 5\n",
-					  "bad-input: in.yaml:2:7: 'kind' must be text (in quotes where it looks like a number), is the number '5'" },
-					{ "a NodePool of an unknown version",
-					  "apiVersion: nodeprep.dev/v1\n"
-					  "kind: NodePool\n",
-					  "bad-input: in.yaml:1:13: version 'v1' of NodePool is not read: v1alpha1 is" },
-					{ "a TanzuKubernetesCluster of an unknown version",
-					  "apiVersion: run.tanzu.vmware.com/v1beta1\n"
-					  "kind: TanzuKubernetesCluster\n",
-					  "bad-input: in.yaml:1:13: version 'v1beta1' of TanzuKubernetesCluster is not read: v1alpha1, v1alpha2, v1alpha3 are" },
-					{ "a Cluster of an unknown version",
-					  "apiVersion: cluster.x-k8s.io/v1alpha4\n"
-					  "kind: Cluster\n",
-					  "bad-input: in.yaml:1:13: version 'v1alpha4' of Cluster is not read: v1beta1, v1beta2 are" },
-					{ "another kind of our group",
-					  "apiVersion: nodeprep.dev/v1alpha1\n"
-					  "kind: Nodepool\n",
-					  "bad-input: in.yaml:2:7: 'Nodepool' is no kind of nodeprep.dev that is read: NodePool is" },
-					{ "a Cluster of a group that ends like ours",
-					  "apiVersion: infrastructure.cluster.x-k8s.io/v1beta1\n"
-					  "kind: Cluster\n"
-					  "metadata: {name: c}\n"
-					  "spec: {topology: {variables: [{name: vmClass, value: x}], workers: {machineDeployments: [{name: a}]}}}\n",
-					  "bad-input: no worker pool found: 1 document, of kind Cluster (infrastructure.cluster.x-k8s.io/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-					{ "a Cluster of a group that starts like ours",
-					  "apiVersion: cluster.x-k8s.io.example.com/v1beta1\n"
-					  "kind: Cluster\n",
-					  "bad-input: no worker pool found: 1 document, of kind Cluster (cluster.x-k8s.io.example.com/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-					{ "kinds of others",
-					  "apiVersion: v1\n"
-					  "kind: Secret\n"
-					  "---\n"
-					  "apiVersion: v1\n"
-					  "kind: Service\n"
-					  "---\n"
-					  "apiVersion: v1\n"
-					  "kind: Service\n",
-					  "bad-input: no worker pool found: 3 documents, of kinds Secret, Service x2; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-					{ "a pool among others",
-					  "apiVersion: v1\n"
-					  "kind: Secret\n"
-					  "---\n"
-					  "apiVersion: nodeprep.dev/v1alpha1\n"
-					  "kind: NodePool\n"
-					  "metadata: {name: p, namespace: ml}\n"
-					  "spec: {vmClass: c}\n",
-					  "ml/p in.yaml:1:4 NodePool/p class=c\n"
-					  "documents=2 classes=0 skipped=1 [Secret]" },
-					{ "two pools of one placeholder's name",
-					  "apiVersion: nodeprep.dev/v1alpha1\n"
-					  "kind: NodePool\n"
-					  "metadata: {name: <POOL>, namespace: ml}\n"
-					  "spec: {vmClass: c}\n"
-					  "---\n"
-					  "apiVersion: nodeprep.dev/v1alpha1\n"
-					  "kind: NodePool\n"
-					  "metadata: {name: <POOL>, namespace: ml}\n"
-					  "spec: {vmClass: c}\n",
-					  "ml/<POOL> in.yaml:0:1 NodePool/<POOL> class=c placeholder\n"
-					  "ml/<POOL> in.yaml:1:6 NodePool/<POOL> class=c placeholder\n"
-					  "documents=2 classes=0 skipped=0 []" },
-					{ "two classes of one placeholder's name",
-					  "apiVersion: vmoperator.vmware.com/v1\n"
-					  "kind: VirtualMachineClass\n"
-					  "metadata: {name: <CLASS>}\n"
-					  "spec: {a: 1}\n"
-					  "---\n"
-					  "apiVersion: vmoperator.vmware.com/v1\n"
-					  "kind: VirtualMachineClass\n"
-					  "metadata: {name: <CLASS>}\n",
-					  "documents=2 classes=2 skipped=0 []" },
-					{ "a class of a version to come",
-					  "apiVersion: vmoperator.vmware.com/v9\n"
-					  "kind: VirtualMachineClass\n"
-					  "metadata: {name: g}\n",
-					  "documents=1 classes=1 skipped=0 []" },
-					{ "a class without name",
-					  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
-					  "kind: VirtualMachineClass\n",
-					  "bad-input: in.yaml:1:1: metadata.name is needed" },
-					{ "two classes of one name in two namespaces",
-					  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
-					  "kind: VirtualMachineClass\n"
-					  "metadata: {name: g}\n"
-					  "spec: {a: 1}\n"
-					  "---\n"
-					  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
-					  "kind: VirtualMachineClass\n"
-					  "metadata: {name: g, namespace: ml}\n"
-					  "spec: {a: 2}\n",
-					  "documents=2 classes=2 skipped=0 []" },
-					{ "an empty List",
-					  "apiVersion: v1\n"
-					  "kind: List\n"
-					  "items: []\n",
-					  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-					{ "a List whose items are no list",
-					  "apiVersion: v1\n"
-					  "kind: List\n"
-					  "items: {a: b}\n",
-					  "bad-input: in.yaml:3:8: 'items' must be a list, is a mapping" },
-					{ "a List with a text in it",
-					  "apiVersion: v1\n"
-					  "kind: List\n"
-					  "items:\n"
-					  "- a\n",
-					  "bad-input: in.yaml:4:3: a mapping with apiVersion and kind is needed here, not 'a'" },
-					{ "a List of another group",
-					  "apiVersion: example.com/v1\n"
-					  "kind: NodePoolList\n"
-					  "items:\n"
-					  "- a\n",
-					  "bad-input: no worker pool found: 1 document, of kind NodePoolList; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
-					{ "a NodePoolList",
-					  "apiVersion: nodeprep.dev/v1alpha1\n"
-					  "kind: NodePoolList\n"
-					  "items:\n"
-					  "- {apiVersion: nodeprep.dev/v1alpha1, kind: NodePool, metadata: {name: q}, spec: {vmClass: c}}\n",
-					  "default/q in.yaml:0:4 NodePool/q class=c\n"
-					  "documents=1 classes=0 skipped=0 []" },
-					{ "JSON",
-					  "{\"apiVersion\": \"nodeprep.dev/v1alpha1\", \"kind\": \"NodePool\", \"metadata\": {\"name\": \"p\"}, \"spec\": {\"vmClass\": \"c\"}}",
-					  "default/p in.yaml:0:1 NodePool/p class=c\n"
-					  "documents=1 classes=0 skipped=0 []" },
-					{ "a TanzuKubernetesCluster without pools beside a class",
-					  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
-					  "kind: TanzuKubernetesCluster\n"
-					  "metadata: {name: t}\n"
-					  "spec: {topology: {controlPlane: {count: 1}}}\n"
-					  "---\n"
-					  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
-					  "kind: VirtualMachineClass\n"
-					  "metadata: {name: g}\n",
-					  "documents=2 classes=1 skipped=1 [TanzuKubernetesCluster 't' without workers]" },
-					{ "workers without class, in v1alpha1",
-					  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
-					  "kind: TanzuKubernetesCluster\n"
-					  "metadata: {name: t}\n"
-					  "spec: {topology: {workers: {count: 1}}}\n",
-					  "default/t/workers in.yaml:0:4 TanzuKubernetesCluster/t class=- replicas=1\n"
-					  "documents=1 classes=0 skipped=0 []" },
-					{ "nodePools, in v1alpha1",
-					  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
-					  "kind: TanzuKubernetesCluster\n"
-					  "metadata: {name: t}\n"
-					  "spec: {topology: {nodePools: []}}\n",
-					  "bad-input: in.yaml:4:19: 'nodePools' is a field of v1alpha2 and v1alpha3: 'workers' is needed here" },
-				};
+	static const struct row
+		rows
+			[] = {
+				{ "nothing at all", "",
+				  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+				{ "empty documents",
+				  "---\n"
+				  "---\n",
+				  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+				{ "a text", "hello\n",
+				  "bad-input: in.yaml:1:1: expected a mapping with apiVersion and kind, not 'hello'" },
+				{ "a null in a List",
+				  "apiVersion: v1\n"
+				  "kind: List\n"
+				  "items: [null]\n",
+				  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+				{ "a list", "- a\n",
+				  "bad-input: in.yaml:1:1: expected a mapping with apiVersion and kind, not a list" },
+				{ "no kind", "apiVersion: v1\n",
+				  "bad-input: in.yaml:1:1: kind is required" },
+				{ "no apiVersion", "kind: NodePool\n",
+				  "bad-input: in.yaml:1:1: apiVersion is required" },
+				{ "neither", "metadata: {name: a}\n",
+				  "bad-input: in.yaml:1:1: apiVersion and kind are required" },
+				{ "capitals that are of no tanzu file", "HTTP_PROXY: a\n",
+				  "bad-input: in.yaml:1:1: apiVersion and kind are required" },
+				{ "a kind that is a number",
+				  "apiVersion: v1\n"
+				  "kind: 5\n",
+				  "bad-input: in.yaml:2:7: 'kind' must be text (in quotes where it looks like a number), is the number '5'" },
+				{ "a NodePool of an unknown version",
+				  "apiVersion: nodeprep.dev/v1\n"
+				  "kind: NodePool\n",
+				  "bad-input: in.yaml:1:13: version 'v1' of NodePool is not read: v1alpha1 is" },
+				{ "a TanzuKubernetesCluster of an unknown version",
+				  "apiVersion: run.tanzu.vmware.com/v1beta1\n"
+				  "kind: TanzuKubernetesCluster\n",
+				  "bad-input: in.yaml:1:13: version 'v1beta1' of TanzuKubernetesCluster is not read: v1alpha1, v1alpha2, v1alpha3 are" },
+				{ "a Cluster of an unknown version",
+				  "apiVersion: cluster.x-k8s.io/v1alpha4\n"
+				  "kind: Cluster\n",
+				  "bad-input: in.yaml:1:13: version 'v1alpha4' of Cluster is not read: v1beta1, v1beta2 are" },
+				{ "another kind of our group",
+				  "apiVersion: nodeprep.dev/v1alpha1\n"
+				  "kind: Nodepool\n",
+				  "bad-input: in.yaml:2:7: 'Nodepool' is not a kind of nodeprep.dev: expected NodePool" },
+				{ "a Cluster of a group that ends like ours",
+				  "apiVersion: infrastructure.cluster.x-k8s.io/v1beta1\n"
+				  "kind: Cluster\n"
+				  "metadata: {name: c}\n"
+				  "spec: {topology: {variables: [{name: vmClass, value: x}], workers: {machineDeployments: [{name: a}]}}}\n",
+				  "bad-input: no worker pool found: 1 document, of kind Cluster (infrastructure.cluster.x-k8s.io/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+				{ "a Cluster of a group that starts like ours",
+				  "apiVersion: cluster.x-k8s.io.example.com/v1beta1\n"
+				  "kind: Cluster\n",
+				  "bad-input: no worker pool found: 1 document, of kind Cluster (cluster.x-k8s.io.example.com/v1beta1); nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+				{ "kinds of others",
+				  "apiVersion: v1\n"
+				  "kind: Secret\n"
+				  "---\n"
+				  "apiVersion: v1\n"
+				  "kind: Service\n"
+				  "---\n"
+				  "apiVersion: v1\n"
+				  "kind: Service\n",
+				  "bad-input: no worker pool found: 3 documents, of kinds Secret, Service x2; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+				{ "a pool among others",
+				  "apiVersion: v1\n"
+				  "kind: Secret\n"
+				  "---\n"
+				  "apiVersion: nodeprep.dev/v1alpha1\n"
+				  "kind: NodePool\n"
+				  "metadata: {name: p, namespace: ml}\n"
+				  "spec: {vmClass: c}\n",
+				  "ml/p in.yaml:1:4 NodePool/p class=c\n"
+				  "documents=2 classes=0 skipped=1 [Secret]" },
+				{ "two pools of one placeholder's name",
+				  "apiVersion: nodeprep.dev/v1alpha1\n"
+				  "kind: NodePool\n"
+				  "metadata: {name: <POOL>, namespace: ml}\n"
+				  "spec: {vmClass: c}\n"
+				  "---\n"
+				  "apiVersion: nodeprep.dev/v1alpha1\n"
+				  "kind: NodePool\n"
+				  "metadata: {name: <POOL>, namespace: ml}\n"
+				  "spec: {vmClass: c}\n",
+				  "ml/<POOL> in.yaml:0:1 NodePool/<POOL> class=c placeholder\n"
+				  "ml/<POOL> in.yaml:1:6 NodePool/<POOL> class=c placeholder\n"
+				  "documents=2 classes=0 skipped=0 []" },
+				{ "two classes of one placeholder's name",
+				  "apiVersion: vmoperator.vmware.com/v1\n"
+				  "kind: VirtualMachineClass\n"
+				  "metadata: {name: <CLASS>}\n"
+				  "spec: {a: 1}\n"
+				  "---\n"
+				  "apiVersion: vmoperator.vmware.com/v1\n"
+				  "kind: VirtualMachineClass\n"
+				  "metadata: {name: <CLASS>}\n",
+				  "documents=2 classes=2 skipped=0 []" },
+				{ "a class of a version to come",
+				  "apiVersion: vmoperator.vmware.com/v9\n"
+				  "kind: VirtualMachineClass\n"
+				  "metadata: {name: g}\n",
+				  "documents=1 classes=1 skipped=0 []" },
+				{ "a class without name",
+				  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
+				  "kind: VirtualMachineClass\n",
+				  "bad-input: in.yaml:1:1: metadata.name is required" },
+				{ "two classes of one name in two namespaces",
+				  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
+				  "kind: VirtualMachineClass\n"
+				  "metadata: {name: g}\n"
+				  "spec: {a: 1}\n"
+				  "---\n"
+				  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
+				  "kind: VirtualMachineClass\n"
+				  "metadata: {name: g, namespace: ml}\n"
+				  "spec: {a: 2}\n",
+				  "documents=2 classes=2 skipped=0 []" },
+				{ "an empty List",
+				  "apiVersion: v1\n"
+				  "kind: List\n"
+				  "items: []\n",
+				  "bad-input: no worker pool found: the input is empty; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+				{ "a List whose items are no list",
+				  "apiVersion: v1\n"
+				  "kind: List\n"
+				  "items: {a: b}\n",
+				  "bad-input: in.yaml:3:8: 'items' must be a list, is a mapping" },
+				{ "a List with a text in it",
+				  "apiVersion: v1\n"
+				  "kind: List\n"
+				  "items:\n"
+				  "- a\n",
+				  "bad-input: in.yaml:4:3: expected a mapping with apiVersion and kind, not 'a'" },
+				{ "a List of another group",
+				  "apiVersion: example.com/v1\n"
+				  "kind: NodePoolList\n"
+				  "items:\n"
+				  "- a\n",
+				  "bad-input: no worker pool found: 1 document, of kind NodePoolList; nodeprep reads NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool files" },
+				{ "a NodePoolList",
+				  "apiVersion: nodeprep.dev/v1alpha1\n"
+				  "kind: NodePoolList\n"
+				  "items:\n"
+				  "- {apiVersion: nodeprep.dev/v1alpha1, kind: NodePool, metadata: {name: q}, spec: {vmClass: c}}\n",
+				  "default/q in.yaml:0:4 NodePool/q class=c\n"
+				  "documents=1 classes=0 skipped=0 []" },
+				{ "JSON",
+				  "{\"apiVersion\": \"nodeprep.dev/v1alpha1\", \"kind\": \"NodePool\", \"metadata\": {\"name\": \"p\"}, \"spec\": {\"vmClass\": \"c\"}}",
+				  "default/p in.yaml:0:1 NodePool/p class=c\n"
+				  "documents=1 classes=0 skipped=0 []" },
+				{ "a TanzuKubernetesCluster without pools beside a class",
+				  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
+				  "kind: TanzuKubernetesCluster\n"
+				  "metadata: {name: t}\n"
+				  "spec: {topology: {controlPlane: {count: 1}}}\n"
+				  "---\n"
+				  "apiVersion: vmoperator.vmware.com/v1alpha1\n"
+				  "kind: VirtualMachineClass\n"
+				  "metadata: {name: g}\n",
+				  "documents=2 classes=1 skipped=1 [TanzuKubernetesCluster 't' without workers]" },
+				{ "workers without class, in v1alpha1",
+				  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
+				  "kind: TanzuKubernetesCluster\n"
+				  "metadata: {name: t}\n"
+				  "spec: {topology: {workers: {count: 1}}}\n",
+				  "default/t/workers in.yaml:0:4 TanzuKubernetesCluster/t class=- replicas=1\n"
+				  "documents=1 classes=0 skipped=0 []" },
+				{ "nodePools, in v1alpha1",
+				  "apiVersion: run.tanzu.vmware.com/v1alpha1\n"
+				  "kind: TanzuKubernetesCluster\n"
+				  "metadata: {name: t}\n"
+				  "spec: {topology: {nodePools: []}}\n",
+				  "bad-input: in.yaml:4:19: 'nodePools' is a field of v1alpha2 and v1alpha3: expected 'workers'" },
+			};
 
 	(void)state;
 	CHECK_ROWS(rows, "");
@@ -1425,7 +1425,7 @@ static void test_pool__machine_deployments_find_their_templates(void **state)
 		{ "a deployment that refers to no name",
 		  DEPLOYMENT "metadata: {name: d}\nspec: {template: {spec: {infrastructureRef: "
 			     "{apiVersion: " CAPV "/v1, kind: VSphereMachineTemplate}}}}\n",
-		  "bad-input: in.yaml:4:45: infrastructureRef.name is needed" },
+		  "bad-input: in.yaml:4:45: infrastructureRef.name is required" },
 		{ "a version that is not read",
 		  "apiVersion: cluster.x-k8s.io/v1alpha4\nkind: MachineDeployment\n"
 		  "metadata: {name: d}\n",
@@ -1433,7 +1433,7 @@ static void test_pool__machine_deployments_find_their_templates(void **state)
 		{ "a Supervisor's template without class",
 		  "apiVersion: " SUPERVISOR "/v1beta1\nkind: VSphereMachineTemplate\n"
 		  "metadata: {name: t}\nspec: {template: {spec: {}}}\n",
-		  "bad-input: in.yaml:4:25: spec.template.spec.className is needed" },
+		  "bad-input: in.yaml:4:25: spec.template.spec.className is required" },
 	};
 
 	(void)state;
@@ -1470,8 +1470,8 @@ static void test_pool__template_fields_are_read(void **state)
 		       "pciPassthru.relaxP2P: \"TRUE\"}\n"),
 		  "ml/t in.yaml:0:1 VSphereMachineTemplate/t class=- template=0\n"
 		  "template ml/t in.yaml:0:1 machine !grid_t4-1a=T4 pciPassthru.set.usebitMMIO='TRUE' pciPassthru.allowP2P='TRUE' pciPassthru.relaxACSforP2P='TRUE' pciPassthru.relaxP2P='TRUE'\n"
-		  "  misspelt-key: 'pciPassthru.set.usebitMMIO' is no key that ESXi knows: the MMIO keys are 'pciPassthru.use64bitMMIO' and 'pciPassthru.64bitMMIOSizeGB'\n"
-		  "  misspelt-key: 'pciPassthru.relaxP2P' is no key that ESXi knows: the MMIO keys are 'pciPassthru.use64bitMMIO' and 'pciPassthru.64bitMMIOSizeGB'\n"
+		  "  misspelt-key: 'pciPassthru.set.usebitMMIO' is not a key of ESXi: the MMIO keys are 'pciPassthru.use64bitMMIO' and 'pciPassthru.64bitMMIOSizeGB'\n"
+		  "  misspelt-key: 'pciPassthru.relaxP2P' is not a key of ESXi: the MMIO keys are 'pciPassthru.use64bitMMIO' and 'pciPassthru.64bitMMIOSizeGB'\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "a 32-bit guest",
 		  SPEC("      pciDevices: [{vGPUProfile: grid_t4-1a}]\n"
@@ -1489,10 +1489,10 @@ static void test_pool__template_fields_are_read(void **state)
 		{ "the official page's arrows",
 		  SPEC("      pciDevices:\n      - deviceId: 7864   <==== value from above\n"
 		       "        vendorId: 4318   <==== value from above\n"),
-		  "bad-input: in.yaml:8:19: deviceId is the text '7864   <==== value from above': a whole number is needed, such as 4318 or 0x10DE" },
+		  "bad-input: in.yaml:8:19: deviceId is the text '7864   <==== value from above': expected a whole number, such as 4318 or 0x10DE" },
 		{ "an id as digits in quotes",
 		  SPEC("      pciDevices:\n      - deviceId: 7864\n        vendorId: \"4318\"\n"),
-		  "bad-input: in.yaml:9:19: vendorId is the text '4318': a whole number is needed, such as 4318 or 0x10DE" },
+		  "bad-input: in.yaml:9:19: vendorId is the text '4318': expected a whole number, such as 4318 or 0x10DE" },
 		{ "swapped ids",
 		  SPEC("      pciDevices:\n      - {deviceId: 0x10de, vendorId: 0x1eb8}\n"),
 		  "bad-input: in.yaml:8:38: the id '1eb8:10de' has vendor and device swapped: vendorId is 0x10de, deviceId is 0x1eb8" },
@@ -1506,19 +1506,19 @@ static void test_pool__template_fields_are_read(void **state)
 		  "bad-input: in.yaml:8:26: unknown field 'vendorID': did you mean 'vendorId'?" },
 		{ "an id and a profile",
 		  SPEC("      pciDevices:\n      - {deviceId: 7864, vendorId: 4318, vGPUProfile: a}\n"),
-		  "bad-input: in.yaml:8:42: vGPUProfile and deviceId exclude each other" },
+		  "bad-input: in.yaml:8:42: vGPUProfile and deviceId are mutually exclusive" },
 		{ "a profile with a blank",
 		  SPEC("      pciDevices:\n      - {vGPUProfile: grid a}\n"),
-		  "bad-input: in.yaml:8:23: vGPUProfile is 'grid a': a name such as 'grid_a100-40c' is needed" },
+		  "bad-input: in.yaml:8:23: vGPUProfile is 'grid a': expected a name such as 'grid_a100-40c'" },
 		{ "devices as a map", SPEC("      pciDevices: {vendorId: 1}\n"),
 		  "bad-input: in.yaml:7:19: 'pciDevices' must be a list, is a mapping" },
 		{ "a key's value that is a number",
 		  SPEC("      customVMXKeys: {pciPassthru.64bitMMIOSizeGB: 512}\n"),
 		  "bad-input: in.yaml:7:52: 'pciPassthru.64bitMMIOSizeGB' must be text (in quotes where it looks like a number), is the number '512'" },
 		{ "a hardware version of three digits", SPEC("      hardwareVersion: vmx-100\n"),
-		  "bad-input: in.yaml:7:24: hardwareVersion is 'vmx-100': a hardware version such as 'vmx-17' is needed" },
+		  "bad-input: in.yaml:7:24: hardwareVersion is 'vmx-100': expected a hardware version such as 'vmx-17'" },
 		{ "a hardware version without prefix", SPEC("      hardwareVersion: \"17\"\n"),
-		  "bad-input: in.yaml:7:24: hardwareVersion is '17': a hardware version such as 'vmx-17' is needed" },
+		  "bad-input: in.yaml:7:24: hardwareVersion is '17': expected a hardware version such as 'vmx-17'" },
 		{ "memory as text", SPEC("      memoryMiB: 8Gi\n"),
 		  "bad-input: in.yaml:7:18: 'memoryMiB' must be a whole number from 1 to 9223372036854775807, is the text '8Gi'" },
 	};
@@ -1558,20 +1558,20 @@ static void test_pool__flat_files_are_read(void **state)
 		  "VSPHERE_WORKER_PCI_DEVICES: \"10de:20b0\"\n",
 		  FLAT(" surge") FLAT_TEMPLATE
 		  " 10de:20b0=A100-40GB\n"
-		  "  allow-list: the installer refuses '10de:20b0': it takes 10de:1eb8 alone unless VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"\n" FLAT_END },
+		  "  allow-list: the installer rejects '10de:20b0': it accepts 10de:1eb8 only, unless VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"\n" FLAT_END },
 		{ "two equal cards that are not on the allow-list",
 		  "VSPHERE_WORKER_PCI_DEVICES: \"10de:20b0,0x10DE:0x20B0\"\n",
 		  FLAT(" surge") FLAT_TEMPLATE
 		  " 10de:20b0=A100-40GB 10de:20b0=A100-40GB\n"
-		  "  allow-list: the installer refuses '10de:20b0': it takes 10de:1eb8 alone unless VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"\n" FLAT_END },
+		  "  allow-list: the installer rejects '10de:20b0': it accepts 10de:1eb8 only, unless VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"\n" FLAT_END },
 		{ "a vGPU", "VSPHERE_WORKER_PCI_DEVICES: grid_t4-1a\n",
 		  FLAT(" surge") FLAT_TEMPLATE
 		  " !grid_t4-1a=T4\n"
-		  "  passthrough-only: 'grid_t4-1a' is a vGPU: VSPHERE_WORKER_PCI_DEVICES takes passthrough devices alone\n" FLAT_END },
+		  "  passthrough-only: 'grid_t4-1a' is a vGPU: VSPHERE_WORKER_PCI_DEVICES accepts passthrough devices only\n" FLAT_END },
 		{ "two equal vGPUs", "VSPHERE_WORKER_PCI_DEVICES: \"grid_t4-1a,grid_t4-1a\"\n",
 		  FLAT(" surge") FLAT_TEMPLATE
 		  " !grid_t4-1a=T4 !grid_t4-1a=T4\n"
-		  "  passthrough-only: 'grid_t4-1a' is a vGPU: VSPHERE_WORKER_PCI_DEVICES takes passthrough devices alone\n" FLAT_END },
+		  "  passthrough-only: 'grid_t4-1a' is a vGPU: VSPHERE_WORKER_PCI_DEVICES accepts passthrough devices only\n" FLAT_END },
 		{ "a 32-bit guest", "OS_ARCH: i386\n",
 		  FLAT(" surge") FLAT_TEMPLATE
 		  "\n"
@@ -1596,21 +1596,21 @@ static void test_pool__flat_files_are_read(void **state)
 		{ "swapped ids", "VSPHERE_WORKER_PCI_DEVICES: \"0x1EB8:0x10DE\"\n",
 		  "bad-input: in.yaml:2:29: VSPHERE_WORKER_PCI_DEVICES: id '0x1EB8:0x10DE' looks swapped: vendor 10de comes first, '10de:1eb8'" },
 		{ "a key without value", "VSPHERE_WORKER_CUSTOM_VMX_KEYS: \"a=b,c\"\n",
-		  "bad-input: in.yaml:2:33: VSPHERE_WORKER_CUSTOM_VMX_KEYS has 'c': KEY=VALUE pairs with commas between them are needed" },
+		  "bad-input: in.yaml:2:33: VSPHERE_WORKER_CUSTOM_VMX_KEYS has 'c': expected KEY=VALUE pairs, separated by commas" },
 		{ "a key twice", "VSPHERE_WORKER_CUSTOM_VMX_KEYS: \"a=b,a=c\"\n",
 		  "bad-input: in.yaml:2:33: VMX key 'a' is given twice" },
 		{ "a strategy that is none", "VSPHERE_WORKER_ROLLOUT_STRATEGY: Recreate\n",
-		  "bad-input: in.yaml:2:34: VSPHERE_WORKER_ROLLOUT_STRATEGY is 'Recreate': RollingUpdate or OnDelete is needed" },
+		  "bad-input: in.yaml:2:34: VSPHERE_WORKER_ROLLOUT_STRATEGY is 'Recreate': expected RollingUpdate or OnDelete" },
 		{ "a count that is none", "WORKER_MACHINE_COUNT: two\n",
-		  "bad-input: in.yaml:2:23: WORKER_MACHINE_COUNT is 'two': a whole number from 0 to 2147483647 is needed" },
+		  "bad-input: in.yaml:2:23: WORKER_MACHINE_COUNT is 'two': expected a whole number from 0 to 2147483647" },
 		{ "memory that is none", "VSPHERE_WORKER_MEM_MIB: 8Gi\n",
-		  "bad-input: in.yaml:2:25: VSPHERE_WORKER_MEM_MIB is '8Gi': a whole number of MiB is needed" },
+		  "bad-input: in.yaml:2:25: VSPHERE_WORKER_MEM_MIB is '8Gi': expected a whole number of MiB" },
 		{ "a hardware version that is none", "VSPHERE_WORKER_HARDWARE_VERSION: 17\n",
-		  "bad-input: in.yaml:2:34: VSPHERE_WORKER_HARDWARE_VERSION is '17': a hardware version such as 'vmx-17' is needed" },
+		  "bad-input: in.yaml:2:34: VSPHERE_WORKER_HARDWARE_VERSION is '17': expected a hardware version such as 'vmx-17'" },
 		{ "a list of devices", "VSPHERE_WORKER_PCI_DEVICES: [a]\n",
-		  "bad-input: in.yaml:2:29: text is needed here, not a list" },
+		  "bad-input: in.yaml:2:29: expected text, not a list" },
 		{ "a slash in the namespace", "NAMESPACE: a/b\n",
-		  "bad-input: in.yaml:2:12: metadata.namespace is 'a/b': no slash and no control character may stand in a name" },
+		  "bad-input: in.yaml:2:12: metadata.namespace is 'a/b': a name has no slash and no control character" },
 	};
 
 	(void)state;
@@ -1638,9 +1638,9 @@ static void test_pool__files_without_kind_are_told_by_their_keys(void **state)
 		  "template default/gpu in.yaml:0:3 extra\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "an extra pool without a name", "extrapools: |\n  - replicas: 1\n",
-		  "bad-input: in.yaml: extrapools:1:3: name of the extra pool is needed" },
+		  "bad-input: in.yaml: extrapools:1:3: name of the extra pool is required" },
 		{ "extra pools that are no list", "extrapools: ${POOLS}\n",
-		  "bad-input: in.yaml: extrapools:1:1: a list of pools is needed here, not '${POOLS}'" },
+		  "bad-input: in.yaml: extrapools:1:1: expected a list of pools, not '${POOLS}'" },
 		{ "another provider",
 		  "CLUSTER_NAME: c\nINFRASTRUCTURE_PROVIDER: aws\n---\n" NODE_POOL_SPEC,
 		  "ml/p in.yaml:1:4 NodePool/p class=c\n"
@@ -1653,8 +1653,8 @@ static void test_pool__files_without_kind_are_told_by_their_keys(void **state)
 		{ "a node-pool file with GPU settings",
 		  "name: np-1\nreplicas: 1\ngpus: 2\nvsphere: {memoryMiB: 8192, pciDevices: []}\n",
 		  "default/np-1 in.yaml:0:1 NodePoolFile/np-1 class=- replicas=1\n"
-		  "  no-effect: 'gpus' has no effect: tanzu cluster node-pool set knows no GPU setting; give the pool a VM class or a VSphereMachineTemplate of its own\n"
-		  "  no-effect: 'vsphere.pciDevices' has no effect: tanzu cluster node-pool set knows no GPU setting; give the pool a VM class or a VSphereMachineTemplate of its own\n"
+		  "  no-effect: 'gpus' has no effect: tanzu cluster node-pool set ignores GPU settings; give the pool a VM class or a VSphereMachineTemplate of its own\n"
+		  "  no-effect: 'vsphere.pciDevices' has no effect: tanzu cluster node-pool set ignores GPU settings; give the pool a VM class or a VSphereMachineTemplate of its own\n"
 		  "documents=1 classes=0 skipped=0 []" },
 		{ "a node-pool file of a Supervisor's cluster", "name: np-1\nvmClass: gpu\n",
 		  "default/np-1 in.yaml:0:1 NodePoolFile/np-1 class=gpu\n"
@@ -1826,7 +1826,7 @@ static char *collect_text(const char *text)
 	return got;
 }
 
-#define NO_CLASS "bad-input: in.yaml:1:1: spec is needed, with a vmClass in it\n"
+#define NO_CLASS "bad-input: in.yaml:1:1: spec is required, with a vmClass\n"
 
 static void test_pool__a_wrong_document_is_kept_as_an_error(void **state)
 {
@@ -1837,22 +1837,22 @@ static void test_pool__a_wrong_document_is_kept_as_an_error(void **state)
 		  NODE_POOL "---\n" NODE_POOL_SPEC "---\n" NODE_POOL_SPEC
 			    "  gpus: [{model: zz9}]\n",
 		  "ml/p in.yaml:1:5 NodePool/p class=c\n" NO_CLASS
-		  "bad-input: in.yaml:16:18: 'zz9' is no known GPU model, `nodeprep gpus` lists all\ntemplates=0 classes=0" },
+		  "bad-input: in.yaml:16:18: 'zz9' is not a known GPU model; `nodeprep gpus` lists all\ntemplates=0 classes=0" },
 		{ "the first pool of a document goes with its second",
 		  NODE_POOL_SPEC "---\n" TKC "metadata: {name: t}\n"
 				 "spec: {topology: {nodePools: [{name: a}, {vmClass: b}]}}\n",
 		  "ml/p in.yaml:0:1 NodePool/p class=c\n"
-		  "bad-input: in.yaml:10:42: name of the node pool is needed\ntemplates=0 classes=0" },
+		  "bad-input: in.yaml:10:42: name of the node pool is required\ntemplates=0 classes=0" },
 		{ "the template of a flat file goes with its extra pool",
 		  "CLUSTER_NAME: c\nextrapools: [{replicas: 1}]\n---\n" NODE_POOL_SPEC,
 		  "ml/p in.yaml:1:4 NodePool/p class=c\n"
-		  "bad-input: in.yaml:2:14: name of the extra pool is needed\ntemplates=0 classes=0" },
+		  "bad-input: in.yaml:2:14: name of the extra pool is required\ntemplates=0 classes=0" },
 		{ "an item of a list is a document of its own",
 		  "{apiVersion: v1, kind: List, items: [{apiVersion: nodeprep.dev/v1alpha1, kind: "
 		  "NodePool, metadata: {name: a}, spec: {vmClass: c}}, {kind: x}, {apiVersion: "
 		  "vmoperator.vmware.com/v1alpha1, kind: VirtualMachineClass, metadata: {name: c}}]}",
 		  "default/a in.yaml:0:1 NodePool/a class=c\n"
-		  "bad-input: in.yaml:1:132: apiVersion is needed\ntemplates=0 classes=1" },
+		  "bad-input: in.yaml:1:132: apiVersion is required\ntemplates=0 classes=1" },
 		{ "nothing right", NODE_POOL, NO_CLASS "templates=0 classes=0" },
 		{ "bytes that are no YAML", NODE_POOL_SPEC "---\na: [\n",
 		  "fails: bad-input: in.yaml:8:1: did not find expected node content\n"

@@ -371,7 +371,7 @@ static int change_memory(struct build *b, struct np_err *err)
 		return np_node_fail(
 			b->c->node, err, NP_E_SPEC,
 			"VirtualMachineClass '%s' has devices but no hardware.memory, so "
-			"the reservation is not known",
+			"the reservation is unknown",
 			b->c->name);
 	if (check_limit(b, resources, err) < 0 || change_request(b, request, err) < 0 ||
 	    np_node_bool(np_node_get(config_spec_of(b->c), "memoryReservationLockedToMax"), &locked,
@@ -424,7 +424,7 @@ static int change_devices(struct build *b, struct np_err *err)
 	if (json_object_get(spec, "configSpec") == NULL)
 		return 0;
 	if (carry_devices(b, &b->c->devices,
-			  "a configSpec hides hardware.devices, so every device goes along",
+			  "a configSpec hides hardware.devices, so all devices are copied",
 			  err) < 0)
 		return -(int)err->code;
 	if (set_field(b, VMCLASS_CONFIG_SPEC "/_typeName", json_string("VirtualMachineConfigSpec"),
@@ -452,7 +452,7 @@ static int set_annotation(struct build *b, const json_t *object, struct np_err *
 	if (value == NULL || vmclass_patch_set(b->change->patch, path, value) < 0 ||
 	    vmclass_add_item(b->change, path,
 			     vmclass_find(b->c->node.json, path, absent, sizeof(absent)), value,
-			     "records the pools and what stood here before, for revert") < 0)
+			     "records the pools and the original values, for revert") < 0)
 		return np_fail_nomem(err);
 	return 0;
 }

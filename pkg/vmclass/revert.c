@@ -23,9 +23,9 @@ struct undo {
 
 static int note_foreign(struct undo *u, const char *path, struct np_err *err)
 {
-	return np_notes_add(
-		u->notes, err, NP_WARNING_CHANGED_SINCE,
-		"%s was changed by somebody else since nodeprep wrote it: it stays as it is", path);
+	return np_notes_add(u->notes, err, NP_WARNING_CHANGED_SINCE,
+			    "%s was changed by another writer since nodeprep wrote it: it stays",
+			    path);
 }
 
 /* Removes what stands at `path`, and its parents up to `topmost` where that leaves them empty. */
@@ -320,7 +320,7 @@ static int add_items(struct np_change *change, const struct np_vmclass *c, const
 		json_t *to = vmclass_lookup(target, path);
 
 		if (!json_equal(from, to) &&
-		    vmclass_add_item(change, path, from, to, "what stood here before nodeprep") < 0)
+		    vmclass_add_item(change, path, from, to, "the original value") < 0)
 			return np_fail_nomem(err);
 	}
 	if (vmclass_add_item(change, ANNOTATION, vmclass_lookup(c->node.json, ANNOTATION),

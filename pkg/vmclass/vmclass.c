@@ -46,7 +46,7 @@ int vmclass_quantity_read(struct np_node n, char **ret_text, uint64_t *ret_bytes
 		text = json_dumps(n.json, JSON_ENCODE_ANY);
 	else
 		return np_node_fail(n, err, NP_E_SPEC,
-				    "'%s' is no quantity: a size such as 64Gi is needed", n.key);
+				    "'%s' is not a quantity: expected a size such as 64Gi", n.key);
 	if (text == NULL)
 		return np_fail_nomem(err);
 	if (np_quantity_parse(text, &bytes, &why) < 0)
@@ -108,7 +108,7 @@ static int read_devices(struct np_vmclass *c, struct np_node config_spec,
 		return 0;
 	return np_notes_add(&c->notes, err, NP_WARNING_DEVICES_DIVERGED,
 			    "spec.hardware.devices lists others than spec.configSpec.deviceChange, "
-			    "which alone is attached");
+			    "and only the latter are attached");
 }
 
 static int note_hardware_version(struct np_vmclass *c, struct np_node config_spec,
@@ -161,7 +161,7 @@ static int note_baked_in(struct np_vmclass *c, struct np_err *err)
 	return np_notes_add(
 		&c->notes, err, NP_WARNING_BAKED_IN,
 		"the MMIO keys are set but no device is listed: a GPU may be part of the "
-		"image, so the count is not known");
+		"image, so their number is unknown");
 }
 
 static int note_device(struct np_vmclass *c, const struct np_device *d, struct np_err *err)
