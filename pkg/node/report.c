@@ -212,7 +212,7 @@ static void write_bars(FILE *out, const struct np_seen_gpu *gpu)
 			fprintf(out, "0x%" PRIx64 "\n", bar->address);
 		else
 			fputs(bar->assigned == NP_VERDICT_NO        ? "not assigned\n"
-			      : bar->assigned == NP_VERDICT_UNKNOWN ? "cannot be told\n"
+			      : bar->assigned == NP_VERDICT_UNKNOWN ? "unknown\n"
 								    : "assigned\n",
 			      out);
 	}
@@ -220,7 +220,7 @@ static void write_bars(FILE *out, const struct np_seen_gpu *gpu)
 
 void gpus_write(FILE *out, const struct np_seen_gpu *gpus, size_t n)
 {
-	static const char *const words[] = { [NP_VERDICT_UNKNOWN] = "cannot be told",
+	static const char *const words[] = { [NP_VERDICT_UNKNOWN] = "unknown",
 					     [NP_VERDICT_NO] = "NOT OK",
 					     [NP_VERDICT_YES] = "ok" };
 	char who[WHO_MAX], id[NP_PCI_ID_MAX];

@@ -265,8 +265,7 @@ static void write_wide(FILE *out, const struct np_plan *plan)
 	if (has_warnings(plan))
 		write_warnings(out, plan);
 	if (changed)
-		fputs("\nChanges apply to newly created VMs only; roll out the node pools.\n",
-		      out);
+		fputs("\nChanges apply to newly created VMs only; roll out the node pools.\n", out);
 }
 
 int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret,

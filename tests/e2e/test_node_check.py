@@ -253,7 +253,7 @@ def test_absurd_sizes_are_no_numbers(tree, check):
         (["--expect", "A100-40GB=0"], 3, "'0'"),
         (["--expect", "${GPUS}"], 3, "placeholder"),
         (["--expect", ""], 3, "empty"),
-        (["--expect", "Z900=1"], 3, "no known GPU model"),
+        (["--expect", "Z900=1"], 3, "not a known GPU model"),
         (["--expect", "T4=1", "-f", "x.yaml"], 2, "exclude"),
         (["--pool", "a"], 2, "--pool needs -f"),
         (["--patch-node"], 2, "--node-name"),
