@@ -254,7 +254,7 @@ static void tell_class(struct job *j, const struct np_one_result *r)
 	}
 	if (r->withheld) {
 		count(c, COUNT_LEFT_ALONE, 1);
-		controller_log(c, "warning", "virtualmachineclass %s/%s left alone: %s", j->ns,
+		controller_log(c, "warning", "virtualmachineclass %s/%s contended: %s", j->ns,
 			       j->name, j->drift);
 	}
 	if (r->attempts > 1)
@@ -314,7 +314,7 @@ static void tell_cluster(struct job *j, const struct np_input *in, const struct 
 	char note[800];
 
 	if (r->result == NP_APPLY_PATCHED && j->is_drift) {
-		snprintf(note, sizeof(note), "class '%s': %s; put back", j->name, j->drift);
+		snprintf(note, sizeof(note), "class '%s': %s; restored", j->name, j->drift);
 		write_event(j, s, true, reason_name(REASON_PUT_BACK), "Restore", note);
 		return;
 	}
@@ -324,7 +324,8 @@ static void tell_cluster(struct job *j, const struct np_input *in, const struct 
 		write_event(j, s, true, reason_name(status_reason(r->error.code)), "Check",
 			    r->error.text);
 	} else if (r->withheld) {
-		snprintf(note, sizeof(note), "class '%s' is left as it is: %s", j->name, j->drift);
+		snprintf(note, sizeof(note), "class '%s' is no longer restored: %s", j->name,
+			 j->drift);
 		write_event(j, s, true, reason_name(REASON_LEFT_ALONE), "Check", note);
 	} else if (r->result == NP_APPLY_PATCHED) {
 		snprintf(note, sizeof(note),

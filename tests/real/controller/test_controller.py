@@ -320,7 +320,7 @@ def test_drift__is_mended_and_told(server, controller, pools_ns, put_class):
     pool = wait_reason(server, pools_ns, "DriftCorrected", condition="Drifted")
     condition = conditions(pool)["Drifted"]
     assert condition["status"] == "False"
-    assert condition["message"].startswith("'gitops' changed /spec/configSpec/firmware; put back")
+    assert condition["message"].startswith("'gitops' changed /spec/configSpec/firmware; restored")
     assert conditions(pool)["Ready"]["status"] == "True"
     assert ("Warning", "DriftCorrected") in [(e["type"], e["reason"]) for e in events_of(server, pools_ns)]
 
