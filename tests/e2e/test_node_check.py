@@ -254,7 +254,7 @@ def test_absurd_sizes_are_no_numbers(tree, check):
         (["--expect", "${GPUS}"], 3, "placeholder"),
         (["--expect", ""], 3, "empty"),
         (["--expect", "Z900=1"], 3, "not a known GPU model"),
-        (["--expect", "T4=1", "-f", "x.yaml"], 2, "exclude"),
+        (["--expect", "T4=1", "-f", "x.yaml"], 2, "mutually exclusive"),
         (["--pool", "a"], 2, "--pool needs -f"),
         (["--patch-node"], 2, "--node-name"),
         (["--remove-taint"], 2, "--node-name"),
