@@ -66,9 +66,9 @@ run 0 cat "$pools"
 heading "What they need"
 run 0 "$B/nodeprep" plan -f "$pools"
 holds 'gpu-h200x2 .*1024 GB'
-holds 'gpu-l40s .*right'
+holds 'gpu-l40s .*up to date'
 
-heading "How the numbers of one class came about"
+heading "How the numbers of one class are computed"
 run 0 "$B/nodeprep" explain -f "$pools" gpu-h200x2
 holds '2 x 512 = 1024 GB'
 
@@ -81,7 +81,7 @@ run 0 "$B/nodeprep" apply -f "$pools"
 holds 'gpu-a100x4 patched'
 holds 'gpu-l40s unchanged'
 
-heading "Change it again: nothing is written"
+heading "Change it again: an up-to-date class is not patched"
 before=$(writes)
 run 0 "$B/nodeprep" apply -f "$pools"
 holds 'gpu-a100x4 unchanged'
@@ -89,7 +89,7 @@ after=$(writes)
 echo "writes so far: $before before, $after after"
 [ "$before" = 4 ] && [ "$after" = 4 ] || { echo "demo: expected 4 writes in all" && failed=1; }
 
-heading "Is it still so?"
+heading "Detecting drift"
 run 0 "$B/nodeprep" check -f "$pools"
 
 heading "Called as an exec plugin, as a bootstrap calls it"
@@ -99,19 +99,19 @@ printf '%s' "$conf" >"$work/conf"
 run 0 env CNI_COMMAND=ADD CNI_CONTAINERID=node-1 CNI_IFNAME=eth0 sh -c '"$0" <"$1" >"$2"' "$B/nodeprep" "$work/conf" "$work/result"
 run 0 env CNI_COMMAND=DEL CNI_CONTAINERID=node-1 CNI_IFNAME=eth0 sh -c '"$0" <"$1"' "$B/nodeprep" "$work/conf"
 
-heading "The way back: each class is what it was"
+heading "Revert: each class has its original values"
 run 0 "$B/nodeprep" revert -f "$pools"
 holds 'gpu-a100x4 patched'
 run 1 "$B/nodeprep" check -f "$pools"
 holds 'class-drift'
 
-heading "A bad input: one line, nothing written"
+heading "Invalid input: one line, nothing written"
 run 3 "$B/nodeprep" apply -f docs/examples/swapped-ids.yaml
 holds 'swapped-ids.yaml:7:12'
 
 echo
 if [ "$failed" -eq 0 ]; then
-	echo "demo: every step held"
+	echo "demo: every step passed"
 else
 	echo "demo: FAILED"
 fi

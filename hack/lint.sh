@@ -58,25 +58,6 @@ spdx() {
 	[ -z "$missing" ] || { echo "no SPDX line: $missing" && return 1; }
 }
 
-# Every warning's code has its row in docs/warnings.md.
-warnings_documented() {
-	missing=$(grep -hoE 'np_notes_add\([^"]*"[a-z0-9-]+"' -z $c_files | tr '\0' '\n' |
-		grep -oE '"[a-z0-9-]+"$' | tr -d '"' | sort -u |
-		while read -r code; do grep -q "^| \`$code\`" docs/warnings.md || echo "$code"; done)
-	[ -z "$missing" ] || { echo "docs/warnings.md lacks: $missing" && return 1; }
-}
-
-# Every finding's code has its row in docs/findings.md.
-findings_documented() {
-	missing=$(grep -hoE -e '[.]code = "[a-z0-9-]+"' -e 'about\(machine, "[a-z0-9-]+"' \
-		-e '^	\{ "[a-z0-9-]+", SEVERITY' -e '"[a-z]+-unknown" \};' pkg/apply/*.c |
-		grep -oE '"[a-z0-9-]+"' | tr -d '"' | sort -u |
-		while read -r code; do grep -q "^|.*\`$code\`.*|" docs/findings.md || echo "$code"; done)
-	[ -z "$missing" ] || { echo "docs/findings.md lacks: $missing" && return 1; }
-}
-
-step "warnings documented" warnings_documented
-step "findings documented" findings_documented
 step "clang-format" clang-format --dry-run -Werror $c_files $h_files
 step "licence lines" spdx
 step "headers alone" headers_alone

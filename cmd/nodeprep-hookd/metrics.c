@@ -51,7 +51,7 @@ static void head(FILE *out, const char *name, const char *type, const char *help
 
 static void put_requests(FILE *out, const struct metrics *m)
 {
-	head(out, "requests_total", "counter", "Hook calls by hook and result.");
+	head(out, "requests_total", "counter", "Hook calls, by hook and result.");
 	for (enum np_hook_kind k = 0; k < NP_HOOK_KIND_MAX; k++)
 		for (enum result r = 0; r < RESULT_MAX; r++)
 			fprintf(out, PREFIX "requests_total{hook=\"%s\",result=\"%s\"} %llu\n",
@@ -60,7 +60,7 @@ static void put_requests(FILE *out, const struct metrics *m)
 
 static void put_durations(FILE *out, const struct metrics *m)
 {
-	head(out, "request_duration_seconds", "histogram", "How long hook calls took.");
+	head(out, "request_duration_seconds", "histogram", "Duration of hook calls.");
 	for (enum np_hook_kind k = 0; k < NP_HOOK_KIND_MAX; k++) {
 		unsigned long long sum = 0;
 
@@ -93,20 +93,21 @@ char *metrics_text(const struct metrics *m, bool ready)
 
 	if (!out)
 		return NULL;
-	head(out, "build_info", "gauge", "The version that runs, as a label.");
+	head(out, "build_info", "gauge", "The running version, as a label.");
 	fprintf(out, PREFIX "build_info{version=\"%s\"} 1\n", NP_VERSION);
-	head(out, "ready", "gauge", "Whether /readyz says yes.");
+	head(out, "ready", "gauge", "1 if /readyz reports ready, else 0.");
 	fprintf(out, PREFIX "ready %d\n", ready);
 	put_requests(out, m);
 	put_durations(out, m);
-	put_counter(out, "templates_patched_total", "Patches of templates in responses.",
-		    &m->templates);
-	put_counter(out, "classes_patched_total", "VirtualMachineClasses that were written.",
-		    &m->classes);
-	put_counter(out, "conflicts_total", "Writes that somebody else's write came before.",
+	put_counter(out, "templates_patched_total",
+		    "Template patches in GeneratePatches responses.", &m->templates);
+	put_counter(out, "classes_patched_total",
+		    "VirtualMachineClass patches accepted by the API server.", &m->classes);
+	put_counter(out, "conflicts_total",
+		    "Class patches rejected because the class had changed since it was read.",
 		    &m->conflicts);
-	put_counter(out, "requests_rejected_total", "Requests of the hooks' port that are no call.",
-		    &m->rejected);
+	put_counter(out, "requests_rejected_total",
+		    "HTTP requests rejected because they are not valid hook calls.", &m->rejected);
 	if (ferror(out) | fclose(out)) {
 		free(text);
 		return NULL;

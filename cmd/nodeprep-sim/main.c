@@ -157,7 +157,7 @@ static int parse_args(int argc, char **argv, struct options *o, struct np_err *e
 		return np_fail(err, NP_E_USAGE, "'%s' is one argument too many", argv[optind]);
 	if (!o->allow_remote && !is_loopback(o->host))
 		return np_fail(err, NP_E_USAGE,
-			       "'%s' is no loopback address; --allow-remote is needed for it",
+			       "'%s' is not a loopback address: it requires --allow-remote",
 			       o->host);
 	o->sim.namespaces = o->namespaces.items;
 	o->sim.n_namespaces = o->namespaces.n;

@@ -69,7 +69,7 @@ static void log_outcome(const struct options *o, const struct np_apply *a, bool 
 			   revert ? "revert" : "apply");
 	if (patched > 0 && o->dry_run == NP_DRY_RUN_NONE && !o->discard_record)
 		log_line("info",
-			 "changed classes take hold for new VMs only: roll the pools' nodes");
+			 "changes apply to newly created VMs only; roll out the node pools");
 }
 
 static int print_results(const struct options *o, const struct np_apply *a,

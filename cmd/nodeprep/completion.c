@@ -27,6 +27,6 @@ int run_completion(const struct options *o, struct np_err *err)
 		if (strcmp(scripts[i].shell, shell) == 0)
 			return put(scripts[i].text, err);
 	}
-	return np_fail(err, NP_E_USAGE, "no completion for shell '%s': bash or zsh is needed",
+	return np_fail(err, NP_E_USAGE, "no completion for shell '%s': expected bash or zsh",
 		       shell);
 }

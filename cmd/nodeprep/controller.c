@@ -194,7 +194,7 @@ static int load_pools(const struct options *o, struct np_kube_config **ret, stru
 	struct np_kube_options ko = o->kube;
 
 	if (!np_kube_is_configured(&ko))
-		return np_fail(err, NP_E_USAGE, "no API server is configured: say --kubeconfig");
+		return np_fail(err, NP_E_USAGE, "no API server is configured: set --kubeconfig");
 	ko.log = o->verbosity > 0 ? log_kube : NULL;
 	return np_kube_config_load(&ko, ret, err);
 }

@@ -183,8 +183,7 @@ void work_load_config(const struct options *o, struct work *w)
 {
 	if (!np_kube_is_configured(&o->kube)) {
 		np_fail(&w->config_error, NP_E_USAGE,
-			"no API server is configured: say --kubeconfig; plan, diff, explain and check need none "
-			"where -f names the VirtualMachineClass too");
+			"no API server is configured: set --kubeconfig; plan, diff, explain and check do not need one where -f names the VirtualMachineClass too");
 		return;
 	}
 	np_kube_config_load(&o->kube, &w->config, &w->config_error);
@@ -221,7 +220,7 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 {
 	if (o->files.n == 0)
 		return np_fail(err, NP_E_USAGE,
-			       "nothing to read: say -f FILE (- is standard input)");
+			       "nothing to read: set -f FILE (- is standard input)");
 	if (catalogue_load(o, &w->catalogue, err) < 0)
 		return -(int)err->code;
 	work_load_config(o, w);
@@ -234,7 +233,7 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 			return -(int)err->code;
 	}
 	if ((o->verbosity > 0 && w->input.n_skipped > 0) || w->input.n_topologies_skipped > 0)
-		log_format("info", "%zu document(s) passed over: %s", w->input.n_skipped,
+		log_format("info", "%zu document(s) ignored: %s", w->input.n_skipped,
 			   w->input.skipped);
 	return collect_errors(w, err);
 }

@@ -106,7 +106,7 @@ int run_install_cni(const struct options *o, struct np_err *err)
 	if (o->bin_dir == NULL && o->confs.n == 0)
 		return np_fail(
 			err, NP_E_USAGE,
-			"nothing to install: say --bin-dir DIR, or --conf FILE with --conf-dir");
+			"nothing to install: set --bin-dir DIR, or --conf FILE with --conf-dir");
 	if ((o->confs.n > 0) != (o->conf_dir != NULL))
 		return np_fail(err, NP_E_USAGE,
 			       "--conf FILE and --conf-dir DIR go together: what, and where to");

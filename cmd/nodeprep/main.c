@@ -27,7 +27,7 @@ const struct command commands[] = {
 	{ "help", run_help, 0, 1, "[COMMAND]", "explain a command" },
 	{ "host-check", run_host_check, OPT_OUTPUT | OPT_CATALOGUE | OPT_HOST, SIZE_MAX,
 	  "CAPTURE...",
-	  "judge a host by what esxcfg-info, esxcli, lspci, BIOS exports and vmware.log say" },
+	  "judge a host by captures of esxcfg-info, esxcli, lspci, BIOS exports and vmware.log" },
 	{ "install-cni", run_install_cni, OPT_INSTALL, 0, "--bin-dir DIR",
 	  "copy this binary to where a container runtime looks for plugins" },
 	{ "node-check", run_node_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_NODE, 0,

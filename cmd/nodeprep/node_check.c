@@ -19,7 +19,7 @@
 #define TERMINATION_LOG "/dev/termination-log"
 #define TERMINATION_MAX 4096 /* what the kubelet keeps of it */
 
-/* Where failures go before they are told: a waiting run may still be cured. */
+/* Where failures go before they are told: a waiting run may still be remedied. */
 struct run {
 	struct work work; /* catalogue, -f, the API */
 	struct np_expectation expectation;
@@ -130,9 +130,9 @@ static int find_pool(const struct options *o, const struct np_plan *plan,
 		return np_fail(err, NP_E_SPEC, "no pool in the input");
 	if (o->node.pool != NULL)
 		return np_fail(err, NP_E_USAGE,
-			       "%zu pools are called '%s': say --pool namespace/cluster/pool", n,
+			       "%zu pools are called '%s': set --pool namespace/cluster/pool", n,
 			       o->node.pool);
-	return np_fail(err, NP_E_USAGE, "the input has %zu pools: say which one with --pool", n);
+	return np_fail(err, NP_E_USAGE, "the input has %zu pools: select one with --pool", n);
 }
 
 static bool is_class_known(const struct np_plan *plan, const struct np_plan_pool *pool)
@@ -212,7 +212,7 @@ static int load_expectation(const struct options *o, struct run *r, struct np_er
 	const char *environment = getenv("NODEPREP_EXPECT");
 
 	if (o->node.expect != NULL && o->files.n > 0)
-		return np_fail(err, NP_E_USAGE, "--expect and -f exclude each other: say one");
+		return np_fail(err, NP_E_USAGE, "--expect and -f are mutually exclusive");
 	if (o->node.pool != NULL && o->files.n == 0)
 		return np_fail(err, NP_E_USAGE, "--pool needs -f, where the pool is");
 	if (o->files.n > 0)

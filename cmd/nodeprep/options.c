@@ -132,7 +132,7 @@ static const struct option_row {
 	  "how many classes are worked on at a time, 4 by default" },
 	{ "help", 'h', KIND_FLAG, 0, AT(help), NULL, "print this" },
 	{ "log-format", 0, KIND_LOG_FORMAT, 0, 0, "text|json", "form of the lines on stderr" },
-	{ "v", 'v', KIND_VERBOSITY, 0, 0, "[=N]", "say more on stderr" },
+	{ "v", 'v', KIND_VERBOSITY, 0, 0, "[=N]", "log more on stderr" },
 };
 
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))

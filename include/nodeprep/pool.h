@@ -38,6 +38,7 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/mmio.h"
 #include "nodeprep/tree.h"
+#include "nodeprep/warning.h"
 
 struct np_catalogue;
 struct np_err;
@@ -73,21 +74,6 @@ struct np_asks {
 int np_asks_parse(const struct np_catalogue *cat, const char *origin, const char *text,
 		  struct np_asks *ret, struct np_err *err);
 void np_asks_done(struct np_asks *asks);
-
-/* Warnings with a stable code (docs/warnings.md). */
-struct np_note {
-	const char *code; /* a constant */
-	char *message;
-};
-
-struct np_notes {
-	size_t n;
-	struct np_note *items;
-};
-
-int np_notes_add(struct np_notes *notes, struct np_err *err, const char *code, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-void np_notes_done(struct np_notes *notes);
 
 /* How the nodes of a pool are replaced when its template or class changes. */
 enum np_rollout {

@@ -28,7 +28,7 @@ static int note_unknown(struct np_plan *plan, const struct np_err *why, struct n
 	if (why->code == NP_E_NOMEM)
 		return np_fail_nomem(err);
 	return np_notes_add(
-		&plan->notes, err, "bindings-unknown",
+		&plan->notes, err, NP_WARNING_BINDINGS_UNKNOWN,
 		"whether the classes are bound to the pools' namespaces is not known: %s",
 		why->text);
 }
@@ -54,7 +54,7 @@ static int note_namespace(struct np_plan *plan, const char *ns, const json_t *cl
 			if (!c->found || strcmp(plan->pools[c->pools[k]].pool->ns, ns) != 0 ||
 			    is_told(plan, c, k) || json_object_get(classes, c->name) != NULL)
 				continue;
-			if (np_notes_add(&c->notes, err, "class-not-bound",
+			if (np_notes_add(&c->notes, err, NP_WARNING_CLASS_NOT_BOUND,
 					 "namespace '%s' has no VirtualMachineClassBinding for "
 					 "class '%s': no VM can be made from it there",
 					 ns, c->name) < 0)

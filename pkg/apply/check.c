@@ -64,11 +64,11 @@ int check_find(json_t *findings, const struct finding *f, struct np_err *err, co
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
 	tree = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:O?, s:O?, s:o, s:o, s:o}", "code",
-			 f->code, "severity", f->severity, "object", f->object, "namespace",
-			 check_text(f->ns), "name", check_text(f->name), "path",
-			 check_text(f->path), "from", value_or_null(f->from), "to",
+			 f->kind->code, "severity", np_severity_name(f->kind->severity), "object",
+			 f->object, "namespace", check_text(f->ns), "name", check_text(f->name),
+			 "path", check_text(f->path), "from", value_or_null(f->from), "to",
 			 value_or_null(f->to), "message", check_text(message), "action",
-			 check_text(f->action), "writer", writer_tree(f->writer));
+			 check_text(f->kind->remedy), "writer", writer_tree(f->writer));
 	return json_array_append_new(findings, tree) < 0 ? np_fail_nomem(err) : 0;
 }
 
@@ -125,43 +125,38 @@ static int find_taken(json_t *findings, const struct finding *where, const struc
 
 	write_value(item->from, from);
 	write_value(item->to, to);
-	f.code = "taken-back";
-	if (!np_vmclass_writer(c, item->path, &writer)) {
-		f.action = "run 'nodeprep apply' again";
+	f.kind = finding_kind(FINDING_OVERWRITTEN);
+	if (!np_vmclass_writer(c, item->path, &writer))
 		return check_find(findings, &f, err,
-				  "%s is %s, where nodeprep had set it and %s is needed; who took "
-				  "it back is not recorded, as of fields that are only removed",
+				  "%s is %s, expected %s as nodeprep had set it; removed by an "
+				  "unknown writer: the API server records no removals",
 				  field_of(item->path), from, to);
-	}
 	f.writer = &writer;
-	f.action = "take it into that writer's manifest, or run 'nodeprep apply' again";
-	return check_find(findings, &f, err,
-			  "%s is %s, where nodeprep had set it and %s is needed: '%s' (%s, %s) "
-			  "took it back",
-			  field_of(item->path), from, to, writer.manager,
-			  writer.operation[0] != '\0' ? writer.operation : "?",
-			  writer.time[0] != '\0' ? writer.time : "?");
+	return check_find(
+		findings, &f, err,
+		"%s is %s, expected %s as nodeprep had set it: overwritten by '%s' (%s, %s)",
+		field_of(item->path), from, to, writer.manager,
+		writer.operation[0] != '\0' ? writer.operation : "?",
+		writer.time[0] != '\0' ? writer.time : "?");
 }
 
 static int find_item(json_t *findings, const struct np_plan_class *c,
 		     const struct np_change_item *item, struct np_err *err)
 {
-	struct finding f = { .code = "class-drift",
-			     .severity = SEVERITY_ERROR,
+	struct finding f = { .kind = finding_kind(FINDING_CLASS_DRIFT),
 			     .object = CLASS_KIND,
 			     .ns = c->ns,
 			     .name = c->name,
 			     .path = item->path,
 			     .from = item->from,
-			     .to = item->to,
-			     .action = "run 'nodeprep apply'" };
+			     .to = item->to };
 	char from[VALUE_MAX], to[VALUE_MAX];
 
 	if (np_vmclass_is_taken_back(c->class, item->path))
 		return find_taken(findings, &f, c->class, item, err);
 	write_value(item->from, from);
 	write_value(item->to, to);
-	return check_find(findings, &f, err, "%s is %s, needed is %s: %s", field_of(item->path),
+	return check_find(findings, &f, err, "%s is %s, expected %s: %s", field_of(item->path),
 			  from, to, item->reason);
 }
 
@@ -174,42 +169,17 @@ static int find_drift(json_t *findings, const struct np_plan_class *c, struct np
 	return 0;
 }
 
-/* Warnings that say of a node what a finding says, or that something is not known. */
-static const struct promoted {
-	const char *code, *severity, *action;
-} promoted[] = {
-	{ "baked-in", SEVERITY_UNKNOWN, "list the device in the class" },
-	{ "bindings-unknown", SEVERITY_UNKNOWN,
-	  "grant the rights of deploy/manifests/rbac/check.yaml" },
-	{ "class-missing", SEVERITY_UNKNOWN, "name the pool's class" },
-	{ "class-not-bound", SEVERITY_ERROR, "bind the class to the namespace" },
-	{ "guest-32bit", SEVERITY_ERROR, "use a 64-bit guest" },
-	{ "hardware-version", SEVERITY_ERROR, "raise or remove spec.configSpec.version" },
-	{ "invalid-record", SEVERITY_ERROR,
-	  "restore the annotation, or run 'nodeprep revert --discard-record'" },
-	{ "no-figure", SEVERITY_UNKNOWN, "say mmio.sizeGB, or add the card with --catalogue" },
-	{ "placeholder", SEVERITY_UNKNOWN, "render the template first" },
-	{ "template-missing", SEVERITY_UNKNOWN, "add the template with -f" },
-	{ "unknown-device", SEVERITY_UNKNOWN, "add the card with --catalogue" },
-};
-
+/* Adds the warnings whose severity makes them findings. */
 static int find_notes(json_t *findings, const struct finding *where, const struct np_notes *notes,
 		      struct np_err *err)
 {
 	struct finding f = *where;
 
 	for (size_t i = 0; i < notes->n; i++) {
-		const struct np_note *note = &notes->items[i];
-
-		for (size_t k = 0; k < sizeof(promoted) / sizeof(promoted[0]); k++) {
-			if (strcmp(promoted[k].code, note->code) != 0)
-				continue;
-			f.code = promoted[k].code;
-			f.severity = promoted[k].severity;
-			f.action = promoted[k].action;
-			if (check_find(findings, &f, err, "%s", note->message) < 0)
-				return -(int)err->code;
-		}
+		f.kind = np_warning_kind(notes->items[i].warning);
+		if (f.kind->severity != NP_SEVERITY_WARNING &&
+		    check_find(findings, &f, err, "%s", notes->items[i].message) < 0)
+			return -(int)err->code;
 	}
 	return 0;
 }
@@ -229,13 +199,10 @@ static int find_class(json_t *findings, const struct np_plan_class *c, struct np
 
 static int find_template(json_t *findings, const struct np_plan_template *t, struct np_err *err)
 {
-	struct finding f = { .code = "template-drift",
-			     .severity = SEVERITY_ERROR,
+	struct finding f = { .kind = finding_kind(FINDING_TEMPLATE_DRIFT),
 			     .object = "VSphereMachineTemplate",
 			     .ns = t->ns,
-			     .name = t->name,
-			     .action = "a template is immutable: 'nodeprep plan -o json' holds its "
-				       "replacement" };
+			     .name = t->name };
 	char from[VALUE_MAX], to[VALUE_MAX];
 
 	for (size_t i = 0; i + t->n_references < t->change.n; i++) {
@@ -246,8 +213,8 @@ static int find_template(json_t *findings, const struct np_plan_template *t, str
 		f.to = item->to;
 		write_value(item->from, from);
 		write_value(item->to, to);
-		if (check_find(findings, &f, err, "%s is %s, needed is %s: %s",
-			       field_of(item->path), from, to, item->reason) < 0)
+		if (check_find(findings, &f, err, "%s is %s, expected %s: %s", field_of(item->path),
+			       from, to, item->reason) < 0)
 			return -(int)err->code;
 	}
 	f.path = NULL;
@@ -410,7 +377,7 @@ static void count_errors(struct np_check *c)
 	size_t i;
 
 	json_array_foreach (c->findings, i, finding) {
-		c->n_errors += is_text(finding, "severity", SEVERITY_ERROR);
+		c->n_errors += is_text(finding, "severity", np_severity_name(NP_SEVERITY_ERROR));
 	}
 }
 

@@ -36,8 +36,8 @@ static const struct columns finding_columns = {
 static const struct columns machine_columns = {
 	"Virtual machines",
 	8,
-	{ "NAMESPACE", "NAME", "CLASS", "CREATED", "BEFORE CHANGE", "ANNOTATION", "MADE ANEW",
-	  "RESIZE" },
+	{ "NAMESPACE", "NAME", "CLASS", "CREATED", "BEFORE CHANGE", "ANNOTATION", "ON RECREATE",
+	  "ON RESIZE" },
 	{ "namespace", "name", "className", "created", "madeBeforeChange", "annotation",
 	  "onRecreate", "onResize" },
 };

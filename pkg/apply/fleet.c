@@ -211,28 +211,26 @@ int np_fleet_read(const struct np_input *in, struct np_fleet *f, struct np_err *
 	}
 	if (json_object_size(f->wanted) == 0 || json_array_size(f->machines) > 0)
 		return 0;
-	return check_find(
-		f->unknown,
-		&(struct finding){ .code = "vms-unknown",
-				   .severity = SEVERITY_UNKNOWN,
-				   .object = MACHINE_KIND,
-				   .action = "add them with -f, or check against the API" },
-		err,
-		"no VirtualMachine of these classes is in the input: VMs could not "
-		"be judged");
+	return check_find(f->unknown,
+			  &(struct finding){ .kind = finding_kind(FINDING_VMS_UNKNOWN),
+					     .object = MACHINE_KIND },
+			  err, "the input has no VirtualMachine of these classes");
 }
 
 /* --- from the API ------------------------------------------------------------------------------- */
 
 /* A kind to be listed, and what to tell where that cannot be. */
 struct listed {
-	const char *plural, *kind, *code;
+	const char *plural, *kind;
+	enum finding_id finding;
 };
 
-static const struct listed machines_listed = { "virtualmachines", MACHINE_KIND, "vms-unknown" };
-static const struct listed images_listed = { "virtualmachineimages", IMAGE_KIND, "images-unknown" };
+static const struct listed machines_listed = { "virtualmachines", MACHINE_KIND,
+					       FINDING_VMS_UNKNOWN };
+static const struct listed images_listed = { "virtualmachineimages", IMAGE_KIND,
+					     FINDING_IMAGES_UNKNOWN };
 static const struct listed cluster_images_listed = { "clustervirtualmachineimages",
-						     CLUSTER_IMAGE_KIND, "images-unknown" };
+						     CLUSTER_IMAGE_KIND, FINDING_IMAGES_UNKNOWN };
 
 struct visit {
 	struct np_fleet *f;
@@ -250,15 +248,9 @@ static int visit_object(void *ctx, json_t *object, struct np_err *err)
 static int tolerate(struct np_fleet *f, const struct listed *l, const char *ns,
 		    const struct np_err *why, struct np_err *err)
 {
-	const struct finding finding = {
-		.code = l->code,
-		.severity = SEVERITY_UNKNOWN,
-		.object = l->kind,
-		.ns = ns,
-		.action = why->code == NP_E_FORBIDDEN
-				  ? "grant the rights of deploy/manifests/rbac/check.yaml"
-				  : NULL,
-	};
+	const struct finding finding = { .kind = finding_kind(l->finding),
+					 .object = l->kind,
+					 .ns = ns };
 
 	if (why->code != NP_E_FORBIDDEN && why->code != NP_E_NOT_FOUND) {
 		*err = *why;

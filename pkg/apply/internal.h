@@ -3,14 +3,15 @@
 #define NODEPREP_PKG_APPLY_INTERNAL_H
 
 /*
- * internal - what the files of apply share: fetch.c reads the classes, one.c changes one,
- * apply.c and leave.c are the loops around that; of check:
- * fleet.c reads VMs and images, machine.c judges one VM, check.c finds, checktext.c draws tables.
+ * internal - what the files of apply share: fetch.c reads the classes, one.c changes one, apply.c and leave.c are
+ * the loops around that; of check: fleet.c reads VMs and images, machine.c judges one VM, check.c finds, finding.c has the codes, checktext.c
+ * draws tables.
  */
 
 #include "nodeprep/apply.h"
 #include "nodeprep/check.h"
 #include "nodeprep/err.h"
+#include "nodeprep/warning.h"
 
 /* As np_apply_fetch(), with somebody who looks on (may be NULL). */
 int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_apply_watch *w,
@@ -22,19 +23,33 @@ const char *apply_meta_text(const json_t *object, const char *key);
 void apply_report(const struct np_apply_watch *w, enum np_apply_stage stage, size_t done,
 		  size_t total);
 
-/* Where a finding is, and what it says; NULL for what does not apply. Texts are borrowed. */
+/* Findings that are no warnings; those of np_warning_kind() join them. */
+enum finding_id {
+	FINDING_CLASS_DRIFT,
+	FINDING_IMAGE_BIOS,
+	FINDING_IMAGE_UNKNOWN,
+	FINDING_IMAGES_UNKNOWN,
+	FINDING_OVERWRITTEN,
+	FINDING_TEMPLATE_DRIFT,
+	FINDING_VM_ANNOTATION,
+	FINDING_VM_BEFORE_CHANGE,
+	FINDING_VM_BIOS,
+	FINDING_VM_UNKNOWN,
+	FINDING_VM_WINDOW,
+	FINDING_VMS_UNKNOWN,
+	FINDING_MAX
+};
+
+const struct np_message_kind *finding_kind(enum finding_id id);
+
+/* A finding and the object that it is about; NULL for what does not apply. Texts are borrowed. */
 struct finding {
-	const char *code, *severity;
+	const struct np_message_kind *kind;
 	const char *object, *ns, *name;
 	const char *path;
 	json_t *from, *to; /* borrowed */
-	const char *action;
 	const struct np_writer *writer;
 };
-
-#define SEVERITY_ERROR "error"
-#define SEVERITY_WARNING "warning"
-#define SEVERITY_UNKNOWN "unknown"
 
 /* Appends a finding with the formatted message. */
 int check_find(json_t *findings, const struct finding *f, struct np_err *err, const char *fmt, ...)

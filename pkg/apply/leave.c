@@ -74,7 +74,7 @@ static int note_invalid(struct search *s, json_t *object, const struct np_err *w
 
 	if (is_named(s, ns, name))
 		return json_array_append(s->held, object) < 0 ? np_fail_nomem(err) : 0;
-	return np_notes_add(s->notes, err, "invalid-record",
+	return np_notes_add(s->notes, err, NP_WARNING_INVALID_RECORD,
 			    "class '%s%s%s': whether this attachment holds it is unknown: %s",
 			    ns ? ns : "", ns ? "/" : "", name ? name : "", why->text);
 }
@@ -129,7 +129,7 @@ static int get_named(struct search *s, const char *ns, const struct np_err *why,
 		*err = *why;
 		return -(int)err->code;
 	}
-	return np_notes_add(s->notes, err, "list-forbidden",
+	return np_notes_add(s->notes, err, NP_WARNING_LIST_FORBIDDEN,
 			    "%s: only the classes that the pools name are looked at", why->text);
 }
 
@@ -262,7 +262,7 @@ int np_apply_leave(struct np_kube *k, const struct np_leave_options *o, struct n
 		return np_fail_nomem(err);
 	if (np_kube_discover(k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &s.resource, &why) < 0) {
 		if (why.code == NP_E_NOT_FOUND)
-			return np_notes_add(&ret->notes, err, "api-missing",
+			return np_notes_add(&ret->notes, err, NP_WARNING_API_MISSING,
 					    "%s: there is nothing to leave", why.text);
 		*err = why;
 		return -(int)err->code;

@@ -59,8 +59,8 @@ static uint64_t write_own(const struct annotation *a, char text[static TEXT_MAX]
 	}
 	*ret_known = false;
 	snprintf(text, TEXT_MAX,
-		 a->is_number ? "the annotation's %.40s: VM Operator sets nothing"
-			      : "the annotation's '%.40s', which is no whole number",
+		 a->is_number ? "the annotation's %.40s: VM Operator sets no window"
+			      : "the annotation's '%.40s' is not a whole number",
 		 a->text);
 	return 0;
 }
@@ -78,23 +78,23 @@ static int set_outcome(json_t *machine, const char *key, const char *key_gb, con
 static int set_outcomes(json_t *machine, const struct machine_class *mc, struct np_err *err)
 {
 	struct annotation a = annotation_of(machine);
-	char own[TEXT_MAX], whole[TEXT_MAX + 16];
+	char own[TEXT_MAX], whole[TEXT_MAX + 32];
 	bool known = false;
 	uint64_t gb = write_own(&a, own, &known);
 
 	if (!has_devices(mc)) {
 		known = false;
-		snprintf(own, sizeof(own), "the window is left as it is");
+		snprintf(own, sizeof(own), "the window stays");
 	}
 	if (set_outcome(machine, "onResize", "onResizeGB", own, known, gb) < 0)
 		return np_fail_nomem(err);
 	if (has_window(mc)) {
 		known = true;
 		gb = mc->c->change.window_gb;
-		snprintf(whole, sizeof(whole), "takes hold%s: %" PRIu64 " GB",
-			 mc->is_pending ? ", once the class is right" : "", gb);
+		snprintf(whole, sizeof(whole), "the class's window%s: %" PRIu64 " GB",
+			 mc->is_pending ? ", once the class is up to date" : "", gb);
 	} else {
-		snprintf(whole, sizeof(whole), "takes hold; %s", own);
+		snprintf(whole, sizeof(whole), "the class sets no window: %s", own);
 	}
 	return set_outcome(machine, "onRecreate", "onRecreateGB", whole, known, gb) < 0
 		       ? np_fail_nomem(err)
@@ -129,31 +129,26 @@ static enum moment moment_of(const json_t *machine, const struct machine_class *
 	return order < 0 && is_ours ? MOMENT_BEFORE : MOMENT_UNKNOWN;
 }
 
-static struct finding about(const json_t *machine, const char *code, const char *severity,
-			    const char *action)
+static struct finding about(const json_t *machine, enum finding_id id)
 {
-	return (struct finding){ .code = code,
-				 .severity = severity,
+	return (struct finding){ .kind = finding_kind(id),
 				 .object = "VirtualMachine",
 				 .ns = text_of(machine, "namespace"),
-				 .name = text_of(machine, "name"),
-				 .action = action };
+				 .name = text_of(machine, "name") };
 }
-
-static const char anew[] = "make the VM anew: roll the pool's nodes";
 
 /* The VM's own status tells its window: no time need be compared. */
 static int find_window(const json_t *machine, const struct machine_class *mc, json_t *findings,
 		       struct np_err *err)
 {
-	struct finding f = about(machine, "vm-window", SEVERITY_ERROR, anew);
+	struct finding f = about(machine, FINDING_VM_WINDOW);
 	json_int_t gb = json_integer_value(json_object_get(machine, "windowGB"));
 
 	if (!has_window(mc) || gb >= (json_int_t)mc->c->change.window_gb)
 		return 0;
 	return check_find(findings, &f, err,
-			  "its window is %" JSON_INTEGER_FORMAT
-			  " GB, where class '%s' is to give %" PRIu64 " GB",
+			  "its window is %" JSON_INTEGER_FORMAT " GB, but class '%s' sets %" PRIu64
+			  " GB",
 			  gb, mc->c->name, mc->c->change.window_gb);
 }
 
@@ -162,8 +157,8 @@ static int find_moment(json_t *machine, const struct machine_class *mc, json_t *
 {
 	const char *created = text_of(machine, "created"), *change = NULL;
 	enum moment moment = moment_of(machine, mc, &change);
-	struct finding before = about(machine, "vm-before-change", SEVERITY_ERROR, anew);
-	struct finding unknown = about(machine, "vm-unknown", SEVERITY_UNKNOWN, anew);
+	struct finding before = about(machine, FINDING_VM_BEFORE_CHANGE);
+	struct finding unknown = about(machine, FINDING_VM_UNKNOWN);
 	json_t *value =
 		moment == MOMENT_UNKNOWN ? json_null() : json_boolean(moment == MOMENT_BEFORE);
 
@@ -173,20 +168,18 @@ static int find_moment(json_t *machine, const struct machine_class *mc, json_t *
 		return find_window(machine, mc, findings, err);
 	if (mc->is_pending && moment == MOMENT_BEFORE)
 		return check_find(findings, &before, err,
-				  "class '%s' is not right yet, so this VM was made without what "
-				  "the pools need",
+				  "class '%s' is outdated, so this VM lacks what the pools need",
 				  mc->c->name);
 	if (moment == MOMENT_BEFORE)
 		return check_find(
 			findings, &before, err,
-			"made at %s, before class '%s' was changed (%s): its settings are "
-			"those that the class had then",
+			"created at %s, before class '%s' was changed (%s): it has the class's "
+			"earlier settings",
 			created, mc->c->name, change);
 	if (moment == MOMENT_UNKNOWN)
-		return check_find(
-			findings, &unknown, err,
-			"whether it was made before class '%s' was changed cannot be told",
-			mc->c->name);
+		return check_find(findings, &unknown, err,
+				  "unknown whether it was created before class '%s' was changed",
+				  mc->c->name);
 	return 0;
 }
 
@@ -195,15 +188,14 @@ static int find_annotation(const json_t *machine, const struct machine_class *mc
 			   struct np_err *err)
 {
 	struct annotation a = annotation_of(machine);
-	struct finding f = about(machine, "vm-annotation", SEVERITY_WARNING,
-				 "set the annotation to the class's window");
+	struct finding f = about(machine, FINDING_VM_ANNOTATION);
 
 	if (a.text == NULL || !has_window(mc) || !has_devices(mc) ||
 	    (a.is_number && (a.gb == 0 || a.gb == mc->c->change.window_gb)))
 		return 0;
 	return check_find(findings, &f, err,
-			  "annotation %s is '%.40s', the class's window %" PRIu64
-			  " GB: a resize of the VM sets the former",
+			  "annotation %s is '%.40s', but the class's window is %" PRIu64
+			  " GB: a resize of the VM sets the annotation's value",
 			  NP_MMIO_ANNOTATION, a.text, mc->c->change.window_gb);
 }
 
@@ -216,30 +208,30 @@ static bool is_bios(const char *firmware)
 static int find_firmware(const json_t *machine, const struct machine_class *mc, const json_t *image,
 			 json_t *findings, struct np_err *err)
 {
-	struct finding own =
-		about(machine, "vm-bios", SEVERITY_ERROR, "make the VM anew with firmware efi");
-	struct finding other =
-		about(machine, "image-bios", SEVERITY_ERROR, "use an image with EFI firmware");
-	struct finding unknown = about(machine, "image-unknown", SEVERITY_UNKNOWN, NULL);
+	struct finding own = about(machine, FINDING_VM_BIOS);
+	struct finding other = about(machine, FINDING_IMAGE_BIOS);
+	struct finding unknown = about(machine, FINDING_IMAGE_UNKNOWN);
 	const char *firmware = text_of(machine, "firmware"), *name = text_of(machine, "image");
 
 	if (!mc->needs_efi)
 		return 0;
 	if (is_bios(firmware))
-		return check_find(findings, &own, err,
-				  "spec.bootOptions.firmware is 'bios', which stands before class "
-				  "and image and maps no BAR over 256 MB");
+		return check_find(
+			findings, &own, err,
+			"spec.bootOptions.firmware is 'bios', which takes precedence over class "
+			"and image and maps no BAR over 256 MB");
 	if (firmware != NULL || name == NULL)
 		return 0;
 	if (image == NULL)
 		return check_find(findings, &unknown, err,
-				  "image '%s' was not found, so its firmware is not known", name);
+				  "image '%s' was not found, so its firmware is unknown", name);
 	if (!is_bios(text_of(image, "firmware")))
 		return 0;
-	return check_find(findings, &other, err,
-			  "%s '%s' has BIOS firmware, which stands before the class's EFI and maps "
-			  "no BAR over 256 MB",
-			  text_of(image, "kind"), text_of(image, "name"));
+	return check_find(
+		findings, &other, err,
+		"%s '%s' has BIOS firmware, which takes precedence over the class's EFI and "
+		"maps no BAR over 256 MB",
+		text_of(image, "kind"), text_of(image, "name"));
 }
 
 int check_machine(json_t *machine, const struct machine_class *mc, const json_t *image,

@@ -22,25 +22,35 @@ static const char *const status_names[STATUS_MAX] = {
 
 static const char *const reason_names[REASON_MAX] = {
 	[REASON_NONE] = "None",
-	[REASON_ALREADY_RIGHT] = "AlreadyRight",
+	[REASON_ALREADY_RIGHT] = "AlreadyConfigured",
 	[REASON_CLASS_NOT_FOUND] = "ClassNotFound",
-	[REASON_CLASS_REFUSED] = "ClassRefused",
-	[REASON_CLASS_RIGHT] = "ClassRight",
+	[REASON_CLASS_REFUSED] = "InvalidClass",
+	[REASON_CLASS_RIGHT] = "Configured",
 	[REASON_CONFLICT] = "Conflict",
-	[REASON_FIGURE_UNKNOWN] = "FigureUnknown",
+	[REASON_FIGURE_UNKNOWN] = "GPUSizeUnknown",
 	[REASON_FORBIDDEN] = "Forbidden",
 	[REASON_FOUND] = "Found",
-	[REASON_GPUS_UNKNOWN] = "GPUsUnknown",
-	[REASON_IN_STEP] = "InStep",
+	[REASON_GPUS_UNKNOWN] = "GPUCountUnknown",
+	[REASON_IN_STEP] = "InSync",
 	[REASON_INVALID_RECORD] = "InvalidRecord",
-	[REASON_LEFT_ALONE] = "LeftAlone",
+	[REASON_LEFT_ALONE] = "Contended",
 	[REASON_NOT_FOUND] = "NotFound",
-	[REASON_NOT_LOOKED_AT] = "NotLookedAt",
+	[REASON_NOT_LOOKED_AT] = "NotEvaluated",
 	[REASON_PATCHED] = "Patched",
-	[REASON_POOL_REFUSED] = "PoolRefused",
-	[REASON_PUT_BACK] = "PutBack",
-	[REASON_REFUSED_BY_API] = "RefusedByAPI",
+	[REASON_POOL_REFUSED] = "InvalidNodePool",
+	[REASON_PUT_BACK] = "DriftCorrected",
+	[REASON_REFUSED_BY_API] = "APIRejected",
 	[REASON_UNREACHABLE] = "Unreachable",
+};
+
+/* The names of version 0.1: a status that it wrote is understood, and written again. */
+static const char *const old_reason_names[REASON_MAX] = {
+	[REASON_ALREADY_RIGHT] = "AlreadyRight",  [REASON_CLASS_REFUSED] = "ClassRefused",
+	[REASON_CLASS_RIGHT] = "ClassRight",      [REASON_FIGURE_UNKNOWN] = "FigureUnknown",
+	[REASON_GPUS_UNKNOWN] = "GPUsUnknown",    [REASON_IN_STEP] = "InStep",
+	[REASON_LEFT_ALONE] = "LeftAlone",        [REASON_NOT_LOOKED_AT] = "NotLookedAt",
+	[REASON_POOL_REFUSED] = "PoolRefused",    [REASON_PUT_BACK] = "PutBack",
+	[REASON_REFUSED_BY_API] = "RefusedByAPI",
 };
 
 const char *condition_name(enum condition_type type)
@@ -53,12 +63,12 @@ const char *reason_name(enum reason reason)
 	return reason_names[reason];
 }
 
-/* Returns the place of the text among the names; `n` where it is none of them. */
+/* Returns the index of the text among the names, or `n` if it is none of them. */
 static unsigned find_name(const char *const *names, unsigned n, const char *text)
 {
 	unsigned i = 0;
 
-	while (i < n && (text == NULL || strcmp(names[i], text) != 0))
+	while (i < n && (text == NULL || names[i] == NULL || strcmp(names[i], text) != 0))
 		i++;
 	return i;
 }
@@ -131,12 +141,16 @@ static void recall_condition(const json_t *item, struct status_memory *m)
 				  json_string_value(json_object_get(item, "type")));
 	unsigned status = find_name(status_names, STATUS_MAX,
 				    json_string_value(json_object_get(item, "status")));
-	unsigned reason = find_name(reason_names, REASON_MAX,
-				    json_string_value(json_object_get(item, "reason")));
+	const char *reason_text = json_string_value(json_object_get(item, "reason"));
+	unsigned reason = find_name(reason_names, REASON_MAX, reason_text);
 	const char *message = json_string_value(json_object_get(item, "message"));
 
 	if (type == CONDITION_MAX)
 		return;
+	if (reason == REASON_MAX) {
+		reason = find_name(old_reason_names, REASON_MAX, reason_text);
+		m->fields = 0; /* equals no status, so that the new name is written */
+	}
 	m->conditions[type] = (struct condition_memory){
 		.status = (uint8_t)(status < STATUS_MAX ? status : STATUS_UNKNOWN),
 		.reason = (uint8_t)(reason < REASON_MAX ? reason : REASON_NONE),

@@ -482,6 +482,46 @@ static void test_status__reads_whatever_stands_there(void **state)
 	}
 }
 
+/* A status of version 0.1 is understood, and differs from the same status as it is written now. */
+static void test_status__reads_the_reasons_of_version_0_1(void **state)
+{
+	static const struct {
+		const char *text;
+		enum reason reason;
+	} rows[] = {
+		{ "ClassRight", REASON_CLASS_RIGHT },
+		{ "AlreadyRight", REASON_ALREADY_RIGHT },
+		{ "PutBack", REASON_PUT_BACK },
+		{ "LeftAlone", REASON_LEFT_ALONE },
+		{ "InStep", REASON_IN_STEP },
+		{ "NotLookedAt", REASON_NOT_LOOKED_AT },
+		{ "PoolRefused", REASON_POOL_REFUSED },
+		{ "ClassRefused", REASON_CLASS_REFUSED },
+		{ "RefusedByAPI", REASON_REFUSED_BY_API },
+		{ "FigureUnknown", REASON_FIGURE_UNKNOWN },
+		{ "GPUsUnknown", REASON_GPUS_UNKNOWN },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct pool_status s = right_status();
+		struct status_memory none = { 0 }, now, old;
+		json_auto_t *object = json_object();
+		json_t *first;
+
+		condition_set(&s, CONDITION_READY, STATUS_TRUE, rows[i].reason, "m");
+		status_remember(&s, &none, 100, &now);
+		json_object_set_new(object, "status", status_tree(&s, &now));
+		first = json_array_get(
+			json_object_get(json_object_get(object, "status"), "conditions"), 0);
+		json_object_set_new(first, "reason", json_string(rows[i].text));
+		status_recall(object, &old);
+		assert_int_equal(old.conditions[CONDITION_READY].reason, rows[i].reason);
+		assert_int_equal(old.conditions[CONDITION_READY].since, 100);
+		assert_false(status_equal(&now, &old));
+	}
+}
+
 static void test_status__times(void **state)
 {
 	char text[TIME_TEXT_MAX];
@@ -539,6 +579,37 @@ static void test_reduce__a_cluster_keeps_its_secrets(void **state)
 	assert_non_null(strstr(text, "big"));
 	assert_non_null(strstr(text, "small"));
 	assert_non_null(strstr(text, "T4=1"));
+}
+
+/* A change of another annotation is no news: only one key asks for a reconciliation. */
+static void test_reduce__annotations(void **state)
+{
+	static const struct {
+		const char *key;
+		bool is_kept;
+	} rows[] = {
+		{ "nodeprep.dev/gpus", true },
+		{ "nodeprep.dev/GPU", true }, /* the reader rejects it */
+		{ "nodeprep.dev/managed", true },
+		{ "nodeprep.dev/reconcile-requested-at", true },
+		{ "cluster.x-k8s.io/cluster-api-autoscaler-node-group-min-size", true },
+		{ "nodeprep.dev/again", false },
+		{ "nodeprep.dev/reconcile-requested-at-all", false },
+		{ "nodeprep.dev/", false },
+		{ "reconcile-requested-at", false },
+		{ "kubectl.kubernetes.io/last-applied-configuration", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_auto_t *object =
+			json_pack("{s:{s:{s:s}}}", "metadata", "annotations", rows[i].key, "once");
+		NP_AUTO(np_freep) char *text = reduce_object(WATCHED_NODEPOOL, object);
+
+		assert_non_null(text);
+		if ((strstr(text, "once") != NULL) != rows[i].is_kept)
+			fail_msg("%s: %s", rows[i].key, text);
+	}
 }
 
 static void test_reduce__the_digest_is_of_what_matters(void **state)
@@ -980,10 +1051,12 @@ int main(void)
 		cmocka_unit_test(test_status__transition_times),
 		cmocka_unit_test(test_status__each_part_counts),
 		cmocka_unit_test(test_status__reads_whatever_stands_there),
+		cmocka_unit_test(test_status__reads_the_reasons_of_version_0_1),
 		cmocka_unit_test(test_status__times),
 		cmocka_unit_test(test_status__reasons),
 		cmocka_unit_test(test_status__out_of_memory),
 		cmocka_unit_test(test_reduce__a_cluster_keeps_its_secrets),
+		cmocka_unit_test(test_reduce__annotations),
 		cmocka_unit_test(test_reduce__the_digest_is_of_what_matters),
 		cmocka_unit_test(test_reduce__out_of_memory),
 		cmocka_unit_test(test_store__whose_pool_it_is),

@@ -34,6 +34,7 @@
 
 #define CONTROLLER_HOLDER "controller"
 #define CONTROLLER_FINALIZER "nodeprep.dev/class"
+#define CONTROLLER_REQUEST_ANNOTATION "nodeprep.dev/reconcile-requested-at"
 #define CONTROLLER_GROUP "nodeprep.dev"
 
 /* --- map.c ----------------------------------------------------------------------------------- */

@@ -10,22 +10,28 @@
 static const struct counter_row {
 	const char *name, *help;
 } rows[COUNT_MAX] = {
-	[COUNT_CONFLICTS] = { "conflicts_total", "Patches of classes that were refused since "
-						 "somebody else wrote in between." },
-	[COUNT_DRIFTS] = { "drifts_total", "Times that somebody else changed a class back." },
-	[COUNT_EVENTS] = { "events_total", "Events written." },
-	[COUNT_EVENTS_DROPPED] = { "events_dropped_total", "Events that were too many." },
-	[COUNT_FAILURES] = { "reconcile_failures_total", "Classes that are tried again." },
-	[COUNT_LEFT_ALONE] = { "left_alone_total",
-			       "Times that a class was left to another writer." },
-	[COUNT_LISTS] = { "lists_total", "Lists of a whole resource." },
-	[COUNT_PATCHES] = { "class_patches_total", "Patches of classes." },
-	[COUNT_RECONCILES] = { "reconciles_total", "Classes looked at." },
-	[COUNT_RECONCILE_MS] = { "reconcile_milliseconds_total", "Time spent on that." },
-	[COUNT_RESTORES] = { "restores_total", "Patches with which pools left a class." },
-	[COUNT_STATUS_WRITES] = { "status_writes_total", "Patches of the pools' status." },
-	[COUNT_WATCHES] = { "watches_total", "Watches that were begun." },
-	[COUNT_WATCH_EVENTS] = { "watch_events_total", "Events of watches, bookmarks too." },
+	[COUNT_CONFLICTS] = { "conflicts_total",
+			      "Class patches rejected because the class had changed since it was read." },
+	[COUNT_DRIFTS] = { "drifts_total",
+			   "Times that another writer changed a managed field of a class." },
+	[COUNT_EVENTS] = { "events_total", "Kubernetes Events written." },
+	[COUNT_EVENTS_DROPPED] = { "events_dropped_total",
+				   "Kubernetes Events dropped by the rate limit." },
+	[COUNT_FAILURES] = { "reconcile_failures_total",
+			     "Reconciliations of a class that failed and are retried." },
+	[COUNT_LEFT_ALONE] = { "contended_total",
+			       "Times that the controller stopped restoring a class because another "
+			       "writer kept changing it." },
+	[COUNT_LISTS] = { "lists_total", "List requests for all objects of a resource." },
+	[COUNT_PATCHES] = { "class_patches_total", "Class patches accepted by the API server." },
+	[COUNT_RECONCILES] = { "reconciles_total", "Reconciliations of a class." },
+	[COUNT_RECONCILE_MS] = { NULL, NULL }, /* in seconds, as a summary */
+	[COUNT_RESTORES] = { "restores_total",
+			     "Class patches that released pools or restored original values." },
+	[COUNT_STATUS_WRITES] = { "status_writes_total", "Patches of the status of NodePools." },
+	[COUNT_WATCHES] = { "watches_total", "Watch requests started." },
+	[COUNT_WATCH_EVENTS] = { "watch_events_total",
+				 "Watch events received, bookmarks included." },
 };
 
 void count(struct np_controller *c, enum counter counter, uint64_t by)
@@ -40,9 +46,31 @@ static void put_gauge(FILE *out, const char *name, const char *help, uint64_t va
 		name, help, name, name, value);
 }
 
-/* What stands in the store just now. */
+static void put_counter(FILE *out, const struct counter_row *row, uint64_t value)
+{
+	fprintf(out,
+		"# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s counter\n" PREFIX "%s %" PRIu64 "\n",
+		row->name, row->help, row->name, row->name, value);
+}
+
+static void put_duration(FILE *out, uint64_t sum_ms, uint64_t n)
+{
+	fprintf(out,
+		"# HELP " PREFIX "reconcile_duration_seconds Duration of reconciliations.\n"
+		"# TYPE " PREFIX "reconcile_duration_seconds summary\n" PREFIX
+		"reconcile_duration_seconds_sum %" PRIu64 ".%03" PRIu64 "\n" PREFIX
+		"reconcile_duration_seconds_count %" PRIu64 "\n",
+		sum_ms / 1000, sum_ms % 1000, n);
+}
+
+static uint64_t get(struct np_controller *c, enum counter counter)
+{
+	return (uint64_t)atomic_load(&c->counters[counter]);
+}
+
+/* Counts what the store holds now. */
 struct census {
-	uint64_t pools, objects, classes, waiting, left_alone;
+	uint64_t pools, objects, classes, waiting, contended;
 	uint64_t ready[STATUS_MAX];
 };
 
@@ -61,13 +89,13 @@ static void take_census(struct np_controller *c, struct census *ret)
 		ret->ready[s->status.conditions[CONDITION_READY].status]++;
 	}
 	while ((e = map_next(&c->class_records, e)) != NULL)
-		ret->left_alone += ((const struct class_record *)(const void *)e)->fight.left;
+		ret->contended += ((const struct class_record *)(const void *)e)->fight.left;
 }
 
 static void put_ready(FILE *out, const struct census *now)
 {
 	fprintf(out,
-		"# HELP " PREFIX "nodepools NodePools by their condition Ready.\n"
+		"# HELP " PREFIX "nodepools NodePools by the status of their condition Ready.\n"
 		"# TYPE " PREFIX "nodepools gauge\n" PREFIX "nodepools{ready=\"true\"} %" PRIu64
 		"\n" PREFIX "nodepools{ready=\"false\"} %" PRIu64 "\n" PREFIX
 		"nodepools{ready=\"unknown\"} %" PRIu64 "\n",
@@ -88,23 +116,26 @@ char *np_controller_metrics(struct np_controller *c)
 	take_census(c, &now);
 	pthread_mutex_unlock(&c->lock);
 	fprintf(out,
-		"# HELP nodeprep_build_info The version.\n# TYPE nodeprep_build_info gauge\n"
+		"# HELP nodeprep_build_info The running version, as a label.\n"
+		"# TYPE nodeprep_build_info gauge\n"
 		"nodeprep_build_info{version=\"%s\"} 1\n",
 		NP_VERSION);
 	put_ready(out, &now);
-	put_gauge(out, "objects", "Objects with pools that are kept right.", now.objects);
-	put_gauge(out, "classes", "Classes that they use.", now.classes);
-	put_gauge(out, "classes_left_alone", "Classes that are left to another writer.",
-		  now.left_alone);
-	put_gauge(out, "queue_depth", "Classes that wait.", now.waiting);
-	put_gauge(out, "leader", "Whether this process may write.", controller_may_write(c));
-	put_gauge(out, "synced", "Whether everything was listed once.", controller_is_synced(c));
-	for (unsigned i = 0; i < COUNT_MAX; i++)
-		fprintf(out,
-			"# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s counter\n" PREFIX "%s %" PRIu64
-			"\n",
-			rows[i].name, rows[i].help, rows[i].name, rows[i].name,
-			(uint64_t)atomic_load(&c->counters[i]));
+	put_gauge(out, "objects", "Objects whose pools the controller manages.", now.objects);
+	put_gauge(out, "classes", "Classes used by these objects.", now.classes);
+	put_gauge(out, "classes_contended",
+		  "Classes that the controller does not restore because of another writer.",
+		  now.contended);
+	put_gauge(out, "queue_depth", "Classes waiting for reconciliation.", now.waiting);
+	put_gauge(out, "leader", "1 if this replica holds the lease and may write, else 0.",
+		  controller_may_write(c));
+	put_gauge(out, "synced", "1 once every watched resource has been listed, else 0.",
+		  controller_is_synced(c));
+	for (unsigned i = 0; i < COUNT_MAX; i++) {
+		if (rows[i].name != NULL)
+			put_counter(out, &rows[i], get(c, (enum counter)i));
+	}
+	put_duration(out, get(c, COUNT_RECONCILE_MS), get(c, COUNT_RECONCILES));
 	failed = ferror(out) != 0;
 	if (fclose(out) != 0 || failed) {
 		free(text);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/pool.h"
 #include "nodeprep/tree.h"
 #include "nodeprep/vmclass.h"
 
@@ -31,6 +32,22 @@ static bool has_prefix(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
+/*
+ * Tells whether the annotation counts: what the pools' reader reads, what it would reject as a misspelt
+ * name, and the request to reconcile. A change of any other annotation is no news.
+ */
+static bool is_read(const char *key)
+{
+	static const char *const words[] = { "gpus" };
+	const char *word = key + strlen(OUR_PREFIX);
+
+	if (has_prefix(key, AUTOSCALER_PREFIX))
+		return true;
+	return has_prefix(key, OUR_PREFIX) && (strcmp(key, NP_MANAGED_ANNOTATION) == 0 ||
+					       strcmp(key, CONTROLLER_REQUEST_ANNOTATION) == 0 ||
+					       np_pool_near(word, NP_WORDS(words)) != NULL);
+}
+
 /* Returns {"annotations": those that are read}. */
 static json_t *reduce_metadata(const json_t *metadata)
 {
@@ -39,8 +56,7 @@ static json_t *reduce_metadata(const json_t *metadata)
 	json_t *value;
 
 	json_object_foreach (json_object_get(metadata, "annotations"), key, value) {
-		if ((has_prefix(key, OUR_PREFIX) || has_prefix(key, AUTOSCALER_PREFIX)) &&
-		    json_object_set(annotations, key, value) < 0)
+		if (is_read(key) && json_object_set(annotations, key, value) < 0)
 			return NULL;
 	}
 	return json_pack("{s:O}", "annotations", annotations);

@@ -62,7 +62,7 @@ static void set_found(const struct job *j, const struct np_one_result *r, struct
 {
 	if (r->found)
 		condition_set(st, CONDITION_CLASS_FOUND, STATUS_TRUE, REASON_FOUND,
-			      "class '%s' is there", j->name);
+			      "class '%s' exists", j->name);
 	else if (r->error.code == NP_E_NOT_FOUND)
 		condition_set(st, CONDITION_CLASS_FOUND, STATUS_FALSE, REASON_NOT_FOUND,
 			      "class '%s' is not in namespace '%s'", j->name, j->ns);
@@ -77,7 +77,7 @@ static void set_wrong(struct pool_status *st, enum condition_status ready, enum 
 	condition_set(st, CONDITION_READY, ready, reason, "%s", text);
 	condition_set(st, CONDITION_CLASS_PATCHED, ready, reason, "%s", text);
 	condition_set(st, CONDITION_DRIFTED, STATUS_UNKNOWN, REASON_NOT_LOOKED_AT,
-		      "whether somebody else changed the class was not looked at");
+		      "the class was not compared with the pools' needs");
 }
 
 /* Tells whether the class holds something of ours, or was right by itself. */
@@ -112,11 +112,11 @@ static void set_patched(const struct job *j, const struct np_one_result *r,
 	carries_text(c, text, sizeof(text));
 	if (is_changed_by_us(r->object))
 		condition_set(st, CONDITION_CLASS_PATCHED, STATUS_TRUE, REASON_PATCHED,
-			      "class '%s' was changed and is right: %s; this reaches new VMs only",
+			      "class '%s' was changed: %s; changes apply to newly created VMs only",
 			      j->name, text);
 	else
 		condition_set(st, CONDITION_CLASS_PATCHED, STATUS_TRUE, REASON_ALREADY_RIGHT,
-			      "class '%s' was right as it was: %s", j->name, text);
+			      "class '%s' needed no change: %s", j->name, text);
 }
 
 static void set_drifted(const struct job *j, struct pool_status *st)
@@ -126,23 +126,23 @@ static void set_drifted(const struct job *j, struct pool_status *st)
 	time_text(j->put_back_at, when);
 	if (j->put_back_at != 0)
 		condition_set(st, CONDITION_DRIFTED, STATUS_FALSE, REASON_PUT_BACK,
-			      "%s; put back at %s", j->drift, when);
+			      "%s; restored at %s", j->drift, when);
 	else
 		condition_set(st, CONDITION_DRIFTED, STATUS_FALSE, REASON_IN_STEP,
-			      "class '%s' is as the pool needs it", j->name);
+			      "class '%s' has what the pools need", j->name);
 }
 
 static void set_left_alone(const struct job *j, struct pool_status *st)
 {
 	char text[CONDITION_TEXT_MAX];
 
-	snprintf(
-		text, sizeof(text),
-		"class '%s' was changed back %d times within %d minutes and is left as it is (%s): "
-		"agree with the other writer, then change the pool's spec or an annotation of "
-		"nodeprep.dev on it",
-		j->name, FIGHT_MOST, FIGHT_WITHIN_MS / 60000,
-		j->drift[0] != '\0' ? j->drift : "before this controller began");
+	snprintf(text, sizeof(text),
+		 "class '%s' was changed back %d times within %d minutes and is no longer "
+		 "restored (%s): agree with the other writer, then change the pool's spec or its "
+		 "annotation %s",
+		 j->name, FIGHT_MOST, FIGHT_WITHIN_MS / 60000,
+		 j->drift[0] != '\0' ? j->drift : "before this controller began",
+		 CONTROLLER_REQUEST_ANNOTATION);
 	set_wrong(st, STATUS_FALSE, REASON_LEFT_ALONE, text);
 	condition_set(st, CONDITION_DRIFTED, STATUS_TRUE, REASON_LEFT_ALONE, "%s", text);
 }
@@ -154,15 +154,15 @@ static void set_ready(const struct np_plan_pool *p, struct pool_status *st)
 
 	np_cards_text(p->cards, p->n_cards, cards);
 	if (!p->has_gpus)
-		condition_set(
-			st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPUS_UNKNOWN,
-			"the class names no device but carries MMIO keys, so a GPU may be part "
-			"of the image: say spec.gpus");
+		condition_set(st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPUS_UNKNOWN,
+			      "the class lists no device but has MMIO keys, so a GPU may be part "
+			      "of the image: set spec.gpus");
 	else if (p->need.gpus > 0 && !p->window_is_known)
-		condition_set(st, CONDITION_READY, STATUS_UNKNOWN, REASON_FIGURE_UNKNOWN,
-			      "a node gets %s, of which a card has no figure: say mmio.sizeGB, or "
-			      "give the controller a --catalogue",
-			      cards);
+		condition_set(
+			st, CONDITION_READY, STATUS_UNKNOWN, REASON_FIGURE_UNKNOWN,
+			"a node gets %s, with a GPU of unknown size: set spec.mmio.sizeGB, or "
+			"start the controller with --catalogue",
+			cards);
 	else {
 		if (p->has_window && p->window.gb > 0)
 			snprintf(window, sizeof(window), "needs a window of %" PRIu64 " GB",
@@ -194,8 +194,8 @@ void status_of_source(const struct job *j, const struct np_input *in, const stru
 	set_found(j, r, ret);
 	if (s->deleting) {
 		snprintf(text, sizeof(text),
-			 "the pool is being deleted, but cannot leave class '%s': %s", j->name,
-			 r->error.text);
+			 "the pool is being deleted, but class '%s' cannot be released: %s",
+			 j->name, r->error.text);
 		set_wrong(ret, failure->ready, failure->reason, text);
 	} else if (s->error != NULL) {
 		set_wrong(ret, STATUS_FALSE, REASON_POOL_REFUSED, without_name(s, s->error));

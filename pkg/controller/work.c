@@ -255,7 +255,7 @@ static void tell_class(struct job *j, const struct np_one_result *r)
 	}
 	if (r->withheld) {
 		count(c, COUNT_LEFT_ALONE, 1);
-		controller_log(c, "warning", "virtualmachineclass %s/%s left alone: %s", j->ns,
+		controller_log(c, "warning", "virtualmachineclass %s/%s contended: %s", j->ns,
 			       j->name, j->drift);
 	}
 	if (r->attempts > 1)
@@ -279,7 +279,7 @@ static void tell_pool(struct job *j, const struct np_one_result *r, const struct
 		was->reason != (uint8_t)ready->reason || was->status != (uint8_t)ready->status;
 
 	if (r->result == NP_APPLY_PATCHED && j->is_drift)
-		write_event(j, s, true, reason_name(REASON_PUT_BACK), "PutBack",
+		write_event(j, s, true, reason_name(REASON_PUT_BACK), "Restore",
 			    st->conditions[CONDITION_DRIFTED].message);
 	else if (is_new && ready->status == STATUS_TRUE)
 		write_event(j, s, false,
@@ -315,8 +315,8 @@ static void tell_cluster(struct job *j, const struct np_input *in, const struct 
 	char note[800];
 
 	if (r->result == NP_APPLY_PATCHED && j->is_drift) {
-		snprintf(note, sizeof(note), "class '%s': %s; put back", j->name, j->drift);
-		write_event(j, s, true, reason_name(REASON_PUT_BACK), "PutBack", note);
+		snprintf(note, sizeof(note), "class '%s': %s; restored", j->name, j->drift);
+		write_event(j, s, true, reason_name(REASON_PUT_BACK), "Restore", note);
 		return;
 	}
 	if (j->tell == j->told || tell_refused(j, in, r, s))
@@ -325,7 +325,8 @@ static void tell_cluster(struct job *j, const struct np_input *in, const struct 
 		write_event(j, s, true, reason_name(status_reason(r->error.code)), "Check",
 			    r->error.text);
 	} else if (r->withheld) {
-		snprintf(note, sizeof(note), "class '%s' is left as it is: %s", j->name, j->drift);
+		snprintf(note, sizeof(note), "class '%s' is no longer restored: %s", j->name,
+			 j->drift);
 		write_event(j, s, true, reason_name(REASON_LEFT_ALONE), "Check", note);
 	} else if (r->result == NP_APPLY_PATCHED) {
 		snprintf(note, sizeof(note),

@@ -166,11 +166,11 @@ static void write_item(FILE *f, const struct np_plan_class *c, const struct np_c
 		return;
 	}
 	write_value(f, item->from);
-	fputs(", needed is ", f);
+	fputs(", expected ", f);
 	write_value(f, item->to);
 	if (np_vmclass_is_taken_back(c->class, item->path) &&
 	    np_vmclass_writer(c->class, item->path, &writer))
-		fprintf(f, " ('%s' took it back)", writer.manager);
+		fprintf(f, " (overwritten by '%s')", writer.manager);
 }
 
 static void write_all(FILE *f, const struct np_plan *plan, size_t most)

@@ -84,8 +84,8 @@ static int read_name(struct np_node node, const char *what, const char **ret, st
 					    "%s holds a control character or '|'", what);
 	if (!np_name_parse(text, &name))
 		return np_node_fail(node, err, NP_E_SPEC,
-				    "%s '%.40s' is no name of a card, up to %d characters", what,
-				    text, NP_NAME_MAX);
+				    "%s '%.40s' is not the name of a card of up to %d characters",
+				    what, text, NP_NAME_MAX);
 	*ret = text;
 	return 1;
 }
@@ -163,9 +163,10 @@ static int read_bar_index(struct np_node node, unsigned *ret, struct np_err *err
 	uint64_t index = 0;
 
 	if (np_u64_parse(node.key, 0, NP_GPU_BARS_MAX - 1, &index, &inner) < 0)
-		return np_node_fail_key(node, err, NP_E_SPEC,
-					"'%.40s' is no BAR index, a number from 0 to %d", node.key,
-					NP_GPU_BARS_MAX - 1);
+		return np_node_fail_key(
+			node, err, NP_E_SPEC,
+			"'%.40s' is not a BAR index: expected a number from 0 to %d", node.key,
+			NP_GPU_BARS_MAX - 1);
 	*ret = (unsigned)index;
 	return 0;
 }

@@ -249,11 +249,11 @@ static int fail_unknown(const struct np_catalogue *cat, const char *text,
 		list_near(cat, name->family, strlen(name->family) / 3, &list);
 	if (list.n == 0)
 		return np_fail(err, NP_E_SPEC,
-			       "'%.96s' is no known GPU model, `nodeprep gpus` lists all", text);
+			       "'%.96s' is not a known GPU model; `nodeprep gpus` lists all", text);
 	format_listing(&list, names, sizeof(names));
 	return np_fail(err, NP_E_SPEC,
-		       "'%.96s' is no known GPU model, perhaps %s; `nodeprep gpus` lists all", text,
-		       names);
+		       "'%.96s' is not a known GPU model, perhaps %s; `nodeprep gpus` lists all",
+		       text, names);
 }
 
 int np_gpu_find_model(const struct np_catalogue *cat, const char *name, const struct np_gpu **ret,

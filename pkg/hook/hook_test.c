@@ -369,8 +369,7 @@ static void test_hook__what_cannot_be_is_refused_or_told(void **state)
 		{ "a size that is no power of two",
 		  { .item_variables = VARIABLE("{\"sizeGB\":700}") },
 		  "{\"pciDevices\":[" A100 "]}",
-		  "pool 'ml/c1/gpu': nodeprepGPU.sizeGB is '700': a power of two from 1 to 65536 is "
-		  "needed" },
+		  "pool 'ml/c1/gpu': nodeprepGPU.sizeGB is '700': expected a power of two from 1 to 65536" },
 		{ "a field that is not known",
 		  { .item_variables = VARIABLE("{\"size\":700}") },
 		  "{}",
@@ -378,7 +377,7 @@ static void test_hook__what_cannot_be_is_refused_or_told(void **state)
 		{ "a value of another type",
 		  { .item_variables = VARIABLE("4") },
 		  "{}",
-		  "pool 'ml/c1/gpu': a mapping with gpus, minimumGB or sizeGB" },
+		  "pool 'ml/c1/gpu': expected a mapping with gpus, minimumGB or sizeGB" },
 		{ "a model that nobody knows",
 		  { .item_variables = VARIABLE("{\"gpus\":[{\"model\":\"A1OO\"}]}") },
 		  "{}",
@@ -826,8 +825,7 @@ static void test_lifecycle__what_the_cluster_says_is_checked_first(void **state)
 		{ "nothing of ours", CLUSTER("{\"name\":\"a\",\"class\":\"a\"}"), "", false, 0 },
 		{ "a bad variable blocks, so that its message is seen",
 		  CLUSTER(POOL("{\"name\":\"nodeprepGPU\",\"value\":{\"sizeGB\":3}}")),
-		  "Cluster ml/c1: nodeprepGPU.sizeGB is '3': a power of two from 1 to 65536 is "
-		  "needed",
+		  "Cluster ml/c1: nodeprepGPU.sizeGB is '3': expected a power of two from 1 to 65536",
 		  false, 10 },
 		{ "a window that cannot be blocks too",
 		  CLUSTER(POOL("{\"name\":\"nodeprepGPU\",\"value\":{\"sizeGB\":64,\"gpus\":"

@@ -40,10 +40,11 @@ static int check_segment(const char *text, struct np_err *err)
 {
 	if (!text[0] || strcmp(text, ".") == 0 || strcmp(text, "..") == 0 || strchr(text, '/') ||
 	    strchr(text, '%'))
-		return np_fail(err, NP_E_SPEC,
-			       "'%s' is no name: it may not be empty, '.' or '..', nor hold '/' "
-			       "or '%%'",
-			       text);
+		return np_fail(
+			err, NP_E_SPEC,
+			"'%s' is not a valid name: it must not be empty, '.' or '..', nor hold '/' "
+			"or '%%'",
+			text);
 	return 0;
 }
 
@@ -377,7 +378,7 @@ static int list_page(struct listing *l, char **token, struct np_err *err)
 		return -(int)err->code;
 	if (!json_is_array(json_object_get(page, "items")) &&
 	    !json_is_null(json_object_get(page, "items")))
-		return np_fail(err, NP_E_REFUSED, "%s: the server's answer is no list",
+		return np_fail(err, NP_E_REFUSED, "%s: the server's response is not a list",
 			       l->resource);
 	r = visit_page(l, page, err);
 	if (r < 0)

@@ -395,7 +395,7 @@ static int apply_token_flag(const struct np_kube_options *o, struct np_kube_conf
 	char *token;
 
 	if (o->token && o->token_file)
-		return np_fail(err, NP_E_USAGE, "a token and a token file exclude each other");
+		return np_fail(err, NP_E_USAGE, "a token and a token file are mutually exclusive");
 	if (o->token_file) {
 		if (kube_token_load(o->token_file, &token, err) < 0)
 			return np_wrap(err, "token file");
@@ -552,7 +552,7 @@ static int check_server(const char *server, struct np_err *err)
 	if (curl_url_set(url, CURLUPART_URL, server, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
 		return np_fail(err, NP_E_USAGE,
-			       "server '%s' is no address: https://HOST[:PORT] is needed",
+			       "server '%s' is not a valid address: expected https://HOST[:PORT]",
 			       strchr(server, '@') ? "[redacted]" : server);
 	if (curl_url_get(url, CURLUPART_USER, &extra, 0) == CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_PASSWORD, &extra, 0) == CURLUE_OK)
@@ -560,7 +560,7 @@ static int check_server(const char *server, struct np_err *err)
 			       "the server's address may not hold a user or a "
 			       "password: put them into the kubeconfig's user");
 	if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
-		return np_fail(err, NP_E_USAGE, "server '%s': https:// is needed, or http://",
+		return np_fail(err, NP_E_USAGE, "server '%s': expected https:// or http://",
 			       server);
 	if (curl_url_get(url, CURLUPART_QUERY, &extra, 0) == CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_FRAGMENT, &extra, 0) == CURLUE_OK)

@@ -29,10 +29,10 @@ static int fail_errno(const char *path, int code, struct np_err *err)
 		const char *text;
 	} known[] = {
 		{ EACCES, "permission denied" },
-		{ EISDIR, "is a directory, a file is needed" },
+		{ EISDIR, "is a directory: expected a file" },
 		{ ELOOP, "too many symbolic links" },
 		{ ENOENT, "no such file" },
-		{ ENOTDIR, "no such file: a part of its path is no directory" },
+		{ ENOTDIR, "no such file: a part of its path is not a directory" },
 	};
 	char buf[128], text[128];
 

@@ -62,8 +62,7 @@ int kube_files_parse(struct kube_files *files, const char *path, const char *byt
 		return 0;
 	root = np_doc_root(doc);
 	if (np_node_is_present(root) && !json_is_object(root.json))
-		return np_node_fail(root, err, NP_E_SPEC,
-				    "this is no kubeconfig: a mapping is needed");
+		return np_node_fail(root, err, NP_E_SPEC, "not a kubeconfig: expected a mapping");
 	return push_doc_take(files, np_take(doc), err);
 }
 
@@ -128,9 +127,8 @@ static int find_in_doc(const struct np_doc *doc, const struct kind *kind, const 
 		if (!have || strcmp(have, name) != 0)
 			continue;
 		if (found)
-			return np_node_fail(item, err, NP_E_SPEC,
-					    "%s '%s' stands here a second time", kind->content,
-					    name);
+			return np_node_fail(item, err, NP_E_SPEC, "%s '%s' is a duplicate",
+					    kind->content, name);
 		*ret = content;
 		found = 1;
 	}
@@ -315,7 +313,7 @@ int kube_load_pem(struct np_node data_node, const char *data, struct np_node fil
 	if (!data)
 		return file ? load_pem_file(file_node, file, ret, err) : 0;
 	if (!kube_base64_decode(data, ret))
-		return np_node_fail(data_node, err, NP_E_SPEC, "%s is no base64", data_node.key);
+		return np_node_fail(data_node, err, NP_E_SPEC, "%s is not base64", data_node.key);
 	return 0;
 }
 

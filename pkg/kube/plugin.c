@@ -90,7 +90,7 @@ static int read_member(const json_t *status, const char *key, const char **ret, 
 	if (!value || json_is_null(value))
 		return 0;
 	if (!json_is_string(value))
-		return np_fail(err, NP_E_REFUSED, "its status.%s is no string", key);
+		return np_fail(err, NP_E_REFUSED, "its status.%s is not a string", key);
 	if (json_string_length(value) > 0)
 		*ret = json_string_value(value);
 	return 0;
@@ -104,7 +104,7 @@ static int read_expiry(const json_t *status, struct kube_credential *ret, struct
 		return -(int)err->code;
 	if (text && !kube_time_parse(text, &ret->expiry))
 		return np_fail(err, NP_E_REFUSED,
-			       "its status.expirationTimestamp is no time such as "
+			       "its status.expirationTimestamp is not a time such as "
 			       "2006-01-02T15:04:05Z");
 	ret->expires = text != NULL;
 	return 0;
@@ -152,7 +152,7 @@ static int check_version(const json_t *root, const char *api_version, struct np_
 	const char *have = json_string_value(json_object_get(root, "apiVersion"));
 
 	if (!kind || strcmp(kind, "ExecCredential") != 0)
-		return np_fail(err, NP_E_REFUSED, "its output is no ExecCredential");
+		return np_fail(err, NP_E_REFUSED, "its output is not an ExecCredential");
 	if (!have || strcmp(have, api_version) != 0)
 		return np_fail(err, NP_E_REFUSED,
 			       "it is configured to use API version %s, but gave version '%.80s'",
@@ -178,7 +178,7 @@ int kube_credential_parse(const char *bytes, size_t size, const char *api_versio
 					 "its output is neither JSON nor YAML (%zu bytes)", size);
 	root = doc ? np_doc_root(doc).json : NULL;
 	if (!json_is_object(root))
-		return np_fail(err, NP_E_REFUSED, "its output is no object (%zu bytes)", size);
+		return np_fail(err, NP_E_REFUSED, "its output is not an object (%zu bytes)", size);
 	if (check_version(root, api_version, err) < 0 ||
 	    read_status(json_object_get(root, "status"), &c, err) < 0)
 		return -(int)err->code;

@@ -34,12 +34,12 @@ static void test_plugin__output_is_read_or_refused(void **state)
 		  "\",\"status\":{\"clientCertificateData\":\"C\",\"clientKeyData\":\"K\","
 		  "\"expirationTimestamp\":\"2026-11-25T19:00:00Z\"}}",
 		  NULL, NULL, true, true },
-		{ "nothing", "", NULL, "its output is no object (0 bytes)", false, false },
+		{ "nothing", "", NULL, "its output is not an object (0 bytes)", false, false },
 		{ "garbage", "{\"tok-secret", NULL, "its output is neither JSON nor YAML", false,
 		  false },
-		{ "a text", "tok-secret", NULL, "its output is no object", false, false },
-		{ "another kind", "{\"kind\":\"List\"}", NULL, "its output is no ExecCredential",
-		  false, false },
+		{ "a text", "tok-secret", NULL, "its output is not an object", false, false },
+		{ "another kind", "{\"kind\":\"List\"}", NULL,
+		  "its output is not an ExecCredential", false, false },
 		{ "another version",
 		  "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1
 		  "beta1\",\"status\":{\"token\":\"tok-secret\"}}",
@@ -58,13 +58,13 @@ static void test_plugin__output_is_read_or_refused(void **state)
 		{ "a token that is a number",
 		  "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1
 		  "\",\"status\":{\"token\":1234567}}",
-		  NULL, "its status.token is no string", false, false },
+		  NULL, "its status.token is not a string", false, false },
 		{ "a token with a newline", TOKEN("tok-secret\\n"), NULL,
 		  "its token holds a blank or a control character", false, false },
 		{ "no time",
 		  "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1
 		  "\",\"status\":{\"token\":\"tok-secret\",\"expirationTimestamp\":\"soon\"}}",
-		  NULL, "its status.expirationTimestamp is no time", false, false },
+		  NULL, "its status.expirationTimestamp is not a time", false, false },
 	};
 
 	(void)state;

@@ -110,8 +110,8 @@ static int set_version(const struct exec_entry *e, const struct np_kube_config *
 				    c->user_name);
 	if (strcmp(version, V1) != 0 && strcmp(version, V1BETA1) != 0)
 		return np_node_fail(np_node_get(e->node, "apiVersion"), err, NP_E_SPEC,
-				    "user '%s': exec plugin: invalid apiVersion '%s': " V1
-				    " or " V1BETA1 " is needed%s",
+				    "user '%s': exec plugin: invalid apiVersion '%s': expected " V1
+				    " or " V1BETA1 "%s",
 				    c->user_name, version,
 				    strstr(version, "/v1alpha1")
 					    ? " (v1alpha1 was removed from Kubernetes: renew the "
@@ -142,10 +142,11 @@ static int set_mode(const struct exec_entry *e, const struct np_kube_config *c,
 		p->mode = (enum kube_interactive)i;
 		return 0;
 	}
-	return np_node_fail(np_node_get(e->node, "interactiveMode"), err, NP_E_SPEC,
-			    "user '%s': invalid interactiveMode '%s': Never, IfAvailable or Always "
-			    "is needed",
-			    c->user_name, mode);
+	return np_node_fail(
+		np_node_get(e->node, "interactiveMode"), err, NP_E_SPEC,
+		"user '%s': invalid interactiveMode '%s': expected Never, IfAvailable or "
+		"Always",
+		c->user_name, mode);
 }
 
 /* A command with a slash counts from the kubeconfig's folder, one without is looked for in PATH. */

@@ -199,10 +199,11 @@ int kube_proxy_choose(const struct np_kube_config *c, const char *host, const ch
 		return np_fail_nomem(err);
 	if (text[0] && !kube_proxy_is_known(text)) {
 		free(text);
-		return np_fail(err, NP_E_USAGE,
-			       "%s_PROXY is no address of a proxy: http://HOST:PORT is needed, or "
-			       "https or socks5",
-			       is_tls ? "HTTPS" : "HTTP");
+		return np_fail(
+			err, NP_E_USAGE,
+			"%s_PROXY is not the address of a proxy: expected http://HOST:PORT, or "
+			"https or socks5",
+			is_tls ? "HTTPS" : "HTTP");
 	}
 	*ret = text;
 	return 0;

@@ -45,7 +45,7 @@ static const struct status_row {
 	{ 401, NP_E_REFUSED, false, NULL },
 	{ 403, NP_E_FORBIDDEN, false, NULL },
 	{ 404, NP_E_NOT_FOUND, false, NULL },
-	{ 409, NP_E_CONFLICT, false, "changed by somebody else in between" },
+	{ 409, NP_E_CONFLICT, false, "changed by another client" },
 	{ 410, NP_E_RETRY, false, "the list's continue token expired" },
 	{ 429, NP_E_RETRY, true, "the server is overloaded" },
 	{ 500, NP_E_RETRY, true, "the server failed" },
@@ -358,10 +358,11 @@ static int fail_no_json(const struct kube_call *call, const struct kube_answer *
 	char what[KUBE_WHAT_MAX];
 
 	kube_call_describe(call, what);
-	return np_fail(err, NP_E_REFUSED,
-		       "%s: the server's answer (%ld, %zu bytes) is no JSON object (byte %d): is "
-		       "this a Kubernetes API server?",
-		       what, answer->status, answer->size, parse->position);
+	return np_fail(
+		err, NP_E_REFUSED,
+		"%s: the server's response (%ld, %zu bytes) is not a JSON object (byte %d): is "
+		"this a Kubernetes API server?",
+		what, answer->status, answer->size, parse->position);
 }
 
 int kube_body_parse(const struct kube_call *call, const struct kube_answer *answer, json_t **ret,

@@ -186,10 +186,10 @@ static void test_kube__unusable_answers_name_their_object(void **state)
 		  "at .spec.y[1]" },
 		{ "a NUL in an object", "{\"metadata\":{\"name\":\"gpu\"},\"spec\":\"a\\u0000b\"}",
 		  WHAT ": the server's answer holds a NUL character at .spec" },
-		{ "HTML", "<html>", "is no JSON object" },
-		{ "nothing", "", "is no JSON object" },
-		{ "a list", "[]", "is no JSON object" },
-		{ "half an object", "{\"a\":", "is no JSON object" },
+		{ "HTML", "<html>", "is not a JSON object" },
+		{ "nothing", "", "is not a JSON object" },
+		{ "a list", "[]", "is not a JSON object" },
+		{ "half an object", "{\"a\":", "is not a JSON object" },
 	};
 	const struct kube_secrets secrets = { 0 };
 

@@ -155,7 +155,7 @@ static int parse_address(const char *server, struct address *a, struct np_err *e
 	    curl_url_get(url, CURLUPART_HOST, &a->host, 0) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_PORT, &a->port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_PATH, &a->path, 0) != CURLUE_OK)
-		return np_fail(err, NP_E_USAGE, "server '%s' is no address", server);
+		return np_fail(err, NP_E_USAGE, "server '%s' is not a valid address", server);
 	return 0;
 }
 

@@ -179,8 +179,8 @@ static int fail_tls(const struct kube_trouble *t, struct np_err *err)
 		return fail_handshake(t, err);
 	case CURLE_SSL_CACERT_BADFILE:
 		return np_fail(err, NP_E_REFUSED,
-			       "%s: the CA certificates cannot be used: PEM is needed (%s)",
-			       t->server, t->detail);
+			       "%s: the CA certificates are unusable: expected PEM (%s)", t->server,
+			       t->detail);
 	case CURLE_SSL_CERTPROBLEM:
 		return np_fail(err, NP_E_REFUSED,
 			       "%s: the client certificate or key of user '%s' cannot be used: %s",

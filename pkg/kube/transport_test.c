@@ -104,7 +104,7 @@ static void test_kube__connection_errors_are_distinguished(void **state)
 		  { .code = CURLE_SSL_CACERT_BADFILE, .detail = "x" },
 		  KUBE_NEVER,
 		  NP_E_REFUSED,
-		  "PEM is needed" },
+		  "expected PEM" },
 		{ "unheard of",
 		  { .code = CURLE_FTP_WEIRD_PASV_REPLY, .detail = "odd" },
 		  KUBE_NEVER,

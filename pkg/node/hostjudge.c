@@ -25,9 +25,9 @@ struct checking {
 /* What each level of "HV Support" means (esxcfg-info). */
 static const char *const hv_texts[] = {
 	"HV Support is 0: the processor has neither VT-x nor AMD-V",
-	"HV Support is 1: VT-x or AMD-V may be there, but this hardware does not support it",
-	"HV Support is 2: VT-x or AMD-V is there, but switched off in the BIOS",
-	"HV Support is 3: VT-x or AMD-V is switched on and can be used",
+	"HV Support is 1: VT-x or AMD-V may exist, but this hardware does not support it",
+	"HV Support is 2: VT-x or AMD-V exists, but is disabled in the BIOS",
+	"HV Support is 3: VT-x or AMD-V is enabled",
 };
 
 static int check_hv(struct checking *c, struct np_err *err)
@@ -44,7 +44,7 @@ static int check_hv(struct checking *c, struct np_err *err)
 	if (level < 0) {
 		j.status = NP_CHECK_UNKNOWN;
 		j.cure = "add the output of: esxcfg-info | grep 'HV Support'";
-		return report_add(c->r, &j, err, "no capture tells");
+		return report_add(c->r, &j, err, "no capture has it");
 	}
 	return report_add(c->r, &j, err, "%s", hv_texts[level]);
 }
@@ -59,7 +59,7 @@ static enum np_check_status status_of(enum np_verdict v)
 static const char *on_or_off(enum np_verdict v)
 {
 	if (v == NP_VERDICT_UNKNOWN)
-		return "no capture tells";
+		return "no capture has it";
 	return v == NP_VERDICT_YES ? "switched on" : "switched off";
 }
 
@@ -148,19 +148,20 @@ static int check_gpus(struct checking *c, struct np_err *err)
 		words_add(&w, "%s", gpu_who(&c->h->gpus[i].seen, who));
 	if (c->h->is_list_cut || (w.n == 0 && c->n_untold > 0)) {
 		j.status = NP_CHECK_UNKNOWN;
-		j.cure = "give the whole list: it ends within a record";
-		return report_add(c->r, &j, err, "the list of PCI devices was cut; so far %zu: %s",
-				  w.n, w.text);
+		j.cure = "add the whole list: it ends within a record";
+		return report_add(c->r, &j, err,
+				  "the list of PCI devices is truncated; so far %zu: %s", w.n,
+				  w.text);
 	}
 	if (w.n > 0)
 		return report_add(c->r, &j, err, "%zu: %s", w.n, w.text);
 	j.status = c->has_devices ? NP_CHECK_FAIL : NP_CHECK_UNKNOWN;
-	j.cure = c->has_devices
-			 ? "look whether the card is seated and powered, and that the whole list "
-			   "was given"
-			 : "add the output of: esxcli hardware pci list";
+	j.cure =
+		c->has_devices
+			? "check that the card is seated and powered, and that the list is complete"
+			: "add the output of: esxcli hardware pci list";
 	return report_add(c->r, &j, err, "%s",
-			  c->has_devices ? "none in the list of PCI devices" : "no capture tells");
+			  c->has_devices ? "none in the list of PCI devices" : "no capture has it");
 }
 
 /* What differs between the three states of passthrough. */
@@ -182,7 +183,7 @@ static int check_passthrough(struct checking *c, const struct passthrough *p, st
 
 	if (c->h->is_vgpu) {
 		j.status = NP_CHECK_PASS;
-		return report_add(c->r, &j, err, "not needed: the host gives vGPUs away");
+		return report_add(c->r, &j, err, "not needed: the host provides vGPUs");
 	}
 	for (size_t i = 0; i < c->h->n_gpus; i++) {
 		enum np_verdict v = verdict_at(&c->h->gpus[i], p->offset);
@@ -200,8 +201,8 @@ static int check_passthrough(struct checking *c, const struct passthrough *p, st
 			"list";
 	return report_add(c->r, &j, err, "%s%s",
 			  bad.n > 0           ? p->bad
-			  : open.n > 0        ? "no capture tells of "
-			  : c->h->n_gpus == 0 ? "no GPU to look at"
+			  : open.n > 0        ? "no capture of "
+			  : c->h->n_gpus == 0 ? "no GPU found"
 					      : p->good,
 			  bad.n > 0 ? bad.text : open.text);
 }
@@ -210,8 +211,7 @@ static int check_capable(struct checking *c, struct np_err *err)
 {
 	static const struct passthrough p = {
 		.id = "passthrough-capable",
-		.cure = "switch VT-d or the AMD IOMMU on in the BIOS; a device without a way to be reset "
-			"alone cannot be passed through",
+		.cure = "switch VT-d or the AMD IOMMU on in the BIOS; a device that cannot be reset on its own cannot be passed through",
 		.where = "vSphere Client: host, Configure, Hardware, PCI Devices; vim-cmd "
 			 "hostsvc/hostconfig, passthruCapable",
 		.good = "every GPU can be passed through",
@@ -241,7 +241,7 @@ static int check_active(struct checking *c, struct np_err *err)
 {
 	static const struct passthrough p = {
 		.id = "passthrough-active",
-		.cure = "reboot the host: passthrough that is set takes hold then",
+		.cure = "reboot the host to activate passthrough",
 		.where = "esxcli hardware pci list, Current Owner",
 		.good = "every GPU is passed through",
 		.bad = "not yet passed through: ",
@@ -292,8 +292,7 @@ static int check_sriov(struct checking *c, struct np_err *err)
 		j.status = NP_CHECK_UNKNOWN;
 		return report_add(
 			c->r, &j, err,
-			"switched off; any vGPU and the T4 need it, and no capture tells whether "
-			"there will be one");
+			"switched off; any vGPU and the T4 need it, and no capture shows whether there will be one");
 	}
 	return report_add(c->r, &j, err, "SR-IOV: %s", on_or_off(v));
 }
@@ -333,7 +332,7 @@ static int check_above_4g(struct checking *c, struct np_err *err)
 	if (set != v)
 		return report_add(c->r, &j, err, "%s",
 				  v == NP_VERDICT_YES ? "a large BAR lies above 4 GB"
-						      : "a large BAR has no place");
+						      : "a large BAR is not assigned");
 	return report_add(c->r, &j, err, "memory mapping above 4 GB: %s", on_or_off(v));
 }
 
@@ -359,15 +358,15 @@ static int check_bars(struct checking *c, struct np_err *err)
 	}
 	if (bad.n > 0) {
 		j.status = NP_CHECK_FAIL;
-		return report_add(c->r, &j, err, "the host itself placed not every BAR of %s",
+		return report_add(c->r, &j, err, "the host did not assign every BAR of %s",
 				  bad.text);
 	}
 	if (n_good == 0 || n_good < c->h->n_gpus) {
 		j.cure = NULL;
-		return report_add(c->r, &j, err, "no capture tells of every GPU");
+		return report_add(c->r, &j, err, "no capture has every GPU");
 	}
 	j.status = NP_CHECK_PASS;
-	return report_add(c->r, &j, err, "the host placed every BAR of its GPUs");
+	return report_add(c->r, &j, err, "the host assigned every BAR of its GPUs");
 }
 
 static int check_hot_migrate(struct checking *c, struct np_err *err)
@@ -377,8 +376,7 @@ static int check_hot_migrate(struct checking *c, struct np_err *err)
 		.id = "hot-migrate",
 		.status = status_of(v),
 		.decides = c->h->is_vgpu,
-		.cure = "set vgpu.hotmigrate.enabled to true, if VMs with vGPUs are to move by "
-			"vMotion",
+		.cure = "set vgpu.hotmigrate.enabled to true, if vMotion of VMs with vGPUs is required",
 		.where = "vCenter: Configure, Advanced Settings, vgpu.hotmigrate.enabled"
 	};
 
@@ -399,8 +397,7 @@ static int find_window(struct np_host *h, struct np_err *err)
 	if (!h->has_need)
 		return 0;
 	if (__builtin_mul_overflow(h->pages_needed, PAGE_BYTES, &bytes))
-		return np_fail(err, NP_E_SPEC,
-			       "vmware.log: '%" PRIu64 "' pages are more than 64 bits hold",
+		return np_fail(err, NP_E_SPEC, "vmware.log: '%" PRIu64 "' pages exceed 64 bits",
 			       h->pages_needed);
 	h->needed_gb = bytes / NP_GIB + (bytes % NP_GIB != 0);
 	if (np_pow2_ceil(h->needed_gb, &h->window_gb, err) < 0)
@@ -421,7 +418,7 @@ static int check_window(struct checking *c, struct np_err *err)
 
 	snprintf(cure, sizeof(cure), "add the vmware.log of a VM that does not power on");
 	if (!h->has_need)
-		return report_add(c->r, &j, err, "no vmware.log tells of pages that are needed");
+		return report_add(c->r, &j, err, "no vmware.log reports needed pages");
 	j.status = NP_CHECK_FAIL;
 	np_size_text(h->pages_limit * PAGE_BYTES, limit);
 	snprintf(cure, sizeof(cure),
@@ -430,8 +427,8 @@ static int check_window(struct checking *c, struct np_err *err)
 		 h->window_gb);
 	return report_add(c->r, &j, err,
 			  "the VM's devices need %" PRIu64 " GB (%" PRIu64
-			  " pages of 4 KiB), its window holds "
-			  "%s: the right window is %" PRIu64 " GB",
+			  " pages of 4 KiB), the window holds "
+			  "%s: set a window of %" PRIu64 " GB",
 			  h->needed_gb, h->pages_needed, limit, h->window_gb);
 }
 

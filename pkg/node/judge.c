@@ -22,7 +22,7 @@ struct judging {
 	struct matching match;
 	bool has_expectation;
 	bool needs_efi; /* a card with a BAR over 256 MB */
-	size_t n_bad, n_open; /* GPUs that are not ok, or cannot be told */
+	size_t n_bad, n_open; /* GPUs that are not ok, or unknown */
 	char window_cure[CURE_MAX];
 };
 
@@ -60,20 +60,17 @@ static int judge_pci(struct judging *g, struct np_err *err)
 
 static int judge_count_alone(struct judging *g, struct np_err *err)
 {
-	const struct judgement j = {
-		.id = "gpu-count",
-		.status = NP_CHECK_UNKNOWN,
-		.decides = g->m->n_gpus == 0,
-		.cure = "say what the pool asks for: --expect MODEL=N, -f POOL, "
-			"NODEPREP_EXPECT, or the Node's annotation "
-			"nodeprep.dev/gpus"
-	};
+	const struct judgement j = { .id = "gpu-count",
+				     .status = NP_CHECK_UNKNOWN,
+				     .decides = g->m->n_gpus == 0,
+				     .cure = "set the expectation: --expect MODEL=N, -f POOL, "
+					     "NODEPREP_EXPECT, or the Node's annotation "
+					     "nodeprep.dev/gpus" };
 
 	if (g->m->n_gpus == 0)
-		return report_add(g->r, &j, err,
-				  "no GPU is here, and nothing says how many there should be");
-	return report_add(g->r, &j, err, "%zu GPU%s found; nothing says how many there should be",
-			  g->m->n_gpus, plural(g->m->n_gpus));
+		return report_add(g->r, &j, err, "no GPU found, and no number is expected");
+	return report_add(g->r, &j, err, "%zu GPU%s found; no number is expected", g->m->n_gpus,
+			  plural(g->m->n_gpus));
 }
 
 static int judge_count(struct judging *g, struct np_err *err)
@@ -89,12 +86,12 @@ static int judge_count(struct judging *g, struct np_err *err)
 		j.status = g->m->n_unreadable > 0 || g->m->has_pci != NP_VERDICT_YES
 				   ? NP_CHECK_UNKNOWN
 				   : NP_CHECK_FAIL;
-		j.cure = "look at the VM's class with 'nodeprep check' or 'plan': devices that a "
-			 "configSpec hides are not attached; make the node anew once it is right";
+		j.cure =
+			"look at the VM's class with 'nodeprep check' or 'plan': devices that a "
+			"configSpec hides are not attached; recreate the node once it is up to date";
 	} else if (found > expected) {
 		j.status = x->allows_more ? NP_CHECK_WARN : NP_CHECK_FAIL;
-		j.cure =
-			"correct the number that is expected, or use a VM class with fewer devices";
+		j.cure = "correct the expected number, or use a VM class with fewer devices";
 	}
 	return report_add(g->r, &j, err, "%" PRIu64 " GPU%s found, %s says %" PRIu64, found,
 			  plural(found), x->source, expected);
@@ -110,7 +107,7 @@ static void list_wrong_models(const struct judging *g, struct words *w)
 				  x->items[i].count, x->items[i].text);
 	}
 	if (g->match.unexpected > 0)
-		words_add(w, "%" PRIu64 " GPU%s that nobody asked for", g->match.unexpected,
+		words_add(w, "%" PRIu64 " GPU%s not expected", g->match.unexpected,
 			  plural(g->match.unexpected));
 }
 
@@ -137,12 +134,11 @@ static int judge_models(struct judging *g, struct np_err *err)
 		j.status = NP_CHECK_UNKNOWN;
 		j.decides = false;
 		j.cure = NULL;
-		return report_add(g->r, &j, err, "nothing says which models there should be");
+		return report_add(g->r, &j, err, "no models are expected");
 	}
 	list_wrong_models(g, &w);
 	if (w.n == 0)
-		return report_add(g->r, &j, err, "every GPU is one that %s names",
-				  g->o->expectation->source);
+		return report_add(g->r, &j, err, "every GPU is in %s", g->o->expectation->source);
 	if (g->match.is_open || g->m->n_unreadable > 0 || g->m->has_pci != NP_VERDICT_YES)
 		j.status = NP_CHECK_UNKNOWN;
 	else if (lacks_model(g->o->expectation) || !g->o->expectation->allows_more)
@@ -168,7 +164,7 @@ static void list_bars(const struct np_seen_gpu *gpu, struct words *w)
 		if (gpu->bars[i].assigned == NP_VERDICT_NO)
 			words_add(&bars, "%s", bar_text(&gpu->bars[i], bar));
 	}
-	words_add(w, "%s: %.140s", who, bars.n > 0 ? bars.text : "cannot be told");
+	words_add(w, "%s: %.140s", who, bars.n > 0 ? bars.text : "unknown");
 }
 
 static void list_gpus(const struct judging *g, enum np_verdict ok, struct words *w)
@@ -186,20 +182,19 @@ static int judge_bars(struct judging *g, struct np_err *err)
 
 	if (g->m->n_gpus == 0) {
 		j.status = NP_CHECK_UNKNOWN;
-		return report_add(g->r, &j, err, "no GPU to look at");
+		return report_add(g->r, &j, err, "no GPU found");
 	}
 	if (g->n_bad > 0) {
 		list_gpus(g, NP_VERDICT_NO, &w);
 		j.status = NP_CHECK_FAIL;
 		j.cure = g->window_cure;
-		return report_add(g->r, &j, err, "without an address: %s", w.text);
+		return report_add(g->r, &j, err, "not assigned: %s", w.text);
 	}
 	if (g->n_open > 0) {
 		list_gpus(g, NP_VERDICT_UNKNOWN, &w);
 		j.status = NP_CHECK_UNKNOWN;
 		j.cure =
-			"let the check read `resource` and `config` of the device, and add a card that "
-			"the catalogue lacks with --catalogue";
+			"let the check read `resource` and `config` of the device, and add a missing card with --catalogue";
 		return report_add(g->r, &j, err, "%s", w.text);
 	}
 	j.status = NP_CHECK_PASS;
@@ -253,7 +248,7 @@ static int judge_place(struct judging *g, struct np_err *err)
 	}
 	if (g->m->n_gpus == 0 || s.n_open > 0 || g->n_open > 0)
 		return report_add(g->r, &j, err, "%s",
-				  g->m->n_gpus == 0 ? "no GPU to look at"
+				  g->m->n_gpus == 0 ? "no GPU found"
 						    : "not every large BAR has an address");
 	j.status = NP_CHECK_PASS;
 	if (s.n == 0)
@@ -294,7 +289,7 @@ static int judge_sizes(struct judging *g, struct np_err *err)
 	if (g->m->n_gpus == 0 || n_unknown > 0 || s.n == 0) {
 		j.cure = n_unknown > 0 ? "add the card with --catalogue" : NULL;
 		return report_add(g->r, &j, err, "%s",
-				  g->m->n_gpus == 0 ? "no GPU to look at"
+				  g->m->n_gpus == 0 ? "no GPU found"
 						    : "the catalogue does not have every card");
 	}
 	j.status = NP_CHECK_PASS;
@@ -382,7 +377,7 @@ static int judge_bridges(struct judging *g, struct np_err *err)
 	if (g->m->n_gpus == 0 || s.n_open > 0)
 		return report_add(g->r, &j, err, "%s",
 				  g->m->n_gpus == 0
-					  ? "no GPU to look at"
+					  ? "no GPU found"
 					  : "the windows of a bridge above a GPU cannot be read");
 	j.status = NP_CHECK_PASS;
 	if (s.n == 0)
@@ -398,8 +393,7 @@ static int judge_uefi(struct judging *g, struct np_err *err)
 	struct judgement j = {
 		.id = "uefi",
 		.status = NP_CHECK_UNKNOWN,
-		.cure = "set configSpec.firmware of the VM class to efi ('nodeprep apply'), "
-			"and make the node anew"
+		.cure = "set configSpec.firmware of the VM class to efi ('nodeprep apply'), and recreate the node"
 	};
 
 	if (g->m->is_uefi == NP_VERDICT_YES) {
@@ -507,7 +501,7 @@ static int judge_driver(struct judging *g, struct np_err *err)
 	}
 	if (g->m->n_gpus == 0 || n_open > 0)
 		return report_add(g->r, &j, err, "%s",
-				  g->m->n_gpus == 0 ? "no GPU to look at"
+				  g->m->n_gpus == 0 ? "no GPU found"
 						    : "the driver of a GPU cannot be read");
 	j.status = NP_CHECK_PASS;
 	return report_add(g->r, &j, err, "every GPU is bound to a driver");
@@ -556,7 +550,7 @@ static int judge_vgpu(struct judging *g, struct np_err *err)
 	if (g->m->n_gpus == 0 || n_open > 0) {
 		j.status = NP_CHECK_UNKNOWN;
 		return report_add(g->r, &j, err, "%s",
-				  g->m->n_gpus == 0 ? "no GPU to look at"
+				  g->m->n_gpus == 0 ? "no GPU found"
 						    : "NVIDIA's driver tells, and is not there");
 	}
 	return report_add(g->r, &j, err, "no vGPU: whole cards");
@@ -597,13 +591,13 @@ static int write_cure(struct judging *g, struct np_err *err)
 			g->window_cure, CURE_MAX,
 			"give the VM a 64-bit MMIO window of at least %" PRIu64
 			" GB (pciPassthru.use64bitMMIO TRUE and pciPassthru.64bitMMIOSizeGB %" PRIu64
-			" in its VM class, with firmware efi: 'nodeprep apply'), and make the node anew",
+			" in its VM class, with firmware efi: 'nodeprep apply'), and recreate the node",
 			gb, gb);
 	else
 		snprintf(
 			g->window_cure, CURE_MAX,
 			"give the VM a larger 64-bit MMIO window (pciPassthru.64bitMMIOSizeGB in its "
-			"VM class: 'nodeprep plan' computes it), and make the node anew");
+			"VM class: 'nodeprep plan' computes it), and recreate the node");
 	return 0;
 }
 

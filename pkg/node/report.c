@@ -212,7 +212,7 @@ static void write_bars(FILE *out, const struct np_seen_gpu *gpu)
 			fprintf(out, "0x%" PRIx64 "\n", bar->address);
 		else
 			fputs(bar->assigned == NP_VERDICT_NO        ? "not assigned\n"
-			      : bar->assigned == NP_VERDICT_UNKNOWN ? "cannot be told\n"
+			      : bar->assigned == NP_VERDICT_UNKNOWN ? "unknown\n"
 								    : "assigned\n",
 			      out);
 	}
@@ -220,7 +220,7 @@ static void write_bars(FILE *out, const struct np_seen_gpu *gpu)
 
 void gpus_write(FILE *out, const struct np_seen_gpu *gpus, size_t n)
 {
-	static const char *const words[] = { [NP_VERDICT_UNKNOWN] = "cannot be told",
+	static const char *const words[] = { [NP_VERDICT_UNKNOWN] = "unknown",
 					     [NP_VERDICT_NO] = "NOT OK",
 					     [NP_VERDICT_YES] = "ok" };
 	char who[WHO_MAX], id[NP_PCI_ID_MAX];
@@ -247,7 +247,7 @@ void checks_write(FILE *out, const struct np_report *r, bool wide)
 		fprintf(out, "%-8s %-20s %s\n", np_check_status_name(check->status), check->id,
 			check->message);
 		if (check->cure != NULL)
-			fprintf(out, "%-8s %-20s   cure: %s\n", "", "", check->cure);
+			fprintf(out, "%-8s %-20s   remedy: %s\n", "", "", check->cure);
 		if (check->where != NULL && (wide || check->status != NP_CHECK_PASS))
 			fprintf(out, "%-8s %-20s   found in: %s\n", "", "", check->where);
 	}
@@ -270,7 +270,7 @@ static void write_brief(FILE *out, const struct np_report *r)
 			fprintf(out, "%s %s: %s\n", np_check_status_name(check->status), check->id,
 				check->message);
 			if (check->cure != NULL)
-				fprintf(out, "  cure: %s\n", check->cure);
+				fprintf(out, "  remedy: %s\n", check->cure);
 		}
 	}
 }

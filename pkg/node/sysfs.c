@@ -138,7 +138,7 @@ static bool read_function(struct function *f)
 	return true;
 }
 
-/* A GPU vendor's function that the catalogue lacks is one if its class says so, or cannot be told. */
+/* A GPU vendor's function that the catalogue lacks is one if its class says so, or unknown. */
 static bool is_gpu(const struct function *f, const struct np_catalogue *cat)
 {
 	enum np_pci_class class = np_pci_classify(cat, f->id);
@@ -223,7 +223,7 @@ static int add_gpu(struct np_machine *m, const struct np_seen_gpu *gpu, struct n
 	struct np_seen_gpu *all;
 
 	if (m->n_gpus == GPUS_MAX)
-		return np_fail(err, NP_E_SPEC, "more than %d GPUs: this is no node", GPUS_MAX);
+		return np_fail(err, NP_E_SPEC, "more than %d GPUs: not a node", GPUS_MAX);
 	all = reallocarray(m->gpus, m->n_gpus + 1, sizeof(*all));
 	if (all == NULL)
 		return np_fail_nomem(err);

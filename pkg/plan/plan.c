@@ -158,7 +158,7 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 	np_cards_text(c->cards, c->n_cards, has);
 	np_pool_id(p->pool, id);
 	return np_notes_add(
-		&c->notes, err, "class-has-more",
+		&c->notes, err, NP_WARNING_EXTRA_GPUS,
 		"pool '%s' names %s, the class attaches %s: all of them are counted and "
 		"sized",
 		id, wants, has);
@@ -179,8 +179,8 @@ static int note_without_class(struct np_plan *plan, struct np_plan_pool *p, stru
 	np_pool_id(p->pool, id);
 	if (p->pool->has_placeholder)
 		return 0;
-	return np_notes_add(&plan->notes, err, "class-missing",
-			    "%s:%u: pool '%s' names no VM class: what its nodes get is not known",
+	return np_notes_add(&plan->notes, err, NP_WARNING_CLASS_MISSING,
+			    "%s:%u: pool '%s' names no VM class: its nodes' settings are unknown",
 			    p->pool->source.file, p->pool->source.line, id);
 }
 
@@ -225,22 +225,21 @@ static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_
 
 	np_pool_id(p->pool, id);
 	if (p->window.below_rule)
-		return np_notes_add(notes, err, "window-below-rule",
+		return np_notes_add(notes, err, NP_WARNING_WINDOW_BELOW_RULE,
 				    "pool '%s': sizeGB %" PRIu64 " is below the %" PRIu64
 				    " GB of the rule: a VM may not power on",
 				    id, p->window.gb, p->need.required_gb);
 	if (p->need.complete || !p->has_gpus)
 		return 0;
 	if (p->window.rule == NP_WINDOW_SIZE)
-		return np_notes_add(notes, err, "no-figure",
-				    "pool '%s' has a card without a figure: whether sizeGB %" PRIu64
-				    " holds it cannot be told",
+		return np_notes_add(notes, err, NP_WARNING_GPU_SIZE_UNKNOWN,
+				    "pool '%s' has a GPU of unknown size: sizeGB %" PRIu64
+				    " may be too small for it",
 				    id, p->window.gb);
 	return np_notes_add(
-		notes, err, "no-figure",
-		"pool '%s' has a card without a figure: %" PRIu64
-		" GB is the larger of the floor and what the other cards need; say sizeGB, "
-		"or add the card with --catalogue",
+		notes, err, NP_WARNING_GPU_SIZE_UNKNOWN,
+		"pool '%s' has a GPU of unknown size: %" PRIu64
+		" GB is the larger of the floor and the other cards' need; set sizeGB, or add the card with --catalogue",
 		id, p->window.gb);
 }
 
@@ -257,7 +256,7 @@ static int note_larger(struct np_plan *plan, struct np_plan_pool *p, struct np_e
 		return 0;
 	np_pool_id(p->pool, id);
 	return np_notes_add(
-		plan_notes_of(plan, p), err, "window-larger",
+		plan_notes_of(plan, p), err, NP_WARNING_WINDOW_LARGER,
 		"pool '%s': %s %" PRIu64 " is more than the %" PRIu64 " GB that its cards need", id,
 		policy->has_size ? "sizeGB" : "minimumGB", p->window.gb, p->need.required_gb);
 }
@@ -270,7 +269,7 @@ static int note_address_width(struct np_plan *plan, struct np_plan_pool *p, stru
 	if (p->window.gb < WIDE_WINDOW_GB)
 		return 0;
 	np_pool_id(p->pool, id);
-	return np_notes_add(plan_notes_of(plan, p), err, "address-width",
+	return np_notes_add(plan_notes_of(plan, p), err, NP_WARNING_ADDRESS_WIDTH,
 			    "pool '%s': a window of %" PRIu64
 			    " GB may be more than the host's CPU can "
 			    "address; 2^45 bytes are %d GB in all",
@@ -308,9 +307,8 @@ static int note_placeholder(struct np_plan *plan, struct np_plan_pool *p, struct
 	if (!p->pool->has_placeholder)
 		return 0;
 	np_pool_id(p->pool, id);
-	return np_notes_add(&plan->notes, err, "placeholder",
-			    "%s:%u: pool '%s' holds a placeholder that nothing has filled in: it "
-			    "cannot be applied",
+	return np_notes_add(&plan->notes, err, NP_WARNING_PLACEHOLDER,
+			    "%s:%u: pool '%s' has an unfilled placeholder: it cannot be applied",
 			    p->pool->source.file, p->pool->source.line, id);
 }
 
@@ -323,7 +321,7 @@ static int note_remarks(struct np_plan *plan, const struct np_plan_pool *p, stru
 	for (size_t i = 0; i < p->pool->remarks.n; i++) {
 		const struct np_note *r = &p->pool->remarks.items[i];
 
-		if (np_notes_add(&plan->notes, err, r->code, "%s:%u: pool '%s': %s", at->file,
+		if (np_notes_add(&plan->notes, err, r->warning, "%s:%u: pool '%s': %s", at->file,
 				 at->line, id, r->message) < 0)
 			return -(int)err->code;
 	}
@@ -339,9 +337,8 @@ static int note_rollout(struct np_plan *plan, const struct np_plan_pool *p, stru
 		return 0;
 	np_pool_id(p->pool, id);
 	return np_notes_add(
-		plan_notes_of(plan, p), err, "no-spare-host",
-		"pool '%s': a rolling update makes the new node first, and hangs without "
-		"a host that has free GPUs: use maxSurge 0 or OnDelete",
+		plan_notes_of(plan, p), err, NP_WARNING_NO_SPARE_HOST,
+		"pool '%s': a rolling update creates the new node first, and hangs without a host with free GPUs: use maxSurge 0 or OnDelete",
 		id);
 }
 

@@ -232,7 +232,7 @@ static const struct plan_case {
 	{ "fewer asks: the class decides",
 	  CLASS("c", X4(A100) ", " T4) POOL("p", "c", GPUS(M("A100-40GB", "2"))), 0,
 	  "ml/p: 4 x A100-40GB, 1 x T4, needs 512, window 512\n"
-	  "class ml/c, pools 1, gpus 5, carries 512, 97.03 MB, changed class-has-more\n" },
+	  "class ml/c, pools 1, gpus 5, carries 512, 97.03 MB, changed extra-gpus\n" },
 	{ "more asks are an error that names both",
 	  CLASS("c", X2(A100)) POOL("p", "c", GPUS(M("A100-40GB", "4"))), 0,
 	  "ml/p: 2 x A100-40GB, needs 256, window 512\n"
@@ -330,19 +330,19 @@ static const struct plan_case {
 	  "class /c, pools 2, gpus 5, carries 1024, changed resize-resets class-shared\n" },
 	{ "an unknown card takes the floor and is told", CLASS("c", UNKNOWN) POOL("p", "c", ""), 0,
 	  "ml/p: 1 x 10de:2fff, needs ?, window ?\n"
-	  "class ml/c, pools 1, gpus 1, carries 512, 97.03 MB, changed unknown-device no-figure\n" },
+	  "class ml/c, pools 1, gpus 1, carries 512, 97.03 MB, changed unknown-device gpu-size-unknown\n" },
 	{ "an unknown card beside cards that need more",
 	  CLASS("c", UNKNOWN ", " X5(A100)) POOL("p", "c", ""), 0,
 	  "ml/p: 1 x 10de:2fff, 5 x A100-40GB, needs ?, window ?\n"
-	  "class ml/c, pools 1, gpus 6, carries 1024, changed unknown-device no-figure resize-resets\n" },
+	  "class ml/c, pools 1, gpus 6, carries 1024, changed unknown-device gpu-size-unknown resize-resets\n" },
 	{ "an unknown card with a size asked for",
 	  CLASS("c", UNKNOWN) POOL("p", "c", MMIO("sizeGB: 1024")), 0,
 	  "ml/p: 1 x 10de:2fff, needs ?, window 1024\n"
-	  "class ml/c, pools 1, gpus 1, carries 1024, changed unknown-device no-figure resize-resets\n" },
+	  "class ml/c, pools 1, gpus 1, carries 1024, changed unknown-device gpu-size-unknown resize-resets\n" },
 	{ "a device of another vendor is a GPU where a pool names its id",
 	  CLASS("c", X2(OTHER)) POOL("p", "c", GPUS(ID("1ae0:0063", "2"))), 0,
 	  "ml/p: 2 x 1ae0:0063, needs ?, window ?\n"
-	  "class ml/c, pools 1, gpus 2, carries 512, 97.03 MB, changed no-figure\n" },
+	  "class ml/c, pools 1, gpus 2, carries 512, 97.03 MB, changed gpu-size-unknown\n" },
 	{ "a device of another vendor is none where no pool names it",
 	  CLASS("c", X2(OTHER)) POOL("p", "c", ""), 0,
 	  "ml/p: none, needs 0, window 0\n"
@@ -551,12 +551,12 @@ static const struct text_case {
 	  "1 x 128 + 1 x 256 = 384 GB, rounded up to 512 GB" },
 	{ CLASS("c", A100) POOL("p", "c", ""), "1 x 128 = 128 GB; the floor is 512 GB" },
 	{ CLASS("c", A100) POOL("p", "c", MMIO("sizeGB: 1024")),
-	  "1 x 128 = 128 GB; the pool's sizeGB says 1024 GB" },
-	{ CLASS("c", T4) POOL("p", "c", ""), "no card with a figure needs a window" },
+	  "1 x 128 = 128 GB; the pool's sizeGB is 1024 GB" },
+	{ CLASS("c", T4) POOL("p", "c", ""), "no card of known size needs a window" },
 	{ CLASS("c", UNKNOWN) POOL("p", "c", ""),
-	  "no card with a figure needs a window, not counting cards without a figure; the floor is "
+	  "no card of known size needs a window, without the cards of unknown size; the floor is "
 	  "512 GB" },
-	{ CLASS("c", "") KEYS("512") POOL("p", "c", ""), "its GPUs are not known" },
+	{ CLASS("c", "") KEYS("512") POOL("p", "c", ""), "its GPUs are unknown" },
 };
 
 static void test_plan__a_window_is_explained_in_words(void **state)

@@ -82,7 +82,7 @@ static int copy_remarks(struct np_plan_template *t, struct np_err *err)
 	for (size_t i = 0; i < t->template->remarks.n; i++) {
 		const struct np_note *r = &t->template->remarks.items[i];
 
-		if (np_notes_add(&t->notes, err, r->code, "%s", r->message) < 0)
+		if (np_notes_add(&t->notes, err, r->warning, "%s", r->message) < 0)
 			return -(int)err->code;
 	}
 	return 0;
@@ -110,9 +110,8 @@ static int open_missing(struct np_plan *plan, const struct np_pool *pool, struct
 	t->ns = pool->template_ns;
 	t->name = pool->template_name;
 	return np_notes_add(
-		&t->notes, err, "template-missing",
-		"VSphereMachineTemplate '%s/%s' is not in the input: what nodes get from "
-		"it is not known",
+		&t->notes, err, NP_WARNING_TEMPLATE_MISSING,
+		"VSphereMachineTemplate '%s/%s' is not in the input: its nodes' GPUs are unknown",
 		t->ns, t->name);
 }
 
@@ -209,9 +208,8 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_template *t, st
 	if (!baked_in)
 		return 0;
 	return np_notes_add(
-		&t->notes, err, "baked-in",
-		"MMIO keys and no PCI device: a GPU may be part of the OVA itself, so how "
-		"many there are is not known");
+		&t->notes, err, NP_WARNING_BAKED_IN,
+		"MMIO keys and no PCI device: a GPU may be part of the OVA itself, so their number is unknown");
 }
 
 int plan_templates_make(struct np_plan *plan, const struct np_input *in, struct np_err *err)
@@ -269,7 +267,7 @@ static int match_asks(struct np_plan *plan, struct np_plan_pool *p, struct np_pl
 		return plan_pool_error(plan, p->pool, err, NP_E_SPEC,
 				       "asks for %s, but template '%s' attaches %s", wants, t->name,
 				       has);
-	return np_notes_add(&t->notes, err, "class-has-more",
+	return np_notes_add(&t->notes, err, NP_WARNING_EXTRA_GPUS,
 			    "pool '%s' names %s, the template attaches %s: all of them are counted "
 			    "and sized",
 			    id, wants, has);
@@ -357,7 +355,7 @@ static int decide_window(struct fill *f, struct np_err *err)
 		return -(int)err->code;
 	if (d.kept[0] != '\0') {
 		snprintf(f->reason, sizeof(f->reason), "%s", d.kept);
-		if (np_notes_add(&f->t->notes, err, "window-kept", "%s", d.warning) < 0)
+		if (np_notes_add(&f->t->notes, err, NP_WARNING_WINDOW_KEPT, "%s", d.warning) < 0)
 			return -(int)err->code;
 	}
 	f->t->has_window = true;
@@ -377,8 +375,8 @@ static int decide_hardware(struct fill *f, struct np_err *err)
 	if (f->t->gpus == 0)
 		return 0;
 	if (text == NULL)
-		return np_notes_add(&f->t->notes, err, "hardware-version",
-				    "no hardware version is said, so that the OVA's holds: PCI "
+		return np_notes_add(&f->t->notes, err, NP_WARNING_HARDWARE_VERSION,
+				    "no hardware version is set, so the OVA's applies: PCI "
 				    "devices need " HARDWARE_PREFIX "%d or newer",
 				    HARDWARE_MIN);
 	if (strncmp(text, HARDWARE_PREFIX, strlen(HARDWARE_PREFIX)) != 0 ||
@@ -387,7 +385,7 @@ static int decide_hardware(struct fill *f, struct np_err *err)
 		return 0;
 	snprintf(f->hardware, sizeof(f->hardware), HARDWARE_PREFIX "%d", HARDWARE_MIN);
 	f->wants.hardware = f->hardware;
-	return np_notes_add(&f->t->notes, err, "hardware-version",
+	return np_notes_add(&f->t->notes, err, NP_WARNING_HARDWARE_VERSION,
 			    "raised from '%s' to '%s', which PCI devices need", text, f->hardware);
 }
 
@@ -411,7 +409,7 @@ static int note_memory(struct np_plan_template *t, struct np_err *err)
 
 	if (!t->template->has_memory || t->template->memory_mib >= gb * 1024 + gb * 512)
 		return 0;
-	return np_notes_add(&t->notes, err, "memory-small",
+	return np_notes_add(&t->notes, err, NP_WARNING_MEMORY_SMALL,
 			    "the VM has %" PRIu64 " MiB of memory for %" PRIu64
 			    " GB of GPU memory; guides advise 1.5 times as much",
 			    t->template->memory_mib, gb);
@@ -430,7 +428,7 @@ static int note_mixed(struct np_plan_template *t, struct np_err *err)
 	if (vgpus == 0 || others == 0)
 		return 0;
 	return np_notes_add(
-		&t->notes, err, "mixed-vgpu",
+		&t->notes, err, NP_WARNING_MIXED_VGPU,
 		"vGPU and passthrough GPUs in one template: a node takes the driver of one "
 		"kind");
 }
@@ -441,8 +439,8 @@ static int note_unknown(struct np_plan_template *t, struct np_err *err)
 
 	for (size_t i = 0; i < t->n_cards; i++) {
 		if (t->cards[i].gpu == NULL &&
-		    np_notes_add(&t->notes, err, "unknown-device",
-				 "the catalogue does not know '%s': --catalogue adds it",
+		    np_notes_add(&t->notes, err, NP_WARNING_UNKNOWN_DEVICE,
+				 "'%s' is not in the catalogue; add it with --catalogue",
 				 np_card_name(&t->cards[i], id)) < 0)
 			return -(int)err->code;
 	}
@@ -487,20 +485,19 @@ void np_template_text(const struct np_plan_template *t, char buf[static NP_TEMPL
 
 	if (t->template == NULL)
 		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
-			 "template %.253s/%.253s is not in the input: what it lacks is not known",
+			 "template %.253s/%.253s is not in the input: its changes are unknown",
 			 t->ns, t->name);
 	else if (t->change.n == 0)
-		snprintf(buf, NP_TEMPLATE_TEXT_MAX, "template %.253s/%.253s is %s", t->ns, t->name,
-			 t->has_gpus ? "right as it is"
-				     : "left as it is: what it lacks is not known");
+		snprintf(buf, NP_TEMPLATE_TEXT_MAX, "template %.253s/%.253s %s", t->ns, t->name,
+			 t->has_gpus ? "is up to date" : "is not changed: its GPUs are unknown");
 	else if (name != NULL)
 		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
-			 "template %.253s/%.253s is immutable: plan -o json holds its replacement "
-			 "'%.253s'",
+			 "template %.253s/%.253s is immutable: 'nodeprep apply' creates its "
+			 "replacement '%.253s'",
 			 t->ns, t->name, name);
 	else
 		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
-			 "template %.253s/%.253s stands in a file of yours: plan -o json holds its "
-			 "changes",
+			 "template %.253s/%.253s is in a file: 'nodeprep plan -o yaml' prints the "
+			 "corrected file",
 			 t->ns, t->name);
 }

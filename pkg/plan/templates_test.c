@@ -267,20 +267,20 @@ static void test_templates__what_is_odd_is_told(void **state)
 		{ "a template that is not there", DEPLOYMENT("d", ""),
 		  "pool d gpus=? window=?\n"
 		  "template ml/t pools=1 gpus=? window=? -\n"
-		  "! template-missing: VSphereMachineTemplate 'ml/t' is not in the input: what nodes get from it is not known\n",
+		  "! template-missing: VSphereMachineTemplate 'ml/t' is not in the input: its nodes' GPUs are unknown\n",
 		  false },
 		{ "one that is not there, of a pool that says its GPUs",
 		  DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: H100-80GB=3}"),
 		  "pool d gpus=3 window=1024\n"
 		  "template ml/t pools=1 gpus=? window=? -\n"
-		  "! template-missing: VSphereMachineTemplate 'ml/t' is not in the input: what nodes get from it is not known\n",
+		  "! template-missing: VSphereMachineTemplate 'ml/t' is not in the input: its nodes' GPUs are unknown\n",
 		  false },
 		{ "keys and no device",
 		  DEPLOYMENT("d", "")
 			  TEMPLATE("customVMXKeys: {pciPassthru.64bitMMIOSizeGB: '512'}"),
 		  "pool d gpus=? window=?\n"
 		  "template ml/t pools=1 gpus=? window=512 vmx-19\n"
-		  "! baked-in: MMIO keys and no PCI device: a GPU may be part of the OVA itself, so how many there are is not known\n",
+		  "! baked-in: MMIO keys and no PCI device: a GPU may be part of the OVA itself, so their number is unknown\n",
 		  false },
 		{ "keys and no device, of a pool that says which GPUs",
 		  DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: H100-80GB=3}")
@@ -290,14 +290,14 @@ static void test_templates__what_is_odd_is_told(void **state)
 		  "template ml/t pools=1 gpus=? window=1024 vmx-19 -> t-263b963e\n"
 		  "  " SIZE ": \"512\" -> \"1024\"\n"
 		  "  " REFERENCE ": \"t\" -> \"t-263b963e\"\n"
-		  "! baked-in: MMIO keys and no PCI device: a GPU may be part of the OVA itself, so how many there are is not known\n",
+		  "! baked-in: MMIO keys and no PCI device: a GPU may be part of the OVA itself, so their number is unknown\n",
 		  false },
 		{ "keys and no device, of a pool that says a small one",
 		  DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: T4=1}")
 			  TEMPLATE("customVMXKeys: {pciPassthru.64bitMMIOSizeGB: '512'}"),
 		  "pool d gpus=1 window=0\n"
 		  "template ml/t pools=1 gpus=? window=512 vmx-19\n"
-		  "! baked-in: MMIO keys and no PCI device: a GPU may be part of the OVA itself, so how many there are is not known\n",
+		  "! baked-in: MMIO keys and no PCI device: a GPU may be part of the OVA itself, so their number is unknown\n",
 		  false },
 		{ "the same template twice",
 		  TEMPLATE("pciDevices: [" T4 "]") TEMPLATE("pciDevices: [" T4 "]"),
@@ -310,7 +310,7 @@ static void test_templates__what_is_odd_is_told(void **state)
 		  DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: T4=1}")
 			  TEMPLATE("pciDevices: [" T4 ", " T4 "]"),
 		  "pool d gpus=2 window=0\ntemplate ml/t pools=1 gpus=2 window=0 vmx-19\n"
-		  "! class-has-more: pool 'ml/c/d' names 1 x T4, the template attaches 2 x T4: all of them are counted and sized\n",
+		  "! extra-gpus: pool 'ml/c/d' names 1 x T4, the template attaches 2 x T4: all of them are counted and sized\n",
 		  false },
 		{ "a pool that names more",
 		  DEPLOYMENT("d", ", annotations: {nodeprep.dev/gpus: T4=2}")
@@ -323,10 +323,10 @@ static void test_templates__what_is_odd_is_told(void **state)
 			   ", {vGPUProfile: grid_t4-1a}, {vendorId: 4318, deviceId: 0x2fff}]"),
 		  "pool t gpus=3 window=?\n"
 		  "template ml/t pools=1 gpus=3 window=512 vmx-19 -> t-c5f37e5d\n" LACKS_KEYS
-		  "! no-figure: pool 'ml/t' has a card without a figure: 512 GB is the larger of the floor and what the other cards need; say sizeGB, or add the card with --catalogue\n"
+		  "! gpu-size-unknown: pool 'ml/t' has a GPU of unknown size: 512 GB is the larger of the floor and the other cards' need; set sizeGB, or add the card with --catalogue\n"
 		  "! mixed-vgpu: vGPU and passthrough GPUs in one template: a node takes the driver of one kind\n"
 		  "! memory-small: the VM has 8192 MiB of memory for 40 GB of GPU memory; guides advise 1.5 times as much\n"
-		  "! unknown-device: the catalogue does not know '10de:2fff': --catalogue adds it\n",
+		  "! unknown-device: '10de:2fff' is not in the catalogue; add it with --catalogue\n",
 		  false },
 		{ "enough memory, to the MiB",
 		  TEMPLATE("memoryMiB: 61440, pciDevices: [" A100
@@ -345,7 +345,7 @@ static void test_templates__what_is_odd_is_told(void **state)
 		  "template ml/t pools=1 gpus=1 window=0 vmx-17 -> t-1c4c0c5a\n"
 		  "  /spec/template/spec/hardwareVersion: \"vmx-16\" -> \"vmx-17\"\n"
 		  "  " REFERENCE ": \"t\" -> \"t-1c4c0c5a\"\n"
-		  "! no-spare-host: pool 'ml/d': a rolling update makes the new node first, and hangs without a host that has free GPUs: use maxSurge 0 or OnDelete\n"
+		  "! no-spare-host: pool 'ml/d': a rolling update creates the new node first, and hangs without a host with free GPUs: use maxSurge 0 or OnDelete\n"
 		  "! hardware-version: raised from 'vmx-16' to 'vmx-17', which PCI devices need\n",
 		  false },
 		{ "no hardware version, and a placeholder for one",
@@ -357,14 +357,14 @@ static void test_templates__what_is_odd_is_told(void **state)
 		  "spec: {template: {spec: {hardwareVersion: $(H), pciDevices: [" T4 "]}}}\n",
 		  "pool t gpus=1 window=0\npool u gpus=1 window=0\n"
 		  "template ml/t pools=1 gpus=1 window=0 -\n"
-		  "! hardware-version: no hardware version is said, so that the OVA's holds: PCI devices need vmx-17 or newer\n"
+		  "! hardware-version: no hardware version is set, so the OVA's applies: PCI devices need vmx-17 or newer\n"
 		  "template ml/u pools=1 gpus=1 window=0 $(H)\n"
-		  "! placeholder: in.yaml:6: pool 'ml/u' holds a placeholder that nothing has filled in: it cannot be applied\n",
+		  "! placeholder: in.yaml:6: pool 'ml/u' has an unfilled placeholder: it cannot be applied\n",
 		  false },
 		{ "a pool file without effect", "name: np\nreplicas: 1\ngpus: 1\n",
 		  "pool np gpus=? window=?\n"
-		  "! no-effect: in.yaml:1: pool 'default/np': 'gpus' has no effect: tanzu cluster node-pool set knows no GPU setting; give the pool a VM class or a VSphereMachineTemplate of its own\n"
-		  "! class-missing: in.yaml:1: pool 'default/np' names no VM class: what its nodes get is not known\n",
+		  "! no-effect: in.yaml:1: pool 'default/np': 'gpus' has no effect: tanzu cluster node-pool set ignores GPU settings; give the pool a VM class or a VSphereMachineTemplate of its own\n"
+		  "! class-missing: in.yaml:1: pool 'default/np' names no VM class: its nodes' settings are unknown\n",
 		  false },
 	};
 
@@ -408,12 +408,12 @@ static void test_templates__flat_files_are_told_their_changes(void **state)
 		  "extrapools: |\n  - name: x\n    customVMX: pciPassthru.64bitMMIOSizeGB=64\n",
 		  "pool x gpus=? window=?\n"
 		  "template default/x pools=1 gpus=? window=64 -\n"
-		  "! baked-in: MMIO keys and no PCI device: a GPU may be part of the OVA itself, so how many there are is not known\n",
+		  "! baked-in: MMIO keys and no PCI device: a GPU may be part of the OVA itself, so their number is unknown\n",
 		  false },
 		{ "a placeholder for the devices", FLAT "VSPHERE_WORKER_PCI_DEVICES: ${IDS}\n",
 		  "pool md-0 gpus=? window=?\n"
 		  "template default/md-0 pools=1 gpus=? window=? -\n"
-		  "! placeholder: in.yaml:1: pool 'default/c/md-0' holds a placeholder that nothing has filled in: it cannot be applied\n",
+		  "! placeholder: in.yaml:1: pool 'default/c/md-0' has an unfilled placeholder: it cannot be applied\n",
 		  false },
 	};
 
@@ -546,15 +546,15 @@ static void test_templates__the_line_for_people_names_the_replacement(void **sta
 		const char *text, *expect;
 	} rows[] = {
 		{ TEMPLATE("pciDevices: [" A100 "]"),
-		  "template ml/t is immutable: plan -o json holds its replacement 't-b3bad243'" },
+		  "template ml/t is immutable: 'nodeprep apply' creates its replacement 't-b3bad243'" },
 		{ FLAT "VSPHERE_WORKER_PCI_DEVICES: \"10de:20b0\"\n",
-		  "template default/md-0 stands in a file of yours: plan -o json holds its changes" },
-		{ TEMPLATE("pciDevices: [" T4 "]"), "template ml/t is right as it is" },
+		  "template default/md-0 is in a file: 'nodeprep plan -o yaml' prints the corrected file" },
+		{ TEMPLATE("pciDevices: [" T4 "]"), "template ml/t is up to date" },
 		{ DEPLOYMENT("d", "")
 			  TEMPLATE("customVMXKeys: {pciPassthru.64bitMMIOSizeGB: '512'}"),
-		  "template ml/t is left as it is: what it lacks is not known" },
+		  "template ml/t is not changed: its GPUs are unknown" },
 		{ DEPLOYMENT("d", ""),
-		  "template ml/t is not in the input: what it lacks is not known" },
+		  "template ml/t is not in the input: its changes are unknown" },
 	};
 
 	(void)state;

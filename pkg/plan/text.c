@@ -81,16 +81,16 @@ void np_window_text(const struct np_plan_pool *p, char buf[static NP_WINDOW_TEXT
 	if (p->need.sum_gb > 0)
 		write_sum(p, buf);
 	else if (!p->has_gpus)
-		append(buf, NP_WINDOW_TEXT_MAX, "its GPUs are not known");
+		append(buf, NP_WINDOW_TEXT_MAX, "its GPUs are unknown");
 	else
-		append(buf, NP_WINDOW_TEXT_MAX, "no card with a figure needs a window");
+		append(buf, NP_WINDOW_TEXT_MAX, "no card of known size needs a window");
 	if (!p->need.complete && p->has_gpus)
-		append(buf, NP_WINDOW_TEXT_MAX, ", not counting cards without a figure");
+		append(buf, NP_WINDOW_TEXT_MAX, ", without the cards of unknown size");
 	if (!p->has_window)
 		return;
 	if (p->window.rule == NP_WINDOW_FLOOR)
 		append(buf, NP_WINDOW_TEXT_MAX, "; the floor is %" PRIu64 " GB", p->window.gb);
 	if (p->window.rule == NP_WINDOW_SIZE)
-		append(buf, NP_WINDOW_TEXT_MAX, "; the pool's sizeGB says %" PRIu64 " GB",
+		append(buf, NP_WINDOW_TEXT_MAX, "; the pool's sizeGB is %" PRIu64 " GB",
 		       p->window.gb);
 }

@@ -9,7 +9,7 @@
 #include "nodeprep/units.h"
 
 #define ASK_TEXT_MAX 128
-#define PAIR_EXAMPLE "MODEL=COUNT is needed, such as 'A100-40GB=4'"
+#define PAIR_EXAMPLE "expected MODEL=COUNT, such as 'A100-40GB=4'"
 #define PAIRS_EXAMPLE "such as 'A100-40GB=4,T4=1'"
 
 static int fill_model(const struct np_catalogue *cat, const char *text, struct np_ask *ask,
@@ -63,8 +63,8 @@ static int fill_vgpu(const struct np_catalogue *cat, const char *text, struct np
 	for (const char *c = text; *c; c++)
 		if (!isgraph((unsigned char)*c))
 			return np_fail(err, NP_E_SPEC,
-				       "vGPU profile '%s' holds a blank: one such as "
-				       "'grid_a100-40c' is needed",
+				       "vGPU profile '%s' holds a blank: expected one such as "
+				       "'grid_a100-40c'",
 				       text);
 	ask->vgpu_profile = strdup(text);
 	if (!ask->vgpu_profile)
@@ -129,14 +129,15 @@ static int find_way(struct np_node item, const struct way **ret, struct np_err *
 		if (!np_node_is_present(n))
 			continue;
 		if (found)
-			return np_node_fail_key(n, err, NP_E_SPEC,
-						"%s and %s exclude each other: name the GPU once",
-						found->key, ways[i].key);
+			return np_node_fail_key(
+				n, err, NP_E_SPEC,
+				"%s and %s are mutually exclusive: name the GPU once", found->key,
+				ways[i].key);
 		found = &ways[i];
 	}
 	if (!found)
 		return np_node_fail(item, err, NP_E_SPEC,
-				    "one of model, pciID or vgpuProfile is needed");
+				    "one of model, pciID or vgpuProfile is required");
 	*ret = found;
 	return 0;
 }
@@ -316,7 +317,7 @@ static int read_pair(struct np_node n, const struct np_catalogue *cat, const cha
 				    count, origin);
 	if (np_u64_parse(count, 1, NP_ASK_COUNT_MAX, &ask.count, &inner) < 0)
 		return np_node_fail(n, err, inner.code,
-				    "count of '%.64s' in %s is '%.64s': 1 to %d is needed", name,
+				    "count of '%.64s' in %s is '%.64s': expected 1 to %d", name,
 				    origin, count, NP_ASK_COUNT_MAX);
 	if (fill(guess_way(cat, name), cat, n, name, &ask, err) < 0)
 		return -(int)err->code;
@@ -357,8 +358,8 @@ static int read_asks_text(struct np_node n, const struct np_catalogue *cat, cons
 	size_t commas = 0;
 
 	if (!text[strspn(text, " \t\r\n")])
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "%s is empty: GPUs are needed, " PAIRS_EXAMPLE, origin);
+		return np_node_fail(n, err, NP_E_SPEC, "%s is empty: expected GPUs, " PAIRS_EXAMPLE,
+				    origin);
 	for (const char *c = text; *c; c++)
 		commas += *c == ',';
 	if (commas >= NP_POOL_GPUS_MAX)
@@ -380,10 +381,10 @@ int np_pool_read_annotation(struct np_node n, const struct np_catalogue *cat, st
 		return 0;
 	/* Two places that say the same drift apart, so that one of them must be wrong some day. */
 	if (pool->n_asks > 0 || pool->gpus_unknown)
-		return np_node_fail_key(n, err, NP_E_SPEC,
-					"annotation %s and gpus of the variable '%s' exclude each "
-					"other: keep the variable",
-					NP_GPUS_ANNOTATION, NP_GPU_VARIABLE);
+		return np_node_fail_key(
+			n, err, NP_E_SPEC,
+			"annotation %s and gpus of the variable '%s' are mutually exclusive: keep the variable",
+			NP_GPUS_ANNOTATION, NP_GPU_VARIABLE);
 	return read_asks_text(n, cat, NP_GPUS_ANNOTATION, text, pool, err);
 }
 
@@ -438,7 +439,7 @@ int np_pool_read_cluster_annotation(const struct np_object *o, size_t first, str
 	pool = &o->in->pools[first];
 	if (pool->n_asks > 0 || pool->gpus_unknown)
 		return np_node_fail_key(n, err, NP_E_SPEC,
-					"%s stands on %s '%s' and on its pool '%s': keep that of "
+					"%s is on %s '%s' and on its pool '%s': keep that of "
 					"the pool",
 					NP_GPUS_ANNOTATION, o->kind, o->name, pool->name);
 	return np_pool_read_annotation(n, o->cat, pool, err);

@@ -41,8 +41,8 @@ static int refuse_field(struct np_node topology, const char *foreign, const char
 
 	if (!np_node_is_present(n))
 		return 0;
-	return np_node_fail_key(n, err, NP_E_SPEC, "'%s' is a field of %s: '%s' is needed here",
-				foreign, version, right);
+	return np_node_fail_key(n, err, NP_E_SPEC, "'%s' is a field of %s: expected '%s'", foreign,
+				version, right);
 }
 
 int np_pool_add_tkc(const struct np_object *o, struct np_err *err)
@@ -99,8 +99,8 @@ static int check_class_variable(struct np_node value, struct np_err *err)
 	if (json_is_string(value.json))
 		return 0;
 	return np_pool_fail_instead(value,
-				    "the name of a VirtualMachineClass, as value of the variable "
-				    "'" NP_CLASS_VARIABLE "',",
+				    "the name of a VirtualMachineClass as value of the variable "
+				    "'" NP_CLASS_VARIABLE "'",
 				    err);
 }
 
@@ -289,9 +289,9 @@ static int note_machine_pools(struct np_node topology, struct np_pool *pool, str
 		return -(int)err->code;
 	if (np_node_count(pools) == 0)
 		return 0;
-	return np_notes_add(&pool->remarks, err, "machine-pools",
-			    "the topology's %zu machinePools are not read: vSphere has nodes of "
-			    "machineDeployments alone",
+	return np_notes_add(&pool->remarks, err, NP_WARNING_MACHINE_POOLS,
+			    "the topology's %zu machinePools are ignored: vSphere creates no nodes "
+			    "from them",
 			    np_node_count(pools));
 }
 

@@ -137,7 +137,7 @@ static int note_topology(struct np_node metadata, struct np_pool *pool, struct n
 	if (!np_node_is_present(np_node_get(labels, TOPOLOGY_LABEL)))
 		return 0;
 	return np_notes_add(
-		&pool->remarks, err, "topology-owned",
+		&pool->remarks, err, NP_WARNING_TOPOLOGY_OWNED,
 		"a Cluster's topology owns the MachineDeployment and would undo a change "
 		"of it: change the Cluster's variables");
 }

@@ -78,8 +78,8 @@ static int read_key_pairs(struct np_template *t, struct np_node n, char *rest, s
 		if (!equals || equals == pair)
 			return np_node_fail(
 				n, err, NP_E_SPEC,
-				"%s has '%.64s': KEY=VALUE pairs with commas between them "
-				"are needed",
+				"%s has '%.64s': expected KEY=VALUE pairs, separated by "
+				"commas",
 				n.key, pair);
 		*equals = '\0';
 		if (np_template_add_key(t, n, trim(pair), trim(equals + 1), err) < 0)
@@ -106,7 +106,7 @@ static int read_memory(struct flat *f, struct np_node n, const char *text, struc
 
 	if (np_u64_parse(text, 1, INT64_MAX, &f->template.memory_mib, &why) < 0)
 		return np_node_fail(n, err, NP_E_SPEC,
-				    "%s is '%.64s': a whole number of MiB is needed", n.key, text);
+				    "%s is '%.64s': expected a whole number of MiB", n.key, text);
 	f->template.has_memory = true;
 	return 0;
 }
@@ -134,8 +134,8 @@ static int note_allow_list(struct flat *f, struct np_pci_id id, struct np_err *e
 	    (id.vendor == allowed_id.vendor && id.device == allowed_id.device))
 		return 0;
 	np_pci_id_format(id, text);
-	return np_notes_add(&f->template.remarks, err, "allow-list",
-			    "the installer refuses '%s': it takes 10de:1eb8 alone unless "
+	return np_notes_add(&f->template.remarks, err, NP_WARNING_ALLOW_LIST,
+			    "the installer rejects '%s': it accepts 10de:1eb8 only, unless "
 			    "VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"",
 			    text);
 }
@@ -147,8 +147,8 @@ static int add_device(struct flat *f, struct np_node n, const char *text, struct
 
 	if (np_gpu_find_vgpu(f->o->cat, text)) {
 		if (!has_device(&f->template, id, text) &&
-		    np_notes_add(&f->template.remarks, err, "passthrough-only",
-				 "'%.64s' is a vGPU: %s takes passthrough devices alone", text,
+		    np_notes_add(&f->template.remarks, err, NP_WARNING_PASSTHROUGH_ONLY,
+				 "'%.64s' is a vGPU: %s accepts passthrough devices only", text,
 				 n.key) < 0)
 			return -(int)err->code;
 		return np_template_add_device(&f->template, f->o->cat, n, id, text, err);
@@ -179,7 +179,7 @@ static int read_rollout(struct flat *f, struct np_node n, const char *text, stru
 		f->pool.rollout = NP_ROLLOUT_ON_DELETE;
 	else if (strcmp(text, "RollingUpdate") != 0)
 		return np_node_fail(n, err, NP_E_SPEC,
-				    "%s is '%.64s': RollingUpdate or OnDelete is needed", n.key,
+				    "%s is '%.64s': expected RollingUpdate or OnDelete", n.key,
 				    text);
 	return 0;
 }
@@ -190,7 +190,7 @@ static int read_count(struct flat *f, struct np_node n, const char *text, struct
 
 	if (np_u64_parse(text, 0, INT32_MAX, &f->pool.replicas, &why) < 0)
 		return np_node_fail(n, err, NP_E_SPEC,
-				    "%s is '%.64s': a whole number from 0 to %d is needed", n.key,
+				    "%s is '%.64s': expected a whole number from 0 to %d", n.key,
 				    text, INT32_MAX);
 	f->pool.has_replicas = true;
 	return 0;

@@ -35,9 +35,9 @@ static int note_gpu_keys(struct np_node object, const char *prefix, struct np_po
 	     n = np_node_next(object, n.key))
 		if (is_gpu_key(n.key) &&
 		    np_notes_add(
-			    &pool->remarks, err, "no-effect",
-			    "'%s%.64s' has no effect: tanzu cluster node-pool set knows no GPU "
-			    "setting; give the pool a VM class or a VSphereMachineTemplate of its "
+			    &pool->remarks, err, NP_WARNING_NO_EFFECT,
+			    "'%s%.64s' has no effect: tanzu cluster node-pool set ignores GPU "
+			    "settings; give the pool a VM class or a VSphereMachineTemplate of its "
 			    "own",
 			    prefix, n.key) < 0)
 			return -(int)err->code;

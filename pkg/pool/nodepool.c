@@ -32,14 +32,14 @@ static int fail_size(struct np_node n, const char *of, struct np_err *err)
 	np_node_text(n, text);
 	if (string)
 		return np_node_fail(n, err, NP_E_SPEC,
-				    "%s.%s is the text '%s': a number is needed, %s", of, n.key,
+				    "%s.%s is the text '%s': expected a number, %s", of, n.key,
 				    text, is_all_digits(string) ? "without quotes" : "such as 512");
 	if (json_is_real(n.json))
-		return np_node_fail(n, err, NP_E_SPEC, "%s.%s is '%s': a whole number is needed",
-				    of, n.key, text);
+		return np_node_fail(n, err, NP_E_SPEC, "%s.%s is '%s': expected a whole number", of,
+				    n.key, text);
 	return np_node_fail(n, err, NP_E_SPEC,
-			    "%s.%s is '%s': a power of two from 1 to %ju is needed", of, n.key,
-			    text, (uintmax_t)NP_WINDOW_GB_MAX);
+			    "%s.%s is '%s': expected a power of two from 1 to %ju", of, n.key, text,
+			    (uintmax_t)NP_WINDOW_GB_MAX);
 }
 
 /* Returns 1 where a size was read, 0 where there is none. */
@@ -113,7 +113,7 @@ static int read_reservation(struct np_node n, struct np_pool *pool, struct np_er
 		return np_node_fail(n, err, NP_E_SPEC,
 				    "memoryReservation is '%s': did you mean '%s'?", quoted, near);
 	return np_node_fail(n, err, NP_E_SPEC,
-			    "memoryReservation is '%s': Full or Unmanaged is needed", quoted);
+			    "memoryReservation is '%s': expected Full or Unmanaged", quoted);
 }
 
 static int read_spec(const struct np_object *o, struct np_node spec, struct np_pool *pool,
@@ -125,7 +125,7 @@ static int read_spec(const struct np_object *o, struct np_node spec, struct np_p
 		return -(int)err->code;
 	if (!np_node_is_present(vm_class))
 		return np_node_fail(vm_class, err, NP_E_SPEC,
-				    "spec.vmClass is needed: the name of a VirtualMachineClass");
+				    "spec.vmClass is required: the name of a VirtualMachineClass");
 	if (np_pool_read_class(vm_class, "spec.vmClass", pool, err) < 0 ||
 	    np_pool_read_replicas(np_node_get(spec, "replicas"), pool, err) < 0 ||
 	    np_pool_read_asks(np_node_get(spec, "gpus"), o->cat, pool, err) < 0 ||
@@ -144,7 +144,7 @@ static int read_annotation(const struct np_object *o, struct np_node spec, struc
 		return -(int)err->code;
 	if (np_node_is_present(annotation) && np_node_is_present(np_node_get(spec, "gpus")))
 		return np_node_fail_key(annotation, err, NP_E_SPEC,
-					"annotation %s and spec.gpus exclude each other: keep "
+					"annotation %s and spec.gpus are mutually exclusive: keep "
 					"spec.gpus",
 					NP_GPUS_ANNOTATION);
 	return np_pool_read_annotation(annotation, o->cat, pool, err);
@@ -162,7 +162,7 @@ int np_pool_add_nodepool(const struct np_object *o, struct np_err *err)
 	if (present < 0)
 		return present;
 	if (!present)
-		return np_node_fail(spec, err, NP_E_SPEC, "spec is needed, with a vmClass in it");
+		return np_node_fail(spec, err, NP_E_SPEC, "spec is required, with a vmClass");
 	if (np_pool_init(o, o->root.pos, o->name, &pool, err) < 0 ||
 	    read_spec(o, spec, &pool, err) < 0 || read_annotation(o, spec, &pool, err) < 0)
 		return -(int)err->code;

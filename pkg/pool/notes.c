@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/pool.h"
+#include "nodeprep/warning.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "nodeprep/err.h"
-
-int np_notes_add(struct np_notes *notes, struct np_err *err, const char *code, const char *fmt, ...)
+int np_notes_add(struct np_notes *notes, struct np_err *err, enum np_warning warning,
+		 const char *fmt, ...)
 {
 	NP_AUTO(np_freep) char *message = NULL;
 	struct np_note *items;
@@ -25,7 +24,8 @@ int np_notes_add(struct np_notes *notes, struct np_err *err, const char *code, c
 	if (items == NULL)
 		return np_fail_nomem(err);
 	notes->items = items;
-	notes->items[notes->n++] = (struct np_note){ code, np_take(message) };
+	notes->items[notes->n++] =
+		(struct np_note){ warning, np_warning_kind(warning)->code, np_take(message) };
 	return 0;
 }
 

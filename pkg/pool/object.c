@@ -60,8 +60,8 @@ static int check_name(struct np_node n, const char *what, const char *text, stru
 	for (const char *c = text; *c; c++)
 		if (iscntrl((unsigned char)*c) || (*c == '/' && !np_is_placeholder(text)))
 			return np_node_fail(n, err, NP_E_SPEC,
-					    "%s is '%s': no slash and no control character may "
-					    "stand in a name",
+					    "%s is '%s': a name has no slash and no control "
+					    "character",
 					    what, quoted);
 	return 0;
 }
@@ -71,12 +71,12 @@ int np_pool_fail_instead(struct np_node n, const char *what, struct np_err *err)
 	char text[NP_NODE_TEXT_MAX];
 
 	if (!n.json)
-		return np_node_fail(n, err, NP_E_SPEC, "%s is needed here", what);
+		return np_node_fail(n, err, NP_E_SPEC, "expected %s", what);
 	if (json_is_array(n.json) || json_is_object(n.json))
-		return np_node_fail(n, err, NP_E_SPEC, "%s is needed here, not a %s", what,
+		return np_node_fail(n, err, NP_E_SPEC, "expected %s, not a %s", what,
 				    json_is_array(n.json) ? "list" : "mapping");
 	np_node_text(n, text);
-	return np_node_fail(n, err, NP_E_SPEC, "%s is needed here, not '%s'", what, text);
+	return np_node_fail(n, err, NP_E_SPEC, "expected %s, not '%s'", what, text);
 }
 
 int np_pool_read_name(struct np_node n, const char *what, const char **ret, struct np_err *err)
@@ -86,9 +86,9 @@ int np_pool_read_name(struct np_node n, const char *what, const char **ret, stru
 	if (np_node_string(n, &text, err) < 0)
 		return -(int)err->code;
 	if (!text)
-		return np_node_fail(n, err, NP_E_SPEC, "%s is needed", what);
+		return np_node_fail(n, err, NP_E_SPEC, "%s is required", what);
 	if (!*text)
-		return np_node_fail(n, err, NP_E_SPEC, "%s is '': a name is needed", what);
+		return np_node_fail(n, err, NP_E_SPEC, "%s is '': expected a name", what);
 	if (check_name(n, what, text, err) < 0)
 		return -(int)err->code;
 	*ret = text;

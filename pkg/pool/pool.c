@@ -164,7 +164,7 @@ static int fail_without_type(const struct type_meta *t, struct np_node root, str
 			      : !t->kind                  ? "kind is"
 							  : "apiVersion is";
 
-	return np_node_fail(root, err, NP_E_SPEC, "%s needed", missing);
+	return np_node_fail(root, err, NP_E_SPEC, "%s required", missing);
 }
 
 static int read_type(struct np_node root, struct type_meta *ret, struct np_err *err)
@@ -246,7 +246,7 @@ static int add_unread(struct np_input *in, const struct type_meta *t, struct np_
 				    versions, strchr(versions, ',') ? "are" : "is");
 	if (strcmp(t->group, "nodeprep.dev") == 0)
 		return np_node_fail(t->kind_node, err, NP_E_SPEC,
-				    "'%s' is no kind of nodeprep.dev that is read: NodePool is",
+				    "'%s' is not a kind of nodeprep.dev: expected NodePool",
 				    t->kind);
 	return skip_kind(in, t, err);
 }

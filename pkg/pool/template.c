@@ -115,8 +115,8 @@ int np_template_add_key(struct np_template *t, struct np_node n, const char *key
 	t->has_placeholder = t->has_placeholder || np_is_placeholder(text);
 	if (np_vmx_classify(key) != NP_VMX_NAME_MISSPELT)
 		return 0;
-	return np_notes_add(&t->remarks, err, "misspelt-key",
-			    "'%.80s' is no key that ESXi knows: the MMIO keys are "
+	return np_notes_add(&t->remarks, err, NP_WARNING_MISSPELT_KEY,
+			    "'%.80s' is not a key of ESXi: the MMIO keys are "
 			    "'pciPassthru.use64bitMMIO' and 'pciPassthru.64bitMMIOSizeGB'",
 			    key);
 }
@@ -135,7 +135,7 @@ int np_template_set_hardware(struct np_template *t, struct np_node n, const char
 	if (strncmp(text, HARDWARE_PREFIX, prefix) != 0 ||
 	    np_u64_parse(text + prefix, 1, HARDWARE_MAX, &version, &ignored) < 0)
 		return np_node_fail(n, err, NP_E_SPEC,
-				    "%s is '%.64s': a hardware version such as 'vmx-17' is needed",
+				    "%s is '%.64s': expected a hardware version such as 'vmx-17'",
 				    n.key, text);
 	return np_pool_copy_text(&t->hardware_version, text, err);
 }
@@ -157,7 +157,7 @@ int np_template_note_guest(struct np_template *t, const char *field, const char 
 {
 	if (!text || !np_is_32bit_guest(text))
 		return 0;
-	return np_notes_add(&t->remarks, err, "guest-32bit",
+	return np_notes_add(&t->remarks, err, NP_WARNING_GUEST_32BIT,
 			    "%s '%.80s' names a 32-bit guest, which maps no BAR above 4 GB", field,
 			    text);
 }
@@ -186,7 +186,7 @@ static int read_half(struct np_template *t, struct np_node n, uint16_t *ret, str
 		return 1;
 	np_node_text(n, quoted);
 	return np_node_fail(n, err, NP_E_SPEC,
-			    "%s is the text '%s': a whole number is needed, such as 4318 or 0x10DE",
+			    "%s is the text '%s': expected a whole number, such as 4318 or 0x10DE",
 			    n.key, quoted);
 }
 
@@ -232,7 +232,7 @@ static int read_profile(const struct np_object *o, struct np_node n, struct np_t
 	if (!*text || strlen(text) > NP_NAME_MAX || strpbrk(text, " \t\r\n"))
 		return np_node_fail(
 			n, err, NP_E_SPEC,
-			"vGPUProfile is '%.64s': a name such as 'grid_a100-40c' is needed", text);
+			"vGPUProfile is '%.64s': expected a name such as 'grid_a100-40c'", text);
 	return np_template_add_device(t, o->cat, n, none, text, err);
 }
 
@@ -250,7 +250,7 @@ static int read_device(const struct np_object *o, struct np_node item, struct np
 		return read_passthrough(o, item, t, err);
 	if (np_node_is_present(device))
 		return np_node_fail_key(profile, err, NP_E_SPEC,
-					"vGPUProfile and deviceId exclude each other");
+					"vGPUProfile and deviceId are mutually exclusive");
 	return read_profile(o, profile, t, err);
 }
 

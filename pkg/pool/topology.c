@@ -20,8 +20,8 @@ int np_pool_read_variable(struct np_node value, const struct np_catalogue *cat,
 	if (!json_is_object(value.json))
 		return np_pool_fail_instead(
 			value,
-			"a mapping with gpus, minimumGB or sizeGB, as value of the variable "
-			"'" NP_GPU_VARIABLE "',",
+			"a mapping with gpus, minimumGB or sizeGB as value of the variable "
+			"'" NP_GPU_VARIABLE "'",
 			err);
 	if (np_pool_check_fields(value, NP_WORDS(variable_fields), err) < 0 ||
 	    np_pool_read_asks(np_node_get(value, "gpus"), cat, pool, err) < 0)

@@ -15,9 +15,9 @@
 static const char *const rule_texts[] = {
 	[NP_ADDEND_SMALL] = "no BAR over 256 MB: adds nothing",
 	[NP_ADDEND_BARS] = "sum of the BARs, rounded up to a power of two",
-	[NP_ADDEND_PUBLISHED] = "the published figure, which is larger than the rounded sum",
-	[NP_ADDEND_MEMORY] = "BARs not known: twice the memory, as a power of two",
-	[NP_ADDEND_UNKNOWN] = "no figure: not in the catalogue, or nothing is known of its BARs",
+	[NP_ADDEND_PUBLISHED] = "the published size, which is larger than the rounded sum",
+	[NP_ADDEND_MEMORY] = "BARs unknown: twice the memory, as a power of two",
+	[NP_ADDEND_UNKNOWN] = "size unknown: not in the catalogue, or its BARs are unknown",
 };
 
 static void write_bars(FILE *out, const struct np_gpu *gpu)
@@ -33,18 +33,18 @@ static void write_bars(FILE *out, const struct np_gpu *gpu)
 	}
 }
 
-/* Whose figures these are; what nobody published or captured is said to be assumed. */
+/* Sources; what nobody published or captured is said to be assumed. */
 static void write_sources(FILE *out, const struct np_gpu *gpu)
 {
 	if (gpu->published_mmio_gb > 0)
 		fprintf(out, "      published  %u GB   %s\n", gpu->published_mmio_gb,
 			gpu->mmio_source);
 	else
-		fputs("      published  nothing: no vendor prints a figure for this card\n", out);
+		fputs("      published  nothing: no vendor publishes a size for this card\n", out);
 	if (gpu->bar_source[0] != '\0')
 		fprintf(out, "      source     %s\n", gpu->bar_source);
 	else if (gpu->n_bars > 0)
-		fputs("      source     none for the BARs: assumed from cards alike\n", out);
+		fputs("      source     none for the BARs: assumed from similar cards\n", out);
 	if (gpu->note[0] != '\0')
 		fprintf(out, "      note       %s\n", gpu->note);
 }
@@ -98,13 +98,13 @@ static void write_rule2(FILE *out, const struct np_plan_pool *p)
 		plus = " + ";
 	}
 	fprintf(out, "%s%" PRIu64 " GB%s\n", plus[0] != '\0' ? " = " : "", need->sum_gb,
-		need->complete ? "" : ", without the cards that have no figure");
+		need->complete ? "" : ", without the cards of unknown size");
 	if (need->sum_gb == 0)
 		fputs("  required     nothing: no device needs a window, neither key is set\n",
 		      out);
 	else if (need->required_gb == need->sum_gb)
 		fprintf(out,
-			"  required     %" PRIu64 " GB   a power of two already, as ESXi demands "
+			"  required     %" PRIu64 " GB   already a power of two, as ESXi requires "
 			"(Broadcom KB 323402)\n",
 			need->required_gb);
 	else
@@ -127,7 +127,7 @@ static void write_free(FILE *out, const struct picture *pic)
 	fprintf(out, "  free         %s   beyond the cards' slots",
 		pic->window_bytes == pic->taken_bytes ? "nothing" : left);
 	if (!pic->pool->need.complete)
-		fputs(", less what the cards without a figure take", out);
+		fputs(", minus the cards of unknown size", out);
 	if (pic->has_all_bars)
 		fprintf(out, "; within them the BARs take %s, alignment %s", bars, rest);
 	fputc('\n', out);
@@ -224,22 +224,22 @@ static void write_without(FILE *out, const struct np_plan_class *c)
 	if (s->has_size)
 		fprintf(out,
 			"  as it is     a new VM gets the %" PRIu64
-			" GB that the class says, whatever the VM's annotation says\n",
+			" GB of the class, whatever the VM's annotation says\n",
 			s->size_gb);
 	else
 		fprintf(out,
-			"  as it is     the class says nothing: a new VM gets %d GB, VM Operator's "
-			"fixed default, or what the VM's annotation says\n",
+			"  as it is     the class sets no size: a new VM gets VM Operator's default, "
+			"%d GB, or the size in the VM's annotation\n",
 			VM_OPERATOR_DEFAULT_GB);
 	if (c->change.has_window &&
 	    c->change.window_gb > (s->has_size ? s->size_gb : VM_OPERATOR_DEFAULT_GB))
 		fprintf(out,
 			"               too small: %" PRIu64
-			" GB are needed, and such a VM may not power on\n",
+			" GB are required, and such a VM may not power on\n",
 			c->change.window_gb);
 	fprintf(out,
-		"  resized      VM Operator writes %d GB, or the annotation's figure, over what the "
-		"class says\n"
+		"  resized      VM Operator writes %d GB, or the annotation's size, whatever the "
+		"class holds\n"
 		"               (annotation " VM_OPERATOR_ANNOTATION "; \"0\": neither key)\n",
 		VM_OPERATOR_DEFAULT_GB);
 }

@@ -96,7 +96,7 @@ struct picture {
 	uint64_t extent_bytes; /* what is drawn: the window, more where slots lie beyond its end */
 	uint64_t taken_bytes; /* all slots */
 	uint64_t bars_bytes; /* the known BARs in them */
-	bool has_all_bars; /* no slot of a whole card, whose BARs are not known */
+	bool has_all_bars; /* no slot of a whole card, whose BARs are unknown */
 	size_t n_cards; /* the cards that have a place */
 	struct picture_card *cards;
 	uint64_t n_left_out; /* cards that have one too, but are over SLOTS_MAX */

@@ -226,7 +226,7 @@ static void write_bar(FILE *out, const struct np_slot *bar)
 
 	np_size_text(bar->size_bytes, size);
 	if (bar->bar == UINT_MAX)
-		fprintf(out, "%s for the whole card, whose BARs are not known", size);
+		fprintf(out, "%s for the whole card, whose BARs are unknown", size);
 	else
 		fprintf(out, "BAR%u %s", bar->bar, size);
 }
@@ -302,7 +302,7 @@ static void write_others(FILE *out, const struct np_plan_pool *p)
 			fprintf(out, "      not shown: %" PRIu64 " x %s, %s\n", a->count,
 				np_card_name(&p->cards[i], id),
 				a->rule == NP_ADDEND_UNKNOWN
-					? "whose BARs are not known"
+					? "whose BARs are unknown"
 					: "which needs no place in the window");
 	}
 }
@@ -324,7 +324,7 @@ static void write_key(FILE *out, const struct picture *pic, const struct np_rend
 		if (cell == CELL_FREE)
 			fprintf(out, ": %s %s", size,
 				pic->pool->need.complete ? "that no card needs"
-							 : "less what cards without a figure take");
+							 : "minus the cards of unknown size");
 		fputc('\n', out);
 	}
 }

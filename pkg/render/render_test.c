@@ -139,7 +139,7 @@ static const struct at_path shapes[] = {
 	  "namespace name found pools gpus mmioGB firmware memoryReservation overheadMB "
 	  "changed changes patch warnings" },
 	{ "classes.0.changes.0", "path from to reason" },
-	{ "classes.2.warnings.0", "code message" },
+	{ "classes.2.warnings.0", "code severity message cure" },
 	{ "errors.0", "code message" },
 };
 
@@ -196,6 +196,8 @@ static const struct at_path values[] = {
 	{ "classes.2.pools", "[]" },
 	{ "classes.2.changed", "false" },
 	{ "classes.2.warnings.0.code", "\"unknown-device\"" },
+	{ "classes.2.warnings.0.severity", "\"unknown\"" },
+	{ "classes.2.warnings.0.cure", "\"add the card with --catalogue\"" },
 	{ "warnings", "[]" },
 	{ "errors",
 	  "[{\"code\":\"not-found\",\"message\":\"a.yaml:10: pool 'ml/lone': VirtualMachineClass 'gone' "
@@ -298,9 +300,9 @@ static void test_render__tables_have_their_columns(void **state)
 		"\n"
 		"Classes\n"
 		"NAMESPACE   CLASS        GPUS      WINDOW    FIRMWARE   RESERVED   STATE       POOLS\n"
-		"ml          gpu-a100x4   4         512 GB    efi        256Gi      to change   gpu-workers\n"
+		"ml          gpu-a100x4   4         512 GB    efi        256Gi      outdated    gpu-workers\n"
 		"ml          gone         unknown   unknown   -          -          not found   lone\n"
-		"ml          vgpu         1         unknown   -          -          not used    -\n";
+		"ml          vgpu         1         unknown   -          -          unused      -\n";
 	NP_AUTO(session_done) struct session s = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;
 	struct np_err err = NP_ERR_INIT;
@@ -321,7 +323,7 @@ static void test_render__the_wide_table_has_changes_and_warnings(void **state)
 		"  /spec/configSpec/firmware: absent -> efi\n",
 		"\nWarnings\n",
 		"  unknown-device: vgpu: vGPU profile 'grid_z1-8c'",
-		"roll the pools' nodes.\n",
+		"roll out the node pools.\n",
 	};
 	NP_AUTO(session_done) struct session s = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;

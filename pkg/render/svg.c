@@ -305,7 +305,7 @@ static void write_totals(struct svg *g)
 	size_or_zero(pic->bars_bytes, bars);
 	size_or_zero(pic->taken_bytes - pic->bars_bytes, rest);
 	format_lines(g, 13, "", "BARs %s + alignment %s + free %s%s = window %s", bars, rest, left,
-		     is_open ? " (less what the cards without a figure take)" : "", all);
+		     is_open ? " (minus the cards of unknown size)" : "", all);
 }
 
 /* The BARs side by side, each wide enough to be seen: order and names are true, sizes are not. */
@@ -369,7 +369,7 @@ static void write_figures(struct svg *g, unsigned x, unsigned y, const struct pi
 		np_size_text(bar->size_bytes, size);
 		np_size_text(bar->offset_bytes, offset);
 		if (bar->bar == UINT_MAX)
-			snprintf(text, sizeof(text), "%s, BARs not known", size);
+			snprintf(text, sizeof(text), "%s, BARs unknown", size);
 		else
 			snprintf(text, sizeof(text), "BAR%u: %s at %s (%s)", bar->bar, size,
 				 bar->offset_bytes > 0 ? offset : "0", figure);
@@ -445,11 +445,11 @@ static void write_others(struct svg *g)
 
 		if (a->each_gb > 0)
 			continue;
-		format_lines(
-			g, 12, "", "%" PRIu64 " x %s: %s", a->count, np_card_name(&p->cards[i], id),
-			a->rule == NP_ADDEND_UNKNOWN
-				? "no figure is known, so that it has no place in the picture"
-				: "no BAR over 256 MB, so that it needs no place in the window");
+		format_lines(g, 12, "", "%" PRIu64 " x %s: %s", a->count,
+			     np_card_name(&p->cards[i], id),
+			     a->rule == NP_ADDEND_UNKNOWN
+				     ? "unknown size, so it is not in the picture"
+				     : "no BAR over 256 MB, so it needs no place in the window");
 	}
 }
 
@@ -490,7 +490,7 @@ static void write_sources(struct svg *g)
 	if (p->n_cards == 0)
 		return;
 	g->y += 8;
-	write_lines(g, 11, "", "Whose figures these are");
+	write_lines(g, 11, "", "Sources");
 	for (size_t i = 0; i < p->n_cards; i++)
 		write_source(g, i);
 	if (g->pic->n_cards > 0)

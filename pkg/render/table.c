@@ -107,14 +107,14 @@ static const char *class_state(const struct np_plan *plan, const struct np_plan_
 	if (!c->found)
 		return "not found";
 	if (c->class == NULL)
-		return "broken";
+		return "invalid";
 	if (c->n_pools == 0)
-		return "not used";
+		return "unused";
 	if (json_object_size(c->change.patch) > 0)
-		return "to change";
+		return "outdated";
 	if (has_bad_pool(plan, c))
 		return "error";
-	return c->has_gpus ? "right" : "unknown";
+	return c->has_gpus ? "up to date" : "unknown";
 }
 
 /* Names the pools, up to three of them. */
@@ -217,9 +217,12 @@ static void write_changes(FILE *out, const struct np_plan_class *c)
 
 void write_notes(FILE *out, const char *who, const struct np_notes *notes)
 {
-	for (size_t i = 0; i < notes->n; i++)
-		fprintf(out, "  %s: %s%s%s\n", notes->items[i].code, who, who[0] ? ": " : "",
-			notes->items[i].message);
+	for (size_t i = 0; i < notes->n; i++) {
+		const struct np_note *note = &notes->items[i];
+
+		fprintf(out, "  %s: %s%s%s\n      remedy: %s\n", note->code, who,
+			who[0] ? ": " : "", note->message, np_warning_kind(note->warning)->remedy);
+	}
 }
 
 static void write_warnings(FILE *out, const struct np_plan *plan)
@@ -262,8 +265,7 @@ static void write_wide(FILE *out, const struct np_plan *plan)
 	if (has_warnings(plan))
 		write_warnings(out, plan);
 	if (changed)
-		fputs("\nA changed class takes hold for new VMs only: roll the pools' nodes.\n",
-		      out);
+		fputs("\nChanges apply to newly created VMs only; roll out the node pools.\n", out);
 }
 
 int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret,

@@ -74,10 +74,10 @@ static const char *state_of(const struct np_plan_template *t)
 	if (t->template == NULL)
 		return "not found";
 	if (t->n_pools == 0)
-		return "not used";
+		return "unused";
 	if (t->change.n > 0)
-		return t->replacement != NULL ? "to replace" : "to change";
-	return t->has_gpus ? "right" : "unknown";
+		return "outdated";
+	return t->has_gpus ? "up to date" : "unknown";
 }
 
 static int add_template(struct table *table, const struct np_plan *plan,
@@ -136,7 +136,7 @@ void templates_write_wide(FILE *out, const struct np_plan *plan)
 		write_items(out, &t->change);
 		if (new_name(t) != NULL)
 			fprintf(out,
-				"  It is immutable: plan -o json holds its replacement '%s'.\n",
+				"  The template is immutable: 'nodeprep apply' creates its replacement '%s'.\n",
 				new_name(t));
 	}
 }
@@ -188,7 +188,7 @@ static bool has_window_key(const struct np_plan_template *t)
 static void write_without(FILE *out, const struct np_plan_template *t)
 {
 	if (has_window_key(t))
-		fputs("  as it is     a new VM gets the keys that the template says\n", out);
+		fputs("  as it is     a new VM gets the template's keys\n", out);
 	else if (t->window_gb > 0)
 		fputs("  as it is     CAPV sets no MMIO key: without the keys a large card will not "
 		      "power on\n",

@@ -101,15 +101,25 @@ json_t *plan_pool_tree(const struct np_plan_pool *p)
 		number_or_null(p->has_window && p->window_is_known, p->window.gb));
 }
 
-static json_t *finding_tree(const char *code, const char *message)
+static json_t *error_tree(const struct np_err *e)
 {
-	return json_pack("{s:s, s:o}", "code", code, "message", text_tree(message));
+	return json_pack("{s:s, s:o}", "code", np_code_name(e->code), "message",
+			 text_tree(e->text));
+}
+
+static json_t *warning_tree(const struct np_note *note)
+{
+	const struct np_message_kind *kind = np_warning_kind(note->warning);
+
+	return json_pack("{s:s, s:s, s:o, s:s}", "code", kind->code, "severity",
+			 np_severity_name(kind->severity), "message", text_tree(note->message),
+			 "cure", kind->remedy);
 }
 
 void tree_push_notes(json_t **list, const struct np_notes *notes)
 {
 	for (size_t i = 0; i < notes->n; i++)
-		tree_push(list, finding_tree(notes->items[i].code, notes->items[i].message));
+		tree_push(list, warning_tree(&notes->items[i]));
 }
 
 static json_t *class_notes(const struct np_plan_class *c)
@@ -185,8 +195,7 @@ static json_t *errors_tree(const struct np_plan *plan)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < plan->n_errors; i++)
-		tree_push(&list,
-			  finding_tree(np_code_name(plan->errors[i].code), plan->errors[i].text));
+		tree_push(&list, error_tree(&plan->errors[i]));
 	return list;
 }
 

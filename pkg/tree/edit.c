@@ -150,7 +150,7 @@ static int find_place(const char *name, struct walk *w, struct np_err *err)
 
 		if (!yaml_parser_parse(&parser, &event)) {
 			memset(&event, 0, sizeof(event));
-			return np_fail(err, NP_E_SPEC, "%s: cannot be read as YAML", name);
+			return np_fail(err, NP_E_SPEC, "%s: invalid YAML", name);
 		}
 		see(w, &event);
 		last = event.type == YAML_STREAM_END_EVENT;

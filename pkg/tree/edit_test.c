@@ -82,7 +82,7 @@ static void test_edit__what_cannot_be_edited_is_told(void **state)
 	static const struct {
 		const char *from, *text;
 	} rows[] = {
-		{ "KEY: [\n", "f: cannot be read as YAML" },
+		{ "KEY: [\n", "f: invalid YAML" },
 		{ "{A: b}\n", "f: has no lines of its own for its keys: add 'KEY: v'" },
 		{ "- A\n", "f: has no lines of its own for its keys: add 'KEY: v'" },
 		{ "", "f: has no document 0" },

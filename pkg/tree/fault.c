@@ -44,7 +44,7 @@ static const char *hint(const struct np_reader *r, const yaml_mark_t *mark)
 	const char *line = line_at(r, mark, &size);
 
 	if (memmem(line, size, "{{", 2) || memmem(line, size, "{%", 2))
-		return "; is this a template that was not rendered?";
+		return "; is this an unrendered template?";
 	if (has_tab_indent(line, size))
 		return "; indent with spaces, not tabs";
 	return "";
@@ -72,9 +72,9 @@ static int fail_bytes(const struct np_reader *r, struct np_err *err)
 	if (!strcmp(r->parser.problem, "control characters are not allowed"))
 		return reader_fail(
 			r, pos, err,
-			"neither YAML nor JSON: the control character U+%04X stands here",
+			"neither YAML nor JSON: the control character U+%04X is not allowed",
 			(unsigned)r->parser.problem_value);
-	return reader_fail(r, pos, err, "neither YAML nor JSON: the bytes here are no UTF-8");
+	return reader_fail(r, pos, err, "neither YAML nor JSON: invalid UTF-8");
 }
 
 static int fail_text(const struct np_reader *r, struct np_err *err)

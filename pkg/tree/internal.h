@@ -142,7 +142,7 @@ int json_next(struct np_reader *r, struct np_doc **ret, bool *ret_syntax, struct
 /* Moves `pos` behind `size` bytes of UTF-8. */
 void pos_advance(struct np_pos *pos, const char *bytes, size_t size);
 
-#define BAD_CONTROL "neither YAML nor JSON: the control character U+%04X stands here"
+#define BAD_CONTROL "neither YAML nor JSON: the control character U+%04X is not allowed"
 
 /* Fails with "name:line:column: ". */
 int reader_fail(const struct np_reader *r, struct np_pos pos, struct np_err *err, const char *fmt,

@@ -153,7 +153,7 @@ static const struct depth_case {
 	{ "block lists", "- ", "x", "", 100000,
 	  "input:1:201: nested too deeply, at most 100 levels" },
 	{ "keys in a row", "? ", "x", "", 100000,
-	  "input:1:3: a key cannot be a mapping; is this a template that was not rendered ('{{ }}')?" },
+	  "input:1:3: a key cannot be a mapping; is this an unrendered template ('{{ }}')?" },
 	{ "the deepest JSON", "{\"a\":", "1", "}", 100, NULL },
 	{ "JSON one too deep", "{\"a\":", "1", "}", 101,
 	  "input:1:501: nested too deeply, at most 100 levels" },

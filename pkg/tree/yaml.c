@@ -120,7 +120,7 @@ static int resolve(struct build *b, const yaml_event_t *e, struct scalar *ret, s
 	int r = 0;
 
 	if (memchr(text, 0, e->data.scalar.length))
-		return reader_fail(b->r, pos, err, "text with the character U+0000 is refused");
+		return reader_fail(b->r, pos, err, "the character U+0000 is not allowed in text");
 	if (e->data.scalar.tag)
 		r = resolve_tagged(b, e, &s, err);
 	else if (e->data.scalar.plain_implicit)
@@ -134,7 +134,7 @@ static int resolve(struct build *b, const yaml_event_t *e, struct scalar *ret, s
 			text);
 	if (s.kind == SCALAR_NO_NUMBER)
 		return reader_fail(b->r, pos, err,
-				   "'%.64s' is no finite number, put it in quotes to make it text",
+				   "'%.64s' is not a finite number; quote it to make it text",
 				   text);
 	*ret = s;
 	return 0;
@@ -301,7 +301,7 @@ static int key_text(struct build *b, const yaml_event_t *e, const struct scalar 
 
 	*ret = (const char *)e->data.scalar.value;
 	if (s->kind == SCALAR_NULL)
-		return reader_fail(b->r, pos, err, "a key is missing or null, a key must be text");
+		return reader_fail(b->r, pos, err, "a key is missing or null: it must be text");
 	if (s->kind == SCALAR_FLOAT && !scalar_format_key(s->real, buf))
 		return reader_fail(b->r, pos, err,
 				   "the key '%.64s' is a number beyond range, put it in quotes",
@@ -316,8 +316,8 @@ static int key_text(struct build *b, const yaml_event_t *e, const struct scalar 
 static int fail_duplicate(struct build *b, const char *key, struct np_pos pos, struct np_pos first,
 			  struct np_err *err)
 {
-	return reader_fail(b->r, pos, err, "duplicate key '%.64s', it stands in line %u already",
-			   key, first.line);
+	return reader_fail(b->r, pos, err, "duplicate key '%.64s', first in line %u", key,
+			   first.line);
 }
 
 /* Makes room for the member with a null, so that jansson keeps the key and the order. */
@@ -375,9 +375,8 @@ static int on_key(struct build *b, const yaml_event_t *e, struct np_err *err)
 
 static int refuse_key(struct build *b, const yaml_event_t *e, const char *what, struct np_err *err)
 {
-	return reader_fail(
-		b->r, mark_pos(b->r, &e->start_mark), err,
-		"a key cannot be %s; is this a template that was not rendered ('{{ }}')?", what);
+	return reader_fail(b->r, mark_pos(b->r, &e->start_mark), err,
+			   "a key cannot be %s; is this an unrendered template ('{{ }}')?", what);
 }
 
 /* --- merge keys ---------------------------------------------------------------------------- */
@@ -522,8 +521,7 @@ static int on_alias(struct build *b, const yaml_event_t *e, struct np_err *err)
 				   name, name);
 	anchor = &b->anchors[json_integer_value(number)];
 	if (anchor->open)
-		return reader_fail(b->r, at, err, "alias '*%.64s' stands inside its own anchor",
-				   name);
+		return reader_fail(b->r, at, err, "alias '*%.64s' is inside its own anchor", name);
 	if ((r = check_depth(b, anchor->height, at, err)) < 0 ||
 	    (r = count_nodes(b, anchor->nodes, at, err)) < 0)
 		return r;

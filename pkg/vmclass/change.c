@@ -124,7 +124,7 @@ static int gather_need(struct build *b, struct np_vmx_need *ret, struct np_err *
 		 "pool '%.200s', which the class's annotation registers, needs %" PRIu64 " GB",
 		 other, others);
 	b->window_reason = b->reason;
-	return np_notes_add(&b->change->notes, err, "window-kept", "%s", b->reason);
+	return np_notes_add(&b->change->notes, err, NP_WARNING_WINDOW_KEPT, "%s", b->reason);
 }
 
 /* Rules 5 and 7: the largest need, nothing that is set is lowered unasked, no other pool undercut. */
@@ -138,7 +138,7 @@ static int decide_window(struct build *b, struct np_vmx_desired *ret, struct np_
 		return 0;
 	snprintf(b->reason, sizeof(b->reason), "%s", ret->kept);
 	b->window_reason = b->reason;
-	return np_notes_add(&b->change->notes, err, "window-kept", "%s", ret->warning);
+	return np_notes_add(&b->change->notes, err, NP_WARNING_WINDOW_KEPT, "%s", ret->warning);
 }
 
 /* What stands under a key, for people: its text where there is one entry, else all entries. */
@@ -232,7 +232,7 @@ static int note_resize(struct build *b, struct np_err *err)
 	if (b->change->window_gb <= VM_OPERATOR_DEFAULT_GB || devices_after(b)->n == 0)
 		return 0;
 	return np_notes_add(
-		&b->change->notes, err, "resize-resets",
+		&b->change->notes, err, NP_WARNING_RESIZE_RESETS,
 		"a resize of a VM sets its window to %d GB again, unless the VM carries the "
 		"annotation vmoperator.vmware.com/pci-passthru-64bit-mmio-size: \"%" PRIu64 "\"",
 		VM_OPERATOR_DEFAULT_GB, b->change->window_gb);
@@ -268,7 +268,7 @@ static int change_firmware(struct build *b, struct np_err *err)
 	if (b->c->firmware == NULL)
 		return 0;
 	return np_notes_add(
-		&b->change->notes, err, "firmware-changed",
+		&b->change->notes, err, NP_WARNING_FIRMWARE_CHANGED,
 		"the firmware changes from '%.40s' to efi: an OS that was installed with the "
 		"former may not boot",
 		b->c->firmware);
@@ -345,7 +345,7 @@ static int change_memory(struct build *b, struct np_err *err)
 		return np_node_fail(
 			b->c->node, err, NP_E_SPEC,
 			"VirtualMachineClass '%s' has devices but no hardware.memory, so "
-			"the reservation is not known",
+			"the reservation is unknown",
 			b->c->name);
 	if (check_limit(b, resources, err) < 0 || change_request(b, request, err) < 0 ||
 	    np_node_bool(np_node_get(config_spec_of(b->c), "memoryReservationLockedToMax"), &locked,
@@ -397,7 +397,7 @@ static int change_devices(struct build *b, struct np_err *err)
 	if (json_object_get(spec, "configSpec") == NULL)
 		return 0;
 	if (carry_devices(b, &b->c->devices,
-			  "a configSpec hides hardware.devices, so every device goes along",
+			  "a configSpec hides hardware.devices, so all devices are copied",
 			  err) < 0)
 		return -(int)err->code;
 	if (set_field(b, VMCLASS_CONFIG_SPEC "/_typeName", json_string(VMCLASS_CONFIG_SPEC_TYPE),
@@ -425,7 +425,7 @@ static int set_annotation(struct build *b, const json_t *object, struct np_err *
 	if (value == NULL || vmclass_patch_set(b->change->patch, path, value) < 0 ||
 	    np_change_add(b->change, path,
 			  vmclass_find(b->c->node.json, path, absent, sizeof(absent)), value,
-			  "records the pools and what stood here before, for revert") < 0)
+			  "records the pools and the original values, for revert") < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -469,7 +469,7 @@ static int note_shared(struct build *b, struct np_err *err)
 
 	if (n < 2 || b->want->as_it_is)
 		return 0;
-	return np_notes_add(&b->change->notes, err, "class-shared",
+	return np_notes_add(&b->change->notes, err, NP_WARNING_CLASS_SHARED,
 			    "%zu pools use this class: what is changed reaches the new VMs of all",
 			    n);
 }
@@ -482,7 +482,8 @@ static int check_old_record(struct build *b, struct np_err *err)
 	if (why->code == NP_OK)
 		return 0;
 	if (b->want->tolerate_record || b->want->as_it_is)
-		return np_notes_add(&b->change->notes, err, "invalid-record", "%s", why->text);
+		return np_notes_add(&b->change->notes, err, NP_WARNING_INVALID_RECORD, "%s",
+				    why->text);
 	*err = *why;
 	return -(int)err->code;
 }

@@ -92,14 +92,14 @@ static int check_entry(struct np_node entry, size_t i, struct np_notes *notes, s
 	name = np_vmx_classify(key);
 	if (name == NP_VMX_NAME_PEER)
 		return np_notes_add(
-			notes, err, "p2p-keys",
+			notes, err, NP_WARNING_P2P_KEYS,
 			"extraConfig has '%.80s', which is kept: peer-to-peer traffic also "
 			"needs GPUs behind one PCIe switch",
 			key);
 	if (name != NP_VMX_NAME_MISSPELT)
 		return 0;
 	return np_notes_add(
-		notes, err, "misspelt-key",
+		notes, err, NP_WARNING_MISSPELT_KEY,
 		"extraConfig has '%.80s', which ESXi ignores: the keys are '%s' and '%s'", key,
 		NP_VMX_USE64_NAME, NP_VMX_SIZE_NAME);
 }

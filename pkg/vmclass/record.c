@@ -346,8 +346,7 @@ static bool is_entry_item(const json_t *item)
 
 	return json_object_size(item) == 2 && json_is_integer(at) && json_integer_value(at) >= 0 &&
 	       json_integer_value(at) <= PLACE_MAX && is_option_value(entry) &&
-	       (vmclass_key_is(entry, NP_VMX_USE64) ||
-		vmclass_key_is(entry, NP_VMX_SIZE));
+	       (vmclass_key_is(entry, NP_VMX_USE64) || vmclass_key_is(entry, NP_VMX_SIZE));
 }
 
 static bool is_entries(const json_t *entries)

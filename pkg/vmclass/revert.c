@@ -23,9 +23,9 @@ struct undo {
 
 static int note_foreign(struct undo *u, const char *path, struct np_err *err)
 {
-	return np_notes_add(
-		u->notes, err, "changed-since",
-		"%s was changed by somebody else since nodeprep wrote it: it stays as it is", path);
+	return np_notes_add(u->notes, err, NP_WARNING_CHANGED_SINCE,
+			    "%s was changed by another writer since nodeprep wrote it: it stays",
+			    path);
 }
 
 /*
@@ -236,7 +236,7 @@ static bool are_devices_listed(const struct np_vmclass *c, const json_t *entry)
 
 static int note_devices_kept(struct undo *u, const char *why, struct np_err *err)
 {
-	return np_notes_add(u->notes, err, "devices-kept",
+	return np_notes_add(u->notes, err, NP_WARNING_DEVICES_KEPT,
 			    "%s, so the devices that were carried into deviceChange stay: without "
 			    "them VMs would lose every GPU",
 			    why);
@@ -377,11 +377,11 @@ static int add_items(struct np_change *change, const struct np_vmclass *c, const
 		json_t *to = vmclass_lookup(target, path);
 
 		if (!json_equal(from, to) &&
-		    np_change_add(change, path, from, to, "what stood here before nodeprep") < 0)
+		    np_change_add(change, path, from, to, "the original value") < 0)
 			return np_fail_nomem(err);
 	}
 	if (np_change_add(change, ANNOTATION, vmclass_lookup(c->node.json, ANNOTATION),
-			     vmclass_lookup(target, ANNOTATION), reason) < 0)
+			  vmclass_lookup(target, ANNOTATION), reason) < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -406,7 +406,7 @@ static int discard_record(struct undo *u, struct np_err *err)
 	if (vmclass_lookup(u->target, ANNOTATION) == NULL)
 		return 0;
 	remove_path(u->target, ANNOTATION, "/metadata/annotations");
-	return np_notes_add(u->notes, err, "record-discarded",
+	return np_notes_add(u->notes, err, NP_WARNING_RECORD_DISCARDED,
 			    "the record is removed: the fields stay as they are, and the pools "
 			    "that were registered must register again");
 }

@@ -47,7 +47,7 @@ int vmclass_quantity_read(struct np_node n, char **ret_text, uint64_t *ret_bytes
 		text = json_dumps(n.json, JSON_ENCODE_ANY);
 	else
 		return np_node_fail(n, err, NP_E_SPEC,
-				    "'%s' is no quantity: a size such as 64Gi is needed", n.key);
+				    "'%s' is not a quantity: expected a size such as 64Gi", n.key);
 	if (text == NULL)
 		return np_fail_nomem(err);
 	if (np_quantity_parse(text, &bytes, &why) < 0)
@@ -133,7 +133,7 @@ static int read_devices(struct np_vmclass *c, struct np_node config_spec,
 		c->hidden = hardware;
 		hardware = (struct np_devices){ 0 };
 		return np_notes_add(
-			&c->notes, err, "devices-hidden",
+			&c->notes, err, NP_WARNING_DEVICES_HIDDEN,
 			"%zu device(s) under spec.hardware.devices are not attached, since "
 			"spec.configSpec hides them; --restore-hidden-devices carries them "
 			"over",
@@ -141,9 +141,9 @@ static int read_devices(struct np_vmclass *c, struct np_node config_spec,
 	}
 	if (vmclass_devices_equal(&hardware, &c->devices))
 		return 0;
-	return np_notes_add(&c->notes, err, "devices-diverged",
+	return np_notes_add(&c->notes, err, NP_WARNING_DEVICES_DIVERGED,
 			    "spec.hardware.devices lists others than spec.configSpec.deviceChange, "
-			    "which alone is attached");
+			    "and only the latter are attached");
 }
 
 static int note_hardware_version(struct np_vmclass *c, struct np_node config_spec,
@@ -161,7 +161,7 @@ static int note_hardware_version(struct np_vmclass *c, struct np_node config_spe
 	    version >= HARDWARE_VERSION_MIN)
 		return 0;
 	return np_notes_add(
-		&c->notes, err, "hardware-version",
+		&c->notes, err, NP_WARNING_HARDWARE_VERSION,
 		"spec.configSpec.version is '%s': PCI devices of this kind need vmx-%d or "
 		"newer, and VM Operator does not raise a version that is named",
 		text, HARDWARE_VERSION_MIN);
@@ -173,7 +173,7 @@ static int note_memory_allocation(struct np_vmclass *c, struct np_node config_sp
 	if (!np_node_is_present(np_node_get(config_spec, "memoryAllocation")))
 		return 0;
 	return np_notes_add(
-		&c->notes, err, "memory-allocation-replaced",
+		&c->notes, err, NP_WARNING_MEMORY_ALLOCATION_REPLACED,
 		"spec.configSpec.memoryAllocation is replaced by VM Operator as soon as "
 		"policies.resources names a memory request or limit");
 }
@@ -194,9 +194,9 @@ static int note_baked_in(struct np_vmclass *c, struct np_err *err)
 	if (!c->baked_in)
 		return 0;
 	return np_notes_add(
-		&c->notes, err, "baked-in",
+		&c->notes, err, NP_WARNING_BAKED_IN,
 		"the MMIO keys are set but no device is listed: a GPU may be part of the "
-		"image, so the count is not known");
+		"image, so their number is unknown");
 }
 
 static int note_device(struct np_vmclass *c, const struct np_device *d, struct np_err *err)
@@ -207,12 +207,12 @@ static int note_device(struct np_vmclass *c, const struct np_device *d, struct n
 		return 0;
 	if (d->profile != NULL)
 		return np_notes_add(
-			&c->notes, err, "unknown-device",
+			&c->notes, err, NP_WARNING_UNKNOWN_DEVICE,
 			"vGPU profile '%.80s' is of no card in the catalogue; add it with "
 			"--catalogue",
 			d->profile);
 	np_pci_id_format(d->id, id);
-	return np_notes_add(&c->notes, err, "unknown-device",
+	return np_notes_add(&c->notes, err, NP_WARNING_UNKNOWN_DEVICE,
 			    "device '%s' is not in the catalogue; add it with --catalogue", id);
 }
 
@@ -253,7 +253,7 @@ static int note_mixed(struct np_vmclass *c, struct np_err *err)
 	if (!vgpu || !passthrough)
 		return 0;
 	return np_notes_add(
-		&c->notes, err, "mixed-vgpu",
+		&c->notes, err, NP_WARNING_MIXED_VGPU,
 		"vGPU and passthrough GPUs in one class: a node takes the driver of one "
 		"kind");
 }
@@ -269,7 +269,7 @@ static int note_small_memory(struct np_vmclass *c, struct np_err *err)
 	}
 	if (c->memory == NULL || gpu_gb == 0 || c->memory_bytes / NP_GIB >= gpu_gb + gpu_gb / 2)
 		return 0;
-	return np_notes_add(&c->notes, err, "memory-small",
+	return np_notes_add(&c->notes, err, NP_WARNING_MEMORY_SMALL,
 			    "the VM has %s of memory for %" PRIu64
 			    " GB of GPU memory; guides advise "
 			    "1.5 times as much",
@@ -285,7 +285,7 @@ static int note_guest(struct np_vmclass *c, struct np_node config_spec, struct n
 	if (c->devices.n == 0 || !np_is_32bit_guest(text))
 		return 0;
 	return np_notes_add(
-		&c->notes, err, "guest-32bit",
+		&c->notes, err, NP_WARNING_GUEST_32BIT,
 		"spec.configSpec.guestId '%.80s' names a 32-bit guest, which maps no BAR above "
 		"4 GB",
 		text);

@@ -211,7 +211,7 @@ def test_terminal_shows_progress_and_a_pipe_does_not(sim, args):
     assert "writing" not in out
     assert ("writing classes: " in text) == (not args)
     # The line is gone when the last one is written.
-    assert text.rstrip().splitlines()[-1].endswith("roll the pools' nodes" + ('"}' if args else ""))
+    assert text.rstrip().splitlines()[-1].endswith("roll out the node pools" + ('"}' if args else ""))
     code, _, err = run_to_end(sim, "revert", "ml")
     assert code == 0
     assert "classes:" not in err

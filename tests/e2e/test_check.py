@@ -100,8 +100,8 @@ def test_drift_has_paths_values_and_reasons_and_exit_status_1(nodeprep):
 
 
 @pytest.mark.parametrize("spec, mmio, state", [
-    pytest.param(right(A100), {}, "right", id="right"),
-    pytest.param(hardware(A100), {}, "to change", id="to change"),
+    pytest.param(right(A100), {}, "up to date", id="up to date"),
+    pytest.param(hardware(A100), {}, "outdated", id="outdated"),
     pytest.param(right(A100), {"sizeGB": 64}, "error", id="a pool that cannot be"),
     pytest.param(right(), {}, "unknown", id="keys and no device"),
 ])
@@ -118,7 +118,7 @@ def test_right_class_has_no_findings_and_unknown_vms_are_told(nodeprep):
     assert done.rc == 0, done.err
     assert [(f["code"], f["severity"]) for f in done.json["findings"]] == [("vms-unknown", "unknown")]
     table = nodeprep("check", "-f", "-", input=text, env={"KUBECONFIG": None})
-    assert table.rc == 0 and "could not be judged" in table.out
+    assert table.rc == 0 and "the input has no VirtualMachine" in table.out
     assert nodeprep("check", "-f", "-", "-o", "yaml", input=text).rc == 0
     assert nodeprep("check", "-f", "-", "-o", "wide", input=text).rc == 0
     assert nodeprep("check", "-f", "-", "-o", "svg", input=text).rc == 2
@@ -202,7 +202,7 @@ def test_what_happens_to_a_vm_made_anew_and_resized(
         annotation, anew, resize
     )
     assert listed["madeBeforeChange"] is False
-    assert "takes hold" in listed["onRecreate"]
+    assert "the class's" in listed["onRecreate"]
     assert ("512" if annotation is None else annotation) in listed["onResize"]
 
 
@@ -296,10 +296,10 @@ def test_vm_made_while_the_class_was_right_is_not_accused(nodeprep):
            machine("ml", "new", created="2026-06-01T00:00:00Z")]
     done = nodeprep("check", "-f", "-", "-o", "json", input=dump(pool("ml", "w", "gpu"), cls, *vms))
     assert done.rc == 1
-    assert codes(done)[0] == ("taken-back", "gpu")
+    assert codes(done)[0] == ("overwritten", "gpu")
     assert codes(done)[-2:] == [("vm-before-change", "old"), ("vm-unknown", "new")]
     assert [vm["madeBeforeChange"] for vm in done.json["virtualMachines"]] == [True, None]
-    assert all("once the class is right" in vm["onRecreate"] for vm in done.json["virtualMachines"])
+    assert all("once the class is up to date" in vm["onRecreate"] for vm in done.json["virtualMachines"])
 
 
 # --- against an API --------------------------------------------------------------------------------
@@ -360,7 +360,7 @@ def test_who_took_entries_back_is_named(server, ns, nodeprep, put_class):
     server.must("PATCH", classes_path(ns, "gpu") + "?fieldManager=team-x", body)
     done = nodeprep("check", "-f", "-", "-o", "json", input=text)
     assert done.rc == 1, done.err
-    taken = [f for f in done.json["findings"] if f["code"] == "taken-back"]
+    taken = [f for f in done.json["findings"] if f["code"] == "overwritten"]
     assert [f["path"].rpartition("/")[2] for f in taken] == [USE64, SIZE, "firmware"]
     for finding in taken:
         assert finding["writer"]["manager"] == "team-x"
@@ -368,16 +368,16 @@ def test_who_took_entries_back_is_named(server, ns, nodeprep, put_class):
         assert finding["writer"]["time"].endswith("Z")
         assert "team-x" in finding["message"]
     assert taken[2]["from"] == "bios"
-    # A field that is only removed leaves no trace of who removed it, and nobody is accused.
+    # The server does not record who removed a field, so no writer is named.
     assert nodeprep("apply", "-f", "-", input=text).rc == 0
     body = {"spec": {"configSpec": {"firmware": None}}}
     server.must("PATCH", classes_path(ns, "gpu") + "?fieldManager=team-y", body)
     done = nodeprep("check", "-f", "-", "-o", "json", input=text)
     (finding,) = done.json["findings"][:1]
     assert (finding["code"], finding["path"], finding["writer"]) == (
-        "taken-back", "/spec/configSpec/firmware", None
+        "overwritten", "/spec/configSpec/firmware", None
     )
-    assert "not recorded" in finding["message"]
+    assert "unknown writer" in finding["message"]
 
 
 def test_need_that_grew_is_nobody_else_s_doing(server, ns, nodeprep, put_class):

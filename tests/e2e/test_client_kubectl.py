@@ -80,7 +80,7 @@ USERS = {
         },
         "nodeprep",
     ),
-    "data that is no base64": (
+    "data that is not base64": (
         lambda s: {"client-certificate-data": "x!", "client-key-data": pem(s.client_key)}, "neither",
     ),
     "password": (lambda s: {"username": "a", "password": "b"}, "neither"),

@@ -418,7 +418,7 @@ def test_drift_is_named(server, ns, cni, put_class, get_class):
     path = f"/apis/vmoperator.vmware.com/v1alpha6/namespaces/{ns}/virtualmachineclasses/gpu"
     server.must("PATCH", path, {"spec": {"configSpec": {"firmware": "bios"}}})
     server.mark()
-    expect_error(cni("CHECK", config), 101, "drift", f"{ns}/gpu", "/spec/configSpec/firmware", "bios", "efi", "'nodeprep-e2e' took it back")
+    expect_error(cni("CHECK", config), 101, "drift", f"{ns}/gpu", "/spec/configSpec/firmware", "bios", "efi", "overwritten by 'nodeprep-e2e'")
     assert not writes(server)
     server.must("PATCH", path, {"spec": {"configSpec": {"firmware": "efi", "extraConfig": []}}})
     expect_error(cni("CHECK", config), 101, SIZE, USE64)

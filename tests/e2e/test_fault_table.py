@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every fault at every request of an apply, as docs/faults.md tells it: that table is the test's.
+"""Every fault at every request of an apply, as docs/failure-modes.md lists it: that table is the test's.
 
 Each case has a Supervisor of its own, so that many run side by side: most of them wait."""
 
@@ -15,7 +15,7 @@ from builders import A100, MANAGED, SIZE, USE64, config_spec, dump, hardware, ke
 
 NS = "ml"
 PATH = "/apis/vmoperator.vmware.com/v1alpha6/namespaces/ml/virtualmachineclasses"
-TABLE = servers.REPO / "docs" / "faults.md"
+TABLE = servers.REPO / "docs" / "failure-modes.md"
 AT_ONCE = 6
 
 # The columns of the table: the requests of an apply, in their order.
@@ -31,27 +31,27 @@ FAULTS = {
     "403 once": {"fault": "status", "status": 403},
     "404 once": {"fault": "status", "status": 404},
     "409 once": {"fault": "status", "status": 409},
-    "409 for ever": {"fault": "status", "status": 409, "count": 0},
+    "409 always": {"fault": "status", "status": 409, "count": 0},
     "422 once": {"fault": "status", "status": 422},
     "429 once": {"fault": "status", "status": 429, "retryAfter": "1"},
-    "429 that asks for too long": {"fault": "status", "status": 429, "retryAfter": "600"},
+    "429 with a long Retry-After": {"fault": "status", "status": 429, "retryAfter": "600"},
     "500 once": {"fault": "status", "status": 500},
-    "500 for ever": {"fault": "status", "status": 500, "count": 0},
+    "500 always": {"fault": "status", "status": 500, "count": 0},
     "502 once": {"fault": "status", "status": 502},
     "503 once": {"fault": "status", "status": 503, "retryAfter": "1"},
-    "503 for ever": {"fault": "status", "status": 503, "count": 0},
-    "503 once, carried out all the same": {"fault": "status", "status": 503, "effect": True},
+    "503 always": {"fault": "status", "status": 503, "count": 0},
+    "503 once, but carried out": {"fault": "status", "status": 503, "effect": True},
     "504 once": {"fault": "status", "status": 504},
-    "cut once": {"fault": "cut"},
-    "cut for ever": {"fault": "cut", "count": 0},
-    "cut once, carried out all the same": {"fault": "cut", "effect": True},
-    "cut within the answer, once": {"fault": "cut-body"},
-    "no answer in time, once": {"fault": "delay", "delayMs": 60000},
-    "no answer in time, for ever": {"fault": "delay", "delayMs": 60000, "count": 0},
-    "an answer that drips, once": {"fault": "slow-body"},
-    "an answer that drips, for ever": {"fault": "slow-body", "count": 0},
-    "an answer of 80 MiB": {"fault": "huge-body"},
-    "a write by somebody else first": {"fault": "concurrent-write", "key": "other"},
+    "connection cut once": {"fault": "cut"},
+    "connection cut always": {"fault": "cut", "count": 0},
+    "connection cut once, but carried out": {"fault": "cut", "effect": True},
+    "connection cut within the response, once": {"fault": "cut-body"},
+    "no response in time, once": {"fault": "delay", "delayMs": 60000},
+    "no response in time, always": {"fault": "delay", "delayMs": 60000, "count": 0},
+    "slow response, once": {"fault": "slow-body"},
+    "slow response, always": {"fault": "slow-body", "count": 0},
+    "response of 80 MiB": {"fault": "huge-body"},
+    "concurrent write by another client": {"fault": "concurrent-write", "key": "other"},
 }
 
 
@@ -132,7 +132,7 @@ def test_table_is_whole():
     assert sorted({fault for fault, _, _ in CELLS}) == sorted(FAULTS)
     assert {request for _, request, _ in CELLS} == set(REQUESTS)
     # A fault has nothing to meet at a request only where it is about what is written.
-    assert {fault for fault, _, cell in CELLS if cell == "-"} <= {"a write by somebody else first"}
+    assert {fault for fault, _, cell in CELLS if cell == "-"} <= {"concurrent write by another client"}
 
 
 @pytest.mark.parametrize(("fault", "request_name", "cell"), [c for c in CELLS if c[2] != "-"],

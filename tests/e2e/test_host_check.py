@@ -84,7 +84,7 @@ def test_what_is_not_given_is_unknown(host, missing):
 
 @pytest.mark.parametrize(
     ("level", "status", "word"),
-    [(0, "fail", "neither"), (1, "fail", "does not support"), (2, "fail", "switched off"), (3, "pass", "can be")],
+    [(0, "fail", "neither"), (1, "fail", "does not support"), (2, "fail", "disabled"), (3, "pass", "enabled")],
 )
 def test_hv_support(host, level, status, word):
     run = host(captures.esxcfg_info(level))

@@ -253,8 +253,8 @@ def test_absurd_sizes_are_no_numbers(tree, check):
         (["--expect", "A100-40GB=0"], 3, "'0'"),
         (["--expect", "${GPUS}"], 3, "placeholder"),
         (["--expect", ""], 3, "empty"),
-        (["--expect", "Z900=1"], 3, "no known GPU model"),
-        (["--expect", "T4=1", "-f", "x.yaml"], 2, "exclude"),
+        (["--expect", "Z900=1"], 3, "not a known GPU model"),
+        (["--expect", "T4=1", "-f", "x.yaml"], 2, "mutually exclusive"),
         (["--pool", "a"], 2, "--pool needs -f"),
         (["--patch-node"], 2, "--node-name"),
         (["--remove-taint"], 2, "--node-name"),
@@ -571,10 +571,10 @@ def test_table(tree, check):
     assert run.rc == 1
     assert "0000:01:00.0 (A100-40GB)" in run.out and "not assigned" in run.out
     assert run.out.endswith("result: fail\n")
-    # One line of cause and one of cure for each finding.
+    # One line of cause and one of remedy for each finding.
     lines = run.out.splitlines()
     at = next(i for i, line in enumerate(lines) if line.startswith("fail     bars-assigned"))
-    assert "cure: " in lines[at + 1]
+    assert "remedy: " in lines[at + 1]
 
 
 def test_yaml_is_the_same_report(tree, check):
@@ -595,7 +595,7 @@ def test_termination_log(tree, check, tmp_path):
     tree.gpu("0000:01:00.0", missing=(1,))
     assert check("--termination-log", log).rc == 1
     text = log.read_text()
-    assert text.startswith("node-check: fail\nfail bars-assigned: ") and "cure: " in text
+    assert text.startswith("node-check: fail\nfail bars-assigned: ") and "remedy: " in text
     log.write_text("x" * 9000)
     assert check("--termination-log", log, "--expect", "A100").rc == 3
     assert log.read_text().startswith("node-check: error: ")

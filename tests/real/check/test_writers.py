@@ -60,7 +60,7 @@ def test_writer_who_takes_entries_back_is_named_and_revert_brings_nothing_back(
     assert keys_of(get_class(ns, "gpu")) == [("team.key", "1")]
     done = nodeprep("check", "-f", "-", "-o", "json", input=pools)
     assert done.rc == 1, done.err
-    taken = [f for f in done.json["findings"] if f["code"] == "taken-back"]
+    taken = [f for f in done.json["findings"] if f["code"] == "overwritten"]
     assert [f["path"].rpartition("/")[2] for f in taken] == [USE64, SIZE]
     for finding in taken:
         assert finding["severity"] == "error"

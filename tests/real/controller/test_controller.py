@@ -2,6 +2,7 @@
 """The controller on a real kube-apiserver: conditions, drift, deletion, fights, two replicas."""
 
 import contextlib
+import re
 import signal
 import time
 
@@ -28,10 +29,10 @@ from controller_harness import (
 )
 
 RIGHT = {
-    "Ready": ("True", "ClassRight"),
+    "Ready": ("True", "Configured"),
     "ClassFound": ("True", "Found"),
     "ClassPatched": ("True", "Patched"),
-    "Drifted": ("False", "InStep"),
+    "Drifted": ("False", "InSync"),
 }
 
 
@@ -63,7 +64,7 @@ def test_conditions__a_class_is_made_right_within_a_second(
     put_pool(server, pools_ns, gpus=[{"model": "A100-40GB", "count": 4}])
     vm_class = wait_class(server, pools_ns, lambda c: "pciPassthru.64bitMMIOSizeGB" in dict(keys_of(c)))
     took = time.monotonic() - began
-    pool = wait_reason(server, pools_ns, "ClassRight")
+    pool = wait_reason(server, pools_ns, "Configured")
     assert reasons(pool) == RIGHT
     status = pool["status"]
     assert status["observedGeneration"] == pool["metadata"]["generation"]
@@ -108,8 +109,8 @@ def test_conditions__a_right_class_is_not_written(server, controller, pools_ns, 
     }
     before = put_class(pools_ns, "gpu", spec)
     put_pool(server, pools_ns)
-    pool = wait_reason(server, pools_ns, "ClassRight")
-    assert reasons(pool) == RIGHT | {"ClassPatched": ("True", "AlreadyRight")}
+    pool = wait_reason(server, pools_ns, "Configured")
+    assert reasons(pool) == RIGHT | {"ClassPatched": ("True", "AlreadyConfigured")}
     after = server.must("GET", classes_path(pools_ns, "gpu"))
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
 
@@ -121,17 +122,17 @@ def test_conditions__class_that_is_not_there_and_then_is(server, controller, poo
         "Ready": ("False", "ClassNotFound"),
         "ClassFound": ("False", "NotFound"),
         "ClassPatched": ("False", "ClassNotFound"),
-        "Drifted": ("Unknown", "NotLookedAt"),
+        "Drifted": ("Unknown", "NotEvaluated"),
     }
     assert "gpusPerNode" not in pool["status"] and "mmioGB" not in pool["status"]
     assert "'gpu'" in conditions(pool)["Ready"]["message"]
     assert events_of(server, pools_ns)[0]["type"] == "Warning"
     put_class(pools_ns, "gpu", gpu_class())
-    assert reasons(wait_reason(server, pools_ns, "ClassRight")) == RIGHT
+    assert reasons(wait_reason(server, pools_ns, "Configured")) == RIGHT
     server.must("DELETE", classes_path(pools_ns, "gpu"))
     wait_reason(server, pools_ns, "ClassNotFound")
     put_class(pools_ns, "gpu", gpu_class())
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
 
 
 REFUSED_POOLS = [
@@ -149,22 +150,22 @@ def test_conditions__pool_that_cannot_be_right(
 ):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns, **spec)
-    pool = wait_reason(server, pools_ns, "PoolRefused")
-    assert reasons(pool)["Ready"] == ("False", "PoolRefused")
-    assert reasons(pool)["ClassPatched"] == ("False", "PoolRefused")
+    pool = wait_reason(server, pools_ns, "InvalidNodePool")
+    assert reasons(pool)["Ready"] == ("False", "InvalidNodePool")
+    assert reasons(pool)["ClassPatched"] == ("False", "InvalidNodePool")
     assert words in conditions(pool)["Ready"]["message"]
     assert managed_of(server.must("GET", classes_path(pools_ns, "gpu"))) is None
     # The next word of the user is what counts.
     server.must("PATCH", pool_path(pools_ns, "workers"), {"spec": {"gpus": None, "mmio": None}})
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
 
 
 def test_conditions__an_unsound_pool_harms_no_other(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns, "good")
     put_pool(server, pools_ns, "bad", gpus=[{"model": "T4", "count": 1}])
-    wait_reason(server, pools_ns, "PoolRefused", name="bad")
-    wait_reason(server, pools_ns, "ClassRight", name="good")
+    wait_reason(server, pools_ns, "InvalidNodePool", name="bad")
+    wait_reason(server, pools_ns, "Configured", name="good")
     vm_class = server.must("GET", classes_path(pools_ns, "gpu"))
     assert list(managed_of(vm_class)["pools"]) == [f"{pools_ns}/good"]
 
@@ -172,12 +173,12 @@ def test_conditions__an_unsound_pool_harms_no_other(server, controller, pools_ns
 def test_conditions__a_typo_does_not_take_the_window_away(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
     before = server.must("GET", classes_path(pools_ns, "gpu"))
     server.must(
         "PATCH", pool_path(pools_ns, "workers"), {"spec": {"gpus": [{"model": "A100-40GBB"}]}}
     )
-    wait_reason(server, pools_ns, "PoolRefused")
+    wait_reason(server, pools_ns, "InvalidNodePool")
     assert server.must("GET", classes_path(pools_ns, "gpu"))["spec"] == before["spec"]
 
 
@@ -186,9 +187,9 @@ def test_conditions__class_that_cannot_be_right(server, controller, pools_ns, pu
     spec["configSpec"]["deviceChange"] = [{"device": {"_typeName": "VirtualPCIPassthrough"}}]
     put_class(pools_ns, "gpu", spec)
     put_pool(server, pools_ns)
-    pool = wait_reason(server, pools_ns, "ClassRefused")
+    pool = wait_reason(server, pools_ns, "InvalidClass")
     assert reasons(pool)["ClassFound"] == ("True", "Found")
-    assert reasons(pool)["Ready"] == ("False", "ClassRefused")
+    assert reasons(pool)["Ready"] == ("False", "InvalidClass")
 
 
 def test_conditions__what_is_not_known_is_not_ready(server, controller, pools_ns, put_class):
@@ -201,14 +202,14 @@ def test_conditions__what_is_not_known_is_not_ready(server, controller, pools_ns
     put_class(pools_ns, "odd", gpu_class(1, {"vendorID": 0x10DE, "deviceID": 0x7FFF}))
     put_pool(server, pools_ns, "baked", vmClass="baked")
     put_pool(server, pools_ns, "odd", vmClass="odd")
-    pool = wait_reason(server, pools_ns, "GPUsUnknown", name="baked")
-    assert reasons(pool)["Ready"] == ("Unknown", "GPUsUnknown")
+    pool = wait_reason(server, pools_ns, "GPUCountUnknown", name="baked")
+    assert reasons(pool)["Ready"] == ("Unknown", "GPUCountUnknown")
     assert "gpusPerNode" not in pool["status"]
-    pool = wait_reason(server, pools_ns, "FigureUnknown", name="odd")
-    assert reasons(pool)["Ready"] == ("Unknown", "FigureUnknown")
+    pool = wait_reason(server, pools_ns, "GPUSizeUnknown", name="odd")
+    assert reasons(pool)["Ready"] == ("Unknown", "GPUSizeUnknown")
     assert pool["status"]["gpusPerNode"] == 1 and "mmioGB" not in pool["status"]
     server.must("PATCH", pool_path(pools_ns, "odd"), {"spec": {"mmio": {"sizeGB": 256}}})
-    assert wait_reason(server, pools_ns, "ClassRight", name="odd")["status"]["mmioGB"] == 256
+    assert wait_reason(server, pools_ns, "Configured", name="odd")["status"]["mmioGB"] == 256
 
 
 def test_conditions__without_the_right_to_write(server, installed, pools_ns, put_class):
@@ -225,7 +226,7 @@ def test_conditions__without_the_right_to_write(server, installed, pools_ns, put
             pool = wait_reason(server, pools_ns, "Forbidden")
             assert "patch" in conditions(pool)["Ready"]["message"]
             server.must("PATCH", path, role | {"rules": before["rules"]})
-            wait_reason(server, pools_ns, "ClassRight")
+            wait_reason(server, pools_ns, "Configured")
     finally:
         server.must("PATCH", path, role | {"rules": before["rules"]})
 
@@ -269,21 +270,21 @@ def test_conditions__what_admission_refuses(server, controller, pools_ns, put_cl
             lambda: server.request("PATCH", classes_path(pools_ns, "gpu"), body)[0] == 422,
         )
         put_pool(server, pools_ns)
-        pool = wait_reason(server, pools_ns, "RefusedByAPI")
+        pool = wait_reason(server, pools_ns, "APIRejected")
         assert "classes are frozen" in conditions(pool)["Ready"]["message"]
     finally:
         server.must("DELETE", f"{ADMISSION}/validatingadmissionpolicybindings/frozen")
         server.must("DELETE", f"{ADMISSION}/validatingadmissionpolicies/frozen")
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
 
 
 def test_conditions__transition_times_are_kept(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
-    first = conditions(wait_reason(server, pools_ns, "ClassRight"))
+    first = conditions(wait_reason(server, pools_ns, "Configured"))
     time.sleep(1.1)
     server.must("PATCH", pool_path(pools_ns, "workers"), {"spec": {"replicas": 7}})
-    pool = wait_reason(server, pools_ns, "ClassRight")
+    pool = wait_reason(server, pools_ns, "Configured")
     assert pool["status"]["observedGeneration"] == 2
     for name, condition in conditions(pool).items():
         assert condition["lastTransitionTime"] == first[name]["lastTransitionTime"]
@@ -293,13 +294,13 @@ def test_conditions__transition_times_are_kept(server, controller, pools_ns, put
 def test_conditions__those_of_others_are_kept(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
-    pool = wait_reason(server, pools_ns, "ClassRight")
+    pool = wait_reason(server, pools_ns, "Configured")
     other = {"type": "example.org/Seen", "status": "True", "reason": "Seen", "message": "m"}
     other["lastTransitionTime"] = "2026-01-02T03:04:05Z"
     body = {"status": {"conditions": [*pool["status"]["conditions"], other]}}
     server.must("PATCH", f"{pool_path(pools_ns, 'workers')}/status", body)
     server.must("PATCH", pool_path(pools_ns, "workers"), {"spec": {"replicas": 7}})
-    pool = wait_reason(server, pools_ns, "ClassRight")
+    pool = wait_reason(server, pools_ns, "Configured")
     assert conditions(pool)["example.org/Seen"] == other
 
 
@@ -309,25 +310,25 @@ def test_conditions__those_of_others_are_kept(server, controller, pools_ns, put_
 def test_drift__is_mended_and_told(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
     right = server.must("GET", classes_path(pools_ns, "gpu"))["spec"]
     began = time.monotonic()
     patch_class(server, pools_ns, {"spec": {"configSpec": {"firmware": "bios"}}})
     wait_class(server, pools_ns, lambda c: c["spec"] == right)
     print(f"mended after {time.monotonic() - began:.3f} s")
     assert time.monotonic() - began < 10
-    pool = wait_reason(server, pools_ns, "PutBack", condition="Drifted")
+    pool = wait_reason(server, pools_ns, "DriftCorrected", condition="Drifted")
     condition = conditions(pool)["Drifted"]
     assert condition["status"] == "False"
-    assert condition["message"].startswith("'gitops' changed /spec/configSpec/firmware; put back")
+    assert condition["message"].startswith("'gitops' changed /spec/configSpec/firmware; restored")
     assert conditions(pool)["Ready"]["status"] == "True"
-    assert ("Warning", "PutBack") in [(e["type"], e["reason"]) for e in events_of(server, pools_ns)]
+    assert ("Warning", "DriftCorrected") in [(e["type"], e["reason"]) for e in events_of(server, pools_ns)]
 
 
 def test_drift__of_what_does_not_matter_is_left(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
     changed = patch_class(server, pools_ns, {"spec": {"configSpec": {"annotation": "theirs"}}})
     server.must("PATCH", pool_path(pools_ns, "workers"), {"spec": {"replicas": 7}})
     wait_pool(server, pools_ns, lambda p: p["status"]["observedGeneration"] == 2)
@@ -348,15 +349,15 @@ def test_fight__a_class_changed_back_three_times_is_left(
 ):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
     right = server.must("GET", classes_path(pools_ns, "gpu"))["spec"]
     last = fight(server, pools_ns, right)
-    pool = wait_reason(server, pools_ns, "LeftAlone", condition="Drifted")
+    pool = wait_reason(server, pools_ns, "Contended", condition="Drifted")
     assert reasons(pool) == {
-        "Ready": ("False", "LeftAlone"),
+        "Ready": ("False", "Contended"),
         "ClassFound": ("True", "Found"),
-        "ClassPatched": ("False", "LeftAlone"),
-        "Drifted": ("True", "LeftAlone"),
+        "ClassPatched": ("False", "Contended"),
+        "Drifted": ("True", "Contended"),
     }
     message = conditions(pool)["Drifted"]["message"]
     assert "3 times within 10 minutes" in message and "'gitops'" in message
@@ -374,18 +375,33 @@ def test_fight__a_class_changed_back_three_times_is_left(
         # A person's word begins it anew.
         server.must("PATCH", pool_path(pools_ns, "workers"), {"spec": {"replicas": 3}})
         wait_class(server, pools_ns, lambda c: c["spec"] == right)
-        wait_reason(server, pools_ns, "ClassRight")
+        wait_reason(server, pools_ns, "Configured")
+
+
+def test_fight__one_annotation_asks_for_another_attempt(server, controller, pools_ns, put_class):
+    put_class(pools_ns, "gpu", gpu_class())
+    put_pool(server, pools_ns)
+    wait_reason(server, pools_ns, "Configured")
+    right = server.must("GET", classes_path(pools_ns, "gpu"))["spec"]
+    fight(server, pools_ns, right)
+    message = conditions(wait_reason(server, pools_ns, "Contended"))["Ready"]["message"]
+    key = "nodeprep.dev/reconcile-requested-at"
+    assert key in message
+    annotations = {"metadata": {"annotations": {key: "2026-11-25T19:40:41Z"}}}
+    server.must("PATCH", pool_path(pools_ns, "workers"), annotations)
+    wait_class(server, pools_ns, lambda c: c["spec"] == right)
+    wait_reason(server, pools_ns, "Configured")
 
 
 def test_fight__the_other_writer_comes_round(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
     right = server.must("GET", classes_path(pools_ns, "gpu"))["spec"]
     fight(server, pools_ns, right)
-    wait_reason(server, pools_ns, "LeftAlone")
+    wait_reason(server, pools_ns, "Contended")
     patch_class(server, pools_ns, {"spec": {"configSpec": {"firmware": "efi"}}})
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
     patch_class(server, pools_ns, {"spec": {"configSpec": {"firmware": "bios"}}})
     wait_class(server, pools_ns, lambda c: c["spec"] == right)
 
@@ -397,7 +413,7 @@ def test_deletion__restores_with_the_last_pool(server, controller, pools_ns, put
     before = put_class(pools_ns, "gpu", gpu_class())
     for name in ("one", "two"):
         put_pool(server, pools_ns, name)
-        wait_reason(server, pools_ns, "ClassRight", name=name)
+        wait_reason(server, pools_ns, "Configured", name=name)
     server.must("DELETE", pool_path(pools_ns, "one"))
     wait_gone(server, pool_path(pools_ns, "one"))
     vm_class = server.must("GET", classes_path(pools_ns, "gpu"))
@@ -417,7 +433,7 @@ def test_deletion__while_nobody_looks(server, installed, pools_ns, put_class):
         running.wait_ready()
         for name in ("one", "two"):
             put_pool(server, pools_ns, name)
-            wait_reason(server, pools_ns, "ClassRight", name=name)
+            wait_reason(server, pools_ns, "Configured", name=name)
         assert running.stop() == 0
     server.must("DELETE", pool_path(pools_ns, "one"))
     # And one goes by force, so that no finalizer tells of it.
@@ -435,17 +451,17 @@ def test_deletion__pool_moves_to_another_class(server, controller, pools_ns, put
     before = put_class(pools_ns, "gpu", gpu_class())
     put_class(pools_ns, "other", gpu_class(2))
     put_pool(server, pools_ns)
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
     server.must("PATCH", pool_path(pools_ns, "workers"), {"spec": {"vmClass": "other"}})
     wait_class(server, pools_ns, lambda c: c["spec"] == before["spec"])
-    pool = wait_reason(server, pools_ns, "ClassRight")
+    pool = wait_reason(server, pools_ns, "Configured")
     assert pool["status"]["vmClass"] == "other" and pool["status"]["gpusPerNode"] == 2
 
 
 def test_deletion__class_that_is_gone_holds_nobody(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
     server.must("DELETE", classes_path(pools_ns, "gpu"))
     server.must("DELETE", pool_path(pools_ns, "workers"))
     wait_gone(server, pool_path(pools_ns, "workers"))
@@ -497,7 +513,7 @@ def test_record__invalid_is_told_and_never_written_from(
 def test_deletion__finalizers_of_others_are_kept(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
     path = pool_path(pools_ns, "workers")
     both = ["example.org/theirs", "nodeprep.dev/class"]
     server.must("PATCH", path, {"metadata": {"finalizers": both}})
@@ -513,7 +529,7 @@ def test_deletion__finalizers_of_others_are_kept(server, controller, pools_ns, p
 def test_deletion__what_apply_holds_stays(server, controller, pools_ns, put_class, nodeprep):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
     body = pool_body(pools_ns, "workers", {})
     assert nodeprep("apply", "-f", "-", input=yaml.safe_dump(body)).rc == 0
     server.must("DELETE", pool_path(pools_ns, "workers"))
@@ -542,11 +558,11 @@ def test_replicas__the_other_takes_over(server, installed, pools_ns, put_class):
         first = lease_of(server)
         put_class(pools_ns, "gpu", gpu_class())
         put_pool(server, pools_ns)
-        wait_reason(server, pools_ns, "ClassRight")
+        wait_reason(server, pools_ns, "Configured")
         leader.kill()
         began = time.monotonic()
         put_pool(server, pools_ns, "second")
-        wait_reason(server, pools_ns, "ClassRight", name="second")
+        wait_reason(server, pools_ns, "Configured", name="second")
         took = time.monotonic() - began
         print(f"taken over after {took:.3f} s of a lease of 4 s")
         assert other.is_leading()
@@ -594,7 +610,7 @@ def test_replicas__a_frozen_leader_wakes_up_as_none(server, installed, pools_ns,
             "a leader", lambda: next((c for c in pair if c.is_leading()), None)
         )
         other = pair[1 - pair.index(leader)]
-        wait_reason(server, pools_ns, "ClassRight")
+        wait_reason(server, pools_ns, "Configured")
         right = server.must("GET", classes_path(pools_ns, "gpu"))["spec"]
         before = leader.metric("class_patches_total"), leader.metric("status_writes_total")
         leader.process.send_signal(signal.SIGSTOP)
@@ -627,13 +643,13 @@ def test_replicas__without_the_lease_nothing_is_written(server, installed, pools
         assert "status" not in server.must("GET", pool_path(pools_ns, "workers"))
         # It takes the lease again once it is free, and finds what has happened meanwhile.
         server.must("PATCH", path, {"spec": {"holderIdentity": ""}})
-        wait_reason(server, pools_ns, "ClassRight")
+        wait_reason(server, pools_ns, "Configured")
 
 
 def test_rest__nothing_but_watches_and_the_lease(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
     time.sleep(1)
     server.mark()
     time.sleep(5)
@@ -652,6 +668,13 @@ def test_process__health_metrics_and_logs(server, controller):
     assert status == 200
     for line in text.splitlines():
         assert line.startswith(("# HELP ", "# TYPE ", "nodeprep_")), line
+    # Prometheus' naming rules: base units, and a sentence for each metric.
+    types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+    helps = dict(re.findall(r"^# HELP (\S+) ([A-Z0-9].*\.)$", text, re.M))
+    assert types.keys() == helps.keys() and "milliseconds" not in text
+    assert types["nodeprep_controller_reconcile_duration_seconds"] == "summary"
+    assert re.search(r"^nodeprep_controller_reconcile_duration_seconds_sum \d+\.\d{3}$", text, re.M)
+    assert all(name.endswith("_total") == (kind == "counter") for name, kind in types.items())
     assert all({"level", "msg"} <= set(line) for line in controller.lines())
     raw = controller.log.read_text().splitlines()
     assert len(raw) == len(controller.lines())

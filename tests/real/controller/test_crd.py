@@ -167,7 +167,7 @@ def test_crd__status_is_a_subresource(server, pools, ns):
     assert "status" not in made
     status = {"observedGeneration": 1, "mmioGB": 512, "gpusPerNode": 4, "requiredMMIOGB": 512}
     condition = {"status": "True", "lastTransitionTime": "2026-01-02T03:04:05Z", "message": "m"}
-    condition |= {"type": "Ready", "reason": "ClassRight", "observedGeneration": 1}
+    condition |= {"type": "Ready", "reason": "Configured", "observedGeneration": 1}
     body = {"status": {**status, "vmClass": "gpu", "conditions": [condition]}}
     made = server.must("PATCH", f"{path}/workers/status?fieldValidation=Strict", body)
     assert made["status"]["conditions"] == [condition] and made["metadata"]["generation"] == 1
@@ -180,7 +180,7 @@ def test_kubectl__answers_at_a_glance(server, pools, ns, kubectl):
     path = f"{POOLS}/namespaces/{ns}/nodepools"
     server.must("POST", path, pool(ns, {}))
     condition = {"status": "True", "lastTransitionTime": "2026-01-02T03:04:05Z", "message": "m"}
-    condition |= {"type": "Ready", "reason": "ClassRight"}
+    condition |= {"type": "Ready", "reason": "Configured"}
     status = {"mmioGB": 512, "gpusPerNode": 4, "conditions": [condition]}
     server.must("PATCH", f"{path}/workers/status", {"status": status})
     for words in (["np"], ["nodepools"], ["nodeprep"]):

@@ -258,10 +258,10 @@ def live(server, ns, put_class, running):
     """A whole life of a pool: each thing that the controller does."""
     put_class(ns, "gpu", gpu_class())
     put_pool(server, ns)
-    wait_reason(server, ns, "ClassRight")
+    wait_reason(server, ns, "Configured")
     body = {"spec": {"configSpec": {"firmware": "bios"}}}
     server.must("PATCH", classes_path(ns, "gpu"), body)
-    wait_reason(server, ns, "PutBack", condition="Drifted")
+    wait_reason(server, ns, "DriftCorrected", condition="Drifted")
     server.must("DELETE", pool_path(ns, "workers"))
     wait_gone(server, pool_path(ns, "workers"))
     assert running.stop() == 0

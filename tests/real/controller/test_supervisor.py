@@ -65,7 +65,7 @@ def test_supervisor__pool_ids_begin_with_the_cluster(
     with Controller(server, *args) as running:
         running.wait_ready()
         put_pool(server, pools_ns)
-        wait_reason(server, pools_ns, "ClassRight")
+        wait_reason(server, pools_ns, "Configured")
         vm_class = supervisor.must("GET", classes_path("vns", "gpu"))
         assert dict(keys_of(vm_class))["pciPassthru.64bitMMIOSizeGB"] == "512"
         mine = f"{kube_system_uid}/{pools_ns}/workers"
@@ -105,7 +105,7 @@ def test_supervisor__the_pools_own_namespace_without_the_flag(server, supervisor
     with Controller(server, *args) as running:
         running.wait_ready()
         put_pool(server, pools_ns)
-        wait_reason(server, pools_ns, "ClassRight")
+        wait_reason(server, pools_ns, "Configured")
         vm_class = supervisor.must("GET", classes_path(pools_ns, "gpu"))
         assert list(managed_of(vm_class)["pools"]) == [f"c1/{pools_ns}/workers"]
 
@@ -122,7 +122,7 @@ def test_supervisor__cannot_be_reached(server, supervisor, pools_ns):
         assert reasons(pool)["Ready"] == ("Unknown", "Unreachable")
         assert reasons(pool)["ClassFound"] == ("Unknown", "Unreachable")
         supervisor.faults([])
-        wait_reason(server, pools_ns, "ClassRight", timeout=120)
+        wait_reason(server, pools_ns, "Configured", timeout=120)
 
 
 def test_supervisor__somebody_writes_all_the_time(server, supervisor, pools_ns):
@@ -136,7 +136,7 @@ def test_supervisor__somebody_writes_all_the_time(server, supervisor, pools_ns):
         pool = wait_reason(server, pools_ns, "Conflict", timeout=90)
         assert reasons(pool)["Ready"] == ("Unknown", "Conflict")
         supervisor.faults([])
-        wait_reason(server, pools_ns, "ClassRight", timeout=120)
+        wait_reason(server, pools_ns, "Configured", timeout=120)
         assert running.metric("conflicts_total") > 3
 
 
@@ -258,7 +258,7 @@ def test_clusters__those_that_ask_for_it(server, cluster_crds, pools_ns, put_cla
     with Controller(server) as running:
         running.wait_ready()
         put_pool(server, pools_ns)
-        wait_reason(server, pools_ns, "ClassRight")
+        wait_reason(server, pools_ns, "Configured")
         wait_pools(server, pools_ns, {f"{pools_ns}/tkc/np", f"{pools_ns}/workers"})
         server.must("DELETE", pool_path(pools_ns, "workers"))
         wait_gone(server, pool_path(pools_ns, "workers"))
@@ -275,7 +275,7 @@ def test_clusters__servers_without_them(server, installed, pools_ns, put_class):
     with Controller(server, "--clusters") as running:
         running.wait_ready()
         put_pool(server, pools_ns)
-        wait_reason(server, pools_ns, "ClassRight")
+        wait_reason(server, pools_ns, "Configured")
         assert conditions(server.must("GET", pool_path(pools_ns, "workers")))["Ready"]
 
 
@@ -292,7 +292,7 @@ def test_namespace__others_are_left(server, installed, pools_ns, put_class, name
             running.wait_ready()
             put_pool(server, other)
             put_pool(server, pools_ns)
-            wait_reason(server, pools_ns, "ClassRight")
+            wait_reason(server, pools_ns, "Configured")
             assert "status" not in server.must("GET", pool_path(other, "workers"))
             assert managed_of(server.must("GET", classes_path(other, "gpu"))) is None
     finally:
@@ -318,7 +318,7 @@ def test_old__classes_that_no_namespace_has():
             running.wait_ready()
             for ns in ("a", "b"):
                 put_pool(server, ns)
-                wait_reason(server, ns, "ClassRight")
+                wait_reason(server, ns, "Configured")
             pools = managed_of(server.must("GET", f"{path}/gpu"))["pools"]
             assert set(pools) == {"a/workers", "b/workers"}
             for ns in ("a", "b"):

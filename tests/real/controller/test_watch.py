@@ -46,7 +46,7 @@ def test_watch__refused_is_gone_on_with(server, installed, pools_ns, put_class):
     with Proxy(server.port) as proxy, Controller(server, url=f"{url}{proxy.port}") as running:
         running.wait_ready()
         put_pool(server, pools_ns, "early")
-        wait_reason(server, pools_ns, "ClassRight", name="early")
+        wait_reason(server, pools_ns, "Configured", name="early")
         lists = running.metric("lists_total")
         with without_the_right_to_watch(server):
             time.sleep(1)
@@ -57,7 +57,7 @@ def test_watch__refused_is_gone_on_with(server, installed, pools_ns, put_class):
             time.sleep(BLIND_S)
             tried = running.metric("watches_total") - watches
             assert 2 < tried <= MOST_WATCHES
-        wait_reason(server, pools_ns, "ClassRight", name="late")
+        wait_reason(server, pools_ns, "Configured", name="late")
         servers.wait_until(
             "the pool to go",
             lambda: server.request("GET", pool_path(pools_ns, "early"))[0] == 404,

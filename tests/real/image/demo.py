@@ -108,7 +108,7 @@ def controller(podman, image, server, tmp_path):
         body |= {"metadata": {"name": "gpu"}, "spec": harness.gpu_class()}
         server.must("POST", harness.classes_path("image"), body)
         harness.put_pool(server, "image")
-        harness.wait_reason(server, "image", "ClassRight")
+        harness.wait_reason(server, "image", "Configured")
         server.must("DELETE", harness.pool_path("image", "workers"))
         harness.wait_gone(server, harness.pool_path("image", "workers"))
         return stop(podman, name)

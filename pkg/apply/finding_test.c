@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "doc_table.h"
+
+#define KINDS_MAX (FINDING_MAX + NP_WARNING_MAX)
+
+/* Returns the kind with that code among the findings and the warnings that check reports, or NULL. */
+static const struct np_message_kind *find_kind(const char *code)
+{
+	for (unsigned i = 0; i < FINDING_MAX; i++)
+		if (strcmp(finding_kind((enum finding_id)i)->code, code) == 0)
+			return finding_kind((enum finding_id)i);
+	for (unsigned i = 0; i < NP_WARNING_MAX; i++) {
+		const struct np_message_kind *kind = np_warning_kind((enum np_warning)i);
+
+		if (kind->severity != NP_SEVERITY_WARNING && strcmp(kind->code, code) == 0)
+			return kind;
+	}
+	return NULL;
+}
+
+static size_t count_kinds(void)
+{
+	size_t n = FINDING_MAX;
+
+	for (unsigned i = 0; i < NP_WARNING_MAX; i++)
+		n += np_warning_kind((enum np_warning)i)->severity != NP_SEVERITY_WARNING;
+	return n;
+}
+
+/* docs/findings.md has one row for each finding, with the severity and the words of its table. */
+static void test_finding__docs_match_the_tables(void **state)
+{
+	FILE *file = fopen("docs/findings.md", "r");
+	const struct np_message_kind *seen[KINDS_MAX];
+	struct doc_row row;
+	size_t n = 0;
+
+	(void)state;
+	assert_non_null(file);
+	while (doc_next(file, &row)) {
+		const struct np_message_kind *kind;
+
+		if (row.n != 5)
+			continue; /* the members of the JSON */
+		kind = find_kind(row.cells[0]);
+		if (kind == NULL)
+			fail_msg("docs/findings.md: '%s' is not a finding", row.cells[0]);
+		assert_string_equal(row.cells[1], np_severity_name(kind->severity));
+		assert_string_equal(row.cells[4], kind->remedy);
+		for (size_t i = 0; i < n; i++)
+			if (seen[i] == kind)
+				fail_msg("docs/findings.md has '%s' twice", kind->code);
+		assert_true(n < KINDS_MAX);
+		seen[n++] = kind;
+	}
+	fclose(file);
+	assert_int_equal(n, count_kinds());
+}
+
+/* A code means one thing: no finding has the code of a warning. */
+static void test_finding__codes_are_unique(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < FINDING_MAX; i++) {
+		const char *code = finding_kind((enum finding_id)i)->code;
+
+		for (unsigned k = 0; k < NP_WARNING_MAX; k++)
+			assert_string_not_equal(code, np_warning_kind((enum np_warning)k)->code);
+		if (i > 0)
+			assert_true(strcmp(finding_kind((enum finding_id)(i - 1))->code, code) < 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_finding__docs_match_the_tables),
+		cmocka_unit_test(test_finding__codes_are_unique),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
