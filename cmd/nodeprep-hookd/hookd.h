@@ -33,11 +33,13 @@ struct address {
 struct options {
 	struct address listen, metrics_listen;
 	const char *cert_file, *key_file, *client_ca_file;
+	bool allow_unauthenticated;
 	const char *catalogue;
+	const char *supervisor_kubeconfig; /* of the API server with the classes; NULL: the same */
 	uint64_t threads, workers, max_connections;
 	uint64_t shutdown_delay_ms, drain_ms;
 	bool verbose, log_text;
-	struct np_kube_options kube;
+	struct np_kube_options kube; /* of the API server with the Clusters */
 };
 
 /* Reads the command line and the environment; returns 1 where all is said and done. */
@@ -86,7 +88,7 @@ char *metrics_text(const struct metrics *m, bool ready);
 
 /* Whether the API server answers, asked again and again by a thread of its own. */
 struct watch {
-	const struct np_kube_options *kube; /* NULL: none is needed */
+	const struct np_kube_options *servers[2]; /* NULL: none is needed */
 	atomic_bool is_reachable;
 };
 

@@ -74,11 +74,11 @@ void log_call(const char *level, const struct call *c)
 	char now[TIME_MAX], text[NP_ERR_TEXT_MAX + 200];
 
 	write_time(now);
-	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:i, s:i, s:i, s:s*}", "time", now,
-			   "level", level, "msg", a->message[0] ? a->message : "answered", "id",
-			   c->id, "hook", c->hook, "result", c->result, "seconds", c->seconds,
+	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:i, s:i, s:i, s:s*, s:s*}", "time",
+			   now, "level", level, "msg", a->message[0] ? a->message : "answered",
+			   "id", c->id, "hook", c->hook, "result", c->result, "seconds", c->seconds,
 			   "templates", (int)a->templates, "classes", (int)a->classes, "conflicts",
-			   (int)a->conflicts, "client", c->peer);
+			   (int)a->conflicts, "client", c->peer, "refused", a->refused);
 	snprintf(text, sizeof(text), "%s %s %s%s%s", c->id, c->hook, c->result,
 		 a->message[0] ? ": " : "", a->message);
 	put(object, level, text);

@@ -24,6 +24,7 @@ enum {
 /* All that runs. */
 struct program {
 	struct options o;
+	struct np_kube_options supervisor; /* the classes' API server, where it is another */
 	struct np_catalogue *catalogue;
 	struct hookd hookd;
 	struct np_serve *server, *metrics; /* metrics NULL: not served */
@@ -102,21 +103,70 @@ static int load_catalogue(const char *path, struct np_catalogue *cat, struct np_
 	return got;
 }
 
-/* What is wrong with the kubeconfig is told now, and not by the first Cluster. */
-static int set_up_api(struct program *p, struct np_err *err)
+/* Reports a bad kubeconfig at start, not with the first Cluster. */
+static int check_config(const struct np_kube_options *o, struct np_err *err)
 {
 	struct np_kube_config *config;
 
-	p->o.kube.log = log_kube;
-	if (!np_kube_is_configured(&p->o.kube)) {
-		log_line("info", "no API server is configured: no lifecycle hooks are announced");
-		return 0;
-	}
-	if (np_kube_config_load(&p->o.kube, &config, err) < 0)
+	if (np_kube_config_load(o, &config, err) < 0)
 		return -(int)err->code;
 	np_kube_config_free(config);
-	p->hookd.hook.kube = p->hookd.watch.kube = &p->o.kube;
-	uses_api = true;
+	return 0;
+}
+
+/* The classes' API server is another one where --supervisor-kubeconfig names it. */
+static void set_servers(struct program *p)
+{
+	p->hookd.hook.kube = p->hookd.hook.clusters = p->hookd.watch.servers[0] = &p->o.kube;
+	if (!p->o.supervisor_kubeconfig)
+		return;
+	p->supervisor =
+		(struct np_kube_options){ .kubeconfig = p->o.supervisor_kubeconfig,
+					  .request_timeout_ms = p->o.kube.request_timeout_ms,
+					  .proxy = p->o.kube.proxy,
+					  .http_proxy = p->o.kube.http_proxy,
+					  .no_proxy = p->o.kube.no_proxy,
+					  .user_agent = p->o.kube.user_agent,
+					  .log = log_kube };
+	p->hookd.hook.kube = p->hookd.watch.servers[1] = &p->supervisor;
+}
+
+/* Tells whether clients may be trusted with the hooks that change classes. */
+static bool may_use_api(const struct program *p)
+{
+	if (p->o.client_ca_file)
+		return true;
+	if (p->o.allow_unauthenticated)
+		log_line("warning", "UNSAFE: --allow-unauthenticated: everybody who reaches this "
+				    "port can have VM classes changed; use --client-ca-file");
+	else
+		log_line("warning",
+			 "no --client-ca-file: the lifecycle hooks are neither announced "
+			 "nor served, and ValidateTopology reads no VM classes");
+	return p->o.allow_unauthenticated;
+}
+
+static int set_up_api(struct program *p, struct np_err *err)
+{
+	p->o.kube.log = log_kube;
+	if (!np_kube_is_configured(&p->o.kube)) {
+		if (p->o.supervisor_kubeconfig)
+			return np_fail(err, NP_E_USAGE,
+				       "--supervisor-kubeconfig: expected an API server with the "
+				       "Clusters too, such as by --kubeconfig");
+		log_line("info", "no API server is configured: the lifecycle hooks are neither "
+				 "announced nor served");
+		return 0;
+	}
+	set_servers(p);
+	if (check_config(p->hookd.hook.clusters, err) < 0 ||
+	    check_config(p->hookd.hook.kube, err) < 0)
+		return -(int)err->code;
+	uses_api = may_use_api(p);
+	if (!uses_api) {
+		p->hookd.hook.kube = NULL;
+		p->hookd.watch.servers[0] = NULL;
+	}
 	return 0;
 }
 

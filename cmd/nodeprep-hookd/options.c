@@ -42,7 +42,9 @@ static const struct option_row {
 	  "certificate and chain, PEM; read again when it changes" },
 	{ "tls-private-key-file", KIND_TEXT, AT(key_file), 0, "FILE", "its key, PEM" },
 	{ "client-ca-file", KIND_TEXT, AT(client_ca_file), 0, "FILE",
-	  "CA of the client certificates that are then demanded" },
+	  "CA of the client certificates that are then required" },
+	{ "allow-unauthenticated", KIND_FLAG, AT(allow_unauthenticated), 0, NULL,
+	  "UNSAFE: serve the hooks that change classes without --client-ca-file" },
 	{ "catalogue", KIND_TEXT, AT(catalogue), 0, "FILE",
 	  "YAML list of cards to add to the built-in ones" },
 	{ "max-connections", KIND_COUNT, AT(max_connections), CONNECTIONS_MAX, "N",
@@ -67,6 +69,8 @@ static const struct option_row {
 	{ "request-timeout", KIND_DURATION, AT(kube.request_timeout_ms), 0, "DURATION",
 	  "limit of one request to the API server, such as 5s" },
 	{ "server", KIND_TEXT, AT(kube.server), 0, "URL", "address of the API server" },
+	{ "supervisor-kubeconfig", KIND_TEXT, AT(supervisor_kubeconfig), 0, "FILE",
+	  "the VM classes are in that API server, the Clusters in the other" },
 	{ "tls-server-name", KIND_TEXT, AT(kube.tls_server_name), 0, "NAME",
 	  "name to expect in the API server's certificate" },
 	{ "token", KIND_TEXT, AT(kube.token), 0, "TOKEN", "bearer token" },
@@ -162,9 +166,9 @@ static void print_help(void)
 {
 	puts("Usage: nodeprep-hookd --tls-cert-file FILE --tls-private-key-file FILE [OPTION]...\n\n"
 	     "Serves Cluster API's Runtime Hooks: GPU worker pools of a Cluster's topology get the\n"
-	     "64-bit MMIO window that their nodes need to power on. Without an API server (flags,\n"
-	     "KUBECONFIG, or a pod's service account) it serves what needs none, and announces no\n"
-	     "lifecycle hooks.\n\nOptions:");
+	     "64-bit MMIO window that their nodes need to power on. The lifecycle hooks, which change\n"
+	     "VM classes, need an API server (flags, KUBECONFIG, or a pod's service account) and\n"
+	     "--client-ca-file. Without them they are neither announced nor served.\n\nOptions:");
 	for (size_t i = 0; i < N_ROWS; i++) {
 		char words[64];
 
@@ -272,6 +276,10 @@ int options_parse(int argc, char *argv[], struct options *ret, struct np_err *er
 		return np_fail(err, NP_E_USAGE,
 			       "--tls-cert-file and --tls-private-key-file are needed: see "
 			       "'nodeprep-hookd --help'");
+	if (o.client_ca_file && o.allow_unauthenticated)
+		return np_fail(
+			err, NP_E_USAGE,
+			"--client-ca-file and --allow-unauthenticated are mutually exclusive");
 	*ret = o;
 	return 0;
 }
