@@ -110,30 +110,6 @@ static void test_serve__idle_connections_are_closed(void **state)
 	stop(&s);
 }
 
-static void test_serve__connections_beyond_the_limit_wait(void **state)
-{
-	struct np_serve_options o = options();
-	const struct wish hasty = { .timeout_ms = 200 };
-	struct client a, b, c;
-	struct server s;
-	char buf[4000];
-
-	(void)state;
-	o.connections_max = 2;
-	start(&s, &o);
-	a = join(&s);
-	b = join(&s);
-	assert_false(try_connect(&s, &hasty, &c));
-	hang_up(&c);
-	hang_up(&a);
-	c = join(&s);
-	say(&c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
-	assert_true(hear(&c, buf, sizeof(buf)) > 0);
-	hang_up(&b);
-	hang_up(&c);
-	stop(&s);
-}
-
 /* More clients with large bodies than may send at a time, and one that never ends. */
 static void test_serve__large_bodies_take_turns(void **state)
 {
@@ -171,60 +147,6 @@ static void test_serve__large_bodies_take_turns(void **state)
 	stop(&s);
 }
 
-/* Where many large bodies wait, new connections come one by one, and are served. */
-static void test_serve__waiting_bodies_keep_the_door(void **state)
-{
-	enum { CLIENTS = 170, SIZE = 40000, LATER = 6 };
-	struct np_serve_options o = options();
-	struct client c[CLIENTS], later[LATER];
-	char head[200], buf[400];
-	NP_AUTO(np_freep) char *body = malloc(SIZE + 1);
-	struct server s;
-	uint64_t from;
-
-	(void)state;
-	memset(body, 'x', SIZE);
-	body[SIZE] = '\0';
-	snprintf(head, sizeof(head), "POST /n HTTP/1.1\r\nContent-Length: %d\r\n\r\n", SIZE);
-	start(&s, &o);
-	for (int i = 0; i < CLIENTS; i++) {
-		c[i] = join(&s);
-		say(&c[i], head);
-		assert_true(SSL_write(c[i].ssl, body, SIZE - 1) > 0);
-	}
-	from = now_ms();
-	for (int i = 0; i < LATER; i++)
-		later[i] = join(&s);
-	assert_true(now_ms() - from >= 200);
-	for (int i = 0; i < LATER; i++) {
-		say(&later[i], "GET /small HTTP/1.1\r\n\r\n");
-		hear(&later[i], buf, sizeof(buf));
-		assert_non_null(strstr(buf, "GET /small"));
-		hang_up(&later[i]);
-	}
-	for (int i = 0; i < CLIENTS; i++)
-		say(&c[i], "x");
-	for (int i = 0; i < CLIENTS; i++) {
-		char answer[SIZE + 1000];
-
-		hear(&c[i], answer, sizeof(answer));
-		assert_non_null(strstr(answer, "40000:xxx"));
-	}
-	assert_true(TAILQ_EMPTY(&s.serve->loops[0].waiting));
-	/* Those who keep their connections do not keep others out. */
-	for (int i = 0; i < CLIENTS; i++) {
-		say(&c[i], head);
-		assert_true(SSL_write(c[i].ssl, body, SIZE - 1) > 0);
-	}
-	for (int i = 0; i < 5000 && TAILQ_EMPTY(&s.serve->loops[0].waiting); i++)
-		nap(1);
-	assert_false(TAILQ_EMPTY(&s.serve->loops[0].waiting));
-	assert_int_equal(s.serve->loops[0].n_fresh, 0);
-	for (int i = 0; i < CLIENTS; i++)
-		hang_up(&c[i]);
-	stop(&s);
-}
-
 static void test_serve__a_crowd_spaces_the_turns(void **state)
 {
 	static struct conn first;
@@ -242,7 +164,7 @@ static void test_serve__a_crowd_spaces_the_turns(void **state)
 		{ "many, after more", { .n_shaking = 64, .shook = true }, 4097, 0 },
 		{ "many that stand still", { .n_shaking = 64 }, 0, 0 },
 		{ "bodies wait",
-		  { .n_shaking = 64, .shook = true, .waiting = { &first, NULL } },
+		  { .n_shaking = 64, .shook = true, .waiting = { { &first, NULL } } },
 		  0,
 		  0 },
 	};
@@ -259,9 +181,7 @@ int main(void)
 		cmocka_unit_test(test_serve__what_is_too_large_is_refused),
 		cmocka_unit_test(test_serve__slow_clients_are_cut_at_the_deadline),
 		cmocka_unit_test(test_serve__idle_connections_are_closed),
-		cmocka_unit_test(test_serve__connections_beyond_the_limit_wait),
 		cmocka_unit_test(test_serve__large_bodies_take_turns),
-		cmocka_unit_test(test_serve__waiting_bodies_keep_the_door),
 		cmocka_unit_test(test_serve__a_crowd_spaces_the_turns),
 	};
 

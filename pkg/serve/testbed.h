@@ -232,6 +232,7 @@ static inline int dial(const struct server *s, unsigned timeout_ms)
 struct wish {
 	const struct pem *pem;
 	const char *alpn; /* in wire form */
+	const char *ciphers; /* of TLS 1.2 */
 	int max_version;
 	unsigned timeout_ms;
 };
@@ -263,6 +264,8 @@ static inline bool try_connect(const struct server *s, const struct wish *w, str
 		SSL_CTX_set_max_proto_version(c->ctx, w->max_version);
 		SSL_CTX_set_security_level(c->ctx, 0);
 	}
+	if (w->ciphers)
+		assert_int_equal(SSL_CTX_set_cipher_list(c->ctx, w->ciphers), 1);
 	if (w->alpn)
 		SSL_CTX_set_alpn_protos(c->ctx, (const unsigned char *)w->alpn,
 					(unsigned)strlen(w->alpn));
@@ -349,6 +352,14 @@ static inline int pass_gate(void *ctx, const struct np_serve_request *req,
 	}
 	echo(req, reply);
 	return np_serve_reply_header(reply, "X-Id", req->id, err);
+}
+
+static inline void open_gate(struct gate *g)
+{
+	pthread_mutex_lock(&g->lock);
+	g->is_open = true;
+	pthread_cond_broadcast(&g->opened);
+	pthread_mutex_unlock(&g->lock);
 }
 
 static inline bool blocks(void *ctx, const struct np_serve_request *req)

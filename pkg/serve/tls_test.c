@@ -8,6 +8,21 @@ static void test_serve__only_good_protocols_are_spoken(void **state)
 		struct wish wish;
 		bool is_fine;
 	} rows[] = {
+		{ "ECDHE and AEAD",
+		  { .max_version = TLS1_2_VERSION, .ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256" },
+		  true },
+		{ "ChaCha20",
+		  { .max_version = TLS1_2_VERSION, .ciphers = "ECDHE-ECDSA-CHACHA20-POLY1305" },
+		  true },
+		{ "CBC",
+		  { .max_version = TLS1_2_VERSION, .ciphers = "ECDHE-ECDSA-AES128-SHA256" },
+		  false },
+		{ "CBC and SHA-1",
+		  { .max_version = TLS1_2_VERSION, .ciphers = "ECDHE-ECDSA-AES256-SHA" },
+		  false },
+		{ "CCM",
+		  { .max_version = TLS1_2_VERSION, .ciphers = "ECDHE-ECDSA-AES128-CCM" },
+		  false },
 		{ "TLS 1.3", { .max_version = TLS1_3_VERSION }, true },
 		{ "TLS 1.2", { .max_version = TLS1_2_VERSION }, true },
 		{ "TLS 1.1", { .max_version = TLS1_1_VERSION }, false },

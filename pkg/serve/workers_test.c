@@ -1,14 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "testbed.h"
 
-static void open_gate(struct gate *g)
-{
-	pthread_mutex_lock(&g->lock);
-	g->is_open = true;
-	pthread_cond_broadcast(&g->opened);
-	pthread_mutex_unlock(&g->lock);
-}
-
 static void await_inside(struct gate *g, unsigned wanted)
 {
 	unsigned inside = 0;

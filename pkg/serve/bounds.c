@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <malloc.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "internal.h"
+
+/*
+ * Who has to wait, to make way, or to go. Nobody is closed for others, or loses a turn, for what the loop
+ * itself took long to do: time counts from when the client had its chance.
+ */
+
+enum {
+	SWEEP_MS = 20,
+	SWEEP_ITERATIONS = 2, /* in which a client did nothing */
+	IDLE_MS = 100, /* for which a client may be silent and keep its place */
+	EVICT_AT_ONCE = 8,
+	SHAKING_MOST = 64, /* of a loop at a time */
+	LARGE_BYTES = 16 << 10,
+	TURNS = 2, /* large bodies of a loop at a time */
+	TURNS_MOST = 64, /* where some are slow */
+	TURN_BYTES = 4 << 10, /* what a turn must bring within a sweep */
+	FRESH_MOST = 96, /* that wait for a turn, before nobody new is taken */
+	STEP_BYTES = 64 << 10, /* by which memory is taken */
+	MEMORY_WAIT_MS = 1000,
+	STARVED_MOST = 32, /* for which memory is looked for in one sweep */
+	RATE_GRACE_MS = 2000,
+	UNREAD_MS = 5000, /* for which a client may leave its answer unread */
+	TRIM_BYTES = 8 << 20,
+};
+
+uint64_t serve_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* --- the quiet -------------------------------------------------------------------------------- */
+
+void conn_hold(struct conn *c)
+{
+	if (c->quiet_in)
+		TAILQ_REMOVE(c->quiet_in, c, quiet);
+	c->quiet_in = NULL;
+}
+
+void conn_moved(struct conn *c)
+{
+	struct loop *l = c->loop;
+
+	conn_hold(c);
+	if (c->doomed)
+		return;
+	c->moved_ms = serve_now_ms();
+	c->moved_iteration = l->iteration;
+	c->quiet_in = &l->quiet[c->fresh ? 0 : 1];
+	TAILQ_INSERT_TAIL(c->quiet_in, c, quiet);
+}
+
+static bool has_been_silent(const struct conn *c, uint64_t ms)
+{
+	return serve_now_ms() - c->moved_ms >= ms &&
+	       c->loop->iteration - c->moved_iteration >= SWEEP_ITERATIONS;
+}
+
+static bool is_same_address(const struct conn *a, const struct conn *b)
+{
+	return a->has_address && b->has_address &&
+	       memcmp(a->address, b->address, sizeof(a->address)) == 0;
+}
+
+static void evict(struct conn *c)
+{
+	atomic_fetch_add(&c->loop->server->n_evicted, 1);
+	conn_doom(c);
+}
+
+/* Finds who has been silent longest, of the newcomer's address where one is given; NULL: nobody. */
+static struct conn *find_idlest(struct loop *l, const struct conn *newcomer)
+{
+	struct conn *c;
+
+	for (size_t i = 0; i < 2; i++)
+		TAILQ_FOREACH(c, &l->quiet[i], quiet)
+		{
+			if (!has_been_silent(c, IDLE_MS))
+				break;
+			if (!c->waits && (!newcomer || is_same_address(c, newcomer)))
+				return c;
+		}
+	return NULL;
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+static void arm_sweep(struct loop *l, unsigned ms)
+{
+	struct timeval tv = ms_to_timeval(ms);
+
+	if (ms == 0 || !evtimer_pending(l->sweep_timer, NULL))
+		evtimer_add(l->sweep_timer, &tv);
+}
+
+bool loop_is_crowded(const struct loop *l)
+{
+	return l->n_shaking >= SHAKING_MOST || l->n_fresh >= FRESH_MOST;
+}
+
+static bool is_server_full(const struct loop *l)
+{
+	return atomic_load(&l->server->n_conns) >= l->server->o.connections_max;
+}
+
+void loop_make_room(struct loop *l)
+{
+	struct conn *idlest;
+
+	if (!l->is_full || l->stopping || !l->listener)
+		return;
+	if (is_server_full(l) && l->server->o.plain)
+		plain_make_room(l);
+	else if (is_server_full(l))
+		for (int i = 0; i < EVICT_AT_ONCE && (idlest = find_idlest(l, NULL)); i++)
+			evict(idlest);
+	if (is_server_full(l) || loop_is_crowded(l)) {
+		arm_sweep(l, SWEEP_MS);
+		return;
+	}
+	l->is_full = false;
+	evconnlistener_enable(l->listener);
+}
+
+void loop_pause(struct loop *l)
+{
+	if (l->is_full)
+		return;
+	l->is_full = true;
+	evconnlistener_disable(l->listener);
+	arm_sweep(l, SWEEP_MS);
+}
+
+void loop_count_conn(struct loop *l)
+{
+	struct np_serve *s = l->server;
+
+	l->n_conns++;
+	if (atomic_fetch_add(&s->n_conns, 1) + 1 >= s->o.connections_max)
+		loop_pause(l);
+}
+
+/* Of an IPv6 address the network: whoever has one address of it has all. */
+static void read_address(struct conn *c)
+{
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&ss;
+	socklen_t size = sizeof(ss);
+
+	c->has_address = true;
+	if (getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&ss, &size) < 0)
+		return;
+	c->address[0] = (unsigned char)ss.ss_family;
+	if (ss.ss_family == AF_INET)
+		memcpy(c->address + 1, &((const struct sockaddr_in *)&ss)->sin_addr, 4);
+	else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		memcpy(c->address + 1, v6->sin6_addr.s6_addr + 12, 4);
+	else
+		memcpy(c->address + 1, v6->sin6_addr.s6_addr, 8);
+}
+
+static void hold_to_share(struct conn *c)
+{
+	unsigned n = 0, most = c->loop->server->o.per_address_max;
+	struct conn *other;
+
+	LIST_FOREACH(other, &c->loop->conns, link)
+	n += !other->doomed && is_same_address(other, c);
+	if (n > most && (other = find_idlest(c->loop, c)) && other != c)
+		evict(other);
+}
+
+void loop_settle_newcomers(struct loop *l)
+{
+	struct conn *c;
+
+	LIST_FOREACH(c, &l->conns, link)
+	{
+		if (c->has_address || !c->bev)
+			break;
+		read_address(c);
+		if (l->server->o.per_address_max > 0)
+			hold_to_share(c);
+	}
+}
+
+void conn_end_shaking(struct conn *c)
+{
+	if (!c->shaking)
+		return;
+	c->shaking = false;
+	if (c->counted)
+		c->loop->n_shaking--;
+	c->counted = false;
+	c->loop->shook = true;
+	loop_make_room(c->loop);
+}
+
+/* Handshakes that stand still keep their connections, but nobody out. */
+static void pass_stuck_handshakes(struct loop *l)
+{
+	struct conn *c;
+
+	TAILQ_FOREACH(c, &l->quiet[0], quiet)
+	{
+		if (!has_been_silent(c, SWEEP_MS))
+			break;
+		if (c->counted)
+			l->n_shaking--;
+		c->counted = false;
+	}
+}
+
+/* --- memory ----------------------------------------------------------------------------------- */
+
+/* Records of TLS are not whole pages: a body takes up to three eighths more than it has. */
+size_t bounds_of_body(size_t size)
+{
+	return size + size * 3 / 8 + 2 * (size_t)STEP_BYTES;
+}
+
+static void note_peak(struct np_serve *s, size_t now)
+{
+	size_t peak = atomic_load(&s->memory_peak);
+
+	while (now > peak && !atomic_compare_exchange_weak(&s->memory_peak, &peak, now))
+		;
+}
+
+void serve_release(struct np_serve *s, size_t *charged)
+{
+	atomic_fetch_sub(&s->memory, *charged);
+	*charged = 0;
+}
+
+void conn_release_body(struct conn *c)
+{
+	serve_release(c->loop->server, &c->charged);
+}
+
+void conn_charge_answer(struct conn *c, size_t size)
+{
+	struct np_serve *s = c->loop->server;
+
+	conn_release_answer(c);
+	c->answer_charged = size;
+	note_peak(s, atomic_fetch_add(&s->memory, size) + size);
+}
+
+void conn_release_answer(struct conn *c)
+{
+	serve_release(c->loop->server, &c->answer_charged);
+}
+
+/* One address gets half of it, but always a whole body. */
+static bool is_within_share(const struct conn *c, size_t more)
+{
+	const struct np_serve_options *o = &c->loop->server->o;
+	size_t share = o->memory_max / 2, sum = more;
+	const struct conn *other;
+
+	if (share < bounds_of_body(o->body_max))
+		share = bounds_of_body(o->body_max);
+	LIST_FOREACH(other, &c->loop->conns, link)
+	if (other == c || is_same_address(other, c))
+		sum += other->charged;
+	return sum <= share;
+}
+
+/* Takes memory for what was received and the next step; false where there is none. */
+static bool charge(struct conn *c)
+{
+	struct np_serve *s = c->loop->server;
+	size_t more, now;
+
+	if (s->o.memory_max == 0 || c->charged >= c->received + STEP_BYTES / 2)
+		return true;
+	more = c->received + STEP_BYTES - c->charged;
+	if (!is_within_share(c, more))
+		return false;
+	now = atomic_fetch_add(&s->memory, more) + more;
+	if (now > s->o.memory_max) {
+		atomic_fetch_sub(&s->memory, more);
+		return false;
+	}
+	note_peak(s, now);
+	c->charged += more;
+	return true;
+}
+
+/* Finds whose memory is longest without use; those that wait for us do not count. */
+static struct conn *find_hoarder(struct loop *l)
+{
+	struct conn *c, *worst = NULL;
+
+	LIST_FOREACH(c, &l->conns, link)
+	if (c->quiet_in && !c->waits && c->charged + c->answer_charged > 0 &&
+	    has_been_silent(c, IDLE_MS) && (!worst || c->moved_ms < worst->moved_ms))
+		worst = c;
+	return worst;
+}
+
+/* There is no memory for the body: whoever hoards it goes; after a while the request is refused. */
+static bool starve(struct conn *c)
+{
+	struct conn *hoarder = find_hoarder(c->loop);
+
+	if (hoarder)
+		evict(hoarder);
+	if (serve_now_ms() - c->held_ms < MEMORY_WAIT_MS)
+		return false;
+	atomic_fetch_add(&c->loop->server->n_refused, 1);
+	conn_end_turn(c);
+	c->refusal = 503;
+	conn_arm(c, 0);
+	return true;
+}
+
+/* What large bodies took goes back to the system once they are gone. */
+static void trim(struct np_serve *s)
+{
+	size_t peak = atomic_load(&s->memory_peak), now = atomic_load(&s->memory);
+
+	if (peak < TRIM_BYTES || now > peak / 4 ||
+	    !atomic_compare_exchange_strong(&s->memory_peak, &peak, now))
+		return;
+	malloc_trim(0);
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+static void end_waiting(struct conn *c)
+{
+	uint64_t now = serve_now_ms();
+
+	if (!c->waits)
+		return;
+	c->waits = false;
+	TAILQ_REMOVE(&c->loop->waiting[c->slow], c, turn);
+	if (c->fresh && !c->slow)
+		c->loop->n_fresh--;
+	c->stage_ms += now - c->held_ms;
+	loop_make_room(c->loop);
+}
+
+static void drop_turn(struct conn *c)
+{
+	if (!c->has_turn)
+		return;
+	c->has_turn = false;
+	TAILQ_REMOVE(&c->loop->turns, c, turn);
+	c->loop->n_turns--;
+}
+
+static bool has_waiting(const struct loop *l)
+{
+	return !TAILQ_EMPTY(&l->waiting[0]) || !TAILQ_EMPTY(&l->waiting[1]);
+}
+
+static void give_turn(struct conn *c)
+{
+	end_waiting(c);
+	c->has_turn = true;
+	TAILQ_INSERT_TAIL(&c->loop->turns, c, turn);
+	c->loop->n_turns++;
+	c->turn_ms = serve_now_ms();
+	c->turn_bytes = c->stage_bytes;
+	conn_moved(c);
+	/* What came meanwhile may make the request whole at once. */
+	bufferevent_enable(c->bev, EV_READ);
+}
+
+/* Where memory is short for some, because of their address or their size, it may do for others. */
+static void give_turns(struct loop *l)
+{
+	unsigned starved = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct conn *c, *next;
+
+		for (c = TAILQ_FIRST(&l->waiting[i]); c; c = next) {
+			next = TAILQ_NEXT(c, turn);
+			if (l->n_turns >= l->most_turns || starved == STARVED_MOST)
+				return;
+			if (charge(c))
+				give_turn(c);
+			else if (!starve(c))
+				starved++;
+		}
+	}
+}
+
+/* A body that brings less than it could goes behind the others, and may go on when they have. */
+static void pass_slow_bodies(struct loop *l)
+{
+	struct conn *c, *next;
+
+	for (c = TAILQ_FIRST(&l->turns); c; c = next) {
+		next = TAILQ_NEXT(c, turn);
+		if (serve_now_ms() - c->turn_ms < SWEEP_MS)
+			continue;
+		if (c->stage_bytes - c->turn_bytes < TURN_BYTES) {
+			drop_turn(c);
+			c->slow = true;
+			continue;
+		}
+		c->turn_ms = serve_now_ms();
+		c->turn_bytes = c->stage_bytes;
+	}
+}
+
+void loop_sweep(struct loop *l)
+{
+	pass_stuck_handshakes(l);
+	if (has_waiting(l)) {
+		pass_slow_bodies(l);
+		give_turns(l);
+	}
+	if (has_waiting(l)) {
+		/* Of many that are slow many may try at a time, or each would wait for all. */
+		l->most_turns = 2 * l->most_turns < TURNS_MOST ? 2 * l->most_turns : TURNS_MOST;
+		arm_sweep(l, SWEEP_MS);
+	}
+	loop_make_room(l);
+}
+
+void conn_end_turn(struct conn *c)
+{
+	struct loop *l = c->loop;
+
+	c->received = 0;
+	end_waiting(c);
+	c->fresh = c->slow = false;
+	if (!c->has_turn)
+		return;
+	drop_turn(c);
+	l->most_turns = TURNS;
+	if (has_waiting(l))
+		arm_sweep(l, 0);
+}
+
+/* Without a turn the rest of a large body stays in the kernel's buffers. */
+void conn_await_turn(struct conn *c)
+{
+	struct loop *l = c->loop;
+
+	if (c->received <= LARGE_BYTES || c->waits || !wire_in_body(&c->wire) ||
+	    (c->has_turn && charge(c)))
+		return;
+	drop_turn(c);
+	c->waits = true;
+	c->held_ms = serve_now_ms();
+	TAILQ_INSERT_TAIL(&l->waiting[c->slow], c, turn);
+	if (c->fresh && !c->slow)
+		l->n_fresh++;
+	if (loop_is_crowded(l))
+		loop_pause(l);
+	bufferevent_disable(c->bev, EV_READ);
+	if (l->most_turns < TURNS)
+		l->most_turns = TURNS;
+	arm_sweep(l, l->n_turns < l->most_turns ? 0 : SWEEP_MS);
+}
+
+/* --- rates ------------------------------------------------------------------------------------ */
+
+static bool is_too_slow(const struct conn *c, const struct np_serve_options *o)
+{
+	uint64_t now = serve_now_ms(), ms = now - c->stage_ms;
+
+	if (c->sending)
+		return now - c->moved_ms > UNREAD_MS;
+	if (wire_in_body(&c->wire))
+		return o->body_rate > 0 && ms > RATE_GRACE_MS &&
+		       c->stage_bytes < o->body_rate * (ms - RATE_GRACE_MS) / 1000;
+	return (c->shaking || c->wire.place != WIRE_START) && ms > o->head_ms;
+}
+
+void loop_check_rates(struct loop *l)
+{
+	struct conn *c;
+
+	LIST_FOREACH(c, &l->conns, link)
+	if (c->quiet_in && !c->waits && !c->refusal && is_too_slow(c, &l->server->o))
+		evict(c);
+	trim(l->server);
+}
