@@ -24,6 +24,7 @@ enum {
 	TURN_BYTES = 4 << 10, /* what a turn must bring within a sweep */
 	FRESH_MOST = 96, /* that wait for a turn, before nobody new is taken */
 	STEP_BYTES = 64 << 10, /* by which memory is taken */
+	MEMORY_PRESS_MS = 200,
 	MEMORY_WAIT_MS = 1000,
 	STARVED_MOST = 32, /* for which memory is looked for in one sweep */
 	RATE_GRACE_MS = 2000,
@@ -264,19 +265,26 @@ void conn_release_answer(struct conn *c)
 	serve_release(c->loop->server, &c->answer_charged);
 }
 
+static size_t sum_of_address(const struct conn *c)
+{
+	const struct conn *other;
+	size_t sum = 0;
+
+	LIST_FOREACH(other, &c->loop->conns, link)
+	if (other == c || is_same_address(other, c))
+		sum += other->charged;
+	return sum;
+}
+
 /* One address gets half of it, but always a whole body. */
 static bool is_within_share(const struct conn *c, size_t more)
 {
 	const struct np_serve_options *o = &c->loop->server->o;
-	size_t share = o->memory_max / 2, sum = more;
-	const struct conn *other;
+	size_t share = o->memory_max / 2;
 
 	if (share < bounds_of_body(o->body_max))
 		share = bounds_of_body(o->body_max);
-	LIST_FOREACH(other, &c->loop->conns, link)
-	if (other == c || is_same_address(other, c))
-		sum += other->charged;
-	return sum <= share;
+	return sum_of_address(c) + more <= share;
 }
 
 /* Takes memory for what was received and the next step; false where there is none. */
@@ -312,19 +320,50 @@ static struct conn *find_hoarder(struct loop *l)
 	return worst;
 }
 
-/* There is no memory for the body: whoever hoards it goes; after a while the request is refused. */
-static bool starve(struct conn *c)
+/* Finds who waits with memory of an address that has more than the connection's. */
+static struct conn *find_richer(const struct conn *c)
 {
-	struct conn *hoarder = find_hoarder(c->loop);
+	size_t most = sum_of_address(c);
+	struct conn *other, *richest = NULL;
 
-	if (hoarder)
-		evict(hoarder);
-	if (serve_now_ms() - c->held_ms < MEMORY_WAIT_MS)
-		return false;
+	LIST_FOREACH(other, &c->loop->conns, link)
+	{
+		size_t sum = other->waits && other->charged > 0 ? sum_of_address(other) : 0;
+
+		if (sum > most) {
+			most = sum;
+			richest = other;
+		}
+	}
+	return richest;
+}
+
+/* The caller is to come again: to wait for much longer would cost it its own deadline. */
+static void refuse_body(struct conn *c)
+{
 	atomic_fetch_add(&c->loop->server->n_refused, 1);
 	conn_end_turn(c);
+	conn_hold(c);
 	c->refusal = 503;
 	conn_arm(c, 0);
+}
+
+/*
+ * There is no memory for the body. Whoever hoards some goes; where all who have some wait for more, one of
+ * the address that has most. Returns whether the body itself is refused, after a while.
+ */
+static bool starve(struct conn *c)
+{
+	struct conn *other = find_hoarder(c->loop);
+	uint64_t ms = serve_now_ms() - c->held_ms;
+
+	if (other)
+		evict(other);
+	else if (ms >= MEMORY_PRESS_MS && (other = find_richer(c)))
+		refuse_body(other);
+	if (ms < MEMORY_WAIT_MS)
+		return false;
+	refuse_body(c);
 	return true;
 }
 
@@ -391,13 +430,15 @@ static void give_turns(struct loop *l)
 		struct conn *c, *next;
 
 		for (c = TAILQ_FIRST(&l->waiting[i]); c; c = next) {
-			next = TAILQ_NEXT(c, turn);
 			if (l->n_turns >= l->most_turns || starved == STARVED_MOST)
 				return;
-			if (charge(c))
+			if (charge(c)) {
+				next = TAILQ_NEXT(c, turn);
 				give_turn(c);
-			else if (!starve(c))
-				starved++;
+				continue;
+			}
+			starved++;
+			next = starve(c) ? TAILQ_FIRST(&l->waiting[i]) : TAILQ_NEXT(c, turn);
 		}
 	}
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "internal.h"
 #include "nodeprep/err.h"
@@ -12,6 +15,7 @@ enum {
 	PAGE_BYTES =
 		4160, /* what a read takes at least: evhttp keeps each in a buffer of its own */
 	LINGER_MS = 1000,
+	RESTS_MOST = 64, /* of a loop */
 };
 
 /* OpenSSL numbers such places once a process; it holds no state of ours. */
@@ -96,21 +100,75 @@ static void on_time_over(evutil_socket_t fd, short what, void *arg)
 
 /* --- refusing --------------------------------------------------------------------------------- */
 
-static void on_refused_input(struct bufferevent *bev, void *arg)
-{
-	struct evbuffer *in = bufferevent_get_input(bev);
+/*
+ * What is left of a connection that was refused: to close it with bytes unread would reset it, and the
+ * answer with it. All its memory is free by now.
+ */
+struct rest {
+	TAILQ_ENTRY(rest) link;
+	struct loop *loop;
+	struct event *event;
+	int fd;
+	uint64_t began_ms;
+};
 
-	(void)arg;
-	evbuffer_drain(in, evbuffer_get_length(in));
+static void free_rest(struct rest *r)
+{
+	TAILQ_REMOVE(&r->loop->rests, r, link);
+	r->loop->n_rests--;
+	if (r->event)
+		event_free(r->event);
+	close(r->fd);
+	free(r);
 }
 
-/* To close with bytes unread would reset the connection, and the answer with it. */
+static void on_rest(evutil_socket_t fd, short what, void *arg)
+{
+	struct rest *r = arg;
+	char bytes[4096];
+	ssize_t n = what & EV_READ ? recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) : 0;
+
+	if (n > 0 && serve_now_ms() - r->began_ms < LINGER_MS)
+		return;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	free_rest(r);
+}
+
+static void leave_rest(struct conn *c)
+{
+	struct timeval tv = ms_to_timeval(LINGER_MS);
+	struct loop *l = c->loop;
+	int fd =
+		l->n_rests < RESTS_MOST ? fcntl(bufferevent_getfd(c->bev), F_DUPFD_CLOEXEC, 0) : -1;
+	struct rest *r = fd < 0 ? NULL : calloc(1, sizeof(*r));
+
+	if (!r) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	*r = (struct rest){ .loop = l, .fd = fd, .began_ms = serve_now_ms() };
+	TAILQ_INSERT_TAIL(&l->rests, r, link);
+	l->n_rests++;
+	r->event = event_new(l->base, fd, EV_READ | EV_PERSIST, on_rest, r);
+	if (!r->event || event_add(r->event, &tv) < 0)
+		free_rest(r);
+}
+
+void conn_free_rests(struct loop *l)
+{
+	while (!TAILQ_EMPTY(&l->rests))
+		free_rest(TAILQ_FIRST(&l->rests));
+}
+
 static void on_refusal_sent(struct bufferevent *bev, void *arg)
 {
-	(void)arg;
+	struct conn *c = arg;
+
 	SSL_shutdown(bufferevent_openssl_get_ssl(bev));
-	shutdown(bufferevent_getfd(bev), SHUT_WR);
-	bufferevent_enable(bev, EV_READ);
+	leave_rest(c);
+	close_conn(c);
 }
 
 static void on_refused_event(struct bufferevent *bev, short what, void *arg)
@@ -131,8 +189,7 @@ void conn_refuse(struct conn *c)
 	conn_hold(c);
 	conn_end_turn(c);
 	bufferevent_disable(c->bev, EV_READ);
-	bufferevent_setcb(c->bev, on_refused_input, on_refusal_sent, on_refused_event, c);
-	on_refused_input(c->bev, c);
+	bufferevent_setcb(c->bev, NULL, on_refusal_sent, on_refused_event, c);
 	evbuffer_add_printf(out,
 			    "HTTP/1.1 %u %s\r\n%sContent-Length: 0\r\nConnection: close\r\n\r\n",
 			    c->refusal, what, c->refusal == 503 ? "Retry-After: 1\r\n" : "");

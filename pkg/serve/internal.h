@@ -97,6 +97,7 @@ bool wire_in_body(const struct wire *w);
 LIST_HEAD(conn_list, conn);
 TAILQ_HEAD(plain_queue, plain);
 TAILQ_HEAD(conn_queue, conn);
+TAILQ_HEAD(rest_queue, rest);
 STAILQ_HEAD(job_list, job);
 
 enum { ADDRESS_BYTES = 9 };
@@ -124,6 +125,8 @@ struct loop {
 	unsigned n_fresh; /* of the former */
 	unsigned n_conns;
 	struct conn_list conns; /* the youngest first */
+	struct rest_queue rests; /* of connections that were refused */
+	unsigned n_rests;
 	struct plain_queue plains; /* the oldest first */
 	pthread_mutex_t lock; /* of done */
 	struct job_list done;
@@ -237,6 +240,8 @@ void conn_on_handshake(const SSL *ssl, int where, int ret);
 
 /* Answers with the connection's refusal, and closes once the client has had time to read it. */
 void conn_refuse(struct conn *c);
+
+void conn_free_rests(struct loop *l);
 
 /* bounds.c: returns the memory that a body of that size may take. */
 size_t bounds_of_body(size_t size);

@@ -294,6 +294,7 @@ static void init_loop(struct loop *l, struct np_serve *s)
 	LIST_INIT(&l->conns);
 	TAILQ_INIT(&l->plains);
 	TAILQ_INIT(&l->turns);
+	TAILQ_INIT(&l->rests);
 	for (size_t i = 0; i < 2; i++) {
 		TAILQ_INIT(&l->waiting[i]);
 		TAILQ_INIT(&l->quiet[i]);
@@ -315,6 +316,7 @@ static void loop_done(struct loop *l)
 		evconnlistener_free(l->listener);
 	l->listener = NULL;
 	plain_close_all(l);
+	conn_free_rests(l);
 	if (l->base)
 		crew_collect(l);
 	if (l->http)
