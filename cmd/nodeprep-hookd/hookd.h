@@ -9,7 +9,8 @@
  * main.c     starts and stops it all
  * options.c  the command line and the environment
  * handle.c   which path is what
- * log.c      JSON lines on stderr
+ * bounds.c   what descriptors and memory suffice for
+ * log.c      JSON lines on stderr, not too many of the same
  * metrics.c  counters, and their text
  * watch.c    whether the API server can be reached
  */
@@ -37,6 +38,7 @@ struct options {
 	const char *catalogue;
 	const char *supervisor_kubeconfig; /* of the API server with the classes; NULL: the same */
 	uint64_t threads, workers, max_connections;
+	uint64_t max_memory; /* bytes */
 	uint64_t shutdown_delay_ms, drain_ms;
 	bool verbose, log_text;
 	struct np_kube_options kube; /* of the API server with the Clusters */
@@ -44,6 +46,17 @@ struct options {
 
 /* Reads the command line and the environment; returns 1 where all is said and done. */
 int options_parse(int argc, char *argv[], struct options *ret, struct np_err *err);
+
+/* --- bounds.c ------------------------------------------------------------------------------- */
+
+/* How many of each the limits of the system and of the command line leave. */
+struct bounds {
+	unsigned connections, probes;
+	size_t bodies; /* bytes */
+};
+
+/* Raises the limit of descriptors where that helps; NP_E_USAGE where too little is left. */
+int bounds_find(const struct options *o, struct bounds *ret, struct np_err *err);
 
 /* --- log.c ---------------------------------------------------------------------------------- */
 
@@ -81,8 +94,11 @@ struct metrics {
 void metrics_count(struct metrics *m, enum np_hook_kind kind, enum result result,
 		   uint64_t nanoseconds);
 
-/* Returns the text that Prometheus reads, the caller's to free; NULL where memory runs out. */
-char *metrics_text(const struct metrics *m, bool ready);
+/*
+ * Returns the text that Prometheus reads, the caller's to free; NULL where memory runs out. `server` is the
+ * one of the hooks.
+ */
+char *metrics_text(const struct metrics *m, const struct np_serve *server, bool ready);
 
 /* --- watch.c -------------------------------------------------------------------------------- */
 

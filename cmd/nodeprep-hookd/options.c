@@ -12,6 +12,8 @@
 
 enum { THREADS_MOST = 4, THREADS_MAX = 64, WORKERS_MAX = 256, CONNECTIONS_MAX = 100000 };
 
+#define MEMORY_DEFAULT (UINT64_C(192) << 20)
+
 enum option_kind {
 	KIND_ADDRESS, /* struct address at `offset` */
 	KIND_COUNT, /* uint64_t at `offset`, from 1 to `most` */
@@ -19,6 +21,7 @@ enum option_kind {
 	KIND_FLAG, /* bool at `offset` */
 	KIND_HELP,
 	KIND_LOG_FORMAT,
+	KIND_SIZE, /* uint64_t of bytes at `offset` */
 	KIND_TEXT, /* const char * at `offset` */
 	KIND_VERSION,
 };
@@ -49,6 +52,8 @@ static const struct option_row {
 	  "YAML list of cards to add to the built-in ones" },
 	{ "max-connections", KIND_COUNT, AT(max_connections), CONNECTIONS_MAX, "N",
 	  "connections at a time, 1024 by default; others wait" },
+	{ "max-memory", KIND_SIZE, AT(max_memory), 0, "SIZE",
+	  "memory to get along with, 192Mi by default; below the container's limit" },
 	{ "threads", KIND_COUNT, AT(threads), THREADS_MAX, "N",
 	  "event loops, by default one for two processors, at most 4" },
 	{ "workers", KIND_COUNT, AT(workers), WORKERS_MAX, "N",
@@ -151,6 +156,10 @@ static int read_option(const struct option_row *row, const char *text, struct op
 		if (!o->log_text && strcmp(text, "json") != 0)
 			return np_fail(err, NP_E_USAGE,
 				       "--log-format '%s' is neither json nor text", text);
+		return 0;
+	case KIND_SIZE:
+		if (np_quantity_parse(text, at, &why) < 0)
+			return np_fail(err, NP_E_USAGE, "--%s: %s", row->name, why.text);
 		return 0;
 	case KIND_TEXT:
 		*(const char **)at = text;
@@ -263,6 +272,7 @@ int options_parse(int argc, char *argv[], struct options *ret, struct np_err *er
 		.threads = default_threads(),
 		.workers = 8,
 		.max_connections = 1024,
+		.max_memory = MEMORY_DEFAULT,
 		.drain_ms = 10000,
 		.kube = { .user_agent = "nodeprep-hookd/" NP_VERSION },
 	};
