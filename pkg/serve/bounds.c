@@ -16,13 +16,14 @@ enum {
 	SWEEP_MS = 20,
 	SWEEP_ITERATIONS = 2, /* in which a client did nothing */
 	IDLE_MS = 100, /* for which a client may be silent and keep its place */
-	EVICT_AT_ONCE = 8,
+	EVICT_AT_ONCE = 16,
 	SHAKING_MOST = 64, /* of a loop at a time */
 	LARGE_BYTES = 16 << 10,
 	TURNS = 2, /* large bodies of a loop at a time */
 	TURNS_MOST = 64, /* where some are slow */
 	TURN_BYTES = 4 << 10, /* what a turn must bring within a sweep */
 	FRESH_MOST = 96, /* that wait for a turn, before nobody new is taken */
+	SMALL_BYTES = 1 << 20, /* of what hooks are asked, most is smaller */
 	STEP_BYTES = 64 << 10, /* by which memory is taken */
 	MEMORY_PRESS_MS = 200,
 	MEMORY_WAIT_MS = 1000,
@@ -122,11 +123,14 @@ void loop_make_room(struct loop *l)
 
 	if (!l->is_full || l->stopping || !l->listener)
 		return;
-	if (is_server_full(l) && l->server->o.plain)
+	if (l->lacks_files && (idlest = find_idlest(l, NULL)))
+		evict(idlest);
+	if (l->server->o.plain && (l->lacks_files || is_server_full(l)))
 		plain_make_room(l);
 	else if (is_server_full(l))
 		for (int i = 0; i < EVICT_AT_ONCE && (idlest = find_idlest(l, NULL)); i++)
 			evict(idlest);
+	l->lacks_files = false;
 	if (is_server_full(l) || loop_is_crowded(l)) {
 		arm_sweep(l, SWEEP_MS);
 		return;
@@ -135,13 +139,13 @@ void loop_make_room(struct loop *l)
 	evconnlistener_enable(l->listener);
 }
 
-void loop_pause(struct loop *l)
+void loop_pause(struct loop *l, unsigned ms)
 {
 	if (l->is_full)
 		return;
 	l->is_full = true;
 	evconnlistener_disable(l->listener);
-	arm_sweep(l, SWEEP_MS);
+	arm_sweep(l, ms);
 }
 
 void loop_count_conn(struct loop *l)
@@ -150,7 +154,7 @@ void loop_count_conn(struct loop *l)
 
 	l->n_conns++;
 	if (atomic_fetch_add(&s->n_conns, 1) + 1 >= s->o.connections_max)
-		loop_pause(l);
+		loop_pause(l, 0);
 }
 
 /* Of an IPv6 address the network: whoever has one address of it has all. */
@@ -276,15 +280,23 @@ static size_t sum_of_address(const struct conn *c)
 	return sum;
 }
 
-/* One address gets half of it, but always a whole body. */
-static bool is_within_share(const struct conn *c, size_t more)
+static bool is_small(const struct conn *c)
+{
+	return c->wire.has_length && c->wire.length <= SMALL_BYTES;
+}
+
+/* The last quarter is for small bodies; an address gets half, and a quarter more for small ones. */
+static size_t find_most(const struct conn *c, bool of_address)
 {
 	const struct np_serve_options *o = &c->loop->server->o;
-	size_t share = o->memory_max / 2;
+	size_t quarter = o->memory_max / 4, least = bounds_of_body(o->body_max);
+	size_t most = (of_address ? 2 : 3) * quarter;
 
-	if (share < bounds_of_body(o->body_max))
-		share = bounds_of_body(o->body_max);
-	return sum_of_address(c) + more <= share;
+	if (most < least)
+		most = least;
+	if (is_small(c))
+		most += quarter;
+	return most < o->memory_max ? most : o->memory_max;
 }
 
 /* Takes memory for what was received and the next step; false where there is none. */
@@ -296,10 +308,10 @@ static bool charge(struct conn *c)
 	if (s->o.memory_max == 0 || c->charged >= c->received + STEP_BYTES / 2)
 		return true;
 	more = c->received + STEP_BYTES - c->charged;
-	if (!is_within_share(c, more))
+	if (sum_of_address(c) + more > find_most(c, true))
 		return false;
 	now = atomic_fetch_add(&s->memory, more) + more;
-	if (now > s->o.memory_max) {
+	if (now > find_most(c, false)) {
 		atomic_fetch_sub(&s->memory, more);
 		return false;
 	}
@@ -387,8 +399,8 @@ static void end_waiting(struct conn *c)
 	if (!c->waits)
 		return;
 	c->waits = false;
-	TAILQ_REMOVE(&c->loop->waiting[c->slow], c, turn);
-	if (c->fresh && !c->slow)
+	TAILQ_REMOVE(&c->loop->waiting[c->is_last], c, turn);
+	if (c->fresh && !c->is_last)
 		c->loop->n_fresh--;
 	c->stage_ms += now - c->held_ms;
 	loop_make_room(c->loop);
@@ -503,11 +515,12 @@ void conn_await_turn(struct conn *c)
 	drop_turn(c);
 	c->waits = true;
 	c->held_ms = serve_now_ms();
-	TAILQ_INSERT_TAIL(&l->waiting[c->slow], c, turn);
-	if (c->fresh && !c->slow)
+	c->is_last = c->slow || !is_small(c);
+	TAILQ_INSERT_TAIL(&l->waiting[c->is_last], c, turn);
+	if (c->fresh && !c->is_last)
 		l->n_fresh++;
 	if (loop_is_crowded(l))
-		loop_pause(l);
+		loop_pause(l, 0);
 	bufferevent_disable(c->bev, EV_READ);
 	if (l->most_turns < TURNS)
 		l->most_turns = TURNS;

@@ -283,7 +283,7 @@ static void add_conn(struct loop *l, struct conn *c)
 	c->stage_ms = serve_now_ms();
 	conn_moved(c);
 	if (loop_is_crowded(l))
-		loop_pause(l);
+		loop_pause(l, 0);
 	conn_arm(c, l->server->o.deadline_ms);
 }
 

@@ -112,6 +112,7 @@ struct loop {
 		*rate_timer;
 	int wake_fd;
 	bool is_full; /* the listener waits for room */
+	bool lacks_files; /* none could be accepted: somebody is to go */
 	uint64_t accept_told_ms; /* when the log last told that none can be accepted; 0: never */
 	bool stopping;
 	uint64_t iteration; /* of the loop: a client is slow only if the loop was not */
@@ -121,7 +122,8 @@ struct loop {
 		quiet[2]; /* those whose client is to act, the idlest first: new ones, others */
 	struct conn_queue turns; /* those that may send a large body */
 	unsigned n_turns, most_turns;
-	struct conn_queue waiting[2]; /* those that are to: the others, those that were slow */
+	struct conn_queue
+		waiting[2]; /* those that are to: small ones first, then large and slow ones */
 	unsigned n_fresh; /* of the former */
 	unsigned n_conns;
 	struct conn_list conns; /* the youngest first */
@@ -191,6 +193,7 @@ struct conn {
 	TAILQ_ENTRY(conn) turn;
 	bool has_turn, waits; /* to send one */
 	bool slow; /* lost its turn once, with this body */
+	bool is_last; /* waits behind the small ones that were not slow */
 	uint64_t turn_ms, held_ms; /* when it got its turn, or began to wait */
 	size_t turn_bytes; /* stage_bytes then */
 	size_t received; /* memory that the request under way takes */
@@ -248,7 +251,8 @@ size_t bounds_of_body(size_t size);
 
 /* Takes connections again where there is room for them, or makes some. */
 void loop_make_room(struct loop *l);
-void loop_pause(struct loop *l);
+/* Takes none, and looks for room after `ms`. */
+void loop_pause(struct loop *l, unsigned ms);
 bool loop_is_crowded(const struct loop *l);
 
 /* Makes way for others, now and again while there is need: the timer's part. */

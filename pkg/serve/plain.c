@@ -15,7 +15,7 @@
  * one could be neither counted nor bounded in time.
  */
 
-enum { PLAIN_MS = 20 };
+enum { PLAIN_MS = 20, AT_ONCE = 64 };
 
 struct plain {
 	TAILQ_ENTRY(plain) link;
@@ -23,7 +23,7 @@ struct plain {
 	struct bufferevent *bev;
 	struct event *timer;
 	bool answered;
-	uint64_t began_ms;
+	uint64_t began_ms, began_iteration;
 };
 
 static void free_plain(struct plain *p)
@@ -180,6 +180,7 @@ void plain_accept(struct evconnlistener *listener, evutil_socket_t fd, struct so
 	}
 	p->loop = l;
 	p->began_ms = serve_now_ms();
+	p->began_iteration = l->iteration;
 	TAILQ_INSERT_TAIL(&l->plains, p, link);
 	loop_count_conn(l);
 	if (fill_plain(p, fd) == 0)
@@ -195,15 +196,24 @@ void plain_close_all(struct loop *l)
 		free_plain(TAILQ_FIRST(&l->plains));
 }
 
-/* Whoever wants an answer has asked within a moment: the oldest make way for who comes. */
+/* Whoever wants an answer has asked by now. */
+static bool is_stale(const struct plain *p)
+{
+	return serve_now_ms() - p->began_ms >= PLAIN_MS &&
+	       p->loop->iteration - p->began_iteration >= 2;
+}
+
+/* The oldest make way for who comes. */
 void plain_make_room(struct loop *l)
 {
 	const struct np_serve *s = l->server;
+	bool is_needed = l->lacks_files || atomic_load(&s->n_conns) >= s->o.connections_max;
 
-	while (atomic_load(&s->n_conns) >= s->o.connections_max) {
+	l->lacks_files = false; /* freeing one comes back here */
+	for (int i = 0; is_needed && i < AT_ONCE; i++) {
 		struct plain *p = TAILQ_FIRST(&l->plains);
 
-		if (!p || serve_now_ms() - p->began_ms < PLAIN_MS)
+		if (!p || !is_stale(p))
 			return;
 		free_plain(p);
 	}

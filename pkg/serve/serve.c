@@ -19,6 +19,7 @@
 
 enum {
 	RENEW_MS = 1000,
+	PAUSE_MS = 20,
 	RATE_MS = 250, /* how often slow clients are looked for */
 	ACCEPT_LOG_MS = 10000, /* how often a failing accept is told */
 	BACKLOG = 512,
@@ -89,7 +90,8 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 	(void)listener, (void)arg;
 	if (!running)
 		return;
-	loop_pause(running);
+	running->lacks_files = true;
+	loop_pause(running, PAUSE_MS);
 	if (running->accept_told_ms != 0 && now - running->accept_told_ms < ACCEPT_LOG_MS)
 		return;
 	running->accept_told_ms = now;

@@ -32,7 +32,8 @@ GROWTH_MB = 2
 KEPT = 16
 ATTACK_S = 12
 HOOK_S, PROBE_S = 1.0, 0.2
-ATTACKS = [("half-shaken", 500), ("idle", 500), ("stalled", 500), ("drip", 500), ("huge", 24), ("plain-idle", 500)]
+ATTACKS = [("idle", 0), ("half-shaken", 500), ("idle", 500), ("stalled", 500), ("drip", 500), ("huge", 24),
+           ("plain-idle", 500)]
 MAX_MEMORY_MB = 192
 
 
@@ -217,7 +218,7 @@ class Soak:
             left = self.settle(before)
             status = self.report(hostile, left)
             for kind, clients in ATTACKS:
-                status = max(status, self.attack(kind, clients // 10 or 1 if self.is_asan else clients))
+                status = max(status, self.attack(kind, (clients + 9) // 10 if self.is_asan else clients))
             print(f"  after the attacks: {self.memory_mb():.1f} MB, {self.settle(before)} descriptors left")
         return max(status, self.check_end())
 
@@ -257,13 +258,16 @@ class Soak:
         port = self.probe_port if kind == "plain-idle" else self.server.port
         argv = [sys.executable, "-B", str(pathlib.Path(__file__).with_name("attack.py")), str(port), kind, str(clients)]
         self.sampled, peak = {}, 0.0
-        with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as attacker:
-            # From the first moment on: the attackers are on their way.
-            self.attack_end = time.monotonic() + ATTACK_S
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as attacker:
+            # From the first moment on, and some seconds with all of them.
+            self.attack_end = time.monotonic() + 10 * ATTACK_S
             jobs = [(self.call, bodies[0]), (self.call, bodies[1]), (self.probe,)]
             threads = [threading.Thread(target=self.sample, args=job) for job in jobs]
             for thread in threads:
                 thread.start()
+            attacker.stdout.readline()
+            self.attack_end = time.monotonic() + ATTACK_S
+            threading.Thread(target=attacker.stdout.read, daemon=True).start()
             while any(thread.is_alive() for thread in threads):
                 peak = max(peak, self.memory_mb())
                 time.sleep(0.05)

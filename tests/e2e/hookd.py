@@ -94,9 +94,9 @@ class Hookd:
     """
 
     def __init__(self, kubeconfig=None, args=(), port=0, all_in_one=False, trust="certificate",
-                 clients=None):
+                 clients=None, wrapper=()):
         self.kubeconfig, self.args, self.wanted_port = kubeconfig, args, port
-        self.all_in_one, self.trust, self.clients = all_in_one, trust, clients
+        self.all_in_one, self.trust, self.clients, self.wrapper = all_in_one, trust, clients, wrapper
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
@@ -112,7 +112,7 @@ class Hookd:
         self.certs = servers.Certificates(self.folder)
         self.ca = self.certs.ca
         self.log = self.folder / "hookd.log"
-        argv = [servers.BIN_DIR / "nodeprep-hookd", f"--listen=127.0.0.1:{self.wanted_port}"]
+        argv = [*self.wrapper, servers.BIN_DIR / "nodeprep-hookd", f"--listen=127.0.0.1:{self.wanted_port}"]
         argv += ["--metrics-listen=127.0.0.1:0", "--verbose"]
         argv += [f"--tls-cert-file={self.folder}/server.crt"]
         argv += [f"--tls-private-key-file={self.folder}/server.key"]

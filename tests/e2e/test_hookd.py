@@ -478,6 +478,115 @@ def test_a_body_of_twenty_megabytes_is_read_and_no_more(alone):
     assert error
 
 
+WIRE = [
+    b"POST / HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+    b"POST / HTTP/1.1\r\nContent-Length : 2\r\n\r\nab",
+    b"POST / HTTP/1.1\r\nContent-Length: +2\r\n\r\nab",
+    b"POST / HTTP/1.1\r\nX: a\0b\r\n\r\n",
+    b"POST / HTTP/1.1\nHost: x\n\n",
+    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("data", WIRE, ids=["lengths", "colon", "sign", "nul", "lf", "both"])
+def test_what_two_readers_could_read_differently_is_400_and_closed(alone, data):
+    # exchange() returns with the connection's end.
+    assert exchange(alone, data).startswith(b"HTTP/1.1 400 ")
+
+
+def limited(soft):
+    """A program that lets the server have so many descriptors."""
+    return ["prlimit", f"--nofile={soft}:{soft}"]
+
+
+def test_bounds_follow_the_limit_of_descriptors(tmp_path):
+    with Hookd(trust="nobody", wrapper=limited(160), args=["--threads=1"]) as hookd:
+        socks = []
+        for _ in range(300):
+            socks.append(socket.create_connection(("127.0.0.1", hookd.port), timeout=20))
+            socks.append(socket.create_connection(("127.0.0.1", hookd.metrics_port), timeout=20))
+        for _ in range(20):
+            assert hookd.metrics("/healthz") == (200, "ok\n")
+            assert call(hookd, "discovery", {})["status"] == "Success"
+        for sock in socks:
+            sock.close()
+        lines = hookd.lines()  # each is JSON
+        assert any("the limit of open files is low" in line["msg"] for line in lines)
+        assert not [line for line in lines if "cannot be accepted" in line["msg"]]
+
+
+def test_descriptors_that_run_out_later_are_told_once(alone):
+    with Hookd(trust="nobody", args=["--threads=1"]) as hookd:
+        pid = hookd.process.pid
+        before = len(os.listdir(f"/proc/{pid}/fd"))
+        subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={before + 4}:{before + 4}"], check=True, timeout=20)
+        socks = [socket.create_connection(("127.0.0.1", hookd.port), timeout=20) for _ in range(50)]
+        servers.wait_until("told", lambda: "connections cannot be accepted" in hookd.log.read_text())
+        # The idlest make way.
+        for _ in range(5):
+            assert call(hookd, "discovery", {})["status"] == "Success"
+        for sock in socks:
+            sock.close()
+        told = [line for line in hookd.lines() if "hook" not in line]
+        assert len([line for line in told if "cannot be accepted" in line["msg"]]) <= 3
+        assert len(told) < 20
+
+
+def test_too_few_descriptors_are_told(alone, tmp_path):
+    argv = [*limited(64), servers.BIN_DIR / "nodeprep-hookd", "--log-format=text", "--listen=127.0.0.1:0"]
+    argv += [f"--tls-cert-file={alone.folder}/server.crt", f"--tls-private-key-file={alone.folder}/server.key"]
+    for more, text in (([], "the limit of open files is 64: at least"),
+                       (["--max-memory=64Mi"], "limit of open files")):
+        done = subprocess.run([str(a) for a in [*argv, *more]], capture_output=True, text=True,
+                              env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, timeout=20, check=False)
+        assert done.returncode == 2 and text in done.stderr, done.stderr
+    done = subprocess.run([str(a) for a in [*argv[2:], "--max-memory=64Mi"]], capture_output=True, text=True,
+                          env={"HOME": str(tmp_path)}, timeout=20, check=False)
+    assert done.returncode == 2 and "--max-memory: at least 124Mi are needed for 1024 connections" in done.stderr
+
+
+def memory_mb(process):
+    text = open(f"/proc/{process.pid}/status", encoding="ascii").read()
+    return next(int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("VmRSS:"))
+
+
+def test_bodies_without_an_end_are_bounded_and_their_memory_comes_back():
+    """24 clients that send 20 MB but for the last byte: in all 480 MB."""
+    size = 20 << 20
+    with Hookd(trust="nobody", args=["--max-memory=192Mi"]) as hookd:
+        peak, socks = 0.0, []
+        context = hookd.context(with_client=False)
+        piece = b" " * (1 << 16)
+        for _ in range(24):
+            sock = context.wrap_socket(socket.create_connection(("127.0.0.1", hookd.port)), server_hostname="127.0.0.1")
+            sock.settimeout(0.2)
+            socks.append(sock)
+            with contextlib.suppress(OSError):
+                sock.sendall(f"POST /{HOOKS}/discovery HTTP/1.1\r\nContent-Length: {size}\r\n\r\n".encode())
+                for _ in range(size // len(piece) - 1):
+                    sock.sendall(piece)
+            peak = max(peak, memory_mb(hookd.process))
+        assert peak < 192
+        padding = b'{"padding":"' + b"x" * (10 << 20) + b'"}'
+        assert call_bytes(hookd, padding)["status"] == "Success"
+        for sock in socks:
+            sock.close()
+        servers.wait_until("memory is given back", lambda: memory_mb(hookd.process) < 32)
+        servers.wait_until("no bytes in flight", lambda: "nodeprep_hookd_bodies_bytes 0\n" in hookd.metrics()[1])
+
+
+def call_bytes(hookd, body):
+    """As Cluster API does: 503 is tried again."""
+    for _ in range(20):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            status, answer = hookd.ask("discovery", body)
+            if status == 200:
+                return json.loads(answer)
+            assert status == 503
+        time.sleep(0.2)
+    raise AssertionError("503 for good")
+
+
 def rotate(mount, name, cert, key):
     """Puts a certificate where the running one is, as kubelet does: both at once, by a link."""
     folder = mount / name
