@@ -413,6 +413,8 @@ static void drop_turn(struct conn *c)
 	c->has_turn = false;
 	TAILQ_REMOVE(&c->loop->turns, c, turn);
 	c->loop->n_turns--;
+	if (c->is_large)
+		c->loop->n_large_turns--;
 }
 
 static bool has_waiting(const struct loop *l)
@@ -426,11 +428,21 @@ static void give_turn(struct conn *c)
 	c->has_turn = true;
 	TAILQ_INSERT_TAIL(&c->loop->turns, c, turn);
 	c->loop->n_turns++;
+	c->is_large = !is_small(c);
+	if (c->is_large)
+		c->loop->n_large_turns++;
 	c->turn_ms = serve_now_ms();
 	c->turn_bytes = c->stage_bytes;
 	conn_moved(c);
 	/* What came meanwhile may make the request whole at once. */
 	bufferevent_enable(c->bev, EV_READ);
+}
+
+static bool has_turn_for(const struct conn *c)
+{
+	const struct loop *l = c->loop;
+
+	return l->n_turns - (is_small(c) ? l->n_large_turns : 0) < l->most_turns;
 }
 
 /* Where memory is short for some, because of their address or their size, it may do for others. */
@@ -442,8 +454,8 @@ static void give_turns(struct loop *l)
 		struct conn *c, *next;
 
 		for (c = TAILQ_FIRST(&l->waiting[i]); c; c = next) {
-			if (l->n_turns >= l->most_turns || starved == STARVED_MOST)
-				return;
+			if (!has_turn_for(c) || starved == STARVED_MOST)
+				break;
 			if (charge(c)) {
 				next = TAILQ_NEXT(c, turn);
 				give_turn(c);
@@ -524,7 +536,7 @@ void conn_await_turn(struct conn *c)
 	bufferevent_disable(c->bev, EV_READ);
 	if (l->most_turns < TURNS)
 		l->most_turns = TURNS;
-	arm_sweep(l, l->n_turns < l->most_turns ? 0 : SWEEP_MS);
+	arm_sweep(l, has_turn_for(c) ? 0 : SWEEP_MS);
 }
 
 /* --- rates ------------------------------------------------------------------------------------ */

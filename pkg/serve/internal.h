@@ -121,7 +121,8 @@ struct loop {
 	struct conn_queue
 		quiet[2]; /* those whose client is to act, the idlest first: new ones, others */
 	struct conn_queue turns; /* those that may send a large body */
-	unsigned n_turns, most_turns;
+	unsigned n_turns, n_large_turns,
+		most_turns; /* large ones are no reason for a small one to wait */
 	struct conn_queue
 		waiting[2]; /* those that are to: small ones first, then large and slow ones */
 	unsigned n_fresh; /* of the former */
@@ -192,6 +193,7 @@ struct conn {
 	/* Large bodies: */
 	TAILQ_ENTRY(conn) turn;
 	bool has_turn, waits; /* to send one */
+	bool is_large; /* with its turn */
 	bool slow; /* lost its turn once, with this body */
 	bool is_last; /* waits behind the small ones that were not slow */
 	uint64_t turn_ms, held_ms; /* when it got its turn, or began to wait */
