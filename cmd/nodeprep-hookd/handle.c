@@ -161,7 +161,7 @@ int handle_metrics(void *ctx, const struct np_serve_request *req, struct np_serv
 		return done < 0 ? done : 0;
 	if (strcmp(req->path, "/metrics") != 0)
 		return say(reply, 404, "/metrics, /healthz and /readyz are here\n", err);
-	text = metrics_text(&h->metrics, is_ready(h));
+	text = metrics_text(&h->metrics, h->server, is_ready(h));
 	if (!text)
 		return np_fail_nomem(err);
 	return fill(reply, 200, "text/plain; version=0.0.4; charset=utf-8", text, strlen(text),

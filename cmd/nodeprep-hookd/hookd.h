@@ -9,7 +9,8 @@
  * main.c     starts and stops it all
  * options.c  the command line and the environment
  * handle.c   which path is what
- * log.c      JSON lines on stderr
+ * bounds.c   what descriptors and memory suffice for
+ * log.c      JSON lines on stderr, not too many of the same
  * metrics.c  counters, and their text
  * watch.c    whether the API server can be reached
  */
@@ -33,15 +34,29 @@ struct address {
 struct options {
 	struct address listen, metrics_listen;
 	const char *cert_file, *key_file, *client_ca_file;
+	bool allow_unauthenticated;
 	const char *catalogue;
+	const char *supervisor_kubeconfig; /* of the API server with the classes; NULL: the same */
 	uint64_t threads, workers, max_connections;
+	uint64_t max_memory; /* bytes */
 	uint64_t shutdown_delay_ms, drain_ms;
 	bool verbose, log_text;
-	struct np_kube_options kube;
+	struct np_kube_options kube; /* of the API server with the Clusters */
 };
 
 /* Reads the command line and the environment; returns 1 where all is said and done. */
 int options_parse(int argc, char *argv[], struct options *ret, struct np_err *err);
+
+/* --- bounds.c ------------------------------------------------------------------------------- */
+
+/* How many of each the limits of the system and of the command line leave. */
+struct bounds {
+	unsigned connections, probes;
+	size_t bodies; /* bytes */
+};
+
+/* Raises the limit of descriptors where that helps; NP_E_USAGE where too little is left. */
+int bounds_find(const struct options *o, struct bounds *ret, struct np_err *err);
 
 /* --- log.c ---------------------------------------------------------------------------------- */
 
@@ -79,14 +94,17 @@ struct metrics {
 void metrics_count(struct metrics *m, enum np_hook_kind kind, enum result result,
 		   uint64_t nanoseconds);
 
-/* Returns the text that Prometheus reads, the caller's to free; NULL where memory runs out. */
-char *metrics_text(const struct metrics *m, bool ready);
+/*
+ * Returns the text that Prometheus reads, the caller's to free; NULL where memory runs out. `server` is the
+ * one of the hooks.
+ */
+char *metrics_text(const struct metrics *m, const struct np_serve *server, bool ready);
 
 /* --- watch.c -------------------------------------------------------------------------------- */
 
 /* Whether the API server answers, asked again and again by a thread of its own. */
 struct watch {
-	const struct np_kube_options *kube; /* NULL: none is needed */
+	const struct np_kube_options *servers[2]; /* NULL: none is needed */
 	atomic_bool is_reachable;
 };
 

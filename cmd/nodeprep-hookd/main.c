@@ -9,23 +9,24 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "hookd.h"
 #include "nodeprep/err.h"
 
 enum {
-	METRICS_CONNECTIONS = 16,
 	METRICS_DEADLINE_MS = 5000,
-	OTHER_FILES = 64, /* listeners, epoll, files that are read, the API server's connections */
+	BODY_RATE = 64 << 10, /* bytes a second */
+	HEAD_MS = 5000,
 };
 
 /* All that runs. */
 struct program {
 	struct options o;
+	struct np_kube_options supervisor; /* the classes' API server, where it is another */
 	struct np_catalogue *catalogue;
 	struct hookd hookd;
+	struct bounds bounds;
 	struct np_serve *server, *metrics; /* metrics NULL: not served */
 	pthread_t metrics_thread;
 };
@@ -55,29 +56,15 @@ static void log_serve(void *ctx, const char *line)
 	log_line("info", line);
 }
 
+static void log_library(bool is_error, const char *line)
+{
+	log_line(is_error ? "error" : "warning", line);
+}
+
 static void log_kube(void *ctx, const char *line)
 {
 	(void)ctx;
 	log_line("warning", line);
-}
-
-/* A descriptor that cannot be had would make a loop of failing accepts. */
-static unsigned bound_connections(uint64_t wanted)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return (unsigned)wanted;
-	if (limit.rlim_cur < wanted + OTHER_FILES) {
-		limit.rlim_cur = wanted + OTHER_FILES;
-		if (limit.rlim_max != RLIM_INFINITY && limit.rlim_cur > limit.rlim_max)
-			limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	if (limit.rlim_cur >= wanted + OTHER_FILES)
-		return (unsigned)wanted;
-	return limit.rlim_cur > 2 * OTHER_FILES ? (unsigned)limit.rlim_cur - OTHER_FILES
-						: OTHER_FILES;
 }
 
 static int load_catalogue(const char *path, struct np_catalogue *cat, struct np_err *err)
@@ -102,39 +89,94 @@ static int load_catalogue(const char *path, struct np_catalogue *cat, struct np_
 	return got;
 }
 
-/* What is wrong with the kubeconfig is told now, and not by the first Cluster. */
-static int set_up_api(struct program *p, struct np_err *err)
+/* Reports a bad kubeconfig at start, not with the first Cluster. */
+static int check_config(const struct np_kube_options *o, struct np_err *err)
 {
 	struct np_kube_config *config;
 
-	p->o.kube.log = log_kube;
-	if (!np_kube_is_configured(&p->o.kube)) {
-		log_line("info", "no API server is configured: no lifecycle hooks are announced");
-		return 0;
-	}
-	if (np_kube_config_load(&p->o.kube, &config, err) < 0)
+	if (np_kube_config_load(o, &config, err) < 0)
 		return -(int)err->code;
 	np_kube_config_free(config);
-	p->hookd.hook.kube = p->hookd.watch.kube = &p->o.kube;
-	uses_api = true;
+	return 0;
+}
+
+/* The classes' API server is another one where --supervisor-kubeconfig names it. */
+static void set_servers(struct program *p)
+{
+	p->hookd.hook.kube = p->hookd.hook.clusters = p->hookd.watch.servers[0] = &p->o.kube;
+	if (!p->o.supervisor_kubeconfig)
+		return;
+	p->supervisor =
+		(struct np_kube_options){ .kubeconfig = p->o.supervisor_kubeconfig,
+					  .request_timeout_ms = p->o.kube.request_timeout_ms,
+					  .proxy = p->o.kube.proxy,
+					  .http_proxy = p->o.kube.http_proxy,
+					  .no_proxy = p->o.kube.no_proxy,
+					  .user_agent = p->o.kube.user_agent,
+					  .log = log_kube };
+	p->hookd.hook.kube = p->hookd.watch.servers[1] = &p->supervisor;
+}
+
+/* Tells whether clients may be trusted with the hooks that change classes. */
+static bool may_use_api(const struct program *p)
+{
+	if (p->o.client_ca_file)
+		return true;
+	if (p->o.allow_unauthenticated)
+		log_line("warning", "UNSAFE: --allow-unauthenticated: everybody who reaches this "
+				    "port can have VM classes changed; use --client-ca-file");
+	else
+		log_line("warning",
+			 "no --client-ca-file: the lifecycle hooks are neither announced "
+			 "nor served, and ValidateTopology reads no VM classes");
+	return p->o.allow_unauthenticated;
+}
+
+static int set_up_api(struct program *p, struct np_err *err)
+{
+	p->o.kube.log = log_kube;
+	if (!np_kube_is_configured(&p->o.kube)) {
+		if (p->o.supervisor_kubeconfig)
+			return np_fail(err, NP_E_USAGE,
+				       "--supervisor-kubeconfig: expected an API server with the "
+				       "Clusters too, such as by --kubeconfig");
+		log_line("info", "no API server is configured: the lifecycle hooks are neither "
+				 "announced nor served");
+		return 0;
+	}
+	set_servers(p);
+	if (check_config(p->hookd.hook.clusters, err) < 0 ||
+	    check_config(p->hookd.hook.kube, err) < 0)
+		return -(int)err->code;
+	uses_api = may_use_api(p);
+	if (!uses_api) {
+		p->hookd.hook.kube = NULL;
+		p->hookd.watch.servers[0] = NULL;
+	}
 	return 0;
 }
 
 static int make_server(struct program *p, struct np_err *err)
 {
 	struct np_serve_options so = NP_SERVE_OPTIONS_INIT;
-	unsigned bound = bound_connections(p->o.max_connections);
 
-	if (bound < p->o.max_connections)
-		log_format("warning", "no more than %u connections at a time: too few descriptors",
-			   bound);
+	if (bounds_find(&p->o, &p->bounds, err) < 0)
+		return -(int)err->code;
+	if (p->bounds.connections < p->o.max_connections)
+		log_format("warning", "at most %u connections: the limit of open files is low",
+			   p->bounds.connections);
 	so.host = p->o.listen.host;
 	so.port = p->o.listen.port;
 	so.identity.cert_file = p->o.cert_file;
 	so.identity.key_file = p->o.key_file;
 	so.client_ca_file = p->o.client_ca_file;
 	so.client_required = p->o.client_ca_file != NULL;
-	so.connections_max = bound;
+	so.connections_max = p->bounds.connections;
+	/* Half: all may seem to come from one address, behind a proxy of the network. */
+	so.per_address_max = p->bounds.connections / 2 / (unsigned)p->o.threads;
+	so.memory_max = p->bounds.bodies;
+	so.head_ms = HEAD_MS;
+	so.body_rate = BODY_RATE;
 	so.drain_ms = p->o.drain_ms;
 	so.linger_ms = p->o.shutdown_delay_ms;
 	so.threads = (unsigned)p->o.threads;
@@ -153,7 +195,7 @@ static int make_metrics(struct program *p, struct np_err *err)
 	so.host = p->o.metrics_listen.host;
 	so.port = p->o.metrics_listen.port;
 	so.plain = true;
-	so.connections_max = METRICS_CONNECTIONS;
+	so.connections_max = p->bounds.probes;
 	so.deadline_ms = METRICS_DEADLINE_MS;
 	so.drain_ms = 0;
 	so.log = log_serve;
@@ -229,6 +271,7 @@ static int run(int argc, char *argv[], struct np_err *err)
 	if (done != 0)
 		return done;
 	log_init(p.o.log_text);
+	np_serve_set_library_log(log_library);
 	if (np_catalogue_new(&p.catalogue, err) < 0 ||
 	    load_catalogue(p.o.catalogue, p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
 		return -(int)err->code;

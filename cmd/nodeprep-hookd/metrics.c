@@ -85,7 +85,32 @@ static void put_counter(FILE *out, const char *name, const char *help, const ato
 	fprintf(out, PREFIX "%s %llu\n", name, get(value));
 }
 
-char *metrics_text(const struct metrics *m, bool ready)
+static void put_value(FILE *out, const char *name, const char *type, const char *help,
+		      unsigned long long value)
+{
+	head(out, name, type, help);
+	fprintf(out, PREFIX "%s %llu\n", name, value);
+}
+
+static void put_server(FILE *out, const struct np_serve *server)
+{
+	struct np_serve_stats s = { .connections = 0 };
+
+	np_serve_read_stats(server, &s);
+	put_value(out, "connections", "gauge", "Open connections of the hooks' port.",
+		  s.connections);
+	put_value(out, "bodies_bytes", "gauge", "Memory of bodies and answers in flight.",
+		  s.memory);
+	put_value(out, "connections_evicted_total", "counter",
+		  "Connections closed for being slow, or idle where others needed room.",
+		  s.evicted);
+	put_value(out, "requests_malformed_total", "counter",
+		  "Requests refused for how they are written.", s.malformed);
+	put_value(out, "bodies_refused_total", "counter",
+		  "Bodies refused by 503 because memory was short.", s.refused);
+}
+
+char *metrics_text(const struct metrics *m, const struct np_serve *server, bool ready)
 {
 	char *text = NULL;
 	size_t size = 0;
@@ -108,6 +133,7 @@ char *metrics_text(const struct metrics *m, bool ready)
 		    &m->conflicts);
 	put_counter(out, "requests_rejected_total",
 		    "HTTP requests rejected because they are not valid hook calls.", &m->rejected);
+	put_server(out, server);
 	if (ferror(out) | fclose(out)) {
 		free(text);
 		return NULL;

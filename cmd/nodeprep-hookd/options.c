@@ -12,6 +12,8 @@
 
 enum { THREADS_MOST = 4, THREADS_MAX = 64, WORKERS_MAX = 256, CONNECTIONS_MAX = 100000 };
 
+#define MEMORY_DEFAULT (UINT64_C(192) << 20)
+
 enum option_kind {
 	KIND_ADDRESS, /* struct address at `offset` */
 	KIND_COUNT, /* uint64_t at `offset`, from 1 to `most` */
@@ -19,6 +21,7 @@ enum option_kind {
 	KIND_FLAG, /* bool at `offset` */
 	KIND_HELP,
 	KIND_LOG_FORMAT,
+	KIND_SIZE, /* uint64_t of bytes at `offset` */
 	KIND_TEXT, /* const char * at `offset` */
 	KIND_VERSION,
 };
@@ -42,11 +45,15 @@ static const struct option_row {
 	  "certificate and chain, PEM; read again when it changes" },
 	{ "tls-private-key-file", KIND_TEXT, AT(key_file), 0, "FILE", "its key, PEM" },
 	{ "client-ca-file", KIND_TEXT, AT(client_ca_file), 0, "FILE",
-	  "CA of the client certificates that are then demanded" },
+	  "CA of the client certificates that are then required" },
+	{ "allow-unauthenticated", KIND_FLAG, AT(allow_unauthenticated), 0, NULL,
+	  "UNSAFE: serve the hooks that change classes without --client-ca-file" },
 	{ "catalogue", KIND_TEXT, AT(catalogue), 0, "FILE",
 	  "YAML list of cards to add to the built-in ones" },
 	{ "max-connections", KIND_COUNT, AT(max_connections), CONNECTIONS_MAX, "N",
 	  "connections at a time, 1024 by default; others wait" },
+	{ "max-memory", KIND_SIZE, AT(max_memory), 0, "SIZE",
+	  "memory to get along with, 192Mi by default; below the container's limit" },
 	{ "threads", KIND_COUNT, AT(threads), THREADS_MAX, "N",
 	  "event loops, by default one for two processors, at most 4" },
 	{ "workers", KIND_COUNT, AT(workers), WORKERS_MAX, "N",
@@ -67,6 +74,8 @@ static const struct option_row {
 	{ "request-timeout", KIND_DURATION, AT(kube.request_timeout_ms), 0, "DURATION",
 	  "limit of one request to the API server, such as 5s" },
 	{ "server", KIND_TEXT, AT(kube.server), 0, "URL", "address of the API server" },
+	{ "supervisor-kubeconfig", KIND_TEXT, AT(supervisor_kubeconfig), 0, "FILE",
+	  "the VM classes are in that API server, the Clusters in the other" },
 	{ "tls-server-name", KIND_TEXT, AT(kube.tls_server_name), 0, "NAME",
 	  "name to expect in the API server's certificate" },
 	{ "token", KIND_TEXT, AT(kube.token), 0, "TOKEN", "bearer token" },
@@ -148,6 +157,10 @@ static int read_option(const struct option_row *row, const char *text, struct op
 			return np_fail(err, NP_E_USAGE,
 				       "--log-format '%s' is neither json nor text", text);
 		return 0;
+	case KIND_SIZE:
+		if (np_quantity_parse(text, at, &why) < 0)
+			return np_fail(err, NP_E_USAGE, "--%s: %s", row->name, why.text);
+		return 0;
 	case KIND_TEXT:
 		*(const char **)at = text;
 		return 0;
@@ -162,9 +175,9 @@ static void print_help(void)
 {
 	puts("Usage: nodeprep-hookd --tls-cert-file FILE --tls-private-key-file FILE [OPTION]...\n\n"
 	     "Serves Cluster API's Runtime Hooks: GPU worker pools of a Cluster's topology get the\n"
-	     "64-bit MMIO window that their nodes need to power on. Without an API server (flags,\n"
-	     "KUBECONFIG, or a pod's service account) it serves what needs none, and announces no\n"
-	     "lifecycle hooks.\n\nOptions:");
+	     "64-bit MMIO window that their nodes need to power on. The lifecycle hooks, which change\n"
+	     "VM classes, need an API server (flags, KUBECONFIG, or a pod's service account) and\n"
+	     "--client-ca-file. Without them they are neither announced nor served.\n\nOptions:");
 	for (size_t i = 0; i < N_ROWS; i++) {
 		char words[64];
 
@@ -259,6 +272,7 @@ int options_parse(int argc, char *argv[], struct options *ret, struct np_err *er
 		.threads = default_threads(),
 		.workers = 8,
 		.max_connections = 1024,
+		.max_memory = MEMORY_DEFAULT,
 		.drain_ms = 10000,
 		.kube = { .user_agent = "nodeprep-hookd/" NP_VERSION },
 	};
@@ -272,6 +286,10 @@ int options_parse(int argc, char *argv[], struct options *ret, struct np_err *er
 		return np_fail(err, NP_E_USAGE,
 			       "--tls-cert-file and --tls-private-key-file are needed: see "
 			       "'nodeprep-hookd --help'");
+	if (o.client_ca_file && o.allow_unauthenticated)
+		return np_fail(
+			err, NP_E_USAGE,
+			"--client-ca-file and --allow-unauthenticated are mutually exclusive");
 	*ret = o;
 	return 0;
 }

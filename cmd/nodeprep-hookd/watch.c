@@ -22,6 +22,14 @@ static int ask(const struct np_kube_options *options, struct np_err *err)
 	return np_kube_get_path(kube, "/version", &version, err);
 }
 
+static int ask_all(const struct watch *w, struct np_err *err)
+{
+	for (size_t i = 0; i < sizeof(w->servers) / sizeof(w->servers[0]); i++)
+		if (w->servers[i] && ask(w->servers[i], err) < 0)
+			return -(int)err->code;
+	return 0;
+}
+
 static void *watch(void *arg)
 {
 	struct watch *w = arg;
@@ -30,7 +38,7 @@ static void *watch(void *arg)
 
 	for (;;) {
 		struct np_err err = NP_ERR_INIT;
-		bool is = ask(w->kube, &err) == 0;
+		bool is = ask_all(w, &err) == 0;
 
 		atomic_store(&w->is_reachable, is);
 		if (is_first || is != was)
@@ -49,7 +57,7 @@ int watch_start(struct watch *w, struct np_err *err)
 	sigset_t all, old;
 	int failed;
 
-	if (!w->kube)
+	if (!w->servers[0])
 		return 0;
 	if (pthread_attr_init(&attr) != 0)
 		return np_fail_nomem(err);
@@ -65,5 +73,5 @@ int watch_start(struct watch *w, struct np_err *err)
 
 bool watch_is_good(const struct watch *w)
 {
-	return !w->kube || atomic_load(&w->is_reachable);
+	return !w->servers[0] || atomic_load(&w->is_reachable);
 }

@@ -13,7 +13,12 @@
  *            The text of a failure does not depend on the order of pools either, which Cluster API
  *            changes from call to call.
  * API        with an API server ValidateTopology looks at the VM classes too, and the lifecycle hooks
- *            patch them through np_apply_run(), as holder "hook/<cluster>". Those calls block.
+ *            patch them through np_apply_run(), as holder "hook/<cluster>". Those calls block. They
+ *            act for whoever sends the request: the caller gives an API server only where the server
+ *            authenticates its clients.
+ * Cluster    of a lifecycle hook's request only metadata.{namespace,name,uid} are used. The Cluster is
+ *            read from the API server, and one that is not there, has another uid, or is deleted where
+ *            it should not be (or the other way round) is refused with one text for all of these.
  * Blocking   a lifecycle hook blocks by retryAfterSeconds where somebody else is writing or the API is
  *            away, and where the Cluster itself says what cannot be: of a hook that blocks the manager
  *            shows the message in the Cluster's condition, of one that fails only in its own log.
@@ -49,7 +54,8 @@ enum np_hook_kind {
 
 struct np_hook_options {
 	const struct np_catalogue *catalogue;
-	const struct np_kube_options *kube; /* NULL: no API server */
+	const struct np_kube_options *kube; /* the API server with the classes; NULL: none */
+	const struct np_kube_options *clusters; /* the one with the Clusters; NULL: the same */
 	uint64_t timeout_ms; /* of this call; what needs the API ends before */
 };
 
@@ -78,6 +84,7 @@ struct np_hook_answer {
 	unsigned classes; /* that were written */
 	unsigned conflicts;
 	char message[NP_ERR_TEXT_MAX]; /* of the response; "" where there is none */
+	const char *refused; /* why the request was refused, which the response hides; NULL */
 };
 
 /* Answers a request. */

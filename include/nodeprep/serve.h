@@ -17,6 +17,11 @@
  *            absolute: it runs from a request's first byte (from the connection's start for the
  *            first) to the answer's last, so that no client keeps a connection by single bytes.
  *            Requests that wait for a worker are limited too; one too many is answered 503.
+ * Hostile    clients get little of it: heads and bodies have a least speed, a body that does not go on
+ *            gives its turn to the next, and where connections, an address' share, descriptors or
+ *            memory run out, whoever has been silent longest is closed for whoever comes. A body for
+ *            which there is no memory waits a second and is then answered 503 with Retry-After.
+ *            Requests that are not written as RFC 9112 says are answered 400 and closed.
  * Ownership  np_serve_new() copies what it needs of the options. A request lives for the handler's
  *            call; what a reply holds is the server's once the handler returned.
  * Errors     NP_E_USAGE: an address that cannot be listened on; NP_E_SPEC: a certificate or key
@@ -48,6 +53,10 @@ struct np_serve_options {
 	size_t body_max;
 	size_t headers_max;
 	unsigned connections_max;
+	unsigned per_address_max; /* of one address, of an IPv6 network of 64 bits; 0: no bound */
+	size_t memory_max; /* of bodies and answers in flight; at least one body; 0: no bound */
+	uint64_t head_ms; /* from a connection's start to a first byte, from that to a head's end */
+	uint64_t body_rate; /* bytes a second that a body must keep up; 0: the deadline alone */
 	uint64_t deadline_ms; /* one request and its answer */
 	uint64_t idle_ms; /* a connection without a request */
 	uint64_t drain_ms; /* what runs when the server is stopped */
@@ -68,6 +77,7 @@ struct np_serve_options {
 	{                                                                                   \
 		.host = "127.0.0.1", .body_max = (size_t)20 << 20, .headers_max = 64 << 10, \
 		.connections_max = 256, .deadline_ms = 30000, .idle_ms = 90000,             \
+		.head_ms = 10000,                                                           \
 		.drain_ms = 10000, .queue_max = 128,                                        \
 	}
 /* clang-format on */
@@ -158,6 +168,20 @@ void np_serve_stop(struct np_serve *s);
 
 /* Tells whether np_serve_stop() was called. */
 bool np_serve_is_stopping(const struct np_serve *s);
+
+/* What the server has done and has under way. */
+struct np_serve_stats {
+	unsigned connections;
+	size_t memory; /* bytes of bodies and answers in flight */
+	unsigned long long evicted; /* connections closed for others, or for being slow */
+	unsigned long long malformed; /* requests answered 400 or 501 for how they are written */
+	unsigned long long refused; /* bodies answered 503 for want of memory */
+};
+
+void np_serve_read_stats(const struct np_serve *s, struct np_serve_stats *ret);
+
+/* Has libevent's own messages, and what it dies of, told by `log`; for the whole process. */
+void np_serve_set_library_log(void (*log)(bool is_error, const char *line));
 
 /* Tells whether a worker is still at a request whose client is gone; np_serve_free() waits for it. */
 bool np_serve_is_busy(struct np_serve *s);

@@ -214,11 +214,10 @@ static int run_hook(struct outcome *out, const char *body, size_t size, struct n
 	const struct hook_row *row = &rows[out->kind];
 	NP_AUTO(request_done) struct request r = { .enforce = true };
 
+	if (!np_hook_is_served(out->o, out->kind))
+		return np_fail(err, NP_E_USAGE, "%s is not served", row->name);
 	if (request_read(row->name, body, size, &r, err) < 0)
 		return -(int)err->code;
-	if (!np_hook_is_served(out->o, out->kind))
-		return np_fail(err, NP_E_USAGE, "%s needs an API server, and none is configured",
-			       row->name);
 	return row->run ? row->run(out, &r, err) : discover_handlers(out, err);
 }
 

@@ -148,8 +148,7 @@ static void test_hook__lifecycle_hooks_are_announced_with_an_api_alone(void **st
 	assert_int_equal(count_handlers(&with), 6);
 	a = call(NP_HOOK_BEFORE_CLUSTER_CREATE, "{}");
 	assert_true(a.failed);
-	assert_string_equal(a.message, "BeforeClusterCreate needs an API server, and none is "
-				       "configured");
+	assert_string_equal(a.message, "BeforeClusterCreate is not served");
 	free(a.body);
 	assert_false(np_hook_blocks(&without, NP_HOOK_VALIDATE_TOPOLOGY));
 	assert_true(np_hook_blocks(&with, NP_HOOK_VALIDATE_TOPOLOGY));
@@ -804,34 +803,34 @@ static void test_request__members_may_stand_in_any_order(void **state)
 
 /* --- lifecycle, as far as it goes without a server --------------------------------------------- */
 
-#define CLUSTER(pools)                                                                              \
-	"{\"cluster\":{\"metadata\":{\"name\":\"c1\",\"namespace\":\"ml\"},\"spec\":{\"topology\":" \
-	"{\"class\":\"x\",\"workers\":{\"machineDeployments\":[" pools "]}}}}}"
-#define POOL(overrides) \
-	"{\"name\":\"gpu\",\"class\":\"gpu\",\"variables\":{\"overrides\":[" overrides "]}}"
-#define CLASS "{\"name\":\"vmClass\",\"value\":\"gpu\"}"
+#define CLUSTER(more) \
+	"{\"cluster\":{\"metadata\":{\"name\":\"c1\",\"namespace\":\"ml\",\"uid\":\"u\"}" more "}}"
 
-static void test_lifecycle__what_the_cluster_says_is_checked_first(void **state)
+static void test_lifecycle__cluster_of_the_request_is_only_named(void **state)
 {
 	static const struct {
-		const char *sentence, *body, *message;
-		bool failed;
-		unsigned retry_after_s;
+		const char *sentence, *body, *message, *refused;
 	} rows[] = {
-		{ "no cluster", "{}", "cluster is needed, an object with metadata.name", true, 0 },
-		{ "no name", "{\"cluster\":{}}", "cluster is needed, an object with metadata.name",
-		  true, 0 },
-		{ "no topology", "{\"cluster\":{\"metadata\":{\"name\":\"c\"}}}", "", false, 0 },
-		{ "nothing of ours", CLUSTER("{\"name\":\"a\",\"class\":\"a\"}"), "", false, 0 },
-		{ "a bad variable blocks, so that its message is seen",
-		  CLUSTER(POOL("{\"name\":\"nodeprepGPU\",\"value\":{\"sizeGB\":3}}")),
-		  "Cluster ml/c1: nodeprepGPU.sizeGB is '3': expected a power of two from 1 to 65536",
-		  false, 10 },
-		{ "a window that cannot be blocks too",
-		  CLUSTER(POOL("{\"name\":\"nodeprepGPU\",\"value\":{\"sizeGB\":64,\"gpus\":"
-			       "[{\"model\":\"A100-40GB\",\"count\":2}]}}")),
-		  "pool 'ml/c1/gpu': sizeGB", false, 10 },
-		{ "a class needs the server", CLUSTER(POOL(CLASS)), "", true, 0 },
+		{ "no cluster", "{}", "cluster.metadata.namespace: expected a text", NULL },
+		{ "no object", "{\"cluster\":[]}", "the request cannot be read: no object", NULL },
+		{ "no name", "{\"cluster\":{\"metadata\":{\"namespace\":\"ml\",\"uid\":\"u\"}}}",
+		  "cluster.metadata.name: expected a text", NULL },
+		{ "no uid", "{\"cluster\":{\"metadata\":{\"namespace\":\"ml\",\"name\":\"c\"}}}",
+		  "cluster.metadata.uid: expected a text", NULL },
+		{ "an empty uid",
+		  "{\"cluster\":{\"metadata\":{\"namespace\":\"ml\",\"name\":\"c\",\"uid\":\"\"}}}",
+		  "cluster.metadata.uid: expected a text", NULL },
+		{ "another path",
+		  "{\"cluster\":{\"metadata\":{\"namespace\":\"..\",\"name\":\"c\",\"uid\":\"u\"}}}",
+		  "the request is refused", "no Cluster can have that name" },
+		{ "a name with a slash",
+		  "{\"cluster\":{\"metadata\":{\"namespace\":\"a\",\"name\":\"c/d\",\"uid\":\"u\"}}}",
+		  "the request is refused", "no Cluster can have that name" },
+		{ "nothing is done without the server", CLUSTER(""),
+		  "the Cluster cannot be read: ", NULL },
+		{ "whatever else the request says",
+		  CLUSTER(",\"spec\":{\"topology\":{\"workers\":7}}"),
+		  "the Cluster cannot be read: ", NULL },
 	};
 	const struct np_kube_options kube = { .kubeconfig = "/nowhere/kubeconfig" };
 	const struct np_hook_options o = { .catalogue = cat, .kube = &kube, .timeout_ms = 1000 };
@@ -841,9 +840,12 @@ static void test_lifecycle__what_the_cluster_says_is_checked_first(void **state)
 		struct np_hook_answer a =
 			call_with(&o, NP_HOOK_BEFORE_CLUSTER_CREATE, rows[i].body);
 
-		if (a.failed != rows[i].failed || a.retry_after_s != rows[i].retry_after_s ||
-		    strncmp(a.message, rows[i].message, strlen(rows[i].message)) != 0)
+		if (!a.failed || strncmp(a.message, rows[i].message, strlen(rows[i].message)) != 0)
 			fail_msg("%s: %s", rows[i].sentence, a.body);
+		if (rows[i].refused)
+			assert_string_equal(a.refused, rows[i].refused);
+		else
+			assert_null(a.refused);
 		assert_non_null(strstr(a.body, "\"retryAfterSeconds\":"));
 		free(a.body);
 	}
@@ -858,7 +860,7 @@ static void test_lifecycle__failures_can_be_ignored(void **state)
 
 	(void)state;
 	snprintf(body, sizeof(body), "{\"settings\":{\"failurePolicy\":\"Ignore\"},%s",
-		 &CLUSTER(POOL(CLASS))[1]);
+		 &CLUSTER("")[1]);
 	a = call_with(&o, NP_HOOK_BEFORE_WORKERS_UPGRADE, body);
 	assert_false(a.failed);
 	assert_int_equal(a.retry_after_s, 0);
@@ -935,7 +937,7 @@ int main(void)
 		cmocka_unit_test(test_json__depth_has_an_end),
 		cmocka_unit_test(test_json__long_texts_fit),
 		cmocka_unit_test(test_request__members_may_stand_in_any_order),
-		cmocka_unit_test(test_lifecycle__what_the_cluster_says_is_checked_first),
+		cmocka_unit_test(test_lifecycle__cluster_of_the_request_is_only_named),
 		cmocka_unit_test(test_lifecycle__failures_can_be_ignored),
 		cmocka_unit_test(test_hook__memory_may_run_out_anywhere),
 		cmocka_unit_test(test_hook__the_corpus_replays),

@@ -27,6 +27,12 @@ struct span {
 	size_t n;
 };
 
+/*
+ * The most that is made a tree of: a tree takes some twenty times the bytes of its text, and no value that
+ * counts is that large.
+ */
+enum { SPAN_MAX = 128 << 10 };
+
 /* A walk over JSON text. It is the first member of what yajl's callbacks get. */
 struct walk {
 	struct span text;
@@ -42,7 +48,7 @@ size_t walk_at(const struct walk *w);
 
 /*
  * Sets *ret to the value as a tree, or to its text, and leaves it where the value is absent (a text: or
- * null): 0, -NP_E_SPEC where it is nothing of the kind, -NP_E_NOMEM.
+ * null): 0, -NP_E_SPEC where it is nothing of the kind or larger than SPAN_MAX, -NP_E_NOMEM.
  */
 int span_tree(struct span value, json_t **ret);
 int span_text(struct span value, json_t **ret);
@@ -86,13 +92,18 @@ struct item {
 	struct variables variables;
 };
 
+/* Which Cluster a lifecycle hook is about; the rest of it is read from the API server. */
+struct cluster_name {
+	struct span ns, name, uid;
+};
+
 struct request {
 	bool enforce; /* settings.enforce */
 	bool ignores_failure; /* settings.failurePolicy */
 	struct variables variables;
 	size_t n_items; /* the VSphereMachineTemplates of MachineDeployments; others are left out */
 	struct item *items;
-	struct span cluster;
+	struct cluster_name cluster;
 };
 
 /* Reads a request, of which *ret borrows; NP_E_SPEC where it cannot be right. */
@@ -163,7 +174,22 @@ int generate_patches(struct outcome *out, const struct request *r, struct np_err
 int validate_topology(struct outcome *out, const struct request *r, struct np_err *err);
 int run_lifecycle(struct outcome *out, const struct request *r, struct np_err *err);
 
-/* lifecycle.c: connects for what is left of the call's time. */
+/* lifecycle.c: connects to the API server with the classes, for what is left of the call's time. */
 int hook_connect(const struct np_hook_options *o, struct np_kube **ret, struct np_err *err);
+
+/* --- cluster.c ------------------------------------------------------------------------------- */
+
+/* What came of a look at the API server. */
+struct cluster_read {
+	json_t *object; /* the Cluster; NULL: refused */
+	const char *refused; /* why, for the log alone */
+};
+
+/*
+ * Reads the Cluster from the API server: the request says only which. It is refused unless it has that
+ * uid and is being deleted exactly where `is_deleted` says so.
+ */
+int cluster_fetch(const struct np_hook_options *o, const struct cluster_name *which,
+		  bool is_deleted, struct cluster_read *ret, struct np_err *err);
 
 #endif

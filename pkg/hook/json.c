@@ -295,6 +295,8 @@ int span_tree(struct span value, json_t **ret)
 
 	if (!value.p)
 		return 0;
+	if (value.n > SPAN_MAX)
+		return -NP_E_SPEC;
 	text = plain_text(value);
 	if (text) {
 		*ret = text;

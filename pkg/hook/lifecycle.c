@@ -2,12 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "internal.h"
 #include "nodeprep/err.h"
 
-#define CLUSTER_KIND "Cluster"
-#define CLUSTER_API "cluster.x-k8s.io/v1beta2"
 /* Seen in the manager v1.13.6: what a hook that blocks says stands in the Cluster's condition. */
 #define RETRY_AFTER_S 5
 #define REFUSED_AFTER_S 10
@@ -22,6 +21,7 @@ struct lifecycle {
 	struct np_doc *doc;
 	const char *ns, *name; /* of the document */
 	char holder[HOLDER_MAX];
+	struct np_hook_options left; /* the call's options, with the time that is left */
 	struct np_kube *kube;
 	struct np_err worst; /* what befell some class; the first of its kind */
 	struct np_err refused; /* what the Cluster itself says cannot be */
@@ -48,37 +48,34 @@ int hook_connect(const struct np_hook_options *o, struct np_kube **ret, struct n
 	return np_kube_new_take(config, ret, err);
 }
 
-/* A typed object of Go's may come without its type. */
-static int set_type(json_t *root, const char *key, const char *text, struct np_err *err)
+/* Takes the Cluster as the API server has it; what it was called stays the object's own. */
+static int take_cluster(struct lifecycle *l, json_t *object, struct np_err *err)
 {
-	const char *given = json_string_value(json_object_get(root, key));
+	const json_t *metadata = json_object_get(object, "metadata");
+	char label[LABEL_MAX];
 
-	if (given && *given)
-		return 0;
-	return json_object_set_new(root, key, json_string(text)) < 0 ? np_fail_nomem(err) : 0;
+	l->name = json_string_value(json_object_get(metadata, "name"));
+	l->ns = json_string_value(json_object_get(metadata, "namespace"));
+	snprintf(label, sizeof(label), "Cluster %.253s/%.253s", l->ns, l->name);
+	snprintf(l->holder, sizeof(l->holder), "hook/%.253s", l->name);
+	return np_doc_new_take(label, json_incref(object), &l->doc, err);
 }
 
 static int read_cluster(const struct request *r, struct lifecycle *l, struct np_err *err)
 {
-	json_auto_t *root = NULL;
-	const json_t *metadata;
-	char label[LABEL_MAX];
+	struct cluster_read read = { NULL, NULL };
+	bool is_deleted = l->out->kind == NP_HOOK_BEFORE_CLUSTER_DELETE;
+	int done;
 
-	if (span_tree(r->cluster, &root) == -NP_E_NOMEM)
-		return np_fail_nomem(err);
-	metadata = json_object_get(root, "metadata");
-	l->name = json_string_value(json_object_get(metadata, "name"));
-	l->ns = json_string_value(json_object_get(metadata, "namespace"));
-	if (!json_is_object(root) || !l->name || !*l->name)
-		return np_fail(err, NP_E_SPEC, "cluster is needed, an object with metadata.name");
-	if (!l->ns || !*l->ns)
-		l->ns = "default";
-	if (set_type(root, "apiVersion", CLUSTER_API, err) < 0 ||
-	    set_type(root, "kind", CLUSTER_KIND, err) < 0)
+	if (cluster_fetch(l->out->o, &r->cluster, is_deleted, &read, err) < 0)
 		return -(int)err->code;
-	snprintf(label, sizeof(label), "Cluster %.253s/%.253s", l->ns, l->name);
-	snprintf(l->holder, sizeof(l->holder), "hook/%.253s", l->name);
-	return np_doc_new_take(label, json_incref(root), &l->doc, err);
+	if (read.refused) {
+		l->out->answer->refused = read.refused;
+		return np_fail(err, NP_E_SPEC, "the request is refused");
+	}
+	done = take_cluster(l, read.object, err);
+	json_decref(read.object);
+	return done;
 }
 
 /* What can be tried again blocks; of the rest the first class that failed is told. */
@@ -138,7 +135,7 @@ static int apply(struct lifecycle *l, struct np_input *in, bool revert, struct n
 	o.plan.catalogue = l->out->o->catalogue;
 	o.plan.holder = l->holder;
 	o.plan.revert = revert;
-	if (!l->kube && hook_connect(l->out->o, &l->kube, err) < 0)
+	if (!l->kube && hook_connect(&l->left, &l->kube, err) < 0)
 		return -(int)err->code;
 	if (np_apply_run(l->kube, in, &o, &a, err) < 0)
 		return -(int)err->code;
@@ -336,13 +333,25 @@ static int leave(struct lifecycle *l, struct np_err *err)
 
 /* --- the hooks -------------------------------------------------------------------------------- */
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
 static int run(struct lifecycle *l, const struct request *r, struct np_err *err)
 {
+	uint64_t began = now_ms(), spent;
+
 	if (read_cluster(r, l, err) < 0)
 		return -(int)err->code;
+	spent = now_ms() - began;
+	l->left.timeout_ms -= spent < l->left.timeout_ms ? spent : l->left.timeout_ms;
 	if (l->out->kind != NP_HOOK_BEFORE_CLUSTER_DELETE)
 		return apply_cluster(l, false, err);
-	return hook_connect(l->out->o, &l->kube, err) < 0 ? -(int)err->code : leave(l, err);
+	return hook_connect(&l->left, &l->kube, err) < 0 ? -(int)err->code : leave(l, err);
 }
 
 /* The call comes again, and its message is told until then. */
@@ -363,7 +372,7 @@ static int tell_refused(struct lifecycle *l, const struct request *r)
 
 int run_lifecycle(struct outcome *out, const struct request *r, struct np_err *err)
 {
-	NP_AUTO(lifecycle_done) struct lifecycle l = { .out = out };
+	NP_AUTO(lifecycle_done) struct lifecycle l = { .out = out, .left = *out->o };
 	struct np_err why = NP_ERR_INIT;
 
 	if (run(&l, r, &why) < 0)
@@ -374,7 +383,7 @@ int run_lifecycle(struct outcome *out, const struct request *r, struct np_err *e
 		return l.refused.code == NP_OK ? 0 : tell_refused(&l, r);
 	if (l.worst.code == NP_E_NOMEM)
 		return np_fail_nomem(err);
-	if (r->ignores_failure) {
+	if (r->ignores_failure && !out->answer->refused) {
 		block(out, &l.worst, 0);
 		return 0;
 	}

@@ -136,6 +136,9 @@ static int read_value(struct span value, const char *label, json_t **ret, struct
 
 	if (r == -NP_E_NOMEM)
 		return np_fail_nomem(err);
+	if (value.n > SPAN_MAX)
+		return np_fail(err, NP_E_SPEC, "%s: a value of %zu bytes; at most %d are read",
+			       label, value.n, SPAN_MAX);
 	return r < 0 ? np_fail(err, NP_E_SPEC, "%s: '%.*s' cannot be read", label,
 			       (int)(value.n < 40 ? value.n : 40), value.p)
 		     : 0;

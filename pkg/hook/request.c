@@ -142,8 +142,16 @@ static const struct node settings_nodes[] = {
 	{ "enforce", KEPT(enforce) },
 	{ "failurePolicy", KEPT(policy) },
 };
+static const struct node cluster_metadata_nodes[] = {
+	{ "name", KEPT(request.cluster.name) },
+	{ "namespace", KEPT(request.cluster.ns) },
+	{ "uid", KEPT(request.cluster.uid) },
+};
+static const struct node cluster_nodes[] = {
+	{ "metadata", OBJECT, BELOW(cluster_metadata_nodes) },
+};
 static const struct node request_nodes[] = {
-	{ "cluster", KEPT(request.cluster) },
+	{ "cluster", OBJECT, BELOW(cluster_nodes) },
 	{ "items", LIST, BELOW(items_nodes) },
 	{ "kind", KEPT(kind) },
 	{ "settings", OBJECT, BELOW(settings_nodes) },

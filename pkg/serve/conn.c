@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "internal.h"
 #include "nodeprep/err.h"
 
 enum {
-	ROOM_MS = 50,
-	SHAKING_MOST = 64, /* of a loop at a time */
-	LARGE_BYTES = 16 << 10,
 	READ_BYTES = 4000, /* with libevent's head of it, a page */
-	TURNS = 2, /* large bodies of a loop at a time */
-	TURNS_MOST = 32, /* whoever is slow */
-	FRESH_MOST = 96, /* that wait for a turn, before nobody new is taken */
+	PAGE_BYTES =
+		4160, /* what a read takes at least: evhttp keeps each in a buffer of its own */
+	LINGER_MS = 1000,
+	RESTS_MOST = 64, /* of a loop */
 };
 
 /* OpenSSL numbers such places once a process; it holds no state of ours. */
@@ -33,129 +34,8 @@ void conn_doom(struct conn *c)
 	struct timeval now = { 0, 0 };
 
 	c->doomed = true;
+	conn_hold(c);
 	evtimer_add(c->timer, &now);
-}
-
-static bool is_crowded(const struct loop *l)
-{
-	return l->n_shaking >= SHAKING_MOST || l->n_fresh >= FRESH_MOST;
-}
-
-void loop_make_room(struct loop *l, bool patient)
-{
-	struct timeval tv = ms_to_timeval(ROOM_MS);
-	const struct np_serve *s = l->server;
-	bool is_full = atomic_load(&s->n_conns) >= s->o.connections_max;
-
-	if (!l->is_full || l->stopping || !l->listener)
-		return;
-	/* Another loop's connection may be the one that goes: that is looked for again and again. */
-	if (is_full || (!patient && is_crowded(l))) {
-		evtimer_add(l->room_timer, &tv);
-		return;
-	}
-	l->is_full = false;
-	evconnlistener_enable(l->listener);
-}
-
-/* Where it is in line already, a timer that runs goes on. */
-static void pause_listener(struct loop *l)
-{
-	if (l->is_full)
-		return;
-	l->is_full = true;
-	evconnlistener_disable(l->listener);
-	loop_make_room(l, false);
-}
-
-void loop_count_conn(struct loop *l)
-{
-	struct np_serve *s = l->server;
-
-	l->n_conns++;
-	if (atomic_fetch_add(&s->n_conns, 1) + 1 >= s->o.connections_max)
-		pause_listener(l);
-}
-
-static void end_waiting(struct conn *c)
-{
-	if (!c->waits)
-		return;
-	c->waits = false;
-	TAILQ_REMOVE(&c->loop->waiting, c, turn);
-	if (c->fresh)
-		c->loop->n_fresh--;
-	loop_make_room(c->loop, false);
-}
-
-static void end_shaking(struct conn *c)
-{
-	if (!c->shaking)
-		return;
-	c->shaking = false;
-	c->loop->n_shaking--;
-	c->loop->shook = true;
-	loop_make_room(c->loop, false);
-}
-
-/* With 0 ms those who are first in line are looked at; after a while one more is let in. */
-static void arm_turns(struct loop *l, unsigned ms)
-{
-	struct timeval tv = ms_to_timeval(ms);
-
-	l->is_patient = ms > 0;
-	evtimer_add(l->turn_timer, &tv);
-}
-
-void loop_give_turns(struct loop *l)
-{
-	bool is_stuck = l->is_patient && !l->turn_ended;
-	unsigned most = is_stuck && l->n_turns >= TURNS ? l->n_turns + 1 : TURNS;
-
-	l->turn_ended = false;
-	if (most > TURNS_MOST)
-		most = TURNS_MOST;
-	while (l->n_turns < most && !TAILQ_EMPTY(&l->waiting)) {
-		struct conn *c = TAILQ_FIRST(&l->waiting);
-
-		end_waiting(c);
-		c->has_turn = true;
-		l->n_turns++;
-		/* What came meanwhile may make the request whole at once. */
-		bufferevent_enable(c->bev, EV_READ);
-	}
-	if (!TAILQ_EMPTY(&l->waiting))
-		arm_turns(l, ROOM_MS);
-}
-
-void conn_end_turn(struct conn *c)
-{
-	c->received = 0;
-	end_waiting(c);
-	c->fresh = false;
-	if (!c->has_turn)
-		return;
-	c->has_turn = false;
-	c->loop->n_turns--;
-	c->loop->turn_ended = true;
-	if (!TAILQ_EMPTY(&c->loop->waiting))
-		arm_turns(c->loop, 0);
-}
-
-/* Without a turn the rest of a large body stays in the kernel's buffers. */
-static void await_turn(struct conn *c)
-{
-	if (c->received <= LARGE_BYTES || c->has_turn || c->waits)
-		return;
-	c->waits = true;
-	TAILQ_INSERT_TAIL(&c->loop->waiting, c, turn);
-	if (c->fresh)
-		c->loop->n_fresh++;
-	bufferevent_disable(c->bev, EV_READ);
-	if (c->loop->n_turns < TURNS)
-		arm_turns(c->loop, 0);
-	else if (!evtimer_pending(c->loop->turn_timer, NULL))
-		arm_turns(c->loop, ROOM_MS);
 }
 
 static void free_conn(struct conn *c)
@@ -164,12 +44,15 @@ static void free_conn(struct conn *c)
 
 	answer_drop(c);
 	event_free(c->timer);
+	conn_hold(c);
 	conn_end_turn(c);
+	conn_release_body(c);
+	conn_release_answer(c);
 	LIST_REMOVE(c, link);
 	l->n_conns--;
 	atomic_fetch_sub(&l->server->n_conns, 1);
-	end_shaking(c);
-	loop_make_room(l, false);
+	conn_end_shaking(c);
+	loop_make_room(l);
 	if (l->stopping && l->n_conns == 0)
 		event_base_loopbreak(l->base);
 	free(c);
@@ -184,37 +67,208 @@ static void on_ssl_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, l
 		free_conn(ptr);
 }
 
+/* evhttp tells of its connection with the first whole request; before, it is what its callbacks get. */
+static struct evhttp_connection *evcon_of(struct conn *c)
+{
+	void *arg = NULL;
+
+	if (!c->evcon && c->bev)
+		bufferevent_getcb(c->bev, NULL, NULL, NULL, &arg);
+	return c->evcon ? c->evcon : arg;
+}
+
 static void close_conn(struct conn *c)
 {
-	evutil_socket_t fd = c->bev ? bufferevent_getfd(c->bev) : -1;
+	struct evhttp_connection *evcon = c->closed ? NULL : evcon_of(c);
 
-	if (c->evcon)
-		evhttp_connection_free(c->evcon);
-	else if (fd >= 0)
-		shutdown(fd, SHUT_RDWR); /* evhttp sees the end and frees what it has */
+	c->closed = true;
+	c->evcon = NULL;
+	if (evcon)
+		evhttp_connection_free(evcon);
 }
 
 static void on_time_over(evutil_socket_t fd, short what, void *arg)
 {
+	struct conn *c = arg;
+
 	(void)fd, (void)what;
+	if (c->refusal && !c->refused && !c->doomed)
+		conn_refuse(c);
+	else
+		close_conn(c);
+}
+
+/* --- refusing --------------------------------------------------------------------------------- */
+
+/*
+ * What is left of a connection that was refused: to close it with bytes unread would reset it, and the
+ * answer with it. All its memory is free by now.
+ */
+struct rest {
+	TAILQ_ENTRY(rest) link;
+	struct loop *loop;
+	struct event *event;
+	int fd;
+	uint64_t began_ms;
+};
+
+static void free_rest(struct rest *r)
+{
+	TAILQ_REMOVE(&r->loop->rests, r, link);
+	r->loop->n_rests--;
+	if (r->event)
+		event_free(r->event);
+	close(r->fd);
+	free(r);
+}
+
+static void on_rest(evutil_socket_t fd, short what, void *arg)
+{
+	struct rest *r = arg;
+	char bytes[4096];
+	ssize_t n = what & EV_READ ? recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) : 0;
+
+	if (n > 0 && serve_now_ms() - r->began_ms < LINGER_MS)
+		return;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	free_rest(r);
+}
+
+static void leave_rest(struct conn *c)
+{
+	struct timeval tv = ms_to_timeval(LINGER_MS);
+	struct loop *l = c->loop;
+	int fd =
+		l->n_rests < RESTS_MOST ? fcntl(bufferevent_getfd(c->bev), F_DUPFD_CLOEXEC, 0) : -1;
+	struct rest *r = fd < 0 ? NULL : calloc(1, sizeof(*r));
+
+	if (!r) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	*r = (struct rest){ .loop = l, .fd = fd, .began_ms = serve_now_ms() };
+	TAILQ_INSERT_TAIL(&l->rests, r, link);
+	l->n_rests++;
+	r->event = event_new(l->base, fd, EV_READ | EV_PERSIST, on_rest, r);
+	if (!r->event || event_add(r->event, &tv) < 0)
+		free_rest(r);
+}
+
+void conn_free_rests(struct loop *l)
+{
+	while (!TAILQ_EMPTY(&l->rests))
+		free_rest(TAILQ_FIRST(&l->rests));
+}
+
+static void on_refusal_sent(struct bufferevent *bev, void *arg)
+{
+	struct conn *c = arg;
+
+	SSL_shutdown(bufferevent_openssl_get_ssl(bev));
+	leave_rest(c);
+	close_conn(c);
+}
+
+static void on_refused_event(struct bufferevent *bev, short what, void *arg)
+{
+	(void)bev, (void)what;
 	close_conn(arg);
+}
+
+void conn_refuse(struct conn *c)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+	const char *what = c->refusal == 503   ? "Service Unavailable"
+			   : c->refusal == 501 ? "Not Implemented"
+					       : "Bad Request";
+
+	c->refused = true;
+	c->evcon = evcon_of(c);
+	conn_hold(c);
+	conn_end_turn(c);
+	bufferevent_disable(c->bev, EV_READ);
+	bufferevent_setcb(c->bev, NULL, on_refusal_sent, on_refused_event, c);
+	evbuffer_add_printf(out,
+			    "HTTP/1.1 %u %s\r\n%sContent-Length: 0\r\nConnection: close\r\n\r\n",
+			    c->refusal, what, c->refusal == 503 ? "Retry-After: 1\r\n" : "");
+	bufferevent_enable(c->bev, EV_WRITE);
+	conn_arm(c, LINGER_MS);
+}
+
+/* --- input ------------------------------------------------------------------------------------ */
+
+/* Reads what was added as requests are written; a stage begins with its first byte. */
+static int scan(struct conn *c, struct evbuffer *buf, size_t added)
+{
+	struct evbuffer_ptr from;
+	struct evbuffer_iovec pieces[8];
+	bool was_start = c->wire.place == WIRE_START, was_body = wire_in_body(&c->wire);
+	int n, status = 0;
+
+	if (evbuffer_ptr_set(buf, &from, evbuffer_get_length(buf) - added, EVBUFFER_PTR_SET) < 0)
+		return 400;
+	n = evbuffer_peek(buf, -1, &from, pieces, 8);
+	if (n > 8)
+		return 400;
+	for (int i = 0; i < n && status == 0; i++)
+		status = wire_feed(&c->wire, pieces[i].iov_base, pieces[i].iov_len);
+	if (was_start || was_body != wire_in_body(&c->wire)) {
+		c->stage_ms = serve_now_ms();
+		c->stage_bytes = 0;
+	}
+	c->stage_bytes += added;
+	return status;
+}
+
+static size_t memory_of(size_t added)
+{
+	return added < PAGE_BYTES ? PAGE_BYTES : added + added / 16;
 }
 
 /* The first byte of a request starts its deadline. */
 static void on_input(struct evbuffer *buf, const struct evbuffer_cb_info *info, void *arg)
 {
 	struct conn *c = arg;
+	int status;
 
-	(void)buf;
-	if (info->n_added == 0)
+	if (info->n_added == 0 || c->refusal || c->doomed)
 		return;
-	end_shaking(c);
-	c->received += info->n_added;
-	await_turn(c);
+	status = scan(c, buf, info->n_added);
+	conn_end_shaking(c);
+	if (status != 0) {
+		atomic_fetch_add(&c->loop->server->n_malformed, 1);
+		c->refusal = (unsigned)status;
+		conn_arm(c, 0);
+		return;
+	}
+	conn_moved(c);
+	c->received += memory_of(info->n_added);
+	conn_await_turn(c);
 	if (c->busy)
 		return;
 	c->busy = true;
 	conn_arm(c, c->loop->server->o.deadline_ms);
+}
+
+/* A client that reads its answer is not silent. */
+static void on_output(struct evbuffer *buf, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)buf;
+	if (info->n_deleted > 0 && c->sending && c->quiet_in)
+		conn_moved(c);
+}
+
+void conn_on_handshake(const SSL *ssl, int where, int ret)
+{
+	struct conn *c = SSL_get_ex_data(ssl, conn_index);
+
+	(void)ret;
+	if (c && c->quiet_in && c->shaking && (where & SSL_CB_LOOP))
+		conn_moved(c);
 }
 
 static void add_conn(struct loop *l, struct conn *c)
@@ -223,11 +277,13 @@ static void add_conn(struct loop *l, struct conn *c)
 	c->busy = true;
 	LIST_INSERT_HEAD(&l->conns, c, link);
 	loop_count_conn(l);
-	c->shaking = c->fresh = true;
+	c->shaking = c->counted = c->fresh = true;
 	l->shook = true;
 	l->n_shaking++;
-	if (is_crowded(l))
-		pause_listener(l);
+	c->stage_ms = serve_now_ms();
+	conn_moved(c);
+	if (loop_is_crowded(l))
+		loop_pause(l, 0);
 	conn_arm(c, l->server->o.deadline_ms);
 }
 
@@ -264,8 +320,10 @@ struct bufferevent *conn_new_transport(struct event_base *base, void *arg)
 		return NULL;
 	}
 	bev = new_tls(l, c);
-	if (bev)
+	if (bev) {
 		evbuffer_add_cb(bufferevent_get_input(bev), on_input, c);
+		evbuffer_add_cb(bufferevent_get_output(bev), on_output, c);
+	}
 	return bev;
 }
 

@@ -6,17 +6,20 @@
  * serve, inside
  *
  * serve.c    the server and its loops: addresses, timers, stopping
- * conn.c     connections: transports, deadlines
+ * conn.c     connections: transports, deadlines, refusals
+ * bounds.c   who has to wait, to make way, or to go
+ * wire.c     the grammar of requests
  * request.c  from evhttp's request to the handler
  * reply.c    from the handler's reply to the wire
  * work.c     the workers
  * plain.c    HTTP without TLS, in place of conn.c and request.c
  * tls.c      certificates
  *
- * Memory is bounded softly. A handshake and a large body take much of it, so that only a few of either
- * run at a time in a loop; the others wait in the kernel's buffers, and where many do, new connections
- * with them. Each short while in which none ended one more may, so that clients which are slow, or never
- * go on, hold up nobody for long.
+ * Memory is bounded. A handshake and a large body take much of it, so that only a few of either run at a
+ * time in a loop; the others wait in the kernel's buffers, and where many do, new connections with them.
+ * Who does not go on does not count: a stuck handshake makes way at once, and a body that is slower than
+ * the loop gives its turn away. All bodies and answers together have the server's memory_max, which they
+ * take as they grow. See bounds.c.
  *
  * To sleep and be woken for a single packet takes a tenth of what a handshake does. In a crowd of new
  * connections a loop's turns are therefore kept apart, and each finds the packets of several.
@@ -65,10 +68,39 @@ int tls_renew(struct tls *t, struct np_err *err);
 /* Returns a connection's end with the context of now; NULL where memory runs out. */
 SSL *tls_new_ssl(struct tls *t);
 
+/* Where in a request its next byte belongs; from WIRE_BODY on in its body. */
+enum wire_place {
+	WIRE_START, /* before its first byte */
+	WIRE_LINE,
+	WIRE_HEADER, /* a header's name, or the line that ends them */
+	WIRE_VALUE,
+	WIRE_BODY,
+	WIRE_CHUNK_SIZE,
+	WIRE_CHUNK,
+	WIRE_CHUNK_END,
+};
+
+/* The strict reader of requests: it checks what evhttp takes, and knows where it is. */
+struct wire {
+	enum wire_place place;
+	bool saw_cr, in_header, in_trailer;
+	bool has_length, is_chunked;
+	uint64_t length, left;
+	size_t n_name, n_value; /* more than fits is counted alone */
+	char name[20], value[24], method[8];
+};
+
+/* Reads on; returns 0, or the status by which the request is refused. */
+int wire_feed(struct wire *w, const char *bytes, size_t n);
+bool wire_in_body(const struct wire *w);
+
 LIST_HEAD(conn_list, conn);
-LIST_HEAD(plain_list, plain);
+TAILQ_HEAD(plain_queue, plain);
 TAILQ_HEAD(conn_queue, conn);
+TAILQ_HEAD(rest_queue, rest);
 STAILQ_HEAD(job_list, job);
+
+enum { ADDRESS_BYTES = 9 };
 
 /* One event loop. */
 struct loop {
@@ -76,21 +108,29 @@ struct loop {
 	struct event_base *base;
 	struct evhttp *http; /* NULL: plain */
 	struct evconnlistener *listener; /* owned by http, where that is */
-	struct event *wake_event, *renew_timer, *linger_timer, *drain_timer, *room_timer;
+	struct event *wake_event, *renew_timer, *linger_timer, *drain_timer, *sweep_timer,
+		*rate_timer;
 	int wake_fd;
 	bool is_full; /* the listener waits for room */
+	bool lacks_files; /* none could be accepted: somebody is to go */
+	uint64_t accept_told_ms; /* when the log last told that none can be accepted; 0: never */
 	bool stopping;
-	unsigned n_shaking; /* connections that have sent no request yet */
-	bool shook; /* one of them came or went in this turn */
-	unsigned n_turns; /* connections that may send a large body */
-	struct conn_queue waiting; /* those that are to */
-	unsigned n_fresh; /* of them */
-	struct event *turn_timer;
-	bool is_patient; /* the timer runs for one more than may be at a time */
-	bool turn_ended; /* since it was looked last: it goes on without one more */
+	uint64_t iteration; /* of the loop: a client is slow only if the loop was not */
+	unsigned n_shaking; /* connections that have sent no request yet, and are not stuck */
+	bool shook; /* one of them came or went in this iteration */
+	struct conn_queue
+		quiet[2]; /* those whose client is to act, the idlest first: new ones, others */
+	struct conn_queue turns; /* those that may send a large body */
+	unsigned n_turns, n_large_turns,
+		most_turns; /* large ones are no reason for a small one to wait */
+	struct conn_queue
+		waiting[2]; /* those that are to: small ones first, then large and slow ones */
+	unsigned n_fresh; /* of the former */
 	unsigned n_conns;
-	struct conn_list conns;
-	struct plain_list plains;
+	struct conn_list conns; /* the youngest first */
+	struct rest_queue rests; /* of connections that were refused */
+	unsigned n_rests;
+	struct plain_queue plains; /* the oldest first */
 	pthread_mutex_t lock; /* of done */
 	struct job_list done;
 	pthread_t thread;
@@ -116,7 +156,9 @@ struct np_serve {
 	uint16_t port;
 	atomic_bool stop;
 	atomic_uint n_conns;
-	atomic_ullong n_requests;
+	atomic_ullong n_requests, n_evicted, n_malformed, n_refused;
+	atomic_size_t memory; /* of bodies and answers in flight */
+	atomic_size_t memory_peak; /* since free memory was given back */
 	uint32_t id; /* sets this run's request ids apart */
 	unsigned n_loops;
 	struct loop *loops;
@@ -132,11 +174,32 @@ struct conn {
 	struct event *timer; /* the deadline, or the end of idling */
 	bool busy; /* within a request */
 	bool doomed; /* closed with the timer's next turn */
+	bool closed;
+	struct wire wire;
+	unsigned refusal; /* the status by which the request is refused; 0 */
+	bool refused; /* it is being sent */
 	bool shaking; /* no byte of a request yet */
+	bool counted; /* among those */
 	bool fresh; /* no whole request yet: who keeps a connection must not keep others out */
-	bool has_turn, waits; /* to send a large body */
-	size_t received; /* of the request under way */
+	bool sending; /* a whole answer */
+	unsigned char address[ADDRESS_BYTES];
+	bool has_address;
+	/* The quiet: */
+	TAILQ_ENTRY(conn) quiet;
+	struct conn_queue *quiet_in; /* NULL: its client waits for us */
+	uint64_t moved_ms, moved_iteration; /* when its client last did something */
+	uint64_t stage_ms; /* when handshake, head or body began, without the time it was held */
+	size_t stage_bytes;
+	/* Large bodies: */
 	TAILQ_ENTRY(conn) turn;
+	bool has_turn, waits; /* to send one */
+	bool is_large; /* with its turn */
+	bool slow; /* lost its turn once, with this body */
+	bool is_last; /* waits behind the small ones that were not slow */
+	uint64_t turn_ms, held_ms; /* when it got its turn, or began to wait */
+	size_t turn_bytes; /* stage_bytes then */
+	size_t received; /* memory that the request under way takes */
+	size_t charged, answer_charged; /* of the server's memory */
 	struct answer *answer; /* under way; NULL */
 };
 
@@ -148,6 +211,7 @@ struct job {
 	struct np_serve_request request;
 	char *path, *query, *peer_name;
 	struct evbuffer *body;
+	size_t charged; /* for the body */
 	struct np_serve_reply reply;
 };
 
@@ -174,18 +238,53 @@ uint64_t loop_pause_us(const struct loop *l, uint64_t turn_us);
 /* Counts a connection, and takes no more where it was the last that may be. */
 void loop_count_conn(struct loop *l);
 
-/* Takes connections again where there is room for them; `patient`: however many are new. */
-void loop_make_room(struct loop *l, bool patient);
+uint64_t serve_now_ms(void);
 
-/* The request is whole: its connection's turn is another's, in the loop's next turn. */
+/* Follows handshakes, as OpenSSL's info callback. */
+void conn_on_handshake(const SSL *ssl, int where, int ret);
+
+/* Answers with the connection's refusal, and closes once the client has had time to read it. */
+void conn_refuse(struct conn *c);
+
+void conn_free_rests(struct loop *l);
+
+/* bounds.c: returns the memory that a body of that size may take. */
+size_t bounds_of_body(size_t size);
+
+/* Takes connections again where there is room for them, or makes some. */
+void loop_make_room(struct loop *l);
+/* Takes none, and looks for room after `ms`. */
+void loop_pause(struct loop *l, unsigned ms);
+bool loop_is_crowded(const struct loop *l);
+
+/* Makes way for others, now and again while there is need: the timer's part. */
+void loop_sweep(struct loop *l);
+/* Closes who is slower than allowed: the timer's part. */
+void loop_check_rates(struct loop *l);
+/* Finds out from where new connections are, and holds each address to its share. */
+void loop_settle_newcomers(struct loop *l);
+
+/* The client did something; until conn_hold() it is the one who is to act. */
+void conn_moved(struct conn *c);
+/* The client waits for us, or is being closed. */
+void conn_hold(struct conn *c);
+
+/* Lets a large body go on, or has it wait for its turn and for memory. */
+void conn_await_turn(struct conn *c);
+/* The request is whole, or gone: its turn is another's. */
 void conn_end_turn(struct conn *c);
-/* Lets those send that wait: the timer's part. */
-void loop_give_turns(struct loop *l);
+void conn_end_shaking(struct conn *c);
+/* The memory of the body, or of the answer, is free again. */
+void conn_release_body(struct conn *c);
+void conn_charge_answer(struct conn *c, size_t size);
+void conn_release_answer(struct conn *c);
+void serve_release(struct np_serve *s, size_t *charged);
 
 /* plain.c: the listener's callback; `arg` is the loop. */
 void plain_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
 		  int size, void *arg);
 void plain_close_all(struct loop *l);
+void plain_make_room(struct loop *l);
 
 /* request.c: evhttp's callback. */
 void on_request(struct evhttp_request *req, void *arg);

@@ -15,19 +15,22 @@
  * one could be neither counted nor bounded in time.
  */
 
+enum { PLAIN_MS = 20, AT_ONCE = 64 };
+
 struct plain {
-	LIST_ENTRY(plain) link;
+	TAILQ_ENTRY(plain) link;
 	struct loop *loop;
 	struct bufferevent *bev;
 	struct event *timer;
 	bool answered;
+	uint64_t began_ms, began_iteration;
 };
 
 static void free_plain(struct plain *p)
 {
 	struct loop *l = p->loop;
 
-	LIST_REMOVE(p, link);
+	TAILQ_REMOVE(&l->plains, p, link);
 	if (p->timer)
 		event_free(p->timer);
 	if (p->bev)
@@ -35,7 +38,7 @@ static void free_plain(struct plain *p)
 	l->n_conns--;
 	atomic_fetch_sub(&l->server->n_conns, 1);
 	free(p);
-	loop_make_room(l, false);
+	loop_make_room(l);
 	if (l->stopping && l->n_conns == 0)
 		event_base_loopbreak(l->base);
 }
@@ -176,7 +179,9 @@ void plain_accept(struct evconnlistener *listener, evutil_socket_t fd, struct so
 		return;
 	}
 	p->loop = l;
-	LIST_INSERT_HEAD(&l->plains, p, link);
+	p->began_ms = serve_now_ms();
+	p->began_iteration = l->iteration;
+	TAILQ_INSERT_TAIL(&l->plains, p, link);
 	loop_count_conn(l);
 	if (fill_plain(p, fd) == 0)
 		return;
@@ -187,6 +192,29 @@ void plain_accept(struct evconnlistener *listener, evutil_socket_t fd, struct so
 
 void plain_close_all(struct loop *l)
 {
-	while (!LIST_EMPTY(&l->plains))
-		free_plain(LIST_FIRST(&l->plains));
+	while (!TAILQ_EMPTY(&l->plains))
+		free_plain(TAILQ_FIRST(&l->plains));
+}
+
+/* Whoever wants an answer has asked by now. */
+static bool is_stale(const struct plain *p)
+{
+	return serve_now_ms() - p->began_ms >= PLAIN_MS &&
+	       p->loop->iteration - p->began_iteration >= 2;
+}
+
+/* The oldest make way for who comes. */
+void plain_make_room(struct loop *l)
+{
+	const struct np_serve *s = l->server;
+	bool is_needed = l->lacks_files || atomic_load(&s->n_conns) >= s->o.connections_max;
+
+	l->lacks_files = false; /* freeing one comes back here */
+	for (int i = 0; is_needed && i < AT_ONCE; i++) {
+		struct plain *p = TAILQ_FIRST(&l->plains);
+
+		if (!p || !is_stale(p))
+			return;
+		free_plain(p);
+	}
 }

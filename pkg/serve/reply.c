@@ -121,6 +121,9 @@ static void send_whole(struct conn *c, struct evhttp_request *req, struct np_ser
 		conn_doom(c);
 		return;
 	}
+	c->sending = true;
+	conn_charge_answer(c, evbuffer_get_length(buf));
+	conn_moved(c);
 	evhttp_send_reply(req, (int)reply->status, NULL, buf);
 }
 

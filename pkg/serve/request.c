@@ -116,6 +116,9 @@ static void on_sent(struct evhttp_request *req, void *arg)
 	const struct np_serve_options *o = &c->loop->server->o;
 
 	(void)req;
+	c->sending = false;
+	conn_release_answer(c);
+	conn_moved(c);
 	if (c->loop->stopping) {
 		conn_doom(c);
 		return;
@@ -179,6 +182,7 @@ static void answer_request(struct conn *c, struct evhttp_request *req)
 		handle_request(s, &request, &reply);
 	}
 	drop_body(req);
+	conn_release_body(c);
 	answer_send_take(c, req, &reply);
 }
 
@@ -197,5 +201,9 @@ void on_request(struct evhttp_request *req, void *arg)
 	evhttp_connection_set_closecb(evcon, on_closed, c);
 	evhttp_request_set_on_complete_cb(req, on_sent, c);
 	conn_end_turn(c);
-	answer_request(c, req);
+	conn_hold(c);
+	if (c->refusal)
+		conn_refuse(c);
+	else
+		answer_request(c, req);
 }

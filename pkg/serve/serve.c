@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -18,6 +19,9 @@
 
 enum {
 	RENEW_MS = 1000,
+	PAUSE_MS = 20,
+	RATE_MS = 250, /* how often slow clients are looked for */
+	ACCEPT_LOG_MS = 10000, /* how often a failing accept is told */
 	BACKLOG = 512,
 	LOOPS_MAX = 64,
 	EVHTTP_SPARE_S = 3600,
@@ -73,6 +77,28 @@ static int read_port(struct loop *l, struct np_err *err)
 	return 0;
 }
 
+/* The loop that the thread runs: of a listener evhttp has taken the callbacks' argument. */
+static _Thread_local struct loop *running;
+
+/* Descriptors ran out: libevent would try again at once, and say so each time. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	uint64_t now = serve_now_ms();
+	char line[120];
+	int error = EVUTIL_SOCKET_ERROR();
+
+	(void)listener, (void)arg;
+	if (!running)
+		return;
+	running->lacks_files = true;
+	loop_pause(running, PAUSE_MS);
+	if (running->accept_told_ms != 0 && now - running->accept_told_ms < ACCEPT_LOG_MS)
+		return;
+	running->accept_told_ms = now;
+	snprintf(line, sizeof(line), "connections cannot be accepted: %s", strerror(error));
+	serve_log(running->server, line);
+}
+
 /* Sockets that share a port take it from nobody who does not, and tell nobody who does. */
 static int check_is_free(const struct sockaddr_storage *address, socklen_t size)
 {
@@ -111,6 +137,7 @@ static int start_listening(struct loop *l, const char *host, uint16_t port, stru
 	if (!l->listener)
 		return np_fail(err, NP_E_USAGE, "cannot listen on '%s' port %u: %s", host,
 			       (unsigned)port, strerror(errno));
+	evconnlistener_set_error_cb(l->listener, on_accept_error);
 	/* Connections inherit it; evhttp sets none, and each kept-alive request would wait 40 ms. */
 	setsockopt(evconnlistener_get_fd(l->listener), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (!s->o.plain && !evhttp_bind_listener(l->http, l->listener)) {
@@ -174,16 +201,16 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 		on_linger_over(-1, 0, l);
 }
 
-static void on_room(evutil_socket_t fd, short what, void *arg)
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	loop_make_room(arg, true);
+	loop_sweep(arg);
 }
 
-static void on_turn(evutil_socket_t fd, short what, void *arg)
+static void on_rate(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	loop_give_turns(arg);
+	loop_check_rates(arg);
 }
 
 static void on_renew(evutil_socket_t fd, short what, void *arg)
@@ -202,7 +229,7 @@ static void on_renew(evutil_socket_t fd, short what, void *arg)
 static int add_events(struct loop *l, struct np_err *err)
 {
 	const struct tls *t = &l->server->tls;
-	struct timeval renew = ms_to_timeval(RENEW_MS);
+	struct timeval renew = ms_to_timeval(RENEW_MS), rate = ms_to_timeval(RATE_MS);
 	bool renews = (t->cert_file || t->key_file || t->client_ca_file) && l == l->server->loops;
 
 	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -211,13 +238,14 @@ static int add_events(struct loop *l, struct np_err *err)
 	l->wake_event = event_new(l->base, l->wake_fd, EV_READ | EV_PERSIST, on_wake, l);
 	l->linger_timer = evtimer_new(l->base, on_linger_over, l);
 	l->drain_timer = evtimer_new(l->base, break_loop, l);
-	l->room_timer = evtimer_new(l->base, on_room, l);
-	l->turn_timer = evtimer_new(l->base, on_turn, l);
+	l->sweep_timer = evtimer_new(l->base, on_sweep, l);
+	l->rate_timer = event_new(l->base, -1, EV_PERSIST, on_rate, l);
 	l->renew_timer = event_new(l->base, -1, EV_PERSIST, on_renew, l);
-	if (!l->wake_event || !l->linger_timer || !l->drain_timer || !l->room_timer ||
-	    !l->turn_timer || !l->renew_timer)
+	if (!l->wake_event || !l->linger_timer || !l->drain_timer || !l->sweep_timer ||
+	    !l->rate_timer || !l->renew_timer)
 		return np_fail_nomem(err);
-	if (event_add(l->wake_event, NULL) < 0 || (renews && event_add(l->renew_timer, &renew) < 0))
+	if (event_add(l->wake_event, NULL) < 0 || event_add(l->rate_timer, &rate) < 0 ||
+	    (renews && event_add(l->renew_timer, &renew) < 0))
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -266,8 +294,13 @@ static void init_loop(struct loop *l, struct np_serve *s)
 	l->server = s;
 	l->wake_fd = -1;
 	LIST_INIT(&l->conns);
-	LIST_INIT(&l->plains);
-	TAILQ_INIT(&l->waiting);
+	TAILQ_INIT(&l->plains);
+	TAILQ_INIT(&l->turns);
+	TAILQ_INIT(&l->rests);
+	for (size_t i = 0; i < 2; i++) {
+		TAILQ_INIT(&l->waiting[i]);
+		TAILQ_INIT(&l->quiet[i]);
+	}
 	STAILQ_INIT(&l->done);
 	pthread_mutex_init(&l->lock, NULL);
 }
@@ -285,6 +318,7 @@ static void loop_done(struct loop *l)
 		evconnlistener_free(l->listener);
 	l->listener = NULL;
 	plain_close_all(l);
+	conn_free_rests(l);
 	if (l->base)
 		crew_collect(l);
 	if (l->http)
@@ -295,8 +329,8 @@ static void loop_done(struct loop *l)
 	free_event(l->wake_event);
 	free_event(l->linger_timer);
 	free_event(l->drain_timer);
-	free_event(l->room_timer);
-	free_event(l->turn_timer);
+	free_event(l->sweep_timer);
+	free_event(l->rate_timer);
 	free_event(l->renew_timer);
 	if (l->base)
 		event_base_free(l->base);
@@ -313,6 +347,8 @@ static void keep_options(struct np_serve *s, const struct np_serve_options *o)
 	s->o.host = NULL;
 	s->o.identity = (struct np_serve_identity){ NULL, NULL, NULL, NULL };
 	s->o.client_ca_pem = s->o.client_ca_file = NULL;
+	if (o->memory_max > 0 && o->memory_max < bounds_of_body(o->body_max))
+		s->o.memory_max = bounds_of_body(o->body_max);
 }
 
 static struct np_serve *make_server(const struct np_serve_options *o, np_serve_handler *handler,
@@ -387,6 +423,29 @@ uint16_t np_serve_port(const struct np_serve *s)
 	return s->port;
 }
 
+void np_serve_read_stats(const struct np_serve *s, struct np_serve_stats *ret)
+{
+	ret->connections = atomic_load(&s->n_conns);
+	ret->memory = atomic_load(&s->memory);
+	ret->evicted = atomic_load(&s->n_evicted);
+	ret->malformed = atomic_load(&s->n_malformed);
+	ret->refused = atomic_load(&s->n_refused);
+}
+
+static void (*library_log)(bool is_error, const char *line);
+
+static void on_library_log(int severity, const char *line)
+{
+	if (severity != EVENT_LOG_DEBUG && library_log)
+		library_log(severity == EVENT_LOG_ERR, line);
+}
+
+void np_serve_set_library_log(void (*log)(bool is_error, const char *line))
+{
+	library_log = log;
+	event_set_log_callback(on_library_log);
+}
+
 bool np_serve_is_stopping(const struct np_serve *s)
 {
 	return atomic_load(&s->stop);
@@ -397,7 +456,8 @@ uint64_t loop_pause_us(const struct loop *l, uint64_t turn_us)
 	uint64_t wanted_us = l->n_shaking * SHARE_US;
 
 	/* Handshakes that stand still are no crowd: nobody is to wait for those who hold them up. */
-	if (!l->shook || l->n_shaking < CROWD || !TAILQ_EMPTY(&l->waiting) || turn_us >= wanted_us)
+	if (!l->shook || l->n_shaking < CROWD || !TAILQ_EMPTY(&l->waiting[0]) ||
+	    turn_us >= wanted_us)
 		return 0;
 	return wanted_us - turn_us;
 }
@@ -413,13 +473,16 @@ static uint64_t now_us(void)
 /* Runs the loop until it is broken. */
 static int turn_loop(struct loop *l)
 {
+	running = l;
 	for (;;) {
 		uint64_t began = now_us();
 		struct timespec pause = { 0 };
 		int r;
 
 		l->shook = false;
+		l->iteration++;
 		r = event_base_loop(l->base, EVLOOP_ONCE);
+		loop_settle_newcomers(l);
 		if (r != 0 || event_base_got_break(l->base))
 			return r;
 		pause.tv_nsec = (long)loop_pause_us(l, now_us() - began) * 1000;

@@ -125,7 +125,8 @@ static int fill_ctx(const struct tls *t, SSL_CTX *ctx, struct np_err *err)
 	/* SHA-256 has instructions of its own where SHA-384 has none: a handshake hashes much. */
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
-					  "TLS_CHACHA20_POLY1305_SHA256") != 1)
+					  "TLS_CHACHA20_POLY1305_SHA256") != 1 ||
+	    SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
 		return np_fail_nomem(err);
 	/*
 	 * Nothing is resumed: Cluster API keeps its connections, and a Go client without a cache of its
@@ -139,6 +140,7 @@ static int fill_ctx(const struct tls *t, SSL_CTX *ctx, struct np_err *err)
 					 SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
+	SSL_CTX_set_info_callback(ctx, conn_on_handshake);
 	if (use_certs(ctx, t->cert_pem, err) < 0 || use_key(ctx, t->key_pem, err) < 0)
 		return -(int)err->code;
 	if (!t->client_ca_pem)

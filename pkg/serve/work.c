@@ -19,6 +19,7 @@ static void free_job(struct job *job)
 	if (job->body)
 		evbuffer_free(job->body);
 	np_serve_reply_done(&job->reply);
+	serve_release(job->loop->server, &job->charged);
 	free(job);
 }
 
@@ -181,10 +182,13 @@ int crew_hand_over(struct conn *c, struct evhttp_request *req,
 	job->answer = answer_await(c, req, job);
 	if (!job->answer)
 		return -1;
+	job->charged = c->charged;
 	if (enqueue(c->loop->server, job) < 0) {
+		job->charged = 0;
 		answer_drop(c);
 		return -1;
 	}
+	c->charged = 0; /* the job's, whatever became of it by now */
 	job = NULL;
 	return 0;
 }

@@ -5,12 +5,15 @@
 
 REQUESTS good ones are made by BUILD/bench/load, which compares every answer with the first; meanwhile
 the certificate rotates, and other clients are slow, cut their bodies, hold connections half-open, and
-send what is no request. Ends with exit status 1 where an answer was wrong, where memory grew after the
-first tenth, or where a descriptor is left. With asan the server is one under ASan, whose quarantine
+send what is no request. Then it is attacked by clients that hold on to what they get (attack.py), and the
+slowest answer that a good client and a probe saw is told, with the memory that it took. Ends with exit
+status 1 where an answer was wrong, where memory grew after the first tenth, where a descriptor is left, or
+where an attack kept others waiting: hooks for 1 s, probes for 200 ms. With asan the server is one under ASan, whose quarantine
 grows: then its memory is told and not judged, and what it reports at its end is.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -22,11 +25,16 @@ import sys
 import threading
 import time
 
-from hooks import PATH, Server, make_certificate, request
+from hooks import PATH, Server, free_port, make_certificate, request
 
 WARM_UP = 10  # a tenth
 GROWTH_MB = 2
 KEPT = 16
+ATTACK_S = 12
+HOOK_S, PROBE_S = 1.0, 0.2
+ATTACKS = [("idle", 0), ("half-shaken", 500), ("idle", 500), ("stalled", 500), ("drip", 500), ("huge", 24),
+           ("plain-idle", 500)]
+MAX_MEMORY_MB = 192
 
 
 class Mount:
@@ -159,9 +167,11 @@ class Soak:
         body.write_text(json.dumps(request(2), separators=(",", ":")))
         self.body = body
         at = f"{self.folder}/..data"
+        self.probe_port = free_port()
         self.server = Server("nodeprep-hookd", [
             hookd, "--listen=127.0.0.1:{port}", f"--tls-cert-file={at}/tls.crt",
-            f"--tls-private-key-file={at}/tls.key", "--max-connections=512"], self.folder)
+            f"--tls-private-key-file={at}/tls.key", "--max-connections=512",
+            f"--metrics-listen=127.0.0.1:{self.probe_port}", f"--max-memory={MAX_MEMORY_MB}Mi"], self.folder)
         self.good = self.bad = 0
         self.samples = []
 
@@ -207,7 +217,75 @@ class Soak:
                     thread.join()
             left = self.settle(before)
             status = self.report(hostile, left)
+            for kind, clients in ATTACKS:
+                status = max(status, self.attack(kind, (clients + 9) // 10 if self.is_asan else clients))
+            print(f"  after the attacks: {self.memory_mb():.1f} MB, {self.settle(before)} descriptors left")
         return max(status, self.check_end())
+
+    def call(self, body):
+        """Seconds until a client of its own connection is answered."""
+        began = time.monotonic()
+        with tls(self.server.port, timeout=30) as conn:
+            conn.sendall(post(b"\r\n" + body, f"Content-Length: {len(body)}\r\n"))
+            got = read_all(conn)
+        if not got.startswith(b"HTTP/1.1 200"):
+            raise OSError(f"answer: {got[:60]}")
+        return time.monotonic() - began
+
+    def probe(self):
+        began = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", self.probe_port, timeout=30)
+        with contextlib.closing(connection):
+            connection.request("GET", "/healthz")
+            if connection.getresponse().status != 200:
+                raise OSError("probe")
+        return time.monotonic() - began
+
+    def sample(self, what, *args):
+        """Its slowest answer, its count and its failures, until the attack ends."""
+        worst, done, wrong = 0.0, 0, []
+        while time.monotonic() < self.attack_end:
+            try:
+                worst = max(worst, what(*args))
+                done += 1
+            except OSError as error:
+                wrong.append(repr(error))
+            time.sleep(0.05)
+        self.sampled[what.__name__, len(args[0]) if args else 0] = (worst, done, wrong)
+
+    def attack(self, kind, clients):
+        bodies = [json.dumps(request(n), separators=(",", ":")).encode() for n in (2, 40)]
+        port = self.probe_port if kind == "plain-idle" else self.server.port
+        argv = [sys.executable, "-B", str(pathlib.Path(__file__).with_name("attack.py")), str(port), kind, str(clients)]
+        self.sampled, peak = {}, 0.0
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as attacker:
+            # From the first moment on, and some seconds with all of them.
+            self.attack_end = time.monotonic() + 10 * ATTACK_S
+            jobs = [(self.call, bodies[0]), (self.call, bodies[1]), (self.probe,)]
+            threads = [threading.Thread(target=self.sample, args=job) for job in jobs]
+            for thread in threads:
+                thread.start()
+            attacker.stdout.readline()
+            self.attack_end = time.monotonic() + ATTACK_S
+            threading.Thread(target=attacker.stdout.read, daemon=True).start()
+            while any(thread.is_alive() for thread in threads):
+                peak = max(peak, self.memory_mb())
+                time.sleep(0.05)
+            attacker.kill()
+        return self.judge(kind, clients, peak)
+
+    def judge(self, kind, clients, peak):
+        bad = [] if self.is_asan or peak < MAX_MEMORY_MB else [f"memory: {peak:.0f} MB"]
+        told = []
+        for (name, size), (worst, done, wrong) in sorted(self.sampled.items()):
+            told.append(f"{name}{f' of {size // 1000} KB' if size else ''} {worst * 1000:.0f} ms ({done})")
+            bad += wrong[:3]
+            if done == 0 or (worst > (PROBE_S if name == "probe" else HOOK_S) and not self.is_asan):
+                bad.append(f"{name}: {worst:.3f} s")
+        print(f"  {clients} {kind}: slowest {', '.join(told)}; {peak:.1f} MB at most")
+        for line in bad:
+            print(f"    {line}")
+        return 1 if bad else 0
 
     def check_end(self):
         """The server ends well, and no sanitizer has a word."""

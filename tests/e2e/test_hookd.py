@@ -70,9 +70,13 @@ def call(hookd, hook, body, handler=None, timeout="10s", **options):
     return json.loads(answer)
 
 
-def create(hookd, ns, **options):
+def create(hookd, ns, hook="beforeclustercreate", **options):
     settings = options.pop("settings", {})
-    return call(hookd, "beforeclustercreate", {"settings": settings, "cluster": cluster(ns, **options)})
+    return call(hookd, hook, {"settings": settings, "cluster": hookd.clusters.put(cluster(ns, **options))})
+
+
+def delete(hookd, ns, **options):
+    return call(hookd, "beforeclusterdelete", {"cluster": hookd.clusters.put(cluster(ns, **options), True)})
 
 
 def patches(server):
@@ -97,12 +101,11 @@ def test_a_cluster_comes_and_goes(server, hookd, ns, put_class, get_class):
 
     server.mark()
     assert create(hookd, ns)["status"] == "Success"
-    upgrade = {"cluster": cluster(ns), "fromKubernetesVersion": "v1", "toKubernetesVersion": "v2"}
-    assert call(hookd, "beforeworkersupgrade", upgrade)["status"] == "Success"
+    assert create(hookd, ns, hook="beforeworkersupgrade")["status"] == "Success"
     assert patches(server) == []
 
     for _ in range(2):
-        gone = call(hookd, "beforeclusterdelete", {"cluster": cluster(ns)})
+        gone = delete(hookd, ns)
         assert (gone["status"], gone["retryAfterSeconds"]) == ("Success", 0)
         assert bare(get_class(ns, "gpu")) == bare(before)
 
@@ -112,9 +115,9 @@ def test_the_last_cluster_restores_and_others_keep_what_they_need(hookd, ns, put
     create(hookd, ns, name="c1")
     create(hookd, ns, name="c1-b", nodeprepGPU={"sizeGB": 1024})
     assert sorted(pools_of(get_class(ns, "gpu"))) == [f"{ns}/c1-b/gpu", f"{ns}/c1/gpu"]
-    call(hookd, "beforeclusterdelete", {"cluster": cluster(ns, name="c1")})
+    delete(hookd, ns, name="c1")
     assert sorted(pools_of(get_class(ns, "gpu"))) == [f"{ns}/c1-b/gpu"]
-    call(hookd, "beforeclusterdelete", {"cluster": cluster(ns, name="c1-b")})
+    delete(hookd, ns, name="c1-b")
     assert bare(get_class(ns, "gpu")) == bare(before)
 
 
@@ -123,7 +126,7 @@ def test_a_pool_that_left_the_topology_leaves_its_class_too(hookd, ns, put_class
     put_class(ns, "other", hardware(A100))
     create(hookd, ns)
     # The pool has moved on to another class meanwhile.
-    call(hookd, "beforeclusterdelete", {"cluster": cluster(ns, vm_class="other")})
+    delete(hookd, ns, vm_class="other")
     assert bare(get_class(ns, "gpu")) == bare(before)
 
 
@@ -217,6 +220,108 @@ def viewer_log(hookd):
     return hookd.log.read_text() if hookd.log.exists() else ""
 
 
+# --- who may ask for what --------------------------------------------------------------------------
+
+
+def handlers_of(hookd):
+    return sorted(h["requestHook"]["hook"] for h in call(hookd, "discovery", {})["handlers"])
+
+
+PURE = ["DiscoverVariables", "GeneratePatches", "ValidateTopology"]
+
+
+def validation(ns, vm_class):
+    item = {
+        "holderReference": {"kind": "MachineDeployment", "namespace": ns, "name": "md"},
+        "object": {
+            "apiVersion": "vmware.infrastructure.cluster.x-k8s.io/v1beta2",
+            "kind": "VSphereMachineTemplate",
+            "metadata": {"name": "t", "namespace": ns},
+            "spec": {"template": {"spec": {"className": vm_class}}},
+        },
+    }
+    return {"items": [item]}
+
+
+def test_strangers_get_the_pure_hooks_alone(server, ns, put_class, get_class):
+    before = put_class(ns, "gpu", hardware(A100, A100))
+    with Hookd(server.kubeconfig, trust="nobody") as hookd:
+        assert handlers_of(hookd) == PURE
+        server.mark()
+        answers = [create(hookd, ns, name=name, vm_class=vm_class, hook=hook)
+                   for name in ("c1", "c2") for vm_class in ("gpu", "gone")
+                   for hook in ("beforeclustercreate", "beforeworkersupgrade")]
+        answers.append(delete(hookd, ns))
+        assert {a["status"] for a in answers} == {"Failure"}
+        assert {a["message"] for a in answers} == {f"{hook} is not served" for hook in (
+            "BeforeClusterCreate", "BeforeWorkersUpgrade", "BeforeClusterDelete")}
+        # Nor do they learn which classes exist.
+        told = [call(hookd, "validatetopology", validation(ns, name)) for name in ("gpu", "gone")]
+        assert told[0] == told[1] and told[0]["status"] == "Success"
+        assert not [r for r in server.requests() if "virtualmachineclass" in r["path"]]
+        warnings = [line["msg"] for line in hookd.lines() if line["level"] == "warning" and "hook" not in line]
+    assert any("no --client-ca-file" in w for w in warnings)
+    assert bare(get_class(ns, "gpu")) == bare(before)
+
+
+def test_whoever_is_allowed_without_a_certificate_is_warned_of(server, ns, put_class):
+    put_class(ns, "gpu", hardware(A100, A100))
+    with Hookd(server.kubeconfig, trust="anybody") as hookd:
+        assert len(handlers_of(hookd)) == 6
+        assert create(hookd, ns)["status"] == "Success"
+        warnings = [line["msg"] for line in hookd.lines() if line["level"] == "warning"]
+    assert any("UNSAFE: --allow-unauthenticated" in w for w in warnings)
+
+
+REFUSED = {"status": "Failure", "message": "the request is refused", "retryAfterSeconds": 0}
+
+
+def test_only_the_cluster_of_the_api_server_counts(server, hookd, ns, put_class, get_class):
+    before = put_class(ns, "gpu", hardware(A100, A100))
+
+    def ask(hook, body, **settings):
+        answer = call(hookd, hook, {"cluster": body, "settings": settings})
+        return {k: answer[k] for k in REFUSED if k in answer}, hookd.calls(hook)[-1].get("refused")
+
+    real = hookd.clusters.put(cluster(ns))
+    invented = {**cluster(ns, name="invented"), "metadata": {**real["metadata"], "name": "invented"}}
+    other_uid = {**real, "metadata": {**real["metadata"], "uid": "another"}}
+    elsewhere = {**real, "metadata": {**real["metadata"], "namespace": "../../api"}}
+    server.mark()
+    for body, why in ((invented, "the API server has no such Cluster"), (other_uid, "the Cluster has another uid"),
+                      (elsewhere, "no Cluster can have that name")):
+        for hook in ("beforeclustercreate", "beforeworkersupgrade", "beforeclusterdelete"):
+            assert ask(hook, body) == (REFUSED, why)
+            assert ask(hook, body, failurePolicy="Ignore", enforce="false") == (REFUSED, why)
+    assert ask("beforeclusterdelete", real) == (REFUSED, "the Cluster is not being deleted")
+    assert not server.requests() or not [r for r in server.requests() if "virtualmachineclass" in r["path"]]
+
+    # What the request says beside the name does not matter: here a larger window, of another class.
+    lies = {**cluster(ns, vm_class="other", nodeprepGPU={"sizeGB": 65536}), "metadata": real["metadata"]}
+    assert call(hookd, "beforeclustercreate", {"cluster": lies})["status"] == "Success"
+    assert pools_of(get_class(ns, "gpu")) == {f"{ns}/c1/gpu": {"mmioGB": 512, "holders": ["hook/c1"]}}
+
+    # A running Cluster's class is not reverted; a deleted one's is, and it is not registered again.
+    assert ask("beforeclusterdelete", real) == (REFUSED, "the Cluster is not being deleted")
+    assert pools_of(get_class(ns, "gpu"))
+    gone = hookd.clusters.put(cluster(ns), is_deleted=True)
+    assert ask("beforeclustercreate", gone) == (REFUSED, "the Cluster is being deleted")
+    assert delete(hookd, ns)["status"] == "Success"
+    assert bare(get_class(ns, "gpu")) == bare(before)
+
+
+def test_a_server_that_hides_the_cluster_holds_it_up(server, ns, put_class):
+    put_class(ns, "gpu", hardware(A100, A100))
+    with Hookd(server.kubeconfig) as hookd:
+        body = {"cluster": hookd.clusters.put(cluster(ns))}
+        hookd.clusters.status = 403
+        answer = call(hookd, "beforeclustercreate", body)
+        assert answer["status"] == "Failure" and "the Cluster cannot be read" in answer["message"]
+        hookd.clusters.status = 503
+        answer = call(hookd, "beforeclustercreate", body, timeout="2s")
+        assert answer["status"] == "Success" and answer["retryAfterSeconds"] > 0
+
+
 # --- an API server in trouble (the embedded one's faults) -------------------------------------------
 
 CLASSES = "/apis/vmoperator.vmware.com/v1alpha6/namespaces/ml/virtualmachineclasses"
@@ -243,9 +348,9 @@ def test_a_conflict_that_lasts_blocks(own_sim):
         own_sim.faults([{**conflict, "count": 2}])
         assert create(hookd, "ml")["status"] == "Success"
         assert hookd.calls("beforeclustercreate")[-1]["conflicts"] == 2
-        call(hookd, "beforeclusterdelete", {"cluster": cluster("ml")})
+        delete(hookd, "ml")
         own_sim.faults([conflict])
-        body = {"cluster": cluster("ml")}
+        body = {"cluster": hookd.clusters.put(cluster("ml"))}
         answer = call(hookd, "beforeclustercreate", body, timeout="2s")
         assert answer["status"] == "Success" and answer["retryAfterSeconds"] > 0
         assert "VirtualMachineClass 'ml/gpu'" in answer["message"]
@@ -258,7 +363,7 @@ def test_a_slow_supervisor_holds_up_no_patches(own_sim):
     with Hookd(own_sim.kubeconfig, args=["--threads=1", "--workers=2"]) as hookd:
         own_sim.faults([fault(fault="delay", delayMs=3000)])
         slow = [
-            threading.Thread(target=call, args=(hookd, "beforeclustercreate", {"cluster": cluster("ml", name=f"c{n}")}))
+            threading.Thread(target=create, args=(hookd, "ml"), kwargs={"name": f"c{n}"})
             for n in range(6)
         ]
         for thread in slow:
@@ -288,7 +393,7 @@ def test_ready_while_the_api_server_answers(own_sim):
 
 @pytest.fixture(scope="module")
 def alone():
-    with Hookd() as running:
+    with Hookd(trust="nobody") as running:
         yield running
 
 
@@ -297,8 +402,8 @@ def test_without_an_api_server_no_lifecycle_hook_is_announced(alone, hookd):
     assert sorted(names) == ["DiscoverVariables", "GeneratePatches", "ValidateTopology"]
     assert len(call(hookd, "discovery", {})["handlers"]) == 6
     assert alone.metrics("/readyz") == (200, "ok\n")
-    answer = create(alone, "ml")
-    assert answer["status"] == "Failure" and "needs an API server" in answer["message"]
+    answer = call(alone, "beforeclustercreate", {"cluster": cluster("ml")})
+    assert answer["status"] == "Failure" and answer["message"] == "BeforeClusterCreate is not served"
 
 
 def exchange(hookd, data, timeout=20):
@@ -335,7 +440,8 @@ def exchange(hookd, data, timeout=20):
     ],
 )
 def test_only_hooks_and_probes_are_served(alone, method, path, status):
-    request = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+    body = "" if method == "GET" else "{}"
+    request = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
     got = exchange(alone, request.encode())
     assert got.startswith(f"HTTP/1.1 {status} ".encode()), got[:200]
 
@@ -385,6 +491,115 @@ def test_a_body_of_twenty_megabytes_is_read_and_no_more(alone):
     assert error
 
 
+WIRE = [
+    b"POST / HTTP/1.1\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+    b"POST / HTTP/1.1\r\nContent-Length : 2\r\n\r\nab",
+    b"POST / HTTP/1.1\r\nContent-Length: +2\r\n\r\nab",
+    b"POST / HTTP/1.1\r\nX: a\0b\r\n\r\n",
+    b"POST / HTTP/1.1\nHost: x\n\n",
+    b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n0\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("data", WIRE, ids=["lengths", "colon", "sign", "nul", "lf", "both"])
+def test_what_two_readers_could_read_differently_is_400_and_closed(alone, data):
+    # exchange() returns with the connection's end.
+    assert exchange(alone, data).startswith(b"HTTP/1.1 400 ")
+
+
+def limited(soft):
+    """A program that lets the server have so many descriptors."""
+    return ["prlimit", f"--nofile={soft}:{soft}"]
+
+
+def test_bounds_follow_the_limit_of_descriptors(tmp_path):
+    with Hookd(trust="nobody", wrapper=limited(160), args=["--threads=1"]) as hookd:
+        socks = []
+        for _ in range(300):
+            socks.append(socket.create_connection(("127.0.0.1", hookd.port), timeout=20))
+            socks.append(socket.create_connection(("127.0.0.1", hookd.metrics_port), timeout=20))
+        for _ in range(20):
+            assert hookd.metrics("/healthz") == (200, "ok\n")
+            assert call(hookd, "discovery", {})["status"] == "Success"
+        for sock in socks:
+            sock.close()
+        lines = hookd.lines()  # each is JSON
+        assert any("the limit of open files is low" in line["msg"] for line in lines)
+        assert not [line for line in lines if "cannot be accepted" in line["msg"]]
+
+
+def test_descriptors_that_run_out_later_are_told_once(alone):
+    with Hookd(trust="nobody", args=["--threads=1"]) as hookd:
+        pid = hookd.process.pid
+        before = len(os.listdir(f"/proc/{pid}/fd"))
+        subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={before + 4}:{before + 4}"], check=True, timeout=20)
+        socks = [socket.create_connection(("127.0.0.1", hookd.port), timeout=20) for _ in range(50)]
+        servers.wait_until("told", lambda: "connections cannot be accepted" in hookd.log.read_text())
+        # The idlest make way.
+        for _ in range(5):
+            assert call(hookd, "discovery", {})["status"] == "Success"
+        for sock in socks:
+            sock.close()
+        told = [line for line in hookd.lines() if "hook" not in line]
+        assert len([line for line in told if "cannot be accepted" in line["msg"]]) <= 3
+        assert len(told) < 20
+
+
+def test_too_few_descriptors_are_told(alone, tmp_path):
+    argv = [*limited(64), servers.BIN_DIR / "nodeprep-hookd", "--log-format=text", "--listen=127.0.0.1:0"]
+    argv += [f"--tls-cert-file={alone.folder}/server.crt", f"--tls-private-key-file={alone.folder}/server.key"]
+    for more, text in (([], "the limit of open files is 64: at least"),
+                       (["--max-memory=64Mi"], "limit of open files")):
+        done = subprocess.run([str(a) for a in [*argv, *more]], capture_output=True, text=True,
+                              env={"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, timeout=20, check=False)
+        assert done.returncode == 2 and text in done.stderr, done.stderr
+    done = subprocess.run([str(a) for a in [*argv[2:], "--max-memory=64Mi"]], capture_output=True, text=True,
+                          env={"HOME": str(tmp_path)}, timeout=20, check=False)
+    assert done.returncode == 2 and "--max-memory: at least 124Mi are needed for 1024 connections" in done.stderr
+
+
+def memory_mb(process):
+    text = open(f"/proc/{process.pid}/status", encoding="ascii").read()
+    return next(int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("VmRSS:"))
+
+
+def test_bodies_without_an_end_are_bounded_and_their_memory_comes_back():
+    """24 clients that send 20 MB but for the last byte: in all 480 MB."""
+    size = 20 << 20
+    with Hookd(trust="nobody", args=["--max-memory=192Mi"]) as hookd:
+        peak, socks = 0.0, []
+        context = hookd.context(with_client=False)
+        piece = b" " * (1 << 16)
+        for _ in range(24):
+            sock = context.wrap_socket(socket.create_connection(("127.0.0.1", hookd.port)), server_hostname="127.0.0.1")
+            sock.settimeout(0.2)
+            socks.append(sock)
+            with contextlib.suppress(OSError):
+                sock.sendall(f"POST /{HOOKS}/discovery HTTP/1.1\r\nContent-Length: {size}\r\n\r\n".encode())
+                for _ in range(size // len(piece) - 1):
+                    sock.sendall(piece)
+            peak = max(peak, memory_mb(hookd.process))
+        assert peak < 192
+        padding = b'{"padding":"' + b"x" * (10 << 20) + b'"}'
+        assert call_bytes(hookd, padding)["status"] == "Success"
+        for sock in socks:
+            sock.close()
+        servers.wait_until("memory is given back", lambda: memory_mb(hookd.process) < 32)
+        servers.wait_until("no bytes in flight", lambda: "nodeprep_hookd_bodies_bytes 0\n" in hookd.metrics()[1])
+
+
+def call_bytes(hookd, body):
+    """As Cluster API does: 503 is tried again."""
+    for _ in range(20):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            status, answer = hookd.ask("discovery", body)
+            if status == 200:
+                return json.loads(answer)
+            assert status == 503
+        time.sleep(0.2)
+    raise AssertionError("503 for good")
+
+
 def rotate(mount, name, cert, key):
     """Puts a certificate where the running one is, as kubelet does: both at once, by a link."""
     folder = mount / name
@@ -423,7 +638,7 @@ def test_certificates_rotate_without_a_dropped_request(tmp_path):
     rotate(mount, "v1", first.server, first.server_key)
     flags = [f"--tls-cert-file={mount}/..data/tls.crt"]
     flags += [f"--tls-private-key-file={mount}/..data/tls.key"]
-    with Hookd(args=flags) as hookd:
+    with Hookd(args=flags, trust="nobody") as hookd:
         stop, failed, done = threading.Event(), [], []
         threads = [
             threading.Thread(target=hammer, args=(hookd.port, stop, failed, done)) for _ in range(3)
@@ -451,7 +666,8 @@ def make(folder):
 
 def test_client_certificates_are_demanded(tmp_path):
     certs = servers.Certificates(make(tmp_path / "clients"))
-    with Hookd(args=[f"--client-ca-file={certs.ca}"]) as hookd:
+    with Hookd(args=[f"--client-ca-file={certs.ca}"], trust="nobody") as hookd:
+        # Neither one without a certificate nor one of another CA.
         with pytest.raises((OSError, http.client.HTTPException)):
             hookd.ask("discovery", "{}")
         context = ssl.create_default_context(cafile=str(hookd.ca))
@@ -469,7 +685,7 @@ def test_sigterm_finishes_what_runs_and_takes_its_time(own_sim):
     with Hookd(own_sim.kubeconfig, args=["--shutdown-delay=1s", "--drain-timeout=8s"]) as hookd:
         own_sim.faults([fault(fault="delay", delayMs=2500)])
         answers = []
-        body = {"cluster": cluster("ml")}
+        body = {"cluster": hookd.clusters.put(cluster("ml"))}
         thread = threading.Thread(
             target=lambda: answers.append(call(hookd, "beforeclustercreate", body))
         )
@@ -486,7 +702,7 @@ def test_sigterm_finishes_what_runs_and_takes_its_time(own_sim):
 
 
 def test_sigterm_ends_in_time_whoever_hangs_on(alone):
-    with Hookd(args=["--drain-timeout=1s"]) as hookd:
+    with Hookd(args=["--drain-timeout=1s"], trust="nobody") as hookd:
         context = ssl.create_default_context(cafile=str(hookd.ca))
         with socket.create_connection(("127.0.0.1", hookd.port)) as raw:
             with context.wrap_socket(raw, server_hostname="127.0.0.1") as tls:
@@ -510,6 +726,10 @@ def test_sigterm_ends_in_time_whoever_hangs_on(alone):
         (["--tls-cert-file=/nowhere", "--tls-private-key-file=/nowhere"], 3, "/nowhere"),
         (["--tls-cert-file=a", "--tls-private-key-file=b", "--kubeconfig=/nowhere"], 3, "/nowhere"),
         (["extra"], 2, "'extra' is one argument too many"),
+        (["--tls-cert-file=a", "--tls-private-key-file=b", "--client-ca-file=c", "--allow-unauthenticated"], 2,
+         "--client-ca-file and --allow-unauthenticated are mutually exclusive"),
+        (["--tls-cert-file=a", "--tls-private-key-file=b", "--supervisor-kubeconfig=c"], 2,
+         "--supervisor-kubeconfig: expected an API server with the Clusters too"),
     ],
 )
 def test_a_wrong_command_line_is_told(tmp_path, args, rc, text):

@@ -75,10 +75,10 @@ def provider_crds():
 
 
 class Manager:
-    """capi-manager with its webhooks, on the API server given."""
+    """capi-manager with its webhooks, on the API server given; clients: its certificate's CA."""
 
-    def __init__(self, server):
-        self.server = server
+    def __init__(self, server, clients):
+        self.server, self.clients = server, clients
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
@@ -107,6 +107,8 @@ class Manager:
         argv += [f"--webhook-port={webhook_port}", f"--webhook-cert-dir={self.folder}"]
         argv += [f"--diagnostics-address=127.0.0.1:{metrics_port}", "--insecure-diagnostics"]
         argv += [f"--health-addr=127.0.0.1:{health_port}"]
+        argv += [f"--runtime-extension-client-cert-file={self.clients.client}"]
+        argv += [f"--runtime-extension-client-key-file={self.clients.client_key}"]
         self.process = servers.start(stack, argv, self.log)
         servers.wait_until("capi-manager", lambda: is_ready(health_port), self.process, self.log)
         self._create_webhooks(built)

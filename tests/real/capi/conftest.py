@@ -3,6 +3,7 @@
 
 import pathlib
 import sys
+import tempfile
 
 import pytest
 
@@ -12,14 +13,21 @@ import capi as under_test  # noqa: E402
 
 
 @pytest.fixture(scope="session")
-def manager(server):
-    with under_test.Manager(server) as running:
+def clients():
+    """A CA for the manager's client certificate, apart from the servers' own."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield under_test.servers.Certificates(pathlib.Path(folder))
+
+
+@pytest.fixture(scope="session")
+def manager(server, clients):
+    with under_test.Manager(server, clients) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def hookd(server):
-    with under_test.Hookd(server.kubeconfig) as running:
+def hookd(server, clients):
+    with under_test.Hookd(server.kubeconfig, all_in_one=True, clients=clients) as running:
         yield running
 
 

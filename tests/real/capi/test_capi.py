@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cluster API's own manager calls nodeprep-hookd: what becomes of Clusters, templates and classes."""
 
+import http.client
 import json
 
 import capi
@@ -170,7 +171,7 @@ def test_the_same_request_gives_the_same_bytes_on_every_replica(server, hookd):
             for n in range(1, 5)
         ],
     }
-    with capi.Hookd(server.kubeconfig) as other:
+    with capi.Hookd(server.kubeconfig, all_in_one=True) as other:
         answers = {h.ask("generatepatches", body, "generate-patches") for h in (hookd, other, hookd)}
     assert len(answers) == 1
     status, answer = answers.pop()
@@ -195,6 +196,7 @@ def test_the_manifests_are_taken_and_start_the_program(server, manager, tmp_path
         "ServiceAccount": "/api/v1/namespaces/nodeprep-system/serviceaccounts",
     }
     server.create_namespace("nodeprep-system")
+    server.create_namespace("capi-system")
     seen = set()
     for body in manifests():
         if body["apiVersion"].startswith("cert-manager.io/"):
@@ -207,11 +209,27 @@ def test_the_manifests_are_taken_and_start_the_program(server, manager, tmp_path
     assert seen == set(paths)
 
     container = next(b for b in manifests() if b["kind"] == "Deployment")["spec"]["template"]["spec"]["containers"][0]
-    mount = container["volumeMounts"][0]["mountPath"]
+    mounts = {m["name"]: m["mountPath"] for m in container["volumeMounts"]}
     args = [arg for arg in container["args"] if "listen" not in arg]
     certs = servers.Certificates(tmp_path)
     (tmp_path / "tls.crt").write_bytes(certs.server.read_bytes())
     (tmp_path / "tls.key").write_bytes(certs.server_key.read_bytes())
-    with capi.Hookd(args=[arg.replace(mount, str(tmp_path)) for arg in args]) as started:
+    for mount in mounts.values():
+        args = [arg.replace(mount, str(tmp_path)) for arg in args]
+    with capi.Hookd(args=args, trust="nobody", clients=certs) as started:
         started.ca = certs.ca
         assert started.ask("discovery", {})[0] == 200
+        with pytest.raises((OSError, http.client.HTTPException)):
+            started.ask("discovery", {}, with_client=False)
+
+
+def test_the_manager_comes_with_its_certificate(topology, hookd, ns, put_class):
+    """Every call is one of a client that the CA knows, and strangers are turned away."""
+    put_class(ns, "gpu-known", capi.vm_class_spec(capi.A100, 2))
+    topology.create_cluster("c1", {"vmClass": "gpu-known", "gpuDevices": [capi.A100] * 2})
+    both_templates(topology, "c1")
+    assert hookd.calls("beforeclustercreate")
+    assert {call.get("client") for call in hookd.calls()} == {"cert-admin"}
+    with pytest.raises((OSError, http.client.HTTPException)):
+        hookd.ask("discovery", {}, with_client=False)
+    topology.delete_cluster("c1")

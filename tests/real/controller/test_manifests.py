@@ -37,7 +37,8 @@ APPLIED = [name for name in FOLDERS if name not in ("hookd-core", "rbac")]
 
 @pytest.fixture(scope="module")
 def foreign_crds(server):
-    """The CRDs of cert-manager, the Prometheus operator and Cluster API."""
+    """The CRDs of cert-manager, the Prometheus operator and Cluster API, and that one's namespace."""
+    server.create_namespace("capi-system")
     script = servers.REPO / "tests" / "real" / "controller" / "crds.sh"
     done = subprocess.run(
         [str(script), str(servers.BIN_DIR / "real")],

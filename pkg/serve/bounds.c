@@ -1,0 +1,564 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <malloc.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "internal.h"
+
+/*
+ * Who has to wait, to make way, or to go. Nobody is closed for others, or loses a turn, for what the loop
+ * itself took long to do: time counts from when the client had its chance.
+ */
+
+enum {
+	SWEEP_MS = 20,
+	SWEEP_ITERATIONS = 2, /* in which a client did nothing */
+	IDLE_MS = 100, /* for which a client may be silent and keep its place */
+	EVICT_AT_ONCE = 16,
+	SHAKING_MOST = 64, /* of a loop at a time */
+	LARGE_BYTES = 16 << 10,
+	TURNS = 2, /* large bodies of a loop at a time */
+	TURNS_MOST = 64, /* where some are slow */
+	TURN_BYTES = 4 << 10, /* what a turn must bring within a sweep */
+	FRESH_MOST = 96, /* that wait for a turn, before nobody new is taken */
+	SMALL_BYTES = 1 << 20, /* of what hooks are asked, most is smaller */
+	STEP_BYTES = 64 << 10, /* by which memory is taken */
+	MEMORY_PRESS_MS = 200,
+	MEMORY_WAIT_MS = 1000,
+	STARVED_MOST = 32, /* for which memory is looked for in one sweep */
+	RATE_GRACE_MS = 2000,
+	UNREAD_MS = 5000, /* for which a client may leave its answer unread */
+	TRIM_BYTES = 8 << 20,
+};
+
+uint64_t serve_now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* --- the quiet -------------------------------------------------------------------------------- */
+
+void conn_hold(struct conn *c)
+{
+	if (c->quiet_in)
+		TAILQ_REMOVE(c->quiet_in, c, quiet);
+	c->quiet_in = NULL;
+}
+
+void conn_moved(struct conn *c)
+{
+	struct loop *l = c->loop;
+
+	conn_hold(c);
+	if (c->doomed)
+		return;
+	c->moved_ms = serve_now_ms();
+	c->moved_iteration = l->iteration;
+	c->quiet_in = &l->quiet[c->fresh ? 0 : 1];
+	TAILQ_INSERT_TAIL(c->quiet_in, c, quiet);
+}
+
+static bool has_been_silent(const struct conn *c, uint64_t ms)
+{
+	return serve_now_ms() - c->moved_ms >= ms &&
+	       c->loop->iteration - c->moved_iteration >= SWEEP_ITERATIONS;
+}
+
+static bool is_same_address(const struct conn *a, const struct conn *b)
+{
+	return a->has_address && b->has_address &&
+	       memcmp(a->address, b->address, sizeof(a->address)) == 0;
+}
+
+static void evict(struct conn *c)
+{
+	atomic_fetch_add(&c->loop->server->n_evicted, 1);
+	conn_doom(c);
+}
+
+/* Finds who has been silent longest, of the newcomer's address where one is given; NULL: nobody. */
+static struct conn *find_idlest(struct loop *l, const struct conn *newcomer)
+{
+	struct conn *c;
+
+	for (size_t i = 0; i < 2; i++)
+		TAILQ_FOREACH(c, &l->quiet[i], quiet)
+		{
+			if (!has_been_silent(c, IDLE_MS))
+				break;
+			if (!c->waits && (!newcomer || is_same_address(c, newcomer)))
+				return c;
+		}
+	return NULL;
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+static void arm_sweep(struct loop *l, unsigned ms)
+{
+	struct timeval tv = ms_to_timeval(ms);
+
+	if (ms == 0 || !evtimer_pending(l->sweep_timer, NULL))
+		evtimer_add(l->sweep_timer, &tv);
+}
+
+bool loop_is_crowded(const struct loop *l)
+{
+	return l->n_shaking >= SHAKING_MOST || l->n_fresh >= FRESH_MOST;
+}
+
+static bool is_server_full(const struct loop *l)
+{
+	return atomic_load(&l->server->n_conns) >= l->server->o.connections_max;
+}
+
+void loop_make_room(struct loop *l)
+{
+	struct conn *idlest;
+
+	if (!l->is_full || l->stopping || !l->listener)
+		return;
+	if (l->lacks_files && (idlest = find_idlest(l, NULL)))
+		evict(idlest);
+	if (l->server->o.plain && (l->lacks_files || is_server_full(l)))
+		plain_make_room(l);
+	else if (is_server_full(l))
+		for (int i = 0; i < EVICT_AT_ONCE && (idlest = find_idlest(l, NULL)); i++)
+			evict(idlest);
+	l->lacks_files = false;
+	if (is_server_full(l) || loop_is_crowded(l)) {
+		arm_sweep(l, SWEEP_MS);
+		return;
+	}
+	l->is_full = false;
+	evconnlistener_enable(l->listener);
+}
+
+void loop_pause(struct loop *l, unsigned ms)
+{
+	if (l->is_full)
+		return;
+	l->is_full = true;
+	evconnlistener_disable(l->listener);
+	arm_sweep(l, ms);
+}
+
+void loop_count_conn(struct loop *l)
+{
+	struct np_serve *s = l->server;
+
+	l->n_conns++;
+	if (atomic_fetch_add(&s->n_conns, 1) + 1 >= s->o.connections_max)
+		loop_pause(l, 0);
+}
+
+/* Of an IPv6 address the network: whoever has one address of it has all. */
+static void read_address(struct conn *c)
+{
+	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&ss;
+	socklen_t size = sizeof(ss);
+
+	c->has_address = true;
+	if (getpeername(bufferevent_getfd(c->bev), (struct sockaddr *)&ss, &size) < 0)
+		return;
+	c->address[0] = (unsigned char)ss.ss_family;
+	if (ss.ss_family == AF_INET)
+		memcpy(c->address + 1, &((const struct sockaddr_in *)&ss)->sin_addr, 4);
+	else if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
+		memcpy(c->address + 1, v6->sin6_addr.s6_addr + 12, 4);
+	else
+		memcpy(c->address + 1, v6->sin6_addr.s6_addr, 8);
+}
+
+static void hold_to_share(struct conn *c)
+{
+	unsigned n = 0, most = c->loop->server->o.per_address_max;
+	struct conn *other;
+
+	LIST_FOREACH(other, &c->loop->conns, link)
+	n += !other->doomed && is_same_address(other, c);
+	if (n > most && (other = find_idlest(c->loop, c)) && other != c)
+		evict(other);
+}
+
+void loop_settle_newcomers(struct loop *l)
+{
+	struct conn *c;
+
+	LIST_FOREACH(c, &l->conns, link)
+	{
+		if (c->has_address || !c->bev)
+			break;
+		read_address(c);
+		if (l->server->o.per_address_max > 0)
+			hold_to_share(c);
+	}
+}
+
+void conn_end_shaking(struct conn *c)
+{
+	if (!c->shaking)
+		return;
+	c->shaking = false;
+	if (c->counted)
+		c->loop->n_shaking--;
+	c->counted = false;
+	c->loop->shook = true;
+	loop_make_room(c->loop);
+}
+
+/* Handshakes that stand still keep their connections, but nobody out. */
+static void pass_stuck_handshakes(struct loop *l)
+{
+	struct conn *c;
+
+	TAILQ_FOREACH(c, &l->quiet[0], quiet)
+	{
+		if (!has_been_silent(c, SWEEP_MS))
+			break;
+		if (c->counted)
+			l->n_shaking--;
+		c->counted = false;
+	}
+}
+
+/* --- memory ----------------------------------------------------------------------------------- */
+
+/* Records of TLS are not whole pages: a body takes up to three eighths more than it has. */
+size_t bounds_of_body(size_t size)
+{
+	return size + size * 3 / 8 + 2 * (size_t)STEP_BYTES;
+}
+
+static void note_peak(struct np_serve *s, size_t now)
+{
+	size_t peak = atomic_load(&s->memory_peak);
+
+	while (now > peak && !atomic_compare_exchange_weak(&s->memory_peak, &peak, now))
+		;
+}
+
+void serve_release(struct np_serve *s, size_t *charged)
+{
+	atomic_fetch_sub(&s->memory, *charged);
+	*charged = 0;
+}
+
+void conn_release_body(struct conn *c)
+{
+	serve_release(c->loop->server, &c->charged);
+}
+
+void conn_charge_answer(struct conn *c, size_t size)
+{
+	struct np_serve *s = c->loop->server;
+
+	conn_release_answer(c);
+	c->answer_charged = size;
+	note_peak(s, atomic_fetch_add(&s->memory, size) + size);
+}
+
+void conn_release_answer(struct conn *c)
+{
+	serve_release(c->loop->server, &c->answer_charged);
+}
+
+static size_t sum_of_address(const struct conn *c)
+{
+	const struct conn *other;
+	size_t sum = 0;
+
+	LIST_FOREACH(other, &c->loop->conns, link)
+	if (other == c || is_same_address(other, c))
+		sum += other->charged;
+	return sum;
+}
+
+static bool is_small(const struct conn *c)
+{
+	return c->wire.has_length && c->wire.length <= SMALL_BYTES;
+}
+
+/* The last quarter is for small bodies; an address gets half, and a quarter more for small ones. */
+static size_t find_most(const struct conn *c, bool of_address)
+{
+	const struct np_serve_options *o = &c->loop->server->o;
+	size_t quarter = o->memory_max / 4, least = bounds_of_body(o->body_max);
+	size_t most = (of_address ? 2 : 3) * quarter;
+
+	if (most < least)
+		most = least;
+	if (is_small(c))
+		most += quarter;
+	return most < o->memory_max ? most : o->memory_max;
+}
+
+/* Takes memory for what was received and the next step; false where there is none. */
+static bool charge(struct conn *c)
+{
+	struct np_serve *s = c->loop->server;
+	size_t more, now;
+
+	if (s->o.memory_max == 0 || c->charged >= c->received + STEP_BYTES / 2)
+		return true;
+	more = c->received + STEP_BYTES - c->charged;
+	if (sum_of_address(c) + more > find_most(c, true))
+		return false;
+	now = atomic_fetch_add(&s->memory, more) + more;
+	if (now > find_most(c, false)) {
+		atomic_fetch_sub(&s->memory, more);
+		return false;
+	}
+	note_peak(s, now);
+	c->charged += more;
+	return true;
+}
+
+/* Finds whose memory is longest without use; those that wait for us do not count. */
+static struct conn *find_hoarder(struct loop *l)
+{
+	struct conn *c, *worst = NULL;
+
+	LIST_FOREACH(c, &l->conns, link)
+	if (c->quiet_in && !c->waits && c->charged + c->answer_charged > 0 &&
+	    has_been_silent(c, IDLE_MS) && (!worst || c->moved_ms < worst->moved_ms))
+		worst = c;
+	return worst;
+}
+
+/* Finds who waits with memory of an address that has more than the connection's. */
+static struct conn *find_richer(const struct conn *c)
+{
+	size_t most = sum_of_address(c);
+	struct conn *other, *richest = NULL;
+
+	LIST_FOREACH(other, &c->loop->conns, link)
+	{
+		size_t sum = other->waits && other->charged > 0 ? sum_of_address(other) : 0;
+
+		if (sum > most) {
+			most = sum;
+			richest = other;
+		}
+	}
+	return richest;
+}
+
+/* The caller is to come again: to wait for much longer would cost it its own deadline. */
+static void refuse_body(struct conn *c)
+{
+	atomic_fetch_add(&c->loop->server->n_refused, 1);
+	conn_end_turn(c);
+	conn_hold(c);
+	c->refusal = 503;
+	conn_arm(c, 0);
+}
+
+/*
+ * There is no memory for the body. Whoever hoards some goes; where all who have some wait for more, one of
+ * the address that has most. Returns whether the body itself is refused, after a while.
+ */
+static bool starve(struct conn *c)
+{
+	struct conn *other = find_hoarder(c->loop);
+	uint64_t ms = serve_now_ms() - c->held_ms;
+
+	if (other)
+		evict(other);
+	else if (ms >= MEMORY_PRESS_MS && (other = find_richer(c)))
+		refuse_body(other);
+	if (ms < MEMORY_WAIT_MS)
+		return false;
+	refuse_body(c);
+	return true;
+}
+
+/* What large bodies took goes back to the system once they are gone. */
+static void trim(struct np_serve *s)
+{
+	size_t peak = atomic_load(&s->memory_peak), now = atomic_load(&s->memory);
+
+	if (peak < TRIM_BYTES || now > peak / 4 ||
+	    !atomic_compare_exchange_strong(&s->memory_peak, &peak, now))
+		return;
+	malloc_trim(0);
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+static void end_waiting(struct conn *c)
+{
+	uint64_t now = serve_now_ms();
+
+	if (!c->waits)
+		return;
+	c->waits = false;
+	TAILQ_REMOVE(&c->loop->waiting[c->is_last], c, turn);
+	if (c->fresh && !c->is_last)
+		c->loop->n_fresh--;
+	c->stage_ms += now - c->held_ms;
+	loop_make_room(c->loop);
+}
+
+static void drop_turn(struct conn *c)
+{
+	if (!c->has_turn)
+		return;
+	c->has_turn = false;
+	TAILQ_REMOVE(&c->loop->turns, c, turn);
+	c->loop->n_turns--;
+	if (c->is_large)
+		c->loop->n_large_turns--;
+}
+
+static bool has_waiting(const struct loop *l)
+{
+	return !TAILQ_EMPTY(&l->waiting[0]) || !TAILQ_EMPTY(&l->waiting[1]);
+}
+
+static void give_turn(struct conn *c)
+{
+	end_waiting(c);
+	c->has_turn = true;
+	TAILQ_INSERT_TAIL(&c->loop->turns, c, turn);
+	c->loop->n_turns++;
+	c->is_large = !is_small(c);
+	if (c->is_large)
+		c->loop->n_large_turns++;
+	c->turn_ms = serve_now_ms();
+	c->turn_bytes = c->stage_bytes;
+	conn_moved(c);
+	/* What came meanwhile may make the request whole at once. */
+	bufferevent_enable(c->bev, EV_READ);
+}
+
+static bool has_turn_for(const struct conn *c)
+{
+	const struct loop *l = c->loop;
+
+	return l->n_turns - (is_small(c) ? l->n_large_turns : 0) < l->most_turns;
+}
+
+/* Where memory is short for some, because of their address or their size, it may do for others. */
+static void give_turns(struct loop *l)
+{
+	unsigned starved = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct conn *c, *next;
+
+		for (c = TAILQ_FIRST(&l->waiting[i]); c; c = next) {
+			if (!has_turn_for(c) || starved == STARVED_MOST)
+				break;
+			if (charge(c)) {
+				next = TAILQ_NEXT(c, turn);
+				give_turn(c);
+				continue;
+			}
+			starved++;
+			next = starve(c) ? TAILQ_FIRST(&l->waiting[i]) : TAILQ_NEXT(c, turn);
+		}
+	}
+}
+
+/* A body that brings less than it could goes behind the others, and may go on when they have. */
+static void pass_slow_bodies(struct loop *l)
+{
+	struct conn *c, *next;
+
+	for (c = TAILQ_FIRST(&l->turns); c; c = next) {
+		next = TAILQ_NEXT(c, turn);
+		if (serve_now_ms() - c->turn_ms < SWEEP_MS)
+			continue;
+		if (c->stage_bytes - c->turn_bytes < TURN_BYTES) {
+			drop_turn(c);
+			c->slow = true;
+			continue;
+		}
+		c->turn_ms = serve_now_ms();
+		c->turn_bytes = c->stage_bytes;
+	}
+}
+
+void loop_sweep(struct loop *l)
+{
+	pass_stuck_handshakes(l);
+	if (has_waiting(l)) {
+		pass_slow_bodies(l);
+		give_turns(l);
+	}
+	if (has_waiting(l)) {
+		/* Of many that are slow many may try at a time, or each would wait for all. */
+		l->most_turns = 2 * l->most_turns < TURNS_MOST ? 2 * l->most_turns : TURNS_MOST;
+		arm_sweep(l, SWEEP_MS);
+	}
+	loop_make_room(l);
+}
+
+void conn_end_turn(struct conn *c)
+{
+	struct loop *l = c->loop;
+
+	c->received = 0;
+	end_waiting(c);
+	c->fresh = c->slow = false;
+	if (!c->has_turn)
+		return;
+	drop_turn(c);
+	l->most_turns = TURNS;
+	if (has_waiting(l))
+		arm_sweep(l, 0);
+}
+
+/* Without a turn the rest of a large body stays in the kernel's buffers. */
+void conn_await_turn(struct conn *c)
+{
+	struct loop *l = c->loop;
+
+	if (c->received <= LARGE_BYTES || c->waits || !wire_in_body(&c->wire) ||
+	    (c->has_turn && charge(c)))
+		return;
+	drop_turn(c);
+	c->waits = true;
+	c->held_ms = serve_now_ms();
+	c->is_last = c->slow || !is_small(c);
+	TAILQ_INSERT_TAIL(&l->waiting[c->is_last], c, turn);
+	if (c->fresh && !c->is_last)
+		l->n_fresh++;
+	if (loop_is_crowded(l))
+		loop_pause(l, 0);
+	bufferevent_disable(c->bev, EV_READ);
+	if (l->most_turns < TURNS)
+		l->most_turns = TURNS;
+	arm_sweep(l, has_turn_for(c) ? 0 : SWEEP_MS);
+}
+
+/* --- rates ------------------------------------------------------------------------------------ */
+
+static bool is_too_slow(const struct conn *c, const struct np_serve_options *o)
+{
+	uint64_t now = serve_now_ms(), ms = now - c->stage_ms;
+
+	if (c->sending)
+		return now - c->moved_ms > UNREAD_MS;
+	if (wire_in_body(&c->wire))
+		return o->body_rate > 0 && ms > RATE_GRACE_MS &&
+		       c->stage_bytes < o->body_rate * (ms - RATE_GRACE_MS) / 1000;
+	return (c->shaking || c->wire.place != WIRE_START) && ms > o->head_ms;
+}
+
+void loop_check_rates(struct loop *l)
+{
+	struct conn *c;
+
+	LIST_FOREACH(c, &l->conns, link)
+	if (c->quiet_in && !c->waits && !c->refusal && is_too_slow(c, &l->server->o))
+		evict(c);
+	trim(l->server);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "testbed.h"
+
+static void test_serve__stopping_finishes_what_runs(void **state)
+{
+	struct np_serve_options o = options();
+	struct client idle, busy, stream;
+	uint64_t before;
+	struct server s;
+	char buf[4000];
+
+	(void)state;
+	start(&s, &o);
+	idle = join(&s);
+	say(&idle, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+	hear(&idle, buf, sizeof(buf));
+	stream = join(&s);
+	say(&stream, "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n");
+	busy = join(&s);
+	say(&busy, "GET /delay HTTP/1.1\r\nHost: x\r\n\r\n");
+	nap(100);
+	before = now_ms();
+	np_serve_stop(s.serve);
+	assert_int_equal(hear(&idle, buf, sizeof(buf)), 0);
+	assert_true(now_ms() - before < 150);
+	hear(&busy, buf, sizeof(buf));
+	assert_non_null(strstr(buf, "GET /delay"));
+	pthread_join(s.thread, NULL);
+	assert_int_equal(s.rc, 0);
+	assert_true(now_ms() - before < 3000);
+	np_serve_free(s.serve);
+	hang_up(&idle);
+	hang_up(&busy);
+	hang_up(&stream);
+}
+
+static void test_serve__draining_has_an_end(void **state)
+{
+	struct np_serve_options o = options();
+	struct client c;
+	uint64_t before;
+	struct server s;
+
+	(void)state;
+	o.drain_ms = 200;
+	start(&s, &o);
+	c = join(&s);
+	say(&c, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n");
+	nap(50);
+	before = now_ms();
+	stop(&s);
+	assert_in_range(now_ms() - before, 150, 2000);
+	hang_up(&c);
+}
+
+static void test_serve__lingering_takes_who_comes_late(void **state)
+{
+	struct np_serve_options o = options();
+	struct server s;
+	char buf[1000];
+	uint64_t from;
+
+	(void)state;
+	o.linger_ms = 2000;
+	start(&s, &o);
+	from = now_ms();
+	np_serve_stop(s.serve);
+	nap(50);
+	ask(&s, PLAIN, buf, sizeof(buf));
+	assert_non_null(strstr(buf, " 200 "));
+	assert_non_null(strstr(buf, "Connection: close"));
+	pthread_join(s.thread, NULL);
+	assert_true(now_ms() - from >= 1900);
+	np_serve_free(s.serve);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_serve__stopping_finishes_what_runs),
+		cmocka_unit_test(test_serve__draining_has_an_end),
+		cmocka_unit_test(test_serve__lingering_takes_who_comes_late),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, NULL);
+}
