@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "hookd.h"
+
 #include <inttypes.h>
 #include <sys/resource.h>
 
-#include "hookd.h"
 #include "nodeprep/err.h"
 
 #define MIB (UINT64_C(1) << 20)

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "hookd.h"
+
 #include <curl/curl.h>
 #include <malloc.h>
 #include <netdb.h>
@@ -11,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "hookd.h"
 #include "nodeprep/err.h"
 
 enum {

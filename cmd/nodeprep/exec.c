@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/exec.h"
+#include "cmd.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cmd.h"
+#include "nodeprep/exec.h"
 
 /* A runtime writes the configuration at once; one that does not is not waited for. */
 #define STDIN_MS 10000

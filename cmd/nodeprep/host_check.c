@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
+#include "node_cmd.h"
 
 #include <string.h>
 
 #include "nodeprep/node.h"
 #include "nodeprep/tree.h"
-
-#include "node_cmd.h"
 
 static int read_capture(struct np_host *h, const char *path, struct np_err *err)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
+#include "node_cmd.h"
 
 #include <bsd/string.h>
 #include <errno.h>
@@ -12,8 +13,6 @@
 #include <unistd.h>
 
 #include "nodeprep/node.h"
-
-#include "node_cmd.h"
 
 #define POLL_MS 500
 #define TERMINATION_LOG "/dev/termination-log"

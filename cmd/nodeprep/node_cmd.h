@@ -6,9 +6,8 @@
  * node_cmd - what node-check and host-check share.
  */
 
-#include <stdbool.h>
-
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "nodeprep/kube.h"
 #include "nodeprep/node.h"

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd.h"
+#include "node_cmd.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include "node_cmd.h"
 
 #define CONDITION "GPUWindowReady"
 #define TAINT "nodeprep.dev/unverified"

@@ -20,9 +20,8 @@
  *            over 100,000 VMs or images.
  */
 
-#include <stddef.h>
-
 #include <jansson.h>
+#include <stddef.h>
 
 #include "nodeprep/kube.h"
 #include "nodeprep/plan.h"

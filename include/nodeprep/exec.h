@@ -19,11 +19,10 @@
  *            lacks (1); NP_E_DECODE: no JSON object (6); NP_E_SPEC: a bad configuration (7).
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <jansson.h>
 
 #include "nodeprep/plan.h"
 #include "nodeprep/tree.h"

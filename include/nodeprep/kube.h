@@ -28,11 +28,10 @@
  *            resource and namespace; NP_E_REFUSED: 401, 4xx, TLS; NP_E_CONFLICT: 409; NP_E_RETRY.
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <jansson.h>
 
 #include "nodeprep/err.h"
 

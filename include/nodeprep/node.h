@@ -24,11 +24,10 @@
  * Checks     ids are stable; docs/checks.md has a row for each.
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <jansson.h>
 
 #include "nodeprep/gpu.h"
 

@@ -16,10 +16,9 @@
  *            result, with the class or with a pool.
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
-
-#include <jansson.h>
 
 #include "nodeprep/apply.h"
 #include "nodeprep/kube.h"

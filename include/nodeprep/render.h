@@ -15,11 +15,10 @@
  *            NP_E_NOT_FOUND: a filter that matches nothing; NP_E_NOMEM.
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <jansson.h>
 
 #include "nodeprep/plan.h"
 

@@ -23,11 +23,10 @@
  *            without positions (an API server's answer) is told as "name: ...". NP_E_NOMEM.
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <jansson.h>
 
 #include "nodeprep/err.h"
 

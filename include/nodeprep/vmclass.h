@@ -29,11 +29,10 @@
  *            from a record that it rejects.
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <jansson.h>
 
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"

@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/apply.h"
+
+#include "catalogue.h"
+#include "expect.h"
+#include "supervisor.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -7,13 +13,8 @@
 
 #include <cmocka.h>
 
-#include "nodeprep/apply.h"
 #include "nodeprep/err.h"
 #include "nodeprep/one.h"
-
-#include "catalogue.h"
-#include "expect.h"
-#include "supervisor.h"
 
 #define API "/apis/vmoperator.vmware.com/v1alpha6/namespaces/ml/virtualmachineclasses"
 #define ITEM(name) API "/" name

@@ -18,12 +18,13 @@
 #include "nodeprep/pool.h"
 
 /* The corpus is replayed through the fuzz target itself. */
-#include "apply_fuzz.c"
-
 #include "catalogue.h"
 #include "expect.h"
-#include "failing_alloc.h"
 #include "files.h"
+
+#include "apply_fuzz.c"
+
+#include "failing_alloc.h"
 
 #define CORPUS "pkg/apply/testdata/corpus"
 

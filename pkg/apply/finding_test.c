@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "doc_table.h"
 #include "internal.h"
 
 #include <setjmp.h>
@@ -8,8 +9,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "doc_table.h"
 
 #define KINDS_MAX (FINDING_MAX + NP_WARNING_MAX)
 

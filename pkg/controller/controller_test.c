@@ -10,10 +10,11 @@
 
 #include <cmocka.h>
 
-#include "failing_alloc.h"
 #include "nodeprep/tree.h"
 
 #include "controller_fuzz.c"
+
+#include "failing_alloc.h"
 
 #define CORPUS "pkg/controller/testdata/corpus"
 

@@ -21,13 +21,12 @@
  * Locking: one mutex, `lock` of np_controller, for store and queue; never held during a request.
  */
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <jansson.h>
 
 #include "nodeprep/controller.h"
 #include "nodeprep/one.h"

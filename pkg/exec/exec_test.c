@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "catalogue.h"
+#include "expect.h"
+#include "files.h"
 #include "internal.h"
 
 #include <setjmp.h>
@@ -14,10 +17,7 @@
 
 #include "exec_fuzz.c"
 
-#include "catalogue.h"
-#include "expect.h"
 #include "failing_alloc.h"
-#include "files.h"
 
 #define CORPUS "pkg/exec/testdata/corpus"
 

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/gpu.h"
+#include "internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/gpu.h"
 #include "nodeprep/tree.h"
 #include "nodeprep/units.h"
-
-#include "internal.h"
 
 /* A card beyond 64 TiB, the largest window that can be asked for, is a slip of the pen. */
 #define SIZE_GB_MAX NP_WINDOW_GB_MAX

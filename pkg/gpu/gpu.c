@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/gpu.h"
 
+#include "internal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nodeprep/err.h"
 #include "nodeprep/units.h"
-
-#include "internal.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -16,11 +16,11 @@
 #include "nodeprep/units.h"
 
 /* The corpus is replayed through the fuzz target itself. */
-#include "gpu_fuzz.c"
-
 #include "catalogue.h"
 #include "expect.h"
 #include "files.h"
+
+#include "gpu_fuzz.c"
 
 static const struct named {
 	const char *name, *model, *product;

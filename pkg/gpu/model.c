@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/gpu.h"
+#include "internal.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/gpu.h"
 #include "nodeprep/units.h"
-
-#include "internal.h"
 
 /* How many names an error lists. */
 #define NEAR_MAX 3

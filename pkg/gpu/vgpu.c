@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/gpu.h"
+#include "internal.h"
 
 #include <string.h>
 
-#include "internal.h"
+#include "nodeprep/gpu.h"
 
 /*
  * <prefix>_<board>-[<slices>-]<fb><class>[<suffix>], read from its end since a board code may hold a

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <string.h>
 
-#include "internal.h"
 #include "nodeprep/err.h"
 
 #define CLUSTER_GROUP "cluster.x-k8s.io"

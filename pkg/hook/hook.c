@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/hook.h"
 
+#include "internal.h"
+
 #include <limits.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
 #include "nodeprep/err.h"
 #include "nodeprep/units.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/hook.h"
 
+#include "internal.h"
+
 #include <openssl/evp.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,12 +17,11 @@
 #include "nodeprep/err.h"
 
 #include "failing_alloc.h"
-#include "internal.h"
 
 /* The corpus is replayed through the fuzz target itself. */
-#include "hook_fuzz.c"
-
 #include "files.h"
+
+#include "hook_fuzz.c"
 
 #define A100 "{\"vendorId\":4318,\"deviceId\":8368}"
 #define H100 "{\"vendorId\":4318,\"deviceId\":9008}"

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "internal.h"
 #include "nodeprep/err.h"
 
 /* Seen in the manager v1.13.6: what a hook that blocks says stands in the Cluster's condition. */

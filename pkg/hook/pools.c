@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <bsd/string.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <bsd/string.h>
-
-#include "internal.h"
 #include "nodeprep/err.h"
 
 #define CAPV_GROUP "infrastructure.cluster.x-k8s.io"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
 #include "nodeprep/err.h"
 
 #define ITEMS_MAX 10000

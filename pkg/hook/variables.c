@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
+
 #include "nodeprep/err.h"
 #include "nodeprep/units.h"
 

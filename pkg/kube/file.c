@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/kube.h"
-
 #include <bsd/string.h>
 #include <ctype.h>
 #include <errno.h>
@@ -12,6 +10,7 @@
 #include <unistd.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/kube.h"
 #include "nodeprep/units.h"
 
 enum { FIRST_BYTES = 16 * 1024 };

@@ -6,6 +6,8 @@
  * folder_testbed - a folder of its own for each test, and kubeconfigs in it.
  */
 
+#include "expect.h"
+#include "files.h"
 #include "internal.h"
 
 #include <bsd/string.h>
@@ -21,9 +23,6 @@
 #include <cmocka.h>
 
 #include "nodeprep/err.h"
-
-#include "expect.h"
-#include "files.h"
 
 struct folder {
 	char path[64];

@@ -7,14 +7,13 @@
  * decide what an answer or a broken connection means.
  */
 
+#include <curl/curl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <time.h>
-
-#include <curl/curl.h>
 
 #include "nodeprep/kube.h"
 #include "nodeprep/tree.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "internal.h"
 
 #include "nodeprep/err.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "folder_testbed.h"
+#include "cases.h"
 
 #include "kube_fuzz.c"
 
-#include "cases.h"
+#include "folder_testbed.h"
 
 #define CORPUS "pkg/kube/testdata/corpus"
 

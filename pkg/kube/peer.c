@@ -3,14 +3,13 @@
 
 #include <arpa/inet.h>
 #include <bsd/string.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include "nodeprep/err.h"
 

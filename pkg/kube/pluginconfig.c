@@ -2,11 +2,10 @@
 #include "internal.h"
 
 #include <bsd/string.h>
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <openssl/evp.h>
 
 #include "nodeprep/err.h"
 #include "nodeprep/tree.h"

@@ -6,11 +6,16 @@
  * testbed - a server that answers from a script, and a client of it: for the unit tests of kube.
  */
 
+#include "certificate.h"
+#include "expect.h"
 #include "internal.h"
 
 #include <arpa/inet.h>
 #include <bsd/string.h>
 #include <netinet/in.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -25,14 +30,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include "nodeprep/err.h"
-
-#include "certificate.h"
-#include "expect.h"
 
 /* --- a server that answers from a script ----------------------------------------------------- */
 

@@ -4,10 +4,9 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <openssl/x509_vfy.h>
 
 #include "nodeprep/err.h"
 

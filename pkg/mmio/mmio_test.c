@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/mmio.h"
 
+#include "catalogue.h"
+#include "expect.h"
+
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +16,6 @@
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/units.h"
-
-#include "catalogue.h"
-#include "expect.h"
 
 #define SENTINEL 0x5a
 #define CARDS_MAX 16

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "capture.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "capture.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

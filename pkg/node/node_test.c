@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "capture.h"
+#include "catalogue.h"
+#include "expect.h"
+#include "files.h"
 #include "internal.h"
 
 #include <setjmp.h>
@@ -12,11 +16,7 @@
 #include "nodeprep/kube.h"
 #include "nodeprep/units.h"
 
-#include "capture.h"
-#include "catalogue.h"
-#include "expect.h"
 #include "failing_alloc.h"
-#include "files.h"
 
 /* The corpus is replayed through the fuzz target itself. */
 #include "node_fuzz.c"

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "catalogue.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +12,6 @@
 #include <cmocka.h>
 
 #include "nodeprep/plan.h"
-
-#include "catalogue.h"
 
 #define TEMPLATE(name, rest)                                                                       \
 	"---\napiVersion: infrastructure.cluster.x-k8s.io/v1beta2\nkind: VSphereMachineTemplate\n" \

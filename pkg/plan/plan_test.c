@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/plan.h"
 
+#include "catalogue.h"
+#include "expect.h"
+
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,8 +19,6 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
 
-#include "catalogue.h"
-#include "expect.h"
 #include "failing_alloc.h"
 
 /* --- inputs ------------------------------------------------------------------------------------ */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/plan.h"
+#include "catalogue.h"
+#include "expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,10 +14,9 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
+#include "nodeprep/plan.h"
 #include "nodeprep/pool.h"
 
-#include "catalogue.h"
-#include "expect.h"
 #include "failing_alloc.h"
 
 #define CAPV "infrastructure.cluster.x-k8s.io"

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
 #include "nodeprep/err.h"
 
 #define LABEL_MAX 160

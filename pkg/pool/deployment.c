@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
 #include "nodeprep/err.h"
 
 #define TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"

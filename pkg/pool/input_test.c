@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/pool.h"
+#include "catalogue.h"
+#include "expect.h"
+#include "files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,12 +16,10 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
+#include "nodeprep/pool.h"
 #include "nodeprep/tree.h"
 
-#include "catalogue.h"
-#include "expect.h"
 #include "failing_alloc.h"
-#include "files.h"
 
 #define NODE_POOL                             \
 	"apiVersion: nodeprep.dev/v1alpha1\n" \

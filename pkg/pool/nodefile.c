@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <string.h>
 
-#include "internal.h"
 #include "nodeprep/err.h"
 
 /* The file of `tanzu cluster node-pool set -f`, told by its name beside one of these. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/warning.h"
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "nodeprep/warning.h"
 
 int np_notes_add(struct np_notes *notes, struct np_err *err, enum np_warning warning,
 		 const char *fmt, ...)

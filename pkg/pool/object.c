@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <ctype.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -7,7 +9,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "internal.h"
 #include "nodeprep/err.h"
 
 #define NEAR_MAX 32

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/pool.h"
 
+#include "internal.h"
+
+#include <bsd/string.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <bsd/string.h>
-
-#include "internal.h"
 #include "nodeprep/err.h"
 #include "nodeprep/tree.h"
 

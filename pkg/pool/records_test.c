@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/pool.h"
+#include "cases.h"
+#include "catalogue.h"
+#include "files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,11 +15,8 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
+#include "nodeprep/pool.h"
 #include "nodeprep/tree.h"
-
-#include "cases.h"
-#include "catalogue.h"
-#include "files.h"
 
 #define TESTDATA "pkg/pool/testdata"
 #define CASES TESTDATA "/cases/"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/warning.h"
 
+#include "doc_table.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -8,8 +10,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-#include "doc_table.h"
 
 /* docs/warnings.md has one row for each warning, in the table's order and with its words. */
 static void test_warning__docs_match_the_table(void **state)

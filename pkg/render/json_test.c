@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/render.h"
+#include "catalogue.h"
+#include "expect.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +14,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
-
-#include "catalogue.h"
-#include "expect.h"
+#include "nodeprep/render.h"
 
 #define POOL(name, class)                                                                \
 	"---\napiVersion: nodeprep.dev/v1alpha1\nkind: NodePool\nmetadata: {name: " name \

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "catalogue.h"
+#include "expect.h"
 #include "internal.h"
 
 #include <inttypes.h>
@@ -13,9 +15,6 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/units.h"
-
-#include "catalogue.h"
-#include "expect.h"
 
 /* --- nodes ------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/render.h"
 
+#include "catalogue.h"
+#include "expect.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,8 +19,6 @@
 #include "nodeprep/pool.h"
 #include "nodeprep/tree.h"
 
-#include "catalogue.h"
-#include "expect.h"
 #include "failing_alloc.h"
 
 /* --- plans ------------------------------------------------------------------------------------- */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <malloc.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
-
-#include "internal.h"
 
 /*
  * Who has to wait, to make way, or to go. Nobody is closed for others, or loses a turn, for what the loop

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <errno.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/listener.h>
@@ -7,7 +9,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "internal.h"
 #include "nodeprep/err.h"
 
 enum {

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <ctype.h>
 #include <event2/listener.h>
 #include <stdio.h>
@@ -6,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "internal.h"
 #include "nodeprep/err.h"
 
 /*

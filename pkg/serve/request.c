@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <ctype.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/keyvalq_struct.h>
@@ -6,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "internal.h"
 #include "nodeprep/err.h"
 
 enum { NAME_MAX_BYTES = 256 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdlib.h>
-
 #include "internal.h"
+
+#include <stdlib.h>
 
 /*
  * Requests as bytes. However they are cut into pieces the reader says the same, it says 0, 400 or 501, and a

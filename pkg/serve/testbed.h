@@ -4,6 +4,8 @@
 
 /* What the tests of serve share: certificates, a server, clients. */
 
+#include "internal.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/pem.h>
@@ -27,8 +29,6 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/serve.h"
-
-#include "internal.h"
 
 /* --- certificates --------------------------------------------------------------------------- */
 

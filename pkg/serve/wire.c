@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <ctype.h>
 #include <string.h>
-
-#include "internal.h"
 
 /*
  * HTTP/1.1 as RFC 9112 writes it, in front of evhttp, which forgives too much: what one reader of a request

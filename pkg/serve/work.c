@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "internal.h"
 #include "nodeprep/err.h"
 
 /* TLS to the API server is the deepest that a handler goes. */

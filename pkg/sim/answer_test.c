@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "testbed.h"
-
 #include "cases.h"
+
+#include "testbed.h"
 
 /* Sends a request that is written down as "METHOD TARGET", perhaps a header, a blank line and a body. */
 static char *describe_answer(const char *input)

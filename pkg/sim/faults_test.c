@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "testbed.h"
-
 #include "cases.h"
+
+#include "testbed.h"
 
 static void test_sim__faults_hit_the_requests_they_match(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "testbed.h"
-
 #include <dlfcn.h>
+
+#include "testbed.h"
 
 /* The corpus is replayed through the fuzz target itself. */
 #include "sim_fuzz.c"

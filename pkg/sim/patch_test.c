@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "testbed.h"
-
 #include "cases.h"
+
+#include "testbed.h"
 
 /* Reads a line of JSON and moves `at` behind it. */
 static json_t *read_json_line(const char **at)

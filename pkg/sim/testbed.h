@@ -6,7 +6,9 @@
  * testbed - what the tests of sim share: requests to a server in the same process, and its objects.
  */
 
-#include "nodeprep/sim.h"
+#include "expect.h"
+#include "files.h"
+#include "internal.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -25,10 +27,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/kube.h"
 #include "nodeprep/serve.h"
-
-#include "expect.h"
-#include "files.h"
-#include "internal.h"
+#include "nodeprep/sim.h"
 
 #define API "/apis/vmoperator.vmware.com/v1alpha6"
 #define ML API "/namespaces/ml/virtualmachineclasses"

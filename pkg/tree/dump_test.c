@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "testbed.h"
+#include "cases.h"
 
 #include "tree_fuzz.c"
 
-#include "cases.h"
+#include "testbed.h"
 
 static char *dump(const char *input, bool sorted)
 {

@@ -8,12 +8,11 @@
  * keeps positions, dump.c writes, edit.c changes a value in a text.
  */
 
+#include <jansson.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <jansson.h>
 #include <yaml.h>
 
 #include "nodeprep/tree.h"

@@ -6,7 +6,8 @@
  * testbed - what the tests of tree share: documents that are read, and inputs.
  */
 
-#include "nodeprep/tree.h"
+#include "expect.h"
+#include "files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,8 +18,7 @@
 
 #include <cmocka.h>
 
-#include "expect.h"
-#include "files.h"
+#include "nodeprep/tree.h"
 
 /* Writes each document as a line of JSON, or the error as the only line that is none. */
 static inline char *read_as_lines(const char *bytes, size_t size)

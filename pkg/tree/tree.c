@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/tree.h"
 
+#include "internal.h"
+
 #include <bsd/string.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "internal.h"
 
 struct np_doc *doc_new(const char *name, size_t index, struct np_err *err)
 {

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/units.h"
 
+#include "expect.h"
+#include "files.h"
+
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,9 +16,6 @@
 #include "nodeprep/err.h"
 
 #include "units_fuzz.c"
-
-#include "expect.h"
-#include "files.h"
 
 #define SENTINEL UINT64_C(0xdeadbeef)
 

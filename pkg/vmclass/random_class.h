@@ -6,6 +6,10 @@
  * random_class - classes at random, for the tests that hold of any class.
  */
 
+#include "catalogue.h"
+#include "expect.h"
+
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,15 +18,11 @@
 #include <strings.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/tree.h"
 #include "nodeprep/vmclass.h"
-
-#include "catalogue.h"
-#include "expect.h"
 
 #define EXTRA_MAX 8
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/vmclass.h"
-
 #include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +12,7 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
+#include "nodeprep/vmclass.h"
 
 /* The corpus is replayed through the fuzz target itself. */
 #include "record_fuzz.c"

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "random_class.h"
-
 #include "nodeprep/units.h"
+
+#include "random_class.h"
 
 #define ROUNDS 10000
 #define MANAGED "/metadata/annotations/nodeprep.dev~1managed"

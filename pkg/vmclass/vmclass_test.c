@@ -19,10 +19,11 @@
 #include "nodeprep/units.h"
 
 /* The corpus is replayed through the fuzz target itself. */
+#include "files.h"
+
 #include "vmclass_fuzz.c"
 
 #include "failing_alloc.h"
-#include "files.h"
 #include "random_class.h"
 
 #define TESTDATA "pkg/vmclass/testdata"

@@ -6,12 +6,11 @@
  * planned. What ADD takes beyond this is what nodeprep itself costs.
  */
 
+#include <curl/curl.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <curl/curl.h>
-#include <openssl/crypto.h>
 
 #define API "/apis/vmoperator.vmware.com"
 
@@ -60,8 +59,9 @@ static int run(CURL *easy, char *argv[])
 
 	snprintf(url[0], sizeof(url[0]), "%s" API, argv[1]);
 	snprintf(url[1], sizeof(url[1]), "%s" API "/v1alpha6", argv[1]);
-	snprintf(url[2], sizeof(url[2]), "%s" API "/v1alpha6/namespaces/%s/virtualmachineclasses/%s",
-		 argv[1], argv[4], argv[5]);
+	snprintf(url[2], sizeof(url[2]),
+		 "%s" API "/v1alpha6/namespaces/%s/virtualmachineclasses/%s", argv[1], argv[4],
+		 argv[5]);
 	snprintf(url[3], sizeof(url[3]), "%s?fieldManager=nodeprep&fieldValidation=Strict", url[2]);
 	if (request(easy, "GET", url[0], NULL) < 0 || request(easy, "GET", url[1], NULL) < 0 ||
 	    request(easy, "GET", url[2], NULL) < 0)

@@ -7,7 +7,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-
 #include <yaml.h>
 
 static unsigned char *load(const char *path, size_t *ret_size)

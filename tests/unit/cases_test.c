@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cases.h"
 
+#include "expect.h"
+#include "files.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,9 +15,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#include "expect.h"
-#include "files.h"
 
 static char file[32];
 

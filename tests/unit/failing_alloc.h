@@ -8,6 +8,7 @@
  * let next_round() count. Included by one file of a test binary only, since it stands in front of the C library.
  */
 
+#include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -17,7 +18,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <jansson.h>
 
 /* Allocations until one fails; SIZE_MAX: none does. */
 static size_t allocations_left = SIZE_MAX;

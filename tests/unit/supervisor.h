@@ -10,13 +10,12 @@
  * Errors     whatever goes wrong fails the test.
  */
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#include <jansson.h>
 
 #include "nodeprep/kube.h"
 #include "nodeprep/serve.h"

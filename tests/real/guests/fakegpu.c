@@ -116,7 +116,8 @@ static int parse_card(char *text)
 	if (n_cards == CARDS_MAX || bars == NULL ||
 	    sscanf(text, "%x:%x;%x", &card->vendor, &card->device, &card->class_id) != 3)
 		return -1;
-	for (char *bar = strtok_r(bars + 1, ":", &rest); bar != NULL; bar = strtok_r(NULL, ":", &rest)) {
+	for (char *bar = strtok_r(bars + 1, ":", &rest); bar != NULL;
+	     bar = strtok_r(NULL, ":", &rest)) {
 		if (card->n_bars == BARS_MAX || parse_bar(bar, &card->bars[card->n_bars]) < 0)
 			return -1;
 		card->n_bars++;
