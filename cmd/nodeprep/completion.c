@@ -23,10 +23,9 @@ int run_completion(const struct options *o, struct np_err *err)
 
 	if (shell == NULL)
 		return np_fail(err, NP_E_USAGE, "completion of which shell: bash or zsh?");
-	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++)
 		if (strcmp(scripts[i].shell, shell) == 0)
 			return put(scripts[i].text, err);
-	}
 	return np_fail(err, NP_E_USAGE, "no completion for shell '%s': expected bash or zsh",
 		       shell);
 }

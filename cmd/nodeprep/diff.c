@@ -79,10 +79,9 @@ static void remove_folder(char *path)
 	DIR *d = path != NULL ? opendir(path) : NULL;
 	struct dirent *entry;
 
-	while (d != NULL && (entry = readdir(d)) != NULL) {
+	while (d != NULL && (entry = readdir(d)) != NULL)
 		if (entry->d_name[0] != '.' || entry->d_type == DT_REG)
 			unlinkat(dirfd(d), entry->d_name, 0);
-	}
 	if (d != NULL) {
 		closedir(d);
 		rmdir(path);
@@ -157,10 +156,9 @@ static int run_program(char *const words[], struct np_err *err)
 	if (r != 0)
 		return np_fail(err, NP_E_USAGE, "KUBECTL_EXTERNAL_DIFF: cannot run '%s': %s",
 			       words[0], strerror(r));
-	while (waitpid(pid, &status, 0) < 0) {
+	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return np_fail(err, NP_E_IO, "'%s': %s", words[0], strerror(errno));
-	}
 	if (!WIFEXITED(status) || WEXITSTATUS(status) > 1)
 		return np_fail(err, NP_E_USAGE, "KUBECTL_EXTERNAL_DIFF: '%s' failed", words[0]);
 	return 0;

@@ -327,10 +327,9 @@ static bool is_stale(void *ctx, const char *holder)
 
 static bool is_known(const char *const *names, size_t n, const char *name)
 {
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
-	}
 	return false;
 }
 

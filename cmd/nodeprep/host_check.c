@@ -45,10 +45,9 @@ int run_host_check(const struct options *o, struct np_err *err)
 			"'esxcfg-info'");
 	if (catalogue_load(o, &cat, err) < 0 || np_host_new(cat, &h, err) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < o->arguments.n; i++) {
+	for (size_t i = 0; i < o->arguments.n; i++)
 		if (read_capture(h, o->arguments.items[i], err) < 0)
 			return -(int)err->code;
-	}
 	if (np_host_judge(h, o->wants_vgpu, &r, err) < 0 || print_report(o, h, &r, err) < 0)
 		return -(int)err->code;
 	return exit_of_verdict(r.pass);

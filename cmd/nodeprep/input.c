@@ -71,10 +71,9 @@ int catalogue_load(const struct options *o, struct np_catalogue **ret, struct np
 
 	if (np_catalogue_new(&cat, err) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < o->catalogues.n; i++) {
+	for (size_t i = 0; i < o->catalogues.n; i++)
 		if (load_catalogue_file(cat, o->catalogues.items[i], err) < 0)
 			return -(int)err->code;
-	}
 	*ret = np_take(cat);
 	return 0;
 }
@@ -209,10 +208,9 @@ static int collect_errors(struct work *w, struct np_err *err)
 	if (w->input.n_errors == 0)
 		return np_input_finish(&w->input, &why) < 0 ? work_fail(w, &why, err) : 0;
 	w->failed = true;
-	for (size_t i = 0; i < w->input.n_errors; i++) {
+	for (size_t i = 0; i < w->input.n_errors; i++)
 		if (np_plan_add_error(&w->plan, &w->input.errors[i], err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 
@@ -228,10 +226,9 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 	w->input.default_namespace = o->kube.ns;
 	if (o->kube.ns == NULL && w->config != NULL)
 		w->input.default_namespace = np_kube_config_namespace(w->config);
-	for (size_t i = 0; i < o->files.n; i++) {
+	for (size_t i = 0; i < o->files.n; i++)
 		if (load_path(o, w, o->files.items[i], err) < 0)
 			return -(int)err->code;
-	}
 	if ((o->verbosity > 0 && w->input.n_skipped > 0) || w->input.n_topologies_skipped > 0)
 		log_format("info", "%zu document(s) ignored: %s", w->input.n_skipped,
 			   w->input.skipped);

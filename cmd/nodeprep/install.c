@@ -112,10 +112,9 @@ int run_install_cni(const struct options *o, struct np_err *err)
 			       "--conf FILE and --conf-dir DIR go together: what, and where to");
 	if (o->conf_dir != NULL && check_folder(o->conf_dir, err) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < o->confs.n; i++) {
+	for (size_t i = 0; i < o->confs.n; i++)
 		if (install_conf(o, o->confs.items[i], err) < 0)
 			return -(int)err->code;
-	}
 	/* The binary last: once it is there, a runtime may call it. */
 	if (o->bin_dir != NULL && install_file(SELF, o->bin_dir, PLUGIN, 0755, err) < 0)
 		return -(int)err->code;

@@ -99,14 +99,12 @@ static void log_class_notes(const struct np_plan_class *c)
 void log_notes_of(const struct np_plan *plan, const char *name)
 {
 	log_each("", &plan->notes);
-	for (size_t i = 0; i < plan->n_classes; i++) {
+	for (size_t i = 0; i < plan->n_classes; i++)
 		if (np_render_selects_class(plan, &plan->classes[i], name))
 			log_class_notes(&plan->classes[i]);
-	}
-	for (size_t i = 0; i < plan->n_templates; i++) {
+	for (size_t i = 0; i < plan->n_templates; i++)
 		if (np_render_selects_template(plan, &plan->templates[i], name))
 			log_each(plan->templates[i].name, &plan->templates[i].notes);
-	}
 }
 
 void log_notes(const struct np_plan *plan)

@@ -43,10 +43,9 @@ const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
 
 static const struct command *find_command(const char *name)
 {
-	for (size_t i = 0; i < n_commands; i++) {
+	for (size_t i = 0; i < n_commands; i++)
 		if (strcmp(commands[i].name, name) == 0)
 			return &commands[i];
-	}
 	return NULL;
 }
 

@@ -28,10 +28,9 @@ static bool is_flat(const struct np_plan_template *t)
 /* Returns the bytes of the input that was kept under that name; NULL where it is not. */
 static const struct kept_file *find_kept(const struct work *w, const char *name)
 {
-	for (size_t i = 0; i < w->n_kept; i++) {
+	for (size_t i = 0; i < w->n_kept; i++)
 		if (strcmp(w->kept[i].name, name) == 0)
 			return &w->kept[i];
-	}
 	return NULL;
 }
 
@@ -82,10 +81,9 @@ int put_manifests(const struct work *w, bool *ret_any, struct np_err *err)
 
 static bool added_flat(const struct work *w, size_t n_before)
 {
-	for (size_t i = n_before; i < w->input.n_templates; i++) {
+	for (size_t i = n_before; i < w->input.n_templates; i++)
 		if (w->input.templates[i].kind == NP_TEMPLATE_FLAT)
 			return true;
-	}
 	return false;
 }
 

@@ -295,10 +295,9 @@ static void make_tables(const struct command *c, struct getopt_tables *t)
 
 static const struct option_row *find_row(int code)
 {
-	for (size_t i = 0; i < N_ROWS; i++) {
+	for (size_t i = 0; i < N_ROWS; i++)
 		if (code == 256 + (int)i || (code < 256 && rows[i].letter == code))
 			return &rows[i];
-	}
 	return NULL;
 }
 
@@ -368,10 +367,9 @@ static int read_words(const struct command *c, int argc, char *argv[], struct op
 		if (read_option(row, optarg, o, err) < 0)
 			return -(int)err->code;
 	}
-	for (int i = optind; i < argc; i++) {
+	for (int i = optind; i < argc; i++)
 		if (add_text(&o->arguments, argv[i], err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 

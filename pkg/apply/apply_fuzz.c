@@ -32,11 +32,10 @@ static void expect_complete(const struct np_check *c)
 	const json_t *item;
 	size_t i, errors = 0;
 
-	json_array_foreach (c->machines, i, item) {
+	json_array_foreach (c->machines, i, item)
 		if (json_string_value(json_object_get(item, "onResize")) == NULL ||
 		    json_object_get(item, "madeBeforeChange") == NULL)
 			abort();
-	}
 	json_array_foreach (c->findings, i, item) {
 		const char *severity = json_string_value(json_object_get(item, "severity"));
 

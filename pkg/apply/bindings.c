@@ -36,11 +36,10 @@ static int note_unknown(struct np_plan *plan, const struct np_err *why, struct n
 /* Tells whether an earlier pool of the class is in the same namespace. */
 static bool is_told(const struct np_plan *plan, const struct np_plan_class *c, size_t pool)
 {
-	for (size_t i = 0; i < pool; i++) {
+	for (size_t i = 0; i < pool; i++)
 		if (strcmp(plan->pools[c->pools[i]].pool->ns,
 			   plan->pools[c->pools[pool]].pool->ns) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -72,11 +71,10 @@ static json_t *namespaces_of(const struct np_plan *plan)
 	for (size_t i = 0; i < plan->n_classes; i++) {
 		const struct np_plan_class *c = &plan->classes[i];
 
-		for (size_t k = 0; c->found && k < c->n_pools; k++) {
+		for (size_t k = 0; c->found && k < c->n_pools; k++)
 			if (json_object_set_new(set, plan->pools[c->pools[k]].pool->ns,
 						json_true()) < 0)
 				return NULL;
-		}
 	}
 	return json_incref(set);
 }

@@ -162,10 +162,9 @@ static int find_item(json_t *findings, const struct np_plan_class *c,
 
 static int find_drift(json_t *findings, const struct np_plan_class *c, struct np_err *err)
 {
-	for (size_t i = 0; i < c->change.n; i++) {
+	for (size_t i = 0; i < c->change.n; i++)
 		if (find_item(findings, c, &c->change.items[i], err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 
@@ -269,11 +268,10 @@ static json_t *index_images(const json_t *images)
 	json_t *image;
 	size_t i;
 
-	json_array_foreach (images, i, image) {
+	json_array_foreach (images, i, image)
 		if (index_name(index, image, text_of(image, "name")) < 0 ||
 		    index_name(index, image, text_of(image, "displayName")) < 0)
 			return NULL;
-	}
 	return json_incref(index);
 }
 
@@ -316,10 +314,9 @@ static int use_image(struct np_check *c, json_t *image, const json_t *machine, s
 /* Registering a pool reaches no VM: a class is to change where more than the annotation is. */
 static bool is_pending(const struct np_plan_class *c)
 {
-	for (size_t i = 0; i < c->change.n; i++) {
+	for (size_t i = 0; i < c->change.n; i++)
 		if (strcmp(c->change.items[i].path, ANNOTATION) != 0)
 			return true;
-	}
 	return false;
 }
 
@@ -364,10 +361,9 @@ static int judge_fleet(struct np_check *c, const struct np_plan *plan, const str
 	c->machines = copy_whole(f->machines);
 	if (c->machines == NULL || images == NULL || index == NULL)
 		return np_fail_nomem(err);
-	json_array_foreach (c->machines, i, machine) {
+	json_array_foreach (c->machines, i, machine)
 		if (judge_machine(c, plan, f->wanted, index, machine, err) < 0)
 			return -(int)err->code;
-	}
 	return json_array_extend(c->findings, f->unknown) < 0 ? np_fail_nomem(err) : 0;
 }
 
@@ -376,9 +372,8 @@ static void count_errors(struct np_check *c)
 	const json_t *finding;
 	size_t i;
 
-	json_array_foreach (c->findings, i, finding) {
+	json_array_foreach (c->findings, i, finding)
 		c->n_errors += is_text(finding, "severity", np_severity_name(NP_SEVERITY_ERROR));
-	}
 }
 
 int np_check_make(const struct np_plan *plan, const struct np_fleet *f, struct np_check *ret,
@@ -390,14 +385,12 @@ int np_check_make(const struct np_plan *plan, const struct np_fleet *f, struct n
 
 	if (c.findings == NULL || c.images == NULL)
 		return np_fail_nomem(err);
-	for (size_t i = 0; i < plan->n_classes; i++) {
+	for (size_t i = 0; i < plan->n_classes; i++)
 		if (find_class(c.findings, &plan->classes[i], err) < 0)
 			return -(int)err->code;
-	}
-	for (size_t i = 0; i < plan->n_templates; i++) {
+	for (size_t i = 0; i < plan->n_templates; i++)
 		if (find_template(c.findings, &plan->templates[i], err) < 0)
 			return -(int)err->code;
-	}
 	if (find_notes(c.findings, &input, &plan->notes, err) < 0 ||
 	    judge_fleet(&c, plan, f, err) < 0)
 		return -(int)err->code;

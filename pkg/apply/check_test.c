@@ -151,10 +151,9 @@ static void test_check__times_are_those_of_api_servers(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++)
 		if (np_is_api_time(rows[i].text) != rows[i].is_time)
 			fail_msg("'%s'", rows[i].text);
-	}
 }
 
 static void test_check__the_latest_write_of_the_spec_is_known(void **state)

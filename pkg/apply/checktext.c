@@ -63,10 +63,9 @@ static int write_table(FILE *out, const struct columns *c, const json_t *rows, s
 		return 0;
 	for (size_t k = 0; k < c->n; k++)
 		cells[k] = c->heads[k];
-	json_array_foreach (rows, i, row) {
+	json_array_foreach (rows, i, row)
 		for (size_t k = 0; k < c->n; k++)
 			cells[(i + 1) * c->n + k] = cell(row, c->keys[k]);
-	}
 	if (np_render_rows(cells, c->n, json_array_size(rows) + 1, &text, err) < 0)
 		return -(int)err->code;
 	fprintf(out, "%s%s\n%s", ftell(out) > 0 ? "\n" : "", c->title, text);

@@ -52,10 +52,9 @@ int np_fleet_init(struct np_fleet *f, const struct np_plan *plan, struct np_err 
 	if (f->wanted == NULL || f->seen == NULL || f->machines == NULL || f->images == NULL ||
 	    f->unknown == NULL)
 		return np_fail_nomem(err);
-	for (size_t i = 0; i < plan->n_classes; i++) {
+	for (size_t i = 0; i < plan->n_classes; i++)
 		if (want_class(f, plan, i, err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 
@@ -205,10 +204,9 @@ int np_fleet_read(const struct np_input *in, struct np_fleet *f, struct np_err *
 {
 	const char *ns = in->default_namespace != NULL ? in->default_namespace : "default";
 
-	for (size_t i = 0; i < in->n_objects; i++) {
+	for (size_t i = 0; i < in->n_objects; i++)
 		if (np_fleet_add(f, in->objects[i].node.json, ns, err) < 0)
 			return -(int)err->code;
-	}
 	if (json_object_size(f->wanted) == 0 || json_array_size(f->machines) > 0)
 		return 0;
 	return check_find(f->unknown,

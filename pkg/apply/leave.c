@@ -150,10 +150,9 @@ static int search_all(struct search *s, struct np_err *err)
 {
 	if (!s->resource.namespaced || s->o->n_namespaces == 0)
 		return search_namespace(s, NULL, err);
-	for (size_t i = 0; i < s->o->n_namespaces; i++) {
+	for (size_t i = 0; i < s->o->n_namespaces; i++)
 		if (search_namespace(s, s->o->namespaces[i], err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 

@@ -51,11 +51,10 @@ static size_t find_leaving(const struct np_one *one, const struct np_vmclass *c,
 	const char *id;
 	json_t *entry;
 
-	json_object_foreach (json_object_get(c->managed, "pools"), id, entry) {
+	json_object_foreach (json_object_get(c->managed, "pools"), id, entry)
 		if (np_vmclass_record_is_held(c->managed, id, one->plan.holder) &&
 		    json_object_get(ids, id) == NULL && one->leaves(one->ctx, id))
 			members[n++] = (struct np_member){ .id = id };
-	}
 	return n;
 }
 
@@ -114,10 +113,9 @@ static void take_pool(struct np_one_result *r, size_t i, const struct np_pool *p
 
 static bool has_placeholder(const struct np_input *pools)
 {
-	for (size_t i = 0; i < pools->n_pools; i++) {
+	for (size_t i = 0; i < pools->n_pools; i++)
 		if (pools->pools[i].has_placeholder)
 			return true;
-	}
 	return false;
 }
 

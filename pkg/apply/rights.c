@@ -41,10 +41,9 @@ int np_apply_rights(struct np_kube *k, const struct np_kube_resource *r, size_t 
 	size_t n = r->namespaced ? n_namespaces : 1;
 
 	for (size_t i = 0; i < n; i++) {
-		for (size_t v = 0; v < sizeof(verbs) / sizeof(verbs[0]); v++) {
+		for (size_t v = 0; v < sizeof(verbs) / sizeof(verbs[0]); v++)
 			if (ask(k, r, r->namespaced ? namespaces[i] : NULL, verbs[v], err) < 0)
 				return -(int)err->code;
-		}
 	}
 	return 0;
 }

@@ -221,10 +221,9 @@ static int apply_reference(struct run *r, const struct np_plan_template *t, size
 
 static bool is_wanted(const struct run *r, const struct np_plan_template *t)
 {
-	for (size_t i = 0; i < t->n_pools; i++) {
+	for (size_t i = 0; i < t->n_pools; i++)
 		if (!np_pool_is_of_topology(r->plan->pools[t->pools[i]].pool))
 			return np_template_new_name(t) != NULL;
-	}
 	return false;
 }
 
@@ -240,10 +239,9 @@ static int apply_template(struct run *r, const struct np_plan_template *t, struc
 	if (find_resource(r, t, &resource, &why) < 0 ||
 	    create_template(r, t, &resource, object, &why) < 0)
 		fail(object, &why);
-	for (size_t i = 0; i < t->n_pools; i++) {
+	for (size_t i = 0; i < t->n_pools; i++)
 		if (apply_reference(r, t, t->pools[i], &why, err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 
@@ -302,9 +300,8 @@ int np_apply_objects_add(json_t *tree, const struct np_apply_objects *o)
 
 	if (json_object_set_new(tree, "objects", list) < 0)
 		return -1;
-	for (size_t i = 0; i < o->n; i++) {
+	for (size_t i = 0; i < o->n; i++)
 		if (add_object(list, json_object_get(tree, "errors"), &o->items[i]) < 0)
 			return -1;
-	}
 	return 0;
 }

@@ -63,10 +63,9 @@ bool controller_may_write(const struct np_controller *c)
 
 bool controller_is_synced(const struct np_controller *c)
 {
-	for (unsigned i = 0; i < WATCHED_MAX; i++) {
+	for (unsigned i = 0; i < WATCHED_MAX; i++)
 		if (c->watchers[i].wanted && !atomic_load(&c->watchers[i].synced))
 			return false;
-	}
 	return true;
 }
 
@@ -322,10 +321,9 @@ static int spawn_watchers(struct np_controller *c, struct np_err *err)
 
 static void join_watchers(struct np_controller *c)
 {
-	for (unsigned i = 0; i < WATCHED_MAX; i++) {
+	for (unsigned i = 0; i < WATCHED_MAX; i++)
 		if (c->watchers[i].runs)
 			pthread_join(c->watchers[i].thread, NULL);
-	}
 }
 
 static void wait_for_stop(struct np_controller *c)

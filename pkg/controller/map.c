@@ -24,10 +24,9 @@ struct map_entry *map_find(const struct map *m, const char *key)
 {
 	if (m->n_slots == 0)
 		return NULL;
-	for (struct map_entry *e = *find_slot(m, key); e != NULL; e = e->next) {
+	for (struct map_entry *e = *find_slot(m, key); e != NULL; e = e->next)
 		if (strcmp(e->key, key) == 0)
 			return e;
-	}
 	return NULL;
 }
 
@@ -88,9 +87,8 @@ struct map_entry *map_next(const struct map *m, const struct map_entry *entry)
 		return entry->next;
 	if (entry != NULL)
 		i = (map_hash(0, entry->key) & (m->n_slots - 1)) + 1;
-	for (; i < m->n_slots; i++) {
+	for (; i < m->n_slots; i++)
 		if (m->slots[i] != NULL)
 			return m->slots[i];
-	}
 	return NULL;
 }

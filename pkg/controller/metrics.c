@@ -131,10 +131,9 @@ char *np_controller_metrics(struct np_controller *c)
 		  controller_may_write(c));
 	put_gauge(out, "synced", "1 once every watched resource has been listed, else 0.",
 		  controller_is_synced(c));
-	for (unsigned i = 0; i < COUNT_MAX; i++) {
+	for (unsigned i = 0; i < COUNT_MAX; i++)
 		if (rows[i].name != NULL)
 			put_counter(out, &rows[i], get(c, (enum counter)i));
-	}
 	put_duration(out, get(c, COUNT_RECONCILE_MS), get(c, COUNT_RECONCILES));
 	failed = ferror(out) != 0;
 	if (fclose(out) != 0 || failed) {

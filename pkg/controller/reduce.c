@@ -55,10 +55,9 @@ static json_t *reduce_metadata(const json_t *metadata)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach (json_object_get(metadata, "annotations"), key, value) {
+	json_object_foreach (json_object_get(metadata, "annotations"), key, value)
 		if (is_read(key) && json_object_set(annotations, key, value) < 0)
 			return NULL;
-	}
 	return json_pack("{s:O}", "annotations", annotations);
 }
 
@@ -102,10 +101,9 @@ static json_t *reduce_deployment(const json_t *from)
 	static const char *const keys[] = { "name", "replicas", "strategy", "rollout" };
 	json_auto_t *to = json_object();
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (carry(to, from, keys[i]) < 0)
 			return NULL;
-	}
 	if (put(to, "metadata", reduce_metadata(json_object_get(from, "metadata"))) < 0 ||
 	    put_overrides(to, from) < 0)
 		return NULL;
@@ -118,10 +116,9 @@ static json_t *reduce_deployments(const json_t *list)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach (list, i, item) {
+	json_array_foreach (list, i, item)
 		if (json_array_append_new(kept, reduce_deployment(item)) < 0)
 			return NULL;
-	}
 	return json_pack("{s:O}", "machineDeployments", kept);
 }
 

@@ -26,10 +26,9 @@ static const struct failure_row {
 
 static const struct failure_row *find_failure(enum np_code code)
 {
-	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
 		if (failures[i].code == code)
 			return &failures[i];
-	}
 	return &failures[sizeof(failures) / sizeof(failures[0]) - 1];
 }
 

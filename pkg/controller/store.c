@@ -87,10 +87,9 @@ static bool is_uid(const char *text, size_t size)
 
 	if (size != sizeof(form) - 1)
 		return false;
-	for (size_t i = 0; i < size; i++) {
+	for (size_t i = 0; i < size; i++)
 		if (form[i] == '-' ? text[i] != '-' : strchr("0123456789abcdef", text[i]) == NULL)
 			return false;
-	}
 	return true;
 }
 
@@ -247,10 +246,9 @@ int store_enqueue_all(struct np_controller *c, struct np_err *err)
 {
 	struct map_entry *e = NULL;
 
-	while ((e = map_next(&c->class_records, e)) != NULL) {
+	while ((e = map_next(&c->class_records, e)) != NULL)
 		if (enqueue(c, (struct class_record *)(void *)e, err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 
@@ -290,11 +288,10 @@ static bool has_finalizer(const json_t *object)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach (list, i, item) {
+	json_array_foreach (list, i, item)
 		if (json_is_string(item) &&
 		    strcmp(json_string_value(item), CONTROLLER_FINALIZER) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -372,10 +369,9 @@ static int link_class(struct np_controller *c, struct source *s, const char *nam
 
 	if (r == NULL)
 		return -(int)err->code;
-	for (size_t i = 0; i < s->n_classes; i++) {
+	for (size_t i = 0; i < s->n_classes; i++)
 		if (s->classes[i] == r)
 			return 0;
-	}
 	classes = reallocarray(s->classes, s->n_classes + 1, sizeof(*classes));
 	if (classes == NULL)
 		return np_fail_nomem(err);
@@ -461,10 +457,9 @@ static int add_source(struct np_controller *c, struct source *take, struct np_er
 	/* A NodePool's status tells of it. */
 	if (kept->error != NULL && kept->kind != WATCHED_NODEPOOL)
 		controller_log(c, "warning", "%s/%s: %s", kept->ns, kept->name, kept->error);
-	for (size_t i = 0; i < kept->n_classes; i++) {
+	for (size_t i = 0; i < kept->n_classes; i++)
 		if (enqueue(c, kept->classes[i], err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 

@@ -76,13 +76,12 @@ static json_t *release_patch(const json_t *object)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach (json_object_get(metadata, "finalizers"), i, item) {
+	json_array_foreach (json_object_get(metadata, "finalizers"), i, item)
 		if (json_is_string(item) &&
 		    strcmp(json_string_value(item), CONTROLLER_FINALIZER) == 0)
 			found = true;
 		else if (json_array_append(left, item) < 0)
 			return NULL;
-	}
 	if (!found)
 		return json_object();
 	return json_pack("{s:{s:O, s:O, s:O}}", "metadata", "finalizers", left, "resourceVersion",

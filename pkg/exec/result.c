@@ -39,10 +39,9 @@ static int convert(json_t *result, enum np_exec_version from, enum np_exec_versi
 
 	if (from == to)
 		return 0;
-	json_array_foreach (json_object_get(result, "ips"), i, ip) {
+	json_array_foreach (json_object_get(result, "ips"), i, ip)
 		if (convert_ip(ip, to) < 0)
 			return -1;
-	}
 	return json_object_set_new(result, "cniVersion", json_string(np_exec_version_name(to)));
 }
 

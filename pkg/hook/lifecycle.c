@@ -211,11 +211,10 @@ static int read_named(struct lifecycle *l, struct np_err *err)
 	if (!l->named ||
 	    (np_input_add(&in, l->out->o->catalogue, l->doc, &why) < 0 && why.code == NP_E_NOMEM))
 		return np_fail_nomem(err);
-	for (size_t i = 0; i < in.n_pools; i++) {
+	for (size_t i = 0; i < in.n_pools; i++)
 		if (in.pools[i].vm_class &&
 		    json_object_set_new(l->named, in.pools[i].vm_class, json_true()) < 0)
 			return np_fail_nomem(err);
-	}
 	return 0;
 }
 
@@ -305,10 +304,9 @@ static int leave_classes(struct lifecycle *l, const struct np_kube_resource *res
 	if (np_kube_list(l->kube, resource, resource->namespaced ? l->ns : NULL, 0, keep_class,
 			 &list, err) < 0)
 		return -(int)err->code;
-	json_array_foreach (items, i, class) {
+	json_array_foreach (items, i, class)
 		if (release_class(l, class, err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 

@@ -50,10 +50,9 @@ static const char *next_text(json_t *texts, const char *after)
 	const char *text, *best = NULL;
 	json_t *ignored;
 
-	json_object_foreach (texts, text, ignored) {
+	json_object_foreach (texts, text, ignored)
 		if ((!after || strcmp(text, after) > 0) && (!best || strcmp(text, best) < 0))
 			best = text;
-	}
 	return best;
 }
 

@@ -58,11 +58,10 @@ static int add_difference(json_t *patch, json_t *from, json_t *to)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach (from, key, value) {
+	json_object_foreach (from, key, value)
 		if (!json_object_get(to, key) &&
 		    json_object_set_new_nocheck(patch, key, json_null()) < 0)
 			return -1;
-	}
 	json_object_foreach (to, key, value) {
 		json_t *old = json_object_get(from, key);
 

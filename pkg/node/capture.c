@@ -60,10 +60,9 @@ static size_t value_size(const char *value, size_t size)
 
 	if (quoted > 0)
 		return quoted;
-	for (size_t i = 0; i < size; i++) {
+	for (size_t i = 0; i < size; i++)
 		if (value[i] == '\t' || (value[i] == ' ' && i + 1 < size && value[i + 1] == ' '))
 			return i;
-	}
 	return size;
 }
 
@@ -103,14 +102,12 @@ enum np_verdict yes_or_no(const char *value)
 	static const char *const yes[] = { "1", "enable", "enabled", "on", "true", "yes" };
 	static const char *const no[] = { "0", "disable", "disabled", "false", "no", "off" };
 
-	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
 		if (strcasecmp(value, yes[i]) == 0)
 			return NP_VERDICT_YES;
-	}
-	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++)
 		if (strcasecmp(value, no[i]) == 0)
 			return NP_VERDICT_NO;
-	}
 	return NP_VERDICT_UNKNOWN;
 }
 

@@ -64,11 +64,10 @@ static bool take(const struct np_machine_options *o, const struct np_seen_gpu *g
 /* A profile that the catalogue lacks may be any GPU that is left. */
 static bool is_open(const struct np_expectation *x)
 {
-	for (size_t i = 0; i < x->n; i++) {
+	for (size_t i = 0; i < x->n; i++)
 		if (x->items[i].is_vgpu && x->items[i].gpu == NULL &&
 		    x->items[i].found < x->items[i].count)
 			return true;
-	}
 	return false;
 }
 
@@ -81,10 +80,9 @@ struct matching expectation_match(const struct np_machine *m, const struct np_ma
 		x->items[i].found = 0;
 		match.expected += x->items[i].count;
 	}
-	for (size_t i = 0; i < m->n_gpus; i++) {
+	for (size_t i = 0; i < m->n_gpus; i++)
 		if (!take(o, &m->gpus[i], true) && !take(o, &m->gpus[i], false))
 			match.unexpected++;
-	}
 	match.is_open = match.unexpected > 0 && is_open(x);
 	return match;
 }

@@ -104,10 +104,9 @@ static const struct setting_name {
 
 static const struct setting_name *find_name(const char *name)
 {
-	for (size_t i = 0; i < sizeof(setting_names) / sizeof(setting_names[0]); i++) {
+	for (size_t i = 0; i < sizeof(setting_names) / sizeof(setting_names[0]); i++)
 		if (strcmp(setting_names[i].name, name) == 0)
 			return &setting_names[i];
-	}
 	return NULL;
 }
 
@@ -150,10 +149,9 @@ static bool names_setting(const char *name)
 	static const char *const names[] = { "attribute", "attributename", "key",
 					     "name",      "path",          "setting" };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -161,10 +159,9 @@ static bool gives_value(const char *name)
 {
 	static const char *const names[] = { "currentvalue", "intvalue", "stringvalue", "value" };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcmp(names[i], name) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -208,10 +205,9 @@ static bool read_kernel_setting(struct reading *r, const char *line, size_t size
 
 static struct host_device *find_device(struct np_host *h, const char *address)
 {
-	for (size_t i = 0; i < h->n_devices; i++) {
+	for (size_t i = 0; i < h->n_devices; i++)
 		if (strcmp(h->devices[i].seen.address, address) == 0)
 			return &h->devices[i];
-	}
 	return NULL;
 }
 
@@ -497,10 +493,9 @@ static void read_region(struct reading *r, const char *text)
 		index = (unsigned)(at[7] - '0');
 	if (index >= BARS)
 		return;
-	for (size_t i = 0; i < gpu->n_bars; i++) {
+	for (size_t i = 0; i < gpu->n_bars; i++)
 		if (gpu->bars[i].index == index)
 			return;
-	}
 	bar.index = index;
 	fill_region(&bar, memory + strlen(words));
 	gpu->bars[gpu->n_bars++] = bar;
@@ -650,10 +645,9 @@ static void read_pair(struct reading *r, const char *line, size_t size)
 
 static bool is_blank(const char *line, size_t size)
 {
-	for (size_t i = 0; i < size; i++) {
+	for (size_t i = 0; i < size; i++)
 		if (strchr(" \t\r", line[i]) == NULL)
 			return false;
-	}
 	return true;
 }
 

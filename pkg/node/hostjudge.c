@@ -470,10 +470,9 @@ int np_host_judge(struct np_host *h, bool wants_vgpu, struct np_report *ret, str
 	h->is_vgpu = wants_vgpu;
 	if (find_gpus(&c, err) < 0 || find_window(h, err) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (checks[i](&c, err) < 0)
 			return -(int)err->code;
-	}
 	for (size_t i = 0; i < h->n_gpus; i++)
 		judge_gpu(h, &h->gpus[i]);
 	report_finish(&r);

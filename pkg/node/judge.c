@@ -113,10 +113,9 @@ static void list_wrong_models(const struct judging *g, struct words *w)
 
 static bool lacks_model(const struct np_expectation *x)
 {
-	for (size_t i = 0; i < x->n; i++) {
+	for (size_t i = 0; i < x->n; i++)
 		if (x->items[i].found < x->items[i].count)
 			return true;
-	}
 	return false;
 }
 
@@ -160,19 +159,17 @@ static void list_bars(const struct np_seen_gpu *gpu, struct words *w)
 		words_add(w, "%s does not answer", who);
 		return;
 	}
-	for (size_t i = 0; i < gpu->n_bars; i++) {
+	for (size_t i = 0; i < gpu->n_bars; i++)
 		if (gpu->bars[i].assigned == NP_VERDICT_NO)
 			words_add(&bars, "%s", bar_text(&gpu->bars[i], bar));
-	}
 	words_add(w, "%s: %.140s", who, bars.n > 0 ? bars.text : "unknown");
 }
 
 static void list_gpus(const struct judging *g, enum np_verdict ok, struct words *w)
 {
-	for (size_t i = 0; i < g->m->n_gpus; i++) {
+	for (size_t i = 0; i < g->m->n_gpus; i++)
 		if (g->m->gpus[i].ok == ok)
 			list_bars(&g->m->gpus[i], w);
-	}
 }
 
 static int judge_bars(struct judging *g, struct np_err *err)
@@ -214,10 +211,9 @@ typedef void bar_look(struct bar_survey *s, const struct np_seen_gpu *gpu,
 
 static void survey_bars(const struct np_machine *m, bar_look *look, struct bar_survey *s)
 {
-	for (size_t i = 0; i < m->n_gpus; i++) {
+	for (size_t i = 0; i < m->n_gpus; i++)
 		for (size_t k = 0; k < m->gpus[i].n_bars; k++)
 			look(s, &m->gpus[i], &m->gpus[i].bars[k]);
-	}
 }
 
 static void look_at_place(struct bar_survey *s, const struct np_seen_gpu *gpu,
@@ -327,11 +323,10 @@ static const struct np_seen_bridge *find_bridge(const struct np_machine *m, cons
 
 static bool is_within(const struct np_seen_bridge *b, const struct np_seen_bar *bar)
 {
-	for (size_t i = 0; i < b->n_windows; i++) {
+	for (size_t i = 0; i < b->n_windows; i++)
 		if (bar->address >= b->windows[i].start &&
 		    bar->address + (bar->bytes - 1) <= b->windows[i].end)
 			return true;
-	}
 	return false;
 }
 
@@ -417,10 +412,9 @@ static int judge_uefi(struct judging *g, struct np_err *err)
 
 static const struct np_seen_gpu *find_gpu(const struct np_machine *m, const char *address)
 {
-	for (size_t i = 0; i < m->n_gpus; i++) {
+	for (size_t i = 0; i < m->n_gpus; i++)
 		if (strcmp(m->gpus[i].address, address) == 0)
 			return &m->gpus[i];
-	}
 	return NULL;
 }
 
@@ -513,10 +507,9 @@ static int judge_iommu(struct judging *g, struct np_err *err)
 	struct words w = { 0 };
 	char who[WHO_MAX];
 
-	for (size_t i = 0; i < g->m->n_gpus; i++) {
+	for (size_t i = 0; i < g->m->n_gpus; i++)
 		if (strcmp(g->m->gpus[i].driver, "vfio-pci") == 0 && g->m->gpus[i].iommu_group < 0)
 			words_add(&w, "%s", gpu_who(&g->m->gpus[i], who));
-	}
 	if (w.n > 0) {
 		j.status = NP_CHECK_WARN;
 		j.cure = "give the VM a virtual IOMMU (vvtd.enable), if it is to pass GPUs on";
@@ -570,10 +563,9 @@ static int find_window(const struct np_machine *m, uint64_t *ret_gb, struct np_e
 	addends = reallocarray(NULL, m->n_gpus, sizeof(*addends));
 	if (addends == NULL)
 		return np_fail_nomem(err);
-	for (size_t i = 0; i < m->n_gpus; i++) {
+	for (size_t i = 0; i < m->n_gpus; i++)
 		if (np_mmio_addend(m->gpus[i].gpu, 1, &addends[i], err) < 0)
 			return -(int)err->code;
-	}
 	if (np_mmio_need(addends, m->n_gpus, &need, err) < 0)
 		return -(int)err->code;
 	*ret_gb = need.complete ? need.required_gb : 0;
@@ -618,11 +610,10 @@ static bool is_final(const struct judging *g)
 {
 	if (g->has_expectation && g->match.found < g->match.expected)
 		return false;
-	for (size_t i = 0; i < g->r->n_checks; i++) {
+	for (size_t i = 0; i < g->r->n_checks; i++)
 		if (g->r->checks[i].status == NP_CHECK_FAIL &&
 		    strcmp(g->r->checks[i].id, "driver") != 0)
 			return true;
-	}
 	return false;
 }
 
@@ -642,10 +633,9 @@ int np_machine_judge(struct np_machine *m, const struct np_machine_options *o,
 	survey_gpus(&g);
 	if (write_cure(&g, err) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (checks[i](&g, err) < 0)
 			return -(int)err->code;
-	}
 	report_finish(&r);
 	r.is_final = is_final(&g);
 	*ret = r;

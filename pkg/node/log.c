@@ -43,10 +43,9 @@ static const char *skip_prefix(const char *line, const char *end)
 
 static const struct phrase *find_phrase(const char *line, size_t size)
 {
-	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++) {
+	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
 		if (memmem(line, size, phrases[i].text, strlen(phrases[i].text)) != NULL)
 			return &phrases[i];
-	}
 	return NULL;
 }
 

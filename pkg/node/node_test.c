@@ -310,10 +310,9 @@ static void make_config(const struct device *d, unsigned char config[static CONF
 	memset(config, 0, CONFIG_BYTES);
 	config[0] = 0xde;
 	config[1] = 0x10;
-	for (size_t i = 0; i < 6; i++) {
+	for (size_t i = 0; i < 6; i++)
 		for (size_t k = 0; k < 4; k++)
 			config[0x10 + 4 * i + k] = (unsigned char)(d->registers[i] >> (8 * k));
-	}
 }
 
 static void bars_text(const struct np_seen_gpu *gpu, char *buf, size_t size)

@@ -98,10 +98,9 @@ bool regions_parse(const char *bytes, size_t size, struct regions *ret)
 
 static bool is_hex_run(const char *text, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		if (hex_digit(text[i]) < 0)
 			return false;
-	}
 	return n > 0;
 }
 
@@ -282,10 +281,9 @@ static bar_set pair_bars(struct np_seen_gpu *gpu)
 {
 	bar_set left = 0;
 
-	for (size_t e = 0; e < gpu->gpu->n_bars; e++) {
+	for (size_t e = 0; e < gpu->gpu->n_bars; e++)
 		if (gpu->gpu->bars[e].bytes > 0)
 			left |= 1u << e;
-	}
 	for (enum round round = 0; round < ROUNDS; round++)
 		left = pair_round(gpu, round, left);
 	return left;
@@ -293,11 +291,10 @@ static bar_set pair_bars(struct np_seen_gpu *gpu)
 
 static bool is_index_free(const struct np_seen_gpu *gpu, unsigned index)
 {
-	for (size_t i = 0; i < gpu->n_bars; i++) {
+	for (size_t i = 0; i < gpu->n_bars; i++)
 		if (gpu->bars[i].index == index ||
 		    (gpu->bars[i].is_64bit && gpu->bars[i].index + 1 == index))
 			return false;
-	}
 	return index < BARS;
 }
 
@@ -352,10 +349,9 @@ static bool is_known_whole(const struct np_gpu *gpu)
 {
 	if (gpu == NULL || gpu->n_bars < 3)
 		return false;
-	for (size_t i = 0; i < gpu->n_bars; i++) {
+	for (size_t i = 0; i < gpu->n_bars; i++)
 		if (gpu->bars[i].bytes == 0)
 			return false;
-	}
 	return true;
 }
 

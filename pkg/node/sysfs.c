@@ -275,10 +275,9 @@ static int scan_names(struct np_machine *m, const struct np_catalogue *cat, int 
 		      char (*names)[NP_PCI_ADDRESS_MAX], size_t n, struct np_err *err)
 {
 	qsort(names, n, sizeof(*names), by_address);
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		if (scan_device(m, cat, devices, procfs, names[i], err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 
@@ -374,10 +373,9 @@ static enum np_verdict read_iommu(int sysfs)
 		close(fd);
 		return NP_VERDICT_UNKNOWN;
 	}
-	while ((entry = readdir(dir)) != NULL) {
+	while ((entry = readdir(dir)) != NULL)
 		if (entry->d_name[0] != '.')
 			return NP_VERDICT_YES;
-	}
 	return NP_VERDICT_NO;
 }
 

@@ -79,10 +79,9 @@ int plan_cards_of_asks(const struct np_pool *pool, struct np_card **ret, size_t 
 
 static bool allows_id(const struct np_device *d, struct np_pci_id id)
 {
-	for (size_t i = 0; i < d->n_ids; i++) {
+	for (size_t i = 0; i < d->n_ids; i++)
 		if (d->ids[i].vendor == id.vendor && d->ids[i].device == id.device)
 			return true;
-	}
 	return false;
 }
 

@@ -206,9 +206,8 @@ int plan_classes_make(struct np_plan *plan, const struct np_plan_options *o, str
 	}
 	if (open_unused(plan, opened, index, o, err) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < plan->n_classes; i++) {
+	for (size_t i = 0; i < plan->n_classes; i++)
 		if (count_gpus(plan, &plan->classes[i], o, err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }

@@ -104,10 +104,9 @@ int np_plan_manifests(const struct np_plan *plan, json_t **ret, struct np_err *e
 
 	if (list == NULL)
 		return np_fail_nomem(err);
-	for (size_t i = 0; i < plan->n_templates; i++) {
+	for (size_t i = 0; i < plan->n_templates; i++)
 		if (add_template(plan, &plan->templates[i], list, err) < 0)
 			return -(int)err->code;
-	}
 	*ret = json_incref(list);
 	return 0;
 }

@@ -475,14 +475,12 @@ int np_plan_make(const struct np_input *in, const struct np_plan_options *o, str
 	    (!o->revert &&
 	     (plan_templates_make(&plan, in, err) < 0 || fill_pools(&plan, o, err) < 0)))
 		return -(int)err->code;
-	for (size_t i = 0; i < plan.n_templates; i++) {
+	for (size_t i = 0; i < plan.n_templates; i++)
 		if (plan_template_fill(&plan, &plan.templates[i], o, err) < 0)
 			return -(int)err->code;
-	}
-	for (size_t i = 0; i < plan.n_classes; i++) {
+	for (size_t i = 0; i < plan.n_classes; i++)
 		if (fill_class(&plan, &plan.classes[i], o, err) < 0)
 			return -(int)err->code;
-	}
 	*ret = plan;
 	plan = (struct np_plan){ 0 };
 	return 0;
@@ -502,9 +500,8 @@ enum np_code np_plan_code(const struct np_plan *plan)
 
 bool np_plan_has_placeholder(const struct np_plan *plan)
 {
-	for (size_t i = 0; i < plan->n_pools; i++) {
+	for (size_t i = 0; i < plan->n_pools; i++)
 		if (plan->pools[i].pool->has_placeholder)
 			return true;
-	}
 	return false;
 }

@@ -63,10 +63,9 @@ static int key_from(json_t *old, enum np_vmx_key key, json_t **ret, struct np_er
 
 	if (found == NULL)
 		return np_fail_nomem(err);
-	json_object_foreach (old, name, value) {
+	json_object_foreach (old, name, value)
 		if (np_vmx_key_of(name) == key && json_object_set(found, name, value) < 0)
 			return np_fail_nomem(err);
-	}
 	if (json_object_size(found) == 0)
 		return 0;
 	value = json_object_get(found, np_vmx_key_name(key));

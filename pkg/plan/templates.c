@@ -181,10 +181,9 @@ static bool has_mmio_key(const struct np_template *template)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach (template->vmx_keys, key, value) {
+	json_object_foreach (template->vmx_keys, key, value)
 		if (np_vmx_key_of(key) != NP_VMX_KEY_MAX)
 			return true;
-	}
 	return false;
 }
 
@@ -228,10 +227,9 @@ int plan_templates_make(struct np_plan *plan, const struct np_input *in, struct 
 	}
 	if (join_pools(plan, places, err) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < plan->n_templates; i++) {
+	for (size_t i = 0; i < plan->n_templates; i++)
 		if (count_gpus(plan, &plan->templates[i], err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 
@@ -437,13 +435,12 @@ static int note_unknown(struct np_plan_template *t, struct np_err *err)
 {
 	char id[NP_PCI_ID_MAX];
 
-	for (size_t i = 0; i < t->n_cards; i++) {
+	for (size_t i = 0; i < t->n_cards; i++)
 		if (t->cards[i].gpu == NULL &&
 		    np_notes_add(&t->notes, err, NP_WARNING_UNKNOWN_DEVICE,
 				 "'%s' is not in the catalogue; add it with --catalogue",
 				 np_card_name(&t->cards[i], id)) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 

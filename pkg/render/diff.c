@@ -196,10 +196,9 @@ static size_t hunk_end(const struct script *s, size_t i)
 {
 	size_t last = i;
 
-	for (; i < s->n && i - last <= CONTEXT * 2 + 1; i++) {
+	for (; i < s->n && i - last <= CONTEXT * 2 + 1; i++)
 		if (s->steps[i].sign != ' ')
 			last = i;
-	}
 	return last + 1;
 }
 

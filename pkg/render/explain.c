@@ -418,11 +418,10 @@ static int explain_tree(const struct np_plan *plan, const char *name, json_t **r
 
 	if (tree == NULL)
 		return np_fail_nomem(err);
-	for (size_t i = 0; i < plan->n_pools; i++) {
+	for (size_t i = 0; i < plan->n_pools; i++)
 		if (is_pool_named(plan, &plan->pools[i], name) &&
 		    json_array_append_new(pools, pool_explanation(&plan->pools[i])) < 0)
 			return np_fail_nomem(err);
-	}
 	*ret = json_incref(tree);
 	return 0;
 }

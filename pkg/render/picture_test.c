@@ -298,10 +298,9 @@ static void test_picture__neighbours_differ_and_what_does_not_fit_is_marked(void
 
 static bool is_ascii(const char *text)
 {
-	for (; *text != '\0'; text++) {
+	for (; *text != '\0'; text++)
 		if ((unsigned char)*text >= 0x80 || *text == '\033')
 			return false;
-	}
 	return true;
 }
 

@@ -333,10 +333,9 @@ static void test_render__the_wide_table_has_changes_and_warnings(void **state)
 	(void)state;
 	make_plan(&s, "a.yaml", fleet);
 	assert_int_equal(np_render_plan(&s.plan, NP_FORMAT_WIDE, &text, &err), 0);
-	for (size_t i = 0; i < COUNT(parts); i++) {
+	for (size_t i = 0; i < COUNT(parts); i++)
 		if (strstr(text, parts[i]) == NULL)
 			fail_msg("no '%s' in:\n%s", parts[i], text);
-	}
 }
 
 static void test_render__explain_is_limited_to_a_name(void **state)

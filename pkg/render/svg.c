@@ -362,10 +362,9 @@ static void write_figures(struct svg *g, unsigned x, unsigned y, const struct pi
 		const struct np_slot *bar = &card->bars[k];
 		const char *figure = "";
 
-		for (size_t b = 0; gpu != NULL && b < gpu->n_bars; b++) {
+		for (size_t b = 0; gpu != NULL && b < gpu->n_bars; b++)
 			if (gpu->bars[b].index == bar->bar)
 				figure = np_figure_name(gpu->bars[b].figure);
-		}
 		np_size_text(bar->size_bytes, size);
 		np_size_text(bar->offset_bytes, offset);
 		if (bar->bar == UINT_MAX)

@@ -81,10 +81,9 @@ static int write_pools(FILE *out, const struct np_plan *plan, bool wide, struct 
 		return 0;
 	if (table_add(&t, err, head) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < plan->n_pools; i++) {
+	for (size_t i = 0; i < plan->n_pools; i++)
 		if (add_pool(&t, &plan->pools[i], wide, err) < 0)
 			return -(int)err->code;
-	}
 	fputs("Pools\n", out);
 	table_write(&t, out);
 	return 0;
@@ -166,10 +165,9 @@ static int write_classes(FILE *out, const struct np_plan *plan, bool wide, struc
 		return 0;
 	if (table_add(&t, err, head) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < plan->n_classes; i++) {
+	for (size_t i = 0; i < plan->n_classes; i++)
 		if (add_class(&t, plan, &plan->classes[i], err) < 0)
 			return -(int)err->code;
-	}
 	fputs("\nClasses\n", out);
 	table_write(&t, out);
 	return 0;

@@ -109,10 +109,9 @@ int templates_write(FILE *out, const struct np_plan *plan, struct np_err *err)
 		return 0;
 	if (table_add(&table, err, head) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < plan->n_templates; i++) {
+	for (size_t i = 0; i < plan->n_templates; i++)
 		if (add_template(&table, plan, &plan->templates[i], err) < 0)
 			return -(int)err->code;
-	}
 	fputs("\nTemplates\n", out);
 	table_write(&table, out);
 	return 0;
@@ -143,10 +142,9 @@ void templates_write_wide(FILE *out, const struct np_plan *plan)
 
 bool templates_have_notes(const struct np_plan *plan)
 {
-	for (size_t i = 0; i < plan->n_templates; i++) {
+	for (size_t i = 0; i < plan->n_templates; i++)
 		if (plan->templates[i].notes.n > 0)
 			return true;
-	}
 	return false;
 }
 
@@ -177,10 +175,9 @@ static bool has_window_key(const struct np_plan_template *t)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach (t->template->vmx_keys, key, value) {
+	json_object_foreach (t->template->vmx_keys, key, value)
 		if (strcasecmp(key, NP_VMX_SIZE_NAME) == 0)
 			return true;
-	}
 	return false;
 }
 

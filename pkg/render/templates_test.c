@@ -144,10 +144,9 @@ struct line {
 
 static void check_lines(const char *text, const struct line *lines, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		if (strstr(text, lines[i].part) == NULL)
 			fail_msg("%s: '%s' is not in\n%s", lines[i].what, lines[i].part, text);
-	}
 }
 
 static void test_render__templates_have_a_table(void **state)

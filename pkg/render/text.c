@@ -146,10 +146,9 @@ int np_render_rows(const char *const cells[], size_t columns, size_t rows, char 
 	NP_AUTO(table_done) struct table t = { .n = columns };
 	NP_AUTO(text_done) struct text text = { 0 };
 
-	for (size_t i = 0; i < rows; i++) {
+	for (size_t i = 0; i < rows; i++)
 		if (table_add(&t, err, cells + i * columns) < 0)
 			return -(int)err->code;
-	}
 	if (text_init(&text, err) < 0)
 		return -(int)err->code;
 	table_write(&t, text.file);

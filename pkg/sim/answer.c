@@ -166,10 +166,9 @@ static char *join_causes(const json_t *causes)
 	char *list;
 	size_t i;
 
-	json_array_foreach (causes, i, cause) {
+	json_array_foreach (causes, i, cause)
 		if (!seen || append_cause(cause, seen, &text) < 0)
 			return NULL;
-	}
 	if (!text || json_object_size(seen) < 2)
 		return np_take(text);
 	return asprintf(&list, "[%s]", text) < 0 ? NULL : list;

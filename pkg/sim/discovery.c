@@ -147,10 +147,9 @@ static bool is_listed(json_t *names, const char *name)
 	const json_t *item;
 	size_t i;
 
-	json_array_foreach (names, i, item) {
+	json_array_foreach (names, i, item)
 		if (strcmp(json_string_value(item), name) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -202,10 +201,9 @@ static int collect_names(const struct np_sim *sim, json_t *names, struct np_err 
 	for (i = 0; i < N_ALWAYS; i++)
 		if (add_name(names, always[i], err) < 0)
 			return -(int)err->code;
-	json_array_foreach (sim->namespaces, i, item) {
+	json_array_foreach (sim->namespaces, i, item)
 		if (add_name(names, json_string_value(item), err) < 0)
 			return -(int)err->code;
-	}
 	for (i = 0; i < sim->store.n && !sim->cluster_scoped; i++)
 		if (add_name(names, meta_text(sim->store.items[i].json, "namespace"), err) < 0)
 			return -(int)err->code;
@@ -223,11 +221,10 @@ static int list_namespaces(struct call *c, struct np_err *err)
 		return np_fail_nomem(err);
 	if (collect_names(c->sim, names, err) < 0)
 		return -(int)err->code;
-	json_array_foreach (names, i, name) {
+	json_array_foreach (names, i, name)
 		if (json_array_append_new(items,
 					  new_namespace(c->sim, json_string_value(name), err)) < 0)
 			return np_fail_nomem(err);
-	}
 	return answer_json_take(c, 200,
 				json_pack("{s:s, s:s, s:{s:s}, s:O}", "kind", "NamespaceList",
 					  "apiVersion", "v1", "metadata", "resourceVersion", "1",

@@ -170,10 +170,9 @@ static int warn_unknown(struct edit *e, struct np_err *err)
 
 	if (e->validation && strcmp(e->validation, "Ignore") == 0)
 		return 0;
-	json_array_foreach (e->unknown, i, item) {
+	json_array_foreach (e->unknown, i, item)
 		if (add_warning(e->call, json_string_value(item), err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 
@@ -185,11 +184,10 @@ int edit_prune(struct edit *e, struct np_err *err)
 
 	if (!echo)
 		return np_fail_nomem(err);
-	json_array_foreach (e->body.twice, i, path) {
+	json_array_foreach (e->body.twice, i, path)
 		if (json_array_append_new(e->unknown, json_sprintf("duplicate field \"%s\"",
 								   json_string_value(path))) < 0)
 			return np_fail_nomem(err);
-	}
 	if (schema_prune(e->object, e->unknown, err) < 0)
 		return -(int)err->code;
 	if (is_strict(e) && json_array_size(e->unknown) > 0)

@@ -54,16 +54,14 @@ static int flatten(json_t *value, const char *path, json_t *set, struct np_err *
 
 	if (json_object_set_new(set, path, mark) < 0)
 		return np_fail_nomem(err);
-	json_object_foreach (value, key, member) {
+	json_object_foreach (value, key, member)
 		if (flatten_member(member, path, "f:", key, set, err) < 0)
 			return -(int)err->code;
-	}
 	if (!is_keyed)
 		return 0;
-	json_array_foreach (value, i, member) {
+	json_array_foreach (value, i, member)
 		if (flatten_item(member, path, set, err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 
@@ -160,10 +158,9 @@ static int pack_fields(json_t *set, json_t **ret, struct np_err *err)
 
 	if (!fields)
 		return np_fail_nomem(err);
-	json_object_foreach (set, path, value) {
+	json_object_foreach (set, path, value)
 		if (pack_path(fields, path, err) < 0)
 			return -(int)err->code;
-	}
 	drop_lone_dots(fields);
 	*ret = np_take(fields);
 	return 0;
@@ -195,16 +192,14 @@ static int find_diff(json_t *old, json_t *object, struct diff *d, struct np_err 
 		return np_fail_nomem(err);
 	if (flatten_object(old, &before, err) < 0 || flatten_object(object, &after, err) < 0)
 		return -(int)err->code;
-	json_object_foreach (after, path, value) {
+	json_object_foreach (after, path, value)
 		if (!json_equal(json_object_get(before, path), value) &&
 		    json_object_set_new(d->written, path, json_true()) < 0)
 			return np_fail_nomem(err);
-	}
-	json_object_foreach (before, path, value) {
+	json_object_foreach (before, path, value)
 		if (!json_object_get(after, path) &&
 		    json_object_set_new(d->removed, path, json_true()) < 0)
 			return np_fail_nomem(err);
-	}
 	return 0;
 }
 
@@ -227,9 +222,8 @@ static void subtract(json_t *set, json_t *gone)
 	const char *path;
 	json_t *value;
 
-	json_object_foreach (gone, path, value) {
+	json_object_foreach (gone, path, value)
 		json_object_del(set, path);
-	}
 }
 
 /* Sets *ret to the entry as the update leaves it; NULL where nothing is left of it. */

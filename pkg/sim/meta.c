@@ -79,9 +79,8 @@ static int check_annotations(json_t *annotations, json_t *causes, unsigned times
 	const char *key;
 	json_t *value;
 
-	json_object_foreach (annotations, key, value) {
+	json_object_foreach (annotations, key, value)
 		size += strlen(key) + json_string_length(value);
-	}
 	for (unsigned i = 0; size > ANNOTATIONS_MAX && i < times; i++)
 		if (add_cause(causes, err, "FieldValueTooLong", "metadata.annotations",
 			      "Too long: may not be more than %d bytes", ANNOTATIONS_MAX) < 0)

@@ -15,15 +15,13 @@ static json_t *without_nulls(json_t *j)
 	if (!json_is_object(j) && !json_is_array(j))
 		return json_deep_copy(j);
 	copy = json_is_object(j) ? json_object() : json_array();
-	json_array_foreach (j, i, value) {
+	json_array_foreach (j, i, value)
 		if (json_array_append_new(copy, without_nulls(value)) < 0)
 			return NULL;
-	}
-	json_object_foreach (j, key, value) {
+	json_object_foreach (j, key, value)
 		if (!json_is_null(value) &&
 		    json_object_set_new(copy, key, without_nulls(value)) < 0)
 			return NULL;
-	}
 	return np_take(copy);
 }
 
@@ -38,13 +36,12 @@ json_t *merge_patch(json_t *target, json_t *patch)
 	merged = copy_flat(target);
 	if (!merged)
 		return NULL;
-	json_object_foreach (patch, key, value) {
+	json_object_foreach (patch, key, value)
 		if (json_is_null(value))
 			json_object_del(merged, key);
 		else if (json_object_set_new(merged, key,
 					     merge_patch(json_object_get(target, key), value)) < 0)
 			return NULL;
-	}
 	return np_take(merged);
 }
 
@@ -55,12 +52,11 @@ static void unescape(char *token)
 {
 	char *out = token;
 
-	for (const char *p = token; *p; p++) {
+	for (const char *p = token; *p; p++)
 		if (p[0] == '~' && (p[1] == '0' || p[1] == '1'))
 			*out++ = *++p == '0' ? '~' : '/';
 		else
 			*out++ = *p;
-	}
 	*out = '\0';
 }
 

@@ -152,9 +152,8 @@ static const char **sorted_keys(json_t *object)
 
 	if (!keys)
 		return NULL;
-	json_object_foreach (object, key, value) {
+	json_object_foreach (object, key, value)
 		keys[i++] = key;
-	}
 	qsort(keys, n, sizeof(*keys), compare_names);
 	return keys;
 }

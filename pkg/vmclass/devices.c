@@ -289,10 +289,9 @@ static int read_backing(struct np_node backing, const char *path, struct np_devi
 		return 0;
 	if (np_node_object(backing, err) < 0 || read_type(backing, path, &type, err) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < sizeof(backing_types) / sizeof(backing_types[0]); i++) {
+	for (size_t i = 0; i < sizeof(backing_types) / sizeof(backing_types[0]); i++)
 		if (strcmp(type, backing_types[i].type) == 0)
 			return backing_types[i].read(backing, d, cat, err);
-	}
 	return 0;
 }
 
@@ -333,10 +332,9 @@ int vmclass_devices_of_config_spec(struct np_node config_spec, const struct np_c
 
 	if (np_node_list(list, err) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		if (read_change(np_node_at(list, i), i, cat, &devices, err) < 0)
 			return -(int)err->code;
-	}
 	*ret = devices;
 	devices = (struct np_devices){ 0 };
 	return 0;
@@ -406,10 +404,9 @@ int vmclass_devices_of_hardware(struct np_node devices, const struct np_catalogu
 
 	if (np_node_object(devices, err) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; i < sizeof(hardware_lists) / sizeof(hardware_lists[0]); i++) {
+	for (size_t i = 0; i < sizeof(hardware_lists) / sizeof(hardware_lists[0]); i++)
 		if (read_hardware_list(devices, &hardware_lists[i], cat, &list, err) < 0)
 			return -(int)err->code;
-	}
 	*ret = list;
 	list = (struct np_devices){ 0 };
 	return 0;
@@ -446,10 +443,9 @@ bool vmclass_devices_equal(const struct np_devices *a, const struct np_devices *
 {
 	if (a->n != b->n)
 		return false;
-	for (size_t i = 0; i < a->n; i++) {
+	for (size_t i = 0; i < a->n; i++)
 		if (count_same(a, &a->items[i]) != count_same(b, &a->items[i]))
 			return false;
-	}
 	return true;
 }
 

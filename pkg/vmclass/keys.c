@@ -207,15 +207,13 @@ json_t *vmclass_keys_rewrite(struct np_node extra_config, uint64_t gb)
 	size_t n = np_node_count(extra_config);
 	char buf[NP_VMX_TEXT_MAX];
 
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		if (copy_entry(list, extra_config, i, gb) < 0)
 			return NULL;
-	}
-	for (enum np_vmx_key key = 0; gb > 0 && key < NP_VMX_KEY_MAX; key++) {
+	for (enum np_vmx_key key = 0; gb > 0 && key < NP_VMX_KEY_MAX; key++)
 		if (count_entries(extra_config, key) == 0 &&
 		    json_array_append_new(list, make_entry(key, np_vmx_text(key, gb, buf))) < 0)
 			return NULL;
-	}
 	return json_incref(list);
 }
 
@@ -254,14 +252,12 @@ static bool find_null(const json_t *value, char *path, size_t size, size_t used)
 
 	if (json_is_null(value))
 		return true;
-	json_array_foreach (open, i, child) {
+	json_array_foreach (open, i, child)
 		if (find_null(child, path, size, path_add(path, size, used, NULL, i)))
 			return true;
-	}
-	json_object_foreach (open, key, child) {
+	json_object_foreach (open, key, child)
 		if (find_null(child, path, size, path_add(path, size, used, key, 0)))
 			return true;
-	}
 	return false;
 }
 

@@ -5,10 +5,9 @@
 
 static bool is_member(const struct np_class_want *want, const char *id)
 {
-	for (size_t i = 0; i < want->n_members; i++) {
+	for (size_t i = 0; i < want->n_members; i++)
 		if (strcmp(want->members[i].id, id) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -57,10 +56,9 @@ static json_t *merge_holders(const json_t *old, const char *holder)
 {
 	json_auto_t *list = json_array();
 
-	for (size_t i = 0; i < json_array_size(old); i++) {
+	for (size_t i = 0; i < json_array_size(old); i++)
 		if (insert_sorted(list, json_string_value(json_array_get(old, i))) < 0)
 			return NULL;
-	}
 	return insert_sorted(list, holder) < 0 ? NULL : json_incref(list);
 }
 
@@ -150,10 +148,9 @@ static json_t *merge_before(const struct np_vmclass *c, const json_t *fresh)
 	const char *path;
 	json_t *entry;
 
-	json_object_foreach ((json_t *)(uintptr_t)fresh, path, entry) {
+	json_object_foreach ((json_t *)(uintptr_t)fresh, path, entry)
 		if (merge_field(c, merged, path, entry) < 0)
 			return NULL;
-	}
 	return json_incref(merged);
 }
 
@@ -168,10 +165,9 @@ json_t *vmclass_managed_update(const struct np_vmclass *c, const struct np_class
 		if (json_object_set_new(object, "pools", pools) < 0)
 			return NULL;
 	}
-	for (size_t i = 0; i < want->n_members; i++) {
+	for (size_t i = 0; i < want->n_members; i++)
 		if (register_pool(pools, &want->members[i], want->holder) < 0)
 			return NULL;
-	}
 	if (json_object_set_new(object, "before", merge_before(c, before)) < 0)
 		return NULL;
 	return json_incref(object);

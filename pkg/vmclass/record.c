@@ -65,10 +65,9 @@ static bool is_plain(const char *text, size_t most)
 
 	if (text == NULL || text[0] == '\0' || strlen(text) > most)
 		return false;
-	for (; *s != '\0'; s++) {
+	for (; *s != '\0'; s++)
 		if (*s < 0x20 || *s == 0x7f || is_deceptive(s))
 			return false;
-	}
 	return true;
 }
 
@@ -132,14 +131,12 @@ static bool is_deeper(const json_t *value, unsigned depth)
 
 	if (depth == 0)
 		return json_is_array(value) || json_is_object(value);
-	json_array_foreach (open, i, child) {
+	json_array_foreach (open, i, child)
 		if (is_deeper(child, depth - 1))
 			return true;
-	}
-	json_object_foreach (open, key, child) {
+	json_object_foreach (open, key, child)
 		if (is_deeper(child, depth - 1))
 			return true;
-	}
 	return false;
 }
 
@@ -202,10 +199,9 @@ static int check_pools(const json_t *pools, struct np_err *err)
 
 	if (!json_is_object(pools) || json_object_size(pools) > POOLS_MAX)
 		return reject(err, "pools must be an object of at most %d members", POOLS_MAX);
-	json_object_foreach ((json_t *)(uintptr_t)pools, id, pool) {
+	json_object_foreach ((json_t *)(uintptr_t)pools, id, pool)
 		if (check_pool(id, pool, err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 
@@ -253,10 +249,9 @@ static int check_firmware(const char *path, const json_t *entry, struct np_err *
 		return reject_entry(err, path, "set must be 'efi'");
 	if (json_object_get(entry, "absent") != NULL)
 		return 0;
-	for (size_t i = 0; value != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+	for (size_t i = 0; value != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcasecmp(value, kinds[i]) == 0)
 			return 0;
-	}
 	return reject_entry(err, path, "value must be 'bios', 'csm' or 'efi'");
 }
 
@@ -355,10 +350,9 @@ static bool is_entries(const json_t *entries)
 
 	if (!json_is_array(entries) || n > ENTRIES_MAX)
 		return false;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		if (!is_entry_item(json_array_get(entries, i)))
 			return false;
-	}
 	return true;
 }
 
@@ -409,10 +403,9 @@ static bool is_device_list(const json_t *list)
 
 	if (!json_is_array(list) || json_array_size(list) > VMCLASS_DEVICES_MAX)
 		return false;
-	json_array_foreach (list, i, item) {
+	json_array_foreach (list, i, item)
 		if (!is_plain_text(json_object_get(item, "_typeName"), TYPE_LENGTH_MAX))
 			return false;
-	}
 	return true;
 }
 
@@ -471,10 +464,9 @@ static int check_before(const json_t *before, struct np_err *err)
 
 	if (!json_is_object(before))
 		return reject(err, "before must be an object");
-	json_object_foreach ((json_t *)(uintptr_t)before, path, entry) {
+	json_object_foreach ((json_t *)(uintptr_t)before, path, entry)
 		if (check_field(path, entry, err) < 0)
 			return -(int)err->code;
-	}
 	return 0;
 }
 
@@ -533,10 +525,9 @@ bool np_vmclass_record_each(const json_t *record, np_record_fn *fn, void *ctx)
 	size_t i;
 
 	json_object_foreach (json_object_get(record, "pools"), id, pool) {
-		json_array_foreach (json_object_get(pool, "holders"), i, holder) {
+		json_array_foreach (json_object_get(pool, "holders"), i, holder)
 			if (!fn(ctx, id, json_string_value(holder)))
 				return false;
-		}
 	}
 	return true;
 }
@@ -547,10 +538,9 @@ bool np_vmclass_record_is_held(const json_t *record, const char *id, const char 
 	json_t *item;
 	size_t i;
 
-	json_array_foreach (json_object_get(pool, "holders"), i, item) {
+	json_array_foreach (json_object_get(pool, "holders"), i, item)
 		if (is_text(item, holder))
 			return true;
-	}
 	return false;
 }
 

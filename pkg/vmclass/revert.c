@@ -89,10 +89,9 @@ bool vmclass_key_still_stands(json_t *list, enum np_vmx_key key, const json_t *s
 
 static int drop_key(json_t *list, enum np_vmx_key key)
 {
-	for (size_t i = json_array_size(list); i-- > 0;) {
+	for (size_t i = json_array_size(list); i-- > 0;)
 		if (vmclass_key_is(json_array_get(list, i), key) && json_array_remove(list, i) < 0)
 			return -1;
-	}
 	return 0;
 }
 
@@ -111,10 +110,9 @@ static int by_place(const void *a, const void *b)
 /* Tells whether the noted entry is of a key that is ours to put back. */
 static bool is_wanted(const json_t *item, const bool ours[static NP_VMX_KEY_MAX])
 {
-	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
+	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++)
 		if (ours[key] && vmclass_key_is(json_object_get(item, "entry"), key))
 			return true;
-	}
 	return false;
 }
 
@@ -171,13 +169,12 @@ static bool is_ours_alone(const json_t *config_spec, bool devices_carried)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach ((json_t *)(uintptr_t)config_spec, key, value) {
+	json_object_foreach ((json_t *)(uintptr_t)config_spec, key, value)
 		if ((strcmp(key, "_typeName") != 0 ||
 		     strcmp(json_is_string(value) ? json_string_value(value) : "",
 			    VMCLASS_CONFIG_SPEC_TYPE) != 0) &&
 		    (strcmp(key, "deviceChange") != 0 || !devices_carried))
 			return false;
-	}
 	return true;
 }
 
@@ -227,10 +224,9 @@ static bool are_devices_listed(const struct np_vmclass *c, const json_t *entry)
 
 	if (json_array_size(c->carried) != n)
 		return false;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n; i++)
 		if (!is_same_device(json_array_get(set, i), json_array_get(c->carried, i)))
 			return false;
-	}
 	return true;
 }
 
@@ -345,11 +341,10 @@ json_t *np_vmclass_difference(const json_t *from, const json_t *to)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach ((json_t *)(uintptr_t)from, key, value) {
+	json_object_foreach ((json_t *)(uintptr_t)from, key, value)
 		if (json_object_get(to, key) == NULL &&
 		    json_object_set_new(patch, key, json_null()) < 0)
 			return NULL;
-	}
 	json_object_foreach ((json_t *)(uintptr_t)to, key, value) {
 		json_t *old = json_object_get(from, key);
 		json_t *change;

@@ -224,10 +224,9 @@ static void drop_entries(json_t *object, const char *key)
 {
 	json_t *list = at(object, EXTRA);
 
-	for (size_t i = json_array_size(list); i-- > 0;) {
+	for (size_t i = json_array_size(list); i-- > 0;)
 		if (is_key(json_array_get(list, i), key))
 			json_array_remove(list, i);
-	}
 }
 
 static json_t *option(const char *key, const char *value)

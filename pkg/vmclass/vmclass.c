@@ -263,10 +263,9 @@ static int note_small_memory(struct np_vmclass *c, struct np_err *err)
 {
 	uint64_t gpu_gb = 0;
 
-	for (size_t i = 0; i < c->devices.n; i++) {
+	for (size_t i = 0; i < c->devices.n; i++)
 		if (c->devices.items[i].gpu != NULL && c->devices.items[i].profile == NULL)
 			gpu_gb += c->devices.items[i].gpu->memory_gb;
-	}
 	if (c->memory == NULL || gpu_gb == 0 || c->memory_bytes / NP_GIB >= gpu_gb + gpu_gb / 2)
 		return 0;
 	return np_notes_add(&c->notes, err, NP_WARNING_MEMORY_SMALL,

@@ -23,10 +23,9 @@ bool np_is_api_time(const char *text)
 
 	if (strlen(text) != sizeof(form) - 1)
 		return false;
-	for (size_t i = 0; form[i] != '\0'; i++) {
+	for (size_t i = 0; form[i] != '\0'; i++)
 		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
 			return false;
-	}
 	return true;
 }
 
@@ -108,10 +107,9 @@ const char *np_vmclass_changed_at(const struct np_vmclass *c)
 	const json_t *entry;
 	size_t i;
 
-	json_array_foreach (entries_of(c), i, entry) {
+	json_array_foreach (entries_of(c), i, entry)
 		if (is_ours(entry) && strcmp(time_of(entry), latest) > 0)
 			latest = time_of(entry);
-	}
 	return latest[0] != '\0' ? latest : NULL;
 }
 
@@ -121,10 +119,9 @@ const char *np_vmclass_written_at(const struct np_vmclass *c)
 	const json_t *entry;
 	size_t i;
 
-	json_array_foreach (entries_of(c), i, entry) {
+	json_array_foreach (entries_of(c), i, entry)
 		if (depth_of(entry, "/spec") == DEPTH_FULL && strcmp(time_of(entry), latest) > 0)
 			latest = time_of(entry);
-	}
 	return latest[0] != '\0' ? latest : NULL;
 }
 
@@ -160,10 +157,9 @@ static bool is_key_taken(const struct np_vmclass *c, const char *name, const jso
 {
 	json_t *list = vmclass_lookup(c->node.json, VMCLASS_EXTRA_CONFIG);
 
-	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
+	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++)
 		if (strcmp(np_vmx_key_name(key), name) == 0)
 			return json_is_object(set) && !vmclass_key_still_stands(list, key, set);
-	}
 	return false;
 }
 

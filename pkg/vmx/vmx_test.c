@@ -32,11 +32,10 @@ static void test_vmx__names_are_classified(void **state)
 	};
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++) {
+	for (size_t i = 0; i < COUNT(rows); i++)
 		if (np_vmx_classify(rows[i].name) != rows[i].kind ||
 		    np_vmx_key_of(rows[i].name) != rows[i].key)
 			fail_msg("'%s'", rows[i].name);
-	}
 }
 
 #define S(name, text)      \
