@@ -171,7 +171,7 @@ static int make_server(struct program *p, struct np_err *err)
 	so.identity.cert_file = p->o.cert_file;
 	so.identity.key_file = p->o.key_file;
 	so.client_ca_file = p->o.client_ca_file;
-	so.client_required = p->o.client_ca_file != NULL;
+	so.client_required = !!p->o.client_ca_file;
 	so.connections_max = p->bounds.connections;
 	/* Half: all may seem to come from one address, behind a proxy of the network. */
 	so.per_address_max = p->bounds.connections / 2 / (unsigned)p->o.threads;
@@ -228,7 +228,7 @@ static int start_metrics(struct program *p, struct np_err *err)
 
 static void announce(const char *scheme, const struct address *a, const struct np_serve *s)
 {
-	bool is_v6 = strchr(a->host, ':') != NULL;
+	bool is_v6 = !!strchr(a->host, ':');
 
 	log_format("info", "listening on %s://%s%s%s:%u", scheme, is_v6 ? "[" : "", a->host,
 		   is_v6 ? "]" : "", (unsigned)np_serve_port(s));

@@ -18,7 +18,7 @@ static bool has_several_namespaces(const struct np_plan *plan)
 	for (size_t i = 1; i < plan->n_classes; i++) {
 		const char *a = plan->classes[0].ns, *b = plan->classes[i].ns;
 
-		if (strcmp(a != NULL ? a : "", b != NULL ? b : "") != 0)
+		if (strcmp(a ? a : "", b ? b : "") != 0)
 			return true;
 	}
 	return false;
@@ -29,7 +29,7 @@ static void print_class(const struct options *o, const struct np_plan *plan, siz
 			const struct np_apply_class *r)
 {
 	const struct np_plan_class *c = &plan->classes[i];
-	bool with_ns = c->ns != NULL && has_several_namespaces(plan);
+	bool with_ns = c->ns && has_several_namespaces(plan);
 
 	if (r->result == NP_APPLY_FAILED || !c->found)
 		return;
@@ -80,7 +80,7 @@ static int print_results(const struct options *o, const struct np_apply *a,
 
 	if (o->format == NP_FORMAT_JSON || o->format == NP_FORMAT_YAML) {
 		tree = np_apply_tree(a);
-		if (tree == NULL || np_apply_objects_add(tree, objects) < 0)
+		if (!tree || np_apply_objects_add(tree, objects) < 0)
 			return np_fail_nomem(err);
 		if (np_render_tree(tree, o->format, &text, err) < 0)
 			return -(int)err->code;
@@ -88,9 +88,9 @@ static int print_results(const struct options *o, const struct np_apply *a,
 	}
 	if (o->format == NP_FORMAT_WIDE && np_render_plan(&a->plan, o->format, &text, err) < 0)
 		return -(int)err->code;
-	if (text != NULL && (put(text, err) < 0 || put("\n", err) < 0))
+	if (text && (put(text, err) < 0 || put("\n", err) < 0))
 		return -(int)err->code;
-	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
 		print_class(o, &a->plan, i, &a->classes[i]);
 	return put_applied(o, objects, err);
 }
@@ -111,7 +111,7 @@ static void log_templates(const struct np_plan *plan, bool revert)
 	char text[NP_TEMPLATE_TEXT_MAX];
 
 	for (size_t i = 0; i < plan->n_templates; i++) {
-		if (np_template_new_name(&plan->templates[i]) != NULL && !revert)
+		if (np_template_new_name(&plan->templates[i]) && !revert)
 			continue;
 		np_template_text(&plan->templates[i], text);
 		log_line("info", text);
@@ -158,11 +158,11 @@ static void log_all(const struct options *o, const struct np_apply *a, bool reve
 		log_notes(&a->plan);
 	log_templates(&a->plan, revert);
 	log_plan_errors(&a->plan);
-	if (a->classes == NULL && np_plan_code(&a->plan) == NP_OK)
+	if (!a->classes && np_plan_code(&a->plan) == NP_OK)
 		log_line("error", "a pool holds a placeholder: nothing was written");
-	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
 		log_failure(&a->plan.classes[i], &a->classes[i]);
-	if (a->classes != NULL)
+	if (a->classes)
 		log_outcome(o, a, revert);
 	if (revert)
 		log_missing(&a->plan);
@@ -177,7 +177,7 @@ static int run_patches(const struct options *o, bool revert, struct np_err *err)
 
 	if (patch(o, revert, &w, &a, err) < 0)
 		return -(int)err->code;
-	if (!revert && a.classes != NULL && !a.was_stopped &&
+	if (!revert && a.classes && !a.was_stopped &&
 	    np_apply_templates(w.kube, &a.plan, o->dry_run, &objects, err) < 0)
 		return -(int)err->code;
 	if ((!w.failed || is_for_programs(o)) && print_results(o, &a, &objects, err) < 0)

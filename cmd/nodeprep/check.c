@@ -10,8 +10,8 @@ static int find_fleet(struct work *w, struct np_fleet *f, struct np_err *err)
 {
 	if (np_fleet_init(f, &w->plan, err) < 0)
 		return -(int)err->code;
-	return w->kube != NULL ? np_fleet_fetch(w->kube, &w->plan, f, err)
-			       : np_fleet_read(&w->input, f, err);
+	return w->kube ? np_fleet_fetch(w->kube, &w->plan, f, err)
+		       : np_fleet_read(&w->input, f, err);
 }
 
 /* What cannot be fetched, once the plan is made, is an error beside the plan's own. */

@@ -38,7 +38,7 @@ static void log_serve(void *ctx, const char *line)
 
 static int reply_text(struct np_serve_reply *reply, unsigned status, char *text, struct np_err *err)
 {
-	if (text == NULL)
+	if (!text)
 		return np_fail_nomem(err);
 	reply->status = status;
 	reply->body = text;
@@ -72,11 +72,11 @@ static int read_address(const char *option, const char *text, char host[static H
 			uint16_t *ret_port, struct np_err *err)
 {
 	const char *colon = strrchr(text, ':'), *from = text;
-	size_t size = colon != NULL ? (size_t)(colon - text) : 0;
+	size_t size = colon ? (size_t)(colon - text) : 0;
 	struct np_err why = NP_ERR_INIT;
 	uint64_t port = 0;
 
-	if (colon == NULL || np_u64_parse(colon + 1, 0, UINT16_MAX, &port, &why) < 0)
+	if (!colon || np_u64_parse(colon + 1, 0, UINT16_MAX, &port, &why) < 0)
 		return np_fail(err, NP_E_USAGE, "%s '%.80s': HOST:PORT is needed", option, text);
 	if (size >= 2 && from[0] == '[' && from[size - 1] == ']') {
 		from++;
@@ -118,7 +118,7 @@ static void listener_done(struct listener *l)
 
 static void tell_address(const char *option, const char *host, uint16_t port)
 {
-	bool is_v6 = strchr(host, ':') != NULL;
+	bool is_v6 = !!strchr(host, ':');
 
 	log_format("info", "%s: listening on http://%s%s%s:%u", option + 2, is_v6 ? "[" : "", host,
 		   is_v6 ? "]" : "", (unsigned)port);
@@ -131,7 +131,7 @@ static int listen_at(const char *option, const char *address, struct np_controll
 	struct np_serve_options so = NP_SERVE_OPTIONS_INIT;
 	char host[HOST_MAX];
 
-	if (address == NULL)
+	if (!address)
 		return 0;
 	if (read_address(option, address, host, &so.port, err) < 0)
 		return -(int)err->code;
@@ -184,7 +184,7 @@ static int load_supervisor(const struct options *o, struct np_kube_config **ret,
 				      .request_timeout_ms = o->kube.request_timeout_ms,
 				      .log = o->verbosity > 0 ? log_kube : NULL };
 
-	if (ko.kubeconfig == NULL)
+	if (!ko.kubeconfig)
 		return 0;
 	return np_kube_config_load(&ko, ret, err);
 }
@@ -219,7 +219,7 @@ static void fill_options(const struct options *o, struct np_controller_options *
 	co->leader_elect = !f->no_election;
 	co->lease_ns = f->lease_ns;
 	co->log = log_controller;
-	if (f->lease_name != NULL)
+	if (f->lease_name)
 		co->lease_name = f->lease_name;
 	if (f->lease_ms > 0)
 		co->lease_ms = f->lease_ms;
@@ -238,7 +238,7 @@ static int run_with(const struct options *o, const struct np_controller_options 
 	NP_AUTO(listener_done) struct listener health = { 0 };
 	NP_AUTO(listener_done) struct listener metrics = { 0 };
 	const struct controller_flags *f = &o->controller;
-	bool is_one = f->health_listen != NULL && f->metrics_listen != NULL &&
+	bool is_one = f->health_listen && f->metrics_listen &&
 		      strcmp(f->health_listen, f->metrics_listen) == 0;
 	pthread_t signals;
 	sigset_t set;

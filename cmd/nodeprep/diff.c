@@ -38,10 +38,10 @@ static int sides_make(const struct np_plan_class *c, struct sides *ret, struct n
 	NP_AUTO(sides_done) struct sides s = { 0 };
 	json_auto_t *patched = np_vmclass_patched(c->class->node.json, c->change.patch);
 
-	if (patched == NULL)
+	if (!patched)
 		return np_fail_nomem(err);
-	if (asprintf(&s.name, "vmoperator.vmware.com.VirtualMachineClass.%s.%s",
-		     c->ns != NULL ? c->ns : "", c->name) < 0) {
+	if (asprintf(&s.name, "vmoperator.vmware.com.VirtualMachineClass.%s.%s", c->ns ? c->ns : "",
+		     c->name) < 0) {
 		s.name = NULL;
 		return np_fail_nomem(err);
 	}
@@ -59,7 +59,7 @@ static int print_builtin(const struct sides *s, struct np_err *err)
 	NP_AUTO(np_freep) char *live = NULL;
 	NP_AUTO(np_freep) char *merged = NULL;
 	const char *no_colour = getenv("NO_COLOR");
-	bool colour = isatty(STDOUT_FILENO) && (no_colour == NULL || no_colour[0] == '\0');
+	bool colour = isatty(STDOUT_FILENO) && (!no_colour || no_colour[0] == '\0');
 
 	if (asprintf(&live, "LIVE/%s", s->name) < 0 || asprintf(&merged, "MERGED/%s", s->name) < 0)
 		return np_fail_nomem(err);
@@ -76,13 +76,13 @@ struct folders {
 
 static void remove_folder(char *path)
 {
-	DIR *d = path != NULL ? opendir(path) : NULL;
+	DIR *d = path ? opendir(path) : NULL;
 	struct dirent *entry;
 
-	while (d != NULL && (entry = readdir(d)) != NULL)
+	while (d && (entry = readdir(d)))
 		if (entry->d_name[0] != '.' || entry->d_type == DT_REG)
 			unlinkat(dirfd(d), entry->d_name, 0);
-	if (d != NULL) {
+	if (d) {
 		closedir(d);
 		rmdir(path);
 	}
@@ -100,12 +100,11 @@ static int make_folder(const char *prefix, char **ret, struct np_err *err)
 	const char *tmp = getenv("TMPDIR");
 	NP_AUTO(np_freep) char *path = NULL;
 
-	if (asprintf(&path, "%s/%s-XXXXXX", tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp", prefix) <
-	    0) {
+	if (asprintf(&path, "%s/%s-XXXXXX", tmp && tmp[0] != '\0' ? tmp : "/tmp", prefix) < 0) {
 		path = NULL;
 		return np_fail_nomem(err);
 	}
-	if (mkdtemp(path) == NULL)
+	if (!mkdtemp(path))
 		return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
 	*ret = np_take(path);
 	return 0;
@@ -122,7 +121,7 @@ static int write_side(const char *folder, const char *name, const char *text, st
 		return np_fail_nomem(err);
 	}
 	f = fopen(path, "wxe");
-	if (f == NULL)
+	if (!f)
 		return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
 	failed = fputs(text, f) == EOF;
 	failed = fclose(f) != 0 || failed;
@@ -134,7 +133,7 @@ static int split_words(char *text, char *words[static WORDS_MAX + 3], struct np_
 {
 	size_t n = 0;
 
-	for (char *word = strtok(text, " \t"); word != NULL; word = strtok(NULL, " \t")) {
+	for (char *word = strtok(text, " \t"); word; word = strtok(NULL, " \t")) {
 		if (n == WORDS_MAX)
 			return np_fail(err, NP_E_USAGE, "KUBECTL_EXTERNAL_DIFF has over %d words",
 				       WORDS_MAX);
@@ -170,7 +169,7 @@ static int run_external(const char *program, const struct folders *f, struct np_
 	char *words[WORDS_MAX + 3] = { NULL };
 	int n;
 
-	if (text == NULL)
+	if (!text)
 		return np_fail_nomem(err);
 	n = split_words(text, words, err);
 	if (n < 0)
@@ -204,7 +203,7 @@ static int print_all(const struct np_plan *plan, struct np_err *err)
 {
 	const char *program = getenv("KUBECTL_EXTERNAL_DIFF");
 
-	if (program != NULL && program[0] != '\0')
+	if (program && program[0] != '\0')
 		return print_external(program, plan, err);
 	for (size_t i = 0; i < plan->n_classes; i++) {
 		NP_AUTO(sides_done) struct sides s = { 0 };

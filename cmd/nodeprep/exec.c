@@ -80,7 +80,7 @@ static int read_stdin(char **ret, size_t *ret_size, struct np_err *err)
 	size_t size = 0;
 	ssize_t got = 1;
 
-	if (bytes == NULL)
+	if (!bytes)
 		return np_fail_nomem(err);
 	while (got != 0) {
 		int ready = wait_stdin(deadline, err);
@@ -115,8 +115,8 @@ static int load_pools(struct exec *e, struct np_err *err)
 
 	if (np_exec_add_pools(&e->config, e->catalogue, &e->input, err) < 0)
 		return -(int)err->code;
-	if (path != NULL && (np_file_load(path, NP_INPUT_MAX, &bytes, &size, err) < 0 ||
-			     np_input_parse(&e->input, e->catalogue, path, bytes, size, err) < 0))
+	if (path && (np_file_load(path, NP_INPUT_MAX, &bytes, &size, err) < 0 ||
+		     np_input_parse(&e->input, e->catalogue, path, bytes, size, err) < 0))
 		return -(int)err->code;
 	if (np_input_finish(&e->input, err) < 0)
 		return -(int)err->code;
@@ -156,7 +156,7 @@ static struct np_kube_options kube_options(const struct exec *e)
 		o.deadline_ms = STATUS_MS;
 	o.log = log_retry;
 	/* Whatever kubeconfig lies about on the host: its credentials are not this server's. */
-	if (s->server != NULL && s->kubeconfig == NULL) {
+	if (s->server && !s->kubeconfig) {
 		o.kubeconfig_env = NULL;
 		o.home = NULL;
 	}
@@ -217,7 +217,7 @@ static int check_apply(struct exec *e, const struct np_apply *a, struct np_err *
 		return 0;
 	for (size_t i = 0; i < a->plan.n_errors; i++)
 		take_error(e, &a->plan.errors[i], code, err);
-	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
 		take_error(e, &a->classes[i].error, code, err);
 	if (err->code == NP_OK)
 		return np_fail(err, code, "a pool holds a placeholder: nothing was written");
@@ -254,9 +254,9 @@ static int finish_add(struct exec *e, const struct np_apply *a, struct np_err *e
 	NP_AUTO(np_freep) char *text = NULL;
 	json_auto_t *tree = np_apply_tree(a);
 
-	if (tree == NULL)
+	if (!tree)
 		return np_fail_nomem(err);
-	if (e->config.plan_file != NULL &&
+	if (e->config.plan_file &&
 	    (np_render_tree(tree, NP_FORMAT_JSON, &text, err) < 0 ||
 	     file_replace(e->config.plan_file, text, strlen(text), 0644, err) < 0))
 		return np_wrap(err, "planFile");
@@ -265,7 +265,7 @@ static int finish_add(struct exec *e, const struct np_apply *a, struct np_err *e
 
 static void log_classes(const struct np_apply *a)
 {
-	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
 		log_format("info", "class %s/%s %s",
 			   a->plan.classes[i].ns ? a->plan.classes[i].ns : "",
 			   a->plan.classes[i].name, np_apply_result_name(a->classes[i].result));
@@ -339,9 +339,9 @@ static const char **list_namespaces(const struct exec *e, const char *first, siz
 	const char **names = calloc(e->input.n_pools + 1, sizeof(*names));
 	size_t n = 0;
 
-	if (names == NULL)
+	if (!names)
 		return NULL;
-	if (first != NULL)
+	if (first)
 		names[n++] = first;
 	for (size_t i = 0; i < e->input.n_pools; i++) {
 		const char *ns = e->input.pools[i].ns;
@@ -367,7 +367,7 @@ static int leave(struct exec *e, struct np_leave_options *o, bool all, struct np
 		return -(int)err->code;
 	}
 	names = list_namespaces(e, np_kube_namespace(e->kube), &o->n_namespaces);
-	if (names == NULL)
+	if (!names)
 		return np_fail_nomem(err);
 	o->namespaces = names;
 	return np_apply_leave(e->kube, o, ret, err);
@@ -443,7 +443,7 @@ static int check_rights(struct exec *e, const struct np_kube_resource *r, struct
 	size_t n = 0;
 
 	names = list_namespaces(e, NULL, &n);
-	if (names == NULL)
+	if (!names)
 		return np_fail_nomem(err);
 	return np_apply_rights(e->kube, r, n, names, err);
 }
@@ -543,7 +543,7 @@ static void put_error(struct exec *e, const struct np_err *why)
 	if (e->words[0] != '\0')
 		add_details(e, e->words);
 	text = np_exec_error(e->version, code, why->text, e->details ? e->details : "");
-	if (put(text != NULL ? text : no_memory, &ignored) < 0)
+	if (put(text ? text : no_memory, &ignored) < 0)
 		log_line("error", ignored.text);
 	log_line("error", why->text);
 }
@@ -557,7 +557,7 @@ int run_exec(void)
 		put_error(&e, &err);
 		return 1;
 	}
-	if (e.answer != NULL && put(e.answer, &err) < 0) {
+	if (e.answer && put(e.answer, &err) < 0) {
 		log_line("error", err.text);
 		return 1;
 	}

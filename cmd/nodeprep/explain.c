@@ -17,9 +17,8 @@ static bool is_utf8_locale(void)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		const char *value = getenv(names[i]);
 
-		if (value != NULL && value[0] != '\0')
-			return strcasestr(value, "utf-8") != NULL ||
-			       strcasestr(value, "utf8") != NULL;
+		if (value && value[0] != '\0')
+			return strcasestr(value, "utf-8") || strcasestr(value, "utf8");
 	}
 	return false;
 }
@@ -28,8 +27,8 @@ static bool is_colour_terminal(void)
 {
 	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
 
-	return isatty(STDOUT_FILENO) && (no_colour == NULL || no_colour[0] == '\0') &&
-	       (term == NULL || strcmp(term, "dumb") != 0);
+	return isatty(STDOUT_FILENO) && (!no_colour || no_colour[0] == '\0') &&
+	       (!term || strcmp(term, "dumb") != 0);
 }
 
 int run_explain(const struct options *o, struct np_err *err)

@@ -50,7 +50,7 @@ static char *folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	if (slash == NULL)
+	if (!slash)
 		return strdup(".");
 	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
@@ -62,8 +62,8 @@ int file_replace(const char *path, const char *bytes, size_t size, mode_t mode, 
 	NP_AUTO(np_freep) char *temporary = NULL;
 	NP_AUTO(close_fd) int fd = -1;
 
-	if (folder == NULL ||
-	    asprintf(&temporary, "%s/.%s.XXXXXX", folder, slash != NULL ? slash + 1 : path) < 0) {
+	if (!folder ||
+	    asprintf(&temporary, "%s/.%s.XXXXXX", folder, slash ? slash + 1 : path) < 0) {
 		temporary = NULL;
 		return np_fail_nomem(err);
 	}

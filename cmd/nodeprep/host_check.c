@@ -27,7 +27,7 @@ static int print_report(const struct options *o, const struct np_host *h, const 
 	if (!is_for_programs(o))
 		return np_host_text(h, r, &text, err) < 0 ? -(int)err->code : put(text, err);
 	tree = np_host_tree(h, r);
-	if (tree == NULL)
+	if (!tree)
 		return np_fail_nomem(err);
 	return np_render_tree(tree, o->format, &text, err) < 0 ? -(int)err->code : put(text, err);
 }

@@ -224,7 +224,7 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 	work_load_config(o, w);
 	w->input.only_namespace = o->kube.ns;
 	w->input.default_namespace = o->kube.ns;
-	if (o->kube.ns == NULL && w->config != NULL)
+	if (!o->kube.ns && w->config)
 		w->input.default_namespace = np_kube_config_namespace(w->config);
 	for (size_t i = 0; i < o->files.n; i++)
 		if (load_path(o, w, o->files.items[i], err) < 0)
@@ -237,7 +237,7 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 
 int work_connect(const struct options *o, struct work *w, struct np_err *err)
 {
-	if (w->config == NULL) {
+	if (!w->config) {
 		*err = w->config_error;
 		return -(int)err->code;
 	}
@@ -284,5 +284,5 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err)
 		return work_fail(w, &why, err);
 	if (np_plan_make(&w->input, &p, &w->plan, err) < 0)
 		return -(int)err->code;
-	return w->kube != NULL ? np_bindings_note(w->kube, &w->fetched.resource, &w->plan, err) : 0;
+	return w->kube ? np_bindings_note(w->kube, &w->fetched.resource, &w->plan, err) : 0;
 }

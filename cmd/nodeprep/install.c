@@ -29,7 +29,7 @@ static int make_folders(const char *path, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *copy = strdup(path);
 
-	if (copy == NULL)
+	if (!copy)
 		return np_fail_nomem(err);
 	for (char *end = copy + 1; *copy != '\0' && *end != '\0'; end++) {
 		if (*end != '/')
@@ -95,7 +95,7 @@ static int install_conf(const struct options *o, const char *source, struct np_e
 {
 	NP_AUTO(np_freep) char *copy = strdup(source);
 
-	if (copy == NULL)
+	if (!copy)
 		return np_fail_nomem(err);
 	/* A kubeconfig may be among them. */
 	return install_file(source, o->conf_dir, basename(copy), 0600, err);
@@ -103,20 +103,20 @@ static int install_conf(const struct options *o, const char *source, struct np_e
 
 int run_install_cni(const struct options *o, struct np_err *err)
 {
-	if (o->bin_dir == NULL && o->confs.n == 0)
+	if (!o->bin_dir && o->confs.n == 0)
 		return np_fail(
 			err, NP_E_USAGE,
 			"nothing to install: set --bin-dir DIR, or --conf FILE with --conf-dir");
-	if ((o->confs.n > 0) != (o->conf_dir != NULL))
+	if ((o->confs.n > 0) != !!o->conf_dir)
 		return np_fail(err, NP_E_USAGE,
 			       "--conf FILE and --conf-dir DIR go together: what, and where to");
-	if (o->conf_dir != NULL && check_folder(o->conf_dir, err) < 0)
+	if (o->conf_dir && check_folder(o->conf_dir, err) < 0)
 		return -(int)err->code;
 	for (size_t i = 0; i < o->confs.n; i++)
 		if (install_conf(o, o->confs.items[i], err) < 0)
 			return -(int)err->code;
 	/* The binary last: once it is there, a runtime may call it. */
-	if (o->bin_dir != NULL && install_file(SELF, o->bin_dir, PLUGIN, 0755, err) < 0)
+	if (o->bin_dir && install_file(SELF, o->bin_dir, PLUGIN, 0755, err) < 0)
 		return -(int)err->code;
 	return 0;
 }

@@ -21,9 +21,9 @@ void log_init(const struct options *o)
 
 int log_open(const char *path, const char *words, struct np_err *err)
 {
-	int fd = path != NULL ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640) : -1;
+	int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640) : -1;
 
-	if (path != NULL && (fd < 0 || dup2(fd, STDERR_FILENO) < 0)) {
+	if (path && (fd < 0 || dup2(fd, STDERR_FILENO) < 0)) {
 		np_fail(err, NP_E_IO, "logFile '%s': %s", path, strerror(errno));
 		if (fd >= 0)
 			close(fd);
@@ -41,11 +41,11 @@ static void write_line(const char *level, const char *text)
 	time_t now = time(NULL);
 	struct tm parts;
 
-	if (prefix == NULL) {
+	if (!prefix) {
 		fprintf(stderr, "%s: %s\n", level, text);
 		return;
 	}
-	if (gmtime_r(&now, &parts) != NULL)
+	if (gmtime_r(&now, &parts))
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ ", &parts);
 	fprintf(stderr, "%s%s: %s: %s\n", when, prefix, level, text);
 }
@@ -58,9 +58,9 @@ void log_line(const char *level, const char *text)
 	progress_clear();
 	if (as_json) {
 		object = json_pack("{s:s, s:s}", "level", level, "msg", text);
-		line = object != NULL ? json_dumps(object, JSON_COMPACT) : NULL;
+		line = object ? json_dumps(object, JSON_COMPACT) : NULL;
 	}
-	if (line != NULL)
+	if (line)
 		fprintf(stderr, "%s\n", line);
 	else
 		write_line(level, text);
@@ -88,9 +88,9 @@ static void log_class_notes(const struct np_plan_class *c)
 {
 	char who[600];
 
-	snprintf(who, sizeof(who), "%s%s%s", c->ns != NULL ? c->ns : "", c->ns != NULL ? "/" : "",
-		 c->name != NULL ? c->name : "");
-	if (c->class != NULL)
+	snprintf(who, sizeof(who), "%s%s%s", c->ns ? c->ns : "", c->ns ? "/" : "",
+		 c->name ? c->name : "");
+	if (c->class)
 		log_each(who, &c->class->notes);
 	log_each(who, &c->notes);
 	log_each(who, &c->change.notes);

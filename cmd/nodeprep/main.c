@@ -58,7 +58,7 @@ int run_help(const struct options *o, struct np_err *err)
 		return 0;
 	}
 	c = find_command(o->arguments.items[0]);
-	if (c == NULL)
+	if (!c)
 		return np_fail(err, NP_E_USAGE, "unknown command '%s': see 'nodeprep help'",
 			       o->arguments.items[0]);
 	options_help(c);
@@ -106,18 +106,18 @@ static int run(int argc, char *argv[], struct np_err *err)
 	const char *name = command_first(argc, argv);
 	const struct command *c;
 
-	if (argc == 1 && getenv("CNI_COMMAND") != NULL)
+	if (argc == 1 && getenv("CNI_COMMAND"))
 		return run_exec();
-	if (name == NULL) {
+	if (!name) {
 		name = implied_command(argc, argv);
-		if (name == NULL)
+		if (!name)
 			return np_fail(err, NP_E_USAGE,
 				       "no command in front of '%.*s': see 'nodeprep help'",
 				       (int)strcspn(argv[1], "="), argv[1]);
 		return run_command(find_command(name), 1, argv, err);
 	}
 	c = find_command(name);
-	if (c == NULL)
+	if (!c)
 		return np_fail(err, NP_E_USAGE, "unknown command '%s': see 'nodeprep help'", name);
 	return run_command(c, argc - 1, argv + 1, err);
 }

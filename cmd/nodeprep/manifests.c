@@ -22,7 +22,7 @@ static int put_objects(const json_t *list, struct np_err *err)
 
 static bool is_flat(const struct np_plan_template *t)
 {
-	return t->template != NULL && t->template->kind == NP_TEMPLATE_FLAT && t->change.n > 0;
+	return t->template && t->template->kind == NP_TEMPLATE_FLAT && t->change.n > 0;
 }
 
 /* Returns the bytes of the input that was kept under that name; NULL where it is not. */
@@ -40,16 +40,16 @@ static int put_flat(const struct work *w, const struct np_plan_template *t, stru
 	const char *name = t->template->source.file;
 	const struct kept_file *file = find_kept(w, name);
 	NP_AUTO(np_freep) char *text = NULL;
-	size_t size = file != NULL ? file->size : 0;
+	size_t size = file ? file->size : 0;
 
-	if (file == NULL)
+	if (!file)
 		return np_fail(err, NP_E_BUG, "the text of '%s' was not kept", name);
 	text = strndup(file->bytes, file->size);
 	for (size_t i = 0; i < t->change.n; i++) {
 		const struct np_change_item *item = &t->change.items[i];
 		char *next = NULL;
 
-		if (text == NULL)
+		if (!text)
 			return np_fail_nomem(err);
 		if (np_yaml_set_text(name, text, size, t->template->source.document, item->path + 1,
 				     json_string_value(item->to), &next, &size, err) < 0)
@@ -95,11 +95,11 @@ int keep_flat_take(struct work *w, const char *name, size_t n_before, char **byt
 	if (!added_flat(w, n_before))
 		return 0;
 	kept = reallocarray(w->kept, w->n_kept + 1, sizeof(*kept));
-	if (kept == NULL)
+	if (!kept)
 		return np_fail_nomem(err);
 	w->kept = kept;
 	w->kept[w->n_kept] = (struct kept_file){ strdup(name), np_take(*bytes), size };
-	return w->kept[w->n_kept++].name == NULL ? np_fail_nomem(err) : 0;
+	return w->kept[w->n_kept++].name ? 0 : np_fail_nomem(err);
 }
 
 void log_rollouts(const struct np_plan *plan)
@@ -109,10 +109,10 @@ void log_rollouts(const struct np_plan *plan)
 	for (size_t i = 0; i < plan->n_templates; i++) {
 		const struct np_plan_template *t = &plan->templates[i];
 
-		for (size_t p = 0; t->replacement != NULL && p < t->n_pools; p++) {
+		for (size_t p = 0; t->replacement && p < t->n_pools; p++) {
 			const struct np_pool *pool = plan->pools[t->pools[p]].pool;
 
-			if (pool->doc == NULL || np_pool_is_of_topology(pool))
+			if (!pool->doc || np_pool_is_of_topology(pool))
 				continue;
 			np_rollout_text(pool, text);
 			log_format("info",
@@ -124,8 +124,8 @@ void log_rollouts(const struct np_plan *plan)
 
 static const char *group_of(const struct np_apply_object *object)
 {
-	return object->pool != NULL ? "machinedeployment.cluster.x-k8s.io"
-				    : "vspheremachinetemplate.infrastructure.cluster.x-k8s.io";
+	return object->pool ? "machinedeployment.cluster.x-k8s.io"
+			    : "vspheremachinetemplate.infrastructure.cluster.x-k8s.io";
 }
 
 int put_applied(const struct options *o, const struct np_apply_objects *objects, struct np_err *err)
@@ -157,7 +157,7 @@ void log_applied(const struct np_apply_objects *objects)
 		if (object->error.code != NP_OK) {
 			log_format("error", "%s %s/%s: %s", object->kind, object->ns, object->name,
 				   object->error.text);
-		} else if (object->pool != NULL && strcmp(object->result, "patched") == 0) {
+		} else if (object->pool && strcmp(object->result, "patched") == 0) {
 			np_rollout_text(object->pool, text);
 			log_format("info", "machinedeployment %s/%s: its nodes are rolled: %s",
 				   object->ns, object->name, text);

@@ -47,7 +47,7 @@ static uint64_t now_ms(void)
 static int make_room(struct np_expectation *x, size_t n, struct np_err *err)
 {
 	x->items = calloc(n > 0 ? n : 1, sizeof(*x->items));
-	return x->items == NULL ? np_fail_nomem(err) : 0;
+	return x->items ? 0 : np_fail_nomem(err);
 }
 
 static int expect_asks(struct np_expectation *x, const struct np_ask *asks, size_t n,
@@ -61,7 +61,7 @@ static int expect_asks(struct np_expectation *x, const struct np_ask *asks, size
 		*e = (struct np_expected){ .gpu = asks[i].gpu,
 					   .exact = asks[i].exact,
 					   .id = asks[i].id,
-					   .is_vgpu = asks[i].vgpu_profile != NULL,
+					   .is_vgpu = !!asks[i].vgpu_profile,
 					   .count = asks[i].count };
 		strlcpy(e->text, asks[i].text, sizeof(e->text));
 	}
@@ -80,13 +80,12 @@ static int expect_cards(struct np_expectation *x, const struct np_card *cards, s
 		char id[NP_PCI_ID_MAX];
 
 		*e = (struct np_expected){ .gpu = cards[i].gpu,
-					   .exact = cards[i].has_id && profile == NULL,
+					   .exact = cards[i].has_id && !profile,
 					   .id = cards[i].id,
-					   .is_vgpu = profile != NULL,
+					   .is_vgpu = !!profile,
 					   .count = cards[i].addend.count };
 		/* A profile is compared with the driver's name of it. */
-		strlcpy(e->text, profile != NULL ? profile : np_card_name(&cards[i], id),
-			sizeof(e->text));
+		strlcpy(e->text, profile ? profile : np_card_name(&cards[i], id), sizeof(e->text));
 	}
 	x->n = n;
 	return 0;
@@ -116,18 +115,18 @@ static int find_pool(const struct options *o, const struct np_plan *plan,
 	size_t n = 0;
 
 	for (size_t i = 0; i < plan->n_pools; i++) {
-		if (o->node.pool == NULL || is_pool(plan->pools[i].pool, o->node.pool)) {
+		if (!o->node.pool || is_pool(plan->pools[i].pool, o->node.pool)) {
 			*ret = &plan->pools[i];
 			n++;
 		}
 	}
 	if (n == 1)
 		return 0;
-	if (n == 0 && o->node.pool != NULL)
+	if (n == 0 && o->node.pool)
 		return np_fail(err, NP_E_NOT_FOUND, "no pool '%s' in the input", o->node.pool);
 	if (n == 0)
 		return np_fail(err, NP_E_SPEC, "no pool in the input");
-	if (o->node.pool != NULL)
+	if (o->node.pool)
 		return np_fail(err, NP_E_USAGE,
 			       "%zu pools are called '%s': set --pool namespace/cluster/pool", n,
 			       o->node.pool);
@@ -137,7 +136,7 @@ static int find_pool(const struct options *o, const struct np_plan *plan,
 static bool is_class_known(const struct np_plan *plan, const struct np_plan_pool *pool)
 {
 	if (pool->template_index != SIZE_MAX)
-		return plan->templates[pool->template_index].template != NULL;
+		return !!plan->templates[pool->template_index].template;
 	return pool->class_index != SIZE_MAX && plan->classes[pool->class_index].found;
 }
 
@@ -164,16 +163,16 @@ static int expect_pool(const struct options *o, struct run *r, struct np_err *er
 
 static const char *node_name(const struct options *o)
 {
-	const char *name = o->node.node_name != NULL ? o->node.node_name : getenv("NODE_NAME");
+	const char *name = o->node.node_name ? o->node.node_name : getenv("NODE_NAME");
 
-	return name != NULL && name[0] != '\0' ? name : NULL;
+	return name && name[0] != '\0' ? name : NULL;
 }
 
 static int connect_api(const struct options *o, struct run *r, struct np_err *err)
 {
-	if (r->work.kube != NULL)
+	if (r->work.kube)
 		return 0;
-	if (r->work.config == NULL && r->work.config_error.code == NP_OK)
+	if (!r->work.config && r->work.config_error.code == NP_OK)
 		work_load_config(o, &r->work);
 	return work_connect(o, &r->work, err);
 }
@@ -184,13 +183,12 @@ static int expect_annotation(const struct options *o, struct run *r, struct np_e
 	json_auto_t *node = NULL;
 	const char *text;
 
-	if (node_name(o) == NULL || (o->node.node_name == NULL && !np_kube_is_configured(&o->kube)))
+	if (!node_name(o) || (!o->node.node_name && !np_kube_is_configured(&o->kube)))
 		return 0;
 	if (connect_api(o, r, err) < 0 || node_fetch(r->work.kube, node_name(o), &node, err) < 0)
 		return -(int)err->code;
 	text = node_annotation(node);
-	return text != NULL ? expect_text(r, "the Node's annotation nodeprep.dev/gpus", text, err)
-			    : 0;
+	return text ? expect_text(r, "the Node's annotation nodeprep.dev/gpus", text, err) : 0;
 }
 
 /* Reads -f; what is wrong with its documents is told, each in a line, and the first is the error. */
@@ -210,17 +208,17 @@ static int load_expectation(const struct options *o, struct run *r, struct np_er
 {
 	const char *environment = getenv("NODEPREP_EXPECT");
 
-	if (o->node.expect != NULL && o->files.n > 0)
+	if (o->node.expect && o->files.n > 0)
 		return np_fail(err, NP_E_USAGE, "--expect and -f are mutually exclusive");
-	if (o->node.pool != NULL && o->files.n == 0)
+	if (o->node.pool && o->files.n == 0)
 		return np_fail(err, NP_E_USAGE, "--pool needs -f, where the pool is");
 	if (o->files.n > 0)
 		return load_pools(o, r, err) < 0 ? -(int)err->code : expect_pool(o, r, err);
 	if (catalogue_load(o, &r->work.catalogue, err) < 0)
 		return -(int)err->code;
-	if (o->node.expect != NULL)
+	if (o->node.expect)
 		return expect_text(r, "--expect", o->node.expect, err);
-	if (environment != NULL && environment[0] != '\0')
+	if (environment && environment[0] != '\0')
 		return expect_text(r, "NODEPREP_EXPECT", environment, err);
 	return expect_annotation(o, r, err);
 }
@@ -230,12 +228,12 @@ static int load_expectation(const struct options *o, struct run *r, struct np_er
 static struct np_machine_roots machine_roots(const struct options *o)
 {
 	/* The log of this machine says nothing of one whose sysfs lies elsewhere. */
-	const char *log = o->node.sysfs == NULL ? "/dev/kmsg" : NULL;
+	const char *log = o->node.sysfs ? NULL : "/dev/kmsg";
 
 	return (struct np_machine_roots){
-		.sysfs = o->node.sysfs != NULL ? o->node.sysfs : "/sys",
-		.procfs = o->node.procfs != NULL ? o->node.procfs : "/proc",
-		.log = o->node.log != NULL ? o->node.log : log,
+		.sysfs = o->node.sysfs ? o->node.sysfs : "/sys",
+		.procfs = o->node.procfs ? o->node.procfs : "/proc",
+		.log = o->node.log ? o->node.log : log,
 	};
 }
 
@@ -292,7 +290,7 @@ static int print_report(const struct options *o, const struct run *r, struct np_
 		return put(text, err);
 	}
 	tree = np_machine_tree(&r->machine, &options, &r->report);
-	if (tree == NULL)
+	if (!tree)
 		return np_fail_nomem(err);
 	if (np_render_tree(tree, o->format, &text, err) < 0)
 		return -(int)err->code;
@@ -304,9 +302,9 @@ static int open_termination_log(const struct options *o)
 {
 	int flags = O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
-	if (o->node.termination_log != NULL)
+	if (o->node.termination_log)
 		return open(o->node.termination_log, flags | O_CREAT, 0644);
-	return getenv("KUBERNETES_SERVICE_HOST") != NULL ? open(TERMINATION_LOG, flags) : -1;
+	return getenv("KUBERNETES_SERVICE_HOST") ? open(TERMINATION_LOG, flags) : -1;
 }
 
 static void write_termination_log(const struct options *o, const char *text)
@@ -314,12 +312,11 @@ static void write_termination_log(const struct options *o, const char *text)
 	int fd = open_termination_log(o);
 	size_t size = strlen(text);
 
-	if (fd < 0 && o->node.termination_log == NULL)
+	if (fd < 0 && !o->node.termination_log)
 		return;
 	if (fd < 0 || write(fd, text, size < TERMINATION_MAX ? size : TERMINATION_MAX) < 0)
 		log_format("warning", "'%s': %s",
-			   o->node.termination_log != NULL ? o->node.termination_log
-							   : TERMINATION_LOG,
+			   o->node.termination_log ? o->node.termination_log : TERMINATION_LOG,
 			   strerror(errno));
 	if (fd >= 0)
 		close(fd);
@@ -368,7 +365,7 @@ int exit_of_verdict(enum np_verdict pass)
 
 static int check_node(const struct options *o, struct run *r, struct np_err *err)
 {
-	if ((o->node.patch_node || o->node.remove_taint) && node_name(o) == NULL)
+	if ((o->node.patch_node || o->node.remove_taint) && !node_name(o))
 		return np_fail(err, NP_E_USAGE,
 			       "--patch-node and --remove-taint need --node-name or NODE_NAME");
 	if (load_expectation(o, r, err) < 0 || look_until(o, r, err) < 0 || tell(o, r, err) < 0)

@@ -49,7 +49,7 @@ static const json_t *find_condition(const json_t *node)
 		const json_t *condition = json_array_get(list, i);
 		const char *type = json_string_value(json_object_get(condition, "type"));
 
-		if (type != NULL && strcmp(type, CONDITION) == 0)
+		if (type && strcmp(type, CONDITION) == 0)
 			return condition;
 	}
 	return NULL;
@@ -59,7 +59,7 @@ static const char *text_of(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 
-	return text != NULL ? text : "";
+	return text ? text : "";
 }
 
 static void write_now(char buf[static 32])
@@ -83,8 +83,8 @@ static int patch_condition(struct np_kube *k, const char *name, const struct say
 	body = json_pack("{s:{s:[{s:s, s:s, s:s, s:s, s:s, s:s}]}}", "status", "conditions", "type",
 			 CONDITION, "status", says->status, "reason", says->reason, "message",
 			 message, "lastHeartbeatTime", now, "lastTransitionTime",
-			 since != NULL ? since : now);
-	if (body == NULL)
+			 since ? since : now);
+	if (!body)
 		return np_fail_nomem(err);
 	const struct np_kube_patch patch = { .body = body,
 					     .type = NP_KUBE_STRATEGIC_PATCH,
@@ -116,7 +116,7 @@ static int make_event(struct np_kube *k, const json_t *node, const char *name,
 		says->event_type, "source", "component", "nodeprep", "host", name, "firstTimestamp",
 		now, "lastTimestamp", now, "count", 1, "reportingComponent",
 		"nodeprep.dev/node-check", "reportingInstance", name);
-	if (body == NULL)
+	if (!body)
 		return np_fail_nomem(err);
 	return np_kube_create(k, &events, EVENT_NAMESPACE, &(struct np_kube_create){ .body = body },
 			      &stored, err);
@@ -128,7 +128,7 @@ static int tell_node(struct np_kube *k, const json_t *node, const char *name, en
 {
 	const struct saying *says = &sayings[pass];
 	const json_t *before = find_condition(node);
-	bool same = before != NULL && strcmp(text_of(before, "status"), says->status) == 0;
+	bool same = before && strcmp(text_of(before, "status"), says->status) == 0;
 	const char *since = text_of(before, "lastTransitionTime");
 	char message[MESSAGE_MAX + 1];
 
@@ -145,7 +145,7 @@ static int other_taints(const json_t *node, json_t **ret, struct np_err *err)
 	const json_t *list = json_object_get(json_object_get(node, "spec"), "taints");
 	json_auto_t *others = json_array();
 
-	if (others == NULL)
+	if (!others)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		json_t *taint = json_array_get(list, i);
@@ -166,10 +166,10 @@ static int mutate_taints(void *ctx, const json_t *node, json_t **ret_patch, stru
 	(void)ctx;
 	if (other_taints(node, &taints, err) < 0)
 		return -(int)err->code;
-	if (taints == NULL)
+	if (!taints)
 		return 0;
 	*ret_patch = json_pack("{s:{s:O}}", "spec", "taints", taints);
-	return *ret_patch == NULL ? np_fail_nomem(err) : 0;
+	return *ret_patch ? 0 : np_fail_nomem(err);
 }
 
 static int remove_taint(struct np_kube *k, const char *name, struct np_err *err)

@@ -146,7 +146,7 @@ static int add_text(struct texts *t, const char *text, struct np_err *err)
 {
 	const char **items = reallocarray(t->items, t->n + 1, sizeof(*items));
 
-	if (items == NULL)
+	if (!items)
 		return np_fail_nomem(err);
 	t->items = items;
 	t->items[t->n++] = text;
@@ -156,7 +156,7 @@ static int add_text(struct texts *t, const char *text, struct np_err *err)
 static int read_choice(const char *option, const char *value, const char *const names[],
 		       unsigned *ret, struct np_err *err)
 {
-	for (unsigned i = 0; names[i] != NULL; i++) {
+	for (unsigned i = 0; names[i]; i++) {
 		if (strcmp(value, names[i]) == 0) {
 			*ret = i;
 			return 0;
@@ -192,7 +192,7 @@ static int read_verbosity(struct options *o, const char *value, struct np_err *e
 	struct np_err why = NP_ERR_INIT;
 	uint64_t level;
 
-	if (value == NULL) {
+	if (!value) {
 		o->verbosity++;
 		return 0;
 	}
@@ -208,7 +208,7 @@ static int read_flag(const struct option_row *row, const char *value, bool *ret,
 	static const char *const words[] = { "true", "false", NULL };
 	unsigned choice = 0;
 
-	if (value != NULL && read_choice(row->name, value, words, &choice, err) < 0)
+	if (value && read_choice(row->name, value, words, &choice, err) < 0)
 		return -(int)err->code;
 	*ret = choice == 0;
 	return 0;
@@ -274,7 +274,7 @@ static void make_tables(const struct command *c, struct getopt_tables *t)
 	t->shorts[s++] = ':';
 	for (size_t i = 0; i < N_ROWS; i++) {
 		const struct option_row *row = &rows[i];
-		int argument = row->value == NULL ? no_argument : required_argument;
+		int argument = row->value ? required_argument : no_argument;
 
 		if (!takes(c, row))
 			continue;
@@ -320,7 +320,7 @@ static const char *first_variable(const char *upper, const char *lower)
 {
 	const char *value = getenv(upper);
 
-	return value != NULL && value[0] != '\0' ? value : getenv(lower);
+	return value && value[0] != '\0' ? value : getenv(lower);
 }
 
 void options_environment(struct np_kube_options *k)
@@ -359,10 +359,10 @@ static int read_words(const struct command *c, int argc, char *argv[], struct op
 		if (code == '?' || code == ':')
 			return fail_option(c, code, argv, err);
 		row = find_row(code);
-		if (row == NULL)
+		if (!row)
 			return np_fail(err, NP_E_BUG, "option code %d has no row", code);
 		/* kubectl takes -o=json as well as -ojson and -o json. */
-		if (code < 256 && optarg != NULL && optarg[0] == '=' && row->kind != KIND_VERBOSITY)
+		if (code < 256 && optarg && optarg[0] == '=' && row->kind != KIND_VERBOSITY)
 			optarg++;
 		if (read_option(row, optarg, o, err) < 0)
 			return -(int)err->code;
@@ -378,12 +378,12 @@ static bool takes_next_word(const char *word)
 {
 	bool is_long = strncmp(word, "--", 2) == 0;
 
-	if (strchr(word, '=') != NULL)
+	if (strchr(word, '='))
 		return false;
 	for (size_t i = 0; i < N_ROWS; i++) {
 		const struct option_row *row = &rows[i];
 
-		if (row->value == NULL || row->kind == KIND_VERBOSITY)
+		if (!row->value || row->kind == KIND_VERBOSITY)
 			continue;
 		if (is_long ? strcmp(word + 2, row->name) == 0
 			    : word[1] == row->letter && word[1] != '\0' && word[2] == '\0')

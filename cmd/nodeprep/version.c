@@ -10,7 +10,7 @@ int run_version(const struct options *o, struct np_err *err)
 		return put("nodeprep " NP_VERSION "\n", err);
 	tree = json_pack("{s:s, s:s, s:s}", "apiVersion", "nodeprep.dev/v1alpha1", "kind",
 			 "Version", "version", NP_VERSION);
-	if (tree == NULL)
+	if (!tree)
 		return np_fail_nomem(err);
 	if (np_render_tree(tree, o->format, &text, err) < 0)
 		return -(int)err->code;

@@ -22,7 +22,7 @@ const char *np_apply_result_name(enum np_apply_result result)
 
 void np_apply_done(struct np_apply *a)
 {
-	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++)
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
 		free(a->classes[i].resource_version);
 	free(a->classes);
 	np_plan_done(&a->plan);
@@ -36,7 +36,7 @@ static int pools_of(const struct np_plan *plan, size_t i, struct np_input *ret, 
 	const struct np_plan_class *c = &plan->classes[i];
 
 	ret->pools = calloc(c->n_pools + 1, sizeof(*ret->pools));
-	if (ret->pools == NULL)
+	if (!ret->pools)
 		return np_fail_nomem(err);
 	for (size_t p = 0; p < c->n_pools; p++)
 		ret->pools[ret->n_pools++] = *plan->pools[c->pools[p]].pool;
@@ -47,8 +47,8 @@ static int keep_version(struct np_apply_class *result, const json_t *class, stru
 {
 	const char *version = apply_meta_text(class, "resourceVersion");
 
-	result->resource_version = strdup(version != NULL ? version : "");
-	return result->resource_version == NULL ? np_fail_nomem(err) : 0;
+	result->resource_version = strdup(version ? version : "");
+	return result->resource_version ? 0 : np_fail_nomem(err);
 }
 
 /* A class that was planned again after a conflict is what the result is about. */
@@ -123,8 +123,7 @@ static void apply_class(struct np_kube *k, const struct np_apply_options *o, str
 	if (json_object_size(c->change.patch) > 0)
 		r = sync_class(k, o, apply, i, &result->error);
 	else
-		r = c->class != NULL ? keep_version(result, c->class->node.json, &result->error)
-				     : 0;
+		r = c->class ? keep_version(result, c->class->node.json, &result->error) : 0;
 	if (r < 0)
 		result->result = NP_APPLY_FAILED;
 }
@@ -137,7 +136,7 @@ static int fail_stopped(struct np_apply_class *result)
 
 static bool is_stopped(const struct np_apply_watch *w)
 {
-	return w->is_stopped != NULL && w->is_stopped(w->ctx);
+	return w->is_stopped && w->is_stopped(w->ctx);
 }
 
 static int apply_classes(struct np_kube *k, const struct np_apply_options *o, struct np_apply *a,
@@ -146,7 +145,7 @@ static int apply_classes(struct np_kube *k, const struct np_apply_options *o, st
 	size_t n = a->plan.n_classes;
 
 	a->classes = calloc(n + 1, sizeof(*a->classes));
-	if (a->classes == NULL)
+	if (!a->classes)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < n; i++) {
 		apply_report(&o->watch, NP_APPLY_WRITING, i, n);
@@ -207,7 +206,7 @@ enum np_code np_apply_code(const struct np_apply *a)
 		return worst;
 	if (np_plan_has_placeholder(&a->plan))
 		return NP_E_SPEC;
-	for (size_t i = 0; a->classes != NULL && i < a->plan.n_classes; i++) {
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++) {
 		enum np_code code = a->classes[i].error.code;
 
 		if (np_code_exit_status(code) > np_code_exit_status(worst))
@@ -226,9 +225,8 @@ static json_t *error_tree(const struct np_err *error)
 /* Where nothing was written, a class that cannot be is the one that failed. */
 static int add_result(json_t *c, const struct np_plan_class *p, const struct np_apply_class *r)
 {
-	const char *result = p->class == NULL
-				     ? np_apply_result_name(NP_APPLY_FAILED)
-				     : np_apply_result_name(r ? r->result : NP_APPLY_UNCHANGED);
+	const char *result = p->class ? np_apply_result_name(r ? r->result : NP_APPLY_UNCHANGED)
+				      : np_apply_result_name(NP_APPLY_FAILED);
 	const char *version = r ? r->resource_version : NULL;
 
 	if (json_object_set_new(c, "result", json_string(result)) < 0 ||
@@ -256,7 +254,7 @@ static int add_results(json_t *tree, const struct np_apply *a)
 	size_t i;
 
 	json_array_foreach (classes, i, c) {
-		const struct np_apply_class *r = a->classes != NULL ? &a->classes[i] : NULL;
+		const struct np_apply_class *r = a->classes ? &a->classes[i] : NULL;
 
 		if (add_result(c, &a->plan.classes[i], r) < 0)
 			return -1;
@@ -271,7 +269,7 @@ json_t *np_apply_tree(const struct np_apply *a)
 {
 	json_auto_t *tree = np_render_plan_tree(&a->plan);
 
-	if (tree == NULL || add_results(tree, a) < 0)
+	if (!tree || add_results(tree, a) < 0)
 		return NULL;
 	return json_incref(tree);
 }

@@ -33,13 +33,13 @@ static void expect_complete(const struct np_check *c)
 	size_t i, errors = 0;
 
 	json_array_foreach (c->machines, i, item)
-		if (json_string_value(json_object_get(item, "onResize")) == NULL ||
-		    json_object_get(item, "madeBeforeChange") == NULL)
+		if (!json_string_value(json_object_get(item, "onResize")) ||
+		    !json_object_get(item, "madeBeforeChange"))
 			abort();
 	json_array_foreach (c->findings, i, item) {
 		const char *severity = json_string_value(json_object_get(item, "severity"));
 
-		if (severity == NULL || json_object_get(item, "writer") == NULL)
+		if (!severity || !json_object_get(item, "writer"))
 			abort();
 		errors += strcmp(severity, "error") == 0;
 	}
@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	NP_AUTO(np_freep) char *json = NULL;
 	struct np_err err = NP_ERR_INIT;
 
-	if (fuzz_cat == NULL && np_catalogue_new(&fuzz_cat, &err) < 0)
+	if (!fuzz_cat && np_catalogue_new(&fuzz_cat, &err) < 0)
 		abort();
 	if (fuzz_check(&r, fuzz_cat, (const char *)data, size, &err) < 0) {
 		if (err.code == NP_OK || err.text[0] == '\0')

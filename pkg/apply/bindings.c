@@ -17,7 +17,7 @@ static int add_binding(void *ctx, json_t *object, struct np_err *err)
 	const char *kind = json_string_value(json_object_get(ref, "kind"));
 	const char *name = json_string_value(json_object_get(ref, "name"));
 
-	if (name == NULL || (kind != NULL && strcmp(kind, "VirtualMachineClass") != 0))
+	if (!name || (kind && strcmp(kind, "VirtualMachineClass") != 0))
 		return 0;
 	return json_object_set_new(b->classes, name, json_true()) < 0 ? np_fail_nomem(err) : 0;
 }
@@ -51,7 +51,7 @@ static int note_namespace(struct np_plan *plan, const char *ns, const json_t *cl
 
 		for (size_t k = 0; k < c->n_pools; k++) {
 			if (!c->found || strcmp(plan->pools[c->pools[k]].pool->ns, ns) != 0 ||
-			    is_told(plan, c, k) || json_object_get(classes, c->name) != NULL)
+			    is_told(plan, c, k) || json_object_get(classes, c->name))
 				continue;
 			if (np_notes_add(&c->notes, err, NP_WARNING_CLASS_NOT_BOUND,
 					 "namespace '%s' has no VirtualMachineClassBinding for "
@@ -88,7 +88,7 @@ int np_bindings_note(struct np_kube *k, const struct np_kube_resource *classes,
 	const char *ns;
 	json_t *value;
 
-	if (namespaces == NULL)
+	if (!namespaces)
 		return np_fail_nomem(err);
 	if (classes->namespaced || classes->plural[0] == '\0' || json_object_size(namespaces) == 0)
 		return 0;
@@ -98,7 +98,7 @@ int np_bindings_note(struct np_kube *k, const struct np_kube_resource *classes,
 		json_auto_t *names = json_object();
 		struct bound b = { names };
 
-		if (names == NULL)
+		if (!names)
 			return np_fail_nomem(err);
 		if (np_kube_list(k, &r, ns, 0, add_binding, &b, &why) < 0)
 			return note_unknown(plan, &why, err);

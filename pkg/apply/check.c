@@ -28,21 +28,21 @@ static bool is_ascii(const char *text)
 
 json_t *check_text(const char *text)
 {
-	json_t *tree = text != NULL ? json_string(text) : json_null();
+	json_t *tree = text ? json_string(text) : json_null();
 	NP_AUTO(np_freep) char *copy = NULL;
 
 	/* Of ASCII alone it cannot be but memory that is missing. */
-	if (tree != NULL || is_ascii(text))
+	if (tree || is_ascii(text))
 		return tree;
 	copy = strdup(text);
-	for (char *p = copy; p != NULL && *p != '\0'; p++)
+	for (char *p = copy; p && *p != '\0'; p++)
 		*p = (*p & 0x80) != 0 ? '?' : *p;
-	return copy != NULL ? json_string(copy) : NULL;
+	return copy ? json_string(copy) : NULL;
 }
 
 static json_t *writer_tree(const struct np_writer *w)
 {
-	if (w == NULL)
+	if (!w)
 		return json_null();
 	return json_pack("{s:o, s:o, s:o}", "manager", check_text(w->manager), "operation",
 			 check_text(w->operation[0] != '\0' ? w->operation : NULL), "time",
@@ -51,7 +51,7 @@ static json_t *writer_tree(const struct np_writer *w)
 
 static json_t *value_or_null(json_t *value)
 {
-	return value != NULL ? value : json_null();
+	return value ? value : json_null();
 }
 
 int check_find(json_t *findings, const struct finding *f, struct np_err *err, const char *fmt, ...)
@@ -88,7 +88,7 @@ bool check_needs_efi(const struct np_plan *plan, const struct np_plan_class *c)
 /* A value in a few words: what is long by its size alone. */
 static void write_value(const json_t *value, char buf[static VALUE_MAX])
 {
-	if (value == NULL)
+	if (!value)
 		snprintf(buf, VALUE_MAX, "absent");
 	else if (json_is_array(value))
 		snprintf(buf, VALUE_MAX, "a list of %zu", json_array_size(value));
@@ -187,7 +187,7 @@ static int find_class(json_t *findings, const struct np_plan_class *c, struct np
 {
 	const struct finding where = { .object = CLASS_KIND, .ns = c->ns, .name = c->name };
 
-	if (c->class == NULL || c->n_pools == 0)
+	if (!c->class || c->n_pools == 0)
 		return 0;
 	if (find_drift(findings, c, err) < 0 ||
 	    find_notes(findings, &where, &c->class->notes, err) < 0 ||
@@ -232,7 +232,7 @@ static bool is_text(const json_t *object, const char *key, const char *wanted)
 {
 	const char *text = text_of(object, key);
 
-	return text != NULL && strcmp(text, wanted) == 0;
+	return text && strcmp(text, wanted) == 0;
 }
 
 /* Tells whether a VM of that namespace can be made from the image. */
@@ -240,20 +240,20 @@ static bool is_in_reach(const json_t *image, const json_t *machine)
 {
 	const char *ns = text_of(image, "namespace"), *kind = text_of(machine, "imageKind");
 
-	if (kind != NULL && !is_text(image, "kind", kind))
+	if (kind && !is_text(image, "kind", kind))
 		return false;
-	return ns == NULL || is_text(machine, "namespace", ns);
+	return !ns || is_text(machine, "namespace", ns);
 }
 
 /* Appends the image under what it is called, once. */
 static int index_name(json_t *index, json_t *image, const char *name)
 {
-	json_t *list = name != NULL ? json_object_get(index, name) : NULL;
+	json_t *list = name ? json_object_get(index, name) : NULL;
 	size_t n = json_array_size(list);
 
-	if (name == NULL || (n > 0 && json_array_get(list, n - 1) == image))
+	if (!name || (n > 0 && json_array_get(list, n - 1) == image))
 		return 0;
-	if (list == NULL) {
+	if (!list) {
 		list = json_array();
 		if (json_object_set_new(index, name, list) < 0)
 			return -1;
@@ -282,7 +282,7 @@ static json_t *find_image(const json_t *index, const json_t *machine)
 	json_t *image, *shown = NULL;
 	size_t i, n = 0;
 
-	if (name == NULL)
+	if (!name)
 		return NULL;
 	json_array_foreach (json_object_get(index, name), i, image) {
 		if (!is_in_reach(image, machine))
@@ -292,7 +292,7 @@ static json_t *find_image(const json_t *index, const json_t *machine)
 		shown = image;
 		n++;
 	}
-	return n == 1 && text_of(machine, "imageKind") == NULL ? shown : NULL;
+	return n == 1 && !text_of(machine, "imageKind") ? shown : NULL;
 }
 
 /* An image is listed once, with the VMs that are made from it. */
@@ -301,7 +301,7 @@ static int use_image(struct np_check *c, json_t *image, const json_t *machine, s
 	json_t *users = json_object_get(image, "virtualMachines");
 	char id[KEY_MAX];
 
-	if (users == NULL) {
+	if (!users) {
 		users = json_array();
 		if (json_object_set_new(image, "virtualMachines", users) < 0 ||
 		    json_array_append(c->images, image) < 0)
@@ -331,13 +331,13 @@ static int judge_machine(struct np_check *c, const struct np_plan *plan, const j
 	snprintf(key, sizeof(key), "%s\n%s", text_of(machine, "namespace"),
 		 text_of(machine, "className"));
 	at = json_object_get(wanted, key);
-	if (at == NULL)
+	if (!at)
 		return np_fail(err, NP_E_BUG, "VM '%s' has no class in the plan",
 			       text_of(machine, "name"));
 	mc.c = &plan->classes[json_integer_value(at)];
 	mc.needs_efi = check_needs_efi(plan, mc.c);
 	mc.is_pending = is_pending(mc.c);
-	if (image != NULL && use_image(c, image, machine, err) < 0)
+	if (image && use_image(c, image, machine, err) < 0)
 		return -(int)err->code;
 	return check_machine(machine, &mc, image, c->findings, err);
 }
@@ -359,7 +359,7 @@ static int judge_fleet(struct np_check *c, const struct np_plan *plan, const str
 	size_t i;
 
 	c->machines = copy_whole(f->machines);
-	if (c->machines == NULL || images == NULL || index == NULL)
+	if (!c->machines || !images || !index)
 		return np_fail_nomem(err);
 	json_array_foreach (c->machines, i, machine)
 		if (judge_machine(c, plan, f->wanted, index, machine, err) < 0)
@@ -383,7 +383,7 @@ int np_check_make(const struct np_plan *plan, const struct np_fleet *f, struct n
 	struct np_check c = { .findings = json_array(), .images = json_array() };
 	const struct finding input = { .object = "Input" };
 
-	if (c.findings == NULL || c.images == NULL)
+	if (!c.findings || !c.images)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < plan->n_classes; i++)
 		if (find_class(c.findings, &plan->classes[i], err) < 0)

@@ -128,7 +128,7 @@ static void test_check__the_writer_is_found(void **state)
 		struct np_writer w = { "untouched", "", "" };
 		bool found = np_vmclass_writer(c, row->path, &w);
 
-		if (found != (row->manager != NULL) ||
+		if (found != !!row->manager ||
 		    strcmp(w.manager, found ? row->manager : "untouched") != 0)
 			fail_msg("%s: '%s'", row->name, w.manager);
 	}

@@ -16,7 +16,7 @@ static const char *cell(const json_t *row, const char *key)
 		return json_is_true(value) ? "yes" : "no";
 	if (strcmp(key, "madeBeforeChange") == 0)
 		return "unknown";
-	return text != NULL && text[0] != '\0' ? text : "-";
+	return text && text[0] != '\0' ? text : "-";
 }
 
 /* A table of a tree's rows: what is behind its headings. */
@@ -57,7 +57,7 @@ static int write_table(FILE *out, const struct columns *c, const json_t *rows, s
 	const json_t *row;
 	size_t i;
 
-	if (cells == NULL)
+	if (!cells)
 		return np_fail_nomem(err);
 	if (json_array_size(rows) == 0)
 		return 0;
@@ -85,7 +85,7 @@ static void write_actions(FILE *out, const json_t *findings)
 
 		fprintf(out, "  %s: %s%s%s", cell(f, "code"), cell(f, "namespace"), "/",
 			cell(f, "name"));
-		fprintf(out, "%s%s\n      %s\n", path != NULL ? " " : "", path != NULL ? path : "",
+		fprintf(out, "%s%s\n      %s\n", path ? " " : "", path ? path : "",
 			cell(f, "action"));
 	}
 }
@@ -118,7 +118,7 @@ static json_t *check_tree(const struct np_plan *plan, const struct np_check *c)
 {
 	json_auto_t *tree = np_render_plan_tree(plan);
 
-	if (tree == NULL || json_object_set_new(tree, "kind", json_string("Check")) < 0 ||
+	if (!tree || json_object_set_new(tree, "kind", json_string("Check")) < 0 ||
 	    json_object_set(tree, "findings", c->findings) < 0 ||
 	    json_object_set(tree, "virtualMachines", c->machines) < 0 ||
 	    json_object_set(tree, "images", c->images) < 0)
@@ -137,10 +137,10 @@ int np_check_render(const struct np_plan *plan, const struct np_check *c, enum n
 
 	if (format == NP_FORMAT_JSON || format == NP_FORMAT_YAML) {
 		tree = check_tree(plan, c);
-		return tree == NULL ? np_fail_nomem(err) : np_render_tree(tree, format, ret, err);
+		return tree ? np_render_tree(tree, format, ret, err) : np_fail_nomem(err);
 	}
 	out = open_memstream(&text, &size);
-	if (out == NULL)
+	if (!out)
 		return np_fail_nomem(err);
 	r = write_all(out, plan, c, format, err);
 	if (fclose(out) != 0 && r == 0)

@@ -31,8 +31,7 @@ static int make_ref(const struct np_kube_resource *r, const char *ns, const char
 
 static bool can_be_fetched(const struct np_pool *pool)
 {
-	return pool->vm_class != NULL && !np_is_placeholder(pool->vm_class) &&
-	       !np_is_placeholder(pool->ns);
+	return pool->vm_class && !np_is_placeholder(pool->vm_class) && !np_is_placeholder(pool->ns);
 }
 
 const char *apply_meta_text(const json_t *object, const char *key)
@@ -47,7 +46,7 @@ static int remember(json_t *seen, const struct np_kube_resource *r, const struct
 	char key[640];
 
 	snprintf(key, sizeof(key), "%s\n%s", r->namespaced ? pool->ns : "", pool->vm_class);
-	if (json_object_get(seen, key) != NULL)
+	if (json_object_get(seen, key))
 		return 0;
 	return json_object_set_new(seen, key, json_true()) < 0 ? np_fail_nomem(err) : 1;
 }
@@ -59,7 +58,7 @@ static int list_wanted(const struct np_input *in, const struct np_kube_resource 
 	json_auto_t *seen = json_object();
 	size_t n = 0;
 
-	if (seen == NULL)
+	if (!seen)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < in->n_pools; i++) {
 		const struct np_pool *pool = &in->pools[i];
@@ -88,9 +87,9 @@ static int take_items(struct np_fetched *f, struct np_kube_item *items, size_t n
 	for (size_t i = 0; i < n; i++) {
 		json_t *object = np_take(items[i].object);
 
-		if (object == NULL && items[i].error.code == NP_E_NOT_FOUND)
+		if (!object && items[i].error.code == NP_E_NOT_FOUND)
 			continue;
-		if (object == NULL) {
+		if (!object) {
 			*err = items[i].error;
 			return -(int)err->code;
 		}
@@ -105,7 +104,7 @@ static int take_items(struct np_fetched *f, struct np_kube_item *items, size_t n
 void apply_report(const struct np_apply_watch *w, enum np_apply_stage stage, size_t done,
 		  size_t total)
 {
-	if (w != NULL && w->progress != NULL)
+	if (w && w->progress)
 		w->progress(w->ctx, stage, done, total);
 }
 
@@ -135,7 +134,7 @@ int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_ap
 	NP_AUTO(np_freep) struct np_kube_item *items = calloc(in->n_pools + 1, sizeof(*items));
 	size_t n = 0;
 
-	if (items == NULL)
+	if (!items)
 		return np_fail_nomem(err);
 	/* A management cluster without a Supervisor's API has templates alone. */
 	if (!np_input_needs_classes(in)) {
@@ -146,7 +145,7 @@ int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_ap
 	    list_wanted(in, &f.resource, items, &n, err) < 0)
 		return -(int)err->code;
 	f.items = calloc(n + 1, sizeof(*f.items));
-	if (f.items == NULL)
+	if (!f.items)
 		return np_fail_nomem(err);
 	if (fetch_items(k, &f, items, n, w, err) < 0)
 		return -(int)err->code;

@@ -26,7 +26,7 @@ void np_fleet_done(struct np_fleet *f)
 /* A class without devices that was never changed asks nothing of its VMs. */
 static bool is_judged(const struct np_plan_class *c)
 {
-	return c->class != NULL && c->n_pools > 0 &&
+	return c->class && c->n_pools > 0 &&
 	       (c->class->devices.n > 0 || c->class->hidden.n > 0 || c->class->baked_in ||
 		c->change.n > 0 || np_vmclass_is_changed(c->class));
 }
@@ -49,8 +49,7 @@ int np_fleet_init(struct np_fleet *f, const struct np_plan *plan, struct np_err 
 {
 	*f = (struct np_fleet){ json_object(), json_object(), json_array(), json_array(),
 				json_array() };
-	if (f->wanted == NULL || f->seen == NULL || f->machines == NULL || f->images == NULL ||
-	    f->unknown == NULL)
+	if (!f->wanted || !f->seen || !f->machines || !f->images || !f->unknown)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < plan->n_classes; i++)
 		if (want_class(f, plan, i, err) < 0)
@@ -67,7 +66,7 @@ static const char *created_of(const json_t *metadata)
 {
 	const char *text = text_of(metadata, "creationTimestamp");
 
-	return text != NULL && np_is_api_time(text) ? text : NULL;
+	return text && np_is_api_time(text) ? text : NULL;
 }
 
 /* spec.className is in every version; what a VM was made from stands in its status where that is empty. */
@@ -77,10 +76,9 @@ static const char *class_of(const json_t *machine)
 	const json_t *class = json_object_get(json_object_get(machine, "status"), "class");
 	const char *kind = text_of(class, "kind");
 
-	if (name != NULL && name[0] != '\0')
+	if (name && name[0] != '\0')
 		return name;
-	return kind != NULL && strcmp(kind, "VirtualMachineClass") == 0 ? text_of(class, "name")
-									: NULL;
+	return kind && strcmp(kind, "VirtualMachineClass") == 0 ? text_of(class, "name") : NULL;
 }
 
 /* The window that the VM has, which its status tells since v1alpha6; keys are compared as ESXi does. */
@@ -95,7 +93,7 @@ static json_t *window_of(const json_t *machine)
 	json_array_foreach (list, i, entry) {
 		const char *key = text_of(entry, "key"), *value = text_of(entry, "value");
 
-		if (key != NULL && value != NULL && strcmp(key, NP_VMX_SIZE_NAME) == 0 &&
+		if (key && value && strcmp(key, NP_VMX_SIZE_NAME) == 0 &&
 		    np_u64_parse(value, 0, INT32_MAX, &gb, &ignored) == 0)
 			return json_integer((json_int_t)gb);
 	}
@@ -114,12 +112,12 @@ static json_t *machine_tree(const json_t *machine, const char *ns)
 		"{s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "namespace", check_text(ns),
 		"name", check_text(text_of(metadata, "name")), "className",
 		check_text(class_of(machine)), "created", check_text(created_of(metadata)),
-		"deleting", json_object_get(metadata, "deletionTimestamp") != NULL, "annotation",
+		"deleting", !!json_object_get(metadata, "deletionTimestamp"), "annotation",
 		check_text(text_of(json_object_get(metadata, "annotations"), NP_MMIO_ANNOTATION)),
 		"firmware", check_text(text_of(json_object_get(spec, "bootOptions"), "firmware")),
-		"imageKind", check_text(image_name != NULL ? text_of(image, "kind") : NULL),
-		"image", check_text(image_name != NULL ? image_name : text_of(spec, "imageName")),
-		"windowGB", window_of(machine));
+		"imageKind", check_text(image_name ? text_of(image, "kind") : NULL), "image",
+		check_text(image_name ? image_name : text_of(spec, "imageName")), "windowGB",
+		window_of(machine));
 }
 
 /* What people call an image is status.name, in v1alpha1 status.imageName. */
@@ -130,8 +128,7 @@ static json_t *image_tree(const json_t *image, const char *kind, const char *ns)
 
 	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", kind, "namespace", check_text(ns),
 			 "name", check_text(text_of(json_object_get(image, "metadata"), "name")),
-			 "displayName",
-			 check_text(shown != NULL ? shown : text_of(status, "imageName")),
+			 "displayName", check_text(shown ? shown : text_of(status, "imageName")),
 			 "firmware", check_text(text_of(status, "firmware")));
 }
 
@@ -151,8 +148,8 @@ static int remember(struct np_fleet *f, const char *kind, const char *ns, const 
 {
 	char key[KEY_MAX];
 
-	snprintf(key, sizeof(key), "%s\n%s\n%s", kind, ns != NULL ? ns : "", name);
-	if (json_object_get(f->seen, key) != NULL)
+	snprintf(key, sizeof(key), "%s\n%s\n%s", kind, ns ? ns : "", name);
+	if (json_object_get(f->seen, key))
 		return 0;
 	return json_object_set_new(f->seen, key, json_true()) < 0 ? np_fail_nomem(err) : 1;
 }
@@ -162,15 +159,15 @@ static bool is_wanted(const struct np_fleet *f, const json_t *machine, const cha
 	const char *class = class_of(machine);
 	char key[KEY_MAX];
 
-	snprintf(key, sizeof(key), "%s\n%s", ns, class != NULL ? class : "");
-	return class != NULL && json_object_get(f->wanted, key) != NULL;
+	snprintf(key, sizeof(key), "%s\n%s", ns, class ? class : "");
+	return class && json_object_get(f->wanted, key);
 }
 
 static bool is_of_group(const json_t *object)
 {
 	const char *api = text_of(object, "apiVersion");
 
-	return api != NULL && strncmp(api, NP_VMCLASS_GROUP "/", strlen(NP_VMCLASS_GROUP) + 1) == 0;
+	return api && strncmp(api, NP_VMCLASS_GROUP "/", strlen(NP_VMCLASS_GROUP) + 1) == 0;
 }
 
 int np_fleet_add(struct np_fleet *f, const json_t *object, const char *default_namespace,
@@ -179,19 +176,19 @@ int np_fleet_add(struct np_fleet *f, const json_t *object, const char *default_n
 	const json_t *metadata = json_object_get(object, "metadata");
 	const char *kind = text_of(object, "kind"), *name = text_of(metadata, "name");
 	const char *ns = text_of(metadata, "namespace");
-	bool is_machine = kind != NULL && strcmp(kind, MACHINE_KIND) == 0;
-	bool is_cluster_image = kind != NULL && strcmp(kind, CLUSTER_IMAGE_KIND) == 0;
+	bool is_machine = kind && strcmp(kind, MACHINE_KIND) == 0;
+	bool is_cluster_image = kind && strcmp(kind, CLUSTER_IMAGE_KIND) == 0;
 	int fresh;
 
-	if (!is_of_group(object) || name == NULL || kind == NULL)
+	if (!is_of_group(object) || !name || !kind)
 		return 0;
 	if (!is_machine && !is_cluster_image && strcmp(kind, IMAGE_KIND) != 0)
 		return 0;
 	if (is_cluster_image)
 		ns = NULL;
-	else if (ns == NULL)
+	else if (!ns)
 		ns = default_namespace;
-	if (is_machine && (ns == NULL || !is_wanted(f, object, ns)))
+	if (is_machine && (!ns || !is_wanted(f, object, ns)))
 		return 0;
 	fresh = remember(f, kind, ns, name, err);
 	if (fresh <= 0)
@@ -202,7 +199,7 @@ int np_fleet_add(struct np_fleet *f, const json_t *object, const char *default_n
 
 int np_fleet_read(const struct np_input *in, struct np_fleet *f, struct np_err *err)
 {
-	const char *ns = in->default_namespace != NULL ? in->default_namespace : "default";
+	const char *ns = in->default_namespace ? in->default_namespace : "default";
 
 	for (size_t i = 0; i < in->n_objects; i++)
 		if (np_fleet_add(f, in->objects[i].node.json, ns, err) < 0)
@@ -295,7 +292,7 @@ static json_t *wanted_namespaces(const struct np_fleet *f)
 	json_object_foreach (f->wanted, key, value) {
 		json_auto_t *ns = json_stringn(key, strcspn(key, "\n"));
 
-		if (ns == NULL || json_object_set_new(set, json_string_value(ns), json_true()) < 0)
+		if (!ns || json_object_set_new(set, json_string_value(ns), json_true()) < 0)
 			return NULL;
 	}
 	return json_incref(set);
@@ -310,7 +307,7 @@ static const struct np_plan_class *class_of_tree(const struct np_plan *plan,
 	snprintf(key, sizeof(key), "%s\n%s", text_of(machine, "namespace"),
 		 text_of(machine, "className"));
 	at = json_object_get(f->wanted, key);
-	return at != NULL ? &plan->classes[json_integer_value(at)] : NULL;
+	return at ? &plan->classes[json_integer_value(at)] : NULL;
 }
 
 /* Returns the namespaces of VMs whose firmware their image decides, where it matters. */
@@ -323,8 +320,8 @@ static json_t *image_namespaces(const struct np_plan *plan, const struct np_flee
 	json_array_foreach (f->machines, i, m) {
 		const struct np_plan_class *c = class_of_tree(plan, f, m);
 
-		if (c == NULL || !check_needs_efi(plan, c) || text_of(m, "image") == NULL ||
-		    text_of(m, "firmware") != NULL)
+		if (!c || !check_needs_efi(plan, c) || !text_of(m, "image") ||
+		    text_of(m, "firmware"))
 			continue;
 		if (json_object_set_new(set, text_of(m, "namespace"), json_true()) < 0)
 			return NULL;
@@ -338,14 +335,14 @@ int np_fleet_fetch(struct np_kube *k, const struct np_plan *plan, struct np_flee
 	json_auto_t *namespaces = wanted_namespaces(f);
 	json_auto_t *of_images = NULL;
 
-	if (namespaces == NULL)
+	if (!namespaces)
 		return np_fail_nomem(err);
 	if (json_object_size(namespaces) == 0)
 		return 0;
 	if (list_all(k, f, &machines_listed, namespaces, err) < 0)
 		return -(int)err->code;
 	of_images = image_namespaces(plan, f);
-	if (of_images == NULL)
+	if (!of_images)
 		return np_fail_nomem(err);
 	if (json_object_size(of_images) == 0)
 		return 0;

@@ -30,7 +30,7 @@ static struct annotation annotation_of(const json_t *machine)
 	struct annotation a = { .text = text_of(machine, "annotation") };
 	struct np_err ignored = NP_ERR_INIT;
 
-	a.is_number = a.text != NULL && np_u64_parse(a.text, 0, INT32_MAX, &a.gb, &ignored) == 0;
+	a.is_number = a.text && np_u64_parse(a.text, 0, INT32_MAX, &a.gb, &ignored) == 0;
 	return a;
 }
 
@@ -49,7 +49,7 @@ static bool has_devices(const struct machine_class *mc)
 static uint64_t write_own(const struct annotation *a, char text[static TEXT_MAX], bool *ret_known)
 {
 	*ret_known = true;
-	if (a->text == NULL) {
+	if (!a->text) {
 		snprintf(text, TEXT_MAX, "VM Operator sets %d GB", VM_OPERATOR_DEFAULT_GB);
 		return VM_OPERATOR_DEFAULT_GB;
 	}
@@ -117,11 +117,11 @@ static enum moment moment_of(const json_t *machine, const struct machine_class *
 
 	*ret_change = is_ours ? np_vmclass_changed_at(c) : np_vmclass_written_at(c);
 	/* The class was right for a while: what is made in that time has what it needs. */
-	if (mc->is_pending && is_ours && created != NULL && *ret_change != NULL)
+	if (mc->is_pending && is_ours && created && *ret_change)
 		return strcmp(created, *ret_change) < 0 ? MOMENT_BEFORE : MOMENT_UNKNOWN;
 	if (mc->is_pending)
 		return MOMENT_BEFORE;
-	if (created == NULL || *ret_change == NULL)
+	if (!created || !*ret_change)
 		return MOMENT_UNKNOWN;
 	order = strcmp(created, *ret_change);
 	if (order > 0)
@@ -190,7 +190,7 @@ static int find_annotation(const json_t *machine, const struct machine_class *mc
 	struct annotation a = annotation_of(machine);
 	struct finding f = about(machine, FINDING_VM_ANNOTATION);
 
-	if (a.text == NULL || !has_window(mc) || !has_devices(mc) ||
+	if (!a.text || !has_window(mc) || !has_devices(mc) ||
 	    (a.is_number && (a.gb == 0 || a.gb == mc->c->change.window_gb)))
 		return 0;
 	return check_find(findings, &f, err,
@@ -201,7 +201,7 @@ static int find_annotation(const json_t *machine, const struct machine_class *mc
 
 static bool is_bios(const char *firmware)
 {
-	return firmware != NULL && strcasecmp(firmware, "bios") == 0;
+	return firmware && strcasecmp(firmware, "bios") == 0;
 }
 
 /* VM Operator takes the VM's own firmware first, then the image's, then the class's. */
@@ -220,9 +220,9 @@ static int find_firmware(const json_t *machine, const struct machine_class *mc, 
 			findings, &own, err,
 			"spec.bootOptions.firmware is 'bios', which takes precedence over class "
 			"and image and maps no BAR over 256 MB");
-	if (firmware != NULL || name == NULL)
+	if (firmware || !name)
 		return 0;
-	if (image == NULL)
+	if (!image)
 		return check_find(findings, &unknown, err,
 				  "image '%s' was not found, so its firmware is unknown", name);
 	if (!is_bios(text_of(image, "firmware")))

@@ -53,7 +53,7 @@ static size_t find_leaving(const struct np_one *one, const struct np_vmclass *c,
 
 	json_object_foreach (json_object_get(c->managed, "pools"), id, entry)
 		if (np_vmclass_record_is_held(c->managed, id, one->plan.holder) &&
-		    json_object_get(ids, id) == NULL && one->leaves(one->ctx, id))
+		    !json_object_get(ids, id) && one->leaves(one->ctx, id))
 			members[n++] = (struct np_member){ .id = id };
 	return n;
 }
@@ -68,9 +68,9 @@ static int let_leave(const struct np_one *one, const struct np_vmclass *c, struc
 	NP_AUTO(np_change_done) struct np_change change = { 0 };
 	struct np_class_want want = { .holder = one->plan.holder, .members = members };
 
-	if (ids == NULL || members == NULL)
+	if (!ids || !members)
 		return np_fail_nomem(err);
-	if (one->leaves != NULL)
+	if (one->leaves)
 		want.n_members = find_leaving(one, c, ids, members);
 	r->n_left = want.n_members;
 	if (want.n_members == 0) {
@@ -80,7 +80,7 @@ static int let_leave(const struct np_one *one, const struct np_vmclass *c, struc
 	if (np_vmclass_revert(c, &want, &change, err) < 0)
 		return -(int)err->code;
 	*ret = np_vmclass_patched(c->node.json, change.patch);
-	return *ret == NULL ? np_fail_nomem(err) : 0;
+	return *ret ? 0 : np_fail_nomem(err);
 }
 
 /* --- pools that use it ----------------------------------------------------------------------- */
@@ -124,7 +124,7 @@ static int sift(const struct np_one *one, const struct np_plan_options *o, struc
 		struct np_err *err)
 {
 	r->errors = calloc(one->pools->n_pools + 1, sizeof(*r->errors));
-	if (r->errors == NULL)
+	if (!r->errors)
 		return np_fail_nomem(err);
 	r->sound.n_pools = 0;
 	for (size_t i = 0; i < one->pools->n_pools; i++) {
@@ -151,7 +151,7 @@ static int plan_pools(const struct np_one *one, struct np_doc *doc, struct np_on
 	o.n_classes = 1;
 	r->sound.pools = calloc(n + 1, sizeof(*r->sound.pools));
 	r->plan_index = calloc(n + 1, sizeof(*r->plan_index));
-	if (r->sound.pools == NULL || r->plan_index == NULL)
+	if (!r->sound.pools || !r->plan_index)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < n; i++)
 		take_pool(r, i, &one->pools->pools[i]);
@@ -208,7 +208,7 @@ static int keep_object(struct np_one_result *r, const json_t *object, struct np_
 {
 	json_t *class = without_namespace(object);
 
-	if (class == NULL)
+	if (!class)
 		return np_fail_nomem(err);
 	json_decref(r->object);
 	json_decref(r->planned_from);
@@ -221,7 +221,7 @@ static int keep_object(struct np_one_result *r, const json_t *object, struct np_
 static int read_class(struct round *x, const json_t *object, struct np_err *err)
 {
 	const struct np_one *one = x->one;
-	bool has_ns = one->resource->namespaced && one->ns != NULL;
+	bool has_ns = one->resource->namespaced && one->ns;
 	char label[600];
 
 	if (keep_object(x->r, object, err) < 0)
@@ -253,9 +253,9 @@ static int plan_round(struct round *x, const json_t *object, struct np_err *err)
 	    plan_pools(x->one, doc, x->r, err) < 0 || check_plan(x->r, err) < 0)
 		return -(int)err->code;
 	change = x->r->sound.n_pools > 0 ? x->r->plan.classes[0].change.patch : NULL;
-	target = change != NULL ? np_vmclass_patched(left, change) : json_incref(left);
-	x->patch = target != NULL ? np_vmclass_difference(x->class->node.json, target) : NULL;
-	return x->patch == NULL ? np_fail_nomem(err) : 0;
+	target = change ? np_vmclass_patched(left, change) : json_incref(left);
+	x->patch = target ? np_vmclass_difference(x->class->node.json, target) : NULL;
+	return x->patch ? 0 : np_fail_nomem(err);
 }
 
 static bool may_write(const struct round *x)
@@ -265,10 +265,10 @@ static bool may_write(const struct round *x)
 		.class = x->class,
 		.planned = r->sound.n_pools > 0 ? &r->plan.classes[0] : NULL,
 		.patch = x->patch,
-		.touches_spec = json_object_get(x->patch, "spec") != NULL,
+		.touches_spec = !!json_object_get(x->patch, "spec"),
 	};
 
-	return x->one->may_write == NULL || x->one->may_write(x->one->ctx, &change);
+	return !x->one->may_write || x->one->may_write(x->one->ctx, &change);
 }
 
 static int mutate(void *ctx, const json_t *object, json_t **ret_patch, struct np_err *err)
@@ -286,15 +286,14 @@ static int mutate(void *ctx, const json_t *object, json_t **ret_patch, struct np
 /* Seen on Kubernetes 1.34: strict validation names the field that the schema lacks. */
 static bool is_schema_too_old(const struct np_err *err)
 {
-	return err->code == NP_E_REFUSED &&
-	       strstr(err->text, "unknown field \"spec.configSpec\"") != NULL;
+	return err->code == NP_E_REFUSED && strstr(err->text, "unknown field \"spec.configSpec\"");
 }
 
 static int keep_stored(struct np_one_result *r, const json_t *stored, struct np_err *err)
 {
 	json_t *class = without_namespace(stored);
 
-	if (class == NULL)
+	if (!class)
 		return np_fail_nomem(err);
 	json_decref(r->object);
 	r->object = class;

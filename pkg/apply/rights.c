@@ -25,7 +25,7 @@ static int ask(struct np_kube *k, const struct np_kube_resource *r, const char *
 	json_auto_t *answer = NULL;
 	struct np_kube_create create = { .body = review };
 
-	if (review == NULL)
+	if (!review)
 		return np_fail_nomem(err);
 	if (np_kube_create(k, &reviews, NULL, &create, &answer, err) < 0)
 		return -(int)err->code;

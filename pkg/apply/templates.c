@@ -42,14 +42,14 @@ static struct np_apply_object *push(struct run *r, const char *kind, const char 
 	struct np_apply_objects *o = &r->objects;
 	struct np_apply_object *items = reallocarray(o->items, o->n + 1, sizeof(*items));
 
-	if (items == NULL)
+	if (!items)
 		return NULL;
 	o->items = items;
 	items[o->n] = (struct np_apply_object){
 		.kind = kind, .ns = strdup(ns), .name = strdup(name), .result = unchanged
 	};
 	o->n++;
-	return items[o->n - 1].ns != NULL && items[o->n - 1].name != NULL ? &items[o->n - 1] : NULL;
+	return items[o->n - 1].ns && items[o->n - 1].name ? &items[o->n - 1] : NULL;
 }
 
 static void fail(struct np_apply_object *object, const struct np_err *why)
@@ -123,11 +123,11 @@ static int find_resource(struct run *r, const struct np_plan_template *t,
 			 struct np_kube_resource *ret, struct np_err *err)
 {
 	const char *api = json_string_value(json_object_get(t->replacement, "apiVersion"));
-	const char *slash = api != NULL ? strchr(api, '/') : NULL;
+	const char *slash = api ? strchr(api, '/') : NULL;
 
 	if (discover(r, t->template->group, TEMPLATE_PLURAL, ret, err) < 0)
 		return -(int)err->code;
-	if (slash != NULL)
+	if (slash)
 		snprintf(ret->version, sizeof(ret->version), "%s", slash + 1);
 	return 0;
 }
@@ -136,7 +136,7 @@ static int find_resource(struct run *r, const struct np_plan_template *t,
 
 static const char *text_at(const json_t *object, const char *const *path)
 {
-	for (; *path != NULL; path++)
+	for (; *path; path++)
 		object = json_object_get(object, *path);
 	return json_string_value(object);
 }
@@ -157,20 +157,20 @@ static int mutate_reference(void *ctx, const json_t *deployment, json_t **ret_pa
 	const struct reference *r = ctx;
 	const char *now = text_at(deployment, path);
 
-	if (now != NULL && strcmp(now, r->name) == 0)
+	if (now && strcmp(now, r->name) == 0)
 		return 0;
 	if (json_object_get(json_object_get(json_object_get(deployment, "metadata"), "labels"),
-			    label[2]) != NULL)
+			    label[2]))
 		return np_fail(err, NP_E_REFUSED,
 			       "a Cluster's topology owns it and would undo the change: change the "
 			       "Cluster's variables");
-	if (now == NULL || strcmp(now, r->pool->template_name) != 0)
+	if (!now || strcmp(now, r->pool->template_name) != 0)
 		return np_fail(err, NP_E_REFUSED,
 			       "it names template '%s', and not '%s' as in %s: read it again",
 			       now ? now : "", r->pool->template_name, r->pool->source.file);
 	*ret_patch = json_pack("{s:{s:{s:{s:{s:s}}}}}", "spec", "template", "spec",
 			       "infrastructureRef", "name", r->name);
-	return *ret_patch == NULL ? np_fail_nomem(err) : 0;
+	return *ret_patch ? 0 : np_fail_nomem(err);
 }
 
 static int patch_reference(struct run *r, const struct np_pool *pool, const char *name,
@@ -201,10 +201,10 @@ static int apply_reference(struct run *r, const struct np_plan_template *t, size
 	struct np_apply_object *object;
 	struct np_err why = NP_ERR_INIT;
 
-	if (pool->doc == NULL)
+	if (!pool->doc)
 		return 0;
 	object = push(r, "MachineDeployment", pool->ns, pool->source.name);
-	if (object == NULL)
+	if (!object)
 		return np_fail_nomem(err);
 	object->pool = pool;
 	if (template_error->code != NP_OK) {
@@ -223,7 +223,7 @@ static bool is_wanted(const struct run *r, const struct np_plan_template *t)
 {
 	for (size_t i = 0; i < t->n_pools; i++)
 		if (!np_pool_is_of_topology(r->plan->pools[t->pools[i]].pool))
-			return np_template_new_name(t) != NULL;
+			return !!np_template_new_name(t);
 	return false;
 }
 
@@ -234,7 +234,7 @@ static int apply_template(struct run *r, const struct np_plan_template *t, struc
 	struct np_kube_resource resource;
 	struct np_err why = NP_ERR_INIT;
 
-	if (object == NULL)
+	if (!object)
 		return np_fail_nomem(err);
 	if (find_resource(r, t, &resource, &why) < 0 ||
 	    create_template(r, t, &resource, object, &why) < 0)

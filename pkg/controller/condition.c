@@ -68,7 +68,7 @@ static unsigned find_name(const char *const *names, unsigned n, const char *text
 {
 	unsigned i = 0;
 
-	while (i < n && (text == NULL || names[i] == NULL || strcmp(names[i], text) != 0))
+	while (i < n && (!text || !names[i] || strcmp(names[i], text) != 0))
 		i++;
 	return i;
 }
@@ -93,16 +93,15 @@ void time_text(int64_t seconds, char buf[static TIME_TEXT_MAX])
 	time_t t = (time_t)seconds;
 	struct tm tm = { 0 };
 
-	if (gmtime_r(&t, &tm) == NULL ||
-	    strftime(buf, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+	if (!gmtime_r(&t, &tm) || strftime(buf, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		strlcpy(buf, "1970-01-01T00:00:00Z", TIME_TEXT_MAX);
 }
 
 int64_t time_read(const char *text)
 {
 	struct tm tm = { 0 };
-	const char *end = text != NULL ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
-	time_t t = end != NULL && *end == '\0' ? timegm(&tm) : 0;
+	const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
+	time_t t = end && *end == '\0' ? timegm(&tm) : 0;
 
 	return t > 0 ? (int64_t)t : 0;
 }
@@ -155,7 +154,7 @@ static void recall_condition(const json_t *item, struct status_memory *m)
 		.status = (uint8_t)(status < STATUS_MAX ? status : STATUS_UNKNOWN),
 		.reason = (uint8_t)(reason < REASON_MAX ? reason : REASON_NONE),
 		.since = time_read(json_string_value(json_object_get(item, "lastTransitionTime"))),
-		.message = map_hash(0, message != NULL ? message : ""),
+		.message = map_hash(0, message ? message : ""),
 	};
 }
 
@@ -169,7 +168,7 @@ void status_recall(const json_t *object, struct status_memory *ret)
 
 	if (json_object_size(status) > 0) {
 		m.generation = json_integer_value(json_object_get(status, "observedGeneration"));
-		m.fields = map_hash(0, vm_class != NULL ? vm_class : "");
+		m.fields = map_hash(0, vm_class ? vm_class : "");
 		m.fields = hash_field(m.fields, status, "observedGeneration");
 		m.fields = hash_field(m.fields, status, "gpusPerNode");
 		m.fields = hash_field(m.fields, status, "requiredMMIOGB");
@@ -250,7 +249,7 @@ json_t *status_tree(const struct pool_status *s, const struct status_memory *m)
 	json_auto_t *tree = json_pack("{s:I, s:s}", "observedGeneration", (json_int_t)s->generation,
 				      "vmClass", s->vm_class);
 
-	if (tree == NULL || add_number(tree, "gpusPerNode", s->has_gpus, s->gpus) < 0 ||
+	if (!tree || add_number(tree, "gpusPerNode", s->has_gpus, s->gpus) < 0 ||
 	    add_number(tree, "requiredMMIOGB", s->has_required, s->required_gb) < 0 ||
 	    add_number(tree, "mmioGB", s->has_mmio, s->mmio_gb) < 0 ||
 	    add_conditions(tree, s, m) < 0)

@@ -77,7 +77,7 @@ void controller_log(const struct np_controller *c, const char *level, const char
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (c->o.log != NULL)
+	if (c->o.log)
 		c->o.log(c->o.log_ctx, level, text);
 }
 
@@ -113,8 +113,7 @@ static bool (*const cancels[])(void *ctx) = {
 int controller_client(struct np_controller *c, bool of_classes, enum client kind,
 		      struct np_kube **ret, struct np_err *err)
 {
-	const struct np_kube_config *from =
-		of_classes && c->classes != NULL ? c->classes : c->pools;
+	const struct np_kube_config *from = of_classes && c->classes ? c->classes : c->pools;
 	struct np_kube_config *config = NULL;
 
 	if (np_kube_config_clone(from, &config, err) < 0)
@@ -130,7 +129,7 @@ int controller_client(struct np_controller *c, bool of_classes, enum client kind
 
 void np_controller_free(struct np_controller *c)
 {
-	if (c == NULL)
+	if (!c)
 		return;
 	store_done(c);
 	np_kube_config_free(c->pools);
@@ -153,8 +152,8 @@ void np_controller_freep(struct np_controller **c)
 
 static int copy_text(char **to, const char *from, struct np_err *err)
 {
-	*to = from != NULL ? strdup(from) : NULL;
-	return from != NULL && *to == NULL ? np_fail_nomem(err) : 0;
+	*to = from ? strdup(from) : NULL;
+	return from && !*to ? np_fail_nomem(err) : 0;
 }
 
 static int check_options(const struct np_controller_options *o, struct np_err *err)
@@ -162,7 +161,7 @@ static int check_options(const struct np_controller_options *o, struct np_err *e
 	if (o->workers < 1 || o->workers > WORKERS_MAX)
 		return np_fail(err, NP_E_USAGE, "'%u' workers: 1 to %d is needed", o->workers,
 			       WORKERS_MAX);
-	if (o->cluster_id != NULL &&
+	if (o->cluster_id &&
 	    (o->cluster_id[0] == '\0' || strlen(o->cluster_id) > NP_ORIGIN_MAX ||
 	     o->cluster_id[strspn(o->cluster_id,
 				  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -179,8 +178,7 @@ static int check_options(const struct np_controller_options *o, struct np_err *e
 			err, NP_E_USAGE,
 			"the lease's duration has to be longer than its renewal's deadline, and "
 			"that longer than the time between attempts");
-	if (o->identity == NULL || o->identity[0] == '\0' ||
-	    strlen(o->identity) >= LEASE_IDENTITY_MAX)
+	if (!o->identity || o->identity[0] == '\0' || strlen(o->identity) >= LEASE_IDENTITY_MAX)
 		return np_fail(err, NP_E_USAGE, "the identity has to have 1 to %d bytes",
 			       LEASE_IDENTITY_MAX - 1);
 	return 0;
@@ -189,8 +187,7 @@ static int check_options(const struct np_controller_options *o, struct np_err *e
 static int copy_options(struct np_controller *c, const struct np_controller_options *o,
 			struct np_err *err)
 {
-	const char *lease_ns =
-		o->lease_ns != NULL ? o->lease_ns : np_kube_config_namespace(o->pools);
+	const char *lease_ns = o->lease_ns ? o->lease_ns : np_kube_config_namespace(o->pools);
 
 	c->o = *o;
 	if (copy_text(&c->ns, o->ns, err) < 0 || copy_text(&c->class_ns, o->class_ns, err) < 0 ||
@@ -200,7 +197,7 @@ static int copy_options(struct np_controller *c, const struct np_controller_opti
 	    copy_text(&c->identity, o->identity, err) < 0 ||
 	    np_kube_config_clone(o->pools, &c->pools, err) < 0)
 		return -(int)err->code;
-	return o->classes != NULL ? np_kube_config_clone(o->classes, &c->classes, err) : 0;
+	return o->classes ? np_kube_config_clone(o->classes, &c->classes, err) : 0;
 }
 
 static bool is_watched(const struct np_controller_options *o, enum watched kind)
@@ -217,7 +214,7 @@ int np_controller_new(const struct np_controller_options *o, struct np_controlle
 	if (check_options(o, err) < 0)
 		return -(int)err->code;
 	c = calloc(1, sizeof(*c));
-	if (c == NULL)
+	if (!c)
 		return np_fail_nomem(err);
 	pthread_condattr_init(&attributes);
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -263,7 +260,7 @@ static int find_cluster_id(struct np_controller *c, struct np_err *err)
 	json_auto_t *ns = NULL;
 	const char *uid;
 
-	if (c->classes == NULL || c->cluster_id != NULL)
+	if (!c->classes || c->cluster_id)
 		return 0;
 	if (controller_client(c, false, CLIENT_READS, &kube, err) < 0)
 		return -(int)err->code;
@@ -271,7 +268,7 @@ static int find_cluster_id(struct np_controller *c, struct np_err *err)
 	if (np_kube_get_path(kube, "/api/v1/namespaces/kube-system", &ns, err) < 0)
 		return -(int)err->code;
 	uid = json_string_value(json_object_get(json_object_get(ns, "metadata"), "uid"));
-	if (uid == NULL || uid[0] == '\0' || strlen(uid) > NP_ORIGIN_MAX)
+	if (!uid || uid[0] == '\0' || strlen(uid) > NP_ORIGIN_MAX)
 		return np_fail(err, NP_E_REFUSED,
 			       "namespace kube-system has no uid: say --cluster-id");
 	controller_log(c, "info", "pool ids begin with '%s/'", uid);

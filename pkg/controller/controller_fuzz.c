@@ -33,7 +33,7 @@ static void fuzz_reduce(const struct np_catalogue *cat, json_t *object)
 {
 	const char *kind = json_string_value(json_object_get(object, "kind"));
 
-	for (unsigned i = 0; kind != NULL && i < 3; i++) {
+	for (unsigned i = 0; kind && i < 3; i++) {
 		NP_AUTO(np_input_done) struct np_input whole = { 0 };
 		NP_AUTO(np_input_done) struct np_input kept = { 0 };
 		NP_AUTO(np_freep) char *text = NULL;
@@ -41,7 +41,7 @@ static void fuzz_reduce(const struct np_catalogue *cat, json_t *object)
 		if (strcmp(kind, fuzz_kinds[i]) != 0)
 			continue;
 		text = reduce_object((enum watched)i, object);
-		fuzz_require(text != NULL);
+		fuzz_require(text);
 		if (fuzz_read(cat, json_incref(object), &whole) < 0)
 			continue;
 		fuzz_require(fuzz_read(cat, json_loads(text, 0, NULL), &kept) == 0);
@@ -49,8 +49,8 @@ static void fuzz_reduce(const struct np_catalogue *cat, json_t *object)
 		for (size_t k = 0; k < whole.n_pools; k++) {
 			const char *a = whole.pools[k].vm_class, *b = kept.pools[k].vm_class;
 
-			fuzz_require((a == NULL) == (b == NULL));
-			fuzz_require(a == NULL || strcmp(a, b) == 0);
+			fuzz_require(!a == !b);
+			fuzz_require(!a || strcmp(a, b) == 0);
 			fuzz_require(whole.pools[k].n_asks == kept.pools[k].n_asks);
 			fuzz_require(whole.pools[k].rollout == kept.pools[k].rollout);
 			fuzz_require(whole.pools[k].has_replicas == kept.pools[k].has_replicas);
@@ -99,7 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json_auto_t *object = json_loadb((const char *)data, size, 0, NULL);
 	struct status_memory memory;
 
-	if (cat == NULL && np_catalogue_new(&cat, &err) < 0)
+	if (!cat && np_catalogue_new(&cat, &err) < 0)
 		abort();
 	if (!json_is_object(object))
 		return 0;

@@ -43,7 +43,7 @@ static void test_map__finds_what_was_put(void **state)
 	for (size_t i = 0; i < 500; i += 2)
 		map_remove(&m, keys[i]);
 	map_remove(&m, "key-0");
-	while ((e = map_next(&m, e)) != NULL)
+	while ((e = map_next(&m, e)))
 		seen++;
 	assert_int_equal(seen, 250);
 	assert_int_equal(m.n, 250);
@@ -198,7 +198,7 @@ static void test_queue__an_item_can_be_taken_out(void **state)
 	for (size_t i = 0; i < 32; i += 3)
 		queue_remove(&q, &items[i]);
 	queue_remove(&q, &items[0]);
-	for (struct queue_item *item; (item = queue_pop(&q, 100, &due)) != NULL; n++) {
+	for (struct queue_item *item; (item = queue_pop(&q, 100, &due)); n++) {
 		assert_true(item->due_ms >= last);
 		last = item->due_ms;
 	}
@@ -608,7 +608,7 @@ static void test_reduce__annotations(void **state)
 		NP_AUTO(np_freep) char *text = reduce_object(WATCHED_NODEPOOL, object);
 
 		assert_non_null(text);
-		if ((strstr(text, "once") != NULL) != rows[i].is_kept)
+		if (!!strstr(text, "once") != rows[i].is_kept)
 			fail_msg("%s: %s", rows[i].key, text);
 	}
 }
@@ -654,8 +654,8 @@ static void test_reduce__out_of_memory(void **state)
 		allocations_left = n;
 		text = reduce_object(WATCHED_CLUSTER, object);
 		allocations_left = SIZE_MAX;
-		failed += text == NULL;
-		if (text != NULL)
+		failed += !text;
+		if (text)
 			assert_string_equal(text, whole);
 	}
 	json_set_alloc_funcs(malloc, free);
@@ -679,8 +679,8 @@ static void test_status__out_of_memory(void **state)
 		allocations_left = n;
 		tree = status_tree(&s, &m);
 		allocations_left = SIZE_MAX;
-		failed += tree == NULL;
-		if (tree != NULL)
+		failed += !tree;
+		if (tree)
 			assert_true(json_equal(tree, whole));
 		json_decref(tree);
 	}
@@ -723,8 +723,8 @@ static void test_store__whose_pool_it_is(void **state)
 		const struct id_row *row = &id_rows[i];
 		struct np_controller c = { .o.clusters = row->clusters };
 
-		c.cluster_id = row->cluster_id != NULL ? strdup(row->cluster_id) : NULL;
-		c.ns = row->only_ns != NULL ? strdup(row->only_ns) : NULL;
+		c.cluster_id = row->cluster_id ? strdup(row->cluster_id) : NULL;
+		c.ns = row->only_ns ? strdup(row->only_ns) : NULL;
 		if (store_is_own_id(&c, row->class_ns, row->id) != row->own)
 			fail_msg("%s", row->name);
 		free(c.cluster_id);
@@ -779,7 +779,7 @@ static size_t pop_all(struct fixture *f)
 	uint64_t due;
 	size_t n = 0;
 
-	while ((item = queue_pop(&f->c.queue, UINT64_MAX - 1, &due)) != NULL) {
+	while ((item = queue_pop(&f->c.queue, UINT64_MAX - 1, &due))) {
 		item->running = false;
 		n++;
 	}
@@ -1010,7 +1010,7 @@ static void test_corpus__replays(void **state)
 
 	(void)state;
 	assert_non_null(dir);
-	while ((entry = readdir(dir)) != NULL) {
+	while ((entry = readdir(dir))) {
 		NP_AUTO(np_freep) char *bytes = NULL;
 		struct np_err err = NP_ERR_INIT;
 		char path[512];

@@ -24,7 +24,7 @@ static int create_lease(struct np_controller *c, struct np_kube *k, json_t *spec
 				      c->lease_name, "namespace", c->lease_ns, "spec", spec);
 	const struct np_kube_create create = { .body = body };
 
-	if (body == NULL)
+	if (!body)
 		return np_fail_nomem(err);
 	return np_kube_create(k, &leases, c->lease_ns, &create, ret, err);
 }
@@ -37,7 +37,7 @@ static int patch_lease(struct np_controller *c, struct np_kube *k, json_t *spec,
 				      c->lease.version, "spec", spec);
 	const struct np_kube_patch patch = { .body = body };
 
-	if (body == NULL)
+	if (!body)
 		return np_fail_nomem(err);
 	return np_kube_patch(k, &leases, c->lease_ns, c->lease_name, &patch, ret, err);
 }
@@ -56,7 +56,7 @@ static int write_lease(struct np_controller *c, struct np_kube *k, enum lease_st
 
 	time_micro(now);
 	spec = lease_spec(&c->lease, c->identity, step, c->o.lease_ms, now);
-	if (spec == NULL)
+	if (!spec)
 		return np_fail_nomem(err);
 	if ((step == LEASE_CREATE ? create_lease : patch_lease)(c, k, spec, &stored, err) < 0 ||
 	    lease_observe(&c->lease, stored, controller_now_ms(), err) < 0)
@@ -120,7 +120,7 @@ static void give_back(struct np_controller *c, struct np_kube *k)
 	time_micro(now);
 	spec = lease_release_spec(now);
 	np_kube_renew(k, c->o.retry_ms);
-	if (spec != NULL && patch_lease(c, k, spec, &stored, &err) < 0)
+	if (spec && patch_lease(c, k, spec, &stored, &err) < 0)
 		controller_log(c, "warning", "the lease could not be given back: %s", err.text);
 	else
 		controller_log(c, "info", "the lease is given back");

@@ -11,7 +11,7 @@ static const char *text_of(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 
-	return text != NULL ? text : "";
+	return text ? text : "";
 }
 
 /* Sources: coordination.k8s.io/v1; an empty holder is how client-go gives a lease back. */
@@ -22,7 +22,7 @@ int lease_observe(struct lease *l, const json_t *record, uint64_t now_ms, struct
 	json_int_t seconds = json_integer_value(json_object_get(spec, "leaseDurationSeconds"));
 	struct lease seen = { .seen_ms = now_ms, .valid_until_ms = l->valid_until_ms };
 
-	if (record == NULL) {
+	if (!record) {
 		seen.valid_until_ms = 0;
 		*l = seen;
 		return 0;

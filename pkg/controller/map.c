@@ -24,7 +24,7 @@ struct map_entry *map_find(const struct map *m, const char *key)
 {
 	if (m->n_slots == 0)
 		return NULL;
-	for (struct map_entry *e = *find_slot(m, key); e != NULL; e = e->next)
+	for (struct map_entry *e = *find_slot(m, key); e; e = e->next)
 		if (strcmp(e->key, key) == 0)
 			return e;
 	return NULL;
@@ -36,10 +36,10 @@ static int grow(struct map *m, struct np_err *err)
 
 	new.n_slots = old.n_slots != 0 ? 2 * old.n_slots : SLOTS_FIRST;
 	new.slots = calloc(new.n_slots, sizeof(*new.slots));
-	if (new.slots == NULL)
+	if (!new.slots)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < old.n_slots; i++) {
-		while (old.slots[i] != NULL) {
+		while (old.slots[i]) {
 			struct map_entry *e = old.slots[i];
 			struct map_entry **slot = find_slot(&new, e->key);
 
@@ -70,7 +70,7 @@ void map_remove(struct map *m, const char *key)
 {
 	if (m->n_slots == 0)
 		return;
-	for (struct map_entry **at = find_slot(m, key); *at != NULL; at = &(*at)->next) {
+	for (struct map_entry **at = find_slot(m, key); *at; at = &(*at)->next) {
 		if (strcmp((*at)->key, key) == 0) {
 			*at = (*at)->next;
 			m->n--;
@@ -83,12 +83,12 @@ struct map_entry *map_next(const struct map *m, const struct map_entry *entry)
 {
 	size_t i = 0;
 
-	if (entry != NULL && entry->next != NULL)
+	if (entry && entry->next)
 		return entry->next;
-	if (entry != NULL)
+	if (entry)
 		i = (map_hash(0, entry->key) & (m->n_slots - 1)) + 1;
 	for (; i < m->n_slots; i++)
-		if (m->slots[i] != NULL)
+		if (m->slots[i])
 			return m->slots[i];
 	return NULL;
 }

@@ -79,7 +79,7 @@ static void take_census(struct np_controller *c, struct census *ret)
 	struct map_entry *e = NULL;
 
 	*ret = (struct census){ .classes = c->class_records.n, .waiting = c->queue.n };
-	while ((e = map_next(&c->sources, e)) != NULL) {
+	while ((e = map_next(&c->sources, e))) {
 		const struct source *s = (const struct source *)(const void *)e;
 
 		ret->objects++;
@@ -88,7 +88,7 @@ static void take_census(struct np_controller *c, struct census *ret)
 		ret->pools++;
 		ret->ready[s->status.conditions[CONDITION_READY].status]++;
 	}
-	while ((e = map_next(&c->class_records, e)) != NULL)
+	while ((e = map_next(&c->class_records, e)))
 		ret->contended += ((const struct class_record *)(const void *)e)->fight.left;
 }
 
@@ -110,7 +110,7 @@ char *np_controller_metrics(struct np_controller *c)
 	FILE *out = open_memstream(&text, &size);
 	bool failed;
 
-	if (out == NULL)
+	if (!out)
 		return NULL;
 	pthread_mutex_lock(&c->lock);
 	take_census(c, &now);
@@ -132,7 +132,7 @@ char *np_controller_metrics(struct np_controller *c)
 	put_gauge(out, "synced", "1 once every watched resource has been listed, else 0.",
 		  controller_is_synced(c));
 	for (unsigned i = 0; i < COUNT_MAX; i++)
-		if (rows[i].name != NULL)
+		if (rows[i].name)
 			put_counter(out, &rows[i], get(c, (enum counter)i));
 	put_duration(out, get(c, COUNT_RECONCILE_MS), get(c, COUNT_RECONCILES));
 	failed = ferror(out) != 0;

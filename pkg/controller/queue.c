@@ -52,7 +52,7 @@ int queue_reserve(struct queue *q, size_t n, struct np_err *err)
 	while (room < n)
 		room *= 2;
 	heap = reallocarray(q->heap, room, sizeof(*q->heap));
-	if (heap == NULL)
+	if (!heap)
 		return np_fail_nomem(err);
 	q->heap = heap;
 	q->room = room;
@@ -108,8 +108,8 @@ struct queue_item *queue_pop(struct queue *q, uint64_t now_ms, uint64_t *ret_due
 {
 	struct queue_item *item = q->n > 0 ? q->heap[0] : NULL;
 
-	*ret_due_ms = item != NULL ? item->due_ms : UINT64_MAX;
-	if (item == NULL || item->due_ms > now_ms)
+	*ret_due_ms = item ? item->due_ms : UINT64_MAX;
+	if (!item || item->due_ms > now_ms)
 		return NULL;
 	queue_remove(q, item);
 	item->running = true;

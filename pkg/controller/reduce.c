@@ -18,7 +18,7 @@ static int carry(json_t *to, const json_t *from, const char *key)
 {
 	json_t *value = json_object_get(from, key);
 
-	return value != NULL ? json_object_set(to, key, value) : 0;
+	return value ? json_object_set(to, key, value) : 0;
 }
 
 /* Puts `value` (taken) into `to`; NULL is running out of memory. */
@@ -45,7 +45,7 @@ static bool is_read(const char *key)
 		return true;
 	return has_prefix(key, OUR_PREFIX) && (strcmp(key, NP_MANAGED_ANNOTATION) == 0 ||
 					       strcmp(key, CONTROLLER_REQUEST_ANNOTATION) == 0 ||
-					       np_pool_near(word, NP_WORDS(words)) != NULL);
+					       np_pool_near(word, NP_WORDS(words)));
 }
 
 /* Returns {"annotations": those that are read}. */
@@ -80,8 +80,7 @@ static json_t *reduce_variables(const json_t *list)
 	json_array_foreach (list, i, item) {
 		const char *name = json_string_value(json_object_get(item, "name"));
 
-		if (name != NULL && strcmp(name, "vmClass") == 0 &&
-		    json_array_append(kept, item) < 0)
+		if (name && strcmp(name, "vmClass") == 0 && json_array_append(kept, item) < 0)
 			return NULL;
 	}
 	return json_incref(kept);
@@ -91,7 +90,7 @@ static int put_overrides(json_t *to, const json_t *from)
 {
 	const json_t *overrides = json_object_get(json_object_get(from, "variables"), "overrides");
 
-	if (overrides == NULL)
+	if (!overrides)
 		return 0;
 	return put(to, "variables", json_pack("{s:o}", "overrides", reduce_variables(overrides)));
 }
@@ -129,7 +128,7 @@ static json_t *reduce_cluster(const json_t *spec)
 	json_auto_t *to = json_object();
 	json_auto_t *plane = json_object();
 
-	if (from == NULL)
+	if (!from)
 		return json_object();
 	if (carry(to, from, "class") < 0 || carry(to, from, "classRef") < 0 ||
 	    put(to, "variables", reduce_variables(json_object_get(from, "variables"))) < 0 ||
@@ -166,7 +165,7 @@ static json_t *reduce_tkc(const json_t *spec)
 	json_auto_t *to = json_object();
 
 	if (carry(to, from, "workers") < 0 ||
-	    (pools != NULL && put(to, "nodePools", reduce_node_pools(pools)) < 0))
+	    (pools && put(to, "nodePools", reduce_node_pools(pools)) < 0))
 		return NULL;
 	return json_pack("{s:O}", "topology", to);
 }
@@ -200,7 +199,7 @@ static bool says_true(const json_t *metadata, const char *where)
 	const json_t *words = json_object_get(metadata, where);
 	const char *text = json_string_value(json_object_get(words, NP_MANAGED_ANNOTATION));
 
-	return text != NULL && strcmp(text, "true") == 0;
+	return text && strcmp(text, "true") == 0;
 }
 
 bool reduce_is_managed(const json_t *object)
@@ -217,12 +216,12 @@ uint64_t reduce_digest(const json_t *class)
 	const char *managed =
 		json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
 	json_t *spec = json_object_get(class, "spec");
-	char *text = spec != NULL ? np_json_text(spec, JSON_COMPACT) : strdup("");
+	char *text = spec ? np_json_text(spec, JSON_COMPACT) : strdup("");
 	uint64_t hash;
 
-	if (text == NULL)
+	if (!text)
 		return 0;
-	hash = map_hash(map_hash(map_hash(0, text), "\n"), managed != NULL ? managed : "");
+	hash = map_hash(map_hash(map_hash(0, text), "\n"), managed ? managed : "");
 	free(text);
 	return hash != 0 ? hash : 1;
 }

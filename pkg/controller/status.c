@@ -97,10 +97,10 @@ static void carries_text(const struct np_plan_class *c, char *buf, size_t size)
 
 	if (change->has_window && change->window_gb > 0)
 		snprintf(window, sizeof(window), "window %" PRIu64 " GB", change->window_gb);
-	snprintf(buf, size, "%s%s%s%s%s", window, change->firmware != NULL ? ", firmware " : "",
-		 change->firmware != NULL ? change->firmware : "",
-		 change->reservation != NULL ? ", memory reserved " : "",
-		 change->reservation != NULL ? change->reservation : "");
+	snprintf(buf, size, "%s%s%s%s%s", window, change->firmware ? ", firmware " : "",
+		 change->firmware ? change->firmware : "",
+		 change->reservation ? ", memory reserved " : "",
+		 change->reservation ? change->reservation : "");
 }
 
 static void set_patched(const struct job *j, const struct np_one_result *r,
@@ -196,14 +196,14 @@ void status_of_source(const struct job *j, const struct np_input *in, const stru
 			 "the pool is being deleted, but class '%s' cannot be released: %s",
 			 j->name, r->error.text);
 		set_wrong(ret, failure->ready, failure->reason, text);
-	} else if (s->error != NULL) {
+	} else if (s->error) {
 		set_wrong(ret, STATUS_FALSE, REASON_POOL_REFUSED, without_name(s, s->error));
 	} else if (r->error.code == NP_E_NOT_FOUND) {
 		snprintf(text, sizeof(text), "class '%s' is not in namespace '%s'", j->name, j->ns);
 		set_wrong(ret, STATUS_FALSE, REASON_CLASS_NOT_FOUND, text);
 	} else if (r->error.code != NP_OK) {
 		set_wrong(ret, failure->ready, failure->reason, r->error.text);
-	} else if (r->errors != NULL && r->errors[i].code != NP_OK) {
+	} else if (r->errors && r->errors[i].code != NP_OK) {
 		set_wrong(ret, STATUS_FALSE, REASON_POOL_REFUSED,
 			  without_pool(&in->pools[i], r->errors[i].text));
 	} else {

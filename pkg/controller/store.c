@@ -16,7 +16,7 @@ static const char *meta_text(const json_t *object, const char *key)
 	const char *text =
 		json_string_value(json_object_get(json_object_get(object, "metadata"), key));
 
-	return text != NULL ? text : "";
+	return text ? text : "";
 }
 
 static void source_key(enum watched kind, const char *ns, const char *name,
@@ -55,10 +55,10 @@ static struct class_record *class_open(struct np_controller *c, const char *ns, 
 {
 	struct class_record *r = class_find(c, ns, name);
 
-	if (r != NULL)
+	if (r)
 		return r;
 	r = calloc(1, sizeof(*r));
-	if (r == NULL || asprintf(&r->entry.key, "%s\n%s", ns, name) < 0) {
+	if (!r || asprintf(&r->entry.key, "%s\n%s", ns, name) < 0) {
 		free(r);
 		np_fail_nomem(err);
 		return NULL;
@@ -88,7 +88,7 @@ static bool is_uid(const char *text, size_t size)
 	if (size != sizeof(form) - 1)
 		return false;
 	for (size_t i = 0; i < size; i++)
-		if (form[i] == '-' ? text[i] != '-' : strchr("0123456789abcdef", text[i]) == NULL)
+		if (form[i] == '-' ? text[i] != '-' : !strchr("0123456789abcdef", text[i]))
 			return false;
 	return true;
 }
@@ -104,10 +104,10 @@ static size_t count_slashes(const char *text)
 
 bool store_is_own_id(const struct np_controller *c, const char *class_ns, const char *id)
 {
-	size_t origin = c->cluster_id != NULL ? strlen(c->cluster_id) : 0;
+	size_t origin = c->cluster_id ? strlen(c->cluster_id) : 0;
 	size_t slashes, ns;
 
-	if (c->cluster_id != NULL) {
+	if (c->cluster_id) {
 		if (strncmp(id, c->cluster_id, origin) != 0 || id[origin] != '/')
 			return false;
 		id += origin + 1;
@@ -116,9 +116,9 @@ bool store_is_own_id(const struct np_controller *c, const char *class_ns, const 
 	ns = strcspn(id, "/");
 	if (slashes != 1 && !(slashes == 2 && c->o.clusters))
 		return false;
-	if (c->ns != NULL && (strlen(c->ns) != ns || strncmp(c->ns, id, ns) != 0))
+	if (c->ns && (strlen(c->ns) != ns || strncmp(c->ns, id, ns) != 0))
 		return false;
-	if (c->cluster_id != NULL)
+	if (c->cluster_id)
 		return true;
 	/* Another API server's pools have its id in front, by default a UID. */
 	if (class_ns[0] == '\0')
@@ -130,22 +130,22 @@ bool store_may_exist(struct np_controller *c, const char *id)
 {
 	char *parts[3] = { NULL };
 	NP_AUTO(np_freep)
-	char *copy = strdup(c->cluster_id != NULL ? id + strlen(c->cluster_id) + 1 : id);
+	char *copy = strdup(c->cluster_id ? id + strlen(c->cluster_id) + 1 : id);
 	char *rest = copy;
 	const struct source *s;
 
 	/* Out of memory: it stays for now. */
-	if (copy == NULL)
+	if (!copy)
 		return true;
-	for (size_t i = 0; i < 3 && rest != NULL; i++)
+	for (size_t i = 0; i < 3 && rest; i++)
 		parts[i] = strsep(&rest, "/");
-	if (parts[2] == NULL) {
+	if (!parts[2]) {
 		s = store_find(c, WATCHED_NODEPOOL, parts[0], parts[1]);
-		return s != NULL && s->error != NULL && !s->deleting;
+		return s && s->error && !s->deleting;
 	}
 	for (enum watched kind = WATCHED_CLUSTER; kind <= WATCHED_TKC; kind++) {
 		s = store_find(c, kind, parts[0], parts[1]);
-		if (s != NULL && s->error != NULL)
+		if (s && s->error)
 			return true;
 	}
 	return false;
@@ -191,10 +191,10 @@ int store_class(struct np_controller *c, const struct watcher *w, const json_t *
 
 	if (find_registered(c, class, &registered, err) < 0)
 		return -(int)err->code;
-	if (r == NULL && !registered)
+	if (!r && !registered)
 		return 0;
 	r = class_open(c, ns, name, err);
-	if (r == NULL)
+	if (!r)
 		return -(int)err->code;
 	digest = reduce_digest(class);
 	if (digest == 0)
@@ -224,7 +224,7 @@ void store_class_gone(struct np_controller *c, const json_t *class)
 	struct class_record *r =
 		class_find(c, meta_text(class, "namespace"), meta_text(class, "name"));
 
-	if (r != NULL)
+	if (r)
 		lose_class(c, r);
 }
 
@@ -233,7 +233,7 @@ static void sweep_classes(struct np_controller *c, unsigned round)
 {
 	struct map_entry *e = map_next(&c->class_records, NULL);
 
-	while (e != NULL) {
+	while (e) {
 		struct class_record *r = (struct class_record *)(void *)e;
 
 		e = map_next(&c->class_records, e);
@@ -246,7 +246,7 @@ int store_enqueue_all(struct np_controller *c, struct np_err *err)
 {
 	struct map_entry *e = NULL;
 
-	while ((e = map_next(&c->class_records, e)) != NULL)
+	while ((e = map_next(&c->class_records, e)))
 		if (enqueue(c, (struct class_record *)(void *)e, err) < 0)
 			return -(int)err->code;
 	return 0;
@@ -256,7 +256,7 @@ int store_enqueue_all(struct np_controller *c, struct np_err *err)
 
 static void source_free(struct source *s)
 {
-	if (s == NULL)
+	if (!s)
 		return;
 	free(s->entry.key);
 	free(s->ns);
@@ -301,7 +301,7 @@ static int source_new(enum watched kind, const json_t *object, struct source **r
 	NP_AUTO(source_freep) struct source *s = calloc(1, sizeof(*s));
 	char key[KEY_MAX];
 
-	if (s == NULL)
+	if (!s)
 		return np_fail_nomem(err);
 	source_key(kind, meta_text(object, "namespace"), meta_text(object, "name"), key);
 	s->kind = kind;
@@ -315,8 +315,7 @@ static int source_new(enum watched kind, const json_t *object, struct source **r
 	s->deleting = meta_text(object, "deletionTimestamp")[0] != '\0';
 	s->has_finalizer = has_finalizer(object);
 	status_recall(object, &s->status);
-	if (s->entry.key == NULL || s->ns == NULL || s->name == NULL || s->uid == NULL ||
-	    s->text == NULL)
+	if (!s->entry.key || !s->ns || !s->name || !s->uid || !s->text)
 		return np_fail_nomem(err);
 	*ret = np_take(s);
 	return 0;
@@ -330,7 +329,7 @@ static int read_pools(const struct np_controller *c, struct source *s, struct np
 	struct np_err why = NP_ERR_INIT;
 	json_t *root = json_loads(s->text, 0, NULL);
 
-	if (root == NULL)
+	if (!root)
 		return np_fail_nomem(err);
 	if (np_doc_new_take(s->name, root, &doc, err) < 0)
 		return -(int)err->code;
@@ -339,7 +338,7 @@ static int read_pools(const struct np_controller *c, struct source *s, struct np
 	if (why.code == NP_E_NOMEM)
 		return np_fail_nomem(err);
 	s->error = strdup(why.text);
-	return s->error == NULL ? np_fail_nomem(err) : 0;
+	return s->error ? 0 : np_fail_nomem(err);
 }
 
 /* Returns the class that an unreadable NodePool names; NULL: none. */
@@ -349,14 +348,14 @@ static char *class_of_text(const struct source *s)
 	const char *name =
 		json_string_value(json_object_get(json_object_get(root, "spec"), "vmClass"));
 
-	return name != NULL && name[0] != '\0' ? strdup(name) : NULL;
+	return name && name[0] != '\0' ? strdup(name) : NULL;
 }
 
 static const char *class_ns_of(const struct np_controller *c, const struct source *s)
 {
 	if (!c->class_resource.namespaced)
 		return "";
-	return c->class_ns != NULL ? c->class_ns : s->ns;
+	return c->class_ns ? c->class_ns : s->ns;
 }
 
 /* Joins source and class, once. */
@@ -367,19 +366,19 @@ static int link_class(struct np_controller *c, struct source *s, const char *nam
 	struct class_record **classes;
 	struct source **sources;
 
-	if (r == NULL)
+	if (!r)
 		return -(int)err->code;
 	for (size_t i = 0; i < s->n_classes; i++)
 		if (s->classes[i] == r)
 			return 0;
 	classes = reallocarray(s->classes, s->n_classes + 1, sizeof(*classes));
-	if (classes == NULL)
+	if (!classes)
 		return np_fail_nomem(err);
 	s->classes = classes;
 	if ((r->n_sources & (r->n_sources - 1)) == 0) {
 		sources = reallocarray(r->sources, r->n_sources != 0 ? 2 * r->n_sources : 1,
 				       sizeof(*sources));
-		if (sources == NULL)
+		if (!sources)
 			return np_fail_nomem(err);
 		r->sources = sources;
 	}
@@ -395,14 +394,14 @@ static int link_classes(struct np_controller *c, struct source *s, struct np_err
 
 	if (read_pools(c, s, &in, err) < 0)
 		return -(int)err->code;
-	for (size_t i = 0; s->error == NULL && i < in.n_pools; i++) {
+	for (size_t i = 0; !s->error && i < in.n_pools; i++) {
 		const char *vm_class = in.pools[i].vm_class;
 
-		if (vm_class != NULL && link_class(c, s, vm_class, err) < 0)
+		if (vm_class && link_class(c, s, vm_class, err) < 0)
 			return -(int)err->code;
 	}
-	name = s->error != NULL && s->kind == WATCHED_NODEPOOL ? class_of_text(s) : NULL;
-	return name != NULL ? link_class(c, s, name, err) : 0;
+	name = s->error && s->kind == WATCHED_NODEPOOL ? class_of_text(s) : NULL;
+	return name ? link_class(c, s, name, err) : 0;
 }
 
 /* Lets the source leave its classes; they are looked at again. */
@@ -455,7 +454,7 @@ static int add_source(struct np_controller *c, struct source *take, struct np_er
 		return -(int)err->code;
 	}
 	/* A NodePool's status tells of it. */
-	if (kept->error != NULL && kept->kind != WATCHED_NODEPOOL)
+	if (kept->error && kept->kind != WATCHED_NODEPOOL)
 		controller_log(c, "warning", "%s/%s: %s", kept->ns, kept->name, kept->error);
 	for (size_t i = 0; i < kept->n_classes; i++)
 		if (enqueue(c, kept->classes[i], err) < 0)
@@ -470,20 +469,20 @@ int store_put(struct np_controller *c, struct watcher *w, const json_t *object, 
 	NP_AUTO(source_freep) struct source *s = NULL;
 
 	if (w->kind != WATCHED_NODEPOOL && !reduce_is_managed(object)) {
-		if (old != NULL)
+		if (old)
 			remove_source(c, old);
 		return 0;
 	}
 	if (source_new(w->kind, object, &s, err) < 0)
 		return -(int)err->code;
 	s->round = w->round;
-	if (old != NULL && !is_news(old, s)) {
+	if (old && !is_news(old, s)) {
 		old->round = w->round;
 		old->has_finalizer = s->has_finalizer;
 		old->status = s->status;
 		return 0;
 	}
-	if (old != NULL)
+	if (old)
 		remove_source(c, old);
 	return add_source(c, np_take(s), err);
 }
@@ -493,7 +492,7 @@ void store_drop(struct np_controller *c, enum watched kind, const json_t *object
 	struct source *s =
 		store_find(c, kind, meta_text(object, "namespace"), meta_text(object, "name"));
 
-	if (s != NULL)
+	if (s)
 		remove_source(c, s);
 }
 
@@ -505,7 +504,7 @@ void store_sweep(struct np_controller *c, const struct watcher *w)
 		sweep_classes(c, w->round);
 		return;
 	}
-	while (e != NULL) {
+	while (e) {
 		struct source *s = (struct source *)(void *)e;
 
 		e = map_next(&c->sources, e);
@@ -518,11 +517,11 @@ void store_done(struct np_controller *c)
 {
 	struct map_entry *e;
 
-	while ((e = map_next(&c->sources, NULL)) != NULL) {
+	while ((e = map_next(&c->sources, NULL))) {
 		map_remove(&c->sources, e->key);
 		source_free((struct source *)(void *)e);
 	}
-	while ((e = map_next(&c->class_records, NULL)) != NULL) {
+	while ((e = map_next(&c->class_records, NULL))) {
 		map_remove(&c->class_records, e->key);
 		class_free((struct class_record *)(void *)e);
 	}

@@ -212,8 +212,8 @@ void *watch_run(void *watcher)
 	struct np_err err = NP_ERR_INIT;
 	struct watching x = { .w = w, .c = c };
 
-	x.ns = w->kind == WATCHED_CLASS && c->class_ns != NULL ? c->class_ns : c->ns;
-	if (w->kind == WATCHED_CLASS && c->classes != NULL)
+	x.ns = w->kind == WATCHED_CLASS && c->class_ns ? c->class_ns : c->ns;
+	if (w->kind == WATCHED_CLASS && c->classes)
 		x.ns = c->class_ns;
 	x.watch = (struct np_kube_watch){ .ns = x.ns,
 					  .each = on_event,

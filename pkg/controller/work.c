@@ -38,7 +38,7 @@ static char *api_of(const struct source *s)
 	json_auto_t *root = json_loads(s->text, 0, NULL);
 	const char *api = json_string_value(json_object_get(root, "apiVersion"));
 
-	return strdup(api != NULL ? api : "");
+	return strdup(api ? api : "");
 }
 
 static int copy_source(const struct source *from, struct job_source *to, struct np_err *err)
@@ -49,13 +49,13 @@ static int copy_source(const struct source *from, struct job_source *to, struct 
 				   .uid = strdup(from->uid),
 				   .api = api_of(from),
 				   .text = strdup(from->text),
-				   .error = from->error != NULL ? strdup(from->error) : NULL,
+				   .error = from->error ? strdup(from->error) : NULL,
 				   .generation = from->generation,
 				   .deleting = from->deleting,
 				   .has_finalizer = from->has_finalizer,
 				   .status = from->status };
-	if (to->ns == NULL || to->name == NULL || to->uid == NULL || to->api == NULL ||
-	    to->text == NULL || (from->error != NULL && to->error == NULL))
+	if (!to->ns || !to->name || !to->uid || !to->api || !to->text ||
+	    (from->error && !to->error))
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -84,7 +84,7 @@ static int job_init(struct job *j, const struct class_record *r, struct np_err *
 	j->ns = strndup(r->entry.key, ns);
 	j->name = strdup(r->entry.key + ns + 1);
 	j->sources = calloc(r->n_sources + 1, sizeof(*j->sources));
-	if (j->ns == NULL || j->name == NULL || j->sources == NULL)
+	if (!j->ns || !j->name || !j->sources)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < r->n_sources; i++) {
 		const struct source *s = r->sources[i];
@@ -92,14 +92,14 @@ static int job_init(struct job *j, const struct class_record *r, struct np_err *
 		if (copy_source(s, &j->sources[j->n++], err) < 0)
 			return -(int)err->code;
 		/* A sum, since their order says nothing. */
-		if (!s->deleting && s->error == NULL)
+		if (!s->deleting && !s->error)
 			j->wanted += map_hash(0, s->text);
 	}
 	j->was_applied = r->applied != 0 && r->applied == j->wanted;
 	j->told = r->told;
 	j->fight = r->fight;
 	j->put_back_at = r->put_back_at;
-	if (r->put_back != NULL)
+	if (r->put_back)
 		strlcpy(j->drift, r->put_back, sizeof(j->drift));
 	resume_fight(r, j);
 	return 0;
@@ -113,7 +113,7 @@ static int add_pools(const struct job *j, const struct job_source *s, struct np_
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	json_t *root = json_loads(s->text, 0, NULL);
 
-	if (root == NULL)
+	if (!root)
 		return np_fail_nomem(err);
 	if (np_doc_new_take(s->name, root, &doc, err) < 0)
 		return -(int)err->code;
@@ -126,7 +126,7 @@ static int make_input(const struct job *j, struct np_input *in, struct np_err *e
 	for (size_t i = 0; i < j->n; i++) {
 		const struct job_source *s = &j->sources[i];
 
-		if (!s->deleting && s->error == NULL && add_pools(j, s, in, err) < 0)
+		if (!s->deleting && !s->error && add_pools(j, s, in, err) < 0)
 			return -(int)err->code;
 	}
 	np_input_pick(in, j->name);
@@ -139,8 +139,7 @@ static size_t find_pool(const struct np_input *in, const struct job_source *s)
 	for (size_t i = 0; i < in->n_pools; i++) {
 		const struct np_pool *p = &in->pools[i];
 
-		if (p->cluster == NULL && strcmp(p->name, s->name) == 0 &&
-		    strcmp(p->ns, s->ns) == 0)
+		if (!p->cluster && strcmp(p->name, s->name) == 0 && strcmp(p->ns, s->ns) == 0)
 			return i;
 	}
 	return SIZE_MAX;
@@ -169,7 +168,7 @@ static bool is_registered_already(const struct np_one_change *change)
 	struct np_err ignored = NP_ERR_INIT;
 	int got;
 
-	if (old == NULL || !np_vmclass_is_changed(change->class))
+	if (!old || !np_vmclass_is_changed(change->class))
 		return false;
 	/* The patch has the form of the class, as far as it goes. */
 	got = np_vmclass_record_read(change->patch, &record, &ignored);
@@ -202,7 +201,7 @@ static void tell_writer(const struct np_one_change *change, struct job *j)
 static bool may_write(void *ctx, const struct np_one_change *change)
 {
 	struct job *j = ctx;
-	bool is_drift = change->touches_spec && change->planned != NULL &&
+	bool is_drift = change->touches_spec && change->planned &&
 			(j->was_applied || is_registered_already(change));
 
 	if (!is_drift)
@@ -295,11 +294,11 @@ static bool tell_refused(struct job *j, const struct np_input *in, const struct 
 {
 	bool is_refused = false;
 
-	for (size_t i = 0; r->errors != NULL && i < in->n_pools; i++) {
+	for (size_t i = 0; r->errors && i < in->n_pools; i++) {
 		const struct np_pool *p = &in->pools[i];
 
-		if (r->errors[i].code == NP_OK || p->cluster == NULL ||
-		    strcmp(p->cluster, s->name) != 0 || strcmp(p->ns, s->ns) != 0)
+		if (r->errors[i].code == NP_OK || !p->cluster || strcmp(p->cluster, s->name) != 0 ||
+		    strcmp(p->ns, s->ns) != 0)
 			continue;
 		write_event(j, s, true, reason_name(REASON_POOL_REFUSED), "Check",
 			    r->errors[i].text);
@@ -358,7 +357,7 @@ static int release(struct job *j, struct job_source *s, const struct np_one_resu
 static int settle_pool(struct job *j, const struct np_input *in, const struct np_one_result *r,
 		       struct job_source *s, struct np_err *err)
 {
-	size_t i = s->deleting || s->error != NULL ? SIZE_MAX : find_pool(in, s);
+	size_t i = s->deleting || s->error ? SIZE_MAX : find_pool(in, s);
 	bool has_left = r->error.code == NP_OK || r->error.code == NP_E_NOT_FOUND;
 	struct job_source before = *s;
 	struct pool_status st;
@@ -369,7 +368,7 @@ static int settle_pool(struct job *j, const struct np_input *in, const struct np
 	}
 	if (s->deleting && has_left)
 		return release(j, s, r, err);
-	if (!s->deleting && s->error == NULL && i == SIZE_MAX)
+	if (!s->deleting && !s->error && i == SIZE_MAX)
 		return 0;
 	status_of_source(j, in, r, s, i, &st);
 	if (write_status(j, s, &st, err) < 0)
@@ -436,7 +435,7 @@ static void job_adopt(struct job *j, const struct np_one_result *r, struct class
 {
 	record->fight = j->fight;
 	record->told = j->tell;
-	if (r->object != NULL && !j->failed)
+	if (r->object && !j->failed)
 		record->digest = reduce_digest(r->object);
 	if (r->error.code == NP_OK && !r->withheld && r->found)
 		record->applied = j->wanted;
@@ -446,14 +445,13 @@ static void job_adopt(struct job *j, const struct np_one_result *r, struct class
 	if (j->is_drift && r->result == NP_APPLY_PATCHED) {
 		free(record->put_back);
 		record->put_back = strdup(j->drift);
-		record->put_back_at = record->put_back != NULL ? j->put_back_at : 0;
+		record->put_back_at = record->put_back ? j->put_back_at : 0;
 	}
 	for (size_t i = 0; i < j->n; i++) {
 		const struct job_source *s = &j->sources[i];
 		struct source *now = store_find(j->c, s->kind, s->ns, s->name);
 
-		if (now != NULL && strcmp(now->uid, s->uid) == 0 &&
-		    now->generation == s->generation)
+		if (now && strcmp(now->uid, s->uid) == 0 && now->generation == s->generation)
 			now->status = s->status;
 	}
 }
@@ -500,7 +498,7 @@ static struct class_record *wait_for_work(struct np_controller *c)
 
 		if (atomic_load(&c->leading) && controller_may_write(c) && controller_is_synced(c))
 			item = queue_pop(&c->queue, now, &due);
-		if (item != NULL)
+		if (item)
 			return record_of(item);
 		controller_wait(c, due != UINT64_MAX && due > now ? due - now : 60000);
 	}
@@ -516,14 +514,14 @@ void *work_run(void *controller)
 	struct class_record *record;
 
 	if (controller_client(c, false, CLIENT_WRITES, &pools, &err) < 0 ||
-	    (c->classes != NULL && controller_client(c, true, CLIENT_WRITES, &classes, &err) < 0)) {
+	    (c->classes && controller_client(c, true, CLIENT_WRITES, &classes, &err) < 0)) {
 		controller_log(c, "error", "%s", err.text);
 		np_controller_stop(c);
 		return NULL;
 	}
 	pthread_mutex_lock(&c->lock);
-	while ((record = wait_for_work(c)) != NULL)
-		work_on(c, record, pools, classes != NULL ? classes : pools);
+	while ((record = wait_for_work(c)))
+		work_on(c, record, pools, classes ? classes : pools);
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
 }

@@ -48,7 +48,7 @@ static int apply_body(struct job *j, const struct job_source *s, const json_t *b
 	struct np_err why = NP_ERR_INIT;
 	json_auto_t *stored = NULL;
 
-	if (body == NULL)
+	if (!body)
 		return np_fail_nomem(err);
 	if (np_kube_patch(j->pools, &nodepools, s->ns, s->name, &patch, &stored, &why) < 0)
 		return pass_gone(&why, err);
@@ -61,8 +61,7 @@ int write_finalizer(struct job *j, struct job_source *s, struct np_err *err)
 	json_auto_t *body = identity_of(s);
 	json_t *list = json_pack("[s]", CONTROLLER_FINALIZER);
 
-	if (body == NULL ||
-	    json_object_set_new(json_object_get(body, "metadata"), "finalizers", list) < 0)
+	if (!body || json_object_set_new(json_object_get(body, "metadata"), "finalizers", list) < 0)
 		return np_fail_nomem(err);
 	return apply_body(j, s, body, NULL, err);
 }
@@ -99,7 +98,7 @@ int write_release(struct job *j, struct job_source *s, struct np_err *err)
 	if (np_kube_get(j->pools, &nodepools, s->ns, s->name, &object, &why) < 0)
 		return pass_gone(&why, err);
 	body = release_patch(object);
-	if (body == NULL)
+	if (!body)
 		return np_fail_nomem(err);
 	if (json_object_size(body) == 0)
 		return 0;
@@ -187,9 +186,9 @@ void write_event(struct job *j, const struct job_source *s, bool warning, const 
 	}
 	body = event_body(j, s, warning, reason, action, cut);
 	create.body = body;
-	if (body == NULL || np_kube_create(j->pools, &events, s->ns, &create, &stored, &why) < 0)
+	if (!body || np_kube_create(j->pools, &events, s->ns, &create, &stored, &why) < 0)
 		controller_log(j->c, "warning", "event for %s/%s: %s", s->ns, s->name,
-			       body == NULL ? "out of memory" : why.text);
+			       body ? why.text : "out of memory");
 	else
 		count(j->c, COUNT_EVENTS, 1);
 }

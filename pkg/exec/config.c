@@ -333,7 +333,7 @@ static bool is_instance(const char *text)
 static int check_instance(struct np_node root, const char *host, struct np_exec_config *c,
 			  struct np_err *err)
 {
-	bool is_said = c->instance != NULL;
+	bool is_said = !!c->instance;
 
 	if (!is_said)
 		c->instance = host;

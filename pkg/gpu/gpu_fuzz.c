@@ -56,7 +56,7 @@ static void check_id(const struct np_catalogue *cat, const char *text)
 	np_pci_id_format(id, buf);
 	require(np_pci_id_parse(buf, &again, &err) == 0);
 	require(again.vendor == id.vendor && again.device == id.device);
-	require((np_pci_classify(cat, id) == NP_PCI_GPU) == (np_gpu_find_id(cat, id) != NULL));
+	require((np_pci_classify(cat, id) == NP_PCI_GPU) == !!np_gpu_find_id(cat, id));
 }
 
 static void check_rows(const struct np_catalogue *cat)

@@ -546,7 +546,7 @@ static void check_grammar(const char *text)
 	struct np_err err = NP_ERR_INIT;
 	int r = span_tree((struct span){ text, strlen(text) }, &ours);
 
-	if ((r == 0) != (tree != NULL) || (tree && !json_equal(tree, ours)))
+	if ((r == 0) != !!tree || (tree && !json_equal(tree, ours)))
 		fail_msg("'%s': %d, jansson: %s", text, r, tree ? "ok" : why.text);
 	assert_true(r == 0 || r == -NP_E_SPEC);
 	/* What is passed over is only held against the grammar. */

@@ -201,7 +201,7 @@ static int on_key(void *ctx, const unsigned char *bytes, size_t n)
 		return refuse(b, "a NUL in a key");
 	json_decref(b->key);
 	b->key = make_text(b, bytes, n);
-	return b->key != NULL;
+	return !!b->key;
 }
 
 static int on_text(void *ctx, const unsigned char *bytes, size_t n)

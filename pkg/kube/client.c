@@ -260,7 +260,7 @@ static void land_all(struct fleet *fleet)
 	CURLMsg *message;
 	int left;
 
-	while ((message = curl_multi_info_read(fleet->k->multi, &left)) != NULL) {
+	while ((message = curl_multi_info_read(fleet->k->multi, &left))) {
 		struct kube_flight *f = NULL;
 		CURLcode code = message->data.result;
 

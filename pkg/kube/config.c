@@ -239,7 +239,7 @@ static int walk_list(const char *list, each_path_fn *each, void *ctx, struct np_
 
 	if (!copy)
 		return np_fail_nomem(err);
-	while ((path = strsep(&rest, ":")) != NULL)
+	while ((path = strsep(&rest, ":")))
 		if (path[0] && access(path, F_OK) == 0 && each(ctx, path, err) < 0)
 			return -(int)err->code;
 	return 0;
@@ -355,7 +355,7 @@ static int apply_service(const struct np_kube_options *o, struct np_kube_config 
 			 struct np_err *err)
 {
 	const char *port = o->service_port && o->service_port[0] ? o->service_port : "443";
-	bool is_ipv6 = strchr(o->service_host, ':') != NULL;
+	bool is_ipv6 = !!strchr(o->service_host, ':');
 
 	if (asprintf(&c->server, is_ipv6 ? "https://[%s]:%s" : "https://%s:%s", o->service_host,
 		     port) < 0) {

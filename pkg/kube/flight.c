@@ -38,7 +38,7 @@ static void log_warning(struct np_kube *k, const char *text)
 			return;
 	if (k->n_warnings < KUBE_WARNINGS_MAX) {
 		k->warnings[k->n_warnings] = strdup(text);
-		k->n_warnings += k->warnings[k->n_warnings] != NULL;
+		k->n_warnings += !!k->warnings[k->n_warnings];
 	}
 	kube_log(k, "the server warns: ", text);
 }

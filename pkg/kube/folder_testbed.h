@@ -44,7 +44,7 @@ static inline int drop_folder(void **state)
 	struct dirent *entry;
 	char path[512];
 
-	while (dir && (entry = readdir(dir)) != NULL) {
+	while (dir && (entry = readdir(dir))) {
 		snprintf(path, sizeof(path), "%s/%s", f->path, entry->d_name);
 		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			unlink(path);

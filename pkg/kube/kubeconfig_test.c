@@ -177,7 +177,7 @@ static void test_kube__flags_override(void **state)
 		    strcmp(c->token ? c->token : "-", row->token ? row->token : "-") != 0 ||
 		    strcmp(c->tls_server_name ? c->tls_server_name : "-",
 			   row->tls_server_name ? row->tls_server_name : "-") != 0 ||
-		    (c->ca.bytes != NULL) != row->has_ca || c->insecure != row->insecure)
+		    !!c->ca.bytes != row->has_ca || c->insecure != row->insecure)
 			fail_msg("%s: %s %s %s %s", row->name, c->server, c->ns,
 				 c->token ? c->token : "-",
 				 c->tls_server_name ? c->tls_server_name : "-");

@@ -106,7 +106,7 @@ static int read_expiry(const json_t *status, struct kube_credential *ret, struct
 		return np_fail(err, NP_E_REFUSED,
 			       "its status.expirationTimestamp is not a time such as "
 			       "2006-01-02T15:04:05Z");
-	ret->expires = text != NULL;
+	ret->expires = !!text;
 	return 0;
 }
 
@@ -228,7 +228,7 @@ static char *find_in_path(const char *path, const char *command)
 	NP_AUTO(np_freep) char *copy = strdup(path ? path : "/usr/local/bin:/usr/bin:/bin");
 	char *rest = copy, *folder;
 
-	while (rest && (folder = strsep(&rest, ":")) != NULL) {
+	while (rest && (folder = strsep(&rest, ":"))) {
 		char *full = NULL;
 
 		/* An empty entry would be the working folder, which Go does not search either. */
@@ -297,7 +297,7 @@ static char **make_list(const struct kube_texts *texts, char *last)
 static int start(const struct kube_plugin *p, int out, pid_t *ret, struct np_err *err)
 {
 	const char *command = kube_plugin_command(p);
-	bool has_slash = strchr(command, '/') != NULL, interactive;
+	bool has_slash = !!strchr(command, '/'), interactive;
 	NP_AUTO(np_freep) char *found = NULL;
 	NP_AUTO(np_freep) char *info = NULL;
 	NP_AUTO(np_freep) char **argv = make_list(&p->args, NULL);

@@ -52,7 +52,7 @@ static bool is_loopback(const struct ip *ip)
 static bool parse_net(const char *text, struct ip *ret, unsigned *ret_bits)
 {
 	const char *slash = strchr(text, '/'), *wrong = NULL;
-	bool is_v4 = strchr(text, ':') == NULL;
+	bool is_v4 = !strchr(text, ':');
 	char address[64];
 	long long bits;
 
@@ -153,7 +153,7 @@ int kube_proxy_is_excepted(const char *no_proxy, const char *host, const char *p
 	t.host = trim(lower);
 	t.is_ip = parse_ip(t.host, &t.ip);
 	*ret = strcmp(t.host, "localhost") == 0 || (t.is_ip && is_loopback(&t.ip));
-	while (!*ret && (entry = strsep(&rest, ",")) != NULL)
+	while (!*ret && (entry = strsep(&rest, ",")))
 		*ret = matches(&t, trim(entry));
 	return 0;
 }

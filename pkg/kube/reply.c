@@ -75,7 +75,7 @@ bool kube_status_is_retried(long status)
 static bool is_schema_failure(const struct kube_answer *answer)
 {
 	return answer->status == 500 && answer->body &&
-	       strstr(answer->body, "failed to create typed patch object") != NULL;
+	       strstr(answer->body, "failed to create typed patch object");
 }
 
 bool kube_answer_is_retried(const struct kube_answer *answer)
@@ -110,7 +110,7 @@ static char *drop_echo(const char *text)
 	const char *start = strstr(text, "\"{"), *end = NULL;
 	char *copy = NULL;
 
-	for (const char *at = start; at && (at = strstr(at, "}\": ")) != NULL; at++)
+	for (const char *at = start; at && (at = strstr(at, "}\": ")); at++)
 		end = at;
 	if (!end || asprintf(&copy, "%.*s{...}%s", (int)(start - text), text, end + 2) < 0)
 		return NULL;

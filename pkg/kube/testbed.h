@@ -300,7 +300,7 @@ static inline int get_class(struct bed *b, struct np_err *err)
 	json_t *object = NULL;
 	int r = np_kube_get(b->k, &classes, "ml", "gpu", &object, err);
 
-	assert_int_equal(object != NULL, r == 0);
+	assert_int_equal(!!object, r == 0);
 	json_decref(object);
 	return r;
 }

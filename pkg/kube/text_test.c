@@ -47,8 +47,8 @@ static void test_kube__base64_is_read_strictly(void **state)
 		struct kube_blob blob = { 0 };
 		bool ok = kube_base64_decode(rows[i].text, &blob);
 
-		if (ok != (rows[i].want != NULL) || (ok && (strcmp(blob.bytes, rows[i].want) != 0 ||
-							    blob.size != strlen(rows[i].want))))
+		if (ok != !!rows[i].want || (ok && (strcmp(blob.bytes, rows[i].want) != 0 ||
+						    blob.size != strlen(rows[i].want))))
 			fail_msg("'%s' gives '%s'", rows[i].text, ok ? blob.bytes : "(refused)");
 		free(blob.bytes);
 	}

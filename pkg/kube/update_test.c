@@ -138,7 +138,7 @@ static void test_update__reads_patches_and_retries(void **state)
 		assert_int_equal(b.server.n, row->requests);
 		assert_int_equal(u.attempts, row->attempts);
 		assert_int_equal(u.changed, row->changed);
-		assert_int_equal(strstr(b.server.requests[1], "dryRun=All") != NULL,
+		assert_int_equal(!!strstr(b.server.requests[1], "dryRun=All"),
 				 row->dry_run == NP_DRY_RUN_SERVER);
 		np_kube_updated_done(&u);
 		np_kube_free(b.k);

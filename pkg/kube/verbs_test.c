@@ -77,7 +77,7 @@ static int create_class(struct bed *b, struct np_err *err)
 	const struct np_kube_create create = { .body = body };
 	int r = np_kube_create(b->k, &classes, "ml", &create, &object, err);
 
-	assert_int_equal(object != NULL, r == 0);
+	assert_int_equal(!!object, r == 0);
 	json_decref(object);
 	json_decref(body);
 	return r;

@@ -236,7 +236,7 @@ static int stream_round(struct stream *s, struct np_err *err)
 	r = take_lines(s, err);
 	if (r != GO_ON)
 		return r;
-	while ((message = curl_multi_info_read(s->k->multi, &left)) != NULL)
+	while ((message = curl_multi_info_read(s->k->multi, &left)))
 		if (message->msg == CURLMSG_DONE && message->easy_handle == s->f->easy)
 			return judge_end(s, message->data.result, err);
 	return check_silence(s, err);

@@ -38,7 +38,7 @@ static size_t skip_quoted(const char *line, size_t size)
 {
 	const char *close = size > 1 && line[0] == '"' ? memchr(line + 1, '"', size - 1) : NULL;
 
-	return close != NULL ? (size_t)(close - line) + 1 : 0;
+	return close ? (size_t)(close - line) + 1 : 0;
 }
 
 /* Returns where the key ends: at = : , or a tab, or two blanks, whichever is first; `size` where none is. */
@@ -83,7 +83,7 @@ bool pair_parse(const char *line, size_t size, struct pair_line *ret)
 	trim(&key, &key_size);
 	value = line + gap;
 	size_left = size - gap;
-	while (size_left > 0 && strchr("=:, \t", *value) != NULL) {
+	while (size_left > 0 && strchr("=:, \t", *value)) {
 		value++;
 		size_left--;
 	}
@@ -127,7 +127,7 @@ bool size_parse(const char *text, uint64_t *ret)
 		return true;
 	}
 	unit = strchr(units, text[digits]);
-	if (unit == NULL || text[digits + 1] != '\0')
+	if (!unit || text[digits + 1] != '\0')
 		return false;
 	*ret = value << (10 * (unit - units + 1));
 	return true;

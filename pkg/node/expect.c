@@ -42,7 +42,7 @@ static bool covers(const struct np_catalogue *cat, const struct np_expected *e,
 		return is_profile(gpu->product, e->text);
 	if (e->is_vgpu && gpu->is_vgpu == NP_VERDICT_NO)
 		return false;
-	return e->gpu != NULL && has_row(cat, gpu->id, e->gpu, e->is_vgpu);
+	return e->gpu && has_row(cat, gpu->id, e->gpu, e->is_vgpu);
 }
 
 /* What is named exactly chooses first, so that a model does not take the board that an id needs. */
@@ -65,7 +65,7 @@ static bool take(const struct np_machine_options *o, const struct np_seen_gpu *g
 static bool is_open(const struct np_expectation *x)
 {
 	for (size_t i = 0; i < x->n; i++)
-		if (x->items[i].is_vgpu && x->items[i].gpu == NULL &&
+		if (x->items[i].is_vgpu && !x->items[i].gpu &&
 		    x->items[i].found < x->items[i].count)
 			return true;
 	return false;

@@ -24,7 +24,7 @@ int np_host_new(const struct np_catalogue *cat, struct np_host **ret, struct np_
 {
 	struct np_host *h = calloc(1, sizeof(*h));
 
-	if (h == NULL)
+	if (!h)
 		return np_fail_nomem(err);
 	h->cat = cat;
 	h->hv_support = -1;
@@ -34,7 +34,7 @@ int np_host_new(const struct np_catalogue *cat, struct np_host **ret, struct np_
 
 void np_host_free(struct np_host *h)
 {
-	if (h == NULL)
+	if (!h)
 		return;
 	free(h->devices);
 	free(h->gpus);
@@ -120,9 +120,9 @@ static const struct setting_name *find_setting(const char *key)
 	name_of(key, strlen(key), name);
 	found = find_name(name);
 	last = key + strlen(key);
-	while (last > key && strchr("./\\>", last[-1]) == NULL)
+	while (last > key && !strchr("./\\>", last[-1]))
 		last--;
-	if (found != NULL || last == key)
+	if (found || last == key)
 		return found;
 	name_of(last, strlen(last), name);
 	return find_name(name);
@@ -174,7 +174,7 @@ static void read_setting(struct reading *r, const struct pair_line *p)
 		return;
 	}
 	setting = find_setting(gives_value(p->name) ? r->setting : p->key);
-	if (setting == NULL)
+	if (!setting)
 		return;
 	/* An option of type string has no number, and the other way round. */
 	r->kinds |= KIND_SETTINGS;
@@ -194,7 +194,7 @@ static bool read_kernel_setting(struct reading *r, const char *line, size_t size
 	if (sscanf(text, " %63s Bool %15s %15s", name, configured, runtime) != 3)
 		return false;
 	setting = find_setting(name);
-	if (setting == NULL)
+	if (!setting)
 		return false;
 	r->kinds |= KIND_SETTINGS;
 	set_setting(r, setting, runtime);
@@ -216,17 +216,17 @@ static bool open_device(struct reading *r, const char *address)
 {
 	struct host_device *all;
 
-	if (r->device != NULL)
+	if (r->device)
 		r->device->is_whole = true;
 	r->device = find_device(r->h, address);
-	if (r->device != NULL)
+	if (r->device)
 		return true;
 	if (r->h->n_devices == HOST_DEVICES_MAX) {
 		np_fail(r->err, NP_E_SPEC, "more than %d devices", HOST_DEVICES_MAX);
 		return false;
 	}
 	all = reallocarray(r->h->devices, r->h->n_devices + 1, sizeof(*all));
-	if (all == NULL) {
+	if (!all) {
 		np_fail_nomem(r->err);
 		return false;
 	}
@@ -239,7 +239,7 @@ static bool open_device(struct reading *r, const char *address)
 
 static void close_device(struct reading *r, bool is_whole)
 {
-	if (r->device != NULL && (is_whole || r->device->has_all_regions))
+	if (r->device && (is_whole || r->device->has_all_regions))
 		r->device->is_whole = true;
 	r->device = NULL;
 	r->is_indented_record = false;
@@ -345,7 +345,7 @@ static bool read_api_field(struct reading *r, const struct pair_line *p)
 
 static void copy_address(char ret[static NP_PCI_ADDRESS_MAX], const char *text)
 {
-	if (address_find(text, strlen(text), ret) == NULL)
+	if (!address_find(text, strlen(text), ret))
 		ret[0] = '\0';
 }
 
@@ -371,7 +371,7 @@ static bool find_ids(const char *line, size_t size, bool is_cut, struct np_pci_i
 		char next = i + 9 < size ? line[i + 9] : is_cut ? '0' : ' ';
 		bool is_marked = line[i - 1] == '[' ? next == ']' : line[i - 1] == ' ';
 
-		if (line[i + 4] != ':' || !is_marked || strchr("] \r", next) == NULL)
+		if (line[i + 4] != ':' || !is_marked || !strchr("] \r", next))
 			continue;
 		memcpy(text, line + i, 9);
 		text[9] = '\0';
@@ -398,12 +398,12 @@ static void read_lspci_name(struct reading *r, const char *line, size_t size)
 	struct np_err ignored = NP_ERR_INIT;
 	const char *open = memchr(line, '[', size);
 
-	while (open != NULL && r->device->seen.gpu == NULL) {
+	while (open && !r->device->seen.gpu) {
 		size_t left = size - (size_t)(open + 1 - line);
 		const char *close = memchr(open + 1, ']', left);
 		char name[64];
 
-		if (close == NULL)
+		if (!close)
 			return;
 		copy_clean(name, sizeof(name), open + 1, (size_t)(close - open - 1));
 		np_gpu_find_model(r->h->cat, name, &r->device->seen.gpu, &ignored);
@@ -413,7 +413,7 @@ static void read_lspci_name(struct reading *r, const char *line, size_t size)
 
 static bool has_text(const char *line, size_t size, const char *text)
 {
-	return memmem(line, size, text, strlen(text)) != NULL;
+	return !!memmem(line, size, text, strlen(text));
 }
 
 /* "3b:00.0 3D controller: NVIDIA Corporation GA100 [A100 PCIe 40GB] (rev a1)" at the left margin. */
@@ -423,8 +423,7 @@ static bool read_lspci_head(struct reading *r, const char *line, size_t size)
 	const char *at = address_find(line, size < 20 ? size : 20, address);
 	const char *blank = memchr(line, ' ', size);
 
-	if (at != line || blank == NULL ||
-	    memchr(blank, ':', size - (size_t)(blank - line)) == NULL)
+	if (at != line || !blank || !memchr(blank, ':', size - (size_t)(blank - line)))
 		return false;
 	if (!open_device(r, address))
 		return true;
@@ -456,11 +455,10 @@ static void fill_region(struct np_seen_bar *bar, const char *text)
 	else if (*text != '<' && !(end > text && *end == ' '))
 		bar->assigned = NP_VERDICT_UNKNOWN;
 	bar->has_kind = true;
-	bar->is_64bit = strstr(text, "(64-bit") != NULL;
-	bar->is_prefetchable =
-		strstr(text, ", prefetchable") != NULL && strstr(text, "non-prefetchable") == NULL;
-	close = size != NULL ? strchr(size, ']') : NULL;
-	if (close == NULL || (size_t)(close - size) - 6 >= sizeof(number))
+	bar->is_64bit = !!strstr(text, "(64-bit");
+	bar->is_prefetchable = strstr(text, ", prefetchable") && !strstr(text, "non-prefetchable");
+	close = size ? strchr(size, ']') : NULL;
+	if (!close || (size_t)(close - size) - 6 >= sizeof(number))
 		return;
 	memcpy(number, size + 6, (size_t)(close - size) - 6);
 	number[close - size - 6] = '\0';
@@ -472,7 +470,7 @@ static unsigned next_index(const struct np_seen_gpu *gpu)
 {
 	const struct np_seen_bar *last = gpu->n_bars > 0 ? &gpu->bars[gpu->n_bars - 1] : NULL;
 
-	return last != NULL ? last->index + 1 + last->is_64bit : 0;
+	return last ? last->index + 1 + last->is_64bit : 0;
 }
 
 static void read_region(struct reading *r, const char *text)
@@ -484,12 +482,12 @@ static void read_region(struct reading *r, const char *text)
 	unsigned index = next_index(gpu);
 
 	/* What follows further below are the regions of virtual functions. */
-	if (memory == NULL || gpu->n_bars == NP_GPU_BARS_MAX || r->device->has_all_regions) {
+	if (!memory || gpu->n_bars == NP_GPU_BARS_MAX || r->device->has_all_regions) {
 		r->device->has_all_regions = r->device->has_regions;
 		return;
 	}
 	at = strstr(text, "Region ");
-	if (at != NULL && at[7] >= '0' && at[7] <= '9' && at[8] == ':')
+	if (at && at[7] >= '0' && at[7] <= '9' && at[8] == ':')
 		index = (unsigned)(at[7] - '0');
 	if (index >= BARS)
 		return;
@@ -510,10 +508,10 @@ static void read_lspci_line(struct reading *r, const char *line, size_t size)
 
 	copy_clean(text, sizeof(text), line, size);
 	read_region(r, text);
-	if (strstr(text, "(SR-IOV)") != NULL)
+	if (strstr(text, "(SR-IOV)"))
 		r->device->has_sriov = true;
 	at = strstr(text, driver);
-	if (at == NULL)
+	if (!at)
 		return;
 	at += strlen(driver);
 	copy_clean(r->device->seen.driver, NP_DRIVER_MAX, at, strcspn(at, " "));
@@ -529,13 +527,13 @@ static bool read_hv_support(struct reading *r, const char *line, size_t size)
 	const char *at = memmem(line, size, words, strlen(words)), *end = line + size;
 	int level;
 
-	if (at == NULL)
+	if (!at)
 		return false;
 	r->kinds |= KIND_HV;
 	at += strlen(words);
-	while (at < end && strchr(". :=\t", *at) != NULL)
+	while (at < end && strchr(". :=\t", *at))
 		at++;
-	if (at == end || *at < '0' || *at > '3' || (at + 1 < end && strchr(" \t\r", at[1]) == NULL))
+	if (at == end || *at < '0' || *at > '3' || (at + 1 < end && !strchr(" \t\r", at[1])))
 		return true;
 	level = *at - '0';
 	if (r->h->hv_support < 0 || level < r->h->hv_support)
@@ -567,13 +565,13 @@ static bool read_pages(struct reading *r, const char *line, size_t size)
 	uint64_t needed, limit;
 	char text[128];
 
-	if (at == NULL)
+	if (!at)
 		return false;
 	r->kinds |= KIND_VMWARE_LOG;
 	at += strlen(words);
 	copy_clean(text, sizeof(text), at, size - (size_t)(at - line));
 	at = read_count(text, ") exceeds limit (", &needed);
-	if (at == NULL || read_count(at, ")", &limit) == NULL || needed == 0)
+	if (!at || !read_count(at, ")", &limit) || needed == 0)
 		return true;
 	if (!r->h->has_need || needed > r->h->pages_needed) {
 		r->h->has_need = true;
@@ -612,7 +610,7 @@ static bool read_record_head(struct reading *r, const char *line, size_t size)
 {
 	char text[NP_PCI_ADDRESS_MAX];
 
-	while (size > 0 && strchr(" \t\r", line[size - 1]) != NULL)
+	while (size > 0 && strchr(" \t\r", line[size - 1]))
 		size--;
 	if (size == 0 || size >= sizeof(text))
 		return false;
@@ -633,12 +631,12 @@ static void read_pair(struct reading *r, const char *line, size_t size)
 	if (read_kernel_setting(r, line, size) || !pair_parse(line, size, &p))
 		return;
 	if (begins_record(&p, address)) {
-		if (r->device == NULL || strcmp(r->device->seen.address, address) != 0)
+		if (!r->device || strcmp(r->device->seen.address, address) != 0)
 			open_device(r, address);
 		r->is_api_record = strcmp(p.name, "id") == 0;
 		return;
 	}
-	if (r->device != NULL && (read_pci_field(r, &p) || read_api_field(r, &p)))
+	if (r->device && (read_pci_field(r, &p) || read_api_field(r, &p)))
 		return;
 	read_setting(r, &p);
 }
@@ -646,7 +644,7 @@ static void read_pair(struct reading *r, const char *line, size_t size)
 static bool is_blank(const char *line, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
-		if (strchr(" \t\r", line[i]) == NULL)
+		if (!strchr(" \t\r", line[i]))
 			return false;
 	return true;
 }
@@ -681,7 +679,7 @@ static bool is_within_record(const struct reading *r)
 {
 	const struct host_device *d = r->device;
 
-	if (d == NULL)
+	if (!d)
 		return false;
 	if (r->is_indented_record)
 		return !d->has_all_regions && (r->is_cut || d->has_regions);
@@ -718,9 +716,9 @@ int np_host_read(struct np_host *h, const char *name, const char *bytes, size_t 
 	err->code = NP_OK;
 	while (at < end && err->code == NP_OK) {
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
-		const char *stop = newline != NULL ? newline : end;
+		const char *stop = newline ? newline : end;
 
-		r.is_cut = newline == NULL;
+		r.is_cut = !newline;
 		read_line(&r, at, (size_t)(stop - at));
 		at = stop + 1;
 	}

@@ -89,7 +89,7 @@ static bool is_gpu(const struct np_host *h, const struct host_device *d)
 	enum np_pci_class class;
 
 	if (!d->seen.has_id)
-		return d->is_display && (d->seen.gpu != NULL || d->is_nvidia);
+		return d->is_display && (d->seen.gpu || d->is_nvidia);
 	class = np_pci_classify(h->cat, d->seen.id);
 	if (class != NP_PCI_GPU_UNKNOWN)
 		return class == NP_PCI_GPU;
@@ -119,7 +119,7 @@ static int find_gpus(struct checking *c, struct np_err *err)
 	free(h->gpus);
 	h->n_gpus = 0;
 	h->gpus = calloc(h->n_devices + 1, sizeof(*h->gpus));
-	if (h->gpus == NULL)
+	if (!h->gpus)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < h->n_devices; i++) {
 		c->n_untold += !h->devices[i].seen.has_id && !h->devices[i].is_told;
@@ -255,7 +255,7 @@ static int check_active(struct checking *c, struct np_err *err)
 
 static bool is_t4(const struct np_seen_gpu *gpu)
 {
-	return gpu->gpu != NULL && strcmp(gpu->gpu->model, "T4") == 0;
+	return gpu->gpu && strcmp(gpu->gpu->model, "T4") == 0;
 }
 
 /* Needed for any vGPU and for the T4; whole cards in passthrough need none. */
@@ -268,7 +268,7 @@ static enum np_verdict needs_sriov(const struct np_host *h)
 	for (size_t i = 0; i < h->n_gpus; i++) {
 		if (is_t4(&h->gpus[i].seen))
 			return NP_VERDICT_YES;
-		if (h->gpus[i].active != NP_VERDICT_YES || h->gpus[i].seen.gpu == NULL)
+		if (h->gpus[i].active != NP_VERDICT_YES || !h->gpus[i].seen.gpu)
 			needed = NP_VERDICT_UNKNOWN;
 	}
 	return h->n_gpus > 0 ? needed : NP_VERDICT_UNKNOWN;
@@ -573,7 +573,7 @@ int np_host_text(const struct np_host *h, const struct np_report *r, char **ret,
 	size_t size = 0;
 	FILE *out = open_memstream(&bytes, &size);
 
-	if (out == NULL)
+	if (!out)
 		return np_fail_nomem(err);
 	write_captures(out, h);
 	for (size_t i = 0; i < h->n_gpus; i++)

@@ -273,7 +273,7 @@ static int judge_sizes(struct judging *g, struct np_err *err)
 	size_t n_unknown = 0;
 
 	for (size_t i = 0; i < g->m->n_gpus; i++)
-		n_unknown += g->m->gpus[i].gpu == NULL;
+		n_unknown += !g->m->gpus[i].gpu;
 	survey_bars(g->m, look_at_size, &s);
 	if (s.wrong.n > 0) {
 		j.status = NP_CHECK_WARN;
@@ -315,7 +315,7 @@ static const struct np_seen_bridge *find_bridge(const struct np_machine *m, cons
 		const struct np_seen_bridge *b = &m->bridges[i];
 
 		if (b->domain == domain && b->secondary <= bus && bus <= b->subordinate &&
-		    (best == NULL || b->secondary > best->secondary))
+		    (!best || b->secondary > best->secondary))
 			best = b;
 	}
 	return best;
@@ -337,9 +337,9 @@ static void look_at_bridge(const struct np_machine *m, const struct np_seen_gpu 
 	char who[WHO_MAX], text[BAR_TEXT_MAX];
 	unsigned domain, bus;
 
-	if (b == NULL || b->n_windows == 0) {
+	if (!b || b->n_windows == 0) {
 		/* Bus 0 is the root bus: nothing stands above its devices. */
-		if (b != NULL || !read_place(gpu->address, &domain, &bus) || bus != 0)
+		if (b || !read_place(gpu->address, &domain, &bus) || bus != 0)
 			s->n_open++;
 		return;
 	}
@@ -426,9 +426,9 @@ static void survey_log(const struct judging *g, struct words *bad, struct words 
 	for (size_t i = 0; i < log->n; i++) {
 		const struct np_log_finding *f = &log->findings[i];
 		const struct np_seen_gpu *gpu = find_gpu(g->m, f->address);
-		bool is_bad = gpu != NULL ? gpu->ok == NP_VERDICT_NO : g->n_bad > 0;
+		bool is_bad = gpu ? gpu->ok == NP_VERDICT_NO : g->n_bad > 0;
 
-		if (gpu == NULL && !(f->is_driver && f->address[0] == '\0'))
+		if (!gpu && !(f->is_driver && f->address[0] == '\0'))
 			continue;
 		words_add(is_bad ? bad : past, "'%s'", f->text);
 	}
@@ -470,15 +470,15 @@ static void list_drivers(const struct judging *g, struct words *w, size_t *ret_o
 
 		if (gpu->has_driver == NP_VERDICT_UNKNOWN)
 			(*ret_open)++;
-		else if (wanted != NULL ? strcmp(gpu->driver, wanted) != 0
-					: gpu->driver[0] == '\0' || strcmp(name, "nouveau") == 0)
+		else if (wanted ? strcmp(gpu->driver, wanted) != 0
+				: gpu->driver[0] == '\0' || strcmp(name, "nouveau") == 0)
 			words_add(w, "%s: %s", gpu_who(gpu, who), name);
 	}
 }
 
 static int judge_driver(struct judging *g, struct np_err *err)
 {
-	bool is_wanted = g->o->driver != NULL;
+	bool is_wanted = !!g->o->driver;
 	struct judgement j = { .id = "driver", .status = NP_CHECK_UNKNOWN, .decides = is_wanted };
 	struct words w = { 0 };
 	size_t n_open = 0;
@@ -561,7 +561,7 @@ static int find_window(const struct np_machine *m, uint64_t *ret_gb, struct np_e
 	if (m->n_gpus == 0)
 		return 0;
 	addends = reallocarray(NULL, m->n_gpus, sizeof(*addends));
-	if (addends == NULL)
+	if (!addends)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < m->n_gpus; i++)
 		if (np_mmio_addend(m->gpus[i].gpu, 1, &addends[i], err) < 0)
@@ -627,7 +627,7 @@ int np_machine_judge(struct np_machine *m, const struct np_machine_options *o,
 	NP_AUTO(np_report_done) struct np_report r = { 0 };
 	struct judging g = { .m = m, .o = o, .r = &r };
 
-	g.has_expectation = o->expectation != NULL && o->expectation->source != NULL;
+	g.has_expectation = o->expectation && o->expectation->source;
 	if (g.has_expectation)
 		g.match = expectation_match(m, o);
 	survey_gpus(&g);

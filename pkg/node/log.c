@@ -36,15 +36,15 @@ static const char *skip_prefix(const char *line, const char *end)
 	const char *semicolon = memchr(line, ';', (size_t)(end - line));
 	const char *at = line;
 
-	while (semicolon != NULL && at < semicolon && strchr("0123456789,-c+", *at) != NULL)
+	while (semicolon && at < semicolon && strchr("0123456789,-c+", *at))
 		at++;
-	return semicolon != NULL && at == semicolon && at > line ? semicolon + 1 : line;
+	return semicolon && at == semicolon && at > line ? semicolon + 1 : line;
 }
 
 static const struct phrase *find_phrase(const char *line, size_t size)
 {
 	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
-		if (memmem(line, size, phrases[i].text, strlen(phrases[i].text)) != NULL)
+		if (memmem(line, size, phrases[i].text, strlen(phrases[i].text)))
 			return &phrases[i];
 	return NULL;
 }
@@ -57,12 +57,12 @@ static void read_line(struct np_kernel_log *log, const char *line, const char *e
 	struct np_log_finding *finding = &log->findings[log->n];
 
 	log->n_lines++;
-	if (phrase == NULL || log->n == NP_LOG_FINDINGS_MAX)
+	if (!phrase || log->n == NP_LOG_FINDINGS_MAX)
 		return;
 	/* The port window of a device matters to no GPU. */
-	if (!phrase->is_driver && memmem(text, size, "[io ", 4) != NULL)
+	if (!phrase->is_driver && memmem(text, size, "[io ", 4))
 		return;
-	if (address_find(text, size, finding->address) == NULL)
+	if (!address_find(text, size, finding->address))
 		finding->address[0] = '\0';
 	finding->is_driver = phrase->is_driver;
 	copy_clean(finding->text, sizeof(finding->text), text, size);
@@ -75,7 +75,7 @@ void log_parse(struct np_kernel_log *log, const char *bytes, size_t size)
 
 	while (at < end) {
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
-		const char *stop = newline != NULL ? newline : end;
+		const char *stop = newline ? newline : end;
 
 		if (stop > at)
 			read_line(log, at, stop);
@@ -91,10 +91,10 @@ bool product_is_vgpu(const char *product)
 	if (strncmp(product, "GRID ", 5) == 0)
 		return true;
 	/* "NVIDIA H200-70C": a frame buffer in GB and one letter of a class. */
-	if (dash == NULL)
+	if (!dash)
 		return false;
 	digits = strspn(dash + 1, "0123456789");
 	return digits > 0 && digits < 4 && dash[1 + digits] != '\0' &&
-	       strchr("ABCQ", dash[1 + digits]) != NULL &&
+	       strchr("ABCQ", dash[1 + digits]) &&
 	       (dash[2 + digits] == '\0' || strcmp(dash + 2 + digits, "ME") == 0);
 }

@@ -60,7 +60,7 @@ static void fuzz_log(const char *bytes, size_t size)
 {
 	struct np_kernel_log *log = calloc(1, sizeof(*log));
 
-	if (log == NULL)
+	if (!log)
 		return;
 	log_parse(log, bytes, size);
 	require(log->n <= NP_LOG_FINDINGS_MAX && log->n <= log->n_lines);
@@ -87,7 +87,7 @@ static void judge_host(struct np_host *h, bool wants_vgpu)
 			(r.checks[i].status != NP_CHECK_UNKNOWN || !r.checks[i].decides));
 	require(r.pass != NP_VERDICT_YES || (h->hv_support == 3 && h->n_gpus > 0));
 	tree = np_host_tree(h, &r);
-	require(tree != NULL);
+	require(tree);
 	json_decref(tree);
 	require(np_host_text(h, &r, &text, &err) == 0);
 	free(text);
@@ -115,11 +115,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct np_err err = NP_ERR_INIT;
 	char *copy;
 
-	if (size == 0 || (cat == NULL && np_catalogue_new(&cat, &err) < 0))
+	if (size == 0 || (!cat && np_catalogue_new(&cat, &err) < 0))
 		return 0;
 	/* A copy without a NUL behind it: a step too far is seen. */
 	copy = malloc(size - 1 > 0 ? size - 1 : 1);
-	if (copy == NULL)
+	if (!copy)
 		return 0;
 	memcpy(copy, data + 1, size - 1);
 	switch (data[0]) {

@@ -334,9 +334,9 @@ static void read_device(const struct device *d, struct np_seen_gpu *gpu)
 	*gpu = (struct np_seen_gpu){ .is_vf = d->is_vf, .iommu_group = -1 };
 	gpu->gpu = d->id != 0 ? card(d->id) : NULL;
 	make_config(d, config);
-	if (d->resource != NULL)
+	if (d->resource)
 		assert_true(regions_parse(d->resource, strlen(d->resource), &regions));
-	gpu_read_bars(gpu, d->resource != NULL ? &regions : NULL, d->no_config ? NULL : config);
+	gpu_read_bars(gpu, d->resource ? &regions : NULL, d->no_config ? NULL : config);
 }
 
 static void test_node__bars(void **state)
@@ -415,9 +415,9 @@ static void test_node__addresses_are_found(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char found[NP_PCI_ADDRESS_MAX] = "";
-		bool is_found = address_find(rows[i].line, strlen(rows[i].line), found) != NULL;
+		bool is_found = !!address_find(rows[i].line, strlen(rows[i].line), found);
 
-		if (is_found != (rows[i].address != NULL) ||
+		if (is_found != !!rows[i].address ||
 		    (is_found && strcmp(found, rows[i].address) != 0))
 			fail_msg("'%s': '%s'", rows[i].line, found);
 	}
@@ -510,7 +510,7 @@ static void test_node__verdicts(void **state)
 		report_finish(&r);
 		if (r.pass != rows[i].pass)
 			fail_msg("%s", rows[i].sentence);
-		assert_int_equal(r.checks[1].cure == NULL, rows[i].second == NP_CHECK_PASS);
+		assert_int_equal(!r.checks[1].cure, rows[i].second == NP_CHECK_PASS);
 		np_report_done(&r);
 	}
 }
@@ -578,7 +578,7 @@ static int judge_and_show(struct np_machine *m, struct np_expectation *x, struct
 		return -(int)err->code;
 	assert_int_equal(r.pass, NP_VERDICT_NO);
 	tree = np_machine_tree(m, &o, &r);
-	if (tree == NULL)
+	if (!tree)
 		return np_fail_nomem(err);
 	assert_int_equal(json_array_size(json_object_get(tree, "gpus")), 2);
 	return np_machine_text(m, &r, true, &text, err);
@@ -635,9 +635,8 @@ static void test_node__keys_and_values(void **state)
 		struct pair_line p;
 		bool is_pair = pair_parse(rows[i].line, strlen(rows[i].line), &p);
 
-		if (is_pair != (rows[i].name != NULL) ||
-		    (is_pair &&
-		     (strcmp(p.name, rows[i].name) != 0 || strcmp(p.value, rows[i].value) != 0)))
+		if (is_pair != !!rows[i].name || (is_pair && (strcmp(p.name, rows[i].name) != 0 ||
+							      strcmp(p.value, rows[i].value) != 0)))
 			fail_msg("'%s': '%s' '%s'", rows[i].line, is_pair ? p.name : "",
 				 is_pair ? p.value : "");
 	}
@@ -680,7 +679,7 @@ static int read_and_judge(const char *bytes, size_t size, struct np_err *err)
 		return -(int)err->code;
 	assert_int_equal(r.pass, NP_VERDICT_YES);
 	tree = np_host_tree(h, &r);
-	return tree == NULL ? np_fail_nomem(err) : 0;
+	return tree ? 0 : np_fail_nomem(err);
 }
 
 static void test_node__every_allocation_of_a_host_may_fail(void **state)

@@ -72,7 +72,7 @@ static bool parse_region(const char *at, const char *end, struct region *ret)
 		if (i > 0 && (at == end || *at++ != ' '))
 			return false;
 		at = read_hex(at, end, columns[i]);
-		if (at == NULL)
+		if (!at)
 			return false;
 	}
 	return at == end && ret->start <= ret->end;
@@ -88,7 +88,7 @@ bool regions_parse(const char *bytes, size_t size, struct regions *ret)
 		struct region region = { 0 };
 
 		/* A line without its end was cut, perhaps in the middle of a number. */
-		if (newline == NULL || !parse_region(at, newline, &region))
+		if (!newline || !parse_region(at, newline, &region))
 			return false;
 		ret->items[ret->n++] = region;
 		at = newline + 1;
@@ -230,10 +230,10 @@ static void list_bars(struct np_seen_gpu *gpu, const struct regions *regions,
 		      const unsigned char *config)
 {
 	for (unsigned i = 0; i < BARS; i++) {
-		bool told = regions != NULL && read_region(gpu, i, &regions->items[i]);
+		bool told = regions && read_region(gpu, i, &regions->items[i]);
 
-		if (!told && config != NULL && !gpu->is_vf)
-			read_register(gpu, i, read32(config, AT_BARS + 4 * i), regions != NULL);
+		if (!told && config && !gpu->is_vf)
+			read_register(gpu, i, read32(config, AT_BARS + 4 * i), !!regions);
 		if (last_is_64bit(gpu, i))
 			i++;
 	}
@@ -347,7 +347,7 @@ static void sort_bars(struct np_seen_gpu *gpu)
 /* Tells whether the catalogue knows every BAR of the card. */
 static bool is_known_whole(const struct np_gpu *gpu)
 {
-	if (gpu == NULL || gpu->n_bars < 3)
+	if (!gpu || gpu->n_bars < 3)
 		return false;
 	for (size_t i = 0; i < gpu->n_bars; i++)
 		if (gpu->bars[i].bytes == 0)
@@ -391,12 +391,12 @@ static enum np_verdict judge_bars(const struct np_seen_gpu *gpu)
 void gpu_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
 		   const unsigned char *config)
 {
-	gpu->has_resource = regions != NULL;
-	gpu->has_config = config != NULL;
+	gpu->has_resource = !!regions;
+	gpu->has_config = !!config;
 	/* A device that fell off its bus answers every read with ones. */
-	gpu->is_lost = config != NULL && read16(config, AT_VENDOR) == 0xffff;
+	gpu->is_lost = config && read16(config, AT_VENDOR) == 0xffff;
 	list_bars(gpu, regions, gpu->is_lost ? NULL : config);
-	if (gpu->gpu != NULL)
+	if (gpu->gpu)
 		add_missing(gpu, pair_bars(gpu));
 	sort_bars(gpu);
 	gpu->ok = judge_bars(gpu);
@@ -404,11 +404,11 @@ void gpu_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
 
 void gpu_pair_bars(struct np_seen_gpu *gpu, bool is_whole)
 {
-	bar_set left = gpu->gpu != NULL ? pair_bars(gpu) : 0;
+	bar_set left = gpu->gpu ? pair_bars(gpu) : 0;
 
 	gpu->has_config = true;
 	gpu->has_resource = is_whole || left == 0;
-	if (gpu->gpu != NULL)
+	if (gpu->gpu)
 		add_missing(gpu, left);
 	sort_bars(gpu);
 	gpu->ok = judge_bars(gpu);
@@ -458,7 +458,7 @@ bool bridge_read(struct np_seen_bridge *bridge, const struct regions *regions,
 		return false;
 	bridge->secondary = config[AT_SECONDARY];
 	bridge->subordinate = config[AT_SUBORDINATE];
-	if (regions != NULL)
+	if (regions)
 		read_window_lines(bridge, regions);
 	if (bridge->n_windows == 0)
 		read_window_registers(bridge, config);

@@ -54,14 +54,14 @@ int report_add(struct np_report *r, const struct judgement *j, struct np_err *er
 {
 	struct np_check *checks = reallocarray(r->checks, r->n_checks + 1, sizeof(*checks));
 	/* Nothing is to be done where nothing is wrong. */
-	bool has_cure = j->cure != NULL && j->status != NP_CHECK_PASS;
+	bool has_cure = j->cure && j->status != NP_CHECK_PASS;
 	struct np_check added = {
 		.id = j->id, .status = j->status, .decides = j->decides, .where = j->where
 	};
 	va_list ap;
 	int n;
 
-	if (checks == NULL)
+	if (!checks)
 		return np_fail_nomem(err);
 	r->checks = checks;
 	va_start(ap, fmt);
@@ -70,7 +70,7 @@ int report_add(struct np_report *r, const struct judgement *j, struct np_err *er
 	if (n < 0)
 		return np_fail_nomem(err);
 	added.cure = has_cure ? strdup(j->cure) : NULL;
-	if (has_cure && added.cure == NULL) {
+	if (has_cure && !added.cure) {
 		free(added.message);
 		return np_fail_nomem(err);
 	}
@@ -109,9 +109,9 @@ const char *gpu_who(const struct np_seen_gpu *gpu, char buf[static WHO_MAX])
 
 	np_pci_id_format(gpu->id, id);
 	snprintf(buf, WHO_MAX, "%s (%.64s)", gpu->address,
-		 gpu->gpu != NULL ? gpu->gpu->model
-		 : gpu->has_id    ? id
-				  : "no id");
+		 gpu->gpu      ? gpu->gpu->model
+		 : gpu->has_id ? id
+			       : "no id");
 	return buf;
 }
 
@@ -137,7 +137,7 @@ json_t *bytes_tree(uint64_t bytes)
 
 static json_t *text_or_null(const char *text)
 {
-	return text != NULL && text[0] != '\0' ? json_string(text) : json_null();
+	return text && text[0] != '\0' ? json_string(text) : json_null();
 }
 
 static json_t *bar_tree(const struct np_seen_bar *bar)
@@ -166,7 +166,7 @@ json_t *gpu_tree(const struct np_seen_gpu *gpu)
 	}
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "address",
 			 text_or_null(gpu->address), "pciID", text_or_null(gpu->has_id ? id : NULL),
-			 "model", text_or_null(gpu->gpu != NULL ? gpu->gpu->model : NULL), "driver",
+			 "model", text_or_null(gpu->gpu ? gpu->gpu->model : NULL), "driver",
 			 text_or_null(gpu->driver), "ok", verdict_tree(gpu->ok), "bars", bars,
 			 "vgpu", verdict_tree(gpu->is_vgpu), "iommuGroup",
 			 gpu->iommu_group >= 0 ? json_integer(gpu->iommu_group) : json_null());
@@ -178,7 +178,7 @@ static json_t *check_tree(const struct np_check *check)
 				 np_check_status_name(check->status), "message", check->message,
 				 "cure", text_or_null(check->cure));
 
-	if (tree != NULL && check->where != NULL &&
+	if (tree && check->where &&
 	    json_object_set_new(tree, "where", json_string(check->where)) < 0) {
 		json_decref(tree);
 		return NULL;
@@ -246,9 +246,9 @@ void checks_write(FILE *out, const struct np_report *r, bool wide)
 
 		fprintf(out, "%-8s %-20s %s\n", np_check_status_name(check->status), check->id,
 			check->message);
-		if (check->cure != NULL)
+		if (check->cure)
 			fprintf(out, "%-8s %-20s   remedy: %s\n", "", "", check->cure);
-		if (check->where != NULL && (wide || check->status != NP_CHECK_PASS))
+		if (check->where && (wide || check->status != NP_CHECK_PASS))
 			fprintf(out, "%-8s %-20s   found in: %s\n", "", "", check->where);
 	}
 	fprintf(out, "\nresult: %s\n", np_verdict_name(r->pass));
@@ -269,7 +269,7 @@ static void write_brief(FILE *out, const struct np_report *r)
 				continue;
 			fprintf(out, "%s %s: %s\n", np_check_status_name(check->status), check->id,
 				check->message);
-			if (check->cure != NULL)
+			if (check->cure)
 				fprintf(out, "  remedy: %s\n", check->cure);
 		}
 	}
@@ -282,7 +282,7 @@ int np_report_brief(const struct np_report *r, const char *what, size_t max, cha
 	size_t size = 0;
 	FILE *out = open_memstream(&bytes, &size);
 
-	if (out == NULL)
+	if (!out)
 		return np_fail_nomem(err);
 	fprintf(out, "%s: %s\n", what, np_verdict_name(r->pass));
 	write_brief(out, r);

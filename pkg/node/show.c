@@ -60,7 +60,7 @@ static json_t *expected_tree(const struct np_expectation *x)
 {
 	json_t *list;
 
-	if (x == NULL || x->source == NULL)
+	if (!x || !x->source)
 		return json_null();
 	list = json_array();
 	for (size_t i = 0; i < x->n; i++) {
@@ -105,7 +105,7 @@ int np_machine_text(const struct np_machine *m, const struct np_report *r, bool 
 	size_t size = 0;
 	FILE *out = open_memstream(&bytes, &size);
 
-	if (out == NULL)
+	if (!out)
 		return np_fail_nomem(err);
 	gpus_write(out, m->gpus, m->n_gpus);
 	for (size_t i = 0; wide && i < m->n_bridges; i++)

@@ -28,7 +28,7 @@ static void close_fd(int *fd)
 
 static void close_dir(DIR **dir)
 {
-	if (*dir != NULL)
+	if (*dir)
 		closedir(*dir);
 }
 
@@ -85,7 +85,7 @@ static bool read_number(int dir, const char *name, unsigned long max, unsigned l
 	if (buf[0] != '0' || (buf[1] != 'x' && buf[1] != 'X') || buf[2] == '\0')
 		return false;
 	value = strtoul(buf + 2, &end, 16);
-	if (*end != '\0' || value > max || strchr("+- ", buf[2]) != NULL)
+	if (*end != '\0' || value > max || strchr("+- ", buf[2]))
 		return false;
 	*ret = value;
 	return true;
@@ -103,7 +103,7 @@ static enum np_verdict read_link(int dir, const char *name, char *ret, size_t ma
 		return errno == ENOENT ? NP_VERDICT_NO : NP_VERDICT_UNKNOWN;
 	target[size] = '\0';
 	last = strrchr(target, '/');
-	last = last != NULL ? last + 1 : target;
+	last = last ? last + 1 : target;
 	copy_clean(ret, max, last, strlen(last));
 	return ret[0] != '\0' ? NP_VERDICT_YES : NP_VERDICT_UNKNOWN;
 }
@@ -175,7 +175,7 @@ static void read_product(int procfs, struct np_seen_gpu *gpu)
 		return;
 	text[size] = '\0';
 	model = strstr(text, "Model:");
-	if (model == NULL || (model > text && model[-1] != '\n'))
+	if (!model || (model > text && model[-1] != '\n'))
 		return;
 	model += strlen("Model:");
 	model += strspn(model, " \t");
@@ -225,7 +225,7 @@ static int add_gpu(struct np_machine *m, const struct np_seen_gpu *gpu, struct n
 	if (m->n_gpus == GPUS_MAX)
 		return np_fail(err, NP_E_SPEC, "more than %d GPUs: not a node", GPUS_MAX);
 	all = reallocarray(m->gpus, m->n_gpus + 1, sizeof(*all));
-	if (all == NULL)
+	if (!all)
 		return np_fail_nomem(err);
 	m->gpus = all;
 	m->gpus[m->n_gpus++] = *gpu;
@@ -236,7 +236,7 @@ static int add_bridge(struct np_machine *m, const struct np_seen_bridge *bridge,
 {
 	struct np_seen_bridge *all = reallocarray(m->bridges, m->n_bridges + 1, sizeof(*all));
 
-	if (all == NULL)
+	if (!all)
 		return np_fail_nomem(err);
 	m->bridges = all;
 	m->bridges[m->n_bridges++] = *bridge;
@@ -291,9 +291,9 @@ static int scan_devices(struct np_machine *m, const struct np_catalogue *cat, DI
 
 	block = reallocarray(NULL, DEVICES_MAX, sizeof(*names));
 	names = block;
-	if (names == NULL)
+	if (!names)
 		return np_fail_nomem(err);
-	while ((entry = readdir(dir)) != NULL) {
+	while ((entry = readdir(dir))) {
 		if (!address_is(entry->d_name))
 			continue;
 		if (n == DEVICES_MAX)
@@ -311,7 +311,7 @@ static bool read_log_fd(int fd, struct np_kernel_log *log)
 	NP_AUTO(np_freep) char *bytes = malloc(LOG_MAX);
 	size_t used = 0;
 
-	while (bytes != NULL && used < LOG_MAX) {
+	while (bytes && used < LOG_MAX) {
 		ssize_t got = read(fd, bytes + used, LOG_MAX - used);
 
 		/* EPIPE: records were overwritten meanwhile; EINVAL: the next one does not fit. */
@@ -333,7 +333,7 @@ static void read_log(const char *path, struct np_kernel_log *log)
 	NP_AUTO(close_fd) int fd = -1;
 	struct stat st;
 
-	if (path == NULL || stat(path, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)))
+	if (!path || stat(path, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)))
 		return;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	log->is_read = fd >= 0 && read_log_fd(fd, log);
@@ -369,11 +369,11 @@ static enum np_verdict read_iommu(int sysfs)
 	if (fd < 0)
 		return is_directory(sysfs, "class") ? NP_VERDICT_NO : NP_VERDICT_UNKNOWN;
 	dir = fdopendir(fd);
-	if (dir == NULL) {
+	if (!dir) {
 		close(fd);
 		return NP_VERDICT_UNKNOWN;
 	}
-	while ((entry = readdir(dir)) != NULL)
+	while ((entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			return NP_VERDICT_YES;
 	return NP_VERDICT_NO;
@@ -396,7 +396,7 @@ static int scan_bus(struct np_machine *m, const struct np_catalogue *cat, int sy
 	if (fd < 0)
 		return 0;
 	dir = fdopendir(fd);
-	if (dir == NULL) {
+	if (!dir) {
 		close(fd);
 		return np_fail_nomem(err);
 	}
@@ -417,7 +417,7 @@ int np_machine_scan(const struct np_machine_roots *roots, const struct np_catalo
 	m.is_uefi = read_uefi(sysfs);
 	m.has_iommu = read_iommu(sysfs);
 	read_log(roots->log, &m.log);
-	if (roots->log == NULL)
+	if (!roots->log)
 		read_copied_log(procfs, &m.log);
 	*ret = m;
 	m = (struct np_machine){ 0 };

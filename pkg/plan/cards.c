@@ -7,10 +7,9 @@
 
 static bool is_same_card(const struct np_card *a, const struct np_card *b)
 {
-	if (a->gpu != b->gpu || a->has_id != b->has_id ||
-	    (a->profile != NULL) != (b->profile != NULL))
+	if (a->gpu != b->gpu || a->has_id != b->has_id || !!a->profile != !!b->profile)
 		return false;
-	if (a->profile != NULL)
+	if (a->profile)
 		return strcasecmp(a->profile, b->profile) == 0;
 	return !a->has_id || (a->id.vendor == b->id.vendor && a->id.device == b->id.device);
 }
@@ -26,7 +25,7 @@ static int add_card(struct np_card **cards, size_t *n, const struct np_card *car
 		i++;
 	if (i == *n) {
 		items = reallocarray(*cards, *n + 1, sizeof(*items));
-		if (items == NULL)
+		if (!items)
 			return np_fail_nomem(err);
 		*cards = items;
 		items[(*n)++] = *card;
@@ -92,22 +91,22 @@ static bool allows_model(const struct np_device *d, const struct np_gpu *asked,
 	for (size_t i = 0; i < d->n_ids; i++) {
 		const struct np_gpu *gpu = np_gpu_find_id(cat, d->ids[i]);
 
-		if (gpu != NULL && strcmp(gpu->model, asked->model) == 0)
+		if (gpu && strcmp(gpu->model, asked->model) == 0)
 			return true;
 	}
 	return allows_id(d, (struct np_pci_id){ asked->vendor_id, asked->device_id }) ||
-	       (d->gpu != NULL && strcmp(d->gpu->model, asked->model) == 0);
+	       (d->gpu && strcmp(d->gpu->model, asked->model) == 0);
 }
 
 /* Tells whether the device is what the ask names: a model covers every board that bears it. */
 static bool is_asked(const struct np_ask *ask, const struct np_device *d,
 		     const struct np_catalogue *cat)
 {
-	if (ask->vgpu_profile != NULL)
-		return d->profile != NULL && strcasecmp(d->profile, ask->vgpu_profile) == 0;
+	if (ask->vgpu_profile)
+		return d->profile && strcasecmp(d->profile, ask->vgpu_profile) == 0;
 	if (ask->exact)
 		return allows_id(d, ask->id);
-	return ask->gpu != NULL && allows_model(d, ask->gpu, cat);
+	return ask->gpu && allows_model(d, ask->gpu, cat);
 }
 
 static uint64_t count_asked(const struct np_ask *ask, const struct np_devices *d,
@@ -123,14 +122,13 @@ static uint64_t count_asked(const struct np_ask *ask, const struct np_devices *d
 /* Tells whether every device that `other` names is one that `ask` names too. */
 static bool is_part_of(const struct np_ask *other, const struct np_ask *ask)
 {
-	if (ask->vgpu_profile != NULL)
-		return other->vgpu_profile != NULL &&
+	if (ask->vgpu_profile)
+		return other->vgpu_profile &&
 		       strcasecmp(other->vgpu_profile, ask->vgpu_profile) == 0;
 	if (ask->exact)
 		return other->exact && other->id.vendor == ask->id.vendor &&
 		       other->id.device == ask->id.device;
-	return other->gpu != NULL && ask->gpu != NULL &&
-	       strcmp(other->gpu->model, ask->gpu->model) == 0;
+	return other->gpu && ask->gpu && strcmp(other->gpu->model, ask->gpu->model) == 0;
 }
 
 /* What all asks that draw on the devices of `ask` come to together. */
@@ -181,7 +179,7 @@ int plan_need_of_cards(const struct np_card *cards, size_t n, struct np_need *re
 {
 	NP_AUTO(np_freep) struct np_addend *addends = calloc(n + 1, sizeof(*addends));
 
-	if (addends == NULL)
+	if (!addends)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < n; i++)
 		addends[i] = cards[i].addend;

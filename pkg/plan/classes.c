@@ -10,7 +10,7 @@
 
 static void make_key(const char *ns, const char *name, char key[static KEY_MAX])
 {
-	snprintf(key, KEY_MAX, "%s\n%s", ns != NULL ? ns : "", name);
+	snprintf(key, KEY_MAX, "%s\n%s", ns ? ns : "", name);
 }
 
 static const char *text_at(struct np_node n, const char *key)
@@ -29,14 +29,14 @@ static struct np_plan_class *push_class(struct np_plan *plan, struct np_err *err
 	/* Grown by doubling: a fleet has thousands of classes. */
 	if ((n & (n - 1)) == 0) {
 		items = reallocarray(items, n == 0 ? 1 : n * 2, sizeof(*items));
-		if (items == NULL) {
+		if (!items) {
 			np_fail_nomem(err);
 			return NULL;
 		}
 		plan->classes = items;
 	}
 	items[n] = (struct np_plan_class){ .change.patch = json_object() };
-	if (items[n].change.patch == NULL) {
+	if (!items[n].change.patch) {
 		np_fail_nomem(err);
 		return NULL;
 	}
@@ -70,7 +70,7 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_class *c,
 {
 	const struct np_devices *d;
 
-	if (c->class == NULL)
+	if (!c->class)
 		return 0;
 	for (size_t i = 0; i < c->n_pools; i++) {
 		const struct np_pool *pool = plan->pools[c->pools[i]].pool;
@@ -90,11 +90,11 @@ static int open_class(struct np_plan *plan, const struct np_class_ref *ref, json
 {
 	struct np_plan_class *c = push_class(plan, err);
 
-	if (c == NULL)
+	if (!c)
 		return -(int)err->code;
 	if (json_object_set_new(opened, key, json_integer((json_int_t)plan->n_classes - 1)) < 0)
 		return np_fail_nomem(err);
-	if (ref == NULL)
+	if (!ref)
 		return 0;
 	c->ns = text_at(ref->node, "namespace");
 	c->name = text_at(ref->node, "name");
@@ -109,19 +109,18 @@ static const json_t *find_ref(const json_t *index, const struct np_pool *pool,
 
 	make_key(pool->ns, pool->vm_class, key);
 	at = json_object_get(index, key);
-	if (at != NULL)
+	if (at)
 		return at;
 	make_key(NULL, pool->vm_class, key);
 	at = json_object_get(index, key);
-	if (at == NULL)
+	if (!at)
 		make_key(pool->ns, pool->vm_class, key);
 	return at;
 }
 
 static bool can_be_looked_up(const struct np_pool *pool)
 {
-	return pool->vm_class != NULL && !np_is_placeholder(pool->vm_class) &&
-	       !np_is_placeholder(pool->ns);
+	return pool->vm_class && !np_is_placeholder(pool->vm_class) && !np_is_placeholder(pool->ns);
 }
 
 static int use_class(struct np_plan *plan, struct np_plan_pool *p, json_t *opened,
@@ -134,21 +133,21 @@ static int use_class(struct np_plan *plan, struct np_plan_pool *p, json_t *opene
 	struct np_plan_class *c;
 	size_t *pools;
 
-	if (known == NULL) {
+	if (!known) {
 		if (open_class(plan, ref, opened, key, o, err) < 0)
 			return -(int)err->code;
 		known = json_object_get(opened, key);
 	}
 	p->class_index = (size_t)json_integer_value(known);
 	c = &plan->classes[p->class_index];
-	if (ref == NULL) {
+	if (!ref) {
 		c->ns = p->pool->ns;
 		c->name = p->pool->vm_class;
 	}
 	if ((c->n_pools & (c->n_pools - 1)) == 0) {
 		pools = reallocarray(c->pools, c->n_pools == 0 ? 1 : c->n_pools * 2,
 				     sizeof(*pools));
-		if (pools == NULL)
+		if (!pools)
 			return np_fail_nomem(err);
 		c->pools = pools;
 	}
@@ -182,7 +181,7 @@ static int open_unused(struct np_plan *plan, json_t *opened, const json_t *index
 		const char *name = text_at(o->classes[i].node, "name");
 
 		make_key(text_at(o->classes[i].node, "namespace"), name ? name : "", key);
-		if (json_object_get(opened, key) == NULL &&
+		if (!json_object_get(opened, key) &&
 		    (size_t)json_integer_value(json_object_get(index, key)) == i &&
 		    open_class(plan, &o->classes[i], opened, key, o, err) < 0)
 			return -(int)err->code;
@@ -195,7 +194,7 @@ int plan_classes_make(struct np_plan *plan, const struct np_plan_options *o, str
 	json_auto_t *index = index_refs(o);
 	json_auto_t *opened = json_object();
 
-	if (index == NULL || opened == NULL)
+	if (!index || !opened)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < plan->n_pools; i++) {
 		struct np_plan_pool *p = &plan->pools[i];

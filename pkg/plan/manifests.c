@@ -11,7 +11,7 @@ bool np_pool_is_of_topology(const struct np_pool *pool)
 {
 	struct np_node labels = np_node_get(np_node_get(pool->node, "metadata"), "labels");
 
-	return pool->doc != NULL && np_node_is_present(np_node_get(labels, TOPOLOGY_LABEL));
+	return pool->doc && np_node_is_present(np_node_get(labels, TOPOLOGY_LABEL));
 }
 
 const char *np_template_new_name(const struct np_plan_template *t)
@@ -43,7 +43,7 @@ void np_rollout_text(const struct np_pool *pool, char buf[static NP_ROLLOUT_TEXT
 
 static bool is_to_be_named(const struct np_pool *pool)
 {
-	return pool->doc != NULL && !np_pool_is_of_topology(pool);
+	return pool->doc && !np_pool_is_of_topology(pool);
 }
 
 /* A template of its own name has no MachineDeployment in the input: it stands alone. */
@@ -52,7 +52,7 @@ static bool is_wanted(const struct np_plan *plan, const struct np_plan_template 
 	for (size_t i = 0; i < t->n_pools; i++) {
 		const struct np_pool *pool = plan->pools[t->pools[i]].pool;
 
-		if (pool->doc == NULL || is_to_be_named(pool))
+		if (!pool->doc || is_to_be_named(pool))
 			return true;
 	}
 	return false;
@@ -71,7 +71,7 @@ static int add_deployment(json_t *list, const struct np_pool *pool, const char *
 {
 	json_auto_t *object = json_deep_copy(pool->node.json);
 
-	if (object == NULL)
+	if (!object)
 		return np_fail_nomem(err);
 	plan_drop_server_fields(object);
 	if (json_object_set_new(reference_of(object), "name", json_string(name)) < 0 ||
@@ -85,7 +85,7 @@ static int add_template(const struct np_plan *plan, const struct np_plan_templat
 {
 	const char *name = np_template_new_name(t);
 
-	if (name == NULL || !is_wanted(plan, t))
+	if (!name || !is_wanted(plan, t))
 		return 0;
 	if (json_array_append(list, t->replacement) < 0)
 		return np_fail_nomem(err);
@@ -102,7 +102,7 @@ int np_plan_manifests(const struct np_plan *plan, json_t **ret, struct np_err *e
 {
 	json_auto_t *list = json_array();
 
-	if (list == NULL)
+	if (!list)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < plan->n_templates; i++)
 		if (add_template(plan, &plan->templates[i], list, err) < 0)

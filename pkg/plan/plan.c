@@ -50,7 +50,7 @@ int np_plan_add_error(struct np_plan *plan, const struct np_err *what, struct np
 	if (what->code == NP_E_NOMEM)
 		return np_fail_nomem(err);
 	errors = reallocarray(plan->errors, plan->n_errors + 1, sizeof(*errors));
-	if (errors == NULL)
+	if (!errors)
 		return np_fail_nomem(err);
 	plan->errors = errors;
 	plan->errors[plan->n_errors++] = *what;
@@ -80,7 +80,7 @@ int plan_pool_error(struct np_plan *plan, const struct np_pool *pool, struct np_
 static int copy_cards(struct np_plan_pool *p, const struct np_plan_class *c, struct np_err *err)
 {
 	p->cards = calloc(c->n_cards + 1, sizeof(*p->cards));
-	if (p->cards == NULL)
+	if (!p->cards)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < c->n_cards; i++)
 		p->cards[i] = c->cards[i];
@@ -203,9 +203,9 @@ static int fill_cards(struct np_plan *plan, struct np_plan_pool *p, const struct
 		return plan_template_cards(plan, p, o->catalogue, err);
 	if (p->class_index != SIZE_MAX) {
 		c = &plan->classes[p->class_index];
-		if (c->class != NULL && p->pool->gpus_unknown)
+		if (c->class && p->pool->gpus_unknown)
 			return 0;
-		if (c->class != NULL)
+		if (c->class)
 			return cards_of_class(plan, p, c, o, err);
 		if (!c->found && tell_not_found(plan, p, c, err) < 0)
 			return -(int)err->code;
@@ -408,7 +408,7 @@ static int gather(const struct np_plan *plan, const struct np_plan_class *c,
 {
 	g->members = calloc(c->n_pools + 1, sizeof(*g->members));
 	g->ids = calloc(c->n_pools + 1, sizeof(*g->ids));
-	if (g->members == NULL || g->ids == NULL)
+	if (!g->members || !g->ids)
 		return np_fail_nomem(err);
 	g->want.allow_shrink = o->allow_shrink;
 	g->want.restore_hidden = o->restore_hidden;
@@ -445,7 +445,7 @@ static int fill_class(struct np_plan *plan, struct np_plan_class *c,
 	struct np_change change = { 0 };
 	struct np_err why = NP_ERR_INIT;
 
-	if (c->class == NULL)
+	if (!c->class)
 		return 0;
 	if (gather(plan, c, o, &g, err) < 0)
 		return -(int)err->code;
@@ -464,7 +464,7 @@ int np_plan_make(const struct np_input *in, const struct np_plan_options *o, str
 	NP_AUTO(np_plan_done) struct np_plan plan = { 0 };
 
 	plan.pools = calloc(in->n_pools + 1, sizeof(*plan.pools));
-	if (plan.pools == NULL)
+	if (!plan.pools)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < in->n_pools; i++) {
 		plan.pools[i].pool = &in->pools[i];

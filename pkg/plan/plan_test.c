@@ -139,7 +139,7 @@ static void print_pool(FILE *f, const struct np_plan_pool *p)
 
 static void print_class(FILE *f, const struct np_plan_class *c)
 {
-	bool known = c->class != NULL;
+	bool known = !!c->class;
 
 	fprintf(f, "class %s/%s", c->ns ? c->ns : "", c->name);
 	if (!c->found)
@@ -474,13 +474,12 @@ static void test_plan__full_beats_unmanaged(void **state)
 		print_message("  %s\n", row->sentence);
 		make_plan(&s, row->input);
 		spec = json_object_get(s.plan.classes[0].change.patch, "spec");
-		assert_int_equal(json_object_get(spec, "policies") != NULL,
-				 row->reservation != NULL);
-		if (row->reservation != NULL)
+		assert_int_equal(!!json_object_get(spec, "policies"), !!row->reservation);
+		if (row->reservation)
 			assert_string_equal(s.plan.classes[0].change.reservation, row->reservation);
-		assert_int_equal(json_object_get(json_object_get(spec, "configSpec"),
-						 "memoryReservationLockedToMax") != NULL,
-				 row->reservation != NULL);
+		assert_int_equal(!!json_object_get(json_object_get(spec, "configSpec"),
+						   "memoryReservationLockedToMax"),
+				 !!row->reservation);
 	}
 }
 

@@ -25,9 +25,9 @@ static int set_key(json_t *list, const json_t *old, enum np_vmx_key key, const c
 	const char *name = np_vmx_key_name(key);
 	json_t *current = json_object_get(old, name);
 
-	if (text == NULL || json_object_get(list, name) != NULL)
+	if (!text || json_object_get(list, name))
 		return 0;
-	if (current != NULL && np_vmx_is_same(key, json_string_value(current), text))
+	if (current && np_vmx_is_same(key, json_string_value(current), text))
 		return json_object_set(list, name, current);
 	return json_object_set_new(list, name, json_string(text));
 }
@@ -61,7 +61,7 @@ static int key_from(json_t *old, enum np_vmx_key key, json_t **ret, struct np_er
 	const char *name;
 	json_t *value;
 
-	if (found == NULL)
+	if (!found)
 		return np_fail_nomem(err);
 	json_object_foreach (old, name, value)
 		if (np_vmx_key_of(name) == key && json_object_set(found, name, value) < 0)
@@ -69,7 +69,7 @@ static int key_from(json_t *old, enum np_vmx_key key, json_t **ret, struct np_er
 	if (json_object_size(found) == 0)
 		return 0;
 	value = json_object_get(found, np_vmx_key_name(key));
-	*ret = json_incref(value != NULL && json_object_size(found) == 1 ? value : found);
+	*ret = json_incref(value && json_object_size(found) == 1 ? value : found);
 	return 0;
 }
 
@@ -96,7 +96,7 @@ static int add_key_items(struct np_plan_template *t, json_t *old, json_t *fresh,
 
 		if (key_from(old, key, &from, err) < 0)
 			return -(int)err->code;
-		if (from == to || (from != NULL && to != NULL && json_equal(from, to)))
+		if (from == to || (from && to && json_equal(from, to)))
 			continue;
 		snprintf(path, sizeof(path), KEYS "/%s", np_vmx_key_name(key));
 		if (add_item(t, path, from, to, key_reason(key, wants), err) < 0)
@@ -114,7 +114,7 @@ static json_t *join_keys(json_t *keys)
 	const char *name, *comma = "";
 	json_t *value;
 
-	if (out == NULL)
+	if (!out)
 		return NULL;
 	json_object_foreach (keys, name, value) {
 		fprintf(out, "%s%s=%s", comma, name, json_string_value(value));
@@ -129,7 +129,7 @@ static int add_flat_items(struct np_plan_template *t, json_t *old, json_t *fresh
 	json_t *from = json_object_get(t->template->node.json, FLAT_KEYS);
 	json_auto_t *to = join_keys(fresh);
 
-	if (to == NULL)
+	if (!to)
 		return np_fail_nomem(err);
 	if (json_equal(old, fresh))
 		return 0;
@@ -142,11 +142,11 @@ static int change_hardware(struct np_plan_template *t, const struct plan_wants *
 	bool flat = t->template->kind == NP_TEMPLATE_FLAT;
 	json_auto_t *from = NULL, *to = NULL;
 
-	if (wants->hardware == NULL)
+	if (!wants->hardware)
 		return 0;
 	from = json_string(t->template->hardware_version);
 	to = json_string(wants->hardware);
-	if (from == NULL || to == NULL)
+	if (!from || !to)
 		return np_fail_nomem(err);
 	return add_item(t, flat ? "/" FLAT_HARDWARE : SPEC "/hardwareVersion", from, to,
 			"PCI devices need this hardware version or a newer one", err);
@@ -171,7 +171,7 @@ static int change_id(struct np_plan_template *t, json_t *device, size_t i, const
 		return 0;
 	to = json_integer(id);
 	snprintf(path, sizeof(path), SPEC "/pciDevices/%zu/%s", i, name);
-	if (to == NULL || add_item(t, path, from, to, "the API takes a number", err) < 0 ||
+	if (!to || add_item(t, path, from, to, "the API takes a number", err) < 0 ||
 	    json_object_set(device, name, to) < 0)
 		return np_fail_nomem(err);
 	return 0;
@@ -186,7 +186,7 @@ static int change_ids(struct np_plan_template *t, json_t *spec, struct np_err *e
 		json_t *device = json_array_get(devices, i);
 		struct np_pci_id id = t->devices.items[i].id;
 
-		if (t->devices.items[i].profile == NULL &&
+		if (!t->devices.items[i].profile &&
 		    (change_id(t, device, i, "vendorId", id.vendor, err) < 0 ||
 		     change_id(t, device, i, "deviceId", id.device, err) < 0))
 			return -(int)err->code;
@@ -201,7 +201,7 @@ static int hash_spec(const json_t *object, uint32_t *ret, struct np_err *err)
 	char *text = np_json_text(json_object_get(object, "spec"), JSON_COMPACT | JSON_SORT_KEYS);
 	uint32_t hash = 2166136261u;
 
-	if (text == NULL)
+	if (!text)
 		return np_fail_nomem(err);
 	for (const char *p = text; *p != '\0'; p++)
 		hash = (hash ^ (unsigned char)*p) * 16777619u;
@@ -219,7 +219,7 @@ static size_t keep_of_name(const char *old)
 		return n;
 	while (most > 0 && ((unsigned char)old[most] & 0xc0) == 0x80)
 		most--;
-	while (most > 0 && strchr("-._", old[most - 1]) != NULL)
+	while (most > 0 && strchr("-._", old[most - 1]))
 		most--;
 	return most;
 }
@@ -282,13 +282,13 @@ static int add_references(const struct np_plan *plan, struct np_plan_template *t
 	json_auto_t *from = json_string(t->name);
 	json_t *to = json_object_get(json_object_get(t->replacement, "metadata"), "name");
 
-	if (from == NULL)
+	if (!from)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < t->n_pools; i++) {
 		const struct np_pool *pool = plan->pools[t->pools[i]].pool;
 		char reason[NP_POOL_ID_MAX];
 
-		if (pool->template_name == NULL)
+		if (!pool->template_name)
 			continue;
 		snprintf(
 			reason, sizeof(reason),
@@ -307,13 +307,13 @@ static int make_replacement(const struct np_plan *plan, struct np_plan_template 
 	json_auto_t *object = json_deep_copy(t->template->node.json);
 	json_t *spec = spec_of(object);
 
-	if (object == NULL)
+	if (!object)
 		return np_fail_nomem(err);
 	if (change_ids(t, spec, err) < 0)
 		return -(int)err->code;
 	if (t->change.n == 0)
 		return 0;
-	if (wants->hardware != NULL &&
+	if (wants->hardware &&
 	    json_object_set_new(spec, "hardwareVersion", json_string(wants->hardware)) < 0)
 		return np_fail_nomem(err);
 	if (json_object_size(keys) == 0)
@@ -333,7 +333,7 @@ int plan_template_replace(const struct np_plan *plan, struct np_plan_template *t
 	json_t *old = t->template->vmx_keys;
 	json_auto_t *keys = wants->has_keys ? rewrite_keys(old, wants) : json_incref(old);
 
-	if (keys == NULL)
+	if (!keys)
 		return np_fail_nomem(err);
 	if ((flat ? add_flat_items : add_key_items)(t, old, keys, wants, err) < 0 ||
 	    change_hardware(t, wants, err) < 0)

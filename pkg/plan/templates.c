@@ -35,7 +35,7 @@ static struct np_plan_template *push_template(struct np_plan *plan, struct np_er
 	/* Grown by doubling: a fleet has thousands of templates. */
 	if ((n & (n - 1)) == 0) {
 		items = reallocarray(items, n == 0 ? 1 : n * 2, sizeof(*items));
-		if (items == NULL) {
+		if (!items) {
 			np_fail_nomem(err);
 			return NULL;
 		}
@@ -52,7 +52,7 @@ static int copy_devices(struct np_plan_template *t, struct np_err *err)
 	NP_AUTO(np_freep) struct np_device *items = calloc(n + 1, sizeof(*items));
 	struct np_pci_id *ids = calloc(n + 1, sizeof(*ids));
 
-	if (items == NULL || ids == NULL) {
+	if (!items || !ids) {
 		free(ids);
 		return np_fail_nomem(err);
 	}
@@ -60,15 +60,15 @@ static int copy_devices(struct np_plan_template *t, struct np_err *err)
 		const struct np_template_device *d = &t->template->devices[i];
 
 		ids[i] = d->id;
-		items[i] = (struct np_device){ .backing = d->profile != NULL ? NP_BACKING_VGPU
-									     : NP_BACKING_DYNAMIC,
+		items[i] = (struct np_device){ .backing = d->profile ? NP_BACKING_VGPU
+								     : NP_BACKING_DYNAMIC,
 					       .pci_class = d->pci_class,
 					       .gpu = d->gpu,
-					       .has_id = d->profile == NULL,
+					       .has_id = !d->profile,
 					       .id = d->id,
 					       .profile = d->profile,
 					       .label = "",
-					       .n_ids = d->profile == NULL,
+					       .n_ids = !d->profile,
 					       .ids = &ids[i] };
 	}
 	if (n == 0)
@@ -93,7 +93,7 @@ static int open_template(struct np_plan *plan, const struct np_template *templat
 {
 	struct np_plan_template *t = push_template(plan, err);
 
-	if (t == NULL)
+	if (!t)
 		return -(int)err->code;
 	t->ns = template->ns;
 	t->name = template->name;
@@ -105,7 +105,7 @@ static int open_missing(struct np_plan *plan, const struct np_pool *pool, struct
 {
 	struct np_plan_template *t = push_template(plan, err);
 
-	if (t == NULL)
+	if (!t)
 		return -(int)err->code;
 	t->ns = pool->template_ns;
 	t->name = pool->template_name;
@@ -125,7 +125,7 @@ static int find_missing(struct np_plan *plan, const struct np_pool *pool, json_t
 	snprintf(key, sizeof(key), "%s\n%s\n%s", pool->template_group, pool->template_ns,
 		 pool->template_name);
 	at = json_object_get(missing, key);
-	if (at != NULL) {
+	if (at) {
 		*ret = (size_t)json_integer_value(at);
 		return 0;
 	}
@@ -145,7 +145,7 @@ static int add_pool(struct np_plan *plan, struct np_plan_pool *p, size_t at, str
 		size_t *pools = reallocarray(t->pools, t->n_pools == 0 ? 1 : t->n_pools * 2,
 					     sizeof(*pools));
 
-		if (pools == NULL)
+		if (!pools)
 			return np_fail_nomem(err);
 		t->pools = pools;
 	}
@@ -158,7 +158,7 @@ static int join_pools(struct np_plan *plan, const size_t *places, struct np_err 
 {
 	json_auto_t *missing = json_object();
 
-	if (missing == NULL)
+	if (!missing)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < plan->n_pools; i++) {
 		struct np_plan_pool *p = &plan->pools[i];
@@ -193,7 +193,7 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_template *t, st
 	const struct np_template *template = t->template;
 	bool baked_in;
 
-	if (template == NULL)
+	if (!template)
 		return 0;
 	for (size_t i = 0; i < t->n_pools; i++)
 		plan_promote_asked(plan->pools[t->pools[i]].pool, &t->devices);
@@ -215,12 +215,12 @@ int plan_templates_make(struct np_plan *plan, const struct np_input *in, struct 
 {
 	NP_AUTO(np_freep) size_t *places = calloc(in->n_templates + 1, sizeof(*places));
 
-	if (places == NULL)
+	if (!places)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < in->n_templates; i++) {
 		places[i] = plan->n_templates;
 		/* One that names a class is its pool's class, no template of the plan. */
-		if (in->templates[i].is_duplicate || in->templates[i].class_name != NULL)
+		if (in->templates[i].is_duplicate || in->templates[i].class_name)
 			continue;
 		if (open_template(plan, &in->templates[i], err) < 0)
 			return -(int)err->code;
@@ -236,7 +236,7 @@ int plan_templates_make(struct np_plan *plan, const struct np_input *in, struct 
 static int copy_cards(struct np_plan_pool *p, const struct np_plan_template *t, struct np_err *err)
 {
 	p->cards = calloc(t->n_cards + 1, sizeof(*p->cards));
-	if (p->cards == NULL)
+	if (!p->cards)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < t->n_cards; i++)
 		p->cards[i] = t->cards[i];
@@ -372,7 +372,7 @@ static int decide_hardware(struct fill *f, struct np_err *err)
 
 	if (f->t->gpus == 0)
 		return 0;
-	if (text == NULL)
+	if (!text)
 		return np_notes_add(&f->t->notes, err, NP_WARNING_HARDWARE_VERSION,
 				    "no hardware version is set, so the OVA's applies: PCI "
 				    "devices need " HARDWARE_PREFIX "%d or newer",
@@ -395,7 +395,7 @@ static uint64_t gpu_memory_gb(const struct np_plan_template *t)
 	for (size_t i = 0; i < t->devices.n; i++) {
 		const struct np_device *d = &t->devices.items[i];
 
-		if (d->profile == NULL && d->gpu != NULL)
+		if (!d->profile && d->gpu)
 			gb += d->gpu->memory_gb;
 	}
 	return gb;
@@ -420,8 +420,8 @@ static int note_mixed(struct np_plan_template *t, struct np_err *err)
 	for (size_t i = 0; i < t->devices.n; i++) {
 		const struct np_device *d = &t->devices.items[i];
 
-		vgpus += d->profile != NULL;
-		others += d->profile == NULL && d->pci_class != NP_PCI_OTHER;
+		vgpus += !!d->profile;
+		others += !d->profile && d->pci_class != NP_PCI_OTHER;
 	}
 	if (vgpus == 0 || others == 0)
 		return 0;
@@ -436,7 +436,7 @@ static int note_unknown(struct np_plan_template *t, struct np_err *err)
 	char id[NP_PCI_ID_MAX];
 
 	for (size_t i = 0; i < t->n_cards; i++)
-		if (t->cards[i].gpu == NULL &&
+		if (!t->cards[i].gpu &&
 		    np_notes_add(&t->notes, err, NP_WARNING_UNKNOWN_DEVICE,
 				 "'%s' is not in the catalogue; add it with --catalogue",
 				 np_card_name(&t->cards[i], id)) < 0)
@@ -448,10 +448,10 @@ static int copy_hardware(struct fill *f, struct np_err *err)
 {
 	const char *text = f->wants.hardware ? f->wants.hardware : f->t->template->hardware_version;
 
-	if (text == NULL)
+	if (!text)
 		return 0;
 	f->t->hardware_version = strdup(text);
-	return f->t->hardware_version == NULL ? np_fail_nomem(err) : 0;
+	return f->t->hardware_version ? 0 : np_fail_nomem(err);
 }
 
 int plan_template_fill(struct np_plan *plan, struct np_plan_template *t,
@@ -459,7 +459,7 @@ int plan_template_fill(struct np_plan *plan, struct np_plan_template *t,
 {
 	struct fill f = { .o = o, .t = t };
 
-	if (t->template == NULL)
+	if (!t->template)
 		return 0;
 	f.current = read_current(t->template);
 	if (note_mixed(t, err) < 0 || note_memory(t, err) < 0 || note_unknown(t, err) < 0)
@@ -480,14 +480,14 @@ void np_template_text(const struct np_plan_template *t, char buf[static NP_TEMPL
 	const char *name = json_string_value(
 		json_object_get(json_object_get(t->replacement, "metadata"), "name"));
 
-	if (t->template == NULL)
+	if (!t->template)
 		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
 			 "template %.253s/%.253s is not in the input: its changes are unknown",
 			 t->ns, t->name);
 	else if (t->change.n == 0)
 		snprintf(buf, NP_TEMPLATE_TEXT_MAX, "template %.253s/%.253s %s", t->ns, t->name,
 			 t->has_gpus ? "is up to date" : "is not changed: its GPUs are unknown");
-	else if (name != NULL)
+	else if (name)
 		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
 			 "template %.253s/%.253s is immutable: 'nodeprep apply' creates its "
 			 "replacement '%.253s'",

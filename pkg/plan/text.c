@@ -23,9 +23,9 @@ __attribute__((format(printf, 3, 4))) static void append(char *buf, size_t size,
 
 const char *np_card_name(const struct np_card *card, char buf[static NP_PCI_ID_MAX])
 {
-	if (card->profile != NULL)
+	if (card->profile)
 		return card->profile;
-	if (card->gpu != NULL)
+	if (card->gpu)
 		return card->gpu->model;
 	np_pci_id_format(card->id, buf);
 	return buf;

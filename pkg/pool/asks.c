@@ -328,7 +328,7 @@ static int read_pair(struct np_node n, const struct np_catalogue *cat, const cha
 /* Commas cut a default such as ${GPUS:-A100-40GB=4,T4=1} in two, neither of them a placeholder. */
 static bool holds_mark(const char *pair)
 {
-	return strpbrk(pair, "$(){}<>") != NULL;
+	return !!strpbrk(pair, "$(){}<>");
 }
 
 static int read_pairs(struct np_node n, const struct np_catalogue *cat, const char *origin,

@@ -21,7 +21,7 @@ int np_notes_add(struct np_notes *notes, struct np_err *err, enum np_warning war
 		return np_fail_nomem(err);
 	}
 	items = reallocarray(notes->items, notes->n + 1, sizeof(*items));
-	if (items == NULL)
+	if (!items)
 		return np_fail_nomem(err);
 	notes->items = items;
 	notes->items[notes->n++] =

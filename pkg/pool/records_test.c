@@ -265,7 +265,7 @@ static void check_fixture(const char *folder)
 	if (getenv("NODEPREP_BLESS"))
 		save_file(path, got);
 	expect = load_file(path, NULL);
-	if (strcmp(got, expect) != 0 || (rc < 0) != (strstr(folder, "/invalid/") != NULL)) {
+	if (strcmp(got, expect) != 0 || (rc < 0) != !!strstr(folder, "/invalid/")) {
 		print_error("%s:\n  got %s  expected %s", folder, got, expect);
 		fixture_failures++;
 	}

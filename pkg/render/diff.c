@@ -42,7 +42,7 @@ static int split(const char *text, struct lines *ret, struct np_err *err)
 	for (const char *q = text; *q != '\0'; q++)
 		n += *q == '\n' || q[1] == '\0';
 	ret->items = calloc(n + 1, sizeof(*ret->items));
-	if (ret->items == NULL)
+	if (!ret->items)
 		return np_fail_nomem(err);
 	while (*p != '\0') {
 		size_t size = strcspn(p, "\n");
@@ -100,10 +100,10 @@ static void walk_cells(struct script *s, const uint32_t *cells, const struct lin
 		if (i < a->n && j < b->n && is_equal(&a->items[i], &b->items[j])) {
 			push(s, ' ', &a->items[i++]);
 			j++;
-		} else if (j == b->n || (i < a->n && cells != NULL &&
-					 cells[(i + 1) * w + j] >= cells[i * w + j + 1])) {
+		} else if (j == b->n ||
+			   (i < a->n && cells && cells[(i + 1) * w + j] >= cells[i * w + j + 1])) {
 			push(s, '-', &a->items[i++]);
-		} else if (cells == NULL && i < a->n) {
+		} else if (!cells && i < a->n) {
 			push(s, '-', &a->items[i++]);
 		} else {
 			push(s, '+', &b->items[j++]);
@@ -118,7 +118,7 @@ static int compare_middle(struct script *s, const struct lines *a, const struct 
 
 	if ((uint64_t)(a->n + 1) * (b->n + 1) <= CELLS_MAX) {
 		cells = calloc((a->n + 1) * (b->n + 1), sizeof(*cells));
-		if (cells == NULL)
+		if (!cells)
 			return np_fail_nomem(err);
 		fill_cells(cells, a, b);
 	}
@@ -133,7 +133,7 @@ static int compare(const struct lines *a, const struct lines *b, struct script *
 	struct lines x, y;
 
 	s->steps = calloc(a->n + b->n + 1, sizeof(*s->steps));
-	if (s->steps == NULL)
+	if (!s->steps)
 		return np_fail_nomem(err);
 	while (head < a->n && head < b->n && is_equal(&a->items[head], &b->items[head]))
 		push(s, ' ', &a->items[head++]);

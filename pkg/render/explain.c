@@ -65,10 +65,10 @@ static void write_card(FILE *out, const struct np_card *card)
 	char id[NP_PCI_ID_MAX], sum[NP_SIZE_TEXT_MAX];
 
 	fprintf(out, "  %" PRIu64 " x %s", a->count, np_card_name(card, id));
-	if (card->gpu != NULL)
+	if (card->gpu)
 		write_product(out, card->gpu);
 	fputc('\n', out);
-	if (card->gpu != NULL && card->gpu->n_bars > 0) {
+	if (card->gpu && card->gpu->n_bars > 0) {
 		fputs("      BARs       ", out);
 		write_bars(out, card->gpu);
 		np_size_text(a->bars_bytes, sum);
@@ -79,7 +79,7 @@ static void write_card(FILE *out, const struct np_card *card)
 	else
 		fprintf(out, "      each       %" PRIu64 " GB   %s\n", a->each_gb,
 			rule_texts[a->rule]);
-	if (card->gpu != NULL)
+	if (card->gpu)
 		write_sources(out, card->gpu);
 }
 
@@ -281,7 +281,7 @@ static void write_class(FILE *out, const struct np_plan_class *c)
 	char cards[NP_CARDS_TEXT_MAX];
 
 	fprintf(out, "Class %s%s%s", c->ns ? c->ns : "", c->ns ? "/" : "", c->name ? c->name : "");
-	if (c->class == NULL) {
+	if (!c->class) {
 		fputs(c->found ? ": cannot be read\n" : ": not found\n", out);
 		return;
 	}
@@ -308,7 +308,7 @@ static void write_class(FILE *out, const struct np_plan_class *c)
 
 static bool is_named(const char *name, const char *candidate)
 {
-	return name == NULL || (candidate != NULL && strcmp(name, candidate) == 0);
+	return !name || (candidate && strcmp(name, candidate) == 0);
 }
 
 static bool is_pool_named(const struct np_plan *plan, const struct np_plan_pool *p,
@@ -367,14 +367,14 @@ static int write_explanation(struct text *t, const struct np_plan *plan, const c
 	if (written > 0)
 		return 0;
 	return np_fail(err, NP_E_NOT_FOUND, "no class, no template and no pool is called '%s'",
-		       name != NULL ? name : "");
+		       name ? name : "");
 }
 
 static json_t *card_explanation(const struct np_card *card)
 {
 	json_t *tree = card_tree(card), *bars = json_array();
 
-	for (size_t i = 0; card->gpu != NULL && i < card->gpu->n_bars; i++) {
+	for (size_t i = 0; card->gpu && i < card->gpu->n_bars; i++) {
 		const struct np_bar *bar = &card->gpu->bars[i];
 
 		json_array_append_new(bars, json_pack("{s:i, s:o, s:s}", "index", (int)bar->index,
@@ -387,8 +387,8 @@ static json_t *card_explanation(const struct np_card *card)
 			    number_or_null(card->addend.bars_bytes > 0, card->addend.bars_bytes));
 	json_object_set_new(tree, "rule", json_string(rule_texts[card->addend.rule]));
 	json_object_set_new(tree, "publishedMMIOGB",
-			    number_or_null(card->gpu != NULL && card->gpu->published_mmio_gb > 0,
-					   card->gpu != NULL ? card->gpu->published_mmio_gb : 0));
+			    number_or_null(card->gpu && card->gpu->published_mmio_gb > 0,
+					   card->gpu ? card->gpu->published_mmio_gb : 0));
 	return tree;
 }
 
@@ -416,7 +416,7 @@ static int explain_tree(const struct np_plan *plan, const char *name, json_t **r
 	json_auto_t *tree = json_pack("{s:s, s:s, s:o}", "apiVersion", "nodeprep.dev/v1alpha1",
 				      "kind", "Explanation", "pools", pools);
 
-	if (tree == NULL)
+	if (!tree)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < plan->n_pools; i++)
 		if (is_pool_named(plan, &plan->pools[i], name) &&
@@ -460,7 +460,7 @@ static int draw(const struct np_plan *plan, const char *name, char **ret, struct
 	pools_text(plan, name, pools, sizeof(pools));
 	if (n == 0)
 		return np_fail(err, NP_E_USAGE, "-o svg draws one pool, and no pool uses '%s'",
-			       name != NULL ? name : "");
+			       name ? name : "");
 	if (n > 1)
 		return np_fail(err, NP_E_USAGE,
 			       "-o svg draws one pool, not %zu: say which behind the options: %s%s",

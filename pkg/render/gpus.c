@@ -15,9 +15,9 @@ static bool matches(const struct np_gpu *gpu, const char *filter)
 	char id[NP_PCI_ID_MAX];
 
 	id_text(gpu, id);
-	return filter == NULL || strcasestr(gpu->model, filter) != NULL ||
-	       strcasestr(gpu->product, filter) != NULL || strcasestr(id, filter) != NULL ||
-	       strcasestr(gpu->vgpu, filter) != NULL || strcasestr(gpu->aliases, filter) != NULL;
+	return !filter || strcasestr(gpu->model, filter) || strcasestr(gpu->product, filter) ||
+	       strcasestr(id, filter) || strcasestr(gpu->vgpu, filter) ||
+	       strcasestr(gpu->aliases, filter);
 }
 
 static json_t *bar_tree(const struct np_bar *bar)
@@ -73,10 +73,10 @@ static const char *origin(const struct np_gpu *gpu)
 
 		if (bar->figure == NP_FIGURE_NONE)
 			return np_figure_name(NP_FIGURE_NONE);
-		if (largest == NULL || bar->bytes > largest->bytes)
+		if (!largest || bar->bytes > largest->bytes)
 			largest = bar;
 	}
-	return np_figure_name(largest != NULL ? largest->figure : NP_FIGURE_NONE);
+	return np_figure_name(largest ? largest->figure : NP_FIGURE_NONE);
 }
 
 static int add_gpu(struct table *t, const struct np_gpu *gpu, const struct np_addend *a,
@@ -126,7 +126,7 @@ int np_render_gpus(const struct np_catalogue *cat, const char *filter, enum np_f
 	NP_AUTO(text_done) struct text text = { 0 };
 	json_auto_t *list = json_array();
 
-	if (list == NULL)
+	if (!list)
 		return np_fail_nomem(err);
 	if (format != NP_FORMAT_WIDE)
 		t.n = 8;
@@ -145,7 +145,7 @@ int np_render_gpus(const struct np_catalogue *cat, const char *filter, enum np_f
 			json_pack("{s:s, s:s, s:O}", "apiVersion", "nodeprep.dev/v1alpha1", "kind",
 				  "GPUList", "items", list);
 
-		return tree == NULL ? np_fail_nomem(err) : np_render_tree(tree, format, ret, err);
+		return tree ? np_render_tree(tree, format, ret, err) : np_fail_nomem(err);
 	}
 	if (text_init(&text, err) < 0)
 		return -(int)err->code;

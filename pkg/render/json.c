@@ -29,7 +29,7 @@ static int append(struct dump *d, const char *bytes, size_t size)
 		room *= 2;
 	if (room != d->room)
 		grown = realloc(grown, room);
-	if (grown == NULL)
+	if (!grown)
 		return -1;
 	d->bytes = grown;
 	d->room = room;
@@ -70,7 +70,7 @@ static int append_owned(struct dump *d, json_t *take)
 {
 	json_auto_t *tree = take;
 
-	return tree == NULL ? -1 : dump_tree(d, tree, "    ");
+	return tree ? dump_tree(d, tree, "    ") : -1;
 }
 
 static int append_pool(struct dump *d, const struct np_plan *plan, size_t i)
@@ -124,7 +124,7 @@ static int append_plan(struct dump *d, const char *frame, const struct np_plan *
 		const char *at = strstr(frame, lists[i].empty);
 		size_t size;
 
-		assert(at != NULL);
+		assert(at);
 		size = (size_t)(at - frame) + strlen(lists[i].empty) - 1;
 		if (append(d, frame, size) < 0 || append_list(d, plan, &lists[i]) < 0)
 			return -1;
@@ -139,7 +139,7 @@ int plan_json_text(const struct np_plan *plan, char **ret, struct np_err *err)
 	NP_AUTO(np_freep) char *frame = NULL;
 	NP_AUTO(dump_done) struct dump d = { 0 };
 
-	if (tree == NULL)
+	if (!tree)
 		return np_fail_nomem(err);
 	if (json_text(tree, &frame, err) < 0)
 		return -(int)err->code;

@@ -23,7 +23,7 @@ static uint64_t window_gb(const struct picture *pic)
 {
 	const struct np_plan_class *c = pic->class;
 
-	if (c != NULL && c->class != NULL && c->change.has_window && c->change.window_gb > 0)
+	if (c && c->class && c->change.has_window && c->change.window_gb > 0)
 		return c->change.window_gb;
 	return pic->pool->has_window ? pic->pool->window.gb : 0;
 }
@@ -35,7 +35,7 @@ static int lay_out(struct picture *pic, struct np_err *err)
 
 	pic->slots = calloc(SLOTS_MAX, sizeof(*pic->slots));
 	pic->cards = calloc(SLOTS_MAX, sizeof(*pic->cards));
-	if (addends == NULL || pic->slots == NULL || pic->cards == NULL)
+	if (!addends || !pic->slots || !pic->cards)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < p->n_cards; i++)
 		addends[i] = p->cards[i].addend;
@@ -151,7 +151,7 @@ static void write_look(FILE *out, enum cell cell, const struct np_render_style *
 	const struct look *look = &looks[cell];
 	const char *glyph = style->utf8 ? look->utf8 : look->ascii;
 
-	if (style->colour && look->sgr != NULL)
+	if (style->colour && look->sgr)
 		fprintf(out, "\033[%sm%s\033[0m", look->sgr, glyph);
 	else
 		fputs(glyph, out);

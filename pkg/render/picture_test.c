@@ -233,7 +233,7 @@ static uint64_t count_cells(const char *from, const char *to, const char *kinds)
 	uint64_t n = 0;
 
 	for (; from < to; from++)
-		n += strchr(kinds, *from) != NULL;
+		n += !!strchr(kinds, *from);
 	return n;
 }
 
@@ -356,7 +356,7 @@ static void test_picture__legend_names_cards_bars_and_what_is_too_small(void **s
 
 		make(&s, &shapes[rows[i].shape]);
 		text = explain(&s, NP_FORMAT_TABLE, &ascii);
-		if (strstr(text, rows[i].says) == NULL)
+		if (!strstr(text, rows[i].says))
 			fail_msg("%s: not in:\n%s", rows[i].name, text);
 	}
 }
@@ -381,7 +381,7 @@ static const char *next_rect(const char *text, char buf[static 512])
 
 	do {
 		text = strstr(text, "<rect ");
-		if (text == NULL)
+		if (!text)
 			return NULL;
 		end = strchr(text, '>');
 		assert_non_null(end);
@@ -389,7 +389,7 @@ static const char *next_rect(const char *text, char buf[static 512])
 		memcpy(buf, text, (size_t)(end - text));
 		buf[end - text] = '\0';
 		text = end;
-	} while (strstr(buf, " data-offset=") == NULL);
+	} while (!strstr(buf, " data-offset="));
 	return text;
 }
 
@@ -420,9 +420,9 @@ static void test_picture__every_bar_is_drawn_at_its_place(void **state)
 		make(&s, &shapes[i]);
 		print_message("%s\n", shapes[i].name);
 		svg = explain(&s, NP_FORMAT_SVG, &ascii);
-		for (const char *at = svg; (at = next_rect(at, rect)) != NULL;) {
+		for (const char *at = svg; (at = next_rect(at, rect));) {
 			check_rect(&s, rect);
-			if (strstr(rect, " data-card=") == NULL)
+			if (!strstr(rect, " data-card="))
 				continue;
 			if (strstr(rect, "\"slot\"") || strstr(rect, "\"narrow\"")) {
 				outlines++;
@@ -466,7 +466,7 @@ static void test_picture__drawing_names_sizes_reason_and_source(void **state)
 
 		make(&s, &shapes[rows[i].shape]);
 		svg = explain(&s, NP_FORMAT_SVG, &ascii);
-		if (strstr(svg, rows[i].says) == NULL)
+		if (!strstr(svg, rows[i].says))
 			fail_msg("%s: not in:\n%s", rows[i].name, svg);
 	}
 }
@@ -579,7 +579,7 @@ static void test_picture__a_drawing_is_of_exactly_one_pool(void **state)
 			np_render_explain(&s.plan, rows[i].select, NP_FORMAT_SVG, ret, &err),
 			rows[i].result);
 		assert_ptr_equal(untouched, &s);
-		if (rows[i].result < 0 && strstr(err.text, rows[i].says) == NULL)
+		if (rows[i].result < 0 && !strstr(err.text, rows[i].says))
 			fail_msg("%s", err.text);
 	}
 }

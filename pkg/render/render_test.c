@@ -92,7 +92,7 @@ static json_t *render_json(const struct np_plan *plan)
 	if (np_render_plan(plan, NP_FORMAT_JSON, &text, &err) < 0)
 		fail_msg("%s", err.text);
 	tree = json_loads(text, JSON_REJECT_DUPLICATES, &why);
-	if (tree == NULL)
+	if (!tree)
 		fail_msg("%s: %s", why.text, text);
 	assert_int_equal(text[strlen(text) - 1], '\n');
 	return tree;
@@ -104,7 +104,7 @@ static json_t *at(json_t *tree, const char *path)
 	char copy[128], *rest = copy, *step;
 
 	snprintf(copy, sizeof(copy), "%s", path);
-	while (*copy != '\0' && (step = strsep(&rest, ".")) != NULL)
+	while (*copy != '\0' && (step = strsep(&rest, ".")))
 		tree = json_is_array(tree) ? json_array_get(tree, strtoul(step, NULL, 10))
 					   : json_object_get(tree, step);
 	return tree;
@@ -117,10 +117,10 @@ static void expect_members(json_t *object, const char *names)
 	char copy[256], *rest = copy, *name;
 
 	snprintf(copy, sizeof(copy), "%s", names);
-	while ((name = strsep(&rest, " ")) != NULL) {
-		while (iter != NULL && strcmp(json_object_iter_key(iter), name) != 0)
+	while ((name = strsep(&rest, " "))) {
+		while (iter && strcmp(json_object_iter_key(iter), name) != 0)
 			iter = json_object_iter_next(object, iter);
-		if (iter == NULL)
+		if (!iter)
 			fail_msg("no '%s' at its place among '%s'", name, names);
 	}
 }
@@ -284,7 +284,7 @@ static void test_render__a_plan_tree_is_whole_or_null(void **state)
 		fail_allocation(&f);
 		tree = np_render_plan_tree(&s.plan);
 		stop_failing(&f);
-		assert_true(tree != NULL ? json_equal(tree, whole) : f.failed);
+		assert_true(tree ? json_equal(tree, whole) : f.failed);
 	}
 	assert_true(f.rounds >= 100);
 }
@@ -334,7 +334,7 @@ static void test_render__the_wide_table_has_changes_and_warnings(void **state)
 	make_plan(&s, "a.yaml", fleet);
 	assert_int_equal(np_render_plan(&s.plan, NP_FORMAT_WIDE, &text, &err), 0);
 	for (size_t i = 0; i < COUNT(parts); i++)
-		if (strstr(text, parts[i]) == NULL)
+		if (!strstr(text, parts[i]))
 			fail_msg("no '%s' in:\n%s", parts[i], text);
 }
 
@@ -477,7 +477,7 @@ static void test_render__long_texts_that_differ_everywhere_still_come_out(void *
 	char *from = calloc(lines, 8), *to = calloc(lines, 8), *got;
 
 	(void)state;
-	assert_true(from != NULL && to != NULL);
+	assert_true(from && to);
 	for (unsigned short i = 0; i < lines; i++) {
 		snprintf(from + strlen(from), 8, "a%hu\n", i);
 		snprintf(to + strlen(to), 8, "b%hu\n", i);

@@ -362,7 +362,7 @@ static void write_figures(struct svg *g, unsigned x, unsigned y, const struct pi
 		const struct np_slot *bar = &card->bars[k];
 		const char *figure = "";
 
-		for (size_t b = 0; gpu != NULL && b < gpu->n_bars; b++)
+		for (size_t b = 0; gpu && b < gpu->n_bars; b++)
 			if (gpu->bars[b].index == bar->bar)
 				figure = np_figure_name(gpu->bars[b].figure);
 		np_size_text(bar->size_bytes, size);
@@ -458,7 +458,7 @@ static bool is_named_before(const struct np_plan_pool *p, size_t i)
 	for (size_t k = 0; k < i; k++) {
 		const struct np_gpu *gpu = p->cards[k].gpu;
 
-		if (gpu != NULL && gpu->published_mmio_gb > 0 &&
+		if (gpu && gpu->published_mmio_gb > 0 &&
 		    strcmp(gpu->mmio_source, p->cards[i].gpu->mmio_source) == 0)
 			return true;
 	}
@@ -472,7 +472,7 @@ static void write_source(struct svg *g, size_t i)
 	const struct np_gpu *gpu = card->gpu;
 	char id[NP_PCI_ID_MAX];
 
-	if (gpu == NULL)
+	if (!gpu)
 		return;
 	format_lines(g, 10, "quiet", "%s (%s) BARs: %s", np_card_name(card, id), gpu->product,
 		     gpu->bar_source[0] != '\0' ? gpu->bar_source : "no source: assumed");
@@ -540,9 +540,9 @@ static void write_title(struct svg *g)
 		     g->pic->window_bytes > 0 ? size
 		     : p->has_window          ? " is needed"
 					      : " is known");
-	if (c != NULL && c->name != NULL)
-		format_lines(g, 13, "quiet", "VM class %s%s%s", c->ns != NULL ? c->ns : "",
-			     c->ns != NULL ? "/" : "", c->name);
+	if (c && c->name)
+		format_lines(g, 13, "quiet", "VM class %s%s%s", c->ns ? c->ns : "",
+			     c->ns ? "/" : "", c->name);
 	write_reason(g);
 }
 

@@ -26,7 +26,7 @@ const char *cell_gigabytes(bool known, uint64_t gb, char buf[static CELL_TEXT_MA
 
 const char *cell_or_dash(const char *text)
 {
-	return text != NULL && text[0] != '\0' ? text : "-";
+	return text && text[0] != '\0' ? text : "-";
 }
 
 #define TEMPLATE_CELL_MAX 300
@@ -34,7 +34,7 @@ const char *cell_or_dash(const char *text)
 /* What makes the pool's nodes: a class, or a template. */
 static void write_class_cell(const struct np_pool *pool, char buf[static TEMPLATE_CELL_MAX])
 {
-	const char *name = pool->template_name != NULL ? pool->template_name : pool->name;
+	const char *name = pool->template_name ? pool->template_name : pool->name;
 
 	if (pool->has_template)
 		snprintf(buf, TEMPLATE_CELL_MAX, "template/%.253s", name);
@@ -105,7 +105,7 @@ static const char *class_state(const struct np_plan *plan, const struct np_plan_
 {
 	if (!c->found)
 		return "not found";
-	if (c->class == NULL)
+	if (!c->class)
 		return "invalid";
 	if (c->n_pools == 0)
 		return "unused";
@@ -135,7 +135,7 @@ void cell_pools(const struct np_plan *plan, const size_t *pools, size_t n, char 
 static int add_class(struct table *t, const struct np_plan *plan, const struct np_plan_class *c,
 		     struct np_err *err)
 {
-	bool known = c->class != NULL;
+	bool known = !!c->class;
 	char gpus[CELL_TEXT_MAX], window[CELL_TEXT_MAX], overhead[CELL_TEXT_MAX], pools[256];
 
 	cell_pools(plan, c->pools, c->n_pools, pools, sizeof(pools));
@@ -176,7 +176,7 @@ static int write_classes(FILE *out, const struct np_plan *plan, bool wide, struc
 /* A value as one short word: lists and objects by their size alone. */
 static void value_text(const json_t *value, char *buf, size_t size)
 {
-	if (value == NULL)
+	if (!value)
 		snprintf(buf, size, "absent");
 	else if (json_is_string(value) && json_string_length(value) <= 48)
 		snprintf(buf, size, "%s", json_string_value(value));
@@ -230,9 +230,9 @@ static void write_warnings(FILE *out, const struct np_plan *plan)
 	templates_write_notes(out, plan);
 	for (size_t i = 0; i < plan->n_classes; i++) {
 		const struct np_plan_class *c = &plan->classes[i];
-		const char *name = c->name != NULL ? c->name : "";
+		const char *name = c->name ? c->name : "";
 
-		if (c->class != NULL)
+		if (c->class)
 			write_notes(out, name, &c->class->notes);
 		write_notes(out, name, &c->notes);
 		write_notes(out, name, &c->change.notes);
@@ -245,7 +245,7 @@ static bool has_warnings(const struct np_plan *plan)
 
 	for (size_t i = 0; i < plan->n_classes; i++) {
 		n += plan->classes[i].notes.n + plan->classes[i].change.notes.n;
-		if (plan->classes[i].class != NULL)
+		if (plan->classes[i].class)
 			n += plan->classes[i].class->notes.n;
 	}
 	return n > 0 || templates_have_notes(plan);
@@ -277,7 +277,7 @@ int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret
 	if (format == NP_FORMAT_YAML) {
 		json_auto_t *tree = np_render_plan_tree(plan);
 
-		return tree == NULL ? np_fail_nomem(err) : np_render_tree(tree, format, ret, err);
+		return tree ? np_render_tree(tree, format, ret, err) : np_fail_nomem(err);
 	}
 	if (text_init(&t, err) < 0 || write_pools(t.file, plan, wide, err) < 0 ||
 	    write_classes(t.file, plan, wide, err) < 0 || templates_write(t.file, plan, err) < 0)

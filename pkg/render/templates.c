@@ -16,7 +16,7 @@ static json_t *items_tree(const struct np_plan *plan, const struct np_plan_templ
 
 		if (i < first)
 			continue;
-		while (k < t->n_pools && plan->pools[t->pools[k]].pool->template_name == NULL)
+		while (k < t->n_pools && !plan->pools[t->pools[k]].pool->template_name)
 			k++;
 		if (k == t->n_pools)
 			break;
@@ -39,7 +39,7 @@ static json_t *names_tree(const struct np_plan *plan, const struct np_plan_templ
 
 static const char *api_version_of(const struct np_plan_template *t)
 {
-	if (t->template == NULL)
+	if (!t->template)
 		return NULL;
 	return json_string_value(json_object_get(t->template->node.json, "apiVersion"));
 }
@@ -51,13 +51,13 @@ static json_t *template_tree(const struct np_plan *plan, const struct np_plan_te
 	tree_push_notes(&notes, &t->notes);
 	return json_pack("{s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}",
 			 "namespace", t->ns, "name", t->name, "apiVersion",
-			 text_or_null(api_version_of(t)), "found", t->template != NULL, "pools",
+			 text_or_null(api_version_of(t)), "found", !!t->template, "pools",
 			 names_tree(plan, t), "gpus", number_or_null(t->has_gpus, t->gpus),
 			 "mmioGB", number_or_null(t->has_window, t->window_gb), "hardwareVersion",
 			 text_or_null(t->hardware_version), "changed", t->change.n > 0, "changes",
 			 items_tree(plan, t), "replacement",
-			 t->replacement != NULL ? json_incref(t->replacement) : json_null(),
-			 "warnings", notes);
+			 t->replacement ? json_incref(t->replacement) : json_null(), "warnings",
+			 notes);
 }
 
 json_t *templates_tree(const struct np_plan *plan)
@@ -71,7 +71,7 @@ json_t *templates_tree(const struct np_plan *plan)
 
 static const char *state_of(const struct np_plan_template *t)
 {
-	if (t->template == NULL)
+	if (!t->template)
 		return "not found";
 	if (t->n_pools == 0)
 		return "unused";
@@ -133,7 +133,7 @@ void templates_write_wide(FILE *out, const struct np_plan *plan)
 			continue;
 		fprintf(out, "\nChanges of template %s/%s\n", t->ns, t->name);
 		write_items(out, &t->change);
-		if (new_name(t) != NULL)
+		if (new_name(t))
 			fprintf(out,
 				"  The template is immutable: 'nodeprep apply' creates its replacement '%s'.\n",
 				new_name(t));
@@ -157,7 +157,7 @@ void templates_write_notes(FILE *out, const struct np_plan *plan)
 bool np_render_selects_template(const struct np_plan *plan, const struct np_plan_template *t,
 				const char *name)
 {
-	if (name == NULL || strcmp(name, t->name) == 0)
+	if (!name || strcmp(name, t->name) == 0)
 		return true;
 	for (size_t i = 0; i < t->n_pools; i++) {
 		const struct np_pool *pool = plan->pools[t->pools[i]].pool;
@@ -212,13 +212,13 @@ static void write_figures(FILE *out, const struct np_plan_template *t)
 	write_firmware(out, t);
 	fputs("  reserved     all memory: CAPV locks it where a VM has PCI devices\n", out);
 	fprintf(out, "  hardware     %s\n",
-		t->hardware_version != NULL ? t->hardware_version : "not said; the OVA's holds");
+		t->hardware_version ? t->hardware_version : "not said; the OVA's holds");
 	for (size_t i = 0; i < t->change.n; i++)
 		fprintf(out, "  change       %s: %s\n", t->change.items[i].path,
 			t->change.items[i].reason);
 	if (t->change.n == 0)
 		fputs("  change       none\n", out);
-	if (new_name(t) != NULL)
+	if (new_name(t))
 		fprintf(out, "  replacement  '%s', since a template is immutable\n", new_name(t));
 }
 
@@ -227,7 +227,7 @@ void template_explain(FILE *out, const struct np_plan_template *t)
 	char cards[NP_CARDS_TEXT_MAX];
 
 	fprintf(out, "Template %s/%s", t->ns, t->name);
-	if (t->template == NULL) {
+	if (!t->template) {
 		fputs(": not in the input\n", out);
 		return;
 	}

@@ -61,14 +61,14 @@ static char *value_at(const json_t *tree, const char *path)
 {
 	char *copy = strdup(path), *rest = copy;
 
-	while (rest != NULL && tree != NULL) {
+	while (rest && tree) {
 		const char *step = strsep(&rest, ".");
 
 		tree = json_is_array(tree) ? json_array_get(tree, strtoul(step, NULL, 10))
 					   : json_object_get(tree, step);
 	}
 	free(copy);
-	return tree != NULL ? json_dumps(tree, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+	return tree ? json_dumps(tree, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 }
 
 static void test_render__templates_stand_beside_classes_in_json(void **state)
@@ -126,8 +126,7 @@ static void test_render__templates_stand_beside_classes_in_json(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char *got = value_at(tree, rows[i].path);
 
-		if ((got != NULL) != (rows[i].expect != NULL) ||
-		    (got != NULL && strcmp(got, rows[i].expect) != 0)) {
+		if (!!got != !!rows[i].expect || (got && strcmp(got, rows[i].expect) != 0)) {
 			print_error("%s is %s\n", rows[i].path, got ? got : "absent");
 			bad++;
 		}
@@ -145,7 +144,7 @@ struct line {
 static void check_lines(const char *text, const struct line *lines, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (strstr(text, lines[i].part) == NULL)
+		if (!strstr(text, lines[i].part))
 			fail_msg("%s: '%s' is not in\n%s", lines[i].what, lines[i].part, text);
 }
 

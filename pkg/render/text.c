@@ -29,12 +29,12 @@ int text_init(struct text *t, struct np_err *err)
 {
 	*t = (struct text){ 0 };
 	t->file = open_memstream(&t->bytes, &t->size);
-	return t->file == NULL ? np_fail_nomem(err) : 0;
+	return t->file ? 0 : np_fail_nomem(err);
 }
 
 void text_done(struct text *t)
 {
-	if (t->file != NULL)
+	if (t->file)
 		fclose(t->file);
 	free(t->bytes);
 	*t = (struct text){ 0 };
@@ -86,7 +86,7 @@ int table_add(struct table *t, struct np_err *err, const char *const cells[])
 	char **grown = reallocarray(t->cells, (t->n_rows + 1) * t->n, sizeof(*grown));
 	char **row;
 
-	if (grown == NULL)
+	if (!grown)
 		return np_fail_nomem(err);
 	t->cells = grown;
 	row = grown + t->n * t->n_rows;
@@ -94,7 +94,7 @@ int table_add(struct table *t, struct np_err *err, const char *const cells[])
 	t->n_rows++;
 	for (size_t i = 0; i < t->n; i++) {
 		row[i] = strdup(cells[i]);
-		if (row[i] == NULL)
+		if (!row[i])
 			return np_fail_nomem(err);
 	}
 	return 0;

@@ -12,7 +12,7 @@ json_t *number_or_null(bool known, uint64_t number)
 
 json_t *text_or_null(const char *text)
 {
-	return text != NULL ? text_tree(text) : json_null();
+	return text ? text_tree(text) : json_null();
 }
 
 json_t *text_tree(const char *text)
@@ -20,10 +20,10 @@ json_t *text_tree(const char *text)
 	json_t *tree = json_string(text);
 	NP_AUTO(np_freep) char *copy = NULL;
 
-	if (tree != NULL)
+	if (tree)
 		return tree;
 	copy = strdup(text);
-	if (copy == NULL)
+	if (!copy)
 		return NULL;
 	for (char *p = copy; *p != '\0'; p++)
 		*p = (*p & 0x80) != 0 ? '?' : *p;
@@ -37,7 +37,7 @@ json_t *card_tree(const struct np_card *card)
 
 	np_pci_id_format(card->id, id);
 	return json_pack("{s:o, s:o, s:o, s:I, s:o}", "model",
-			 text_or_null(card->gpu != NULL ? card->gpu->model : NULL), "pciID",
+			 text_or_null(card->gpu ? card->gpu->model : NULL), "pciID",
 			 text_or_null(card->has_id ? id : NULL), "vgpuProfile",
 			 text_or_null(card->profile), "count", (json_int_t)a->count, "mmioGB",
 			 number_or_null(a->rule != NP_ADDEND_UNKNOWN, a->each_gb));
@@ -46,9 +46,9 @@ json_t *card_tree(const struct np_card *card)
 /* Appends the item, which goes along also on failure; a list that cannot take it becomes NULL. */
 void tree_push(json_t **list, json_t *item)
 {
-	if (*list != NULL && json_array_append_new(*list, item) == 0)
+	if (*list && json_array_append_new(*list, item) == 0)
 		return;
-	if (*list == NULL)
+	if (!*list)
 		json_decref(item);
 	json_decref(*list);
 	*list = NULL;
@@ -83,7 +83,7 @@ static const char *template_name(const struct np_pool *pool)
 {
 	if (!pool->has_template)
 		return NULL;
-	return pool->template_name != NULL ? pool->template_name : pool->name;
+	return pool->template_name ? pool->template_name : pool->name;
 }
 
 json_t *plan_pool_tree(const struct np_plan_pool *p)
@@ -126,7 +126,7 @@ static json_t *class_notes(const struct np_plan_class *c)
 {
 	json_t *list = json_array();
 
-	if (c->class != NULL)
+	if (c->class)
 		tree_push_notes(&list, &c->class->notes);
 	tree_push_notes(&list, &c->notes);
 	tree_push_notes(&list, &c->change.notes);
@@ -163,7 +163,7 @@ static json_t *other_devices(const struct np_plan_class *c)
 	json_t *list = json_array();
 	char id[NP_PCI_ID_MAX];
 
-	for (size_t i = 0; c->class != NULL && i < c->class->devices.n; i++) {
+	for (size_t i = 0; c->class && i < c->class->devices.n; i++) {
 		const struct np_device *d = &c->class->devices.items[i];
 
 		np_pci_id_format(d->id, id);
@@ -175,7 +175,7 @@ static json_t *other_devices(const struct np_plan_class *c)
 
 json_t *plan_class_tree(const struct np_plan *plan, const struct np_plan_class *c)
 {
-	bool known = c->class != NULL;
+	bool known = !!c->class;
 
 	return json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:O, s:o}",
 			 "namespace", text_or_null(c->ns), "name", c->name ? c->name : "", "found",
@@ -224,7 +224,7 @@ int np_render_object(const json_t *object, char **ret, struct np_err *err)
 {
 	json_auto_t *copy = json_deep_copy(object);
 
-	if (copy == NULL)
+	if (!copy)
 		return np_fail_nomem(err);
 	json_object_del(json_object_get(copy, "metadata"), "managedFields");
 	return np_yaml_dump(copy, true, ret, err);

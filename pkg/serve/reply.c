@@ -223,7 +223,7 @@ static void step(evutil_socket_t fd, short what, void *arg)
 	struct answer *a = arg;
 	struct conn *c = a->conn;
 	struct evhttp_request *req = a->req;
-	bool is_stream = a->reply.stream.next != NULL;
+	bool is_stream = !!a->reply.stream.next;
 	int more = -1;
 
 	(void)fd, (void)what;

@@ -65,7 +65,7 @@ static bool is_answered(const struct server *s, const struct pem *pem, const cha
 		hear(&c, buf, sizeof(buf));
 	hang_up(&c);
 	snprintf(wanted, sizeof(wanted), "GET /who [] - %s 0:", name);
-	return strstr(buf, wanted) != NULL;
+	return !!strstr(buf, wanted);
 }
 
 static void test_serve__clients_are_known_by_certificate(void **state)

@@ -47,7 +47,7 @@ static const struct other_kind *find_kind(const struct call *c)
 
 bool is_other_kind(const struct call *c)
 {
-	return find_kind(c) != NULL;
+	return !!find_kind(c);
 }
 
 int add_other_resources(json_t *resources, const char *version, struct np_err *err)

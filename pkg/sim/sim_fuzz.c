@@ -60,7 +60,7 @@ static json_t *fuzz_check_reply(struct np_serve_reply *r)
 	}
 	if (!r->stream.next && fuzz_is_json(r)) {
 		body = json_loadb(r->body, r->body_size, JSON_ALLOW_NUL, NULL);
-		fuzz_require(body != NULL);
+		fuzz_require(body);
 	}
 	return body;
 }
@@ -94,7 +94,7 @@ static long long fuzz_version(struct np_sim *sim, struct fuzz_headers *h)
 	const char *version = json_string_value(
 		json_object_get(json_object_get(list, "metadata"), "resourceVersion"));
 
-	fuzz_require(version != NULL);
+	fuzz_require(version);
 	return strtoll(version, NULL, 10);
 }
 

@@ -302,7 +302,7 @@ char *np_json_text(const json_t *root, size_t flags)
 	size_t size = json_dumpb(root, near, sizeof(near), flags);
 	NP_AUTO(np_freep) char *text = calloc(size + 1, 1);
 
-	if (size == 0 || text == NULL)
+	if (size == 0 || !text)
 		return NULL;
 	if (size <= sizeof(near))
 		memcpy(text, near, size);

@@ -165,13 +165,13 @@ static const char *line_end(const char *bytes, size_t size)
 {
 	const char *lf = memchr(bytes, '\n', size);
 
-	return lf != NULL && lf > bytes && lf[-1] == '\r' ? "\r\n" : "\n";
+	return lf && lf > bytes && lf[-1] == '\r' ? "\r\n" : "\n";
 }
 
 /* Behind the document's last line that holds something; what follows are blank lines and marks. */
 static size_t append_at(const char *bytes, size_t size, size_t end)
 {
-	while (end > 0 && strchr(" \t\r\n", bytes[end - 1]) != NULL)
+	while (end > 0 && strchr(" \t\r\n", bytes[end - 1]))
 		end--;
 	while (end < size && (bytes[end] == ' ' || bytes[end] == '\t' || bytes[end] == '\r'))
 		end++;
@@ -187,7 +187,7 @@ static json_t *read_tree(const char *name, const char *bytes, size_t size, size_
 
 	if (np_reader_new(name, bytes, size, &r, &ignored) < 0)
 		return NULL;
-	while (tree == NULL) {
+	while (!tree) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 
 		if (np_reader_next(r, &doc, &ignored) <= 0)
@@ -206,7 +206,7 @@ static int check_edit(const char *name, const struct walk *w, const char *value,
 	json_auto_t *is = read_tree(name, text, size, w->wanted);
 
 	if (json_is_object(was) && json_object_set_new(was, w->key, json_string(value)) == 0 &&
-	    is != NULL && json_equal(was, is))
+	    is && json_equal(was, is))
 		return 0;
 	return np_fail(err, NP_E_SPEC, "%s: cannot be corrected in place: set %s to '%s'", name,
 		       w->key, value);
@@ -243,7 +243,7 @@ int np_yaml_set_text(const char *name, const char *bytes, size_t size, size_t do
 	}
 	n = strlen(line);
 	text = malloc(from + n + (size - to) + 1);
-	if (text == NULL)
+	if (!text)
 		return np_fail_nomem(err);
 	memcpy(text, bytes, from);
 	memcpy(text + from, line, n);

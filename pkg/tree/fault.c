@@ -69,7 +69,7 @@ static int fail_bytes(const struct np_reader *r, struct np_err *err)
 	struct np_pos pos = r->base;
 
 	pos_advance(&pos, r->bytes + r->offset, r->parser.problem_offset);
-	if (!strcmp(r->parser.problem, "control characters are not allowed"))
+	if (strcmp(r->parser.problem, "control characters are not allowed") == 0)
 		return reader_fail(
 			r, pos, err,
 			"neither YAML nor JSON: the control character U+%04X is not allowed",

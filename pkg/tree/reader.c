@@ -56,7 +56,7 @@ static struct np_reader *new_reader(const char *name, const char *bytes, size_t 
 	r->bytes = bytes;
 	r->size = size;
 	r->base = (struct np_pos){ 1, 1 };
-	if (size >= sizeof(bom) - 1 && !memcmp(bytes, bom, sizeof(bom) - 1))
+	if (size >= sizeof(bom) - 1 && memcmp(bytes, bom, sizeof(bom) - 1) == 0)
 		r->offset = sizeof(bom) - 1;
 	r->state = is_json(r) ? READER_JSON : READER_YAML;
 	return np_take(r);

@@ -205,7 +205,7 @@ struct scalar scalar_resolve(const char *text, size_t size)
 
 	if (size < sizeof(words[0].text))
 		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-			if (words[i].size == size && !memcmp(words[i].text, text, size))
+			if (words[i].size == size && memcmp(words[i].text, text, size) == 0)
 				return words[i].is;
 	if (!is_digit(first) && first != '+' && first != '-' && first != '.')
 		return s;

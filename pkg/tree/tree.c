@@ -159,7 +159,7 @@ size_t np_node_count(struct np_node list)
 
 bool np_node_is_present(struct np_node n)
 {
-	return n.json != NULL;
+	return !!n.json;
 }
 
 static int fail_at(const struct np_doc *doc, struct np_pos pos, struct np_err *err,

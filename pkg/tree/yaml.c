@@ -79,7 +79,7 @@ static const struct tag {
 static const struct tag *find_tag(const char *name)
 {
 	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
-		if (!strcmp(tags[i].name, name))
+		if (strcmp(tags[i].name, name) == 0)
 			return &tags[i];
 	return NULL;
 }
@@ -92,7 +92,7 @@ static int resolve_tagged(struct build *b, const yaml_event_t *e, struct scalar 
 	const struct tag *tag = find_tag(name);
 	struct scalar s;
 
-	if (!strcmp(name, TAG("binary")))
+	if (strcmp(name, TAG("binary")) == 0)
 		return reader_fail(b->r, mark_pos(b->r, &e->start_mark), err,
 				   "the tag '!!binary' is not read here, write the text itself");
 	if (!tag) {
@@ -180,7 +180,7 @@ static int keep_raw(struct build *b, const yaml_event_t *e, const struct scalar 
 	char buf[FLOAT_TEXT_MAX];
 
 	if (s->kind == SCALAR_STRING || s->kind == SCALAR_MERGE || !*text ||
-	    !strcmp(text, canonical(s, buf)))
+	    strcmp(text, canonical(s, buf)) == 0)
 		return 0;
 	return places_add_raw(&b->doc->places, mark_pos(b->r, &e->start_mark), text,
 			      e->data.scalar.length, err);

@@ -169,7 +169,7 @@ static bool read_exponent(const char *text, int64_t *ret)
 static const struct suffix *find_suffix(const char *text)
 {
 	for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++)
-		if (!strcmp(suffixes[i].text, text))
+		if (strcmp(suffixes[i].text, text) == 0)
 			return &suffixes[i];
 	return NULL;
 }
@@ -239,7 +239,7 @@ static const struct duration_unit {
 static const struct duration_unit *find_unit(const char *text)
 {
 	for (size_t i = 0; i < sizeof(duration_units) / sizeof(duration_units[0]); i++)
-		if (!strncmp(text, duration_units[i].name, strlen(duration_units[i].name)))
+		if (strncmp(text, duration_units[i].name, strlen(duration_units[i].name)) == 0)
 			return &duration_units[i];
 	return NULL;
 }

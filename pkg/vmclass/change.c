@@ -48,9 +48,9 @@ int np_change_add(struct np_change *change, const char *path, json_t *from, json
 				       strdup(reason) };
 	struct np_change_item *items = reallocarray(change->items, change->n + 1, sizeof(*items));
 
-	if (items != NULL)
+	if (items)
 		change->items = items;
-	if (items == NULL || item.path == NULL || item.reason == NULL) {
+	if (!items || !item.path || !item.reason) {
 		item_done(&item);
 		return -1;
 	}
@@ -64,11 +64,11 @@ static int remember(struct build *b, const char *path, const char *member, json_
 	char absent[256];
 	json_t *entry;
 
-	if (vmclass_find(b->c->node.json, path, absent, sizeof(absent)) == NULL)
+	if (!vmclass_find(b->c->node.json, path, absent, sizeof(absent)))
 		entry = json_pack("{s:s, s:o}", "absent", absent, "set", set);
 	else
 		entry = json_pack("{s:O, s:o}", member, old, "set", set);
-	return entry == NULL ? -1 : json_object_set_new(b->before, path, entry);
+	return entry ? json_object_set_new(b->before, path, entry) : -1;
 }
 
 /* Sets a plain field to `to` (NULL: no memory): patch, and line for people. */
@@ -76,7 +76,7 @@ static int patch_field(struct build *b, const char *path, json_t *to, const char
 {
 	json_t *from = vmclass_lookup(b->c->node.json, path);
 
-	if (to == NULL || vmclass_patch_set(b->change->patch, path, to) < 0)
+	if (!to || vmclass_patch_set(b->change->patch, path, to) < 0)
 		return -1;
 	return np_change_add(b->change, path, from, to, reason);
 }
@@ -149,7 +149,7 @@ static json_t *key_from(json_t *entries, enum np_vmx_key key)
 
 	if (json_array_size(entries) == 0)
 		return NULL;
-	if (json_array_size(entries) > 1 || json_object_get(entry, "_typeName") == NULL ||
+	if (json_array_size(entries) > 1 || !json_object_get(entry, "_typeName") ||
 	    strcmp(json_string_value(json_object_get(entry, "key")), np_vmx_key_name(key)) != 0)
 		return json_incref(entries);
 	return json_incref(json_is_object(value) ? json_object_get(value, "_value") : value);
@@ -159,10 +159,10 @@ static int add_key_item(struct build *b, enum np_vmx_key key, const char *text)
 {
 	json_auto_t *entries = vmclass_key_entries(extra_config_of(b->c), key);
 	json_auto_t *from = key_from(entries, key);
-	json_auto_t *to = text != NULL ? json_string(text) : NULL;
+	json_auto_t *to = text ? json_string(text) : NULL;
 	char path[128];
 
-	if (entries == NULL || (text != NULL && to == NULL))
+	if (!entries || (text && !to))
 		return -1;
 	snprintf(path, sizeof(path), "%s/%s", VMCLASS_EXTRA_CONFIG, np_vmx_key_name(key));
 	return np_change_add(b->change, path, from, to,
@@ -182,10 +182,10 @@ static int remember_keys(struct build *b, uint64_t gb)
 		const char *text = np_vmx_text(key, gb, buf);
 
 		if (json_object_set_new(set, np_vmx_key_name(key),
-					text != NULL ? json_string(text) : json_null()) < 0)
+					text ? json_string(text) : json_null()) < 0)
 			return -1;
 	}
-	if (entries == NULL || sizes == NULL || json_array_extend(entries, sizes) < 0)
+	if (!entries || !sizes || json_array_extend(entries, sizes) < 0)
 		return -1;
 	return remember(b, VMCLASS_EXTRA_CONFIG, "entries", entries, json_incref(set));
 }
@@ -211,7 +211,7 @@ static int change_keys(struct build *b, uint64_t gb, struct np_err *err)
 	if (vmclass_refuse_nulls(list, "spec.configSpec.extraConfig", err) < 0)
 		return -(int)err->code;
 	fresh = vmclass_keys_rewrite(list, gb);
-	if (fresh == NULL || vmclass_patch_set(b->change->patch, VMCLASS_EXTRA_CONFIG, fresh) < 0 ||
+	if (!fresh || vmclass_patch_set(b->change->patch, VMCLASS_EXTRA_CONFIG, fresh) < 0 ||
 	    remember_keys(b, gb) < 0)
 		return np_fail_nomem(err);
 	return 0;
@@ -260,12 +260,12 @@ static int change_firmware(struct build *b, struct np_err *err)
 	if (!b->want->needs_efi || b->want->as_it_is)
 		return 0;
 	b->change->firmware = "efi";
-	if (b->c->firmware != NULL && strcmp(b->c->firmware, "efi") == 0)
+	if (b->c->firmware && strcmp(b->c->firmware, "efi") == 0)
 		return 0;
 	if (set_field(b, VMCLASS_FIRMWARE, json_string("efi"),
 		      "a BAR over 256 MB is mapped by EFI firmware only") < 0)
 		return np_fail_nomem(err);
-	if (b->c->firmware == NULL)
+	if (!b->c->firmware)
 		return 0;
 	return np_notes_add(
 		&b->change->notes, err, NP_WARNING_FIRMWARE_CHANGED,
@@ -318,7 +318,7 @@ static int change_request(struct build *b, struct np_node request, struct np_err
 		return 0;
 	}
 	b->change->reservation = strdup(b->c->memory);
-	if (b->change->reservation == NULL || set_request(b, got > 0 ? bytes : 0) < 0)
+	if (!b->change->reservation || set_request(b, got > 0 ? bytes : 0) < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -341,7 +341,7 @@ static int change_memory(struct build *b, struct np_err *err)
 		return -(int)err->code;
 	if (b->want->as_it_is || b->want->keep_memory || devices_after(b)->n == 0)
 		return keep_request(b, request, err);
-	if (b->c->memory == NULL)
+	if (!b->c->memory)
 		return np_node_fail(
 			b->c->node, err, NP_E_SPEC,
 			"VirtualMachineClass '%s' has devices but no hardware.memory, so "
@@ -371,7 +371,7 @@ static int carry_devices(struct build *b, const struct np_devices *d, const char
 		return -(int)err->code;
 	if ((np_node_is_present(old) &&
 	     json_array_extend(list, (json_t *)(uintptr_t)old.json) < 0) ||
-	    added == NULL || json_array_extend(list, added) < 0 ||
+	    !added || json_array_extend(list, added) < 0 ||
 	    vmclass_patch_set(b->change->patch, VMCLASS_DEVICE_CHANGE, list) < 0 ||
 	    np_change_add(b->change, VMCLASS_DEVICE_CHANGE, (json_t *)(uintptr_t)old.json, list,
 			  reason) < 0 ||
@@ -394,7 +394,7 @@ static int change_devices(struct build *b, struct np_err *err)
 				     "(--restore-hidden-devices)",
 				     err);
 	}
-	if (json_object_get(spec, "configSpec") == NULL)
+	if (!json_object_get(spec, "configSpec"))
 		return 0;
 	if (carry_devices(b, &b->c->devices,
 			  "a configSpec hides hardware.devices, so all devices are copied",
@@ -413,7 +413,7 @@ static int set_annotation(struct build *b, const json_t *object, struct np_err *
 	char absent[256];
 	json_auto_t *value = NULL;
 
-	if (text == NULL)
+	if (!text)
 		return np_fail_nomem(err);
 	if (strlen(text) > NP_MANAGED_MAX)
 		return np_fail(
@@ -422,7 +422,7 @@ static int set_annotation(struct build *b, const json_t *object, struct np_err *
 			"%" PRIu64 ": too many pools for one class",
 			b->c->name, NP_MANAGED_ANNOTATION, strlen(text), NP_MANAGED_MAX);
 	value = json_string(text);
-	if (value == NULL || vmclass_patch_set(b->change->patch, path, value) < 0 ||
+	if (!value || vmclass_patch_set(b->change->patch, path, value) < 0 ||
 	    np_change_add(b->change, path,
 			  vmclass_find(b->c->node.json, path, absent, sizeof(absent)), value,
 			  "records the pools and the original values, for revert") < 0)
@@ -450,13 +450,13 @@ static int change_annotation(struct build *b, struct np_err *err)
 {
 	json_auto_t *object = NULL;
 
-	if ((json_object_size(b->change->patch) == 0 && b->c->managed == NULL) ||
+	if ((json_object_size(b->change->patch) == 0 && !b->c->managed) ||
 	    b->want->n_members == 0 || b->want->as_it_is)
 		return 0;
 	object = vmclass_managed_update(b->c, b->want, b->before);
-	if (object == NULL)
+	if (!object)
 		return np_fail_nomem(err);
-	if (b->c->managed != NULL && json_equal(object, b->c->managed))
+	if (b->c->managed && json_equal(object, b->c->managed))
 		return 0;
 	if (check_record(b, object, err) < 0)
 		return -(int)err->code;
@@ -495,7 +495,7 @@ int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *wa
 	json_auto_t *before = json_object();
 	struct build b = { .c = c, .want = want, .change = &change, .before = before };
 
-	if (change.patch == NULL || before == NULL)
+	if (!change.patch || !before)
 		return np_fail_nomem(err);
 	if (check_old_record(&b, err) < 0 || change_window(&b, err) < 0 ||
 	    change_firmware(&b, err) < 0 || change_memory(&b, err) < 0 ||
@@ -541,7 +541,7 @@ json_t *np_vmclass_patched(const json_t *object, const json_t *patch)
 	if (!json_is_object(patch))
 		return json_deep_copy(patch);
 	copy = json_is_object(object) ? json_deep_copy(object) : json_object();
-	if (copy == NULL || merge(copy, patch) < 0)
+	if (!copy || merge(copy, patch) < 0)
 		return NULL;
 	return json_incref(copy);
 }

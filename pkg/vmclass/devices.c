@@ -39,7 +39,7 @@ static int devices_take(struct np_devices *list, struct np_device *d, struct np_
 				    VMCLASS_DEVICES_MAX);
 	}
 	items = reallocarray(list->items, list->n + 1, sizeof(*items));
-	if (items == NULL) {
+	if (!items) {
 		device_done(d);
 		return np_fail_nomem(err);
 	}
@@ -90,7 +90,7 @@ static int add_alternative(struct np_device *d, const struct np_catalogue *cat, 
 	const struct np_gpu *gpu = np_gpu_find_id(cat, id);
 	struct np_pci_id *ids = reallocarray(d->ids, d->n_ids + 1, sizeof(*ids));
 
-	if (ids == NULL)
+	if (!ids)
 		return np_fail_nomem(err);
 	d->ids = ids;
 	d->ids[d->n_ids++] = id;
@@ -111,7 +111,7 @@ static int read_half(struct np_node n, uint16_t *ret, struct np_err *err)
 	struct np_err why = NP_ERR_INIT;
 	int got;
 
-	if (n.json != NULL && json_is_string(n.json)) {
+	if (n.json && json_is_string(n.json)) {
 		text = json_string_value(n.json);
 		if (text[strspn(text, "0123456789")] == '\0')
 			return np_node_fail(
@@ -131,7 +131,7 @@ static int read_half(struct np_node n, uint16_t *ret, struct np_err *err)
 
 static bool is_text(struct np_node n)
 {
-	return n.json != NULL && json_is_string(n.json);
+	return n.json && json_is_string(n.json);
 }
 
 /* Text for both halves is a pair as people write one; 1 where it was read. */
@@ -223,7 +223,7 @@ static int read_vgpu(struct np_node name, struct np_device *d, const struct np_c
 		return np_node_fail(name, err, NP_E_SPEC, "a vGPU without a profile name");
 	d->backing = NP_BACKING_VGPU;
 	d->gpu = np_gpu_find_vgpu(cat, d->profile);
-	d->pci_class = d->gpu != NULL ? NP_PCI_GPU : NP_PCI_GPU_UNKNOWN;
+	d->pci_class = d->gpu ? NP_PCI_GPU : NP_PCI_GPU_UNKNOWN;
 	return 0;
 }
 
@@ -423,9 +423,9 @@ size_t np_devices_gpus(const struct np_devices *d)
 
 static bool is_same_device(const struct np_device *a, const struct np_device *b)
 {
-	if ((a->profile != NULL) != (b->profile != NULL) || a->n_ids != b->n_ids)
+	if (!!a->profile != !!b->profile || a->n_ids != b->n_ids)
 		return false;
-	if (a->profile != NULL)
+	if (a->profile)
 		return strcasecmp(a->profile, b->profile) == 0;
 	return a->n_ids == 0 || memcmp(a->ids, b->ids, a->n_ids * sizeof(*a->ids)) == 0;
 }
@@ -453,7 +453,7 @@ static json_t *carry_backing(const struct np_device *d)
 {
 	json_auto_t *backing = NULL;
 
-	if (d->profile != NULL)
+	if (d->profile)
 		return json_pack("{s:s, s:s}", "_typeName", "VirtualPCIPassthroughVmiopBackingInfo",
 				 "vgpu", d->profile);
 	backing = json_pack("{s:s, s:s, s:[{s:s, s:i, s:i}]}", "_typeName",
@@ -478,7 +478,7 @@ json_t *vmclass_devices_carry(const struct np_devices *d, size_t start)
 					  FIRST_DEVICE_KEY - (int)(start + i), "backing",
 					  carry_backing(&d->items[i]));
 
-		if (entry == NULL || json_array_append_new(list, entry) < 0)
+		if (!entry || json_array_append_new(list, entry) < 0)
 			return NULL;
 	}
 	return json_incref(list);
@@ -494,7 +494,7 @@ static struct np_device device_of(const json_t *backing)
 
 	return (struct np_device){
 		.profile = json_string_value(json_object_get(backing, "vgpu")),
-		.label = label != NULL ? label : "",
+		.label = label ? label : "",
 		.id = { (uint16_t)vendor, (uint16_t)device },
 	};
 }
@@ -506,10 +506,10 @@ int vmclass_device_is_carried(const json_t *entry, size_t place)
 	const struct np_devices one = { 1, &d };
 	json_auto_t *list = NULL;
 
-	if (d.profile != NULL && d.profile[0] == '\0')
+	if (d.profile && d.profile[0] == '\0')
 		return 0;
 	list = vmclass_devices_carry(&one, place);
-	if (list == NULL)
+	if (!list)
 		return -1;
 	return json_equal(json_array_get(list, 0), entry);
 }

@@ -16,7 +16,7 @@ static const char *entry_key(const json_t *entry)
 {
 	const char *key = json_string_value(json_object_get(entry, "key"));
 
-	return key != NULL ? key : "";
+	return key ? key : "";
 }
 
 bool vmclass_key_is(const json_t *entry, enum np_vmx_key key)
@@ -173,8 +173,8 @@ bool vmclass_key_is_right(struct np_node extra_config, enum np_vmx_key key, cons
 {
 	size_t n = count_entries(extra_config, key);
 
-	if (text == NULL || n != 1)
-		return text == NULL && n == 0;
+	if (!text || n != 1)
+		return !text && n == 0;
 	return is_right(json_array_get(extra_config.json, place_of(extra_config, key)), key, text);
 }
 
@@ -195,7 +195,7 @@ static int copy_entry(json_t *list, struct np_node old, size_t i, uint64_t gb)
 	if (key == NP_VMX_KEY_MAX)
 		return json_array_append(list, entry);
 	text = np_vmx_text(key, gb, buf);
-	if (text == NULL || place_of(old, key) != i)
+	if (!text || place_of(old, key) != i)
 		return 0;
 	return is_right(entry, key, text) ? json_array_append(list, entry)
 					  : json_array_append_new(list, make_entry(key, text));
@@ -236,8 +236,8 @@ json_t *vmclass_key_entries(struct np_node extra_config, enum np_vmx_key key)
 /* Appends to the path at `used`; returns where it ends now, cut at the buffer's end. */
 static size_t path_add(char *path, size_t size, size_t used, const char *key, size_t i)
 {
-	int n = key != NULL ? snprintf(path + used, size - used, ".%s", key)
-			    : snprintf(path + used, size - used, "[%zu]", i);
+	int n = key ? snprintf(path + used, size - used, ".%s", key)
+		    : snprintf(path + used, size - used, "[%zu]", i);
 
 	return n < 0 || (size_t)n >= size - used ? size - 1 : used + (size_t)n;
 }

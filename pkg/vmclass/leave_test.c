@@ -86,7 +86,7 @@ static json_t *held_class(void)
 /* Picks the holders that contain the text. */
 static bool contains(void *ctx, const char *holder)
 {
-	return strstr(holder, ctx) != NULL;
+	return !!strstr(holder, ctx);
 }
 
 static json_t *leave_take(json_t *object, const char *part, struct np_notes *notes)

@@ -100,10 +100,10 @@ static int merge_keys(const struct np_vmclass *c, json_t *known, const json_t *f
 		if (add_entries_of(entries, ours ? known : fresh, key) < 0)
 			return -1;
 	}
-	if (entries == NULL || json_object_set(known, "set", json_object_get(fresh, "set")) < 0 ||
-	    (absent != NULL && json_object_set(known, "absent", absent) < 0))
+	if (!entries || json_object_set(known, "set", json_object_get(fresh, "set")) < 0 ||
+	    (absent && json_object_set(known, "absent", absent) < 0))
 		return -1;
-	if (json_array_size(entries) == 0 && json_object_get(known, "absent") != NULL) {
+	if (json_array_size(entries) == 0 && json_object_get(known, "absent")) {
 		json_object_del(known, "entries");
 		return 0;
 	}
@@ -116,7 +116,7 @@ static int cap_request(const char *path, json_t *known)
 	json_t *set = json_object_get(known, "set"), *value = json_object_get(known, "value");
 	uint64_t most = 0, bytes = 0;
 
-	if (value == NULL || strcmp(path, VMCLASS_MEMORY_REQUEST) != 0)
+	if (!value || strcmp(path, VMCLASS_MEMORY_REQUEST) != 0)
 		return 0;
 	if (vmclass_quantity_of(set, &most) <= 0 || vmclass_quantity_of(value, &bytes) <= 0)
 		return -1;
@@ -131,9 +131,9 @@ static int merge_field(const struct np_vmclass *c, json_t *merged, const char *p
 {
 	json_t *known = json_object_get(merged, path);
 
-	if (known != NULL && strcmp(path, VMCLASS_EXTRA_CONFIG) == 0)
+	if (known && strcmp(path, VMCLASS_EXTRA_CONFIG) == 0)
 		return merge_keys(c, known, fresh);
-	if (known == NULL || !vmclass_still_stands(c, path, known))
+	if (!known || !vmclass_still_stands(c, path, known))
 		return json_object_set(merged, path, fresh);
 	return json_object_set(known, "set", json_object_get(fresh, "set")) < 0 ||
 			       cap_request(path, known) < 0
@@ -144,7 +144,7 @@ static int merge_field(const struct np_vmclass *c, json_t *merged, const char *p
 static json_t *merge_before(const struct np_vmclass *c, const json_t *fresh)
 {
 	json_t *old = json_object_get(c->managed, "before");
-	json_auto_t *merged = old != NULL ? json_deep_copy(old) : json_object();
+	json_auto_t *merged = old ? json_deep_copy(old) : json_object();
 	const char *path;
 	json_t *entry;
 
@@ -157,10 +157,10 @@ static json_t *merge_before(const struct np_vmclass *c, const json_t *fresh)
 json_t *vmclass_managed_update(const struct np_vmclass *c, const struct np_class_want *want,
 			       const json_t *before)
 {
-	json_auto_t *object = c->managed != NULL ? json_deep_copy(c->managed) : json_object();
+	json_auto_t *object = c->managed ? json_deep_copy(c->managed) : json_object();
 	json_t *pools = json_object_get(object, "pools");
 
-	if (pools == NULL) {
+	if (!pools) {
 		pools = json_object();
 		if (json_object_set_new(object, "pools", pools) < 0)
 			return NULL;

@@ -36,13 +36,13 @@ json_t *vmclass_find(const json_t *object, const char *path, char *ret_absent, s
 	const char *rest = path;
 	json_t *value = (json_t *)(uintptr_t)object;
 
-	while (rest != NULL) {
+	while (rest) {
 		const char *after = next_segment(rest, segment);
 
 		value = json_object_get(value, segment);
-		if (value == NULL || json_is_null(value)) {
+		if (!value || json_is_null(value)) {
 			snprintf(ret_absent, size, "%.*s",
-				 after != NULL ? (int)(after - path) : (int)strlen(path), path);
+				 after ? (int)(after - path) : (int)strlen(path), path);
 			return NULL;
 		}
 		rest = after;
@@ -55,10 +55,10 @@ int vmclass_patch_set(json_t *patch, const char *path, json_t *value)
 	char segment[SEGMENT_MAX];
 	const char *rest = next_segment(path, segment);
 
-	while (rest != NULL) {
+	while (rest) {
 		json_t *child = json_object_get(patch, segment);
 
-		if (child == NULL) {
+		if (!child) {
 			child = json_object();
 			if (json_object_set_new(patch, segment, child) < 0)
 				return -1;
@@ -81,7 +81,7 @@ void vmclass_delete(json_t *object, const char *path)
 	char segment[SEGMENT_MAX];
 	const char *rest = next_segment(path, segment);
 
-	while (rest != NULL) {
+	while (rest) {
 		object = json_object_get(object, segment);
 		rest = next_segment(rest, segment);
 	}

@@ -63,7 +63,7 @@ static bool is_plain(const char *text, size_t most)
 {
 	const unsigned char *s = (const unsigned char *)text;
 
-	if (text == NULL || text[0] == '\0' || strlen(text) > most)
+	if (!text || text[0] == '\0' || strlen(text) > most)
 		return false;
 	for (; *s != '\0'; s++)
 		if (*s < 0x20 || *s == 0x7f || is_deceptive(s))
@@ -80,7 +80,7 @@ static bool is_text(const json_t *value, const char *text)
 {
 	const char *s = json_string_value(value);
 
-	return s != NULL && strcmp(s, text) == 0;
+	return s && strcmp(s, text) == 0;
 }
 
 /* Tells whether the id has two to four names with slashes between them. */
@@ -168,7 +168,7 @@ static int check_holders(const char *id, const json_t *holders, struct np_err *e
 				      "pools.'%.*s'.holders[%zu] must be a text of 1 to %d bytes "
 				      "without control characters",
 				      QUOTED, id, i, HOLDER_LENGTH_MAX);
-		if (json_object_get(seen, json_string_value(holder)) != NULL)
+		if (json_object_get(seen, json_string_value(holder)))
 			return reject(err, "pools.'%.*s'.holders names '%.*s' twice", QUOTED, id,
 				      QUOTED, json_string_value(holder));
 		if (json_object_set_new(seen, json_string_value(holder), json_true()) < 0)
@@ -213,8 +213,7 @@ static bool is_legal_absent(const json_t *absent, const char *path, const char *
 	const char *text = json_string_value(absent);
 	size_t n = json_string_length(absent);
 
-	if (text == NULL || n < strlen("/spec") || n > strlen(deepest) ||
-	    strncmp(path, text, n) != 0)
+	if (!text || n < strlen("/spec") || n > strlen(deepest) || strncmp(path, text, n) != 0)
 		return false;
 	return path[n] == '\0' || path[n] == '/';
 }
@@ -230,10 +229,10 @@ static int check_absent(const char *path, const char *deepest, const json_t *ent
 /* Checks the members of an entry that has one of absent and value beside set. */
 static int check_members(const char *path, const json_t *entry, struct np_err *err)
 {
-	bool is_absent = json_object_get(entry, "absent") != NULL;
+	bool is_absent = !!json_object_get(entry, "absent");
 
-	if (json_object_size(entry) != 2 || json_object_get(entry, "set") == NULL ||
-	    (!is_absent && json_object_get(entry, "value") == NULL))
+	if (json_object_size(entry) != 2 || !json_object_get(entry, "set") ||
+	    (!is_absent && !json_object_get(entry, "value")))
 		return reject_entry(err, path, "must have set, and one of absent and value");
 	return is_absent ? check_absent(path, path, entry, err) : 0;
 }
@@ -247,9 +246,9 @@ static int check_firmware(const char *path, const json_t *entry, struct np_err *
 		return -(int)err->code;
 	if (!is_text(json_object_get(entry, "set"), "efi"))
 		return reject_entry(err, path, "set must be 'efi'");
-	if (json_object_get(entry, "absent") != NULL)
+	if (json_object_get(entry, "absent"))
 		return 0;
-	for (size_t i = 0; value != NULL && i < sizeof(kinds) / sizeof(kinds[0]); i++)
+	for (size_t i = 0; value && i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcasecmp(value, kinds[i]) == 0)
 			return 0;
 	return reject_entry(err, path, "value must be 'bios', 'csm' or 'efi'");
@@ -261,8 +260,7 @@ static int check_locked(const char *path, const json_t *entry, struct np_err *er
 		return -(int)err->code;
 	if (!json_is_true(json_object_get(entry, "set")))
 		return reject_entry(err, path, "set must be true");
-	if (json_object_get(entry, "absent") == NULL &&
-	    !json_is_boolean(json_object_get(entry, "value")))
+	if (!json_object_get(entry, "absent") && !json_is_boolean(json_object_get(entry, "value")))
 		return reject_entry(err, path, "value must be true or false");
 	return 0;
 }
@@ -270,7 +268,7 @@ static int check_locked(const char *path, const json_t *entry, struct np_err *er
 /* nodeprep names the type only where it creates the configSpec. */
 static int check_type_name(const char *path, const json_t *entry, struct np_err *err)
 {
-	if (json_object_size(entry) != 2 || json_object_get(entry, "absent") == NULL ||
+	if (json_object_size(entry) != 2 || !json_object_get(entry, "absent") ||
 	    !is_text(json_object_get(entry, "set"), VMCLASS_CONFIG_SPEC_TYPE))
 		return reject_entry(err, path,
 				    "must have absent, and set '" VMCLASS_CONFIG_SPEC_TYPE "'");
@@ -300,7 +298,7 @@ static int check_request(const char *path, const json_t *entry, struct np_err *e
 	got = json_is_string(set) ? read_quantity(set, &most, err) : 0;
 	if (got <= 0)
 		return got < 0 ? got : reject_entry(err, path, "set must be a quantity");
-	if (value == NULL)
+	if (!value)
 		return 0;
 	got = read_quantity(value, &bytes, err);
 	if (got < 0)
@@ -325,14 +323,13 @@ static bool is_option_value(const json_t *entry)
 	const json_t *inner = json_object_get(value, "_typeName");
 
 	if (!HAS_ONLY(entry, "_typeName", "key", "value") ||
-	    (type != NULL && !is_text(type, "OptionValue")))
+	    (type && !is_text(type, "OptionValue")))
 		return false;
 	if (!json_is_object(value))
-		return value == NULL || is_scalar(value);
+		return !value || is_scalar(value);
 	return HAS_ONLY(value, "_typeName", "_value") &&
-	       (inner == NULL || is_plain_text(inner, TYPE_LENGTH_MAX)) &&
-	       (json_object_size(value) == (inner != NULL) ||
-		is_scalar(json_object_get(value, "_value")));
+	       (!inner || is_plain_text(inner, TYPE_LENGTH_MAX)) &&
+	       (json_object_size(value) == !!inner || is_scalar(json_object_get(value, "_value")));
 }
 
 static bool is_entry_item(const json_t *item)
@@ -382,13 +379,13 @@ static bool is_keys_set(const json_t *set)
 static int check_extra_config(const char *path, const json_t *entry, struct np_err *err)
 {
 	const json_t *entries = json_object_get(entry, "entries");
-	bool is_absent = json_object_get(entry, "absent") != NULL;
+	bool is_absent = !!json_object_get(entry, "absent");
 
-	if (!HAS_ONLY(entry, "set", "absent", "entries") || (!is_absent && entries == NULL))
+	if (!HAS_ONLY(entry, "set", "absent", "entries") || (!is_absent && !entries))
 		return reject_entry(err, path, "must have set, and absent or entries");
 	if (!is_keys_set(json_object_get(entry, "set")))
 		return reject_entry(err, path, "set must hold the two window keys");
-	if (entries != NULL && !is_entries(entries))
+	if (entries && !is_entries(entries))
 		return reject_entry(err, path,
 				    "entries must be {at, entry} of the window keys, each entry an "
 				    "OptionValue");
@@ -416,7 +413,7 @@ static int check_device_change(const char *path, const json_t *entry, struct np_
 
 	if (check_members(path, entry, err) < 0)
 		return -(int)err->code;
-	if (value != NULL && !is_device_list(value))
+	if (value && !is_device_list(value))
 		return reject_entry(err, path, "value must be a list of devices");
 	if (n == 0 || n > VMCLASS_DEVICES_MAX)
 		return reject_entry(err, path, "set must be a list of devices");
@@ -492,9 +489,9 @@ int np_vmclass_record_parse(const char *text, size_t size, json_t **ret, struct 
 		return reject(err, "it has %zu bytes, at most %d", size, (int)NP_MANAGED_MAX);
 	record = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
 	/* jansson has a text for what is wrong with the JSON, none for running out of memory. */
-	if (record == NULL && why.text[0] == '\0')
+	if (!record && why.text[0] == '\0')
 		return np_fail_nomem(err);
-	if (record == NULL)
+	if (!record)
 		return reject(err, "%.*s at byte %d", QUOTED, why.text, why.position);
 	if (vmclass_record_check(record, err) < 0)
 		return -(int)err->code;
@@ -508,7 +505,7 @@ int np_vmclass_record_read(const json_t *object, json_t **ret, struct np_err *er
 	const json_t *annotations = json_object_get(metadata, "annotations");
 	const json_t *text = json_object_get(annotations, NP_MANAGED_ANNOTATION);
 
-	if (text == NULL || json_is_null(text))
+	if (!text || json_is_null(text))
 		return 0;
 	if (!json_is_string(text))
 		return reject(err, "it must be a text");

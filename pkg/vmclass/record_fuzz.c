@@ -75,7 +75,7 @@ static void strip(json_t *object)
 		const char *key =
 			json_string_value(json_object_get(json_array_get(list, i), "key"));
 
-		if (key != NULL && strncasecmp(key, "pciPassthru", 11) == 0)
+		if (key && strncasecmp(key, "pciPassthru", 11) == 0)
 			json_array_remove(list, i);
 	}
 	json_object_del(requests, "memory");
@@ -111,10 +111,10 @@ static void expect_devices(const json_t *before, const json_t *after)
 	for (size_t i = 0; i < json_array_size(new); i++)
 		expect(json_equal(json_array_get(old, i), json_array_get(new, i)));
 	if (json_array_size(new) < json_array_size(old))
-		expect(json_object_get(hardware, "devices") != NULL);
+		expect(!!json_object_get(hardware, "devices"));
 	/* A configSpec that hides devices does not go without having carried them. */
-	if (config_of(before) != NULL && config_of(after) == NULL)
-		expect(json_object_get(hardware, "devices") == NULL || json_array_size(old) > 0);
+	if (config_of(before) && !config_of(after))
+		expect(!json_object_get(hardware, "devices") || json_array_size(old) > 0);
 }
 
 static void expect_ours_alone(const json_t *before, const struct np_change *change)
@@ -122,7 +122,7 @@ static void expect_ours_alone(const json_t *before, const struct np_change *chan
 	json_auto_t *after = np_vmclass_patched(before, change->patch);
 	json_auto_t *a = json_deep_copy(before), *b = json_deep_copy(after);
 
-	expect(a != NULL && b != NULL);
+	expect(a && b);
 	expect_devices(before, after);
 	strip(a);
 	strip(b);
@@ -175,7 +175,7 @@ static void try_revert(const struct np_vmclass *c, bool discard)
 	}
 	expect(discard || c->record_error.code == NP_OK);
 	expect_ours_alone(c->node.json, &change);
-	expect(!discard || json_object_get(change.patch, "spec") == NULL);
+	expect(!discard || !json_object_get(change.patch, "spec"));
 }
 
 /* What nodeprep writes on top of any record can be read again. */
@@ -206,7 +206,7 @@ static json_t *make_class(unsigned pick, const char *text, size_t size)
 				  0, NULL);
 	json_t *annotation = json_stringn(text, size);
 
-	if (annotation == NULL) {
+	if (!annotation) {
 		json_decref(spec);
 		return NULL;
 	}
@@ -222,10 +222,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct np_err err = NP_ERR_INIT;
 	json_t *object;
 
-	if (fuzz_cat == NULL && np_catalogue_new(&fuzz_cat, &err) < 0)
+	if (!fuzz_cat && np_catalogue_new(&fuzz_cat, &err) < 0)
 		abort();
 	object = size > 0 ? make_class(data[0], (const char *)data + 1, size - 1) : NULL;
-	if (object == NULL)
+	if (!object)
 		return 0;
 	if (np_doc_new_take("class", object, &doc, &err) < 0 ||
 	    np_vmclass_read(doc, np_doc_root(doc), fuzz_cat, &c, &err) < 0)

@@ -250,7 +250,7 @@ static void expect_refused(const char *annotation, const char *message)
 
 	assert_int_equal(c->record_error.code, NP_E_RECORD);
 	assert_null(c->managed);
-	if (strstr(c->record_error.text, message) == NULL)
+	if (!strstr(c->record_error.text, message))
 		fail_msg("'%s' lacks '%s'", c->record_error.text, message);
 	assert_non_null(strstr(c->record_error.text, "nodeprep revert --discard-record"));
 	assert_int_equal(np_vmclass_change(c, &want, &change, &err), -NP_E_RECORD);
@@ -347,11 +347,11 @@ static void test_record__lies_change_no_device(void **state)
 		print_message("# %s\n", row->what);
 		assert_int_equal(np_vmclass_leave(c, everyone, NULL, &change, &err), 0);
 		after = np_vmclass_patched(c->node.json, change.patch);
-		assert_int_equal(json_object_get(change.patch, "spec") != NULL, row->touches_spec);
+		assert_int_equal(!!json_object_get(change.patch, "spec"), row->touches_spec);
 		assert_int_equal(
 			json_array_size(json_object_get(config_of(after), "deviceChange")),
 			json_array_size(json_object_get(config_of(c->node.json), "deviceChange")));
-		assert_int_equal(config_of(after) != NULL, config_of(c->node.json) != NULL);
+		assert_int_equal(!!config_of(after), !!config_of(c->node.json));
 	}
 }
 
@@ -387,7 +387,7 @@ static size_t walk(const char *folder, void (*fn)(const char *path))
 	size_t n = 0;
 
 	assert_non_null(dir);
-	while ((e = readdir(dir)) != NULL) {
+	while ((e = readdir(dir))) {
 		if (e->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
@@ -481,10 +481,10 @@ static void test_record__each_allocation_may_fail(void **state)
 		failed = allocations_left == SIZE_MAX;
 		allocations_left = SIZE_MAX;
 		/* Of a text that it cannot read, jansson does not always say that memory ran out. */
-		if (strstr(err.text, "is not a valid record") == NULL)
+		if (!strstr(err.text, "is not a valid record"))
 			assert_int_equal(r, failed ? -NP_E_NOMEM : 1);
 		assert_int_equal(r < 0, failed);
-		assert_int_equal(record != NULL, !failed);
+		assert_int_equal(!!record, !failed);
 		json_decref(record);
 	}
 	json_set_alloc_funcs(malloc, free);

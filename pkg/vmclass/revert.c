@@ -61,7 +61,7 @@ static bool is_above_memory(const struct np_vmclass *c, const char *path, json_t
 {
 	uint64_t bytes = 0;
 
-	return strcmp(path, VMCLASS_MEMORY_REQUEST) == 0 && value != NULL && c->memory != NULL &&
+	return strcmp(path, VMCLASS_MEMORY_REQUEST) == 0 && value && c->memory &&
 	       vmclass_quantity_of(value, &bytes) > 0 && bytes > c->memory_bytes;
 }
 
@@ -72,7 +72,7 @@ static int undo_field(struct undo *u, const char *path, const json_t *entry, str
 
 	if (!json_equal(now, json_object_get(entry, "set")) || is_above_memory(u->c, path, value))
 		return note_foreign(u, path, err);
-	if (absent != NULL)
+	if (absent)
 		remove_path(u->target, path, absent);
 	else if (vmclass_patch_set(u->target, path, value) < 0)
 		return np_fail_nomem(err);
@@ -122,7 +122,7 @@ static int put_back(json_t *list, const json_t *entries, const bool ours[static 
 	size_t n = 0, size = json_array_size(entries);
 	NP_AUTO(np_freep) json_t **items = calloc(size + 1, sizeof(json_t *));
 
-	if (items == NULL)
+	if (!items)
 		return -1;
 	for (size_t i = 0; i < size; i++) {
 		items[n] = json_array_get(entries, i);
@@ -146,7 +146,7 @@ static int undo_keys(struct undo *u, const json_t *entry, struct np_err *err)
 	json_t *list = vmclass_lookup(u->target, VMCLASS_EXTRA_CONFIG);
 	bool ours[NP_VMX_KEY_MAX], any = false;
 
-	if (list == NULL)
+	if (!list)
 		return note_foreign(u, VMCLASS_EXTRA_CONFIG, err);
 	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
 		ours[key] = vmclass_key_still_stands(list, key, set);
@@ -158,7 +158,7 @@ static int undo_keys(struct undo *u, const json_t *entry, struct np_err *err)
 	}
 	if (put_back(list, json_object_get(entry, "entries"), ours) < 0)
 		return np_fail_nomem(err);
-	if (any && absent != NULL && json_array_size(list) == 0)
+	if (any && absent && json_array_size(list) == 0)
 		remove_path(u->target, VMCLASS_EXTRA_CONFIG, absent);
 	return 0;
 }
@@ -248,12 +248,12 @@ static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
 		return note_foreign(u, VMCLASS_DEVICE_CHANGE, err);
 	if (!are_devices_listed(u->c, entry))
 		return note_devices_kept(u, "spec.hardware.devices lists other devices", err);
-	if (absent == NULL && vmclass_patch_set(u->target, VMCLASS_DEVICE_CHANGE,
-						json_object_get(entry, "value")) < 0)
+	if (!absent && vmclass_patch_set(u->target, VMCLASS_DEVICE_CHANGE,
+					 json_object_get(entry, "value")) < 0)
 		return np_fail_nomem(err);
-	if (absent != NULL && strcmp(absent, VMCLASS_DEVICE_CHANGE) == 0)
+	if (absent && strcmp(absent, VMCLASS_DEVICE_CHANGE) == 0)
 		vmclass_delete(u->target, VMCLASS_DEVICE_CHANGE);
-	if (absent == NULL || strcmp(absent, VMCLASS_DEVICE_CHANGE) == 0)
+	if (!absent || strcmp(absent, VMCLASS_DEVICE_CHANGE) == 0)
 		return 0;
 	if (is_ours_alone(config_spec, true)) {
 		vmclass_delete(u->target, VMCLASS_CONFIG_SPEC);
@@ -281,11 +281,11 @@ static int undo_all(struct undo *u, struct np_err *err)
 		if (r < 0)
 			return r;
 	}
-	if (devices != NULL)
+	if (devices)
 		return undo_devices(u, devices, err);
 	entry = json_object_get(before, VMCLASS_CONFIG_SPEC "/_typeName");
 	/* Devices that a configSpec hides would be attached without it. */
-	if (entry != NULL && json_array_size(u->c->carried) == 0 &&
+	if (entry && json_array_size(u->c->carried) == 0 &&
 	    is_ours_alone(vmclass_lookup(u->target, VMCLASS_CONFIG_SPEC), false))
 		vmclass_delete(u->target, VMCLASS_CONFIG_SPEC);
 	return 0;
@@ -299,19 +299,19 @@ static void leave_pool(json_t *pools, const char *id, const char *holder)
 	for (size_t i = json_array_size(holders); i-- > 0;) {
 		const char *name = json_string_value(json_array_get(holders, i));
 
-		if (name != NULL && strcmp(name, holder) == 0)
+		if (name && strcmp(name, holder) == 0)
 			json_array_remove(holders, i);
 	}
-	if (holders != NULL && json_array_size(holders) == 0)
+	if (holders && json_array_size(holders) == 0)
 		json_object_del(pools, id);
 }
 
 static int write_annotation(struct undo *u, const json_t *managed, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = np_json_text(managed, JSON_COMPACT | JSON_SORT_KEYS);
-	json_auto_t *value = text != NULL ? json_string(text) : NULL;
+	json_auto_t *value = text ? json_string(text) : NULL;
 
-	if (value == NULL || vmclass_patch_set(u->target, ANNOTATION, value) < 0)
+	if (!value || vmclass_patch_set(u->target, ANNOTATION, value) < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -321,7 +321,7 @@ static int undo_members(struct undo *u, const struct np_class_want *want, struct
 	json_auto_t *managed = json_deep_copy(u->c->managed);
 	json_t *pools = json_object_get(managed, "pools");
 
-	if (managed == NULL)
+	if (!managed)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < want->n_members; i++)
 		leave_pool(pools, want->members[i].id, want->holder);
@@ -342,8 +342,7 @@ json_t *np_vmclass_difference(const json_t *from, const json_t *to)
 	json_t *value;
 
 	json_object_foreach ((json_t *)(uintptr_t)from, key, value)
-		if (json_object_get(to, key) == NULL &&
-		    json_object_set_new(patch, key, json_null()) < 0)
+		if (!json_object_get(to, key) && json_object_set_new(patch, key, json_null()) < 0)
 			return NULL;
 	json_object_foreach ((json_t *)(uintptr_t)to, key, value) {
 		json_t *old = json_object_get(from, key);
@@ -398,7 +397,7 @@ static int check_lists(const struct np_vmclass *c, const json_t *patch, struct n
 /* The class keeps its fields; who registered what is forgotten. */
 static int discard_record(struct undo *u, struct np_err *err)
 {
-	if (vmclass_lookup(u->target, ANNOTATION) == NULL)
+	if (!vmclass_lookup(u->target, ANNOTATION))
 		return 0;
 	remove_path(u->target, ANNOTATION, "/metadata/annotations");
 	return np_notes_add(u->notes, err, NP_WARNING_RECORD_DISCARDED,
@@ -414,7 +413,7 @@ static int undo_record(struct undo *u, const struct np_class_want *want, struct 
 		*err = u->c->record_error;
 		return -(int)err->code;
 	}
-	return u->c->managed != NULL ? undo_members(u, want, err) : 0;
+	return u->c->managed ? undo_members(u, want, err) : 0;
 }
 
 int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *want,
@@ -426,14 +425,14 @@ int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *wa
 	struct undo u = { c, target, &change.notes };
 	const char *reason = want->discard_record ? "the record is discarded" : "the pools leave";
 
-	if (change.patch == NULL || target == NULL)
+	if (!change.patch || !target)
 		return np_fail_nomem(err);
 	if (undo_record(&u, want, err) < 0)
 		return -(int)err->code;
 	if (!json_equal(c->node.json, target)) {
 		json_decref(change.patch);
 		change.patch = np_vmclass_difference(c->node.json, target);
-		if (change.patch == NULL)
+		if (!change.patch)
 			return np_fail_nomem(err);
 		if (check_lists(c, change.patch, err) < 0 ||
 		    add_items(&change, c, target, reason, err) < 0)

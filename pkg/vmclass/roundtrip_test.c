@@ -18,7 +18,7 @@ static json_t *at(const json_t *object, const char *path)
 	json_t *value = (json_t *)(uintptr_t)object;
 
 	snprintf(text, sizeof(text), "%s", path + 1);
-	while ((segment = strsep(&rest, "/")) != NULL)
+	while ((segment = strsep(&rest, "/")))
 		value = json_object_get(value, segment);
 	return value;
 }
@@ -35,7 +35,7 @@ static void put(json_t *object, const char *path, json_t *value)
 	char *rest = text, *segment;
 
 	snprintf(text, sizeof(text), "%s", path + 1);
-	while ((segment = strsep(&rest, "/")) != NULL && rest != NULL) {
+	while ((segment = strsep(&rest, "/")) && rest) {
 		if (!json_is_object(json_object_get(object, segment)))
 			json_object_set_new(object, segment, json_object());
 		object = json_object_get(object, segment);
@@ -217,7 +217,7 @@ static bool is_key(const json_t *entry, const char *key)
 {
 	const char *text = json_string_value(json_object_get(entry, "key"));
 
-	return text != NULL && strcasecmp(text, key) == 0;
+	return text && strcasecmp(text, key) == 0;
 }
 
 static void drop_entries(json_t *object, const char *key)
@@ -358,12 +358,11 @@ static void expect_list_kept(enum foreign what, const json_t *theirs, const json
 static void expect_rest_restored(enum foreign what, const json_t *before, const json_t *now)
 {
 	for (enum foreign f = 0; f < FOREIGN_MAX; f++) {
-		if (foreign_paths[f] == NULL ||
-		    (foreign_paths[what] != NULL &&
-		     strcmp(foreign_paths[f], foreign_paths[what]) == 0))
+		if (!foreign_paths[f] ||
+		    (foreign_paths[what] && strcmp(foreign_paths[f], foreign_paths[what]) == 0))
 			continue;
 		/* A null is a member that is not set. */
-		if (json_is_null(at(before, foreign_paths[f])) && at(now, foreign_paths[f]) == NULL)
+		if (json_is_null(at(before, foreign_paths[f])) && !at(now, foreign_paths[f]))
 			continue;
 		expect_same(at(now, foreign_paths[f]), at(before, foreign_paths[f]),
 			    foreign_paths[f]);
@@ -381,7 +380,7 @@ static size_t count_devices(const json_t *object)
 static void expect_theirs_kept(enum foreign what, const json_t *before, const json_t *theirs,
 			       const json_t *now)
 {
-	if (foreign_paths[what] != NULL)
+	if (foreign_paths[what])
 		expect_same(at(now, foreign_paths[what]), at(theirs, foreign_paths[what]),
 			    foreign_paths[what]);
 	else
@@ -403,7 +402,7 @@ static void check_foreign(enum foreign what, bool applied_again)
 	after = apply(before, &r);
 	theirs = json_deep_copy(after);
 	/* A class that nodeprep had no reason to touch has nothing to go back from. */
-	if (managed_of(after) == NULL || !act(theirs, what) || json_equal(theirs, after))
+	if (!managed_of(after) || !act(theirs, what) || json_equal(theirs, after))
 		return;
 	again = applied_again ? apply(theirs, &r) : json_deep_copy(theirs);
 	back = revert(again, &r);

@@ -14,7 +14,7 @@
 
 void np_vmclass_free(struct np_vmclass *c)
 {
-	if (c == NULL)
+	if (!c)
 		return;
 	vmclass_devices_done(&c->devices);
 	vmclass_devices_done(&c->hidden);
@@ -48,7 +48,7 @@ int vmclass_quantity_read(struct np_node n, char **ret_text, uint64_t *ret_bytes
 	else
 		return np_node_fail(n, err, NP_E_SPEC,
 				    "'%s' is not a quantity: expected a size such as 64Gi", n.key);
-	if (text == NULL)
+	if (!text)
 		return np_fail_nomem(err);
 	if (np_quantity_parse(text, &bytes, &why) < 0)
 		return np_node_fail(n, err, NP_E_SPEC, "'%s': %s", n.key, why.text);
@@ -65,11 +65,11 @@ int vmclass_quantity_of(const json_t *value, uint64_t *ret_bytes)
 
 	if (json_is_number(value)) {
 		number = json_dumps(value, JSON_ENCODE_ANY);
-		if (number == NULL)
+		if (!number)
 			return -1;
 		text = number;
 	}
-	return text != NULL && np_quantity_parse(text, ret_bytes, &ignored) >= 0;
+	return text && np_quantity_parse(text, ret_bytes, &ignored) >= 0;
 }
 
 /* An invalid record is kept as an error: what may go on without one goes on. */
@@ -115,9 +115,9 @@ static int read_devices(struct np_vmclass *c, struct np_node config_spec,
 	if (np_node_path(c->node, "spec.hardware.devices", &devices, err) < 0 ||
 	    vmclass_devices_of_hardware(devices, cat, &hardware, err) < 0)
 		return -(int)err->code;
-	if (c->managed != NULL) {
+	if (c->managed) {
 		c->carried = vmclass_devices_carry(&hardware, 0);
-		if (c->carried == NULL)
+		if (!c->carried)
 			return np_fail_nomem(err);
 	}
 	if (!c->has_config_spec) {
@@ -184,7 +184,7 @@ static bool are_keys_ours(const struct np_vmclass *c)
 	const json_t *entry = json_object_get(json_object_get(c->managed, "before"),
 					      "/spec/configSpec/extraConfig");
 
-	return entry != NULL && json_array_size(json_object_get(entry, "entries")) == 0;
+	return entry && json_array_size(json_object_get(entry, "entries")) == 0;
 }
 
 static int note_baked_in(struct np_vmclass *c, struct np_err *err)
@@ -205,7 +205,7 @@ static int note_device(struct np_vmclass *c, const struct np_device *d, struct n
 
 	if (d->pci_class != NP_PCI_GPU_UNKNOWN)
 		return 0;
-	if (d->profile != NULL)
+	if (d->profile)
 		return np_notes_add(
 			&c->notes, err, NP_WARNING_UNKNOWN_DEVICE,
 			"vGPU profile '%.80s' is of no card in the catalogue; add it with "
@@ -218,9 +218,9 @@ static int note_device(struct np_vmclass *c, const struct np_device *d, struct n
 
 static bool is_same_unknown(const struct np_device *a, const struct np_device *b)
 {
-	if (a->pci_class != b->pci_class || (a->profile != NULL) != (b->profile != NULL))
+	if (a->pci_class != b->pci_class || !!a->profile != !!b->profile)
 		return false;
-	if (a->profile != NULL)
+	if (a->profile)
 		return strcmp(a->profile, b->profile) == 0;
 	return a->id.vendor == b->id.vendor && a->id.device == b->id.device;
 }
@@ -264,9 +264,9 @@ static int note_small_memory(struct np_vmclass *c, struct np_err *err)
 	uint64_t gpu_gb = 0;
 
 	for (size_t i = 0; i < c->devices.n; i++)
-		if (c->devices.items[i].gpu != NULL && c->devices.items[i].profile == NULL)
+		if (c->devices.items[i].gpu && !c->devices.items[i].profile)
 			gpu_gb += c->devices.items[i].gpu->memory_gb;
-	if (c->memory == NULL || gpu_gb == 0 || c->memory_bytes / NP_GIB >= gpu_gb + gpu_gb / 2)
+	if (!c->memory || gpu_gb == 0 || c->memory_bytes / NP_GIB >= gpu_gb + gpu_gb / 2)
 		return 0;
 	return np_notes_add(&c->notes, err, NP_WARNING_MEMORY_SMALL,
 			    "the VM has %s of memory for %" PRIu64
@@ -323,7 +323,7 @@ int np_vmclass_read(struct np_doc *doc, struct np_node node, const struct np_cat
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = calloc(1, sizeof(*c));
 
-	if (c == NULL)
+	if (!c)
 		return np_fail_nomem(err);
 	c->doc = np_doc_ref(doc);
 	c->node = node;

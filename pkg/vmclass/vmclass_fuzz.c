@@ -63,7 +63,7 @@ static void try_want(const struct np_vmclass *c, const struct np_catalogue *cat,
 		return;
 	}
 	patched = np_vmclass_patched(c->node.json, change.patch);
-	if (patched == NULL)
+	if (!patched)
 		abort();
 	/* The patch may push a document over the bounds of a tree. */
 	if (np_doc_new_take("patched", patched, &doc, &err) < 0)
@@ -91,7 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct np_err err = NP_ERR_INIT;
 	struct np_doc *doc = NULL;
 
-	if (fuzz_cat == NULL && np_catalogue_new(&fuzz_cat, &err) < 0)
+	if (!fuzz_cat && np_catalogue_new(&fuzz_cat, &err) < 0)
 		abort();
 	if (np_reader_new("fuzz.yaml", (const char *)data, size, &r, &err) < 0)
 		return 0;

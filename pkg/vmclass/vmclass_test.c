@@ -89,13 +89,13 @@ static void print_devices(FILE *f, const char *where, const struct np_devices *d
 
 		fprintf(f, "%s: %s, %s", where, backing_names[dev->backing],
 			pci_class_names[dev->pci_class]);
-		if (dev->gpu != NULL)
+		if (dev->gpu)
 			fprintf(f, ", %s", dev->gpu->model);
 		if (dev->has_id) {
 			np_pci_id_format(dev->id, id);
 			fprintf(f, ", %s of %zu", id, dev->n_ids);
 		}
-		if (dev->profile != NULL)
+		if (dev->profile)
 			fprintf(f, ", %s", dev->profile);
 		if (dev->label[0] != '\0')
 			fprintf(f, ", '%s'", dev->label);
@@ -105,7 +105,7 @@ static void print_devices(FILE *f, const char *where, const struct np_devices *d
 
 static void print_json(FILE *f, const json_t *value)
 {
-	if (value == NULL)
+	if (!value)
 		fputs("absent", f);
 	else
 		json_dumpf(value, f, JSON_COMPACT | JSON_ENCODE_ANY);
@@ -124,7 +124,7 @@ static json_t *take_annotation(json_t *patch)
 	json_t *annotations = json_object_get(metadata, "annotations");
 	json_t *text = json_incref(json_object_get(annotations, NP_MANAGED_ANNOTATION));
 
-	if (text != NULL) {
+	if (text) {
 		assert_int_equal(json_object_size(metadata), 1);
 		assert_int_equal(json_object_size(annotations), 1);
 		json_object_del(patch, "metadata");
@@ -148,7 +148,7 @@ static void print_change(FILE *f, const struct np_change *change)
 		const struct np_change_item *item = &change->items[i];
 
 		fprintf(f, "change %s", item->path);
-		if (strstr(item->path, "annotations") == NULL) {
+		if (!strstr(item->path, "annotations")) {
 			fputs(": ", f);
 			print_json(f, item->from);
 			fputs(" -> ", f);
@@ -159,7 +159,7 @@ static void print_change(FILE *f, const struct np_change *change)
 	fputs("patch: ", f);
 	print_json(f, patch);
 	fprintf(f, "\n");
-	if (managed != NULL)
+	if (managed)
 		fprintf(f, "managed: %s\n", json_string_value(managed));
 	print_notes(f, &change->notes);
 }
@@ -215,8 +215,7 @@ static void read_wish(struct np_node n, struct wish *w)
 		np_node_uint(np_node_get(n, "window"), 1, UINT32_MAX, &w->want.window_gb, &err) > 0;
 	assert_true(np_node_string(np_node_get(n, "holder"), &holder, &err) >= 0);
 	snprintf(w->holder, sizeof(w->holder), "%s", holder);
-	for (pool = np_node_next(pools, NULL); pool.key != NULL;
-	     pool = np_node_next(pools, pool.key))
+	for (pool = np_node_next(pools, NULL); pool.key; pool = np_node_next(pools, pool.key))
 		read_member(pool, w);
 	w->want.holder = w->holder;
 	w->want.members = w->members;
@@ -295,10 +294,10 @@ static void check_fixture(const char *folder)
 	text = load_file(path, NULL);
 	got = describe(text, &rc);
 	snprintf(path, sizeof(path), "%s/expect", folder);
-	if (getenv("NODEPREP_BLESS") != NULL)
+	if (getenv("NODEPREP_BLESS"))
 		save_file(path, got);
 	expect = load_file(path, NULL);
-	if (strcmp(got, expect) != 0 || (rc < 0) != (strstr(folder, "/invalid/") != NULL)) {
+	if (strcmp(got, expect) != 0 || (rc < 0) != !!strstr(folder, "/invalid/")) {
 		print_error("%s:\n  got\n%s  expected\n%s", folder, got, expect);
 		fixture_failures++;
 	}
@@ -435,8 +434,8 @@ static const char t4_class[] = "kind: VirtualMachineClass\n"
 static struct np_vmclass *class_with_keys(const char *list)
 {
 	char text[4096];
-	int n = snprintf(text, sizeof(text), "%s%s%s\n", t4_class,
-			 list != NULL ? "    extraConfig: " : "", list != NULL ? list : "");
+	int n = snprintf(text, sizeof(text), "%s%s%s\n", t4_class, list ? "    extraConfig: " : "",
+			 list ? list : "");
 
 	assert_in_range(n, 1, sizeof(text) - 1);
 	return read_class(text);
@@ -448,7 +447,7 @@ static bool is_own_entry(const json_t *entry, const char *key)
 	const json_t *value = json_object_get(entry, "value");
 	const char *type = json_string_value(json_object_get(value, "_typeName"));
 
-	return strcmp(json_string_value(json_object_get(entry, "key")), key) == 0 && type != NULL &&
+	return strcmp(json_string_value(json_object_get(entry, "key")), key) == 0 && type &&
 	       strcmp(type, "string") == 0 && json_is_string(json_object_get(value, "_value"));
 }
 
@@ -472,7 +471,7 @@ static void print_entries(FILE *f, const json_t *patch)
 	json_t *list = json_object_get(spec, "extraConfig"), *entry;
 	size_t i;
 
-	if (list == NULL)
+	if (!list)
 		fputs("-", f);
 	json_array_foreach (list, i, entry) {
 		fputs(i > 0 ? " " : "", f);
@@ -650,7 +649,7 @@ static void check_random_class(const struct np_vmclass *c)
 	expect_unrelated_kept(list_of(c->node.json, "extraConfig"),
 			      list_of(after->node.json, "extraConfig"));
 	assert_true(!change.has_window || change.window_gb == 0 ||
-		    (want.has_window && change.window_gb < want.window_gb) == false);
+		    !(want.has_window && change.window_gb < want.window_gb));
 }
 
 static void test_vmclass__any_class_is_right_after_one_change(void **state)
@@ -703,7 +702,7 @@ static void expect_each_allocation_may_fail(const char *path)
 		rc = read_and_change(doc, &change, &err);
 		stop_failing(&f);
 		/* Of a text that it cannot read, jansson does not always say that memory ran out. */
-		if (strstr(err.text, "is not a valid record") == NULL)
+		if (!strstr(err.text, "is not a valid record"))
 			assert_int_equal(err.code, f.failed ? NP_E_NOMEM : NP_OK);
 		assert_int_equal(rc, -(int)err.code);
 		if (f.failed)

@@ -38,7 +38,7 @@ static const char *text_of(const json_t *entry, const char *key)
 {
 	const char *text = json_string_value(json_object_get(entry, key));
 
-	return text != NULL ? text : "";
+	return text ? text : "";
 }
 
 /* A time that cannot be compared is none. */
@@ -87,7 +87,7 @@ static size_t depth_of(const json_t *entry, const char *path)
 	const char *rest = path;
 	size_t depth = 0, owned = 0;
 
-	while (rest != NULL) {
+	while (rest) {
 		char step[STEP_MAX];
 
 		rest = next_step(rest, step);
@@ -95,7 +95,7 @@ static size_t depth_of(const json_t *entry, const char *path)
 		if (!json_is_object(fields))
 			return owned;
 		depth++;
-		if (json_object_size(fields) == 0 || json_object_get(fields, ".") != NULL)
+		if (json_object_size(fields) == 0 || json_object_get(fields, "."))
 			owned = depth;
 	}
 	return DEPTH_FULL;
@@ -139,14 +139,14 @@ bool np_vmclass_writer(const struct np_vmclass *c, const char *path, struct np_w
 		if (depth < deepest || text_of(entry, "manager")[0] == '\0')
 			continue;
 		/* Whoever had the parent before is not accused, nor who wrote in the same second. */
-		if (depth != DEPTH_FULL && (ours == NULL || strcmp(time_of(entry), ours) <= 0))
+		if (depth != DEPTH_FULL && (!ours || strcmp(time_of(entry), ours) <= 0))
 			continue;
-		if (best != NULL && depth == deepest && strcmp(time_of(entry), time_of(best)) < 0)
+		if (best && depth == deepest && strcmp(time_of(entry), time_of(best)) < 0)
 			continue;
 		best = entry;
 		deepest = depth;
 	}
-	if (best == NULL)
+	if (!best)
 		return false;
 	*ret = (struct np_writer){ text_of(best, "manager"), text_of(best, "operation"),
 				   time_of(best) };
@@ -169,7 +169,7 @@ bool np_vmclass_is_taken_back(const struct np_vmclass *c, const char *path)
 	const json_t *entry = json_object_get(json_object_get(c->managed, "before"), leaf);
 	const json_t *set = json_object_get(entry, "set");
 
-	if (set == NULL)
+	if (!set)
 		return false;
 	return leaf == path ? !vmclass_still_stands(c, path, entry)
 			    : is_key_taken(c, path + strlen(VMCLASS_EXTRA_CONFIG "/"), set);

@@ -15,9 +15,9 @@ static unsigned char *load(const char *path, size_t *ret_size)
 	unsigned char *bytes = NULL;
 	long size = -1;
 
-	if (f != NULL && fseek(f, 0, SEEK_END) == 0 && (size = ftell(f)) >= 0)
+	if (f && fseek(f, 0, SEEK_END) == 0 && (size = ftell(f)) >= 0)
 		bytes = malloc((size_t)size + 1);
-	if (bytes == NULL || fseek(f, 0, SEEK_SET) != 0 ||
+	if (!bytes || fseek(f, 0, SEEK_SET) != 0 ||
 	    fread(bytes, 1, (size_t)size, f) != (size_t)size) {
 		perror(path);
 		exit(1);

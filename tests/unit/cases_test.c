@@ -116,7 +116,7 @@ static void test_cases__bad_files_fail_with_their_line(void **state)
 
 		save_file(file, c->text);
 		printed = run_apart(&status);
-		if ((status != 0) != (c->error != NULL))
+		if ((status != 0) != !!c->error)
 			fail_msg("%s: status %d: %s", c->what, status, printed);
 		expect_has(c->what, printed, c->error ? c->error : "");
 		if (c->error)

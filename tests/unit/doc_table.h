@@ -40,7 +40,7 @@ static inline bool doc_next(FILE *file, struct doc_row *row)
 			continue;
 		doc_strip(row->line);
 		row->n = 0;
-		while (row->n < DOC_CELLS_MAX && (end = strstr(at, " |")) != NULL) {
+		while (row->n < DOC_CELLS_MAX && (end = strstr(at, " |"))) {
 			*end = '\0';
 			row->cells[row->n++] = at;
 			at = end + (end[2] == ' ' ? 3 : 2);

@@ -72,7 +72,7 @@ static void realize(void *device, void **errp)
 		void *region = calloc(1, REGION_BYTES);
 		char name[32];
 
-		if (region == NULL)
+		if (!region)
 			abort();
 		snprintf(name, sizeof(name), "fakegpu-bar%d", card->bars[i].index);
 		memory_region_init(region, device, name, card->bars[i].size);
@@ -113,11 +113,10 @@ static int parse_card(char *text)
 	struct card *card = &cards[n_cards];
 	char *bars = strrchr(text, ';'), *rest = NULL;
 
-	if (n_cards == CARDS_MAX || bars == NULL ||
+	if (n_cards == CARDS_MAX || !bars ||
 	    sscanf(text, "%x:%x;%x", &card->vendor, &card->device, &card->class_id) != 3)
 		return -1;
-	for (char *bar = strtok_r(bars + 1, ":", &rest); bar != NULL;
-	     bar = strtok_r(NULL, ":", &rest)) {
+	for (char *bar = strtok_r(bars + 1, ":", &rest); bar; bar = strtok_r(NULL, ":", &rest)) {
 		if (card->n_bars == BARS_MAX || parse_bar(bar, &card->bars[card->n_bars]) < 0)
 			return -1;
 		card->n_bars++;
@@ -132,7 +131,7 @@ static struct class_end *find_class_end(void)
 	static const unsigned char ids[] = { 0x34, 0x12, 0xe8, 0x11, 0x10, 0x00, 0xff, 0x00 };
 	char *class = object_class_by_name("edu");
 
-	for (size_t at = 0; class != NULL && at < 512; at += 2) {
+	for (size_t at = 0; class && at < 512; at += 2) {
 		if (memcmp(class + at, ids, sizeof(ids)) == 0)
 			return (struct class_end *)(void *)(class + at -
 							    offsetof(struct class_end, vendor));
@@ -147,14 +146,14 @@ int qemu_plugin_install(uint64_t id, const void *info, int argc, char **argv)
 	for (int i = 0; i < argc; i++) {
 		char *copy = strncmp(argv[i], "card=", 5) == 0 ? strdup(argv[i] + 5) : NULL;
 
-		if (copy == NULL || parse_card(copy) < 0) {
+		if (!copy || parse_card(copy) < 0) {
 			fprintf(stderr, "fakegpu: no card: '%s'\n", argv[i]);
 			return -1;
 		}
 		free(copy);
 	}
 	edu = find_class_end();
-	if (edu == NULL || n_cards == 0) {
+	if (!edu || n_cards == 0) {
 		fprintf(stderr, "fakegpu: no card, or a QEMU whose classes look different\n");
 		return -1;
 	}
