@@ -77,6 +77,6 @@ static int find_bodies(const struct options *o, struct bounds *ret, struct np_er
 int bounds_find(const struct options *o, struct bounds *ret, struct np_err *err)
 {
 	if (find_connections(o, ret, err) < 0 || find_bodies(o, ret, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return 0;
 }

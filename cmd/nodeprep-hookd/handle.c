@@ -59,10 +59,10 @@ static int say_health(const struct hookd *h, const struct np_serve_request *req,
 	if (strcmp(req->method, "GET") != 0)
 		return np_serve_reply_header(reply, "Allow", "GET", err) < 0 ||
 				       say(reply, 405, "GET is needed\n", err) < 0
-			       ? -(int)err->code
+			       ? np_err_ret(err)
 			       : 1;
 	if ((is_live ? say(reply, 200, "ok\n", err) : say_ready(h, reply, err)) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return 1;
 }
 
@@ -141,7 +141,7 @@ int handle(void *ctx, const struct np_serve_request *req, struct np_serve_reply 
 		if (strcmp(req->method, "POST") == 0)
 			return call_hook(h, kind, req, reply, err);
 		if (np_serve_reply_header(reply, "Allow", "POST", err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		return reject(h, reply, 405, "POST is needed\n", err);
 	}
 	done = say_health(h, req, reply, err);

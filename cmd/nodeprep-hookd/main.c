@@ -79,13 +79,13 @@ static int load_catalogue(const char *path, struct np_catalogue *cat, struct np_
 		return 0;
 	if (np_file_load(path, NP_INPUT_MAX, &bytes, &size, err) < 0 ||
 	    np_reader_new(path, bytes, size, &reader, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	do {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 
 		got = np_reader_next(reader, &doc, err);
 		if (got > 0 && np_catalogue_add(cat, doc, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	} while (got > 0);
 	return got;
 }
@@ -96,7 +96,7 @@ static int check_config(const struct np_kube_options *o, struct np_err *err)
 	struct np_kube_config *config;
 
 	if (np_kube_config_load(o, &config, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	np_kube_config_free(config);
 	return 0;
 }
@@ -148,7 +148,7 @@ static int set_up_api(struct program *p, struct np_err *err)
 	set_servers(p);
 	if (check_config(p->hookd.hook.clusters, err) < 0 ||
 	    check_config(p->hookd.hook.kube, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	uses_api = may_use_api(p);
 	if (!uses_api) {
 		p->hookd.hook.kube = NULL;
@@ -162,7 +162,7 @@ static int make_server(struct program *p, struct np_err *err)
 	struct np_serve_options so = NP_SERVE_OPTIONS_INIT;
 
 	if (bounds_find(&p->o, &p->bounds, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (p->bounds.connections < p->o.max_connections)
 		log_format("warning", "at most %u connections: the limit of open files is low",
 			   p->bounds.connections);
@@ -240,7 +240,7 @@ static int serve(struct program *p, struct np_err *err)
 
 	catch_signals(p->server);
 	if (start_metrics(p, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (p->metrics)
 		announce("http", &p->o.metrics_listen, p->metrics);
 	announce("https", &p->o.listen, p->server);
@@ -275,7 +275,7 @@ static int run(int argc, char *argv[], struct np_err *err)
 	np_serve_set_library_log(log_library);
 	if (np_catalogue_new(&p.catalogue, err) < 0 ||
 	    load_catalogue(p.o.catalogue, p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	p.hookd.hook.catalogue = p.catalogue;
 	p.hookd.verbose = p.o.verbose;
 	done = make_server(&p, err);

@@ -237,7 +237,7 @@ static int read_words(int argc, char *argv[], struct options *o, struct np_err *
 			return 1;
 		}
 		if (read_option(row, optarg, o, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	if (optind < argc)
 		return np_fail(err, NP_E_USAGE, "'%s' is one argument too many", argv[optind]);

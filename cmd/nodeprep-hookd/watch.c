@@ -18,7 +18,7 @@ static int ask(const struct np_kube_options *options, struct np_err *err)
 
 	o.deadline_ms = DEADLINE_MS;
 	if (np_kube_config_load(&o, &config, err) < 0 || np_kube_new_take(config, &kube, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_kube_get_path(kube, "/version", &version, err);
 }
 
@@ -26,7 +26,7 @@ static int ask_all(const struct watch *w, struct np_err *err)
 {
 	for (size_t i = 0; i < sizeof(w->servers) / sizeof(w->servers[0]); i++)
 		if (w->servers[i] && ask(w->servers[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 

@@ -151,7 +151,7 @@ static int parse_args(int argc, char **argv, struct options *o, struct np_err *e
 			return 1;
 		}
 		if (apply_flag(o, flag, optarg, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	if (optind < argc)
 		return np_fail(err, NP_E_USAGE, "'%s' is one argument too many", argv[optind]);
@@ -196,7 +196,7 @@ static int load_classes(struct np_sim *sim, const struct list *files, struct np_
 
 		if (np_file_load(files->items[i], NP_INPUT_MAX, &bytes, &size, err) < 0 ||
 		    np_sim_load(sim, files->items[i], bytes, size, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -277,9 +277,9 @@ static int announce(const struct options *o, const struct np_sim *sim, const str
 	snprintf(url, sizeof(url), "https://%s%s%s:%u", open, o->host, close,
 		 (unsigned)np_serve_port(s));
 	if (np_sim_kubeconfig(sim, url, &config, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (o->kubeconfig_out && write_secret(o->kubeconfig_out, config, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	printf("listening on %s\n", url);
 	return fflush(stdout) == EOF ? np_fail(err, NP_E_IO, "standard output: %s", strerror(errno))
 				     : 0;
@@ -293,10 +293,10 @@ static int run(struct options *o, struct np_err *err)
 
 	if (open_log(o, err) < 0 || np_sim_new(&o->sim, &sim, err) < 0 ||
 	    load_classes(sim, &o->classes, err) < 0 || make_server(o, sim, &server, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	catch_signals(server);
 	if (announce(o, sim, server, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	done = np_serve_run(server, err);
 	running = NULL;
 	return done;

@@ -83,13 +83,13 @@ static int print_results(const struct options *o, const struct np_apply *a,
 		if (!tree || np_apply_objects_add(tree, objects) < 0)
 			return np_fail_nomem(err);
 		if (np_render_tree(tree, o->format, &text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		return put(text, err);
 	}
 	if (o->format == NP_FORMAT_WIDE && np_render_plan(&a->plan, o->format, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (text && (put(text, err) < 0 || put("\n", err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
 		print_class(o, &a->plan, i, &a->classes[i]);
 	return put_applied(o, objects, err);
@@ -129,7 +129,7 @@ static int patch(const struct options *o, bool revert, struct work *w, struct np
 	struct np_err why = NP_ERR_INIT;
 
 	if (work_load(o, w, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!w->failed && w->input.n_classes > 0)
 		log_format("info",
 			   "%zu VirtualMachineClass document(s) in the input are ignored: the "
@@ -143,7 +143,7 @@ static int patch(const struct options *o, bool revert, struct work *w, struct np
 	    (work_connect(o, w, &why) < 0 ||
 	     np_apply_run(w->kube, &w->input, &ao, ret, &why) < 0) &&
 	    work_fail(w, &why, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (w->failed) {
 		ret->plan = w->plan;
 		w->plan = (struct np_plan){ 0 };
@@ -176,12 +176,12 @@ static int run_patches(const struct options *o, bool revert, struct np_err *err)
 	int status, other;
 
 	if (patch(o, revert, &w, &a, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!revert && a.classes && !a.was_stopped &&
 	    np_apply_templates(w.kube, &a.plan, o->dry_run, &objects, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if ((!w.failed || is_for_programs(o)) && print_results(o, &a, &objects, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	log_all(o, &a, revert);
 	log_applied(&objects);
 	status = np_code_exit_status(np_apply_code(&a));

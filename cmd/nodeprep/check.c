@@ -9,7 +9,7 @@
 static int find_fleet(struct work *w, struct np_fleet *f, struct np_err *err)
 {
 	if (np_fleet_init(f, &w->plan, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return w->kube ? np_fleet_fetch(w->kube, &w->plan, f, err)
 		       : np_fleet_read(&w->input, f, err);
 }
@@ -21,7 +21,7 @@ static int judge(struct work *w, struct np_check *ret, struct np_err *err)
 	struct np_err why = NP_ERR_INIT;
 
 	if (find_fleet(w, &fleet, &why) < 0 && np_plan_add_error(&w->plan, &why, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_check_make(&w->plan, &fleet, ret, err);
 }
 
@@ -32,10 +32,10 @@ int run_check(const struct options *o, struct np_err *err)
 	NP_AUTO(np_freep) char *text = NULL;
 
 	if (work_plan(o, &w, err) < 0 || judge(&w, &c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if ((!w.failed || is_for_programs(o)) &&
 	    (np_check_render(&w.plan, &c, o->format, &text, err) < 0 || put(text, err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes(&w.plan);
 	log_plan_errors(&w.plan);

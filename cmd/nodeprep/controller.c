@@ -134,7 +134,7 @@ static int listen_at(const char *option, const char *address, struct np_controll
 	if (!address)
 		return 0;
 	if (read_address(option, address, host, &so.port, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	so.host = host;
 	so.plain = true;
 	so.body_max = 4096;
@@ -248,7 +248,7 @@ static int run_with(const struct options *o, const struct np_controller_options 
 	if (np_controller_new(co, &c, err) < 0 ||
 	    listen_at("--health-listen", f->health_listen, c, &health, err) < 0 ||
 	    listen_at("--metrics-listen", is_one ? NULL : f->metrics_listen, c, &metrics, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (is_one)
 		log_line("info", "metrics-listen: the same");
 	if (pthread_create(&signals, NULL, wait_for_signals, c) != 0)
@@ -272,7 +272,7 @@ int run_controller(const struct options *o, struct np_err *err)
 	mallopt(M_ARENA_MAX, 2);
 	if (catalogue_load(o, &catalogue, err) < 0 || load_pools(o, &pools, err) < 0 ||
 	    load_supervisor(o, &classes, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	make_identity(identity);
 	fill_options(o, &co);
 	co.catalogue = catalogue;

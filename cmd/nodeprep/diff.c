@@ -47,7 +47,7 @@ static int sides_make(const struct np_plan_class *c, struct sides *ret, struct n
 	}
 	if (np_render_object(c->class->node.json, &s.live, err) < 0 ||
 	    np_render_object(patched, &s.merged, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = s;
 	s = (struct sides){ 0 };
 	return 0;
@@ -65,7 +65,7 @@ static int print_builtin(const struct sides *s, struct np_err *err)
 		return np_fail_nomem(err);
 	if (np_render_diff(&(struct np_diff_text){ live, s->live },
 			   &(struct np_diff_text){ merged, s->merged }, colour, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return put(text, err);
 }
 
@@ -185,7 +185,7 @@ static int print_external(const char *program, const struct np_plan *plan, struc
 	NP_AUTO(folders_done) struct folders f = { NULL, NULL };
 
 	if (make_folder("LIVE", &f.live, err) < 0 || make_folder("MERGED", &f.merged, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < plan->n_classes; i++) {
 		NP_AUTO(sides_done) struct sides s = { 0 };
 
@@ -194,7 +194,7 @@ static int print_external(const char *program, const struct np_plan *plan, struc
 		if (sides_make(&plan->classes[i], &s, err) < 0 ||
 		    write_side(f.live, s.name, s.live, err) < 0 ||
 		    write_side(f.merged, s.name, s.merged, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return run_external(program, &f, err);
 }
@@ -210,7 +210,7 @@ static int print_all(const struct np_plan *plan, struct np_err *err)
 
 		if (is_changed(&plan->classes[i]) &&
 		    (sides_make(&plan->classes[i], &s, err) < 0 || print_builtin(&s, err) < 0))
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -221,12 +221,12 @@ int run_diff(const struct options *o, struct np_err *err)
 	bool differs = false;
 
 	if (work_plan(o, &w, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* No class is in a plan that has failed, so none differs. */
 	for (size_t i = 0; i < w.plan.n_classes; i++)
 		differs = differs || is_changed(&w.plan.classes[i]);
 	if (differs && print_all(&w.plan, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	log_notes(&w.plan);
 	log_plan_errors(&w.plan);
 	if (w.plan.n_errors > 0)

@@ -114,12 +114,12 @@ static int load_pools(struct exec *e, struct np_err *err)
 	size_t size;
 
 	if (np_exec_add_pools(&e->config, e->catalogue, &e->input, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (path && (np_file_load(path, NP_INPUT_MAX, &bytes, &size, err) < 0 ||
 		     np_input_parse(&e->input, e->catalogue, path, bytes, size, err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_input_finish(&e->input, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (e->input.n_pools == 0)
 		return np_fail(err, NP_E_SPEC, "%s names no pool", path ? path : "nodePool");
 	if (e->input.n_classes > 0)
@@ -221,7 +221,7 @@ static int check_apply(struct exec *e, const struct np_apply *a, struct np_err *
 		take_error(e, &a->classes[i].error, code, err);
 	if (err->code == NP_OK)
 		return np_fail(err, code, "a pool holds a placeholder: nothing was written");
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 /* A server without the API serves nobody: that is no class that is missing. */
@@ -229,7 +229,7 @@ static int fail_api(struct exec *e, struct np_err *err)
 {
 	if (err->code == NP_E_NOT_FOUND)
 		e->code = CODE_UNAVAILABLE;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 /* --- commands -------------------------------------------------------------------------------- */
@@ -279,14 +279,14 @@ static int exec_add(struct exec *e, struct np_err *err)
 								   : NP_DRY_RUN_NONE };
 
 	if (load_pools(e, err) < 0 || connect_api(e, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_apply_run(e->kube, &e->input, &o, &a, err) < 0)
 		return fail_api(e, err);
 	log_notes(&a.plan);
 	log_templates(&a.plan);
 	log_classes(&a);
 	if (check_apply(e, &a, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return finish_add(e, &a, err);
 }
 
@@ -296,16 +296,16 @@ static int exec_check(struct exec *e, struct np_err *err)
 	struct np_plan_options o = { .catalogue = e->catalogue, .holder = e->holder };
 
 	if (load_pools(e, err) < 0 || connect_api(e, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_apply_fetch(e->kube, &e->input, &a.fetched, err) < 0)
 		return fail_api(e, err);
 	o.classes = a.fetched.items;
 	o.n_classes = a.fetched.n;
 	if (np_plan_make(&e->input, &o, &a.plan, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	log_notes(&a.plan);
 	if (check_apply(e, &a, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_exec_drift(&a.plan, &e->details, err);
 }
 
@@ -364,7 +364,7 @@ static int leave(struct exec *e, struct np_leave_options *o, bool all, struct np
 		return 0;
 	if (all && why.code != NP_E_FORBIDDEN) {
 		*err = why;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	names = list_namespaces(e, np_kube_namespace(e->kube), &o->n_namespaces);
 	if (!names)
@@ -394,7 +394,7 @@ static int check_leave(struct exec *e, const struct np_leave *l, struct np_err *
 
 	for (size_t i = 0; i < l->n; i++)
 		take_error(e, &l->classes[i].error, code, err);
-	return code == NP_OK ? 0 : -(int)err->code;
+	return code == NP_OK ? 0 : np_err_ret(err);
 }
 
 /* The specification wants DEL to go through: pools that cannot be read any more are no obstacle. */
@@ -417,7 +417,7 @@ static int exec_leave(struct exec *e, np_holder_fn *leaves, struct np_err *err)
 	if (is_unknown)
 		o.in = NULL;
 	if (connect_api(e, err) < 0 || leave(e, &o, is_unknown, &l, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	log_leave(&l);
 	return check_leave(e, &l, err);
 }
@@ -456,25 +456,25 @@ static int check_api(struct exec *e, struct np_err *err)
 
 	if (connect_api(e, err) < 0 || np_apply_fetch(e->kube, &e->input, &fetched, err) < 0 ||
 	    check_rights(e, &fetched.resource, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	o.classes = fetched.items;
 	o.n_classes = fetched.n;
 	if (np_plan_make(&e->input, &o, &plan, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (plan.n_errors == 0)
 		return 0;
 	*err = plan.errors[0];
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 /* Whatever would keep ADD from its work makes the plugin unavailable. */
 static int exec_status(struct exec *e, struct np_err *err)
 {
 	if (load_pools(e, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (check_api(e, err) < 0) {
 		e->code = CODE_UNAVAILABLE;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	return 0;
 }
@@ -510,12 +510,12 @@ static int serve(struct exec *e, const char *bytes, size_t size, struct np_err *
 		return np_exec_version_answer(bytes, size, &e->answer, err);
 	if (np_exec_config_parse(e->call.command, bytes, size, host_name(e->host, sizeof(e->host)),
 				 &e->config, &e->version, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	np_exec_holder(&e->config, &e->call, e->holder);
 	name_call(e);
 	if (log_open(e->config.log_file, e->words, err) < 0 ||
 	    np_catalogue_new(&e->catalogue, err) < 0 || load_kube_config(e, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return runners[e->call.command](e, err);
 }
 
@@ -527,7 +527,7 @@ static int answer(struct exec *e, struct np_err *err)
 	size_t size = 0;
 
 	if (np_exec_call_read(&env, &e->call, err) < 0 || read_stdin(&bytes, &size, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return serve(e, bytes, size, err);
 }
 

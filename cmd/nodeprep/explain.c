@@ -39,11 +39,11 @@ int run_explain(const struct options *o, struct np_err *err)
 	struct np_render_style style = { is_utf8_locale(), is_colour_terminal() };
 
 	if (work_plan(o, &w, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!w.failed &&
 	    (np_render_explain_styled(&w.plan, name, o->format, &style, &text, err) < 0 ||
 	     put(text, err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes_of(&w.plan, name);
 	log_plan_errors(&w.plan);

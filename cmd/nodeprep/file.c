@@ -74,7 +74,7 @@ int file_replace(const char *path, const char *bytes, size_t size, mode_t mode, 
 	    rename(temporary, path) < 0) {
 		fail_errno(path, err);
 		unlink(temporary);
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	return sync_folder(folder) < 0 ? fail_errno(folder, err) : 0;
 }

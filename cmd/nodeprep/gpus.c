@@ -12,6 +12,6 @@ int run_gpus(const struct options *o, struct np_err *err)
 			       "gpus reads no -f: cards are added with --catalogue");
 	if (catalogue_load(o, &cat, err) < 0 ||
 	    np_render_gpus(cat, filter, o->format, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return put(text, err);
 }

@@ -14,7 +14,7 @@ static int read_capture(struct np_host *h, const char *path, struct np_err *err)
 	bool is_stdin = strcmp(path, "-") == 0;
 
 	if (np_file_load(is_stdin ? "/dev/stdin" : path, NP_INPUT_MAX, &bytes, &size, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_host_read(h, path, bytes, size, err);
 }
 
@@ -25,11 +25,11 @@ static int print_report(const struct options *o, const struct np_host *h, const 
 	json_auto_t *tree = NULL;
 
 	if (!is_for_programs(o))
-		return np_host_text(h, r, &text, err) < 0 ? -(int)err->code : put(text, err);
+		return np_host_text(h, r, &text, err) < 0 ? np_err_ret(err) : put(text, err);
 	tree = np_host_tree(h, r);
 	if (!tree)
 		return np_fail_nomem(err);
-	return np_render_tree(tree, o->format, &text, err) < 0 ? -(int)err->code : put(text, err);
+	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
 }
 
 int run_host_check(const struct options *o, struct np_err *err)
@@ -44,11 +44,11 @@ int run_host_check(const struct options *o, struct np_err *err)
 			"nothing to read: name captures (- is standard input), such as the output of "
 			"'esxcfg-info'");
 	if (catalogue_load(o, &cat, err) < 0 || np_host_new(cat, &h, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < o->arguments.n; i++)
 		if (read_capture(h, o->arguments.items[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (np_host_judge(h, o->wants_vgpu, &r, err) < 0 || print_report(o, h, &r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return exit_of_verdict(r.pass);
 }

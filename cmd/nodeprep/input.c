@@ -54,13 +54,13 @@ static int load_catalogue_file(struct np_catalogue *cat, const char *path, struc
 
 	if (np_file_load(path, NP_INPUT_MAX, &bytes, &size, err) < 0 ||
 	    np_reader_new(path, bytes, size, &reader, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	do {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 
 		got = np_reader_next(reader, &doc, err);
 		if (got > 0 && np_catalogue_add(cat, doc, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	} while (got > 0);
 	return got;
 }
@@ -70,10 +70,10 @@ int catalogue_load(const struct options *o, struct np_catalogue **ret, struct np
 	NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
 
 	if (np_catalogue_new(&cat, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < o->catalogues.n; i++)
 		if (load_catalogue_file(cat, o->catalogues.items[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	*ret = np_take(cat);
 	return 0;
 }
@@ -86,9 +86,9 @@ static int load_file(struct work *w, const char *path, struct np_err *err)
 	bool is_stdin = strcmp(path, "-") == 0;
 
 	if (np_file_load(is_stdin ? "/dev/stdin" : path, NP_INPUT_MAX, &bytes, &size, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_input_collect(&w->input, w->catalogue, path, bytes, size, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return keep_flat_take(w, path, n_templates, &bytes, size, err);
 }
 
@@ -210,7 +210,7 @@ static int collect_errors(struct work *w, struct np_err *err)
 	w->failed = true;
 	for (size_t i = 0; i < w->input.n_errors; i++)
 		if (np_plan_add_error(&w->plan, &w->input.errors[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -220,7 +220,7 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 		return np_fail(err, NP_E_USAGE,
 			       "nothing to read: set -f FILE (- is standard input)");
 	if (catalogue_load(o, &w->catalogue, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	work_load_config(o, w);
 	w->input.only_namespace = o->kube.ns;
 	w->input.default_namespace = o->kube.ns;
@@ -228,7 +228,7 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 		w->input.default_namespace = np_kube_config_namespace(w->config);
 	for (size_t i = 0; i < o->files.n; i++)
 		if (load_path(o, w, o->files.items[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if ((o->verbosity > 0 && w->input.n_skipped > 0) || w->input.n_topologies_skipped > 0)
 		log_format("info", "%zu document(s) ignored: %s", w->input.n_skipped,
 			   w->input.skipped);
@@ -239,7 +239,7 @@ int work_connect(const struct options *o, struct work *w, struct np_err *err)
 {
 	if (!w->config) {
 		*err = w->config_error;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	if (o->verbosity > 0)
 		log_format("info", "API server %s", np_kube_config_server(w->config));
@@ -264,7 +264,7 @@ static int fetch_classes(const struct options *o, struct work *w, struct np_plan
 	if (w->input.n_classes > 0 || !np_input_needs_classes(&w->input))
 		return 0;
 	if (work_connect(o, w, err) < 0 || np_apply_fetch(w->kube, &w->input, &w->fetched, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	p->classes = w->fetched.items;
 	p->n_classes = w->fetched.n;
 	return 0;
@@ -276,13 +276,13 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err)
 	struct np_err why = NP_ERR_INIT;
 
 	if (work_load(o, w, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (w->failed)
 		return 0;
 	p = plan_options(o, w);
 	if (fetch_classes(o, w, &p, &why) < 0)
 		return work_fail(w, &why, err);
 	if (np_plan_make(&w->input, &p, &w->plan, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return w->kube ? np_bindings_note(w->kube, &w->fetched.resource, &w->plan, err) : 0;
 }

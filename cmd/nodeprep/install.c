@@ -63,14 +63,14 @@ static int install_file(const char *source, const char *folder, const char *name
 	bool same;
 
 	if (np_file_load(source, FILE_MAX, &bytes, &size, err) < 0 || make_folders(folder, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (asprintf(&path, "%s/%s", folder, name) < 0) {
 		path = NULL;
 		return np_fail_nomem(err);
 	}
 	same = is_same(path, bytes, size, mode);
 	if (!same && file_replace(path, bytes, size, mode, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	printf("%s %s\n", path, same ? "unchanged" : "installed");
 	return put("", err);
 }
@@ -111,12 +111,12 @@ int run_install_cni(const struct options *o, struct np_err *err)
 		return np_fail(err, NP_E_USAGE,
 			       "--conf FILE and --conf-dir DIR go together: what, and where to");
 	if (o->conf_dir && check_folder(o->conf_dir, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < o->confs.n; i++)
 		if (install_conf(o, o->confs.items[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	/* The binary last: once it is there, a runtime may call it. */
 	if (o->bin_dir && install_file(SELF, o->bin_dir, PLUGIN, 0755, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return 0;
 }

@@ -27,7 +27,7 @@ int log_open(const char *path, const char *words, struct np_err *err)
 		np_fail(err, NP_E_IO, "logFile '%s': %s", path, strerror(errno));
 		if (fd >= 0)
 			close(fd);
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	if (fd >= 0)
 		close(fd);

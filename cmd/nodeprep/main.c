@@ -91,7 +91,7 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 	NP_AUTO(options_done) struct options o = { 0 };
 
 	if (options_parse(c, argc, argv, &o, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	log_init(&o);
 	progress_init(&o);
 	if (o.help) {

@@ -15,7 +15,7 @@ static int put_objects(const json_t *list, struct np_err *err)
 
 		if (np_yaml_dump(json_array_get(list, i), false, &text, err) < 0 ||
 		    put("---\n", err) < 0 || put(text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -53,7 +53,7 @@ static int put_flat(const struct work *w, const struct np_plan_template *t, stru
 			return np_fail_nomem(err);
 		if (np_yaml_set_text(name, text, size, t->template->source.document, item->path + 1,
 				     json_string_value(item->to), &next, &size, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		free(text);
 		text = next;
 	}
@@ -66,13 +66,13 @@ int put_manifests(const struct work *w, bool *ret_any, struct np_err *err)
 	bool any = false;
 
 	if (np_plan_manifests(&w->plan, &list, err) < 0 || put_objects(list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	any = json_array_size(list) > 0;
 	for (size_t i = 0; i < w->plan.n_templates; i++) {
 		if (!is_flat(&w->plan.templates[i]))
 			continue;
 		if ((any && put("---\n", err) < 0) || put_flat(w, &w->plan.templates[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		any = true;
 	}
 	*ret_any = any;

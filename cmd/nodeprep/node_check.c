@@ -54,7 +54,7 @@ static int expect_asks(struct np_expectation *x, const struct np_ask *asks, size
 		       struct np_err *err)
 {
 	if (make_room(x, n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < n; i++) {
 		struct np_expected *e = &x->items[i];
 
@@ -73,7 +73,7 @@ static int expect_cards(struct np_expectation *x, const struct np_card *cards, s
 			struct np_err *err)
 {
 	if (make_room(x, n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < n; i++) {
 		struct np_expected *e = &x->items[i];
 		const char *profile = cards[i].profile;
@@ -96,7 +96,7 @@ static int expect_text(struct run *r, const char *source, const char *text, stru
 	NP_AUTO(np_asks_done) struct np_asks asks = { 0 };
 
 	if (np_asks_parse(r->work.catalogue, source, text, &asks, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	r->expectation.source = source;
 	return expect_asks(&r->expectation, asks.items, asks.n, err);
 }
@@ -148,7 +148,7 @@ static int expect_pool(const struct options *o, struct run *r, struct np_err *er
 
 	if (np_plan_make(&r->work.input, &p, &r->work.plan, err) < 0 ||
 	    find_pool(o, &r->work.plan, &pool, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	r->expectation.source = "the pool";
 	if (pool->has_gpus && is_class_known(&r->work.plan, pool))
 		return expect_cards(&r->expectation, pool->cards, pool->n_cards, err);
@@ -186,7 +186,7 @@ static int expect_annotation(const struct options *o, struct run *r, struct np_e
 	if (!node_name(o) || (!o->node.node_name && !np_kube_is_configured(&o->kube)))
 		return 0;
 	if (connect_api(o, r, err) < 0 || node_fetch(r->work.kube, node_name(o), &node, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	text = node_annotation(node);
 	return text ? expect_text(r, "the Node's annotation nodeprep.dev/gpus", text, err) : 0;
 }
@@ -195,13 +195,13 @@ static int expect_annotation(const struct options *o, struct run *r, struct np_e
 static int load_pools(const struct options *o, struct run *r, struct np_err *err)
 {
 	if (work_load(o, &r->work, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!r->work.failed)
 		return 0;
 	for (size_t i = 1; i < r->work.plan.n_errors; i++)
 		log_line("error", r->work.plan.errors[i].text);
 	*err = r->work.plan.errors[0];
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 static int load_expectation(const struct options *o, struct run *r, struct np_err *err)
@@ -213,9 +213,9 @@ static int load_expectation(const struct options *o, struct run *r, struct np_er
 	if (o->node.pool && o->files.n == 0)
 		return np_fail(err, NP_E_USAGE, "--pool needs -f, where the pool is");
 	if (o->files.n > 0)
-		return load_pools(o, r, err) < 0 ? -(int)err->code : expect_pool(o, r, err);
+		return load_pools(o, r, err) < 0 ? np_err_ret(err) : expect_pool(o, r, err);
 	if (catalogue_load(o, &r->work.catalogue, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (o->node.expect)
 		return expect_text(r, "--expect", o->node.expect, err);
 	if (environment && environment[0] != '\0')
@@ -247,7 +247,7 @@ static int look(const struct options *o, struct run *r, struct np_err *err)
 	np_report_done(&r->report);
 	np_machine_done(&r->machine);
 	if (np_machine_scan(&roots, r->work.catalogue, &r->machine, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_machine_judge(&r->machine, &options, &r->report, err);
 }
 
@@ -261,7 +261,7 @@ static int look_until(const struct options *o, struct run *r, struct np_err *err
 		uint64_t now;
 
 		if (look(o, r, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		finals = r->report.is_final ? finals + 1 : 0;
 		now = now_ms();
 		if (r->report.pass == NP_VERDICT_YES || finals > 1 || now >= end ||
@@ -286,14 +286,14 @@ static int print_report(const struct options *o, const struct run *r, struct np_
 	if (!is_for_programs(o)) {
 		if (np_machine_text(&r->machine, &r->report, o->format == NP_FORMAT_WIDE, &text,
 				    err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		return put(text, err);
 	}
 	tree = np_machine_tree(&r->machine, &options, &r->report);
 	if (!tree)
 		return np_fail_nomem(err);
 	if (np_render_tree(tree, o->format, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return put(text, err);
 }
 
@@ -341,7 +341,7 @@ static int tell_api(const struct options *o, struct run *r, const char *brief, s
 		return 0;
 	}
 	*err = why;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 static int tell(const struct options *o, struct run *r, struct np_err *err)
@@ -349,10 +349,10 @@ static int tell(const struct options *o, struct run *r, struct np_err *err)
 	NP_AUTO(np_freep) char *brief = NULL;
 
 	if (np_report_brief(&r->report, "node-check", TERMINATION_MAX, &brief, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	write_termination_log(o, brief);
 	if (print_report(o, r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return tell_api(o, r, brief, err);
 }
 
@@ -369,7 +369,7 @@ static int check_node(const struct options *o, struct run *r, struct np_err *err
 		return np_fail(err, NP_E_USAGE,
 			       "--patch-node and --remove-taint need --node-name or NODE_NAME");
 	if (load_expectation(o, r, err) < 0 || look_until(o, r, err) < 0 || tell(o, r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return exit_of_verdict(r->report.pass);
 }
 

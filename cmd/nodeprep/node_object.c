@@ -135,7 +135,7 @@ static int tell_node(struct np_kube *k, const json_t *node, const char *name, en
 	snprintf(message, sizeof(message), "%s", brief);
 	if (patch_condition(k, name, says, message, same && since[0] != '\0' ? since : NULL, err) <
 	    0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return same ? 0 : make_event(k, node, name, says, message, err);
 }
 
@@ -165,7 +165,7 @@ static int mutate_taints(void *ctx, const json_t *node, json_t **ret_patch, stru
 
 	(void)ctx;
 	if (other_taints(node, &taints, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!taints)
 		return 0;
 	*ret_patch = json_pack("{s:{s:O}}", "spec", "taints", taints);
@@ -189,7 +189,7 @@ int node_tell(struct np_kube *k, const struct node_news *news, struct np_err *er
 	if (news->patch) {
 		if (node_fetch(k, news->name, &node, err) < 0 ||
 		    tell_node(k, node, news->name, news->pass, news->brief, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	if (news->remove_taint && news->pass == NP_VERDICT_YES)
 		return remove_taint(k, news->name, err);

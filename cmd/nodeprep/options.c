@@ -209,7 +209,7 @@ static int read_flag(const struct option_row *row, const char *value, bool *ret,
 	unsigned choice = 0;
 
 	if (value && read_choice(row->name, value, words, &choice, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = choice == 0;
 	return 0;
 }
@@ -227,7 +227,7 @@ static int read_option(const struct option_row *row, const char *value, struct o
 		return read_flag(row, value, at, err);
 	case KIND_NOT_FLAG:
 		if (read_flag(row, value, at, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		*(bool *)at = !*(bool *)at;
 		return 0;
 	case KIND_NUMBER:
@@ -248,12 +248,12 @@ static int read_option(const struct option_row *row, const char *value, struct o
 		if (strcmp(value, "none") == 0)
 			return 0;
 		if (read_choice(row->name, value, dry_runs, &choice, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		o->dry_run = choice == 0 ? NP_DRY_RUN_CLIENT : NP_DRY_RUN_SERVER;
 		return 0;
 	case KIND_LOG_FORMAT:
 		if (read_choice(row->name, value, log_formats, &choice, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		o->log_json = choice == 1;
 		return 0;
 	}
@@ -365,11 +365,11 @@ static int read_words(const struct command *c, int argc, char *argv[], struct op
 		if (code < 256 && optarg && optarg[0] == '=' && row->kind != KIND_VERBOSITY)
 			optarg++;
 		if (read_option(row, optarg, o, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	for (int i = optind; i < argc; i++)
 		if (add_text(&o->arguments, argv[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -409,7 +409,7 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 
 	options_environment(&o.kube);
 	if (read_words(c, argc, argv, &o, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (o.arguments.n > c->arguments)
 		return np_fail(err, NP_E_USAGE, "unexpected argument '%s': usage: nodeprep %s %s",
 			       o.arguments.items[c->arguments], c->name, c->usage);

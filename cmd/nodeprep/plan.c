@@ -8,14 +8,14 @@ int run_plan(const struct options *o, struct np_err *err)
 	bool done = false;
 
 	if (work_plan(o, &w, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* What is to be applied, where there is something: then that is what the YAML holds. */
 	if (o->format == NP_FORMAT_YAML && np_plan_code(&w.plan) == NP_OK &&
 	    put_manifests(&w, &done, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!done && (!w.failed || is_for_programs(o)) &&
 	    (np_render_plan(&w.plan, o->format, &text, err) < 0 || put(text, err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes(&w.plan);
 	log_rollouts(&w.plan);

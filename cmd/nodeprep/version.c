@@ -13,6 +13,6 @@ int run_version(const struct options *o, struct np_err *err)
 	if (!tree)
 		return np_fail_nomem(err);
 	if (np_render_tree(tree, o->format, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return put(text, err);
 }

@@ -56,6 +56,12 @@ int np_fail_nomem(struct np_err *err);
 /* Puts the formatted text and ": " in front of the text of *err; returns -err->code. */
 int np_wrap(struct np_err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Hands on what `err` holds: `return np_err_ret(err);` returns -err->code. */
+static inline int np_err_ret(const struct np_err *err)
+{
+	return -(int)err->code;
+}
+
 /* Returns the exit status that tells `code` (0, 2 to 6 or 70). */
 int np_code_exit_status(enum np_code code);
 

@@ -59,7 +59,7 @@ static int replace_fetched(struct np_apply *apply, size_t i, json_t *planned_fro
 	struct np_doc *doc = NULL;
 
 	if (np_doc_new_take(np_doc_name(old), json_incref(planned_from), &doc, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t f = 0; f < apply->fetched.n; f++) {
 		struct np_class_ref *ref = &apply->fetched.items[f];
 
@@ -94,18 +94,18 @@ static int sync_class(struct np_kube *k, const struct np_apply_options *o, struc
 			      .strict = true };
 
 	if (pools_of(&apply->plan, i, &pools, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	one.pools = &pools;
 	if (np_one_apply(k, &one, &r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	result->result = r.result;
 	result->attempts = r.attempts;
 	if (r.error.code != NP_OK) {
 		*err = r.error;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	if (keep_version(result, r.object, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (r.planned_from == one.object)
 		return 0;
 	apply->was_replanned = true;
@@ -182,17 +182,17 @@ int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_a
 	struct np_apply_options options = *o;
 
 	if (apply_fetch(k, in, &o->watch, &a.fetched, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	options.plan.classes = a.fetched.items;
 	options.plan.n_classes = a.fetched.n;
 	if (np_plan_make(in, &options.plan, &a.plan, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_plan_code(&a.plan) == NP_OK && !np_plan_has_placeholder(&a.plan) &&
 	    (apply_classes(k, &options, &a, err) < 0 || plan_again(in, &options.plan, &a, err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* Behind the writes, which may have planned again: the warnings belong to what is reported. */
 	if (!o->plan.revert && np_bindings_note(k, &a.fetched.resource, &a.plan, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = a;
 	a = (struct np_apply){ 0 };
 	return 0;

@@ -55,13 +55,13 @@ static int fuzz_check(struct fuzz_run *r, const struct np_catalogue *cat, const 
 
 	if (np_input_parse(&r->input, cat, "fuzz.yaml", bytes, size, err) < 0 ||
 	    np_input_finish(&r->input, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	o.classes = r->input.classes;
 	o.n_classes = r->input.n_classes;
 	if (np_plan_make(&r->input, &o, &r->plan, err) < 0 ||
 	    np_fleet_init(&r->fleet, &r->plan, err) < 0 ||
 	    np_fleet_read(&r->input, &r->fleet, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_check_make(&r->plan, &r->fleet, &r->check, err);
 }
 

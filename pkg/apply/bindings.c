@@ -57,7 +57,7 @@ static int note_namespace(struct np_plan *plan, const char *ns, const json_t *cl
 					 "namespace '%s' has no VirtualMachineClassBinding for "
 					 "class '%s': no VM can be made from it there",
 					 ns, c->name) < 0)
-				return -(int)err->code;
+				return np_err_ret(err);
 		}
 	}
 	return 0;
@@ -103,7 +103,7 @@ int np_bindings_note(struct np_kube *k, const struct np_kube_resource *classes,
 		if (np_kube_list(k, &r, ns, 0, add_binding, &b, &why) < 0)
 			return note_unknown(plan, &why, err);
 		if (note_namespace(plan, ns, names, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }

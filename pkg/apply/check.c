@@ -164,7 +164,7 @@ static int find_drift(json_t *findings, const struct np_plan_class *c, struct np
 {
 	for (size_t i = 0; i < c->change.n; i++)
 		if (find_item(findings, c, &c->change.items[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -178,7 +178,7 @@ static int find_notes(json_t *findings, const struct finding *where, const struc
 		f.kind = np_warning_kind(notes->items[i].warning);
 		if (f.kind->severity != NP_SEVERITY_WARNING &&
 		    check_find(findings, &f, err, "%s", notes->items[i].message) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -192,7 +192,7 @@ static int find_class(json_t *findings, const struct np_plan_class *c, struct np
 	if (find_drift(findings, c, err) < 0 ||
 	    find_notes(findings, &where, &c->class->notes, err) < 0 ||
 	    find_notes(findings, &where, &c->notes, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return find_notes(findings, &where, &c->change.notes, err);
 }
 
@@ -214,7 +214,7 @@ static int find_template(json_t *findings, const struct np_plan_template *t, str
 		write_value(item->to, to);
 		if (check_find(findings, &f, err, "%s is %s, expected %s: %s", field_of(item->path),
 			       from, to, item->reason) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	f.path = NULL;
 	f.from = f.to = NULL;
@@ -338,7 +338,7 @@ static int judge_machine(struct np_check *c, const struct np_plan *plan, const j
 	mc.needs_efi = check_needs_efi(plan, mc.c);
 	mc.is_pending = is_pending(mc.c);
 	if (image && use_image(c, image, machine, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return check_machine(machine, &mc, image, c->findings, err);
 }
 
@@ -363,7 +363,7 @@ static int judge_fleet(struct np_check *c, const struct np_plan *plan, const str
 		return np_fail_nomem(err);
 	json_array_foreach (c->machines, i, machine)
 		if (judge_machine(c, plan, f->wanted, index, machine, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return json_array_extend(c->findings, f->unknown) < 0 ? np_fail_nomem(err) : 0;
 }
 
@@ -387,13 +387,13 @@ int np_check_make(const struct np_plan *plan, const struct np_fleet *f, struct n
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < plan->n_classes; i++)
 		if (find_class(c.findings, &plan->classes[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	for (size_t i = 0; i < plan->n_templates; i++)
 		if (find_template(c.findings, &plan->templates[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (find_notes(c.findings, &input, &plan->notes, err) < 0 ||
 	    judge_fleet(&c, plan, f, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	count_errors(&c);
 	*ret = c;
 	c = (struct np_check){ 0 };

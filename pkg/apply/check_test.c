@@ -311,7 +311,7 @@ static int judge_again(const struct fuzz_run *r, struct np_check *ret, struct np
 	NP_AUTO(np_fleet_done) struct np_fleet fleet = { 0 };
 
 	if (np_fleet_init(&fleet, &r->plan, err) < 0 || np_fleet_read(&r->input, &fleet, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_check_make(&r->plan, &fleet, ret, err);
 }
 
@@ -332,7 +332,7 @@ static int fail_each(const uint8_t *bytes, size_t size)
 		rc = judge_again(&r, &check, &err);
 		stop_failing(&f);
 		assert_int_equal(err.code, f.failed ? NP_E_NOMEM : NP_OK);
-		assert_int_equal(rc, -(int)err.code);
+		assert_int_equal(rc, np_err_ret(&err));
 		if (f.failed)
 			assert_int_equal(check.n_errors, 77);
 		else

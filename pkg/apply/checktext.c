@@ -67,7 +67,7 @@ static int write_table(FILE *out, const struct columns *c, const json_t *rows, s
 		for (size_t k = 0; k < c->n; k++)
 			cells[(i + 1) * c->n + k] = cell(row, c->keys[k]);
 	if (np_render_rows(cells, c->n, json_array_size(rows) + 1, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	fprintf(out, "%s%s\n%s", ftell(out) > 0 ? "\n" : "", c->title, text);
 	return 0;
 }
@@ -97,16 +97,16 @@ static int write_all(FILE *out, const struct np_plan *plan, const struct np_chec
 
 	if (format == NP_FORMAT_WIDE) {
 		if (np_render_plan(plan, format, &text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		fputs(text, out);
 	}
 	if (write_table(out, &finding_columns, c->findings, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (format == NP_FORMAT_WIDE)
 		write_actions(out, c->findings);
 	if (write_table(out, &machine_columns, c->machines, err) < 0 ||
 	    write_table(out, &image_columns, c->images, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (json_array_size(c->findings) == 0)
 		fprintf(out, "%sno findings: %zu class(es), %zu virtual machine(s)\n",
 			ftell(out) > 0 ? "\n" : "", plan->n_classes, json_array_size(c->machines));

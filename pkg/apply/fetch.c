@@ -24,7 +24,7 @@ static int make_ref(const struct np_kube_resource *r, const char *ns, const char
 
 	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", r->namespaced ? ns : "", name);
 	if (np_doc_new_take(label, object, &doc, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = (struct np_class_ref){ doc, np_doc_root(doc) };
 	return 0;
 }
@@ -91,11 +91,11 @@ static int take_items(struct np_fetched *f, struct np_kube_item *items, size_t n
 			continue;
 		if (!object) {
 			*err = items[i].error;
-			return -(int)err->code;
+			return np_err_ret(err);
 		}
 		if (make_ref(&f->resource, items[i].ns, items[i].name, object, &f->items[f->n],
 			     err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		f->n++;
 	}
 	return 0;
@@ -117,7 +117,7 @@ static int fetch_items(struct np_kube *k, struct np_fetched *f, struct np_kube_i
 
 		apply_report(w, NP_APPLY_READING, i, n);
 		if (np_kube_get_many(k, &f->resource, items + i, batch, 0, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		r = take_items(f, items + i, batch, err);
 		drop_objects(items + i, batch);
 		if (r < 0)
@@ -143,12 +143,12 @@ int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_ap
 	}
 	if (np_kube_discover(k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &f.resource, err) < 0 ||
 	    list_wanted(in, &f.resource, items, &n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	f.items = calloc(n + 1, sizeof(*f.items));
 	if (!f.items)
 		return np_fail_nomem(err);
 	if (fetch_items(k, &f, items, n, w, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = f;
 	f = (struct np_fetched){ 0 };
 	return 0;

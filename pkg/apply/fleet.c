@@ -53,7 +53,7 @@ int np_fleet_init(struct np_fleet *f, const struct np_plan *plan, struct np_err 
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < plan->n_classes; i++)
 		if (want_class(f, plan, i, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -203,7 +203,7 @@ int np_fleet_read(const struct np_input *in, struct np_fleet *f, struct np_err *
 
 	for (size_t i = 0; i < in->n_objects; i++)
 		if (np_fleet_add(f, in->objects[i].node.json, ns, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (json_object_size(f->wanted) == 0 || json_array_size(f->machines) > 0)
 		return 0;
 	return check_find(f->unknown,
@@ -275,7 +275,7 @@ static int list_all(struct np_kube *k, struct np_fleet *f, const struct listed *
 
 		if (np_kube_list(k, &r, ns, 0, visit_object, &v, &inner) < 0 &&
 		    tolerate(f, l, r.namespaced ? ns : NULL, &inner, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (!r.namespaced)
 			return 0;
 	}
@@ -340,13 +340,13 @@ int np_fleet_fetch(struct np_kube *k, const struct np_plan *plan, struct np_flee
 	if (json_object_size(namespaces) == 0)
 		return 0;
 	if (list_all(k, f, &machines_listed, namespaces, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	of_images = image_namespaces(plan, f);
 	if (!of_images)
 		return np_fail_nomem(err);
 	if (json_object_size(of_images) == 0)
 		return 0;
 	if (list_all(k, f, &images_listed, of_images, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return list_all(k, f, &cluster_images_listed, of_images, err);
 }

@@ -102,7 +102,7 @@ static int get_one(struct search *s, const struct np_pool *pool, struct np_err *
 	if (why.code == NP_E_NOT_FOUND)
 		return 0;
 	*err = why;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 static bool is_in(const struct np_pool *pool, const char *ns)
@@ -122,12 +122,12 @@ static int get_named(struct search *s, const char *ns, const struct np_err *why,
 			continue;
 		n++;
 		if (get_one(s, &s->o->in->pools[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	/* Where the pools are known, and none is here, a look would have been for good measure. */
 	if (n == 0 && (!s->o->in || s->o->in->n_pools == 0)) {
 		*err = *why;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	return np_notes_add(s->notes, err, NP_WARNING_LIST_FORBIDDEN,
 			    "%s: only the classes that the pools name are looked at", why->text);
@@ -143,7 +143,7 @@ static int search_namespace(struct search *s, const char *ns, struct np_err *err
 	if (why.code == NP_E_FORBIDDEN)
 		return get_named(s, ns, &why, err);
 	*err = why;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 static int search_all(struct search *s, struct np_err *err)
@@ -152,7 +152,7 @@ static int search_all(struct search *s, struct np_err *err)
 		return search_namespace(s, NULL, err);
 	for (size_t i = 0; i < s->o->n_namespaces; i++)
 		if (search_namespace(s, s->o->namespaces[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -171,7 +171,7 @@ static int make_change(const struct search *s, const json_t *object, struct np_c
 	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", ns ? ns : "", name ? name : "");
 	if (np_doc_new_take(label, json_incref((json_t *)(uintptr_t)object), &doc, err) < 0 ||
 	    np_vmclass_read(doc, np_doc_root(doc), s->o->catalogue, &c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_vmclass_leave(c, s->o->leaves, s->o->ctx, ret, err);
 }
 
@@ -187,7 +187,7 @@ static int mutate(void *ctx, const json_t *object, json_t **ret_patch, struct np
 	NP_AUTO(np_change_done) struct np_change change = { 0 };
 
 	if (make_change(r->s, object, &change, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	np_notes_done(&r->result->notes);
 	r->result->notes = change.notes;
 	change.notes = (struct np_notes){ 0 };
@@ -217,7 +217,7 @@ static int leave_class(const struct search *s, const json_t *found, struct np_le
 	if (failed == 0 || why.code == NP_E_NOT_FOUND)
 		return 0;
 	*err = why;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 static int name_class(struct np_leave_class *c, const json_t *object, struct np_err *err)
@@ -242,7 +242,7 @@ static int leave_all(const struct search *s, struct np_leave *l, struct np_err *
 		struct np_leave_class *c = &l->classes[l->n++];
 
 		if (name_class(c, object, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (leave_class(s, object, c, &c->error) < 0)
 			c->result = NP_APPLY_FAILED;
 	}
@@ -264,10 +264,10 @@ int np_apply_leave(struct np_kube *k, const struct np_leave_options *o, struct n
 			return np_notes_add(&ret->notes, err, NP_WARNING_API_MISSING,
 					    "%s: there is nothing to leave", why.text);
 		*err = why;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	if (search_all(&s, err) < 0 || leave_all(&s, &l, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = l;
 	l = (struct np_leave){ 0 };
 	return 0;

@@ -238,7 +238,7 @@ int check_machine(json_t *machine, const struct machine_class *mc, const json_t 
 		  json_t *findings, struct np_err *err)
 {
 	if (set_outcomes(machine, mc, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* Its node is about to go: nothing is to be done about it. */
 	if (json_is_true(json_object_get(machine, "deleting")))
 		return json_object_set_new(machine, "madeBeforeChange", json_null()) < 0
@@ -246,6 +246,6 @@ int check_machine(json_t *machine, const struct machine_class *mc, const json_t 
 			       : 0;
 	if (find_moment(machine, mc, findings, err) < 0 ||
 	    find_annotation(machine, mc, findings, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return find_firmware(machine, mc, image, findings, err);
 }

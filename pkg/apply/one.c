@@ -78,7 +78,7 @@ static int let_leave(const struct np_one *one, const struct np_vmclass *c, struc
 		return 0;
 	}
 	if (np_vmclass_revert(c, &want, &change, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = np_vmclass_patched(c->node.json, change.patch);
 	return *ret ? 0 : np_fail_nomem(err);
 }
@@ -98,7 +98,7 @@ static int judge_pool(const struct np_plan_options *o, const struct np_pool *poo
 		return 0;
 	}
 	if (np_plan_make(&in, o, &plan, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (plan.n_errors > 0)
 		*ret = plan.errors[0];
 	return 0;
@@ -129,7 +129,7 @@ static int sift(const struct np_one *one, const struct np_plan_options *o, struc
 	r->sound.n_pools = 0;
 	for (size_t i = 0; i < one->pools->n_pools; i++) {
 		if (judge_pool(o, &one->pools->pools[i], &r->errors[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		r->plan_index[i] = SIZE_MAX;
 		if (r->errors[i].code == NP_OK)
 			take_pool(r, i, &one->pools->pools[i]);
@@ -156,7 +156,7 @@ static int plan_pools(const struct np_one *one, struct np_doc *doc, struct np_on
 	for (size_t i = 0; i < n; i++)
 		take_pool(r, i, &one->pools->pools[i]);
 	if (np_plan_make(&r->sound, &o, &r->plan, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!one->strict && (r->plan.n_errors > 0 || has_placeholder(one->pools)))
 		return sift(one, &o, r, err);
 	return 0;
@@ -167,7 +167,7 @@ static int check_plan(struct np_one_result *r, struct np_err *err)
 {
 	if (r->plan.n_errors > 0) {
 		*err = r->plan.errors[0];
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	return 0;
 }
@@ -225,18 +225,18 @@ static int read_class(struct round *x, const json_t *object, struct np_err *err)
 	char label[600];
 
 	if (keep_object(x->r, object, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	snprintf(label, sizeof(label), "virtualmachineclass %s%s%s", has_ns ? one->ns : "",
 		 has_ns ? "/" : "", one->name);
 	if (np_doc_new_take(label, json_incref(x->r->object), &x->doc, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_vmclass_read(x->doc, np_doc_root(x->doc), one->plan.catalogue, &x->class, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (x->class->record_error.code == NP_OK)
 		return 0;
 	/* No pool is to blame, and none is released by mistake. */
 	*err = x->class->record_error;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 /* Computes the patch that the class needs. */
@@ -248,10 +248,10 @@ static int plan_round(struct round *x, const json_t *object, struct np_err *err)
 
 	round_done(x);
 	if (read_class(x, object, err) < 0 || let_leave(x->one, x->class, x->r, &left, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_doc_new_take(np_doc_name(x->doc), json_incref(left), &doc, err) < 0 ||
 	    plan_pools(x->one, doc, x->r, err) < 0 || check_plan(x->r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	change = x->r->sound.n_pools > 0 ? x->r->plan.classes[0].change.patch : NULL;
 	target = change ? np_vmclass_patched(left, change) : json_incref(left);
 	x->patch = target ? np_vmclass_difference(x->class->node.json, target) : NULL;
@@ -276,7 +276,7 @@ static int mutate(void *ctx, const json_t *object, json_t **ret_patch, struct np
 	struct round *x = ctx;
 
 	if (plan_round(x, object, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	x->r->withheld = json_object_size(x->patch) > 0 && !may_write(x);
 	if (!x->r->withheld)
 		*ret_patch = json_incref(x->patch);
@@ -331,7 +331,7 @@ int np_one_apply(struct np_kube *k, const struct np_one *one, struct np_one_resu
 	if (update(&x, &r.error) < 0) {
 		if (r.error.code == NP_E_NOMEM) {
 			*err = r.error;
-			return -(int)err->code;
+			return np_err_ret(err);
 		}
 		r.result = NP_APPLY_FAILED;
 		if (r.error.code == NP_E_NOT_FOUND)

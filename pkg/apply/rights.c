@@ -28,7 +28,7 @@ static int ask(struct np_kube *k, const struct np_kube_resource *r, const char *
 	if (!review)
 		return np_fail_nomem(err);
 	if (np_kube_create(k, &reviews, NULL, &create, &answer, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (json_is_true(json_object_get(json_object_get(answer, "status"), "allowed")))
 		return 0;
 	return np_fail(err, NP_E_FORBIDDEN, "the user may not %s %s.%s%s%s%s", verb, r->plural,
@@ -43,7 +43,7 @@ int np_apply_rights(struct np_kube *k, const struct np_kube_resource *r, size_t 
 	for (size_t i = 0; i < n; i++) {
 		for (size_t v = 0; v < sizeof(verbs) / sizeof(verbs[0]); v++)
 			if (ask(k, r, r->namespaced ? namespaces[i] : NULL, verbs[v], err) < 0)
-				return -(int)err->code;
+				return np_err_ret(err);
 	}
 	return 0;
 }

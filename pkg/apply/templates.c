@@ -101,7 +101,7 @@ static int create_template(struct run *r, const struct np_plan_template *t,
 		return check_same(there, t->replacement, name, err);
 	if (why.code != NP_E_NOT_FOUND) {
 		*err = why;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	object->result = created;
 	if (r->dry_run == NP_DRY_RUN_CLIENT)
@@ -115,7 +115,7 @@ static int create_template(struct run *r, const struct np_plan_template *t,
 		return check_same(there, t->replacement, name, err);
 	}
 	*err = why;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 /* The version is that of the manifest: what it says is said in that version's words. */
@@ -126,7 +126,7 @@ static int find_resource(struct run *r, const struct np_plan_template *t,
 	const char *slash = api ? strchr(api, '/') : NULL;
 
 	if (discover(r, t->template->group, TEMPLATE_PLURAL, ret, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (slash)
 		snprintf(ret->version, sizeof(ret->version), "%s", slash + 1);
 	return 0;
@@ -188,7 +188,7 @@ static int patch_reference(struct run *r, const struct np_pool *pool, const char
 
 	if (discover(r, DEPLOYMENT_GROUP, DEPLOYMENT_PLURAL, &resource, err) < 0 ||
 	    np_kube_update(r->k, &how, &done, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (done.changed)
 		object->result = patched;
 	return 0;
@@ -241,7 +241,7 @@ static int apply_template(struct run *r, const struct np_plan_template *t, struc
 		fail(object, &why);
 	for (size_t i = 0; i < t->n_pools; i++)
 		if (apply_reference(r, t, t->pools[i], &why, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -254,7 +254,7 @@ int np_apply_templates(struct np_kube *k, const struct np_plan *plan, enum np_dr
 		const struct np_plan_template *t = &plan->templates[i];
 
 		if (is_wanted(&r, t) && apply_template(&r, t, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	*ret = r.objects;
 	r.objects = (struct np_apply_objects){ 0 };

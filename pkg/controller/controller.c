@@ -117,7 +117,7 @@ int controller_client(struct np_controller *c, bool of_classes, enum client kind
 	struct np_kube_config *config = NULL;
 
 	if (np_kube_config_clone(from, &config, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	np_kube_config_set_cancel(config, cancels[kind], c);
 	/* What was sent while the lease was valid is answered before another can hold it. */
 	if (kind == CLIENT_WRITES && c->o.leader_elect)
@@ -196,7 +196,7 @@ static int copy_options(struct np_controller *c, const struct np_controller_opti
 	    copy_text(&c->lease_name, o->lease_name, err) < 0 ||
 	    copy_text(&c->identity, o->identity, err) < 0 ||
 	    np_kube_config_clone(o->pools, &c->pools, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return o->classes ? np_kube_config_clone(o->classes, &c->classes, err) : 0;
 }
 
@@ -212,7 +212,7 @@ int np_controller_new(const struct np_controller_options *o, struct np_controlle
 	pthread_condattr_t attributes;
 
 	if (check_options(o, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return np_fail_nomem(err);
@@ -228,7 +228,7 @@ int np_controller_new(const struct np_controller_options *o, struct np_controlle
 		c->watchers[i].wanted = is_watched(o, (enum watched)i);
 	}
 	if (copy_options(c, o, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = np_take(c);
 	return 0;
 }
@@ -263,10 +263,10 @@ static int find_cluster_id(struct np_controller *c, struct np_err *err)
 	if (!c->classes || c->cluster_id)
 		return 0;
 	if (controller_client(c, false, CLIENT_READS, &kube, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	np_kube_renew(kube, CLUSTER_ID_DEADLINE_MS);
 	if (np_kube_get_path(kube, "/api/v1/namespaces/kube-system", &ns, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	uid = json_string_value(json_object_get(json_object_get(ns, "metadata"), "uid"));
 	if (!uid || uid[0] == '\0' || strlen(uid) > NP_ORIGIN_MAX)
 		return np_fail(err, NP_E_REFUSED,
@@ -310,7 +310,7 @@ static int spawn_watchers(struct np_controller *c, struct np_err *err)
 		struct watcher *w = &c->watchers[i];
 
 		if (w->wanted && spawn(&w->thread, watch_run, w, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		w->runs = w->wanted;
 	}
 	return 0;

@@ -11,7 +11,7 @@ static int read_lease(struct np_controller *c, struct np_kube *k, struct np_err 
 	if (np_kube_get(k, &leases, c->lease_ns, c->lease_name, &record, &why) < 0 &&
 	    why.code != NP_E_NOT_FOUND) {
 		*err = why;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	return lease_observe(&c->lease, record, controller_now_ms(), err);
 }
@@ -60,7 +60,7 @@ static int write_lease(struct np_controller *c, struct np_kube *k, enum lease_st
 		return np_fail_nomem(err);
 	if ((step == LEASE_CREATE ? create_lease : patch_lease)(c, k, spec, &stored, err) < 0 ||
 	    lease_observe(&c->lease, stored, controller_now_ms(), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	lease_won(&c->lease, began, c->o.renew_ms);
 	publish(c, c->lease.valid_until_ms);
 	return 0;
@@ -77,10 +77,10 @@ static int contend(struct np_controller *c, struct np_kube *k, bool leads, struc
 		return 0;
 	if (leads && why.code != NP_E_CONFLICT && why.code != NP_E_NOT_FOUND) {
 		*err = why;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	if (read_lease(c, k, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	step = lease_decide(&c->lease, c->identity, controller_now_ms());
 	if (step == LEASE_WAIT) {
 		c->lease.valid_until_ms = 0;

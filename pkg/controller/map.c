@@ -58,7 +58,7 @@ int map_insert(struct map *m, struct map_entry *entry, struct np_err *err)
 	struct map_entry **slot;
 
 	if (m->n >= m->n_slots && grow(m, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	slot = find_slot(m, entry->key);
 	entry->next = *slot;
 	*slot = entry;

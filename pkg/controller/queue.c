@@ -62,7 +62,7 @@ int queue_reserve(struct queue *q, size_t n, struct np_err *err)
 static int push(struct queue *q, struct queue_item *item, uint64_t due_ms, struct np_err *err)
 {
 	if (queue_reserve(q, q->n + 1, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	item->due_ms = due_ms;
 	item->order = q->orders++;
 	q->n++;

@@ -190,12 +190,12 @@ int store_class(struct np_controller *c, const struct watcher *w, const json_t *
 	uint64_t digest;
 
 	if (find_registered(c, class, &registered, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!r && !registered)
 		return 0;
 	r = class_open(c, ns, name, err);
 	if (!r)
-		return -(int)err->code;
+		return np_err_ret(err);
 	digest = reduce_digest(class);
 	if (digest == 0)
 		return np_fail_nomem(err);
@@ -248,7 +248,7 @@ int store_enqueue_all(struct np_controller *c, struct np_err *err)
 
 	while ((e = map_next(&c->class_records, e)))
 		if (enqueue(c, (struct class_record *)(void *)e, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -332,7 +332,7 @@ static int read_pools(const struct np_controller *c, struct source *s, struct np
 	if (!root)
 		return np_fail_nomem(err);
 	if (np_doc_new_take(s->name, root, &doc, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_input_add(ret, c->o.catalogue, doc, &why) == 0)
 		return 0;
 	if (why.code == NP_E_NOMEM)
@@ -367,7 +367,7 @@ static int link_class(struct np_controller *c, struct source *s, const char *nam
 	struct source **sources;
 
 	if (!r)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < s->n_classes; i++)
 		if (s->classes[i] == r)
 			return 0;
@@ -393,12 +393,12 @@ static int link_classes(struct np_controller *c, struct source *s, struct np_err
 	NP_AUTO(np_freep) char *name = NULL;
 
 	if (read_pools(c, s, &in, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; !s->error && i < in.n_pools; i++) {
 		const char *vm_class = in.pools[i].vm_class;
 
 		if (vm_class && link_class(c, s, vm_class, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	name = s->error && s->kind == WATCHED_NODEPOOL ? class_of_text(s) : NULL;
 	return name ? link_class(c, s, name, err) : 0;
@@ -447,18 +447,18 @@ static int add_source(struct np_controller *c, struct source *take, struct np_er
 	struct source *kept;
 
 	if (map_insert(&c->sources, &s->entry, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	kept = np_take(s);
 	if (link_classes(c, kept, err) < 0) {
 		remove_source(c, kept);
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	/* A NodePool's status tells of it. */
 	if (kept->error && kept->kind != WATCHED_NODEPOOL)
 		controller_log(c, "warning", "%s/%s: %s", kept->ns, kept->name, kept->error);
 	for (size_t i = 0; i < kept->n_classes; i++)
 		if (enqueue(c, kept->classes[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -474,7 +474,7 @@ int store_put(struct np_controller *c, struct watcher *w, const json_t *object, 
 		return 0;
 	}
 	if (source_new(w->kind, object, &s, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	s->round = w->round;
 	if (old && !is_news(old, s)) {
 		old->round = w->round;

@@ -88,7 +88,7 @@ static int list(struct watching *x, struct np_err *err)
 	np_kube_renew(x->kube, LIST_DEADLINE_MS);
 	if (np_kube_list_version(x->kube, &x->resource, x->ns, on_listed, x, x->watch.version,
 				 err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	pthread_mutex_lock(&x->c->lock);
 	store_sweep(x->c, x->w);
 	atomic_store(&x->w->synced, true);
@@ -132,7 +132,7 @@ static int watch_once(struct watching *x, struct np_err *err)
 	x->heard = false;
 	count(x->c, COUNT_WATCHES, 1);
 	if (np_kube_watch(x->kube, &x->resource, &x->watch, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (x->watch.end == NP_KUBE_WATCH_GONE)
 		x->listed = false;
 	if (!x->heard && controller_now_ms() - began < SHORT_MS)
@@ -146,12 +146,12 @@ static int turn(struct watching *x, struct np_err *err)
 {
 	if (x->resource.plural[0] == '\0') {
 		if (discover(x, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (x->w->kind == WATCHED_CLASS)
 			tell_scope(x);
 	}
 	if (!x->listed && list(x, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return watch_once(x, err);
 }
 

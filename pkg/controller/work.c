@@ -90,7 +90,7 @@ static int job_init(struct job *j, const struct class_record *r, struct np_err *
 		const struct source *s = r->sources[i];
 
 		if (copy_source(s, &j->sources[j->n++], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		/* A sum, since their order says nothing. */
 		if (!s->deleting && !s->error)
 			j->wanted += map_hash(0, s->text);
@@ -116,7 +116,7 @@ static int add_pools(const struct job *j, const struct job_source *s, struct np_
 	if (!root)
 		return np_fail_nomem(err);
 	if (np_doc_new_take(s->name, root, &doc, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_input_add(in, j->c->o.catalogue, doc, err);
 }
 
@@ -127,7 +127,7 @@ static int make_input(const struct job *j, struct np_input *in, struct np_err *e
 		const struct job_source *s = &j->sources[i];
 
 		if (!s->deleting && !s->error && add_pools(j, s, in, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	np_input_pick(in, j->name);
 	return 0;
@@ -372,7 +372,7 @@ static int settle_pool(struct job *j, const struct np_input *in, const struct np
 		return 0;
 	status_of_source(j, in, r, s, i, &st);
 	if (write_status(j, s, &st, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	tell_pool(j, r, &before, &st);
 	return 0;
 }
@@ -385,7 +385,7 @@ static int add_finalizers(struct job *j, struct np_err *err)
 
 		if (s->kind == WATCHED_NODEPOOL && !s->deleting && !s->has_finalizer &&
 		    write_finalizer(j, s, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -406,7 +406,7 @@ static int settle_pools(struct job *j, const struct np_input *in, const struct n
 	if (first.code == NP_OK)
 		return 0;
 	*err = first;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 /* --- one class ------------------------------------------------------------------------------- */
@@ -419,7 +419,7 @@ static int job_run(struct job *j, struct np_one_result *r, struct np_err *err)
 	np_kube_renew(j->classes, JOB_DEADLINE_MS);
 	if (make_input(j, &in, err) < 0 || add_finalizers(j, err) < 0 ||
 	    make_right(j, &in, r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* The lease went, or the controller stops: what is known now may be wrong by the next line. */
 	if (!controller_may_write(j->c))
 		return np_fail(err, NP_E_RETRY, "interrupted");

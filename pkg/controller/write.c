@@ -35,7 +35,7 @@ static int pass_gone(const struct np_err *why, struct np_err *err)
 	if (why->code == NP_E_NOT_FOUND || why->code == NP_E_CONFLICT)
 		return 0;
 	*err = *why;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 static int apply_body(struct job *j, const struct job_source *s, const json_t *body,
@@ -106,7 +106,7 @@ int write_release(struct job *j, struct job_source *s, struct np_err *err)
 	if (np_kube_patch(j->pools, &nodepools, s->ns, s->name, &patch, &stored, &why) < 0 &&
 	    why.code != NP_E_NOT_FOUND) {
 		*err = why;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	return 0;
 }
@@ -127,7 +127,7 @@ int write_status(struct job *j, struct job_source *s, const struct pool_status *
 		return np_fail_nomem(err);
 	count(j->c, COUNT_STATUS_WRITES, 1);
 	if (apply_body(j, s, body, "status", err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	s->status = memory;
 	return 0;
 }

@@ -153,7 +153,7 @@ int np_wrap(struct np_err *err, const char *fmt, ...)
 	va_end(ap);
 	snprintf(buf, sizeof(buf), "%s: %s", outer, err->text);
 	set_text(err, buf);
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 static const struct code_row *row_of(enum np_code code)

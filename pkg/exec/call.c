@@ -100,7 +100,7 @@ int np_exec_call_read(const struct np_exec_environment *env, struct np_exec_call
 				     .ifname = or_null(env->ifname) };
 
 	if (read_command(env->command, &call.command, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (call.container && !exec_is_name(call.container))
 		return np_fail(err, NP_E_USAGE,
 			       "CNI_CONTAINERID is '%.64s': letters, digits, '_', '.' and '-' are "

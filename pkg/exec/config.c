@@ -110,7 +110,7 @@ static int read_document(const char *bytes, size_t size, struct np_doc **ret, st
 	int got;
 
 	if (np_reader_new(SOURCE, bytes, size, &reader, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	got = np_reader_next(reader, ret, err);
 	if (got == 0)
 		return np_fail(err, NP_E_BUG, SOURCE ": JSON without a document");
@@ -173,7 +173,7 @@ static int read_text(struct np_node n, const char **ret, struct np_err *err)
 	const char *text = NULL;
 
 	if (np_node_string(n, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!*text)
 		return np_node_fail(n, err, NP_E_SPEC, "%s is '': leave it out, or give a value",
 				    n.key);
@@ -230,7 +230,7 @@ static int read_field(const struct field *f, struct np_node n, void *at, struct 
 	case KIND_TEXT:
 		return read_text(n, at, err);
 	case KIND_BOOL:
-		return np_node_bool(n, at, err) < 0 ? -(int)err->code : 0;
+		return np_node_bool(n, at, err) < 0 ? np_err_ret(err) : 0;
 	case KIND_DURATION:
 		return read_duration(n, at, err);
 	case KIND_POOLS:
@@ -249,7 +249,7 @@ static int read_fields(struct np_node n, const struct field *rows, size_t n_rows
 
 		if (np_node_is_present(value) &&
 		    read_field(&rows[i], value, (char *)base + rows[i].offset, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -280,7 +280,7 @@ static int check_near(struct np_node root, struct np_err *err)
 static int read_supervisor(struct np_node n, struct np_exec_supervisor *ret, struct np_err *err)
 {
 	if (np_node_object(n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (struct np_node m = np_node_next(n, NULL); m.key; m = np_node_next(n, m.key)) {
 		const char *near = np_pool_near(m.key, NP_WORDS(supervisor_words));
 
@@ -308,7 +308,7 @@ static int read_name(struct np_node root, const char **ret, struct np_err *err)
 	char quoted[NP_NODE_TEXT_MAX];
 
 	if (np_node_string(n, ret, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	np_node_text(n, quoted);
 	if (!*ret)
 		return np_node_fail(n, err, NP_E_SPEC, "name is needed: the network's");
@@ -350,9 +350,9 @@ static int check_instance(struct np_node root, const char *host, struct np_exec_
 static int check_runtime(struct np_node root, struct np_err *err)
 {
 	if (np_node_object(np_node_get(root, "runtimeConfig"), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_node_object(np_node_get(root, "capabilities"), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return 0;
 }
 
@@ -363,7 +363,7 @@ static int check_prev_result(struct np_node prev, struct np_err *err)
 	const char *text = NULL;
 
 	if (np_node_object(prev, err) < 0 || np_node_string(n, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (text && !exec_find_version(text, &version))
 		return np_node_fail(n, err, NP_E_VERSION,
 				    "prevResult's cniVersion is '%.64s': " EXEC_VERSIONS_TEXT
@@ -386,7 +386,7 @@ static int read_attachment(struct np_node n, struct np_exec_attachment *ret, str
 	ret->ifname = "";
 	if (np_node_string(container, &ret->container, err) < 0 ||
 	    np_node_string(ifname, &ret->ifname, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!ret->container)
 		return np_node_fail(n, err, NP_E_SPEC, "a valid attachment has no containerID");
 	return 0;
@@ -398,7 +398,7 @@ static int read_valid(struct np_node list, struct np_exec_config *c, struct np_e
 	struct np_exec_attachment *items;
 
 	if (np_node_list(list, err) <= 0)
-		return np_node_is_present(list) ? -(int)err->code : 0;
+		return np_node_is_present(list) ? np_err_ret(err) : 0;
 	c->has_valid = true;
 	items = reallocarray(c->valid, c->n_valid + n + 1, sizeof(*items));
 	if (!items)
@@ -406,7 +406,7 @@ static int read_valid(struct np_node list, struct np_exec_config *c, struct np_e
 	c->valid = items;
 	for (size_t i = 0; i < n; i++) {
 		if (read_attachment(np_node_at(list, i), &items[c->n_valid], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		c->n_valid++;
 	}
 	return 0;
@@ -440,13 +440,13 @@ static int read_config(enum np_exec_command command, const char *host, struct np
 	    read_fields(root, fields, sizeof(fields) / sizeof(fields[0]), c, err) < 0 ||
 	    check_instance(root, host, c, err) < 0 || check_runtime(root, err) < 0 ||
 	    check_pools(command, root, c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (command == NP_EXEC_ADD && check_prev_result(c->prev_result, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (command != NP_EXEC_GC)
 		return 0;
 	if (read_valid(np_node_get(root, EXEC_VALID_KEY), c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return read_valid(np_node_get(root, EXEC_VALID_KEY_OLD), c, err);
 }
 
@@ -458,11 +458,11 @@ int np_exec_config_parse(enum np_exec_command command, const char *bytes, size_t
 	json_auto_t *root = NULL;
 
 	if (decode(bytes, size, &root, err) < 0 || read_version(root, &c.version, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret_version = c.version;
 	if (check_command(command, c.version, err) < 0 ||
 	    read_document(bytes, size, &c.doc, err) < 0 || read_config(command, host, &c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = c;
 	c = (struct np_exec_config){ 0 };
 	return 0;
@@ -494,7 +494,7 @@ int np_exec_add_pools(const struct np_exec_config *c, const struct np_catalogue 
 	for (size_t i = 0; i < np_node_count(c->node_pool); i++) {
 		snprintf(name, sizeof(name), "nodePool[%zu]", i);
 		if (add_pool(np_node_at(c->node_pool, i), name, cat, in, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }

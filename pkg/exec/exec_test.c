@@ -512,7 +512,7 @@ static void expect_each_may_fail(int (*step)(const struct np_exec_config *c, str
 		r = step(c, &err);
 		stop_failing(&f);
 		assert_int_equal(err.code, f.failed ? NP_E_NOMEM : NP_OK);
-		assert_int_equal(r, -(int)err.code);
+		assert_int_equal(r, np_err_ret(&err));
 	}
 	assert_true(f.rounds >= least);
 }

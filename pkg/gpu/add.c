@@ -94,14 +94,14 @@ static int read_model(struct np_node node, struct np_gpu *gpu, struct np_err *er
 	const char *text = NULL;
 
 	if (read_name(node, "model", &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return copy(text ? text : "", &gpu->model, err);
 }
 
 static int read_aliases(struct np_node node, struct np_gpu *gpu, struct np_err *err)
 {
 	if (np_node_list(node, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < np_node_count(node); i++) {
 		struct np_node item = np_node_at(node, i);
 		const char *text = NULL;
@@ -110,7 +110,7 @@ static int read_aliases(struct np_node node, struct np_gpu *gpu, struct np_err *
 		if (r == 0)
 			return np_node_fail(item, err, NP_E_SPEC, "an alias is empty");
 		if (r < 0 || append(&gpu->aliases, '|', text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -136,7 +136,7 @@ static int read_memory(struct np_node node, struct np_gpu *gpu, struct np_err *e
 	uint64_t gb = 0;
 
 	if (np_node_uint(node, 1, SIZE_GB_MAX, &gb, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	gpu->memory_gb = (unsigned)gb;
 	return 0;
 }
@@ -177,7 +177,7 @@ static int read_bar(struct np_node node, struct np_gpu *gpu, struct np_err *err)
 	int r = 0;
 
 	if (read_bar_index(node, &bar.index, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < gpu->n_bars; i++)
 		if (gpu->bars[i].index == bar.index)
 			return np_node_fail_key(node, err, NP_E_SPEC, "BAR %u is there twice",
@@ -210,7 +210,7 @@ static int read_bars(struct np_node node, struct np_gpu *gpu, struct np_err *err
 		if (!bar.key)
 			break;
 		if (read_bar(bar, gpu, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		previous = bar.key;
 	}
 	if (gpu->n_bars == 0)
@@ -224,7 +224,7 @@ static int read_source(struct np_node node, struct np_gpu *gpu, struct np_err *e
 	const char *text = NULL;
 
 	if (np_node_string(node, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return copy(text ? text : np_doc_name(node.doc), &gpu->bar_source, err);
 }
 
@@ -270,7 +270,7 @@ static int read_fields(struct np_node card, struct np_gpu *gpu, struct np_err *e
 		if (fields[i].required && !np_node_is_present(node))
 			return np_node_fail(card, err, NP_E_SPEC, "card without %s", fields[i].key);
 		if (fields[i].read(node, gpu, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -283,7 +283,7 @@ static int inherit_vgpu(const struct np_catalogue *cat, struct np_gpu *gpu, stru
 
 		if (old->vendor_id == gpu->vendor_id && old->device_id == gpu->device_id &&
 		    append(&gpu->vgpu, ' ', old->vgpu, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -302,7 +302,7 @@ static int read_card(const struct np_catalogue *cat, struct np_node card, struct
 	if (r < 0 || check_keys(card, err) < 0 || copy("", &gpu->aliases, err) < 0 ||
 	    copy("", &gpu->vgpu, err) < 0 || read_fields(card, gpu, err) < 0 ||
 	    inherit_vgpu(cat, gpu, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	gpu->product = gpu->model;
 	gpu->mmio_source = gpu->published_mmio_gb > 0 ? gpu->bar_source : "";
 	gpu->note = "";
@@ -331,7 +331,7 @@ static int read_cards(const struct np_catalogue *cat, struct np_node root, size_
 		struct np_node card = np_node_at(root, i);
 
 		if (read_card(cat, card, &gpu, err) < 0 || check_new(batch, gpu, card, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		batch->rows[batch->n++] = np_take(gpu);
 	}
 	return 0;
@@ -344,7 +344,7 @@ int np_catalogue_add(struct np_catalogue *cat, const struct np_doc *doc, struct 
 	size_t n = 0;
 
 	if (np_node_list(root, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	n = np_node_count(root);
 	if (n == 0 || n > CARDS_MAX)
 		return np_node_fail(root, err, NP_E_SPEC,
@@ -354,6 +354,6 @@ int np_catalogue_add(struct np_catalogue *cat, const struct np_doc *doc, struct 
 	if (!batch.rows)
 		return np_fail_nomem(err);
 	if (read_cards(cat, root, n, &batch, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_catalogue_take(cat, batch.rows, n, err);
 }

@@ -268,7 +268,7 @@ int np_gpu_find_model(const struct np_catalogue *cat, const char *name, const st
 	for (size_t i = 0; !found && i < sizeof(ways) / sizeof(ways[0]); i++)
 		found = find_by(cat, &wanted, ways[i]);
 	if (!found && find_family(cat, name, &wanted, &found, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!found)
 		return fail_unknown(cat, name, &wanted, err);
 	*ret = found;

@@ -45,7 +45,7 @@ static int read_named(const struct cluster_name *which, struct named *ret, struc
 	if (read_text(which->ns, "namespace", &ret->ns, err) < 0 ||
 	    read_text(which->name, "name", &ret->name, err) < 0 ||
 	    read_text(which->uid, "uid", &ret->uid, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return 0;
 }
 
@@ -89,7 +89,7 @@ static int get(const struct np_hook_options *o, const struct named *n, json_t **
 
 	if (connect_clusters(o, &kube, err) < 0 ||
 	    np_kube_discover(kube, CLUSTER_GROUP, CLUSTER_PLURAL, &resource, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_kube_get(kube, &resource, json_string_value(n->ns), json_string_value(n->name),
 			   ret, err);
 }
@@ -102,7 +102,7 @@ int cluster_fetch(const struct np_hook_options *o, const struct cluster_name *wh
 	json_auto_t *object = NULL;
 
 	if (read_named(which, &n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!is_object_name(json_string_value(n.ns)) ||
 	    !is_object_name(json_string_value(n.name))) {
 		ret->refused = "no Cluster can have that name";

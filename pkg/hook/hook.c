@@ -218,7 +218,7 @@ static int run_hook(struct outcome *out, const char *body, size_t size, struct n
 	if (!np_hook_is_served(out->o, out->kind))
 		return np_fail(err, NP_E_USAGE, "%s is not served", row->name);
 	if (request_read(row->name, body, size, &r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return row->run ? row->run(out, &r, err) : discover_handlers(out, err);
 }
 

@@ -532,7 +532,7 @@ static int read_body(const char *body, size_t size, struct np_err *err)
 	struct request r;
 
 	if (request_read("GeneratePatches", body, size, &r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	request_done(&r);
 	return 0;
 }

@@ -120,7 +120,7 @@ int walk_run(struct walk *w, const yajl_callbacks *callbacks, struct np_err *err
 		at = w->text.n;
 	}
 	if (status == yajl_status_client_canceled)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return status == yajl_status_ok ? 0 : fail_grammar(w, at);
 }
 
@@ -304,7 +304,7 @@ int span_tree(struct span value, json_t **ret)
 		return 0;
 	}
 	if (walk_run(&b.walk, &callbacks, &why) < 0)
-		return -(int)why.code;
+		return np_err_ret(&why);
 	*ret = json_incref(b.root);
 	return 0;
 }

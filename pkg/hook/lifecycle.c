@@ -45,7 +45,7 @@ int hook_connect(const struct np_hook_options *o, struct np_kube **ret, struct n
 
 	kube.deadline_ms = o->timeout_ms > 2 * SPARE_MS ? o->timeout_ms - SPARE_MS : SPARE_MS;
 	if (np_kube_config_load(&kube, &config, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_kube_new_take(config, ret, err);
 }
 
@@ -69,7 +69,7 @@ static int read_cluster(const struct request *r, struct lifecycle *l, struct np_
 	int done;
 
 	if (cluster_fetch(l->out->o, &r->cluster, is_deleted, &read, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (read.refused) {
 		l->out->answer->refused = read.refused;
 		return np_fail(err, NP_E_SPEC, "the request is refused");
@@ -113,7 +113,7 @@ static int note_results(struct lifecycle *l, const struct np_apply *a, struct np
 	char text[NP_ERR_TEXT_MAX];
 
 	if (findings_add_plan(&f, &a->plan, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (findings_has_any(&f)) {
 		findings_text(&f, text);
 		np_fail(&why, np_plan_code(&a->plan), "%s", text);
@@ -137,9 +137,9 @@ static int apply(struct lifecycle *l, struct np_input *in, bool revert, struct n
 	o.plan.holder = l->holder;
 	o.plan.revert = revert;
 	if (!l->kube && hook_connect(&l->left, &l->kube, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_apply_run(l->kube, in, &o, &a, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return note_results(l, &a, err);
 }
 
@@ -160,7 +160,7 @@ static int check_without_classes(struct lifecycle *l, const struct np_input *in,
 
 	o.holder = l->holder;
 	if (np_plan_make(in, &o, &plan, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return plan.n_errors > 0 ? refuse(l, &plan.errors[0], err) : 0;
 }
 
@@ -223,7 +223,7 @@ static int note_invalid(struct lifecycle *l, const json_t *class, struct np_err 
 			struct np_err *err)
 {
 	if (read_named(l, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	np_wrap(why, "VirtualMachineClass '%s/%s'", l->ns, name_of(class));
 	if (json_object_get(l->named, name_of(class)))
 		note_failure(l, why);
@@ -270,10 +270,10 @@ static int release_class(struct lifecycle *l, json_t *class, struct np_err *err)
 		return why.code == NP_E_NOMEM ? np_fail_nomem(err)
 					      : note_invalid(l, class, &why, err);
 	if (!np_vmclass_record_each(record, gather_pool, &r))
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (r.in.n_pools == 0)
 		return 0;
-	return np_input_finish(&r.in, err) < 0 ? -(int)err->code : apply(l, &r.in, true, err);
+	return np_input_finish(&r.in, err) < 0 ? np_err_ret(err) : apply(l, &r.in, true, err);
 }
 
 struct class_list {
@@ -303,10 +303,10 @@ static int leave_classes(struct lifecycle *l, const struct np_kube_resource *res
 		return np_fail_nomem(err);
 	if (np_kube_list(l->kube, resource, resource->namespaced ? l->ns : NULL, 0, keep_class,
 			 &list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	json_array_foreach (items, i, class)
 		if (release_class(l, class, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -320,14 +320,14 @@ static int leave(struct lifecycle *l, struct np_err *err)
 		if (why.code == NP_E_NOT_FOUND)
 			return 0;
 		*err = why;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	if (leave_classes(l, &resource, &why) == 0)
 		return 0;
 	if (why.code == NP_E_FORBIDDEN) /* without the right to list, what the topology names */
 		return apply_cluster(l, true, err);
 	*err = why;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 /* --- the hooks -------------------------------------------------------------------------------- */
@@ -345,12 +345,12 @@ static int run(struct lifecycle *l, const struct request *r, struct np_err *err)
 	uint64_t began = now_ms(), spent;
 
 	if (read_cluster(r, l, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	spent = now_ms() - began;
 	l->left.timeout_ms -= spent < l->left.timeout_ms ? spent : l->left.timeout_ms;
 	if (l->out->kind != NP_HOOK_BEFORE_CLUSTER_DELETE)
 		return apply_cluster(l, false, err);
-	return hook_connect(&l->left, &l->kube, err) < 0 ? -(int)err->code : leave(l, err);
+	return hook_connect(&l->left, &l->kube, err) < 0 ? np_err_ret(err) : leave(l, err);
 }
 
 /* The call comes again, and its message is told until then. */
@@ -392,5 +392,5 @@ int run_lifecycle(struct outcome *out, const struct request *r, struct np_err *e
 		return 0;
 	}
 	*err = l.worst;
-	return -(int)err->code;
+	return np_err_ret(err);
 }

@@ -29,7 +29,7 @@ int findings_add_plan(struct findings *f, const struct np_plan *plan, struct np_
 {
 	for (size_t i = 0; i < plan->n_errors; i++)
 		if (findings_add(f, plan->errors[i].text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -118,7 +118,7 @@ static int read_identity(const struct request *r, const struct item *item, struc
 	if (read_text(choose(name, item->name), "the pool's name", &id->name, err) < 0 ||
 	    read_text(choose(ns, item->ns), "the namespace", &id->ns, err) < 0 ||
 	    read_text(cluster, "builtin.cluster.name", &id->cluster, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!id->name)
 		return np_fail(err, NP_E_SPEC, "an item names neither its pool nor its template");
 	snprintf(id->label, sizeof(id->label), "pool '%s%s%s%s%s'",
@@ -149,7 +149,7 @@ static int set_value(json_t *object, const char *name, struct span value, const 
 	json_t *tree = NULL;
 
 	if (read_value(value, label, &tree, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (tree && json_object_set_new(object, name, tree) < 0)
 		return np_fail_nomem(err);
 	return 0;
@@ -162,10 +162,10 @@ static int fill_template(const struct item *item, const char *label, json_t *roo
 	    set_value(root, "kind", item->kind, label, err) < 0 ||
 	    set_value(metadata, "name", item->name, label, err) < 0 ||
 	    set_value(metadata, "namespace", item->ns, label, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (enum template_field f = 0; f < FIELD_MAX; f++)
 		if (set_value(spec, field_name(f), item->fields[f], label, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -183,7 +183,7 @@ static int make_template(const struct item *item, const char *label, struct np_d
 	if (json_object_set_new(root, "spec", json_pack("{s:{s:o}}", "template", "spec", spec)) < 0)
 		return np_fail_nomem(err);
 	if (fill_template(item, label, root, metadata, spec, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_doc_new_take(label, json_incref(root), ret, err);
 }
 
@@ -197,7 +197,7 @@ static int make_variable(const struct request *r, const struct item *item, const
 		return np_fail_nomem(err);
 	if (set_value(root, NP_GPU_VARIABLE, choose(item->variables.gpu, r->variables.gpu), label,
 		      err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_doc_new_take(label, json_incref(root), ret, err);
 }
 
@@ -238,7 +238,7 @@ static int add_pool(const struct identity *id, const struct np_catalogue *cat,
 	if (!pool.template_group)
 		return 0;
 	if (np_input_add(in, cat, template, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (in->n_templates == 0)
 		return 0;
 	t = &in->templates[in->n_templates - 1];
@@ -259,9 +259,9 @@ int pool_input(const struct request *r, const struct item *item, const struct np
 	    make_template(item, id.label, &template, err) < 0 ||
 	    make_variable(r, item, id.label, &variable, err) < 0 ||
 	    add_pool(&id, cat, template, variable, &in, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (in.n_pools > 0 && np_input_finish(&in, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = in;
 	in = (struct np_input){ 0 };
 	return 0;
@@ -286,13 +286,13 @@ int pool_add_class(const struct request *r, const struct item *item, const struc
 	struct np_topology_pool pool;
 
 	if (read_class(r, item, &name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!name)
 		return 0;
 	if (read_identity(r, item, &id, err) < 0 ||
 	    make_variable(r, item, id.label, &variable, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	pool = topology_pool(&id, variable);
 	pool.vm_class = json_string_value(name);
-	return np_input_add_topology_pool(in, cat, variable, &pool, err) < 0 ? -(int)err->code : 1;
+	return np_input_add_topology_pool(in, cat, variable, &pool, err) < 0 ? np_err_ret(err) : 1;
 }

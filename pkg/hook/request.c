@@ -378,7 +378,7 @@ static int check_top(const struct reader *reader, const char *kind, struct reque
 		return np_fail(err, NP_E_SPEC, "kind is '%.64s': '%sRequest' is needed",
 			       json_string_value(given), kind);
 	if (read_setting(reader->enforce, "enforce", "true", "false", &req->enforce, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return read_setting(reader->policy, "failurePolicy", "Ignore", "Fail",
 			    &req->ignores_failure, err);
 }
@@ -418,7 +418,7 @@ int request_read(const char *kind, const char *body, size_t size, struct request
 
 	if (walk_run(&reader.walk, &callbacks, err) < 0 || check_rest(&reader, err) < 0 ||
 	    check_top(&reader, kind, &reader.request, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = reader.request;
 	reader.request = (struct request){ 0 };
 	return 0;

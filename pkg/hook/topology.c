@@ -16,7 +16,7 @@ static int plan_item(const struct outcome *out, const struct request *r, const s
 					   .holder = "hook" };
 
 	if (pool_input(r, item, out->o->catalogue, &p->input, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* On a Supervisor the class decides, which a template only names. */
 	if (p->input.n_pools == 0 || !p->input.pools[0].has_template)
 		return 0;
@@ -135,7 +135,7 @@ static int patch_item(struct outcome *out, const struct request *r, const struct
 	if (!uid)
 		return findings_add(f, "an item has no uid: a text is needed", err);
 	if (find_plan(out, r, item, &p, f, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	t = p.plan.n_errors == 0 ? lacking_template(&p.plan) : NULL;
 	return t ? add_patch(out, json_string_value(uid), t, err) : 0;
 }
@@ -158,7 +158,7 @@ int generate_patches(struct outcome *out, const struct request *r, struct np_err
 
 	for (size_t i = 0; i < r->n_items; i++)
 		if (patch_item(out, r, &r->items[i], &f, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (out->answer->templates > 0)
 		text_add_string(&out->extra, "]");
 	return conclude(out, r, &f, err);
@@ -188,7 +188,7 @@ static int check_item(struct outcome *out, const struct request *r, const struct
 	const struct np_plan_template *t;
 
 	if (find_plan(out, r, item, &p, f, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	t = p.plan.n_errors == 0 ? lacking_template(&p.plan) : NULL;
 	return t ? check_template(t, &p.plan.pools[0], f, err) : 0;
 }
@@ -204,7 +204,7 @@ static int add_classes(const struct outcome *out, const struct request *r, struc
 		if (why.code == NP_E_NOMEM)
 			return np_fail_nomem(err);
 		if (findings_add(f, why.text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -219,7 +219,7 @@ static int plan_classes(const struct outcome *out, struct np_input *in, struct n
 
 	if (np_input_finish(in, err) < 0 || hook_connect(out->o, &kube, err) < 0 ||
 	    np_apply_fetch(kube, in, &fetched, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	o.classes = fetched.items;
 	o.n_classes = fetched.n;
 	return np_plan_make(in, &o, plan, err);
@@ -251,7 +251,7 @@ static int check_classes(struct outcome *out, const struct request *r, struct fi
 	if (!out->o->kube)
 		return 0;
 	if (add_classes(out, r, &p.input, f, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (p.input.n_pools == 0)
 		return 0;
 	if (plan_classes(out, &p.input, &p.plan, &why) == 0)
@@ -265,8 +265,8 @@ int validate_topology(struct outcome *out, const struct request *r, struct np_er
 
 	for (size_t i = 0; i < r->n_items; i++)
 		if (check_item(out, r, &r->items[i], &f, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (check_classes(out, r, &f, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return conclude(out, r, &f, err);
 }

@@ -55,7 +55,7 @@ static int append_segment(char **path, const char *text, struct np_err *err)
 	char *longer = NULL;
 
 	if (check_segment(text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	escaped = curl_easy_escape(NULL, text, 0);
 	if (!escaped || asprintf(&longer, "%s/%s", *path ? *path : "", escaped) < 0)
 		return np_fail_nomem(err);
@@ -78,7 +78,7 @@ int kube_path(const struct np_kube_resource *r, const char *ns, const char *name
 
 	for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++)
 		if (segments[i] && append_segment(&path, segments[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	*ret = np_take(path);
 	return 0;
 }
@@ -127,7 +127,7 @@ static int fetch_version(const struct search *s, const char *version, json_t **r
 
 	for (size_t i = 0; i < sizeof(segments) / sizeof(segments[0]); i++)
 		if (segments[i] && append_segment(&path, segments[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return np_kube_get_path(s->k, path, ret, err);
 }
 
@@ -144,7 +144,7 @@ static int search_version(const struct search *s, const char *version, struct np
 		if (inner.code == NP_E_NOT_FOUND)
 			return 0;
 		*err = inner;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	json_array_foreach (json_object_get(list, "resources"), i, resource)
 		if (strcmp(text_of(resource, "name"), s->plural) == 0)
@@ -181,7 +181,7 @@ static int fetch_group(const struct search *s, json_t **ret, struct np_err *err)
 	int r;
 
 	if (append_segment(&path, "apis", err) < 0 || append_segment(&path, s->group, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	r = np_kube_get_path(s->k, path, ret, &inner);
 	if (r < 0 && inner.code == NP_E_NOT_FOUND)
 		return fail_no_group(s, err);
@@ -198,7 +198,7 @@ int np_kube_discover(struct np_kube *k, const char *group, const char *plural,
 	int r;
 
 	if (group[0] && fetch_group(&s, &versions, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* The core group has one version, and no document that lists it like the others. */
 	r = group[0] ? search_versions(&s, versions, err) : search_version(&s, "v1", err);
 	if (r == 0)
@@ -229,7 +229,7 @@ int np_kube_get(struct np_kube *k, const struct np_kube_resource *r, const char 
 				  .repeatable = true };
 
 	if (kube_path(r, call.ns, name, &path, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	kube_name_resource(r, resource);
 	call.path = path;
 	return kube_send(k, &call, ret, err);
@@ -274,7 +274,7 @@ static int make_calls(struct many *m, const struct np_kube_resource *r, const ch
 					  .repeatable = true };
 
 		if (kube_path(r, call.ns, call.name, &m->paths[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		call.path = m->paths[i];
 		m->calls[i] = call;
 		m->flights[i].call = &m->calls[i];
@@ -293,7 +293,7 @@ int np_kube_get_many(struct np_kube *k, const struct np_kube_resource *r,
 	kube_name_resource(r, resource);
 	if (make_calls(&m, r, resource, items, err) < 0 ||
 	    kube_fly(k, m.flights, n, most > 0 ? most : MANY_DEFAULT, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < n; i++) {
 		items[i].object = np_take(m.flights[i].result);
 		items[i].error = m.flights[i].error;
@@ -375,7 +375,7 @@ static int list_page(struct listing *l, char **token, struct np_err *err)
 	int r;
 
 	if (fetch_page(l, *token, &page, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!json_is_array(json_object_get(page, "items")) &&
 	    !json_is_null(json_object_get(page, "items")))
 		return np_fail(err, NP_E_REFUSED, "%s: the server's response is not a list",
@@ -433,7 +433,7 @@ static int list_all(struct listing *l, const struct np_kube_resource *r, struct 
 	if (!r->namespaced)
 		l->ns = NULL;
 	if (kube_path(r, l->ns, NULL, &path, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	kube_name_resource(r, resource);
 	l->resource = resource;
 	l->path = path;
@@ -459,7 +459,7 @@ int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, co
 	struct listing l = { .k = k, .ns = ns, .limit = PAGE_DEFAULT, .each = each, .ctx = ctx };
 
 	if (list_all(&l, r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!l.version[0])
 		return np_fail(err, NP_E_REFUSED, "%s: the server's list has no resourceVersion",
 			       r->plural);

@@ -342,7 +342,7 @@ int kube_fly(struct np_kube *k, struct kube_flight *flights, size_t n, size_t mo
 	if (!fatal)
 		return 0;
 	*err = fatal->error;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, struct np_err *err)
@@ -353,10 +353,10 @@ int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, str
 		return np_fail_nomem(err);
 	f->call = call;
 	if (kube_fly(k, f, 1, 1, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (f->error.code != NP_OK) {
 		*err = f->error;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	*ret = f->result;
 	return 0;

@@ -62,7 +62,7 @@ int kube_token_load(const char *path, char **ret, struct np_err *err)
 	size_t size;
 
 	if (np_file_load(path, TOKEN_MAX, &token, &size, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	while (size > 0 && isspace((unsigned char)token[size - 1]))
 		token[--size] = '\0';
 	if (size == 0)
@@ -167,7 +167,7 @@ static int clone_texts(const struct np_kube_config *from, struct np_kube_config 
 		char **target = (void *)((char *)to + texts[i]);
 
 		if (kube_set_text(target, *source, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -190,15 +190,15 @@ int np_kube_config_clone(const struct np_kube_config *c, struct np_kube_config *
 	copy->cancel_ctx = c->cancel_ctx;
 	if (clone_texts(c, copy, err) < 0 || clone_blob(&c->ca, &copy->ca, err) < 0 ||
 	    clone_blob(&c->cert, &copy->cert, err) < 0 || clone_blob(&c->key, &copy->key, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (kube_texts_copy(&copy->as_groups, &c->as_groups, err) < 0 ||
 	    kube_texts_copy(&copy->as_extra, &c->as_extra, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < c->secrets.n; i++) {
 		const char *text = c->secrets.texts[i];
 
 		if (kube_secrets_add(&copy->secrets, text, strlen(text), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	copy->secrets.rotates = c->secrets.rotates;
 	copy->secrets.n_fixed = c->secrets.n_fixed;
@@ -241,7 +241,7 @@ static int walk_list(const char *list, each_path_fn *each, void *ctx, struct np_
 		return np_fail_nomem(err);
 	while ((path = strsep(&rest, ":")))
 		if (path[0] && access(path, F_OK) == 0 && each(ctx, path, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -317,7 +317,7 @@ static int service_namespace(const struct np_kube_options *o, struct np_kube_con
 	size_t size;
 
 	if (service_file(o, "namespace", &path, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_file_load(path, 4096, &text, &size, &ignored) < 0)
 		return 0;
 	text[strcspn(text, " \t\r\n")] = '\0';
@@ -332,7 +332,7 @@ static int service_token(const struct np_kube_options *o, struct np_kube_config 
 	if (o->token || o->token_file)
 		return 0;
 	if (service_file(o, "token", &c->token_file, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (kube_token_load(c->token_file, &token, err) < 0)
 		return np_wrap(err, "in-cluster credentials");
 	return kube_config_set_token_take(c, token, err);
@@ -345,7 +345,7 @@ static int service_ca(const struct np_kube_options *o, struct np_kube_config *c,
 	if (o->insecure || o->ca_file)
 		return 0;
 	if (service_file(o, "ca.crt", &path, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_file_load(path, TOKEN_MAX, &c->ca.bytes, &c->ca.size, err) < 0)
 		return np_wrap(err, "in-cluster credentials");
 	return set_format(&c->ca_name, err, "the pod's CA '%s'", path);
@@ -365,7 +365,7 @@ static int apply_service(const struct np_kube_options *o, struct np_kube_config 
 	if (kube_set_text(&c->user_name, "service account", err) < 0 ||
 	    kube_set_text(&c->who, "the pod's service account", err) < 0 ||
 	    service_namespace(o, c, err) < 0 || service_token(o, c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return service_ca(o, c, err);
 }
 
@@ -384,7 +384,7 @@ static int apply_trust_flags(const struct np_kube_options *o, struct np_kube_con
 	    np_file_load(o->ca_file, TOKEN_MAX * 4, &c->ca.bytes, &c->ca.size, err) < 0)
 		return np_wrap(err, "--certificate-authority");
 	if (o->ca_file && set_format(&c->ca_name, err, "the CA '%s'", o->ca_file) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return o->tls_server_name ? kube_set_text(&c->tls_server_name, o->tls_server_name, err) : 0;
 }
 
@@ -400,7 +400,7 @@ static int apply_token_flag(const struct np_kube_options *o, struct np_kube_conf
 			return np_wrap(err, "token file");
 		if (kube_config_set_token_take(c, token, err) < 0 ||
 		    kube_set_text(&c->token_file, o->token_file, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		return set_format(&c->who, err, "the token file '%s'", o->token_file);
 	}
 	if (!o->token)
@@ -412,7 +412,7 @@ static int apply_token_flag(const struct np_kube_options *o, struct np_kube_conf
 	if (!token)
 		return np_fail_nomem(err);
 	if (kube_config_set_token_take(c, token, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return kube_set_text(&c->who, "--token", err);
 }
 
@@ -429,17 +429,17 @@ static int apply_impersonation(const struct np_kube_options *o, struct np_kube_c
 {
 	if (check_identity("--as", o->as_user, err) < 0 ||
 	    check_identity("--as-uid", o->as_uid, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (o->as_user && o->as_user[0] && kube_set_text(&c->as_user, o->as_user, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (o->as_uid && o->as_uid[0] && kube_set_text(&c->as_uid, o->as_uid, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (o->n_as_groups > 0)
 		kube_texts_done(&c->as_groups);
 	for (size_t i = 0; i < o->n_as_groups; i++)
 		if (check_identity("--as-group", o->as_groups[i], err) < 0 ||
 		    kube_texts_add(&c->as_groups, "", o->as_groups[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (!c->as_user && (c->as_uid || c->as_groups.n > 0 || c->as_extra.n > 0))
 		return np_fail(err, NP_E_USAGE,
 			       "requesting uid, groups or user-extra without impersonating a user: "
@@ -452,11 +452,11 @@ static int apply_flags(const struct np_kube_options *o, struct np_kube_config *c
 {
 	c->no_compression = c->no_compression || o->no_compression;
 	if (apply_token_flag(o, c, err) < 0 || apply_trust_flags(o, c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (o->server && kube_set_text(&c->server, o->server, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (o->ns && kube_set_text(&c->ns, o->ns, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return apply_impersonation(o, c, err);
 }
 
@@ -472,7 +472,7 @@ static int copy_options(const struct np_kube_options *o, struct np_kube_config *
 	if (kube_set_text(&c->proxy, o->proxy, err) < 0 ||
 	    kube_set_text(&c->http_proxy, o->http_proxy, err) < 0 ||
 	    kube_set_text(&c->no_proxy, o->no_proxy, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return kube_set_text(&c->user_agent, o->user_agent, err);
 }
 
@@ -514,7 +514,7 @@ static int add_proxy_secret(struct np_kube_config *c, const char *url, struct np
 	if (!colon)
 		return 0;
 	if (kube_secrets_add(&c->secrets, colon + 1, (size_t)(at - colon) - 1, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	plain = curl_easy_unescape(NULL, colon + 1, (int)(at - colon) - 1, &size);
 	if (!plain)
 		return np_fail_nomem(err);
@@ -524,13 +524,13 @@ static int add_proxy_secret(struct np_kube_config *c, const char *url, struct np
 static int collect_secrets(struct np_kube_config *c, struct np_err *err)
 {
 	if (c->password && kube_secrets_add(&c->secrets, c->password, strlen(c->password), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (c->username && add_basic_secret(c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (add_proxy_secret(c, c->proxy_url, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (add_proxy_secret(c, c->http_proxy, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return add_proxy_secret(c, c->proxy, err);
 }
 
@@ -592,18 +592,18 @@ static int finish_server(struct np_kube_config *c, struct np_err *err)
 static int finish(struct np_kube_config *c, struct np_err *err)
 {
 	if (finish_server(c, err) < 0 || collect_secrets(c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!c->ns && kube_set_text(&c->ns, "default", err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!c->user_name && kube_set_text(&c->user_name, "(none)", err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!c->ca_name && kube_set_text(&c->ca_name,
 					 "any CA that this system trusts, and none is named: "
 					 "--certificate-authority names one",
 					 err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (kube_plugin_finish(c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (c->user_agent)
 		return 0;
 	return kube_set_text(&c->user_agent, "nodeprep/" NP_VERSION " (linux/" ARCH ")", err);
@@ -623,15 +623,15 @@ int np_kube_config_load(const struct np_kube_options *o, struct np_kube_config *
 	if (!c)
 		return np_fail_nomem(err);
 	if (copy_options(o, c, err) < 0 || walk_files(o, add_file, &files, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (files.n == 0 && has_service(o) && !o->server && !o->context) {
 		if (apply_service(o, c, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	} else if (kube_files_apply(&files, o, c, err) < 0) {
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	if (apply_flags(o, c, err) < 0 || finish(c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* What follows is what a token file or a plugin gives from now on. */
 	c->secrets.rotates = true;
 	c->secrets.n_fixed = c->secrets.n;

@@ -95,11 +95,11 @@ int np_file_load(const char *path, uint64_t max, char **ret, size_t *ret_size, s
 	int r;
 
 	if (open_file(path, &fd, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	do {
 		/* One byte is for the NUL, one tells a file that is too large from a full one. */
 		if (size + 1 >= cap && grow(&buf, &cap, max, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		r = read_some(fd, path, buf, cap - size - 1, &size, err);
 		if (r < 0)
 			return r;

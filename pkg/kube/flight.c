@@ -127,7 +127,7 @@ static int reread_token(struct np_kube *k, bool *ret_changed, struct np_err *err
 
 	k->token_read = kube_now_ms();
 	if (kube_token_load(k->config->token_file, &token, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret_changed = strcmp(token, k->config->token) != 0;
 	k->identity += *ret_changed;
 	return kube_config_set_token_take(k->config, np_take(token), err);
@@ -174,13 +174,13 @@ static int append_impersonation(const struct np_kube_config *c, struct curl_slis
 		return 0;
 	if (kube_header_append(list, "Impersonate-User", c->as_user, err) < 0 ||
 	    (c->as_uid && kube_header_append(list, "Impersonate-Uid", c->as_uid, err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < c->as_groups.n; i++)
 		if (kube_header_append(list, "Impersonate-Group", c->as_groups.items[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	for (size_t i = 0; i < c->as_extra.n; i++)
 		if (kube_line_append(list, c->as_extra.items[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -189,7 +189,7 @@ static int append_identity(struct np_kube *k, struct curl_slist **list, struct n
 	NP_AUTO(kube_wipep) char *bearer = NULL;
 
 	if (append_impersonation(k->config, list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!k->config->token)
 		return 0;
 	if (asprintf(&bearer, "Bearer %s", k->config->token) < 0) {
@@ -205,11 +205,11 @@ static int set_headers(struct np_kube *k, struct kube_flight *f, struct np_err *
 
 	if (kube_header_append(&f->headers, "Accept", "application/json", err) < 0 ||
 	    append_identity(k, &f->headers, err) < 0 || kube_host_append(k, &f->headers, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (call->body &&
 	    (kube_header_append(&f->headers, "Content-Type", call->content_type, err) < 0 ||
 	     kube_header_append(&f->headers, "Expect", "", err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	return curl_easy_setopt(f->easy, CURLOPT_HTTPHEADER, f->headers) == CURLE_OK
 		       ? 0
 		       : np_fail_nomem(err);
@@ -256,7 +256,7 @@ int kube_flight_prepare(struct np_kube *k, struct kube_flight *f, uint64_t timeo
 		return np_fail_nomem(err);
 	}
 	if (kube_easy_new(k, &f->easy, err) < 0 || set_headers(k, f, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!set_method(f->easy, f->call) || !set_callbacks(f) || !set_times(f->easy, timeout_ms) ||
 	    curl_easy_setopt(f->easy, CURLOPT_URL, url) != CURLE_OK)
 		return np_fail_nomem(err);
@@ -339,7 +339,7 @@ static int judge_status(struct np_kube *k, const struct kube_flight *f, struct k
 		if (may_ask_again(f, out))
 			out->kind = KUBE_AGAIN;
 	}
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 int kube_flight_judge(struct np_kube *k, struct kube_flight *f, CURLcode code,

@@ -29,7 +29,7 @@ static int drop_quoted_input(struct np_err *err)
 
 	if (near)
 		*near = '\0';
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 static int push_doc_take(struct kube_files *files, struct np_doc *take, struct np_err *err)
@@ -103,7 +103,7 @@ static int read_entry(struct np_node item, const struct kind *kind, const char *
 	if (np_node_object(item, err) < 0 ||
 	    np_node_string(np_node_get(item, "name"), ret_name, err) < 0 ||
 	    np_node_object(content, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = content;
 	return 0;
 }
@@ -116,13 +116,13 @@ static int find_in_doc(const struct np_doc *doc, const struct kind *kind, const 
 	int found = 0;
 
 	if (np_node_list(list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < np_node_count(list); i++) {
 		struct np_node item = np_node_at(list, i), content;
 		const char *have = NULL;
 
 		if (read_entry(item, kind, &have, &content, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (!have || strcmp(have, name) != 0)
 			continue;
 		if (found)
@@ -217,7 +217,7 @@ int kube_read_text(struct np_node node, bool secret, const char **ret, struct np
 		return np_node_fail(node, err, NP_E_SPEC, "%s must be a string: put it in quotes",
 				    node.key);
 	if (np_node_string(node, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (text && text[0])
 		*ret = text;
 	return 0;
@@ -231,7 +231,7 @@ int kube_read_fields(struct np_node node, const struct kube_text_field *fields, 
 		const char *text = NULL;
 
 		if (kube_read_text(np_node_get(node, fields->key), fields->secret, &text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		memcpy((char *)entry + fields->offset, &text, sizeof(text));
 	}
 	return 0;
@@ -299,7 +299,7 @@ static int load_pem_file(struct np_node node, const char *path, struct kube_blob
 	NP_AUTO(np_freep) char *full = NULL;
 
 	if (kube_resolve(node, path, &full, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_file_load(full, PEM_MAX, &ret->bytes, &ret->size, err) < 0)
 		return kube_wrap_place(node, err);
 	return 0;
@@ -350,7 +350,7 @@ static int apply_trust(const struct cluster_entry *e, const struct np_kube_optio
 	struct np_node insecure = np_node_get(e->node, "insecure-skip-tls-verify");
 
 	if (np_node_bool(insecure, &c->insecure, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (o->insecure || o->ca_file) {
 		c->insecure = false;
 		return 0;
@@ -363,7 +363,7 @@ static int apply_trust(const struct cluster_entry *e, const struct np_kube_optio
 	if (kube_load_pem(np_node_get(e->node, "certificate-authority-data"), e->ca_data,
 			  np_node_get(e->node, "certificate-authority"), e->ca_file, &c->ca,
 			  err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return name_ca(e, c, err);
 }
 
@@ -373,17 +373,17 @@ static int apply_cluster(struct np_node node, const char *name, const struct np_
 	struct cluster_entry e = { .node = node, .name = name };
 
 	if (kube_read_fields(node, cluster_fields, &e, err) < 0 || apply_trust(&e, o, c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!e.server && !o->server)
 		return np_node_fail_key(node, err, NP_E_SPEC, "the cluster has no server");
 	/* As kubectl: a server of the command line is not known by the kubeconfig's name for it. */
 	if (!o->server && kube_set_text(&c->tls_server_name, e.tls_server_name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (kube_set_text(&c->server, e.server, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_node_bool(np_node_get(node, "disable-compression"), &c->no_compression, err) < 0 ||
 	    kube_extension_load(np_node_get(node, "extensions"), c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (e.proxy_url && !kube_proxy_is_known(e.proxy_url))
 		return np_node_fail(np_node_get(node, "proxy-url"), err, NP_E_SPEC,
 				    "proxy-url must start with http://, https:// or socks5://");
@@ -397,7 +397,7 @@ static int current_context(const struct kube_files *files, const char **ret,
 	for (size_t i = 0; i < files->n && !*ret; i++) {
 		*ret_node = np_node_get(np_doc_root(files->docs[i]), "current-context");
 		if (kube_read_text(*ret_node, false, ret, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -410,7 +410,7 @@ static int pick_context(const struct kube_files *files, const struct np_kube_opt
 	int r;
 
 	if (!name && current_context(files, &name, &at, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!name)
 		return 0;
 	r = find_entry(files, &contexts, name, &ret->node, err);
@@ -448,13 +448,13 @@ int kube_files_apply(const struct kube_files *files, const struct np_kube_option
 
 	if (pick_context(files, o, &ctx, err) < 0 || kube_set_text(&c->ns, ctx.ns, err) < 0 ||
 	    kube_set_text(&c->user_name, o->user ? o->user : ctx.user, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	r = pick_entry(files, &clusters, o->cluster, np_node_get(ctx.node, "cluster"), &node, err);
 	if (r < 0 ||
 	    (r > 0 && apply_cluster(node, o->cluster ? o->cluster : ctx.cluster, o, c, err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	r = pick_entry(files, &users, o->user, np_node_get(ctx.node, "user"), &node, err);
 	if (r < 0 || (r > 0 && kube_user_apply(node, o, c, err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	return 0;
 }

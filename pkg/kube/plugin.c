@@ -101,7 +101,7 @@ static int read_expiry(const json_t *status, struct kube_credential *ret, struct
 	const char *text;
 
 	if (read_member(status, "expirationTimestamp", &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (text && !kube_time_parse(text, &ret->expiry))
 		return np_fail(err, NP_E_REFUSED,
 			       "its status.expirationTimestamp is not a time such as "
@@ -131,7 +131,7 @@ static int read_status(const json_t *status, struct kube_credential *ret, struct
 	    read_member(status, "clientCertificateData", &cert, err) < 0 ||
 	    read_member(status, "clientKeyData", &key, err) < 0 ||
 	    read_expiry(status, ret, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!token && !cert && !key)
 		return np_fail(err, NP_E_REFUSED, "it gave neither a token nor a certificate");
 	if (!cert != !key)
@@ -140,9 +140,9 @@ static int read_status(const json_t *status, struct kube_credential *ret, struct
 	if (token && !kube_is_header_text(token))
 		return np_fail(err, NP_E_REFUSED, "its token holds a blank or a control character");
 	if (token && kube_set_text(&ret->token, token, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (copy_blob(cert, &ret->cert, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return copy_blob(key, &ret->key, err);
 }
 
@@ -181,7 +181,7 @@ int kube_credential_parse(const char *bytes, size_t size, const char *api_versio
 		return np_fail(err, NP_E_REFUSED, "its output is not an object (%zu bytes)", size);
 	if (check_version(root, api_version, err) < 0 ||
 	    read_status(json_object_get(root, "status"), &c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = c;
 	c = (struct kube_credential){ 0 };
 	return 0;
@@ -305,7 +305,7 @@ static int start(const struct kube_plugin *p, int out, pid_t *ret, struct np_err
 	int r;
 
 	if (find_interactive(p, &interactive, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	info = make_info(p, interactive);
 	env = make_list(&p->env, info);
 	if (!info || !env || !argv)
@@ -379,7 +379,7 @@ static int collect_output(struct run *r, struct np_err *err)
 		struct pollfd poller = { .fd = r->fd, .events = POLLIN };
 
 		if (check_time(r, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (poll(&poller, 1, KUBE_POLL_MS) > 0)
 			more = read_output(r, err);
 	}
@@ -395,7 +395,7 @@ static int collect_status(struct run *r, struct np_err *err)
 
 	while ((got = waitpid(r->pid, &status, WNOHANG)) == 0 || (got < 0 && errno == EINTR)) {
 		if (check_time(r, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		poll(NULL, 0, 5);
 	}
 	r->pid = 0;
@@ -426,11 +426,11 @@ static int run_plugin(struct kube_plugin *p, struct np_kube *k, uint64_t until, 
 	r.fd = fds[0];
 	out = fds[1];
 	if (start(p, out, &r.pid, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	close_fd(&out);
 	out = -1;
 	if (collect_output(&r, err) < 0 || collect_status(&r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (kube_credential_parse(r.output.bytes, r.output.size, p->api_version, &fresh, err) < 0)
 		return np_wrap(err, "exec: executable '%s'", kube_plugin_command(p));
 	kube_credential_done(&p->credential);
@@ -456,9 +456,9 @@ static int take_credential(struct np_kube *k, const struct kube_credential *from
 
 	if (from->key.bytes &&
 	    kube_secrets_add_lines(&c->secrets, from->key.bytes, from->key.size, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (take_blob(&from->cert, &c->cert, err) < 0 || take_blob(&from->key, &c->key, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	kube_wipep(&c->token);
 	if (!from->token)
 		return 0;

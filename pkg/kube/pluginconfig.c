@@ -67,9 +67,9 @@ static int copy_environment(char *const *environment, struct kube_plugin *p, str
 			continue;
 		if (strncmp(*environment, "PATH=", 5) == 0 &&
 		    kube_set_text(&p->path, *environment + 5, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (kube_texts_add(&p->env, "", *environment, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -78,7 +78,7 @@ static int copy_environment(char *const *environment, struct kube_plugin *p, str
 static int add_variables(struct np_node list, struct kube_plugin *p, struct np_err *err)
 {
 	if (np_node_list(list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < np_node_count(list); i++) {
 		struct np_node item = np_node_at(list, i);
 		const char *name = NULL, *value = NULL;
@@ -86,12 +86,12 @@ static int add_variables(struct np_node list, struct kube_plugin *p, struct np_e
 		if (np_node_object(item, err) < 0 ||
 		    kube_read_text(np_node_get(item, "name"), false, &name, err) < 0 ||
 		    kube_read_text(np_node_get(item, "value"), true, &value, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (!name || strchr(name, '='))
 			return np_node_fail(item, err, NP_E_SPEC,
 					    "an environment variable has no name, or one with '='");
 		if (set_variable(&p->env, name, value ? value : "", err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -160,18 +160,18 @@ static int set_command(const struct exec_entry *e, const struct np_kube_config *
 				    c->user_name);
 	if (strchr(e->command, '/')) {
 		if (kube_resolve(np_node_get(e->node, "command"), e->command, &command, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	} else if (kube_set_text(&command, e->command, err) < 0) {
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	if (kube_texts_add_take(&p->args, command, err) < 0 || np_node_list(list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < np_node_count(list); i++) {
 		const char *text = NULL;
 
 		if (np_node_string(np_node_at(list, i), &text, err) < 0 ||
 		    kube_texts_add(&p->args, "", text ? text : "", err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -181,14 +181,14 @@ static int set_command(const struct exec_entry *e, const struct np_kube_config *
 int kube_extension_load(struct np_node list, struct np_kube_config *c, struct np_err *err)
 {
 	if (np_node_list(list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < np_node_count(list); i++) {
 		struct np_node item = np_node_at(list, i);
 		const char *name = NULL;
 
 		if (np_node_object(item, err) < 0 ||
 		    kube_read_text(np_node_get(item, "name"), false, &name, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (!name || strcmp(name, EXTENSION) != 0)
 			continue;
 		json_decref(c->extension);
@@ -228,7 +228,7 @@ int kube_plugin_finish(struct np_kube_config *c, struct np_err *err)
 	    set_member(cluster, "tls-server-name", c->tls_server_name, err) < 0 ||
 	    set_member(cluster, "proxy-url", c->proxy_url, err) < 0 ||
 	    set_ca(cluster, &c->ca, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if ((c->insecure &&
 	     json_object_set_new(cluster, "insecure-skip-tls-verify", json_true()) < 0) ||
 	    (c->no_compression &&
@@ -258,7 +258,7 @@ int kube_plugin_load(struct np_node node, const struct np_kube_options *o, struc
 	    copy_environment(o->environment, p, err) < 0 ||
 	    add_variables(np_node_get(node, "env"), p, err) < 0 ||
 	    np_node_bool(np_node_get(node, "provideClusterInfo"), &p->provide_cluster, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	p->stdin_taken = o->stdin_taken;
 	c->plugin = np_take(p);
 	return 0;

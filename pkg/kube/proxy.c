@@ -193,7 +193,7 @@ int kube_proxy_choose(const struct np_kube_config *c, const char *host, const ch
 
 	if (!c->proxy_url && url &&
 	    kube_proxy_is_excepted(c->no_proxy, host, port, &excepted, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	text = url && !excepted ? name_proxy(url) : strdup("");
 	if (!text)
 		return np_fail_nomem(err);

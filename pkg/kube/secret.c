@@ -65,7 +65,7 @@ int kube_secrets_add_lines(struct kube_secrets *s, const char *text, size_t size
 		while (text + line < end && text[line] != '\n' && text[line] != '\r')
 			line++;
 		if (strncmp(text, "-----", 5) != 0 && kube_secrets_add(s, text, line, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		text += line + 1;
 	}
 	return 0;

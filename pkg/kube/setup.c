@@ -221,14 +221,14 @@ static int set_address(struct np_kube *k, struct np_err *err)
 
 	if (parse_address(k->config->server, &a, err) < 0 ||
 	    kube_proxy_choose(k->config, bare_host(a.host, bare), a.port, &k->proxy, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (k->config->tls_server_name) {
 		if (kube_set_text(&k->host, k->config->tls_server_name, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		return set_server_name(k, &a, err);
 	}
 	if (kube_set_text(&k->host, a.host, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return kube_set_text(&k->base, k->config->server, err);
 }
 
@@ -241,7 +241,7 @@ int kube_host_append(struct np_kube *k, struct curl_slist **list, struct np_err 
 	if (!k->config->tls_server_name)
 		return 0;
 	if (parse_address(k->config->server, &a, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (asprintf(&host, "%s:%s", a.host, a.port) < 0) {
 		host = NULL;
 		return np_fail_nomem(err);
@@ -317,7 +317,7 @@ static int drop_credentials(struct np_kube *k, struct np_err *err)
 		return 0;
 	if (parse_address(c->server, &a, err) < 0 ||
 	    kube_proxy_is_excepted(NULL, bare_host(a.host, bare), a.port, &is_loopback, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (is_loopback)
 		return 0;
 	kube_log(k, "", "no credentials are sent, since the server's address is not https");
@@ -346,7 +346,7 @@ int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct
 	if (!open_multi(k))
 		return np_fail_nomem(err);
 	if (set_address(k, err) < 0 || drop_credentials(k, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = np_take(k);
 	return 0;
 }

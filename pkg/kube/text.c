@@ -33,7 +33,7 @@ int kube_texts_copy(struct kube_texts *to, const struct kube_texts *from, struct
 {
 	for (size_t i = 0; i < from->n; i++)
 		if (kube_texts_add(to, "", from->items[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 

@@ -32,7 +32,7 @@ static int read_object(struct update *u, struct np_err *err)
 	json_t *object = NULL;
 
 	if (np_kube_get(u->k, how->resource, how->ns, how->name, &object, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	json_decref(u->out.object);
 	u->out.object = object;
 	return 0;
@@ -74,7 +74,7 @@ static int send_patch(struct update *u, const json_t *patch, struct np_err *err)
 	request.body = body;
 	u->out.attempts++;
 	if (np_kube_patch(u->k, how->resource, how->ns, how->name, &request, &stored, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	json_decref(u->out.object);
 	u->out.object = stored;
 	return 0;
@@ -86,16 +86,16 @@ static int attempt(struct update *u, struct np_err *err)
 	json_auto_t *patch = NULL;
 
 	if (!u->out.object && read_object(u, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (u->how->mutate(u->how->ctx, u->out.object, &patch, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* A patch that met a conflict may have arrived and been sent twice: then this one is empty. */
 	u->out.changed = u->out.attempts > 0 || json_object_size(patch) > 0;
 	if (json_object_size(patch) == 0 || u->how->dry_run == NP_DRY_RUN_CLIENT)
 		return 0;
 	if (send_patch(u, patch, err) == 0)
 		return 0;
-	return err->code == NP_E_CONFLICT ? 1 : -(int)err->code;
+	return err->code == NP_E_CONFLICT ? 1 : np_err_ret(err);
 }
 
 /* Waits, each time longer than before, and reads the object again. */
@@ -104,7 +104,7 @@ static int wait_and_read(struct update *u, struct np_err *err)
 	uint64_t next = u->pause_ms > 0 ? u->pause_ms * 2 : PAUSE_FIRST_MS;
 
 	u->pause_ms = next < PAUSE_MOST_MS ? next : PAUSE_MOST_MS;
-	return np_kube_pause(u->k, u->pause_ms, err) < 0 ? -(int)err->code : read_object(u, err);
+	return np_kube_pause(u->k, u->pause_ms, err) < 0 ? np_err_ret(err) : read_object(u, err);
 }
 
 /* Prepares the next attempt; where time runs out, the error says that the conflict lasted. */
@@ -119,7 +119,7 @@ static int prepare_next(struct update *u, const struct np_err *conflict, struct 
 			       u->out.attempts, u->out.attempts == 1 ? "" : "s", conflict->text,
 			       late.text);
 	*err = late;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 static int run(struct update *u, struct np_err *err)
@@ -133,7 +133,7 @@ static int run(struct update *u, struct np_err *err)
 		if (r <= 0)
 			return r;
 		if (prepare_next(u, &why, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 }
 

@@ -40,7 +40,7 @@ static int apply_certificate(const struct user_entry *e, struct np_kube_config *
 			  e->cert_file, &c->cert, err) < 0 ||
 	    kube_load_pem(key, e->key_data, np_node_get(e->node, "client-key"), e->key_file,
 			  &c->key, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!c->cert.bytes != !c->key.bytes)
 		return np_node_fail(e->node, err, NP_E_SPEC,
 				    "user '%s' has a client %s without a client %s", c->user_name,
@@ -48,7 +48,7 @@ static int apply_certificate(const struct user_entry *e, struct np_kube_config *
 				    c->cert.bytes ? "key" : "certificate");
 	if (e->key_data &&
 	    kube_secrets_add_lines(&c->secrets, e->key_data, strlen(e->key_data), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!c->key.bytes)
 		return 0;
 	return kube_secrets_add_lines(&c->secrets, c->key.bytes, c->key.size, err);
@@ -63,7 +63,7 @@ static int apply_token_file(const struct user_entry *e, struct np_kube_config *c
 	char *token;
 
 	if (kube_resolve(node, e->token_file, &c->token_file, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (kube_token_load(c->token_file, &token, &why) == 0)
 		return kube_config_set_token_take(c, token, err);
 	if (e->token)
@@ -80,7 +80,7 @@ static int apply_token(const struct user_entry *e, struct np_kube_config *c, str
 		return np_node_fail(np_node_get(e->node, "token"), err, NP_E_SPEC,
 				    "token holds a blank or a control character");
 	if (e->token_file && apply_token_file(e, c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!e->token || c->token)
 		return 0;
 	token = strdup(e->token);
@@ -114,15 +114,15 @@ static int add_texts(struct np_node list, const char *prefix, struct kube_texts 
 		     struct np_err *err)
 {
 	if (np_node_list(list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < np_node_count(list); i++) {
 		struct np_node item = np_node_at(list, i);
 		const char *text = NULL;
 
 		if (np_node_string(item, &text, err) < 0 || check_identity(item, text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (text && kube_texts_add(ret, prefix, text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -148,14 +148,14 @@ static int add_extra(struct np_node extra, struct kube_texts *ret, struct np_err
 	if (!np_node_is_present(extra))
 		return 0;
 	if (np_node_object(extra, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (struct np_node n = np_node_next(extra, NULL); n.key; n = np_node_next(extra, n.key)) {
 		char name[512], prefix[600];
 
 		escape_name(n.key, name, sizeof(name));
 		snprintf(prefix, sizeof(prefix), "Impersonate-Extra-%s: ", name);
 		if (add_texts(n, prefix, ret, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -168,7 +168,7 @@ static int apply_impersonation(const struct user_entry *e, struct np_kube_config
 	    kube_set_text(&c->as_user, e->as_user, err) < 0 ||
 	    kube_set_text(&c->as_uid, e->as_uid, err) < 0 ||
 	    add_texts(np_node_get(e->node, "as-groups"), "", &c->as_groups, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return add_extra(np_node_get(e->node, "as-user-extra"), &c->as_extra, err);
 }
 
@@ -195,19 +195,19 @@ int kube_user_apply(struct np_node node, const struct np_kube_options *o, struct
 
 	if (kube_read_fields(node, user_fields, &e, err) < 0 || apply_certificate(&e, c, err) < 0 ||
 	    apply_impersonation(&e, c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* A token of the command line stands for every other way to log in. */
 	if (o->token || o->token_file)
 		return 0;
 	if (apply_token(&e, c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!c->token && (kube_set_text(&c->username, e.username, err) < 0 ||
 			  kube_set_text(&c->password, e.password, err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* As client-go: a plugin is not asked where there is another way in. */
 	if (!c->token && !c->username && !c->cert.bytes &&
 	    (refuse_auth_provider(node, c->user_name, err) < 0 ||
 	     kube_plugin_load(np_node_get(node, "exec"), o, c, err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	return c->token || c->username || c->cert.bytes || c->plugin ? name_credentials(c, err) : 0;
 }

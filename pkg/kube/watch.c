@@ -98,7 +98,7 @@ int kube_event_parse(const struct kube_call *call, const struct kube_secrets *se
 	const char *type;
 
 	if (kube_body_parse(call, &answer, &root, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	type = json_string_value(json_object_get(root, "type"));
 	if (!type || !json_is_object(json_object_get(root, "object")))
 		return fail_event(call, "has no type or no object", err);
@@ -133,7 +133,7 @@ static int take_line(struct stream *s, const char *line, size_t size, struct np_
 	if (size == 0)
 		return GO_ON;
 	if (kube_event_parse(&s->call, &s->k->config->secrets, line, size, &event, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (event.kind == KUBE_EVENT_GONE) {
 		s->watch->end = NP_KUBE_WATCH_GONE;
 		return 0;
@@ -251,7 +251,7 @@ static int stream_run(struct stream *s, struct np_err *err)
 	s->had = 0;
 	if (kube_identity_freshen(s->k, UINT64_MAX, err) < 0 ||
 	    kube_flight_prepare(s->k, s->f, ((uint64_t)timeout + GRACE_S) * 1000, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* The line's bound must hold for what comes out of the wire, not of gzip. */
 	if (curl_easy_setopt(s->f->easy, CURLOPT_WRITEFUNCTION, on_stream) != CURLE_OK ||
 	    curl_easy_setopt(s->f->easy, CURLOPT_ACCEPT_ENCODING, NULL) != CURLE_OK ||
@@ -296,7 +296,7 @@ static int make_path(const struct np_kube_resource *r, const struct np_kube_watc
 	unsigned timeout = w->timeout_s > 0 ? w->timeout_s : TIMEOUT_DEFAULT_S;
 
 	if (kube_path(r, r->namespaced ? w->ns : NULL, NULL, &base, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (asprintf(&path, "%s?watch=true&allowWatchBookmarks=true&timeoutSeconds=%u", base,
 		     timeout) < 0) {
 		path = NULL;
@@ -305,7 +305,7 @@ static int make_path(const struct np_kube_resource *r, const struct np_kube_watc
 	if (add_query(&path, "resourceVersion", w->version, err) < 0 ||
 	    add_query(&path, "labelSelector", w->label_selector, err) < 0 ||
 	    add_query(&path, "fieldSelector", w->field_selector, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = np_take(path);
 	return 0;
 }
@@ -323,7 +323,7 @@ int np_kube_watch(struct np_kube *k, const struct np_kube_resource *r, struct np
 	if (!f)
 		return np_fail_nomem(err);
 	if (make_path(r, watch, &path, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	kube_name_resource(r, resource);
 	s.call = (struct kube_call){ .verb = "watch",
 				     .method = "GET",

@@ -58,7 +58,7 @@ static int aim(struct writing *w, const struct np_kube_resource *r, const char *
 	w->call.body = w->body;
 	if (kube_path(r, w->call.ns, strcmp(w->call.verb, "create") == 0 ? NULL : w->call.name,
 		      &w->path, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (asprintf(&w->full, "%s%s", w->path, query) < 0) {
 		w->full = NULL;
 		return np_fail_nomem(err);
@@ -120,7 +120,7 @@ int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const cha
 		 patch->dry_run ? "&dryRun=All" : "");
 	if (make_query(&patch->write, more, &query, err) < 0 ||
 	    aim(&w, r, patch->write.subresource, query, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return kube_send(k, &w.call, ret, err);
 }
 
@@ -143,7 +143,7 @@ int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const ch
 		json_object_get(json_object_get(create->body, "metadata"), "name"));
 	if (make_query(&create->write, create->dry_run ? "&dryRun=All" : "", &query, err) < 0 ||
 	    aim(&w, r, create->write.subresource, query, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return kube_send(k, &w.call, ret, err);
 }
 
@@ -188,6 +188,6 @@ int np_kube_delete(struct np_kube *k, const struct np_kube_resource *r, const ch
 	if (!w.body)
 		return np_fail_nomem(err);
 	if (aim(&w, r, NULL, "", err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return kube_send(k, &w.call, &answer, err);
 }

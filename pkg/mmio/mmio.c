@@ -53,13 +53,13 @@ static int sum_bars(const struct np_gpu *gpu, struct bars *ret, struct np_err *e
 		if (bytes > sum.largest_bytes)
 			sum.largest_bytes = bytes;
 		if (add(sum.sum_bytes, bytes, &sum.sum_bytes, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	/* No card has its large BAR alone: where no other is known, it counts as more than nothing. */
 	if (sum.sum_bytes == sum.largest_bytes && extra_bytes == 0)
 		extra_bytes = 1;
 	if (add(sum.sum_bytes, extra_bytes, &sum.floor_bytes, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = sum;
 	return 0;
 }
@@ -80,7 +80,7 @@ static int gb_ceil_pow2(uint64_t bytes, uint64_t *ret_gb, struct np_err *err)
 	uint64_t rounded = 0;
 
 	if (np_pow2_ceil(bytes, &rounded, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret_gb = rounded < NP_GIB ? 1 : rounded / NP_GIB;
 	return 0;
 }
@@ -101,7 +101,7 @@ static int size_card(const struct np_gpu *gpu, const struct bars *bars, struct n
 		return 0;
 	a->rule = NP_ADDEND_MEMORY;
 	if (np_pow2_ceil(gpu->memory_gb, &a->each_gb, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return mul(2, a->each_gb, &a->each_gb, err);
 }
 
@@ -118,15 +118,15 @@ int np_mmio_addend(const struct np_gpu *gpu, uint64_t count, struct np_addend *r
 		return 0;
 	}
 	if (sum_bars(gpu, &bars, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	a.bars_bytes = bars.sum_bytes;
 	a.needs_efi = !is_small(gpu, &bars);
 	if (gpu->has_figure && size_card(gpu, &bars, &a, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (gpu->has_figure && gpu->published_mmio_gb > a.each_gb) {
 		a.rule = NP_ADDEND_PUBLISHED;
 		if (np_pow2_ceil(gpu->published_mmio_gb, &a.each_gb, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	*ret = a;
 	return 0;
@@ -140,12 +140,12 @@ static int add_to_need(const struct np_addend *a, struct np_need *need, struct n
 		return 0;
 	if (mul(a->each_gb, a->count, &gb, err) < 0 ||
 	    add(need->sum_gb, gb, &need->sum_gb, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (mul(a->bars_bytes, a->count, &bytes, err) < 0 ||
 	    add(need->bars_bytes, bytes, &need->bars_bytes, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (add(need->gpus, a->count, &need->gpus, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	need->complete = need->complete && a->rule != NP_ADDEND_UNKNOWN;
 	need->needs_window = need->needs_window || a->each_gb > 0 || a->rule == NP_ADDEND_UNKNOWN;
 	need->needs_efi = need->needs_efi || a->needs_efi;
@@ -158,10 +158,10 @@ int np_mmio_need(const struct np_addend *addends, size_t n, struct np_need *ret,
 
 	for (size_t i = 0; i < n; i++)
 		if (add_to_need(&addends[i], &need, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (need.sum_gb > 0) {
 		if (np_pow2_ceil(need.sum_gb, &need.required_gb, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (need.required_gb < NP_WINDOW_MIN_GB)
 			need.required_gb = NP_WINDOW_MIN_GB;
 	}
@@ -184,9 +184,9 @@ static int window_of_size(const struct np_need *need, uint64_t size_gb, struct n
 	uint64_t size_bytes = 0;
 
 	if (check_pow2("sizeGB", size_gb, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (mul(size_gb, NP_GIB, &size_bytes, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (size_bytes < need->bars_bytes)
 		return np_fail(err, NP_E_WINDOW,
 			       "sizeGB is '%" PRIu64 "', but the BARs alone take %" PRIu64
@@ -207,7 +207,7 @@ int np_mmio_window(const struct np_need *need, const struct np_window_policy *po
 	uint64_t floor_gb = policy->has_minimum ? policy->minimum_gb : NP_WINDOW_FLOOR_GB;
 
 	if (check_pow2("minimumGB", floor_gb, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (policy->has_size)
 		return window_of_size(need, policy->size_gb, ret, err);
 	if (!need->needs_window)
@@ -263,7 +263,7 @@ static int put_bars(struct cursor *c, const struct np_addend *a, struct np_slot 
 		slot.bar = bars[i].index;
 		slot.size_bytes = bars[i].bytes;
 		if (put(c, &slot, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		slot.offset_bytes += bars[i].bytes;
 	}
 	return 0;
@@ -282,10 +282,10 @@ static int put_card(struct cursor *c, const struct np_addend *a, struct np_slot 
 		    struct np_err *err)
 {
 	if (mul(a->each_gb, NP_GIB, &slot.size_bytes, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	slot.offset_bytes = c->offset_bytes;
 	if (add(c->offset_bytes, slot.size_bytes, &c->offset_bytes, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	slot.bar = UINT_MAX;
 	return is_whole(a) ? put(c, &slot, err) : put_bars(c, a, slot, err);
 }
@@ -300,7 +300,7 @@ static int skip_cards(struct cursor *c, const struct np_addend *a, uint64_t card
 
 	if (mul(a->each_gb, NP_GIB, &bytes, err) < 0 || mul(bytes, cards, &bytes, err) < 0 ||
 	    add(c->offset_bytes, bytes, &c->offset_bytes, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (__builtin_mul_overflow(slots, cards, &slots) ||
 	    __builtin_add_overflow(c->n, slots, &c->n))
 		return fail_overflow(err);
@@ -318,7 +318,7 @@ static int put_cards(struct cursor *c, const struct np_addend *addends, size_t i
 		if (c->n >= c->max)
 			return skip_cards(c, a, a->count - card, err);
 		if (put_card(c, a, slot, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -328,7 +328,7 @@ static int put_cards_of_size(struct cursor *c, const struct np_addend *addends, 
 {
 	for (size_t i = 0; i < n; i++)
 		if (addends[i].each_gb == each_gb && put_cards(c, addends, i, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -350,7 +350,7 @@ int np_mmio_layout(const struct np_addend *addends, size_t n, struct np_slot *sl
 
 	while ((each_gb = next_smaller(addends, n, each_gb)) > 0)
 		if (put_cards_of_size(&c, addends, n, each_gb, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	*ret_n = c.n;
 	return 0;
 }

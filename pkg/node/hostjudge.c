@@ -401,7 +401,7 @@ static int find_window(struct np_host *h, struct np_err *err)
 			       h->pages_needed);
 	h->needed_gb = bytes / NP_GIB + (bytes % NP_GIB != 0);
 	if (np_pow2_ceil(h->needed_gb, &h->window_gb, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (h->window_gb < WINDOW_MIN_GB)
 		h->window_gb = WINDOW_MIN_GB;
 	return 0;
@@ -469,10 +469,10 @@ int np_host_judge(struct np_host *h, bool wants_vgpu, struct np_report *ret, str
 
 	h->is_vgpu = wants_vgpu;
 	if (find_gpus(&c, err) < 0 || find_window(h, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (checks[i](&c, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	for (size_t i = 0; i < h->n_gpus; i++)
 		judge_gpu(h, &h->gpus[i]);
 	report_finish(&r);

@@ -565,9 +565,9 @@ static int find_window(const struct np_machine *m, uint64_t *ret_gb, struct np_e
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < m->n_gpus; i++)
 		if (np_mmio_addend(m->gpus[i].gpu, 1, &addends[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (np_mmio_need(addends, m->n_gpus, &need, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret_gb = need.complete ? need.required_gb : 0;
 	return 0;
 }
@@ -577,7 +577,7 @@ static int write_cure(struct judging *g, struct np_err *err)
 	uint64_t gb = 0;
 
 	if (find_window(g->m, &gb, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (gb > 0)
 		snprintf(
 			g->window_cure, CURE_MAX,
@@ -632,10 +632,10 @@ int np_machine_judge(struct np_machine *m, const struct np_machine_options *o,
 		g.match = expectation_match(m, o);
 	survey_gpus(&g);
 	if (write_cure(&g, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (checks[i](&g, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	report_finish(&r);
 	r.is_final = is_final(&g);
 	*ret = r;

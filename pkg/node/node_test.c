@@ -575,7 +575,7 @@ static int judge_and_show(struct np_machine *m, struct np_expectation *x, struct
 	json_auto_t *tree = NULL;
 
 	if (np_machine_judge(m, &o, &r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	assert_int_equal(r.pass, NP_VERDICT_NO);
 	tree = np_machine_tree(m, &o, &r);
 	if (!tree)
@@ -676,7 +676,7 @@ static int read_and_judge(const char *bytes, size_t size, struct np_err *err)
 
 	if (np_host_new(catalogue, &h, err) < 0 || np_host_read(h, "all", bytes, size, err) < 0 ||
 	    np_host_judge(h, false, &r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	assert_int_equal(r.pass, NP_VERDICT_YES);
 	tree = np_host_tree(h, &r);
 	return tree ? 0 : np_fail_nomem(err);

@@ -277,7 +277,7 @@ static int scan_names(struct np_machine *m, const struct np_catalogue *cat, int 
 	qsort(names, n, sizeof(*names), by_address);
 	for (size_t i = 0; i < n; i++)
 		if (scan_device(m, cat, devices, procfs, names[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -413,7 +413,7 @@ int np_machine_scan(const struct np_machine_roots *roots, const struct np_catalo
 	int procfs = open(roots->procfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
 
 	if (open_root(roots->sysfs, &sysfs, err) < 0 || scan_bus(&m, cat, sysfs, procfs, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	m.is_uefi = read_uefi(sysfs);
 	m.has_iommu = read_iommu(sysfs);
 	read_log(roots->log, &m.log);

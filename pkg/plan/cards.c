@@ -48,7 +48,7 @@ int plan_cards_of_devices(const struct np_devices *d, struct np_card **ret, size
 					.profile = dev->profile };
 
 		if (dev->pci_class != NP_PCI_OTHER && add_card(&cards, &n, &card, 1, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	*ret = np_take(cards);
 	*ret_n = n;
@@ -69,7 +69,7 @@ int plan_cards_of_asks(const struct np_pool *pool, struct np_card **ret, size_t 
 					.profile = ask->vgpu_profile };
 
 		if (add_card(&cards, &n, &card, ask->count, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	*ret = np_take(cards);
 	*ret_n = n;

@@ -91,7 +91,7 @@ static int open_class(struct np_plan *plan, const struct np_class_ref *ref, json
 	struct np_plan_class *c = push_class(plan, err);
 
 	if (!c)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (json_object_set_new(opened, key, json_integer((json_int_t)plan->n_classes - 1)) < 0)
 		return np_fail_nomem(err);
 	if (!ref)
@@ -135,7 +135,7 @@ static int use_class(struct np_plan *plan, struct np_plan_pool *p, json_t *opene
 
 	if (!known) {
 		if (open_class(plan, ref, opened, key, o, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		known = json_object_get(opened, key);
 	}
 	p->class_index = (size_t)json_integer_value(known);
@@ -184,7 +184,7 @@ static int open_unused(struct np_plan *plan, json_t *opened, const json_t *index
 		if (!json_object_get(opened, key) &&
 		    (size_t)json_integer_value(json_object_get(index, key)) == i &&
 		    open_class(plan, &o->classes[i], opened, key, o, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -201,12 +201,12 @@ int plan_classes_make(struct np_plan *plan, const struct np_plan_options *o, str
 
 		p->class_index = SIZE_MAX;
 		if (can_be_looked_up(p->pool) && use_class(plan, p, opened, index, o, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	if (open_unused(plan, opened, index, o, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < plan->n_classes; i++)
 		if (count_gpus(plan, &plan->classes[i], o, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }

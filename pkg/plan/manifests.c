@@ -93,7 +93,7 @@ static int add_template(const struct np_plan *plan, const struct np_plan_templat
 		const struct np_pool *pool = plan->pools[t->pools[i]].pool;
 
 		if (is_to_be_named(pool) && add_deployment(list, pool, name, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -106,7 +106,7 @@ int np_plan_manifests(const struct np_plan *plan, json_t **ret, struct np_err *e
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < plan->n_templates; i++)
 		if (add_template(plan, &plan->templates[i], list, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	*ret = json_incref(list);
 	return 0;
 }

@@ -112,7 +112,7 @@ static int tell_mismatch(struct np_plan *plan, struct np_plan_pool *p,
 	size_t n = 0;
 
 	if (plan_cards_of_asks(p->pool, &asked, &n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (differ_by_id(asked, n, c)) {
 		plan_cards_ids(asked, n, wants);
 		plan_cards_ids(c->cards, c->n_cards, has);
@@ -144,7 +144,7 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 		return plan_cards_of_asks(p->pool, &p->cards, &p->n_cards, err);
 	}
 	if (copy_cards(p, c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (p->pool->n_asks == 0)
 		return 0;
 	match = plan_match_asks(p->pool, plan_devices(c, o), o->catalogue);
@@ -153,7 +153,7 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 	if (match == PLAN_MATCH_NO)
 		return tell_mismatch(plan, p, c, err);
 	if (plan_cards_of_asks(p->pool, &asked, &n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	np_cards_text(asked, n, wants);
 	np_cards_text(c->cards, c->n_cards, has);
 	np_pool_id(p->pool, id);
@@ -208,9 +208,9 @@ static int fill_cards(struct np_plan *plan, struct np_plan_pool *p, const struct
 		if (c->class)
 			return cards_of_class(plan, p, c, o, err);
 		if (!c->found && tell_not_found(plan, p, c, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	} else if (note_without_class(plan, p, err) < 0) {
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	if (p->pool->n_asks == 0 || p->pool->gpus_unknown)
 		return 0;
@@ -296,7 +296,7 @@ static int fill_window(struct np_plan *plan, struct np_plan_pool *p, struct np_e
 	p->has_window = true;
 	p->window_is_known = p->need.complete || p->window.rule == NP_WINDOW_SIZE;
 	if (note_figures(plan, p, err) < 0 || note_larger(plan, p, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return note_address_width(plan, p, err);
 }
 
@@ -323,7 +323,7 @@ static int note_remarks(struct np_plan *plan, const struct np_plan_pool *p, stru
 
 		if (np_notes_add(&plan->notes, err, r->warning, "%s:%u: pool '%s': %s", at->file,
 				 at->line, id, r->message) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -350,7 +350,7 @@ static int fill_pools(struct np_plan *plan, const struct np_plan_options *o, str
 		if (note_placeholder(plan, p, err) < 0 || note_remarks(plan, p, err) < 0 ||
 		    fill_cards(plan, p, o, err) < 0 || fill_window(plan, p, err) < 0 ||
 		    note_rollout(plan, p, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -448,7 +448,7 @@ static int fill_class(struct np_plan *plan, struct np_plan_class *c,
 	if (!c->class)
 		return 0;
 	if (gather(plan, c, o, &g, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if ((o->revert ? np_vmclass_revert : np_vmclass_change)(c->class, &g.want, &change, &why) <
 	    0)
 		return np_plan_add_error(plan, &why, err);
@@ -474,13 +474,13 @@ int np_plan_make(const struct np_input *in, const struct np_plan_options *o, str
 	if (plan_classes_make(&plan, o, err) < 0 ||
 	    (!o->revert &&
 	     (plan_templates_make(&plan, in, err) < 0 || fill_pools(&plan, o, err) < 0)))
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < plan.n_templates; i++)
 		if (plan_template_fill(&plan, &plan.templates[i], o, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	for (size_t i = 0; i < plan.n_classes; i++)
 		if (fill_class(&plan, &plan.classes[i], o, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	*ret = plan;
 	plan = (struct np_plan){ 0 };
 	return 0;

@@ -606,7 +606,7 @@ static void test_plan__each_allocation_may_fail(void **state)
 		rc = np_plan_make(&s.in, &s.options, &s.plan, &err);
 		stop_failing(&f);
 		assert_int_equal(err.code, f.failed ? NP_E_NOMEM : NP_OK);
-		assert_int_equal(rc, -(int)err.code);
+		assert_int_equal(rc, np_err_ret(&err));
 		if (f.failed)
 			assert_int_equal(s.plan.n_pools, 77);
 	}

@@ -95,12 +95,12 @@ static int add_key_items(struct np_plan_template *t, json_t *old, json_t *fresh,
 		char path[128];
 
 		if (key_from(old, key, &from, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (from == to || (from && to && json_equal(from, to)))
 			continue;
 		snprintf(path, sizeof(path), KEYS "/%s", np_vmx_key_name(key));
 		if (add_item(t, path, from, to, key_reason(key, wants), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -189,7 +189,7 @@ static int change_ids(struct np_plan_template *t, json_t *spec, struct np_err *e
 		if (!t->devices.items[i].profile &&
 		    (change_id(t, device, i, "vendorId", id.vendor, err) < 0 ||
 		     change_id(t, device, i, "deviceId", id.device, err) < 0))
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -262,7 +262,7 @@ static int rename_object(json_t *object, const char *old, struct np_err *err)
 	uint32_t hash = 0;
 
 	if (hash_spec(object, &hash, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	plan_drop_server_fields(object);
 	if (!json_is_object(annotations)) {
 		annotations = json_object();
@@ -295,7 +295,7 @@ static int add_references(const struct np_plan *plan, struct np_plan_template *t
 			"MachineDeployment '%s/%s' is to name the new template, which rolls its nodes",
 			pool->ns, pool->source.name);
 		if (add_item(t, REFERENCE, from, to, reason, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		t->n_references++;
 	}
 	return 0;
@@ -310,7 +310,7 @@ static int make_replacement(const struct np_plan *plan, struct np_plan_template 
 	if (!object)
 		return np_fail_nomem(err);
 	if (change_ids(t, spec, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (t->change.n == 0)
 		return 0;
 	if (wants->hardware &&
@@ -321,7 +321,7 @@ static int make_replacement(const struct np_plan *plan, struct np_plan_template 
 	else if (json_object_set(spec, "customVMXKeys", keys) < 0)
 		return np_fail_nomem(err);
 	if (!wants->in_place && rename_object(object, t->name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	t->replacement = json_incref(object);
 	return wants->in_place ? 0 : add_references(plan, t, err);
 }
@@ -337,6 +337,6 @@ int plan_template_replace(const struct np_plan *plan, struct np_plan_template *t
 		return np_fail_nomem(err);
 	if ((flat ? add_flat_items : add_key_items)(t, old, keys, wants, err) < 0 ||
 	    change_hardware(t, wants, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return flat ? 0 : make_replacement(plan, t, wants, keys, err);
 }

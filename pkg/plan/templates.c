@@ -83,7 +83,7 @@ static int copy_remarks(struct np_plan_template *t, struct np_err *err)
 		const struct np_note *r = &t->template->remarks.items[i];
 
 		if (np_notes_add(&t->notes, err, r->warning, "%s", r->message) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -94,11 +94,11 @@ static int open_template(struct np_plan *plan, const struct np_template *templat
 	struct np_plan_template *t = push_template(plan, err);
 
 	if (!t)
-		return -(int)err->code;
+		return np_err_ret(err);
 	t->ns = template->ns;
 	t->name = template->name;
 	t->template = template;
-	return copy_remarks(t, err) < 0 ? -(int)err->code : copy_devices(t, err);
+	return copy_remarks(t, err) < 0 ? np_err_ret(err) : copy_devices(t, err);
 }
 
 static int open_missing(struct np_plan *plan, const struct np_pool *pool, struct np_err *err)
@@ -106,7 +106,7 @@ static int open_missing(struct np_plan *plan, const struct np_pool *pool, struct
 	struct np_plan_template *t = push_template(plan, err);
 
 	if (!t)
-		return -(int)err->code;
+		return np_err_ret(err);
 	t->ns = pool->template_ns;
 	t->name = pool->template_name;
 	return np_notes_add(
@@ -169,9 +169,9 @@ static int join_pools(struct np_plan *plan, const size_t *places, struct np_err 
 		if (p->pool->template_index != SIZE_MAX)
 			at = places[p->pool->template_index];
 		else if (find_missing(plan, p->pool, missing, &at, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (add_pool(plan, p, at, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -203,7 +203,7 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_template *t, st
 	t->has_gpus =
 		!baked_in && !template->has_unknown_device && template->kind != NP_TEMPLATE_EXTRA;
 	if (plan_cards_of_devices(&t->devices, &t->cards, &t->n_cards, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!baked_in)
 		return 0;
 	return np_notes_add(
@@ -223,13 +223,13 @@ int plan_templates_make(struct np_plan *plan, const struct np_input *in, struct 
 		if (in->templates[i].is_duplicate || in->templates[i].class_name)
 			continue;
 		if (open_template(plan, &in->templates[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	if (join_pools(plan, places, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < plan->n_templates; i++)
 		if (count_gpus(plan, &plan->templates[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -257,7 +257,7 @@ static int match_asks(struct np_plan *plan, struct np_plan_pool *p, struct np_pl
 	if (match == PLAN_MATCH_EQUAL)
 		return 0;
 	if (plan_cards_of_asks(p->pool, &asked, &n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	np_cards_text(asked, n, wants);
 	np_cards_text(t->cards, t->n_cards, has);
 	np_pool_id(p->pool, id);
@@ -282,7 +282,7 @@ int plan_template_cards(struct np_plan *plan, struct np_plan_pool *p,
 		return plan_cards_of_asks(p->pool, &p->cards, &p->n_cards, err);
 	}
 	if (copy_cards(p, t, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return p->pool->n_asks > 0 ? match_asks(plan, p, t, cat, err) : 0;
 }
 
@@ -350,11 +350,11 @@ static int decide_window(struct fill *f, struct np_err *err)
 		return 0;
 	}
 	if (np_vmx_decide(&f->current, &need, &d, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (d.kept[0] != '\0') {
 		snprintf(f->reason, sizeof(f->reason), "%s", d.kept);
 		if (np_notes_add(&f->t->notes, err, NP_WARNING_WINDOW_KEPT, "%s", d.warning) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	f->t->has_window = true;
 	f->t->window_gb = d.gb;
@@ -440,7 +440,7 @@ static int note_unknown(struct np_plan_template *t, struct np_err *err)
 		    np_notes_add(&t->notes, err, NP_WARNING_UNKNOWN_DEVICE,
 				 "'%s' is not in the catalogue; add it with --catalogue",
 				 np_card_name(&t->cards[i], id)) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -463,14 +463,14 @@ int plan_template_fill(struct np_plan *plan, struct np_plan_template *t,
 		return 0;
 	f.current = read_current(t->template);
 	if (note_mixed(t, err) < 0 || note_memory(t, err) < 0 || note_unknown(t, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!gather(plan, &f)) {
 		leave_as_is(&f);
 		return copy_hardware(&f, err);
 	}
 	if (decide_window(&f, err) < 0 || decide_hardware(&f, err) < 0 ||
 	    copy_hardware(&f, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	f.wants.in_place = o->in_place;
 	return plan_template_replace(plan, t, &f.wants, err);
 }

@@ -52,7 +52,7 @@ static int fill_pci_id(const struct np_catalogue *cat, const char *text, struct 
 		       struct np_err *err)
 {
 	if (np_pci_id_parse(text, &ask->id, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	ask->exact = true;
 	ask->gpu = np_gpu_find_id(cat, ask->id);
 	return 0;
@@ -159,7 +159,7 @@ static int read_way_text(const struct way *way, struct np_node n, const char **r
 						 : "");
 	}
 	if (np_node_string(n, ret, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!**ret)
 		return np_node_fail(n, err, NP_E_SPEC, "%s is '': name a GPU", way->key);
 	return 0;
@@ -175,10 +175,10 @@ static int read_ask(struct np_node item, const struct way *way, const struct np_
 
 	if (!np_node_is_placeholder(n) &&
 	    (read_way_text(way, n, &text, err) < 0 || fill(way, cat, n, text, ask, err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!np_node_is_placeholder(count) &&
 	    np_node_uint(count, 1, NP_ASK_COUNT_MAX, &ask->count, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return !np_node_is_placeholder(n) && !np_node_is_placeholder(count);
 }
 
@@ -198,7 +198,7 @@ static int read_item(struct np_node item, const struct np_catalogue *cat, struct
 					    err);
 	if (np_pool_check_fields(item, NP_WORDS(item_fields), err) < 0 ||
 	    find_way(item, &way, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	known = read_ask(item, way, cat, &ask, err);
 	if (known < 0)
 		return known;
@@ -218,15 +218,15 @@ int np_pool_read_asks(struct np_node list, const struct np_catalogue *cat, struc
 		return 0;
 	}
 	if (np_node_list(list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (n > NP_POOL_GPUS_MAX)
 		return np_node_fail(list, err, NP_E_SPEC, "gpus has %zu items: at most %d", n,
 				    NP_POOL_GPUS_MAX);
 	if (make_room(pool, n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < n; i++)
 		if (read_item(np_node_at(list, i), cat, pool, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -253,7 +253,7 @@ int np_pool_find_annotation(struct np_node metadata, struct np_node *ret, struct
 
 	if (np_node_object(metadata, err) < 0 || np_node_object(annotations, err) < 0 ||
 	    check_spelling(annotations, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = np_node_get(annotations, NP_GPUS_ANNOTATION);
 	return 0;
 }
@@ -321,7 +321,7 @@ static int read_pair(struct np_node n, const struct np_catalogue *cat, const cha
 				    "count of '%.64s' in %s is '%.64s': expected 1 to %d", name,
 				    origin, count, NP_ASK_COUNT_MAX);
 	if (fill(guess_way(cat, name), cat, n, name, &ask, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return push_take(n, pool, &ask, err);
 }
 
@@ -348,7 +348,7 @@ static int read_pairs(struct np_node n, const struct np_catalogue *cat, const ch
 		if (is_open && holds_mark(pair))
 			continue;
 		if (read_pair(n, cat, origin, pair, pool, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -367,7 +367,7 @@ static int read_asks_text(struct np_node n, const struct np_catalogue *cat, cons
 		return np_node_fail(n, err, NP_E_SPEC, "%s names %zu GPUs: at most %d", origin,
 				    commas + 1, NP_POOL_GPUS_MAX);
 	if (make_room(pool, commas + 1, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return read_pairs(n, cat, origin, text, pool, err);
 }
 
@@ -377,7 +377,7 @@ int np_pool_read_annotation(struct np_node n, const struct np_catalogue *cat, st
 	const char *text = NULL;
 
 	if (np_node_string(n, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!text)
 		return 0;
 	/* Two places that say the same drift apart, so that one of them must be wrong some day. */
@@ -406,7 +406,7 @@ int np_asks_parse(const struct np_catalogue *cat, const char *origin, const char
 
 	/* The readers tell a place; here it is the origin's name alone. */
 	if (np_doc_new_take(origin, json_object(), &doc, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	r = np_is_placeholder(text)
 		    ? np_fail(err, NP_E_SPEC, "%s: '%.64s' holds a placeholder", origin, text)
 		    : read_asks_text(np_doc_root(doc), cat, "the list", text, &pool, err);
@@ -426,7 +426,7 @@ int np_pool_read_cluster_annotation(const struct np_object *o, size_t first, str
 	struct np_node n;
 
 	if (np_pool_find_annotation(np_node_get(o->root, "metadata"), &n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!np_node_is_present(n) || n_pools == 0)
 		return 0;
 	if (n_pools > 1)

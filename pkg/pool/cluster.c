@@ -30,7 +30,7 @@ static int add_tkc_pool(const struct np_object *o, struct np_node entry, struct 
 	    np_pool_init(o, entry.pos, name, &pool, err) < 0 ||
 	    np_pool_read_class(vm_class, "vmClass", &pool, err) < 0 ||
 	    np_pool_read_replicas(np_node_get(entry, "replicas"), &pool, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_input_push_take(o->in, &pool, err);
 }
 
@@ -54,13 +54,13 @@ int np_pool_add_tkc(const struct np_object *o, struct np_err *err)
 	if (np_node_path(o->root, "spec.topology", &topology, err) < 0 ||
 	    np_node_object(topology, err) < 0 ||
 	    refuse_field(topology, "workers", "v1alpha1", "nodePools", err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	pools = np_node_get(topology, "nodePools");
 	if (np_node_list(pools, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < np_node_count(pools); i++)
 		if (add_tkc_pool(o, np_node_at(pools, i), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (o->in->n_pools == first)
 		return np_pool_skip_object(o, "without node pools", err);
 	return np_pool_read_cluster_annotation(o, first, err);
@@ -75,10 +75,10 @@ int np_pool_add_tkc_v1alpha1(const struct np_object *o, struct np_err *err)
 	if (np_node_path(o->root, "spec.topology", &topology, err) < 0 ||
 	    np_node_object(topology, err) < 0 ||
 	    refuse_field(topology, "nodePools", "v1alpha2 and v1alpha3", "workers", err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	workers = np_node_get(topology, "workers");
 	if (np_node_object(workers, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!np_node_is_present(workers))
 		return np_pool_skip_object(o, "without workers", err);
 	vm_class = np_node_get(workers, "class");
@@ -86,7 +86,7 @@ int np_pool_add_tkc_v1alpha1(const struct np_object *o, struct np_err *err)
 	    np_pool_read_class(vm_class, "class", &pool, err) < 0 ||
 	    np_pool_read_replicas(np_node_get(workers, "count"), &pool, err) < 0 ||
 	    np_input_push_take(o->in, &pool, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_pool_read_cluster_annotation(o, first, err);
 }
 
@@ -115,7 +115,7 @@ static int set_variable(struct np_node item, const char *name, bool is_class,
 		return np_node_fail(item, err, NP_E_SPEC,
 				    "variable '%s' is given twice in one list", name);
 	if (is_class && check_class_variable(value, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*at = value;
 	return 0;
 }
@@ -126,7 +126,7 @@ static int read_variables(struct np_node list, struct variables *v, struct np_er
 	struct variables seen = { 0 };
 
 	if (np_node_list(list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < np_node_count(list); i++) {
 		struct np_node item = np_node_at(list, i);
 		const char *name = NULL;
@@ -134,12 +134,12 @@ static int read_variables(struct np_node list, struct variables *v, struct np_er
 
 		if (np_node_object(item, err) < 0 ||
 		    np_node_string(np_node_get(item, "name"), &name, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		is_class = name && strcmp(name, NP_CLASS_VARIABLE) == 0;
 		if (!is_class && !(name && strcmp(name, NP_GPU_VARIABLE) == 0))
 			continue;
 		if (set_variable(item, name, is_class, &seen, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	if (seen.vm_class.key)
 		v->vm_class = seen.vm_class;
@@ -153,7 +153,7 @@ static int read_overrides(struct np_node of, struct variables *v, struct np_err 
 	struct np_node overrides;
 
 	if (np_node_path(of, "variables.overrides", &overrides, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return read_variables(overrides, v, err);
 }
 
@@ -193,9 +193,9 @@ static int read_is_tanzu(struct np_node topology, bool *ret, struct np_err *err)
 	const char *name = "";
 
 	if (!np_node_is_present(n) && np_node_path(topology, "classRef.name", &n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_node_string(n, &name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = is_tanzu_class(name);
 	return 0;
 }
@@ -211,18 +211,18 @@ static int is_for_us(const struct np_object *o, struct np_node topology, struct 
 	bool ours = false;
 
 	if (read_is_tanzu(topology, &ours, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	ours = ours || has_variable(&v) ||
 	       np_pool_has_our_annotation(np_node_get(o->root, "metadata"));
 	if (read_overrides(np_node_get(topology, "controlPlane"), &v, err) < 0 ||
 	    np_node_path(topology, "workers.machineDeployments", &pools, err) < 0 ||
 	    np_node_list(pools, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < np_node_count(pools); i++) {
 		struct np_node entry = np_node_at(pools, i);
 
 		if (read_overrides(entry, &v, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		ours = ours || np_pool_has_our_annotation(np_node_get(entry, "metadata"));
 	}
 	*ret = ours || has_variable(&v);
@@ -240,7 +240,7 @@ int np_pool_read_deployment_metadata(const struct np_object *o, struct np_node m
 	struct np_node annotation;
 
 	if (np_pool_find_annotation(metadata, &annotation, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		if (np_node_is_present(
 			    np_node_get(np_node_get(metadata, "annotations"), limits[i])))
@@ -254,7 +254,7 @@ static int read_rollout(struct np_node entry, struct np_pool *pool, struct np_er
 	struct np_node strategy;
 
 	if (np_node_path(entry, "rollout.strategy", &strategy, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!np_node_is_present(strategy))
 		strategy = np_node_get(entry, "strategy");
 	return np_pool_read_rollout(strategy, pool, err);
@@ -277,7 +277,7 @@ static int add_deployment(const struct np_object *o, struct np_node entry, struc
 	    np_pool_read_replicas(np_node_get(entry, "replicas"), &pool, err) < 0 ||
 	    read_rollout(entry, &pool, err) < 0 ||
 	    np_pool_read_deployment_metadata(o, np_node_get(entry, "metadata"), &pool, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_input_push_take(o->in, &pool, err);
 }
 
@@ -287,7 +287,7 @@ static int note_machine_pools(struct np_node topology, struct np_pool *pool, str
 	struct np_node pools;
 
 	if (np_node_path(topology, "workers.machinePools", &pools, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_node_count(pools) == 0)
 		return 0;
 	return np_notes_add(&pool->remarks, err, NP_WARNING_MACHINE_POOLS,
@@ -303,14 +303,14 @@ static int add_deployments(const struct np_object *o, struct np_node topology, s
 	struct np_node pools;
 
 	if (np_node_path(topology, "workers.machineDeployments", &pools, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < np_node_count(pools); i++)
 		if (add_deployment(o, np_node_at(pools, i), v, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (o->in->n_pools == first)
 		return np_pool_skip_object(o, "without machine deployments", err);
 	if (note_machine_pools(topology, &o->in->pools[first], err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_pool_read_cluster_annotation(o, first, err);
 }
 
@@ -322,12 +322,12 @@ int np_pool_add_cluster(const struct np_object *o, struct np_err *err)
 
 	if (np_node_path(o->root, "spec.topology", &topology, err) < 0 ||
 	    np_node_object(topology, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!np_node_is_present(topology))
 		return np_input_skip(o->in, "Cluster without topology", err);
 	if (read_variables(np_node_get(topology, "variables"), &v, err) < 0 ||
 	    is_for_us(o, topology, v, &ours, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!ours) {
 		o->in->n_topologies_skipped++;
 		return np_pool_skip_object(o, "without variable " NP_CLASS_VARIABLE, err);

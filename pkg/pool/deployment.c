@@ -22,9 +22,9 @@ static int read_group(struct np_node ref, struct reference *r, struct np_err *er
 	size_t n;
 
 	if (np_node_string(np_node_get(ref, "apiGroup"), &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!text && np_node_string(np_node_get(ref, "apiVersion"), &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	n = text ? strcspn(text, "/") : 0;
 	if (n >= sizeof(r->group))
 		return np_node_fail(ref, err, NP_E_SPEC,
@@ -41,7 +41,7 @@ static int read_reference(struct np_node ref, struct reference *r, struct np_err
 	    np_node_string(np_node_get(ref, "kind"), &r->kind, err) < 0 ||
 	    np_node_string(np_node_get(ref, "name"), &r->name, err) < 0 ||
 	    np_node_string(np_node_get(ref, "namespace"), &r->ns, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return 0;
 }
 
@@ -79,7 +79,7 @@ int np_pool_read_rollout(struct np_node strategy, struct np_pool *pool, struct n
 
 	if (np_node_path(strategy, "rollingUpdate.maxSurge", &surge, err) < 0 ||
 	    np_node_string(np_node_get(strategy, "type"), &type, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	keep_surge(surge, pool);
 	if (strcmp(type, "OnDelete") == 0)
 		pool->rollout = NP_ROLLOUT_ON_DELETE;
@@ -94,7 +94,7 @@ static int read_rollout(struct np_node spec, struct np_pool *pool, struct np_err
 	struct np_node strategy;
 
 	if (np_node_path(spec, "rollout.strategy", &strategy, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!np_node_is_present(strategy))
 		strategy = np_node_get(spec, "strategy");
 	return np_pool_read_rollout(strategy, pool, err);
@@ -105,7 +105,7 @@ static int read_cluster(struct np_node n, struct np_pool *pool, struct np_err *e
 	const char *name = NULL;
 
 	if (np_node_is_present(n) && np_pool_read_name(n, "spec.clusterName", &name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	pool->has_placeholder = pool->has_placeholder || (name && np_is_placeholder(name));
 	return np_pool_copy_text(&pool->cluster, name, err);
 }
@@ -121,7 +121,7 @@ static int set_template(const struct np_object *o, const struct reference *r, st
 	    np_pool_copy_text(&pool->template_group, r->group, err) < 0 ||
 	    np_pool_copy_text(&pool->template_ns, r->ns && *r->ns ? r->ns : o->ns, err) < 0 ||
 	    np_pool_copy_text(&pool->template_name, name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	pool->has_template = true;
 	pool->template_index = SIZE_MAX;
 	pool->doc = np_doc_ref(o->doc);
@@ -134,7 +134,7 @@ static int note_topology(struct np_node metadata, struct np_pool *pool, struct n
 	struct np_node labels = np_node_get(metadata, "labels");
 
 	if (np_node_object(labels, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!np_node_is_present(np_node_get(labels, TOPOLOGY_LABEL)))
 		return 0;
 	return np_notes_add(
@@ -157,7 +157,7 @@ static int add_pool(const struct np_object *o, const struct reference *r, struct
 	    read_rollout(spec, &pool, err) < 0 ||
 	    np_pool_read_deployment_metadata(o, metadata, &pool, err) < 0 ||
 	    note_topology(metadata, &pool, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_input_push_take(o->in, &pool, err);
 }
 
@@ -168,7 +168,7 @@ int np_pool_add_machine_deployment(const struct np_object *o, struct np_err *err
 
 	if (np_node_path(o->root, "spec.template.spec.infrastructureRef", &ref, err) < 0 ||
 	    read_reference(ref, &r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* Other clouds have MachineDeployments too; a word to us makes one ours. */
 	if (!is_template(&r) && !np_pool_has_our_annotation(np_node_get(o->root, "metadata")))
 		return np_pool_skip_object(o, "of another cloud", err);
@@ -194,7 +194,7 @@ int np_pool_add_control_plane(const struct np_object *o, struct np_err *err)
 
 		if (np_node_path(o->root, paths[i], &ref, err) < 0 ||
 		    read_reference(ref, &r, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (!is_template(&r) || !r.name)
 			continue;
 		np_template_key(r.group, r.ns && *r.ns ? r.ns : o->ns, r.name, key);

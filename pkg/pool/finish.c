@@ -53,7 +53,7 @@ static int check_pools(const struct np_input *in, struct np_err *err)
 		if (np_is_placeholder(id))
 			continue;
 		if (enter(seen, id, i, &first, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (first != i)
 			return np_fail(err, NP_E_SPEC,
 				       "%s:%u: pool '%s' is given twice, first in %s:%u", at->file,
@@ -76,7 +76,7 @@ static int check_class(const struct np_input *in, json_t *seen, size_t i, struct
 	if (np_is_placeholder(id))
 		return 0;
 	if (enter(seen, id, i, &first, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (first == i || json_equal(in->classes[first].node.json, class->node.json))
 		return 0;
 	return np_node_fail(class->node, err, NP_E_SPEC,
@@ -94,7 +94,7 @@ static int check_classes(const struct np_input *in, struct np_err *err)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < in->n_classes; i++)
 		if (check_class(in, seen, i, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -136,12 +136,12 @@ static int index_templates(const struct np_input *in, json_t *index, struct np_e
 			continue;
 		np_template_key(t->group, t->ns, t->name, key);
 		if (enter(index, key, i, &first, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (first == i)
 			continue;
 		t->is_duplicate = json_equal(in->templates[first].node.json, t->node.json) != 0;
 		if (!t->is_duplicate && check_template(in, i, first, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -194,7 +194,7 @@ static int add_own_pool(struct np_input *in, size_t i, struct np_err *err)
 
 	if (np_pool_init(&o, t->node.pos, t->name, &pool, err) < 0 ||
 	    np_pool_copy_text(&pool.cluster, NULL, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	pool.has_template = true;
 	pool.template_index = i;
 	pool.has_placeholder = pool.has_placeholder || t->has_placeholder;
@@ -232,10 +232,10 @@ int np_input_join(struct np_input *in, struct np_err *err)
 	if (!index)
 		return np_fail_nomem(err);
 	if (index_templates(in, index, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < in->n_pools; i++)
 		if (join_pool(in, &in->pools[i], index, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return add_own_pools(in, err);
 }
 
@@ -250,11 +250,11 @@ bool np_input_needs_classes(const struct np_input *in)
 int np_input_finish(struct np_input *in, struct np_err *err)
 {
 	if (np_input_join(in, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* Where a document was refused, that is told, and not that nothing was there. */
 	if (in->n_pools == 0 && in->n_classes == 0 && in->n_errors == 0)
 		return fail_nothing(in, err);
 	if (check_pools(in, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return check_classes(in, err);
 }

@@ -84,7 +84,7 @@ static int read_key_pairs(struct np_template *t, struct np_node n, char *rest, s
 				n.key, pair);
 		*equals = '\0';
 		if (np_template_add_key(t, n, trim(pair), trim(equals + 1), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -151,13 +151,13 @@ static int add_device(struct flat *f, struct np_node n, const char *text, struct
 		    np_notes_add(&f->template.remarks, err, NP_WARNING_PASSTHROUGH_ONLY,
 				 "'%.64s' is a vGPU: %s accepts passthrough devices only", text,
 				 n.key) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		return np_template_add_device(&f->template, f->o->cat, n, id, text, err);
 	}
 	if (np_pci_id_parse(text, &id, &why) < 0)
 		return np_node_fail(n, err, NP_E_SPEC, "%s: %s", n.key, why.text);
 	if (note_allow_list(f, id, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_template_add_device(&f->template, f->o->cat, n, id, NULL, err);
 }
 
@@ -170,7 +170,7 @@ static int read_devices(struct flat *f, struct np_node n, const char *text, stru
 		return np_fail_nomem(err);
 	while (rest)
 		if (add_device(f, n, trim(strsep(&rest, ",")), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -245,7 +245,7 @@ static int read_field(struct flat *f, struct np_node root, const struct flat_fie
 	const char *text;
 
 	if (read_scalar(n, buf, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!text)
 		return 0;
 	if (!is_open(field, text))
@@ -269,7 +269,7 @@ static int set_pool(struct flat *f, const char *cluster, struct np_err *err)
 static int push(struct flat *f, struct np_err *err)
 {
 	if (np_template_push_take(f->o->in, &f->template, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_input_push_take(f->o->in, &f->pool, err);
 }
 
@@ -279,14 +279,14 @@ static int add_base(const struct np_object *o, const char *cluster, struct np_er
 
 	if (np_pool_init(o, o->root.pos, FLAT_POOL, &f.pool, err) < 0 ||
 	    np_template_init(o, o->root.pos, FLAT_POOL, &f.template, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	f.template.kind = NP_TEMPLATE_FLAT;
 	f.pool.rollout = NP_ROLLOUT_SURGE;
 	for (size_t i = 0; i < sizeof(flat_fields) / sizeof(flat_fields[0]); i++)
 		if (read_field(&f, o->root, &flat_fields[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (set_pool(&f, cluster, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return push(&f, err);
 }
 
@@ -297,7 +297,7 @@ static int read_extra_keys(struct np_node item, struct np_template *t, struct np
 	const char *text = NULL;
 
 	if (np_node_string(n, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!text || !*text)
 		return 0;
 	copy = strdup(text);
@@ -312,7 +312,7 @@ static int read_extra(struct flat *f, struct np_node item, struct np_err *err)
 	    np_node_string(np_node_get(item, "template"), &image, err) < 0 ||
 	    read_extra_keys(item, &f->template, err) < 0 ||
 	    np_template_note_guest(&f->template, "template", image, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	f->template.has_placeholder =
 		f->template.has_placeholder || (image && np_is_placeholder(image));
 	return 0;
@@ -334,7 +334,7 @@ static int add_extra(const struct np_object *o, struct np_node item, unsigned ab
 	    np_pool_init(o, at, name, &f.pool, err) < 0 ||
 	    np_template_init(o, at, name, &f.template, err) < 0 || read_extra(&f, item, err) < 0 ||
 	    set_pool(&f, cluster, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	f.template.kind = NP_TEMPLATE_EXTRA;
 	return push(&f, err);
 }
@@ -351,7 +351,7 @@ static int add_extra_list(const struct np_object *o, struct np_node list, unsign
 				    EXTRA_POOLS_MAX);
 	for (size_t i = 0; i < n; i++)
 		if (add_extra(o, np_node_at(list, i), above, cluster, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -372,7 +372,7 @@ static int add_extra_block(const struct np_object *o, struct np_node n, const ch
 		return np_fail_nomem(err);
 	}
 	if (np_reader_new(name, text, strlen(text), &reader, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	got = np_reader_next(reader, &doc, err);
 	if (got <= 0)
 		return got;
@@ -417,12 +417,12 @@ static int open_flat(struct np_object *o, const char **ret_cluster, const char *
 	o->kind = FLAT_KIND;
 	if (np_node_string(name, ret_cluster, err) < 0 ||
 	    np_node_string(np_node_get(o->root, "INFRASTRUCTURE_PROVIDER"), ret_provider, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* The name may come from the command line instead. */
 	if (*ret_cluster && !**ret_cluster)
 		*ret_cluster = NULL;
 	if (*ret_cluster && np_pool_read_name(name, "CLUSTER_NAME", ret_cluster, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	o->name = *ret_cluster ? *ret_cluster : FLAT_POOL;
 	return np_object_read_namespace(o, np_node_get(o->root, "NAMESPACE"), err);
 }
@@ -438,14 +438,14 @@ int np_pool_add_flat(const struct np_object *parent, struct np_node root, struct
 	if (!base && !np_node_is_present(extra))
 		return 0;
 	if (open_flat(&o, &cluster, &provider, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (is_other_cloud(provider))
 		return np_pool_skip_object(&o, "whose provider is not vsphere", err) < 0
-			       ? -(int)err->code
+			       ? np_err_ret(err)
 			       : 1;
 	if (base && add_base(&o, cluster, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_node_is_present(extra) && add_extra_block(&o, extra, cluster, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return 1;
 }

@@ -41,7 +41,7 @@ static int note_gpu_keys(struct np_node object, const char *prefix, struct np_po
 			    "settings; give the pool a VM class or a VSphereMachineTemplate of its "
 			    "own",
 			    prefix, n.key) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -64,6 +64,6 @@ int np_pool_add_node_file(const struct np_object *parent, struct np_node root, s
 	    np_node_object(vsphere, err) < 0 || note_gpu_keys(root, "", &pool, err) < 0 ||
 	    note_gpu_keys(vsphere, "vsphere.", &pool, err) < 0 ||
 	    np_input_push_take(o.in, &pool, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return 1;
 }

@@ -86,7 +86,7 @@ static int read_mmio(struct np_node mmio, struct np_pool *pool, struct np_err *e
 	}
 	if (np_node_object(mmio, err) < 0 ||
 	    np_pool_check_fields(mmio, NP_WORDS(mmio_fields), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_pool_read_sizes(mmio, "mmio", pool, err);
 }
 
@@ -101,7 +101,7 @@ static int read_reservation(struct np_node n, struct np_pool *pool, struct np_er
 		return 0;
 	}
 	if (np_node_string(n, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!text || strcmp(text, "Full") == 0)
 		return 0;
 	if (strcmp(text, "Unmanaged") == 0) {
@@ -123,7 +123,7 @@ static int read_spec(const struct np_object *o, struct np_node spec, struct np_p
 	struct np_node vm_class = np_node_get(spec, "vmClass");
 
 	if (np_pool_check_fields(spec, NP_WORDS(spec_fields), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!np_node_is_present(vm_class))
 		return np_node_fail(vm_class, err, NP_E_SPEC,
 				    "spec.vmClass is required: the name of a VirtualMachineClass");
@@ -131,7 +131,7 @@ static int read_spec(const struct np_object *o, struct np_node spec, struct np_p
 	    np_pool_read_replicas(np_node_get(spec, "replicas"), pool, err) < 0 ||
 	    np_pool_read_asks(np_node_get(spec, "gpus"), o->cat, pool, err) < 0 ||
 	    read_mmio(np_node_get(spec, "mmio"), pool, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return read_reservation(np_node_get(spec, "memoryReservation"), pool, err);
 }
 
@@ -142,7 +142,7 @@ static int read_annotation(const struct np_object *o, struct np_node spec, struc
 	struct np_node annotation;
 
 	if (np_pool_find_annotation(np_node_get(o->root, "metadata"), &annotation, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_node_is_present(annotation) && np_node_is_present(np_node_get(spec, "gpus")))
 		return np_node_fail_key(annotation, err, NP_E_SPEC,
 					"annotation %s and spec.gpus are mutually exclusive: keep "
@@ -158,7 +158,7 @@ int np_pool_add_nodepool(const struct np_object *o, struct np_err *err)
 	int present;
 
 	if (np_pool_check_fields(o->root, NP_WORDS(top_fields), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	present = np_node_object(spec, err);
 	if (present < 0)
 		return present;
@@ -166,6 +166,6 @@ int np_pool_add_nodepool(const struct np_object *o, struct np_err *err)
 		return np_node_fail(spec, err, NP_E_SPEC, "spec is required, with a vmClass");
 	if (np_pool_init(o, o->root.pos, o->name, &pool, err) < 0 ||
 	    read_spec(o, spec, &pool, err) < 0 || read_annotation(o, spec, &pool, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_input_push_take(o->in, &pool, err);
 }

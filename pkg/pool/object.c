@@ -85,13 +85,13 @@ int np_pool_read_name(struct np_node n, const char *what, const char **ret, stru
 	const char *text = NULL;
 
 	if (np_node_string(n, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!text)
 		return np_node_fail(n, err, NP_E_SPEC, "%s is required", what);
 	if (!*text)
 		return np_node_fail(n, err, NP_E_SPEC, "%s is '': expected a name", what);
 	if (check_name(n, what, text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = text;
 	return 0;
 }
@@ -102,7 +102,7 @@ int np_object_read_namespace(struct np_object *o, struct np_node n, struct np_er
 	const char *ns = NULL;
 
 	if (np_node_string(n, &ns, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!ns || !*ns) {
 		o->ns = o->in->default_namespace ? o->in->default_namespace
 			: only                   ? only
@@ -110,7 +110,7 @@ int np_object_read_namespace(struct np_object *o, struct np_node n, struct np_er
 		return 0;
 	}
 	if (check_name(n, "metadata.namespace", ns, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (only && strcmp(only, ns) != 0 && !np_is_placeholder(ns))
 		return np_node_fail(n, err, NP_E_SPEC,
 				    "the namespace from the provided object '%s' does not match "
@@ -125,9 +125,9 @@ int np_object_open(struct np_object *o, struct np_err *err)
 	struct np_node metadata = np_node_get(o->root, "metadata");
 
 	if (np_node_object(metadata, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_pool_read_name(np_node_get(metadata, "name"), "metadata.name", &o->name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_object_read_namespace(o, np_node_get(metadata, "namespace"), err);
 }
 
@@ -159,7 +159,7 @@ int np_pool_init(const struct np_object *o, struct np_pos at, const char *name,
 	    np_pool_copy_text(&pool.ns, o->ns, err) < 0 ||
 	    (!is_node_pool && np_pool_copy_text(&pool.cluster, o->name, err) < 0) ||
 	    np_pool_copy_text(&pool.name, name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret_pool = pool;
 	pool = (struct np_pool){ 0 };
 	return 0;
@@ -213,7 +213,7 @@ int np_pool_read_class(struct np_node n, const char *what, struct np_pool *pool,
 	if (!np_node_is_present(n))
 		return 0;
 	if (np_pool_read_name(n, what, &name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	pool->has_placeholder = pool->has_placeholder || np_is_placeholder(name);
 	return np_pool_copy_text(&pool->vm_class, name, err);
 }

@@ -152,7 +152,7 @@ int np_input_skip(struct np_input *in, const char *kind, struct np_err *err)
 	if (i < in->n_skipped_kinds)
 		in->skipped_kinds[i].count++;
 	else if (add_skipped_kind(in, label, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	in->n_skipped++;
 	write_skipped(in);
 	return 0;
@@ -176,7 +176,7 @@ static int read_type(struct np_node root, struct type_meta *ret, struct np_err *
 
 	if (np_node_string(t.api_node, &t.api_version, err) < 0 ||
 	    np_node_string(t.kind_node, &t.kind, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (t.api_version && !*t.api_version)
 		t.api_version = NULL;
 	if (t.kind && !*t.kind)
@@ -274,10 +274,10 @@ static int add_list(const struct np_object *parent, struct np_node root, struct 
 	struct np_node items = np_node_get(root, "items");
 
 	if (np_node_list(items, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < np_node_count(items); i++)
 		if (add_one(parent, np_node_at(items, i), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -311,13 +311,13 @@ static int add_typed(const struct np_object *parent, struct np_node root, const 
 
 	o.in->n_documents++;
 	if (!row && keep_object(parent, root, t, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!row)
 		return add_unread(o.in, t, err);
 	o.root = root;
 	o.kind = row->kind;
 	if (np_object_open(&o, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return row->add(&o, err);
 }
 
@@ -354,7 +354,7 @@ static int add_node(const struct np_object *parent, struct np_node root, struct 
 	if (added != 0)
 		return added < 0 ? added : 0;
 	if (read_type(root, &t, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (is_list(&t))
 		return add_list(parent, root, err);
 	return add_typed(parent, root, &t, err);
@@ -419,7 +419,7 @@ static int add_bytes(struct np_object *parent, const char *name, const char *byt
 	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
 
 	if (np_reader_new(name, bytes, size, &reader, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (;;) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 		int more = np_reader_next(reader, &doc, err);
@@ -428,7 +428,7 @@ static int add_bytes(struct np_object *parent, const char *name, const char *byt
 			return more;
 		parent->doc = doc;
 		if (add_one(parent, np_doc_root(doc), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 }
 

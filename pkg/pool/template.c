@@ -50,7 +50,7 @@ int np_template_init(const struct np_object *o, struct np_pos at, const char *na
 	    np_pool_copy_text(&t.source.name, o->name, err) < 0 ||
 	    np_pool_copy_text(&t.source.file, np_doc_name(o->doc), err) < 0 ||
 	    np_pool_copy_text(&t.ns, o->ns, err) < 0 || np_pool_copy_text(&t.name, name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = t;
 	t = (struct np_template){ 0 };
 	return 0;
@@ -95,7 +95,7 @@ int np_template_add_device(struct np_template *t, const struct np_catalogue *cat
 		return np_fail_nomem(err);
 	t->devices = grown;
 	if (np_pool_copy_text(&d.profile, profile, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	d.gpu = profile ? np_gpu_find_vgpu(cat, profile) : np_gpu_find_id(cat, id);
 	/* Nothing but a GPU has profiles. */
 	d.pci_class = !profile ? np_pci_classify(cat, id) : d.gpu ? NP_PCI_GPU : NP_PCI_GPU_UNKNOWN;
@@ -173,7 +173,7 @@ static int read_half(struct np_template *t, struct np_node n, uint16_t *ret, str
 
 	if (!text) {
 		if (np_node_uint(n, 0, UINT16_MAX, &number, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		*ret = (uint16_t)number;
 		return 1;
 	}
@@ -224,7 +224,7 @@ static int read_profile(const struct np_object *o, struct np_node n, struct np_t
 	struct np_pci_id none = { 0, 0 };
 
 	if (np_node_string(n, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (np_is_placeholder(text)) {
 		t->has_unknown_device = true;
 		t->has_placeholder = true;
@@ -246,7 +246,7 @@ static int read_device(const struct np_object *o, struct np_node item, struct np
 	if (!json_is_object(item.json))
 		return np_pool_fail_instead(item, "a mapping with vendorId and deviceId", err);
 	if (np_pool_check_fields(item, NP_WORDS(device_fields), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!np_node_is_present(profile))
 		return read_passthrough(o, item, t, err);
 	if (np_node_is_present(device))
@@ -261,25 +261,25 @@ static int read_devices(const struct np_object *o, struct np_node list, struct n
 	size_t n = np_node_count(list);
 
 	if (np_node_list(list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < n; i++)
 		if (read_device(o, np_node_at(list, i), t, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
 static int read_keys(struct np_node map, struct np_template *t, struct np_err *err)
 {
 	if (np_node_object(map, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (struct np_node n = np_node_next(map, NULL); n.key && *n.key;
 	     n = np_node_next(map, n.key)) {
 		const char *text = NULL;
 
 		if (np_node_string(n, &text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (text && np_template_add_key(t, n, n.key, text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -306,7 +306,7 @@ static int read_guest(struct np_node spec, struct np_template *t, struct np_err 
 
 		if (np_node_string(np_node_get(spec, fields[i]), &text, err) < 0 ||
 		    np_template_note_guest(t, fields[i], text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -321,7 +321,7 @@ static int read_spec(const struct np_object *o, struct np_node spec, struct np_t
 	    read_keys(np_node_get(spec, "customVMXKeys"), t, err) < 0 ||
 	    read_memory(np_node_get(spec, "memoryMiB"), t, err) < 0 ||
 	    read_guest(spec, t, err) < 0 || np_node_string(hardware, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return text && *text ? np_template_set_hardware(t, hardware, text, err) : 0;
 }
 
@@ -332,7 +332,7 @@ static int open_template(const struct np_object *o, const char *group, struct np
 	    np_pool_copy_text(&t->group, group, err) < 0 ||
 	    np_node_path(o->root, "spec.template.spec", ret_spec, err) < 0 ||
 	    np_node_object(*ret_spec, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	t->has_placeholder = np_is_placeholder(t->name) || np_is_placeholder(t->ns);
 	return 0;
 }
@@ -343,7 +343,7 @@ int np_pool_add_template(const struct np_object *o, struct np_err *err)
 	struct np_node spec;
 
 	if (open_template(o, NP_CAPV_GROUP, &t, &spec, err) < 0 || read_spec(o, spec, &t, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_template_push_take(o->in, &t, err);
 }
 
@@ -357,6 +357,6 @@ int np_pool_add_supervisor_template(const struct np_object *o, struct np_err *er
 	    np_pool_read_name(np_node_get(spec, "className"), "spec.template.spec.className", &name,
 			      err) < 0 ||
 	    np_pool_copy_text(&t.class_name, name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_template_push_take(o->in, &t, err);
 }

@@ -26,7 +26,7 @@ int np_pool_read_variable(struct np_node value, const struct np_catalogue *cat,
 			err);
 	if (np_pool_check_fields(value, NP_WORDS(variable_fields), err) < 0 ||
 	    np_pool_read_asks(np_node_get(value, "gpus"), cat, pool, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_pool_read_sizes(value, NP_GPU_VARIABLE, pool, err);
 }
 
@@ -37,7 +37,7 @@ static int set_template(const struct np_topology_pool *t, struct np_pool *pool, 
 	if (np_pool_copy_text(&pool->template_group, t->template_group, err) < 0 ||
 	    np_pool_copy_text(&pool->template_ns, t->template_ns, err) < 0 ||
 	    np_pool_copy_text(&pool->template_name, t->template_name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	pool->has_template = true;
 	pool->template_index = SIZE_MAX;
 	return 0;
@@ -61,6 +61,6 @@ int np_input_add_topology_pool(struct np_input *in, const struct np_catalogue *c
 	    np_pool_copy_text(&pool.vm_class, t->vm_class, err) < 0 ||
 	    set_template(t, &pool, err) < 0 ||
 	    np_pool_read_variable(t->variable, cat, &pool, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_input_push_take(in, &pool, err);
 }

@@ -143,7 +143,7 @@ static int compare(const struct lines *a, const struct lines *b, struct script *
 	x = (struct lines){ a->items + head, a->n - head - tail };
 	y = (struct lines){ b->items + head, b->n - head - tail };
 	if (compare_middle(s, &x, &y, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = a->n - tail; i < a->n; i++)
 		push(s, ' ', &a->items[i]);
 	return 0;
@@ -231,9 +231,9 @@ int np_render_diff(const struct np_diff_text *from, const struct np_diff_text *t
 
 	if (split(from->text, &a, err) < 0 || split(to->text, &b, err) < 0 ||
 	    compare(&a, &b, &s, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (text_init(&t, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (strcmp(from->text, to->text) != 0)
 		fprintf(t.file, colour ? "\x1b[1m--- %s\n+++ %s\x1b[0m\n" : "--- %s\n+++ %s\n",
 			from->name, to->name);

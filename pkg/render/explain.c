@@ -187,7 +187,7 @@ static int write_pool(FILE *out, const struct np_plan *plan, const struct np_pla
 	char id[NP_POOL_ID_MAX];
 
 	if (picture_init(&pic, plan, p, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	np_pool_id(p->pool, id);
 	fprintf(out, "Pool %s", id);
 	if (p->pool->has_replicas)
@@ -362,7 +362,7 @@ static int write_explanation(struct text *t, const struct np_plan *plan, const c
 			continue;
 		fputs(written++ > 0 ? "\n" : "", t->file);
 		if (write_pool(t->file, plan, &plan->pools[i], style, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	if (written > 0)
 		return 0;
@@ -466,7 +466,7 @@ static int draw(const struct np_plan *plan, const char *name, char **ret, struct
 			       "-o svg draws one pool, not %zu: say which behind the options: %s%s",
 			       n, pools, n > 4 ? ", ..." : "");
 	if (picture_init(&pic, plan, only, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return picture_svg(&pic, ret, err);
 }
 
@@ -477,13 +477,13 @@ int np_render_explain_styled(const struct np_plan *plan, const char *name, enum 
 	json_auto_t *tree = NULL;
 
 	if (text_init(&t, err) < 0 || write_explanation(&t, plan, name, style, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (format == NP_FORMAT_TABLE || format == NP_FORMAT_WIDE)
 		return text_take(&t, ret, err);
 	if (format == NP_FORMAT_SVG)
 		return draw(plan, name, ret, err);
 	if (explain_tree(plan, name, &tree, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_render_tree(tree, format, ret, err);
 }
 

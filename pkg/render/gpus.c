@@ -111,7 +111,7 @@ static int write_gpu(struct table *t, json_t *list, const struct np_gpu *gpu, st
 	struct np_addend a;
 
 	if (np_mmio_addend(gpu, 1, &a, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (json_array_append_new(list, gpu_tree(gpu, &a)) < 0)
 		return np_fail_nomem(err);
 	return add_gpu(t, gpu, &a, err);
@@ -131,12 +131,12 @@ int np_render_gpus(const struct np_catalogue *cat, const char *filter, enum np_f
 	if (format != NP_FORMAT_WIDE)
 		t.n = 8;
 	if (table_add(&t, err, head) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < np_catalogue_count(cat); i++) {
 		const struct np_gpu *gpu = np_catalogue_at(cat, i);
 
 		if (matches(gpu, filter) && write_gpu(&t, list, gpu, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	if (json_array_size(list) == 0)
 		return np_fail(err, NP_E_NOT_FOUND, "no card matches '%s'", filter);
@@ -148,7 +148,7 @@ int np_render_gpus(const struct np_catalogue *cat, const char *filter, enum np_f
 		return tree ? np_render_tree(tree, format, ret, err) : np_fail_nomem(err);
 	}
 	if (text_init(&text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	table_write(&t, text.file);
 	return text_take(&text, ret, err);
 }

@@ -142,7 +142,7 @@ int plan_json_text(const struct np_plan *plan, char **ret, struct np_err *err)
 	if (!tree)
 		return np_fail_nomem(err);
 	if (json_text(tree, &frame, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (append_plan(&d, frame, plan) < 0)
 		return np_fail_nomem(err);
 	*ret = np_take(d.bytes);

@@ -91,7 +91,7 @@ int picture_init(struct picture *ret, const struct np_plan *plan, const struct n
 	if (p->class_index != SIZE_MAX)
 		pic.class = &plan->classes[p->class_index];
 	if (lay_out(&pic, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	gather_cards(&pic);
 	sum_cards(&pic);
 	most_gb = window_gb(&pic) > p->need.sum_gb ? window_gb(&pic) : p->need.sum_gb;
@@ -99,7 +99,7 @@ int picture_init(struct picture *ret, const struct np_plan *plan, const struct n
 		pic.window_bytes = window_gb(&pic) * NP_GIB;
 		pic.taken_bytes = p->need.sum_gb * NP_GIB;
 		if (np_pow2_ceil(most_gb * NP_GIB, &pic.extent_bytes, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	*ret = pic;
 	pic = (struct picture){ 0 };

@@ -588,11 +588,11 @@ int picture_svg(const struct picture *pic, char **ret, struct np_err *err)
 	struct svg g = { .pic = pic };
 
 	if (text_init(&body, err) < 0 || text_init(&all, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	g.out = body.file;
 	write_body(&g);
 	if (text_take(&body, &inside, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	write_head(all.file, pic, g.y + MARGIN);
 	fprintf(all.file, "%s</svg>\n", inside);
 	return text_take(&all, ret, err);

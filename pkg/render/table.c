@@ -80,10 +80,10 @@ static int write_pools(FILE *out, const struct np_plan *plan, bool wide, struct 
 	if (plan->n_pools == 0)
 		return 0;
 	if (table_add(&t, err, head) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < plan->n_pools; i++)
 		if (add_pool(&t, &plan->pools[i], wide, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	fputs("Pools\n", out);
 	table_write(&t, out);
 	return 0;
@@ -164,10 +164,10 @@ static int write_classes(FILE *out, const struct np_plan *plan, bool wide, struc
 	if (plan->n_classes == 0)
 		return 0;
 	if (table_add(&t, err, head) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < plan->n_classes; i++)
 		if (add_class(&t, plan, &plan->classes[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	fputs("\nClasses\n", out);
 	table_write(&t, out);
 	return 0;
@@ -281,7 +281,7 @@ int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret
 	}
 	if (text_init(&t, err) < 0 || write_pools(t.file, plan, wide, err) < 0 ||
 	    write_classes(t.file, plan, wide, err) < 0 || templates_write(t.file, plan, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (wide)
 		write_wide(t.file, plan);
 	return text_take(&t, ret, err);

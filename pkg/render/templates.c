@@ -108,10 +108,10 @@ int templates_write(FILE *out, const struct np_plan *plan, struct np_err *err)
 	if (plan->n_templates == 0)
 		return 0;
 	if (table_add(&table, err, head) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < plan->n_templates; i++)
 		if (add_template(&table, plan, &plan->templates[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	fputs("\nTemplates\n", out);
 	table_write(&table, out);
 	return 0;

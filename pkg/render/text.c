@@ -148,9 +148,9 @@ int np_render_rows(const char *const cells[], size_t columns, size_t rows, char 
 
 	for (size_t i = 0; i < rows; i++)
 		if (table_add(&t, err, cells + i * columns) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (text_init(&text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	table_write(&t, text.file);
 	return text_take(&text, ret, err);
 }

@@ -385,15 +385,15 @@ int np_serve_new(const struct np_serve_options *o, np_serve_handler *handler, vo
 	if (!s)
 		return np_fail_nomem(err);
 	if (conn_init(err) < 0 || tls_init(&s->tls, o, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	s->port = o->port;
 	for (unsigned i = 0; i < s->n_loops; i++)
 		if (setup_http(&s->loops[i], err) < 0 ||
 		    start_listening(&s->loops[i], o->host, s->port, err) < 0 ||
 		    add_events(&s->loops[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (crew_start(s, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = np_take(s);
 	return 0;
 }

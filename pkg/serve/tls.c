@@ -142,7 +142,7 @@ static int fill_ctx(const struct tls *t, SSL_CTX *ctx, struct np_err *err)
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 	SSL_CTX_set_info_callback(ctx, conn_on_handshake);
 	if (use_certs(ctx, t->cert_pem, err) < 0 || use_key(ctx, t->key_pem, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!t->client_ca_pem)
 		return 0;
 	if (t->client_required)
@@ -161,7 +161,7 @@ static int make_ctx(struct tls *t, struct np_err *err)
 	if (!ctx)
 		return np_fail_nomem(err);
 	if (fill_ctx(t, ctx, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	pthread_mutex_lock(&t->lock);
 	old = t->ctx;
 	t->ctx = np_take(ctx);
@@ -221,7 +221,7 @@ static int read_source(const struct source *s, struct np_err *err)
 	size_t size;
 
 	if (np_file_load(s->file, PEM_MAX, &bytes, &size, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (*s->pem)
 		OPENSSL_cleanse(*s->pem, strlen(*s->pem));
 	free(*s->pem);
@@ -241,7 +241,7 @@ static int read_sources(struct tls *t, struct np_err *err)
 			changed = true;
 	for (size_t i = 0; changed && i < N_SOURCES; i++)
 		if (list[i].file && read_source(&list[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return changed;
 }
 
@@ -266,7 +266,7 @@ int tls_init(struct tls *t, const struct np_serve_options *o, struct np_err *err
 	    copy_text(id->cert_pem, &t->cert_pem, err) < 0 ||
 	    copy_text(id->key_pem, &t->key_pem, err) < 0 ||
 	    copy_text(o->client_ca_pem, &t->client_ca_pem, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	t->client_required = o->client_required;
 	list_sources(t, list);
 	for (size_t i = 0; i < N_SOURCES; i++)
@@ -274,7 +274,7 @@ int tls_init(struct tls *t, const struct np_serve_options *o, struct np_err *err
 			return np_fail(err, NP_E_IO, "'%s': cannot be read", list[i].file);
 	for (size_t i = 0; i < N_SOURCES; i++)
 		if (list[i].file && read_source(&list[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (!t->cert_pem || !t->key_pem)
 		return np_fail(err, NP_E_USAGE, "a server needs a certificate and its key");
 	return make_ctx(t, err);
@@ -304,5 +304,5 @@ int tls_renew(struct tls *t, struct np_err *err)
 
 	if (changed <= 0)
 		return changed;
-	return make_ctx(t, err) < 0 ? -(int)err->code : 1;
+	return make_ctx(t, err) < 0 ? np_err_ret(err) : 1;
 }

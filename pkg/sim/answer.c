@@ -16,7 +16,7 @@ static int set_body_take(struct call *c, unsigned code, char *text, const char *
 	c->reply->body_size = strlen(text);
 	c->reply->status = code;
 	if (np_serve_reply_header(c->reply, "Cache-Control", "no-cache, private", err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_serve_reply_header(c->reply, "Content-Type", type, err);
 }
 
@@ -34,7 +34,7 @@ int answer_json_take(struct call *c, unsigned code, json_t *j, bool sorted, stru
 int answer_text(struct call *c, unsigned code, const char *text, struct np_err *err)
 {
 	if (np_serve_reply_header(c->reply, "X-Content-Type-Options", "nosniff", err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return set_body_take(c, code, strdup(text), "text/plain; charset=utf-8", err);
 }
 

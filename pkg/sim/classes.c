@@ -53,7 +53,7 @@ static int save(struct edit *e, unsigned code, struct np_err *err)
 {
 	if (!e->is_dry &&
 	    store_put_take(&e->call->sim->store, e->key, json_incref(e->object), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return answer_object(e, code, e->object, err);
 }
 
@@ -75,12 +75,12 @@ static int replace(struct edit *e, struct np_err *err)
 	const struct writer w = { e->manager, e->api_version };
 
 	if (edit_keep_meta(e, err) < 0 || set_stored_form(e, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* A write that changes nothing is none: no new version, no new time of its manager. */
 	if (json_equal(e->old, e->object))
 		return answer_object(e, 200, e->old, err);
 	if (bump_generation(e, err) < 0 || fields_update(e->old, e->object, &w, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return save(e, 200, err);
 }
 
@@ -94,7 +94,7 @@ static int update(struct edit *e, struct np_err *err)
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !e->is_done; i++)
 		if (steps[i](e, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -120,7 +120,7 @@ static int decode_object(struct edit *e, struct np_err *err)
 	int n = 0;
 
 	if (decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!e->body.json)
 		n = asprintf(&why, "couldn't get version/kind; json parse error: %s",
 			     e->body.error);
@@ -162,7 +162,7 @@ static int set_first_meta(struct edit *e, struct np_err *err)
 	char uid[UID_TEXT_MAX], now[TIME_TEXT_MAX];
 
 	if (random_uid(uid, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	time_text(time(NULL), now);
 	json_object_del(meta, "managedFields");
 	json_object_del(meta, "resourceVersion");
@@ -194,7 +194,7 @@ static int insert(struct edit *e, struct np_err *err)
 	}
 	if (set_first_meta(e, err) < 0 || set_stored_form(e, err) < 0 ||
 	    fields_update(NULL, e->object, &w, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return save(e, 201, err);
 }
 
@@ -218,14 +218,14 @@ static int create(struct edit *e, struct np_err *err)
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !e->is_done; i++)
 		if (steps[i](e, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
 static int put(struct edit *e, struct np_err *err)
 {
 	if (decode_object(e, err) < 0 || (!e->is_done && check_api_version(e, err) < 0))
-		return -(int)err->code;
+		return np_err_ret(err);
 	return e->is_done ? 0 : update(e, err);
 }
 
@@ -308,7 +308,7 @@ static int patch(struct edit *e, struct np_err *err)
 			      "types include: application/json-patch+json, "
 			      "application/merge-patch+json, application/apply-patch+yaml");
 	if (decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (find_patch_error(&e->body, type, text, sizeof(text)))
 		return refuse(e->call, err, 400, "BadRequest", NULL, "%s", text);
 	return apply_patch(e, type, err);
@@ -348,7 +348,7 @@ static int read_options(struct edit *e, struct np_err *err)
 	if (e->call->req->body_size == 0)
 		return 0;
 	if (decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	e->is_dry = e->is_dry || json_array_size(json_object_get(e->body.json, "dryRun")) > 0;
 	return 0;
 }
@@ -362,7 +362,7 @@ static int delete (struct edit *e, struct np_err *err)
 	json_t *status;
 
 	if (read_options(e, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	refused = check_conditions(e, json_object_get(e->body.json, "preconditions"), err);
 	if (refused != 0)
 		return refused < 0 ? refused : 0;
@@ -373,7 +373,7 @@ static int delete (struct edit *e, struct np_err *err)
 		return np_fail_nomem(err);
 	if (!e->is_dry && store_remove(&e->call->sim->store, e->key, &gone, err) < 0) {
 		json_decref(status);
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	return answer_json_take(e->call, 200, status, false, err);
 }
@@ -429,9 +429,9 @@ int answer_class(struct call *c, struct np_err *err)
 			      "%s is not supported on resources of kind \"" PLURAL "." GROUP "\"",
 			      c->verb);
 	if (check_route(c, verb->is_new, &is_done, err) < 0 || is_done)
-		return is_done ? 0 : -(int)err->code;
+		return is_done ? 0 : np_err_ret(err);
 	if (edit_begin(&e, c, err) < 0 || e.is_done)
-		return e.is_done ? 0 : -(int)err->code;
+		return e.is_done ? 0 : np_err_ret(err);
 	e.old = verb->is_new ? NULL : store_find(&c->sim->store, e.key);
 	if (!verb->is_new && !e.old)
 		return refuse_not_found(c, err);
@@ -489,6 +489,6 @@ int write_concurrently(struct call *c, const struct fault *f, struct np_err *err
 	if (!e.object || add_label(e.object, s->version + 1) < 0 || add_entry(e.object, f) < 0)
 		return np_fail_nomem(err);
 	if (bump_generation(&e, err) < 0 || fields_update(e.old, e.object, &w, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return store_put_take(s, e.key, json_incref(e.object), err);
 }

@@ -113,7 +113,7 @@ static int answer_resources(struct call *c, struct np_err *err)
 	if (!list)
 		return np_fail_nomem(err);
 	if (add_other_resources(json_object_get(list, "resources"), c->route.version, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return answer_json_take(c, 200, np_take(list), false, err);
 }
 
@@ -200,13 +200,13 @@ static int collect_names(const struct np_sim *sim, json_t *names, struct np_err 
 
 	for (i = 0; i < N_ALWAYS; i++)
 		if (add_name(names, always[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	json_array_foreach (sim->namespaces, i, item)
 		if (add_name(names, json_string_value(item), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	for (i = 0; i < sim->store.n && !sim->cluster_scoped; i++)
 		if (add_name(names, meta_text(sim->store.items[i].json, "namespace"), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -220,7 +220,7 @@ static int list_namespaces(struct call *c, struct np_err *err)
 	if (!names || !items)
 		return np_fail_nomem(err);
 	if (collect_names(c->sim, names, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	json_array_foreach (names, i, name)
 		if (json_array_append_new(items,
 					  new_namespace(c->sim, json_string_value(name), err)) < 0)
@@ -245,7 +245,7 @@ static int create_namespace(struct call *c, struct np_err *err)
 	const char *name;
 
 	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	name = meta_text(body.json, "name");
 	if (!name || !is_dns_label(name))
 		return refuse(c, err, 422, "Invalid", details_of(name, NULL, "Namespace"),
@@ -256,7 +256,7 @@ static int create_namespace(struct call *c, struct np_err *err)
 		return refuse(c, err, 409, "AlreadyExists", details_of(name, NULL, "namespaces"),
 			      "namespaces \"%s\" already exists", name);
 	if (c->sim->namespaces && add_name(c->sim->namespaces, name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return answer_namespace(c, 201, name, err);
 }
 

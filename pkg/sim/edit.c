@@ -36,7 +36,7 @@ int edit_refuse(struct edit *e, const struct subject *who, const char *reason, c
 		return np_fail_nomem(err);
 	if (add_cause(causes, err, reason, field, "%s", message) < 0) {
 		json_decref(causes);
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	return refuse_invalid(e->call, who, causes, err);
 }
@@ -97,7 +97,7 @@ int edit_begin(struct edit *e, struct call *c, struct np_err *err)
 	if (!e->unknown || asprintf(&e->api_version, "%s/%s", r->group, r->version) < 0)
 		return np_fail_nomem(err);
 	if (read_manager(e, err) < 0 || check_validation(e, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (asprintf(&e->key, "%s/%s", r->ns, r->name) < 0) {
 		e->key = NULL;
 		return np_fail_nomem(err);
@@ -150,7 +150,7 @@ static int refuse_strict(struct edit *e, json_t *echo, struct np_err *err)
 	NP_AUTO(np_freep) char *why = NULL;
 
 	if (join_unknown(e, &list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (asprintf(&why, "strict decoding error: %s", list) < 0) {
 		why = NULL;
 		return np_fail_nomem(err);
@@ -172,7 +172,7 @@ static int warn_unknown(struct edit *e, struct np_err *err)
 		return 0;
 	json_array_foreach (e->unknown, i, item)
 		if (add_warning(e->call, json_string_value(item), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -189,7 +189,7 @@ int edit_prune(struct edit *e, struct np_err *err)
 								   json_string_value(path))) < 0)
 			return np_fail_nomem(err);
 	if (schema_prune(e->object, e->unknown, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (is_strict(e) && json_array_size(e->unknown) > 0)
 		return refuse_strict(e, echo, err);
 	return warn_unknown(e, err);

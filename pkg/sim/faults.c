@@ -224,12 +224,12 @@ static int set(struct call *c, struct np_err *err)
 	int done;
 
 	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!body.json)
 		return refuse(c, err, 400, "BadRequest", NULL, "%s", body.error);
 	done = faults_set(&c->sim->faults, body.json, why, err);
 	if (done < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return done ? answer_left(c, err) : refuse(c, err, 400, "BadRequest", NULL, "%s", why);
 }
 

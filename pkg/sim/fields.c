@@ -56,12 +56,12 @@ static int flatten(json_t *value, const char *path, json_t *set, struct np_err *
 		return np_fail_nomem(err);
 	json_object_foreach (value, key, member)
 		if (flatten_member(member, path, "f:", key, set, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	if (!is_keyed)
 		return 0;
 	json_array_foreach (value, i, member)
 		if (flatten_item(member, path, set, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -80,10 +80,10 @@ static int flatten_object(json_t *object, json_t **ret, struct np_err *err)
 		json_t *value = json_object_get(meta, tracked[i]);
 
 		if (value && flatten_member(value, "f:metadata", "f:", tracked[i], set, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	if (spec && flatten(spec, "f:spec", set, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = np_take(set);
 	return 0;
 }
@@ -105,7 +105,7 @@ static int unpack_fields(json_t *fields, const char *path, json_t *set, struct n
 		if (!joined || (is_member && json_object_set_new(set, joined, json_true()) < 0))
 			return np_fail_nomem(err);
 		if (unpack_fields(below, joined, set, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -160,7 +160,7 @@ static int pack_fields(json_t *set, json_t **ret, struct np_err *err)
 		return np_fail_nomem(err);
 	json_object_foreach (set, path, value)
 		if (pack_path(fields, path, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	drop_lone_dots(fields);
 	*ret = np_take(fields);
 	return 0;
@@ -191,7 +191,7 @@ static int find_diff(json_t *old, json_t *object, struct diff *d, struct np_err 
 	if (!d->written || !d->removed)
 		return np_fail_nomem(err);
 	if (flatten_object(old, &before, err) < 0 || flatten_object(object, &after, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	json_object_foreach (after, path, value)
 		if (!json_equal(json_object_get(before, path), value) &&
 		    json_object_set_new(d->written, path, json_true()) < 0)
@@ -237,7 +237,7 @@ static int update_entry(json_t *entry, bool is_own, const struct diff *d, json_t
 	if (!set)
 		return np_fail_nomem(err);
 	if (unpack_fields(json_object_get(entry, "fieldsV1"), "", set, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	subtract(set, d->removed);
 	if (!is_own)
 		subtract(set, d->written);
@@ -247,7 +247,7 @@ static int update_entry(json_t *entry, bool is_own, const struct diff *d, json_t
 	if (json_object_size(set) == 0)
 		return 0;
 	if (pack_fields(set, &fields, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	copy = copy_flat(entry);
 	if (!copy || json_object_set(copy, "fieldsV1", fields) < 0) {
 		json_decref(copy);
@@ -275,7 +275,7 @@ static int add_entry(json_t *list, json_t *entry, bool is_own, const struct diff
 
 	time_text(time(NULL), now);
 	if (!entry || update_entry(entry, is_own, d, &updated, err) < 0)
-		return entry ? -(int)err->code : np_fail_nomem(err);
+		return entry ? np_err_ret(err) : np_fail_nomem(err);
 	if (!updated)
 		return 0;
 	if (json_array_append_new(list, updated) < 0 ||
@@ -330,7 +330,7 @@ static int list_entries(json_t *standing, const struct writer *w, const struct d
 
 		is_known = is_known || is_own;
 		if (add_entry(list, entry, is_own, d, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return is_known ? 0 : add_entry(list, fresh, true, d, err);
 }
@@ -350,7 +350,7 @@ int fields_update(json_t *old, json_t *object, const struct writer *w, struct np
 		return 0;
 	if (find_diff(old, object, &d, err) < 0 || list_entries(standing, w, &d, list, err) < 0 ||
 	    sort_entries(list, &sorted, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (json_array_size(sorted) == 0) {
 		json_object_del(meta, "managedFields");
 		return 0;

@@ -147,7 +147,7 @@ static int make_identity(struct identity *id, struct np_err *err)
 	    X509_sign(cert, ca_key, EVP_sha256()) <= 0)
 		return fail_openssl("a serving certificate", err);
 	if (put_pem(ca, NULL, &id->ca_pem, err) < 0 || put_pem(cert, NULL, &id->cert_pem, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return put_pem(NULL, key, &id->key_pem, err);
 }
 
@@ -198,10 +198,10 @@ int identity_make(struct identity *id, const char *state_dir, struct np_err *err
 		return 0;
 	identity_done(id);
 	if (make_identity(id, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; state_dir && i < N_KEPT; i++)
 		if (state_write(state_dir, kept[i].file, *kept[i].text, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 

@@ -102,9 +102,9 @@ int selector_read(struct call *c, struct selector *ret, bool *ret_refused, struc
 {
 	*ret_refused = false;
 	if (read_fields(c, ret, ret_refused, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!*ret_refused && read_labels(c, ret, ret_refused, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (*ret_refused || !*c->route.ns)
 		return 0;
 	free(ret->ns);
@@ -215,7 +215,7 @@ static int page_begin(struct call *c, struct page *p, bool *ret_refused, struct 
 			      "strconv.ParseInt: parsing \"%s\": invalid syntax", limit);
 	}
 	if (selector_read(c, &p->selector, ret_refused, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (*ret_refused || !token)
 		return 0;
 	return read_token(c, p, token, ret_refused, err);
@@ -267,10 +267,10 @@ int answer_list(struct call *c, struct np_err *err)
 	json_t *meta, *list;
 
 	if (page_begin(c, &p, &is_refused, err) < 0 || is_refused)
-		return is_refused ? 0 : -(int)err->code;
+		return is_refused ? 0 : np_err_ret(err);
 	for (size_t i = p.start ? store_seek(s, p.start) : 0; i < s->n; i++)
 		if (page_add(c, &p, &s->items[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	meta = list_meta(&p);
 	if (!meta)
 		return np_fail_nomem(err);
@@ -407,7 +407,7 @@ static int fill_watch(struct call *c, struct watch *w, bool *ret_refused, struct
 	if (!w->version)
 		return np_fail_nomem(err);
 	if (selector_read(c, &w->selector, ret_refused, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return *ret_refused || w->seen > 0 ? 0 : add_standing(w, err);
 }
 
@@ -424,11 +424,11 @@ int answer_watch(struct call *c, struct np_err *err)
 	if (!w)
 		return np_fail_nomem(err);
 	if (fill_watch(c, w, &is_refused, err) < 0 || is_refused)
-		return is_refused ? 0 : -(int)err->code;
+		return is_refused ? 0 : np_err_ret(err);
 	c->reply->status = 200;
 	c->reply->stream =
 		(struct np_serve_stream){ next_lines, free_watch, np_take(w), WATCH_EVERY_MS };
 	if (np_serve_reply_header(c->reply, "Cache-Control", "no-cache, private", err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return np_serve_reply_header(c->reply, "Content-Type", "application/json", err);
 }

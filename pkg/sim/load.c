@@ -42,7 +42,7 @@ static int post(struct np_sim *sim, struct np_node doc, const char *path, struct
 	req.find_header = find_load_header;
 	req.ctx = header;
 	if (np_sim_handle(sim, &req, &reply, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return reply.status == 201 || reply.status == 409 ? 0 : fail_load(doc, &reply, err);
 }
 
@@ -54,7 +54,7 @@ static int load_class(struct np_sim *sim, struct np_node doc, const char *versio
 	int n;
 
 	if (np_node_string(np_node_get(np_node_get(doc, "metadata"), "namespace"), &ns, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (sim->cluster_scoped)
 		n = asprintf(&path, "/apis/%s/" PLURAL, version);
 	else
@@ -73,12 +73,12 @@ static int load_document(struct np_sim *sim, struct np_node doc, struct np_err *
 
 	if (np_node_string(np_node_get(doc, "kind"), &kind, err) < 0 ||
 	    np_node_string(np_node_get(doc, "apiVersion"), &version, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (strcmp(kind, KIND) == 0 && strncmp(version, GROUP "/", strlen(GROUP) + 1) == 0)
 		return load_class(sim, doc, version, err);
 	for (size_t i = 0; i < np_node_count(items); i++)
 		if (load_document(sim, np_node_at(items, i), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -88,7 +88,7 @@ int np_sim_load(struct np_sim *sim, const char *name, const char *bytes, size_t 
 	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
 
 	if (np_reader_new(name, bytes, size, &reader, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (;;) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 		int more = np_reader_next(reader, &doc, err);
@@ -96,6 +96,6 @@ int np_sim_load(struct np_sim *sim, const char *name, const char *bytes, size_t 
 		if (more <= 0)
 			return more;
 		if (load_document(sim, np_doc_root(doc), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 }

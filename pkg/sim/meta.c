@@ -36,7 +36,7 @@ int edit_check_meta_types(struct edit *e, struct np_err *err)
 	json_t *meta = json_object_get(e->object, "metadata");
 
 	if (find_mistyped(meta, &why, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!why && json_is_object(meta))
 		return 0;
 	if (strcmp(e->call->verb, "patch") == 0)
@@ -67,7 +67,7 @@ static int check_labels(json_t *labels, json_t *causes, unsigned times, struct n
 		for (unsigned i = 0; !is_label_value(json_string_value(value)) && i < times; i++)
 			if (add_cause(causes, err, "FieldValueInvalid", "metadata.labels",
 				      "Invalid value: %s: %s", quoted, rule) < 0)
-				return -(int)err->code;
+				return np_err_ret(err);
 	}
 	return 0;
 }
@@ -84,7 +84,7 @@ static int check_annotations(json_t *annotations, json_t *causes, unsigned times
 	for (unsigned i = 0; size > ANNOTATIONS_MAX && i < times; i++)
 		if (add_cause(causes, err, "FieldValueTooLong", "metadata.annotations",
 			      "Too long: may not be more than %d bytes", ANNOTATIONS_MAX) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -101,7 +101,7 @@ static int check_uid(const struct edit *e, json_t *causes, struct np_err *err)
 	for (unsigned i = 0; i < 2; i++)
 		if (add_cause(causes, err, "FieldValueInvalid", "metadata.uid",
 			      "Invalid value: %s: field is immutable", quoted) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -137,11 +137,11 @@ static int check_type_meta(const struct edit *e, json_t *causes, struct np_err *
 	if (kind && strcmp(kind, KIND) != 0 &&
 	    add_cause(causes, err, "FieldValueInvalid", "kind",
 		      "Invalid value: \"%s\": must be " KIND, kind) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (api && strcmp(api, e->api_version) != 0 &&
 	    add_cause(causes, err, "FieldValueInvalid", "apiVersion",
 		      "Invalid value: \"%s\": must be %s", api, e->api_version) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return 0;
 }
 
@@ -154,7 +154,7 @@ static int collect_causes(const struct edit *e, json_t *causes, struct np_err *e
 	    check_uid(e, causes, err) < 0 ||
 	    check_annotations(json_object_get(meta, "annotations"), causes, times, err) < 0 ||
 	    check_labels(json_object_get(meta, "labels"), causes, times, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return schema_check(e->object, e->call->route.version, causes, err);
 }
 
@@ -168,7 +168,7 @@ int edit_validate(struct edit *e, struct np_err *err)
 	if (!causes)
 		return np_fail_nomem(err);
 	if (collect_causes(e, causes, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (json_array_size(causes) == 0)
 		return 0;
 	e->is_done = true;

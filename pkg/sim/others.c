@@ -89,7 +89,7 @@ static int set_meta(struct call *c, const struct other_kind *k, json_t *object, 
 	char uid[UID_TEXT_MAX], now[TIME_TEXT_MAX];
 
 	if (random_uid(uid, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	time_text(time(NULL), now);
 	json_object_del(object, "status");
 	if ((*c->route.ns &&
@@ -109,20 +109,20 @@ static int create_other(struct call *c, const struct other_kind *k, struct np_er
 	const char *name;
 
 	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	name = meta_text(body.json, "name");
 	if (!name || !is_dns_subdomain(name) || (!k->is_cluster_scoped && !*c->route.ns))
 		return refuse(c, err, 400, "BadRequest", NULL,
 			      "the object provided is unrecognized: a name and, for a namespaced "
 			      "kind, a namespace are needed");
 	if (make_key(c, name, &key, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (store_find(&c->sim->others, key))
 		return refuse(c, err, 409, "AlreadyExists", details_of(name, GROUP, k->plural),
 			      "%s.%s \"%s\" already exists", k->plural, GROUP, name);
 	if (set_meta(c, k, body.json, err) < 0 ||
 	    store_put_take(&c->sim->others, key, json_incref(body.json), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return answer_shown(c, 201, body.json, err);
 }
 
@@ -179,7 +179,7 @@ static int patch_other(struct call *c, const char *key, json_t *old, struct np_e
 	NP_AUTO(json_decrefp) json_t *merged = NULL;
 
 	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!json_is_object(body.json))
 		return refuse(c, err, 400, "BadRequest", NULL, "error decoding patch: %s",
 			      body.error);
@@ -194,7 +194,7 @@ static int patch_other(struct call *c, const char *key, json_t *old, struct np_e
 		return answer_shown(c, 200, old, err);
 	if (bump(old, merged, err) < 0 ||
 	    store_put_take(&c->sim->others, key, json_incref(merged), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return answer_shown(c, 200, merged, err);
 }
 
@@ -204,7 +204,7 @@ static int delete_other(struct call *c, const struct other_kind *k, const char *
 	NP_AUTO(json_decrefp) json_t *gone = NULL;
 
 	if (store_remove(&c->sim->others, key, &gone, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return answer_json_take(c, 200,
 				json_pack("{s:s, s:s, s:{}, s:s, s:{s:s, s:s, s:s, s:s}}", "kind",
 					  "Status", "apiVersion", "v1", "metadata", "status",
@@ -249,7 +249,7 @@ int answer_other(struct call *c, struct np_err *err)
 	if (strcmp(c->verb, "create") == 0 && !*c->route.name)
 		return create_other(c, k, err);
 	if (make_key(c, c->route.name, &key, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	old = store_find(&c->sim->others, key);
 	if (!old)
 		return refuse_not_found(c, err);

@@ -34,7 +34,7 @@ static int refuse_empty(struct call *c, struct np_err *err)
 	if (add_cause(causes, err, "FieldValueInvalid", "spec.resourceAttributes",
 		      "Invalid value: null: exactly one of nonResourceAttributes or "
 		      "resourceAttributes must be specified") < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return refuse_invalid(c, &who, np_take(causes), err);
 }
 
@@ -44,7 +44,7 @@ int answer_review(struct call *c, struct np_err *err)
 	json_t *spec, *attributes;
 
 	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!body.json)
 		return refuse(c, err, 400, "BadRequest", NULL,
 			      "couldn't get version/kind; json parse error: %s", body.error);

@@ -179,7 +179,7 @@ static int prune_member(json_t *object, const char *key, const struct place *par
 	json_t *value = json_object_get(object, key);
 
 	if (member_of(parent, key, &at, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (in_meta ? !is_meta_field(key) : !find_field(at.known)) {
 		NP_AUTO(np_freep) char *text = NULL;
 
@@ -206,7 +206,7 @@ static int prune_object(json_t *object, const struct place *at, json_t *unknown,
 		return np_fail_nomem(err);
 	for (const char **key = keys; *key; key++)
 		if (prune_member(object, *key, at, unknown, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -225,9 +225,9 @@ static int prune(json_t *value, const struct place *at, json_t *unknown, struct 
 		NP_AUTO(place_done) struct place place = { NULL, NULL };
 
 		if (item_of(at, i, &place, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (find_field(place.known) && prune(item, &place, unknown, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -336,7 +336,7 @@ static int check_required(json_t *object, const struct field *f, const struct pl
 		if (member_of(at, f->required[i], &place, err) < 0 ||
 		    add_cause(c->causes, err, "FieldValueRequired", place.shown, "Required value") <
 			    0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -356,7 +356,7 @@ static int check_object(json_t *object, const struct field *f, const struct plac
 
 		if (member_of(at, *key, &place, err) < 0 ||
 		    check_value(json_object_get(object, *key), &place, c, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return check_required(object, f, at, c, err);
 }
@@ -381,7 +381,7 @@ static int check_item(json_t *list, size_t i, const struct place *at, const stru
 
 	if (item_of(at, i, &place, err) < 0 ||
 	    check_value(json_array_get(list, i), &place, c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!f->list_key || c->is_first_version || !is_before(list, i, f->list_key))
 		return 0;
 	shown = json_pack("{s:O}", f->list_key,
@@ -400,7 +400,7 @@ static int check_list(json_t *list, const struct place *at, const struct check *
 		return wrong_type(list, "array", at, c, err);
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (check_item(list, i, at, c, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 

@@ -98,7 +98,7 @@ static int read_call(struct call *c, struct np_err *err)
 	if (!c->segments)
 		return np_fail_nomem(err);
 	if (query_parse(c->req->query, &c->params, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	read_route(&c->route, c->segments);
 	c->verb = find_verb(c);
 	return 0;
@@ -142,7 +142,7 @@ static int refuse_forbidden(struct call *c, struct np_err *err)
 	NP_AUTO(np_freep) char *scope = NULL;
 
 	if (np_serve_reply_header(c->reply, "X-Content-Type-Options", "nosniff", err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!r->is_resource)
 		return refuse(c, err, 403, "Forbidden", NULL,
 			      "forbidden: User \"%s\" cannot %s path \"%s\"", user_name(c),
@@ -207,7 +207,7 @@ static int answer_classes(struct call *c, struct np_err *err)
 	const struct route *r = &c->route;
 
 	if (warn_deprecated(c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (strcmp(c->verb, "list") == 0)
 		return answer_list(c, err);
 	if (strcmp(c->verb, "watch") == 0)
@@ -292,7 +292,7 @@ int np_sim_handle(struct np_sim *sim, const struct np_serve_request *req,
 	int done;
 
 	if (read_call(&c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	authenticate(&c);
 	if (strncmp(c.path, "/sim/", 5) != 0)
 		f = faults_meet(&sim->faults, req->method, c.path);
@@ -320,9 +320,9 @@ static int add_random_user(struct np_sim *sim, const char *name, const char *ver
 	if (dir && (is_there = state_read(dir, file, &token, err)) < 0)
 		return is_there;
 	if (!is_there && random_hex(TOKEN_BYTES, &token, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (dir && !is_there && state_write(dir, file, token, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return users_add(&sim->users, name, token, verbs, err);
 }
 
@@ -334,7 +334,7 @@ static int add_users(struct np_sim *sim, const char *token_file, struct np_err *
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (add_random_user(sim, rows[i].name, rows[i].verbs, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return token_file ? users_load(&sim->users, token_file, err) : 0;
 }
 
@@ -346,7 +346,7 @@ static int read_seed(struct np_sim *sim, struct np_err *err)
 	if (is_there != 0)
 		return is_there < 0 ? is_there : 0;
 	if (random_hex(TOKEN_BYTES, &sim->seed, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return dir ? state_write(dir, "cluster-id", sim->seed, err) : 0;
 }
 
@@ -381,7 +381,7 @@ int np_sim_new(const struct np_sim_options *o, struct np_sim **ret, struct np_er
 	    store_open(&sim->others, NULL, err) < 0 || read_seed(sim, err) < 0 ||
 	    add_namespaces(sim, o, err) < 0 || add_users(sim, o->token_file, err) < 0 ||
 	    identity_make(&sim->identity, o->state_dir, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = np_take(sim);
 	return 0;
 }

@@ -27,7 +27,7 @@ static int answer_status(struct call *c, const struct fault *f, struct np_err *e
 
 	if (f->retry_after &&
 	    np_serve_reply_header(c->reply, "Retry-After", f->retry_after, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (f->status == 409 && !f->message)
 		return refuse_conflict(c, err);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -108,8 +108,8 @@ static int spoil(struct call *c, const struct fault *f, struct np_err *err)
 int answer_faulty(struct call *c, const struct fault *f, struct np_err *err)
 {
 	if (f->kind == FAULT_CONCURRENT_WRITE && write_concurrently(c, f, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (f->has_effect && answer_call(c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return spoil(c, f, err);
 }

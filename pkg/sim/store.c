@@ -70,7 +70,7 @@ int state_write(const char *dir, const char *name, const char *text, struct np_e
 
 	if (join(dir, name, "", &path, err) < 0 || join(dir, name, ".next", &next, err) < 0 ||
 	    write_bytes(next, text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return rename(next, path) < 0 ? fail_path(path, err) : 0;
 }
 
@@ -80,10 +80,10 @@ int state_read(const char *dir, const char *name, char **ret, struct np_err *err
 	size_t size;
 
 	if (join(dir, name, "", &path, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (access(path, F_OK) < 0 && errno == ENOENT)
 		return 0;
-	return np_file_load(path, STATE_MAX, ret, &size, err) < 0 ? -(int)err->code : 1;
+	return np_file_load(path, STATE_MAX, ret, &size, err) < 0 ? np_err_ret(err) : 1;
 }
 
 /* Namespaces and names hold no '_' (RFC 1123), so that the file's name can be told apart. */
@@ -120,7 +120,7 @@ static int save_object(const struct store *s, const char *key, const json_t *obj
 	if (!text)
 		return np_fail_nomem(err);
 	if (object_file(key, &name, err) < 0 || save_version(s, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return state_write(s->dir, name, text, err);
 }
 
@@ -133,7 +133,7 @@ static int erase_object(const struct store *s, const char *key, struct np_err *e
 		return 0;
 	if (object_file(key, &name, err) < 0 || join(s->dir, name, "", &path, err) < 0 ||
 	    save_version(s, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return unlink(path) < 0 && errno != ENOENT ? fail_path(path, err) : 0;
 }
 
@@ -234,7 +234,7 @@ int store_put_take(struct store *s, const char *key, json_t *object, struct np_e
 		return np_fail_nomem(err);
 	s->version++;
 	if (save_object(s, key, taken, err) < 0 || insert(s, key, taken, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	note_change(s, type, taken);
 	return 0;
 }
@@ -248,7 +248,7 @@ int store_remove(struct store *s, const char *key, json_t **ret, struct np_err *
 		return np_fail_nomem(err);
 	s->version++;
 	if (erase_object(s, key, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	json_decref(s->items[i].json);
 	free(s->items[i].key);
 	s->n--;
@@ -283,12 +283,12 @@ static int read_object(struct store *s, const char *name, struct np_err *err)
 	*cut = '/';
 	key[strlen(key) - strlen(suffix)] = '\0';
 	if (state_read(s->dir, name, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	object = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	if (!object)
 		return np_fail(err, NP_E_SPEC, "'%s/%s': is no JSON object", s->dir, name);
 	if (raise_version(s, meta_text(object, "resourceVersion"), name, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return insert(s, key, object, err);
 }
 
@@ -311,7 +311,7 @@ static int read_objects(struct store *s, struct np_err *err)
 		if (size > strlen(suffix) &&
 		    strcmp(e->d_name + size - strlen(suffix), suffix) == 0 &&
 		    read_object(s, e->d_name, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -323,11 +323,11 @@ static int read_state(struct store *s, struct np_err *err)
 	if (mkdir(s->dir, 0700) < 0 && errno != EEXIST)
 		return fail_path(s->dir, err);
 	if (state_read(s->dir, version_file, &version, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (version)
 		version[strcspn(version, "\n")] = '\0';
 	if (version && raise_version(s, version, version_file, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return read_objects(s, err);
 }
 

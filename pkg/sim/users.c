@@ -85,12 +85,12 @@ int users_load(struct users *u, const char *path, struct np_err *err)
 	size_t size;
 
 	if (np_file_load(path, TOKENS_MAX, &bytes, &size, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	rest = bytes;
 	for (unsigned number = 1; (line = strsep(&rest, "\n")); number++) {
 		line[strcspn(line, "\r")] = '\0';
 		if (*line && *line != '#' && add_line(u, path, number, line, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }

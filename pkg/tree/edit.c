@@ -223,7 +223,7 @@ int np_yaml_set_text(const char *name, const char *bytes, size_t size, size_t do
 	NP_AUTO(np_freep) char *text = NULL;
 
 	if (find_place(name, &w, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!w.place.found && (w.place.is_flow || !w.place.has_keys))
 		return np_fail(err, NP_E_SPEC,
 			       "%s: has no lines of its own for its keys: add '%s: %s'", name, key,
@@ -251,7 +251,7 @@ int np_yaml_set_text(const char *name, const char *bytes, size_t size, size_t do
 	text[from + n + (size - to)] = '\0';
 	n += from + (size - to);
 	if (check_edit(name, &w, value, text, n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = np_take(text);
 	*ret_size = n;
 	return 0;

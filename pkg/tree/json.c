@@ -233,7 +233,7 @@ int json_next(struct np_reader *r, struct np_doc **ret, bool *ret_syntax, struct
 		return n;
 	doc = doc_new(r->name, r->index, err);
 	if (!doc)
-		return -(int)err->code;
+		return np_err_ret(err);
 	doc->root = json_loadb(r->bytes + r->offset, e.size, JSON_FLAGS, &json_err);
 	if (!doc->root) {
 		n = fail_syntax(r, &json_err, err);

@@ -25,7 +25,7 @@ static int read_scarce(const char *input, size_t allocations)
 
 		n = np_reader_next(r, &doc, &err);
 	} while (n == 1);
-	assert_int_equal(n, -(int)err.code);
+	assert_int_equal(n, np_err_ret(&err));
 	return (int)err.code;
 }
 

@@ -72,7 +72,7 @@ static int rehash(struct places *p, struct np_err *err)
 int places_index(struct places *p, struct np_err *err)
 {
 	if (p->count * 4 > p->bucket_count * 3 && rehash(p, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (; p->indexed < p->count; p->indexed++)
 		enter(p, p->indexed);
 	return 0;

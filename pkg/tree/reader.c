@@ -107,7 +107,7 @@ static int next_json(struct np_reader *r, struct np_doc **ret, struct np_err *er
 	}
 	if (n < 0)
 		*err = json_err;
-	return n < 0 ? -(int)err->code : n;
+	return n < 0 ? np_err_ret(err) : n;
 }
 
 int np_reader_next(struct np_reader *r, struct np_doc **ret_doc, struct np_err *err)

@@ -335,7 +335,7 @@ int np_node_path(struct np_node n, const char *path, struct np_node *ret, struct
 		n = np_node_get(n, step);
 	}
 	if (np_node_object(n, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = np_node_get(n, last);
 	return 0;
 }

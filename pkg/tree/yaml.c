@@ -607,7 +607,7 @@ static int build_document(struct np_reader *r, struct np_doc **ret, bool *ret_st
 
 	b.doc = doc_new(r->name, r->index, err);
 	if (!b.doc)
-		return -(int)err->code;
+		return np_err_ret(err);
 	n = read_events(&b, ret_stream_end, ret_syntax, err);
 	if (n < 0 || (n = places_index(&b.doc->places, err)) < 0)
 		return n;
@@ -622,7 +622,7 @@ int yaml_next(struct np_reader *r, struct np_doc **ret, bool *ret_syntax, struct
 
 	*ret_syntax = false;
 	if (!r->has_parser && yaml_start(r, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	while (!stream_end) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 		int n = build_document(r, &doc, &stream_end, ret_syntax, err);

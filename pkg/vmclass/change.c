@@ -133,7 +133,7 @@ static int decide_window(struct build *b, struct np_vmx_desired *ret, struct np_
 	struct np_vmx_need need;
 
 	if (gather_need(b, &need, err) < 0 || np_vmx_decide(&b->c->standing, &need, ret, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (ret->kept[0] == '\0')
 		return 0;
 	snprintf(b->reason, sizeof(b->reason), "%s", ret->kept);
@@ -209,7 +209,7 @@ static int change_keys(struct build *b, uint64_t gb, struct np_err *err)
 	if (up_to_date)
 		return 0;
 	if (vmclass_refuse_nulls(list, "spec.configSpec.extraConfig", err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	fresh = vmclass_keys_rewrite(list, gb);
 	if (!fresh || vmclass_patch_set(b->change->patch, VMCLASS_EXTRA_CONFIG, fresh) < 0 ||
 	    remember_keys(b, gb) < 0)
@@ -245,11 +245,11 @@ static int change_window(struct build *b, struct np_err *err)
 	if (b->want->as_it_is)
 		w.gb = b->c->standing.has_size ? b->c->standing.size_gb : 0;
 	else if (decide_window(b, &w, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	b->change->has_window = is_window_known(b, &w);
 	b->change->window_gb = w.gb;
 	if (!b->want->as_it_is && note_resize(b, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return w.change ? change_keys(b, w.gb, err)
 			: vmclass_keys_check(extra_config_of(b->c), err);
 }
@@ -338,7 +338,7 @@ static int change_memory(struct build *b, struct np_err *err)
 
 	if (np_node_path(b->c->node, "spec.policies.resources", &resources, err) < 0 ||
 	    np_node_path(resources, "requests.memory", &request, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (b->want->as_it_is || b->want->keep_memory || devices_after(b)->n == 0)
 		return keep_request(b, request, err);
 	if (!b->c->memory)
@@ -350,7 +350,7 @@ static int change_memory(struct build *b, struct np_err *err)
 	if (check_limit(b, resources, err) < 0 || change_request(b, request, err) < 0 ||
 	    np_node_bool(np_node_get(config_spec_of(b->c), "memoryReservationLockedToMax"), &locked,
 			 err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!locked && set_field(b, VMCLASS_MEMORY_LOCKED, json_true(),
 				 "keeps the reservation full when the VM's memory changes") < 0)
 		return np_fail_nomem(err);
@@ -368,7 +368,7 @@ static int carry_devices(struct build *b, const struct np_devices *d, const char
 	if (d->n == 0)
 		return 0;
 	if (vmclass_refuse_nulls(old, "spec.configSpec.deviceChange", err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if ((np_node_is_present(old) &&
 	     json_array_extend(list, (json_t *)(uintptr_t)old.json) < 0) ||
 	    !added || json_array_extend(list, added) < 0 ||
@@ -399,7 +399,7 @@ static int change_devices(struct build *b, struct np_err *err)
 	if (carry_devices(b, &b->c->devices,
 			  "a configSpec hides hardware.devices, so all devices are copied",
 			  err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (set_field(b, VMCLASS_CONFIG_SPEC "/_typeName", json_string(VMCLASS_CONFIG_SPEC_TYPE),
 		      "names the type, as vCenter writes it") < 0)
 		return np_fail_nomem(err);
@@ -459,7 +459,7 @@ static int change_annotation(struct build *b, struct np_err *err)
 	if (b->c->managed && json_equal(object, b->c->managed))
 		return 0;
 	if (check_record(b, object, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return set_annotation(b, object, err);
 }
 
@@ -485,7 +485,7 @@ static int check_old_record(struct build *b, struct np_err *err)
 		return np_notes_add(&b->change->notes, err, NP_WARNING_INVALID_RECORD, "%s",
 				    why->text);
 	*err = *why;
-	return -(int)err->code;
+	return np_err_ret(err);
 }
 
 int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *want,
@@ -501,7 +501,7 @@ int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *wa
 	    change_firmware(&b, err) < 0 || change_memory(&b, err) < 0 ||
 	    change_devices(&b, err) < 0 || change_annotation(&b, err) < 0 ||
 	    note_shared(&b, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = change;
 	change = (struct np_change){ 0 };
 	return 0;

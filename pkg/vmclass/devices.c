@@ -191,7 +191,7 @@ static int read_alternatives(struct np_node allowed, struct np_device *d,
 	int r;
 
 	if (np_node_list(allowed, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (n > ALTERNATIVES_MAX)
 		return np_node_fail(allowed, err, NP_E_SPEC, "%zu alternatives, at most %d", n,
 				    ALTERNATIVES_MAX);
@@ -238,7 +238,7 @@ static int read_dynamic_backing(struct np_node b, struct np_device *d,
 {
 	d->backing = NP_BACKING_DYNAMIC;
 	if (read_label(b, d, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return read_alternatives(np_node_get(b, "allowedDevice"), d, cat, err);
 }
 
@@ -260,10 +260,10 @@ static int read_fixed_backing(struct np_node b, struct np_device *d, const struc
 			return np_node_fail(vendor, err, NP_E_SPEC, "vendorId is beyond 16 bits");
 		id.vendor = (uint16_t)number;
 	} else if (read_half(vendor, &id.vendor, err) < 0) {
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	if (read_half(device, &id.device, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return add_alternative(d, cat, id, err);
 }
 
@@ -288,7 +288,7 @@ static int read_backing(struct np_node backing, const char *path, struct np_devi
 	if (!np_node_is_present(backing))
 		return 0;
 	if (np_node_object(backing, err) < 0 || read_type(backing, path, &type, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < sizeof(backing_types) / sizeof(backing_types[0]); i++)
 		if (strcmp(type, backing_types[i].type) == 0)
 			return backing_types[i].read(backing, d, cat, err);
@@ -308,12 +308,12 @@ static int read_change(struct np_node entry, size_t i, const struct np_catalogue
 	if (!np_node_is_present(entry))
 		return 0;
 	if (np_node_object(entry, err) < 0 || read_type(entry, path, &type, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!np_node_is_present(device))
 		return 0;
 	snprintf(path, sizeof(path), "spec.configSpec.deviceChange[%zu].device", i);
 	if (np_node_object(device, err) < 0 || read_type(device, path, &type, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	snprintf(path, sizeof(path), "spec.configSpec.deviceChange[%zu].device.backing", i);
 	r = read_backing(np_node_get(device, "backing"), path, &d, cat, err);
 	if (r < 0 || strcmp(type, "VirtualPCIPassthrough") != 0) {
@@ -331,10 +331,10 @@ int vmclass_devices_of_config_spec(struct np_node config_spec, const struct np_c
 	size_t n = np_node_count(list);
 
 	if (np_node_list(list, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < n; i++)
 		if (read_change(np_node_at(list, i), i, cat, &devices, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	*ret = devices;
 	devices = (struct np_devices){ 0 };
 	return 0;
@@ -357,7 +357,7 @@ static int read_hardware_dynamic(struct np_node item, struct np_device *d,
 		return r;
 	d->backing = NP_BACKING_DYNAMIC;
 	if (read_label(item, d, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return add_alternative(d, cat, id, err);
 }
 
@@ -379,7 +379,7 @@ static int read_hardware_list(struct np_node devices, const struct hardware_list
 	size_t n = np_node_count(items);
 
 	if (np_node_list(items, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < n; i++) {
 		struct np_node item = np_node_at(items, i);
 		struct np_device d = { 0 };
@@ -392,7 +392,7 @@ static int read_hardware_list(struct np_node devices, const struct hardware_list
 			return r;
 		}
 		if (devices_take(list, &d, item, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -403,10 +403,10 @@ int vmclass_devices_of_hardware(struct np_node devices, const struct np_catalogu
 	NP_AUTO(vmclass_devices_done) struct np_devices list = { 0 };
 
 	if (np_node_object(devices, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < sizeof(hardware_lists) / sizeof(hardware_lists[0]); i++)
 		if (read_hardware_list(devices, &hardware_lists[i], cat, &list, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	*ret = list;
 	list = (struct np_devices){ 0 };
 	return 0;

@@ -84,7 +84,7 @@ static int check_entry(struct np_node entry, size_t i, struct np_notes *notes, s
 		return 0;
 	if (np_node_object(entry, err) < 0 ||
 	    np_node_string(np_node_get(entry, "key"), &key, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (is_ours(entry.json))
 		return 0;
 	if (!is_option_value(entry.json))
@@ -119,12 +119,12 @@ int vmclass_keys_read(struct np_node extra_config, struct np_vmx_current *ret,
 	size_t n = np_node_count(extra_config);
 
 	if (np_node_list(extra_config, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	for (size_t i = 0; i < n; i++) {
 		struct np_node entry = np_node_at(extra_config, i);
 
 		if (check_entry(entry, i, notes, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		add_current(&s, entry.json);
 	}
 	*ret = s;

@@ -29,7 +29,7 @@ int np_vmclass_is_held(const json_t *object, np_holder_fn *leaves, void *ctx, st
 	json_auto_t *record = NULL;
 
 	if (np_vmclass_record_read(object, &record, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return !np_vmclass_record_each(record, stays, &p);
 }
 
@@ -104,10 +104,10 @@ int np_vmclass_leave(const struct np_vmclass *c, np_holder_fn *leaves, void *ctx
 
 	if (c->record_error.code != NP_OK) {
 		*err = c->record_error;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	if (c->managed && (!managed || gather(&l, managed, err) < 0))
-		return managed ? -(int)err->code : np_fail_nomem(err);
+		return managed ? np_err_ret(err) : np_fail_nomem(err);
 	if (l.n > 0)
 		united.managed = managed;
 	want.holder = l.first ? l.first : "";

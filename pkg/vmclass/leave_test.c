@@ -236,7 +236,7 @@ static void test_leave__each_allocation_may_fail(void **state)
 		failed = allocations_left == SIZE_MAX;
 		allocations_left = SIZE_MAX;
 		assert_int_equal(err.code, failed ? NP_E_NOMEM : NP_OK);
-		assert_int_equal(r, -(int)err.code);
+		assert_int_equal(r, np_err_ret(&err));
 		if (failed)
 			assert_int_equal(change.window_gb, 77);
 	}

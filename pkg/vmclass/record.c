@@ -201,7 +201,7 @@ static int check_pools(const json_t *pools, struct np_err *err)
 		return reject(err, "pools must be an object of at most %d members", POOLS_MAX);
 	json_object_foreach ((json_t *)(uintptr_t)pools, id, pool)
 		if (check_pool(id, pool, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -243,7 +243,7 @@ static int check_firmware(const char *path, const json_t *entry, struct np_err *
 	const char *value = json_string_value(json_object_get(entry, "value"));
 
 	if (check_members(path, entry, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!is_text(json_object_get(entry, "set"), "efi"))
 		return reject_entry(err, path, "set must be 'efi'");
 	if (json_object_get(entry, "absent"))
@@ -257,7 +257,7 @@ static int check_firmware(const char *path, const json_t *entry, struct np_err *
 static int check_locked(const char *path, const json_t *entry, struct np_err *err)
 {
 	if (check_members(path, entry, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!json_is_true(json_object_get(entry, "set")))
 		return reject_entry(err, path, "set must be true");
 	if (!json_object_get(entry, "absent") && !json_is_boolean(json_object_get(entry, "value")))
@@ -294,7 +294,7 @@ static int check_request(const char *path, const json_t *entry, struct np_err *e
 	int got;
 
 	if (check_members(path, entry, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	got = json_is_string(set) ? read_quantity(set, &most, err) : 0;
 	if (got <= 0)
 		return got < 0 ? got : reject_entry(err, path, "set must be a quantity");
@@ -412,7 +412,7 @@ static int check_device_change(const char *path, const json_t *entry, struct np_
 	size_t n = json_array_size(set);
 
 	if (check_members(path, entry, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (value && !is_device_list(value))
 		return reject_entry(err, path, "value must be a list of devices");
 	if (n == 0 || n > VMCLASS_DEVICES_MAX)
@@ -463,7 +463,7 @@ static int check_before(const json_t *before, struct np_err *err)
 		return reject(err, "before must be an object");
 	json_object_foreach ((json_t *)(uintptr_t)before, path, entry)
 		if (check_field(path, entry, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	return 0;
 }
 
@@ -476,7 +476,7 @@ int vmclass_record_check(const json_t *record, struct np_err *err)
 	if (is_deeper(record, DEPTH_MAX))
 		return reject(err, "it is nested more than %d levels deep", DEPTH_MAX);
 	if (check_pools(json_object_get(record, "pools"), err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return check_before(json_object_get(record, "before"), err);
 }
 
@@ -494,7 +494,7 @@ int np_vmclass_record_parse(const char *text, size_t size, json_t **ret, struct 
 	if (!record)
 		return reject(err, "%.*s at byte %d", QUOTED, why.text, why.position);
 	if (vmclass_record_check(record, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = json_incref(record);
 	return 0;
 }
@@ -511,7 +511,7 @@ int np_vmclass_record_read(const json_t *object, json_t **ret, struct np_err *er
 		return reject(err, "it must be a text");
 	if (np_vmclass_record_parse(json_string_value(text), json_string_length(text), ret, err) <
 	    0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return 1;
 }
 

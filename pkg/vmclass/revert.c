@@ -151,7 +151,7 @@ static int undo_keys(struct undo *u, const json_t *entry, struct np_err *err)
 	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
 		ours[key] = vmclass_key_still_stands(list, key, set);
 		if (!ours[key] && note_foreign(u, np_vmx_key_name(key), err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 		if (ours[key] && drop_key(list, key) < 0)
 			return np_fail_nomem(err);
 		any = any || ours[key];
@@ -330,7 +330,7 @@ static int undo_members(struct undo *u, const struct np_class_want *want, struct
 	if (json_object_size(pools) > 0)
 		return write_annotation(u, managed, err);
 	if (undo_all(u, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	remove_path(u->target, ANNOTATION, "/metadata/annotations");
 	return 0;
 }
@@ -387,7 +387,7 @@ static int check_lists(const struct np_vmclass *c, const json_t *patch, struct n
 	if (json_is_array(vmclass_lookup(patch, VMCLASS_EXTRA_CONFIG)) &&
 	    vmclass_refuse_nulls(np_node_get(spec, "extraConfig"), "spec.configSpec.extraConfig",
 				 err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (json_is_array(vmclass_lookup(patch, VMCLASS_DEVICE_CHANGE)))
 		return vmclass_refuse_nulls(np_node_get(spec, "deviceChange"),
 					    "spec.configSpec.deviceChange", err);
@@ -411,7 +411,7 @@ static int undo_record(struct undo *u, const struct np_class_want *want, struct 
 		return want->n_members > 0 ? discard_record(u, err) : 0;
 	if (u->c->record_error.code != NP_OK && want->n_members > 0) {
 		*err = u->c->record_error;
-		return -(int)err->code;
+		return np_err_ret(err);
 	}
 	return u->c->managed ? undo_members(u, want, err) : 0;
 }
@@ -428,7 +428,7 @@ int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *wa
 	if (!change.patch || !target)
 		return np_fail_nomem(err);
 	if (undo_record(&u, want, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (!json_equal(c->node.json, target)) {
 		json_decref(change.patch);
 		change.patch = np_vmclass_difference(c->node.json, target);
@@ -436,7 +436,7 @@ int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *wa
 			return np_fail_nomem(err);
 		if (check_lists(c, change.patch, err) < 0 ||
 		    add_items(&change, c, target, reason, err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	*ret = change;
 	change = (struct np_change){ 0 };

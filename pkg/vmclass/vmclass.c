@@ -93,7 +93,7 @@ static int read_metadata(struct np_vmclass *c, struct np_err *err)
 	int got;
 
 	if (np_node_object(c->node, err) < 0 || np_node_object(metadata, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	got = np_node_string(np_node_get(metadata, "name"), &c->name, err);
 	if (got == 0 || (got > 0 && c->name[0] == '\0'))
 		return np_node_fail(c->node, err, NP_E_SPEC,
@@ -102,7 +102,7 @@ static int read_metadata(struct np_vmclass *c, struct np_err *err)
 	    np_node_string(np_node_get(metadata, "resourceVersion"), &c->resource_version, err) <
 		    0 ||
 	    np_node_object(annotations, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return read_record(c, annotations, err);
 }
 
@@ -114,7 +114,7 @@ static int read_devices(struct np_vmclass *c, struct np_node config_spec,
 
 	if (np_node_path(c->node, "spec.hardware.devices", &devices, err) < 0 ||
 	    vmclass_devices_of_hardware(devices, cat, &hardware, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (c->managed) {
 		c->carried = vmclass_devices_carry(&hardware, 0);
 		if (!c->carried)
@@ -126,7 +126,7 @@ static int read_devices(struct np_vmclass *c, struct np_node config_spec,
 		return 0;
 	}
 	if (vmclass_devices_of_config_spec(config_spec, cat, &c->devices, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (hardware.n == 0)
 		return 0;
 	if (c->devices.n == 0) {
@@ -155,7 +155,7 @@ static int note_hardware_version(struct np_vmclass *c, struct np_node config_spe
 	uint64_t version;
 
 	if (np_node_string(n, &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (c->devices.n == 0 || strncmp(text, "vmx-", 4) != 0 ||
 	    np_u64_parse(text + 4, 0, 999, &version, &ignored) < 0 ||
 	    version >= HARDWARE_VERSION_MIN)
@@ -234,7 +234,7 @@ static int note_unknown_devices(struct np_vmclass *c, struct np_err *err)
 		while (!is_same_unknown(&c->devices.items[first], &c->devices.items[i]))
 			first++;
 		if (first == i && note_device(c, &c->devices.items[i], err) < 0)
-			return -(int)err->code;
+			return np_err_ret(err);
 	}
 	return 0;
 }
@@ -280,7 +280,7 @@ static int note_guest(struct np_vmclass *c, struct np_node config_spec, struct n
 	const char *text = "";
 
 	if (np_node_string(np_node_get(config_spec, "guestId"), &text, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	if (c->devices.n == 0 || !np_is_32bit_guest(text))
 		return 0;
 	return np_notes_add(
@@ -296,7 +296,7 @@ static int read_notes(struct np_vmclass *c, struct np_node config_spec, struct n
 	    note_memory_allocation(c, config_spec, err) < 0 || note_baked_in(c, err) < 0 ||
 	    note_unknown_devices(c, err) < 0 || note_mixed(c, err) < 0 ||
 	    note_small_memory(c, err) < 0 || note_guest(c, config_spec, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return 0;
 }
 
@@ -308,13 +308,13 @@ static int read_spec(struct np_vmclass *c, const struct np_catalogue *cat, struc
 	    vmclass_quantity_read(memory, &c->memory, &c->memory_bytes, err) < 0 ||
 	    np_node_path(c->node, "spec.configSpec", &config_spec, err) < 0 ||
 	    np_node_object(config_spec, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	c->has_config_spec = np_node_is_present(config_spec);
 	if (np_node_string(np_node_get(config_spec, "firmware"), &c->firmware, err) < 0 ||
 	    read_devices(c, config_spec, cat, err) < 0 ||
 	    vmclass_keys_read(np_node_get(config_spec, "extraConfig"), &c->standing, &c->notes,
 			      err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	return read_notes(c, config_spec, err);
 }
 
@@ -328,7 +328,7 @@ int np_vmclass_read(struct np_doc *doc, struct np_node node, const struct np_cat
 	c->doc = np_doc_ref(doc);
 	c->node = node;
 	if (read_metadata(c, err) < 0 || read_spec(c, cat, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	*ret = np_take(c);
 	return 0;
 }

@@ -248,12 +248,12 @@ static int try_fixture(FILE *f, struct np_doc *docs[static DOCS_MAX], struct np_
 
 	read_wish(np_doc_root(docs[0]), &w);
 	if (np_vmclass_read(docs[1], np_doc_root(docs[1]), catalogue, &c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	print_devices(f, "device", &c->devices);
 	print_devices(f, "hidden", &c->hidden);
 	print_notes(f, &c->notes);
 	if (np_vmclass_change(c, &w.want, &change, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	print_change(f, &change);
 	expect_idempotent(c, &change, &w.want);
 	return 0;
@@ -677,10 +677,10 @@ static int read_and_change(struct np_doc *doc, struct np_change *ret, struct np_
 					    .n_members = 1 };
 
 	if (np_vmclass_read(doc, np_doc_root(doc), catalogue, &c, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	/* What the class lends must not outlive it. */
 	if (np_vmclass_change(c, &want, ret, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	ret->firmware = NULL;
 	return 0;
 }
@@ -704,7 +704,7 @@ static void expect_each_allocation_may_fail(const char *path)
 		/* Of a text that it cannot read, jansson does not always say that memory ran out. */
 		if (!strstr(err.text, "is not a valid record"))
 			assert_int_equal(err.code, f.failed ? NP_E_NOMEM : NP_OK);
-		assert_int_equal(rc, -(int)err.code);
+		assert_int_equal(rc, np_err_ret(&err));
 		if (f.failed)
 			assert_int_equal(change.window_gb, 77);
 		np_change_done(&change);

@@ -95,7 +95,7 @@ static int keep_current(const struct np_vmx_current *current, uint64_t need_gb,
 	char raised[48] = "";
 
 	if (np_pow2_ceil(current->size_gb, &d->gb, err) < 0)
-		return -(int)err->code;
+		return np_err_ret(err);
 	d->change = need_gb > 0 || d->gb != current->size_gb;
 	if (d->gb != current->size_gb)
 		snprintf(raised, sizeof(raised), ", raised to %" PRIu64 " GB (a power of two)",
