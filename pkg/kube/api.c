@@ -11,11 +11,6 @@
 
 enum { PAGE_DEFAULT = 500, MANY_DEFAULT = 16 };
 
-static void decref_jsonp(json_t **j)
-{
-	json_decref(*j);
-}
-
 static void curl_freep(char **p)
 {
 	curl_free(*p);
@@ -134,7 +129,7 @@ static int fetch_version(const struct search *s, const char *version, json_t **r
 /* Returns 1 where that version serves the resource, 0 where it does not. */
 static int search_version(const struct search *s, const char *version, struct np_err *err)
 {
-	NP_AUTO(decref_jsonp) json_t *list = NULL;
+	json_auto_t *list = NULL;
 	struct np_err inner = NP_ERR_INIT;
 	const json_t *resource;
 	size_t i;
@@ -194,7 +189,7 @@ int np_kube_discover(struct np_kube *k, const char *group, const char *plural,
 		     struct np_kube_resource *ret, struct np_err *err)
 {
 	struct search s = { .k = k, .group = group, .plural = plural, .ret = ret };
-	NP_AUTO(decref_jsonp) json_t *versions = NULL;
+	json_auto_t *versions = NULL;
 	int r;
 
 	if (group[0] && fetch_group(&s, &versions, err) < 0)
@@ -369,7 +364,7 @@ static int visit_page(const struct listing *l, const json_t *page, struct np_err
 /* Fetches and visits one page; *token becomes the next one's, "" after the last. */
 static int list_page(struct listing *l, char **token, struct np_err *err)
 {
-	NP_AUTO(decref_jsonp) json_t *page = NULL;
+	json_auto_t *page = NULL;
 	const json_t *meta;
 	char *next;
 	int r;

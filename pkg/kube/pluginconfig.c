@@ -21,11 +21,6 @@ static void plugin_unrefp(struct kube_plugin **p)
 	kube_plugin_unref(*p);
 }
 
-static void decref_jsonp(json_t **j)
-{
-	json_decref(*j);
-}
-
 struct exec_entry {
 	struct np_node node;
 	const char *api_version, *command, *hint, *mode;
@@ -218,7 +213,7 @@ static int set_ca(json_t *object, const struct kube_blob *ca, struct np_err *err
 
 int kube_plugin_finish(struct np_kube_config *c, struct np_err *err)
 {
-	NP_AUTO(decref_jsonp) json_t *cluster = json_object();
+	json_auto_t *cluster = json_object();
 
 	if (!c->plugin || !c->plugin->provide_cluster)
 		return 0;

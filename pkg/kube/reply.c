@@ -83,11 +83,6 @@ bool kube_answer_is_retried(const struct kube_answer *answer)
 	return kube_status_is_retried(answer->status) && !is_schema_failure(answer);
 }
 
-static void decref_jsonp(json_t **j)
-{
-	json_decref(*j);
-}
-
 /* Returns the answer's Status object; NULL where it is none. */
 static json_t *parse_status(const struct kube_answer *answer)
 {
@@ -187,7 +182,7 @@ static int fail_status(const struct kube_call *call, const struct kube_answer *a
 int kube_answer_check(const struct kube_call *call, const struct kube_answer *answer,
 		      struct np_err *err)
 {
-	NP_AUTO(decref_jsonp) json_t *status = NULL;
+	json_auto_t *status = NULL;
 	char what[KUBE_WHAT_MAX];
 
 	if (answer->status >= 200 && answer->status < 300)
@@ -226,7 +221,7 @@ bool kube_retry_after(const char *value, time_t now, uint64_t *ret_ms)
 
 bool kube_answer_wait(const struct kube_answer *answer, time_t now, uint64_t *ret_ms)
 {
-	NP_AUTO(decref_jsonp) json_t *status = NULL;
+	json_auto_t *status = NULL;
 	json_int_t seconds;
 
 	if (kube_retry_after(answer->retry_after, now, ret_ms))
@@ -333,9 +328,8 @@ static const json_t *find_culprit(const json_t *root, struct place *at)
 static int fail_unholdable(const struct kube_call *call, const struct kube_answer *answer,
 			   const char *reason, struct np_err *err)
 {
-	NP_AUTO(decref_jsonp)
-	json_t *root = json_loadb(answer->body, answer->size,
-				  JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
+	json_auto_t *root = json_loadb(answer->body, answer->size,
+				       JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
 	struct place at = { "", 0 };
 	const json_t *culprit = root ? find_culprit(root, &at) : NULL;
 	const json_t *meta = json_object_get(culprit, "metadata");
@@ -369,8 +363,7 @@ int kube_body_parse(const struct kube_call *call, const struct kube_answer *answ
 		    struct np_err *err)
 {
 	json_error_t parse = { .position = 0 };
-	NP_AUTO(decref_jsonp)
-	json_t *root = json_loadb(answer->body ? answer->body : "", answer->size, 0, &parse);
+	json_auto_t *root = json_loadb(answer->body ? answer->body : "", answer->size, 0, &parse);
 
 	if (!root && json_error_code(&parse) == json_error_numeric_overflow)
 		return fail_unholdable(call, answer, "a number beyond 64 bits", err);

@@ -22,11 +22,6 @@ static void curl_freep(char **p)
 	curl_free(*p);
 }
 
-static void decref_jsonp(json_t **j)
-{
-	json_decref(*j);
-}
-
 /* --- events ---------------------------------------------------------------------------------- */
 
 static const char *const event_names[NP_KUBE_EVENT_MAX] = {
@@ -94,7 +89,7 @@ int kube_event_parse(const struct kube_call *call, const struct kube_secrets *se
 	const struct kube_answer answer = {
 		.status = 200, .body = line, .size = size, .secrets = secrets
 	};
-	NP_AUTO(decref_jsonp) json_t *root = NULL;
+	json_auto_t *root = NULL;
 	const char *type;
 
 	if (kube_body_parse(call, &answer, &root, err) < 0)

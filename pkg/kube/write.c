@@ -21,11 +21,6 @@ static const char *const validations[NP_KUBE_VALIDATION_MAX] = {
 	[NP_KUBE_IGNORE] = "Ignore",
 };
 
-static void decref_jsonp(json_t **j)
-{
-	json_decref(*j);
-}
-
 static void curl_freep(char **p)
 {
 	curl_free(*p);
@@ -157,9 +152,8 @@ static int set_text(json_t *object, const char *key, const char *text)
 /* Makes the DeleteOptions. */
 static char *make_options(const struct np_kube_delete *how)
 {
-	NP_AUTO(decref_jsonp)
-	json_t *body = json_pack("{s:s, s:s}", "apiVersion", "v1", "kind", "DeleteOptions");
-	NP_AUTO(decref_jsonp) json_t *conditions = json_object();
+	json_auto_t *body = json_pack("{s:s, s:s}", "apiVersion", "v1", "kind", "DeleteOptions");
+	json_auto_t *conditions = json_object();
 
 	if (!body || !conditions || set_text(conditions, "uid", how->uid) < 0 ||
 	    set_text(conditions, "resourceVersion", how->resource_version) < 0 ||
@@ -182,7 +176,7 @@ int np_kube_delete(struct np_kube *k, const struct np_kube_resource *r, const ch
 				       .name = name,
 				       .content_type = "application/json",
 				       .repeatable = how && how->uid } };
-	NP_AUTO(decref_jsonp) json_t *answer = NULL;
+	json_auto_t *answer = NULL;
 
 	w.body = make_options(how ? how : &plain);
 	if (!w.body)

@@ -13,11 +13,6 @@
 	"VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool " \
 	"files"
 
-static void json_freep(json_t **json)
-{
-	json_decref(*json);
-}
-
 /*
  * Tells in *ret_first which index stood under `id` before, or enters `i` there. A table, since ten
  * thousand pools compared with one another would be fifty million comparisons.
@@ -39,7 +34,7 @@ static int enter(json_t *seen, const char *id, size_t i, size_t *ret_first, stru
 
 static int check_pools(const struct np_input *in, struct np_err *err)
 {
-	NP_AUTO(json_freep) json_t *seen = json_object();
+	json_auto_t *seen = json_object();
 
 	if (!seen)
 		return np_fail_nomem(err);
@@ -88,7 +83,7 @@ static int check_class(const struct np_input *in, json_t *seen, size_t i, struct
 
 static int check_classes(const struct np_input *in, struct np_err *err)
 {
-	NP_AUTO(json_freep) json_t *seen = json_object();
+	json_auto_t *seen = json_object();
 
 	if (!seen)
 		return np_fail_nomem(err);
@@ -227,7 +222,7 @@ static int add_own_pools(struct np_input *in, struct np_err *err)
 
 int np_input_join(struct np_input *in, struct np_err *err)
 {
-	NP_AUTO(json_freep) json_t *index = json_object();
+	json_auto_t *index = json_object();
 
 	if (!index)
 		return np_fail_nomem(err);

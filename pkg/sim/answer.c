@@ -22,7 +22,7 @@ static int set_body_take(struct call *c, unsigned code, char *text, const char *
 
 int answer_json_take(struct call *c, unsigned code, json_t *j, bool sorted, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *taken = j;
+	json_auto_t *taken = j;
 	NP_AUTO(np_freep) char *text = taken ? go_dump(taken, sorted) : NULL;
 	char *line;
 
@@ -160,7 +160,7 @@ static int append_cause(const json_t *cause, json_t *seen, char **text)
 /* One cause stands as it is, more stand in brackets. */
 static char *join_causes(const json_t *causes)
 {
-	NP_AUTO(json_decrefp) json_t *seen = json_object();
+	json_auto_t *seen = json_object();
 	NP_AUTO(np_freep) char *text = NULL;
 	const json_t *cause;
 	char *list;
@@ -176,7 +176,7 @@ static char *join_causes(const json_t *causes)
 
 int refuse_invalid(struct call *c, const struct subject *who, json_t *causes, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *taken = causes;
+	json_auto_t *taken = causes;
 	NP_AUTO(np_freep) char *text = join_causes(taken);
 	json_t *details = details_of(who->name, who->group, who->kind);
 

@@ -13,7 +13,7 @@ const char *meta_text(const json_t *object, const char *key)
 
 json_t *as_version(json_t *object, const char *version)
 {
-	NP_AUTO(json_decrefp) json_t *copy = copy_flat(object);
+	json_auto_t *copy = copy_flat(object);
 
 	if (!copy ||
 	    json_object_set_new(copy, "apiVersion", json_sprintf(GROUP "/%s", version)) < 0)
@@ -274,9 +274,9 @@ static const char *find_patch_error(const struct decoded *d, enum patch_type typ
 
 static int apply_patch(struct edit *e, enum patch_type type, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *shown = as_version(e->old, e->call->route.version);
-	NP_AUTO(json_decrefp) json_t *whole = shown ? json_deep_copy(shown) : NULL;
-	NP_AUTO(json_decrefp) json_t *merged = NULL;
+	json_auto_t *shown = as_version(e->old, e->call->route.version);
+	json_auto_t *whole = shown ? json_deep_copy(shown) : NULL;
+	json_auto_t *merged = NULL;
 	int done = 1;
 
 	if (!whole)
@@ -357,8 +357,8 @@ static int delete (struct edit *e, struct np_err *err)
 {
 	const struct route *r = &e->call->route;
 	int refused;
-	NP_AUTO(json_decrefp) json_t *last = json_incref(e->old);
-	NP_AUTO(json_decrefp) json_t *gone = NULL;
+	json_auto_t *last = json_incref(e->old);
+	json_auto_t *gone = NULL;
 	json_t *status;
 
 	if (read_options(e, err) < 0)

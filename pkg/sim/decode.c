@@ -55,7 +55,7 @@ static int note_key(struct scan *s, json_t *seen, const char *key, size_t at)
 
 static int scan_member(struct scan *s, json_t *seen, unsigned depth, size_t at)
 {
-	NP_AUTO(json_decrefp) json_t *key = NULL;
+	json_auto_t *key = NULL;
 
 	if (read_key(s, &key) < 0 || note_key(s, seen, json_string_value(key), at) < 0)
 		return -1;
@@ -72,7 +72,7 @@ static int scan_item(struct scan *s, size_t index, unsigned depth, size_t at)
 
 static int scan_container(struct scan *s, unsigned depth)
 {
-	NP_AUTO(json_decrefp) json_t *seen = json_object();
+	json_auto_t *seen = json_object();
 	bool is_object = *s->p++ == '{';
 	size_t at = strlen(s->path), index = 0;
 

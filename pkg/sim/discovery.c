@@ -31,7 +31,7 @@ static json_t *version_entry(const char *version)
 
 static json_t *group_entry(const struct np_sim *sim)
 {
-	NP_AUTO(json_decrefp) json_t *list = json_array();
+	json_auto_t *list = json_array();
 
 	for (size_t i = first_version(sim); i < N_VERSIONS; i++)
 		if (json_array_append_new(list, version_entry(versions[i])) < 0)
@@ -84,9 +84,8 @@ static int answer_groups(struct call *c, struct np_err *err)
 
 static int answer_group(struct call *c, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *entry = group_entry(c->sim);
-	NP_AUTO(json_decrefp)
-	json_t *group = json_pack("{s:s, s:s}", "kind", "APIGroup", "apiVersion", "v1");
+	json_auto_t *entry = group_entry(c->sim);
+	json_auto_t *group = json_pack("{s:s, s:s}", "kind", "APIGroup", "apiVersion", "v1");
 
 	if (!entry || !group || json_object_update(group, entry) < 0)
 		return np_fail_nomem(err);
@@ -97,7 +96,7 @@ static int answer_group(struct call *c, struct np_err *err)
 static int answer_resources(struct call *c, struct np_err *err)
 {
 	int namespaced = !c->sim->cluster_scoped;
-	NP_AUTO(json_decrefp) json_t *list = NULL;
+	json_auto_t *list = NULL;
 
 	if (strcmp(c->route.group, GROUP) != 0 || !is_version_served(c->sim, c->route.version))
 		return answer_no_page(c, err);
@@ -212,8 +211,8 @@ static int collect_names(const struct np_sim *sim, json_t *names, struct np_err 
 
 static int list_namespaces(struct call *c, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *names = json_array();
-	NP_AUTO(json_decrefp) json_t *items = json_array();
+	json_auto_t *names = json_array();
+	json_auto_t *items = json_array();
 	const json_t *name;
 	size_t i;
 

@@ -178,7 +178,7 @@ static int warn_unknown(struct edit *e, struct np_err *err)
 
 int edit_prune(struct edit *e, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *echo = json_deep_copy(e->object);
+	json_auto_t *echo = json_deep_copy(e->object);
 	const json_t *path;
 	size_t i;
 

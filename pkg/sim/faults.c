@@ -174,7 +174,7 @@ static bool is_spent(const struct fault *f)
 
 json_t *faults_left(const struct faults *f)
 {
-	NP_AUTO(json_decrefp) json_t *list = json_array();
+	json_auto_t *list = json_array();
 
 	for (size_t i = 0; i < f->n; i++) {
 		const struct fault *one = &f->items[i];

@@ -36,8 +36,7 @@ static int flatten_member(json_t *value, const char *path, const char *kind, con
 
 static int flatten_item(json_t *item, const char *path, json_t *set, struct np_err *err)
 {
-	NP_AUTO(json_decrefp)
-	json_t *key = json_pack("{s:O}", "profileName", json_object_get(item, "profileName"));
+	json_auto_t *key = json_pack("{s:O}", "profileName", json_object_get(item, "profileName"));
 	NP_AUTO(np_freep) char *text = key ? go_dump(key, true) : NULL;
 
 	return text ? flatten_member(item, path, "k:", text, set, err) : np_fail_nomem(err);
@@ -70,7 +69,7 @@ static int flatten_object(json_t *object, json_t **ret, struct np_err *err)
 {
 	static const char *const tracked[] = { "annotations", "finalizers", "labels",
 					       "ownerReferences" };
-	NP_AUTO(json_decrefp) json_t *set = json_object();
+	json_auto_t *set = json_object();
 	json_t *meta = json_object_get(object, "metadata");
 	json_t *spec = json_object_get(object, "spec");
 
@@ -152,7 +151,7 @@ static void drop_lone_dots(json_t *fields)
 
 static int pack_fields(json_t *set, json_t **ret, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *fields = json_object();
+	json_auto_t *fields = json_object();
 	const char *path;
 	json_t *value;
 
@@ -181,8 +180,8 @@ static void diff_done(struct diff *d)
 
 static int find_diff(json_t *old, json_t *object, struct diff *d, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *before = NULL;
-	NP_AUTO(json_decrefp) json_t *after = NULL;
+	json_auto_t *before = NULL;
+	json_auto_t *after = NULL;
 	const char *path;
 	json_t *value;
 
@@ -230,8 +229,8 @@ static void subtract(json_t *set, json_t *gone)
 static int update_entry(json_t *entry, bool is_own, const struct diff *d, json_t **ret,
 			struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *set = json_object();
-	NP_AUTO(json_decrefp) json_t *fields = NULL;
+	json_auto_t *set = json_object();
+	json_auto_t *fields = NULL;
 	json_t *copy;
 
 	if (!set)
@@ -303,7 +302,7 @@ static int sort_entries(json_t *list, json_t **ret, struct np_err *err)
 {
 	size_t n = json_array_size(list);
 	NP_AUTO(np_freep) json_t **items = calloc(n + 1, sizeof(*items));
-	NP_AUTO(json_decrefp) json_t *sorted = json_array();
+	json_auto_t *sorted = json_array();
 
 	if (!items || !sorted)
 		return np_fail_nomem(err);
@@ -320,7 +319,7 @@ static int sort_entries(json_t *list, json_t **ret, struct np_err *err)
 static int list_entries(json_t *standing, const struct writer *w, const struct diff *d,
 			json_t *list, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *fresh = new_entry(w);
+	json_auto_t *fresh = new_entry(w);
 	bool is_known = false;
 	json_t *entry;
 	size_t i;
@@ -340,8 +339,8 @@ int fields_update(json_t *old, json_t *object, const struct writer *w, struct np
 	json_t *standing = json_object_get(json_object_get(old, "metadata"), "managedFields");
 	json_t *meta = json_object_get(object, "metadata");
 	NP_AUTO(diff_done) struct diff d = { NULL, NULL };
-	NP_AUTO(json_decrefp) json_t *list = json_array();
-	NP_AUTO(json_decrefp) json_t *sorted = NULL;
+	json_auto_t *list = json_array();
+	json_auto_t *sorted = NULL;
 
 	if (!list)
 		return np_fail_nomem(err);

@@ -37,9 +37,9 @@ int np_sim_kubeconfig(const struct np_sim *sim, const char *server_url, char **r
 		      struct np_err *err)
 {
 	NP_AUTO(np_freep) char *ca = base64(sim->identity.ca_pem);
-	NP_AUTO(json_decrefp) json_t *users = json_array();
-	NP_AUTO(json_decrefp) json_t *contexts = json_array();
-	NP_AUTO(json_decrefp) json_t *config = NULL;
+	json_auto_t *users = json_array();
+	json_auto_t *contexts = json_array();
+	json_auto_t *config = NULL;
 
 	if (!ca || !users || !contexts)
 		return np_fail_nomem(err);

@@ -182,8 +182,7 @@ static int read_token(struct call *c, struct page *p, const char *token, bool *r
 		      struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = base64url_decode(token);
-	NP_AUTO(json_decrefp)
-	json_t *j = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
+	json_auto_t *j = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
 	const char *start = json_string_value(json_object_get(j, "start"));
 	json_int_t version = json_integer_value(json_object_get(j, "rv"));
 
@@ -241,7 +240,7 @@ static json_t *list_meta(const struct page *p)
 {
 	NP_AUTO(np_freep) char *text = NULL;
 	NP_AUTO(np_freep) char *token = NULL;
-	NP_AUTO(json_decrefp) json_t *meta = NULL;
+	json_auto_t *meta = NULL;
 	bool has_selector = p->selector.name || json_array_size(p->selector.labels) > 0;
 
 	if (p->left > 0 &&
@@ -305,9 +304,8 @@ static void free_watch(void *ctx)
 
 static int add_line(char **text, const char *type, json_t *object, const char *version)
 {
-	NP_AUTO(json_decrefp)
-	json_t *event = json_pack("{s:s, s:o}", "type", type, "object",
-				  version ? as_version(object, version) : json_incref(object));
+	json_auto_t *event = json_pack("{s:s, s:o}", "type", type, "object",
+				       version ? as_version(object, version) : json_incref(object));
 	NP_AUTO(np_freep) char *line = event ? go_dump(event, false) : NULL;
 	NP_AUTO(np_freep) char *before = *text;
 
@@ -329,7 +327,7 @@ static bool is_expired(const struct store *s, uint64_t seen)
 static int add_expired(char **text, uint64_t seen)
 {
 	char message[96];
-	NP_AUTO(json_decrefp) json_t *status = NULL;
+	json_auto_t *status = NULL;
 
 	snprintf(message, sizeof(message), "too old resource version: %" PRIu64, seen);
 	status = new_status(410, "Expired", message, NULL);

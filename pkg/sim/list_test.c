@@ -109,7 +109,7 @@ static int read_events(struct result *r, char *text, size_t size)
 
 	*text = '\0';
 	while ((line = strsep(&rest, "\n")) && *line) {
-		NP_AUTO(json_decrefp) json_t *event = json_loads(line, 0, NULL);
+		json_auto_t *event = json_loads(line, 0, NULL);
 		const char *name = text_at(event, "object/metadata/name");
 		size_t at = strlen(text);
 

@@ -18,8 +18,7 @@ static const char *find_load_header(const void *ctx, const char *name)
 /* Says what a refused document's Status says. */
 static int fail_load(struct np_node doc, const struct np_serve_reply *reply, struct np_err *err)
 {
-	NP_AUTO(json_decrefp)
-	json_t *status = json_loadb(reply->body, reply->body_size, 0, NULL);
+	json_auto_t *status = json_loadb(reply->body, reply->body_size, 0, NULL);
 	const char *message = json_string_value(json_object_get(status, "message"));
 
 	return np_node_fail(doc, err, NP_E_SPEC, "%s", message ? message : "cannot be created");

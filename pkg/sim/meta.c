@@ -163,7 +163,7 @@ int edit_validate(struct edit *e, struct np_err *err)
 	const char *kind = json_string_value(json_object_get(e->object, "kind"));
 	const char *name = meta_text(e->object, "name");
 	const struct subject who = { kind ? kind : KIND, GROUP, name ? name : "" };
-	NP_AUTO(json_decrefp) json_t *causes = json_array();
+	json_auto_t *causes = json_array();
 
 	if (!causes)
 		return np_fail_nomem(err);

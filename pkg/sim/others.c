@@ -130,8 +130,8 @@ static int create_other(struct call *c, const struct other_kind *k, struct np_er
 static json_t *patched(const struct call *c, json_t *old, json_t *patch)
 {
 	bool is_status = *c->route.sub != '\0';
-	NP_AUTO(json_decrefp) json_t *part = is_status ? json_object() : json_copy(patch);
-	NP_AUTO(json_decrefp) json_t *whole = json_deep_copy(old);
+	json_auto_t *part = is_status ? json_object() : json_copy(patch);
+	json_auto_t *whole = json_deep_copy(old);
 	json_t *status = json_object_get(patch, "status");
 
 	if (!part || !whole || (is_status && status && json_object_set(part, "status", status) < 0))
@@ -176,7 +176,7 @@ static int bump(json_t *old, json_t *fresh, struct np_err *err)
 static int patch_other(struct call *c, const char *key, json_t *old, struct np_err *err)
 {
 	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
-	NP_AUTO(json_decrefp) json_t *merged = NULL;
+	json_auto_t *merged = NULL;
 
 	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
 		return np_err_ret(err);
@@ -201,7 +201,7 @@ static int patch_other(struct call *c, const char *key, json_t *old, struct np_e
 static int delete_other(struct call *c, const struct other_kind *k, const char *key,
 			struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *gone = NULL;
+	json_auto_t *gone = NULL;
 
 	if (store_remove(&c->sim->others, key, &gone, err) < 0)
 		return np_err_ret(err);
@@ -216,7 +216,7 @@ static int delete_other(struct call *c, const struct other_kind *k, const char *
 static int list_other(struct call *c, const struct other_kind *k, struct np_err *err)
 {
 	const struct store *s = &c->sim->others;
-	NP_AUTO(json_decrefp) json_t *items = json_array();
+	json_auto_t *items = json_array();
 	NP_AUTO(np_freep) char *prefix = NULL;
 
 	if (!items ||

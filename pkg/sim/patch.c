@@ -7,7 +7,7 @@
 /* The server's library drops null members also from what stands in a list; null items stay. */
 static json_t *without_nulls(json_t *j)
 {
-	NP_AUTO(json_decrefp) json_t *copy = NULL;
+	json_auto_t *copy = NULL;
 	json_t *value;
 	const char *key;
 	size_t i;
@@ -27,7 +27,7 @@ static json_t *without_nulls(json_t *j)
 
 json_t *merge_patch(json_t *target, json_t *patch)
 {
-	NP_AUTO(json_decrefp) json_t *merged = NULL;
+	json_auto_t *merged = NULL;
 	const char *key;
 	json_t *value;
 
@@ -160,7 +160,7 @@ static int apply_op(json_t *root, const json_t *op)
 	const char *name = json_string_value(json_object_get(op, "op"));
 	const char *path = json_string_value(json_object_get(op, "path"));
 	NP_AUTO(np_freep) char *pointer = path ? strdup(path) : NULL;
-	NP_AUTO(json_decrefp) json_t *value = json_deep_copy(json_object_get(op, "value"));
+	json_auto_t *value = json_deep_copy(json_object_get(op, "value"));
 	char *last = NULL;
 	json_t *parent = pointer ? find_parent(root, pointer, &last) : NULL;
 
@@ -172,7 +172,7 @@ static int apply_op(json_t *root, const json_t *op)
 
 int json_patch(json_t *target, json_t *ops, json_t **ret, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *copy = json_deep_copy(target);
+	json_auto_t *copy = json_deep_copy(target);
 	json_t *op;
 	size_t i;
 

@@ -27,7 +27,7 @@ static bool may(const struct call *c, const json_t *attributes)
 static int refuse_empty(struct call *c, struct np_err *err)
 {
 	static const struct subject who = { "", "authorization.k8s.io", "" };
-	NP_AUTO(json_decrefp) json_t *causes = json_array();
+	json_auto_t *causes = json_array();
 
 	if (!causes)
 		return np_fail_nomem(err);

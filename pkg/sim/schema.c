@@ -376,7 +376,7 @@ static int check_item(json_t *list, size_t i, const struct place *at, const stru
 {
 	const struct field *f = find_field(at->known);
 	NP_AUTO(place_done) struct place place = { NULL, NULL };
-	NP_AUTO(json_decrefp) json_t *shown = NULL;
+	json_auto_t *shown = NULL;
 	NP_AUTO(np_freep) char *text = NULL;
 
 	if (item_of(at, i, &place, err) < 0 ||

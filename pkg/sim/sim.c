@@ -269,7 +269,7 @@ static void log_call(const struct call *c)
 	unsigned status = c->reply->cut == NP_SERVE_CUT ? 0 : c->reply->status;
 	NP_AUTO(np_freep) char *agent = strdup(header ? header : "");
 	NP_AUTO(np_freep) char *query = strdup(c->req->query);
-	NP_AUTO(json_decrefp) json_t *entry = NULL;
+	json_auto_t *entry = NULL;
 	NP_AUTO(np_freep) char *line = NULL;
 
 	if (!c->sim->log || strncmp(c->path, "/sim/", 5) == 0 || !agent || !query)

@@ -90,7 +90,7 @@ static json_t *fuzz_send(struct np_sim *sim, const char *method, char *target,
 static long long fuzz_version(struct np_sim *sim, struct fuzz_headers *h)
 {
 	char target[] = "/apis/vmoperator.vmware.com/v1alpha6/virtualmachineclasses";
-	NP_AUTO(json_decrefp) json_t *list = fuzz_send(sim, "GET", target, h, "");
+	json_auto_t *list = fuzz_send(sim, "GET", target, h, "");
 	const char *version = json_string_value(
 		json_object_get(json_object_get(list, "metadata"), "resourceVersion"));
 

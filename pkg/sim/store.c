@@ -227,7 +227,7 @@ static int set_version(json_t *object, uint64_t version)
 
 int store_put_take(struct store *s, const char *key, json_t *object, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *taken = object;
+	json_auto_t *taken = object;
 	const char *type = store_find(s, key) ? "MODIFIED" : "ADDED";
 
 	if (set_version(taken, s->version + 1) < 0)
@@ -242,7 +242,7 @@ int store_put_take(struct store *s, const char *key, json_t *object, struct np_e
 int store_remove(struct store *s, const char *key, json_t **ret, struct np_err *err)
 {
 	size_t i = store_seek(s, key);
-	NP_AUTO(json_decrefp) json_t *last = json_deep_copy(s->items[i].json);
+	json_auto_t *last = json_deep_copy(s->items[i].json);
 
 	if (!last || set_version(last, s->version + 1) < 0)
 		return np_fail_nomem(err);
@@ -275,7 +275,7 @@ static int read_object(struct store *s, const char *name, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = NULL;
 	NP_AUTO(np_freep) char *key = strdup(name);
-	NP_AUTO(json_decrefp) json_t *object = NULL;
+	json_auto_t *object = NULL;
 	char *cut = key ? strchr(key, '_') : NULL;
 
 	if (!cut)

@@ -146,7 +146,7 @@ static inline const char *header_of(const struct result *r, const char *name)
 /* Fails where the two are not equal as JSON; `expected` is text. */
 static inline void expect_json(json_t *is, const char *expected, const char *sentence)
 {
-	NP_AUTO(json_decrefp) json_t *wanted = json_loads(expected, JSON_DECODE_ANY, NULL);
+	json_auto_t *wanted = json_loads(expected, JSON_DECODE_ANY, NULL);
 	NP_AUTO(np_freep) char *text = json_dumps(is, JSON_SORT_KEYS | JSON_ENCODE_ANY);
 
 	if (!wanted || !json_equal(is, wanted))
@@ -184,7 +184,7 @@ static inline void expect_fields(struct np_sim *sim, const char *sentence, const
 {
 	struct result r = send_request(sim, "GET", GPU, NULL);
 	json_t *list = json_object_get(json_object_get(r.body, "metadata"), "managedFields");
-	NP_AUTO(json_decrefp) json_t *seen = json_object();
+	json_auto_t *seen = json_object();
 	json_t *entry;
 	size_t i;
 

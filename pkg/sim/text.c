@@ -17,7 +17,7 @@ enum {
 
 json_t *copy_flat(json_t *j)
 {
-	NP_AUTO(json_decrefp) json_t *copy = json_copy(j);
+	json_auto_t *copy = json_copy(j);
 
 	return json_object_size(copy) == json_object_size(j) ? np_take(copy) : NULL;
 }
@@ -99,7 +99,7 @@ char *go_quote(const char *text)
 
 void make_utf8(char *text)
 {
-	NP_AUTO(json_decrefp) json_t *fits = json_string(text);
+	json_auto_t *fits = json_string(text);
 
 	for (char *p = text; !fits && *p; p++)
 		if ((unsigned char)*p >= 0x80)
@@ -158,7 +158,7 @@ static int add_param(json_t *params, const char *text, size_t size)
 
 int query_parse(const char *query, json_t **ret, struct np_err *err)
 {
-	NP_AUTO(json_decrefp) json_t *params = json_object();
+	json_auto_t *params = json_object();
 
 	if (!params)
 		return np_fail_nomem(err);
