@@ -126,6 +126,18 @@ int np_node_path(struct np_node n, const char *path, struct np_node *ret, struct
  */
 char *np_json_text(const json_t *root, size_t flags);
 
+/* Returns the same value for jansson's iterators and lookups, which take what they do not change. */
+static inline json_t *np_json_mut(const json_t *json)
+{
+	return (json_t *)(uintptr_t)json;
+}
+
+/* Returns one more reference to `json`, for the caller to drop; NULL stays NULL. */
+static inline json_t *np_json_ref(const json_t *json)
+{
+	return json_incref(np_json_mut(json));
+}
+
 /*
  * Sets *ret to the text with the scalar under the top-level key `key` of the document `document` (from 0)
  * replaced by "value" in quotes; a key that is not there is put behind the document's last line. Every

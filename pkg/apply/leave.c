@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/tree.h"
+
 static void class_done(struct np_leave_class *c)
 {
 	free(c->ns);
@@ -169,7 +171,7 @@ static int make_change(const struct search *s, const json_t *object, struct np_c
 	char label[600];
 
 	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", ns ? ns : "", name ? name : "");
-	if (np_doc_new_take(label, json_incref((json_t *)(uintptr_t)object), &doc, err) < 0 ||
+	if (np_doc_new_take(label, np_json_ref(object), &doc, err) < 0 ||
 	    np_vmclass_read(doc, np_doc_root(doc), s->o->catalogue, &c, err) < 0)
 		return np_err_ret(err);
 	return np_vmclass_leave(c, s->o->leaves, s->o->ctx, ret, err);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/tree.h"
+
 static void plan_reset(struct np_one_result *r)
 {
 	np_plan_done(&r->plan);
@@ -74,7 +76,7 @@ static int let_leave(const struct np_one *one, const struct np_vmclass *c, struc
 		want.n_members = find_leaving(one, c, ids, members);
 	r->n_left = want.n_members;
 	if (want.n_members == 0) {
-		*ret = json_incref((json_t *)(uintptr_t)c->node.json);
+		*ret = np_json_ref(c->node.json);
 		return 0;
 	}
 	if (np_vmclass_revert(c, &want, &change, err) < 0)
@@ -196,7 +198,7 @@ static void round_done(struct round *x)
 /* Returns a copy without the namespace: the pools' may be another, and the plan then finds the class by its name. */
 static json_t *without_namespace(const json_t *object)
 {
-	json_auto_t *copy = json_copy((json_t *)(uintptr_t)object);
+	json_auto_t *copy = json_copy(np_json_mut(object));
 	json_t *metadata = json_copy(json_object_get(copy, "metadata"));
 
 	json_object_del(metadata, "namespace");
@@ -213,7 +215,7 @@ static int keep_object(struct np_one_result *r, const json_t *object, struct np_
 	json_decref(r->object);
 	json_decref(r->planned_from);
 	r->object = class;
-	r->planned_from = json_incref((json_t *)(uintptr_t)object);
+	r->planned_from = np_json_ref(object);
 	r->found = true;
 	return 0;
 }

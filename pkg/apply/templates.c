@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nodeprep/apply.h"
+#include "nodeprep/tree.h"
 
 #define TEMPLATE_PLURAL "vspheremachinetemplates"
 #define DEPLOYMENT_GROUP "cluster.x-k8s.io"
@@ -77,7 +78,7 @@ static int check_same(const json_t *there, const json_t *wanted, const char *nam
 	json_t *value;
 
 	/* The server fills in defaults, so that it may hold more. */
-	json_object_foreach ((json_t *)(uintptr_t)want, key, value) {
+	json_object_foreach (np_json_mut(want), key, value) {
 		if (!json_equal(json_object_get(have, key), value))
 			return np_fail(err, NP_E_REFUSED,
 				       "VSphereMachineTemplate '%s' is there already and differs "

@@ -27,14 +27,20 @@ static void batch_done(struct batch *batch)
 	free(batch->rows);
 }
 
+/* The catalogue's users may not write what it owns. */
+static void free_const(const void *p)
+{
+	free((void *)(uintptr_t)p);
+}
+
 void np_gpu_own_free(struct np_gpu *gpu)
 {
 	if (!gpu)
 		return;
-	free((void *)(uintptr_t)gpu->model);
-	free((void *)(uintptr_t)gpu->vgpu);
-	free((void *)(uintptr_t)gpu->aliases);
-	free((void *)(uintptr_t)gpu->bar_source);
+	free_const(gpu->model);
+	free_const(gpu->vgpu);
+	free_const(gpu->aliases);
+	free_const(gpu->bar_source);
 	free(gpu);
 }
 
@@ -63,7 +69,7 @@ static int append(const char **list, char gap, const char *text, struct np_err *
 	if ((*list)[0] == '\0' ? asprintf(&joined, "%s", text) < 0
 			       : asprintf(&joined, "%s%c%s", *list, gap, text) < 0)
 		return np_fail_nomem(err);
-	free((void *)(uintptr_t)*list);
+	free_const(*list);
 	*list = joined;
 	return 0;
 }

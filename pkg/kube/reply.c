@@ -273,7 +273,7 @@ static bool find_in_object(const json_t *j, struct place *at)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach ((json_t *)(uintptr_t)j, key, value) {
+	json_object_foreach (np_json_mut(j), key, value) {
 		snprintf(at->text + length, PLACE_MAX - length, ".%s", key);
 		if (find_unholdable(value, at))
 			return true;

@@ -141,9 +141,7 @@ int np_kube_update(struct np_kube *k, const struct np_kube_update *how, struct n
 		   struct np_err *err)
 {
 	NP_AUTO(update_done)
-	struct update u = { .k = k,
-			    .how = how,
-			    .out.object = json_incref((json_t *)(uintptr_t)how->object) };
+	struct update u = { .k = k, .how = how, .out.object = np_json_ref(how->object) };
 	int r = run(&u, err);
 
 	ret->attempts = u.out.attempts;

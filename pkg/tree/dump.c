@@ -176,7 +176,7 @@ static const char **sorted_keys(const json_t *object)
 
 	if (!keys)
 		return NULL;
-	json_object_foreach (mutable_json(object), key, value)
+	json_object_foreach (np_json_mut(object), key, value)
 		keys[i++] = key;
 	qsort(keys, count, sizeof(*keys), compare_keys);
 	return keys;
@@ -184,7 +184,7 @@ static const char **sorted_keys(const json_t *object)
 
 static int open_level(struct dump *d, struct levels *l, const json_t *json, struct np_err *err)
 {
-	struct level level = { .json = json, .iter = json_object_iter(mutable_json(json)) };
+	struct level level = { .json = json, .iter = json_object_iter(np_json_mut(json)) };
 	yaml_event_t e;
 	int made;
 
@@ -230,7 +230,7 @@ static void next_child(struct level *l, const json_t **ret, const char **ret_key
 	} else if (l->iter) {
 		*ret_key = json_object_iter_key(l->iter);
 		*ret = json_object_iter_value(l->iter);
-		l->iter = json_object_iter_next(mutable_json(l->json), l->iter);
+		l->iter = json_object_iter_next(np_json_mut(l->json), l->iter);
 	}
 }
 

@@ -66,12 +66,6 @@ struct np_doc {
 
 struct np_doc *doc_new(const char *name, size_t index, struct np_err *err);
 
-/* jansson's iterators want what they do not change. */
-static inline json_t *mutable_json(const json_t *json)
-{
-	return (json_t *)(uintptr_t)json;
-}
-
 /* Returns the object's own copy of the key that was set last under that name. */
 const char *own_key(json_t *object, const char *key);
 

@@ -125,7 +125,7 @@ struct np_node np_node_get(struct np_node parent, const char *key)
 	void *iter = NULL;
 
 	if (json_is_object(parent.json))
-		iter = json_object_iter_at(mutable_json(parent.json), key);
+		iter = json_object_iter_at(np_json_mut(parent.json), key);
 	return iter ? member(parent, iter) : absent(parent, key);
 }
 
@@ -140,7 +140,7 @@ struct np_node np_node_at(struct np_node list, size_t i)
 
 struct np_node np_node_next(struct np_node object, const char *previous_key)
 {
-	json_t *json = mutable_json(object.json);
+	json_t *json = np_json_mut(object.json);
 	void *iter;
 
 	if (!json_is_object(json))

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "nodeprep/tree.h"
 #include "nodeprep/units.h"
 
 /* What VM Operator sets where nothing else is said, and at each resize. */
@@ -369,14 +370,13 @@ static int carry_devices(struct build *b, const struct np_devices *d, const char
 		return 0;
 	if (vmclass_refuse_nulls(old, "spec.configSpec.deviceChange", err) < 0)
 		return np_err_ret(err);
-	if ((np_node_is_present(old) &&
-	     json_array_extend(list, (json_t *)(uintptr_t)old.json) < 0) ||
+	if ((np_node_is_present(old) && json_array_extend(list, np_json_mut(old.json)) < 0) ||
 	    !added || json_array_extend(list, added) < 0 ||
 	    vmclass_patch_set(b->change->patch, VMCLASS_DEVICE_CHANGE, list) < 0 ||
-	    np_change_add(b->change, VMCLASS_DEVICE_CHANGE, (json_t *)(uintptr_t)old.json, list,
-			  reason) < 0 ||
-	    remember(b, VMCLASS_DEVICE_CHANGE, "value", (json_t *)(uintptr_t)old.json,
-		     json_incref(added)) < 0)
+	    np_change_add(b->change, VMCLASS_DEVICE_CHANGE, np_json_mut(old.json), list, reason) <
+		    0 ||
+	    remember(b, VMCLASS_DEVICE_CHANGE, "value", np_json_mut(old.json), json_incref(added)) <
+		    0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -513,7 +513,7 @@ static int merge(json_t *target, const json_t *patch)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach ((json_t *)(uintptr_t)patch, key, value) {
+	json_object_foreach (np_json_mut(patch), key, value) {
 		json_t *old = json_object_get(target, key);
 
 		if (json_is_null(value)) {

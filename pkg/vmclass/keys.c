@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "nodeprep/tree.h"
 #include "nodeprep/units.h"
 
 #define VALUE_MAX 32
@@ -245,7 +246,7 @@ static size_t path_add(char *path, size_t size, size_t used, const char *key, si
 /* Tells whether a null stands in `value`, and leaves its path in `path`. */
 static bool find_null(const json_t *value, char *path, size_t size, size_t used)
 {
-	json_t *open = (json_t *)(uintptr_t)value;
+	json_t *open = np_json_mut(value);
 	const char *key;
 	json_t *child;
 	size_t i;

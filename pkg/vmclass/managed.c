@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "nodeprep/tree.h"
+
 static bool is_member(const struct np_class_want *want, const char *id)
 {
 	for (size_t i = 0; i < want->n_members; i++)
@@ -148,7 +150,7 @@ static json_t *merge_before(const struct np_vmclass *c, const json_t *fresh)
 	const char *path;
 	json_t *entry;
 
-	json_object_foreach ((json_t *)(uintptr_t)fresh, path, entry)
+	json_object_foreach (np_json_mut(fresh), path, entry)
 		if (merge_field(c, merged, path, entry) < 0)
 			return NULL;
 	return json_incref(merged);

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nodeprep/tree.h"
+
 /* JSON pointers here have few, short segments; an annotation's name is written escaped. */
 #define SEGMENT_MAX 64
 
@@ -34,7 +36,7 @@ json_t *vmclass_find(const json_t *object, const char *path, char *ret_absent, s
 {
 	char segment[SEGMENT_MAX];
 	const char *rest = path;
-	json_t *value = (json_t *)(uintptr_t)object;
+	json_t *value = np_json_mut(object);
 
 	while (rest) {
 		const char *after = next_segment(rest, segment);

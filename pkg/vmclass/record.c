@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "nodeprep/tree.h"
 #include "nodeprep/units.h"
 
 /*
@@ -108,7 +109,7 @@ static bool has_only(const json_t *object, const char *const *names, size_t n)
 
 	if (!json_is_object(object))
 		return false;
-	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+	json_object_foreach (np_json_mut(object), key, value) {
 		size_t i = 0;
 
 		while (i < n && strcmp(names[i], key) != 0)
@@ -125,7 +126,7 @@ static bool has_only(const json_t *object, const char *const *names, size_t n)
 
 static bool is_deeper(const json_t *value, unsigned depth)
 {
-	json_t *open = (json_t *)(uintptr_t)value, *child;
+	json_t *open = np_json_mut(value), *child;
 	const char *key;
 	size_t i;
 
@@ -199,7 +200,7 @@ static int check_pools(const json_t *pools, struct np_err *err)
 
 	if (!json_is_object(pools) || json_object_size(pools) > POOLS_MAX)
 		return reject(err, "pools must be an object of at most %d members", POOLS_MAX);
-	json_object_foreach ((json_t *)(uintptr_t)pools, id, pool)
+	json_object_foreach (np_json_mut(pools), id, pool)
 		if (check_pool(id, pool, err) < 0)
 			return np_err_ret(err);
 	return 0;
@@ -461,7 +462,7 @@ static int check_before(const json_t *before, struct np_err *err)
 
 	if (!json_is_object(before))
 		return reject(err, "before must be an object");
-	json_object_foreach ((json_t *)(uintptr_t)before, path, entry)
+	json_object_foreach (np_json_mut(before), path, entry)
 		if (check_field(path, entry, err) < 0)
 			return np_err_ret(err);
 	return 0;

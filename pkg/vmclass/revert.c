@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/tree.h"
+
 /*
  * What was changed is put back on a copy of the class, field by field; the merge patch is then the
  * difference between the class and the copy. A field that somebody else changed since is left.
@@ -169,7 +171,7 @@ static bool is_ours_alone(const json_t *config_spec, bool devices_carried)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach ((json_t *)(uintptr_t)config_spec, key, value)
+	json_object_foreach (np_json_mut(config_spec), key, value)
 		if ((strcmp(key, "_typeName") != 0 ||
 		     strcmp(json_is_string(value) ? json_string_value(value) : "",
 			    VMCLASS_CONFIG_SPEC_TYPE) != 0) &&
@@ -341,10 +343,10 @@ json_t *np_vmclass_difference(const json_t *from, const json_t *to)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach ((json_t *)(uintptr_t)from, key, value)
+	json_object_foreach (np_json_mut(from), key, value)
 		if (!json_object_get(to, key) && json_object_set_new(patch, key, json_null()) < 0)
 			return NULL;
-	json_object_foreach ((json_t *)(uintptr_t)to, key, value) {
+	json_object_foreach (np_json_mut(to), key, value) {
 		json_t *old = json_object_get(from, key);
 		json_t *change;
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nodeprep/tree.h"
 #include "nodeprep/units.h"
 
 #include "random_class.h"
@@ -15,7 +16,7 @@ static json_t *at(const json_t *object, const char *path)
 {
 	char text[128];
 	char *rest = text, *segment;
-	json_t *value = (json_t *)(uintptr_t)object;
+	json_t *value = np_json_mut(object);
 
 	snprintf(text, sizeof(text), "%s", path + 1);
 	while ((segment = strsep(&rest, "/")))

@@ -14,6 +14,7 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/kube.h"
+#include "nodeprep/tree.h"
 
 enum { CLASSES = 40, WATCHES = 3 };
 
@@ -178,7 +179,7 @@ static void create_all(struct np_kube *k)
 		HOLDS(strcmp(meta(stored, "name"), name) == 0);
 		json_decref(stored);
 		FAILS(np_kube_create(k, &classes, ns, &create, &stored, &refusal), NP_E_CONFLICT);
-		json_decref((json_t *)(uintptr_t)create.body);
+		json_decref(np_json_mut(create.body));
 	}
 }
 
