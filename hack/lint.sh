@@ -28,6 +28,7 @@ files() {
 
 c_files=$(files 'cmd/*.c' 'pkg/*.c' 'tests/unit/*.c')
 h_files=$(files 'include/*.h' 'cmd/*.h' 'pkg/*.h' 'tests/*.h')
+test_files=$(files 'tests/*.c')
 scripts=$(files '*.sh' .ci/run)
 
 headers_alone() {
@@ -58,7 +59,8 @@ spdx() {
 	[ -z "$missing" ] || { echo "no SPDX line: $missing" && return 1; }
 }
 
-step "clang-format" clang-format --dry-run -Werror $c_files $h_files
+step "dialect" hack/dialect.sh $c_files $h_files $test_files
+step "clang-format" clang-format --dry-run -Werror $c_files $h_files $test_files
 step "licence lines" spdx
 step "headers alone" headers_alone
 step "gcc without a warning" compile gcc
