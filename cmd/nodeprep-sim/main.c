@@ -11,11 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/kube.h"
 #include "nodeprep/serve.h"
 #include "nodeprep/sim.h"
-#include "nodeprep/tree.h"
 #include "nodeprep/units.h"
 
 enum { ARGS_MAX = 64 };

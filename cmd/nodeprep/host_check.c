@@ -4,8 +4,8 @@
 
 #include <string.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/node.h"
-#include "nodeprep/tree.h"
 
 static int read_capture(struct np_host *h, const char *path, struct np_err *err)
 {

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "nodeprep/check.h"
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 /* Folders below folders; deeper is a loop of mounts, or somebody's mistake. */
 #define FOLDERS_MAX 64

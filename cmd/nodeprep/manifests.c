@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 /* What apply would put in place of templates, as text that kubectl apply takes. */
 static int put_objects(const json_t *list, struct np_err *err)

@@ -24,8 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/plan.h"
-#include "nodeprep/tree.h"
 
 #define NP_EXEC_CONFIG_MAX (UINT64_C(1) << 20)
 #define NP_EXEC_NAME_MAX 253

@@ -35,9 +35,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/mmio.h"
-#include "nodeprep/tree.h"
 #include "nodeprep/warning.h"
 
 struct np_catalogue;

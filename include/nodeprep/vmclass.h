@@ -34,10 +34,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
-#include "nodeprep/tree.h"
 #include "nodeprep/vmx.h"
 
 #define NP_VMCLASS_GROUP "vmoperator.vmware.com"

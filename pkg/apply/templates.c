@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "nodeprep/apply.h"
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 #define TEMPLATE_PLURAL "vspheremachinetemplates"
 #define DEPLOYMENT_GROUP "cluster.x-k8s.io"

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 #include "controller_fuzz.c"
 

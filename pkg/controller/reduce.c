@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/pool.h"
-#include "nodeprep/tree.h"
 #include "nodeprep/vmclass.h"
 
 #define OUR_PREFIX "nodeprep.dev/"

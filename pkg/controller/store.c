@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 #include "nodeprep/vmclass.h"
 
 #define KEY_MAX 640

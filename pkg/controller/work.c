@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 #include "nodeprep/vmclass.h"
 
 enum { JOB_DEADLINE_MS = 30000 };

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
-#include "nodeprep/tree.h"
 #include "nodeprep/units.h"
 
 /* A card beyond 64 TiB, the largest window that can be asked for, is a slip of the pen. */

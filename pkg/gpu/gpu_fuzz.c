@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
-#include "nodeprep/tree.h"
 #include "nodeprep/units.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

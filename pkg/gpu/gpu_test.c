@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
-#include "nodeprep/tree.h"
 #include "nodeprep/units.h"
 
 /* The corpus is replayed through the fuzz target itself. */

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
-#include "nodeprep/tree.h"
 
 enum { PAGE_DEFAULT = 500, MANY_DEFAULT = 16 };
 

@@ -15,8 +15,8 @@
 #include <stdint.h>
 #include <time.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/kube.h"
-#include "nodeprep/tree.h"
 
 /* --- secret.c ------------------------------------------------------------------------------- */
 

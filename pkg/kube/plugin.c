@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
-#include "nodeprep/tree.h"
 
 #define OUTPUT_MAX ((size_t)1 << 20)
 /* Where no nearer deadline bounds it; somebody may have to type a password. */

@@ -7,8 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
-#include "nodeprep/tree.h"
 
 enum {
 	TIMEOUT_DEFAULT_S = 300,

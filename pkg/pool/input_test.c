@@ -14,10 +14,10 @@
 
 #include <cmocka.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
-#include "nodeprep/tree.h"
 
 #include "failing_alloc.h"
 

@@ -17,8 +17,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/pool.h"
-#include "nodeprep/tree.h"
 
 #define NP_POOLS_MAX 100000
 #define NP_CLASSES_MAX 100000

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
-#include "nodeprep/tree.h"
 
 #define SKIPPED_KINDS_MAX 64
 #define GROUP_MAX 254

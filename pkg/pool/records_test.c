@@ -13,10 +13,10 @@
 
 #include <cmocka.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
-#include "nodeprep/tree.h"
 
 #define TESTDATA "pkg/pool/testdata"
 #define CASES TESTDATA "/cases/"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 static const char cluster_name[] = "nodeprep-sim";
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 static const char *find_load_header(const void *ctx, const char *name)
 {

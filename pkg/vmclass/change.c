@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 #include "nodeprep/units.h"
 
 /* What VM Operator sets where nothing else is said, and at each resize. */

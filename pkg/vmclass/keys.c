@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 #include "nodeprep/units.h"
 
 #define VALUE_MAX 32

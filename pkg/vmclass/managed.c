@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 static bool is_member(const struct np_class_want *want, const char *id)
 {

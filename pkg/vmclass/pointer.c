@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 /* JSON pointers here have few, short segments; an annotation's name is written escaped. */
 #define SEGMENT_MAX 64

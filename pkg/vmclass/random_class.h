@@ -19,9 +19,9 @@
 
 #include <cmocka.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
-#include "nodeprep/tree.h"
 #include "nodeprep/vmclass.h"
 
 #define EXTRA_MAX 8

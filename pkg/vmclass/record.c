@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 #include "nodeprep/units.h"
 
 /*

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
-#include "nodeprep/tree.h"
 #include "nodeprep/vmclass.h"
 
 /*

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 /*
  * What was changed is put back on a copy of the class, field by field; the merge patch is then the

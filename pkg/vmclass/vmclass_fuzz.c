@@ -4,9 +4,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
-#include "nodeprep/tree.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

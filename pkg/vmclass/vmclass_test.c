@@ -13,9 +13,9 @@
 
 #include <cmocka.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
-#include "nodeprep/tree.h"
 #include "nodeprep/units.h"
 
 /* The corpus is replayed through the fuzz target itself. */

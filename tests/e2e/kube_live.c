@@ -14,7 +14,7 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/kube.h"
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 enum { CLASSES = 40, WATCHES = 3 };
 

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "nodeprep/err.h"
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 /* A request that the test makes itself, without the network. */
 struct direct {

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
-#include "nodeprep/tree.h"
 
 /* The cases: KEY becomes "v" and nothing else changes. */
 static void test_edit__a_value_changes_and_nothing_else(void **state)

@@ -109,7 +109,7 @@ static void check_place(const struct np_doc *doc, const struct place_case *c)
 	assert_string_equal(text, c->text);
 }
 
-static void test_tree__values_know_their_position(void **state)
+static void test_doc__values_know_their_position(void **state)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *yaml = read_doc(cursor_yaml);
 	NP_AUTO(np_doc_unrefp) struct np_doc *json = read_doc(cursor_json);
@@ -121,7 +121,7 @@ static void test_tree__values_know_their_position(void **state)
 		check_place(json, &json_places[i]);
 }
 
-static void test_tree__positions_count_from_the_start_of_the_input(void **state)
+static void test_doc__positions_count_from_the_start_of_the_input(void **state)
 {
 	static const char input[] = "{\"a\":1} {\"b\":\n1.0}\n{\"c\": 2} {d: 08}\n--- {e: 08}\n";
 	static const struct np_pos places[] = { { 1, 6 }, { 2, 1 }, { 3, 7 }, { 3, 14 }, { 4, 9 } };
@@ -141,7 +141,7 @@ static void test_tree__positions_count_from_the_start_of_the_input(void **state)
 	}
 }
 
-static void test_tree__members_are_visited_in_order(void **state)
+static void test_doc__members_are_visited_in_order(void **state)
 {
 	static const char *const keys[] = { "zeta", "alpha", "", "mid", "merged" };
 	NP_AUTO(np_doc_unrefp)
@@ -216,7 +216,7 @@ static int read_typed(const struct read_case *c, struct np_node n, bool *ret_unt
 	return r;
 }
 
-static void test_tree__typed_reads_name_the_expected_type(void **state)
+static void test_doc__typed_reads_name_the_expected_type(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(read_cases); i++) {
@@ -238,7 +238,7 @@ static void test_tree__typed_reads_name_the_expected_type(void **state)
 	}
 }
 
-static void test_tree__path_stops_where_there_is_no_mapping(void **state)
+static void test_doc__path_stops_where_there_is_no_mapping(void **state)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = read_doc("a:\n  b: [1]\n");
 	struct np_node n = { .key = "sentinel" };
@@ -254,7 +254,7 @@ static void test_tree__path_stops_where_there_is_no_mapping(void **state)
 	assert_false(np_node_is_present(n));
 }
 
-static void test_tree__failures_name_their_position(void **state)
+static void test_doc__failures_name_their_position(void **state)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = read_doc("a:\n  bb: 1\n");
 	struct np_node n = np_node_get(np_node_get(np_doc_root(doc), "a"), "bb");
@@ -267,7 +267,7 @@ static void test_tree__failures_name_their_position(void **state)
 	assert_string_equal(err.text, "input:2:3: unknown 'bb'");
 }
 
-static void test_tree__values_that_were_not_read_have_no_position(void **state)
+static void test_doc__values_that_were_not_read_have_no_position(void **state)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	struct np_err err = NP_ERR_INIT;
@@ -301,7 +301,7 @@ static const struct scalar_case text_cases[] = {
 	  "0.00000000000000000000000000000000000000000000000000000000000000000000000000..." },
 };
 
-static void test_tree__quoted_values_are_short_and_printable(void **state)
+static void test_doc__quoted_values_are_short_and_printable(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(text_cases); i++) {
@@ -321,14 +321,14 @@ static void test_tree__quoted_values_are_short_and_printable(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tree__values_know_their_position),
-		cmocka_unit_test(test_tree__positions_count_from_the_start_of_the_input),
-		cmocka_unit_test(test_tree__members_are_visited_in_order),
-		cmocka_unit_test(test_tree__typed_reads_name_the_expected_type),
-		cmocka_unit_test(test_tree__path_stops_where_there_is_no_mapping),
-		cmocka_unit_test(test_tree__failures_name_their_position),
-		cmocka_unit_test(test_tree__values_that_were_not_read_have_no_position),
-		cmocka_unit_test(test_tree__quoted_values_are_short_and_printable),
+		cmocka_unit_test(test_doc__values_know_their_position),
+		cmocka_unit_test(test_doc__positions_count_from_the_start_of_the_input),
+		cmocka_unit_test(test_doc__members_are_visited_in_order),
+		cmocka_unit_test(test_doc__typed_reads_name_the_expected_type),
+		cmocka_unit_test(test_doc__path_stops_where_there_is_no_mapping),
+		cmocka_unit_test(test_doc__failures_name_their_position),
+		cmocka_unit_test(test_doc__values_that_were_not_read_have_no_position),
+		cmocka_unit_test(test_doc__quoted_values_are_short_and_printable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

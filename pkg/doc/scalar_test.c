@@ -90,7 +90,7 @@ static const struct scalar_case scalar_cases[] = {
 	{ "a lone tag makes text", "! 42", "\"42\"" },
 };
 
-static void test_tree__scalars_resolve_as_kubectl_resolves_them(void **state)
+static void test_doc__scalars_resolve_as_kubectl_resolves_them(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(scalar_cases); i++) {
@@ -121,7 +121,7 @@ static const struct scalar_case key_cases[] = {
 	{ "an anchored key", "&k gpu", "gpu" },
 };
 
-static void test_tree__keys_become_text_as_kubectl_does(void **state)
+static void test_doc__keys_become_text_as_kubectl_does(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(key_cases); i++) {
@@ -140,8 +140,8 @@ static void test_tree__keys_become_text_as_kubectl_does(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tree__scalars_resolve_as_kubectl_resolves_them),
-		cmocka_unit_test(test_tree__keys_become_text_as_kubectl_does),
+		cmocka_unit_test(test_doc__scalars_resolve_as_kubectl_resolves_them),
+		cmocka_unit_test(test_doc__keys_become_text_as_kubectl_does),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cases.h"
 
-#include "tree_fuzz.c"
+#include "doc_fuzz.c"
 
 #include "testbed.h"
 
@@ -30,15 +30,15 @@ static char *dump_sorted(const char *input)
 	return dump(input, true);
 }
 
-static void test_tree__dump_writes_the_yaml_of_kubectl(void **state)
+static void test_doc__dump_writes_the_yaml_of_kubectl(void **state)
 {
 	(void)state;
-	run_cases("pkg/tree/testdata/cases/dump.txt", dump_in_order);
-	run_cases("pkg/tree/testdata/cases/dump-sorted.txt", dump_sorted);
+	run_cases("pkg/doc/testdata/cases/dump.txt", dump_in_order);
+	run_cases("pkg/doc/testdata/cases/dump-sorted.txt", dump_sorted);
 }
 
 /* Every short text of characters that matter to YAML, as value, as item and as key. */
-static void test_tree__dump_reads_back_unchanged(void **state)
+static void test_doc__dump_reads_back_unchanged(void **state)
 {
 	static const char *const letters[] = { "a", "1", " ",  "\n", ":",        "-",
 					       "#", "'", "\"", "?",  ".",        "e",
@@ -59,7 +59,7 @@ static void test_tree__dump_reads_back_unchanged(void **state)
 	}
 }
 
-static void test_tree__dump_refuses_deep_nesting(void **state)
+static void test_doc__dump_refuses_deep_nesting(void **state)
 {
 	json_auto_t *json = json_array();
 	struct np_err err = NP_ERR_INIT;
@@ -75,7 +75,7 @@ static void test_tree__dump_refuses_deep_nesting(void **state)
 	assert_string_equal(err.text, "nested too deeply, at most 100 levels");
 }
 
-static void test_tree__texts_of_any_length_are_written(void **state)
+static void test_doc__texts_of_any_length_are_written(void **state)
 {
 	char text[1100], expected[1200];
 
@@ -95,10 +95,10 @@ static void test_tree__texts_of_any_length_are_written(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tree__texts_of_any_length_are_written),
-		cmocka_unit_test(test_tree__dump_writes_the_yaml_of_kubectl),
-		cmocka_unit_test(test_tree__dump_reads_back_unchanged),
-		cmocka_unit_test(test_tree__dump_refuses_deep_nesting),
+		cmocka_unit_test(test_doc__texts_of_any_length_are_written),
+		cmocka_unit_test(test_doc__dump_writes_the_yaml_of_kubectl),
+		cmocka_unit_test(test_doc__dump_reads_back_unchanged),
+		cmocka_unit_test(test_doc__dump_refuses_deep_nesting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

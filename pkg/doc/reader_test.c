@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cases.h"
 
-#include "tree_fuzz.c"
+#include "doc_fuzz.c"
 
 #include "testbed.h"
 
@@ -24,22 +24,22 @@ static void check_fixture(const char *folder)
 	assert_string_equal(lines, expect);
 }
 
-static void test_tree__valid_fixtures_are_read(void **state)
+static void test_doc__valid_fixtures_are_read(void **state)
 {
 	(void)state;
-	assert_true(each_entry("pkg/tree/testdata/valid", check_fixture) > 0);
+	assert_true(each_entry("pkg/doc/testdata/valid", check_fixture) > 0);
 }
 
-static void test_tree__invalid_fixtures_are_refused(void **state)
+static void test_doc__invalid_fixtures_are_refused(void **state)
 {
 	(void)state;
-	assert_true(each_entry("pkg/tree/testdata/invalid", check_fixture) > 0);
+	assert_true(each_entry("pkg/doc/testdata/invalid", check_fixture) > 0);
 }
 
-static void test_tree__the_corpus_replays(void **state)
+static void test_doc__the_corpus_replays(void **state)
 {
 	(void)state;
-	assert_true(replay_corpus("pkg/tree/testdata/corpus", LLVMFuzzerTestOneInput) > 0);
+	assert_true(replay_corpus("pkg/doc/testdata/corpus", LLVMFuzzerTestOneInput) > 0);
 }
 
 /* --- documents ----------------------------------------------------------------------------- */
@@ -64,10 +64,10 @@ static char *describe_stream(const char *input)
 	return read_as_lines(input, strlen(input));
 }
 
-static void test_tree__streams_yield_their_documents(void **state)
+static void test_doc__streams_yield_their_documents(void **state)
 {
 	(void)state;
-	run_cases("pkg/tree/testdata/cases/stream.txt", describe_stream);
+	run_cases("pkg/doc/testdata/cases/stream.txt", describe_stream);
 	for (size_t i = 0; i < COUNT(bytes_cases); i++) {
 		const struct bytes_case *c = &bytes_cases[i];
 		NP_AUTO(np_freep) char *lines = read_as_lines(c->input, strlen(c->input));
@@ -77,7 +77,7 @@ static void test_tree__streams_yield_their_documents(void **state)
 	}
 }
 
-static void test_tree__documents_are_numbered_and_named(void **state)
+static void test_doc__documents_are_numbered_and_named(void **state)
 {
 	static const char input[] = "a: 1\n---\n# empty\n---\nb: 2\n";
 	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
@@ -95,7 +95,7 @@ static void test_tree__documents_are_numbered_and_named(void **state)
 	}
 }
 
-static void test_tree__reader_ends_after_an_error(void **state)
+static void test_doc__reader_ends_after_an_error(void **state)
 {
 	static const char input[] = "a: 1\n---\nb: 1\nb: 2\n---\nc: 3\n";
 	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
@@ -111,7 +111,7 @@ static void test_tree__reader_ends_after_an_error(void **state)
 	assert_int_equal(np_reader_next(r, &doc, &err), 0);
 }
 
-static void test_tree__input_above_the_limit_is_refused(void **state)
+static void test_doc__input_above_the_limit_is_refused(void **state)
 {
 	struct np_reader *r = NULL;
 	struct np_err err = NP_ERR_INIT;
@@ -122,7 +122,7 @@ static void test_tree__input_above_the_limit_is_refused(void **state)
 	assert_string_equal(err.text, "big: input has '67108865' bytes, at most 64 MiB");
 }
 
-static void test_tree__document_outlives_its_reader(void **state)
+static void test_doc__document_outlives_its_reader(void **state)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	char *input = strdup("a: 0x10DE\n");
@@ -163,7 +163,7 @@ static const struct depth_case {
 	  "input:1:501: nested too deeply, at most 100 levels" },
 };
 
-static void test_tree__depth_is_bounded(void **state)
+static void test_doc__depth_is_bounded(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(depth_cases); i++) {
@@ -181,7 +181,7 @@ static void test_tree__depth_is_bounded(void **state)
 	}
 }
 
-static void test_tree__depth_counts_through_aliases(void **state)
+static void test_doc__depth_counts_through_aliases(void **state)
 {
 	json_auto_t *deep = repeat("[", 60, "", "]");
 	json_auto_t *tail = repeat("[", 39, "*a", "]");
@@ -203,7 +203,7 @@ static void test_tree__depth_counts_through_aliases(void **state)
 }
 
 /* Ten lists of nine aliases each to the one before: 9^10 values in 500 bytes. */
-static void test_tree__billion_laughs_are_refused_early(void **state)
+static void test_doc__billion_laughs_are_refused_early(void **state)
 {
 	char input[2048] = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n";
 	clock_t start = clock();
@@ -223,7 +223,7 @@ static void test_tree__billion_laughs_are_refused_early(void **state)
 }
 
 /* The members that a merge copies count as well, or each line would double the work. */
-static void test_tree__merged_members_count(void **state)
+static void test_doc__merged_members_count(void **state)
 {
 	char *input = NULL;
 	size_t size = 0;
@@ -260,7 +260,7 @@ static void check_values(const char *open, size_t count, const char *close, cons
 	free(input);
 }
 
-static void test_tree__at_most_a_million_values_are_read(void **state)
+static void test_doc__at_most_a_million_values_are_read(void **state)
 {
 	(void)state;
 	check_values("{\"a\":[", 999998, "]}", "too many values in one document, at most 1000000");
@@ -272,19 +272,19 @@ static void test_tree__at_most_a_million_values_are_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tree__valid_fixtures_are_read),
-		cmocka_unit_test(test_tree__invalid_fixtures_are_refused),
-		cmocka_unit_test(test_tree__the_corpus_replays),
-		cmocka_unit_test(test_tree__streams_yield_their_documents),
-		cmocka_unit_test(test_tree__documents_are_numbered_and_named),
-		cmocka_unit_test(test_tree__reader_ends_after_an_error),
-		cmocka_unit_test(test_tree__input_above_the_limit_is_refused),
-		cmocka_unit_test(test_tree__document_outlives_its_reader),
-		cmocka_unit_test(test_tree__depth_is_bounded),
-		cmocka_unit_test(test_tree__depth_counts_through_aliases),
-		cmocka_unit_test(test_tree__billion_laughs_are_refused_early),
-		cmocka_unit_test(test_tree__merged_members_count),
-		cmocka_unit_test(test_tree__at_most_a_million_values_are_read),
+		cmocka_unit_test(test_doc__valid_fixtures_are_read),
+		cmocka_unit_test(test_doc__invalid_fixtures_are_refused),
+		cmocka_unit_test(test_doc__the_corpus_replays),
+		cmocka_unit_test(test_doc__streams_yield_their_documents),
+		cmocka_unit_test(test_doc__documents_are_numbered_and_named),
+		cmocka_unit_test(test_doc__reader_ends_after_an_error),
+		cmocka_unit_test(test_doc__input_above_the_limit_is_refused),
+		cmocka_unit_test(test_doc__document_outlives_its_reader),
+		cmocka_unit_test(test_doc__depth_is_bounded),
+		cmocka_unit_test(test_doc__depth_counts_through_aliases),
+		cmocka_unit_test(test_doc__billion_laughs_are_refused_early),
+		cmocka_unit_test(test_doc__merged_members_count),
+		cmocka_unit_test(test_doc__at_most_a_million_values_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

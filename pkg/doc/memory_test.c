@@ -42,7 +42,7 @@ static void check_scarce(const char *input)
 	assert_true(allocations > 10);
 }
 
-static void test_tree__running_out_of_memory_is_reported(void **state)
+static void test_doc__running_out_of_memory_is_reported(void **state)
 {
 	(void)state;
 	check_scarce(cursor_yaml);
@@ -95,7 +95,7 @@ static void check_reused(void)
 	assert_int_equal(np_node_get(b, "ten").pos.line, 5);
 }
 
-static void test_tree__positions_survive_reused_memory(void **state)
+static void test_doc__positions_survive_reused_memory(void **state)
 {
 	(void)state;
 	json_set_alloc_funcs(reusing_malloc, reusing_free);
@@ -112,8 +112,8 @@ static void test_tree__positions_survive_reused_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_tree__running_out_of_memory_is_reported),
-		cmocka_unit_test(test_tree__positions_survive_reused_memory),
+		cmocka_unit_test(test_doc__running_out_of_memory_is_reported),
+		cmocka_unit_test(test_doc__positions_survive_reused_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 #include "internal.h"
 

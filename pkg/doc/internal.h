@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef NODEPREP_TREE_INTERNAL_H
-#define NODEPREP_TREE_INTERNAL_H
+#ifndef NODEPREP_DOC_INTERNAL_H
+#define NODEPREP_DOC_INTERNAL_H
 
 /*
- * tree, inside: tree.c has documents and cursors, reader.c the inputs, yaml.c and json.c build one
+ * doc, inside: doc.c has documents and cursors, reader.c the inputs, yaml.c and json.c build one
  * document each, fault.c says what libyaml complains of, scalar.c resolves plain scalars, place.c
  * keeps positions, dump.c writes, edit.c changes a value in a text.
  */
@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <yaml.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 /* Where one value stands and where its key does. */
 struct place {

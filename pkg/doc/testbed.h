@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef NODEPREP_TREE_TESTBED_H
-#define NODEPREP_TREE_TESTBED_H
+#ifndef NODEPREP_DOC_TESTBED_H
+#define NODEPREP_DOC_TESTBED_H
 
 /*
  * testbed - what the tests of tree share: documents that are read, and inputs.
@@ -18,7 +18,7 @@
 
 #include <cmocka.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 /* Writes each document as a line of JSON, or the error as the only line that is none. */
 static inline char *read_as_lines(const char *bytes, size_t size)

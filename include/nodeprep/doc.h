@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef NODEPREP_TREE_H
-#define NODEPREP_TREE_H
+#ifndef NODEPREP_DOC_H
+#define NODEPREP_DOC_H
 
 /*
- * tree - JSON and YAML documents as one jansson tree that knows where each value stood.
+ * doc - JSON and YAML documents as one jansson tree that knows where each value stood.
  *
  * Reading    np_reader yields the documents of one input one after the other, so that a long
  *            input's trees need not live at the same time. YAML by libyaml, scalars resolved as

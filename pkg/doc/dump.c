@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/tree.h"
+#include "nodeprep/doc.h"
 
 struct dump {
 	yaml_emitter_t emitter;
