@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/json.h"
 
 #define TIME_MAX 40
 

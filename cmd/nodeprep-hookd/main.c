@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/file.h"
 
 enum {
 	METRICS_DEADLINE_MS = 5000,

@@ -13,7 +13,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/err.h"
-#include "nodeprep/kube.h"
+#include "nodeprep/file.h"
 #include "nodeprep/serve.h"
 #include "nodeprep/sim.h"
 #include "nodeprep/units.h"

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "nodeprep/exec.h"
+#include "nodeprep/file.h"
 
 /* A runtime writes the configuration at once; one that does not is not waited for. */
 #define STDIN_MS 10000

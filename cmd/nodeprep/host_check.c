@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/file.h"
 #include "nodeprep/node.h"
 
 static int read_capture(struct np_host *h, const char *path, struct np_err *err)

@@ -11,6 +11,7 @@
 
 #include "nodeprep/check.h"
 #include "nodeprep/doc.h"
+#include "nodeprep/file.h"
 
 /* Folders below folders; deeper is a loop of mounts, or somebody's mistake. */
 #define FOLDERS_MAX 64

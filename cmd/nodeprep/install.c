@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "nodeprep/file.h"
+
 /*
  * Puts the plugin where a runtime looks for it. The image has neither a shell nor cp, so that the
  * binary copies itself; a runtime that calls it meanwhile gets the old one or the new one, whole.

@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nodeprep/warnings.h"
+
 static bool as_json;
 static const char *prefix; /* in front of each line, with the time; NULL: neither */
 

@@ -25,6 +25,7 @@
 
 #include "nodeprep/kube.h"
 #include "nodeprep/plan.h"
+#include "nodeprep/warnings.h"
 
 /* Classes as they were fetched. */
 struct np_fetched {

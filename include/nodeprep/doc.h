@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/json.h"
 
 #define NP_INPUT_MAX (UINT64_C(64) << 20)
 #define NP_DEPTH_MAX 100
@@ -119,12 +120,6 @@ int np_node_bool(struct np_node n, bool *ret, struct np_err *err);
 
 /* Walks mappings along `path` ("spec.topology.workers"); *ret is absent where a step is; fails where one is no mapping. */
 int np_node_path(struct np_node n, const char *path, struct np_node *ret, struct np_err *err);
-
-/*
- * Returns `root` as JSON text that the caller frees; NULL where memory runs out. Not json_dumps(), of
- * which jansson 2.14 leaves a key out and goes on where its buffer cannot grow.
- */
-char *np_json_text(const json_t *root, size_t flags);
 
 /* Returns the same value for jansson's iterators and lookups, which take what they do not change. */
 static inline json_t *np_json_mut(const json_t *json)

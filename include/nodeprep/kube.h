@@ -35,9 +35,6 @@
 
 #include "nodeprep/err.h"
 
-/* Reads a whole file of at most `max` bytes; *ret is the caller's and ends in a NUL beyond *ret_size. */
-int np_file_load(const char *path, uint64_t max, char **ret, size_t *ret_size, struct np_err *err);
-
 /* What the command line and the environment say; every member may be NULL (0, false). Borrowed. */
 struct np_kube_options {
 	const char *kubeconfig; /* --kubeconfig: one file that must exist */

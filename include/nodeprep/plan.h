@@ -27,6 +27,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/pool.h"
 #include "nodeprep/vmclass.h"
+#include "nodeprep/warnings.h"
 
 /* Equal cards of one node. */
 struct np_card {

@@ -39,6 +39,7 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/mmio.h"
 #include "nodeprep/warning.h"
+#include "nodeprep/warnings.h"
 
 struct np_catalogue;
 struct np_err;
@@ -246,19 +247,6 @@ void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX]);
 
 /* Tells whether the text is a placeholder that some tool was to fill in. */
 bool np_is_placeholder(const char *text);
-
-/* A list of words and how many there are. */
-struct np_words {
-	const char *const *word;
-	size_t n;
-};
-
-/* clang-format off */
-#define NP_WORDS(array) ((struct np_words){ (array), sizeof(array) / sizeof((array)[0]) })
-/* clang-format on */
-
-/* Returns the word that `text` was likely meant to be; NULL where none is near. */
-const char *np_pool_near(const char *text, struct np_words words);
 
 /* Tells whether a guest's name or vSphere guest id ("ubuntuGuest") is of a 32-bit system. */
 bool np_is_32bit_guest(const char *text);

@@ -87,9 +87,4 @@ struct np_diff_text {
 int np_render_diff(const struct np_diff_text *from, const struct np_diff_text *to, bool colour,
 		   char **ret, struct np_err *err);
 
-#define NP_SIZE_TEXT_MAX 32
-
-/* Writes bytes as people read BARs: "16 MB", "64 GB + 48 MB", "4 KB". */
-void np_size_text(uint64_t bytes, char buf[static NP_SIZE_TEXT_MAX]);
-
 #endif

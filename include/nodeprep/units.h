@@ -48,4 +48,9 @@ void np_quantity_format(uint64_t bytes, char buf[static NP_QUANTITY_MAX]);
 /* Reads a duration such as "1m30s" or "500ms" as milliseconds; a bare number is seconds. */
 int np_duration_parse(const char *text, uint64_t *ret_ms, struct np_err *err);
 
+#define NP_SIZE_TEXT_MAX 32
+
+/* Writes bytes as people read BARs: "16 MB", "64 GB + 48 MB", "4 KB". */
+void np_size_text(uint64_t bytes, char buf[static NP_SIZE_TEXT_MAX]);
+
 #endif

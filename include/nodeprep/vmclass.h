@@ -39,6 +39,7 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
 #include "nodeprep/vmx.h"
+#include "nodeprep/warnings.h"
 
 #define NP_VMCLASS_GROUP "vmoperator.vmware.com"
 #define NP_VMCLASS_PLURAL "virtualmachineclasses"
@@ -231,8 +232,5 @@ const char *np_vmclass_changed_at(const struct np_vmclass *c);
 
 /* Returns when anybody last wrote something of its spec; NULL where managedFields do not tell. */
 const char *np_vmclass_written_at(const struct np_vmclass *c);
-
-/* Tells whether the text is a time as API servers write it: "2026-11-25T19:40:41Z". Such sort as texts. */
-bool np_is_api_time(const char *text);
 
 #endif

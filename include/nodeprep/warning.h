@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/warnings.h"
 
 enum np_severity {
 	NP_SEVERITY_ERROR, /* a node lacks now what it needs, or no node can be created */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "nodeprep/warnings.h"
+
 #define PLURAL "virtualmachineclassbindings"
 
 /* Which of a namespace's pools' classes are bound there. */

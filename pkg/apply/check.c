@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/warnings.h"
+
 #define CLASS_KIND "VirtualMachineClass"
 #define ANNOTATION "/metadata/annotations/nodeprep.dev~1managed"
 #define VALUE_MAX 80

@@ -14,8 +14,8 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
-#include "nodeprep/kube.h"
 #include "nodeprep/pool.h"
+#include "nodeprep/time.h"
 
 /* The corpus is replayed through the fuzz target itself. */
 #include "catalogue.h"

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "nodeprep/warnings.h"
+
 #define KINDS_MAX (FINDING_MAX + NP_WARNING_MAX)
 
 /* Returns the kind with that code among the findings and the warnings that check reports, or NULL. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nodeprep/time.h"
 #include "nodeprep/units.h"
 
 #define OBJECTS_MAX 100000

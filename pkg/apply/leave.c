@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
+#include "nodeprep/warnings.h"
 
 static void class_done(struct np_leave_class *c)
 {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
 
 static void plan_reset(struct np_one_result *r)
 {

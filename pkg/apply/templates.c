@@ -5,6 +5,7 @@
 
 #include "nodeprep/apply.h"
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
 
 #define TEMPLATE_PLURAL "vspheremachinetemplates"
 #define DEPLOYMENT_GROUP "cluster.x-k8s.io"

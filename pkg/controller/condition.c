@@ -7,6 +7,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "nodeprep/map.h"
+#include "nodeprep/time.h"
+
 static const char *const type_names[CONDITION_MAX] = {
 	[CONDITION_READY] = "Ready",
 	[CONDITION_CLASS_FOUND] = "ClassFound",
@@ -84,37 +87,6 @@ void condition_set(struct pool_status *s, enum condition_type type, enum conditi
 	va_start(ap, fmt);
 	vsnprintf(c->message, sizeof(c->message), fmt, ap);
 	va_end(ap);
-}
-
-/* --- times ----------------------------------------------------------------------------------- */
-
-void time_text(int64_t seconds, char buf[static TIME_TEXT_MAX])
-{
-	time_t t = (time_t)seconds;
-	struct tm tm = { 0 };
-
-	if (!gmtime_r(&t, &tm) || strftime(buf, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		strlcpy(buf, "1970-01-01T00:00:00Z", TIME_TEXT_MAX);
-}
-
-int64_t time_read(const char *text)
-{
-	struct tm tm = { 0 };
-	const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
-	time_t t = end && *end == '\0' ? timegm(&tm) : 0;
-
-	return t > 0 ? (int64_t)t : 0;
-}
-
-void time_micro(char buf[static TIME_TEXT_MAX])
-{
-	struct timespec now;
-	char seconds[TIME_TEXT_MAX];
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	time_text(now.tv_sec, seconds);
-	snprintf(buf, TIME_TEXT_MAX, "%.*s.%06uZ", (int)strcspn(seconds, "Z"), seconds,
-		 (unsigned)(now.tv_nsec / 1000) % 1000000);
 }
 
 /* --- what is remembered ---------------------------------------------------------------------- */

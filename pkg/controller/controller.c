@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "nodeprep/map.h"
 #include "nodeprep/units.h"
 
 enum {

@@ -11,6 +11,9 @@
 #include <cmocka.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/file.h"
+#include "nodeprep/map.h"
+#include "nodeprep/time.h"
 
 #include "controller_fuzz.c"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include "nodeprep/time.h"
+
 static const struct np_kube_resource leases = { "coordination.k8s.io", "v1", "leases", true };
 
 static int read_lease(struct np_controller *c, struct np_kube *k, struct np_err *err)

@@ -29,35 +29,13 @@
 #include <stdint.h>
 
 #include "nodeprep/controller.h"
+#include "nodeprep/map.h"
 #include "nodeprep/one.h"
 
 #define CONTROLLER_HOLDER "controller"
 #define CONTROLLER_FINALIZER "nodeprep.dev/class"
 #define CONTROLLER_REQUEST_ANNOTATION "nodeprep.dev/reconcile-requested-at"
 #define CONTROLLER_GROUP "nodeprep.dev"
-
-/* --- map.c ----------------------------------------------------------------------------------- */
-
-/* The head of each record; the key is the record's. */
-struct map_entry {
-	struct map_entry *next;
-	char *key;
-};
-
-struct map {
-	size_t n, n_slots;
-	struct map_entry **slots;
-};
-
-/* FNV-1a, 64 bits; `seed` 0 begins. */
-uint64_t map_hash(uint64_t seed, const char *text);
-
-struct map_entry *map_find(const struct map *m, const char *key);
-int map_insert(struct map *m, struct map_entry *entry, struct np_err *err);
-void map_remove(struct map *m, const char *key);
-
-/* Returns the entry after `entry` (NULL: the first), in no order; NULL at the end. */
-struct map_entry *map_next(const struct map *m, const struct map_entry *entry);
 
 /* --- queue.c --------------------------------------------------------------------------------- */
 
@@ -236,15 +214,6 @@ bool status_equal(const struct status_memory *a, const struct status_memory *b);
 
 /* Returns the status object as it is written; NULL: no memory. */
 json_t *status_tree(const struct pool_status *s, const struct status_memory *m);
-
-#define TIME_TEXT_MAX 64
-
-/* Writes and reads RFC 3339 in UTC, "2026-11-25T19:40:41Z"; time_read() returns 0 for what is none. */
-void time_text(int64_t seconds, char buf[static TIME_TEXT_MAX]);
-int64_t time_read(const char *text);
-
-/* Writes the present as metav1.MicroTime is written: "2026-11-25T19:40:41.000000Z". */
-void time_micro(char buf[static TIME_TEXT_MAX]);
 
 /* --- reduce.c -------------------------------------------------------------------------------- */
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nodeprep/map.h"
+
 #define PREFIX "nodeprep_controller_"
 
 static const struct counter_row {

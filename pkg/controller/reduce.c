@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
+#include "nodeprep/map.h"
 #include "nodeprep/pool.h"
+#include "nodeprep/text.h"
 #include "nodeprep/vmclass.h"
 
 #define OUR_PREFIX "nodeprep.dev/"

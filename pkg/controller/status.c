@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "nodeprep/time.h"
 #include "nodeprep/vmclass.h"
 
 /* What an error means for the pools of a class. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/map.h"
 #include "nodeprep/vmclass.h"
 
 #define KEY_MAX 640

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/map.h"
 #include "nodeprep/vmclass.h"
 
 enum { JOB_DEADLINE_MS = 30000 };

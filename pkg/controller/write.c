@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "nodeprep/time.h"
+
 /* Events are for people: more than these are dropped and counted. */
 #define EVENTS_AT_ONCE 200
 #define EVENT_EVERY_MS 200

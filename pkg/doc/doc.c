@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/json.h"
+
 struct np_doc *doc_new(const char *name, size_t index, struct np_err *err)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = calloc(1, sizeof(*doc));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
 
 struct dump {
 	yaml_emitter_t emitter;
@@ -294,19 +295,4 @@ int np_yaml_dump(const json_t *root, bool sorted, char **ret, struct np_err *err
 	d.bytes[d.size] = '\0';
 	*ret = np_take(d.bytes);
 	return 0;
-}
-
-char *np_json_text(const json_t *root, size_t flags)
-{
-	char near[1024]; /* most texts are small, and so are made once */
-	size_t size = json_dumpb(root, near, sizeof(near), flags);
-	NP_AUTO(np_freep) char *text = calloc(size + 1, 1);
-
-	if (size == 0 || !text)
-		return NULL;
-	if (size <= sizeof(near))
-		memcpy(text, near, size);
-	else if (json_dumpb(root, text, size, flags) != size)
-		return NULL;
-	return np_take(text);
 }

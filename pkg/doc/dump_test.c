@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cases.h"
 
+#include "nodeprep/json.h"
+
 #include "doc_fuzz.c"
 
 #include "testbed.h"

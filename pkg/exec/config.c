@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/json.h"
+#include "nodeprep/text.h"
 #include "nodeprep/units.h"
 
 /* As messages call the bytes on standard input. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/json.h"
 
 /* --- results --------------------------------------------------------------------------------- */
 

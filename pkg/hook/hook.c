@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/json.h"
 #include "nodeprep/units.h"
 
 #define API_VERSION "hooks.runtime.cluster.x-k8s.io/v1alpha1"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/json.h"
 
 /* Makes the plan of an item's pool; a pool without a template of its own has none. */
 static int plan_item(const struct outcome *out, const struct request *r, const struct item *item,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/file.h"
 
 #define TOKEN_MAX (UINT64_C(1) << 20)
 

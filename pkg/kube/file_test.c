@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/file.h"
+
 #include "folder_testbed.h"
 
 static void test_kube__a_file_is_loaded_whole(void **state)

@@ -70,9 +70,6 @@ bool kube_is_header_text(const char *text);
 /* Tells whether the text can stand in a header line; blanks may be in it. */
 bool kube_is_header_value(const char *text);
 
-/* Reads an RFC 3339 time as seconds since 1970; fractions are dropped. */
-bool kube_time_parse(const char *text, int64_t *ret);
-
 /* --- config.c, kubeconfig.c ------------------------------------------------------------------ */
 
 /* Bytes of a certificate, of a CA bundle or of a key, in PEM. */

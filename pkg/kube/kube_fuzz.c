@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/time.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/file.h"
 
 /* A certificate bundle is some hundred KiB; a kubeconfig that embeds some is held to NP_INPUT_MAX. */
 #define PEM_MAX (UINT64_C(4) << 20)

@@ -18,6 +18,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/err.h"
+#include "nodeprep/time.h"
 
 #define OUTPUT_MAX ((size_t)1 << 20)
 /* Where no nearer deadline bounds it; somebody may have to type a password. */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/file.h"
 
 #include "failing_alloc.h"
 #include "testbed.h"

@@ -9,6 +9,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/err.h"
+#include "nodeprep/json.h"
 
 #define V1 "client.authentication.k8s.io/v1"
 #define V1BETA1 "client.authentication.k8s.io/v1beta1"

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/json.h"
 
 /* A 422 echoes the whole object; the beginning says what is wrong. */
 enum { MESSAGE_MAX = 300 };

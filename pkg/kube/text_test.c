@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/time.h"
+
 #include "folder_testbed.h"
 
 static void test_kube__times_are_read(void **state)

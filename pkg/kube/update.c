@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include "nodeprep/err.h"
+#include "nodeprep/json.h"
 
 /* The first pause after a conflict; each further one doubles it up to the most. */
 #define PAUSE_FIRST_MS 50

@@ -9,6 +9,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/err.h"
+#include "nodeprep/json.h"
 
 enum {
 	TIMEOUT_DEFAULT_S = 300,

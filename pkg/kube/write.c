@@ -8,6 +8,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/err.h"
+#include "nodeprep/json.h"
 
 static const char *const patch_types[NP_KUBE_PATCH_TYPE_MAX] = {
 	[NP_KUBE_MERGE_PATCH] = "application/merge-patch+json",

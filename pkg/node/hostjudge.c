@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/render.h"
 #include "nodeprep/units.h"
 
 #define PAGE_BYTES UINT64_C(4096)

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "nodeprep/mmio.h"
-#include "nodeprep/render.h"
 #include "nodeprep/units.h"
 
 #define LARGE_BYTES \

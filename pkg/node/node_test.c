@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "nodeprep/kube.h"
+#include "nodeprep/file.h"
 #include "nodeprep/units.h"
 
 #include "failing_alloc.h"

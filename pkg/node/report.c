@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/render.h"
+#include "nodeprep/units.h"
 
 static const char *const status_names[NP_CHECK_STATUS_MAX] = {
 	[NP_CHECK_PASS] = "pass",

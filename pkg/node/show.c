@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/render.h"
+#include "nodeprep/units.h"
 
 static json_t *gpus_tree(const struct np_machine *m)
 {

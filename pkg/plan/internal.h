@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 #include "nodeprep/plan.h"
+#include "nodeprep/warnings.h"
 
 /* Adds an error that starts with where the pool stands. */
 int plan_pool_error(struct np_plan *plan, const struct np_pool *pool, struct np_err *err,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "nodeprep/units.h"
+#include "nodeprep/warnings.h"
 
 /* The two points that were measured (header), as log2 of the window and MB. */
 /* Half of the 2^45 bytes below which a guest's window was seen on ESXi. */

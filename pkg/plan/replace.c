@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "nodeprep/json.h"
+
 #define SPEC "/spec/template/spec"
 #define KEYS SPEC "/customVMXKeys"
 #define REFERENCE SPEC "/infrastructureRef/name"

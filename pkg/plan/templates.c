@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nodeprep/units.h"
+#include "nodeprep/warnings.h"
 
 #define KEY_MAX 1024
 #define HARDWARE_PREFIX "vmx-"

@@ -16,6 +16,7 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/plan.h"
 #include "nodeprep/pool.h"
+#include "nodeprep/warnings.h"
 
 #include "failing_alloc.h"
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/text.h"
 #include "nodeprep/units.h"
 
 #define ASK_TEXT_MAX 128

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/warnings.h"
 
 #define LABEL_MAX 160
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/warnings.h"
 
 #define TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
 

@@ -9,6 +9,7 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/units.h"
+#include "nodeprep/warnings.h"
 
 #define FLAT_KIND "ClusterConfiguration"
 #define FLAT_POOL "md-0"

@@ -19,6 +19,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/pool.h"
+#include "nodeprep/text.h"
 
 #define NP_POOLS_MAX 100000
 #define NP_CLASSES_MAX 100000

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/warnings.h"
 
 /* The file of `tanzu cluster node-pool set -f`, told by its name beside one of these. */
 static const char *const node_pool_keys[] = { "nodeMachineType", "replicas", "tkrResolver",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/text.h"
 #include "nodeprep/units.h"
 
 static const char *const top_fields[] = { "apiVersion", "kind", "metadata", "spec", "status" };

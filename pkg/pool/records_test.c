@@ -17,6 +17,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
+#include "nodeprep/warnings.h"
 
 #define TESTDATA "pkg/pool/testdata"
 #define CASES TESTDATA "/cases/"

@@ -8,8 +8,10 @@
 #include <strings.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/text.h"
 #include "nodeprep/units.h"
 #include "nodeprep/vmx.h"
+#include "nodeprep/warnings.h"
 
 #define HARDWARE_PREFIX "vmx-"
 #define HARDWARE_MAX 99 /* CAPV takes two digits: ^vmx-[1-9][0-9]?$ */

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/text.h"
 
 #define CLUSTER_KIND "Cluster"
 

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "nodeprep/warnings.h"
+
 static const struct np_message_kind kinds[NP_WARNING_MAX] = {
 	[NP_WARNING_ADDRESS_WIDTH] = { "address-width", NP_SEVERITY_WARNING,
 				       "use fewer GPUs per node, or a smaller mmio.sizeGB" },

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "nodeprep/warnings.h"
+
 /* docs/warnings.md has one row for each warning, in the table's order and with its words. */
 static void test_warning__docs_match_the_table(void **state)
 {

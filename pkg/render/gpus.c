@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/units.h"
+
 static void id_text(const struct np_gpu *gpu, char buf[static NP_PCI_ID_MAX])
 {
 	np_pci_id_format((struct np_pci_id){ gpu->vendor_id, gpu->device_id }, buf);

@@ -11,6 +11,7 @@
 
 #include "nodeprep/mmio.h"
 #include "nodeprep/render.h"
+#include "nodeprep/warnings.h"
 
 /* A growing text: write to `file`, then text_take(). */
 struct text {

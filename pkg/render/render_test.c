@@ -18,6 +18,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"
+#include "nodeprep/units.h"
 
 #include "failing_alloc.h"
 

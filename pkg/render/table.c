@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "nodeprep/warnings.h"
+
 const char *cell_number(bool known, uint64_t value, char buf[static CELL_TEXT_MAX])
 {
 	if (!known)

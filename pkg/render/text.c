@@ -58,21 +58,6 @@ int np_render_tree(const json_t *tree, enum np_format format, char **ret, struct
 					: json_text(tree, ret, err);
 }
 
-void np_size_text(uint64_t bytes, char buf[static NP_SIZE_TEXT_MAX])
-{
-	uint64_t gb = bytes / NP_GIB, mb = bytes % NP_GIB / NP_MIB;
-
-	if (bytes % NP_KIB != 0 || bytes == 0)
-		snprintf(buf, NP_SIZE_TEXT_MAX, "%" PRIu64 " B", bytes);
-	else if (bytes % NP_MIB != 0)
-		snprintf(buf, NP_SIZE_TEXT_MAX, "%" PRIu64 " KB", bytes / NP_KIB);
-	else if (gb > 0 && mb > 0)
-		snprintf(buf, NP_SIZE_TEXT_MAX, "%" PRIu64 " GB + %" PRIu64 " MB", gb, mb);
-	else
-		snprintf(buf, NP_SIZE_TEXT_MAX, "%" PRIu64 " %s", gb > 0 ? gb : mb,
-			 gb > 0 ? "GB" : "MB");
-}
-
 void table_done(struct table *t)
 {
 	for (size_t i = 0; i < t->n * t->n_rows; i++)

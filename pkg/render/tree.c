@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "nodeprep/warnings.h"
+
 #define API_VERSION "nodeprep.dev/v1alpha1"
 
 json_t *number_or_null(bool known, uint64_t number)

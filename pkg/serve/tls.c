@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
-#include "nodeprep/kube.h"
+#include "nodeprep/file.h"
 
 enum { PEM_MAX = 1 << 20, FRAGMENT_BYTES = 4096 };
 

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "nodeprep/kube.h"
+#include "nodeprep/file.h"
 #include "nodeprep/units.h"
 
 enum { STATE_MAX = 64 << 20 };

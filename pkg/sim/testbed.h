@@ -25,7 +25,6 @@
 #include <cmocka.h>
 
 #include "nodeprep/err.h"
-#include "nodeprep/kube.h"
 #include "nodeprep/serve.h"
 #include "nodeprep/sim.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/kube.h"
+#include "nodeprep/file.h"
 
 enum { TOKENS_MAX = 1 << 20 };
 

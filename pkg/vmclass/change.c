@@ -8,7 +8,9 @@
 #include <strings.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
 #include "nodeprep/units.h"
+#include "nodeprep/warnings.h"
 
 /* What VM Operator sets where nothing else is said, and at each resize. */
 #define VM_OPERATOR_DEFAULT_GB 512

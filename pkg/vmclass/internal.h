@@ -10,6 +10,7 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/vmclass.h"
+#include "nodeprep/warnings.h"
 
 #define VMCLASS_CONFIG_SPEC "/spec/configSpec"
 #define VMCLASS_EXTRA_CONFIG VMCLASS_CONFIG_SPEC "/extraConfig"

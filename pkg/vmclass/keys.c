@@ -8,7 +8,9 @@
 #include <strings.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
 #include "nodeprep/units.h"
+#include "nodeprep/warnings.h"
 
 #define VALUE_MAX 32
 

@@ -12,6 +12,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/vmclass.h"
+#include "nodeprep/warnings.h"
 
 #include "failing_alloc.h"
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
 
 static bool is_member(const struct np_class_want *want, const char *id)
 {

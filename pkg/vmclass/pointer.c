@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
 
 /* JSON pointers here have few, short segments; an annotation's name is written escaped. */
 #define SEGMENT_MAX 64

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
 #include "nodeprep/units.h"
 
 /*

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
+#include "nodeprep/warnings.h"
 
 /*
  * What was changed is put back on a copy of the class, field by field; the merge patch is then the

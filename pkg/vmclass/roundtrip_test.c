@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
 #include "nodeprep/units.h"
 
 #include "random_class.h"

@@ -8,6 +8,7 @@
 
 #include "nodeprep/pool.h"
 #include "nodeprep/units.h"
+#include "nodeprep/warnings.h"
 
 /* VM Operator raises the hardware version for PCI devices only where the class names none. */
 #define HARDWARE_VERSION_MIN 17

@@ -17,6 +17,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/units.h"
+#include "nodeprep/warnings.h"
 
 /* The corpus is replayed through the fuzz target itself. */
 #include "files.h"

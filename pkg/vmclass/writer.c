@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "nodeprep/time.h"
+
 /*
  * managedFields as a kube-apiserver 1.34 was seen to keep them for a class: configSpec has no schema,
  * so its maps are told member by member and each of its lists is one leaf. A manager that only removes
@@ -16,18 +18,6 @@
 #define DEPTH_LEAST 2
 
 #define STEP_MAX 66
-
-bool np_is_api_time(const char *text)
-{
-	static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
-
-	if (strlen(text) != sizeof(form) - 1)
-		return false;
-	for (size_t i = 0; form[i] != '\0'; i++)
-		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
-			return false;
-	return true;
-}
 
 static const json_t *entries_of(const struct np_vmclass *c)
 {

@@ -273,7 +273,7 @@ static void test_units__power_of_two_above_is_found(void **state)
 static void test_units__corpus_holds(void **state)
 {
 	(void)state;
-	assert_true(replay_corpus("pkg/units/testdata/corpus", LLVMFuzzerTestOneInput) > 0);
+	assert_true(replay_corpus("pkg/base/testdata/corpus", LLVMFuzzerTestOneInput) > 0);
 }
 
 int main(void)

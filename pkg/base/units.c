@@ -327,3 +327,18 @@ int np_duration_parse(const char *text, uint64_t *ret_ms, struct np_err *err)
 	*ret_ms = ns / NS_PER_MS + (ns % NS_PER_MS != 0);
 	return 0;
 }
+
+void np_size_text(uint64_t bytes, char buf[static NP_SIZE_TEXT_MAX])
+{
+	uint64_t gb = bytes / NP_GIB, mb = bytes % NP_GIB / NP_MIB;
+
+	if (bytes % NP_KIB != 0 || bytes == 0)
+		snprintf(buf, NP_SIZE_TEXT_MAX, "%" PRIu64 " B", bytes);
+	else if (bytes % NP_MIB != 0)
+		snprintf(buf, NP_SIZE_TEXT_MAX, "%" PRIu64 " KB", bytes / NP_KIB);
+	else if (gb > 0 && mb > 0)
+		snprintf(buf, NP_SIZE_TEXT_MAX, "%" PRIu64 " GB + %" PRIu64 " MB", gb, mb);
+	else
+		snprintf(buf, NP_SIZE_TEXT_MAX, "%" PRIu64 " %s", gb > 0 ? gb : mb,
+			 gb > 0 ? "GB" : "MB");
+}

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/file.h"
+
 #include <bsd/string.h>
 #include <ctype.h>
 #include <errno.h>
@@ -10,7 +12,6 @@
 #include <unistd.h>
 
 #include "nodeprep/err.h"
-#include "nodeprep/kube.h"
 #include "nodeprep/units.h"
 
 enum { FIRST_BYTES = 16 * 1024 };

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "internal.h"
+#include "nodeprep/map.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "nodeprep/err.h"
 
 #define SLOTS_FIRST 64
 
