@@ -38,7 +38,6 @@
 #include "nodeprep/doc.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/mmio.h"
-#include "nodeprep/warning.h"
 #include "nodeprep/warnings.h"
 
 struct np_catalogue;

@@ -3,14 +3,91 @@
 #define NODEPREP_WARNINGS_H
 
 /*
- * warnings - a list of warnings, each with a stable code (docs/warnings.md).
+ * warnings - warnings about pools, classes and templates, each with a stable code.
  *
- * Ownership  the list owns its messages; codes are constants.
+ * Contract   codes are stable. docs/warnings.md describes each one; a unit test compares it with the table.
+ * Ownership  a list owns its messages; kinds are constants.
  * Errors     NP_E_NOMEM.
  */
 
 #include <stddef.h>
 
-struct np_err;
+#include "nodeprep/err.h"
+
+enum np_severity {
+	NP_SEVERITY_ERROR, /* a node lacks now what it needs, or no node can be created */
+	NP_SEVERITY_WARNING, /* worth a look: it does no harm now */
+	NP_SEVERITY_UNKNOWN, /* could not be judged */
+	NP_SEVERITY_MAX
+};
+
+/* Returns "error", "warning" or "unknown". */
+const char *np_severity_name(enum np_severity severity);
+
+/* A kind of warning or finding. All texts are constants. */
+struct np_message_kind {
+	const char *code;
+	enum np_severity severity; /* how `nodeprep check` rates it */
+	const char *remedy;
+};
+
+enum np_warning {
+	NP_WARNING_ADDRESS_WIDTH,
+	NP_WARNING_ALLOW_LIST,
+	NP_WARNING_API_MISSING,
+	NP_WARNING_BAKED_IN,
+	NP_WARNING_BINDINGS_UNKNOWN,
+	NP_WARNING_CHANGED_SINCE,
+	NP_WARNING_CLASS_MISSING,
+	NP_WARNING_CLASS_NOT_BOUND,
+	NP_WARNING_CLASS_SHARED,
+	NP_WARNING_DEVICES_DIVERGED,
+	NP_WARNING_DEVICES_HIDDEN,
+	NP_WARNING_DEVICES_KEPT,
+	NP_WARNING_EXTRA_GPUS,
+	NP_WARNING_FIRMWARE_CHANGED,
+	NP_WARNING_GPU_SIZE_UNKNOWN,
+	NP_WARNING_GUEST_32BIT,
+	NP_WARNING_HARDWARE_VERSION,
+	NP_WARNING_INVALID_RECORD,
+	NP_WARNING_LIST_FORBIDDEN,
+	NP_WARNING_MACHINE_POOLS,
+	NP_WARNING_MEMORY_ALLOCATION_REPLACED,
+	NP_WARNING_MEMORY_SMALL,
+	NP_WARNING_MISSPELT_KEY,
+	NP_WARNING_MIXED_VGPU,
+	NP_WARNING_NO_EFFECT,
+	NP_WARNING_NO_SPARE_HOST,
+	NP_WARNING_P2P_KEYS,
+	NP_WARNING_PASSTHROUGH_ONLY,
+	NP_WARNING_PLACEHOLDER,
+	NP_WARNING_RECORD_DISCARDED,
+	NP_WARNING_RESIZE_RESETS,
+	NP_WARNING_TEMPLATE_MISSING,
+	NP_WARNING_TOPOLOGY_OWNED,
+	NP_WARNING_UNKNOWN_DEVICE,
+	NP_WARNING_WINDOW_BELOW_RULE,
+	NP_WARNING_WINDOW_KEPT,
+	NP_WARNING_WINDOW_LARGER,
+	NP_WARNING_MAX
+};
+
+const struct np_message_kind *np_warning_kind(enum np_warning warning);
+
+struct np_note {
+	enum np_warning warning;
+	const char *code; /* the kind's */
+	char *message;
+};
+
+struct np_notes {
+	size_t n;
+	struct np_note *items;
+};
+
+/* Appends a warning with the formatted message. */
+int np_notes_add(struct np_notes *notes, struct np_err *err, enum np_warning warning,
+		 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void np_notes_done(struct np_notes *notes);
 
 #endif

@@ -11,7 +11,7 @@
 #include "nodeprep/apply.h"
 #include "nodeprep/check.h"
 #include "nodeprep/err.h"
-#include "nodeprep/warning.h"
+#include "nodeprep/warnings.h"
 
 /* As np_apply_fetch(), with somebody who looks on (may be NULL). */
 int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_apply_watch *w,

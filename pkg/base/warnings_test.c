@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/warning.h"
+#include "nodeprep/warnings.h"
 
 #include "doc_table.h"
 
@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-#include "nodeprep/warnings.h"
 
 /* docs/warnings.md has one row for each warning, in the table's order and with its words. */
 static void test_warning__docs_match_the_table(void **state)
