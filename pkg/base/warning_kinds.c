@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/warnings.h"
-
 #include <assert.h>
 
+#include "nodeprep/warnings.h"
 
 static const struct np_message_kind kinds[NP_WARNING_MAX] = {
 	[NP_WARNING_ADDRESS_WIDTH] = { "address-width", NP_SEVERITY_WARNING,

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-
 int np_notes_add(struct np_notes *notes, struct np_err *err, enum np_warning warning,
 		 const char *fmt, ...)
 {

@@ -11,7 +11,6 @@
 
 #include <cmocka.h>
 
-
 /* docs/warnings.md has one row for each warning, in the table's order and with its words. */
 static void test_warning__docs_match_the_table(void **state)
 {
