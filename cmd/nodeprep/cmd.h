@@ -10,10 +10,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "nodeprep/apply.h"
 #include "nodeprep/err.h"
 #include "nodeprep/kube.h"
 #include "nodeprep/render.h"
+#include "nodeprep/sync.h"
 
 #define EXIT_FINDINGS 1
 

@@ -30,7 +30,7 @@
 
 #include "nodeprep/controller.h"
 #include "nodeprep/map.h"
-#include "nodeprep/one.h"
+#include "nodeprep/sync.h"
 
 #define CONTROLLER_HOLDER "controller"
 #define CONTROLLER_FINALIZER "nodeprep.dev/class"

@@ -16,8 +16,8 @@
 
 #include <yajl/yajl_parse.h>
 
-#include "nodeprep/apply.h"
 #include "nodeprep/hook.h"
+#include "nodeprep/sync.h"
 
 /* --- json.c ---------------------------------------------------------------------------------- */
 

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/apply.h"
 #include "nodeprep/doc.h"
 #include "nodeprep/json.h"
+#include "nodeprep/sync.h"
 
 #define TEMPLATE_PLURAL "vspheremachinetemplates"
 #define DEPLOYMENT_GROUP "cluster.x-k8s.io"

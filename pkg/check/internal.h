@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef NODEPREP_PKG_APPLY_INTERNAL_H
-#define NODEPREP_PKG_APPLY_INTERNAL_H
+#ifndef NODEPREP_PKG_CHECK_INTERNAL_H
+#define NODEPREP_PKG_CHECK_INTERNAL_H
 
 /*
- * internal - what the files of apply share: fetch.c reads the classes, one.c changes one, apply.c and leave.c are
- * the loops around that; of check: fleet.c reads VMs and images, machine.c judges one VM, check.c finds, finding.c has the codes, checktext.c
- * draws tables.
+ * internal - what the files of check share: inventory.c reads VMs and images, vm.c judges one VM, check.c
+ * judges classes and puts it together, finding.c makes findings, bindings.c asks who may use a class,
+ * text.c draws tables.
  */
 
-#include "nodeprep/apply.h"
 #include "nodeprep/check.h"
 #include "nodeprep/err.h"
-#include "nodeprep/warnings.h"
-
-/* As np_apply_fetch(), with somebody who looks on (may be NULL). */
-int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_apply_watch *w,
-		struct np_fetched *ret, struct np_err *err);
-
-/* Returns a text of the object's metadata; NULL where there is none. */
-const char *apply_meta_text(const json_t *object, const char *key);
-
-void apply_report(const struct np_apply_watch *w, enum np_apply_stage stage, size_t done,
-		  size_t total);
 
 /* Findings that are no warnings; those of np_warning_kind() join them. */
 enum finding_id {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
-#include "nodeprep/apply.h"
+#include "nodeprep/sync.h"
 
 #define REVIEW_GROUP "authorization.k8s.io"
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/check.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/check.h"
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/pool.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/apply.h"
+#include "nodeprep/sync.h"
 
 #include "catalogue.h"
 #include "expect.h"
@@ -14,7 +14,6 @@
 #include <cmocka.h>
 
 #include "nodeprep/err.h"
-#include "nodeprep/one.h"
 
 #define API "/apis/vmoperator.vmware.com/v1alpha6/namespaces/ml/virtualmachineclasses"
 #define ITEM(name) API "/" name
@@ -135,7 +134,7 @@ static void assert_window(struct session *x, const char *path, const char *wante
 
 /* --- the batch -------------------------------------------------------------------------------- */
 
-static void test_apply__classes_are_written_in_the_plans_order_and_once(void **state)
+static void test_batch__classes_are_written_in_the_plans_order_and_once(void **state)
 {
 	struct session x;
 
@@ -155,7 +154,7 @@ static void test_apply__classes_are_written_in_the_plans_order_and_once(void **s
 }
 
 /* What stops a run before its first write. */
-static void test_apply__a_plan_with_an_error_writes_nothing(void **state)
+static void test_batch__a_plan_with_an_error_writes_nothing(void **state)
 {
 	static const struct {
 		const char *pools;
@@ -179,7 +178,7 @@ static void test_apply__a_plan_with_an_error_writes_nothing(void **state)
 	}
 }
 
-static void test_apply__a_dry_run_stores_nothing(void **state)
+static void test_batch__a_dry_run_stores_nothing(void **state)
 {
 	static const struct {
 		enum np_dry_run dry_run;
@@ -204,7 +203,7 @@ static void test_apply__a_dry_run_stores_nothing(void **state)
 }
 
 /* What another writer does between the read and the write is kept, and the result tells the last state. */
-static void test_apply__a_conflict_is_planned_again(void **state)
+static void test_batch__a_conflict_is_planned_again(void **state)
 {
 	static const char fault[] = "[{\"match\": {\"method\": \"PATCH\", \"path\": \"*/b\"}, "
 				    "\"fault\": \"concurrent-write\", \"count\": 2}]";
@@ -230,7 +229,7 @@ static void test_apply__a_conflict_is_planned_again(void **state)
 	close_session(&x);
 }
 
-static void test_apply__one_failure_leaves_the_others(void **state)
+static void test_batch__one_failure_leaves_the_others(void **state)
 {
 	static const char fault[] = "[{\"match\": {\"method\": \"PATCH\", \"path\": \"*/b\"}, "
 				    "\"fault\": \"status\", \"status\": 403, \"count\": 1}]";
@@ -247,7 +246,7 @@ static void test_apply__one_failure_leaves_the_others(void **state)
 	close_session(&x);
 }
 
-static void test_apply__a_conflict_that_lasts_ends_at_the_deadline(void **state)
+static void test_batch__a_conflict_that_lasts_ends_at_the_deadline(void **state)
 {
 	static const char fault[] = "[{\"match\": {\"method\": \"PATCH\", \"path\": \"*/b\"}, "
 				    "\"fault\": \"status\", \"status\": 409, \"count\": 0}]";
@@ -277,7 +276,7 @@ static bool is_stopped(void *ctx)
 	return supervisor_count(&stop->x->s, "PATCH") >= stop->after;
 }
 
-static void test_apply__a_stopped_run_begins_no_further_class(void **state)
+static void test_batch__a_stopped_run_begins_no_further_class(void **state)
 {
 	struct session x;
 	struct stop stop = { &x, 1 };
@@ -293,7 +292,7 @@ static void test_apply__a_stopped_run_begins_no_further_class(void **state)
 	close_session(&x);
 }
 
-static void test_apply__revert_restores_the_class(void **state)
+static void test_batch__revert_restores_the_class(void **state)
 {
 	struct session x;
 	json_t *before, *after;
@@ -596,14 +595,14 @@ static void test_rights__what_is_missing_is_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_apply__classes_are_written_in_the_plans_order_and_once),
-		cmocka_unit_test(test_apply__a_plan_with_an_error_writes_nothing),
-		cmocka_unit_test(test_apply__a_dry_run_stores_nothing),
-		cmocka_unit_test(test_apply__a_conflict_is_planned_again),
-		cmocka_unit_test(test_apply__one_failure_leaves_the_others),
-		cmocka_unit_test(test_apply__a_conflict_that_lasts_ends_at_the_deadline),
-		cmocka_unit_test(test_apply__a_stopped_run_begins_no_further_class),
-		cmocka_unit_test(test_apply__revert_restores_the_class),
+		cmocka_unit_test(test_batch__classes_are_written_in_the_plans_order_and_once),
+		cmocka_unit_test(test_batch__a_plan_with_an_error_writes_nothing),
+		cmocka_unit_test(test_batch__a_dry_run_stores_nothing),
+		cmocka_unit_test(test_batch__a_conflict_is_planned_again),
+		cmocka_unit_test(test_batch__one_failure_leaves_the_others),
+		cmocka_unit_test(test_batch__a_conflict_that_lasts_ends_at_the_deadline),
+		cmocka_unit_test(test_batch__a_stopped_run_begins_no_further_class),
+		cmocka_unit_test(test_batch__revert_restores_the_class),
 		cmocka_unit_test(test_sync__pools_join_and_are_released_in_one_patch),
 		cmocka_unit_test(test_sync__an_invalid_pool_does_not_hold_up_the_others),
 		cmocka_unit_test(test_sync__a_veto_writes_nothing),

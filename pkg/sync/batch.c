@@ -6,8 +6,9 @@
 #include <string.h>
 
 #include "nodeprep/check.h"
-#include "nodeprep/one.h"
+#include "nodeprep/json.h"
 #include "nodeprep/render.h"
+#include "nodeprep/sync.h"
 
 static const char *const result_names[NP_APPLY_RESULT_MAX] = {
 	[NP_APPLY_UNCHANGED] = "unchanged",

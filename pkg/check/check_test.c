@@ -22,11 +22,11 @@
 #include "expect.h"
 #include "files.h"
 
-#include "apply_fuzz.c"
+#include "check_fuzz.c"
 
 #include "failing_alloc.h"
 
-#define CORPUS "pkg/apply/testdata/corpus"
+#define CORPUS "pkg/check/testdata/corpus"
 
 static struct fuzz_run run_text(const char *text)
 {

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/one.h"
-
 #include "internal.h"
 
 #include <stdint.h>
@@ -10,6 +8,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/json.h"
+#include "nodeprep/sync.h"
 
 static void plan_reset(struct np_one_result *r)
 {

@@ -34,11 +34,6 @@ static bool can_be_fetched(const struct np_pool *pool)
 	return pool->vm_class && !np_is_placeholder(pool->vm_class) && !np_is_placeholder(pool->ns);
 }
 
-const char *apply_meta_text(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
-}
-
 /* Notes that a class is looked for; returns 1 the first time, 0 afterwards. */
 static int remember(json_t *seen, const struct np_kube_resource *r, const struct np_pool *pool,
 		    struct np_err *err)
