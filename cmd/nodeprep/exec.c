@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "nodeprep/exec.h"
+#include "nodeprep/cni.h"
 #include "nodeprep/file.h"
 
 /* A runtime writes the configuration at once; one that does not is not waited for. */

@@ -15,11 +15,11 @@
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 
-#include "exec_fuzz.c"
+#include "cni_fuzz.c"
 
 #include "failing_alloc.h"
 
-#define CORPUS "pkg/exec/testdata/corpus"
+#define CORPUS "pkg/cni/testdata/corpus"
 
 /* --- the environment ------------------------------------------------------------------------- */
 
@@ -108,7 +108,7 @@ static const struct call_case {
 	  "" },
 };
 
-static void test_exec__environment_is_checked(void **state)
+static void test_cni__environment_is_checked(void **state)
 {
 	(void)state;
 	assert_int_equal(strlen(LONG_ID), 253);
@@ -154,7 +154,7 @@ static void must_parse(enum np_exec_command command, const char *text, struct np
 	assert_int_equal(version, ret->version);
 }
 
-static void test_exec__every_key_is_read(void **state)
+static void test_cni__every_key_is_read(void **state)
 {
 	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
 
@@ -184,7 +184,7 @@ static void test_exec__every_key_is_read(void **state)
 	assert_false(c.has_valid);
 }
 
-static void test_exec__what_is_not_said_has_a_default(void **state)
+static void test_cni__what_is_not_said_has_a_default(void **state)
 {
 	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
 
@@ -247,7 +247,7 @@ static const struct bad_case {
 	  "nodePool[0]" },
 };
 
-static void test_exec__bad_configuration_is_refused_with_its_code(void **state)
+static void test_cni__bad_configuration_is_refused_with_its_code(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad_cases); i++) {
@@ -267,7 +267,7 @@ static void test_exec__bad_configuration_is_refused_with_its_code(void **state)
 	}
 }
 
-static void test_exec__host_name_that_is_no_instance_is_told(void **state)
+static void test_cni__host_name_that_is_no_instance_is_told(void **state)
 {
 	static const char text[] = "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"specFile\":\"/s\"}";
 	struct np_exec_config c = { 0 };
@@ -281,7 +281,7 @@ static void test_exec__host_name_that_is_no_instance_is_told(void **state)
 	expect_has("an empty host name", err.text, "say instance");
 }
 
-static void test_exec__commands_of_1_1_0_need_it(void **state)
+static void test_cni__commands_of_1_1_0_need_it(void **state)
 {
 	static const enum np_exec_command commands[] = { NP_EXEC_GC, NP_EXEC_STATUS };
 
@@ -298,7 +298,7 @@ static void test_exec__commands_of_1_1_0_need_it(void **state)
 	}
 }
 
-static void test_exec__pools_are_read_with_their_place(void **state)
+static void test_cni__pools_are_read_with_their_place(void **state)
 {
 	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
 	NP_AUTO(np_input_done) struct np_input in = { 0 };
@@ -330,7 +330,7 @@ static const struct holder_case {
 	{ "both", "c", "e", "cni/n/node-7/c/e" },
 };
 
-static void test_exec__holder_names_what_is_given(void **state)
+static void test_cni__holder_names_what_is_given(void **state)
 {
 	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
 	char buf[NP_EXEC_HOLDER_MAX];
@@ -347,7 +347,7 @@ static void test_exec__holder_names_what_is_given(void **state)
 	}
 }
 
-static void test_exec__longest_holder_is_whole(void **state)
+static void test_cni__longest_holder_is_whole(void **state)
 {
 	struct np_exec_config c = { .name = LONG_ID, .instance = LONG_ID };
 	struct np_exec_call call = { .container = LONG_ID, .ifname = "abcdefghijklmno" };
@@ -395,7 +395,7 @@ static const struct stale_case {
 	{ "a hook", GC(VALID("[]")), "hook/n/node-7/c/e", false },
 };
 
-static void test_exec__stale_is_what_the_list_lacks(void **state)
+static void test_cni__stale_is_what_the_list_lacks(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(stale_cases); i++) {
@@ -435,7 +435,7 @@ static const struct result_case {
 	  "{\"nodeprep.dev/plan\":{\"x\":1},\"cniVersion\":\"1.1.0\"}\n" },
 };
 
-static void test_exec__result_is_the_previous_one_and_the_plan(void **state)
+static void test_cni__result_is_the_previous_one_and_the_plan(void **state)
 {
 	json_auto_t *plan = json_pack("{s:i}", "x", 1);
 
@@ -452,7 +452,7 @@ static void test_exec__result_is_the_previous_one_and_the_plan(void **state)
 	}
 }
 
-static void test_exec__error_has_the_four_fields(void **state)
+static void test_cni__error_has_the_four_fields(void **state)
 {
 	NP_AUTO(np_freep) char *text = np_exec_error(NP_EXEC_1_0_0, 101, "a \"b\"\n", "");
 
@@ -462,7 +462,7 @@ static void test_exec__error_has_the_four_fields(void **state)
 		"{\"cniVersion\":\"1.0.0\",\"code\":101,\"msg\":\"a \\\"b\\\"\\n\",\"details\":\"\"}\n");
 }
 
-static void test_exec__version_comes_back(void **state)
+static void test_cni__version_comes_back(void **state)
 {
 	static const struct {
 		const char *sent, *expect;
@@ -535,7 +535,7 @@ static int result_step(const struct np_exec_config *c, struct np_err *err)
 }
 
 /* Not within jansson's parser, which takes some failures for the end of a word. */
-static void test_exec__each_allocation_may_fail(void **state)
+static void test_cni__each_allocation_may_fail(void **state)
 {
 	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
 
@@ -545,7 +545,7 @@ static void test_exec__each_allocation_may_fail(void **state)
 	expect_each_may_fail(result_step, &c, (struct failing)FAILING_INIT, 15);
 }
 
-static void test_exec__corpus_holds(void **state)
+static void test_cni__corpus_holds(void **state)
 {
 	(void)state;
 	assert_true(replay_corpus(CORPUS, LLVMFuzzerTestOneInput) >= 8);
@@ -554,21 +554,21 @@ static void test_exec__corpus_holds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_exec__environment_is_checked),
-		cmocka_unit_test(test_exec__every_key_is_read),
-		cmocka_unit_test(test_exec__what_is_not_said_has_a_default),
-		cmocka_unit_test(test_exec__bad_configuration_is_refused_with_its_code),
-		cmocka_unit_test(test_exec__host_name_that_is_no_instance_is_told),
-		cmocka_unit_test(test_exec__commands_of_1_1_0_need_it),
-		cmocka_unit_test(test_exec__pools_are_read_with_their_place),
-		cmocka_unit_test(test_exec__holder_names_what_is_given),
-		cmocka_unit_test(test_exec__longest_holder_is_whole),
-		cmocka_unit_test(test_exec__stale_is_what_the_list_lacks),
-		cmocka_unit_test(test_exec__result_is_the_previous_one_and_the_plan),
-		cmocka_unit_test(test_exec__error_has_the_four_fields),
-		cmocka_unit_test(test_exec__version_comes_back),
-		cmocka_unit_test(test_exec__each_allocation_may_fail),
-		cmocka_unit_test(test_exec__corpus_holds),
+		cmocka_unit_test(test_cni__environment_is_checked),
+		cmocka_unit_test(test_cni__every_key_is_read),
+		cmocka_unit_test(test_cni__what_is_not_said_has_a_default),
+		cmocka_unit_test(test_cni__bad_configuration_is_refused_with_its_code),
+		cmocka_unit_test(test_cni__host_name_that_is_no_instance_is_told),
+		cmocka_unit_test(test_cni__commands_of_1_1_0_need_it),
+		cmocka_unit_test(test_cni__pools_are_read_with_their_place),
+		cmocka_unit_test(test_cni__holder_names_what_is_given),
+		cmocka_unit_test(test_cni__longest_holder_is_whole),
+		cmocka_unit_test(test_cni__stale_is_what_the_list_lacks),
+		cmocka_unit_test(test_cni__result_is_the_previous_one_and_the_plan),
+		cmocka_unit_test(test_cni__error_has_the_four_fields),
+		cmocka_unit_test(test_cni__version_comes_back),
+		cmocka_unit_test(test_cni__each_allocation_may_fail),
+		cmocka_unit_test(test_cni__corpus_holds),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);

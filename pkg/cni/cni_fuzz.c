@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "nodeprep/exec.h"
+#include "nodeprep/cni.h"
 
 #include <stdint.h>
 #include <stdlib.h>

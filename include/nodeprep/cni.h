@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef NODEPREP_EXEC_H
-#define NODEPREP_EXEC_H
+#ifndef NODEPREP_CNI_H
+#define NODEPREP_CNI_H
 
 /*
  * exec - the exec plugin's protocol: what a runtime says, and the bytes that answer it.

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef NODEPREP_PKG_EXEC_INTERNAL_H
-#define NODEPREP_PKG_EXEC_INTERNAL_H
+#ifndef NODEPREP_PKG_CNI_INTERNAL_H
+#define NODEPREP_PKG_CNI_INTERNAL_H
 
 /*
  * internal - what the files of exec share: call.c reads the environment, config.c the configuration,
  * holder.c names holders, result.c writes what goes out.
  */
 
-#include "nodeprep/exec.h"
+#include "nodeprep/cni.h"
 
 /* Tells whether the text does as a network's name or a container's id (specification, section 2). */
 bool exec_is_name(const char *text);
