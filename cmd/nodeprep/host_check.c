@@ -6,7 +6,8 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/file.h"
-#include "nodeprep/node.h"
+#include "nodeprep/hostcheck.h"
+#include "nodeprep/report.h"
 
 static int read_capture(struct np_host *h, const char *path, struct np_err *err)
 {

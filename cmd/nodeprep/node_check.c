@@ -12,7 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "nodeprep/node.h"
+#include "nodeprep/nodecheck.h"
+#include "nodeprep/report.h"
 
 #define POLL_MS 500
 #define TERMINATION_LOG "/dev/termination-log"

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 #include "nodeprep/kube.h"
-#include "nodeprep/node.h"
+#include "nodeprep/report.h"
 
 /* 0 where all is well, 1 where something is wrong, 6 where it cannot be told. */
 int exit_of_verdict(enum np_verdict pass);

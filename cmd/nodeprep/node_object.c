@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "nodeprep/report.h"
+
 #define CONDITION "GPUWindowReady"
 #define TAINT "nodeprep.dev/unverified"
 #define ANNOTATION "nodeprep.dev/gpus"

@@ -23,4 +23,7 @@ struct np_words {
 /* Returns the word that `text` was likely meant to be; NULL where none is near. */
 const char *np_pool_near(const char *text, struct np_words words);
 
+/* Returns the value of a hexadecimal digit; -1 for any other character. */
+int np_hex_digit(char c);
+
 #endif

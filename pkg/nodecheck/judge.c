@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nodeprep/mmio.h"
+#include "nodeprep/report.h"
 #include "nodeprep/units.h"
 
 #define LARGE_BYTES \

@@ -11,6 +11,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "nodeprep/report.h"
+
 #define DEVICES_MAX 16384
 #define GPUS_MAX 1024
 #define FILE_MAX (64 * 1024)

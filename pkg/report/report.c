@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "internal.h"
+#include "nodeprep/report.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/err.h"
 #include "nodeprep/units.h"
 
 static const char *const status_names[NP_CHECK_STATUS_MAX] = {

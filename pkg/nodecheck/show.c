@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/report.h"
 #include "nodeprep/units.h"
 
 static json_t *gpus_tree(const struct np_machine *m)

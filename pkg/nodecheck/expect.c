@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/report.h"
+
 /* Boards that share an id have rows of their own: any of them may be meant. */
 static bool has_row(const struct np_catalogue *cat, struct np_pci_id id, const struct np_gpu *like,
 		    bool is_vgpu)

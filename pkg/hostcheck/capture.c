@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "capture.h"
+#include "internal.h"
 
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
+
+#include "nodeprep/report.h"
 
 void name_of(const char *text, size_t size, char ret[static KEY_MAX])
 {

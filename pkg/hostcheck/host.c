@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "capture.h"
+#include "internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "nodeprep/err.h"
+#include "nodeprep/hostcheck.h"
+#include "nodeprep/report.h"
 #include "nodeprep/units.h"
 
 /* One capture on its way: the device and the setting that its lines are about. */

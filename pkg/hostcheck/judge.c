@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "capture.h"
+#include "internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/err.h"
+#include "nodeprep/hostcheck.h"
+#include "nodeprep/report.h"
 #include "nodeprep/units.h"
 
 #define PAGE_BYTES UINT64_C(4096)

@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef NODEPREP_PKG_NODE_CAPTURE_H
-#define NODEPREP_PKG_NODE_CAPTURE_H
+#ifndef NODEPREP_PKG_HOSTCHECK_INTERNAL_H
+#define NODEPREP_PKG_HOSTCHECK_INTERNAL_H
 
 /*
- * capture - lines of what operators paste: keys and values in whatever form, words that mean yes and no.
+ * hostcheck, inside: capture.c reads keys and values, host.c the kinds of captures, judge.c makes the
+ * checklist.
+ *
  *
  * A value counts only as a whole word of a closed vocabulary, so that a capture that was cut in the
  * middle of one says nothing.
  */
 
-#include "internal.h"
+#include "nodeprep/err.h"
+#include "nodeprep/hostcheck.h"
+#include "nodeprep/report.h"
 
 #define KEY_MAX 96
 #define VALUE_MAX 160

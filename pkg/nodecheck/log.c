@@ -16,20 +16,6 @@ static const struct phrase {
 	{ "no space for", false },
 };
 
-void copy_clean(char *ret, size_t max, const char *text, size_t size)
-{
-	size_t used = 0;
-
-	for (size_t i = 0; i < size && used + 1 < max; i++) {
-		unsigned char c = (unsigned char)text[i];
-
-		if (c == '\t')
-			c = ' ';
-		ret[used++] = c >= 0x20 && c < 0x7f ? (char)c : '?';
-	}
-	ret[used] = '\0';
-}
-
 /* A record of /dev/kmsg is "priority,sequence,time,flags;text", a continuation starts with a blank. */
 static const char *skip_prefix(const char *line, const char *end)
 {
@@ -81,20 +67,4 @@ void log_parse(struct np_kernel_log *log, const char *bytes, size_t size)
 			read_line(log, at, stop);
 		at = stop + 1;
 	}
-}
-
-bool product_is_vgpu(const char *product)
-{
-	const char *dash = strrchr(product, '-');
-	size_t digits;
-
-	if (strncmp(product, "GRID ", 5) == 0)
-		return true;
-	/* "NVIDIA H200-70C": a frame buffer in GB and one letter of a class. */
-	if (!dash)
-		return false;
-	digits = strspn(dash + 1, "0123456789");
-	return digits > 0 && digits < 4 && dash[1 + digits] != '\0' &&
-	       strchr("ABCQ", dash[1 + digits]) &&
-	       (dash[2 + digits] == '\0' || strcmp(dash + 2 + digits, "ME") == 0);
 }

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "capture.h"
+#include "internal.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "nodeprep/report.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -72,43 +74,6 @@ static void fuzz_log(const char *bytes, size_t size)
 	free(log);
 }
 
-/* A report is judged, shown as text and as a tree, and passes only where each check that decides does. */
-static void judge_host(struct np_host *h, bool wants_vgpu)
-{
-	struct np_report r = { 0 };
-	struct np_err err = NP_ERR_INIT;
-	char *text = NULL;
-	json_t *tree;
-
-	if (np_host_judge(h, wants_vgpu, &r, &err) < 0)
-		return;
-	for (size_t i = 0; r.pass == NP_VERDICT_YES && i < r.n_checks; i++)
-		require(r.checks[i].status != NP_CHECK_FAIL &&
-			(r.checks[i].status != NP_CHECK_UNKNOWN || !r.checks[i].decides));
-	require(r.pass != NP_VERDICT_YES || (h->hv_support == 3 && h->n_gpus > 0));
-	tree = np_host_tree(h, &r);
-	require(tree);
-	json_decref(tree);
-	require(np_host_text(h, &r, &text, &err) == 0);
-	free(text);
-	np_report_done(&r);
-}
-
-/* A capture that is cut anywhere must not pass where the whole one does not fail less: both are read. */
-static void fuzz_host(const struct np_catalogue *cat, const char *bytes, size_t size)
-{
-	struct np_err err = NP_ERR_INIT;
-	struct np_host *h = NULL;
-
-	if (np_host_new(cat, &h, &err) < 0)
-		return;
-	if (np_host_read(h, "capture", bytes, size, &err) == 0) {
-		judge_host(h, false);
-		judge_host(h, true);
-	}
-	np_host_free(h);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct np_catalogue *cat;
@@ -126,11 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 'd':
 		fuzz_device(cat, (const uint8_t *)copy, size - 1);
 		break;
-	case 'l':
-		fuzz_log(copy, size - 1);
-		break;
 	default:
-		fuzz_host(cat, copy, size - 1);
+		fuzz_log(copy, size - 1);
 		break;
 	}
 	free(copy);

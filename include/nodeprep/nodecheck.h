@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_NODECHECK_H
+#define NODEPREP_NODECHECK_H
+
+/*
+ * nodecheck - whether every BAR of a node's GPUs is assigned.
+ *
+ * Node       np_machine_scan() reads sysfs, procfs and the kernel's log; np_machine_judge() compares with
+ *            the catalogue and with what is expected. Nothing is executed, nothing written.
+ * Evidence   a BAR is assigned if its line in `resource` holds an address. An unassigned one reads
+ *            all zero there, like one that does not exist (kernels 6.1, 6.12, 7.2), so the catalogue
+ *            and the type bits in the first 64 bytes of `config` have to tell. The files resource0..5,
+ *            the command register and /proc/iomem are no evidence; the kernel's log complains of BARs
+ *            that a later pass places after all. Measured in UEFI guests.
+ * Bounds     16,384 devices, 64 KiB a sysfs file, 4 MiB of log, 1,024 GPUs. Links are followed as the
+ *            kernel does; FIFOs and devices are not opened.
+ * Ownership  a node's hardware and a report own what they hold, except the catalogue's cards.
+ * Errors     NP_E_IO: a root that cannot be read at all; NP_E_NOMEM.
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nodeprep/gpu.h"
+#include "nodeprep/report.h"
+
+struct np_err;
+
+#define NP_BRIDGE_WINDOWS_MAX 4
+
+struct np_seen_bridge {
+	char address[NP_PCI_ADDRESS_MAX];
+	unsigned domain, secondary, subordinate; /* buses behind it */
+	size_t n_windows;
+	struct np_bridge_window {
+		uint64_t start, end; /* both within */
+		bool is_prefetchable;
+	} windows[NP_BRIDGE_WINDOWS_MAX];
+};
+
+/* A line of the kernel's log that is about a device's BARs. */
+struct np_log_finding {
+	char address[NP_PCI_ADDRESS_MAX];
+	bool is_driver; /* the GPU's driver says so, not the PCI core */
+	char text[160];
+};
+
+#define NP_LOG_FINDINGS_MAX 256
+
+struct np_kernel_log {
+	bool is_read;
+	size_t n_lines;
+	size_t n; /* findings that are kept */
+	struct np_log_finding findings[NP_LOG_FINDINGS_MAX];
+};
+
+/* What a machine shows of itself. */
+struct np_machine {
+	size_t n_devices; /* PCI functions */
+	size_t n_unreadable; /* whose ids could not be read: any of them may be a GPU */
+	enum np_verdict has_pci; /* there is a PCI bus; UNKNOWN: sysfs does not show one */
+	enum np_verdict is_uefi;
+	enum np_verdict has_iommu;
+	size_t n_gpus;
+	struct np_seen_gpu *gpus; /* in the order of their addresses */
+	size_t n_bridges;
+	struct np_seen_bridge *bridges;
+	struct np_kernel_log log;
+};
+
+struct np_machine_roots {
+	const char *sysfs; /* "/sys" */
+	const char *procfs; /* "/proc" */
+	const char *log; /* "/dev/kmsg", or a file; NULL: none but `kmsg` in a copy of procfs */
+};
+
+/* Reads a machine; GPUs are told by the catalogue, else by vendor and class. */
+int np_machine_scan(const struct np_machine_roots *roots, const struct np_catalogue *cat,
+		    struct np_machine *ret, struct np_err *err);
+void np_machine_done(struct np_machine *m);
+
+#define NP_EXPECTED_TEXT_MAX 128
+
+/* GPUs that a node should have. */
+struct np_expected {
+	char text[NP_EXPECTED_TEXT_MAX]; /* as it was written */
+	const struct np_gpu *gpu; /* NULL: not in the catalogue */
+	bool exact; /* that PCI id and no other */
+	struct np_pci_id id;
+	bool is_vgpu;
+	uint64_t count;
+	uint64_t found; /* np_machine_judge() fills it in */
+};
+
+struct np_expectation {
+	const char *source; /* for people: "--expect"; NULL: nothing is expected */
+	bool allows_more; /* a pool may name fewer GPUs than its class attaches */
+	size_t n;
+	struct np_expected *items;
+};
+
+struct np_machine_options {
+	const struct np_catalogue *catalogue;
+	struct np_expectation *expectation; /* `found` of its items is filled in */
+	const char *driver; /* every GPU must be bound to it; NULL: any will do */
+};
+
+int np_machine_judge(struct np_machine *m, const struct np_machine_options *o,
+		     struct np_report *ret, struct np_err *err);
+
+/* Returns the NodeReport (docs/checks.md, "The JSON"); NULL where memory runs out. */
+json_t *np_machine_tree(const struct np_machine *m, const struct np_machine_options *o,
+			const struct np_report *r);
+
+/* The same for people; `wide` adds bridges and what passed without a word to say. */
+int np_machine_text(const struct np_machine *m, const struct np_report *r, bool wide, char **ret,
+		    struct np_err *err);
+
+#endif

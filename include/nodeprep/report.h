@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_REPORT_H
+#define NODEPREP_REPORT_H
+
+/*
+ * report - what nodecheck and hostcheck share: GPUs and BARs as they are seen, probes, the verdict.
+ *
+ * Unknown    is never a pass: what cannot be read, is cut, or is not in the catalogue is unknown. The
+ *            report passes only if every deciding probe passes; one failure fails it.
+ * Ownership  a report owns its probes; GPUs point into the catalogue.
+ * Errors     NP_E_NOMEM.
+ * Probes     ids are stable; docs/checks.md has a row for each.
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "nodeprep/gpu.h"
+
+struct np_err;
+
+/* What can be said of something that may not be known. */
+enum np_verdict { NP_VERDICT_UNKNOWN, NP_VERDICT_NO, NP_VERDICT_YES };
+
+enum np_check_status {
+	NP_CHECK_PASS,
+	NP_CHECK_FAIL,
+	NP_CHECK_WARN,
+	NP_CHECK_UNKNOWN,
+	NP_CHECK_STATUS_MAX
+};
+
+struct np_check {
+	const char *id; /* a constant */
+	enum np_check_status status;
+	bool decides; /* an unknown here keeps the report from passing */
+	char *message;
+	char *cure; /* NULL where there is nothing to do */
+	const char *where; /* host: where the setting is found; NULL */
+};
+
+#define NP_PCI_ADDRESS_MAX 20
+
+#define NP_DRIVER_MAX 32
+
+/* A memory BAR as a device has it. */
+struct np_seen_bar {
+	unsigned index;
+	uint64_t bytes; /* 0: not known */
+	uint64_t expected_bytes; /* the catalogue's for it; 0: none */
+	enum np_verdict assigned;
+	uint64_t address; /* where assigned */
+	bool has_kind; /* the two below are known */
+	bool is_64bit, is_prefetchable;
+};
+
+struct np_seen_gpu {
+	char address[NP_PCI_ADDRESS_MAX]; /* "0000:3b:00.0" */
+	bool has_id; /* a capture may lack it */
+	struct np_pci_id id;
+	const struct np_gpu *gpu; /* NULL: not in the catalogue */
+	char driver[NP_DRIVER_MAX]; /* "" none */
+	enum np_verdict has_driver;
+	char product[64]; /* as the driver calls it; "" not known */
+	enum np_verdict is_vgpu;
+	long iommu_group; /* -1: none */
+	bool is_vf; /* a virtual function, whose config space holds no BARs */
+	bool is_lost; /* its config space reads all ones */
+	bool has_resource, has_config; /* could be read */
+	size_t n_bars;
+	struct np_seen_bar bars[NP_GPU_BARS_MAX];
+	enum np_verdict ok; /* every BAR it has is assigned */
+};
+
+/* Probes and the verdict that they amount to. */
+struct np_report {
+	enum np_verdict pass;
+	size_t n_checks;
+	struct np_check *checks;
+	bool is_final; /* a failure that no waiting can cure */
+};
+
+void np_report_done(struct np_report *r);
+
+/* The words for what is known: "pass", "fail", "unknown"; of a status also "warn". */
+const char *np_verdict_name(enum np_verdict v);
+const char *np_check_status_name(enum np_check_status s);
+
+/* What a container may leave as its last words: the verdict first, then what is wrong, cut at `max`. */
+int np_report_brief(const struct np_report *r, const char *what, size_t max, char **ret,
+		    struct np_err *err);
+
+#define BARS 6
+
+/*
+ * Completes a GPU whose BARs another host listed: pairs them with the catalogue's and sets ok. What
+ * is missing is unknown unless the list is whole.
+ */
+void gpu_pair_bars(struct np_seen_gpu *gpu, bool is_whole);
+
+/* Reads "0000:3b:00.0", 4 to 8 digits of domain; false for any other text. */
+bool address_is(const char *text);
+
+/* Finds the first address in a line ("0000:3b:00.0", or "3b:00.0" in domain 0); NULL where none is. */
+const char *address_find(const char *line, size_t size, char ret[static NP_PCI_ADDRESS_MAX]);
+
+/* Copies text that came from outside: cut, and without what is no printable ASCII. */
+void copy_clean(char *ret, size_t max, const char *text, size_t size);
+
+/* Tells whether the product name that a driver gives is a vGPU's ("GRID A100-40C"). */
+bool product_is_vgpu(const char *product);
+
+/* What a check comes to, but for its message. */
+struct judgement {
+	const char *id;
+	enum np_check_status status;
+	bool decides;
+	const char *cure; /* copied, unless the check passes; NULL */
+	const char *where; /* a constant; NULL */
+};
+
+/* Adds a check; the message is formatted. */
+int report_add(struct np_report *r, const struct judgement *j, struct np_err *err, const char *fmt,
+	       ...) __attribute__((format(printf, 4, 5)));
+
+/* Decides `pass` once every check is there. */
+void report_finish(struct np_report *r);
+
+/* Writes "0000:3b:00.0 (A100-40GB)". */
+#define WHO_MAX 96
+const char *gpu_who(const struct np_seen_gpu *gpu, char buf[static WHO_MAX]);
+
+/* Writes "BAR 1 (64 GB)". */
+#define BAR_TEXT_MAX 64
+const char *bar_text(const struct np_seen_bar *bar, char buf[static BAR_TEXT_MAX]);
+
+/* Parts of the two reports; NULL where memory runs out. */
+json_t *gpu_tree(const struct np_seen_gpu *gpu);
+json_t *checks_tree(const struct np_report *r);
+json_t *verdict_tree(enum np_verdict v);
+
+/* The number, or null where it is 0 (not known) or more than JSON's integers hold. */
+json_t *bytes_tree(uint64_t bytes);
+void checks_write(FILE *out, const struct np_report *r, bool wide);
+void gpus_write(FILE *out, const struct np_seen_gpu *gpus, size_t n);
+
+/* A text under construction, for lists in messages; cut with "..." at its end. */
+struct words {
+	size_t n; /* how many were added */
+	size_t used;
+	bool is_cut;
+	char text[512];
+};
+
+void words_add(struct words *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Appends a BAR of which nothing is known yet; `gpu` has room for it. */
+struct np_seen_bar *gpu_add_bar(struct np_seen_gpu *gpu, unsigned index);
+
+/* Pairs the BARs that were read with the catalogue's, adds those that are missing, and sets ok. */
+void gpu_complete_bars(struct np_seen_gpu *gpu);
+
+#endif

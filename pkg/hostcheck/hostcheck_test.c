@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/hostcheck.h"
+
+#include "catalogue.h"
+#include "expect.h"
+#include "files.h"
+#include "internal.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/file.h"
+#include "nodeprep/report.h"
+#include "nodeprep/units.h"
+
+#include "failing_alloc.h"
+
+/* The corpus is replayed through the fuzz target itself. */
+#include "hostcheck_fuzz.c"
+
+#define CORPUS "pkg/hostcheck/testdata/corpus"
+
+static void test_hostcheck__keys_and_values(void **state)
+{
+	static const struct {
+		const char *line, *name, *value; /* NULL: no pair */
+	} rows[] = {
+		{ "SriovGlobalEnable=Enabled", "sriovglobalenable", "Enabled" },
+		{ "   Passthru Capable: true", "passthrucapable", "true" },
+		{ "SR-IOV Support     :  Enabled\r", "sriovsupport", "Enabled" },
+		{ "\"Name\",\"Value\"", "name", "Value" },
+		{ "  \"MmioAbove4Gb\": \"Enabled\",", "mmioabove4gb", "Enabled" },
+		{ "   key = \"vgpu.hotmigrate.enabled\",", "key", "vgpu.hotmigrate.enabled" },
+		{ "Above 4G Decoding     Enabled      text", "above4gdecoding", "Enabled" },
+		{ "|----Product Name....: x", "productname", "x" },
+		{ "a\tb\tc", "a", "b" },
+		{ "String Value:", "stringvalue", "" },
+		{ "no pair at all", NULL, NULL },
+		{ "=x", NULL, NULL },
+		{ "---  ---", NULL, NULL },
+		{ "", NULL, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct pair_line p;
+		bool is_pair = pair_parse(rows[i].line, strlen(rows[i].line), &p);
+
+		if (is_pair != !!rows[i].name || (is_pair && (strcmp(p.name, rows[i].name) != 0 ||
+							      strcmp(p.value, rows[i].value) != 0)))
+			fail_msg("'%s': '%s' '%s'", rows[i].line, is_pair ? p.name : "",
+				 is_pair ? p.value : "");
+	}
+}
+
+static void test_hostcheck__words_that_say_yes_or_no(void **state)
+{
+	(void)state;
+	assert_int_equal(yes_or_no("Enabled"), NP_VERDICT_YES);
+	assert_int_equal(yes_or_no("TRUE"), NP_VERDICT_YES);
+	assert_int_equal(yes_or_no("off"), NP_VERDICT_NO);
+	assert_int_equal(yes_or_no("Enab"), NP_VERDICT_UNKNOWN);
+	assert_int_equal(yes_or_no("Enabled (pending)"), NP_VERDICT_UNKNOWN);
+	assert_int_equal(yes_or_no(""), NP_VERDICT_UNKNOWN);
+}
+
+static void test_hostcheck__sizes_of_regions(void **state)
+{
+	uint64_t size = 7;
+
+	(void)state;
+	assert_true(size_parse("64G", &size) && size == 64 * NP_GIB);
+	assert_true(size_parse("16M", &size) && size == 16 * NP_MIB);
+	assert_true(size_parse("128", &size) && size == 128);
+	size = 7;
+	assert_false(size_parse("", &size) || size_parse("0M", &size) || size_parse("64X", &size) ||
+		     size_parse("64GB", &size) || size_parse("99999999G", &size) ||
+		     size_parse("G", &size));
+	assert_int_equal(size, 7);
+}
+
+static int read_and_judge(const char *bytes, size_t size, struct np_err *err)
+{
+	NP_AUTO(np_host_freep) struct np_host *h = NULL;
+	NP_AUTO(np_report_done) struct np_report r = { 0 };
+	json_auto_t *tree = NULL;
+
+	if (np_host_new(catalogue, &h, err) < 0 || np_host_read(h, "all", bytes, size, err) < 0 ||
+	    np_host_judge(h, false, &r, err) < 0)
+		return np_err_ret(err);
+	assert_int_equal(r.pass, NP_VERDICT_YES);
+	tree = np_host_tree(h, &r);
+	return tree ? 0 : np_fail_nomem(err);
+}
+
+static void test_hostcheck__every_allocation_of_a_host_may_fail(void **state)
+{
+	NP_AUTO(np_freep) char *bytes = NULL;
+	struct np_err err = NP_ERR_INIT;
+	struct failing f = FAILING_INIT;
+	size_t size = 0;
+
+	(void)state;
+	assert_int_equal(np_file_load(CORPUS "/all", NP_MIB, &bytes, &size, &err), 0);
+	while (next_round(&f)) {
+		int r;
+
+		err = (struct np_err)NP_ERR_INIT;
+		fail_allocation(&f);
+		r = read_and_judge(bytes + 1, size - 1, &err);
+		stop_failing(&f);
+		if (f.failed && (r == 0 || err.code != NP_E_NOMEM))
+			fail_msg("allocation %zu: %d, '%s'", f.rounds, r, err.text);
+	}
+	assert_true(f.rounds > 31);
+}
+
+static int replay_cut_anywhere(const uint8_t *bytes, size_t size)
+{
+	for (size_t at = size; at > 0; at -= at > 64 ? at / 64 : 1)
+		LLVMFuzzerTestOneInput(bytes, at);
+	return 0;
+}
+
+static void test_hostcheck__corpus_holds(void **state)
+{
+	(void)state;
+	assert_true(replay_corpus(CORPUS, replay_cut_anywhere) >= 15);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_hostcheck__keys_and_values),
+		cmocka_unit_test(test_hostcheck__words_that_say_yes_or_no),
+		cmocka_unit_test(test_hostcheck__sizes_of_regions),
+		cmocka_unit_test(test_hostcheck__every_allocation_of_a_host_may_fail),
+		cmocka_unit_test(test_hostcheck__corpus_holds),
+	};
+
+	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_PKG_NODECHECK_INTERNAL_H
+#define NODEPREP_PKG_NODECHECK_INTERNAL_H
+
+/*
+ * nodecheck, inside
+ *
+ * pci.c      BARs out of `resource` and `config`; bridge windows. Pure
+ * log.c      the kernel's log. Pure
+ * sysfs.c    the tree of files, every read bounded
+ * judge.c    the probes of a node; expect.c matches what is found with what is expected
+ * show.c     the report as JSON and text
+ */
+
+#include "nodeprep/err.h"
+#include "nodeprep/nodecheck.h"
+#include "nodeprep/report.h"
+
+#define CONFIG_BYTES 64
+#define REGIONS_MAX 17 /* BARs, ROM, SR-IOV, bridge windows: no kernel prints more */
+
+/* Flags of the third column of `resource` (include/linux/ioport.h). */
+#define FLAG_IO UINT64_C(0x100)
+#define FLAG_MEM UINT64_C(0x200)
+#define FLAG_PREFETCH UINT64_C(0x2000)
+#define FLAG_MEM_64 UINT64_C(0x100000)
+#define FLAG_UNSET UINT64_C(0x20000000)
+
+struct region {
+	uint64_t start, end, flags;
+};
+
+struct regions {
+	size_t n;
+	struct region items[REGIONS_MAX];
+};
+
+/* Reads the lines of a `resource` file; false where one is no such line, or where BARs are missing. */
+bool regions_parse(const char *bytes, size_t size, struct regions *ret);
+
+/* Fills bars, is_lost and ok; `regions` or `config` (64 bytes) is NULL where it could not be read. */
+void gpu_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
+		   const unsigned char *config);
+
+/* Fills buses and windows; false where `config` is of no bridge. */
+bool bridge_read(struct np_seen_bridge *bridge, const struct regions *regions,
+		 const unsigned char *config);
+
+/* Reads the log's bytes: records of /dev/kmsg, or lines of dmesg. */
+void log_parse(struct np_kernel_log *log, const char *bytes, size_t size);
+
+/* Matches what was found with what is expected. */
+struct matching {
+	uint64_t expected, found;
+	uint64_t unexpected; /* GPUs that nothing asks for */
+	bool is_open; /* some GPU's id is not known, or not in the catalogue */
+};
+
+struct matching expectation_match(const struct np_machine *m, const struct np_machine_options *o);
+
+#endif
