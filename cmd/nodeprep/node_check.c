@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nodeprep/kube.h"
 #include "nodeprep/nodecheck.h"
 #include "nodeprep/report.h"
 

@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "nodeprep/gpu.h"
+#include "nodeprep/kube.h"
 #include "nodeprep/report.h"
 
 struct np_err;
@@ -117,5 +118,22 @@ json_t *np_machine_tree(const struct np_machine *m, const struct np_machine_opti
 /* The same for people; `wide` adds bridges and what passed without a word to say. */
 int np_machine_text(const struct np_machine *m, const struct np_report *r, bool wide, char **ret,
 		    struct np_err *err);
+
+/* Fetches the Node. */
+int node_fetch(struct np_kube *k, const char *name, json_t **ret, struct np_err *err);
+
+/* Returns the value of nodeprep.dev/gpus; NULL where the Node has none. */
+const char *node_annotation(const json_t *node);
+
+/* What a Node is to show. */
+struct node_news {
+	const char *name;
+	enum np_verdict pass;
+	const char *brief; /* np_report_brief() */
+	bool patch, remove_taint;
+};
+
+/* Patches the Node: its condition, with an event where that changes, and its taint. */
+int node_tell(struct np_kube *k, const struct node_news *news, struct np_err *err);
 
 #endif

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cmd.h"
-#include "node_cmd.h"
+#include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "nodeprep/kube.h"
+#include "nodeprep/nodecheck.h"
 #include "nodeprep/report.h"
 
 #define CONDITION "GPUWindowReady"
