@@ -1,130 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-#include "nodeprep/map.h"
-#include "nodeprep/units.h"
 
 enum {
 	WORKERS_MAX = 64,
 	STUCK_MS = 120000, /* an election's thread that has not turned for so long hangs */
 	CLUSTER_ID_DEADLINE_MS = 5000,
-	SAME_WORD_MS = 60000,
 };
 
 /* --- time and waiting ------------------------------------------------------------------------ */
 
-/* Goes on while the machine sleeps, and is not moved by who sets the wall clock. */
-uint64_t controller_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
-void controller_wait(struct np_controller *c, uint64_t ms)
-{
-	struct timespec end;
-
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += (time_t)(ms / 1000);
-	end.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (end.tv_nsec >= 1000000000) {
-		end.tv_sec++;
-		end.tv_nsec -= 1000000000;
-	}
-	pthread_cond_timedwait(&c->changed, &c->lock, &end);
-}
-
-void controller_pause(struct np_controller *c, uint64_t ms)
-{
-	uint64_t now = controller_now_ms(), end = now + ms;
-
-	pthread_mutex_lock(&c->lock);
-	for (; now < end && !controller_is_stopping(c); now = controller_now_ms())
-		controller_wait(c, end - now);
-	pthread_mutex_unlock(&c->lock);
-}
-
-bool controller_is_stopping(const struct np_controller *c)
-{
-	return atomic_load(&c->stopping);
-}
-
-bool controller_may_write(const struct np_controller *c)
-{
-	return !controller_is_stopping(c) && controller_now_ms() < atomic_load(&c->valid_until_ms);
-}
-
-bool controller_is_synced(const struct np_controller *c)
-{
-	for (unsigned i = 0; i < WATCHED_MAX; i++)
-		if (c->watchers[i].wanted && !atomic_load(&c->watchers[i].synced))
-			return false;
-	return true;
-}
-
-void controller_log(const struct np_controller *c, const char *level, const char *fmt, ...)
-{
-	char text[NP_ERR_TEXT_MAX + 512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	if (c->o.log)
-		c->o.log(c->o.log_ctx, level, text);
-}
-
-void controller_warn(const struct np_controller *c, struct last_word *last, const char *what,
-		     const char *text)
-{
-	uint64_t hash = map_hash(0, text), now = controller_now_ms();
-
-	if (last->hash == hash && now - last->at_ms < SAME_WORD_MS)
-		return;
-	*last = (struct last_word){ hash, now };
-	controller_log(c, "warning", "%s: %s", what, text);
-}
-
 /* --- clients --------------------------------------------------------------------------------- */
-
-static bool is_read_cancelled(void *ctx)
-{
-	return controller_is_stopping(ctx);
-}
-
-static bool is_write_cancelled(void *ctx)
-{
-	return !controller_may_write(ctx);
-}
-
-static bool (*const cancels[])(void *ctx) = {
-	[CLIENT_READS] = is_read_cancelled,
-	[CLIENT_WRITES] = is_write_cancelled,
-	[CLIENT_OF_LEASE] = NULL,
-};
-
-int controller_client(struct np_controller *c, bool of_classes, enum client kind,
-		      struct np_kube **ret, struct np_err *err)
-{
-	const struct np_kube_config *from = of_classes && c->classes ? c->classes : c->pools;
-	struct np_kube_config *config = NULL;
-
-	if (np_kube_config_clone(from, &config, err) < 0)
-		return np_err_ret(err);
-	np_kube_config_set_cancel(config, cancels[kind], c);
-	/* What was sent while the lease was valid is answered before another can hold it. */
-	if (kind == CLIENT_WRITES && c->o.leader_elect)
-		np_kube_config_set_timeout(config, c->o.lease_ms - c->o.renew_ms);
-	return np_kube_new_take(config, ret, err);
-}
 
 /* --- beginning and end ----------------------------------------------------------------------- */
 
@@ -232,14 +121,6 @@ int np_controller_new(const struct np_controller_options *o, struct np_controlle
 		return np_err_ret(err);
 	*ret = np_take(c);
 	return 0;
-}
-
-void np_controller_stop(struct np_controller *c)
-{
-	pthread_mutex_lock(&c->lock);
-	atomic_store(&c->stopping, true);
-	pthread_cond_broadcast(&c->changed);
-	pthread_mutex_unlock(&c->lock);
 }
 
 bool np_controller_is_healthy(struct np_controller *c)
