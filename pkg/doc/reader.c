@@ -2,38 +2,12 @@
 #include "internal.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nodeprep/doc.h"
 
 static const char bom[] = "\xef\xbb\xbf";
-
-void pos_advance(struct np_pos *pos, const char *bytes, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		if (bytes[i] == '\n') {
-			pos->line++;
-			pos->column = 1;
-		} else if (((unsigned char)bytes[i] & 0xc0) != 0x80) {
-			pos->column++;
-		}
-	}
-}
-
-int reader_fail(const struct np_reader *r, struct np_pos pos, struct np_err *err, const char *fmt,
-		...)
-{
-	char text[NP_ERR_TEXT_MAX + 8];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	return np_fail(err, NP_E_SPEC, "%s:%u:%u: %s", r->name, pos.line, pos.column, text);
-}
 
 static bool is_json(const struct np_reader *r)
 {
