@@ -27,23 +27,6 @@ static void batch_done(struct batch *batch)
 	free(batch->rows);
 }
 
-/* The catalogue's users may not write what it owns. */
-static void free_const(const void *p)
-{
-	free((void *)(uintptr_t)p);
-}
-
-void np_gpu_own_free(struct np_gpu *gpu)
-{
-	if (!gpu)
-		return;
-	free_const(gpu->model);
-	free_const(gpu->vgpu);
-	free_const(gpu->aliases);
-	free_const(gpu->bar_source);
-	free(gpu);
-}
-
 static void own_freep(struct np_gpu **gpu)
 {
 	np_gpu_own_free(*gpu);

@@ -262,3 +262,14 @@ void np_pci_id_format(struct np_pci_id id, char buf[static NP_PCI_ID_MAX])
 {
 	snprintf(buf, NP_PCI_ID_MAX, "%04x:%04x", id.vendor, id.device);
 }
+
+void np_gpu_own_free(struct np_gpu *gpu)
+{
+	if (!gpu)
+		return;
+	free_const(gpu->model);
+	free_const(gpu->vgpu);
+	free_const(gpu->aliases);
+	free_const(gpu->bar_source);
+	free(gpu);
+}

@@ -10,6 +10,9 @@
  *            "gb" are one word. Two names are equal when they read the same without the gaps.
  */
 
+#include <stdint.h>
+#include <stdlib.h>
+
 #include "nodeprep/gpu.h"
 
 struct np_catalogue {
@@ -46,5 +49,11 @@ void np_gpu_own_free(struct np_gpu *gpu);
 
 /* Puts `rows` into the catalogue, which takes them: each replaces what has its id. */
 int np_catalogue_take(struct np_catalogue *cat, struct np_gpu **rows, size_t n, struct np_err *err);
+
+/* The catalogue's users may not write what it owns. */
+static inline void free_const(const void *p)
+{
+	free((void *)(uintptr_t)p);
+}
 
 #endif
