@@ -12,7 +12,6 @@
 
 #include <cmocka.h>
 
-#include "nodeprep/file.h"
 #include "nodeprep/report.h"
 #include "nodeprep/units.h"
 
