@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <limits.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/hook.h"
+#include "nodeprep/json.h"
+
+/* Makes room for `n` more bytes and a NUL. */
+static bool text_grow(struct text *t, size_t n)
+{
+	size_t room = t->room ? t->room : 256;
+	char *bytes;
+
+	while (room - t->n <= n)
+		room *= 2;
+	if (room == t->room)
+		return true;
+	bytes = realloc(t->bytes, room);
+	if (!bytes) {
+		t->failed = true;
+		return false;
+	}
+	t->bytes = bytes;
+	t->room = room;
+	return true;
+}
+
+void text_add(struct text *t, const char *bytes, size_t n)
+{
+	if (n == 0 || !text_grow(t, n))
+		return;
+	memcpy(t->bytes + t->n, bytes, n);
+	t->n += n;
+	t->bytes[t->n] = '\0';
+}
+
+void text_add_string(struct text *t, const char *text)
+{
+	text_add(t, text, strlen(text));
+}
+
+/* Bytes that are no UTF-8, of a text that was cut, become question marks. */
+void text_add_json(struct text *t, const char *text)
+{
+	json_auto_t *string = json_string(text);
+	NP_AUTO(np_freep) char *plain = NULL;
+	NP_AUTO(np_freep) char *bytes = NULL;
+
+	if (!string && (plain = strdup(text))) {
+		for (char *c = plain; *c; c++)
+			if ((unsigned char)*c >= 0x80)
+				*c = '?';
+		string = json_string(plain);
+	}
+	bytes = string ? np_json_text(string, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+	if (bytes)
+		text_add_string(t, bytes);
+	else
+		t->failed = true;
+}
+
+void text_add_base64(struct text *t, const char *bytes, size_t n)
+{
+	size_t size = n <= INT_MAX ? (n + 2) / 3 * 4 : SIZE_MAX / 4;
+
+	text_add(t, "\"", 1);
+	if (!text_grow(t, size))
+		return;
+	EVP_EncodeBlock((unsigned char *)t->bytes + t->n, (const unsigned char *)bytes, (int)n);
+	t->n += size;
+	text_add(t, "\"", 1);
+}
