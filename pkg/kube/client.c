@@ -2,7 +2,6 @@
 #include "internal.h"
 
 #include <bsd/stdlib.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,38 +20,11 @@ enum {
 
 /* --- time ------------------------------------------------------------------------------------ */
 
-uint64_t kube_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
-void np_kube_renew(struct np_kube *k, uint64_t deadline_ms)
-{
-	k->deadline_ms = deadline_ms;
-	if (__builtin_add_overflow(kube_now_ms(), deadline_ms, &k->deadline))
-		k->deadline = UINT64_MAX;
-}
-
 static uint64_t left_ms(const struct np_kube *k)
 {
 	uint64_t now = kube_now_ms();
 
 	return now < k->deadline ? k->deadline - now : 0;
-}
-
-bool kube_is_cancelled(const struct np_kube *k)
-{
-	const struct np_kube_config *c = k->config;
-
-	return c->is_cancelled && c->is_cancelled(c->cancel_ctx);
-}
-
-int kube_fail_cancelled(struct np_err *err)
-{
-	return np_fail(err, NP_E_RETRY, "interrupted");
 }
 
 static int fail_deadline(const struct np_kube *k, struct np_err *err)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <ctype.h>
 #include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,8 +10,6 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
-
-#define TOKEN_MAX (UINT64_C(1) << 20)
 
 #if defined(__x86_64__)
 #define ARCH "amd64"
@@ -25,20 +22,6 @@
 static const char service_dir[] = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /* --- small things ---------------------------------------------------------------------------- */
-
-int kube_set_text(char **slot, const char *text, struct np_err *err)
-{
-	char *copy = NULL;
-
-	if (text && text[0]) {
-		copy = strdup(text);
-		if (!copy)
-			return np_fail_nomem(err);
-	}
-	free(*slot);
-	*slot = copy;
-	return 0;
-}
 
 __attribute__((format(printf, 3, 4))) static int set_format(char **slot, struct np_err *err,
 							    const char *fmt, ...)
@@ -55,31 +38,6 @@ __attribute__((format(printf, 3, 4))) static int set_format(char **slot, struct 
 	free(*slot);
 	*slot = text;
 	return 0;
-}
-
-int kube_token_load(const char *path, char **ret, struct np_err *err)
-{
-	NP_AUTO(kube_wipep) char *token = NULL;
-	size_t size;
-
-	if (np_file_load(path, TOKEN_MAX, &token, &size, err) < 0)
-		return np_err_ret(err);
-	while (size > 0 && isspace((unsigned char)token[size - 1]))
-		token[--size] = '\0';
-	if (size == 0)
-		return np_fail(err, NP_E_SPEC, "'%s': holds no token", path);
-	if (strlen(token) != size || !kube_is_header_text(token))
-		return np_fail(err, NP_E_SPEC, "'%s': holds no token, but blanks or binary bytes",
-			       path);
-	*ret = np_take(token);
-	return 0;
-}
-
-int kube_config_set_token_take(struct np_kube_config *c, char *token, struct np_err *err)
-{
-	kube_wipep(&c->token);
-	c->token = token;
-	return kube_secrets_add(&c->secrets, token, strlen(token), err);
 }
 
 static void wipe_blob(struct kube_blob *b)

@@ -17,20 +17,6 @@
 
 /* --- log ------------------------------------------------------------------------------------- */
 
-void kube_log(struct np_kube *k, const char *prefix, const char *text)
-{
-	char clean[NP_ERR_TEXT_MAX], line[NP_ERR_TEXT_MAX + 64];
-
-	if (!k->config->log)
-		return;
-	kube_redact(&k->config->secrets, text, clean, sizeof(clean));
-	snprintf(line, sizeof(line), "%s%s", prefix, clean);
-	for (char *p = line; *p; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			*p = ' ';
-	k->config->log(k->config->log_ctx, line);
-}
-
 static void log_warning(struct np_kube *k, const char *text)
 {
 	for (size_t i = 0; i < k->n_warnings; i++)

@@ -490,4 +490,6 @@ struct kube_event {
 int kube_event_parse(const struct kube_call *call, const struct kube_secrets *secrets,
 		     const char *line, size_t size, struct kube_event *ret, struct np_err *err);
 
+#define TOKEN_MAX (UINT64_C(1) << 20)
+
 #endif

@@ -360,3 +360,10 @@ long kube_last_status(const struct np_kube *k)
 {
 	return k->status;
 }
+
+void np_kube_renew(struct np_kube *k, uint64_t deadline_ms)
+{
+	k->deadline_ms = deadline_ms;
+	if (__builtin_add_overflow(kube_now_ms(), deadline_ms, &k->deadline))
+		k->deadline = UINT64_MAX;
+}

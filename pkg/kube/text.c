@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,4 +58,18 @@ bool kube_is_header_value(const char *text)
 		if ((unsigned char)*text < ' ' || *text == 0x7f)
 			return false;
 	return true;
+}
+
+int kube_set_text(char **slot, const char *text, struct np_err *err)
+{
+	char *copy = NULL;
+
+	if (text && text[0]) {
+		copy = strdup(text);
+		if (!copy)
+			return np_fail_nomem(err);
+	}
+	free(*slot);
+	*slot = copy;
+	return 0;
 }

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <bsd/stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "nodeprep/err.h"
+
+uint64_t kube_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+bool kube_is_cancelled(const struct np_kube *k)
+{
+	const struct np_kube_config *c = k->config;
+
+	return c->is_cancelled && c->is_cancelled(c->cancel_ctx);
+}
+
+int kube_fail_cancelled(struct np_err *err)
+{
+	return np_fail(err, NP_E_RETRY, "interrupted");
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <bsd/string.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/file.h"
+
+/* A certificate bundle is some hundred KiB; a kubeconfig that embeds some is held to NP_INPUT_MAX. */
+#define PEM_MAX (UINT64_C(4) << 20)
+
+int kube_read_text(struct np_node node, bool secret, const char **ret, struct np_err *err)
+{
+	const char *text = NULL;
+
+	if (secret && np_node_is_present(node) && !json_is_string(node.json))
+		return np_node_fail(node, err, NP_E_SPEC, "%s must be a string: put it in quotes",
+				    node.key);
+	if (np_node_string(node, &text, err) < 0)
+		return np_err_ret(err);
+	if (text && text[0])
+		*ret = text;
+	return 0;
+}
+
+/* Reads the table's fields of `node` into the structure at `entry`; "" counts as absent. */
+int kube_read_fields(struct np_node node, const struct kube_text_field *fields, void *entry,
+		     struct np_err *err)
+{
+	for (; fields->key; fields++) {
+		const char *text = NULL;
+
+		if (kube_read_text(np_node_get(node, fields->key), fields->secret, &text, err) < 0)
+			return np_err_ret(err);
+		memcpy((char *)entry + fields->offset, &text, sizeof(text));
+	}
+	return 0;
+}
+
+/* EVP_DecodeBlock() skips some wrong characters, and takes '=' anywhere. */
+static bool is_base64(const char *text, size_t size)
+{
+	size_t body = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+				   "+/");
+
+	return size > 0 && size % 4 == 0 && size - body <= 2 &&
+	       strspn(text + body, "=") == size - body;
+}
+
+bool kube_base64_decode(const char *text, struct kube_blob *ret)
+{
+	size_t size = 0, length = strlen(text);
+	NP_AUTO(kube_wipep) char *clean = calloc(1, length + 1);
+	NP_AUTO(np_freep) char *bytes = malloc(length / 4 * 3 + 4);
+	int n;
+
+	if (!clean || !bytes || length > INT_MAX)
+		return false;
+	for (const char *p = text; *p; p++)
+		if (!strchr(" \t\r\n", *p))
+			clean[size++] = *p;
+	if (!is_base64(clean, size))
+		return false;
+	n = EVP_DecodeBlock((unsigned char *)bytes, (const unsigned char *)clean, (int)size);
+	if (n < 0)
+		return false;
+	/* The padding is decoded as zero bytes. */
+	ret->size = (size_t)n - (size - strcspn(clean, "="));
+	ret->bytes = np_take(bytes);
+	ret->bytes[ret->size] = '\0';
+	return true;
+}
+
+int kube_wrap_place(struct np_node n, struct np_err *err)
+{
+	return np_wrap(err, "%s:%u:%u: %s", np_doc_name(n.doc), n.pos.line, n.pos.column, n.key);
+}
+
+/* A relative path counts from the folder of the file that names it. */
+int kube_resolve(struct np_node node, const char *path, char **ret, struct np_err *err)
+{
+	const char *file = np_doc_name(node.doc), *slash = strrchr(file, '/');
+	int folder = slash && path[0] != '/' ? (int)(slash - file) + 1 : 0;
+
+	while (folder > 0 && strncmp(path, "./", 2) == 0)
+		path += 2;
+	if (asprintf(ret, "%.*s%s", folder, file, path) < 0) {
+		*ret = NULL;
+		return np_fail_nomem(err);
+	}
+	return 0;
+}
+
+static int load_pem_file(struct np_node node, const char *path, struct kube_blob *ret,
+			 struct np_err *err)
+{
+	NP_AUTO(np_freep) char *full = NULL;
+
+	if (kube_resolve(node, path, &full, err) < 0)
+		return np_err_ret(err);
+	if (np_file_load(full, PEM_MAX, &ret->bytes, &ret->size, err) < 0)
+		return kube_wrap_place(node, err);
+	return 0;
+}
+
+/* A certificate or key: of its data, else of its file, else none. */
+int kube_load_pem(struct np_node data_node, const char *data, struct np_node file_node,
+		  const char *file, struct kube_blob *ret, struct np_err *err)
+{
+	if (!data)
+		return file ? load_pem_file(file_node, file, ret, err) : 0;
+	if (!kube_base64_decode(data, ret))
+		return np_node_fail(data_node, err, NP_E_SPEC, "%s is not base64", data_node.key);
+	return 0;
+}
