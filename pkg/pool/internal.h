@@ -171,4 +171,6 @@ int np_pool_read_annotation(struct np_node n, const struct np_catalogue *cat, st
 /* Gives a cluster's annotation to its one pool: the one added since there were `first`. */
 int np_pool_read_cluster_annotation(const struct np_object *o, size_t first, struct np_err *err);
 
+#define LABEL_MAX 160
+
 #endif
