@@ -148,3 +148,9 @@ int plan_json_text(const struct np_plan *plan, char **ret, struct np_err *err)
 	*ret = np_take(d.bytes);
 	return 0;
 }
+
+int np_render_tree(const json_t *tree, enum np_format format, char **ret, struct np_err *err)
+{
+	return format == NP_FORMAT_YAML ? np_yaml_dump(tree, false, ret, err)
+					: json_text(tree, ret, err);
+}

@@ -1,35 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "nodeprep/warnings.h"
-
-const char *cell_number(bool known, uint64_t value, char buf[static CELL_TEXT_MAX])
-{
-	if (!known)
-		return "unknown";
-	snprintf(buf, CELL_TEXT_MAX, "%" PRIu64, value);
-	return buf;
-}
-
-const char *cell_gigabytes(bool known, uint64_t gb, char buf[static CELL_TEXT_MAX])
-{
-	if (!known)
-		return "unknown";
-	if (gb == 0)
-		return "none";
-	snprintf(buf, CELL_TEXT_MAX, "%" PRIu64 " GB", gb);
-	return buf;
-}
-
-const char *cell_or_dash(const char *text)
-{
-	return text && text[0] != '\0' ? text : "-";
-}
 
 #define TEMPLATE_CELL_MAX 300
 
@@ -118,22 +92,6 @@ static const char *class_state(const struct np_plan *plan, const struct np_plan_
 	return c->has_gpus ? "up to date" : "unknown";
 }
 
-/* Names the pools, up to three of them. */
-void cell_pools(const struct np_plan *plan, const size_t *pools, size_t n, char *buf, size_t size)
-{
-	size_t used = 0;
-
-	buf[0] = '\0';
-	for (size_t i = 0; i < n && i < 3 && used < size; i++) {
-		int more = snprintf(buf + used, size - used, "%s%s", i > 0 ? "," : "",
-				    plan->pools[pools[i]].pool->name);
-
-		used += more > 0 ? (size_t)more : 0;
-	}
-	if (n > 3 && used < size)
-		snprintf(buf + used, size - used, " and %zu more", n - 3);
-}
-
 static int add_class(struct table *t, const struct np_plan *plan, const struct np_plan_class *c,
 		     struct np_err *err)
 {
@@ -175,54 +133,12 @@ static int write_classes(FILE *out, const struct np_plan *plan, bool wide, struc
 	return 0;
 }
 
-/* A value as one short word: lists and objects by their size alone. */
-static void value_text(const json_t *value, char *buf, size_t size)
-{
-	if (!value)
-		snprintf(buf, size, "absent");
-	else if (json_is_string(value) && json_string_length(value) <= 48)
-		snprintf(buf, size, "%s", json_string_value(value));
-	else if (json_is_string(value))
-		snprintf(buf, size, "(%zu bytes)", json_string_length(value));
-	else if (json_is_array(value))
-		snprintf(buf, size, "(%zu entries)", json_array_size(value));
-	else if (json_is_integer(value))
-		snprintf(buf, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	else
-		snprintf(buf, size, "%s",
-			 json_is_boolean(value) ? (json_is_true(value) ? "true" : "false")
-						: "(object)");
-}
-
-void write_items(FILE *out, const struct np_change *change)
-{
-	char from[64], to[64];
-
-	for (size_t i = 0; i < change->n; i++) {
-		const struct np_change_item *item = &change->items[i];
-
-		value_text(item->from, from, sizeof(from));
-		value_text(item->to, to, sizeof(to));
-		fprintf(out, "  %s: %s -> %s\n      %s\n", item->path, from, to, item->reason);
-	}
-}
-
 static void write_changes(FILE *out, const struct np_plan_class *c)
 {
 	if (c->change.n == 0)
 		return;
 	fprintf(out, "\nChanges of class %s%s%s\n", c->ns ? c->ns : "", c->ns ? "/" : "", c->name);
 	write_items(out, &c->change);
-}
-
-void write_notes(FILE *out, const char *who, const struct np_notes *notes)
-{
-	for (size_t i = 0; i < notes->n; i++) {
-		const struct np_note *note = &notes->items[i];
-
-		fprintf(out, "  %s: %s%s%s\n      remedy: %s\n", note->code, who,
-			who[0] ? ": " : "", note->message, np_warning_kind(note->warning)->remedy);
-	}
 }
 
 static void write_warnings(FILE *out, const struct np_plan *plan)

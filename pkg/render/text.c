@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "nodeprep/units.h"
 
 static const char *const format_names[NP_FORMAT_MAX] = {
 	[NP_FORMAT_TABLE] = "table", [NP_FORMAT_WIDE] = "wide", [NP_FORMAT_JSON] = "json",
@@ -50,12 +47,6 @@ int text_take(struct text *t, char **ret, struct np_err *err)
 		return np_fail_nomem(err);
 	*ret = np_take(t->bytes);
 	return 0;
-}
-
-int np_render_tree(const json_t *tree, enum np_format format, char **ret, struct np_err *err)
-{
-	return format == NP_FORMAT_YAML ? np_yaml_dump(tree, false, ret, err)
-					: json_text(tree, ret, err);
 }
 
 void table_done(struct table *t)

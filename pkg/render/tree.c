@@ -7,55 +7,6 @@
 
 #define API_VERSION "nodeprep.dev/v1alpha1"
 
-json_t *number_or_null(bool known, uint64_t number)
-{
-	return known ? json_integer((json_int_t)number) : json_null();
-}
-
-json_t *text_or_null(const char *text)
-{
-	return text ? text_tree(text) : json_null();
-}
-
-json_t *text_tree(const char *text)
-{
-	json_t *tree = json_string(text);
-	NP_AUTO(np_freep) char *copy = NULL;
-
-	if (tree)
-		return tree;
-	copy = strdup(text);
-	if (!copy)
-		return NULL;
-	for (char *p = copy; *p != '\0'; p++)
-		*p = (*p & 0x80) != 0 ? '?' : *p;
-	return json_string(copy);
-}
-
-json_t *card_tree(const struct np_card *card)
-{
-	char id[NP_PCI_ID_MAX];
-	const struct np_addend *a = &card->addend;
-
-	np_pci_id_format(card->id, id);
-	return json_pack("{s:o, s:o, s:o, s:I, s:o}", "model",
-			 text_or_null(card->gpu ? card->gpu->model : NULL), "pciID",
-			 text_or_null(card->has_id ? id : NULL), "vgpuProfile",
-			 text_or_null(card->profile), "count", (json_int_t)a->count, "mmioGB",
-			 number_or_null(a->rule != NP_ADDEND_UNKNOWN, a->each_gb));
-}
-
-/* Appends the item, which goes along also on failure; a list that cannot take it becomes NULL. */
-void tree_push(json_t **list, json_t *item)
-{
-	if (*list && json_array_append_new(*list, item) == 0)
-		return;
-	if (!*list)
-		json_decref(item);
-	json_decref(*list);
-	*list = NULL;
-}
-
 static json_t *cards_tree(const struct np_card *cards, size_t n)
 {
 	json_t *list = json_array();
@@ -109,21 +60,6 @@ static json_t *error_tree(const struct np_err *e)
 			 text_tree(e->text));
 }
 
-static json_t *warning_tree(const struct np_note *note)
-{
-	const struct np_message_kind *kind = np_warning_kind(note->warning);
-
-	return json_pack("{s:s, s:s, s:o, s:s}", "code", kind->code, "severity",
-			 np_severity_name(kind->severity), "message", text_tree(note->message),
-			 "cure", kind->remedy);
-}
-
-void tree_push_notes(json_t **list, const struct np_notes *notes)
-{
-	for (size_t i = 0; i < notes->n; i++)
-		tree_push(list, warning_tree(&notes->items[i]));
-}
-
 static json_t *class_notes(const struct np_plan_class *c)
 {
 	json_t *list = json_array();
@@ -132,21 +68,6 @@ static json_t *class_notes(const struct np_plan_class *c)
 		tree_push_notes(&list, &c->class->notes);
 	tree_push_notes(&list, &c->notes);
 	tree_push_notes(&list, &c->change.notes);
-	return list;
-}
-
-json_t *changes_tree(const struct np_change *change)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < change->n; i++) {
-		const struct np_change_item *item = &change->items[i];
-
-		tree_push(&list, json_pack("{s:s, s:O?, s:O?, s:o}", "path", item->path, "from",
-					   item->from ? item->from : json_null(), "to",
-					   item->to ? item->to : json_null(), "reason",
-					   text_tree(item->reason)));
-	}
 	return list;
 }
 
