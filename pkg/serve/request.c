@@ -129,18 +129,6 @@ static void on_sent(struct evhttp_request *req, void *arg)
 	conn_arm(c, c->busy ? o->deadline_ms : o->idle_ms);
 }
 
-void handle_request(struct np_serve *s, const struct np_serve_request *request,
-		    struct np_serve_reply *reply)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	if (s->handler(s->ctx, request, reply, &err) == 0)
-		return;
-	serve_log(s, err.text);
-	np_serve_reply_done(reply);
-	reply->status = 500;
-}
-
 /* What was read is not needed any more while the answer waits for the client. */
 static void drop_body(struct evhttp_request *req)
 {

@@ -32,17 +32,6 @@ enum {
 static const unsigned methods =
 	EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH;
 
-struct timeval ms_to_timeval(uint64_t ms)
-{
-	return (struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
-}
-
-void serve_log(const struct np_serve *s, const char *line)
-{
-	if (s->o.log)
-		s->o.log(s->o.log_ctx, line);
-}
-
 /* --- listening ------------------------------------------------------------------------------ */
 
 static int parse_address(const char *host, uint16_t port, struct sockaddr_storage *ret,
@@ -148,15 +137,6 @@ static int start_listening(struct loop *l, const char *host, uint16_t port, stru
 }
 
 /* --- a loop's events ------------------------------------------------------------------------ */
-
-void loop_wake(struct loop *l)
-{
-	const uint64_t one = 1;
-
-	/* The counter cannot be full: it is emptied each time. */
-	if (write(l->wake_fd, &one, sizeof(one)) < 0)
-		return;
-}
 
 static void break_loop(evutil_socket_t fd, short what, void *arg)
 {

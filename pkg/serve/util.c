@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <arpa/inet.h>
+#include <event2/listener.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "nodeprep/err.h"
+
+struct timeval ms_to_timeval(uint64_t ms)
+{
+	return (struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
+}
+
+void serve_log(const struct np_serve *s, const char *line)
+{
+	if (s->o.log)
+		s->o.log(s->o.log_ctx, line);
+}
+
+void loop_wake(struct loop *l)
+{
+	const uint64_t one = 1;
+
+	/* The counter cannot be full: it is emptied each time. */
+	if (write(l->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
