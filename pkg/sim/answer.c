@@ -187,3 +187,8 @@ int refuse_invalid(struct call *c, const struct subject *who, json_t *causes, st
 	return refuse(c, err, 422, "Invalid", details, "%s%s%s \"%s\" is invalid: %s", who->kind,
 		      *who->group ? "." : "", who->group, who->name, text);
 }
+
+const char *param(const struct call *c, const char *name)
+{
+	return json_string_value(json_object_get(c->params, name));
+}

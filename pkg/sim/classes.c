@@ -6,11 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *meta_text(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
-}
-
 json_t *as_version(json_t *object, const char *version)
 {
 	json_auto_t *copy = copy_flat(object);

@@ -2,7 +2,6 @@
 #include "internal.h"
 
 #include <bsd/string.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,11 +19,6 @@ static void call_done(struct call *c)
 	free(c->path);
 	free(c->segments);
 	json_decref(c->params);
-}
-
-const char *param(const struct call *c, const char *name)
-{
-	return json_string_value(json_object_get(c->params, name));
 }
 
 static const char *next_segment(char **rest)

@@ -330,3 +330,8 @@ int random_hex(size_t n, char **ret, struct np_err *err)
 	*ret = text;
 	return 0;
 }
+
+const char *meta_text(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
+}
