@@ -3,13 +3,10 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "nodeprep/doc.h"
 #include "nodeprep/json.h"
-#include "nodeprep/units.h"
 #include "nodeprep/warnings.h"
 
 /* What VM Operator sets where nothing else is said, and at each resize. */
@@ -24,42 +21,6 @@ struct build {
 	const char *window_reason;
 	char reason[320]; /* backs window_reason where it is not the pools' */
 };
-
-static void item_done(struct np_change_item *item)
-{
-	free(item->path);
-	free(item->reason);
-	json_decref(item->from);
-	json_decref(item->to);
-}
-
-void np_change_done(struct np_change *change)
-{
-	for (size_t i = 0; i < change->n; i++)
-		item_done(&change->items[i]);
-	free(change->items);
-	json_decref(change->patch);
-	free(change->reservation);
-	np_notes_done(&change->notes);
-	*change = (struct np_change){ 0 };
-}
-
-int np_change_add(struct np_change *change, const char *path, json_t *from, json_t *to,
-		  const char *reason)
-{
-	struct np_change_item item = { strdup(path), json_incref(from), json_incref(to),
-				       strdup(reason) };
-	struct np_change_item *items = reallocarray(change->items, change->n + 1, sizeof(*items));
-
-	if (items)
-		change->items = items;
-	if (!items || !item.path || !item.reason) {
-		item_done(&item);
-		return -1;
-	}
-	change->items[change->n++] = item;
-	return 0;
-}
 
 /* Notes what stood at `path`, with what is set there now; takes `set`. */
 static int remember(struct build *b, const char *path, const char *member, json_t *old, json_t *set)

@@ -107,4 +107,7 @@ bool vmclass_still_stands(const struct np_vmclass *c, const char *path, const js
 /* Tells whether an extraConfig list holds under `key` what such an entry's "set" says. */
 bool vmclass_key_still_stands(json_t *list, enum np_vmx_key key, const json_t *set);
 
+/* Tells whether the list is still what stood there before, and behind it what nodeprep carried. */
+bool is_carried_list(const json_t *list, const json_t *entry);
+
 #endif

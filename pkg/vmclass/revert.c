@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,14 +80,6 @@ static int undo_field(struct undo *u, const char *path, const json_t *entry, str
 	else if (vmclass_patch_set(u->target, path, value) < 0)
 		return np_fail_nomem(err);
 	return 0;
-}
-
-bool vmclass_key_still_stands(json_t *list, enum np_vmx_key key, const json_t *set)
-{
-	const char *text = json_string_value(json_object_get(set, np_vmx_key_name(key)));
-	struct np_node node = { .json = list };
-
-	return vmclass_key_is_right(node, key, text);
 }
 
 static int drop_key(json_t *list, enum np_vmx_key key)
@@ -180,33 +171,6 @@ static bool is_ours_alone(const json_t *config_spec, bool devices_carried)
 		    (strcmp(key, "deviceChange") != 0 || !devices_carried))
 			return false;
 	return true;
-}
-
-/* Tells whether the list is still what stood there before, and behind it what nodeprep carried. */
-static bool is_carried_list(const json_t *list, const json_t *entry)
-{
-	const json_t *old = json_object_get(entry, "value"), *set = json_object_get(entry, "set");
-	size_t before = json_array_size(old), n = json_array_size(set);
-
-	if (json_array_size(list) != before + n)
-		return false;
-	for (size_t i = 0; i < before + n; i++) {
-		const json_t *wrote =
-			i < before ? json_array_get(old, i) : json_array_get(set, i - before);
-
-		if (!json_equal(json_array_get(list, i), wrote))
-			return false;
-	}
-	return true;
-}
-
-bool vmclass_still_stands(const struct np_vmclass *c, const char *path, const json_t *entry)
-{
-	const json_t *now = vmclass_lookup(c->node.json, path);
-
-	if (strcmp(path, VMCLASS_DEVICE_CHANGE) == 0)
-		return is_carried_list(now, entry);
-	return json_equal(now, json_object_get(entry, "set"));
 }
 
 /* Tells whether the entry attaches what `carried` does, which was made for another place. */
