@@ -72,20 +72,20 @@ static void log_kube(void *ctx, const char *line)
 static int load_catalogue(const char *path, struct np_catalogue *cat, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
-	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
 	size_t size = 0;
 	int got;
 
 	if (!path)
 		return 0;
-	if (np_file_load(path, NP_INPUT_MAX, &bytes, &size, err) < 0 ||
-	    np_reader_new(path, bytes, size, &reader, err) < 0)
+	if (np_file_load(path, NP_DOC_INPUT_MAX, &bytes, &size, err) < 0 ||
+	    np_doc_reader_new(path, bytes, size, &reader, err) < 0)
 		return np_err_ret(err);
 	do {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 
-		got = np_reader_next(reader, &doc, err);
-		if (got > 0 && np_catalogue_add(cat, doc, err) < 0)
+		got = np_doc_reader_next(reader, &doc, err);
+		if (got > 0 && np_gpu_catalogue_add(cat, doc, err) < 0)
 			return np_err_ret(err);
 	} while (got > 0);
 	return got;
@@ -261,7 +261,7 @@ static void program_done(struct program *p)
 		return;
 	np_serve_free(p->metrics);
 	np_serve_free(p->server);
-	np_catalogue_free(p->catalogue);
+	np_gpu_catalogue_free(p->catalogue);
 }
 
 static int run(int argc, char *argv[], struct np_err *err)
@@ -274,7 +274,7 @@ static int run(int argc, char *argv[], struct np_err *err)
 		return done;
 	log_init(p.o.log_text);
 	np_serve_set_library_log(log_library);
-	if (np_catalogue_new(&p.catalogue, err) < 0 ||
+	if (np_gpu_catalogue_new(&p.catalogue, err) < 0 ||
 	    load_catalogue(p.o.catalogue, p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
 		return np_err_ret(err);
 	p.hookd.hook.catalogue = p.catalogue;

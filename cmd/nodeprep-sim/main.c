@@ -194,7 +194,7 @@ static int load_classes(struct np_sim *sim, const struct list *files, struct np_
 		NP_AUTO(np_freep) char *bytes = NULL;
 		size_t size;
 
-		if (np_file_load(files->items[i], NP_INPUT_MAX, &bytes, &size, err) < 0 ||
+		if (np_file_load(files->items[i], NP_DOC_INPUT_MAX, &bytes, &size, err) < 0 ||
 		    np_sim_load(sim, files->items[i], bytes, size, err) < 0)
 			return np_err_ret(err);
 	}

@@ -26,27 +26,26 @@ static bool has_several_namespaces(const struct np_plan *plan)
 
 /* One line a class, as kubectl prints them; with its namespace where the name alone may mean two. */
 static void print_class(const struct options *o, const struct np_plan *plan, size_t i,
-			const struct np_apply_class *r)
+			const struct np_sync_outcome *r)
 {
 	const struct np_plan_class *c = &plan->classes[i];
 	bool with_ns = c->ns && has_several_namespaces(plan);
 
-	if (r->result == NP_APPLY_FAILED || !c->found)
+	if (r->result == NP_SYNC_FAILED || !c->found)
 		return;
 	printf("virtualmachineclass.vmoperator.vmware.com/%s %s%s%s%s\n", c->name,
-	       np_apply_result_name(r->result),
-	       r->result == NP_APPLY_PATCHED ? dry_run_text(o) : "",
+	       np_sync_result_name(r->result), r->result == NP_SYNC_PATCHED ? dry_run_text(o) : "",
 	       with_ns ? " in namespace " : "", with_ns ? c->ns : "");
 }
 
-static void log_failure(const struct np_plan_class *c, const struct np_apply_class *r)
+static void log_failure(const struct np_plan_class *c, const struct np_sync_outcome *r)
 {
-	if (r->result == NP_APPLY_FAILED)
+	if (r->result == NP_SYNC_FAILED)
 		log_format("error", "virtualmachineclass %s%s%s: %s", c->ns ? c->ns : "",
 			   c->ns ? "/" : "", c->name, r->error.text);
 }
 
-static size_t count_results(const struct np_apply *a, enum np_apply_result result)
+static size_t count_results(const struct np_sync *a, enum np_sync_result result)
 {
 	size_t n = 0;
 
@@ -56,10 +55,10 @@ static size_t count_results(const struct np_apply *a, enum np_apply_result resul
 }
 
 /* What the user must know next: changes reach no VM that runs; a part that failed can be redone. */
-static void log_outcome(const struct options *o, const struct np_apply *a, bool revert)
+static void log_outcome(const struct options *o, const struct np_sync *a, bool revert)
 {
-	size_t failed = count_results(a, NP_APPLY_FAILED);
-	size_t patched = count_results(a, NP_APPLY_PATCHED);
+	size_t failed = count_results(a, NP_SYNC_FAILED);
+	size_t patched = count_results(a, NP_SYNC_PATCHED);
 
 	if (failed > 0 && a->plan.n_classes > 1)
 		log_format("error",
@@ -72,15 +71,15 @@ static void log_outcome(const struct options *o, const struct np_apply *a, bool 
 			 "changes apply to newly created VMs only; roll out the node pools");
 }
 
-static int print_results(const struct options *o, const struct np_apply *a,
-			 const struct np_apply_objects *objects, struct np_err *err)
+static int print_results(const struct options *o, const struct np_sync *a,
+			 const struct np_sync_objects *objects, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = NULL;
 	json_auto_t *tree = NULL;
 
 	if (o->format == NP_FORMAT_JSON || o->format == NP_FORMAT_YAML) {
-		tree = np_apply_tree(a);
-		if (!tree || np_apply_objects_add(tree, objects) < 0)
+		tree = np_sync_tree(a);
+		if (!tree || np_sync_objects_add(tree, objects) < 0)
 			return np_fail_nomem(err);
 		if (np_render_tree(tree, o->format, &text, err) < 0)
 			return np_err_ret(err);
@@ -108,23 +107,23 @@ static void log_missing(const struct np_plan *plan)
 /* A template that no new one replaces: what is to be done with it is the user's. */
 static void log_templates(const struct np_plan *plan, bool revert)
 {
-	char text[NP_TEMPLATE_TEXT_MAX];
+	char text[NP_PLAN_TEMPLATE_TEXT_MAX];
 
 	for (size_t i = 0; i < plan->n_templates; i++) {
-		if (np_template_new_name(&plan->templates[i]) && !revert)
+		if (np_plan_template_new_name(&plan->templates[i]) && !revert)
 			continue;
-		np_template_text(&plan->templates[i], text);
+		np_plan_template_text(&plan->templates[i], text);
 		log_line("info", text);
 	}
 }
 
 /* Reads and patches; what stands against that, once the input is parsed, is the plan's error. */
-static int patch(const struct options *o, bool revert, struct work *w, struct np_apply *ret,
+static int patch(const struct options *o, bool revert, struct work *w, struct np_sync *ret,
 		 struct np_err *err)
 {
-	struct np_apply_options ao = {
+	struct np_sync_options ao = {
 		.dry_run = o->dry_run,
-		.watch = { .progress = progress_show, .is_stopped = signals_is_stopped },
+		.progress = { .progress = progress_show, .is_stopped = signals_is_stopped },
 	};
 	struct np_err why = NP_ERR_INIT;
 
@@ -140,8 +139,7 @@ static int patch(const struct options *o, bool revert, struct work *w, struct np
 	ao.plan.discard_record = revert && o->discard_record;
 	signals_watch();
 	if (!w->failed &&
-	    (work_connect(o, w, &why) < 0 ||
-	     np_apply_run(w->kube, &w->input, &ao, ret, &why) < 0) &&
+	    (work_connect(o, w, &why) < 0 || np_sync_run(w->kube, &w->input, &ao, ret, &why) < 0) &&
 	    work_fail(w, &why, err) < 0)
 		return np_err_ret(err);
 	if (w->failed) {
@@ -152,7 +150,7 @@ static int patch(const struct options *o, bool revert, struct work *w, struct np
 	return 0;
 }
 
-static void log_all(const struct options *o, const struct np_apply *a, bool revert)
+static void log_all(const struct options *o, const struct np_sync *a, bool revert)
 {
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes(&a->plan);
@@ -171,21 +169,21 @@ static void log_all(const struct options *o, const struct np_apply *a, bool reve
 static int run_patches(const struct options *o, bool revert, struct np_err *err)
 {
 	NP_AUTO(work_done) struct work w = { 0 };
-	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
-	NP_AUTO(np_apply_objects_done) struct np_apply_objects objects = { 0 };
+	NP_AUTO(np_sync_done) struct np_sync a = { 0 };
+	NP_AUTO(np_sync_objects_done) struct np_sync_objects objects = { 0 };
 	int status, other;
 
 	if (patch(o, revert, &w, &a, err) < 0)
 		return np_err_ret(err);
 	if (!revert && a.classes && !a.was_stopped &&
-	    np_apply_templates(w.kube, &a.plan, o->dry_run, &objects, err) < 0)
+	    np_sync_templates(w.kube, &a.plan, o->dry_run, &objects, err) < 0)
 		return np_err_ret(err);
 	if ((!w.failed || is_for_programs(o)) && print_results(o, &a, &objects, err) < 0)
 		return np_err_ret(err);
 	log_all(o, &a, revert);
 	log_applied(&objects);
-	status = np_code_exit_status(np_apply_code(&a));
-	other = np_code_exit_status(np_apply_objects_code(&objects));
+	status = np_code_exit_status(np_sync_code(&a));
+	other = np_code_exit_status(np_sync_objects_code(&objects));
 	return other > status ? other : status;
 }
 

@@ -6,18 +6,18 @@
 #include "nodeprep/check.h"
 
 /* What was made from classes is looked for where the classes came from. */
-static int find_fleet(struct work *w, struct np_fleet *f, struct np_err *err)
+static int find_fleet(struct work *w, struct np_inventory *f, struct np_err *err)
 {
-	if (np_fleet_init(f, &w->plan, err) < 0)
+	if (np_check_inventory_init(f, &w->plan, err) < 0)
 		return np_err_ret(err);
-	return w->kube ? np_fleet_fetch(w->kube, &w->plan, f, err)
-		       : np_fleet_read(&w->input, f, err);
+	return w->kube ? np_check_inventory_fetch(w->kube, &w->plan, f, err)
+		       : np_check_inventory_read(&w->input, f, err);
 }
 
 /* What cannot be fetched, once the plan is made, is an error beside the plan's own. */
 static int judge(struct work *w, struct np_check *ret, struct np_err *err)
 {
-	NP_AUTO(np_fleet_done) struct np_fleet fleet = { 0 };
+	NP_AUTO(np_check_inventory_done) struct np_inventory fleet = { 0 };
 	struct np_err why = NP_ERR_INIT;
 
 	if (find_fleet(w, &fleet, &why) < 0 && np_plan_add_error(&w->plan, &why, err) < 0)

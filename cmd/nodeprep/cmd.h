@@ -119,7 +119,7 @@ void log_plan_errors(const struct np_plan *plan);
 
 /* progress.c: one line on a terminal's stderr that comes and goes; nothing elsewhere. */
 void progress_init(const struct options *o);
-void progress_show(void *ctx, enum np_apply_stage stage, size_t done, size_t total);
+void progress_show(void *ctx, enum np_sync_stage stage, size_t done, size_t total);
 void progress_clear(void);
 
 /* signals.c: from here on SIGINT and SIGTERM are noted, and the second one kills. */
@@ -194,9 +194,8 @@ int keep_flat_take(struct work *w, const char *name, size_t n_before, char **byt
 void log_rollouts(const struct np_plan *plan);
 
 /* Print and log what apply did to templates and MachineDeployments. */
-int put_applied(const struct options *o, const struct np_apply_objects *objects,
-		struct np_err *err);
-void log_applied(const struct np_apply_objects *objects);
+int put_applied(const struct options *o, const struct np_sync_objects *objects, struct np_err *err);
+void log_applied(const struct np_sync_objects *objects);
 
 /* file.c: writes a file of that mode; whoever reads it meanwhile sees the old one or the new one, whole. */
 int file_replace(const char *path, const char *bytes, size_t size, mode_t mode, struct np_err *err);

@@ -262,7 +262,7 @@ static int run_with(const struct options *o, const struct np_controller_options 
 
 int run_controller(const struct options *o, struct np_err *err)
 {
-	NP_AUTO(np_catalogue_freep) struct np_catalogue *catalogue = NULL;
+	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *catalogue = NULL;
 	NP_AUTO(np_kube_config_freep) struct np_kube_config *pools = NULL;
 	NP_AUTO(np_kube_config_freep) struct np_kube_config *classes = NULL;
 	struct np_controller_options co = NP_CONTROLLER_OPTIONS_INIT;

@@ -20,12 +20,12 @@
 
 /* One call, from the environment to the answer. */
 struct exec {
-	struct np_exec_call call;
-	enum np_exec_version version; /* of what goes out */
-	struct np_exec_config config;
-	char host[NP_EXEC_NAME_MAX + 2];
-	char holder[NP_EXEC_HOLDER_MAX];
-	char words[NP_EXEC_HOLDER_MAX + NP_EXEC_POD_MAX + 128]; /* which call it is, for people */
+	struct np_cni_call call;
+	enum np_cni_version version; /* of what goes out */
+	struct np_cni_config config;
+	char host[NP_CNI_NAME_MAX + 2];
+	char holder[NP_CNI_HOLDER_MAX];
+	char words[NP_CNI_HOLDER_MAX + NP_CNI_POD_MAX + 128]; /* which call it is, for people */
 	struct np_catalogue *catalogue;
 	struct np_input input;
 	struct np_kube_config *kube_config;
@@ -39,9 +39,9 @@ static void exec_done(struct exec *e)
 {
 	np_kube_free(e->kube);
 	np_kube_config_free(e->kube_config);
-	np_input_done(&e->input);
-	np_catalogue_free(e->catalogue);
-	np_exec_config_done(&e->config);
+	np_pool_input_done(&e->input);
+	np_gpu_catalogue_free(e->catalogue);
+	np_cni_config_done(&e->config);
 	free(e->answer);
 	free(e->details);
 }
@@ -76,7 +76,7 @@ static int wait_stdin(int64_t deadline, struct np_err *err)
 
 static int read_stdin(char **ret, size_t *ret_size, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *bytes = malloc(NP_EXEC_CONFIG_MAX + 2);
+	NP_AUTO(np_freep) char *bytes = malloc(NP_CNI_CONFIG_MAX + 2);
 	int64_t deadline = now_ms() + STDIN_MS;
 	size_t size = 0;
 	ssize_t got = 1;
@@ -90,15 +90,15 @@ static int read_stdin(char **ret, size_t *ret_size, struct np_err *err)
 			return ready;
 		if (ready == 0)
 			continue;
-		got = read(STDIN_FILENO, bytes + size, NP_EXEC_CONFIG_MAX + 1 - size);
+		got = read(STDIN_FILENO, bytes + size, NP_CNI_CONFIG_MAX + 1 - size);
 		if (got < 0 && errno != EINTR && errno != EAGAIN)
 			return np_fail(err, NP_E_IO, "standard input: %s", strerror(errno));
 		size += got > 0 ? (size_t)got : 0;
-		if (size > NP_EXEC_CONFIG_MAX)
+		if (size > NP_CNI_CONFIG_MAX)
 			return np_fail(
 				err, NP_E_IO,
 				"standard input: the configuration is larger than %llu bytes",
-				(unsigned long long)NP_EXEC_CONFIG_MAX);
+				(unsigned long long)NP_CNI_CONFIG_MAX);
 	}
 	bytes[size] = '\0';
 	*ret = np_take(bytes);
@@ -114,12 +114,12 @@ static int load_pools(struct exec *e, struct np_err *err)
 	const char *path = e->config.spec_file;
 	size_t size;
 
-	if (np_exec_add_pools(&e->config, e->catalogue, &e->input, err) < 0)
+	if (np_cni_add_pools(&e->config, e->catalogue, &e->input, err) < 0)
 		return np_err_ret(err);
-	if (path && (np_file_load(path, NP_INPUT_MAX, &bytes, &size, err) < 0 ||
-		     np_input_parse(&e->input, e->catalogue, path, bytes, size, err) < 0))
+	if (path && (np_file_load(path, NP_DOC_INPUT_MAX, &bytes, &size, err) < 0 ||
+		     np_pool_input_parse(&e->input, e->catalogue, path, bytes, size, err) < 0))
 		return np_err_ret(err);
-	if (np_input_finish(&e->input, err) < 0)
+	if (np_pool_input_finish(&e->input, err) < 0)
 		return np_err_ret(err);
 	if (e->input.n_pools == 0)
 		return np_fail(err, NP_E_SPEC, "%s names no pool", path ? path : "nodePool");
@@ -142,7 +142,7 @@ static void log_retry(void *ctx, const char *line)
 
 static struct np_kube_options kube_options(const struct exec *e)
 {
-	const struct np_exec_supervisor *s = &e->config.supervisor;
+	const struct np_cni_supervisor *s = &e->config.supervisor;
 	struct np_kube_options o = { 0 };
 
 	options_environment(&o);
@@ -153,7 +153,7 @@ static struct np_kube_options kube_options(const struct exec *e)
 	o.ca_file = s->ca_file;
 	o.token_file = s->token_file;
 	o.deadline_ms = e->config.timeout_ms;
-	if (e->call.command == NP_EXEC_STATUS && o.deadline_ms > STATUS_MS)
+	if (e->call.command == NP_CNI_STATUS && o.deadline_ms > STATUS_MS)
 		o.deadline_ms = STATUS_MS;
 	o.log = log_retry;
 	/* Whatever kubeconfig lies about on the host: its credentials are not this server's. */
@@ -210,9 +210,9 @@ static void take_error(struct exec *e, const struct np_err *what, enum np_code c
 }
 
 /* Makes one error of what is wrong with a plan and its classes. */
-static int check_apply(struct exec *e, const struct np_apply *a, struct np_err *err)
+static int check_apply(struct exec *e, const struct np_sync *a, struct np_err *err)
 {
-	enum np_code code = np_apply_code(a);
+	enum np_code code = np_sync_code(a);
 
 	if (code == NP_OK)
 		return 0;
@@ -242,18 +242,18 @@ static int connect_api(struct exec *e, struct np_err *err)
 
 static void log_templates(const struct np_plan *plan)
 {
-	char text[NP_TEMPLATE_TEXT_MAX];
+	char text[NP_PLAN_TEMPLATE_TEXT_MAX];
 
 	for (size_t i = 0; i < plan->n_templates; i++) {
-		np_template_text(&plan->templates[i], text);
+		np_plan_template_text(&plan->templates[i], text);
 		log_line("info", text);
 	}
 }
 
-static int finish_add(struct exec *e, const struct np_apply *a, struct np_err *err)
+static int finish_add(struct exec *e, const struct np_sync *a, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = NULL;
-	json_auto_t *tree = np_apply_tree(a);
+	json_auto_t *tree = np_sync_tree(a);
 
 	if (!tree)
 		return np_fail_nomem(err);
@@ -261,27 +261,27 @@ static int finish_add(struct exec *e, const struct np_apply *a, struct np_err *e
 	    (np_render_tree(tree, NP_FORMAT_JSON, &text, err) < 0 ||
 	     file_replace(e->config.plan_file, text, strlen(text), 0644, err) < 0))
 		return np_wrap(err, "planFile");
-	return np_exec_result(&e->config, tree, &e->answer, err);
+	return np_cni_result(&e->config, tree, &e->answer, err);
 }
 
-static void log_classes(const struct np_apply *a)
+static void log_classes(const struct np_sync *a)
 {
 	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
 		log_format("info", "class %s/%s %s",
 			   a->plan.classes[i].ns ? a->plan.classes[i].ns : "",
-			   a->plan.classes[i].name, np_apply_result_name(a->classes[i].result));
+			   a->plan.classes[i].name, np_sync_result_name(a->classes[i].result));
 }
 
 static int exec_add(struct exec *e, struct np_err *err)
 {
-	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
-	struct np_apply_options o = { .plan = { .catalogue = e->catalogue, .holder = e->holder },
-				      .dry_run = e->config.dry_run ? NP_DRY_RUN_CLIENT
-								   : NP_DRY_RUN_NONE };
+	NP_AUTO(np_sync_done) struct np_sync a = { 0 };
+	struct np_sync_options o = { .plan = { .catalogue = e->catalogue, .holder = e->holder },
+				     .dry_run = e->config.dry_run ? NP_DRY_RUN_CLIENT
+								  : NP_DRY_RUN_NONE };
 
 	if (load_pools(e, err) < 0 || connect_api(e, err) < 0)
 		return np_err_ret(err);
-	if (np_apply_run(e->kube, &e->input, &o, &a, err) < 0)
+	if (np_sync_run(e->kube, &e->input, &o, &a, err) < 0)
 		return fail_api(e, err);
 	log_notes(&a.plan);
 	log_templates(&a.plan);
@@ -293,12 +293,12 @@ static int exec_add(struct exec *e, struct np_err *err)
 
 static int exec_check(struct exec *e, struct np_err *err)
 {
-	NP_AUTO(np_apply_done) struct np_apply a = { 0 };
+	NP_AUTO(np_sync_done) struct np_sync a = { 0 };
 	struct np_plan_options o = { .catalogue = e->catalogue, .holder = e->holder };
 
 	if (load_pools(e, err) < 0 || connect_api(e, err) < 0)
 		return np_err_ret(err);
-	if (np_apply_fetch(e->kube, &e->input, &a.fetched, err) < 0)
+	if (np_sync_fetch(e->kube, &e->input, &a.fetched, err) < 0)
 		return fail_api(e, err);
 	o.classes = a.fetched.items;
 	o.n_classes = a.fetched.n;
@@ -307,7 +307,7 @@ static int exec_check(struct exec *e, struct np_err *err)
 	log_notes(&a.plan);
 	if (check_apply(e, &a, err) < 0)
 		return np_err_ret(err);
-	return np_exec_drift(&a.plan, &e->details, err);
+	return np_cni_drift(&a.plan, &e->details, err);
 }
 
 /* --- leaving --------------------------------------------------------------------------------- */
@@ -323,7 +323,7 @@ static bool is_stale(void *ctx, const char *holder)
 {
 	const struct exec *e = ctx;
 
-	return np_exec_is_stale(&e->config, holder);
+	return np_cni_is_stale(&e->config, holder);
 }
 
 static bool is_known(const char *const *names, size_t n, const char *name)
@@ -347,7 +347,7 @@ static const char **list_namespaces(const struct exec *e, const char *first, siz
 	for (size_t i = 0; i < e->input.n_pools; i++) {
 		const char *ns = e->input.pools[i].ns;
 
-		if (!np_is_placeholder(ns) && !is_known(names, n, ns))
+		if (!np_pool_is_placeholder(ns) && !is_known(names, n, ns))
 			names[n++] = ns;
 	}
 	*ret_n = n;
@@ -355,13 +355,13 @@ static const char **list_namespaces(const struct exec *e, const char *first, siz
 }
 
 /* Where the pools are not known, what holds a class may be in any namespace that can be read. */
-static int leave(struct exec *e, struct np_leave_options *o, bool all, struct np_leave *ret,
+static int leave(struct exec *e, struct np_release_options *o, bool all, struct np_release *ret,
 		 struct np_err *err)
 {
 	NP_AUTO(np_freep) const char **names = NULL;
 	struct np_err why = NP_ERR_INIT;
 
-	if (all && np_apply_leave(e->kube, o, ret, &why) == 0)
+	if (all && np_sync_release(e->kube, o, ret, &why) == 0)
 		return 0;
 	if (all && why.code != NP_E_FORBIDDEN) {
 		*err = why;
@@ -371,27 +371,28 @@ static int leave(struct exec *e, struct np_leave_options *o, bool all, struct np
 	if (!names)
 		return np_fail_nomem(err);
 	o->namespaces = names;
-	return np_apply_leave(e->kube, o, ret, err);
+	return np_sync_release(e->kube, o, ret, err);
 }
 
-static void log_leave(const struct np_leave *l)
+static void log_leave(const struct np_release *l)
 {
-	for (size_t i = 0; i < l->notes.n; i++)
-		log_format("warning", "%s: %s", l->notes.items[i].code, l->notes.items[i].message);
+	for (size_t i = 0; i < l->warnings.n; i++)
+		log_format("warning", "%s: %s", l->warnings.items[i].code,
+			   l->warnings.items[i].message);
 	for (size_t i = 0; i < l->n; i++) {
-		const struct np_leave_class *c = &l->classes[i];
+		const struct np_release_class *c = &l->classes[i];
 
 		log_format("info", "class %s/%s %s", c->ns ? c->ns : "", c->name,
-			   np_apply_result_name(c->result));
-		for (size_t k = 0; k < c->notes.n; k++)
-			log_format("warning", "%s: %s/%s: %s", c->notes.items[k].code,
-				   c->ns ? c->ns : "", c->name, c->notes.items[k].message);
+			   np_sync_result_name(c->result));
+		for (size_t k = 0; k < c->warnings.n; k++)
+			log_format("warning", "%s: %s/%s: %s", c->warnings.items[k].code,
+				   c->ns ? c->ns : "", c->name, c->warnings.items[k].message);
 	}
 }
 
-static int check_leave(struct exec *e, const struct np_leave *l, struct np_err *err)
+static int check_leave(struct exec *e, const struct np_release *l, struct np_err *err)
 {
-	enum np_code code = np_leave_code(l);
+	enum np_code code = np_sync_release_code(l);
 
 	for (size_t i = 0; i < l->n; i++)
 		take_error(e, &l->classes[i].error, code, err);
@@ -401,14 +402,14 @@ static int check_leave(struct exec *e, const struct np_leave *l, struct np_err *
 /* The specification wants DEL to go through: pools that cannot be read any more are no obstacle. */
 static int exec_leave(struct exec *e, np_holder_fn *leaves, struct np_err *err)
 {
-	NP_AUTO(np_leave_done) struct np_leave l = { 0 };
+	NP_AUTO(np_sync_release_done) struct np_release l = { 0 };
 	struct np_err why = NP_ERR_INIT;
-	struct np_leave_options o = { .catalogue = e->catalogue,
-				      .leaves = leaves,
-				      .ctx = e,
-				      .dry_run = e->config.dry_run,
-				      .in = &e->input };
-	bool is_unknown = !np_exec_has_pools(&e->config);
+	struct np_release_options o = { .catalogue = e->catalogue,
+					.releases = leaves,
+					.ctx = e,
+					.dry_run = e->config.dry_run,
+					.in = &e->input };
+	bool is_unknown = !np_cni_has_pools(&e->config);
 
 	if (!is_unknown && load_pools(e, &why) < 0) {
 		log_format("warning", "the pools cannot be read, so every class is looked at: %s",
@@ -446,16 +447,16 @@ static int check_rights(struct exec *e, const struct np_kube_resource *r, struct
 	names = list_namespaces(e, NULL, &n);
 	if (!names)
 		return np_fail_nomem(err);
-	return np_apply_rights(e->kube, r, n, names, err);
+	return np_sync_check_access(e->kube, r, n, names, err);
 }
 
 static int check_api(struct exec *e, struct np_err *err)
 {
-	NP_AUTO(np_fetched_done) struct np_fetched fetched = { 0 };
+	NP_AUTO(np_sync_fetched_done) struct np_fetched fetched = { 0 };
 	NP_AUTO(np_plan_done) struct np_plan plan = { 0 };
 	struct np_plan_options o = { .catalogue = e->catalogue, .holder = e->holder };
 
-	if (connect_api(e, err) < 0 || np_apply_fetch(e->kube, &e->input, &fetched, err) < 0 ||
+	if (connect_api(e, err) < 0 || np_sync_fetch(e->kube, &e->input, &fetched, err) < 0 ||
 	    check_rights(e, &fetched.resource, err) < 0)
 		return np_err_ret(err);
 	o.classes = fetched.items;
@@ -482,16 +483,16 @@ static int exec_status(struct exec *e, struct np_err *err)
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
-static int (*const runners[NP_EXEC_COMMAND_MAX])(struct exec *e, struct np_err *err) = {
-	[NP_EXEC_ADD] = exec_add, [NP_EXEC_CHECK] = exec_check,   [NP_EXEC_DEL] = exec_del,
-	[NP_EXEC_GC] = exec_gc,   [NP_EXEC_STATUS] = exec_status,
+static int (*const runners[NP_CNI_COMMAND_MAX])(struct exec *e, struct np_err *err) = {
+	[NP_CNI_ADD] = exec_add, [NP_CNI_CHECK] = exec_check,   [NP_CNI_DEL] = exec_del,
+	[NP_CNI_GC] = exec_gc,   [NP_CNI_STATUS] = exec_status,
 };
 
 /* Says which call it is, for people. */
 static void name_call(struct exec *e)
 {
 	int used = snprintf(e->words, sizeof(e->words), "%s %s",
-			    np_exec_command_name(e->call.command), e->holder);
+			    np_cni_command_name(e->call.command), e->holder);
 
 	if (e->call.pod[0] != '\0' && used > 0 && (size_t)used < sizeof(e->words))
 		snprintf(e->words + used, sizeof(e->words) - (size_t)used, " pod %s", e->call.pod);
@@ -507,27 +508,27 @@ static const char *host_name(char *buf, size_t size)
 
 static int serve(struct exec *e, const char *bytes, size_t size, struct np_err *err)
 {
-	if (e->call.command == NP_EXEC_VERSION)
-		return np_exec_version_answer(bytes, size, &e->answer, err);
-	if (np_exec_config_parse(e->call.command, bytes, size, host_name(e->host, sizeof(e->host)),
-				 &e->config, &e->version, err) < 0)
+	if (e->call.command == NP_CNI_VERSION)
+		return np_cni_version_answer(bytes, size, &e->answer, err);
+	if (np_cni_config_parse(e->call.command, bytes, size, host_name(e->host, sizeof(e->host)),
+				&e->config, &e->version, err) < 0)
 		return np_err_ret(err);
-	np_exec_holder(&e->config, &e->call, e->holder);
+	np_cni_holder(&e->config, &e->call, e->holder);
 	name_call(e);
 	if (log_open(e->config.log_file, e->words, err) < 0 ||
-	    np_catalogue_new(&e->catalogue, err) < 0 || load_kube_config(e, err) < 0)
+	    np_gpu_catalogue_new(&e->catalogue, err) < 0 || load_kube_config(e, err) < 0)
 		return np_err_ret(err);
 	return runners[e->call.command](e, err);
 }
 
 static int answer(struct exec *e, struct np_err *err)
 {
-	struct np_exec_environment env = { getenv("CNI_COMMAND"), getenv("CNI_CONTAINERID"),
-					   getenv("CNI_IFNAME"), getenv("CNI_ARGS") };
+	struct np_cni_environment env = { getenv("CNI_COMMAND"), getenv("CNI_CONTAINERID"),
+					  getenv("CNI_IFNAME"), getenv("CNI_ARGS") };
 	NP_AUTO(np_freep) char *bytes = NULL;
 	size_t size = 0;
 
-	if (np_exec_call_read(&env, &e->call, err) < 0 || read_stdin(&bytes, &size, err) < 0)
+	if (np_cni_call_read(&env, &e->call, err) < 0 || read_stdin(&bytes, &size, err) < 0)
 		return np_err_ret(err);
 	return serve(e, bytes, size, err);
 }
@@ -543,7 +544,7 @@ static void put_error(struct exec *e, const struct np_err *why)
 
 	if (e->words[0] != '\0')
 		add_details(e, e->words);
-	text = np_exec_error(e->version, code, why->text, e->details ? e->details : "");
+	text = np_cni_error(e->version, code, why->text, e->details ? e->details : "");
 	if (put(text ? text : no_memory, &ignored) < 0)
 		log_line("error", ignored.text);
 	log_line("error", why->text);
@@ -551,7 +552,7 @@ static void put_error(struct exec *e, const struct np_err *why)
 
 int run_exec(void)
 {
-	NP_AUTO(exec_done) struct exec e = { .version = NP_EXEC_1_1_0 };
+	NP_AUTO(exec_done) struct exec e = { .version = NP_CNI_1_1_0 };
 	struct np_err err = NP_ERR_INIT;
 
 	if (answer(&e, &err) < 0) {

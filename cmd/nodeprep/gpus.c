@@ -3,7 +3,7 @@
 
 int run_gpus(const struct options *o, struct np_err *err)
 {
-	NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
+	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
 	NP_AUTO(np_freep) char *text = NULL;
 	const char *filter = o->arguments.n > 0 ? o->arguments.items[0] : NULL;
 

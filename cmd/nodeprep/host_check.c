@@ -15,9 +15,9 @@ static int read_capture(struct np_host *h, const char *path, struct np_err *err)
 	size_t size = 0;
 	bool is_stdin = strcmp(path, "-") == 0;
 
-	if (np_file_load(is_stdin ? "/dev/stdin" : path, NP_INPUT_MAX, &bytes, &size, err) < 0)
+	if (np_file_load(is_stdin ? "/dev/stdin" : path, NP_DOC_INPUT_MAX, &bytes, &size, err) < 0)
 		return np_err_ret(err);
-	return np_host_read(h, path, bytes, size, err);
+	return np_hostcheck_read(h, path, bytes, size, err);
 }
 
 static int print_report(const struct options *o, const struct np_host *h, const struct np_report *r,
@@ -27,8 +27,8 @@ static int print_report(const struct options *o, const struct np_host *h, const 
 	json_auto_t *tree = NULL;
 
 	if (!is_for_programs(o))
-		return np_host_text(h, r, &text, err) < 0 ? np_err_ret(err) : put(text, err);
-	tree = np_host_tree(h, r);
+		return np_hostcheck_text(h, r, &text, err) < 0 ? np_err_ret(err) : put(text, err);
+	tree = np_hostcheck_tree(h, r);
 	if (!tree)
 		return np_fail_nomem(err);
 	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
@@ -36,8 +36,8 @@ static int print_report(const struct options *o, const struct np_host *h, const 
 
 int run_host_check(const struct options *o, struct np_err *err)
 {
-	NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
-	NP_AUTO(np_host_freep) struct np_host *h = NULL;
+	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
+	NP_AUTO(np_hostcheck_freep) struct np_host *h = NULL;
 	NP_AUTO(np_report_done) struct np_report r = { 0 };
 
 	if (o->arguments.n == 0)
@@ -45,12 +45,12 @@ int run_host_check(const struct options *o, struct np_err *err)
 			err, NP_E_USAGE,
 			"nothing to read: name captures (- is standard input), such as the output of "
 			"'esxcfg-info'");
-	if (catalogue_load(o, &cat, err) < 0 || np_host_new(cat, &h, err) < 0)
+	if (catalogue_load(o, &cat, err) < 0 || np_hostcheck_new(cat, &h, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < o->arguments.n; i++)
 		if (read_capture(h, o->arguments.items[i], err) < 0)
 			return np_err_ret(err);
-	if (np_host_judge(h, o->wants_vgpu, &r, err) < 0 || print_report(o, h, &r, err) < 0)
+	if (np_hostcheck_judge(h, o->wants_vgpu, &r, err) < 0 || print_report(o, h, &r, err) < 0)
 		return np_err_ret(err);
 	return exit_of_verdict(r.pass);
 }

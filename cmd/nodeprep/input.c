@@ -24,11 +24,11 @@ void work_done(struct work *w)
 	}
 	free(w->kept);
 	np_plan_done(&w->plan);
-	np_fetched_done(&w->fetched);
-	np_input_done(&w->input);
+	np_sync_fetched_done(&w->fetched);
+	np_pool_input_done(&w->input);
 	np_kube_free(w->kube);
 	np_kube_config_free(w->config);
-	np_catalogue_free(w->catalogue);
+	np_gpu_catalogue_free(w->catalogue);
 }
 
 static bool is_cut;
@@ -49,18 +49,18 @@ bool put_was_cut(void)
 static int load_catalogue_file(struct np_catalogue *cat, const char *path, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
-	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
 	size_t size = 0;
 	int got;
 
-	if (np_file_load(path, NP_INPUT_MAX, &bytes, &size, err) < 0 ||
-	    np_reader_new(path, bytes, size, &reader, err) < 0)
+	if (np_file_load(path, NP_DOC_INPUT_MAX, &bytes, &size, err) < 0 ||
+	    np_doc_reader_new(path, bytes, size, &reader, err) < 0)
 		return np_err_ret(err);
 	do {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 
-		got = np_reader_next(reader, &doc, err);
-		if (got > 0 && np_catalogue_add(cat, doc, err) < 0)
+		got = np_doc_reader_next(reader, &doc, err);
+		if (got > 0 && np_gpu_catalogue_add(cat, doc, err) < 0)
 			return np_err_ret(err);
 	} while (got > 0);
 	return got;
@@ -68,9 +68,9 @@ static int load_catalogue_file(struct np_catalogue *cat, const char *path, struc
 
 int catalogue_load(const struct options *o, struct np_catalogue **ret, struct np_err *err)
 {
-	NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
+	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
 
-	if (np_catalogue_new(&cat, err) < 0)
+	if (np_gpu_catalogue_new(&cat, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < o->catalogues.n; i++)
 		if (load_catalogue_file(cat, o->catalogues.items[i], err) < 0)
@@ -86,9 +86,9 @@ static int load_file(struct work *w, const char *path, struct np_err *err)
 	size_t n_templates = w->input.n_templates;
 	bool is_stdin = strcmp(path, "-") == 0;
 
-	if (np_file_load(is_stdin ? "/dev/stdin" : path, NP_INPUT_MAX, &bytes, &size, err) < 0)
+	if (np_file_load(is_stdin ? "/dev/stdin" : path, NP_DOC_INPUT_MAX, &bytes, &size, err) < 0)
 		return np_err_ret(err);
-	if (np_input_collect(&w->input, w->catalogue, path, bytes, size, err) < 0)
+	if (np_pool_input_collect(&w->input, w->catalogue, path, bytes, size, err) < 0)
 		return np_err_ret(err);
 	return keep_flat_take(w, path, n_templates, &bytes, size, err);
 }
@@ -207,7 +207,7 @@ static int collect_errors(struct work *w, struct np_err *err)
 	struct np_err why = NP_ERR_INIT;
 
 	if (w->input.n_errors == 0)
-		return np_input_finish(&w->input, &why) < 0 ? work_fail(w, &why, err) : 0;
+		return np_pool_input_finish(&w->input, &why) < 0 ? work_fail(w, &why, err) : 0;
 	w->failed = true;
 	for (size_t i = 0; i < w->input.n_errors; i++)
 		if (np_plan_add_error(&w->plan, &w->input.errors[i], err) < 0)
@@ -262,9 +262,9 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 static int fetch_classes(const struct options *o, struct work *w, struct np_plan_options *p,
 			 struct np_err *err)
 {
-	if (w->input.n_classes > 0 || !np_input_needs_classes(&w->input))
+	if (w->input.n_classes > 0 || !np_pool_input_needs_classes(&w->input))
 		return 0;
-	if (work_connect(o, w, err) < 0 || np_apply_fetch(w->kube, &w->input, &w->fetched, err) < 0)
+	if (work_connect(o, w, err) < 0 || np_sync_fetch(w->kube, &w->input, &w->fetched, err) < 0)
 		return np_err_ret(err);
 	p->classes = w->fetched.items;
 	p->n_classes = w->fetched.n;
@@ -285,5 +285,5 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err)
 		return work_fail(w, &why, err);
 	if (np_plan_make(&w->input, &p, &w->plan, err) < 0)
 		return np_err_ret(err);
-	return w->kube ? np_bindings_note(w->kube, &w->fetched.resource, &w->plan, err) : 0;
+	return w->kube ? np_check_bindings(w->kube, &w->fetched.resource, &w->plan, err) : 0;
 }

@@ -79,11 +79,11 @@ void log_format(const char *level, const char *fmt, ...)
 	log_line(level, text);
 }
 
-static void log_each(const char *who, const struct np_notes *notes)
+static void log_each(const char *who, const struct np_warnings *warnings)
 {
-	for (size_t i = 0; i < notes->n; i++)
-		log_format("warning", "%s: %s%s%s", notes->items[i].code, who,
-			   who[0] != '\0' ? ": " : "", notes->items[i].message);
+	for (size_t i = 0; i < warnings->n; i++)
+		log_format("warning", "%s: %s%s%s", warnings->items[i].code, who,
+			   who[0] != '\0' ? ": " : "", warnings->items[i].message);
 }
 
 static void log_class_notes(const struct np_plan_class *c)
@@ -93,20 +93,20 @@ static void log_class_notes(const struct np_plan_class *c)
 	snprintf(who, sizeof(who), "%s%s%s", c->ns ? c->ns : "", c->ns ? "/" : "",
 		 c->name ? c->name : "");
 	if (c->class)
-		log_each(who, &c->class->notes);
-	log_each(who, &c->notes);
-	log_each(who, &c->change.notes);
+		log_each(who, &c->class->warnings);
+	log_each(who, &c->warnings);
+	log_each(who, &c->change.warnings);
 }
 
 void log_notes_of(const struct np_plan *plan, const char *name)
 {
-	log_each("", &plan->notes);
+	log_each("", &plan->warnings);
 	for (size_t i = 0; i < plan->n_classes; i++)
 		if (np_render_selects_class(plan, &plan->classes[i], name))
 			log_class_notes(&plan->classes[i]);
 	for (size_t i = 0; i < plan->n_templates; i++)
 		if (np_render_selects_template(plan, &plan->templates[i], name))
-			log_each(plan->templates[i].name, &plan->templates[i].notes);
+			log_each(plan->templates[i].name, &plan->templates[i].warnings);
 }
 
 void log_notes(const struct np_plan *plan)

@@ -13,7 +13,7 @@ static int put_objects(const json_t *list, struct np_err *err)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		NP_AUTO(np_freep) char *text = NULL;
 
-		if (np_yaml_dump(json_array_get(list, i), false, &text, err) < 0 ||
+		if (np_doc_dump_yaml(json_array_get(list, i), false, &text, err) < 0 ||
 		    put("---\n", err) < 0 || put(text, err) < 0)
 			return np_err_ret(err);
 	}
@@ -51,8 +51,8 @@ static int put_flat(const struct work *w, const struct np_plan_template *t, stru
 
 		if (!text)
 			return np_fail_nomem(err);
-		if (np_yaml_set_text(name, text, size, t->template->source.document, item->path + 1,
-				     json_string_value(item->to), &next, &size, err) < 0)
+		if (np_doc_set_text(name, text, size, t->template->source.document, item->path + 1,
+				    json_string_value(item->to), &next, &size, err) < 0)
 			return np_err_ret(err);
 		free(text);
 		text = next;
@@ -112,9 +112,9 @@ void log_rollouts(const struct np_plan *plan)
 		for (size_t p = 0; t->replacement && p < t->n_pools; p++) {
 			const struct np_pool *pool = plan->pools[t->pools[p]].pool;
 
-			if (!pool->doc || np_pool_is_of_topology(pool))
+			if (!pool->doc || np_plan_is_of_topology(pool))
 				continue;
-			np_rollout_text(pool, text);
+			np_plan_rollout_text(pool, text);
 			log_format("info",
 				   "machinedeployment %s/%s: a new template rolls its nodes: %s",
 				   pool->ns, pool->source.name, text);
@@ -122,13 +122,13 @@ void log_rollouts(const struct np_plan *plan)
 	}
 }
 
-static const char *group_of(const struct np_apply_object *object)
+static const char *group_of(const struct np_sync_object *object)
 {
 	return object->pool ? "machinedeployment.cluster.x-k8s.io"
 			    : "vspheremachinetemplate.infrastructure.cluster.x-k8s.io";
 }
 
-int put_applied(const struct options *o, const struct np_apply_objects *objects, struct np_err *err)
+int put_applied(const struct options *o, const struct np_sync_objects *objects, struct np_err *err)
 {
 	static const char *const dry_runs[] = {
 		[NP_DRY_RUN_NONE] = "",
@@ -137,7 +137,7 @@ int put_applied(const struct options *o, const struct np_apply_objects *objects,
 	};
 
 	for (size_t i = 0; i < objects->n; i++) {
-		const struct np_apply_object *object = &objects->items[i];
+		const struct np_sync_object *object = &objects->items[i];
 
 		if (object->error.code == NP_OK)
 			printf("%s/%s %s%s\n", group_of(object), object->name, object->result,
@@ -147,18 +147,18 @@ int put_applied(const struct options *o, const struct np_apply_objects *objects,
 	return put("", err);
 }
 
-void log_applied(const struct np_apply_objects *objects)
+void log_applied(const struct np_sync_objects *objects)
 {
 	char text[NP_ROLLOUT_TEXT_MAX];
 
 	for (size_t i = 0; i < objects->n; i++) {
-		const struct np_apply_object *object = &objects->items[i];
+		const struct np_sync_object *object = &objects->items[i];
 
 		if (object->error.code != NP_OK) {
 			log_format("error", "%s %s/%s: %s", object->kind, object->ns, object->name,
 				   object->error.text);
 		} else if (object->pool && strcmp(object->result, "patched") == 0) {
-			np_rollout_text(object->pool, text);
+			np_plan_rollout_text(object->pool, text);
 			log_format("info", "machinedeployment %s/%s: its nodes are rolled: %s",
 				   object->ns, object->name, text);
 		}

@@ -24,14 +24,14 @@
 struct run {
 	struct work work; /* catalogue, -f, the API */
 	struct np_expectation expectation;
-	struct np_machine machine;
+	struct np_node_hw machine;
 	struct np_report report;
 };
 
 static void run_done(struct run *r)
 {
 	np_report_done(&r->report);
-	np_machine_done(&r->machine);
+	np_nodecheck_done(&r->machine);
 	free(r->expectation.items);
 	work_done(&r->work);
 }
@@ -52,7 +52,7 @@ static int make_room(struct np_expectation *x, size_t n, struct np_err *err)
 	return x->items ? 0 : np_fail_nomem(err);
 }
 
-static int expect_asks(struct np_expectation *x, const struct np_ask *asks, size_t n,
+static int expect_asks(struct np_expectation *x, const struct np_gpu_request *asks, size_t n,
 		       struct np_err *err)
 {
 	if (make_room(x, n, err) < 0)
@@ -87,7 +87,8 @@ static int expect_cards(struct np_expectation *x, const struct np_card *cards, s
 					   .is_vgpu = !!profile,
 					   .count = cards[i].addend.count };
 		/* A profile is compared with the driver's name of it. */
-		strlcpy(e->text, profile ? profile : np_card_name(&cards[i], id), sizeof(e->text));
+		strlcpy(e->text, profile ? profile : np_plan_card_name(&cards[i], id),
+			sizeof(e->text));
 	}
 	x->n = n;
 	return 0;
@@ -95,9 +96,9 @@ static int expect_cards(struct np_expectation *x, const struct np_card *cards, s
 
 static int expect_text(struct run *r, const char *source, const char *text, struct np_err *err)
 {
-	NP_AUTO(np_asks_done) struct np_asks asks = { 0 };
+	NP_AUTO(np_pool_requests_done) struct np_gpu_requests asks = { 0 };
 
-	if (np_asks_parse(r->work.catalogue, source, text, &asks, err) < 0)
+	if (np_pool_requests_parse(r->work.catalogue, source, text, &asks, err) < 0)
 		return np_err_ret(err);
 	r->expectation.source = source;
 	return expect_asks(&r->expectation, asks.items, asks.n, err);
@@ -154,13 +155,13 @@ static int expect_pool(const struct options *o, struct run *r, struct np_err *er
 	r->expectation.source = "the pool";
 	if (pool->has_gpus && is_class_known(&r->work.plan, pool))
 		return expect_cards(&r->expectation, pool->cards, pool->n_cards, err);
-	if (pool->pool->gpus_unknown || pool->pool->n_asks == 0)
+	if (pool->pool->gpus_unknown || pool->pool->n_requests == 0)
 		return np_fail(err, NP_E_SPEC,
 			       "pool '%s' does not say which GPUs a node gets: add its "
 			       "VirtualMachineClass with -f, or name them in `gpus`",
 			       pool->pool->name);
 	r->expectation.allows_more = true;
-	return expect_asks(&r->expectation, pool->pool->asks, pool->pool->n_asks, err);
+	return expect_asks(&r->expectation, pool->pool->requests, pool->pool->n_requests, err);
 }
 
 static const char *node_name(const struct options *o)
@@ -187,9 +188,10 @@ static int expect_annotation(const struct options *o, struct run *r, struct np_e
 
 	if (!node_name(o) || (!o->node.node_name && !np_kube_is_configured(&o->kube)))
 		return 0;
-	if (connect_api(o, r, err) < 0 || node_fetch(r->work.kube, node_name(o), &node, err) < 0)
+	if (connect_api(o, r, err) < 0 ||
+	    np_nodecheck_node_fetch(r->work.kube, node_name(o), &node, err) < 0)
 		return np_err_ret(err);
-	text = node_annotation(node);
+	text = np_nodecheck_node_annotation(node);
 	return text ? expect_text(r, "the Node's annotation nodeprep.dev/gpus", text, err) : 0;
 }
 
@@ -227,12 +229,12 @@ static int load_expectation(const struct options *o, struct run *r, struct np_er
 
 /* --- looking ------------------------------------------------------------------------------------ */
 
-static struct np_machine_roots machine_roots(const struct options *o)
+static struct np_nodecheck_roots machine_roots(const struct options *o)
 {
 	/* The log of this machine says nothing of one whose sysfs lies elsewhere. */
 	const char *log = o->node.sysfs ? NULL : "/dev/kmsg";
 
-	return (struct np_machine_roots){
+	return (struct np_nodecheck_roots){
 		.sysfs = o->node.sysfs ? o->node.sysfs : "/sys",
 		.procfs = o->node.procfs ? o->node.procfs : "/proc",
 		.log = o->node.log ? o->node.log : log,
@@ -241,16 +243,16 @@ static struct np_machine_roots machine_roots(const struct options *o)
 
 static int look(const struct options *o, struct run *r, struct np_err *err)
 {
-	const struct np_machine_roots roots = machine_roots(o);
-	const struct np_machine_options options = { .catalogue = r->work.catalogue,
-						    .expectation = &r->expectation,
-						    .driver = o->node.driver };
+	const struct np_nodecheck_roots roots = machine_roots(o);
+	const struct np_nodecheck_options options = { .catalogue = r->work.catalogue,
+						      .expectation = &r->expectation,
+						      .driver = o->node.driver };
 
 	np_report_done(&r->report);
-	np_machine_done(&r->machine);
-	if (np_machine_scan(&roots, r->work.catalogue, &r->machine, err) < 0)
+	np_nodecheck_done(&r->machine);
+	if (np_nodecheck_scan(&roots, r->work.catalogue, &r->machine, err) < 0)
 		return np_err_ret(err);
-	return np_machine_judge(&r->machine, &options, &r->report, err);
+	return np_nodecheck_judge(&r->machine, &options, &r->report, err);
 }
 
 /* Looks until all is well, nothing can get better any more (twice, to be sure), time is up, or a signal came. */
@@ -278,7 +280,7 @@ static int look_until(const struct options *o, struct run *r, struct np_err *err
 
 static int print_report(const struct options *o, const struct run *r, struct np_err *err)
 {
-	const struct np_machine_options options = {
+	const struct np_nodecheck_options options = {
 		.catalogue = r->work.catalogue,
 		.expectation = (struct np_expectation *)(uintptr_t)&r->expectation
 	};
@@ -286,12 +288,12 @@ static int print_report(const struct options *o, const struct run *r, struct np_
 	json_auto_t *tree = NULL;
 
 	if (!is_for_programs(o)) {
-		if (np_machine_text(&r->machine, &r->report, o->format == NP_FORMAT_WIDE, &text,
-				    err) < 0)
+		if (np_nodecheck_text(&r->machine, &r->report, o->format == NP_FORMAT_WIDE, &text,
+				      err) < 0)
 			return np_err_ret(err);
 		return put(text, err);
 	}
-	tree = np_machine_tree(&r->machine, &options, &r->report);
+	tree = np_nodecheck_tree(&r->machine, &options, &r->report);
 	if (!tree)
 		return np_fail_nomem(err);
 	if (np_render_tree(tree, o->format, &text, err) < 0)
@@ -327,16 +329,17 @@ static void write_termination_log(const struct options *o, const char *text)
 /* A node that failed has failed, whether or not the API could be told. */
 static int tell_api(const struct options *o, struct run *r, const char *brief, struct np_err *err)
 {
-	const struct node_news news = { .name = node_name(o),
-					.pass = r->report.pass,
-					.brief = brief,
-					.patch = o->node.patch_node,
-					.remove_taint = o->node.remove_taint };
+	const struct np_node_report news = { .name = node_name(o),
+					     .pass = r->report.pass,
+					     .brief = brief,
+					     .patch = o->node.patch_node,
+					     .remove_taint = o->node.remove_taint };
 	struct np_err why = NP_ERR_INIT;
 
 	if (!news.patch && !news.remove_taint)
 		return 0;
-	if (connect_api(o, r, &why) == 0 && node_tell(r->work.kube, &news, &why) == 0)
+	if (connect_api(o, r, &why) == 0 &&
+	    np_nodecheck_node_report(r->work.kube, &news, &why) == 0)
 		return 0;
 	if (r->report.pass != NP_VERDICT_YES) {
 		log_line("warning", why.text);

@@ -241,7 +241,7 @@ static int read_option(const struct option_row *row, const char *value, struct o
 		return read_duration(row, value, at, err);
 	case KIND_FORMAT:
 		o->has_format = true;
-		return np_format_parse(value, &o->format, err);
+		return np_render_format_parse(value, &o->format, err);
 	case KIND_VERBOSITY:
 		return read_verbosity(o, value, err);
 	case KIND_DRY_RUN:

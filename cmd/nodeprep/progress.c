@@ -37,7 +37,7 @@ void progress_clear(void)
 	state.shown = false;
 }
 
-void progress_show(void *ctx, enum np_apply_stage stage, size_t done, size_t total)
+void progress_show(void *ctx, enum np_sync_stage stage, size_t done, size_t total)
 {
 	long long now;
 
@@ -48,7 +48,7 @@ void progress_show(void *ctx, enum np_apply_stage stage, size_t done, size_t tot
 	if (now - state.start_ms < QUIET_MS || now - state.last_ms < STEP_MS)
 		return;
 	progress_clear();
-	fprintf(stderr, "%s classes: %zu of %zu", stage == NP_APPLY_READING ? "reading" : "writing",
+	fprintf(stderr, "%s classes: %zu of %zu", stage == NP_SYNC_READING ? "reading" : "writing",
 		done, total);
 	fflush(stderr);
 	state.shown = true;

@@ -16,7 +16,7 @@
  *            own status.extraConfig tells its window, that counts instead.
  * Trees      findings, VMs and images are JSON arrays in the form that `check -o json` prints.
  * Ownership  results own their trees; plan, input and client are borrowed.
- * Errors     NP_E_NOMEM; np_fleet_fetch() as kube.h has them, but for 403 and 404; NP_E_REFUSED:
+ * Errors     NP_E_NOMEM; np_check_inventory_fetch() as kube.h has them, but for 403 and 404; NP_E_REFUSED:
  *            over 100,000 VMs or images.
  */
 
@@ -29,38 +29,38 @@
 
 #define NP_MMIO_ANNOTATION "vmoperator.vmware.com/pci-passthru-64bit-mmio-size"
 
-struct np_fleet {
+struct np_inventory {
 	json_t *wanted; /* {"namespace\nclass": place in the plan}: whose VMs are kept */
 	json_t *seen; /* set of what was added, for a list may hand out an object twice */
-	json_t *machines;
+	json_t *vms;
 	json_t *images;
 	json_t *unknown; /* findings: what could not be listed */
 };
 
 /* Prepares a fleet for the classes whose VMs matter. */
-int np_fleet_init(struct np_fleet *f, const struct np_plan *plan, struct np_err *err);
-void np_fleet_done(struct np_fleet *f);
+int np_check_inventory_init(struct np_inventory *f, const struct np_plan *plan, struct np_err *err);
+void np_check_inventory_done(struct np_inventory *f);
 
 /* Adds a VM of a wanted class, or an image; any other object is passed over. */
-int np_fleet_add(struct np_fleet *f, const json_t *object, const char *default_namespace,
-		 struct np_err *err);
+int np_check_inventory_add(struct np_inventory *f, const json_t *object,
+			   const char *default_namespace, struct np_err *err);
 
 /* Lists the VMs, and the images that they are made from where firmware matters. */
-int np_fleet_fetch(struct np_kube *k, const struct np_plan *plan, struct np_fleet *f,
-		   struct np_err *err);
+int np_check_inventory_fetch(struct np_kube *k, const struct np_plan *plan, struct np_inventory *f,
+			     struct np_err *err);
 
 /* Adds those of the input. */
-int np_fleet_read(const struct np_input *in, struct np_fleet *f, struct np_err *err);
+int np_check_inventory_read(const struct np_input *in, struct np_inventory *f, struct np_err *err);
 
 struct np_check {
 	json_t *findings; /* of {code, severity, object, namespace, name, path, ...} */
-	json_t *machines; /* the fleet's, each with its judgement */
+	json_t *vms; /* the fleet's, each with its judgement */
 	json_t *images; /* those that a VM of these is made from */
 	size_t n_errors; /* findings of severity "error" */
 };
 
 /* Judges the plan's classes and the fleet. */
-int np_check_make(const struct np_plan *plan, const struct np_fleet *f, struct np_check *ret,
+int np_check_make(const struct np_plan *plan, const struct np_inventory *f, struct np_check *ret,
 		  struct np_err *err);
 void np_check_done(struct np_check *c);
 
@@ -72,7 +72,7 @@ int np_check_render(const struct np_plan *plan, const struct np_check *c, enum n
  * Notes for each class of a cluster-scoped API which namespaces of its pools may not use it
  * ("class-not-bound"), or that this cannot be told ("bindings-unknown"). Asks nothing of a namespaced one.
  */
-int np_bindings_note(struct np_kube *k, const struct np_kube_resource *classes,
-		     struct np_plan *plan, struct np_err *err);
+int np_check_bindings(struct np_kube *k, const struct np_kube_resource *classes,
+		      struct np_plan *plan, struct np_err *err);
 
 #endif

@@ -27,120 +27,120 @@
 #include "nodeprep/doc.h"
 #include "nodeprep/plan.h"
 
-#define NP_EXEC_CONFIG_MAX (UINT64_C(1) << 20)
-#define NP_EXEC_NAME_MAX 253
-#define NP_EXEC_TIMEOUT_MS UINT64_C(60000)
-#define NP_EXEC_PLAN_KEY "nodeprep.dev/plan"
+#define NP_CNI_CONFIG_MAX (UINT64_C(1) << 20)
+#define NP_CNI_NAME_MAX 253
+#define NP_CNI_TIMEOUT_MS UINT64_C(60000)
+#define NP_CNI_PLAN_KEY "nodeprep.dev/plan"
 
-enum np_exec_command {
-	NP_EXEC_ADD,
-	NP_EXEC_CHECK,
-	NP_EXEC_DEL,
-	NP_EXEC_GC,
-	NP_EXEC_STATUS,
-	NP_EXEC_VERSION,
-	NP_EXEC_COMMAND_MAX
+enum np_cni_command {
+	NP_CNI_ADD,
+	NP_CNI_CHECK,
+	NP_CNI_DEL,
+	NP_CNI_GC,
+	NP_CNI_STATUS,
+	NP_CNI_VERSION,
+	NP_CNI_COMMAND_MAX
 };
 
-enum np_exec_version { NP_EXEC_0_4_0, NP_EXEC_1_0_0, NP_EXEC_1_1_0, NP_EXEC_VERSION_MAX };
+enum np_cni_version { NP_CNI_0_4_0, NP_CNI_1_0_0, NP_CNI_1_1_0, NP_CNI_VERSION_MAX };
 
 /* The environment's variables as they are; NULL where one is not set. */
-struct np_exec_environment {
+struct np_cni_environment {
 	const char *command; /* CNI_COMMAND */
 	const char *container; /* CNI_CONTAINERID */
 	const char *ifname; /* CNI_IFNAME */
 	const char *args; /* CNI_ARGS */
 };
 
-#define NP_EXEC_POD_MAX 512
+#define NP_CNI_POD_MAX 512
 
 /* What the environment asks for, checked. Borrows its texts. */
-struct np_exec_call {
-	enum np_exec_command command;
+struct np_cni_call {
+	enum np_cni_command command;
 	const char *container; /* NULL: none */
 	const char *ifname; /* NULL: none */
-	char pod[NP_EXEC_POD_MAX]; /* "namespace/name" out of CNI_ARGS, for messages; "": not told */
+	char pod[NP_CNI_POD_MAX]; /* "namespace/name" out of CNI_ARGS, for messages; "": not told */
 };
 
 /* Reads the environment; an empty variable counts as none. */
-int np_exec_call_read(const struct np_exec_environment *env, struct np_exec_call *ret,
-		      struct np_err *err);
+int np_cni_call_read(const struct np_cni_environment *env, struct np_cni_call *ret,
+		     struct np_err *err);
 
 /* An attachment that the runtime calls valid. */
-struct np_exec_attachment {
+struct np_cni_attachment {
 	const char *container;
 	const char *ifname;
 };
 
 /* How to reach the Supervisor's API; each NULL where it is not said. */
-struct np_exec_supervisor {
+struct np_cni_supervisor {
 	const char *kubeconfig, *context, *ns, *server, *token_file, *ca_file;
 };
 
-struct np_exec_config {
+struct np_cni_config {
 	struct np_doc *doc;
-	enum np_exec_version version;
+	enum np_cni_version version;
 	const char *name; /* of the network */
 	const char *instance;
-	struct np_node node_pool; /* an object, or a list of them; absent: none */
+	struct np_val node_pool; /* an object, or a list of them; absent: none */
 	const char *spec_file; /* NULL: none */
-	struct np_exec_supervisor supervisor;
+	struct np_cni_supervisor supervisor;
 	bool dry_run;
 	const char *plan_file, *log_file; /* NULL: none */
 	uint64_t timeout_ms;
-	struct np_node prev_result; /* absent: none; checked for ADD alone */
+	struct np_val prev_result; /* absent: none; checked for ADD alone */
 	bool has_valid; /* a list of valid attachments was given, be it empty */
 	size_t n_valid;
-	struct np_exec_attachment *valid;
+	struct np_cni_attachment *valid;
 };
 
 /*
  * Reads the configuration for a command other than VERSION; `host` is the instance where none is
  * said. *ret_version is set as soon as the version is known, also where the rest is refused.
  */
-int np_exec_config_parse(enum np_exec_command command, const char *bytes, size_t size,
-			 const char *host, struct np_exec_config *ret,
-			 enum np_exec_version *ret_version, struct np_err *err);
-void np_exec_config_done(struct np_exec_config *c);
+int np_cni_config_parse(enum np_cni_command command, const char *bytes, size_t size,
+			const char *host, struct np_cni_config *ret,
+			enum np_cni_version *ret_version, struct np_err *err);
+void np_cni_config_done(struct np_cni_config *c);
 
 /* Tells whether the configuration says which pools it is about. */
-bool np_exec_has_pools(const struct np_exec_config *c);
+bool np_cni_has_pools(const struct np_cni_config *c);
 
 /* Reads the pools of `nodePool` into the input, where there are any. */
-int np_exec_add_pools(const struct np_exec_config *c, const struct np_catalogue *cat,
-		      struct np_input *in, struct np_err *err);
+int np_cni_add_pools(const struct np_cni_config *c, const struct np_catalogue *cat,
+		     struct np_input *in, struct np_err *err);
 
 /* "cni/" and four parts with their slashes; an interface's name has 15 bytes at most. */
-#define NP_EXEC_HOLDER_MAX (8 + 3 * NP_EXEC_NAME_MAX + 16)
+#define NP_CNI_HOLDER_MAX (8 + 3 * NP_CNI_NAME_MAX + 16)
 
 /* Writes who registers the pools in this call. */
-void np_exec_holder(const struct np_exec_config *c, const struct np_exec_call *call,
-		    char buf[static NP_EXEC_HOLDER_MAX]);
+void np_cni_holder(const struct np_cni_config *c, const struct np_cni_call *call,
+		   char buf[static NP_CNI_HOLDER_MAX]);
 
 /*
  * Tells whether a garbage collection drops the holder: it is of this network and instance, names a
  * container, and the list lacks it. Without a list nothing is dropped.
  */
-bool np_exec_is_stale(const struct np_exec_config *c, const char *holder);
+bool np_cni_is_stale(const struct np_cni_config *c, const char *holder);
 
 /* Writes ADD's result with its final newline; `plan` is borrowed. */
-int np_exec_result(const struct np_exec_config *c, json_t *plan, char **ret, struct np_err *err);
+int np_cni_result(const struct np_cni_config *c, json_t *plan, char **ret, struct np_err *err);
 
 /* Writes VERSION's answer to what the runtime sent, which may be nothing. */
-int np_exec_version_answer(const char *bytes, size_t size, char **ret, struct np_err *err);
+int np_cni_version_answer(const char *bytes, size_t size, char **ret, struct np_err *err);
 
 /* Writes an error object with its final newline; NULL where memory runs out. */
-char *np_exec_error(enum np_exec_version version, unsigned code, const char *msg,
-		    const char *details);
+char *np_cni_error(enum np_cni_version version, unsigned code, const char *msg,
+		   const char *details);
 
 /*
  * Fails with NP_E_DRIFT where a class of the plan is not as its pools need it; *ret_details (the
  * caller's) then lists each difference. Returns 0 where all are right.
  */
-int np_exec_drift(const struct np_plan *plan, char **ret_details, struct np_err *err);
+int np_cni_drift(const struct np_plan *plan, char **ret_details, struct np_err *err);
 
 /* Returns the specification's word: "ADD", "1.1.0". */
-const char *np_exec_command_name(enum np_exec_command command);
-const char *np_exec_version_name(enum np_exec_version version);
+const char *np_cni_command_name(enum np_cni_command command);
+const char *np_cni_version_name(enum np_cni_version version);
 
 #endif

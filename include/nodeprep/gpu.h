@@ -8,9 +8,9 @@
  * Units      bars[].bytes in bytes; memory_gb and published_mmio_gb in whole GB (2^30), per GPU.
  * Ownership  a catalogue owns its rows; a row lives as long as its catalogue. The built-in rows are
  *            constant data that the build makes from pkg/gpu/catalogue.tsv (one card a line, the
- *            source of each figure beside it). np_catalogue_add() copies what it needs.
+ *            source of each figure beside it). np_gpu_catalogue_add() copies what it needs.
  * Errors     NP_E_SPEC: unknown or ambiguous name (with the near ones), swapped or malformed id.
- * Unknown    is never zero: a BAR of unknown size has bytes 0 and figure NP_FIGURE_NONE, and
+ * Unknown    is never zero: a BAR of unknown size has bytes 0 and figure NP_SIZE_SOURCE_NONE, and
  *            has_figure says whether the card can be sized at all.
  */
 
@@ -26,20 +26,20 @@ struct np_doc;
 #define NP_PCI_VENDOR_AMD 0x1002u
 
 /* Where a figure is from, in the words of the catalogue's own documentation. */
-enum np_figure {
-	NP_FIGURE_NONE, /* not known */
-	NP_FIGURE_PUBLISHED, /* a vendor document prints it */
-	NP_FIGURE_OBSERVED, /* captured from real hardware */
-	NP_FIGURE_DERIVED, /* computed from another fact */
-	NP_FIGURE_ASSUMED, /* by analogy; no source */
-	NP_FIGURE_USER, /* from the user's --catalogue */
-	NP_FIGURE_MAX
+enum np_size_source {
+	NP_SIZE_SOURCE_NONE, /* not known */
+	NP_SIZE_SOURCE_PUBLISHED, /* a vendor document prints it */
+	NP_SIZE_SOURCE_OBSERVED, /* captured from real hardware */
+	NP_SIZE_SOURCE_DERIVED, /* computed from another fact */
+	NP_SIZE_SOURCE_ASSUMED, /* by analogy; no source */
+	NP_SIZE_SOURCE_USER, /* from the user's --catalogue */
+	NP_SIZE_SOURCE_MAX
 };
 
 struct np_bar {
 	unsigned index;
 	uint64_t bytes;
-	enum np_figure figure;
+	enum np_size_source figure;
 };
 
 struct np_gpu {
@@ -74,16 +74,16 @@ enum np_pci_class {
 struct np_catalogue;
 
 /* Makes a catalogue that holds the built-in cards. */
-int np_catalogue_new(struct np_catalogue **ret, struct np_err *err);
-void np_catalogue_free(struct np_catalogue *cat);
-void np_catalogue_freep(struct np_catalogue **cat);
+int np_gpu_catalogue_new(struct np_catalogue **ret, struct np_err *err);
+void np_gpu_catalogue_free(struct np_catalogue *cat);
+void np_gpu_catalogue_freep(struct np_catalogue **cat);
 
 /* Adds the cards of a --catalogue document (a list); a pciID that is known is replaced. */
-int np_catalogue_add(struct np_catalogue *cat, const struct np_doc *doc, struct np_err *err);
+int np_gpu_catalogue_add(struct np_catalogue *cat, const struct np_doc *doc, struct np_err *err);
 
 /* Returns how many cards there are, and card `i` in the catalogue's order. */
-size_t np_catalogue_count(const struct np_catalogue *cat);
-const struct np_gpu *np_catalogue_at(const struct np_catalogue *cat, size_t i);
+size_t np_gpu_catalogue_count(const struct np_catalogue *cat);
+const struct np_gpu *np_gpu_catalogue_at(const struct np_catalogue *cat, size_t i);
 
 /* Returns the card with that id; NULL where there is none. Of two boards with one id the larger. */
 const struct np_gpu *np_gpu_find_id(const struct np_catalogue *cat, struct np_pci_id id);
@@ -96,26 +96,26 @@ int np_gpu_find_model(const struct np_catalogue *cat, const char *name, const st
 const struct np_gpu *np_gpu_find_vgpu(const struct np_catalogue *cat, const char *profile);
 
 /* Says what a PCI function is. */
-enum np_pci_class np_pci_classify(const struct np_catalogue *cat, struct np_pci_id id);
+enum np_pci_class np_gpu_pci_classify(const struct np_catalogue *cat, struct np_pci_id id);
 
 /* Tells whether the vendor part and the device part of an id stand in each other's place. */
-bool np_pci_is_swapped(struct np_pci_id id);
+bool np_gpu_pci_is_swapped(struct np_pci_id id);
 
 /* Reads "10de:20b0", "0x10DE:0x20B0", or decimal "4318:8368" of a known vendor; tells a swapped pair. */
-int np_pci_id_parse(const char *text, struct np_pci_id *ret, struct np_err *err);
+int np_gpu_pci_id_parse(const char *text, struct np_pci_id *ret, struct np_err *err);
 
 /* Reads one half of an id from text: "0x10DE" or "10de" as hex. */
-int np_pci_half_parse(const char *text, uint16_t *ret, struct np_err *err);
+int np_gpu_pci_half_parse(const char *text, uint16_t *ret, struct np_err *err);
 
 #define NP_PCI_ID_MAX 10
 
 /* Writes "10de:20b0". */
-void np_pci_id_format(struct np_pci_id id, char buf[static NP_PCI_ID_MAX]);
+void np_gpu_pci_id_format(struct np_pci_id id, char buf[static NP_PCI_ID_MAX]);
 
 /* Returns the word for a figure's origin: "published", "observed", "derived", "assumed", "user", "unknown". */
-const char *np_figure_name(enum np_figure figure);
+const char *np_gpu_size_source_name(enum np_size_source figure);
 
 /* Finds the origin with that word; false where there is none. */
-bool np_figure_parse(const char *name, enum np_figure *ret);
+bool np_gpu_size_source_parse(const char *name, enum np_size_source *ret);
 
 #endif

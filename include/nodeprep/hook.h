@@ -13,7 +13,7 @@
  *            The text of a failure does not depend on the order of pools either, which Cluster API
  *            changes from call to call.
  * API        with an API server ValidateTopology looks at the VM classes too, and the lifecycle hooks
- *            patch them through np_apply_run(), as holder "hook/<cluster>". Those calls block. They
+ *            patch them through np_sync_run(), as holder "hook/<cluster>". Those calls block. They
  *            act for whoever sends the request: the caller gives an API server only where the server
  *            authenticates its clients.
  * Cluster    of a lifecycle hook's request only metadata.{namespace,name,uid} are used. The Cluster is

@@ -24,20 +24,21 @@ struct np_err;
 struct np_host;
 
 /* Makes an evidence that says nothing yet. */
-int np_host_new(const struct np_catalogue *cat, struct np_host **ret, struct np_err *err);
-void np_host_free(struct np_host *h);
-void np_host_freep(struct np_host **h);
+int np_hostcheck_new(const struct np_catalogue *cat, struct np_host **ret, struct np_err *err);
+void np_hostcheck_free(struct np_host *h);
+void np_hostcheck_freep(struct np_host **h);
 
 /* Reads one capture; several kinds may stand in it, one after the other. */
-int np_host_read(struct np_host *h, const char *name, const char *bytes, size_t size,
-		 struct np_err *err);
+int np_hostcheck_read(struct np_host *h, const char *name, const char *bytes, size_t size,
+		      struct np_err *err);
 
 /* `wants_vgpu`: the host is to give vGPUs away; else that is told by who owns its GPUs. */
-int np_host_judge(struct np_host *h, bool wants_vgpu, struct np_report *ret, struct np_err *err);
+int np_hostcheck_judge(struct np_host *h, bool wants_vgpu, struct np_report *ret,
+		       struct np_err *err);
 
 /* Returns the HostReport; NULL where memory runs out. */
-json_t *np_host_tree(const struct np_host *h, const struct np_report *r);
-int np_host_text(const struct np_host *h, const struct np_report *r, char **ret,
-		 struct np_err *err);
+json_t *np_hostcheck_tree(const struct np_host *h, const struct np_report *r);
+int np_hostcheck_text(const struct np_host *h, const struct np_report *r, char **ret,
+		      struct np_err *err);
 
 #endif

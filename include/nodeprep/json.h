@@ -16,6 +16,6 @@
 char *np_json_text(const json_t *root, size_t flags);
 
 /* Returns a text of the object's metadata; NULL where there is none. */
-const char *apply_meta_text(const json_t *object, const char *key);
+const char *np_json_meta_text(const json_t *object, const char *key);
 
 #endif

@@ -306,6 +306,6 @@ int np_kube_get_path(struct np_kube *k, const char *path, json_t **ret, struct n
 int np_kube_pause(struct np_kube *k, uint64_t ms, struct np_err *err);
 
 /* Lets the deadline count from now on: one client serves one piece of work after the other. */
-void np_kube_renew(struct np_kube *k, uint64_t deadline_ms);
+void np_kube_set_deadline(struct np_kube *k, uint64_t deadline_ms);
 
 #endif

@@ -15,23 +15,23 @@
 struct np_err;
 
 /* The head of each record; the key is the record's. */
-struct map_entry {
-	struct map_entry *next;
+struct np_map_entry {
+	struct np_map_entry *next;
 	char *key;
 };
 
-struct map {
+struct np_map {
 	size_t n, n_slots;
-	struct map_entry **slots;
+	struct np_map_entry **slots;
 };
 
 /* FNV-1a, 64 bits; `seed` 0 begins. */
-uint64_t map_hash(uint64_t seed, const char *text);
-struct map_entry *map_find(const struct map *m, const char *key);
-int map_insert(struct map *m, struct map_entry *entry, struct np_err *err);
-void map_remove(struct map *m, const char *key);
+uint64_t np_map_hash(uint64_t seed, const char *text);
+struct np_map_entry *np_map_find(const struct np_map *m, const char *key);
+int np_map_insert(struct np_map *m, struct np_map_entry *entry, struct np_err *err);
+void np_map_remove(struct np_map *m, const char *key);
 
 /* Returns the entry after `entry` (NULL: the first), in no order; NULL at the end. */
-struct map_entry *map_next(const struct map *m, const struct map_entry *entry);
+struct np_map_entry *np_map_next(const struct np_map *m, const struct np_map_entry *entry);
 
 #endif

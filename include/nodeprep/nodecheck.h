@@ -5,7 +5,7 @@
 /*
  * nodecheck - whether every BAR of a node's GPUs is assigned.
  *
- * Node       np_machine_scan() reads sysfs, procfs and the kernel's log; np_machine_judge() compares with
+ * Node       np_nodecheck_scan() reads sysfs, procfs and the kernel's log; np_nodecheck_judge() compares with
  *            the catalogue and with what is expected. Nothing is executed, nothing written.
  * Evidence   a BAR is assigned if its line in `resource` holds an address. An unassigned one reads
  *            all zero there, like one that does not exist (kernels 6.1, 6.12, 7.2), so the catalogue
@@ -58,7 +58,7 @@ struct np_kernel_log {
 };
 
 /* What a machine shows of itself. */
-struct np_machine {
+struct np_node_hw {
 	size_t n_devices; /* PCI functions */
 	size_t n_unreadable; /* whose ids could not be read: any of them may be a GPU */
 	enum np_verdict has_pci; /* there is a PCI bus; UNKNOWN: sysfs does not show one */
@@ -71,16 +71,16 @@ struct np_machine {
 	struct np_kernel_log log;
 };
 
-struct np_machine_roots {
+struct np_nodecheck_roots {
 	const char *sysfs; /* "/sys" */
 	const char *procfs; /* "/proc" */
 	const char *log; /* "/dev/kmsg", or a file; NULL: none but `kmsg` in a copy of procfs */
 };
 
 /* Reads a machine; GPUs are told by the catalogue, else by vendor and class. */
-int np_machine_scan(const struct np_machine_roots *roots, const struct np_catalogue *cat,
-		    struct np_machine *ret, struct np_err *err);
-void np_machine_done(struct np_machine *m);
+int np_nodecheck_scan(const struct np_nodecheck_roots *roots, const struct np_catalogue *cat,
+		      struct np_node_hw *ret, struct np_err *err);
+void np_nodecheck_done(struct np_node_hw *m);
 
 #define NP_EXPECTED_TEXT_MAX 128
 
@@ -92,7 +92,7 @@ struct np_expected {
 	struct np_pci_id id;
 	bool is_vgpu;
 	uint64_t count;
-	uint64_t found; /* np_machine_judge() fills it in */
+	uint64_t found; /* np_nodecheck_judge() fills it in */
 };
 
 struct np_expectation {
@@ -102,31 +102,31 @@ struct np_expectation {
 	struct np_expected *items;
 };
 
-struct np_machine_options {
+struct np_nodecheck_options {
 	const struct np_catalogue *catalogue;
 	struct np_expectation *expectation; /* `found` of its items is filled in */
 	const char *driver; /* every GPU must be bound to it; NULL: any will do */
 };
 
-int np_machine_judge(struct np_machine *m, const struct np_machine_options *o,
-		     struct np_report *ret, struct np_err *err);
+int np_nodecheck_judge(struct np_node_hw *m, const struct np_nodecheck_options *o,
+		       struct np_report *ret, struct np_err *err);
 
 /* Returns the NodeReport (docs/checks.md, "The JSON"); NULL where memory runs out. */
-json_t *np_machine_tree(const struct np_machine *m, const struct np_machine_options *o,
-			const struct np_report *r);
+json_t *np_nodecheck_tree(const struct np_node_hw *m, const struct np_nodecheck_options *o,
+			  const struct np_report *r);
 
 /* The same for people; `wide` adds bridges and what passed without a word to say. */
-int np_machine_text(const struct np_machine *m, const struct np_report *r, bool wide, char **ret,
-		    struct np_err *err);
+int np_nodecheck_text(const struct np_node_hw *m, const struct np_report *r, bool wide, char **ret,
+		      struct np_err *err);
 
 /* Fetches the Node. */
-int node_fetch(struct np_kube *k, const char *name, json_t **ret, struct np_err *err);
+int np_nodecheck_node_fetch(struct np_kube *k, const char *name, json_t **ret, struct np_err *err);
 
 /* Returns the value of nodeprep.dev/gpus; NULL where the Node has none. */
-const char *node_annotation(const json_t *node);
+const char *np_nodecheck_node_annotation(const json_t *node);
 
 /* What a Node is to show. */
-struct node_news {
+struct np_node_report {
 	const char *name;
 	enum np_verdict pass;
 	const char *brief; /* np_report_brief() */
@@ -134,6 +134,7 @@ struct node_news {
 };
 
 /* Patches the Node: its condition, with an event where that changes, and its taint. */
-int node_tell(struct np_kube *k, const struct node_news *news, struct np_err *err);
+int np_nodecheck_node_report(struct np_kube *k, const struct np_node_report *news,
+			     struct np_err *err);
 
 #endif

@@ -66,7 +66,7 @@ struct np_plan_class {
 	struct np_change change; /* patch {} where nothing is to change */
 	bool has_overhead;
 	double overhead_mb;
-	struct np_notes notes;
+	struct np_warnings warnings;
 };
 
 struct np_plan_template {
@@ -86,7 +86,7 @@ struct np_plan_template {
 	struct np_change change; /* items alone; no patch, since it is immutable */
 	size_t n_references; /* the last of those items: of its pools' MachineDeployments, in order */
 	json_t *replacement; /* NULL: none needed, or no API object */
-	struct np_notes notes;
+	struct np_warnings warnings;
 };
 
 struct np_plan {
@@ -96,7 +96,7 @@ struct np_plan {
 	struct np_plan_class *classes; /* in the order of first use, then those no pool uses */
 	size_t n_templates;
 	struct np_plan_template *templates; /* in the input's order, then those that are missing */
-	struct np_notes notes;
+	struct np_warnings warnings;
 	size_t n_errors;
 	struct np_err *errors;
 };
@@ -128,8 +128,9 @@ enum np_code np_plan_code(const struct np_plan *plan);
 bool np_plan_has_placeholder(const struct np_plan *plan);
 
 /* Tells what to do with a template that is not right, which no command can write, in one line. */
-#define NP_TEMPLATE_TEXT_MAX 1024
-void np_template_text(const struct np_plan_template *t, char buf[static NP_TEMPLATE_TEXT_MAX]);
+#define NP_PLAN_TEMPLATE_TEXT_MAX 1024
+void np_plan_template_text(const struct np_plan_template *t,
+			   char buf[static NP_PLAN_TEMPLATE_TEXT_MAX]);
 
 /*
  * Sets *ret to a list of the manifests that put the replacements in place: each new template, and behind
@@ -139,27 +140,27 @@ void np_template_text(const struct np_plan_template *t, char buf[static NP_TEMPL
 int np_plan_manifests(const struct np_plan *plan, json_t **ret, struct np_err *err);
 
 /* Tells whether a Cluster's topology owns the pool's MachineDeployment. */
-bool np_pool_is_of_topology(const struct np_pool *pool);
+bool np_plan_is_of_topology(const struct np_pool *pool);
 
 /* Returns the name of the template that replaces `t`; NULL where none does. */
-const char *np_template_new_name(const struct np_plan_template *t);
+const char *np_plan_template_new_name(const struct np_plan_template *t);
 
 #define NP_ROLLOUT_TEXT_MAX 256
 
 /* Writes what replacing a pool's nodes comes to, by its strategy. */
-void np_rollout_text(const struct np_pool *pool, char buf[static NP_ROLLOUT_TEXT_MAX]);
+void np_plan_rollout_text(const struct np_pool *pool, char buf[static NP_ROLLOUT_TEXT_MAX]);
 
 #define NP_CARDS_TEXT_MAX 256
 
 /* Writes "4 x A100-40GB, 1 x T4" ("none" for no card), cut with "...". */
-void np_cards_text(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX]);
+void np_plan_cards_text(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX]);
 
 /* Returns a card's name for people: model, else profile, else PCI id (written into `buf`). */
-const char *np_card_name(const struct np_card *card, char buf[static NP_PCI_ID_MAX]);
+const char *np_plan_card_name(const struct np_card *card, char buf[static NP_PCI_ID_MAX]);
 
 #define NP_WINDOW_TEXT_MAX 512
 
 /* Writes how the pool's window came about: "3 x 128 = 384 GB, rounded up to 512 GB". */
-void np_window_text(const struct np_plan_pool *pool, char buf[static NP_WINDOW_TEXT_MAX]);
+void np_plan_window_text(const struct np_plan_pool *pool, char buf[static NP_WINDOW_TEXT_MAX]);
 
 #endif

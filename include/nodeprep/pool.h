@@ -16,14 +16,14 @@
  *            "ClusterConfiguration", pool md-0) and the file of `tanzu cluster node-pool set`
  *            ("NodePoolFile"), each told by its keys.
  * Templates  a MachineDeployment finds its template by group, namespace and name among all that was
- *            added, in np_input_finish(); one that names a class makes an ordinary pool with that
+ *            added, in np_pool_input_finish(); one that names a class makes an ordinary pool with that
  *            class. A template with devices that neither a MachineDeployment nor a control plane
  *            names is a pool of its own name.
  * Ownership  np_input owns its pools and templates and keeps a reference on the document of each class
  *            and template; strings in a pool or template are its own. np_gpu pointers belong to the
  *            catalogue, which must outlive it.
  * Failure    what was added before stays; the document that failed may have left some of its pools,
- *            but none of them in np_input_collect(), where an item of a List counts as a document.
+ *            but none of them in np_pool_input_collect(), where an item of a List counts as a document.
  * Bounds     100,000 pools, 100,000 classes, 100,000 templates, 100,000 VMs and images, 256 GPUs a pool; names of 253 bytes.
  * Errors     NP_E_SPEC with file, line and column: wrong types, unknown NodePool fields (with the
  *            near one named), swapped ids, bad sizes, a pool given twice, nothing recognised.
@@ -52,7 +52,7 @@ struct np_source {
 };
 
 /* GPUs that a pool names: by model, by PCI id or by vGPU profile. */
-struct np_ask {
+struct np_gpu_request {
 	char *text; /* as the user wrote it */
 	const struct np_gpu
 		*gpu; /* NULL: not in the catalogue (a pciID or profile may be unknown) */
@@ -62,18 +62,18 @@ struct np_ask {
 	uint64_t count;
 };
 
-struct np_asks {
+struct np_gpu_requests {
 	size_t n;
-	struct np_ask *items;
+	struct np_gpu_request *items;
 };
 
 /*
  * Reads a list such as "A100-40GB=4,T4=1", as the annotation nodeprep.dev/gpus holds it; `origin` stands
  * in front of what is wrong with it. A placeholder is refused.
  */
-int np_asks_parse(const struct np_catalogue *cat, const char *origin, const char *text,
-		  struct np_asks *ret, struct np_err *err);
-void np_asks_done(struct np_asks *asks);
+int np_pool_requests_parse(const struct np_catalogue *cat, const char *origin, const char *text,
+			   struct np_gpu_requests *ret, struct np_err *err);
+void np_pool_requests_done(struct np_gpu_requests *asks);
 
 /* How the nodes of a pool are replaced when its template or class changes. */
 enum np_rollout {
@@ -95,8 +95,9 @@ struct np_pool {
 	bool window_unknown; /* a placeholder stands for minimumGB or sizeGB */
 	bool has_replicas; /* false where an autoscaler owns them, or a placeholder stands there */
 	uint64_t replicas;
-	size_t n_asks;
-	struct np_ask *asks; /* none: the class's own devices are counted, unless gpus_unknown */
+	size_t n_requests;
+	struct np_gpu_request
+		*requests; /* none: the class's own devices are counted, unless gpus_unknown */
 	struct np_window_policy window;
 	bool memory_unmanaged; /* memoryReservation: Unmanaged */
 	bool has_template; /* nodes are made from a template that names its devices itself */
@@ -107,8 +108,8 @@ struct np_pool {
 	enum np_rollout rollout;
 	char max_surge[16]; /* as a MachineDeployment's strategy has it; "1" by default */
 	struct np_doc *doc; /* referenced: its MachineDeployment's; NULL unless has_template */
-	struct np_node node; /* the MachineDeployment in it */
-	struct np_notes remarks;
+	struct np_val node; /* the MachineDeployment in it */
+	struct np_warnings warnings;
 };
 
 enum np_template_kind {
@@ -134,7 +135,7 @@ struct np_template {
 	char *group; /* NULL where it is no API object */
 	char *class_name; /* the class that it names instead of devices; NULL: none */
 	struct np_doc *doc; /* referenced */
-	struct np_node node; /* the object, or the flat file */
+	struct np_val node; /* the object, or the flat file */
 	size_t n_devices;
 	struct np_template_device *devices;
 	bool has_unknown_device; /* a placeholder stands for one */
@@ -145,17 +146,17 @@ struct np_template {
 	bool is_used; /* by a MachineDeployment, a control plane or a pool of its own name */
 	bool is_duplicate; /* equal to one that was added before */
 	bool has_placeholder; /* in a field that matters to its pools */
-	struct np_notes remarks;
+	struct np_warnings warnings;
 };
 
 /* A VirtualMachineClass of the input: a whole document, or an item of a List. */
 struct np_class_ref {
 	struct np_doc *doc; /* referenced */
-	struct np_node node; /* the class object in it */
+	struct np_val node; /* the class object in it */
 };
 
 /* A kind passed over, and how often. */
-struct np_skipped {
+struct np_ignored_kind {
 	char *kind;
 	size_t count;
 };
@@ -179,15 +180,16 @@ struct np_input {
 	size_t n_skipped;
 	char skipped[256]; /* the kinds passed over, "Secret, Service x2", cut with "..." */
 	size_t n_topologies_skipped; /* Clusters whose topology has neither a vmClass nor a class of Tanzu's */
-	size_t n_errors; /* what np_input_collect() found wrong; the first 100 */
+	size_t n_errors; /* what np_pool_input_collect() found wrong; the first 100 */
 	struct np_err *errors;
 	size_t n_skipped_kinds;
-	struct np_skipped *skipped_kinds; /* what `skipped` is written from; the first 64 kinds */
+	struct np_ignored_kind
+		*skipped_kinds; /* what `skipped` is written from; the first 64 kinds */
 };
 
 /* Adds what one document holds. */
-int np_input_add(struct np_input *in, const struct np_catalogue *cat, struct np_doc *doc,
-		 struct np_err *err);
+int np_pool_input_add(struct np_input *in, const struct np_catalogue *cat, struct np_doc *doc,
+		      struct np_err *err);
 
 /*
  * The variable of a Cluster's topology that says what a pool needs: {gpus, minimumGB, sizeGB}, the fields
@@ -201,39 +203,39 @@ struct np_topology_pool {
 	const char *ns, *name;
 	const char *cluster; /* NULL: not known */
 	const char *vm_class; /* NULL: none, or its template says */
-	struct np_node variable; /* the value of NP_GPU_VARIABLE; absent: none */
+	struct np_val variable; /* the value of NP_GPU_VARIABLE; absent: none */
 	const char *template_group, *template_ns, *template_name; /* NULL: none */
 };
 
 /* Adds such a pool; `doc` is what messages name. */
-int np_input_add_topology_pool(struct np_input *in, const struct np_catalogue *cat,
+int np_pool_input_add_topology(struct np_input *in, const struct np_catalogue *cat,
 			       struct np_doc *doc, const struct np_topology_pool *t,
 			       struct np_err *err);
 
 /* Adds every document of `size` bytes called `name`; the one way from bytes to pools. */
-int np_input_parse(struct np_input *in, const struct np_catalogue *cat, const char *name,
-		   const char *bytes, size_t size, struct np_err *err);
+int np_pool_input_parse(struct np_input *in, const struct np_catalogue *cat, const char *name,
+			const char *bytes, size_t size, struct np_err *err);
 
 /*
- * As np_input_parse(), but what is wrong with a document that could be parsed goes to in->errors, and
+ * As np_pool_input_parse(), but what is wrong with a document that could be parsed goes to in->errors, and
  * the next one is read. Fails only where the bytes cannot be parsed or memory runs out.
  */
-int np_input_collect(struct np_input *in, const struct np_catalogue *cat, const char *name,
-		     const char *bytes, size_t size, struct np_err *err);
+int np_pool_input_collect(struct np_input *in, const struct np_catalogue *cat, const char *name,
+			  const char *bytes, size_t size, struct np_err *err);
 
 /*
  * Joins pools and templates once all is added, and checks the whole: something recognised (or
- * refused by np_input_collect()), no pool twice, no class and no template twice unless equal.
+ * refused by np_pool_input_collect()), no pool twice, no class and no template twice unless equal.
  */
-int np_input_finish(struct np_input *in, struct np_err *err);
+int np_pool_input_finish(struct np_input *in, struct np_err *err);
 
 /* Drops the pools that do not name that class. */
-void np_input_pick(struct np_input *in, const char *vm_class);
+void np_pool_input_pick(struct np_input *in, const char *vm_class);
 
 /* Tells whether some pool names a VM class that can be looked for. */
-bool np_input_needs_classes(const struct np_input *in);
+bool np_pool_input_needs_classes(const struct np_input *in);
 
-void np_input_done(struct np_input *in);
+void np_pool_input_done(struct np_input *in);
 
 #define NP_ORIGIN_MAX 63
 #define NP_POOL_ID_MAX 832
@@ -245,9 +247,9 @@ void np_input_done(struct np_input *in);
 void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX]);
 
 /* Tells whether the text is a placeholder that some tool was to fill in. */
-bool np_is_placeholder(const char *text);
+bool np_pool_is_placeholder(const char *text);
 
 /* Tells whether a guest's name or vSphere guest id ("ubuntuGuest") is of a 32-bit system. */
-bool np_is_32bit_guest(const char *text);
+bool np_pool_is_32bit_guest(const char *text);
 
 #endif

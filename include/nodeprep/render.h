@@ -32,7 +32,7 @@ enum np_format {
 };
 
 /* Reads what -o says. */
-int np_format_parse(const char *text, enum np_format *ret, struct np_err *err);
+int np_render_format_parse(const char *text, enum np_format *ret, struct np_err *err);
 
 /* Writes a tree as JSON (indent 2) or YAML, with a final newline. */
 int np_render_tree(const json_t *tree, enum np_format format, char **ret, struct np_err *err);

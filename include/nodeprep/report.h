@@ -25,17 +25,17 @@ struct np_err;
 /* What can be said of something that may not be known. */
 enum np_verdict { NP_VERDICT_UNKNOWN, NP_VERDICT_NO, NP_VERDICT_YES };
 
-enum np_check_status {
-	NP_CHECK_PASS,
-	NP_CHECK_FAIL,
-	NP_CHECK_WARN,
-	NP_CHECK_UNKNOWN,
-	NP_CHECK_STATUS_MAX
+enum np_probe_status {
+	NP_PROBE_PASS,
+	NP_PROBE_FAIL,
+	NP_PROBE_WARN,
+	NP_PROBE_UNKNOWN,
+	NP_PROBE_STATUS_MAX
 };
 
-struct np_check {
+struct np_probe {
 	const char *id; /* a constant */
-	enum np_check_status status;
+	enum np_probe_status status;
 	bool decides; /* an unknown here keeps the report from passing */
 	char *message;
 	char *cure; /* NULL where there is nothing to do */
@@ -78,89 +78,91 @@ struct np_seen_gpu {
 /* Probes and the verdict that they amount to. */
 struct np_report {
 	enum np_verdict pass;
-	size_t n_checks;
-	struct np_check *checks;
+	size_t n_probes;
+	struct np_probe *probes;
 	bool is_final; /* a failure that no waiting can cure */
 };
 
 void np_report_done(struct np_report *r);
 
 /* The words for what is known: "pass", "fail", "unknown"; of a status also "warn". */
-const char *np_verdict_name(enum np_verdict v);
-const char *np_check_status_name(enum np_check_status s);
+const char *np_report_verdict_name(enum np_verdict v);
+const char *np_report_status_name(enum np_probe_status s);
 
 /* What a container may leave as its last words: the verdict first, then what is wrong, cut at `max`. */
 int np_report_brief(const struct np_report *r, const char *what, size_t max, char **ret,
 		    struct np_err *err);
 
-#define BARS 6
+#define NP_PCI_BARS 6
 
 /*
  * Completes a GPU whose BARs another host listed: pairs them with the catalogue's and sets ok. What
  * is missing is unknown unless the list is whole.
  */
-void gpu_pair_bars(struct np_seen_gpu *gpu, bool is_whole);
+void np_report_pair_bars(struct np_seen_gpu *gpu, bool is_whole);
 
 /* Reads "0000:3b:00.0", 4 to 8 digits of domain; false for any other text. */
-bool address_is(const char *text);
+bool np_report_is_address(const char *text);
 
 /* Finds the first address in a line ("0000:3b:00.0", or "3b:00.0" in domain 0); NULL where none is. */
-const char *address_find(const char *line, size_t size, char ret[static NP_PCI_ADDRESS_MAX]);
+const char *np_report_find_address(const char *line, size_t size,
+				   char ret[static NP_PCI_ADDRESS_MAX]);
 
 /* Copies text that came from outside: cut, and without what is no printable ASCII. */
-void copy_clean(char *ret, size_t max, const char *text, size_t size);
+void np_report_copy_clean(char *ret, size_t max, const char *text, size_t size);
 
 /* Tells whether the product name that a driver gives is a vGPU's ("GRID A100-40C"). */
-bool product_is_vgpu(const char *product);
+bool np_report_is_vgpu_product(const char *product);
 
 /* What a check comes to, but for its message. */
-struct judgement {
+struct np_judgement {
 	const char *id;
-	enum np_check_status status;
+	enum np_probe_status status;
 	bool decides;
 	const char *cure; /* copied, unless the check passes; NULL */
 	const char *where; /* a constant; NULL */
 };
 
 /* Adds a check; the message is formatted. */
-int report_add(struct np_report *r, const struct judgement *j, struct np_err *err, const char *fmt,
-	       ...) __attribute__((format(printf, 4, 5)));
+int np_report_add(struct np_report *r, const struct np_judgement *j, struct np_err *err,
+		  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* Decides `pass` once every check is there. */
-void report_finish(struct np_report *r);
+void np_report_finish(struct np_report *r);
 
 /* Writes "0000:3b:00.0 (A100-40GB)". */
-#define WHO_MAX 96
-const char *gpu_who(const struct np_seen_gpu *gpu, char buf[static WHO_MAX]);
+#define NP_REPORT_WHO_MAX 96
+const char *np_report_gpu_name(const struct np_seen_gpu *gpu, char buf[static NP_REPORT_WHO_MAX]);
 
 /* Writes "BAR 1 (64 GB)". */
-#define BAR_TEXT_MAX 64
-const char *bar_text(const struct np_seen_bar *bar, char buf[static BAR_TEXT_MAX]);
+#define NP_REPORT_BAR_MAX 64
+const char *np_report_bar_name(const struct np_seen_bar *bar, char buf[static NP_REPORT_BAR_MAX]);
 
 /* Parts of the two reports; NULL where memory runs out. */
-json_t *gpu_tree(const struct np_seen_gpu *gpu);
-json_t *checks_tree(const struct np_report *r);
-json_t *verdict_tree(enum np_verdict v);
+json_t *np_report_gpu_tree(const struct np_seen_gpu *gpu);
+json_t *np_report_probes_tree(const struct np_report *r);
+json_t *np_report_verdict_tree(enum np_verdict v);
 
 /* The number, or null where it is 0 (not known) or more than JSON's integers hold. */
-json_t *bytes_tree(uint64_t bytes);
-void checks_write(FILE *out, const struct np_report *r, bool wide);
-void gpus_write(FILE *out, const struct np_seen_gpu *gpus, size_t n);
+json_t *np_report_bytes_tree(uint64_t bytes);
+void np_report_write_probes(FILE *out, const struct np_report *r, bool wide);
+void np_report_write_gpus(FILE *out, const struct np_seen_gpu *gpus, size_t n);
 
 /* A text under construction, for lists in messages; cut with "..." at its end. */
-struct words {
+struct np_report_words {
 	size_t n; /* how many were added */
 	size_t used;
 	bool is_cut;
 	char text[512];
 };
 
-void words_add(struct words *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void np_report_words_add(struct np_report_words *w, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* Appends a BAR of which nothing is known yet; `gpu` has room for it. */
-struct np_seen_bar *gpu_add_bar(struct np_seen_gpu *gpu, unsigned index);
+struct np_seen_bar *np_report_add_bar(struct np_seen_gpu *gpu, unsigned index);
 
 /* Pairs the BARs that were read with the catalogue's, adds those that are missing, and sets ok. */
-void gpu_complete_bars(struct np_seen_gpu *gpu);
+void np_report_complete_bars(struct np_seen_gpu *gpu);
 
 #endif

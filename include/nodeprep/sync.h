@@ -15,7 +15,7 @@
  *            failed with NP_E_RETRY. The client's is_cancelled() should say the same, so that waits
  *            end; a PATCH under way is finished.
  * Ownership  results own their texts; input, catalogue and client are borrowed.
- * Errors     np_apply_run() fails where nothing could be planned (API unreachable, forbidden, no
+ * Errors     np_sync_run() fails where nothing could be planned (API unreachable, forbidden, no
  *            memory). What befell a single class stands in its result; the rest goes on.
  */
 
@@ -36,56 +36,56 @@ struct np_fetched {
 };
 
 /* Discovers the API and fetches every class that a pool names; one that is missing is left out. */
-int np_apply_fetch(struct np_kube *k, const struct np_input *in, struct np_fetched *ret,
-		   struct np_err *err);
-void np_fetched_done(struct np_fetched *f);
+int np_sync_fetch(struct np_kube *k, const struct np_input *in, struct np_fetched *ret,
+		  struct np_err *err);
+void np_sync_fetched_done(struct np_fetched *f);
 
-enum np_apply_result {
-	NP_APPLY_UNCHANGED, /* was right; no request but the read */
-	NP_APPLY_PATCHED,
-	NP_APPLY_FAILED,
-	NP_APPLY_RESULT_MAX
+enum np_sync_result {
+	NP_SYNC_UNCHANGED, /* was right; no request but the read */
+	NP_SYNC_PATCHED,
+	NP_SYNC_FAILED,
+	NP_SYNC_RESULT_MAX
 };
 
-struct np_apply_class {
-	enum np_apply_result result;
+struct np_sync_outcome {
+	enum np_sync_result result;
 	char *resource_version; /* after the write, or as read; NULL where not known */
 	unsigned attempts; /* PATCH requests that were made */
 	struct np_err error; /* code NP_OK unless failed */
 };
 
-enum np_apply_stage { NP_APPLY_READING, NP_APPLY_WRITING };
+enum np_sync_stage { NP_SYNC_READING, NP_SYNC_WRITING };
 
 /* Who looks on; every member may be NULL. */
-struct np_apply_watch {
-	void (*progress)(void *ctx, enum np_apply_stage stage, size_t done, size_t total);
+struct np_progress {
+	void (*progress)(void *ctx, enum np_sync_stage stage, size_t done, size_t total);
 	bool (*is_stopped)(void *ctx);
 	void *ctx;
 };
 
-struct np_apply_options {
+struct np_sync_options {
 	struct np_plan_options plan; /* its classes are filled in here */
 	enum np_dry_run dry_run;
-	struct np_apply_watch watch;
+	struct np_progress progress;
 };
 
-struct np_apply {
+struct np_sync {
 	struct np_fetched fetched;
 	struct np_plan plan;
 	enum np_dry_run dry_run;
 	bool was_stopped; /* some class was not begun, since is_stopped() said so */
 	bool was_replanned; /* a conflict made some class be planned from a later state */
-	struct np_apply_class
+	struct np_sync_outcome
 		*classes; /* one for each class of the plan; NULL where it has errors */
 };
 
 /* Reads, plans and, where the plan is sound, patches. */
-int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_apply_options *o,
-		 struct np_apply *ret, struct np_err *err);
-void np_apply_done(struct np_apply *a);
+int np_sync_run(struct np_kube *k, const struct np_input *in, const struct np_sync_options *o,
+		struct np_sync *ret, struct np_err *err);
+void np_sync_done(struct np_sync *a);
 
 /* An object of Cluster API's that was made or changed: a new template, or a MachineDeployment. */
-struct np_apply_object {
+struct np_sync_object {
 	const char *kind; /* a constant */
 	char *ns, *name;
 	const char *result; /* "created", "patched", "unchanged", "failed" */
@@ -93,9 +93,9 @@ struct np_apply_object {
 	struct np_err error; /* code NP_OK unless failed */
 };
 
-struct np_apply_objects {
+struct np_sync_objects {
 	size_t n;
-	struct np_apply_object
+	struct np_sync_object
 		*items; /* templates in the plan's order, each before its references */
 };
 
@@ -105,29 +105,29 @@ struct np_apply_objects {
  * template stays. What befell an object stands in its result, and the rest goes on, but for references
  * to a template that could not be made. Fails only where memory runs out.
  */
-int np_apply_templates(struct np_kube *k, const struct np_plan *plan, enum np_dry_run dry_run,
-		       struct np_apply_objects *ret, struct np_err *err);
-void np_apply_objects_done(struct np_apply_objects *o);
+int np_sync_templates(struct np_kube *k, const struct np_plan *plan, enum np_dry_run dry_run,
+		      struct np_sync_objects *ret, struct np_err *err);
+void np_sync_objects_done(struct np_sync_objects *o);
 
 /* Returns the worst code among them. */
-enum np_code np_apply_objects_code(const struct np_apply_objects *o);
+enum np_code np_sync_objects_code(const struct np_sync_objects *o);
 
-/* Adds them to np_apply_tree()'s tree, as "objects"; what failed goes to its errors too. */
-int np_apply_objects_add(json_t *tree, const struct np_apply_objects *o);
+/* Adds them to np_sync_tree()'s tree, as "objects"; what failed goes to its errors too. */
+int np_sync_objects_add(json_t *tree, const struct np_sync_objects *o);
 
 /* Returns the worst code among plan and results. */
-enum np_code np_apply_code(const struct np_apply *a);
+enum np_code np_sync_code(const struct np_sync *a);
 
 /* Returns the word for a result: "patched", "unchanged", "failed". */
-const char *np_apply_result_name(enum np_apply_result result);
+const char *np_sync_result_name(enum np_sync_result result);
 
 /* Returns the plan's tree with each class's result, resourceVersion, attempts and error. */
-json_t *np_apply_tree(const struct np_apply *a);
+json_t *np_sync_tree(const struct np_sync *a);
 
 /* Who leaves, and where they are looked for. */
-struct np_leave_options {
+struct np_release_options {
 	const struct np_catalogue *catalogue;
-	np_holder_fn *leaves;
+	np_holder_fn *releases;
 	void *ctx;
 	bool dry_run; /* nothing is sent */
 	size_t n_namespaces;
@@ -135,19 +135,19 @@ struct np_leave_options {
 	const struct np_input *in; /* whose classes are read by name where listing is forbidden */
 };
 
-struct np_leave_class {
+struct np_release_class {
 	char *ns; /* NULL: cluster-scoped */
 	char *name;
-	enum np_apply_result result;
+	enum np_sync_result result;
 	unsigned attempts; /* PATCH requests that were made */
-	struct np_notes notes;
+	struct np_warnings warnings;
 	struct np_err error; /* code NP_OK unless failed */
 };
 
-struct np_leave {
+struct np_release {
 	size_t n;
-	struct np_leave_class *classes; /* those that were held */
-	struct np_notes notes;
+	struct np_release_class *classes; /* those that were held */
+	struct np_warnings warnings;
 };
 
 /*
@@ -155,45 +155,45 @@ struct np_leave {
  * pool with its last holder, what nodeprep wrote with the last pool. A class that is gone is no error,
  * nor is an API without classes.
  */
-int np_apply_leave(struct np_kube *k, const struct np_leave_options *o, struct np_leave *ret,
-		   struct np_err *err);
-void np_leave_done(struct np_leave *l);
+int np_sync_release(struct np_kube *k, const struct np_release_options *o, struct np_release *ret,
+		    struct np_err *err);
+void np_sync_release_done(struct np_release *l);
 
 /* Returns the worst code among the classes. */
-enum np_code np_leave_code(const struct np_leave *l);
+enum np_code np_sync_release_code(const struct np_release *l);
 
 /*
  * Asks the server (SelfSubjectAccessReview) whether the user may read and patch classes in each of the
  * namespaces; NP_E_FORBIDDEN names what is missing. Nothing is written.
  */
-int np_apply_rights(struct np_kube *k, const struct np_kube_resource *r, size_t n_namespaces,
-		    const char *const *namespaces, struct np_err *err);
+int np_sync_check_access(struct np_kube *k, const struct np_kube_resource *r, size_t n_namespaces,
+			 const char *const *namespaces, struct np_err *err);
 
 /* --- one class ----------------------------------------------------------------------------- */
 
 /*
  * one - brings a single class to the state that its pools need, in one PATCH.
  *
- * Scope      the one way in which classes are changed: np_apply_run() calls it class by class, the
+ * Scope      the one way in which classes are changed: np_sync_run() calls it class by class, the
  *            controller for each class that changed. Pools of the holder that are registered and no
  *            longer there are released, the others are registered.
  * Validity   an invalid pool (it asks for GPUs that the class does not attach) neither keeps the
  *            others from what they need nor is released; with `strict` it fails the class.
  * Conflicts  np_kube_update(): the class is read and planned again until the deadline.
  * Ownership  the result owns what it points at, but for the pools' texts, which are the input's.
- * Errors     np_one_apply() fails only where memory runs out; whatever else is wrong stands in the
+ * Errors     np_sync_class() fails only where memory runs out; whatever else is wrong stands in the
  *            result, with the class or with a pool.
  */
 
 /* What is about to be written. */
-struct np_one_change {
+struct np_class_sync_change {
 	const struct np_vmclass *class; /* as it was read */
 	const struct np_plan_class *planned; /* NULL where no sound pool uses it */
 	const json_t *patch;
 	bool touches_spec; /* it is more than who is registered */
 };
 
-struct np_one {
+struct np_class_sync {
 	const struct np_kube_resource *resource; /* of the classes */
 	const char *ns, *name; /* where the class is; `ns` is ignored where classes have none */
 	const struct np_input *pools; /* every one names this class */
@@ -202,18 +202,18 @@ struct np_one {
 	enum np_dry_run dry_run;
 	bool strict; /* one invalid pool fails the class */
 	/* Tells whether a pool that the holder registered, and is not among `pools`, leaves; NULL: none. */
-	bool (*leaves)(void *ctx, const char *id);
+	bool (*releases)(void *ctx, const char *id);
 	/* Asked before each PATCH; false: it is not made. NULL: all are. */
-	bool (*may_write)(void *ctx, const struct np_one_change *change);
+	bool (*may_write)(void *ctx, const struct np_class_sync_change *change);
 	void *ctx; /* of both */
 };
 
-struct np_one_result {
-	enum np_apply_result result;
-	bool withheld; /* may_write() said no; then `result` is NP_APPLY_UNCHANGED */
+struct np_class_sync_result {
+	enum np_sync_result result;
+	bool vetoed; /* may_write() said no; then `result` is NP_SYNC_UNCHANGED */
 	bool found;
 	unsigned attempts; /* PATCH requests that were made */
-	size_t n_left; /* pools that left with the last change */
+	size_t n_released; /* pools that left with the last change */
 	json_t *object; /* the class as it is now, without its namespace; NULL where not found */
 	json_t *planned_from; /* the class as it was planned from last; NULL where not found */
 	struct np_err error; /* what is wrong with the class; NP_OK */
@@ -223,8 +223,8 @@ struct np_one_result {
 	struct np_err *errors; /* for each pool of the input; NULL where all are sound */
 };
 
-int np_one_apply(struct np_kube *k, const struct np_one *one, struct np_one_result *ret,
-		 struct np_err *err);
-void np_one_done(struct np_one_result *r);
+int np_sync_class(struct np_kube *k, const struct np_class_sync *one,
+		  struct np_class_sync_result *ret, struct np_err *err);
+void np_sync_class_done(struct np_class_sync_result *r);
 
 #endif

@@ -21,7 +21,7 @@ struct np_words {
 /* clang-format on */
 
 /* Returns the word that `text` was likely meant to be; NULL where none is near. */
-const char *np_pool_near(const char *text, struct np_words words);
+const char *np_text_near(const char *text, struct np_words words);
 
 /* Returns the value of a hexadecimal digit; -1 for any other character. */
 int np_hex_digit(char c);

@@ -74,7 +74,7 @@ struct np_devices {
 
 struct np_vmclass {
 	struct np_doc *doc;
-	struct np_node node;
+	struct np_val node;
 	const char *ns; /* NULL: cluster-scoped, or a manifest without namespace */
 	const char *name;
 	const char *resource_version; /* NULL in a manifest */
@@ -84,22 +84,22 @@ struct np_vmclass {
 	bool has_config_spec;
 	struct np_devices devices; /* what VMs get */
 	struct np_devices hidden; /* under hardware.devices, where a configSpec hides them */
-	struct np_vmx_current standing;
+	struct np_vmx_current current;
 	bool baked_in; /* keys that nodeprep did not add, and no device: a GPU may be in the image */
 	json_t *managed; /* the annotation's record; NULL where there is none, or no valid one */
 	struct np_err record_error; /* NP_E_RECORD where the annotation is not a valid record */
 	json_t *carried; /* the devices of hardware.devices as a change attaches them; NULL: no record */
-	struct np_notes notes;
+	struct np_warnings warnings;
 };
 
 /* Reads a class; `node` is its object in `doc`, of which a reference is kept. */
-int np_vmclass_read(struct np_doc *doc, struct np_node node, const struct np_catalogue *cat,
+int np_vmclass_read(struct np_doc *doc, struct np_val node, const struct np_catalogue *cat,
 		    struct np_vmclass **ret, struct np_err *err);
 void np_vmclass_free(struct np_vmclass *c);
 void np_vmclass_freep(struct np_vmclass **c);
 
 /* Returns how many of the devices are GPUs. */
-size_t np_devices_gpus(const struct np_devices *d);
+size_t np_vmclass_devices_gpus(const struct np_devices *d);
 
 /* A pool as the class's annotation is to name it. */
 struct np_member {
@@ -109,7 +109,7 @@ struct np_member {
 };
 
 /* What the pools together want of a class. */
-struct np_class_want {
+struct np_class_desired {
 	bool has_window; /* false: no device needs a window and no pool asks for one */
 	uint64_t window_gb; /* largest need of the pools, a power of two */
 	const char *window_reason; /* how it came about, for people */
@@ -118,7 +118,7 @@ struct np_class_want {
 	bool keep_memory; /* every pool says memoryReservation: Unmanaged */
 	bool allow_shrink; /* --allow-shrink */
 	bool restore_hidden; /* --restore-hidden-devices */
-	bool as_it_is; /* no pool uses it, or what they need is not known: only tell what stands */
+	bool observe_only; /* no pool uses it, or what they need is not known: only tell what stands */
 	bool tolerate_record; /* an invalid record is a warning "invalid-record", as if there were none */
 	bool discard_record; /* revert only: the record goes, the fields stay as they are */
 	const char *holder; /* who registers the pools, such as "apply" */
@@ -142,24 +142,24 @@ struct np_change {
 	const char
 		*firmware; /* what it will carry; NULL: none. Borrowed from the class or constant */
 	char *reservation; /* requests.memory it will carry; NULL: none */
-	struct np_notes notes;
+	struct np_warnings warnings;
 };
 
 /* Sets *ret to the change that makes the class as wanted. Pure; the class is left as it is. */
-int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *want,
+int np_vmclass_change(const struct np_vmclass *c, const struct np_class_desired *want,
 		      struct np_change *ret, struct np_err *err);
-void np_change_done(struct np_change *change);
+void np_vmclass_change_done(struct np_change *change);
 
 /* Appends a difference for people; borrows the values, of which NULL is absent. < 0: no memory. */
-int np_change_add(struct np_change *change, const char *path, json_t *from, json_t *to,
-		  const char *reason);
+int np_vmclass_change_add(struct np_change *change, const char *path, json_t *from, json_t *to,
+			  const char *reason);
 
 /*
  * Sets *ret to the change that lets `want`'s members leave for `want`'s holder. With the last pool
  * everything goes back to what stood before; what somebody else changed since stays, and is noted
  * ("changed-since"), as do devices without which VMs would lose their GPUs ("devices-kept").
  */
-int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *want,
+int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired *want,
 		      struct np_change *ret, struct np_err *err);
 
 /* --- the record ------------------------------------------------------------------------------ */
@@ -192,14 +192,14 @@ bool np_vmclass_record_same_pools(const json_t *a, const json_t *b);
 typedef bool np_holder_fn(void *ctx, const char *holder);
 
 /* Tells by an object's record whether any of them holds it: 1, 0, or < 0 where it is not valid. */
-int np_vmclass_is_held(const json_t *object, np_holder_fn *leaves, void *ctx, struct np_err *err);
+int np_vmclass_is_held(const json_t *object, np_holder_fn *releases, void *ctx, struct np_err *err);
 
 /*
  * As np_vmclass_revert(), but for whomever `leaves` picks among those who hold the class, and out of
  * whatever pools they hold it for. The patch is {} where there are none.
  */
-int np_vmclass_leave(const struct np_vmclass *c, np_holder_fn *leaves, void *ctx,
-		     struct np_change *ret, struct np_err *err);
+int np_vmclass_release(const struct np_vmclass *c, np_holder_fn *releases, void *ctx,
+		       struct np_change *ret, struct np_err *err);
 
 /* Returns a deep copy of the object with the patch applied as RFC 7386 says; NULL: no memory. */
 json_t *np_vmclass_patched(const json_t *object, const json_t *patch);
@@ -208,7 +208,7 @@ json_t *np_vmclass_patched(const json_t *object, const json_t *patch);
 json_t *np_vmclass_difference(const json_t *from, const json_t *to);
 
 /* Who wrote a field last, out of metadata.managedFields; the texts are borrowed from the class. */
-struct np_writer {
+struct np_last_writer {
 	const char *manager;
 	const char *operation; /* "Apply" or "Update"; "" where it is not recorded */
 	const char *time; /* RFC 3339 in UTC; "" where it is not recorded */
@@ -219,10 +219,11 @@ struct np_writer {
  * Where nobody does, the owner of the nearest parent below spec that wrote later than nodeprep. A
  * field that was only removed has no owner: then it returns false.
  */
-bool np_vmclass_writer(const struct np_vmclass *c, const char *path, struct np_writer *ret);
+bool np_vmclass_last_writer(const struct np_vmclass *c, const char *path,
+			    struct np_last_writer *ret);
 
 /* Tells whether nodeprep's annotation says that it set the field, and something else stands there. */
-bool np_vmclass_is_taken_back(const struct np_vmclass *c, const char *path);
+bool np_vmclass_is_overwritten(const struct np_vmclass *c, const char *path);
 
 /* Tells whether nodeprep's annotation records a change of the class, not pools alone. */
 bool np_vmclass_is_changed(const struct np_vmclass *c);

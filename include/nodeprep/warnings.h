@@ -31,7 +31,7 @@ struct np_message_kind {
 	const char *remedy;
 };
 
-enum np_warning {
+enum np_warning_id {
 	NP_WARNING_ADDRESS_WIDTH,
 	NP_WARNING_ALLOW_LIST,
 	NP_WARNING_API_MISSING,
@@ -72,22 +72,22 @@ enum np_warning {
 	NP_WARNING_MAX
 };
 
-const struct np_message_kind *np_warning_kind(enum np_warning warning);
+const struct np_message_kind *np_warning_kind(enum np_warning_id warning);
 
-struct np_note {
-	enum np_warning warning;
+struct np_warning {
+	enum np_warning_id warning;
 	const char *code; /* the kind's */
 	char *message;
 };
 
-struct np_notes {
+struct np_warnings {
 	size_t n;
-	struct np_note *items;
+	struct np_warning *items;
 };
 
 /* Appends a warning with the formatted message. */
-int np_notes_add(struct np_notes *notes, struct np_err *err, enum np_warning warning,
-		 const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-void np_notes_done(struct np_notes *notes);
+int np_warnings_add(struct np_warnings *warnings, struct np_err *err, enum np_warning_id warning,
+		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+void np_warnings_done(struct np_warnings *warnings);
 
 #endif

@@ -21,7 +21,7 @@ char *np_json_text(const json_t *root, size_t flags)
 	return np_take(text);
 }
 
-const char *apply_meta_text(const json_t *object, const char *key)
+const char *np_json_meta_text(const json_t *object, const char *key)
 {
 	return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
 }

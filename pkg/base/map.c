@@ -8,7 +8,7 @@
 
 #define SLOTS_FIRST 64
 
-uint64_t map_hash(uint64_t seed, const char *text)
+uint64_t np_map_hash(uint64_t seed, const char *text)
 {
 	uint64_t hash = seed != 0 ? seed : UINT64_C(0xcbf29ce484222325);
 
@@ -17,24 +17,24 @@ uint64_t map_hash(uint64_t seed, const char *text)
 	return hash;
 }
 
-static struct map_entry **find_slot(const struct map *m, const char *key)
+static struct np_map_entry **find_slot(const struct np_map *m, const char *key)
 {
-	return &m->slots[map_hash(0, key) & (m->n_slots - 1)];
+	return &m->slots[np_map_hash(0, key) & (m->n_slots - 1)];
 }
 
-struct map_entry *map_find(const struct map *m, const char *key)
+struct np_map_entry *np_map_find(const struct np_map *m, const char *key)
 {
 	if (m->n_slots == 0)
 		return NULL;
-	for (struct map_entry *e = *find_slot(m, key); e; e = e->next)
+	for (struct np_map_entry *e = *find_slot(m, key); e; e = e->next)
 		if (strcmp(e->key, key) == 0)
 			return e;
 	return NULL;
 }
 
-static int grow(struct map *m, struct np_err *err)
+static int grow(struct np_map *m, struct np_err *err)
 {
-	struct map old = *m, new = { .n = m->n };
+	struct np_map old = *m, new = { .n = m->n };
 
 	new.n_slots = old.n_slots != 0 ? 2 * old.n_slots : SLOTS_FIRST;
 	new.slots = calloc(new.n_slots, sizeof(*new.slots));
@@ -42,8 +42,8 @@ static int grow(struct map *m, struct np_err *err)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < old.n_slots; i++) {
 		while (old.slots[i]) {
-			struct map_entry *e = old.slots[i];
-			struct map_entry **slot = find_slot(&new, e->key);
+			struct np_map_entry *e = old.slots[i];
+			struct np_map_entry **slot = find_slot(&new, e->key);
 
 			old.slots[i] = e->next;
 			e->next = *slot;
@@ -55,9 +55,9 @@ static int grow(struct map *m, struct np_err *err)
 	return 0;
 }
 
-int map_insert(struct map *m, struct map_entry *entry, struct np_err *err)
+int np_map_insert(struct np_map *m, struct np_map_entry *entry, struct np_err *err)
 {
-	struct map_entry **slot;
+	struct np_map_entry **slot;
 
 	if (m->n >= m->n_slots && grow(m, err) < 0)
 		return np_err_ret(err);
@@ -68,11 +68,11 @@ int map_insert(struct map *m, struct map_entry *entry, struct np_err *err)
 	return 0;
 }
 
-void map_remove(struct map *m, const char *key)
+void np_map_remove(struct np_map *m, const char *key)
 {
 	if (m->n_slots == 0)
 		return;
-	for (struct map_entry **at = find_slot(m, key); *at; at = &(*at)->next) {
+	for (struct np_map_entry **at = find_slot(m, key); *at; at = &(*at)->next) {
 		if (strcmp((*at)->key, key) == 0) {
 			*at = (*at)->next;
 			m->n--;
@@ -81,14 +81,14 @@ void map_remove(struct map *m, const char *key)
 	}
 }
 
-struct map_entry *map_next(const struct map *m, const struct map_entry *entry)
+struct np_map_entry *np_map_next(const struct np_map *m, const struct np_map_entry *entry)
 {
 	size_t i = 0;
 
 	if (entry && entry->next)
 		return entry->next;
 	if (entry)
-		i = (map_hash(0, entry->key) & (m->n_slots - 1)) + 1;
+		i = (np_map_hash(0, entry->key) & (m->n_slots - 1)) + 1;
 	for (; i < m->n_slots; i++)
 		if (m->slots[i])
 			return m->slots[i];

@@ -38,7 +38,7 @@ static size_t distance(const char *a, const char *b)
 	return row[n];
 }
 
-const char *np_pool_near(const char *text, struct np_words words)
+const char *np_text_near(const char *text, struct np_words words)
 {
 	const char *best = NULL;
 	size_t best_distance = SIZE_MAX;

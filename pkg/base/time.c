@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-bool np_is_api_time(const char *text)
+bool np_time_is_api(const char *text)
 {
 	static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
 
@@ -19,16 +19,16 @@ bool np_is_api_time(const char *text)
 	return true;
 }
 
-void time_text(int64_t seconds, char buf[static TIME_TEXT_MAX])
+void np_time_text(int64_t seconds, char buf[static NP_TIME_TEXT_MAX])
 {
 	time_t t = (time_t)seconds;
 	struct tm tm = { 0 };
 
-	if (!gmtime_r(&t, &tm) || strftime(buf, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		strlcpy(buf, "1970-01-01T00:00:00Z", TIME_TEXT_MAX);
+	if (!gmtime_r(&t, &tm) || strftime(buf, NP_TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		strlcpy(buf, "1970-01-01T00:00:00Z", NP_TIME_TEXT_MAX);
 }
 
-int64_t time_read(const char *text)
+int64_t np_time_read(const char *text)
 {
 	struct tm tm = { 0 };
 	const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
@@ -37,14 +37,14 @@ int64_t time_read(const char *text)
 	return t > 0 ? (int64_t)t : 0;
 }
 
-void time_micro(char buf[static TIME_TEXT_MAX])
+void np_time_micro(char buf[static NP_TIME_TEXT_MAX])
 {
 	struct timespec now;
-	char seconds[TIME_TEXT_MAX];
+	char seconds[NP_TIME_TEXT_MAX];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	time_text(now.tv_sec, seconds);
-	snprintf(buf, TIME_TEXT_MAX, "%.*s.%06uZ", (int)strcspn(seconds, "Z"), seconds,
+	np_time_text(now.tv_sec, seconds);
+	snprintf(buf, NP_TIME_TEXT_MAX, "%.*s.%06uZ", (int)strcspn(seconds, "Z"), seconds,
 		 (unsigned)(now.tv_nsec / 1000) % 1000000);
 }
 
@@ -83,7 +83,7 @@ static bool read_zone(const char *text, int64_t *ret_s)
 	return !*text;
 }
 
-bool kube_time_parse(const char *text, int64_t *ret)
+bool np_time_parse(const char *text, int64_t *ret)
 {
 	struct tm tm = { 0 };
 	int64_t zone;

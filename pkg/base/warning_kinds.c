@@ -90,7 +90,7 @@ const char *np_severity_name(enum np_severity severity)
 	return severity_names[severity];
 }
 
-const struct np_message_kind *np_warning_kind(enum np_warning warning)
+const struct np_message_kind *np_warning_kind(enum np_warning_id warning)
 {
 	assert(warning < NP_WARNING_MAX);
 	return &kinds[warning];

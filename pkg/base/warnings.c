@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-int np_notes_add(struct np_notes *notes, struct np_err *err, enum np_warning warning,
-		 const char *fmt, ...)
+int np_warnings_add(struct np_warnings *warnings, struct np_err *err, enum np_warning_id warning,
+		    const char *fmt, ...)
 {
 	NP_AUTO(np_freep) char *message = NULL;
-	struct np_note *items;
+	struct np_warning *items;
 	va_list ap;
 	int n;
 
@@ -20,19 +20,19 @@ int np_notes_add(struct np_notes *notes, struct np_err *err, enum np_warning war
 		message = NULL;
 		return np_fail_nomem(err);
 	}
-	items = reallocarray(notes->items, notes->n + 1, sizeof(*items));
+	items = reallocarray(warnings->items, warnings->n + 1, sizeof(*items));
 	if (!items)
 		return np_fail_nomem(err);
-	notes->items = items;
-	notes->items[notes->n++] =
-		(struct np_note){ warning, np_warning_kind(warning)->code, np_take(message) };
+	warnings->items = items;
+	warnings->items[warnings->n++] =
+		(struct np_warning){ warning, np_warning_kind(warning)->code, np_take(message) };
 	return 0;
 }
 
-void np_notes_done(struct np_notes *notes)
+void np_warnings_done(struct np_warnings *warnings)
 {
-	for (size_t i = 0; i < notes->n; i++)
-		free(notes->items[i].message);
-	free(notes->items);
-	*notes = (struct np_notes){ 0 };
+	for (size_t i = 0; i < warnings->n; i++)
+		free(warnings->items[i].message);
+	free(warnings->items);
+	*warnings = (struct np_warnings){ 0 };
 }

@@ -29,8 +29,8 @@ static int note_unknown(struct np_plan *plan, const struct np_err *why, struct n
 {
 	if (why->code == NP_E_NOMEM)
 		return np_fail_nomem(err);
-	return np_notes_add(
-		&plan->notes, err, NP_WARNING_BINDINGS_UNKNOWN,
+	return np_warnings_add(
+		&plan->warnings, err, NP_WARNING_BINDINGS_UNKNOWN,
 		"whether the classes are bound to the pools' namespaces is not known: %s",
 		why->text);
 }
@@ -55,10 +55,10 @@ static int note_namespace(struct np_plan *plan, const char *ns, const json_t *cl
 			if (!c->found || strcmp(plan->pools[c->pools[k]].pool->ns, ns) != 0 ||
 			    is_told(plan, c, k) || json_object_get(classes, c->name))
 				continue;
-			if (np_notes_add(&c->notes, err, NP_WARNING_CLASS_NOT_BOUND,
-					 "namespace '%s' has no VirtualMachineClassBinding for "
-					 "class '%s': no VM can be made from it there",
-					 ns, c->name) < 0)
+			if (np_warnings_add(&c->warnings, err, NP_WARNING_CLASS_NOT_BOUND,
+					    "namespace '%s' has no VirtualMachineClassBinding for "
+					    "class '%s': no VM can be made from it there",
+					    ns, c->name) < 0)
 				return np_err_ret(err);
 		}
 	}
@@ -81,8 +81,8 @@ static json_t *namespaces_of(const struct np_plan *plan)
 	return json_incref(set);
 }
 
-int np_bindings_note(struct np_kube *k, const struct np_kube_resource *classes,
-		     struct np_plan *plan, struct np_err *err)
+int np_check_bindings(struct np_kube *k, const struct np_kube_resource *classes,
+		      struct np_plan *plan, struct np_err *err)
 {
 	json_auto_t *namespaces = namespaces_of(plan);
 	struct np_kube_resource r;

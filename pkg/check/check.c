@@ -16,7 +16,7 @@
 void np_check_done(struct np_check *c)
 {
 	json_decref(c->findings);
-	json_decref(c->machines);
+	json_decref(c->vms);
 	json_decref(c->images);
 	*c = (struct np_check){ 0 };
 }
@@ -58,13 +58,13 @@ static int find_taken(json_t *findings, const struct finding *where, const struc
 		      const struct np_change_item *item, struct np_err *err)
 {
 	struct finding f = *where;
-	struct np_writer writer;
+	struct np_last_writer writer;
 	char from[VALUE_MAX], to[VALUE_MAX];
 
 	write_value(item->from, from);
 	write_value(item->to, to);
-	f.kind = finding_kind(FINDING_OVERWRITTEN);
-	if (!np_vmclass_writer(c, item->path, &writer))
+	f.kind = check_finding_kind(FINDING_OVERWRITTEN);
+	if (!np_vmclass_last_writer(c, item->path, &writer))
 		return check_find(findings, &f, err,
 				  "%s is %s, expected %s as nodeprep had set it; removed by an "
 				  "unknown writer: the API server records no removals",
@@ -81,7 +81,7 @@ static int find_taken(json_t *findings, const struct finding *where, const struc
 static int find_item(json_t *findings, const struct np_plan_class *c,
 		     const struct np_change_item *item, struct np_err *err)
 {
-	struct finding f = { .kind = finding_kind(FINDING_CLASS_DRIFT),
+	struct finding f = { .kind = check_finding_kind(FINDING_CLASS_DRIFT),
 			     .object = CLASS_KIND,
 			     .ns = c->ns,
 			     .name = c->name,
@@ -90,7 +90,7 @@ static int find_item(json_t *findings, const struct np_plan_class *c,
 			     .to = item->to };
 	char from[VALUE_MAX], to[VALUE_MAX];
 
-	if (np_vmclass_is_taken_back(c->class, item->path))
+	if (np_vmclass_is_overwritten(c->class, item->path))
 		return find_taken(findings, &f, c->class, item, err);
 	write_value(item->from, from);
 	write_value(item->to, to);
@@ -107,15 +107,15 @@ static int find_drift(json_t *findings, const struct np_plan_class *c, struct np
 }
 
 /* Adds the warnings whose severity makes them findings. */
-static int find_notes(json_t *findings, const struct finding *where, const struct np_notes *notes,
-		      struct np_err *err)
+static int find_notes(json_t *findings, const struct finding *where,
+		      const struct np_warnings *warnings, struct np_err *err)
 {
 	struct finding f = *where;
 
-	for (size_t i = 0; i < notes->n; i++) {
-		f.kind = np_warning_kind(notes->items[i].warning);
+	for (size_t i = 0; i < warnings->n; i++) {
+		f.kind = np_warning_kind(warnings->items[i].warning);
 		if (f.kind->severity != NP_SEVERITY_WARNING &&
-		    check_find(findings, &f, err, "%s", notes->items[i].message) < 0)
+		    check_find(findings, &f, err, "%s", warnings->items[i].message) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -128,15 +128,15 @@ static int find_class(json_t *findings, const struct np_plan_class *c, struct np
 	if (!c->class || c->n_pools == 0)
 		return 0;
 	if (find_drift(findings, c, err) < 0 ||
-	    find_notes(findings, &where, &c->class->notes, err) < 0 ||
-	    find_notes(findings, &where, &c->notes, err) < 0)
+	    find_notes(findings, &where, &c->class->warnings, err) < 0 ||
+	    find_notes(findings, &where, &c->warnings, err) < 0)
 		return np_err_ret(err);
-	return find_notes(findings, &where, &c->change.notes, err);
+	return find_notes(findings, &where, &c->change.warnings, err);
 }
 
 static int find_template(json_t *findings, const struct np_plan_template *t, struct np_err *err)
 {
-	struct finding f = { .kind = finding_kind(FINDING_TEMPLATE_DRIFT),
+	struct finding f = { .kind = check_finding_kind(FINDING_TEMPLATE_DRIFT),
 			     .object = "VSphereMachineTemplate",
 			     .ns = t->ns,
 			     .name = t->name };
@@ -156,7 +156,7 @@ static int find_template(json_t *findings, const struct np_plan_template *t, str
 	}
 	f.path = NULL;
 	f.from = f.to = NULL;
-	return find_notes(findings, &f, &t->notes, err);
+	return find_notes(findings, &f, &t->warnings, err);
 }
 
 /* --- VMs and images ------------------------------------------------------------------------------ */
@@ -263,7 +263,7 @@ static int judge_machine(struct np_check *c, const struct np_plan *plan, const j
 {
 	char key[KEY_MAX];
 	json_t *image = find_image(index, machine);
-	struct machine_class mc = { 0 };
+	struct vm_class mc = { 0 };
 	const json_t *at;
 
 	snprintf(key, sizeof(key), "%s\n%s", text_of(machine, "namespace"),
@@ -277,7 +277,7 @@ static int judge_machine(struct np_check *c, const struct np_plan *plan, const j
 	mc.is_pending = is_pending(mc.c);
 	if (image && use_image(c, image, machine, err) < 0)
 		return np_err_ret(err);
-	return check_machine(machine, &mc, image, c->findings, err);
+	return check_vm(machine, &mc, image, c->findings, err);
 }
 
 /* jansson 2.14 leaves out of a copy what there was no memory for. */
@@ -288,7 +288,7 @@ static json_t *copy_whole(json_t *tree)
 	return json_equal(copy, tree) ? json_incref(copy) : NULL;
 }
 
-static int judge_fleet(struct np_check *c, const struct np_plan *plan, const struct np_fleet *f,
+static int judge_fleet(struct np_check *c, const struct np_plan *plan, const struct np_inventory *f,
 		       struct np_err *err)
 {
 	json_auto_t *images = copy_whole(f->images);
@@ -296,10 +296,10 @@ static int judge_fleet(struct np_check *c, const struct np_plan *plan, const str
 	json_t *machine;
 	size_t i;
 
-	c->machines = copy_whole(f->machines);
-	if (!c->machines || !images || !index)
+	c->vms = copy_whole(f->vms);
+	if (!c->vms || !images || !index)
 		return np_fail_nomem(err);
-	json_array_foreach (c->machines, i, machine)
+	json_array_foreach (c->vms, i, machine)
 		if (judge_machine(c, plan, f->wanted, index, machine, err) < 0)
 			return np_err_ret(err);
 	return json_array_extend(c->findings, f->unknown) < 0 ? np_fail_nomem(err) : 0;
@@ -314,7 +314,7 @@ static void count_errors(struct np_check *c)
 		c->n_errors += is_text(finding, "severity", np_severity_name(NP_SEVERITY_ERROR));
 }
 
-int np_check_make(const struct np_plan *plan, const struct np_fleet *f, struct np_check *ret,
+int np_check_make(const struct np_plan *plan, const struct np_inventory *f, struct np_check *ret,
 		  struct np_err *err)
 {
 	NP_AUTO(np_check_done)
@@ -329,7 +329,7 @@ int np_check_make(const struct np_plan *plan, const struct np_fleet *f, struct n
 	for (size_t i = 0; i < plan->n_templates; i++)
 		if (find_template(c.findings, &plan->templates[i], err) < 0)
 			return np_err_ret(err);
-	if (find_notes(c.findings, &input, &plan->notes, err) < 0 ||
+	if (find_notes(c.findings, &input, &plan->warnings, err) < 0 ||
 	    judge_fleet(&c, plan, f, err) < 0)
 		return np_err_ret(err);
 	count_errors(&c);

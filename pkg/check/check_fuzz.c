@@ -15,16 +15,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct fuzz_run {
 	struct np_input input;
 	struct np_plan plan;
-	struct np_fleet fleet;
+	struct np_inventory fleet;
 	struct np_check check;
 };
 
 static void fuzz_run_done(struct fuzz_run *r)
 {
 	np_check_done(&r->check);
-	np_fleet_done(&r->fleet);
+	np_check_inventory_done(&r->fleet);
 	np_plan_done(&r->plan);
-	np_input_done(&r->input);
+	np_pool_input_done(&r->input);
 }
 
 /* Each VM has its judgement, and each finding what a program looks at. */
@@ -33,7 +33,7 @@ static void expect_complete(const struct np_check *c)
 	const json_t *item;
 	size_t i, errors = 0;
 
-	json_array_foreach (c->machines, i, item)
+	json_array_foreach (c->vms, i, item)
 		if (!json_string_value(json_object_get(item, "onResize")) ||
 		    !json_object_get(item, "madeBeforeChange"))
 			abort();
@@ -54,14 +54,14 @@ static int fuzz_check(struct fuzz_run *r, const struct np_catalogue *cat, const 
 {
 	struct np_plan_options o = { .catalogue = cat, .holder = "apply" };
 
-	if (np_input_parse(&r->input, cat, "fuzz.yaml", bytes, size, err) < 0 ||
-	    np_input_finish(&r->input, err) < 0)
+	if (np_pool_input_parse(&r->input, cat, "fuzz.yaml", bytes, size, err) < 0 ||
+	    np_pool_input_finish(&r->input, err) < 0)
 		return np_err_ret(err);
 	o.classes = r->input.classes;
 	o.n_classes = r->input.n_classes;
 	if (np_plan_make(&r->input, &o, &r->plan, err) < 0 ||
-	    np_fleet_init(&r->fleet, &r->plan, err) < 0 ||
-	    np_fleet_read(&r->input, &r->fleet, err) < 0)
+	    np_check_inventory_init(&r->fleet, &r->plan, err) < 0 ||
+	    np_check_inventory_read(&r->input, &r->fleet, err) < 0)
 		return np_err_ret(err);
 	return np_check_make(&r->plan, &r->fleet, &r->check, err);
 }
@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	NP_AUTO(np_freep) char *json = NULL;
 	struct np_err err = NP_ERR_INIT;
 
-	if (!fuzz_cat && np_catalogue_new(&fuzz_cat, &err) < 0)
+	if (!fuzz_cat && np_gpu_catalogue_new(&fuzz_cat, &err) < 0)
 		abort();
 	if (fuzz_check(&r, fuzz_cat, (const char *)data, size, &err) < 0) {
 		if (err.code == NP_OK || err.text[0] == '\0')

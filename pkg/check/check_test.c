@@ -125,8 +125,8 @@ static void test_check__the_writer_is_found(void **state)
 	for (size_t i = 0; i < COUNT(writer_rows); i++) {
 		const struct writer_row *row = &writer_rows[i];
 		NP_AUTO(np_vmclass_freep) struct np_vmclass *c = class_with(row->entries);
-		struct np_writer w = { "untouched", "", "" };
-		bool found = np_vmclass_writer(c, row->path, &w);
+		struct np_last_writer w = { "untouched", "", "" };
+		bool found = np_vmclass_last_writer(c, row->path, &w);
 
 		if (found != !!row->manager ||
 		    strcmp(w.manager, found ? row->manager : "untouched") != 0)
@@ -152,7 +152,7 @@ static void test_check__times_are_those_of_api_servers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)
-		if (np_is_api_time(rows[i].text) != rows[i].is_time)
+		if (np_time_is_api(rows[i].text) != rows[i].is_time)
 			fail_msg("'%s'", rows[i].text);
 }
 
@@ -230,7 +230,7 @@ static void test_check__what_was_taken_back_is_known(void **state)
 		if (np_doc_new_take("class", json_loads(text, 0, NULL), &doc, &err) < 0 ||
 		    np_vmclass_read(doc, np_doc_root(doc), catalogue, &c, &err) < 0)
 			fail_msg("%s: %s", row->name, err.text);
-		if (np_vmclass_is_taken_back(c, row->path) != row->is_taken)
+		if (np_vmclass_is_overwritten(c, row->path) != row->is_taken)
 			fail_msg("%s", row->name);
 		assert_int_equal(np_vmclass_is_changed(c), row->before[0] != '\0');
 	}
@@ -290,8 +290,8 @@ static void test_check__vms_of_the_classes_are_kept(void **state)
 		if (asprintf(&text, "%s%s%s", POOL, CLASS, fleet_rows[i].machine) < 0)
 			fail_msg("no memory");
 		r = run_text(text);
-		if (json_array_size(r.check.machines) != fleet_rows[i].n)
-			fail_msg("%s: %zu", fleet_rows[i].name, json_array_size(r.check.machines));
+		if (json_array_size(r.check.vms) != fleet_rows[i].n)
+			fail_msg("%s: %zu", fleet_rows[i].name, json_array_size(r.check.vms));
 		/* Kept for the check, and passed over by all else as before. */
 		assert_true(r.input.n_skipped > 0);
 	}
@@ -308,9 +308,10 @@ static void test_check__the_corpus_replays(void **state)
 /* Judges what is planned already; *ret stays as it was on failure. */
 static int judge_again(const struct fuzz_run *r, struct np_check *ret, struct np_err *err)
 {
-	NP_AUTO(np_fleet_done) struct np_fleet fleet = { 0 };
+	NP_AUTO(np_check_inventory_done) struct np_inventory fleet = { 0 };
 
-	if (np_fleet_init(&fleet, &r->plan, err) < 0 || np_fleet_read(&r->input, &fleet, err) < 0)
+	if (np_check_inventory_init(&fleet, &r->plan, err) < 0 ||
+	    np_check_inventory_read(&r->input, &fleet, err) < 0)
 		return np_err_ret(err);
 	return np_check_make(&r->plan, &fleet, ret, err);
 }

@@ -31,7 +31,7 @@ static const struct np_message_kind kinds[FINDING_MAX] = {
 				  "grant the permissions in deploy/manifests/rbac/check.yaml, or add the VMs with -f" },
 };
 
-const struct np_message_kind *finding_kind(enum finding_id id)
+const struct np_message_kind *check_finding_kind(enum finding_id id)
 {
 	return &kinds[id];
 }
@@ -57,7 +57,7 @@ json_t *check_text(const char *text)
 	return copy ? json_string(copy) : NULL;
 }
 
-static json_t *writer_tree(const struct np_writer *w)
+static json_t *writer_tree(const struct np_last_writer *w)
 {
 	if (!w)
 		return json_null();

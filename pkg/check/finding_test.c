@@ -18,10 +18,10 @@
 static const struct np_message_kind *find_kind(const char *code)
 {
 	for (unsigned i = 0; i < FINDING_MAX; i++)
-		if (strcmp(finding_kind((enum finding_id)i)->code, code) == 0)
-			return finding_kind((enum finding_id)i);
+		if (strcmp(check_finding_kind((enum finding_id)i)->code, code) == 0)
+			return check_finding_kind((enum finding_id)i);
 	for (unsigned i = 0; i < NP_WARNING_MAX; i++) {
-		const struct np_message_kind *kind = np_warning_kind((enum np_warning)i);
+		const struct np_message_kind *kind = np_warning_kind((enum np_warning_id)i);
 
 		if (kind->severity != NP_SEVERITY_WARNING && strcmp(kind->code, code) == 0)
 			return kind;
@@ -34,7 +34,7 @@ static size_t count_kinds(void)
 	size_t n = FINDING_MAX;
 
 	for (unsigned i = 0; i < NP_WARNING_MAX; i++)
-		n += np_warning_kind((enum np_warning)i)->severity != NP_SEVERITY_WARNING;
+		n += np_warning_kind((enum np_warning_id)i)->severity != NP_SEVERITY_WARNING;
 	return n;
 }
 
@@ -73,12 +73,13 @@ static void test_finding__codes_are_unique(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < FINDING_MAX; i++) {
-		const char *code = finding_kind((enum finding_id)i)->code;
+		const char *code = check_finding_kind((enum finding_id)i)->code;
 
 		for (unsigned k = 0; k < NP_WARNING_MAX; k++)
-			assert_string_not_equal(code, np_warning_kind((enum np_warning)k)->code);
+			assert_string_not_equal(code, np_warning_kind((enum np_warning_id)k)->code);
 		if (i > 0)
-			assert_true(strcmp(finding_kind((enum finding_id)(i - 1))->code, code) < 0);
+			assert_true(strcmp(check_finding_kind((enum finding_id)(i - 1))->code,
+					   code) < 0);
 	}
 }
 

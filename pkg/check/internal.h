@@ -28,7 +28,7 @@ enum finding_id {
 	FINDING_MAX
 };
 
-const struct np_message_kind *finding_kind(enum finding_id id);
+const struct np_message_kind *check_finding_kind(enum finding_id id);
 
 /* A finding and the object that it is about; NULL for what does not apply. Texts are borrowed. */
 struct finding {
@@ -36,7 +36,7 @@ struct finding {
 	const char *object, *ns, *name;
 	const char *path;
 	json_t *from, *to; /* borrowed */
-	const struct np_writer *writer;
+	const struct np_last_writer *writer;
 };
 
 /* Appends a finding with the formatted message. */
@@ -50,14 +50,14 @@ json_t *check_text(const char *text);
 bool check_needs_efi(const struct np_plan *plan, const struct np_plan_class *c);
 
 /* What a VM is held against. */
-struct machine_class {
+struct vm_class {
 	const struct np_plan_class *c;
 	bool needs_efi;
 	bool is_pending; /* the class is still to change, in more than its annotation */
 };
 
 /* Completes the VM's tree with its judgement, and tells what is found. `image` NULL: none is known. */
-int check_machine(json_t *machine, const struct machine_class *mc, const json_t *image,
-		  json_t *findings, struct np_err *err);
+int check_vm(json_t *machine, const struct vm_class *mc, const json_t *image, json_t *findings,
+	     struct np_err *err);
 
 #endif

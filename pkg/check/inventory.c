@@ -14,14 +14,14 @@
 #define IMAGE_KIND "VirtualMachineImage"
 #define CLUSTER_IMAGE_KIND "ClusterVirtualMachineImage"
 
-void np_fleet_done(struct np_fleet *f)
+void np_check_inventory_done(struct np_inventory *f)
 {
 	json_decref(f->wanted);
 	json_decref(f->seen);
-	json_decref(f->machines);
+	json_decref(f->vms);
 	json_decref(f->images);
 	json_decref(f->unknown);
-	*f = (struct np_fleet){ 0 };
+	*f = (struct np_inventory){ 0 };
 }
 
 /* A class without devices that was never changed asks nothing of its VMs. */
@@ -33,7 +33,8 @@ static bool is_judged(const struct np_plan_class *c)
 }
 
 /* A class may serve several namespaces, where classes have none of their own. */
-static int want_class(struct np_fleet *f, const struct np_plan *plan, size_t i, struct np_err *err)
+static int want_class(struct np_inventory *f, const struct np_plan *plan, size_t i,
+		      struct np_err *err)
 {
 	const struct np_plan_class *c = &plan->classes[i];
 	char key[KEY_MAX];
@@ -46,11 +47,11 @@ static int want_class(struct np_fleet *f, const struct np_plan *plan, size_t i, 
 	return 0;
 }
 
-int np_fleet_init(struct np_fleet *f, const struct np_plan *plan, struct np_err *err)
+int np_check_inventory_init(struct np_inventory *f, const struct np_plan *plan, struct np_err *err)
 {
-	*f = (struct np_fleet){ json_object(), json_object(), json_array(), json_array(),
-				json_array() };
-	if (!f->wanted || !f->seen || !f->machines || !f->images || !f->unknown)
+	*f = (struct np_inventory){ json_object(), json_object(), json_array(), json_array(),
+				    json_array() };
+	if (!f->wanted || !f->seen || !f->vms || !f->images || !f->unknown)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < plan->n_classes; i++)
 		if (want_class(f, plan, i, err) < 0)
@@ -67,7 +68,7 @@ static const char *created_of(const json_t *metadata)
 {
 	const char *text = text_of(metadata, "creationTimestamp");
 
-	return text && np_is_api_time(text) ? text : NULL;
+	return text && np_time_is_api(text) ? text : NULL;
 }
 
 /* spec.className is in every version; what a VM was made from stands in its status where that is empty. */
@@ -144,7 +145,7 @@ static int push(json_t *list, json_t *item, struct np_err *err)
 }
 
 /* Returns 1 the first time. */
-static int remember(struct np_fleet *f, const char *kind, const char *ns, const char *name,
+static int remember(struct np_inventory *f, const char *kind, const char *ns, const char *name,
 		    struct np_err *err)
 {
 	char key[KEY_MAX];
@@ -155,7 +156,7 @@ static int remember(struct np_fleet *f, const char *kind, const char *ns, const 
 	return json_object_set_new(f->seen, key, json_true()) < 0 ? np_fail_nomem(err) : 1;
 }
 
-static bool is_wanted(const struct np_fleet *f, const json_t *machine, const char *ns)
+static bool is_wanted(const struct np_inventory *f, const json_t *machine, const char *ns)
 {
 	const char *class = class_of(machine);
 	char key[KEY_MAX];
@@ -171,8 +172,8 @@ static bool is_of_group(const json_t *object)
 	return api && strncmp(api, NP_VMCLASS_GROUP "/", strlen(NP_VMCLASS_GROUP) + 1) == 0;
 }
 
-int np_fleet_add(struct np_fleet *f, const json_t *object, const char *default_namespace,
-		 struct np_err *err)
+int np_check_inventory_add(struct np_inventory *f, const json_t *object,
+			   const char *default_namespace, struct np_err *err)
 {
 	const json_t *metadata = json_object_get(object, "metadata");
 	const char *kind = text_of(object, "kind"), *name = text_of(metadata, "name");
@@ -194,21 +195,21 @@ int np_fleet_add(struct np_fleet *f, const json_t *object, const char *default_n
 	fresh = remember(f, kind, ns, name, err);
 	if (fresh <= 0)
 		return fresh;
-	return is_machine ? push(f->machines, machine_tree(object, ns), err)
+	return is_machine ? push(f->vms, machine_tree(object, ns), err)
 			  : push(f->images, image_tree(object, kind, ns), err);
 }
 
-int np_fleet_read(const struct np_input *in, struct np_fleet *f, struct np_err *err)
+int np_check_inventory_read(const struct np_input *in, struct np_inventory *f, struct np_err *err)
 {
 	const char *ns = in->default_namespace ? in->default_namespace : "default";
 
 	for (size_t i = 0; i < in->n_objects; i++)
-		if (np_fleet_add(f, in->objects[i].node.json, ns, err) < 0)
+		if (np_check_inventory_add(f, in->objects[i].node.json, ns, err) < 0)
 			return np_err_ret(err);
-	if (json_object_size(f->wanted) == 0 || json_array_size(f->machines) > 0)
+	if (json_object_size(f->wanted) == 0 || json_array_size(f->vms) > 0)
 		return 0;
 	return check_find(f->unknown,
-			  &(struct finding){ .kind = finding_kind(FINDING_VMS_UNKNOWN),
+			  &(struct finding){ .kind = check_finding_kind(FINDING_VMS_UNKNOWN),
 					     .object = MACHINE_KIND },
 			  err, "the input has no VirtualMachine of these classes");
 }
@@ -229,7 +230,7 @@ static const struct listed cluster_images_listed = { "clustervirtualmachineimage
 						     CLUSTER_IMAGE_KIND, FINDING_IMAGES_UNKNOWN };
 
 struct visit {
-	struct np_fleet *f;
+	struct np_inventory *f;
 	const char *ns;
 };
 
@@ -237,14 +238,14 @@ static int visit_object(void *ctx, json_t *object, struct np_err *err)
 {
 	struct visit *v = ctx;
 
-	return np_fleet_add(v->f, object, v->ns, err);
+	return np_check_inventory_add(v->f, object, v->ns, err);
 }
 
 /* What may not be seen, or is not there, is no failure of the check: it is told. */
-static int tolerate(struct np_fleet *f, const struct listed *l, const char *ns,
+static int tolerate(struct np_inventory *f, const struct listed *l, const char *ns,
 		    const struct np_err *why, struct np_err *err)
 {
-	const struct finding finding = { .kind = finding_kind(l->finding),
+	const struct finding finding = { .kind = check_finding_kind(l->finding),
 					 .object = l->kind,
 					 .ns = ns };
 
@@ -260,7 +261,7 @@ static int tolerate(struct np_fleet *f, const struct listed *l, const char *ns,
 }
 
 /* Lists in each of the namespaces, which are the keys of `namespaces`. */
-static int list_all(struct np_kube *k, struct np_fleet *f, const struct listed *l,
+static int list_all(struct np_kube *k, struct np_inventory *f, const struct listed *l,
 		    json_t *namespaces, struct np_err *err)
 {
 	struct np_kube_resource r = { .namespaced = false };
@@ -284,7 +285,7 @@ static int list_all(struct np_kube *k, struct np_fleet *f, const struct listed *
 }
 
 /* Returns the namespaces of the wanted classes, in the plan's order. */
-static json_t *wanted_namespaces(const struct np_fleet *f)
+static json_t *wanted_namespaces(const struct np_inventory *f)
 {
 	json_auto_t *set = json_object();
 	const char *key;
@@ -300,7 +301,8 @@ static json_t *wanted_namespaces(const struct np_fleet *f)
 }
 
 static const struct np_plan_class *class_of_tree(const struct np_plan *plan,
-						 const struct np_fleet *f, const json_t *machine)
+						 const struct np_inventory *f,
+						 const json_t *machine)
 {
 	char key[KEY_MAX];
 	const json_t *at;
@@ -312,13 +314,13 @@ static const struct np_plan_class *class_of_tree(const struct np_plan *plan,
 }
 
 /* Returns the namespaces of VMs whose firmware their image decides, where it matters. */
-static json_t *image_namespaces(const struct np_plan *plan, const struct np_fleet *f)
+static json_t *image_namespaces(const struct np_plan *plan, const struct np_inventory *f)
 {
 	json_auto_t *set = json_object();
 	const json_t *m;
 	size_t i;
 
-	json_array_foreach (f->machines, i, m) {
+	json_array_foreach (f->vms, i, m) {
 		const struct np_plan_class *c = class_of_tree(plan, f, m);
 
 		if (!c || !check_needs_efi(plan, c) || !text_of(m, "image") ||
@@ -330,8 +332,8 @@ static json_t *image_namespaces(const struct np_plan *plan, const struct np_flee
 	return json_incref(set);
 }
 
-int np_fleet_fetch(struct np_kube *k, const struct np_plan *plan, struct np_fleet *f,
-		   struct np_err *err)
+int np_check_inventory_fetch(struct np_kube *k, const struct np_plan *plan, struct np_inventory *f,
+			     struct np_err *err)
 {
 	json_auto_t *namespaces = wanted_namespaces(f);
 	json_auto_t *of_images = NULL;

@@ -104,12 +104,12 @@ static int write_all(FILE *out, const struct np_plan *plan, const struct np_chec
 		return np_err_ret(err);
 	if (format == NP_FORMAT_WIDE)
 		write_actions(out, c->findings);
-	if (write_table(out, &machine_columns, c->machines, err) < 0 ||
+	if (write_table(out, &machine_columns, c->vms, err) < 0 ||
 	    write_table(out, &image_columns, c->images, err) < 0)
 		return np_err_ret(err);
 	if (json_array_size(c->findings) == 0)
 		fprintf(out, "%sno findings: %zu class(es), %zu virtual machine(s)\n",
-			ftell(out) > 0 ? "\n" : "", plan->n_classes, json_array_size(c->machines));
+			ftell(out) > 0 ? "\n" : "", plan->n_classes, json_array_size(c->vms));
 	return 0;
 }
 
@@ -120,7 +120,7 @@ static json_t *check_tree(const struct np_plan *plan, const struct np_check *c)
 
 	if (!tree || json_object_set_new(tree, "kind", json_string("Check")) < 0 ||
 	    json_object_set(tree, "findings", c->findings) < 0 ||
-	    json_object_set(tree, "virtualMachines", c->machines) < 0 ||
+	    json_object_set(tree, "virtualMachines", c->vms) < 0 ||
 	    json_object_set(tree, "images", c->images) < 0)
 		return NULL;
 	return json_incref(tree);

@@ -34,13 +34,13 @@ static struct annotation annotation_of(const json_t *machine)
 	return a;
 }
 
-static bool has_window(const struct machine_class *mc)
+static bool has_window(const struct vm_class *mc)
 {
 	return mc->c->change.has_window && mc->c->change.window_gb > 0;
 }
 
 /* Only of a VM with a PCI device does VM Operator set a window at all. */
-static bool has_devices(const struct machine_class *mc)
+static bool has_devices(const struct vm_class *mc)
 {
 	return mc->c->class->devices.n > 0 || mc->c->class->hidden.n > 0;
 }
@@ -75,7 +75,7 @@ static int set_outcome(json_t *machine, const char *key, const char *key_gb, con
 }
 
 /* At creation the class's key stands before what VM Operator would set; at a resize it does not. */
-static int set_outcomes(json_t *machine, const struct machine_class *mc, struct np_err *err)
+static int set_outcomes(json_t *machine, const struct vm_class *mc, struct np_err *err)
 {
 	struct annotation a = annotation_of(machine);
 	char own[TEXT_MAX], whole[TEXT_MAX + 32];
@@ -107,7 +107,7 @@ enum moment { MOMENT_BEFORE, MOMENT_AFTER, MOMENT_UNKNOWN };
  * When the VM was made. nodeprep's own entry tells the latest moment of its change; of a class that
  * it never changed, whoever wrote the spec last. Within one second nothing is told.
  */
-static enum moment moment_of(const json_t *machine, const struct machine_class *mc,
+static enum moment moment_of(const json_t *machine, const struct vm_class *mc,
 			     const char **ret_change)
 {
 	const struct np_vmclass *c = mc->c->class;
@@ -131,14 +131,14 @@ static enum moment moment_of(const json_t *machine, const struct machine_class *
 
 static struct finding about(const json_t *machine, enum finding_id id)
 {
-	return (struct finding){ .kind = finding_kind(id),
+	return (struct finding){ .kind = check_finding_kind(id),
 				 .object = "VirtualMachine",
 				 .ns = text_of(machine, "namespace"),
 				 .name = text_of(machine, "name") };
 }
 
 /* The VM's own status tells its window: no time need be compared. */
-static int find_window(const json_t *machine, const struct machine_class *mc, json_t *findings,
+static int find_window(const json_t *machine, const struct vm_class *mc, json_t *findings,
 		       struct np_err *err)
 {
 	struct finding f = about(machine, FINDING_VM_WINDOW);
@@ -152,7 +152,7 @@ static int find_window(const json_t *machine, const struct machine_class *mc, js
 			  gb, mc->c->name, mc->c->change.window_gb);
 }
 
-static int find_moment(json_t *machine, const struct machine_class *mc, json_t *findings,
+static int find_moment(json_t *machine, const struct vm_class *mc, json_t *findings,
 		       struct np_err *err)
 {
 	const char *created = text_of(machine, "created"), *change = NULL;
@@ -184,7 +184,7 @@ static int find_moment(json_t *machine, const struct machine_class *mc, json_t *
 }
 
 /* What differs from the class's window waits for the next resize. */
-static int find_annotation(const json_t *machine, const struct machine_class *mc, json_t *findings,
+static int find_annotation(const json_t *machine, const struct vm_class *mc, json_t *findings,
 			   struct np_err *err)
 {
 	struct annotation a = annotation_of(machine);
@@ -205,7 +205,7 @@ static bool is_bios(const char *firmware)
 }
 
 /* VM Operator takes the VM's own firmware first, then the image's, then the class's. */
-static int find_firmware(const json_t *machine, const struct machine_class *mc, const json_t *image,
+static int find_firmware(const json_t *machine, const struct vm_class *mc, const json_t *image,
 			 json_t *findings, struct np_err *err)
 {
 	struct finding own = about(machine, FINDING_VM_BIOS);
@@ -234,8 +234,8 @@ static int find_firmware(const json_t *machine, const struct machine_class *mc, 
 		text_of(image, "kind"), text_of(image, "name"));
 }
 
-int check_machine(json_t *machine, const struct machine_class *mc, const json_t *image,
-		  json_t *findings, struct np_err *err)
+int check_vm(json_t *machine, const struct vm_class *mc, const json_t *image, json_t *findings,
+	     struct np_err *err)
 {
 	if (set_outcomes(machine, mc, err) < 0)
 		return np_err_ret(err);

@@ -10,17 +10,17 @@
 /* The kernel's IFNAMSIZ without its NUL. */
 #define IFNAME_MAX 15
 
-static const char *const command_names[NP_EXEC_COMMAND_MAX] = {
-	[NP_EXEC_ADD] = "ADD", [NP_EXEC_CHECK] = "CHECK",   [NP_EXEC_DEL] = "DEL",
-	[NP_EXEC_GC] = "GC",   [NP_EXEC_STATUS] = "STATUS", [NP_EXEC_VERSION] = "VERSION",
+static const char *const command_names[NP_CNI_COMMAND_MAX] = {
+	[NP_CNI_ADD] = "ADD", [NP_CNI_CHECK] = "CHECK",   [NP_CNI_DEL] = "DEL",
+	[NP_CNI_GC] = "GC",   [NP_CNI_STATUS] = "STATUS", [NP_CNI_VERSION] = "VERSION",
 };
 
-const char *np_exec_command_name(enum np_exec_command command)
+const char *np_cni_command_name(enum np_cni_command command)
 {
 	return command_names[command];
 }
 
-bool exec_is_name(const char *text)
+bool cni_is_name(const char *text)
 {
 	for (const char *c = text; *c; c++) {
 		bool inner = c != text && strchr("_.-", *c);
@@ -28,7 +28,7 @@ bool exec_is_name(const char *text)
 		if (!inner && !(isascii(*c) && isalnum((unsigned char)*c)))
 			return false;
 	}
-	return *text && strlen(text) <= NP_EXEC_NAME_MAX;
+	return *text && strlen(text) <= NP_CNI_NAME_MAX;
 }
 
 static bool is_ifname(const char *text)
@@ -41,13 +41,13 @@ static bool is_ifname(const char *text)
 	return true;
 }
 
-static int read_command(const char *text, enum np_exec_command *ret, struct np_err *err)
+static int read_command(const char *text, enum np_cni_command *ret, struct np_err *err)
 {
 	if (!text || !*text)
 		return np_fail(
 			err, NP_E_USAGE,
 			"CNI_COMMAND is empty: ADD, CHECK, DEL, GC, STATUS or VERSION is needed");
-	for (enum np_exec_command i = 0; i < NP_EXEC_COMMAND_MAX; i++) {
+	for (enum np_cni_command i = 0; i < NP_CNI_COMMAND_MAX; i++) {
 		if (strcmp(text, command_names[i]) == 0) {
 			*ret = i;
 			return 0;
@@ -74,14 +74,14 @@ static void find_arg(const char *args, const char *key, char *buf, size_t size)
 	}
 }
 
-static void read_pod(const char *args, char buf[static NP_EXEC_POD_MAX])
+static void read_pod(const char *args, char buf[static NP_CNI_POD_MAX])
 {
-	char ns[NP_EXEC_POD_MAX / 2] = "", name[NP_EXEC_POD_MAX / 2] = "";
+	char ns[NP_CNI_POD_MAX / 2] = "", name[NP_CNI_POD_MAX / 2] = "";
 
 	find_arg(args, "K8S_POD_NAMESPACE", ns, sizeof(ns));
 	find_arg(args, "K8S_POD_NAME", name, sizeof(name));
 	if (*name)
-		snprintf(buf, NP_EXEC_POD_MAX, "%s/%s", ns, name);
+		snprintf(buf, NP_CNI_POD_MAX, "%s/%s", ns, name);
 	/* The environment is bytes, and what is told of it is to be text. */
 	for (char *c = buf; *c; c++)
 		if (!isgraph((unsigned char)*c))
@@ -93,19 +93,19 @@ static const char *or_null(const char *text)
 	return text && *text ? text : NULL;
 }
 
-int np_exec_call_read(const struct np_exec_environment *env, struct np_exec_call *ret,
-		      struct np_err *err)
+int np_cni_call_read(const struct np_cni_environment *env, struct np_cni_call *ret,
+		     struct np_err *err)
 {
-	struct np_exec_call call = { .container = or_null(env->container),
-				     .ifname = or_null(env->ifname) };
+	struct np_cni_call call = { .container = or_null(env->container),
+				    .ifname = or_null(env->ifname) };
 
 	if (read_command(env->command, &call.command, err) < 0)
 		return np_err_ret(err);
-	if (call.container && !exec_is_name(call.container))
+	if (call.container && !cni_is_name(call.container))
 		return np_fail(err, NP_E_USAGE,
 			       "CNI_CONTAINERID is '%.64s': letters, digits, '_', '.' and '-' are "
 			       "needed, the first a letter or digit, at most %d",
-			       call.container, NP_EXEC_NAME_MAX);
+			       call.container, NP_CNI_NAME_MAX);
 	if (call.ifname && !is_ifname(call.ifname))
 		return np_fail(
 			err, NP_E_USAGE,

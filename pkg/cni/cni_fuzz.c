@@ -26,9 +26,9 @@ static void expect_object(const char *text)
 		abort();
 }
 
-static void try_error(enum np_exec_version version, const struct np_err *err)
+static void try_error(enum np_cni_version version, const struct np_err *err)
 {
-	char *text = np_exec_error(version, np_code_cni(err->code), err->text, "");
+	char *text = np_cni_error(version, np_code_cni(err->code), err->text, "");
 
 	expect_told(err);
 	if (text)
@@ -37,25 +37,25 @@ static void try_error(enum np_exec_version version, const struct np_err *err)
 }
 
 /* A holder is of its own call's network, and one that is listed is never dropped. */
-static void try_holders(const struct np_exec_config *c)
+static void try_holders(const struct np_cni_config *c)
 {
-	char holder[NP_EXEC_HOLDER_MAX];
+	char holder[NP_CNI_HOLDER_MAX];
 
 	for (size_t i = 0; i < c->n_valid; i++) {
-		struct np_exec_environment env = { "ADD", c->valid[i].container, c->valid[i].ifname,
-						   NULL };
-		struct np_exec_call call;
+		struct np_cni_environment env = { "ADD", c->valid[i].container, c->valid[i].ifname,
+						  NULL };
+		struct np_cni_call call;
 		struct np_err err = NP_ERR_INIT;
 
-		if (np_exec_call_read(&env, &call, &err) < 0)
+		if (np_cni_call_read(&env, &call, &err) < 0)
 			continue;
-		np_exec_holder(c, &call, holder);
-		if (strncmp(holder, "cni/", 4) != 0 || np_exec_is_stale(c, holder))
+		np_cni_holder(c, &call, holder);
+		if (strncmp(holder, "cni/", 4) != 0 || np_cni_is_stale(c, holder))
 			abort();
 	}
 }
 
-static void try_config(const struct np_exec_config *c, const struct np_catalogue *cat)
+static void try_config(const struct np_cni_config *c, const struct np_catalogue *cat)
 {
 	struct np_err err = NP_ERR_INIT;
 	struct np_input in = { 0 };
@@ -63,40 +63,40 @@ static void try_config(const struct np_exec_config *c, const struct np_catalogue
 	char *text = NULL;
 
 	try_holders(c);
-	if (np_exec_add_pools(c, cat, &in, &err) < 0)
+	if (np_cni_add_pools(c, cat, &in, &err) < 0)
 		expect_told(&err);
-	np_input_done(&in);
-	if (np_node_is_present(c->prev_result) && !json_is_object(c->prev_result.json))
+	np_pool_input_done(&in);
+	if (np_doc_is_present(c->prev_result) && !json_is_object(c->prev_result.json))
 		return;
-	if (np_exec_result(c, plan, &text, &err) == 0)
+	if (np_cni_result(c, plan, &text, &err) == 0)
 		expect_object(text);
 	free(text);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum np_exec_command commands[] = { NP_EXEC_ADD, NP_EXEC_DEL, NP_EXEC_GC };
+	static const enum np_cni_command commands[] = { NP_CNI_ADD, NP_CNI_DEL, NP_CNI_GC };
 	static struct np_catalogue *cat;
-	enum np_exec_version version = NP_EXEC_1_1_0;
+	enum np_cni_version version = NP_CNI_1_1_0;
 	char *bytes = malloc(size + 1), *text = NULL;
 	struct np_err err = NP_ERR_INIT;
 
-	if (!bytes || (!cat && np_catalogue_new(&cat, &err) < 0))
+	if (!bytes || (!cat && np_gpu_catalogue_new(&cat, &err) < 0))
 		abort();
 	if (size > 0)
 		memcpy(bytes, data, size);
 	bytes[size] = '\0';
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		struct np_exec_config c = { 0 };
+		struct np_cni_config c = { 0 };
 		struct np_err why = NP_ERR_INIT;
 
-		if (np_exec_config_parse(commands[i], bytes, size, "host", &c, &version, &why) < 0)
+		if (np_cni_config_parse(commands[i], bytes, size, "host", &c, &version, &why) < 0)
 			try_error(version, &why);
 		else
 			try_config(&c, cat);
-		np_exec_config_done(&c);
+		np_cni_config_done(&c);
 	}
-	if (np_exec_version_answer(bytes, size, &text, &err) == 0)
+	if (np_cni_version_answer(bytes, size, &text, &err) == 0)
 		expect_object(text);
 	free(text);
 	free(bytes);

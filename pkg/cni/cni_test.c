@@ -31,80 +31,80 @@
 
 static const struct call_case {
 	const char *what;
-	struct np_exec_environment env;
+	struct np_cni_environment env;
 	const char *part; /* of the message; NULL: it is right */
-	enum np_exec_command command;
+	enum np_cni_command command;
 	const char *pod;
 } call_cases[] = {
-	{ "a command alone", { .command = "GC" }, NULL, NP_EXEC_GC, "" },
-	{ "empty ids are none", { "ADD", "", "", "" }, NULL, NP_EXEC_ADD, "" },
+	{ "a command alone", { .command = "GC" }, NULL, NP_CNI_GC, "" },
+	{ "empty ids are none", { "ADD", "", "", "" }, NULL, NP_CNI_ADD, "" },
 	{ "a container of every kind of letter",
 	  { "DEL", "0aZ_.-", NULL, NULL },
 	  NULL,
-	  NP_EXEC_DEL,
+	  NP_CNI_DEL,
 	  "" },
 	{ "an interface of 15 bytes",
 	  { "ADD", "c", "abcdefghijklmno", NULL },
 	  NULL,
-	  NP_EXEC_ADD,
+	  NP_CNI_ADD,
 	  "" },
 	{ "a pod among other arguments",
 	  { "ADD", "c", "e", "IgnoreUnknown=1;K8S_POD_NAME=p;;x;K8S_POD_NAMESPACE=n" },
 	  NULL,
-	  NP_EXEC_ADD,
+	  NP_CNI_ADD,
 	  "n/p" },
 	{ "a pod without namespace",
 	  { "ADD", "c", "e", "K8S_POD_NAME=p" },
 	  NULL,
-	  NP_EXEC_ADD,
+	  NP_CNI_ADD,
 	  "/p" },
 	{ "a key that only begins alike",
 	  { "ADD", "c", "e", "K8S_POD_NAMED=p" },
 	  NULL,
-	  NP_EXEC_ADD,
+	  NP_CNI_ADD,
 	  "" },
 	{ "a pod in bytes that are no text",
 	  { "ADD", "c", "e", "K8S_POD_NAME=\377p\001;K8S_POD_NAMESPACE=\303" },
 	  NULL,
-	  NP_EXEC_ADD,
+	  NP_CNI_ADD,
 	  "?/?p?" },
 	{ "an interface in bytes that are no text",
 	  { .command = "ADD", .ifname = "\377" },
 	  "IFNAME",
-	  NP_EXEC_ADD,
+	  NP_CNI_ADD,
 	  "" },
-	{ "no command", { .command = NULL }, "CNI_COMMAND is empty", NP_EXEC_ADD, "" },
-	{ "an unknown command", { .command = "Add" }, "'Add'", NP_EXEC_ADD, "" },
+	{ "no command", { .command = NULL }, "CNI_COMMAND is empty", NP_CNI_ADD, "" },
+	{ "an unknown command", { .command = "Add" }, "'Add'", NP_CNI_ADD, "" },
 	{ "a container that begins with '-'",
 	  { .command = "ADD", .container = "-a" },
 	  "'-a'",
-	  NP_EXEC_ADD,
+	  NP_CNI_ADD,
 	  "" },
 	{ "a container with a letter beyond ASCII",
 	  { .command = "ADD", .container = "\303\274" },
 	  "CONTAINERID",
-	  NP_EXEC_ADD,
+	  NP_CNI_ADD,
 	  "" },
 	{ "a container of 254 bytes",
 	  { .command = "ADD", .container = LONG_ID },
 	  "at most 253",
-	  NP_EXEC_ADD,
+	  NP_CNI_ADD,
 	  "" },
 	{ "an interface of 16 bytes",
 	  { .command = "ADD", .ifname = "abcdefghijklmnop" },
 	  "at most 15",
-	  NP_EXEC_ADD,
+	  NP_CNI_ADD,
 	  "" },
-	{ "an interface that is '.'", { .command = "ADD", .ifname = "." }, "'.'", NP_EXEC_ADD, "" },
+	{ "an interface that is '.'", { .command = "ADD", .ifname = "." }, "'.'", NP_CNI_ADD, "" },
 	{ "an interface with a slash",
 	  { .command = "ADD", .ifname = "a/b" },
 	  "'a/b'",
-	  NP_EXEC_ADD,
+	  NP_CNI_ADD,
 	  "" },
 	{ "an interface with a tab",
 	  { .command = "ADD", .ifname = "a\tb" },
 	  "IFNAME",
-	  NP_EXEC_ADD,
+	  NP_CNI_ADD,
 	  "" },
 };
 
@@ -114,16 +114,16 @@ static void test_cni__environment_is_checked(void **state)
 	assert_int_equal(strlen(LONG_ID), 253);
 	for (size_t i = 0; i < COUNT(call_cases); i++) {
 		const struct call_case *row = &call_cases[i];
-		struct np_exec_environment env = row->env;
-		struct np_exec_call call = { .container = "sentinel" };
+		struct np_cni_environment env = row->env;
+		struct np_cni_call call = { .container = "sentinel" };
 		struct np_err err = NP_ERR_INIT;
-		char too_long[NP_EXEC_NAME_MAX + 2] = LONG_ID "x";
+		char too_long[NP_CNI_NAME_MAX + 2] = LONG_ID "x";
 		int r;
 
 		print_message("# %s\n", row->what);
 		if (env.container && strcmp(env.container, LONG_ID) == 0)
 			env.container = too_long;
-		r = np_exec_call_read(&env, &call, &err);
+		r = np_cni_call_read(&env, &call, &err);
 		if (row->part) {
 			assert_int_equal(r, -NP_E_USAGE);
 			expect_has(row->what, err.text, row->part);
@@ -138,15 +138,15 @@ static void test_cni__environment_is_checked(void **state)
 
 /* --- the configuration ----------------------------------------------------------------------- */
 
-static int parse(enum np_exec_command command, const char *text, struct np_exec_config *ret,
-		 enum np_exec_version *ret_version, struct np_err *err)
+static int parse(enum np_cni_command command, const char *text, struct np_cni_config *ret,
+		 enum np_cni_version *ret_version, struct np_err *err)
 {
-	return np_exec_config_parse(command, text, strlen(text), "node-7", ret, ret_version, err);
+	return np_cni_config_parse(command, text, strlen(text), "node-7", ret, ret_version, err);
 }
 
-static void must_parse(enum np_exec_command command, const char *text, struct np_exec_config *ret)
+static void must_parse(enum np_cni_command command, const char *text, struct np_cni_config *ret)
 {
-	enum np_exec_version version;
+	enum np_cni_version version;
 	struct np_err err = NP_ERR_INIT;
 
 	if (parse(command, text, ret, &version, &err) < 0)
@@ -156,17 +156,17 @@ static void must_parse(enum np_exec_command command, const char *text, struct np
 
 static void test_cni__every_key_is_read(void **state)
 {
-	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
+	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
 
 	(void)state;
 	must_parse(
-		NP_EXEC_ADD,
+		NP_CNI_ADD,
 		"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"instance\":\"i\",\"specFile\":\"/s\","
 		"\"planFile\":\"/p\",\"logFile\":\"/l\",\"dryRun\":true,\"timeout\":\"1m30s\","
 		"\"supervisor\":{\"kubeconfig\":\"/k\",\"context\":\"c\",\"namespace\":\"ns\","
 		"\"server\":\"s\",\"tokenFile\":\"/t\",\"caFile\":\"/ca\"}}",
 		&c);
-	assert_int_equal(c.version, NP_EXEC_1_0_0);
+	assert_int_equal(c.version, NP_CNI_1_0_0);
 	assert_string_equal(c.name, "n");
 	assert_string_equal(c.instance, "i");
 	assert_string_equal(c.spec_file, "/s");
@@ -180,22 +180,22 @@ static void test_cni__every_key_is_read(void **state)
 	assert_string_equal(c.supervisor.server, "s");
 	assert_string_equal(c.supervisor.token_file, "/t");
 	assert_string_equal(c.supervisor.ca_file, "/ca");
-	assert_true(np_exec_has_pools(&c));
+	assert_true(np_cni_has_pools(&c));
 	assert_false(c.has_valid);
 }
 
 static void test_cni__what_is_not_said_has_a_default(void **state)
 {
-	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
+	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
 
 	(void)state;
-	must_parse(NP_EXEC_DEL,
+	must_parse(NP_CNI_DEL,
 		   "{\"cniVersion\":\"0.4.0\",\"name\":\"n\",\"timeout\":null,\"nodePool\":null}",
 		   &c);
 	assert_string_equal(c.instance, "node-7");
-	assert_true(c.timeout_ms == NP_EXEC_TIMEOUT_MS);
+	assert_true(c.timeout_ms == NP_CNI_TIMEOUT_MS);
 	assert_false(c.dry_run);
-	assert_false(np_exec_has_pools(&c));
+	assert_false(np_cni_has_pools(&c));
 	assert_null(c.supervisor.kubeconfig);
 }
 
@@ -252,67 +252,66 @@ static void test_cni__bad_configuration_is_refused_with_its_code(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad_cases); i++) {
 		const struct bad_case *row = &bad_cases[i];
-		struct np_exec_config c = { .name = "sentinel" };
-		enum np_exec_version version = NP_EXEC_0_4_0;
+		struct np_cni_config c = { .name = "sentinel" };
+		enum np_cni_version version = NP_CNI_0_4_0;
 		struct np_err err = NP_ERR_INIT;
 
 		print_message("# %s\n", row->what);
-		assert_int_equal(parse(NP_EXEC_ADD, row->text, &c, &version, &err),
-				 -(int)row->code);
+		assert_int_equal(parse(NP_CNI_ADD, row->text, &c, &version, &err), -(int)row->code);
 		expect_has(row->what, err.text, row->part);
 		assert_string_equal(c.name, "sentinel");
 		assert_int_equal(version, row->code != NP_E_DECODE && strstr(row->text, "1.1.0")
-						  ? NP_EXEC_1_1_0
-						  : NP_EXEC_0_4_0);
+						  ? NP_CNI_1_1_0
+						  : NP_CNI_0_4_0);
 	}
 }
 
 static void test_cni__host_name_that_is_no_instance_is_told(void **state)
 {
 	static const char text[] = "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"specFile\":\"/s\"}";
-	struct np_exec_config c = { 0 };
-	enum np_exec_version version;
+	struct np_cni_config c = { 0 };
+	enum np_cni_version version;
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
 	assert_int_equal(
-		np_exec_config_parse(NP_EXEC_ADD, text, strlen(text), "", &c, &version, &err),
+		np_cni_config_parse(NP_CNI_ADD, text, strlen(text), "", &c, &version, &err),
 		-NP_E_SPEC);
 	expect_has("an empty host name", err.text, "say instance");
 }
 
 static void test_cni__commands_of_1_1_0_need_it(void **state)
 {
-	static const enum np_exec_command commands[] = { NP_EXEC_GC, NP_EXEC_STATUS };
+	static const enum np_cni_command commands[] = { NP_CNI_GC, NP_CNI_STATUS };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(commands); i++) {
-		struct np_exec_config c = { 0 };
-		enum np_exec_version version;
+		struct np_cni_config c = { 0 };
+		enum np_cni_version version;
 		struct np_err err = NP_ERR_INIT;
 
 		assert_int_equal(parse(commands[i], "{\"cniVersion\":\"1.0.0\",\"name\":\"n\"}", &c,
 				       &version, &err),
 				 -NP_E_VERSION);
-		assert_int_equal(version, NP_EXEC_1_0_0);
+		assert_int_equal(version, NP_CNI_1_0_0);
 	}
 }
 
 static void test_cni__pools_are_read_with_their_place(void **state)
 {
-	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
-	NP_AUTO(np_input_done) struct np_input in = { 0 };
+	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
+	NP_AUTO(np_pool_input_done) struct np_input in = { 0 };
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	must_parse(NP_EXEC_ADD,
+	must_parse(NP_CNI_ADD,
 		   "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"nodePool\":["
 		   "{\"apiVersion\":\"nodeprep.dev/v1alpha1\",\"kind\":\"NodePool\","
 		   "\"metadata\":{\"name\":\"a\"},\"spec\":{\"vmClass\":\"x\"}},"
 		   "{\"apiVersion\":\"nodeprep.dev/v1alpha1\",\"kind\":\"NodePool\","
 		   "\"metadata\":{\"name\":\"b\"},\"spec\":{\"vmClas\":\"x\"}}]}",
 		   &c);
-	assert_int_equal(np_exec_add_pools(&c, catalogue, &in, &err), -NP_E_SPEC);
+	assert_int_equal(np_cni_add_pools(&c, catalogue, &in, &err), -NP_E_SPEC);
 	expect_has("a misspelt field", err.text, "nodePool[1]:1:");
 	expect_has("a misspelt field", err.text, "vmClass");
 	assert_int_equal(in.n_pools, 1);
@@ -332,30 +331,30 @@ static const struct holder_case {
 
 static void test_cni__holder_names_what_is_given(void **state)
 {
-	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
-	char buf[NP_EXEC_HOLDER_MAX];
+	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
+	char buf[NP_CNI_HOLDER_MAX];
 
 	(void)state;
-	must_parse(NP_EXEC_DEL, "{\"cniVersion\":\"1.1.0\",\"name\":\"n\"}", &c);
+	must_parse(NP_CNI_DEL, "{\"cniVersion\":\"1.1.0\",\"name\":\"n\"}", &c);
 	for (size_t i = 0; i < COUNT(holder_cases); i++) {
-		struct np_exec_call call = { .container = holder_cases[i].container,
-					     .ifname = holder_cases[i].ifname };
+		struct np_cni_call call = { .container = holder_cases[i].container,
+					    .ifname = holder_cases[i].ifname };
 
 		print_message("# %s\n", holder_cases[i].what);
-		np_exec_holder(&c, &call, buf);
+		np_cni_holder(&c, &call, buf);
 		assert_string_equal(buf, holder_cases[i].holder);
 	}
 }
 
 static void test_cni__longest_holder_is_whole(void **state)
 {
-	struct np_exec_config c = { .name = LONG_ID, .instance = LONG_ID };
-	struct np_exec_call call = { .container = LONG_ID, .ifname = "abcdefghijklmno" };
-	char buf[NP_EXEC_HOLDER_MAX];
+	struct np_cni_config c = { .name = LONG_ID, .instance = LONG_ID };
+	struct np_cni_call call = { .container = LONG_ID, .ifname = "abcdefghijklmno" };
+	char buf[NP_CNI_HOLDER_MAX];
 
 	(void)state;
-	np_exec_holder(&c, &call, buf);
-	assert_int_equal(strlen(buf), 4 + 3 * NP_EXEC_NAME_MAX + 3 + 15);
+	np_cni_holder(&c, &call, buf);
+	assert_int_equal(strlen(buf), 4 + 3 * NP_CNI_NAME_MAX + 3 + 15);
 	assert_string_equal(buf + strlen(buf) - 15, "abcdefghijklmno");
 }
 
@@ -399,11 +398,11 @@ static void test_cni__stale_is_what_the_list_lacks(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(stale_cases); i++) {
-		NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
+		NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
 
 		print_message("# %s\n", stale_cases[i].what);
-		must_parse(NP_EXEC_GC, stale_cases[i].text, &c);
-		assert_int_equal(np_exec_is_stale(&c, stale_cases[i].holder), stale_cases[i].stale);
+		must_parse(NP_CNI_GC, stale_cases[i].text, &c);
+		assert_int_equal(np_cni_is_stale(&c, stale_cases[i].holder), stale_cases[i].stale);
 	}
 }
 
@@ -441,20 +440,20 @@ static void test_cni__result_is_the_previous_one_and_the_plan(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(result_cases); i++) {
-		NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
+		NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
 		NP_AUTO(np_freep) char *text = NULL;
 		struct np_err err = NP_ERR_INIT;
 
 		print_message("# %s\n", result_cases[i].what);
-		must_parse(NP_EXEC_DEL, result_cases[i].text, &c);
-		assert_int_equal(np_exec_result(&c, plan, &text, &err), 0);
+		must_parse(NP_CNI_DEL, result_cases[i].text, &c);
+		assert_int_equal(np_cni_result(&c, plan, &text, &err), 0);
 		assert_string_equal(text, result_cases[i].expect);
 	}
 }
 
 static void test_cni__error_has_the_four_fields(void **state)
 {
-	NP_AUTO(np_freep) char *text = np_exec_error(NP_EXEC_1_0_0, 101, "a \"b\"\n", "");
+	NP_AUTO(np_freep) char *text = np_cni_error(NP_CNI_1_0_0, 101, "a \"b\"\n", "");
 
 	(void)state;
 	assert_string_equal(
@@ -484,12 +483,12 @@ static void test_cni__version_comes_back(void **state)
 			"{\"cniVersion\":\"%s\",\"supportedVersions\":[\"0.4.0\",\"1.0.0\",\"1.1.0\"]}\n",
 			rows[i].expect);
 		assert_int_equal(
-			np_exec_version_answer(rows[i].sent, strlen(rows[i].sent), &text, &err), 0);
+			np_cni_version_answer(rows[i].sent, strlen(rows[i].sent), &text, &err), 0);
 		assert_string_equal(text, expect);
 		free(text);
 		text = NULL;
 	}
-	assert_int_equal(np_exec_version_answer("[]", 2, &text, &err), -NP_E_DECODE);
+	assert_int_equal(np_cni_version_answer("[]", 2, &text, &err), -NP_E_DECODE);
 	assert_null(text);
 }
 
@@ -501,8 +500,8 @@ static const char gc_text[] =
 	"{\"apiVersion\":\"nodeprep.dev/v1alpha1\",\"kind\":\"NodePool\",\"metadata\":{\"name\":\"a\"},"
 	"\"spec\":{\"vmClass\":\"x\"}}}";
 
-static void expect_each_may_fail(int (*step)(const struct np_exec_config *c, struct np_err *err),
-				 const struct np_exec_config *c, struct failing f, size_t least)
+static void expect_each_may_fail(int (*step)(const struct np_cni_config *c, struct np_err *err),
+				 const struct np_cni_config *c, struct failing f, size_t least)
 {
 	while (next_round(&f)) {
 		struct np_err err = NP_ERR_INIT;
@@ -517,31 +516,31 @@ static void expect_each_may_fail(int (*step)(const struct np_exec_config *c, str
 	assert_true(f.rounds >= least);
 }
 
-static int parse_step(const struct np_exec_config *unused, struct np_err *err)
+static int parse_step(const struct np_cni_config *unused, struct np_err *err)
 {
-	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
-	enum np_exec_version version;
+	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
+	enum np_cni_version version;
 
 	(void)unused;
-	return parse(NP_EXEC_GC, gc_text, &c, &version, err);
+	return parse(NP_CNI_GC, gc_text, &c, &version, err);
 }
 
-static int result_step(const struct np_exec_config *c, struct np_err *err)
+static int result_step(const struct np_cni_config *c, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = NULL;
 	json_auto_t *plan = json_object();
 
-	return plan ? np_exec_result(c, plan, &text, err) : np_fail_nomem(err);
+	return plan ? np_cni_result(c, plan, &text, err) : np_fail_nomem(err);
 }
 
 /* Not within jansson's parser, which takes some failures for the end of a word. */
 static void test_cni__each_allocation_may_fail(void **state)
 {
-	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
+	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
 
 	(void)state;
 	expect_each_may_fail(parse_step, NULL, (struct failing)FAILING_SPARES_JANSSON, 5);
-	must_parse(NP_EXEC_GC, gc_text, &c);
+	must_parse(NP_CNI_GC, gc_text, &c);
 	expect_each_may_fail(result_step, &c, (struct failing)FAILING_INIT, 15);
 }
 

@@ -16,20 +16,20 @@
 #define SOURCE "configuration"
 #define TIMEOUT_MOST_MS UINT64_C(3600000)
 
-static const char *const version_names[NP_EXEC_VERSION_MAX] = {
-	[NP_EXEC_0_4_0] = "0.4.0",
-	[NP_EXEC_1_0_0] = "1.0.0",
-	[NP_EXEC_1_1_0] = "1.1.0",
+static const char *const version_names[NP_CNI_VERSION_MAX] = {
+	[NP_CNI_0_4_0] = "0.4.0",
+	[NP_CNI_1_0_0] = "1.0.0",
+	[NP_CNI_1_1_0] = "1.1.0",
 };
 
-const char *np_exec_version_name(enum np_exec_version version)
+const char *np_cni_version_name(enum np_cni_version version)
 {
 	return version_names[version];
 }
 
-bool exec_find_version(const char *text, enum np_exec_version *ret)
+bool cni_find_version(const char *text, enum np_cni_version *ret)
 {
-	for (enum np_exec_version i = 0; i < NP_EXEC_VERSION_MAX; i++) {
+	for (enum np_cni_version i = 0; i < NP_CNI_VERSION_MAX; i++) {
 		if (strcmp(text, version_names[i]) == 0) {
 			*ret = i;
 			return true;
@@ -38,11 +38,11 @@ bool exec_find_version(const char *text, enum np_exec_version *ret)
 	return false;
 }
 
-void np_exec_config_done(struct np_exec_config *c)
+void np_cni_config_done(struct np_cni_config *c)
 {
 	np_doc_unref(c->doc);
 	free(c->valid);
-	*c = (struct np_exec_config){ 0 };
+	*c = (struct np_cni_config){ 0 };
 }
 
 /* --- JSON ------------------------------------------------------------------------------------ */
@@ -62,9 +62,9 @@ static int decode(const char *bytes, size_t size, json_t **ret, struct np_err *e
 	json_error_t why;
 	json_auto_t *root = NULL;
 
-	if (size > NP_EXEC_CONFIG_MAX)
+	if (size > NP_CNI_CONFIG_MAX)
 		return np_fail(err, NP_E_DECODE, SOURCE ": larger than %" PRIu64 " bytes",
-			       NP_EXEC_CONFIG_MAX);
+			       NP_CNI_CONFIG_MAX);
 	root = json_loadb(bytes, size, JSON_DECODE_ANY, &why);
 	if (!root && strspn(bytes, " \t\r\n") >= size)
 		return np_fail(err, NP_E_DECODE,
@@ -78,7 +78,7 @@ static int decode(const char *bytes, size_t size, json_t **ret, struct np_err *e
 }
 
 /* The specification: without cniVersion it is 0.1.0. */
-static int read_version(const json_t *root, enum np_exec_version *ret, struct np_err *err)
+static int read_version(const json_t *root, enum np_cni_version *ret, struct np_err *err)
 {
 	const json_t *value = json_object_get(root, "cniVersion");
 
@@ -86,34 +86,34 @@ static int read_version(const json_t *root, enum np_exec_version *ret, struct np
 		return np_fail(err, NP_E_SPEC, SOURCE ": cniVersion is no text: \"1.1.0\" is one");
 	if (!value)
 		return np_fail(err, NP_E_VERSION,
-			       "cniVersion is not given, which means 0.1.0: " EXEC_VERSIONS_TEXT
+			       "cniVersion is not given, which means 0.1.0: " CNI_VERSIONS_TEXT
 			       " are supported");
-	if (!exec_find_version(json_string_value(value), ret))
+	if (!cni_find_version(json_string_value(value), ret))
 		return np_fail(err, NP_E_VERSION,
-			       "cniVersion '%.64s': " EXEC_VERSIONS_TEXT " are supported",
+			       "cniVersion '%.64s': " CNI_VERSIONS_TEXT " are supported",
 			       json_string_value(value));
 	return 0;
 }
 
-static int check_command(enum np_exec_command command, enum np_exec_version version,
+static int check_command(enum np_cni_command command, enum np_cni_version version,
 			 struct np_err *err)
 {
-	if ((command == NP_EXEC_GC || command == NP_EXEC_STATUS) && version < NP_EXEC_1_1_0)
+	if ((command == NP_CNI_GC || command == NP_CNI_STATUS) && version < NP_CNI_1_1_0)
 		return np_fail(err, NP_E_VERSION,
 			       "CNI_COMMAND %s came with version 1.1.0, but cniVersion is '%s'",
-			       np_exec_command_name(command), version_names[version]);
+			       np_cni_command_name(command), version_names[version]);
 	return 0;
 }
 
 /* The same bytes once more, with places; what is refused now is JSON that cannot be right. */
 static int read_document(const char *bytes, size_t size, struct np_doc **ret, struct np_err *err)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
 	int got;
 
-	if (np_reader_new(SOURCE, bytes, size, &reader, err) < 0)
+	if (np_doc_reader_new(SOURCE, bytes, size, &reader, err) < 0)
 		return np_err_ret(err);
-	got = np_reader_next(reader, ret, err);
+	got = np_doc_reader_next(reader, ret, err);
 	if (got == 0)
 		return np_fail(err, NP_E_BUG, SOURCE ": JSON without a document");
 	return got < 0 ? got : 0;
@@ -129,7 +129,7 @@ struct field {
 	size_t offset;
 };
 
-#define AT(member) offsetof(struct np_exec_config, member)
+#define AT(member) offsetof(struct np_cni_config, member)
 
 static const struct field fields[] = {
 	{ "dryRun", KIND_BOOL, AT(dry_run) },
@@ -149,7 +149,7 @@ _Static_assert(sizeof(fields) / sizeof(fields[0]) == sizeof(field_words) / sizeo
 	       "each field has its word");
 
 #undef AT
-#define AT(member) offsetof(struct np_exec_supervisor, member)
+#define AT(member) offsetof(struct np_cni_supervisor, member)
 
 static const struct field supervisor_fields[] = {
 	{ "caFile", KIND_TEXT, AT(ca_file) },        { "context", KIND_TEXT, AT(context) },
@@ -170,27 +170,27 @@ static const char *const foreign_words[] = { "args", "capabilities", "cniVersion
 					     "name", "prevResult",   "runtimeConfig",
 					     "type" };
 
-static int read_text(struct np_node n, const char **ret, struct np_err *err)
+static int read_text(struct np_val n, const char **ret, struct np_err *err)
 {
 	const char *text = NULL;
 
-	if (np_node_string(n, &text, err) < 0)
+	if (np_doc_string(n, &text, err) < 0)
 		return np_err_ret(err);
 	if (!*text)
-		return np_node_fail(n, err, NP_E_SPEC, "%s is '': leave it out, or give a value",
-				    n.key);
+		return np_doc_fail(n, err, NP_E_SPEC, "%s is '': leave it out, or give a value",
+				   n.key);
 	*ret = text;
 	return 0;
 }
 
 /* "30s" as kubectl writes durations, or whole seconds. */
-static int read_duration(struct np_node n, uint64_t *ret, struct np_err *err)
+static int read_duration(struct np_val n, uint64_t *ret, struct np_err *err)
 {
 	struct np_err why = NP_ERR_INIT;
-	char quoted[NP_NODE_TEXT_MAX];
+	char quoted[NP_DOC_TEXT_MAX];
 	uint64_t ms = 0;
 
-	np_node_text(n, quoted);
+	np_doc_text(n, quoted);
 	if (json_is_integer(n.json) && json_integer_value(n.json) > 0 &&
 	    (uint64_t)json_integer_value(n.json) <= TIMEOUT_MOST_MS / 1000)
 		ms = (uint64_t)json_integer_value(n.json) * 1000;
@@ -198,41 +198,39 @@ static int read_duration(struct np_node n, uint64_t *ret, struct np_err *err)
 		 np_duration_parse(json_string_value(n.json), &ms, &why) < 0)
 		ms = 0;
 	if (ms == 0 || ms > TIMEOUT_MOST_MS)
-		return np_node_fail(
-			n, err, NP_E_SPEC,
-			"timeout is '%s': seconds from 1 to 3600, or a duration such as "
-			"\"30s\" is needed",
-			quoted);
+		return np_doc_fail(n, err, NP_E_SPEC,
+				   "timeout is '%s': seconds from 1 to 3600, or a duration such as "
+				   "\"30s\" is needed",
+				   quoted);
 	*ret = ms;
 	return 0;
 }
 
-static int read_pools(struct np_node n, struct np_node *ret, struct np_err *err)
+static int read_pools(struct np_val n, struct np_val *ret, struct np_err *err)
 {
 	if (!json_is_object(n.json) && !json_is_array(n.json))
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "nodePool is no object: a NodePool or another kind that names "
-				    "pools is needed, or a list of them");
-	for (size_t i = 0; i < np_node_count(n); i++)
-		if (np_node_object(np_node_at(n, i), err) <= 0)
-			return np_node_fail(
-				n, err, NP_E_SPEC,
-				"nodePool[%zu] is no object: a NodePool or another kind "
-				"that names pools is needed",
-				i);
+		return np_doc_fail(n, err, NP_E_SPEC,
+				   "nodePool is no object: a NodePool or another kind that names "
+				   "pools is needed, or a list of them");
+	for (size_t i = 0; i < np_doc_count(n); i++)
+		if (np_doc_object(np_doc_at(n, i), err) <= 0)
+			return np_doc_fail(n, err, NP_E_SPEC,
+					   "nodePool[%zu] is no object: a NodePool or another kind "
+					   "that names pools is needed",
+					   i);
 	*ret = n;
 	return 0;
 }
 
-static int read_supervisor(struct np_node n, struct np_exec_supervisor *ret, struct np_err *err);
+static int read_supervisor(struct np_val n, struct np_cni_supervisor *ret, struct np_err *err);
 
-static int read_field(const struct field *f, struct np_node n, void *at, struct np_err *err)
+static int read_field(const struct field *f, struct np_val n, void *at, struct np_err *err)
 {
 	switch (f->kind) {
 	case KIND_TEXT:
 		return read_text(n, at, err);
 	case KIND_BOOL:
-		return np_node_bool(n, at, err) < 0 ? np_err_ret(err) : 0;
+		return np_doc_bool(n, at, err) < 0 ? np_err_ret(err) : 0;
 	case KIND_DURATION:
 		return read_duration(n, at, err);
 	case KIND_POOLS:
@@ -243,13 +241,13 @@ static int read_field(const struct field *f, struct np_node n, void *at, struct 
 	return np_fail(err, NP_E_BUG, "field '%s' has no kind", f->key);
 }
 
-static int read_fields(struct np_node n, const struct field *rows, size_t n_rows, void *base,
+static int read_fields(struct np_val n, const struct field *rows, size_t n_rows, void *base,
 		       struct np_err *err)
 {
 	for (size_t i = 0; i < n_rows; i++) {
-		struct np_node value = np_node_get(n, rows[i].key);
+		struct np_val value = np_doc_get(n, rows[i].key);
 
-		if (np_node_is_present(value) &&
+		if (np_doc_is_present(value) &&
 		    read_field(&rows[i], value, (char *)base + rows[i].offset, err) < 0)
 			return np_err_ret(err);
 	}
@@ -265,38 +263,37 @@ static bool is_among(const char *text, struct np_words words)
 }
 
 /* Others' keys may stand beside ours, but not what ours was meant to be. */
-static int check_near(struct np_node root, struct np_err *err)
+static int check_near(struct np_val root, struct np_err *err)
 {
-	for (struct np_node n = np_node_next(root, NULL); n.key; n = np_node_next(root, n.key)) {
-		const char *near = np_pool_near(n.key, NP_WORDS(field_words));
+	for (struct np_val n = np_doc_next(root, NULL); n.key; n = np_doc_next(root, n.key)) {
+		const char *near = np_text_near(n.key, NP_WORDS(field_words));
 
 		if (near && !is_among(n.key, NP_WORDS(field_words)) &&
 		    !is_among(n.key, NP_WORDS(foreign_words)))
-			return np_node_fail_key(n, err, NP_E_SPEC,
-						"unknown key '%.64s': did you mean '%s'?", n.key,
-						near);
+			return np_doc_fail_key(n, err, NP_E_SPEC,
+					       "unknown key '%.64s': did you mean '%s'?", n.key,
+					       near);
 	}
 	return 0;
 }
 
-static int read_supervisor(struct np_node n, struct np_exec_supervisor *ret, struct np_err *err)
+static int read_supervisor(struct np_val n, struct np_cni_supervisor *ret, struct np_err *err)
 {
-	if (np_node_object(n, err) < 0)
+	if (np_doc_object(n, err) < 0)
 		return np_err_ret(err);
-	for (struct np_node m = np_node_next(n, NULL); m.key; m = np_node_next(n, m.key)) {
-		const char *near = np_pool_near(m.key, NP_WORDS(supervisor_words));
+	for (struct np_val m = np_doc_next(n, NULL); m.key; m = np_doc_next(n, m.key)) {
+		const char *near = np_text_near(m.key, NP_WORDS(supervisor_words));
 
 		if (is_among(m.key, NP_WORDS(supervisor_words)))
 			continue;
 		if (near)
-			return np_node_fail_key(
-				m, err, NP_E_SPEC,
-				"unknown key 'supervisor.%.64s': did you mean '%s'?", m.key, near);
-		return np_node_fail_key(
-			m, err, NP_E_SPEC,
-			"unknown key 'supervisor.%.64s': known are caFile, context, "
-			"kubeconfig, namespace, server and tokenFile",
-			m.key);
+			return np_doc_fail_key(m, err, NP_E_SPEC,
+					       "unknown key 'supervisor.%.64s': did you mean '%s'?",
+					       m.key, near);
+		return np_doc_fail_key(m, err, NP_E_SPEC,
+				       "unknown key 'supervisor.%.64s': known are caFile, context, "
+				       "kubeconfig, namespace, server and tokenFile",
+				       m.key);
 	}
 	return read_fields(n, supervisor_fields,
 			   sizeof(supervisor_fields) / sizeof(supervisor_fields[0]), ret, err);
@@ -304,22 +301,22 @@ static int read_supervisor(struct np_node n, struct np_exec_supervisor *ret, str
 
 /* --- the network ----------------------------------------------------------------------------- */
 
-static int read_name(struct np_node root, const char **ret, struct np_err *err)
+static int read_name(struct np_val root, const char **ret, struct np_err *err)
 {
-	struct np_node n = np_node_get(root, "name");
-	char quoted[NP_NODE_TEXT_MAX];
+	struct np_val n = np_doc_get(root, "name");
+	char quoted[NP_DOC_TEXT_MAX];
 
-	if (np_node_string(n, ret, err) < 0)
+	if (np_doc_string(n, ret, err) < 0)
 		return np_err_ret(err);
-	np_node_text(n, quoted);
+	np_doc_text(n, quoted);
 	if (!*ret)
-		return np_node_fail(n, err, NP_E_SPEC, "name is needed: the network's");
-	if (!exec_is_name(*ret))
-		return np_node_fail(
+		return np_doc_fail(n, err, NP_E_SPEC, "name is needed: the network's");
+	if (!cni_is_name(*ret))
+		return np_doc_fail(
 			n, err, NP_E_SPEC,
 			"name is '%s': letters, digits, '_', '.' and '-' are needed, the "
 			"first a letter or digit, at most %d",
-			quoted, NP_EXEC_NAME_MAX);
+			quoted, NP_CNI_NAME_MAX);
 	return 0;
 }
 
@@ -329,10 +326,10 @@ static bool is_instance(const char *text)
 	for (const char *c = text; *c; c++)
 		if (*c == '/' || !isgraph((unsigned char)*c))
 			return false;
-	return *text && strlen(text) <= NP_EXEC_NAME_MAX;
+	return *text && strlen(text) <= NP_CNI_NAME_MAX;
 }
 
-static int check_instance(struct np_node root, const char *host, struct np_exec_config *c,
+static int check_instance(struct np_val root, const char *host, struct np_cni_config *c,
 			  struct np_err *err)
 {
 	bool is_said = !!c->instance;
@@ -341,73 +338,73 @@ static int check_instance(struct np_node root, const char *host, struct np_exec_
 		c->instance = host;
 	if (is_instance(c->instance))
 		return 0;
-	return np_node_fail(
-		np_node_get(root, "instance"), err, NP_E_SPEC,
+	return np_doc_fail(
+		np_doc_get(root, "instance"), err, NP_E_SPEC,
 		"%s is '%.64s': at most %d printable ASCII letters without slashes are needed%s",
-		is_said ? "instance" : "the host's name", c->instance, NP_EXEC_NAME_MAX,
+		is_said ? "instance" : "the host's name", c->instance, NP_CNI_NAME_MAX,
 		is_said ? "" : ": say instance");
 }
 
 /* What libcni fills in; a capability is its runtime's and the plugin's affair, and none is ours. */
-static int check_runtime(struct np_node root, struct np_err *err)
+static int check_runtime(struct np_val root, struct np_err *err)
 {
-	if (np_node_object(np_node_get(root, "runtimeConfig"), err) < 0)
+	if (np_doc_object(np_doc_get(root, "runtimeConfig"), err) < 0)
 		return np_err_ret(err);
-	if (np_node_object(np_node_get(root, "capabilities"), err) < 0)
+	if (np_doc_object(np_doc_get(root, "capabilities"), err) < 0)
 		return np_err_ret(err);
 	return 0;
 }
 
-static int check_prev_result(struct np_node prev, struct np_err *err)
+static int check_prev_result(struct np_val prev, struct np_err *err)
 {
-	struct np_node n = np_node_get(prev, "cniVersion");
-	enum np_exec_version version;
+	struct np_val n = np_doc_get(prev, "cniVersion");
+	enum np_cni_version version;
 	const char *text = NULL;
 
-	if (np_node_object(prev, err) < 0 || np_node_string(n, &text, err) < 0)
+	if (np_doc_object(prev, err) < 0 || np_doc_string(n, &text, err) < 0)
 		return np_err_ret(err);
-	if (text && !exec_find_version(text, &version))
-		return np_node_fail(n, err, NP_E_VERSION,
-				    "prevResult's cniVersion is '%.64s': " EXEC_VERSIONS_TEXT
-				    " are supported",
-				    text);
+	if (text && !cni_find_version(text, &version))
+		return np_doc_fail(n, err, NP_E_VERSION,
+				   "prevResult's cniVersion is '%.64s': " CNI_VERSIONS_TEXT
+				   " are supported",
+				   text);
 	return 0;
 }
 
 /* --- valid attachments ----------------------------------------------------------------------- */
 
-static int read_attachment(struct np_node n, struct np_exec_attachment *ret, struct np_err *err)
+static int read_attachment(struct np_val n, struct np_cni_attachment *ret, struct np_err *err)
 {
-	struct np_node container = np_node_get(n, "containerID"), ifname = np_node_get(n, "ifname");
+	struct np_val container = np_doc_get(n, "containerID"), ifname = np_doc_get(n, "ifname");
 
-	if (np_node_object(n, err) <= 0)
-		return np_node_fail(
+	if (np_doc_object(n, err) <= 0)
+		return np_doc_fail(
 			n, err, NP_E_SPEC,
 			"a valid attachment is no object: containerID and ifname are needed");
 	ret->container = NULL;
 	ret->ifname = "";
-	if (np_node_string(container, &ret->container, err) < 0 ||
-	    np_node_string(ifname, &ret->ifname, err) < 0)
+	if (np_doc_string(container, &ret->container, err) < 0 ||
+	    np_doc_string(ifname, &ret->ifname, err) < 0)
 		return np_err_ret(err);
 	if (!ret->container)
-		return np_node_fail(n, err, NP_E_SPEC, "a valid attachment has no containerID");
+		return np_doc_fail(n, err, NP_E_SPEC, "a valid attachment has no containerID");
 	return 0;
 }
 
-static int read_valid(struct np_node list, struct np_exec_config *c, struct np_err *err)
+static int read_valid(struct np_val list, struct np_cni_config *c, struct np_err *err)
 {
-	size_t n = np_node_count(list);
-	struct np_exec_attachment *items;
+	size_t n = np_doc_count(list);
+	struct np_cni_attachment *items;
 
-	if (np_node_list(list, err) <= 0)
-		return np_node_is_present(list) ? np_err_ret(err) : 0;
+	if (np_doc_list(list, err) <= 0)
+		return np_doc_is_present(list) ? np_err_ret(err) : 0;
 	c->has_valid = true;
 	items = reallocarray(c->valid, c->n_valid + n + 1, sizeof(*items));
 	if (!items)
 		return np_fail_nomem(err);
 	c->valid = items;
 	for (size_t i = 0; i < n; i++) {
-		if (read_attachment(np_node_at(list, i), &items[c->n_valid], err) < 0)
+		if (read_attachment(np_doc_at(list, i), &items[c->n_valid], err) < 0)
 			return np_err_ret(err);
 		c->n_valid++;
 	}
@@ -416,47 +413,46 @@ static int read_valid(struct np_node list, struct np_exec_config *c, struct np_e
 
 /* --- the whole ------------------------------------------------------------------------------- */
 
-static int check_pools(enum np_exec_command command, struct np_node root,
-		       const struct np_exec_config *c, struct np_err *err)
+static int check_pools(enum np_cni_command command, struct np_val root,
+		       const struct np_cni_config *c, struct np_err *err)
 {
-	bool needs =
-		command == NP_EXEC_ADD || command == NP_EXEC_CHECK || command == NP_EXEC_STATUS;
+	bool needs = command == NP_CNI_ADD || command == NP_CNI_CHECK || command == NP_CNI_STATUS;
 
-	if (c->spec_file && np_node_is_present(c->node_pool))
-		return np_node_fail_key(np_node_get(root, "specFile"), err, NP_E_SPEC,
-					"specFile and nodePool exclude each other: keep one");
-	if (needs && !np_exec_has_pools(c))
-		return np_node_fail(root, err, NP_E_SPEC,
-				    "no pool is named: say nodePool (inline) or specFile (a path)");
+	if (c->spec_file && np_doc_is_present(c->node_pool))
+		return np_doc_fail_key(np_doc_get(root, "specFile"), err, NP_E_SPEC,
+				       "specFile and nodePool exclude each other: keep one");
+	if (needs && !np_cni_has_pools(c))
+		return np_doc_fail(root, err, NP_E_SPEC,
+				   "no pool is named: say nodePool (inline) or specFile (a path)");
 	return 0;
 }
 
-static int read_config(enum np_exec_command command, const char *host, struct np_exec_config *c,
+static int read_config(enum np_cni_command command, const char *host, struct np_cni_config *c,
 		       struct np_err *err)
 {
-	struct np_node root = np_doc_root(c->doc);
+	struct np_val root = np_doc_root(c->doc);
 
-	c->timeout_ms = NP_EXEC_TIMEOUT_MS;
-	c->prev_result = np_node_get(root, "prevResult");
+	c->timeout_ms = NP_CNI_TIMEOUT_MS;
+	c->prev_result = np_doc_get(root, "prevResult");
 	if (read_name(root, &c->name, err) < 0 || check_near(root, err) < 0 ||
 	    read_fields(root, fields, sizeof(fields) / sizeof(fields[0]), c, err) < 0 ||
 	    check_instance(root, host, c, err) < 0 || check_runtime(root, err) < 0 ||
 	    check_pools(command, root, c, err) < 0)
 		return np_err_ret(err);
-	if (command == NP_EXEC_ADD && check_prev_result(c->prev_result, err) < 0)
+	if (command == NP_CNI_ADD && check_prev_result(c->prev_result, err) < 0)
 		return np_err_ret(err);
-	if (command != NP_EXEC_GC)
+	if (command != NP_CNI_GC)
 		return 0;
-	if (read_valid(np_node_get(root, EXEC_VALID_KEY), c, err) < 0)
+	if (read_valid(np_doc_get(root, CNI_VALID_KEY), c, err) < 0)
 		return np_err_ret(err);
-	return read_valid(np_node_get(root, EXEC_VALID_KEY_OLD), c, err);
+	return read_valid(np_doc_get(root, CNI_VALID_KEY_OLD), c, err);
 }
 
-int np_exec_config_parse(enum np_exec_command command, const char *bytes, size_t size,
-			 const char *host, struct np_exec_config *ret,
-			 enum np_exec_version *ret_version, struct np_err *err)
+int np_cni_config_parse(enum np_cni_command command, const char *bytes, size_t size,
+			const char *host, struct np_cni_config *ret,
+			enum np_cni_version *ret_version, struct np_err *err)
 {
-	NP_AUTO(np_exec_config_done) struct np_exec_config c = { 0 };
+	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
 	json_auto_t *root = NULL;
 
 	if (decode(bytes, size, &root, err) < 0 || read_version(root, &c.version, err) < 0)
@@ -466,36 +462,36 @@ int np_exec_config_parse(enum np_exec_command command, const char *bytes, size_t
 	    read_document(bytes, size, &c.doc, err) < 0 || read_config(command, host, &c, err) < 0)
 		return np_err_ret(err);
 	*ret = c;
-	c = (struct np_exec_config){ 0 };
+	c = (struct np_cni_config){ 0 };
 	return 0;
 }
 
-bool np_exec_has_pools(const struct np_exec_config *c)
+bool np_cni_has_pools(const struct np_cni_config *c)
 {
-	return c->spec_file || np_node_is_present(c->node_pool);
+	return c->spec_file || np_doc_is_present(c->node_pool);
 }
 
 /* As text of its own, so that a message can say where in it something stands. */
-static int add_pool(struct np_node n, const char *name, const struct np_catalogue *cat,
+static int add_pool(struct np_val n, const char *name, const struct np_catalogue *cat,
 		    struct np_input *in, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = np_json_text(n.json, JSON_COMPACT);
 
 	if (!text)
 		return np_fail_nomem(err);
-	return np_input_parse(in, cat, name, text, strlen(text), err);
+	return np_pool_input_parse(in, cat, name, text, strlen(text), err);
 }
 
-int np_exec_add_pools(const struct np_exec_config *c, const struct np_catalogue *cat,
-		      struct np_input *in, struct np_err *err)
+int np_cni_add_pools(const struct np_cni_config *c, const struct np_catalogue *cat,
+		     struct np_input *in, struct np_err *err)
 {
 	char name[48];
 
 	if (json_is_object(c->node_pool.json))
 		return add_pool(c->node_pool, "nodePool", cat, in, err);
-	for (size_t i = 0; i < np_node_count(c->node_pool); i++) {
+	for (size_t i = 0; i < np_doc_count(c->node_pool); i++) {
 		snprintf(name, sizeof(name), "nodePool[%zu]", i);
-		if (add_pool(np_node_at(c->node_pool, i), name, cat, in, err) < 0)
+		if (add_pool(np_doc_at(c->node_pool, i), name, cat, in, err) < 0)
 			return np_err_ret(err);
 	}
 	return 0;

@@ -4,31 +4,31 @@
 #include <stdio.h>
 #include <string.h>
 
-void np_exec_holder(const struct np_exec_config *c, const struct np_exec_call *call,
-		    char buf[static NP_EXEC_HOLDER_MAX])
+void np_cni_holder(const struct np_cni_config *c, const struct np_cni_call *call,
+		   char buf[static NP_CNI_HOLDER_MAX])
 {
 	const char *container = call->container ? call->container : "";
 	const char *ifname = call->ifname ? call->ifname : "";
-	int used = snprintf(buf, NP_EXEC_HOLDER_MAX, "cni/%s/%s", c->name, c->instance);
+	int used = snprintf(buf, NP_CNI_HOLDER_MAX, "cni/%s/%s", c->name, c->instance);
 
 	/* An interface without a container keeps its place by an empty part. */
 	if (*container || *ifname)
-		used += snprintf(buf + used, (size_t)(NP_EXEC_HOLDER_MAX - used), "/%s", container);
+		used += snprintf(buf + used, (size_t)(NP_CNI_HOLDER_MAX - used), "/%s", container);
 	if (*ifname)
-		snprintf(buf + used, (size_t)(NP_EXEC_HOLDER_MAX - used), "/%s", ifname);
+		snprintf(buf + used, (size_t)(NP_CNI_HOLDER_MAX - used), "/%s", ifname);
 }
 
 /* Returns what stands behind "cni/NETWORK/INSTANCE/"; NULL where the holder is another's. */
-static const char *attachment_of(const struct np_exec_config *c, const char *holder)
+static const char *attachment_of(const struct np_cni_config *c, const char *holder)
 {
-	char mine[NP_EXEC_HOLDER_MAX];
+	char mine[NP_CNI_HOLDER_MAX];
 	int n = snprintf(mine, sizeof(mine), "cni/%s/%s/", c->name, c->instance);
 
 	return strncmp(holder, mine, (size_t)n) == 0 ? holder + n : NULL;
 }
 
 /* A holder that names no interface stands for every one of its container. */
-static bool is_same(const struct np_exec_attachment *a, const char *attachment)
+static bool is_same(const struct np_cni_attachment *a, const char *attachment)
 {
 	size_t n = strcspn(attachment, "/");
 
@@ -37,7 +37,7 @@ static bool is_same(const struct np_exec_attachment *a, const char *attachment)
 	return !attachment[n] || strcmp(a->ifname, attachment + n + 1) == 0;
 }
 
-bool np_exec_is_stale(const struct np_exec_config *c, const char *holder)
+bool np_cni_is_stale(const struct np_cni_config *c, const char *holder)
 {
 	const char *attachment = attachment_of(c, holder);
 

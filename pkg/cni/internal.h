@@ -10,15 +10,15 @@
 #include "nodeprep/cni.h"
 
 /* Tells whether the text does as a network's name or a container's id (specification, section 2). */
-bool exec_is_name(const char *text);
+bool cni_is_name(const char *text);
 
 /* Finds the version called `text`; false where it is not supported. */
-bool exec_find_version(const char *text, enum np_exec_version *ret);
+bool cni_find_version(const char *text, enum np_cni_version *ret);
 
-#define EXEC_VERSIONS_TEXT "0.4.0, 1.0.0 and 1.1.0"
+#define CNI_VERSIONS_TEXT "0.4.0, 1.0.0 and 1.1.0"
 
 /* Keys of the specification, of which one older spelling is its own mistake. */
-#define EXEC_VALID_KEY "cni.dev/valid-attachments"
-#define EXEC_VALID_KEY_OLD "cni.dev/attachments"
+#define CNI_VALID_KEY "cni.dev/valid-attachments"
+#define CNI_VALID_KEY_OLD "cni.dev/attachments"
 
 #endif

@@ -12,18 +12,18 @@
 /* --- results --------------------------------------------------------------------------------- */
 
 /* A result of an attachment that brings nothing of a network. */
-static json_t *empty_result(enum np_exec_version version)
+static json_t *empty_result(enum np_cni_version version)
 {
 	return json_pack("{s:s, s:[], s:[], s:[], s:{}}", "cniVersion",
-			 np_exec_version_name(version), "interfaces", "ips", "routes", "dns");
+			 np_cni_version_name(version), "interfaces", "ips", "routes", "dns");
 }
 
 /* Until 0.4.0 each address says of which IP version it is; later it may not. */
-static int convert_ip(json_t *ip, enum np_exec_version to)
+static int convert_ip(json_t *ip, enum np_cni_version to)
 {
 	const char *address = json_string_value(json_object_get(ip, "address"));
 
-	if (to > NP_EXEC_0_4_0) {
+	if (to > NP_CNI_0_4_0) {
 		json_object_del(ip, "version");
 		return 0;
 	}
@@ -33,7 +33,7 @@ static int convert_ip(json_t *ip, enum np_exec_version to)
 				   json_string(address && strchr(address, ':') ? "6" : "4"));
 }
 
-static int convert(json_t *result, enum np_exec_version from, enum np_exec_version to)
+static int convert(json_t *result, enum np_cni_version from, enum np_cni_version to)
 {
 	json_t *ip;
 	size_t i;
@@ -43,24 +43,24 @@ static int convert(json_t *result, enum np_exec_version from, enum np_exec_versi
 	json_array_foreach (json_object_get(result, "ips"), i, ip)
 		if (convert_ip(ip, to) < 0)
 			return -1;
-	return json_object_set_new(result, "cniVersion", json_string(np_exec_version_name(to)));
+	return json_object_set_new(result, "cniVersion", json_string(np_cni_version_name(to)));
 }
 
 /* Unchanged, but for a result of another version than the one that is asked for. */
-static json_t *result_base(const struct np_exec_config *c)
+static json_t *result_base(const struct np_cni_config *c)
 {
 	json_auto_t *result = NULL;
-	enum np_exec_version from = c->version;
+	enum np_cni_version from = c->version;
 	const char *text;
 
-	if (!np_node_is_present(c->prev_result))
+	if (!np_doc_is_present(c->prev_result))
 		return empty_result(c->version);
 	result = json_deep_copy(c->prev_result.json);
 	text = json_string_value(json_object_get(result, "cniVersion"));
 	if (text)
-		exec_find_version(text, &from);
+		cni_find_version(text, &from);
 	else if (json_object_set_new(result, "cniVersion",
-				     json_string(np_exec_version_name(c->version))) < 0)
+				     json_string(np_cni_version_name(c->version))) < 0)
 		return NULL;
 	return convert(result, from, c->version) < 0 ? NULL : json_incref(result);
 }
@@ -76,12 +76,12 @@ static char *line_of(const json_t *object)
 	return line;
 }
 
-int np_exec_result(const struct np_exec_config *c, json_t *plan, char **ret, struct np_err *err)
+int np_cni_result(const struct np_cni_config *c, json_t *plan, char **ret, struct np_err *err)
 {
 	json_auto_t *result = result_base(c);
 	char *line = NULL;
 
-	if (result && json_object_set(result, NP_EXEC_PLAN_KEY, plan) == 0)
+	if (result && json_object_set(result, NP_CNI_PLAN_KEY, plan) == 0)
 		line = line_of(result);
 	if (!line)
 		return np_fail_nomem(err);
@@ -92,9 +92,9 @@ int np_exec_result(const struct np_exec_config *c, json_t *plan, char **ret, str
 /* --- VERSION --------------------------------------------------------------------------------- */
 
 /* A runtime may send nothing; what it sends as version comes back, be it supported or not. */
-int np_exec_version_answer(const char *bytes, size_t size, char **ret, struct np_err *err)
+int np_cni_version_answer(const char *bytes, size_t size, char **ret, struct np_err *err)
 {
-	const char *text = np_exec_version_name(NP_EXEC_1_1_0);
+	const char *text = np_cni_version_name(NP_CNI_1_1_0);
 	json_auto_t *root = NULL, *answer = NULL, *list = json_array();
 	json_error_t why;
 	char *line;
@@ -106,8 +106,8 @@ int np_exec_version_answer(const char *bytes, size_t size, char **ret, struct np
 		if (json_is_string(json_object_get(root, "cniVersion")))
 			text = json_string_value(json_object_get(root, "cniVersion"));
 	}
-	for (enum np_exec_version i = 0; i < NP_EXEC_VERSION_MAX; i++)
-		if (json_array_append_new(list, json_string(np_exec_version_name(i))) < 0)
+	for (enum np_cni_version i = 0; i < NP_CNI_VERSION_MAX; i++)
+		if (json_array_append_new(list, json_string(np_cni_version_name(i))) < 0)
 			return np_fail_nomem(err);
 	answer = json_pack("{s:s, s:O}", "cniVersion", text, "supportedVersions", list);
 	line = line_of(answer);
@@ -119,11 +119,10 @@ int np_exec_version_answer(const char *bytes, size_t size, char **ret, struct np
 
 /* --- errors ---------------------------------------------------------------------------------- */
 
-char *np_exec_error(enum np_exec_version version, unsigned code, const char *msg,
-		    const char *details)
+char *np_cni_error(enum np_cni_version version, unsigned code, const char *msg, const char *details)
 {
 	json_auto_t *object =
-		json_pack("{s:s, s:i, s:s, s:s}", "cniVersion", np_exec_version_name(version),
+		json_pack("{s:s, s:i, s:s, s:s}", "cniVersion", np_cni_version_name(version),
 			  "code", (int)code, "msg", msg, "details", details);
 
 	return line_of(object);
@@ -156,7 +155,7 @@ static void write_class(FILE *f, const struct np_plan_class *c)
 /* The annotation's text is ours and long: that it lacks the pools is what matters. */
 static void write_item(FILE *f, const struct np_plan_class *c, const struct np_change_item *item)
 {
-	struct np_writer writer;
+	struct np_last_writer writer;
 
 	fputs("class '", f);
 	write_class(f, c);
@@ -168,8 +167,8 @@ static void write_item(FILE *f, const struct np_plan_class *c, const struct np_c
 	write_value(f, item->from);
 	fputs(", expected ", f);
 	write_value(f, item->to);
-	if (np_vmclass_is_taken_back(c->class, item->path) &&
-	    np_vmclass_writer(c->class, item->path, &writer))
+	if (np_vmclass_is_overwritten(c->class, item->path) &&
+	    np_vmclass_last_writer(c->class, item->path, &writer))
 		fprintf(f, " (overwritten by '%s')", writer.manager);
 }
 
@@ -209,7 +208,7 @@ static size_t count_drift(const struct np_plan *plan)
 	return n;
 }
 
-int np_exec_drift(const struct np_plan *plan, char **ret_details, struct np_err *err)
+int np_cni_drift(const struct np_plan *plan, char **ret_details, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *details = NULL;
 	NP_AUTO(np_freep) char *first = NULL;

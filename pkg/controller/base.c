@@ -58,7 +58,7 @@ bool controller_may_write(const struct np_controller *c)
 bool controller_is_synced(const struct np_controller *c)
 {
 	for (unsigned i = 0; i < WATCHED_MAX; i++)
-		if (c->watchers[i].wanted && !atomic_load(&c->watchers[i].synced))
+		if (c->reflectors[i].wanted && !atomic_load(&c->reflectors[i].synced))
 			return false;
 	return true;
 }
@@ -75,14 +75,14 @@ void controller_log(const struct np_controller *c, const char *level, const char
 		c->o.log(c->o.log_ctx, level, text);
 }
 
-void controller_warn(const struct np_controller *c, struct last_word *last, const char *what,
+void controller_warn(const struct np_controller *c, struct log_dedup *last, const char *what,
 		     const char *text)
 {
-	uint64_t hash = map_hash(0, text), now = controller_now_ms();
+	uint64_t hash = np_map_hash(0, text), now = controller_now_ms();
 
 	if (last->hash == hash && now - last->at_ms < SAME_WORD_MS)
 		return;
-	*last = (struct last_word){ hash, now };
+	*last = (struct log_dedup){ hash, now };
 	controller_log(c, "warning", "%s: %s", what, text);
 }
 

@@ -56,12 +56,12 @@ static const char *const old_reason_names[REASON_MAX] = {
 	[REASON_REFUSED_BY_API] = "RefusedByAPI",
 };
 
-const char *condition_name(enum condition_type type)
+const char *controller_condition_name(enum condition_type type)
 {
 	return type_names[type];
 }
 
-const char *reason_name(enum reason reason)
+const char *controller_reason_name(enum reason reason)
 {
 	return reason_names[reason];
 }
@@ -76,8 +76,9 @@ static unsigned find_name(const char *const *names, unsigned n, const char *text
 	return i;
 }
 
-void condition_set(struct pool_status *s, enum condition_type type, enum condition_status status,
-		   enum reason reason, const char *fmt, ...)
+void controller_condition_set(struct pool_status *s, enum condition_type type,
+			      enum condition_status status, enum reason reason, const char *fmt,
+			      ...)
 {
 	struct condition *c = &s->conditions[type];
 	va_list ap;
@@ -96,7 +97,7 @@ static uint64_t hash_number(uint64_t seed, bool known, uint64_t n)
 	char text[32];
 
 	snprintf(text, sizeof(text), known ? "|%ju" : "|-", (uintmax_t)n);
-	return map_hash(seed, text);
+	return np_map_hash(seed, text);
 }
 
 static uint64_t hash_field(uint64_t seed, const json_t *status, const char *key)
@@ -125,12 +126,13 @@ static void recall_condition(const json_t *item, struct status_memory *m)
 	m->conditions[type] = (struct condition_memory){
 		.status = (uint8_t)(status < STATUS_MAX ? status : STATUS_UNKNOWN),
 		.reason = (uint8_t)(reason < REASON_MAX ? reason : REASON_NONE),
-		.since = time_read(json_string_value(json_object_get(item, "lastTransitionTime"))),
-		.message = map_hash(0, message ? message : ""),
+		.since = np_time_read(
+			json_string_value(json_object_get(item, "lastTransitionTime"))),
+		.message = np_map_hash(0, message ? message : ""),
 	};
 }
 
-void status_recall(const json_t *object, struct status_memory *ret)
+void controller_status_recall(const json_t *object, struct status_memory *ret)
 {
 	const json_t *status = json_object_get(object, "status");
 	const char *vm_class = json_string_value(json_object_get(status, "vmClass"));
@@ -140,7 +142,7 @@ void status_recall(const json_t *object, struct status_memory *ret)
 
 	if (json_object_size(status) > 0) {
 		m.generation = json_integer_value(json_object_get(status, "observedGeneration"));
-		m.fields = map_hash(0, vm_class ? vm_class : "");
+		m.fields = np_map_hash(0, vm_class ? vm_class : "");
 		m.fields = hash_field(m.fields, status, "observedGeneration");
 		m.fields = hash_field(m.fields, status, "gpusPerNode");
 		m.fields = hash_field(m.fields, status, "requiredMMIOGB");
@@ -151,12 +153,12 @@ void status_recall(const json_t *object, struct status_memory *ret)
 	*ret = m;
 }
 
-void status_remember(const struct pool_status *s, const struct status_memory *before, int64_t now,
-		     struct status_memory *ret)
+void controller_status_remember(const struct pool_status *s, const struct status_memory *before,
+				int64_t now, struct status_memory *ret)
 {
 	struct status_memory m = { .generation = s->generation };
 
-	m.fields = map_hash(0, s->vm_class);
+	m.fields = np_map_hash(0, s->vm_class);
 	m.fields = hash_number(m.fields, true, (uint64_t)s->generation);
 	m.fields = hash_number(m.fields, s->has_gpus, s->gpus);
 	m.fields = hash_number(m.fields, s->has_required, s->required_gb);
@@ -169,13 +171,13 @@ void status_remember(const struct pool_status *s, const struct status_memory *be
 			.status = (uint8_t)c->status,
 			.reason = (uint8_t)c->reason,
 			.since = old->since != 0 && old->status == c->status ? old->since : now,
-			.message = map_hash(0, c->message),
+			.message = np_map_hash(0, c->message),
 		};
 	}
 	*ret = m;
 }
 
-bool status_equal(const struct status_memory *a, const struct status_memory *b)
+bool controller_status_equal(const struct status_memory *a, const struct status_memory *b)
 {
 	for (unsigned i = 0; i < CONDITION_MAX; i++) {
 		const struct condition_memory *x = &a->conditions[i], *y = &b->conditions[i];
@@ -202,9 +204,9 @@ static int add_conditions(json_t *tree, const struct pool_status *s, const struc
 		return -1;
 	for (unsigned i = 0; i < CONDITION_MAX; i++) {
 		const struct condition *c = &s->conditions[i];
-		char since[TIME_TEXT_MAX];
+		char since[NP_TIME_TEXT_MAX];
 
-		time_text(m->conditions[i].since, since);
+		np_time_text(m->conditions[i].since, since);
 		if (json_array_append_new(
 			    list, json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "type", type_names[i],
 					    "status", status_names[c->status], "observedGeneration",
@@ -216,7 +218,7 @@ static int add_conditions(json_t *tree, const struct pool_status *s, const struc
 	return 0;
 }
 
-json_t *status_tree(const struct pool_status *s, const struct status_memory *m)
+json_t *controller_status_tree(const struct pool_status *s, const struct status_memory *m)
 {
 	json_auto_t *tree = json_pack("{s:I, s:s}", "observedGeneration", (json_int_t)s->generation,
 				      "vmClass", s->vm_class);

@@ -21,7 +21,7 @@ void np_controller_free(struct np_controller *c)
 {
 	if (!c)
 		return;
-	store_done(c);
+	controller_store_done(c);
 	np_kube_config_free(c->pools);
 	np_kube_config_free(c->classes);
 	free(c->ns);
@@ -90,7 +90,7 @@ static int copy_options(struct np_controller *c, const struct np_controller_opti
 	return o->classes ? np_kube_config_clone(o->classes, &c->classes, err) : 0;
 }
 
-static bool is_watched(const struct np_controller_options *o, enum watched kind)
+static bool is_watched(const struct np_controller_options *o, enum watched_kind kind)
 {
 	return o->clusters || kind == WATCHED_NODEPOOL || kind == WATCHED_CLASS;
 }
@@ -113,9 +113,9 @@ int np_controller_new(const struct np_controller_options *o, struct np_controlle
 	pthread_condattr_destroy(&attributes);
 	atomic_store(&c->beat_ms, controller_now_ms());
 	for (unsigned i = 0; i < WATCHED_MAX; i++) {
-		c->watchers[i].c = c;
-		c->watchers[i].kind = (enum watched)i;
-		c->watchers[i].wanted = is_watched(o, (enum watched)i);
+		c->reflectors[i].c = c;
+		c->reflectors[i].kind = (enum watched_kind)i;
+		c->reflectors[i].wanted = is_watched(o, (enum watched_kind)i);
 	}
 	if (copy_options(c, o, err) < 0)
 		return np_err_ret(err);
@@ -146,7 +146,7 @@ static int find_cluster_id(struct np_controller *c, struct np_err *err)
 		return 0;
 	if (controller_client(c, false, CLIENT_READS, &kube, err) < 0)
 		return np_err_ret(err);
-	np_kube_renew(kube, CLUSTER_ID_DEADLINE_MS);
+	np_kube_set_deadline(kube, CLUSTER_ID_DEADLINE_MS);
 	if (np_kube_get_path(kube, "/api/v1/namespaces/kube-system", &ns, err) < 0)
 		return np_err_ret(err);
 	uid = json_string_value(json_object_get(json_object_get(ns, "metadata"), "uid"));
@@ -160,7 +160,7 @@ static int find_cluster_id(struct np_controller *c, struct np_err *err)
 /* An API server that is not there yet is waited for. */
 static int wait_for_cluster_id(struct np_controller *c, struct np_err *err)
 {
-	struct last_word last = { 0 };
+	struct log_dedup last = { 0 };
 
 	while (!controller_is_stopping(c)) {
 		struct np_err why = NP_ERR_INIT;
@@ -189,9 +189,9 @@ static int spawn(pthread_t *thread, void *(*run)(void *ctx), void *ctx, struct n
 static int spawn_watchers(struct np_controller *c, struct np_err *err)
 {
 	for (unsigned i = 0; i < WATCHED_MAX; i++) {
-		struct watcher *w = &c->watchers[i];
+		struct reflector *w = &c->reflectors[i];
 
-		if (w->wanted && spawn(&w->thread, watch_run, w, err) < 0)
+		if (w->wanted && spawn(&w->thread, controller_reflector_thread, w, err) < 0)
 			return np_err_ret(err);
 		w->runs = w->wanted;
 	}
@@ -201,8 +201,8 @@ static int spawn_watchers(struct np_controller *c, struct np_err *err)
 static void join_watchers(struct np_controller *c)
 {
 	for (unsigned i = 0; i < WATCHED_MAX; i++)
-		if (c->watchers[i].runs)
-			pthread_join(c->watchers[i].thread, NULL);
+		if (c->reflectors[i].runs)
+			pthread_join(c->reflectors[i].thread, NULL);
 }
 
 static void wait_for_stop(struct np_controller *c)
@@ -233,11 +233,11 @@ int np_controller_run(struct np_controller *c, struct np_err *err)
 		return result;
 	result = spawn_watchers(c, err);
 	for (; result == 0 && n < c->o.workers; n++)
-		result = spawn(&workers[n], work_run, c, err);
+		result = spawn(&workers[n], controller_reconcile_thread, c, err);
 	if (result < 0 && n > 0)
 		n--;
 	if (result == 0) {
-		result = spawn(&election, elect_run, c, err);
+		result = spawn(&election, controller_elect_run, c, err);
 		elects = result == 0;
 	}
 	if (result == 0)

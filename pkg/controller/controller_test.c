@@ -25,33 +25,33 @@
 
 static void test_map__finds_what_was_put(void **state)
 {
-	struct map m = { 0 };
-	struct map_entry entries[500];
+	struct np_map m = { 0 };
+	struct np_map_entry entries[500];
 	char keys[500][16];
 	struct np_err err = NP_ERR_INIT;
-	struct map_entry *e = NULL;
+	struct np_map_entry *e = NULL;
 	size_t seen = 0;
 
 	(void)state;
-	assert_null(map_find(&m, "a"));
-	assert_null(map_next(&m, NULL));
-	map_remove(&m, "a");
+	assert_null(np_map_find(&m, "a"));
+	assert_null(np_map_next(&m, NULL));
+	np_map_remove(&m, "a");
 	for (size_t i = 0; i < 500; i++) {
 		snprintf(keys[i], sizeof(keys[i]), "key-%zu", i);
 		entries[i].key = keys[i];
-		assert_int_equal(map_insert(&m, &entries[i], &err), 0);
+		assert_int_equal(np_map_insert(&m, &entries[i], &err), 0);
 	}
 	for (size_t i = 0; i < 500; i++)
-		assert_ptr_equal(map_find(&m, keys[i]), &entries[i]);
+		assert_ptr_equal(np_map_find(&m, keys[i]), &entries[i]);
 	for (size_t i = 0; i < 500; i += 2)
-		map_remove(&m, keys[i]);
-	map_remove(&m, "key-0");
-	while ((e = map_next(&m, e)))
+		np_map_remove(&m, keys[i]);
+	np_map_remove(&m, "key-0");
+	while ((e = np_map_next(&m, e)))
 		seen++;
 	assert_int_equal(seen, 250);
 	assert_int_equal(m.n, 250);
-	assert_null(map_find(&m, "key-0"));
-	assert_ptr_equal(map_find(&m, "key-1"), &entries[1]);
+	assert_null(np_map_find(&m, "key-0"));
+	assert_ptr_equal(np_map_find(&m, "key-1"), &entries[1]);
 	free(m.slots);
 }
 
@@ -61,14 +61,14 @@ static void add(struct queue *q, struct queue_item *item, uint64_t due)
 {
 	struct np_err err = NP_ERR_INIT;
 
-	assert_int_equal(queue_add(q, item, due, &err), 0);
+	assert_int_equal(controller_queue_add(q, item, due, &err), 0);
 }
 
 static void done(struct queue *q, struct queue_item *item, bool failed, uint64_t now)
 {
 	struct np_err err = NP_ERR_INIT;
 
-	assert_int_equal(queue_done(q, item, failed, now, 0, &err), 0);
+	assert_int_equal(controller_queue_done(q, item, failed, now, 0, &err), 0);
 }
 
 static void test_queue__first_due_first_out(void **state)
@@ -78,20 +78,20 @@ static void test_queue__first_due_first_out(void **state)
 	uint64_t due = 0;
 
 	(void)state;
-	assert_null(queue_pop(&q, 0, &due));
+	assert_null(controller_queue_pop(&q, 0, &due));
 	assert_true(due == UINT64_MAX);
 	for (size_t i = 0; i < 64; i++)
 		add(&q, &items[i], 1000 + (i * 37) % 64);
-	assert_null(queue_pop(&q, 999, &due));
+	assert_null(controller_queue_pop(&q, 999, &due));
 	assert_int_equal(due, 1000);
 	for (size_t i = 0; i < 64; i++) {
-		struct queue_item *item = queue_pop(&q, 5000, &due);
+		struct queue_item *item = controller_queue_pop(&q, 5000, &due);
 
 		assert_non_null(item);
 		assert_int_equal(item->due_ms, 1000 + i);
 		done(&q, item, false, 5000);
 	}
-	assert_null(queue_pop(&q, 5000, &due));
+	assert_null(controller_queue_pop(&q, 5000, &due));
 	free(q.heap);
 }
 
@@ -105,7 +105,7 @@ static void test_queue__equal_ones_in_their_order(void **state)
 	for (size_t i = 0; i < 8; i++)
 		add(&q, &items[i], 7);
 	for (size_t i = 0; i < 8; i++)
-		assert_ptr_equal(queue_pop(&q, 7, &due), &items[i]);
+		assert_ptr_equal(controller_queue_pop(&q, 7, &due), &items[i]);
 	free(q.heap);
 }
 
@@ -121,8 +121,8 @@ static void test_queue__waits_once(void **state)
 	add(&q, &a, 200);
 	add(&q, &a, 50);
 	assert_int_equal(q.n, 2);
-	assert_ptr_equal(queue_pop(&q, 50, &due), &a);
-	assert_null(queue_pop(&q, 50, &due));
+	assert_ptr_equal(controller_queue_pop(&q, 50, &due), &a);
+	assert_null(controller_queue_pop(&q, 50, &due));
 	assert_int_equal(due, 60);
 	free(q.heap);
 }
@@ -135,15 +135,15 @@ static void test_queue__what_comes_during_the_work_is_worked_on_after(void **sta
 
 	(void)state;
 	add(&q, &a, 0);
-	assert_ptr_equal(queue_pop(&q, 0, &due), &a);
+	assert_ptr_equal(controller_queue_pop(&q, 0, &due), &a);
 	add(&q, &a, 0);
 	add(&q, &a, 0);
 	/* Nobody else gets it meanwhile. */
-	assert_null(queue_pop(&q, 1000, &due));
+	assert_null(controller_queue_pop(&q, 1000, &due));
 	done(&q, &a, false, 1000);
-	assert_ptr_equal(queue_pop(&q, 1000, &due), &a);
+	assert_ptr_equal(controller_queue_pop(&q, 1000, &due), &a);
 	done(&q, &a, false, 1000);
-	assert_null(queue_pop(&q, 1000, &due));
+	assert_null(controller_queue_pop(&q, 1000, &due));
 	free(q.heap);
 }
 
@@ -156,19 +156,19 @@ static void test_queue__failures_wait_longer_and_longer(void **state)
 	(void)state;
 	add(&q, &a, 0);
 	for (unsigned i = 0; i < 20; i++) {
-		assert_ptr_equal(queue_pop(&q, now, &due), &a);
+		assert_ptr_equal(controller_queue_pop(&q, now, &due), &a);
 		done(&q, &a, true, now);
-		assert_null(queue_pop(&q, now, &due));
+		assert_null(controller_queue_pop(&q, now, &due));
 		assert_true(due - now >= last);
 		last = due - now;
 		now = due;
 	}
 	assert_int_equal(last, QUEUE_BACKOFF_MOST_MS - QUEUE_BACKOFF_MOST_MS / 4);
-	assert_ptr_equal(queue_pop(&q, now, &due), &a);
+	assert_ptr_equal(controller_queue_pop(&q, now, &due), &a);
 	/* News makes it due at once, and a success ends the count. */
 	add(&q, &a, now);
 	done(&q, &a, true, now);
-	assert_ptr_equal(queue_pop(&q, now, &due), &a);
+	assert_ptr_equal(controller_queue_pop(&q, now, &due), &a);
 	done(&q, &a, false, now);
 	assert_int_equal(a.failures, 0);
 	free(q.heap);
@@ -179,13 +179,13 @@ static void test_queue__backoff_is_jittered_within_bounds(void **state)
 	(void)state;
 	for (unsigned failures = 0; failures < 100; failures++) {
 		for (uint32_t random = 0; random < 2000000000; random += 123456789) {
-			uint64_t ms = queue_backoff_ms(failures, random);
+			uint64_t ms = controller_queue_backoff_ms(failures, random);
 
 			assert_true(ms >= QUEUE_BACKOFF_FIRST_MS * 3 / 4);
 			assert_true(ms <= QUEUE_BACKOFF_MOST_MS * 5 / 4);
 		}
 	}
-	assert_true(queue_backoff_ms(5, 1) != queue_backoff_ms(5, 2));
+	assert_true(controller_queue_backoff_ms(5, 1) != controller_queue_backoff_ms(5, 2));
 }
 
 static void test_queue__an_item_can_be_taken_out(void **state)
@@ -199,9 +199,9 @@ static void test_queue__an_item_can_be_taken_out(void **state)
 	for (size_t i = 0; i < 32; i++)
 		add(&q, &items[i], (i * 13) % 32);
 	for (size_t i = 0; i < 32; i += 3)
-		queue_remove(&q, &items[i]);
-	queue_remove(&q, &items[0]);
-	for (struct queue_item *item; (item = queue_pop(&q, 100, &due)); n++) {
+		controller_queue_remove(&q, &items[i]);
+	controller_queue_remove(&q, &items[0]);
+	for (struct queue_item *item; (item = controller_queue_pop(&q, 100, &due)); n++) {
 		assert_true(item->due_ms >= last);
 		last = item->due_ms;
 	}
@@ -213,48 +213,48 @@ static void test_queue__an_item_can_be_taken_out(void **state)
 
 static void test_fight__left_after_the_third_time(void **state)
 {
-	struct fight f = { 0 };
+	struct contention f = { 0 };
 
 	(void)state;
-	assert_false(fight_lost_round(&f, 1, 1000));
-	assert_false(fight_lost_round(&f, 1, 2000));
-	assert_false(fight_is_left(&f, 1));
-	assert_true(fight_lost_round(&f, 1, 1000 + FIGHT_WITHIN_MS));
-	assert_true(fight_is_left(&f, 1));
-	assert_false(fight_is_left(&f, 2));
+	assert_false(controller_contention_lost(&f, 1, 1000));
+	assert_false(controller_contention_lost(&f, 1, 2000));
+	assert_false(controller_contention_is_yielded(&f, 1));
+	assert_true(controller_contention_lost(&f, 1, 1000 + CONTENTION_WITHIN_MS));
+	assert_true(controller_contention_is_yielded(&f, 1));
+	assert_false(controller_contention_is_yielded(&f, 2));
 	/* It stays left, however long nothing happens. */
-	assert_true(fight_lost_round(&f, 1, 1000 + UINT64_C(100) * FIGHT_WITHIN_MS));
+	assert_true(controller_contention_lost(&f, 1, 1000 + UINT64_C(100) * CONTENTION_WITHIN_MS));
 }
 
 static void test_fight__old_rounds_do_not_count(void **state)
 {
-	struct fight f = { 0 };
+	struct contention f = { 0 };
 	uint64_t now = 5;
 
 	(void)state;
-	for (unsigned i = 0; i < 20; i++, now += FIGHT_WITHIN_MS / 2 + 1)
-		assert_false(fight_lost_round(&f, 1, now));
-	assert_true(fight_lost_round(&f, 1, now - FIGHT_WITHIN_MS / 2));
+	for (unsigned i = 0; i < 20; i++, now += CONTENTION_WITHIN_MS / 2 + 1)
+		assert_false(controller_contention_lost(&f, 1, now));
+	assert_true(controller_contention_lost(&f, 1, now - CONTENTION_WITHIN_MS / 2));
 }
 
 static void test_fight__a_persons_word_begins_anew(void **state)
 {
-	struct fight f = { 0 };
+	struct contention f = { 0 };
 
 	(void)state;
-	fight_resume(&f, 1);
-	assert_true(fight_is_left(&f, 1));
-	assert_true(fight_lost_round(&f, 1, 10));
-	assert_false(fight_lost_round(&f, 2, 11));
-	assert_false(fight_lost_round(&f, 2, 12));
-	assert_true(fight_lost_round(&f, 2, 13));
-	fight_settle(&f);
-	assert_false(fight_is_left(&f, 2));
-	assert_false(fight_lost_round(&f, 2, 14));
+	controller_contention_resume(&f, 1);
+	assert_true(controller_contention_is_yielded(&f, 1));
+	assert_true(controller_contention_lost(&f, 1, 10));
+	assert_false(controller_contention_lost(&f, 2, 11));
+	assert_false(controller_contention_lost(&f, 2, 12));
+	assert_true(controller_contention_lost(&f, 2, 13));
+	controller_contention_settle(&f);
+	assert_false(controller_contention_is_yielded(&f, 2));
+	assert_false(controller_contention_lost(&f, 2, 14));
 	/* Settling ends no count that has not come to its end. */
-	fight_settle(&f);
-	assert_false(fight_lost_round(&f, 2, 15));
-	assert_true(fight_lost_round(&f, 2, 16));
+	controller_contention_settle(&f);
+	assert_false(controller_contention_lost(&f, 2, 15));
+	assert_true(controller_contention_lost(&f, 2, 16));
 }
 
 /* --- lease ----------------------------------------------------------------------------------- */
@@ -267,7 +267,7 @@ static void observe(struct lease *l, const char *version, const char *holder, in
 		"holderIdentity", holder, "leaseDurationSeconds", seconds, "leaseTransitions", 4);
 	struct np_err err = NP_ERR_INIT;
 
-	assert_int_equal(lease_observe(l, record, now, &err), 0);
+	assert_int_equal(controller_lease_observe(l, record, now, &err), 0);
 }
 
 static void test_lease__whose_it_is(void **state)
@@ -276,15 +276,15 @@ static void test_lease__whose_it_is(void **state)
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(lease_observe(&l, NULL, 0, &err), 0);
-	assert_int_equal(lease_decide(&l, "me", 0), LEASE_CREATE);
+	assert_int_equal(controller_lease_observe(&l, NULL, 0, &err), 0);
+	assert_int_equal(controller_lease_decide(&l, "me", 0), LEASE_CREATE);
 	observe(&l, "1", "", 15, 0);
-	assert_int_equal(lease_decide(&l, "me", 0), LEASE_TAKE);
+	assert_int_equal(controller_lease_decide(&l, "me", 0), LEASE_TAKE);
 	observe(&l, "2", "me", 15, 0);
-	assert_int_equal(lease_decide(&l, "me", 0), LEASE_RENEW);
+	assert_int_equal(controller_lease_decide(&l, "me", 0), LEASE_RENEW);
 	observe(&l, "3", "other", 15, 0);
-	assert_int_equal(lease_decide(&l, "me", 14999), LEASE_WAIT);
-	assert_int_equal(lease_decide(&l, "me", 15000), LEASE_TAKE);
+	assert_int_equal(controller_lease_decide(&l, "me", 14999), LEASE_WAIT);
+	assert_int_equal(controller_lease_decide(&l, "me", 15000), LEASE_TAKE);
 }
 
 /* What counts is how long this process has seen nothing new, not what the record's times say. */
@@ -295,11 +295,11 @@ static void test_lease__a_sign_of_life_begins_the_wait_anew(void **state)
 	(void)state;
 	observe(&l, "1", "other", 15, 1000);
 	observe(&l, "1", "other", 15, 9000);
-	assert_int_equal(lease_decide(&l, "me", 15999), LEASE_WAIT);
-	assert_int_equal(lease_decide(&l, "me", 16000), LEASE_TAKE);
+	assert_int_equal(controller_lease_decide(&l, "me", 15999), LEASE_WAIT);
+	assert_int_equal(controller_lease_decide(&l, "me", 16000), LEASE_TAKE);
 	observe(&l, "2", "other", 15, 15999);
-	assert_int_equal(lease_decide(&l, "me", 30998), LEASE_WAIT);
-	assert_int_equal(lease_decide(&l, "me", 30999), LEASE_TAKE);
+	assert_int_equal(controller_lease_decide(&l, "me", 30998), LEASE_WAIT);
+	assert_int_equal(controller_lease_decide(&l, "me", 30999), LEASE_TAKE);
 }
 
 static void test_lease__promises_beyond_reason(void **state)
@@ -308,12 +308,12 @@ static void test_lease__promises_beyond_reason(void **state)
 
 	(void)state;
 	observe(&l, "1", "other", 0, 0);
-	assert_int_equal(lease_decide(&l, "me", 999), LEASE_WAIT);
-	assert_int_equal(lease_decide(&l, "me", 1000), LEASE_TAKE);
+	assert_int_equal(controller_lease_decide(&l, "me", 999), LEASE_WAIT);
+	assert_int_equal(controller_lease_decide(&l, "me", 1000), LEASE_TAKE);
 	observe(&l, "2", "other", 2000000000, 0);
-	assert_int_equal(lease_decide(&l, "me", 3600000), LEASE_TAKE);
+	assert_int_equal(controller_lease_decide(&l, "me", 3600000), LEASE_TAKE);
 	observe(&l, "3", "other", -5, 0);
-	assert_int_equal(lease_decide(&l, "me", 1000), LEASE_TAKE);
+	assert_int_equal(controller_lease_decide(&l, "me", 1000), LEASE_TAKE);
 }
 
 /* The holder stops before another may take it, counted from when its request began. */
@@ -322,13 +322,13 @@ static void test_lease__is_valid_for_less_than_it_is_promised(void **state)
 	struct lease l = { 0 };
 
 	(void)state;
-	assert_false(lease_is_valid(&l, 0));
-	lease_won(&l, 500, 10000);
-	assert_true(lease_is_valid(&l, 10499));
-	assert_false(lease_is_valid(&l, 10500));
+	assert_false(controller_lease_is_valid(&l, 0));
+	controller_lease_won(&l, 500, 10000);
+	assert_true(controller_lease_is_valid(&l, 10499));
+	assert_false(controller_lease_is_valid(&l, 10500));
 	/* Reading it again makes it last no longer. */
 	observe(&l, "9", "me", 15, 10000);
-	assert_false(lease_is_valid(&l, 10500));
+	assert_false(controller_lease_is_valid(&l, 10500));
 }
 
 static void test_lease__what_is_none(void **state)
@@ -352,7 +352,7 @@ static void test_lease__what_is_none(void **state)
 		struct lease l = { .version = "sentinel" };
 		struct np_err err = NP_ERR_INIT;
 
-		assert_int_equal(lease_observe(&l, record, 0, &err), -NP_E_REFUSED);
+		assert_int_equal(controller_lease_observe(&l, record, 0, &err), -NP_E_REFUSED);
 		assert_string_equal(l.version, "sentinel");
 	}
 }
@@ -360,10 +360,10 @@ static void test_lease__what_is_none(void **state)
 static void test_lease__what_is_written(void **state)
 {
 	const struct lease l = { .transitions = 4 };
-	json_auto_t *take = lease_spec(&l, "me", LEASE_TAKE, 15000, "T");
-	json_auto_t *create = lease_spec(&l, "me", LEASE_CREATE, 1500, "T");
-	json_auto_t *renew = lease_spec(&l, "me", LEASE_RENEW, 15000, "T");
-	json_auto_t *back = lease_release_spec("T");
+	json_auto_t *take = controller_lease_spec(&l, "me", LEASE_TAKE, 15000, "T");
+	json_auto_t *create = controller_lease_spec(&l, "me", LEASE_CREATE, 1500, "T");
+	json_auto_t *renew = controller_lease_spec(&l, "me", LEASE_RENEW, 15000, "T");
+	json_auto_t *back = controller_lease_release_spec("T");
 
 	(void)state;
 	assert_int_equal(json_integer_value(json_object_get(take, "leaseTransitions")), 5);
@@ -387,7 +387,8 @@ static struct pool_status right_status(void)
 				 .mmio_gb = 512 };
 
 	for (unsigned i = 0; i < CONDITION_MAX; i++)
-		condition_set(&s, (enum condition_type)i, STATUS_TRUE, REASON_FOUND, "m%u", i);
+		controller_condition_set(&s, (enum condition_type)i, STATUS_TRUE, REASON_FOUND,
+					 "m%u", i);
 	return s;
 }
 
@@ -399,14 +400,15 @@ static void test_status__round_trip(void **state)
 	json_auto_t *object = json_object();
 
 	(void)state;
-	status_remember(&s, &none, 1764099641, &first);
-	assert_false(status_equal(&none, &first));
-	assert_int_equal(json_object_set_new(object, "status", status_tree(&s, &first)), 0);
-	status_recall(object, &read);
-	assert_true(status_equal(&first, &read));
+	controller_status_remember(&s, &none, 1764099641, &first);
+	assert_false(controller_status_equal(&none, &first));
+	assert_int_equal(json_object_set_new(object, "status", controller_status_tree(&s, &first)),
+			 0);
+	controller_status_recall(object, &read);
+	assert_true(controller_status_equal(&first, &read));
 	assert_int_equal(read.generation, 3);
-	status_remember(&s, &read, 1764099999, &second);
-	assert_true(status_equal(&first, &second));
+	controller_status_remember(&s, &read, 1764099999, &second);
+	assert_true(controller_status_equal(&first, &second));
 }
 
 static void test_status__what_is_not_known_is_not_written(void **state)
@@ -417,8 +419,8 @@ static void test_status__what_is_not_known_is_not_written(void **state)
 
 	(void)state;
 	s.has_gpus = s.has_mmio = false;
-	status_remember(&s, &none, 5, &m);
-	tree = status_tree(&s, &m);
+	controller_status_remember(&s, &none, 5, &m);
+	tree = controller_status_tree(&s, &m);
 	assert_null(json_object_get(tree, "gpusPerNode"));
 	assert_null(json_object_get(tree, "requiredMMIOGB"));
 	assert_null(json_object_get(tree, "mmioGB"));
@@ -431,11 +433,12 @@ static void test_status__transition_times(void **state)
 	struct status_memory none = { 0 }, first, second;
 
 	(void)state;
-	status_remember(&s, &none, 100, &first);
-	condition_set(&s, CONDITION_READY, STATUS_TRUE, REASON_CLASS_RIGHT, "other words");
-	condition_set(&s, CONDITION_DRIFTED, STATUS_FALSE, REASON_IN_STEP, "x");
-	status_remember(&s, &first, 200, &second);
-	assert_false(status_equal(&first, &second));
+	controller_status_remember(&s, &none, 100, &first);
+	controller_condition_set(&s, CONDITION_READY, STATUS_TRUE, REASON_CLASS_RIGHT,
+				 "other words");
+	controller_condition_set(&s, CONDITION_DRIFTED, STATUS_FALSE, REASON_IN_STEP, "x");
+	controller_status_remember(&s, &first, 200, &second);
+	assert_false(controller_status_equal(&first, &second));
 	assert_int_equal(second.conditions[CONDITION_READY].since, 100);
 	assert_int_equal(second.conditions[CONDITION_DRIFTED].since, 200);
 }
@@ -447,7 +450,7 @@ static void test_status__each_part_counts(void **state)
 	struct pool_status changed[6];
 
 	(void)state;
-	status_remember(&base, &none, 100, &before);
+	controller_status_remember(&base, &none, 100, &before);
 	for (size_t i = 0; i < 6; i++)
 		changed[i] = base;
 	changed[0].generation++;
@@ -457,8 +460,8 @@ static void test_status__each_part_counts(void **state)
 	changed[4].has_required = true;
 	snprintf(changed[5].vm_class, sizeof(changed[5].vm_class), "other");
 	for (size_t i = 0; i < 6; i++) {
-		status_remember(&changed[i], &before, 100, &after);
-		assert_false(status_equal(&before, &after));
+		controller_status_remember(&changed[i], &before, 100, &after);
+		assert_false(controller_status_equal(&before, &after));
 	}
 }
 
@@ -480,7 +483,7 @@ static void test_status__reads_whatever_stands_there(void **state)
 		json_auto_t *object = json_loads(objects[i], 0, NULL);
 		struct status_memory m;
 
-		status_recall(object, &m);
+		controller_status_recall(object, &m);
 		assert_int_equal(m.conditions[CONDITION_READY].since, 0);
 		assert_int_equal(m.conditions[CONDITION_READY].reason, REASON_NONE);
 	}
@@ -513,30 +516,30 @@ static void test_status__reads_the_reasons_of_version_0_1(void **state)
 		json_auto_t *object = json_object();
 		json_t *first;
 
-		condition_set(&s, CONDITION_READY, STATUS_TRUE, rows[i].reason, "m");
-		status_remember(&s, &none, 100, &now);
-		json_object_set_new(object, "status", status_tree(&s, &now));
+		controller_condition_set(&s, CONDITION_READY, STATUS_TRUE, rows[i].reason, "m");
+		controller_status_remember(&s, &none, 100, &now);
+		json_object_set_new(object, "status", controller_status_tree(&s, &now));
 		first = json_array_get(
 			json_object_get(json_object_get(object, "status"), "conditions"), 0);
 		json_object_set_new(first, "reason", json_string(rows[i].text));
-		status_recall(object, &old);
+		controller_status_recall(object, &old);
 		assert_int_equal(old.conditions[CONDITION_READY].reason, rows[i].reason);
 		assert_int_equal(old.conditions[CONDITION_READY].since, 100);
-		assert_false(status_equal(&now, &old));
+		assert_false(controller_status_equal(&now, &old));
 	}
 }
 
 static void test_status__times(void **state)
 {
-	char text[TIME_TEXT_MAX];
+	char text[NP_TIME_TEXT_MAX];
 
 	(void)state;
-	time_text(1764099641, text);
+	np_time_text(1764099641, text);
 	assert_string_equal(text, "2025-11-25T19:40:41Z");
-	assert_int_equal(time_read(text), 1764099641);
-	assert_int_equal(time_read(NULL), 0);
-	assert_int_equal(time_read("2025-11-25T19:40:41Zx"), 0);
-	assert_int_equal(time_read("2025-11-25"), 0);
+	assert_int_equal(np_time_read(text), 1764099641);
+	assert_int_equal(np_time_read(NULL), 0);
+	assert_int_equal(np_time_read("2025-11-25T19:40:41Zx"), 0);
+	assert_int_equal(np_time_read("2025-11-25"), 0);
 }
 
 /* Names are unique, and what Kubernetes takes for a reason. */
@@ -544,14 +547,14 @@ static void test_status__reasons(void **state)
 {
 	(void)state;
 	for (unsigned i = 0; i < REASON_MAX; i++) {
-		const char *name = reason_name((enum reason)i);
+		const char *name = controller_reason_name((enum reason)i);
 
 		assert_non_null(name);
 		assert_int_equal(
 			name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")],
 			'\0');
 		for (unsigned k = 0; k < i; k++)
-			assert_string_not_equal(name, reason_name((enum reason)k));
+			assert_string_not_equal(name, controller_reason_name((enum reason)k));
 	}
 }
 
@@ -576,8 +579,8 @@ static void test_reduce__a_cluster_keeps_its_secrets(void **state)
 
 	(void)state;
 	assert_non_null(object);
-	assert_true(reduce_is_managed(object));
-	text = reduce_object(WATCHED_CLUSTER, object);
+	assert_true(controller_is_managed(object));
+	text = controller_strip_object(WATCHED_CLUSTER, object);
 	assert_non_null(text);
 	assert_null(strstr(text, "secret"));
 	assert_non_null(strstr(text, "big"));
@@ -608,7 +611,7 @@ static void test_reduce__annotations(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		json_auto_t *object =
 			json_pack("{s:{s:{s:s}}}", "metadata", "annotations", rows[i].key, "once");
-		NP_AUTO(np_freep) char *text = reduce_object(WATCHED_NODEPOOL, object);
+		NP_AUTO(np_freep) char *text = controller_strip_object(WATCHED_NODEPOOL, object);
 
 		assert_non_null(text);
 		if (!!strstr(text, "once") != rows[i].is_kept)
@@ -637,8 +640,8 @@ static void test_reduce__the_digest_is_of_what_matters(void **state)
 		json_auto_t *other = json_loads(rows[i].text, 0, NULL);
 
 		assert_non_null(other);
-		assert_int_equal(reduce_digest(other) == reduce_digest(base), rows[i].same);
-		assert_true(reduce_digest(other) != 0);
+		assert_int_equal(controller_digest(other) == controller_digest(base), rows[i].same);
+		assert_true(controller_digest(other) != 0);
 	}
 }
 
@@ -646,7 +649,7 @@ static void test_reduce__the_digest_is_of_what_matters(void **state)
 static void test_reduce__out_of_memory(void **state)
 {
 	json_auto_t *object = json_loads(CLUSTER, 0, NULL);
-	NP_AUTO(np_freep) char *whole = reduce_object(WATCHED_CLUSTER, object);
+	NP_AUTO(np_freep) char *whole = controller_strip_object(WATCHED_CLUSTER, object);
 	unsigned failed = 0;
 
 	(void)state;
@@ -655,7 +658,7 @@ static void test_reduce__out_of_memory(void **state)
 		NP_AUTO(np_freep) char *text = NULL;
 
 		allocations_left = n;
-		text = reduce_object(WATCHED_CLUSTER, object);
+		text = controller_strip_object(WATCHED_CLUSTER, object);
 		allocations_left = SIZE_MAX;
 		failed += !text;
 		if (text)
@@ -673,14 +676,14 @@ static void test_status__out_of_memory(void **state)
 	unsigned failed = 0;
 
 	(void)state;
-	status_remember(&s, &none, 100, &m);
-	whole = status_tree(&s, &m);
+	controller_status_remember(&s, &none, 100, &m);
+	whole = controller_status_tree(&s, &m);
 	json_set_alloc_funcs(json_malloc, free);
 	for (size_t n = 0; n < 200; n++) {
 		json_t *tree;
 
 		allocations_left = n;
-		tree = status_tree(&s, &m);
+		tree = controller_status_tree(&s, &m);
 		allocations_left = SIZE_MAX;
 		failed += !tree;
 		if (tree)
@@ -728,7 +731,7 @@ static void test_store__whose_pool_it_is(void **state)
 
 		c.cluster_id = row->cluster_id ? strdup(row->cluster_id) : NULL;
 		c.ns = row->only_ns ? strdup(row->only_ns) : NULL;
-		if (store_is_own_id(&c, row->class_ns, row->id) != row->own)
+		if (controller_store_is_own_id(&c, row->class_ns, row->id) != row->own)
 			fail_msg("%s", row->name);
 		free(c.cluster_id);
 		free(c.ns);
@@ -738,7 +741,7 @@ static void test_store__whose_pool_it_is(void **state)
 /* A controller that has a store, and no thread. */
 struct fixture {
 	struct np_controller c;
-	struct watcher w;
+	struct reflector w;
 	struct np_catalogue *catalogue;
 };
 
@@ -747,7 +750,7 @@ static void fixture_init(struct fixture *f)
 	struct np_err err = NP_ERR_INIT;
 
 	*f = (struct fixture){ .w.kind = WATCHED_NODEPOOL, .w.round = 1 };
-	assert_int_equal(np_catalogue_new(&f->catalogue, &err), 0);
+	assert_int_equal(np_gpu_catalogue_new(&f->catalogue, &err), 0);
 	f->c.o.catalogue = f->catalogue;
 	f->c.class_resource.namespaced = true;
 	pthread_mutex_init(&f->c.lock, NULL);
@@ -756,8 +759,8 @@ static void fixture_init(struct fixture *f)
 
 static void fixture_done(struct fixture *f)
 {
-	store_done(&f->c);
-	np_catalogue_free(f->catalogue);
+	controller_store_done(&f->c);
+	np_gpu_catalogue_free(f->catalogue);
 }
 
 static json_t *nodepool(const char *name, const char *vm_class, int generation)
@@ -773,7 +776,7 @@ static void put_pool(struct fixture *f, json_t *take)
 	json_auto_t *object = take;
 	struct np_err err = NP_ERR_INIT;
 
-	assert_int_equal(store_put(&f->c, &f->w, object, &err), 0);
+	assert_int_equal(controller_store_put(&f->c, &f->w, object, &err), 0);
 }
 
 static size_t pop_all(struct fixture *f)
@@ -782,7 +785,7 @@ static size_t pop_all(struct fixture *f)
 	uint64_t due;
 	size_t n = 0;
 
-	while ((item = queue_pop(&f->c.queue, UINT64_MAX - 1, &due))) {
+	while ((item = controller_queue_pop(&f->c.queue, UINT64_MAX - 1, &due))) {
 		item->running = false;
 		n++;
 	}
@@ -810,11 +813,11 @@ static void test_store__what_asks_for_work(void **state)
 	assert_int_equal(pop_all(&f), 2);
 	assert_int_equal(f.c.class_records.n, 2);
 	object = nodepool("a", "other", 2);
-	store_drop(&f.c, WATCHED_NODEPOOL, object);
-	store_drop(&f.c, WATCHED_NODEPOOL, object);
+	controller_store_drop(&f.c, WATCHED_NODEPOOL, object);
+	controller_store_drop(&f.c, WATCHED_NODEPOOL, object);
 	json_decref(object);
 	assert_int_equal(pop_all(&f), 1);
-	assert_int_equal(f.c.sources.n, 1);
+	assert_int_equal(f.c.owners.n, 1);
 }
 
 static void test_store__what_a_list_lacks_is_gone(void **state)
@@ -832,8 +835,8 @@ static void test_store__what_a_list_lacks_is_gone(void **state)
 	pop_all(&f);
 	f.w.round++;
 	put_pool(&f, nodepool("p3", "odd", 1));
-	store_sweep(&f.c, &f.w);
-	assert_int_equal(f.c.sources.n, 1);
+	controller_store_sweep(&f.c, &f.w);
+	assert_int_equal(f.c.owners.n, 1);
 	assert_int_equal(pop_all(&f), 2);
 }
 
@@ -841,7 +844,7 @@ static void test_store__unreadable_pools_keep_their_class(void **state)
 {
 	NP_AUTO(fixture_done) struct fixture f;
 	json_t *object;
-	const struct source *s;
+	const struct owner *s;
 
 	(void)state;
 	fixture_init(&f);
@@ -849,13 +852,13 @@ static void test_store__unreadable_pools_keep_their_class(void **state)
 	json_object_set_new(json_object_get(object, "spec"), "gpus",
 			    json_pack("[{s:s}]", "model", "no-such-card"));
 	put_pool(&f, object);
-	s = store_find(&f.c, WATCHED_NODEPOOL, "ml", "a");
+	s = controller_store_find(&f.c, WATCHED_NODEPOOL, "ml", "a");
 	assert_non_null(s);
 	assert_non_null(s->error);
 	assert_int_equal(s->n_classes, 1);
-	assert_true(store_may_exist(&f.c, "ml/a"));
-	assert_false(store_may_exist(&f.c, "ml/b"));
-	assert_false(store_may_exist(&f.c, "ml/a/b"));
+	assert_true(controller_store_may_exist(&f.c, "ml/a"));
+	assert_false(controller_store_may_exist(&f.c, "ml/b"));
+	assert_false(controller_store_may_exist(&f.c, "ml/a/b"));
 }
 
 /* Whatever allocation fails: an error, or all of it; and a store that can be used and freed. */
@@ -875,15 +878,15 @@ static void test_store__out_of_memory(void **state)
 		f.c.o.clusters = true;
 		json_set_alloc_funcs(json_malloc, free);
 		allocations_left = n;
-		pool_result = store_put(&f.c, &f.w, pool, &err);
+		pool_result = controller_store_put(&f.c, &f.w, pool, &err);
 		f.w.kind = WATCHED_CLUSTER;
-		cluster_result = store_put(&f.c, &f.w, cluster, &err);
+		cluster_result = controller_store_put(&f.c, &f.w, cluster, &err);
 		allocations_left = SIZE_MAX;
 		json_set_alloc_funcs(malloc, free);
 		assert_true(pool_result == 0 || pool_result == -NP_E_NOMEM);
 		assert_true(cluster_result == 0 || cluster_result == -NP_E_NOMEM);
 		failed += pool_result < 0 || cluster_result < 0;
-		assert_int_equal(f.c.sources.n, (pool_result == 0) + (cluster_result == 0));
+		assert_int_equal(f.c.owners.n, (pool_result == 0) + (cluster_result == 0));
 	}
 	assert_true(failed > 50);
 }
@@ -908,7 +911,7 @@ static void test_pool__the_origin_leads_its_id(void **state)
 static void test_pool__those_of_one_class_are_picked(void **state)
 {
 	NP_AUTO(fixture_done) struct fixture f;
-	NP_AUTO(np_input_done) struct np_input in = { 0 };
+	NP_AUTO(np_pool_input_done) struct np_input in = { 0 };
 	static const char *const classes[] = { "gpu", "other", "gpu", "gpux", "gpu" };
 	struct np_err err = NP_ERR_INIT;
 
@@ -921,14 +924,14 @@ static void test_pool__those_of_one_class_are_picked(void **state)
 		snprintf(name, sizeof(name), "p%zu", i);
 		assert_int_equal(np_doc_new_take(name, nodepool(name, classes[i], 1), &doc, &err),
 				 0);
-		assert_int_equal(np_input_add(&in, f.catalogue, doc, &err), 0);
+		assert_int_equal(np_pool_input_add(&in, f.catalogue, doc, &err), 0);
 	}
-	np_input_pick(&in, "gpu");
+	np_pool_input_pick(&in, "gpu");
 	assert_int_equal(in.n_pools, 3);
 	assert_string_equal(in.pools[0].name, "p0");
 	assert_string_equal(in.pools[1].name, "p2");
 	assert_string_equal(in.pools[2].name, "p4");
-	np_input_pick(&in, "none");
+	np_pool_input_pick(&in, "none");
 	assert_int_equal(in.n_pools, 0);
 }
 
@@ -947,22 +950,22 @@ static void test_store__classes(void **state)
 	(void)state;
 	fixture_init(&f);
 	/* A class that nobody uses is not kept. */
-	assert_int_equal(store_class(&f.c, &f.w, class, &err), 0);
+	assert_int_equal(controller_store_class(&f.c, &f.w, class, &err), 0);
 	assert_int_equal(f.c.class_records.n, 0);
 	/* One that a pool of ours is registered with is looked at, though nobody uses it. */
-	assert_int_equal(store_class(&f.c, &f.w, ours, &err), 0);
+	assert_int_equal(controller_store_class(&f.c, &f.w, ours, &err), 0);
 	assert_int_equal(pop_all(&f), 1);
-	assert_int_equal(store_class(&f.c, &f.w, ours, &err), 0);
+	assert_int_equal(controller_store_class(&f.c, &f.w, ours, &err), 0);
 	assert_int_equal(pop_all(&f), 0);
 	put_pool(&f, nodepool("a", "gpu", 1));
 	pop_all(&f);
-	assert_int_equal(store_class(&f.c, &f.w, class, &err), 0);
+	assert_int_equal(controller_store_class(&f.c, &f.w, class, &err), 0);
 	assert_int_equal(pop_all(&f), 1);
-	assert_int_equal(store_class(&f.c, &f.w, class, &err), 0);
+	assert_int_equal(controller_store_class(&f.c, &f.w, class, &err), 0);
 	assert_int_equal(pop_all(&f), 0);
 	/* Going, it is looked at by who uses it, and forgotten where nobody does. */
-	store_class_gone(&f.c, class);
-	store_class_gone(&f.c, ours);
+	controller_store_class_gone(&f.c, class);
+	controller_store_class_gone(&f.c, ours);
 	assert_int_equal(pop_all(&f), 1);
 	assert_int_equal(f.c.class_records.n, 1);
 }
@@ -992,17 +995,18 @@ static void test_store__an_invalid_record_registers_nobody(void **state)
 
 		print_message("# %s\n", hostile_records[i]);
 		fixture_init(&f);
-		assert_int_equal(store_class(&f.c, &f.w, class, &err), 0);
+		assert_int_equal(controller_store_class(&f.c, &f.w, class, &err), 0);
 		assert_int_equal(f.c.class_records.n, 0);
 		/* The pool that uses it is worked on all the same, once for each change. */
 		put_pool(&f, nodepool("a", "gpu", 1));
 		pop_all(&f);
-		assert_int_equal(store_class(&f.c, &f.w, class, &err), 0);
+		assert_int_equal(controller_store_class(&f.c, &f.w, class, &err), 0);
 		assert_int_equal(pop_all(&f), 1);
-		assert_int_equal(store_class(&f.c, &f.w, class, &err), 0);
+		assert_int_equal(controller_store_class(&f.c, &f.w, class, &err), 0);
 		assert_int_equal(pop_all(&f), 0);
 	}
-	assert_string_equal(reason_name(status_reason(NP_E_RECORD)), "InvalidRecord");
+	assert_string_equal(controller_reason_name(controller_status_reason(NP_E_RECORD)),
+			    "InvalidRecord");
 }
 
 static void test_corpus__replays(void **state)
@@ -1022,7 +1026,7 @@ static void test_corpus__replays(void **state)
 		if (entry->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), CORPUS "/%s", entry->d_name);
-		assert_int_equal(np_file_load(path, NP_INPUT_MAX, &bytes, &size, &err), 0);
+		assert_int_equal(np_file_load(path, NP_DOC_INPUT_MAX, &bytes, &size, &err), 0);
 		LLVMFuzzerTestOneInput((const uint8_t *)bytes, size);
 		n++;
 	}

@@ -15,7 +15,7 @@ static int read_lease(struct np_controller *c, struct np_kube *k, struct np_err 
 		*err = why;
 		return np_err_ret(err);
 	}
-	return lease_observe(&c->lease, record, controller_now_ms(), err);
+	return controller_lease_observe(&c->lease, record, controller_now_ms(), err);
 }
 
 static int create_lease(struct np_controller *c, struct np_kube *k, json_t *spec, json_t **ret,
@@ -54,16 +54,16 @@ static int write_lease(struct np_controller *c, struct np_kube *k, enum lease_st
 {
 	uint64_t began = controller_now_ms();
 	json_auto_t *spec = NULL, *stored = NULL;
-	char now[TIME_TEXT_MAX];
+	char now[NP_TIME_TEXT_MAX];
 
-	time_micro(now);
-	spec = lease_spec(&c->lease, c->identity, step, c->o.lease_ms, now);
+	np_time_micro(now);
+	spec = controller_lease_spec(&c->lease, c->identity, step, c->o.lease_ms, now);
 	if (!spec)
 		return np_fail_nomem(err);
 	if ((step == LEASE_CREATE ? create_lease : patch_lease)(c, k, spec, &stored, err) < 0 ||
-	    lease_observe(&c->lease, stored, controller_now_ms(), err) < 0)
+	    controller_lease_observe(&c->lease, stored, controller_now_ms(), err) < 0)
 		return np_err_ret(err);
-	lease_won(&c->lease, began, c->o.renew_ms);
+	controller_lease_won(&c->lease, began, c->o.renew_ms);
 	publish(c, c->lease.valid_until_ms);
 	return 0;
 }
@@ -74,7 +74,7 @@ static int contend(struct np_controller *c, struct np_kube *k, bool leads, struc
 	struct np_err why = NP_ERR_INIT;
 	enum lease_step step = LEASE_RENEW;
 
-	np_kube_renew(k, c->o.renew_ms);
+	np_kube_set_deadline(k, c->o.renew_ms);
 	if (leads && write_lease(c, k, step, &why) == 0)
 		return 0;
 	if (leads && why.code != NP_E_CONFLICT && why.code != NP_E_NOT_FOUND) {
@@ -83,7 +83,7 @@ static int contend(struct np_controller *c, struct np_kube *k, bool leads, struc
 	}
 	if (read_lease(c, k, err) < 0)
 		return np_err_ret(err);
-	step = lease_decide(&c->lease, c->identity, controller_now_ms());
+	step = controller_lease_decide(&c->lease, c->identity, controller_now_ms());
 	if (step == LEASE_WAIT) {
 		c->lease.valid_until_ms = 0;
 		publish(c, 0);
@@ -92,20 +92,20 @@ static int contend(struct np_controller *c, struct np_kube *k, bool leads, struc
 	return write_lease(c, k, step, err);
 }
 
-static void begin_to_lead(struct np_controller *c)
+static void start_leading(struct np_controller *c)
 {
 	struct np_err err = NP_ERR_INIT;
 
 	controller_log(c, "info", "leading as '%s'", c->identity);
 	pthread_mutex_lock(&c->lock);
 	atomic_store(&c->leading, true);
-	if (store_enqueue_all(c, &err) < 0)
+	if (controller_store_enqueue_all(c, &err) < 0)
 		controller_log(c, "error", "%s", err.text);
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
 }
 
-static void cease_to_lead(struct np_controller *c)
+static void stop_leading(struct np_controller *c)
 {
 	atomic_store(&c->leading, false);
 	controller_log(c, "warning", "the lease %s/%s is lost: nothing is written until it is back",
@@ -113,15 +113,15 @@ static void cease_to_lead(struct np_controller *c)
 }
 
 /* Lets the next one begin at once. Nothing is written any more by then. */
-static void give_back(struct np_controller *c, struct np_kube *k)
+static void release_lease(struct np_controller *c, struct np_kube *k)
 {
 	struct np_err err = NP_ERR_INIT;
 	json_auto_t *spec = NULL, *stored = NULL;
-	char now[TIME_TEXT_MAX];
+	char now[NP_TIME_TEXT_MAX];
 
-	time_micro(now);
-	spec = lease_release_spec(now);
-	np_kube_renew(k, c->o.retry_ms);
+	np_time_micro(now);
+	spec = controller_lease_release_spec(now);
+	np_kube_set_deadline(k, c->o.retry_ms);
 	if (spec && patch_lease(c, k, spec, &stored, &err) < 0)
 		controller_log(c, "warning", "the lease could not be given back: %s", err.text);
 	else
@@ -147,7 +147,7 @@ static void rest(struct np_controller *c)
 
 static void elect_loop(struct np_controller *c, struct np_kube *k)
 {
-	struct last_word last = { 0 };
+	struct log_dedup last = { 0 };
 	bool leads = false;
 
 	while (!is_over(c)) {
@@ -157,30 +157,30 @@ static void elect_loop(struct np_controller *c, struct np_kube *k)
 		atomic_store(&c->beat_ms, controller_now_ms());
 		if (!(controller_is_stopping(c) && !leads) && contend(c, k, leads, &why) < 0)
 			controller_warn(c, &last, "lease", why.text);
-		is_valid = lease_is_valid(&c->lease, controller_now_ms());
+		is_valid = controller_lease_is_valid(&c->lease, controller_now_ms());
 		if (is_valid && !leads)
-			begin_to_lead(c);
+			start_leading(c);
 		if (!is_valid && leads)
-			cease_to_lead(c);
+			stop_leading(c);
 		leads = is_valid;
 		rest(c);
 	}
 	if (leads)
-		give_back(c, k);
+		release_lease(c, k);
 }
 
 /* Without an election there is nobody to ask. */
 static void lead_always(struct np_controller *c)
 {
 	publish(c, UINT64_MAX);
-	begin_to_lead(c);
+	start_leading(c);
 	while (!is_over(c)) {
 		atomic_store(&c->beat_ms, controller_now_ms());
 		rest(c);
 	}
 }
 
-void *elect_run(void *controller)
+void *controller_elect_run(void *controller)
 {
 	struct np_controller *c = controller;
 	NP_AUTO(np_kube_freep) struct np_kube *kube = NULL;

@@ -8,12 +8,12 @@
  * map.c        records by their key
  * queue.c      which classes are to be looked at, and when
  * lease.c      who may write: the arithmetic; elect.c: the thread
- * fight.c      when a class is left to another writer
+ * contention.c      when a class is left to another writer
  * condition.c  conditions and reasons, what of a status is remembered, status as it is written
- * reduce.c     what of a watched object is kept
+ * strip.c     what of a watched object is kept
  * store.c      objects and the classes that they use
- * watch.c      list and watch
- * work.c       one class made right; status.c: what the pools' status says of it; write.c: how it is
+ * reflector.c      list and watch
+ * reconcile.c       one class made right; status.c: what the pools' status says of it; write.c: how it is
  *              written, with finalizers and Events
  * metrics.c    counters
  * controller.c threads, beginning and end
@@ -57,21 +57,22 @@ struct queue {
 };
 
 /* Makes room for so many items, so that adding one of them needs no memory. */
-int queue_reserve(struct queue *q, size_t n, struct np_err *err);
+int controller_queue_reserve(struct queue *q, size_t n, struct np_err *err);
 
 /* Lets the item wait until `due_ms`, or until earlier where it does already. */
-int queue_add(struct queue *q, struct queue_item *item, uint64_t due_ms, struct np_err *err);
+int controller_queue_add(struct queue *q, struct queue_item *item, uint64_t due_ms,
+			 struct np_err *err);
 
 /* Returns the item that is due, which then runs; NULL where none is. *ret_due_ms: when the next will be. */
-struct queue_item *queue_pop(struct queue *q, uint64_t now_ms, uint64_t *ret_due_ms);
+struct queue_item *controller_queue_pop(struct queue *q, uint64_t now_ms, uint64_t *ret_due_ms);
 
 /* Ends the run. It waits again where it was added meanwhile, or failed: the longer the more often. */
-int queue_done(struct queue *q, struct queue_item *item, bool failed, uint64_t now_ms,
-	       uint32_t random, struct np_err *err);
-void queue_remove(struct queue *q, struct queue_item *item);
+int controller_queue_done(struct queue *q, struct queue_item *item, bool failed, uint64_t now_ms,
+			  uint32_t random, struct np_err *err);
+void controller_queue_remove(struct queue *q, struct queue_item *item);
 
 /* Returns the pause after so many failures in a row, within a quarter around its middle. */
-uint64_t queue_backoff_ms(unsigned failures, uint32_t random);
+uint64_t controller_queue_backoff_ms(unsigned failures, uint32_t random);
 
 /* --- lease.c --------------------------------------------------------------------------------- */
 
@@ -95,42 +96,44 @@ enum lease_step {
 };
 
 /* Takes note of the record as read at `now_ms`; NULL: there is none. NP_E_REFUSED: it is no lease. */
-int lease_observe(struct lease *l, const json_t *record, uint64_t now_ms, struct np_err *err);
-enum lease_step lease_decide(const struct lease *l, const char *identity, uint64_t now_ms);
+int controller_lease_observe(struct lease *l, const json_t *record, uint64_t now_ms,
+			     struct np_err *err);
+enum lease_step controller_lease_decide(const struct lease *l, const char *identity,
+					uint64_t now_ms);
 
 /* Takes note that a write that began at `began_ms` made the record ours. */
-void lease_won(struct lease *l, uint64_t began_ms, uint64_t renew_ms);
-bool lease_is_valid(const struct lease *l, uint64_t now_ms);
+void controller_lease_won(struct lease *l, uint64_t began_ms, uint64_t renew_ms);
+bool controller_lease_is_valid(const struct lease *l, uint64_t now_ms);
 
 /* What to write: a spec for taking or renewing, or for giving back. New references. */
-json_t *lease_spec(const struct lease *l, const char *identity, enum lease_step step,
-		   uint64_t lease_ms, const char *now);
-json_t *lease_release_spec(const char *now);
+json_t *controller_lease_spec(const struct lease *l, const char *identity, enum lease_step step,
+			      uint64_t lease_ms, const char *now);
+json_t *controller_lease_release_spec(const char *now);
 
-/* --- fight.c --------------------------------------------------------------------------------- */
+/* --- contention.c --------------------------------------------------------------------------------- */
 
-#define FIGHT_MOST 3
-#define FIGHT_WITHIN_MS 600000
+#define CONTENTION_MOST 3
+#define CONTENTION_WITHIN_MS 600000
 
 /* How often somebody else changed a class back. */
-struct fight {
-	uint64_t at_ms[FIGHT_MOST]; /* the last times, oldest first */
+struct contention {
+	uint64_t at_ms[CONTENTION_MOST]; /* the last times, oldest first */
 	unsigned n;
-	bool left; /* to the other writer */
+	bool yielded; /* to the other writer */
 	uint64_t wanted; /* hash of what the pools wanted then */
 };
 
 /* Notes that the class was changed back, and tells whether it is left now. */
-bool fight_lost_round(struct fight *f, uint64_t wanted, uint64_t now_ms);
+bool controller_contention_lost(struct contention *f, uint64_t wanted, uint64_t now_ms);
 
 /* Tells whether it is left, as long as the pools want the same. */
-bool fight_is_left(const struct fight *f, uint64_t wanted);
+bool controller_contention_is_yielded(const struct contention *f, uint64_t wanted);
 
 /* Notes that it was left before this process began. */
-void fight_resume(struct fight *f, uint64_t wanted);
+void controller_contention_resume(struct contention *f, uint64_t wanted);
 
 /* Notes that the class is right without our doing: whoever it was has come round. */
-void fight_settle(struct fight *f);
+void controller_contention_settle(struct contention *f);
 
 /* --- condition.c ----------------------------------------------------------------------------- */
 
@@ -197,65 +200,66 @@ struct status_memory {
 	} conditions[CONDITION_MAX];
 };
 
-const char *condition_name(enum condition_type type);
-const char *reason_name(enum reason reason);
+const char *controller_condition_name(enum condition_type type);
+const char *controller_reason_name(enum reason reason);
 
 /* Sets a condition; the text is cut to its room. */
-void condition_set(struct pool_status *s, enum condition_type type, enum condition_status status,
-		   enum reason reason, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void controller_condition_set(struct pool_status *s, enum condition_type type,
+			      enum condition_status status, enum reason reason, const char *fmt,
+			      ...) __attribute__((format(printf, 5, 6)));
 
 /* Reads what is remembered out of an object's status; what is not ours is passed over. */
-void status_recall(const json_t *object, struct status_memory *ret);
+void controller_status_recall(const json_t *object, struct status_memory *ret);
 
 /* Sets *ret to what is remembered once `s` is written at `now`; transition times are kept. */
-void status_remember(const struct pool_status *s, const struct status_memory *before, int64_t now,
-		     struct status_memory *ret);
-bool status_equal(const struct status_memory *a, const struct status_memory *b);
+void controller_status_remember(const struct pool_status *s, const struct status_memory *before,
+				int64_t now, struct status_memory *ret);
+bool controller_status_equal(const struct status_memory *a, const struct status_memory *b);
 
 /* Returns the status object as it is written; NULL: no memory. */
-json_t *status_tree(const struct pool_status *s, const struct status_memory *m);
+json_t *controller_status_tree(const struct pool_status *s, const struct status_memory *m);
 
-/* --- reduce.c -------------------------------------------------------------------------------- */
+/* --- strip.c -------------------------------------------------------------------------------- */
 
-enum watched { WATCHED_NODEPOOL, WATCHED_CLUSTER, WATCHED_TKC, WATCHED_CLASS, WATCHED_MAX };
+enum watched_kind { WATCHED_NODEPOOL, WATCHED_CLUSTER, WATCHED_TKC, WATCHED_CLASS, WATCHED_MAX };
 
 /*
  * Returns of a NodePool, Cluster or TanzuKubernetesCluster what planning reads, as compact JSON; of
  * variables the class's alone. NULL: no memory.
  */
-char *reduce_object(enum watched kind, const json_t *object);
+char *controller_strip_object(enum watched_kind kind, const json_t *object);
 
 /* Tells whether a Cluster or TanzuKubernetesCluster asks to be managed, by a label or an annotation. */
-bool reduce_is_managed(const json_t *object);
+bool controller_is_managed(const json_t *object);
 
 /* Returns a digest of what can matter in a class; 0: no memory. */
-uint64_t reduce_digest(const json_t *class);
+uint64_t controller_digest(const json_t *class);
 
 /* --- the controller -------------------------------------------------------------------------- */
 
 /* A class that is used, or was. */
 struct class_record {
-	struct map_entry entry; /* "namespace\nname"; first */
+	struct np_map_entry entry; /* "namespace\nname"; first */
 	struct queue_item item;
-	size_t n_sources;
-	struct source **sources; /* what has a pool that uses it */
+	size_t n_owners;
+	struct owner **owners; /* what has a pool that uses it */
 	unsigned round; /* of the list that it was seen in last */
 	bool registered; /* some pool of ours stands in its annotation */
 	uint64_t digest; /* 0: not known, or not there */
 	uint64_t
 		applied; /* hash of what the pools wanted when it was last made right; 0: not yet */
-	uint64_t told; /* hash of what was told of it last on objects without a status */
+	uint64_t reported; /* hash of what was told of it last on objects without a status */
 	int64_t put_back_at; /* seconds since 1970: when a drift was mended last; 0: never */
 	char *put_back; /* who it was, and what; NULL */
-	struct fight fight;
+	struct contention contention;
 };
 
 /* A NodePool, Cluster or TanzuKubernetesCluster. */
-struct source {
-	struct map_entry entry; /* "kind\nnamespace\nname"; first */
-	enum watched kind;
+struct owner {
+	struct np_map_entry entry; /* "kind\nnamespace\nname"; first */
+	enum watched_kind kind;
 	char *ns, *name, *uid;
-	char *text; /* reduce_object()'s */
+	char *text; /* controller_strip_object()'s */
 	char *error; /* why no pool could be read of it; NULL */
 	int64_t generation;
 	bool deleting, has_finalizer;
@@ -265,9 +269,9 @@ struct source {
 	struct status_memory status;
 };
 
-struct watcher {
+struct reflector {
 	struct np_controller *c;
-	enum watched kind;
+	enum watched_kind kind;
 	pthread_t thread;
 	bool wanted; /* set before any thread runs */
 	bool runs; /* of who starts and joins it */
@@ -299,9 +303,9 @@ struct np_controller {
 	struct np_kube_config *pools, *classes; /* `classes` NULL: the same */
 	pthread_mutex_t lock;
 	pthread_cond_t changed; /* queue, leadership, stop */
-	struct map sources, class_records;
+	struct np_map owners, class_records;
 	struct queue queue;
-	struct watcher watchers[WATCHED_MAX];
+	struct reflector reflectors[WATCHED_MAX];
 	bool classes_namespaced, classes_found; /* what discovery said of them */
 	struct np_kube_resource class_resource;
 	struct lease lease; /* of the election's thread */
@@ -320,12 +324,12 @@ void controller_log(const struct np_controller *c, const char *level, const char
 	__attribute__((format(printf, 3, 4)));
 
 /* What a loop said last, so that it does not say the same each time it is tried again. */
-struct last_word {
+struct log_dedup {
 	uint64_t hash, at_ms;
 };
 
 /* Logs a warning, unless it was the last word within a minute. */
-void controller_warn(const struct np_controller *c, struct last_word *last, const char *what,
+void controller_warn(const struct np_controller *c, struct log_dedup *last, const char *what,
 		     const char *text);
 
 /* Waits so long; ends early when the controller stops. The lock is not held by the caller. */
@@ -344,59 +348,62 @@ int controller_client(struct np_controller *c, bool of_classes, enum client kind
 /* Waits for `changed`, at most so long; the lock is held. */
 void controller_wait(struct np_controller *c, uint64_t ms);
 bool controller_is_synced(const struct np_controller *c);
-void count(struct np_controller *c, enum counter counter, uint64_t by);
+void controller_count(struct np_controller *c, enum counter counter, uint64_t by);
 
 /* elect.c */
-void *elect_run(void *controller);
+void *controller_elect_run(void *controller);
 
 /* store.c; the lock is held by the caller but where it says otherwise. */
-int store_put(struct np_controller *c, struct watcher *w, const json_t *object, struct np_err *err);
-void store_drop(struct np_controller *c, enum watched kind, const json_t *object);
-void store_sweep(struct np_controller *c, const struct watcher *w);
-int store_class(struct np_controller *c, const struct watcher *w, const json_t *class,
-		struct np_err *err);
-void store_class_gone(struct np_controller *c, const json_t *class);
-int store_enqueue_all(struct np_controller *c, struct np_err *err);
-void store_forget(struct np_controller *c, struct class_record *r);
-struct source *store_find(struct np_controller *c, enum watched kind, const char *ns,
-			  const char *name);
-void store_done(struct np_controller *c);
+int controller_store_put(struct np_controller *c, struct reflector *w, const json_t *object,
+			 struct np_err *err);
+void controller_store_drop(struct np_controller *c, enum watched_kind kind, const json_t *object);
+void controller_store_sweep(struct np_controller *c, const struct reflector *w);
+int controller_store_class(struct np_controller *c, const struct reflector *w, const json_t *class,
+			   struct np_err *err);
+void controller_store_class_gone(struct np_controller *c, const json_t *class);
+int controller_store_enqueue_all(struct np_controller *c, struct np_err *err);
+void controller_store_forget(struct np_controller *c, struct class_record *r);
+struct owner *controller_store_find(struct np_controller *c, enum watched_kind kind, const char *ns,
+				    const char *name);
+void controller_store_done(struct np_controller *c);
 
 /* Tells whether a pool id in a class's annotation is one of this controller's to judge. */
-bool store_is_own_id(const struct np_controller *c, const char *class_ns, const char *id);
+bool controller_store_is_own_id(const struct np_controller *c, const char *class_ns,
+				const char *id);
 
 /* Tells whether the pool of that id may still be there, though it cannot be read. */
-bool store_may_exist(struct np_controller *c, const char *id);
+bool controller_store_may_exist(struct np_controller *c, const char *id);
 
-/* watch.c */
-void *watch_run(void *watcher);
+/* reflector.c */
+void *controller_reflector_thread(void *watcher);
 
-/* work.c */
-void *work_run(void *controller);
+/* reconcile.c */
+void *controller_reconcile_thread(void *controller);
 
 #define DRIFT_TEXT_MAX 512
 
 /* A copy of what a worker needs of a source. */
-struct job_source {
-	enum watched kind;
+struct reconcile_owner {
+	enum watched_kind kind;
 	char *ns, *name, *uid, *api, *text, *error; /* api: "group/version" */
 	int64_t generation;
 	bool deleting, has_finalizer;
 	struct status_memory status;
 };
 
-struct job {
+struct reconcile {
 	struct np_controller *c;
 	struct np_kube *pools, *classes;
 	struct np_kube_resource resource; /* of the class, as discovered last */
 	char *ns, *name; /* of the class */
 	size_t n;
-	struct job_source *sources;
+	struct reconcile_owner *owners;
 	uint64_t wanted; /* hash of what they want */
-	uint64_t told, tell; /* hash of what was told before, and of what there is to tell */
+	uint64_t reported,
+		to_report; /* hash of what was told before, and of what there is to tell */
 	bool was_applied; /* just that was made right before */
-	struct fight fight;
-	bool is_drift, is_left; /* what came of it */
+	struct contention contention;
+	bool is_drift, is_contended; /* what came of it */
 	char drift[DRIFT_TEXT_MAX]; /* who did what last; "" */
 	int64_t put_back_at; /* seconds since 1970; 0: never */
 	bool failed; /* something is to be tried again */
@@ -406,18 +413,19 @@ struct job {
  * status.c: what is to stand in the status of a NodePool; `i` is its place in the input, where it is
  * neither unreadable nor being deleted.
  */
-void status_of_source(const struct job *j, const struct np_input *in, const struct np_one_result *r,
-		      const struct job_source *s, size_t i, struct pool_status *ret);
+void controller_status_of_owner(const struct reconcile *j, const struct np_input *in,
+				const struct np_class_sync_result *r,
+				const struct reconcile_owner *s, size_t i, struct pool_status *ret);
 
 /* Returns the reason that stands for an error. */
-enum reason status_reason(enum np_code code);
+enum reason controller_status_reason(enum np_code code);
 
 /* write.c */
-int write_finalizer(struct job *j, struct job_source *s, struct np_err *err);
-int write_release(struct job *j, struct job_source *s, struct np_err *err);
-int write_status(struct job *j, struct job_source *s, const struct pool_status *status,
-		 struct np_err *err);
-void write_event(struct job *j, const struct job_source *s, bool warning, const char *reason,
-		 const char *action, const char *note);
+int controller_write_finalizer(struct reconcile *j, struct reconcile_owner *s, struct np_err *err);
+int controller_write_release(struct reconcile *j, struct reconcile_owner *s, struct np_err *err);
+int controller_write_status(struct reconcile *j, struct reconcile_owner *s,
+			    const struct pool_status *status, struct np_err *err);
+void controller_write_event(struct reconcile *j, const struct reconcile_owner *s, bool warning,
+			    const char *reason, const char *action, const char *note);
 
 #endif

@@ -15,7 +15,8 @@ static const char *text_of(const json_t *object, const char *key)
 }
 
 /* Sources: coordination.k8s.io/v1; an empty holder is how client-go gives a lease back. */
-int lease_observe(struct lease *l, const json_t *record, uint64_t now_ms, struct np_err *err)
+int controller_lease_observe(struct lease *l, const json_t *record, uint64_t now_ms,
+			     struct np_err *err)
 {
 	const json_t *spec = json_object_get(record, "spec");
 	const char *version = text_of(json_object_get(record, "metadata"), "resourceVersion");
@@ -43,7 +44,8 @@ int lease_observe(struct lease *l, const json_t *record, uint64_t now_ms, struct
 	return 0;
 }
 
-enum lease_step lease_decide(const struct lease *l, const char *identity, uint64_t now_ms)
+enum lease_step controller_lease_decide(const struct lease *l, const char *identity,
+					uint64_t now_ms)
 {
 	if (l->version[0] == '\0')
 		return LEASE_CREATE;
@@ -54,18 +56,18 @@ enum lease_step lease_decide(const struct lease *l, const char *identity, uint64
 	return LEASE_WAIT;
 }
 
-void lease_won(struct lease *l, uint64_t began_ms, uint64_t renew_ms)
+void controller_lease_won(struct lease *l, uint64_t began_ms, uint64_t renew_ms)
 {
 	l->valid_until_ms = began_ms + renew_ms;
 }
 
-bool lease_is_valid(const struct lease *l, uint64_t now_ms)
+bool controller_lease_is_valid(const struct lease *l, uint64_t now_ms)
 {
 	return now_ms < l->valid_until_ms;
 }
 
-json_t *lease_spec(const struct lease *l, const char *identity, enum lease_step step,
-		   uint64_t lease_ms, const char *now)
+json_t *controller_lease_spec(const struct lease *l, const char *identity, enum lease_step step,
+			      uint64_t lease_ms, const char *now)
 {
 	json_int_t seconds = (json_int_t)((lease_ms + 999) / 1000);
 
@@ -78,7 +80,7 @@ json_t *lease_spec(const struct lease *l, const char *identity, enum lease_step 
 			 (json_int_t)(step == LEASE_CREATE ? 0 : l->transitions + 1));
 }
 
-json_t *lease_release_spec(const char *now)
+json_t *controller_lease_release_spec(const char *now)
 {
 	return json_pack("{s:s, s:I, s:s}", "holderIdentity", "", "leaseDurationSeconds",
 			 (json_int_t)1, "renewTime", now);

@@ -36,7 +36,7 @@ static const struct counter_row {
 				 "Watch events received, bookmarks included." },
 };
 
-void count(struct np_controller *c, enum counter counter, uint64_t by)
+void controller_count(struct np_controller *c, enum counter counter, uint64_t by)
 {
 	atomic_fetch_add(&c->counters[counter], by);
 }
@@ -71,18 +71,18 @@ static uint64_t get(struct np_controller *c, enum counter counter)
 }
 
 /* Counts what the store holds now. */
-struct census {
+struct gauges {
 	uint64_t pools, objects, classes, waiting, contended;
 	uint64_t ready[STATUS_MAX];
 };
 
-static void take_census(struct np_controller *c, struct census *ret)
+static void read_gauges(struct np_controller *c, struct gauges *ret)
 {
-	struct map_entry *e = NULL;
+	struct np_map_entry *e = NULL;
 
-	*ret = (struct census){ .classes = c->class_records.n, .waiting = c->queue.n };
-	while ((e = map_next(&c->sources, e))) {
-		const struct source *s = (const struct source *)(const void *)e;
+	*ret = (struct gauges){ .classes = c->class_records.n, .waiting = c->queue.n };
+	while ((e = np_map_next(&c->owners, e))) {
+		const struct owner *s = (const struct owner *)(const void *)e;
 
 		ret->objects++;
 		if (s->kind != WATCHED_NODEPOOL)
@@ -90,11 +90,12 @@ static void take_census(struct np_controller *c, struct census *ret)
 		ret->pools++;
 		ret->ready[s->status.conditions[CONDITION_READY].status]++;
 	}
-	while ((e = map_next(&c->class_records, e)))
-		ret->contended += ((const struct class_record *)(const void *)e)->fight.left;
+	while ((e = np_map_next(&c->class_records, e)))
+		ret->contended +=
+			((const struct class_record *)(const void *)e)->contention.yielded;
 }
 
-static void put_ready(FILE *out, const struct census *now)
+static void put_ready(FILE *out, const struct gauges *now)
 {
 	fprintf(out,
 		"# HELP " PREFIX "nodepools NodePools by the status of their condition Ready.\n"
@@ -106,7 +107,7 @@ static void put_ready(FILE *out, const struct census *now)
 
 char *np_controller_metrics(struct np_controller *c)
 {
-	struct census now;
+	struct gauges now;
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
@@ -115,7 +116,7 @@ char *np_controller_metrics(struct np_controller *c)
 	if (!out)
 		return NULL;
 	pthread_mutex_lock(&c->lock);
-	take_census(c, &now);
+	read_gauges(c, &now);
 	pthread_mutex_unlock(&c->lock);
 	fprintf(out,
 		"# HELP nodeprep_build_info The running version, as a label.\n"

@@ -42,7 +42,7 @@ static void sift_down(struct queue *q, struct queue_item *item)
 	put_at(q, at, item);
 }
 
-int queue_reserve(struct queue *q, size_t n, struct np_err *err)
+int controller_queue_reserve(struct queue *q, size_t n, struct np_err *err)
 {
 	size_t room = q->room != 0 ? q->room : 64;
 	struct queue_item **heap;
@@ -61,7 +61,7 @@ int queue_reserve(struct queue *q, size_t n, struct np_err *err)
 
 static int push(struct queue *q, struct queue_item *item, uint64_t due_ms, struct np_err *err)
 {
-	if (queue_reserve(q, q->n + 1, err) < 0)
+	if (controller_queue_reserve(q, q->n + 1, err) < 0)
 		return np_err_ret(err);
 	item->due_ms = due_ms;
 	item->order = q->orders++;
@@ -71,7 +71,7 @@ static int push(struct queue *q, struct queue_item *item, uint64_t due_ms, struc
 	return 0;
 }
 
-void queue_remove(struct queue *q, struct queue_item *item)
+void controller_queue_remove(struct queue *q, struct queue_item *item)
 {
 	struct queue_item *last;
 	size_t at = item->at;
@@ -89,7 +89,8 @@ void queue_remove(struct queue *q, struct queue_item *item)
 
 /* --- the queue ------------------------------------------------------------------------------- */
 
-int queue_add(struct queue *q, struct queue_item *item, uint64_t due_ms, struct np_err *err)
+int controller_queue_add(struct queue *q, struct queue_item *item, uint64_t due_ms,
+			 struct np_err *err)
 {
 	if (item->running) {
 		item->again = true;
@@ -104,20 +105,20 @@ int queue_add(struct queue *q, struct queue_item *item, uint64_t due_ms, struct 
 	return 0;
 }
 
-struct queue_item *queue_pop(struct queue *q, uint64_t now_ms, uint64_t *ret_due_ms)
+struct queue_item *controller_queue_pop(struct queue *q, uint64_t now_ms, uint64_t *ret_due_ms)
 {
 	struct queue_item *item = q->n > 0 ? q->heap[0] : NULL;
 
 	*ret_due_ms = item ? item->due_ms : UINT64_MAX;
 	if (!item || item->due_ms > now_ms)
 		return NULL;
-	queue_remove(q, item);
+	controller_queue_remove(q, item);
 	item->running = true;
 	item->again = false;
 	return item;
 }
 
-uint64_t queue_backoff_ms(unsigned failures, uint32_t random)
+uint64_t controller_queue_backoff_ms(unsigned failures, uint32_t random)
 {
 	uint64_t most = QUEUE_BACKOFF_MOST_MS, middle = QUEUE_BACKOFF_FIRST_MS;
 
@@ -128,8 +129,8 @@ uint64_t queue_backoff_ms(unsigned failures, uint32_t random)
 	return middle - middle / 4 + random % (middle / 2 + 1);
 }
 
-int queue_done(struct queue *q, struct queue_item *item, bool failed, uint64_t now_ms,
-	       uint32_t random, struct np_err *err)
+int controller_queue_done(struct queue *q, struct queue_item *item, bool failed, uint64_t now_ms,
+			  uint32_t random, struct np_err *err)
 {
 	bool again = item->again;
 
@@ -139,6 +140,7 @@ int queue_done(struct queue *q, struct queue_item *item, bool failed, uint64_t n
 	if (again)
 		return push(q, item, now_ms, err);
 	if (failed)
-		return push(q, item, now_ms + queue_backoff_ms(item->failures, random), err);
+		return push(q, item, now_ms + controller_queue_backoff_ms(item->failures, random),
+			    err);
 	return 0;
 }

@@ -33,7 +33,7 @@ static const struct failure_row *find_failure(enum np_code code)
 	return &failures[sizeof(failures) / sizeof(failures[0]) - 1];
 }
 
-enum reason status_reason(enum np_code code)
+enum reason controller_status_reason(enum np_code code)
 {
 	return find_failure(code)->reason;
 }
@@ -50,7 +50,7 @@ static const char *without_pool(const struct np_pool *pool, const char *text)
 	return n > 0 && strncmp(text, prefix, (size_t)n) == 0 ? text + n : text;
 }
 
-static const char *without_name(const struct job_source *s, const char *text)
+static const char *without_name(const struct reconcile_owner *s, const char *text)
 {
 	size_t n = strlen(s->name);
 
@@ -58,26 +58,27 @@ static const char *without_name(const struct job_source *s, const char *text)
 										 : text;
 }
 
-static void set_found(const struct job *j, const struct np_one_result *r, struct pool_status *st)
+static void set_found(const struct reconcile *j, const struct np_class_sync_result *r,
+		      struct pool_status *st)
 {
 	if (r->found)
-		condition_set(st, CONDITION_CLASS_FOUND, STATUS_TRUE, REASON_FOUND,
-			      "class '%s' exists", j->name);
+		controller_condition_set(st, CONDITION_CLASS_FOUND, STATUS_TRUE, REASON_FOUND,
+					 "class '%s' exists", j->name);
 	else if (r->error.code == NP_E_NOT_FOUND)
-		condition_set(st, CONDITION_CLASS_FOUND, STATUS_FALSE, REASON_NOT_FOUND,
-			      "class '%s' is not in namespace '%s'", j->name, j->ns);
+		controller_condition_set(st, CONDITION_CLASS_FOUND, STATUS_FALSE, REASON_NOT_FOUND,
+					 "class '%s' is not in namespace '%s'", j->name, j->ns);
 	else
-		condition_set(st, CONDITION_CLASS_FOUND, STATUS_UNKNOWN,
-			      find_failure(r->error.code)->reason, "%s", r->error.text);
+		controller_condition_set(st, CONDITION_CLASS_FOUND, STATUS_UNKNOWN,
+					 find_failure(r->error.code)->reason, "%s", r->error.text);
 }
 
 static void set_wrong(struct pool_status *st, enum condition_status ready, enum reason reason,
 		      const char *text)
 {
-	condition_set(st, CONDITION_READY, ready, reason, "%s", text);
-	condition_set(st, CONDITION_CLASS_PATCHED, ready, reason, "%s", text);
-	condition_set(st, CONDITION_DRIFTED, STATUS_UNKNOWN, REASON_NOT_LOOKED_AT,
-		      "the class was not compared with the pools' needs");
+	controller_condition_set(st, CONDITION_READY, ready, reason, "%s", text);
+	controller_condition_set(st, CONDITION_CLASS_PATCHED, ready, reason, "%s", text);
+	controller_condition_set(st, CONDITION_DRIFTED, STATUS_UNKNOWN, REASON_NOT_LOOKED_AT,
+				 "the class was not compared with the pools' needs");
 }
 
 /* Tells whether the class holds something of ours, or was right by itself. */
@@ -104,35 +105,37 @@ static void carries_text(const struct np_plan_class *c, char *buf, size_t size)
 		 change->reservation ? change->reservation : "");
 }
 
-static void set_patched(const struct job *j, const struct np_one_result *r,
+static void set_patched(const struct reconcile *j, const struct np_class_sync_result *r,
 			const struct np_plan_class *c, struct pool_status *st)
 {
 	char text[256];
 
 	carries_text(c, text, sizeof(text));
 	if (is_changed_by_us(r->object))
-		condition_set(st, CONDITION_CLASS_PATCHED, STATUS_TRUE, REASON_PATCHED,
-			      "class '%s' was changed: %s; changes apply to newly created VMs only",
-			      j->name, text);
+		controller_condition_set(
+			st, CONDITION_CLASS_PATCHED, STATUS_TRUE, REASON_PATCHED,
+			"class '%s' was changed: %s; changes apply to newly created VMs only",
+			j->name, text);
 	else
-		condition_set(st, CONDITION_CLASS_PATCHED, STATUS_TRUE, REASON_ALREADY_RIGHT,
-			      "class '%s' needed no change: %s", j->name, text);
+		controller_condition_set(st, CONDITION_CLASS_PATCHED, STATUS_TRUE,
+					 REASON_ALREADY_RIGHT, "class '%s' needed no change: %s",
+					 j->name, text);
 }
 
-static void set_drifted(const struct job *j, struct pool_status *st)
+static void set_drifted(const struct reconcile *j, struct pool_status *st)
 {
-	char when[TIME_TEXT_MAX];
+	char when[NP_TIME_TEXT_MAX];
 
-	time_text(j->put_back_at, when);
+	np_time_text(j->put_back_at, when);
 	if (j->put_back_at != 0)
-		condition_set(st, CONDITION_DRIFTED, STATUS_FALSE, REASON_PUT_BACK,
-			      "%s; restored at %s", j->drift, when);
+		controller_condition_set(st, CONDITION_DRIFTED, STATUS_FALSE, REASON_PUT_BACK,
+					 "%s; restored at %s", j->drift, when);
 	else
-		condition_set(st, CONDITION_DRIFTED, STATUS_FALSE, REASON_IN_STEP,
-			      "class '%s' has what the pools need", j->name);
+		controller_condition_set(st, CONDITION_DRIFTED, STATUS_FALSE, REASON_IN_STEP,
+					 "class '%s' has what the pools need", j->name);
 }
 
-static void set_left_alone(const struct job *j, struct pool_status *st)
+static void set_left_alone(const struct reconcile *j, struct pool_status *st)
 {
 	char text[CONDITION_TEXT_MAX];
 
@@ -140,11 +143,11 @@ static void set_left_alone(const struct job *j, struct pool_status *st)
 		 "class '%s' was changed back %d times within %d minutes and is no longer "
 		 "restored (%s): agree with the other writer, then change the pool's spec or its "
 		 "annotation %s",
-		 j->name, FIGHT_MOST, FIGHT_WITHIN_MS / 60000,
+		 j->name, CONTENTION_MOST, CONTENTION_WITHIN_MS / 60000,
 		 j->drift[0] != '\0' ? j->drift : "before this controller began",
 		 CONTROLLER_REQUEST_ANNOTATION);
 	set_wrong(st, STATUS_FALSE, REASON_LEFT_ALONE, text);
-	condition_set(st, CONDITION_DRIFTED, STATUS_TRUE, REASON_LEFT_ALONE, "%s", text);
+	controller_condition_set(st, CONDITION_DRIFTED, STATUS_TRUE, REASON_LEFT_ALONE, "%s", text);
 }
 
 /* Ready is about what is known: a class can be right as far as one can tell, and that is not far. */
@@ -152,13 +155,14 @@ static void set_ready(const struct np_plan_pool *p, struct pool_status *st)
 {
 	char cards[NP_CARDS_TEXT_MAX], window[64] = "needs no window";
 
-	np_cards_text(p->cards, p->n_cards, cards);
+	np_plan_cards_text(p->cards, p->n_cards, cards);
 	if (!p->has_gpus)
-		condition_set(st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPUS_UNKNOWN,
-			      "the class lists no device but has MMIO keys, so a GPU may be part "
-			      "of the image: set spec.gpus");
+		controller_condition_set(
+			st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPUS_UNKNOWN,
+			"the class lists no device but has MMIO keys, so a GPU may be part "
+			"of the image: set spec.gpus");
 	else if (p->need.gpus > 0 && !p->window_is_known)
-		condition_set(
+		controller_condition_set(
 			st, CONDITION_READY, STATUS_UNKNOWN, REASON_FIGURE_UNKNOWN,
 			"a node gets %s, with a GPU of unknown size: set spec.mmio.sizeGB, or "
 			"start the controller with --catalogue",
@@ -167,8 +171,9 @@ static void set_ready(const struct np_plan_pool *p, struct pool_status *st)
 		if (p->has_window && p->window.gb > 0)
 			snprintf(window, sizeof(window), "needs a window of %" PRIu64 " GB",
 				 p->window.gb);
-		condition_set(st, CONDITION_READY, STATUS_TRUE, REASON_CLASS_RIGHT,
-			      "a node gets %s and %s", p->n_cards > 0 ? cards : "no GPU", window);
+		controller_condition_set(st, CONDITION_READY, STATUS_TRUE, REASON_CLASS_RIGHT,
+					 "a node gets %s and %s", p->n_cards > 0 ? cards : "no GPU",
+					 window);
 	}
 }
 
@@ -182,8 +187,9 @@ static void set_figures(const struct np_plan_pool *p, struct pool_status *st)
 	st->mmio_gb = p->window.gb;
 }
 
-void status_of_source(const struct job *j, const struct np_input *in, const struct np_one_result *r,
-		      const struct job_source *s, size_t i, struct pool_status *ret)
+void controller_status_of_owner(const struct reconcile *j, const struct np_input *in,
+				const struct np_class_sync_result *r,
+				const struct reconcile_owner *s, size_t i, struct pool_status *ret)
 {
 	const struct np_plan_pool *p;
 	const struct failure_row *failure = find_failure(r->error.code);
@@ -213,7 +219,7 @@ void status_of_source(const struct job *j, const struct np_input *in, const stru
 		set_ready(p, ret);
 		set_patched(j, r, &r->plan.classes[0], ret);
 		set_drifted(j, ret);
-		if (r->withheld)
+		if (r->vetoed)
 			set_left_alone(j, ret);
 	}
 }

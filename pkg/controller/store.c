@@ -20,7 +20,7 @@ static const char *meta_text(const json_t *object, const char *key)
 	return text ? text : "";
 }
 
-static void source_key(enum watched kind, const char *ns, const char *name,
+static void source_key(enum watched_kind kind, const char *ns, const char *name,
 		       char key[static KEY_MAX])
 {
 	snprintf(key, KEY_MAX, "%u\n%s\n%s", (unsigned)kind, ns, name);
@@ -29,7 +29,7 @@ static void source_key(enum watched kind, const char *ns, const char *name,
 static int enqueue(struct np_controller *c, struct class_record *r, struct np_err *err)
 {
 	pthread_cond_broadcast(&c->changed);
-	return queue_add(&c->queue, &r->item, controller_now_ms(), err);
+	return controller_queue_add(&c->queue, &r->item, controller_now_ms(), err);
 }
 
 /* --- classes --------------------------------------------------------------------------------- */
@@ -37,7 +37,7 @@ static int enqueue(struct np_controller *c, struct class_record *r, struct np_er
 static void class_free(struct class_record *r)
 {
 	free(r->entry.key);
-	free(r->sources);
+	free(r->owners);
 	free(r->put_back);
 	free(r);
 }
@@ -48,7 +48,7 @@ static struct class_record *class_find(const struct np_controller *c, const char
 	char key[KEY_MAX];
 
 	snprintf(key, sizeof(key), "%s\n%s", ns, name);
-	return (struct class_record *)(void *)map_find(&c->class_records, key);
+	return (struct class_record *)(void *)np_map_find(&c->class_records, key);
 }
 
 static struct class_record *class_open(struct np_controller *c, const char *ns, const char *name,
@@ -65,19 +65,19 @@ static struct class_record *class_open(struct np_controller *c, const char *ns, 
 		return NULL;
 	}
 	/* News must not get lost for want of memory: there is room in the queue for every class. */
-	if (queue_reserve(&c->queue, c->class_records.n + 1, err) < 0 ||
-	    map_insert(&c->class_records, &r->entry, err) < 0) {
+	if (controller_queue_reserve(&c->queue, c->class_records.n + 1, err) < 0 ||
+	    np_map_insert(&c->class_records, &r->entry, err) < 0) {
 		class_free(r);
 		return NULL;
 	}
 	return r;
 }
 
-void store_forget(struct np_controller *c, struct class_record *r)
+void controller_store_forget(struct np_controller *c, struct class_record *r)
 {
-	if (r->n_sources > 0 || r->registered || r->item.running || r->item.at != 0)
+	if (r->n_owners > 0 || r->registered || r->item.running || r->item.at != 0)
 		return;
-	map_remove(&c->class_records, r->entry.key);
+	np_map_remove(&c->class_records, r->entry.key);
 	class_free(r);
 }
 
@@ -103,7 +103,7 @@ static size_t count_slashes(const char *text)
 	return n;
 }
 
-bool store_is_own_id(const struct np_controller *c, const char *class_ns, const char *id)
+bool controller_store_is_own_id(const struct np_controller *c, const char *class_ns, const char *id)
 {
 	size_t origin = c->cluster_id ? strlen(c->cluster_id) : 0;
 	size_t slashes, ns;
@@ -127,13 +127,13 @@ bool store_is_own_id(const struct np_controller *c, const char *class_ns, const 
 	return strlen(class_ns) == ns && strncmp(class_ns, id, ns) == 0;
 }
 
-bool store_may_exist(struct np_controller *c, const char *id)
+bool controller_store_may_exist(struct np_controller *c, const char *id)
 {
 	char *parts[3] = { NULL };
 	NP_AUTO(np_freep)
 	char *copy = strdup(c->cluster_id ? id + strlen(c->cluster_id) + 1 : id);
 	char *rest = copy;
-	const struct source *s;
+	const struct owner *s;
 
 	/* Out of memory: it stays for now. */
 	if (!copy)
@@ -141,11 +141,11 @@ bool store_may_exist(struct np_controller *c, const char *id)
 	for (size_t i = 0; i < 3 && rest; i++)
 		parts[i] = strsep(&rest, "/");
 	if (!parts[2]) {
-		s = store_find(c, WATCHED_NODEPOOL, parts[0], parts[1]);
+		s = controller_store_find(c, WATCHED_NODEPOOL, parts[0], parts[1]);
 		return s && s->error && !s->deleting;
 	}
-	for (enum watched kind = WATCHED_CLUSTER; kind <= WATCHED_TKC; kind++) {
-		s = store_find(c, kind, parts[0], parts[1]);
+	for (enum watched_kind kind = WATCHED_CLUSTER; kind <= WATCHED_TKC; kind++) {
+		s = controller_store_find(c, kind, parts[0], parts[1]);
 		if (s && s->error)
 			return true;
 	}
@@ -162,7 +162,8 @@ static bool is_of_others(void *ctx, const char *id, const char *holder)
 {
 	const struct own_search *s = ctx;
 
-	return strcmp(holder, CONTROLLER_HOLDER) != 0 || !store_is_own_id(s->c, s->ns, id);
+	return strcmp(holder, CONTROLLER_HOLDER) != 0 ||
+	       !controller_store_is_own_id(s->c, s->ns, id);
 }
 
 /*
@@ -182,8 +183,8 @@ static int find_registered(const struct np_controller *c, const json_t *class, b
 	return 0;
 }
 
-int store_class(struct np_controller *c, const struct watcher *w, const json_t *class,
-		struct np_err *err)
+int controller_store_class(struct np_controller *c, const struct reflector *w, const json_t *class,
+			   struct np_err *err)
 {
 	const char *ns = meta_text(class, "namespace"), *name = meta_text(class, "name");
 	struct class_record *r = class_find(c, ns, name);
@@ -197,7 +198,7 @@ int store_class(struct np_controller *c, const struct watcher *w, const json_t *
 	r = class_open(c, ns, name, err);
 	if (!r)
 		return np_err_ret(err);
-	digest = reduce_digest(class);
+	digest = controller_digest(class);
 	if (digest == 0)
 		return np_fail_nomem(err);
 	r->round = w->round;
@@ -214,13 +215,13 @@ static void lose_class(struct np_controller *c, struct class_record *r)
 
 	r->digest = 0;
 	r->registered = false;
-	if (r->n_sources == 0)
-		store_forget(c, r);
+	if (r->n_owners == 0)
+		controller_store_forget(c, r);
 	else if (enqueue(c, r, &err) < 0)
 		controller_log(c, "error", "%s", err.text);
 }
 
-void store_class_gone(struct np_controller *c, const json_t *class)
+void controller_store_class_gone(struct np_controller *c, const json_t *class)
 {
 	struct class_record *r =
 		class_find(c, meta_text(class, "namespace"), meta_text(class, "name"));
@@ -232,22 +233,22 @@ void store_class_gone(struct np_controller *c, const json_t *class)
 /* Classes that went while nobody watched. */
 static void sweep_classes(struct np_controller *c, unsigned round)
 {
-	struct map_entry *e = map_next(&c->class_records, NULL);
+	struct np_map_entry *e = np_map_next(&c->class_records, NULL);
 
 	while (e) {
 		struct class_record *r = (struct class_record *)(void *)e;
 
-		e = map_next(&c->class_records, e);
+		e = np_map_next(&c->class_records, e);
 		if (r->digest != 0 && r->round != round)
 			lose_class(c, r);
 	}
 }
 
-int store_enqueue_all(struct np_controller *c, struct np_err *err)
+int controller_store_enqueue_all(struct np_controller *c, struct np_err *err)
 {
-	struct map_entry *e = NULL;
+	struct np_map_entry *e = NULL;
 
-	while ((e = map_next(&c->class_records, e)))
+	while ((e = np_map_next(&c->class_records, e)))
 		if (enqueue(c, (struct class_record *)(void *)e, err) < 0)
 			return np_err_ret(err);
 	return 0;
@@ -255,7 +256,7 @@ int store_enqueue_all(struct np_controller *c, struct np_err *err)
 
 /* --- sources --------------------------------------------------------------------------------- */
 
-static void source_free(struct source *s)
+static void source_free(struct owner *s)
 {
 	if (!s)
 		return;
@@ -269,18 +270,18 @@ static void source_free(struct source *s)
 	free(s);
 }
 
-static void source_freep(struct source **s)
+static void source_freep(struct owner **s)
 {
 	source_free(*s);
 }
 
-struct source *store_find(struct np_controller *c, enum watched kind, const char *ns,
-			  const char *name)
+struct owner *controller_store_find(struct np_controller *c, enum watched_kind kind, const char *ns,
+				    const char *name)
 {
 	char key[KEY_MAX];
 
 	source_key(kind, ns, name, key);
-	return (struct source *)(void *)map_find(&c->sources, key);
+	return (struct owner *)(void *)np_map_find(&c->owners, key);
 }
 
 static bool has_finalizer(const json_t *object)
@@ -296,10 +297,10 @@ static bool has_finalizer(const json_t *object)
 	return false;
 }
 
-static int source_new(enum watched kind, const json_t *object, struct source **ret,
+static int source_new(enum watched_kind kind, const json_t *object, struct owner **ret,
 		      struct np_err *err)
 {
-	NP_AUTO(source_freep) struct source *s = calloc(1, sizeof(*s));
+	NP_AUTO(source_freep) struct owner *s = calloc(1, sizeof(*s));
 	char key[KEY_MAX];
 
 	if (!s)
@@ -310,12 +311,12 @@ static int source_new(enum watched kind, const json_t *object, struct source **r
 	s->ns = strdup(meta_text(object, "namespace"));
 	s->name = strdup(meta_text(object, "name"));
 	s->uid = strdup(meta_text(object, "uid"));
-	s->text = reduce_object(kind, object);
+	s->text = controller_strip_object(kind, object);
 	s->generation = json_integer_value(
 		json_object_get(json_object_get(object, "metadata"), "generation"));
 	s->deleting = meta_text(object, "deletionTimestamp")[0] != '\0';
 	s->has_finalizer = has_finalizer(object);
-	status_recall(object, &s->status);
+	controller_status_recall(object, &s->status);
 	if (!s->entry.key || !s->ns || !s->name || !s->uid || !s->text)
 		return np_fail_nomem(err);
 	*ret = np_take(s);
@@ -323,7 +324,7 @@ static int source_new(enum watched kind, const json_t *object, struct source **r
 }
 
 /* Reads the source's pools, to learn their classes or why it has none. */
-static int read_pools(const struct np_controller *c, struct source *s, struct np_input *ret,
+static int read_pools(const struct np_controller *c, struct owner *s, struct np_input *ret,
 		      struct np_err *err)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
@@ -334,7 +335,7 @@ static int read_pools(const struct np_controller *c, struct source *s, struct np
 		return np_fail_nomem(err);
 	if (np_doc_new_take(s->name, root, &doc, err) < 0)
 		return np_err_ret(err);
-	if (np_input_add(ret, c->o.catalogue, doc, &why) == 0)
+	if (np_pool_input_add(ret, c->o.catalogue, doc, &why) == 0)
 		return 0;
 	if (why.code == NP_E_NOMEM)
 		return np_fail_nomem(err);
@@ -343,7 +344,7 @@ static int read_pools(const struct np_controller *c, struct source *s, struct np
 }
 
 /* Returns the class that an unreadable NodePool names; NULL: none. */
-static char *class_of_text(const struct source *s)
+static char *class_of_text(const struct owner *s)
 {
 	json_auto_t *root = json_loads(s->text, 0, NULL);
 	const char *name =
@@ -352,7 +353,7 @@ static char *class_of_text(const struct source *s)
 	return name && name[0] != '\0' ? strdup(name) : NULL;
 }
 
-static const char *class_ns_of(const struct np_controller *c, const struct source *s)
+static const char *class_ns_of(const struct np_controller *c, const struct owner *s)
 {
 	if (!c->class_resource.namespaced)
 		return "";
@@ -360,12 +361,12 @@ static const char *class_ns_of(const struct np_controller *c, const struct sourc
 }
 
 /* Joins source and class, once. */
-static int link_class(struct np_controller *c, struct source *s, const char *name,
+static int link_class(struct np_controller *c, struct owner *s, const char *name,
 		      struct np_err *err)
 {
 	struct class_record *r = class_open(c, class_ns_of(c, s), name, err);
 	struct class_record **classes;
-	struct source **sources;
+	struct owner **sources;
 
 	if (!r)
 		return np_err_ret(err);
@@ -376,21 +377,21 @@ static int link_class(struct np_controller *c, struct source *s, const char *nam
 	if (!classes)
 		return np_fail_nomem(err);
 	s->classes = classes;
-	if ((r->n_sources & (r->n_sources - 1)) == 0) {
-		sources = reallocarray(r->sources, r->n_sources != 0 ? 2 * r->n_sources : 1,
+	if ((r->n_owners & (r->n_owners - 1)) == 0) {
+		sources = reallocarray(r->owners, r->n_owners != 0 ? 2 * r->n_owners : 1,
 				       sizeof(*sources));
 		if (!sources)
 			return np_fail_nomem(err);
-		r->sources = sources;
+		r->owners = sources;
 	}
 	s->classes[s->n_classes++] = r;
-	r->sources[r->n_sources++] = s;
+	r->owners[r->n_owners++] = s;
 	return 0;
 }
 
-static int link_classes(struct np_controller *c, struct source *s, struct np_err *err)
+static int link_classes(struct np_controller *c, struct owner *s, struct np_err *err)
 {
-	NP_AUTO(np_input_done) struct np_input in = { 0 };
+	NP_AUTO(np_pool_input_done) struct np_input in = { 0 };
 	NP_AUTO(np_freep) char *name = NULL;
 
 	if (read_pools(c, s, &in, err) < 0)
@@ -406,7 +407,7 @@ static int link_classes(struct np_controller *c, struct source *s, struct np_err
 }
 
 /* Lets the source leave its classes; they are looked at again. */
-static void unlink_classes(struct np_controller *c, struct source *s)
+static void unlink_classes(struct np_controller *c, struct owner *s)
 {
 	struct np_err err = NP_ERR_INIT;
 
@@ -414,25 +415,25 @@ static void unlink_classes(struct np_controller *c, struct source *s)
 		struct class_record *r = s->classes[i];
 		size_t at = 0;
 
-		while (at < r->n_sources && r->sources[at] != s)
+		while (at < r->n_owners && r->owners[at] != s)
 			at++;
-		if (at < r->n_sources)
-			r->sources[at] = r->sources[--r->n_sources];
+		if (at < r->n_owners)
+			r->owners[at] = r->owners[--r->n_owners];
 		if (enqueue(c, r, &err) < 0)
 			controller_log(c, "error", "%s", err.text);
 	}
 	s->n_classes = 0;
 }
 
-static void remove_source(struct np_controller *c, struct source *s)
+static void remove_source(struct np_controller *c, struct owner *s)
 {
 	unlink_classes(c, s);
-	map_remove(&c->sources, s->entry.key);
+	np_map_remove(&c->owners, s->entry.key);
 	source_free(s);
 }
 
 /* Tells whether the new state of a source asks for work; its status alone does not. */
-static bool is_news(const struct source *old, const struct source *new)
+static bool is_news(const struct owner *old, const struct owner *new)
 {
 	if (strcmp(old->text, new->text) != 0 || strcmp(old->uid, new->uid) != 0 ||
 	    old->deleting != new->deleting)
@@ -442,12 +443,12 @@ static bool is_news(const struct source *old, const struct source *new)
 	       (old->generation != new->generation || (old->has_finalizer && !new->has_finalizer));
 }
 
-static int add_source(struct np_controller *c, struct source *take, struct np_err *err)
+static int add_source(struct np_controller *c, struct owner *take, struct np_err *err)
 {
-	NP_AUTO(source_freep) struct source *s = take;
-	struct source *kept;
+	NP_AUTO(source_freep) struct owner *s = take;
+	struct owner *kept;
 
-	if (map_insert(&c->sources, &s->entry, err) < 0)
+	if (np_map_insert(&c->owners, &s->entry, err) < 0)
 		return np_err_ret(err);
 	kept = np_take(s);
 	if (link_classes(c, kept, err) < 0) {
@@ -463,13 +464,14 @@ static int add_source(struct np_controller *c, struct source *take, struct np_er
 	return 0;
 }
 
-int store_put(struct np_controller *c, struct watcher *w, const json_t *object, struct np_err *err)
+int controller_store_put(struct np_controller *c, struct reflector *w, const json_t *object,
+			 struct np_err *err)
 {
-	struct source *old =
-		store_find(c, w->kind, meta_text(object, "namespace"), meta_text(object, "name"));
-	NP_AUTO(source_freep) struct source *s = NULL;
+	struct owner *old = controller_store_find(c, w->kind, meta_text(object, "namespace"),
+						  meta_text(object, "name"));
+	NP_AUTO(source_freep) struct owner *s = NULL;
 
-	if (w->kind != WATCHED_NODEPOOL && !reduce_is_managed(object)) {
+	if (w->kind != WATCHED_NODEPOOL && !controller_is_managed(object)) {
 		if (old)
 			remove_source(c, old);
 		return 0;
@@ -488,45 +490,45 @@ int store_put(struct np_controller *c, struct watcher *w, const json_t *object, 
 	return add_source(c, np_take(s), err);
 }
 
-void store_drop(struct np_controller *c, enum watched kind, const json_t *object)
+void controller_store_drop(struct np_controller *c, enum watched_kind kind, const json_t *object)
 {
-	struct source *s =
-		store_find(c, kind, meta_text(object, "namespace"), meta_text(object, "name"));
+	struct owner *s = controller_store_find(c, kind, meta_text(object, "namespace"),
+						meta_text(object, "name"));
 
 	if (s)
 		remove_source(c, s);
 }
 
-void store_sweep(struct np_controller *c, const struct watcher *w)
+void controller_store_sweep(struct np_controller *c, const struct reflector *w)
 {
-	struct map_entry *e = map_next(&c->sources, NULL);
+	struct np_map_entry *e = np_map_next(&c->owners, NULL);
 
 	if (w->kind == WATCHED_CLASS) {
 		sweep_classes(c, w->round);
 		return;
 	}
 	while (e) {
-		struct source *s = (struct source *)(void *)e;
+		struct owner *s = (struct owner *)(void *)e;
 
-		e = map_next(&c->sources, e);
+		e = np_map_next(&c->owners, e);
 		if (s->kind == w->kind && s->round != w->round)
 			remove_source(c, s);
 	}
 }
 
-void store_done(struct np_controller *c)
+void controller_store_done(struct np_controller *c)
 {
-	struct map_entry *e;
+	struct np_map_entry *e;
 
-	while ((e = map_next(&c->sources, NULL))) {
-		map_remove(&c->sources, e->key);
-		source_free((struct source *)(void *)e);
+	while ((e = np_map_next(&c->owners, NULL))) {
+		np_map_remove(&c->owners, e->key);
+		source_free((struct owner *)(void *)e);
 	}
-	while ((e = map_next(&c->class_records, NULL))) {
-		map_remove(&c->class_records, e->key);
+	while ((e = np_map_next(&c->class_records, NULL))) {
+		np_map_remove(&c->class_records, e->key);
 		class_free((struct class_record *)(void *)e);
 	}
-	free(c->sources.slots);
+	free(c->owners.slots);
 	free(c->class_records.slots);
 	free(c->queue.heap);
 }

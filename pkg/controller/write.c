@@ -24,7 +24,7 @@ static const char *const kind_names[WATCHED_MAX] = {
 };
 
 /* The uid makes it a conflict where the name is another object's by now. */
-static json_t *identity_of(const struct job_source *s)
+static json_t *identity_of(const struct reconcile_owner *s)
 {
 	return json_pack("{s:s, s:s, s:{s:s, s:s, s:s}}", "apiVersion", "nodeprep.dev/v1alpha1",
 			 "kind", "NodePool", "metadata", "name", s->name, "namespace", s->ns, "uid",
@@ -40,7 +40,7 @@ static int pass_gone(const struct np_err *why, struct np_err *err)
 	return np_err_ret(err);
 }
 
-static int apply_body(struct job *j, const struct job_source *s, const json_t *body,
+static int apply_body(struct reconcile *j, const struct reconcile_owner *s, const json_t *body,
 		      const char *subresource, struct np_err *err)
 {
 	const struct np_kube_patch patch = { .body = body,
@@ -58,7 +58,7 @@ static int apply_body(struct job *j, const struct job_source *s, const json_t *b
 }
 
 /* Server-side apply: finalizers are a set, and ours is added without a word about the others. */
-int write_finalizer(struct job *j, struct job_source *s, struct np_err *err)
+int controller_write_finalizer(struct reconcile *j, struct reconcile_owner *s, struct np_err *err)
 {
 	json_auto_t *body = identity_of(s);
 	json_t *list = json_pack("[s]", CONTROLLER_FINALIZER);
@@ -91,7 +91,7 @@ static json_t *release_patch(const json_t *object)
 }
 
 /* Whoever wrote the list of finalizers: ours goes, as read and with the version that was read. */
-int write_release(struct job *j, struct job_source *s, struct np_err *err)
+int controller_write_release(struct reconcile *j, struct reconcile_owner *s, struct np_err *err)
 {
 	json_auto_t *object = NULL, *body = NULL, *stored = NULL;
 	struct np_err why = NP_ERR_INIT;
@@ -113,21 +113,21 @@ int write_release(struct job *j, struct job_source *s, struct np_err *err)
 	return 0;
 }
 
-int write_status(struct job *j, struct job_source *s, const struct pool_status *status,
-		 struct np_err *err)
+int controller_write_status(struct reconcile *j, struct reconcile_owner *s,
+			    const struct pool_status *status, struct np_err *err)
 {
 	json_auto_t *body = NULL;
 	struct status_memory memory;
 	json_t *tree;
 
-	status_remember(status, &s->status, (int64_t)time(NULL), &memory);
-	if (status_equal(&memory, &s->status))
+	controller_status_remember(status, &s->status, (int64_t)time(NULL), &memory);
+	if (controller_status_equal(&memory, &s->status))
 		return 0;
 	body = identity_of(s);
-	tree = status_tree(status, &memory);
+	tree = controller_status_tree(status, &memory);
 	if (json_object_set_new(body, "status", tree) < 0)
 		return np_fail_nomem(err);
-	count(j->c, COUNT_STATUS_WRITES, 1);
+	controller_count(j->c, COUNT_STATUS_WRITES, 1);
 	if (apply_body(j, s, body, "status", err) < 0)
 		return np_err_ret(err);
 	s->status = memory;
@@ -152,13 +152,13 @@ static bool take_token(struct np_controller *c)
 	return taken;
 }
 
-static json_t *event_body(const struct job *j, const struct job_source *s, bool warning,
+static json_t *event_body(const struct reconcile *j, const struct reconcile_owner *s, bool warning,
 			  const char *reason, const char *action, const char *note)
 {
-	char when[TIME_TEXT_MAX], prefix[256], instance[EVENT_INSTANCE_MAX + 1];
+	char when[NP_TIME_TEXT_MAX], prefix[256], instance[EVENT_INSTANCE_MAX + 1];
 	const char *version = s->kind == WATCHED_NODEPOOL ? "nodeprep.dev/v1alpha1" : s->api;
 
-	time_micro(when);
+	np_time_micro(when);
 	snprintf(prefix, sizeof(prefix), "%.240s-", s->name);
 	snprintf(instance, sizeof(instance), "%s", j->c->identity);
 	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:s, s:s, s:s,"
@@ -173,8 +173,8 @@ static json_t *event_body(const struct job *j, const struct job_source *s, bool 
 }
 
 /* An Event that cannot be written is no reason to do anything else otherwise. */
-void write_event(struct job *j, const struct job_source *s, bool warning, const char *reason,
-		 const char *action, const char *note)
+void controller_write_event(struct reconcile *j, const struct reconcile_owner *s, bool warning,
+			    const char *reason, const char *action, const char *note)
 {
 	char cut[EVENT_NOTE_MAX];
 	json_auto_t *body = NULL, *stored = NULL;
@@ -183,7 +183,7 @@ void write_event(struct job *j, const struct job_source *s, bool warning, const 
 
 	snprintf(cut, sizeof(cut), "%s", note);
 	if (!take_token(j->c)) {
-		count(j->c, COUNT_EVENTS_DROPPED, 1);
+		controller_count(j->c, COUNT_EVENTS_DROPPED, 1);
 		return;
 	}
 	body = event_body(j, s, warning, reason, action, cut);
@@ -192,5 +192,5 @@ void write_event(struct job *j, const struct job_source *s, bool warning, const 
 		controller_log(j->c, "warning", "event for %s/%s: %s", s->ns, s->name,
 			       body ? why.text : "out of memory");
 	else
-		count(j->c, COUNT_EVENTS, 1);
+		controller_count(j->c, COUNT_EVENTS, 1);
 }

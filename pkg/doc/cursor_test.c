@@ -84,28 +84,28 @@ static const struct place_case json_places[] = {
 	{ "what is absent", "spec.nothing", -1, NULL, { 2, 10 }, { 2, 10 }, "null" },
 };
 
-static struct np_node find(const struct np_doc *doc, const struct place_case *c)
+static struct np_val find(const struct np_doc *doc, const struct place_case *c)
 {
 	struct np_err err = NP_ERR_INIT;
-	struct np_node n = { .doc = NULL };
+	struct np_val n = { .doc = NULL };
 
-	assert_int_equal(np_node_path(np_doc_root(doc), c->path, &n, &err), 0);
+	assert_int_equal(np_doc_path(np_doc_root(doc), c->path, &n, &err), 0);
 	if (c->item >= 0)
-		n = np_node_at(n, (size_t)c->item);
-	return c->key ? np_node_get(n, c->key) : n;
+		n = np_doc_at(n, (size_t)c->item);
+	return c->key ? np_doc_get(n, c->key) : n;
 }
 
 static void check_place(const struct np_doc *doc, const struct place_case *c)
 {
-	struct np_node n = find(doc, c);
-	char text[NP_NODE_TEXT_MAX];
+	struct np_val n = find(doc, c);
+	char text[NP_DOC_TEXT_MAX];
 
 	print_message("# %s\n", c->what);
 	assert_int_equal(n.pos.line, c->pos.line);
 	assert_int_equal(n.pos.column, c->pos.column);
 	assert_int_equal(n.at.line, c->at.line);
 	assert_int_equal(n.at.column, c->at.column);
-	np_node_text(n, text);
+	np_doc_text(n, text);
 	assert_string_equal(text, c->text);
 }
 
@@ -125,17 +125,17 @@ static void test_doc__positions_count_from_the_start_of_the_input(void **state)
 {
 	static const char input[] = "{\"a\":1} {\"b\":\n1.0}\n{\"c\": 2} {d: 08}\n--- {e: 08}\n";
 	static const struct np_pos places[] = { { 1, 6 }, { 2, 1 }, { 3, 7 }, { 3, 14 }, { 4, 9 } };
-	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = NULL;
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(np_reader_new("input", input, strlen(input), &r, &err), 0);
+	assert_int_equal(np_doc_reader_new("input", input, strlen(input), &r, &err), 0);
 	for (size_t i = 0; i < COUNT(places); i++) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
-		struct np_node n;
+		struct np_val n;
 
-		assert_int_equal(np_reader_next(r, &doc, &err), 1);
-		n = np_node_next(np_doc_root(doc), NULL);
+		assert_int_equal(np_doc_reader_next(r, &doc, &err), 1);
+		n = np_doc_next(np_doc_root(doc), NULL);
 		assert_int_equal(n.pos.line, places[i].line);
 		assert_int_equal(n.pos.column, places[i].column);
 	}
@@ -147,17 +147,17 @@ static void test_doc__members_are_visited_in_order(void **state)
 	NP_AUTO(np_doc_unrefp)
 	struct np_doc *doc =
 		read_doc("zeta: 1\nalpha: ~\n'': 2\n<<: {alpha: 3, merged: 4}\nmid: 5\n");
-	struct np_node root = np_doc_root(doc), n = np_node_next(root, NULL);
+	struct np_val root = np_doc_root(doc), n = np_doc_next(root, NULL);
 
 	(void)state;
-	for (size_t i = 0; i < COUNT(keys); i++, n = np_node_next(root, n.key)) {
+	for (size_t i = 0; i < COUNT(keys); i++, n = np_doc_next(root, n.key)) {
 		assert_non_null(n.key);
 		assert_string_equal(n.key, keys[i]);
-		assert_int_equal(np_node_is_present(n), i != 1);
+		assert_int_equal(np_doc_is_present(n), i != 1);
 	}
 	assert_null(n.key);
 	assert_null(n.json);
-	assert_null(np_node_next(np_node_get(root, "zeta"), NULL).key);
+	assert_null(np_doc_next(np_doc_get(root, "zeta"), NULL).key);
 }
 
 static const struct read_case {
@@ -193,7 +193,7 @@ static const struct read_case {
 	  "input:1:4: 'a' must be true or false, is the text 'yes'" },
 };
 
-static int read_typed(const struct read_case *c, struct np_node n, bool *ret_untouched,
+static int read_typed(const struct read_case *c, struct np_val n, bool *ret_untouched,
 		      struct np_err *err)
 {
 	static const char untouched[] = "untouched";
@@ -203,15 +203,15 @@ static int read_typed(const struct read_case *c, struct np_node n, bool *ret_unt
 	int r = 0;
 
 	if (c->as == READ_OBJECT)
-		r = np_node_object(n, err);
+		r = np_doc_object(n, err);
 	else if (c->as == READ_LIST)
-		r = np_node_list(n, err);
+		r = np_doc_list(n, err);
 	else if (c->as == READ_STRING)
-		r = np_node_string(n, &text, err);
+		r = np_doc_string(n, &text, err);
 	else if (c->as == READ_UINT)
-		r = np_node_uint(n, 1, 16, &number, err);
+		r = np_doc_uint(n, 1, 16, &number, err);
 	else
-		r = np_node_bool(n, &truth, err);
+		r = np_doc_bool(n, &truth, err);
 	*ret_untouched = text == untouched && number == 42 && !truth;
 	return r;
 }
@@ -227,11 +227,10 @@ static void test_doc__typed_reads_name_the_expected_type(void **state)
 
 		print_message("# %s\n", c->what);
 		assert_int_equal(
-			read_typed(c, np_node_get(np_doc_root(doc), "none"), &untouched, &err), 0);
+			read_typed(c, np_doc_get(np_doc_root(doc), "none"), &untouched, &err), 0);
 		assert_true(untouched);
-		assert_int_equal(
-			read_typed(c, np_node_get(np_doc_root(doc), "a"), &untouched, &err),
-			c->refused ? -NP_E_SPEC : 1);
+		assert_int_equal(read_typed(c, np_doc_get(np_doc_root(doc), "a"), &untouched, &err),
+				 c->refused ? -NP_E_SPEC : 1);
 		assert_string_equal(err.text, c->refused ? c->refused : "");
 		assert_int_equal(untouched,
 				 c->refused || c->as == READ_OBJECT || c->as == READ_LIST);
@@ -241,29 +240,29 @@ static void test_doc__typed_reads_name_the_expected_type(void **state)
 static void test_doc__path_stops_where_there_is_no_mapping(void **state)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = read_doc("a:\n  b: [1]\n");
-	struct np_node n = { .key = "sentinel" };
+	struct np_val n = { .key = "sentinel" };
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(np_node_path(np_doc_root(doc), "a.b.c.d", &n, &err), -NP_E_SPEC);
+	assert_int_equal(np_doc_path(np_doc_root(doc), "a.b.c.d", &n, &err), -NP_E_SPEC);
 	assert_string_equal(err.text, "input:2:6: 'b' must be a mapping, is a list");
 	assert_string_equal(n.key, "sentinel");
-	assert_int_equal(np_node_path(np_doc_root(doc), "a.b.c", &n, &err), -NP_E_SPEC);
-	assert_int_equal(np_node_path(np_doc_root(doc), "a.x.y.z", &n, &err), 0);
+	assert_int_equal(np_doc_path(np_doc_root(doc), "a.b.c", &n, &err), -NP_E_SPEC);
+	assert_int_equal(np_doc_path(np_doc_root(doc), "a.x.y.z", &n, &err), 0);
 	assert_string_equal(n.key, "z");
-	assert_false(np_node_is_present(n));
+	assert_false(np_doc_is_present(n));
 }
 
 static void test_doc__failures_name_their_position(void **state)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = read_doc("a:\n  bb: 1\n");
-	struct np_node n = np_node_get(np_node_get(np_doc_root(doc), "a"), "bb");
+	struct np_val n = np_doc_get(np_doc_get(np_doc_root(doc), "a"), "bb");
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(np_node_fail(n, &err, NP_E_WINDOW, "is %d", 1), -NP_E_WINDOW);
+	assert_int_equal(np_doc_fail(n, &err, NP_E_WINDOW, "is %d", 1), -NP_E_WINDOW);
 	assert_string_equal(err.text, "input:2:7: is 1");
-	assert_int_equal(np_node_fail_key(n, &err, NP_E_SPEC, "unknown '%s'", n.key), -NP_E_SPEC);
+	assert_int_equal(np_doc_fail_key(n, &err, NP_E_SPEC, "unknown '%s'", n.key), -NP_E_SPEC);
 	assert_string_equal(err.text, "input:2:3: unknown 'bb'");
 }
 
@@ -271,16 +270,16 @@ static void test_doc__values_that_were_not_read_have_no_position(void **state)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	struct np_err err = NP_ERR_INIT;
-	char text[NP_NODE_TEXT_MAX];
-	struct np_node n;
+	char text[NP_DOC_TEXT_MAX];
+	struct np_val n;
 
 	(void)state;
 	assert_int_equal(np_doc_new_take("class 'a'", json_pack("{s:[f]}", "x", 0.5), &doc, &err),
 			 0);
-	n = np_node_at(np_node_get(np_doc_root(doc), "x"), 0);
-	np_node_text(n, text);
+	n = np_doc_at(np_doc_get(np_doc_root(doc), "x"), 0);
+	np_doc_text(n, text);
 	assert_string_equal(text, "0.5");
-	np_node_fail(n, &err, NP_E_SPEC, "odd");
+	np_doc_fail(n, &err, NP_E_SPEC, "odd");
 	assert_string_equal(err.text, "class 'a': odd");
 	np_doc_unref(np_take(doc));
 	assert_int_equal(np_doc_new_take("class 'a'", NULL, &doc, &err), -NP_E_NOMEM);
@@ -305,14 +304,14 @@ static void test_doc__quoted_values_are_short_and_printable(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(text_cases); i++) {
-		char input[256], text[NP_NODE_TEXT_MAX];
+		char input[256], text[NP_DOC_TEXT_MAX];
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 
 		print_message("# %s\n", text_cases[i].what);
 		snprintf(input, sizeof(input), text_cases[i].expect ? "- %s\n" : "- '%s'\n",
 			 text_cases[i].text);
 		doc = read_doc(input);
-		np_node_text(np_node_at(np_doc_root(doc), 0), text);
+		np_doc_text(np_doc_at(np_doc_root(doc), 0), text);
 		assert_string_equal(text, text_cases[i].expect ? text_cases[i].expect
 							       : text_cases[i].text);
 	}

@@ -56,7 +56,7 @@ void np_doc_unref(struct np_doc *doc)
 		return;
 	json_decref(doc->root);
 	json_decref(doc->merged);
-	places_done(&doc->places);
+	doc_places_done(&doc->places);
 	free(doc->name);
 	free(doc);
 }
@@ -76,7 +76,7 @@ size_t np_doc_index(const struct np_doc *doc)
 	return doc->index;
 }
 
-const char *own_key(json_t *object, const char *key)
+const char *doc_own_key(json_t *object, const char *key)
 {
 	return json_object_iter_key(json_object_iter_at(object, key));
 }
@@ -86,25 +86,25 @@ static const json_t *present(const json_t *json)
 	return json_is_null(json) ? NULL : json;
 }
 
-struct np_node np_doc_root(const struct np_doc *doc)
+struct np_val np_doc_root(const struct np_doc *doc)
 {
-	return (struct np_node){
+	return (struct np_val){
 		.doc = doc, .json = present(doc->root), .key = "", .pos = doc->pos, .at = doc->pos
 	};
 }
 
 /* What stands nowhere is told at its parent. */
-static struct np_node absent(struct np_node parent, const char *key)
+static struct np_val absent(struct np_val parent, const char *key)
 {
-	return (struct np_node){
+	return (struct np_val){
 		.doc = parent.doc, .key = key, .pos = parent.pos, .at = parent.pos
 	};
 }
 
-static struct np_node node_of(struct np_node parent, const json_t *json, const char *key,
-			      const struct place *place)
+static struct np_val node_of(struct np_val parent, const json_t *json, const char *key,
+			     const struct place *place)
 {
-	struct np_node n = absent(parent, key);
+	struct np_val n = absent(parent, key);
 
 	n.json = present(json);
 	if (place) {
@@ -114,15 +114,15 @@ static struct np_node node_of(struct np_node parent, const json_t *json, const c
 	return n;
 }
 
-static struct np_node member(struct np_node object, void *iter)
+static struct np_val member(struct np_val object, void *iter)
 {
 	const char *key = json_object_iter_key(iter);
 
 	return node_of(object, json_object_iter_value(iter), key,
-		       places_find(&object.doc->places, key, 0));
+		       doc_places_find(&object.doc->places, key, 0));
 }
 
-struct np_node np_node_get(struct np_node parent, const char *key)
+struct np_val np_doc_get(struct np_val parent, const char *key)
 {
 	void *iter = NULL;
 
@@ -131,16 +131,16 @@ struct np_node np_node_get(struct np_node parent, const char *key)
 	return iter ? member(parent, iter) : absent(parent, key);
 }
 
-struct np_node np_node_at(struct np_node list, size_t i)
+struct np_val np_doc_at(struct np_val list, size_t i)
 {
 	const json_t *item = json_is_array(list.json) ? json_array_get(list.json, i) : NULL;
 
 	if (!item)
 		return absent(list, "");
-	return node_of(list, item, "", places_find(&list.doc->places, list.json, i));
+	return node_of(list, item, "", doc_places_find(&list.doc->places, list.json, i));
 }
 
-struct np_node np_node_next(struct np_node object, const char *previous_key)
+struct np_val np_doc_next(struct np_val object, const char *previous_key)
 {
 	json_t *json = np_json_mut(object.json);
 	void *iter;
@@ -154,12 +154,12 @@ struct np_node np_node_next(struct np_node object, const char *previous_key)
 	return iter ? member(object, iter) : absent(object, NULL);
 }
 
-size_t np_node_count(struct np_node list)
+size_t np_doc_count(struct np_val list)
 {
 	return json_is_array(list.json) ? json_array_size(list.json) : 0;
 }
 
-bool np_node_is_present(struct np_node n)
+bool np_doc_is_present(struct np_val n)
 {
 	return !!n.json;
 }
@@ -172,7 +172,7 @@ static int fail_at(const struct np_doc *doc, struct np_pos pos, struct np_err *e
 	return np_fail(err, code, "%s:%u:%u: %s", doc->name, pos.line, pos.column, text);
 }
 
-int np_node_fail(struct np_node n, struct np_err *err, enum np_code code, const char *fmt, ...)
+int np_doc_fail(struct np_val n, struct np_err *err, enum np_code code, const char *fmt, ...)
 {
 	char text[NP_ERR_TEXT_MAX + 8];
 	va_list ap;
@@ -183,7 +183,7 @@ int np_node_fail(struct np_node n, struct np_err *err, enum np_code code, const 
 	return fail_at(n.doc, n.pos, err, code, text);
 }
 
-int np_node_fail_key(struct np_node n, struct np_err *err, enum np_code code, const char *fmt, ...)
+int np_doc_fail_key(struct np_val n, struct np_err *err, enum np_code code, const char *fmt, ...)
 {
 	char text[NP_ERR_TEXT_MAX + 8];
 	va_list ap;
@@ -208,7 +208,7 @@ static const char *plain_text(const json_t *json, char number[static FLOAT_TEXT_
 		snprintf(number, FLOAT_TEXT_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(json));
 		return number;
 	case JSON_REAL:
-		scalar_format_float(json_real_value(json), number);
+		doc_scalar_format_float(json_real_value(json), number);
 		return number;
 	case JSON_TRUE:
 		return "true";
@@ -220,25 +220,25 @@ static const char *plain_text(const json_t *json, char number[static FLOAT_TEXT_
 }
 
 /* Ends a text that was cut in "...", in front of a character rather than within it. */
-static void mark_cut(char buf[static NP_NODE_TEXT_MAX])
+static void mark_cut(char buf[static NP_DOC_TEXT_MAX])
 {
-	size_t end = NP_NODE_TEXT_MAX - sizeof("...");
+	size_t end = NP_DOC_TEXT_MAX - sizeof("...");
 
 	while (end && ((unsigned char)buf[end] & 0xc0) == 0x80)
 		end--;
 	memcpy(buf + end, "...", sizeof("..."));
 }
 
-void np_node_text(struct np_node n, char buf[static NP_NODE_TEXT_MAX])
+void np_doc_text(struct np_val n, char buf[static NP_DOC_TEXT_MAX])
 {
 	char number[FLOAT_TEXT_MAX];
 	const char *text = NULL;
 
 	if (n.json && !json_is_string(n.json))
-		text = places_find_raw(&n.doc->places, n.pos);
+		text = doc_places_find_raw(&n.doc->places, n.pos);
 	if (!text)
 		text = plain_text(n.json, number);
-	if (strlcpy(buf, text, NP_NODE_TEXT_MAX) >= NP_NODE_TEXT_MAX)
+	if (strlcpy(buf, text, NP_DOC_TEXT_MAX) >= NP_DOC_TEXT_MAX)
 		mark_cut(buf);
 	for (char *p = buf; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
@@ -246,7 +246,7 @@ void np_node_text(struct np_node n, char buf[static NP_NODE_TEXT_MAX])
 }
 
 /* "'key' must be a list, is the number '3'": what is there, so that 4 and "4" are told apart. */
-static int fail_type(struct np_node n, struct np_err *err, const char *needed)
+static int fail_type(struct np_val n, struct np_err *err, const char *needed)
 {
 	static const char *const names[] = {
 		[JSON_OBJECT] = "a mapping",      [JSON_ARRAY] = "a list",
@@ -256,30 +256,30 @@ static int fail_type(struct np_node n, struct np_err *err, const char *needed)
 	};
 	const char *quote = json_is_object(n.json) || json_is_array(n.json) ? "" : "'";
 	bool named = n.key && *n.key;
-	char text[NP_NODE_TEXT_MAX] = "";
+	char text[NP_DOC_TEXT_MAX] = "";
 
 	if (*quote)
-		np_node_text(n, text);
-	return np_node_fail(n, err, NP_E_SPEC, "%s%s%s must be %s, is %s%s%s%s%s", named ? "'" : "",
-			    named ? n.key : "this", named ? "'" : "", needed,
-			    names[json_typeof(n.json)], *quote ? " " : "", quote, text, quote);
+		np_doc_text(n, text);
+	return np_doc_fail(n, err, NP_E_SPEC, "%s%s%s must be %s, is %s%s%s%s%s", named ? "'" : "",
+			   named ? n.key : "this", named ? "'" : "", needed,
+			   names[json_typeof(n.json)], *quote ? " " : "", quote, text, quote);
 }
 
-int np_node_object(struct np_node n, struct np_err *err)
+int np_doc_object(struct np_val n, struct np_err *err)
 {
 	if (!n.json)
 		return 0;
 	return json_is_object(n.json) ? 1 : fail_type(n, err, "a mapping");
 }
 
-int np_node_list(struct np_node n, struct np_err *err)
+int np_doc_list(struct np_val n, struct np_err *err)
 {
 	if (!n.json)
 		return 0;
 	return json_is_array(n.json) ? 1 : fail_type(n, err, "a list");
 }
 
-int np_node_string(struct np_node n, const char **ret, struct np_err *err)
+int np_doc_string(struct np_val n, const char **ret, struct np_err *err)
 {
 	if (!n.json)
 		return 0;
@@ -289,7 +289,7 @@ int np_node_string(struct np_node n, const char **ret, struct np_err *err)
 	return 1;
 }
 
-int np_node_uint(struct np_node n, uint64_t min, uint64_t max, uint64_t *ret, struct np_err *err)
+int np_doc_uint(struct np_val n, uint64_t min, uint64_t max, uint64_t *ret, struct np_err *err)
 {
 	char needed[96];
 	json_int_t value = json_integer_value(n.json);
@@ -306,7 +306,7 @@ int np_node_uint(struct np_node n, uint64_t min, uint64_t max, uint64_t *ret, st
 	return 1;
 }
 
-int np_node_bool(struct np_node n, bool *ret, struct np_err *err)
+int np_doc_bool(struct np_val n, bool *ret, struct np_err *err)
 {
 	if (!n.json)
 		return 0;
@@ -318,7 +318,7 @@ int np_node_bool(struct np_node n, bool *ret, struct np_err *err)
 
 #define STEP_MAX 128
 
-int np_node_path(struct np_node n, const char *path, struct np_node *ret, struct np_err *err)
+int np_doc_path(struct np_val n, const char *path, struct np_val *ret, struct np_err *err)
 {
 	const char *last = strrchr(path, '.');
 	const char *dot;
@@ -326,7 +326,7 @@ int np_node_path(struct np_node n, const char *path, struct np_node *ret, struct
 	last = last ? last + 1 : path;
 	for (; (dot = strchr(path, '.')); path = dot + 1) {
 		char step[STEP_MAX];
-		int r = np_node_object(n, err);
+		int r = np_doc_object(n, err);
 
 		if (r < 0)
 			return r;
@@ -334,10 +334,10 @@ int np_node_path(struct np_node n, const char *path, struct np_node *ret, struct
 			return np_fail(err, NP_E_BUG, "path '%s' has too long a step", path);
 		memcpy(step, path, (size_t)(dot - path));
 		step[dot - path] = '\0';
-		n = np_node_get(n, step);
+		n = np_doc_get(n, step);
 	}
-	if (np_node_object(n, err) < 0)
+	if (np_doc_object(n, err) < 0)
 		return np_err_ret(err);
-	*ret = np_node_get(n, last);
+	*ret = np_doc_get(n, last);
 	return 0;
 }

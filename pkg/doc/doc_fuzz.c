@@ -18,15 +18,15 @@ static void require(bool holds, const char *what)
 	abort();
 }
 
-static void visit(struct np_node n, size_t *visits);
+static void visit(struct np_val n, size_t *visits);
 
-static void visit_members(struct np_node object, size_t *visits)
+static void visit_members(struct np_val object, size_t *visits)
 {
 	size_t seen = 0;
-	struct np_node m;
+	struct np_val m;
 
-	for (m = np_node_next(object, NULL); m.key; m = np_node_next(object, m.key)) {
-		struct np_node same = np_node_get(object, m.key);
+	for (m = np_doc_next(object, NULL); m.key; m = np_doc_next(object, m.key)) {
+		struct np_val same = np_doc_get(object, m.key);
 
 		require(same.json == m.json && same.pos.line == m.pos.line,
 			"get finds next's member");
@@ -39,21 +39,21 @@ static void visit_members(struct np_node object, size_t *visits)
 	require(seen == json_object_size(object.json), "next visits all members");
 }
 
-static void visit(struct np_node n, size_t *visits)
+static void visit(struct np_val n, size_t *visits)
 {
 	struct np_err err = NP_ERR_INIT;
-	char text[NP_NODE_TEXT_MAX];
+	char text[NP_DOC_TEXT_MAX];
 	uint64_t number = 42;
 
 	if (++*visits > VISITS_MAX)
 		return;
 	require(n.pos.line > 0 && n.pos.column > 0, "a value has a place");
-	np_node_text(n, text);
+	np_doc_text(n, text);
 	require(strlen(text) < sizeof(text), "a text ends");
-	if (np_node_uint(n, 0, UINT64_MAX, &number, &err) <= 0)
+	if (np_doc_uint(n, 0, UINT64_MAX, &number, &err) <= 0)
 		require(number == 42, "a failed read leaves its output");
-	for (size_t i = 0; i < np_node_count(n); i++)
-		visit(np_node_at(n, i), visits);
+	for (size_t i = 0; i < np_doc_count(n); i++)
+		visit(np_doc_at(n, i), visits);
 	if (json_is_object(n.json))
 		visit_members(n, visits);
 }
@@ -62,17 +62,18 @@ static void visit(struct np_node n, size_t *visits)
 static void check_dump(const json_t *root, bool sorted)
 {
 	struct np_err err = NP_ERR_INIT;
-	struct np_reader *r = NULL;
+	struct np_doc_reader *r = NULL;
 	struct np_doc *doc = NULL;
 	char *text = NULL;
 
-	require(np_yaml_dump(root, sorted, &text, &err) == 0, "what was read can be dumped");
-	require(np_reader_new("dump", text, strlen(text), &r, &err) == 0, "a dump can be opened");
-	require(np_reader_next(r, &doc, &err) == 1, err.text);
+	require(np_doc_dump_yaml(root, sorted, &text, &err) == 0, "what was read can be dumped");
+	require(np_doc_reader_new("dump", text, strlen(text), &r, &err) == 0,
+		"a dump can be opened");
+	require(np_doc_reader_next(r, &doc, &err) == 1, err.text);
 	require(json_equal(np_doc_root(doc).json, root), "a dump reads back as the same");
 	np_doc_unref(doc);
-	require(np_reader_next(r, &doc, &err) == 0, "a dump is one document");
-	np_reader_free(r);
+	require(np_doc_reader_next(r, &doc, &err) == 0, "a dump is one document");
+	np_doc_reader_free(r);
 	free(text);
 }
 
@@ -80,20 +81,20 @@ static void check_dump(const json_t *root, bool sorted)
 static void check_edit(const uint8_t *data, size_t size, const json_t *root)
 {
 	struct np_err err = NP_ERR_INIT;
-	struct np_reader *r = NULL;
+	struct np_doc_reader *r = NULL;
 	struct np_doc *doc = NULL;
 	json_t *wanted = json_deep_copy(root);
 	char *text = NULL;
 	size_t text_size = 0;
 
-	if (np_yaml_set_text("in", (const char *)data, size, 0, "KEY", "v", &text, &text_size,
-			     &err) == 0) {
+	if (np_doc_set_text("in", (const char *)data, size, 0, "KEY", "v", &text, &text_size,
+			    &err) == 0) {
 		json_object_set_new(wanted, "KEY", json_string("v"));
-		require(np_reader_new("edit", text, text_size, &r, &err) == 0, "an edit opens");
-		require(np_reader_next(r, &doc, &err) == 1, err.text);
+		require(np_doc_reader_new("edit", text, text_size, &r, &err) == 0, "an edit opens");
+		require(np_doc_reader_next(r, &doc, &err) == 1, err.text);
 		require(json_equal(np_doc_root(doc).json, wanted), "an edit changes one value");
 		np_doc_unref(doc);
-		np_reader_free(r);
+		np_doc_reader_free(r);
 		free(text);
 	}
 	json_decref(wanted);
@@ -102,13 +103,13 @@ static void check_edit(const uint8_t *data, size_t size, const json_t *root)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct np_err err = NP_ERR_INIT;
-	struct np_reader *r = NULL;
+	struct np_doc_reader *r = NULL;
 	struct np_doc *doc = NULL;
 	size_t index = 0;
 	int n;
 
-	require(np_reader_new("in", (const char *)data, size, &r, &err) == 0, "an input opens");
-	while ((n = np_reader_next(r, &doc, &err)) == 1) {
+	require(np_doc_reader_new("in", (const char *)data, size, &r, &err) == 0, "an input opens");
+	while ((n = np_doc_reader_next(r, &doc, &err)) == 1) {
 		size_t visits = 0;
 
 		require(err.code == NP_OK, "success leaves the error alone");
@@ -122,6 +123,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	require((n < 0) == (err.code != NP_OK), "a failure has a code");
 	require(n == 0 || *err.text, "a failure has a text");
-	np_reader_free(r);
+	np_doc_reader_free(r);
 	return 0;
 }

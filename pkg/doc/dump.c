@@ -110,7 +110,7 @@ static yaml_scalar_style_t style_of(const char *text, size_t size)
 	if (memchr(text, '\n', size))
 		return is_literal(text, size) ? YAML_LITERAL_SCALAR_STYLE
 					      : YAML_DOUBLE_QUOTED_SCALAR_STYLE;
-	if (scalar_resolve(text, size).kind != SCALAR_STRING || is_date_or_base60(text, size))
+	if (doc_scalar_resolve(text, size).kind != SCALAR_STRING || is_date_or_base60(text, size))
 		return YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 	return YAML_PLAIN_SCALAR_STYLE;
 }
@@ -133,7 +133,7 @@ static int dump_scalar(struct dump *d, const json_t *json, struct np_err *err)
 		snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(json));
 		return emit_plain(d, number, err);
 	case JSON_REAL:
-		scalar_format_float(json_real_value(json), number);
+		doc_scalar_format_float(json_real_value(json), number);
 		return emit_plain(d, number, err);
 	case JSON_TRUE:
 		return emit_plain(d, "true", err);
@@ -153,7 +153,7 @@ struct level {
 };
 
 struct levels {
-	struct level stack[NP_DEPTH_MAX];
+	struct level stack[NP_DOC_DEPTH_MAX];
 	size_t depth;
 };
 
@@ -189,9 +189,9 @@ static int open_level(struct dump *d, struct levels *l, const json_t *json, stru
 	yaml_event_t e;
 	int made;
 
-	if (l->depth == NP_DEPTH_MAX)
+	if (l->depth == NP_DOC_DEPTH_MAX)
 		return np_fail(err, NP_E_SPEC, "nested too deeply, at most %d levels",
-			       NP_DEPTH_MAX);
+			       NP_DOC_DEPTH_MAX);
 	if (json_is_object(json) && d->sorted && !(level.keys = sorted_keys(json)))
 		return np_fail_nomem(err);
 	l->stack[l->depth++] = level;
@@ -278,7 +278,7 @@ static int dump_stream(struct dump *d, const json_t *root, struct np_err *err)
 	return emit(d, yaml_stream_end_event_initialize(&e), &e, err);
 }
 
-int np_yaml_dump(const json_t *root, bool sorted, char **ret, struct np_err *err)
+int np_doc_dump_yaml(const json_t *root, bool sorted, char **ret, struct np_err *err)
 {
 	NP_AUTO(dump_done) struct dump d = { .sorted = sorted };
 	int r;

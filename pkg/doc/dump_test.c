@@ -14,7 +14,7 @@ static char *dump(const char *input, bool sorted)
 	char *text = NULL;
 
 	assert_non_null(json);
-	assert_int_equal(np_yaml_dump(json, sorted, &text, &err), 0);
+	assert_int_equal(np_doc_dump_yaml(json, sorted, &text, &err), 0);
 	check_dump(json, sorted);
 	/* The one thing that a record does not show. */
 	assert_true(strlen(text) > 1 && text[strlen(text) - 1] == '\n');
@@ -68,11 +68,11 @@ static void test_doc__dump_refuses_deep_nesting(void **state)
 	char *text = NULL;
 
 	(void)state;
-	for (size_t i = 1; i < NP_DEPTH_MAX; i++)
+	for (size_t i = 1; i < NP_DOC_DEPTH_MAX; i++)
 		json = json_pack("[o]", json);
 	check_dump(json, false);
 	json = json_pack("[o]", json);
-	assert_int_equal(np_yaml_dump(json, true, &text, &err), -NP_E_SPEC);
+	assert_int_equal(np_doc_dump_yaml(json, true, &text, &err), -NP_E_SPEC);
 	assert_null(text);
 	assert_string_equal(err.text, "nested too deeply, at most 100 levels");
 }

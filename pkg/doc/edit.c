@@ -181,16 +181,16 @@ static size_t append_at(const char *bytes, size_t size, size_t end)
 /* Returns the document's tree; NULL where the text does not read. */
 static json_t *read_tree(const char *name, const char *bytes, size_t size, size_t document)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = NULL;
 	struct np_err ignored = NP_ERR_INIT;
 	json_t *tree = NULL;
 
-	if (np_reader_new(name, bytes, size, &r, &ignored) < 0)
+	if (np_doc_reader_new(name, bytes, size, &r, &ignored) < 0)
 		return NULL;
 	while (!tree) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 
-		if (np_reader_next(r, &doc, &ignored) <= 0)
+		if (np_doc_reader_next(r, &doc, &ignored) <= 0)
 			return NULL;
 		if (np_doc_index(doc) == document)
 			tree = json_deep_copy(np_doc_root(doc).json);
@@ -212,9 +212,9 @@ static int check_edit(const char *name, const struct walk *w, const char *value,
 		       w->key, value);
 }
 
-int np_yaml_set_text(const char *name, const char *bytes, size_t size, size_t document,
-		     const char *key, const char *value, char **ret, size_t *ret_size,
-		     struct np_err *err)
+int np_doc_set_text(const char *name, const char *bytes, size_t size, size_t document,
+		    const char *key, const char *value, char **ret, size_t *ret_size,
+		    struct np_err *err)
 {
 	struct walk w = { .key = key, .bytes = bytes, .size = size, .wanted = document };
 	const char *eol = line_end(bytes, size), *before = "", *after = "";

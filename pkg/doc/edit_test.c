@@ -69,8 +69,8 @@ static void test_edit__a_value_changes_and_nothing_else(void **state)
 
 		assert_non_null(from);
 		memcpy(from, rows[i].from, n);
-		if (np_yaml_set_text("f", from, n, rows[i].document, "KEY", "v", &text, &size,
-				     &err) < 0)
+		if (np_doc_set_text("f", from, n, rows[i].document, "KEY", "v", &text, &size,
+				    &err) < 0)
 			fail_msg("%s: %s", rows[i].sentence, err.text);
 		if (strcmp(text, rows[i].to) != 0 || size != strlen(text))
 			fail_msg("%s: '%s'", rows[i].sentence, text);
@@ -95,8 +95,8 @@ static void test_edit__what_cannot_be_edited_is_told(void **state)
 		char sentinel, *text = &sentinel;
 		size_t size = 77;
 
-		assert_true(np_yaml_set_text("f", rows[i].from, strlen(rows[i].from), 0, "KEY", "v",
-					     &text, &size, &err) < 0);
+		assert_true(np_doc_set_text("f", rows[i].from, strlen(rows[i].from), 0, "KEY", "v",
+					    &text, &size, &err) < 0);
 		assert_int_equal(err.code, NP_E_SPEC);
 		assert_string_equal(err.text, rows[i].text);
 		assert_ptr_equal(text, &sentinel);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-struct np_pos mark_pos(const struct np_reader *r, const yaml_mark_t *mark)
+struct np_pos doc_mark_pos(const struct np_doc_reader *r, const yaml_mark_t *mark)
 {
 	struct np_pos pos = { .line = (unsigned)mark->line + r->base.line,
 			      .column = (unsigned)mark->column + 1 };
@@ -14,7 +14,7 @@ struct np_pos mark_pos(const struct np_reader *r, const yaml_mark_t *mark)
 }
 
 /* Returns the line that `mark` stands in, without its end; marks count characters, not bytes. */
-static const char *line_at(const struct np_reader *r, const yaml_mark_t *mark, size_t *ret_size)
+static const char *line_at(const struct np_doc_reader *r, const yaml_mark_t *mark, size_t *ret_size)
 {
 	const char *p = r->bytes + r->offset, *end = r->bytes + r->size, *start, *stop;
 	size_t left = mark->index;
@@ -38,7 +38,7 @@ static bool has_tab_indent(const char *line, size_t size)
 }
 
 /* Guesses from the line in question what most likely went wrong. */
-static const char *hint(const struct np_reader *r, const yaml_mark_t *mark)
+static const char *hint(const struct np_doc_reader *r, const yaml_mark_t *mark)
 {
 	size_t size;
 	const char *line = line_at(r, mark, &size);
@@ -51,7 +51,7 @@ static const char *hint(const struct np_reader *r, const yaml_mark_t *mark)
 }
 
 /* "vmClass:large" is one word to YAML, which then looks for the colon behind it. */
-static const char *hint_of_colon(const struct np_reader *r)
+static const char *hint_of_colon(const struct np_doc_reader *r)
 {
 	const yaml_parser_t *p = &r->parser;
 	size_t size;
@@ -64,23 +64,24 @@ static const char *hint_of_colon(const struct np_reader *r)
 	return "; is a blank missing behind its ':'?";
 }
 
-static int fail_bytes(const struct np_reader *r, struct np_err *err)
+static int fail_bytes(const struct np_doc_reader *r, struct np_err *err)
 {
 	struct np_pos pos = r->base;
 
-	pos_advance(&pos, r->bytes + r->offset, r->parser.problem_offset);
+	doc_pos_advance(&pos, r->bytes + r->offset, r->parser.problem_offset);
 	if (strcmp(r->parser.problem, "control characters are not allowed") == 0)
-		return reader_fail(
+		return doc_reader_fail(
 			r, pos, err,
 			"neither YAML nor JSON: the control character U+%04X is not allowed",
 			(unsigned)r->parser.problem_value);
-	return reader_fail(r, pos, err, "neither YAML nor JSON: invalid UTF-8");
+	return doc_reader_fail(r, pos, err, "neither YAML nor JSON: invalid UTF-8");
 }
 
-static int fail_text(const struct np_reader *r, struct np_err *err)
+static int fail_text(const struct np_doc_reader *r, struct np_err *err)
 {
 	const yaml_parser_t *p = &r->parser;
-	struct np_pos pos = mark_pos(r, &p->problem_mark), from = mark_pos(r, &p->context_mark);
+	struct np_pos pos = doc_mark_pos(r, &p->problem_mark),
+		      from = doc_mark_pos(r, &p->context_mark);
 	const char *advice = hint(r, &p->problem_mark);
 
 	if (!*advice && p->context)
@@ -88,12 +89,12 @@ static int fail_text(const struct np_reader *r, struct np_err *err)
 	if (!*advice && p->context)
 		advice = hint_of_colon(r);
 	if (!p->context || from.line == pos.line)
-		return reader_fail(r, pos, err, "%s%s", p->problem, advice);
-	return reader_fail(r, pos, err, "%s, %s that begins in line %u%s", p->problem, p->context,
-			   from.line, advice);
+		return doc_reader_fail(r, pos, err, "%s%s", p->problem, advice);
+	return doc_reader_fail(r, pos, err, "%s, %s that begins in line %u%s", p->problem,
+			       p->context, from.line, advice);
 }
 
-int yaml_fail(const struct np_reader *r, bool *ret_syntax, struct np_err *err)
+int doc_yaml_fail(const struct np_doc_reader *r, bool *ret_syntax, struct np_err *err)
 {
 	*ret_syntax = r->parser.error != YAML_MEMORY_ERROR;
 	switch (r->parser.error) {

@@ -44,15 +44,15 @@ struct places {
 	size_t texts_used, texts_room;
 };
 
-void places_done(struct places *p);
-int places_add(struct places *p, const struct place *place, struct np_err *err);
-int places_add_raw(struct places *p, struct np_pos pos, const char *text, size_t size,
-		   struct np_err *err);
+void doc_places_done(struct places *p);
+int doc_places_add(struct places *p, const struct place *place, struct np_err *err);
+int doc_places_add_raw(struct places *p, struct np_pos pos, const char *text, size_t size,
+		       struct np_err *err);
 /* Enters what was added since; finding is slow until then. */
-int places_index(struct places *p, struct np_err *err);
+int doc_places_index(struct places *p, struct np_err *err);
 /* NULL where nothing is known of it. */
-const struct place *places_find(const struct places *p, const void *owner, size_t slot);
-const char *places_find_raw(const struct places *p, struct np_pos pos);
+const struct place *doc_places_find(const struct places *p, const void *owner, size_t slot);
+const char *doc_places_find_raw(const struct places *p, struct np_pos pos);
 
 struct np_doc {
 	atomic_uint refs;
@@ -67,7 +67,7 @@ struct np_doc {
 struct np_doc *doc_new(const char *name, size_t index, struct np_err *err);
 
 /* Returns the object's own copy of the key that was set last under that name. */
-const char *own_key(json_t *object, const char *key);
+const char *doc_own_key(json_t *object, const char *key);
 
 enum scalar_kind {
 	SCALAR_STRING,
@@ -88,18 +88,18 @@ struct scalar {
 };
 
 /* Resolves a plain scalar without a tag as kubectl's YAML reader does. */
-struct scalar scalar_resolve(const char *text, size_t size);
+struct scalar doc_scalar_resolve(const char *text, size_t size);
 
 #define FLOAT_TEXT_MAX 32
 
 /* Writes the shortest decimal that reads back as the same double, as a float that YAML knows. */
-void scalar_format_float(double value, char buf[static FLOAT_TEXT_MAX]);
+void doc_scalar_format_float(double value, char buf[static FLOAT_TEXT_MAX]);
 
 /* Writes a float that is a key as kubectl spells it: single precision; false where that overflows. */
-bool scalar_format_key(double value, char buf[static FLOAT_TEXT_MAX]);
+bool doc_scalar_format_key(double value, char buf[static FLOAT_TEXT_MAX]);
 
 /* The bytes of one input and how far it was read. */
-struct np_reader {
+struct np_doc_reader {
 	char *name;
 	const char *bytes;
 	size_t size;
@@ -112,33 +112,35 @@ struct np_reader {
 };
 
 /* Returns where in the input a mark of the YAML parser lies. */
-struct np_pos mark_pos(const struct np_reader *r, const yaml_mark_t *mark);
+struct np_pos doc_mark_pos(const struct np_doc_reader *r, const yaml_mark_t *mark);
 
 /* Fails with what libyaml says, and a guess at what went wrong. */
-int yaml_fail(const struct np_reader *r, bool *ret_syntax, struct np_err *err);
+int doc_yaml_fail(const struct np_doc_reader *r, bool *ret_syntax, struct np_err *err);
 
 /* Starts the YAML parser at r->offset. */
-int yaml_start(struct np_reader *r, struct np_err *err);
+int doc_yaml_start(struct np_doc_reader *r, struct np_err *err);
 
 /*
  * Builds the next YAML document that is not empty; returns 1 with one, 0 at the end. On failure
  * *ret_syntax tells whether libyaml could not read the text; the meaning was wrong otherwise.
  */
-int yaml_next(struct np_reader *r, struct np_doc **ret, bool *ret_syntax, struct np_err *err);
+int doc_yaml_next(struct np_doc_reader *r, struct np_doc **ret, bool *ret_syntax,
+		  struct np_err *err);
 
 /*
  * Reads the JSON value at r->offset and moves on; returns 1 with one, 0 at the end. On failure
  * *ret_syntax tells whether the text is no JSON, which may be YAML still.
  */
-int json_next(struct np_reader *r, struct np_doc **ret, bool *ret_syntax, struct np_err *err);
+int doc_json_next(struct np_doc_reader *r, struct np_doc **ret, bool *ret_syntax,
+		  struct np_err *err);
 
 /* Moves `pos` behind `size` bytes of UTF-8. */
-void pos_advance(struct np_pos *pos, const char *bytes, size_t size);
+void doc_pos_advance(struct np_pos *pos, const char *bytes, size_t size);
 
 #define BAD_CONTROL "neither YAML nor JSON: the control character U+%04X is not allowed"
 
 /* Fails with "name:line:column: ". */
-int reader_fail(const struct np_reader *r, struct np_pos pos, struct np_err *err, const char *fmt,
-		...) __attribute__((format(printf, 4, 5)));
+int doc_reader_fail(const struct np_doc_reader *r, struct np_pos pos, struct np_err *err,
+		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

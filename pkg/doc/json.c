@@ -50,7 +50,7 @@ static struct extent measure(const char *bytes, size_t size)
 	do {
 		count(&e, *p);
 		p = *p == '"' ? skip_string(p, end) : p + 1;
-	} while (p < end && e.depth && e.depth <= NP_DEPTH_MAX && e.nodes <= NP_NODES_MAX);
+	} while (p < end && e.depth && e.depth <= NP_DOC_DEPTH_MAX && e.nodes <= NP_DOC_VALUES_MAX);
 	e.size = (size_t)(p - bytes);
 	return e;
 }
@@ -66,13 +66,13 @@ struct walk {
 		size_t index; /* the item that comes next; for a list */
 		bool has_key;
 		struct np_pos key_pos;
-	} stack[NP_DEPTH_MAX];
+	} stack[NP_DOC_DEPTH_MAX];
 	size_t depth;
 };
 
 static void step(struct walk *w, size_t bytes)
 {
-	pos_advance(&w->pos, w->p, bytes);
+	doc_pos_advance(&w->pos, w->p, bytes);
 	w->p += bytes;
 }
 
@@ -104,7 +104,7 @@ static int place_value(struct walk *w, json_t **ret, struct np_err *err)
 		place.slot = (uint32_t)top->index;
 		*ret = json_array_get(top->container, top->index++);
 	}
-	return places_add(&w->doc->places, &place, err);
+	return doc_places_add(&w->doc->places, &place, err);
 }
 
 static void enter(struct walk *w, json_t *container)
@@ -128,7 +128,7 @@ static int walk_value(struct walk *w, struct np_err *err)
 	}
 	size = token_size(w);
 	if (json_is_real(json))
-		r = places_add_raw(&w->doc->places, w->pos, w->p, size, err);
+		r = doc_places_add_raw(&w->doc->places, w->pos, w->p, size, err);
 	step(w, size);
 	return r;
 }
@@ -153,7 +153,7 @@ static int walk_token(struct walk *w, struct np_err *err)
 }
 
 /* Gives each value of `doc` its place; moves r->base behind the text. */
-static int walk_text(struct np_reader *r, struct np_doc *doc, size_t size, struct np_err *err)
+static int walk_text(struct np_doc_reader *r, struct np_doc *doc, size_t size, struct np_err *err)
 {
 	struct walk w = { .doc = doc, .p = r->bytes + r->offset, .pos = r->base };
 	int n = 0;
@@ -167,20 +167,20 @@ static int walk_text(struct np_reader *r, struct np_doc *doc, size_t size, struc
 	return n;
 }
 
-static int fail_bounds(const struct np_reader *r, const struct extent *e, struct np_err *err)
+static int fail_bounds(const struct np_doc_reader *r, const struct extent *e, struct np_err *err)
 {
 	struct np_pos pos = r->base;
 
-	pos_advance(&pos, r->bytes + r->offset, e->size ? e->size - 1 : 0);
-	if (e->depth > NP_DEPTH_MAX)
-		return reader_fail(r, pos, err, "nested too deeply, at most %d levels",
-				   NP_DEPTH_MAX);
-	return reader_fail(r, pos, err, "too many values in one document, at most %d",
-			   NP_NODES_MAX);
+	doc_pos_advance(&pos, r->bytes + r->offset, e->size ? e->size - 1 : 0);
+	if (e->depth > NP_DOC_DEPTH_MAX)
+		return doc_reader_fail(r, pos, err, "nested too deeply, at most %d levels",
+				       NP_DOC_DEPTH_MAX);
+	return doc_reader_fail(r, pos, err, "too many values in one document, at most %d",
+			       NP_DOC_VALUES_MAX);
 }
 
 /* jansson passes over a zero byte behind a number. */
-static int refuse_nul(const struct np_reader *r, size_t size, struct np_err *err)
+static int refuse_nul(const struct np_doc_reader *r, size_t size, struct np_err *err)
 {
 	const char *bytes = r->bytes + r->offset;
 	const char *nul = memchr(bytes, 0, size);
@@ -188,11 +188,11 @@ static int refuse_nul(const struct np_reader *r, size_t size, struct np_err *err
 
 	if (!nul)
 		return 0;
-	pos_advance(&pos, bytes, (size_t)(nul - bytes));
-	return reader_fail(r, pos, err, BAD_CONTROL, 0U);
+	doc_pos_advance(&pos, bytes, (size_t)(nul - bytes));
+	return doc_reader_fail(r, pos, err, BAD_CONTROL, 0U);
 }
 
-static int fail_syntax(const struct np_reader *r, const json_error_t *e, struct np_err *err)
+static int fail_syntax(const struct np_doc_reader *r, const json_error_t *e, struct np_err *err)
 {
 	struct np_pos pos = r->base;
 
@@ -203,18 +203,19 @@ static int fail_syntax(const struct np_reader *r, const json_error_t *e, struct 
 	/* jansson counts the characters up to and with the one that it did not like. */
 	if (e->column > 1)
 		pos.column += (unsigned)e->column - 1;
-	return reader_fail(r, pos, err, "not valid JSON: %s", e->text);
+	return doc_reader_fail(r, pos, err, "not valid JSON: %s", e->text);
 }
 
-static void skip_blanks(struct np_reader *r)
+static void skip_blanks(struct np_doc_reader *r)
 {
 	while (r->offset < r->size && is_blank(r->bytes[r->offset])) {
-		pos_advance(&r->base, r->bytes + r->offset, 1);
+		doc_pos_advance(&r->base, r->bytes + r->offset, 1);
 		r->offset++;
 	}
 }
 
-int json_next(struct np_reader *r, struct np_doc **ret, bool *ret_syntax, struct np_err *err)
+int doc_json_next(struct np_doc_reader *r, struct np_doc **ret, bool *ret_syntax,
+		  struct np_err *err)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	struct extent e;
@@ -226,7 +227,7 @@ int json_next(struct np_reader *r, struct np_doc **ret, bool *ret_syntax, struct
 	if (r->offset == r->size)
 		return 0;
 	e = measure(r->bytes + r->offset, r->size - r->offset);
-	if (e.depth > NP_DEPTH_MAX || e.nodes > NP_NODES_MAX)
+	if (e.depth > NP_DOC_DEPTH_MAX || e.nodes > NP_DOC_VALUES_MAX)
 		return fail_bounds(r, &e, err);
 	n = refuse_nul(r, e.size, err);
 	if (n < 0)
@@ -241,7 +242,7 @@ int json_next(struct np_reader *r, struct np_doc **ret, bool *ret_syntax, struct
 		return n;
 	}
 	n = walk_text(r, doc, e.size, err);
-	if (n < 0 || (n = places_index(&doc->places, err)) < 0)
+	if (n < 0 || (n = doc_places_index(&doc->places, err)) < 0)
 		return n;
 	r->offset += e.size;
 	r->index++;

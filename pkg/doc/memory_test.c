@@ -14,16 +14,16 @@ static void *scarce_malloc(size_t size)
 /* Reads all with so many of jansson's allocations; returns 0 or the error's code. */
 static int read_scarce(const char *input, size_t allocations)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = NULL;
 	struct np_err err = NP_ERR_INIT;
 	int n;
 
 	allocations_left = allocations;
-	assert_int_equal(np_reader_new("input", input, strlen(input), &r, &err), 0);
+	assert_int_equal(np_doc_reader_new("input", input, strlen(input), &r, &err), 0);
 	do {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 
-		n = np_reader_next(r, &doc, &err);
+		n = np_doc_reader_next(r, &doc, &err);
 	} while (n == 1);
 	assert_int_equal(n, np_err_ret(&err));
 	return (int)err.code;
@@ -89,10 +89,10 @@ static void check_reused(void)
 {
 	NP_AUTO(np_doc_unrefp)
 	struct np_doc *doc = read_doc("a:\n  <<: {one: 1, two: 2}\nb:\n  six: 6\n  ten: 10\n");
-	struct np_node b = np_node_get(np_doc_root(doc), "b");
+	struct np_val b = np_doc_get(np_doc_root(doc), "b");
 
-	assert_int_equal(np_node_get(b, "six").pos.line, 4);
-	assert_int_equal(np_node_get(b, "ten").pos.line, 5);
+	assert_int_equal(np_doc_get(b, "six").pos.line, 4);
+	assert_int_equal(np_doc_get(b, "ten").pos.line, 5);
 }
 
 static void test_doc__positions_survive_reused_memory(void **state)

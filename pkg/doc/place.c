@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void places_done(struct places *p)
+void doc_places_done(struct places *p)
 {
 	free(p->all);
 	free(p->buckets);
@@ -69,7 +69,7 @@ static int rehash(struct places *p, struct np_err *err)
 }
 
 /* Once at the document's end rather than with each value: the table is made in its final size. */
-int places_index(struct places *p, struct np_err *err)
+int doc_places_index(struct places *p, struct np_err *err)
 {
 	if (p->count * 4 > p->bucket_count * 3 && rehash(p, err) < 0)
 		return np_err_ret(err);
@@ -78,7 +78,7 @@ int places_index(struct places *p, struct np_err *err)
 	return 0;
 }
 
-int places_add(struct places *p, const struct place *place, struct np_err *err)
+int doc_places_add(struct places *p, const struct place *place, struct np_err *err)
 {
 	void *all = p->all;
 	int r = grow(&all, &p->room, p->count + 1, sizeof(*p->all), err);
@@ -104,8 +104,8 @@ static int add_text(struct places *p, const char *text, size_t size, struct np_e
 	return 0;
 }
 
-int places_add_raw(struct places *p, struct np_pos pos, const char *text, size_t size,
-		   struct np_err *err)
+int doc_places_add_raw(struct places *p, struct np_pos pos, const char *text, size_t size,
+		       struct np_err *err)
 {
 	struct raw raw = { .pos = pos, .offset = (uint32_t)p->texts_used };
 	void *raws = p->raws;
@@ -115,7 +115,7 @@ int places_add_raw(struct places *p, struct np_pos pos, const char *text, size_t
 	if (r < 0)
 		return r;
 	/* No message quotes more. */
-	r = add_text(p, text, size < NP_NODE_TEXT_MAX ? size : NP_NODE_TEXT_MAX, err);
+	r = add_text(p, text, size < NP_DOC_TEXT_MAX ? size : NP_DOC_TEXT_MAX, err);
 	if (r < 0)
 		return r;
 	p->raws[p->raw_count++] = raw;
@@ -127,7 +127,7 @@ static bool is_place_of(const struct place *place, const void *owner, size_t slo
 	return place->owner == owner && place->slot == slot;
 }
 
-const struct place *places_find(const struct places *p, const void *owner, size_t slot)
+const struct place *doc_places_find(const struct places *p, const void *owner, size_t slot)
 {
 	size_t mask = p->bucket_count - 1;
 	size_t i = hash(owner, (uint32_t)slot) & mask;
@@ -150,7 +150,7 @@ static int compare_raw(const void *a, const void *b)
 	return (x->column > y->column) - (x->column < y->column);
 }
 
-const char *places_find_raw(const struct places *p, struct np_pos pos)
+const char *doc_places_find_raw(const struct places *p, struct np_pos pos)
 {
 	struct raw wanted = { .pos = pos };
 	const struct raw *found = NULL;

@@ -7,7 +7,7 @@
 
 #include "nodeprep/doc.h"
 
-void pos_advance(struct np_pos *pos, const char *bytes, size_t size)
+void doc_pos_advance(struct np_pos *pos, const char *bytes, size_t size)
 {
 	for (size_t i = 0; i < size; i++) {
 		if (bytes[i] == '\n') {
@@ -19,8 +19,8 @@ void pos_advance(struct np_pos *pos, const char *bytes, size_t size)
 	}
 }
 
-int reader_fail(const struct np_reader *r, struct np_pos pos, struct np_err *err, const char *fmt,
-		...)
+int doc_reader_fail(const struct np_doc_reader *r, struct np_pos pos, struct np_err *err,
+		    const char *fmt, ...)
 {
 	char text[NP_ERR_TEXT_MAX + 8];
 	va_list ap;

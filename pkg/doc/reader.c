@@ -9,7 +9,7 @@
 
 static const char bom[] = "\xef\xbb\xbf";
 
-static bool is_json(const struct np_reader *r)
+static bool is_json(const struct np_doc_reader *r)
 {
 	size_t i = r->offset;
 
@@ -18,9 +18,9 @@ static bool is_json(const struct np_reader *r)
 	return i < r->size && r->bytes[i] == '{';
 }
 
-static struct np_reader *new_reader(const char *name, const char *bytes, size_t size)
+static struct np_doc_reader *new_reader(const char *name, const char *bytes, size_t size)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *r = calloc(1, sizeof(*r));
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = calloc(1, sizeof(*r));
 
 	if (!r)
 		return NULL;
@@ -36,14 +36,14 @@ static struct np_reader *new_reader(const char *name, const char *bytes, size_t 
 	return np_take(r);
 }
 
-int np_reader_new(const char *name, const char *bytes, size_t size, struct np_reader **ret,
-		  struct np_err *err)
+int np_doc_reader_new(const char *name, const char *bytes, size_t size, struct np_doc_reader **ret,
+		      struct np_err *err)
 {
-	struct np_reader *r;
+	struct np_doc_reader *r;
 
-	if (size > NP_INPUT_MAX)
+	if (size > NP_DOC_INPUT_MAX)
 		return np_fail(err, NP_E_SPEC, "%s: input has '%zu' bytes, at most %" PRIu64 " MiB",
-			       name, size, NP_INPUT_MAX >> 20);
+			       name, size, NP_DOC_INPUT_MAX >> 20);
 	r = new_reader(name, bytes, size);
 	if (!r)
 		return np_fail_nomem(err);
@@ -51,7 +51,7 @@ int np_reader_new(const char *name, const char *bytes, size_t size, struct np_re
 	return 0;
 }
 
-void np_reader_free(struct np_reader *r)
+void np_doc_reader_free(struct np_doc_reader *r)
 {
 	if (!r)
 		return;
@@ -61,21 +61,21 @@ void np_reader_free(struct np_reader *r)
 	free(r);
 }
 
-void np_reader_freep(struct np_reader **r)
+void np_doc_reader_freep(struct np_doc_reader **r)
 {
-	np_reader_free(*r);
+	np_doc_reader_free(*r);
 }
 
 /* What is no JSON may be YAML's flow style; where it is neither, JSON's complaint is the better one. */
-static int next_json(struct np_reader *r, struct np_doc **ret, struct np_err *err)
+static int next_json(struct np_doc_reader *r, struct np_doc **ret, struct np_err *err)
 {
 	struct np_err json_err = NP_ERR_INIT;
 	bool syntax = false;
-	int n = json_next(r, ret, &syntax, &json_err);
+	int n = doc_json_next(r, ret, &syntax, &json_err);
 
 	if (n < 0 && syntax) {
 		r->state = READER_YAML;
-		n = yaml_next(r, ret, &syntax, err);
+		n = doc_yaml_next(r, ret, &syntax, err);
 		if (n >= 0 || !syntax)
 			return n;
 	}
@@ -84,7 +84,7 @@ static int next_json(struct np_reader *r, struct np_doc **ret, struct np_err *er
 	return n < 0 ? np_err_ret(err) : n;
 }
 
-int np_reader_next(struct np_reader *r, struct np_doc **ret_doc, struct np_err *err)
+int np_doc_reader_next(struct np_doc_reader *r, struct np_doc **ret_doc, struct np_err *err)
 {
 	struct np_doc *doc;
 	bool syntax;
@@ -93,7 +93,7 @@ int np_reader_next(struct np_reader *r, struct np_doc **ret_doc, struct np_err *
 	if (r->state == READER_JSON)
 		n = next_json(r, &doc, err);
 	else if (r->state == READER_YAML)
-		n = yaml_next(r, &doc, &syntax, err);
+		n = doc_yaml_next(r, &doc, &syntax, err);
 	if (n <= 0)
 		r->state = READER_END;
 	else

@@ -80,15 +80,15 @@ static void test_doc__streams_yield_their_documents(void **state)
 static void test_doc__documents_are_numbered_and_named(void **state)
 {
 	static const char input[] = "a: 1\n---\n# empty\n---\nb: 2\n";
-	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = NULL;
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(np_reader_new("pools.yaml", input, strlen(input), &r, &err), 0);
+	assert_int_equal(np_doc_reader_new("pools.yaml", input, strlen(input), &r, &err), 0);
 	for (size_t i = 0; i < 2; i++) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 
-		assert_int_equal(np_reader_next(r, &doc, &err), 1);
+		assert_int_equal(np_doc_reader_next(r, &doc, &err), 1);
 		assert_int_equal(np_doc_index(doc), i);
 		assert_string_equal(np_doc_name(doc), "pools.yaml");
 		assert_int_equal(np_doc_root(doc).pos.line, i ? 5 : 1);
@@ -98,26 +98,26 @@ static void test_doc__documents_are_numbered_and_named(void **state)
 static void test_doc__reader_ends_after_an_error(void **state)
 {
 	static const char input[] = "a: 1\n---\nb: 1\nb: 2\n---\nc: 3\n";
-	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = NULL;
 	NP_AUTO(np_doc_unrefp) struct np_doc *first = NULL;
 	struct np_doc *doc = NULL;
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(np_reader_new("input", input, strlen(input), &r, &err), 0);
-	assert_int_equal(np_reader_next(r, &first, &err), 1);
-	assert_int_equal(np_reader_next(r, &doc, &err), -NP_E_SPEC);
+	assert_int_equal(np_doc_reader_new("input", input, strlen(input), &r, &err), 0);
+	assert_int_equal(np_doc_reader_next(r, &first, &err), 1);
+	assert_int_equal(np_doc_reader_next(r, &doc, &err), -NP_E_SPEC);
 	assert_null(doc);
-	assert_int_equal(np_reader_next(r, &doc, &err), 0);
+	assert_int_equal(np_doc_reader_next(r, &doc, &err), 0);
 }
 
 static void test_doc__input_above_the_limit_is_refused(void **state)
 {
-	struct np_reader *r = NULL;
+	struct np_doc_reader *r = NULL;
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(np_reader_new("big", "", NP_INPUT_MAX + 1, &r, &err), -NP_E_SPEC);
+	assert_int_equal(np_doc_reader_new("big", "", NP_DOC_INPUT_MAX + 1, &r, &err), -NP_E_SPEC);
 	assert_null(r);
 	assert_string_equal(err.text, "big: input has '67108865' bytes, at most 64 MiB");
 }
@@ -127,14 +127,14 @@ static void test_doc__document_outlives_its_reader(void **state)
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	char *input = strdup("a: 0x10DE\n");
 	struct np_doc *again;
-	char text[NP_NODE_TEXT_MAX];
+	char text[NP_DOC_TEXT_MAX];
 
 	(void)state;
 	doc = read_doc(input);
 	free(input);
 	again = np_doc_ref(doc);
 	np_doc_unref(again);
-	np_node_text(np_node_get(np_doc_root(doc), "a"), text);
+	np_doc_text(np_doc_get(np_doc_root(doc), "a"), text);
 	assert_string_equal(text, "0x10DE");
 }
 

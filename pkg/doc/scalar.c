@@ -198,7 +198,7 @@ static struct scalar resolve_number(const char *text, size_t size)
 	return s;
 }
 
-struct scalar scalar_resolve(const char *text, size_t size)
+struct scalar doc_scalar_resolve(const char *text, size_t size)
 {
 	struct scalar s = { .kind = SCALAR_STRING };
 	char first = size ? *text : '\0';
@@ -229,7 +229,7 @@ static int exponent_of(const char *text)
 	return (int)strtol(strchr(text, 'e') + 1, NULL, 10);
 }
 
-void scalar_format_float(double value, char buf[static FLOAT_TEXT_MAX])
+void doc_scalar_format_float(double value, char buf[static FLOAT_TEXT_MAX])
 {
 	int digits = shortest(value, false, buf);
 	int exponent = exponent_of(buf);
@@ -241,7 +241,7 @@ void scalar_format_float(double value, char buf[static FLOAT_TEXT_MAX])
 		 value);
 }
 
-bool scalar_format_key(double value, char buf[static FLOAT_TEXT_MAX])
+bool doc_scalar_format_key(double value, char buf[static FLOAT_TEXT_MAX])
 {
 	int digits, exponent;
 

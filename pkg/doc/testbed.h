@@ -23,7 +23,7 @@
 /* Writes each document as a line of JSON, or the error as the only line that is none. */
 static inline char *read_as_lines(const char *bytes, size_t size)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = NULL;
 	struct np_err err = NP_ERR_INIT;
 	char *text = NULL;
 	size_t length = 0;
@@ -32,8 +32,8 @@ static inline char *read_as_lines(const char *bytes, size_t size)
 	int n;
 
 	assert_non_null(out);
-	assert_int_equal(np_reader_new("input", bytes, size, &r, &err), 0);
-	while ((n = np_reader_next(r, &doc, &err)) == 1) {
+	assert_int_equal(np_doc_reader_new("input", bytes, size, &r, &err), 0);
+	while ((n = np_doc_reader_next(r, &doc, &err)) == 1) {
 		NP_AUTO(np_freep)
 		char *line = json_dumps(np_doc_root(doc).json, JSON_ENCODE_ANY | JSON_COMPACT);
 
@@ -59,12 +59,12 @@ static inline void check_lines(const char *what, const char *input, const char *
 /* Reads an input of one document that must be right. */
 static inline struct np_doc *read_doc(const char *input)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = NULL;
 	struct np_err err = NP_ERR_INIT;
 	struct np_doc *doc = NULL;
 
-	assert_int_equal(np_reader_new("input", input, strlen(input), &r, &err), 0);
-	if (np_reader_next(r, &doc, &err) != 1)
+	assert_int_equal(np_doc_reader_new("input", input, strlen(input), &r, &err), 0);
+	if (np_doc_reader_next(r, &doc, &err) != 1)
 		fail_msg("%s", err.text);
 	return doc;
 }

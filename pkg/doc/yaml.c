@@ -29,9 +29,9 @@ struct frame {
 
 /* One document while it is read. The stack is ours, so that depth costs no C stack. */
 struct build {
-	struct np_reader *r;
+	struct np_doc_reader *r;
 	struct np_doc *doc;
-	struct frame *stack; /* NP_DEPTH_MAX of them */
+	struct frame *stack; /* NP_DOC_DEPTH_MAX of them */
 	size_t depth;
 	size_t nodes;
 	struct anchor *anchors;
@@ -93,20 +93,21 @@ static int resolve_tagged(struct build *b, const yaml_event_t *e, struct scalar 
 	struct scalar s;
 
 	if (strcmp(name, TAG("binary")) == 0)
-		return reader_fail(b->r, mark_pos(b->r, &e->start_mark), err,
-				   "the tag '!!binary' is not read here, write the text itself");
+		return doc_reader_fail(
+			b->r, doc_mark_pos(b->r, &e->start_mark), err,
+			"the tag '!!binary' is not read here, write the text itself");
 	if (!tag) {
 		*ret = (struct scalar){ .kind = SCALAR_STRING };
 		return 0;
 	}
-	s = scalar_resolve(text, e->data.scalar.length);
+	s = doc_scalar_resolve(text, e->data.scalar.length);
 	if (tag->kind == SCALAR_FLOAT && s.kind == SCALAR_INT) {
 		s.kind = SCALAR_FLOAT;
 		s.real = (double)s.integer;
 	}
 	if (s.kind != tag->kind)
-		return reader_fail(b->r, mark_pos(b->r, &e->start_mark), err,
-				   "'%.64s' is no %s, as its tag says", text, tag->noun);
+		return doc_reader_fail(b->r, doc_mark_pos(b->r, &e->start_mark), err,
+				       "'%.64s' is no %s, as its tag says", text, tag->noun);
 	*ret = s;
 	return 0;
 }
@@ -115,27 +116,28 @@ static int resolve_tagged(struct build *b, const yaml_event_t *e, struct scalar 
 static int resolve(struct build *b, const yaml_event_t *e, struct scalar *ret, struct np_err *err)
 {
 	const char *text = (const char *)e->data.scalar.value;
-	struct np_pos pos = mark_pos(b->r, &e->start_mark);
+	struct np_pos pos = doc_mark_pos(b->r, &e->start_mark);
 	struct scalar s = { .kind = SCALAR_STRING };
 	int r = 0;
 
 	if (memchr(text, 0, e->data.scalar.length))
-		return reader_fail(b->r, pos, err, "the character U+0000 is not allowed in text");
+		return doc_reader_fail(b->r, pos, err,
+				       "the character U+0000 is not allowed in text");
 	if (e->data.scalar.tag)
 		r = resolve_tagged(b, e, &s, err);
 	else if (e->data.scalar.plain_implicit)
-		s = scalar_resolve(text, e->data.scalar.length);
+		s = doc_scalar_resolve(text, e->data.scalar.length);
 	if (r < 0)
 		return r;
 	if (s.kind == SCALAR_TOO_LARGE)
-		return reader_fail(
+		return doc_reader_fail(
 			b->r, pos, err,
 			"'%.64s' is an integer beyond 64 bits, put it in quotes to make it text",
 			text);
 	if (s.kind == SCALAR_NO_NUMBER)
-		return reader_fail(b->r, pos, err,
-				   "'%.64s' is not a finite number; quote it to make it text",
-				   text);
+		return doc_reader_fail(b->r, pos, err,
+				       "'%.64s' is not a finite number; quote it to make it text",
+				       text);
 	*ret = s;
 	return 0;
 }
@@ -182,8 +184,8 @@ static int keep_raw(struct build *b, const yaml_event_t *e, const struct scalar 
 	if (s->kind == SCALAR_STRING || s->kind == SCALAR_MERGE || !*text ||
 	    strcmp(text, canonical(s, buf)) == 0)
 		return 0;
-	return places_add_raw(&b->doc->places, mark_pos(b->r, &e->start_mark), text,
-			      e->data.scalar.length, err);
+	return doc_places_add_raw(&b->doc->places, doc_mark_pos(b->r, &e->start_mark), text,
+				  e->data.scalar.length, err);
 }
 
 /* --- anchors ------------------------------------------------------------------------------- */
@@ -231,19 +233,19 @@ static int add_anchor(struct build *b, const yaml_char_t *name, const struct anc
 static int count_nodes(struct build *b, size_t nodes, struct np_pos pos, struct np_err *err)
 {
 	b->nodes += nodes;
-	if (b->nodes > NP_NODES_MAX)
-		return reader_fail(
+	if (b->nodes > NP_DOC_VALUES_MAX)
+		return doc_reader_fail(
 			b->r, pos, err,
 			"too many values in one document with aliases expanded, at most %d",
-			NP_NODES_MAX);
+			NP_DOC_VALUES_MAX);
 	return 0;
 }
 
 static int check_depth(struct build *b, size_t levels, struct np_pos pos, struct np_err *err)
 {
-	if (b->depth + levels > NP_DEPTH_MAX)
-		return reader_fail(b->r, pos, err, "nested too deeply, at most %d levels",
-				   NP_DEPTH_MAX);
+	if (b->depth + levels > NP_DOC_DEPTH_MAX)
+		return doc_reader_fail(b->r, pos, err, "nested too deeply, at most %d levels",
+				       NP_DOC_DEPTH_MAX);
 	return 0;
 }
 
@@ -254,7 +256,7 @@ static int attach_item(struct build *b, struct frame *top, json_t *take, struct 
 	place->slot = (uint32_t)json_array_size(top->container);
 	if (json_array_append_new(top->container, take) < 0)
 		return np_fail_nomem(err);
-	return places_add(&b->doc->places, place, err);
+	return doc_places_add(&b->doc->places, place, err);
 }
 
 static int attach_member(struct build *b, struct frame *top, json_t *take, struct place *place,
@@ -265,7 +267,7 @@ static int attach_member(struct build *b, struct frame *top, json_t *take, struc
 	if (json_object_iter_set_new(top->container, json_object_key_to_iter(top->key), take) < 0)
 		return np_fail_nomem(err);
 	top->key = NULL;
-	return places_add(&b->doc->places, place, err);
+	return doc_places_add(&b->doc->places, place, err);
 }
 
 /* Puts a value where it belongs as soon as it begins, so that all of it has an owner. */
@@ -297,15 +299,15 @@ static int attach(struct build *b, json_t *take, struct np_pos pos, struct np_po
 static int key_text(struct build *b, const yaml_event_t *e, const struct scalar *s,
 		    char buf[static FLOAT_TEXT_MAX], const char **ret, struct np_err *err)
 {
-	struct np_pos pos = mark_pos(b->r, &e->start_mark);
+	struct np_pos pos = doc_mark_pos(b->r, &e->start_mark);
 
 	*ret = (const char *)e->data.scalar.value;
 	if (s->kind == SCALAR_NULL)
-		return reader_fail(b->r, pos, err, "a key is missing or null: it must be text");
-	if (s->kind == SCALAR_FLOAT && !scalar_format_key(s->real, buf))
-		return reader_fail(b->r, pos, err,
-				   "the key '%.64s' is a number beyond range, put it in quotes",
-				   *ret);
+		return doc_reader_fail(b->r, pos, err, "a key is missing or null: it must be text");
+	if (s->kind == SCALAR_FLOAT && !doc_scalar_format_key(s->real, buf))
+		return doc_reader_fail(b->r, pos, err,
+				       "the key '%.64s' is a number beyond range, put it in quotes",
+				       *ret);
 	if (s->kind == SCALAR_FLOAT)
 		*ret = buf;
 	else if (s->kind == SCALAR_BOOL || s->kind == SCALAR_INT)
@@ -316,8 +318,8 @@ static int key_text(struct build *b, const yaml_event_t *e, const struct scalar 
 static int fail_duplicate(struct build *b, const char *key, struct np_pos pos, struct np_pos first,
 			  struct np_err *err)
 {
-	return reader_fail(b->r, pos, err, "duplicate key '%.64s', first in line %u", key,
-			   first.line);
+	return doc_reader_fail(b->r, pos, err, "duplicate key '%.64s', first in line %u", key,
+			       first.line);
 }
 
 /* Makes room for the member with a null, so that jansson keeps the key and the order. */
@@ -329,11 +331,11 @@ static int open_member(struct build *b, const char *key, struct np_pos pos, stru
 
 	if (json_object_set_new_nocheck(top->container, key, json_null()) < 0)
 		return np_fail_nomem(err);
-	top->key = own_key(top->container, key);
+	top->key = doc_own_key(top->container, key);
 	top->key_pos = pos;
 	if (json_object_size(top->container) > before)
 		return 0;
-	first = places_find(&b->doc->places, top->key, 0);
+	first = doc_places_find(&b->doc->places, top->key, 0);
 	return fail_duplicate(b, key, pos, first ? first->at : pos, err);
 }
 
@@ -350,7 +352,7 @@ static int open_merge(struct build *b, struct np_pos pos, struct np_err *err)
 
 static int on_key(struct build *b, const yaml_event_t *e, struct np_err *err)
 {
-	struct np_pos pos = mark_pos(b->r, &e->start_mark);
+	struct np_pos pos = doc_mark_pos(b->r, &e->start_mark);
 	struct anchor anchor = { .pos = pos, .nodes = 1 };
 	char buf[FLOAT_TEXT_MAX];
 	struct scalar s;
@@ -375,8 +377,9 @@ static int on_key(struct build *b, const yaml_event_t *e, struct np_err *err)
 
 static int refuse_key(struct build *b, const yaml_event_t *e, const char *what, struct np_err *err)
 {
-	return reader_fail(b->r, mark_pos(b->r, &e->start_mark), err,
-			   "a key cannot be %s; is this an unrendered template ('{{ }}')?", what);
+	return doc_reader_fail(b->r, doc_mark_pos(b->r, &e->start_mark), err,
+			       "a key cannot be %s; is this an unrendered template ('{{ }}')?",
+			       what);
 }
 
 /* --- merge keys ---------------------------------------------------------------------------- */
@@ -384,13 +387,13 @@ static int refuse_key(struct build *b, const yaml_event_t *e, const char *what, 
 static int merge_member(struct build *b, json_t *into, const char *key, json_t *value,
 			struct np_err *err)
 {
-	const struct place *from = places_find(&b->doc->places, key, 0);
+	const struct place *from = doc_places_find(&b->doc->places, key, 0);
 	struct place place = from ? *from : (struct place){ .slot = 0 };
 
 	if (json_object_set_nocheck(into, key, value) < 0)
 		return np_fail_nomem(err);
-	place.owner = own_key(into, key);
-	return places_add(&b->doc->places, &place, err);
+	place.owner = doc_own_key(into, key);
+	return doc_places_add(&b->doc->places, &place, err);
 }
 
 /* Adds the members that are not there already: explicit keys win, then the earlier mapping. */
@@ -401,8 +404,8 @@ static int merge_mapping(struct build *b, const struct frame *f, json_t *from, s
 	int r;
 
 	if (!json_is_object(from))
-		return reader_fail(b->r, f->merge_pos, err,
-				   "'<<' must merge a mapping or a list of mappings");
+		return doc_reader_fail(b->r, f->merge_pos, err,
+				       "'<<' must merge a mapping or a list of mappings");
 	r = count_nodes(b, json_object_size(from), f->merge_pos, err);
 	if (r < 0)
 		return r;
@@ -438,7 +441,7 @@ static int apply_merge(struct build *b, struct frame *f, struct np_err *err)
 		return 0;
 	if (!b->doc->merged)
 		b->doc->merged = json_array();
-	if ((r = places_index(&b->doc->places, err)) < 0 || (r = merge_all(b, f, err)) < 0)
+	if ((r = doc_places_index(&b->doc->places, err)) < 0 || (r = merge_all(b, f, err)) < 0)
 		return r;
 	if (json_array_append_new(b->doc->merged, np_take(f->merge)) < 0)
 		return np_fail_nomem(err);
@@ -449,7 +452,7 @@ static int apply_merge(struct build *b, struct frame *f, struct np_err *err)
 
 static int on_scalar(struct build *b, const yaml_event_t *e, struct np_err *err)
 {
-	struct np_pos pos = mark_pos(b->r, &e->start_mark);
+	struct np_pos pos = doc_mark_pos(b->r, &e->start_mark);
 	struct anchor anchor = { .pos = pos, .nodes = 1 };
 	struct scalar s;
 	size_t number;
@@ -510,18 +513,20 @@ static int on_end(struct build *b, struct np_err *err)
 static int on_alias(struct build *b, const yaml_event_t *e, struct np_err *err)
 {
 	const char *name = (const char *)e->data.alias.anchor;
-	struct np_pos at = mark_pos(b->r, &e->start_mark);
+	struct np_pos at = doc_mark_pos(b->r, &e->start_mark);
 	json_t *number = json_object_get(b->anchor_numbers, name);
 	const struct anchor *anchor;
 	struct frame *top = top_of(b);
 	int r;
 
 	if (!number)
-		return reader_fail(b->r, at, err, "alias '*%.64s' has no anchor '&%.64s' before it",
-				   name, name);
+		return doc_reader_fail(b->r, at, err,
+				       "alias '*%.64s' has no anchor '&%.64s' before it", name,
+				       name);
 	anchor = &b->anchors[json_integer_value(number)];
 	if (anchor->open)
-		return reader_fail(b->r, at, err, "alias '*%.64s' is inside its own anchor", name);
+		return doc_reader_fail(b->r, at, err, "alias '*%.64s' is inside its own anchor",
+				       name);
 	if ((r = check_depth(b, anchor->height, at, err)) < 0 ||
 	    (r = count_nodes(b, anchor->nodes, at, err)) < 0)
 		return r;
@@ -532,7 +537,7 @@ static int on_alias(struct build *b, const yaml_event_t *e, struct np_err *err)
 
 static int on_collection(struct build *b, const yaml_event_t *e, struct np_err *err)
 {
-	struct np_pos pos = mark_pos(b->r, &e->start_mark);
+	struct np_pos pos = doc_mark_pos(b->r, &e->start_mark);
 	bool mapping = e->type == YAML_MAPPING_START_EVENT;
 
 	if (wants_key(top_of(b)))
@@ -564,7 +569,7 @@ static int on_event(struct build *b, const yaml_event_t *e, struct np_err *err)
 
 /* --- libyaml ------------------------------------------------------------------------------- */
 
-int yaml_start(struct np_reader *r, struct np_err *err)
+int doc_yaml_start(struct np_doc_reader *r, struct np_err *err)
 {
 	if (!yaml_parser_initialize(&r->parser))
 		return np_fail_nomem(err);
@@ -584,7 +589,7 @@ static int read_events(struct build *b, bool *ret_stream_end, bool *ret_syntax, 
 		int r;
 
 		if (!yaml_parser_parse(&b->r->parser, &e))
-			return yaml_fail(b->r, ret_syntax, err);
+			return doc_yaml_fail(b->r, ret_syntax, err);
 		*ret_stream_end = e.type == YAML_STREAM_END_EVENT || e.type == YAML_NO_EVENT;
 		if (e.type == YAML_STREAM_START_EVENT || e.type == YAML_DOCUMENT_START_EVENT)
 			r = 0;
@@ -597,11 +602,11 @@ static int read_events(struct build *b, bool *ret_stream_end, bool *ret_syntax, 
 	return 0;
 }
 
-static int build_document(struct np_reader *r, struct np_doc **ret, bool *ret_stream_end,
+static int build_document(struct np_doc_reader *r, struct np_doc **ret, bool *ret_stream_end,
 			  bool *ret_syntax, struct np_err *err)
 {
 	/* Not part of what is cleared: of a million empty documents that would be most of the work. */
-	struct frame stack[NP_DEPTH_MAX];
+	struct frame stack[NP_DOC_DEPTH_MAX];
 	NP_AUTO(build_done) struct build b = { .r = r, .stack = stack };
 	int n;
 
@@ -609,19 +614,20 @@ static int build_document(struct np_reader *r, struct np_doc **ret, bool *ret_st
 	if (!b.doc)
 		return np_err_ret(err);
 	n = read_events(&b, ret_stream_end, ret_syntax, err);
-	if (n < 0 || (n = places_index(&b.doc->places, err)) < 0)
+	if (n < 0 || (n = doc_places_index(&b.doc->places, err)) < 0)
 		return n;
 	if (b.doc->root)
 		*ret = np_take(b.doc);
 	return 0;
 }
 
-int yaml_next(struct np_reader *r, struct np_doc **ret, bool *ret_syntax, struct np_err *err)
+int doc_yaml_next(struct np_doc_reader *r, struct np_doc **ret, bool *ret_syntax,
+		  struct np_err *err)
 {
 	bool stream_end = false;
 
 	*ret_syntax = false;
-	if (!r->has_parser && yaml_start(r, err) < 0)
+	if (!r->has_parser && doc_yaml_start(r, err) < 0)
 		return np_err_ret(err);
 	while (!stream_end) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;

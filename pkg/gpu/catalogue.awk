@@ -69,7 +69,7 @@ function one_bar(text,    at, index_, size, origin, codes, said)
 	size = substr(text, at + 1)
 	if (size == "?") {
 		unknown_bar = 1
-		return "{ " index_ ", 0, NP_FIGURE_NONE }"
+		return "{ " index_ ", 0, NP_SIZE_SOURCE_NONE }"
 	}
 	at = index(size, "/")
 	origin = at ? substr(size, at + 1) : ""
@@ -195,10 +195,10 @@ BEGIN {
 	columns["source"] = 3
 	columns["card"] = 10
 	columns["function"] = 4
-	figure["published"] = "NP_FIGURE_PUBLISHED"
-	figure["observed"] = "NP_FIGURE_OBSERVED"
-	figure["derived"] = "NP_FIGURE_DERIVED"
-	figure["assumed"] = "NP_FIGURE_ASSUMED"
+	figure["published"] = "NP_SIZE_SOURCE_PUBLISHED"
+	figure["observed"] = "NP_SIZE_SOURCE_OBSERVED"
+	figure["derived"] = "NP_SIZE_SOURCE_DERIVED"
+	figure["assumed"] = "NP_SIZE_SOURCE_ASSUMED"
 }
 
 /^#/ || /^$/ {

@@ -15,30 +15,30 @@
 #include "gpu_rows.inc"
 
 static const char *const figure_names[] = {
-	[NP_FIGURE_NONE] = "unknown",      [NP_FIGURE_PUBLISHED] = "published",
-	[NP_FIGURE_OBSERVED] = "observed", [NP_FIGURE_DERIVED] = "derived",
-	[NP_FIGURE_ASSUMED] = "assumed",   [NP_FIGURE_USER] = "user",
+	[NP_SIZE_SOURCE_NONE] = "unknown",      [NP_SIZE_SOURCE_PUBLISHED] = "published",
+	[NP_SIZE_SOURCE_OBSERVED] = "observed", [NP_SIZE_SOURCE_DERIVED] = "derived",
+	[NP_SIZE_SOURCE_ASSUMED] = "assumed",   [NP_SIZE_SOURCE_USER] = "user",
 };
-_Static_assert(COUNT(figure_names) == NP_FIGURE_MAX, "a word for each origin");
+_Static_assert(COUNT(figure_names) == NP_SIZE_SOURCE_MAX, "a word for each origin");
 
-const char *np_figure_name(enum np_figure figure)
+const char *np_gpu_size_source_name(enum np_size_source figure)
 {
 	return (unsigned)figure < COUNT(figure_names) ? figure_names[figure] : "unknown";
 }
 
-bool np_figure_parse(const char *name, enum np_figure *ret)
+bool np_gpu_size_source_parse(const char *name, enum np_size_source *ret)
 {
 	for (size_t i = 0; i < COUNT(figure_names); i++)
 		if (strcmp(name, figure_names[i]) == 0) {
-			*ret = (enum np_figure)i;
+			*ret = (enum np_size_source)i;
 			return true;
 		}
 	return false;
 }
 
-int np_catalogue_new(struct np_catalogue **ret, struct np_err *err)
+int np_gpu_catalogue_new(struct np_catalogue **ret, struct np_err *err)
 {
-	NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = calloc(1, sizeof(*cat));
+	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = calloc(1, sizeof(*cat));
 
 	if (!cat)
 		return np_fail_nomem(err);
@@ -52,28 +52,28 @@ int np_catalogue_new(struct np_catalogue **ret, struct np_err *err)
 	return 0;
 }
 
-void np_catalogue_free(struct np_catalogue *cat)
+void np_gpu_catalogue_free(struct np_catalogue *cat)
 {
 	if (!cat)
 		return;
 	for (size_t i = 0; i < cat->n_own; i++)
-		np_gpu_own_free(cat->own[i]);
+		gpu_own_free(cat->own[i]);
 	free(cat->own);
 	free(cat->rows);
 	free(cat);
 }
 
-void np_catalogue_freep(struct np_catalogue **cat)
+void np_gpu_catalogue_freep(struct np_catalogue **cat)
 {
-	np_catalogue_free(*cat);
+	np_gpu_catalogue_free(*cat);
 }
 
-size_t np_catalogue_count(const struct np_catalogue *cat)
+size_t np_gpu_catalogue_count(const struct np_catalogue *cat)
 {
 	return cat->n;
 }
 
-const struct np_gpu *np_catalogue_at(const struct np_catalogue *cat, size_t i)
+const struct np_gpu *np_gpu_catalogue_at(const struct np_catalogue *cat, size_t i)
 {
 	return i < cat->n ? cat->rows[i] : NULL;
 }
@@ -123,7 +123,7 @@ static void replace_row(struct np_catalogue *cat, const struct np_gpu *row)
 	cat->n = cat->n - (end - at) + 1;
 }
 
-int np_catalogue_take(struct np_catalogue *cat, struct np_gpu **rows, size_t n, struct np_err *err)
+int gpu_catalogue_take(struct np_catalogue *cat, struct np_gpu **rows, size_t n, struct np_err *err)
 {
 	const struct np_gpu **all = reallocarray(cat->rows, cat->n + n, sizeof(*all));
 	struct np_gpu **own = NULL;
@@ -142,7 +142,7 @@ int np_catalogue_take(struct np_catalogue *cat, struct np_gpu **rows, size_t n, 
 	return 0;
 }
 
-enum np_pci_class np_pci_classify(const struct np_catalogue *cat, struct np_pci_id id)
+enum np_pci_class np_gpu_pci_classify(const struct np_catalogue *cat, struct np_pci_id id)
 {
 	if (np_gpu_find_id(cat, id))
 		return NP_PCI_GPU;
@@ -166,7 +166,7 @@ static const uint16_t vendors_not_swapped[] = {
 	0x1c2c, 0x1d6c, 0x1dd8, 0x1e4b, 0x1e95, 0x1eac, 0x8086,
 };
 
-bool np_pci_is_swapped(struct np_pci_id id)
+bool np_gpu_pci_is_swapped(struct np_pci_id id)
 {
 	if (id.device != NP_PCI_VENDOR_NVIDIA && id.device != NP_PCI_VENDOR_AMD &&
 	    id.device != VENDOR_INTEL)
@@ -210,7 +210,7 @@ static bool parse_hex(const char *text, size_t size, uint16_t *ret)
 	return true;
 }
 
-int np_pci_half_parse(const char *text, uint16_t *ret, struct np_err *err)
+int np_gpu_pci_half_parse(const char *text, uint16_t *ret, struct np_err *err)
 {
 	if (!parse_hex(text, strlen(text), ret))
 		return np_fail(err, NP_E_SPEC,
@@ -239,7 +239,7 @@ static bool parse_decimal(const char *text, struct np_pci_id *ret)
 	return false;
 }
 
-int np_pci_id_parse(const char *text, struct np_pci_id *ret, struct np_err *err)
+int np_gpu_pci_id_parse(const char *text, struct np_pci_id *ret, struct np_err *err)
 {
 	const char *colon = strchr(text, ':');
 	struct np_pci_id id = { 0 };
@@ -250,7 +250,7 @@ int np_pci_id_parse(const char *text, struct np_pci_id *ret, struct np_err *err)
 	    !parse_hex(colon + 1, strlen(colon + 1), &id.device))
 		return np_fail(err, NP_E_SPEC,
 			       "id '%.40s' is not vendor:device in hex, such as 10de:20b0", text);
-	if (np_pci_is_swapped(id))
+	if (np_gpu_pci_is_swapped(id))
 		return np_fail(err, NP_E_SPEC,
 			       "id '%s' looks swapped: vendor %04x comes first, '%04x:%04x'", text,
 			       id.device, id.device, id.vendor);
@@ -258,12 +258,12 @@ int np_pci_id_parse(const char *text, struct np_pci_id *ret, struct np_err *err)
 	return 0;
 }
 
-void np_pci_id_format(struct np_pci_id id, char buf[static NP_PCI_ID_MAX])
+void np_gpu_pci_id_format(struct np_pci_id id, char buf[static NP_PCI_ID_MAX])
 {
 	snprintf(buf, NP_PCI_ID_MAX, "%04x:%04x", id.vendor, id.device);
 }
 
-void np_gpu_own_free(struct np_gpu *gpu)
+void gpu_own_free(struct np_gpu *gpu)
 {
 	if (!gpu)
 		return;

@@ -47,22 +47,22 @@ static void check_id(const struct np_catalogue *cat, const char *text)
 	char buf[NP_PCI_ID_MAX];
 	uint16_t half = 3;
 
-	if (np_pci_half_parse(text, &half, &err) < 0)
+	if (np_gpu_pci_half_parse(text, &half, &err) < 0)
 		require(half == 3 && *err.text);
-	if (np_pci_id_parse(text, &id, &err) < 0) {
+	if (np_gpu_pci_id_parse(text, &id, &err) < 0) {
 		require(id.vendor == 1 && id.device == 2 && err.code == NP_E_SPEC);
 		return;
 	}
-	np_pci_id_format(id, buf);
-	require(np_pci_id_parse(buf, &again, &err) == 0);
+	np_gpu_pci_id_format(id, buf);
+	require(np_gpu_pci_id_parse(buf, &again, &err) == 0);
 	require(again.vendor == id.vendor && again.device == id.device);
-	require((np_pci_classify(cat, id) == NP_PCI_GPU) == !!np_gpu_find_id(cat, id));
+	require((np_gpu_pci_classify(cat, id) == NP_PCI_GPU) == !!np_gpu_find_id(cat, id));
 }
 
 static void check_rows(const struct np_catalogue *cat)
 {
-	for (size_t i = 0; i < np_catalogue_count(cat); i++) {
-		const struct np_gpu *gpu = np_catalogue_at(cat, i);
+	for (size_t i = 0; i < np_gpu_catalogue_count(cat); i++) {
+		const struct np_gpu *gpu = np_gpu_catalogue_at(cat, i);
 		const struct np_gpu *by_id =
 			np_gpu_find_id(cat, (struct np_pci_id){ gpu->vendor_id, gpu->device_id });
 
@@ -75,26 +75,27 @@ static void check_rows(const struct np_catalogue *cat)
 /* A document that is refused changes nothing. */
 static void check_add(struct np_catalogue *cat, const uint8_t *data, size_t size)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	struct np_err err = NP_ERR_INIT;
-	size_t before = np_catalogue_count(cat);
+	size_t before = np_gpu_catalogue_count(cat);
 
-	if (np_reader_new("cards.yaml", (const char *)data, size, &reader, &err) < 0 ||
-	    np_reader_next(reader, &doc, &err) <= 0)
+	if (np_doc_reader_new("cards.yaml", (const char *)data, size, &reader, &err) < 0 ||
+	    np_doc_reader_next(reader, &doc, &err) <= 0)
 		return;
-	if (np_catalogue_add(cat, doc, &err) < 0)
-		require(np_catalogue_count(cat) == before && err.code == NP_E_SPEC && *err.text);
+	if (np_gpu_catalogue_add(cat, doc, &err) < 0)
+		require(np_gpu_catalogue_count(cat) == before && err.code == NP_E_SPEC &&
+			*err.text);
 	check_rows(cat);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
+	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
 	NP_AUTO(np_freep) char *text = strndup((const char *)data, size);
 	struct np_err err = NP_ERR_INIT;
 
-	if (!text || np_catalogue_new(&cat, &err) < 0)
+	if (!text || np_gpu_catalogue_new(&cat, &err) < 0)
 		return 0;
 	check_name(cat, text);
 	check_profile(cat, text);

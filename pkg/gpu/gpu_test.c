@@ -184,8 +184,8 @@ static void test_gpu__names_are_bounded(void **state)
 static void test_gpu__every_row_is_found_by_its_names(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < np_catalogue_count(catalogue); i++) {
-		const struct np_gpu *row = np_catalogue_at(catalogue, i), *gpu = NULL;
+	for (size_t i = 0; i < np_gpu_catalogue_count(catalogue); i++) {
+		const struct np_gpu *row = np_gpu_catalogue_at(catalogue, i), *gpu = NULL;
 		struct np_err err = NP_ERR_INIT;
 
 		assert_int_equal(np_gpu_find_model(catalogue, row->model, &gpu, &err), 0);
@@ -265,8 +265,8 @@ static void test_gpu__every_board_code_finds_a_card_that_has_it(void **state)
 	size_t codes = 0;
 
 	(void)state;
-	for (size_t i = 0; i < np_catalogue_count(catalogue); i++) {
-		const char *code = np_catalogue_at(catalogue, i)->vgpu;
+	for (size_t i = 0; i < np_gpu_catalogue_count(catalogue); i++) {
+		const char *code = np_gpu_catalogue_at(catalogue, i)->vgpu;
 
 		while (*code) {
 			size_t n = strcspn(code, " ");
@@ -277,7 +277,8 @@ static void test_gpu__every_board_code_finds_a_card_that_has_it(void **state)
 			gpu = np_gpu_find_vgpu(catalogue, profile);
 			assert_non_null(gpu);
 			assert_non_null(strstr(gpu->vgpu, "_"));
-			assert_int_equal(gpu->memory_gb, np_catalogue_at(catalogue, i)->memory_gb);
+			assert_int_equal(gpu->memory_gb,
+					 np_gpu_catalogue_at(catalogue, i)->memory_gb);
 			code += n + (code[n] == ' ');
 			codes++;
 		}
@@ -292,20 +293,20 @@ static void check_bars(const struct np_gpu *gpu)
 
 		assert_true(bar->index < NP_GPU_BARS_MAX);
 		assert_true(k == 0 || bar->index > gpu->bars[k - 1].index);
-		assert_int_equal(bar->bytes == 0, bar->figure == NP_FIGURE_NONE);
+		assert_int_equal(bar->bytes == 0, bar->figure == NP_SIZE_SOURCE_NONE);
 		assert_true(bar->bytes == 0 || np_is_pow2(bar->bytes));
-		assert_true(bar->figure == NP_FIGURE_NONE || bar->figure == NP_FIGURE_ASSUMED ||
-			    *gpu->bar_source);
+		assert_true(bar->figure == NP_SIZE_SOURCE_NONE ||
+			    bar->figure == NP_SIZE_SOURCE_ASSUMED || *gpu->bar_source);
 	}
 }
 
 static void test_gpu__every_row_is_sane(void **state)
 {
 	(void)state;
-	assert_int_equal(np_catalogue_count(catalogue), 74);
-	assert_null(np_catalogue_at(catalogue, 74));
-	for (size_t i = 0; i < np_catalogue_count(catalogue); i++) {
-		const struct np_gpu *gpu = np_catalogue_at(catalogue, i);
+	assert_int_equal(np_gpu_catalogue_count(catalogue), 74);
+	assert_null(np_gpu_catalogue_at(catalogue, 74));
+	for (size_t i = 0; i < np_gpu_catalogue_count(catalogue); i++) {
+		const struct np_gpu *gpu = np_gpu_catalogue_at(catalogue, i);
 		struct np_pci_id id = { gpu->vendor_id, gpu->device_id };
 		const struct np_gpu *by_id = np_gpu_find_id(catalogue, id);
 
@@ -313,7 +314,7 @@ static void test_gpu__every_row_is_sane(void **state)
 		assert_non_null(by_id);
 		assert_int_equal(by_id->device_id, gpu->device_id);
 		assert_true(by_id->memory_gb >= gpu->memory_gb);
-		assert_int_equal(np_pci_classify(catalogue, id), NP_PCI_GPU);
+		assert_int_equal(np_gpu_pci_classify(catalogue, id), NP_PCI_GPU);
 		assert_int_equal(gpu->published_mmio_gb > 0, *gpu->mmio_source != '\0');
 		assert_true(gpu->published_mmio_gb == 0 || np_is_pow2(gpu->published_mmio_gb));
 		assert_true(*gpu->model && *gpu->product && !strchr(gpu->model, ' '));
@@ -324,20 +325,20 @@ static const struct fact {
 	const char *id, *product;
 	unsigned memory_gb, published_gb;
 	uint64_t large_mb; /* of the largest BAR; 0: not known */
-	enum np_figure figure;
+	enum np_size_source figure;
 	bool has_figure;
 } facts[] = {
-	{ "10de:20b0", "A100 SXM4 40GB", 40, 128, 65536, NP_FIGURE_OBSERVED, true },
-	{ "10de:20b5", "A100 PCIe 80GB", 80, 256, 131072, NP_FIGURE_PUBLISHED, true },
-	{ "10de:1eb8", "T4", 16, 0, 256, NP_FIGURE_OBSERVED, true },
-	{ "10de:1e78", "Quadro RTX 8000 Passive", 48, 64, 0, NP_FIGURE_NONE, true },
-	{ "10de:25b6", "A2", 16, 0, 16384, NP_FIGURE_PUBLISHED, true },
-	{ "10de:2335", "H200 SXM 141GB", 141, 512, 262144, NP_FIGURE_OBSERVED, true },
-	{ "10de:2342", "GH200 96GB", 96, 0, 0, NP_FIGURE_NONE, false },
-	{ "10de:2920", "B100", 0, 0, 0, NP_FIGURE_NONE, false },
-	{ "10de:3182", "B300 SXM6 288GB", 288, 0, 0, NP_FIGURE_NONE, true },
-	{ "1002:740f", "Instinct MI210", 64, 0, 65536, NP_FIGURE_DERIVED, true },
-	{ "8086:0bd5", "Data Center GPU Max 1550", 128, 0, 131072, NP_FIGURE_DERIVED, true },
+	{ "10de:20b0", "A100 SXM4 40GB", 40, 128, 65536, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "10de:20b5", "A100 PCIe 80GB", 80, 256, 131072, NP_SIZE_SOURCE_PUBLISHED, true },
+	{ "10de:1eb8", "T4", 16, 0, 256, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "10de:1e78", "Quadro RTX 8000 Passive", 48, 64, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "10de:25b6", "A2", 16, 0, 16384, NP_SIZE_SOURCE_PUBLISHED, true },
+	{ "10de:2335", "H200 SXM 141GB", 141, 512, 262144, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "10de:2342", "GH200 96GB", 96, 0, 0, NP_SIZE_SOURCE_NONE, false },
+	{ "10de:2920", "B100", 0, 0, 0, NP_SIZE_SOURCE_NONE, false },
+	{ "10de:3182", "B300 SXM6 288GB", 288, 0, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "1002:740f", "Instinct MI210", 64, 0, 65536, NP_SIZE_SOURCE_DERIVED, true },
+	{ "8086:0bd5", "Data Center GPU Max 1550", 128, 0, 131072, NP_SIZE_SOURCE_DERIVED, true },
 };
 
 static void test_gpu__cards_are_found_by_id_with_their_facts(void **state)
@@ -350,7 +351,7 @@ static void test_gpu__cards_are_found_by_id_with_their_facts(void **state)
 		struct np_pci_id id;
 
 		print_message("  %s\n", facts[i].id);
-		assert_int_equal(np_pci_id_parse(facts[i].id, &id, &err), 0);
+		assert_int_equal(np_gpu_pci_id_parse(facts[i].id, &id, &err), 0);
 		gpu = np_gpu_find_id(catalogue, id);
 		assert_non_null(gpu);
 		assert_string_equal(gpu->product, facts[i].product);
@@ -393,7 +394,8 @@ static void test_gpu__functions_are_told_apart(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(classified); i++) {
 		print_message("  %s\n", classified[i].sentence);
-		assert_int_equal(np_pci_classify(catalogue, classified[i].id), classified[i].class);
+		assert_int_equal(np_gpu_pci_classify(catalogue, classified[i].id),
+				 classified[i].class);
 	}
 }
 
@@ -433,7 +435,7 @@ static void test_gpu__ids_are_read_as_people_write_them(void **state)
 	for (size_t i = 0; i < COUNT(ids); i++) {
 		struct np_pci_id id = { 0xaaaa, 0xbbbb };
 		struct np_err err = NP_ERR_INIT;
-		int r = np_pci_id_parse(ids[i].text, &id, &err);
+		int r = np_gpu_pci_id_parse(ids[i].text, &id, &err);
 
 		print_message("  '%s'\n", ids[i].text);
 		if (ids[i].error) {
@@ -455,11 +457,11 @@ static void test_gpu__halves_of_an_id_are_hex(void **state)
 	uint16_t half = 7;
 
 	(void)state;
-	assert_int_equal(np_pci_half_parse("0x10DE", &half, &err), 0);
+	assert_int_equal(np_gpu_pci_half_parse("0x10DE", &half, &err), 0);
 	assert_int_equal(half, 0x10de);
-	assert_int_equal(np_pci_half_parse("4318", &half, &err), 0);
+	assert_int_equal(np_gpu_pci_half_parse("4318", &half, &err), 0);
 	assert_int_equal(half, 0x4318);
-	assert_int_equal(np_pci_half_parse("10de0", &half, &err), -NP_E_SPEC);
+	assert_int_equal(np_gpu_pci_half_parse("10de0", &half, &err), -NP_E_SPEC);
 	assert_string_equal(err.text,
 			    "'10de0' is not up to four hex digits, such as 10de or 0x10de");
 	assert_int_equal(half, 0x4318);
@@ -470,7 +472,7 @@ static void test_gpu__ids_are_written_in_lower_case(void **state)
 	char buf[NP_PCI_ID_MAX];
 
 	(void)state;
-	np_pci_id_format((struct np_pci_id){ 0x10de, 0x1B }, buf);
+	np_gpu_pci_id_format((struct np_pci_id){ 0x10de, 0x1B }, buf);
 	assert_string_equal(buf, "10de:001b");
 }
 
@@ -478,27 +480,27 @@ static void test_gpu__words_of_figures_go_both_ways(void **state)
 {
 	static const char *const words[] = { "unknown", "published", "observed",
 					     "derived", "assumed",   "user" };
-	enum np_figure figure = NP_FIGURE_MAX;
+	enum np_size_source figure = NP_SIZE_SOURCE_MAX;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(words); i++) {
-		assert_string_equal(np_figure_name((enum np_figure)i), words[i]);
-		assert_true(np_figure_parse(words[i], &figure));
+		assert_string_equal(np_gpu_size_source_name((enum np_size_source)i), words[i]);
+		assert_true(np_gpu_size_source_parse(words[i], &figure));
 		assert_int_equal(figure, i);
 	}
-	assert_false(np_figure_parse("guessed", &figure));
-	assert_int_equal(figure, NP_FIGURE_USER);
-	assert_string_equal(np_figure_name(NP_FIGURE_MAX), "unknown");
+	assert_false(np_gpu_size_source_parse("guessed", &figure));
+	assert_int_equal(figure, NP_SIZE_SOURCE_USER);
+	assert_string_equal(np_gpu_size_source_name(NP_SIZE_SOURCE_MAX), "unknown");
 }
 
 static int add_text(struct np_catalogue *cat, const char *text, struct np_err *err)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 
-	assert_int_equal(np_reader_new("c.yaml", text, strlen(text), &reader, err), 0);
-	assert_int_equal(np_reader_next(reader, &doc, err), 1);
-	return np_catalogue_add(cat, doc, err);
+	assert_int_equal(np_doc_reader_new("c.yaml", text, strlen(text), &reader, err), 0);
+	assert_int_equal(np_doc_reader_next(reader, &doc, err), 1);
+	return np_gpu_catalogue_add(cat, doc, err);
 }
 
 static const char two_cards[] = "- model: X100-48GB\n"
@@ -514,15 +516,15 @@ static const char two_cards[] = "- model: X100-48GB\n"
 
 static void test_gpu__a_users_card_is_found_like_any_other(void **state)
 {
-	NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
+	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
 	struct np_err err = NP_ERR_INIT;
 	const struct np_gpu *gpu = NULL;
 
 	(void)state;
-	assert_int_equal(np_catalogue_new(&cat, &err), 0);
+	assert_int_equal(np_gpu_catalogue_new(&cat, &err), 0);
 	if (add_text(cat, two_cards, &err) < 0)
 		fail_msg("%s", err.text);
-	assert_int_equal(np_catalogue_count(cat), 75);
+	assert_int_equal(np_gpu_catalogue_count(cat), 75);
 	gpu = np_gpu_find_id(cat, (struct np_pci_id){ 0x10de, 0xffee });
 	assert_non_null(gpu);
 	assert_string_equal(gpu->model, "X100-48GB");
@@ -530,7 +532,7 @@ static void test_gpu__a_users_card_is_found_like_any_other(void **state)
 	assert_int_equal(gpu->n_bars, 3);
 	assert_int_equal(gpu->bars[1].index, 1);
 	assert_int_equal(gpu->bars[1].bytes, 64 * NP_GIB);
-	assert_int_equal(gpu->bars[1].figure, NP_FIGURE_USER);
+	assert_int_equal(gpu->bars[1].figure, NP_SIZE_SOURCE_USER);
 	assert_int_equal(gpu->published_mmio_gb, 128);
 	assert_true(gpu->has_figure);
 	assert_string_equal(gpu->bar_source, "bench, 2026-01-01");
@@ -543,12 +545,12 @@ static void test_gpu__a_users_card_is_found_like_any_other(void **state)
 
 static void test_gpu__a_users_card_replaces_the_one_with_its_id(void **state)
 {
-	NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
+	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
 	struct np_err err = NP_ERR_INIT;
 	const struct np_gpu *gpu = NULL;
 
 	(void)state;
-	assert_int_equal(np_catalogue_new(&cat, &err), 0);
+	assert_int_equal(np_gpu_catalogue_new(&cat, &err), 0);
 	assert_int_equal(add_text(cat, two_cards, &err), 0);
 	gpu = np_gpu_find_id(cat, (struct np_pci_id){ 0x10de, 0x20b0 });
 	assert_int_equal(gpu->bars[0].bytes, 128 * NP_GIB);
@@ -561,7 +563,7 @@ static void test_gpu__a_users_card_replaces_the_one_with_its_id(void **state)
 	assert_int_equal(gpu->device_id, 0x20b0);
 	/* Both boards of a shared id make way. */
 	assert_int_equal(add_text(cat, "- {model: RTX8K, pciID: \"10de:1e78\"}\n", &err), 0);
-	assert_int_equal(np_catalogue_count(cat), 74);
+	assert_int_equal(np_gpu_catalogue_count(cat), 74);
 	gpu = np_gpu_find_vgpu(cat, "grid_rtx6000p-24q");
 	assert_non_null(gpu);
 	assert_string_equal(gpu->model, "RTX8K");
@@ -622,17 +624,18 @@ static void test_gpu__bad_cards_are_told_with_their_place(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad_cards); i++) {
-		NP_AUTO(np_catalogue_freep) struct np_catalogue *cat = NULL;
+		NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
 		struct np_err err = NP_ERR_INIT;
 
 		print_message("  %s\n", bad_cards[i].sentence);
-		assert_int_equal(np_catalogue_new(&cat, &err), 0);
+		assert_int_equal(np_gpu_catalogue_new(&cat, &err), 0);
 		assert_int_equal(add_text(cat, bad_cards[i].text, &err), -NP_E_SPEC);
 		if (!strstr(err.text, bad_cards[i].error))
 			fail_msg("'%s' is not in '%s'", bad_cards[i].error, err.text);
-		assert_int_equal(np_catalogue_count(cat), 74);
+		assert_int_equal(np_gpu_catalogue_count(cat), 74);
 		for (size_t k = 0; k < 74; k++)
-			assert_ptr_equal(np_catalogue_at(cat, k), np_catalogue_at(catalogue, k));
+			assert_ptr_equal(np_gpu_catalogue_at(cat, k),
+					 np_gpu_catalogue_at(catalogue, k));
 	}
 }
 

@@ -18,37 +18,38 @@
 struct np_catalogue {
 	const struct np_gpu **rows; /* by id, of one id the larger first */
 	size_t n;
-	struct np_gpu **own; /* the rows that np_catalogue_add() made */
+	struct np_gpu **own; /* the rows that np_gpu_catalogue_add() made */
 	size_t n_own;
 };
 
 /* Text beyond this is no card's name. */
-#define NP_NAME_MAX 96
-#define NP_NAME_WORDS_MAX 16
+#define GPU_NAME_MAX 96
+#define GPU_NAME_WORDS_MAX 16
 
-struct np_name {
-	char words[NP_NAME_MAX * 2]; /* what the words point into */
-	const char *word[NP_NAME_WORDS_MAX];
+struct gpu_name {
+	char words[GPU_NAME_MAX * 2]; /* what the words point into */
+	const char *word[GPU_NAME_WORDS_MAX];
 	size_t n;
 	unsigned memory_gb; /* from "40GB"; 0: none said */
-	char key[NP_NAME_MAX * 2]; /* all words joined as they stand */
-	char family[NP_NAME_MAX * 2]; /* without memory and board words */
+	char key[GPU_NAME_MAX * 2]; /* all words joined as they stand */
+	char family[GPU_NAME_MAX * 2]; /* without memory and board words */
 };
 
 /* Sets *ret to the words of the name; false where it is too long or has no word. */
-bool np_name_parse(const char *text, struct np_name *ret);
+bool gpu_name_parse(const char *text, struct gpu_name *ret);
 
-/* As np_name_parse(), of `size` bytes. */
-bool np_name_parse_n(const char *text, size_t size, struct np_name *ret);
+/* As gpu_name_parse(), of `size` bytes. */
+bool gpu_name_parse_n(const char *text, size_t size, struct gpu_name *ret);
 
 /* Tells whether a word says how the board is built (pcie, sxm4, nvl). */
-bool np_name_is_board_word(const char *word);
+bool gpu_name_is_board_word(const char *word);
 
-/* Releases a row that np_catalogue_add() made. */
-void np_gpu_own_free(struct np_gpu *gpu);
+/* Releases a row that np_gpu_catalogue_add() made. */
+void gpu_own_free(struct np_gpu *gpu);
 
 /* Puts `rows` into the catalogue, which takes them: each replaces what has its id. */
-int np_catalogue_take(struct np_catalogue *cat, struct np_gpu **rows, size_t n, struct np_err *err);
+int gpu_catalogue_take(struct np_catalogue *cat, struct np_gpu **rows, size_t n,
+		       struct np_err *err);
 
 /* The catalogue's users may not write what it owns. */
 static inline void free_const(const void *p)

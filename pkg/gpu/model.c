@@ -24,24 +24,24 @@ static uint64_t weight_gb(const struct np_gpu *gpu)
 	return gb > gpu->published_mmio_gb ? gb : gpu->published_mmio_gb;
 }
 
-static bool has_name(const char *text, size_t size, const struct np_name *wanted)
+static bool has_name(const char *text, size_t size, const struct gpu_name *wanted)
 {
-	struct np_name name;
+	struct gpu_name name;
 
-	return np_name_parse_n(text, size, &name) && strcmp(name.key, wanted->key) == 0;
+	return gpu_name_parse_n(text, size, &name) && strcmp(name.key, wanted->key) == 0;
 }
 
-static bool has_model(const struct np_gpu *gpu, const struct np_name *wanted)
+static bool has_model(const struct np_gpu *gpu, const struct gpu_name *wanted)
 {
 	return has_name(gpu->model, strlen(gpu->model), wanted);
 }
 
-static bool has_product(const struct np_gpu *gpu, const struct np_name *wanted)
+static bool has_product(const struct np_gpu *gpu, const struct gpu_name *wanted)
 {
 	return has_name(gpu->product, strlen(gpu->product), wanted);
 }
 
-static bool has_alias(const struct np_gpu *gpu, const struct np_name *wanted)
+static bool has_alias(const struct np_gpu *gpu, const struct gpu_name *wanted)
 {
 	const char *alias = gpu->aliases;
 
@@ -56,8 +56,8 @@ static bool has_alias(const struct np_gpu *gpu, const struct np_name *wanted)
 }
 
 /* Returns the largest card that `matches`, of equal ones the first. */
-static const struct np_gpu *find_by(const struct np_catalogue *cat, const struct np_name *wanted,
-				    bool (*matches)(const struct np_gpu *, const struct np_name *))
+static const struct np_gpu *find_by(const struct np_catalogue *cat, const struct gpu_name *wanted,
+				    bool (*matches)(const struct np_gpu *, const struct gpu_name *))
 {
 	const struct np_gpu *best = NULL;
 
@@ -70,12 +70,12 @@ static const struct np_gpu *find_by(const struct np_catalogue *cat, const struct
 
 /* A family, with what narrows it. */
 struct query {
-	const struct np_name *name;
-	bool use[NP_NAME_WORDS_MAX]; /* which board words of the name a card must have */
+	const struct gpu_name *name;
+	bool use[GPU_NAME_WORDS_MAX]; /* which board words of the name a card must have */
 };
 
 /* "sxm" is every SXM; a name's other board words stand as they are. */
-static bool has_board_word(const struct np_name *product, const char *word)
+static bool has_board_word(const struct gpu_name *product, const char *word)
 {
 	for (size_t i = 0; i < product->n; i++)
 		if (strncmp(product->word[i], word, strlen(word)) == 0)
@@ -85,13 +85,13 @@ static bool has_board_word(const struct np_name *product, const char *word)
 
 static bool in_family(const struct np_gpu *gpu, const struct query *query)
 {
-	struct np_name model, product;
+	struct gpu_name model, product;
 
-	if (!np_name_parse(gpu->model, &model) || strcmp(model.family, query->name->family) != 0)
+	if (!gpu_name_parse(gpu->model, &model) || strcmp(model.family, query->name->family) != 0)
 		return false;
 	if (query->name->memory_gb > 0 && query->name->memory_gb != gpu->memory_gb)
 		return false;
-	if (!np_name_parse(gpu->product, &product))
+	if (!gpu_name_parse(gpu->product, &product))
 		return false;
 	for (size_t i = 0; i < query->name->n; i++)
 		if (query->use[i] && !has_board_word(&product, query->name->word[i]))
@@ -111,7 +111,7 @@ static bool is_empty(const struct np_catalogue *cat, const struct query *query)
 static void narrow(const struct np_catalogue *cat, struct query *query)
 {
 	for (size_t i = 0; i < query->name->n; i++) {
-		query->use[i] = np_name_is_board_word(query->name->word[i]);
+		query->use[i] = gpu_name_is_board_word(query->name->word[i]);
 		if (query->use[i] && is_empty(cat, query))
 			query->use[i] = false;
 	}
@@ -149,8 +149,8 @@ static void format_listing(const struct listing *list, char *buf, size_t size)
 }
 
 /* Finds by family; 0 with *ret untouched where no card is in it. */
-static int find_family(const struct np_catalogue *cat, const char *text, const struct np_name *name,
-		       const struct np_gpu **ret, struct np_err *err)
+static int find_family(const struct np_catalogue *cat, const char *text,
+		       const struct gpu_name *name, const struct np_gpu **ret, struct np_err *err)
 {
 	struct query query = { .name = name };
 	struct listing list = { .max = AMBIGUOUS_MAX };
@@ -209,12 +209,12 @@ static void list_near(const struct np_catalogue *cat, const char *family, size_t
 		      struct listing *list)
 {
 	size_t fewest = edits_max;
-	struct np_name model;
+	struct gpu_name model;
 
 	for (size_t i = 0; i < cat->n; i++) {
 		size_t edits = SIZE_MAX;
 
-		if (np_name_parse(cat->rows[i]->model, &model))
+		if (gpu_name_parse(cat->rows[i]->model, &model))
 			edits = distance(model.family, family);
 		if (edits < fewest) {
 			fewest = edits;
@@ -228,15 +228,15 @@ static void list_near(const struct np_catalogue *cat, const char *family, size_t
 /* Lists the models whose family holds `family`: "RTX6000" is in the name of two. */
 static void list_holders(const struct np_catalogue *cat, const char *family, struct listing *list)
 {
-	struct np_name model;
+	struct gpu_name model;
 
 	for (size_t i = 0; i < cat->n && strlen(family) > 2; i++)
-		if (np_name_parse(cat->rows[i]->model, &model) && strstr(model.family, family))
+		if (gpu_name_parse(cat->rows[i]->model, &model) && strstr(model.family, family))
 			list_model(list, cat->rows[i]->model);
 }
 
 static int fail_unknown(const struct np_catalogue *cat, const char *text,
-			const struct np_name *name, struct np_err *err)
+			const struct gpu_name *name, struct np_err *err)
 {
 	struct listing list = { .max = NEAR_MAX };
 	char names[256];
@@ -258,12 +258,13 @@ static int fail_unknown(const struct np_catalogue *cat, const char *text,
 int np_gpu_find_model(const struct np_catalogue *cat, const char *name, const struct np_gpu **ret,
 		      struct np_err *err)
 {
-	static bool (*const ways[])(const struct np_gpu *,
-				    const struct np_name *) = { has_model, has_product, has_alias };
+	static bool (*const ways[])(const struct np_gpu *, const struct gpu_name *) = { has_model,
+											has_product,
+											has_alias };
 	const struct np_gpu *found = NULL;
-	struct np_name wanted;
+	struct gpu_name wanted;
 
-	if (!np_name_parse(name, &wanted))
+	if (!gpu_name_parse(name, &wanted))
 		return fail_unknown(cat, name, &wanted, err);
 	for (size_t i = 0; !found && i < sizeof(ways) / sizeof(ways[0]); i++)
 		found = find_by(cat, &wanted, ways[i]);

@@ -24,7 +24,7 @@ static bool is_among(const char *word, const char *const *list, size_t n)
 	return false;
 }
 
-bool np_name_is_board_word(const char *word)
+bool gpu_name_is_board_word(const char *word)
 {
 	return is_among(word, board_words, COUNT(board_words));
 }
@@ -64,7 +64,7 @@ static bool is_unit_of(const char *before, const char *word)
 }
 
 /* Splits the name into words, each with its NUL, in `words`; a word "mig" ends what names the card. */
-static bool split(const char *text, size_t size, struct np_name *name)
+static bool split(const char *text, size_t size, struct gpu_name *name)
 {
 	size_t used = 0;
 
@@ -84,7 +84,7 @@ static bool split(const char *text, size_t size, struct np_name *name)
 				memmove(word - 1, word, end - at + 1);
 				used += end - at;
 			} else if (!is_among(word, dropped_words, COUNT(dropped_words))) {
-				if (name->n == NP_NAME_WORDS_MAX)
+				if (name->n == GPU_NAME_WORDS_MAX)
 					return false;
 				name->word[name->n++] = word;
 				used += end - at + 1;
@@ -95,7 +95,7 @@ static bool split(const char *text, size_t size, struct np_name *name)
 	return name->n > 0;
 }
 
-static void append(char out[static NP_NAME_MAX * 2], const char *word, unsigned memory_gb)
+static void append(char out[static GPU_NAME_MAX * 2], const char *word, unsigned memory_gb)
 {
 	size_t at = strlen(out);
 
@@ -110,10 +110,10 @@ static void append(char out[static NP_NAME_MAX * 2], const char *word, unsigned 
 	memcpy(out + at, word, strlen(word) + 1);
 }
 
-bool np_name_parse_n(const char *text, size_t size, struct np_name *ret)
+bool gpu_name_parse_n(const char *text, size_t size, struct gpu_name *ret)
 {
-	*ret = (struct np_name){ 0 };
-	if (size > NP_NAME_MAX || !split(text, size, ret))
+	*ret = (struct gpu_name){ 0 };
+	if (size > GPU_NAME_MAX || !split(text, size, ret))
 		return false;
 	for (size_t i = 0; i < ret->n; i++) {
 		unsigned memory_gb = read_memory(ret->word[i]);
@@ -121,13 +121,13 @@ bool np_name_parse_n(const char *text, size_t size, struct np_name *ret)
 		append(ret->key, ret->word[i], memory_gb);
 		if (memory_gb > 0)
 			ret->memory_gb = memory_gb;
-		else if (!np_name_is_board_word(ret->word[i]))
+		else if (!gpu_name_is_board_word(ret->word[i]))
 			append(ret->family, ret->word[i], 0);
 	}
 	return true;
 }
 
-bool np_name_parse(const char *text, struct np_name *ret)
+bool gpu_name_parse(const char *text, struct gpu_name *ret)
 {
-	return np_name_parse_n(text, strnlen(text, NP_NAME_MAX + 1), ret);
+	return gpu_name_parse_n(text, strnlen(text, GPU_NAME_MAX + 1), ret);
 }

@@ -23,7 +23,7 @@ static void named_done(struct named *n)
 
 static int read_text(struct span value, const char *what, json_t **ret, struct np_err *err)
 {
-	int r = span_text(value, ret);
+	int r = hook_span_text(value, ret);
 
 	if (r == -NP_E_NOMEM)
 		return np_fail_nomem(err);
@@ -94,8 +94,8 @@ static int get(const struct np_hook_options *o, const struct named *n, json_t **
 			   ret, err);
 }
 
-int cluster_fetch(const struct np_hook_options *o, const struct cluster_name *which,
-		  bool is_deleted, struct cluster_read *ret, struct np_err *err)
+int hook_cluster_fetch(const struct np_hook_options *o, const struct cluster_name *which,
+		       bool is_deleted, struct cluster_read *ret, struct np_err *err)
 {
 	NP_AUTO(named_done) struct named n = { NULL, NULL, NULL };
 	struct np_err why = NP_ERR_INIT;

@@ -30,17 +30,17 @@ static const struct hook_row {
 } rows[NP_HOOK_KIND_MAX] = {
 	[NP_HOOK_DISCOVERY] = { "Discovery", NULL, NEEDS_NOTHING, 0, NULL },
 	[NP_HOOK_DISCOVER_VARIABLES] = { "DiscoverVariables", "discover-variables", NEEDS_NOTHING,
-					 10, discover_variables },
+					 10, hook_discover_variables },
 	[NP_HOOK_GENERATE_PATCHES] = { "GeneratePatches", "generate-patches", NEEDS_NOTHING, 10,
-				       generate_patches },
+				       hook_generate_patches },
 	[NP_HOOK_VALIDATE_TOPOLOGY] = { "ValidateTopology", "validate-topology", USES_API, 10,
-					validate_topology },
+					hook_validate_topology },
 	[NP_HOOK_BEFORE_CLUSTER_CREATE] = { "BeforeClusterCreate", "before-cluster-create",
-					    NEEDS_API, 30, run_lifecycle },
+					    NEEDS_API, 30, hook_run_lifecycle },
 	[NP_HOOK_BEFORE_WORKERS_UPGRADE] = { "BeforeWorkersUpgrade", "before-workers-upgrade",
-					     NEEDS_API, 30, run_lifecycle },
+					     NEEDS_API, 30, hook_run_lifecycle },
 	[NP_HOOK_BEFORE_CLUSTER_DELETE] = { "BeforeClusterDelete", "before-cluster-delete",
-					    NEEDS_API, 30, run_lifecycle },
+					    NEEDS_API, 30, hook_run_lifecycle },
 };
 
 static const char *const lower_names[NP_HOOK_KIND_MAX] = {
@@ -123,7 +123,7 @@ uint64_t np_hook_timeout_ms(const char *query)
 	return TIMEOUT_DEFAULT_MS;
 }
 
-int discover_handlers(struct outcome *out, struct np_err *err)
+int hook_discover_handlers(struct outcome *out, struct np_err *err)
 {
 	const char *comma = ",\"handlers\":[";
 	char row[256];
@@ -136,23 +136,23 @@ int discover_handlers(struct outcome *out, struct np_err *err)
 			 "%s{\"name\":\"%s\",\"requestHook\":{\"apiVersion\":\"" API_VERSION
 			 "\",\"hook\":\"%s\"},\"timeoutSeconds\":%u,\"failurePolicy\":\"Fail\"}",
 			 comma, rows[kind].handler, rows[kind].name, rows[kind].timeout_s);
-		text_add_string(&out->extra, row);
+		hook_text_add_string(&out->extra, row);
 		comma = ",";
 	}
-	text_add_string(&out->extra, "]");
+	hook_text_add_string(&out->extra, "]");
 	return 0;
 }
 
 static int run_hook(struct outcome *out, const char *body, size_t size, struct np_err *err)
 {
 	const struct hook_row *row = &rows[out->kind];
-	NP_AUTO(request_done) struct request r = { .enforce = true };
+	NP_AUTO(hook_request_done) struct request r = { .enforce = true };
 
 	if (!np_hook_is_served(out->o, out->kind))
 		return np_fail(err, NP_E_USAGE, "%s is not served", row->name);
-	if (request_read(row->name, body, size, &r, err) < 0)
+	if (hook_request_read(row->name, body, size, &r, err) < 0)
 		return np_err_ret(err);
-	return row->run ? row->run(out, &r, err) : discover_handlers(out, err);
+	return row->run ? row->run(out, &r, err) : hook_discover_handlers(out, err);
 }
 
 static bool is_blocking(enum np_hook_kind kind)
@@ -166,21 +166,21 @@ static void write_response(const struct outcome *out, struct text *t)
 	const struct np_hook_answer *a = out->answer;
 	char retry[48];
 
-	text_add_string(t, "{\"apiVersion\":\"" API_VERSION "\",\"kind\":\"");
-	text_add_string(t, rows[out->kind].name);
-	text_add_string(t, "Response\",\"status\":");
-	text_add_string(t, a->failed ? "\"Failure\"" : "\"Success\"");
+	hook_text_add_string(t, "{\"apiVersion\":\"" API_VERSION "\",\"kind\":\"");
+	hook_text_add_string(t, rows[out->kind].name);
+	hook_text_add_string(t, "Response\",\"status\":");
+	hook_text_add_string(t, a->failed ? "\"Failure\"" : "\"Success\"");
 	if (a->message[0]) {
-		text_add_string(t, ",\"message\":");
-		text_add_json(t, a->message);
+		hook_text_add_string(t, ",\"message\":");
+		hook_text_add_json(t, a->message);
 	}
 	if (is_blocking(out->kind)) {
 		snprintf(retry, sizeof(retry), ",\"retryAfterSeconds\":%u", a->retry_after_s);
-		text_add_string(t, retry);
+		hook_text_add_string(t, retry);
 	}
 	if (!a->failed)
-		text_add(t, out->extra.bytes, out->extra.n);
-	text_add_string(t, "}");
+		hook_text_add(t, out->extra.bytes, out->extra.n);
+	hook_text_add_string(t, "}");
 }
 
 static void outcome_done(struct outcome *out)

@@ -19,7 +19,7 @@ static const struct np_catalogue *fuzz_catalogue(void)
 	static struct np_catalogue *cat;
 	struct np_err err = NP_ERR_INIT;
 
-	if (!cat && np_catalogue_new(&cat, &err) < 0)
+	if (!cat && np_gpu_catalogue_new(&cat, &err) < 0)
 		abort();
 	return cat;
 }

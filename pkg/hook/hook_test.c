@@ -35,13 +35,13 @@ static int set_up(void **state)
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	return np_catalogue_new(&cat, &err);
+	return np_gpu_catalogue_new(&cat, &err);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	np_catalogue_free(cat);
+	np_gpu_catalogue_free(cat);
 	return 0;
 }
 
@@ -531,9 +531,9 @@ static int read_body(const char *body, size_t size, struct np_err *err)
 {
 	struct request r;
 
-	if (request_read("GeneratePatches", body, size, &r, err) < 0)
+	if (hook_request_read("GeneratePatches", body, size, &r, err) < 0)
 		return np_err_ret(err);
-	request_done(&r);
+	hook_request_done(&r);
 	return 0;
 }
 
@@ -544,7 +544,7 @@ static void check_grammar(const char *text)
 	json_error_t why;
 	json_auto_t *tree = json_loadb(text, strlen(text), JSON_DECODE_ANY, &why), *ours = NULL;
 	struct np_err err = NP_ERR_INIT;
-	int r = span_tree((struct span){ text, strlen(text) }, &ours);
+	int r = hook_span_tree((struct span){ text, strlen(text) }, &ours);
 
 	if ((r == 0) != !!tree || (tree && !json_equal(tree, ours)))
 		fail_msg("'%s': %d, jansson: %s", text, r, tree ? "ok" : why.text);
@@ -655,7 +655,8 @@ static void test_json__texts_have_any_length(void **state)
 			int n = snprintf(text, sizeof(text), "[\"%0*d%s\"]", size, 7, ends[i]);
 			json_auto_t *ours = NULL, *tree = json_loads(text, 0, NULL);
 
-			assert_int_equal(span_tree((struct span){ text, (size_t)n }, &ours), 0);
+			assert_int_equal(hook_span_tree((struct span){ text, (size_t)n }, &ours),
+					 0);
 			assert_true(json_equal(tree, ours));
 		}
 	}
@@ -667,7 +668,7 @@ static void test_json__half_a_character_is_replaced(void **state)
 	static const char text[] = "\"a\\ud83d\"";
 
 	(void)state;
-	assert_true(span_is((struct span){ text, strlen(text) }, "a?"));
+	assert_true(hook_span_is((struct span){ text, strlen(text) }, "a?"));
 }
 
 static void test_json__faults_of_grammar_are_found_in_what_is_passed_over(void **state)
@@ -713,17 +714,17 @@ static void test_json__nothing_stands_behind_a_request(void **state)
 
 static void test_json__depth_has_an_end(void **state)
 {
-	char text[2 * NP_DEPTH_MAX + 16];
+	char text[2 * NP_DOC_DEPTH_MAX + 16];
 
 	(void)state;
-	for (size_t depth = NP_DEPTH_MAX; depth <= NP_DEPTH_MAX + 1; depth++) {
-		bool fits = depth == NP_DEPTH_MAX;
+	for (size_t depth = NP_DOC_DEPTH_MAX; depth <= NP_DOC_DEPTH_MAX + 1; depth++) {
+		bool fits = depth == NP_DOC_DEPTH_MAX;
 		struct np_err err = NP_ERR_INIT;
 		json_auto_t *tree = NULL;
 
 		memset(text, '[', depth);
 		memset(text + depth, ']', depth);
-		assert_int_equal(span_tree((struct span){ text, 2 * depth }, &tree),
+		assert_int_equal(hook_span_tree((struct span){ text, 2 * depth }, &tree),
 				 fits ? 0 : -NP_E_SPEC);
 		snprintf(text, sizeof(text), "{\"a\":");
 		memset(text + 5, '[', depth - 1);
@@ -785,12 +786,12 @@ static void test_request__members_may_stand_in_any_order(void **state)
 	const struct item *item;
 
 	(void)state;
-	if (request_read("GeneratePatches", body, strlen(body), &r, &err) < 0)
+	if (hook_request_read("GeneratePatches", body, strlen(body), &r, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(r.n_items, 1);
 	item = &r.items[0];
-	assert_true(span_is(item->uid, "a\"b"));
-	assert_true(span_is(item->variables.builtin.cluster, "new"));
+	assert_true(hook_span_is(item->uid, "a\"b"));
+	assert_true(hook_span_is(item->variables.builtin.cluster, "new"));
 	assert_null(item->variables.builtin.pool.p);
 	assert_null(item->name.p);
 	assert_memory_equal(item->variables.vm_class.p, "7", item->variables.vm_class.n);
@@ -799,7 +800,7 @@ static void test_request__members_may_stand_in_any_order(void **state)
 	assert_memory_equal(item->fields[FIELD_OS].p, "null", item->fields[FIELD_OS].n);
 	assert_memory_equal(item->fields[FIELD_TEMPLATE].p, "true", item->fields[FIELD_TEMPLATE].n);
 	assert_null(item->fields[FIELD_CLASS_NAME].p);
-	request_done(&r);
+	hook_request_done(&r);
 }
 
 /* --- lifecycle, as far as it goes without a server --------------------------------------------- */

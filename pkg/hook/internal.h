@@ -41,20 +41,20 @@ struct walk {
 };
 
 /* Walks the text; NP_E_SPEC where it is no JSON, with what is wrong and where, or a callback's error. */
-int walk_run(struct walk *w, const yajl_callbacks *callbacks, struct np_err *err);
+int hook_walk_run(struct walk *w, const yajl_callbacks *callbacks, struct np_err *err);
 
 /* Returns how many bytes were passed: what a callback tells of ends there. */
-size_t walk_at(const struct walk *w);
+size_t hook_walk_at(const struct walk *w);
 
 /*
  * Sets *ret to the value as a tree, or to its text, and leaves it where the value is absent (a text: or
  * null): 0, -NP_E_SPEC where it is nothing of the kind or larger than SPAN_MAX, -NP_E_NOMEM.
  */
-int span_tree(struct span value, json_t **ret);
-int span_text(struct span value, json_t **ret);
+int hook_span_tree(struct span value, json_t **ret);
+int hook_span_text(struct span value, json_t **ret);
 
 /* Tells whether the value is that text. */
-bool span_is(struct span value, const char *text);
+bool hook_span_is(struct span value, const char *text);
 
 /* --- request.c ------------------------------------------------------------------------------- */
 
@@ -81,7 +81,7 @@ enum template_field {
 	FIELD_MAX
 };
 
-const char *field_name(enum template_field field);
+const char *hook_field_name(enum template_field field);
 
 /* A worker pool's template. */
 struct item {
@@ -107,9 +107,9 @@ struct request {
 };
 
 /* Reads a request, of which *ret borrows; NP_E_SPEC where it cannot be right. */
-int request_read(const char *kind, const char *body, size_t size, struct request *ret,
-		 struct np_err *err);
-void request_done(struct request *r);
+int hook_request_read(const char *kind, const char *body, size_t size, struct request *ret,
+		      struct np_err *err);
+void hook_request_done(struct request *r);
 
 /* --- pools.c --------------------------------------------------------------------------------- */
 
@@ -118,13 +118,13 @@ struct findings {
 	json_t *texts; /* set; NULL: none */
 };
 
-int findings_add(struct findings *f, const char *text, struct np_err *err);
+int hook_findings_add(struct findings *f, const char *text, struct np_err *err);
 /* Adds what stands in the way of the plan. */
-int findings_add_plan(struct findings *f, const struct np_plan *plan, struct np_err *err);
-void findings_done(struct findings *f);
+int hook_findings_add_plan(struct findings *f, const struct np_plan *plan, struct np_err *err);
+void hook_findings_done(struct findings *f);
 /* Writes them with "; " between them, cut with "..."; "" where there are none. */
-void findings_text(const struct findings *f, char buf[static NP_ERR_TEXT_MAX]);
-bool findings_has_any(const struct findings *f);
+void hook_findings_text(const struct findings *f, char buf[static NP_ERR_TEXT_MAX]);
+bool hook_findings_has_any(const struct findings *f);
 
 /* A pool on its own: the input that it makes, and the plan of that. */
 struct pool_plan {
@@ -132,15 +132,15 @@ struct pool_plan {
 	struct np_plan plan;
 };
 
-void pool_plan_done(struct pool_plan *p);
+void hook_pool_plan_done(struct pool_plan *p);
 
 /* Makes the pool of the item and its template; what is wrong with them is an error of `err`. */
-int pool_input(const struct request *r, const struct item *item, const struct np_catalogue *cat,
-	       struct np_input *ret, struct np_err *err);
+int hook_pool_input(const struct request *r, const struct item *item,
+		    const struct np_catalogue *cat, struct np_input *ret, struct np_err *err);
 
 /* Adds the item's pool as one of its VM class; 0 where it names none, 1 where it was added. */
-int pool_add_class(const struct request *r, const struct item *item, const struct np_catalogue *cat,
-		   struct np_input *in, struct np_err *err);
+int hook_pool_add_class(const struct request *r, const struct item *item,
+			const struct np_catalogue *cat, struct np_input *in, struct np_err *err);
 
 /* --- hook.c ---------------------------------------------------------------------------------- */
 
@@ -151,12 +151,12 @@ struct text {
 	bool failed; /* memory ran out */
 };
 
-void text_add(struct text *t, const char *bytes, size_t n);
-void text_add_string(struct text *t, const char *text);
+void hook_text_add(struct text *t, const char *bytes, size_t n);
+void hook_text_add_string(struct text *t, const char *text);
 /* Adds the text as a JSON string. */
-void text_add_json(struct text *t, const char *text);
+void hook_text_add_json(struct text *t, const char *text);
 /* Adds the bytes as base64 between quotes. */
-void text_add_base64(struct text *t, const char *bytes, size_t n);
+void hook_text_add_base64(struct text *t, const char *bytes, size_t n);
 
 /* What a handler found: where err is set the hook failed. */
 struct outcome {
@@ -168,11 +168,11 @@ struct outcome {
 };
 
 /* Handlers: a failure is the response's, but for NP_E_NOMEM. */
-int discover_handlers(struct outcome *out, struct np_err *err);
-int discover_variables(struct outcome *out, const struct request *r, struct np_err *err);
-int generate_patches(struct outcome *out, const struct request *r, struct np_err *err);
-int validate_topology(struct outcome *out, const struct request *r, struct np_err *err);
-int run_lifecycle(struct outcome *out, const struct request *r, struct np_err *err);
+int hook_discover_handlers(struct outcome *out, struct np_err *err);
+int hook_discover_variables(struct outcome *out, const struct request *r, struct np_err *err);
+int hook_generate_patches(struct outcome *out, const struct request *r, struct np_err *err);
+int hook_validate_topology(struct outcome *out, const struct request *r, struct np_err *err);
+int hook_run_lifecycle(struct outcome *out, const struct request *r, struct np_err *err);
 
 /* lifecycle.c: connects to the API server with the classes, for what is left of the call's time. */
 int hook_connect(const struct np_hook_options *o, struct np_kube **ret, struct np_err *err);
@@ -189,7 +189,7 @@ struct cluster_read {
  * Reads the Cluster from the API server: the request says only which. It is refused unless it has that
  * uid and is being deleted exactly where `is_deleted` says so.
  */
-int cluster_fetch(const struct np_hook_options *o, const struct cluster_name *which,
-		  bool is_deleted, struct cluster_read *ret, struct np_err *err);
+int hook_cluster_fetch(const struct np_hook_options *o, const struct cluster_name *which,
+		       bool is_deleted, struct cluster_read *ret, struct np_err *err);
 
 #endif

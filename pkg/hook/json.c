@@ -66,7 +66,7 @@ static void room_free(void *ctx, void *block)
 
 /* --- walks ------------------------------------------------------------------------------------ */
 
-size_t walk_at(const struct walk *w)
+size_t hook_walk_at(const struct walk *w)
 {
 	return yajl_get_bytes_consumed(w->yajl);
 }
@@ -92,7 +92,7 @@ static int fail_grammar(const struct walk *w, size_t at)
 		       (int)strcspn(text, ".\n"), text, at);
 }
 
-int walk_run(struct walk *w, const yajl_callbacks *callbacks, struct np_err *err)
+int hook_walk_run(struct walk *w, const yajl_callbacks *callbacks, struct np_err *err)
 {
 	_Alignas(ROOM_UNIT) char near[ROOM_AT_LEAST + 2 * NEAR_TEXT];
 	NP_AUTO(np_freep)
@@ -114,7 +114,7 @@ int walk_run(struct walk *w, const yajl_callbacks *callbacks, struct np_err *err
 	w->err = err;
 	w->yajl = yajl_alloc(callbacks, &funcs, w);
 	status = yajl_parse(w->yajl, (const unsigned char *)w->text.p, w->text.n);
-	at = walk_at(w);
+	at = hook_walk_at(w);
 	if (status == yajl_status_ok) {
 		status = yajl_complete_parse(w->yajl);
 		at = w->text.n;
@@ -133,7 +133,7 @@ int walk_run(struct walk *w, const yajl_callbacks *callbacks, struct np_err *err
 struct builder {
 	struct walk walk;
 	json_t *root;
-	json_t *open[NP_DEPTH_MAX]; /* objects and lists that are not closed yet */
+	json_t *open[NP_DOC_DEPTH_MAX]; /* objects and lists that are not closed yet */
 	size_t depth;
 	json_t *key; /* whose value comes next */
 };
@@ -169,7 +169,7 @@ static int put(struct builder *b, json_t *value)
 
 static int put_container(struct builder *b, json_t *value)
 {
-	if (b->depth == NP_DEPTH_MAX) {
+	if (b->depth == NP_DOC_DEPTH_MAX) {
 		json_decref(value);
 		return refuse(b, "too many levels");
 	}
@@ -277,7 +277,7 @@ static json_t *plain_text(struct span value)
 	return json_stringn(value.p + 1, end - 1);
 }
 
-int span_tree(struct span value, json_t **ret)
+int hook_span_tree(struct span value, json_t **ret)
 {
 	static const yajl_callbacks callbacks = {
 		.yajl_null = on_null,
@@ -303,16 +303,16 @@ int span_tree(struct span value, json_t **ret)
 		*ret = text;
 		return 0;
 	}
-	if (walk_run(&b.walk, &callbacks, &why) < 0)
+	if (hook_walk_run(&b.walk, &callbacks, &why) < 0)
 		return np_err_ret(&why);
 	*ret = json_incref(b.root);
 	return 0;
 }
 
-int span_text(struct span value, json_t **ret)
+int hook_span_text(struct span value, json_t **ret)
 {
 	json_auto_t *tree = NULL;
-	int r = span_tree(value, &tree);
+	int r = hook_span_tree(value, &tree);
 
 	if (r < 0)
 		return r;
@@ -324,7 +324,7 @@ int span_text(struct span value, json_t **ret)
 	return 0;
 }
 
-bool span_is(struct span value, const char *text)
+bool hook_span_is(struct span value, const char *text)
 {
 	size_t n = strlen(text);
 	json_auto_t *decoded = NULL;
@@ -335,6 +335,6 @@ bool span_is(struct span value, const char *text)
 		return true;
 	if (!memchr(value.p, '\\', value.n))
 		return false;
-	return span_text(value, &decoded) == 0 && decoded &&
+	return hook_span_text(value, &decoded) == 0 && decoded &&
 	       strcmp(json_string_value(decoded), text) == 0;
 }

@@ -68,7 +68,7 @@ static int read_cluster(const struct request *r, struct lifecycle *l, struct np_
 	bool is_deleted = l->out->kind == NP_HOOK_BEFORE_CLUSTER_DELETE;
 	int done;
 
-	if (cluster_fetch(l->out->o, &r->cluster, is_deleted, &read, err) < 0)
+	if (hook_cluster_fetch(l->out->o, &r->cluster, is_deleted, &read, err) < 0)
 		return np_err_ret(err);
 	if (read.refused) {
 		l->out->answer->refused = read.refused;
@@ -90,12 +90,12 @@ static void note_failure(struct lifecycle *l, const struct np_err *why)
 }
 
 static void note_class(struct lifecycle *l, const struct np_plan_class *c,
-		       const struct np_apply_class *result)
+		       const struct np_sync_outcome *result)
 {
 	struct np_err why = result->error;
 	struct np_hook_answer *a = l->out->answer;
 
-	a->classes += result->result == NP_APPLY_PATCHED;
+	a->classes += result->result == NP_SYNC_PATCHED;
 	if (result->attempts > 1)
 		a->conflicts += result->attempts - 1;
 	if (why.code == NP_OK)
@@ -106,16 +106,16 @@ static void note_class(struct lifecycle *l, const struct np_plan_class *c,
 	note_failure(l, &why);
 }
 
-static int note_results(struct lifecycle *l, const struct np_apply *a, struct np_err *err)
+static int note_results(struct lifecycle *l, const struct np_sync *a, struct np_err *err)
 {
-	NP_AUTO(findings_done) struct findings f = { NULL };
+	NP_AUTO(hook_findings_done) struct findings f = { NULL };
 	struct np_err why = NP_ERR_INIT;
 	char text[NP_ERR_TEXT_MAX];
 
-	if (findings_add_plan(&f, &a->plan, err) < 0)
+	if (hook_findings_add_plan(&f, &a->plan, err) < 0)
 		return np_err_ret(err);
-	if (findings_has_any(&f)) {
-		findings_text(&f, text);
+	if (hook_findings_has_any(&f)) {
+		hook_findings_text(&f, text);
 		np_fail(&why, np_plan_code(&a->plan), "%s", text);
 		note_failure(l, &why);
 	} else if (!a->classes) {
@@ -130,15 +130,15 @@ static int note_results(struct lifecycle *l, const struct np_apply *a, struct np
 
 static int apply(struct lifecycle *l, struct np_input *in, bool revert, struct np_err *err)
 {
-	NP_AUTO(np_apply_done) struct np_apply a = { .classes = NULL };
-	struct np_apply_options o = { .dry_run = NP_DRY_RUN_NONE };
+	NP_AUTO(np_sync_done) struct np_sync a = { .classes = NULL };
+	struct np_sync_options o = { .dry_run = NP_DRY_RUN_NONE };
 
 	o.plan.catalogue = l->out->o->catalogue;
 	o.plan.holder = l->holder;
 	o.plan.revert = revert;
 	if (!l->kube && hook_connect(&l->left, &l->kube, err) < 0)
 		return np_err_ret(err);
-	if (np_apply_run(l->kube, in, &o, &a, err) < 0)
+	if (np_sync_run(l->kube, in, &o, &a, err) < 0)
 		return np_err_ret(err);
 	return note_results(l, &a, err);
 }
@@ -167,13 +167,13 @@ static int check_without_classes(struct lifecycle *l, const struct np_input *in,
 /* Patches the classes of the Cluster's own pools, or lets the pools leave them. */
 static int apply_cluster(struct lifecycle *l, bool revert, struct np_err *err)
 {
-	NP_AUTO(np_input_done) struct np_input in = { .n_pools = 0 };
+	NP_AUTO(np_pool_input_done) struct np_input in = { .n_pools = 0 };
 	struct np_err why = NP_ERR_INIT;
 
-	if (np_input_add(&in, l->out->o->catalogue, l->doc, &why) < 0 ||
-	    (in.n_pools > 0 && np_input_finish(&in, &why) < 0))
+	if (np_pool_input_add(&in, l->out->o->catalogue, l->doc, &why) < 0 ||
+	    (in.n_pools > 0 && np_pool_input_finish(&in, &why) < 0))
 		return refuse(l, &why, err);
-	if (np_input_needs_classes(&in))
+	if (np_pool_input_needs_classes(&in))
 		return apply(l, &in, revert, err);
 	return revert ? 0 : check_without_classes(l, &in, err);
 }
@@ -202,14 +202,14 @@ static const char *name_of(const json_t *class)
 /* Collects the classes that the Cluster's own pools use; a Cluster that cannot be read names none. */
 static int read_named(struct lifecycle *l, struct np_err *err)
 {
-	NP_AUTO(np_input_done) struct np_input in = { .n_pools = 0 };
+	NP_AUTO(np_pool_input_done) struct np_input in = { .n_pools = 0 };
 	struct np_err why = NP_ERR_INIT;
 
 	if (l->named)
 		return 0;
 	l->named = json_object();
-	if (!l->named ||
-	    (np_input_add(&in, l->out->o->catalogue, l->doc, &why) < 0 && why.code == NP_E_NOMEM))
+	if (!l->named || (np_pool_input_add(&in, l->out->o->catalogue, l->doc, &why) < 0 &&
+			  why.code == NP_E_NOMEM))
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < in.n_pools; i++)
 		if (in.pools[i].vm_class &&
@@ -242,7 +242,7 @@ struct release {
 
 static void release_done(struct release *r)
 {
-	np_input_done(&r->in);
+	np_pool_input_done(&r->in);
 }
 
 static bool gather_pool(void *ctx, const char *id, const char *holder)
@@ -256,7 +256,7 @@ static bool gather_pool(void *ctx, const char *id, const char *holder)
 
 	if (!t.name || strcmp(holder, l->holder) != 0)
 		return true;
-	return np_input_add_topology_pool(&r->in, l->out->o->catalogue, l->doc, &t, r->err) >= 0;
+	return np_pool_input_add_topology(&r->in, l->out->o->catalogue, l->doc, &t, r->err) >= 0;
 }
 
 /* A pool may have left the topology, or its class: what the record says of it counts. */
@@ -273,7 +273,7 @@ static int release_class(struct lifecycle *l, json_t *class, struct np_err *err)
 		return np_err_ret(err);
 	if (r.in.n_pools == 0)
 		return 0;
-	return np_input_finish(&r.in, err) < 0 ? np_err_ret(err) : apply(l, &r.in, true, err);
+	return np_pool_input_finish(&r.in, err) < 0 ? np_err_ret(err) : apply(l, &r.in, true, err);
 }
 
 struct class_list {
@@ -369,7 +369,7 @@ static int tell_refused(struct lifecycle *l, const struct request *r)
 	return 0;
 }
 
-int run_lifecycle(struct outcome *out, const struct request *r, struct np_err *err)
+int hook_run_lifecycle(struct outcome *out, const struct request *r, struct np_err *err)
 {
 	NP_AUTO(lifecycle_done) struct lifecycle l = { .out = out, .left = *out->o };
 	struct np_err why = NP_ERR_INIT;

@@ -15,7 +15,7 @@
 
 /* --- findings --------------------------------------------------------------------------------- */
 
-int findings_add(struct findings *f, const char *text, struct np_err *err)
+int hook_findings_add(struct findings *f, const char *text, struct np_err *err)
 {
 	if (!f->texts)
 		f->texts = json_object();
@@ -25,21 +25,21 @@ int findings_add(struct findings *f, const char *text, struct np_err *err)
 	return 0;
 }
 
-int findings_add_plan(struct findings *f, const struct np_plan *plan, struct np_err *err)
+int hook_findings_add_plan(struct findings *f, const struct np_plan *plan, struct np_err *err)
 {
 	for (size_t i = 0; i < plan->n_errors; i++)
-		if (findings_add(f, plan->errors[i].text, err) < 0)
+		if (hook_findings_add(f, plan->errors[i].text, err) < 0)
 			return np_err_ret(err);
 	return 0;
 }
 
-void findings_done(struct findings *f)
+void hook_findings_done(struct findings *f)
 {
 	json_decref(f->texts);
 	f->texts = NULL;
 }
 
-bool findings_has_any(const struct findings *f)
+bool hook_findings_has_any(const struct findings *f)
 {
 	return json_object_size(f->texts) > 0;
 }
@@ -56,7 +56,7 @@ static const char *next_text(json_t *texts, const char *after)
 	return best;
 }
 
-void findings_text(const struct findings *f, char buf[static NP_ERR_TEXT_MAX])
+void hook_findings_text(const struct findings *f, char buf[static NP_ERR_TEXT_MAX])
 {
 	const char *text = NULL;
 	bool cut = false;
@@ -73,10 +73,10 @@ void findings_text(const struct findings *f, char buf[static NP_ERR_TEXT_MAX])
 
 /* --- pools ------------------------------------------------------------------------------------ */
 
-void pool_plan_done(struct pool_plan *p)
+void hook_pool_plan_done(struct pool_plan *p)
 {
 	np_plan_done(&p->plan);
-	np_input_done(&p->input);
+	np_pool_input_done(&p->input);
 }
 
 /* The pool's own values stand before those of all pools. */
@@ -100,7 +100,7 @@ static void identity_done(struct identity *id)
 
 static int read_text(struct span value, const char *what, json_t **ret, struct np_err *err)
 {
-	int r = span_text(value, ret);
+	int r = hook_span_text(value, ret);
 
 	if (r == -NP_E_NOMEM)
 		return np_fail_nomem(err);
@@ -131,7 +131,7 @@ static int read_identity(const struct request *r, const struct item *item, struc
 /* Reads a value of the request; what its grammar lets through may still be no value. */
 static int read_value(struct span value, const char *label, json_t **ret, struct np_err *err)
 {
-	int r = span_tree(value, ret);
+	int r = hook_span_tree(value, ret);
 
 	if (r == -NP_E_NOMEM)
 		return np_fail_nomem(err);
@@ -164,7 +164,7 @@ static int fill_template(const struct item *item, const char *label, json_t *roo
 	    set_value(metadata, "namespace", item->ns, label, err) < 0)
 		return np_err_ret(err);
 	for (enum template_field f = 0; f < FIELD_MAX; f++)
-		if (set_value(spec, field_name(f), item->fields[f], label, err) < 0)
+		if (set_value(spec, hook_field_name(f), item->fields[f], label, err) < 0)
 			return np_err_ret(err);
 	return 0;
 }
@@ -207,15 +207,15 @@ static struct np_topology_pool topology_pool(const struct identity *id, const st
 		.ns = id->ns ? json_string_value(id->ns) : "default",
 		.name = json_string_value(id->name),
 		.cluster = json_string_value(id->cluster),
-		.variable = np_node_get(np_doc_root(doc), NP_GPU_VARIABLE),
+		.variable = np_doc_get(np_doc_root(doc), NP_GPU_VARIABLE),
 	};
 }
 
 /* Returns the template's group; NULL where it is none whose templates are read. */
-static const char *group_of(const struct np_node template)
+static const char *group_of(const struct np_val template)
 {
 	static const char *const groups[] = { CAPV_GROUP, SUPERVISOR_GROUP };
-	const char *api = json_string_value(np_node_get(template, "apiVersion").json);
+	const char *api = json_string_value(np_doc_get(template, "apiVersion").json);
 
 	for (size_t i = 0; api && i < sizeof(groups) / sizeof(groups[0]); i++) {
 		size_t n = strlen(groups[i]);
@@ -231,26 +231,26 @@ static int add_pool(const struct identity *id, const struct np_catalogue *cat,
 		    struct np_err *err)
 {
 	struct np_topology_pool pool = topology_pool(id, variable);
-	struct np_node root = np_doc_root(template);
+	struct np_val root = np_doc_root(template);
 	const struct np_template *t;
 
 	pool.template_group = group_of(root);
 	if (!pool.template_group)
 		return 0;
-	if (np_input_add(in, cat, template, err) < 0)
+	if (np_pool_input_add(in, cat, template, err) < 0)
 		return np_err_ret(err);
 	if (in->n_templates == 0)
 		return 0;
 	t = &in->templates[in->n_templates - 1];
 	pool.template_ns = t->ns;
 	pool.template_name = t->name;
-	return np_input_add_topology_pool(in, cat, variable, &pool, err);
+	return np_pool_input_add_topology(in, cat, variable, &pool, err);
 }
 
-int pool_input(const struct request *r, const struct item *item, const struct np_catalogue *cat,
-	       struct np_input *ret, struct np_err *err)
+int hook_pool_input(const struct request *r, const struct item *item,
+		    const struct np_catalogue *cat, struct np_input *ret, struct np_err *err)
 {
-	NP_AUTO(np_input_done) struct np_input in = { 0 };
+	NP_AUTO(np_pool_input_done) struct np_input in = { 0 };
 	NP_AUTO(identity_done) struct identity id = { 0 };
 	NP_AUTO(np_doc_unrefp) struct np_doc *template = NULL;
 	NP_AUTO(np_doc_unrefp) struct np_doc *variable = NULL;
@@ -260,7 +260,7 @@ int pool_input(const struct request *r, const struct item *item, const struct np
 	    make_variable(r, item, id.label, &variable, err) < 0 ||
 	    add_pool(&id, cat, template, variable, &in, err) < 0)
 		return np_err_ret(err);
-	if (in.n_pools > 0 && np_input_finish(&in, err) < 0)
+	if (in.n_pools > 0 && np_pool_input_finish(&in, err) < 0)
 		return np_err_ret(err);
 	*ret = in;
 	in = (struct np_input){ 0 };
@@ -277,8 +277,8 @@ static int read_class(const struct request *r, const struct item *item, json_t *
 	return read_text(name, "the VM class's name", ret, err);
 }
 
-int pool_add_class(const struct request *r, const struct item *item, const struct np_catalogue *cat,
-		   struct np_input *in, struct np_err *err)
+int hook_pool_add_class(const struct request *r, const struct item *item,
+			const struct np_catalogue *cat, struct np_input *in, struct np_err *err)
 {
 	NP_AUTO(identity_done) struct identity id = { 0 };
 	NP_AUTO(np_doc_unrefp) struct np_doc *variable = NULL;
@@ -294,5 +294,5 @@ int pool_add_class(const struct request *r, const struct item *item, const struc
 		return np_err_ret(err);
 	pool = topology_pool(&id, variable);
 	pool.vm_class = json_string_value(name);
-	return np_input_add_topology_pool(in, cat, variable, &pool, err) < 0 ? np_err_ret(err) : 1;
+	return np_pool_input_add_topology(in, cat, variable, &pool, err) < 0 ? np_err_ret(err) : 1;
 }

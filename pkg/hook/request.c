@@ -10,7 +10,7 @@
 #define TEMPLATE_KIND "VSphereMachineTemplate"
 #define HOLDER_KIND "MachineDeployment"
 
-void request_done(struct request *r)
+void hook_request_done(struct request *r)
 {
 	free(r->items);
 	*r = (struct request){ 0 };
@@ -19,7 +19,8 @@ void request_done(struct request *r)
 /* Other templates, and the control plane's, are left as they are. */
 static bool is_of_worker_pool(const struct item *item)
 {
-	return span_is(item->kind, TEMPLATE_KIND) && span_is(item->holder_kind, HOLDER_KIND);
+	return hook_span_is(item->kind, TEMPLATE_KIND) &&
+	       hook_span_is(item->holder_kind, HOLDER_KIND);
 }
 
 static int push_item(struct request *r, const struct item *item, struct np_err *err)
@@ -70,7 +71,7 @@ struct reader {
 		struct span name, value;
 		struct builtin builtin; /* what the value holds if it is that variable's */
 	} variable; /* that is open */
-	struct level levels[NP_DEPTH_MAX];
+	struct level levels[NP_DOC_DEPTH_MAX];
 	size_t depth;
 	const struct node *member; /* whose value comes next */
 	size_t behind_key;
@@ -160,7 +161,7 @@ static const struct node request_nodes[] = {
 };
 static const struct node root_node = { NULL, OBJECT, BELOW(request_nodes) };
 
-const char *field_name(enum template_field field)
+const char *hook_field_name(enum template_field field)
 {
 	return field_nodes[field].name;
 }
@@ -169,7 +170,7 @@ const char *field_name(enum template_field field)
 
 static void reader_done(struct reader *r)
 {
-	request_done(&r->request);
+	hook_request_done(&r->request);
 }
 
 /* The last of several values counts: what stands in front of it was another's. */
@@ -183,13 +184,13 @@ static void keep_in(struct reader *r, struct variables *v)
 	const struct span value = r->variable.value;
 	const struct builtin *b = &r->variable.builtin;
 
-	if (span_is(r->variable.name, "builtin"))
+	if (hook_span_is(r->variable.name, "builtin"))
 		v->builtin =
 			(struct builtin){ only_within(value, b->pool), only_within(value, b->ns),
 					  only_within(value, b->cluster) };
-	else if (span_is(r->variable.name, NP_GPU_VARIABLE))
+	else if (hook_span_is(r->variable.name, NP_GPU_VARIABLE))
 		v->gpu = value;
-	else if (span_is(r->variable.name, NP_CLASS_VARIABLE))
+	else if (hook_span_is(r->variable.name, NP_CLASS_VARIABLE))
 		v->vm_class = value;
 	memset(&r->variable, 0, sizeof(r->variable));
 }
@@ -216,7 +217,7 @@ static int keep_item(struct reader *r)
 
 static void keep_value(struct reader *r, const struct node *node, size_t from)
 {
-	struct span value = { r->walk.text.p + from, walk_at(&r->walk) - from };
+	struct span value = { r->walk.text.p + from, hook_walk_at(&r->walk) - from };
 
 	if (node->ret > 0)
 		memcpy((char *)r + node->ret, &value, sizeof(value));
@@ -228,7 +229,7 @@ static int refuse(const struct reader *r, const char *why)
 {
 	/* yajl is behind the value by a byte. */
 	np_fail(r->walk.err, NP_E_SPEC, "the request cannot be read: %s at byte %zu", why,
-		r->depth > 0 ? walk_at(&r->walk) - 1 : 0);
+		r->depth > 0 ? hook_walk_at(&r->walk) - 1 : 0);
 	return 0;
 }
 
@@ -251,11 +252,11 @@ static int open_level(struct reader *r, bool is_list)
 {
 	const struct node *node = next_node(r);
 
-	if (r->depth == NP_DEPTH_MAX)
+	if (r->depth == NP_DOC_DEPTH_MAX)
 		return refuse(r, "too many levels");
 	if (node && node->shape != ANYTHING && (node->shape == LIST) != is_list)
 		return refuse_shape(r, node);
-	r->levels[r->depth++] = (struct level){ node, walk_at(&r->walk) - 1 };
+	r->levels[r->depth++] = (struct level){ node, hook_walk_at(&r->walk) - 1 };
 	r->member = NULL;
 	return 1;
 }
@@ -276,7 +277,7 @@ static int on_end(void *ctx)
 	const struct level *level = &r->levels[--r->depth];
 
 	r->member = NULL;
-	r->end = walk_at(&r->walk);
+	r->end = hook_walk_at(&r->walk);
 	if (!level->node)
 		return 1;
 	keep_value(r, level->node, level->from);
@@ -295,7 +296,7 @@ static int on_key(void *ctx, const unsigned char *key, size_t n)
 	const struct node *node = r->levels[r->depth - 1].node;
 
 	r->member = NULL;
-	r->behind_key = walk_at(&r->walk);
+	r->behind_key = hook_walk_at(&r->walk);
 	for (size_t i = 0; node && i < node->n_below && !r->member; i++)
 		if (is_key(node->below[i].name, key, n))
 			r->member = &node->below[i];
@@ -347,7 +348,7 @@ static int read_setting(struct span value, const char *name, const char *yes, co
 			bool *ret, struct np_err *err)
 {
 	json_auto_t *text = NULL;
-	int r = span_text(value, &text);
+	int r = hook_span_text(value, &text);
 
 	if (r == -NP_E_NOMEM)
 		return np_fail_nomem(err);
@@ -367,7 +368,7 @@ static int check_top(const struct reader *reader, const char *kind, struct reque
 		     struct np_err *err)
 {
 	json_auto_t *given = NULL;
-	int r = span_text(reader->kind, &given);
+	int r = hook_span_text(reader->kind, &given);
 
 	if (r == -NP_E_NOMEM)
 		return np_fail_nomem(err);
@@ -398,8 +399,8 @@ static int check_rest(const struct reader *r, struct np_err *err)
 		       at);
 }
 
-int request_read(const char *kind, const char *body, size_t size, struct request *ret,
-		 struct np_err *err)
+int hook_request_read(const char *kind, const char *body, size_t size, struct request *ret,
+		      struct np_err *err)
 {
 	static const yajl_callbacks callbacks = {
 		.yajl_null = on_null,
@@ -416,7 +417,7 @@ int request_read(const char *kind, const char *body, size_t size, struct request
 	struct reader reader = { .walk = { .text = { body, size } },
 				 .request = { .enforce = true } };
 
-	if (walk_run(&reader.walk, &callbacks, err) < 0 || check_rest(&reader, err) < 0 ||
+	if (hook_walk_run(&reader.walk, &callbacks, err) < 0 || check_rest(&reader, err) < 0 ||
 	    check_top(&reader, kind, &reader.request, err) < 0)
 		return np_err_ret(err);
 	*ret = reader.request;

@@ -30,7 +30,7 @@ static bool text_grow(struct text *t, size_t n)
 	return true;
 }
 
-void text_add(struct text *t, const char *bytes, size_t n)
+void hook_text_add(struct text *t, const char *bytes, size_t n)
 {
 	if (n == 0 || !text_grow(t, n))
 		return;
@@ -39,13 +39,13 @@ void text_add(struct text *t, const char *bytes, size_t n)
 	t->bytes[t->n] = '\0';
 }
 
-void text_add_string(struct text *t, const char *text)
+void hook_text_add_string(struct text *t, const char *text)
 {
-	text_add(t, text, strlen(text));
+	hook_text_add(t, text, strlen(text));
 }
 
 /* Bytes that are no UTF-8, of a text that was cut, become question marks. */
-void text_add_json(struct text *t, const char *text)
+void hook_text_add_json(struct text *t, const char *text)
 {
 	json_auto_t *string = json_string(text);
 	NP_AUTO(np_freep) char *plain = NULL;
@@ -59,19 +59,19 @@ void text_add_json(struct text *t, const char *text)
 	}
 	bytes = string ? np_json_text(string, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
 	if (bytes)
-		text_add_string(t, bytes);
+		hook_text_add_string(t, bytes);
 	else
 		t->failed = true;
 }
 
-void text_add_base64(struct text *t, const char *bytes, size_t n)
+void hook_text_add_base64(struct text *t, const char *bytes, size_t n)
 {
 	size_t size = n <= INT_MAX ? (n + 2) / 3 * 4 : SIZE_MAX / 4;
 
-	text_add(t, "\"", 1);
+	hook_text_add(t, "\"", 1);
 	if (!text_grow(t, size))
 		return;
 	EVP_EncodeBlock((unsigned char *)t->bytes + t->n, (const unsigned char *)bytes, (int)n);
 	t->n += size;
-	text_add(t, "\"", 1);
+	hook_text_add(t, "\"", 1);
 }

@@ -16,7 +16,7 @@ static int plan_item(const struct outcome *out, const struct request *r, const s
 					   .in_place = true,
 					   .holder = "hook" };
 
-	if (pool_input(r, item, out->o->catalogue, &p->input, err) < 0)
+	if (hook_pool_input(r, item, out->o->catalogue, &p->input, err) < 0)
 		return np_err_ret(err);
 	/* On a Supervisor the class decides, which a template only names. */
 	if (p->input.n_pools == 0 || !p->input.pools[0].has_template)
@@ -31,8 +31,8 @@ static int find_plan(const struct outcome *out, const struct request *r, const s
 	struct np_err why = NP_ERR_INIT;
 
 	if (plan_item(out, r, item, p, &why) == 0)
-		return findings_add_plan(f, &p->plan, err);
-	return why.code == NP_E_NOMEM ? np_fail_nomem(err) : findings_add(f, why.text, err);
+		return hook_findings_add_plan(f, &p->plan, err);
+	return why.code == NP_E_NOMEM ? np_fail_nomem(err) : hook_findings_add(f, why.text, err);
 }
 
 static const json_t *replaced_spec(const struct np_plan_template *t)
@@ -76,8 +76,8 @@ static int add_difference(json_t *patch, json_t *from, json_t *to)
 static json_t *make_spec_patch(const struct np_plan_template *t)
 {
 	static const char *const fields[] = { "hardwareVersion", "pciDevices" };
-	const struct np_node spec = np_node_get(
-		np_node_get(np_node_get(t->template->node, "spec"), "template"), "spec");
+	const struct np_val spec =
+		np_doc_get(np_doc_get(np_doc_get(t->template->node, "spec"), "template"), "spec");
 	const json_t *wanted = replaced_spec(t);
 	json_auto_t *patch = json_object(), *keys = json_object();
 	json_t *fresh = json_object_get(wanted, "customVMXKeys");
@@ -89,7 +89,7 @@ static json_t *make_spec_patch(const struct np_plan_template *t)
 		r = json_object_set(patch, "customVMXKeys", keys);
 	for (size_t i = 0; r == 0 && i < sizeof(fields) / sizeof(fields[0]); i++) {
 		json_t *value = json_object_get(wanted, fields[i]);
-		const json_t *old = np_node_get(spec, fields[i]).json;
+		const json_t *old = np_doc_get(spec, fields[i]).json;
 
 		if (value && (!old || !json_equal(old, value)))
 			r = json_object_set(patch, fields[i], value);
@@ -114,12 +114,12 @@ static int add_patch(struct outcome *out, const char *uid, const struct np_plan_
 
 	if (!patch)
 		return np_fail_nomem(err);
-	text_add_string(&out->extra, out->answer->templates == 0 ? ",\"items\":[" : ",");
-	text_add_string(&out->extra, "{\"uid\":");
-	text_add_json(&out->extra, uid);
-	text_add_string(&out->extra, ",\"patchType\":\"JSONMergePatch\",\"patch\":");
-	text_add_base64(&out->extra, patch, strlen(patch));
-	text_add_string(&out->extra, "}");
+	hook_text_add_string(&out->extra, out->answer->templates == 0 ? ",\"items\":[" : ",");
+	hook_text_add_string(&out->extra, "{\"uid\":");
+	hook_text_add_json(&out->extra, uid);
+	hook_text_add_string(&out->extra, ",\"patchType\":\"JSONMergePatch\",\"patch\":");
+	hook_text_add_base64(&out->extra, patch, strlen(patch));
+	hook_text_add_string(&out->extra, "}");
 	out->answer->templates++;
 	return 0;
 }
@@ -127,14 +127,14 @@ static int add_patch(struct outcome *out, const char *uid, const struct np_plan_
 static int patch_item(struct outcome *out, const struct request *r, const struct item *item,
 		      struct findings *f, struct np_err *err)
 {
-	NP_AUTO(pool_plan_done) struct pool_plan p = { .plan = { 0 } };
+	NP_AUTO(hook_pool_plan_done) struct pool_plan p = { .plan = { 0 } };
 	const struct np_plan_template *t;
 	json_auto_t *uid = NULL;
 
-	if (span_text(item->uid, &uid) == -NP_E_NOMEM)
+	if (hook_span_text(item->uid, &uid) == -NP_E_NOMEM)
 		return np_fail_nomem(err);
 	if (!uid)
-		return findings_add(f, "an item has no uid: a text is needed", err);
+		return hook_findings_add(f, "an item has no uid: a text is needed", err);
 	if (find_plan(out, r, item, &p, f, err) < 0)
 		return np_err_ret(err);
 	t = p.plan.n_errors == 0 ? lacking_template(&p.plan) : NULL;
@@ -145,23 +145,23 @@ static int patch_item(struct outcome *out, const struct request *r, const struct
 static int conclude(struct outcome *out, const struct request *r, const struct findings *f,
 		    struct np_err *err)
 {
-	if (!findings_has_any(f))
+	if (!hook_findings_has_any(f))
 		return 0;
-	findings_text(f, out->answer->message);
+	hook_findings_text(f, out->answer->message);
 	if (r->enforce)
 		return np_fail(err, NP_E_SPEC, "%s", out->answer->message);
 	return 0;
 }
 
-int generate_patches(struct outcome *out, const struct request *r, struct np_err *err)
+int hook_generate_patches(struct outcome *out, const struct request *r, struct np_err *err)
 {
-	NP_AUTO(findings_done) struct findings f = { NULL };
+	NP_AUTO(hook_findings_done) struct findings f = { NULL };
 
 	for (size_t i = 0; i < r->n_items; i++)
 		if (patch_item(out, r, &r->items[i], &f, err) < 0)
 			return np_err_ret(err);
 	if (out->answer->templates > 0)
-		text_add_string(&out->extra, "]");
+		hook_text_add_string(&out->extra, "]");
 	return conclude(out, r, &f, err);
 }
 
@@ -179,13 +179,13 @@ static int check_template(const struct np_plan_template *t, const struct np_plan
 	snprintf(text, sizeof(text),
 		 "pool '%s': template '%s' is not right after all patches: %s should be %s", id,
 		 t->name, item->path, to ? to : "absent");
-	return findings_add(f, text, err);
+	return hook_findings_add(f, text, err);
 }
 
 static int check_item(struct outcome *out, const struct request *r, const struct item *item,
 		      struct findings *f, struct np_err *err)
 {
-	NP_AUTO(pool_plan_done) struct pool_plan p = { .plan = { 0 } };
+	NP_AUTO(hook_pool_plan_done) struct pool_plan p = { .plan = { 0 } };
 	const struct np_plan_template *t;
 
 	if (find_plan(out, r, item, &p, f, err) < 0)
@@ -200,11 +200,11 @@ static int add_classes(const struct outcome *out, const struct request *r, struc
 	for (size_t i = 0; i < r->n_items; i++) {
 		struct np_err why = NP_ERR_INIT;
 
-		if (pool_add_class(r, &r->items[i], out->o->catalogue, in, &why) >= 0)
+		if (hook_pool_add_class(r, &r->items[i], out->o->catalogue, in, &why) >= 0)
 			continue;
 		if (why.code == NP_E_NOMEM)
 			return np_fail_nomem(err);
-		if (findings_add(f, why.text, err) < 0)
+		if (hook_findings_add(f, why.text, err) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -215,11 +215,11 @@ static int plan_classes(const struct outcome *out, struct np_input *in, struct n
 			struct np_err *err)
 {
 	NP_AUTO(np_kube_freep) struct np_kube *kube = NULL;
-	NP_AUTO(np_fetched_done) struct np_fetched fetched = { .n = 0 };
+	NP_AUTO(np_sync_fetched_done) struct np_fetched fetched = { .n = 0 };
 	struct np_plan_options o = { .catalogue = out->o->catalogue, .holder = "hook" };
 
-	if (np_input_finish(in, err) < 0 || hook_connect(out->o, &kube, err) < 0 ||
-	    np_apply_fetch(kube, in, &fetched, err) < 0)
+	if (np_pool_input_finish(in, err) < 0 || hook_connect(out->o, &kube, err) < 0 ||
+	    np_sync_fetch(kube, in, &fetched, err) < 0)
 		return np_err_ret(err);
 	o.classes = fetched.items;
 	o.n_classes = fetched.n;
@@ -237,16 +237,16 @@ static int add_api_error(struct findings *f, const struct np_err *why, struct np
 	if (why->code == NP_E_NOMEM)
 		return np_fail_nomem(err);
 	if (np_code_exit_status(why->code) != np_code_exit_status(NP_E_RETRY))
-		return findings_add(f, why->text, err);
+		return hook_findings_add(f, why->text, err);
 	snprintf(text, sizeof(text), "the VirtualMachineClasses cannot be read: %s",
 		 np_code_name(why->code));
-	return findings_add(f, text, err);
+	return hook_findings_add(f, text, err);
 }
 
 static int check_classes(struct outcome *out, const struct request *r, struct findings *f,
 			 struct np_err *err)
 {
-	NP_AUTO(pool_plan_done) struct pool_plan p = { .plan = { 0 } };
+	NP_AUTO(hook_pool_plan_done) struct pool_plan p = { .plan = { 0 } };
 	struct np_err why = NP_ERR_INIT;
 
 	if (!out->o->kube)
@@ -256,13 +256,13 @@ static int check_classes(struct outcome *out, const struct request *r, struct fi
 	if (p.input.n_pools == 0)
 		return 0;
 	if (plan_classes(out, &p.input, &p.plan, &why) == 0)
-		return findings_add_plan(f, &p.plan, err);
+		return hook_findings_add_plan(f, &p.plan, err);
 	return add_api_error(f, &why, err);
 }
 
-int validate_topology(struct outcome *out, const struct request *r, struct np_err *err)
+int hook_validate_topology(struct outcome *out, const struct request *r, struct np_err *err)
 {
-	NP_AUTO(findings_done) struct findings f = { NULL };
+	NP_AUTO(hook_findings_done) struct findings f = { NULL };
 
 	for (size_t i = 0; i < r->n_items; i++)
 		if (check_item(out, r, &r->items[i], &f, err) < 0)

@@ -43,9 +43,9 @@ static const char variables[] =
 
 _Static_assert(NP_WINDOW_GB_MAX == 65536, "the schema says how large a window may be");
 
-int discover_variables(struct outcome *out, const struct request *r, struct np_err *err)
+int hook_discover_variables(struct outcome *out, const struct request *r, struct np_err *err)
 {
 	(void)r, (void)err;
-	text_add(&out->extra, variables, sizeof(variables) - 1);
+	hook_text_add(&out->extra, variables, sizeof(variables) - 1);
 	return 0;
 }

@@ -7,7 +7,7 @@
 
 #include "nodeprep/report.h"
 
-void name_of(const char *text, size_t size, char ret[static KEY_MAX])
+void hostcheck_name_of(const char *text, size_t size, char ret[static KEY_MAX])
 {
 	size_t used = 0;
 
@@ -68,7 +68,7 @@ static size_t value_size(const char *value, size_t size)
 	return size;
 }
 
-bool pair_parse(const char *line, size_t size, struct pair_line *ret)
+bool hostcheck_pair_parse(const char *line, size_t size, struct pair_line *ret)
 {
 	const char *key, *value;
 	size_t key_size, size_left, gap;
@@ -93,13 +93,13 @@ bool pair_parse(const char *line, size_t size, struct pair_line *ret)
 	trim(&value, &size_left);
 	if (key_size == 0 || key_size >= KEY_MAX || size_left >= VALUE_MAX)
 		return false;
-	copy_clean(ret->key, KEY_MAX, key, key_size);
-	name_of(key, key_size, ret->name);
-	copy_clean(ret->value, VALUE_MAX, value, size_left);
+	np_report_copy_clean(ret->key, KEY_MAX, key, key_size);
+	hostcheck_name_of(key, key_size, ret->name);
+	np_report_copy_clean(ret->value, VALUE_MAX, value, size_left);
 	return ret->name[0] != '\0';
 }
 
-enum np_verdict yes_or_no(const char *value)
+enum np_verdict hostcheck_yes_or_no(const char *value)
 {
 	static const char *const yes[] = { "1", "enable", "enabled", "on", "true", "yes" };
 	static const char *const no[] = { "0", "disable", "disabled", "false", "no", "off" };
@@ -113,7 +113,7 @@ enum np_verdict yes_or_no(const char *value)
 	return NP_VERDICT_UNKNOWN;
 }
 
-bool size_parse(const char *text, uint64_t *ret)
+bool hostcheck_size_parse(const char *text, uint64_t *ret)
 {
 	static const char units[] = "KMGT";
 	uint64_t value = 0;

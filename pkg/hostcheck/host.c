@@ -23,7 +23,7 @@ struct reading {
 	struct np_err *err;
 };
 
-int np_host_new(const struct np_catalogue *cat, struct np_host **ret, struct np_err *err)
+int np_hostcheck_new(const struct np_catalogue *cat, struct np_host **ret, struct np_err *err)
 {
 	struct np_host *h = calloc(1, sizeof(*h));
 
@@ -35,7 +35,7 @@ int np_host_new(const struct np_catalogue *cat, struct np_host **ret, struct np_
 	return 0;
 }
 
-void np_host_free(struct np_host *h)
+void np_hostcheck_free(struct np_host *h)
 {
 	if (!h)
 		return;
@@ -44,9 +44,9 @@ void np_host_free(struct np_host *h)
 	free(h);
 }
 
-void np_host_freep(struct np_host **h)
+void np_hostcheck_freep(struct np_host **h)
 {
-	np_host_free(*h);
+	np_hostcheck_free(*h);
 }
 
 /* --- settings ----------------------------------------------------------------------------------- */
@@ -120,14 +120,14 @@ static const struct setting_name *find_setting(const char *key)
 	const struct setting_name *found;
 	const char *last;
 
-	name_of(key, strlen(key), name);
+	hostcheck_name_of(key, strlen(key), name);
 	found = find_name(name);
 	last = key + strlen(key);
 	while (last > key && !strchr("./\\>", last[-1]))
 		last--;
 	if (found || last == key)
 		return found;
-	name_of(last, strlen(last), name);
+	hostcheck_name_of(last, strlen(last), name);
 	return find_name(name);
 }
 
@@ -142,7 +142,7 @@ static void set_worst(enum np_verdict *verdict, enum np_verdict value, bool no_i
 
 static void set_setting(struct reading *r, const struct setting_name *name, const char *value)
 {
-	set_worst(&r->h->settings[name->setting], yes_or_no(value),
+	set_worst(&r->h->settings[name->setting], hostcheck_yes_or_no(value),
 		  name->setting != SETTING_NO_IOMMU);
 }
 
@@ -193,7 +193,7 @@ static bool read_kernel_setting(struct reading *r, const char *line, size_t size
 	char name[64], configured[16], runtime[16], text[256];
 	const struct setting_name *setting;
 
-	copy_clean(text, sizeof(text), line, size);
+	np_report_copy_clean(text, sizeof(text), line, size);
 	if (sscanf(text, " %63s Bool %15s %15s", name, configured, runtime) != 3)
 		return false;
 	setting = find_setting(name);
@@ -255,7 +255,7 @@ static bool read_id(const char *value, uint16_t *ret)
 	struct np_err ignored = NP_ERR_INIT;
 
 	return strlen(value) == 6 && strncmp(value, "0x", 2) == 0 &&
-	       np_pci_half_parse(value, ret, &ignored) == 0;
+	       np_gpu_pci_half_parse(value, ret, &ignored) == 0;
 }
 
 /* vim-cmd prints numbers, those over 32767 as negative ones. */
@@ -325,7 +325,7 @@ static bool read_pci_field(struct reading *r, const struct pair_line *p)
 static bool read_api_field(struct reading *r, const struct pair_line *p)
 {
 	struct host_device *d = r->device;
-	enum np_verdict value = yes_or_no(p->value);
+	enum np_verdict value = hostcheck_yes_or_no(p->value);
 	uint16_t number;
 
 	if (strcmp(p->name, "passthrucapable") == 0 || strcmp(p->name, "passthroughcapable") == 0)
@@ -348,7 +348,7 @@ static bool read_api_field(struct reading *r, const struct pair_line *p)
 
 static void copy_address(char ret[static NP_PCI_ADDRESS_MAX], const char *text)
 {
-	if (!address_find(text, strlen(text), ret))
+	if (!np_report_find_address(text, strlen(text), ret))
 		ret[0] = '\0';
 }
 
@@ -379,7 +379,7 @@ static bool find_ids(const char *line, size_t size, bool is_cut, struct np_pci_i
 		memcpy(text, line + i, 9);
 		text[9] = '\0';
 		if (strspn(text, "0123456789abcdefABCDEF:") == 9 &&
-		    np_pci_id_parse(text, ret, &ignored) == 0)
+		    np_gpu_pci_id_parse(text, ret, &ignored) == 0)
 			return true;
 	}
 	return false;
@@ -408,7 +408,7 @@ static void read_lspci_name(struct reading *r, const char *line, size_t size)
 
 		if (!close)
 			return;
-		copy_clean(name, sizeof(name), open + 1, (size_t)(close - open - 1));
+		np_report_copy_clean(name, sizeof(name), open + 1, (size_t)(close - open - 1));
 		np_gpu_find_model(r->h->cat, name, &r->device->seen.gpu, &ignored);
 		open = memchr(close, '[', size - (size_t)(close - line));
 	}
@@ -423,7 +423,7 @@ static bool has_text(const char *line, size_t size, const char *text)
 static bool read_lspci_head(struct reading *r, const char *line, size_t size)
 {
 	char address[NP_PCI_ADDRESS_MAX];
-	const char *at = address_find(line, size < 20 ? size : 20, address);
+	const char *at = np_report_find_address(line, size < 20 ? size : 20, address);
 	const char *blank = memchr(line, ' ', size);
 
 	if (at != line || !blank || !memchr(blank, ':', size - (size_t)(blank - line)))
@@ -465,7 +465,7 @@ static void fill_region(struct np_seen_bar *bar, const char *text)
 		return;
 	memcpy(number, size + 6, (size_t)(close - size) - 6);
 	number[close - size - 6] = '\0';
-	size_parse(number, &bar->bytes);
+	hostcheck_size_parse(number, &bar->bytes);
 }
 
 /* lspci -v does not say which BAR it is: one of 64 bits takes two places. */
@@ -492,7 +492,7 @@ static void read_region(struct reading *r, const char *text)
 	at = strstr(text, "Region ");
 	if (at && at[7] >= '0' && at[7] <= '9' && at[8] == ':')
 		index = (unsigned)(at[7] - '0');
-	if (index >= BARS)
+	if (index >= NP_PCI_BARS)
 		return;
 	for (size_t i = 0; i < gpu->n_bars; i++)
 		if (gpu->bars[i].index == index)
@@ -509,7 +509,7 @@ static void read_lspci_line(struct reading *r, const char *line, size_t size)
 	char text[512];
 	const char *at;
 
-	copy_clean(text, sizeof(text), line, size);
+	np_report_copy_clean(text, sizeof(text), line, size);
 	read_region(r, text);
 	if (strstr(text, "(SR-IOV)"))
 		r->device->has_sriov = true;
@@ -517,7 +517,7 @@ static void read_lspci_line(struct reading *r, const char *line, size_t size)
 	if (!at)
 		return;
 	at += strlen(driver);
-	copy_clean(r->device->seen.driver, NP_DRIVER_MAX, at, strcspn(at, " "));
+	np_report_copy_clean(r->device->seen.driver, NP_DRIVER_MAX, at, strcspn(at, " "));
 	r->device->seen.has_driver = NP_VERDICT_YES;
 }
 
@@ -572,7 +572,7 @@ static bool read_pages(struct reading *r, const char *line, size_t size)
 		return false;
 	r->kinds |= KIND_VMWARE_LOG;
 	at += strlen(words);
-	copy_clean(text, sizeof(text), at, size - (size_t)(at - line));
+	np_report_copy_clean(text, sizeof(text), at, size - (size_t)(at - line));
 	at = read_count(text, ") exceeds limit (", &needed);
 	if (!at || !read_count(at, ")", &limit) || needed == 0)
 		return true;
@@ -592,11 +592,11 @@ static bool read_passthrough_row(struct reading *r, const char *line, size_t siz
 
 	if (size >= sizeof(text))
 		return false;
-	copy_clean(text, sizeof(text), line, size);
+	np_report_copy_clean(text, sizeof(text), line, size);
 	text[strcspn(text, "?")] = '\0';
-	if (sscanf(text, " %19s %15s", address, word) != 2 || !address_is(address))
+	if (sscanf(text, " %19s %15s", address, word) != 2 || !np_report_is_address(address))
 		return false;
-	value = yes_or_no(word);
+	value = hostcheck_yes_or_no(word);
 	if (value == NP_VERDICT_UNKNOWN)
 		return false;
 	copy_address(address, text);
@@ -617,8 +617,8 @@ static bool read_record_head(struct reading *r, const char *line, size_t size)
 		size--;
 	if (size == 0 || size >= sizeof(text))
 		return false;
-	copy_clean(text, sizeof(text), line, size);
-	if (!address_is(text))
+	np_report_copy_clean(text, sizeof(text), line, size);
+	if (!np_report_is_address(text))
 		return false;
 	copy_address(text, text);
 	if (open_device(r, text))
@@ -631,7 +631,7 @@ static void read_pair(struct reading *r, const char *line, size_t size)
 	char address[NP_PCI_ADDRESS_MAX];
 	struct pair_line p;
 
-	if (read_kernel_setting(r, line, size) || !pair_parse(line, size, &p))
+	if (read_kernel_setting(r, line, size) || !hostcheck_pair_parse(line, size, &p))
 		return;
 	if (begins_record(&p, address)) {
 		if (!r->device || strcmp(r->device->seen.address, address) != 0)
@@ -706,12 +706,12 @@ static void keep_capture(struct np_host *h, const char *name, unsigned kinds)
 	if (h->n_captures == CAPTURES_MAX)
 		return;
 	capture = &h->captures[h->n_captures++];
-	copy_clean(capture->name, sizeof(capture->name), name, strlen(name));
+	np_report_copy_clean(capture->name, sizeof(capture->name), name, strlen(name));
 	capture->kinds = kinds;
 }
 
-int np_host_read(struct np_host *h, const char *name, const char *bytes, size_t size,
-		 struct np_err *err)
+int np_hostcheck_read(struct np_host *h, const char *name, const char *bytes, size_t size,
+		      struct np_err *err)
 {
 	struct reading r = { .h = h, .err = err };
 	const char *at = bytes, *end = bytes + size;

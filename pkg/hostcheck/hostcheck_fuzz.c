@@ -25,16 +25,16 @@ static void judge_host(struct np_host *h, bool wants_vgpu)
 	char *text = NULL;
 	json_t *tree;
 
-	if (np_host_judge(h, wants_vgpu, &r, &err) < 0)
+	if (np_hostcheck_judge(h, wants_vgpu, &r, &err) < 0)
 		return;
-	for (size_t i = 0; r.pass == NP_VERDICT_YES && i < r.n_checks; i++)
-		require(r.checks[i].status != NP_CHECK_FAIL &&
-			(r.checks[i].status != NP_CHECK_UNKNOWN || !r.checks[i].decides));
+	for (size_t i = 0; r.pass == NP_VERDICT_YES && i < r.n_probes; i++)
+		require(r.probes[i].status != NP_PROBE_FAIL &&
+			(r.probes[i].status != NP_PROBE_UNKNOWN || !r.probes[i].decides));
 	require(r.pass != NP_VERDICT_YES || (h->hv_support == 3 && h->n_gpus > 0));
-	tree = np_host_tree(h, &r);
+	tree = np_hostcheck_tree(h, &r);
 	require(tree);
 	json_decref(tree);
-	require(np_host_text(h, &r, &text, &err) == 0);
+	require(np_hostcheck_text(h, &r, &text, &err) == 0);
 	free(text);
 	np_report_done(&r);
 }
@@ -45,13 +45,13 @@ static void fuzz_host(const struct np_catalogue *cat, const char *bytes, size_t 
 	struct np_err err = NP_ERR_INIT;
 	struct np_host *h = NULL;
 
-	if (np_host_new(cat, &h, &err) < 0)
+	if (np_hostcheck_new(cat, &h, &err) < 0)
 		return;
-	if (np_host_read(h, "capture", bytes, size, &err) == 0) {
+	if (np_hostcheck_read(h, "capture", bytes, size, &err) == 0) {
 		judge_host(h, false);
 		judge_host(h, true);
 	}
-	np_host_free(h);
+	np_hostcheck_free(h);
 }
 
 /* The first byte says nothing; the corpus has it as "h". */
@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct np_err err = NP_ERR_INIT;
 	char *copy;
 
-	if (size == 0 || (!cat && np_catalogue_new(&cat, &err) < 0))
+	if (size == 0 || (!cat && np_gpu_catalogue_new(&cat, &err) < 0))
 		return 0;
 	/* A copy without a NUL behind it: a step too far is seen. */
 	copy = malloc(size - 1 > 0 ? size - 1 : 1);

@@ -50,7 +50,7 @@ static void test_hostcheck__keys_and_values(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct pair_line p;
-		bool is_pair = pair_parse(rows[i].line, strlen(rows[i].line), &p);
+		bool is_pair = hostcheck_pair_parse(rows[i].line, strlen(rows[i].line), &p);
 
 		if (is_pair != !!rows[i].name || (is_pair && (strcmp(p.name, rows[i].name) != 0 ||
 							      strcmp(p.value, rows[i].value) != 0)))
@@ -62,12 +62,12 @@ static void test_hostcheck__keys_and_values(void **state)
 static void test_hostcheck__words_that_say_yes_or_no(void **state)
 {
 	(void)state;
-	assert_int_equal(yes_or_no("Enabled"), NP_VERDICT_YES);
-	assert_int_equal(yes_or_no("TRUE"), NP_VERDICT_YES);
-	assert_int_equal(yes_or_no("off"), NP_VERDICT_NO);
-	assert_int_equal(yes_or_no("Enab"), NP_VERDICT_UNKNOWN);
-	assert_int_equal(yes_or_no("Enabled (pending)"), NP_VERDICT_UNKNOWN);
-	assert_int_equal(yes_or_no(""), NP_VERDICT_UNKNOWN);
+	assert_int_equal(hostcheck_yes_or_no("Enabled"), NP_VERDICT_YES);
+	assert_int_equal(hostcheck_yes_or_no("TRUE"), NP_VERDICT_YES);
+	assert_int_equal(hostcheck_yes_or_no("off"), NP_VERDICT_NO);
+	assert_int_equal(hostcheck_yes_or_no("Enab"), NP_VERDICT_UNKNOWN);
+	assert_int_equal(hostcheck_yes_or_no("Enabled (pending)"), NP_VERDICT_UNKNOWN);
+	assert_int_equal(hostcheck_yes_or_no(""), NP_VERDICT_UNKNOWN);
 }
 
 static void test_hostcheck__sizes_of_regions(void **state)
@@ -75,27 +75,28 @@ static void test_hostcheck__sizes_of_regions(void **state)
 	uint64_t size = 7;
 
 	(void)state;
-	assert_true(size_parse("64G", &size) && size == 64 * NP_GIB);
-	assert_true(size_parse("16M", &size) && size == 16 * NP_MIB);
-	assert_true(size_parse("128", &size) && size == 128);
+	assert_true(hostcheck_size_parse("64G", &size) && size == 64 * NP_GIB);
+	assert_true(hostcheck_size_parse("16M", &size) && size == 16 * NP_MIB);
+	assert_true(hostcheck_size_parse("128", &size) && size == 128);
 	size = 7;
-	assert_false(size_parse("", &size) || size_parse("0M", &size) || size_parse("64X", &size) ||
-		     size_parse("64GB", &size) || size_parse("99999999G", &size) ||
-		     size_parse("G", &size));
+	assert_false(hostcheck_size_parse("", &size) || hostcheck_size_parse("0M", &size) ||
+		     hostcheck_size_parse("64X", &size) || hostcheck_size_parse("64GB", &size) ||
+		     hostcheck_size_parse("99999999G", &size) || hostcheck_size_parse("G", &size));
 	assert_int_equal(size, 7);
 }
 
 static int read_and_judge(const char *bytes, size_t size, struct np_err *err)
 {
-	NP_AUTO(np_host_freep) struct np_host *h = NULL;
+	NP_AUTO(np_hostcheck_freep) struct np_host *h = NULL;
 	NP_AUTO(np_report_done) struct np_report r = { 0 };
 	json_auto_t *tree = NULL;
 
-	if (np_host_new(catalogue, &h, err) < 0 || np_host_read(h, "all", bytes, size, err) < 0 ||
-	    np_host_judge(h, false, &r, err) < 0)
+	if (np_hostcheck_new(catalogue, &h, err) < 0 ||
+	    np_hostcheck_read(h, "all", bytes, size, err) < 0 ||
+	    np_hostcheck_judge(h, false, &r, err) < 0)
 		return np_err_ret(err);
 	assert_int_equal(r.pass, NP_VERDICT_YES);
-	tree = np_host_tree(h, &r);
+	tree = np_hostcheck_tree(h, &r);
 	return tree ? 0 : np_fail_nomem(err);
 }
 

@@ -26,16 +26,16 @@ struct pair_line {
 };
 
 /* Splits a line; false where it is none of these. */
-bool pair_parse(const char *line, size_t size, struct pair_line *ret);
+bool hostcheck_pair_parse(const char *line, size_t size, struct pair_line *ret);
 
 /* Copies letters and digits alone, lower case. */
-void name_of(const char *text, size_t size, char ret[static KEY_MAX]);
+void hostcheck_name_of(const char *text, size_t size, char ret[static KEY_MAX]);
 
 /* Reads enabled, true, on, yes, 1 and their opposites; UNKNOWN for any other word. */
-enum np_verdict yes_or_no(const char *value);
+enum np_verdict hostcheck_yes_or_no(const char *value);
 
 /* Reads "64G", "16M", "4K"; false where it is none. */
-bool size_parse(const char *text, uint64_t *ret);
+bool hostcheck_size_parse(const char *text, uint64_t *ret);
 
 /* What a host says of one PCI function. */
 struct host_device {

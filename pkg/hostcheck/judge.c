@@ -35,27 +35,27 @@ static const char *const hv_texts[] = {
 static int check_hv(struct checking *c, struct np_err *err)
 {
 	int level = c->h->hv_support;
-	struct judgement j = {
+	struct np_judgement j = {
 		.id = "hv-support",
-		.status = level == 3 ? NP_CHECK_PASS : NP_CHECK_FAIL,
+		.status = level == 3 ? NP_PROBE_PASS : NP_PROBE_FAIL,
 		.decides = true,
 		.cure = "switch Intel VT-x or AMD-V (SVM) on in the BIOS",
 		.where = "esxcfg-info | grep 'HV Support'; BIOS: processor settings"
 	};
 
 	if (level < 0) {
-		j.status = NP_CHECK_UNKNOWN;
+		j.status = NP_PROBE_UNKNOWN;
 		j.cure = "add the output of: esxcfg-info | grep 'HV Support'";
-		return report_add(c->r, &j, err, "no capture has it");
+		return np_report_add(c->r, &j, err, "no capture has it");
 	}
-	return report_add(c->r, &j, err, "%s", hv_texts[level]);
+	return np_report_add(c->r, &j, err, "%s", hv_texts[level]);
 }
 
-static enum np_check_status status_of(enum np_verdict v)
+static enum np_probe_status status_of(enum np_verdict v)
 {
 	if (v == NP_VERDICT_UNKNOWN)
-		return NP_CHECK_UNKNOWN;
-	return v == NP_VERDICT_YES ? NP_CHECK_PASS : NP_CHECK_FAIL;
+		return NP_PROBE_UNKNOWN;
+	return v == NP_VERDICT_YES ? NP_PROBE_PASS : NP_PROBE_FAIL;
 }
 
 static const char *on_or_off(enum np_verdict v)
@@ -68,20 +68,20 @@ static const char *on_or_off(enum np_verdict v)
 static int check_iommu(struct checking *c, struct np_err *err)
 {
 	enum np_verdict v = c->h->settings[SETTING_IOMMU];
-	struct judgement j = { .id = "iommu",
-			       .status = status_of(v),
-			       .decides = true,
-			       .cure = "switch VT-d (Intel) or the IOMMU (AMD) on in the BIOS",
-			       .where = "BIOS: VT-d, Intel VT for Directed I/O, or AMD IOMMU; "
-					"esxcli system settings kernel list -o noIOMMU" };
+	struct np_judgement j = { .id = "iommu",
+				  .status = status_of(v),
+				  .decides = true,
+				  .cure = "switch VT-d (Intel) or the IOMMU (AMD) on in the BIOS",
+				  .where = "BIOS: VT-d, Intel VT for Directed I/O, or AMD IOMMU; "
+					   "esxcli system settings kernel list -o noIOMMU" };
 
 	if (c->h->settings[SETTING_NO_IOMMU] == NP_VERDICT_YES) {
-		j.status = NP_CHECK_FAIL;
+		j.status = NP_PROBE_FAIL;
 		j.cure =
 			"esxcli system settings kernel set -s noIOMMU -v FALSE, and reboot the host";
-		return report_add(c->r, &j, err, "ESXi's setting noIOMMU is TRUE");
+		return np_report_add(c->r, &j, err, "ESXi's setting noIOMMU is TRUE");
 	}
-	return report_add(c->r, &j, err, "VT-d or AMD IOMMU: %s", on_or_off(v));
+	return np_report_add(c->r, &j, err, "VT-d or AMD IOMMU: %s", on_or_off(v));
 }
 
 /* --- GPUs --------------------------------------------------------------------------------------- */
@@ -92,7 +92,7 @@ static bool is_gpu(const struct np_host *h, const struct host_device *d)
 
 	if (!d->seen.has_id)
 		return d->is_display && (d->seen.gpu || d->is_nvidia);
-	class = np_pci_classify(h->cat, d->seen.id);
+	class = np_gpu_pci_classify(h->cat, d->seen.id);
 	if (class != NP_PCI_GPU_UNKNOWN)
 		return class == NP_PCI_GPU;
 	return !d->has_class || d->is_display;
@@ -104,7 +104,7 @@ static void read_bars(struct np_host *h, struct host_device *d)
 	if (d->seen.has_id)
 		d->seen.gpu = np_gpu_find_id(h->cat, d->seen.id);
 	if (d->has_regions)
-		gpu_pair_bars(&d->seen, d->is_whole);
+		np_report_pair_bars(&d->seen, d->is_whole);
 }
 
 static int by_address(const void *a, const void *b)
@@ -139,31 +139,32 @@ static int find_gpus(struct checking *c, struct np_err *err)
 
 static int check_gpus(struct checking *c, struct np_err *err)
 {
-	struct judgement j = { .id = "gpus-found",
-			       .status = NP_CHECK_PASS,
-			       .decides = true,
-			       .where = "esxcli hardware pci list, or lspci -nnvvv" };
-	struct words w = { 0 };
-	char who[WHO_MAX];
+	struct np_judgement j = { .id = "gpus-found",
+				  .status = NP_PROBE_PASS,
+				  .decides = true,
+				  .where = "esxcli hardware pci list, or lspci -nnvvv" };
+	struct np_report_words w = { 0 };
+	char who[NP_REPORT_WHO_MAX];
 
 	for (size_t i = 0; i < c->h->n_gpus; i++)
-		words_add(&w, "%s", gpu_who(&c->h->gpus[i].seen, who));
+		np_report_words_add(&w, "%s", np_report_gpu_name(&c->h->gpus[i].seen, who));
 	if (c->h->is_list_cut || (w.n == 0 && c->n_untold > 0)) {
-		j.status = NP_CHECK_UNKNOWN;
+		j.status = NP_PROBE_UNKNOWN;
 		j.cure = "add the whole list: it ends within a record";
-		return report_add(c->r, &j, err,
-				  "the list of PCI devices is truncated; so far %zu: %s", w.n,
-				  w.text);
+		return np_report_add(c->r, &j, err,
+				     "the list of PCI devices is truncated; so far %zu: %s", w.n,
+				     w.text);
 	}
 	if (w.n > 0)
-		return report_add(c->r, &j, err, "%zu: %s", w.n, w.text);
-	j.status = c->has_devices ? NP_CHECK_FAIL : NP_CHECK_UNKNOWN;
+		return np_report_add(c->r, &j, err, "%zu: %s", w.n, w.text);
+	j.status = c->has_devices ? NP_PROBE_FAIL : NP_PROBE_UNKNOWN;
 	j.cure =
 		c->has_devices
 			? "check that the card is seated and powered, and that the list is complete"
 			: "add the output of: esxcli hardware pci list";
-	return report_add(c->r, &j, err, "%s",
-			  c->has_devices ? "none in the list of PCI devices" : "no capture has it");
+	return np_report_add(c->r, &j, err, "%s",
+			     c->has_devices ? "none in the list of PCI devices"
+					    : "no capture has it");
 }
 
 /* What differs between the three states of passthrough. */
@@ -179,34 +180,36 @@ static enum np_verdict verdict_at(const struct host_device *d, size_t offset)
 
 static int check_passthrough(struct checking *c, const struct passthrough *p, struct np_err *err)
 {
-	struct judgement j = { .id = p->id, .decides = true, .cure = p->cure, .where = p->where };
-	struct words bad = { 0 }, open = { 0 };
-	char who[WHO_MAX];
+	struct np_judgement j = {
+		.id = p->id, .decides = true, .cure = p->cure, .where = p->where
+	};
+	struct np_report_words bad = { 0 }, open = { 0 };
+	char who[NP_REPORT_WHO_MAX];
 
 	if (c->h->is_vgpu) {
-		j.status = NP_CHECK_PASS;
-		return report_add(c->r, &j, err, "not needed: the host provides vGPUs");
+		j.status = NP_PROBE_PASS;
+		return np_report_add(c->r, &j, err, "not needed: the host provides vGPUs");
 	}
 	for (size_t i = 0; i < c->h->n_gpus; i++) {
 		enum np_verdict v = verdict_at(&c->h->gpus[i], p->offset);
 
 		if (v != NP_VERDICT_YES)
-			words_add(v == NP_VERDICT_NO ? &bad : &open, "%s",
-				  gpu_who(&c->h->gpus[i].seen, who));
+			np_report_words_add(v == NP_VERDICT_NO ? &bad : &open, "%s",
+					    np_report_gpu_name(&c->h->gpus[i].seen, who));
 	}
-	j.status = bad.n > 0                         ? NP_CHECK_FAIL
-		   : open.n > 0 || c->h->n_gpus == 0 ? NP_CHECK_UNKNOWN
-						     : NP_CHECK_PASS;
-	if (j.status == NP_CHECK_UNKNOWN)
+	j.status = bad.n > 0                         ? NP_PROBE_FAIL
+		   : open.n > 0 || c->h->n_gpus == 0 ? NP_PROBE_UNKNOWN
+						     : NP_PROBE_PASS;
+	if (j.status == NP_PROBE_UNKNOWN)
 		j.cure =
 			"add the outputs of: esxcli hardware pci list; esxcli hardware pci pcipassthru "
 			"list";
-	return report_add(c->r, &j, err, "%s%s",
-			  bad.n > 0           ? p->bad
-			  : open.n > 0        ? "no capture of "
-			  : c->h->n_gpus == 0 ? "no GPU found"
-					      : p->good,
-			  bad.n > 0 ? bad.text : open.text);
+	return np_report_add(c->r, &j, err, "%s%s",
+			     bad.n > 0           ? p->bad
+			     : open.n > 0        ? "no capture of "
+			     : c->h->n_gpus == 0 ? "no GPU found"
+						 : p->good,
+			     bad.n > 0 ? bad.text : open.text);
 }
 
 static int check_capable(struct checking *c, struct np_err *err)
@@ -279,24 +282,24 @@ static enum np_verdict needs_sriov(const struct np_host *h)
 static int check_sriov(struct checking *c, struct np_err *err)
 {
 	enum np_verdict v = c->h->settings[SETTING_SRIOV], needed = needs_sriov(c->h);
-	struct judgement j = { .id = "sr-iov",
-			       .status = status_of(v),
-			       .decides = true,
-			       .cure = "switch SR-IOV on in the BIOS",
-			       .where = "BIOS: SR-IOV, SR-IOV Global Enable" };
+	struct np_judgement j = { .id = "sr-iov",
+				  .status = status_of(v),
+				  .decides = true,
+				  .cure = "switch SR-IOV on in the BIOS",
+				  .where = "BIOS: SR-IOV, SR-IOV Global Enable" };
 
 	if (v != NP_VERDICT_YES && needed == NP_VERDICT_NO) {
-		j.status = NP_CHECK_PASS;
-		return report_add(c->r, &j, err,
-				  "not needed: whole cards in passthrough, none a T4");
+		j.status = NP_PROBE_PASS;
+		return np_report_add(c->r, &j, err,
+				     "not needed: whole cards in passthrough, none a T4");
 	}
 	if (v == NP_VERDICT_NO && needed == NP_VERDICT_UNKNOWN) {
-		j.status = NP_CHECK_UNKNOWN;
-		return report_add(
+		j.status = NP_PROBE_UNKNOWN;
+		return np_report_add(
 			c->r, &j, err,
 			"switched off; any vGPU and the T4 need it, and no capture shows whether there will be one");
 	}
-	return report_add(c->r, &j, err, "SR-IOV: %s", on_or_off(v));
+	return np_report_add(c->r, &j, err, "SR-IOV: %s", on_or_off(v));
 }
 
 /* A large BAR above 4 GB proves the setting, one without a place disproves it. */
@@ -325,56 +328,57 @@ static enum np_verdict above_4g(const struct np_host *h)
 static int check_above_4g(struct checking *c, struct np_err *err)
 {
 	enum np_verdict set = c->h->settings[SETTING_ABOVE_4G], v = above_4g(c->h);
-	struct judgement j = { .id = "above-4g",
-			       .status = status_of(v),
-			       .decides = true,
-			       .cure = "switch memory mapping above 4 GB on in the BIOS",
-			       .where = "BIOS: Above 4G Decoding, Memory Mapped I/O above 4 GB" };
+	struct np_judgement j = { .id = "above-4g",
+				  .status = status_of(v),
+				  .decides = true,
+				  .cure = "switch memory mapping above 4 GB on in the BIOS",
+				  .where =
+					  "BIOS: Above 4G Decoding, Memory Mapped I/O above 4 GB" };
 
 	if (set != v)
-		return report_add(c->r, &j, err, "%s",
-				  v == NP_VERDICT_YES ? "a large BAR lies above 4 GB"
-						      : "a large BAR is not assigned");
-	return report_add(c->r, &j, err, "memory mapping above 4 GB: %s", on_or_off(v));
+		return np_report_add(c->r, &j, err, "%s",
+				     v == NP_VERDICT_YES ? "a large BAR lies above 4 GB"
+							 : "a large BAR is not assigned");
+	return np_report_add(c->r, &j, err, "memory mapping above 4 GB: %s", on_or_off(v));
 }
 
 static int check_bars(struct checking *c, struct np_err *err)
 {
-	struct judgement j = {
+	struct np_judgement j = {
 		.id = "bars-assigned",
-		.status = NP_CHECK_UNKNOWN,
+		.status = NP_PROBE_UNKNOWN,
 		.cure = "switch memory mapping above 4 GB on in the host's BIOS, and raise "
 			"its MMIO size where it has one",
 		.where = "lspci -vvv, Region lines"
 	};
-	struct words bad = { 0 };
+	struct np_report_words bad = { 0 };
 	size_t n_good = 0;
-	char who[WHO_MAX];
+	char who[NP_REPORT_WHO_MAX];
 
 	for (size_t i = 0; i < c->h->n_gpus; i++) {
 		const struct host_device *d = &c->h->gpus[i];
 
 		if (d->has_regions && d->seen.ok == NP_VERDICT_NO)
-			words_add(&bad, "%s", gpu_who(&d->seen, who));
+			np_report_words_add(&bad, "%s", np_report_gpu_name(&d->seen, who));
 		n_good += d->has_regions && d->seen.ok == NP_VERDICT_YES;
 	}
 	if (bad.n > 0) {
-		j.status = NP_CHECK_FAIL;
-		return report_add(c->r, &j, err, "the host did not assign every BAR of %s",
-				  bad.text);
+		j.status = NP_PROBE_FAIL;
+		return np_report_add(c->r, &j, err, "the host did not assign every BAR of %s",
+				     bad.text);
 	}
 	if (n_good == 0 || n_good < c->h->n_gpus) {
 		j.cure = NULL;
-		return report_add(c->r, &j, err, "no capture has every GPU");
+		return np_report_add(c->r, &j, err, "no capture has every GPU");
 	}
-	j.status = NP_CHECK_PASS;
-	return report_add(c->r, &j, err, "the host assigned every BAR of its GPUs");
+	j.status = NP_PROBE_PASS;
+	return np_report_add(c->r, &j, err, "the host assigned every BAR of its GPUs");
 }
 
 static int check_hot_migrate(struct checking *c, struct np_err *err)
 {
 	enum np_verdict v = c->h->settings[SETTING_HOT_MIGRATE];
-	struct judgement j = {
+	struct np_judgement j = {
 		.id = "hot-migrate",
 		.status = status_of(v),
 		.decides = c->h->is_vgpu,
@@ -384,8 +388,8 @@ static int check_hot_migrate(struct checking *c, struct np_err *err)
 
 	/* Off by default, and of no use to whole cards, which cannot move. */
 	if (v == NP_VERDICT_NO && !c->h->is_vgpu)
-		j.status = NP_CHECK_WARN;
-	return report_add(c->r, &j, err, "vgpu.hotmigrate.enabled: %s", on_or_off(v));
+		j.status = NP_PROBE_WARN;
+	return np_report_add(c->r, &j, err, "vgpu.hotmigrate.enabled: %s", on_or_off(v));
 }
 
 /* --- vmware.log --------------------------------------------------------------------------------- */
@@ -413,25 +417,25 @@ static int check_window(struct checking *c, struct np_err *err)
 {
 	const struct np_host *h = c->h;
 	char cure[256], limit[NP_SIZE_TEXT_MAX];
-	struct judgement j = { .id = "mmio-window",
-			       .status = NP_CHECK_UNKNOWN,
-			       .cure = cure,
-			       .where = "vmware.log of the VM: total number of pages needed" };
+	struct np_judgement j = { .id = "mmio-window",
+				  .status = NP_PROBE_UNKNOWN,
+				  .cure = cure,
+				  .where = "vmware.log of the VM: total number of pages needed" };
 
 	snprintf(cure, sizeof(cure), "add the vmware.log of a VM that does not power on");
 	if (!h->has_need)
-		return report_add(c->r, &j, err, "no vmware.log reports needed pages");
-	j.status = NP_CHECK_FAIL;
+		return np_report_add(c->r, &j, err, "no vmware.log reports needed pages");
+	j.status = NP_PROBE_FAIL;
 	np_size_text(h->pages_limit * PAGE_BYTES, limit);
 	snprintf(cure, sizeof(cure),
 		 "pciPassthru.use64bitMMIO TRUE and pciPassthru.64bitMMIOSizeGB %" PRIu64
 		 " in the VM class, with firmware efi: 'nodeprep apply'",
 		 h->window_gb);
-	return report_add(c->r, &j, err,
-			  "the VM's devices need %" PRIu64 " GB (%" PRIu64
-			  " pages of 4 KiB), the window holds "
-			  "%s: set a window of %" PRIu64 " GB",
-			  h->needed_gb, h->pages_needed, limit, h->window_gb);
+	return np_report_add(c->r, &j, err,
+			     "the VM's devices need %" PRIu64 " GB (%" PRIu64
+			     " pages of 4 KiB), the window holds "
+			     "%s: set a window of %" PRIu64 " GB",
+			     h->needed_gb, h->pages_needed, limit, h->window_gb);
 }
 
 /* --- all of it ---------------------------------------------------------------------------------- */
@@ -454,12 +458,13 @@ static void judge_gpu(const struct np_host *h, struct host_device *d)
 	else
 		d->seen.ok = NP_VERDICT_UNKNOWN;
 	if (d->seen.driver[0] == '\0' && d->module[0] != '\0') {
-		copy_clean(d->seen.driver, NP_DRIVER_MAX, d->module, strlen(d->module));
+		np_report_copy_clean(d->seen.driver, NP_DRIVER_MAX, d->module, strlen(d->module));
 		d->seen.has_driver = NP_VERDICT_YES;
 	}
 }
 
-int np_host_judge(struct np_host *h, bool wants_vgpu, struct np_report *ret, struct np_err *err)
+int np_hostcheck_judge(struct np_host *h, bool wants_vgpu, struct np_report *ret,
+		       struct np_err *err)
 {
 	static int (*const checks[])(struct checking *, struct np_err *) = {
 		check_hv,   check_iommu,       check_sriov,   check_above_4g,
@@ -477,7 +482,7 @@ int np_host_judge(struct np_host *h, bool wants_vgpu, struct np_report *ret, str
 			return np_err_ret(err);
 	for (size_t i = 0; i < h->n_gpus; i++)
 		judge_gpu(h, &h->gpus[i]);
-	report_finish(&r);
+	np_report_finish(&r);
 	*ret = r;
 	r = (struct np_report){ 0 };
 	return 0;
@@ -528,7 +533,7 @@ static json_t *host_gpus_tree(const struct np_host *h)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < h->n_gpus; i++) {
-		if (json_array_append_new(list, gpu_tree(&h->gpus[i].seen)) < 0) {
+		if (json_array_append_new(list, np_report_gpu_tree(&h->gpus[i].seen)) < 0) {
 			json_decref(list);
 			return NULL;
 		}
@@ -541,13 +546,14 @@ static json_t *number_tree(bool is_known, uint64_t number)
 	return is_known ? json_integer((json_int_t)number) : json_null();
 }
 
-json_t *np_host_tree(const struct np_host *h, const struct np_report *r)
+json_t *np_hostcheck_tree(const struct np_host *h, const struct np_report *r)
 {
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "apiVersion",
 			 "nodeprep.dev/v1alpha1", "kind", "HostReport", "pass",
-			 verdict_tree(r->pass), "gpus", host_gpus_tree(h), "checks", checks_tree(r),
-			 "hvSupport", number_tree(h->hv_support >= 0, (uint64_t)h->hv_support),
-			 "neededMMIOGB", number_tree(h->has_need, h->needed_gb), "windowGB",
+			 np_report_verdict_tree(r->pass), "gpus", host_gpus_tree(h), "checks",
+			 np_report_probes_tree(r), "hvSupport",
+			 number_tree(h->hv_support >= 0, (uint64_t)h->hv_support), "neededMMIOGB",
+			 number_tree(h->has_need, h->needed_gb), "windowGB",
 			 number_tree(h->has_need, h->window_gb), "captures", captures_tree(h));
 }
 
@@ -569,7 +575,8 @@ static void write_captures(FILE *out, const struct np_host *h)
 		fputc('\n', out);
 }
 
-int np_host_text(const struct np_host *h, const struct np_report *r, char **ret, struct np_err *err)
+int np_hostcheck_text(const struct np_host *h, const struct np_report *r, char **ret,
+		      struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
 	size_t size = 0;
@@ -579,8 +586,8 @@ int np_host_text(const struct np_host *h, const struct np_report *r, char **ret,
 		return np_fail_nomem(err);
 	write_captures(out, h);
 	for (size_t i = 0; i < h->n_gpus; i++)
-		gpus_write(out, &h->gpus[i].seen, 1);
-	checks_write(out, r, true);
+		np_report_write_gpus(out, &h->gpus[i].seen, 1);
+	np_report_write_probes(out, r, true);
 	if (fclose(out) == EOF)
 		return np_fail_nomem(err);
 	*ret = np_take(bytes);

@@ -236,7 +236,7 @@ struct many {
 	size_t n;
 	struct kube_call *calls;
 	char **paths;
-	struct kube_flight *flights;
+	struct kube_transfer *flights;
 };
 
 static void many_done(struct many *m)
@@ -287,7 +287,7 @@ int np_kube_get_many(struct np_kube *k, const struct np_kube_resource *r,
 		return 0;
 	kube_name_resource(r, resource);
 	if (make_calls(&m, r, resource, items, err) < 0 ||
-	    kube_fly(k, m.flights, n, most > 0 ? most : MANY_DEFAULT, err) < 0)
+	    kube_perform(k, m.flights, n, most > 0 ? most : MANY_DEFAULT, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < n; i++) {
 		items[i].object = np_take(m.flights[i].result);

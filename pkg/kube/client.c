@@ -64,16 +64,16 @@ static uint64_t request_timeout(const struct np_kube *k)
 
 /* --- again and again ------------------------------------------------------------------------- */
 
-static void end_flight(struct np_kube *k, struct kube_flight *f)
+static void end_transfer(struct np_kube *k, struct kube_transfer *f)
 {
 	kube_redact_err(&k->config->secrets, &f->error);
-	kube_flight_clear(k, f);
+	kube_transfer_clear(k, f);
 	f->state = KUBE_ENDED;
 }
 
 /* Sets *ret_ms to the wait before the next attempt; false where there is to be none. */
 static bool plan_wait(const struct np_kube *k, const struct kube_outcome *out,
-		      struct kube_flight *f, uint64_t *ret_ms)
+		      struct kube_transfer *f, uint64_t *ret_ms)
 {
 	if (out->kind == KUBE_FAILED)
 		return false;
@@ -88,19 +88,19 @@ static bool plan_wait(const struct np_kube *k, const struct kube_outcome *out,
 }
 
 /* Plans the next attempt; the error is what was last seen where the deadline comes first. */
-static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct kube_flight *f)
+static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct kube_transfer *f)
 {
 	uint64_t wait = 0, left = left_ms(k);
 	char prefix[64];
 
 	if (!plan_wait(k, out, f, &wait)) {
-		end_flight(k, f);
+		end_transfer(k, f);
 		return;
 	}
 	if (wait < left) {
 		snprintf(prefix, sizeof(prefix), "again in %" PRIu64 " ms: ", wait);
 		kube_log(k, prefix, f->error.text);
-		kube_flight_clear(k, f);
+		kube_transfer_clear(k, f);
 		f->state = KUBE_DUE;
 		f->due = kube_now_ms() + wait;
 		return;
@@ -111,10 +111,10 @@ static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct 
 			wait / 1000, left / 1000);
 	else
 		np_wrap(&f->error, "given up at the deadline of %" PRIu64 " ms", k->deadline_ms);
-	end_flight(k, f);
+	end_transfer(k, f);
 }
 
-static void take_result(struct np_kube *k, struct kube_flight *f)
+static void take_result(struct np_kube *k, struct kube_transfer *f)
 {
 	struct kube_answer answer = { .status = f->status,
 				      .body = f->reply.body,
@@ -125,18 +125,18 @@ static void take_result(struct np_kube *k, struct kube_flight *f)
 	f->error = err;
 	if (kube_body_parse(f->call, &answer, &f->result, &err) < 0)
 		f->error = err;
-	end_flight(k, f);
+	end_transfer(k, f);
 }
 
 /* An attempt is over: its result is taken, or the next one planned. */
-static void land(struct np_kube *k, struct kube_flight *f, CURLcode code)
+static void finish(struct np_kube *k, struct kube_transfer *f, CURLcode code)
 {
 	struct kube_outcome out;
 
-	if (kube_flight_judge(k, f, code, &out, &f->error) == 0) {
+	if (kube_transfer_judge(k, f, code, &out, &f->error) == 0) {
 		take_result(k, f);
 	} else if (kube_identity_renew(k, f, k->deadline)) {
-		kube_flight_clear(k, f);
+		kube_transfer_clear(k, f);
 		f->state = KUBE_DUE;
 		f->due = 0;
 	} else {
@@ -144,45 +144,45 @@ static void land(struct np_kube *k, struct kube_flight *f, CURLcode code)
 	}
 }
 
-static void take_off(struct np_kube *k, struct kube_flight *f)
+static void start(struct np_kube *k, struct kube_transfer *f)
 {
 	f->attempts++;
 	f->status = 0;
 	if (kube_identity_freshen(k, k->deadline, &f->error) < 0 ||
-	    kube_flight_prepare(k, f, request_timeout(k), &f->error) < 0)
-		end_flight(k, f);
+	    kube_transfer_prepare(k, f, request_timeout(k), &f->error) < 0)
+		end_transfer(k, f);
 	else if (curl_multi_add_handle(k->multi, f->easy) != CURLM_OK) {
 		np_fail_nomem(&f->error);
-		end_flight(k, f);
+		end_transfer(k, f);
 	} else {
-		f->state = KUBE_FLYING;
+		f->state = KUBE_RUNNING;
 	}
 }
 
 /* --- many at once ---------------------------------------------------------------------------- */
 
 /* The flights from `first` to `next` are those that have begun and may not have ended. */
-struct fleet {
+struct batch {
 	struct np_kube *k;
-	struct kube_flight *flights;
+	struct kube_transfer *transfers;
 	size_t n, most, first, next;
 };
 
 /* Reads may be cut at any time, a write only before the server can have seen anything of it. */
-static bool may_cut(const struct kube_flight *f)
+static bool may_cut(const struct kube_transfer *f)
 {
 	curl_off_t sent_us = 0;
 
-	if (f->state != KUBE_FLYING || strcmp(f->call->method, "GET") == 0)
+	if (f->state != KUBE_RUNNING || strcmp(f->call->method, "GET") == 0)
 		return true;
 	curl_easy_getinfo(f->easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
 	return sent_us == 0;
 }
 
-static void cancel_flights(struct fleet *fleet)
+static void cancel_transfers(struct batch *batch)
 {
-	for (size_t i = fleet->first; i < fleet->n; i++) {
-		struct kube_flight *f = &fleet->flights[i];
+	for (size_t i = batch->first; i < batch->n; i++) {
+		struct kube_transfer *f = &batch->transfers[i];
 
 		if (f->state == KUBE_ENDED || !may_cut(f))
 			continue;
@@ -191,86 +191,86 @@ static void cancel_flights(struct fleet *fleet)
 			kube_fail_cancelled(&f->error);
 		else
 			np_wrap(&f->error, "interrupted");
-		end_flight(fleet->k, f);
+		end_transfer(batch->k, f);
 	}
 }
 
-static size_t count_flying(const struct fleet *fleet)
+static size_t count_running(const struct batch *batch)
 {
 	size_t n = 0;
 
-	for (size_t i = fleet->first; i < fleet->next; i++)
-		n += fleet->flights[i].state == KUBE_FLYING;
+	for (size_t i = batch->first; i < batch->next; i++)
+		n += batch->transfers[i].state == KUBE_RUNNING;
 	return n;
 }
 
 /* A server without HTTP/2 gets one request after the other. */
-static size_t most_flying(const struct fleet *fleet)
+static size_t most_running(const struct batch *batch)
 {
-	return fleet->k->multiplexed ? fleet->most : 1;
+	return batch->k->multiplexed ? batch->most : 1;
 }
 
-static void start_due(struct fleet *fleet)
+static void start_due(struct batch *batch)
 {
-	size_t most = most_flying(fleet), flying = count_flying(fleet);
+	size_t most = most_running(batch), flying = count_running(batch);
 	uint64_t now = kube_now_ms();
 
-	for (size_t i = fleet->first; i < fleet->n && flying < most; i++) {
-		struct kube_flight *f = &fleet->flights[i];
+	for (size_t i = batch->first; i < batch->n && flying < most; i++) {
+		struct kube_transfer *f = &batch->transfers[i];
 
 		if (f->state != KUBE_DUE || f->due > now)
 			continue;
-		take_off(fleet->k, f);
-		flying += f->state == KUBE_FLYING;
-		if (i >= fleet->next)
-			fleet->next = i + 1;
+		start(batch->k, f);
+		flying += f->state == KUBE_RUNNING;
+		if (i >= batch->next)
+			batch->next = i + 1;
 	}
 }
 
-static void land_all(struct fleet *fleet)
+static void finish_all(struct batch *batch)
 {
 	CURLMsg *message;
 	int left;
 
-	while ((message = curl_multi_info_read(fleet->k->multi, &left))) {
-		struct kube_flight *f = NULL;
+	while ((message = curl_multi_info_read(batch->k->multi, &left))) {
+		struct kube_transfer *f = NULL;
 		CURLcode code = message->data.result;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &f);
-		land(fleet->k, f, code);
+		finish(batch->k, f, code);
 	}
-	while (fleet->first < fleet->n && fleet->flights[fleet->first].state == KUBE_ENDED)
-		fleet->first++;
+	while (batch->first < batch->n && batch->transfers[batch->first].state == KUBE_ENDED)
+		batch->first++;
 }
 
 /* Errors of one object are the server's word on it; all others would meet the next request too. */
-static bool concerns_all(const struct kube_flight *f)
+static bool concerns_all(const struct kube_transfer *f)
 {
 	return f->state == KUBE_ENDED && f->error.code != NP_OK &&
 	       (f->status == 0 || f->status == 401 || f->error.code == NP_E_RETRY ||
 		f->error.code == NP_E_NOMEM);
 }
 
-static const struct kube_flight *find_fatal(const struct fleet *fleet, size_t from)
+static const struct kube_transfer *find_fatal(const struct batch *batch, size_t from)
 {
-	for (size_t i = from; i < fleet->next; i++)
-		if (concerns_all(&fleet->flights[i]))
-			return &fleet->flights[i];
+	for (size_t i = from; i < batch->next; i++)
+		if (concerns_all(&batch->transfers[i]))
+			return &batch->transfers[i];
 	return NULL;
 }
 
-static int wait_time(const struct fleet *fleet)
+static int wait_time(const struct batch *batch)
 {
 	uint64_t now = kube_now_ms(), wait = KUBE_POLL_MS;
 
-	if (count_flying(fleet) >= most_flying(fleet))
+	if (count_running(batch) >= most_running(batch))
 		return KUBE_POLL_MS;
-	if (fleet->next < fleet->n)
+	if (batch->next < batch->n)
 		return 0;
-	for (size_t i = fleet->first; i < fleet->next; i++) {
-		const struct kube_flight *f = &fleet->flights[i];
+	for (size_t i = batch->first; i < batch->next; i++) {
+		const struct kube_transfer *f = &batch->transfers[i];
 
 		if (f->state == KUBE_DUE && (f->due <= now || f->due - now < wait))
 			wait = f->due <= now ? 0 : f->due - now;
@@ -279,38 +279,38 @@ static int wait_time(const struct fleet *fleet)
 }
 
 /* One round: start, move bytes, land; returns what ended all, NULL where the flights go on. */
-static const struct kube_flight *fly_round(struct fleet *fleet)
+static const struct kube_transfer *perform_round(struct batch *batch)
 {
-	size_t first = fleet->first;
+	size_t first = batch->first;
 	int running;
 
-	if (kube_is_cancelled(fleet->k)) {
-		cancel_flights(fleet);
-		fleet->next = fleet->n;
+	if (kube_is_cancelled(batch->k)) {
+		cancel_transfers(batch);
+		batch->next = batch->n;
 	}
-	start_due(fleet);
-	curl_multi_perform(fleet->k->multi, &running);
-	land_all(fleet);
-	return find_fatal(fleet, first);
+	start_due(batch);
+	curl_multi_perform(batch->k->multi, &running);
+	finish_all(batch);
+	return find_fatal(batch, first);
 }
 
-int kube_fly(struct np_kube *k, struct kube_flight *flights, size_t n, size_t most,
-	     struct np_err *err)
+int kube_perform(struct np_kube *k, struct kube_transfer *transfers, size_t n, size_t most,
+		 struct np_err *err)
 {
-	struct fleet fleet = { .k = k, .flights = flights, .n = n, .most = most };
-	const struct kube_flight *fatal = NULL;
+	struct batch batch = { .k = k, .transfers = transfers, .n = n, .most = most };
+	const struct kube_transfer *fatal = NULL;
 
 	if (kube_is_cancelled(k))
 		return kube_fail_cancelled(err);
 	if (left_ms(k) == 0)
 		return fail_deadline(k, err);
-	while (fleet.first < n && !fatal) {
-		fatal = fly_round(&fleet);
-		if (fleet.first < n && !fatal)
-			curl_multi_poll(k->multi, NULL, 0, wait_time(&fleet), NULL);
+	while (batch.first < n && !fatal) {
+		fatal = perform_round(&batch);
+		if (batch.first < n && !fatal)
+			curl_multi_poll(k->multi, NULL, 0, wait_time(&batch), NULL);
 	}
-	for (size_t i = fleet.first; i < fleet.next; i++)
-		kube_flight_clear(k, &flights[i]);
+	for (size_t i = batch.first; i < batch.next; i++)
+		kube_transfer_clear(k, &transfers[i]);
 	if (!fatal)
 		return 0;
 	*err = fatal->error;
@@ -319,12 +319,12 @@ int kube_fly(struct np_kube *k, struct kube_flight *flights, size_t n, size_t mo
 
 int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, struct np_err *err)
 {
-	NP_AUTO(np_freep) struct kube_flight *f = calloc(1, sizeof(*f));
+	NP_AUTO(np_freep) struct kube_transfer *f = calloc(1, sizeof(*f));
 
 	if (!f)
 		return np_fail_nomem(err);
 	f->call = call;
-	if (kube_fly(k, f, 1, 1, err) < 0)
+	if (kube_perform(k, f, 1, 1, err) < 0)
 		return np_err_ret(err);
 	if (f->error.code != NP_OK) {
 		*err = f->error;

@@ -305,7 +305,7 @@ static int service_ca(const struct np_kube_options *o, struct np_kube_config *c,
 		return 0;
 	if (service_file(o, "ca.crt", &path, err) < 0)
 		return np_err_ret(err);
-	if (np_file_load(path, TOKEN_MAX, &c->ca.bytes, &c->ca.size, err) < 0)
+	if (np_file_load(path, KUBE_FILE_MAX, &c->ca.bytes, &c->ca.size, err) < 0)
 		return np_wrap(err, "in-cluster credentials");
 	return set_format(&c->ca_name, err, "the pod's CA '%s'", path);
 }
@@ -340,7 +340,7 @@ static int apply_trust_flags(const struct np_kube_options *o, struct np_kube_con
 			       "--certificate-authority");
 	c->insecure = c->insecure || o->insecure;
 	if (o->ca_file &&
-	    np_file_load(o->ca_file, TOKEN_MAX * 4, &c->ca.bytes, &c->ca.size, err) < 0)
+	    np_file_load(o->ca_file, KUBE_FILE_MAX * 4, &c->ca.bytes, &c->ca.size, err) < 0)
 		return np_wrap(err, "--certificate-authority");
 	if (o->ca_file && set_format(&c->ca_name, err, "the CA '%s'", o->ca_file) < 0)
 		return np_err_ret(err);

@@ -10,17 +10,17 @@
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
 
-/* A certificate bundle is some hundred KiB; a kubeconfig that embeds some is held to NP_INPUT_MAX. */
+/* A certificate bundle is some hundred KiB; a kubeconfig that embeds some is held to NP_DOC_INPUT_MAX. */
 #define PEM_MAX (UINT64_C(4) << 20)
 
-int kube_read_text(struct np_node node, bool secret, const char **ret, struct np_err *err)
+int kube_read_text(struct np_val node, bool secret, const char **ret, struct np_err *err)
 {
 	const char *text = NULL;
 
-	if (secret && np_node_is_present(node) && !json_is_string(node.json))
-		return np_node_fail(node, err, NP_E_SPEC, "%s must be a string: put it in quotes",
-				    node.key);
-	if (np_node_string(node, &text, err) < 0)
+	if (secret && np_doc_is_present(node) && !json_is_string(node.json))
+		return np_doc_fail(node, err, NP_E_SPEC, "%s must be a string: put it in quotes",
+				   node.key);
+	if (np_doc_string(node, &text, err) < 0)
 		return np_err_ret(err);
 	if (text && text[0])
 		*ret = text;
@@ -28,13 +28,13 @@ int kube_read_text(struct np_node node, bool secret, const char **ret, struct np
 }
 
 /* Reads the table's fields of `node` into the structure at `entry`; "" counts as absent. */
-int kube_read_fields(struct np_node node, const struct kube_text_field *fields, void *entry,
+int kube_read_fields(struct np_val node, const struct kube_text_field *fields, void *entry,
 		     struct np_err *err)
 {
 	for (; fields->key; fields++) {
 		const char *text = NULL;
 
-		if (kube_read_text(np_node_get(node, fields->key), fields->secret, &text, err) < 0)
+		if (kube_read_text(np_doc_get(node, fields->key), fields->secret, &text, err) < 0)
 			return np_err_ret(err);
 		memcpy((char *)entry + fields->offset, &text, sizeof(text));
 	}
@@ -75,13 +75,13 @@ bool kube_base64_decode(const char *text, struct kube_blob *ret)
 	return true;
 }
 
-int kube_wrap_place(struct np_node n, struct np_err *err)
+int kube_wrap_place(struct np_val n, struct np_err *err)
 {
 	return np_wrap(err, "%s:%u:%u: %s", np_doc_name(n.doc), n.pos.line, n.pos.column, n.key);
 }
 
 /* A relative path counts from the folder of the file that names it. */
-int kube_resolve(struct np_node node, const char *path, char **ret, struct np_err *err)
+int kube_resolve(struct np_val node, const char *path, char **ret, struct np_err *err)
 {
 	const char *file = np_doc_name(node.doc), *slash = strrchr(file, '/');
 	int folder = slash && path[0] != '/' ? (int)(slash - file) + 1 : 0;
@@ -95,7 +95,7 @@ int kube_resolve(struct np_node node, const char *path, char **ret, struct np_er
 	return 0;
 }
 
-static int load_pem_file(struct np_node node, const char *path, struct kube_blob *ret,
+static int load_pem_file(struct np_val node, const char *path, struct kube_blob *ret,
 			 struct np_err *err)
 {
 	NP_AUTO(np_freep) char *full = NULL;
@@ -108,12 +108,12 @@ static int load_pem_file(struct np_node node, const char *path, struct kube_blob
 }
 
 /* A certificate or key: of its data, else of its file, else none. */
-int kube_load_pem(struct np_node data_node, const char *data, struct np_node file_node,
+int kube_load_pem(struct np_val data_node, const char *data, struct np_val file_node,
 		  const char *file, struct kube_blob *ret, struct np_err *err)
 {
 	if (!data)
 		return file ? load_pem_file(file_node, file, ret, err) : 0;
 	if (!kube_base64_decode(data, ret))
-		return np_node_fail(data_node, err, NP_E_SPEC, "%s is not base64", data_node.key);
+		return np_doc_fail(data_node, err, NP_E_SPEC, "%s is not base64", data_node.key);
 	return 0;
 }

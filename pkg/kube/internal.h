@@ -132,26 +132,26 @@ struct kube_text_field {
 };
 
 /* Reads a text; "" counts as absent, and absent leaves *ret. */
-int kube_read_text(struct np_node node, bool secret, const char **ret, struct np_err *err);
+int kube_read_text(struct np_val node, bool secret, const char **ret, struct np_err *err);
 
 /* Reads the table's fields of `node` into the structure at `entry`; "" counts as absent. */
-int kube_read_fields(struct np_node node, const struct kube_text_field *fields, void *entry,
+int kube_read_fields(struct np_val node, const struct kube_text_field *fields, void *entry,
 		     struct np_err *err);
 
 /* Makes a path of the kubeconfig count from the folder of the file that names it. */
-int kube_resolve(struct np_node node, const char *path, char **ret, struct np_err *err);
+int kube_resolve(struct np_val node, const char *path, char **ret, struct np_err *err);
 
 /* Puts the node's place in front of the error's text. */
-int kube_wrap_place(struct np_node n, struct np_err *err);
+int kube_wrap_place(struct np_val n, struct np_err *err);
 
 /* Loads a certificate or key: of its data, else of its file, else none. */
-int kube_load_pem(struct np_node data_node, const char *data, struct np_node file_node,
+int kube_load_pem(struct np_val data_node, const char *data, struct np_val file_node,
 		  const char *file, struct kube_blob *ret, struct np_err *err);
 
 /* --- user.c ---------------------------------------------------------------------------------- */
 
 /* Fills in how the kubeconfig's user logs in, and as whom. */
-int kube_user_apply(struct np_node node, const struct np_kube_options *o, struct np_kube_config *c,
+int kube_user_apply(struct np_val node, const struct np_kube_options *o, struct np_kube_config *c,
 		    struct np_err *err);
 
 /* --- plugin.c, pluginconfig.c ---------------------------------------------------------------- */
@@ -191,11 +191,11 @@ void kube_plugin_unref(struct kube_plugin *p);
 const char *kube_plugin_command(const struct kube_plugin *p);
 
 /* Reads a user's `exec`; an absent one is none. */
-int kube_plugin_load(struct np_node node, const struct np_kube_options *o, struct np_kube_config *c,
+int kube_plugin_load(struct np_val node, const struct np_kube_options *o, struct np_kube_config *c,
 		     struct np_err *err);
 
 /* Keeps the cluster's extension that is meant for plugins. */
-int kube_extension_load(struct np_node list, struct np_kube_config *c, struct np_err *err);
+int kube_extension_load(struct np_val list, struct np_kube_config *c, struct np_err *err);
 
 /* Makes what the plugin is told of the cluster, once all else of the configuration is there. */
 int kube_plugin_finish(struct np_kube_config *c, struct np_err *err);
@@ -298,7 +298,7 @@ struct kube_peer {
 };
 
 /* Why no answer came. */
-struct kube_trouble {
+struct kube_net_error {
 	CURLcode code;
 	long verify; /* X509_V_ERR_... */
 	int os_errno;
@@ -313,10 +313,10 @@ struct kube_trouble {
 };
 
 /* Says whether the request may be sent again. */
-enum kube_again kube_trouble_again(const struct kube_trouble *t);
+enum kube_again kube_net_error_again(const struct kube_net_error *t);
 
 /* Fails with what happened, in words. */
-int kube_trouble_fail(const struct kube_trouble *t, struct np_err *err);
+int kube_net_error_fail(const struct kube_net_error *t, struct np_err *err);
 
 /* --- peer.c ---------------------------------------------------------------------------------- */
 
@@ -336,7 +336,7 @@ bool kube_proxy_is_known(const char *url);
 int kube_proxy_choose(const struct np_kube_config *c, const char *host, const char *port,
 		      char **ret, struct np_err *err);
 
-/* --- setup.c --------------------------------------------------------------------------------- */
+/* --- handle.c --------------------------------------------------------------------------------- */
 
 enum { KUBE_WARNINGS_MAX = 64 };
 
@@ -376,7 +376,7 @@ int kube_host_append(struct np_kube *k, struct curl_slist **list, struct np_err 
 /* Wipes and frees the lines. */
 void kube_slist_freep(struct curl_slist **list);
 
-/* --- flight.c -------------------------------------------------------------------------------- */
+/* --- transfer.c -------------------------------------------------------------------------------- */
 
 /* Growing bytes of one answer. */
 struct kube_reply {
@@ -396,9 +396,9 @@ struct kube_outcome {
 };
 
 /* One request on its way, attempt by attempt. */
-struct kube_flight {
+struct kube_transfer {
 	const struct kube_call *call;
-	enum { KUBE_DUE, KUBE_FLYING, KUBE_ENDED } state;
+	enum { KUBE_DUE, KUBE_RUNNING, KUBE_ENDED } state;
 	uint64_t due; /* when the next attempt begins */
 	CURL *easy;
 	struct curl_slist *headers;
@@ -413,15 +413,15 @@ struct kube_flight {
 };
 
 /* Makes the handle of the next attempt, which may last `timeout_ms` (0: without an end). */
-int kube_flight_prepare(struct np_kube *k, struct kube_flight *f, uint64_t timeout_ms,
-			struct np_err *err);
+int kube_transfer_prepare(struct np_kube *k, struct kube_transfer *f, uint64_t timeout_ms,
+			  struct np_err *err);
 
 /* Frees what the last attempt held; its handle leaves the connection. */
-void kube_flight_clear(struct np_kube *k, struct kube_flight *f);
+void kube_transfer_clear(struct np_kube *k, struct kube_transfer *f);
 
 /* Says what libcurl's code, or the answer's status, means for the attempt. */
-int kube_flight_judge(struct np_kube *k, struct kube_flight *f, CURLcode code,
-		      struct kube_outcome *out, struct np_err *err);
+int kube_transfer_judge(struct np_kube *k, struct kube_transfer *f, CURLcode code,
+			struct kube_outcome *out, struct np_err *err);
 
 /* Appends to the answer's body; false where that is full (`max`) or memory is. */
 bool kube_reply_add(struct kube_reply *reply, const char *bytes, size_t size, size_t max);
@@ -430,7 +430,7 @@ bool kube_reply_add(struct kube_reply *reply, const char *bytes, size_t size, si
 int kube_identity_freshen(struct np_kube *k, uint64_t until, struct np_err *err);
 
 /* Tells whether a 401 is worth another attempt, since other credentials are there by now. */
-bool kube_identity_renew(struct np_kube *k, struct kube_flight *f, uint64_t until);
+bool kube_identity_renew(struct np_kube *k, struct kube_transfer *f, uint64_t until);
 
 /* Hands a line to the log, secrets removed. */
 void kube_log(struct np_kube *k, const char *prefix, const char *text);
@@ -453,8 +453,8 @@ int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, str
  * Lets `n` flights end, at most `most` on their way at a time. An error that concerns all of them
  * fails the call; else each flight has its result or its error.
  */
-int kube_fly(struct np_kube *k, struct kube_flight *flights, size_t n, size_t most,
-	     struct np_err *err);
+int kube_perform(struct np_kube *k, struct kube_transfer *transfers, size_t n, size_t most,
+		 struct np_err *err);
 
 /* Returns the status of the last answer; 0 where there was none. */
 long kube_last_status(const struct np_kube *k);
@@ -490,6 +490,6 @@ struct kube_event {
 int kube_event_parse(const struct kube_call *call, const struct kube_secrets *secrets,
 		     const char *line, size_t size, struct kube_event *ret, struct np_err *err);
 
-#define TOKEN_MAX (UINT64_C(1) << 20)
+#define KUBE_FILE_MAX (UINT64_C(1) << 20)
 
 #endif

@@ -61,7 +61,7 @@ static void fuzz_credential(const char *bytes, size_t size)
 
 	if (kube_credential_parse(bytes, size, "client.authentication.k8s.io/v1", &c, &err) == 0)
 		kube_credential_done(&c);
-	(void)kube_time_parse(bytes, &when);
+	(void)np_time_parse(bytes, &when);
 }
 
 static void fuzz_event(const char *bytes, size_t size)

@@ -45,21 +45,21 @@ static int push_doc_take(struct kube_files *files, struct np_doc *take, struct n
 int kube_files_parse(struct kube_files *files, const char *path, const char *bytes, size_t size,
 		     struct np_err *err)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
-	struct np_node root;
+	struct np_val root;
 	int r;
 
-	if (np_reader_new(path, bytes, size, &reader, err) < 0)
+	if (np_doc_reader_new(path, bytes, size, &reader, err) < 0)
 		return drop_quoted_input(err);
-	r = np_reader_next(reader, &doc, err);
+	r = np_doc_reader_next(reader, &doc, err);
 	if (r < 0)
 		return drop_quoted_input(err);
 	if (r == 0)
 		return 0;
 	root = np_doc_root(doc);
-	if (np_node_is_present(root) && !json_is_object(root.json))
-		return np_node_fail(root, err, NP_E_SPEC, "not a kubeconfig: expected a mapping");
+	if (np_doc_is_present(root) && !json_is_object(root.json))
+		return np_doc_fail(root, err, NP_E_SPEC, "not a kubeconfig: expected a mapping");
 	return push_doc_take(files, np_take(doc), err);
 }
 
@@ -75,7 +75,7 @@ int kube_files_add(struct kube_files *files, const char *path, struct np_err *er
 {
 	NP_AUTO(wipe_blob) struct kube_blob file = { 0 };
 
-	if (np_file_load(path, NP_INPUT_MAX, &file.bytes, &file.size, err) < 0)
+	if (np_file_load(path, NP_DOC_INPUT_MAX, &file.bytes, &file.size, err) < 0)
 		return np_wrap(err, "kubeconfig");
 	return kube_files_parse(files, path, file.bytes, file.size, err);
 }
@@ -93,14 +93,14 @@ static const struct kind contexts = { "contexts", "context" };
 static const struct kind users = { "users", "user" };
 
 /* One entry of a list: what it is called and what it holds. */
-static int read_entry(struct np_node item, const struct kind *kind, const char **ret_name,
-		      struct np_node *ret, struct np_err *err)
+static int read_entry(struct np_val item, const struct kind *kind, const char **ret_name,
+		      struct np_val *ret, struct np_err *err)
 {
-	struct np_node content = np_node_get(item, kind->content);
+	struct np_val content = np_doc_get(item, kind->content);
 
-	if (np_node_object(item, err) < 0 ||
-	    np_node_string(np_node_get(item, "name"), ret_name, err) < 0 ||
-	    np_node_object(content, err) < 0)
+	if (np_doc_object(item, err) < 0 ||
+	    np_doc_string(np_doc_get(item, "name"), ret_name, err) < 0 ||
+	    np_doc_object(content, err) < 0)
 		return np_err_ret(err);
 	*ret = content;
 	return 0;
@@ -108,15 +108,15 @@ static int read_entry(struct np_node item, const struct kind *kind, const char *
 
 /* Sets *ret and returns 1 where the document has an entry of that name. */
 static int find_in_doc(const struct np_doc *doc, const struct kind *kind, const char *name,
-		       struct np_node *ret, struct np_err *err)
+		       struct np_val *ret, struct np_err *err)
 {
-	struct np_node list = np_node_get(np_doc_root(doc), kind->list);
+	struct np_val list = np_doc_get(np_doc_root(doc), kind->list);
 	int found = 0;
 
-	if (np_node_list(list, err) < 0)
+	if (np_doc_list(list, err) < 0)
 		return np_err_ret(err);
-	for (size_t i = 0; i < np_node_count(list); i++) {
-		struct np_node item = np_node_at(list, i), content;
+	for (size_t i = 0; i < np_doc_count(list); i++) {
+		struct np_val item = np_doc_at(list, i), content;
 		const char *have = NULL;
 
 		if (read_entry(item, kind, &have, &content, err) < 0)
@@ -124,8 +124,8 @@ static int find_in_doc(const struct np_doc *doc, const struct kind *kind, const 
 		if (!have || strcmp(have, name) != 0)
 			continue;
 		if (found)
-			return np_node_fail(item, err, NP_E_SPEC, "%s '%s' is a duplicate",
-					    kind->content, name);
+			return np_doc_fail(item, err, NP_E_SPEC, "%s '%s' is a duplicate",
+					   kind->content, name);
 		*ret = content;
 		found = 1;
 	}
@@ -134,7 +134,7 @@ static int find_in_doc(const struct np_doc *doc, const struct kind *kind, const 
 
 /* The first file that defines an entry wins. */
 static int find_entry(const struct kube_files *files, const struct kind *kind, const char *name,
-		      struct np_node *ret, struct np_err *err)
+		      struct np_val *ret, struct np_err *err)
 {
 	for (size_t i = 0; i < files->n; i++) {
 		int r = find_in_doc(files->docs[i], kind, name, ret, err);
@@ -151,10 +151,10 @@ static void list_names(const struct kube_files *files, const struct kind *kind, 
 {
 	buf[0] = '\0';
 	for (size_t i = 0; i < files->n; i++) {
-		struct np_node list = np_node_get(np_doc_root(files->docs[i]), kind->list);
+		struct np_val list = np_doc_get(np_doc_root(files->docs[i]), kind->list);
 
-		for (size_t j = 0; j < np_node_count(list); j++) {
-			struct np_node name = np_node_get(np_node_at(list, j), "name");
+		for (size_t j = 0; j < np_doc_count(list); j++) {
+			struct np_val name = np_doc_get(np_doc_at(list, j), "name");
 
 			if (!json_is_string(name.json))
 				continue;
@@ -181,12 +181,12 @@ static int fail_unknown(const struct kube_files *files, const struct kind *kind,
 /* --- fields ---------------------------------------------------------------------------------- */
 
 struct context_entry {
-	struct np_node node;
+	struct np_val node;
 	const char *cluster, *ns, *user;
 };
 
 struct cluster_entry {
-	struct np_node node;
+	struct np_val node;
 	const char *name;
 	const char *ca_file, *ca_data, *proxy_url, *server, *tls_server_name;
 };
@@ -240,27 +240,27 @@ static int name_ca(const struct cluster_entry *e, struct np_kube_config *c, stru
 static int apply_trust(const struct cluster_entry *e, const struct np_kube_options *o,
 		       struct np_kube_config *c, struct np_err *err)
 {
-	struct np_node insecure = np_node_get(e->node, "insecure-skip-tls-verify");
+	struct np_val insecure = np_doc_get(e->node, "insecure-skip-tls-verify");
 
-	if (np_node_bool(insecure, &c->insecure, err) < 0)
+	if (np_doc_bool(insecure, &c->insecure, err) < 0)
 		return np_err_ret(err);
 	if (o->insecure || o->ca_file) {
 		c->insecure = false;
 		return 0;
 	}
 	if (c->insecure && (e->ca_data || e->ca_file))
-		return np_node_fail(insecure, err, NP_E_SPEC,
-				    "specifying a root certificates file with the insecure flag "
-				    "is not allowed: drop insecure-skip-tls-verify or the "
-				    "certificate-authority");
-	if (kube_load_pem(np_node_get(e->node, "certificate-authority-data"), e->ca_data,
-			  np_node_get(e->node, "certificate-authority"), e->ca_file, &c->ca,
+		return np_doc_fail(insecure, err, NP_E_SPEC,
+				   "specifying a root certificates file with the insecure flag "
+				   "is not allowed: drop insecure-skip-tls-verify or the "
+				   "certificate-authority");
+	if (kube_load_pem(np_doc_get(e->node, "certificate-authority-data"), e->ca_data,
+			  np_doc_get(e->node, "certificate-authority"), e->ca_file, &c->ca,
 			  err) < 0)
 		return np_err_ret(err);
 	return name_ca(e, c, err);
 }
 
-static int apply_cluster(struct np_node node, const char *name, const struct np_kube_options *o,
+static int apply_cluster(struct np_val node, const char *name, const struct np_kube_options *o,
 			 struct np_kube_config *c, struct np_err *err)
 {
 	struct cluster_entry e = { .node = node, .name = name };
@@ -268,27 +268,27 @@ static int apply_cluster(struct np_node node, const char *name, const struct np_
 	if (kube_read_fields(node, cluster_fields, &e, err) < 0 || apply_trust(&e, o, c, err) < 0)
 		return np_err_ret(err);
 	if (!e.server && !o->server)
-		return np_node_fail_key(node, err, NP_E_SPEC, "the cluster has no server");
+		return np_doc_fail_key(node, err, NP_E_SPEC, "the cluster has no server");
 	/* As kubectl: a server of the command line is not known by the kubeconfig's name for it. */
 	if (!o->server && kube_set_text(&c->tls_server_name, e.tls_server_name, err) < 0)
 		return np_err_ret(err);
 	if (kube_set_text(&c->server, e.server, err) < 0)
 		return np_err_ret(err);
-	if (np_node_bool(np_node_get(node, "disable-compression"), &c->no_compression, err) < 0 ||
-	    kube_extension_load(np_node_get(node, "extensions"), c, err) < 0)
+	if (np_doc_bool(np_doc_get(node, "disable-compression"), &c->no_compression, err) < 0 ||
+	    kube_extension_load(np_doc_get(node, "extensions"), c, err) < 0)
 		return np_err_ret(err);
 	if (e.proxy_url && !kube_proxy_is_known(e.proxy_url))
-		return np_node_fail(np_node_get(node, "proxy-url"), err, NP_E_SPEC,
-				    "proxy-url must start with http://, https:// or socks5://");
+		return np_doc_fail(np_doc_get(node, "proxy-url"), err, NP_E_SPEC,
+				   "proxy-url must start with http://, https:// or socks5://");
 	return kube_set_text(&c->proxy_url, e.proxy_url, err);
 }
 
 /* The first current-context that is not empty wins. */
 static int current_context(const struct kube_files *files, const char **ret,
-			   struct np_node *ret_node, struct np_err *err)
+			   struct np_val *ret_node, struct np_err *err)
 {
 	for (size_t i = 0; i < files->n && !*ret; i++) {
-		*ret_node = np_node_get(np_doc_root(files->docs[i]), "current-context");
+		*ret_node = np_doc_get(np_doc_root(files->docs[i]), "current-context");
 		if (kube_read_text(*ret_node, false, ret, err) < 0)
 			return np_err_ret(err);
 	}
@@ -299,7 +299,7 @@ static int pick_context(const struct kube_files *files, const struct np_kube_opt
 			struct context_entry *ret, struct np_err *err)
 {
 	const char *name = o->context;
-	struct np_node at = { 0 };
+	struct np_val at = { 0 };
 	int r;
 
 	if (!name && current_context(files, &name, &at, err) < 0)
@@ -316,7 +316,7 @@ static int pick_context(const struct kube_files *files, const struct np_kube_opt
 
 /* Finds what a flag or else the context names; *ret_found false where neither names any. */
 static int pick_entry(const struct kube_files *files, const struct kind *kind, const char *flag,
-		      struct np_node named, struct np_node *ret, struct np_err *err)
+		      struct np_val named, struct np_val *ret, struct np_err *err)
 {
 	const char *name = flag ? flag : json_string_value(named.json);
 	int r;
@@ -328,25 +328,25 @@ static int pick_entry(const struct kube_files *files, const struct kind *kind, c
 		return r;
 	if (flag)
 		return fail_unknown(files, kind, name, err);
-	return np_node_fail(named, err, NP_E_SPEC, "%s '%s' does not exist in the kubeconfig",
-			    kind->content, name);
+	return np_doc_fail(named, err, NP_E_SPEC, "%s '%s' does not exist in the kubeconfig",
+			   kind->content, name);
 }
 
 int kube_files_apply(const struct kube_files *files, const struct np_kube_options *o,
 		     struct np_kube_config *c, struct np_err *err)
 {
 	struct context_entry ctx = { 0 };
-	struct np_node node;
+	struct np_val node;
 	int r;
 
 	if (pick_context(files, o, &ctx, err) < 0 || kube_set_text(&c->ns, ctx.ns, err) < 0 ||
 	    kube_set_text(&c->user_name, o->user ? o->user : ctx.user, err) < 0)
 		return np_err_ret(err);
-	r = pick_entry(files, &clusters, o->cluster, np_node_get(ctx.node, "cluster"), &node, err);
+	r = pick_entry(files, &clusters, o->cluster, np_doc_get(ctx.node, "cluster"), &node, err);
 	if (r < 0 ||
 	    (r > 0 && apply_cluster(node, o->cluster ? o->cluster : ctx.cluster, o, c, err) < 0))
 		return np_err_ret(err);
-	r = pick_entry(files, &users, o->user, np_node_get(ctx.node, "user"), &node, err);
+	r = pick_entry(files, &users, o->user, np_doc_get(ctx.node, "user"), &node, err);
 	if (r < 0 || (r > 0 && kube_user_apply(node, o, c, err) < 0))
 		return np_err_ret(err);
 	return 0;

@@ -103,7 +103,7 @@ static int read_expiry(const json_t *status, struct kube_credential *ret, struct
 
 	if (read_member(status, "expirationTimestamp", &text, err) < 0)
 		return np_err_ret(err);
-	if (text && !kube_time_parse(text, &ret->expiry))
+	if (text && !np_time_parse(text, &ret->expiry))
 		return np_fail(err, NP_E_REFUSED,
 			       "its status.expirationTimestamp is not a time such as "
 			       "2006-01-02T15:04:05Z");
@@ -165,14 +165,14 @@ static int check_version(const json_t *root, const char *api_version, struct np_
 int kube_credential_parse(const char *bytes, size_t size, const char *api_version,
 			  struct kube_credential *ret, struct np_err *err)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	NP_AUTO(kube_credential_done) struct kube_credential c = { 0 };
 	struct np_err why = NP_ERR_INIT;
 	const json_t *root;
 
-	if (np_reader_new("output", bytes, size, &reader, &why) < 0 ||
-	    np_reader_next(reader, &doc, &why) < 0)
+	if (np_doc_reader_new("output", bytes, size, &reader, &why) < 0 ||
+	    np_doc_reader_next(reader, &doc, &why) < 0)
 		return why.code == NP_E_NOMEM
 			       ? np_fail_nomem(err)
 			       : np_fail(err, NP_E_REFUSED,

@@ -23,7 +23,7 @@ static void plugin_unrefp(struct kube_plugin **p)
 }
 
 struct exec_entry {
-	struct np_node node;
+	struct np_val node;
 	const char *api_version, *command, *hint, *mode;
 };
 
@@ -71,21 +71,21 @@ static int copy_environment(char *const *environment, struct kube_plugin *p, str
 }
 
 /* Values may be secrets: none is quoted. */
-static int add_variables(struct np_node list, struct kube_plugin *p, struct np_err *err)
+static int add_variables(struct np_val list, struct kube_plugin *p, struct np_err *err)
 {
-	if (np_node_list(list, err) < 0)
+	if (np_doc_list(list, err) < 0)
 		return np_err_ret(err);
-	for (size_t i = 0; i < np_node_count(list); i++) {
-		struct np_node item = np_node_at(list, i);
+	for (size_t i = 0; i < np_doc_count(list); i++) {
+		struct np_val item = np_doc_at(list, i);
 		const char *name = NULL, *value = NULL;
 
-		if (np_node_object(item, err) < 0 ||
-		    kube_read_text(np_node_get(item, "name"), false, &name, err) < 0 ||
-		    kube_read_text(np_node_get(item, "value"), true, &value, err) < 0)
+		if (np_doc_object(item, err) < 0 ||
+		    kube_read_text(np_doc_get(item, "name"), false, &name, err) < 0 ||
+		    kube_read_text(np_doc_get(item, "value"), true, &value, err) < 0)
 			return np_err_ret(err);
 		if (!name || strchr(name, '='))
-			return np_node_fail(item, err, NP_E_SPEC,
-					    "an environment variable has no name, or one with '='");
+			return np_doc_fail(item, err, NP_E_SPEC,
+					   "an environment variable has no name, or one with '='");
 		if (set_variable(&p->env, name, value ? value : "", err) < 0)
 			return np_err_ret(err);
 	}
@@ -100,18 +100,18 @@ static int set_version(const struct exec_entry *e, const struct np_kube_config *
 	const char *version = e->api_version;
 
 	if (!version)
-		return np_node_fail(e->node, err, NP_E_SPEC,
-				    "user '%s': exec needs an apiVersion: " V1 " or " V1BETA1,
-				    c->user_name);
+		return np_doc_fail(e->node, err, NP_E_SPEC,
+				   "user '%s': exec needs an apiVersion: " V1 " or " V1BETA1,
+				   c->user_name);
 	if (strcmp(version, V1) != 0 && strcmp(version, V1BETA1) != 0)
-		return np_node_fail(np_node_get(e->node, "apiVersion"), err, NP_E_SPEC,
-				    "user '%s': exec plugin: invalid apiVersion '%s': expected " V1
-				    " or " V1BETA1 "%s",
-				    c->user_name, version,
-				    strstr(version, "/v1alpha1")
-					    ? " (v1alpha1 was removed from Kubernetes: renew the "
-					      "kubeconfig)"
-					    : "");
+		return np_doc_fail(np_doc_get(e->node, "apiVersion"), err, NP_E_SPEC,
+				   "user '%s': exec plugin: invalid apiVersion '%s': expected " V1
+				   " or " V1BETA1 "%s",
+				   c->user_name, version,
+				   strstr(version, "/v1alpha1")
+					   ? " (v1alpha1 was removed from Kubernetes: renew the "
+					     "kubeconfig)"
+					   : "");
 	return kube_set_text(&p->api_version, version, err);
 }
 
@@ -127,18 +127,18 @@ static int set_mode(const struct exec_entry *e, const struct np_kube_config *c,
 	if (!mode && strcmp(p->api_version, V1BETA1) == 0)
 		mode = modes[KUBE_INTERACTIVE_IF_AVAILABLE];
 	if (!mode)
-		return np_node_fail(e->node, err, NP_E_SPEC,
-				    "user '%s': interactiveMode must be specified to use an exec "
-				    "plugin: Never, IfAvailable or Always",
-				    c->user_name);
+		return np_doc_fail(e->node, err, NP_E_SPEC,
+				   "user '%s': interactiveMode must be specified to use an exec "
+				   "plugin: Never, IfAvailable or Always",
+				   c->user_name);
 	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
 		if (strcmp(mode, modes[i]) != 0)
 			continue;
 		p->mode = (enum kube_interactive)i;
 		return 0;
 	}
-	return np_node_fail(
-		np_node_get(e->node, "interactiveMode"), err, NP_E_SPEC,
+	return np_doc_fail(
+		np_doc_get(e->node, "interactiveMode"), err, NP_E_SPEC,
 		"user '%s': invalid interactiveMode '%s': expected Never, IfAvailable or "
 		"Always",
 		c->user_name, mode);
@@ -148,24 +148,24 @@ static int set_mode(const struct exec_entry *e, const struct np_kube_config *c,
 static int set_command(const struct exec_entry *e, const struct np_kube_config *c,
 		       struct kube_plugin *p, struct np_err *err)
 {
-	struct np_node list = np_node_get(e->node, "args");
+	struct np_val list = np_doc_get(e->node, "args");
 	char *command = NULL;
 
 	if (!e->command)
-		return np_node_fail(e->node, err, NP_E_SPEC, "user '%s': exec needs a command",
-				    c->user_name);
+		return np_doc_fail(e->node, err, NP_E_SPEC, "user '%s': exec needs a command",
+				   c->user_name);
 	if (strchr(e->command, '/')) {
-		if (kube_resolve(np_node_get(e->node, "command"), e->command, &command, err) < 0)
+		if (kube_resolve(np_doc_get(e->node, "command"), e->command, &command, err) < 0)
 			return np_err_ret(err);
 	} else if (kube_set_text(&command, e->command, err) < 0) {
 		return np_err_ret(err);
 	}
-	if (kube_texts_add_take(&p->args, command, err) < 0 || np_node_list(list, err) < 0)
+	if (kube_texts_add_take(&p->args, command, err) < 0 || np_doc_list(list, err) < 0)
 		return np_err_ret(err);
-	for (size_t i = 0; i < np_node_count(list); i++) {
+	for (size_t i = 0; i < np_doc_count(list); i++) {
 		const char *text = NULL;
 
-		if (np_node_string(np_node_at(list, i), &text, err) < 0 ||
+		if (np_doc_string(np_doc_at(list, i), &text, err) < 0 ||
 		    kube_texts_add(&p->args, "", text ? text : "", err) < 0)
 			return np_err_ret(err);
 	}
@@ -174,21 +174,21 @@ static int set_command(const struct exec_entry *e, const struct np_kube_config *
 
 /* --- what it is told of the cluster ---------------------------------------------------------- */
 
-int kube_extension_load(struct np_node list, struct np_kube_config *c, struct np_err *err)
+int kube_extension_load(struct np_val list, struct np_kube_config *c, struct np_err *err)
 {
-	if (np_node_list(list, err) < 0)
+	if (np_doc_list(list, err) < 0)
 		return np_err_ret(err);
-	for (size_t i = 0; i < np_node_count(list); i++) {
-		struct np_node item = np_node_at(list, i);
+	for (size_t i = 0; i < np_doc_count(list); i++) {
+		struct np_val item = np_doc_at(list, i);
 		const char *name = NULL;
 
-		if (np_node_object(item, err) < 0 ||
-		    kube_read_text(np_node_get(item, "name"), false, &name, err) < 0)
+		if (np_doc_object(item, err) < 0 ||
+		    kube_read_text(np_doc_get(item, "name"), false, &name, err) < 0)
 			return np_err_ret(err);
 		if (!name || strcmp(name, EXTENSION) != 0)
 			continue;
 		json_decref(c->extension);
-		c->extension = json_deep_copy(np_node_get(item, "extension").json);
+		c->extension = json_deep_copy(np_doc_get(item, "extension").json);
 	}
 	return 0;
 }
@@ -237,23 +237,23 @@ int kube_plugin_finish(struct np_kube_config *c, struct np_err *err)
 
 /* --- all of it ------------------------------------------------------------------------------- */
 
-int kube_plugin_load(struct np_node node, const struct np_kube_options *o, struct np_kube_config *c,
+int kube_plugin_load(struct np_val node, const struct np_kube_options *o, struct np_kube_config *c,
 		     struct np_err *err)
 {
 	NP_AUTO(plugin_unrefp) struct kube_plugin *p = NULL;
 	struct exec_entry e = { .node = node };
 
-	if (!np_node_is_present(node) || json_is_null(node.json))
+	if (!np_doc_is_present(node) || json_is_null(node.json))
 		return 0;
 	p = kube_plugin_new();
 	if (!p)
 		return np_fail_nomem(err);
-	if (np_node_object(node, err) < 0 || kube_read_fields(node, exec_fields, &e, err) < 0 ||
+	if (np_doc_object(node, err) < 0 || kube_read_fields(node, exec_fields, &e, err) < 0 ||
 	    set_version(&e, c, p, err) < 0 || set_mode(&e, c, p, err) < 0 ||
 	    set_command(&e, c, p, err) < 0 || kube_set_text(&p->hint, e.hint, err) < 0 ||
 	    copy_environment(o->environment, p, err) < 0 ||
-	    add_variables(np_node_get(node, "env"), p, err) < 0 ||
-	    np_node_bool(np_node_get(node, "provideClusterInfo"), &p->provide_cluster, err) < 0)
+	    add_variables(np_doc_get(node, "env"), p, err) < 0 ||
+	    np_doc_bool(np_doc_get(node, "provideClusterInfo"), &p->provide_cluster, err) < 0)
 		return np_err_ret(err);
 	p->stdin_taken = o->stdin_taken;
 	c->plugin = np_take(p);

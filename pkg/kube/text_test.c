@@ -28,8 +28,7 @@ static void test_kube__times_are_read(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		int64_t got = -1;
 
-		if (kube_time_parse(rows[i].text, &got) != (rows[i].want >= 0) ||
-		    got != rows[i].want)
+		if (np_time_parse(rows[i].text, &got) != (rows[i].want >= 0) || got != rows[i].want)
 			fail_msg("'%s': %lld", rows[i].text, (long long)got);
 	}
 }

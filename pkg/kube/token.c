@@ -13,7 +13,7 @@ int kube_token_load(const char *path, char **ret, struct np_err *err)
 	NP_AUTO(kube_wipep) char *token = NULL;
 	size_t size;
 
-	if (np_file_load(path, TOKEN_MAX, &token, &size, err) < 0)
+	if (np_file_load(path, KUBE_FILE_MAX, &token, &size, err) < 0)
 		return np_err_ret(err);
 	while (size > 0 && isspace((unsigned char)token[size - 1]))
 		token[--size] = '\0';

@@ -81,7 +81,7 @@ static const struct alert_row *find_alert(const char *detail)
 	return NULL;
 }
 
-enum kube_again kube_trouble_again(const struct kube_trouble *t)
+enum kube_again kube_net_error_again(const struct kube_net_error *t)
 {
 	const struct code_row *row = find_code(t->code);
 
@@ -101,7 +101,7 @@ static bool is_about_ca(const char *says)
 }
 
 /* libcurl looks at the name after the chain, and leaves its first value behind. */
-static int fail_name(const struct kube_trouble *t, struct np_err *err)
+static int fail_name(const struct kube_net_error *t, struct np_err *err)
 {
 	bool has_names = t->peer && t->peer->names[0];
 
@@ -113,7 +113,7 @@ static int fail_name(const struct kube_trouble *t, struct np_err *err)
 }
 
 /* Adds when a certificate is valid, and whose it is where it is not the server's own. */
-static int fail_validity(const struct kube_trouble *t, const char *says, struct np_err *err)
+static int fail_validity(const struct kube_net_error *t, const char *says, struct np_err *err)
 {
 	const char *when =
 		t->verify == X509_V_ERR_CERT_HAS_EXPIRED ? t->peer->not_after : t->peer->not_before;
@@ -130,7 +130,7 @@ static int fail_validity(const struct kube_trouble *t, const char *says, struct 
 		       t->verify == X509_V_ERR_CERT_HAS_EXPIRED ? "on" : "from", when);
 }
 
-static int fail_verdict(const struct kube_trouble *t, const char *says, struct np_err *err)
+static int fail_verdict(const struct kube_net_error *t, const char *says, struct np_err *err)
 {
 	bool is_named = t->peer && t->peer->issuer[0];
 
@@ -143,7 +143,7 @@ static int fail_verdict(const struct kube_trouble *t, const char *says, struct n
 	return np_fail(err, NP_E_REFUSED, "%s: %s", t->server, says);
 }
 
-static int fail_verify(const struct kube_trouble *t, struct np_err *err)
+static int fail_verify(const struct kube_net_error *t, struct np_err *err)
 {
 	if (t->verify == X509_V_OK || t->verify == X509_V_ERR_UNSPECIFIED)
 		return fail_name(t, err);
@@ -154,7 +154,7 @@ static int fail_verify(const struct kube_trouble *t, struct np_err *err)
 		       X509_verify_cert_error_string(t->verify));
 }
 
-static int fail_handshake(const struct kube_trouble *t, struct np_err *err)
+static int fail_handshake(const struct kube_net_error *t, struct np_err *err)
 {
 	if (strstr(t->detail, "wrong version number"))
 		return np_fail(err, NP_E_REFUSED, "%s: the server does not speak TLS on this port",
@@ -163,7 +163,7 @@ static int fail_handshake(const struct kube_trouble *t, struct np_err *err)
 }
 
 /* Returns 0 where the trouble is none of TLS. */
-static int fail_tls(const struct kube_trouble *t, struct np_err *err)
+static int fail_tls(const struct kube_net_error *t, struct np_err *err)
 {
 	const struct alert_row *alert = find_alert(t->detail);
 
@@ -200,7 +200,7 @@ static const char *os_text(int os_errno, char *buf, size_t size)
 	return buf;
 }
 
-static int fail_unreached(const struct kube_trouble *t, const char *says, struct np_err *err)
+static int fail_unreached(const struct kube_net_error *t, const char *says, struct np_err *err)
 {
 	char text[128];
 
@@ -212,7 +212,7 @@ static int fail_unreached(const struct kube_trouble *t, const char *says, struct
 	return np_fail(err, NP_E_RETRY, "cannot reach %s: %s", t->server, says ? says : t->detail);
 }
 
-static int fail_proxy(const struct kube_trouble *t, struct np_err *err)
+static int fail_proxy(const struct kube_net_error *t, struct np_err *err)
 {
 	if (t->proxy_status == 407)
 		return np_fail(err, NP_E_REFUSED,
@@ -224,7 +224,7 @@ static int fail_proxy(const struct kube_trouble *t, struct np_err *err)
 		       "%s: the proxy refuses to connect (%ld)", t->server, t->proxy_status);
 }
 
-int kube_trouble_fail(const struct kube_trouble *t, struct np_err *err)
+int kube_net_error_fail(const struct kube_net_error *t, struct np_err *err)
 {
 	const struct code_row *row = find_code(t->code);
 	int r = t->proxy_status >= 400 ? fail_proxy(t, err) : fail_tls(t, err);

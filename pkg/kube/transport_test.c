@@ -11,7 +11,7 @@ static void test_kube__connection_errors_are_distinguished(void **state)
 	};
 	static const struct {
 		const char *name;
-		struct kube_trouble t;
+		struct kube_net_error t;
 		enum kube_again again;
 		enum np_code code;
 		const char *says;
@@ -115,7 +115,7 @@ static void test_kube__connection_errors_are_distinguished(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		__typeof__(rows[0]) *row = &rows[i];
-		struct kube_trouble t = row->t;
+		struct kube_net_error t = row->t;
 		struct np_err err = NP_ERR_INIT;
 
 		t.server = "https://s";
@@ -123,9 +123,9 @@ static void test_kube__connection_errors_are_distinguished(void **state)
 		t.user = "u";
 		t.ca = "the CA 'ca.crt'";
 		t.peer = t.peer ? t.peer : &seen;
-		if (kube_trouble_again(&t) != row->again ||
-		    kube_trouble_fail(&t, &err) != -(int)row->code)
-			fail_msg("%s: again %d, code %d: %s", row->name, kube_trouble_again(&t),
+		if (kube_net_error_again(&t) != row->again ||
+		    kube_net_error_fail(&t, &err) != -(int)row->code)
+			fail_msg("%s: again %d, code %d: %s", row->name, kube_net_error_again(&t),
 				 err.code, err.text);
 		expect_has(row->name, err.text, row->says);
 	}

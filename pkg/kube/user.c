@@ -9,7 +9,7 @@
 #include "nodeprep/err.h"
 
 struct user_entry {
-	struct np_node node;
+	struct np_val node;
 	const char *cert_file, *cert_data, *key_file, *key_data;
 	const char *as_uid, *as_user, *password, *token, *token_file, *username;
 };
@@ -33,19 +33,19 @@ static const struct kube_text_field user_fields[] = {
 static int apply_certificate(const struct user_entry *e, struct np_kube_config *c,
 			     struct np_err *err)
 {
-	struct np_node cert = np_node_get(e->node, "client-certificate-data");
-	struct np_node key = np_node_get(e->node, "client-key-data");
+	struct np_val cert = np_doc_get(e->node, "client-certificate-data");
+	struct np_val key = np_doc_get(e->node, "client-key-data");
 
-	if (kube_load_pem(cert, e->cert_data, np_node_get(e->node, "client-certificate"),
+	if (kube_load_pem(cert, e->cert_data, np_doc_get(e->node, "client-certificate"),
 			  e->cert_file, &c->cert, err) < 0 ||
-	    kube_load_pem(key, e->key_data, np_node_get(e->node, "client-key"), e->key_file,
-			  &c->key, err) < 0)
+	    kube_load_pem(key, e->key_data, np_doc_get(e->node, "client-key"), e->key_file, &c->key,
+			  err) < 0)
 		return np_err_ret(err);
 	if (!c->cert.bytes != !c->key.bytes)
-		return np_node_fail(e->node, err, NP_E_SPEC,
-				    "user '%s' has a client %s without a client %s", c->user_name,
-				    c->cert.bytes ? "certificate" : "key",
-				    c->cert.bytes ? "key" : "certificate");
+		return np_doc_fail(e->node, err, NP_E_SPEC,
+				   "user '%s' has a client %s without a client %s", c->user_name,
+				   c->cert.bytes ? "certificate" : "key",
+				   c->cert.bytes ? "key" : "certificate");
 	if (e->key_data &&
 	    kube_secrets_add_lines(&c->secrets, e->key_data, strlen(e->key_data), err) < 0)
 		return np_err_ret(err);
@@ -58,7 +58,7 @@ static int apply_certificate(const struct user_entry *e, struct np_kube_config *
 static int apply_token_file(const struct user_entry *e, struct np_kube_config *c,
 			    struct np_err *err)
 {
-	struct np_node node = np_node_get(e->node, "tokenFile");
+	struct np_val node = np_doc_get(e->node, "tokenFile");
 	struct np_err why = NP_ERR_INIT;
 	char *token;
 
@@ -77,8 +77,8 @@ static int apply_token(const struct user_entry *e, struct np_kube_config *c, str
 	char *token;
 
 	if (e->token && !kube_is_header_text(e->token))
-		return np_node_fail(np_node_get(e->node, "token"), err, NP_E_SPEC,
-				    "token holds a blank or a control character");
+		return np_doc_fail(np_doc_get(e->node, "token"), err, NP_E_SPEC,
+				   "token holds a blank or a control character");
 	if (e->token_file && apply_token_file(e, c, err) < 0)
 		return np_err_ret(err);
 	if (!e->token || c->token)
@@ -88,38 +88,38 @@ static int apply_token(const struct user_entry *e, struct np_kube_config *c, str
 }
 
 /* Removed from Kubernetes in 1.26: kubectl says so too. */
-static int refuse_auth_provider(struct np_node node, const char *user, struct np_err *err)
+static int refuse_auth_provider(struct np_val node, const char *user, struct np_err *err)
 {
-	struct np_node provider = np_node_get(node, "auth-provider");
+	struct np_val provider = np_doc_get(node, "auth-provider");
 
-	if (!np_node_is_present(provider))
+	if (!np_doc_is_present(provider))
 		return 0;
-	return np_node_fail_key(provider, err, NP_E_USAGE,
-				"user '%s': auth-provider was removed from Kubernetes and is not "
-				"supported: give an exec plugin, a token or a client certificate",
-				user);
+	return np_doc_fail_key(provider, err, NP_E_USAGE,
+			       "user '%s': auth-provider was removed from Kubernetes and is not "
+			       "supported: give an exec plugin, a token or a client certificate",
+			       user);
 }
 
 /* --- impersonation --------------------------------------------------------------------------- */
 
-static int check_identity(struct np_node n, const char *text, struct np_err *err)
+static int check_identity(struct np_val n, const char *text, struct np_err *err)
 {
 	if (text && !kube_is_header_value(text))
-		return np_node_fail(n, err, NP_E_SPEC, "%s holds a control character", n.key);
+		return np_doc_fail(n, err, NP_E_SPEC, "%s holds a control character", n.key);
 	return 0;
 }
 
 /* Adds each text of a list; `prefix` goes in front of it. */
-static int add_texts(struct np_node list, const char *prefix, struct kube_texts *ret,
+static int add_texts(struct np_val list, const char *prefix, struct kube_texts *ret,
 		     struct np_err *err)
 {
-	if (np_node_list(list, err) < 0)
+	if (np_doc_list(list, err) < 0)
 		return np_err_ret(err);
-	for (size_t i = 0; i < np_node_count(list); i++) {
-		struct np_node item = np_node_at(list, i);
+	for (size_t i = 0; i < np_doc_count(list); i++) {
+		struct np_val item = np_doc_at(list, i);
 		const char *text = NULL;
 
-		if (np_node_string(item, &text, err) < 0 || check_identity(item, text, err) < 0)
+		if (np_doc_string(item, &text, err) < 0 || check_identity(item, text, err) < 0)
 			return np_err_ret(err);
 		if (text && kube_texts_add(ret, prefix, text, err) < 0)
 			return np_err_ret(err);
@@ -143,13 +143,13 @@ static void escape_name(const char *name, char *buf, size_t size)
 	buf[out] = '\0';
 }
 
-static int add_extra(struct np_node extra, struct kube_texts *ret, struct np_err *err)
+static int add_extra(struct np_val extra, struct kube_texts *ret, struct np_err *err)
 {
-	if (!np_node_is_present(extra))
+	if (!np_doc_is_present(extra))
 		return 0;
-	if (np_node_object(extra, err) < 0)
+	if (np_doc_object(extra, err) < 0)
 		return np_err_ret(err);
-	for (struct np_node n = np_node_next(extra, NULL); n.key; n = np_node_next(extra, n.key)) {
+	for (struct np_val n = np_doc_next(extra, NULL); n.key; n = np_doc_next(extra, n.key)) {
 		char name[512], prefix[600];
 
 		escape_name(n.key, name, sizeof(name));
@@ -163,13 +163,13 @@ static int add_extra(struct np_node extra, struct kube_texts *ret, struct np_err
 static int apply_impersonation(const struct user_entry *e, struct np_kube_config *c,
 			       struct np_err *err)
 {
-	if (check_identity(np_node_get(e->node, "as"), e->as_user, err) < 0 ||
-	    check_identity(np_node_get(e->node, "as-uid"), e->as_uid, err) < 0 ||
+	if (check_identity(np_doc_get(e->node, "as"), e->as_user, err) < 0 ||
+	    check_identity(np_doc_get(e->node, "as-uid"), e->as_uid, err) < 0 ||
 	    kube_set_text(&c->as_user, e->as_user, err) < 0 ||
 	    kube_set_text(&c->as_uid, e->as_uid, err) < 0 ||
-	    add_texts(np_node_get(e->node, "as-groups"), "", &c->as_groups, err) < 0)
+	    add_texts(np_doc_get(e->node, "as-groups"), "", &c->as_groups, err) < 0)
 		return np_err_ret(err);
-	return add_extra(np_node_get(e->node, "as-user-extra"), &c->as_extra, err);
+	return add_extra(np_doc_get(e->node, "as-user-extra"), &c->as_extra, err);
 }
 
 /* --- all of it ------------------------------------------------------------------------------- */
@@ -188,7 +188,7 @@ static int name_credentials(struct np_kube_config *c, struct np_err *err)
 	return 0;
 }
 
-int kube_user_apply(struct np_node node, const struct np_kube_options *o, struct np_kube_config *c,
+int kube_user_apply(struct np_val node, const struct np_kube_options *o, struct np_kube_config *c,
 		    struct np_err *err)
 {
 	struct user_entry e = { .node = node };
@@ -207,7 +207,7 @@ int kube_user_apply(struct np_node node, const struct np_kube_options *o, struct
 	/* As client-go: a plugin is not asked where there is another way in. */
 	if (!c->token && !c->username && !c->cert.bytes &&
 	    (refuse_auth_provider(node, c->user_name, err) < 0 ||
-	     kube_plugin_load(np_node_get(node, "exec"), o, c, err) < 0))
+	     kube_plugin_load(np_doc_get(node, "exec"), o, c, err) < 0))
 		return np_err_ret(err);
 	return c->token || c->username || c->cert.bytes || c->plugin ? name_credentials(c, err) : 0;
 }

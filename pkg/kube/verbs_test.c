@@ -598,9 +598,9 @@ static void test_verbs__the_deadline_can_begin_anew(void **state)
 	rest_ms(5);
 	assert_int_equal(get_class(b, &err), -NP_E_RETRY);
 	ASSERT_HAS(err.text, "the deadline of 1 ms is reached");
-	np_kube_renew(b->k, 10000);
+	np_kube_set_deadline(b->k, 10000);
 	assert_int_equal(get_class(b, &err), 0);
-	np_kube_renew(b->k, NP_KUBE_NO_DEADLINE);
+	np_kube_set_deadline(b->k, NP_KUBE_NO_DEADLINE);
 	assert_int_equal(get_class(b, &err), 0);
 }
 

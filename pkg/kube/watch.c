@@ -109,7 +109,7 @@ struct stream {
 	struct np_kube *k;
 	struct np_kube_watch *watch;
 	struct kube_call call;
-	struct kube_flight *f;
+	struct kube_transfer *f;
 	uint64_t heard; /* when it began, or the last bytes came */
 	size_t had; /* bytes that waited for their line's end when it was last looked */
 };
@@ -186,7 +186,7 @@ static int judge_end(struct stream *s, CURLcode code, struct np_err *err)
 
 	if (s->f->reply.too_large || s->f->reply.no_memory)
 		return fail_line(s, err);
-	r = kube_flight_judge(s->k, s->f, code, &out, err);
+	r = kube_transfer_judge(s->k, s->f, code, &out, err);
 	if (r < 0 && s->f->status == 410) {
 		s->watch->end = NP_KUBE_WATCH_GONE;
 		return 0;
@@ -246,7 +246,7 @@ static int stream_run(struct stream *s, struct np_err *err)
 	s->heard = kube_now_ms();
 	s->had = 0;
 	if (kube_identity_freshen(s->k, UINT64_MAX, err) < 0 ||
-	    kube_flight_prepare(s->k, s->f, ((uint64_t)timeout + GRACE_S) * 1000, err) < 0)
+	    kube_transfer_prepare(s->k, s->f, ((uint64_t)timeout + GRACE_S) * 1000, err) < 0)
 		return np_err_ret(err);
 	/* The line's bound must hold for what comes out of the wire, not of gzip. */
 	if (curl_easy_setopt(s->f->easy, CURLOPT_WRITEFUNCTION, on_stream) != CURLE_OK ||
@@ -309,7 +309,7 @@ static int make_path(const struct np_kube_resource *r, const struct np_kube_watc
 int np_kube_watch(struct np_kube *k, const struct np_kube_resource *r, struct np_kube_watch *watch,
 		  struct np_err *err)
 {
-	NP_AUTO(np_freep) struct kube_flight *f = calloc(1, sizeof(*f));
+	NP_AUTO(np_freep) struct kube_transfer *f = calloc(1, sizeof(*f));
 	NP_AUTO(np_freep) char *path = NULL;
 	char resource[KUBE_RESOURCE_MAX];
 	struct np_err inner = NP_ERR_INIT;
@@ -331,7 +331,7 @@ int np_kube_watch(struct np_kube *k, const struct np_kube_resource *r, struct np
 	result = stream_run(&s, &inner);
 	if (result < 0 && kube_identity_renew(k, f, UINT64_MAX))
 		result = stream_run(&s, &inner);
-	kube_flight_clear(k, f);
+	kube_transfer_clear(k, f);
 	if (result < 0) {
 		kube_redact_err(&k->config->secrets, &inner);
 		*err = inner;

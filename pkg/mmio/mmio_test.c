@@ -248,9 +248,9 @@ static void test_mmio__nodes_get_their_window(void **state)
 	}
 }
 
-#define BAR(i, mb)                                                           \
-	{                                                                    \
-		.index = (i), .bytes = (mb)*NP_MIB, .figure = NP_FIGURE_USER \
+#define BAR(i, mb)                                                                \
+	{                                                                         \
+		.index = (i), .bytes = (mb)*NP_MIB, .figure = NP_SIZE_SOURCE_USER \
 	}
 
 /* clang-format off */
@@ -451,9 +451,9 @@ static size_t random_addends(uint64_t *state, struct np_addend *addends, size_t 
 	size_t n = 1 + pick(state, max);
 
 	for (size_t i = 0; i < n; i++) {
-		size_t at = pick(state, np_catalogue_count(catalogue));
+		size_t at = pick(state, np_gpu_catalogue_count(catalogue));
 
-		addends[i] = addend(np_catalogue_at(catalogue, at), 1 + pick(state, CARDS_MAX));
+		addends[i] = addend(np_gpu_catalogue_at(catalogue, at), 1 + pick(state, CARDS_MAX));
 	}
 	return n;
 }
@@ -603,8 +603,8 @@ static bool fits_in_any_order(uint64_t *state, const struct placed *cards, size_
 static const struct np_gpu *random_large_card(uint64_t *state)
 {
 	for (;;) {
-		size_t at = pick(state, np_catalogue_count(catalogue));
-		struct np_addend a = addend(np_catalogue_at(catalogue, at), 1);
+		size_t at = pick(state, np_gpu_catalogue_count(catalogue));
+		struct np_addend a = addend(np_gpu_catalogue_at(catalogue, at), 1);
 
 		if (a.each_gb > 0)
 			return a.gpu;

@@ -11,8 +11,8 @@
 static bool has_row(const struct np_catalogue *cat, struct np_pci_id id, const struct np_gpu *like,
 		    bool is_vgpu)
 {
-	for (size_t i = 0; i < np_catalogue_count(cat); i++) {
-		const struct np_gpu *row = np_catalogue_at(cat, i);
+	for (size_t i = 0; i < np_gpu_catalogue_count(cat); i++) {
+		const struct np_gpu *row = np_gpu_catalogue_at(cat, i);
 
 		if (row->vendor_id != id.vendor || row->device_id != id.device)
 			continue;
@@ -48,7 +48,7 @@ static bool covers(const struct np_catalogue *cat, const struct np_expected *e,
 }
 
 /* What is named exactly chooses first, so that a model does not take the board that an id needs. */
-static bool take(const struct np_machine_options *o, const struct np_seen_gpu *gpu, bool exact)
+static bool take(const struct np_nodecheck_options *o, const struct np_seen_gpu *gpu, bool exact)
 {
 	struct np_expectation *x = o->expectation;
 
@@ -73,7 +73,8 @@ static bool is_open(const struct np_expectation *x)
 	return false;
 }
 
-struct matching expectation_match(const struct np_machine *m, const struct np_machine_options *o)
+struct matching nodecheck_expectation_match(const struct np_node_hw *m,
+					    const struct np_nodecheck_options *o)
 {
 	struct np_expectation *x = o->expectation;
 	struct matching match = { .found = m->n_gpus };

@@ -36,18 +36,18 @@ struct regions {
 };
 
 /* Reads the lines of a `resource` file; false where one is no such line, or where BARs are missing. */
-bool regions_parse(const char *bytes, size_t size, struct regions *ret);
+bool nodecheck_regions_parse(const char *bytes, size_t size, struct regions *ret);
 
 /* Fills bars, is_lost and ok; `regions` or `config` (64 bytes) is NULL where it could not be read. */
-void gpu_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
-		   const unsigned char *config);
+void nodecheck_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
+			 const unsigned char *config);
 
 /* Fills buses and windows; false where `config` is of no bridge. */
-bool bridge_read(struct np_seen_bridge *bridge, const struct regions *regions,
-		 const unsigned char *config);
+bool nodecheck_read_bridge(struct np_seen_bridge *bridge, const struct regions *regions,
+			   const unsigned char *config);
 
 /* Reads the log's bytes: records of /dev/kmsg, or lines of dmesg. */
-void log_parse(struct np_kernel_log *log, const char *bytes, size_t size);
+void nodecheck_log_parse(struct np_kernel_log *log, const char *bytes, size_t size);
 
 /* Matches what was found with what is expected. */
 struct matching {
@@ -56,6 +56,7 @@ struct matching {
 	bool is_open; /* some GPU's id is not known, or not in the catalogue */
 };
 
-struct matching expectation_match(const struct np_machine *m, const struct np_machine_options *o);
+struct matching nodecheck_expectation_match(const struct np_node_hw *m,
+					    const struct np_nodecheck_options *o);
 
 #endif

@@ -16,8 +16,8 @@
 
 /* What the judging of one node needs at hand. */
 struct judging {
-	struct np_machine *m;
-	const struct np_machine_options *o;
+	struct np_node_hw *m;
+	const struct np_nodecheck_options *o;
 	struct np_report *r;
 	struct matching match;
 	bool has_expectation;
@@ -38,77 +38,77 @@ static bool is_large(const struct np_seen_bar *bar)
 
 static int judge_pci(struct judging *g, struct np_err *err)
 {
-	const struct np_machine *m = g->m;
-	struct judgement j = { .id = "pci-readable",
-			       .decides = true,
-			       .status = NP_CHECK_UNKNOWN,
-			       .cure = "mount the host's /sys, whole and read-only" };
+	const struct np_node_hw *m = g->m;
+	struct np_judgement j = { .id = "pci-readable",
+				  .decides = true,
+				  .status = NP_PROBE_UNKNOWN,
+				  .cure = "mount the host's /sys, whole and read-only" };
 
 	if (m->has_pci != NP_VERDICT_YES)
-		return report_add(g->r, &j, err,
-				  "sysfs shows no PCI bus: bus/pci/devices is not there");
+		return np_report_add(g->r, &j, err,
+				     "sysfs shows no PCI bus: bus/pci/devices is not there");
 	if (m->n_unreadable > 0)
-		return report_add(
+		return np_report_add(
 			g->r, &j, err,
 			"the ids of %zu of %zu PCI functions cannot be read: any of them may "
 			"be a GPU",
 			m->n_unreadable, m->n_devices);
-	j.status = NP_CHECK_PASS;
-	return report_add(g->r, &j, err, "%zu PCI function%s read", m->n_devices,
-			  plural(m->n_devices));
+	j.status = NP_PROBE_PASS;
+	return np_report_add(g->r, &j, err, "%zu PCI function%s read", m->n_devices,
+			     plural(m->n_devices));
 }
 
 static int judge_count_alone(struct judging *g, struct np_err *err)
 {
-	const struct judgement j = { .id = "gpu-count",
-				     .status = NP_CHECK_UNKNOWN,
-				     .decides = g->m->n_gpus == 0,
-				     .cure = "set the expectation: --expect MODEL=N, -f POOL, "
-					     "NODEPREP_EXPECT, or the Node's annotation "
-					     "nodeprep.dev/gpus" };
+	const struct np_judgement j = { .id = "gpu-count",
+					.status = NP_PROBE_UNKNOWN,
+					.decides = g->m->n_gpus == 0,
+					.cure = "set the expectation: --expect MODEL=N, -f POOL, "
+						"NODEPREP_EXPECT, or the Node's annotation "
+						"nodeprep.dev/gpus" };
 
 	if (g->m->n_gpus == 0)
-		return report_add(g->r, &j, err, "no GPU found, and no number is expected");
-	return report_add(g->r, &j, err, "%zu GPU%s found; no number is expected", g->m->n_gpus,
-			  plural(g->m->n_gpus));
+		return np_report_add(g->r, &j, err, "no GPU found, and no number is expected");
+	return np_report_add(g->r, &j, err, "%zu GPU%s found; no number is expected", g->m->n_gpus,
+			     plural(g->m->n_gpus));
 }
 
 static int judge_count(struct judging *g, struct np_err *err)
 {
 	const struct np_expectation *x = g->o->expectation;
 	uint64_t found = g->match.found, expected = g->match.expected;
-	struct judgement j = { .id = "gpu-count", .status = NP_CHECK_PASS, .decides = true };
+	struct np_judgement j = { .id = "gpu-count", .status = NP_PROBE_PASS, .decides = true };
 
 	if (!g->has_expectation)
 		return judge_count_alone(g, err);
 	if (found < expected) {
 		/* A function whose id cannot be read may be the one that is missing. */
 		j.status = g->m->n_unreadable > 0 || g->m->has_pci != NP_VERDICT_YES
-				   ? NP_CHECK_UNKNOWN
-				   : NP_CHECK_FAIL;
+				   ? NP_PROBE_UNKNOWN
+				   : NP_PROBE_FAIL;
 		j.cure =
 			"look at the VM's class with 'nodeprep check' or 'plan': devices that a "
 			"configSpec hides are not attached; recreate the node once it is up to date";
 	} else if (found > expected) {
-		j.status = x->allows_more ? NP_CHECK_WARN : NP_CHECK_FAIL;
+		j.status = x->allows_more ? NP_PROBE_WARN : NP_PROBE_FAIL;
 		j.cure = "correct the expected number, or use a VM class with fewer devices";
 	}
-	return report_add(g->r, &j, err, "%" PRIu64 " GPU%s found, %s says %" PRIu64, found,
-			  plural(found), x->source, expected);
+	return np_report_add(g->r, &j, err, "%" PRIu64 " GPU%s found, %s says %" PRIu64, found,
+			     plural(found), x->source, expected);
 }
 
-static void list_wrong_models(const struct judging *g, struct words *w)
+static void list_wrong_models(const struct judging *g, struct np_report_words *w)
 {
 	const struct np_expectation *x = g->o->expectation;
 
 	for (size_t i = 0; i < x->n; i++) {
 		if (x->items[i].found < x->items[i].count)
-			words_add(w, "%" PRIu64 " of %" PRIu64 " x %.64s", x->items[i].found,
-				  x->items[i].count, x->items[i].text);
+			np_report_words_add(w, "%" PRIu64 " of %" PRIu64 " x %.64s",
+					    x->items[i].found, x->items[i].count, x->items[i].text);
 	}
 	if (g->match.unexpected > 0)
-		words_add(w, "%" PRIu64 " GPU%s not expected", g->match.unexpected,
-			  plural(g->match.unexpected));
+		np_report_words_add(w, "%" PRIu64 " GPU%s not expected", g->match.unexpected,
+				    plural(g->match.unexpected));
 }
 
 static bool lacks_model(const struct np_expectation *x)
@@ -121,51 +121,52 @@ static bool lacks_model(const struct np_expectation *x)
 
 static int judge_models(struct judging *g, struct np_err *err)
 {
-	struct judgement j = {
+	struct np_judgement j = {
 		.id = "gpu-models",
-		.status = NP_CHECK_PASS,
+		.status = NP_PROBE_PASS,
 		.decides = true,
 		.cure = "compare the pool with its VM class: 'nodeprep plan -o wide'"
 	};
-	struct words w = { 0 };
+	struct np_report_words w = { 0 };
 
 	if (!g->has_expectation) {
-		j.status = NP_CHECK_UNKNOWN;
+		j.status = NP_PROBE_UNKNOWN;
 		j.decides = false;
 		j.cure = NULL;
-		return report_add(g->r, &j, err, "no models are expected");
+		return np_report_add(g->r, &j, err, "no models are expected");
 	}
 	list_wrong_models(g, &w);
 	if (w.n == 0)
-		return report_add(g->r, &j, err, "every GPU is in %s", g->o->expectation->source);
+		return np_report_add(g->r, &j, err, "every GPU is in %s",
+				     g->o->expectation->source);
 	if (g->match.is_open || g->m->n_unreadable > 0 || g->m->has_pci != NP_VERDICT_YES)
-		j.status = NP_CHECK_UNKNOWN;
+		j.status = NP_PROBE_UNKNOWN;
 	else if (lacks_model(g->o->expectation) || !g->o->expectation->allows_more)
-		j.status = NP_CHECK_FAIL;
+		j.status = NP_PROBE_FAIL;
 	else
-		j.status = NP_CHECK_WARN;
-	return report_add(g->r, &j, err, "%s", w.text);
+		j.status = NP_PROBE_WARN;
+	return np_report_add(g->r, &j, err, "%s", w.text);
 }
 
 /* --- BARs --------------------------------------------------------------------------------------- */
 
-static void list_bars(const struct np_seen_gpu *gpu, struct words *w)
+static void list_bars(const struct np_seen_gpu *gpu, struct np_report_words *w)
 {
-	char who[WHO_MAX], bar[BAR_TEXT_MAX];
-	struct words bars = { 0 };
+	char who[NP_REPORT_WHO_MAX], bar[NP_REPORT_BAR_MAX];
+	struct np_report_words bars = { 0 };
 
-	gpu_who(gpu, who);
+	np_report_gpu_name(gpu, who);
 	if (gpu->is_lost) {
-		words_add(w, "%s does not answer", who);
+		np_report_words_add(w, "%s does not answer", who);
 		return;
 	}
 	for (size_t i = 0; i < gpu->n_bars; i++)
 		if (gpu->bars[i].assigned == NP_VERDICT_NO)
-			words_add(&bars, "%s", bar_text(&gpu->bars[i], bar));
-	words_add(w, "%s: %.140s", who, bars.n > 0 ? bars.text : "unknown");
+			np_report_words_add(&bars, "%s", np_report_bar_name(&gpu->bars[i], bar));
+	np_report_words_add(w, "%s: %.140s", who, bars.n > 0 ? bars.text : "unknown");
 }
 
-static void list_gpus(const struct judging *g, enum np_verdict ok, struct words *w)
+static void list_gpus(const struct judging *g, enum np_verdict ok, struct np_report_words *w)
 {
 	for (size_t i = 0; i < g->m->n_gpus; i++)
 		if (g->m->gpus[i].ok == ok)
@@ -174,42 +175,42 @@ static void list_gpus(const struct judging *g, enum np_verdict ok, struct words 
 
 static int judge_bars(struct judging *g, struct np_err *err)
 {
-	struct judgement j = { .id = "bars-assigned", .decides = g->m->n_gpus > 0 };
-	struct words w = { 0 };
+	struct np_judgement j = { .id = "bars-assigned", .decides = g->m->n_gpus > 0 };
+	struct np_report_words w = { 0 };
 
 	if (g->m->n_gpus == 0) {
-		j.status = NP_CHECK_UNKNOWN;
-		return report_add(g->r, &j, err, "no GPU found");
+		j.status = NP_PROBE_UNKNOWN;
+		return np_report_add(g->r, &j, err, "no GPU found");
 	}
 	if (g->n_bad > 0) {
 		list_gpus(g, NP_VERDICT_NO, &w);
-		j.status = NP_CHECK_FAIL;
+		j.status = NP_PROBE_FAIL;
 		j.cure = g->window_cure;
-		return report_add(g->r, &j, err, "not assigned: %s", w.text);
+		return np_report_add(g->r, &j, err, "not assigned: %s", w.text);
 	}
 	if (g->n_open > 0) {
 		list_gpus(g, NP_VERDICT_UNKNOWN, &w);
-		j.status = NP_CHECK_UNKNOWN;
+		j.status = NP_PROBE_UNKNOWN;
 		j.cure =
 			"let the check read `resource` and `config` of the device, and add a missing card with --catalogue";
-		return report_add(g->r, &j, err, "%s", w.text);
+		return np_report_add(g->r, &j, err, "%s", w.text);
 	}
-	j.status = NP_CHECK_PASS;
-	return report_add(g->r, &j, err, "every BAR of %zu GPU%s has its address", g->m->n_gpus,
-			  plural(g->m->n_gpus));
+	j.status = NP_PROBE_PASS;
+	return np_report_add(g->r, &j, err, "every BAR of %zu GPU%s has its address", g->m->n_gpus,
+			     plural(g->m->n_gpus));
 }
 
 /* What a look at every BAR finds. */
 struct bar_survey {
 	size_t n; /* BARs of the kind that is looked for */
 	size_t n_open; /* that cannot be judged */
-	struct words wrong;
+	struct np_report_words wrong;
 };
 
 typedef void bar_look(struct bar_survey *s, const struct np_seen_gpu *gpu,
 		      const struct np_seen_bar *bar);
 
-static void survey_bars(const struct np_machine *m, bar_look *look, struct bar_survey *s)
+static void survey_bars(const struct np_node_hw *m, bar_look *look, struct bar_survey *s)
 {
 	for (size_t i = 0; i < m->n_gpus; i++)
 		for (size_t k = 0; k < m->gpus[i].n_bars; k++)
@@ -219,7 +220,7 @@ static void survey_bars(const struct np_machine *m, bar_look *look, struct bar_s
 static void look_at_place(struct bar_survey *s, const struct np_seen_gpu *gpu,
 			  const struct np_seen_bar *bar)
 {
-	char who[WHO_MAX], text[BAR_TEXT_MAX];
+	char who[NP_REPORT_WHO_MAX], text[NP_REPORT_BAR_MAX];
 
 	if (!is_large(bar))
 		return;
@@ -227,48 +228,49 @@ static void look_at_place(struct bar_survey *s, const struct np_seen_gpu *gpu,
 	if (bar->assigned != NP_VERDICT_YES)
 		s->n_open++;
 	else if (bar->address < FOUR_GB || !bar->is_64bit || !bar->is_prefetchable)
-		words_add(&s->wrong, "%s: %s %s", gpu_who(gpu, who), bar_text(bar, text),
-			  bar->address < FOUR_GB ? "lies below 4 GB"
-						 : "is not 64-bit prefetchable");
+		np_report_words_add(&s->wrong, "%s: %s %s", np_report_gpu_name(gpu, who),
+				    np_report_bar_name(bar, text),
+				    bar->address < FOUR_GB ? "lies below 4 GB"
+							   : "is not 64-bit prefetchable");
 }
 
 static int judge_place(struct judging *g, struct np_err *err)
 {
-	struct judgement j = { .id = "bars-above-4g", .status = NP_CHECK_UNKNOWN };
+	struct np_judgement j = { .id = "bars-above-4g", .status = NP_PROBE_UNKNOWN };
 	struct bar_survey s = { 0 };
 
 	survey_bars(g->m, look_at_place, &s);
 	if (s.wrong.n > 0) {
-		j.status = NP_CHECK_WARN;
-		return report_add(g->r, &j, err, "%s", s.wrong.text);
+		j.status = NP_PROBE_WARN;
+		return np_report_add(g->r, &j, err, "%s", s.wrong.text);
 	}
 	if (g->m->n_gpus == 0 || s.n_open > 0 || g->n_open > 0)
-		return report_add(g->r, &j, err, "%s",
-				  g->m->n_gpus == 0 ? "no GPU found"
-						    : "not every large BAR has an address");
-	j.status = NP_CHECK_PASS;
+		return np_report_add(g->r, &j, err, "%s",
+				     g->m->n_gpus == 0 ? "no GPU found"
+						       : "not every large BAR has an address");
+	j.status = NP_PROBE_PASS;
 	if (s.n == 0)
-		return report_add(g->r, &j, err, "no BAR is over 256 MB");
-	return report_add(g->r, &j, err, "%zu large BAR%s, 64-bit prefetchable above 4 GB", s.n,
-			  plural(s.n));
+		return np_report_add(g->r, &j, err, "no BAR is over 256 MB");
+	return np_report_add(g->r, &j, err, "%zu large BAR%s, 64-bit prefetchable above 4 GB", s.n,
+			     plural(s.n));
 }
 
 static void look_at_size(struct bar_survey *s, const struct np_seen_gpu *gpu,
 			 const struct np_seen_bar *bar)
 {
-	char who[WHO_MAX], text[BAR_TEXT_MAX], size[NP_SIZE_TEXT_MAX];
+	char who[NP_REPORT_WHO_MAX], text[NP_REPORT_BAR_MAX], size[NP_SIZE_TEXT_MAX];
 
 	s->n++;
 	if (bar->expected_bytes == 0 || bar->bytes == bar->expected_bytes)
 		return;
 	np_size_text(bar->expected_bytes, size);
-	words_add(&s->wrong, "%s: %s where the catalogue has %s", gpu_who(gpu, who),
-		  bar_text(bar, text), size);
+	np_report_words_add(&s->wrong, "%s: %s where the catalogue has %s",
+			    np_report_gpu_name(gpu, who), np_report_bar_name(bar, text), size);
 }
 
 static int judge_sizes(struct judging *g, struct np_err *err)
 {
-	struct judgement j = { .id = "bar-sizes", .status = NP_CHECK_UNKNOWN };
+	struct np_judgement j = { .id = "bar-sizes", .status = NP_PROBE_UNKNOWN };
 	struct bar_survey s = { 0 };
 	size_t n_unknown = 0;
 
@@ -276,20 +278,20 @@ static int judge_sizes(struct judging *g, struct np_err *err)
 		n_unknown += !g->m->gpus[i].gpu;
 	survey_bars(g->m, look_at_size, &s);
 	if (s.wrong.n > 0) {
-		j.status = NP_CHECK_WARN;
+		j.status = NP_PROBE_WARN;
 		j.cure =
 			"a vGPU's BAR follows its profile, a resizable one what was chosen, one of a "
 			"card with display outputs its mode: nothing, if that is meant";
-		return report_add(g->r, &j, err, "%s", s.wrong.text);
+		return np_report_add(g->r, &j, err, "%s", s.wrong.text);
 	}
 	if (g->m->n_gpus == 0 || n_unknown > 0 || s.n == 0) {
 		j.cure = n_unknown > 0 ? "add the card with --catalogue" : NULL;
-		return report_add(g->r, &j, err, "%s",
-				  g->m->n_gpus == 0 ? "no GPU found"
-						    : "the catalogue does not have every card");
+		return np_report_add(g->r, &j, err, "%s",
+				     g->m->n_gpus == 0 ? "no GPU found"
+						       : "the catalogue does not have every card");
 	}
-	j.status = NP_CHECK_PASS;
-	return report_add(g->r, &j, err, "as the catalogue has them");
+	j.status = NP_PROBE_PASS;
+	return np_report_add(g->r, &j, err, "as the catalogue has them");
 }
 
 /* --- bridges ------------------------------------------------------------------------------------ */
@@ -304,7 +306,7 @@ static bool read_place(const char *address, unsigned *domain, unsigned *bus)
 }
 
 /* The bridge right above: of those whose buses hold the GPU's the one with the highest first bus. */
-static const struct np_seen_bridge *find_bridge(const struct np_machine *m, const char *address)
+static const struct np_seen_bridge *find_bridge(const struct np_node_hw *m, const char *address)
 {
 	const struct np_seen_bridge *best = NULL;
 	unsigned domain, bus;
@@ -330,11 +332,11 @@ static bool is_within(const struct np_seen_bridge *b, const struct np_seen_bar *
 	return false;
 }
 
-static void look_at_bridge(const struct np_machine *m, const struct np_seen_gpu *gpu,
+static void look_at_bridge(const struct np_node_hw *m, const struct np_seen_gpu *gpu,
 			   struct bar_survey *s)
 {
 	const struct np_seen_bridge *b = find_bridge(m, gpu->address);
-	char who[WHO_MAX], text[BAR_TEXT_MAX];
+	char who[NP_REPORT_WHO_MAX], text[NP_REPORT_BAR_MAX];
 	unsigned domain, bus;
 
 	if (!b || b->n_windows == 0) {
@@ -350,67 +352,70 @@ static void look_at_bridge(const struct np_machine *m, const struct np_seen_gpu 
 			continue;
 		s->n++;
 		if (!is_within(b, bar))
-			words_add(&s->wrong, "%s: %s lies outside the windows of bridge %s",
-				  gpu_who(gpu, who), bar_text(bar, text), b->address);
+			np_report_words_add(&s->wrong,
+					    "%s: %s lies outside the windows of bridge %s",
+					    np_report_gpu_name(gpu, who),
+					    np_report_bar_name(bar, text), b->address);
 	}
 }
 
 static int judge_bridges(struct judging *g, struct np_err *err)
 {
-	struct judgement j = { .id = "bridge-windows",
-			       .status = NP_CHECK_UNKNOWN,
-			       .cure = g->window_cure };
+	struct np_judgement j = { .id = "bridge-windows",
+				  .status = NP_PROBE_UNKNOWN,
+				  .cure = g->window_cure };
 	struct bar_survey s = { 0 };
 
 	for (size_t i = 0; i < g->m->n_gpus; i++)
 		look_at_bridge(g->m, &g->m->gpus[i], &s);
 	if (s.wrong.n > 0) {
-		j.status = NP_CHECK_FAIL;
-		return report_add(g->r, &j, err, "%s", s.wrong.text);
+		j.status = NP_PROBE_FAIL;
+		return np_report_add(g->r, &j, err, "%s", s.wrong.text);
 	}
 	j.cure = NULL;
 	if (g->m->n_gpus == 0 || s.n_open > 0)
-		return report_add(g->r, &j, err, "%s",
-				  g->m->n_gpus == 0
-					  ? "no GPU found"
+		return np_report_add(
+			g->r, &j, err, "%s",
+			g->m->n_gpus == 0 ? "no GPU found"
 					  : "the windows of a bridge above a GPU cannot be read");
-	j.status = NP_CHECK_PASS;
+	j.status = NP_PROBE_PASS;
 	if (s.n == 0)
-		return report_add(g->r, &j, err, "no BAR is behind a bridge");
-	return report_add(g->r, &j, err, "%zu BAR%s within the windows of the bridges above", s.n,
-			  plural(s.n));
+		return np_report_add(g->r, &j, err, "no BAR is behind a bridge");
+	return np_report_add(g->r, &j, err, "%zu BAR%s within the windows of the bridges above",
+			     s.n, plural(s.n));
 }
 
 /* --- around the BARs ---------------------------------------------------------------------------- */
 
 static int judge_uefi(struct judging *g, struct np_err *err)
 {
-	struct judgement j = {
+	struct np_judgement j = {
 		.id = "uefi",
-		.status = NP_CHECK_UNKNOWN,
+		.status = NP_PROBE_UNKNOWN,
 		.cure = "set configSpec.firmware of the VM class to efi ('nodeprep apply'), and recreate the node"
 	};
 
 	if (g->m->is_uefi == NP_VERDICT_YES) {
-		j.status = NP_CHECK_PASS;
-		return report_add(g->r, &j, err, "booted by UEFI");
+		j.status = NP_PROBE_PASS;
+		return np_report_add(g->r, &j, err, "booted by UEFI");
 	}
 	if (g->m->is_uefi == NP_VERDICT_UNKNOWN) {
 		j.cure = NULL;
-		return report_add(g->r, &j, err, "sysfs has no `firmware` folder to tell by");
+		return np_report_add(g->r, &j, err, "sysfs has no `firmware` folder to tell by");
 	}
 	if (!g->needs_efi) {
-		j.status = NP_CHECK_PASS;
-		return report_add(g->r, &j, err,
-				  "booted by BIOS, which will do: no BAR is over 256 MB");
+		j.status = NP_PROBE_PASS;
+		return np_report_add(g->r, &j, err,
+				     "booted by BIOS, which will do: no BAR is over 256 MB");
 	}
 	/* Other hypervisors' BIOS does map large BARs: what counts is whether it did. */
-	j.status = g->n_bad > 0 ? NP_CHECK_FAIL : NP_CHECK_WARN;
-	return report_add(g->r, &j, err, "booted by BIOS, which maps no BAR over 256 MB on ESXi%s",
-			  g->n_bad > 0 ? "" : "; here it did");
+	j.status = g->n_bad > 0 ? NP_PROBE_FAIL : NP_PROBE_WARN;
+	return np_report_add(g->r, &j, err,
+			     "booted by BIOS, which maps no BAR over 256 MB on ESXi%s",
+			     g->n_bad > 0 ? "" : "; here it did");
 }
 
-static const struct np_seen_gpu *find_gpu(const struct np_machine *m, const char *address)
+static const struct np_seen_gpu *find_gpu(const struct np_node_hw *m, const char *address)
 {
 	for (size_t i = 0; i < m->n_gpus; i++)
 		if (strcmp(m->gpus[i].address, address) == 0)
@@ -419,7 +424,8 @@ static const struct np_seen_gpu *find_gpu(const struct np_machine *m, const char
 }
 
 /* Sorts the log's findings: of GPUs that are not well, and of GPUs that are so after all. */
-static void survey_log(const struct judging *g, struct words *bad, struct words *past)
+static void survey_log(const struct judging *g, struct np_report_words *bad,
+		       struct np_report_words *past)
 {
 	const struct np_kernel_log *log = &g->m->log;
 
@@ -430,39 +436,39 @@ static void survey_log(const struct judging *g, struct words *bad, struct words 
 
 		if (!gpu && !(f->is_driver && f->address[0] == '\0'))
 			continue;
-		words_add(is_bad ? bad : past, "'%s'", f->text);
+		np_report_words_add(is_bad ? bad : past, "'%s'", f->text);
 	}
 }
 
 static int judge_log(struct judging *g, struct np_err *err)
 {
-	struct judgement j = { .id = "kernel-log", .status = NP_CHECK_UNKNOWN };
-	struct words bad = { 0 }, past = { 0 };
+	struct np_judgement j = { .id = "kernel-log", .status = NP_PROBE_UNKNOWN };
+	struct np_report_words bad = { 0 }, past = { 0 };
 
 	if (!g->m->log.is_read)
-		return report_add(g->r, &j, err,
-				  "not readable here; the BARs are judged without it");
+		return np_report_add(g->r, &j, err,
+				     "not readable here; the BARs are judged without it");
 	survey_log(g, &bad, &past);
 	if (bad.n > 0) {
-		j.status = NP_CHECK_FAIL;
+		j.status = NP_PROBE_FAIL;
 		j.cure = g->window_cure;
-		return report_add(g->r, &j, err, "%s", bad.text);
+		return np_report_add(g->r, &j, err, "%s", bad.text);
 	}
 	if (past.n > 0) {
-		j.status = NP_CHECK_WARN;
-		return report_add(g->r, &j, err, "complained, but a later pass placed the BAR: %s",
-				  past.text);
+		j.status = NP_PROBE_WARN;
+		return np_report_add(g->r, &j, err,
+				     "complained, but a later pass placed the BAR: %s", past.text);
 	}
-	j.status = NP_CHECK_PASS;
-	return report_add(g->r, &j, err, "nothing about the GPUs' BARs in %zu line%s",
-			  g->m->log.n_lines, plural(g->m->log.n_lines));
+	j.status = NP_PROBE_PASS;
+	return np_report_add(g->r, &j, err, "nothing about the GPUs' BARs in %zu line%s",
+			     g->m->log.n_lines, plural(g->m->log.n_lines));
 }
 
 /* Adds the GPUs whose driver is not `wanted` (NULL: none, or nouveau); counts what is not known. */
-static void list_drivers(const struct judging *g, struct words *w, size_t *ret_open)
+static void list_drivers(const struct judging *g, struct np_report_words *w, size_t *ret_open)
 {
 	const char *wanted = g->o->driver;
-	char who[WHO_MAX];
+	char who[NP_REPORT_WHO_MAX];
 
 	for (size_t i = 0; i < g->m->n_gpus; i++) {
 		const struct np_seen_gpu *gpu = &g->m->gpus[i];
@@ -472,87 +478,91 @@ static void list_drivers(const struct judging *g, struct words *w, size_t *ret_o
 			(*ret_open)++;
 		else if (wanted ? strcmp(gpu->driver, wanted) != 0
 				: gpu->driver[0] == '\0' || strcmp(name, "nouveau") == 0)
-			words_add(w, "%s: %s", gpu_who(gpu, who), name);
+			np_report_words_add(w, "%s: %s", np_report_gpu_name(gpu, who), name);
 	}
 }
 
 static int judge_driver(struct judging *g, struct np_err *err)
 {
 	bool is_wanted = !!g->o->driver;
-	struct judgement j = { .id = "driver", .status = NP_CHECK_UNKNOWN, .decides = is_wanted };
-	struct words w = { 0 };
+	struct np_judgement j = { .id = "driver",
+				  .status = NP_PROBE_UNKNOWN,
+				  .decides = is_wanted };
+	struct np_report_words w = { 0 };
 	size_t n_open = 0;
 
 	list_drivers(g, &w, &n_open);
 	if (w.n > 0) {
-		j.status = is_wanted ? NP_CHECK_FAIL : NP_CHECK_WARN;
+		j.status = is_wanted ? NP_PROBE_FAIL : NP_PROBE_WARN;
 		j.cure =
 			"a driver that loads later binds then: --wait waits for one that --driver names; "
 			"nouveau is kept away by 'modprobe.blacklist=nouveau'";
-		return report_add(g->r, &j, err, "bound driver %s%s%s%s",
-				  is_wanted ? "is not " : "", is_wanted ? g->o->driver : "",
-				  is_wanted ? ": " : "of ", w.text);
+		return np_report_add(g->r, &j, err, "bound driver %s%s%s%s",
+				     is_wanted ? "is not " : "", is_wanted ? g->o->driver : "",
+				     is_wanted ? ": " : "of ", w.text);
 	}
 	if (g->m->n_gpus == 0 || n_open > 0)
-		return report_add(g->r, &j, err, "%s",
-				  g->m->n_gpus == 0 ? "no GPU found"
-						    : "the driver of a GPU cannot be read");
-	j.status = NP_CHECK_PASS;
-	return report_add(g->r, &j, err, "every GPU is bound to a driver");
+		return np_report_add(g->r, &j, err, "%s",
+				     g->m->n_gpus == 0 ? "no GPU found"
+						       : "the driver of a GPU cannot be read");
+	j.status = NP_PROBE_PASS;
+	return np_report_add(g->r, &j, err, "every GPU is bound to a driver");
 }
 
 static int judge_iommu(struct judging *g, struct np_err *err)
 {
-	struct judgement j = { .id = "iommu", .status = NP_CHECK_PASS };
-	struct words w = { 0 };
-	char who[WHO_MAX];
+	struct np_judgement j = { .id = "iommu", .status = NP_PROBE_PASS };
+	struct np_report_words w = { 0 };
+	char who[NP_REPORT_WHO_MAX];
 
 	for (size_t i = 0; i < g->m->n_gpus; i++)
 		if (strcmp(g->m->gpus[i].driver, "vfio-pci") == 0 && g->m->gpus[i].iommu_group < 0)
-			words_add(&w, "%s", gpu_who(&g->m->gpus[i], who));
+			np_report_words_add(&w, "%s", np_report_gpu_name(&g->m->gpus[i], who));
 	if (w.n > 0) {
-		j.status = NP_CHECK_WARN;
+		j.status = NP_PROBE_WARN;
 		j.cure = "give the VM a virtual IOMMU (vvtd.enable), if it is to pass GPUs on";
-		return report_add(g->r, &j, err, "vfio-pci without an IOMMU group: %s", w.text);
+		return np_report_add(g->r, &j, err, "vfio-pci without an IOMMU group: %s", w.text);
 	}
 	if (g->m->has_iommu == NP_VERDICT_UNKNOWN) {
-		j.status = NP_CHECK_UNKNOWN;
-		return report_add(g->r, &j, err, "sysfs has no `class` folder to tell by");
+		j.status = NP_PROBE_UNKNOWN;
+		return np_report_add(g->r, &j, err, "sysfs has no `class` folder to tell by");
 	}
-	return report_add(g->r, &j, err, "%s",
-			  g->m->has_iommu == NP_VERDICT_YES ? "the node has one"
-							    : "the node has none, and needs none");
+	return np_report_add(g->r, &j, err, "%s",
+			     g->m->has_iommu == NP_VERDICT_YES
+				     ? "the node has one"
+				     : "the node has none, and needs none");
 }
 
 static int judge_vgpu(struct judging *g, struct np_err *err)
 {
-	struct judgement j = { .id = "vgpu", .status = NP_CHECK_PASS };
-	struct words w = { 0 };
+	struct np_judgement j = { .id = "vgpu", .status = NP_PROBE_PASS };
+	struct np_report_words w = { 0 };
 	size_t n_open = 0;
-	char who[WHO_MAX];
+	char who[NP_REPORT_WHO_MAX];
 
 	for (size_t i = 0; i < g->m->n_gpus; i++) {
 		const struct np_seen_gpu *gpu = &g->m->gpus[i];
 
 		n_open += gpu->is_vgpu == NP_VERDICT_UNKNOWN;
 		if (gpu->is_vgpu == NP_VERDICT_YES)
-			words_add(&w, "%s is '%s'", gpu_who(gpu, who), gpu->product);
+			np_report_words_add(&w, "%s is '%s'", np_report_gpu_name(gpu, who),
+					    gpu->product);
 	}
 	if (w.n > 0)
-		return report_add(g->r, &j, err, "%s", w.text);
+		return np_report_add(g->r, &j, err, "%s", w.text);
 	if (g->m->n_gpus == 0 || n_open > 0) {
-		j.status = NP_CHECK_UNKNOWN;
-		return report_add(g->r, &j, err, "%s",
-				  g->m->n_gpus == 0 ? "no GPU found"
-						    : "NVIDIA's driver tells, and is not there");
+		j.status = NP_PROBE_UNKNOWN;
+		return np_report_add(g->r, &j, err, "%s",
+				     g->m->n_gpus == 0 ? "no GPU found"
+						       : "NVIDIA's driver tells, and is not there");
 	}
-	return report_add(g->r, &j, err, "no vGPU: whole cards");
+	return np_report_add(g->r, &j, err, "no vGPU: whole cards");
 }
 
 /* --- all of it ---------------------------------------------------------------------------------- */
 
 /* Rule 2 over what is here, so that the cure can name a size; 0: no figure. */
-static int find_window(const struct np_machine *m, uint64_t *ret_gb, struct np_err *err)
+static int find_window(const struct np_node_hw *m, uint64_t *ret_gb, struct np_err *err)
 {
 	NP_AUTO(np_freep) struct np_addend *addends = NULL;
 	struct np_need need;
@@ -610,15 +620,15 @@ static bool is_final(const struct judging *g)
 {
 	if (g->has_expectation && g->match.found < g->match.expected)
 		return false;
-	for (size_t i = 0; i < g->r->n_checks; i++)
-		if (g->r->checks[i].status == NP_CHECK_FAIL &&
-		    strcmp(g->r->checks[i].id, "driver") != 0)
+	for (size_t i = 0; i < g->r->n_probes; i++)
+		if (g->r->probes[i].status == NP_PROBE_FAIL &&
+		    strcmp(g->r->probes[i].id, "driver") != 0)
 			return true;
 	return false;
 }
 
-int np_machine_judge(struct np_machine *m, const struct np_machine_options *o,
-		     struct np_report *ret, struct np_err *err)
+int np_nodecheck_judge(struct np_node_hw *m, const struct np_nodecheck_options *o,
+		       struct np_report *ret, struct np_err *err)
 {
 	static int (*const checks[])(struct judging *, struct np_err *) = {
 		judge_pci,     judge_count, judge_models, judge_bars,   judge_place, judge_sizes,
@@ -629,14 +639,14 @@ int np_machine_judge(struct np_machine *m, const struct np_machine_options *o,
 
 	g.has_expectation = o->expectation && o->expectation->source;
 	if (g.has_expectation)
-		g.match = expectation_match(m, o);
+		g.match = nodecheck_expectation_match(m, o);
 	survey_gpus(&g);
 	if (write_cure(&g, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (checks[i](&g, err) < 0)
 			return np_err_ret(err);
-	report_finish(&r);
+	np_report_finish(&r);
 	r.is_final = is_final(&g);
 	*ret = r;
 	r = (struct np_report){ 0 };

@@ -48,14 +48,14 @@ static void read_line(struct np_kernel_log *log, const char *line, const char *e
 	/* The port window of a device matters to no GPU. */
 	if (!phrase->is_driver && memmem(text, size, "[io ", 4))
 		return;
-	if (!address_find(text, size, finding->address))
+	if (!np_report_find_address(text, size, finding->address))
 		finding->address[0] = '\0';
 	finding->is_driver = phrase->is_driver;
-	copy_clean(finding->text, sizeof(finding->text), text, size);
+	np_report_copy_clean(finding->text, sizeof(finding->text), text, size);
 	log->n++;
 }
 
-void log_parse(struct np_kernel_log *log, const char *bytes, size_t size)
+void nodecheck_log_parse(struct np_kernel_log *log, const char *bytes, size_t size)
 {
 	const char *at = bytes, *end = bytes + size;
 

@@ -29,14 +29,14 @@ static const struct saying {
 	[NP_VERDICT_YES] = { "True", "GPUsReady", "Normal" },
 };
 
-int node_fetch(struct np_kube *k, const char *name, json_t **ret, struct np_err *err)
+int np_nodecheck_node_fetch(struct np_kube *k, const char *name, json_t **ret, struct np_err *err)
 {
 	if (np_kube_get(k, &nodes, NULL, name, ret, err) < 0)
 		return np_wrap(err, "node '%s'", name);
 	return 0;
 }
 
-const char *node_annotation(const json_t *node)
+const char *np_nodecheck_node_annotation(const json_t *node)
 {
 	const json_t *metadata = json_object_get(node, "metadata");
 
@@ -185,12 +185,13 @@ static int remove_taint(struct np_kube *k, const char *name, struct np_err *err)
 	return np_kube_update(k, &how, &done, err) < 0 ? np_wrap(err, "taint " TAINT) : 0;
 }
 
-int node_tell(struct np_kube *k, const struct node_news *news, struct np_err *err)
+int np_nodecheck_node_report(struct np_kube *k, const struct np_node_report *news,
+			     struct np_err *err)
 {
 	json_auto_t *node = NULL;
 
 	if (news->patch) {
-		if (node_fetch(k, news->name, &node, err) < 0 ||
+		if (np_nodecheck_node_fetch(k, news->name, &node, err) < 0 ||
 		    tell_node(k, node, news->name, news->pass, news->brief, err) < 0)
 			return np_err_ret(err);
 	}

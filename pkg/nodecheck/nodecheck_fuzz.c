@@ -20,7 +20,7 @@ static const struct np_gpu *pick(const struct np_catalogue *cat, const uint8_t *
 {
 	size_t at = (size_t)data[0] << 8 | data[1];
 
-	return at % 3 == 0 ? NULL : np_catalogue_at(cat, at % np_catalogue_count(cat));
+	return at % 3 == 0 ? NULL : np_gpu_catalogue_at(cat, at % np_gpu_catalogue_count(cat));
 }
 
 /* Whatever is read, a GPU that is ok has an address for each BAR, and every BAR the catalogue knows. */
@@ -50,11 +50,11 @@ static void fuzz_device(const struct np_catalogue *cat, const uint8_t *data, siz
 	gpu.is_vf = (data[2] & 1) != 0;
 	data += 3;
 	size -= 3;
-	has_regions =
-		regions_parse((const char *)data + CONFIG_BYTES, size - CONFIG_BYTES, &regions);
-	if (bridge_read(&bridge, has_regions ? &regions : NULL, data))
+	has_regions = nodecheck_regions_parse((const char *)data + CONFIG_BYTES,
+					      size - CONFIG_BYTES, &regions);
+	if (nodecheck_read_bridge(&bridge, has_regions ? &regions : NULL, data))
 		require(bridge.n_windows <= NP_BRIDGE_WINDOWS_MAX);
-	gpu_read_bars(&gpu, has_regions ? &regions : NULL, (data[0] & 1) != 0 ? data : NULL);
+	nodecheck_read_bars(&gpu, has_regions ? &regions : NULL, (data[0] & 1) != 0 ? data : NULL);
 	check_gpu(&gpu);
 }
 
@@ -64,11 +64,11 @@ static void fuzz_log(const char *bytes, size_t size)
 
 	if (!log)
 		return;
-	log_parse(log, bytes, size);
+	nodecheck_log_parse(log, bytes, size);
 	require(log->n <= NP_LOG_FINDINGS_MAX && log->n <= log->n_lines);
 	for (size_t i = 0; i < log->n; i++) {
 		require(log->findings[i].address[0] == '\0' ||
-			address_is(log->findings[i].address));
+			np_report_is_address(log->findings[i].address));
 		require(strlen(log->findings[i].text) < sizeof(log->findings[i].text));
 	}
 	free(log);
@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct np_err err = NP_ERR_INIT;
 	char *copy;
 
-	if (size == 0 || (!cat && np_catalogue_new(&cat, &err) < 0))
+	if (size == 0 || (!cat && np_gpu_catalogue_new(&cat, &err) < 0))
 		return 0;
 	/* A copy without a NUL behind it: a step too far is seen. */
 	copy = malloc(size - 1 > 0 ? size - 1 : 1);

@@ -63,7 +63,8 @@ static void test_nodecheck__resource_lines(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct regions regions;
 
-		if (regions_parse(rows[i].text, strlen(rows[i].text), &regions) != rows[i].is_read)
+		if (nodecheck_regions_parse(rows[i].text, strlen(rows[i].text), &regions) !=
+		    rows[i].is_read)
 			fail_msg("%s", rows[i].sentence);
 		if (rows[i].is_read && regions.n != rows[i].n)
 			fail_msg("%s: %zu lines", rows[i].sentence, regions.n);
@@ -334,8 +335,8 @@ static void read_device(const struct device *d, struct np_seen_gpu *gpu)
 	gpu->gpu = d->id != 0 ? card(d->id) : NULL;
 	make_config(d, config);
 	if (d->resource)
-		assert_true(regions_parse(d->resource, strlen(d->resource), &regions));
-	gpu_read_bars(gpu, d->resource ? &regions : NULL, d->no_config ? NULL : config);
+		assert_true(nodecheck_regions_parse(d->resource, strlen(d->resource), &regions));
+	nodecheck_read_bars(gpu, d->resource ? &regions : NULL, d->no_config ? NULL : config);
 }
 
 static void test_nodecheck__bars(void **state)
@@ -364,8 +365,8 @@ static void test_nodecheck__a_device_that_is_gone_reads_ones(void **state)
 
 	(void)state;
 	memset(config, 0xff, sizeof(config));
-	assert_true(regions_parse(text, strlen(text), &regions));
-	gpu_read_bars(&gpu, &regions, config);
+	assert_true(nodecheck_regions_parse(text, strlen(text), &regions));
+	nodecheck_read_bars(&gpu, &regions, config);
 	assert_true(gpu.is_lost);
 	assert_int_equal(gpu.ok, NP_VERDICT_NO);
 }
@@ -378,13 +379,13 @@ static void test_nodecheck__bridge_windows_by_lines_and_by_registers(void **stat
 	struct np_seen_bridge bridge = { .domain = 0 };
 
 	(void)state;
-	assert_false(bridge_read(&bridge, NULL, config));
+	assert_false(nodecheck_read_bridge(&bridge, NULL, config));
 	config[0x0e] = 1;
 	config[0x19] = 3;
 	config[0x1a] = 4;
 	/* 0x4000000000 to 0x50ffffffff, and a memory window that is closed: its base above its limit. */
 	memcpy(config + 0x20, windows, sizeof(windows));
-	assert_true(bridge_read(&bridge, NULL, config));
+	assert_true(nodecheck_read_bridge(&bridge, NULL, config));
 	assert_int_equal(bridge.secondary, 3);
 	assert_int_equal(bridge.subordinate, 4);
 	assert_int_equal(bridge.n_windows, 1);
@@ -417,7 +418,7 @@ static void test_nodecheck__log_lines(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_kernel_log log = { .is_read = false };
 
-		log_parse(&log, rows[i].line, strlen(rows[i].line));
+		nodecheck_log_parse(&log, rows[i].line, strlen(rows[i].line));
 		assert_int_equal(log.n_lines, 1);
 		if (log.n != rows[i].is_finding ||
 		    (log.n > 0 && (log.findings[0].is_driver != rows[i].is_driver ||
@@ -433,15 +434,15 @@ static void test_nodecheck__findings_are_bounded(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NP_LOG_FINDINGS_MAX + 10; i++)
-		log_parse(&log, line, strlen(line));
+		nodecheck_log_parse(&log, line, strlen(line));
 	assert_int_equal(log.n, NP_LOG_FINDINGS_MAX);
 }
 
 /* --- a machine ---------------------------------------------------------------------------------- */
 
-static void make_machine(struct np_machine *m, struct np_seen_gpu *gpus, size_t n)
+static void make_machine(struct np_node_hw *m, struct np_seen_gpu *gpus, size_t n)
 {
-	*m = (struct np_machine){ .has_pci = NP_VERDICT_YES,
+	*m = (struct np_node_hw){ .has_pci = NP_VERDICT_YES,
 				  .is_uefi = NP_VERDICT_YES,
 				  .n_devices = n,
 				  .n_gpus = n,
@@ -455,27 +456,27 @@ static void make_machine(struct np_machine *m, struct np_seen_gpu *gpus, size_t 
 }
 
 /* Judges and shows; returns < 0 where memory runs out. */
-static int judge_and_show(struct np_machine *m, struct np_expectation *x, struct np_err *err)
+static int judge_and_show(struct np_node_hw *m, struct np_expectation *x, struct np_err *err)
 {
-	const struct np_machine_options o = { .catalogue = catalogue, .expectation = x };
+	const struct np_nodecheck_options o = { .catalogue = catalogue, .expectation = x };
 	NP_AUTO(np_report_done) struct np_report r = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;
 	json_auto_t *tree = NULL;
 
-	if (np_machine_judge(m, &o, &r, err) < 0)
+	if (np_nodecheck_judge(m, &o, &r, err) < 0)
 		return np_err_ret(err);
 	assert_int_equal(r.pass, NP_VERDICT_NO);
-	tree = np_machine_tree(m, &o, &r);
+	tree = np_nodecheck_tree(m, &o, &r);
 	if (!tree)
 		return np_fail_nomem(err);
 	assert_int_equal(json_array_size(json_object_get(tree, "gpus")), 2);
-	return np_machine_text(m, &r, true, &text, err);
+	return np_nodecheck_text(m, &r, true, &text, err);
 }
 
 static void test_nodecheck__every_allocation_may_fail(void **state)
 {
 	struct np_seen_gpu gpus[2];
-	struct np_machine m;
+	struct np_node_hw m;
 	struct np_expected item = { .text = "A100-40GB", .gpu = card(0x20b0), .count = 2 };
 	struct np_expectation x = { .source = "--expect", .n = 1, .items = &item };
 	struct failing f = FAILING_INIT;

@@ -68,7 +68,7 @@ static bool parse_region(const char *at, const char *end, struct region *ret)
 	return at == end && ret->start <= ret->end;
 }
 
-bool regions_parse(const char *bytes, size_t size, struct regions *ret)
+bool nodecheck_regions_parse(const char *bytes, size_t size, struct regions *ret)
 {
 	const char *at = bytes, *end = bytes + size;
 
@@ -83,7 +83,7 @@ bool regions_parse(const char *bytes, size_t size, struct regions *ret)
 		ret->items[ret->n++] = region;
 		at = newline + 1;
 	}
-	return ret->n >= BARS;
+	return ret->n >= NP_PCI_BARS;
 }
 
 /* --- BARs --------------------------------------------------------------------------------------- */
@@ -95,7 +95,7 @@ static bool read_region(struct np_seen_gpu *gpu, unsigned index, const struct re
 
 	if ((region->flags & FLAG_MEM) == 0)
 		return (region->flags & FLAG_IO) != 0;
-	bar = gpu_add_bar(gpu, index);
+	bar = np_report_add_bar(gpu, index);
 	bar->bytes = region->end - region->start + 1;
 	bar->has_kind = true;
 	bar->is_64bit = (region->flags & FLAG_MEM_64) != 0;
@@ -119,7 +119,7 @@ static void read_register(struct np_seen_gpu *gpu, unsigned index, uint32_t valu
 
 	if (value == 0 || (value & BAR_IO) != 0)
 		return;
-	bar = gpu_add_bar(gpu, index);
+	bar = np_report_add_bar(gpu, index);
 	bar->has_kind = true;
 	bar->is_64bit = (value & BAR_TYPE) == BAR_64BIT;
 	bar->is_prefetchable = (value & BAR_PREFETCH) != 0;
@@ -136,7 +136,7 @@ static bool last_is_64bit(const struct np_seen_gpu *gpu, unsigned index)
 static void list_bars(struct np_seen_gpu *gpu, const struct regions *regions,
 		      const unsigned char *config)
 {
-	for (unsigned i = 0; i < BARS; i++) {
+	for (unsigned i = 0; i < NP_PCI_BARS; i++) {
 		bool told = regions && read_region(gpu, i, &regions->items[i]);
 
 		if (!told && config && !gpu->is_vf)
@@ -146,15 +146,15 @@ static void list_bars(struct np_seen_gpu *gpu, const struct regions *regions,
 	}
 }
 
-void gpu_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
-		   const unsigned char *config)
+void nodecheck_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
+			 const unsigned char *config)
 {
 	gpu->has_resource = !!regions;
 	gpu->has_config = !!config;
 	/* A device that fell off its bus answers every read with ones. */
 	gpu->is_lost = config && read16(config, AT_VENDOR) == 0xffff;
 	list_bars(gpu, regions, gpu->is_lost ? NULL : config);
-	gpu_complete_bars(gpu);
+	np_report_complete_bars(gpu);
 }
 
 /* --- bridges ------------------------------------------------------------------------------------ */
@@ -171,7 +171,7 @@ static void add_window(struct np_seen_bridge *bridge, uint64_t start, uint64_t e
 /* The windows are the last lines, behind ROM and SR-IOV. */
 static void read_window_lines(struct np_seen_bridge *bridge, const struct regions *regions)
 {
-	for (size_t i = BARS + 1; i < regions->n; i++) {
+	for (size_t i = NP_PCI_BARS + 1; i < regions->n; i++) {
 		const struct region *region = &regions->items[i];
 
 		if ((region->flags & FLAG_MEM) != 0 && (region->flags & FLAG_UNSET) == 0)
@@ -193,8 +193,8 @@ static void read_window_registers(struct np_seen_bridge *bridge, const unsigned 
 	add_window(bridge, base, limit, true);
 }
 
-bool bridge_read(struct np_seen_bridge *bridge, const struct regions *regions,
-		 const unsigned char *config)
+bool nodecheck_read_bridge(struct np_seen_bridge *bridge, const struct regions *regions,
+			   const unsigned char *config)
 {
 	if (read16(config, AT_VENDOR) == 0xffff ||
 	    (config[AT_HEADER] & HEADER_MASK) != HEADER_BRIDGE)

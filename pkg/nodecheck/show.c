@@ -8,12 +8,12 @@
 #include "nodeprep/report.h"
 #include "nodeprep/units.h"
 
-static json_t *gpus_tree(const struct np_machine *m)
+static json_t *gpus_tree(const struct np_node_hw *m)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < m->n_gpus; i++) {
-		if (json_array_append_new(list, gpu_tree(&m->gpus[i])) < 0) {
+		if (json_array_append_new(list, np_report_gpu_tree(&m->gpus[i])) < 0) {
 			json_decref(list);
 			return NULL;
 		}
@@ -27,7 +27,8 @@ static json_t *window_tree(const struct np_bridge_window *w)
 
 	snprintf(start, sizeof(start), "0x%" PRIx64, w->start);
 	return json_pack("{s:s, s:o, s:b}", "address", start, "sizeBytes",
-			 bytes_tree(w->end - w->start + 1), "prefetchable", w->is_prefetchable);
+			 np_report_bytes_tree(w->end - w->start + 1), "prefetchable",
+			 w->is_prefetchable);
 }
 
 static json_t *bridge_tree(const struct np_seen_bridge *b)
@@ -44,7 +45,7 @@ static json_t *bridge_tree(const struct np_seen_bridge *b)
 			 "windows", windows);
 }
 
-static json_t *bridges_tree(const struct np_machine *m)
+static json_t *bridges_tree(const struct np_node_hw *m)
 {
 	json_t *list = json_array();
 
@@ -77,14 +78,14 @@ static json_t *expected_tree(const struct np_expectation *x)
 	return list;
 }
 
-json_t *np_machine_tree(const struct np_machine *m, const struct np_machine_options *o,
-			const struct np_report *r)
+json_t *np_nodecheck_tree(const struct np_node_hw *m, const struct np_nodecheck_options *o,
+			  const struct np_report *r)
 {
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "apiVersion",
 			 "nodeprep.dev/v1alpha1", "kind", "NodeReport", "pass",
-			 verdict_tree(r->pass), "gpus", gpus_tree(m), "checks", checks_tree(r),
-			 "expected", expected_tree(o->expectation), "uefi",
-			 verdict_tree(m->is_uefi), "bridges", bridges_tree(m));
+			 np_report_verdict_tree(r->pass), "gpus", gpus_tree(m), "checks",
+			 np_report_probes_tree(r), "expected", expected_tree(o->expectation),
+			 "uefi", np_report_verdict_tree(m->is_uefi), "bridges", bridges_tree(m));
 }
 
 static void write_bridge(FILE *out, const struct np_seen_bridge *b)
@@ -99,8 +100,8 @@ static void write_bridge(FILE *out, const struct np_seen_bridge *b)
 	}
 }
 
-int np_machine_text(const struct np_machine *m, const struct np_report *r, bool wide, char **ret,
-		    struct np_err *err)
+int np_nodecheck_text(const struct np_node_hw *m, const struct np_report *r, bool wide, char **ret,
+		      struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
 	size_t size = 0;
@@ -108,12 +109,12 @@ int np_machine_text(const struct np_machine *m, const struct np_report *r, bool 
 
 	if (!out)
 		return np_fail_nomem(err);
-	gpus_write(out, m->gpus, m->n_gpus);
+	np_report_write_gpus(out, m->gpus, m->n_gpus);
 	for (size_t i = 0; wide && i < m->n_bridges; i++)
 		write_bridge(out, &m->bridges[i]);
 	if (wide && m->n_bridges > 0)
 		fputc('\n', out);
-	checks_write(out, r, wide);
+	np_report_write_probes(out, r, wide);
 	if (fclose(out) == EOF)
 		return np_fail_nomem(err);
 	*ret = np_take(bytes);

@@ -106,7 +106,7 @@ static enum np_verdict read_link(int dir, const char *name, char *ret, size_t ma
 	target[size] = '\0';
 	last = strrchr(target, '/');
 	last = last ? last + 1 : target;
-	copy_clean(ret, max, last, strlen(last));
+	np_report_copy_clean(ret, max, last, strlen(last));
 	return ret[0] != '\0' ? NP_VERDICT_YES : NP_VERDICT_UNKNOWN;
 }
 
@@ -143,7 +143,7 @@ static bool read_function(struct function *f)
 /* A GPU vendor's function that the catalogue lacks is one if its class says so, or unknown. */
 static bool is_gpu(const struct function *f, const struct np_catalogue *cat)
 {
-	enum np_pci_class class = np_pci_classify(cat, f->id);
+	enum np_pci_class class = np_gpu_pci_classify(cat, f->id);
 
 	if (class != NP_PCI_GPU_UNKNOWN)
 		return class == NP_PCI_GPU;
@@ -161,7 +161,8 @@ static bool read_regions(int dir, struct regions *ret)
 	char text[4096];
 	ssize_t size = read_file(dir, "resource", text, sizeof(text));
 
-	return size > 0 && (size_t)size < sizeof(text) && regions_parse(text, (size_t)size, ret);
+	return size > 0 && (size_t)size < sizeof(text) &&
+	       nodecheck_regions_parse(text, (size_t)size, ret);
 }
 
 /* The driver's own name of the card: "Model: \t\t GRID A100-40C". */
@@ -182,8 +183,8 @@ static void read_product(int procfs, struct np_seen_gpu *gpu)
 	model += strlen("Model:");
 	model += strspn(model, " \t");
 	end = model + strcspn(model, "\r\n");
-	copy_clean(gpu->product, sizeof(gpu->product), model, (size_t)(end - model));
-	gpu->is_vgpu = product_is_vgpu(gpu->product) ? NP_VERDICT_YES : NP_VERDICT_NO;
+	np_report_copy_clean(gpu->product, sizeof(gpu->product), model, (size_t)(end - model));
+	gpu->is_vgpu = np_report_is_vgpu_product(gpu->product) ? NP_VERDICT_YES : NP_VERDICT_NO;
 }
 
 static void read_gpu(const struct function *f, const struct np_catalogue *cat, int procfs,
@@ -196,14 +197,14 @@ static void read_gpu(const struct function *f, const struct np_catalogue *cat, i
 	bool has_regions = read_regions(f->dir, &regions);
 
 	*gpu = (struct np_seen_gpu){ .has_id = true, .id = f->id, .iommu_group = -1 };
-	copy_clean(gpu->address, sizeof(gpu->address), f->address, strlen(f->address));
+	np_report_copy_clean(gpu->address, sizeof(gpu->address), f->address, strlen(f->address));
 	gpu->gpu = np_gpu_find_id(cat, f->id);
 	gpu->has_driver = read_link(f->dir, "driver", gpu->driver, sizeof(gpu->driver));
 	gpu->is_vf = read_link(f->dir, "physfn", parent, sizeof(parent)) == NP_VERDICT_YES;
 	if (read_link(f->dir, "iommu_group", group, sizeof(group)) == NP_VERDICT_YES &&
 	    strspn(group, "0123456789") == strlen(group) && strlen(group) < 10)
 		gpu->iommu_group = strtol(group, NULL, 10);
-	gpu_read_bars(gpu, has_regions ? &regions : NULL, has_config ? config : NULL);
+	nodecheck_read_bars(gpu, has_regions ? &regions : NULL, has_config ? config : NULL);
 	read_product(procfs, gpu);
 }
 
@@ -213,14 +214,16 @@ static bool read_bridge(const struct function *f, struct np_seen_bridge *bridge)
 	struct regions regions;
 
 	*bridge = (struct np_seen_bridge){ .domain = (unsigned)strtoul(f->address, NULL, 16) };
-	copy_clean(bridge->address, sizeof(bridge->address), f->address, strlen(f->address));
+	np_report_copy_clean(bridge->address, sizeof(bridge->address), f->address,
+			     strlen(f->address));
 	return read_config(f->dir, config) &&
-	       bridge_read(bridge, read_regions(f->dir, &regions) ? &regions : NULL, config);
+	       nodecheck_read_bridge(bridge, read_regions(f->dir, &regions) ? &regions : NULL,
+				     config);
 }
 
 /* --- all devices -------------------------------------------------------------------------------- */
 
-static int add_gpu(struct np_machine *m, const struct np_seen_gpu *gpu, struct np_err *err)
+static int add_gpu(struct np_node_hw *m, const struct np_seen_gpu *gpu, struct np_err *err)
 {
 	struct np_seen_gpu *all;
 
@@ -234,7 +237,7 @@ static int add_gpu(struct np_machine *m, const struct np_seen_gpu *gpu, struct n
 	return 0;
 }
 
-static int add_bridge(struct np_machine *m, const struct np_seen_bridge *bridge, struct np_err *err)
+static int add_bridge(struct np_node_hw *m, const struct np_seen_bridge *bridge, struct np_err *err)
 {
 	struct np_seen_bridge *all = reallocarray(m->bridges, m->n_bridges + 1, sizeof(*all));
 
@@ -245,7 +248,7 @@ static int add_bridge(struct np_machine *m, const struct np_seen_bridge *bridge,
 	return 0;
 }
 
-static int scan_device(struct np_machine *m, const struct np_catalogue *cat, int devices,
+static int scan_device(struct np_node_hw *m, const struct np_catalogue *cat, int devices,
 		       int procfs, const char *address, struct np_err *err)
 {
 	NP_AUTO(close_fd)
@@ -273,7 +276,7 @@ static int by_address(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-static int scan_names(struct np_machine *m, const struct np_catalogue *cat, int devices, int procfs,
+static int scan_names(struct np_node_hw *m, const struct np_catalogue *cat, int devices, int procfs,
 		      char (*names)[NP_PCI_ADDRESS_MAX], size_t n, struct np_err *err)
 {
 	qsort(names, n, sizeof(*names), by_address);
@@ -283,7 +286,7 @@ static int scan_names(struct np_machine *m, const struct np_catalogue *cat, int 
 	return 0;
 }
 
-static int scan_devices(struct np_machine *m, const struct np_catalogue *cat, DIR *dir, int procfs,
+static int scan_devices(struct np_node_hw *m, const struct np_catalogue *cat, DIR *dir, int procfs,
 			struct np_err *err)
 {
 	NP_AUTO(np_freep) void *block = NULL;
@@ -296,7 +299,7 @@ static int scan_devices(struct np_machine *m, const struct np_catalogue *cat, DI
 	if (!names)
 		return np_fail_nomem(err);
 	while ((entry = readdir(dir))) {
-		if (!address_is(entry->d_name))
+		if (!np_report_is_address(entry->d_name))
 			continue;
 		if (n == DEVICES_MAX)
 			return np_fail(err, NP_E_SPEC, "more than %d PCI devices", DEVICES_MAX);
@@ -326,7 +329,7 @@ static bool read_log_fd(int fd, struct np_kernel_log *log)
 		used += (size_t)got;
 	}
 	if (used > 0)
-		log_parse(log, bytes, used);
+		nodecheck_log_parse(log, bytes, used);
 	return used > 0;
 }
 
@@ -389,7 +392,7 @@ static int open_root(const char *path, int *ret, struct np_err *err)
 	return 0;
 }
 
-static int scan_bus(struct np_machine *m, const struct np_catalogue *cat, int sysfs, int procfs,
+static int scan_bus(struct np_node_hw *m, const struct np_catalogue *cat, int sysfs, int procfs,
 		    struct np_err *err)
 {
 	NP_AUTO(close_dir) DIR *dir = NULL;
@@ -406,10 +409,10 @@ static int scan_bus(struct np_machine *m, const struct np_catalogue *cat, int sy
 	return scan_devices(m, cat, dir, procfs, err);
 }
 
-int np_machine_scan(const struct np_machine_roots *roots, const struct np_catalogue *cat,
-		    struct np_machine *ret, struct np_err *err)
+int np_nodecheck_scan(const struct np_nodecheck_roots *roots, const struct np_catalogue *cat,
+		      struct np_node_hw *ret, struct np_err *err)
 {
-	NP_AUTO(np_machine_done) struct np_machine m = { 0 };
+	NP_AUTO(np_nodecheck_done) struct np_node_hw m = { 0 };
 	NP_AUTO(close_fd) int sysfs = -1;
 	NP_AUTO(close_fd)
 	int procfs = open(roots->procfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
@@ -422,13 +425,13 @@ int np_machine_scan(const struct np_machine_roots *roots, const struct np_catalo
 	if (!roots->log)
 		read_copied_log(procfs, &m.log);
 	*ret = m;
-	m = (struct np_machine){ 0 };
+	m = (struct np_node_hw){ 0 };
 	return 0;
 }
 
-void np_machine_done(struct np_machine *m)
+void np_nodecheck_done(struct np_node_hw *m)
 {
 	free(m->gpus);
 	free(m->bridges);
-	*m = (struct np_machine){ 0 };
+	*m = (struct np_node_hw){ 0 };
 }

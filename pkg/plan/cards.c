@@ -55,14 +55,14 @@ int plan_cards_of_devices(const struct np_devices *d, struct np_card **ret, size
 	return 0;
 }
 
-int plan_cards_of_asks(const struct np_pool *pool, struct np_card **ret, size_t *ret_n,
-		       struct np_err *err)
+int plan_cards_of_requests(const struct np_pool *pool, struct np_card **ret, size_t *ret_n,
+			   struct np_err *err)
 {
 	NP_AUTO(np_freep) struct np_card *cards = NULL;
 	size_t n = 0;
 
-	for (size_t i = 0; i < pool->n_asks; i++) {
-		const struct np_ask *ask = &pool->asks[i];
+	for (size_t i = 0; i < pool->n_requests; i++) {
+		const struct np_gpu_request *ask = &pool->requests[i];
 		struct np_card card = { .gpu = ask->gpu,
 					.has_id = ask->exact,
 					.id = ask->id,
@@ -99,7 +99,7 @@ static bool allows_model(const struct np_device *d, const struct np_gpu *asked,
 }
 
 /* Tells whether the device is what the ask names: a model covers every board that bears it. */
-static bool is_asked(const struct np_ask *ask, const struct np_device *d,
+static bool is_asked(const struct np_gpu_request *ask, const struct np_device *d,
 		     const struct np_catalogue *cat)
 {
 	if (ask->vgpu_profile)
@@ -109,7 +109,7 @@ static bool is_asked(const struct np_ask *ask, const struct np_device *d,
 	return ask->gpu && allows_model(d, ask->gpu, cat);
 }
 
-static uint64_t count_asked(const struct np_ask *ask, const struct np_devices *d,
+static uint64_t count_asked(const struct np_gpu_request *ask, const struct np_devices *d,
 			    const struct np_catalogue *cat)
 {
 	uint64_t n = 0;
@@ -120,7 +120,7 @@ static uint64_t count_asked(const struct np_ask *ask, const struct np_devices *d
 }
 
 /* Tells whether every device that `other` names is one that `ask` names too. */
-static bool is_part_of(const struct np_ask *other, const struct np_ask *ask)
+static bool is_part_of(const struct np_gpu_request *other, const struct np_gpu_request *ask)
 {
 	if (ask->vgpu_profile)
 		return other->vgpu_profile &&
@@ -132,12 +132,12 @@ static bool is_part_of(const struct np_ask *other, const struct np_ask *ask)
 }
 
 /* What all asks that draw on the devices of `ask` come to together. */
-static uint64_t count_alike(const struct np_pool *pool, const struct np_ask *ask)
+static uint64_t count_alike(const struct np_pool *pool, const struct np_gpu_request *ask)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < pool->n_asks; i++) {
-		const struct np_ask *other = &pool->asks[i];
+	for (size_t i = 0; i < pool->n_requests; i++) {
+		const struct np_gpu_request *other = &pool->requests[i];
 
 		if (other == ask || is_part_of(other, ask))
 			n += other->count;
@@ -145,25 +145,25 @@ static uint64_t count_alike(const struct np_pool *pool, const struct np_ask *ask
 	return n;
 }
 
-enum plan_match plan_match_asks(const struct np_pool *pool, const struct np_devices *d,
-				const struct np_catalogue *cat)
+enum plan_match plan_match_requests(const struct np_pool *pool, const struct np_devices *d,
+				    const struct np_catalogue *cat)
 {
 	uint64_t asked = 0;
 
-	for (size_t i = 0; i < pool->n_asks; i++) {
-		if (count_asked(&pool->asks[i], d, cat) < count_alike(pool, &pool->asks[i]))
+	for (size_t i = 0; i < pool->n_requests; i++) {
+		if (count_asked(&pool->requests[i], d, cat) < count_alike(pool, &pool->requests[i]))
 			return PLAN_MATCH_NO;
-		asked += pool->asks[i].count;
+		asked += pool->requests[i].count;
 	}
-	if (asked > np_devices_gpus(d))
+	if (asked > np_vmclass_devices_gpus(d))
 		return PLAN_MATCH_NO;
-	return asked == np_devices_gpus(d) ? PLAN_MATCH_EQUAL : PLAN_MATCH_CLASS_HAS_MORE;
+	return asked == np_vmclass_devices_gpus(d) ? PLAN_MATCH_EQUAL : PLAN_MATCH_CLASS_HAS_MORE;
 }
 
 void plan_promote_asked(const struct np_pool *pool, struct np_devices *d)
 {
-	for (size_t i = 0; i < pool->n_asks; i++) {
-		const struct np_ask *ask = &pool->asks[i];
+	for (size_t i = 0; i < pool->n_requests; i++) {
+		const struct np_gpu_request *ask = &pool->requests[i];
 
 		for (size_t k = 0; k < d->n; k++) {
 			struct np_device *dev = &d->items[k];

@@ -13,10 +13,10 @@ static void make_key(const char *ns, const char *name, char key[static KEY_MAX])
 	snprintf(key, KEY_MAX, "%s\n%s", ns ? ns : "", name);
 }
 
-static const char *text_at(struct np_node n, const char *key)
+static const char *text_at(struct np_val n, const char *key)
 {
-	struct np_node metadata = np_node_get(n, "metadata");
-	const char *text = json_string_value(np_node_get(metadata, key).json);
+	struct np_val metadata = np_doc_get(n, "metadata");
+	const char *text = json_string_value(np_doc_get(metadata, key).json);
 
 	return text;
 }
@@ -79,7 +79,7 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_class *c,
 		plan_promote_asked(pool, &c->class->hidden);
 	}
 	d = plan_devices(c, o);
-	c->gpus = np_devices_gpus(d);
+	c->gpus = np_vmclass_devices_gpus(d);
 	c->has_gpus = !c->class->baked_in;
 	return plan_cards_of_devices(d, &c->cards, &c->n_cards, err);
 }
@@ -120,7 +120,8 @@ static const json_t *find_ref(const json_t *index, const struct np_pool *pool,
 
 static bool can_be_looked_up(const struct np_pool *pool)
 {
-	return pool->vm_class && !np_is_placeholder(pool->vm_class) && !np_is_placeholder(pool->ns);
+	return pool->vm_class && !np_pool_is_placeholder(pool->vm_class) &&
+	       !np_pool_is_placeholder(pool->ns);
 }
 
 static int use_class(struct np_plan *plan, struct np_plan_pool *p, json_t *opened,

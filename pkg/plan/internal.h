@@ -18,21 +18,21 @@ int plan_pool_error(struct np_plan *plan, const struct np_pool *pool, struct np_
 		    enum np_code code, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
 /* Returns where warnings that concern the pool's nodes stand. */
-struct np_notes *plan_notes_of(struct np_plan *plan, const struct np_plan_pool *p);
+struct np_warnings *plan_warnings_of(struct np_plan *plan, const struct np_plan_pool *p);
 
 /* cards.c: groups the GPUs among the devices by card; other functions are left out. */
 int plan_cards_of_devices(const struct np_devices *d, struct np_card **ret, size_t *ret_n,
 			  struct np_err *err);
-int plan_cards_of_asks(const struct np_pool *pool, struct np_card **ret, size_t *ret_n,
-		       struct np_err *err);
+int plan_cards_of_requests(const struct np_pool *pool, struct np_card **ret, size_t *ret_n,
+			   struct np_err *err);
 
 /* How a pool's asks compare with what its class attaches. */
 enum plan_match { PLAN_MATCH_EQUAL, PLAN_MATCH_CLASS_HAS_MORE, PLAN_MATCH_NO };
 
-enum plan_match plan_match_asks(const struct np_pool *pool, const struct np_devices *d,
-				const struct np_catalogue *cat);
+enum plan_match plan_match_requests(const struct np_pool *pool, const struct np_devices *d,
+				    const struct np_catalogue *cat);
 
-/* text.c: as np_cards_text(), by PCI ids where there are any. */
+/* text.c: as np_plan_cards_text(), by PCI ids where there are any. */
 void plan_cards_ids(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX]);
 
 /* Makes GPUs of the other functions that the pool names by PCI id (docs/contract.md, "What is a GPU"). */

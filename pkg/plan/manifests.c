@@ -7,20 +7,20 @@
 
 #define TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
 
-bool np_pool_is_of_topology(const struct np_pool *pool)
+bool np_plan_is_of_topology(const struct np_pool *pool)
 {
-	struct np_node labels = np_node_get(np_node_get(pool->node, "metadata"), "labels");
+	struct np_val labels = np_doc_get(np_doc_get(pool->node, "metadata"), "labels");
 
-	return pool->doc && np_node_is_present(np_node_get(labels, TOPOLOGY_LABEL));
+	return pool->doc && np_doc_is_present(np_doc_get(labels, TOPOLOGY_LABEL));
 }
 
-const char *np_template_new_name(const struct np_plan_template *t)
+const char *np_plan_template_new_name(const struct np_plan_template *t)
 {
 	return json_string_value(
 		json_object_get(json_object_get(t->replacement, "metadata"), "name"));
 }
 
-void np_rollout_text(const struct np_pool *pool, char buf[static NP_ROLLOUT_TEXT_MAX])
+void np_plan_rollout_text(const struct np_pool *pool, char buf[static NP_ROLLOUT_TEXT_MAX])
 {
 	switch (pool->rollout) {
 	case NP_ROLLOUT_ON_DELETE:
@@ -43,7 +43,7 @@ void np_rollout_text(const struct np_pool *pool, char buf[static NP_ROLLOUT_TEXT
 
 static bool is_to_be_named(const struct np_pool *pool)
 {
-	return pool->doc && !np_pool_is_of_topology(pool);
+	return pool->doc && !np_plan_is_of_topology(pool);
 }
 
 /* A template of its own name has no MachineDeployment in the input: it stands alone. */
@@ -83,7 +83,7 @@ static int add_deployment(json_t *list, const struct np_pool *pool, const char *
 static int add_template(const struct np_plan *plan, const struct np_plan_template *t, json_t *list,
 			struct np_err *err)
 {
-	const char *name = np_template_new_name(t);
+	const char *name = np_plan_template_new_name(t);
 
 	if (!name || !is_wanted(plan, t))
 		return 0;

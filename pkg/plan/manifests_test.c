@@ -34,7 +34,7 @@ struct setup {
 static void setup_done(struct setup *s)
 {
 	np_plan_done(&s->plan);
-	np_input_done(&s->input);
+	np_pool_input_done(&s->input);
 }
 
 static void make_plan(struct setup *s, const char *text)
@@ -42,8 +42,8 @@ static void make_plan(struct setup *s, const char *text)
 	struct np_plan_options o = { .catalogue = catalogue, .holder = "apply" };
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_input_parse(&s->input, catalogue, "in.yaml", text, strlen(text), &err) < 0 ||
-	    np_input_finish(&s->input, &err) < 0)
+	if (np_pool_input_parse(&s->input, catalogue, "in.yaml", text, strlen(text), &err) < 0 ||
+	    np_pool_input_finish(&s->input, &err) < 0)
 		fail_msg("%s", err.text);
 	if (np_plan_make(&s->input, &o, &s->plan, &err) < 0)
 		fail_msg("%s", err.text);
@@ -153,7 +153,7 @@ static void test_manifests__a_roll_out_is_told_by_its_strategy(void **state)
 			 "infrastructure.cluster.x-k8s.io/v1beta2, kind: VSphereMachineTemplate, "
 			 "name: gpu}}}\n");
 		make_plan(&s, input);
-		np_rollout_text(s.plan.pools[0].pool, text);
+		np_plan_rollout_text(s.plan.pools[0].pool, text);
 		if (strncmp(text, rows[i].text, strlen(rows[i].text)) != 0)
 			fail_msg("'%s': %s", rows[i].strategy, text);
 	}

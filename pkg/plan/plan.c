@@ -22,8 +22,8 @@
 static void class_done(struct np_plan_class *c)
 {
 	np_vmclass_free(c->class);
-	np_change_done(&c->change);
-	np_notes_done(&c->notes);
+	np_vmclass_change_done(&c->change);
+	np_warnings_done(&c->warnings);
 	free(c->cards);
 	free(c->pools);
 }
@@ -40,7 +40,7 @@ void np_plan_done(struct np_plan *plan)
 	free(plan->classes);
 	free(plan->templates);
 	free(plan->errors);
-	np_notes_done(&plan->notes);
+	np_warnings_done(&plan->warnings);
 	*plan = (struct np_plan){ 0 };
 }
 
@@ -64,7 +64,8 @@ static bool differ_by_id(const struct np_card *asked, size_t n, const struct np_
 	for (size_t i = 0; i < n * c->n_cards; i++) {
 		const struct np_card *x = &asked[i / c->n_cards], *y = &c->cards[i % c->n_cards];
 
-		if (x->has_id && y->has_id && strcmp(np_card_name(x, a), np_card_name(y, b)) == 0 &&
+		if (x->has_id && y->has_id &&
+		    strcmp(np_plan_card_name(x, a), np_plan_card_name(y, b)) == 0 &&
 		    (x->id.vendor != y->id.vendor || x->id.device != y->id.device))
 			return true;
 	}
@@ -78,14 +79,14 @@ static int tell_mismatch(struct np_plan *plan, struct np_plan_pool *p,
 	char wants[NP_CARDS_TEXT_MAX], has[NP_CARDS_TEXT_MAX];
 	size_t n = 0;
 
-	if (plan_cards_of_asks(p->pool, &asked, &n, err) < 0)
+	if (plan_cards_of_requests(p->pool, &asked, &n, err) < 0)
 		return np_err_ret(err);
 	if (differ_by_id(asked, n, c)) {
 		plan_cards_ids(asked, n, wants);
 		plan_cards_ids(c->cards, c->n_cards, has);
 	} else {
-		np_cards_text(asked, n, wants);
-		np_cards_text(c->cards, c->n_cards, has);
+		np_plan_cards_text(asked, n, wants);
+		np_plan_cards_text(c->cards, c->n_cards, has);
 	}
 	return plan_pool_error(plan, p->pool, err, NP_E_SPEC,
 			       "asks for %s, but VirtualMachineClass '%s' attaches %s%s", wants,
@@ -106,26 +107,26 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 	size_t n = 0;
 
 	/* A GPU that is part of the image is in no list: what the pool says of it is all that is known. */
-	if (!c->has_gpus && p->pool->n_asks > 0) {
+	if (!c->has_gpus && p->pool->n_requests > 0) {
 		p->has_gpus = true;
-		return plan_cards_of_asks(p->pool, &p->cards, &p->n_cards, err);
+		return plan_cards_of_requests(p->pool, &p->cards, &p->n_cards, err);
 	}
 	if (copy_cards(p, c, err) < 0)
 		return np_err_ret(err);
-	if (p->pool->n_asks == 0)
+	if (p->pool->n_requests == 0)
 		return 0;
-	match = plan_match_asks(p->pool, plan_devices(c, o), o->catalogue);
+	match = plan_match_requests(p->pool, plan_devices(c, o), o->catalogue);
 	if (match == PLAN_MATCH_EQUAL)
 		return 0;
 	if (match == PLAN_MATCH_NO)
 		return tell_mismatch(plan, p, c, err);
-	if (plan_cards_of_asks(p->pool, &asked, &n, err) < 0)
+	if (plan_cards_of_requests(p->pool, &asked, &n, err) < 0)
 		return np_err_ret(err);
-	np_cards_text(asked, n, wants);
-	np_cards_text(c->cards, c->n_cards, has);
+	np_plan_cards_text(asked, n, wants);
+	np_plan_cards_text(c->cards, c->n_cards, has);
 	np_pool_id(p->pool, id);
-	return np_notes_add(
-		&c->notes, err, NP_WARNING_EXTRA_GPUS,
+	return np_warnings_add(
+		&c->warnings, err, NP_WARNING_EXTRA_GPUS,
 		"pool '%s' names %s, the class attaches %s: all of them are counted and "
 		"sized",
 		id, wants, has);
@@ -146,18 +147,19 @@ static int note_without_class(struct np_plan *plan, struct np_plan_pool *p, stru
 	np_pool_id(p->pool, id);
 	if (p->pool->has_placeholder)
 		return 0;
-	return np_notes_add(&plan->notes, err, NP_WARNING_CLASS_MISSING,
-			    "%s:%u: pool '%s' names no VM class: its nodes' settings are unknown",
-			    p->pool->source.file, p->pool->source.line, id);
+	return np_warnings_add(
+		&plan->warnings, err, NP_WARNING_CLASS_MISSING,
+		"%s:%u: pool '%s' names no VM class: its nodes' settings are unknown",
+		p->pool->source.file, p->pool->source.line, id);
 }
 
-struct np_notes *plan_notes_of(struct np_plan *plan, const struct np_plan_pool *p)
+struct np_warnings *plan_warnings_of(struct np_plan *plan, const struct np_plan_pool *p)
 {
 	if (p->class_index != SIZE_MAX)
-		return &plan->classes[p->class_index].notes;
+		return &plan->classes[p->class_index].warnings;
 	if (p->template_index != SIZE_MAX)
-		return &plan->templates[p->template_index].notes;
-	return &plan->notes;
+		return &plan->templates[p->template_index].warnings;
+	return &plan->warnings;
 }
 
 /* Finds out which cards a node of the pool gets. */
@@ -179,32 +181,32 @@ static int fill_cards(struct np_plan *plan, struct np_plan_pool *p, const struct
 	} else if (note_without_class(plan, p, err) < 0) {
 		return np_err_ret(err);
 	}
-	if (p->pool->n_asks == 0 || p->pool->gpus_unknown)
+	if (p->pool->n_requests == 0 || p->pool->gpus_unknown)
 		return 0;
 	p->has_gpus = true;
-	return plan_cards_of_asks(p->pool, &p->cards, &p->n_cards, err);
+	return plan_cards_of_requests(p->pool, &p->cards, &p->n_cards, err);
 }
 
 static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
 {
-	struct np_notes *notes = plan_notes_of(plan, p);
+	struct np_warnings *warnings = plan_warnings_of(plan, p);
 	char id[NP_POOL_ID_MAX];
 
 	np_pool_id(p->pool, id);
 	if (p->window.below_rule)
-		return np_notes_add(notes, err, NP_WARNING_WINDOW_BELOW_RULE,
-				    "pool '%s': sizeGB %" PRIu64 " is below the %" PRIu64
-				    " GB of the rule: a VM may not power on",
-				    id, p->window.gb, p->need.required_gb);
+		return np_warnings_add(warnings, err, NP_WARNING_WINDOW_BELOW_RULE,
+				       "pool '%s': sizeGB %" PRIu64 " is below the %" PRIu64
+				       " GB of the rule: a VM may not power on",
+				       id, p->window.gb, p->need.required_gb);
 	if (p->need.complete || !p->has_gpus)
 		return 0;
 	if (p->window.rule == NP_WINDOW_SIZE)
-		return np_notes_add(notes, err, NP_WARNING_GPU_SIZE_UNKNOWN,
-				    "pool '%s' has a GPU of unknown size: sizeGB %" PRIu64
-				    " may be too small for it",
-				    id, p->window.gb);
-	return np_notes_add(
-		notes, err, NP_WARNING_GPU_SIZE_UNKNOWN,
+		return np_warnings_add(warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
+				       "pool '%s' has a GPU of unknown size: sizeGB %" PRIu64
+				       " may be too small for it",
+				       id, p->window.gb);
+	return np_warnings_add(
+		warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
 		"pool '%s' has a GPU of unknown size: %" PRIu64
 		" GB is the larger of the floor and the other cards' need; set sizeGB, or add the card with --catalogue",
 		id, p->window.gb);
@@ -222,8 +224,8 @@ static int note_larger(struct np_plan *plan, struct np_plan_pool *p, struct np_e
 	    !(policy->has_size || policy->has_minimum))
 		return 0;
 	np_pool_id(p->pool, id);
-	return np_notes_add(
-		plan_notes_of(plan, p), err, NP_WARNING_WINDOW_LARGER,
+	return np_warnings_add(
+		plan_warnings_of(plan, p), err, NP_WARNING_WINDOW_LARGER,
 		"pool '%s': %s %" PRIu64 " is more than the %" PRIu64 " GB that its cards need", id,
 		policy->has_size ? "sizeGB" : "minimumGB", p->window.gb, p->need.required_gb);
 }
@@ -236,11 +238,11 @@ static int note_address_width(struct np_plan *plan, struct np_plan_pool *p, stru
 	if (p->window.gb < WIDE_WINDOW_GB)
 		return 0;
 	np_pool_id(p->pool, id);
-	return np_notes_add(plan_notes_of(plan, p), err, NP_WARNING_ADDRESS_WIDTH,
-			    "pool '%s': a window of %" PRIu64
-			    " GB may be more than the host's CPU can "
-			    "address; 2^45 bytes are %d GB in all",
-			    id, p->window.gb, 2 * WIDE_WINDOW_GB);
+	return np_warnings_add(plan_warnings_of(plan, p), err, NP_WARNING_ADDRESS_WIDTH,
+			       "pool '%s': a window of %" PRIu64
+			       " GB may be more than the host's CPU can "
+			       "address; 2^45 bytes are %d GB in all",
+			       id, p->window.gb, 2 * WIDE_WINDOW_GB);
 }
 
 /* A size that is asked for holds also where the cards are not known. */
@@ -274,9 +276,9 @@ static int note_placeholder(struct np_plan *plan, struct np_plan_pool *p, struct
 	if (!p->pool->has_placeholder)
 		return 0;
 	np_pool_id(p->pool, id);
-	return np_notes_add(&plan->notes, err, NP_WARNING_PLACEHOLDER,
-			    "%s:%u: pool '%s' has an unfilled placeholder: it cannot be applied",
-			    p->pool->source.file, p->pool->source.line, id);
+	return np_warnings_add(&plan->warnings, err, NP_WARNING_PLACEHOLDER,
+			       "%s:%u: pool '%s' has an unfilled placeholder: it cannot be applied",
+			       p->pool->source.file, p->pool->source.line, id);
 }
 
 static int note_remarks(struct np_plan *plan, const struct np_plan_pool *p, struct np_err *err)
@@ -285,11 +287,11 @@ static int note_remarks(struct np_plan *plan, const struct np_plan_pool *p, stru
 	char id[NP_POOL_ID_MAX];
 
 	np_pool_id(p->pool, id);
-	for (size_t i = 0; i < p->pool->remarks.n; i++) {
-		const struct np_note *r = &p->pool->remarks.items[i];
+	for (size_t i = 0; i < p->pool->warnings.n; i++) {
+		const struct np_warning *r = &p->pool->warnings.items[i];
 
-		if (np_notes_add(&plan->notes, err, r->warning, "%s:%u: pool '%s': %s", at->file,
-				 at->line, id, r->message) < 0)
+		if (np_warnings_add(&plan->warnings, err, r->warning, "%s:%u: pool '%s': %s",
+				    at->file, at->line, id, r->message) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -303,8 +305,8 @@ static int note_rollout(struct np_plan *plan, const struct np_plan_pool *p, stru
 	if (p->pool->rollout != NP_ROLLOUT_SURGE || !p->has_gpus || p->need.gpus == 0)
 		return 0;
 	np_pool_id(p->pool, id);
-	return np_notes_add(
-		plan_notes_of(plan, p), err, NP_WARNING_NO_SPARE_HOST,
+	return np_warnings_add(
+		plan_warnings_of(plan, p), err, NP_WARNING_NO_SPARE_HOST,
 		"pool '%s': a rolling update creates the new node first, and hangs without a host with free GPUs: use maxSurge 0 or OnDelete",
 		id);
 }
@@ -324,7 +326,7 @@ static int fill_pools(struct np_plan *plan, const struct np_plan_options *o, str
 
 /* Whom the class is to serve, gathered over its pools. */
 struct gathered {
-	struct np_class_want want;
+	struct np_class_desired want;
 	struct np_member *members;
 	char (*ids)[NP_POOL_ID_MAX];
 	char reason[NP_POOL_ID_MAX + NP_WINDOW_TEXT_MAX + NP_CARDS_TEXT_MAX];
@@ -346,8 +348,8 @@ static void note_largest(struct gathered *g, const struct np_plan_pool *p, const
 		return;
 	g->want.has_window = true;
 	g->want.window_gb = p->window.gb;
-	np_cards_text(p->cards, p->n_cards, cards);
-	np_window_text(p, text);
+	np_plan_cards_text(p->cards, p->n_cards, cards);
+	np_plan_window_text(p, text);
 	snprintf(g->reason, sizeof(g->reason), "pool '%s' with %s: %s", id, cards, text);
 }
 
@@ -357,8 +359,8 @@ static void gather_pool(struct gathered *g, const struct np_plan_class *c,
 	size_t i = g->want.n_members;
 
 	/* Its error is told already; a patch from what the others need would be a half one. */
-	g->want.as_it_is =
-		g->want.as_it_is || (p->has_gpus && !p->has_window) || p->pool->gpus_unknown;
+	g->want.observe_only =
+		g->want.observe_only || (p->has_gpus && !p->has_window) || p->pool->gpus_unknown;
 	g->want.keep_memory = g->want.keep_memory && p->pool->memory_unmanaged;
 	g->want.has_image_gpus = g->want.has_image_gpus || (!c->has_gpus && p->n_cards > 0);
 	g->want.needs_efi = g->want.needs_efi || (p->has_gpus && p->need.needs_efi);
@@ -381,7 +383,7 @@ static int gather(const struct np_plan *plan, const struct np_plan_class *c,
 	g->want.restore_hidden = o->restore_hidden;
 	g->want.discard_record = o->discard_record;
 	g->want.tolerate_record = o->tolerate_record;
-	g->want.as_it_is = c->n_pools == 0;
+	g->want.observe_only = c->n_pools == 0;
 	g->want.keep_memory = true;
 	g->want.holder = o->holder;
 	g->want.members = g->members;

@@ -85,15 +85,15 @@ struct session {
 static void session_done(struct session *s)
 {
 	np_plan_done(&s->plan);
-	np_input_done(&s->in);
+	np_pool_input_done(&s->in);
 }
 
 static void read_session(struct session *s, const char *text)
 {
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_input_parse(&s->in, catalogue, "in.yaml", text, strlen(text), &err) < 0 ||
-	    np_input_finish(&s->in, &err) < 0)
+	if (np_pool_input_parse(&s->in, catalogue, "in.yaml", text, strlen(text), &err) < 0 ||
+	    np_pool_input_finish(&s->in, &err) < 0)
 		fail_msg("%s", err.text);
 	s->options.catalogue = catalogue;
 	s->options.holder = "apply";
@@ -120,17 +120,17 @@ static void print_number(FILE *f, const char *what, bool known, uint64_t number)
 		fprintf(f, ", %s ?", what);
 }
 
-static void print_codes(FILE *f, const struct np_notes *notes)
+static void print_codes(FILE *f, const struct np_warnings *warnings)
 {
-	for (size_t i = 0; i < notes->n; i++)
-		fprintf(f, " %s", notes->items[i].code);
+	for (size_t i = 0; i < warnings->n; i++)
+		fprintf(f, " %s", warnings->items[i].code);
 }
 
 static void print_pool(FILE *f, const struct np_plan_pool *p)
 {
 	char cards[NP_CARDS_TEXT_MAX], id[NP_POOL_ID_MAX];
 
-	np_cards_text(p->cards, p->n_cards, cards);
+	np_plan_cards_text(p->cards, p->n_cards, cards);
 	np_pool_id(p->pool, id);
 	fprintf(f, "%s: %s", id, p->has_gpus ? cards : "?");
 	print_number(f, "needs", p->has_required, p->need.required_gb);
@@ -152,9 +152,9 @@ static void print_class(FILE *f, const struct np_plan_class *c)
 		fprintf(f, ", %.2f MB", c->overhead_mb);
 	fputs(json_object_size(c->change.patch) > 0 ? ", changed" : ", not changed", f);
 	if (known)
-		print_codes(f, &c->class->notes);
-	print_codes(f, &c->notes);
-	print_codes(f, &c->change.notes);
+		print_codes(f, &c->class->warnings);
+	print_codes(f, &c->warnings);
+	print_codes(f, &c->change.warnings);
 	fputc('\n', f);
 }
 
@@ -169,9 +169,9 @@ static char *describe(const struct np_plan *plan)
 		print_pool(f, &plan->pools[i]);
 	for (size_t i = 0; i < plan->n_classes; i++)
 		print_class(f, &plan->classes[i]);
-	if (plan->notes.n > 0) {
+	if (plan->warnings.n > 0) {
 		fputs("notes:", f);
-		print_codes(f, &plan->notes);
+		print_codes(f, &plan->warnings);
 		fputc('\n', f);
 	}
 	for (size_t i = 0; i < plan->n_errors; i++)
@@ -569,7 +569,7 @@ static void test_plan__a_window_is_explained_in_words(void **state)
 		NP_AUTO(session_done) struct session s = { 0 };
 
 		make_plan(&s, text_cases[i].input);
-		np_window_text(&s.plan.pools[0], text);
+		np_plan_window_text(&s.plan.pools[0], text);
 		assert_string_equal(text, text_cases[i].text);
 	}
 }
@@ -582,12 +582,12 @@ static void test_plan__long_lists_of_cards_are_cut(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(cards); i++)
 		cards[i] = (struct np_card){ .id = { 0x10de, (uint16_t)i }, .addend.count = 1 };
-	np_cards_text(cards, COUNT(cards), text);
+	np_plan_cards_text(cards, COUNT(cards), text);
 	assert_int_equal(strlen(text), NP_CARDS_TEXT_MAX - 1);
 	assert_string_equal(text + NP_CARDS_TEXT_MAX - 4, "...");
-	np_cards_text(cards, 2, text);
+	np_plan_cards_text(cards, 2, text);
 	assert_string_equal(text, "1 x 10de:0000, 1 x 10de:0001");
-	np_cards_text(cards, 0, text);
+	np_plan_cards_text(cards, 0, text);
 	assert_string_equal(text, "none");
 }
 

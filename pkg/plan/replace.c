@@ -78,7 +78,8 @@ static int key_from(json_t *old, enum np_vmx_key key, json_t **ret, struct np_er
 static int add_item(struct np_plan_template *t, const char *path, json_t *from, json_t *to,
 		    const char *reason, struct np_err *err)
 {
-	return np_change_add(&t->change, path, from, to, reason) < 0 ? np_fail_nomem(err) : 0;
+	return np_vmclass_change_add(&t->change, path, from, to, reason) < 0 ? np_fail_nomem(err)
+									     : 0;
 }
 
 static const char *key_reason(enum np_vmx_key key, const struct plan_wants *wants)

@@ -22,9 +22,9 @@ void plan_template_done(struct np_plan_template *t)
 	free(t->pools);
 	free(t->cards);
 	free(t->hardware_version);
-	np_change_done(&t->change);
+	np_vmclass_change_done(&t->change);
 	json_decref(t->replacement);
-	np_notes_done(&t->notes);
+	np_warnings_done(&t->warnings);
 	*t = (struct np_plan_template){ 0 };
 }
 
@@ -80,10 +80,10 @@ static int copy_devices(struct np_plan_template *t, struct np_err *err)
 
 static int copy_remarks(struct np_plan_template *t, struct np_err *err)
 {
-	for (size_t i = 0; i < t->template->remarks.n; i++) {
-		const struct np_note *r = &t->template->remarks.items[i];
+	for (size_t i = 0; i < t->template->warnings.n; i++) {
+		const struct np_warning *r = &t->template->warnings.items[i];
 
-		if (np_notes_add(&t->notes, err, r->warning, "%s", r->message) < 0)
+		if (np_warnings_add(&t->warnings, err, r->warning, "%s", r->message) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -110,8 +110,8 @@ static int open_missing(struct np_plan *plan, const struct np_pool *pool, struct
 		return np_err_ret(err);
 	t->ns = pool->template_ns;
 	t->name = pool->template_name;
-	return np_notes_add(
-		&t->notes, err, NP_WARNING_TEMPLATE_MISSING,
+	return np_warnings_add(
+		&t->warnings, err, NP_WARNING_TEMPLATE_MISSING,
 		"VSphereMachineTemplate '%s/%s' is not in the input: its nodes' GPUs are unknown",
 		t->ns, t->name);
 }
@@ -200,15 +200,15 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_template *t, st
 		plan_promote_asked(plan->pools[t->pools[i]].pool, &t->devices);
 	baked_in =
 		template->n_devices == 0 && !template->has_unknown_device && has_mmio_key(template);
-	t->gpus = np_devices_gpus(&t->devices);
+	t->gpus = np_vmclass_devices_gpus(&t->devices);
 	t->has_gpus =
 		!baked_in && !template->has_unknown_device && template->kind != NP_TEMPLATE_EXTRA;
 	if (plan_cards_of_devices(&t->devices, &t->cards, &t->n_cards, err) < 0)
 		return np_err_ret(err);
 	if (!baked_in)
 		return 0;
-	return np_notes_add(
-		&t->notes, err, NP_WARNING_BAKED_IN,
+	return np_warnings_add(
+		&t->warnings, err, NP_WARNING_BAKED_IN,
 		"MMIO keys and no PCI device: a GPU may be part of the OVA itself, so their number is unknown");
 }
 
@@ -251,25 +251,26 @@ static int match_asks(struct np_plan *plan, struct np_plan_pool *p, struct np_pl
 		      const struct np_catalogue *cat, struct np_err *err)
 {
 	char wants[NP_CARDS_TEXT_MAX], has[NP_CARDS_TEXT_MAX], id[NP_POOL_ID_MAX];
-	enum plan_match match = plan_match_asks(p->pool, &t->devices, cat);
+	enum plan_match match = plan_match_requests(p->pool, &t->devices, cat);
 	NP_AUTO(np_freep) struct np_card *asked = NULL;
 	size_t n = 0;
 
 	if (match == PLAN_MATCH_EQUAL)
 		return 0;
-	if (plan_cards_of_asks(p->pool, &asked, &n, err) < 0)
+	if (plan_cards_of_requests(p->pool, &asked, &n, err) < 0)
 		return np_err_ret(err);
-	np_cards_text(asked, n, wants);
-	np_cards_text(t->cards, t->n_cards, has);
+	np_plan_cards_text(asked, n, wants);
+	np_plan_cards_text(t->cards, t->n_cards, has);
 	np_pool_id(p->pool, id);
 	if (match == PLAN_MATCH_NO)
 		return plan_pool_error(plan, p->pool, err, NP_E_SPEC,
 				       "asks for %s, but template '%s' attaches %s", wants, t->name,
 				       has);
-	return np_notes_add(&t->notes, err, NP_WARNING_EXTRA_GPUS,
-			    "pool '%s' names %s, the template attaches %s: all of them are counted "
-			    "and sized",
-			    id, wants, has);
+	return np_warnings_add(
+		&t->warnings, err, NP_WARNING_EXTRA_GPUS,
+		"pool '%s' names %s, the template attaches %s: all of them are counted "
+		"and sized",
+		id, wants, has);
 }
 
 /* The template decides the node; where it does not tell, the pool's own word counts. */
@@ -279,12 +280,12 @@ int plan_template_cards(struct np_plan *plan, struct np_plan_pool *p,
 	struct np_plan_template *t = &plan->templates[p->template_index];
 
 	if (!t->has_gpus) {
-		p->has_gpus = p->pool->n_asks > 0;
-		return plan_cards_of_asks(p->pool, &p->cards, &p->n_cards, err);
+		p->has_gpus = p->pool->n_requests > 0;
+		return plan_cards_of_requests(p->pool, &p->cards, &p->n_cards, err);
 	}
 	if (copy_cards(p, t, err) < 0)
 		return np_err_ret(err);
-	return p->pool->n_asks > 0 ? match_asks(plan, p, t, cat, err) : 0;
+	return p->pool->n_requests > 0 ? match_asks(plan, p, t, cat, err) : 0;
 }
 
 static struct np_vmx_current read_current(const struct np_template *template)
@@ -322,7 +323,7 @@ static bool gather(const struct np_plan *plan, struct fill *f)
 			continue;
 		f->need_gb = p->window.gb;
 		np_pool_id(p->pool, id);
-		np_window_text(p, text);
+		np_plan_window_text(p, text);
 		snprintf(f->reason, sizeof(f->reason), "pool '%s': %s", id, text);
 	}
 	/* Of GPUs that are baked in the pools may have told; a placeholder stands for anything. */
@@ -354,7 +355,8 @@ static int decide_window(struct fill *f, struct np_err *err)
 		return np_err_ret(err);
 	if (d.kept[0] != '\0') {
 		snprintf(f->reason, sizeof(f->reason), "%s", d.kept);
-		if (np_notes_add(&f->t->notes, err, NP_WARNING_WINDOW_KEPT, "%s", d.warning) < 0)
+		if (np_warnings_add(&f->t->warnings, err, NP_WARNING_WINDOW_KEPT, "%s", d.warning) <
+		    0)
 			return np_err_ret(err);
 	}
 	f->t->has_window = true;
@@ -374,18 +376,19 @@ static int decide_hardware(struct fill *f, struct np_err *err)
 	if (f->t->gpus == 0)
 		return 0;
 	if (!text)
-		return np_notes_add(&f->t->notes, err, NP_WARNING_HARDWARE_VERSION,
-				    "no hardware version is set, so the OVA's applies: PCI "
-				    "devices need " HARDWARE_PREFIX "%d or newer",
-				    HARDWARE_MIN);
+		return np_warnings_add(&f->t->warnings, err, NP_WARNING_HARDWARE_VERSION,
+				       "no hardware version is set, so the OVA's applies: PCI "
+				       "devices need " HARDWARE_PREFIX "%d or newer",
+				       HARDWARE_MIN);
 	if (strncmp(text, HARDWARE_PREFIX, strlen(HARDWARE_PREFIX)) != 0 ||
 	    np_u64_parse(text + strlen(HARDWARE_PREFIX), 0, UINT16_MAX, &version, &ignored) < 0 ||
 	    version >= HARDWARE_MIN)
 		return 0;
 	snprintf(f->hardware, sizeof(f->hardware), HARDWARE_PREFIX "%d", HARDWARE_MIN);
 	f->wants.hardware = f->hardware;
-	return np_notes_add(&f->t->notes, err, NP_WARNING_HARDWARE_VERSION,
-			    "raised from '%s' to '%s', which PCI devices need", text, f->hardware);
+	return np_warnings_add(&f->t->warnings, err, NP_WARNING_HARDWARE_VERSION,
+			       "raised from '%s' to '%s', which PCI devices need", text,
+			       f->hardware);
 }
 
 /* GPU memory of passthrough cards; what a vGPU has of its card's memory is another matter. */
@@ -408,10 +411,10 @@ static int note_memory(struct np_plan_template *t, struct np_err *err)
 
 	if (!t->template->has_memory || t->template->memory_mib >= gb * 1024 + gb * 512)
 		return 0;
-	return np_notes_add(&t->notes, err, NP_WARNING_MEMORY_SMALL,
-			    "the VM has %" PRIu64 " MiB of memory for %" PRIu64
-			    " GB of GPU memory; guides advise 1.5 times as much",
-			    t->template->memory_mib, gb);
+	return np_warnings_add(&t->warnings, err, NP_WARNING_MEMORY_SMALL,
+			       "the VM has %" PRIu64 " MiB of memory for %" PRIu64
+			       " GB of GPU memory; guides advise 1.5 times as much",
+			       t->template->memory_mib, gb);
 }
 
 static int note_mixed(struct np_plan_template *t, struct np_err *err)
@@ -426,8 +429,8 @@ static int note_mixed(struct np_plan_template *t, struct np_err *err)
 	}
 	if (vgpus == 0 || others == 0)
 		return 0;
-	return np_notes_add(
-		&t->notes, err, NP_WARNING_MIXED_VGPU,
+	return np_warnings_add(
+		&t->warnings, err, NP_WARNING_MIXED_VGPU,
 		"vGPU and passthrough GPUs in one template: a node takes the driver of one "
 		"kind");
 }
@@ -438,9 +441,9 @@ static int note_unknown(struct np_plan_template *t, struct np_err *err)
 
 	for (size_t i = 0; i < t->n_cards; i++)
 		if (!t->cards[i].gpu &&
-		    np_notes_add(&t->notes, err, NP_WARNING_UNKNOWN_DEVICE,
-				 "'%s' is not in the catalogue; add it with --catalogue",
-				 np_card_name(&t->cards[i], id)) < 0)
+		    np_warnings_add(&t->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
+				    "'%s' is not in the catalogue; add it with --catalogue",
+				    np_plan_card_name(&t->cards[i], id)) < 0)
 			return np_err_ret(err);
 	return 0;
 }
@@ -476,25 +479,27 @@ int plan_template_fill(struct np_plan *plan, struct np_plan_template *t,
 	return plan_template_replace(plan, t, &f.wants, err);
 }
 
-void np_template_text(const struct np_plan_template *t, char buf[static NP_TEMPLATE_TEXT_MAX])
+void np_plan_template_text(const struct np_plan_template *t,
+			   char buf[static NP_PLAN_TEMPLATE_TEXT_MAX])
 {
 	const char *name = json_string_value(
 		json_object_get(json_object_get(t->replacement, "metadata"), "name"));
 
 	if (!t->template)
-		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
+		snprintf(buf, NP_PLAN_TEMPLATE_TEXT_MAX,
 			 "template %.253s/%.253s is not in the input: its changes are unknown",
 			 t->ns, t->name);
 	else if (t->change.n == 0)
-		snprintf(buf, NP_TEMPLATE_TEXT_MAX, "template %.253s/%.253s %s", t->ns, t->name,
+		snprintf(buf, NP_PLAN_TEMPLATE_TEXT_MAX, "template %.253s/%.253s %s", t->ns,
+			 t->name,
 			 t->has_gpus ? "is up to date" : "is not changed: its GPUs are unknown");
 	else if (name)
-		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
+		snprintf(buf, NP_PLAN_TEMPLATE_TEXT_MAX,
 			 "template %.253s/%.253s is immutable: 'nodeprep apply' creates its "
 			 "replacement '%.253s'",
 			 t->ns, t->name, name);
 	else
-		snprintf(buf, NP_TEMPLATE_TEXT_MAX,
+		snprintf(buf, NP_PLAN_TEMPLATE_TEXT_MAX,
 			 "template %.253s/%.253s is in a file: 'nodeprep plan -o yaml' prints the "
 			 "corrected file",
 			 t->ns, t->name);

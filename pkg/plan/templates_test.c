@@ -40,8 +40,8 @@ static void read_input(struct np_input *in, const char *text)
 {
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_input_parse(in, catalogue, "in.yaml", text, strlen(text), &err) < 0 ||
-	    np_input_finish(in, &err) < 0)
+	if (np_pool_input_parse(in, catalogue, "in.yaml", text, strlen(text), &err) < 0 ||
+	    np_pool_input_finish(in, &err) < 0)
 		fail_msg("%s", err.text);
 }
 
@@ -53,10 +53,10 @@ static void print_value(FILE *f, const json_t *value)
 	free(text);
 }
 
-static void print_notes(FILE *f, const struct np_notes *notes)
+static void print_notes(FILE *f, const struct np_warnings *warnings)
 {
-	for (size_t i = 0; i < notes->n; i++)
-		fprintf(f, "! %s: %s\n", notes->items[i].code, notes->items[i].message);
+	for (size_t i = 0; i < warnings->n; i++)
+		fprintf(f, "! %s: %s\n", warnings->items[i].code, warnings->items[i].message);
 }
 
 static void print_template(FILE *f, const struct np_plan_template *t)
@@ -78,7 +78,7 @@ static void print_template(FILE *f, const struct np_plan_template *t)
 		print_value(f, item->to);
 		fprintf(f, "\n");
 	}
-	print_notes(f, &t->notes);
+	print_notes(f, &t->warnings);
 }
 
 static void print_pool(FILE *f, const struct np_plan_pool *p)
@@ -100,7 +100,7 @@ static char *describe(const struct np_plan *plan)
 		print_pool(f, &plan->pools[i]);
 	for (size_t i = 0; i < plan->n_templates; i++)
 		print_template(f, &plan->templates[i]);
-	print_notes(f, &plan->notes);
+	print_notes(f, &plan->warnings);
 	for (size_t i = 0; i < plan->n_errors; i++)
 		fprintf(f, "error %s: %s\n", np_code_name(plan->errors[i].code),
 			plan->errors[i].text);
@@ -145,7 +145,7 @@ static void check_rows(const struct row *rows, size_t n)
 		}
 		free(got);
 		np_plan_done(&plan);
-		np_input_done(&in);
+		np_pool_input_done(&in);
 	}
 	assert_int_equal(bad, 0);
 }
@@ -443,7 +443,7 @@ static json_t *replacement_of(const char *name, const char *more)
 	assert_int_equal(plan.n_templates, 1);
 	object = json_incref(plan.templates[0].replacement);
 	np_plan_done(&plan);
-	np_input_done(&in);
+	np_pool_input_done(&in);
 	return object;
 }
 
@@ -517,7 +517,7 @@ static void test_templates__revert_leaves_them_alone(void **state)
 	assert_int_equal(plan.n_templates, 0);
 	assert_int_equal(plan.pools[0].template_index, SIZE_MAX);
 	np_plan_done(&plan);
-	np_input_done(&in);
+	np_pool_input_done(&in);
 }
 
 /* A topology hook patches the template before it exists: nobody has to name another one. */
@@ -534,11 +534,11 @@ static void test_templates__in_place_they_keep_their_names(void **state)
 	assert_int_equal(np_plan_make(&in, &o, &plan, &err), 0);
 	assert_int_equal(plan.n_templates, 1);
 	t = &plan.templates[0];
-	assert_string_equal(np_template_new_name(t), "t");
+	assert_string_equal(np_plan_template_new_name(t), "t");
 	assert_int_equal(t->n_references, 0);
 	assert_int_equal(t->change.n, 2);
 	np_plan_done(&plan);
-	np_input_done(&in);
+	np_pool_input_done(&in);
 }
 
 static void test_templates__the_line_for_people_names_the_replacement(void **state)
@@ -562,13 +562,13 @@ static void test_templates__the_line_for_people_names_the_replacement(void **sta
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_input in = { 0 };
 		struct np_plan plan = { 0 };
-		char text[NP_TEMPLATE_TEXT_MAX] = "sentinel";
+		char text[NP_PLAN_TEMPLATE_TEXT_MAX] = "sentinel";
 
 		make_plan(&in, rows[i].text, false, &plan);
-		np_template_text(&plan.templates[0], text);
+		np_plan_template_text(&plan.templates[0], text);
 		assert_string_equal(text, rows[i].expect);
 		np_plan_done(&plan);
-		np_input_done(&in);
+		np_pool_input_done(&in);
 	}
 }
 
@@ -595,7 +595,7 @@ static void test_templates__each_allocation_may_fail(void **state)
 			fail_msg("allocation %zu: %d %s", f.rounds, rc, err.text);
 		np_plan_done(&plan);
 	}
-	np_input_done(&in);
+	np_pool_input_done(&in);
 	assert_true(f.rounds > 60);
 }
 

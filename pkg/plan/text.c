@@ -21,17 +21,17 @@ __attribute__((format(printf, 3, 4))) static void append(char *buf, size_t size,
 		memcpy(buf + size - 4, "...", 4);
 }
 
-const char *np_card_name(const struct np_card *card, char buf[static NP_PCI_ID_MAX])
+const char *np_plan_card_name(const struct np_card *card, char buf[static NP_PCI_ID_MAX])
 {
 	if (card->profile)
 		return card->profile;
 	if (card->gpu)
 		return card->gpu->model;
-	np_pci_id_format(card->id, buf);
+	np_gpu_pci_id_format(card->id, buf);
 	return buf;
 }
 
-void np_cards_text(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX])
+void np_plan_cards_text(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX])
 {
 	char id[NP_PCI_ID_MAX];
 
@@ -40,7 +40,7 @@ void np_cards_text(const struct np_card *cards, size_t n, char buf[static NP_CAR
 		append(buf, NP_CARDS_TEXT_MAX, "none");
 	for (size_t i = 0; i < n; i++)
 		append(buf, NP_CARDS_TEXT_MAX, "%s%" PRIu64 " x %s", i > 0 ? ", " : "",
-		       cards[i].addend.count, np_card_name(&cards[i], id));
+		       cards[i].addend.count, np_plan_card_name(&cards[i], id));
 }
 
 void plan_cards_ids(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX])
@@ -49,9 +49,10 @@ void plan_cards_ids(const struct np_card *cards, size_t n, char buf[static NP_CA
 
 	buf[0] = '\0';
 	for (size_t i = 0; i < n; i++) {
-		np_pci_id_format(cards[i].id, id);
+		np_gpu_pci_id_format(cards[i].id, id);
 		append(buf, NP_CARDS_TEXT_MAX, "%s%" PRIu64 " x %s", i > 0 ? ", " : "",
-		       cards[i].addend.count, cards[i].has_id ? id : np_card_name(&cards[i], id));
+		       cards[i].addend.count,
+		       cards[i].has_id ? id : np_plan_card_name(&cards[i], id));
 	}
 }
 
@@ -75,7 +76,7 @@ static void write_sum(const struct np_plan_pool *p, char buf[static NP_WINDOW_TE
 		       p->need.required_gb);
 }
 
-void np_window_text(const struct np_plan_pool *p, char buf[static NP_WINDOW_TEXT_MAX])
+void np_plan_window_text(const struct np_plan_pool *p, char buf[static NP_WINDOW_TEXT_MAX])
 {
 	buf[0] = '\0';
 	if (p->need.sum_gb > 0)

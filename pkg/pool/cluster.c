@@ -6,104 +6,102 @@
 #include "nodeprep/err.h"
 #include "nodeprep/warnings.h"
 
-static int add_tkc_pool(const struct np_object *o, struct np_node entry, struct np_err *err)
+static int add_tkc_pool(const struct pool_object *o, struct np_val entry, struct np_err *err)
 {
-	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
-	struct np_node vm_class = np_node_get(entry, "vmClass");
+	NP_AUTO(pool_done) struct np_pool pool = { 0 };
+	struct np_val vm_class = np_doc_get(entry, "vmClass");
 	const char *name;
 
 	if (!json_is_object(entry.json))
-		return np_pool_fail_instead(entry, "a mapping with name, replicas and vmClass",
-					    err);
-	if (np_pool_read_name(np_node_get(entry, "name"), "name of the node pool", &name, err) <
-		    0 ||
-	    np_pool_init(o, entry.pos, name, &pool, err) < 0 ||
-	    np_pool_read_class(vm_class, "vmClass", &pool, err) < 0 ||
-	    np_pool_read_replicas(np_node_get(entry, "replicas"), &pool, err) < 0)
+		return pool_fail_instead(entry, "a mapping with name, replicas and vmClass", err);
+	if (pool_read_name(np_doc_get(entry, "name"), "name of the node pool", &name, err) < 0 ||
+	    pool_init(o, entry.pos, name, &pool, err) < 0 ||
+	    pool_read_class(vm_class, "vmClass", &pool, err) < 0 ||
+	    pool_read_replicas(np_doc_get(entry, "replicas"), &pool, err) < 0)
 		return np_err_ret(err);
-	return np_input_push_take(o->in, &pool, err);
+	return pool_input_push_take(o->in, &pool, err);
 }
 
 /* The API server drops the other version's field without a word, and its pools with it. */
-static int refuse_field(struct np_node topology, const char *foreign, const char *version,
+static int refuse_field(struct np_val topology, const char *foreign, const char *version,
 			const char *right, struct np_err *err)
 {
-	struct np_node n = np_node_get(topology, foreign);
+	struct np_val n = np_doc_get(topology, foreign);
 
-	if (!np_node_is_present(n))
+	if (!np_doc_is_present(n))
 		return 0;
-	return np_node_fail_key(n, err, NP_E_SPEC, "'%s' is a field of %s: expected '%s'", foreign,
-				version, right);
+	return np_doc_fail_key(n, err, NP_E_SPEC, "'%s' is a field of %s: expected '%s'", foreign,
+			       version, right);
 }
 
-int np_pool_add_tkc(const struct np_object *o, struct np_err *err)
+int pool_add_tkc(const struct pool_object *o, struct np_err *err)
 {
 	size_t first = o->in->n_pools;
-	struct np_node topology, pools;
+	struct np_val topology, pools;
 
-	if (np_node_path(o->root, "spec.topology", &topology, err) < 0 ||
-	    np_node_object(topology, err) < 0 ||
+	if (np_doc_path(o->root, "spec.topology", &topology, err) < 0 ||
+	    np_doc_object(topology, err) < 0 ||
 	    refuse_field(topology, "workers", "v1alpha1", "nodePools", err) < 0)
 		return np_err_ret(err);
-	pools = np_node_get(topology, "nodePools");
-	if (np_node_list(pools, err) < 0)
+	pools = np_doc_get(topology, "nodePools");
+	if (np_doc_list(pools, err) < 0)
 		return np_err_ret(err);
-	for (size_t i = 0; i < np_node_count(pools); i++)
-		if (add_tkc_pool(o, np_node_at(pools, i), err) < 0)
+	for (size_t i = 0; i < np_doc_count(pools); i++)
+		if (add_tkc_pool(o, np_doc_at(pools, i), err) < 0)
 			return np_err_ret(err);
 	if (o->in->n_pools == first)
-		return np_pool_skip_object(o, "without node pools", err);
-	return np_pool_read_cluster_annotation(o, first, err);
+		return pool_skip_object(o, "without node pools", err);
+	return pool_read_cluster_annotation(o, first, err);
 }
 
-int np_pool_add_tkc_v1alpha1(const struct np_object *o, struct np_err *err)
+int pool_add_tkc_v1alpha1(const struct pool_object *o, struct np_err *err)
 {
-	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
+	NP_AUTO(pool_done) struct np_pool pool = { 0 };
 	size_t first = o->in->n_pools;
-	struct np_node topology, workers, vm_class;
+	struct np_val topology, workers, vm_class;
 
-	if (np_node_path(o->root, "spec.topology", &topology, err) < 0 ||
-	    np_node_object(topology, err) < 0 ||
+	if (np_doc_path(o->root, "spec.topology", &topology, err) < 0 ||
+	    np_doc_object(topology, err) < 0 ||
 	    refuse_field(topology, "nodePools", "v1alpha2 and v1alpha3", "workers", err) < 0)
 		return np_err_ret(err);
-	workers = np_node_get(topology, "workers");
-	if (np_node_object(workers, err) < 0)
+	workers = np_doc_get(topology, "workers");
+	if (np_doc_object(workers, err) < 0)
 		return np_err_ret(err);
-	if (!np_node_is_present(workers))
-		return np_pool_skip_object(o, "without workers", err);
-	vm_class = np_node_get(workers, "class");
-	if (np_pool_init(o, workers.at, "workers", &pool, err) < 0 ||
-	    np_pool_read_class(vm_class, "class", &pool, err) < 0 ||
-	    np_pool_read_replicas(np_node_get(workers, "count"), &pool, err) < 0 ||
-	    np_input_push_take(o->in, &pool, err) < 0)
+	if (!np_doc_is_present(workers))
+		return pool_skip_object(o, "without workers", err);
+	vm_class = np_doc_get(workers, "class");
+	if (pool_init(o, workers.at, "workers", &pool, err) < 0 ||
+	    pool_read_class(vm_class, "class", &pool, err) < 0 ||
+	    pool_read_replicas(np_doc_get(workers, "count"), &pool, err) < 0 ||
+	    pool_input_push_take(o->in, &pool, err) < 0)
 		return np_err_ret(err);
-	return np_pool_read_cluster_annotation(o, first, err);
+	return pool_read_cluster_annotation(o, first, err);
 }
 
 /* The values of the variables that are read; absent where there is none. */
 struct variables {
-	struct np_node vm_class, gpu;
+	struct np_val vm_class, gpu;
 };
 
-static int check_class_variable(struct np_node value, struct np_err *err)
+static int check_class_variable(struct np_val value, struct np_err *err)
 {
 	if (json_is_string(value.json))
 		return 0;
-	return np_pool_fail_instead(value,
-				    "the name of a VirtualMachineClass as value of the variable "
-				    "'" NP_CLASS_VARIABLE "'",
-				    err);
+	return pool_fail_instead(value,
+				 "the name of a VirtualMachineClass as value of the variable "
+				 "'" NP_CLASS_VARIABLE "'",
+				 err);
 }
 
-static int set_variable(struct np_node item, const char *name, bool is_class,
-			struct variables *seen, struct np_err *err)
+static int set_variable(struct np_val item, const char *name, bool is_class, struct variables *seen,
+			struct np_err *err)
 {
-	struct np_node value = np_node_get(item, "value");
-	struct np_node *at = is_class ? &seen->vm_class : &seen->gpu;
+	struct np_val value = np_doc_get(item, "value");
+	struct np_val *at = is_class ? &seen->vm_class : &seen->gpu;
 
 	if (at->key)
-		return np_node_fail(item, err, NP_E_SPEC,
-				    "variable '%s' is given twice in one list", name);
+		return np_doc_fail(item, err, NP_E_SPEC, "variable '%s' is given twice in one list",
+				   name);
 	if (is_class && check_class_variable(value, err) < 0)
 		return np_err_ret(err);
 	*at = value;
@@ -111,19 +109,19 @@ static int set_variable(struct np_node item, const char *name, bool is_class,
 }
 
 /* Reads a list of variables or overrides, of which each takes the place of what `v` held. */
-static int read_variables(struct np_node list, struct variables *v, struct np_err *err)
+static int read_variables(struct np_val list, struct variables *v, struct np_err *err)
 {
 	struct variables seen = { 0 };
 
-	if (np_node_list(list, err) < 0)
+	if (np_doc_list(list, err) < 0)
 		return np_err_ret(err);
-	for (size_t i = 0; i < np_node_count(list); i++) {
-		struct np_node item = np_node_at(list, i);
+	for (size_t i = 0; i < np_doc_count(list); i++) {
+		struct np_val item = np_doc_at(list, i);
 		const char *name = NULL;
 		bool is_class;
 
-		if (np_node_object(item, err) < 0 ||
-		    np_node_string(np_node_get(item, "name"), &name, err) < 0)
+		if (np_doc_object(item, err) < 0 ||
+		    np_doc_string(np_doc_get(item, "name"), &name, err) < 0)
 			return np_err_ret(err);
 		is_class = name && strcmp(name, NP_CLASS_VARIABLE) == 0;
 		if (!is_class && !(name && strcmp(name, NP_GPU_VARIABLE) == 0))
@@ -138,18 +136,18 @@ static int read_variables(struct np_node list, struct variables *v, struct np_er
 	return 0;
 }
 
-static int read_overrides(struct np_node of, struct variables *v, struct np_err *err)
+static int read_overrides(struct np_val of, struct variables *v, struct np_err *err)
 {
-	struct np_node overrides;
+	struct np_val overrides;
 
-	if (np_node_path(of, "variables.overrides", &overrides, err) < 0)
+	if (np_doc_path(of, "variables.overrides", &overrides, err) < 0)
 		return np_err_ret(err);
 	return read_variables(overrides, v, err);
 }
 
 static bool has_variable(const struct variables *v)
 {
-	return np_node_is_present(v->vm_class) || np_node_is_present(v->gpu);
+	return np_doc_is_present(v->vm_class) || np_doc_is_present(v->gpu);
 }
 
 /* As the Supervisor and tanzu name the ClusterClasses that they bring. */
@@ -166,14 +164,14 @@ static bool is_tanzu_class(const char *name)
 }
 
 /* v1beta1 has `class`, v1beta2 `classRef.name`. */
-static int read_is_tanzu(struct np_node topology, bool *ret, struct np_err *err)
+static int read_is_tanzu(struct np_val topology, bool *ret, struct np_err *err)
 {
-	struct np_node n = np_node_get(topology, "class");
+	struct np_val n = np_doc_get(topology, "class");
 	const char *name = "";
 
-	if (!np_node_is_present(n) && np_node_path(topology, "classRef.name", &n, err) < 0)
+	if (!np_doc_is_present(n) && np_doc_path(topology, "classRef.name", &n, err) < 0)
 		return np_err_ret(err);
-	if (np_node_string(n, &name, err) < 0)
+	if (np_doc_string(n, &name, err) < 0)
 		return np_err_ret(err);
 	*ret = is_tanzu_class(name);
 	return 0;
@@ -183,114 +181,113 @@ static int read_is_tanzu(struct np_node topology, bool *ret, struct np_err *err)
  * Other clouds' clusters have a topology too; a variable that is read, a word to us or Tanzu's
  * ClusterClass tells ours.
  */
-static int is_for_us(const struct np_object *o, struct np_node topology, struct variables v,
+static int is_for_us(const struct pool_object *o, struct np_val topology, struct variables v,
 		     bool *ret, struct np_err *err)
 {
-	struct np_node pools;
+	struct np_val pools;
 	bool ours = false;
 
 	if (read_is_tanzu(topology, &ours, err) < 0)
 		return np_err_ret(err);
-	ours = ours || has_variable(&v) ||
-	       np_pool_has_our_annotation(np_node_get(o->root, "metadata"));
-	if (read_overrides(np_node_get(topology, "controlPlane"), &v, err) < 0 ||
-	    np_node_path(topology, "workers.machineDeployments", &pools, err) < 0 ||
-	    np_node_list(pools, err) < 0)
+	ours = ours || has_variable(&v) || pool_has_our_annotation(np_doc_get(o->root, "metadata"));
+	if (read_overrides(np_doc_get(topology, "controlPlane"), &v, err) < 0 ||
+	    np_doc_path(topology, "workers.machineDeployments", &pools, err) < 0 ||
+	    np_doc_list(pools, err) < 0)
 		return np_err_ret(err);
-	for (size_t i = 0; i < np_node_count(pools); i++) {
-		struct np_node entry = np_node_at(pools, i);
+	for (size_t i = 0; i < np_doc_count(pools); i++) {
+		struct np_val entry = np_doc_at(pools, i);
 
 		if (read_overrides(entry, &v, err) < 0)
 			return np_err_ret(err);
-		ours = ours || np_pool_has_our_annotation(np_node_get(entry, "metadata"));
+		ours = ours || pool_has_our_annotation(np_doc_get(entry, "metadata"));
 	}
 	*ret = ours || has_variable(&v);
 	return 0;
 }
 
 /* v1beta1 has `strategy`, v1beta2 `rollout.strategy`. */
-static int read_rollout(struct np_node entry, struct np_pool *pool, struct np_err *err)
+static int read_rollout(struct np_val entry, struct np_pool *pool, struct np_err *err)
 {
-	struct np_node strategy;
+	struct np_val strategy;
 
-	if (np_node_path(entry, "rollout.strategy", &strategy, err) < 0)
+	if (np_doc_path(entry, "rollout.strategy", &strategy, err) < 0)
 		return np_err_ret(err);
-	if (!np_node_is_present(strategy))
-		strategy = np_node_get(entry, "strategy");
-	return np_pool_read_rollout(strategy, pool, err);
+	if (!np_doc_is_present(strategy))
+		strategy = np_doc_get(entry, "strategy");
+	return pool_read_rollout(strategy, pool, err);
 }
 
-static int add_deployment(const struct np_object *o, struct np_node entry, struct variables v,
+static int add_deployment(const struct pool_object *o, struct np_val entry, struct variables v,
 			  struct np_err *err)
 {
-	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
+	NP_AUTO(pool_done) struct np_pool pool = { 0 };
 	const char *name;
 
 	if (!json_is_object(entry.json))
-		return np_pool_fail_instead(entry, "a mapping with class, name and replicas", err);
-	if (np_pool_read_name(np_node_get(entry, "name"), "name of the machine deployment", &name,
-			      err) < 0 ||
-	    read_overrides(entry, &v, err) < 0 ||
-	    np_pool_init(o, entry.pos, name, &pool, err) < 0 ||
-	    np_pool_read_class(v.vm_class, "variable vmClass", &pool, err) < 0 ||
-	    np_pool_read_variable(v.gpu, o->cat, &pool, err) < 0 ||
-	    np_pool_read_replicas(np_node_get(entry, "replicas"), &pool, err) < 0 ||
+		return pool_fail_instead(entry, "a mapping with class, name and replicas", err);
+	if (pool_read_name(np_doc_get(entry, "name"), "name of the machine deployment", &name,
+			   err) < 0 ||
+	    read_overrides(entry, &v, err) < 0 || pool_init(o, entry.pos, name, &pool, err) < 0 ||
+	    pool_read_class(v.vm_class, "variable vmClass", &pool, err) < 0 ||
+	    pool_read_variable(v.gpu, o->cat, &pool, err) < 0 ||
+	    pool_read_replicas(np_doc_get(entry, "replicas"), &pool, err) < 0 ||
 	    read_rollout(entry, &pool, err) < 0 ||
-	    np_pool_read_deployment_metadata(o, np_node_get(entry, "metadata"), &pool, err) < 0)
+	    pool_read_deployment_metadata(o, np_doc_get(entry, "metadata"), &pool, err) < 0)
 		return np_err_ret(err);
-	return np_input_push_take(o->in, &pool, err);
+	return pool_input_push_take(o->in, &pool, err);
 }
 
 /* vSphere's providers make no nodes of them, but they may be meant as pools: they are not passed over unsaid. */
-static int note_machine_pools(struct np_node topology, struct np_pool *pool, struct np_err *err)
+static int note_machine_pools(struct np_val topology, struct np_pool *pool, struct np_err *err)
 {
-	struct np_node pools;
+	struct np_val pools;
 
-	if (np_node_path(topology, "workers.machinePools", &pools, err) < 0)
+	if (np_doc_path(topology, "workers.machinePools", &pools, err) < 0)
 		return np_err_ret(err);
-	if (np_node_count(pools) == 0)
+	if (np_doc_count(pools) == 0)
 		return 0;
-	return np_notes_add(&pool->remarks, err, NP_WARNING_MACHINE_POOLS,
-			    "the topology's %zu machinePools are ignored: vSphere creates no nodes "
-			    "from them",
-			    np_node_count(pools));
+	return np_warnings_add(
+		&pool->warnings, err, NP_WARNING_MACHINE_POOLS,
+		"the topology's %zu machinePools are ignored: vSphere creates no nodes "
+		"from them",
+		np_doc_count(pools));
 }
 
-static int add_deployments(const struct np_object *o, struct np_node topology, struct variables v,
+static int add_deployments(const struct pool_object *o, struct np_val topology, struct variables v,
 			   struct np_err *err)
 {
 	size_t first = o->in->n_pools;
-	struct np_node pools;
+	struct np_val pools;
 
-	if (np_node_path(topology, "workers.machineDeployments", &pools, err) < 0)
+	if (np_doc_path(topology, "workers.machineDeployments", &pools, err) < 0)
 		return np_err_ret(err);
-	for (size_t i = 0; i < np_node_count(pools); i++)
-		if (add_deployment(o, np_node_at(pools, i), v, err) < 0)
+	for (size_t i = 0; i < np_doc_count(pools); i++)
+		if (add_deployment(o, np_doc_at(pools, i), v, err) < 0)
 			return np_err_ret(err);
 	if (o->in->n_pools == first)
-		return np_pool_skip_object(o, "without machine deployments", err);
+		return pool_skip_object(o, "without machine deployments", err);
 	if (note_machine_pools(topology, &o->in->pools[first], err) < 0)
 		return np_err_ret(err);
-	return np_pool_read_cluster_annotation(o, first, err);
+	return pool_read_cluster_annotation(o, first, err);
 }
 
-int np_pool_add_cluster(const struct np_object *o, struct np_err *err)
+int pool_add_cluster(const struct pool_object *o, struct np_err *err)
 {
-	struct np_node topology;
+	struct np_val topology;
 	struct variables v = { 0 };
 	bool ours = false;
 
-	if (np_node_path(o->root, "spec.topology", &topology, err) < 0 ||
-	    np_node_object(topology, err) < 0)
+	if (np_doc_path(o->root, "spec.topology", &topology, err) < 0 ||
+	    np_doc_object(topology, err) < 0)
 		return np_err_ret(err);
-	if (!np_node_is_present(topology))
-		return np_input_skip(o->in, "Cluster without topology", err);
-	if (read_variables(np_node_get(topology, "variables"), &v, err) < 0 ||
+	if (!np_doc_is_present(topology))
+		return pool_input_skip(o->in, "Cluster without topology", err);
+	if (read_variables(np_doc_get(topology, "variables"), &v, err) < 0 ||
 	    is_for_us(o, topology, v, &ours, err) < 0)
 		return np_err_ret(err);
 	if (!ours) {
 		o->in->n_topologies_skipped++;
-		return np_pool_skip_object(o, "without variable " NP_CLASS_VARIABLE, err);
+		return pool_skip_object(o, "without variable " NP_CLASS_VARIABLE, err);
 	}
 	return add_deployments(o, topology, v, err);
 }

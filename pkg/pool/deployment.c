@@ -17,31 +17,31 @@ struct reference {
 };
 
 /* v1beta1 has `apiVersion`, v1beta2 `apiGroup`. */
-static int read_group(struct np_node ref, struct reference *r, struct np_err *err)
+static int read_group(struct np_val ref, struct reference *r, struct np_err *err)
 {
 	const char *text = NULL;
 	size_t n;
 
-	if (np_node_string(np_node_get(ref, "apiGroup"), &text, err) < 0)
+	if (np_doc_string(np_doc_get(ref, "apiGroup"), &text, err) < 0)
 		return np_err_ret(err);
-	if (!text && np_node_string(np_node_get(ref, "apiVersion"), &text, err) < 0)
+	if (!text && np_doc_string(np_doc_get(ref, "apiVersion"), &text, err) < 0)
 		return np_err_ret(err);
 	n = text ? strcspn(text, "/") : 0;
 	if (n >= sizeof(r->group))
-		return np_node_fail(ref, err, NP_E_SPEC,
-				    "'%.32s...' is too long to be an API group", text);
+		return np_doc_fail(ref, err, NP_E_SPEC, "'%.32s...' is too long to be an API group",
+				   text);
 	if (n > 0)
 		memcpy(r->group, text, n);
 	r->group[n] = '\0';
 	return 0;
 }
 
-static int read_reference(struct np_node ref, struct reference *r, struct np_err *err)
+static int read_reference(struct np_val ref, struct reference *r, struct np_err *err)
 {
-	if (np_node_object(ref, err) < 0 || read_group(ref, r, err) < 0 ||
-	    np_node_string(np_node_get(ref, "kind"), &r->kind, err) < 0 ||
-	    np_node_string(np_node_get(ref, "name"), &r->name, err) < 0 ||
-	    np_node_string(np_node_get(ref, "namespace"), &r->ns, err) < 0)
+	if (np_doc_object(ref, err) < 0 || read_group(ref, r, err) < 0 ||
+	    np_doc_string(np_doc_get(ref, "kind"), &r->kind, err) < 0 ||
+	    np_doc_string(np_doc_get(ref, "name"), &r->name, err) < 0 ||
+	    np_doc_string(np_doc_get(ref, "namespace"), &r->ns, err) < 0)
 		return np_err_ret(err);
 	return 0;
 }
@@ -53,7 +53,7 @@ static bool is_template(const struct reference *r)
 }
 
 /* Reads "0", "0%", 0 as no surge; anything else that is there as one. */
-static bool is_zero(struct np_node n)
+static bool is_zero(struct np_val n)
 {
 	const char *text = json_string_value(n.json);
 
@@ -63,23 +63,23 @@ static bool is_zero(struct np_node n)
 }
 
 /* Keeps the text for people; what is too long to be one is left out. */
-static void keep_surge(struct np_node n, struct np_pool *pool)
+static void keep_surge(struct np_val n, struct np_pool *pool)
 {
-	char text[NP_NODE_TEXT_MAX] = "1";
+	char text[NP_DOC_TEXT_MAX] = "1";
 
-	if (np_node_is_present(n))
-		np_node_text(n, text);
+	if (np_doc_is_present(n))
+		np_doc_text(n, text);
 	if (strlen(text) < sizeof(pool->max_surge))
 		memcpy(pool->max_surge, text, strlen(text) + 1);
 }
 
-int np_pool_read_rollout(struct np_node strategy, struct np_pool *pool, struct np_err *err)
+int pool_read_rollout(struct np_val strategy, struct np_pool *pool, struct np_err *err)
 {
-	struct np_node surge;
+	struct np_val surge;
 	const char *type = "RollingUpdate";
 
-	if (np_node_path(strategy, "rollingUpdate.maxSurge", &surge, err) < 0 ||
-	    np_node_string(np_node_get(strategy, "type"), &type, err) < 0)
+	if (np_doc_path(strategy, "rollingUpdate.maxSurge", &surge, err) < 0 ||
+	    np_doc_string(np_doc_get(strategy, "type"), &type, err) < 0)
 		return np_err_ret(err);
 	keep_surge(surge, pool);
 	if (strcmp(type, "OnDelete") == 0)
@@ -90,38 +90,38 @@ int np_pool_read_rollout(struct np_node strategy, struct np_pool *pool, struct n
 }
 
 /* v1beta1 has `strategy`, v1beta2 `rollout.strategy`. */
-static int read_rollout(struct np_node spec, struct np_pool *pool, struct np_err *err)
+static int read_rollout(struct np_val spec, struct np_pool *pool, struct np_err *err)
 {
-	struct np_node strategy;
+	struct np_val strategy;
 
-	if (np_node_path(spec, "rollout.strategy", &strategy, err) < 0)
+	if (np_doc_path(spec, "rollout.strategy", &strategy, err) < 0)
 		return np_err_ret(err);
-	if (!np_node_is_present(strategy))
-		strategy = np_node_get(spec, "strategy");
-	return np_pool_read_rollout(strategy, pool, err);
+	if (!np_doc_is_present(strategy))
+		strategy = np_doc_get(spec, "strategy");
+	return pool_read_rollout(strategy, pool, err);
 }
 
-static int read_cluster(struct np_node n, struct np_pool *pool, struct np_err *err)
+static int read_cluster(struct np_val n, struct np_pool *pool, struct np_err *err)
 {
 	const char *name = NULL;
 
-	if (np_node_is_present(n) && np_pool_read_name(n, "spec.clusterName", &name, err) < 0)
+	if (np_doc_is_present(n) && pool_read_name(n, "spec.clusterName", &name, err) < 0)
 		return np_err_ret(err);
-	pool->has_placeholder = pool->has_placeholder || (name && np_is_placeholder(name));
-	return np_pool_copy_text(&pool->cluster, name, err);
+	pool->has_placeholder = pool->has_placeholder || (name && np_pool_is_placeholder(name));
+	return pool_copy_text(&pool->cluster, name, err);
 }
 
-static int set_template(const struct np_object *o, const struct reference *r, struct np_node ref,
+static int set_template(const struct pool_object *o, const struct reference *r, struct np_val ref,
 			struct np_pool *pool, struct np_err *err)
 {
 	const char *name;
 
 	if (!is_template(r))
 		return 0;
-	if (np_pool_read_name(np_node_get(ref, "name"), "infrastructureRef.name", &name, err) < 0 ||
-	    np_pool_copy_text(&pool->template_group, r->group, err) < 0 ||
-	    np_pool_copy_text(&pool->template_ns, r->ns && *r->ns ? r->ns : o->ns, err) < 0 ||
-	    np_pool_copy_text(&pool->template_name, name, err) < 0)
+	if (pool_read_name(np_doc_get(ref, "name"), "infrastructureRef.name", &name, err) < 0 ||
+	    pool_copy_text(&pool->template_group, r->group, err) < 0 ||
+	    pool_copy_text(&pool->template_ns, r->ns && *r->ns ? r->ns : o->ns, err) < 0 ||
+	    pool_copy_text(&pool->template_name, name, err) < 0)
 		return np_err_ret(err);
 	pool->has_template = true;
 	pool->template_index = SIZE_MAX;
@@ -130,54 +130,54 @@ static int set_template(const struct np_object *o, const struct reference *r, st
 	return 0;
 }
 
-static int note_topology(struct np_node metadata, struct np_pool *pool, struct np_err *err)
+static int note_topology(struct np_val metadata, struct np_pool *pool, struct np_err *err)
 {
-	struct np_node labels = np_node_get(metadata, "labels");
+	struct np_val labels = np_doc_get(metadata, "labels");
 
-	if (np_node_object(labels, err) < 0)
+	if (np_doc_object(labels, err) < 0)
 		return np_err_ret(err);
-	if (!np_node_is_present(np_node_get(labels, TOPOLOGY_LABEL)))
+	if (!np_doc_is_present(np_doc_get(labels, TOPOLOGY_LABEL)))
 		return 0;
-	return np_notes_add(
-		&pool->remarks, err, NP_WARNING_TOPOLOGY_OWNED,
+	return np_warnings_add(
+		&pool->warnings, err, NP_WARNING_TOPOLOGY_OWNED,
 		"a Cluster's topology owns the MachineDeployment and would undo a change "
 		"of it: change the Cluster's variables");
 }
 
-static int add_pool(const struct np_object *o, const struct reference *r, struct np_node ref,
+static int add_pool(const struct pool_object *o, const struct reference *r, struct np_val ref,
 		    struct np_err *err)
 {
-	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
-	struct np_node metadata = np_node_get(o->root, "metadata");
-	struct np_node spec = np_node_get(o->root, "spec");
+	NP_AUTO(pool_done) struct np_pool pool = { 0 };
+	struct np_val metadata = np_doc_get(o->root, "metadata");
+	struct np_val spec = np_doc_get(o->root, "spec");
 
-	if (np_pool_init(o, o->root.pos, o->name, &pool, err) < 0 ||
-	    read_cluster(np_node_get(spec, "clusterName"), &pool, err) < 0 ||
+	if (pool_init(o, o->root.pos, o->name, &pool, err) < 0 ||
+	    read_cluster(np_doc_get(spec, "clusterName"), &pool, err) < 0 ||
 	    set_template(o, r, ref, &pool, err) < 0 ||
-	    np_pool_read_replicas(np_node_get(spec, "replicas"), &pool, err) < 0 ||
+	    pool_read_replicas(np_doc_get(spec, "replicas"), &pool, err) < 0 ||
 	    read_rollout(spec, &pool, err) < 0 ||
-	    np_pool_read_deployment_metadata(o, metadata, &pool, err) < 0 ||
+	    pool_read_deployment_metadata(o, metadata, &pool, err) < 0 ||
 	    note_topology(metadata, &pool, err) < 0)
 		return np_err_ret(err);
-	return np_input_push_take(o->in, &pool, err);
+	return pool_input_push_take(o->in, &pool, err);
 }
 
-int np_pool_add_machine_deployment(const struct np_object *o, struct np_err *err)
+int pool_add_machine_deployment(const struct pool_object *o, struct np_err *err)
 {
 	struct reference r = { 0 };
-	struct np_node ref;
+	struct np_val ref;
 
-	if (np_node_path(o->root, "spec.template.spec.infrastructureRef", &ref, err) < 0 ||
+	if (np_doc_path(o->root, "spec.template.spec.infrastructureRef", &ref, err) < 0 ||
 	    read_reference(ref, &r, err) < 0)
 		return np_err_ret(err);
 	/* Other clouds have MachineDeployments too; a word to us makes one ours. */
-	if (!is_template(&r) && !np_pool_has_our_annotation(np_node_get(o->root, "metadata")))
-		return np_pool_skip_object(o, "of another cloud", err);
+	if (!is_template(&r) && !pool_has_our_annotation(np_doc_get(o->root, "metadata")))
+		return pool_skip_object(o, "of another cloud", err);
 	return add_pool(o, &r, ref, err);
 }
 
 /* The control plane is no worker: its template must not pass for a pool of its own. */
-int np_pool_add_control_plane(const struct np_object *o, struct np_err *err)
+int pool_add_control_plane(const struct pool_object *o, struct np_err *err)
 {
 	static const char *const paths[] = {
 		"spec.machineTemplate.infrastructureRef",
@@ -191,16 +191,16 @@ int np_pool_add_control_plane(const struct np_object *o, struct np_err *err)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		struct reference r = { 0 };
-		struct np_node ref;
+		struct np_val ref;
 
-		if (np_node_path(o->root, paths[i], &ref, err) < 0 ||
+		if (np_doc_path(o->root, paths[i], &ref, err) < 0 ||
 		    read_reference(ref, &r, err) < 0)
 			return np_err_ret(err);
 		if (!is_template(&r) || !r.name)
 			continue;
-		np_template_key(r.group, r.ns && *r.ns ? r.ns : o->ns, r.name, key);
+		pool_template_key(r.group, r.ns && *r.ns ? r.ns : o->ns, r.name, key);
 		if (json_object_set_new_nocheck(o->in->control_planes, key, json_true()) < 0)
 			return np_fail_nomem(err);
 	}
-	return np_input_skip(o->in, o->kind, err);
+	return pool_input_skip(o->in, o->kind, err);
 }

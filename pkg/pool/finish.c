@@ -45,7 +45,7 @@ static int check_pools(const struct np_input *in, struct np_err *err)
 
 		np_pool_id(&in->pools[i], id);
 		/* Two templates' ${NAME} need not become the same name. */
-		if (np_is_placeholder(id))
+		if (np_pool_is_placeholder(id))
 			continue;
 		if (enter(seen, id, i, &first, err) < 0)
 			return np_err_ret(err);
@@ -61,24 +61,24 @@ static int check_pools(const struct np_input *in, struct np_err *err)
 static int check_class(const struct np_input *in, json_t *seen, size_t i, struct np_err *err)
 {
 	const struct np_class_ref *class = &in->classes[i];
-	struct np_node metadata = np_node_get(class->node, "metadata");
-	const char *ns = json_string_value(np_node_get(metadata, "namespace").json);
-	const char *name = json_string_value(np_node_get(metadata, "name").json);
+	struct np_val metadata = np_doc_get(class->node, "metadata");
+	const char *ns = json_string_value(np_doc_get(metadata, "namespace").json);
+	const char *name = json_string_value(np_doc_get(metadata, "name").json);
 	char id[NP_POOL_ID_MAX];
 	size_t first;
 
 	snprintf(id, sizeof(id), "%s%s%s", ns ? ns : "", ns && *ns ? "/" : "", name);
-	if (np_is_placeholder(id))
+	if (np_pool_is_placeholder(id))
 		return 0;
 	if (enter(seen, id, i, &first, err) < 0)
 		return np_err_ret(err);
 	if (first == i || json_equal(in->classes[first].node.json, class->node.json))
 		return 0;
-	return np_node_fail(class->node, err, NP_E_SPEC,
-			    "VirtualMachineClass '%s' is given twice and differs from that in "
-			    "%s:%u",
-			    id, np_doc_name(in->classes[first].doc),
-			    in->classes[first].node.pos.line);
+	return np_doc_fail(class->node, err, NP_E_SPEC,
+			   "VirtualMachineClass '%s' is given twice and differs from that in "
+			   "%s:%u",
+			   id, np_doc_name(in->classes[first].doc),
+			   in->classes[first].node.pos.line);
 }
 
 static int check_classes(const struct np_input *in, struct np_err *err)
@@ -110,13 +110,12 @@ static int check_template(const struct np_input *in, size_t i, size_t first, str
 	const struct np_template *t = &in->templates[i];
 	const struct np_template *other = &in->templates[first];
 
-	if (np_is_placeholder(t->name) || np_is_placeholder(t->ns))
+	if (np_pool_is_placeholder(t->name) || np_pool_is_placeholder(t->ns))
 		return 0;
-	return np_node_fail(
-		t->node, err, NP_E_SPEC,
-		"VSphereMachineTemplate '%s/%s' is given twice and differs from that in "
-		"%s:%u",
-		t->ns, t->name, other->source.file, other->source.line);
+	return np_doc_fail(t->node, err, NP_E_SPEC,
+			   "VSphereMachineTemplate '%s/%s' is given twice and differs from that in "
+			   "%s:%u",
+			   t->ns, t->name, other->source.file, other->source.line);
 }
 
 /* Enters each template under its key; one given twice is refused, unless equal. */
@@ -129,7 +128,7 @@ static int index_templates(const struct np_input *in, json_t *index, struct np_e
 
 		if (!t->group)
 			continue;
-		np_template_key(t->group, t->ns, t->name, key);
+		pool_template_key(t->group, t->ns, t->name, key);
 		if (enter(index, key, i, &first, err) < 0)
 			return np_err_ret(err);
 		if (first == i)
@@ -151,7 +150,7 @@ static int join_pool(struct np_input *in, struct np_pool *pool, const json_t *in
 
 	if (!pool->template_name)
 		return 0;
-	np_template_key(pool->template_group, pool->template_ns, pool->template_name, key);
+	pool_template_key(pool->template_group, pool->template_ns, pool->template_name, key);
 	at = json_object_get(index, key);
 	if (!at)
 		return 0;
@@ -162,8 +161,8 @@ static int join_pool(struct np_input *in, struct np_pool *pool, const json_t *in
 	if (!t->class_name)
 		return 0;
 	pool->has_template = false;
-	pool->has_placeholder = pool->has_placeholder || np_is_placeholder(t->class_name);
-	return np_pool_copy_text(&pool->vm_class, t->class_name, err);
+	pool->has_placeholder = pool->has_placeholder || np_pool_is_placeholder(t->class_name);
+	return pool_copy_text(&pool->vm_class, t->class_name, err);
 }
 
 static int skip_template(struct np_input *in, const struct np_template *t, struct np_err *err)
@@ -172,28 +171,28 @@ static int skip_template(struct np_input *in, const struct np_template *t, struc
 
 	snprintf(label, sizeof(label), "%s '%.63s' %s", t->source.kind, t->name,
 		 t->class_name ? "that no MachineDeployment names" : "without devices");
-	return np_input_skip(in, label, err);
+	return pool_input_skip(in, label, err);
 }
 
 /* Makes a pool of the template's own name. */
 static int add_own_pool(struct np_input *in, size_t i, struct np_err *err)
 {
-	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
+	NP_AUTO(pool_done) struct np_pool pool = { 0 };
 	const struct np_template *t = &in->templates[i];
-	const struct np_object o = { .in = in,
-				     .doc = t->doc,
-				     .root = t->node,
-				     .kind = t->source.kind,
-				     .name = t->name,
-				     .ns = t->ns };
+	const struct pool_object o = { .in = in,
+				       .doc = t->doc,
+				       .root = t->node,
+				       .kind = t->source.kind,
+				       .name = t->name,
+				       .ns = t->ns };
 
-	if (np_pool_init(&o, t->node.pos, t->name, &pool, err) < 0 ||
-	    np_pool_copy_text(&pool.cluster, NULL, err) < 0)
+	if (pool_init(&o, t->node.pos, t->name, &pool, err) < 0 ||
+	    pool_copy_text(&pool.cluster, NULL, err) < 0)
 		return np_err_ret(err);
 	pool.has_template = true;
 	pool.template_index = i;
 	pool.has_placeholder = pool.has_placeholder || t->has_placeholder;
-	return np_input_push_take(in, &pool, err);
+	return pool_input_push_take(in, &pool, err);
 }
 
 static int add_own_pools(struct np_input *in, struct np_err *err)
@@ -207,7 +206,7 @@ static int add_own_pools(struct np_input *in, struct np_err *err)
 		if (t->is_used || t->is_duplicate || !t->group)
 			continue;
 		t->is_used = true;
-		np_template_key(t->group, t->ns, t->name, key);
+		pool_template_key(t->group, t->ns, t->name, key);
 		if (json_object_get(in->control_planes, key))
 			continue;
 		if (t->n_devices > 0 || t->has_unknown_device)
@@ -220,7 +219,7 @@ static int add_own_pools(struct np_input *in, struct np_err *err)
 	return 0;
 }
 
-int np_input_join(struct np_input *in, struct np_err *err)
+int pool_input_join(struct np_input *in, struct np_err *err)
 {
 	json_auto_t *index = json_object();
 
@@ -234,17 +233,17 @@ int np_input_join(struct np_input *in, struct np_err *err)
 	return add_own_pools(in, err);
 }
 
-bool np_input_needs_classes(const struct np_input *in)
+bool np_pool_input_needs_classes(const struct np_input *in)
 {
 	for (size_t i = 0; i < in->n_pools; i++)
-		if (in->pools[i].vm_class && !np_is_placeholder(in->pools[i].vm_class))
+		if (in->pools[i].vm_class && !np_pool_is_placeholder(in->pools[i].vm_class))
 			return true;
 	return false;
 }
 
-int np_input_finish(struct np_input *in, struct np_err *err)
+int np_pool_input_finish(struct np_input *in, struct np_err *err)
 {
-	if (np_input_join(in, err) < 0)
+	if (pool_input_join(in, err) < 0)
 		return np_err_ret(err);
 	/* Where a document was refused, that is told, and not that nothing was there. */
 	if (in->n_pools == 0 && in->n_classes == 0 && in->n_errors == 0)

@@ -21,7 +21,7 @@ static const struct np_pci_id allowed_id = { 0x10de, 0x1eb8 };
 
 /* The workers of a file on their way into the input. */
 struct flat {
-	const struct np_object *o;
+	const struct pool_object *o;
 	struct np_pool pool;
 	struct np_template template;
 	bool ignores_allow_list;
@@ -29,8 +29,8 @@ struct flat {
 
 static void flat_done(struct flat *f)
 {
-	np_pool_done(&f->pool);
-	np_template_done(&f->template);
+	pool_done(&f->pool);
+	pool_template_done(&f->template);
 }
 
 /* Cuts the blanks off both ends of `text`. */
@@ -46,7 +46,7 @@ static char *trim(char *text)
 	return text;
 }
 
-static int read_autoscaler(struct flat *f, struct np_node n, const char *text, struct np_err *err)
+static int read_autoscaler(struct flat *f, struct np_val n, const char *text, struct np_err *err)
 {
 	(void)n;
 	(void)err;
@@ -55,12 +55,12 @@ static int read_autoscaler(struct flat *f, struct np_node n, const char *text, s
 	return 0;
 }
 
-static int read_guest(struct flat *f, struct np_node n, const char *text, struct np_err *err)
+static int read_guest(struct flat *f, struct np_val n, const char *text, struct np_err *err)
 {
-	return np_template_note_guest(&f->template, n.key, text, err);
+	return pool_template_note_guest(&f->template, n.key, text, err);
 }
 
-static int read_allow_list(struct flat *f, struct np_node n, const char *text, struct np_err *err)
+static int read_allow_list(struct flat *f, struct np_val n, const char *text, struct np_err *err)
 {
 	(void)n;
 	(void)err;
@@ -69,7 +69,7 @@ static int read_allow_list(struct flat *f, struct np_node n, const char *text, s
 }
 
 /* Reads 'k=v,k=v', which it cuts up. */
-static int read_key_pairs(struct np_template *t, struct np_node n, char *rest, struct np_err *err)
+static int read_key_pairs(struct np_template *t, struct np_val n, char *rest, struct np_err *err)
 {
 	while (rest) {
 		char *pair = trim(strsep(&rest, ","));
@@ -78,37 +78,36 @@ static int read_key_pairs(struct np_template *t, struct np_node n, char *rest, s
 		if (!*pair && !rest)
 			break;
 		if (!equals || equals == pair)
-			return np_node_fail(
-				n, err, NP_E_SPEC,
-				"%s has '%.64s': expected KEY=VALUE pairs, separated by "
-				"commas",
-				n.key, pair);
+			return np_doc_fail(n, err, NP_E_SPEC,
+					   "%s has '%.64s': expected KEY=VALUE pairs, separated by "
+					   "commas",
+					   n.key, pair);
 		*equals = '\0';
-		if (np_template_add_key(t, n, trim(pair), trim(equals + 1), err) < 0)
+		if (pool_template_add_key(t, n, trim(pair), trim(equals + 1), err) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
 }
 
-static int read_keys(struct flat *f, struct np_node n, const char *text, struct np_err *err)
+static int read_keys(struct flat *f, struct np_val n, const char *text, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *copy = strdup(text);
 
 	return copy ? read_key_pairs(&f->template, n, copy, err) : np_fail_nomem(err);
 }
 
-static int read_hardware(struct flat *f, struct np_node n, const char *text, struct np_err *err)
+static int read_hardware(struct flat *f, struct np_val n, const char *text, struct np_err *err)
 {
-	return np_template_set_hardware(&f->template, n, text, err);
+	return pool_template_set_hardware(&f->template, n, text, err);
 }
 
-static int read_memory(struct flat *f, struct np_node n, const char *text, struct np_err *err)
+static int read_memory(struct flat *f, struct np_val n, const char *text, struct np_err *err)
 {
 	struct np_err why = NP_ERR_INIT;
 
 	if (np_u64_parse(text, 1, INT64_MAX, &f->template.memory_mib, &why) < 0)
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "%s is '%.64s': expected a whole number of MiB", n.key, text);
+		return np_doc_fail(n, err, NP_E_SPEC,
+				   "%s is '%.64s': expected a whole number of MiB", n.key, text);
 	f->template.has_memory = true;
 	return 0;
 }
@@ -135,34 +134,34 @@ static int note_allow_list(struct flat *f, struct np_pci_id id, struct np_err *e
 	if (f->ignores_allow_list || has_device(&f->template, id, NULL) ||
 	    (id.vendor == allowed_id.vendor && id.device == allowed_id.device))
 		return 0;
-	np_pci_id_format(id, text);
-	return np_notes_add(&f->template.remarks, err, NP_WARNING_ALLOW_LIST,
-			    "the installer rejects '%s': it accepts 10de:1eb8 only, unless "
-			    "VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"",
-			    text);
+	np_gpu_pci_id_format(id, text);
+	return np_warnings_add(&f->template.warnings, err, NP_WARNING_ALLOW_LIST,
+			       "the installer rejects '%s': it accepts 10de:1eb8 only, unless "
+			       "VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST is \"true\"",
+			       text);
 }
 
-static int add_device(struct flat *f, struct np_node n, const char *text, struct np_err *err)
+static int add_device(struct flat *f, struct np_val n, const char *text, struct np_err *err)
 {
 	struct np_pci_id id = { 0, 0 };
 	struct np_err why = NP_ERR_INIT;
 
 	if (np_gpu_find_vgpu(f->o->cat, text)) {
 		if (!has_device(&f->template, id, text) &&
-		    np_notes_add(&f->template.remarks, err, NP_WARNING_PASSTHROUGH_ONLY,
-				 "'%.64s' is a vGPU: %s accepts passthrough devices only", text,
-				 n.key) < 0)
+		    np_warnings_add(&f->template.warnings, err, NP_WARNING_PASSTHROUGH_ONLY,
+				    "'%.64s' is a vGPU: %s accepts passthrough devices only", text,
+				    n.key) < 0)
 			return np_err_ret(err);
-		return np_template_add_device(&f->template, f->o->cat, n, id, text, err);
+		return pool_template_add_device(&f->template, f->o->cat, n, id, text, err);
 	}
-	if (np_pci_id_parse(text, &id, &why) < 0)
-		return np_node_fail(n, err, NP_E_SPEC, "%s: %s", n.key, why.text);
+	if (np_gpu_pci_id_parse(text, &id, &why) < 0)
+		return np_doc_fail(n, err, NP_E_SPEC, "%s: %s", n.key, why.text);
 	if (note_allow_list(f, id, err) < 0)
 		return np_err_ret(err);
-	return np_template_add_device(&f->template, f->o->cat, n, id, NULL, err);
+	return pool_template_add_device(&f->template, f->o->cat, n, id, NULL, err);
 }
 
-static int read_devices(struct flat *f, struct np_node n, const char *text, struct np_err *err)
+static int read_devices(struct flat *f, struct np_val n, const char *text, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *copy = strdup(text);
 	char *rest = copy;
@@ -175,25 +174,25 @@ static int read_devices(struct flat *f, struct np_node n, const char *text, stru
 	return 0;
 }
 
-static int read_rollout(struct flat *f, struct np_node n, const char *text, struct np_err *err)
+static int read_rollout(struct flat *f, struct np_val n, const char *text, struct np_err *err)
 {
 	if (strcmp(text, "OnDelete") == 0)
 		f->pool.rollout = NP_ROLLOUT_ON_DELETE;
 	else if (strcmp(text, "RollingUpdate") != 0)
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "%s is '%.64s': expected RollingUpdate or OnDelete", n.key,
-				    text);
+		return np_doc_fail(n, err, NP_E_SPEC,
+				   "%s is '%.64s': expected RollingUpdate or OnDelete", n.key,
+				   text);
 	return 0;
 }
 
-static int read_count(struct flat *f, struct np_node n, const char *text, struct np_err *err)
+static int read_count(struct flat *f, struct np_val n, const char *text, struct np_err *err)
 {
 	struct np_err why = NP_ERR_INIT;
 
 	if (np_u64_parse(text, 0, INT32_MAX, &f->pool.replicas, &why) < 0)
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "%s is '%.64s': expected a whole number from 0 to %d", n.key,
-				    text, INT32_MAX);
+		return np_doc_fail(n, err, NP_E_SPEC,
+				   "%s is '%.64s': expected a whole number from 0 to %d", n.key,
+				   text, INT32_MAX);
 	f->pool.has_replicas = true;
 	return 0;
 }
@@ -201,7 +200,7 @@ static int read_count(struct flat *f, struct np_node n, const char *text, struct
 /* In the order in which they are read: the allow-list stands before the devices. */
 static const struct flat_field {
 	const char *key;
-	int (*read)(struct flat *f, struct np_node n, const char *text, struct np_err *err);
+	int (*read)(struct flat *f, struct np_val n, const char *text, struct np_err *err);
 } flat_fields[] = {
 	{ "OS_ARCH", read_guest },
 	{ "VSPHERE_IGNORE_PCI_DEVICES_ALLOW_LIST", read_allow_list },
@@ -219,30 +218,31 @@ static const struct flat_field {
 /* A placeholder stands for a whole value, unless its reader knows what to do with one. */
 static bool is_open(const struct flat_field *field, const char *text)
 {
-	return np_is_placeholder(text) && field->read != read_keys && field->read != read_hardware;
+	return np_pool_is_placeholder(text) && field->read != read_keys &&
+	       field->read != read_hardware;
 }
 
 /* Returns a scalar as text, which `buf` may hold; NULL where there is none. */
-static int read_scalar(struct np_node n, char buf[static NP_NODE_TEXT_MAX], const char **ret,
+static int read_scalar(struct np_val n, char buf[static NP_DOC_TEXT_MAX], const char **ret,
 		       struct np_err *err)
 {
 	*ret = NULL;
-	if (!np_node_is_present(n))
+	if (!np_doc_is_present(n))
 		return 0;
 	if (json_is_object(n.json) || json_is_array(n.json))
-		return np_pool_fail_instead(n, "text", err);
-	np_node_text(n, buf);
+		return pool_fail_instead(n, "text", err);
+	np_doc_text(n, buf);
 	*ret = json_is_string(n.json) ? json_string_value(n.json) : buf;
 	if (!**ret)
 		*ret = NULL;
 	return 0;
 }
 
-static int read_field(struct flat *f, struct np_node root, const struct flat_field *field,
+static int read_field(struct flat *f, struct np_val root, const struct flat_field *field,
 		      struct np_err *err)
 {
-	struct np_node n = np_node_get(root, field->key);
-	char buf[NP_NODE_TEXT_MAX];
+	struct np_val n = np_doc_get(root, field->key);
+	char buf[NP_DOC_TEXT_MAX];
 	const char *text;
 
 	if (read_scalar(n, buf, &text, err) < 0)
@@ -262,24 +262,24 @@ static int set_pool(struct flat *f, const char *cluster, struct np_err *err)
 	f->pool.has_template = true;
 	f->pool.template_index = f->o->in->n_templates;
 	f->pool.has_placeholder = f->pool.has_placeholder || f->template.has_placeholder ||
-				  (cluster && np_is_placeholder(cluster));
+				  (cluster && np_pool_is_placeholder(cluster));
 	f->template.is_used = true;
-	return np_pool_copy_text(&f->pool.cluster, cluster, err);
+	return pool_copy_text(&f->pool.cluster, cluster, err);
 }
 
 static int push(struct flat *f, struct np_err *err)
 {
-	if (np_template_push_take(f->o->in, &f->template, err) < 0)
+	if (pool_template_push_take(f->o->in, &f->template, err) < 0)
 		return np_err_ret(err);
-	return np_input_push_take(f->o->in, &f->pool, err);
+	return pool_input_push_take(f->o->in, &f->pool, err);
 }
 
-static int add_base(const struct np_object *o, const char *cluster, struct np_err *err)
+static int add_base(const struct pool_object *o, const char *cluster, struct np_err *err)
 {
 	NP_AUTO(flat_done) struct flat f = { .o = o };
 
-	if (np_pool_init(o, o->root.pos, FLAT_POOL, &f.pool, err) < 0 ||
-	    np_template_init(o, o->root.pos, FLAT_POOL, &f.template, err) < 0)
+	if (pool_init(o, o->root.pos, FLAT_POOL, &f.pool, err) < 0 ||
+	    pool_template_init(o, o->root.pos, FLAT_POOL, &f.template, err) < 0)
 		return np_err_ret(err);
 	f.template.kind = NP_TEMPLATE_FLAT;
 	f.pool.rollout = NP_ROLLOUT_SURGE;
@@ -291,13 +291,13 @@ static int add_base(const struct np_object *o, const char *cluster, struct np_er
 	return push(&f, err);
 }
 
-static int read_extra_keys(struct np_node item, struct np_template *t, struct np_err *err)
+static int read_extra_keys(struct np_val item, struct np_template *t, struct np_err *err)
 {
-	struct np_node n = np_node_get(item, "customVMX");
+	struct np_val n = np_doc_get(item, "customVMX");
 	NP_AUTO(np_freep) char *copy = NULL;
 	const char *text = NULL;
 
-	if (np_node_string(n, &text, err) < 0)
+	if (np_doc_string(n, &text, err) < 0)
 		return np_err_ret(err);
 	if (!text || !*text)
 		return 0;
@@ -305,22 +305,22 @@ static int read_extra_keys(struct np_node item, struct np_template *t, struct np
 	return copy ? read_key_pairs(t, n, copy, err) : np_fail_nomem(err);
 }
 
-static int read_extra(struct flat *f, struct np_node item, struct np_err *err)
+static int read_extra(struct flat *f, struct np_val item, struct np_err *err)
 {
 	const char *image = NULL;
 
-	if (np_pool_read_replicas(np_node_get(item, "replicas"), &f->pool, err) < 0 ||
-	    np_node_string(np_node_get(item, "template"), &image, err) < 0 ||
+	if (pool_read_replicas(np_doc_get(item, "replicas"), &f->pool, err) < 0 ||
+	    np_doc_string(np_doc_get(item, "template"), &image, err) < 0 ||
 	    read_extra_keys(item, &f->template, err) < 0 ||
-	    np_template_note_guest(&f->template, "template", image, err) < 0)
+	    pool_template_note_guest(&f->template, "template", image, err) < 0)
 		return np_err_ret(err);
 	f->template.has_placeholder =
-		f->template.has_placeholder || (image && np_is_placeholder(image));
+		f->template.has_placeholder || (image && np_pool_is_placeholder(image));
 	return 0;
 }
 
 /* `above`: how many lines of the file stand above the block that the item's place counts in. */
-static int add_extra(const struct np_object *o, struct np_node item, unsigned above,
+static int add_extra(const struct pool_object *o, struct np_val item, unsigned above,
 		     const char *cluster, struct np_err *err)
 {
 	NP_AUTO(flat_done) struct flat f = { .o = o };
@@ -328,39 +328,37 @@ static int add_extra(const struct np_object *o, struct np_node item, unsigned ab
 	const char *name;
 
 	if (!json_is_object(item.json))
-		return np_pool_fail_instead(item, "a mapping with name, replicas and customVMX",
-					    err);
-	if (np_pool_read_name(np_node_get(item, "name"), "name of the extra pool", &name, err) <
-		    0 ||
-	    np_pool_init(o, at, name, &f.pool, err) < 0 ||
-	    np_template_init(o, at, name, &f.template, err) < 0 || read_extra(&f, item, err) < 0 ||
-	    set_pool(&f, cluster, err) < 0)
+		return pool_fail_instead(item, "a mapping with name, replicas and customVMX", err);
+	if (pool_read_name(np_doc_get(item, "name"), "name of the extra pool", &name, err) < 0 ||
+	    pool_init(o, at, name, &f.pool, err) < 0 ||
+	    pool_template_init(o, at, name, &f.template, err) < 0 ||
+	    read_extra(&f, item, err) < 0 || set_pool(&f, cluster, err) < 0)
 		return np_err_ret(err);
 	f.template.kind = NP_TEMPLATE_EXTRA;
 	return push(&f, err);
 }
 
-static int add_extra_list(const struct np_object *o, struct np_node list, unsigned above,
+static int add_extra_list(const struct pool_object *o, struct np_val list, unsigned above,
 			  const char *cluster, struct np_err *err)
 {
-	size_t n = np_node_count(list);
+	size_t n = np_doc_count(list);
 
 	if (!json_is_array(list.json))
-		return np_pool_fail_instead(list, "a list of pools", err);
+		return pool_fail_instead(list, "a list of pools", err);
 	if (n > EXTRA_POOLS_MAX)
-		return np_node_fail(list, err, NP_E_SPEC, "%zu extra pools: at most %d", n,
-				    EXTRA_POOLS_MAX);
+		return np_doc_fail(list, err, NP_E_SPEC, "%zu extra pools: at most %d", n,
+				   EXTRA_POOLS_MAX);
 	for (size_t i = 0; i < n; i++)
-		if (add_extra(o, np_node_at(list, i), above, cluster, err) < 0)
+		if (add_extra(o, np_doc_at(list, i), above, cluster, err) < 0)
 			return np_err_ret(err);
 	return 0;
 }
 
 /* The list may stand as YAML in a block of text, as the overlay of TKG 1.6 wants it. */
-static int add_extra_block(const struct np_object *o, struct np_node n, const char *cluster,
+static int add_extra_block(const struct pool_object *o, struct np_val n, const char *cluster,
 			   struct np_err *err)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	const char *text = json_string_value(n.json);
 	NP_AUTO(np_freep) char *name = NULL;
@@ -372,9 +370,9 @@ static int add_extra_block(const struct np_object *o, struct np_node n, const ch
 		name = NULL;
 		return np_fail_nomem(err);
 	}
-	if (np_reader_new(name, text, strlen(text), &reader, err) < 0)
+	if (np_doc_reader_new(name, text, strlen(text), &reader, err) < 0)
 		return np_err_ret(err);
-	got = np_reader_next(reader, &doc, err);
+	got = np_doc_reader_next(reader, &doc, err);
 	if (got <= 0)
 		return got;
 	return add_extra_list(o, np_doc_root(doc), n.pos.line, cluster, err);
@@ -396,10 +394,10 @@ static bool is_base_key(const char *key)
 	return false;
 }
 
-static bool has_base(struct np_node root)
+static bool has_base(struct np_val root)
 {
-	for (struct np_node n = np_node_next(root, NULL); n.key && *n.key;
-	     n = np_node_next(root, n.key))
+	for (struct np_val n = np_doc_next(root, NULL); n.key && *n.key;
+	     n = np_doc_next(root, n.key))
 		if (is_base_key(n.key))
 			return true;
 	return false;
@@ -407,46 +405,46 @@ static bool has_base(struct np_node root)
 
 static bool is_other_cloud(const char *provider)
 {
-	return provider && strcmp(provider, "vsphere") != 0 && !np_is_placeholder(provider);
+	return provider && strcmp(provider, "vsphere") != 0 && !np_pool_is_placeholder(provider);
 }
 
-static int open_flat(struct np_object *o, const char **ret_cluster, const char **ret_provider,
+static int open_flat(struct pool_object *o, const char **ret_cluster, const char **ret_provider,
 		     struct np_err *err)
 {
-	struct np_node name = np_node_get(o->root, "CLUSTER_NAME");
+	struct np_val name = np_doc_get(o->root, "CLUSTER_NAME");
 
 	o->kind = FLAT_KIND;
-	if (np_node_string(name, ret_cluster, err) < 0 ||
-	    np_node_string(np_node_get(o->root, "INFRASTRUCTURE_PROVIDER"), ret_provider, err) < 0)
+	if (np_doc_string(name, ret_cluster, err) < 0 ||
+	    np_doc_string(np_doc_get(o->root, "INFRASTRUCTURE_PROVIDER"), ret_provider, err) < 0)
 		return np_err_ret(err);
 	/* The name may come from the command line instead. */
 	if (*ret_cluster && !**ret_cluster)
 		*ret_cluster = NULL;
-	if (*ret_cluster && np_pool_read_name(name, "CLUSTER_NAME", ret_cluster, err) < 0)
+	if (*ret_cluster && pool_read_name(name, "CLUSTER_NAME", ret_cluster, err) < 0)
 		return np_err_ret(err);
 	o->name = *ret_cluster ? *ret_cluster : FLAT_POOL;
-	return np_object_read_namespace(o, np_node_get(o->root, "NAMESPACE"), err);
+	return pool_object_read_namespace(o, np_doc_get(o->root, "NAMESPACE"), err);
 }
 
-int np_pool_add_flat(const struct np_object *parent, struct np_node root, struct np_err *err)
+int pool_add_flat(const struct pool_object *parent, struct np_val root, struct np_err *err)
 {
-	struct np_object o = *parent;
-	struct np_node extra = np_node_get(root, EXTRA_KEY);
+	struct pool_object o = *parent;
+	struct np_val extra = np_doc_get(root, EXTRA_KEY);
 	const char *cluster = NULL, *provider = NULL;
 	bool base = has_base(root);
 
 	o.root = root;
-	if (!base && !np_node_is_present(extra))
+	if (!base && !np_doc_is_present(extra))
 		return 0;
 	if (open_flat(&o, &cluster, &provider, err) < 0)
 		return np_err_ret(err);
 	if (is_other_cloud(provider))
-		return np_pool_skip_object(&o, "whose provider is not vsphere", err) < 0
+		return pool_skip_object(&o, "whose provider is not vsphere", err) < 0
 			       ? np_err_ret(err)
 			       : 1;
 	if (base && add_base(&o, cluster, err) < 0)
 		return np_err_ret(err);
-	if (np_node_is_present(extra) && add_extra_block(&o, extra, cluster, err) < 0)
+	if (np_doc_is_present(extra) && add_extra_block(&o, extra, cluster, err) < 0)
 		return np_err_ret(err);
 	return 1;
 }

@@ -13,7 +13,7 @@
 
 #define SKIPPED_KINDS_MAX 64
 
-int np_input_push_take(struct np_input *in, struct np_pool *pool, struct np_err *err)
+int pool_input_push_take(struct np_input *in, struct np_pool *pool, struct np_err *err)
 {
 	if (in->n_pools >= NP_POOLS_MAX)
 		return np_fail(err, NP_E_SPEC, "%s:%u: more than %d worker pools in one input",
@@ -38,7 +38,7 @@ static void write_skipped(struct np_input *in)
 
 	in->skipped[0] = '\0';
 	for (size_t i = 0; i < in->n_skipped_kinds; i++) {
-		const struct np_skipped *k = &in->skipped_kinds[i];
+		const struct np_ignored_kind *k = &in->skipped_kinds[i];
 		char times[32] = "";
 		int n;
 
@@ -57,7 +57,7 @@ static void write_skipped(struct np_input *in)
 static int add_skipped_kind(struct np_input *in, const char *label, struct np_err *err)
 {
 	size_t n = in->n_skipped_kinds;
-	struct np_skipped *grown;
+	struct np_ignored_kind *grown;
 
 	if (n >= SKIPPED_KINDS_MAX)
 		return 0;
@@ -65,16 +65,16 @@ static int add_skipped_kind(struct np_input *in, const char *label, struct np_er
 	if (!grown)
 		return np_fail_nomem(err);
 	in->skipped_kinds = grown;
-	grown[n] = (struct np_skipped){ .kind = strdup(label), .count = 1 };
+	grown[n] = (struct np_ignored_kind){ .kind = strdup(label), .count = 1 };
 	if (!grown[n].kind)
 		return np_fail_nomem(err);
 	in->n_skipped_kinds++;
 	return 0;
 }
 
-int np_input_skip(struct np_input *in, const char *kind, struct np_err *err)
+int pool_input_skip(struct np_input *in, const char *kind, struct np_err *err)
 {
-	char label[LABEL_MAX];
+	char label[POOL_LABEL_MAX];
 	size_t i = 0;
 
 	strlcpy(label, kind, sizeof(label));

@@ -54,9 +54,9 @@
 /* Parses and finishes one text as "in.yaml". */
 static int read_text(struct np_input *in, const char *text, struct np_err *err)
 {
-	int rc = np_input_parse(in, catalogue, "in.yaml", text, strlen(text), err);
+	int rc = np_pool_input_parse(in, catalogue, "in.yaml", text, strlen(text), err);
 
-	return rc < 0 ? rc : np_input_finish(in, err);
+	return rc < 0 ? rc : np_pool_input_finish(in, err);
 }
 
 static void test_pool__only_named_classes_are_required(void **state)
@@ -82,9 +82,9 @@ static void test_pool__only_named_classes_are_required(void **state)
 		struct np_err err = NP_ERR_INIT;
 
 		assert_int_equal(read_text(&in, rows[i].text, &err), 0);
-		if (np_input_needs_classes(&in) != rows[i].expect)
+		if (np_pool_input_needs_classes(&in) != rows[i].expect)
 			fail_msg("%s", rows[i].what);
-		np_input_done(&in);
+		np_pool_input_done(&in);
 	}
 }
 
@@ -104,7 +104,7 @@ static void test_pool__placeholders_are_recognized(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++)
-		if (np_is_placeholder(rows[i].text) != rows[i].expect)
+		if (np_pool_is_placeholder(rows[i].text) != rows[i].expect)
 			fail_msg("'%s' should%s be a placeholder", rows[i].text,
 				 rows[i].expect ? "" : " not");
 }
@@ -142,7 +142,7 @@ static void test_pool__namespaces_come_from_document_default_or_kubernetes(void 
 			np_pool_id(&in.pools[0], id);
 		if (strcmp(err.code ? err.text : id, rows[i].expect) != 0)
 			fail_msg("%s: %s", rows[i].what, err.code ? err.text : id);
-		np_input_done(&in);
+		np_pool_input_done(&in);
 	}
 }
 
@@ -160,12 +160,12 @@ static void test_pool__class_in_a_list_keeps_its_document(void **state)
 	assert_int_equal(in.n_classes, 1);
 	/* The reader is gone by now: under ASan this fails where the document was not kept. */
 	assert_int_equal(
-		np_node_string(np_node_get(np_node_get(in.classes[0].node, "metadata"), "name"),
-			       &name, &err),
+		np_doc_string(np_doc_get(np_doc_get(in.classes[0].node, "metadata"), "name"), &name,
+			      &err),
 		1);
 	assert_string_equal(name, "gpu");
 	assert_int_equal(in.classes[0].node.pos.line, 4);
-	np_input_done(&in);
+	np_pool_input_done(&in);
 }
 
 static void test_pool__a_foreign_topology_is_counted(void **state)
@@ -188,10 +188,11 @@ static void test_pool__a_foreign_topology_is_counted(void **state)
 		char text[512];
 
 		snprintf(text, sizeof(text), CLUSTER "%s", rows[i].text);
-		assert_int_equal(np_input_parse(&in, catalogue, "f", text, strlen(text), &err), 0);
+		assert_int_equal(np_pool_input_parse(&in, catalogue, "f", text, strlen(text), &err),
+				 0);
 		if (in.n_topologies_skipped != rows[i].expect || in.n_skipped != 1)
 			fail_msg("%s: %zu", rows[i].what, in.n_topologies_skipped);
-		np_input_done(&in);
+		np_pool_input_done(&in);
 	}
 }
 
@@ -203,11 +204,11 @@ static void test_pool__at_most_a_hundred_errors_are_kept(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 150; i++)
-		assert_int_equal(np_input_collect(&in, catalogue, "f", text, strlen(text), &err),
-				 0);
+		assert_int_equal(
+			np_pool_input_collect(&in, catalogue, "f", text, strlen(text), &err), 0);
 	assert_int_equal(in.n_errors, 100);
 	assert_int_equal(in.n_documents, 150);
-	np_input_done(&in);
+	np_pool_input_done(&in);
 	assert_null(in.errors);
 }
 
@@ -218,11 +219,13 @@ static void test_pool__duplicate_pool_names_both_files(void **state)
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(np_input_parse(&in, catalogue, "a.yaml", text, strlen(text), &err), 0);
-	assert_int_equal(np_input_parse(&in, catalogue, "b.yaml", text, strlen(text), &err), 0);
-	assert_int_equal(np_input_finish(&in, &err), -(int)NP_E_SPEC);
+	assert_int_equal(np_pool_input_parse(&in, catalogue, "a.yaml", text, strlen(text), &err),
+			 0);
+	assert_int_equal(np_pool_input_parse(&in, catalogue, "b.yaml", text, strlen(text), &err),
+			 0);
+	assert_int_equal(np_pool_input_finish(&in, &err), -(int)NP_E_SPEC);
 	assert_string_equal(err.text, "b.yaml:1: pool 'ml/p' is given twice, first in a.yaml:1");
-	np_input_done(&in);
+	np_pool_input_done(&in);
 }
 
 static void test_pool__longest_id_fits(void **state)
@@ -242,7 +245,7 @@ static void test_pool__longest_id_fits(void **state)
 	assert_int_equal(read_text(&in, text, &err), 0);
 	np_pool_id(&in.pools[0], id);
 	assert_int_equal(strlen(id), 3 * 253 + 2);
-	np_input_done(&in);
+	np_pool_input_done(&in);
 }
 
 static void test_pool__long_list_of_skipped_kinds_is_truncated(void **state)
@@ -255,14 +258,15 @@ static void test_pool__long_list_of_skipped_kinds_is_truncated(void **state)
 		char text[64];
 
 		snprintf(text, sizeof(text), "{apiVersion: v1, kind: Kind%u}", i % 100);
-		assert_int_equal(np_input_parse(&in, catalogue, "f", text, strlen(text), &err), 0);
+		assert_int_equal(np_pool_input_parse(&in, catalogue, "f", text, strlen(text), &err),
+				 0);
 	}
 	assert_int_equal(in.n_skipped, 300);
 	assert_int_equal(in.n_documents, 300);
 	assert_int_equal(strlen(in.skipped), sizeof(in.skipped) - 1);
 	assert_string_equal(in.skipped + sizeof(in.skipped) - 4, "...");
 	assert_memory_equal(in.skipped, "Kind0 x3, Kind1 x3, ", 20);
-	np_input_done(&in);
+	np_pool_input_done(&in);
 }
 
 /* Adds `n` NodePools and a tenth as many classes, each class twice; returns the seconds it took. */
@@ -285,13 +289,13 @@ static double time_pools(size_t n)
 			"VirtualMachineClass, metadata: {name: c%zu}}\n",
 			i, i % (n / 10), i % (n / 10));
 	fclose(f);
-	assert_int_equal(np_input_parse(&in, catalogue, "many.yaml", text, size, &err), 0);
+	assert_int_equal(np_pool_input_parse(&in, catalogue, "many.yaml", text, size, &err), 0);
 	assert_int_equal(in.n_pools, n);
 	assert_int_equal(in.n_classes, n);
 	start = clock();
-	assert_int_equal(np_input_finish(&in, &err), 0);
+	assert_int_equal(np_pool_input_finish(&in, &err), 0);
 	seconds = (double)(clock() - start) / CLOCKS_PER_SEC;
-	np_input_done(&in);
+	np_pool_input_done(&in);
 	free(text);
 	return seconds;
 }
@@ -339,11 +343,12 @@ static void test_pool__each_allocation_may_fail(void **state)
 		fail_allocation(&f);
 		rc = read_text(&in, text, &err);
 		if (rc == 0)
-			rc = np_input_collect(&in, catalogue, "w.yaml", wrong, strlen(wrong), &err);
+			rc = np_pool_input_collect(&in, catalogue, "w.yaml", wrong, strlen(wrong),
+						   &err);
 		stop_failing(&f);
 		if (rc != (f.failed ? -(int)NP_E_NOMEM : 0) || (rc < 0 && !err.text[0]))
 			fail_msg("allocation %zu: %d %s", f.rounds, rc, err.text);
-		np_input_done(&in);
+		np_pool_input_done(&in);
 	}
 	assert_true(f.rounds > 60);
 }
@@ -355,12 +360,12 @@ static int replay(const uint8_t *bytes, size_t size)
 	struct np_err err = NP_ERR_INIT;
 	const char *text = (const char *)bytes;
 
-	if (np_input_parse(&in, catalogue, "fuzz.yaml", text, size, &err) == 0)
-		(void)np_input_finish(&in, &err);
-	np_input_done(&in);
-	if (np_input_collect(&in, catalogue, "fuzz.yaml", text, size, &err) == 0)
-		(void)np_input_finish(&in, &err);
-	np_input_done(&in);
+	if (np_pool_input_parse(&in, catalogue, "fuzz.yaml", text, size, &err) == 0)
+		(void)np_pool_input_finish(&in, &err);
+	np_pool_input_done(&in);
+	if (np_pool_input_collect(&in, catalogue, "fuzz.yaml", text, size, &err) == 0)
+		(void)np_pool_input_finish(&in, &err);
+	np_pool_input_done(&in);
 	/* Not an error without a text. */
 	return err.code != NP_OK && !err.text[0];
 }

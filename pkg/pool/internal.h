@@ -7,7 +7,7 @@
  *
  * pool.c     dispatch by group, version and kind; lists; what is passed over
  * object.c   names, required texts, pools as they are made
- * asks.c     the GPUs a pool names: spec.gpus and the annotation
+ * requests.c     the GPUs a pool names: spec.gpus and the annotation
  * nodepool.c, cluster.c, deployment.c, template.c   the kinds
  * topology.c pools as Cluster API tells of them, and the variable that says what they need
  * flat.c, nodefile.c   files without apiVersion and kind
@@ -32,17 +32,17 @@
 #define NP_POOL_GPUS_MAX 256
 #define NP_ASK_COUNT_MAX 64
 #define NP_INPUT_ERRORS_MAX 100
-#define NP_NAME_MAX 253 /* RFC 1123 subdomain, as Kubernetes limits names */
+#define POOL_NAME_MAX 253 /* RFC 1123 subdomain, as Kubernetes limits names */
 #define NP_OUR_PREFIX "nodeprep.dev/" /* of annotations */
 #define NP_GPUS_WORD "gpus"
 #define NP_GPUS_ANNOTATION NP_OUR_PREFIX NP_GPUS_WORD
 
 /* One object of a known kind on its way into the input. Borrows everything. */
-struct np_object {
+struct pool_object {
 	struct np_input *in;
 	const struct np_catalogue *cat;
 	struct np_doc *doc;
-	struct np_node root;
+	struct np_val root;
 	const char *kind;
 	const char *name;
 	const char *ns; /* the default's where the object has none */
@@ -50,127 +50,126 @@ struct np_object {
 };
 
 /* Adds the pools of one object of that kind. */
-int np_pool_add_nodepool(const struct np_object *o, struct np_err *err);
-int np_pool_add_tkc(const struct np_object *o, struct np_err *err);
-int np_pool_add_tkc_v1alpha1(const struct np_object *o, struct np_err *err);
-int np_pool_add_cluster(const struct np_object *o, struct np_err *err);
+int pool_add_nodepool(const struct pool_object *o, struct np_err *err);
+int pool_add_tkc(const struct pool_object *o, struct np_err *err);
+int pool_add_tkc_v1alpha1(const struct pool_object *o, struct np_err *err);
+int pool_add_cluster(const struct pool_object *o, struct np_err *err);
 
-int np_pool_add_machine_deployment(const struct np_object *o, struct np_err *err);
-int np_pool_add_control_plane(const struct np_object *o, struct np_err *err);
-int np_pool_add_template(const struct np_object *o, struct np_err *err);
-int np_pool_add_supervisor_template(const struct np_object *o, struct np_err *err);
+int pool_add_machine_deployment(const struct pool_object *o, struct np_err *err);
+int pool_add_control_plane(const struct pool_object *o, struct np_err *err);
+int pool_add_template(const struct pool_object *o, struct np_err *err);
+int pool_add_supervisor_template(const struct pool_object *o, struct np_err *err);
 
 /* Adds what a file without apiVersion and kind holds; returns 1, or 0 where it is no such file. */
-int np_pool_add_flat(const struct np_object *parent, struct np_node root, struct np_err *err);
-int np_pool_add_node_file(const struct np_object *parent, struct np_node root, struct np_err *err);
+int pool_add_flat(const struct pool_object *parent, struct np_val root, struct np_err *err);
+int pool_add_node_file(const struct pool_object *parent, struct np_val root, struct np_err *err);
 
 /* Fills name and ns of *o from its metadata and checks them. */
-int np_object_open(struct np_object *o, struct np_err *err);
+int pool_object_open(struct pool_object *o, struct np_err *err);
 
 /* Fills ns of *o from `n`, or from the defaults where it is absent. */
-int np_object_read_namespace(struct np_object *o, struct np_node n, struct np_err *err);
+int pool_object_read_namespace(struct pool_object *o, struct np_val n, struct np_err *err);
 
 /* Counts a document of that kind as passed over. */
-int np_input_skip(struct np_input *in, const char *kind, struct np_err *err);
+int pool_input_skip(struct np_input *in, const char *kind, struct np_err *err);
 
 /* Moves *pool to the end of the input's pools; leaves it empty. */
-int np_input_push_take(struct np_input *in, struct np_pool *pool, struct np_err *err);
+int pool_input_push_take(struct np_input *in, struct np_pool *pool, struct np_err *err);
 
 /* Starts a pool of `o` called `name` whose entry stands at `at`; ret_pool is the caller's to finish. */
-int np_pool_init(const struct np_object *o, struct np_pos at, const char *name,
-		 struct np_pool *ret_pool, struct np_err *err);
-void np_pool_done(struct np_pool *pool);
+int pool_init(const struct pool_object *o, struct np_pos at, const char *name,
+	      struct np_pool *ret_pool, struct np_err *err);
+void pool_done(struct np_pool *pool);
 
 /* Replaces *dst by a copy of `text`; NULL leaves NULL. */
-int np_pool_copy_text(char **dst, const char *text, struct np_err *err);
+int pool_copy_text(char **dst, const char *text, struct np_err *err);
 
 /* Starts a template of `o` called `name` whose entry stands at `at`. */
-int np_template_init(const struct np_object *o, struct np_pos at, const char *name,
-		     struct np_template *ret, struct np_err *err);
-void np_template_done(struct np_template *t);
+int pool_template_init(const struct pool_object *o, struct np_pos at, const char *name,
+		       struct np_template *ret, struct np_err *err);
+void pool_template_done(struct np_template *t);
 
 /* Moves *t to the end of the input's templates; leaves it empty. */
-int np_template_push_take(struct np_input *in, struct np_template *t, struct np_err *err);
+int pool_template_push_take(struct np_input *in, struct np_template *t, struct np_err *err);
 
 /* Adds a passthrough device, or a vGPU where `profile` is one; `n` is where it is told. */
-int np_template_add_device(struct np_template *t, const struct np_catalogue *cat, struct np_node n,
-			   struct np_pci_id id, const char *profile, struct np_err *err);
+int pool_template_add_device(struct np_template *t, const struct np_catalogue *cat, struct np_val n,
+			     struct np_pci_id id, const char *profile, struct np_err *err);
 
 /* Adds a VMX key; a misspelt one is noted, one that stands already is refused. */
-int np_template_add_key(struct np_template *t, struct np_node n, const char *key, const char *text,
-			struct np_err *err);
+int pool_template_add_key(struct np_template *t, struct np_val n, const char *key, const char *text,
+			  struct np_err *err);
 
 /* Sets the hardware version, which must be such as "vmx-17" or a placeholder. */
-int np_template_set_hardware(struct np_template *t, struct np_node n, const char *text,
-			     struct np_err *err);
+int pool_template_set_hardware(struct np_template *t, struct np_val n, const char *text,
+			       struct np_err *err);
 
 /* Notes a guest that is 32-bit, by what images, guest ids and architectures are called. */
-int np_template_note_guest(struct np_template *t, const char *field, const char *text,
-			   struct np_err *err);
+int pool_template_note_guest(struct np_template *t, const char *field, const char *text,
+			     struct np_err *err);
 
 #define NP_TEMPLATE_KEY_MAX 1024
 
 /* Writes the text under which a template is looked for. */
-void np_template_key(const char *group, const char *ns, const char *name,
-		     char buf[static NP_TEMPLATE_KEY_MAX]);
+void pool_template_key(const char *group, const char *ns, const char *name,
+		       char buf[static NP_TEMPLATE_KEY_MAX]);
 
 /* Finds each pool's template, and makes pools of the templates that none names. */
-int np_input_join(struct np_input *in, struct np_err *err);
+int pool_input_join(struct np_input *in, struct np_err *err);
 
 /* Reads how nodes are replaced out of a deployment's `strategy`, whose default is a surge of one. */
-int np_pool_read_rollout(struct np_node strategy, struct np_pool *pool, struct np_err *err);
+int pool_read_rollout(struct np_val strategy, struct np_pool *pool, struct np_err *err);
 
 /* Reads a deployment's metadata: our annotation and the autoscaler's. */
-int np_pool_read_deployment_metadata(const struct np_object *o, struct np_node metadata,
-				     struct np_pool *pool, struct np_err *err);
+int pool_read_deployment_metadata(const struct pool_object *o, struct np_val metadata,
+				  struct np_pool *pool, struct np_err *err);
 
 /* Tells whether the metadata has an annotation of ours. */
-bool np_pool_has_our_annotation(struct np_node metadata);
+bool pool_has_our_annotation(struct np_val metadata);
 
 /* Counts an object of ours that has no pool to give. */
-int np_pool_skip_object(const struct np_object *o, const char *why, struct np_err *err);
+int pool_skip_object(const struct pool_object *o, const char *why, struct np_err *err);
 
 /* Tells that `what` is needed at `n`, and what stands there instead. */
-int np_pool_fail_instead(struct np_node n, const char *what, struct np_err *err);
+int pool_fail_instead(struct np_val n, const char *what, struct np_err *err);
 
 /* Reads a text that must be there and must do as the name of something. */
-int np_pool_read_name(struct np_node n, const char *what, const char **ret, struct np_err *err);
+int pool_read_name(struct np_val n, const char *what, const char **ret, struct np_err *err);
 
 /* Reads the class's name at `n`, where there is one; `what` is the field's name in a message. */
-int np_pool_read_class(struct np_node n, const char *what, struct np_pool *pool,
-		       struct np_err *err);
+int pool_read_class(struct np_val n, const char *what, struct np_pool *pool, struct np_err *err);
 
 /* Reads the replicas at `n`, where there are any; a placeholder marks the pool. */
-int np_pool_read_replicas(struct np_node n, struct np_pool *pool, struct np_err *err);
+int pool_read_replicas(struct np_val n, struct np_pool *pool, struct np_err *err);
 
 /* Tells whether some tool is to fill in the value. */
-bool np_node_is_placeholder(struct np_node n);
+bool pool_node_is_placeholder(struct np_val n);
 
 /* Refuses members of `object` that are not among `known`, naming the near one. */
-int np_pool_check_fields(struct np_node object, struct np_words known, struct np_err *err);
+int pool_check_fields(struct np_val object, struct np_words known, struct np_err *err);
 
 /* Reads spec.gpus. */
-int np_pool_read_asks(struct np_node list, const struct np_catalogue *cat, struct np_pool *pool,
-		      struct np_err *err);
-
-/* Reads minimumGB and sizeGB of `parent`, which a message calls `what`. */
-int np_pool_read_sizes(struct np_node parent, const char *what, struct np_pool *pool,
+int pool_read_requests(struct np_val list, const struct np_catalogue *cat, struct np_pool *pool,
 		       struct np_err *err);
 
+/* Reads minimumGB and sizeGB of `parent`, which a message calls `what`. */
+int pool_read_sizes(struct np_val parent, const char *what, struct np_pool *pool,
+		    struct np_err *err);
+
 /* Reads the value of the topology's variable NP_GPU_VARIABLE; absent: none. */
-int np_pool_read_variable(struct np_node value, const struct np_catalogue *cat,
-			  struct np_pool *pool, struct np_err *err);
+int pool_read_variable(struct np_val value, const struct np_catalogue *cat, struct np_pool *pool,
+		       struct np_err *err);
 
 /* Finds the GPU annotation of an object or pool with that metadata; absent where there is none. */
-int np_pool_find_annotation(struct np_node metadata, struct np_node *ret, struct np_err *err);
+int pool_find_annotation(struct np_val metadata, struct np_val *ret, struct np_err *err);
 
 /* Reads the annotation at `n`, where there is one; a pool that names GPUs already is contradicted. */
-int np_pool_read_annotation(struct np_node n, const struct np_catalogue *cat, struct np_pool *pool,
-			    struct np_err *err);
+int pool_read_annotation(struct np_val n, const struct np_catalogue *cat, struct np_pool *pool,
+			 struct np_err *err);
 
 /* Gives a cluster's annotation to its one pool: the one added since there were `first`. */
-int np_pool_read_cluster_annotation(const struct np_object *o, size_t first, struct np_err *err);
+int pool_read_cluster_annotation(const struct pool_object *o, size_t first, struct np_err *err);
 
-#define LABEL_MAX 160
+#define POOL_LABEL_MAX 160
 
 #endif

@@ -10,11 +10,11 @@
 static const char *const node_pool_keys[] = { "nodeMachineType", "replicas", "tkrResolver",
 					      "vmClass", "workerClass" };
 
-static bool is_node_file(struct np_node root)
+static bool is_node_file(struct np_val root)
 {
 	for (size_t i = 0; i < sizeof(node_pool_keys) / sizeof(node_pool_keys[0]); i++)
-		if (np_node_is_present(np_node_get(root, "name")) &&
-		    np_node_is_present(np_node_get(root, node_pool_keys[i])))
+		if (np_doc_is_present(np_doc_get(root, "name")) &&
+		    np_doc_is_present(np_doc_get(root, node_pool_keys[i])))
 			return true;
 	return false;
 }
@@ -30,14 +30,14 @@ static bool is_gpu_key(const char *key)
 }
 
 /* The command passes on what its NodePool type has, and that has no field for a PCI device. */
-static int note_gpu_keys(struct np_node object, const char *prefix, struct np_pool *pool,
+static int note_gpu_keys(struct np_val object, const char *prefix, struct np_pool *pool,
 			 struct np_err *err)
 {
-	for (struct np_node n = np_node_next(object, NULL); n.key && *n.key;
-	     n = np_node_next(object, n.key))
+	for (struct np_val n = np_doc_next(object, NULL); n.key && *n.key;
+	     n = np_doc_next(object, n.key))
 		if (is_gpu_key(n.key) &&
-		    np_notes_add(
-			    &pool->remarks, err, NP_WARNING_NO_EFFECT,
+		    np_warnings_add(
+			    &pool->warnings, err, NP_WARNING_NO_EFFECT,
 			    "'%s%.64s' has no effect: tanzu cluster node-pool set ignores GPU "
 			    "settings; give the pool a VM class or a VSphereMachineTemplate of its "
 			    "own",
@@ -46,25 +46,25 @@ static int note_gpu_keys(struct np_node object, const char *prefix, struct np_po
 	return 0;
 }
 
-int np_pool_add_node_file(const struct np_object *parent, struct np_node root, struct np_err *err)
+int pool_add_node_file(const struct pool_object *parent, struct np_val root, struct np_err *err)
 {
-	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
-	struct np_object o = *parent;
-	struct np_node vsphere = np_node_get(root, "vsphere");
+	NP_AUTO(pool_done) struct np_pool pool = { 0 };
+	struct pool_object o = *parent;
+	struct np_val vsphere = np_doc_get(root, "vsphere");
 
 	if (!is_node_file(root))
 		return 0;
 	o.root = root;
 	o.kind = "NodePoolFile";
-	if (np_pool_read_name(np_node_get(root, "name"), "name", &o.name, err) < 0 ||
-	    np_object_read_namespace(&o, np_node_get(root, "namespace"), err) < 0 ||
-	    np_pool_init(&o, root.pos, o.name, &pool, err) < 0 ||
-	    np_pool_copy_text(&pool.cluster, NULL, err) < 0 ||
-	    np_pool_read_class(np_node_get(root, "vmClass"), "vmClass", &pool, err) < 0 ||
-	    np_pool_read_replicas(np_node_get(root, "replicas"), &pool, err) < 0 ||
-	    np_node_object(vsphere, err) < 0 || note_gpu_keys(root, "", &pool, err) < 0 ||
+	if (pool_read_name(np_doc_get(root, "name"), "name", &o.name, err) < 0 ||
+	    pool_object_read_namespace(&o, np_doc_get(root, "namespace"), err) < 0 ||
+	    pool_init(&o, root.pos, o.name, &pool, err) < 0 ||
+	    pool_copy_text(&pool.cluster, NULL, err) < 0 ||
+	    pool_read_class(np_doc_get(root, "vmClass"), "vmClass", &pool, err) < 0 ||
+	    pool_read_replicas(np_doc_get(root, "replicas"), &pool, err) < 0 ||
+	    np_doc_object(vsphere, err) < 0 || note_gpu_keys(root, "", &pool, err) < 0 ||
 	    note_gpu_keys(vsphere, "vsphere.", &pool, err) < 0 ||
-	    np_input_push_take(o.in, &pool, err) < 0)
+	    pool_input_push_take(o.in, &pool, err) < 0)
 		return np_err_ret(err);
 	return 1;
 }

@@ -26,33 +26,33 @@ static bool is_all_digits(const char *text)
 	return c != text && !*c;
 }
 
-static int fail_size(struct np_node n, const char *of, struct np_err *err)
+static int fail_size(struct np_val n, const char *of, struct np_err *err)
 {
 	const char *string = json_string_value(n.json);
-	char text[NP_NODE_TEXT_MAX];
+	char text[NP_DOC_TEXT_MAX];
 
-	np_node_text(n, text);
+	np_doc_text(n, text);
 	if (string)
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "%s.%s is the text '%s': expected a number, %s", of, n.key,
-				    text, is_all_digits(string) ? "without quotes" : "such as 512");
+		return np_doc_fail(n, err, NP_E_SPEC,
+				   "%s.%s is the text '%s': expected a number, %s", of, n.key, text,
+				   is_all_digits(string) ? "without quotes" : "such as 512");
 	if (json_is_real(n.json))
-		return np_node_fail(n, err, NP_E_SPEC, "%s.%s is '%s': expected a whole number", of,
-				    n.key, text);
-	return np_node_fail(n, err, NP_E_SPEC,
-			    "%s.%s is '%s': expected a power of two from 1 to %ju", of, n.key, text,
-			    (uintmax_t)NP_WINDOW_GB_MAX);
+		return np_doc_fail(n, err, NP_E_SPEC, "%s.%s is '%s': expected a whole number", of,
+				   n.key, text);
+	return np_doc_fail(n, err, NP_E_SPEC,
+			   "%s.%s is '%s': expected a power of two from 1 to %ju", of, n.key, text,
+			   (uintmax_t)NP_WINDOW_GB_MAX);
 }
 
 /* Returns 1 where a size was read, 0 where there is none. */
-static int read_size(struct np_node n, const char *of, struct np_pool *pool, uint64_t *ret_gb,
+static int read_size(struct np_val n, const char *of, struct np_pool *pool, uint64_t *ret_gb,
 		     struct np_err *err)
 {
 	json_int_t gb = json_integer_value(n.json); /* 0 where it is no integer */
 
-	if (!np_node_is_present(n))
+	if (!np_doc_is_present(n))
 		return 0;
-	if (np_node_is_placeholder(n)) {
+	if (pool_node_is_placeholder(n)) {
 		pool->has_placeholder = pool->window_unknown = true;
 		return 0;
 	}
@@ -62,16 +62,16 @@ static int read_size(struct np_node n, const char *of, struct np_pool *pool, uin
 	return 1;
 }
 
-int np_pool_read_sizes(struct np_node parent, const char *what, struct np_pool *pool,
-		       struct np_err *err)
+int pool_read_sizes(struct np_val parent, const char *what, struct np_pool *pool,
+		    struct np_err *err)
 {
 	struct np_window_policy *policy = &pool->window;
 	int minimum, size;
 
-	minimum = read_size(np_node_get(parent, "minimumGB"), what, pool, &policy->minimum_gb, err);
+	minimum = read_size(np_doc_get(parent, "minimumGB"), what, pool, &policy->minimum_gb, err);
 	if (minimum < 0)
 		return minimum;
-	size = read_size(np_node_get(parent, "sizeGB"), what, pool, &policy->size_gb, err);
+	size = read_size(np_doc_get(parent, "sizeGB"), what, pool, &policy->size_gb, err);
 	if (size < 0)
 		return size;
 	policy->has_minimum = minimum > 0;
@@ -79,29 +79,28 @@ int np_pool_read_sizes(struct np_node parent, const char *what, struct np_pool *
 	return 0;
 }
 
-static int read_mmio(struct np_node mmio, struct np_pool *pool, struct np_err *err)
+static int read_mmio(struct np_val mmio, struct np_pool *pool, struct np_err *err)
 {
-	if (np_node_is_placeholder(mmio)) {
+	if (pool_node_is_placeholder(mmio)) {
 		pool->has_placeholder = pool->window_unknown = true;
 		return 0;
 	}
-	if (np_node_object(mmio, err) < 0 ||
-	    np_pool_check_fields(mmio, NP_WORDS(mmio_fields), err) < 0)
+	if (np_doc_object(mmio, err) < 0 || pool_check_fields(mmio, NP_WORDS(mmio_fields), err) < 0)
 		return np_err_ret(err);
-	return np_pool_read_sizes(mmio, "mmio", pool, err);
+	return pool_read_sizes(mmio, "mmio", pool, err);
 }
 
-static int read_reservation(struct np_node n, struct np_pool *pool, struct np_err *err)
+static int read_reservation(struct np_val n, struct np_pool *pool, struct np_err *err)
 {
 	const char *text = NULL;
 	const char *near;
-	char quoted[NP_NODE_TEXT_MAX];
+	char quoted[NP_DOC_TEXT_MAX];
 
-	if (np_node_is_placeholder(n)) {
+	if (pool_node_is_placeholder(n)) {
 		pool->has_placeholder = true;
 		return 0;
 	}
-	if (np_node_string(n, &text, err) < 0)
+	if (np_doc_string(n, &text, err) < 0)
 		return np_err_ret(err);
 	if (!text || strcmp(text, "Full") == 0)
 		return 0;
@@ -109,64 +108,64 @@ static int read_reservation(struct np_node n, struct np_pool *pool, struct np_er
 		pool->memory_unmanaged = true;
 		return 0;
 	}
-	np_node_text(n, quoted);
-	near = np_pool_near(text, NP_WORDS(reservations));
+	np_doc_text(n, quoted);
+	near = np_text_near(text, NP_WORDS(reservations));
 	if (near)
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "memoryReservation is '%s': did you mean '%s'?", quoted, near);
-	return np_node_fail(n, err, NP_E_SPEC,
-			    "memoryReservation is '%s': expected Full or Unmanaged", quoted);
+		return np_doc_fail(n, err, NP_E_SPEC,
+				   "memoryReservation is '%s': did you mean '%s'?", quoted, near);
+	return np_doc_fail(n, err, NP_E_SPEC,
+			   "memoryReservation is '%s': expected Full or Unmanaged", quoted);
 }
 
-static int read_spec(const struct np_object *o, struct np_node spec, struct np_pool *pool,
+static int read_spec(const struct pool_object *o, struct np_val spec, struct np_pool *pool,
 		     struct np_err *err)
 {
-	struct np_node vm_class = np_node_get(spec, "vmClass");
+	struct np_val vm_class = np_doc_get(spec, "vmClass");
 
-	if (np_pool_check_fields(spec, NP_WORDS(spec_fields), err) < 0)
+	if (pool_check_fields(spec, NP_WORDS(spec_fields), err) < 0)
 		return np_err_ret(err);
-	if (!np_node_is_present(vm_class))
-		return np_node_fail(vm_class, err, NP_E_SPEC,
-				    "spec.vmClass is required: the name of a VirtualMachineClass");
-	if (np_pool_read_class(vm_class, "spec.vmClass", pool, err) < 0 ||
-	    np_pool_read_replicas(np_node_get(spec, "replicas"), pool, err) < 0 ||
-	    np_pool_read_asks(np_node_get(spec, "gpus"), o->cat, pool, err) < 0 ||
-	    read_mmio(np_node_get(spec, "mmio"), pool, err) < 0)
+	if (!np_doc_is_present(vm_class))
+		return np_doc_fail(vm_class, err, NP_E_SPEC,
+				   "spec.vmClass is required: the name of a VirtualMachineClass");
+	if (pool_read_class(vm_class, "spec.vmClass", pool, err) < 0 ||
+	    pool_read_replicas(np_doc_get(spec, "replicas"), pool, err) < 0 ||
+	    pool_read_requests(np_doc_get(spec, "gpus"), o->cat, pool, err) < 0 ||
+	    read_mmio(np_doc_get(spec, "mmio"), pool, err) < 0)
 		return np_err_ret(err);
-	return read_reservation(np_node_get(spec, "memoryReservation"), pool, err);
+	return read_reservation(np_doc_get(spec, "memoryReservation"), pool, err);
 }
 
 /* Two places that say the same drift apart, so that one of them must be wrong some day. */
-static int read_annotation(const struct np_object *o, struct np_node spec, struct np_pool *pool,
+static int read_annotation(const struct pool_object *o, struct np_val spec, struct np_pool *pool,
 			   struct np_err *err)
 {
-	struct np_node annotation;
+	struct np_val annotation;
 
-	if (np_pool_find_annotation(np_node_get(o->root, "metadata"), &annotation, err) < 0)
+	if (pool_find_annotation(np_doc_get(o->root, "metadata"), &annotation, err) < 0)
 		return np_err_ret(err);
-	if (np_node_is_present(annotation) && np_node_is_present(np_node_get(spec, "gpus")))
-		return np_node_fail_key(annotation, err, NP_E_SPEC,
-					"annotation %s and spec.gpus are mutually exclusive: keep "
-					"spec.gpus",
-					NP_GPUS_ANNOTATION);
-	return np_pool_read_annotation(annotation, o->cat, pool, err);
+	if (np_doc_is_present(annotation) && np_doc_is_present(np_doc_get(spec, "gpus")))
+		return np_doc_fail_key(annotation, err, NP_E_SPEC,
+				       "annotation %s and spec.gpus are mutually exclusive: keep "
+				       "spec.gpus",
+				       NP_GPUS_ANNOTATION);
+	return pool_read_annotation(annotation, o->cat, pool, err);
 }
 
-int np_pool_add_nodepool(const struct np_object *o, struct np_err *err)
+int pool_add_nodepool(const struct pool_object *o, struct np_err *err)
 {
-	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
-	struct np_node spec = np_node_get(o->root, "spec");
+	NP_AUTO(pool_done) struct np_pool pool = { 0 };
+	struct np_val spec = np_doc_get(o->root, "spec");
 	int present;
 
-	if (np_pool_check_fields(o->root, NP_WORDS(top_fields), err) < 0)
+	if (pool_check_fields(o->root, NP_WORDS(top_fields), err) < 0)
 		return np_err_ret(err);
-	present = np_node_object(spec, err);
+	present = np_doc_object(spec, err);
 	if (present < 0)
 		return present;
 	if (!present)
-		return np_node_fail(spec, err, NP_E_SPEC, "spec is required, with a vmClass");
-	if (np_pool_init(o, o->root.pos, o->name, &pool, err) < 0 ||
+		return np_doc_fail(spec, err, NP_E_SPEC, "spec is required, with a vmClass");
+	if (pool_init(o, o->root.pos, o->name, &pool, err) < 0 ||
 	    read_spec(o, spec, &pool, err) < 0 || read_annotation(o, spec, &pool, err) < 0)
 		return np_err_ret(err);
-	return np_input_push_take(o->in, &pool, err);
+	return pool_input_push_take(o->in, &pool, err);
 }

@@ -13,7 +13,7 @@
 #include "nodeprep/text.h"
 #include "nodeprep/warnings.h"
 
-bool np_is_placeholder(const char *text)
+bool np_pool_is_placeholder(const char *text)
 {
 	static const struct {
 		const char *open, *close;
@@ -32,9 +32,9 @@ bool np_is_placeholder(const char *text)
 	return false;
 }
 
-bool np_node_is_placeholder(struct np_node n)
+bool pool_node_is_placeholder(struct np_val n)
 {
-	return json_is_string(n.json) && np_is_placeholder(json_string_value(n.json));
+	return json_is_string(n.json) && np_pool_is_placeholder(json_string_value(n.json));
 }
 
 void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX])
@@ -50,58 +50,58 @@ void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX])
 }
 
 /* Loose on purpose: the API server knows the grammar of each name, we need an identity. */
-static int check_name(struct np_node n, const char *what, const char *text, struct np_err *err)
+static int check_name(struct np_val n, const char *what, const char *text, struct np_err *err)
 {
-	char quoted[NP_NODE_TEXT_MAX];
+	char quoted[NP_DOC_TEXT_MAX];
 
-	if (strlen(text) > NP_NAME_MAX)
-		return np_node_fail(n, err, NP_E_SPEC, "%s is %zu bytes long: at most %d", what,
-				    strlen(text), NP_NAME_MAX);
-	np_node_text(n, quoted);
+	if (strlen(text) > POOL_NAME_MAX)
+		return np_doc_fail(n, err, NP_E_SPEC, "%s is %zu bytes long: at most %d", what,
+				   strlen(text), POOL_NAME_MAX);
+	np_doc_text(n, quoted);
 	for (const char *c = text; *c; c++)
-		if (iscntrl((unsigned char)*c) || (*c == '/' && !np_is_placeholder(text)))
-			return np_node_fail(n, err, NP_E_SPEC,
-					    "%s is '%s': a name has no slash and no control "
-					    "character",
-					    what, quoted);
+		if (iscntrl((unsigned char)*c) || (*c == '/' && !np_pool_is_placeholder(text)))
+			return np_doc_fail(n, err, NP_E_SPEC,
+					   "%s is '%s': a name has no slash and no control "
+					   "character",
+					   what, quoted);
 	return 0;
 }
 
-int np_pool_fail_instead(struct np_node n, const char *what, struct np_err *err)
+int pool_fail_instead(struct np_val n, const char *what, struct np_err *err)
 {
-	char text[NP_NODE_TEXT_MAX];
+	char text[NP_DOC_TEXT_MAX];
 
 	if (!n.json)
-		return np_node_fail(n, err, NP_E_SPEC, "expected %s", what);
+		return np_doc_fail(n, err, NP_E_SPEC, "expected %s", what);
 	if (json_is_array(n.json) || json_is_object(n.json))
-		return np_node_fail(n, err, NP_E_SPEC, "expected %s, not a %s", what,
-				    json_is_array(n.json) ? "list" : "mapping");
-	np_node_text(n, text);
-	return np_node_fail(n, err, NP_E_SPEC, "expected %s, not '%s'", what, text);
+		return np_doc_fail(n, err, NP_E_SPEC, "expected %s, not a %s", what,
+				   json_is_array(n.json) ? "list" : "mapping");
+	np_doc_text(n, text);
+	return np_doc_fail(n, err, NP_E_SPEC, "expected %s, not '%s'", what, text);
 }
 
-int np_pool_read_name(struct np_node n, const char *what, const char **ret, struct np_err *err)
+int pool_read_name(struct np_val n, const char *what, const char **ret, struct np_err *err)
 {
 	const char *text = NULL;
 
-	if (np_node_string(n, &text, err) < 0)
+	if (np_doc_string(n, &text, err) < 0)
 		return np_err_ret(err);
 	if (!text)
-		return np_node_fail(n, err, NP_E_SPEC, "%s is required", what);
+		return np_doc_fail(n, err, NP_E_SPEC, "%s is required", what);
 	if (!*text)
-		return np_node_fail(n, err, NP_E_SPEC, "%s is '': expected a name", what);
+		return np_doc_fail(n, err, NP_E_SPEC, "%s is '': expected a name", what);
 	if (check_name(n, what, text, err) < 0)
 		return np_err_ret(err);
 	*ret = text;
 	return 0;
 }
 
-int np_object_read_namespace(struct np_object *o, struct np_node n, struct np_err *err)
+int pool_object_read_namespace(struct pool_object *o, struct np_val n, struct np_err *err)
 {
 	const char *only = o->in->only_namespace;
 	const char *ns = NULL;
 
-	if (np_node_string(n, &ns, err) < 0)
+	if (np_doc_string(n, &ns, err) < 0)
 		return np_err_ret(err);
 	if (!ns || !*ns) {
 		o->ns = o->in->default_namespace ? o->in->default_namespace
@@ -111,27 +111,27 @@ int np_object_read_namespace(struct np_object *o, struct np_node n, struct np_er
 	}
 	if (check_name(n, "metadata.namespace", ns, err) < 0)
 		return np_err_ret(err);
-	if (only && strcmp(only, ns) != 0 && !np_is_placeholder(ns))
-		return np_node_fail(n, err, NP_E_SPEC,
-				    "the namespace from the provided object '%s' does not match "
-				    "the namespace '%s'",
-				    ns, only);
+	if (only && strcmp(only, ns) != 0 && !np_pool_is_placeholder(ns))
+		return np_doc_fail(n, err, NP_E_SPEC,
+				   "the namespace from the provided object '%s' does not match "
+				   "the namespace '%s'",
+				   ns, only);
 	o->ns = ns;
 	return 0;
 }
 
-int np_object_open(struct np_object *o, struct np_err *err)
+int pool_object_open(struct pool_object *o, struct np_err *err)
 {
-	struct np_node metadata = np_node_get(o->root, "metadata");
+	struct np_val metadata = np_doc_get(o->root, "metadata");
 
-	if (np_node_object(metadata, err) < 0)
+	if (np_doc_object(metadata, err) < 0)
 		return np_err_ret(err);
-	if (np_pool_read_name(np_node_get(metadata, "name"), "metadata.name", &o->name, err) < 0)
+	if (pool_read_name(np_doc_get(metadata, "name"), "metadata.name", &o->name, err) < 0)
 		return np_err_ret(err);
-	return np_object_read_namespace(o, np_node_get(metadata, "namespace"), err);
+	return pool_object_read_namespace(o, np_doc_get(metadata, "namespace"), err);
 }
 
-int np_pool_copy_text(char **dst, const char *text, struct np_err *err)
+int pool_copy_text(char **dst, const char *text, struct np_err *err)
 {
 	char *copy = text ? strdup(text) : NULL;
 
@@ -142,36 +142,36 @@ int np_pool_copy_text(char **dst, const char *text, struct np_err *err)
 	return 0;
 }
 
-int np_pool_init(const struct np_object *o, struct np_pos at, const char *name,
-		 struct np_pool *ret_pool, struct np_err *err)
+int pool_init(const struct pool_object *o, struct np_pos at, const char *name,
+	      struct np_pool *ret_pool, struct np_err *err)
 {
-	NP_AUTO(np_pool_done) struct np_pool pool = { 0 };
+	NP_AUTO(pool_done) struct np_pool pool = { 0 };
 	bool is_node_pool = strcmp(o->kind, "NodePool") == 0;
 
 	pool.origin = o->in->origin;
 	pool.source.document = np_doc_index(o->doc);
 	pool.source.line = at.line;
-	pool.has_placeholder =
-		np_is_placeholder(name) || np_is_placeholder(o->ns) || np_is_placeholder(o->name);
-	if (np_pool_copy_text(&pool.source.kind, o->kind, err) < 0 ||
-	    np_pool_copy_text(&pool.source.name, o->name, err) < 0 ||
-	    np_pool_copy_text(&pool.source.file, np_doc_name(o->doc), err) < 0 ||
-	    np_pool_copy_text(&pool.ns, o->ns, err) < 0 ||
-	    (!is_node_pool && np_pool_copy_text(&pool.cluster, o->name, err) < 0) ||
-	    np_pool_copy_text(&pool.name, name, err) < 0)
+	pool.has_placeholder = np_pool_is_placeholder(name) || np_pool_is_placeholder(o->ns) ||
+			       np_pool_is_placeholder(o->name);
+	if (pool_copy_text(&pool.source.kind, o->kind, err) < 0 ||
+	    pool_copy_text(&pool.source.name, o->name, err) < 0 ||
+	    pool_copy_text(&pool.source.file, np_doc_name(o->doc), err) < 0 ||
+	    pool_copy_text(&pool.ns, o->ns, err) < 0 ||
+	    (!is_node_pool && pool_copy_text(&pool.cluster, o->name, err) < 0) ||
+	    pool_copy_text(&pool.name, name, err) < 0)
 		return np_err_ret(err);
 	*ret_pool = pool;
 	pool = (struct np_pool){ 0 };
 	return 0;
 }
 
-void np_pool_done(struct np_pool *pool)
+void pool_done(struct np_pool *pool)
 {
-	for (size_t i = 0; i < pool->n_asks; i++) {
-		free(pool->asks[i].text);
-		free(pool->asks[i].vgpu_profile);
+	for (size_t i = 0; i < pool->n_requests; i++) {
+		free(pool->requests[i].text);
+		free(pool->requests[i].vgpu_profile);
 	}
-	free(pool->asks);
+	free(pool->requests);
 	free(pool->source.kind);
 	free(pool->source.name);
 	free(pool->source.file);
@@ -183,11 +183,11 @@ void np_pool_done(struct np_pool *pool)
 	free(pool->template_ns);
 	free(pool->template_name);
 	np_doc_unref(pool->doc);
-	np_notes_done(&pool->remarks);
+	np_warnings_done(&pool->warnings);
 	*pool = (struct np_pool){ 0 };
 }
 
-void np_input_pick(struct np_input *in, const char *vm_class)
+void np_pool_input_pick(struct np_input *in, const char *vm_class)
 {
 	size_t kept = 0;
 
@@ -200,60 +200,60 @@ void np_input_pick(struct np_input *in, const char *vm_class)
 			*pool = (struct np_pool){ 0 };
 			in->pools[kept++] = taken;
 		} else {
-			np_pool_done(pool);
+			pool_done(pool);
 		}
 	}
 	in->n_pools = kept;
 }
 
-int np_pool_read_class(struct np_node n, const char *what, struct np_pool *pool, struct np_err *err)
+int pool_read_class(struct np_val n, const char *what, struct np_pool *pool, struct np_err *err)
 {
 	const char *name = NULL;
 
-	if (!np_node_is_present(n))
+	if (!np_doc_is_present(n))
 		return 0;
-	if (np_pool_read_name(n, what, &name, err) < 0)
+	if (pool_read_name(n, what, &name, err) < 0)
 		return np_err_ret(err);
-	pool->has_placeholder = pool->has_placeholder || np_is_placeholder(name);
-	return np_pool_copy_text(&pool->vm_class, name, err);
+	pool->has_placeholder = pool->has_placeholder || np_pool_is_placeholder(name);
+	return pool_copy_text(&pool->vm_class, name, err);
 }
 
-int np_pool_read_replicas(struct np_node n, struct np_pool *pool, struct np_err *err)
+int pool_read_replicas(struct np_val n, struct np_pool *pool, struct np_err *err)
 {
 	int read;
 
-	if (np_node_is_placeholder(n)) {
+	if (pool_node_is_placeholder(n)) {
 		pool->has_placeholder = true;
 		return 0;
 	}
 	/* The field is an int32 in every API that has it. */
-	read = np_node_uint(n, 0, INT32_MAX, &pool->replicas, err);
+	read = np_doc_uint(n, 0, INT32_MAX, &pool->replicas, err);
 	if (read < 0)
 		return read;
 	pool->has_replicas = read > 0;
 	return 0;
 }
 
-static int fail_unknown_field(struct np_node n, struct np_words known, struct np_err *err)
+static int fail_unknown_field(struct np_val n, struct np_words known, struct np_err *err)
 {
-	const char *near = np_pool_near(n.key, known);
+	const char *near = np_text_near(n.key, known);
 	char list[256];
 	int used = 0;
 
 	if (near)
-		return np_node_fail_key(n, err, NP_E_SPEC, "unknown field '%s': did you mean '%s'?",
-					n.key, near);
+		return np_doc_fail_key(n, err, NP_E_SPEC, "unknown field '%s': did you mean '%s'?",
+				       n.key, near);
 	for (size_t i = 0; i < known.n && used >= 0 && (size_t)used < sizeof(list); i++)
 		used += snprintf(list + used, sizeof(list) - (size_t)used, "%s%s", i ? ", " : "",
 				 known.word[i]);
-	return np_node_fail_key(n, err, NP_E_SPEC, "unknown field '%.64s': known are %s", n.key,
-				list);
+	return np_doc_fail_key(n, err, NP_E_SPEC, "unknown field '%.64s': known are %s", n.key,
+			       list);
 }
 
-int np_pool_check_fields(struct np_node object, struct np_words known, struct np_err *err)
+int pool_check_fields(struct np_val object, struct np_words known, struct np_err *err)
 {
-	for (struct np_node n = np_node_next(object, NULL); n.key && *n.key;
-	     n = np_node_next(object, n.key)) {
+	for (struct np_val n = np_doc_next(object, NULL); n.key && *n.key;
+	     n = np_doc_next(object, n.key)) {
 		size_t i = 0;
 
 		while (i < known.n && strcmp(n.key, known.word[i]) != 0)

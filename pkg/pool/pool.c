@@ -15,34 +15,34 @@
 #define KIND_MAX 64
 #define PARTS_MAX 256
 
-static int add_class(const struct np_object *o, struct np_err *err);
-static int add_one(const struct np_object *parent, struct np_node root, struct np_err *err);
+static int add_class(const struct pool_object *o, struct np_err *err);
+static int add_one(const struct pool_object *parent, struct np_val root, struct np_err *err);
 
 static const struct kind_row {
 	const char *group, *kind, *version; /* version NULL: any */
-	int (*add)(const struct np_object *o, struct np_err *err);
+	int (*add)(const struct pool_object *o, struct np_err *err);
 } kind_rows[] = {
-	{ "cluster.x-k8s.io", "Cluster", "v1beta1", np_pool_add_cluster },
-	{ "cluster.x-k8s.io", "Cluster", "v1beta2", np_pool_add_cluster },
-	{ "cluster.x-k8s.io", "MachineDeployment", "v1beta1", np_pool_add_machine_deployment },
-	{ "cluster.x-k8s.io", "MachineDeployment", "v1beta2", np_pool_add_machine_deployment },
-	{ "controlplane.cluster.x-k8s.io", "KubeadmControlPlane", NULL, np_pool_add_control_plane },
-	{ NP_CAPV_GROUP, NP_TEMPLATE_KIND, "v1beta1", np_pool_add_template },
-	{ NP_CAPV_GROUP, NP_TEMPLATE_KIND, "v1beta2", np_pool_add_template },
-	{ "nodeprep.dev", "NodePool", "v1alpha1", np_pool_add_nodepool },
-	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha1", np_pool_add_tkc_v1alpha1 },
-	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha2", np_pool_add_tkc },
-	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha3", np_pool_add_tkc },
+	{ "cluster.x-k8s.io", "Cluster", "v1beta1", pool_add_cluster },
+	{ "cluster.x-k8s.io", "Cluster", "v1beta2", pool_add_cluster },
+	{ "cluster.x-k8s.io", "MachineDeployment", "v1beta1", pool_add_machine_deployment },
+	{ "cluster.x-k8s.io", "MachineDeployment", "v1beta2", pool_add_machine_deployment },
+	{ "controlplane.cluster.x-k8s.io", "KubeadmControlPlane", NULL, pool_add_control_plane },
+	{ NP_CAPV_GROUP, NP_TEMPLATE_KIND, "v1beta1", pool_add_template },
+	{ NP_CAPV_GROUP, NP_TEMPLATE_KIND, "v1beta2", pool_add_template },
+	{ "nodeprep.dev", "NodePool", "v1alpha1", pool_add_nodepool },
+	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha1", pool_add_tkc_v1alpha1 },
+	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha2", pool_add_tkc },
+	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha3", pool_add_tkc },
 	{ "vmoperator.vmware.com", "VirtualMachineClass", NULL, add_class },
-	{ NP_SUPERVISOR_GROUP, NP_TEMPLATE_KIND, "v1beta1", np_pool_add_supervisor_template },
-	{ NP_SUPERVISOR_GROUP, NP_TEMPLATE_KIND, "v1beta2", np_pool_add_supervisor_template },
+	{ NP_SUPERVISOR_GROUP, NP_TEMPLATE_KIND, "v1beta1", pool_add_supervisor_template },
+	{ NP_SUPERVISOR_GROUP, NP_TEMPLATE_KIND, "v1beta2", pool_add_supervisor_template },
 };
 
 #define N_KIND_ROWS (sizeof(kind_rows) / sizeof(kind_rows[0]))
 
 /* What apiVersion and kind say; borrows the document's texts. */
 struct type_meta {
-	struct np_node api_node, kind_node;
+	struct np_val api_node, kind_node;
 	const char *api_version;
 	const char *kind;
 	char group[GROUP_MAX];
@@ -50,7 +50,7 @@ struct type_meta {
 };
 
 /* Appends a reference to the object at `root` of the document. */
-static int push_ref(struct np_class_ref **refs, size_t *n, struct np_doc *doc, struct np_node root,
+static int push_ref(struct np_class_ref **refs, size_t *n, struct np_doc *doc, struct np_val root,
 		    struct np_err *err)
 {
 	/* Full at every power of two: the array doubles without a capacity to keep. */
@@ -65,35 +65,35 @@ static int push_ref(struct np_class_ref **refs, size_t *n, struct np_doc *doc, s
 	return 0;
 }
 
-static int add_class(const struct np_object *o, struct np_err *err)
+static int add_class(const struct pool_object *o, struct np_err *err)
 {
 	struct np_input *in = o->in;
 
 	if (in->n_classes >= NP_CLASSES_MAX)
-		return np_node_fail(o->root, err, NP_E_SPEC,
-				    "more than %d VirtualMachineClasses in one input",
-				    NP_CLASSES_MAX);
+		return np_doc_fail(o->root, err, NP_E_SPEC,
+				   "more than %d VirtualMachineClasses in one input",
+				   NP_CLASSES_MAX);
 	return push_ref(&in->classes, &in->n_classes, o->doc, o->root, err);
 }
 
-static int fail_without_type(const struct type_meta *t, struct np_node root, struct np_err *err)
+static int fail_without_type(const struct type_meta *t, struct np_val root, struct np_err *err)
 {
 	const char *missing = !t->api_version && !t->kind ? "apiVersion and kind are"
 			      : !t->kind                  ? "kind is"
 							  : "apiVersion is";
 
-	return np_node_fail(root, err, NP_E_SPEC, "%s required", missing);
+	return np_doc_fail(root, err, NP_E_SPEC, "%s required", missing);
 }
 
-static int read_type(struct np_node root, struct type_meta *ret, struct np_err *err)
+static int read_type(struct np_val root, struct type_meta *ret, struct np_err *err)
 {
-	struct type_meta t = { .api_node = np_node_get(root, "apiVersion"),
-			       .kind_node = np_node_get(root, "kind") };
+	struct type_meta t = { .api_node = np_doc_get(root, "apiVersion"),
+			       .kind_node = np_doc_get(root, "kind") };
 	const char *slash;
 	size_t n;
 
-	if (np_node_string(t.api_node, &t.api_version, err) < 0 ||
-	    np_node_string(t.kind_node, &t.kind, err) < 0)
+	if (np_doc_string(t.api_node, &t.api_version, err) < 0 ||
+	    np_doc_string(t.kind_node, &t.kind, err) < 0)
 		return np_err_ret(err);
 	if (t.api_version && !*t.api_version)
 		t.api_version = NULL;
@@ -104,9 +104,9 @@ static int read_type(struct np_node root, struct type_meta *ret, struct np_err *
 	slash = strchr(t.api_version, '/');
 	n = slash ? (size_t)(slash - t.api_version) : 0;
 	if (n >= sizeof(t.group) || strlen(t.kind) >= KIND_MAX)
-		return np_node_fail(n >= sizeof(t.group) ? t.api_node : t.kind_node, err, NP_E_SPEC,
-				    "'%.32s...' is too long to be an API group or a kind",
-				    n >= sizeof(t.group) ? t.api_version : t.kind);
+		return np_doc_fail(n >= sizeof(t.group) ? t.api_node : t.kind_node, err, NP_E_SPEC,
+				   "'%.32s...' is too long to be an API group or a kind",
+				   n >= sizeof(t.group) ? t.api_version : t.kind);
 	memcpy(t.group, t.api_version, n);
 	t.group[n] = '\0';
 	t.version = slash ? slash + 1 : t.api_version;
@@ -145,13 +145,13 @@ static bool list_versions(const struct type_meta *t, char buf[static PARTS_MAX])
 /* A kind of ours in a foreign group is told with its group, or the summary would say "Cluster". */
 static int skip_kind(struct np_input *in, const struct type_meta *t, struct np_err *err)
 {
-	char label[LABEL_MAX];
+	char label[POOL_LABEL_MAX];
 	bool ours = false;
 
 	for (size_t i = 0; i < N_KIND_ROWS; i++)
 		ours = ours || has_kind(&kind_rows[i], NULL, t->kind);
 	snprintf(label, sizeof(label), ours ? "%s (%.80s)" : "%s", t->kind, t->api_version);
-	return np_input_skip(in, label, err);
+	return pool_input_skip(in, label, err);
 }
 
 static int add_unread(struct np_input *in, const struct type_meta *t, struct np_err *err)
@@ -159,13 +159,13 @@ static int add_unread(struct np_input *in, const struct type_meta *t, struct np_
 	char versions[PARTS_MAX];
 
 	if (list_versions(t, versions))
-		return np_node_fail(t->api_node, err, NP_E_SPEC,
-				    "version '%.64s' of %s is not read: %s %s", t->version, t->kind,
-				    versions, strchr(versions, ',') ? "are" : "is");
+		return np_doc_fail(t->api_node, err, NP_E_SPEC,
+				   "version '%.64s' of %s is not read: %s %s", t->version, t->kind,
+				   versions, strchr(versions, ',') ? "are" : "is");
 	if (strcmp(t->group, "nodeprep.dev") == 0)
-		return np_node_fail(t->kind_node, err, NP_E_SPEC,
-				    "'%s' is not a kind of nodeprep.dev: expected NodePool",
-				    t->kind);
+		return np_doc_fail(t->kind_node, err, NP_E_SPEC,
+				   "'%s' is not a kind of nodeprep.dev: expected NodePool",
+				   t->kind);
 	return skip_kind(in, t, err);
 }
 
@@ -187,20 +187,20 @@ static bool is_list(const struct type_meta *t)
 	return false;
 }
 
-static int add_list(const struct np_object *parent, struct np_node root, struct np_err *err)
+static int add_list(const struct pool_object *parent, struct np_val root, struct np_err *err)
 {
-	struct np_node items = np_node_get(root, "items");
+	struct np_val items = np_doc_get(root, "items");
 
-	if (np_node_list(items, err) < 0)
+	if (np_doc_list(items, err) < 0)
 		return np_err_ret(err);
-	for (size_t i = 0; i < np_node_count(items); i++)
-		if (add_one(parent, np_node_at(items, i), err) < 0)
+	for (size_t i = 0; i < np_doc_count(items); i++)
+		if (add_one(parent, np_doc_at(items, i), err) < 0)
 			return np_err_ret(err);
 	return 0;
 }
 
 /* What is made from classes is kept for whoever judges it, and passed over all the same. */
-static int keep_object(const struct np_object *parent, struct np_node root,
+static int keep_object(const struct pool_object *parent, struct np_val root,
 		       const struct type_meta *t, struct np_err *err)
 {
 	static const char *const kinds[] = { "ClusterVirtualMachineImage", "VirtualMachine",
@@ -213,19 +213,19 @@ static int keep_object(const struct np_object *parent, struct np_node root,
 		if (strcmp(kinds[i], t->kind) != 0)
 			continue;
 		if (in->n_objects >= NP_CLASSES_MAX)
-			return np_node_fail(root, err, NP_E_SPEC,
-					    "more than %d VMs and images in one input",
-					    NP_CLASSES_MAX);
+			return np_doc_fail(root, err, NP_E_SPEC,
+					   "more than %d VMs and images in one input",
+					   NP_CLASSES_MAX);
 		return push_ref(&in->objects, &in->n_objects, parent->doc, root, err);
 	}
 	return 0;
 }
 
-static int add_typed(const struct np_object *parent, struct np_node root, const struct type_meta *t,
-		     struct np_err *err)
+static int add_typed(const struct pool_object *parent, struct np_val root,
+		     const struct type_meta *t, struct np_err *err)
 {
 	const struct kind_row *row = find_row(t);
-	struct np_object o = *parent;
+	struct pool_object o = *parent;
 
 	o.in->n_documents++;
 	if (!row && keep_object(parent, root, t, err) < 0)
@@ -234,22 +234,22 @@ static int add_typed(const struct np_object *parent, struct np_node root, const 
 		return add_unread(o.in, t, err);
 	o.root = root;
 	o.kind = row->kind;
-	if (np_object_open(&o, err) < 0)
+	if (pool_object_open(&o, err) < 0)
 		return np_err_ret(err);
 	return row->add(&o, err);
 }
 
 /* A tanzu file has neither apiVersion nor kind, so what it is shows in its keys alone. */
-static int add_untyped(const struct np_object *parent, struct np_node root, struct np_err *err)
+static int add_untyped(const struct pool_object *parent, struct np_val root, struct np_err *err)
 {
-	static int (*const files[])(const struct np_object *, struct np_node, struct np_err *) = {
-		np_pool_add_node_file,
-		np_pool_add_flat,
+	static int (*const files[])(const struct pool_object *, struct np_val, struct np_err *) = {
+		pool_add_node_file,
+		pool_add_flat,
 	};
 	int added = 0;
 
-	if (np_node_is_present(np_node_get(root, "apiVersion")) ||
-	    np_node_is_present(np_node_get(root, "kind")))
+	if (np_doc_is_present(np_doc_get(root, "apiVersion")) ||
+	    np_doc_is_present(np_doc_get(root, "kind")))
 		return 0;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && added == 0; i++)
 		added = files[i](parent, root, err);
@@ -258,8 +258,8 @@ static int add_untyped(const struct np_object *parent, struct np_node root, stru
 	return added;
 }
 
-/* Recursion is as deep as lists stand in lists, which NP_DEPTH_MAX bounds. */
-static int add_node(const struct np_object *parent, struct np_node root, struct np_err *err)
+/* Recursion is as deep as lists stand in lists, which NP_DOC_DEPTH_MAX bounds. */
+static int add_node(const struct pool_object *parent, struct np_val root, struct np_err *err)
 {
 	struct type_meta t;
 	int added;
@@ -267,7 +267,7 @@ static int add_node(const struct np_object *parent, struct np_node root, struct 
 	if (!root.json)
 		return 0;
 	if (!json_is_object(root.json))
-		return np_pool_fail_instead(root, "a mapping with apiVersion and kind", err);
+		return pool_fail_instead(root, "a mapping with apiVersion and kind", err);
 	added = add_untyped(parent, root, err);
 	if (added != 0)
 		return added < 0 ? added : 0;
@@ -298,15 +298,15 @@ static int keep_error(struct np_input *in, const struct np_err *why, struct np_e
 static void cut_back(struct np_input *in, size_t n_pools, size_t n_classes, size_t n_templates)
 {
 	while (in->n_pools > n_pools)
-		np_pool_done(&in->pools[--in->n_pools]);
+		pool_done(&in->pools[--in->n_pools]);
 	while (in->n_classes > n_classes)
 		np_doc_unref(in->classes[--in->n_classes].doc);
 	while (in->n_templates > n_templates)
-		np_template_done(&in->templates[--in->n_templates]);
+		pool_template_done(&in->templates[--in->n_templates]);
 }
 
 /* Adds a document or an item of a List. Half of one would make a plan that misleads. */
-static int add_one(const struct np_object *parent, struct np_node root, struct np_err *err)
+static int add_one(const struct pool_object *parent, struct np_val root, struct np_err *err)
 {
 	struct np_input *in = parent->in;
 	size_t n_pools = in->n_pools, n_classes = in->n_classes, n_templates = in->n_templates;
@@ -322,25 +322,25 @@ static int add_one(const struct np_object *parent, struct np_node root, struct n
 	return keep_error(in, &why, err);
 }
 
-int np_input_add(struct np_input *in, const struct np_catalogue *cat, struct np_doc *doc,
-		 struct np_err *err)
+int np_pool_input_add(struct np_input *in, const struct np_catalogue *cat, struct np_doc *doc,
+		      struct np_err *err)
 {
-	struct np_object parent = { .in = in, .cat = cat, .doc = doc };
+	struct pool_object parent = { .in = in, .cat = cat, .doc = doc };
 
 	return add_one(&parent, np_doc_root(doc), err);
 }
 
 /* Adds every document of the bytes called `name`. */
-static int add_bytes(struct np_object *parent, const char *name, const char *bytes, size_t size,
+static int add_bytes(struct pool_object *parent, const char *name, const char *bytes, size_t size,
 		     struct np_err *err)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
 
-	if (np_reader_new(name, bytes, size, &reader, err) < 0)
+	if (np_doc_reader_new(name, bytes, size, &reader, err) < 0)
 		return np_err_ret(err);
 	for (;;) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
-		int more = np_reader_next(reader, &doc, err);
+		int more = np_doc_reader_next(reader, &doc, err);
 
 		if (more <= 0)
 			return more;
@@ -350,32 +350,32 @@ static int add_bytes(struct np_object *parent, const char *name, const char *byt
 	}
 }
 
-int np_input_parse(struct np_input *in, const struct np_catalogue *cat, const char *name,
-		   const char *bytes, size_t size, struct np_err *err)
+int np_pool_input_parse(struct np_input *in, const struct np_catalogue *cat, const char *name,
+			const char *bytes, size_t size, struct np_err *err)
 {
-	struct np_object parent = { .in = in, .cat = cat };
+	struct pool_object parent = { .in = in, .cat = cat };
 
 	return add_bytes(&parent, name, bytes, size, err);
 }
 
-int np_input_collect(struct np_input *in, const struct np_catalogue *cat, const char *name,
-		     const char *bytes, size_t size, struct np_err *err)
+int np_pool_input_collect(struct np_input *in, const struct np_catalogue *cat, const char *name,
+			  const char *bytes, size_t size, struct np_err *err)
 {
-	struct np_object parent = { .in = in, .cat = cat, .collects = true };
+	struct pool_object parent = { .in = in, .cat = cat, .collects = true };
 
 	return add_bytes(&parent, name, bytes, size, err);
 }
 
-void np_input_done(struct np_input *in)
+void np_pool_input_done(struct np_input *in)
 {
 	for (size_t i = 0; i < in->n_pools; i++)
-		np_pool_done(&in->pools[i]);
+		pool_done(&in->pools[i]);
 	for (size_t i = 0; i < in->n_classes; i++)
 		np_doc_unref(in->classes[i].doc);
 	for (size_t i = 0; i < in->n_objects; i++)
 		np_doc_unref(in->objects[i].doc);
 	for (size_t i = 0; i < in->n_templates; i++)
-		np_template_done(&in->templates[i]);
+		pool_template_done(&in->templates[i]);
 	for (size_t i = 0; i < in->n_skipped_kinds; i++)
 		free(in->skipped_kinds[i].kind);
 	json_decref(in->control_planes);

@@ -15,16 +15,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct np_input in = { .default_namespace = "fuzz" };
 	struct np_err err = NP_ERR_INIT;
 
-	if (!cat && np_catalogue_new(&cat, &err) < 0)
+	if (!cat && np_gpu_catalogue_new(&cat, &err) < 0)
 		abort();
-	if (np_input_parse(&in, cat, "fuzz.yaml", (const char *)data, size, &err) == 0)
-		(void)np_input_finish(&in, &err);
-	np_input_done(&in);
-	if (np_input_collect(&in, cat, "fuzz.yaml", (const char *)data, size, &err) == 0)
-		(void)np_input_finish(&in, &err);
+	if (np_pool_input_parse(&in, cat, "fuzz.yaml", (const char *)data, size, &err) == 0)
+		(void)np_pool_input_finish(&in, &err);
+	np_pool_input_done(&in);
+	if (np_pool_input_collect(&in, cat, "fuzz.yaml", (const char *)data, size, &err) == 0)
+		(void)np_pool_input_finish(&in, &err);
 	/* An error without a text would leave its reader with nothing. */
 	if (err.code != NP_OK && !err.text[0])
 		abort();
-	np_input_done(&in);
+	np_pool_input_done(&in);
 	return 0;
 }

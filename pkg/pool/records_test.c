@@ -25,19 +25,19 @@
 /* Parses and finishes one text as "in.yaml". */
 static int read_text(struct np_input *in, const char *text, struct np_err *err)
 {
-	int rc = np_input_parse(in, catalogue, "in.yaml", text, strlen(text), err);
+	int rc = np_pool_input_parse(in, catalogue, "in.yaml", text, strlen(text), err);
 
-	return rc < 0 ? rc : np_input_finish(in, err);
+	return rc < 0 ? rc : np_pool_input_finish(in, err);
 }
 
 /* Writes an ask as "A100-40GB*4", the id behind it where exact, "?" where the card is unknown. */
-static void print_ask(FILE *f, const struct np_ask *ask)
+static void print_ask(FILE *f, const struct np_gpu_request *ask)
 {
 	char id[NP_PCI_ID_MAX];
 
 	fprintf(f, " %s*%ju", ask->text, (uintmax_t)ask->count);
 	if (ask->exact) {
-		np_pci_id_format(ask->id, id);
+		np_gpu_pci_id_format(ask->id, id);
 		fprintf(f, "@%s", id);
 	}
 	if (ask->vgpu_profile)
@@ -52,7 +52,7 @@ static const char *const rollouts[] = {
 	[NP_ROLLOUT_ON_DELETE] = " on-delete",
 };
 
-static void print_remarks(FILE *f, const struct np_notes *r)
+static void print_remarks(FILE *f, const struct np_warnings *r)
 {
 	for (size_t i = 0; i < r->n; i++)
 		fprintf(f, "  %s: %s\n", r->items[i].code, r->items[i].message);
@@ -69,8 +69,8 @@ static void print_pool(FILE *f, const struct np_pool *pool)
 		pool->vm_class ? pool->vm_class : "-");
 	if (pool->has_replicas)
 		fprintf(f, " replicas=%ju", (uintmax_t)pool->replicas);
-	for (size_t i = 0; i < pool->n_asks; i++)
-		print_ask(f, &pool->asks[i]);
+	for (size_t i = 0; i < pool->n_requests; i++)
+		print_ask(f, &pool->requests[i]);
 	if (pool->window.has_minimum)
 		fprintf(f, " minimum=%ju", (uintmax_t)pool->window.minimum_gb);
 	if (pool->window.has_size)
@@ -84,14 +84,14 @@ static void print_pool(FILE *f, const struct np_pool *pool)
 		pool->has_placeholder ? " placeholder" : "",
 		pool->gpus_unknown ? " gpus-unknown" : "",
 		pool->window_unknown ? " window-unknown" : "");
-	print_remarks(f, &pool->remarks);
+	print_remarks(f, &pool->warnings);
 }
 
 static void print_device(FILE *f, const struct np_template_device *d)
 {
 	char id[NP_PCI_ID_MAX];
 
-	np_pci_id_format(d->id, id);
+	np_gpu_pci_id_format(d->id, id);
 	fprintf(f, " %s%s=%s", d->profile ? "!" : "", d->profile ? d->profile : id,
 		d->gpu                         ? d->gpu->model
 		: d->pci_class == NP_PCI_OTHER ? "-"
@@ -120,7 +120,7 @@ static void print_template(FILE *f, const struct np_template *t)
 	fprintf(f, "%s%s%s%s\n", t->has_unknown_device ? " unknown-device" : "",
 		t->is_duplicate ? " duplicate" : "", t->is_used ? "" : " unused",
 		t->has_placeholder ? " placeholder" : "");
-	print_remarks(f, &t->remarks);
+	print_remarks(f, &t->warnings);
 }
 
 /* Returns what an input came to: a line a pool and a last one; or the error. */
@@ -142,7 +142,7 @@ static char *describe(struct np_input *in, int rc, const struct np_err *err)
 			in->n_classes, in->n_skipped, in->skipped);
 	}
 	fclose(f);
-	np_input_done(in);
+	np_pool_input_done(in);
 	return text;
 }
 
@@ -155,7 +155,7 @@ static char *describe_text(const char *text)
 	return describe(&in, rc, &err);
 }
 
-/* Writes pools and errors of what np_input_collect() and the check of the whole made of `text`. */
+/* Writes pools and errors of what np_pool_input_collect() and the check of the whole made of `text`. */
 static char *collect_text(const char *text)
 {
 	struct np_input in = { 0 };
@@ -165,8 +165,8 @@ static char *collect_text(const char *text)
 	FILE *f = open_memstream(&got, &size);
 
 	assert_non_null(f);
-	if (np_input_collect(&in, catalogue, "in.yaml", text, strlen(text), &err) < 0 ||
-	    np_input_finish(&in, &err) < 0)
+	if (np_pool_input_collect(&in, catalogue, "in.yaml", text, strlen(text), &err) < 0 ||
+	    np_pool_input_finish(&in, &err) < 0)
 		fprintf(f, "fails: %s: %s\n", np_code_name(err.code), err.text);
 	for (size_t i = 0; i < in.n_pools; i++)
 		print_pool(f, &in.pools[i]);
@@ -174,7 +174,7 @@ static char *collect_text(const char *text)
 		fprintf(f, "%s: %s\n", np_code_name(in.errors[i].code), in.errors[i].text);
 	fprintf(f, "templates=%zu classes=%zu", in.n_templates, in.n_classes);
 	fclose(f);
-	np_input_done(&in);
+	np_pool_input_done(&in);
 	return got;
 }
 
@@ -258,9 +258,9 @@ static void check_fixture(const char *folder)
 
 	snprintf(path, sizeof(path), "%s/input.yaml", folder);
 	bytes = load_file(path, &size);
-	rc = np_input_parse(&in, catalogue, "input.yaml", bytes, size, &err);
+	rc = np_pool_input_parse(&in, catalogue, "input.yaml", bytes, size, &err);
 	if (rc == 0)
-		rc = np_input_finish(&in, &err);
+		rc = np_pool_input_finish(&in, &err);
 	got = describe(&in, rc, &err);
 	snprintf(path, sizeof(path), "%s/expect", folder);
 	if (getenv("NODEPREP_BLESS"))

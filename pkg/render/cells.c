@@ -6,7 +6,7 @@
 
 #include "nodeprep/warnings.h"
 
-const char *cell_number(bool known, uint64_t value, char buf[static CELL_TEXT_MAX])
+const char *render_cell_number(bool known, uint64_t value, char buf[static CELL_TEXT_MAX])
 {
 	if (!known)
 		return "unknown";
@@ -14,7 +14,7 @@ const char *cell_number(bool known, uint64_t value, char buf[static CELL_TEXT_MA
 	return buf;
 }
 
-const char *cell_gigabytes(bool known, uint64_t gb, char buf[static CELL_TEXT_MAX])
+const char *render_cell_gigabytes(bool known, uint64_t gb, char buf[static CELL_TEXT_MAX])
 {
 	if (!known)
 		return "unknown";
@@ -24,13 +24,14 @@ const char *cell_gigabytes(bool known, uint64_t gb, char buf[static CELL_TEXT_MA
 	return buf;
 }
 
-const char *cell_or_dash(const char *text)
+const char *render_cell_or_dash(const char *text)
 {
 	return text && text[0] != '\0' ? text : "-";
 }
 
 /* Names the pools, up to three of them. */
-void cell_pools(const struct np_plan *plan, const size_t *pools, size_t n, char *buf, size_t size)
+void render_cell_pools(const struct np_plan *plan, const size_t *pools, size_t n, char *buf,
+		       size_t size)
 {
 	size_t used = 0;
 
@@ -64,7 +65,7 @@ static void value_text(const json_t *value, char *buf, size_t size)
 						: "(object)");
 }
 
-void write_items(FILE *out, const struct np_change *change)
+void render_write_items(FILE *out, const struct np_change *change)
 {
 	char from[64], to[64];
 
@@ -77,10 +78,10 @@ void write_items(FILE *out, const struct np_change *change)
 	}
 }
 
-void write_notes(FILE *out, const char *who, const struct np_notes *notes)
+void render_write_warnings(FILE *out, const char *who, const struct np_warnings *warnings)
 {
-	for (size_t i = 0; i < notes->n; i++) {
-		const struct np_note *note = &notes->items[i];
+	for (size_t i = 0; i < warnings->n; i++) {
+		const struct np_warning *note = &warnings->items[i];
 
 		fprintf(out, "  %s: %s%s%s\n      remedy: %s\n", note->code, who,
 			who[0] ? ": " : "", note->message, np_warning_kind(note->warning)->remedy);

@@ -226,17 +226,17 @@ int np_render_diff(const struct np_diff_text *from, const struct np_diff_text *t
 {
 	NP_AUTO(lines_done) struct lines a = { 0 };
 	NP_AUTO(lines_done) struct lines b = { 0 };
-	NP_AUTO(text_done) struct text t = { 0 };
+	NP_AUTO(render_text_done) struct text t = { 0 };
 	NP_AUTO(script_done) struct script s = { 0 };
 
 	if (split(from->text, &a, err) < 0 || split(to->text, &b, err) < 0 ||
 	    compare(&a, &b, &s, err) < 0)
 		return np_err_ret(err);
-	if (text_init(&t, err) < 0)
+	if (render_text_init(&t, err) < 0)
 		return np_err_ret(err);
 	if (strcmp(from->text, to->text) != 0)
 		fprintf(t.file, colour ? "\x1b[1m--- %s\n+++ %s\x1b[0m\n" : "--- %s\n+++ %s\n",
 			from->name, to->name);
 	write_script(t.file, &s, colour);
-	return text_take(&t, ret, err);
+	return render_text_take(&t, ret, err);
 }

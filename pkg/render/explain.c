@@ -29,7 +29,8 @@ static void write_bars(FILE *out, const struct np_gpu *gpu)
 
 		np_size_text(bar->bytes, size);
 		fprintf(out, "%sBAR%u %s (%s)", i > 0 ? " + " : "", bar->index,
-			bar->bytes > 0 ? size : "of unknown size", np_figure_name(bar->figure));
+			bar->bytes > 0 ? size : "of unknown size",
+			np_gpu_size_source_name(bar->figure));
 	}
 }
 
@@ -53,7 +54,7 @@ static void write_product(FILE *out, const struct np_gpu *gpu)
 {
 	char id[NP_PCI_ID_MAX];
 
-	np_pci_id_format((struct np_pci_id){ gpu->vendor_id, gpu->device_id }, id);
+	np_gpu_pci_id_format((struct np_pci_id){ gpu->vendor_id, gpu->device_id }, id);
 	fprintf(out, "   %s, %s", gpu->product, id);
 	if (gpu->memory_gb > 0)
 		fprintf(out, ", %u GB of memory", gpu->memory_gb);
@@ -64,7 +65,7 @@ static void write_card(FILE *out, const struct np_card *card)
 	const struct np_addend *a = &card->addend;
 	char id[NP_PCI_ID_MAX], sum[NP_SIZE_TEXT_MAX];
 
-	fprintf(out, "  %" PRIu64 " x %s", a->count, np_card_name(card, id));
+	fprintf(out, "  %" PRIu64 " x %s", a->count, np_plan_card_name(card, id));
 	if (card->gpu)
 		write_product(out, card->gpu);
 	fputc('\n', out);
@@ -162,7 +163,7 @@ static void write_slot(FILE *out, const struct np_plan_pool *p, const struct np_
 	np_size_text(s->offset_bytes, start);
 	snprintf(bar, sizeof(bar), "BAR%u", s->bar);
 	fprintf(out, "    %16s   %8s   %s %" PRIu64 " %s\n", s->offset_bytes > 0 ? start : "0",
-		size, np_card_name(&p->cards[s->addend], id), s->card + 1,
+		size, np_plan_card_name(&p->cards[s->addend], id), s->card + 1,
 		s->bar == UINT_MAX ? "(whole card)" : bar);
 }
 
@@ -183,10 +184,10 @@ static void write_layout(FILE *out, const struct picture *pic)
 static int write_pool(FILE *out, const struct np_plan *plan, const struct np_plan_pool *p,
 		      const struct np_render_style *style, struct np_err *err)
 {
-	NP_AUTO(picture_done) struct picture pic = { 0 };
+	NP_AUTO(render_picture_done) struct picture pic = { 0 };
 	char id[NP_POOL_ID_MAX];
 
-	if (picture_init(&pic, plan, p, err) < 0)
+	if (render_picture_init(&pic, plan, p, err) < 0)
 		return np_err_ret(err);
 	np_pool_id(p->pool, id);
 	fprintf(out, "Pool %s", id);
@@ -203,7 +204,7 @@ static int write_pool(FILE *out, const struct np_plan *plan, const struct np_pla
 		write_rule2(out, p);
 	write_window(out, p);
 	write_free(out, &pic);
-	picture_write(out, &pic, style);
+	render_picture_write(out, &pic, style);
 	write_layout(out, &pic);
 	return 0;
 }
@@ -211,7 +212,7 @@ static int write_pool(FILE *out, const struct np_plan *plan, const struct np_pla
 /* What a VM would get from VM Operator if the class stayed as it is. */
 static void write_without(FILE *out, const struct np_plan_class *c)
 {
-	const struct np_vmx_current *s = &c->class->standing;
+	const struct np_vmx_current *s = &c->class->current;
 
 	if (c->class->devices.n == 0 && c->class->hidden.n > 0) {
 		fputs("  as it is     VMs get none of its devices: configSpec hides "
@@ -269,7 +270,7 @@ static void write_others(FILE *out, const struct np_plan_class *c)
 	for (size_t i = 0; i < c->class->devices.n; i++) {
 		const struct np_device *d = &c->class->devices.items[i];
 
-		np_pci_id_format(d->id, id);
+		np_gpu_pci_id_format(d->id, id);
 		if (d->pci_class == NP_PCI_OTHER)
 			fprintf(out, "  other        %s: passed through, no GPU, not counted\n",
 				d->has_id ? id : "a function without ids");
@@ -285,7 +286,7 @@ static void write_class(FILE *out, const struct np_plan_class *c)
 		fputs(c->found ? ": cannot be read\n" : ": not found\n", out);
 		return;
 	}
-	np_cards_text(c->cards, c->n_cards, cards);
+	np_plan_cards_text(c->cards, c->n_cards, cards);
 	fprintf(out, ": %s, used by %zu pool(s)\n", c->has_gpus ? cards : "GPUs unknown",
 		c->n_pools);
 	write_others(out, c);
@@ -355,7 +356,7 @@ static int write_explanation(struct text *t, const struct np_plan *plan, const c
 		if (!np_render_selects_template(plan, &plan->templates[i], name))
 			continue;
 		fputs(written++ > 0 ? "\n" : "", t->file);
-		template_explain(t->file, &plan->templates[i]);
+		render_template_explain(t->file, &plan->templates[i]);
 	}
 	for (size_t i = 0; i < plan->n_pools; i++) {
 		if (!is_pool_named(plan, &plan->pools[i], name))
@@ -372,23 +373,24 @@ static int write_explanation(struct text *t, const struct np_plan *plan, const c
 
 static json_t *card_explanation(const struct np_card *card)
 {
-	json_t *tree = card_tree(card), *bars = json_array();
+	json_t *tree = render_card_tree(card), *bars = json_array();
 
 	for (size_t i = 0; card->gpu && i < card->gpu->n_bars; i++) {
 		const struct np_bar *bar = &card->gpu->bars[i];
 
-		json_array_append_new(bars, json_pack("{s:i, s:o, s:s}", "index", (int)bar->index,
-						      "sizeBytes",
-						      number_or_null(bar->bytes > 0, bar->bytes),
-						      "figure", np_figure_name(bar->figure)));
+		json_array_append_new(
+			bars, json_pack("{s:i, s:o, s:s}", "index", (int)bar->index, "sizeBytes",
+					render_number_or_null(bar->bytes > 0, bar->bytes), "figure",
+					np_gpu_size_source_name(bar->figure)));
 	}
 	json_object_set_new(tree, "bars", bars);
-	json_object_set_new(tree, "barsBytes",
-			    number_or_null(card->addend.bars_bytes > 0, card->addend.bars_bytes));
+	json_object_set_new(
+		tree, "barsBytes",
+		render_number_or_null(card->addend.bars_bytes > 0, card->addend.bars_bytes));
 	json_object_set_new(tree, "rule", json_string(rule_texts[card->addend.rule]));
 	json_object_set_new(tree, "publishedMMIOGB",
-			    number_or_null(card->gpu && card->gpu->published_mmio_gb > 0,
-					   card->gpu ? card->gpu->published_mmio_gb : 0));
+			    render_number_or_null(card->gpu && card->gpu->published_mmio_gb > 0,
+						  card->gpu ? card->gpu->published_mmio_gb : 0));
 	return tree;
 }
 
@@ -397,16 +399,16 @@ static json_t *pool_explanation(const struct np_plan_pool *p)
 	char text[NP_WINDOW_TEXT_MAX];
 	json_t *cards = json_array();
 
-	np_window_text(p, text);
+	np_plan_window_text(p, text);
 	for (size_t i = 0; i < p->n_cards; i++)
 		json_array_append_new(cards, card_explanation(&p->cards[i]));
 	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "namespace", p->pool->ns,
-			 "cluster", text_or_null(p->pool->cluster), "name", p->pool->name, "gpus",
-			 cards, "sumMMIOGB", number_or_null(p->has_required, p->need.sum_gb),
-			 "requiredMMIOGB", number_or_null(p->has_required, p->need.required_gb),
-			 "mmioGB",
-			 number_or_null(p->has_window && p->window_is_known, p->window.gb),
-			 "reason", text_tree(text));
+			 "cluster", render_text_or_null(p->pool->cluster), "name", p->pool->name,
+			 "gpus", cards, "sumMMIOGB",
+			 render_number_or_null(p->has_required, p->need.sum_gb), "requiredMMIOGB",
+			 render_number_or_null(p->has_required, p->need.required_gb), "mmioGB",
+			 render_number_or_null(p->has_window && p->window_is_known, p->window.gb),
+			 "reason", render_text_tree(text));
 }
 
 static int explain_tree(const struct np_plan *plan, const char *name, json_t **ret,
@@ -446,7 +448,7 @@ static void pools_text(const struct np_plan *plan, const char *name, char *buf, 
 
 static int draw(const struct np_plan *plan, const char *name, char **ret, struct np_err *err)
 {
-	NP_AUTO(picture_done) struct picture pic = { 0 };
+	NP_AUTO(render_picture_done) struct picture pic = { 0 };
 	const struct np_plan_pool *only = NULL;
 	char pools[512];
 	size_t n = 0;
@@ -465,21 +467,21 @@ static int draw(const struct np_plan *plan, const char *name, char **ret, struct
 		return np_fail(err, NP_E_USAGE,
 			       "-o svg draws one pool, not %zu: say which behind the options: %s%s",
 			       n, pools, n > 4 ? ", ..." : "");
-	if (picture_init(&pic, plan, only, err) < 0)
+	if (render_picture_init(&pic, plan, only, err) < 0)
 		return np_err_ret(err);
-	return picture_svg(&pic, ret, err);
+	return render_picture_svg(&pic, ret, err);
 }
 
 int np_render_explain_styled(const struct np_plan *plan, const char *name, enum np_format format,
 			     const struct np_render_style *style, char **ret, struct np_err *err)
 {
-	NP_AUTO(text_done) struct text t = { 0 };
+	NP_AUTO(render_text_done) struct text t = { 0 };
 	json_auto_t *tree = NULL;
 
-	if (text_init(&t, err) < 0 || write_explanation(&t, plan, name, style, err) < 0)
+	if (render_text_init(&t, err) < 0 || write_explanation(&t, plan, name, style, err) < 0)
 		return np_err_ret(err);
 	if (format == NP_FORMAT_TABLE || format == NP_FORMAT_WIDE)
-		return text_take(&t, ret, err);
+		return render_text_take(&t, ret, err);
 	if (format == NP_FORMAT_SVG)
 		return draw(plan, name, ret, err);
 	if (explain_tree(plan, name, &tree, err) < 0)

@@ -9,7 +9,7 @@
 
 static void id_text(const struct np_gpu *gpu, char buf[static NP_PCI_ID_MAX])
 {
-	np_pci_id_format((struct np_pci_id){ gpu->vendor_id, gpu->device_id }, buf);
+	np_gpu_pci_id_format((struct np_pci_id){ gpu->vendor_id, gpu->device_id }, buf);
 }
 
 static bool matches(const struct np_gpu *gpu, const char *filter)
@@ -25,8 +25,8 @@ static bool matches(const struct np_gpu *gpu, const char *filter)
 static json_t *bar_tree(const struct np_bar *bar)
 {
 	return json_pack("{s:i, s:o, s:s}", "index", (int)bar->index, "sizeBytes",
-			 number_or_null(bar->bytes > 0, bar->bytes), "figure",
-			 np_figure_name(bar->figure));
+			 render_number_or_null(bar->bytes > 0, bar->bytes), "figure",
+			 np_gpu_size_source_name(bar->figure));
 }
 
 static json_t *gpu_tree(const struct np_gpu *gpu, const struct np_addend *a)
@@ -39,13 +39,14 @@ static json_t *gpu_tree(const struct np_gpu *gpu, const struct np_addend *a)
 		json_array_append_new(bars, bar_tree(&gpu->bars[i]));
 	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:o, s:s, s:o}", "model",
 			 gpu->model, "product", gpu->product, "pciID", id, "memoryGB",
-			 number_or_null(gpu->memory_gb > 0, gpu->memory_gb), "bars", bars,
+			 render_number_or_null(gpu->memory_gb > 0, gpu->memory_gb), "bars", bars,
 			 "publishedMMIOGB",
-			 number_or_null(gpu->published_mmio_gb > 0, gpu->published_mmio_gb),
-			 "mmioGB", number_or_null(a->rule != NP_ADDEND_UNKNOWN, a->each_gb),
+			 render_number_or_null(gpu->published_mmio_gb > 0, gpu->published_mmio_gb),
+			 "mmioGB", render_number_or_null(a->rule != NP_ADDEND_UNKNOWN, a->each_gb),
 			 "needsEFI", a->needs_efi, "barSource",
-			 text_or_null(gpu->bar_source[0] ? gpu->bar_source : NULL), "mmioSource",
-			 gpu->mmio_source, "note", text_or_null(gpu->note[0] ? gpu->note : NULL));
+			 render_text_or_null(gpu->bar_source[0] ? gpu->bar_source : NULL),
+			 "mmioSource", gpu->mmio_source, "note",
+			 render_text_or_null(gpu->note[0] ? gpu->note : NULL));
 }
 
 /* BARs as "16 MB+64 GB+32 MB"; one of unknown size as "?". */
@@ -73,12 +74,12 @@ static const char *origin(const struct np_gpu *gpu)
 	for (size_t i = 0; i < gpu->n_bars; i++) {
 		const struct np_bar *bar = &gpu->bars[i];
 
-		if (bar->figure == NP_FIGURE_NONE)
-			return np_figure_name(NP_FIGURE_NONE);
+		if (bar->figure == NP_SIZE_SOURCE_NONE)
+			return np_gpu_size_source_name(NP_SIZE_SOURCE_NONE);
 		if (!largest || bar->bytes > largest->bytes)
 			largest = bar;
 	}
-	return np_figure_name(largest ? largest->figure : NP_FIGURE_NONE);
+	return np_gpu_size_source_name(largest ? largest->figure : NP_SIZE_SOURCE_NONE);
 }
 
 static int add_gpu(struct table *t, const struct np_gpu *gpu, const struct np_addend *a,
@@ -105,7 +106,7 @@ static int add_gpu(struct table *t, const struct np_gpu *gpu, const struct np_ad
 		gpu->vgpu[0] != '\0' ? gpu->vgpu : "-",
 	};
 
-	return table_add(t, err, cells);
+	return render_table_add(t, err, cells);
 }
 
 static int write_gpu(struct table *t, json_t *list, const struct np_gpu *gpu, struct np_err *err)
@@ -124,18 +125,18 @@ int np_render_gpus(const struct np_catalogue *cat, const char *filter, enum np_f
 {
 	static const char *const head[] = { "MODEL",  "PRODUCT", "PCI ID",    "MEMORY", "BARS",
 					    "ORIGIN", "MMIO",    "PUBLISHED", "VGPU" };
-	NP_AUTO(table_done) struct table t = { .n = 9 };
-	NP_AUTO(text_done) struct text text = { 0 };
+	NP_AUTO(render_table_done) struct table t = { .n = 9 };
+	NP_AUTO(render_text_done) struct text text = { 0 };
 	json_auto_t *list = json_array();
 
 	if (!list)
 		return np_fail_nomem(err);
 	if (format != NP_FORMAT_WIDE)
 		t.n = 8;
-	if (table_add(&t, err, head) < 0)
+	if (render_table_add(&t, err, head) < 0)
 		return np_err_ret(err);
-	for (size_t i = 0; i < np_catalogue_count(cat); i++) {
-		const struct np_gpu *gpu = np_catalogue_at(cat, i);
+	for (size_t i = 0; i < np_gpu_catalogue_count(cat); i++) {
+		const struct np_gpu *gpu = np_gpu_catalogue_at(cat, i);
 
 		if (matches(gpu, filter) && write_gpu(&t, list, gpu, err) < 0)
 			return np_err_ret(err);
@@ -149,8 +150,8 @@ int np_render_gpus(const struct np_catalogue *cat, const char *filter, enum np_f
 
 		return tree ? np_render_tree(tree, format, ret, err) : np_fail_nomem(err);
 	}
-	if (text_init(&text, err) < 0)
+	if (render_text_init(&text, err) < 0)
 		return np_err_ret(err);
-	table_write(&t, text.file);
-	return text_take(&text, ret, err);
+	render_table_write(&t, text.file);
+	return render_text_take(&text, ret, err);
 }

@@ -13,18 +13,18 @@
 #include "nodeprep/render.h"
 #include "nodeprep/warnings.h"
 
-/* A growing text: write to `file`, then text_take(). */
+/* A growing text: write to `file`, then render_text_take(). */
 struct text {
 	FILE *file;
 	char *bytes;
 	size_t size;
 };
 
-int text_init(struct text *t, struct np_err *err);
-void text_done(struct text *t);
+int render_text_init(struct text *t, struct np_err *err);
+void render_text_done(struct text *t);
 
 /* Ends the text and hands it over. */
-int text_take(struct text *t, char **ret, struct np_err *err);
+int render_text_take(struct text *t, char **ret, struct np_err *err);
 
 /* A table that is as wide as its cells: rows of `n` texts, the first row the headings. */
 struct table {
@@ -33,50 +33,51 @@ struct table {
 	char **cells; /* n * n_rows */
 };
 
-int table_add(struct table *t, struct np_err *err, const char *const cells[]);
-void table_write(const struct table *t, FILE *out);
-void table_done(struct table *t);
+int render_table_add(struct table *t, struct np_err *err, const char *const cells[]);
+void render_table_write(const struct table *t, FILE *out);
+void render_table_done(struct table *t);
 
 /* Parts of the plan's tree; the frame is all of it but for the lists, which it takes. */
-json_t *plan_pool_tree(const struct np_plan_pool *p);
-json_t *plan_class_tree(const struct np_plan *plan, const struct np_plan_class *c);
-json_t *plan_frame_take(const struct np_plan *plan, json_t *pools, json_t *classes);
+json_t *render_pool_tree(const struct np_plan_pool *p);
+json_t *render_class_tree(const struct np_plan *plan, const struct np_plan_class *c);
+json_t *render_plan_frame_take(const struct np_plan *plan, json_t *pools, json_t *classes);
 
 /* json.c: writes a tree; writes a plan without ever holding the whole tree. */
-int json_text(const json_t *tree, char **ret, struct np_err *err);
-int plan_json_text(const struct np_plan *plan, char **ret, struct np_err *err);
+int render_json_text(const json_t *tree, char **ret, struct np_err *err);
+int render_plan_json_text(const struct np_plan *plan, char **ret, struct np_err *err);
 
 /* Adds a card's members as gpus[] of the plan has them. */
-json_t *card_tree(const struct np_card *card);
+json_t *render_card_tree(const struct np_card *card);
 
 /* The known number, or null. */
-json_t *number_or_null(bool known, uint64_t number);
-json_t *text_or_null(const char *text);
+json_t *render_number_or_null(bool known, uint64_t number);
+json_t *render_text_or_null(const char *text);
 
 /* The text; bytes beyond ASCII become '?' where it is no UTF-8: a file's name, or a message cut short. */
-json_t *text_tree(const char *text);
+json_t *render_text_tree(const char *text);
 
 /* Appends the item, which goes along also on failure; a list that cannot take it becomes NULL. */
-void tree_push(json_t **list, json_t *item);
-void tree_push_notes(json_t **list, const struct np_notes *notes);
-json_t *changes_tree(const struct np_change *change);
+void render_tree_push(json_t **list, json_t *item);
+void render_tree_push_warnings(json_t **list, const struct np_warnings *warnings);
+json_t *render_changes_tree(const struct np_change *change);
 
 /* templates.c: what classes have, for the plan's templates. */
-json_t *templates_tree(const struct np_plan *plan);
-int templates_write(FILE *out, const struct np_plan *plan, struct np_err *err);
-void templates_write_wide(FILE *out, const struct np_plan *plan);
-bool templates_have_notes(const struct np_plan *plan);
-void templates_write_notes(FILE *out, const struct np_plan *plan);
-void template_explain(FILE *out, const struct np_plan_template *t);
+json_t *render_templates_tree(const struct np_plan *plan);
+int render_templates_write(FILE *out, const struct np_plan *plan, struct np_err *err);
+void render_templates_write_wide(FILE *out, const struct np_plan *plan);
+bool render_templates_have_warnings(const struct np_plan *plan);
+void render_templates_write_warnings(FILE *out, const struct np_plan *plan);
+void render_template_explain(FILE *out, const struct np_plan_template *t);
 
 /* table.c: cells and lines that classes and templates share. */
 #define CELL_TEXT_MAX 32
-const char *cell_number(bool known, uint64_t value, char buf[static CELL_TEXT_MAX]);
-const char *cell_gigabytes(bool known, uint64_t gb, char buf[static CELL_TEXT_MAX]);
-const char *cell_or_dash(const char *text);
-void cell_pools(const struct np_plan *plan, const size_t *pools, size_t n, char *buf, size_t size);
-void write_items(FILE *out, const struct np_change *change);
-void write_notes(FILE *out, const char *who, const struct np_notes *notes);
+const char *render_cell_number(bool known, uint64_t value, char buf[static CELL_TEXT_MAX]);
+const char *render_cell_gigabytes(bool known, uint64_t gb, char buf[static CELL_TEXT_MAX]);
+const char *render_cell_or_dash(const char *text);
+void render_cell_pools(const struct np_plan *plan, const size_t *pools, size_t n, char *buf,
+		       size_t size);
+void render_write_items(FILE *out, const struct np_change *change);
+void render_write_warnings(FILE *out, const char *who, const struct np_warnings *warnings);
 
 /* More slots than this are summed up in one line; no vSphere VM takes that many devices. */
 #define SLOTS_MAX 512
@@ -106,28 +107,29 @@ struct picture {
 };
 
 /* picture.c: lays the pool's cards out. */
-int picture_init(struct picture *ret, const struct np_plan *plan, const struct np_plan_pool *p,
-		 struct np_err *err);
-void picture_done(struct picture *pic);
+int render_picture_init(struct picture *ret, const struct np_plan *plan,
+			const struct np_plan_pool *p, struct np_err *err);
+void render_picture_done(struct picture *pic);
 
 #define PICTURE_CELLS 64
 
 /* Draws the window as a bar of PICTURE_CELLS cells, with scale and legend. */
-void picture_write(FILE *out, const struct picture *pic, const struct np_render_style *style);
+void render_picture_write(FILE *out, const struct picture *pic,
+			  const struct np_render_style *style);
 
 /*
  * xml.c: text of documents in XML, whatever is in a name: markup is escaped, and what is no UTF-8 or no
  * character of XML 1.0 becomes '?'. Widths are columns, East Asian characters taking two.
  */
-void xml_write(FILE *out, const char *text, size_t size);
+void render_xml_write(FILE *out, const char *text, size_t size);
 
 /* The text, cut to `most` columns with an ellipsis. */
-void xml_write_cut(FILE *out, const char *text, size_t most);
+void render_xml_write_cut(FILE *out, const char *text, size_t most);
 
 /* Returns after how many bytes a line of `most` columns (at least 2) ends. */
-size_t xml_line_end(const char *text, size_t most);
+size_t render_xml_line_end(const char *text, size_t most);
 
 /* svg.c: draws it as an SVG document of its own. */
-int picture_svg(const struct picture *pic, char **ret, struct np_err *err);
+int render_picture_svg(const struct picture *pic, char **ret, struct np_err *err);
 
 #endif

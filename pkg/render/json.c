@@ -53,7 +53,7 @@ static int dump_tree(struct dump *d, const json_t *tree, const char *margin)
 	return json_dump_callback(tree, on_bytes, d, JSON_STYLE);
 }
 
-int json_text(const json_t *tree, char **ret, struct np_err *err)
+int render_json_text(const json_t *tree, char **ret, struct np_err *err)
 {
 	NP_AUTO(dump_done) struct dump d = { 0 };
 
@@ -75,12 +75,12 @@ static int append_owned(struct dump *d, json_t *take)
 
 static int append_pool(struct dump *d, const struct np_plan *plan, size_t i)
 {
-	return append_owned(d, plan_pool_tree(&plan->pools[i]));
+	return append_owned(d, render_pool_tree(&plan->pools[i]));
 }
 
 static int append_class(struct dump *d, const struct np_plan *plan, size_t i)
 {
-	return append_owned(d, plan_class_tree(plan, &plan->classes[i]));
+	return append_owned(d, render_class_tree(plan, &plan->classes[i]));
 }
 
 /*
@@ -133,15 +133,15 @@ static int append_plan(struct dump *d, const char *frame, const struct np_plan *
 	return append(d, frame, strlen(frame) + 1);
 }
 
-int plan_json_text(const struct np_plan *plan, char **ret, struct np_err *err)
+int render_plan_json_text(const struct np_plan *plan, char **ret, struct np_err *err)
 {
-	json_auto_t *tree = plan_frame_take(plan, json_array(), json_array());
+	json_auto_t *tree = render_plan_frame_take(plan, json_array(), json_array());
 	NP_AUTO(np_freep) char *frame = NULL;
 	NP_AUTO(dump_done) struct dump d = { 0 };
 
 	if (!tree)
 		return np_fail_nomem(err);
-	if (json_text(tree, &frame, err) < 0)
+	if (render_json_text(tree, &frame, err) < 0)
 		return np_err_ret(err);
 	if (append_plan(&d, frame, plan) < 0)
 		return np_fail_nomem(err);
@@ -151,6 +151,6 @@ int plan_json_text(const struct np_plan *plan, char **ret, struct np_err *err)
 
 int np_render_tree(const json_t *tree, enum np_format format, char **ret, struct np_err *err)
 {
-	return format == NP_FORMAT_YAML ? np_yaml_dump(tree, false, ret, err)
-					: json_text(tree, ret, err);
+	return format == NP_FORMAT_YAML ? np_doc_dump_yaml(tree, false, ret, err)
+					: render_json_text(tree, ret, err);
 }

@@ -48,8 +48,8 @@ static void test_render__json_is_the_same_as_of_the_whole_tree(void **state)
 		char *streamed = NULL, *whole = NULL;
 		json_t *tree;
 
-		if (np_input_parse(&in, catalogue, "-", rows[i].text, strlen(rows[i].text), &err) <
-		    0)
+		if (np_pool_input_parse(&in, catalogue, "-", rows[i].text, strlen(rows[i].text),
+					&err) < 0)
 			fail_msg("%s: %s", rows[i].name, err.text);
 		o.classes = in.classes;
 		o.n_classes = in.n_classes;
@@ -64,7 +64,7 @@ static void test_render__json_is_the_same_as_of_the_whole_tree(void **state)
 		free(whole);
 		json_decref(tree);
 		np_plan_done(&plan);
-		np_input_done(&in);
+		np_pool_input_done(&in);
 	}
 }
 

@@ -5,17 +5,17 @@
 
 #include "nodeprep/warnings.h"
 
-json_t *number_or_null(bool known, uint64_t number)
+json_t *render_number_or_null(bool known, uint64_t number)
 {
 	return known ? json_integer((json_int_t)number) : json_null();
 }
 
-json_t *text_or_null(const char *text)
+json_t *render_text_or_null(const char *text)
 {
-	return text ? text_tree(text) : json_null();
+	return text ? render_text_tree(text) : json_null();
 }
 
-json_t *text_tree(const char *text)
+json_t *render_text_tree(const char *text)
 {
 	json_t *tree = json_string(text);
 	NP_AUTO(np_freep) char *copy = NULL;
@@ -30,21 +30,21 @@ json_t *text_tree(const char *text)
 	return json_string(copy);
 }
 
-json_t *card_tree(const struct np_card *card)
+json_t *render_card_tree(const struct np_card *card)
 {
 	char id[NP_PCI_ID_MAX];
 	const struct np_addend *a = &card->addend;
 
-	np_pci_id_format(card->id, id);
+	np_gpu_pci_id_format(card->id, id);
 	return json_pack("{s:o, s:o, s:o, s:I, s:o}", "model",
-			 text_or_null(card->gpu ? card->gpu->model : NULL), "pciID",
-			 text_or_null(card->has_id ? id : NULL), "vgpuProfile",
-			 text_or_null(card->profile), "count", (json_int_t)a->count, "mmioGB",
-			 number_or_null(a->rule != NP_ADDEND_UNKNOWN, a->each_gb));
+			 render_text_or_null(card->gpu ? card->gpu->model : NULL), "pciID",
+			 render_text_or_null(card->has_id ? id : NULL), "vgpuProfile",
+			 render_text_or_null(card->profile), "count", (json_int_t)a->count,
+			 "mmioGB", render_number_or_null(a->rule != NP_ADDEND_UNKNOWN, a->each_gb));
 }
 
 /* Appends the item, which goes along also on failure; a list that cannot take it becomes NULL. */
-void tree_push(json_t **list, json_t *item)
+void render_tree_push(json_t **list, json_t *item)
 {
 	if (*list && json_array_append_new(*list, item) == 0)
 		return;
@@ -54,32 +54,32 @@ void tree_push(json_t **list, json_t *item)
 	*list = NULL;
 }
 
-static json_t *warning_tree(const struct np_note *note)
+static json_t *warning_tree(const struct np_warning *note)
 {
 	const struct np_message_kind *kind = np_warning_kind(note->warning);
 
 	return json_pack("{s:s, s:s, s:o, s:s}", "code", kind->code, "severity",
-			 np_severity_name(kind->severity), "message", text_tree(note->message),
-			 "cure", kind->remedy);
+			 np_severity_name(kind->severity), "message",
+			 render_text_tree(note->message), "cure", kind->remedy);
 }
 
-void tree_push_notes(json_t **list, const struct np_notes *notes)
+void render_tree_push_warnings(json_t **list, const struct np_warnings *warnings)
 {
-	for (size_t i = 0; i < notes->n; i++)
-		tree_push(list, warning_tree(&notes->items[i]));
+	for (size_t i = 0; i < warnings->n; i++)
+		render_tree_push(list, warning_tree(&warnings->items[i]));
 }
 
-json_t *changes_tree(const struct np_change *change)
+json_t *render_changes_tree(const struct np_change *change)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < change->n; i++) {
 		const struct np_change_item *item = &change->items[i];
 
-		tree_push(&list, json_pack("{s:s, s:O?, s:O?, s:o}", "path", item->path, "from",
-					   item->from ? item->from : json_null(), "to",
-					   item->to ? item->to : json_null(), "reason",
-					   text_tree(item->reason)));
+		render_tree_push(&list, json_pack("{s:s, s:O?, s:O?, s:o}", "path", item->path,
+						  "from", item->from ? item->from : json_null(),
+						  "to", item->to ? item->to : json_null(), "reason",
+						  render_text_tree(item->reason)));
 	}
 	return list;
 }

@@ -11,7 +11,7 @@
 /* Below this is what a plan can hold; beyond, the sums of a drawing could overflow. */
 #define EXTENT_MAX_BYTES (UINT64_C(1) << 62)
 
-void picture_done(struct picture *pic)
+void render_picture_done(struct picture *pic)
 {
 	free(pic->cards);
 	free(pic->slots);
@@ -82,10 +82,10 @@ static void sum_cards(struct picture *pic)
 	pic->n_left_out -= pic->n_cards;
 }
 
-int picture_init(struct picture *ret, const struct np_plan *plan, const struct np_plan_pool *p,
-		 struct np_err *err)
+int render_picture_init(struct picture *ret, const struct np_plan *plan,
+			const struct np_plan_pool *p, struct np_err *err)
 {
-	NP_AUTO(picture_done) struct picture pic = { .pool = p };
+	NP_AUTO(render_picture_done) struct picture pic = { .pool = p };
 	uint64_t most_gb;
 
 	if (p->class_index != SIZE_MAX)
@@ -248,8 +248,8 @@ static void write_cards(FILE *out, const struct picture *pic, size_t from, size_
 
 	np_size_text(card->slot_bytes, slot);
 	fprintf(out, to - from > 1 ? "      cards %zu to %zu: " : "      card %zu: ", from + 1, to);
-	fprintf(out, "%s, a slot of %s%s: ", np_card_name(&pic->pool->cards[card->index], id), slot,
-		to - from > 1 ? " each" : "");
+	fprintf(out, "%s, a slot of %s%s: ", np_plan_card_name(&pic->pool->cards[card->index], id),
+		slot, to - from > 1 ? " each" : "");
 	for (size_t i = 0; i < card->n_bars; i++) {
 		fputs(i > 0 ? ", " : "", out);
 		write_bar(out, &card->bars[i]);
@@ -300,7 +300,7 @@ static void write_others(FILE *out, const struct np_plan_pool *p)
 
 		if (a->each_gb == 0)
 			fprintf(out, "      not shown: %" PRIu64 " x %s, %s\n", a->count,
-				np_card_name(&p->cards[i], id),
+				np_plan_card_name(&p->cards[i], id),
 				a->rule == NP_ADDEND_UNKNOWN
 					? "whose BARs are unknown"
 					: "which needs no place in the window");
@@ -329,7 +329,7 @@ static void write_key(FILE *out, const struct picture *pic, const struct np_rend
 	}
 }
 
-void picture_write(FILE *out, const struct picture *pic, const struct np_render_style *style)
+void render_picture_write(FILE *out, const struct picture *pic, const struct np_render_style *style)
 {
 	char window[NP_SIZE_TEXT_MAX], cell[NP_SIZE_TEXT_MAX];
 

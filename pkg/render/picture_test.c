@@ -62,16 +62,16 @@ struct scene {
 
 static void scene_done(struct scene *s)
 {
-	picture_done(&s->pic);
+	render_picture_done(&s->pic);
 	np_plan_done(&s->plan);
-	np_input_done(&s->input);
+	np_pool_input_done(&s->input);
 }
 
 static void parse(struct scene *s, const char *text)
 {
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_input_parse(&s->input, catalogue, "test.yaml", text, strlen(text), &err) < 0)
+	if (np_pool_input_parse(&s->input, catalogue, "test.yaml", text, strlen(text), &err) < 0)
 		fail_msg("%s", err.text);
 }
 
@@ -80,7 +80,7 @@ static void plan(struct scene *s)
 	struct np_err err = NP_ERR_INIT;
 	struct np_plan_options o = { .catalogue = catalogue, .holder = "apply" };
 
-	if (np_input_finish(&s->input, &err) < 0)
+	if (np_pool_input_finish(&s->input, &err) < 0)
 		fail_msg("%s", err.text);
 	o.classes = s->input.classes;
 	o.n_classes = s->input.n_classes;
@@ -123,7 +123,7 @@ static void make(struct scene *s, const struct shape *shape)
 	add_class(s, "gpu", shape->devices, "");
 	add_pool(s, "w", "gpu", shape->mmio);
 	plan(s);
-	if (picture_init(&s->pic, &s->plan, &s->plan.pools[0], &err) < 0)
+	if (render_picture_init(&s->pic, &s->plan, &s->plan.pools[0], &err) < 0)
 		fail_msg("%s: %s", shape->name, err.text);
 }
 
@@ -186,7 +186,7 @@ static void test_picture__a_window_kept_by_the_class_is_drawn(void **state)
 		"          allowedDevice: [{vendorId: 4318, deviceId: 8375}]\n");
 	add_pool(&s, "w", "gpu", "{}");
 	plan(&s);
-	assert_int_equal(picture_init(&s.pic, &s.plan, &s.plan.pools[0], &err), 0);
+	assert_int_equal(render_picture_init(&s.pic, &s.plan, &s.plan.pools[0], &err), 0);
 	assert_int_equal(s.pic.window_bytes, 2048 * NP_GIB);
 	assert_int_equal(s.pic.n_cards, 1);
 	text = explain(&s, NP_FORMAT_TABLE, &(struct np_render_style){ false, false });
@@ -200,9 +200,9 @@ static void test_picture__without_a_class_the_pools_own_window_is_drawn(void **s
 
 	(void)state;
 	make(&s, &shapes[6]);
-	picture_done(&s.pic);
+	render_picture_done(&s.pic);
 	s.plan.pools[0].class_index = SIZE_MAX;
-	assert_int_equal(picture_init(&s.pic, &s.plan, &s.plan.pools[0], &err), 0);
+	assert_int_equal(render_picture_init(&s.pic, &s.plan, &s.plan.pools[0], &err), 0);
 	assert_null(s.pic.class);
 	assert_int_equal(s.pic.window_bytes, 1024 * NP_GIB);
 }
@@ -505,12 +505,12 @@ static void test_picture__names_cannot_break_the_document(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		NP_AUTO(text_done) struct text t = { 0 };
+		NP_AUTO(render_text_done) struct text t = { 0 };
 		struct np_err err = NP_ERR_INIT;
 
 		print_message("%s\n", rows[i].name);
-		assert_int_equal(text_init(&t, &err), 0);
-		xml_write(t.file, rows[i].text, SIZE_MAX);
+		assert_int_equal(render_text_init(&t, &err), 0);
+		render_xml_write(t.file, rows[i].text, SIZE_MAX);
 		fflush(t.file);
 		assert_string_equal(t.bytes, rows[i].written);
 	}
@@ -533,15 +533,15 @@ static void test_picture__long_names_are_cut_and_lines_broken(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		NP_AUTO(text_done) struct text t = { 0 };
+		NP_AUTO(render_text_done) struct text t = { 0 };
 		struct np_err err = NP_ERR_INIT;
 
 		print_message("%s\n", rows[i].name);
-		assert_int_equal(text_init(&t, &err), 0);
-		xml_write_cut(t.file, rows[i].text, rows[i].most);
+		assert_int_equal(render_text_init(&t, &err), 0);
+		render_xml_write_cut(t.file, rows[i].text, rows[i].most);
 		fflush(t.file);
 		assert_string_equal(t.bytes, rows[i].written);
-		assert_int_equal(xml_line_end(rows[i].text, rows[i].most), rows[i].line);
+		assert_int_equal(render_xml_line_end(rows[i].text, rows[i].most), rows[i].line);
 	}
 }
 
@@ -590,7 +590,7 @@ static void test_picture__svg_is_a_known_form(void **state)
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(np_format_parse("svg", &format, &err), 0);
+	assert_int_equal(np_render_format_parse("svg", &format, &err), 0);
 	assert_int_equal(format, NP_FORMAT_SVG);
 }
 

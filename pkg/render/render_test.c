@@ -32,7 +32,7 @@ struct session {
 static void session_done(struct session *s)
 {
 	np_plan_done(&s->plan);
-	np_input_done(&s->in);
+	np_pool_input_done(&s->in);
 }
 
 static void make_plan(struct session *s, const char *name, const char *text)
@@ -40,7 +40,7 @@ static void make_plan(struct session *s, const char *name, const char *text)
 	struct np_plan_options o = { .catalogue = catalogue, .holder = "apply" };
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_input_parse(&s->in, catalogue, name, text, strlen(text), &err) < 0)
+	if (np_pool_input_parse(&s->in, catalogue, name, text, strlen(text), &err) < 0)
 		fail_msg("%s", err.text);
 	o.classes = s->in.classes;
 	o.n_classes = s->in.n_classes;
@@ -244,7 +244,7 @@ static void test_render__yaml_says_the_same_as_json(void **state)
 {
 	NP_AUTO(session_done) struct session s = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;
-	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = NULL;
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	json_auto_t *tree = NULL;
 	struct np_err err = NP_ERR_INIT;
@@ -253,8 +253,8 @@ static void test_render__yaml_says_the_same_as_json(void **state)
 	make_plan(&s, "a.yaml", fleet);
 	tree = np_render_plan_tree(&s.plan);
 	assert_int_equal(np_render_plan(&s.plan, NP_FORMAT_YAML, &text, &err), 0);
-	assert_int_equal(np_reader_new("y", text, strlen(text), &r, &err), 0);
-	assert_int_equal(np_reader_next(r, &doc, &err), 1);
+	assert_int_equal(np_doc_reader_new("y", text, strlen(text), &r, &err), 0);
+	assert_int_equal(np_doc_reader_next(r, &doc, &err), 1);
 	assert_true(json_equal(np_doc_root(doc).json, tree));
 }
 
@@ -380,7 +380,7 @@ static void test_render__gpus_are_filtered(void **state)
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	assert_int_equal(count_gpus(NULL), np_catalogue_count(catalogue));
+	assert_int_equal(count_gpus(NULL), np_gpu_catalogue_count(catalogue));
 	assert_int_equal(count_gpus("10de:20b0"), 1);
 	assert_int_equal(count_gpus("10DE:20B0"), 1);
 	assert_int_equal(count_gpus("GRID_V100DX"), 1);
@@ -535,11 +535,11 @@ static void test_render__forms_are_known_by_name(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		assert_int_equal(np_format_parse(rows[i].name, &format, &err), 0);
+		assert_int_equal(np_render_format_parse(rows[i].name, &format, &err), 0);
 		assert_int_equal(format, rows[i].format);
 	}
 	format = NP_FORMAT_MAX;
-	assert_int_equal(np_format_parse("JSON", &format, &err), -NP_E_USAGE);
+	assert_int_equal(np_render_format_parse("JSON", &format, &err), -NP_E_USAGE);
 	assert_non_null(strstr(err.text, "'JSON'"));
 	assert_int_equal(format, NP_FORMAT_MAX);
 }

@@ -80,7 +80,7 @@ static void write_words(FILE *out, const struct words *w, const char *text)
 	if (w->class[0] != '\0')
 		fprintf(out, " class=\"%s\"", w->class);
 	fprintf(out, "%s>", w->more);
-	xml_write_cut(out, text, w->most);
+	render_xml_write_cut(out, text, w->most);
 	fputs("</text>\n", out);
 }
 
@@ -90,12 +90,12 @@ static void write_lines(struct svg *g, unsigned size, const char *class, const c
 	size_t most = CHARACTERS(INNER, size);
 
 	while (text[0] != '\0') {
-		size_t n = xml_line_end(text, most);
+		size_t n = render_xml_line_end(text, most);
 
 		g->y += size + 5;
 		fprintf(g->out, "<text x=\"%d\" y=\"%u\" font-size=\"%u\"%s%s%s>", MARGIN, g->y,
 			size, class[0] ? " class=\"" : "", class, class[0] ? "\"" : "");
-		xml_write(g->out, text, n);
+		render_xml_write(g->out, text, n);
 		fputs("</text>\n", g->out);
 		text += n;
 		while (text[0] == ' ')
@@ -149,7 +149,7 @@ static const char *card_class(const struct picture *pic, size_t i)
 static const char *card_name(const struct picture *pic, const struct picture_card *card,
 			     char buf[static NP_PCI_ID_MAX])
 {
-	return np_card_name(&pic->pool->cards[card->index], buf);
+	return np_plan_card_name(&pic->pool->cards[card->index], buf);
 }
 
 /* The number, and the name where there is room for it. */
@@ -202,7 +202,7 @@ static void write_card(struct svg *g, size_t i)
 	write_rect(g, place(g->pic, card->slot_bytes) < OUTLINE_MIN ? "narrow" : "slot",
 		   card->offset_bytes, card->slot_bytes);
 	fprintf(g->out, " data-card=\"%zu\"><title>%zu: ", i + 1, i + 1);
-	xml_write(g->out, card_name(g->pic, card, id), SIZE_MAX);
+	render_xml_write(g->out, card_name(g->pic, card, id), SIZE_MAX);
 	fputs("</title></rect>\n", g->out);
 	write_label(g, i);
 }
@@ -364,7 +364,7 @@ static void write_figures(struct svg *g, unsigned x, unsigned y, const struct pi
 
 		for (size_t b = 0; gpu && b < gpu->n_bars; b++)
 			if (gpu->bars[b].index == bar->bar)
-				figure = np_figure_name(gpu->bars[b].figure);
+				figure = np_gpu_size_source_name(gpu->bars[b].figure);
 		np_size_text(bar->size_bytes, size);
 		np_size_text(bar->offset_bytes, offset);
 		if (bar->bar == UINT_MAX)
@@ -445,7 +445,7 @@ static void write_others(struct svg *g)
 		if (a->each_gb > 0)
 			continue;
 		format_lines(g, 12, "", "%" PRIu64 " x %s: %s", a->count,
-			     np_card_name(&p->cards[i], id),
+			     np_plan_card_name(&p->cards[i], id),
 			     a->rule == NP_ADDEND_UNKNOWN
 				     ? "unknown size, so it is not in the picture"
 				     : "no BAR over 256 MB, so it needs no place in the window");
@@ -474,11 +474,11 @@ static void write_source(struct svg *g, size_t i)
 
 	if (!gpu)
 		return;
-	format_lines(g, 10, "quiet", "%s (%s) BARs: %s", np_card_name(card, id), gpu->product,
+	format_lines(g, 10, "quiet", "%s (%s) BARs: %s", np_plan_card_name(card, id), gpu->product,
 		     gpu->bar_source[0] != '\0' ? gpu->bar_source : "no source: assumed");
 	if (gpu->published_mmio_gb > 0)
-		format_lines(g, 10, "quiet", "%s published as %u GB: %s", np_card_name(card, id),
-			     gpu->published_mmio_gb,
+		format_lines(g, 10, "quiet", "%s published as %u GB: %s",
+			     np_plan_card_name(card, id), gpu->published_mmio_gb,
 			     is_named_before(p, i) ? "by the same documents" : gpu->mmio_source);
 }
 
@@ -506,7 +506,7 @@ static void write_reason(struct svg *g)
 	char reason[NP_WINDOW_TEXT_MAX], size[NP_SIZE_TEXT_MAX];
 
 	if (p->need.sum_gb > 0) {
-		np_window_text(p, reason);
+		np_plan_window_text(p, reason);
 		write_lines(g, 13, "", reason);
 	}
 	np_size_text(g->pic->window_bytes, size);
@@ -533,7 +533,7 @@ static void write_title(struct svg *g)
 	np_pool_id(p->pool, id);
 	write_words(g->out, &w, id);
 	g->y = 40;
-	np_cards_text(p->cards, p->n_cards, cards);
+	np_plan_cards_text(p->cards, p->n_cards, cards);
 	np_size_text(g->pic->window_bytes, size);
 	format_lines(g, 14, "", "A node with %s: %s%s", p->has_gpus ? cards : "unknown GPUs",
 		     g->pic->window_bytes > 0 ? "MMIO window of " : "no MMIO window",
@@ -571,7 +571,7 @@ static void write_head(FILE *out, const struct picture *pic, unsigned height)
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"np-window\" width=\"100%%\" "
 		"viewBox=\"0 0 %d %u\">\n<title>MMIO window of ",
 		WIDTH, height);
-	xml_write(out, id, SIZE_MAX);
+	render_xml_write(out, id, SIZE_MAX);
 	fprintf(out,
 		"</title>\n<style>\n%s</style>\n"
 		"<defs><pattern id=\"np-window-hatch\" width=\"6\" height=\"6\" "
@@ -580,20 +580,20 @@ static void write_head(FILE *out, const struct picture *pic, unsigned height)
 		style_sheet);
 }
 
-int picture_svg(const struct picture *pic, char **ret, struct np_err *err)
+int render_picture_svg(const struct picture *pic, char **ret, struct np_err *err)
 {
-	NP_AUTO(text_done) struct text body = { 0 };
-	NP_AUTO(text_done) struct text all = { 0 };
+	NP_AUTO(render_text_done) struct text body = { 0 };
+	NP_AUTO(render_text_done) struct text all = { 0 };
 	NP_AUTO(np_freep) char *inside = NULL;
 	struct svg g = { .pic = pic };
 
-	if (text_init(&body, err) < 0 || text_init(&all, err) < 0)
+	if (render_text_init(&body, err) < 0 || render_text_init(&all, err) < 0)
 		return np_err_ret(err);
 	g.out = body.file;
 	write_body(&g);
-	if (text_take(&body, &inside, err) < 0)
+	if (render_text_take(&body, &inside, err) < 0)
 		return np_err_ret(err);
 	write_head(all.file, pic, g.y + MARGIN);
 	fprintf(all.file, "%s</svg>\n", inside);
-	return text_take(&all, ret, err);
+	return render_text_take(&all, ret, err);
 }

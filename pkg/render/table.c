@@ -15,7 +15,7 @@ static void write_class_cell(const struct np_pool *pool, char buf[static TEMPLAT
 	if (pool->has_template)
 		snprintf(buf, TEMPLATE_CELL_MAX, "template/%.253s", name);
 	else
-		snprintf(buf, TEMPLATE_CELL_MAX, "%.253s", cell_or_dash(pool->vm_class));
+		snprintf(buf, TEMPLATE_CELL_MAX, "%.253s", render_cell_or_dash(pool->vm_class));
 }
 
 static int add_pool(struct table *t, const struct np_plan_pool *p, bool wide, struct np_err *err)
@@ -26,7 +26,7 @@ static int add_pool(struct table *t, const struct np_plan_pool *p, bool wide, st
 	NP_AUTO(np_freep) char *source = NULL;
 	char class[TEMPLATE_CELL_MAX];
 
-	np_cards_text(p->cards, p->n_cards, cards);
+	np_plan_cards_text(p->cards, p->n_cards, cards);
 	write_class_cell(pool, class);
 	if (asprintf(&source, "%s:%u", pool->source.file, pool->source.line) < 0) {
 		source = NULL;
@@ -34,34 +34,34 @@ static int add_pool(struct table *t, const struct np_plan_pool *p, bool wide, st
 	}
 	const char *const cells[] = {
 		pool->ns,
-		cell_or_dash(pool->cluster),
+		render_cell_or_dash(pool->cluster),
 		pool->name,
 		class,
-		pool->has_replicas ? cell_number(true, pool->replicas, replicas) : "-",
+		pool->has_replicas ? render_cell_number(true, pool->replicas, replicas) : "-",
 		p->has_gpus ? cards : "unknown",
-		cell_gigabytes(p->has_required, p->need.required_gb, required),
-		cell_gigabytes(p->has_window && p->window_is_known, p->window.gb, window),
+		render_cell_gigabytes(p->has_required, p->need.required_gb, required),
+		render_cell_gigabytes(p->has_window && p->window_is_known, p->window.gb, window),
 		source,
 	};
 	t->n = wide ? 9 : 8;
-	return table_add(t, err, cells);
+	return render_table_add(t, err, cells);
 }
 
 static int write_pools(FILE *out, const struct np_plan *plan, bool wide, struct np_err *err)
 {
-	NP_AUTO(table_done) struct table t = { .n = wide ? 9 : 8 };
+	NP_AUTO(render_table_done) struct table t = { .n = wide ? 9 : 8 };
 	static const char *const head[] = { "NAMESPACE",     "CLUSTER", "POOL",   "CLASS", "NODES",
 					    "GPUS PER NODE", "NEEDS",   "WINDOW", "SOURCE" };
 
 	if (plan->n_pools == 0)
 		return 0;
-	if (table_add(&t, err, head) < 0)
+	if (render_table_add(&t, err, head) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < plan->n_pools; i++)
 		if (add_pool(&t, &plan->pools[i], wide, err) < 0)
 			return np_err_ret(err);
 	fputs("Pools\n", out);
-	table_write(&t, out);
+	render_table_write(&t, out);
 	return 0;
 }
 
@@ -98,38 +98,38 @@ static int add_class(struct table *t, const struct np_plan *plan, const struct n
 	bool known = !!c->class;
 	char gpus[CELL_TEXT_MAX], window[CELL_TEXT_MAX], overhead[CELL_TEXT_MAX], pools[256];
 
-	cell_pools(plan, c->pools, c->n_pools, pools, sizeof(pools));
+	render_cell_pools(plan, c->pools, c->n_pools, pools, sizeof(pools));
 	snprintf(overhead, sizeof(overhead), "%.1f MB", c->overhead_mb);
 	const char *const cells[] = {
-		cell_or_dash(c->ns),
-		cell_or_dash(c->name),
-		cell_number(known && c->has_gpus, c->gpus, gpus),
-		cell_gigabytes(known && c->change.has_window, c->change.window_gb, window),
-		cell_or_dash(c->change.firmware),
-		cell_or_dash(c->change.reservation),
+		render_cell_or_dash(c->ns),
+		render_cell_or_dash(c->name),
+		render_cell_number(known && c->has_gpus, c->gpus, gpus),
+		render_cell_gigabytes(known && c->change.has_window, c->change.window_gb, window),
+		render_cell_or_dash(c->change.firmware),
+		render_cell_or_dash(c->change.reservation),
 		class_state(plan, c),
-		cell_or_dash(pools),
+		render_cell_or_dash(pools),
 		c->has_overhead ? overhead : "-",
 	};
 
-	return table_add(t, err, cells);
+	return render_table_add(t, err, cells);
 }
 
 static int write_classes(FILE *out, const struct np_plan *plan, bool wide, struct np_err *err)
 {
-	NP_AUTO(table_done) struct table t = { .n = wide ? 9 : 8 };
+	NP_AUTO(render_table_done) struct table t = { .n = wide ? 9 : 8 };
 	static const char *const head[] = { "NAMESPACE", "CLASS", "GPUS",  "WINDOW",  "FIRMWARE",
 					    "RESERVED",  "STATE", "POOLS", "OVERHEAD" };
 
 	if (plan->n_classes == 0)
 		return 0;
-	if (table_add(&t, err, head) < 0)
+	if (render_table_add(&t, err, head) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < plan->n_classes; i++)
 		if (add_class(&t, plan, &plan->classes[i], err) < 0)
 			return np_err_ret(err);
 	fputs("\nClasses\n", out);
-	table_write(&t, out);
+	render_table_write(&t, out);
 	return 0;
 }
 
@@ -138,35 +138,35 @@ static void write_changes(FILE *out, const struct np_plan_class *c)
 	if (c->change.n == 0)
 		return;
 	fprintf(out, "\nChanges of class %s%s%s\n", c->ns ? c->ns : "", c->ns ? "/" : "", c->name);
-	write_items(out, &c->change);
+	render_write_items(out, &c->change);
 }
 
 static void write_warnings(FILE *out, const struct np_plan *plan)
 {
 	fputs("\nWarnings\n", out);
-	write_notes(out, "", &plan->notes);
-	templates_write_notes(out, plan);
+	render_write_warnings(out, "", &plan->warnings);
+	render_templates_write_warnings(out, plan);
 	for (size_t i = 0; i < plan->n_classes; i++) {
 		const struct np_plan_class *c = &plan->classes[i];
 		const char *name = c->name ? c->name : "";
 
 		if (c->class)
-			write_notes(out, name, &c->class->notes);
-		write_notes(out, name, &c->notes);
-		write_notes(out, name, &c->change.notes);
+			render_write_warnings(out, name, &c->class->warnings);
+		render_write_warnings(out, name, &c->warnings);
+		render_write_warnings(out, name, &c->change.warnings);
 	}
 }
 
 static bool has_warnings(const struct np_plan *plan)
 {
-	size_t n = plan->notes.n;
+	size_t n = plan->warnings.n;
 
 	for (size_t i = 0; i < plan->n_classes; i++) {
-		n += plan->classes[i].notes.n + plan->classes[i].change.notes.n;
+		n += plan->classes[i].warnings.n + plan->classes[i].change.warnings.n;
 		if (plan->classes[i].class)
-			n += plan->classes[i].class->notes.n;
+			n += plan->classes[i].class->warnings.n;
 	}
-	return n > 0 || templates_have_notes(plan);
+	return n > 0 || render_templates_have_warnings(plan);
 }
 
 static void write_wide(FILE *out, const struct np_plan *plan)
@@ -177,7 +177,7 @@ static void write_wide(FILE *out, const struct np_plan *plan)
 		write_changes(out, &plan->classes[i]);
 		changed = changed || plan->classes[i].change.n > 0;
 	}
-	templates_write_wide(out, plan);
+	render_templates_write_wide(out, plan);
 	if (has_warnings(plan))
 		write_warnings(out, plan);
 	if (changed)
@@ -187,20 +187,21 @@ static void write_wide(FILE *out, const struct np_plan *plan)
 int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret,
 		   struct np_err *err)
 {
-	NP_AUTO(text_done) struct text t = { 0 };
+	NP_AUTO(render_text_done) struct text t = { 0 };
 	bool wide = format == NP_FORMAT_WIDE;
 
 	if (format == NP_FORMAT_JSON)
-		return plan_json_text(plan, ret, err);
+		return render_plan_json_text(plan, ret, err);
 	if (format == NP_FORMAT_YAML) {
 		json_auto_t *tree = np_render_plan_tree(plan);
 
 		return tree ? np_render_tree(tree, format, ret, err) : np_fail_nomem(err);
 	}
-	if (text_init(&t, err) < 0 || write_pools(t.file, plan, wide, err) < 0 ||
-	    write_classes(t.file, plan, wide, err) < 0 || templates_write(t.file, plan, err) < 0)
+	if (render_text_init(&t, err) < 0 || write_pools(t.file, plan, wide, err) < 0 ||
+	    write_classes(t.file, plan, wide, err) < 0 ||
+	    render_templates_write(t.file, plan, err) < 0)
 		return np_err_ret(err);
 	if (wide)
 		write_wide(t.file, plan);
-	return text_take(&t, ret, err);
+	return render_text_take(&t, ret, err);
 }

@@ -21,35 +21,35 @@ static int add_template(struct table *table, const struct np_plan *plan,
 {
 	char gpus[CELL_TEXT_MAX], window[CELL_TEXT_MAX], pools[256];
 
-	cell_pools(plan, t->pools, t->n_pools, pools, sizeof(pools));
+	render_cell_pools(plan, t->pools, t->n_pools, pools, sizeof(pools));
 	const char *const cells[] = {
 		t->ns,
 		t->name,
-		cell_number(t->has_gpus, t->gpus, gpus),
-		cell_gigabytes(t->has_window, t->window_gb, window),
-		cell_or_dash(t->hardware_version),
+		render_cell_number(t->has_gpus, t->gpus, gpus),
+		render_cell_gigabytes(t->has_window, t->window_gb, window),
+		render_cell_or_dash(t->hardware_version),
 		state_of(t),
-		cell_or_dash(pools),
+		render_cell_or_dash(pools),
 	};
 
-	return table_add(table, err, cells);
+	return render_table_add(table, err, cells);
 }
 
-int templates_write(FILE *out, const struct np_plan *plan, struct np_err *err)
+int render_templates_write(FILE *out, const struct np_plan *plan, struct np_err *err)
 {
 	static const char *const head[] = { "NAMESPACE", "TEMPLATE", "GPUS", "WINDOW",
 					    "HARDWARE",  "STATE",    "POOLS" };
-	NP_AUTO(table_done) struct table table = { .n = 7 };
+	NP_AUTO(render_table_done) struct table table = { .n = 7 };
 
 	if (plan->n_templates == 0)
 		return 0;
-	if (table_add(&table, err, head) < 0)
+	if (render_table_add(&table, err, head) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < plan->n_templates; i++)
 		if (add_template(&table, plan, &plan->templates[i], err) < 0)
 			return np_err_ret(err);
 	fputs("\nTemplates\n", out);
-	table_write(&table, out);
+	render_table_write(&table, out);
 	return 0;
 }
 
@@ -60,7 +60,7 @@ static const char *new_name(const struct np_plan_template *t)
 	return json_string_value(json_object_get(metadata, "name"));
 }
 
-void templates_write_wide(FILE *out, const struct np_plan *plan)
+void render_templates_write_wide(FILE *out, const struct np_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_templates; i++) {
 		const struct np_plan_template *t = &plan->templates[i];
@@ -68,7 +68,7 @@ void templates_write_wide(FILE *out, const struct np_plan *plan)
 		if (t->change.n == 0)
 			continue;
 		fprintf(out, "\nChanges of template %s/%s\n", t->ns, t->name);
-		write_items(out, &t->change);
+		render_write_items(out, &t->change);
 		if (new_name(t))
 			fprintf(out,
 				"  The template is immutable: 'nodeprep apply' creates its replacement '%s'.\n",
@@ -76,18 +76,18 @@ void templates_write_wide(FILE *out, const struct np_plan *plan)
 	}
 }
 
-bool templates_have_notes(const struct np_plan *plan)
+bool render_templates_have_warnings(const struct np_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_templates; i++)
-		if (plan->templates[i].notes.n > 0)
+		if (plan->templates[i].warnings.n > 0)
 			return true;
 	return false;
 }
 
-void templates_write_notes(FILE *out, const struct np_plan *plan)
+void render_templates_write_warnings(FILE *out, const struct np_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_templates; i++)
-		write_notes(out, plan->templates[i].name, &plan->templates[i].notes);
+		render_write_warnings(out, plan->templates[i].name, &plan->templates[i].warnings);
 }
 
 bool np_render_selects_template(const struct np_plan *plan, const struct np_plan_template *t,
@@ -158,7 +158,7 @@ static void write_figures(FILE *out, const struct np_plan_template *t)
 		fprintf(out, "  replacement  '%s', since a template is immutable\n", new_name(t));
 }
 
-void template_explain(FILE *out, const struct np_plan_template *t)
+void render_template_explain(FILE *out, const struct np_plan_template *t)
 {
 	char cards[NP_CARDS_TEXT_MAX];
 
@@ -167,7 +167,7 @@ void template_explain(FILE *out, const struct np_plan_template *t)
 		fputs(": not in the input\n", out);
 		return;
 	}
-	np_cards_text(t->cards, t->n_cards, cards);
+	np_plan_cards_text(t->cards, t->n_cards, cards);
 	fprintf(out, ": %s, used by %zu pool(s)\n", t->has_gpus ? cards : "GPUs unknown",
 		t->n_pools);
 	write_figures(out, t);

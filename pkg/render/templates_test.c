@@ -42,8 +42,8 @@ static int set_up(void **state)
 	struct np_err err = NP_ERR_INIT;
 
 	if (set_up_catalogue(state) < 0 ||
-	    np_input_parse(&in, catalogue, "in.yaml", input, sizeof(input) - 1, &err) < 0 ||
-	    np_input_finish(&in, &err) < 0)
+	    np_pool_input_parse(&in, catalogue, "in.yaml", input, sizeof(input) - 1, &err) < 0 ||
+	    np_pool_input_finish(&in, &err) < 0)
 		return -1;
 	o.catalogue = catalogue;
 	return np_plan_make(&in, &o, &plan, &err);
@@ -52,7 +52,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	np_plan_done(&plan);
-	np_input_done(&in);
+	np_pool_input_done(&in);
 	return tear_down_catalogue(state);
 }
 

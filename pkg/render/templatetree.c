@@ -6,7 +6,7 @@
 /* The items that name an object other than the template say which: one a pool, in order. */
 static json_t *items_tree(const struct np_plan *plan, const struct np_plan_template *t)
 {
-	json_t *list = changes_tree(&t->change), *item;
+	json_t *list = render_changes_tree(&t->change), *item;
 	size_t first = t->change.n - t->n_references, k = 0, i;
 
 	json_array_foreach (list, i, item) {
@@ -31,7 +31,7 @@ static json_t *names_tree(const struct np_plan *plan, const struct np_plan_templ
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < t->n_pools; i++)
-		tree_push(&list, json_string(plan->pools[t->pools[i]].pool->name));
+		render_tree_push(&list, json_string(plan->pools[t->pools[i]].pool->name));
 	return list;
 }
 
@@ -44,25 +44,25 @@ static const char *api_version_of(const struct np_plan_template *t)
 
 static json_t *template_tree(const struct np_plan *plan, const struct np_plan_template *t)
 {
-	json_t *notes = json_array();
+	json_t *warnings = json_array();
 
-	tree_push_notes(&notes, &t->notes);
+	render_tree_push_warnings(&warnings, &t->warnings);
 	return json_pack("{s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}",
 			 "namespace", t->ns, "name", t->name, "apiVersion",
-			 text_or_null(api_version_of(t)), "found", !!t->template, "pools",
-			 names_tree(plan, t), "gpus", number_or_null(t->has_gpus, t->gpus),
-			 "mmioGB", number_or_null(t->has_window, t->window_gb), "hardwareVersion",
-			 text_or_null(t->hardware_version), "changed", t->change.n > 0, "changes",
-			 items_tree(plan, t), "replacement",
+			 render_text_or_null(api_version_of(t)), "found", !!t->template, "pools",
+			 names_tree(plan, t), "gpus", render_number_or_null(t->has_gpus, t->gpus),
+			 "mmioGB", render_number_or_null(t->has_window, t->window_gb),
+			 "hardwareVersion", render_text_or_null(t->hardware_version), "changed",
+			 t->change.n > 0, "changes", items_tree(plan, t), "replacement",
 			 t->replacement ? json_incref(t->replacement) : json_null(), "warnings",
-			 notes);
+			 warnings);
 }
 
-json_t *templates_tree(const struct np_plan *plan)
+json_t *render_templates_tree(const struct np_plan *plan)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < plan->n_templates; i++)
-		tree_push(&list, template_tree(plan, &plan->templates[i]));
+		render_tree_push(&list, template_tree(plan, &plan->templates[i]));
 	return list;
 }

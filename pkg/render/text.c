@@ -9,7 +9,7 @@ static const char *const format_names[NP_FORMAT_MAX] = {
 	[NP_FORMAT_YAML] = "yaml",   [NP_FORMAT_SVG] = "svg",
 };
 
-int np_format_parse(const char *text, enum np_format *ret, struct np_err *err)
+int np_render_format_parse(const char *text, enum np_format *ret, struct np_err *err)
 {
 	for (enum np_format f = 0; f < NP_FORMAT_MAX; f++) {
 		if (strcmp(text, format_names[f]) == 0) {
@@ -22,14 +22,14 @@ int np_format_parse(const char *text, enum np_format *ret, struct np_err *err)
 		       text);
 }
 
-int text_init(struct text *t, struct np_err *err)
+int render_text_init(struct text *t, struct np_err *err)
 {
 	*t = (struct text){ 0 };
 	t->file = open_memstream(&t->bytes, &t->size);
 	return t->file ? 0 : np_fail_nomem(err);
 }
 
-void text_done(struct text *t)
+void render_text_done(struct text *t)
 {
 	if (t->file)
 		fclose(t->file);
@@ -37,7 +37,7 @@ void text_done(struct text *t)
 	*t = (struct text){ 0 };
 }
 
-int text_take(struct text *t, char **ret, struct np_err *err)
+int render_text_take(struct text *t, char **ret, struct np_err *err)
 {
 	bool failed = ferror(t->file) != 0;
 
@@ -49,7 +49,7 @@ int text_take(struct text *t, char **ret, struct np_err *err)
 	return 0;
 }
 
-void table_done(struct table *t)
+void render_table_done(struct table *t)
 {
 	for (size_t i = 0; i < t->n * t->n_rows; i++)
 		free(t->cells[i]);
@@ -57,7 +57,7 @@ void table_done(struct table *t)
 	*t = (struct table){ 0 };
 }
 
-int table_add(struct table *t, struct np_err *err, const char *const cells[])
+int render_table_add(struct table *t, struct np_err *err, const char *const cells[])
 {
 	char **grown = reallocarray(t->cells, (t->n_rows + 1) * t->n, sizeof(*grown));
 	char **row;
@@ -98,7 +98,7 @@ static size_t column_width(const struct table *t, size_t column)
 	return most;
 }
 
-void table_write(const struct table *t, FILE *out)
+void render_table_write(const struct table *t, FILE *out)
 {
 	size_t widths[32] = { 0 };
 
@@ -119,14 +119,14 @@ void table_write(const struct table *t, FILE *out)
 int np_render_rows(const char *const cells[], size_t columns, size_t rows, char **ret,
 		   struct np_err *err)
 {
-	NP_AUTO(table_done) struct table t = { .n = columns };
-	NP_AUTO(text_done) struct text text = { 0 };
+	NP_AUTO(render_table_done) struct table t = { .n = columns };
+	NP_AUTO(render_text_done) struct text text = { 0 };
 
 	for (size_t i = 0; i < rows; i++)
-		if (table_add(&t, err, cells + i * columns) < 0)
+		if (render_table_add(&t, err, cells + i * columns) < 0)
 			return np_err_ret(err);
-	if (text_init(&text, err) < 0)
+	if (render_text_init(&text, err) < 0)
 		return np_err_ret(err);
-	table_write(&t, text.file);
-	return text_take(&text, ret, err);
+	render_table_write(&t, text.file);
+	return render_text_take(&text, ret, err);
 }

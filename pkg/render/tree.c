@@ -12,7 +12,7 @@ static json_t *cards_tree(const struct np_card *cards, size_t n)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		tree_push(&list, card_tree(&cards[i]));
+		render_tree_push(&list, render_card_tree(&cards[i]));
 	return list;
 }
 
@@ -39,25 +39,26 @@ static const char *template_name(const struct np_pool *pool)
 	return pool->template_name ? pool->template_name : pool->name;
 }
 
-json_t *plan_pool_tree(const struct np_plan_pool *p)
+json_t *render_pool_tree(const struct np_plan_pool *p)
 {
 	const struct np_pool *pool = p->pool;
 
-	return json_pack(
-		"{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "source",
-		source_tree(&pool->source), "namespace", pool->ns, "cluster",
-		text_or_null(pool->cluster), "name", pool->name, "vmClass",
-		text_or_null(pool->vm_class), "template", text_or_null(template_name(pool)),
-		"replicas", number_or_null(pool->has_replicas, pool->replicas), "gpusPerNode",
-		number_or_null(p->has_gpus, p->need.gpus), "gpus", cards_tree(p->cards, p->n_cards),
-		"requiredMMIOGB", number_or_null(p->has_required, p->need.required_gb), "mmioGB",
-		number_or_null(p->has_window && p->window_is_known, p->window.gb));
+	return json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "source",
+			 source_tree(&pool->source), "namespace", pool->ns, "cluster",
+			 render_text_or_null(pool->cluster), "name", pool->name, "vmClass",
+			 render_text_or_null(pool->vm_class), "template",
+			 render_text_or_null(template_name(pool)), "replicas",
+			 render_number_or_null(pool->has_replicas, pool->replicas), "gpusPerNode",
+			 render_number_or_null(p->has_gpus, p->need.gpus), "gpus",
+			 cards_tree(p->cards, p->n_cards), "requiredMMIOGB",
+			 render_number_or_null(p->has_required, p->need.required_gb), "mmioGB",
+			 render_number_or_null(p->has_window && p->window_is_known, p->window.gb));
 }
 
 static json_t *error_tree(const struct np_err *e)
 {
 	return json_pack("{s:s, s:o}", "code", np_code_name(e->code), "message",
-			 text_tree(e->text));
+			 render_text_tree(e->text));
 }
 
 static json_t *class_notes(const struct np_plan_class *c)
@@ -65,9 +66,9 @@ static json_t *class_notes(const struct np_plan_class *c)
 	json_t *list = json_array();
 
 	if (c->class)
-		tree_push_notes(&list, &c->class->notes);
-	tree_push_notes(&list, &c->notes);
-	tree_push_notes(&list, &c->change.notes);
+		render_tree_push_warnings(&list, &c->class->warnings);
+	render_tree_push_warnings(&list, &c->warnings);
+	render_tree_push_warnings(&list, &c->change.warnings);
 	return list;
 }
 
@@ -76,7 +77,7 @@ static json_t *pool_names(const struct np_plan *plan, const struct np_plan_class
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < c->n_pools; i++)
-		tree_push(&list, json_string(plan->pools[c->pools[i]].pool->name));
+		render_tree_push(&list, json_string(plan->pools[c->pools[i]].pool->name));
 	return list;
 }
 
@@ -89,28 +90,29 @@ static json_t *other_devices(const struct np_plan_class *c)
 	for (size_t i = 0; c->class && i < c->class->devices.n; i++) {
 		const struct np_device *d = &c->class->devices.items[i];
 
-		np_pci_id_format(d->id, id);
+		np_gpu_pci_id_format(d->id, id);
 		if (d->pci_class == NP_PCI_OTHER)
-			tree_push(&list, text_or_null(d->has_id ? id : NULL));
+			render_tree_push(&list, render_text_or_null(d->has_id ? id : NULL));
 	}
 	return list;
 }
 
-json_t *plan_class_tree(const struct np_plan *plan, const struct np_plan_class *c)
+json_t *render_class_tree(const struct np_plan *plan, const struct np_plan_class *c)
 {
 	bool known = !!c->class;
 
 	return json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:O, s:o}",
-			 "namespace", text_or_null(c->ns), "name", c->name ? c->name : "", "found",
-			 c->found, "pools", pool_names(plan, c), "gpus",
-			 number_or_null(known && c->has_gpus, c->gpus), "otherDevices",
+			 "namespace", render_text_or_null(c->ns), "name", c->name ? c->name : "",
+			 "found", c->found, "pools", pool_names(plan, c), "gpus",
+			 render_number_or_null(known && c->has_gpus, c->gpus), "otherDevices",
 			 other_devices(c), "mmioGB",
-			 number_or_null(known && c->change.has_window, c->change.window_gb),
-			 "firmware", text_or_null(c->change.firmware), "memoryReservation",
-			 text_or_null(c->change.reservation), "overheadMB",
+			 render_number_or_null(known && c->change.has_window, c->change.window_gb),
+			 "firmware", render_text_or_null(c->change.firmware), "memoryReservation",
+			 render_text_or_null(c->change.reservation), "overheadMB",
 			 c->has_overhead ? json_real(c->overhead_mb) : json_null(), "changed",
-			 json_object_size(c->change.patch) > 0, "changes", changes_tree(&c->change),
-			 "patch", c->change.patch, "warnings", class_notes(c));
+			 json_object_size(c->change.patch) > 0, "changes",
+			 render_changes_tree(&c->change), "patch", c->change.patch, "warnings",
+			 class_notes(c));
 }
 
 static json_t *errors_tree(const struct np_plan *plan)
@@ -118,18 +120,19 @@ static json_t *errors_tree(const struct np_plan *plan)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < plan->n_errors; i++)
-		tree_push(&list, error_tree(&plan->errors[i]));
+		render_tree_push(&list, error_tree(&plan->errors[i]));
 	return list;
 }
 
-json_t *plan_frame_take(const struct np_plan *plan, json_t *pools, json_t *classes)
+json_t *render_plan_frame_take(const struct np_plan *plan, json_t *pools, json_t *classes)
 {
 	json_t *warnings = json_array();
 
-	tree_push_notes(&warnings, &plan->notes);
+	render_tree_push_warnings(&warnings, &plan->warnings);
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "apiVersion", API_VERSION, "kind",
 			 "Plan", "pools", pools, "classes", classes, "templates",
-			 templates_tree(plan), "warnings", warnings, "errors", errors_tree(plan));
+			 render_templates_tree(plan), "warnings", warnings, "errors",
+			 errors_tree(plan));
 }
 
 json_t *np_render_plan_tree(const struct np_plan *plan)
@@ -137,10 +140,10 @@ json_t *np_render_plan_tree(const struct np_plan *plan)
 	json_t *pools = json_array(), *classes = json_array();
 
 	for (size_t i = 0; i < plan->n_pools; i++)
-		tree_push(&pools, plan_pool_tree(&plan->pools[i]));
+		render_tree_push(&pools, render_pool_tree(&plan->pools[i]));
 	for (size_t i = 0; i < plan->n_classes; i++)
-		tree_push(&classes, plan_class_tree(plan, &plan->classes[i]));
-	return plan_frame_take(plan, pools, classes);
+		render_tree_push(&classes, render_class_tree(plan, &plan->classes[i]));
+	return render_plan_frame_take(plan, pools, classes);
 }
 
 int np_render_object(const json_t *object, char **ret, struct np_err *err)
@@ -150,5 +153,5 @@ int np_render_object(const json_t *object, char **ret, struct np_err *err)
 	if (!copy)
 		return np_fail_nomem(err);
 	json_object_del(json_object_get(copy, "metadata"), "managedFields");
-	return np_yaml_dump(copy, true, ret, err);
+	return np_doc_dump_yaml(copy, true, ret, err);
 }

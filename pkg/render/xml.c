@@ -70,7 +70,7 @@ static size_t fit(const char *text, size_t most)
 	return at;
 }
 
-void xml_write(FILE *out, const char *text, size_t size)
+void render_xml_write(FILE *out, const char *text, size_t size)
 {
 	for (size_t at = 0; at < size && text[at] != '\0';) {
 		uint32_t c;
@@ -82,20 +82,20 @@ void xml_write(FILE *out, const char *text, size_t size)
 }
 
 /* The text, cut to `most` columns with an ellipsis. */
-void xml_write_cut(FILE *out, const char *text, size_t most)
+void render_xml_write_cut(FILE *out, const char *text, size_t most)
 {
 	size_t size = fit(text, most);
 
 	if (text[size] == '\0') {
-		xml_write(out, text, size);
+		render_xml_write(out, text, size);
 		return;
 	}
-	xml_write(out, text, fit(text, most - 1));
+	render_xml_write(out, text, fit(text, most - 1));
 	fputs("…", out);
 }
 
 /* Where a line ends: at the last blank that fits, else in the middle of a word. */
-size_t xml_line_end(const char *text, size_t most)
+size_t render_xml_line_end(const char *text, size_t most)
 {
 	size_t size = fit(text, most), at = size;
 

@@ -29,7 +29,7 @@ static size_t address_size(const char *text, size_t size)
 	return at + 7;
 }
 
-bool address_is(const char *text)
+bool np_report_is_address(const char *text)
 {
 	size_t size = strlen(text);
 
@@ -56,7 +56,8 @@ static void copy_lower(char *ret, const char *text, size_t size)
 	ret[size] = '\0';
 }
 
-const char *address_find(const char *line, size_t size, char ret[static NP_PCI_ADDRESS_MAX])
+const char *np_report_find_address(const char *line, size_t size,
+				   char ret[static NP_PCI_ADDRESS_MAX])
 {
 	for (size_t at = 0; at < size; at++) {
 		size_t long_size = address_size(line + at, size - at);

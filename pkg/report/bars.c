@@ -5,7 +5,7 @@
 /* An expected BAR up to this size may be missing for another reason than space: the catalogue may err. */
 #define SMALL_BYTES (256 * NP_MIB)
 
-struct np_seen_bar *gpu_add_bar(struct np_seen_gpu *gpu, unsigned index)
+struct np_seen_bar *np_report_add_bar(struct np_seen_gpu *gpu, unsigned index)
 {
 	struct np_seen_bar *bar = &gpu->bars[gpu->n_bars++];
 
@@ -69,13 +69,13 @@ static bool is_index_free(const struct np_seen_gpu *gpu, unsigned index)
 		if (gpu->bars[i].index == index ||
 		    (gpu->bars[i].is_64bit && gpu->bars[i].index + 1 == index))
 			return false;
-	return index < BARS;
+	return index < NP_PCI_BARS;
 }
 
 static unsigned free_index(const struct np_seen_gpu *gpu, unsigned wanted)
 {
-	for (unsigned i = 0; i < BARS; i++) {
-		unsigned index = (wanted + i) % BARS;
+	for (unsigned i = 0; i < NP_PCI_BARS; i++) {
+		unsigned index = (wanted + i) % NP_PCI_BARS;
 
 		if (is_index_free(gpu, index))
 			return index;
@@ -88,7 +88,8 @@ static bool is_doubtful(const struct np_seen_gpu *gpu, const struct np_bar *expe
 {
 	return gpu->has_config && !gpu->is_vf && expected->index > 0 &&
 	       expected->bytes <= SMALL_BYTES &&
-	       (expected->figure == NP_FIGURE_ASSUMED || expected->figure == NP_FIGURE_DERIVED);
+	       (expected->figure == NP_SIZE_SOURCE_ASSUMED ||
+		expected->figure == NP_SIZE_SOURCE_DERIVED);
 }
 
 /* What is expected and shows nowhere is a 32-bit BAR whose register is 0, or config was not readable. */
@@ -100,7 +101,7 @@ static void add_missing(struct np_seen_gpu *gpu, bar_set left)
 
 		if ((left & 1u << e) == 0 || is_doubtful(gpu, expected))
 			continue;
-		bar = gpu_add_bar(gpu, free_index(gpu, expected->index));
+		bar = np_report_add_bar(gpu, free_index(gpu, expected->index));
 		pair(bar, expected);
 		bar->assigned = gpu->has_resource ? NP_VERDICT_NO : NP_VERDICT_UNKNOWN;
 	}
@@ -162,7 +163,7 @@ static enum np_verdict judge_bars(const struct np_seen_gpu *gpu)
 	return is_known_whole(gpu->gpu) || shows_itself_whole(gpu) ? ok : NP_VERDICT_UNKNOWN;
 }
 
-void gpu_pair_bars(struct np_seen_gpu *gpu, bool is_whole)
+void np_report_pair_bars(struct np_seen_gpu *gpu, bool is_whole)
 {
 	bar_set left = gpu->gpu ? pair_bars(gpu) : 0;
 
@@ -174,7 +175,7 @@ void gpu_pair_bars(struct np_seen_gpu *gpu, bool is_whole)
 	gpu->ok = judge_bars(gpu);
 }
 
-void gpu_complete_bars(struct np_seen_gpu *gpu)
+void np_report_complete_bars(struct np_seen_gpu *gpu)
 {
 	if (gpu->gpu)
 		add_missing(gpu, pair_bars(gpu));

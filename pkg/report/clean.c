@@ -4,7 +4,7 @@
 
 #include "nodeprep/report.h"
 
-void copy_clean(char *ret, size_t max, const char *text, size_t size)
+void np_report_copy_clean(char *ret, size_t max, const char *text, size_t size)
 {
 	size_t used = 0;
 
@@ -18,7 +18,7 @@ void copy_clean(char *ret, size_t max, const char *text, size_t size)
 	ret[used] = '\0';
 }
 
-bool product_is_vgpu(const char *product)
+bool np_report_is_vgpu_product(const char *product)
 {
 	const char *dash = strrchr(product, '-');
 	size_t digits;

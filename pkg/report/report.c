@@ -8,26 +8,26 @@
 #include "nodeprep/err.h"
 #include "nodeprep/units.h"
 
-static const char *const status_names[NP_CHECK_STATUS_MAX] = {
-	[NP_CHECK_PASS] = "pass",
-	[NP_CHECK_FAIL] = "fail",
-	[NP_CHECK_WARN] = "warn",
-	[NP_CHECK_UNKNOWN] = "unknown",
+static const char *const status_names[NP_PROBE_STATUS_MAX] = {
+	[NP_PROBE_PASS] = "pass",
+	[NP_PROBE_FAIL] = "fail",
+	[NP_PROBE_WARN] = "warn",
+	[NP_PROBE_UNKNOWN] = "unknown",
 };
 
-const char *np_check_status_name(enum np_check_status s)
+const char *np_report_status_name(enum np_probe_status s)
 {
-	return (unsigned)s < NP_CHECK_STATUS_MAX ? status_names[s] : "unknown";
+	return (unsigned)s < NP_PROBE_STATUS_MAX ? status_names[s] : "unknown";
 }
 
-const char *np_verdict_name(enum np_verdict v)
+const char *np_report_verdict_name(enum np_verdict v)
 {
 	if (v == NP_VERDICT_UNKNOWN)
 		return "unknown";
 	return v == NP_VERDICT_YES ? "pass" : "fail";
 }
 
-void words_add(struct words *w, const char *fmt, ...)
+void np_report_words_add(struct np_report_words *w, const char *fmt, ...)
 {
 	char one[256];
 	va_list ap;
@@ -50,13 +50,13 @@ void words_add(struct words *w, const char *fmt, ...)
 	memcpy(w->text + w->used, "...", 4);
 }
 
-int report_add(struct np_report *r, const struct judgement *j, struct np_err *err, const char *fmt,
-	       ...)
+int np_report_add(struct np_report *r, const struct np_judgement *j, struct np_err *err,
+		  const char *fmt, ...)
 {
-	struct np_check *checks = reallocarray(r->checks, r->n_checks + 1, sizeof(*checks));
+	struct np_probe *checks = reallocarray(r->probes, r->n_probes + 1, sizeof(*checks));
 	/* Nothing is to be done where nothing is wrong. */
-	bool has_cure = j->cure && j->status != NP_CHECK_PASS;
-	struct np_check added = {
+	bool has_cure = j->cure && j->status != NP_PROBE_PASS;
+	struct np_probe added = {
 		.id = j->id, .status = j->status, .decides = j->decides, .where = j->where
 	};
 	va_list ap;
@@ -64,7 +64,7 @@ int report_add(struct np_report *r, const struct judgement *j, struct np_err *er
 
 	if (!checks)
 		return np_fail_nomem(err);
-	r->checks = checks;
+	r->probes = checks;
 	va_start(ap, fmt);
 	n = vasprintf(&added.message, fmt, ap);
 	va_end(ap);
@@ -75,63 +75,63 @@ int report_add(struct np_report *r, const struct judgement *j, struct np_err *er
 		free(added.message);
 		return np_fail_nomem(err);
 	}
-	r->checks[r->n_checks++] = added;
+	r->probes[r->n_probes++] = added;
 	return 0;
 }
 
-void report_finish(struct np_report *r)
+void np_report_finish(struct np_report *r)
 {
 	r->pass = NP_VERDICT_YES;
-	for (size_t i = 0; i < r->n_checks; i++) {
-		const struct np_check *check = &r->checks[i];
+	for (size_t i = 0; i < r->n_probes; i++) {
+		const struct np_probe *check = &r->probes[i];
 
-		if (check->status == NP_CHECK_FAIL) {
+		if (check->status == NP_PROBE_FAIL) {
 			r->pass = NP_VERDICT_NO;
 			return;
 		}
-		if (check->status == NP_CHECK_UNKNOWN && check->decides)
+		if (check->status == NP_PROBE_UNKNOWN && check->decides)
 			r->pass = NP_VERDICT_UNKNOWN;
 	}
 }
 
 void np_report_done(struct np_report *r)
 {
-	for (size_t i = 0; i < r->n_checks; i++) {
-		free(r->checks[i].message);
-		free(r->checks[i].cure);
+	for (size_t i = 0; i < r->n_probes; i++) {
+		free(r->probes[i].message);
+		free(r->probes[i].cure);
 	}
-	free(r->checks);
+	free(r->probes);
 	*r = (struct np_report){ 0 };
 }
 
-const char *gpu_who(const struct np_seen_gpu *gpu, char buf[static WHO_MAX])
+const char *np_report_gpu_name(const struct np_seen_gpu *gpu, char buf[static NP_REPORT_WHO_MAX])
 {
 	char id[NP_PCI_ID_MAX];
 
-	np_pci_id_format(gpu->id, id);
-	snprintf(buf, WHO_MAX, "%s (%.64s)", gpu->address,
+	np_gpu_pci_id_format(gpu->id, id);
+	snprintf(buf, NP_REPORT_WHO_MAX, "%s (%.64s)", gpu->address,
 		 gpu->gpu      ? gpu->gpu->model
 		 : gpu->has_id ? id
 			       : "no id");
 	return buf;
 }
 
-const char *bar_text(const struct np_seen_bar *bar, char buf[static BAR_TEXT_MAX])
+const char *np_report_bar_name(const struct np_seen_bar *bar, char buf[static NP_REPORT_BAR_MAX])
 {
 	char size[NP_SIZE_TEXT_MAX];
 
 	np_size_text(bar->bytes, size);
-	snprintf(buf, BAR_TEXT_MAX, "BAR %u (%s)", bar->index,
+	snprintf(buf, NP_REPORT_BAR_MAX, "BAR %u (%s)", bar->index,
 		 bar->bytes > 0 ? size : "size unknown");
 	return buf;
 }
 
-json_t *verdict_tree(enum np_verdict v)
+json_t *np_report_verdict_tree(enum np_verdict v)
 {
 	return v == NP_VERDICT_UNKNOWN ? json_null() : json_boolean(v == NP_VERDICT_YES);
 }
 
-json_t *bytes_tree(uint64_t bytes)
+json_t *np_report_bytes_tree(uint64_t bytes)
 {
 	return bytes > 0 && bytes <= INT64_MAX ? json_integer((json_int_t)bytes) : json_null();
 }
@@ -148,17 +148,18 @@ static json_t *bar_tree(const struct np_seen_bar *bar)
 
 	snprintf(address, sizeof(address), "0x%" PRIx64, bar->address);
 	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "index", (int)bar->index, "sizeBytes",
-			 bytes_tree(bar->bytes), "assigned", verdict_tree(bar->assigned), "address",
+			 np_report_bytes_tree(bar->bytes), "assigned",
+			 np_report_verdict_tree(bar->assigned), "address",
 			 has_address ? json_string(address) : json_null(), "expectedBytes",
-			 bytes_tree(bar->expected_bytes));
+			 np_report_bytes_tree(bar->expected_bytes));
 }
 
-json_t *gpu_tree(const struct np_seen_gpu *gpu)
+json_t *np_report_gpu_tree(const struct np_seen_gpu *gpu)
 {
 	json_t *bars = json_array();
 	char id[NP_PCI_ID_MAX];
 
-	np_pci_id_format(gpu->id, id);
+	np_gpu_pci_id_format(gpu->id, id);
 	for (size_t i = 0; i < gpu->n_bars; i++) {
 		if (json_array_append_new(bars, bar_tree(&gpu->bars[i])) < 0) {
 			json_decref(bars);
@@ -168,15 +169,15 @@ json_t *gpu_tree(const struct np_seen_gpu *gpu)
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "address",
 			 text_or_null(gpu->address), "pciID", text_or_null(gpu->has_id ? id : NULL),
 			 "model", text_or_null(gpu->gpu ? gpu->gpu->model : NULL), "driver",
-			 text_or_null(gpu->driver), "ok", verdict_tree(gpu->ok), "bars", bars,
-			 "vgpu", verdict_tree(gpu->is_vgpu), "iommuGroup",
+			 text_or_null(gpu->driver), "ok", np_report_verdict_tree(gpu->ok), "bars",
+			 bars, "vgpu", np_report_verdict_tree(gpu->is_vgpu), "iommuGroup",
 			 gpu->iommu_group >= 0 ? json_integer(gpu->iommu_group) : json_null());
 }
 
-static json_t *check_tree(const struct np_check *check)
+static json_t *check_tree(const struct np_probe *check)
 {
 	json_t *tree = json_pack("{s:s, s:s, s:s, s:o}", "id", check->id, "status",
-				 np_check_status_name(check->status), "message", check->message,
+				 np_report_status_name(check->status), "message", check->message,
 				 "cure", text_or_null(check->cure));
 
 	if (tree && check->where &&
@@ -187,12 +188,12 @@ static json_t *check_tree(const struct np_check *check)
 	return tree;
 }
 
-json_t *checks_tree(const struct np_report *r)
+json_t *np_report_probes_tree(const struct np_report *r)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < r->n_checks; i++) {
-		if (json_array_append_new(list, check_tree(&r->checks[i])) < 0) {
+	for (size_t i = 0; i < r->n_probes; i++) {
+		if (json_array_append_new(list, check_tree(&r->probes[i])) < 0) {
 			json_decref(list);
 			return NULL;
 		}
@@ -219,16 +220,16 @@ static void write_bars(FILE *out, const struct np_seen_gpu *gpu)
 	}
 }
 
-void gpus_write(FILE *out, const struct np_seen_gpu *gpus, size_t n)
+void np_report_write_gpus(FILE *out, const struct np_seen_gpu *gpus, size_t n)
 {
 	static const char *const words[] = { [NP_VERDICT_UNKNOWN] = "unknown",
 					     [NP_VERDICT_NO] = "NOT OK",
 					     [NP_VERDICT_YES] = "ok" };
-	char who[WHO_MAX], id[NP_PCI_ID_MAX];
+	char who[NP_REPORT_WHO_MAX], id[NP_PCI_ID_MAX];
 
 	for (size_t i = 0; i < n; i++) {
-		np_pci_id_format(gpus[i].id, id);
-		fprintf(out, "%s  %s  driver %s  %s\n", gpu_who(&gpus[i], who),
+		np_gpu_pci_id_format(gpus[i].id, id);
+		fprintf(out, "%s  %s  driver %s  %s\n", np_report_gpu_name(&gpus[i], who),
 			gpus[i].has_id ? id : "-",
 			gpus[i].driver[0] != '\0'             ? gpus[i].driver
 			: gpus[i].has_driver == NP_VERDICT_NO ? "none"
@@ -240,35 +241,35 @@ void gpus_write(FILE *out, const struct np_seen_gpu *gpus, size_t n)
 		fputc('\n', out);
 }
 
-void checks_write(FILE *out, const struct np_report *r, bool wide)
+void np_report_write_probes(FILE *out, const struct np_report *r, bool wide)
 {
-	for (size_t i = 0; i < r->n_checks; i++) {
-		const struct np_check *check = &r->checks[i];
+	for (size_t i = 0; i < r->n_probes; i++) {
+		const struct np_probe *check = &r->probes[i];
 
-		fprintf(out, "%-8s %-20s %s\n", np_check_status_name(check->status), check->id,
+		fprintf(out, "%-8s %-20s %s\n", np_report_status_name(check->status), check->id,
 			check->message);
 		if (check->cure)
 			fprintf(out, "%-8s %-20s   remedy: %s\n", "", "", check->cure);
-		if (check->where && (wide || check->status != NP_CHECK_PASS))
+		if (check->where && (wide || check->status != NP_PROBE_PASS))
 			fprintf(out, "%-8s %-20s   found in: %s\n", "", "", check->where);
 	}
-	fprintf(out, "\nresult: %s\n", np_verdict_name(r->pass));
+	fprintf(out, "\nresult: %s\n", np_report_verdict_name(r->pass));
 }
 
 /* Failures first, then what decides and is not known, then warnings. */
 static void write_brief(FILE *out, const struct np_report *r)
 {
-	static const enum np_check_status order[] = { NP_CHECK_FAIL, NP_CHECK_UNKNOWN,
-						      NP_CHECK_WARN };
+	static const enum np_probe_status order[] = { NP_PROBE_FAIL, NP_PROBE_UNKNOWN,
+						      NP_PROBE_WARN };
 
 	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
-		for (size_t i = 0; i < r->n_checks; i++) {
-			const struct np_check *check = &r->checks[i];
+		for (size_t i = 0; i < r->n_probes; i++) {
+			const struct np_probe *check = &r->probes[i];
 
 			if (check->status != order[k] ||
-			    (check->status == NP_CHECK_UNKNOWN && !check->decides))
+			    (check->status == NP_PROBE_UNKNOWN && !check->decides))
 				continue;
-			fprintf(out, "%s %s: %s\n", np_check_status_name(check->status), check->id,
+			fprintf(out, "%s %s: %s\n", np_report_status_name(check->status), check->id,
 				check->message);
 			if (check->cure)
 				fprintf(out, "  remedy: %s\n", check->cure);
@@ -285,7 +286,7 @@ int np_report_brief(const struct np_report *r, const char *what, size_t max, cha
 
 	if (!out)
 		return np_fail_nomem(err);
-	fprintf(out, "%s: %s\n", what, np_verdict_name(r->pass));
+	fprintf(out, "%s: %s\n", what, np_report_verdict_name(r->pass));
 	write_brief(out, r);
 	if (fclose(out) == EOF)
 		return np_fail_nomem(err);

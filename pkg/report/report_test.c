@@ -32,42 +32,47 @@ static void test_report__addresses_are_found(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char found[NP_PCI_ADDRESS_MAX] = "";
-		bool is_found = !!address_find(rows[i].line, strlen(rows[i].line), found);
+		bool is_found = !!np_report_find_address(rows[i].line, strlen(rows[i].line), found);
 
 		if (is_found != !!rows[i].address ||
 		    (is_found && strcmp(found, rows[i].address) != 0))
 			fail_msg("'%s': '%s'", rows[i].line, found);
 	}
-	assert_true(address_is("0000:02:00.0") && address_is("10000:e1:00.0"));
-	assert_false(address_is("02:00.0") || address_is("0000:02:00.0x") || address_is(""));
+	assert_true(np_report_is_address("0000:02:00.0") && np_report_is_address("10000:e1:00.0"));
+	assert_false(np_report_is_address("02:00.0") || np_report_is_address("0000:02:00.0x") ||
+		     np_report_is_address(""));
 }
 
 static void test_report__names_of_vgpus(void **state)
 {
 	(void)state;
-	assert_true(product_is_vgpu("GRID A100-40C") && product_is_vgpu("NVIDIA H200-70C"));
-	assert_true(product_is_vgpu("NVIDIA A40-1B") && product_is_vgpu("GRID A100-1-5CME"));
-	assert_false(product_is_vgpu("NVIDIA A100-SXM4-40GB") || product_is_vgpu("Tesla T4") ||
-		     product_is_vgpu("NVIDIA A100-PCIE-40GB") || product_is_vgpu("NVIDIA L40S") ||
-		     product_is_vgpu("x-") || product_is_vgpu(""));
+	assert_true(np_report_is_vgpu_product("GRID A100-40C") &&
+		    np_report_is_vgpu_product("NVIDIA H200-70C"));
+	assert_true(np_report_is_vgpu_product("NVIDIA A40-1B") &&
+		    np_report_is_vgpu_product("GRID A100-1-5CME"));
+	assert_false(np_report_is_vgpu_product("NVIDIA A100-SXM4-40GB") ||
+		     np_report_is_vgpu_product("Tesla T4") ||
+		     np_report_is_vgpu_product("NVIDIA A100-PCIE-40GB") ||
+		     np_report_is_vgpu_product("NVIDIA L40S") || np_report_is_vgpu_product("x-") ||
+		     np_report_is_vgpu_product(""));
 }
 
 static void test_report__verdicts(void **state)
 {
 	static const struct {
 		const char *sentence;
-		enum np_check_status first, second;
+		enum np_probe_status first, second;
 		bool second_decides;
 		enum np_verdict pass;
 	} rows[] = {
-		{ "all pass", NP_CHECK_PASS, NP_CHECK_PASS, true, NP_VERDICT_YES },
-		{ "a warning passes", NP_CHECK_PASS, NP_CHECK_WARN, true, NP_VERDICT_YES },
-		{ "an unknown that decides", NP_CHECK_PASS, NP_CHECK_UNKNOWN, true,
+		{ "all pass", NP_PROBE_PASS, NP_PROBE_PASS, true, NP_VERDICT_YES },
+		{ "a warning passes", NP_PROBE_PASS, NP_PROBE_WARN, true, NP_VERDICT_YES },
+		{ "an unknown that decides", NP_PROBE_PASS, NP_PROBE_UNKNOWN, true,
 		  NP_VERDICT_UNKNOWN },
-		{ "one that does not", NP_CHECK_PASS, NP_CHECK_UNKNOWN, false, NP_VERDICT_YES },
-		{ "a failure, also one that does not decide", NP_CHECK_PASS, NP_CHECK_FAIL, false,
+		{ "one that does not", NP_PROBE_PASS, NP_PROBE_UNKNOWN, false, NP_VERDICT_YES },
+		{ "a failure, also one that does not decide", NP_PROBE_PASS, NP_PROBE_FAIL, false,
 		  NP_VERDICT_NO },
-		{ "a failure before an unknown", NP_CHECK_FAIL, NP_CHECK_UNKNOWN, true,
+		{ "a failure before an unknown", NP_PROBE_FAIL, NP_PROBE_UNKNOWN, true,
 		  NP_VERDICT_NO },
 	};
 
@@ -75,32 +80,33 @@ static void test_report__verdicts(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_report r = { 0 };
 		struct np_err err = NP_ERR_INIT;
-		struct judgement a = { "a", rows[i].first, true, "cure", NULL },
-				 b = { "b", rows[i].second, rows[i].second_decides, "cure", NULL };
+		struct np_judgement a = { "a", rows[i].first, true, "cure", NULL },
+				    b = { "b", rows[i].second, rows[i].second_decides, "cure",
+					  NULL };
 
-		assert_int_equal(report_add(&r, &a, &err, "x"), 0);
-		assert_int_equal(report_add(&r, &b, &err, "%s", "y"), 0);
-		report_finish(&r);
+		assert_int_equal(np_report_add(&r, &a, &err, "x"), 0);
+		assert_int_equal(np_report_add(&r, &b, &err, "%s", "y"), 0);
+		np_report_finish(&r);
 		if (r.pass != rows[i].pass)
 			fail_msg("%s", rows[i].sentence);
-		assert_int_equal(!r.checks[1].cure, rows[i].second == NP_CHECK_PASS);
+		assert_int_equal(!r.probes[1].cure, rows[i].second == NP_PROBE_PASS);
 		np_report_done(&r);
 	}
 }
 
 static void test_report__last_words_are_cut(void **state)
 {
-	struct judgement fail = { "a", NP_CHECK_FAIL, true, "cure", NULL },
-			 open = { "b", NP_CHECK_UNKNOWN, false, NULL, NULL };
+	struct np_judgement fail = { "a", NP_PROBE_FAIL, true, "cure", NULL },
+			    open = { "b", NP_PROBE_UNKNOWN, false, NULL, NULL };
 	struct np_report r = { 0 };
 	struct np_err err = NP_ERR_INIT;
 	char *text = NULL;
 
 	(void)state;
-	assert_int_equal(report_add(&r, &open, &err, "open"), 0);
+	assert_int_equal(np_report_add(&r, &open, &err, "open"), 0);
 	for (size_t i = 0; i < 100; i++)
-		assert_int_equal(report_add(&r, &fail, &err, "%080d", 1), 0);
-	report_finish(&r);
+		assert_int_equal(np_report_add(&r, &fail, &err, "%080d", 1), 0);
+	np_report_finish(&r);
 	assert_int_equal(np_report_brief(&r, "node-check", 4096, &text, &err), 0);
 	assert_int_equal(strlen(text), 4096);
 	assert_memory_equal(text, "node-check: fail\nfail a: 0", 26);
@@ -112,11 +118,11 @@ static void test_report__last_words_are_cut(void **state)
 
 static void test_report__lists_in_messages_are_cut(void **state)
 {
-	struct words w = { 0 };
+	struct np_report_words w = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < 200; i++)
-		words_add(&w, "word %zu", i);
+		np_report_words_add(&w, "word %zu", i);
 	assert_int_equal(w.n, 200);
 	assert_true(strlen(w.text) < sizeof(w.text));
 	assert_string_equal(w.text + strlen(w.text) - 3, "...");

@@ -17,7 +17,7 @@ enum {
 	SWEEP_ITERATIONS = 2, /* in which a client did nothing */
 	IDLE_MS = 100, /* for which a client may be silent and keep its place */
 	EVICT_AT_ONCE = 16,
-	SHAKING_MOST = 64, /* of a loop at a time */
+	HANDSHAKES_MOST = 64, /* of a loop at a time */
 	LARGE_BYTES = 16 << 10,
 	TURNS = 2, /* large bodies of a loop at a time */
 	TURNS_MOST = 64, /* where some are slow */
@@ -43,19 +43,19 @@ uint64_t serve_now_ms(void)
 
 /* --- the quiet -------------------------------------------------------------------------------- */
 
-void conn_hold(struct conn *c)
+void serve_conn_hold(struct conn *c)
 {
 	if (c->quiet_in)
 		TAILQ_REMOVE(c->quiet_in, c, quiet);
 	c->quiet_in = NULL;
 }
 
-void conn_moved(struct conn *c)
+void serve_conn_moved(struct conn *c)
 {
 	struct loop *l = c->loop;
 
-	conn_hold(c);
-	if (c->doomed)
+	serve_conn_hold(c);
+	if (c->closes_soon)
 		return;
 	c->moved_ms = serve_now_ms();
 	c->moved_iteration = l->iteration;
@@ -78,7 +78,7 @@ static bool is_same_address(const struct conn *a, const struct conn *b)
 static void evict(struct conn *c)
 {
 	atomic_fetch_add(&c->loop->server->n_evicted, 1);
-	conn_doom(c);
+	serve_conn_close_soon(c);
 }
 
 /* Finds who has been silent longest, of the newcomer's address where one is given; NULL: nobody. */
@@ -101,15 +101,15 @@ static struct conn *find_idlest(struct loop *l, const struct conn *newcomer)
 
 static void arm_sweep(struct loop *l, unsigned ms)
 {
-	struct timeval tv = ms_to_timeval(ms);
+	struct timeval tv = serve_timeval(ms);
 
 	if (ms == 0 || !evtimer_pending(l->sweep_timer, NULL))
 		evtimer_add(l->sweep_timer, &tv);
 }
 
-bool loop_is_crowded(const struct loop *l)
+bool serve_loop_is_crowded(const struct loop *l)
 {
-	return l->n_shaking >= SHAKING_MOST || l->n_fresh >= FRESH_MOST;
+	return l->n_handshaking >= HANDSHAKES_MOST || l->n_fresh >= FRESH_MOST;
 }
 
 static bool is_server_full(const struct loop *l)
@@ -117,7 +117,7 @@ static bool is_server_full(const struct loop *l)
 	return atomic_load(&l->server->n_conns) >= l->server->o.connections_max;
 }
 
-void loop_make_room(struct loop *l)
+void serve_loop_resume_accept(struct loop *l)
 {
 	struct conn *idlest;
 
@@ -126,12 +126,12 @@ void loop_make_room(struct loop *l)
 	if (l->lacks_files && (idlest = find_idlest(l, NULL)))
 		evict(idlest);
 	if (l->server->o.plain && (l->lacks_files || is_server_full(l)))
-		plain_make_room(l);
+		serve_plain_make_room(l);
 	else if (is_server_full(l))
 		for (int i = 0; i < EVICT_AT_ONCE && (idlest = find_idlest(l, NULL)); i++)
 			evict(idlest);
 	l->lacks_files = false;
-	if (is_server_full(l) || loop_is_crowded(l)) {
+	if (is_server_full(l) || serve_loop_is_crowded(l)) {
 		arm_sweep(l, SWEEP_MS);
 		return;
 	}
@@ -139,7 +139,7 @@ void loop_make_room(struct loop *l)
 	evconnlistener_enable(l->listener);
 }
 
-void loop_pause(struct loop *l, unsigned ms)
+void serve_loop_pause(struct loop *l, unsigned ms)
 {
 	if (l->is_full)
 		return;
@@ -148,13 +148,13 @@ void loop_pause(struct loop *l, unsigned ms)
 	arm_sweep(l, ms);
 }
 
-void loop_count_conn(struct loop *l)
+void serve_loop_count_conn(struct loop *l)
 {
 	struct np_serve *s = l->server;
 
 	l->n_conns++;
 	if (atomic_fetch_add(&s->n_conns, 1) + 1 >= s->o.connections_max)
-		loop_pause(l, 0);
+		serve_loop_pause(l, 0);
 }
 
 /* Of an IPv6 address the network: whoever has one address of it has all. */
@@ -182,12 +182,12 @@ static void hold_to_share(struct conn *c)
 	struct conn *other;
 
 	LIST_FOREACH(other, &c->loop->conns, link)
-	n += !other->doomed && is_same_address(other, c);
+	n += !other->closes_soon && is_same_address(other, c);
 	if (n > most && (other = find_idlest(c->loop, c)) && other != c)
 		evict(other);
 }
 
-void loop_settle_newcomers(struct loop *l)
+void serve_loop_settle_newcomers(struct loop *l)
 {
 	struct conn *c;
 
@@ -201,16 +201,16 @@ void loop_settle_newcomers(struct loop *l)
 	}
 }
 
-void conn_end_shaking(struct conn *c)
+void serve_conn_end_shaking(struct conn *c)
 {
-	if (!c->shaking)
+	if (!c->handshaking)
 		return;
-	c->shaking = false;
+	c->handshaking = false;
 	if (c->counted)
-		c->loop->n_shaking--;
+		c->loop->n_handshaking--;
 	c->counted = false;
 	c->loop->shook = true;
-	loop_make_room(c->loop);
+	serve_loop_resume_accept(c->loop);
 }
 
 /* Handshakes that stand still keep their connections, but nobody out. */
@@ -223,7 +223,7 @@ static void pass_stuck_handshakes(struct loop *l)
 		if (!has_been_silent(c, SWEEP_MS))
 			break;
 		if (c->counted)
-			l->n_shaking--;
+			l->n_handshaking--;
 		c->counted = false;
 	}
 }
@@ -231,7 +231,7 @@ static void pass_stuck_handshakes(struct loop *l)
 /* --- memory ----------------------------------------------------------------------------------- */
 
 /* Records of TLS are not whole pages: a body takes up to three eighths more than it has. */
-size_t bounds_of_body(size_t size)
+size_t serve_bounds_of_body(size_t size)
 {
 	return size + size * 3 / 8 + 2 * (size_t)STEP_BYTES;
 }
@@ -250,21 +250,21 @@ void serve_release(struct np_serve *s, size_t *charged)
 	*charged = 0;
 }
 
-void conn_release_body(struct conn *c)
+void serve_conn_release_body(struct conn *c)
 {
 	serve_release(c->loop->server, &c->charged);
 }
 
-void conn_charge_answer(struct conn *c, size_t size)
+void serve_conn_charge_answer(struct conn *c, size_t size)
 {
 	struct np_serve *s = c->loop->server;
 
-	conn_release_answer(c);
+	serve_conn_release_answer(c);
 	c->answer_charged = size;
 	note_peak(s, atomic_fetch_add(&s->memory, size) + size);
 }
 
-void conn_release_answer(struct conn *c)
+void serve_conn_release_answer(struct conn *c)
 {
 	serve_release(c->loop->server, &c->answer_charged);
 }
@@ -289,7 +289,7 @@ static bool is_small(const struct conn *c)
 static size_t find_most(const struct conn *c, bool of_address)
 {
 	const struct np_serve_options *o = &c->loop->server->o;
-	size_t quarter = o->memory_max / 4, least = bounds_of_body(o->body_max);
+	size_t quarter = o->memory_max / 4, least = serve_bounds_of_body(o->body_max);
 	size_t most = (of_address ? 2 : 3) * quarter;
 
 	if (most < least)
@@ -354,10 +354,10 @@ static struct conn *find_richer(const struct conn *c)
 static void refuse_body(struct conn *c)
 {
 	atomic_fetch_add(&c->loop->server->n_refused, 1);
-	conn_end_turn(c);
-	conn_hold(c);
+	serve_conn_end_turn(c);
+	serve_conn_hold(c);
 	c->refusal = 503;
-	conn_arm(c, 0);
+	serve_conn_arm(c, 0);
 }
 
 /*
@@ -403,7 +403,7 @@ static void end_waiting(struct conn *c)
 	if (c->fresh && !c->is_last)
 		c->loop->n_fresh--;
 	c->stage_ms += now - c->held_ms;
-	loop_make_room(c->loop);
+	serve_loop_resume_accept(c->loop);
 }
 
 static void drop_turn(struct conn *c)
@@ -433,7 +433,7 @@ static void give_turn(struct conn *c)
 		c->loop->n_large_turns++;
 	c->turn_ms = serve_now_ms();
 	c->turn_bytes = c->stage_bytes;
-	conn_moved(c);
+	serve_conn_moved(c);
 	/* What came meanwhile may make the request whole at once. */
 	bufferevent_enable(c->bev, EV_READ);
 }
@@ -486,7 +486,7 @@ static void pass_slow_bodies(struct loop *l)
 	}
 }
 
-void loop_sweep(struct loop *l)
+void serve_loop_sweep(struct loop *l)
 {
 	pass_stuck_handshakes(l);
 	if (has_waiting(l)) {
@@ -498,10 +498,10 @@ void loop_sweep(struct loop *l)
 		l->most_turns = 2 * l->most_turns < TURNS_MOST ? 2 * l->most_turns : TURNS_MOST;
 		arm_sweep(l, SWEEP_MS);
 	}
-	loop_make_room(l);
+	serve_loop_resume_accept(l);
 }
 
-void conn_end_turn(struct conn *c)
+void serve_conn_end_turn(struct conn *c)
 {
 	struct loop *l = c->loop;
 
@@ -517,11 +517,11 @@ void conn_end_turn(struct conn *c)
 }
 
 /* Without a turn the rest of a large body stays in the kernel's buffers. */
-void conn_await_turn(struct conn *c)
+void serve_conn_await_turn(struct conn *c)
 {
 	struct loop *l = c->loop;
 
-	if (c->received <= LARGE_BYTES || c->waits || !wire_in_body(&c->wire) ||
+	if (c->received <= LARGE_BYTES || c->waits || !serve_wire_in_body(&c->wire) ||
 	    (c->has_turn && charge(c)))
 		return;
 	drop_turn(c);
@@ -531,8 +531,8 @@ void conn_await_turn(struct conn *c)
 	TAILQ_INSERT_TAIL(&l->waiting[c->is_last], c, turn);
 	if (c->fresh && !c->is_last)
 		l->n_fresh++;
-	if (loop_is_crowded(l))
-		loop_pause(l, 0);
+	if (serve_loop_is_crowded(l))
+		serve_loop_pause(l, 0);
 	bufferevent_disable(c->bev, EV_READ);
 	if (l->most_turns < TURNS)
 		l->most_turns = TURNS;
@@ -547,13 +547,13 @@ static bool is_too_slow(const struct conn *c, const struct np_serve_options *o)
 
 	if (c->sending)
 		return now - c->moved_ms > UNREAD_MS;
-	if (wire_in_body(&c->wire))
+	if (serve_wire_in_body(&c->wire))
 		return o->body_rate > 0 && ms > RATE_GRACE_MS &&
 		       c->stage_bytes < o->body_rate * (ms - RATE_GRACE_MS) / 1000;
-	return (c->shaking || c->wire.place != WIRE_START) && ms > o->head_ms;
+	return (c->handshaking || c->wire.place != WIRE_START) && ms > o->head_ms;
 }
 
-void loop_check_rates(struct loop *l)
+void serve_loop_check_rates(struct loop *l)
 {
 	struct conn *c;
 

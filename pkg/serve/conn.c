@@ -22,20 +22,20 @@ enum {
 /* OpenSSL numbers such places once a process; it holds no state of ours. */
 static int conn_index = -1;
 
-void conn_arm(struct conn *c, uint64_t ms)
+void serve_conn_arm(struct conn *c, uint64_t ms)
 {
-	struct timeval tv = ms_to_timeval(ms);
+	struct timeval tv = serve_timeval(ms);
 
-	if (!c->doomed)
+	if (!c->closes_soon)
 		evtimer_add(c->timer, &tv);
 }
 
-void conn_doom(struct conn *c)
+void serve_conn_close_soon(struct conn *c)
 {
 	struct timeval now = { 0, 0 };
 
-	c->doomed = true;
-	conn_hold(c);
+	c->closes_soon = true;
+	serve_conn_hold(c);
 	evtimer_add(c->timer, &now);
 }
 
@@ -43,17 +43,17 @@ static void free_conn(struct conn *c)
 {
 	struct loop *l = c->loop;
 
-	answer_drop(c);
+	serve_response_drop(c);
 	event_free(c->timer);
-	conn_hold(c);
-	conn_end_turn(c);
-	conn_release_body(c);
-	conn_release_answer(c);
+	serve_conn_hold(c);
+	serve_conn_end_turn(c);
+	serve_conn_release_body(c);
+	serve_conn_release_answer(c);
 	LIST_REMOVE(c, link);
 	l->n_conns--;
 	atomic_fetch_sub(&l->server->n_conns, 1);
-	conn_end_shaking(c);
-	loop_make_room(l);
+	serve_conn_end_shaking(c);
+	serve_loop_resume_accept(l);
 	if (l->stopping && l->n_conns == 0)
 		event_base_loopbreak(l->base);
 	free(c);
@@ -93,8 +93,8 @@ static void on_time_over(evutil_socket_t fd, short what, void *arg)
 	struct conn *c = arg;
 
 	(void)fd, (void)what;
-	if (c->refusal && !c->refused && !c->doomed)
-		conn_refuse(c);
+	if (c->refusal && !c->refused && !c->closes_soon)
+		serve_conn_refuse(c);
 	else
 		close_conn(c);
 }
@@ -138,7 +138,7 @@ static void on_rest(evutil_socket_t fd, short what, void *arg)
 
 static void leave_rest(struct conn *c)
 {
-	struct timeval tv = ms_to_timeval(LINGER_MS);
+	struct timeval tv = serve_timeval(LINGER_MS);
 	struct loop *l = c->loop;
 	int fd =
 		l->n_rests < RESTS_MOST ? fcntl(bufferevent_getfd(c->bev), F_DUPFD_CLOEXEC, 0) : -1;
@@ -157,7 +157,7 @@ static void leave_rest(struct conn *c)
 		free_rest(r);
 }
 
-void conn_free_rests(struct loop *l)
+void serve_conn_free_rests(struct loop *l)
 {
 	while (!TAILQ_EMPTY(&l->rests))
 		free_rest(TAILQ_FIRST(&l->rests));
@@ -178,7 +178,7 @@ static void on_refused_event(struct bufferevent *bev, short what, void *arg)
 	close_conn(arg);
 }
 
-void conn_refuse(struct conn *c)
+void serve_conn_refuse(struct conn *c)
 {
 	struct evbuffer *out = bufferevent_get_output(c->bev);
 	const char *what = c->refusal == 503   ? "Service Unavailable"
@@ -187,15 +187,15 @@ void conn_refuse(struct conn *c)
 
 	c->refused = true;
 	c->evcon = evcon_of(c);
-	conn_hold(c);
-	conn_end_turn(c);
+	serve_conn_hold(c);
+	serve_conn_end_turn(c);
 	bufferevent_disable(c->bev, EV_READ);
 	bufferevent_setcb(c->bev, NULL, on_refusal_sent, on_refused_event, c);
 	evbuffer_add_printf(out,
 			    "HTTP/1.1 %u %s\r\n%sContent-Length: 0\r\nConnection: close\r\n\r\n",
 			    c->refusal, what, c->refusal == 503 ? "Retry-After: 1\r\n" : "");
 	bufferevent_enable(c->bev, EV_WRITE);
-	conn_arm(c, LINGER_MS);
+	serve_conn_arm(c, LINGER_MS);
 }
 
 /* --- input ------------------------------------------------------------------------------------ */
@@ -205,7 +205,7 @@ static int scan(struct conn *c, struct evbuffer *buf, size_t added)
 {
 	struct evbuffer_ptr from;
 	struct evbuffer_iovec pieces[8];
-	bool was_start = c->wire.place == WIRE_START, was_body = wire_in_body(&c->wire);
+	bool was_start = c->wire.place == WIRE_START, was_body = serve_wire_in_body(&c->wire);
 	int n, status = 0;
 
 	if (evbuffer_ptr_set(buf, &from, evbuffer_get_length(buf) - added, EVBUFFER_PTR_SET) < 0)
@@ -214,8 +214,8 @@ static int scan(struct conn *c, struct evbuffer *buf, size_t added)
 	if (n > 8)
 		return 400;
 	for (int i = 0; i < n && status == 0; i++)
-		status = wire_feed(&c->wire, pieces[i].iov_base, pieces[i].iov_len);
-	if (was_start || was_body != wire_in_body(&c->wire)) {
+		status = serve_wire_feed(&c->wire, pieces[i].iov_base, pieces[i].iov_len);
+	if (was_start || was_body != serve_wire_in_body(&c->wire)) {
 		c->stage_ms = serve_now_ms();
 		c->stage_bytes = 0;
 	}
@@ -234,23 +234,23 @@ static void on_input(struct evbuffer *buf, const struct evbuffer_cb_info *info, 
 	struct conn *c = arg;
 	int status;
 
-	if (info->n_added == 0 || c->refusal || c->doomed)
+	if (info->n_added == 0 || c->refusal || c->closes_soon)
 		return;
 	status = scan(c, buf, info->n_added);
-	conn_end_shaking(c);
+	serve_conn_end_shaking(c);
 	if (status != 0) {
 		atomic_fetch_add(&c->loop->server->n_malformed, 1);
 		c->refusal = (unsigned)status;
-		conn_arm(c, 0);
+		serve_conn_arm(c, 0);
 		return;
 	}
-	conn_moved(c);
+	serve_conn_moved(c);
 	c->received += memory_of(info->n_added);
-	conn_await_turn(c);
+	serve_conn_await_turn(c);
 	if (c->busy)
 		return;
 	c->busy = true;
-	conn_arm(c, c->loop->server->o.deadline_ms);
+	serve_conn_arm(c, c->loop->server->o.deadline_ms);
 }
 
 /* A client that reads its answer is not silent. */
@@ -260,16 +260,16 @@ static void on_output(struct evbuffer *buf, const struct evbuffer_cb_info *info,
 
 	(void)buf;
 	if (info->n_deleted > 0 && c->sending && c->quiet_in)
-		conn_moved(c);
+		serve_conn_moved(c);
 }
 
-void conn_on_handshake(const SSL *ssl, int where, int ret)
+void serve_conn_on_handshake(const SSL *ssl, int where, int ret)
 {
 	struct conn *c = SSL_get_ex_data(ssl, conn_index);
 
 	(void)ret;
-	if (c && c->quiet_in && c->shaking && (where & SSL_CB_LOOP))
-		conn_moved(c);
+	if (c && c->quiet_in && c->handshaking && (where & SSL_CB_LOOP))
+		serve_conn_moved(c);
 }
 
 static void add_conn(struct loop *l, struct conn *c)
@@ -277,21 +277,21 @@ static void add_conn(struct loop *l, struct conn *c)
 	c->loop = l;
 	c->busy = true;
 	LIST_INSERT_HEAD(&l->conns, c, link);
-	loop_count_conn(l);
-	c->shaking = c->counted = c->fresh = true;
+	serve_loop_count_conn(l);
+	c->handshaking = c->counted = c->fresh = true;
 	l->shook = true;
-	l->n_shaking++;
+	l->n_handshaking++;
 	c->stage_ms = serve_now_ms();
-	conn_moved(c);
-	if (loop_is_crowded(l))
-		loop_pause(l, 0);
-	conn_arm(c, l->server->o.deadline_ms);
+	serve_conn_moved(c);
+	if (serve_loop_is_crowded(l))
+		serve_loop_pause(l, 0);
+	serve_conn_arm(c, l->server->o.deadline_ms);
 }
 
 /* Where NULL comes back, libevent's version decides whether `ssl` was freed: a slot may leak. */
 static struct bufferevent *new_tls(struct loop *l, struct conn *c)
 {
-	SSL *ssl = tls_new_ssl(&l->server->tls);
+	SSL *ssl = serve_tls_new_ssl(&l->server->tls);
 
 	if (!ssl || SSL_set_ex_data(ssl, conn_index, c) != 1) {
 		SSL_free(ssl);
@@ -309,8 +309,8 @@ static struct bufferevent *new_tls(struct loop *l, struct conn *c)
 	return c->bev;
 }
 
-/* Where NULL comes back evhttp makes a transport of its own, which on_request() turns away. */
-struct bufferevent *conn_new_transport(struct event_base *base, void *arg)
+/* Where NULL comes back evhttp makes a transport of its own, which serve_on_request() turns away. */
+struct bufferevent *serve_conn_new_transport(struct event_base *base, void *arg)
 {
 	struct loop *l = arg;
 	struct conn *c = calloc(1, sizeof(*c));
@@ -328,14 +328,14 @@ struct bufferevent *conn_new_transport(struct event_base *base, void *arg)
 	return bev;
 }
 
-struct conn *conn_find(struct evhttp_connection *evcon)
+struct conn *serve_conn_find(struct evhttp_connection *evcon)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(evhttp_connection_get_bufferevent(evcon));
 
 	return ssl ? SSL_get_ex_data(ssl, conn_index) : NULL;
 }
 
-int conn_init(struct np_err *err)
+int serve_conn_init(struct np_err *err)
 {
 	if (conn_index < 0)
 		conn_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_ssl_freed);

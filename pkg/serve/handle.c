@@ -7,8 +7,8 @@
 
 #include "nodeprep/err.h"
 
-void handle_request(struct np_serve *s, const struct np_serve_request *request,
-		    struct np_serve_reply *reply)
+void serve_handle_request(struct np_serve *s, const struct np_serve_request *request,
+			  struct np_serve_reply *reply)
 {
 	struct np_err err = NP_ERR_INIT;
 

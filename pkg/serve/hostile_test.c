@@ -26,7 +26,7 @@ static bool is_closed(struct client *c)
 static struct client join_from(const struct server *s, const char *source)
 {
 	struct sockaddr_in from = { .sin_family = AF_INET }, to = { .sin_family = AF_INET };
-	struct timeval tv = ms_to_timeval(5000);
+	struct timeval tv = serve_timeval(5000);
 	struct client c = { .ctx = SSL_CTX_new(TLS_client_method()) };
 
 	inet_pton(AF_INET, source, &from.sin_addr);
@@ -232,7 +232,7 @@ static void test_hostile__body_without_memory_is_told_when_to_come_again(void **
 static bool is_cut(struct client *c)
 {
 	for (int i = 0; i < 400; i++) {
-		struct timeval tv = ms_to_timeval(20);
+		struct timeval tv = serve_timeval(20);
 		char buf[200];
 
 		setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));

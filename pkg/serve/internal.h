@@ -11,7 +11,7 @@
  * wire.c     the grammar of requests
  * request.c  from evhttp's request to the handler
  * reply.c    from the handler's reply to the wire
- * work.c     the workers
+ * workers.c     the workers
  * plain.c    HTTP without TLS, in place of conn.c and request.c
  * tls.c      certificates
  *
@@ -59,14 +59,14 @@ struct tls {
 };
 
 /* Copies the options and makes the first context. */
-int tls_init(struct tls *t, const struct np_serve_options *o, struct np_err *err);
-void tls_done(struct tls *t);
+int serve_tls_init(struct tls *t, const struct np_serve_options *o, struct np_err *err);
+void serve_tls_done(struct tls *t);
 
 /* Makes a new context where a file changed: 1, 0 where none did; a failure keeps the old context. */
-int tls_renew(struct tls *t, struct np_err *err);
+int serve_tls_renew(struct tls *t, struct np_err *err);
 
 /* Returns a connection's end with the context of now; NULL where memory runs out. */
-SSL *tls_new_ssl(struct tls *t);
+SSL *serve_tls_new_ssl(struct tls *t);
 
 /* Where in a request its next byte belongs; from WIRE_BODY on in its body. */
 enum wire_place {
@@ -91,8 +91,8 @@ struct wire {
 };
 
 /* Reads on; returns 0, or the status by which the request is refused. */
-int wire_feed(struct wire *w, const char *bytes, size_t n);
-bool wire_in_body(const struct wire *w);
+int serve_wire_feed(struct wire *w, const char *bytes, size_t n);
+bool serve_wire_in_body(const struct wire *w);
 
 LIST_HEAD(conn_list, conn);
 TAILQ_HEAD(plain_queue, plain);
@@ -108,7 +108,7 @@ struct loop {
 	struct event_base *base;
 	struct evhttp *http; /* NULL: plain */
 	struct evconnlistener *listener; /* owned by http, where that is */
-	struct event *wake_event, *renew_timer, *linger_timer, *drain_timer, *sweep_timer,
+	struct event *wake_event, *renew_timer, *shutdown_timer, *drain_timer, *sweep_timer,
 		*rate_timer;
 	int wake_fd;
 	bool is_full; /* the listener waits for room */
@@ -116,7 +116,7 @@ struct loop {
 	uint64_t accept_told_ms; /* when the log last told that none can be accepted; 0: never */
 	bool stopping;
 	uint64_t iteration; /* of the loop: a client is slow only if the loop was not */
-	unsigned n_shaking; /* connections that have sent no request yet, and are not stuck */
+	unsigned n_handshaking; /* connections that have sent no request yet, and are not stuck */
 	bool shook; /* one of them came or went in this iteration */
 	struct conn_queue
 		quiet[2]; /* those whose client is to act, the idlest first: new ones, others */
@@ -138,7 +138,7 @@ struct loop {
 };
 
 /* The threads that run handlers which block. */
-struct crew {
+struct worker_pool {
 	pthread_mutex_t lock; /* of what follows */
 	pthread_cond_t wake;
 	struct job_list queue;
@@ -162,7 +162,7 @@ struct np_serve {
 	uint32_t id; /* sets this run's request ids apart */
 	unsigned n_loops;
 	struct loop *loops;
-	struct crew crew;
+	struct worker_pool workers;
 };
 
 /* One connection; freed with its transport, which libevent always frees. */
@@ -173,12 +173,12 @@ struct conn {
 	struct evhttp_connection *evcon; /* NULL: no request yet, or closed */
 	struct event *timer; /* the deadline, or the end of idling */
 	bool busy; /* within a request */
-	bool doomed; /* closed with the timer's next turn */
+	bool closes_soon; /* closed with the timer's next turn */
 	bool closed;
 	struct wire wire;
 	unsigned refusal; /* the status by which the request is refused; 0 */
 	bool refused; /* it is being sent */
-	bool shaking; /* no byte of a request yet */
+	bool handshaking; /* no byte of a request yet */
 	bool counted; /* among those */
 	bool fresh; /* no whole request yet: who keeps a connection must not keep others out */
 	bool sending; /* a whole answer */
@@ -200,14 +200,14 @@ struct conn {
 	size_t turn_bytes; /* stage_bytes then */
 	size_t received; /* memory that the request under way takes */
 	size_t charged, answer_charged; /* of the server's memory */
-	struct answer *answer; /* under way; NULL */
+	struct response *response; /* under way; NULL */
 };
 
 /* A request that a worker handles, and what became of it. */
 struct job {
 	STAILQ_ENTRY(job) link;
 	struct loop *loop;
-	struct answer *answer; /* NULL: the client went */
+	struct response *response; /* NULL: the client went */
 	struct np_serve_request request;
 	char *path, *query, *peer_name;
 	struct evbuffer *body;
@@ -218,111 +218,112 @@ struct job {
 void serve_log(const struct np_serve *s, const char *line);
 
 /* conn.c: makes the transport of a new connection, as evhttp asks for it; `arg` is the loop. */
-struct bufferevent *conn_new_transport(struct event_base *base, void *arg);
+struct bufferevent *serve_conn_new_transport(struct event_base *base, void *arg);
 
 /* Prepares what connections need of OpenSSL, once a process. */
-int conn_init(struct np_err *err);
+int serve_conn_init(struct np_err *err);
 
 /* Finds the connection of evhttp's; NULL where it could not be made. */
-struct conn *conn_find(struct evhttp_connection *evcon);
+struct conn *serve_conn_find(struct evhttp_connection *evcon);
 
 /* Closes the connection when `ms` are over; restarts a timer that runs. */
-void conn_arm(struct conn *c, uint64_t ms);
+void serve_conn_arm(struct conn *c, uint64_t ms);
 
 /* Closes the connection from the event loop's next turn: libevent still uses it in this one. */
-void conn_doom(struct conn *c);
+void serve_conn_close_soon(struct conn *c);
 
 /* Returns how long to wait before the next turn, in microseconds, after one that took `turn_us`. */
-uint64_t loop_pause_us(const struct loop *l, uint64_t turn_us);
+uint64_t serve_loop_pause_us(const struct loop *l, uint64_t turn_us);
 
 /* Counts a connection, and takes no more where it was the last that may be. */
-void loop_count_conn(struct loop *l);
+void serve_loop_count_conn(struct loop *l);
 
 uint64_t serve_now_ms(void);
 
 /* Follows handshakes, as OpenSSL's info callback. */
-void conn_on_handshake(const SSL *ssl, int where, int ret);
+void serve_conn_on_handshake(const SSL *ssl, int where, int ret);
 
 /* Answers with the connection's refusal, and closes once the client has had time to read it. */
-void conn_refuse(struct conn *c);
+void serve_conn_refuse(struct conn *c);
 
-void conn_free_rests(struct loop *l);
+void serve_conn_free_rests(struct loop *l);
 
 /* bounds.c: returns the memory that a body of that size may take. */
-size_t bounds_of_body(size_t size);
+size_t serve_bounds_of_body(size_t size);
 
 /* Takes connections again where there is room for them, or makes some. */
-void loop_make_room(struct loop *l);
+void serve_loop_resume_accept(struct loop *l);
 /* Takes none, and looks for room after `ms`. */
-void loop_pause(struct loop *l, unsigned ms);
-bool loop_is_crowded(const struct loop *l);
+void serve_loop_pause(struct loop *l, unsigned ms);
+bool serve_loop_is_crowded(const struct loop *l);
 
 /* Makes way for others, now and again while there is need: the timer's part. */
-void loop_sweep(struct loop *l);
+void serve_loop_sweep(struct loop *l);
 /* Closes who is slower than allowed: the timer's part. */
-void loop_check_rates(struct loop *l);
+void serve_loop_check_rates(struct loop *l);
 /* Finds out from where new connections are, and holds each address to its share. */
-void loop_settle_newcomers(struct loop *l);
+void serve_loop_settle_newcomers(struct loop *l);
 
-/* The client did something; until conn_hold() it is the one who is to act. */
-void conn_moved(struct conn *c);
+/* The client did something; until serve_conn_hold() it is the one who is to act. */
+void serve_conn_moved(struct conn *c);
 /* The client waits for us, or is being closed. */
-void conn_hold(struct conn *c);
+void serve_conn_hold(struct conn *c);
 
 /* Lets a large body go on, or has it wait for its turn and for memory. */
-void conn_await_turn(struct conn *c);
+void serve_conn_await_turn(struct conn *c);
 /* The request is whole, or gone: its turn is another's. */
-void conn_end_turn(struct conn *c);
-void conn_end_shaking(struct conn *c);
+void serve_conn_end_turn(struct conn *c);
+void serve_conn_end_shaking(struct conn *c);
 /* The memory of the body, or of the answer, is free again. */
-void conn_release_body(struct conn *c);
-void conn_charge_answer(struct conn *c, size_t size);
-void conn_release_answer(struct conn *c);
+void serve_conn_release_body(struct conn *c);
+void serve_conn_charge_answer(struct conn *c, size_t size);
+void serve_conn_release_answer(struct conn *c);
 void serve_release(struct np_serve *s, size_t *charged);
 
 /* plain.c: the listener's callback; `arg` is the loop. */
-void plain_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-		  int size, void *arg);
-void plain_close_all(struct loop *l);
-void plain_make_room(struct loop *l);
+void serve_plain_accept(struct evconnlistener *listener, evutil_socket_t fd,
+			struct sockaddr *address, int size, void *arg);
+void serve_plain_close_all(struct loop *l);
+void serve_plain_make_room(struct loop *l);
 
 /* request.c: evhttp's callback. */
-void on_request(struct evhttp_request *req, void *arg);
+void serve_on_request(struct evhttp_request *req, void *arg);
 
 /* Calls the handler; a failure of it is logged and becomes a 500. */
-void handle_request(struct np_serve *s, const struct np_serve_request *request,
-		    struct np_serve_reply *reply);
+void serve_handle_request(struct np_serve *s, const struct np_serve_request *request,
+			  struct np_serve_reply *reply);
 
 /* reply.c: sends the reply, now or step by step; takes what it holds. */
-void answer_send_take(struct conn *c, struct evhttp_request *req, struct np_serve_reply *reply);
+void serve_response_send_take(struct conn *c, struct evhttp_request *req,
+			      struct np_serve_reply *reply);
 
 /* Makes room for an answer that is to come; NULL where memory runs out. */
-struct answer *answer_await(struct conn *c, struct evhttp_request *req, struct job *job);
+struct response *serve_response_await(struct conn *c, struct evhttp_request *req, struct job *job);
 
 /* Sends what was awaited; takes what the reply holds. */
-void answer_finish_take(struct answer *a, struct np_serve_reply *reply);
+void serve_response_finish_take(struct response *a, struct np_serve_reply *reply);
 
 /* Ends the answer under way without sending any more. */
-void answer_drop(struct conn *c);
+void serve_response_drop(struct conn *c);
 /* The same where the connection is being closed. */
-void answer_lose(struct conn *c);
+void serve_response_lose(struct conn *c);
 
-/* work.c: starts the workers. */
-int crew_start(struct np_serve *s, struct np_err *err);
+/* workers.c: starts the workers. */
+int serve_workers_start(struct np_serve *s, struct np_err *err);
 /* Waits for those that are at work; what is queued stays. */
-void crew_stop(struct np_serve *s);
+void serve_workers_stop(struct np_serve *s);
 /* Drops what is queued, once no answer waits for it. */
-void crew_done(struct np_serve *s);
+void serve_workers_done(struct np_serve *s);
 
 /* Hands the request to the workers: 0, or -1 where too many wait or memory runs out. */
-int crew_hand_over(struct conn *c, struct evhttp_request *req,
-		   const struct np_serve_request *request);
+int serve_workers_hand_over(struct conn *c, struct evhttp_request *req,
+			    const struct np_serve_request *request);
 
 /* Answers what the workers have done for the loop. */
-void crew_collect(struct loop *l);
+void serve_workers_collect(struct loop *l);
 
-void loop_wake(struct loop *l);
+void serve_loop_wake(struct loop *l);
 
-struct timeval ms_to_timeval(uint64_t ms);
+struct timeval serve_timeval(uint64_t ms);
 
 #endif

@@ -42,7 +42,7 @@ static uint64_t drip(const struct server *s, const char *first, bool is_tls)
 		c.fd = dial(s, 3000);
 	}
 	while (now_ms() - before < 5000) {
-		struct timeval tv = ms_to_timeval(30);
+		struct timeval tv = serve_timeval(30);
 		ssize_t n;
 
 		setsockopt(c.fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
@@ -156,22 +156,22 @@ static void test_serve__a_crowd_spaces_the_turns(void **state)
 		uint64_t turn_us, pause_us;
 	} rows[] = {
 		{ "nobody", { .shook = true }, 0, 0 },
-		{ "a few", { .n_shaking = 11, .shook = true }, 0, 0 },
-		{ "some", { .n_shaking = 12, .shook = true }, 0, 768 },
-		{ "many", { .n_shaking = 64, .shook = true }, 0, 4096 },
-		{ "many, after some work", { .n_shaking = 64, .shook = true }, 1400, 2696 },
-		{ "many, after much work", { .n_shaking = 64, .shook = true }, 4096, 0 },
-		{ "many, after more", { .n_shaking = 64, .shook = true }, 4097, 0 },
-		{ "many that stand still", { .n_shaking = 64 }, 0, 0 },
+		{ "a few", { .n_handshaking = 11, .shook = true }, 0, 0 },
+		{ "some", { .n_handshaking = 12, .shook = true }, 0, 768 },
+		{ "many", { .n_handshaking = 64, .shook = true }, 0, 4096 },
+		{ "many, after some work", { .n_handshaking = 64, .shook = true }, 1400, 2696 },
+		{ "many, after much work", { .n_handshaking = 64, .shook = true }, 4096, 0 },
+		{ "many, after more", { .n_handshaking = 64, .shook = true }, 4097, 0 },
+		{ "many that stand still", { .n_handshaking = 64 }, 0, 0 },
 		{ "bodies wait",
-		  { .n_shaking = 64, .shook = true, .waiting = { { &first, NULL } } },
+		  { .n_handshaking = 64, .shook = true, .waiting = { { &first, NULL } } },
 		  0,
 		  0 },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (loop_pause_us(&rows[i].loop, rows[i].turn_us) != rows[i].pause_us)
+		if (serve_loop_pause_us(&rows[i].loop, rows[i].turn_us) != rows[i].pause_us)
 			fail_msg("%s", rows[i].sentence);
 }
 

@@ -39,7 +39,7 @@ static void free_plain(struct plain *p)
 	l->n_conns--;
 	atomic_fetch_sub(&l->server->n_conns, 1);
 	free(p);
-	loop_make_room(l);
+	serve_loop_resume_accept(l);
 	if (l->stopping && l->n_conns == 0)
 		event_base_loopbreak(l->base);
 }
@@ -125,7 +125,7 @@ static void answer(struct plain *p, char *line)
 	struct np_serve_reply reply = NP_SERVE_REPLY_INIT;
 
 	if (cut_line(line, &req))
-		handle_request(p->loop->server, &req, &reply);
+		serve_handle_request(p->loop->server, &req, &reply);
 	else
 		reply.status = 400;
 	send_reply(p, &reply);
@@ -156,7 +156,7 @@ static void on_readable(struct bufferevent *bev, void *arg)
 
 static int fill_plain(struct plain *p, evutil_socket_t fd)
 {
-	struct timeval deadline = ms_to_timeval(p->loop->server->o.deadline_ms);
+	struct timeval deadline = serve_timeval(p->loop->server->o.deadline_ms);
 
 	p->timer = evtimer_new(p->loop->base, on_time_over, p);
 	if (!p->timer || evtimer_add(p->timer, &deadline) < 0)
@@ -168,8 +168,8 @@ static int fill_plain(struct plain *p, evutil_socket_t fd)
 	return bufferevent_enable(p->bev, EV_READ);
 }
 
-void plain_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-		  int size, void *arg)
+void serve_plain_accept(struct evconnlistener *listener, evutil_socket_t fd,
+			struct sockaddr *address, int size, void *arg)
 {
 	struct loop *l = arg;
 	struct plain *p = calloc(1, sizeof(*p));
@@ -183,7 +183,7 @@ void plain_accept(struct evconnlistener *listener, evutil_socket_t fd, struct so
 	p->began_ms = serve_now_ms();
 	p->began_iteration = l->iteration;
 	TAILQ_INSERT_TAIL(&l->plains, p, link);
-	loop_count_conn(l);
+	serve_loop_count_conn(l);
 	if (fill_plain(p, fd) == 0)
 		return;
 	if (!p->bev)
@@ -191,7 +191,7 @@ void plain_accept(struct evconnlistener *listener, evutil_socket_t fd, struct so
 	free_plain(p);
 }
 
-void plain_close_all(struct loop *l)
+void serve_plain_close_all(struct loop *l)
 {
 	while (!TAILQ_EMPTY(&l->plains))
 		free_plain(TAILQ_FIRST(&l->plains));
@@ -205,7 +205,7 @@ static bool is_stale(const struct plain *p)
 }
 
 /* The oldest make way for who comes. */
-void plain_make_room(struct loop *l)
+void serve_plain_make_room(struct loop *l)
 {
 	const struct np_serve *s = l->server;
 	bool is_needed = l->lacks_files || atomic_load(&s->n_conns) >= s->o.connections_max;

@@ -14,7 +14,7 @@ enum {
 };
 
 /* A reply on its way, for those that are not sent in one piece. */
-struct answer {
+struct response {
 	struct conn *conn;
 	struct evhttp_request *req;
 	struct job *job; /* NULL unless a worker makes the reply */
@@ -55,29 +55,29 @@ void np_serve_reply_done(struct np_serve_reply *reply)
 	*reply = (struct np_serve_reply)NP_SERVE_REPLY_INIT;
 }
 
-static void free_answer(struct answer *a)
+static void free_response(struct response *a)
 {
 	if (!a)
 		return;
 	if (a->job)
-		a->job->answer = NULL;
+		a->job->response = NULL;
 	if (a->timer)
 		event_free(a->timer);
 	np_serve_reply_done(&a->reply);
 	free(a);
 }
 
-void answer_lose(struct conn *c)
+void serve_response_lose(struct conn *c)
 {
 	/* evhttp leaves a request that was not answered to its user when the client goes. */
-	if (c->answer && !evhttp_request_get_connection(c->answer->req))
-		evhttp_request_free(c->answer->req);
-	answer_drop(c);
+	if (c->response && !evhttp_request_get_connection(c->response->req))
+		evhttp_request_free(c->response->req);
+	serve_response_drop(c);
 }
 
-void answer_drop(struct conn *c)
+void serve_response_drop(struct conn *c)
 {
-	free_answer(np_take(c->answer));
+	free_response(np_take(c->response));
 }
 
 static void free_evbuffer(struct evbuffer **buf)
@@ -118,12 +118,12 @@ static void send_whole(struct conn *c, struct evhttp_request *req, struct np_ser
 	NP_AUTO(free_evbuffer) struct evbuffer *buf = evbuffer_new();
 
 	if (!buf || add_headers(req, reply) < 0 || move_body(buf, reply) < 0) {
-		conn_doom(c);
+		serve_conn_close_soon(c);
 		return;
 	}
 	c->sending = true;
-	conn_charge_answer(c, evbuffer_get_length(buf));
-	conn_moved(c);
+	serve_conn_charge_answer(c, evbuffer_get_length(buf));
+	serve_conn_moved(c);
 	evhttp_send_reply(req, (int)reply->status, NULL, buf);
 }
 
@@ -133,7 +133,7 @@ static bool is_whole(const struct np_serve_reply *r)
 }
 
 /* Sends status and headers; evhttp uses chunks where no length is given. */
-static int start_body(struct answer *a)
+static int start_body(struct response *a)
 {
 	struct evkeyvalq *out = evhttp_request_get_output_headers(a->req);
 	char length[32];
@@ -150,7 +150,7 @@ static int start_body(struct answer *a)
 	return 0;
 }
 
-static int send_piece(struct answer *a, const char *bytes, size_t size)
+static int send_piece(struct response *a, const char *bytes, size_t size)
 {
 	NP_AUTO(free_evbuffer) struct evbuffer *buf = evbuffer_new();
 
@@ -161,13 +161,13 @@ static int send_piece(struct answer *a, const char *bytes, size_t size)
 	return 0;
 }
 
-static size_t backlog(const struct answer *a)
+static size_t backlog(const struct response *a)
 {
 	return evbuffer_get_length(bufferevent_get_output(a->conn->bev));
 }
 
 /* Sends what the stream has: 1 for more to come, 0 at the end, -1 to cut. */
-static int step_stream(struct answer *a)
+static int step_stream(struct response *a)
 {
 	struct np_serve_stream *s = &a->reply.stream;
 	NP_AUTO(np_freep) char *bytes = NULL;
@@ -184,7 +184,7 @@ static int step_stream(struct answer *a)
 	return more;
 }
 
-static size_t next_size(const struct answer *a)
+static size_t next_size(const struct response *a)
 {
 	const struct np_serve_reply *r = &a->reply;
 	size_t goal = r->cut == NP_SERVE_CUT_BODY ? r->body_size / 2 : r->body_size;
@@ -198,7 +198,7 @@ static size_t next_size(const struct answer *a)
 }
 
 /* Sends the next bytes of a body: 1 for more to come, 0 at its end, -1 to cut. */
-static int step_body(struct answer *a)
+static int step_body(struct response *a)
 {
 	size_t size = next_size(a);
 
@@ -210,17 +210,17 @@ static int step_body(struct answer *a)
 	return 1;
 }
 
-static void go_on_in(struct answer *a, uint64_t ms)
+static void go_on_in(struct response *a, uint64_t ms)
 {
-	struct timeval tv = ms_to_timeval(ms);
+	struct timeval tv = serve_timeval(ms);
 
 	if (evtimer_add(a->timer, &tv) < 0)
-		conn_doom(a->conn);
+		serve_conn_close_soon(a->conn);
 }
 
 static void step(evutil_socket_t fd, short what, void *arg)
 {
-	struct answer *a = arg;
+	struct response *a = arg;
 	struct conn *c = a->conn;
 	struct evhttp_request *req = a->req;
 	bool is_stream = !!a->reply.stream.next;
@@ -229,7 +229,7 @@ static void step(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	if (is_whole(&a->reply)) {
 		send_whole(c, req, &a->reply);
-		answer_drop(c);
+		serve_response_drop(c);
 		return;
 	}
 	if (a->reply.cut != NP_SERVE_CUT && start_body(a) == 0)
@@ -239,16 +239,16 @@ static void step(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	if (more < 0) {
-		conn_doom(c);
+		serve_conn_close_soon(c);
 		return;
 	}
-	answer_drop(c);
+	serve_response_drop(c);
 	evhttp_send_reply_end(req);
 }
 
-struct answer *answer_await(struct conn *c, struct evhttp_request *req, struct job *job)
+struct response *serve_response_await(struct conn *c, struct evhttp_request *req, struct job *job)
 {
-	struct answer *a = calloc(1, sizeof(*a));
+	struct response *a = calloc(1, sizeof(*a));
 
 	if (!a || !(a->timer = evtimer_new(c->loop->base, step, a))) {
 		free(a);
@@ -257,44 +257,45 @@ struct answer *answer_await(struct conn *c, struct evhttp_request *req, struct j
 	a->conn = c;
 	a->req = req;
 	a->job = job;
-	c->answer = a;
+	c->response = a;
 	return a;
 }
 
 /* An answer that takes its time moves the deadline; one that a worker made does not. */
-static void start_take(struct answer *a, struct np_serve_reply *reply)
+static void start_take(struct response *a, struct np_serve_reply *reply)
 {
 	uint64_t deadline_ms = a->conn->loop->server->o.deadline_ms;
 
 	a->reply = *reply;
 	*reply = (struct np_serve_reply)NP_SERVE_REPLY_INIT;
 	if (a->reply.deadline_ms > 0)
-		conn_arm(a->conn, a->reply.deadline_ms);
+		serve_conn_arm(a->conn, a->reply.deadline_ms);
 	else if (!a->job)
-		conn_arm(a->conn, deadline_ms + a->reply.delay_ms);
+		serve_conn_arm(a->conn, deadline_ms + a->reply.delay_ms);
 	go_on_in(a, a->reply.delay_ms);
 }
 
-void answer_finish_take(struct answer *a, struct np_serve_reply *reply)
+void serve_response_finish_take(struct response *a, struct np_serve_reply *reply)
 {
 	start_take(a, reply);
-	a->job->answer = NULL;
+	a->job->response = NULL;
 	a->job = NULL;
 }
 
-void answer_send_take(struct conn *c, struct evhttp_request *req, struct np_serve_reply *reply)
+void serve_response_send_take(struct conn *c, struct evhttp_request *req,
+			      struct np_serve_reply *reply)
 {
-	struct answer *a;
+	struct response *a;
 
 	if (is_whole(reply) && reply->delay_ms == 0) {
 		send_whole(c, req, reply);
 		np_serve_reply_done(reply);
 		return;
 	}
-	a = answer_await(c, req, NULL);
+	a = serve_response_await(c, req, NULL);
 	if (!a) {
 		np_serve_reply_done(reply);
-		conn_doom(c);
+		serve_conn_close_soon(c);
 		return;
 	}
 	start_take(a, reply);

@@ -108,7 +108,7 @@ static void on_closed(struct evhttp_connection *evcon, void *arg)
 
 	(void)evcon;
 	c->evcon = NULL;
-	answer_lose(c);
+	serve_response_lose(c);
 }
 
 static void on_sent(struct evhttp_request *req, void *arg)
@@ -118,15 +118,15 @@ static void on_sent(struct evhttp_request *req, void *arg)
 
 	(void)req;
 	c->sending = false;
-	conn_release_answer(c);
-	conn_moved(c);
+	serve_conn_release_answer(c);
+	serve_conn_moved(c);
 	if (c->loop->stopping) {
-		conn_doom(c);
+		serve_conn_close_soon(c);
 		return;
 	}
 	/* A client may have sent the next request already. */
 	c->busy = evbuffer_get_length(bufferevent_get_input(c->bev)) > 0;
-	conn_arm(c, c->busy ? o->deadline_ms : o->idle_ms);
+	serve_conn_arm(c, c->busy ? o->deadline_ms : o->idle_ms);
 }
 
 /* What was read is not needed any more while the answer waits for the client. */
@@ -157,31 +157,31 @@ static void answer_request(struct conn *c, struct evhttp_request *req)
 
 	request.peer_name = read_peer_name(c, name, sizeof(name));
 	if (fill_request(req, &request) < 0) {
-		conn_doom(c);
+		serve_conn_close_soon(c);
 		return;
 	}
 	fill_id(s, &request);
 	if (atomic_load(&s->stop))
 		evhttp_add_header(evhttp_request_get_output_headers(req), "Connection", "close");
 	if (s->o.workers > 0 && s->o.blocks && s->o.blocks(s->ctx, &request)) {
-		if (crew_hand_over(c, req, &request) == 0)
+		if (serve_workers_hand_over(c, req, &request) == 0)
 			return;
 		refuse(&reply);
 	} else {
-		handle_request(s, &request, &reply);
+		serve_handle_request(s, &request, &reply);
 	}
 	drop_body(req);
-	conn_release_body(c);
-	answer_send_take(c, req, &reply);
+	serve_conn_release_body(c);
+	serve_response_send_take(c, req, &reply);
 }
 
-void on_request(struct evhttp_request *req, void *arg)
+void serve_on_request(struct evhttp_request *req, void *arg)
 {
 	struct evhttp_connection *evcon = evhttp_request_get_connection(req);
-	struct conn *c = conn_find(evcon);
+	struct conn *c = serve_conn_find(evcon);
 
 	(void)arg;
-	if (!c) { /* see conn_new_transport() */
+	if (!c) { /* see serve_conn_new_transport() */
 		evhttp_send_error(req, 503, NULL);
 		return;
 	}
@@ -189,10 +189,10 @@ void on_request(struct evhttp_request *req, void *arg)
 	c->busy = true;
 	evhttp_connection_set_closecb(evcon, on_closed, c);
 	evhttp_request_set_on_complete_cb(req, on_sent, c);
-	conn_end_turn(c);
-	conn_hold(c);
+	serve_conn_end_turn(c);
+	serve_conn_hold(c);
 	if (c->refusal)
-		conn_refuse(c);
+		serve_conn_refuse(c);
 	else
 		answer_request(c, req);
 }

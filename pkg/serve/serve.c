@@ -80,7 +80,7 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 	if (!running)
 		return;
 	running->lacks_files = true;
-	loop_pause(running, PAUSE_MS);
+	serve_loop_pause(running, PAUSE_MS);
 	if (running->accept_told_ms != 0 && now - running->accept_told_ms < ACCEPT_LOG_MS)
 		return;
 	running->accept_told_ms = now;
@@ -121,8 +121,8 @@ static int start_listening(struct loop *l, const char *host, uint16_t port, stru
 	if (!is_first || s->n_loops == 1 || port == 0 ||
 	    check_is_free(&address, (socklen_t)size) == 0)
 		l->listener =
-			evconnlistener_new_bind(l->base, s->o.plain ? plain_accept : NULL, l, flags,
-						BACKLOG, (struct sockaddr *)&address, size);
+			evconnlistener_new_bind(l->base, s->o.plain ? serve_plain_accept : NULL, l,
+						flags, BACKLOG, (struct sockaddr *)&address, size);
 	if (!l->listener)
 		return np_fail(err, NP_E_USAGE, "cannot listen on '%s' port %u: %s", host,
 			       (unsigned)port, strerror(errno));
@@ -149,7 +149,7 @@ static void break_loop(evutil_socket_t fd, short what, void *arg)
 static void on_linger_over(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *l = arg;
-	struct timeval drain = ms_to_timeval(l->server->o.drain_ms);
+	struct timeval drain = serve_timeval(l->server->o.drain_ms);
 	struct conn *c;
 
 	(void)fd, (void)what;
@@ -159,7 +159,7 @@ static void on_linger_over(evutil_socket_t fd, short what, void *arg)
 	evconnlistener_disable(l->listener);
 	LIST_FOREACH(c, &l->conns, link)
 	if (!c->busy)
-		conn_doom(c);
+		serve_conn_close_soon(c);
 	if (l->n_conns == 0 || evtimer_add(l->drain_timer, &drain) < 0)
 		event_base_loopbreak(l->base);
 }
@@ -168,36 +168,36 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *l = arg;
 	struct np_serve *s = l->server;
-	struct timeval linger = ms_to_timeval(s->o.linger_ms);
+	struct timeval linger = serve_timeval(s->o.linger_ms);
 	uint64_t count;
 
 	(void)what;
 	if (read(fd, &count, sizeof(count)) < 0)
 		return;
-	crew_collect(l);
-	if (!atomic_load(&s->stop) || l->stopping || evtimer_pending(l->linger_timer, NULL))
+	serve_workers_collect(l);
+	if (!atomic_load(&s->stop) || l->stopping || evtimer_pending(l->shutdown_timer, NULL))
 		return;
-	if (s->o.linger_ms == 0 || evtimer_add(l->linger_timer, &linger) < 0)
+	if (s->o.linger_ms == 0 || evtimer_add(l->shutdown_timer, &linger) < 0)
 		on_linger_over(-1, 0, l);
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	loop_sweep(arg);
+	serve_loop_sweep(arg);
 }
 
 static void on_rate(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	loop_check_rates(arg);
+	serve_loop_check_rates(arg);
 }
 
 static void on_renew(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *l = arg;
 	struct np_err err = NP_ERR_INIT;
-	int changed = tls_renew(&l->server->tls, &err);
+	int changed = serve_tls_renew(&l->server->tls, &err);
 
 	(void)fd, (void)what;
 	if (changed < 0)
@@ -209,19 +209,19 @@ static void on_renew(evutil_socket_t fd, short what, void *arg)
 static int add_events(struct loop *l, struct np_err *err)
 {
 	const struct tls *t = &l->server->tls;
-	struct timeval renew = ms_to_timeval(RENEW_MS), rate = ms_to_timeval(RATE_MS);
+	struct timeval renew = serve_timeval(RENEW_MS), rate = serve_timeval(RATE_MS);
 	bool renews = (t->cert_file || t->key_file || t->client_ca_file) && l == l->server->loops;
 
 	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (l->wake_fd < 0)
 		return np_fail(err, NP_E_IO, "eventfd: %s", strerror(errno));
 	l->wake_event = event_new(l->base, l->wake_fd, EV_READ | EV_PERSIST, on_wake, l);
-	l->linger_timer = evtimer_new(l->base, on_linger_over, l);
+	l->shutdown_timer = evtimer_new(l->base, on_linger_over, l);
 	l->drain_timer = evtimer_new(l->base, break_loop, l);
 	l->sweep_timer = evtimer_new(l->base, on_sweep, l);
 	l->rate_timer = event_new(l->base, -1, EV_PERSIST, on_rate, l);
 	l->renew_timer = event_new(l->base, -1, EV_PERSIST, on_renew, l);
-	if (!l->wake_event || !l->linger_timer || !l->drain_timer || !l->sweep_timer ||
+	if (!l->wake_event || !l->shutdown_timer || !l->drain_timer || !l->sweep_timer ||
 	    !l->rate_timer || !l->renew_timer)
 		return np_fail_nomem(err);
 	if (event_add(l->wake_event, NULL) < 0 || event_add(l->rate_timer, &rate) < 0 ||
@@ -258,8 +258,8 @@ static int setup_http(struct loop *l, struct np_err *err)
 	l->http = evhttp_new(l->base);
 	if (!l->http)
 		return np_fail_nomem(err);
-	evhttp_set_bevcb(l->http, conn_new_transport, l);
-	evhttp_set_gencb(l->http, on_request, l);
+	evhttp_set_bevcb(l->http, serve_conn_new_transport, l);
+	evhttp_set_gencb(l->http, serve_on_request, l);
 	evhttp_set_allowed_methods(l->http, (ev_uint16_t)methods);
 	evhttp_set_max_body_size(l->http, (ev_ssize_t)o->body_max);
 	evhttp_set_max_headers_size(l->http, (ev_ssize_t)o->headers_max);
@@ -297,17 +297,17 @@ static void loop_done(struct loop *l)
 	if (!l->http && l->listener)
 		evconnlistener_free(l->listener);
 	l->listener = NULL;
-	plain_close_all(l);
-	conn_free_rests(l);
+	serve_plain_close_all(l);
+	serve_conn_free_rests(l);
 	if (l->base)
-		crew_collect(l);
+		serve_workers_collect(l);
 	if (l->http)
 		evhttp_free(l->http);
 	/* What libevent put off to its loop's next turn, the connections' ends among it. */
 	if (l->base)
 		event_base_loop(l->base, EVLOOP_NONBLOCK);
 	free_event(l->wake_event);
-	free_event(l->linger_timer);
+	free_event(l->shutdown_timer);
 	free_event(l->drain_timer);
 	free_event(l->sweep_timer);
 	free_event(l->rate_timer);
@@ -327,8 +327,8 @@ static void keep_options(struct np_serve *s, const struct np_serve_options *o)
 	s->o.host = NULL;
 	s->o.identity = (struct np_serve_identity){ NULL, NULL, NULL, NULL };
 	s->o.client_ca_pem = s->o.client_ca_file = NULL;
-	if (o->memory_max > 0 && o->memory_max < bounds_of_body(o->body_max))
-		s->o.memory_max = bounds_of_body(o->body_max);
+	if (o->memory_max > 0 && o->memory_max < serve_bounds_of_body(o->body_max))
+		s->o.memory_max = serve_bounds_of_body(o->body_max);
 }
 
 static struct np_serve *make_server(const struct np_serve_options *o, np_serve_handler *handler,
@@ -346,9 +346,9 @@ static struct np_serve *make_server(const struct np_serve_options *o, np_serve_h
 	s->ctx = ctx;
 	s->n_loops = n;
 	pthread_mutex_init(&s->tls.lock, NULL);
-	pthread_mutex_init(&s->crew.lock, NULL);
-	pthread_cond_init(&s->crew.wake, NULL);
-	STAILQ_INIT(&s->crew.queue);
+	pthread_mutex_init(&s->workers.lock, NULL);
+	pthread_cond_init(&s->workers.wake, NULL);
+	STAILQ_INIT(&s->workers.queue);
 	for (unsigned i = 0; i < n; i++)
 		init_loop(&s->loops[i], s);
 	/* Only to tell runs apart: without randomness they are told apart less well. */
@@ -364,7 +364,7 @@ int np_serve_new(const struct np_serve_options *o, np_serve_handler *handler, vo
 
 	if (!s)
 		return np_fail_nomem(err);
-	if (conn_init(err) < 0 || tls_init(&s->tls, o, err) < 0)
+	if (serve_conn_init(err) < 0 || serve_tls_init(&s->tls, o, err) < 0)
 		return np_err_ret(err);
 	s->port = o->port;
 	for (unsigned i = 0; i < s->n_loops; i++)
@@ -372,7 +372,7 @@ int np_serve_new(const struct np_serve_options *o, np_serve_handler *handler, vo
 		    start_listening(&s->loops[i], o->host, s->port, err) < 0 ||
 		    add_events(&s->loops[i], err) < 0)
 			return np_err_ret(err);
-	if (crew_start(s, err) < 0)
+	if (serve_workers_start(s, err) < 0)
 		return np_err_ret(err);
 	*ret = np_take(s);
 	return 0;
@@ -382,13 +382,13 @@ void np_serve_free(struct np_serve *s)
 {
 	if (!s)
 		return;
-	crew_stop(s);
+	serve_workers_stop(s);
 	for (unsigned i = 0; i < s->n_loops; i++)
 		loop_done(&s->loops[i]);
-	crew_done(s);
-	tls_done(&s->tls);
-	pthread_mutex_destroy(&s->crew.lock);
-	pthread_cond_destroy(&s->crew.wake);
+	serve_workers_done(s);
+	serve_tls_done(&s->tls);
+	pthread_mutex_destroy(&s->workers.lock);
+	pthread_cond_destroy(&s->workers.wake);
 	free(s->loops);
 	free(s);
 }
@@ -431,12 +431,12 @@ bool np_serve_is_stopping(const struct np_serve *s)
 	return atomic_load(&s->stop);
 }
 
-uint64_t loop_pause_us(const struct loop *l, uint64_t turn_us)
+uint64_t serve_loop_pause_us(const struct loop *l, uint64_t turn_us)
 {
-	uint64_t wanted_us = l->n_shaking * SHARE_US;
+	uint64_t wanted_us = l->n_handshaking * SHARE_US;
 
 	/* Handshakes that stand still are no crowd: nobody is to wait for those who hold them up. */
-	if (!l->shook || l->n_shaking < CROWD || !TAILQ_EMPTY(&l->waiting[0]) ||
+	if (!l->shook || l->n_handshaking < CROWD || !TAILQ_EMPTY(&l->waiting[0]) ||
 	    turn_us >= wanted_us)
 		return 0;
 	return wanted_us - turn_us;
@@ -462,10 +462,10 @@ static int turn_loop(struct loop *l)
 		l->shook = false;
 		l->iteration++;
 		r = event_base_loop(l->base, EVLOOP_ONCE);
-		loop_settle_newcomers(l);
+		serve_loop_settle_newcomers(l);
 		if (r != 0 || event_base_got_break(l->base))
 			return r;
-		pause.tv_nsec = (long)loop_pause_us(l, now_us() - began) * 1000;
+		pause.tv_nsec = (long)serve_loop_pause_us(l, now_us() - began) * 1000;
 		if (pause.tv_nsec > 0)
 			nanosleep(&pause, NULL);
 	}
@@ -518,5 +518,5 @@ void np_serve_stop(struct np_serve *s)
 {
 	atomic_store(&s->stop, true);
 	for (unsigned i = 0; i < s->n_loops; i++)
-		loop_wake(&s->loops[i]);
+		serve_loop_wake(&s->loops[i]);
 }

@@ -13,10 +13,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct wire whole = { .place = WIRE_START }, bytes = { .place = WIRE_START };
-	int status = wire_feed(&whole, (const char *)data, size), other = 0;
+	int status = serve_wire_feed(&whole, (const char *)data, size), other = 0;
 
 	for (size_t i = 0; i < size && other == 0; i++)
-		other = wire_feed(&bytes, (const char *)data + i, 1);
+		other = serve_wire_feed(&bytes, (const char *)data + i, 1);
 	if (status != other || (status != 0 && status != 400 && status != 501))
 		abort();
 	if (status == 0 && (whole.place != bytes.place || whole.left != bytes.left ||

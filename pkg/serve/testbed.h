@@ -218,7 +218,7 @@ static inline void nap(unsigned ms)
 static inline int dial(const struct server *s, unsigned timeout_ms)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
-	struct timeval tv = ms_to_timeval(timeout_ms);
+	struct timeval tv = serve_timeval(timeout_ms);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	address.sin_port = htons(np_serve_port(s->serve));

@@ -140,7 +140,7 @@ static int fill_ctx(const struct tls *t, SSL_CTX *ctx, struct np_err *err)
 					 SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
-	SSL_CTX_set_info_callback(ctx, conn_on_handshake);
+	SSL_CTX_set_info_callback(ctx, serve_conn_on_handshake);
 	if (use_certs(ctx, t->cert_pem, err) < 0 || use_key(ctx, t->key_pem, err) < 0)
 		return np_err_ret(err);
 	if (!t->client_ca_pem)
@@ -170,7 +170,7 @@ static int make_ctx(struct tls *t, struct np_err *err)
 	return 0;
 }
 
-SSL *tls_new_ssl(struct tls *t)
+SSL *serve_tls_new_ssl(struct tls *t)
 {
 	SSL *ssl;
 
@@ -253,7 +253,7 @@ static int copy_text(const char *text, char **ret, struct np_err *err)
 	return *ret ? 0 : np_fail_nomem(err);
 }
 
-int tls_init(struct tls *t, const struct np_serve_options *o, struct np_err *err)
+int serve_tls_init(struct tls *t, const struct np_serve_options *o, struct np_err *err)
 {
 	const struct np_serve_identity *id = &o->identity;
 	struct source list[N_SOURCES];
@@ -280,7 +280,7 @@ int tls_init(struct tls *t, const struct np_serve_options *o, struct np_err *err
 	return make_ctx(t, err);
 }
 
-void tls_done(struct tls *t)
+void serve_tls_done(struct tls *t)
 {
 	struct source list[N_SOURCES];
 
@@ -298,7 +298,7 @@ void tls_done(struct tls *t)
 	memset(t, 0, sizeof(*t));
 }
 
-int tls_renew(struct tls *t, struct np_err *err)
+int serve_tls_renew(struct tls *t, struct np_err *err)
 {
 	int changed = read_sources(t, err);
 

@@ -14,7 +14,7 @@
 
 #include "nodeprep/err.h"
 
-struct timeval ms_to_timeval(uint64_t ms)
+struct timeval serve_timeval(uint64_t ms)
 {
 	return (struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
 }
@@ -25,7 +25,7 @@ void serve_log(const struct np_serve *s, const char *line)
 		s->o.log(s->o.log_ctx, line);
 }
 
-void loop_wake(struct loop *l)
+void serve_loop_wake(struct loop *l)
 {
 	const uint64_t one = 1;
 

@@ -219,12 +219,12 @@ static size_t pass_body(struct wire *w, size_t n)
 	return taken;
 }
 
-bool wire_in_body(const struct wire *w)
+bool serve_wire_in_body(const struct wire *w)
 {
 	return w->place >= WIRE_BODY || w->in_trailer;
 }
 
-int wire_feed(struct wire *w, const char *bytes, size_t n)
+int serve_wire_feed(struct wire *w, const char *bytes, size_t n)
 {
 	for (size_t i = 0; i < n;) {
 		int status;

@@ -67,10 +67,11 @@ static void test_wire__grammar_is_strict(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		for (size_t cut = 0; cut <= rows[i].size; cut++) {
 			struct wire w = { .place = WIRE_START };
-			int status = wire_feed(&w, rows[i].text, cut);
+			int status = serve_wire_feed(&w, rows[i].text, cut);
 
 			if (status == 0)
-				status = wire_feed(&w, rows[i].text + cut, rows[i].size - cut);
+				status =
+					serve_wire_feed(&w, rows[i].text + cut, rows[i].size - cut);
 			if (status != rows[i].status || (status == 0 && w.place != WIRE_START))
 				fail_msg("%s: %d at %zu", rows[i].sentence, status, cut);
 		}

@@ -20,9 +20,9 @@ static void await_queued(struct np_serve *s, unsigned wanted)
 
 	for (int i = 0; queued < wanted && i < 500; i++) {
 		nap(10);
-		pthread_mutex_lock(&s->crew.lock);
-		queued = s->crew.n_queued;
-		pthread_mutex_unlock(&s->crew.lock);
+		pthread_mutex_lock(&s->workers.lock);
+		queued = s->workers.n_queued;
+		pthread_mutex_unlock(&s->workers.lock);
 	}
 	assert_int_equal(queued, wanted);
 }

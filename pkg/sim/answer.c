@@ -20,10 +20,10 @@ static int set_body_take(struct call *c, unsigned code, char *text, const char *
 	return np_serve_reply_header(c->reply, "Content-Type", type, err);
 }
 
-int answer_json_take(struct call *c, unsigned code, json_t *j, bool sorted, struct np_err *err)
+int sim_answer_json_take(struct call *c, unsigned code, json_t *j, bool sorted, struct np_err *err)
 {
 	json_auto_t *taken = j;
-	NP_AUTO(np_freep) char *text = taken ? go_dump(taken, sorted) : NULL;
+	NP_AUTO(np_freep) char *text = taken ? sim_go_dump(taken, sorted) : NULL;
 	char *line;
 
 	if (!text || asprintf(&line, "%s\n", text) < 0)
@@ -31,22 +31,22 @@ int answer_json_take(struct call *c, unsigned code, json_t *j, bool sorted, stru
 	return set_body_take(c, code, line, "application/json", err);
 }
 
-int answer_text(struct call *c, unsigned code, const char *text, struct np_err *err)
+int sim_answer_text(struct call *c, unsigned code, const char *text, struct np_err *err)
 {
 	if (np_serve_reply_header(c->reply, "X-Content-Type-Options", "nosniff", err) < 0)
 		return np_err_ret(err);
 	return set_body_take(c, code, strdup(text), "text/plain; charset=utf-8", err);
 }
 
-int answer_no_page(struct call *c, struct np_err *err)
+int sim_answer_no_page(struct call *c, struct np_err *err)
 {
-	return answer_text(c, 404, "404 page not found\n", err);
+	return sim_answer_text(c, 404, "404 page not found\n", err);
 }
 
 /* RFC 7234, section 5.5: warn-code 299, no agent. */
-int add_warning(struct call *c, const char *text, struct np_err *err)
+int sim_add_warning(struct call *c, const char *text, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *quoted = go_quote(text);
+	NP_AUTO(np_freep) char *quoted = sim_go_quote(text);
 	NP_AUTO(np_freep) char *line = NULL;
 
 	if (!quoted || asprintf(&line, "299 - %s", quoted) < 0) {
@@ -58,15 +58,15 @@ int add_warning(struct call *c, const char *text, struct np_err *err)
 	return np_serve_reply_header(c->reply, "Warning", line, err);
 }
 
-json_t *new_status(unsigned code, const char *reason, const char *message, json_t *details)
+json_t *sim_new_status(unsigned code, const char *reason, const char *message, json_t *details)
 {
 	return json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s*, s:o*, s:i}", "kind", "Status",
 			 "apiVersion", "v1", "metadata", "status", "Failure", "message", message,
 			 "reason", reason, "details", details, "code", (int)code);
 }
 
-int refuse(struct call *c, struct np_err *err, unsigned code, const char *reason, json_t *details,
-	   const char *fmt, ...)
+int sim_refuse(struct call *c, struct np_err *err, unsigned code, const char *reason,
+	       json_t *details, const char *fmt, ...)
 {
 	NP_AUTO(np_freep) char *message = NULL;
 	va_list args;
@@ -80,8 +80,9 @@ int refuse(struct call *c, struct np_err *err, unsigned code, const char *reason
 		json_decref(details);
 		return np_fail_nomem(err);
 	}
-	make_utf8(message);
-	return answer_json_take(c, code, new_status(code, reason, message, details), false, err);
+	sim_make_utf8(message);
+	return sim_answer_json_take(c, code, sim_new_status(code, reason, message, details), false,
+				    err);
 }
 
 static const char *or_null(const char *text)
@@ -89,32 +90,32 @@ static const char *or_null(const char *text)
 	return text && *text ? text : NULL;
 }
 
-json_t *details_of(const char *name, const char *group, const char *kind)
+json_t *sim_details_of(const char *name, const char *group, const char *kind)
 {
 	return json_pack("{s:s*, s:s*, s:s*}", "name", or_null(name), "group", or_null(group),
 			 "kind", or_null(kind));
 }
 
-int refuse_not_found(struct call *c, struct np_err *err)
+int sim_refuse_not_found(struct call *c, struct np_err *err)
 {
 	const struct route *r = &c->route;
 
-	return refuse(c, err, 404, "NotFound", details_of(r->name, r->group, r->resource),
-		      "%s%s%s \"%s\" not found", r->resource, *r->group ? "." : "", r->group,
-		      r->name);
+	return sim_refuse(c, err, 404, "NotFound", sim_details_of(r->name, r->group, r->resource),
+			  "%s%s%s \"%s\" not found", r->resource, *r->group ? "." : "", r->group,
+			  r->name);
 }
 
-int refuse_conflict(struct call *c, struct np_err *err)
+int sim_refuse_conflict(struct call *c, struct np_err *err)
 {
-	return refuse(c, err, 409, "Conflict", details_of(c->route.name, GROUP, PLURAL),
-		      "Operation cannot be fulfilled on " PLURAL "." GROUP
-		      " \"%s\": the object has been modified; please apply your changes to the "
-		      "latest version and try again",
-		      c->route.name);
+	return sim_refuse(c, err, 409, "Conflict", sim_details_of(c->route.name, GROUP, PLURAL),
+			  "Operation cannot be fulfilled on " PLURAL "." GROUP
+			  " \"%s\": the object has been modified; please apply your changes to the "
+			  "latest version and try again",
+			  c->route.name);
 }
 
-int add_cause(json_t *causes, struct np_err *err, const char *reason, const char *field,
-	      const char *fmt, ...)
+int sim_add_cause(json_t *causes, struct np_err *err, const char *reason, const char *field,
+		  const char *fmt, ...)
 {
 	NP_AUTO(np_freep) char *message = NULL;
 	json_t *cause;
@@ -174,21 +175,22 @@ static char *join_causes(const json_t *causes)
 	return asprintf(&list, "[%s]", text) < 0 ? NULL : list;
 }
 
-int refuse_invalid(struct call *c, const struct subject *who, json_t *causes, struct np_err *err)
+int sim_refuse_invalid(struct call *c, const struct subject *who, json_t *causes,
+		       struct np_err *err)
 {
 	json_auto_t *taken = causes;
 	NP_AUTO(np_freep) char *text = join_causes(taken);
-	json_t *details = details_of(who->name, who->group, who->kind);
+	json_t *details = sim_details_of(who->name, who->group, who->kind);
 
 	if (!text || json_object_set(details, "causes", taken) < 0) {
 		json_decref(details);
 		return np_fail_nomem(err);
 	}
-	return refuse(c, err, 422, "Invalid", details, "%s%s%s \"%s\" is invalid: %s", who->kind,
-		      *who->group ? "." : "", who->group, who->name, text);
+	return sim_refuse(c, err, 422, "Invalid", details, "%s%s%s \"%s\" is invalid: %s",
+			  who->kind, *who->group ? "." : "", who->group, who->name, text);
 }
 
-const char *param(const struct call *c, const char *name)
+const char *sim_param(const struct call *c, const char *name)
 {
 	return json_string_value(json_object_get(c->params, name));
 }

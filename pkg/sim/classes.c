@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-json_t *as_version(json_t *object, const char *version)
+json_t *sim_as_version(json_t *object, const char *version)
 {
-	json_auto_t *copy = copy_flat(object);
+	json_auto_t *copy = sim_copy_flat(object);
 
 	if (!copy ||
 	    json_object_set_new(copy, "apiVersion", json_sprintf(GROUP "/%s", version)) < 0)
@@ -39,15 +39,15 @@ static int set_stored_form(struct edit *e, struct np_err *err)
 
 static int answer_object(struct edit *e, unsigned code, json_t *object, struct np_err *err)
 {
-	json_t *shown = as_version(object, e->call->route.version);
+	json_t *shown = sim_as_version(object, e->call->route.version);
 
-	return answer_json_take(e->call, code, shown, true, err);
+	return sim_answer_json_take(e->call, code, shown, true, err);
 }
 
 static int save(struct edit *e, unsigned code, struct np_err *err)
 {
 	if (!e->is_dry &&
-	    store_put_take(&e->call->sim->store, e->key, json_incref(e->object), err) < 0)
+	    sim_store_put_take(&e->call->sim->store, e->key, json_incref(e->object), err) < 0)
 		return np_err_ret(err);
 	return answer_object(e, code, e->object, err);
 }
@@ -69,12 +69,13 @@ static int replace(struct edit *e, struct np_err *err)
 {
 	const struct writer w = { e->manager, e->api_version };
 
-	if (edit_keep_meta(e, err) < 0 || set_stored_form(e, err) < 0)
+	if (sim_edit_keep_meta(e, err) < 0 || set_stored_form(e, err) < 0)
 		return np_err_ret(err);
 	/* A write that changes nothing is none: no new version, no new time of its manager. */
 	if (json_equal(e->old, e->object))
 		return answer_object(e, 200, e->old, err);
-	if (bump_generation(e, err) < 0 || fields_update(e->old, e->object, &w, err) < 0)
+	if (bump_generation(e, err) < 0 ||
+	    sim_managed_fields_update(e->old, e->object, &w, err) < 0)
 		return np_err_ret(err);
 	return save(e, 200, err);
 }
@@ -83,8 +84,8 @@ static int replace(struct edit *e, struct np_err *err)
 static int update(struct edit *e, struct np_err *err)
 {
 	static int (*const steps[])(struct edit *, struct np_err *) = {
-		edit_prune,         edit_check_meta_types, edit_check_identity,
-		edit_check_version, edit_validate,         replace,
+		sim_edit_prune,         sim_edit_check_meta_types, sim_edit_check_identity,
+		sim_edit_check_version, sim_edit_validate,         replace,
 	};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !e->is_done; i++)
@@ -102,9 +103,10 @@ static int refuse_undecodable(struct edit *e, const char *why, struct np_err *er
 	const char *body = size > 0 ? req->body : "<empty>";
 
 	e->is_done = true;
-	return refuse(e->call, err, 400, "BadRequest", NULL,
-		      "the object provided is unrecognized (must be of type " KIND "): %s (%.*s)",
-		      why, size > 0 ? (int)size : (int)strlen(body), body);
+	return sim_refuse(e->call, err, 400, "BadRequest", NULL,
+			  "the object provided is unrecognized (must be of type " KIND
+			  "): %s (%.*s)",
+			  why, size > 0 ? (int)size : (int)strlen(body), body);
 }
 
 /* Reads the body of a create or an update. */
@@ -114,7 +116,7 @@ static int decode_object(struct edit *e, struct np_err *err)
 	const char *missing = NULL;
 	int n = 0;
 
-	if (decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
+	if (sim_decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
 		return np_err_ret(err);
 	if (!e->body.json)
 		n = asprintf(&why, "couldn't get version/kind; json parse error: %s",
@@ -145,20 +147,21 @@ static int check_api_version(struct edit *e, struct np_err *err)
 	if (strcmp(given, e->api_version) == 0)
 		return 0;
 	e->is_done = true;
-	return refuse(e->call, err, 400, "BadRequest", NULL,
-		      "the API version in the data (%s) does not match the expected API version "
-		      "(%s)",
-		      given, e->api_version);
+	return sim_refuse(
+		e->call, err, 400, "BadRequest", NULL,
+		"the API version in the data (%s) does not match the expected API version "
+		"(%s)",
+		given, e->api_version);
 }
 
 static int set_first_meta(struct edit *e, struct np_err *err)
 {
 	json_t *meta = json_object_get(e->object, "metadata");
-	char uid[UID_TEXT_MAX], now[TIME_TEXT_MAX];
+	char uid[UID_TEXT_MAX], now[SIM_TIME_TEXT_MAX];
 
-	if (random_uid(uid, err) < 0)
+	if (sim_random_uid(uid, err) < 0)
 		return np_err_ret(err);
-	time_text(time(NULL), now);
+	sim_time_text(time(NULL), now);
 	json_object_del(meta, "managedFields");
 	json_object_del(meta, "resourceVersion");
 	json_object_del(meta, "selfLink");
@@ -177,18 +180,18 @@ static int insert(struct edit *e, struct np_err *err)
 	const struct writer w = { e->manager, e->api_version };
 
 	free(e->key);
-	if (asprintf(&e->key, "%s/%s", e->call->route.ns, meta_text(e->object, "name")) < 0) {
+	if (asprintf(&e->key, "%s/%s", e->call->route.ns, sim_meta_text(e->object, "name")) < 0) {
 		e->key = NULL;
 		return np_fail_nomem(err);
 	}
-	if (store_find(&e->call->sim->store, e->key)) {
-		e->call->route.name = meta_text(e->object, "name");
-		return refuse(e->call, err, 409, "AlreadyExists",
-			      details_of(e->call->route.name, GROUP, PLURAL),
-			      PLURAL "." GROUP " \"%s\" already exists", e->call->route.name);
+	if (sim_store_find(&e->call->sim->store, e->key)) {
+		e->call->route.name = sim_meta_text(e->object, "name");
+		return sim_refuse(e->call, err, 409, "AlreadyExists",
+				  sim_details_of(e->call->route.name, GROUP, PLURAL),
+				  PLURAL "." GROUP " \"%s\" already exists", e->call->route.name);
 	}
 	if (set_first_meta(e, err) < 0 || set_stored_form(e, err) < 0 ||
-	    fields_update(NULL, e->object, &w, err) < 0)
+	    sim_managed_fields_update(NULL, e->object, &w, err) < 0)
 		return np_err_ret(err);
 	return save(e, 201, err);
 }
@@ -197,18 +200,24 @@ static int require_namespace(struct edit *e, struct np_err *err)
 {
 	const char *ns = e->call->route.ns;
 
-	if (e->call->sim->cluster_scoped || has_namespace(e->call->sim, ns))
+	if (e->call->sim->cluster_scoped || sim_has_namespace(e->call->sim, ns))
 		return 0;
 	e->is_done = true;
-	return refuse(e->call, err, 404, "NotFound", details_of(ns, NULL, "namespaces"),
-		      "namespaces \"%s\" not found", ns);
+	return sim_refuse(e->call, err, 404, "NotFound", sim_details_of(ns, NULL, "namespaces"),
+			  "namespaces \"%s\" not found", ns);
 }
 
 static int create(struct edit *e, struct np_err *err)
 {
 	static int (*const steps[])(struct edit *, struct np_err *) = {
-		decode_object,        check_api_version, edit_prune,    edit_check_meta_types,
-		edit_check_namespace, require_namespace, edit_validate, insert,
+		decode_object,
+		check_api_version,
+		sim_edit_prune,
+		sim_edit_check_meta_types,
+		sim_edit_check_namespace,
+		require_namespace,
+		sim_edit_validate,
+		insert,
 	};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !e->is_done; i++)
@@ -256,12 +265,12 @@ static const char *find_patch_error(const struct decoded *d, enum patch_type typ
 		snprintf(buf, size,
 			 "error decoding patch: json: cannot unmarshal %s into Go value of type "
 			 "map[string]interface {}",
-			 json_kind(d->json));
+			 sim_json_kind(d->json));
 	else if (type == PATCH_JSON && !json_is_array(d->json))
 		snprintf(buf, size,
 			 "error decoding patch: json: cannot unmarshal %s into Go value of type "
 			 "jsonpatch.Patch",
-			 json_kind(d->json));
+			 sim_json_kind(d->json));
 	else
 		return NULL;
 	return buf;
@@ -269,7 +278,7 @@ static const char *find_patch_error(const struct decoded *d, enum patch_type typ
 
 static int apply_patch(struct edit *e, enum patch_type type, struct np_err *err)
 {
-	json_auto_t *shown = as_version(e->old, e->call->route.version);
+	json_auto_t *shown = sim_as_version(e->old, e->call->route.version);
 	json_auto_t *whole = shown ? json_deep_copy(shown) : NULL;
 	json_auto_t *merged = NULL;
 	int done = 1;
@@ -277,15 +286,15 @@ static int apply_patch(struct edit *e, enum patch_type type, struct np_err *err)
 	if (!whole)
 		return np_fail_nomem(err);
 	if (type == PATCH_JSON)
-		done = json_patch(whole, e->body.json, &merged, err);
+		done = sim_json_patch(whole, e->body.json, &merged, err);
 	else
-		merged = merge_patch(whole, e->body.json);
+		merged = sim_merge_patch(whole, e->body.json);
 	if (done < 0 || (done > 0 && !merged))
 		return np_fail_nomem(err);
 	if (done == 0 || !json_is_object(merged)) {
 		e->is_done = true;
-		return refuse(e->call, err, 422, "Invalid", NULL,
-			      "the server rejected our request due to an error in our request");
+		return sim_refuse(e->call, err, 422, "Invalid", NULL,
+				  "the server rejected our request due to an error in our request");
 	}
 	/* Deep, since a merge shares what it leaves with the stored object. */
 	e->object = json_deep_copy(merged);
@@ -298,14 +307,15 @@ static int patch(struct edit *e, struct np_err *err)
 	char text[256];
 
 	if (type == PATCH_UNKNOWN)
-		return refuse(e->call, err, 415, "UnsupportedMediaType", NULL,
-			      "the body of the request was in an unknown format - accepted media "
-			      "types include: application/json-patch+json, "
-			      "application/merge-patch+json, application/apply-patch+yaml");
-	if (decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
+		return sim_refuse(
+			e->call, err, 415, "UnsupportedMediaType", NULL,
+			"the body of the request was in an unknown format - accepted media "
+			"types include: application/json-patch+json, "
+			"application/merge-patch+json, application/apply-patch+yaml");
+	if (sim_decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
 		return np_err_ret(err);
 	if (find_patch_error(&e->body, type, text, sizeof(text)))
-		return refuse(e->call, err, 400, "BadRequest", NULL, "%s", text);
+		return sim_refuse(e->call, err, 400, "BadRequest", NULL, "%s", text);
 	return apply_patch(e, type, err);
 }
 
@@ -321,17 +331,18 @@ static int check_conditions(struct edit *e, const json_t *conditions, struct np_
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *want = json_string_value(json_object_get(conditions, rows[i].key));
-		const char *have = meta_text(e->old, rows[i].key);
+		const char *have = sim_meta_text(e->old, rows[i].key);
 		int r;
 
 		if (!want || strcmp(want, have) == 0)
 			continue;
-		r = refuse(
-			e->call, err, 409, "Conflict", details_of(e->call->route.name, GROUP, KIND),
-			"Operation cannot be fulfilled on " KIND "." GROUP
-			" \"%s\": the %s in the precondition (%s) does not match the %s in "
-			"record (%s). %s",
-			e->call->route.name, rows[i].name, want, rows[i].name, have, rows[i].guess);
+		r = sim_refuse(e->call, err, 409, "Conflict",
+			       sim_details_of(e->call->route.name, GROUP, KIND),
+			       "Operation cannot be fulfilled on " KIND "." GROUP
+			       " \"%s\": the %s in the precondition (%s) does not match the %s in "
+			       "record (%s). %s",
+			       e->call->route.name, rows[i].name, want, rows[i].name, have,
+			       rows[i].guess);
 		return r < 0 ? r : 1;
 	}
 	return 0;
@@ -342,7 +353,7 @@ static int read_options(struct edit *e, struct np_err *err)
 {
 	if (e->call->req->body_size == 0)
 		return 0;
-	if (decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
+	if (sim_decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
 		return np_err_ret(err);
 	e->is_dry = e->is_dry || json_array_size(json_object_get(e->body.json, "dryRun")) > 0;
 	return 0;
@@ -363,14 +374,15 @@ static int delete (struct edit *e, struct np_err *err)
 		return refused < 0 ? refused : 0;
 	status = json_pack("{s:s, s:s, s:{}, s:s, s:{s:s, s:s, s:s, s:s}}", "kind", "Status",
 			   "apiVersion", "v1", "metadata", "status", "Success", "details", "name",
-			   r->name, "group", GROUP, "kind", PLURAL, "uid", meta_text(last, "uid"));
+			   r->name, "group", GROUP, "kind", PLURAL, "uid",
+			   sim_meta_text(last, "uid"));
 	if (!status)
 		return np_fail_nomem(err);
-	if (!e->is_dry && store_remove(&e->call->sim->store, e->key, &gone, err) < 0) {
+	if (!e->is_dry && sim_store_remove(&e->call->sim->store, e->key, &gone, err) < 0) {
 		json_decref(status);
 		return np_err_ret(err);
 	}
-	return answer_json_take(e->call, 200, status, false, err);
+	return sim_answer_json_take(e->call, 200, status, false, err);
 }
 
 static int get(struct edit *e, struct np_err *err)
@@ -401,35 +413,36 @@ static int check_route(struct call *c, bool is_create, bool *ret_done, struct np
 
 	*ret_done = true;
 	if (!is_create && !*r->name)
-		return refuse(c, err, 400, "BadRequest", NULL, "name must be provided");
-	if (*r->ns && !is_dns_label(r->ns))
-		return refuse(c, err, 400, "BadRequest", NULL,
-			      "invalid namespace \"%s\": a lowercase RFC 1123 label is needed",
-			      r->ns);
+		return sim_refuse(c, err, 400, "BadRequest", NULL, "name must be provided");
+	if (*r->ns && !sim_is_dns_label(r->ns))
+		return sim_refuse(c, err, 400, "BadRequest", NULL,
+				  "invalid namespace \"%s\": a lowercase RFC 1123 label is needed",
+				  r->ns);
 	if (!*r->ns && !c->sim->cluster_scoped)
-		return refuse(c, err, 400, "BadRequest", NULL,
-			      "an empty namespace may not be set during creation");
+		return sim_refuse(c, err, 400, "BadRequest", NULL,
+				  "an empty namespace may not be set during creation");
 	*ret_done = false;
 	return 0;
 }
 
-int answer_class(struct call *c, struct np_err *err)
+int sim_answer_class(struct call *c, struct np_err *err)
 {
-	NP_AUTO(edit_done) struct edit e = { .call = c };
+	NP_AUTO(sim_edit_done) struct edit e = { .call = c };
 	const struct verb *verb = find_verb(c->verb);
 	bool is_done;
 
 	if (!verb)
-		return refuse(c, err, 405, "MethodNotAllowed", details_of(NULL, GROUP, PLURAL),
-			      "%s is not supported on resources of kind \"" PLURAL "." GROUP "\"",
-			      c->verb);
+		return sim_refuse(
+			c, err, 405, "MethodNotAllowed", sim_details_of(NULL, GROUP, PLURAL),
+			"%s is not supported on resources of kind \"" PLURAL "." GROUP "\"",
+			c->verb);
 	if (check_route(c, verb->is_new, &is_done, err) < 0 || is_done)
 		return is_done ? 0 : np_err_ret(err);
-	if (edit_begin(&e, c, err) < 0 || e.is_done)
+	if (sim_edit_begin(&e, c, err) < 0 || e.is_done)
 		return e.is_done ? 0 : np_err_ret(err);
-	e.old = verb->is_new ? NULL : store_find(&c->sim->store, e.key);
+	e.old = verb->is_new ? NULL : sim_store_find(&c->sim->store, e.key);
 	if (!verb->is_new && !e.old)
-		return refuse_not_found(c, err);
+		return sim_refuse_not_found(c, err);
 	return verb->run(&e, err);
 }
 
@@ -467,23 +480,23 @@ static int add_label(json_t *object, uint64_t version)
 				   json_sprintf("%" PRIu64, version));
 }
 
-int write_concurrently(struct call *c, const struct fault *f, struct np_err *err)
+int sim_write_concurrently(struct call *c, const struct fault *f, struct np_err *err)
 {
 	struct store *s = &c->sim->store;
 	const struct writer w = { "concurrent-writer", STORED_API };
-	NP_AUTO(edit_done) struct edit e = { .call = c };
+	NP_AUTO(sim_edit_done) struct edit e = { .call = c };
 
 	if (asprintf(&e.key, "%s/%s", c->route.ns, c->route.name) < 0) {
 		e.key = NULL;
 		return np_fail_nomem(err);
 	}
-	e.old = store_find(s, e.key);
+	e.old = sim_store_find(s, e.key);
 	if (!e.old)
 		return 0;
 	e.object = json_deep_copy(e.old);
 	if (!e.object || add_label(e.object, s->version + 1) < 0 || add_entry(e.object, f) < 0)
 		return np_fail_nomem(err);
-	if (bump_generation(&e, err) < 0 || fields_update(e.old, e.object, &w, err) < 0)
+	if (bump_generation(&e, err) < 0 || sim_managed_fields_update(e.old, e.object, &w, err) < 0)
 		return np_err_ret(err);
-	return store_put_take(s, e.key, json_incref(e.object), err);
+	return sim_store_put_take(s, e.key, json_incref(e.object), err);
 }

@@ -146,7 +146,7 @@ static void describe(const json_error_t *e, const char *bytes, size_t size, stru
 			 bytes[at] >= 0x20 && bytes[at] < 0x7f ? bytes[at] : '?');
 }
 
-int decode_json(const char *bytes, size_t size, struct decoded *ret, struct np_err *err)
+int sim_decode_json(const char *bytes, size_t size, struct decoded *ret, struct np_err *err)
 {
 	struct scan s = { .p = bytes, .end = bytes + size };
 	struct decoded d = { .error = "" };
@@ -160,19 +160,19 @@ int decode_json(const char *bytes, size_t size, struct decoded *ret, struct np_e
 	else if (!(d.json = json_loadb(bytes, size, JSON_DECODE_ANY, &e)))
 		describe(&e, bytes, size, &d);
 	if (*d.error && !d.json && json_error_code(&e) == json_error_out_of_memory) {
-		decoded_done(&d);
+		sim_decoded_done(&d);
 		return np_fail_nomem(err);
 	}
 	s.twice = d.twice;
 	if (d.json && scan_value(&s, 0) < 0) {
-		decoded_done(&d);
+		sim_decoded_done(&d);
 		return np_fail_nomem(err);
 	}
 	*ret = d;
 	return 0;
 }
 
-void decoded_done(struct decoded *d)
+void sim_decoded_done(struct decoded *d)
 {
 	json_decref(d->json);
 	json_decref(d->twice);

@@ -15,7 +15,7 @@ static size_t first_version(const struct np_sim *sim)
 	return sim->cluster_scoped ? N_VERSIONS - 1 : 0;
 }
 
-bool is_version_served(const struct np_sim *sim, const char *version)
+bool sim_is_version_served(const struct np_sim *sim, const char *version)
 {
 	for (size_t i = first_version(sim); i < N_VERSIONS; i++)
 		if (strcmp(versions[i], version) == 0)
@@ -42,30 +42,30 @@ static json_t *group_entry(const struct np_sim *sim)
 
 static int answer_version(struct call *c, struct np_err *err)
 {
-	return answer_json_take(c, 200,
-				json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "major",
-					  "1", "minor", "34", "gitVersion", "v1.34.2+nodeprep-sim",
-					  "gitCommit", "", "gitTreeState", "clean", "buildDate",
-					  "1970-01-01T00:00:00Z", "goVersion", "none", "compiler",
-					  "cc", "platform", "linux/amd64"),
-				false, err);
+	return sim_answer_json_take(
+		c, 200,
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "major", "1", "minor",
+			  "34", "gitVersion", "v1.34.2+nodeprep-sim", "gitCommit", "",
+			  "gitTreeState", "clean", "buildDate", "1970-01-01T00:00:00Z", "goVersion",
+			  "none", "compiler", "cc", "platform", "linux/amd64"),
+		false, err);
 }
 
 static int answer_ok(struct call *c, struct np_err *err)
 {
-	return answer_text(c, 200, "ok", err);
+	return sim_answer_text(c, 200, "ok", err);
 }
 
 static int answer_api(struct call *c, struct np_err *err)
 {
-	return answer_json_take(c, 200,
-				json_pack("{s:s, s:[s]}", "kind", "APIVersions", "versions", "v1"),
-				false, err);
+	return sim_answer_json_take(
+		c, 200, json_pack("{s:s, s:[s]}", "kind", "APIVersions", "versions", "v1"), false,
+		err);
 }
 
 static int answer_api_v1(struct call *c, struct np_err *err)
 {
-	return answer_json_take(
+	return sim_answer_json_take(
 		c, 200,
 		json_pack("{s:s, s:s, s:[{s:s, s:s, s:b, s:s, s:[s, s, s], s:[s]}]}", "kind",
 			  "APIResourceList", "groupVersion", "v1", "resources", "name",
@@ -76,10 +76,10 @@ static int answer_api_v1(struct call *c, struct np_err *err)
 
 static int answer_groups(struct call *c, struct np_err *err)
 {
-	return answer_json_take(c, 200,
-				json_pack("{s:s, s:s, s:[o]}", "kind", "APIGroupList", "apiVersion",
-					  "v1", "groups", group_entry(c->sim)),
-				false, err);
+	return sim_answer_json_take(c, 200,
+				    json_pack("{s:s, s:s, s:[o]}", "kind", "APIGroupList",
+					      "apiVersion", "v1", "groups", group_entry(c->sim)),
+				    false, err);
 }
 
 static int answer_group(struct call *c, struct np_err *err)
@@ -89,7 +89,7 @@ static int answer_group(struct call *c, struct np_err *err)
 
 	if (!entry || !group || json_object_update(group, entry) < 0)
 		return np_fail_nomem(err);
-	return answer_json_take(c, 200, np_take(group), false, err);
+	return sim_answer_json_take(c, 200, np_take(group), false, err);
 }
 
 /* As VM Operator's CRD is served, though deletecollection and the status' writes are not here. */
@@ -98,8 +98,8 @@ static int answer_resources(struct call *c, struct np_err *err)
 	int namespaced = !c->sim->cluster_scoped;
 	json_auto_t *list = NULL;
 
-	if (strcmp(c->route.group, GROUP) != 0 || !is_version_served(c->sim, c->route.version))
-		return answer_no_page(c, err);
+	if (strcmp(c->route.group, GROUP) != 0 || !sim_is_version_served(c->sim, c->route.version))
+		return sim_answer_no_page(c, err);
 	list = json_pack("{s:s, s:s, s:o, s:[{s:s, s:s, s:b, s:s, s:[s,s,s,s,s,s,s,s], s:[s]},"
 			 "{s:s, s:s, s:b, s:s, s:[s,s,s]}]}",
 			 "kind", "APIResourceList", "apiVersion", "v1", "groupVersion",
@@ -111,12 +111,13 @@ static int answer_resources(struct call *c, struct np_err *err)
 			 KIND, "verbs", "get", "patch", "update");
 	if (!list)
 		return np_fail_nomem(err);
-	if (add_other_resources(json_object_get(list, "resources"), c->route.version, err) < 0)
+	if (sim_add_untyped_resources(json_object_get(list, "resources"), c->route.version, err) <
+	    0)
 		return np_err_ret(err);
-	return answer_json_take(c, 200, np_take(list), false, err);
+	return sim_answer_json_take(c, 200, np_take(list), false, err);
 }
 
-int answer_discovery(struct call *c, struct np_err *err)
+int sim_answer_discovery(struct call *c, struct np_err *err)
 {
 	static const struct {
 		const char *path;
@@ -133,7 +134,7 @@ int answer_discovery(struct call *c, struct np_err *err)
 			return rows[i].answer(c, err);
 	if (*c->route.version && !*c->route.resource)
 		return answer_resources(c, err);
-	return answer_no_page(c, err);
+	return sim_answer_no_page(c, err);
 }
 
 /* --- namespaces ----------------------------------------------------------------------------- */
@@ -152,12 +153,12 @@ static bool is_listed(json_t *names, const char *name)
 	return false;
 }
 
-bool has_namespace(const struct np_sim *sim, const char *name)
+bool sim_has_namespace(const struct np_sim *sim, const char *name)
 {
 	for (size_t i = 0; i < N_ALWAYS; i++)
 		if (strcmp(always[i], name) == 0)
 			return true;
-	return sim->namespaces ? is_listed(sim->namespaces, name) : is_dns_label(name);
+	return sim->namespaces ? is_listed(sim->namespaces, name) : sim_is_dns_label(name);
 }
 
 /* The server itself labels its namespaces, and says so. */
@@ -171,11 +172,11 @@ static json_t *namespace_fields(const char *born)
 
 static json_t *new_namespace(const struct np_sim *sim, const char *name, struct np_err *err)
 {
-	char uid[UID_TEXT_MAX], born[TIME_TEXT_MAX];
+	char uid[UID_TEXT_MAX], born[SIM_TIME_TEXT_MAX];
 
-	if (derived_uid(sim->seed, name, uid, err) < 0)
+	if (sim_derived_uid(sim->seed, name, uid, err) < 0)
 		return NULL;
-	time_text(sim->born, born);
+	sim_time_text(sim->born, born);
 	return json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:{s:s}, s:o}, s:{s:[s]}, s:{s:s}}",
 			 "kind", "Namespace", "apiVersion", "v1", "metadata", "name", name, "uid",
 			 uid, "resourceVersion", "1", "creationTimestamp", born, "labels",
@@ -204,7 +205,7 @@ static int collect_names(const struct np_sim *sim, json_t *names, struct np_err 
 		if (add_name(names, json_string_value(item), err) < 0)
 			return np_err_ret(err);
 	for (i = 0; i < sim->store.n && !sim->cluster_scoped; i++)
-		if (add_name(names, meta_text(sim->store.items[i].json, "namespace"), err) < 0)
+		if (add_name(names, sim_meta_text(sim->store.items[i].json, "namespace"), err) < 0)
 			return np_err_ret(err);
 	return 0;
 }
@@ -224,51 +225,54 @@ static int list_namespaces(struct call *c, struct np_err *err)
 		if (json_array_append_new(items,
 					  new_namespace(c->sim, json_string_value(name), err)) < 0)
 			return np_fail_nomem(err);
-	return answer_json_take(c, 200,
-				json_pack("{s:s, s:s, s:{s:s}, s:O}", "kind", "NamespaceList",
-					  "apiVersion", "v1", "metadata", "resourceVersion", "1",
-					  "items", items),
-				false, err);
+	return sim_answer_json_take(c, 200,
+				    json_pack("{s:s, s:s, s:{s:s}, s:O}", "kind", "NamespaceList",
+					      "apiVersion", "v1", "metadata", "resourceVersion",
+					      "1", "items", items),
+				    false, err);
 }
 
 static int answer_namespace(struct call *c, unsigned code, const char *name, struct np_err *err)
 {
 	json_t *ns = new_namespace(c->sim, name, err);
 
-	return ns ? answer_json_take(c, code, ns, false, err) : np_fail_nomem(err);
+	return ns ? sim_answer_json_take(c, code, ns, false, err) : np_fail_nomem(err);
 }
 
 static int create_namespace(struct call *c, struct np_err *err)
 {
-	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
+	NP_AUTO(sim_decoded_done) struct decoded body = { .error = "" };
 	const char *name;
 
-	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
+	if (sim_decode_json(c->req->body, c->req->body_size, &body, err) < 0)
 		return np_err_ret(err);
-	name = meta_text(body.json, "name");
-	if (!name || !is_dns_label(name))
-		return refuse(c, err, 422, "Invalid", details_of(name, NULL, "Namespace"),
-			      "Namespace \"%s\" is invalid: metadata.name: a lowercase RFC 1123 "
-			      "label is needed",
-			      name ? name : "");
-	if (has_namespace(c->sim, name) && c->sim->namespaces)
-		return refuse(c, err, 409, "AlreadyExists", details_of(name, NULL, "namespaces"),
-			      "namespaces \"%s\" already exists", name);
+	name = sim_meta_text(body.json, "name");
+	if (!name || !sim_is_dns_label(name))
+		return sim_refuse(
+			c, err, 422, "Invalid", sim_details_of(name, NULL, "Namespace"),
+			"Namespace \"%s\" is invalid: metadata.name: a lowercase RFC 1123 "
+			"label is needed",
+			name ? name : "");
+	if (sim_has_namespace(c->sim, name) && c->sim->namespaces)
+		return sim_refuse(c, err, 409, "AlreadyExists",
+				  sim_details_of(name, NULL, "namespaces"),
+				  "namespaces \"%s\" already exists", name);
 	if (c->sim->namespaces && add_name(c->sim->namespaces, name, err) < 0)
 		return np_err_ret(err);
 	return answer_namespace(c, 201, name, err);
 }
 
-int answer_namespaces(struct call *c, struct np_err *err)
+int sim_answer_namespaces(struct call *c, struct np_err *err)
 {
 	if (strcmp(c->verb, "list") == 0)
 		return list_namespaces(c, err);
 	if (strcmp(c->verb, "create") == 0 && !*c->route.name)
 		return create_namespace(c, err);
 	if (strcmp(c->verb, "get") != 0)
-		return refuse(c, err, 405, "MethodNotAllowed", NULL,
-			      "%s is not supported on resources of kind \"namespaces\"", c->verb);
-	if (!has_namespace(c->sim, c->route.name))
-		return refuse_not_found(c, err);
+		return sim_refuse(c, err, 405, "MethodNotAllowed", NULL,
+				  "%s is not supported on resources of kind \"namespaces\"",
+				  c->verb);
+	if (!sim_has_namespace(c->sim, c->route.name))
+		return sim_refuse_not_found(c, err);
 	return answer_namespace(c, 200, c->route.name, err);
 }

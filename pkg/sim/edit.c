@@ -7,17 +7,17 @@
 
 enum { MANAGER_MAX = 128 };
 
-void edit_done(struct edit *e)
+void sim_edit_done(struct edit *e)
 {
 	free(e->manager);
 	free(e->api_version);
 	free(e->key);
-	decoded_done(&e->body);
+	sim_decoded_done(&e->body);
 	json_decref(e->object);
 	json_decref(e->unknown);
 }
 
-const char *json_kind(const json_t *j)
+const char *sim_json_kind(const json_t *j)
 {
 	return json_is_string(j)    ? "string"
 	       : json_is_array(j)   ? "array"
@@ -26,19 +26,19 @@ const char *json_kind(const json_t *j)
 				    : "number";
 }
 
-int edit_refuse(struct edit *e, const struct subject *who, const char *reason, const char *field,
-		const char *message, struct np_err *err)
+int sim_edit_refuse(struct edit *e, const struct subject *who, const char *reason,
+		    const char *field, const char *message, struct np_err *err)
 {
 	json_t *causes = json_array();
 
 	e->is_done = true;
 	if (!causes)
 		return np_fail_nomem(err);
-	if (add_cause(causes, err, reason, field, "%s", message) < 0) {
+	if (sim_add_cause(causes, err, reason, field, "%s", message) < 0) {
 		json_decref(causes);
 		return np_err_ret(err);
 	}
-	return refuse_invalid(e->call, who, causes, err);
+	return sim_refuse_invalid(e->call, who, causes, err);
 }
 
 static int check_validation(struct edit *e, struct np_err *err)
@@ -53,7 +53,7 @@ static int check_validation(struct edit *e, struct np_err *err)
 			return 0;
 	if (strcmp(e->call->verb, "patch") != 0)
 		who.kind = strcmp(e->call->verb, "create") == 0 ? "CreateOptions" : "UpdateOptions";
-	quoted = go_quote(e->validation);
+	quoted = sim_go_quote(e->validation);
 	if (!quoted ||
 	    asprintf(
 		    &message,
@@ -62,7 +62,7 @@ static int check_validation(struct edit *e, struct np_err *err)
 		message = NULL;
 		return np_fail_nomem(err);
 	}
-	return edit_refuse(e, &who, "FieldValueNotSupported", "fieldValidation", message, err);
+	return sim_edit_refuse(e, &who, "FieldValueNotSupported", "fieldValidation", message, err);
 }
 
 /* A writer that gives no name is called as its program, up to the '/'. */
@@ -70,7 +70,7 @@ static int read_manager(struct edit *e, struct np_err *err)
 {
 	const char *agent = np_serve_header(e->call->req, "User-Agent");
 
-	const char *given = param(e->call, "fieldManager");
+	const char *given = sim_param(e->call, "fieldManager");
 
 	if (given)
 		e->manager = strdup(given);
@@ -81,18 +81,18 @@ static int read_manager(struct edit *e, struct np_err *err)
 		return np_fail_nomem(err);
 	if (strlen(e->manager) > MANAGER_MAX)
 		e->manager[MANAGER_MAX] = '\0';
-	make_utf8(e->manager);
+	sim_make_utf8(e->manager);
 	return 0;
 }
 
-int edit_begin(struct edit *e, struct call *c, struct np_err *err)
+int sim_edit_begin(struct edit *e, struct call *c, struct np_err *err)
 {
-	const char *dry = param(c, "dryRun");
+	const char *dry = sim_param(c, "dryRun");
 	const struct route *r = &c->route;
 
 	e->call = c;
 	e->is_dry = dry && strcmp(dry, "All") == 0;
-	e->validation = param(c, "fieldValidation");
+	e->validation = sim_param(c, "fieldValidation");
 	e->unknown = json_array();
 	if (!e->unknown || asprintf(&e->api_version, "%s/%s", r->group, r->version) < 0)
 		return np_fail_nomem(err);
@@ -130,18 +130,18 @@ static int join_unknown(const struct edit *e, char **ret, struct np_err *err)
 	return 0;
 }
 
-int edit_refuse_echo(struct edit *e, json_t *echo, const char *why, struct np_err *err)
+int sim_edit_refuse_echo(struct edit *e, json_t *echo, const char *why, struct np_err *err)
 {
 	static const struct subject nobody = { "", "", "" };
-	NP_AUTO(np_freep) char *dumped = go_dump(echo, true);
-	NP_AUTO(np_freep) char *quoted = dumped ? go_quote(dumped) : NULL;
+	NP_AUTO(np_freep) char *dumped = sim_go_dump(echo, true);
+	NP_AUTO(np_freep) char *quoted = dumped ? sim_go_quote(dumped) : NULL;
 	NP_AUTO(np_freep) char *message = NULL;
 
 	if (!quoted || asprintf(&message, "Invalid value: %s: %s", quoted, why) < 0) {
 		message = NULL;
 		return np_fail_nomem(err);
 	}
-	return edit_refuse(e, &nobody, "FieldValueInvalid", "patch", message, err);
+	return sim_edit_refuse(e, &nobody, "FieldValueInvalid", "patch", message, err);
 }
 
 static int refuse_strict(struct edit *e, json_t *echo, struct np_err *err)
@@ -156,11 +156,11 @@ static int refuse_strict(struct edit *e, json_t *echo, struct np_err *err)
 		return np_fail_nomem(err);
 	}
 	if (strcmp(e->call->verb, "patch") == 0)
-		return edit_refuse_echo(e, echo, why, err);
+		return sim_edit_refuse_echo(e, echo, why, err);
 	e->is_done = true;
-	return refuse(e->call, err, 400, "BadRequest", NULL,
-		      KIND " in version \"%s\" cannot be handled as a " KIND ": %s",
-		      e->call->route.version, why);
+	return sim_refuse(e->call, err, 400, "BadRequest", NULL,
+			  KIND " in version \"%s\" cannot be handled as a " KIND ": %s",
+			  e->call->route.version, why);
 }
 
 static int warn_unknown(struct edit *e, struct np_err *err)
@@ -171,12 +171,12 @@ static int warn_unknown(struct edit *e, struct np_err *err)
 	if (e->validation && strcmp(e->validation, "Ignore") == 0)
 		return 0;
 	json_array_foreach (e->unknown, i, item)
-		if (add_warning(e->call, json_string_value(item), err) < 0)
+		if (sim_add_warning(e->call, json_string_value(item), err) < 0)
 			return np_err_ret(err);
 	return 0;
 }
 
-int edit_prune(struct edit *e, struct np_err *err)
+int sim_edit_prune(struct edit *e, struct np_err *err)
 {
 	json_auto_t *echo = json_deep_copy(e->object);
 	const json_t *path;
@@ -188,7 +188,7 @@ int edit_prune(struct edit *e, struct np_err *err)
 		if (json_array_append_new(e->unknown, json_sprintf("duplicate field \"%s\"",
 								   json_string_value(path))) < 0)
 			return np_fail_nomem(err);
-	if (schema_prune(e->object, e->unknown, err) < 0)
+	if (sim_schema_prune(e->object, e->unknown, err) < 0)
 		return np_err_ret(err);
 	if (is_strict(e) && json_array_size(e->unknown) > 0)
 		return refuse_strict(e, echo, err);

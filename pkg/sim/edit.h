@@ -24,30 +24,30 @@ struct edit {
 };
 
 /* Reads the query; the request may be answered by then. */
-int edit_begin(struct edit *e, struct call *c, struct np_err *err);
-void edit_done(struct edit *e);
+int sim_edit_begin(struct edit *e, struct call *c, struct np_err *err);
+void sim_edit_done(struct edit *e);
 
 /* Refuses with one cause. */
-int edit_refuse(struct edit *e, const struct subject *who, const char *reason, const char *field,
-		const char *message, struct np_err *err);
+int sim_edit_refuse(struct edit *e, const struct subject *who, const char *reason,
+		    const char *field, const char *message, struct np_err *err);
 
 /* Refuses a patch that decodes to nonsense: the whole object stands in the message. */
-int edit_refuse_echo(struct edit *e, json_t *echo, const char *why, struct np_err *err);
+int sim_edit_refuse_echo(struct edit *e, json_t *echo, const char *why, struct np_err *err);
 
 /* Drops what the schema does not know: Strict refuses it, else the client is warned. */
-int edit_prune(struct edit *e, struct np_err *err);
+int sim_edit_prune(struct edit *e, struct np_err *err);
 
 /* The checks of an object, in the real server's order where they are called so. */
-int edit_check_meta_types(struct edit *e, struct np_err *err);
-int edit_check_identity(struct edit *e, struct np_err *err);
-int edit_check_namespace(struct edit *e, struct np_err *err);
-int edit_check_version(struct edit *e, struct np_err *err);
-int edit_validate(struct edit *e, struct np_err *err);
+int sim_edit_check_meta_types(struct edit *e, struct np_err *err);
+int sim_edit_check_identity(struct edit *e, struct np_err *err);
+int sim_edit_check_namespace(struct edit *e, struct np_err *err);
+int sim_edit_check_version(struct edit *e, struct np_err *err);
+int sim_edit_validate(struct edit *e, struct np_err *err);
 
 /* What a user's request cannot set stays as it was. */
-int edit_keep_meta(struct edit *e, struct np_err *err);
+int sim_edit_keep_meta(struct edit *e, struct np_err *err);
 
 /* The word of Go's decoder for a value's type. */
-const char *json_kind(const json_t *j);
+const char *sim_json_kind(const json_t *j);
 
 #endif

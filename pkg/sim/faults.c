@@ -135,7 +135,7 @@ static bool read_fault(struct fault *f, char why[static 200])
 	return true;
 }
 
-void faults_done(struct faults *f)
+void sim_faults_done(struct faults *f)
 {
 	for (size_t i = 0; i < f->n; i++)
 		json_decref(f->items[i].spec);
@@ -143,9 +143,9 @@ void faults_done(struct faults *f)
 	*f = (struct faults){ 0, NULL };
 }
 
-int faults_set(struct faults *f, json_t *spec, char why[static 200], struct np_err *err)
+int sim_faults_set(struct faults *f, json_t *spec, char why[static 200], struct np_err *err)
 {
-	NP_AUTO(faults_done) struct faults next = { 0, NULL };
+	NP_AUTO(sim_faults_done) struct faults next = { 0, NULL };
 	json_t *item;
 	size_t i;
 
@@ -161,7 +161,7 @@ int faults_set(struct faults *f, json_t *spec, char why[static 200], struct np_e
 		if (!read_fault(&next.items[next.n++], why))
 			return 0;
 	}
-	faults_done(f);
+	sim_faults_done(f);
 	*f = next;
 	next = (struct faults){ 0, NULL };
 	return 1;
@@ -172,7 +172,7 @@ static bool is_spent(const struct fault *f)
 	return f->count > 0 && f->seen >= f->after + f->count;
 }
 
-json_t *faults_left(const struct faults *f)
+json_t *sim_faults_left(const struct faults *f)
 {
 	json_auto_t *list = json_array();
 
@@ -183,7 +183,7 @@ json_t *faults_left(const struct faults *f)
 
 		if (is_spent(one))
 			continue;
-		copy = copy_flat(one->spec);
+		copy = sim_copy_flat(one->spec);
 		if (json_array_append_new(list, copy) < 0 ||
 		    (one->count > 0 &&
 		     json_object_set_new(copy, "left",
@@ -199,7 +199,7 @@ static bool is_met(const struct fault *f, const char *method, const char *path)
 	       (!f->path || fnmatch(f->path, path, 0) == 0);
 }
 
-struct fault *faults_meet(struct faults *f, const char *method, const char *path)
+struct fault *sim_faults_meet(struct faults *f, const char *method, const char *path)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		struct fault *one = &f->items[i];
@@ -214,35 +214,36 @@ struct fault *faults_meet(struct faults *f, const char *method, const char *path
 
 static int answer_left(struct call *c, struct np_err *err)
 {
-	return answer_json_take(c, 200, faults_left(&c->sim->faults), false, err);
+	return sim_answer_json_take(c, 200, sim_faults_left(&c->sim->faults), false, err);
 }
 
 static int set(struct call *c, struct np_err *err)
 {
-	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
+	NP_AUTO(sim_decoded_done) struct decoded body = { .error = "" };
 	char why[200] = "";
 	int done;
 
-	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
+	if (sim_decode_json(c->req->body, c->req->body_size, &body, err) < 0)
 		return np_err_ret(err);
 	if (!body.json)
-		return refuse(c, err, 400, "BadRequest", NULL, "%s", body.error);
-	done = faults_set(&c->sim->faults, body.json, why, err);
+		return sim_refuse(c, err, 400, "BadRequest", NULL, "%s", body.error);
+	done = sim_faults_set(&c->sim->faults, body.json, why, err);
 	if (done < 0)
 		return np_err_ret(err);
-	return done ? answer_left(c, err) : refuse(c, err, 400, "BadRequest", NULL, "%s", why);
+	return done ? answer_left(c, err) : sim_refuse(c, err, 400, "BadRequest", NULL, "%s", why);
 }
 
-int answer_faults(struct call *c, struct np_err *err)
+int sim_answer_faults(struct call *c, struct np_err *err)
 {
 	if (strcmp(c->path, "/sim/faults") != 0)
-		return answer_no_page(c, err);
-	if (!user_may(c->user, "*"))
-		return refuse(c, err, c->user ? 403 : 401, c->user ? "Forbidden" : "Unauthorized",
-			      NULL, "the admin's token is needed");
+		return sim_answer_no_page(c, err);
+	if (!sim_user_may(c->user, "*"))
+		return sim_refuse(c, err, c->user ? 403 : 401,
+				  c->user ? "Forbidden" : "Unauthorized", NULL,
+				  "the admin's token is needed");
 	if (strcmp(c->req->method, "PUT") == 0)
 		return set(c, err);
 	if (strcmp(c->req->method, "GET") == 0)
 		return answer_left(c, err);
-	return refuse(c, err, 405, "MethodNotAllowed", NULL, "GET or PUT is needed");
+	return sim_refuse(c, err, 405, "MethodNotAllowed", NULL, "GET or PUT is needed");
 }

@@ -174,7 +174,7 @@ static int read_kept(const char *dir, const struct kept kept[static N_KEPT], str
 	int n = 0;
 
 	for (size_t i = 0; i < N_KEPT; i++) {
-		int is_there = state_read(dir, kept[i].file, kept[i].text, err);
+		int is_there = sim_state_read(dir, kept[i].file, kept[i].text, err);
 
 		if (is_there < 0)
 			return is_there;
@@ -183,7 +183,7 @@ static int read_kept(const char *dir, const struct kept kept[static N_KEPT], str
 	return n == N_KEPT;
 }
 
-int identity_make(struct identity *id, const char *state_dir, struct np_err *err)
+int sim_identity_make(struct identity *id, const char *state_dir, struct np_err *err)
 {
 	const struct kept kept[N_KEPT] = {
 		{ "ca.crt", &id->ca_pem },
@@ -196,16 +196,16 @@ int identity_make(struct identity *id, const char *state_dir, struct np_err *err
 		return is_there;
 	if (is_there && is_fresh(id->cert_pem))
 		return 0;
-	identity_done(id);
+	sim_identity_done(id);
 	if (make_identity(id, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; state_dir && i < N_KEPT; i++)
-		if (state_write(state_dir, kept[i].file, *kept[i].text, err) < 0)
+		if (sim_state_write(state_dir, kept[i].file, *kept[i].text, err) < 0)
 			return np_err_ret(err);
 	return 0;
 }
 
-void identity_done(struct identity *id)
+void sim_identity_done(struct identity *id)
 {
 	free(id->ca_pem);
 	free(id->cert_pem);

@@ -18,43 +18,43 @@
 /* --- text.c --------------------------------------------------------------------------------- */
 
 /* json_copy() leaves out what there was no memory for; this is whole, or NULL. */
-json_t *copy_flat(json_t *j);
+json_t *sim_copy_flat(json_t *j);
 
 /* Dumps as Go's encoder does: compact, <, > and & escaped. NULL: no memory. */
-char *go_dump(const json_t *j, bool sorted);
+char *sim_go_dump(const json_t *j, bool sorted);
 
 /* Returns the text in double quotes, as Go's %q writes it; NULL: no memory. */
-char *go_quote(const char *text);
+char *sim_go_quote(const char *text);
 
 /* Replaces what is no ASCII in a text that is no UTF-8, so that JSON can hold it. */
-void make_utf8(char *text);
+void sim_make_utf8(char *text);
 
 /* Undoes percent-encoding, where `plus` also '+'; a U+0000 becomes '?'. NULL: no memory. */
-char *url_decode(const char *text, size_t size, bool plus);
+char *sim_url_decode(const char *text, size_t size, bool plus);
 
 /* Reads a query's parameters as an object of decoded texts; empty ones are left out. */
-int query_parse(const char *query, json_t **ret, struct np_err *err);
+int sim_query_parse(const char *query, json_t **ret, struct np_err *err);
 
 /* base64url without padding, as continue tokens have it. NULL: no memory, or no such text. */
-char *base64url(const char *text);
-char *base64url_decode(const char *text);
+char *sim_base64url(const char *text);
+char *sim_base64url_decode(const char *text);
 
-bool is_dns_subdomain(const char *text);
-bool is_dns_label(const char *text);
-bool is_label_value(const char *text);
+bool sim_is_dns_subdomain(const char *text);
+bool sim_is_dns_label(const char *text);
+bool sim_is_label_value(const char *text);
 
 /* Writes the time as RFC 3339 has it, in whole seconds of UTC. */
-#define TIME_TEXT_MAX 32
-void time_text(time_t t, char buf[static TIME_TEXT_MAX]);
+#define SIM_TIME_TEXT_MAX 32
+void sim_time_text(time_t t, char buf[static SIM_TIME_TEXT_MAX]);
 
 #define UID_TEXT_MAX 37
-int random_uid(char buf[static UID_TEXT_MAX], struct np_err *err);
+int sim_random_uid(char buf[static UID_TEXT_MAX], struct np_err *err);
 /* Makes the same UID for the same two texts. */
-int derived_uid(const char *seed, const char *name, char buf[static UID_TEXT_MAX],
-		struct np_err *err);
+int sim_derived_uid(const char *seed, const char *name, char buf[static UID_TEXT_MAX],
+		    struct np_err *err);
 
 /* Returns n random bytes as 2n hex digits. */
-int random_hex(size_t n, char **ret, struct np_err *err);
+int sim_random_hex(size_t n, char **ret, struct np_err *err);
 
 /* --- decode.c ------------------------------------------------------------------------------- */
 
@@ -65,8 +65,8 @@ struct decoded {
 };
 
 /* Decodes a body; a body that is no JSON is no failure but an error text. */
-int decode_json(const char *bytes, size_t size, struct decoded *ret, struct np_err *err);
-void decoded_done(struct decoded *d);
+int sim_decode_json(const char *bytes, size_t size, struct decoded *ret, struct np_err *err);
+void sim_decoded_done(struct decoded *d);
 
 /* --- users.c -------------------------------------------------------------------------------- */
 
@@ -80,12 +80,12 @@ struct users {
 	struct user *items;
 };
 
-int users_add(struct users *u, const char *name, const char *token, const char *verbs,
-	      struct np_err *err);
-int users_load(struct users *u, const char *path, struct np_err *err);
-void users_done(struct users *u);
-const struct user *users_by_token(const struct users *u, const char *token);
-bool user_may(const struct user *u, const char *verb);
+int sim_users_add(struct users *u, const char *name, const char *token, const char *verbs,
+		  struct np_err *err);
+int sim_users_load(struct users *u, const char *path, struct np_err *err);
+void sim_users_done(struct users *u);
+const struct user *sim_users_by_token(const struct users *u, const char *token);
+bool sim_user_may(const struct user *u, const char *verb);
 
 /* --- store.c -------------------------------------------------------------------------------- */
 
@@ -109,21 +109,21 @@ struct store {
 
 enum { CHANGES_MAX = 4096 };
 
-int store_open(struct store *s, const char *dir, struct np_err *err);
-void store_done(struct store *s);
+int sim_store_open(struct store *s, const char *dir, struct np_err *err);
+void sim_store_done(struct store *s);
 
 /* Returns the first place whose key is not below `key`. */
-size_t store_seek(const struct store *s, const char *key);
-json_t *store_find(const struct store *s, const char *key);
+size_t sim_store_seek(const struct store *s, const char *key);
+json_t *sim_store_find(const struct store *s, const char *key);
 
 /* Gives the object the next resourceVersion and keeps it; takes it, also on failure. */
-int store_put_take(struct store *s, const char *key, json_t *object, struct np_err *err);
+int sim_store_put_take(struct store *s, const char *key, json_t *object, struct np_err *err);
 /* *ret is the object as it was, with the version of its end. */
-int store_remove(struct store *s, const char *key, json_t **ret, struct np_err *err);
+int sim_store_remove(struct store *s, const char *key, json_t **ret, struct np_err *err);
 
 /* Reads a small file of the state; 0 where there is none. */
-int state_read(const char *dir, const char *name, char **ret, struct np_err *err);
-int state_write(const char *dir, const char *name, const char *text, struct np_err *err);
+int sim_state_read(const char *dir, const char *name, char **ret, struct np_err *err);
+int sim_state_write(const char *dir, const char *name, const char *text, struct np_err *err);
 
 /* --- identity.c ----------------------------------------------------------------------------- */
 
@@ -131,8 +131,8 @@ struct identity {
 	char *ca_pem, *cert_pem, *key_pem;
 };
 
-int identity_make(struct identity *id, const char *state_dir, struct np_err *err);
-void identity_done(struct identity *id);
+int sim_identity_make(struct identity *id, const char *state_dir, struct np_err *err);
+void sim_identity_done(struct identity *id);
 
 /* --- faults.c ------------------------------------------------------------------------------- */
 
@@ -164,18 +164,18 @@ struct faults {
 };
 
 /* Replaces the list; 1, or 0 where `spec` is no such list (then *ret_why says why not). */
-int faults_set(struct faults *f, json_t *spec, char why[static 200], struct np_err *err);
-void faults_done(struct faults *f);
+int sim_faults_set(struct faults *f, json_t *spec, char why[static 200], struct np_err *err);
+void sim_faults_done(struct faults *f);
 /* Returns what is left of the list. */
-json_t *faults_left(const struct faults *f);
+json_t *sim_faults_left(const struct faults *f);
 /* Returns the fault that this request meets, and counts it; NULL: none. */
-struct fault *faults_meet(struct faults *f, const char *method, const char *path);
+struct fault *sim_faults_meet(struct faults *f, const char *method, const char *path);
 
 /* --- answers -------------------------------------------------------------------------------- */
 
 struct np_sim {
 	struct store store;
-	struct store others; /* other kinds, "plural/namespace/name" */
+	struct store untyped; /* other kinds, "plural/namespace/name" */
 	struct users users;
 	struct identity identity;
 	struct faults faults;
@@ -207,26 +207,26 @@ struct call {
 };
 
 /* Returns a parameter of the query; NULL where it is absent or empty. */
-const char *param(const struct call *c, const char *name);
+const char *sim_param(const struct call *c, const char *name);
 
 /* Answers with JSON, in Go's order of a map's keys where `sorted`. Takes the tree. */
-int answer_json_take(struct call *c, unsigned code, json_t *j, bool sorted, struct np_err *err);
-int answer_text(struct call *c, unsigned code, const char *text, struct np_err *err);
-int answer_no_page(struct call *c, struct np_err *err);
-int add_warning(struct call *c, const char *text, struct np_err *err);
+int sim_answer_json_take(struct call *c, unsigned code, json_t *j, bool sorted, struct np_err *err);
+int sim_answer_text(struct call *c, unsigned code, const char *text, struct np_err *err);
+int sim_answer_no_page(struct call *c, struct np_err *err);
+int sim_add_warning(struct call *c, const char *text, struct np_err *err);
 
 /* Makes a failure's Status; takes the details (NULL: none). NULL: no memory. */
-json_t *new_status(unsigned code, const char *reason, const char *message, json_t *details);
+json_t *sim_new_status(unsigned code, const char *reason, const char *message, json_t *details);
 
 /* Answers with a failure's Status; takes the details. */
-int refuse(struct call *c, struct np_err *err, unsigned code, const char *reason, json_t *details,
-	   const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+int sim_refuse(struct call *c, struct np_err *err, unsigned code, const char *reason,
+	       json_t *details, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 
 /* {"name", "group", "kind"} without those that are NULL or "". */
-json_t *details_of(const char *name, const char *group, const char *kind);
+json_t *sim_details_of(const char *name, const char *group, const char *kind);
 
-int refuse_not_found(struct call *c, struct np_err *err);
-int refuse_conflict(struct call *c, struct np_err *err);
+int sim_refuse_not_found(struct call *c, struct np_err *err);
+int sim_refuse_conflict(struct call *c, struct np_err *err);
 
 /* Who is invalid: "KIND.GROUP "NAME" is invalid: ...". */
 struct subject {
@@ -234,19 +234,20 @@ struct subject {
 };
 
 /* Adds {"reason", "message", "field"}. */
-int add_cause(json_t *causes, struct np_err *err, const char *reason, const char *field,
-	      const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+int sim_add_cause(json_t *causes, struct np_err *err, const char *reason, const char *field,
+		  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* Answers 422 with the causes, which it takes. */
-int refuse_invalid(struct call *c, const struct subject *who, json_t *causes, struct np_err *err);
+int sim_refuse_invalid(struct call *c, const struct subject *who, json_t *causes,
+		       struct np_err *err);
 
 /* --- schema.c ------------------------------------------------------------------------------- */
 
 /* Drops what the schema does not know, and nulls; the paths of the former are added to `unknown`. */
-int schema_prune(json_t *object, json_t *unknown, struct np_err *err);
+int sim_schema_prune(json_t *object, json_t *unknown, struct np_err *err);
 /* Adds what is wrong about the object to `causes`. */
-int schema_check(json_t *object, const char *version, json_t *causes, struct np_err *err);
+int sim_schema_check(json_t *object, const char *version, json_t *causes, struct np_err *err);
 
-/* --- fields.c ------------------------------------------------------------------------------- */
+/* --- managed_fields.c ------------------------------------------------------------------------------- */
 
 struct writer {
 	const char *manager;
@@ -254,53 +255,54 @@ struct writer {
 };
 
 /* Sets the new object's managedFields from the old one's (NULL: created) and what changed. */
-int fields_update(json_t *old, json_t *object, const struct writer *w, struct np_err *err);
+int sim_managed_fields_update(json_t *old, json_t *object, const struct writer *w,
+			      struct np_err *err);
 
 /* --- patch.c -------------------------------------------------------------------------------- */
 
 /* Returns the target (may be NULL) as an RFC 7386 patch leaves it; NULL: no memory. */
-json_t *merge_patch(json_t *target, json_t *patch);
+json_t *sim_merge_patch(json_t *target, json_t *patch);
 /* Applies RFC 6902 operations: 1, or 0 where they cannot be applied. */
-int json_patch(json_t *target, json_t *ops, json_t **ret, struct np_err *err);
+int sim_json_patch(json_t *target, json_t *ops, json_t **ret, struct np_err *err);
 
 /* --- the resources -------------------------------------------------------------------------- */
 
-int answer_discovery(struct call *c, struct np_err *err);
-int answer_namespaces(struct call *c, struct np_err *err);
+int sim_answer_discovery(struct call *c, struct np_err *err);
+int sim_answer_namespaces(struct call *c, struct np_err *err);
 
 /* review.c */
-bool is_review(const struct call *c);
-int answer_review(struct call *c, struct np_err *err);
-int answer_class(struct call *c, struct np_err *err);
-int answer_list(struct call *c, struct np_err *err);
-int answer_watch(struct call *c, struct np_err *err);
-int answer_faults(struct call *c, struct np_err *err);
-bool is_other_kind(const struct call *c);
-int answer_other(struct call *c, struct np_err *err);
-int add_other_resources(json_t *resources, const char *version, struct np_err *err);
-bool is_version_served(const struct np_sim *sim, const char *version);
-bool has_namespace(const struct np_sim *sim, const char *name);
+bool sim_is_review(const struct call *c);
+int sim_answer_review(struct call *c, struct np_err *err);
+int sim_answer_class(struct call *c, struct np_err *err);
+int sim_answer_list(struct call *c, struct np_err *err);
+int sim_answer_watch(struct call *c, struct np_err *err);
+int sim_answer_faults(struct call *c, struct np_err *err);
+bool sim_is_untyped(const struct call *c);
+int sim_answer_untyped(struct call *c, struct np_err *err);
+int sim_add_untyped_resources(json_t *resources, const char *version, struct np_err *err);
+bool sim_is_version_served(const struct np_sim *sim, const char *version);
+bool sim_has_namespace(const struct np_sim *sim, const char *name);
 
 /* Returns the object as the version in the path shows it; NULL: no memory. */
-json_t *as_version(json_t *object, const char *version);
+json_t *sim_as_version(json_t *object, const char *version);
 /* Tells whether the request's labelSelector and fieldSelector take the object. */
 struct selector {
 	char *name; /* metadata.name; NULL: any */
 	char *ns;
 	json_t *labels; /* of [key, value or null, wanted] */
 };
-int selector_read(struct call *c, struct selector *ret, bool *ret_refused, struct np_err *err);
-void selector_done(struct selector *s);
-bool selector_takes(const struct selector *s, const json_t *object);
+int sim_selector_read(struct call *c, struct selector *ret, bool *ret_refused, struct np_err *err);
+void sim_selector_done(struct selector *s);
+bool sim_selector_takes(const struct selector *s, const json_t *object);
 
 /* Answers as if nothing went wrong. */
-int answer_call(struct call *c, struct np_err *err);
+int sim_answer_call(struct call *c, struct np_err *err);
 /* Answers as the fault has it. */
-int answer_faulty(struct call *c, const struct fault *f, struct np_err *err);
+int sim_inject_fault(struct call *c, const struct fault *f, struct np_err *err);
 
 /* Changes an object as a second client would (the fault "concurrent-write"). */
-int write_concurrently(struct call *c, const struct fault *f, struct np_err *err);
+int sim_write_concurrently(struct call *c, const struct fault *f, struct np_err *err);
 
-const char *meta_text(const json_t *object, const char *key);
+const char *sim_meta_text(const json_t *object, const char *key);
 
 #endif

@@ -50,5 +50,5 @@ int np_sim_kubeconfig(const struct np_sim *sim, const char *server_url, char **r
 			   "kind", "Config", "clusters", "name", cluster_name, "cluster", "server",
 			   server_url, "certificate-authority-data", ca, "users", users, "contexts",
 			   contexts, "current-context", sim->users.items[0].name);
-	return config ? np_yaml_dump(config, false, ret, err) : np_fail_nomem(err);
+	return config ? np_doc_dump_yaml(config, false, ret, err) : np_fail_nomem(err);
 }

@@ -17,7 +17,7 @@ enum {
 
 /* --- selectors ------------------------------------------------------------------------------ */
 
-void selector_done(struct selector *s)
+void sim_selector_done(struct selector *s)
 {
 	free(s->name);
 	free(s->ns);
@@ -49,7 +49,7 @@ static int add_label_term(json_t *labels, char *term)
 
 static int read_labels(struct call *c, struct selector *s, bool *ret_refused, struct np_err *err)
 {
-	const char *given = param(c, "labelSelector");
+	const char *given = sim_param(c, "labelSelector");
 	NP_AUTO(np_freep) char *text = given ? strdup(given) : NULL;
 	char *rest = text, *term;
 
@@ -64,17 +64,18 @@ static int read_labels(struct call *c, struct selector *s, bool *ret_refused, st
 		if (added > 0)
 			continue;
 		*ret_refused = true;
-		return refuse(c, err, 400, "BadRequest", NULL,
-			      "unable to parse requirement: '%s' is not supported here, key=value "
-			      "is",
-			      term);
+		return sim_refuse(
+			c, err, 400, "BadRequest", NULL,
+			"unable to parse requirement: '%s' is not supported here, key=value "
+			"is",
+			term);
 	}
 	return 0;
 }
 
 static int read_fields(struct call *c, struct selector *s, bool *ret_refused, struct np_err *err)
 {
-	const char *given = param(c, "fieldSelector");
+	const char *given = sim_param(c, "fieldSelector");
 	NP_AUTO(np_freep) char *text = given ? strdup(given) : NULL;
 	char *rest = text, *term;
 
@@ -87,8 +88,8 @@ static int read_fields(struct call *c, struct selector *s, bool *ret_refused, st
 
 		if (!value || (!is_name && strcmp(key, "metadata.namespace") != 0)) {
 			*ret_refused = true;
-			return refuse(c, err, 400, "BadRequest", NULL,
-				      "field label not supported: %s", key);
+			return sim_refuse(c, err, 400, "BadRequest", NULL,
+					  "field label not supported: %s", key);
 		}
 		free(*field);
 		*field = strdup(value + (*value == '='));
@@ -98,7 +99,7 @@ static int read_fields(struct call *c, struct selector *s, bool *ret_refused, st
 	return 0;
 }
 
-int selector_read(struct call *c, struct selector *ret, bool *ret_refused, struct np_err *err)
+int sim_selector_read(struct call *c, struct selector *ret, bool *ret_refused, struct np_err *err)
 {
 	*ret_refused = false;
 	if (read_fields(c, ret, ret_refused, err) < 0)
@@ -117,14 +118,14 @@ static bool is_other(const char *wanted, const char *is)
 	return wanted && (!is || strcmp(wanted, is) != 0);
 }
 
-bool selector_takes(const struct selector *s, const json_t *object)
+bool sim_selector_takes(const struct selector *s, const json_t *object)
 {
 	json_t *labels = json_object_get(json_object_get(object, "metadata"), "labels");
 	const json_t *row;
 	size_t i;
 
-	if (is_other(s->name, meta_text(object, "name")) ||
-	    is_other(s->ns, meta_text(object, "namespace")))
+	if (is_other(s->name, sim_meta_text(object, "name")) ||
+	    is_other(s->ns, sim_meta_text(object, "namespace")))
 		return false;
 	json_array_foreach (s->labels, i, row) {
 		json_t *key = json_array_get(row, 0), *value = json_array_get(row, 1);
@@ -151,7 +152,7 @@ struct page {
 
 static void page_done(struct page *p)
 {
-	selector_done(&p->selector);
+	sim_selector_done(&p->selector);
 	free(p->start);
 	json_decref(p->items);
 	free(p->last);
@@ -159,8 +160,8 @@ static void page_done(struct page *p)
 
 static int refuse_token(struct call *c, const char *why, struct np_err *err)
 {
-	return refuse(c, err, 400, "BadRequest", NULL,
-		      "invalid continue token: continue key is not valid: %s", why);
+	return sim_refuse(c, err, 400, "BadRequest", NULL,
+			  "invalid continue token: continue key is not valid: %s", why);
 }
 
 /* Go prints a byte that opens no JSON as the character of that number. */
@@ -181,7 +182,7 @@ static int refuse_byte(struct call *c, unsigned char byte, struct np_err *err)
 static int read_token(struct call *c, struct page *p, const char *token, bool *ret_refused,
 		      struct np_err *err)
 {
-	NP_AUTO(np_freep) char *text = base64url_decode(token);
+	NP_AUTO(np_freep) char *text = sim_base64url_decode(token);
 	json_auto_t *j = text ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
 	const char *start = json_string_value(json_object_get(j, "start"));
 	json_int_t version = json_integer_value(json_object_get(j, "rv"));
@@ -201,7 +202,7 @@ static int read_token(struct call *c, struct page *p, const char *token, bool *r
 
 static int page_begin(struct call *c, struct page *p, bool *ret_refused, struct np_err *err)
 {
-	const char *limit = param(c, "limit"), *token = param(c, "continue");
+	const char *limit = sim_param(c, "limit"), *token = sim_param(c, "continue");
 	struct np_err ignored = NP_ERR_INIT;
 
 	p->version = c->sim->store.version;
@@ -210,10 +211,10 @@ static int page_begin(struct call *c, struct page *p, bool *ret_refused, struct 
 		return np_fail_nomem(err);
 	if (limit && np_u64_parse(limit, 0, INT64_MAX, &p->limit, &ignored) < 0) {
 		*ret_refused = true;
-		return refuse(c, err, 400, "BadRequest", NULL,
-			      "strconv.ParseInt: parsing \"%s\": invalid syntax", limit);
+		return sim_refuse(c, err, 400, "BadRequest", NULL,
+				  "strconv.ParseInt: parsing \"%s\": invalid syntax", limit);
 	}
-	if (selector_read(c, &p->selector, ret_refused, err) < 0)
+	if (sim_selector_read(c, &p->selector, ret_refused, err) < 0)
 		return np_err_ret(err);
 	if (*ret_refused || !token)
 		return 0;
@@ -222,7 +223,7 @@ static int page_begin(struct call *c, struct page *p, bool *ret_refused, struct 
 
 static int page_add(struct call *c, struct page *p, const struct stored *object, struct np_err *err)
 {
-	if (!selector_takes(&p->selector, object->json))
+	if (!sim_selector_takes(&p->selector, object->json))
 		return 0;
 	if (p->limit > 0 && json_array_size(p->items) >= p->limit) {
 		p->left++;
@@ -231,7 +232,7 @@ static int page_add(struct call *c, struct page *p, const struct stored *object,
 	free(p->last);
 	p->last = strdup(object->key);
 	if (!p->last ||
-	    json_array_append_new(p->items, as_version(object->json, c->route.version)) < 0)
+	    json_array_append_new(p->items, sim_as_version(object->json, c->route.version)) < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -247,7 +248,7 @@ static json_t *list_meta(const struct page *p)
 	    asprintf(&text, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%" PRIu64 ",\"start\":\"%s\\u0000\"}",
 		     p->version, p->last) < 0)
 		return NULL;
-	token = text ? base64url(text) : strdup("");
+	token = text ? sim_base64url(text) : strdup("");
 	meta = json_pack("{s:s, s:o}", "continue", token ? token : "", "resourceVersion",
 			 json_sprintf("%" PRIu64, p->version));
 	if (!token || !meta ||
@@ -258,7 +259,7 @@ static json_t *list_meta(const struct page *p)
 	return np_take(meta);
 }
 
-int answer_list(struct call *c, struct np_err *err)
+int sim_answer_list(struct call *c, struct np_err *err)
 {
 	NP_AUTO(page_done) struct page p = { .start = NULL };
 	const struct store *s = &c->sim->store;
@@ -267,7 +268,7 @@ int answer_list(struct call *c, struct np_err *err)
 
 	if (page_begin(c, &p, &is_refused, err) < 0 || is_refused)
 		return is_refused ? 0 : np_err_ret(err);
-	for (size_t i = p.start ? store_seek(s, p.start) : 0; i < s->n; i++)
+	for (size_t i = p.start ? sim_store_seek(s, p.start) : 0; i < s->n; i++)
 		if (page_add(c, &p, &s->items[i], err) < 0)
 			return np_err_ret(err);
 	meta = list_meta(&p);
@@ -276,7 +277,7 @@ int answer_list(struct call *c, struct np_err *err)
 	list = json_pack("{s:o, s:O, s:s, s:o}", "apiVersion",
 			 json_sprintf(GROUP "/%s", c->route.version), "items", p.items, "kind",
 			 KIND "List", "metadata", meta);
-	return answer_json_take(c, 200, list, true, err);
+	return sim_answer_json_take(c, 200, list, true, err);
 }
 
 /* --- watches -------------------------------------------------------------------------------- */
@@ -296,7 +297,7 @@ static void free_watch(void *ctx)
 
 	if (!w)
 		return;
-	selector_done(&w->selector);
+	sim_selector_done(&w->selector);
 	free(w->version);
 	free(w->first);
 	free(w);
@@ -304,9 +305,10 @@ static void free_watch(void *ctx)
 
 static int add_line(char **text, const char *type, json_t *object, const char *version)
 {
-	json_auto_t *event = json_pack("{s:s, s:o}", "type", type, "object",
-				       version ? as_version(object, version) : json_incref(object));
-	NP_AUTO(np_freep) char *line = event ? go_dump(event, false) : NULL;
+	json_auto_t *event =
+		json_pack("{s:s, s:o}", "type", type, "object",
+			  version ? sim_as_version(object, version) : json_incref(object));
+	NP_AUTO(np_freep) char *line = event ? sim_go_dump(event, false) : NULL;
 	NP_AUTO(np_freep) char *before = *text;
 
 	*text = NULL;
@@ -330,7 +332,7 @@ static int add_expired(char **text, uint64_t seen)
 	json_auto_t *status = NULL;
 
 	snprintf(message, sizeof(message), "too old resource version: %" PRIu64, seen);
-	status = new_status(410, "Expired", message, NULL);
+	status = sim_new_status(410, "Expired", message, NULL);
 	return status ? add_line(text, "ERROR", status, NULL) : -1;
 }
 
@@ -344,7 +346,7 @@ static int add_changes(struct watch *w, char **text)
 		if (c->version <= w->seen)
 			continue;
 		w->seen = c->version;
-		if (selector_takes(&w->selector, c->object) &&
+		if (sim_selector_takes(&w->selector, c->object) &&
 		    add_line(text, c->type, c->object, w->version) < 0)
 			return -1;
 	}
@@ -371,7 +373,7 @@ static int next_lines(void *ctx, char **ret, size_t *ret_size)
 
 static uint64_t query_number(const struct call *c, const char *name, uint64_t max)
 {
-	const char *text = param(c, name);
+	const char *text = sim_param(c, name);
 	struct np_err ignored = NP_ERR_INIT;
 	uint64_t n = 0;
 
@@ -387,7 +389,7 @@ static int add_standing(struct watch *w, struct np_err *err)
 
 	w->seen = s->version;
 	for (size_t i = 0; i < s->n; i++)
-		if (selector_takes(&w->selector, s->items[i].json) &&
+		if (sim_selector_takes(&w->selector, s->items[i].json) &&
 		    add_line(&w->first, "ADDED", s->items[i].json, w->version) < 0)
 			return np_fail_nomem(err);
 	return 0;
@@ -404,7 +406,7 @@ static int fill_watch(struct call *c, struct watch *w, bool *ret_refused, struct
 	c->reply->deadline_ms = (seconds > 0 ? seconds : WATCH_S_DEFAULT) * 1000 + WATCH_GRACE_MS;
 	if (!w->version)
 		return np_fail_nomem(err);
-	if (selector_read(c, &w->selector, ret_refused, err) < 0)
+	if (sim_selector_read(c, &w->selector, ret_refused, err) < 0)
 		return np_err_ret(err);
 	return *ret_refused || w->seen > 0 ? 0 : add_standing(w, err);
 }
@@ -414,7 +416,7 @@ static void free_watchp(struct watch **w)
 	free_watch(*w);
 }
 
-int answer_watch(struct call *c, struct np_err *err)
+int sim_answer_watch(struct call *c, struct np_err *err)
 {
 	NP_AUTO(free_watchp) struct watch *w = calloc(1, sizeof(*w));
 	bool is_refused = false;

@@ -16,16 +16,16 @@ static const char *find_load_header(const void *ctx, const char *name)
 }
 
 /* Says what a refused document's Status says. */
-static int fail_load(struct np_node doc, const struct np_serve_reply *reply, struct np_err *err)
+static int fail_load(struct np_val doc, const struct np_serve_reply *reply, struct np_err *err)
 {
 	json_auto_t *status = json_loadb(reply->body, reply->body_size, 0, NULL);
 	const char *message = json_string_value(json_object_get(status, "message"));
 
-	return np_node_fail(doc, err, NP_E_SPEC, "%s", message ? message : "cannot be created");
+	return np_doc_fail(doc, err, NP_E_SPEC, "%s", message ? message : "cannot be created");
 }
 
 /* Posts a document as the admin would, so that what is loaded is what the API takes. */
-static int post(struct np_sim *sim, struct np_node doc, const char *path, struct np_err *err)
+static int post(struct np_sim *sim, struct np_val doc, const char *path, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *body = json_dumps(doc.json, 0);
 	NP_AUTO(np_freep) char *header = NULL;
@@ -45,14 +45,14 @@ static int post(struct np_sim *sim, struct np_node doc, const char *path, struct
 	return reply.status == 201 || reply.status == 409 ? 0 : fail_load(doc, &reply, err);
 }
 
-static int load_class(struct np_sim *sim, struct np_node doc, const char *version,
+static int load_class(struct np_sim *sim, struct np_val doc, const char *version,
 		      struct np_err *err)
 {
 	const char *ns = "default";
 	NP_AUTO(np_freep) char *path = NULL;
 	int n;
 
-	if (np_node_string(np_node_get(np_node_get(doc, "metadata"), "namespace"), &ns, err) < 0)
+	if (np_doc_string(np_doc_get(np_doc_get(doc, "metadata"), "namespace"), &ns, err) < 0)
 		return np_err_ret(err);
 	if (sim->cluster_scoped)
 		n = asprintf(&path, "/apis/%s/" PLURAL, version);
@@ -65,18 +65,18 @@ static int load_class(struct np_sim *sim, struct np_node doc, const char *versio
 	return post(sim, doc, path, err);
 }
 
-static int load_document(struct np_sim *sim, struct np_node doc, struct np_err *err)
+static int load_document(struct np_sim *sim, struct np_val doc, struct np_err *err)
 {
 	const char *kind = "", *version = "";
-	struct np_node items = np_node_get(doc, "items");
+	struct np_val items = np_doc_get(doc, "items");
 
-	if (np_node_string(np_node_get(doc, "kind"), &kind, err) < 0 ||
-	    np_node_string(np_node_get(doc, "apiVersion"), &version, err) < 0)
+	if (np_doc_string(np_doc_get(doc, "kind"), &kind, err) < 0 ||
+	    np_doc_string(np_doc_get(doc, "apiVersion"), &version, err) < 0)
 		return np_err_ret(err);
 	if (strcmp(kind, KIND) == 0 && strncmp(version, GROUP "/", strlen(GROUP) + 1) == 0)
 		return load_class(sim, doc, version, err);
-	for (size_t i = 0; i < np_node_count(items); i++)
-		if (load_document(sim, np_node_at(items, i), err) < 0)
+	for (size_t i = 0; i < np_doc_count(items); i++)
+		if (load_document(sim, np_doc_at(items, i), err) < 0)
 			return np_err_ret(err);
 	return 0;
 }
@@ -84,13 +84,13 @@ static int load_document(struct np_sim *sim, struct np_node doc, struct np_err *
 int np_sim_load(struct np_sim *sim, const char *name, const char *bytes, size_t size,
 		struct np_err *err)
 {
-	NP_AUTO(np_reader_freep) struct np_reader *reader = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
 
-	if (np_reader_new(name, bytes, size, &reader, err) < 0)
+	if (np_doc_reader_new(name, bytes, size, &reader, err) < 0)
 		return np_err_ret(err);
 	for (;;) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
-		int more = np_reader_next(reader, &doc, err);
+		int more = np_doc_reader_next(reader, &doc, err);
 
 		if (more <= 0)
 			return more;

@@ -22,7 +22,7 @@ static int find_mistyped(json_t *meta, char **ret, struct np_err *err)
 			    asprintf(ret,
 				     "json: cannot unmarshal %s into Go struct field ObjectMeta.%s "
 				     "of type string",
-				     json_kind(value), maps[i]) < 0) {
+				     sim_json_kind(value), maps[i]) < 0) {
 				*ret = NULL;
 				return np_fail_nomem(err);
 			}
@@ -30,7 +30,7 @@ static int find_mistyped(json_t *meta, char **ret, struct np_err *err)
 	return 0;
 }
 
-int edit_check_meta_types(struct edit *e, struct np_err *err)
+int sim_edit_check_meta_types(struct edit *e, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *why = NULL;
 	json_t *meta = json_object_get(e->object, "metadata");
@@ -40,12 +40,12 @@ int edit_check_meta_types(struct edit *e, struct np_err *err)
 	if (!why && json_is_object(meta))
 		return 0;
 	if (strcmp(e->call->verb, "patch") == 0)
-		return edit_refuse_echo(e, e->object,
-					why ? why : "json: cannot unmarshal ObjectMeta", err);
+		return sim_edit_refuse_echo(e, e->object,
+					    why ? why : "json: cannot unmarshal ObjectMeta", err);
 	e->is_done = true;
-	return refuse(e->call, err, 400, "BadRequest", NULL,
-		      "the object provided is unrecognized (must be of type " KIND "): %s",
-		      why ? why : "metadata is no object");
+	return sim_refuse(e->call, err, 400, "BadRequest", NULL,
+			  "the object provided is unrecognized (must be of type " KIND "): %s",
+			  why ? why : "metadata is no object");
 }
 
 /* Labels and annotations are looked at by several layers of a real server, each adding its causes. */
@@ -60,13 +60,14 @@ static int check_labels(json_t *labels, json_t *causes, unsigned times, struct n
 	json_t *value;
 
 	json_object_foreach (labels, key, value) {
-		NP_AUTO(np_freep) char *quoted = go_quote(json_string_value(value));
+		NP_AUTO(np_freep) char *quoted = sim_go_quote(json_string_value(value));
 
 		if (!quoted)
 			return np_fail_nomem(err);
-		for (unsigned i = 0; !is_label_value(json_string_value(value)) && i < times; i++)
-			if (add_cause(causes, err, "FieldValueInvalid", "metadata.labels",
-				      "Invalid value: %s: %s", quoted, rule) < 0)
+		for (unsigned i = 0; !sim_is_label_value(json_string_value(value)) && i < times;
+		     i++)
+			if (sim_add_cause(causes, err, "FieldValueInvalid", "metadata.labels",
+					  "Invalid value: %s: %s", quoted, rule) < 0)
 				return np_err_ret(err);
 	}
 	return 0;
@@ -82,25 +83,25 @@ static int check_annotations(json_t *annotations, json_t *causes, unsigned times
 	json_object_foreach (annotations, key, value)
 		size += strlen(key) + json_string_length(value);
 	for (unsigned i = 0; size > ANNOTATIONS_MAX && i < times; i++)
-		if (add_cause(causes, err, "FieldValueTooLong", "metadata.annotations",
-			      "Too long: may not be more than %d bytes", ANNOTATIONS_MAX) < 0)
+		if (sim_add_cause(causes, err, "FieldValueTooLong", "metadata.annotations",
+				  "Too long: may not be more than %d bytes", ANNOTATIONS_MAX) < 0)
 			return np_err_ret(err);
 	return 0;
 }
 
 static int check_uid(const struct edit *e, json_t *causes, struct np_err *err)
 {
-	const char *was = meta_text(e->old, "uid"), *is = meta_text(e->object, "uid");
+	const char *was = sim_meta_text(e->old, "uid"), *is = sim_meta_text(e->object, "uid");
 	NP_AUTO(np_freep) char *quoted = NULL;
 
 	if (!e->old || !is || strcmp(was, is) == 0)
 		return 0;
-	quoted = go_quote(is);
+	quoted = sim_go_quote(is);
 	if (!quoted)
 		return np_fail_nomem(err);
 	for (unsigned i = 0; i < 2; i++)
-		if (add_cause(causes, err, "FieldValueInvalid", "metadata.uid",
-			      "Invalid value: %s: field is immutable", quoted) < 0)
+		if (sim_add_cause(causes, err, "FieldValueInvalid", "metadata.uid",
+				  "Invalid value: %s: field is immutable", quoted) < 0)
 			return np_err_ret(err);
 	return 0;
 }
@@ -112,21 +113,21 @@ static int check_name(const struct edit *e, json_t *causes, struct np_err *err)
 		"characters, '-' or '.', and must start and end with an alphanumeric character "
 		"(e.g. 'example.com', regex used for validation is "
 		"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-	const char *name = meta_text(e->object, "name");
+	const char *name = sim_meta_text(e->object, "name");
 	NP_AUTO(np_freep) char *quoted = NULL;
 
 	if (e->old)
 		return 0;
 	if (!name || !*name)
-		return add_cause(causes, err, "FieldValueRequired", "metadata.name",
-				 "Required value: name or generateName is required");
-	if (is_dns_subdomain(name))
+		return sim_add_cause(causes, err, "FieldValueRequired", "metadata.name",
+				     "Required value: name or generateName is required");
+	if (sim_is_dns_subdomain(name))
 		return 0;
-	quoted = go_quote(name);
+	quoted = sim_go_quote(name);
 	if (!quoted)
 		return np_fail_nomem(err);
-	return add_cause(causes, err, "FieldValueInvalid", "metadata.name", "Invalid value: %s: %s",
-			 quoted, rule);
+	return sim_add_cause(causes, err, "FieldValueInvalid", "metadata.name",
+			     "Invalid value: %s: %s", quoted, rule);
 }
 
 static int check_type_meta(const struct edit *e, json_t *causes, struct np_err *err)
@@ -135,12 +136,12 @@ static int check_type_meta(const struct edit *e, json_t *causes, struct np_err *
 	const char *api = json_string_value(json_object_get(e->object, "apiVersion"));
 
 	if (kind && strcmp(kind, KIND) != 0 &&
-	    add_cause(causes, err, "FieldValueInvalid", "kind",
-		      "Invalid value: \"%s\": must be " KIND, kind) < 0)
+	    sim_add_cause(causes, err, "FieldValueInvalid", "kind",
+			  "Invalid value: \"%s\": must be " KIND, kind) < 0)
 		return np_err_ret(err);
 	if (api && strcmp(api, e->api_version) != 0 &&
-	    add_cause(causes, err, "FieldValueInvalid", "apiVersion",
-		      "Invalid value: \"%s\": must be %s", api, e->api_version) < 0)
+	    sim_add_cause(causes, err, "FieldValueInvalid", "apiVersion",
+			  "Invalid value: \"%s\": must be %s", api, e->api_version) < 0)
 		return np_err_ret(err);
 	return 0;
 }
@@ -155,13 +156,13 @@ static int collect_causes(const struct edit *e, json_t *causes, struct np_err *e
 	    check_annotations(json_object_get(meta, "annotations"), causes, times, err) < 0 ||
 	    check_labels(json_object_get(meta, "labels"), causes, times, err) < 0)
 		return np_err_ret(err);
-	return schema_check(e->object, e->call->route.version, causes, err);
+	return sim_schema_check(e->object, e->call->route.version, causes, err);
 }
 
-int edit_validate(struct edit *e, struct np_err *err)
+int sim_edit_validate(struct edit *e, struct np_err *err)
 {
 	const char *kind = json_string_value(json_object_get(e->object, "kind"));
-	const char *name = meta_text(e->object, "name");
+	const char *name = sim_meta_text(e->object, "name");
 	const struct subject who = { kind ? kind : KIND, GROUP, name ? name : "" };
 	json_auto_t *causes = json_array();
 
@@ -172,57 +173,59 @@ int edit_validate(struct edit *e, struct np_err *err)
 	if (json_array_size(causes) == 0)
 		return 0;
 	e->is_done = true;
-	return refuse_invalid(e->call, &who, np_take(causes), err);
+	return sim_refuse_invalid(e->call, &who, np_take(causes), err);
 }
 
-int edit_check_namespace(struct edit *e, struct np_err *err)
+int sim_edit_check_namespace(struct edit *e, struct np_err *err)
 {
-	const char *ns = meta_text(e->object, "namespace");
+	const char *ns = sim_meta_text(e->object, "namespace");
 
 	if (!ns || !*ns || strcmp(ns, e->call->route.ns) == 0)
 		return 0;
 	e->is_done = true;
-	return refuse(e->call, err, 400, "BadRequest", NULL,
-		      "the namespace of the provided object does not match the namespace sent on "
-		      "the request");
+	return sim_refuse(
+		e->call, err, 400, "BadRequest", NULL,
+		"the namespace of the provided object does not match the namespace sent on "
+		"the request");
 }
 
-int edit_check_identity(struct edit *e, struct np_err *err)
+int sim_edit_check_identity(struct edit *e, struct np_err *err)
 {
-	const char *name = meta_text(e->object, "name");
+	const char *name = sim_meta_text(e->object, "name");
 
 	if (name && strcmp(name, e->call->route.name) != 0) {
 		e->is_done = true;
-		return refuse(e->call, err, 400, "BadRequest", NULL,
-			      "the name of the object (%s) does not match the name on the URL (%s)",
-			      name, e->call->route.name);
+		return sim_refuse(
+			e->call, err, 400, "BadRequest", NULL,
+			"the name of the object (%s) does not match the name on the URL (%s)", name,
+			e->call->route.name);
 	}
-	return edit_check_namespace(e, err);
+	return sim_edit_check_namespace(e, err);
 }
 
 /* A version in the body is a precondition; an update without one is refused. */
-int edit_check_version(struct edit *e, struct np_err *err)
+int sim_edit_check_version(struct edit *e, struct np_err *err)
 {
 	const struct subject who = { PLURAL, GROUP, e->call->route.name };
-	const char *given = meta_text(e->object, "resourceVersion");
+	const char *given = sim_meta_text(e->object, "resourceVersion");
 	struct np_err ignored = NP_ERR_INIT;
 	uint64_t version = 0;
 
 	if (given && *given && np_u64_parse(given, 0, UINT64_MAX, &version, &ignored) < 0) {
 		e->is_done = true;
-		return refuse(e->call, err, 500, NULL, NULL,
-			      "strconv.ParseUint: parsing \"%s\": invalid syntax", given);
+		return sim_refuse(e->call, err, 500, NULL, NULL,
+				  "strconv.ParseUint: parsing \"%s\": invalid syntax", given);
 	}
 	if (version == 0)
-		return edit_refuse(e, &who, "FieldValueInvalid", "metadata.resourceVersion",
-				   "Invalid value: 0: must be specified for an update", err);
-	if (strcmp(given, meta_text(e->old, "resourceVersion")) == 0)
+		return sim_edit_refuse(e, &who, "FieldValueInvalid", "metadata.resourceVersion",
+				       "Invalid value: 0: must be specified for an update", err);
+	if (strcmp(given, sim_meta_text(e->old, "resourceVersion")) == 0)
 		return 0;
 	e->is_done = true;
-	return refuse_conflict(e->call, err);
+	return sim_refuse_conflict(e->call, err);
 }
 
-int edit_keep_meta(struct edit *e, struct np_err *err)
+int sim_edit_keep_meta(struct edit *e, struct np_err *err)
 {
 	static const char *const kept[] = { "creationTimestamp", "generation", "managedFields",
 					    "namespace", "uid" };

@@ -25,7 +25,7 @@ static json_t *without_nulls(json_t *j)
 	return np_take(copy);
 }
 
-json_t *merge_patch(json_t *target, json_t *patch)
+json_t *sim_merge_patch(json_t *target, json_t *patch)
 {
 	json_auto_t *merged = NULL;
 	const char *key;
@@ -33,14 +33,15 @@ json_t *merge_patch(json_t *target, json_t *patch)
 
 	if (!json_is_object(patch) || !json_is_object(target))
 		return without_nulls(patch);
-	merged = copy_flat(target);
+	merged = sim_copy_flat(target);
 	if (!merged)
 		return NULL;
 	json_object_foreach (patch, key, value)
 		if (json_is_null(value))
 			json_object_del(merged, key);
 		else if (json_object_set_new(merged, key,
-					     merge_patch(json_object_get(target, key), value)) < 0)
+					     sim_merge_patch(json_object_get(target, key), value)) <
+			 0)
 			return NULL;
 	return np_take(merged);
 }
@@ -170,7 +171,7 @@ static int apply_op(json_t *root, const json_t *op)
 	return 0;
 }
 
-int json_patch(json_t *target, json_t *ops, json_t **ret, struct np_err *err)
+int sim_json_patch(json_t *target, json_t *ops, json_t **ret, struct np_err *err)
 {
 	json_auto_t *copy = json_deep_copy(target);
 	json_t *op;

@@ -19,7 +19,7 @@ static char *describe_merge_patch(const char *input)
 	json_auto_t *target = read_json_line(&input);
 	json_auto_t *before = json_deep_copy(target);
 	json_auto_t *change = read_json_line(&input);
-	json_auto_t *merged = merge_patch(target, change);
+	json_auto_t *merged = sim_merge_patch(target, change);
 
 	assert_true(json_equal(target, before));
 	return json_dumps(merged, JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_COMPACT);
@@ -38,7 +38,7 @@ static char *describe_json_patch(const char *input)
 	json_auto_t *result = NULL;
 	struct np_err err = NP_ERR_INIT;
 
-	if (json_patch(target, ops, &result, &err) == 1)
+	if (sim_json_patch(target, ops, &result, &err) == 1)
 		return json_dumps(result, JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_COMPACT);
 	assert_null(result);
 	return strdup("cannot be applied");

@@ -5,7 +5,7 @@
 
 /* SelfSubjectAccessReview: anybody who is known may ask what he may do. */
 
-bool is_review(const struct call *c)
+bool sim_is_review(const struct call *c)
 {
 	const struct route *r = &c->route;
 
@@ -20,7 +20,7 @@ static bool may(const struct call *c, const json_t *attributes)
 {
 	const char *verb = json_string_value(json_object_get(attributes, "verb"));
 
-	return user_may(c->user, verb ? verb : "");
+	return sim_user_may(c->user, verb ? verb : "");
 }
 
 /* The server's own validation leaves the kind out. */
@@ -31,28 +31,28 @@ static int refuse_empty(struct call *c, struct np_err *err)
 
 	if (!causes)
 		return np_fail_nomem(err);
-	if (add_cause(causes, err, "FieldValueInvalid", "spec.resourceAttributes",
-		      "Invalid value: null: exactly one of nonResourceAttributes or "
-		      "resourceAttributes must be specified") < 0)
+	if (sim_add_cause(causes, err, "FieldValueInvalid", "spec.resourceAttributes",
+			  "Invalid value: null: exactly one of nonResourceAttributes or "
+			  "resourceAttributes must be specified") < 0)
 		return np_err_ret(err);
-	return refuse_invalid(c, &who, np_take(causes), err);
+	return sim_refuse_invalid(c, &who, np_take(causes), err);
 }
 
-int answer_review(struct call *c, struct np_err *err)
+int sim_answer_review(struct call *c, struct np_err *err)
 {
-	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
+	NP_AUTO(sim_decoded_done) struct decoded body = { .error = "" };
 	json_t *spec, *attributes;
 
-	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
+	if (sim_decode_json(c->req->body, c->req->body_size, &body, err) < 0)
 		return np_err_ret(err);
 	if (!body.json)
-		return refuse(c, err, 400, "BadRequest", NULL,
-			      "couldn't get version/kind; json parse error: %s", body.error);
+		return sim_refuse(c, err, 400, "BadRequest", NULL,
+				  "couldn't get version/kind; json parse error: %s", body.error);
 	spec = json_object_get(body.json, "spec");
 	attributes = json_object_get(spec, "resourceAttributes");
 	if (!json_is_object(attributes))
 		return refuse_empty(c, err);
-	return answer_json_take(
+	return sim_answer_json_take(
 		c, 201,
 		json_pack("{s:s, s:s, s:{s:n}, s:O, s:{s:b}}", "kind", "SelfSubjectAccessReview",
 			  "apiVersion", "authorization.k8s.io/v1", "metadata", "creationTimestamp",

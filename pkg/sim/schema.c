@@ -232,7 +232,7 @@ static int prune(json_t *value, const struct place *at, json_t *unknown, struct 
 	return 0;
 }
 
-int schema_prune(json_t *object, json_t *unknown, struct np_err *err)
+int sim_schema_prune(json_t *object, json_t *unknown, struct np_err *err)
 {
 	char empty[] = "";
 	const struct place top = { empty, empty };
@@ -276,9 +276,9 @@ static int wrong_type(const json_t *value, const char *needed, const struct plac
 {
 	const char *name = type_name(value);
 
-	return add_cause(c->causes, err, "FieldValueTypeInvalid", at->shown,
-			 "Invalid value: \"%s\": %s in body must be of type %s: \"%s\"", name,
-			 at->shown, needed, name);
+	return sim_add_cause(c->causes, err, "FieldValueTypeInvalid", at->shown,
+			     "Invalid value: \"%s\": %s in body must be of type %s: \"%s\"", name,
+			     at->shown, needed, name);
 }
 
 static bool is_quantity(const char *text)
@@ -304,12 +304,12 @@ static int check_quantity(const json_t *value, const struct place *at, const str
 		return wrong_type(value, "integer,string", at, c, err);
 	if (is_quantity(json_string_value(value)))
 		return 0;
-	quoted = go_quote(json_string_value(value));
+	quoted = sim_go_quote(json_string_value(value));
 	if (!quoted)
 		return np_fail_nomem(err);
-	return add_cause(c->causes, err, "FieldValueInvalid", at->shown,
-			 "Invalid value: %s: %s in body should match '%s'", quoted, at->shown,
-			 quantity);
+	return sim_add_cause(c->causes, err, "FieldValueInvalid", at->shown,
+			     "Invalid value: %s: %s in body should match '%s'", quoted, at->shown,
+			     quantity);
 }
 
 static int check_integer(const json_t *value, const struct field *f, const struct place *at,
@@ -319,10 +319,10 @@ static int check_integer(const json_t *value, const struct field *f, const struc
 		return wrong_type(value, "integer", at, c, err);
 	if (!f->has_min || json_integer_value(value) >= 0)
 		return 0;
-	return add_cause(c->causes, err, "FieldValueInvalid", at->shown,
-			 "Invalid value: %" JSON_INTEGER_FORMAT
-			 ": %s in body should be greater than or equal to 0",
-			 json_integer_value(value), at->shown);
+	return sim_add_cause(c->causes, err, "FieldValueInvalid", at->shown,
+			     "Invalid value: %" JSON_INTEGER_FORMAT
+			     ": %s in body should be greater than or equal to 0",
+			     json_integer_value(value), at->shown);
 }
 
 static int check_required(json_t *object, const struct field *f, const struct place *at,
@@ -334,8 +334,8 @@ static int check_required(json_t *object, const struct field *f, const struct pl
 		if (json_object_get(object, f->required[i]))
 			continue;
 		if (member_of(at, f->required[i], &place, err) < 0 ||
-		    add_cause(c->causes, err, "FieldValueRequired", place.shown, "Required value") <
-			    0)
+		    sim_add_cause(c->causes, err, "FieldValueRequired", place.shown,
+				  "Required value") < 0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -386,11 +386,11 @@ static int check_item(json_t *list, size_t i, const struct place *at, const stru
 		return 0;
 	shown = json_pack("{s:O}", f->list_key,
 			  json_object_get(json_array_get(list, i), f->list_key));
-	text = shown ? go_dump(shown, true) : NULL;
+	text = shown ? sim_go_dump(shown, true) : NULL;
 	if (!text)
 		return np_fail_nomem(err);
-	return add_cause(c->causes, err, "FieldValueDuplicate", place.shown, "Duplicate value: %s",
-			 text);
+	return sim_add_cause(c->causes, err, "FieldValueDuplicate", place.shown,
+			     "Duplicate value: %s", text);
 }
 
 static int check_list(json_t *list, const struct place *at, const struct check *c,
@@ -426,7 +426,7 @@ static int check_value(json_t *value, const struct place *at, const struct check
 	}
 }
 
-int schema_check(json_t *object, const char *version, json_t *causes, struct np_err *err)
+int sim_schema_check(json_t *object, const char *version, json_t *causes, struct np_err *err)
 {
 	const struct check c = { causes, strcmp(version, "v1alpha1") == 0 };
 	char empty[] = "";

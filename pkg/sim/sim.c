@@ -69,7 +69,7 @@ static const char *find_verb(const struct call *c)
 		{ "DELETE", "delete" }, { "GET", "get" },    { "PATCH", "patch" },
 		{ "POST", "create" },   { "PUT", "update" },
 	};
-	const char *watch = param(c, "watch");
+	const char *watch = sim_param(c, "watch");
 	bool is_list = c->route.is_resource && !*c->route.name;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -87,11 +87,11 @@ static const char *find_verb(const struct call *c)
 
 static int read_call(struct call *c, struct np_err *err)
 {
-	c->path = url_decode(c->req->path, strlen(c->req->path), false);
+	c->path = sim_url_decode(c->req->path, strlen(c->req->path), false);
 	c->segments = c->path ? strdup(c->path) : NULL;
 	if (!c->segments)
 		return np_fail_nomem(err);
-	if (query_parse(c->req->query, &c->params, err) < 0)
+	if (sim_query_parse(c->req->query, &c->params, err) < 0)
 		return np_err_ret(err);
 	read_route(&c->route, c->segments);
 	c->verb = find_verb(c);
@@ -120,13 +120,13 @@ static bool is_allowed(const struct call *c)
 	bool is_discovery = strcmp(c->path, "/api") == 0 || strncmp(c->path, "/api/", 5) == 0 ||
 			    strcmp(c->path, "/apis") == 0 || strncmp(c->path, "/apis/", 6) == 0;
 
-	if (is_review(c))
+	if (sim_is_review(c))
 		return true;
 	if (c->route.is_resource)
-		return user_may(c->user, c->verb);
+		return sim_user_may(c->user, c->verb);
 	if (is_public(c->path) || (c->user && is_discovery))
 		return true;
-	return user_may(c->user, "*");
+	return sim_user_may(c->user, "*");
 }
 
 static int refuse_forbidden(struct call *c, struct np_err *err)
@@ -138,9 +138,9 @@ static int refuse_forbidden(struct call *c, struct np_err *err)
 	if (np_serve_reply_header(c->reply, "X-Content-Type-Options", "nosniff", err) < 0)
 		return np_err_ret(err);
 	if (!r->is_resource)
-		return refuse(c, err, 403, "Forbidden", NULL,
-			      "forbidden: User \"%s\" cannot %s path \"%s\"", user_name(c),
-			      *c->verb ? c->verb : "use", c->path);
+		return sim_refuse(c, err, 403, "Forbidden", NULL,
+				  "forbidden: User \"%s\" cannot %s path \"%s\"", user_name(c),
+				  *c->verb ? c->verb : "use", c->path);
 	if (asprintf(&object, *r->name ? " \"%s\"" : "%s", r->name) < 0) {
 		object = NULL;
 		return np_fail_nomem(err);
@@ -150,11 +150,12 @@ static int refuse_forbidden(struct call *c, struct np_err *err)
 		scope = NULL;
 		return np_fail_nomem(err);
 	}
-	return refuse(c, err, 403, "Forbidden", details_of(r->name, r->group, r->resource),
-		      "%s%s%s%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group "
-		      "\"%s\" %s",
-		      r->resource, *r->group ? "." : "", r->group, object, user_name(c), c->verb,
-		      r->resource, r->group, scope);
+	return sim_refuse(
+		c, err, 403, "Forbidden", sim_details_of(r->name, r->group, r->resource),
+		"%s%s%s%s is forbidden: User \"%s\" cannot %s resource \"%s\" in API group "
+		"\"%s\" %s",
+		r->resource, *r->group ? "." : "", r->group, object, user_name(c), c->verb,
+		r->resource, r->group, scope);
 }
 
 static void authenticate(struct call *c)
@@ -162,7 +163,7 @@ static void authenticate(struct call *c)
 	const char *header = np_serve_header(c->req, "Authorization");
 
 	if (header && strncasecmp(header, "Bearer ", 7) == 0)
-		c->user = users_by_token(&c->sim->users, header + 7);
+		c->user = sim_users_by_token(&c->sim->users, header + 7);
 	c->is_authentic = !header || c->user;
 }
 
@@ -183,7 +184,7 @@ static bool is_ours(const struct call *c)
 {
 	const struct route *r = &c->route;
 
-	return strcmp(r->group, GROUP) == 0 && is_version_served(c->sim, r->version) &&
+	return strcmp(r->group, GROUP) == 0 && sim_is_version_served(c->sim, r->version) &&
 	       strcmp(r->resource, PLURAL) == 0 && (!c->sim->cluster_scoped || !*r->ns);
 }
 
@@ -192,8 +193,8 @@ static int warn_deprecated(struct call *c, struct np_err *err)
 	/* A Supervisor old enough to have no other version did not call this one deprecated. */
 	if (strcmp(c->route.version, "v1alpha1") != 0 || c->sim->cluster_scoped)
 		return 0;
-	return add_warning(c, GROUP "/v1alpha1 " KIND " is deprecated; use " STORED_API " " KIND,
-			   err);
+	return sim_add_warning(
+		c, GROUP "/v1alpha1 " KIND " is deprecated; use " STORED_API " " KIND, err);
 }
 
 static int answer_classes(struct call *c, struct np_err *err)
@@ -203,15 +204,16 @@ static int answer_classes(struct call *c, struct np_err *err)
 	if (warn_deprecated(c, err) < 0)
 		return np_err_ret(err);
 	if (strcmp(c->verb, "list") == 0)
-		return answer_list(c, err);
+		return sim_answer_list(c, err);
 	if (strcmp(c->verb, "watch") == 0)
-		return answer_watch(c, err);
+		return sim_answer_watch(c, err);
 	if (*r->sub && strcmp(r->sub, "status") != 0)
-		return refuse_not_found(c, err);
+		return sim_refuse_not_found(c, err);
 	if (*r->sub && strcmp(c->verb, "get") != 0)
-		return refuse(c, err, 405, "MethodNotAllowed", details_of(NULL, GROUP, PLURAL),
-			      "%s is not supported on the status here", c->verb);
-	return answer_class(c, err);
+		return sim_refuse(c, err, 405, "MethodNotAllowed",
+				  sim_details_of(NULL, GROUP, PLURAL),
+				  "%s is not supported on the status here", c->verb);
+	return sim_answer_class(c, err);
 }
 
 static int answer_resource(struct call *c, struct np_err *err)
@@ -219,33 +221,33 @@ static int answer_resource(struct call *c, struct np_err *err)
 	const struct route *r = &c->route;
 
 	if (!is_acceptable(c))
-		return refuse(c, err, 406, "NotAcceptable", NULL,
-			      "only the following media types are accepted: application/json, "
-			      "application/yaml, application/vnd.kubernetes.protobuf");
+		return sim_refuse(c, err, 406, "NotAcceptable", NULL,
+				  "only the following media types are accepted: application/json, "
+				  "application/yaml, application/vnd.kubernetes.protobuf");
 	if (!*r->group && strcmp(r->version, "v1") == 0 && strcmp(r->resource, "namespaces") == 0 &&
 	    !*r->sub)
-		return answer_namespaces(c, err);
-	if (is_review(c))
-		return answer_review(c, err);
-	if (is_other_kind(c))
-		return answer_other(c, err);
+		return sim_answer_namespaces(c, err);
+	if (sim_is_review(c))
+		return sim_answer_review(c, err);
+	if (sim_is_untyped(c))
+		return sim_answer_untyped(c, err);
 	if (!is_ours(c))
-		return answer_no_page(c, err);
+		return sim_answer_no_page(c, err);
 	return answer_classes(c, err);
 }
 
-int answer_call(struct call *c, struct np_err *err)
+int sim_answer_call(struct call *c, struct np_err *err)
 {
 	if (!c->is_authentic)
-		return refuse(c, err, 401, "Unauthorized", NULL, "Unauthorized");
+		return sim_refuse(c, err, 401, "Unauthorized", NULL, "Unauthorized");
 	if (strncmp(c->path, "/sim/", 5) == 0)
-		return answer_faults(c, err);
+		return sim_answer_faults(c, err);
 	if (!is_allowed(c))
 		return refuse_forbidden(c, err);
 	if (c->req->body_size > BODY_MAX)
-		return refuse(c, err, 413, "RequestEntityTooLarge", NULL,
-			      "Request entity too large: limit is %d", BODY_MAX);
-	return c->route.is_resource ? answer_resource(c, err) : answer_discovery(c, err);
+		return sim_refuse(c, err, 413, "RequestEntityTooLarge", NULL,
+				  "Request entity too large: limit is %d", BODY_MAX);
+	return c->route.is_resource ? answer_resource(c, err) : sim_answer_discovery(c, err);
 }
 
 /* --- the log -------------------------------------------------------------------------------- */
@@ -268,8 +270,8 @@ static void log_call(const struct call *c)
 
 	if (!c->sim->log || strncmp(c->path, "/sim/", 5) == 0 || !agent || !query)
 		return;
-	make_utf8(agent);
-	make_utf8(query);
+	sim_make_utf8(agent);
+	sim_make_utf8(query);
 	entry = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:s}", "verb", c->verb, "method",
 			  c->req->method, "path", c->path, "query", query, "status", (int)status,
 			  "user", logged_user(c), "userAgent", agent);
@@ -289,8 +291,8 @@ int np_sim_handle(struct np_sim *sim, const struct np_serve_request *req,
 		return np_err_ret(err);
 	authenticate(&c);
 	if (strncmp(c.path, "/sim/", 5) != 0)
-		f = faults_meet(&sim->faults, req->method, c.path);
-	done = f ? answer_faulty(&c, f, err) : answer_call(&c, err);
+		f = sim_faults_meet(&sim->faults, req->method, c.path);
+	done = f ? sim_inject_fault(&c, f, err) : sim_answer_call(&c, err);
 	if (done < 0)
 		return done;
 	log_call(&c);
@@ -311,13 +313,13 @@ static int add_random_user(struct np_sim *sim, const char *name, const char *ver
 		file = NULL;
 		return np_fail_nomem(err);
 	}
-	if (dir && (is_there = state_read(dir, file, &token, err)) < 0)
+	if (dir && (is_there = sim_state_read(dir, file, &token, err)) < 0)
 		return is_there;
-	if (!is_there && random_hex(TOKEN_BYTES, &token, err) < 0)
+	if (!is_there && sim_random_hex(TOKEN_BYTES, &token, err) < 0)
 		return np_err_ret(err);
-	if (dir && !is_there && state_write(dir, file, token, err) < 0)
+	if (dir && !is_there && sim_state_write(dir, file, token, err) < 0)
 		return np_err_ret(err);
-	return users_add(&sim->users, name, token, verbs, err);
+	return sim_users_add(&sim->users, name, token, verbs, err);
 }
 
 static int add_users(struct np_sim *sim, const char *token_file, struct np_err *err)
@@ -329,19 +331,19 @@ static int add_users(struct np_sim *sim, const char *token_file, struct np_err *
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (add_random_user(sim, rows[i].name, rows[i].verbs, err) < 0)
 			return np_err_ret(err);
-	return token_file ? users_load(&sim->users, token_file, err) : 0;
+	return token_file ? sim_users_load(&sim->users, token_file, err) : 0;
 }
 
 static int read_seed(struct np_sim *sim, struct np_err *err)
 {
 	const char *dir = sim->store.dir;
-	int is_there = dir ? state_read(dir, "cluster-id", &sim->seed, err) : 0;
+	int is_there = dir ? sim_state_read(dir, "cluster-id", &sim->seed, err) : 0;
 
 	if (is_there != 0)
 		return is_there < 0 ? is_there : 0;
-	if (random_hex(TOKEN_BYTES, &sim->seed, err) < 0)
+	if (sim_random_hex(TOKEN_BYTES, &sim->seed, err) < 0)
 		return np_err_ret(err);
-	return dir ? state_write(dir, "cluster-id", sim->seed, err) : 0;
+	return dir ? sim_state_write(dir, "cluster-id", sim->seed, err) : 0;
 }
 
 static int add_namespaces(struct np_sim *sim, const struct np_sim_options *o, struct np_err *err)
@@ -350,7 +352,7 @@ static int add_namespaces(struct np_sim *sim, const struct np_sim_options *o, st
 		return 0;
 	sim->namespaces = json_array();
 	for (size_t i = 0; i < o->n_namespaces; i++) {
-		if (!is_dns_label(o->namespaces[i]))
+		if (!sim_is_dns_label(o->namespaces[i]))
 			return np_fail(err, NP_E_USAGE,
 				       "'%s' is no namespace: lower case letters, digits and '-' "
 				       "are needed",
@@ -371,10 +373,10 @@ int np_sim_new(const struct np_sim_options *o, struct np_sim **ret, struct np_er
 	sim->cluster_scoped = o->cluster_scoped;
 	sim->log = o->log;
 	sim->log_ctx = o->log_ctx;
-	if (store_open(&sim->store, o->state_dir, err) < 0 ||
-	    store_open(&sim->others, NULL, err) < 0 || read_seed(sim, err) < 0 ||
+	if (sim_store_open(&sim->store, o->state_dir, err) < 0 ||
+	    sim_store_open(&sim->untyped, NULL, err) < 0 || read_seed(sim, err) < 0 ||
 	    add_namespaces(sim, o, err) < 0 || add_users(sim, o->token_file, err) < 0 ||
-	    identity_make(&sim->identity, o->state_dir, err) < 0)
+	    sim_identity_make(&sim->identity, o->state_dir, err) < 0)
 		return np_err_ret(err);
 	*ret = np_take(sim);
 	return 0;
@@ -384,11 +386,11 @@ void np_sim_free(struct np_sim *sim)
 {
 	if (!sim)
 		return;
-	store_done(&sim->store);
-	store_done(&sim->others);
-	users_done(&sim->users);
-	identity_done(&sim->identity);
-	faults_done(&sim->faults);
+	sim_store_done(&sim->store);
+	sim_store_done(&sim->untyped);
+	sim_users_done(&sim->users);
+	sim_identity_done(&sim->identity);
+	sim_faults_done(&sim->faults);
 	json_decref(sim->namespaces);
 	free(sim->seed);
 	free(sim);

@@ -68,7 +68,7 @@ static void test_sim__corrupt_state_folder_is_reported(void **state)
 		char path[400];
 		struct np_sim *sim = (struct np_sim *)path;
 
-		assert_int_equal(state_write(*state, rows[i].file, rows[i].text, &err), 0);
+		assert_int_equal(sim_state_write(*state, rows[i].file, rows[i].text, &err), 0);
 		assert_int_equal(np_sim_new(&o, &sim, &err), -NP_E_SPEC);
 		assert_ptr_equal(sim, path);
 		if (!strstr(err.text, rows[i].error) || !strstr(err.text, rows[i].file))
@@ -87,19 +87,19 @@ static void test_sim__a_token_file_adds_users(void **state)
 	const struct user *patcher;
 
 	snprintf(path, sizeof(path), "%s/tokens", (const char *)*state);
-	assert_int_equal(state_write(*state, "tokens",
-				     "# comment\nt0ken,patcher,get,patch,delete\r\nother,idle\n",
-				     &err),
-			 0);
+	assert_int_equal(
+		sim_state_write(*state, "tokens",
+				"# comment\nt0ken,patcher,get,patch,delete\r\nother,idle\n", &err),
+		0);
 	sim = new_sim(&o);
-	patcher = users_by_token(&sim->users, "t0ken");
+	patcher = sim_users_by_token(&sim->users, "t0ken");
 	assert_non_null(patcher);
-	assert_true(user_may(patcher, "patch") && user_may(patcher, "get"));
-	assert_false(user_may(patcher, "list") || user_may(patcher, "pat"));
-	assert_false(user_may(patcher, "deletecollection"));
-	assert_false(user_may(users_by_token(&sim->users, "other"), "get"));
+	assert_true(sim_user_may(patcher, "patch") && sim_user_may(patcher, "get"));
+	assert_false(sim_user_may(patcher, "list") || sim_user_may(patcher, "pat"));
+	assert_false(sim_user_may(patcher, "deletecollection"));
+	assert_false(sim_user_may(sim_users_by_token(&sim->users, "other"), "get"));
 	np_sim_free(np_take(sim));
-	assert_int_equal(state_write(*state, "tokens", "a,b\ns3cret\n", &err), 0);
+	assert_int_equal(sim_state_write(*state, "tokens", "a,b\ns3cret\n", &err), 0);
 	assert_int_equal(np_sim_new(&o, &sim, &err), -NP_E_SPEC);
 	assert_non_null(strstr(err.text, "tokens:2: token,user[,verb...] is needed"));
 	assert_null(strstr(err.text, "s3cret"));

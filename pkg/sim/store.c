@@ -63,7 +63,7 @@ static int write_bytes(const char *path, const char *text, struct np_err *err)
 }
 
 /* A reader, the next start among them, sees the file whole or not at all. */
-int state_write(const char *dir, const char *name, const char *text, struct np_err *err)
+int sim_state_write(const char *dir, const char *name, const char *text, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *path = NULL;
 	NP_AUTO(np_freep) char *next = NULL;
@@ -74,7 +74,7 @@ int state_write(const char *dir, const char *name, const char *text, struct np_e
 	return rename(next, path) < 0 ? fail_path(path, err) : 0;
 }
 
-int state_read(const char *dir, const char *name, char **ret, struct np_err *err)
+int sim_state_read(const char *dir, const char *name, char **ret, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *path = NULL;
 	size_t size;
@@ -105,7 +105,7 @@ static int save_version(const struct store *s, struct np_err *err)
 	if (!s->dir)
 		return 0;
 	snprintf(text, sizeof(text), "%" PRIu64 "\n", s->version);
-	return state_write(s->dir, version_file, text, err);
+	return sim_state_write(s->dir, version_file, text, err);
 }
 
 static int save_object(const struct store *s, const char *key, const json_t *object,
@@ -121,7 +121,7 @@ static int save_object(const struct store *s, const char *key, const json_t *obj
 		return np_fail_nomem(err);
 	if (object_file(key, &name, err) < 0 || save_version(s, err) < 0)
 		return np_err_ret(err);
-	return state_write(s->dir, name, text, err);
+	return sim_state_write(s->dir, name, text, err);
 }
 
 static int erase_object(const struct store *s, const char *key, struct np_err *err)
@@ -139,7 +139,7 @@ static int erase_object(const struct store *s, const char *key, struct np_err *e
 
 /* --- the objects ---------------------------------------------------------------------------- */
 
-size_t store_seek(const struct store *s, const char *key)
+size_t sim_store_seek(const struct store *s, const char *key)
 {
 	size_t low = 0, high = s->n;
 
@@ -159,9 +159,9 @@ static bool is_at(const struct store *s, size_t i, const char *key)
 	return i < s->n && strcmp(s->items[i].key, key) == 0;
 }
 
-json_t *store_find(const struct store *s, const char *key)
+json_t *sim_store_find(const struct store *s, const char *key)
 {
-	size_t i = store_seek(s, key);
+	size_t i = sim_store_seek(s, key);
 
 	return is_at(s, i, key) ? s->items[i].json : NULL;
 }
@@ -184,7 +184,7 @@ static int grow(struct store *s, struct np_err *err)
 /* Replaces or inserts; keeps a reference of its own. */
 static int insert(struct store *s, const char *key, json_t *object, struct np_err *err)
 {
-	size_t i = store_seek(s, key);
+	size_t i = sim_store_seek(s, key);
 	char *copy;
 
 	if (is_at(s, i, key)) {
@@ -225,10 +225,10 @@ static int set_version(json_t *object, uint64_t version)
 	return json_object_set_new(meta, "resourceVersion", json_string(text));
 }
 
-int store_put_take(struct store *s, const char *key, json_t *object, struct np_err *err)
+int sim_store_put_take(struct store *s, const char *key, json_t *object, struct np_err *err)
 {
 	json_auto_t *taken = object;
-	const char *type = store_find(s, key) ? "MODIFIED" : "ADDED";
+	const char *type = sim_store_find(s, key) ? "MODIFIED" : "ADDED";
 
 	if (set_version(taken, s->version + 1) < 0)
 		return np_fail_nomem(err);
@@ -239,9 +239,9 @@ int store_put_take(struct store *s, const char *key, json_t *object, struct np_e
 	return 0;
 }
 
-int store_remove(struct store *s, const char *key, json_t **ret, struct np_err *err)
+int sim_store_remove(struct store *s, const char *key, json_t **ret, struct np_err *err)
 {
-	size_t i = store_seek(s, key);
+	size_t i = sim_store_seek(s, key);
 	json_auto_t *last = json_deep_copy(s->items[i].json);
 
 	if (!last || set_version(last, s->version + 1) < 0)
@@ -282,12 +282,12 @@ static int read_object(struct store *s, const char *name, struct np_err *err)
 		return key ? 0 : np_fail_nomem(err);
 	*cut = '/';
 	key[strlen(key) - strlen(suffix)] = '\0';
-	if (state_read(s->dir, name, &text, err) < 0)
+	if (sim_state_read(s->dir, name, &text, err) < 0)
 		return np_err_ret(err);
 	object = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	if (!object)
 		return np_fail(err, NP_E_SPEC, "'%s/%s': is no JSON object", s->dir, name);
-	if (raise_version(s, meta_text(object, "resourceVersion"), name, err) < 0)
+	if (raise_version(s, sim_meta_text(object, "resourceVersion"), name, err) < 0)
 		return np_err_ret(err);
 	return insert(s, key, object, err);
 }
@@ -322,7 +322,7 @@ static int read_state(struct store *s, struct np_err *err)
 
 	if (mkdir(s->dir, 0700) < 0 && errno != EEXIST)
 		return fail_path(s->dir, err);
-	if (state_read(s->dir, version_file, &version, err) < 0)
+	if (sim_state_read(s->dir, version_file, &version, err) < 0)
 		return np_err_ret(err);
 	if (version)
 		version[strcspn(version, "\n")] = '\0';
@@ -331,7 +331,7 @@ static int read_state(struct store *s, struct np_err *err)
 	return read_objects(s, err);
 }
 
-int store_open(struct store *s, const char *dir, struct np_err *err)
+int sim_store_open(struct store *s, const char *dir, struct np_err *err)
 {
 	/* A real server has used up some versions by the time it serves: no test may count on 1. */
 	s->version = 100;
@@ -344,7 +344,7 @@ int store_open(struct store *s, const char *dir, struct np_err *err)
 	return s->dir ? read_state(s, err) : np_fail_nomem(err);
 }
 
-void store_done(struct store *s)
+void sim_store_done(struct store *s)
 {
 	for (size_t i = 0; i < s->n; i++) {
 		free(s->items[i].key);

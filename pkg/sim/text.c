@@ -15,7 +15,7 @@ enum {
 	UID_BYTES = 16,
 };
 
-json_t *copy_flat(json_t *j)
+json_t *sim_copy_flat(json_t *j)
 {
 	json_auto_t *copy = json_copy(j);
 
@@ -41,7 +41,7 @@ static const struct escape *find_escape(const char *p)
 	return NULL;
 }
 
-char *go_dump(const json_t *j, bool sorted)
+char *sim_go_dump(const json_t *j, bool sorted)
 {
 	size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | (sorted ? JSON_SORT_KEYS : 0);
 	NP_AUTO(np_freep) char *plain = json_dumps(j, flags);
@@ -73,7 +73,7 @@ char *go_dump(const json_t *j, bool sorted)
 	return text;
 }
 
-char *go_quote(const char *text)
+char *sim_go_quote(const char *text)
 {
 	char *quoted = malloc(strlen(text) * 4 + 3), *p = quoted;
 
@@ -97,7 +97,7 @@ char *go_quote(const char *text)
 	return quoted;
 }
 
-void make_utf8(char *text)
+void sim_make_utf8(char *text)
 {
 	json_auto_t *fits = json_string(text);
 
@@ -114,7 +114,7 @@ static int hex_digit(char c)
 	return at ? (int)(at - digits) : -1;
 }
 
-char *url_decode(const char *text, size_t size, bool plus)
+char *sim_url_decode(const char *text, size_t size, bool plus)
 {
 	NP_AUTO(np_freep) char *out = malloc(size + 1);
 	size_t n = 0;
@@ -136,7 +136,7 @@ char *url_decode(const char *text, size_t size, bool plus)
 		n++;
 	}
 	out[n] = '\0';
-	make_utf8(out);
+	sim_make_utf8(out);
 	return np_take(out);
 }
 
@@ -151,12 +151,12 @@ static int add_param(json_t *params, const char *text, size_t size)
 		return -1;
 	if (!equals || name_size + 1 == size || json_object_get(params, name))
 		return 0;
-	value = url_decode(equals + 1, size - name_size - 1, true);
-	make_utf8(name);
+	value = sim_url_decode(equals + 1, size - name_size - 1, true);
+	sim_make_utf8(name);
 	return value ? json_object_set_new(params, name, json_string(value)) : -1;
 }
 
-int query_parse(const char *query, json_t **ret, struct np_err *err)
+int sim_query_parse(const char *query, json_t **ret, struct np_err *err)
 {
 	json_auto_t *params = json_object();
 
@@ -183,7 +183,7 @@ static void swap_chars(char *text, const char *from, const char *to)
 	}
 }
 
-char *base64url(const char *text)
+char *sim_base64url(const char *text)
 {
 	size_t size = strlen(text);
 	char *out = malloc(size / 3 * 4 + 5);
@@ -196,7 +196,7 @@ char *base64url(const char *text)
 	return out;
 }
 
-char *base64url_decode(const char *text)
+char *sim_base64url_decode(const char *text)
 {
 	size_t size = strlen(text), padded = (size + 3) / 4 * 4;
 	NP_AUTO(np_freep) char *in = malloc(padded + 1);
@@ -232,12 +232,12 @@ static bool is_dns_part(const char *text, size_t size)
 	return true;
 }
 
-bool is_dns_label(const char *text)
+bool sim_is_dns_label(const char *text)
 {
 	return strlen(text) <= LABEL_MAX_BYTES && is_dns_part(text, strlen(text));
 }
 
-bool is_dns_subdomain(const char *text)
+bool sim_is_dns_subdomain(const char *text)
 {
 	if (strlen(text) > NAME_MAX_BYTES)
 		return false;
@@ -252,7 +252,7 @@ bool is_dns_subdomain(const char *text)
 	}
 }
 
-bool is_label_value(const char *text)
+bool sim_is_label_value(const char *text)
 {
 	size_t size = strlen(text);
 
@@ -267,12 +267,12 @@ bool is_label_value(const char *text)
 	return true;
 }
 
-void time_text(time_t t, char buf[static TIME_TEXT_MAX])
+void sim_time_text(time_t t, char buf[static SIM_TIME_TEXT_MAX])
 {
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
-	strftime(buf, TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	strftime(buf, SIM_TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
 static void format_uid(unsigned char b[static UID_BYTES], unsigned version,
@@ -290,7 +290,7 @@ static void format_uid(unsigned char b[static UID_BYTES], unsigned version,
 	}
 }
 
-int random_uid(char buf[static UID_TEXT_MAX], struct np_err *err)
+int sim_random_uid(char buf[static UID_TEXT_MAX], struct np_err *err)
 {
 	unsigned char bytes[UID_BYTES];
 
@@ -300,8 +300,8 @@ int random_uid(char buf[static UID_TEXT_MAX], struct np_err *err)
 	return 0;
 }
 
-int derived_uid(const char *seed, const char *name, char buf[static UID_TEXT_MAX],
-		struct np_err *err)
+int sim_derived_uid(const char *seed, const char *name, char buf[static UID_TEXT_MAX],
+		    struct np_err *err)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	NP_AUTO(np_freep) char *text = NULL;
@@ -316,7 +316,7 @@ int derived_uid(const char *seed, const char *name, char buf[static UID_TEXT_MAX
 	return 0;
 }
 
-int random_hex(size_t n, char **ret, struct np_err *err)
+int sim_random_hex(size_t n, char **ret, struct np_err *err)
 {
 	NP_AUTO(np_freep) unsigned char *bytes = malloc(n);
 	char *text = malloc(2 * n + 1);
@@ -331,7 +331,7 @@ int random_hex(size_t n, char **ret, struct np_err *err)
 	return 0;
 }
 
-const char *meta_text(const json_t *object, const char *key)
+const char *sim_meta_text(const json_t *object, const char *key)
 {
 	return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
 }

@@ -9,8 +9,8 @@
 
 enum { TOKENS_MAX = 1 << 20 };
 
-int users_add(struct users *u, const char *name, const char *token, const char *verbs,
-	      struct np_err *err)
+int sim_users_add(struct users *u, const char *name, const char *token, const char *verbs,
+		  struct np_err *err)
 {
 	struct user *items = reallocarray(u->items, u->n + 1, sizeof(*items));
 	struct user *user;
@@ -26,7 +26,7 @@ int users_add(struct users *u, const char *name, const char *token, const char *
 	return user->name && user->token && user->verbs ? 0 : np_fail_nomem(err);
 }
 
-void users_done(struct users *u)
+void sim_users_done(struct users *u)
 {
 	for (size_t i = 0; i < u->n; i++) {
 		free(u->items[i].name);
@@ -37,7 +37,7 @@ void users_done(struct users *u)
 	*u = (struct users){ 0, NULL };
 }
 
-const struct user *users_by_token(const struct users *u, const char *token)
+const struct user *sim_users_by_token(const struct users *u, const char *token)
 {
 	size_t size = strlen(token);
 
@@ -48,7 +48,7 @@ const struct user *users_by_token(const struct users *u, const char *token)
 	return NULL;
 }
 
-bool user_may(const struct user *u, const char *verb)
+bool sim_user_may(const struct user *u, const char *verb)
 {
 	if (!u)
 		return false;
@@ -75,10 +75,10 @@ static int add_line(struct users *u, const char *path, unsigned number, char *li
 	for (char *p = line; p && *p; p++)
 		if (*p == ',')
 			*p = ' ';
-	return users_add(u, name, token, line ? line : "", err);
+	return sim_users_add(u, name, token, line ? line : "", err);
 }
 
-int users_load(struct users *u, const char *path, struct np_err *err)
+int sim_users_load(struct users *u, const char *path, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
 	char *rest, *line;

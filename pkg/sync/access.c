@@ -35,8 +35,8 @@ static int ask(struct np_kube *k, const struct np_kube_resource *r, const char *
 		       r->group, ns ? " in namespace '" : "", ns ? ns : "", ns ? "'" : "");
 }
 
-int np_apply_rights(struct np_kube *k, const struct np_kube_resource *r, size_t n_namespaces,
-		    const char *const *namespaces, struct np_err *err)
+int np_sync_check_access(struct np_kube *k, const struct np_kube_resource *r, size_t n_namespaces,
+			 const char *const *namespaces, struct np_err *err)
 {
 	size_t n = r->namespaced ? n_namespaces : 1;
 

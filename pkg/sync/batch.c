@@ -10,25 +10,25 @@
 #include "nodeprep/render.h"
 #include "nodeprep/sync.h"
 
-static const char *const result_names[NP_APPLY_RESULT_MAX] = {
-	[NP_APPLY_UNCHANGED] = "unchanged",
-	[NP_APPLY_PATCHED] = "patched",
-	[NP_APPLY_FAILED] = "failed",
+static const char *const result_names[NP_SYNC_RESULT_MAX] = {
+	[NP_SYNC_UNCHANGED] = "unchanged",
+	[NP_SYNC_PATCHED] = "patched",
+	[NP_SYNC_FAILED] = "failed",
 };
 
-const char *np_apply_result_name(enum np_apply_result result)
+const char *np_sync_result_name(enum np_sync_result result)
 {
 	return result_names[result];
 }
 
-void np_apply_done(struct np_apply *a)
+void np_sync_done(struct np_sync *a)
 {
 	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
 		free(a->classes[i].resource_version);
 	free(a->classes);
 	np_plan_done(&a->plan);
-	np_fetched_done(&a->fetched);
-	*a = (struct np_apply){ 0 };
+	np_sync_fetched_done(&a->fetched);
+	*a = (struct np_sync){ 0 };
 }
 
 /* Sets *ret to the pools of class `i`, as an input of their own; the caller frees its array. */
@@ -44,16 +44,16 @@ static int pools_of(const struct np_plan *plan, size_t i, struct np_input *ret, 
 	return 0;
 }
 
-static int keep_version(struct np_apply_class *result, const json_t *class, struct np_err *err)
+static int keep_version(struct np_sync_outcome *result, const json_t *class, struct np_err *err)
 {
-	const char *version = apply_meta_text(class, "resourceVersion");
+	const char *version = np_json_meta_text(class, "resourceVersion");
 
 	result->resource_version = strdup(version ? version : "");
 	return result->resource_version ? 0 : np_fail_nomem(err);
 }
 
 /* A class that was planned again after a conflict is what the result is about. */
-static int replace_fetched(struct np_apply *apply, size_t i, json_t *planned_from,
+static int replace_fetched(struct np_sync *apply, size_t i, json_t *planned_from,
 			   struct np_err *err)
 {
 	const struct np_doc *old = apply->plan.classes[i].class->doc;
@@ -79,25 +79,25 @@ static void pools_done(struct np_input *pools)
 	free(pools->pools);
 }
 
-static int sync_class(struct np_kube *k, const struct np_apply_options *o, struct np_apply *apply,
+static int sync_class(struct np_kube *k, const struct np_sync_options *o, struct np_sync *apply,
 		      size_t i, struct np_err *err)
 {
 	const struct np_plan_class *c = &apply->plan.classes[i];
-	struct np_apply_class *result = &apply->classes[i];
-	NP_AUTO(np_one_done) struct np_one_result r = { 0 };
+	struct np_sync_outcome *result = &apply->classes[i];
+	NP_AUTO(np_sync_class_done) struct np_class_sync_result r = { 0 };
 	NP_AUTO(pools_done) struct np_input pools = { 0 };
-	struct np_one one = { .resource = &apply->fetched.resource,
-			      .ns = c->ns,
-			      .name = c->name,
-			      .object = c->class->node.json,
-			      .plan = o->plan,
-			      .dry_run = o->dry_run,
-			      .strict = true };
+	struct np_class_sync one = { .resource = &apply->fetched.resource,
+				     .ns = c->ns,
+				     .name = c->name,
+				     .object = c->class->node.json,
+				     .plan = o->plan,
+				     .dry_run = o->dry_run,
+				     .strict = true };
 
 	if (pools_of(&apply->plan, i, &pools, err) < 0)
 		return np_err_ret(err);
 	one.pools = &pools;
-	if (np_one_apply(k, &one, &r, err) < 0)
+	if (np_sync_class(k, &one, &r, err) < 0)
 		return np_err_ret(err);
 	result->result = r.result;
 	result->attempts = r.attempts;
@@ -114,11 +114,11 @@ static int sync_class(struct np_kube *k, const struct np_apply_options *o, struc
 }
 
 /* A class that is up to date is neither planned again nor sent. */
-static void apply_class(struct np_kube *k, const struct np_apply_options *o, struct np_apply *apply,
+static void apply_class(struct np_kube *k, const struct np_sync_options *o, struct np_sync *apply,
 			size_t i)
 {
 	const struct np_plan_class *c = &apply->plan.classes[i];
-	struct np_apply_class *result = &apply->classes[i];
+	struct np_sync_outcome *result = &apply->classes[i];
 	int r;
 
 	if (json_object_size(c->change.patch) > 0)
@@ -126,21 +126,21 @@ static void apply_class(struct np_kube *k, const struct np_apply_options *o, str
 	else
 		r = c->class ? keep_version(result, c->class->node.json, &result->error) : 0;
 	if (r < 0)
-		result->result = NP_APPLY_FAILED;
+		result->result = NP_SYNC_FAILED;
 }
 
-static int fail_stopped(struct np_apply_class *result)
+static int fail_stopped(struct np_sync_outcome *result)
 {
-	result->result = NP_APPLY_FAILED;
+	result->result = NP_SYNC_FAILED;
 	return np_fail(&result->error, NP_E_RETRY, "interrupted before it was written");
 }
 
-static bool is_stopped(const struct np_apply_watch *w)
+static bool is_stopped(const struct np_progress *w)
 {
 	return w->is_stopped && w->is_stopped(w->ctx);
 }
 
-static int apply_classes(struct np_kube *k, const struct np_apply_options *o, struct np_apply *a,
+static int apply_classes(struct np_kube *k, const struct np_sync_options *o, struct np_sync *a,
 			 struct np_err *err)
 {
 	size_t n = a->plan.n_classes;
@@ -149,20 +149,20 @@ static int apply_classes(struct np_kube *k, const struct np_apply_options *o, st
 	if (!a->classes)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < n; i++) {
-		apply_report(&o->watch, NP_APPLY_WRITING, i, n);
-		a->was_stopped = a->was_stopped || is_stopped(&o->watch);
+		sync_report(&o->progress, NP_SYNC_WRITING, i, n);
+		a->was_stopped = a->was_stopped || is_stopped(&o->progress);
 		if (a->was_stopped && json_object_size(a->plan.classes[i].change.patch) > 0)
 			fail_stopped(&a->classes[i]);
 		else
 			apply_class(k, o, a, i);
 	}
-	apply_report(&o->watch, NP_APPLY_WRITING, n, n);
+	sync_report(&o->progress, NP_SYNC_WRITING, n, n);
 	return 0;
 }
 
 /* Plans again where a conflict made a class be planned from another state than the plan's. */
-static int plan_again(const struct np_input *in, const struct np_plan_options *o,
-		      struct np_apply *a, struct np_err *err)
+static int plan_again(const struct np_input *in, const struct np_plan_options *o, struct np_sync *a,
+		      struct np_err *err)
 {
 	NP_AUTO(np_plan_done) struct np_plan old = { 0 };
 	struct np_plan_options options = *o;
@@ -176,13 +176,13 @@ static int plan_again(const struct np_input *in, const struct np_plan_options *o
 	return np_plan_make(in, &options, &a->plan, err);
 }
 
-int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_apply_options *o,
-		 struct np_apply *ret, struct np_err *err)
+int np_sync_run(struct np_kube *k, const struct np_input *in, const struct np_sync_options *o,
+		struct np_sync *ret, struct np_err *err)
 {
-	NP_AUTO(np_apply_done) struct np_apply a = { .dry_run = o->dry_run };
-	struct np_apply_options options = *o;
+	NP_AUTO(np_sync_done) struct np_sync a = { .dry_run = o->dry_run };
+	struct np_sync_options options = *o;
 
-	if (apply_fetch(k, in, &o->watch, &a.fetched, err) < 0)
+	if (sync_fetch(k, in, &o->progress, &a.fetched, err) < 0)
 		return np_err_ret(err);
 	options.plan.classes = a.fetched.items;
 	options.plan.n_classes = a.fetched.n;
@@ -192,14 +192,14 @@ int np_apply_run(struct np_kube *k, const struct np_input *in, const struct np_a
 	    (apply_classes(k, &options, &a, err) < 0 || plan_again(in, &options.plan, &a, err) < 0))
 		return np_err_ret(err);
 	/* Behind the writes, which may have planned again: the warnings belong to what is reported. */
-	if (!o->plan.revert && np_bindings_note(k, &a.fetched.resource, &a.plan, err) < 0)
+	if (!o->plan.revert && np_check_bindings(k, &a.fetched.resource, &a.plan, err) < 0)
 		return np_err_ret(err);
 	*ret = a;
-	a = (struct np_apply){ 0 };
+	a = (struct np_sync){ 0 };
 	return 0;
 }
 
-enum np_code np_apply_code(const struct np_apply *a)
+enum np_code np_sync_code(const struct np_sync *a)
 {
 	enum np_code worst = np_plan_code(&a->plan);
 
@@ -224,10 +224,10 @@ static json_t *error_tree(const struct np_err *error)
 }
 
 /* Where nothing was written, a class that cannot be is the one that failed. */
-static int add_result(json_t *c, const struct np_plan_class *p, const struct np_apply_class *r)
+static int add_result(json_t *c, const struct np_plan_class *p, const struct np_sync_outcome *r)
 {
-	const char *result = p->class ? np_apply_result_name(r ? r->result : NP_APPLY_UNCHANGED)
-				      : np_apply_result_name(NP_APPLY_FAILED);
+	const char *result = p->class ? np_sync_result_name(r ? r->result : NP_SYNC_UNCHANGED)
+				      : np_sync_result_name(NP_SYNC_FAILED);
 	const char *version = r ? r->resource_version : NULL;
 
 	if (json_object_set_new(c, "result", json_string(result)) < 0 ||
@@ -246,7 +246,7 @@ static const char *dry_run_name(enum np_dry_run dry_run)
 }
 
 /* What befell a class is told among the errors too: one place to look. */
-static int add_results(json_t *tree, const struct np_apply *a)
+static int add_results(json_t *tree, const struct np_sync *a)
 {
 	json_t *errors = json_object_get(tree, "errors");
 	json_t *classes = json_object_get(tree, "classes");
@@ -255,7 +255,7 @@ static int add_results(json_t *tree, const struct np_apply *a)
 	size_t i;
 
 	json_array_foreach (classes, i, c) {
-		const struct np_apply_class *r = a->classes ? &a->classes[i] : NULL;
+		const struct np_sync_outcome *r = a->classes ? &a->classes[i] : NULL;
 
 		if (add_result(c, &a->plan.classes[i], r) < 0)
 			return -1;
@@ -266,7 +266,7 @@ static int add_results(json_t *tree, const struct np_apply *a)
 	return json_object_set_new(tree, "dryRun", dry_run ? json_string(dry_run) : json_null());
 }
 
-json_t *np_apply_tree(const struct np_apply *a)
+json_t *np_sync_tree(const struct np_sync *a)
 {
 	json_auto_t *tree = np_render_plan_tree(&a->plan);
 

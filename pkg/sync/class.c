@@ -10,7 +10,7 @@
 #include "nodeprep/json.h"
 #include "nodeprep/sync.h"
 
-static void plan_reset(struct np_one_result *r)
+static void plan_reset(struct np_class_sync_result *r)
 {
 	np_plan_done(&r->plan);
 	free(r->sound.pools);
@@ -21,12 +21,12 @@ static void plan_reset(struct np_one_result *r)
 	r->errors = NULL;
 }
 
-void np_one_done(struct np_one_result *r)
+void np_sync_class_done(struct np_class_sync_result *r)
 {
 	plan_reset(r);
 	json_decref(r->object);
 	json_decref(r->planned_from);
-	*r = (struct np_one_result){ 0 };
+	*r = (struct np_class_sync_result){ 0 };
 }
 
 /* --- pools that leave ------------------------------------------------------------------------ */
@@ -46,8 +46,8 @@ static json_t *ids_of(const struct np_input *pools)
 }
 
 /* Fills in the registered pools of the holder that are to leave; `members` has room for all. */
-static size_t find_leaving(const struct np_one *one, const struct np_vmclass *c, const json_t *ids,
-			   struct np_member *members)
+static size_t find_leaving(const struct np_class_sync *one, const struct np_vmclass *c,
+			   const json_t *ids, struct np_member *members)
 {
 	size_t n = 0;
 	const char *id;
@@ -55,26 +55,26 @@ static size_t find_leaving(const struct np_one *one, const struct np_vmclass *c,
 
 	json_object_foreach (json_object_get(c->managed, "pools"), id, entry)
 		if (np_vmclass_record_is_held(c->managed, id, one->plan.holder) &&
-		    !json_object_get(ids, id) && one->leaves(one->ctx, id))
+		    !json_object_get(ids, id) && one->releases(one->ctx, id))
 			members[n++] = (struct np_member){ .id = id };
 	return n;
 }
 
 /* Sets *ret to the class as it is once those that are gone have left. */
-static int let_leave(const struct np_one *one, const struct np_vmclass *c, struct np_one_result *r,
-		     json_t **ret, struct np_err *err)
+static int let_leave(const struct np_class_sync *one, const struct np_vmclass *c,
+		     struct np_class_sync_result *r, json_t **ret, struct np_err *err)
 {
 	json_auto_t *ids = ids_of(one->pools);
 	size_t most = json_object_size(json_object_get(c->managed, "pools"));
 	NP_AUTO(np_freep) struct np_member *members = calloc(most + 1, sizeof(*members));
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
-	struct np_class_want want = { .holder = one->plan.holder, .members = members };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
+	struct np_class_desired want = { .holder = one->plan.holder, .members = members };
 
 	if (!ids || !members)
 		return np_fail_nomem(err);
-	if (one->leaves)
+	if (one->releases)
 		want.n_members = find_leaving(one, c, ids, members);
-	r->n_left = want.n_members;
+	r->n_released = want.n_members;
 	if (want.n_members == 0) {
 		*ret = np_json_ref(c->node.json);
 		return 0;
@@ -107,7 +107,7 @@ static int judge_pool(const struct np_plan_options *o, const struct np_pool *poo
 }
 
 /* Takes the pool as sound. */
-static void take_pool(struct np_one_result *r, size_t i, const struct np_pool *pool)
+static void take_pool(struct np_class_sync_result *r, size_t i, const struct np_pool *pool)
 {
 	r->plan_index[i] = r->sound.n_pools;
 	r->sound.pools[r->sound.n_pools++] = *pool;
@@ -122,8 +122,8 @@ static bool has_placeholder(const struct np_input *pools)
 }
 
 /* Finds out which pools are the unsound ones, each by itself. */
-static int sift(const struct np_one *one, const struct np_plan_options *o, struct np_one_result *r,
-		struct np_err *err)
+static int plan_valid_pools(const struct np_class_sync *one, const struct np_plan_options *o,
+			    struct np_class_sync_result *r, struct np_err *err)
 {
 	r->errors = calloc(one->pools->n_pools + 1, sizeof(*r->errors));
 	if (!r->errors)
@@ -141,8 +141,8 @@ static int sift(const struct np_one *one, const struct np_plan_options *o, struc
 }
 
 /* Plans with all pools, or with those that are sound where some are not. */
-static int plan_pools(const struct np_one *one, struct np_doc *doc, struct np_one_result *r,
-		      struct np_err *err)
+static int plan_pools(const struct np_class_sync *one, struct np_doc *doc,
+		      struct np_class_sync_result *r, struct np_err *err)
 {
 	const struct np_class_ref ref = { doc, np_doc_root(doc) };
 	struct np_plan_options o = one->plan;
@@ -160,12 +160,12 @@ static int plan_pools(const struct np_one *one, struct np_doc *doc, struct np_on
 	if (np_plan_make(&r->sound, &o, &r->plan, err) < 0)
 		return np_err_ret(err);
 	if (!one->strict && (r->plan.n_errors > 0 || has_placeholder(one->pools)))
-		return sift(one, &o, r, err);
+		return plan_valid_pools(one, &o, r, err);
 	return 0;
 }
 
 /* What is wrong although each pool by itself is right can only be the class's. */
-static int check_plan(struct np_one_result *r, struct np_err *err)
+static int check_plan(struct np_class_sync_result *r, struct np_err *err)
 {
 	if (r->plan.n_errors > 0) {
 		*err = r->plan.errors[0];
@@ -178,8 +178,8 @@ static int check_plan(struct np_one_result *r, struct np_err *err)
 
 struct round {
 	struct np_kube *k;
-	const struct np_one *one;
-	struct np_one_result *r;
+	const struct np_class_sync *one;
+	struct np_class_sync_result *r;
 	struct np_doc *doc; /* the class as it was read */
 	struct np_vmclass *class;
 	json_t *patch; /* without the resourceVersion */
@@ -206,7 +206,7 @@ static json_t *without_namespace(const json_t *object)
 }
 
 /* Keeps the object as the one that is planned from, and as the class until it is patched. */
-static int keep_object(struct np_one_result *r, const json_t *object, struct np_err *err)
+static int keep_object(struct np_class_sync_result *r, const json_t *object, struct np_err *err)
 {
 	json_t *class = without_namespace(object);
 
@@ -222,7 +222,7 @@ static int keep_object(struct np_one_result *r, const json_t *object, struct np_
 
 static int read_class(struct round *x, const json_t *object, struct np_err *err)
 {
-	const struct np_one *one = x->one;
+	const struct np_class_sync *one = x->one;
 	bool has_ns = one->resource->namespaced && one->ns;
 	char label[600];
 
@@ -262,8 +262,8 @@ static int plan_round(struct round *x, const json_t *object, struct np_err *err)
 
 static bool may_write(const struct round *x)
 {
-	const struct np_one_result *r = x->r;
-	const struct np_one_change change = {
+	const struct np_class_sync_result *r = x->r;
+	const struct np_class_sync_change change = {
 		.class = x->class,
 		.planned = r->sound.n_pools > 0 ? &r->plan.classes[0] : NULL,
 		.patch = x->patch,
@@ -279,8 +279,8 @@ static int mutate(void *ctx, const json_t *object, json_t **ret_patch, struct np
 
 	if (plan_round(x, object, err) < 0)
 		return np_err_ret(err);
-	x->r->withheld = json_object_size(x->patch) > 0 && !may_write(x);
-	if (!x->r->withheld)
+	x->r->vetoed = json_object_size(x->patch) > 0 && !may_write(x);
+	if (!x->r->vetoed)
 		*ret_patch = json_incref(x->patch);
 	return 0;
 }
@@ -291,7 +291,7 @@ static bool is_schema_too_old(const struct np_err *err)
 	return err->code == NP_E_REFUSED && strstr(err->text, "unknown field \"spec.configSpec\"");
 }
 
-static int keep_stored(struct np_one_result *r, const json_t *stored, struct np_err *err)
+static int keep_stored(struct np_class_sync_result *r, const json_t *stored, struct np_err *err)
 {
 	json_t *class = without_namespace(stored);
 
@@ -320,14 +320,14 @@ static int update(struct round *x, struct np_err *err)
 				    "spec.configSpec, where the window is set");
 	if (r < 0 || !done.changed)
 		return r;
-	x->r->result = NP_APPLY_PATCHED;
+	x->r->result = NP_SYNC_PATCHED;
 	return keep_stored(x->r, done.object, err);
 }
 
-int np_one_apply(struct np_kube *k, const struct np_one *one, struct np_one_result *ret,
-		 struct np_err *err)
+int np_sync_class(struct np_kube *k, const struct np_class_sync *one,
+		  struct np_class_sync_result *ret, struct np_err *err)
 {
-	NP_AUTO(np_one_done) struct np_one_result r = { 0 };
+	NP_AUTO(np_sync_class_done) struct np_class_sync_result r = { 0 };
 	NP_AUTO(round_done) struct round x = { .k = k, .one = one, .r = &r };
 
 	if (update(&x, &r.error) < 0) {
@@ -335,11 +335,11 @@ int np_one_apply(struct np_kube *k, const struct np_one *one, struct np_one_resu
 			*err = r.error;
 			return np_err_ret(err);
 		}
-		r.result = NP_APPLY_FAILED;
+		r.result = NP_SYNC_FAILED;
 		if (r.error.code == NP_E_NOT_FOUND)
 			r.found = false;
 	}
 	*ret = r;
-	r = (struct np_one_result){ 0 };
+	r = (struct np_class_sync_result){ 0 };
 	return 0;
 }

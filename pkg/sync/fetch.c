@@ -7,7 +7,7 @@
 /* How many classes are asked for between two reports of progress. */
 #define BATCH 64
 
-void np_fetched_done(struct np_fetched *f)
+void np_sync_fetched_done(struct np_fetched *f)
 {
 	for (size_t i = 0; i < f->n; i++)
 		np_doc_unref(f->items[i].doc);
@@ -31,7 +31,8 @@ static int make_ref(const struct np_kube_resource *r, const char *ns, const char
 
 static bool can_be_fetched(const struct np_pool *pool)
 {
-	return pool->vm_class && !np_is_placeholder(pool->vm_class) && !np_is_placeholder(pool->ns);
+	return pool->vm_class && !np_pool_is_placeholder(pool->vm_class) &&
+	       !np_pool_is_placeholder(pool->ns);
 }
 
 /* Notes that a class is looked for; returns 1 the first time, 0 afterwards. */
@@ -96,21 +97,20 @@ static int take_items(struct np_fetched *f, struct np_kube_item *items, size_t n
 	return 0;
 }
 
-void apply_report(const struct np_apply_watch *w, enum np_apply_stage stage, size_t done,
-		  size_t total)
+void sync_report(const struct np_progress *w, enum np_sync_stage stage, size_t done, size_t total)
 {
 	if (w && w->progress)
 		w->progress(w->ctx, stage, done, total);
 }
 
 static int fetch_items(struct np_kube *k, struct np_fetched *f, struct np_kube_item *items,
-		       size_t n, const struct np_apply_watch *w, struct np_err *err)
+		       size_t n, const struct np_progress *w, struct np_err *err)
 {
 	for (size_t i = 0; i < n; i += BATCH) {
 		size_t batch = n - i < BATCH ? n - i : BATCH;
 		int r;
 
-		apply_report(w, NP_APPLY_READING, i, n);
+		sync_report(w, NP_SYNC_READING, i, n);
 		if (np_kube_get_many(k, &f->resource, items + i, batch, 0, err) < 0)
 			return np_err_ret(err);
 		r = take_items(f, items + i, batch, err);
@@ -118,21 +118,21 @@ static int fetch_items(struct np_kube *k, struct np_fetched *f, struct np_kube_i
 		if (r < 0)
 			return r;
 	}
-	apply_report(w, NP_APPLY_READING, n, n);
+	sync_report(w, NP_SYNC_READING, n, n);
 	return 0;
 }
 
-int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_apply_watch *w,
-		struct np_fetched *ret, struct np_err *err)
+int sync_fetch(struct np_kube *k, const struct np_input *in, const struct np_progress *w,
+	       struct np_fetched *ret, struct np_err *err)
 {
-	NP_AUTO(np_fetched_done) struct np_fetched f = { 0 };
+	NP_AUTO(np_sync_fetched_done) struct np_fetched f = { 0 };
 	NP_AUTO(np_freep) struct np_kube_item *items = calloc(in->n_pools + 1, sizeof(*items));
 	size_t n = 0;
 
 	if (!items)
 		return np_fail_nomem(err);
 	/* A management cluster without a Supervisor's API has templates alone. */
-	if (!np_input_needs_classes(in)) {
+	if (!np_pool_input_needs_classes(in)) {
 		*ret = (struct np_fetched){ 0 };
 		return 0;
 	}
@@ -149,8 +149,8 @@ int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_ap
 	return 0;
 }
 
-int np_apply_fetch(struct np_kube *k, const struct np_input *in, struct np_fetched *ret,
-		   struct np_err *err)
+int np_sync_fetch(struct np_kube *k, const struct np_input *in, struct np_fetched *ret,
+		  struct np_err *err)
 {
-	return apply_fetch(k, in, NULL, ret, err);
+	return sync_fetch(k, in, NULL, ret, err);
 }

@@ -11,11 +11,10 @@
 #include "nodeprep/sync.h"
 #include "nodeprep/warnings.h"
 
-/* As np_apply_fetch(), with somebody who looks on (may be NULL). */
-int apply_fetch(struct np_kube *k, const struct np_input *in, const struct np_apply_watch *w,
-		struct np_fetched *ret, struct np_err *err);
+/* As np_sync_fetch(), with somebody who looks on (may be NULL). */
+int sync_fetch(struct np_kube *k, const struct np_input *in, const struct np_progress *w,
+	       struct np_fetched *ret, struct np_err *err);
 
-void apply_report(const struct np_apply_watch *w, enum np_apply_stage stage, size_t done,
-		  size_t total);
+void sync_report(const struct np_progress *w, enum np_sync_stage stage, size_t done, size_t total);
 
 #endif

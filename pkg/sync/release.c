@@ -9,23 +9,23 @@
 #include "nodeprep/json.h"
 #include "nodeprep/warnings.h"
 
-static void class_done(struct np_leave_class *c)
+static void class_done(struct np_release_class *c)
 {
 	free(c->ns);
 	free(c->name);
-	np_notes_done(&c->notes);
+	np_warnings_done(&c->warnings);
 }
 
-void np_leave_done(struct np_leave *l)
+void np_sync_release_done(struct np_release *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		class_done(&l->classes[i]);
 	free(l->classes);
-	np_notes_done(&l->notes);
-	*l = (struct np_leave){ 0 };
+	np_warnings_done(&l->warnings);
+	*l = (struct np_release){ 0 };
 }
 
-enum np_code np_leave_code(const struct np_leave *l)
+enum np_code np_sync_release_code(const struct np_release *l)
 {
 	enum np_code worst = NP_OK;
 
@@ -41,10 +41,10 @@ enum np_code np_leave_code(const struct np_leave *l)
 /* A search under way: what is held is kept until all is found, for a list's pages grow old. */
 struct search {
 	struct np_kube *k;
-	const struct np_leave_options *o;
+	const struct np_release_options *o;
 	struct np_kube_resource resource;
 	json_t *held; /* list of objects */
-	struct np_notes *notes;
+	struct np_warnings *notes;
 };
 
 static void search_done(struct search *s)
@@ -73,21 +73,21 @@ static bool is_named(const struct search *s, const char *ns, const char *name)
 static int note_invalid(struct search *s, json_t *object, const struct np_err *why,
 			struct np_err *err)
 {
-	const char *ns = apply_meta_text(object, "namespace"),
-		   *name = apply_meta_text(object, "name");
+	const char *ns = np_json_meta_text(object, "namespace"),
+		   *name = np_json_meta_text(object, "name");
 
 	if (is_named(s, ns, name))
 		return json_array_append(s->held, object) < 0 ? np_fail_nomem(err) : 0;
-	return np_notes_add(s->notes, err, NP_WARNING_INVALID_RECORD,
-			    "class '%s%s%s': whether this attachment holds it is unknown: %s",
-			    ns ? ns : "", ns ? "/" : "", name ? name : "", why->text);
+	return np_warnings_add(s->notes, err, NP_WARNING_INVALID_RECORD,
+			       "class '%s%s%s': whether this attachment holds it is unknown: %s",
+			       ns ? ns : "", ns ? "/" : "", name ? name : "", why->text);
 }
 
 static int visit(void *ctx, json_t *object, struct np_err *err)
 {
 	struct search *s = ctx;
 	struct np_err why = NP_ERR_INIT;
-	int held = np_vmclass_is_held(object, s->o->leaves, s->o->ctx, &why);
+	int held = np_vmclass_is_held(object, s->o->releases, s->o->ctx, &why);
 
 	if (held < 0 && why.code == NP_E_NOMEM)
 		return np_fail_nomem(err);
@@ -111,7 +111,8 @@ static int get_one(struct search *s, const struct np_pool *pool, struct np_err *
 
 static bool is_in(const struct np_pool *pool, const char *ns)
 {
-	if (!pool->vm_class || np_is_placeholder(pool->vm_class) || np_is_placeholder(pool->ns))
+	if (!pool->vm_class || np_pool_is_placeholder(pool->vm_class) ||
+	    np_pool_is_placeholder(pool->ns))
 		return false;
 	return !ns || strcmp(pool->ns, ns) == 0;
 }
@@ -133,8 +134,8 @@ static int get_named(struct search *s, const char *ns, const struct np_err *why,
 		*err = *why;
 		return np_err_ret(err);
 	}
-	return np_notes_add(s->notes, err, NP_WARNING_LIST_FORBIDDEN,
-			    "%s: only the classes that the pools name are looked at", why->text);
+	return np_warnings_add(s->notes, err, NP_WARNING_LIST_FORBIDDEN,
+			       "%s: only the classes that the pools name are looked at", why->text);
 }
 
 /* The same class may be handed out twice: the second time nobody holds it any more. */
@@ -168,40 +169,40 @@ static int make_change(const struct search *s, const json_t *object, struct np_c
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = NULL;
-	const char *ns = apply_meta_text(object, "namespace"),
-		   *name = apply_meta_text(object, "name");
+	const char *ns = np_json_meta_text(object, "namespace"),
+		   *name = np_json_meta_text(object, "name");
 	char label[600];
 
 	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", ns ? ns : "", name ? name : "");
 	if (np_doc_new_take(label, np_json_ref(object), &doc, err) < 0 ||
 	    np_vmclass_read(doc, np_doc_root(doc), s->o->catalogue, &c, err) < 0)
 		return np_err_ret(err);
-	return np_vmclass_leave(c, s->o->leaves, s->o->ctx, ret, err);
+	return np_vmclass_release(c, s->o->releases, s->o->ctx, ret, err);
 }
 
 /* A class that is released, and what came of it. */
 struct releasing {
 	const struct search *s;
-	struct np_leave_class *result;
+	struct np_release_class *result;
 };
 
 static int mutate(void *ctx, const json_t *object, json_t **ret_patch, struct np_err *err)
 {
 	struct releasing *r = ctx;
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 
 	if (make_change(r->s, object, &change, err) < 0)
 		return np_err_ret(err);
-	np_notes_done(&r->result->notes);
-	r->result->notes = change.notes;
-	change.notes = (struct np_notes){ 0 };
+	np_warnings_done(&r->result->warnings);
+	r->result->warnings = change.warnings;
+	change.warnings = (struct np_warnings){ 0 };
 	*ret_patch = json_incref(change.patch);
 	return 0;
 }
 
 /* A class that is gone meanwhile holds no registration any more. */
-static int leave_class(const struct search *s, const json_t *found, struct np_leave_class *result,
-		       struct np_err *err)
+static int release_class(const struct search *s, const json_t *found,
+			 struct np_release_class *result, struct np_err *err)
 {
 	struct releasing r = { s, result };
 	const struct np_kube_update how = { .resource = &s->resource,
@@ -217,24 +218,24 @@ static int leave_class(const struct search *s, const json_t *found, struct np_le
 	int failed = np_kube_update(s->k, &how, &done, &why);
 
 	result->attempts = done.attempts;
-	result->result = done.changed ? NP_APPLY_PATCHED : NP_APPLY_UNCHANGED;
+	result->result = done.changed ? NP_SYNC_PATCHED : NP_SYNC_UNCHANGED;
 	if (failed == 0 || why.code == NP_E_NOT_FOUND)
 		return 0;
 	*err = why;
 	return np_err_ret(err);
 }
 
-static int name_class(struct np_leave_class *c, const json_t *object, struct np_err *err)
+static int name_class(struct np_release_class *c, const json_t *object, struct np_err *err)
 {
-	const char *ns = apply_meta_text(object, "namespace"),
-		   *name = apply_meta_text(object, "name");
+	const char *ns = np_json_meta_text(object, "namespace"),
+		   *name = np_json_meta_text(object, "name");
 
 	c->ns = ns ? strdup(ns) : NULL;
 	c->name = strdup(name ? name : "");
 	return (ns && !c->ns) || !c->name ? np_fail_nomem(err) : 0;
 }
 
-static int leave_all(const struct search *s, struct np_leave *l, struct np_err *err)
+static int release_all(const struct search *s, struct np_release *l, struct np_err *err)
 {
 	json_t *object;
 	size_t i;
@@ -243,36 +244,36 @@ static int leave_all(const struct search *s, struct np_leave *l, struct np_err *
 	if (!l->classes)
 		return np_fail_nomem(err);
 	json_array_foreach (s->held, i, object) {
-		struct np_leave_class *c = &l->classes[l->n++];
+		struct np_release_class *c = &l->classes[l->n++];
 
 		if (name_class(c, object, err) < 0)
 			return np_err_ret(err);
-		if (leave_class(s, object, c, &c->error) < 0)
-			c->result = NP_APPLY_FAILED;
+		if (release_class(s, object, c, &c->error) < 0)
+			c->result = NP_SYNC_FAILED;
 	}
 	return 0;
 }
 
-int np_apply_leave(struct np_kube *k, const struct np_leave_options *o, struct np_leave *ret,
-		   struct np_err *err)
+int np_sync_release(struct np_kube *k, const struct np_release_options *o, struct np_release *ret,
+		    struct np_err *err)
 {
-	NP_AUTO(np_leave_done) struct np_leave l = { 0 };
+	NP_AUTO(np_sync_release_done) struct np_release l = { 0 };
 	NP_AUTO(search_done) struct search s = { .k = k, .o = o, .held = json_array() };
 	struct np_err why = NP_ERR_INIT;
 
-	s.notes = &l.notes;
+	s.notes = &l.warnings;
 	if (!s.held)
 		return np_fail_nomem(err);
 	if (np_kube_discover(k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &s.resource, &why) < 0) {
 		if (why.code == NP_E_NOT_FOUND)
-			return np_notes_add(&ret->notes, err, NP_WARNING_API_MISSING,
-					    "%s: there is nothing to leave", why.text);
+			return np_warnings_add(&ret->warnings, err, NP_WARNING_API_MISSING,
+					       "%s: there is nothing to leave", why.text);
 		*err = why;
 		return np_err_ret(err);
 	}
-	if (search_all(&s, err) < 0 || leave_all(&s, &l, err) < 0)
+	if (search_all(&s, err) < 0 || release_all(&s, &l, err) < 0)
 		return np_err_ret(err);
 	*ret = l;
-	l = (struct np_leave){ 0 };
+	l = (struct np_release){ 0 };
 	return 0;
 }

@@ -40,8 +40,8 @@
 struct session {
 	struct supervisor s;
 	struct np_input pools;
-	struct np_apply_options o;
-	struct np_apply a;
+	struct np_sync_options o;
+	struct np_sync a;
 	struct np_err err;
 	char writes[1024];
 };
@@ -51,16 +51,17 @@ static void open_session(struct session *x, const char *classes, const char *poo
 	*x = (struct session){ .err = NP_ERR_INIT };
 	supervisor_start(&x->s, classes);
 	x->o.plan = (struct np_plan_options){ .catalogue = catalogue, .holder = "apply" };
-	if (np_input_parse(&x->pools, catalogue, "pools.yaml", pools, strlen(pools), &x->err) < 0 ||
-	    np_input_finish(&x->pools, &x->err) < 0)
+	if (np_pool_input_parse(&x->pools, catalogue, "pools.yaml", pools, strlen(pools), &x->err) <
+		    0 ||
+	    np_pool_input_finish(&x->pools, &x->err) < 0)
 		fail_msg("%s", x->err.text);
 	supervisor_mark(&x->s);
 }
 
 static void close_session(struct session *x)
 {
-	np_apply_done(&x->a);
-	np_input_done(&x->pools);
+	np_sync_done(&x->a);
+	np_pool_input_done(&x->pools);
 	supervisor_stop(&x->s);
 }
 
@@ -68,8 +69,8 @@ static int run(struct session *x)
 {
 	int r;
 
-	np_apply_done(&x->a);
-	r = np_apply_run(x->s.kube, &x->pools, &x->o, &x->a, &x->err);
+	np_sync_done(&x->a);
+	r = np_sync_run(x->s.kube, &x->pools, &x->o, &x->a, &x->err);
 	if (r < 0)
 		print_message("%s\n", x->err.text);
 	return r;
@@ -87,11 +88,11 @@ static const char *results(const struct session *x, char *buf, size_t size)
 
 	buf[0] = '\0';
 	for (size_t i = 0; x->a.classes && i < x->a.plan.n_classes; i++) {
-		const struct np_apply_class *r = &x->a.classes[i];
+		const struct np_sync_outcome *r = &x->a.classes[i];
 
 		used += (size_t)snprintf(buf + used, size - used, "%s%s: %s %u%s%s",
 					 i > 0 ? ", " : "", x->a.plan.classes[i].name,
-					 np_apply_result_name(r->result), r->attempts,
+					 np_sync_result_name(r->result), r->attempts,
 					 r->error.code == NP_OK ? "" : " ",
 					 r->error.code == NP_OK ? "" : np_code_name(r->error.code));
 	}
@@ -173,7 +174,7 @@ static void test_batch__a_plan_with_an_error_writes_nothing(void **state)
 		assert_int_equal(run(&x), 0);
 		assert_writes(&x, "");
 		assert_null(x.a.classes);
-		assert_int_equal(np_apply_code(&x.a), rows[i].code);
+		assert_int_equal(np_sync_code(&x.a), rows[i].code);
 		close_session(&x);
 	}
 }
@@ -241,7 +242,7 @@ static void test_batch__one_failure_leaves_the_others(void **state)
 	assert_int_equal(run(&x), 0);
 	assert_writes(&x, "PATCH b, PATCH a");
 	assert_results(&x, "b: failed 1 forbidden, a: patched 1");
-	assert_int_equal(np_apply_code(&x.a), NP_E_FORBIDDEN);
+	assert_int_equal(np_sync_code(&x.a), NP_E_FORBIDDEN);
 	assert_window(&x, ITEM("b"), "");
 	close_session(&x);
 }
@@ -255,9 +256,9 @@ static void test_batch__a_conflict_that_lasts_ends_at_the_deadline(void **state)
 	(void)state;
 	open_session(&x, TWO, TWO_POOLS);
 	supervisor_faults(&x.s, fault);
-	np_kube_renew(x.s.kube, 1500);
+	np_kube_set_deadline(x.s.kube, 1500);
 	assert_int_equal(run(&x), 0);
-	assert_int_equal(x.a.classes[0].result, NP_APPLY_FAILED);
+	assert_int_equal(x.a.classes[0].result, NP_SYNC_FAILED);
 	assert_int_equal(x.a.classes[0].error.code, NP_E_CONFLICT);
 	expect_has("error", x.a.classes[0].error.text, "still conflicting after ");
 	assert_window(&x, ITEM("b"), "");
@@ -283,8 +284,8 @@ static void test_batch__a_stopped_run_begins_no_further_class(void **state)
 
 	(void)state;
 	open_session(&x, TWO, TWO_POOLS);
-	x.o.watch.is_stopped = is_stopped;
-	x.o.watch.ctx = &stop;
+	x.o.progress.is_stopped = is_stopped;
+	x.o.progress.ctx = &stop;
 	assert_int_equal(run(&x), 0);
 	assert_writes(&x, "PATCH b");
 	assert_results(&x, "b: patched 1, a: failed 0 try-again");
@@ -331,7 +332,7 @@ static bool is_gone(void *ctx, const char *id)
 	return sync->released && strcmp(id, sync->released) == 0;
 }
 
-static bool may_write(void *ctx, const struct np_one_change *change)
+static bool may_write(void *ctx, const struct np_class_sync_change *change)
 {
 	struct sync *sync = ctx;
 
@@ -341,35 +342,36 @@ static bool may_write(void *ctx, const struct np_one_change *change)
 }
 
 static void sync_class(struct session *x, const char *name, struct sync *sync,
-		       struct np_one_result *ret)
+		       struct np_class_sync_result *ret)
 {
 	static const struct np_kube_resource classes = { "vmoperator.vmware.com", "v1alpha6",
 							 "virtualmachineclasses", true };
-	const struct np_one one = {
+	const struct np_class_sync one = {
 		.resource = &classes,
 		.ns = "ml",
 		.name = name,
 		.pools = &x->pools,
 		.plan = { .catalogue = catalogue, .holder = "controller" },
-		.leaves = is_gone,
+		.releases = is_gone,
 		.may_write = may_write,
 		.ctx = sync,
 	};
 
-	*ret = (struct np_one_result){ .attempts = 0 };
-	if (np_one_apply(x->s.kube, &one, ret, &x->err) < 0)
+	*ret = (struct np_class_sync_result){ .attempts = 0 };
+	if (np_sync_class(x->s.kube, &one, ret, &x->err) < 0)
 		fail_msg("%s", x->err.text);
 }
 
 static void parse_pools(struct session *x, const char *pools)
 {
-	np_input_done(&x->pools);
+	np_pool_input_done(&x->pools);
 	x->pools = (struct np_input){ .n_pools = 0 };
 	supervisor_mark(&x->s);
 	if (!*pools)
 		return;
-	if (np_input_parse(&x->pools, catalogue, "pools.yaml", pools, strlen(pools), &x->err) < 0 ||
-	    np_input_finish(&x->pools, &x->err) < 0)
+	if (np_pool_input_parse(&x->pools, catalogue, "pools.yaml", pools, strlen(pools), &x->err) <
+		    0 ||
+	    np_pool_input_finish(&x->pools, &x->err) < 0)
 		fail_msg("%s", x->err.text);
 }
 
@@ -377,46 +379,46 @@ static void parse_pools(struct session *x, const char *pools)
 static void test_sync__pools_join_and_are_released_in_one_patch(void **state)
 {
 	struct session x;
-	struct np_one_result r;
+	struct np_class_sync_result r;
 	struct sync sync = { .released = NULL };
 
 	(void)state;
 	open_session(&x, CLASS("a", A100), POOL("old", "a", ""));
 	sync_class(&x, "a", &sync, &r);
-	assert_int_equal(r.result, NP_APPLY_PATCHED);
+	assert_int_equal(r.result, NP_SYNC_PATCHED);
 	assert_true(r.found && sync.touches_spec);
-	np_one_done(&r);
+	np_sync_class_done(&r);
 	parse_pools(&x, POOL("new", "a", ""));
 	/* A pool that may still exist stays registered. */
 	sync_class(&x, "a", &sync, &r);
-	assert_int_equal(r.n_left, 0);
-	np_one_done(&r);
+	assert_int_equal(r.n_released, 0);
+	np_sync_class_done(&r);
 	supervisor_mark(&x.s);
 	sync = (struct sync){ .released = "ml/old" };
 	sync_class(&x, "a", &sync, &r);
 	assert_writes(&x, "PATCH a");
-	assert_int_equal(r.n_left, 1);
+	assert_int_equal(r.n_released, 1);
 	assert_false(sync.touches_spec);
-	np_one_done(&r);
+	np_sync_class_done(&r);
 	/* Up to date. */
 	supervisor_mark(&x.s);
 	sync_class(&x, "a", &sync, &r);
 	assert_writes(&x, "");
-	assert_int_equal(r.result, NP_APPLY_UNCHANGED);
-	np_one_done(&r);
+	assert_int_equal(r.result, NP_SYNC_UNCHANGED);
+	np_sync_class_done(&r);
 	parse_pools(&x, "");
 	sync = (struct sync){ .released = "ml/new" };
 	sync_class(&x, "a", &sync, &r);
 	assert_writes(&x, "PATCH a");
 	assert_window(&x, ITEM("a"), "");
-	np_one_done(&r);
+	np_sync_class_done(&r);
 	close_session(&x);
 }
 
 static void test_sync__an_invalid_pool_does_not_hold_up_the_others(void **state)
 {
 	struct session x;
-	struct np_one_result r;
+	struct np_class_sync_result r;
 	struct sync sync = { .released = NULL };
 
 	(void)state;
@@ -428,31 +430,31 @@ static void test_sync__an_invalid_pool_does_not_hold_up_the_others(void **state)
 	assert_int_equal(r.errors[1].code, NP_E_SPEC);
 	assert_int_equal(r.sound.n_pools, 1);
 	assert_window(&x, ITEM("a"), "512");
-	np_one_done(&r);
+	np_sync_class_done(&r);
 	close_session(&x);
 }
 
 static void test_sync__a_veto_writes_nothing(void **state)
 {
 	struct session x;
-	struct np_one_result r;
+	struct np_class_sync_result r;
 	struct sync sync = { .veto = true };
 
 	(void)state;
 	open_session(&x, CLASS("a", A100), POOL("p", "a", ""));
 	sync_class(&x, "a", &sync, &r);
 	assert_writes(&x, "");
-	assert_true(r.withheld);
-	assert_int_equal(r.result, NP_APPLY_UNCHANGED);
+	assert_true(r.vetoed);
+	assert_int_equal(r.result, NP_SYNC_UNCHANGED);
 	assert_int_equal(sync.asked, 1);
-	np_one_done(&r);
+	np_sync_class_done(&r);
 	close_session(&x);
 }
 
 static void test_sync__a_class_that_is_gone_is_not_found(void **state)
 {
 	struct session x;
-	struct np_one_result r;
+	struct np_class_sync_result r;
 	struct sync sync = { .released = NULL };
 
 	(void)state;
@@ -461,8 +463,8 @@ static void test_sync__a_class_that_is_gone_is_not_found(void **state)
 	assert_false(r.found);
 	assert_null(r.object);
 	assert_int_equal(r.error.code, NP_E_NOT_FOUND);
-	assert_int_equal(r.result, NP_APPLY_FAILED);
-	np_one_done(&r);
+	assert_int_equal(r.result, NP_SYNC_FAILED);
+	np_sync_class_done(&r);
 	close_session(&x);
 }
 
@@ -472,7 +474,7 @@ static void test_sync__a_conflict_is_planned_again(void **state)
 	static const char fault[] = "[{\"match\": {\"method\": \"PATCH\", \"path\": \"*/a\"}, "
 				    "\"fault\": \"concurrent-write\", \"count\": 1}]";
 	struct session x;
-	struct np_one_result r;
+	struct np_class_sync_result r;
 	struct sync sync = { .released = NULL };
 
 	(void)state;
@@ -482,10 +484,10 @@ static void test_sync__a_conflict_is_planned_again(void **state)
 	assert_writes(&x, "PATCH a, PATCH a");
 	assert_int_equal(r.attempts, 2);
 	assert_int_equal(sync.asked, 2);
-	assert_int_equal(r.result, NP_APPLY_PATCHED);
+	assert_int_equal(r.result, NP_SYNC_PATCHED);
 	assert_non_null(json_object_get(json_object_get(r.object, "metadata"), "labels"));
 	assert_null(json_object_get(json_object_get(r.object, "metadata"), "namespace"));
-	np_one_done(&r);
+	np_sync_class_done(&r);
 	close_session(&x);
 }
 
@@ -508,38 +510,38 @@ static void test_release__every_class_of_the_holder_is_found(void **state)
 {
 	static const char *const ml[] = { "ml" };
 	struct session x;
-	struct np_leave l = { 0 };
-	struct np_leave_options o = { .leaves = is_nobody };
+	struct np_release l = { 0 };
+	struct np_release_options o = { .releases = is_nobody };
 
 	(void)state;
 	open_session(&x, TWO, TWO_POOLS);
 	o.catalogue = catalogue;
 	assert_int_equal(run(&x), 0);
 	supervisor_mark(&x.s);
-	assert_int_equal(np_apply_leave(x.s.kube, &o, &l, &x.err), 0);
+	assert_int_equal(np_sync_release(x.s.kube, &o, &l, &x.err), 0);
 	assert_int_equal(l.n, 0);
 	assert_writes(&x, "");
-	np_leave_done(&l);
-	o.leaves = is_apply;
+	np_sync_release_done(&l);
+	o.releases = is_apply;
 	o.dry_run = true;
-	assert_int_equal(np_apply_leave(x.s.kube, &o, &l, &x.err), 0);
+	assert_int_equal(np_sync_release(x.s.kube, &o, &l, &x.err), 0);
 	assert_int_equal(l.n, 2);
-	assert_int_equal(l.classes[0].result, NP_APPLY_PATCHED);
+	assert_int_equal(l.classes[0].result, NP_SYNC_PATCHED);
 	assert_writes(&x, "");
-	np_leave_done(&l);
+	np_sync_release_done(&l);
 	o.dry_run = false;
 	o.namespaces = ml;
 	o.n_namespaces = 1;
-	assert_int_equal(np_apply_leave(x.s.kube, &o, &l, &x.err), 0);
+	assert_int_equal(np_sync_release(x.s.kube, &o, &l, &x.err), 0);
 	assert_int_equal(l.n, 2);
 	assert_writes(&x, "PATCH a, PATCH b");
 	assert_window(&x, ITEM("a"), "");
-	np_leave_done(&l);
+	np_sync_release_done(&l);
 	supervisor_mark(&x.s);
-	assert_int_equal(np_apply_leave(x.s.kube, &o, &l, &x.err), 0);
+	assert_int_equal(np_sync_release(x.s.kube, &o, &l, &x.err), 0);
 	assert_int_equal(l.n, 0);
 	assert_writes(&x, "");
-	np_leave_done(&l);
+	np_sync_release_done(&l);
 	close_session(&x);
 }
 
@@ -552,8 +554,8 @@ static void test_release__without_listing_the_named_classes_are_read(void **stat
 		"{\"match\": {\"method\": \"PATCH\", \"path\": \"*/b\"}, "
 		"\"fault\": \"concurrent-write\", \"count\": 1}]";
 	struct session x;
-	struct np_leave l = { 0 };
-	struct np_leave_options o = { .leaves = is_apply };
+	struct np_release l = { 0 };
+	struct np_release_options o = { .releases = is_apply };
 
 	(void)state;
 	open_session(&x, TWO, TWO_POOLS);
@@ -561,14 +563,14 @@ static void test_release__without_listing_the_named_classes_are_read(void **stat
 	supervisor_mark(&x.s);
 	supervisor_faults(&x.s, faults);
 	o.catalogue = catalogue;
-	assert_int_equal(np_apply_leave(x.s.kube, &o, &l, &x.err), -NP_E_FORBIDDEN);
+	assert_int_equal(np_sync_release(x.s.kube, &o, &l, &x.err), -NP_E_FORBIDDEN);
 	o.in = &x.pools;
-	assert_int_equal(np_apply_leave(x.s.kube, &o, &l, &x.err), 0);
+	assert_int_equal(np_sync_release(x.s.kube, &o, &l, &x.err), 0);
 	assert_int_equal(l.n, 2);
 	assert_writes(&x, "PATCH b, PATCH b, PATCH a");
 	assert_int_equal(l.classes[0].attempts, 2);
 	assert_window(&x, ITEM("b"), "");
-	np_leave_done(&l);
+	np_sync_release_done(&l);
 	close_session(&x);
 }
 
@@ -584,9 +586,9 @@ static void test_rights__what_is_missing_is_named(void **state)
 
 	(void)state;
 	open_session(&x, TWO, TWO_POOLS);
-	assert_int_equal(np_apply_rights(x.s.kube, &classes, 1, ml, &x.err), 0);
+	assert_int_equal(np_sync_check_access(x.s.kube, &classes, 1, ml, &x.err), 0);
 	viewer = supervisor_connect(&x.s, "viewer", 10000);
-	assert_int_equal(np_apply_rights(viewer, &classes, 1, ml, &x.err), -NP_E_FORBIDDEN);
+	assert_int_equal(np_sync_check_access(viewer, &classes, 1, ml, &x.err), -NP_E_FORBIDDEN);
 	expect_has("error", x.err.text, "patch");
 	np_kube_free(viewer);
 	close_session(&x);

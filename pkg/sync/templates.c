@@ -20,41 +20,41 @@ struct run {
 	struct np_kube *k;
 	const struct np_plan *plan;
 	enum np_dry_run dry_run;
-	struct np_apply_objects objects;
+	struct np_sync_objects objects;
 };
 
-void np_apply_objects_done(struct np_apply_objects *o)
+void np_sync_objects_done(struct np_sync_objects *o)
 {
 	for (size_t i = 0; i < o->n; i++) {
 		free(o->items[i].ns);
 		free(o->items[i].name);
 	}
 	free(o->items);
-	*o = (struct np_apply_objects){ 0 };
+	*o = (struct np_sync_objects){ 0 };
 }
 
 static void run_done(struct run *r)
 {
-	np_apply_objects_done(&r->objects);
+	np_sync_objects_done(&r->objects);
 }
 
-static struct np_apply_object *push(struct run *r, const char *kind, const char *ns,
-				    const char *name)
+static struct np_sync_object *push(struct run *r, const char *kind, const char *ns,
+				   const char *name)
 {
-	struct np_apply_objects *o = &r->objects;
-	struct np_apply_object *items = reallocarray(o->items, o->n + 1, sizeof(*items));
+	struct np_sync_objects *o = &r->objects;
+	struct np_sync_object *items = reallocarray(o->items, o->n + 1, sizeof(*items));
 
 	if (!items)
 		return NULL;
 	o->items = items;
-	items[o->n] = (struct np_apply_object){
+	items[o->n] = (struct np_sync_object){
 		.kind = kind, .ns = strdup(ns), .name = strdup(name), .result = unchanged
 	};
 	o->n++;
 	return items[o->n - 1].ns && items[o->n - 1].name ? &items[o->n - 1] : NULL;
 }
 
-static void fail(struct np_apply_object *object, const struct np_err *why)
+static void fail(struct np_sync_object *object, const struct np_err *why)
 {
 	object->result = failed;
 	object->error = *why;
@@ -90,10 +90,10 @@ static int check_same(const json_t *there, const json_t *wanted, const char *nam
 }
 
 static int create_template(struct run *r, const struct np_plan_template *t,
-			   const struct np_kube_resource *resource, struct np_apply_object *object,
+			   const struct np_kube_resource *resource, struct np_sync_object *object,
 			   struct np_err *err)
 {
-	const char *name = np_template_new_name(t);
+	const char *name = np_plan_template_new_name(t);
 	const struct np_kube_create create = { .body = t->replacement,
 					       .dry_run = r->dry_run == NP_DRY_RUN_SERVER };
 	json_auto_t *there = NULL;
@@ -176,7 +176,7 @@ static int mutate_reference(void *ctx, const json_t *deployment, json_t **ret_pa
 }
 
 static int patch_reference(struct run *r, const struct np_pool *pool, const char *name,
-			   struct np_apply_object *object, struct np_err *err)
+			   struct np_sync_object *object, struct np_err *err)
 {
 	struct reference reference = { pool, name };
 	struct np_kube_resource resource;
@@ -200,7 +200,7 @@ static int apply_reference(struct run *r, const struct np_plan_template *t, size
 			   const struct np_err *template_error, struct np_err *err)
 {
 	const struct np_pool *pool = r->plan->pools[pool_index].pool;
-	struct np_apply_object *object;
+	struct np_sync_object *object;
 	struct np_err why = NP_ERR_INIT;
 
 	if (!pool->doc)
@@ -211,9 +211,9 @@ static int apply_reference(struct run *r, const struct np_plan_template *t, size
 	object->pool = pool;
 	if (template_error->code != NP_OK) {
 		np_fail(&why, template_error->code, "its new template '%s' is not there",
-			np_template_new_name(t));
+			np_plan_template_new_name(t));
 		fail(object, &why);
-	} else if (patch_reference(r, pool, np_template_new_name(t), object, &why) < 0) {
+	} else if (patch_reference(r, pool, np_plan_template_new_name(t), object, &why) < 0) {
 		fail(object, &why);
 	}
 	return 0;
@@ -224,15 +224,15 @@ static int apply_reference(struct run *r, const struct np_plan_template *t, size
 static bool is_wanted(const struct run *r, const struct np_plan_template *t)
 {
 	for (size_t i = 0; i < t->n_pools; i++)
-		if (!np_pool_is_of_topology(r->plan->pools[t->pools[i]].pool))
-			return !!np_template_new_name(t);
+		if (!np_plan_is_of_topology(r->plan->pools[t->pools[i]].pool))
+			return !!np_plan_template_new_name(t);
 	return false;
 }
 
 static int apply_template(struct run *r, const struct np_plan_template *t, struct np_err *err)
 {
-	struct np_apply_object *object =
-		push(r, "VSphereMachineTemplate", t->ns, np_template_new_name(t));
+	struct np_sync_object *object =
+		push(r, "VSphereMachineTemplate", t->ns, np_plan_template_new_name(t));
 	struct np_kube_resource resource;
 	struct np_err why = NP_ERR_INIT;
 
@@ -247,8 +247,8 @@ static int apply_template(struct run *r, const struct np_plan_template *t, struc
 	return 0;
 }
 
-int np_apply_templates(struct np_kube *k, const struct np_plan *plan, enum np_dry_run dry_run,
-		       struct np_apply_objects *ret, struct np_err *err)
+int np_sync_templates(struct np_kube *k, const struct np_plan *plan, enum np_dry_run dry_run,
+		      struct np_sync_objects *ret, struct np_err *err)
 {
 	NP_AUTO(run_done) struct run r = { .k = k, .plan = plan, .dry_run = dry_run };
 
@@ -259,11 +259,11 @@ int np_apply_templates(struct np_kube *k, const struct np_plan *plan, enum np_dr
 			return np_err_ret(err);
 	}
 	*ret = r.objects;
-	r.objects = (struct np_apply_objects){ 0 };
+	r.objects = (struct np_sync_objects){ 0 };
 	return 0;
 }
 
-enum np_code np_apply_objects_code(const struct np_apply_objects *o)
+enum np_code np_sync_objects_code(const struct np_sync_objects *o)
 {
 	enum np_code worst = NP_OK;
 
@@ -283,7 +283,7 @@ static json_t *error_tree(const struct np_err *error)
 	return json_pack("{s:s, s:s}", "code", np_code_name(error->code), "message", error->text);
 }
 
-static int add_object(json_t *list, json_t *errors, const struct np_apply_object *object)
+static int add_object(json_t *list, json_t *errors, const struct np_sync_object *object)
 {
 	json_t *item = json_pack("{s:s, s:s, s:s, s:s, s:o}", "kind", object->kind, "namespace",
 				 object->ns, "name", object->name, "result", object->result,
@@ -296,7 +296,7 @@ static int add_object(json_t *list, json_t *errors, const struct np_apply_object
 		       : json_array_append_new(errors, error_tree(&object->error));
 }
 
-int np_apply_objects_add(json_t *tree, const struct np_apply_objects *o)
+int np_sync_objects_add(json_t *tree, const struct np_sync_objects *o)
 {
 	json_t *list = json_array();
 

@@ -15,7 +15,7 @@
 /* A change while it is put together. */
 struct build {
 	const struct np_vmclass *c;
-	const struct np_class_want *want;
+	const struct np_class_desired *want;
 	struct np_change *change;
 	json_t *before; /* PATH: what stood there */
 	const char *window_reason;
@@ -42,7 +42,7 @@ static int patch_field(struct build *b, const char *path, json_t *to, const char
 
 	if (!to || vmclass_patch_set(b->change->patch, path, to) < 0)
 		return -1;
-	return np_change_add(b->change, path, from, to, reason);
+	return np_vmclass_change_add(b->change, path, from, to, reason);
 }
 
 /* Sets a plain field and records what was there; takes `value`. */
@@ -55,14 +55,14 @@ static int set_field(struct build *b, const char *path, json_t *value, const cha
 	return remember(b, path, "value", vmclass_lookup(b->c->node.json, path), json_incref(to));
 }
 
-static struct np_node config_spec_of(const struct np_vmclass *c)
+static struct np_val config_spec_of(const struct np_vmclass *c)
 {
-	return np_node_get(np_node_get(c->node, "spec"), "configSpec");
+	return np_doc_get(np_doc_get(c->node, "spec"), "configSpec");
 }
 
-static struct np_node extra_config_of(const struct np_vmclass *c)
+static struct np_val extra_config_of(const struct np_vmclass *c)
 {
-	return np_node_get(config_spec_of(c), "extraConfig");
+	return np_doc_get(config_spec_of(c), "extraConfig");
 }
 
 /* What a VM gets once the change is in. */
@@ -88,7 +88,7 @@ static int gather_need(struct build *b, struct np_vmx_need *ret, struct np_err *
 		 "pool '%.200s', which the class's annotation registers, needs %" PRIu64 " GB",
 		 other, others);
 	b->window_reason = b->reason;
-	return np_notes_add(&b->change->notes, err, NP_WARNING_WINDOW_KEPT, "%s", b->reason);
+	return np_warnings_add(&b->change->warnings, err, NP_WARNING_WINDOW_KEPT, "%s", b->reason);
 }
 
 /* Rules 5 and 7: the largest need, nothing that is set is lowered unasked, no other pool undercut. */
@@ -96,13 +96,14 @@ static int decide_window(struct build *b, struct np_vmx_desired *ret, struct np_
 {
 	struct np_vmx_need need;
 
-	if (gather_need(b, &need, err) < 0 || np_vmx_decide(&b->c->standing, &need, ret, err) < 0)
+	if (gather_need(b, &need, err) < 0 || np_vmx_decide(&b->c->current, &need, ret, err) < 0)
 		return np_err_ret(err);
 	if (ret->kept[0] == '\0')
 		return 0;
 	snprintf(b->reason, sizeof(b->reason), "%s", ret->kept);
 	b->window_reason = b->reason;
-	return np_notes_add(&b->change->notes, err, NP_WARNING_WINDOW_KEPT, "%s", ret->warning);
+	return np_warnings_add(&b->change->warnings, err, NP_WARNING_WINDOW_KEPT, "%s",
+			       ret->warning);
 }
 
 /* What stands under a key, for people: its text where there is one entry, else all entries. */
@@ -129,14 +130,14 @@ static int add_key_item(struct build *b, enum np_vmx_key key, const char *text)
 	if (!entries || (text && !to))
 		return -1;
 	snprintf(path, sizeof(path), "%s/%s", VMCLASS_EXTRA_CONFIG, np_vmx_key_name(key));
-	return np_change_add(b->change, path, from, to,
-			     np_vmx_key_reason(key, text, b->window_reason));
+	return np_vmclass_change_add(b->change, path, from, to,
+				     np_vmx_key_reason(key, text, b->window_reason));
 }
 
 /* Notes the entries of both keys as they stood, with their places. */
 static int remember_keys(struct build *b, uint64_t gb)
 {
-	struct np_node list = extra_config_of(b->c);
+	struct np_val list = extra_config_of(b->c);
 	json_auto_t *entries = vmclass_key_entries(list, NP_VMX_USE64);
 	json_auto_t *sizes = vmclass_key_entries(list, NP_VMX_SIZE);
 	json_auto_t *set = json_object();
@@ -156,7 +157,7 @@ static int remember_keys(struct build *b, uint64_t gb)
 
 static int change_keys(struct build *b, uint64_t gb, struct np_err *err)
 {
-	struct np_node list = extra_config_of(b->c);
+	struct np_val list = extra_config_of(b->c);
 	json_auto_t *fresh = NULL;
 	bool up_to_date = true;
 
@@ -186,8 +187,8 @@ static bool is_window_known(const struct build *b, const struct np_vmx_desired *
 {
 	if (w->gb > 0 || w->change)
 		return true;
-	return !b->c->standing.has_any &&
-	       !(b->want->as_it_is && np_devices_gpus(&b->c->devices) > 0);
+	return !b->c->current.has_any &&
+	       !(b->want->observe_only && np_vmclass_devices_gpus(&b->c->devices) > 0);
 }
 
 /* VM Operator's resize code writes its own default over the class's value (its source, v1.9 line). */
@@ -195,8 +196,8 @@ static int note_resize(struct build *b, struct np_err *err)
 {
 	if (b->change->window_gb <= VM_OPERATOR_DEFAULT_GB || devices_after(b)->n == 0)
 		return 0;
-	return np_notes_add(
-		&b->change->notes, err, NP_WARNING_RESIZE_RESETS,
+	return np_warnings_add(
+		&b->change->warnings, err, NP_WARNING_RESIZE_RESETS,
 		"a resize of a VM sets its window to %d GB again, unless the VM carries the "
 		"annotation vmoperator.vmware.com/pci-passthru-64bit-mmio-size: \"%" PRIu64 "\"",
 		VM_OPERATOR_DEFAULT_GB, b->change->window_gb);
@@ -206,13 +207,13 @@ static int change_window(struct build *b, struct np_err *err)
 {
 	struct np_vmx_desired w = { .gb = 0 };
 
-	if (b->want->as_it_is)
-		w.gb = b->c->standing.has_size ? b->c->standing.size_gb : 0;
+	if (b->want->observe_only)
+		w.gb = b->c->current.has_size ? b->c->current.size_gb : 0;
 	else if (decide_window(b, &w, err) < 0)
 		return np_err_ret(err);
 	b->change->has_window = is_window_known(b, &w);
 	b->change->window_gb = w.gb;
-	if (!b->want->as_it_is && note_resize(b, err) < 0)
+	if (!b->want->observe_only && note_resize(b, err) < 0)
 		return np_err_ret(err);
 	return w.change ? change_keys(b, w.gb, err)
 			: vmclass_keys_check(extra_config_of(b->c), err);
@@ -221,7 +222,7 @@ static int change_window(struct build *b, struct np_err *err)
 static int change_firmware(struct build *b, struct np_err *err)
 {
 	b->change->firmware = b->c->firmware;
-	if (!b->want->needs_efi || b->want->as_it_is)
+	if (!b->want->needs_efi || b->want->observe_only)
 		return 0;
 	b->change->firmware = "efi";
 	if (b->c->firmware && strcmp(b->c->firmware, "efi") == 0)
@@ -231,24 +232,24 @@ static int change_firmware(struct build *b, struct np_err *err)
 		return np_fail_nomem(err);
 	if (!b->c->firmware)
 		return 0;
-	return np_notes_add(
-		&b->change->notes, err, NP_WARNING_FIRMWARE_CHANGED,
+	return np_warnings_add(
+		&b->change->warnings, err, NP_WARNING_FIRMWARE_CHANGED,
 		"the firmware changes from '%.40s' to efi: an OS that was installed with the "
 		"former may not boot",
 		b->c->firmware);
 }
 
 /* The API refuses a request above the limit, and a device needs all memory reserved. */
-static int check_limit(struct build *b, struct np_node resources, struct np_err *err)
+static int check_limit(struct build *b, struct np_val resources, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = NULL;
 	uint64_t bytes = 0;
-	struct np_node limit = np_node_get(np_node_get(resources, "limits"), "memory");
+	struct np_val limit = np_doc_get(np_doc_get(resources, "limits"), "memory");
 	int got = vmclass_quantity_read(limit, &text, &bytes, err);
 
 	if (got <= 0 || bytes >= b->c->memory_bytes)
 		return got < 0 ? got : 0;
-	return np_node_fail(
+	return np_doc_fail(
 		limit, err, NP_E_SPEC,
 		"VirtualMachineClass '%s': limits.memory '%s' is below hardware.memory "
 		"'%s', which a class with PCI devices must reserve in full: raise or remove "
@@ -269,7 +270,7 @@ static int set_request(struct build *b, uint64_t old_bytes)
 			old_bytes > b->c->memory_bytes ? to : old, json_incref(to));
 }
 
-static int change_request(struct build *b, struct np_node request, struct np_err *err)
+static int change_request(struct build *b, struct np_val request, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = NULL;
 	uint64_t bytes = 0;
@@ -287,7 +288,7 @@ static int change_request(struct build *b, struct np_node request, struct np_err
 	return 0;
 }
 
-static int keep_request(struct build *b, struct np_node request, struct np_err *err)
+static int keep_request(struct build *b, struct np_val request, struct np_err *err)
 {
 	uint64_t bytes;
 	int got = vmclass_quantity_read(request, &b->change->reservation, &bytes, err);
@@ -297,23 +298,23 @@ static int keep_request(struct build *b, struct np_node request, struct np_err *
 
 static int change_memory(struct build *b, struct np_err *err)
 {
-	struct np_node resources, request;
+	struct np_val resources, request;
 	bool locked = false;
 
-	if (np_node_path(b->c->node, "spec.policies.resources", &resources, err) < 0 ||
-	    np_node_path(resources, "requests.memory", &request, err) < 0)
+	if (np_doc_path(b->c->node, "spec.policies.resources", &resources, err) < 0 ||
+	    np_doc_path(resources, "requests.memory", &request, err) < 0)
 		return np_err_ret(err);
-	if (b->want->as_it_is || b->want->keep_memory || devices_after(b)->n == 0)
+	if (b->want->observe_only || b->want->keep_memory || devices_after(b)->n == 0)
 		return keep_request(b, request, err);
 	if (!b->c->memory)
-		return np_node_fail(
+		return np_doc_fail(
 			b->c->node, err, NP_E_SPEC,
 			"VirtualMachineClass '%s' has devices but no hardware.memory, so "
 			"the reservation is unknown",
 			b->c->name);
 	if (check_limit(b, resources, err) < 0 || change_request(b, request, err) < 0 ||
-	    np_node_bool(np_node_get(config_spec_of(b->c), "memoryReservationLockedToMax"), &locked,
-			 err) < 0)
+	    np_doc_bool(np_doc_get(config_spec_of(b->c), "memoryReservationLockedToMax"), &locked,
+			err) < 0)
 		return np_err_ret(err);
 	if (!locked && set_field(b, VMCLASS_MEMORY_LOCKED, json_true(),
 				 "keeps the reservation full when the VM's memory changes") < 0)
@@ -325,19 +326,19 @@ static int change_memory(struct build *b, struct np_err *err)
 static int carry_devices(struct build *b, const struct np_devices *d, const char *reason,
 			 struct np_err *err)
 {
-	struct np_node old = np_node_get(config_spec_of(b->c), "deviceChange");
+	struct np_val old = np_doc_get(config_spec_of(b->c), "deviceChange");
 	json_auto_t *list = json_array();
-	json_auto_t *added = vmclass_devices_carry(d, np_node_count(old));
+	json_auto_t *added = vmclass_devices_carry(d, np_doc_count(old));
 
 	if (d->n == 0)
 		return 0;
 	if (vmclass_refuse_nulls(old, "spec.configSpec.deviceChange", err) < 0)
 		return np_err_ret(err);
-	if ((np_node_is_present(old) && json_array_extend(list, np_json_mut(old.json)) < 0) ||
+	if ((np_doc_is_present(old) && json_array_extend(list, np_json_mut(old.json)) < 0) ||
 	    !added || json_array_extend(list, added) < 0 ||
 	    vmclass_patch_set(b->change->patch, VMCLASS_DEVICE_CHANGE, list) < 0 ||
-	    np_change_add(b->change, VMCLASS_DEVICE_CHANGE, np_json_mut(old.json), list, reason) <
-		    0 ||
+	    np_vmclass_change_add(b->change, VMCLASS_DEVICE_CHANGE, np_json_mut(old.json), list,
+				  reason) < 0 ||
 	    remember(b, VMCLASS_DEVICE_CHANGE, "value", np_json_mut(old.json), json_incref(added)) <
 		    0)
 		return np_fail_nomem(err);
@@ -350,7 +351,7 @@ static int change_devices(struct build *b, struct np_err *err)
 	json_t *spec = json_object_get(b->change->patch, "spec");
 
 	if (b->c->has_config_spec) {
-		if (!b->want->restore_hidden || b->want->as_it_is)
+		if (!b->want->restore_hidden || b->want->observe_only)
 			return 0;
 		return carry_devices(b, &b->c->hidden,
 				     "attaches the devices that configSpec hides "
@@ -386,9 +387,9 @@ static int set_annotation(struct build *b, const json_t *object, struct np_err *
 			b->c->name, NP_MANAGED_ANNOTATION, strlen(text), NP_MANAGED_MAX);
 	value = json_string(text);
 	if (!value || vmclass_patch_set(b->change->patch, path, value) < 0 ||
-	    np_change_add(b->change, path,
-			  vmclass_find(b->c->node.json, path, absent, sizeof(absent)), value,
-			  "records the pools and the original values, for revert") < 0)
+	    np_vmclass_change_add(
+		    b->change, path, vmclass_find(b->c->node.json, path, absent, sizeof(absent)),
+		    value, "records the pools and the original values, for revert") < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -414,7 +415,7 @@ static int change_annotation(struct build *b, struct np_err *err)
 	json_auto_t *object = NULL;
 
 	if ((json_object_size(b->change->patch) == 0 && !b->c->managed) ||
-	    b->want->n_members == 0 || b->want->as_it_is)
+	    b->want->n_members == 0 || b->want->observe_only)
 		return 0;
 	object = vmclass_managed_update(b->c, b->want, b->before);
 	if (!object)
@@ -430,11 +431,11 @@ static int note_shared(struct build *b, struct np_err *err)
 {
 	size_t n = b->want->n_members + vmclass_managed_count_others(b->c->managed, b->want);
 
-	if (n < 2 || b->want->as_it_is)
+	if (n < 2 || b->want->observe_only)
 		return 0;
-	return np_notes_add(&b->change->notes, err, NP_WARNING_CLASS_SHARED,
-			    "%zu pools use this class: what is changed reaches the new VMs of all",
-			    n);
+	return np_warnings_add(
+		&b->change->warnings, err, NP_WARNING_CLASS_SHARED,
+		"%zu pools use this class: what is changed reaches the new VMs of all", n);
 }
 
 /* Without the record it is not known who else needs what of the class: it is not written. */
@@ -444,17 +445,17 @@ static int check_old_record(struct build *b, struct np_err *err)
 
 	if (why->code == NP_OK)
 		return 0;
-	if (b->want->tolerate_record || b->want->as_it_is)
-		return np_notes_add(&b->change->notes, err, NP_WARNING_INVALID_RECORD, "%s",
-				    why->text);
+	if (b->want->tolerate_record || b->want->observe_only)
+		return np_warnings_add(&b->change->warnings, err, NP_WARNING_INVALID_RECORD, "%s",
+				       why->text);
 	*err = *why;
 	return np_err_ret(err);
 }
 
-int np_vmclass_change(const struct np_vmclass *c, const struct np_class_want *want,
+int np_vmclass_change(const struct np_vmclass *c, const struct np_class_desired *want,
 		      struct np_change *ret, struct np_err *err)
 {
-	NP_AUTO(np_change_done) struct np_change change = { .patch = json_object() };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { .patch = json_object() };
 	json_auto_t *before = json_object();
 	struct build b = { .c = c, .want = want, .change = &change, .before = before };
 

@@ -28,15 +28,14 @@ void vmclass_devices_done(struct np_devices *d)
 }
 
 /* Appends *d, whose ids go along also on failure. */
-static int devices_take(struct np_devices *list, struct np_device *d, struct np_node at,
+static int devices_take(struct np_devices *list, struct np_device *d, struct np_val at,
 			struct np_err *err)
 {
 	struct np_device *items;
 
 	if (list->n >= VMCLASS_DEVICES_MAX) {
 		device_done(d);
-		return np_node_fail(at, err, NP_E_SPEC, "more than %d devices",
-				    VMCLASS_DEVICES_MAX);
+		return np_doc_fail(at, err, NP_E_SPEC, "more than %d devices", VMCLASS_DEVICES_MAX);
 	}
 	items = reallocarray(list->items, list->n + 1, sizeof(*items));
 	if (!items) {
@@ -48,18 +47,18 @@ static int devices_take(struct np_devices *list, struct np_device *d, struct np_
 	return 0;
 }
 
-int vmclass_fail_discriminator(struct np_node n, struct np_err *err, const char *path)
+int vmclass_fail_discriminator(struct np_val n, struct np_err *err, const char *path)
 {
-	return np_node_fail(n, err, NP_E_SPEC,
-			    "%s has no '_typeName': VM Operator cannot decode this class, so no VM "
-			    "can be made from it",
-			    path);
+	return np_doc_fail(n, err, NP_E_SPEC,
+			   "%s has no '_typeName': VM Operator cannot decode this class, so no VM "
+			   "can be made from it",
+			   path);
 }
 
 /* Sets *ret to the discriminator; its absence breaks the whole class. */
-static int read_type(struct np_node object, const char *path, const char **ret, struct np_err *err)
+static int read_type(struct np_val object, const char *path, const char **ret, struct np_err *err)
 {
-	int got = np_node_string(np_node_get(object, "_typeName"), ret, err);
+	int got = np_doc_string(np_doc_get(object, "_typeName"), ret, err);
 
 	if (got < 0)
 		return got;
@@ -86,7 +85,7 @@ static uint64_t weight(enum np_pci_class class, const struct np_gpu *gpu)
 static int add_alternative(struct np_device *d, const struct np_catalogue *cat, struct np_pci_id id,
 			   struct np_err *err)
 {
-	enum np_pci_class class = np_pci_classify(cat, id);
+	enum np_pci_class class = np_gpu_pci_classify(cat, id);
 	const struct np_gpu *gpu = np_gpu_find_id(cat, id);
 	struct np_pci_id *ids = reallocarray(d->ids, d->n_ids + 1, sizeof(*ids));
 
@@ -104,7 +103,7 @@ static int add_alternative(struct np_device *d, const struct np_catalogue *cat, 
 }
 
 /* Reads half an id: a number, or text such as "0x10DE". */
-static int read_half(struct np_node n, uint16_t *ret, struct np_err *err)
+static int read_half(struct np_val n, uint16_t *ret, struct np_err *err)
 {
 	const char *text;
 	uint64_t number = 0;
@@ -114,28 +113,28 @@ static int read_half(struct np_node n, uint16_t *ret, struct np_err *err)
 	if (n.json && json_is_string(n.json)) {
 		text = json_string_value(n.json);
 		if (text[strspn(text, "0123456789")] == '\0')
-			return np_node_fail(
+			return np_doc_fail(
 				n, err, NP_E_SPEC,
 				"%s is the text '%.40s', decimal or hex: write a number without "
 				"quotes, or 0x in front of hex",
 				n.key, text);
-		if (np_pci_half_parse(text, ret, &why) < 0)
-			return np_node_fail(n, err, NP_E_SPEC, "%s: %s", n.key, why.text);
+		if (np_gpu_pci_half_parse(text, ret, &why) < 0)
+			return np_doc_fail(n, err, NP_E_SPEC, "%s: %s", n.key, why.text);
 		return 1;
 	}
-	got = np_node_uint(n, 0, UINT16_MAX, &number, err);
+	got = np_doc_uint(n, 0, UINT16_MAX, &number, err);
 	if (got > 0)
 		*ret = (uint16_t)number;
 	return got;
 }
 
-static bool is_text(struct np_node n)
+static bool is_text(struct np_val n)
 {
 	return n.json && json_is_string(n.json);
 }
 
 /* Text for both halves is a pair as people write one; 1 where it was read. */
-static int read_text_pair(struct np_node vendor, struct np_node device, struct np_pci_id *ret,
+static int read_text_pair(struct np_val vendor, struct np_val device, struct np_pci_id *ret,
 			  struct np_err *err)
 {
 	struct np_err why = NP_ERR_INIT;
@@ -145,17 +144,17 @@ static int read_text_pair(struct np_node vendor, struct np_node device, struct n
 		return 0;
 	snprintf(pair, sizeof(pair), "%s:%s", json_string_value(vendor.json),
 		 json_string_value(device.json));
-	if (np_pci_id_parse(pair, ret, &why) < 0)
-		return np_node_fail(vendor, err, NP_E_SPEC, "%s", why.text);
+	if (np_gpu_pci_id_parse(pair, ret, &why) < 0)
+		return np_doc_fail(vendor, err, NP_E_SPEC, "%s", why.text);
 	return 1;
 }
 
 /* Reads {vendorId, deviceId} under whichever names; both must be there. */
-static int read_id(struct np_node object, const char *vendor_key, const char *device_key,
+static int read_id(struct np_val object, const char *vendor_key, const char *device_key,
 		   struct np_pci_id *ret, struct np_err *err)
 {
-	struct np_node vendor = np_node_get(object, vendor_key);
-	struct np_node device = np_node_get(object, device_key);
+	struct np_val vendor = np_doc_get(object, vendor_key);
+	struct np_val device = np_doc_get(object, device_key);
 	struct np_pci_id id = { 0, 0 };
 	char text[NP_PCI_ID_MAX];
 	int got;
@@ -165,38 +164,38 @@ static int read_id(struct np_node object, const char *vendor_key, const char *de
 		return got < 0 ? got : 0;
 	got = read_half(vendor, &id.vendor, err);
 	if (got == 0)
-		return np_node_fail(object, err, NP_E_SPEC, "a device without '%s'", vendor_key);
+		return np_doc_fail(object, err, NP_E_SPEC, "a device without '%s'", vendor_key);
 	if (got < 0)
 		return got;
 	got = read_half(device, &id.device, err);
 	if (got == 0)
-		return np_node_fail(object, err, NP_E_SPEC, "a device without '%s'", device_key);
+		return np_doc_fail(object, err, NP_E_SPEC, "a device without '%s'", device_key);
 	if (got < 0)
 		return got;
-	if (np_pci_is_swapped(id)) {
-		np_pci_id_format(id, text);
-		return np_node_fail(vendor, err, NP_E_SPEC,
-				    "'%s' has vendor and device swapped: %s is %04x, %s is %04x",
-				    text, vendor_key, id.device, device_key, id.vendor);
+	if (np_gpu_pci_is_swapped(id)) {
+		np_gpu_pci_id_format(id, text);
+		return np_doc_fail(vendor, err, NP_E_SPEC,
+				   "'%s' has vendor and device swapped: %s is %04x, %s is %04x",
+				   text, vendor_key, id.device, device_key, id.vendor);
 	}
 	*ret = id;
 	return 0;
 }
 
-static int read_alternatives(struct np_node allowed, struct np_device *d,
+static int read_alternatives(struct np_val allowed, struct np_device *d,
 			     const struct np_catalogue *cat, struct np_err *err)
 {
-	size_t n = np_node_count(allowed);
+	size_t n = np_doc_count(allowed);
 	struct np_pci_id id;
 	int r;
 
-	if (np_node_list(allowed, err) < 0)
+	if (np_doc_list(allowed, err) < 0)
 		return np_err_ret(err);
 	if (n > ALTERNATIVES_MAX)
-		return np_node_fail(allowed, err, NP_E_SPEC, "%zu alternatives, at most %d", n,
-				    ALTERNATIVES_MAX);
+		return np_doc_fail(allowed, err, NP_E_SPEC, "%zu alternatives, at most %d", n,
+				   ALTERNATIVES_MAX);
 	for (size_t i = 0; i < n; i++) {
-		r = read_id(np_node_at(allowed, i), "vendorId", "deviceId", &id, err);
+		r = read_id(np_doc_at(allowed, i), "vendorId", "deviceId", &id, err);
 		if (r < 0)
 			return r;
 		r = add_alternative(d, cat, id, err);
@@ -206,58 +205,58 @@ static int read_alternatives(struct np_node allowed, struct np_device *d,
 	return 0;
 }
 
-static int read_label(struct np_node object, struct np_device *d, struct np_err *err)
+static int read_label(struct np_val object, struct np_device *d, struct np_err *err)
 {
 	d->label = "";
-	return np_node_string(np_node_get(object, "customLabel"), &d->label, err);
+	return np_doc_string(np_doc_get(object, "customLabel"), &d->label, err);
 }
 
-static int read_vgpu(struct np_node name, struct np_device *d, const struct np_catalogue *cat,
+static int read_vgpu(struct np_val name, struct np_device *d, const struct np_catalogue *cat,
 		     struct np_err *err)
 {
-	int got = np_node_string(name, &d->profile, err);
+	int got = np_doc_string(name, &d->profile, err);
 
 	if (got < 0)
 		return got;
 	if (got == 0 || d->profile[0] == '\0')
-		return np_node_fail(name, err, NP_E_SPEC, "a vGPU without a profile name");
+		return np_doc_fail(name, err, NP_E_SPEC, "a vGPU without a profile name");
 	d->backing = NP_BACKING_VGPU;
 	d->gpu = np_gpu_find_vgpu(cat, d->profile);
 	d->pci_class = d->gpu ? NP_PCI_GPU : NP_PCI_GPU_UNKNOWN;
 	return 0;
 }
 
-static int read_vgpu_backing(struct np_node b, struct np_device *d, const struct np_catalogue *cat,
+static int read_vgpu_backing(struct np_val b, struct np_device *d, const struct np_catalogue *cat,
 			     struct np_err *err)
 {
-	return read_vgpu(np_node_get(b, "vgpu"), d, cat, err);
+	return read_vgpu(np_doc_get(b, "vgpu"), d, cat, err);
 }
 
-static int read_dynamic_backing(struct np_node b, struct np_device *d,
+static int read_dynamic_backing(struct np_val b, struct np_device *d,
 				const struct np_catalogue *cat, struct np_err *err)
 {
 	d->backing = NP_BACKING_DYNAMIC;
 	if (read_label(b, d, err) < 0)
 		return np_err_ret(err);
-	return read_alternatives(np_node_get(b, "allowedDevice"), d, cat, err);
+	return read_alternatives(np_doc_get(b, "allowedDevice"), d, cat, err);
 }
 
 /* A fixed device's ids: the vendor is a signed 16-bit number, the device hex text (vim25). */
-static int read_fixed_backing(struct np_node b, struct np_device *d, const struct np_catalogue *cat,
+static int read_fixed_backing(struct np_val b, struct np_device *d, const struct np_catalogue *cat,
 			      struct np_err *err)
 {
-	struct np_node vendor = np_node_get(b, "vendorId");
-	struct np_node device = np_node_get(b, "deviceId");
+	struct np_val vendor = np_doc_get(b, "vendorId");
+	struct np_val device = np_doc_get(b, "deviceId");
 	struct np_pci_id id = { 0, 0 };
 	json_int_t number;
 
 	d->backing = NP_BACKING_FIXED;
-	if (!np_node_is_present(vendor) || !np_node_is_present(device))
+	if (!np_doc_is_present(vendor) || !np_doc_is_present(device))
 		return 0;
 	if (json_is_integer(vendor.json)) {
 		number = json_integer_value(vendor.json);
 		if (number < INT16_MIN || number > UINT16_MAX)
-			return np_node_fail(vendor, err, NP_E_SPEC, "vendorId is beyond 16 bits");
+			return np_doc_fail(vendor, err, NP_E_SPEC, "vendorId is beyond 16 bits");
 		id.vendor = (uint16_t)number;
 	} else if (read_half(vendor, &id.vendor, err) < 0) {
 		return np_err_ret(err);
@@ -269,7 +268,7 @@ static int read_fixed_backing(struct np_node b, struct np_device *d, const struc
 
 static const struct backing_type {
 	const char *type;
-	int (*read)(struct np_node, struct np_device *, const struct np_catalogue *,
+	int (*read)(struct np_val, struct np_device *, const struct np_catalogue *,
 		    struct np_err *);
 } backing_types[] = {
 	{ "VirtualPCIPassthroughDeviceBackingInfo", read_fixed_backing },
@@ -277,7 +276,7 @@ static const struct backing_type {
 	{ "VirtualPCIPassthroughVmiopBackingInfo", read_vgpu_backing },
 };
 
-static int read_backing(struct np_node backing, const char *path, struct np_device *d,
+static int read_backing(struct np_val backing, const char *path, struct np_device *d,
 			const struct np_catalogue *cat, struct np_err *err)
 {
 	const char *type = "";
@@ -285,9 +284,9 @@ static int read_backing(struct np_node backing, const char *path, struct np_devi
 	d->backing = NP_BACKING_OTHER;
 	d->pci_class = NP_PCI_OTHER;
 	d->label = "";
-	if (!np_node_is_present(backing))
+	if (!np_doc_is_present(backing))
 		return 0;
-	if (np_node_object(backing, err) < 0 || read_type(backing, path, &type, err) < 0)
+	if (np_doc_object(backing, err) < 0 || read_type(backing, path, &type, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < sizeof(backing_types) / sizeof(backing_types[0]); i++)
 		if (strcmp(type, backing_types[i].type) == 0)
@@ -295,27 +294,27 @@ static int read_backing(struct np_node backing, const char *path, struct np_devi
 	return 0;
 }
 
-static int read_change(struct np_node entry, size_t i, const struct np_catalogue *cat,
+static int read_change(struct np_val entry, size_t i, const struct np_catalogue *cat,
 		       struct np_devices *list, struct np_err *err)
 {
-	struct np_node device = np_node_get(entry, "device");
+	struct np_val device = np_doc_get(entry, "device");
 	struct np_device d = { 0 };
 	const char *type = "";
 	char path[96];
 	int r;
 
 	snprintf(path, sizeof(path), "spec.configSpec.deviceChange[%zu]", i);
-	if (!np_node_is_present(entry))
+	if (!np_doc_is_present(entry))
 		return 0;
-	if (np_node_object(entry, err) < 0 || read_type(entry, path, &type, err) < 0)
+	if (np_doc_object(entry, err) < 0 || read_type(entry, path, &type, err) < 0)
 		return np_err_ret(err);
-	if (!np_node_is_present(device))
+	if (!np_doc_is_present(device))
 		return 0;
 	snprintf(path, sizeof(path), "spec.configSpec.deviceChange[%zu].device", i);
-	if (np_node_object(device, err) < 0 || read_type(device, path, &type, err) < 0)
+	if (np_doc_object(device, err) < 0 || read_type(device, path, &type, err) < 0)
 		return np_err_ret(err);
 	snprintf(path, sizeof(path), "spec.configSpec.deviceChange[%zu].device.backing", i);
-	r = read_backing(np_node_get(device, "backing"), path, &d, cat, err);
+	r = read_backing(np_doc_get(device, "backing"), path, &d, cat, err);
 	if (r < 0 || strcmp(type, "VirtualPCIPassthrough") != 0) {
 		device_done(&d);
 		return r;
@@ -323,31 +322,31 @@ static int read_change(struct np_node entry, size_t i, const struct np_catalogue
 	return devices_take(list, &d, entry, err);
 }
 
-int vmclass_devices_of_config_spec(struct np_node config_spec, const struct np_catalogue *cat,
+int vmclass_devices_of_config_spec(struct np_val config_spec, const struct np_catalogue *cat,
 				   struct np_devices *ret, struct np_err *err)
 {
-	struct np_node list = np_node_get(config_spec, "deviceChange");
+	struct np_val list = np_doc_get(config_spec, "deviceChange");
 	NP_AUTO(vmclass_devices_done) struct np_devices devices = { 0 };
-	size_t n = np_node_count(list);
+	size_t n = np_doc_count(list);
 
-	if (np_node_list(list, err) < 0)
+	if (np_doc_list(list, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < n; i++)
-		if (read_change(np_node_at(list, i), i, cat, &devices, err) < 0)
+		if (read_change(np_doc_at(list, i), i, cat, &devices, err) < 0)
 			return np_err_ret(err);
 	*ret = devices;
 	devices = (struct np_devices){ 0 };
 	return 0;
 }
 
-static int read_hardware_vgpu(struct np_node item, struct np_device *d,
+static int read_hardware_vgpu(struct np_val item, struct np_device *d,
 			      const struct np_catalogue *cat, struct np_err *err)
 {
 	d->label = "";
-	return read_vgpu(np_node_get(item, "profileName"), d, cat, err);
+	return read_vgpu(np_doc_get(item, "profileName"), d, cat, err);
 }
 
-static int read_hardware_dynamic(struct np_node item, struct np_device *d,
+static int read_hardware_dynamic(struct np_val item, struct np_device *d,
 				 const struct np_catalogue *cat, struct np_err *err)
 {
 	struct np_pci_id id;
@@ -364,26 +363,26 @@ static int read_hardware_dynamic(struct np_node item, struct np_device *d,
 /* In the order in which VM Operator attaches them. */
 static const struct hardware_list {
 	const char *key;
-	int (*read)(struct np_node, struct np_device *, const struct np_catalogue *,
+	int (*read)(struct np_val, struct np_device *, const struct np_catalogue *,
 		    struct np_err *);
 } hardware_lists[] = {
 	{ "vgpuDevices", read_hardware_vgpu },
 	{ "dynamicDirectPathIODevices", read_hardware_dynamic },
 };
 
-static int read_hardware_list(struct np_node devices, const struct hardware_list *kind,
+static int read_hardware_list(struct np_val devices, const struct hardware_list *kind,
 			      const struct np_catalogue *cat, struct np_devices *list,
 			      struct np_err *err)
 {
-	struct np_node items = np_node_get(devices, kind->key);
-	size_t n = np_node_count(items);
+	struct np_val items = np_doc_get(devices, kind->key);
+	size_t n = np_doc_count(items);
 
-	if (np_node_list(items, err) < 0)
+	if (np_doc_list(items, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < n; i++) {
-		struct np_node item = np_node_at(items, i);
+		struct np_val item = np_doc_at(items, i);
 		struct np_device d = { 0 };
-		int r = np_node_object(item, err);
+		int r = np_doc_object(item, err);
 
 		if (r >= 0)
 			r = kind->read(item, &d, cat, err);
@@ -397,12 +396,12 @@ static int read_hardware_list(struct np_node devices, const struct hardware_list
 	return 0;
 }
 
-int vmclass_devices_of_hardware(struct np_node devices, const struct np_catalogue *cat,
+int vmclass_devices_of_hardware(struct np_val devices, const struct np_catalogue *cat,
 				struct np_devices *ret, struct np_err *err)
 {
 	NP_AUTO(vmclass_devices_done) struct np_devices list = { 0 };
 
-	if (np_node_object(devices, err) < 0)
+	if (np_doc_object(devices, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < sizeof(hardware_lists) / sizeof(hardware_lists[0]); i++)
 		if (read_hardware_list(devices, &hardware_lists[i], cat, &list, err) < 0)
@@ -412,7 +411,7 @@ int vmclass_devices_of_hardware(struct np_node devices, const struct np_catalogu
 	return 0;
 }
 
-size_t np_devices_gpus(const struct np_devices *d)
+size_t np_vmclass_devices_gpus(const struct np_devices *d)
 {
 	size_t n = 0;
 

@@ -27,10 +27,10 @@
 #define VMCLASS_STANDING_GB_MAX (UINT64_C(1) << 40)
 
 /* Fails because a discriminator is missing: VM Operator cannot decode such a class at all. */
-int vmclass_fail_discriminator(struct np_node n, struct np_err *err, const char *path);
+int vmclass_fail_discriminator(struct np_val n, struct np_err *err, const char *path);
 
 /* vmclass.c */
-int vmclass_quantity_read(struct np_node n, char **ret_text, uint64_t *ret_bytes,
+int vmclass_quantity_read(struct np_val n, char **ret_text, uint64_t *ret_bytes,
 			  struct np_err *err);
 
 /* Reads a quantity of a record: 1, 0 where the value is none, -1: no memory. */
@@ -45,9 +45,9 @@ int vmclass_patch_set(json_t *patch, const char *path, json_t *value);
 void vmclass_delete(json_t *object, const char *path);
 
 /* devices.c */
-int vmclass_devices_of_config_spec(struct np_node config_spec, const struct np_catalogue *cat,
+int vmclass_devices_of_config_spec(struct np_val config_spec, const struct np_catalogue *cat,
 				   struct np_devices *ret, struct np_err *err);
-int vmclass_devices_of_hardware(struct np_node devices, const struct np_catalogue *cat,
+int vmclass_devices_of_hardware(struct np_val devices, const struct np_catalogue *cat,
 				struct np_devices *ret, struct np_err *err);
 void vmclass_devices_done(struct np_devices *d);
 
@@ -64,26 +64,26 @@ json_t *vmclass_devices_carry(const struct np_devices *d, size_t start);
 int vmclass_device_is_carried(const json_t *entry, size_t place);
 
 /* keys.c */
-int vmclass_keys_read(struct np_node extra_config, struct np_vmx_current *ret,
-		      struct np_notes *notes, struct np_err *err);
+int vmclass_keys_read(struct np_val extra_config, struct np_vmx_current *ret,
+		      struct np_warnings *warnings, struct np_err *err);
 
 /* Fails where an entry of the two keys has no discriminator: it breaks the class unless rewritten. */
-int vmclass_keys_check(struct np_node extra_config, struct np_err *err);
+int vmclass_keys_check(struct np_val extra_config, struct np_err *err);
 
 /* Tells whether the entry is of that key, in whatever case. */
 bool vmclass_key_is(const json_t *entry, enum np_vmx_key key);
 
 /* Tells whether key `key` stands once, in its canonical spelling, and reads as `text`. */
-bool vmclass_key_is_right(struct np_node extra_config, enum np_vmx_key key, const char *text);
+bool vmclass_key_is_right(struct np_val extra_config, enum np_vmx_key key, const char *text);
 
 /* Returns the list with the keys of a window of `gb` and all else in its place; a new reference. */
-json_t *vmclass_keys_rewrite(struct np_node extra_config, uint64_t gb);
+json_t *vmclass_keys_rewrite(struct np_val extra_config, uint64_t gb);
 
 /* Returns the entries of a key as [{"at": place, "entry": {...}}], in order; a new reference. */
-json_t *vmclass_key_entries(struct np_node extra_config, enum np_vmx_key key);
+json_t *vmclass_key_entries(struct np_val extra_config, enum np_vmx_key key);
 
 /* Fails where an element of the list holds a null, naming its path. */
-int vmclass_refuse_nulls(struct np_node list, const char *path, struct np_err *err);
+int vmclass_refuse_nulls(struct np_val list, const char *path, struct np_err *err);
 
 /* record.c: fails with NP_E_RECORD where the object is no record as nodeprep writes one. */
 int vmclass_record_check(const json_t *record, struct np_err *err);
@@ -91,14 +91,14 @@ int vmclass_record_check(const json_t *record, struct np_err *err);
 /* managed.c */
 
 /* Returns the largest registered need among pools that are not in `want`, and whose it is. */
-uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_want *want,
+uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_desired *want,
 				const char **ret_id);
 
 /* Tells how many pools other than those of `want` are registered. */
-size_t vmclass_managed_count_others(const json_t *managed, const struct np_class_want *want);
+size_t vmclass_managed_count_others(const json_t *managed, const struct np_class_desired *want);
 
 /* Returns the class's annotation with the pools registered and `before` merged in; new reference. */
-json_t *vmclass_managed_update(const struct np_vmclass *c, const struct np_class_want *want,
+json_t *vmclass_managed_update(const struct np_vmclass *c, const struct np_class_desired *want,
 			       const json_t *before);
 
 /* revert.c: whether what nodeprep wrote, as an entry of `before` tells, is what stands there now. */
@@ -108,6 +108,6 @@ bool vmclass_still_stands(const struct np_vmclass *c, const char *path, const js
 bool vmclass_key_still_stands(json_t *list, enum np_vmx_key key, const json_t *set);
 
 /* Tells whether the list is still what stood there before, and behind it what nodeprep carried. */
-bool is_carried_list(const json_t *list, const json_t *entry);
+bool vmclass_is_carried_list(const json_t *list, const json_t *entry);
 
 #endif

@@ -15,19 +15,19 @@ static void item_done(struct np_change_item *item)
 	json_decref(item->to);
 }
 
-void np_change_done(struct np_change *change)
+void np_vmclass_change_done(struct np_change *change)
 {
 	for (size_t i = 0; i < change->n; i++)
 		item_done(&change->items[i]);
 	free(change->items);
 	json_decref(change->patch);
 	free(change->reservation);
-	np_notes_done(&change->notes);
+	np_warnings_done(&change->warnings);
 	*change = (struct np_change){ 0 };
 }
 
-int np_change_add(struct np_change *change, const char *path, json_t *from, json_t *to,
-		  const char *reason)
+int np_vmclass_change_add(struct np_change *change, const char *path, json_t *from, json_t *to,
+			  const char *reason)
 {
 	struct np_change_item item = { strdup(path), json_incref(from), json_incref(to),
 				       strdup(reason) };

@@ -70,7 +70,7 @@ static bool is_right(const json_t *entry, enum np_vmx_key key, const char *text)
 	return is_canonical(entry, key) && is_option_value(entry) && value_is(entry, key, text);
 }
 
-static int fail_entry(struct np_node entry, size_t i, struct np_err *err)
+static int fail_entry(struct np_val entry, size_t i, struct np_err *err)
 {
 	char path[64];
 
@@ -78,15 +78,15 @@ static int fail_entry(struct np_node entry, size_t i, struct np_err *err)
 	return vmclass_fail_discriminator(entry, err, path);
 }
 
-static int check_entry(struct np_node entry, size_t i, struct np_notes *notes, struct np_err *err)
+static int check_entry(struct np_val entry, size_t i, struct np_warnings *warnings,
+		       struct np_err *err)
 {
 	const char *key = "";
 	enum np_vmx_name name;
 
-	if (!np_node_is_present(entry))
+	if (!np_doc_is_present(entry))
 		return 0;
-	if (np_node_object(entry, err) < 0 ||
-	    np_node_string(np_node_get(entry, "key"), &key, err) < 0)
+	if (np_doc_object(entry, err) < 0 || np_doc_string(np_doc_get(entry, "key"), &key, err) < 0)
 		return np_err_ret(err);
 	if (is_ours(entry.json))
 		return 0;
@@ -94,15 +94,15 @@ static int check_entry(struct np_node entry, size_t i, struct np_notes *notes, s
 		return fail_entry(entry, i, err);
 	name = np_vmx_classify(key);
 	if (name == NP_VMX_NAME_PEER)
-		return np_notes_add(
-			notes, err, NP_WARNING_P2P_KEYS,
+		return np_warnings_add(
+			warnings, err, NP_WARNING_P2P_KEYS,
 			"extraConfig has '%.80s', which is kept: peer-to-peer traffic also "
 			"needs GPUs behind one PCIe switch",
 			key);
 	if (name != NP_VMX_NAME_MISSPELT)
 		return 0;
-	return np_notes_add(
-		notes, err, NP_WARNING_MISSPELT_KEY,
+	return np_warnings_add(
+		warnings, err, NP_WARNING_MISSPELT_KEY,
 		"extraConfig has '%.80s', which ESXi ignores: the keys are '%s' and '%s'", key,
 		NP_VMX_USE64_NAME, NP_VMX_SIZE_NAME);
 }
@@ -115,18 +115,18 @@ static void add_current(struct np_vmx_current *current, const json_t *entry)
 	np_vmx_add(current, entry_key(entry), text);
 }
 
-int vmclass_keys_read(struct np_node extra_config, struct np_vmx_current *ret,
-		      struct np_notes *notes, struct np_err *err)
+int vmclass_keys_read(struct np_val extra_config, struct np_vmx_current *ret,
+		      struct np_warnings *warnings, struct np_err *err)
 {
 	struct np_vmx_current s = { 0 };
-	size_t n = np_node_count(extra_config);
+	size_t n = np_doc_count(extra_config);
 
-	if (np_node_list(extra_config, err) < 0)
+	if (np_doc_list(extra_config, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < n; i++) {
-		struct np_node entry = np_node_at(extra_config, i);
+		struct np_val entry = np_doc_at(extra_config, i);
 
-		if (check_entry(entry, i, notes, err) < 0)
+		if (check_entry(entry, i, warnings, err) < 0)
 			return np_err_ret(err);
 		add_current(&s, entry.json);
 	}
@@ -134,12 +134,12 @@ int vmclass_keys_read(struct np_node extra_config, struct np_vmx_current *ret,
 	return 0;
 }
 
-int vmclass_keys_check(struct np_node extra_config, struct np_err *err)
+int vmclass_keys_check(struct np_val extra_config, struct np_err *err)
 {
-	size_t n = np_node_count(extra_config);
+	size_t n = np_doc_count(extra_config);
 
 	for (size_t i = 0; i < n; i++) {
-		struct np_node entry = np_node_at(extra_config, i);
+		struct np_val entry = np_doc_at(extra_config, i);
 
 		if (!is_option_value(entry.json))
 			return fail_entry(entry, i, err);
@@ -148,9 +148,9 @@ int vmclass_keys_check(struct np_node extra_config, struct np_err *err)
 }
 
 /* Returns the place of the entry that stays: the first canonical one, else the first variant. */
-static size_t place_of(struct np_node list, enum np_vmx_key key)
+static size_t place_of(struct np_val list, enum np_vmx_key key)
 {
-	size_t n = np_node_count(list), first = SIZE_MAX;
+	size_t n = np_doc_count(list), first = SIZE_MAX;
 
 	for (size_t i = 0; i < n; i++) {
 		const json_t *entry = json_array_get(list.json, i);
@@ -163,16 +163,16 @@ static size_t place_of(struct np_node list, enum np_vmx_key key)
 	return first;
 }
 
-static size_t count_entries(struct np_node list, enum np_vmx_key key)
+static size_t count_entries(struct np_val list, enum np_vmx_key key)
 {
-	size_t n = np_node_count(list), found = 0;
+	size_t n = np_doc_count(list), found = 0;
 
 	for (size_t i = 0; i < n; i++)
 		found += vmclass_key_is(json_array_get(list.json, i), key);
 	return found;
 }
 
-bool vmclass_key_is_right(struct np_node extra_config, enum np_vmx_key key, const char *text)
+bool vmclass_key_is_right(struct np_val extra_config, enum np_vmx_key key, const char *text)
 {
 	size_t n = count_entries(extra_config, key);
 
@@ -188,7 +188,7 @@ static json_t *make_entry(enum np_vmx_key key, const char *text)
 }
 
 /* Appends what is at place `i` of the old list, unless it is one of ours that is removed. */
-static int copy_entry(json_t *list, struct np_node old, size_t i, uint64_t gb)
+static int copy_entry(json_t *list, struct np_val old, size_t i, uint64_t gb)
 {
 	json_t *entry = json_array_get(old.json, i);
 	enum np_vmx_key key = np_vmx_key_of(entry_key(entry));
@@ -204,10 +204,10 @@ static int copy_entry(json_t *list, struct np_node old, size_t i, uint64_t gb)
 					  : json_array_append_new(list, make_entry(key, text));
 }
 
-json_t *vmclass_keys_rewrite(struct np_node extra_config, uint64_t gb)
+json_t *vmclass_keys_rewrite(struct np_val extra_config, uint64_t gb)
 {
 	json_auto_t *list = json_array();
-	size_t n = np_node_count(extra_config);
+	size_t n = np_doc_count(extra_config);
 	char buf[NP_VMX_TEXT_MAX];
 
 	for (size_t i = 0; i < n; i++)
@@ -220,10 +220,10 @@ json_t *vmclass_keys_rewrite(struct np_node extra_config, uint64_t gb)
 	return json_incref(list);
 }
 
-json_t *vmclass_key_entries(struct np_node extra_config, enum np_vmx_key key)
+json_t *vmclass_key_entries(struct np_val extra_config, enum np_vmx_key key)
 {
 	json_auto_t *list = json_array();
-	size_t n = np_node_count(extra_config);
+	size_t n = np_doc_count(extra_config);
 
 	for (size_t i = 0; i < n; i++) {
 		json_t *entry = json_array_get(extra_config.json, i);
@@ -264,15 +264,15 @@ static bool find_null(const json_t *value, char *path, size_t size, size_t used)
 	return false;
 }
 
-int vmclass_refuse_nulls(struct np_node list, const char *path, struct np_err *err)
+int vmclass_refuse_nulls(struct np_val list, const char *path, struct np_err *err)
 {
 	char at[512];
 	int n = snprintf(at, sizeof(at), "%s", path);
 
-	if (!np_node_is_present(list) || !find_null(list.json, at, sizeof(at), (size_t)n))
+	if (!np_doc_is_present(list) || !find_null(list.json, at, sizeof(at), (size_t)n))
 		return 0;
-	return np_node_fail(list, err, NP_E_REFUSED,
-			    "%s is null: a merge patch would lose that member when it rewrites the "
-			    "list; remove the null first",
-			    at);
+	return np_doc_fail(list, err, NP_E_REFUSED,
+			   "%s is null: a merge patch would lose that member when it rewrites the "
+			   "list; remove the null first",
+			   at);
 }

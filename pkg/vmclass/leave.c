@@ -94,12 +94,12 @@ static int gather(struct leaving *l, json_t *managed, struct np_err *err)
 	return 0;
 }
 
-int np_vmclass_leave(const struct np_vmclass *c, np_holder_fn *leaves, void *ctx,
-		     struct np_change *ret, struct np_err *err)
+int np_vmclass_release(const struct np_vmclass *c, np_holder_fn *leaves, void *ctx,
+		       struct np_change *ret, struct np_err *err)
 {
 	NP_AUTO(leaving_done) struct leaving l = { .leaves = leaves, .ctx = ctx };
 	json_auto_t *managed = c->managed ? json_deep_copy(c->managed) : NULL;
-	struct np_class_want want = { 0 };
+	struct np_class_desired want = { 0 };
 	struct np_vmclass united = *c;
 
 	if (c->record_error.code != NP_OK) {

@@ -25,13 +25,13 @@ static int set_up(void **state)
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	return np_catalogue_new(&cat, &err);
+	return np_gpu_catalogue_new(&cat, &err);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	np_catalogue_free(cat);
+	np_gpu_catalogue_free(cat);
 	return 0;
 }
 
@@ -58,14 +58,14 @@ static struct np_vmclass *read_take(json_t *object)
 static json_t *join_take(json_t *object, const char *pool, const char *holder)
 {
 	struct np_member member = { pool, true, 512 };
-	struct np_class_want want = { .has_window = true,
-				      .window_gb = 512,
-				      .needs_efi = true,
-				      .holder = holder,
-				      .members = &member,
-				      .n_members = 1 };
+	struct np_class_desired want = { .has_window = true,
+					 .window_gb = 512,
+					 .needs_efi = true,
+					 .holder = holder,
+					 .members = &member,
+					 .n_members = 1 };
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = read_take(object);
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	struct np_err err = NP_ERR_INIT;
 
 	if (np_vmclass_change(c, &want, &change, &err) < 0)
@@ -90,17 +90,17 @@ static bool contains(void *ctx, const char *holder)
 	return !!strstr(holder, ctx);
 }
 
-static json_t *leave_take(json_t *object, const char *part, struct np_notes *notes)
+static json_t *leave_take(json_t *object, const char *part, struct np_warnings *warnings)
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = read_take(object);
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	struct np_err err = NP_ERR_INIT;
 	json_t *left;
 
-	if (np_vmclass_leave(c, contains, (char *)(uintptr_t)part, &change, &err) < 0)
+	if (np_vmclass_release(c, contains, (char *)(uintptr_t)part, &change, &err) < 0)
 		fail_msg("%s", err.text);
-	if (notes)
-		notes->n = change.notes.n;
+	if (warnings)
+		warnings->n = change.warnings.n;
 	left = np_vmclass_patched(c->node.json, change.patch);
 	/* What nobody leaves is not written at all. */
 	if (json_equal(left, c->node.json))
@@ -164,15 +164,15 @@ static void test_leave__what_others_changed_stays(void **state)
 {
 	json_t *object = held_class();
 	json_t *spec = json_object_get(json_object_get(object, "spec"), "configSpec");
-	struct np_notes notes = { 0 };
+	struct np_warnings warnings = { 0 };
 
 	(void)state;
 	json_object_set_new(spec, "firmware", json_string("bios"));
-	object = leave_take(object, "", &notes);
+	object = leave_take(object, "", &warnings);
 	spec = json_object_get(json_object_get(object, "spec"), "configSpec");
 	assert_string_equal(json_string_value(json_object_get(spec, "firmware")), "bios");
 	assert_null(managed_of(object));
-	assert_true(notes.n > 0);
+	assert_true(warnings.n > 0);
 	json_decref(object);
 }
 
@@ -228,12 +228,12 @@ static void test_leave__each_allocation_may_fail(void **state)
 	json_set_alloc_funcs(json_malloc, free);
 	for (n = 0; failed && n < 9999; n++) {
 		NP_AUTO(np_vmclass_freep) struct np_vmclass *c = read_take(held_class());
-		NP_AUTO(np_change_done) struct np_change change = { .window_gb = 77 };
+		NP_AUTO(np_vmclass_change_done) struct np_change change = { .window_gb = 77 };
 		struct np_err err = NP_ERR_INIT;
 		int r;
 
 		allocations_left = n;
-		r = np_vmclass_leave(c, contains, "", &change, &err);
+		r = np_vmclass_release(c, contains, "", &change, &err);
 		failed = allocations_left == SIZE_MAX;
 		allocations_left = SIZE_MAX;
 		assert_int_equal(err.code, failed ? NP_E_NOMEM : NP_OK);

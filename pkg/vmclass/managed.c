@@ -6,7 +6,7 @@
 #include "nodeprep/doc.h"
 #include "nodeprep/json.h"
 
-static bool is_member(const struct np_class_want *want, const char *id)
+static bool is_member(const struct np_class_desired *want, const char *id)
 {
 	for (size_t i = 0; i < want->n_members; i++)
 		if (strcmp(want->members[i].id, id) == 0)
@@ -14,7 +14,7 @@ static bool is_member(const struct np_class_want *want, const char *id)
 	return false;
 }
 
-uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_want *want,
+uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_desired *want,
 				const char **ret_id)
 {
 	uint64_t most = 0;
@@ -32,7 +32,7 @@ uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_wan
 	return most;
 }
 
-size_t vmclass_managed_count_others(const json_t *managed, const struct np_class_want *want)
+size_t vmclass_managed_count_others(const json_t *managed, const struct np_class_desired *want)
 {
 	size_t n = 0;
 	const char *id;
@@ -157,7 +157,7 @@ static json_t *merge_before(const struct np_vmclass *c, const json_t *fresh)
 	return json_incref(merged);
 }
 
-json_t *vmclass_managed_update(const struct np_vmclass *c, const struct np_class_want *want,
+json_t *vmclass_managed_update(const struct np_vmclass *c, const struct np_class_desired *want,
 			       const json_t *before)
 {
 	json_auto_t *object = c->managed ? json_deep_copy(c->managed) : json_object();

@@ -145,10 +145,10 @@ static void expect_told(const struct np_vmclass *c, const struct np_err *err)
 
 static void try_release(const struct np_vmclass *c)
 {
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_vmclass_leave(c, everyone, NULL, &change, &err) < 0)
+	if (np_vmclass_release(c, everyone, NULL, &change, &err) < 0)
 		expect_told(c, &err);
 	else
 		expect_ours_alone(c->node.json, &change);
@@ -157,12 +157,12 @@ static void try_release(const struct np_vmclass *c)
 /* As 'nodeprep revert' does: the first pool of the record leaves for its first holder. */
 static void try_revert(const struct np_vmclass *c, bool discard)
 {
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	json_t *pools = json_object_get(c->managed, "pools");
 	const char *id = json_object_iter_key(json_object_iter(pools));
 	json_t *holders = json_object_get(json_object_get(pools, id ? id : ""), "holders");
 	struct np_member member = { id ? id : "ml/w", true, 512 };
-	struct np_class_want want = {
+	struct np_class_desired want = {
 		.holder = "apply", .members = &member, .n_members = 1, .discard_record = discard
 	};
 	struct np_err err = NP_ERR_INIT;
@@ -181,14 +181,14 @@ static void try_revert(const struct np_vmclass *c, bool discard)
 /* What nodeprep writes on top of any record can be read again. */
 static void try_change(const struct np_vmclass *c)
 {
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	const struct np_member member = { "ml/w", true, 1024 };
-	const struct np_class_want want = { .has_window = true,
-					    .window_gb = 1024,
-					    .needs_efi = true,
-					    .holder = "apply",
-					    .members = &member,
-					    .n_members = 1 };
+	const struct np_class_desired want = { .has_window = true,
+					       .window_gb = 1024,
+					       .needs_efi = true,
+					       .holder = "apply",
+					       .members = &member,
+					       .n_members = 1 };
 	json_auto_t *after = NULL, *record = NULL;
 	struct np_err err = NP_ERR_INIT;
 
@@ -222,7 +222,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct np_err err = NP_ERR_INIT;
 	json_t *object;
 
-	if (!fuzz_cat && np_catalogue_new(&fuzz_cat, &err) < 0)
+	if (!fuzz_cat && np_gpu_catalogue_new(&fuzz_cat, &err) < 0)
 		abort();
 	object = size > 0 ? make_class(data[0], (const char *)data + 1, size - 1) : NULL;
 	if (!object)

@@ -29,14 +29,14 @@ static int set_up(void **state)
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	return np_catalogue_new(&cat, &err);
+	return np_gpu_catalogue_new(&cat, &err);
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
-	np_catalogue_free(cat);
-	np_catalogue_free(fuzz_cat);
+	np_gpu_catalogue_free(cat);
+	np_gpu_catalogue_free(fuzz_cat);
 	fuzz_cat = NULL;
 	return 0;
 }
@@ -239,13 +239,13 @@ static json_t *class_with(const char *annotation)
 static void expect_refused(const char *annotation, const char *message)
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = read_take(class_with(annotation));
-	NP_AUTO(np_change_done) struct np_change change = { .window_gb = 77 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { .window_gb = 77 };
 	const struct np_member member = { "ml/w", true, 512 };
-	struct np_class_want want = { .has_window = true,
-				      .window_gb = 512,
-				      .holder = "apply",
-				      .members = &member,
-				      .n_members = 1 };
+	struct np_class_desired want = { .has_window = true,
+					 .window_gb = 512,
+					 .holder = "apply",
+					 .members = &member,
+					 .n_members = 1 };
 	struct np_err err = NP_ERR_INIT;
 
 	assert_int_equal(c->record_error.code, NP_E_RECORD);
@@ -255,7 +255,7 @@ static void expect_refused(const char *annotation, const char *message)
 	assert_non_null(strstr(c->record_error.text, "nodeprep revert --discard-record"));
 	assert_int_equal(np_vmclass_change(c, &want, &change, &err), -NP_E_RECORD);
 	assert_int_equal(np_vmclass_revert(c, &want, &change, &err), -NP_E_RECORD);
-	assert_int_equal(np_vmclass_leave(c, everyone, NULL, &change, &err), -NP_E_RECORD);
+	assert_int_equal(np_vmclass_release(c, everyone, NULL, &change, &err), -NP_E_RECORD);
 	assert_string_equal(err.text, c->record_error.text);
 	assert_int_equal(change.window_gb, 77);
 	change.window_gb = 0;
@@ -265,9 +265,9 @@ static void expect_refused(const char *annotation, const char *message)
 static void expect_discarded(const char *annotation)
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = read_take(class_with(annotation));
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	const struct np_member member = { "ml/w", true, 512 };
-	const struct np_class_want want = {
+	const struct np_class_desired want = {
 		.holder = "apply", .members = &member, .n_members = 1, .discard_record = true
 	};
 	json_auto_t *patch = json_pack("{s:{s:n}}", "metadata", "annotations");
@@ -276,7 +276,7 @@ static void expect_discarded(const char *annotation)
 	assert_int_equal(np_vmclass_revert(c, &want, &change, &err), 0);
 	assert_true(json_equal(change.patch, patch));
 	assert_int_equal(change.n, 1);
-	assert_string_equal(change.notes.items[0].code, "record-discarded");
+	assert_string_equal(change.warnings.items[0].code, "record-discarded");
 }
 
 static void test_record__hostile_records_write_nothing(void **state)
@@ -340,12 +340,12 @@ static void test_record__lies_change_no_device(void **state)
 		NP_AUTO(np_vmclass_freep)
 		struct np_vmclass *c = read_take(make_class(
 			(unsigned char)row->class, row->annotation, strlen(row->annotation)));
-		NP_AUTO(np_change_done) struct np_change change = { 0 };
+		NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 		json_auto_t *after = NULL;
 		struct np_err err = NP_ERR_INIT;
 
 		print_message("# %s\n", row->what);
-		assert_int_equal(np_vmclass_leave(c, everyone, NULL, &change, &err), 0);
+		assert_int_equal(np_vmclass_release(c, everyone, NULL, &change, &err), 0);
 		after = np_vmclass_patched(c->node.json, change.patch);
 		assert_int_equal(!!json_object_get(change.patch, "spec"), row->touches_spec);
 		assert_int_equal(
@@ -363,7 +363,7 @@ static void expect_goes_back(const char *path)
 	const json_t *before = json_object_get(file, "before");
 	NP_AUTO(np_vmclass_freep)
 	struct np_vmclass *c = read_take(json_incref(json_object_get(file, "after")));
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	json_auto_t *after = NULL;
 	struct np_err err = NP_ERR_INIT;
 
@@ -371,9 +371,9 @@ static void expect_goes_back(const char *path)
 	if (c->record_error.code != NP_OK)
 		fail_msg("%s", c->record_error.text);
 	assert_true(np_vmclass_record_has_changes(c->managed));
-	if (np_vmclass_leave(c, everyone, NULL, &change, &err) < 0)
+	if (np_vmclass_release(c, everyone, NULL, &change, &err) < 0)
 		fail_msg("%s", err.text);
-	assert_int_equal(change.notes.n, 0);
+	assert_int_equal(change.warnings.n, 0);
 	after = np_vmclass_patched(c->node.json, change.patch);
 	assert_true(json_equal(after, before));
 }

@@ -21,14 +21,14 @@
 struct undo {
 	const struct np_vmclass *c;
 	json_t *target; /* the class as it is to be */
-	struct np_notes *notes;
+	struct np_warnings *notes;
 };
 
 static int note_foreign(struct undo *u, const char *path, struct np_err *err)
 {
-	return np_notes_add(u->notes, err, NP_WARNING_CHANGED_SINCE,
-			    "%s was changed by another writer since nodeprep wrote it: it stays",
-			    path);
+	return np_warnings_add(u->notes, err, NP_WARNING_CHANGED_SINCE,
+			       "%s was changed by another writer since nodeprep wrote it: it stays",
+			       path);
 }
 
 /*
@@ -200,10 +200,11 @@ static bool are_devices_listed(const struct np_vmclass *c, const json_t *entry)
 
 static int note_devices_kept(struct undo *u, const char *why, struct np_err *err)
 {
-	return np_notes_add(u->notes, err, NP_WARNING_DEVICES_KEPT,
-			    "%s, so the devices that were carried into deviceChange stay: without "
-			    "them VMs would lose every GPU",
-			    why);
+	return np_warnings_add(
+		u->notes, err, NP_WARNING_DEVICES_KEPT,
+		"%s, so the devices that were carried into deviceChange stay: without "
+		"them VMs would lose every GPU",
+		why);
 }
 
 /* An empty deviceChange would take the GPUs: carried devices go with the whole configSpec or stay. */
@@ -212,7 +213,7 @@ static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
 	const char *absent = json_string_value(json_object_get(entry, "absent"));
 	json_t *config_spec = vmclass_lookup(u->target, VMCLASS_CONFIG_SPEC);
 
-	if (!is_carried_list(vmclass_lookup(u->target, VMCLASS_DEVICE_CHANGE), entry))
+	if (!vmclass_is_carried_list(vmclass_lookup(u->target, VMCLASS_DEVICE_CHANGE), entry))
 		return note_foreign(u, VMCLASS_DEVICE_CHANGE, err);
 	if (!are_devices_listed(u->c, entry))
 		return note_devices_kept(u, "spec.hardware.devices lists other devices", err);
@@ -284,7 +285,7 @@ static int write_annotation(struct undo *u, const json_t *managed, struct np_err
 	return 0;
 }
 
-static int undo_members(struct undo *u, const struct np_class_want *want, struct np_err *err)
+static int undo_members(struct undo *u, const struct np_class_desired *want, struct np_err *err)
 {
 	json_auto_t *managed = json_deep_copy(u->c->managed);
 	json_t *pools = json_object_get(managed, "pools");
@@ -339,25 +340,25 @@ static int add_items(struct np_change *change, const struct np_vmclass *c, const
 		json_t *to = vmclass_lookup(target, path);
 
 		if (!json_equal(from, to) &&
-		    np_change_add(change, path, from, to, "the original value") < 0)
+		    np_vmclass_change_add(change, path, from, to, "the original value") < 0)
 			return np_fail_nomem(err);
 	}
-	if (np_change_add(change, ANNOTATION, vmclass_lookup(c->node.json, ANNOTATION),
-			  vmclass_lookup(target, ANNOTATION), reason) < 0)
+	if (np_vmclass_change_add(change, ANNOTATION, vmclass_lookup(c->node.json, ANNOTATION),
+				  vmclass_lookup(target, ANNOTATION), reason) < 0)
 		return np_fail_nomem(err);
 	return 0;
 }
 
 static int check_lists(const struct np_vmclass *c, const json_t *patch, struct np_err *err)
 {
-	struct np_node spec = np_node_get(np_node_get(c->node, "spec"), "configSpec");
+	struct np_val spec = np_doc_get(np_doc_get(c->node, "spec"), "configSpec");
 
 	if (json_is_array(vmclass_lookup(patch, VMCLASS_EXTRA_CONFIG)) &&
-	    vmclass_refuse_nulls(np_node_get(spec, "extraConfig"), "spec.configSpec.extraConfig",
+	    vmclass_refuse_nulls(np_doc_get(spec, "extraConfig"), "spec.configSpec.extraConfig",
 				 err) < 0)
 		return np_err_ret(err);
 	if (json_is_array(vmclass_lookup(patch, VMCLASS_DEVICE_CHANGE)))
-		return vmclass_refuse_nulls(np_node_get(spec, "deviceChange"),
+		return vmclass_refuse_nulls(np_doc_get(spec, "deviceChange"),
 					    "spec.configSpec.deviceChange", err);
 	return 0;
 }
@@ -368,12 +369,12 @@ static int discard_record(struct undo *u, struct np_err *err)
 	if (!vmclass_lookup(u->target, ANNOTATION))
 		return 0;
 	remove_path(u->target, ANNOTATION, "/metadata/annotations");
-	return np_notes_add(u->notes, err, NP_WARNING_RECORD_DISCARDED,
-			    "the record is removed: the fields stay as they are, and the pools "
-			    "that were registered must register again");
+	return np_warnings_add(u->notes, err, NP_WARNING_RECORD_DISCARDED,
+			       "the record is removed: the fields stay as they are, and the pools "
+			       "that were registered must register again");
 }
 
-static int undo_record(struct undo *u, const struct np_class_want *want, struct np_err *err)
+static int undo_record(struct undo *u, const struct np_class_desired *want, struct np_err *err)
 {
 	if (want->discard_record)
 		return want->n_members > 0 ? discard_record(u, err) : 0;
@@ -384,13 +385,13 @@ static int undo_record(struct undo *u, const struct np_class_want *want, struct 
 	return u->c->managed ? undo_members(u, want, err) : 0;
 }
 
-int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_want *want,
+int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired *want,
 		      struct np_change *ret, struct np_err *err)
 {
-	NP_AUTO(np_change_done)
+	NP_AUTO(np_vmclass_change_done)
 	struct np_change change = { .patch = json_object(), .firmware = c->firmware };
 	json_auto_t *target = json_deep_copy(c->node.json);
-	struct undo u = { c, target, &change.notes };
+	struct undo u = { c, target, &change.warnings };
 	const char *reason = want->discard_record ? "the record is discarded" : "the pools leave";
 
 	if (!change.patch || !target)

@@ -49,7 +49,7 @@ static void put(json_t *object, const char *path, json_t *value)
 
 struct run {
 	struct np_member members[2];
-	struct np_class_want want;
+	struct np_class_desired want;
 };
 
 /* What one pool of its own wants of a class. */
@@ -58,17 +58,17 @@ static void random_run(struct run *r, const char *id, const char *holder)
 	static const uint64_t windows[] = { 0, 64, 512, 1024 };
 
 	r->members[0] = (struct np_member){ id, true, PICK(windows) };
-	r->want = (struct np_class_want){ .has_window = r->members[0].need_gb > 0,
-					  .window_gb = r->members[0].need_gb,
-					  .needs_efi = draw(2) > 0,
-					  .keep_memory = draw(4) == 0,
-					  .allow_shrink = draw(3) == 0,
-					  .holder = holder,
-					  .members = r->members,
-					  .n_members = 1 };
+	r->want = (struct np_class_desired){ .has_window = r->members[0].need_gb > 0,
+					     .window_gb = r->members[0].need_gb,
+					     .needs_efi = draw(2) > 0,
+					     .keep_memory = draw(4) == 0,
+					     .allow_shrink = draw(3) == 0,
+					     .holder = holder,
+					     .members = r->members,
+					     .n_members = 1 };
 }
 
-typedef int change_fn(const struct np_vmclass *c, const struct np_class_want *want,
+typedef int change_fn(const struct np_vmclass *c, const struct np_class_desired *want,
 		      struct np_change *ret, struct np_err *err);
 
 /* Returns the object as it is after the change, which is told in *ret_changed. */
@@ -76,7 +76,7 @@ static json_t *run_on(change_fn *fn, const json_t *object, const struct run *r, 
 {
 	NP_AUTO(np_vmclass_freep)
 	struct np_vmclass *c = class_of_tree(json_deep_copy(object));
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	struct np_err err = NP_ERR_INIT;
 
 	if (fn(c, &r->want, &change, &err) < 0)

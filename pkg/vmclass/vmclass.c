@@ -18,7 +18,7 @@ void np_vmclass_free(struct np_vmclass *c)
 		return;
 	vmclass_devices_done(&c->devices);
 	vmclass_devices_done(&c->hidden);
-	np_notes_done(&c->notes);
+	np_warnings_done(&c->warnings);
 	json_decref(c->managed);
 	json_decref(c->carried);
 	free(c->memory);
@@ -47,46 +47,44 @@ int vmclass_quantity_of(const json_t *value, uint64_t *ret_bytes)
 }
 
 /* An invalid record is kept as an error: what may go on without one goes on. */
-static int read_record(struct np_vmclass *c, struct np_node annotations, struct np_err *err)
+static int read_record(struct np_vmclass *c, struct np_val annotations, struct np_err *err)
 {
-	struct np_node n = np_node_get(annotations, NP_MANAGED_ANNOTATION);
+	struct np_val n = np_doc_get(annotations, NP_MANAGED_ANNOTATION);
 	struct np_err why = NP_ERR_INIT;
 
 	if (np_vmclass_record_read(c->node.json, &c->managed, &why) >= 0)
 		return 0;
 	if (why.code == NP_E_NOMEM)
 		return np_fail_nomem(err);
-	np_node_fail(n, &c->record_error, why.code, "%s", why.text);
+	np_doc_fail(n, &c->record_error, why.code, "%s", why.text);
 	return 0;
 }
 
 static int read_metadata(struct np_vmclass *c, struct np_err *err)
 {
-	struct np_node metadata = np_node_get(c->node, "metadata");
-	struct np_node annotations = np_node_get(metadata, "annotations");
+	struct np_val metadata = np_doc_get(c->node, "metadata");
+	struct np_val annotations = np_doc_get(metadata, "annotations");
 	int got;
 
-	if (np_node_object(c->node, err) < 0 || np_node_object(metadata, err) < 0)
+	if (np_doc_object(c->node, err) < 0 || np_doc_object(metadata, err) < 0)
 		return np_err_ret(err);
-	got = np_node_string(np_node_get(metadata, "name"), &c->name, err);
+	got = np_doc_string(np_doc_get(metadata, "name"), &c->name, err);
 	if (got == 0 || (got > 0 && c->name[0] == '\0'))
-		return np_node_fail(c->node, err, NP_E_SPEC,
-				    "a VirtualMachineClass without a name");
-	if (got < 0 || np_node_string(np_node_get(metadata, "namespace"), &c->ns, err) < 0 ||
-	    np_node_string(np_node_get(metadata, "resourceVersion"), &c->resource_version, err) <
-		    0 ||
-	    np_node_object(annotations, err) < 0)
+		return np_doc_fail(c->node, err, NP_E_SPEC, "a VirtualMachineClass without a name");
+	if (got < 0 || np_doc_string(np_doc_get(metadata, "namespace"), &c->ns, err) < 0 ||
+	    np_doc_string(np_doc_get(metadata, "resourceVersion"), &c->resource_version, err) < 0 ||
+	    np_doc_object(annotations, err) < 0)
 		return np_err_ret(err);
 	return read_record(c, annotations, err);
 }
 
-static int read_devices(struct np_vmclass *c, struct np_node config_spec,
+static int read_devices(struct np_vmclass *c, struct np_val config_spec,
 			const struct np_catalogue *cat, struct np_err *err)
 {
 	NP_AUTO(vmclass_devices_done) struct np_devices hardware = { 0 };
-	struct np_node devices;
+	struct np_val devices;
 
-	if (np_node_path(c->node, "spec.hardware.devices", &devices, err) < 0 ||
+	if (np_doc_path(c->node, "spec.hardware.devices", &devices, err) < 0 ||
 	    vmclass_devices_of_hardware(devices, cat, &hardware, err) < 0)
 		return np_err_ret(err);
 	if (c->managed) {
@@ -106,8 +104,8 @@ static int read_devices(struct np_vmclass *c, struct np_node config_spec,
 	if (c->devices.n == 0) {
 		c->hidden = hardware;
 		hardware = (struct np_devices){ 0 };
-		return np_notes_add(
-			&c->notes, err, NP_WARNING_DEVICES_HIDDEN,
+		return np_warnings_add(
+			&c->warnings, err, NP_WARNING_DEVICES_HIDDEN,
 			"%zu device(s) under spec.hardware.devices are not attached, since "
 			"spec.configSpec hides them; --restore-hidden-devices carries them "
 			"over",
@@ -115,39 +113,40 @@ static int read_devices(struct np_vmclass *c, struct np_node config_spec,
 	}
 	if (vmclass_devices_equal(&hardware, &c->devices))
 		return 0;
-	return np_notes_add(&c->notes, err, NP_WARNING_DEVICES_DIVERGED,
-			    "spec.hardware.devices lists others than spec.configSpec.deviceChange, "
-			    "and only the latter are attached");
+	return np_warnings_add(
+		&c->warnings, err, NP_WARNING_DEVICES_DIVERGED,
+		"spec.hardware.devices lists others than spec.configSpec.deviceChange, "
+		"and only the latter are attached");
 }
 
-static int note_hardware_version(struct np_vmclass *c, struct np_node config_spec,
+static int note_hardware_version(struct np_vmclass *c, struct np_val config_spec,
 				 struct np_err *err)
 {
-	struct np_node n = np_node_get(config_spec, "version");
+	struct np_val n = np_doc_get(config_spec, "version");
 	const char *text = "";
 	struct np_err ignored = NP_ERR_INIT;
 	uint64_t version;
 
-	if (np_node_string(n, &text, err) < 0)
+	if (np_doc_string(n, &text, err) < 0)
 		return np_err_ret(err);
 	if (c->devices.n == 0 || strncmp(text, "vmx-", 4) != 0 ||
 	    np_u64_parse(text + 4, 0, 999, &version, &ignored) < 0 ||
 	    version >= HARDWARE_VERSION_MIN)
 		return 0;
-	return np_notes_add(
-		&c->notes, err, NP_WARNING_HARDWARE_VERSION,
+	return np_warnings_add(
+		&c->warnings, err, NP_WARNING_HARDWARE_VERSION,
 		"spec.configSpec.version is '%s': PCI devices of this kind need vmx-%d or "
 		"newer, and VM Operator does not raise a version that is named",
 		text, HARDWARE_VERSION_MIN);
 }
 
-static int note_memory_allocation(struct np_vmclass *c, struct np_node config_spec,
+static int note_memory_allocation(struct np_vmclass *c, struct np_val config_spec,
 				  struct np_err *err)
 {
-	if (!np_node_is_present(np_node_get(config_spec, "memoryAllocation")))
+	if (!np_doc_is_present(np_doc_get(config_spec, "memoryAllocation")))
 		return 0;
-	return np_notes_add(
-		&c->notes, err, NP_WARNING_MEMORY_ALLOCATION_REPLACED,
+	return np_warnings_add(
+		&c->warnings, err, NP_WARNING_MEMORY_ALLOCATION_REPLACED,
 		"spec.configSpec.memoryAllocation is replaced by VM Operator as soon as "
 		"policies.resources names a memory request or limit");
 }
@@ -164,11 +163,11 @@ static bool are_keys_ours(const struct np_vmclass *c)
 static int note_baked_in(struct np_vmclass *c, struct np_err *err)
 {
 	c->baked_in =
-		c->standing.has_any && c->devices.n == 0 && c->hidden.n == 0 && !are_keys_ours(c);
+		c->current.has_any && c->devices.n == 0 && c->hidden.n == 0 && !are_keys_ours(c);
 	if (!c->baked_in)
 		return 0;
-	return np_notes_add(
-		&c->notes, err, NP_WARNING_BAKED_IN,
+	return np_warnings_add(
+		&c->warnings, err, NP_WARNING_BAKED_IN,
 		"the MMIO keys are set but no device is listed: a GPU may be part of the "
 		"image, so their number is unknown");
 }
@@ -180,14 +179,14 @@ static int note_device(struct np_vmclass *c, const struct np_device *d, struct n
 	if (d->pci_class != NP_PCI_GPU_UNKNOWN)
 		return 0;
 	if (d->profile)
-		return np_notes_add(
-			&c->notes, err, NP_WARNING_UNKNOWN_DEVICE,
+		return np_warnings_add(
+			&c->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
 			"vGPU profile '%.80s' is of no card in the catalogue; add it with "
 			"--catalogue",
 			d->profile);
-	np_pci_id_format(d->id, id);
-	return np_notes_add(&c->notes, err, NP_WARNING_UNKNOWN_DEVICE,
-			    "device '%s' is not in the catalogue; add it with --catalogue", id);
+	np_gpu_pci_id_format(d->id, id);
+	return np_warnings_add(&c->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
+			       "device '%s' is not in the catalogue; add it with --catalogue", id);
 }
 
 static bool is_same_unknown(const struct np_device *a, const struct np_device *b)
@@ -226,8 +225,8 @@ static int note_mixed(struct np_vmclass *c, struct np_err *err)
 	}
 	if (!vgpu || !passthrough)
 		return 0;
-	return np_notes_add(
-		&c->notes, err, NP_WARNING_MIXED_VGPU,
+	return np_warnings_add(
+		&c->warnings, err, NP_WARNING_MIXED_VGPU,
 		"vGPU and passthrough GPUs in one class: a node takes the driver of one "
 		"kind");
 }
@@ -242,29 +241,29 @@ static int note_small_memory(struct np_vmclass *c, struct np_err *err)
 			gpu_gb += c->devices.items[i].gpu->memory_gb;
 	if (!c->memory || gpu_gb == 0 || c->memory_bytes / NP_GIB >= gpu_gb + gpu_gb / 2)
 		return 0;
-	return np_notes_add(&c->notes, err, NP_WARNING_MEMORY_SMALL,
-			    "the VM has %s of memory for %" PRIu64
-			    " GB of GPU memory; guides advise "
-			    "1.5 times as much",
-			    c->memory, gpu_gb);
+	return np_warnings_add(&c->warnings, err, NP_WARNING_MEMORY_SMALL,
+			       "the VM has %s of memory for %" PRIu64
+			       " GB of GPU memory; guides advise "
+			       "1.5 times as much",
+			       c->memory, gpu_gb);
 }
 
-static int note_guest(struct np_vmclass *c, struct np_node config_spec, struct np_err *err)
+static int note_guest(struct np_vmclass *c, struct np_val config_spec, struct np_err *err)
 {
 	const char *text = "";
 
-	if (np_node_string(np_node_get(config_spec, "guestId"), &text, err) < 0)
+	if (np_doc_string(np_doc_get(config_spec, "guestId"), &text, err) < 0)
 		return np_err_ret(err);
-	if (c->devices.n == 0 || !np_is_32bit_guest(text))
+	if (c->devices.n == 0 || !np_pool_is_32bit_guest(text))
 		return 0;
-	return np_notes_add(
-		&c->notes, err, NP_WARNING_GUEST_32BIT,
+	return np_warnings_add(
+		&c->warnings, err, NP_WARNING_GUEST_32BIT,
 		"spec.configSpec.guestId '%.80s' names a 32-bit guest, which maps no BAR above "
 		"4 GB",
 		text);
 }
 
-static int read_notes(struct np_vmclass *c, struct np_node config_spec, struct np_err *err)
+static int read_notes(struct np_vmclass *c, struct np_val config_spec, struct np_err *err)
 {
 	if (note_hardware_version(c, config_spec, err) < 0 ||
 	    note_memory_allocation(c, config_spec, err) < 0 || note_baked_in(c, err) < 0 ||
@@ -276,23 +275,23 @@ static int read_notes(struct np_vmclass *c, struct np_node config_spec, struct n
 
 static int read_spec(struct np_vmclass *c, const struct np_catalogue *cat, struct np_err *err)
 {
-	struct np_node config_spec, memory;
+	struct np_val config_spec, memory;
 
-	if (np_node_path(c->node, "spec.hardware.memory", &memory, err) < 0 ||
+	if (np_doc_path(c->node, "spec.hardware.memory", &memory, err) < 0 ||
 	    vmclass_quantity_read(memory, &c->memory, &c->memory_bytes, err) < 0 ||
-	    np_node_path(c->node, "spec.configSpec", &config_spec, err) < 0 ||
-	    np_node_object(config_spec, err) < 0)
+	    np_doc_path(c->node, "spec.configSpec", &config_spec, err) < 0 ||
+	    np_doc_object(config_spec, err) < 0)
 		return np_err_ret(err);
-	c->has_config_spec = np_node_is_present(config_spec);
-	if (np_node_string(np_node_get(config_spec, "firmware"), &c->firmware, err) < 0 ||
+	c->has_config_spec = np_doc_is_present(config_spec);
+	if (np_doc_string(np_doc_get(config_spec, "firmware"), &c->firmware, err) < 0 ||
 	    read_devices(c, config_spec, cat, err) < 0 ||
-	    vmclass_keys_read(np_node_get(config_spec, "extraConfig"), &c->standing, &c->notes,
+	    vmclass_keys_read(np_doc_get(config_spec, "extraConfig"), &c->current, &c->warnings,
 			      err) < 0)
 		return np_err_ret(err);
 	return read_notes(c, config_spec, err);
 }
 
-int np_vmclass_read(struct np_doc *doc, struct np_node node, const struct np_catalogue *cat,
+int np_vmclass_read(struct np_doc *doc, struct np_val node, const struct np_catalogue *cat,
 		    struct np_vmclass **ret, struct np_err *err)
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = calloc(1, sizeof(*c));

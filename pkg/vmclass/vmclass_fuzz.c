@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const struct np_member fuzz_member = { "ml/c/p", true, 1024 };
 
 /* A plain apply, and one with both flags and nothing that needs a window. */
-static const struct np_class_want fuzz_wants[] = {
+static const struct np_class_desired fuzz_wants[] = {
 	{ .has_window = true,
 	  .window_gb = 1024,
 	  .needs_efi = true,
@@ -35,10 +35,10 @@ static void expect_told(const struct np_err *err)
 }
 
 static void expect_right(struct np_doc *doc, const struct np_catalogue *cat, size_t n_devices,
-			 const struct np_class_want *want)
+			 const struct np_class_desired *want)
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = NULL;
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	struct np_err err = NP_ERR_INIT;
 
 	if (np_vmclass_read(doc, np_doc_root(doc), cat, &c, &err) < 0 ||
@@ -50,9 +50,9 @@ static void expect_right(struct np_doc *doc, const struct np_catalogue *cat, siz
 
 /* What is changed once is right, and has lost no device. */
 static void try_want(const struct np_vmclass *c, const struct np_catalogue *cat,
-		     const struct np_class_want *want)
+		     const struct np_class_desired *want)
 {
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	struct np_err err = NP_ERR_INIT;
 	bool restored = want->restore_hidden && c->hidden.n > 0;
@@ -87,15 +87,15 @@ static void try_document(struct np_doc *doc, const struct np_catalogue *cat)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct np_catalogue *fuzz_cat;
-	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = NULL;
 	struct np_err err = NP_ERR_INIT;
 	struct np_doc *doc = NULL;
 
-	if (!fuzz_cat && np_catalogue_new(&fuzz_cat, &err) < 0)
+	if (!fuzz_cat && np_gpu_catalogue_new(&fuzz_cat, &err) < 0)
 		abort();
-	if (np_reader_new("fuzz.yaml", (const char *)data, size, &r, &err) < 0)
+	if (np_doc_reader_new("fuzz.yaml", (const char *)data, size, &r, &err) < 0)
 		return 0;
-	while (np_reader_next(r, &doc, &err) > 0) {
+	while (np_doc_reader_next(r, &doc, &err) > 0) {
 		try_document(doc, fuzz_cat);
 		np_doc_unref(doc);
 		doc = NULL;

@@ -36,13 +36,13 @@
 /* Reads up to DOCS_MAX documents of a text called in.yaml. */
 static size_t read_docs(const char *text, struct np_doc *docs[static DOCS_MAX])
 {
-	NP_AUTO(np_reader_freep) struct np_reader *r = NULL;
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = NULL;
 	struct np_err err = NP_ERR_INIT;
 	size_t n = 0;
 
-	if (np_reader_new("in.yaml", text, strlen(text), &r, &err) < 0)
+	if (np_doc_reader_new("in.yaml", text, strlen(text), &r, &err) < 0)
 		fail_msg("%s", err.text);
-	while (n < DOCS_MAX && np_reader_next(r, &docs[n], &err) > 0)
+	while (n < DOCS_MAX && np_doc_reader_next(r, &docs[n], &err) > 0)
 		n++;
 	if (err.code != NP_OK)
 		fail_msg("%s", err.text);
@@ -93,7 +93,7 @@ static void print_devices(FILE *f, const char *where, const struct np_devices *d
 		if (dev->gpu)
 			fprintf(f, ", %s", dev->gpu->model);
 		if (dev->has_id) {
-			np_pci_id_format(dev->id, id);
+			np_gpu_pci_id_format(dev->id, id);
 			fprintf(f, ", %s of %zu", id, dev->n_ids);
 		}
 		if (dev->profile)
@@ -112,10 +112,10 @@ static void print_json(FILE *f, const json_t *value)
 		json_dumpf(value, f, JSON_COMPACT | JSON_ENCODE_ANY);
 }
 
-static void print_notes(FILE *f, const struct np_notes *notes)
+static void print_notes(FILE *f, const struct np_warnings *warnings)
 {
-	for (size_t i = 0; i < notes->n; i++)
-		fprintf(f, "note %s: %s\n", notes->items[i].code, notes->items[i].message);
+	for (size_t i = 0; i < warnings->n; i++)
+		fprintf(f, "note %s: %s\n", warnings->items[i].code, warnings->items[i].message);
 }
 
 /* Takes the annotation out of the patch and returns its text; NULL where there is none. */
@@ -162,22 +162,22 @@ static void print_change(FILE *f, const struct np_change *change)
 	fprintf(f, "\n");
 	if (managed)
 		fprintf(f, "managed: %s\n", json_string_value(managed));
-	print_notes(f, &change->notes);
+	print_notes(f, &change->warnings);
 }
 
 /* What one change is made from: the `want` document of a fixture. */
 struct wish {
-	struct np_class_want want;
+	struct np_class_desired want;
 	struct np_member members[4];
 	char ids[4][64];
 	char holder[64];
 };
 
-static void read_member(struct np_node n, struct wish *w)
+static void read_member(struct np_val n, struct wish *w)
 {
 	struct np_member *m = &w->members[w->want.n_members];
 	struct np_err err = NP_ERR_INIT;
-	int got = np_node_uint(n, 0, UINT32_MAX, &m->need_gb, &err);
+	int got = np_doc_uint(n, 0, UINT32_MAX, &m->need_gb, &err);
 
 	assert_true(got >= 0 && w->want.n_members < COUNT(w->members));
 	snprintf(w->ids[w->want.n_members], sizeof(w->ids[0]), "%s", n.key);
@@ -186,7 +186,7 @@ static void read_member(struct np_node n, struct wish *w)
 	w->want.n_members++;
 }
 
-static void read_flags(struct np_node n, struct np_class_want *want)
+static void read_flags(struct np_val n, struct np_class_desired *want)
 {
 	const struct {
 		const char *key;
@@ -196,27 +196,27 @@ static void read_flags(struct np_node n, struct np_class_want *want)
 		{ "keepMemory", &want->keep_memory },
 		{ "allowShrink", &want->allow_shrink },
 		{ "restoreHidden", &want->restore_hidden },
-		{ "asItIs", &want->as_it_is },
+		{ "asItIs", &want->observe_only },
 	};
 	struct np_err err = NP_ERR_INIT;
 
 	for (size_t i = 0; i < COUNT(flags); i++)
-		assert_true(np_node_bool(np_node_get(n, flags[i].key), flags[i].flag, &err) >= 0);
+		assert_true(np_doc_bool(np_doc_get(n, flags[i].key), flags[i].flag, &err) >= 0);
 }
 
-static void read_wish(struct np_node n, struct wish *w)
+static void read_wish(struct np_val n, struct wish *w)
 {
 	struct np_err err = NP_ERR_INIT;
-	struct np_node pools = np_node_get(n, "pools"), pool;
+	struct np_val pools = np_doc_get(n, "pools"), pool;
 	const char *holder = "apply";
 
 	*w = (struct wish){ .want = { .window_reason = "as the fixture says" } };
 	read_flags(n, &w->want);
 	w->want.has_window =
-		np_node_uint(np_node_get(n, "window"), 1, UINT32_MAX, &w->want.window_gb, &err) > 0;
-	assert_true(np_node_string(np_node_get(n, "holder"), &holder, &err) >= 0);
+		np_doc_uint(np_doc_get(n, "window"), 1, UINT32_MAX, &w->want.window_gb, &err) > 0;
+	assert_true(np_doc_string(np_doc_get(n, "holder"), &holder, &err) >= 0);
 	snprintf(w->holder, sizeof(w->holder), "%s", holder);
-	for (pool = np_node_next(pools, NULL); pool.key; pool = np_node_next(pools, pool.key))
+	for (pool = np_doc_next(pools, NULL); pool.key; pool = np_doc_next(pools, pool.key))
 		read_member(pool, w);
 	w->want.holder = w->holder;
 	w->want.members = w->members;
@@ -224,9 +224,9 @@ static void read_wish(struct np_node n, struct wish *w)
 
 /* Applies the change, and then again: the second time nothing is left to do. */
 static void expect_idempotent(const struct np_vmclass *c, const struct np_change *change,
-			      const struct np_class_want *want)
+			      const struct np_class_desired *want)
 {
-	NP_AUTO(np_change_done) struct np_change again = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change again = { 0 };
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *after = NULL;
 	struct np_err err = NP_ERR_INIT;
 
@@ -244,7 +244,7 @@ static void expect_idempotent(const struct np_vmclass *c, const struct np_change
 static int try_fixture(FILE *f, struct np_doc *docs[static DOCS_MAX], struct np_err *err)
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = NULL;
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	struct wish w;
 
 	read_wish(np_doc_root(docs[0]), &w);
@@ -252,7 +252,7 @@ static int try_fixture(FILE *f, struct np_doc *docs[static DOCS_MAX], struct np_
 		return np_err_ret(err);
 	print_devices(f, "device", &c->devices);
 	print_devices(f, "hidden", &c->hidden);
-	print_notes(f, &c->notes);
+	print_notes(f, &c->warnings);
 	if (np_vmclass_change(c, &w.want, &change, err) < 0)
 		return np_err_ret(err);
 	print_change(f, &change);
@@ -480,20 +480,20 @@ static void print_entries(FILE *f, const json_t *patch)
 	}
 }
 
-static void print_codes(FILE *f, const char *before, const struct np_notes *notes)
+static void print_codes(FILE *f, const char *before, const struct np_warnings *warnings)
 {
-	for (size_t i = 0; i < notes->n; i++)
-		fprintf(f, "%s%s", before, notes->items[i].code);
+	for (size_t i = 0; i < warnings->n; i++)
+		fprintf(f, "%s%s", before, warnings->items[i].code);
 }
 
 static void check_keys(const struct keys_case *row)
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = class_with_keys(row->list);
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	NP_AUTO(np_freep) char *got = NULL;
-	struct np_class_want want = { .has_window = row->need_gb > 0,
-				      .window_gb = row->need_gb,
-				      .allow_shrink = row->shrink };
+	struct np_class_desired want = { .has_window = row->need_gb > 0,
+					 .window_gb = row->need_gb,
+					 .allow_shrink = row->shrink };
 	struct np_err err = NP_ERR_INIT;
 	char expected[256];
 	size_t size = 0;
@@ -503,8 +503,8 @@ static void check_keys(const struct keys_case *row)
 		fail_msg("%s", err.text);
 	print_entries(f, change.patch);
 	fprintf(f, " | %" PRIu64 " |", change.window_gb);
-	print_codes(f, " ", &c->notes);
-	print_codes(f, " ", &change.notes);
+	print_codes(f, " ", &c->warnings);
+	print_codes(f, " ", &change.warnings);
 	fclose(f);
 	snprintf(expected, sizeof(expected), "%s | %" PRIu64 " |%s%s",
 		 row->after ? row->after : "-", row->carries_gb, row->codes[0] ? " " : "",
@@ -572,10 +572,10 @@ static void test_vmclass__patches_merge_as_the_rfc_says(void **state)
 static void test_vmclass__an_annotation_beyond_128_kib_is_refused(void **state)
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = class_with_keys(NULL);
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	static char ids[CROWD][24];
 	static struct np_member members[CROWD];
-	struct np_class_want want = {
+	struct np_class_desired want = {
 		.has_window = true, .window_gb = 512, .holder = "apply", .members = members
 	};
 	struct np_err err = NP_ERR_INIT;
@@ -587,7 +587,7 @@ static void test_vmclass__an_annotation_beyond_128_kib_is_refused(void **state)
 	}
 	want.n_members = CROWD - 400;
 	assert_int_equal(np_vmclass_change(c, &want, &change, &err), 0);
-	np_change_done(&change);
+	np_vmclass_change_done(&change);
 	want.n_members = CROWD;
 	change.window_gb = 77;
 	assert_int_equal(np_vmclass_change(c, &want, &change, &err), -NP_E_REFUSED);
@@ -630,16 +630,16 @@ static void check_random_class(const struct np_vmclass *c)
 {
 	static const uint64_t windows[] = { 0, 64, 512, 1024 };
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *after = NULL;
-	NP_AUTO(np_change_done) struct np_change change = { 0 };
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	struct np_member member = { "ml/c/p", true, PICK(windows) };
-	struct np_class_want want = { .has_window = member.need_gb > 0,
-				      .window_gb = member.need_gb,
-				      .needs_efi = draw(2) > 0,
-				      .keep_memory = draw(4) == 0,
-				      .allow_shrink = draw(3) == 0,
-				      .holder = "apply",
-				      .members = &member,
-				      .n_members = 1 };
+	struct np_class_desired want = { .has_window = member.need_gb > 0,
+					 .window_gb = member.need_gb,
+					 .needs_efi = draw(2) > 0,
+					 .keep_memory = draw(4) == 0,
+					 .allow_shrink = draw(3) == 0,
+					 .holder = "apply",
+					 .members = &member,
+					 .n_members = 1 };
 	struct np_err err = NP_ERR_INIT;
 
 	if (np_vmclass_change(c, &want, &change, &err) < 0)
@@ -670,12 +670,12 @@ static int read_and_change(struct np_doc *doc, struct np_change *ret, struct np_
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = NULL;
 	static const struct np_member member = { "ml/c/p", true, 1024 };
-	const struct np_class_want want = { .has_window = true,
-					    .window_gb = 1024,
-					    .needs_efi = true,
-					    .holder = "apply",
-					    .members = &member,
-					    .n_members = 1 };
+	const struct np_class_desired want = { .has_window = true,
+					       .window_gb = 1024,
+					       .needs_efi = true,
+					       .holder = "apply",
+					       .members = &member,
+					       .n_members = 1 };
 
 	if (np_vmclass_read(doc, np_doc_root(doc), catalogue, &c, err) < 0)
 		return np_err_ret(err);
@@ -708,7 +708,7 @@ static void expect_each_allocation_may_fail(const char *path)
 		assert_int_equal(rc, np_err_ret(&err));
 		if (f.failed)
 			assert_int_equal(change.window_gb, 77);
-		np_change_done(&change);
+		np_vmclass_change_done(&change);
 	}
 	assert_true(f.rounds >= 50);
 	free(text);

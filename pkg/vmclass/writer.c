@@ -36,7 +36,7 @@ static const char *time_of(const json_t *entry)
 {
 	const char *text = text_of(entry, "time");
 
-	return np_is_api_time(text) ? text : "";
+	return np_time_is_api(text) ? text : "";
 }
 
 static bool is_ours(const json_t *entry)
@@ -115,7 +115,8 @@ const char *np_vmclass_written_at(const struct np_vmclass *c)
 	return latest[0] != '\0' ? latest : NULL;
 }
 
-bool np_vmclass_writer(const struct np_vmclass *c, const char *path, struct np_writer *ret)
+bool np_vmclass_last_writer(const struct np_vmclass *c, const char *path,
+			    struct np_last_writer *ret)
 {
 	const char *leaf = leaf_of(path), *ours = np_vmclass_changed_at(c);
 	const json_t *entry, *best = NULL;
@@ -138,8 +139,8 @@ bool np_vmclass_writer(const struct np_vmclass *c, const char *path, struct np_w
 	}
 	if (!best)
 		return false;
-	*ret = (struct np_writer){ text_of(best, "manager"), text_of(best, "operation"),
-				   time_of(best) };
+	*ret = (struct np_last_writer){ text_of(best, "manager"), text_of(best, "operation"),
+					time_of(best) };
 	return true;
 }
 
@@ -153,7 +154,7 @@ static bool is_key_taken(const struct np_vmclass *c, const char *name, const jso
 	return false;
 }
 
-bool np_vmclass_is_taken_back(const struct np_vmclass *c, const char *path)
+bool np_vmclass_is_overwritten(const struct np_vmclass *c, const char *path)
 {
 	const char *leaf = leaf_of(path);
 	const json_t *entry = json_object_get(json_object_get(c->managed, "before"), leaf);

@@ -12,13 +12,13 @@ int set_up_catalogue(void **state)
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;
-	return np_catalogue_new(&catalogue, &err);
+	return np_gpu_catalogue_new(&catalogue, &err);
 }
 
 int tear_down_catalogue(void **state)
 {
 	(void)state;
-	np_catalogue_free(catalogue);
+	np_gpu_catalogue_free(catalogue);
 	catalogue = NULL;
 	return 0;
 }

@@ -172,17 +172,17 @@ void supervisor_faults(struct supervisor *s, const char *json)
 /* Returns the first document of a YAML text as JSON; the caller's. */
 static char *to_json(const char *yaml)
 {
-	struct np_reader *reader;
+	struct np_doc_reader *reader;
 	struct np_doc *doc = NULL;
 	struct np_err err = NP_ERR_INIT;
 	char *text;
 
-	if (np_reader_new("object", yaml, strlen(yaml), &reader, &err) < 0 ||
-	    np_reader_next(reader, &doc, &err) != 1)
+	if (np_doc_reader_new("object", yaml, strlen(yaml), &reader, &err) < 0 ||
+	    np_doc_reader_next(reader, &doc, &err) != 1)
 		fail_msg("%s", err.text);
 	text = json_dumps(np_doc_root(doc).json, JSON_COMPACT);
 	np_doc_unref(doc);
-	np_reader_free(reader);
+	np_doc_reader_free(reader);
 	return text;
 }
 

@@ -29,13 +29,13 @@ static int answer_status(struct call *c, const struct fault *f, struct np_err *e
 	    np_serve_reply_header(c->reply, "Retry-After", f->retry_after, err) < 0)
 		return np_err_ret(err);
 	if (f->status == 409 && !f->message)
-		return refuse_conflict(c, err);
+		return sim_refuse_conflict(c, err);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].code == f->status)
-			return refuse(c, err, f->status, rows[i].reason, NULL, "%s",
-				      f->message ? f->message : rows[i].message);
-	return refuse(c, err, f->status, NULL, NULL, "%s",
-		      f->message ? f->message : "asked for by a fault");
+			return sim_refuse(c, err, f->status, rows[i].reason, NULL, "%s",
+					  f->message ? f->message : rows[i].message);
+	return sim_refuse(c, err, f->status, NULL, NULL, "%s",
+			  f->message ? f->message : "asked for by a fault");
 }
 
 /* So many bytes of one JSON string, made as they are sent. */
@@ -105,11 +105,11 @@ static int spoil(struct call *c, const struct fault *f, struct np_err *err)
 	}
 }
 
-int answer_faulty(struct call *c, const struct fault *f, struct np_err *err)
+int sim_inject_fault(struct call *c, const struct fault *f, struct np_err *err)
 {
-	if (f->kind == FAULT_CONCURRENT_WRITE && write_concurrently(c, f, err) < 0)
+	if (f->kind == FAULT_CONCURRENT_WRITE && sim_write_concurrently(c, f, err) < 0)
 		return np_err_ret(err);
-	if (f->has_effect && answer_call(c, err) < 0)
+	if (f->has_effect && sim_answer_call(c, err) < 0)
 		return np_err_ret(err);
 	return spoil(c, f, err);
 }

@@ -15,7 +15,7 @@ enum { JOB_DEADLINE_MS = 30000 };
 
 /* --- the job --------------------------------------------------------------------------------- */
 
-static void job_source_done(struct job_source *s)
+static void reconcile_owner_done(struct reconcile_owner *s)
 {
 	free(s->ns);
 	free(s->name);
@@ -25,16 +25,16 @@ static void job_source_done(struct job_source *s)
 	free(s->error);
 }
 
-static void job_done(struct job *j)
+static void reconcile_done(struct reconcile *j)
 {
 	for (size_t i = 0; i < j->n; i++)
-		job_source_done(&j->sources[i]);
-	free(j->sources);
+		reconcile_owner_done(&j->owners[i]);
+	free(j->owners);
 	free(j->ns);
 	free(j->name);
 }
 
-static char *api_of(const struct source *s)
+static char *api_of(const struct owner *s)
 {
 	json_auto_t *root = json_loads(s->text, 0, NULL);
 	const char *api = json_string_value(json_object_get(root, "apiVersion"));
@@ -42,19 +42,19 @@ static char *api_of(const struct source *s)
 	return strdup(api ? api : "");
 }
 
-static int copy_source(const struct source *from, struct job_source *to, struct np_err *err)
+static int copy_owner(const struct owner *from, struct reconcile_owner *to, struct np_err *err)
 {
-	*to = (struct job_source){ .kind = from->kind,
-				   .ns = strdup(from->ns),
-				   .name = strdup(from->name),
-				   .uid = strdup(from->uid),
-				   .api = api_of(from),
-				   .text = strdup(from->text),
-				   .error = from->error ? strdup(from->error) : NULL,
-				   .generation = from->generation,
-				   .deleting = from->deleting,
-				   .has_finalizer = from->has_finalizer,
-				   .status = from->status };
+	*to = (struct reconcile_owner){ .kind = from->kind,
+					.ns = strdup(from->ns),
+					.name = strdup(from->name),
+					.uid = strdup(from->uid),
+					.api = api_of(from),
+					.text = strdup(from->text),
+					.error = from->error ? strdup(from->error) : NULL,
+					.generation = from->generation,
+					.deleting = from->deleting,
+					.has_finalizer = from->has_finalizer,
+					.status = from->status };
 	if (!to->ns || !to->name || !to->uid || !to->api || !to->text ||
 	    (from->error && !to->error))
 		return np_fail_nomem(err);
@@ -62,54 +62,54 @@ static int copy_source(const struct source *from, struct job_source *to, struct 
 }
 
 /* What was left to another writer before this process began is told by the pools' own status. */
-static void resume_fight(const struct class_record *r, struct job *j)
+static void resume_contention(const struct class_record *r, struct reconcile *j)
 {
-	for (size_t i = 0; i < j->n && r->applied == 0 && r->fight.wanted == 0; i++) {
-		const struct job_source *s = &j->sources[i];
+	for (size_t i = 0; i < j->n && r->applied == 0 && r->contention.wanted == 0; i++) {
+		const struct reconcile_owner *s = &j->owners[i];
 		const struct condition_memory *m = &s->status.conditions[CONDITION_DRIFTED];
 
 		if (m->status == STATUS_TRUE && m->reason == REASON_LEFT_ALONE &&
 		    s->status.generation == s->generation) {
-			fight_resume(&j->fight, j->wanted);
+			controller_contention_resume(&j->contention, j->wanted);
 			return;
 		}
 	}
 }
 
 /* Copies what the worker needs; the lock is held. */
-static int job_init(struct job *j, const struct class_record *r, struct np_err *err)
+static int reconcile_init(struct reconcile *j, const struct class_record *r, struct np_err *err)
 {
 	size_t ns = strcspn(r->entry.key, "\n");
 
 	j->resource = j->c->class_resource;
 	j->ns = strndup(r->entry.key, ns);
 	j->name = strdup(r->entry.key + ns + 1);
-	j->sources = calloc(r->n_sources + 1, sizeof(*j->sources));
-	if (!j->ns || !j->name || !j->sources)
+	j->owners = calloc(r->n_owners + 1, sizeof(*j->owners));
+	if (!j->ns || !j->name || !j->owners)
 		return np_fail_nomem(err);
-	for (size_t i = 0; i < r->n_sources; i++) {
-		const struct source *s = r->sources[i];
+	for (size_t i = 0; i < r->n_owners; i++) {
+		const struct owner *s = r->owners[i];
 
-		if (copy_source(s, &j->sources[j->n++], err) < 0)
+		if (copy_owner(s, &j->owners[j->n++], err) < 0)
 			return np_err_ret(err);
 		/* A sum, since their order says nothing. */
 		if (!s->deleting && !s->error)
-			j->wanted += map_hash(0, s->text);
+			j->wanted += np_map_hash(0, s->text);
 	}
 	j->was_applied = r->applied != 0 && r->applied == j->wanted;
-	j->told = r->told;
-	j->fight = r->fight;
+	j->reported = r->reported;
+	j->contention = r->contention;
 	j->put_back_at = r->put_back_at;
 	if (r->put_back)
 		strlcpy(j->drift, r->put_back, sizeof(j->drift));
-	resume_fight(r, j);
+	resume_contention(r, j);
 	return 0;
 }
 
 /* --- pools ----------------------------------------------------------------------------------- */
 
-static int add_pools(const struct job *j, const struct job_source *s, struct np_input *in,
-		     struct np_err *err)
+static int add_pools(const struct reconcile *j, const struct reconcile_owner *s,
+		     struct np_input *in, struct np_err *err)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	json_t *root = json_loads(s->text, 0, NULL);
@@ -118,24 +118,24 @@ static int add_pools(const struct job *j, const struct job_source *s, struct np_
 		return np_fail_nomem(err);
 	if (np_doc_new_take(s->name, root, &doc, err) < 0)
 		return np_err_ret(err);
-	return np_input_add(in, j->c->o.catalogue, doc, err);
+	return np_pool_input_add(in, j->c->o.catalogue, doc, err);
 }
 
-static int make_input(const struct job *j, struct np_input *in, struct np_err *err)
+static int make_input(const struct reconcile *j, struct np_input *in, struct np_err *err)
 {
 	in->origin = j->c->cluster_id;
 	for (size_t i = 0; i < j->n; i++) {
-		const struct job_source *s = &j->sources[i];
+		const struct reconcile_owner *s = &j->owners[i];
 
 		if (!s->deleting && !s->error && add_pools(j, s, in, err) < 0)
 			return np_err_ret(err);
 	}
-	np_input_pick(in, j->name);
+	np_pool_input_pick(in, j->name);
 	return 0;
 }
 
 /* Returns the place of a NodePool's pool in the input; SIZE_MAX where it is not there. */
-static size_t find_pool(const struct np_input *in, const struct job_source *s)
+static size_t find_pool(const struct np_input *in, const struct reconcile_owner *s)
 {
 	for (size_t i = 0; i < in->n_pools; i++) {
 		const struct np_pool *p = &in->pools[i];
@@ -148,21 +148,21 @@ static size_t find_pool(const struct np_input *in, const struct job_source *s)
 
 /* --- the class ------------------------------------------------------------------------------- */
 
-static bool leaves(void *ctx, const char *id)
+static bool releases(void *ctx, const char *id)
 {
-	struct job *j = ctx;
+	struct reconcile *j = ctx;
 	bool may_exist;
 
-	if (!store_is_own_id(j->c, j->ns, id))
+	if (!controller_store_is_own_id(j->c, j->ns, id))
 		return false;
 	pthread_mutex_lock(&j->c->lock);
-	may_exist = store_may_exist(j->c, id);
+	may_exist = controller_store_may_exist(j->c, id);
 	pthread_mutex_unlock(&j->c->lock);
 	return !may_exist;
 }
 
 /* Tells whether the patch registers nobody anew: then the class was as we wanted it, and is no more. */
-static bool is_registered_already(const struct np_one_change *change)
+static bool is_registered_already(const struct np_class_sync_change *change)
 {
 	const json_t *old = change->class->managed;
 	json_auto_t *record = NULL;
@@ -177,10 +177,10 @@ static bool is_registered_already(const struct np_one_change *change)
 }
 
 /* Says who changed what: "'kubectl-edit' changed /spec/configSpec/firmware". */
-static void tell_writer(const struct np_one_change *change, struct job *j)
+static void report_writer(const struct np_class_sync_change *change, struct reconcile *j)
 {
 	const struct np_change *planned = &change->planned->change;
-	struct np_writer w = { .manager = "" };
+	struct np_last_writer w = { .manager = "" };
 	const char *path = "/spec";
 
 	for (size_t i = 0; i < planned->n; i++) {
@@ -188,7 +188,7 @@ static void tell_writer(const struct np_one_change *change, struct job *j)
 			continue;
 		if (path[5] == '\0')
 			path = planned->items[i].path;
-		if (np_vmclass_writer(change->class, planned->items[i].path, &w)) {
+		if (np_vmclass_last_writer(change->class, planned->items[i].path, &w)) {
 			path = planned->items[i].path;
 			break;
 		}
@@ -199,9 +199,9 @@ static void tell_writer(const struct np_one_change *change, struct job *j)
 		snprintf(j->drift, sizeof(j->drift), "somebody changed %.256s", path);
 }
 
-static bool may_write(void *ctx, const struct np_one_change *change)
+static bool may_write(void *ctx, const struct np_class_sync_change *change)
 {
-	struct job *j = ctx;
+	struct reconcile *j = ctx;
 	bool is_drift = change->touches_spec && change->planned &&
 			(j->was_applied || is_registered_already(change));
 
@@ -210,28 +210,29 @@ static bool may_write(void *ctx, const struct np_one_change *change)
 	/* After a conflict it is still the same round. */
 	if (!j->is_drift) {
 		j->is_drift = true;
-		count(j->c, COUNT_DRIFTS, 1);
-		tell_writer(change, j);
-		j->is_left = fight_lost_round(&j->fight, j->wanted, controller_now_ms());
+		controller_count(j->c, COUNT_DRIFTS, 1);
+		report_writer(change, j);
+		j->is_contended =
+			controller_contention_lost(&j->contention, j->wanted, controller_now_ms());
 	}
-	return !j->is_left;
+	return !j->is_contended;
 }
 
-static int make_right(struct job *j, const struct np_input *in, struct np_one_result *ret,
-		      struct np_err *err)
+static int sync_class(struct reconcile *j, const struct np_input *in,
+		      struct np_class_sync_result *ret, struct np_err *err)
 {
-	const struct np_one one = {
+	const struct np_class_sync one = {
 		.resource = &j->resource,
 		.ns = j->ns,
 		.name = j->name,
 		.pools = in,
 		.plan = { .catalogue = j->c->o.catalogue, .holder = CONTROLLER_HOLDER },
-		.leaves = leaves,
+		.releases = releases,
 		.may_write = may_write,
 		.ctx = j,
 	};
 
-	return np_one_apply(j->classes, &one, ret, err);
+	return np_sync_class(j->classes, &one, ret, err);
 }
 
 static bool is_worth_trying_again(enum np_code code)
@@ -240,58 +241,60 @@ static bool is_worth_trying_again(enum np_code code)
 	       code != NP_E_WINDOW && code != NP_E_RECORD;
 }
 
-static void tell_class(struct job *j, const struct np_one_result *r)
+static void report_class(struct reconcile *j, const struct np_class_sync_result *r)
 {
 	struct np_controller *c = j->c;
 
-	if (r->result == NP_APPLY_PATCHED) {
-		count(c, COUNT_PATCHES, 1);
-		if (r->n_left > 0)
-			count(c, COUNT_RESTORES, 1);
+	if (r->result == NP_SYNC_PATCHED) {
+		controller_count(c, COUNT_PATCHES, 1);
+		if (r->n_released > 0)
+			controller_count(c, COUNT_RESTORES, 1);
 		if (j->is_drift)
 			j->put_back_at = (int64_t)time(NULL);
 		controller_log(c, "info", "virtualmachineclass %s/%s patched%s%s", j->ns, j->name,
 			       j->is_drift ? ": " : "", j->is_drift ? j->drift : "");
 	}
-	if (r->withheld) {
-		count(c, COUNT_LEFT_ALONE, 1);
+	if (r->vetoed) {
+		controller_count(c, COUNT_LEFT_ALONE, 1);
 		controller_log(c, "warning", "virtualmachineclass %s/%s contended: %s", j->ns,
 			       j->name, j->drift);
 	}
 	if (r->attempts > 1)
-		count(c, COUNT_CONFLICTS, r->attempts - 1);
+		controller_count(c, COUNT_CONFLICTS, r->attempts - 1);
 	if (r->error.code != NP_OK && r->error.code != NP_E_NOT_FOUND)
 		controller_log(c, "warning", "virtualmachineclass %s/%s: %s", j->ns, j->name,
 			       r->error.text);
-	if (r->error.code == NP_OK && r->result == NP_APPLY_UNCHANGED && !r->withheld)
-		fight_settle(&j->fight);
+	if (r->error.code == NP_OK && r->result == NP_SYNC_UNCHANGED && !r->vetoed)
+		controller_contention_settle(&j->contention);
 }
 
 /* --- the pools' objects ---------------------------------------------------------------------- */
 
 /* Tells of what went on, on the pool's own object. */
-static void tell_pool(struct job *j, const struct np_one_result *r, const struct job_source *s,
-		      const struct pool_status *st)
+static void report_pool(struct reconcile *j, const struct np_class_sync_result *r,
+			const struct reconcile_owner *s, const struct pool_status *st)
 {
 	const struct condition_memory *was = &s->status.conditions[CONDITION_READY];
 	const struct condition *ready = &st->conditions[CONDITION_READY];
 	bool is_new =
 		was->reason != (uint8_t)ready->reason || was->status != (uint8_t)ready->status;
 
-	if (r->result == NP_APPLY_PATCHED && j->is_drift)
-		write_event(j, s, true, reason_name(REASON_PUT_BACK), "Restore",
-			    st->conditions[CONDITION_DRIFTED].message);
+	if (r->result == NP_SYNC_PATCHED && j->is_drift)
+		controller_write_event(j, s, true, controller_reason_name(REASON_PUT_BACK),
+				       "Restore", st->conditions[CONDITION_DRIFTED].message);
 	else if (is_new && ready->status == STATUS_TRUE)
-		write_event(j, s, false,
-			    reason_name(st->conditions[CONDITION_CLASS_PATCHED].reason), "Patch",
-			    st->conditions[CONDITION_CLASS_PATCHED].message);
+		controller_write_event(
+			j, s, false,
+			controller_reason_name(st->conditions[CONDITION_CLASS_PATCHED].reason),
+			"Patch", st->conditions[CONDITION_CLASS_PATCHED].message);
 	else if (is_new)
-		write_event(j, s, true, reason_name(ready->reason), "Check", ready->message);
+		controller_write_event(j, s, true, controller_reason_name(ready->reason), "Check",
+				       ready->message);
 }
 
 /* Tells on a Cluster what is wrong with a pool of its own; returns whether something is. */
-static bool tell_refused(struct job *j, const struct np_input *in, const struct np_one_result *r,
-			 const struct job_source *s)
+static bool report_refused(struct reconcile *j, const struct np_input *in,
+			   const struct np_class_sync_result *r, const struct reconcile_owner *s)
 {
 	bool is_refused = false;
 
@@ -301,105 +304,110 @@ static bool tell_refused(struct job *j, const struct np_input *in, const struct 
 		if (r->errors[i].code == NP_OK || !p->cluster || strcmp(p->cluster, s->name) != 0 ||
 		    strcmp(p->ns, s->ns) != 0)
 			continue;
-		write_event(j, s, true, reason_name(REASON_POOL_REFUSED), "Check",
-			    r->errors[i].text);
+		controller_write_event(j, s, true, controller_reason_name(REASON_POOL_REFUSED),
+				       "Check", r->errors[i].text);
 		is_refused = true;
 	}
 	return is_refused;
 }
 
 /* A Cluster has no status of ours: what is new is told once, by Events. */
-static void tell_cluster(struct job *j, const struct np_input *in, const struct np_one_result *r,
-			 const struct job_source *s)
+static void report_cluster(struct reconcile *j, const struct np_input *in,
+			   const struct np_class_sync_result *r, const struct reconcile_owner *s)
 {
 	char note[800];
 
-	if (r->result == NP_APPLY_PATCHED && j->is_drift) {
+	if (r->result == NP_SYNC_PATCHED && j->is_drift) {
 		snprintf(note, sizeof(note), "class '%s': %s; restored", j->name, j->drift);
-		write_event(j, s, true, reason_name(REASON_PUT_BACK), "Restore", note);
+		controller_write_event(j, s, true, controller_reason_name(REASON_PUT_BACK),
+				       "Restore", note);
 		return;
 	}
-	if (j->tell == j->told || tell_refused(j, in, r, s))
+	if (j->to_report == j->reported || report_refused(j, in, r, s))
 		return;
 	if (r->error.code != NP_OK) {
-		write_event(j, s, true, reason_name(status_reason(r->error.code)), "Check",
-			    r->error.text);
-	} else if (r->withheld) {
+		controller_write_event(
+			j, s, true, controller_reason_name(controller_status_reason(r->error.code)),
+			"Check", r->error.text);
+	} else if (r->vetoed) {
 		snprintf(note, sizeof(note), "class '%s' is no longer restored: %s", j->name,
 			 j->drift);
-		write_event(j, s, true, reason_name(REASON_LEFT_ALONE), "Check", note);
-	} else if (r->result == NP_APPLY_PATCHED) {
+		controller_write_event(j, s, true, controller_reason_name(REASON_LEFT_ALONE),
+				       "Check", note);
+	} else if (r->result == NP_SYNC_PATCHED) {
 		snprintf(note, sizeof(note),
 			 "class '%s' was changed and is right; this reaches new VMs only", j->name);
-		write_event(j, s, false, reason_name(REASON_PATCHED), "Patch", note);
+		controller_write_event(j, s, false, controller_reason_name(REASON_PATCHED), "Patch",
+				       note);
 	}
 }
 
-static int release(struct job *j, struct job_source *s, const struct np_one_result *r,
-		   struct np_err *err)
+static int release(struct reconcile *j, struct reconcile_owner *s,
+		   const struct np_class_sync_result *r, struct np_err *err)
 {
 	char note[400];
 
 	if (!s->has_finalizer)
 		return 0;
-	if (r->found && r->n_left > 0) {
+	if (r->found && r->n_released > 0) {
 		snprintf(note, sizeof(note), "the pool left class '%.253s'%s", j->name,
 			 j->n > 1 ? "" : ", which is as it was before");
-		write_event(j, s, false, "Restored", "Restore", note);
+		controller_write_event(j, s, false, "Restored", "Restore", note);
 	} else if (r->found) {
 		snprintf(note, sizeof(note),
 			 "class '%.253s' has no record of the pool: its fields stay as they are",
 			 j->name);
-		write_event(j, s, false, "Released", "Release", note);
+		controller_write_event(j, s, false, "Released", "Release", note);
 	}
-	return write_release(j, s, err);
+	return controller_write_release(j, s, err);
 }
 
-static int settle_pool(struct job *j, const struct np_input *in, const struct np_one_result *r,
-		       struct job_source *s, struct np_err *err)
+static int settle_pool(struct reconcile *j, const struct np_input *in,
+		       const struct np_class_sync_result *r, struct reconcile_owner *s,
+		       struct np_err *err)
 {
 	size_t i = s->deleting || s->error ? SIZE_MAX : find_pool(in, s);
 	bool has_left = r->error.code == NP_OK || r->error.code == NP_E_NOT_FOUND;
-	struct job_source before = *s;
+	struct reconcile_owner before = *s;
 	struct pool_status st;
 
 	if (s->kind != WATCHED_NODEPOOL) {
-		tell_cluster(j, in, r, s);
+		report_cluster(j, in, r, s);
 		return 0;
 	}
 	if (s->deleting && has_left)
 		return release(j, s, r, err);
 	if (!s->deleting && !s->error && i == SIZE_MAX)
 		return 0;
-	status_of_source(j, in, r, s, i, &st);
-	if (write_status(j, s, &st, err) < 0)
+	controller_status_of_owner(j, in, r, s, i, &st);
+	if (controller_write_status(j, s, &st, err) < 0)
 		return np_err_ret(err);
-	tell_pool(j, r, &before, &st);
+	report_pool(j, r, &before, &st);
 	return 0;
 }
 
 /* Before a class is touched for it, so that no pool can go without leaving its class. */
-static int add_finalizers(struct job *j, struct np_err *err)
+static int add_finalizers(struct reconcile *j, struct np_err *err)
 {
 	for (size_t i = 0; i < j->n; i++) {
-		struct job_source *s = &j->sources[i];
+		struct reconcile_owner *s = &j->owners[i];
 
 		if (s->kind == WATCHED_NODEPOOL && !s->deleting && !s->has_finalizer &&
-		    write_finalizer(j, s, err) < 0)
+		    controller_write_finalizer(j, s, err) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
 }
 
-static int settle_pools(struct job *j, const struct np_input *in, const struct np_one_result *r,
-			struct np_err *err)
+static int settle_pools(struct reconcile *j, const struct np_input *in,
+			const struct np_class_sync_result *r, struct np_err *err)
 {
 	struct np_err first = NP_ERR_INIT;
 
 	for (size_t i = 0; i < j->n; i++) {
 		struct np_err why = NP_ERR_INIT;
 
-		if (settle_pool(j, in, r, &j->sources[i], &why) < 0 && first.code == NP_OK)
+		if (settle_pool(j, in, r, &j->owners[i], &why) < 0 && first.code == NP_OK)
 			first = why;
 		if (!controller_may_write(j->c))
 			break;
@@ -412,45 +420,46 @@ static int settle_pools(struct job *j, const struct np_input *in, const struct n
 
 /* --- one class ------------------------------------------------------------------------------- */
 
-static int job_run(struct job *j, struct np_one_result *r, struct np_err *err)
+static int reconcile_run(struct reconcile *j, struct np_class_sync_result *r, struct np_err *err)
 {
-	NP_AUTO(np_input_done) struct np_input in = { 0 };
+	NP_AUTO(np_pool_input_done) struct np_input in = { 0 };
 
-	np_kube_renew(j->pools, JOB_DEADLINE_MS);
-	np_kube_renew(j->classes, JOB_DEADLINE_MS);
+	np_kube_set_deadline(j->pools, JOB_DEADLINE_MS);
+	np_kube_set_deadline(j->classes, JOB_DEADLINE_MS);
 	if (make_input(j, &in, err) < 0 || add_finalizers(j, err) < 0 ||
-	    make_right(j, &in, r, err) < 0)
+	    sync_class(j, &in, r, err) < 0)
 		return np_err_ret(err);
 	/* The lease went, or the controller stops: what is known now may be wrong by the next line. */
 	if (!controller_may_write(j->c))
 		return np_fail(err, NP_E_RETRY, "interrupted");
-	tell_class(j, r);
+	report_class(j, r);
 	j->failed = is_worth_trying_again(r->error.code);
-	j->tell = map_hash(j->wanted, r->withheld ? "left" : np_code_name(r->error.code));
-	np_kube_renew(j->pools, JOB_DEADLINE_MS + 10 * j->n);
+	j->to_report = np_map_hash(j->wanted, r->vetoed ? "left" : np_code_name(r->error.code));
+	np_kube_set_deadline(j->pools, JOB_DEADLINE_MS + 10 * j->n);
 	return settle_pools(j, &in, r, err);
 }
 
 /* Takes over what was learnt; the lock is held. */
-static void job_adopt(struct job *j, const struct np_one_result *r, struct class_record *record)
+static void reconcile_adopt(struct reconcile *j, const struct np_class_sync_result *r,
+			    struct class_record *record)
 {
-	record->fight = j->fight;
-	record->told = j->tell;
+	record->contention = j->contention;
+	record->reported = j->to_report;
 	if (r->object && !j->failed)
-		record->digest = reduce_digest(r->object);
-	if (r->error.code == NP_OK && !r->withheld && r->found)
+		record->digest = controller_digest(r->object);
+	if (r->error.code == NP_OK && !r->vetoed && r->found)
 		record->applied = j->wanted;
 	/* One that is made anew is no drift of the one that went. */
 	if (r->error.code == NP_E_NOT_FOUND)
 		record->applied = 0;
-	if (j->is_drift && r->result == NP_APPLY_PATCHED) {
+	if (j->is_drift && r->result == NP_SYNC_PATCHED) {
 		free(record->put_back);
 		record->put_back = strdup(j->drift);
 		record->put_back_at = record->put_back ? j->put_back_at : 0;
 	}
 	for (size_t i = 0; i < j->n; i++) {
-		const struct job_source *s = &j->sources[i];
-		struct source *now = store_find(j->c, s->kind, s->ns, s->name);
+		const struct reconcile_owner *s = &j->owners[i];
+		struct owner *now = controller_store_find(j->c, s->kind, s->ns, s->name);
 
 		if (now && strcmp(now->uid, s->uid) == 0 && now->generation == s->generation)
 			now->status = s->status;
@@ -458,31 +467,31 @@ static void job_adopt(struct job *j, const struct np_one_result *r, struct class
 }
 
 /* Works on one class; the lock is held at the beginning and at the end, and not in between. */
-static void work_on(struct np_controller *c, struct class_record *record, struct np_kube *pools,
-		    struct np_kube *classes)
+static void reconcile_class(struct np_controller *c, struct class_record *record,
+			    struct np_kube *pools, struct np_kube *classes)
 {
-	NP_AUTO(job_done) struct job j = { .c = c, .pools = pools, .classes = classes };
-	NP_AUTO(np_one_done) struct np_one_result r = { 0 };
+	NP_AUTO(reconcile_done) struct reconcile j = { .c = c, .pools = pools, .classes = classes };
+	NP_AUTO(np_sync_class_done) struct np_class_sync_result r = { 0 };
 	struct np_err err = NP_ERR_INIT;
 	uint64_t began = controller_now_ms();
-	int result = job_init(&j, record, &err);
+	int result = reconcile_init(&j, record, &err);
 
 	pthread_mutex_unlock(&c->lock);
 	if (result == 0)
-		result = job_run(&j, &r, &err);
+		result = reconcile_run(&j, &r, &err);
 	if (result < 0 && !controller_is_stopping(c))
 		controller_log(c, "warning", "virtualmachineclass %s/%s: %s", j.ns ? j.ns : "",
 			       j.name ? j.name : "", err.text);
 	j.failed = j.failed || result < 0;
-	count(c, COUNT_RECONCILES, 1);
-	count(c, COUNT_FAILURES, j.failed);
-	count(c, COUNT_RECONCILE_MS, controller_now_ms() - began);
+	controller_count(c, COUNT_RECONCILES, 1);
+	controller_count(c, COUNT_FAILURES, j.failed);
+	controller_count(c, COUNT_RECONCILE_MS, controller_now_ms() - began);
 	pthread_mutex_lock(&c->lock);
-	job_adopt(&j, &r, record);
-	if (queue_done(&c->queue, &record->item, j.failed, controller_now_ms(), arc4random(),
-		       &err) < 0)
+	reconcile_adopt(&j, &r, record);
+	if (controller_queue_done(&c->queue, &record->item, j.failed, controller_now_ms(),
+				  arc4random(), &err) < 0)
 		controller_log(c, "error", "%s", err.text);
-	store_forget(c, record);
+	controller_store_forget(c, record);
 }
 
 static struct class_record *record_of(struct queue_item *item)
@@ -498,7 +507,7 @@ static struct class_record *wait_for_work(struct np_controller *c)
 		struct queue_item *item = NULL;
 
 		if (atomic_load(&c->leading) && controller_may_write(c) && controller_is_synced(c))
-			item = queue_pop(&c->queue, now, &due);
+			item = controller_queue_pop(&c->queue, now, &due);
 		if (item)
 			return record_of(item);
 		controller_wait(c, due != UINT64_MAX && due > now ? due - now : 60000);
@@ -506,7 +515,7 @@ static struct class_record *wait_for_work(struct np_controller *c)
 	return NULL;
 }
 
-void *work_run(void *controller)
+void *controller_reconcile_thread(void *controller)
 {
 	struct np_controller *c = controller;
 	NP_AUTO(np_kube_freep) struct np_kube *pools = NULL;
@@ -522,7 +531,7 @@ void *work_run(void *controller)
 	}
 	pthread_mutex_lock(&c->lock);
 	while ((record = wait_for_work(c)))
-		work_on(c, record, pools, classes ? classes : pools);
+		reconcile_class(c, record, pools, classes ? classes : pools);
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
 }

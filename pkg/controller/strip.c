@@ -48,11 +48,11 @@ static bool is_read(const char *key)
 		return true;
 	return has_prefix(key, OUR_PREFIX) && (strcmp(key, NP_MANAGED_ANNOTATION) == 0 ||
 					       strcmp(key, CONTROLLER_REQUEST_ANNOTATION) == 0 ||
-					       np_pool_near(word, NP_WORDS(words)));
+					       np_text_near(word, NP_WORDS(words)));
 }
 
 /* Returns {"annotations": those that are read}. */
-static json_t *reduce_metadata(const json_t *metadata)
+static json_t *strip_metadata(const json_t *metadata)
 {
 	json_auto_t *annotations = json_object();
 	const char *key;
@@ -66,7 +66,7 @@ static json_t *reduce_metadata(const json_t *metadata)
 
 /* --- NodePool -------------------------------------------------------------------------------- */
 
-static json_t *reduce_nodepool(const json_t *spec)
+static json_t *strip_nodepool(const json_t *spec)
 {
 	return json_deep_copy(spec);
 }
@@ -74,7 +74,7 @@ static json_t *reduce_nodepool(const json_t *spec)
 /* --- Cluster --------------------------------------------------------------------------------- */
 
 /* Values of variables can be long, and secret: only the class's is kept. */
-static json_t *reduce_variables(const json_t *list)
+static json_t *strip_variables(const json_t *list)
 {
 	json_auto_t *kept = json_array();
 	json_t *item;
@@ -95,10 +95,10 @@ static int put_overrides(json_t *to, const json_t *from)
 
 	if (!overrides)
 		return 0;
-	return put(to, "variables", json_pack("{s:o}", "overrides", reduce_variables(overrides)));
+	return put(to, "variables", json_pack("{s:o}", "overrides", strip_variables(overrides)));
 }
 
-static json_t *reduce_deployment(const json_t *from)
+static json_t *strip_deployment(const json_t *from)
 {
 	static const char *const keys[] = { "name", "replicas", "strategy", "rollout" };
 	json_auto_t *to = json_object();
@@ -106,25 +106,25 @@ static json_t *reduce_deployment(const json_t *from)
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (carry(to, from, keys[i]) < 0)
 			return NULL;
-	if (put(to, "metadata", reduce_metadata(json_object_get(from, "metadata"))) < 0 ||
+	if (put(to, "metadata", strip_metadata(json_object_get(from, "metadata"))) < 0 ||
 	    put_overrides(to, from) < 0)
 		return NULL;
 	return json_incref(to);
 }
 
-static json_t *reduce_deployments(const json_t *list)
+static json_t *strip_deployments(const json_t *list)
 {
 	json_auto_t *kept = json_array();
 	json_t *item;
 	size_t i;
 
 	json_array_foreach (list, i, item)
-		if (json_array_append_new(kept, reduce_deployment(item)) < 0)
+		if (json_array_append_new(kept, strip_deployment(item)) < 0)
 			return NULL;
 	return json_pack("{s:O}", "machineDeployments", kept);
 }
 
-static json_t *reduce_cluster(const json_t *spec)
+static json_t *strip_cluster(const json_t *spec)
 {
 	const json_t *from = json_object_get(spec, "topology");
 	const json_t *workers = json_object_get(from, "workers");
@@ -134,10 +134,10 @@ static json_t *reduce_cluster(const json_t *spec)
 	if (!from)
 		return json_object();
 	if (carry(to, from, "class") < 0 || carry(to, from, "classRef") < 0 ||
-	    put(to, "variables", reduce_variables(json_object_get(from, "variables"))) < 0 ||
+	    put(to, "variables", strip_variables(json_object_get(from, "variables"))) < 0 ||
 	    put_overrides(plane, json_object_get(from, "controlPlane")) < 0 ||
 	    json_object_set(to, "controlPlane", plane) < 0 ||
-	    put(to, "workers", reduce_deployments(json_object_get(workers, "machineDeployments"))) <
+	    put(to, "workers", strip_deployments(json_object_get(workers, "machineDeployments"))) <
 		    0)
 		return NULL;
 	return json_pack("{s:O}", "topology", to);
@@ -145,7 +145,7 @@ static json_t *reduce_cluster(const json_t *spec)
 
 /* --- TanzuKubernetesCluster ------------------------------------------------------------------ */
 
-static json_t *reduce_node_pools(const json_t *list)
+static json_t *strip_node_pools(const json_t *list)
 {
 	json_auto_t *kept = json_array();
 	json_t *item;
@@ -161,38 +161,38 @@ static json_t *reduce_node_pools(const json_t *list)
 	return json_incref(kept);
 }
 
-static json_t *reduce_tkc(const json_t *spec)
+static json_t *strip_tkc(const json_t *spec)
 {
 	const json_t *from = json_object_get(spec, "topology");
 	const json_t *pools = json_object_get(from, "nodePools");
 	json_auto_t *to = json_object();
 
 	if (carry(to, from, "workers") < 0 ||
-	    (pools && put(to, "nodePools", reduce_node_pools(pools)) < 0))
+	    (pools && put(to, "nodePools", strip_node_pools(pools)) < 0))
 		return NULL;
 	return json_pack("{s:O}", "topology", to);
 }
 
 /* --- all ------------------------------------------------------------------------------------- */
 
-static json_t *(*const reducers[WATCHED_MAX])(const json_t *spec) = {
-	[WATCHED_NODEPOOL] = reduce_nodepool,
-	[WATCHED_CLUSTER] = reduce_cluster,
-	[WATCHED_TKC] = reduce_tkc,
+static json_t *(*const strippers[WATCHED_MAX])(const json_t *spec) = {
+	[WATCHED_NODEPOOL] = strip_nodepool,
+	[WATCHED_CLUSTER] = strip_cluster,
+	[WATCHED_TKC] = strip_tkc,
 };
 
-char *reduce_object(enum watched kind, const json_t *object)
+char *controller_strip_object(enum watched_kind kind, const json_t *object)
 {
 	const json_t *metadata = json_object_get(object, "metadata");
 	const json_t *spec = json_object_get(object, "spec");
 	json_auto_t *to = json_object();
-	json_t *kept = reduce_metadata(metadata);
+	json_t *kept = strip_metadata(metadata);
 
 	if (put(to, "metadata", kept) < 0 || carry(kept, metadata, "name") < 0 ||
 	    carry(kept, metadata, "namespace") < 0 || carry(to, object, "apiVersion") < 0 ||
 	    carry(to, object, "kind") < 0)
 		return NULL;
-	if (json_is_object(spec) && put(to, "spec", reducers[kind](spec)) < 0)
+	if (json_is_object(spec) && put(to, "spec", strippers[kind](spec)) < 0)
 		return NULL;
 	return np_json_text(to, JSON_COMPACT);
 }
@@ -205,14 +205,14 @@ static bool says_true(const json_t *metadata, const char *where)
 	return text && strcmp(text, "true") == 0;
 }
 
-bool reduce_is_managed(const json_t *object)
+bool controller_is_managed(const json_t *object)
 {
 	const json_t *metadata = json_object_get(object, "metadata");
 
 	return says_true(metadata, "labels") || says_true(metadata, "annotations");
 }
 
-uint64_t reduce_digest(const json_t *class)
+uint64_t controller_digest(const json_t *class)
 {
 	json_t *metadata = json_object_get(class, "metadata");
 	json_t *annotations = json_object_get(metadata, "annotations");
@@ -224,7 +224,7 @@ uint64_t reduce_digest(const json_t *class)
 
 	if (!text)
 		return 0;
-	hash = map_hash(map_hash(map_hash(0, text), "\n"), managed ? managed : "");
+	hash = np_map_hash(np_map_hash(np_map_hash(0, text), "\n"), managed ? managed : "");
 	free(text);
 	return hash != 0 ? hash : 1;
 }

@@ -36,11 +36,11 @@ static void give_back(struct job *job)
 	pthread_mutex_lock(&l->lock);
 	STAILQ_INSERT_TAIL(&l->done, job, link);
 	pthread_mutex_unlock(&l->lock);
-	loop_wake(l);
+	serve_loop_wake(l);
 }
 
 /* Waits for a job; NULL: it is time to go home. */
-static struct job *take_job(struct crew *w)
+static struct job *take_job(struct worker_pool *w)
 {
 	struct job *job = NULL;
 
@@ -62,12 +62,12 @@ static void *work(void *arg)
 	struct np_serve *s = arg;
 	struct job *job;
 
-	while ((job = take_job(&s->crew))) {
-		handle_request(s, &job->request, &job->reply);
+	while ((job = take_job(&s->workers))) {
+		serve_handle_request(s, &job->request, &job->reply);
 		give_back(job);
-		pthread_mutex_lock(&s->crew.lock);
-		s->crew.n_running--;
-		pthread_mutex_unlock(&s->crew.lock);
+		pthread_mutex_lock(&s->workers.lock);
+		s->workers.n_running--;
+		pthread_mutex_unlock(&s->workers.lock);
 	}
 	return NULL;
 }
@@ -90,9 +90,9 @@ static int start_thread(struct np_serve *s, pthread_t *ret)
 	return failed ? -1 : 0;
 }
 
-int crew_start(struct np_serve *s, struct np_err *err)
+int serve_workers_start(struct np_serve *s, struct np_err *err)
 {
-	struct crew *w = &s->crew;
+	struct worker_pool *w = &s->workers;
 
 	STAILQ_INIT(&w->queue);
 	if (s->o.workers == 0)
@@ -106,9 +106,9 @@ int crew_start(struct np_serve *s, struct np_err *err)
 	return 0;
 }
 
-void crew_stop(struct np_serve *s)
+void serve_workers_stop(struct np_serve *s)
 {
-	struct crew *w = &s->crew;
+	struct worker_pool *w = &s->workers;
 
 	pthread_mutex_lock(&w->lock);
 	w->quit = true;
@@ -119,9 +119,9 @@ void crew_stop(struct np_serve *s)
 	w->n_threads = 0;
 }
 
-void crew_done(struct np_serve *s)
+void serve_workers_done(struct np_serve *s)
 {
-	struct crew *w = &s->crew;
+	struct worker_pool *w = &s->workers;
 
 	while (!STAILQ_EMPTY(&w->queue)) {
 		struct job *job = STAILQ_FIRST(&w->queue);
@@ -156,7 +156,7 @@ static int copy_request(struct job *job, struct evhttp_request *req,
 
 static int enqueue(struct np_serve *s, struct job *job)
 {
-	struct crew *w = &s->crew;
+	struct worker_pool *w = &s->workers;
 	int r = -1;
 
 	pthread_mutex_lock(&w->lock);
@@ -170,8 +170,8 @@ static int enqueue(struct np_serve *s, struct job *job)
 	return r;
 }
 
-int crew_hand_over(struct conn *c, struct evhttp_request *req,
-		   const struct np_serve_request *request)
+int serve_workers_hand_over(struct conn *c, struct evhttp_request *req,
+			    const struct np_serve_request *request)
 {
 	NP_AUTO(free_jobp) struct job *job = calloc(1, sizeof(*job));
 
@@ -180,13 +180,13 @@ int crew_hand_over(struct conn *c, struct evhttp_request *req,
 	job->loop = c->loop;
 	if (copy_request(job, req, request) < 0)
 		return -1;
-	job->answer = answer_await(c, req, job);
-	if (!job->answer)
+	job->response = serve_response_await(c, req, job);
+	if (!job->response)
 		return -1;
 	job->charged = c->charged;
 	if (enqueue(c->loop->server, job) < 0) {
 		job->charged = 0;
-		answer_drop(c);
+		serve_response_drop(c);
 		return -1;
 	}
 	c->charged = 0; /* the job's, whatever became of it by now */
@@ -194,7 +194,7 @@ int crew_hand_over(struct conn *c, struct evhttp_request *req,
 	return 0;
 }
 
-void crew_collect(struct loop *l)
+void serve_workers_collect(struct loop *l)
 {
 	struct job_list done = STAILQ_HEAD_INITIALIZER(done);
 
@@ -205,15 +205,15 @@ void crew_collect(struct loop *l)
 		struct job *job = STAILQ_FIRST(&done);
 
 		STAILQ_REMOVE_HEAD(&done, link);
-		if (job->answer)
-			answer_finish_take(job->answer, &job->reply);
+		if (job->response)
+			serve_response_finish_take(job->response, &job->reply);
 		free_job(job);
 	}
 }
 
 bool np_serve_is_busy(struct np_serve *s)
 {
-	struct crew *w = &s->crew;
+	struct worker_pool *w = &s->workers;
 	bool busy;
 
 	pthread_mutex_lock(&w->lock);

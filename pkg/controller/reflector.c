@@ -25,8 +25,8 @@ static const struct watch_row {
 	[WATCHED_CLASS] = { NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, false },
 };
 
-struct watching {
-	struct watcher *w;
+struct reflection {
+	struct reflector *w;
 	struct np_controller *c;
 	struct np_kube *kube;
 	struct np_kube_resource resource;
@@ -35,23 +35,23 @@ struct watching {
 	struct np_kube_watch watch;
 	bool heard; /* an event came since the watch began */
 	unsigned failures; /* in a row, with no event in between */
-	struct last_word last;
+	struct log_dedup last;
 };
 
 static bool is_stopped(void *ctx)
 {
-	return controller_is_stopping(((struct watching *)ctx)->c);
+	return controller_is_stopping(((struct reflection *)ctx)->c);
 }
 
-static int take_object(struct watching *x, json_t *object, struct np_err *err)
+static int take_object(struct reflection *x, json_t *object, struct np_err *err)
 {
-	return x->w->kind == WATCHED_CLASS ? store_class(x->c, x->w, object, err)
-					   : store_put(x->c, x->w, object, err);
+	return x->w->kind == WATCHED_CLASS ? controller_store_class(x->c, x->w, object, err)
+					   : controller_store_put(x->c, x->w, object, err);
 }
 
 static int on_listed(void *ctx, json_t *object, struct np_err *err)
 {
-	struct watching *x = ctx;
+	struct reflection *x = ctx;
 	int r;
 
 	pthread_mutex_lock(&x->c->lock);
@@ -62,35 +62,35 @@ static int on_listed(void *ctx, json_t *object, struct np_err *err)
 
 static int on_event(void *ctx, enum np_kube_event event, json_t *object, struct np_err *err)
 {
-	struct watching *x = ctx;
+	struct reflection *x = ctx;
 	int r = 0;
 
-	count(x->c, COUNT_WATCH_EVENTS, 1);
+	controller_count(x->c, COUNT_WATCH_EVENTS, 1);
 	x->heard = true;
 	x->failures = 0;
 	pthread_mutex_lock(&x->c->lock);
 	if (event == NP_KUBE_ADDED || event == NP_KUBE_MODIFIED)
 		r = take_object(x, object, err);
 	else if (event == NP_KUBE_DELETED && x->w->kind == WATCHED_CLASS)
-		store_class_gone(x->c, object);
+		controller_store_class_gone(x->c, object);
 	else if (event == NP_KUBE_DELETED)
-		store_drop(x->c, x->w->kind, object);
+		controller_store_drop(x->c, x->w->kind, object);
 	pthread_mutex_unlock(&x->c->lock);
 	return r;
 }
 
-static int list(struct watching *x, struct np_err *err)
+static int list(struct reflection *x, struct np_err *err)
 {
 	pthread_mutex_lock(&x->c->lock);
 	x->w->round++;
 	pthread_mutex_unlock(&x->c->lock);
-	count(x->c, COUNT_LISTS, 1);
-	np_kube_renew(x->kube, LIST_DEADLINE_MS);
+	controller_count(x->c, COUNT_LISTS, 1);
+	np_kube_set_deadline(x->kube, LIST_DEADLINE_MS);
 	if (np_kube_list_version(x->kube, &x->resource, x->ns, on_listed, x, x->watch.version,
 				 err) < 0)
 		return np_err_ret(err);
 	pthread_mutex_lock(&x->c->lock);
-	store_sweep(x->c, x->w);
+	controller_store_sweep(x->c, x->w);
 	atomic_store(&x->w->synced, true);
 	pthread_cond_broadcast(&x->c->changed);
 	pthread_mutex_unlock(&x->c->lock);
@@ -98,16 +98,16 @@ static int list(struct watching *x, struct np_err *err)
 	return 0;
 }
 
-static int discover(struct watching *x, struct np_err *err)
+static int discover(struct reflection *x, struct np_err *err)
 {
 	const struct watch_row *row = &rows[x->w->kind];
 
-	np_kube_renew(x->kube, LIST_DEADLINE_MS);
+	np_kube_set_deadline(x->kube, LIST_DEADLINE_MS);
 	return np_kube_discover(x->kube, row->group, row->plural, &x->resource, err);
 }
 
 /* What the classes' scope is must be known before a pool can be joined to its class. */
-static void tell_scope(struct watching *x)
+static void report_scope(struct reflection *x)
 {
 	pthread_mutex_lock(&x->c->lock);
 	x->c->class_resource = x->resource;
@@ -125,12 +125,12 @@ static void wait_for_scope(struct np_controller *c)
 }
 
 /* However a watch ended: one that told nothing and was over at once is tried again after a pause. */
-static int watch_once(struct watching *x, struct np_err *err)
+static int watch_once(struct reflection *x, struct np_err *err)
 {
 	uint64_t began = controller_now_ms();
 
 	x->heard = false;
-	count(x->c, COUNT_WATCHES, 1);
+	controller_count(x->c, COUNT_WATCHES, 1);
 	if (np_kube_watch(x->kube, &x->resource, &x->watch, err) < 0)
 		return np_err_ret(err);
 	if (x->watch.end == NP_KUBE_WATCH_GONE)
@@ -142,13 +142,13 @@ static int watch_once(struct watching *x, struct np_err *err)
 }
 
 /* Lists where that is needed, then watches until the server ends it. */
-static int turn(struct watching *x, struct np_err *err)
+static int reflect_once(struct reflection *x, struct np_err *err)
 {
 	if (x->resource.plural[0] == '\0') {
 		if (discover(x, err) < 0)
 			return np_err_ret(err);
 		if (x->w->kind == WATCHED_CLASS)
-			tell_scope(x);
+			report_scope(x);
 	}
 	if (!x->listed && list(x, err) < 0)
 		return np_err_ret(err);
@@ -156,7 +156,7 @@ static int turn(struct watching *x, struct np_err *err)
 }
 
 /* Doubled with each failure in a row; an answer that says how long is obeyed. */
-static uint64_t pause_of(const struct watching *x, const struct np_err *why)
+static uint64_t pause_of(const struct reflection *x, const struct np_err *why)
 {
 	uint64_t pause = PAUSE_FIRST_MS;
 
@@ -175,7 +175,7 @@ static bool is_resumable(const struct np_err *why)
 	return why->code == NP_E_RETRY || why->code == NP_E_FORBIDDEN;
 }
 
-static void recover(struct watching *x, const struct np_err *why)
+static void recover(struct reflection *x, const struct np_err *why)
 {
 	const struct watch_row *row = &rows[x->w->kind];
 
@@ -193,24 +193,24 @@ static void recover(struct watching *x, const struct np_err *why)
 	controller_pause(x->c, pause_of(x, why));
 }
 
-static void watch_loop(struct watching *x)
+static void reflect(struct reflection *x)
 {
 	while (!controller_is_stopping(x->c)) {
 		struct np_err why = NP_ERR_INIT;
 
 		x->watch.wait_ms = 0;
-		if (turn(x, &why) < 0 && !controller_is_stopping(x->c))
+		if (reflect_once(x, &why) < 0 && !controller_is_stopping(x->c))
 			recover(x, &why);
 	}
 }
 
-void *watch_run(void *watcher)
+void *controller_reflector_thread(void *watcher)
 {
-	struct watcher *w = watcher;
+	struct reflector *w = watcher;
 	struct np_controller *c = w->c;
 	NP_AUTO(np_kube_freep) struct np_kube *kube = NULL;
 	struct np_err err = NP_ERR_INIT;
-	struct watching x = { .w = w, .c = c };
+	struct reflection x = { .w = w, .c = c };
 
 	x.ns = w->kind == WATCHED_CLASS && c->class_ns ? c->class_ns : c->ns;
 	if (w->kind == WATCHED_CLASS && c->classes)
@@ -228,6 +228,6 @@ void *watch_run(void *watcher)
 	x.kube = kube;
 	if (w->kind != WATCHED_CLASS)
 		wait_for_scope(c);
-	watch_loop(&x);
+	reflect(&x);
 	return NULL;
 }

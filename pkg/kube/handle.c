@@ -340,7 +340,7 @@ int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct
 	if (!k)
 		return np_fail_nomem(err);
 	k->config = np_take(c);
-	np_kube_renew(k, k->config->deadline_ms);
+	np_kube_set_deadline(k, k->config->deadline_ms);
 	k->token_read = kube_now_ms();
 	pthread_once(&once, init_libraries);
 	if (!open_multi(k))
@@ -361,7 +361,7 @@ long kube_last_status(const struct np_kube *k)
 	return k->status;
 }
 
-void np_kube_renew(struct np_kube *k, uint64_t deadline_ms)
+void np_kube_set_deadline(struct np_kube *k, uint64_t deadline_ms)
 {
 	k->deadline_ms = deadline_ms;
 	if (__builtin_add_overflow(kube_now_ms(), deadline_ms, &k->deadline))

@@ -36,7 +36,7 @@ static const struct other_kind *find_kind(const struct call *c)
 {
 	const struct route *r = &c->route;
 
-	if (strcmp(r->group, GROUP) != 0 || !is_version_served(c->sim, r->version))
+	if (strcmp(r->group, GROUP) != 0 || !sim_is_version_served(c->sim, r->version))
 		return NULL;
 	for (size_t i = 0; i < N_KINDS; i++)
 		if (strcmp(kinds[i].plural, r->resource) == 0 && is_served(&kinds[i], r->version) &&
@@ -45,12 +45,12 @@ static const struct other_kind *find_kind(const struct call *c)
 	return NULL;
 }
 
-bool is_other_kind(const struct call *c)
+bool sim_is_untyped(const struct call *c)
 {
 	return !!find_kind(c);
 }
 
-int add_other_resources(json_t *resources, const char *version, struct np_err *err)
+int sim_add_untyped_resources(json_t *resources, const char *version, struct np_err *err)
 {
 	for (size_t i = 0; i < N_KINDS; i++) {
 		const struct other_kind *k = &kinds[i];
@@ -80,17 +80,17 @@ static int make_key(const struct call *c, const char *name, char **ret, struct n
 
 static int answer_shown(struct call *c, unsigned code, json_t *object, struct np_err *err)
 {
-	return answer_json_take(c, code, as_version(object, c->route.version), true, err);
+	return sim_answer_json_take(c, code, sim_as_version(object, c->route.version), true, err);
 }
 
 static int set_meta(struct call *c, const struct other_kind *k, json_t *object, struct np_err *err)
 {
 	json_t *meta = json_object_get(object, "metadata");
-	char uid[UID_TEXT_MAX], now[TIME_TEXT_MAX];
+	char uid[UID_TEXT_MAX], now[SIM_TIME_TEXT_MAX];
 
-	if (random_uid(uid, err) < 0)
+	if (sim_random_uid(uid, err) < 0)
 		return np_err_ret(err);
-	time_text(time(NULL), now);
+	sim_time_text(time(NULL), now);
 	json_object_del(object, "status");
 	if ((*c->route.ns &&
 	     json_object_set_new(meta, "namespace", json_string(c->route.ns)) < 0) ||
@@ -104,24 +104,26 @@ static int set_meta(struct call *c, const struct other_kind *k, json_t *object, 
 
 static int create_other(struct call *c, const struct other_kind *k, struct np_err *err)
 {
-	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
+	NP_AUTO(sim_decoded_done) struct decoded body = { .error = "" };
 	NP_AUTO(np_freep) char *key = NULL;
 	const char *name;
 
-	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
+	if (sim_decode_json(c->req->body, c->req->body_size, &body, err) < 0)
 		return np_err_ret(err);
-	name = meta_text(body.json, "name");
-	if (!name || !is_dns_subdomain(name) || (!k->is_cluster_scoped && !*c->route.ns))
-		return refuse(c, err, 400, "BadRequest", NULL,
-			      "the object provided is unrecognized: a name and, for a namespaced "
-			      "kind, a namespace are needed");
+	name = sim_meta_text(body.json, "name");
+	if (!name || !sim_is_dns_subdomain(name) || (!k->is_cluster_scoped && !*c->route.ns))
+		return sim_refuse(
+			c, err, 400, "BadRequest", NULL,
+			"the object provided is unrecognized: a name and, for a namespaced "
+			"kind, a namespace are needed");
 	if (make_key(c, name, &key, err) < 0)
 		return np_err_ret(err);
-	if (store_find(&c->sim->others, key))
-		return refuse(c, err, 409, "AlreadyExists", details_of(name, GROUP, k->plural),
-			      "%s.%s \"%s\" already exists", k->plural, GROUP, name);
+	if (sim_store_find(&c->sim->untyped, key))
+		return sim_refuse(c, err, 409, "AlreadyExists",
+				  sim_details_of(name, GROUP, k->plural),
+				  "%s.%s \"%s\" already exists", k->plural, GROUP, name);
 	if (set_meta(c, k, body.json, err) < 0 ||
-	    store_put_take(&c->sim->others, key, json_incref(body.json), err) < 0)
+	    sim_store_put_take(&c->sim->untyped, key, json_incref(body.json), err) < 0)
 		return np_err_ret(err);
 	return answer_shown(c, 201, body.json, err);
 }
@@ -138,7 +140,7 @@ static json_t *patched(const struct call *c, json_t *old, json_t *patch)
 		return NULL;
 	if (!is_status)
 		json_object_del(part, "status");
-	return merge_patch(whole, part);
+	return sim_merge_patch(whole, part);
 }
 
 /* What a user's request cannot set stays as it was; false where the object is no longer that one. */
@@ -175,25 +177,25 @@ static int bump(json_t *old, json_t *fresh, struct np_err *err)
 
 static int patch_other(struct call *c, const char *key, json_t *old, struct np_err *err)
 {
-	NP_AUTO(decoded_done) struct decoded body = { .error = "" };
+	NP_AUTO(sim_decoded_done) struct decoded body = { .error = "" };
 	json_auto_t *merged = NULL;
 
-	if (decode_json(c->req->body, c->req->body_size, &body, err) < 0)
+	if (sim_decode_json(c->req->body, c->req->body_size, &body, err) < 0)
 		return np_err_ret(err);
 	if (!json_is_object(body.json))
-		return refuse(c, err, 400, "BadRequest", NULL, "error decoding patch: %s",
-			      body.error);
+		return sim_refuse(c, err, 400, "BadRequest", NULL, "error decoding patch: %s",
+				  body.error);
 	merged = patched(c, old, body.json);
 	if (!merged)
 		return np_fail_nomem(err);
 	if (!keep_meta(old, merged))
-		return refuse(c, err, 400, "BadRequest", NULL,
-			      "the name of the object does not match the name on the URL");
+		return sim_refuse(c, err, 400, "BadRequest", NULL,
+				  "the name of the object does not match the name on the URL");
 	/* As with classes, a write that changes nothing is none. */
 	if (json_equal(old, merged))
 		return answer_shown(c, 200, old, err);
 	if (bump(old, merged, err) < 0 ||
-	    store_put_take(&c->sim->others, key, json_incref(merged), err) < 0)
+	    sim_store_put_take(&c->sim->untyped, key, json_incref(merged), err) < 0)
 		return np_err_ret(err);
 	return answer_shown(c, 200, merged, err);
 }
@@ -203,19 +205,20 @@ static int delete_other(struct call *c, const struct other_kind *k, const char *
 {
 	json_auto_t *gone = NULL;
 
-	if (store_remove(&c->sim->others, key, &gone, err) < 0)
+	if (sim_store_remove(&c->sim->untyped, key, &gone, err) < 0)
 		return np_err_ret(err);
-	return answer_json_take(c, 200,
-				json_pack("{s:s, s:s, s:{}, s:s, s:{s:s, s:s, s:s, s:s}}", "kind",
-					  "Status", "apiVersion", "v1", "metadata", "status",
-					  "Success", "details", "name", c->route.name, "group",
-					  GROUP, "kind", k->plural, "uid", meta_text(gone, "uid")),
-				false, err);
+	return sim_answer_json_take(c, 200,
+				    json_pack("{s:s, s:s, s:{}, s:s, s:{s:s, s:s, s:s, s:s}}",
+					      "kind", "Status", "apiVersion", "v1", "metadata",
+					      "status", "Success", "details", "name", c->route.name,
+					      "group", GROUP, "kind", k->plural, "uid",
+					      sim_meta_text(gone, "uid")),
+				    false, err);
 }
 
 static int list_other(struct call *c, const struct other_kind *k, struct np_err *err)
 {
-	const struct store *s = &c->sim->others;
+	const struct store *s = &c->sim->untyped;
 	json_auto_t *items = json_array();
 	NP_AUTO(np_freep) char *prefix = NULL;
 
@@ -224,21 +227,21 @@ static int list_other(struct call *c, const struct other_kind *k, struct np_err 
 		prefix = NULL;
 		return np_fail_nomem(err);
 	}
-	for (size_t i = store_seek(s, prefix);
+	for (size_t i = sim_store_seek(s, prefix);
 	     i < s->n && strncmp(s->items[i].key, prefix, strlen(prefix)) == 0; i++)
-		if (json_array_append_new(items, as_version(s->items[i].json, c->route.version)) <
-		    0)
+		if (json_array_append_new(items,
+					  sim_as_version(s->items[i].json, c->route.version)) < 0)
 			return np_fail_nomem(err);
-	return answer_json_take(c, 200,
-				json_pack("{s:o, s:O, s:o, s:{s:s, s:o}}", "apiVersion",
-					  json_sprintf(GROUP "/%s", c->route.version), "items",
-					  items, "kind", json_sprintf("%sList", k->kind),
-					  "metadata", "continue", "", "resourceVersion",
-					  json_sprintf("%" PRIu64, s->version)),
-				true, err);
+	return sim_answer_json_take(c, 200,
+				    json_pack("{s:o, s:O, s:o, s:{s:s, s:o}}", "apiVersion",
+					      json_sprintf(GROUP "/%s", c->route.version), "items",
+					      items, "kind", json_sprintf("%sList", k->kind),
+					      "metadata", "continue", "", "resourceVersion",
+					      json_sprintf("%" PRIu64, s->version)),
+				    true, err);
 }
 
-int answer_other(struct call *c, struct np_err *err)
+int sim_answer_untyped(struct call *c, struct np_err *err)
 {
 	const struct other_kind *k = find_kind(c);
 	NP_AUTO(np_freep) char *key = NULL;
@@ -250,16 +253,16 @@ int answer_other(struct call *c, struct np_err *err)
 		return create_other(c, k, err);
 	if (make_key(c, c->route.name, &key, err) < 0)
 		return np_err_ret(err);
-	old = store_find(&c->sim->others, key);
+	old = sim_store_find(&c->sim->untyped, key);
 	if (!old)
-		return refuse_not_found(c, err);
+		return sim_refuse_not_found(c, err);
 	if (strcmp(c->verb, "get") == 0)
 		return answer_shown(c, 200, old, err);
 	if (strcmp(c->verb, "patch") == 0)
 		return patch_other(c, key, old, err);
 	if (strcmp(c->verb, "delete") == 0 && !*c->route.sub)
 		return delete_other(c, k, key, err);
-	return refuse(c, err, 405, "MethodNotAllowed", details_of(NULL, GROUP, k->plural),
-		      "%s is not supported on resources of kind \"%s.%s\"", c->verb, k->plural,
-		      GROUP);
+	return sim_refuse(c, err, 405, "MethodNotAllowed", sim_details_of(NULL, GROUP, k->plural),
+			  "%s is not supported on resources of kind \"%s.%s\"", c->verb, k->plural,
+			  GROUP);
 }

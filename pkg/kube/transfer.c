@@ -132,7 +132,7 @@ int kube_identity_freshen(struct np_kube *k, uint64_t until, struct np_err *err)
 	return 0;
 }
 
-bool kube_identity_renew(struct np_kube *k, struct kube_flight *f, uint64_t until)
+bool kube_identity_renew(struct np_kube *k, struct kube_transfer *f, uint64_t until)
 {
 	struct np_err err = NP_ERR_INIT;
 	bool changed = false;
@@ -185,7 +185,7 @@ static int append_identity(struct np_kube *k, struct curl_slist **list, struct n
 	return kube_header_append(list, "Authorization", bearer, err);
 }
 
-static int set_headers(struct np_kube *k, struct kube_flight *f, struct np_err *err)
+static int set_headers(struct np_kube *k, struct kube_transfer *f, struct np_err *err)
 {
 	const struct kube_call *call = f->call;
 
@@ -210,7 +210,7 @@ static bool set_method(CURL *easy, const struct kube_call *call)
 	return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method) == CURLE_OK;
 }
 
-static bool set_callbacks(struct kube_flight *f)
+static bool set_callbacks(struct kube_transfer *f)
 {
 	return curl_easy_setopt(f->easy, CURLOPT_ERRORBUFFER, f->detail) == CURLE_OK &&
 	       curl_easy_setopt(f->easy, CURLOPT_HEADERDATA, &f->reply) == CURLE_OK &&
@@ -228,12 +228,12 @@ static bool set_times(CURL *easy, uint64_t timeout)
 	       curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect) == CURLE_OK;
 }
 
-int kube_flight_prepare(struct np_kube *k, struct kube_flight *f, uint64_t timeout_ms,
-			struct np_err *err)
+int kube_transfer_prepare(struct np_kube *k, struct kube_transfer *f, uint64_t timeout_ms,
+			  struct np_err *err)
 {
 	NP_AUTO(np_freep) char *url = NULL;
 
-	kube_flight_clear(k, f);
+	kube_transfer_clear(k, f);
 	memset(&k->peer, 0, sizeof(k->peer));
 	f->reply.k = k;
 	f->identity = k->identity;
@@ -249,7 +249,7 @@ int kube_flight_prepare(struct np_kube *k, struct kube_flight *f, uint64_t timeo
 	return 0;
 }
 
-void kube_flight_clear(struct np_kube *k, struct kube_flight *f)
+void kube_transfer_clear(struct np_kube *k, struct kube_transfer *f)
 {
 	if (f->easy) {
 		curl_multi_remove_handle(k->multi, f->easy);
@@ -262,16 +262,16 @@ void kube_flight_clear(struct np_kube *k, struct kube_flight *f)
 	f->detail[0] = '\0';
 }
 
-static int fail_transport(struct np_kube *k, const struct kube_flight *f, CURLcode code,
+static int fail_transport(struct np_kube *k, const struct kube_transfer *f, CURLcode code,
 			  struct kube_outcome *out, struct np_err *err)
 {
-	struct kube_trouble t = { .code = code,
-				  .detail = f->detail[0] ? f->detail : curl_easy_strerror(code),
-				  .server = k->config->server,
-				  .host = k->host,
-				  .user = k->config->user_name,
-				  .ca = k->config->ca_name,
-				  .peer = &k->peer };
+	struct kube_net_error t = { .code = code,
+				    .detail = f->detail[0] ? f->detail : curl_easy_strerror(code),
+				    .server = k->config->server,
+				    .host = k->host,
+				    .user = k->config->user_name,
+				    .ca = k->config->ca_name,
+				    .peer = &k->peer };
 	enum kube_again again;
 	curl_off_t elapsed_us = 0;
 	long os_errno = 0;
@@ -282,15 +282,15 @@ static int fail_transport(struct np_kube *k, const struct kube_flight *f, CURLco
 	curl_easy_getinfo(f->easy, CURLINFO_SSL_VERIFYRESULT, &t.verify);
 	curl_easy_getinfo(f->easy, CURLINFO_HTTP_CONNECTCODE, &t.proxy_status);
 	t.os_errno = (int)os_errno;
-	again = kube_trouble_again(&t);
+	again = kube_net_error_again(&t);
 	if (again == KUBE_UNSENT)
 		out->kind = KUBE_LOST_UNSENT;
 	else if (again == KUBE_MAYBE && f->call->repeatable)
 		out->kind = KUBE_AGAIN;
-	return kube_trouble_fail(&t, err);
+	return kube_net_error_fail(&t, err);
 }
 
-static int fail_limits(const struct kube_flight *f, struct np_err *err)
+static int fail_limits(const struct kube_transfer *f, struct np_err *err)
 {
 	char what[KUBE_WHAT_MAX];
 
@@ -301,12 +301,12 @@ static int fail_limits(const struct kube_flight *f, struct np_err *err)
 }
 
 /* A write that may have been made is not made twice, but a server that asks to wait made none. */
-static bool may_ask_again(const struct kube_flight *f, const struct kube_outcome *out)
+static bool may_ask_again(const struct kube_transfer *f, const struct kube_outcome *out)
 {
 	return f->call->repeatable || out->has_wait || f->status == 429;
 }
 
-static int judge_status(struct np_kube *k, const struct kube_flight *f, struct kube_outcome *out,
+static int judge_status(struct np_kube *k, const struct kube_transfer *f, struct kube_outcome *out,
 			struct np_err *err)
 {
 	struct kube_answer answer = { .status = f->status,
@@ -328,8 +328,8 @@ static int judge_status(struct np_kube *k, const struct kube_flight *f, struct k
 	return np_err_ret(err);
 }
 
-int kube_flight_judge(struct np_kube *k, struct kube_flight *f, CURLcode code,
-		      struct kube_outcome *out, struct np_err *err)
+int kube_transfer_judge(struct np_kube *k, struct kube_transfer *f, CURLcode code,
+			struct kube_outcome *out, struct np_err *err)
 {
 	long version = CURL_HTTP_VERSION_NONE;
 

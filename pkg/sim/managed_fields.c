@@ -37,7 +37,7 @@ static int flatten_member(json_t *value, const char *path, const char *kind, con
 static int flatten_item(json_t *item, const char *path, json_t *set, struct np_err *err)
 {
 	json_auto_t *key = json_pack("{s:O}", "profileName", json_object_get(item, "profileName"));
-	NP_AUTO(np_freep) char *text = key ? go_dump(key, true) : NULL;
+	NP_AUTO(np_freep) char *text = key ? sim_go_dump(key, true) : NULL;
 
 	return text ? flatten_member(item, path, "k:", text, set, err) : np_fail_nomem(err);
 }
@@ -247,7 +247,7 @@ static int update_entry(json_t *entry, bool is_own, const struct diff *d, json_t
 		return 0;
 	if (pack_fields(set, &fields, err) < 0)
 		return np_err_ret(err);
-	copy = copy_flat(entry);
+	copy = sim_copy_flat(entry);
 	if (!copy || json_object_set(copy, "fieldsV1", fields) < 0) {
 		json_decref(copy);
 		return np_fail_nomem(err);
@@ -258,9 +258,9 @@ static int update_entry(json_t *entry, bool is_own, const struct diff *d, json_t
 
 static json_t *new_entry(const struct writer *w)
 {
-	char now[TIME_TEXT_MAX];
+	char now[SIM_TIME_TEXT_MAX];
 
-	time_text(time(NULL), now);
+	sim_time_text(time(NULL), now);
 	return json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s}", "apiVersion", w->api_version,
 			 "fieldsType", "FieldsV1", "fieldsV1", "manager", w->manager, "operation",
 			 "Update", "time", now);
@@ -269,10 +269,10 @@ static json_t *new_entry(const struct writer *w)
 static int add_entry(json_t *list, json_t *entry, bool is_own, const struct diff *d,
 		     struct np_err *err)
 {
-	char now[TIME_TEXT_MAX];
+	char now[SIM_TIME_TEXT_MAX];
 	json_t *updated = NULL;
 
-	time_text(time(NULL), now);
+	sim_time_text(time(NULL), now);
 	if (!entry || update_entry(entry, is_own, d, &updated, err) < 0)
 		return entry ? np_err_ret(err) : np_fail_nomem(err);
 	if (!updated)
@@ -334,7 +334,8 @@ static int list_entries(json_t *standing, const struct writer *w, const struct d
 	return is_known ? 0 : add_entry(list, fresh, true, d, err);
 }
 
-int fields_update(json_t *old, json_t *object, const struct writer *w, struct np_err *err)
+int sim_managed_fields_update(json_t *old, json_t *object, const struct writer *w,
+			      struct np_err *err)
 {
 	json_t *standing = json_object_get(json_object_get(old, "metadata"), "managedFields");
 	json_t *meta = json_object_get(object, "metadata");
