@@ -1,5 +1,6 @@
 #!/bin/sh
-# lint.sh - format, clang-tidy, cppcheck, every header alone, shellcheck, man pages, both compilers
+# lint.sh - format, clang-tidy, cppcheck, every header alone and all together, names with external
+# linkage, shellcheck, man pages, both compilers
 # without a warning. Ends with "lint: clean" or exit status 1.
 # shellcheck disable=SC2046,SC2086,SC2089,SC2090,SC2317 # lists of words, and functions called by name
 set -u
@@ -37,6 +38,41 @@ headers_alone() {
 	done
 }
 
+# A clash of two public headers shows only in a file that includes both.
+headers_together() {
+	{
+		for h in $(files 'include/*.h'); do echo "#include \"$h\""; done
+	} | gcc $flags $warnings -I. -fsyntax-only -x c -
+}
+
+# What has external linkage: np_MODULE_... if public, MODULE_... if private, np_... in base; and once.
+# The names are those of the objects that "make lint" has built; LINT_OBJECTS names others, for a test of this step.
+symbols() {
+	public=$(cat include/nodeprep/*.h)
+	all=$(for m in $MODULES; do
+		for o in ${LINT_OBJECTS:-$B/obj/pkg}/"$m"/*.o; do
+			src=${o##*/}
+			[ ! -f "pkg/$m/${src%.o}.c" ] && [ -z "${LINT_OBJECTS:-}" ] && continue
+			nm --defined-only -g "$o" | while read -r _ _ name; do echo "$m $name $o"; done
+		done
+	done)
+	bad_names=$(echo "$all" | while read -r m name o; do
+		case $m:$name in
+		base:np_* | "$m":"$m"_* | "$m":np_"$m"_*) ;;
+		*) echo "$o: '$name' has not its module's prefix: np_${m}_ if public, ${m}_ if private" ;;
+		esac
+	done
+	echo "$all" | grep ' np_' | while read -r _ name o; do
+		case $public in
+		*"${name}("* | *"${name}["* | *"${name};"*) ;;
+		*) echo "$o: '$name' is public by its name and in no public header" ;;
+		esac
+	done
+	echo "$all" | sort -k2,2 -k3,3 | awk '$2 == last { print $3 ": \047" $2 "\047 is defined in " from " too" }
+		{ last = $2; from = $3 }')
+	[ -z "$bad_names" ] || { echo "$bad_names" && return 1; }
+}
+
 compile() {
 	for f in $c_files; do
 		case $f in
@@ -61,6 +97,8 @@ spdx() {
 
 step "dialect" hack/dialect.sh $c_files $h_files $test_files
 step "clang-format" clang-format --dry-run -Werror $c_files $h_files $test_files
+step "symbols" symbols
+step "headers together" headers_together
 step "licence lines" spdx
 step "headers alone" headers_alone
 step "gcc without a warning" compile gcc
