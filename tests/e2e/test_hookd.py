@@ -15,7 +15,7 @@ import time
 import pytest
 
 import servers
-from builders import A100, SIZE, hardware, pools_of
+from builders import A100, MANAGED, SIZE, hardware, pools_of
 from builders import plain as bare
 from hookd import Hookd
 
