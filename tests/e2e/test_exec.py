@@ -648,9 +648,13 @@ def test_errors_of_classes_have_their_codes(server, ns, cni, put_class, tmp_path
 def test_error_is_text_whatever_bytes_come_in(server, ns, cni, put_class):
     args = {"CNI_ARGS": b"K8S_POD_NAME=\xff\xfe"}
     expect_error(cni("ADD", network(pool(ns, "w", "none")), env=args), 100, "??")
-    spec = {**hardware(), "configSpec": config_spec(A100, extra=[option(SIZE, "ü" * 200)], firmware="ü" * 200)}
+    spec = {**hardware(), "configSpec": config_spec(A100, extra=[option(SIZE, "ü" * 60)])}
     put_class(ns, "odd", spec)
-    expect_error(cni("CHECK", network(pool(ns, "w", "odd"))), 101, "firmware")
+    expect_error(cni("CHECK", network(pool(ns, "w", "odd"))), 101, SIZE)
+    # No record can hold a text of that length, so the class could not be restored.
+    spec = {**hardware(), "configSpec": config_spec(A100, extra=[option(SIZE, "ü" * 200)], firmware="ü" * 200)}
+    put_class(ns, "long", spec)
+    expect_error(cni("CHECK", network(pool(ns, "w", "long"))), 7, "could not be restored", "'long'")
 
 
 def test_every_error_is_told(ns, cni, put_class):

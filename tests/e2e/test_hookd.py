@@ -15,7 +15,7 @@ import time
 import pytest
 
 import servers
-from builders import A100, SIZE, hardware, pools_of
+from builders import A100, MANAGED, SIZE, hardware, pools_of
 from builders import plain as bare
 from hookd import Hookd
 
@@ -138,12 +138,11 @@ def test_an_invalid_record_fails_who_uses_the_class_and_is_told_to_others(
     annotations = {MANAGED: json.dumps(record)}
     put_class(ns, "gpu", hardware(A100), annotations=annotations)
     server.mark()
-    answer = call(hookd, "beforeclusterdelete", {"cluster": cluster(ns)})
+    answer = delete(hookd, ns)
     assert answer["status"] == "Failure" and "before.'xkind'" in answer["message"]
     assert "--discard-record" in answer["message"]
-    other = cluster(ns, name="c2", vm_class="other")
     put_class(ns, "other", hardware(A100))
-    answer = call(hookd, "beforeclusterdelete", {"cluster": other})
+    answer = delete(hookd, ns, name="c2", vm_class="other")
     assert (answer["status"], answer["retryAfterSeconds"]) == ("Success", 0)
     assert f"'{ns}/gpu'" in answer["message"]
     assert patches(server) == []
