@@ -71,7 +71,7 @@ def test_a_gpu_pool_gets_its_window_and_the_class_is_patched_before(
     patch = next(i for i, (verb, path) in enumerate(requests)
                  if verb == "patch" and path.endswith("/virtualmachineclasses/gpu-a100x2"))
     made = next(i for i, (verb, path) in enumerate(requests)
-                if verb in ("create", "patch") and "/machinedeployments" in path)
+                if verb in ("create", "patch") and f"/namespaces/{ns}/machinedeployments" in path)
     assert patch < made
 
     # Reconciled again and again: nothing is made anew.
@@ -108,7 +108,7 @@ def test_more_gpus_in_the_topology_give_a_new_template_with_a_larger_window(topo
 @pytest.mark.parametrize(
     "variable, text",
     [
-        ({"sizeGB": 700}, "nodeprepGPU.sizeGB is '700': a power of two"),
+        ({"sizeGB": 700}, "nodeprepGPU.sizeGB is '700': expected a power of two"),
         ({"gpus": [{"model": "A100-40GB", "count": 2}], "sizeGB": 64}, "sizeGB"),
         ({"gpus": [{"model": "A100-41GB", "count": 2}]}, "A100-41GB"),
     ],
