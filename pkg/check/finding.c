@@ -36,66 +36,59 @@ const struct np_message_kind *check_finding_kind(enum finding_id id)
 	return &kinds[id];
 }
 
-static bool is_ascii(const char *text)
+void check_findings_done(struct np_check_findings *findings)
 {
-	while (*text != '\0' && (*text & 0x80) == 0)
-		text++;
-	return *text == '\0';
+	for (size_t i = 0; i < findings->n; i++)
+		free(findings->items[i].message);
+	free(findings->items);
+	*findings = (struct np_check_findings){ 0 };
 }
 
-json_t *check_text(const char *text)
+size_t check_cut(const char *text, size_t max)
 {
-	json_t *tree = text ? json_string(text) : json_null();
-	NP_AUTO(np_freep) char *copy = NULL;
+	size_t n = strnlen(text, max);
 
-	/* Of ASCII alone it cannot be but memory that is missing. */
-	if (tree || is_ascii(text))
-		return tree;
-	copy = strdup(text);
-	for (char *p = copy; p && *p != '\0'; p++)
-		*p = (*p & 0x80) != 0 ? '?' : *p;
-	return copy ? json_string(copy) : NULL;
+	while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+		n--;
+	return n;
 }
 
-static json_t *writer_tree(const struct np_last_writer *w)
+/* Replaces each byte beyond ASCII in a text that is not UTF-8: one that was cut, or a server's. */
+static int make_utf8(char *text, struct np_err *err)
 {
-	if (!w)
-		return json_null();
-	return json_pack("{s:o, s:o, s:o}", "manager", check_text(w->manager), "operation",
-			 check_text(w->operation[0] != '\0' ? w->operation : NULL), "time",
-			 check_text(w->time[0] != '\0' ? w->time : NULL));
+	json_error_t why = { 0 };
+	json_auto_t *fits = json_pack_ex(&why, 0, "s", text);
+
+	if (fits)
+		return 0;
+	if (json_error_code(&why) != json_error_invalid_utf8)
+		return np_fail_nomem(err);
+	for (; *text != '\0'; text++)
+		*text = (*text & 0x80) != 0 ? '?' : *text;
+	return 0;
 }
 
-static json_t *value_or_null(json_t *value)
-{
-	return value ? value : json_null();
-}
-
-int check_find(json_t *findings, const struct finding *f, struct np_err *err, const char *fmt, ...)
+int check_find(struct np_check_findings *findings, const struct np_check_finding *f,
+	       struct np_err *err, const char *fmt, ...)
 {
 	char message[NP_ERR_TEXT_MAX];
+	struct np_check_finding *items = check_room(findings->items, findings->n, sizeof(*items));
+	struct np_check_finding *item;
 	va_list ap;
-	json_t *tree;
 
 	va_start(ap, fmt);
 	vsnprintf(message, sizeof(message), fmt, ap);
 	va_end(ap);
-	tree = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:O?, s:O?, s:o, s:o, s:o}", "code",
-			 f->kind->code, "severity", np_severity_name(f->kind->severity), "object",
-			 f->object, "namespace", check_text(f->ns), "name", check_text(f->name),
-			 "path", check_text(f->path), "from", value_or_null(f->from), "to",
-			 value_or_null(f->to), "message", check_text(message), "action",
-			 check_text(f->kind->remedy), "writer", writer_tree(f->writer));
-	return json_array_append_new(findings, tree) < 0 ? np_fail_nomem(err) : 0;
-}
-
-bool check_needs_efi(const struct np_plan *plan, const struct np_plan_class *c)
-{
-	for (size_t i = 0; i < c->n_pools; i++) {
-		const struct np_plan_pool *p = &plan->pools[c->pools[i]];
-
-		if (p->has_gpus && p->need.needs_efi)
-			return true;
-	}
-	return false;
+	if (!items)
+		return np_fail_nomem(err);
+	findings->items = items;
+	if (make_utf8(message, err) < 0)
+		return np_err_ret(err);
+	item = &items[findings->n];
+	*item = *f;
+	item->message = strdup(message);
+	if (!item->message)
+		return np_fail_nomem(err);
+	findings->n++;
+	return 0;
 }

@@ -1,151 +1,151 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COLUMNS_MAX 8
 
-static const char *cell(const json_t *row, const char *key)
+static const char *or_dash(const char *text)
 {
-	const json_t *value = json_object_get(row, key);
-	const char *text = json_string_value(value);
-
-	if (json_is_boolean(value))
-		return json_is_true(value) ? "yes" : "no";
-	if (strcmp(key, "madeBeforeChange") == 0)
-		return "unknown";
 	return text && text[0] != '\0' ? text : "-";
 }
 
-/* A table of a tree's rows: what is behind its headings. */
-struct columns {
+static void finding_cells(const struct np_check_report *r, size_t i, const char **cells)
+{
+	const struct np_check_finding *f = &r->findings.items[i];
+
+	cells[0] = np_severity_name(f->kind->severity);
+	cells[1] = f->kind->code;
+	cells[2] = f->object;
+	cells[3] = or_dash(f->ns);
+	cells[4] = or_dash(f->name);
+	cells[5] = or_dash(f->message);
+}
+
+static const char *moment_word(enum np_check_moment moment)
+{
+	static const char *const words[] = {
+		[NP_CHECK_MOMENT_UNKNOWN] = "unknown",
+		[NP_CHECK_MOMENT_BEFORE] = "yes",
+		[NP_CHECK_MOMENT_AFTER] = "no",
+	};
+
+	return words[moment];
+}
+
+static void vm_cells(const struct np_check_report *r, size_t i, const char **cells)
+{
+	const struct np_check_judged_vm *j = &r->vms[i];
+
+	cells[0] = or_dash(j->vm->ns);
+	cells[1] = or_dash(j->vm->name);
+	cells[2] = or_dash(j->vm->class_name);
+	cells[3] = or_dash(j->vm->created);
+	cells[4] = moment_word(j->created);
+	cells[5] = or_dash(j->vm->annotation);
+	cells[6] = j->on_recreate.text;
+	cells[7] = j->on_resize.text;
+}
+
+static void image_cells(const struct np_check_report *r, size_t i, const char **cells)
+{
+	const struct np_check_image *image = r->images[i].image;
+
+	cells[0] = image->kind;
+	cells[1] = or_dash(image->ns);
+	cells[2] = or_dash(image->name);
+	cells[3] = or_dash(image->display_name);
+	cells[4] = or_dash(image->firmware);
+}
+
+/* A table: its title, its headings, and how a row's cells are filled. */
+struct layout {
 	const char *title;
 	size_t n;
-	const char *heads[COLUMNS_MAX], *keys[COLUMNS_MAX];
+	const char *heads[COLUMNS_MAX];
+	void (*fill)(const struct np_check_report *r, size_t i, const char **cells);
 };
 
-static const struct columns finding_columns = {
+static const struct layout findings_layout = {
 	"Findings",
 	6,
 	{ "SEVERITY", "CODE", "OBJECT", "NAMESPACE", "NAME", "FINDING" },
-	{ "severity", "code", "object", "namespace", "name", "message" },
+	finding_cells,
 };
 
-static const struct columns machine_columns = {
+static const struct layout vms_layout = {
 	"Virtual machines",
 	8,
 	{ "NAMESPACE", "NAME", "CLASS", "CREATED", "BEFORE CHANGE", "ANNOTATION", "ON RECREATE",
 	  "ON RESIZE" },
-	{ "namespace", "name", "className", "created", "madeBeforeChange", "annotation",
-	  "onRecreate", "onResize" },
+	vm_cells,
 };
 
-static const struct columns image_columns = {
+static const struct layout images_layout = {
 	"Images",
 	5,
 	{ "KIND", "NAMESPACE", "NAME", "DISPLAY NAME", "FIRMWARE" },
-	{ "kind", "namespace", "name", "displayName", "firmware" },
+	image_cells,
 };
 
-static int write_table(FILE *out, const struct columns *c, const json_t *rows, struct np_err *err)
+static int write_table(FILE *out, const struct layout *l, const struct np_check_report *r,
+		       size_t rows, struct np_err *err)
 {
-	NP_AUTO(np_freep)
-	const char **cells = calloc((json_array_size(rows) + 1) * c->n, sizeof(*cells));
+	NP_AUTO(np_freep) const char **cells = calloc((rows + 1) * l->n, sizeof(*cells));
 	NP_AUTO(np_freep) char *text = NULL;
-	const json_t *row;
-	size_t i;
 
 	if (!cells)
 		return np_fail_nomem(err);
-	if (json_array_size(rows) == 0)
+	if (rows == 0)
 		return 0;
-	for (size_t k = 0; k < c->n; k++)
-		cells[k] = c->heads[k];
-	json_array_foreach (rows, i, row)
-		for (size_t k = 0; k < c->n; k++)
-			cells[(i + 1) * c->n + k] = cell(row, c->keys[k]);
-	if (np_render_rows(cells, c->n, json_array_size(rows) + 1, &text, err) < 0)
+	memcpy(cells, l->heads, l->n * sizeof(*cells));
+	for (size_t i = 0; i < rows; i++)
+		l->fill(r, i, cells + (i + 1) * l->n);
+	if (np_render_rows(cells, l->n, rows + 1, &text, err) < 0)
 		return np_err_ret(err);
-	fprintf(out, "%s%s\n%s", ftell(out) > 0 ? "\n" : "", c->title, text);
+	fprintf(out, "%s%s\n%s", ftell(out) > 0 ? "\n" : "", l->title, text);
 	return 0;
 }
 
-/* What to do about each finding, where it is, and who wrote there. */
-static void write_actions(FILE *out, const json_t *findings)
+/* Writes for each finding where it is and what to do about it. */
+static void write_actions(FILE *out, const struct np_check_findings *findings)
 {
-	const json_t *f;
-	size_t i;
-
-	if (json_array_size(findings) > 0)
+	if (findings->n > 0)
 		fputs("\nWhat to do\n", out);
-	json_array_foreach (findings, i, f) {
-		const char *path = json_string_value(json_object_get(f, "path"));
+	for (size_t i = 0; i < findings->n; i++) {
+		const struct np_check_finding *f = &findings->items[i];
 
-		fprintf(out, "  %s: %s%s%s", cell(f, "code"), cell(f, "namespace"), "/",
-			cell(f, "name"));
-		fprintf(out, "%s%s\n      %s\n", path ? " " : "", path ? path : "",
-			cell(f, "action"));
+		fprintf(out, "  %s: %s/%s%s%s\n      %s\n", f->kind->code, or_dash(f->ns),
+			or_dash(f->name), f->path ? " " : "", f->path ? f->path : "",
+			f->kind->remedy);
 	}
 }
 
-static int write_all(FILE *out, const struct np_plan *plan, const struct np_check *c,
-		     enum np_format format, struct np_err *err)
+static int write_plan(FILE *out, const struct np_plan *plan, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = NULL;
 
-	if (format == NP_FORMAT_WIDE) {
-		if (np_render_plan(plan, format, &text, err) < 0)
-			return np_err_ret(err);
-		fputs(text, out);
-	}
-	if (write_table(out, &finding_columns, c->findings, err) < 0)
+	if (np_render_plan(plan, NP_FORMAT_WIDE, &text, err) < 0)
 		return np_err_ret(err);
-	if (format == NP_FORMAT_WIDE)
-		write_actions(out, c->findings);
-	if (write_table(out, &machine_columns, c->vms, err) < 0 ||
-	    write_table(out, &image_columns, c->images, err) < 0)
-		return np_err_ret(err);
-	if (json_array_size(c->findings) == 0)
-		fprintf(out, "%sno findings: %zu class(es), %zu virtual machine(s)\n",
-			ftell(out) > 0 ? "\n" : "", plan->n_classes, json_array_size(c->vms));
+	fputs(text, out);
 	return 0;
 }
 
-/* The plan's tree with what was found behind it. */
-static json_t *check_tree(const struct np_plan *plan, const struct np_check *c)
+int check_write_text(FILE *out, const struct np_plan *plan, const struct np_check_report *r,
+		     bool is_wide, struct np_err *err)
 {
-	json_auto_t *tree = np_render_plan_tree(plan);
-
-	if (!tree || json_object_set_new(tree, "kind", json_string("Check")) < 0 ||
-	    json_object_set(tree, "findings", c->findings) < 0 ||
-	    json_object_set(tree, "virtualMachines", c->vms) < 0 ||
-	    json_object_set(tree, "images", c->images) < 0)
-		return NULL;
-	return json_incref(tree);
-}
-
-int np_check_render(const struct np_plan *plan, const struct np_check *c, enum np_format format,
-		    char **ret, struct np_err *err)
-{
-	NP_AUTO(np_freep) char *text = NULL;
-	json_auto_t *tree = NULL;
-	size_t size = 0;
-	FILE *out;
-	int r;
-
-	if (format == NP_FORMAT_JSON || format == NP_FORMAT_YAML) {
-		tree = check_tree(plan, c);
-		return tree ? np_render_tree(tree, format, ret, err) : np_fail_nomem(err);
-	}
-	out = open_memstream(&text, &size);
-	if (!out)
-		return np_fail_nomem(err);
-	r = write_all(out, plan, c, format, err);
-	if (fclose(out) != 0 && r == 0)
-		r = np_fail_nomem(err);
-	if (r == 0)
-		*ret = np_take(text);
-	return r;
+	if (is_wide && write_plan(out, plan, err) < 0)
+		return np_err_ret(err);
+	if (write_table(out, &findings_layout, r, r->findings.n, err) < 0)
+		return np_err_ret(err);
+	if (is_wide)
+		write_actions(out, &r->findings);
+	if (write_table(out, &vms_layout, r, r->n_vms, err) < 0 ||
+	    write_table(out, &images_layout, r, r->n_images, err) < 0)
+		return np_err_ret(err);
+	if (r->findings.n == 0)
+		fprintf(out, "%sno findings: %zu class(es), %zu virtual machine(s)\n",
+			ftell(out) > 0 ? "\n" : "", plan->n_classes, r->n_vms);
+	return 0;
 }
