@@ -5,7 +5,7 @@
 /*
  * exec - the exec plugin's protocol: what a runtime says, and the bytes that answer it.
  *
- * Contract   the CNI specification, versions 0.4.0, 1.0.0 and 1.1.0, and docs/exec-plugin.md.
+ * Contract   the CNI specification, versions 0.4.0, 1.0.0 and 1.1.0, and docs/cni-plugin.md.
  *            Of the environment only CNI_COMMAND is demanded: a bootstrap has no network namespace.
  * Pure       no I/O, no environment, no globals: bytes and texts go in, bytes and texts come out.
  * Holders    "cni/NETWORK/INSTANCE/CONTAINER/IFNAME"; what was not given is left out at the end, so

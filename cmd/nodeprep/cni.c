@@ -550,7 +550,7 @@ static void put_error(struct exec *e, const struct np_err *why)
 	log_line("error", why->text);
 }
 
-int run_exec(void)
+int run_cni(void)
 {
 	NP_AUTO(exec_done) struct exec e = { .version = NP_CNI_1_1_0 };
 	struct np_err err = NP_ERR_INIT;
