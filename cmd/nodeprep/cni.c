@@ -259,7 +259,7 @@ static int finish_add(struct exec *e, const struct np_sync *a, struct np_err *er
 		return np_fail_nomem(err);
 	if (e->config.plan_file &&
 	    (np_render_tree(tree, NP_FORMAT_JSON, &text, err) < 0 ||
-	     file_replace(e->config.plan_file, text, strlen(text), 0644, err) < 0))
+	     np_file_replace(e->config.plan_file, text, strlen(text), 0644, err) < 0))
 		return np_wrap(err, "planFile");
 	return np_cni_result(&e->config, tree, &e->answer, err);
 }
