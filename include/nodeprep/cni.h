@@ -3,11 +3,12 @@
 #define NODEPREP_CNI_H
 
 /*
- * exec - the exec plugin's protocol: what a runtime says, and the bytes that answer it.
+ * cni - the CNI plugin: one call of a runtime, from its environment and configuration to the answer.
  *
  * Contract   the CNI specification, versions 0.4.0, 1.0.0 and 1.1.0, and docs/cni-plugin.md.
  *            Of the environment only CNI_COMMAND is demanded: a bootstrap has no network namespace.
- * Pure       no I/O, no environment, no globals: bytes and texts go in, bytes and texts come out.
+ * I/O        np_cni_run() reads specFile, writes planFile and asks the Supervisor's API; the rest is pure.
+ *            No function reads the environment, logs or exits: struct np_cni_host stands for the process.
  * Holders    "cni/NETWORK/INSTANCE/CONTAINER/IFNAME"; what was not given is left out at the end, so
  *            that a bootstrap without ids is "cni/NETWORK/INSTANCE". No part holds a slash.
  * Keys       what the configuration may hold for others is passed over; a key that is nearly one of
@@ -25,6 +26,7 @@
 #include <stdint.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/kube.h"
 #include "nodeprep/plan.h"
 
 #define NP_CNI_CONFIG_MAX (UINT64_C(1) << 20)
@@ -138,6 +140,33 @@ char *np_cni_error(enum np_cni_version version, unsigned code, const char *msg,
  * caller's) then lists each difference. Returns 0 where all are right.
  */
 int np_cni_drift(const struct np_plan *plan, char **ret_details, struct np_err *err);
+
+/* The process that the call runs in. */
+struct np_cni_host {
+	struct np_cni_environment environment;
+	const char *name; /* the host's; "" where it has none */
+	struct np_kube_options
+		kube; /* what the environment says; the configuration goes before it */
+	/* Reads standard input: at most NP_CNI_CONFIG_MAX bytes, with a NUL behind them; the caller's. */
+	int (*read)(void *ctx, char **ret, size_t *ret_size, struct np_err *err);
+	/* Sends the log to a file (NULL: where it went before), with `words` in front of each line. */
+	int (*open_log)(void *ctx, const char *path, const char *words, struct np_err *err);
+	void (*log)(void *ctx, const char *level, const char *text);
+	void (*log_plan)(void *ctx, const struct np_plan *plan); /* the plan's warnings */
+	void *ctx; /* of all four */
+};
+
+struct np_cni_answer {
+	char *text; /* NULL: nothing, or no memory; see np_cni_answer_text() */
+	unsigned code; /* of the error object; 0: the call succeeded */
+};
+
+/* Runs one call; whatever goes wrong is in the answer. */
+void np_cni_run(const struct np_cni_host *host, struct np_cni_answer *ret);
+void np_cni_answer_done(struct np_cni_answer *a);
+
+/* Returns what goes to standard output: "" for nothing. */
+const char *np_cni_answer_text(const struct np_cni_answer *a);
 
 /* Returns the specification's word: "ADD", "1.1.0". */
 const char *np_cni_command_name(enum np_cni_command command);
