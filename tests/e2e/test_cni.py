@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nodeprep as an exec plugin of the CNI protocol, called as a runtime calls it."""
+"""nodeprep as a CNI plugin, called as a runtime calls it."""
 
 import contextlib
 import json
@@ -650,7 +650,7 @@ def test_error_is_text_whatever_bytes_come_in(server, ns, cni, put_class):
     expect_error(cni("ADD", network(pool(ns, "w", "none")), env=args), 100, "??")
     spec = {**hardware(), "configSpec": config_spec(A100, extra=[option(SIZE, "ü" * 200)], firmware="ü" * 200)}
     put_class(ns, "odd", spec)
-    expect_error(cni("CHECK", network(pool(ns, "w", "odd"))), 101, "firmware")
+    expect_error(cni("CHECK", network(pool(ns, "w", "odd"))), 7, "'odd'", "could not be restored")
 
 
 def test_every_error_is_told(ns, cni, put_class):
