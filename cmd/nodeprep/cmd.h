@@ -197,7 +197,7 @@ void log_rollouts(const struct np_plan *plan);
 int put_applied(const struct options *o, const struct np_sync_objects *objects, struct np_err *err);
 void log_applied(const struct np_sync_objects *objects);
 
-/* cni.c: answers as an exec plugin of the CNI protocol; returns the exit status. */
+/* cni.c: answers a CNI runtime; returns the exit status. */
 int run_cni(void);
 
 int run_apply(const struct options *o, struct np_err *err);
