@@ -215,7 +215,7 @@ static const struct bad_case {
 	{ "an unknown version", "{\"cniVersion\":\"1.2.0\"}", NP_E_VERSION, "'1.2.0'" },
 	{ "a version that is null", "{\"cniVersion\":null}", NP_E_SPEC, "cniVersion" },
 	{ "no name", "{\"cniVersion\":\"1.1.0\",\"specFile\":\"/s\"}", NP_E_SPEC,
-	  "name is needed" },
+	  "name is missing" },
 	{ "a name that begins with a dot", "{\"cniVersion\":\"1.1.0\",\"name\":\".n\"}", NP_E_SPEC,
 	  "'.n'" },
 	{ "a key twice", HEAD "\"name\":\"m\"}", NP_E_SPEC, "name" },
@@ -277,7 +277,7 @@ static void test_cni__host_name_that_is_no_instance_is_told(void **state)
 	assert_int_equal(
 		np_cni_config_parse(NP_CNI_ADD, text, strlen(text), "", &c, &version, &err),
 		-NP_E_SPEC);
-	expect_has("an empty host name", err.text, "say instance");
+	expect_has("an empty host name", err.text, "set instance");
 }
 
 static void test_cni__commands_of_1_1_0_need_it(void **state)
