@@ -238,7 +238,7 @@ static const struct bad_case {
 	  "configuration" },
 	{ "a previous result of an old version", HEAD "\"prevResult\":{\"cniVersion\":\"0.3.1\"}}",
 	  NP_E_VERSION, "'0.3.1'" },
-	{ "pools twice", HEAD "\"nodePool\":{}}", NP_E_SPEC, "exclude" },
+	{ "pools twice", HEAD "\"nodePool\":{}}", NP_E_SPEC, "exclusive" },
 	{ "no pools", "{\"cniVersion\":\"1.1.0\",\"name\":\"n\"}", NP_E_SPEC, "nodePool" },
 	{ "a pool that is true", "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"nodePool\":true}",
 	  NP_E_SPEC, "nodePool" },
