@@ -237,7 +237,7 @@ uninstall:                 ## undo install
 		$(DESTDIR)$(MANDIR)/man1/nodeprep.1 $(DESTDIR)$(COMPDIR)/nodeprep \
 		$(DESTDIR)$(COMPDIR)/nodeprep-hookd
 
-install-cni: $(B)/nodeprep ## the exec plugin into CNI_BIN_DIR, a sample network into CNI_CONF_DIR unless one is there
+install-cni: $(B)/nodeprep ## the CNI plugin into CNI_BIN_DIR, a sample network into CNI_CONF_DIR unless one is there
 	$(Q)$< install-cni --bin-dir '$(DESTDIR)$(CNI_BIN_DIR)'
 	$(Q)[ -e '$(DESTDIR)$(CNI_CONF_DIR)/nodeprep.conflist' ] || $< install-cni \
 		--conf-dir '$(DESTDIR)$(CNI_CONF_DIR)' --conf deploy/manifests/cni/nodeprep.conflist

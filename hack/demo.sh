@@ -92,7 +92,7 @@ echo "writes so far: $before before, $after after"
 heading "Detecting drift"
 run 0 "$B/nodeprep" check -f "$pools"
 
-heading "Called as an exec plugin, as a bootstrap calls it"
+heading "Called as a CNI plugin, as a bootstrap calls it"
 conf='{"cniVersion":"1.1.0","name":"gpus","type":"nodeprep","specFile":"'$pools'"}'
 printf "\$ CNI_COMMAND=ADD nodeprep <<<'%s'\n" "$conf"
 printf '%s' "$conf" >"$work/conf"

@@ -197,11 +197,8 @@ void log_rollouts(const struct np_plan *plan);
 int put_applied(const struct options *o, const struct np_sync_objects *objects, struct np_err *err);
 void log_applied(const struct np_sync_objects *objects);
 
-/* file.c: writes a file of that mode; whoever reads it meanwhile sees the old one or the new one, whole. */
-int file_replace(const char *path, const char *bytes, size_t size, mode_t mode, struct np_err *err);
-
-/* exec.c: answers as an exec plugin of the CNI protocol; returns the exit status. */
-int run_exec(void);
+/* cni.c: answers a CNI runtime; returns the exit status. */
+int run_cni(void);
 
 int run_apply(const struct options *o, struct np_err *err);
 int run_check(const struct options *o, struct np_err *err);

@@ -71,7 +71,7 @@ static int install_file(const char *source, const char *folder, const char *name
 		return np_fail_nomem(err);
 	}
 	same = is_same(path, bytes, size, mode);
-	if (!same && file_replace(path, bytes, size, mode, err) < 0)
+	if (!same && np_file_replace(path, bytes, size, mode, err) < 0)
 		return np_err_ret(err);
 	printf("%s %s\n", path, same ? "unchanged" : "installed");
 	return put("", err);

@@ -14,7 +14,7 @@
 #include "nodeprep/warnings.h"
 
 static bool as_json;
-static const char *prefix; /* in front of each line, with the time; NULL: neither */
+static char *prefix; /* in front of each line, with the time; NULL: neither */
 
 void log_init(const struct options *o)
 {
@@ -23,8 +23,14 @@ void log_init(const struct options *o)
 
 int log_open(const char *path, const char *words, struct np_err *err)
 {
+	NP_AUTO(np_freep) char *copy = strdup(words);
 	int fd = path ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640) : -1;
 
+	if (!copy) {
+		if (fd >= 0)
+			close(fd);
+		return np_fail_nomem(err);
+	}
 	if (path && (fd < 0 || dup2(fd, STDERR_FILENO) < 0)) {
 		np_fail(err, NP_E_IO, "logFile '%s': %s", path, strerror(errno));
 		if (fd >= 0)
@@ -33,7 +39,8 @@ int log_open(const char *path, const char *words, struct np_err *err)
 	}
 	if (fd >= 0)
 		close(fd);
-	prefix = words;
+	free(prefix);
+	prefix = np_take(copy);
 	return 0;
 }
 

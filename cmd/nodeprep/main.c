@@ -107,7 +107,7 @@ static int run(int argc, char *argv[], struct np_err *err)
 	const struct command *c;
 
 	if (argc == 1 && getenv("CNI_COMMAND"))
-		return run_exec();
+		return run_cni();
 	if (!name) {
 		name = implied_command(argc, argv);
 		if (!name)

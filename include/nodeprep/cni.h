@@ -3,20 +3,20 @@
 #define NODEPREP_CNI_H
 
 /*
- * exec - the exec plugin's protocol: what a runtime says, and the bytes that answer it.
+ * cni - the CNI plugin: one call of a runtime, from its environment and configuration to the answer.
  *
- * Contract   the CNI specification, versions 0.4.0, 1.0.0 and 1.1.0, and docs/exec-plugin.md.
- *            Of the environment only CNI_COMMAND is demanded: a bootstrap has no network namespace.
- * Pure       no I/O, no environment, no globals: bytes and texts go in, bytes and texts come out.
- * Holders    "cni/NETWORK/INSTANCE/CONTAINER/IFNAME"; what was not given is left out at the end, so
- *            that a bootstrap without ids is "cni/NETWORK/INSTANCE". No part holds a slash.
- * Keys       what the configuration may hold for others is passed over; a key that is nearly one of
- *            ours is an error that names ours, since a misspelt dryRun would write. `supervisor` is
- *            ours alone: an unknown key in it is an error.
+ * Contract   the CNI specification, versions 0.4.0, 1.0.0 and 1.1.0, and docs/cni-plugin.md.
+ *            Of the environment only CNI_COMMAND is required: a bootstrap has no network namespace.
+ * I/O        np_cni_run() reads specFile, writes planFile and asks the Supervisor's API; the rest is pure.
+ *            No function reads the environment, logs or exits: struct np_cni_host stands for the process.
+ * Holders    "cni/NETWORK/INSTANCE/CONTAINER/IFNAME"; unset parts at the end are omitted, so that
+ *            a bootstrap without ids is "cni/NETWORK/INSTANCE". No part contains a slash.
+ * Keys       unknown keys are ignored; one that resembles a key of nodeprep is an error that names the
+ *            correct one, since a misspelt dryRun would write. In `supervisor` every unknown key is an error.
  * Bounds     configuration 1 MiB; names, instances and container ids 253 bytes.
  * Ownership  a configuration keeps its document and borrows texts from it; results are the caller's.
  * Errors     NP_E_USAGE: the environment (code 4); NP_E_VERSION: a version, or a command that it
- *            lacks (1); NP_E_DECODE: no JSON object (6); NP_E_SPEC: a bad configuration (7).
+ *            lacks (1); NP_E_DECODE: not a JSON object (6); NP_E_SPEC: an invalid configuration (7).
  */
 
 #include <jansson.h>
@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/kube.h"
 #include "nodeprep/plan.h"
 
 #define NP_CNI_CONFIG_MAX (UINT64_C(1) << 20)
@@ -59,7 +60,7 @@ struct np_cni_call {
 	enum np_cni_command command;
 	const char *container; /* NULL: none */
 	const char *ifname; /* NULL: none */
-	char pod[NP_CNI_POD_MAX]; /* "namespace/name" out of CNI_ARGS, for messages; "": not told */
+	char pod[NP_CNI_POD_MAX]; /* "namespace/name" from CNI_ARGS, for messages; "": unknown */
 };
 
 /* Reads the environment; an empty variable counts as none. */
@@ -72,7 +73,7 @@ struct np_cni_attachment {
 	const char *ifname;
 };
 
-/* How to reach the Supervisor's API; each NULL where it is not said. */
+/* How to reach the Supervisor's API; each NULL where it is not set. */
 struct np_cni_supervisor {
 	const char *kubeconfig, *context, *ns, *server, *token_file, *ca_file;
 };
@@ -89,21 +90,21 @@ struct np_cni_config {
 	const char *plan_file, *log_file; /* NULL: none */
 	uint64_t timeout_ms;
 	struct np_val prev_result; /* absent: none; checked for ADD alone */
-	bool has_valid; /* a list of valid attachments was given, be it empty */
+	bool has_valid; /* there is a list of valid attachments, maybe an empty one */
 	size_t n_valid;
 	struct np_cni_attachment *valid;
 };
 
 /*
- * Reads the configuration for a command other than VERSION; `host` is the instance where none is
- * said. *ret_version is set as soon as the version is known, also where the rest is refused.
+ * Reads the configuration for a command other than VERSION; `host` is the instance if none is
+ * set. *ret_version is set as soon as the version is known, even if the rest is not valid.
  */
 int np_cni_config_parse(enum np_cni_command command, const char *bytes, size_t size,
 			const char *host, struct np_cni_config *ret,
 			enum np_cni_version *ret_version, struct np_err *err);
 void np_cni_config_done(struct np_cni_config *c);
 
-/* Tells whether the configuration says which pools it is about. */
+/* Tells whether the configuration has pools or a specFile. */
 bool np_cni_has_pools(const struct np_cni_config *c);
 
 /* Reads the pools of `nodePool` into the input, where there are any. */
@@ -113,20 +114,20 @@ int np_cni_add_pools(const struct np_cni_config *c, const struct np_catalogue *c
 /* "cni/" and four parts with their slashes; an interface's name has 15 bytes at most. */
 #define NP_CNI_HOLDER_MAX (8 + 3 * NP_CNI_NAME_MAX + 16)
 
-/* Writes who registers the pools in this call. */
+/* Writes the holder that this call registers or releases. */
 void np_cni_holder(const struct np_cni_config *c, const struct np_cni_call *call,
 		   char buf[static NP_CNI_HOLDER_MAX]);
 
 /*
- * Tells whether a garbage collection drops the holder: it is of this network and instance, names a
- * container, and the list lacks it. Without a list nothing is dropped.
+ * Tells whether a garbage collection releases the holder: it belongs to this network and instance, has
+ * a container, and is not in the list. Without a list, nothing is released.
  */
 bool np_cni_is_stale(const struct np_cni_config *c, const char *holder);
 
 /* Writes ADD's result with its final newline; `plan` is borrowed. */
 int np_cni_result(const struct np_cni_config *c, json_t *plan, char **ret, struct np_err *err);
 
-/* Writes VERSION's answer to what the runtime sent, which may be nothing. */
+/* Writes VERSION's answer; the runtime may have sent nothing. */
 int np_cni_version_answer(const char *bytes, size_t size, char **ret, struct np_err *err);
 
 /* Writes an error object with its final newline; NULL where memory runs out. */
@@ -134,10 +135,37 @@ char *np_cni_error(enum np_cni_version version, unsigned code, const char *msg,
 		   const char *details);
 
 /*
- * Fails with NP_E_DRIFT where a class of the plan is not as its pools need it; *ret_details (the
- * caller's) then lists each difference. Returns 0 where all are right.
+ * Fails with NP_E_DRIFT if a class of the plan differs from what its pools need; *ret_details (the
+ * caller's) then lists each difference. Returns 0 if all are up to date.
  */
 int np_cni_drift(const struct np_plan *plan, char **ret_details, struct np_err *err);
+
+/* The process that the call runs in. */
+struct np_cni_host {
+	struct np_cni_environment environment;
+	const char *name; /* the host's; "" where it has none */
+	struct np_kube_options
+		kube; /* what the environment says; the configuration goes before it */
+	/* Reads standard input: at most NP_CNI_CONFIG_MAX bytes, with a NUL behind them; the caller's. */
+	int (*read)(void *ctx, char **ret, size_t *ret_size, struct np_err *err);
+	/* Sends the log to a file (NULL: where it went before), with `words` in front of each line. */
+	int (*open_log)(void *ctx, const char *path, const char *words, struct np_err *err);
+	void (*log)(void *ctx, const char *level, const char *text);
+	void (*log_plan)(void *ctx, const struct np_plan *plan); /* the plan's warnings */
+	void *ctx; /* of all four */
+};
+
+struct np_cni_answer {
+	char *text; /* NULL: nothing, or no memory; see np_cni_answer_text() */
+	unsigned code; /* of the error object; 0: the call succeeded */
+};
+
+/* Runs one call; whatever goes wrong is in the answer. */
+void np_cni_run(const struct np_cni_host *host, struct np_cni_answer *ret);
+void np_cni_answer_done(struct np_cni_answer *a);
+
+/* Returns what goes to standard output: "" for nothing. */
+const char *np_cni_answer_text(const struct np_cni_answer *a);
 
 /* Returns the specification's word: "ADD", "1.1.0". */
 const char *np_cni_command_name(enum np_cni_command command);

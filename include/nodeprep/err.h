@@ -12,7 +12,7 @@
  *            ends in "...". Nothing is allocated, so that running out of memory can be reported.
  * Codes      what a program decides on. One table in err.c maps each to the exit status
  *            (docs/contract.md) and to the CNI error code (CNI specification 1.1.0, section 5, and
- *            docs/exec-plugin.md, "Errors").
+ *            docs/cni-plugin.md, "Errors").
  */
 
 enum np_code {

@@ -11,7 +11,7 @@
 
 static const char ellipsis[] = "...";
 
-/* Exit statuses: docs/contract.md. CNI: the specification's section 5 up to 99, then docs/exec-plugin.md. */
+/* Exit statuses: docs/contract.md. CNI: the specification's section 5 up to 99, then docs/cni-plugin.md. */
 static const struct code_row {
 	const char *name;
 	int exit_status;

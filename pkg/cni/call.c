@@ -46,7 +46,7 @@ static int read_command(const char *text, enum np_cni_command *ret, struct np_er
 	if (!text || !*text)
 		return np_fail(
 			err, NP_E_USAGE,
-			"CNI_COMMAND is empty: ADD, CHECK, DEL, GC, STATUS or VERSION is needed");
+			"CNI_COMMAND is empty: expected ADD, CHECK, DEL, GC, STATUS or VERSION");
 	for (enum np_cni_command i = 0; i < NP_CNI_COMMAND_MAX; i++) {
 		if (strcmp(text, command_names[i]) == 0) {
 			*ret = i;
@@ -54,11 +54,11 @@ static int read_command(const char *text, enum np_cni_command *ret, struct np_er
 		}
 	}
 	return np_fail(err, NP_E_USAGE,
-		       "CNI_COMMAND is '%.64s': ADD, CHECK, DEL, GC, STATUS or VERSION is needed",
+		       "CNI_COMMAND is '%.64s': expected ADD, CHECK, DEL, GC, STATUS or VERSION",
 		       text);
 }
 
-/* Copies the value of `key` in "K=V;K=V"; what is no such list is another program's to judge. */
+/* Copies the value of `key` in "K=V;K=V"; ignores anything else. */
 static void find_arg(const char *args, const char *key, char *buf, size_t size)
 {
 	size_t n = strlen(key);
@@ -82,7 +82,7 @@ static void read_pod(const char *args, char buf[static NP_CNI_POD_MAX])
 	find_arg(args, "K8S_POD_NAME", name, sizeof(name));
 	if (*name)
 		snprintf(buf, NP_CNI_POD_MAX, "%s/%s", ns, name);
-	/* The environment is bytes, and what is told of it is to be text. */
+	/* The environment may be any bytes; messages are text. */
 	for (char *c = buf; *c; c++)
 		if (!isgraph((unsigned char)*c))
 			*c = '?';
@@ -102,15 +102,16 @@ int np_cni_call_read(const struct np_cni_environment *env, struct np_cni_call *r
 	if (read_command(env->command, &call.command, err) < 0)
 		return np_err_ret(err);
 	if (call.container && !cni_is_name(call.container))
-		return np_fail(err, NP_E_USAGE,
-			       "CNI_CONTAINERID is '%.64s': letters, digits, '_', '.' and '-' are "
-			       "needed, the first a letter or digit, at most %d",
-			       call.container, NP_CNI_NAME_MAX);
+		return np_fail(
+			err, NP_E_USAGE,
+			"CNI_CONTAINERID is '%.64s': expected at most %d letters, digits, '_', "
+			"'.' and '-', the first a letter or digit",
+			call.container, NP_CNI_NAME_MAX);
 	if (call.ifname && !is_ifname(call.ifname))
 		return np_fail(
 			err, NP_E_USAGE,
-			"CNI_IFNAME is '%.64s': at most %d bytes without '/', ':' and blanks are "
-			"needed, and neither '.' nor '..'",
+			"CNI_IFNAME is '%.64s': expected at most %d bytes without '/', ':' and "
+			"blanks, and neither '.' nor '..'",
 			call.ifname, IFNAME_MAX);
 	read_pod(env->args, call.pod);
 	*ret = call;

@@ -215,7 +215,7 @@ static const struct bad_case {
 	{ "an unknown version", "{\"cniVersion\":\"1.2.0\"}", NP_E_VERSION, "'1.2.0'" },
 	{ "a version that is null", "{\"cniVersion\":null}", NP_E_SPEC, "cniVersion" },
 	{ "no name", "{\"cniVersion\":\"1.1.0\",\"specFile\":\"/s\"}", NP_E_SPEC,
-	  "name is needed" },
+	  "name is missing" },
 	{ "a name that begins with a dot", "{\"cniVersion\":\"1.1.0\",\"name\":\".n\"}", NP_E_SPEC,
 	  "'.n'" },
 	{ "a key twice", HEAD "\"name\":\"m\"}", NP_E_SPEC, "name" },
@@ -238,7 +238,7 @@ static const struct bad_case {
 	  "configuration" },
 	{ "a previous result of an old version", HEAD "\"prevResult\":{\"cniVersion\":\"0.3.1\"}}",
 	  NP_E_VERSION, "'0.3.1'" },
-	{ "pools twice", HEAD "\"nodePool\":{}}", NP_E_SPEC, "exclude" },
+	{ "pools twice", HEAD "\"nodePool\":{}}", NP_E_SPEC, "exclusive" },
 	{ "no pools", "{\"cniVersion\":\"1.1.0\",\"name\":\"n\"}", NP_E_SPEC, "nodePool" },
 	{ "a pool that is true", "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"nodePool\":true}",
 	  NP_E_SPEC, "nodePool" },
@@ -277,7 +277,7 @@ static void test_cni__host_name_that_is_no_instance_is_told(void **state)
 	assert_int_equal(
 		np_cni_config_parse(NP_CNI_ADD, text, strlen(text), "", &c, &version, &err),
 		-NP_E_SPEC);
-	expect_has("an empty host name", err.text, "say instance");
+	expect_has("an empty host name", err.text, "set instance");
 }
 
 static void test_cni__commands_of_1_1_0_need_it(void **state)

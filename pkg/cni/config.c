@@ -56,7 +56,7 @@ static int fail_json(const json_error_t *why, struct np_err *err)
 		       why->line > 0 ? why->line : 1, why->column > 0 ? why->column : 1, why->text);
 }
 
-/* What is no JSON object is told apart from an object that cannot be right. */
+/* Anything but a JSON object is NP_E_DECODE; an object that is not valid is NP_E_SPEC. */
 static int decode(const char *bytes, size_t size, json_t **ret, struct np_err *err)
 {
 	json_error_t why;
@@ -68,11 +68,11 @@ static int decode(const char *bytes, size_t size, json_t **ret, struct np_err *e
 	root = json_loadb(bytes, size, JSON_DECODE_ANY, &why);
 	if (!root && strspn(bytes, " \t\r\n") >= size)
 		return np_fail(err, NP_E_DECODE,
-			       SOURCE ": standard input is empty: a JSON object is needed");
+			       SOURCE ": standard input is empty: expected a JSON object");
 	if (!root)
 		return fail_json(&why, err);
 	if (!json_is_object(root))
-		return np_fail(err, NP_E_DECODE, SOURCE ": a JSON object is needed");
+		return np_fail(err, NP_E_DECODE, SOURCE ": expected a JSON object");
 	*ret = json_incref(root);
 	return 0;
 }
@@ -105,7 +105,7 @@ static int check_command(enum np_cni_command command, enum np_cni_version versio
 	return 0;
 }
 
-/* The same bytes once more, with places; what is refused now is JSON that cannot be right. */
+/* Reads the same bytes with their positions; an error now is valid JSON with invalid content. */
 static int read_document(const char *bytes, size_t size, struct np_doc **ret, struct np_err *err)
 {
 	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
@@ -164,7 +164,7 @@ _Static_assert(sizeof(supervisor_fields) / sizeof(supervisor_fields[0]) ==
 		       sizeof(supervisor_words) / sizeof(supervisor_words[0]),
 	       "each field has its word");
 
-/* Keys of the specification and of libcni, which no key of ours was meant to be. */
+/* Keys of the specification and of libcni: never a misspelt key of nodeprep. */
 static const char *const foreign_words[] = { "args", "capabilities", "cniVersion",
 					     "dns",  "ipMasq",       "ipam",
 					     "name", "prevResult",   "runtimeConfig",
@@ -198,10 +198,11 @@ static int read_duration(struct np_val n, uint64_t *ret, struct np_err *err)
 		 np_duration_parse(json_string_value(n.json), &ms, &why) < 0)
 		ms = 0;
 	if (ms == 0 || ms > TIMEOUT_MOST_MS)
-		return np_doc_fail(n, err, NP_E_SPEC,
-				   "timeout is '%s': seconds from 1 to 3600, or a duration such as "
-				   "\"30s\" is needed",
-				   quoted);
+		return np_doc_fail(
+			n, err, NP_E_SPEC,
+			"timeout is '%s': expected seconds from 1 to 3600, or a duration "
+			"such as \"30s\"",
+			quoted);
 	*ret = ms;
 	return 0;
 }
@@ -210,13 +211,13 @@ static int read_pools(struct np_val n, struct np_val *ret, struct np_err *err)
 {
 	if (!json_is_object(n.json) && !json_is_array(n.json))
 		return np_doc_fail(n, err, NP_E_SPEC,
-				   "nodePool is no object: a NodePool or another kind that names "
-				   "pools is needed, or a list of them");
+				   "nodePool is not an object: expected a NodePool or another kind "
+				   "that has pools, or a list of them");
 	for (size_t i = 0; i < np_doc_count(n); i++)
 		if (np_doc_object(np_doc_at(n, i), err) <= 0)
 			return np_doc_fail(n, err, NP_E_SPEC,
-					   "nodePool[%zu] is no object: a NodePool or another kind "
-					   "that names pools is needed",
+					   "nodePool[%zu] is not an object: expected a NodePool or "
+					   "another kind that has pools",
 					   i);
 	*ret = n;
 	return 0;
@@ -262,7 +263,7 @@ static bool is_among(const char *text, struct np_words words)
 	return false;
 }
 
-/* Others' keys may stand beside ours, but not what ours was meant to be. */
+/* Ignores unknown keys, but rejects one that resembles a key of nodeprep. */
 static int check_near(struct np_val root, struct np_err *err)
 {
 	for (struct np_val n = np_doc_next(root, NULL); n.key; n = np_doc_next(root, n.key)) {
@@ -310,17 +311,18 @@ static int read_name(struct np_val root, const char **ret, struct np_err *err)
 		return np_err_ret(err);
 	np_doc_text(n, quoted);
 	if (!*ret)
-		return np_doc_fail(n, err, NP_E_SPEC, "name is needed: the network's");
+		return np_doc_fail(n, err, NP_E_SPEC,
+				   "name is missing: expected the network's name");
 	if (!cni_is_name(*ret))
 		return np_doc_fail(
 			n, err, NP_E_SPEC,
-			"name is '%s': letters, digits, '_', '.' and '-' are needed, the "
-			"first a letter or digit, at most %d",
+			"name is '%s': expected at most %d letters, digits, '_', '.' and '-', "
+			"the first a letter or digit",
 			quoted, NP_CNI_NAME_MAX);
 	return 0;
 }
 
-/* It stands between slashes in a holder. */
+/* In a holder it is between slashes. */
 static bool is_instance(const char *text)
 {
 	for (const char *c = text; *c; c++)
@@ -332,20 +334,20 @@ static bool is_instance(const char *text)
 static int check_instance(struct np_val root, const char *host, struct np_cni_config *c,
 			  struct np_err *err)
 {
-	bool is_said = !!c->instance;
+	bool is_set = !!c->instance;
 
-	if (!is_said)
+	if (!is_set)
 		c->instance = host;
 	if (is_instance(c->instance))
 		return 0;
 	return np_doc_fail(
 		np_doc_get(root, "instance"), err, NP_E_SPEC,
-		"%s is '%.64s': at most %d printable ASCII letters without slashes are needed%s",
-		is_said ? "instance" : "the host's name", c->instance, NP_CNI_NAME_MAX,
-		is_said ? "" : ": say instance");
+		"%s is '%.64s': expected at most %d printable ASCII characters without slashes%s",
+		is_set ? "instance" : "the host's name", c->instance, NP_CNI_NAME_MAX,
+		is_set ? "" : ": set instance");
 }
 
-/* What libcni fills in; a capability is its runtime's and the plugin's affair, and none is ours. */
+/* libcni sets these; nodeprep has no capabilities. */
 static int check_runtime(struct np_val root, struct np_err *err)
 {
 	if (np_doc_object(np_doc_get(root, "runtimeConfig"), err) < 0)
@@ -380,7 +382,7 @@ static int read_attachment(struct np_val n, struct np_cni_attachment *ret, struc
 	if (np_doc_object(n, err) <= 0)
 		return np_doc_fail(
 			n, err, NP_E_SPEC,
-			"a valid attachment is no object: containerID and ifname are needed");
+			"a valid attachment is not an object: expected containerID and ifname");
 	ret->container = NULL;
 	ret->ifname = "";
 	if (np_doc_string(container, &ret->container, err) < 0 ||
@@ -420,10 +422,10 @@ static int check_pools(enum np_cni_command command, struct np_val root,
 
 	if (c->spec_file && np_doc_is_present(c->node_pool))
 		return np_doc_fail_key(np_doc_get(root, "specFile"), err, NP_E_SPEC,
-				       "specFile and nodePool exclude each other: keep one");
+				       "specFile and nodePool are mutually exclusive");
 	if (needs && !np_cni_has_pools(c))
 		return np_doc_fail(root, err, NP_E_SPEC,
-				   "no pool is named: say nodePool (inline) or specFile (a path)");
+				   "no pools: set nodePool (inline) or specFile (a path)");
 	return 0;
 }
 
@@ -471,7 +473,7 @@ bool np_cni_has_pools(const struct np_cni_config *c)
 	return c->spec_file || np_doc_is_present(c->node_pool);
 }
 
-/* As text of its own, so that a message can say where in it something stands. */
+/* Parses the pool as a text of its own, so that messages have its name and a position in it. */
 static int add_pool(struct np_val n, const char *name, const struct np_catalogue *cat,
 		    struct np_input *in, struct np_err *err)
 {

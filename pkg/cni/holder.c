@@ -11,14 +11,14 @@ void np_cni_holder(const struct np_cni_config *c, const struct np_cni_call *call
 	const char *ifname = call->ifname ? call->ifname : "";
 	int used = snprintf(buf, NP_CNI_HOLDER_MAX, "cni/%s/%s", c->name, c->instance);
 
-	/* An interface without a container keeps its place by an empty part. */
+	/* An interface without a container keeps its place: the container is an empty part. */
 	if (*container || *ifname)
 		used += snprintf(buf + used, (size_t)(NP_CNI_HOLDER_MAX - used), "/%s", container);
 	if (*ifname)
 		snprintf(buf + used, (size_t)(NP_CNI_HOLDER_MAX - used), "/%s", ifname);
 }
 
-/* Returns what stands behind "cni/NETWORK/INSTANCE/"; NULL where the holder is another's. */
+/* Returns the part after "cni/NETWORK/INSTANCE/"; NULL if the holder belongs to another. */
 static const char *attachment_of(const struct np_cni_config *c, const char *holder)
 {
 	char mine[NP_CNI_HOLDER_MAX];
@@ -27,7 +27,7 @@ static const char *attachment_of(const struct np_cni_config *c, const char *hold
 	return strncmp(holder, mine, (size_t)n) == 0 ? holder + n : NULL;
 }
 
-/* A holder that names no interface stands for every one of its container. */
+/* A holder without an interface matches every interface of its container. */
 static bool is_same(const struct np_cni_attachment *a, const char *attachment)
 {
 	size_t n = strcspn(attachment, "/");
@@ -41,7 +41,7 @@ bool np_cni_is_stale(const struct np_cni_config *c, const char *holder)
 {
 	const char *attachment = attachment_of(c, holder);
 
-	/* No runtime knows of a bootstrap without ids, so no runtime's list can speak of it. */
+	/* A bootstrap without ids is in no runtime's list. */
 	if (!c->has_valid || !attachment || !*attachment || *attachment == '/')
 		return false;
 	for (size_t i = 0; i < c->n_valid; i++)

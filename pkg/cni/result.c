@@ -11,14 +11,14 @@
 
 /* --- results --------------------------------------------------------------------------------- */
 
-/* A result of an attachment that brings nothing of a network. */
+/* Returns the result of an attachment that configures no network. */
 static json_t *empty_result(enum np_cni_version version)
 {
 	return json_pack("{s:s, s:[], s:[], s:[], s:{}}", "cniVersion",
 			 np_cni_version_name(version), "interfaces", "ips", "routes", "dns");
 }
 
-/* Until 0.4.0 each address says of which IP version it is; later it may not. */
+/* Up to 0.4.0 each address has its IP version; later versions forbid it. */
 static int convert_ip(json_t *ip, enum np_cni_version to)
 {
 	const char *address = json_string_value(json_object_get(ip, "address"));
@@ -46,7 +46,7 @@ static int convert(json_t *result, enum np_cni_version from, enum np_cni_version
 	return json_object_set_new(result, "cniVersion", json_string(np_cni_version_name(to)));
 }
 
-/* Unchanged, but for a result of another version than the one that is asked for. */
+/* Returns prevResult, converted if its version is not the configuration's. */
 static json_t *result_base(const struct np_cni_config *c)
 {
 	json_auto_t *result = NULL;
@@ -91,7 +91,7 @@ int np_cni_result(const struct np_cni_config *c, json_t *plan, char **ret, struc
 
 /* --- VERSION --------------------------------------------------------------------------------- */
 
-/* A runtime may send nothing; what it sends as version comes back, be it supported or not. */
+/* A runtime may send nothing; the version that it sends comes back, supported or not. */
 int np_cni_version_answer(const char *bytes, size_t size, char **ret, struct np_err *err)
 {
 	const char *text = np_cni_version_name(NP_CNI_1_1_0);
@@ -102,7 +102,7 @@ int np_cni_version_answer(const char *bytes, size_t size, char **ret, struct np_
 	if (strspn(bytes, " \t\r\n") < size) {
 		root = json_loadb(bytes, size, JSON_DECODE_ANY, &why);
 		if (!json_is_object(root))
-			return np_fail(err, NP_E_DECODE, "configuration: a JSON object is needed");
+			return np_fail(err, NP_E_DECODE, "configuration: expected a JSON object");
 		if (json_is_string(json_object_get(root, "cniVersion")))
 			text = json_string_value(json_object_get(root, "cniVersion"));
 	}
@@ -132,7 +132,7 @@ char *np_cni_error(enum np_cni_version version, unsigned code, const char *msg, 
 
 #define VALUE_MAX 120
 
-/* Writes a value as JSON, cut: a list of devices is long. ASCII alone can be cut anywhere. */
+/* Writes a value as JSON, cut, since a list of devices is long; ASCII can be cut anywhere. */
 static void write_value(FILE *f, const json_t *value)
 {
 	NP_AUTO(np_freep)
@@ -152,7 +152,7 @@ static void write_class(FILE *f, const struct np_plan_class *c)
 	fprintf(f, "%s%s%s", c->ns ? c->ns : "", c->ns ? "/" : "", c->name);
 }
 
-/* The annotation's text is ours and long: that it lacks the pools is what matters. */
+/* The annotation is long: the message has only what is missing. */
 static void write_item(FILE *f, const struct np_plan_class *c, const struct np_change_item *item)
 {
 	struct np_last_writer writer;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One ADD of the exec plugin beside a bare program that makes its requests, and beside kubectl."""
+"""One ADD of the CNI plugin beside a bare program that makes its requests, and beside kubectl."""
 
 import json
 import os
@@ -94,7 +94,7 @@ def attach(bench, build, table):
     import servers
 
     title = (
-        "one ADD of the exec plugin, its four requests by a bare program, kubectl get + kubectl patch\n"
+        "one ADD of the CNI plugin, its four requests by a bare program, kubectl get + kubectl patch\n"
         "(aim: CPU at most 1.5 times the bare program's; kubectl at least 8 times the CPU, 6 times the memory)"
     )
     binary = find_kubectl(build)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * bare URL CA TOKEN NAMESPACE CLASS PATCH_FILE - makes the four requests of one ADD of the exec plugin,
+ * bare URL CA TOKEN NAMESPACE CLASS PATCH_FILE - makes the four requests of one ADD of the CNI plugin,
  * with the same TLS library over one connection, and does nothing else: no JSON is read, nothing is
  * planned. What ADD takes beyond this is what nodeprep itself costs.
  */

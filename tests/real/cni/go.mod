@@ -1,4 +1,4 @@
-// The CNI runtime and plugins that nodeprep's exec plugin is tested with; build.sh builds them.
+// The CNI runtime and plugins that nodeprep's CNI plugin is tested with; build.sh builds them.
 module nodeprep.dev/tests/real/cni
 
 go 1.25.0

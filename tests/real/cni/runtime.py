@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the exec plugin share: cnitool and the plugins, network namespaces, a call log."""
+"""What the tests of the CNI plugin share: cnitool and the plugins, network namespaces, a call log."""
 
 import json
 import os
@@ -108,7 +108,7 @@ def plugin(ns, *names, vm_class="gpu", **more):
     return {"type": "nodeprep", "instance": "host-1", "nodePool": pools, **more}
 
 
-def exec_plugin(server, command, config, container="c1", ifname="eth0", timeout=180, **options):
+def cni_plugin(server, command, config, container="c1", ifname="eth0", timeout=180, **options):
     """Starts the plugin; returns the process, whose stdin has been fed."""
     env = {"CNI_COMMAND": command, "CNI_CONTAINERID": container, "CNI_IFNAME": ifname}
     env |= {"KUBECONFIG": server.kubeconfig, "PATH": os.environ["PATH"]}

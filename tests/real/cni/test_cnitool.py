@@ -7,7 +7,7 @@ import pytest
 
 import servers
 from builders import A100, SIZE, hardware, keys_of, plain
-from runtime import exec_plugin, finish, holders, plugin
+from runtime import cni_plugin, finish, holders, plugin
 
 VERSIONS = ["0.4.0", "1.0.0", "1.1.0"]
 
@@ -159,7 +159,7 @@ def test_libcni_decodes_our_results(server, ns, network, put_class, version, pre
     config = {"cniVersion": version, "name": "gpu", **plugin(ns)}
     if previous:
         config["prevResult"] = {"cniVersion": "1.0.0", **previous}
-    rc, out, err = finish(exec_plugin(server, "ADD", config))
+    rc, out, err = finish(cni_plugin(server, "ADD", config))
     assert rc == 0, (out, err)
     decoded = json.loads(must(network.libcni("decode", version, input=out)))
     assert sorted(decoded) == VERSIONS
@@ -172,7 +172,7 @@ def test_libcni_decodes_our_results(server, ns, network, put_class, version, pre
 @pytest.mark.parametrize("version", VERSIONS)
 def test_libcni_decodes_our_errors(server, network, version):
     config = {"cniVersion": version, "name": "gpu", **plugin("none", vm_class="none")}
-    rc, out, _ = finish(exec_plugin(server, "ADD", config))
+    rc, out, _ = finish(cni_plugin(server, "ADD", config))
     assert rc == 1
     decoded = json.loads(must(network.libcni("error", input=out)))
     assert decoded["code"] == 100 and decoded["cniVersion"] == version

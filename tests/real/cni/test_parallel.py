@@ -10,7 +10,7 @@ import time
 import pytest
 
 from builders import A100, H200, SIZE, hardware, keys_of, plain, pool
-from runtime import exec_plugin, finish, holders, must
+from runtime import cni_plugin, finish, holders, must
 
 CONTAINERS = 64
 # Class -> what its pools need: (pool, window it asks for). The class gets the largest.
@@ -57,7 +57,7 @@ def test_many_attachments_at_once(server, ns, classes):
     names = [f"p{number % 8}" for number in range(CONTAINERS)]
     begun = time.monotonic()
     together(
-        [exec_plugin(server, "ADD", config(ns, name), f"c{number}") for number, name in enumerate(names)]
+        [cni_plugin(server, "ADD", config(ns, name), f"c{number}") for number, name in enumerate(names)]
     )
     print(f"{CONTAINERS} ADDs: {time.monotonic() - begun:.1f} s")
     stored = classes()
@@ -71,11 +71,11 @@ def test_many_attachments_at_once(server, ns, classes):
     mine = {"cni.dev/valid-attachments": [{"containerID": "c7", "ifname": "eth0"}]}
     begun = time.monotonic()
     leaving = [number for number in range(CONTAINERS) if number != 7]
-    calls = [exec_plugin(server, "DEL", config(ns, names[number]), f"c{number}") for number in leaving[:32]]
-    calls.append(exec_plugin(server, "GC", config(ns, "p0", instance="host-2", **other)))
-    calls += [exec_plugin(server, "DEL", config(ns, names[number]), f"c{number}") for number in leaving[32:]]
-    calls.append(exec_plugin(server, "GC", config(ns, "p1", instance="host-2", **other)))
-    calls.append(exec_plugin(server, "GC", config(ns, "p7", **mine)))
+    calls = [cni_plugin(server, "DEL", config(ns, names[number]), f"c{number}") for number in leaving[:32]]
+    calls.append(cni_plugin(server, "GC", config(ns, "p0", instance="host-2", **other)))
+    calls += [cni_plugin(server, "DEL", config(ns, names[number]), f"c{number}") for number in leaving[32:]]
+    calls.append(cni_plugin(server, "GC", config(ns, "p1", instance="host-2", **other)))
+    calls.append(cni_plugin(server, "GC", config(ns, "p7", **mine)))
     together(calls)
     print(f"{CONTAINERS - 1} DELs: {time.monotonic() - begun:.1f} s")
     stored = classes()
@@ -84,15 +84,15 @@ def test_many_attachments_at_once(server, ns, classes):
     assert {name: plain(stored[name]) for name in ("one", "three")} == {
         name: before[name] for name in ("one", "three")
     }
-    must(exec_plugin(server, "CHECK", config(ns, "p7"), "c7"))
-    must(exec_plugin(server, "DEL", config(ns, "p7"), "c7"))
+    must(cni_plugin(server, "CHECK", config(ns, "p7"), "c7"))
+    must(cni_plugin(server, "DEL", config(ns, "p7"), "c7"))
     assert {name: plain(cls) for name, cls in classes().items()} == before
 
 
 def test_another_hosts_gc_touches_nothing_of_ours(server, ns, classes):
-    together([exec_plugin(server, "ADD", config(ns, f"p{number}"), f"c{number}") for number in range(8)])
+    together([cni_plugin(server, "ADD", config(ns, f"p{number}"), f"c{number}") for number in range(8)])
     versions = {name: cls["metadata"]["resourceVersion"] for name, cls in classes().items()}
-    must(exec_plugin(server, "GC", config(ns, "p0", instance="host-2", **{"cni.dev/valid-attachments": []})))
+    must(cni_plugin(server, "GC", config(ns, "p0", instance="host-2", **{"cni.dev/valid-attachments": []})))
     assert {name: cls["metadata"]["resourceVersion"] for name, cls in classes().items()} == versions
 
 
@@ -115,7 +115,7 @@ def test_kill_leaves_the_old_class_or_the_new_one(server, ns, classes):
     times = []
     for command in ("ADD", "DEL") * 5:
         begun = time.monotonic()
-        must(exec_plugin(server, command, one))
+        must(cni_plugin(server, command, one))
         times.append(time.monotonic() - begun)
         if command == "ADD":
             new = plain(classes()["one"])
@@ -124,11 +124,11 @@ def test_kill_leaves_the_old_class_or_the_new_one(server, ns, classes):
     seen = {"old": 0, "new": 0}
     ended = 0
     for number, command in zip(range(KILLS), itertools.cycle(("ADD", "DEL"))):
-        ended += run_for(exec_plugin(server, command, one), rng.uniform(0, longest))
+        ended += run_for(cni_plugin(server, command, one), rng.uniform(0, longest))
         now = plain(classes()["one"])
         assert now in (old, new), (number, command)
         seen["old" if now == old else "new"] += 1
-        must(exec_plugin(server, command, one))
+        must(cni_plugin(server, command, one))
         assert plain(classes()["one"]) == (new if command == "ADD" else old), (number, command)
     print(f"{KILLS} kills within {longest * 1e3:.0f} ms: {ended} had ended; classes seen: {seen}")
     # Some came too late and some in time, or nothing was tried.

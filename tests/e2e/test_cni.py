@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nodeprep as an exec plugin of the CNI protocol, called as a runtime calls it."""
+"""nodeprep as a CNI plugin, called as a runtime calls it."""
 
 import contextlib
 import json

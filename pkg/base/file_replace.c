@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cmd.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/file.h"
 
 static void close_fd(int *fd)
 {
@@ -55,7 +57,8 @@ static char *folder_of(const char *path)
 	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
-int file_replace(const char *path, const char *bytes, size_t size, mode_t mode, struct np_err *err)
+int np_file_replace(const char *path, const char *bytes, size_t size, mode_t mode,
+		    struct np_err *err)
 {
 	const char *slash = strrchr(path, '/');
 	NP_AUTO(np_freep) char *folder = folder_of(path);

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/file.h"
+#include "nodeprep/gpu.h"
+
+/* A runtime asks for the status often, and wants to know soon. */
+#define STATUS_MS UINT64_C(10000)
+
+static void session_done(struct cni_session *s)
+{
+	np_kube_free(s->kube);
+	np_kube_config_free(s->kube_config);
+	np_pool_input_done(&s->input);
+	np_gpu_catalogue_free(s->catalogue);
+	np_cni_config_done(&s->config);
+	free(s->answer);
+	free(s->details);
+}
+
+void np_cni_answer_done(struct np_cni_answer *a)
+{
+	free(a->text);
+	*a = (struct np_cni_answer){ 0 };
+}
+
+/* --- the log --------------------------------------------------------------------------------- */
+
+void cni_log(const struct cni_session *s, const char *level, const char *fmt, ...)
+{
+	char text[NP_ERR_TEXT_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	s->host->log(s->host->ctx, level, text);
+}
+
+static void log_retry(void *ctx, const char *line)
+{
+	const struct cni_session *s = ctx;
+
+	s->host->log(s->host->ctx, "info", line);
+}
+
+/* --- pools ----------------------------------------------------------------------------------- */
+
+static int read_spec_file(struct cni_session *s, const char *path, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *bytes = NULL;
+	size_t size;
+
+	if (np_file_load(path, NP_DOC_INPUT_MAX, &bytes, &size, err) < 0)
+		return np_err_ret(err);
+	return np_pool_input_parse(&s->input, s->catalogue, path, bytes, size, err);
+}
+
+int cni_load_pools(struct cni_session *s, struct np_err *err)
+{
+	const char *path = s->config.spec_file;
+
+	if (np_cni_add_pools(&s->config, s->catalogue, &s->input, err) < 0 ||
+	    (path && read_spec_file(s, path, err) < 0) || np_pool_input_finish(&s->input, err) < 0)
+		return np_err_ret(err);
+	if (s->input.n_pools == 0)
+		return np_fail(err, NP_E_SPEC, "%s names no pool", path ? path : "nodePool");
+	if (s->input.n_classes > 0)
+		cni_log(s, "info",
+			"ignored %zu VirtualMachineClass document(s) of the configuration: the "
+			"server's are read",
+			s->input.n_classes);
+	return 0;
+}
+
+static bool is_known(const char *const *names, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+const char **cni_list_namespaces(const struct cni_session *s, const char *first, size_t *ret_n)
+{
+	const char **names = calloc(s->input.n_pools + 1, sizeof(*names));
+	size_t n = 0;
+
+	if (!names)
+		return NULL;
+	if (first)
+		names[n++] = first;
+	for (size_t i = 0; i < s->input.n_pools; i++) {
+		const char *ns = s->input.pools[i].ns;
+
+		if (!np_pool_is_placeholder(ns) && !is_known(names, n, ns))
+			names[n++] = ns;
+	}
+	*ret_n = n;
+	return names;
+}
+
+/* --- the API --------------------------------------------------------------------------------- */
+
+static struct np_kube_options kube_options(struct cni_session *s)
+{
+	const struct np_cni_supervisor *v = &s->config.supervisor;
+	struct np_kube_options o = s->host->kube;
+
+	o.kubeconfig = v->kubeconfig;
+	o.context = v->context;
+	o.ns = v->ns;
+	o.server = v->server;
+	o.ca_file = v->ca_file;
+	o.token_file = v->token_file;
+	o.deadline_ms = s->config.timeout_ms;
+	if (s->call.command == NP_CNI_STATUS && o.deadline_ms > STATUS_MS)
+		o.deadline_ms = STATUS_MS;
+	o.log = log_retry;
+	o.log_ctx = s;
+	/* Another kubeconfig on the host has credentials of another server. */
+	if (v->server && !v->kubeconfig) {
+		o.kubeconfig_env = NULL;
+		o.home = NULL;
+	}
+	return o;
+}
+
+/* A wrong way to the API is the configuration's fault. */
+static int load_kube_config(struct cni_session *s, struct np_err *err)
+{
+	struct np_kube_options o = kube_options(s);
+	struct np_err why = NP_ERR_INIT;
+
+	if (!np_kube_is_configured(&o))
+		return np_fail(err, NP_E_SPEC,
+			       "no API server is configured: set supervisor.kubeconfig, or server, "
+			       "tokenFile and caFile");
+	if (np_kube_config_load(&o, &s->kube_config, &why) < 0) {
+		bool is_ours = why.code == NP_E_USAGE || why.code == NP_E_NOT_FOUND;
+
+		return np_fail(err, is_ours ? NP_E_SPEC : why.code, "%s", why.text);
+	}
+	s->input.default_namespace = np_kube_config_namespace(s->kube_config);
+	return 0;
+}
+
+int cni_connect(struct cni_session *s, struct np_err *err)
+{
+	return np_kube_new_take(np_take(s->kube_config), &s->kube, err);
+}
+
+int cni_fail_api(struct cni_session *s, struct np_err *err)
+{
+	if (err->code == NP_E_NOT_FOUND)
+		s->code = CNI_UNAVAILABLE;
+	return np_err_ret(err);
+}
+
+/* --- failures -------------------------------------------------------------------------------- */
+
+/* Appends to the details of the error; leaves out what does not fit into memory. */
+static void add_details(struct cni_session *s, const char *text)
+{
+	char *longer;
+
+	if (asprintf(&longer, "%s%s%s", s->details ? s->details : "", s->details ? "; " : "",
+		     text) < 0)
+		return;
+	free(s->details);
+	s->details = longer;
+}
+
+void cni_take_error(struct cni_session *s, const struct np_err *what, enum np_code code,
+		    struct np_err *err)
+{
+	if (what->code == NP_OK)
+		return;
+	if (what->code == code && err->code == NP_OK)
+		*err = *what;
+	else
+		add_details(s, what->text);
+}
+
+int cni_check_sync(struct cni_session *s, const struct np_sync *a, struct np_err *err)
+{
+	enum np_code code = np_sync_code(a);
+
+	if (code == NP_OK)
+		return 0;
+	for (size_t i = 0; i < a->plan.n_errors; i++)
+		cni_take_error(s, &a->plan.errors[i], code, err);
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
+		cni_take_error(s, &a->classes[i].error, code, err);
+	if (err->code == NP_OK)
+		return np_fail(err, code, "a pool holds a placeholder: nothing was written");
+	return np_err_ret(err);
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+static int (*const runners[NP_CNI_COMMAND_MAX])(struct cni_session *s, struct np_err *err) = {
+	[NP_CNI_ADD] = cni_add, [NP_CNI_CHECK] = cni_check,   [NP_CNI_DEL] = cni_del,
+	[NP_CNI_GC] = cni_gc,   [NP_CNI_STATUS] = cni_status,
+};
+
+/* Names the call for people. */
+static void name_call(struct cni_session *s)
+{
+	int used = snprintf(s->words, sizeof(s->words), "%s %s",
+			    np_cni_command_name(s->call.command), s->holder);
+
+	if (s->call.pod[0] != '\0' && used > 0 && (size_t)used < sizeof(s->words))
+		snprintf(s->words + used, sizeof(s->words) - (size_t)used, " pod %s", s->call.pod);
+}
+
+static int serve(struct cni_session *s, const char *bytes, size_t size, struct np_err *err)
+{
+	const struct np_cni_host *h = s->host;
+
+	if (s->call.command == NP_CNI_VERSION)
+		return np_cni_version_answer(bytes, size, &s->answer, err);
+	if (np_cni_config_parse(s->call.command, bytes, size, h->name, &s->config, &s->version,
+				err) < 0)
+		return np_err_ret(err);
+	np_cni_holder(&s->config, &s->call, s->holder);
+	name_call(s);
+	if (h->open_log(h->ctx, s->config.log_file, s->words, err) < 0 ||
+	    np_gpu_catalogue_new(&s->catalogue, err) < 0 || load_kube_config(s, err) < 0)
+		return np_err_ret(err);
+	return runners[s->call.command](s, err);
+}
+
+static int run(struct cni_session *s, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *bytes = NULL;
+	size_t size = 0;
+
+	if (np_cni_call_read(&s->host->environment, &s->call, err) < 0 ||
+	    s->host->read(s->host->ctx, &bytes, &size, err) < 0)
+		return np_err_ret(err);
+	return serve(s, bytes, size, err);
+}
+
+/* The error object is logged too, since some runtimes drop it. */
+static void answer_error(struct cni_session *s, const struct np_err *why, struct np_cni_answer *ret)
+{
+	if (s->words[0] != '\0')
+		add_details(s, s->words);
+	ret->code = s->code != 0 ? s->code : np_code_cni(why->code);
+	ret->text = np_cni_error(s->version, ret->code, why->text, s->details ? s->details : "");
+	s->host->log(s->host->ctx, "error", why->text);
+}
+
+void np_cni_run(const struct np_cni_host *host, struct np_cni_answer *ret)
+{
+	NP_AUTO(session_done) struct cni_session s = { .host = host, .version = NP_CNI_1_1_0 };
+	struct np_err err = NP_ERR_INIT;
+
+	*ret = (struct np_cni_answer){ 0 };
+	if (run(&s, &err) < 0)
+		answer_error(&s, &err, ret);
+	else
+		ret->text = np_take(s.answer);
+}
+
+const char *np_cni_answer_text(const struct np_cni_answer *a)
+{
+	static const char no_memory[] =
+		"{\"cniVersion\":\"1.1.0\",\"code\":11,\"msg\":\"out of memory\",\"details\":\"\"}\n";
+
+	if (!a->text)
+		return a->code != 0 ? no_memory : "";
+	return a->text;
+}
