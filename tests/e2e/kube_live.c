@@ -12,9 +12,9 @@
 #include <string.h>
 #include <time.h>
 
+#include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/kube.h"
-#include "nodeprep/doc.h"
 
 enum { CLASSES = 40, WATCHES = 3 };
 
