@@ -41,10 +41,6 @@ struct np_inventory {
 int np_check_inventory_init(struct np_inventory *f, const struct np_plan *plan, struct np_err *err);
 void np_check_inventory_done(struct np_inventory *f);
 
-/* Adds a VM of a wanted class, or an image; any other object is passed over. */
-int np_check_inventory_add(struct np_inventory *f, const json_t *object,
-			   const char *default_namespace, struct np_err *err);
-
 /* Lists the VMs, and the images that they are made from where firmware matters. */
 int np_check_inventory_fetch(struct np_kube *k, const struct np_plan *plan, struct np_inventory *f,
 			     struct np_err *err);

@@ -172,8 +172,9 @@ static bool is_of_group(const json_t *object)
 	return api && strncmp(api, NP_VMCLASS_GROUP "/", strlen(NP_VMCLASS_GROUP) + 1) == 0;
 }
 
-int np_check_inventory_add(struct np_inventory *f, const json_t *object,
-			   const char *default_namespace, struct np_err *err)
+/* Adds a VM of a wanted class, or an image; any other object is ignored. */
+static int add_object(struct np_inventory *f, const json_t *object, const char *default_namespace,
+		      struct np_err *err)
 {
 	const json_t *metadata = json_object_get(object, "metadata");
 	const char *kind = text_of(object, "kind"), *name = text_of(metadata, "name");
@@ -204,7 +205,7 @@ int np_check_inventory_read(const struct np_input *in, struct np_inventory *f, s
 	const char *ns = in->default_namespace ? in->default_namespace : "default";
 
 	for (size_t i = 0; i < in->n_objects; i++)
-		if (np_check_inventory_add(f, in->objects[i].node.json, ns, err) < 0)
+		if (add_object(f, in->objects[i].node.json, ns, err) < 0)
 			return np_err_ret(err);
 	if (json_object_size(f->wanted) == 0 || json_array_size(f->vms) > 0)
 		return 0;
@@ -238,7 +239,7 @@ static int visit_object(void *ctx, json_t *object, struct np_err *err)
 {
 	struct visit *v = ctx;
 
-	return np_check_inventory_add(v->f, object, v->ns, err);
+	return add_object(v->f, object, v->ns, err);
 }
 
 /* What may not be seen, or is not there, is no failure of the check: it is told. */
