@@ -40,9 +40,8 @@ int run_explain(const struct options *o, struct np_err *err)
 
 	if (work_plan(o, &w, err) < 0)
 		return np_err_ret(err);
-	if (!w.failed &&
-	    (np_render_explain_styled(&w.plan, name, o->format, &style, &text, err) < 0 ||
-	     put(text, err) < 0))
+	if (!w.failed && (np_render_explain(&w.plan, name, o->format, &style, &text, err) < 0 ||
+			  put(text, err) < 0))
 		return np_err_ret(err);
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes_of(&w.plan, name);

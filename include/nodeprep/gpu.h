@@ -115,7 +115,4 @@ void np_gpu_pci_id_format(struct np_pci_id id, char buf[static NP_PCI_ID_MAX]);
 /* Returns the word for a figure's origin: "published", "observed", "derived", "assumed", "user", "unknown". */
 const char *np_gpu_size_source_name(enum np_size_source figure);
 
-/* Finds the origin with that word; false where there is none. */
-bool np_gpu_size_source_parse(const char *name, enum np_size_source *ret);
-
 #endif

@@ -65,9 +65,6 @@ bool np_hook_find(const char *path, enum np_hook_kind *ret);
 /* Returns the hook's name in lower case, "generatepatches", as paths and metrics have it. */
 const char *np_hook_name(enum np_hook_kind kind);
 
-/* Tells whether the hook is announced and served under these options. */
-bool np_hook_is_served(const struct np_hook_options *o, enum np_hook_kind kind);
-
 /* Tells whether a call waits for the API server. */
 bool np_hook_blocks(const struct np_hook_options *o, enum np_hook_kind kind);
 

@@ -155,18 +155,10 @@ enum np_kube_patch_type {
 	NP_KUBE_PATCH_TYPE_MAX
 };
 
-enum np_kube_validation {
-	NP_KUBE_STRICT, /* an unknown or double field is refused */
-	NP_KUBE_WARN,
-	NP_KUBE_IGNORE,
-	NP_KUBE_VALIDATION_MAX
-};
-
-/* How a write is made; all zero is what most want. */
+/* Options of a write; all zero is the default. The server rejects unknown and duplicate fields (Strict). */
 struct np_kube_write {
 	const char *field_manager; /* NULL: nodeprep */
 	const char *subresource; /* such as "status"; NULL: none */
-	enum np_kube_validation validation;
 };
 
 struct np_kube_patch {
@@ -194,21 +186,6 @@ struct np_kube_create {
 /* Creates an object; NP_E_CONFLICT where one of that name is there. *ret is the object as stored. */
 int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		   const struct np_kube_create *create, json_t **ret, struct np_err *err);
-
-/* What has to hold for a deletion to be made, and how it is made; all zero: the server's ways. */
-struct np_kube_delete {
-	const char *uid; /* NULL: any */
-	const char *resource_version; /* NULL: any */
-	const char *propagation; /* "Foreground", "Background", "Orphan"; NULL: the kind's own */
-	bool dry_run;
-};
-
-/*
- * Deletes an object; `how` may be NULL. With a uid it is sent again where it is not known whether
- * it arrived, and NP_E_NOT_FOUND can then mean that it did. NP_E_CONFLICT: a condition fails.
- */
-int np_kube_delete(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
-		   const char *name, const struct np_kube_delete *how, struct np_err *err);
 
 /* --- updating -------------------------------------------------------------------------------- */
 
@@ -272,7 +249,6 @@ enum np_kube_watch_end {
 
 struct np_kube_watch {
 	const char *ns; /* NULL: all namespaces */
-	const char *label_selector, *field_selector; /* NULL: none */
 	/* In: where to begin, such as a list's resourceVersion. Kept at the last event's. */
 	char version[NP_KUBE_VERSION_MAX];
 	unsigned timeout_s; /* when the server ends it; 0: 300 */

@@ -51,15 +51,11 @@ struct np_render_style {
 
 /*
  * Explains how each number came about; `name` limits it to one class or pool (NULL: all), a pool by
- * its name or its id ("ml/cluster/pool"). NP_FORMAT_SVG draws the window of exactly one pool. Pictures
- * are ASCII without colour.
+ * its name or its id ("ml/cluster/pool"). NP_FORMAT_SVG draws the window of exactly one pool. The
+ * tables' pictures have the style given; NULL: ASCII without colour.
  */
 int np_render_explain(const struct np_plan *plan, const char *name, enum np_format format,
-		      char **ret, struct np_err *err);
-
-/* The same, with the pictures of the tables in the style given. */
-int np_render_explain_styled(const struct np_plan *plan, const char *name, enum np_format format,
-			     const struct np_render_style *style, char **ret, struct np_err *err);
+		      const struct np_render_style *style, char **ret, struct np_err *err);
 
 /* Tell whether `name` (NULL: everything) selects the class or the template, as above. */
 bool np_render_selects_class(const struct np_plan *plan, const struct np_plan_class *c,

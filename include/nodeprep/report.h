@@ -85,10 +85,6 @@ struct np_report {
 
 void np_report_done(struct np_report *r);
 
-/* The words for what is known: "pass", "fail", "unknown"; of a status also "warn". */
-const char *np_report_verdict_name(enum np_verdict v);
-const char *np_report_status_name(enum np_probe_status s);
-
 /* What a container may leave as its last words: the verdict first, then what is wrong, cut at `max`. */
 int np_report_brief(const struct np_report *r, const char *what, size_t max, char **ret,
 		    struct np_err *err);

@@ -40,11 +40,6 @@ int np_u64_parse(const char *text, uint64_t min, uint64_t max, uint64_t *ret, st
 /* Reads a Kubernetes quantity as bytes, a fraction of a byte rounded up as Quantity.Value() does. */
 int np_quantity_parse(const char *text, uint64_t *ret_bytes, struct np_err *err);
 
-#define NP_QUANTITY_MAX 24
-
-/* Writes `bytes` as the canonical binary quantity, such as "256Gi" or "1000". */
-void np_quantity_format(uint64_t bytes, char buf[static NP_QUANTITY_MAX]);
-
 /* Reads a duration such as "1m30s" or "500ms" as milliseconds; a bare number is seconds. */
 int np_duration_parse(const char *text, uint64_t *ret_ms, struct np_err *err);
 

@@ -211,18 +211,6 @@ int np_quantity_parse(const char *text, uint64_t *ret_bytes, struct np_err *err)
 	return 0;
 }
 
-void np_quantity_format(uint64_t bytes, char buf[static NP_QUANTITY_MAX])
-{
-	static const char *const names[] = { "", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei" };
-	size_t step = 0;
-
-	while (bytes && !(bytes % 1024) && step + 1 < sizeof(names) / sizeof(names[0])) {
-		bytes /= 1024;
-		step++;
-	}
-	snprintf(buf, NP_QUANTITY_MAX, "%" PRIu64 "%s", bytes, names[step]);
-}
-
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
 

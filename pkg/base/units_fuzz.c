@@ -20,7 +20,7 @@ static void require(bool holds)
 static void check_quantity(const char *text)
 {
 	struct np_err err = NP_ERR_INIT;
-	char buf[NP_QUANTITY_MAX];
+	char buf[32];
 	uint64_t bytes = 42, again = 0;
 
 	if (np_quantity_parse(text, &bytes, &err) < 0) {
@@ -28,7 +28,7 @@ static void check_quantity(const char *text)
 		return;
 	}
 	require(err.code == NP_OK);
-	np_quantity_format(bytes, buf);
+	snprintf(buf, sizeof(buf), "%" PRIu64, bytes);
 	require(!np_quantity_parse(buf, &again, &err) && again == bytes);
 }
 

@@ -121,33 +121,6 @@ static void test_units__quantity_is_read_as_kubernetes_reads_it(void **state)
 		check_parse(np_quantity_parse, &quantity_cases[i]);
 }
 
-static const struct format_case {
-	const char *what;
-	uint64_t bytes;
-	const char *expect;
-} format_cases[] = {
-	{ "nothing", 0, "0" },
-	{ "not a multiple of 1024", 1000, "1000" },
-	{ "one kibibyte", 1024, "1Ki" },
-	{ "not a whole mebibyte", 1536 * NP_KIB, "1536Ki" },
-	{ "a node's memory", 256 * NP_GIB, "256Gi" },
-	{ "a tebibyte", 1024 * NP_GIB, "1Ti" },
-	{ "the largest power", UINT64_C(1) << 63, "8Ei" },
-	{ "the largest number", UINT64_MAX, "18446744073709551615" },
-};
-
-static void test_units__quantity_is_written_with_the_largest_suffix(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < COUNT(format_cases); i++) {
-		char buf[NP_QUANTITY_MAX];
-
-		print_message("# %s\n", format_cases[i].what);
-		np_quantity_format(format_cases[i].bytes, buf);
-		assert_string_equal(buf, format_cases[i].expect);
-	}
-}
-
 static const struct parse_case duration_cases[] = {
 	{ "a bare number is seconds", "30", 30000, NULL },
 	{ "a bare fraction is seconds", "1.5", 1500, NULL },
@@ -280,7 +253,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_units__quantity_is_read_as_kubernetes_reads_it),
-		cmocka_unit_test(test_units__quantity_is_written_with_the_largest_suffix),
 		cmocka_unit_test(test_units__duration_is_read_as_go_reads_it),
 		cmocka_unit_test(test_units__number_outside_its_range_is_refused),
 		cmocka_unit_test(test_units__power_of_two_is_known),

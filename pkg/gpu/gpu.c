@@ -26,16 +26,6 @@ const char *np_gpu_size_source_name(enum np_size_source figure)
 	return (unsigned)figure < COUNT(figure_names) ? figure_names[figure] : "unknown";
 }
 
-bool np_gpu_size_source_parse(const char *name, enum np_size_source *ret)
-{
-	for (size_t i = 0; i < COUNT(figure_names); i++)
-		if (strcmp(name, figure_names[i]) == 0) {
-			*ret = (enum np_size_source)i;
-			return true;
-		}
-	return false;
-}
-
 int np_gpu_catalogue_new(struct np_catalogue **ret, struct np_err *err)
 {
 	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = calloc(1, sizeof(*cat));

@@ -37,7 +37,7 @@ static bool is_object_name(const char *text)
 {
 	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-.");
 
-	return text[n] == '\0' && n <= NAME_MOST && text[0] != '.' && text[0] != '-';
+	return n <= NAME_MOST && text[n] == '\0' && text[0] != '.' && text[0] != '-';
 }
 
 static int read_named(const struct cluster_name *which, struct named *ret, struct np_err *err)

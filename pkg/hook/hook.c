@@ -93,7 +93,8 @@ const char *np_hook_name(enum np_hook_kind kind)
 	return lower_names[kind];
 }
 
-bool np_hook_is_served(const struct np_hook_options *o, enum np_hook_kind kind)
+/* Tells whether the hook is announced and served under these options. */
+static bool is_served(const struct np_hook_options *o, enum np_hook_kind kind)
 {
 	return rows[kind].need != NEEDS_API || o->kube;
 }
@@ -130,7 +131,7 @@ int hook_discover_handlers(struct outcome *out, struct np_err *err)
 
 	(void)err;
 	for (enum np_hook_kind kind = 0; kind < NP_HOOK_KIND_MAX; kind++) {
-		if (!rows[kind].handler || !np_hook_is_served(out->o, kind))
+		if (!rows[kind].handler || !is_served(out->o, kind))
 			continue;
 		snprintf(row, sizeof(row),
 			 "%s{\"name\":\"%s\",\"requestHook\":{\"apiVersion\":\"" API_VERSION
@@ -148,7 +149,7 @@ static int run_hook(struct outcome *out, const char *body, size_t size, struct n
 	const struct hook_row *row = &rows[out->kind];
 	NP_AUTO(hook_request_done) struct request r = { .enforce = true };
 
-	if (!np_hook_is_served(out->o, out->kind))
+	if (!is_served(out->o, out->kind))
 		return np_fail(err, NP_E_USAGE, "%s is not served", row->name);
 	if (hook_request_read(row->name, body, size, &r, err) < 0)
 		return np_err_ret(err);

@@ -24,15 +24,14 @@ static void test_verbs__a_patch_says_what_it_is(void **state)
 		{ { .type = NP_KUBE_APPLY_PATCH, .force = true },
 		  CLASSES "/gpu?fieldManager=nodeprep&fieldValidation=Strict&force=true HTTP",
 		  "application/apply-patch+yaml" },
-		{ { .force = true,
-		    .write = { .field_manager = "a b", .validation = NP_KUBE_WARN } },
-		  CLASSES "/gpu?fieldManager=a%20b&fieldValidation=Warn HTTP",
+		{ { .force = true, .write = { .field_manager = "a b" } },
+		  CLASSES "/gpu?fieldManager=a%20b&fieldValidation=Strict HTTP",
 		  "application/merge-patch+json" },
 		{ { .type = NP_KUBE_STRATEGIC_PATCH,
 		    .dry_run = true,
-		    .write = { .subresource = "status", .validation = NP_KUBE_IGNORE } },
+		    .write = { .subresource = "status" } },
 		  CLASSES
-		  "/gpu/status?fieldManager=nodeprep&fieldValidation=Ignore&dryRun=All HTTP",
+		  "/gpu/status?fieldManager=nodeprep&fieldValidation=Strict&dryRun=All HTTP",
 		  "application/strategic-merge-patch+json" },
 	};
 	struct bed *b = *state;
@@ -132,27 +131,6 @@ static void test_verbs__when_a_creation_is_sent_again(void **state)
 				   "'gpu' in namespace 'ml': cannot be created, since it");
 		bed_free(&inner);
 	}
-}
-
-static void test_verbs__a_deletion_carries_its_conditions(void **state)
-{
-	struct bed *b = *state;
-	struct np_err err = NP_ERR_INIT;
-	const struct np_kube_delete how = {
-		.uid = "u-1", .resource_version = "7", .propagation = "Foreground", .dry_run = true
-	};
-
-	server_start(&b->server, STEPS({ "200 OK", NULL, "{}", 0 }));
-	bed_connect(b, (struct np_kube_options){ 0 });
-	assert_int_equal(np_kube_delete(b->k, &classes, "ml", "gpu", NULL, &err), 0);
-	assert_int_equal(np_kube_delete(b->k, &classes, "ml", "gpu", &how, &err), 0);
-	ASSERT_HAS(b->server.requests[0], "DELETE " CLASSES "/gpu HTTP/1.1\r\n");
-	ASSERT_HAS(b->server.requests[0],
-		   "\r\n\r\n{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\"}");
-	ASSERT_HAS(b->server.requests[1],
-		   "{\"apiVersion\":\"v1\",\"kind\":\"DeleteOptions\",\"propagationPolicy\":"
-		   "\"Foreground\",\"preconditions\":{\"uid\":\"u-1\",\"resourceVersion\":\"7\"},"
-		   "\"dryRun\":[\"All\"]}");
 }
 
 /* --- many ------------------------------------------------------------------------------------ */
@@ -310,13 +288,9 @@ static void test_verbs__a_watch_hands_out_events(void **state)
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
 	struct seen seen = { .text = "" };
-	struct np_kube_watch watch = { .ns = "ml",
-				       .label_selector = "a=b,c",
-				       .field_selector = "metadata.name=x",
-				       .version = "5",
-				       .timeout_s = 7,
-				       .each = note_event,
-				       .ctx = &seen };
+	struct np_kube_watch watch = {
+		.ns = "ml", .version = "5", .timeout_s = 7, .each = note_event, .ctx = &seen
+	};
 
 	b->server.hold_ms = 20;
 	server_start(&b->server,
@@ -334,8 +308,7 @@ static void test_verbs__a_watch_hands_out_events(void **state)
 	assert_string_equal(watch.version, "12");
 	ASSERT_HAS(b->server.requests[0],
 		   CLASSES "?watch=true&allowWatchBookmarks=true&timeoutSeconds=7&"
-			   "resourceVersion=5&labelSelector=a%3Db%2Cc&fieldSelector="
-			   "metadata.name%3Dx HTTP");
+			   "resourceVersion=5 HTTP");
 	assert_null(strstr(b->server.requests[0], "Accept-Encoding"));
 }
 
@@ -639,7 +612,6 @@ int main(void)
 		IN_BED(test_verbs__an_apply_patch_is_sent_again),
 		IN_BED(test_verbs__a_creation_is_a_post_to_the_collection),
 		cmocka_unit_test(test_verbs__when_a_creation_is_sent_again),
-		IN_BED(test_verbs__a_deletion_carries_its_conditions),
 		IN_BED(test_verbs__many_come_in_their_order_over_one_connection),
 		IN_BED(test_verbs__what_concerns_all_fails_all),
 		IN_BED(test_verbs__none_of_many_is_no_request),

@@ -298,9 +298,7 @@ static int make_path(const struct np_kube_resource *r, const struct np_kube_watc
 		path = NULL;
 		return np_fail_nomem(err);
 	}
-	if (add_query(&path, "resourceVersion", w->version, err) < 0 ||
-	    add_query(&path, "labelSelector", w->label_selector, err) < 0 ||
-	    add_query(&path, "fieldSelector", w->field_selector, err) < 0)
+	if (add_query(&path, "resourceVersion", w->version, err) < 0)
 		return np_err_ret(err);
 	*ret = np_take(path);
 	return 0;

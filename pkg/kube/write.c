@@ -16,12 +16,6 @@ static const char *const patch_types[NP_KUBE_PATCH_TYPE_MAX] = {
 	[NP_KUBE_STRATEGIC_PATCH] = "application/strategic-merge-patch+json",
 };
 
-static const char *const validations[NP_KUBE_VALIDATION_MAX] = {
-	[NP_KUBE_STRICT] = "Strict",
-	[NP_KUBE_WARN] = "Warn",
-	[NP_KUBE_IGNORE] = "Ignore",
-};
-
 static void curl_freep(char **p)
 {
 	curl_free(*p);
@@ -70,10 +64,9 @@ static int make_query(const struct np_kube_write *write, const char *more, char 
 	const char *manager = write->field_manager ? write->field_manager : "nodeprep";
 	NP_AUTO(curl_freep) char *escaped = curl_easy_escape(NULL, manager, 0);
 
-	if (!escaped ||
-	    asprintf(ret, "%s%s?fieldManager=%s&fieldValidation=%s%s",
-		     write->subresource ? "/" : "", write->subresource ? write->subresource : "",
-		     escaped, validations[write->validation], more) < 0) {
+	if (!escaped || asprintf(ret, "%s%s?fieldManager=%s&fieldValidation=Strict%s",
+				 write->subresource ? "/" : "",
+				 write->subresource ? write->subresource : "", escaped, more) < 0) {
 		*ret = NULL;
 		return np_fail_nomem(err);
 	}
@@ -141,48 +134,4 @@ int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const ch
 	    aim(&w, r, create->write.subresource, query, err) < 0)
 		return np_err_ret(err);
 	return kube_send(k, &w.call, ret, err);
-}
-
-/* --- delete ---------------------------------------------------------------------------------- */
-
-static int set_text(json_t *object, const char *key, const char *text)
-{
-	return text ? json_object_set_new(object, key, json_string(text)) : 0;
-}
-
-/* Makes the DeleteOptions. */
-static char *make_options(const struct np_kube_delete *how)
-{
-	json_auto_t *body = json_pack("{s:s, s:s}", "apiVersion", "v1", "kind", "DeleteOptions");
-	json_auto_t *conditions = json_object();
-
-	if (!body || !conditions || set_text(conditions, "uid", how->uid) < 0 ||
-	    set_text(conditions, "resourceVersion", how->resource_version) < 0 ||
-	    set_text(body, "propagationPolicy", how->propagation) < 0 ||
-	    (json_object_size(conditions) > 0 &&
-	     json_object_set(body, "preconditions", conditions) < 0) ||
-	    (how->dry_run && json_object_set_new(body, "dryRun", json_pack("[s]", "All")) < 0))
-		return NULL;
-	return np_json_text(body, JSON_COMPACT);
-}
-
-int np_kube_delete(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
-		   const char *name, const struct np_kube_delete *how, struct np_err *err)
-{
-	static const struct np_kube_delete plain = { 0 };
-	NP_AUTO(writing_done)
-	struct writing w = { .call = { .verb = "delete",
-				       .method = "DELETE",
-				       .ns = kube_ns_of(k, r, ns),
-				       .name = name,
-				       .content_type = "application/json",
-				       .repeatable = how && how->uid } };
-	json_auto_t *answer = NULL;
-
-	w.body = make_options(how ? how : &plain);
-	if (!w.body)
-		return np_fail_nomem(err);
-	if (aim(&w, r, NULL, "", err) < 0)
-		return np_err_ret(err);
-	return kube_send(k, &w.call, &answer, err);
 }

@@ -219,7 +219,8 @@ static int add_own_pools(struct np_input *in, struct np_err *err)
 	return 0;
 }
 
-int pool_input_join(struct np_input *in, struct np_err *err)
+/* Finds each pool's template, and makes pools of the templates that none names. */
+static int join_templates(struct np_input *in, struct np_err *err)
 {
 	json_auto_t *index = json_object();
 
@@ -243,7 +244,7 @@ bool np_pool_input_needs_classes(const struct np_input *in)
 
 int np_pool_input_finish(struct np_input *in, struct np_err *err)
 {
-	if (pool_input_join(in, err) < 0)
+	if (join_templates(in, err) < 0)
 		return np_err_ret(err);
 	/* Where a document was refused, that is told, and not that nothing was there. */
 	if (in->n_pools == 0 && in->n_classes == 0 && in->n_errors == 0)

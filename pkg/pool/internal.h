@@ -114,9 +114,6 @@ int pool_template_note_guest(struct np_template *t, const char *field, const cha
 void pool_template_key(const char *group, const char *ns, const char *name,
 		       char buf[static NP_TEMPLATE_KEY_MAX]);
 
-/* Finds each pool's template, and makes pools of the templates that none names. */
-int pool_input_join(struct np_input *in, struct np_err *err);
-
 /* Reads how nodes are replaced out of a deployment's `strategy`, whose default is a surge of one. */
 int pool_read_rollout(struct np_val strategy, struct np_pool *pool, struct np_err *err);
 

@@ -472,13 +472,15 @@ static int draw(const struct np_plan *plan, const char *name, char **ret, struct
 	return render_picture_svg(&pic, ret, err);
 }
 
-int np_render_explain_styled(const struct np_plan *plan, const char *name, enum np_format format,
-			     const struct np_render_style *style, char **ret, struct np_err *err)
+int np_render_explain(const struct np_plan *plan, const char *name, enum np_format format,
+		      const struct np_render_style *style, char **ret, struct np_err *err)
 {
 	NP_AUTO(render_text_done) struct text t = { 0 };
+	static const struct np_render_style plain = { .utf8 = false, .colour = false };
 	json_auto_t *tree = NULL;
 
-	if (render_text_init(&t, err) < 0 || write_explanation(&t, plan, name, style, err) < 0)
+	if (render_text_init(&t, err) < 0 ||
+	    write_explanation(&t, plan, name, style ? style : &plain, err) < 0)
 		return np_err_ret(err);
 	if (format == NP_FORMAT_TABLE || format == NP_FORMAT_WIDE)
 		return render_text_take(&t, ret, err);
@@ -487,12 +489,4 @@ int np_render_explain_styled(const struct np_plan *plan, const char *name, enum 
 	if (explain_tree(plan, name, &tree, err) < 0)
 		return np_err_ret(err);
 	return np_render_tree(tree, format, ret, err);
-}
-
-int np_render_explain(const struct np_plan *plan, const char *name, enum np_format format,
-		      char **ret, struct np_err *err)
-{
-	static const struct np_render_style plain = { .utf8 = false, .colour = false };
-
-	return np_render_explain_styled(plan, name, format, &plain, ret, err);
 }

@@ -133,7 +133,7 @@ static char *explain(const struct scene *s, enum np_format format,
 	struct np_err err = NP_ERR_INIT;
 	char *text = NULL;
 
-	if (np_render_explain_styled(&s->plan, "w", format, style, &text, &err) < 0)
+	if (np_render_explain(&s->plan, "w", format, style, &text, &err) < 0)
 		fail_msg("%s", err.text);
 	return text;
 }
@@ -576,7 +576,7 @@ static void test_picture__a_drawing_is_of_exactly_one_pool(void **state)
 
 		print_message("%s\n", rows[i].name);
 		assert_int_equal(
-			np_render_explain(&s.plan, rows[i].select, NP_FORMAT_SVG, ret, &err),
+			np_render_explain(&s.plan, rows[i].select, NP_FORMAT_SVG, NULL, ret, &err),
 			rows[i].result);
 		assert_ptr_equal(untouched, &s);
 		if (rows[i].result < 0 && !strstr(err.text, rows[i].says))

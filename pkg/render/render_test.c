@@ -348,13 +348,14 @@ static void test_render__explain_is_limited_to_a_name(void **state)
 
 	(void)state;
 	make_plan(&s, "a.yaml", fleet);
-	assert_int_equal(np_render_explain(&s.plan, "gpu-workers", NP_FORMAT_TABLE, &text, &err),
-			 0);
+	assert_int_equal(
+		np_render_explain(&s.plan, "gpu-workers", NP_FORMAT_TABLE, NULL, &text, &err), 0);
 	assert_non_null(strstr(text, "4 x 128 = 512 GB"));
 	assert_non_null(strstr(text, "gpu-a100x4"));
 	assert_null(strstr(text, "lone"));
-	assert_int_equal(np_render_explain(&s.plan, "nobody", NP_FORMAT_TABLE, &untouched, &err),
-			 -NP_E_NOT_FOUND);
+	assert_int_equal(
+		np_render_explain(&s.plan, "nobody", NP_FORMAT_TABLE, NULL, &untouched, &err),
+		-NP_E_NOT_FOUND);
 	assert_non_null(strstr(err.text, "'nobody'"));
 	assert_ptr_equal(untouched, &s);
 }

@@ -191,17 +191,17 @@ static void test_render__templates_are_explained(void **state)
 	char *text = NULL, *none = (char *)"sentinel";
 
 	(void)state;
-	assert_int_equal(np_render_explain(&plan, "t", NP_FORMAT_TABLE, &text, &err), 0);
+	assert_int_equal(np_render_explain(&plan, "t", NP_FORMAT_TABLE, NULL, &text, &err), 0);
 	check_lines(text, lines, COUNT(lines));
 	assert_null(strstr(text, "Template ml/cpu"));
 	assert_null(strstr(text, "Pool ml/c/f"));
 	free(text);
 	text = NULL;
-	assert_int_equal(np_render_explain(&plan, "ml/c/f", NP_FORMAT_TABLE, &text, &err), 0);
+	assert_int_equal(np_render_explain(&plan, "ml/c/f", NP_FORMAT_TABLE, NULL, &text, &err), 0);
 	assert_non_null(strstr(text, "Template ml/missing: not in the input\n"));
 	assert_null(strstr(text, "Template ml/t"));
 	free(text);
-	assert_int_equal(np_render_explain(&plan, "nobody", NP_FORMAT_TABLE, &none, &err),
+	assert_int_equal(np_render_explain(&plan, "nobody", NP_FORMAT_TABLE, NULL, &none, &err),
 			 -(int)NP_E_NOT_FOUND);
 	assert_string_equal(none, "sentinel");
 }

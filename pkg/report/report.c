@@ -15,12 +15,12 @@ static const char *const status_names[NP_PROBE_STATUS_MAX] = {
 	[NP_PROBE_UNKNOWN] = "unknown",
 };
 
-const char *np_report_status_name(enum np_probe_status s)
+static const char *status_name(enum np_probe_status s)
 {
 	return (unsigned)s < NP_PROBE_STATUS_MAX ? status_names[s] : "unknown";
 }
 
-const char *np_report_verdict_name(enum np_verdict v)
+static const char *verdict_name(enum np_verdict v)
 {
 	if (v == NP_VERDICT_UNKNOWN)
 		return "unknown";
@@ -177,8 +177,8 @@ json_t *np_report_gpu_tree(const struct np_seen_gpu *gpu)
 static json_t *check_tree(const struct np_probe *check)
 {
 	json_t *tree = json_pack("{s:s, s:s, s:s, s:o}", "id", check->id, "status",
-				 np_report_status_name(check->status), "message", check->message,
-				 "cure", text_or_null(check->cure));
+				 status_name(check->status), "message", check->message, "cure",
+				 text_or_null(check->cure));
 
 	if (tree && check->where &&
 	    json_object_set_new(tree, "where", json_string(check->where)) < 0) {
@@ -246,14 +246,14 @@ void np_report_write_probes(FILE *out, const struct np_report *r, bool wide)
 	for (size_t i = 0; i < r->n_probes; i++) {
 		const struct np_probe *check = &r->probes[i];
 
-		fprintf(out, "%-8s %-20s %s\n", np_report_status_name(check->status), check->id,
+		fprintf(out, "%-8s %-20s %s\n", status_name(check->status), check->id,
 			check->message);
 		if (check->cure)
 			fprintf(out, "%-8s %-20s   remedy: %s\n", "", "", check->cure);
 		if (check->where && (wide || check->status != NP_PROBE_PASS))
 			fprintf(out, "%-8s %-20s   found in: %s\n", "", "", check->where);
 	}
-	fprintf(out, "\nresult: %s\n", np_report_verdict_name(r->pass));
+	fprintf(out, "\nresult: %s\n", verdict_name(r->pass));
 }
 
 /* Failures first, then what decides and is not known, then warnings. */
@@ -269,7 +269,7 @@ static void write_brief(FILE *out, const struct np_report *r)
 			if (check->status != order[k] ||
 			    (check->status == NP_PROBE_UNKNOWN && !check->decides))
 				continue;
-			fprintf(out, "%s %s: %s\n", np_report_status_name(check->status), check->id,
+			fprintf(out, "%s %s: %s\n", status_name(check->status), check->id,
 				check->message);
 			if (check->cure)
 				fprintf(out, "  remedy: %s\n", check->cure);
@@ -286,7 +286,7 @@ int np_report_brief(const struct np_report *r, const char *what, size_t max, cha
 
 	if (!out)
 		return np_fail_nomem(err);
-	fprintf(out, "%s: %s\n", what, np_report_verdict_name(r->pass));
+	fprintf(out, "%s: %s\n", what, verdict_name(r->pass));
 	write_brief(out, r);
 	if (fclose(out) == EOF)
 		return np_fail_nomem(err);

@@ -233,69 +233,41 @@ static int put(struct edit *e, struct np_err *err)
 	return e->is_done ? 0 : update(e, err);
 }
 
-enum patch_type { PATCH_MERGE, PATCH_JSON, PATCH_UNKNOWN };
-
-static enum patch_type patch_type(const struct call *c)
+/* No other patch is implemented here, since nothing sends one. */
+static bool is_merge_patch(const struct call *c)
 {
-	static const struct {
-		const char *name;
-		enum patch_type type;
-	} rows[] = {
-		{ "application/json-patch+json", PATCH_JSON },
-		{ "application/merge-patch+json", PATCH_MERGE },
-	};
+	static const char type[] = "application/merge-patch+json";
 	const char *given = np_serve_header(c->req, "Content-Type");
 	size_t size = given ? strcspn(given, "; ") : 0;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (size == strlen(rows[i].name) && strncmp(given, rows[i].name, size) == 0)
-			return rows[i].type;
-	return PATCH_UNKNOWN;
+	return size == strlen(type) && strncmp(given, type, size) == 0;
 }
 
 /* Says what Go's decoder does about a patch that is none; NULL for a good one. */
-static const char *find_patch_error(const struct decoded *d, enum patch_type type, char *buf,
-				    size_t size)
+static const char *find_patch_error(const struct decoded *d, char *buf, size_t size)
 {
 	if (!d->json)
 		snprintf(buf, size, "error decoding patch: %s", d->error);
 	else if (json_is_null(d->json))
 		snprintf(buf, size, "Invalid JSON Patch");
-	else if (type == PATCH_MERGE && !json_is_object(d->json))
+	else if (!json_is_object(d->json))
 		snprintf(buf, size,
 			 "error decoding patch: json: cannot unmarshal %s into Go value of type "
 			 "map[string]interface {}",
-			 sim_json_kind(d->json));
-	else if (type == PATCH_JSON && !json_is_array(d->json))
-		snprintf(buf, size,
-			 "error decoding patch: json: cannot unmarshal %s into Go value of type "
-			 "jsonpatch.Patch",
 			 sim_json_kind(d->json));
 	else
 		return NULL;
 	return buf;
 }
 
-static int apply_patch(struct edit *e, enum patch_type type, struct np_err *err)
+static int apply_patch(struct edit *e, struct np_err *err)
 {
 	json_auto_t *shown = sim_as_version(e->old, e->call->route.version);
 	json_auto_t *whole = shown ? json_deep_copy(shown) : NULL;
-	json_auto_t *merged = NULL;
-	int done = 1;
+	json_auto_t *merged = whole ? sim_merge_patch(whole, e->body.json) : NULL;
 
-	if (!whole)
+	if (!merged)
 		return np_fail_nomem(err);
-	if (type == PATCH_JSON)
-		done = sim_json_patch(whole, e->body.json, &merged, err);
-	else
-		merged = sim_merge_patch(whole, e->body.json);
-	if (done < 0 || (done > 0 && !merged))
-		return np_fail_nomem(err);
-	if (done == 0 || !json_is_object(merged)) {
-		e->is_done = true;
-		return sim_refuse(e->call, err, 422, "Invalid", NULL,
-				  "the server rejected our request due to an error in our request");
-	}
 	/* Deep, since a merge shares what it leaves with the stored object. */
 	e->object = json_deep_copy(merged);
 	return e->object ? update(e, err) : np_fail_nomem(err);
@@ -303,10 +275,9 @@ static int apply_patch(struct edit *e, enum patch_type type, struct np_err *err)
 
 static int patch(struct edit *e, struct np_err *err)
 {
-	enum patch_type type = patch_type(e->call);
 	char text[256];
 
-	if (type == PATCH_UNKNOWN)
+	if (!is_merge_patch(e->call))
 		return sim_refuse(
 			e->call, err, 415, "UnsupportedMediaType", NULL,
 			"the body of the request was in an unknown format - accepted media "
@@ -314,9 +285,9 @@ static int patch(struct edit *e, struct np_err *err)
 			"application/merge-patch+json, application/apply-patch+yaml");
 	if (sim_decode_json(e->call->req->body, e->call->req->body_size, &e->body, err) < 0)
 		return np_err_ret(err);
-	if (find_patch_error(&e->body, type, text, sizeof(text)))
+	if (find_patch_error(&e->body, text, sizeof(text)))
 		return sim_refuse(e->call, err, 400, "BadRequest", NULL, "%s", text);
-	return apply_patch(e, type, err);
+	return apply_patch(e, err);
 }
 
 /* Seen on Kubernetes 1.34: the UID is looked at first. Returns 1 where a condition fails. */

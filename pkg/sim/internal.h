@@ -262,8 +262,6 @@ int sim_managed_fields_update(json_t *old, json_t *object, const struct writer *
 
 /* Returns the target (may be NULL) as an RFC 7386 patch leaves it; NULL: no memory. */
 json_t *sim_merge_patch(json_t *target, json_t *patch);
-/* Applies RFC 6902 operations: 1, or 0 where they cannot be applied. */
-int sim_json_patch(json_t *target, json_t *ops, json_t **ret, struct np_err *err);
 
 /* --- the resources -------------------------------------------------------------------------- */
 
@@ -285,15 +283,6 @@ bool sim_has_namespace(const struct np_sim *sim, const char *name);
 
 /* Returns the object as the version in the path shows it; NULL: no memory. */
 json_t *sim_as_version(json_t *object, const char *version);
-/* Tells whether the request's labelSelector and fieldSelector take the object. */
-struct selector {
-	char *name; /* metadata.name; NULL: any */
-	char *ns;
-	json_t *labels; /* of [key, value or null, wanted] */
-};
-int sim_selector_read(struct call *c, struct selector *ret, bool *ret_refused, struct np_err *err);
-void sim_selector_done(struct selector *s);
-bool sim_selector_takes(const struct selector *s, const json_t *object);
 
 /* Answers as if nothing went wrong. */
 int sim_answer_call(struct call *c, struct np_err *err);

@@ -15,133 +15,28 @@ enum {
 	WATCH_GRACE_MS = 30000,
 };
 
-/* --- selectors ------------------------------------------------------------------------------ */
-
-void sim_selector_done(struct selector *s)
+/* Nothing that runs against this server selects, and to ignore a selector would list too much. */
+static bool has_selector(const struct call *c)
 {
-	free(s->name);
-	free(s->ns);
-	json_decref(s->labels);
+	return sim_param(c, "labelSelector") || sim_param(c, "fieldSelector");
 }
 
-/* One term: "a=b", "a==b", "a!=b", "a" or "!a"; 0 where it is another. */
-static int add_label_term(json_t *labels, char *term)
+static int refuse_selector(struct call *c, struct np_err *err)
 {
-	char *at = strchr(term, '='), *value = at;
-	bool wanted = true;
-	json_t *row;
-
-	if (strpbrk(term, " ()"))
-		return 0;
-	if (at) {
-		value = at + (at[1] == '=' ? 2 : 1);
-		wanted = at == term || at[-1] != '!';
-		at[wanted ? 0 : -1] = '\0';
-	} else if (*term == '!') {
-		wanted = false;
-		term++;
-	}
-	if (!*term)
-		return 0;
-	row = json_pack("[s, s?, b]", term, value, wanted);
-	return json_array_append_new(labels, row) < 0 ? -1 : 1;
+	return sim_refuse(c, err, 400, "BadRequest", NULL, "selectors are not supported here");
 }
 
-static int read_labels(struct call *c, struct selector *s, bool *ret_refused, struct np_err *err)
+/* `ns` is empty for all namespaces. */
+static bool is_in_namespace(const json_t *object, const char *ns)
 {
-	const char *given = sim_param(c, "labelSelector");
-	NP_AUTO(np_freep) char *text = given ? strdup(given) : NULL;
-	char *rest = text, *term;
+	const char *is = sim_meta_text(object, "namespace");
 
-	s->labels = json_array();
-	if (!s->labels || (given && !text))
-		return np_fail_nomem(err);
-	while ((term = strsep(&rest, ","))) {
-		int added = add_label_term(s->labels, term);
-
-		if (added < 0)
-			return np_fail_nomem(err);
-		if (added > 0)
-			continue;
-		*ret_refused = true;
-		return sim_refuse(
-			c, err, 400, "BadRequest", NULL,
-			"unable to parse requirement: '%s' is not supported here, key=value "
-			"is",
-			term);
-	}
-	return 0;
-}
-
-static int read_fields(struct call *c, struct selector *s, bool *ret_refused, struct np_err *err)
-{
-	const char *given = sim_param(c, "fieldSelector");
-	NP_AUTO(np_freep) char *text = given ? strdup(given) : NULL;
-	char *rest = text, *term;
-
-	if (given && !text)
-		return np_fail_nomem(err);
-	while ((term = strsep(&rest, ","))) {
-		char *value = term, *key = strsep(&value, "=");
-		bool is_name = strcmp(key, "metadata.name") == 0;
-		char **field = is_name ? &s->name : &s->ns;
-
-		if (!value || (!is_name && strcmp(key, "metadata.namespace") != 0)) {
-			*ret_refused = true;
-			return sim_refuse(c, err, 400, "BadRequest", NULL,
-					  "field label not supported: %s", key);
-		}
-		free(*field);
-		*field = strdup(value + (*value == '='));
-		if (!*field)
-			return np_fail_nomem(err);
-	}
-	return 0;
-}
-
-int sim_selector_read(struct call *c, struct selector *ret, bool *ret_refused, struct np_err *err)
-{
-	*ret_refused = false;
-	if (read_fields(c, ret, ret_refused, err) < 0)
-		return np_err_ret(err);
-	if (!*ret_refused && read_labels(c, ret, ret_refused, err) < 0)
-		return np_err_ret(err);
-	if (*ret_refused || !*c->route.ns)
-		return 0;
-	free(ret->ns);
-	ret->ns = strdup(c->route.ns);
-	return ret->ns ? 0 : np_fail_nomem(err);
-}
-
-static bool is_other(const char *wanted, const char *is)
-{
-	return wanted && (!is || strcmp(wanted, is) != 0);
-}
-
-bool sim_selector_takes(const struct selector *s, const json_t *object)
-{
-	json_t *labels = json_object_get(json_object_get(object, "metadata"), "labels");
-	const json_t *row;
-	size_t i;
-
-	if (is_other(s->name, sim_meta_text(object, "name")) ||
-	    is_other(s->ns, sim_meta_text(object, "namespace")))
-		return false;
-	json_array_foreach (s->labels, i, row) {
-		json_t *key = json_array_get(row, 0), *value = json_array_get(row, 1);
-		json_t *is = json_object_get(labels, json_string_value(key));
-		bool fits = is && (json_is_null(value) || json_equal(is, value));
-
-		if (fits != json_is_true(json_array_get(row, 2)))
-			return false;
-	}
-	return true;
+	return !*ns || (is && strcmp(is, ns) == 0);
 }
 
 /* --- lists ---------------------------------------------------------------------------------- */
 
 struct page {
-	struct selector selector;
 	uint64_t limit; /* 0: all */
 	char *start; /* the key to go on from; NULL: the first */
 	uint64_t version;
@@ -152,7 +47,6 @@ struct page {
 
 static void page_done(struct page *p)
 {
-	sim_selector_done(&p->selector);
 	free(p->start);
 	json_decref(p->items);
 	free(p->last);
@@ -214,16 +108,16 @@ static int page_begin(struct call *c, struct page *p, bool *ret_refused, struct 
 		return sim_refuse(c, err, 400, "BadRequest", NULL,
 				  "strconv.ParseInt: parsing \"%s\": invalid syntax", limit);
 	}
-	if (sim_selector_read(c, &p->selector, ret_refused, err) < 0)
-		return np_err_ret(err);
-	if (*ret_refused || !token)
-		return 0;
-	return read_token(c, p, token, ret_refused, err);
+	if (has_selector(c)) {
+		*ret_refused = true;
+		return refuse_selector(c, err);
+	}
+	return token ? read_token(c, p, token, ret_refused, err) : 0;
 }
 
 static int page_add(struct call *c, struct page *p, const struct stored *object, struct np_err *err)
 {
-	if (!sim_selector_takes(&p->selector, object->json))
+	if (!is_in_namespace(object->json, c->route.ns))
 		return 0;
 	if (p->limit > 0 && json_array_size(p->items) >= p->limit) {
 		p->left++;
@@ -242,7 +136,6 @@ static json_t *list_meta(const struct page *p)
 	NP_AUTO(np_freep) char *text = NULL;
 	NP_AUTO(np_freep) char *token = NULL;
 	json_auto_t *meta = NULL;
-	bool has_selector = p->selector.name || json_array_size(p->selector.labels) > 0;
 
 	if (p->left > 0 &&
 	    asprintf(&text, "{\"v\":\"meta.k8s.io/v1\",\"rv\":%" PRIu64 ",\"start\":\"%s\\u0000\"}",
@@ -252,9 +145,8 @@ static json_t *list_meta(const struct page *p)
 	meta = json_pack("{s:s, s:o}", "continue", token ? token : "", "resourceVersion",
 			 json_sprintf("%" PRIu64, p->version));
 	if (!token || !meta ||
-	    (p->left > 0 && !has_selector &&
-	     json_object_set_new(meta, "remainingItemCount", json_integer((json_int_t)p->left)) <
-		     0))
+	    (p->left > 0 && json_object_set_new(meta, "remainingItemCount",
+						json_integer((json_int_t)p->left)) < 0))
 		return NULL;
 	return np_take(meta);
 }
@@ -284,7 +176,7 @@ int sim_answer_list(struct call *c, struct np_err *err)
 
 struct watch {
 	struct np_sim *sim;
-	struct selector selector;
+	char *ns; /* empty: all */
 	char *version; /* of the API */
 	uint64_t seen; /* changes up to this one were told */
 	time_t end;
@@ -297,7 +189,7 @@ static void free_watch(void *ctx)
 
 	if (!w)
 		return;
-	sim_selector_done(&w->selector);
+	free(w->ns);
 	free(w->version);
 	free(w->first);
 	free(w);
@@ -346,7 +238,7 @@ static int add_changes(struct watch *w, char **text)
 		if (c->version <= w->seen)
 			continue;
 		w->seen = c->version;
-		if (sim_selector_takes(&w->selector, c->object) &&
+		if (is_in_namespace(c->object, w->ns) &&
 		    add_line(text, c->type, c->object, w->version) < 0)
 			return -1;
 	}
@@ -389,26 +281,25 @@ static int add_standing(struct watch *w, struct np_err *err)
 
 	w->seen = s->version;
 	for (size_t i = 0; i < s->n; i++)
-		if (sim_selector_takes(&w->selector, s->items[i].json) &&
+		if (is_in_namespace(s->items[i].json, w->ns) &&
 		    add_line(&w->first, "ADDED", s->items[i].json, w->version) < 0)
 			return np_fail_nomem(err);
 	return 0;
 }
 
-static int fill_watch(struct call *c, struct watch *w, bool *ret_refused, struct np_err *err)
+static int fill_watch(struct call *c, struct watch *w, struct np_err *err)
 {
 	uint64_t seconds = query_number(c, "timeoutSeconds", WATCH_S_MAX);
 
 	w->sim = c->sim;
+	w->ns = strdup(c->route.ns);
 	w->version = strdup(c->route.version);
 	w->end = time(NULL) + (time_t)(seconds > 0 ? seconds : WATCH_S_DEFAULT);
 	w->seen = query_number(c, "resourceVersion", UINT64_MAX);
 	c->reply->deadline_ms = (seconds > 0 ? seconds : WATCH_S_DEFAULT) * 1000 + WATCH_GRACE_MS;
-	if (!w->version)
+	if (!w->ns || !w->version)
 		return np_fail_nomem(err);
-	if (sim_selector_read(c, &w->selector, ret_refused, err) < 0)
-		return np_err_ret(err);
-	return *ret_refused || w->seen > 0 ? 0 : add_standing(w, err);
+	return w->seen > 0 ? 0 : add_standing(w, err);
 }
 
 static void free_watchp(struct watch **w)
@@ -419,12 +310,13 @@ static void free_watchp(struct watch **w)
 int sim_answer_watch(struct call *c, struct np_err *err)
 {
 	NP_AUTO(free_watchp) struct watch *w = calloc(1, sizeof(*w));
-	bool is_refused = false;
 
 	if (!w)
 		return np_fail_nomem(err);
-	if (fill_watch(c, w, &is_refused, err) < 0 || is_refused)
-		return is_refused ? 0 : np_err_ret(err);
+	if (has_selector(c))
+		return refuse_selector(c, err);
+	if (fill_watch(c, w, err) < 0)
+		return np_err_ret(err);
 	c->reply->status = 200;
 	c->reply->stream =
 		(struct np_serve_stream){ next_lines, free_watch, np_take(w), WATCH_EVERY_MS };

@@ -55,7 +55,7 @@ static void expect_each_allocation_may_fail(const char *method, const char *targ
 static void test_sim__each_allocation_may_fail(void **state)
 {
 	(void)state;
-	expect_each_allocation_may_fail("GET", ML "?labelSelector=a%3Db&limit=1", NULL);
+	expect_each_allocation_may_fail("GET", ML "?limit=1", NULL);
 	expect_each_allocation_may_fail("POST", VMS, VM("a"));
 	expect_each_allocation_may_fail("GET", VMS, NULL);
 	expect_each_allocation_may_fail("POST", ML,

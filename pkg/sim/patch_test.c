@@ -31,25 +31,6 @@ static void test_sim__merge_patches_follow_the_rfc(void **state)
 	run_cases("pkg/sim/testdata/cases/merge-patch.txt", describe_merge_patch);
 }
 
-static char *describe_json_patch(const char *input)
-{
-	json_auto_t *target = read_json_line(&input);
-	json_auto_t *ops = read_json_line(&input);
-	json_auto_t *result = NULL;
-	struct np_err err = NP_ERR_INIT;
-
-	if (sim_json_patch(target, ops, &result, &err) == 1)
-		return json_dumps(result, JSON_SORT_KEYS | JSON_ENCODE_ANY | JSON_COMPACT);
-	assert_null(result);
-	return strdup("cannot be applied");
-}
-
-static void test_sim__json_patches_follow_the_rfc(void **state)
-{
-	(void)state;
-	run_cases("pkg/sim/testdata/cases/json-patch.txt", describe_json_patch);
-}
-
 static void test_sim__patch_without_a_change_is_not_a_write(void **state)
 {
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
@@ -140,7 +121,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sim__merge_patches_follow_the_rfc),
-		cmocka_unit_test(test_sim__json_patches_follow_the_rfc),
 		cmocka_unit_test(test_sim__patch_without_a_change_is_not_a_write),
 		cmocka_unit_test(test_sim__generation_counts_only_changes_of_the_spec),
 		cmocka_unit_test(test_sim__nulls_of_a_config_spec_are_kept),

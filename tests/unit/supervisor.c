@@ -10,8 +10,8 @@
 
 #include <cmocka.h>
 
-#include "nodeprep/err.h"
 #include "nodeprep/doc.h"
+#include "nodeprep/err.h"
 
 /* A request that the test makes itself, without the network. */
 struct direct {
