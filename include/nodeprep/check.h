@@ -82,13 +82,13 @@ struct np_check_findings {
 	struct np_check_finding *items;
 };
 
-struct check_member;
+struct np_check_member;
 
 /* Texts in the order in which they were added, each once. Private to check. */
 struct np_check_set {
 	struct np_map map;
 	size_t n;
-	struct check_member **members;
+	struct np_check_member **members;
 };
 
 struct np_check_inventory {

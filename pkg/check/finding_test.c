@@ -133,7 +133,7 @@ static void test_finding__messages_are_utf8(void **state)
 static void test_finding__sets_keep_the_order(void **state)
 {
 	NP_AUTO(check_set_done) struct np_check_set set = { 0 };
-	const struct check_member *found = NULL;
+	const struct np_check_member *found = NULL;
 	struct np_err err = NP_ERR_INIT;
 
 	(void)state;

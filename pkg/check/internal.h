@@ -20,7 +20,7 @@
 
 /* --- set.c ----------------------------------------------------------------------------------------- */
 
-struct check_member {
+struct np_check_member {
 	struct np_map_entry entry; /* its key is owned */
 	size_t value;
 };
@@ -31,7 +31,7 @@ int check_set_add(struct np_check_set *s, size_t value, struct np_err *err, cons
 
 /* Sets *ret to the member "head\ntail", or to NULL. */
 int check_set_find(const struct np_check_set *s, const char *head, const char *tail,
-		   const struct check_member **ret, struct np_err *err);
+		   const struct np_check_member **ret, struct np_err *err);
 void check_set_done(struct np_check_set *s);
 
 /* Returns `items` with room for one more behind the `n` that are there; NULL where memory runs out. */

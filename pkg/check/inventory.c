@@ -112,7 +112,7 @@ static const char *kind_of(const json_t *object)
 }
 
 static int find_wanted(const struct np_check_inventory *inv, const json_t *object, const char *ns,
-		       const struct check_member **ret, struct np_err *err)
+		       const struct np_check_member **ret, struct np_err *err)
 {
 	const char *class = check_vm_class_name(object);
 
@@ -125,7 +125,7 @@ int np_check_inventory_add(struct np_check_inventory *inv, const json_t *object,
 {
 	const char *kind = kind_of(object), *name = np_json_meta_text(object, "name");
 	const char *ns = np_json_meta_text(object, "namespace");
-	const struct check_member *wanted = NULL;
+	const struct np_check_member *wanted = NULL;
 	bool is_vm = kind && strcmp(kind, CHECK_VM_KIND) == 0;
 	int fresh;
 

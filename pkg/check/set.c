@@ -9,7 +9,7 @@ void *check_room(void *items, size_t n, size_t size)
 	return (n & (n - 1)) == 0 ? reallocarray(items, n == 0 ? 1 : 2 * n, size) : items;
 }
 
-static void member_freep(struct check_member **m)
+static void member_freep(struct np_check_member **m)
 {
 	if (*m)
 		free((*m)->entry.key);
@@ -19,8 +19,9 @@ static void member_freep(struct check_member **m)
 /* Appends a member; takes the key. */
 static int append(struct np_check_set *s, char **key, size_t value, struct np_err *err)
 {
-	NP_AUTO(member_freep) struct check_member *m = calloc(1, sizeof(*m));
-	struct check_member **members = check_room(s->members, s->n, sizeof(struct check_member *));
+	NP_AUTO(member_freep) struct np_check_member *m = calloc(1, sizeof(*m));
+	struct np_check_member **members =
+		check_room(s->members, s->n, sizeof(struct np_check_member *));
 
 	if (members)
 		s->members = members;
@@ -37,7 +38,7 @@ static int append(struct np_check_set *s, char **key, size_t value, struct np_er
 int check_set_add(struct np_check_set *s, size_t value, struct np_err *err, const char *fmt, ...)
 {
 	NP_AUTO(np_freep) char *key = NULL;
-	struct check_member *m;
+	struct np_check_member *m;
 	va_list ap;
 	int n;
 
@@ -48,7 +49,7 @@ int check_set_add(struct np_check_set *s, size_t value, struct np_err *err, cons
 		key = NULL;
 		return np_fail_nomem(err);
 	}
-	m = (struct check_member *)np_map_find(&s->map, key);
+	m = (struct np_check_member *)np_map_find(&s->map, key);
 	if (!m)
 		return append(s, &key, value, err);
 	m->value = value;
@@ -56,7 +57,7 @@ int check_set_add(struct np_check_set *s, size_t value, struct np_err *err, cons
 }
 
 int check_set_find(const struct np_check_set *s, const char *head, const char *tail,
-		   const struct check_member **ret, struct np_err *err)
+		   const struct np_check_member **ret, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *key = NULL;
 
@@ -64,7 +65,7 @@ int check_set_find(const struct np_check_set *s, const char *head, const char *t
 		key = NULL;
 		return np_fail_nomem(err);
 	}
-	*ret = (const struct check_member *)np_map_find(&s->map, key);
+	*ret = (const struct np_check_member *)np_map_find(&s->map, key);
 	return 0;
 }
 
