@@ -483,7 +483,7 @@ def test_record__invalid_is_told_and_never_written_from(
 ):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
-    wait_reason(server, pools_ns, "ClassRight")
+    wait_reason(server, pools_ns, "Configured")
     patch_class(server, pools_ns, {"metadata": {"annotations": {"nodeprep.dev/managed": record}}})
     pool = wait_reason(server, pools_ns, "InvalidRecord")
     ready = conditions(pool)["Ready"]
