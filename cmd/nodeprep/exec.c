@@ -310,19 +310,21 @@ static int exec_check(struct exec *e, struct np_err *err)
 	return np_cni_drift(&a.plan, &e->details, err);
 }
 
-/* --- leaving --------------------------------------------------------------------------------- */
+/* --- release --------------------------------------------------------------------------------- */
 
-static bool is_mine(void *ctx, const char *holder)
+static bool is_mine(void *ctx, const char *id, const char *holder)
 {
 	const struct exec *e = ctx;
 
+	(void)id;
 	return strcmp(holder, e->holder) == 0;
 }
 
-static bool is_stale(void *ctx, const char *holder)
+static bool is_stale(void *ctx, const char *id, const char *holder)
 {
 	const struct exec *e = ctx;
 
+	(void)id;
 	return np_cni_is_stale(&e->config, holder);
 }
 
@@ -354,27 +356,7 @@ static const char **list_namespaces(const struct exec *e, const char *first, siz
 	return names;
 }
 
-/* Where the pools are not known, what holds a class may be in any namespace that can be read. */
-static int leave(struct exec *e, struct np_release_options *o, bool all, struct np_release *ret,
-		 struct np_err *err)
-{
-	NP_AUTO(np_freep) const char **names = NULL;
-	struct np_err why = NP_ERR_INIT;
-
-	if (all && np_sync_release(e->kube, o, ret, &why) == 0)
-		return 0;
-	if (all && why.code != NP_E_FORBIDDEN) {
-		*err = why;
-		return np_err_ret(err);
-	}
-	names = list_namespaces(e, np_kube_namespace(e->kube), &o->n_namespaces);
-	if (!names)
-		return np_fail_nomem(err);
-	o->namespaces = names;
-	return np_sync_release(e->kube, o, ret, err);
-}
-
-static void log_leave(const struct np_release *l)
+static void log_release(const struct np_release *l)
 {
 	for (size_t i = 0; i < l->warnings.n; i++)
 		log_format("warning", "%s: %s", l->warnings.items[i].code,
@@ -390,7 +372,7 @@ static void log_leave(const struct np_release *l)
 	}
 }
 
-static int check_leave(struct exec *e, const struct np_release *l, struct np_err *err)
+static int check_release(struct exec *e, const struct np_release *l, struct np_err *err)
 {
 	enum np_code code = np_sync_release_code(l);
 
@@ -400,33 +382,38 @@ static int check_leave(struct exec *e, const struct np_release *l, struct np_err
 }
 
 /* The specification wants DEL to go through: pools that cannot be read any more are no obstacle. */
-static int exec_leave(struct exec *e, np_holder_fn *leaves, struct np_err *err)
+static int exec_release(struct exec *e, np_release_fn *releases, struct np_err *err)
 {
 	NP_AUTO(np_sync_release_done) struct np_release l = { 0 };
+	NP_AUTO(np_freep) const char **names = NULL;
 	struct np_err why = NP_ERR_INIT;
-	struct np_release_options o = { .catalogue = e->catalogue,
-					.releases = leaves,
-					.ctx = e,
-					.dry_run = e->config.dry_run,
-					.in = &e->input };
-	bool is_unknown = !np_cni_has_pools(&e->config);
+	struct np_release_scope scope = { .catalogue = e->catalogue,
+					  .releases = releases,
+					  .ctx = e,
+					  .dry_run = e->config.dry_run,
+					  .all_namespaces = !np_cni_has_pools(&e->config) };
 
-	if (!is_unknown && load_pools(e, &why) < 0) {
+	if (!scope.all_namespaces && load_pools(e, &why) < 0) {
 		log_format("warning", "the pools cannot be read, so every class is looked at: %s",
 			   why.text);
-		is_unknown = true;
+		scope.all_namespaces = true;
 	}
-	if (is_unknown)
-		o.in = NULL;
-	if (connect_api(e, err) < 0 || leave(e, &o, is_unknown, &l, err) < 0)
+	scope.in = scope.all_namespaces ? NULL : &e->input;
+	if (connect_api(e, err) < 0)
 		return np_err_ret(err);
-	log_leave(&l);
-	return check_leave(e, &l, err);
+	names = list_namespaces(e, np_kube_namespace(e->kube), &scope.n_namespaces);
+	if (!names)
+		return np_fail_nomem(err);
+	scope.namespaces = names;
+	if (np_sync_release(e->kube, &scope, &l, err) < 0)
+		return np_err_ret(err);
+	log_release(&l);
+	return check_release(e, &l, err);
 }
 
 static int exec_del(struct exec *e, struct np_err *err)
 {
-	return exec_leave(e, is_mine, err);
+	return exec_release(e, is_mine, err);
 }
 
 static int exec_gc(struct exec *e, struct np_err *err)
@@ -435,7 +422,7 @@ static int exec_gc(struct exec *e, struct np_err *err)
 		log_line("info", "no list of valid attachments: nothing is dropped");
 		return 0;
 	}
-	return exec_leave(e, is_stale, err);
+	return exec_release(e, is_stale, err);
 }
 
 /* The namespaces of the pools' classes. */

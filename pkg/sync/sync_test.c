@@ -325,10 +325,11 @@ struct sync {
 	bool touches_spec;
 };
 
-static bool is_gone(void *ctx, const char *id)
+static bool is_gone(void *ctx, const char *id, const char *holder)
 {
 	const struct sync *sync = ctx;
 
+	assert_string_equal(holder, "controller");
 	return sync->released && strcmp(id, sync->released) == 0;
 }
 
@@ -493,15 +494,17 @@ static void test_sync__a_conflict_is_planned_again(void **state)
 
 /* --- release ---------------------------------------------------------------------------------- */
 
-static bool is_apply(void *ctx, const char *holder)
+static bool is_apply(void *ctx, const char *id, const char *holder)
 {
 	(void)ctx;
+	(void)id;
 	return strcmp(holder, "apply") == 0;
 }
 
-static bool is_nobody(void *ctx, const char *holder)
+static bool is_nobody(void *ctx, const char *id, const char *holder)
 {
 	(void)ctx;
+	(void)id;
 	(void)holder;
 	return false;
 }
@@ -511,7 +514,7 @@ static void test_release__every_class_of_the_holder_is_found(void **state)
 	static const char *const ml[] = { "ml" };
 	struct session x;
 	struct np_release l = { 0 };
-	struct np_release_options o = { .releases = is_nobody };
+	struct np_release_scope o = { .releases = is_nobody };
 
 	(void)state;
 	open_session(&x, TWO, TWO_POOLS);
@@ -555,7 +558,7 @@ static void test_release__without_listing_the_named_classes_are_read(void **stat
 		"\"fault\": \"concurrent-write\", \"count\": 1}]";
 	struct session x;
 	struct np_release l = { 0 };
-	struct np_release_options o = { .releases = is_apply };
+	struct np_release_scope o = { .releases = is_apply };
 
 	(void)state;
 	open_session(&x, TWO, TWO_POOLS);
