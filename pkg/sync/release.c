@@ -135,7 +135,7 @@ static int get_one(struct search *s, const struct np_pool *pool, struct np_err *
 
 static bool is_in(const struct np_pool *pool, const char *ns)
 {
-	if (!pool->vm_class || np_pool_is_placeholder(pool->vm_class) ||
+	if (!pool->vm_class || !pool->ns || np_pool_is_placeholder(pool->vm_class) ||
 	    np_pool_is_placeholder(pool->ns))
 		return false;
 	return !ns || strcmp(pool->ns, ns) == 0;
