@@ -234,7 +234,7 @@ static int read_class(struct round *x, const json_t *object, struct np_err *err)
 		return np_err_ret(err);
 	if (np_vmclass_read(x->doc, np_doc_root(x->doc), one->plan.catalogue, &x->class, err) < 0)
 		return np_err_ret(err);
-	if (x->class->record_error.code == NP_OK)
+	if (x->class->record_error.code == NP_OK || one->plan.discard_record)
 		return 0;
 	/* No pool is to blame, and none is released by mistake. */
 	*err = x->class->record_error;
