@@ -36,8 +36,8 @@ static void test_fetch__an_error_fails_the_fetch(void **state)
 		enum np_code code;
 	} rows[] = {
 		{ "*/virtualmachineclasses/a", 403, NP_E_FORBIDDEN },
-		{ "*/virtualmachineclasses/a", 401, NP_E_FORBIDDEN },
-		{ "/apis", 403, NP_E_FORBIDDEN },
+		{ "*/virtualmachineclasses/a", 401, NP_E_REFUSED },
+		{ "/apis/vmoperator.vmware.com", 403, NP_E_FORBIDDEN },
 		{ "*/virtualmachineclasses/a", 503, NP_E_RETRY },
 	};
 
