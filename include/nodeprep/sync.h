@@ -124,15 +124,17 @@ const char *np_sync_result_name(enum np_sync_result result);
 /* Returns the plan's tree with each class's result, resourceVersion, attempts and error. */
 json_t *np_sync_tree(const struct np_sync *a);
 
-/* Who leaves, and where they are looked for. */
-struct np_release_options {
+/* Which registrations are released, and where they are searched for. */
+struct np_release_scope {
 	const struct np_catalogue *catalogue;
-	np_holder_fn *releases;
+	np_release_fn *releases;
 	void *ctx;
 	bool dry_run; /* nothing is sent */
+	bool all_namespaces; /* list in all; where that is forbidden, in `namespaces` */
 	size_t n_namespaces;
-	const char *const *namespaces; /* which are listed; none: all of them */
-	const struct np_input *in; /* whose classes are read by name where listing is forbidden */
+	const char *const *namespaces; /* ignored where classes have none; empty: all */
+	const struct np_input
+		*in; /* pools whose classes are read where listing is forbidden; or NULL */
 };
 
 struct np_release_class {
@@ -146,21 +148,24 @@ struct np_release_class {
 
 struct np_release {
 	size_t n;
-	struct np_release_class *classes; /* those that were held */
+	struct np_release_class *classes; /* those with such a registration */
 	struct np_warnings warnings;
 };
 
 /*
- * Finds every class that a leaving holder holds, be it named by a pool or not, and lets them leave: the
- * pool with its last holder, what nodeprep wrote with the last pool. A class that is gone is no error,
- * nor is an API without classes.
+ * Releases such registrations of every class in the scope, whether a pool names it or not.
+ *
+ * Forbidden  where listing is forbidden, be it in one namespace of several, the classes that `in` names
+ *            there are read instead, with a warning; without `in` that is NP_E_FORBIDDEN.
+ * Records    an invalid record fails a class that `in` names, and is a warning of any other class.
+ * Gone       a class that is deleted meanwhile is no error; without the API there is only a warning.
  */
-int np_sync_release(struct np_kube *k, const struct np_release_options *o, struct np_release *ret,
+int np_sync_release(struct np_kube *k, const struct np_release_scope *scope, struct np_release *ret,
 		    struct np_err *err);
-void np_sync_release_done(struct np_release *l);
+void np_sync_release_done(struct np_release *release);
 
 /* Returns the worst code among the classes. */
-enum np_code np_sync_release_code(const struct np_release *l);
+enum np_code np_sync_release_code(const struct np_release *release);
 
 /*
  * Asks the server (SelfSubjectAccessReview) whether the user may read and patch classes in each of the
@@ -201,8 +206,8 @@ struct np_class_sync {
 	const json_t *object; /* borrowed: the class as it was just read; NULL: it is read first */
 	enum np_dry_run dry_run;
 	bool strict; /* one invalid pool fails the class */
-	/* Tells whether a pool that the holder registered, and is not among `pools`, leaves; NULL: none. */
-	bool (*releases)(void *ctx, const char *id);
+	/* Asked about each registration of the holder whose pool is not among `pools`; NULL: all stay. */
+	np_release_fn *releases;
 	/* Asked before each PATCH; false: it is not made. NULL: all are. */
 	bool (*may_write)(void *ctx, const struct np_class_sync_change *change);
 	void *ctx; /* of both */
@@ -213,7 +218,7 @@ struct np_class_sync_result {
 	bool vetoed; /* may_write() said no; then `result` is NP_SYNC_UNCHANGED */
 	bool found;
 	unsigned attempts; /* PATCH requests that were made */
-	size_t n_released; /* pools that left with the last change */
+	size_t n_released; /* pools that the last change releases */
 	json_t *object; /* the class as it is now, without its namespace; NULL where not found */
 	json_t *planned_from; /* the class as it was planned from last; NULL where not found */
 	struct np_err error; /* what is wrong with the class; NP_OK */

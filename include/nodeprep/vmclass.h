@@ -142,6 +142,7 @@ struct np_change {
 	const char
 		*firmware; /* what it will carry; NULL: none. Borrowed from the class or constant */
 	char *reservation; /* requests.memory it will carry; NULL: none */
+	size_t n_released; /* registrations that it releases */
 	struct np_warnings warnings;
 };
 
@@ -154,13 +155,27 @@ void np_vmclass_change_done(struct np_change *change);
 int np_vmclass_change_add(struct np_change *change, const char *path, json_t *from, json_t *to,
 			  const char *reason);
 
+/* --- release --------------------------------------------------------------------------------- */
+
+/* Tells whether the holder's registration of the pool is released. */
+typedef bool np_release_fn(void *ctx, const char *pool_id, const char *holder);
+
 /*
- * Sets *ret to the change that lets `want`'s members leave for `want`'s holder. With the last pool
- * everything goes back to what stood before; what somebody else changed since stays, and is noted
- * ("changed-since"), as do devices without which VMs would lose their GPUs ("devices-kept").
+ * Sets *ret to the change that releases the registrations that `releases` picks; it is asked once about
+ * each one. A pool goes with its last holder. With the last pool the original values are restored: what
+ * another writer changed since stays, with a warning ("changed-since"), as do devices without which VMs
+ * would lose their GPUs ("devices-kept"). The patch is {} where nothing is released.
  */
+int np_vmclass_release(const struct np_vmclass *c, np_release_fn *releases, void *ctx,
+		       struct np_change *ret, struct np_err *err);
+
+/* Releases the registrations of `want`'s members by `want`'s holder; or discards the record. */
 int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired *want,
 		      struct np_change *ret, struct np_err *err);
+
+/* Tells whether a registration of the object would be released: 1, 0, or < 0 where its record is invalid. */
+int np_vmclass_is_held(const json_t *object, np_release_fn *releases, void *ctx,
+		       struct np_err *err);
 
 /* --- the record ------------------------------------------------------------------------------ */
 
@@ -187,19 +202,6 @@ bool np_vmclass_record_has_changes(const json_t *record);
 
 /* Tells whether both register the same pools, with the same needs and holders. */
 bool np_vmclass_record_same_pools(const json_t *a, const json_t *b);
-
-/* Tells whether the holder is to leave. */
-typedef bool np_holder_fn(void *ctx, const char *holder);
-
-/* Tells by an object's record whether any of them holds it: 1, 0, or < 0 where it is not valid. */
-int np_vmclass_is_held(const json_t *object, np_holder_fn *releases, void *ctx, struct np_err *err);
-
-/*
- * As np_vmclass_revert(), but for whomever `leaves` picks among those who hold the class, and out of
- * whatever pools they hold it for. The patch is {} where there are none.
- */
-int np_vmclass_release(const struct np_vmclass *c, np_holder_fn *releases, void *ctx,
-		       struct np_change *ret, struct np_err *err);
 
 /* Returns a deep copy of the object with the patch applied as RFC 7386 says; NULL: no memory. */
 json_t *np_vmclass_patched(const json_t *object, const json_t *patch);

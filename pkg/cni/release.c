@@ -3,38 +3,20 @@
 
 #include <string.h>
 
-static bool is_mine(void *ctx, const char *holder)
+static bool is_mine(void *ctx, const char *id, const char *holder)
 {
 	const struct cni_session *s = ctx;
 
+	(void)id;
 	return strcmp(holder, s->holder) == 0;
 }
 
-static bool is_stale(void *ctx, const char *holder)
+static bool is_stale(void *ctx, const char *id, const char *holder)
 {
 	const struct cni_session *s = ctx;
 
+	(void)id;
 	return np_cni_is_stale(&s->config, holder);
-}
-
-/* Where the pools are not known, any namespace that can be read may have a class of this attachment. */
-static int search(struct cni_session *s, struct np_release_options *o, bool all,
-		  struct np_release *ret, struct np_err *err)
-{
-	NP_AUTO(np_freep) const char **names = NULL;
-	struct np_err why = NP_ERR_INIT;
-
-	if (all && np_sync_release(s->kube, o, ret, &why) == 0)
-		return 0;
-	if (all && why.code != NP_E_FORBIDDEN) {
-		*err = why;
-		return np_err_ret(err);
-	}
-	names = cni_list_namespaces(s, np_kube_namespace(s->kube), &o->n_namespaces);
-	if (!names)
-		return np_fail_nomem(err);
-	o->namespaces = names;
-	return np_sync_release(s->kube, o, ret, err);
 }
 
 static void log_released(const struct cni_session *s, const struct np_release *l)
@@ -75,17 +57,25 @@ static bool knows_pools(struct cni_session *s)
 	return false;
 }
 
-static int release(struct cni_session *s, np_holder_fn *releases, struct np_err *err)
+static int release(struct cni_session *s, np_release_fn *releases, struct np_err *err)
 {
 	NP_AUTO(np_sync_release_done) struct np_release l = { 0 };
+	NP_AUTO(np_freep) const char **names = NULL;
 	bool knows = knows_pools(s);
-	struct np_release_options o = { .catalogue = s->catalogue,
-					.releases = releases,
-					.ctx = s,
-					.dry_run = s->config.dry_run,
-					.in = knows ? &s->input : NULL };
+	struct np_release_scope scope = { .catalogue = s->catalogue,
+					  .releases = releases,
+					  .ctx = s,
+					  .dry_run = s->config.dry_run,
+					  .all_namespaces = !knows,
+					  .in = knows ? &s->input : NULL };
 
-	if (cni_connect(s, err) < 0 || search(s, &o, !knows, &l, err) < 0)
+	if (cni_connect(s, err) < 0)
+		return np_err_ret(err);
+	names = cni_list_namespaces(s, np_kube_namespace(s->kube), &scope.n_namespaces);
+	if (!names)
+		return np_fail_nomem(err);
+	scope.namespaces = names;
+	if (np_sync_release(s->kube, &scope, &l, err) < 0)
 		return np_err_ret(err);
 	log_released(s, &l);
 	return check_released(s, &l, err);

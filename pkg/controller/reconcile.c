@@ -148,11 +148,12 @@ static size_t find_pool(const struct np_input *in, const struct reconcile_owner 
 
 /* --- the class ------------------------------------------------------------------------------- */
 
-static bool releases(void *ctx, const char *id)
+static bool releases(void *ctx, const char *id, const char *holder)
 {
 	struct reconcile *j = ctx;
 	bool may_exist;
 
+	(void)holder;
 	if (!controller_store_is_own_id(j->c, j->ns, id))
 		return false;
 	pthread_mutex_lock(&j->c->lock);

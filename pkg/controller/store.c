@@ -406,7 +406,7 @@ static int link_classes(struct np_controller *c, struct owner *s, struct np_err 
 	return name ? link_class(c, s, name, err) : 0;
 }
 
-/* Lets the source leave its classes; they are looked at again. */
+/* Removes the source from its classes, which are then looked at again. */
 static void unlink_classes(struct np_controller *c, struct owner *s)
 {
 	struct np_err err = NP_ERR_INIT;

@@ -26,14 +26,11 @@ struct lifecycle {
 	struct np_kube *kube;
 	struct np_err worst; /* what befell some class; the first of its kind */
 	struct np_err refused; /* what the Cluster itself says cannot be */
-	struct np_err
-		unread; /* a record that is not valid, of a class that the Cluster does not name */
-	json_t *named; /* {class: true} of the Cluster's own pools; NULL: not read yet */
+	struct np_err unread; /* an invalid record of a class that the Cluster does not name */
 };
 
 static void lifecycle_done(struct lifecycle *l)
 {
-	json_decref(l->named);
 	np_doc_unref(l->doc);
 	np_kube_free(l->kube);
 }
@@ -89,21 +86,25 @@ static void note_failure(struct lifecycle *l, const struct np_err *why)
 		l->worst = *why;
 }
 
-static void note_class(struct lifecycle *l, const struct np_plan_class *c,
-		       const struct np_sync_outcome *result)
+static void note_class(struct lifecycle *l, const char *ns, const char *name,
+		       const struct np_err *error)
 {
-	struct np_err why = result->error;
-	struct np_hook_answer *a = l->out->answer;
+	struct np_err why = *error;
 
-	a->classes += result->result == NP_SYNC_PATCHED;
-	if (result->attempts > 1)
-		a->conflicts += result->attempts - 1;
 	if (why.code == NP_OK)
 		return;
-	a->conflicts += why.code == NP_E_CONFLICT;
-	np_wrap(&why, "VirtualMachineClass '%s%s%s'", c->ns ? c->ns : "", c->ns ? "/" : "",
-		c->name);
+	l->out->answer->conflicts += why.code == NP_E_CONFLICT;
+	np_wrap(&why, "VirtualMachineClass '%s%s%s'", ns ? ns : "", ns ? "/" : "", name);
 	note_failure(l, &why);
+}
+
+static void count_class(struct lifecycle *l, enum np_sync_result result, unsigned attempts)
+{
+	struct np_hook_answer *a = l->out->answer;
+
+	a->classes += result == NP_SYNC_PATCHED;
+	if (attempts > 1)
+		a->conflicts += attempts - 1;
 }
 
 static int note_results(struct lifecycle *l, const struct np_sync *a, struct np_err *err)
@@ -123,20 +124,23 @@ static int note_results(struct lifecycle *l, const struct np_sync *a, struct np_
 			np_doc_name(l->doc));
 		note_failure(l, &why);
 	}
-	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
-		note_class(l, &a->plan.classes[i], &a->classes[i]);
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++) {
+		const struct np_plan_class *c = &a->plan.classes[i];
+
+		count_class(l, a->classes[i].result, a->classes[i].attempts);
+		note_class(l, c->ns, c->name, &a->classes[i].error);
+	}
 	return 0;
 }
 
-static int apply(struct lifecycle *l, struct np_input *in, bool revert, struct np_err *err)
+static int apply(struct lifecycle *l, struct np_input *in, struct np_err *err)
 {
 	NP_AUTO(np_sync_done) struct np_sync a = { .classes = NULL };
 	struct np_sync_options o = { .dry_run = NP_DRY_RUN_NONE };
 
 	o.plan.catalogue = l->out->o->catalogue;
 	o.plan.holder = l->holder;
-	o.plan.revert = revert;
-	if (!l->kube && hook_connect(&l->left, &l->kube, err) < 0)
+	if (hook_connect(&l->left, &l->kube, err) < 0)
 		return np_err_ret(err);
 	if (np_sync_run(l->kube, in, &o, &a, err) < 0)
 		return np_err_ret(err);
@@ -164,170 +168,91 @@ static int check_without_classes(struct lifecycle *l, const struct np_input *in,
 	return plan.n_errors > 0 ? refuse(l, &plan.errors[0], err) : 0;
 }
 
-/* Patches the classes of the Cluster's own pools, or lets the pools leave them. */
-static int apply_cluster(struct lifecycle *l, bool revert, struct np_err *err)
+/* Reads the Cluster's own pools, as far as they can be read; what cannot is kept as refused. */
+static int read_pools(struct lifecycle *l, struct np_input *in, struct np_err *err)
 {
-	NP_AUTO(np_pool_input_done) struct np_input in = { .n_pools = 0 };
 	struct np_err why = NP_ERR_INIT;
 
-	if (np_pool_input_add(&in, l->out->o->catalogue, l->doc, &why) < 0 ||
-	    (in.n_pools > 0 && np_pool_input_finish(&in, &why) < 0))
+	if (np_pool_input_add(in, l->out->o->catalogue, l->doc, &why) < 0 ||
+	    (in->n_pools > 0 && np_pool_input_finish(in, &why) < 0))
 		return refuse(l, &why, err);
-	if (np_pool_input_needs_classes(&in))
-		return apply(l, &in, revert, err);
-	return revert ? 0 : check_without_classes(l, &in, err);
+	return 0;
 }
 
-/* --- leaving ---------------------------------------------------------------------------------- */
+/* Patches the classes of the Cluster's own pools. */
+static int apply_cluster(struct lifecycle *l, struct np_err *err)
+{
+	NP_AUTO(np_pool_input_done) struct np_input in = { .n_pools = 0 };
 
-/* Returns the pool's name where the id is of the cluster; NULL. */
-static const char *pool_of_cluster(const struct lifecycle *l, const char *id)
+	if (read_pools(l, &in, err) < 0)
+		return np_err_ret(err);
+	if (l->refused.code != NP_OK)
+		return 0;
+	return np_pool_input_needs_classes(&in) ? apply(l, &in, err)
+						: check_without_classes(l, &in, err);
+}
+
+/* --- release ---------------------------------------------------------------------------------- */
+
+/* Tells whether the pool's id is of the cluster. */
+static bool is_of_cluster(const struct lifecycle *l, const char *id)
 {
 	size_t ns = strlen(l->ns), name = strlen(l->name);
 
-	if (strncmp(id, l->ns, ns) != 0 || id[ns] != '/' ||
-	    strncmp(id + ns + 1, l->name, name) != 0 || id[ns + 1 + name] != '/')
-		return NULL;
-	return id + ns + name + 2;
+	return strncmp(id, l->ns, ns) == 0 && id[ns] == '/' &&
+	       strncmp(id + ns + 1, l->name, name) == 0 && id[ns + 1 + name] == '/';
 }
 
-static const char *name_of(const json_t *class)
+/* A pool may be gone from the topology, or from its class: what the record says of it counts. */
+static bool is_own(void *ctx, const char *id, const char *holder)
 {
-	const char *name =
-		json_string_value(json_object_get(json_object_get(class, "metadata"), "name"));
+	const struct lifecycle *l = ctx;
 
-	return name ? name : "";
+	return strcmp(holder, l->holder) == 0 && is_of_cluster(l, id);
 }
 
-/* Collects the classes that the Cluster's own pools use; a Cluster that cannot be read names none. */
-static int read_named(struct lifecycle *l, struct np_err *err)
+/* Returns the message of the first such warning; NULL where there is none. */
+static const char *find_warning(const struct np_release *release, enum np_warning_id warning)
+{
+	for (size_t i = 0; i < release->warnings.n; i++)
+		if (release->warnings.items[i].warning == warning)
+			return release->warnings.items[i].message;
+	return NULL;
+}
+
+static void note_release(struct lifecycle *l, const struct np_release *release)
+{
+	const char *unread = find_warning(release, NP_WARNING_INVALID_RECORD);
+
+	if (unread)
+		np_fail(&l->unread, NP_E_RECORD, "%s", unread);
+	/* What the Cluster says matters only where its pools alone say which classes there are. */
+	if (!find_warning(release, NP_WARNING_LIST_FORBIDDEN))
+		l->refused = (struct np_err)NP_ERR_INIT;
+	for (size_t i = 0; i < release->n; i++) {
+		const struct np_release_class *c = &release->classes[i];
+
+		count_class(l, c->result, c->attempts);
+		note_class(l, c->ns, c->name, &c->error);
+	}
+}
+
+static int release_cluster(struct lifecycle *l, struct np_err *err)
 {
 	NP_AUTO(np_pool_input_done) struct np_input in = { .n_pools = 0 };
-	struct np_err why = NP_ERR_INIT;
+	NP_AUTO(np_sync_release_done) struct np_release release = { 0 };
+	const struct np_release_scope scope = { .catalogue = l->out->o->catalogue,
+						.releases = is_own,
+						.ctx = l,
+						.namespaces = &l->ns,
+						.n_namespaces = 1,
+						.in = &in };
 
-	if (l->named)
-		return 0;
-	l->named = json_object();
-	if (!l->named || (np_pool_input_add(&in, l->out->o->catalogue, l->doc, &why) < 0 &&
-			  why.code == NP_E_NOMEM))
-		return np_fail_nomem(err);
-	for (size_t i = 0; i < in.n_pools; i++)
-		if (in.pools[i].vm_class &&
-		    json_object_set_new(l->named, in.pools[i].vm_class, json_true()) < 0)
-			return np_fail_nomem(err);
+	if (read_pools(l, &in, err) < 0 || hook_connect(&l->left, &l->kube, err) < 0 ||
+	    np_sync_release(l->kube, &scope, &release, err) < 0)
+		return np_err_ret(err);
+	note_release(l, &release);
 	return 0;
-}
-
-/* A class that the Cluster uses fails the hook; any other is told, and holds up no Cluster. */
-static int note_invalid(struct lifecycle *l, const json_t *class, struct np_err *why,
-			struct np_err *err)
-{
-	if (read_named(l, err) < 0)
-		return np_err_ret(err);
-	np_wrap(why, "VirtualMachineClass '%s/%s'", l->ns, name_of(class));
-	if (json_object_get(l->named, name_of(class)))
-		note_failure(l, why);
-	else if (l->unread.code == NP_OK)
-		l->unread = *why;
-	return 0;
-}
-
-/* The pools of a class that are the Cluster's, gathered while its record is walked. */
-struct release {
-	struct lifecycle *l;
-	const char *class;
-	struct np_input in;
-	struct np_err *err;
-};
-
-static void release_done(struct release *r)
-{
-	np_pool_input_done(&r->in);
-}
-
-static bool gather_pool(void *ctx, const char *id, const char *holder)
-{
-	struct release *r = ctx;
-	const struct lifecycle *l = r->l;
-	const struct np_topology_pool t = { .ns = l->ns,
-					    .cluster = l->name,
-					    .name = pool_of_cluster(l, id),
-					    .vm_class = r->class };
-
-	if (!t.name || strcmp(holder, l->holder) != 0)
-		return true;
-	return np_pool_input_add_topology(&r->in, l->out->o->catalogue, l->doc, &t, r->err) >= 0;
-}
-
-/* A pool may have left the topology, or its class: what the record says of it counts. */
-static int release_class(struct lifecycle *l, json_t *class, struct np_err *err)
-{
-	NP_AUTO(release_done) struct release r = { .l = l, .class = name_of(class), .err = err };
-	json_auto_t *record = NULL;
-	struct np_err why = NP_ERR_INIT;
-
-	if (np_vmclass_record_read(class, &record, &why) < 0)
-		return why.code == NP_E_NOMEM ? np_fail_nomem(err)
-					      : note_invalid(l, class, &why, err);
-	if (!np_vmclass_record_each(record, gather_pool, &r))
-		return np_err_ret(err);
-	if (r.in.n_pools == 0)
-		return 0;
-	return np_pool_input_finish(&r.in, err) < 0 ? np_err_ret(err) : apply(l, &r.in, true, err);
-}
-
-struct class_list {
-	json_t *items;
-};
-
-static int keep_class(void *ctx, json_t *class, struct np_err *err)
-{
-	struct class_list *list = ctx;
-	const json_t *metadata = json_object_get(class, "metadata");
-
-	if (!json_object_get(json_object_get(metadata, "annotations"), NP_MANAGED_ANNOTATION))
-		return 0;
-	return json_array_append(list->items, class) < 0 ? np_fail_nomem(err) : 0;
-}
-
-/* Lists first and writes then: the connection serves one at a time. */
-static int leave_classes(struct lifecycle *l, const struct np_kube_resource *resource,
-			 struct np_err *err)
-{
-	json_auto_t *items = json_array();
-	struct class_list list = { items };
-	json_t *class;
-	size_t i;
-
-	if (!items)
-		return np_fail_nomem(err);
-	if (np_kube_list(l->kube, resource, resource->namespaced ? l->ns : NULL, 0, keep_class,
-			 &list, err) < 0)
-		return np_err_ret(err);
-	json_array_foreach (items, i, class)
-		if (release_class(l, class, err) < 0)
-			return np_err_ret(err);
-	return 0;
-}
-
-static int leave(struct lifecycle *l, struct np_err *err)
-{
-	struct np_kube_resource resource;
-	struct np_err why = NP_ERR_INIT;
-
-	if (np_kube_discover(l->kube, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &resource, &why) < 0) {
-		/* Without classes there is nothing to put back. */
-		if (why.code == NP_E_NOT_FOUND)
-			return 0;
-		*err = why;
-		return np_err_ret(err);
-	}
-	if (leave_classes(l, &resource, &why) == 0)
-		return 0;
-	if (why.code == NP_E_FORBIDDEN) /* without the right to list, what the topology names */
-		return apply_cluster(l, true, err);
-	*err = why;
-	return np_err_ret(err);
 }
 
 /* --- the hooks -------------------------------------------------------------------------------- */
@@ -348,9 +273,8 @@ static int run(struct lifecycle *l, const struct request *r, struct np_err *err)
 		return np_err_ret(err);
 	spent = now_ms() - began;
 	l->left.timeout_ms -= spent < l->left.timeout_ms ? spent : l->left.timeout_ms;
-	if (l->out->kind != NP_HOOK_BEFORE_CLUSTER_DELETE)
-		return apply_cluster(l, false, err);
-	return hook_connect(&l->left, &l->kube, err) < 0 ? np_err_ret(err) : leave(l, err);
+	return l->out->kind == NP_HOOK_BEFORE_CLUSTER_DELETE ? release_cluster(l, err)
+							     : apply_cluster(l, err);
 }
 
 /* The call comes again, and its message is told until then. */

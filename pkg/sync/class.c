@@ -29,7 +29,7 @@ void np_sync_class_done(struct np_class_sync_result *r)
 	*r = (struct np_class_sync_result){ 0 };
 }
 
-/* --- pools that leave ------------------------------------------------------------------------ */
+/* --- pools that are released ----------------------------------------------------------------- */
 
 /* Returns {id: true} of the pools that use the class. */
 static json_t *ids_of(const struct np_input *pools)
@@ -45,42 +45,42 @@ static json_t *ids_of(const struct np_input *pools)
 	return json_incref(ids);
 }
 
-/* Fills in the registered pools of the holder that are to leave; `members` has room for all. */
-static size_t find_leaving(const struct np_class_sync *one, const struct np_vmclass *c,
-			   const json_t *ids, struct np_member *members)
-{
-	size_t n = 0;
-	const char *id;
-	json_t *entry;
+/* A class's own pools, and whom to ask about the others. */
+struct own_pools {
+	const struct np_class_sync *one;
+	const json_t *ids;
+};
 
-	json_object_foreach (json_object_get(c->managed, "pools"), id, entry)
-		if (np_vmclass_record_is_held(c->managed, id, one->plan.holder) &&
-		    !json_object_get(ids, id) && one->releases(one->ctx, id))
-			members[n++] = (struct np_member){ .id = id };
-	return n;
+static bool is_released(void *ctx, const char *id, const char *holder)
+{
+	const struct own_pools *own = ctx;
+	const struct np_class_sync *one = own->one;
+
+	return strcmp(holder, one->plan.holder) == 0 && !json_object_get(own->ids, id) &&
+	       one->releases(one->ctx, id, holder);
 }
 
-/* Sets *ret to the class as it is once those that are gone have left. */
-static int let_leave(const struct np_class_sync *one, const struct np_vmclass *c,
-		     struct np_class_sync_result *r, json_t **ret, struct np_err *err)
+/* Sets *ret to the class as it is once the pools that are gone are released. */
+static int release_pools(const struct np_class_sync *one, const struct np_vmclass *c,
+			 struct np_class_sync_result *r, json_t **ret, struct np_err *err)
 {
-	json_auto_t *ids = ids_of(one->pools);
-	size_t most = json_object_size(json_object_get(c->managed, "pools"));
-	NP_AUTO(np_freep) struct np_member *members = calloc(most + 1, sizeof(*members));
+	json_auto_t *ids = NULL;
+	struct own_pools own = { .one = one };
 	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
-	struct np_class_desired want = { .holder = one->plan.holder, .members = members };
 
-	if (!ids || !members)
-		return np_fail_nomem(err);
-	if (one->releases)
-		want.n_members = find_leaving(one, c, ids, members);
-	r->n_released = want.n_members;
-	if (want.n_members == 0) {
-		*ret = np_json_ref(c->node.json);
+	r->n_released = 0;
+	*ret = np_json_ref(c->node.json);
+	if (!one->releases || !c->managed)
 		return 0;
-	}
-	if (np_vmclass_revert(c, &want, &change, err) < 0)
+	own.ids = ids = ids_of(one->pools);
+	if (!ids)
+		return np_fail_nomem(err);
+	if (np_vmclass_release(c, is_released, &own, &change, err) < 0)
 		return np_err_ret(err);
+	r->n_released = change.n_released;
+	if (change.n_released == 0)
+		return 0;
+	json_decref(*ret);
 	*ret = np_vmclass_patched(c->node.json, change.patch);
 	return *ret ? 0 : np_fail_nomem(err);
 }
@@ -246,17 +246,18 @@ static int read_class(struct round *x, const json_t *object, struct np_err *err)
 static int plan_round(struct round *x, const json_t *object, struct np_err *err)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
-	json_auto_t *left = NULL, *target = NULL;
+	json_auto_t *released = NULL, *target = NULL;
 	const json_t *change;
 
 	round_done(x);
-	if (read_class(x, object, err) < 0 || let_leave(x->one, x->class, x->r, &left, err) < 0)
+	if (read_class(x, object, err) < 0 ||
+	    release_pools(x->one, x->class, x->r, &released, err) < 0)
 		return np_err_ret(err);
-	if (np_doc_new_take(np_doc_name(x->doc), json_incref(left), &doc, err) < 0 ||
+	if (np_doc_new_take(np_doc_name(x->doc), json_incref(released), &doc, err) < 0 ||
 	    plan_pools(x->one, doc, x->r, err) < 0 || check_plan(x->r, err) < 0)
 		return np_err_ret(err);
 	change = x->r->sound.n_pools > 0 ? x->r->plan.classes[0].change.patch : NULL;
-	target = change ? np_vmclass_patched(left, change) : json_incref(left);
+	target = change ? np_vmclass_patched(released, change) : json_incref(released);
 	x->patch = target ? np_vmclass_difference(x->class->node.json, target) : NULL;
 	return x->patch ? 0 : np_fail_nomem(err);
 }

@@ -4,7 +4,7 @@
 
 /*
  * internal - what the files of sync share: class.c brings one class to its desired state, batch.c does so for
- * the plan of a whole input, release.c releases registrations; fetch.c reads classes, send.c writes one.
+ * the plan of a whole input, release.c releases registrations; fetch.c reads classes.
  */
 
 #include "nodeprep/err.h"

@@ -9,6 +9,9 @@
 #include "nodeprep/json.h"
 #include "nodeprep/warnings.h"
 
+/* "NAMESPACE/NAME" of a class. */
+#define NAME_MAX_TEXT 600
+
 static void class_done(struct np_release_class *c)
 {
 	free(c->ns);
@@ -16,21 +19,21 @@ static void class_done(struct np_release_class *c)
 	np_warnings_done(&c->warnings);
 }
 
-void np_sync_release_done(struct np_release *l)
+void np_sync_release_done(struct np_release *release)
 {
-	for (size_t i = 0; i < l->n; i++)
-		class_done(&l->classes[i]);
-	free(l->classes);
-	np_warnings_done(&l->warnings);
-	*l = (struct np_release){ 0 };
+	for (size_t i = 0; i < release->n; i++)
+		class_done(&release->classes[i]);
+	free(release->classes);
+	np_warnings_done(&release->warnings);
+	*release = (struct np_release){ 0 };
 }
 
-enum np_code np_sync_release_code(const struct np_release *l)
+enum np_code np_sync_release_code(const struct np_release *release)
 {
 	enum np_code worst = NP_OK;
 
-	for (size_t i = 0; i < l->n; i++) {
-		enum np_code code = l->classes[i].error.code;
+	for (size_t i = 0; i < release->n; i++) {
+		enum np_code code = release->classes[i].error.code;
 
 		if (np_code_exit_status(code) > np_code_exit_status(worst))
 			worst = code;
@@ -38,18 +41,31 @@ enum np_code np_sync_release_code(const struct np_release *l)
 	return worst;
 }
 
-/* A search under way: what is held is kept until all is found, for a list's pages grow old. */
+/* --- search ---------------------------------------------------------------------------------- */
+
+/* A search under way: classes are kept until all are found, for a list's pages grow old. */
 struct search {
 	struct np_kube *k;
-	const struct np_release_options *o;
+	const struct np_release_scope *scope;
 	struct np_kube_resource resource;
+	json_t *seen; /* {"NAMESPACE/NAME": true} */
 	json_t *held; /* list of objects */
-	struct np_warnings *notes;
+	struct np_warnings *warnings;
 };
 
 static void search_done(struct search *s)
 {
+	json_decref(s->seen);
 	json_decref(s->held);
+}
+
+/* Writes the class's "NAMESPACE/NAME". */
+static void write_name(const json_t *object, char *buf, size_t size)
+{
+	const char *ns = np_json_meta_text(object, "namespace"),
+		   *name = np_json_meta_text(object, "name");
+
+	snprintf(buf, size, "%s%s%s", ns ? ns : "", ns ? "/" : "", name ? name : "");
 }
 
 static bool is_same(const char *a, const char *b)
@@ -60,8 +76,8 @@ static bool is_same(const char *a, const char *b)
 /* Tells whether one of the pools uses the class. */
 static bool is_named(const struct search *s, const char *ns, const char *name)
 {
-	for (size_t i = 0; s->o->in && i < s->o->in->n_pools; i++) {
-		const struct np_pool *p = &s->o->in->pools[i];
+	for (size_t i = 0; s->scope->in && i < s->scope->in->n_pools; i++) {
+		const struct np_pool *p = &s->scope->in->pools[i];
 
 		if (p->vm_class && name && strcmp(p->vm_class, name) == 0 && is_same(p->ns, ns))
 			return true;
@@ -69,31 +85,39 @@ static bool is_named(const struct search *s, const char *ns, const char *name)
 	return false;
 }
 
-/* A class that the pools use fails; any other is nobody's affair here, but is told. */
-static int note_invalid(struct search *s, json_t *object, const struct np_err *why,
+/* A class that the pools use fails; of any other class it is only a warning. */
+static int warn_invalid(struct search *s, json_t *object, const struct np_err *why,
 			struct np_err *err)
 {
-	const char *ns = np_json_meta_text(object, "namespace"),
-		   *name = np_json_meta_text(object, "name");
+	char name[NAME_MAX_TEXT];
 
-	if (is_named(s, ns, name))
+	if (is_named(s, np_json_meta_text(object, "namespace"), np_json_meta_text(object, "name")))
 		return json_array_append(s->held, object) < 0 ? np_fail_nomem(err) : 0;
-	return np_warnings_add(s->notes, err, NP_WARNING_INVALID_RECORD,
-			       "class '%s%s%s': whether this attachment holds it is unknown: %s",
-			       ns ? ns : "", ns ? "/" : "", name ? name : "", why->text);
+	write_name(object, name, sizeof(name));
+	return np_warnings_add(s->warnings, err, NP_WARNING_INVALID_RECORD,
+			       "VirtualMachineClass '%s': %s", name, why->text);
 }
 
+/* A list that starts over, or two pools of one class, show a class twice. */
 static int visit(void *ctx, json_t *object, struct np_err *err)
 {
 	struct search *s = ctx;
 	struct np_err why = NP_ERR_INIT;
-	int held = np_vmclass_is_held(object, s->o->releases, s->o->ctx, &why);
+	char name[NAME_MAX_TEXT];
+	int held;
 
-	if (held < 0 && why.code == NP_E_NOMEM)
+	write_name(object, name, sizeof(name));
+	if (json_object_get(s->seen, name))
+		return 0;
+	held = np_vmclass_is_held(object, s->scope->releases, s->scope->ctx, &why);
+	if (held == 0)
+		return 0;
+	if ((held < 0 && why.code == NP_E_NOMEM) ||
+	    json_object_set_new(s->seen, name, json_true()) < 0)
 		return np_fail_nomem(err);
 	if (held < 0)
-		return note_invalid(s, object, &why, err);
-	return held > 0 && json_array_append(s->held, object) < 0 ? np_fail_nomem(err) : 0;
+		return warn_invalid(s, object, &why, err);
+	return json_array_append(s->held, object) < 0 ? np_fail_nomem(err) : 0;
 }
 
 static int get_one(struct search *s, const struct np_pool *pool, struct np_err *err)
@@ -111,34 +135,28 @@ static int get_one(struct search *s, const struct np_pool *pool, struct np_err *
 
 static bool is_in(const struct np_pool *pool, const char *ns)
 {
-	if (!pool->vm_class || np_pool_is_placeholder(pool->vm_class) ||
+	if (!pool->vm_class || !pool->ns || np_pool_is_placeholder(pool->vm_class) ||
 	    np_pool_is_placeholder(pool->ns))
 		return false;
 	return !ns || strcmp(pool->ns, ns) == 0;
 }
 
-/* Without the right to list, only the classes that the pools name now can be looked at. */
+/* Reads the classes that the pools name in the namespace (NULL: any), which may not be listed. */
 static int get_named(struct search *s, const char *ns, const struct np_err *why, struct np_err *err)
 {
-	size_t n = 0;
+	const struct np_input *in = s->scope->in;
 
-	for (size_t i = 0; s->o->in && i < s->o->in->n_pools; i++) {
-		if (!is_in(&s->o->in->pools[i], ns))
-			continue;
-		n++;
-		if (get_one(s, &s->o->in->pools[i], err) < 0)
-			return np_err_ret(err);
-	}
-	/* Where the pools are known, and none is here, a look would have been for good measure. */
-	if (n == 0 && (!s->o->in || s->o->in->n_pools == 0)) {
+	if (!in) {
 		*err = *why;
 		return np_err_ret(err);
 	}
-	return np_warnings_add(s->notes, err, NP_WARNING_LIST_FORBIDDEN,
+	for (size_t i = 0; i < in->n_pools; i++)
+		if (is_in(&in->pools[i], ns) && get_one(s, &in->pools[i], err) < 0)
+			return np_err_ret(err);
+	return np_warnings_add(s->warnings, err, NP_WARNING_LIST_FORBIDDEN,
 			       "%s: only the classes that the pools name are looked at", why->text);
 }
 
-/* The same class may be handed out twice: the second time nobody holds it any more. */
 static int search_namespace(struct search *s, const char *ns, struct np_err *err)
 {
 	struct np_err why = NP_ERR_INIT;
@@ -151,14 +169,29 @@ static int search_namespace(struct search *s, const char *ns, struct np_err *err
 	return np_err_ret(err);
 }
 
-static int search_all(struct search *s, struct np_err *err)
+static int search_namespaces(struct search *s, struct np_err *err)
 {
-	if (!s->resource.namespaced || s->o->n_namespaces == 0)
-		return search_namespace(s, NULL, err);
-	for (size_t i = 0; i < s->o->n_namespaces; i++)
-		if (search_namespace(s, s->o->namespaces[i], err) < 0)
+	for (size_t i = 0; i < s->scope->n_namespaces; i++)
+		if (search_namespace(s, s->scope->namespaces[i], err) < 0)
 			return np_err_ret(err);
 	return 0;
+}
+
+static int search_all(struct search *s, struct np_err *err)
+{
+	bool has_namespaces = s->resource.namespaced && s->scope->n_namespaces > 0;
+	struct np_err why = NP_ERR_INIT;
+
+	if (!has_namespaces)
+		return search_namespace(s, NULL, err);
+	if (!s->scope->all_namespaces)
+		return search_namespaces(s, err);
+	if (np_kube_list(s->k, &s->resource, NULL, 0, visit, s, &why) == 0)
+		return 0;
+	if (why.code == NP_E_FORBIDDEN)
+		return search_namespaces(s, err);
+	*err = why;
+	return np_err_ret(err);
 }
 
 /* --- one class ------------------------------------------------------------------------------- */
@@ -175,9 +208,9 @@ static int make_change(const struct search *s, const json_t *object, struct np_c
 
 	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", ns ? ns : "", name ? name : "");
 	if (np_doc_new_take(label, np_json_ref(object), &doc, err) < 0 ||
-	    np_vmclass_read(doc, np_doc_root(doc), s->o->catalogue, &c, err) < 0)
+	    np_vmclass_read(doc, np_doc_root(doc), s->scope->catalogue, &c, err) < 0)
 		return np_err_ret(err);
-	return np_vmclass_release(c, s->o->releases, s->o->ctx, ret, err);
+	return np_vmclass_release(c, s->scope->releases, s->scope->ctx, ret, err);
 }
 
 /* A class that is released, and what came of it. */
@@ -211,8 +244,8 @@ static int release_class(const struct search *s, const json_t *found,
 					    .object = found,
 					    .mutate = mutate,
 					    .ctx = &r,
-					    .dry_run = s->o->dry_run ? NP_DRY_RUN_CLIENT
-								     : NP_DRY_RUN_NONE };
+					    .dry_run = s->scope->dry_run ? NP_DRY_RUN_CLIENT
+									 : NP_DRY_RUN_NONE };
 	NP_AUTO(np_kube_updated_done) struct np_kube_updated done = { 0 };
 	struct np_err why = NP_ERR_INIT;
 	int failed = np_kube_update(s->k, &how, &done, &why);
@@ -235,16 +268,16 @@ static int name_class(struct np_release_class *c, const json_t *object, struct n
 	return (ns && !c->ns) || !c->name ? np_fail_nomem(err) : 0;
 }
 
-static int release_all(const struct search *s, struct np_release *l, struct np_err *err)
+static int release_all(const struct search *s, struct np_release *release, struct np_err *err)
 {
 	json_t *object;
 	size_t i;
 
-	l->classes = calloc(json_array_size(s->held) + 1, sizeof(*l->classes));
-	if (!l->classes)
+	release->classes = calloc(json_array_size(s->held) + 1, sizeof(*release->classes));
+	if (!release->classes)
 		return np_fail_nomem(err);
 	json_array_foreach (s->held, i, object) {
-		struct np_release_class *c = &l->classes[l->n++];
+		struct np_release_class *c = &release->classes[release->n++];
 
 		if (name_class(c, object, err) < 0)
 			return np_err_ret(err);
@@ -254,26 +287,36 @@ static int release_all(const struct search *s, struct np_release *l, struct np_e
 	return 0;
 }
 
-int np_sync_release(struct np_kube *k, const struct np_release_options *o, struct np_release *ret,
-		    struct np_err *err)
+/* Discovers the API: returns 0 with a warning where there is none. */
+static int discover(struct search *s, struct np_err *err)
 {
-	NP_AUTO(np_sync_release_done) struct np_release l = { 0 };
-	NP_AUTO(search_done) struct search s = { .k = k, .o = o, .held = json_array() };
 	struct np_err why = NP_ERR_INIT;
 
-	s.notes = &l.warnings;
-	if (!s.held)
+	if (np_kube_discover(s->k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &s->resource, &why) == 0)
+		return 1;
+	if (why.code == NP_E_NOT_FOUND)
+		return np_warnings_add(s->warnings, err, NP_WARNING_API_MISSING,
+				       "%s: there is nothing to release", why.text);
+	*err = why;
+	return np_err_ret(err);
+}
+
+int np_sync_release(struct np_kube *k, const struct np_release_scope *scope, struct np_release *ret,
+		    struct np_err *err)
+{
+	NP_AUTO(np_sync_release_done) struct np_release release = { 0 };
+	NP_AUTO(search_done)
+	struct search s = { .k = k, .scope = scope, .seen = json_object(), .held = json_array() };
+	int found;
+
+	s.warnings = &release.warnings;
+	if (!s.seen || !s.held)
 		return np_fail_nomem(err);
-	if (np_kube_discover(k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &s.resource, &why) < 0) {
-		if (why.code == NP_E_NOT_FOUND)
-			return np_warnings_add(&ret->warnings, err, NP_WARNING_API_MISSING,
-					       "%s: there is nothing to leave", why.text);
-		*err = why;
+	found = discover(&s, err);
+	if (found < 0 ||
+	    (found > 0 && (search_all(&s, err) < 0 || release_all(&s, &release, err) < 0)))
 		return np_err_ret(err);
-	}
-	if (search_all(&s, err) < 0 || release_all(&s, &l, err) < 0)
-		return np_err_ret(err);
-	*ret = l;
-	l = (struct np_release){ 0 };
+	*ret = release;
+	release = (struct np_release){ 0 };
 	return 0;
 }

@@ -5,7 +5,7 @@
 /*
  * internal - what the files of vmclass share: devices.c reads and carries devices, keys.c the two
  * MMIO keys of extraConfig, record.c reads the annotation, managed.c writes it, vmclass.c the class, change.c the patch,
- * revert.c the way back.
+ * revert.c releases registrations and restores the original values.
  */
 
 #include "nodeprep/err.h"
@@ -89,6 +89,9 @@ int vmclass_refuse_nulls(struct np_val list, const char *path, struct np_err *er
 int vmclass_record_check(const json_t *record, struct np_err *err);
 
 /* managed.c */
+
+/* Tells whether `want` names the pool. */
+bool vmclass_is_member(const struct np_class_desired *want, const char *id);
 
 /* Returns the largest registered need among pools that are not in `want`, and whose it is. */
 uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_desired *want,

@@ -6,7 +6,7 @@
 #include "nodeprep/doc.h"
 #include "nodeprep/json.h"
 
-static bool is_member(const struct np_class_desired *want, const char *id)
+bool vmclass_is_member(const struct np_class_desired *want, const char *id)
 {
 	for (size_t i = 0; i < want->n_members; i++)
 		if (strcmp(want->members[i].id, id) == 0)
@@ -24,7 +24,7 @@ uint64_t vmclass_managed_others(const json_t *managed, const struct np_class_des
 	json_object_foreach (json_object_get(managed, "pools"), id, entry) {
 		uint64_t need = (uint64_t)json_integer_value(json_object_get(entry, "mmioGB"));
 
-		if (!is_member(want, id) && need > most) {
+		if (!vmclass_is_member(want, id) && need > most) {
 			most = need;
 			*ret_id = id;
 		}
@@ -39,7 +39,7 @@ size_t vmclass_managed_count_others(const json_t *managed, const struct np_class
 	json_t *entry;
 
 	json_object_foreach (json_object_get(managed, "pools"), id, entry)
-		n += !is_member(want, id);
+		n += !vmclass_is_member(want, id);
 	return n;
 }
 

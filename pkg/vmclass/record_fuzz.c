@@ -129,9 +129,10 @@ static void expect_ours_alone(const json_t *before, const struct np_change *chan
 	expect(json_equal(a, b));
 }
 
-static bool everyone(void *ctx, const char *holder)
+static bool everyone(void *ctx, const char *id, const char *holder)
 {
 	(void)ctx;
+	(void)id;
 	(void)holder;
 	return true;
 }
@@ -154,7 +155,7 @@ static void try_release(const struct np_vmclass *c)
 		expect_ours_alone(c->node.json, &change);
 }
 
-/* As 'nodeprep revert' does: the first pool of the record leaves for its first holder. */
+/* As 'nodeprep revert' does: the first holder's registration of the record's first pool is released. */
 static void try_revert(const struct np_vmclass *c, bool discard)
 {
 	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };

@@ -260,21 +260,6 @@ static int undo_all(struct undo *u, struct np_err *err)
 	return 0;
 }
 
-/* Takes `holder` from the pool; the pool goes with its last holder. */
-static void leave_pool(json_t *pools, const char *id, const char *holder)
-{
-	json_t *holders = json_object_get(json_object_get(pools, id), "holders");
-
-	for (size_t i = json_array_size(holders); i-- > 0;) {
-		const char *name = json_string_value(json_array_get(holders, i));
-
-		if (name && strcmp(name, holder) == 0)
-			json_array_remove(holders, i);
-	}
-	if (holders && json_array_size(holders) == 0)
-		json_object_del(pools, id);
-}
-
 static int write_annotation(struct undo *u, const json_t *managed, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = np_json_text(managed, JSON_COMPACT | JSON_SORT_KEYS);
@@ -282,25 +267,6 @@ static int write_annotation(struct undo *u, const json_t *managed, struct np_err
 
 	if (!value || vmclass_patch_set(u->target, ANNOTATION, value) < 0)
 		return np_fail_nomem(err);
-	return 0;
-}
-
-static int undo_members(struct undo *u, const struct np_class_desired *want, struct np_err *err)
-{
-	json_auto_t *managed = json_deep_copy(u->c->managed);
-	json_t *pools = json_object_get(managed, "pools");
-
-	if (!managed)
-		return np_fail_nomem(err);
-	for (size_t i = 0; i < want->n_members; i++)
-		leave_pool(pools, want->members[i].id, want->holder);
-	if (json_equal(managed, u->c->managed))
-		return 0;
-	if (json_object_size(pools) > 0)
-		return write_annotation(u, managed, err);
-	if (undo_all(u, err) < 0)
-		return np_err_ret(err);
-	remove_path(u->target, ANNOTATION, "/metadata/annotations");
 	return 0;
 }
 
@@ -363,51 +329,165 @@ static int check_lists(const struct np_vmclass *c, const json_t *patch, struct n
 	return 0;
 }
 
-/* The class keeps its fields; who registered what is forgotten. */
-static int discard_record(struct undo *u, struct np_err *err)
+/* Fills in the change from the class to the target. */
+static int finish_change(struct undo *u, const char *reason, struct np_change *change,
+			 struct np_err *err)
 {
-	if (!vmclass_lookup(u->target, ANNOTATION))
-		return 0;
-	remove_path(u->target, ANNOTATION, "/metadata/annotations");
-	return np_warnings_add(u->notes, err, NP_WARNING_RECORD_DISCARDED,
-			       "the record is removed: the fields stay as they are, and the pools "
-			       "that were registered must register again");
+	json_decref(change->patch);
+	change->patch = np_vmclass_difference(u->c->node.json, u->target);
+	if (!change->patch)
+		return np_fail_nomem(err);
+	if (check_lists(u->c, change->patch, err) < 0)
+		return np_err_ret(err);
+	return add_items(change, u->c, u->target, reason, err);
 }
 
-static int undo_record(struct undo *u, const struct np_class_desired *want, struct np_err *err)
+/* --- release --------------------------------------------------------------------------------- */
+
+/* A walk over the registrations of a record. */
+struct walk {
+	np_release_fn *releases;
+	void *ctx;
+	const json_t *record;
+	json_t *left; /* the record without those that are released; NULL: none is */
+	size_t n; /* how many are released */
+};
+
+static void walk_done(struct walk *w)
 {
-	if (want->discard_record)
-		return want->n_members > 0 ? discard_record(u, err) : 0;
-	if (u->c->record_error.code != NP_OK && want->n_members > 0) {
-		*err = u->c->record_error;
+	json_decref(w->left);
+}
+
+/* Removes the holder from the pool, and the pool with its last holder. */
+static void drop_holder(json_t *pools, const char *id, const char *holder)
+{
+	json_t *holders = json_object_get(json_object_get(pools, id), "holders");
+
+	for (size_t i = json_array_size(holders); i-- > 0;)
+		if (strcmp(json_string_value(json_array_get(holders, i)), holder) == 0)
+			json_array_remove(holders, i);
+	if (json_array_size(holders) == 0)
+		json_object_del(pools, id);
+}
+
+static bool release_registration(void *ctx, const char *id, const char *holder)
+{
+	struct walk *w = ctx;
+
+	if (!w->releases(w->ctx, id, holder))
+		return true;
+	if (!w->left)
+		w->left = json_deep_copy(w->record);
+	if (!w->left)
+		return false;
+	drop_holder(json_object_get(w->left, "pools"), id, holder);
+	w->n++;
+	return true;
+}
+
+/* Writes the record that is left; with the last registration the original values are restored. */
+static int undo_registrations(struct undo *u, const json_t *left, struct np_err *err)
+{
+	if (json_object_size(json_object_get(left, "pools")) > 0)
+		return write_annotation(u, left, err);
+	if (undo_all(u, err) < 0)
+		return np_err_ret(err);
+	remove_path(u->target, ANNOTATION, "/metadata/annotations");
+	return 0;
+}
+
+int np_vmclass_release(const struct np_vmclass *c, np_release_fn *releases, void *ctx,
+		       struct np_change *ret, struct np_err *err)
+{
+	NP_AUTO(np_vmclass_change_done)
+	struct np_change change = { .patch = json_object(), .firmware = c->firmware };
+	NP_AUTO(walk_done)
+	struct walk w = { .releases = releases, .ctx = ctx, .record = c->managed };
+	json_auto_t *target = NULL;
+	struct undo u = { c, NULL, &change.warnings };
+
+	if (c->record_error.code != NP_OK) {
+		*err = c->record_error;
 		return np_err_ret(err);
 	}
-	return u->c->managed ? undo_members(u, want, err) : 0;
+	if (!change.patch || !np_vmclass_record_each(c->managed, release_registration, &w))
+		return np_fail_nomem(err);
+	change.n_released = w.n;
+	if (w.n > 0) {
+		u.target = target = json_deep_copy(c->node.json);
+		if (!target)
+			return np_fail_nomem(err);
+		if (undo_registrations(&u, w.left, err) < 0 ||
+		    finish_change(&u, "the pools are released", &change, err) < 0)
+			return np_err_ret(err);
+	}
+	*ret = change;
+	change = (struct np_change){ 0 };
+	return 0;
 }
 
-int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired *want,
-		      struct np_change *ret, struct np_err *err)
+static bool keeps(void *ctx, const char *id, const char *holder)
+{
+	const struct walk *w = ctx;
+
+	return !w->releases(w->ctx, id, holder);
+}
+
+int np_vmclass_is_held(const json_t *object, np_release_fn *releases, void *ctx, struct np_err *err)
+{
+	struct walk w = { .releases = releases, .ctx = ctx };
+	json_auto_t *record = NULL;
+
+	if (np_vmclass_record_read(object, &record, err) < 0)
+		return np_err_ret(err);
+	return !np_vmclass_record_each(record, keeps, &w);
+}
+
+/* --- the plan's revert ----------------------------------------------------------------------- */
+
+/* The class keeps its fields; its registrations are forgotten. */
+static int discard_record(const struct np_vmclass *c, struct np_change *ret, struct np_err *err)
 {
 	NP_AUTO(np_vmclass_change_done)
 	struct np_change change = { .patch = json_object(), .firmware = c->firmware };
 	json_auto_t *target = json_deep_copy(c->node.json);
 	struct undo u = { c, target, &change.warnings };
-	const char *reason = want->discard_record ? "the record is discarded" : "the pools leave";
 
 	if (!change.patch || !target)
 		return np_fail_nomem(err);
-	if (undo_record(&u, want, err) < 0)
-		return np_err_ret(err);
-	if (!json_equal(c->node.json, target)) {
-		json_decref(change.patch);
-		change.patch = np_vmclass_difference(c->node.json, target);
-		if (!change.patch)
-			return np_fail_nomem(err);
-		if (check_lists(c, change.patch, err) < 0 ||
-		    add_items(&change, c, target, reason, err) < 0)
+	if (vmclass_lookup(target, ANNOTATION)) {
+		remove_path(target, ANNOTATION, "/metadata/annotations");
+		if (np_warnings_add(
+			    u.notes, err, NP_WARNING_RECORD_DISCARDED,
+			    "the record is removed: the fields stay as they are, and the pools "
+			    "that were registered must register again") < 0 ||
+		    finish_change(&u, "the record is discarded", &change, err) < 0)
 			return np_err_ret(err);
 	}
 	*ret = change;
 	change = (struct np_change){ 0 };
+	return 0;
+}
+
+static bool is_reverted(void *ctx, const char *id, const char *holder)
+{
+	const struct np_class_desired *const *want = ctx;
+
+	return strcmp(holder, (*want)->holder) == 0 && vmclass_is_member(*want, id);
+}
+
+int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired *want,
+		      struct np_change *ret, struct np_err *err)
+{
+	struct np_change none = { .patch = NULL, .firmware = c->firmware };
+
+	if (want->n_members > 0)
+		return want->discard_record ? discard_record(c, ret, err)
+					    : np_vmclass_release(c, is_reverted, &want, ret, err);
+	/* Without pools not even an invalid record matters. */
+	none.patch = json_object();
+	if (!none.patch)
+		return np_fail_nomem(err);
+	*ret = none;
 	return 0;
 }

@@ -28,6 +28,34 @@ static const char *find_header(const void *ctx, const char *name)
 	return strcasecmp(name, "Content-Type") == 0 ? d->content_type : NULL;
 }
 
+/* Called with the lock held. */
+static int answer(struct supervisor *s, const struct np_serve_request *req,
+		  struct np_serve_reply *reply, struct np_err *err)
+{
+	if (!capi_handle(&s->capi, req, reply))
+		return np_sim_handle(s->sim, req, reply, err);
+	if (!s->is_direct)
+		json_array_append_new(
+			s->log, json_pack("{s:s, s:s}", "method", req->method, "path", req->path));
+	return 0;
+}
+
+void supervisor_serve_capi(struct supervisor *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->capi.objects = json_object();
+	pthread_mutex_unlock(&s->lock);
+}
+
+void supervisor_fail_capi(struct supervisor *s, const char *method, unsigned status, unsigned count)
+{
+	pthread_mutex_lock(&s->lock);
+	s->capi.fail_method = method;
+	s->capi.fail_status = status;
+	s->capi.fail_count = count;
+	pthread_mutex_unlock(&s->lock);
+}
+
 /* Returns the status; *ret (may be NULL) is the body as JSON, the caller's. */
 static unsigned request(struct supervisor *s, const char *method, const char *path,
 			const char *body, json_t **ret)
@@ -50,7 +78,7 @@ static unsigned request(struct supervisor *s, const char *method, const char *pa
 		 np_sim_token(s->sim, "admin"));
 	pthread_mutex_lock(&s->lock);
 	s->is_direct = true;
-	if (np_sim_handle(s->sim, &req, &reply, &err) < 0)
+	if (answer(s, &req, &reply, &err) < 0)
 		fail_msg("%s %s: %s", method, path, err.text);
 	s->is_direct = false;
 	pthread_mutex_unlock(&s->lock);
@@ -79,7 +107,7 @@ static int handle(void *ctx, const struct np_serve_request *req, struct np_serve
 	int r;
 
 	pthread_mutex_lock(&s->lock);
-	r = np_sim_handle(s->sim, req, reply, err);
+	r = answer(s, req, reply, err);
 	pthread_mutex_unlock(&s->lock);
 	return r;
 }
@@ -160,6 +188,7 @@ void supervisor_stop(struct supervisor *s)
 	np_serve_free(s->server);
 	np_sim_free(s->sim);
 	json_decref(s->log);
+	json_decref(s->capi.objects);
 	unlink(s->kubeconfig);
 	pthread_mutex_destroy(&s->lock);
 }

@@ -10,6 +10,8 @@
  * Errors     whatever goes wrong fails the test.
  */
 
+#include "capi.h"
+
 #include <jansson.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -29,6 +31,7 @@ struct supervisor {
 	char kubeconfig[64]; /* a file with a context for each user */
 	pthread_mutex_t lock; /* guards what follows */
 	json_t *log; /* list of objects, as nodeprep-sim logs them */
+	struct capi capi; /* beside the classes; off until supervisor_serve_capi() */
 	bool is_direct; /* the request under way is the test's own, and not logged */
 };
 
@@ -41,6 +44,13 @@ struct np_kube *supervisor_connect(struct supervisor *s, const char *user, uint6
 
 /* Replaces the faults by those of a JSON text, as nodeprep-sim(1) describes them. */
 void supervisor_faults(struct supervisor *s, const char *json);
+
+/* Serves Cluster API's MachineDeployments and VSphereMachineTemplates from here on. */
+void supervisor_serve_capi(struct supervisor *s);
+
+/* Answers the next `count` requests of a method for Cluster API's objects with the status. */
+void supervisor_fail_capi(struct supervisor *s, const char *method, unsigned status,
+			  unsigned count);
 
 /* Creates an object of YAML text at the API path of its collection. */
 void supervisor_create(struct supervisor *s, const char *path, const char *yaml);

@@ -55,7 +55,7 @@ static struct np_vmclass *read_take(json_t *object)
 }
 
 /* Returns the object after `holder` has registered the pool. */
-static json_t *join_take(json_t *object, const char *pool, const char *holder)
+static json_t *register_take(json_t *object, const char *pool, const char *holder)
 {
 	struct np_member member = { pool, true, 512 };
 	struct np_class_desired want = { .has_window = true,
@@ -78,34 +78,39 @@ static json_t *held_class(void)
 {
 	json_t *object = json_loads(plain, 0, NULL);
 
-	object = join_take(object, "ml/a", "cni/n/i/c1/e");
-	object = join_take(object, "ml/a", "cni/n/i/c2/e");
-	object = join_take(object, "ml/b", "cni/n/i/c2/e");
-	return join_take(object, "ml/b", "apply");
+	object = register_take(object, "ml/a", "cni/n/i/c1/e");
+	object = register_take(object, "ml/a", "cni/n/i/c2/e");
+	object = register_take(object, "ml/b", "cni/n/i/c2/e");
+	return register_take(object, "ml/b", "apply");
 }
 
-/* Picks the holders that contain the text. */
-static bool contains(void *ctx, const char *holder)
+/* Picks the registrations of which "ID HOLDER" contains the text. */
+static bool contains(void *ctx, const char *id, const char *holder)
 {
-	return !!strstr(holder, ctx);
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s %s", id, holder);
+	return !!strstr(text, ctx);
 }
 
-static json_t *leave_take(json_t *object, const char *part, struct np_warnings *warnings)
+static json_t *release_take(json_t *object, const char *part, struct np_warnings *warnings,
+			    size_t *ret_n)
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = read_take(object);
 	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
 	struct np_err err = NP_ERR_INIT;
-	json_t *left;
+	json_t *after;
 
 	if (np_vmclass_release(c, contains, (char *)(uintptr_t)part, &change, &err) < 0)
 		fail_msg("%s", err.text);
 	if (warnings)
 		warnings->n = change.warnings.n;
-	left = np_vmclass_patched(c->node.json, change.patch);
-	/* What nobody leaves is not written at all. */
-	if (json_equal(left, c->node.json))
-		assert_int_equal(json_object_size(change.patch), 0);
-	return left;
+	after = np_vmclass_patched(c->node.json, change.patch);
+	/* Where nothing is released nothing is written. */
+	assert_int_equal(json_object_size(change.patch) > 0, change.n_released > 0);
+	if (ret_n)
+		*ret_n = change.n_released;
+	return after;
 }
 
 static const char *managed_of(const json_t *object)
@@ -136,31 +141,75 @@ static char *pools_of(const json_t *object)
 	return text;
 }
 
-static const struct leave_case {
+static const struct release_case {
 	const char *what, *part, *pools;
-} leave_cases[] = {
-	{ "nobody", "nobody", "ml/a: cni/n/i/c1/e cni/n/i/c2/e;ml/b: apply cni/n/i/c2/e;" },
-	{ "one holder of one pool", "/c1/", "ml/a: cni/n/i/c2/e;ml/b: apply cni/n/i/c2/e;" },
-	{ "one holder of both pools", "/c2/", "ml/a: cni/n/i/c1/e;ml/b: apply;" },
-	{ "all holders of one pool", "cni/", "ml/b: apply;" },
-	{ "everybody", "", "" },
+	size_t n; /* registrations that are released */
+} release_cases[] = {
+	{ "nobody", "nobody", "ml/a: cni/n/i/c1/e cni/n/i/c2/e;ml/b: apply cni/n/i/c2/e;", 0 },
+	{ "one holder of one pool", "/c1/", "ml/a: cni/n/i/c2/e;ml/b: apply cni/n/i/c2/e;", 1 },
+	{ "one holder of both pools", "/c2/", "ml/a: cni/n/i/c1/e;ml/b: apply;", 2 },
+	{ "one holder of both pools, out of one", "ml/b cni/n/i/c2/",
+	  "ml/a: cni/n/i/c1/e cni/n/i/c2/e;ml/b: apply;", 1 },
+	{ "one pool with all its holders", "ml/b ", "ml/a: cni/n/i/c1/e cni/n/i/c2/e;", 2 },
+	{ "all holders of one pool", "cni/", "ml/b: apply;", 3 },
+	{ "everybody", "", "", 4 },
 };
 
-static void test_leave__holders_go_out_of_every_pool(void **state)
+static void test_release__predicate_picks_registrations(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < COUNT(leave_cases); i++) {
-		json_auto_t *left = leave_take(held_class(), leave_cases[i].part, NULL);
+	for (size_t i = 0; i < COUNT(release_cases); i++) {
+		const struct release_case *row = &release_cases[i];
+		size_t n;
+		json_auto_t *after = release_take(held_class(), row->part, NULL, &n);
 		json_auto_t *before = json_loads(plain, 0, NULL);
-		NP_AUTO(np_freep) char *pools = pools_of(left);
+		NP_AUTO(np_freep) char *pools = pools_of(after);
 
-		print_message("# %s\n", leave_cases[i].what);
-		assert_string_equal(pools, leave_cases[i].pools);
-		assert_int_equal(json_equal(left, before), leave_cases[i].pools[0] == '\0');
+		print_message("# %s\n", row->what);
+		assert_string_equal(pools, row->pools);
+		assert_int_equal(n, row->n);
+		assert_int_equal(json_equal(after, before), row->pools[0] == '\0');
 	}
 }
 
-static void test_leave__what_others_changed_stays(void **state)
+/* Which of the two pools are reverted for whom. */
+static void test_release__revert_releases_named_pools_of_one_holder(void **state)
+{
+	static const struct {
+		const char *holder, *pools[2], *after;
+	} rows[] = {
+		{ "apply",
+		  { "ml/a", NULL },
+		  "ml/a: cni/n/i/c1/e cni/n/i/c2/e;ml/b: apply cni/n/i/c2/e;" },
+		{ "apply",
+		  { "ml/a", "ml/b" },
+		  "ml/a: cni/n/i/c1/e cni/n/i/c2/e;ml/b: cni/n/i/c2/e;" },
+		{ "cni/n/i/c2/e",
+		  { "ml/b", NULL },
+		  "ml/a: cni/n/i/c1/e cni/n/i/c2/e;ml/b: apply;" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const struct np_member members[] = { { .id = rows[i].pools[0] },
+						     { .id = rows[i].pools[1] } };
+		const struct np_class_desired want = { .holder = rows[i].holder,
+						       .members = members,
+						       .n_members = rows[i].pools[1] ? 2 : 1 };
+		NP_AUTO(np_vmclass_freep) struct np_vmclass *c = read_take(held_class());
+		NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
+		json_auto_t *after = NULL;
+		struct np_err err = NP_ERR_INIT;
+		NP_AUTO(np_freep) char *pools = NULL;
+
+		assert_int_equal(np_vmclass_revert(c, &want, &change, &err), 0);
+		after = np_vmclass_patched(c->node.json, change.patch);
+		pools = pools_of(after);
+		assert_string_equal(pools, rows[i].after);
+	}
+}
+
+static void test_release__what_another_writer_changed_stays(void **state)
 {
 	json_t *object = held_class();
 	json_t *spec = json_object_get(json_object_get(object, "spec"), "configSpec");
@@ -168,7 +217,7 @@ static void test_leave__what_others_changed_stays(void **state)
 
 	(void)state;
 	json_object_set_new(spec, "firmware", json_string("bios"));
-	object = leave_take(object, "", &warnings);
+	object = release_take(object, "", &warnings, NULL);
 	spec = json_object_get(json_object_get(object, "spec"), "configSpec");
 	assert_string_equal(json_string_value(json_object_get(spec, "firmware")), "bios");
 	assert_null(managed_of(object));
@@ -176,13 +225,13 @@ static void test_leave__what_others_changed_stays(void **state)
 	json_decref(object);
 }
 
-static void test_leave__class_that_nobody_holds_is_left(void **state)
+static void test_release__class_without_registrations_is_unchanged(void **state)
 {
 	json_auto_t *before = json_loads(plain, 0, NULL);
-	json_auto_t *left = leave_take(json_loads(plain, 0, NULL), "", NULL);
+	json_auto_t *after = release_take(json_loads(plain, 0, NULL), "", NULL, NULL);
 
 	(void)state;
-	assert_true(json_equal(left, before));
+	assert_true(json_equal(after, before));
 }
 
 static const struct held_case {
@@ -203,7 +252,7 @@ static const struct held_case {
 	  "{\"pools\":{\"ml/p\":{\"holders\":\"me\",\"mmioGB\":0}},\"before\":{}}", -1 },
 };
 
-static void test_leave__annotation_tells_who_holds(void **state)
+static void test_release__record_tells_who_holds(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(held_cases); i++) {
@@ -219,7 +268,7 @@ static void test_leave__annotation_tells_who_holds(void **state)
 	}
 }
 
-static void test_leave__each_allocation_may_fail(void **state)
+static void test_release__each_allocation_may_fail(void **state)
 {
 	bool failed = true;
 	size_t n;
@@ -248,11 +297,12 @@ static void test_leave__each_allocation_may_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_leave__holders_go_out_of_every_pool),
-		cmocka_unit_test(test_leave__what_others_changed_stays),
-		cmocka_unit_test(test_leave__class_that_nobody_holds_is_left),
-		cmocka_unit_test(test_leave__annotation_tells_who_holds),
-		cmocka_unit_test(test_leave__each_allocation_may_fail),
+		cmocka_unit_test(test_release__predicate_picks_registrations),
+		cmocka_unit_test(test_release__revert_releases_named_pools_of_one_holder),
+		cmocka_unit_test(test_release__what_another_writer_changed_stays),
+		cmocka_unit_test(test_release__class_without_registrations_is_unchanged),
+		cmocka_unit_test(test_release__record_tells_who_holds),
+		cmocka_unit_test(test_release__each_allocation_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
