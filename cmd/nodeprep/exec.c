@@ -11,6 +11,7 @@
 
 #include "nodeprep/cni.h"
 #include "nodeprep/file.h"
+#include "nodeprep/time.h"
 
 /* A runtime writes the configuration at once; one that does not is not waited for. */
 #define STDIN_MS 10000
@@ -48,19 +49,11 @@ static void exec_done(struct exec *e)
 
 /* --- standard input -------------------------------------------------------------------------- */
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Waits until there is something to read, or the end. */
 static int wait_stdin(int64_t deadline, struct np_err *err)
 {
 	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
-	int64_t left = deadline - now_ms();
+	int64_t left = deadline - (int64_t)np_clock_ms();
 	int n = left > 0 ? poll(&p, 1, (int)left) : 0;
 
 	if (n == 0)
@@ -77,7 +70,7 @@ static int wait_stdin(int64_t deadline, struct np_err *err)
 static int read_stdin(char **ret, size_t *ret_size, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = malloc(NP_CNI_CONFIG_MAX + 2);
-	int64_t deadline = now_ms() + STDIN_MS;
+	int64_t deadline = (int64_t)np_clock_ms() + STDIN_MS;
 	size_t size = 0;
 	ssize_t got = 1;
 

@@ -191,6 +191,9 @@ struct np_input {
 int np_pool_input_add(struct np_input *in, const struct np_catalogue *cat, struct np_doc *doc,
 		      struct np_err *err);
 
+/* The label of what a Cluster's topology owns. */
+#define NP_TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
+
 /*
  * The variable of a Cluster's topology that says what a pool needs: {gpus, minimumGB, sizeGB}, the fields
  * of a NodePool. As Cluster API has it, a pool's override stands in place of the Cluster's value.

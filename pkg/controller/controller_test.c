@@ -529,19 +529,6 @@ static void test_status__reads_the_reasons_of_version_0_1(void **state)
 	}
 }
 
-static void test_status__times(void **state)
-{
-	char text[NP_TIME_TEXT_MAX];
-
-	(void)state;
-	np_time_text(1764099641, text);
-	assert_string_equal(text, "2025-11-25T19:40:41Z");
-	assert_int_equal(np_time_read(text), 1764099641);
-	assert_int_equal(np_time_read(NULL), 0);
-	assert_int_equal(np_time_read("2025-11-25T19:40:41Zx"), 0);
-	assert_int_equal(np_time_read("2025-11-25"), 0);
-}
-
 /* Names are unique, and what Kubernetes takes for a reason. */
 static void test_status__reasons(void **state)
 {
@@ -1060,7 +1047,6 @@ int main(void)
 		cmocka_unit_test(test_status__each_part_counts),
 		cmocka_unit_test(test_status__reads_whatever_stands_there),
 		cmocka_unit_test(test_status__reads_the_reasons_of_version_0_1),
-		cmocka_unit_test(test_status__times),
 		cmocka_unit_test(test_status__reasons),
 		cmocka_unit_test(test_status__out_of_memory),
 		cmocka_unit_test(test_reduce__a_cluster_keeps_its_secrets),

@@ -8,8 +8,6 @@
 #include "nodeprep/err.h"
 #include "nodeprep/warnings.h"
 
-#define TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
-
 /* A reference as both versions write it; the texts are borrowed, the group may be cut off a version. */
 struct reference {
 	const char *kind, *name, *ns;
@@ -136,7 +134,7 @@ static int note_topology(struct np_val metadata, struct np_pool *pool, struct np
 
 	if (np_doc_object(labels, err) < 0)
 		return np_err_ret(err);
-	if (!np_doc_is_present(np_doc_get(labels, TOPOLOGY_LABEL)))
+	if (!np_doc_is_present(np_doc_get(labels, NP_TOPOLOGY_LABEL)))
 		return 0;
 	return np_warnings_add(
 		&pool->warnings, err, NP_WARNING_TOPOLOGY_OWNED,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/json.h"
 #include "nodeprep/units.h"
 
 enum {
@@ -124,8 +125,8 @@ bool sim_selector_takes(const struct selector *s, const json_t *object)
 	const json_t *row;
 	size_t i;
 
-	if (is_other(s->name, sim_meta_text(object, "name")) ||
-	    is_other(s->ns, sim_meta_text(object, "namespace")))
+	if (is_other(s->name, np_json_meta_text(object, "name")) ||
+	    is_other(s->ns, np_json_meta_text(object, "namespace")))
 		return false;
 	json_array_foreach (s->labels, i, row) {
 		json_t *key = json_array_get(row, 0), *value = json_array_get(row, 1);

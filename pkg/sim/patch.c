@@ -4,6 +4,8 @@
 #include <bsd/stdlib.h>
 #include <string.h>
 
+#include "nodeprep/json.h"
+
 /* The server's library drops null members also from what stands in a list; null items stay. */
 static json_t *without_nulls(json_t *j)
 {
@@ -48,19 +50,6 @@ json_t *sim_merge_patch(json_t *target, json_t *patch)
 
 /* --- RFC 6902 ------------------------------------------------------------------------------- */
 
-/* Undoes RFC 6901's ~1 and ~0 in place. */
-static void unescape(char *token)
-{
-	char *out = token;
-
-	for (const char *p = token; *p; p++)
-		if (p[0] == '~' && (p[1] == '0' || p[1] == '1'))
-			*out++ = *++p == '0' ? '~' : '/';
-		else
-			*out++ = *p;
-	*out = '\0';
-}
-
 /* Reads an index below `end`; "-" is the place behind the last. */
 static bool read_index(const char *token, size_t n, size_t end, size_t *ret)
 {
@@ -96,7 +85,7 @@ static json_t *find_parent(json_t *root, char *pointer, char **ret_last)
 	if (*rest++ != '/')
 		return NULL;
 	while ((token = strsep(&rest, "/"))) {
-		unescape(token);
+		np_json_pointer_unescape(token);
 		if (!rest) {
 			*ret_last = token;
 			return root;

@@ -29,12 +29,8 @@ enum np_code np_sync_release_code(const struct np_release *l)
 {
 	enum np_code worst = NP_OK;
 
-	for (size_t i = 0; i < l->n; i++) {
-		enum np_code code = l->classes[i].error.code;
-
-		if (np_code_exit_status(code) > np_code_exit_status(worst))
-			worst = code;
-	}
+	for (size_t i = 0; i < l->n; i++)
+		worst = np_code_worse(worst, l->classes[i].error.code);
 	return worst;
 }
 
