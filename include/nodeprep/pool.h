@@ -37,6 +37,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/gpu.h"
+#include "nodeprep/map.h"
 #include "nodeprep/mmio.h"
 #include "nodeprep/warnings.h"
 
@@ -175,7 +176,7 @@ struct np_input {
 	struct np_class_ref *objects; /* VMs and images: unread, and counted as passed over */
 	size_t n_templates;
 	struct np_template *templates;
-	json_t *control_planes; /* set of the templates that control planes name; NULL: none */
+	struct np_index control_planes; /* the templates that control planes name */
 	size_t n_documents; /* an item of a List is a document of its own, the List is none */
 	size_t n_skipped;
 	char skipped[256]; /* the kinds passed over, "Secret, Service x2", cut with "..." */
