@@ -12,6 +12,7 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/json.h"
+#include "nodeprep/time.h"
 
 #define TIME_MAX 40
 
@@ -21,19 +22,6 @@ static bool as_text = true;
 void log_init(bool text)
 {
 	as_text = text;
-}
-
-/* RFC 3339 with milliseconds. */
-static void write_time(char buf[static TIME_MAX])
-{
-	struct timeval now;
-	struct tm tm;
-	size_t n;
-
-	gettimeofday(&now, NULL);
-	gmtime_r(&now.tv_sec, &tm);
-	n = strftime(buf, TIME_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
-	snprintf(buf + n, TIME_MAX - n, ".%03dZ", (int)(now.tv_usec / 1000));
 }
 
 /* --- not too many ----------------------------------------------------------------------------- */
@@ -120,12 +108,12 @@ static void put(json_t *object, const char *level, const char *text)
 void log_line(const char *level, const char *text)
 {
 	json_auto_t *object = NULL;
-	char now[TIME_MAX];
+	char now[NP_TIME_TEXT_MAX];
 	unsigned left_out;
 
 	if (!may_write(level, "", text, &left_out))
 		return;
-	write_time(now);
+	np_time_milli(now);
 	object = json_pack("{s:s, s:s, s:s}", "time", now, "level", level, "msg", text);
 	note_left_out(object, left_out);
 	put(object, level, text);
@@ -146,12 +134,12 @@ void log_call(const char *level, const struct call *c)
 {
 	const struct np_hook_answer *a = c->answer;
 	json_auto_t *object = NULL;
-	char now[TIME_MAX], text[NP_ERR_TEXT_MAX + 200];
+	char now[NP_TIME_TEXT_MAX], text[NP_ERR_TEXT_MAX + 200];
 	unsigned left_out;
 
 	if (!may_write(level, c->hook, a->refused ? a->refused : a->message, &left_out))
 		return;
-	write_time(now);
+	np_time_milli(now);
 	object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:i, s:i, s:i, s:s*, s:s*}", "time",
 			   now, "level", level, "msg", a->message[0] ? a->message : "answered",
 			   "id", c->id, "hook", c->hook, "result", c->result, "seconds", c->seconds,

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nodeprep/time.h"
 #include "nodeprep/warnings.h"
 
 static bool as_json;
@@ -46,17 +47,14 @@ int log_open(const char *path, const char *words, struct np_err *err)
 
 static void write_line(const char *level, const char *text)
 {
-	char when[32] = "";
-	time_t now = time(NULL);
-	struct tm parts;
+	char when[NP_TIME_TEXT_MAX];
 
 	if (!prefix) {
 		fprintf(stderr, "%s: %s\n", level, text);
 		return;
 	}
-	if (gmtime_r(&now, &parts))
-		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ ", &parts);
-	fprintf(stderr, "%s%s: %s: %s\n", when, prefix, level, text);
+	np_time_now(when);
+	fprintf(stderr, "%s %s: %s: %s\n", when, prefix, level, text);
 }
 
 void log_line(const char *level, const char *text)

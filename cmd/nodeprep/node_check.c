@@ -15,6 +15,7 @@
 #include "nodeprep/kube.h"
 #include "nodeprep/nodecheck.h"
 #include "nodeprep/report.h"
+#include "nodeprep/time.h"
 
 #define POLL_MS 500
 #define TERMINATION_LOG "/dev/termination-log"
@@ -34,14 +35,6 @@ static void run_done(struct run *r)
 	np_nodecheck_done(&r->machine);
 	free(r->expectation.items);
 	work_done(&r->work);
-}
-
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 /* --- what is expected --------------------------------------------------------------------------- */
@@ -258,7 +251,7 @@ static int look(const struct options *o, struct run *r, struct np_err *err)
 /* Looks until all is well, nothing can get better any more (twice, to be sure), time is up, or a signal came. */
 static int look_until(const struct options *o, struct run *r, struct np_err *err)
 {
-	uint64_t end = now_ms() + o->node.wait_ms;
+	uint64_t end = np_clock_ms() + o->node.wait_ms;
 	unsigned finals = 0;
 
 	for (;;) {
@@ -267,7 +260,7 @@ static int look_until(const struct options *o, struct run *r, struct np_err *err
 		if (look(o, r, err) < 0)
 			return np_err_ret(err);
 		finals = r->report.is_final ? finals + 1 : 0;
-		now = now_ms();
+		now = np_clock_ms();
 		if (r->report.pass == NP_VERDICT_YES || finals > 1 || now >= end ||
 		    signals_is_stopped(NULL))
 			return 0;

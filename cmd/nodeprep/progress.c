@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nodeprep/time.h"
+
 /* What is done sooner needs no progress; and a terminal is not written faster than people read. */
 #define QUIET_MS 300
 #define STEP_MS 100
@@ -12,21 +14,13 @@
 static struct {
 	bool enabled;
 	bool shown; /* a line stands on the terminal */
-	long long start_ms, last_ms;
+	uint64_t start_ms, last_ms;
 } state;
-
-static long long now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (long long)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 void progress_init(const struct options *o)
 {
 	state.enabled = !o->log_json && isatty(STDERR_FILENO);
-	state.start_ms = now_ms();
+	state.start_ms = np_clock_ms();
 }
 
 void progress_clear(void)
@@ -39,12 +33,12 @@ void progress_clear(void)
 
 void progress_show(void *ctx, enum np_sync_stage stage, size_t done, size_t total)
 {
-	long long now;
+	uint64_t now;
 
 	(void)ctx;
 	if (!state.enabled)
 		return;
-	now = now_ms();
+	now = np_clock_ms();
 	if (now - state.start_ms < QUIET_MS || now - state.last_ms < STEP_MS)
 		return;
 	progress_clear();

@@ -65,6 +65,9 @@ static inline int np_err_ret(const struct np_err *err)
 /* Returns the exit status that tells `code` (0, 2 to 6 or 70). */
 int np_code_exit_status(enum np_code code);
 
+/* Returns the code with the higher exit status; `a` where they are equal. */
+enum np_code np_code_worse(enum np_code a, enum np_code b);
+
 /* Returns the CNI error code that tells `code`. */
 unsigned np_code_cni(enum np_code code);
 

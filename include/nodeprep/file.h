@@ -3,7 +3,7 @@
 #define NODEPREP_FILE_H
 
 /*
- * file - reads and replaces whole files.
+ * file - reads and replaces whole files, closes descriptors.
  *
  * Errors     NP_E_IO: the file cannot be read or written, or is too large; NP_E_NOMEM.
  */
@@ -13,6 +13,9 @@
 #include <sys/types.h>
 
 struct np_err;
+
+/* Closes a descriptor, where it is one; for NP_AUTO. */
+void np_closep(int *fd);
 
 /* Reads a whole file of at most `max` bytes; *ret is the caller's and ends in a NUL beyond *ret_size. */
 int np_file_load(const char *path, uint64_t max, char **ret, size_t *ret_size, struct np_err *err);

@@ -37,6 +37,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/gpu.h"
+#include "nodeprep/map.h"
 #include "nodeprep/mmio.h"
 #include "nodeprep/warnings.h"
 
@@ -175,7 +176,7 @@ struct np_input {
 	struct np_class_ref *objects; /* VMs and images: unread, and counted as passed over */
 	size_t n_templates;
 	struct np_template *templates;
-	json_t *control_planes; /* set of the templates that control planes name; NULL: none */
+	struct np_index control_planes; /* the templates that control planes name */
 	size_t n_documents; /* an item of a List is a document of its own, the List is none */
 	size_t n_skipped;
 	char skipped[256]; /* the kinds passed over, "Secret, Service x2", cut with "..." */
@@ -190,6 +191,9 @@ struct np_input {
 /* Adds what one document holds. */
 int np_pool_input_add(struct np_input *in, const struct np_catalogue *cat, struct np_doc *doc,
 		      struct np_err *err);
+
+/* The label of what a Cluster's topology owns. */
+#define NP_TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
 
 /*
  * The variable of a Cluster's topology that says what a pool needs: {gpus, minimumGB, sizeGB}, the fields

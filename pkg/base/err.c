@@ -166,6 +166,11 @@ int np_code_exit_status(enum np_code code)
 	return row_of(code)->exit_status;
 }
 
+enum np_code np_code_worse(enum np_code a, enum np_code b)
+{
+	return np_code_exit_status(b) > np_code_exit_status(a) ? b : a;
+}
+
 unsigned np_code_cni(enum np_code code)
 {
 	return row_of(code)->cni;

@@ -16,7 +16,7 @@
 
 enum { FIRST_BYTES = 16 * 1024 };
 
-static void close_fd(int *fd)
+void np_closep(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
@@ -46,7 +46,7 @@ static int fail_errno(const char *path, int code, struct np_err *err)
 
 static int open_file(const char *path, int *ret_fd, struct np_err *err)
 {
-	NP_AUTO(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	NP_AUTO(np_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -90,7 +90,7 @@ static int grow(char **buf, size_t *cap, uint64_t max, struct np_err *err)
 
 int np_file_load(const char *path, uint64_t max, char **ret, size_t *ret_size, struct np_err *err)
 {
-	NP_AUTO(close_fd) int fd = -1;
+	NP_AUTO(np_closep) int fd = -1;
 	NP_AUTO(np_freep) char *buf = NULL;
 	size_t size = 0, cap = 0;
 	int r;

@@ -10,12 +10,6 @@
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
 static int fail_errno(const char *path, struct np_err *err)
 {
 	return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
@@ -40,7 +34,7 @@ static int write_all(int fd, const char *bytes, size_t size)
  */
 static int sync_folder(const char *path)
 {
-	NP_AUTO(close_fd) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	NP_AUTO(np_closep) int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd >= 0 && fsync(fd) == 0)
 		return 0;
@@ -63,7 +57,7 @@ int np_file_replace(const char *path, const char *bytes, size_t size, mode_t mod
 	const char *slash = strrchr(path, '/');
 	NP_AUTO(np_freep) char *folder = folder_of(path);
 	NP_AUTO(np_freep) char *temporary = NULL;
-	NP_AUTO(close_fd) int fd = -1;
+	NP_AUTO(np_closep) int fd = -1;
 
 	if (!folder ||
 	    asprintf(&temporary, "%s/.%s.XXXXXX", folder, slash ? slash + 1 : path) < 0) {

@@ -21,7 +21,62 @@ char *np_json_text(const json_t *root, size_t flags)
 	return np_take(text);
 }
 
+const char *np_json_member_text(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
 const char *np_json_meta_text(const json_t *object, const char *key)
 {
 	return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
+}
+
+json_t *np_json_string(const char *text)
+{
+	json_t *json = json_string(text);
+	NP_AUTO(np_freep) char *copy = NULL;
+
+	if (json)
+		return json;
+	copy = strdup(text);
+	if (!copy)
+		return NULL;
+	for (char *p = copy; *p; p++)
+		*p = (*p & 0x80) != 0 ? '?' : *p;
+	return json_string(copy);
+}
+
+json_t *np_json_err(const struct np_err *err)
+{
+	if (err->code == NP_OK)
+		return json_null();
+	return json_pack("{s:s, s:o}", "code", np_code_name(err->code), "message",
+			 np_json_string(err->text));
+}
+
+void np_json_pointer_unescape(char *segment)
+{
+	char *to = segment;
+
+	for (const char *from = segment; *from; from++)
+		if (from[0] == '~' && (from[1] == '0' || from[1] == '1'))
+			*to++ = *++from == '0' ? '~' : '/';
+		else
+			*to++ = *from;
+	*to = '\0';
+}
+
+const char *np_json_pointer_next(const char *pointer, char *segment, size_t size)
+{
+	size_t n = *pointer == '/' ? strcspn(pointer + 1, "/") : 0;
+
+	segment[0] = '\0';
+	if (*pointer != '/' || n >= size)
+		return NULL;
+	memcpy(segment, pointer + 1, n);
+	segment[n] = '\0';
+	np_json_pointer_unescape(segment);
+	return pointer[1 + n] ? pointer + 1 + n : NULL;
 }

@@ -1,49 +1,133 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/map.h"
 
+#include <bsd/stdlib.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nodeprep/err.h"
 
 #define SLOTS_FIRST 64
+#define FNV_START UINT64_C(0xcbf29ce484222325)
+#define FNV_PRIME UINT64_C(0x100000001b3)
 
 uint64_t np_map_hash(uint64_t seed, const char *text)
 {
-	uint64_t hash = seed != 0 ? seed : UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = seed != 0 ? seed : FNV_START;
 
-	for (; *text != '\0'; text++)
-		hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * FNV_PRIME;
 	return hash;
 }
 
-static struct np_map_entry **find_slot(const struct np_map *m, const char *key)
+/* --- keys ------------------------------------------------------------------------------------ */
+
+static const char *text_at(struct np_key key, size_t i)
 {
-	return &m->slots[np_map_hash(0, key) & (m->n_slots - 1)];
+	return key.text[i] ? key.text[i] : "";
 }
 
-struct np_map_entry *np_map_find(const struct np_map *m, const char *key)
+static size_t size_of(struct np_key key)
+{
+	size_t size = 0;
+
+	for (size_t i = 0; i < NP_KEY_TEXTS; i++)
+		size += strlen(text_at(key, i)) + 1;
+	return size;
+}
+
+static void pack(struct np_key key, char *to)
+{
+	for (size_t i = 0; i < NP_KEY_TEXTS; i++) {
+		size_t size = strlen(text_at(key, i)) + 1;
+
+		memcpy(to, text_at(key, i), size);
+		to += size;
+	}
+}
+
+char *np_key_pack(struct np_key key)
+{
+	char *packed = malloc(size_of(key));
+
+	if (packed)
+		pack(key, packed);
+	return packed;
+}
+
+static struct np_key unpack(const char *packed)
+{
+	struct np_key key;
+
+	for (size_t i = 0; i < NP_KEY_TEXTS; i++) {
+		key.text[i] = packed;
+		packed += strlen(packed) + 1;
+	}
+	return key;
+}
+
+static bool is_key(const char *packed, struct np_key key)
+{
+	for (size_t i = 0; i < NP_KEY_TEXTS; i++) {
+		const char *text = text_at(key, i);
+
+		if (strcmp(packed, text) != 0)
+			return false;
+		packed += strlen(text) + 1;
+	}
+	return true;
+}
+
+/* The end of each text counts, so that ("ab", "c") and ("a", "bc") differ. */
+static uint64_t hash_key(uint64_t seed, struct np_key key)
+{
+	uint64_t hash = FNV_START ^ seed;
+
+	for (size_t i = 0; i < NP_KEY_TEXTS; i++) {
+		for (const char *p = text_at(key, i); *p; p++)
+			hash = (hash ^ (unsigned char)*p) * FNV_PRIME;
+		hash *= FNV_PRIME;
+	}
+	/* The low bits, which choose the slot, depend on all others. */
+	return hash ^ hash >> 32;
+}
+
+/* --- map ------------------------------------------------------------------------------------- */
+
+static struct np_map_entry **slot_of(const struct np_map *m, uint64_t hash)
+{
+	return &m->slots[hash & (m->n_slots - 1)];
+}
+
+static struct np_map_entry *find(const struct np_map *m, struct np_key key, uint64_t hash)
 {
 	if (m->n_slots == 0)
 		return NULL;
-	for (struct np_map_entry *e = *find_slot(m, key); e; e = e->next)
-		if (strcmp(e->key, key) == 0)
+	for (struct np_map_entry *e = *slot_of(m, hash); e; e = e->next)
+		if (e->hash == hash && is_key(e->key, key))
 			return e;
 	return NULL;
 }
 
+struct np_map_entry *np_map_find(const struct np_map *m, struct np_key key)
+{
+	return find(m, key, hash_key(m->seed, key));
+}
+
 static int grow(struct np_map *m, struct np_err *err)
 {
-	struct np_map old = *m, new = { .n = m->n };
+	struct np_map old = *m, new = { .n = m->n, .seed = m->seed };
 
 	new.n_slots = old.n_slots != 0 ? 2 * old.n_slots : SLOTS_FIRST;
 	new.slots = calloc(new.n_slots, sizeof(*new.slots));
 	if (!new.slots)
 		return np_fail_nomem(err);
+	if (old.n_slots == 0)
+		arc4random_buf(&new.seed, sizeof(new.seed));
 	for (size_t i = 0; i < old.n_slots; i++) {
 		while (old.slots[i]) {
 			struct np_map_entry *e = old.slots[i];
-			struct np_map_entry **slot = find_slot(&new, e->key);
+			struct np_map_entry **slot = slot_of(&new, e->hash);
 
 			old.slots[i] = e->next;
 			e->next = *slot;
@@ -61,20 +145,21 @@ int np_map_insert(struct np_map *m, struct np_map_entry *entry, struct np_err *e
 
 	if (m->n >= m->n_slots && grow(m, err) < 0)
 		return np_err_ret(err);
-	slot = find_slot(m, entry->key);
+	entry->hash = hash_key(m->seed, unpack(entry->key));
+	slot = slot_of(m, entry->hash);
 	entry->next = *slot;
 	*slot = entry;
 	m->n++;
 	return 0;
 }
 
-void np_map_remove(struct np_map *m, const char *key)
+void np_map_remove(struct np_map *m, const struct np_map_entry *entry)
 {
 	if (m->n_slots == 0)
 		return;
-	for (struct np_map_entry **at = find_slot(m, key); *at; at = &(*at)->next) {
-		if (strcmp((*at)->key, key) == 0) {
-			*at = (*at)->next;
+	for (struct np_map_entry **at = slot_of(m, entry->hash); *at; at = &(*at)->next) {
+		if (*at == entry) {
+			*at = entry->next;
 			m->n--;
 			return;
 		}
@@ -88,9 +173,60 @@ struct np_map_entry *np_map_next(const struct np_map *m, const struct np_map_ent
 	if (entry && entry->next)
 		return entry->next;
 	if (entry)
-		i = (np_map_hash(0, entry->key) & (m->n_slots - 1)) + 1;
+		i = (entry->hash & (m->n_slots - 1)) + 1;
 	for (; i < m->n_slots; i++)
 		if (m->slots[i])
 			return m->slots[i];
 	return NULL;
+}
+
+/* --- index ----------------------------------------------------------------------------------- */
+
+struct numbered {
+	struct np_map_entry entry; /* first */
+	size_t number;
+	char key[];
+};
+
+bool np_index_find(const struct np_index *x, struct np_key key, size_t *ret)
+{
+	const struct np_map_entry *e = np_map_find(&x->map, key);
+
+	if (e)
+		*ret = ((const struct numbered *)(const void *)e)->number;
+	return !!e;
+}
+
+int np_index_enter(struct np_index *x, struct np_key key, size_t number, size_t *ret,
+		   struct np_err *err)
+{
+	NP_AUTO(np_freep) struct numbered *new = NULL;
+
+	if (np_index_find(x, key, ret))
+		return 0;
+	new = malloc(sizeof(*new) + size_of(key));
+	if (!new)
+		return np_fail_nomem(err);
+	pack(key, new->key);
+	new->entry.key = new->key;
+	new->number = number;
+	if (np_map_insert(&x->map, &new->entry, err) < 0)
+		return np_err_ret(err);
+	new = NULL;
+	*ret = number;
+	return 0;
+}
+
+void np_index_done(struct np_index *x)
+{
+	for (size_t i = 0; i < x->map.n_slots; i++) {
+		while (x->map.slots[i]) {
+			struct np_map_entry *e = x->map.slots[i];
+
+			x->map.slots[i] = e->next;
+			free(e);
+		}
+	}
+	free(x->map.slots);
+	*x = (struct np_index){ 0 };
 }

@@ -4,9 +4,8 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
-
-#define NEAR_MAX 32
 
 static size_t min3(size_t a, size_t b, size_t c)
 {
@@ -15,15 +14,14 @@ static size_t min3(size_t a, size_t b, size_t c)
 	return ab < c ? ab : c;
 }
 
-/* Counts the letters to insert, drop or change, without regard to case. */
-static size_t distance(const char *a, const char *b)
+size_t np_text_distance(const char *a, const char *b)
 {
-	size_t n = strlen(b);
-	size_t row[NEAR_MAX + 1];
+	size_t a_size = strnlen(a, NP_TEXT_DISTANCE_MAX), n = strnlen(b, NP_TEXT_DISTANCE_MAX);
+	size_t row[NP_TEXT_DISTANCE_MAX + 1];
 
 	for (size_t j = 0; j <= n; j++)
 		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
+	for (size_t i = 0; i < a_size; i++) {
 		size_t diagonal = row[0];
 
 		row[0] = i + 1;
@@ -43,10 +41,10 @@ const char *np_text_near(const char *text, struct np_words words)
 	const char *best = NULL;
 	size_t best_distance = SIZE_MAX;
 
-	if (strlen(text) > NEAR_MAX)
+	if (strlen(text) > NP_TEXT_DISTANCE_MAX)
 		return NULL;
 	for (size_t i = 0; i < words.n; i++) {
-		size_t d = distance(text, words.word[i]);
+		size_t d = np_text_distance(text, words.word[i]);
 
 		/* A third of the letters may be wrong, or the hint would be noise. */
 		if (d < best_distance && 3 * d <= strlen(words.word[i])) {
@@ -55,6 +53,31 @@ const char *np_text_near(const char *text, struct np_words words)
 		}
 	}
 	return best;
+}
+
+char *np_text_trim(char *text)
+{
+	size_t n;
+
+	while (isspace((unsigned char)*text))
+		text++;
+	n = strlen(text);
+	while (n > 0 && isspace((unsigned char)text[n - 1]))
+		text[--n] = '\0';
+	return text;
+}
+
+void np_wipep(char **p)
+{
+	np_wipe_bytes(p, *p ? strlen(*p) : 0);
+}
+
+void np_wipe_bytes(char **p, size_t size)
+{
+	if (*p)
+		explicit_bzero(*p, size);
+	free(*p);
+	*p = NULL;
 }
 
 int np_hex_digit(char c)

@@ -7,6 +7,14 @@
 #include <string.h>
 #include <time.h>
 
+uint64_t np_clock_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
 bool np_time_is_api(const char *text)
 {
 	static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
@@ -28,24 +36,32 @@ void np_time_text(int64_t seconds, char buf[static NP_TIME_TEXT_MAX])
 		strlcpy(buf, "1970-01-01T00:00:00Z", NP_TIME_TEXT_MAX);
 }
 
-int64_t np_time_read(const char *text)
+void np_time_now(char buf[static NP_TIME_TEXT_MAX])
 {
-	struct tm tm = { 0 };
-	const char *end = text ? strptime(text, "%Y-%m-%dT%H:%M:%SZ", &tm) : NULL;
-	time_t t = end && *end == '\0' ? timegm(&tm) : 0;
+	np_time_text((int64_t)time(NULL), buf);
+}
 
-	return t > 0 ? (int64_t)t : 0;
+/* Writes the present with the first `digits` (at most 9) digits of its fraction. */
+static void write_present(int digits, char buf[static NP_TIME_TEXT_MAX])
+{
+	struct timespec now;
+	char seconds[NP_TIME_TEXT_MAX], fraction[16];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	np_time_text(now.tv_sec, seconds);
+	snprintf(fraction, sizeof(fraction), "%09ld", now.tv_nsec);
+	snprintf(buf, NP_TIME_TEXT_MAX, "%.*s.%.*sZ", (int)strcspn(seconds, "Z"), seconds, digits,
+		 fraction);
+}
+
+void np_time_milli(char buf[static NP_TIME_TEXT_MAX])
+{
+	write_present(3, buf);
 }
 
 void np_time_micro(char buf[static NP_TIME_TEXT_MAX])
 {
-	struct timespec now;
-	char seconds[NP_TIME_TEXT_MAX];
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	np_time_text(now.tv_sec, seconds);
-	snprintf(buf, NP_TIME_TEXT_MAX, "%.*s.%06uZ", (int)strcspn(seconds, "Z"), seconds,
-		 (unsigned)(now.tv_nsec / 1000) % 1000000);
+	write_present(6, buf);
 }
 
 /* Reads `n` digits at *text and moves on; false where there are none or the number is too large. */

@@ -49,7 +49,7 @@ static int note_namespace(struct np_plan *plan, const char *ns, const struct np_
 
 		for (size_t k = 0; k < c->n_pools; k++) {
 			if (!c->found || strcmp(plan->pools[c->pools[k]].pool->ns, ns) != 0 ||
-			    is_told(plan, c, k) || np_map_find(&bound->map, c->name))
+			    is_told(plan, c, k) || np_map_find(&bound->map, NP_KEY(c->name)))
 				continue;
 			if (np_warnings_add(&c->warnings, err, NP_WARNING_CLASS_NOT_BOUND,
 					    "namespace '%s' has no VirtualMachineClassBinding for "

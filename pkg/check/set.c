@@ -16,8 +16,8 @@ static void member_freep(struct np_check_member **m)
 	free(*m);
 }
 
-/* Appends a member; takes the key. */
-static int append(struct np_check_set *s, char **key, size_t value, struct np_err *err)
+/* Appends a member; the packed key begins with its text. */
+static int append(struct np_check_set *s, const char *key, size_t value, struct np_err *err)
 {
 	NP_AUTO(member_freep) struct np_check_member *m = calloc(1, sizeof(*m));
 	struct np_check_member **members =
@@ -28,7 +28,9 @@ static int append(struct np_check_set *s, char **key, size_t value, struct np_er
 	if (!members || !m)
 		return np_fail_nomem(err);
 	m->value = value;
-	m->entry.key = np_take(*key);
+	m->entry.key = np_key_pack(NP_KEY(key));
+	if (!m->entry.key)
+		return np_fail_nomem(err);
 	if (np_map_insert(&s->map, &m->entry, err) < 0)
 		return np_err_ret(err);
 	s->members[s->n++] = np_take(m);
@@ -49,9 +51,9 @@ int check_set_add(struct np_check_set *s, size_t value, struct np_err *err, cons
 		key = NULL;
 		return np_fail_nomem(err);
 	}
-	m = (struct np_check_member *)np_map_find(&s->map, key);
+	m = (struct np_check_member *)np_map_find(&s->map, NP_KEY(key));
 	if (!m)
-		return append(s, &key, value, err);
+		return append(s, key, value, err);
 	m->value = value;
 	return 0;
 }
@@ -65,7 +67,7 @@ int check_set_find(const struct np_check_set *s, const char *head, const char *t
 		key = NULL;
 		return np_fail_nomem(err);
 	}
-	*ret = (const struct np_check_member *)np_map_find(&s->map, key);
+	*ret = (const struct np_check_member *)np_map_find(&s->map, NP_KEY(key));
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "nodeprep/json.h"
 #include "nodeprep/map.h"
 #include "nodeprep/time.h"
 
@@ -107,6 +108,16 @@ static uint64_t hash_field(uint64_t seed, const json_t *status, const char *key)
 	return hash_number(seed, json_is_integer(n), (uint64_t)json_integer_value(n));
 }
 
+/* Returns when the condition changed; 0 where it tells no such time. */
+static int64_t time_of(const json_t *condition)
+{
+	int64_t seconds;
+
+	if (!np_time_parse(np_json_member_text(condition, "lastTransitionTime"), &seconds))
+		return 0;
+	return seconds > 0 ? seconds : 0;
+}
+
 static void recall_condition(const json_t *item, struct status_memory *m)
 {
 	unsigned type = find_name(type_names, CONDITION_MAX,
@@ -126,8 +137,7 @@ static void recall_condition(const json_t *item, struct status_memory *m)
 	m->conditions[type] = (struct condition_memory){
 		.status = (uint8_t)(status < STATUS_MAX ? status : STATUS_UNKNOWN),
 		.reason = (uint8_t)(reason < REASON_MAX ? reason : REASON_NONE),
-		.since = np_time_read(
-			json_string_value(json_object_get(item, "lastTransitionTime"))),
+		.since = time_of(item),
 		.message = np_map_hash(0, message ? message : ""),
 	};
 }

@@ -21,40 +21,6 @@
 
 #define CORPUS "pkg/controller/testdata/corpus"
 
-/* --- map ------------------------------------------------------------------------------------- */
-
-static void test_map__finds_what_was_put(void **state)
-{
-	struct np_map m = { 0 };
-	struct np_map_entry entries[500];
-	char keys[500][16];
-	struct np_err err = NP_ERR_INIT;
-	struct np_map_entry *e = NULL;
-	size_t seen = 0;
-
-	(void)state;
-	assert_null(np_map_find(&m, "a"));
-	assert_null(np_map_next(&m, NULL));
-	np_map_remove(&m, "a");
-	for (size_t i = 0; i < 500; i++) {
-		snprintf(keys[i], sizeof(keys[i]), "key-%zu", i);
-		entries[i].key = keys[i];
-		assert_int_equal(np_map_insert(&m, &entries[i], &err), 0);
-	}
-	for (size_t i = 0; i < 500; i++)
-		assert_ptr_equal(np_map_find(&m, keys[i]), &entries[i]);
-	for (size_t i = 0; i < 500; i += 2)
-		np_map_remove(&m, keys[i]);
-	np_map_remove(&m, "key-0");
-	while ((e = np_map_next(&m, e)))
-		seen++;
-	assert_int_equal(seen, 250);
-	assert_int_equal(m.n, 250);
-	assert_null(np_map_find(&m, "key-0"));
-	assert_ptr_equal(np_map_find(&m, "key-1"), &entries[1]);
-	free(m.slots);
-}
-
 /* --- queue ----------------------------------------------------------------------------------- */
 
 static void add(struct queue *q, struct queue_item *item, uint64_t due)
@@ -527,19 +493,6 @@ static void test_status__reads_the_reasons_of_version_0_1(void **state)
 		assert_int_equal(old.conditions[CONDITION_READY].since, 100);
 		assert_false(controller_status_equal(&now, &old));
 	}
-}
-
-static void test_status__times(void **state)
-{
-	char text[NP_TIME_TEXT_MAX];
-
-	(void)state;
-	np_time_text(1764099641, text);
-	assert_string_equal(text, "2025-11-25T19:40:41Z");
-	assert_int_equal(np_time_read(text), 1764099641);
-	assert_int_equal(np_time_read(NULL), 0);
-	assert_int_equal(np_time_read("2025-11-25T19:40:41Zx"), 0);
-	assert_int_equal(np_time_read("2025-11-25"), 0);
 }
 
 /* Names are unique, and what Kubernetes takes for a reason. */
@@ -1037,7 +990,6 @@ static void test_corpus__replays(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_map__finds_what_was_put),
 		cmocka_unit_test(test_queue__first_due_first_out),
 		cmocka_unit_test(test_queue__equal_ones_in_their_order),
 		cmocka_unit_test(test_queue__waits_once),
@@ -1060,7 +1012,6 @@ int main(void)
 		cmocka_unit_test(test_status__each_part_counts),
 		cmocka_unit_test(test_status__reads_whatever_stands_there),
 		cmocka_unit_test(test_status__reads_the_reasons_of_version_0_1),
-		cmocka_unit_test(test_status__times),
 		cmocka_unit_test(test_status__reasons),
 		cmocka_unit_test(test_status__out_of_memory),
 		cmocka_unit_test(test_reduce__a_cluster_keeps_its_secrets),

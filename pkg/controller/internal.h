@@ -239,7 +239,7 @@ uint64_t controller_digest(const json_t *class);
 
 /* A class that is used, or was. */
 struct class_record {
-	struct np_map_entry entry; /* "namespace\nname"; first */
+	struct np_map_entry entry; /* (namespace, name); first */
 	struct queue_item item;
 	size_t n_owners;
 	struct owner **owners; /* what has a pool that uses it */
@@ -256,7 +256,7 @@ struct class_record {
 
 /* A NodePool, Cluster or TanzuKubernetesCluster. */
 struct owner {
-	struct np_map_entry entry; /* "kind\nnamespace\nname"; first */
+	struct np_map_entry entry; /* (kind, namespace, name); first */
 	enum watched_kind kind;
 	char *ns, *name, *uid;
 	char *text; /* controller_strip_object()'s */

@@ -4,22 +4,18 @@
 #include <bsd/string.h>
 #include <string.h>
 
+#include "nodeprep/json.h"
+
 /* A promise beyond this is taken for a mistake: nobody would lead for so long. */
 #define LEASE_SECONDS_MAX 3600
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
 
 /* Sources: coordination.k8s.io/v1; an empty holder is how client-go gives a lease back. */
 int controller_lease_observe(struct lease *l, const json_t *record, uint64_t now_ms,
 			     struct np_err *err)
 {
 	const json_t *spec = json_object_get(record, "spec");
-	const char *version = text_of(json_object_get(record, "metadata"), "resourceVersion");
+	const char *version =
+		np_json_member_text(json_object_get(record, "metadata"), "resourceVersion");
 	json_int_t seconds = json_integer_value(json_object_get(spec, "leaseDurationSeconds"));
 	struct lease seen = { .seen_ms = now_ms, .valid_until_ms = l->valid_until_ms };
 
@@ -31,8 +27,8 @@ int controller_lease_observe(struct lease *l, const json_t *record, uint64_t now
 	if (version[0] == '\0' ||
 	    strlcpy(seen.version, version, sizeof(seen.version)) >= sizeof(seen.version))
 		return np_fail(err, NP_E_REFUSED, "the lease has no resourceVersion");
-	if (strlcpy(seen.holder, text_of(spec, "holderIdentity"), sizeof(seen.holder)) >=
-	    sizeof(seen.holder))
+	if (strlcpy(seen.holder, np_json_member_text(spec, "holderIdentity"),
+		    sizeof(seen.holder)) >= sizeof(seen.holder))
 		return np_fail(err, NP_E_REFUSED, "the lease's holderIdentity is too long");
 	if (seconds < 1 || seconds > LEASE_SECONDS_MAX)
 		seconds = seconds < 1 ? 1 : LEASE_SECONDS_MAX;

@@ -79,11 +79,11 @@ static void resume_contention(const struct class_record *r, struct reconcile *j)
 /* Copies what the worker needs; the lock is held. */
 static int reconcile_init(struct reconcile *j, const struct class_record *r, struct np_err *err)
 {
-	size_t ns = strcspn(r->entry.key, "\n");
+	const char *ns = r->entry.key; /* then comes the name */
 
 	j->resource = j->c->class_resource;
-	j->ns = strndup(r->entry.key, ns);
-	j->name = strdup(r->entry.key + ns + 1);
+	j->ns = strdup(ns);
+	j->name = strdup(ns + strlen(ns) + 1);
 	j->owners = calloc(r->n_owners + 1, sizeof(*j->owners));
 	if (!j->ns || !j->name || !j->owners)
 		return np_fail_nomem(err);

@@ -7,23 +7,16 @@
 #include <string.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/json.h"
 #include "nodeprep/map.h"
 #include "nodeprep/vmclass.h"
 
-#define KEY_MAX 640
+/* What tells the kinds apart in keys. */
+static const char *const kind_texts[WATCHED_MAX] = { "nodepool", "cluster", "tkc", "class" };
 
 static const char *meta_text(const json_t *object, const char *key)
 {
-	const char *text =
-		json_string_value(json_object_get(json_object_get(object, "metadata"), key));
-
-	return text ? text : "";
-}
-
-static void source_key(enum watched_kind kind, const char *ns, const char *name,
-		       char key[static KEY_MAX])
-{
-	snprintf(key, KEY_MAX, "%u\n%s\n%s", (unsigned)kind, ns, name);
+	return np_json_member_text(json_object_get(object, "metadata"), key);
 }
 
 static int enqueue(struct np_controller *c, struct class_record *r, struct np_err *err)
@@ -45,10 +38,7 @@ static void class_free(struct class_record *r)
 static struct class_record *class_find(const struct np_controller *c, const char *ns,
 				       const char *name)
 {
-	char key[KEY_MAX];
-
-	snprintf(key, sizeof(key), "%s\n%s", ns, name);
-	return (struct class_record *)(void *)np_map_find(&c->class_records, key);
+	return (struct class_record *)(void *)np_map_find(&c->class_records, NP_KEY(ns, name));
 }
 
 static struct class_record *class_open(struct np_controller *c, const char *ns, const char *name,
@@ -59,7 +49,9 @@ static struct class_record *class_open(struct np_controller *c, const char *ns, 
 	if (r)
 		return r;
 	r = calloc(1, sizeof(*r));
-	if (!r || asprintf(&r->entry.key, "%s\n%s", ns, name) < 0) {
+	if (r)
+		r->entry.key = np_key_pack(NP_KEY(ns, name));
+	if (!r || !r->entry.key) {
 		free(r);
 		np_fail_nomem(err);
 		return NULL;
@@ -77,7 +69,7 @@ void controller_store_forget(struct np_controller *c, struct class_record *r)
 {
 	if (r->n_owners > 0 || r->registered || r->item.running || r->item.at != 0)
 		return;
-	np_map_remove(&c->class_records, r->entry.key);
+	np_map_remove(&c->class_records, &r->entry);
 	class_free(r);
 }
 
@@ -278,10 +270,7 @@ static void source_freep(struct owner **s)
 struct owner *controller_store_find(struct np_controller *c, enum watched_kind kind, const char *ns,
 				    const char *name)
 {
-	char key[KEY_MAX];
-
-	source_key(kind, ns, name, key);
-	return (struct owner *)(void *)np_map_find(&c->owners, key);
+	return (struct owner *)(void *)np_map_find(&c->owners, NP_KEY(kind_texts[kind], ns, name));
 }
 
 static bool has_finalizer(const json_t *object)
@@ -301,13 +290,12 @@ static int source_new(enum watched_kind kind, const json_t *object, struct owner
 		      struct np_err *err)
 {
 	NP_AUTO(source_freep) struct owner *s = calloc(1, sizeof(*s));
-	char key[KEY_MAX];
 
 	if (!s)
 		return np_fail_nomem(err);
-	source_key(kind, meta_text(object, "namespace"), meta_text(object, "name"), key);
 	s->kind = kind;
-	s->entry.key = strdup(key);
+	s->entry.key = np_key_pack(NP_KEY(kind_texts[kind], meta_text(object, "namespace"),
+					  meta_text(object, "name")));
 	s->ns = strdup(meta_text(object, "namespace"));
 	s->name = strdup(meta_text(object, "name"));
 	s->uid = strdup(meta_text(object, "uid"));
@@ -428,7 +416,7 @@ static void unlink_classes(struct np_controller *c, struct owner *s)
 static void remove_source(struct np_controller *c, struct owner *s)
 {
 	unlink_classes(c, s);
-	np_map_remove(&c->owners, s->entry.key);
+	np_map_remove(&c->owners, &s->entry);
 	source_free(s);
 }
 
@@ -521,11 +509,11 @@ void controller_store_done(struct np_controller *c)
 	struct np_map_entry *e;
 
 	while ((e = np_map_next(&c->owners, NULL))) {
-		np_map_remove(&c->owners, e->key);
+		np_map_remove(&c->owners, e);
 		source_free((struct owner *)(void *)e);
 	}
 	while ((e = np_map_next(&c->class_records, NULL))) {
-		np_map_remove(&c->class_records, e->key);
+		np_map_remove(&c->class_records, e);
 		class_free((struct class_record *)(void *)e);
 	}
 	free(c->owners.slots);

@@ -6,6 +6,7 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
+#include "nodeprep/text.h"
 #include "nodeprep/units.h"
 
 /* How many names an error lists. */
@@ -176,34 +177,6 @@ static int find_family(const struct np_catalogue *cat, const char *text,
 	return 0;
 }
 
-#define DISTANCE_TEXT_MAX 32
-
-/* Edit distance of the two texts' first 32 characters. */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[DISTANCE_TEXT_MAX + 1];
-	size_t a_size = strnlen(a, DISTANCE_TEXT_MAX), b_size = strnlen(b, DISTANCE_TEXT_MAX);
-
-	for (size_t k = 0; k <= b_size; k++)
-		row[k] = k;
-	for (size_t i = 1; i <= a_size; i++) {
-		size_t corner = row[0];
-
-		row[0] = i;
-		for (size_t k = 1; k <= b_size; k++) {
-			size_t best = corner + (a[i - 1] != b[k - 1]);
-
-			corner = row[k];
-			if (row[k] + 1 < best)
-				best = row[k] + 1;
-			if (row[k - 1] + 1 < best)
-				best = row[k - 1] + 1;
-			row[k] = best;
-		}
-	}
-	return row[b_size];
-}
-
 /* Lists the models whose family is the fewest edits away, if not more than `edits_max`. */
 static void list_near(const struct np_catalogue *cat, const char *family, size_t edits_max,
 		      struct listing *list)
@@ -215,7 +188,7 @@ static void list_near(const struct np_catalogue *cat, const char *family, size_t
 		size_t edits = SIZE_MAX;
 
 		if (gpu_name_parse(cat->rows[i]->model, &model))
-			edits = distance(model.family, family);
+			edits = np_text_distance(model.family, family);
 		if (edits < fewest) {
 			fewest = edits;
 			list->n = 0;

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/time.h"
 
 /* Seen in the manager v1.13.6: what a hook that blocks says stands in the Cluster's condition. */
 #define RETRY_AFTER_S 5
@@ -257,21 +258,13 @@ static int release_cluster(struct lifecycle *l, struct np_err *err)
 
 /* --- the hooks -------------------------------------------------------------------------------- */
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 static int run(struct lifecycle *l, const struct request *r, struct np_err *err)
 {
-	uint64_t began = now_ms(), spent;
+	uint64_t began = np_clock_ms(), spent;
 
 	if (read_cluster(r, l, err) < 0)
 		return np_err_ret(err);
-	spent = now_ms() - began;
+	spent = np_clock_ms() - began;
 	l->left.timeout_ms -= spent < l->left.timeout_ms ? spent : l->left.timeout_ms;
 	return l->out->kind == NP_HOOK_BEFORE_CLUSTER_DELETE ? release_cluster(l, err)
 							     : apply_cluster(l, err);

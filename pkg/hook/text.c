@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/base64.h"
 #include "nodeprep/err.h"
 #include "nodeprep/hook.h"
 #include "nodeprep/json.h"
@@ -66,12 +67,12 @@ void hook_text_add_json(struct text *t, const char *text)
 
 void hook_text_add_base64(struct text *t, const char *bytes, size_t n)
 {
-	size_t size = n <= INT_MAX ? (n + 2) / 3 * 4 : SIZE_MAX / 4;
+	size_t size = np_base64_size(n);
 
 	hook_text_add(t, "\"", 1);
 	if (!text_grow(t, size))
 		return;
-	EVP_EncodeBlock((unsigned char *)t->bytes + t->n, (const unsigned char *)bytes, (int)n);
+	np_base64_write(bytes, n, t->bytes + t->n);
 	t->n += size;
 	hook_text_add(t, "\"", 1);
 }

@@ -8,20 +8,9 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/err.h"
+#include "nodeprep/json.h"
 
 enum { PAGE_DEFAULT = 500, MANY_DEFAULT = 16 };
-
-static void curl_freep(char **p)
-{
-	curl_free(*p);
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
 
 void kube_name_resource(const struct np_kube_resource *r, char buf[static KUBE_RESOURCE_MAX])
 {
@@ -46,7 +35,7 @@ static int check_segment(const char *text, struct np_err *err)
 /* Appends "/" and the escaped segment to *path. */
 static int append_segment(char **path, const char *text, struct np_err *err)
 {
-	NP_AUTO(curl_freep) char *escaped = NULL;
+	NP_AUTO(kube_curl_freep) char *escaped = NULL;
 	char *longer = NULL;
 
 	if (check_segment(text, err) < 0)
@@ -142,20 +131,21 @@ static int search_version(const struct search *s, const char *version, struct np
 		return np_err_ret(err);
 	}
 	json_array_foreach (json_object_get(list, "resources"), i, resource)
-		if (strcmp(text_of(resource, "name"), s->plural) == 0)
+		if (strcmp(np_json_member_text(resource, "name"), s->plural) == 0)
 			return take_resource(s, version, resource, err);
 	return 0;
 }
 
 static int search_versions(const struct search *s, const json_t *group, struct np_err *err)
 {
-	const char *preferred = text_of(json_object_get(group, "preferredVersion"), "version");
+	const char *preferred =
+		np_json_member_text(json_object_get(group, "preferredVersion"), "version");
 	const json_t *row;
 	size_t i;
 	int r = preferred[0] ? search_version(s, preferred, err) : 0;
 
 	json_array_foreach (json_object_get(group, "versions"), i, row) {
-		const char *version = text_of(row, "version");
+		const char *version = np_json_member_text(row, "version");
 
 		if (r == 0 && version[0] && strcmp(version, preferred) != 0)
 			r = search_version(s, version, err);
@@ -311,7 +301,7 @@ struct listing {
 static int fetch_page(const struct listing *l, const char *token, json_t **ret, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *path = NULL;
-	NP_AUTO(curl_freep) char *escaped = curl_easy_escape(NULL, token, 0);
+	NP_AUTO(kube_curl_freep) char *escaped = curl_easy_escape(NULL, token, 0);
 	struct kube_call call = { .verb = "list",
 				  .method = "GET",
 				  .resource = l->resource,
@@ -330,7 +320,7 @@ static int fetch_page(const struct listing *l, const char *token, json_t **ret, 
 /* The server leaves kind and apiVersion out of the items of its own kinds' lists. */
 static int name_item(json_t *item, const json_t *page, struct np_err *err)
 {
-	const char *kind = text_of(page, "kind");
+	const char *kind = np_json_member_text(page, "kind");
 	size_t size = strlen(kind);
 
 	if (!json_is_object(item))
@@ -379,11 +369,11 @@ static int list_page(struct listing *l, char **token, struct np_err *err)
 	if (r < 0)
 		return r;
 	meta = json_object_get(page, "metadata");
-	if (strlcpy(l->version, text_of(meta, "resourceVersion"), sizeof(l->version)) >=
+	if (strlcpy(l->version, np_json_member_text(meta, "resourceVersion"), sizeof(l->version)) >=
 	    sizeof(l->version))
 		return np_fail(err, NP_E_REFUSED, "%s: the list's resourceVersion is too long",
 			       l->resource);
-	next = strdup(text_of(meta, "continue"));
+	next = strdup(np_json_member_text(meta, "continue"));
 	if (!next)
 		return np_fail_nomem(err);
 	free(*token);

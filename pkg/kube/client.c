@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/time.h"
 
 /* One request, where neither --request-timeout nor a nearer deadline bounds it. */
 #define REQUEST_MAX_MS UINT64_C(300000)
@@ -22,7 +23,7 @@ enum {
 
 static uint64_t left_ms(const struct np_kube *k)
 {
-	uint64_t now = kube_now_ms();
+	uint64_t now = np_clock_ms();
 
 	return now < k->deadline ? k->deadline - now : 0;
 }
@@ -36,11 +37,11 @@ static int fail_deadline(const struct np_kube *k, struct np_err *err)
 int np_kube_pause(struct np_kube *k, uint64_t ms, struct np_err *err)
 {
 	uint64_t wait = kube_jitter(ms, arc4random());
-	uint64_t end = kube_now_ms() + wait;
+	uint64_t end = np_clock_ms() + wait;
 
 	if (wait >= left_ms(k))
 		return fail_deadline(k, err);
-	for (uint64_t now = kube_now_ms(); now < end; now = kube_now_ms()) {
+	for (uint64_t now = np_clock_ms(); now < end; now = np_clock_ms()) {
 		uint64_t slice = end - now < KUBE_POLL_MS ? end - now : KUBE_POLL_MS;
 		struct timespec ts = { .tv_nsec = (long)slice * 1000000 };
 
@@ -102,7 +103,7 @@ static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct 
 		kube_log(k, prefix, f->error.text);
 		kube_transfer_clear(k, f);
 		f->state = KUBE_DUE;
-		f->due = kube_now_ms() + wait;
+		f->due = np_clock_ms() + wait;
 		return;
 	}
 	if (out->has_wait)
@@ -213,7 +214,7 @@ static size_t most_running(const struct batch *batch)
 static void start_due(struct batch *batch)
 {
 	size_t most = most_running(batch), flying = count_running(batch);
-	uint64_t now = kube_now_ms();
+	uint64_t now = np_clock_ms();
 
 	for (size_t i = batch->first; i < batch->n && flying < most; i++) {
 		struct kube_transfer *f = &batch->transfers[i];
@@ -263,7 +264,7 @@ static const struct kube_transfer *find_fatal(const struct batch *batch, size_t 
 
 static int wait_time(const struct batch *batch)
 {
-	uint64_t now = kube_now_ms(), wait = KUBE_POLL_MS;
+	uint64_t now = np_clock_ms(), wait = KUBE_POLL_MS;
 
 	if (count_running(batch) >= most_running(batch))
 		return KUBE_POLL_MS;

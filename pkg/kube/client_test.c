@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/time.h"
 
 #include "testbed.h"
 
@@ -129,9 +130,9 @@ static void test_client__retry_after_is_honoured(void **state)
 	server_start(&b->server, STEPS({ "429 Too Many Requests", "Retry-After: 1\r\n", NULL, 0 },
 				       { "200 OK", NULL, "{}", 0 }));
 	bed_connect(b, (struct np_kube_options){ 0 });
-	start = kube_now_ms();
+	start = np_clock_ms();
 	assert_int_equal(get_class(b, &err), 0);
-	assert_in_range(kube_now_ms() - start, 1000, 4000);
+	assert_in_range(np_clock_ms() - start, 1000, 4000);
 	assert_int_equal(b->server.n, 2);
 	ASSERT_HAS(b->log, "again in 1000 ms: ");
 }
@@ -145,9 +146,9 @@ static void test_client__a_wait_beyond_the_deadline_is_told_at_once(void **state
 	server_start(&b->server,
 		     STEPS({ "503 Service Unavailable", "Retry-After: 120\r\n", NULL, 0 }));
 	bed_connect(b, (struct np_kube_options){ 0 });
-	start = kube_now_ms();
+	start = np_clock_ms();
 	assert_int_equal(get_class(b, &err), -NP_E_RETRY);
-	assert_in_range(kube_now_ms() - start, 0, 3000);
+	assert_in_range(np_clock_ms() - start, 0, 3000);
 	ASSERT_HAS(err.text, "asks to wait 120 s, but only ");
 	assert_int_equal(b->server.n, 1);
 }
@@ -190,9 +191,9 @@ static void test_client__it_gives_up_at_the_deadline(void **state)
 	server_start(&b->server, STEPS({ "500 Internal Server Error", NULL,
 					 "{\"kind\":\"Status\",\"message\":\"etcd\"}", 0 }));
 	bed_connect(b, (struct np_kube_options){ .deadline_ms = 1000 });
-	start = kube_now_ms();
+	start = np_clock_ms();
 	assert_int_equal(get_class(b, &err), -NP_E_RETRY);
-	assert_in_range(kube_now_ms() - start, 0, 2000);
+	assert_in_range(np_clock_ms() - start, 0, 2000);
 	ASSERT_HAS(err.text, "given up at the deadline of 1000 ms: ");
 	ASSERT_HAS(err.text, "(500): etcd");
 	assert_true(b->server.n > 1);
@@ -202,13 +203,13 @@ static void test_client__a_server_that_is_not_there_fails_soon(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
-	uint64_t start = kube_now_ms();
+	uint64_t start = np_clock_ms();
 
 	bed_connect(b, (struct np_kube_options){ .server = "http://127.0.0.1:1",
 						 .deadline_ms = 60000 });
 	assert_int_equal(get_class(b, &err), -NP_E_RETRY);
 	assert_string_equal(err.text, "cannot reach http://127.0.0.1:1: connection refused");
-	assert_in_range(kube_now_ms() - start, 600, 5000);
+	assert_in_range(np_clock_ms() - start, 600, 5000);
 }
 
 static void test_client__a_huge_body_is_refused(void **state)
@@ -398,11 +399,11 @@ static void test_client__a_pause_ends_at_the_deadline(void **state)
 
 	bed_connect(
 		b, (struct np_kube_options){ .server = "http://127.0.0.1:1", .deadline_ms = 2000 });
-	start = kube_now_ms();
+	start = np_clock_ms();
 	assert_int_equal(np_kube_pause(b->k, 20, &err), 0);
-	assert_in_range(kube_now_ms() - start, 10, 1000);
+	assert_in_range(np_clock_ms() - start, 10, 1000);
 	assert_int_equal(np_kube_pause(b->k, 20000, &err), -NP_E_RETRY);
-	assert_in_range(kube_now_ms() - start, 10, 1500);
+	assert_in_range(np_clock_ms() - start, 10, 1500);
 }
 
 /* --- TLS ------------------------------------------------------------------------------------- */

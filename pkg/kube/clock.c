@@ -7,14 +7,6 @@
 
 #include "nodeprep/err.h"
 
-uint64_t kube_now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 bool kube_is_cancelled(const struct np_kube *k)
 {
 	const struct np_kube_config *c = k->config;

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "nodeprep/base64.h"
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
+#include "nodeprep/text.h"
 
 #if defined(__x86_64__)
 #define ARCH "amd64"
@@ -40,13 +42,6 @@ __attribute__((format(printf, 3, 4))) static int set_format(char **slot, struct 
 	return 0;
 }
 
-static void wipe_blob(struct kube_blob *b)
-{
-	if (b->bytes)
-		explicit_bzero(b->bytes, b->size);
-	free(b->bytes);
-}
-
 void np_kube_config_free(struct np_kube_config *c)
 {
 	if (!c)
@@ -56,18 +51,18 @@ void np_kube_config_free(struct np_kube_config *c)
 	free(c->user_name);
 	free(c->who);
 	free(c->ca_name);
-	wipe_blob(&c->ca);
-	wipe_blob(&c->cert);
-	wipe_blob(&c->key);
+	kube_blob_done(&c->ca);
+	kube_blob_done(&c->cert);
+	kube_blob_done(&c->key);
 	free(c->tls_server_name);
-	kube_wipep(&c->proxy_url);
-	kube_wipep(&c->proxy);
-	kube_wipep(&c->http_proxy);
+	np_wipep(&c->proxy_url);
+	np_wipep(&c->proxy);
+	np_wipep(&c->http_proxy);
 	free(c->no_proxy);
-	kube_wipep(&c->token);
+	np_wipep(&c->token);
 	free(c->token_file);
 	free(c->username);
-	kube_wipep(&c->password);
+	np_wipep(&c->password);
 	free(c->as_user);
 	free(c->as_uid);
 	kube_texts_done(&c->as_groups);
@@ -438,31 +433,25 @@ static int copy_options(const struct np_kube_options *o, struct np_kube_config *
 /* What a Basic header carries, since a proxy or server may echo it. */
 static int add_basic_secret(struct np_kube_config *c, struct np_err *err)
 {
-	NP_AUTO(kube_wipep) char *pair = NULL;
-	NP_AUTO(kube_wipep) char *encoded = NULL;
+	NP_AUTO(np_wipep) char *pair = NULL;
+	NP_AUTO(np_wipep) char *encoded = NULL;
 	int n = asprintf(&pair, "%s:%s", c->username, c->password ? c->password : "");
 
 	if (n < 0) {
 		pair = NULL;
 		return np_fail_nomem(err);
 	}
-	encoded = calloc(1, ((size_t)n + 2) / 3 * 4 + 1);
+	encoded = np_base64_encode(pair, (size_t)n);
 	if (!encoded)
 		return np_fail_nomem(err);
-	EVP_EncodeBlock((unsigned char *)encoded, (const unsigned char *)pair, n);
 	return kube_secrets_add(&c->secrets, encoded, strlen(encoded), err);
-}
-
-static void curl_freep(char **p)
-{
-	curl_free(*p);
 }
 
 /* The password of a proxy's address. */
 static int add_proxy_secret(struct np_kube_config *c, const char *url, struct np_err *err)
 {
 	const char *start = url ? strstr(url, "://") : NULL, *at, *colon;
-	NP_AUTO(curl_freep) char *plain = NULL;
+	NP_AUTO(kube_curl_freep) char *plain = NULL;
 	int size;
 
 	if (!url)
@@ -493,35 +482,34 @@ static int collect_secrets(struct np_kube_config *c, struct np_err *err)
 	return add_proxy_secret(c, c->proxy, err);
 }
 
-static void curlu_freep(CURLU **u)
-{
-	curl_url_cleanup(*u);
-}
-
 /* Fails where the address is none, or carries what does not belong there. */
 static int check_server(const char *server, struct np_err *err)
 {
-	NP_AUTO(curlu_freep) CURLU *url = curl_url();
-	NP_AUTO(curl_freep) char *scheme = NULL;
-	NP_AUTO(curl_freep) char *extra = NULL;
+	NP_AUTO(kube_curlu_freep) CURLU *url = curl_url();
+	NP_AUTO(kube_curl_freep) char *scheme = NULL;
+	bool has_user, has_password, has_query, has_fragment;
+	CURLUcode code;
 
 	if (!url)
 		return np_fail_nomem(err);
-	if (curl_url_set(url, CURLUPART_URL, server, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK)
-		return np_fail(err, NP_E_USAGE,
-			       "server '%s' is not a valid address: expected https://HOST[:PORT]",
-			       strchr(server, '@') ? "[redacted]" : server);
-	if (curl_url_get(url, CURLUPART_USER, &extra, 0) == CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_PASSWORD, &extra, 0) == CURLUE_OK)
+	code = curl_url_set(url, CURLUPART_URL, server, CURLU_NON_SUPPORT_SCHEME);
+	if (code == CURLUE_OK)
+		code = curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
+	if (code != CURLUE_OK)
+		return kube_fail_address(code, server, err);
+	if (kube_has_part(url, CURLUPART_USER, server, &has_user, err) < 0 ||
+	    kube_has_part(url, CURLUPART_PASSWORD, server, &has_password, err) < 0 ||
+	    kube_has_part(url, CURLUPART_QUERY, server, &has_query, err) < 0 ||
+	    kube_has_part(url, CURLUPART_FRAGMENT, server, &has_fragment, err) < 0)
+		return np_err_ret(err);
+	if (has_user || has_password)
 		return np_fail(err, NP_E_USAGE,
 			       "the server's address may not hold a user or a "
 			       "password: put them into the kubeconfig's user");
 	if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
 		return np_fail(err, NP_E_USAGE, "server '%s': expected https:// or http://",
 			       server);
-	if (curl_url_get(url, CURLUPART_QUERY, &extra, 0) == CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_FRAGMENT, &extra, 0) == CURLUE_OK)
+	if (has_query || has_fragment)
 		return np_fail(err, NP_E_USAGE, "server '%s' may not hold a query or a fragment",
 			       server);
 	return 0;

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/base64.h"
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
+#include "nodeprep/text.h"
 
 /* A certificate bundle is some hundred KiB; a kubeconfig that embeds some is held to NP_DOC_INPUT_MAX. */
 #define PEM_MAX (UINT64_C(4) << 20)
@@ -39,40 +41,6 @@ int kube_read_fields(struct np_val node, const struct kube_text_field *fields, v
 		memcpy((char *)entry + fields->offset, &text, sizeof(text));
 	}
 	return 0;
-}
-
-/* EVP_DecodeBlock() skips some wrong characters, and takes '=' anywhere. */
-static bool is_base64(const char *text, size_t size)
-{
-	size_t body = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-				   "+/");
-
-	return size > 0 && size % 4 == 0 && size - body <= 2 &&
-	       strspn(text + body, "=") == size - body;
-}
-
-bool kube_base64_decode(const char *text, struct kube_blob *ret)
-{
-	size_t size = 0, length = strlen(text);
-	NP_AUTO(kube_wipep) char *clean = calloc(1, length + 1);
-	NP_AUTO(np_freep) char *bytes = malloc(length / 4 * 3 + 4);
-	int n;
-
-	if (!clean || !bytes || length > INT_MAX)
-		return false;
-	for (const char *p = text; *p; p++)
-		if (!strchr(" \t\r\n", *p))
-			clean[size++] = *p;
-	if (!is_base64(clean, size))
-		return false;
-	n = EVP_DecodeBlock((unsigned char *)bytes, (const unsigned char *)clean, (int)size);
-	if (n < 0)
-		return false;
-	/* The padding is decoded as zero bytes. */
-	ret->size = (size_t)n - (size - strcspn(clean, "="));
-	ret->bytes = np_take(bytes);
-	ret->bytes[ret->size] = '\0';
-	return true;
 }
 
 int kube_wrap_place(struct np_val n, struct np_err *err)
@@ -113,7 +81,7 @@ int kube_load_pem(struct np_val data_node, const char *data, struct np_val file_
 {
 	if (!data)
 		return file ? load_pem_file(file_node, file, ret, err) : 0;
-	if (!kube_base64_decode(data, ret))
+	if (!np_base64_decode(data, &ret->bytes, &ret->size))
 		return np_doc_fail(data_node, err, NP_E_SPEC, "%s is not base64", data_node.key);
 	return 0;
 }

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/text.h"
+#include "nodeprep/time.h"
 
 enum { SILENCE_MAX_S = 30 };
 
@@ -125,11 +127,6 @@ static bool set_tls(struct np_kube *k, CURL *easy)
 
 /* --- the address ----------------------------------------------------------------------------- */
 
-static void curlu_freep(CURLU **u)
-{
-	curl_url_cleanup(*u);
-}
-
 /* The parts of the server's address that libcurl gives back. */
 struct address {
 	char *scheme, *host, *port, *path;
@@ -145,17 +142,25 @@ static void address_done(struct address *a)
 
 static int parse_address(const char *server, struct address *a, struct np_err *err)
 {
-	NP_AUTO(curlu_freep) CURLU *url = curl_url();
+	const struct {
+		CURLUPart part;
+		unsigned flags;
+		char **ret;
+	} rows[] = {
+		{ CURLUPART_SCHEME, 0, &a->scheme },
+		{ CURLUPART_HOST, 0, &a->host },
+		{ CURLUPART_PORT, CURLU_DEFAULT_PORT, &a->port },
+		{ CURLUPART_PATH, 0, &a->path },
+	};
+	NP_AUTO(kube_curlu_freep) CURLU *url = curl_url();
+	CURLUcode code;
 
 	if (!url)
 		return np_fail_nomem(err);
-	if (curl_url_set(url, CURLUPART_URL, server, 0) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_SCHEME, &a->scheme, 0) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_HOST, &a->host, 0) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_PORT, &a->port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_PATH, &a->path, 0) != CURLUE_OK)
-		return np_fail(err, NP_E_USAGE, "server '%s' is not a valid address", server);
-	return 0;
+	code = curl_url_set(url, CURLUPART_URL, server, 0);
+	for (size_t i = 0; code == CURLUE_OK && i < sizeof(rows) / sizeof(rows[0]); i++)
+		code = curl_url_get(url, rows[i].part, rows[i].ret, rows[i].flags);
+	return code == CURLUE_OK ? 0 : kube_fail_address(code, server, err);
 }
 
 int kube_line_append(struct curl_slist **list, const char *line, struct np_err *err)
@@ -171,7 +176,7 @@ int kube_line_append(struct curl_slist **list, const char *line, struct np_err *
 int kube_header_append(struct curl_slist **list, const char *name, const char *value,
 		       struct np_err *err)
 {
-	NP_AUTO(kube_wipep) char *line = NULL;
+	NP_AUTO(np_wipep) char *line = NULL;
 
 	if (asprintf(&line, "%s: %s", name, value) < 0) {
 		line = NULL;
@@ -267,7 +272,7 @@ void np_kube_free(struct np_kube *k)
 	curl_slist_free_all(k->connect_to);
 	free(k->base);
 	free(k->host);
-	kube_wipep(&k->proxy);
+	np_wipep(&k->proxy);
 	for (size_t i = 0; i < k->n_warnings; i++)
 		free(k->warnings[i]);
 	np_kube_config_free(k->config);
@@ -321,8 +326,8 @@ static int drop_credentials(struct np_kube *k, struct np_err *err)
 	if (is_loopback)
 		return 0;
 	kube_log(k, "", "no credentials are sent, since the server's address is not https");
-	kube_wipep(&c->token);
-	kube_wipep(&c->password);
+	np_wipep(&c->token);
+	np_wipep(&c->password);
 	(void)kube_set_text(&c->token_file, NULL, err);
 	(void)kube_set_text(&c->username, NULL, err);
 	(void)kube_set_text(&c->who, NULL, err);
@@ -341,7 +346,7 @@ int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct
 		return np_fail_nomem(err);
 	k->config = np_take(c);
 	np_kube_set_deadline(k, k->config->deadline_ms);
-	k->token_read = kube_now_ms();
+	k->token_read = np_clock_ms();
 	pthread_once(&once, init_libraries);
 	if (!open_multi(k))
 		return np_fail_nomem(err);
@@ -364,6 +369,6 @@ long kube_last_status(const struct np_kube *k)
 void np_kube_set_deadline(struct np_kube *k, uint64_t deadline_ms)
 {
 	k->deadline_ms = deadline_ms;
-	if (__builtin_add_overflow(kube_now_ms(), deadline_ms, &k->deadline))
+	if (__builtin_add_overflow(np_clock_ms(), deadline_ms, &k->deadline))
 		k->deadline = UINT64_MAX;
 }

@@ -47,8 +47,17 @@ void kube_redact(const struct kube_secrets *s, const char *text, char *buf, size
 /* As kube_redact(), upon the error's own text. */
 void kube_redact_err(const struct kube_secrets *s, struct np_err *err);
 
-/* Wipes and frees; `p` is the address of a string. */
-void kube_wipep(char **p);
+/* --- curl.c ---------------------------------------------------------------------------------- */
+
+/* For NP_AUTO. */
+void kube_curl_freep(char **p);
+void kube_curlu_freep(CURLU **u);
+
+/* Reports what curl_url_set() or curl_url_get() made of the server's address. */
+int kube_fail_address(CURLUcode code, const char *server, struct np_err *err);
+
+/* Tells in *ret whether the server's address has the part. */
+int kube_has_part(CURLU *url, CURLUPart part, const char *server, bool *ret, struct np_err *err);
 
 /* --- text.c ---------------------------------------------------------------------------------- */
 
@@ -77,6 +86,9 @@ struct kube_blob {
 	char *bytes;
 	size_t size;
 };
+
+/* Wipes the bytes. */
+void kube_blob_done(struct kube_blob *b);
 
 struct np_kube_config {
 	char *server; /* no slash at its end */
@@ -219,9 +231,6 @@ int kube_token_load(const char *path, char **ret, struct np_err *err);
 
 /* Takes `token` as the one to send, and remembers it as a secret. */
 int kube_config_set_token_take(struct np_kube_config *c, char *token, struct np_err *err);
-
-/* Decodes standard base64; returns false where it is none. *ret is the caller's. */
-bool kube_base64_decode(const char *text, struct kube_blob *ret);
 
 /* --- reply.c --------------------------------------------------------------------------------- */
 
@@ -439,9 +448,6 @@ void kube_log(struct np_kube *k, const char *prefix, const char *text);
 
 /* How often a cancelled run is noticed. */
 #define KUBE_POLL_MS 100
-
-/* Returns milliseconds of the monotonic clock. */
-uint64_t kube_now_ms(void);
 
 bool kube_is_cancelled(const struct np_kube *k);
 int kube_fail_cancelled(struct np_err *err);

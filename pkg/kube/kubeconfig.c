@@ -9,6 +9,7 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
+#include "nodeprep/text.h"
 
 /* --- files ----------------------------------------------------------------------------------- */
 
@@ -63,17 +64,9 @@ int kube_files_parse(struct kube_files *files, const char *path, const char *byt
 	return push_doc_take(files, np_take(doc), err);
 }
 
-static void wipe_blob(struct kube_blob *b)
-{
-	if (b->bytes)
-		explicit_bzero(b->bytes, b->size);
-	free(b->bytes);
-	*b = (struct kube_blob){ 0 };
-}
-
 int kube_files_add(struct kube_files *files, const char *path, struct np_err *err)
 {
-	NP_AUTO(wipe_blob) struct kube_blob file = { 0 };
+	NP_AUTO(kube_blob_done) struct kube_blob file = { 0 };
 
 	if (np_file_load(path, NP_DOC_INPUT_MAX, &file.bytes, &file.size, err) < 0)
 		return np_wrap(err, "kubeconfig");

@@ -18,6 +18,8 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/err.h"
+#include "nodeprep/file.h"
+#include "nodeprep/text.h"
 #include "nodeprep/time.h"
 
 #define OUTPUT_MAX ((size_t)1 << 20)
@@ -26,19 +28,11 @@
 
 /* --- birth and death ------------------------------------------------------------------------- */
 
-static void wipe_blob(struct kube_blob *b)
-{
-	if (b->bytes)
-		explicit_bzero(b->bytes, b->size);
-	free(b->bytes);
-	*b = (struct kube_blob){ 0 };
-}
-
 void kube_credential_done(struct kube_credential *c)
 {
-	kube_wipep(&c->token);
-	wipe_blob(&c->cert);
-	wipe_blob(&c->key);
+	np_wipep(&c->token);
+	kube_blob_done(&c->cert);
+	kube_blob_done(&c->key);
 	*c = (struct kube_credential){ 0 };
 }
 
@@ -190,12 +184,6 @@ int kube_credential_parse(const char *bytes, size_t size, const char *api_versio
 
 /* --- how it is started ----------------------------------------------------------------------- */
 
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
 /* Tells whether the plugin may ask the user; fails where it must and cannot. */
 static int find_interactive(const struct kube_plugin *p, bool *ret, struct np_err *err)
 {
@@ -337,15 +325,15 @@ static void run_done(struct run *r)
 		while (waitpid(r->pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
-	close_fd(&r->fd);
-	wipe_blob(&r->output);
+	np_closep(&r->fd);
+	kube_blob_done(&r->output);
 }
 
 static int check_time(const struct run *r, struct np_err *err)
 {
 	if (kube_is_cancelled(r->k))
 		return kube_fail_cancelled(err);
-	if (kube_now_ms() < r->until)
+	if (np_clock_ms() < r->until)
 		return 0;
 	return np_fail(err, NP_E_RETRY, "exec: executable '%s' did not end in time",
 		       kube_plugin_command(r->p));
@@ -415,10 +403,10 @@ static int collect_status(struct run *r, struct np_err *err)
 /* Runs the plugin and keeps what it gives. */
 static int run_plugin(struct kube_plugin *p, struct np_kube *k, uint64_t until, struct np_err *err)
 {
-	uint64_t most = kube_now_ms() + RUN_MAX_MS;
+	uint64_t most = np_clock_ms() + RUN_MAX_MS;
 	NP_AUTO(run_done)
 	struct run r = { .p = p, .k = k, .fd = -1, .until = until < most ? until : most };
-	NP_AUTO(close_fd) int out = -1;
+	NP_AUTO(np_closep) int out = -1;
 	struct kube_credential fresh = { 0 };
 	int fds[2];
 
@@ -428,7 +416,7 @@ static int run_plugin(struct kube_plugin *p, struct np_kube *k, uint64_t until, 
 	out = fds[1];
 	if (start(p, out, &r.pid, err) < 0)
 		return np_err_ret(err);
-	close_fd(&out);
+	np_closep(&out);
 	out = -1;
 	if (collect_output(&r, err) < 0 || collect_status(&r, err) < 0)
 		return np_err_ret(err);
@@ -444,7 +432,7 @@ static int run_plugin(struct kube_plugin *p, struct np_kube *k, uint64_t until, 
 
 static int take_blob(const struct kube_blob *from, struct kube_blob *to, struct np_err *err)
 {
-	wipe_blob(to);
+	kube_blob_done(to);
 	return copy_blob(from->bytes, to, err);
 }
 
@@ -460,7 +448,7 @@ static int take_credential(struct np_kube *k, const struct kube_credential *from
 		return np_err_ret(err);
 	if (take_blob(&from->cert, &c->cert, err) < 0 || take_blob(&from->key, &c->key, err) < 0)
 		return np_err_ret(err);
-	kube_wipep(&c->token);
+	np_wipep(&c->token);
 	if (!from->token)
 		return 0;
 	token = strdup(from->token);

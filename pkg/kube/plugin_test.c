@@ -10,6 +10,7 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
+#include "nodeprep/time.h"
 
 #include "failing_alloc.h"
 #include "testbed.h"
@@ -269,7 +270,7 @@ static void try_failure(const struct fail_row *row)
 {
 	struct np_err err = NP_ERR_INIT;
 	struct bed *b = calloc(1, sizeof(*b));
-	uint64_t start = kube_now_ms();
+	uint64_t start = np_clock_ms();
 	void *inner = b;
 	struct play p;
 	int r;
@@ -283,7 +284,7 @@ static void try_failure(const struct fail_row *row)
 	ASSERT_HAS(err.text, "getting credentials: exec");
 	assert_null(strstr(err.text, "tok-secret"));
 	assert_int_equal(b->server.n, 0);
-	assert_true(kube_now_ms() - start < 8000);
+	assert_true(np_clock_ms() - start < 8000);
 	play_end(&p);
 	bed_free(&inner);
 }
@@ -319,14 +320,14 @@ static void test_plugin__failures_are_told(void **state)
 
 static bool is_after(void *ctx)
 {
-	return kube_now_ms() > *(const uint64_t *)ctx;
+	return np_clock_ms() > *(const uint64_t *)ctx;
 }
 
 static void test_plugin__it_ends_with_the_run(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
-	uint64_t start = kube_now_ms(), limit = start + 200;
+	uint64_t start = np_clock_ms(), limit = start + 200;
 	struct play p;
 
 	server_start(&b->server, STEPS({ "200 OK", NULL, "{}", 0 }));
@@ -335,7 +336,7 @@ static void test_plugin__it_ends_with_the_run(void **state)
 		     (struct np_kube_options){ .is_cancelled = is_after, .cancel_ctx = &limit });
 	assert_int_equal(get_class(b, &err), -NP_E_RETRY);
 	ASSERT_HAS(err.text, "interrupted");
-	assert_in_range(kube_now_ms() - start, 150, 4000);
+	assert_in_range(np_clock_ms() - start, 150, 4000);
 	play_end(&p);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/base64.h"
 #include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/json.h"
@@ -202,13 +203,13 @@ static int set_member(json_t *object, const char *key, const char *text, struct 
 
 static int set_ca(json_t *object, const struct kube_blob *ca, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *text = ca->bytes ? calloc(1, (ca->size + 2) / 3 * 4 + 1) : NULL;
+	NP_AUTO(np_freep) char *text = NULL;
 
 	if (!ca->bytes)
 		return 0;
+	text = np_base64_encode(ca->bytes, ca->size);
 	if (!text)
 		return np_fail_nomem(err);
-	EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)ca->bytes, (int)ca->size);
 	return set_member(object, "certificate-authority-data", text, err);
 }
 

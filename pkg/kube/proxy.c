@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/text.h"
 
 /* Proxies are chosen as Go's net/http does, since that is what kubectl's users have set up. */
 
@@ -128,13 +129,9 @@ static bool matches(const struct target *t, char *entry)
 	return is_domain(t, entry);
 }
 
-static char *trim(char *text)
+static char *trim_lower(char *text)
 {
-	size_t size;
-
-	text += strspn(text, " \t");
-	for (size = strlen(text); size > 0 && isspace((unsigned char)text[size - 1]); size--)
-		text[size - 1] = '\0';
+	text = np_text_trim(text);
 	for (char *p = text; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
 	return text;
@@ -150,11 +147,11 @@ int kube_proxy_is_excepted(const char *no_proxy, const char *host, const char *p
 
 	if (!list || !lower)
 		return np_fail_nomem(err);
-	t.host = trim(lower);
+	t.host = trim_lower(lower);
 	t.is_ip = parse_ip(t.host, &t.ip);
 	*ret = strcmp(t.host, "localhost") == 0 || (t.is_ip && is_loopback(&t.ip));
 	while (!*ret && (entry = strsep(&rest, ",")))
-		*ret = matches(&t, trim(entry));
+		*ret = matches(&t, trim_lower(entry));
 	return 0;
 }
 

@@ -5,17 +5,9 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/text.h"
 
 static const char mask[] = "[redacted]";
-
-void kube_wipep(char **p)
-{
-	if (!*p)
-		return;
-	explicit_bzero(*p, strlen(*p));
-	free(*p);
-	*p = NULL;
-}
 
 static bool has_secret(const struct kube_secrets *s, const char *text, size_t size)
 {
@@ -30,7 +22,7 @@ static void forget_oldest(struct kube_secrets *s)
 {
 	if (!s->rotates || s->n < s->n_fixed + KUBE_SECRETS_ROTATED_MAX)
 		return;
-	kube_wipep(&s->texts[s->n_fixed]);
+	np_wipep(&s->texts[s->n_fixed]);
 	s->n--;
 	memmove(&s->texts[s->n_fixed], &s->texts[s->n_fixed + 1],
 		(s->n - s->n_fixed) * sizeof(s->texts[0]));
@@ -74,7 +66,7 @@ int kube_secrets_add_lines(struct kube_secrets *s, const char *text, size_t size
 void kube_secrets_done(struct kube_secrets *s)
 {
 	for (size_t i = 0; i < s->n; i++)
-		kube_wipep(&s->texts[i]);
+		np_wipep(&s->texts[i]);
 	free(s->texts);
 	*s = (struct kube_secrets){ 0 };
 }

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/text.h"
+
 #include "internal.h"
 
 #include <stdio.h>
@@ -39,7 +41,7 @@ int kube_texts_copy(struct kube_texts *to, const struct kube_texts *from, struct
 void kube_texts_done(struct kube_texts *t)
 {
 	for (size_t i = 0; i < t->n; i++)
-		kube_wipep(&t->items[i]);
+		np_wipep(&t->items[i]);
 	free(t->items);
 	*t = (struct kube_texts){ 0 };
 }

@@ -7,10 +7,11 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
+#include "nodeprep/text.h"
 
 int kube_token_load(const char *path, char **ret, struct np_err *err)
 {
-	NP_AUTO(kube_wipep) char *token = NULL;
+	NP_AUTO(np_wipep) char *token = NULL;
 	size_t size;
 
 	if (np_file_load(path, KUBE_FILE_MAX, &token, &size, err) < 0)
@@ -28,7 +29,7 @@ int kube_token_load(const char *path, char **ret, struct np_err *err)
 
 int kube_config_set_token_take(struct np_kube_config *c, char *token, struct np_err *err)
 {
-	kube_wipep(&c->token);
+	np_wipep(&c->token);
 	c->token = token;
 	return kube_secrets_add(&c->secrets, token, strlen(token), err);
 }

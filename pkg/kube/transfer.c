@@ -9,6 +9,8 @@
 #include <time.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/text.h"
+#include "nodeprep/time.h"
 
 #define BODY_MAX ((size_t)64 << 20)
 #define HEADERS_MAX ((size_t)1 << 20)
@@ -109,9 +111,9 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *ctx)
 /* Sets *ret_changed where the token file holds another token than the one in use. */
 static int reread_token(struct np_kube *k, bool *ret_changed, struct np_err *err)
 {
-	NP_AUTO(kube_wipep) char *token = NULL;
+	NP_AUTO(np_wipep) char *token = NULL;
 
-	k->token_read = kube_now_ms();
+	k->token_read = np_clock_ms();
 	if (kube_token_load(k->config->token_file, &token, err) < 0)
 		return np_err_ret(err);
 	*ret_changed = strcmp(token, k->config->token) != 0;
@@ -127,7 +129,7 @@ int kube_identity_freshen(struct np_kube *k, uint64_t until, struct np_err *err)
 	if (k->config->plugin)
 		return kube_plugin_use(k, false, until, err);
 	/* A mounted token is replaced before it expires; the one in use may still be good. */
-	if (k->config->token_file && kube_now_ms() - k->token_read > TOKEN_AGE_MS)
+	if (k->config->token_file && np_clock_ms() - k->token_read > TOKEN_AGE_MS)
 		(void)reread_token(k, &changed, &ignored);
 	return 0;
 }
@@ -172,7 +174,7 @@ static int append_impersonation(const struct np_kube_config *c, struct curl_slis
 
 static int append_identity(struct np_kube *k, struct curl_slist **list, struct np_err *err)
 {
-	NP_AUTO(kube_wipep) char *bearer = NULL;
+	NP_AUTO(np_wipep) char *bearer = NULL;
 
 	if (append_impersonation(k->config, list, err) < 0)
 		return np_err_ret(err);

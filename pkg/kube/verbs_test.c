@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/time.h"
 
 #include "testbed.h"
 
@@ -198,7 +199,7 @@ static void test_verbs__none_of_many_is_no_request(void **state)
 
 static bool is_after(void *ctx)
 {
-	return kube_now_ms() > *(const uint64_t *)ctx;
+	return np_clock_ms() > *(const uint64_t *)ctx;
 }
 
 static void test_verbs__a_cancelled_run_ends_soon(void **state)
@@ -216,7 +217,7 @@ static void test_verbs__a_cancelled_run_ends_soon(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct np_err err = NP_ERR_INIT;
 		struct bed *b = calloc(1, sizeof(*b));
-		uint64_t start = kube_now_ms(), limit = start + 200;
+		uint64_t start = np_clock_ms(), limit = start + 200;
 		void *inner = b;
 
 		b->server.hold_ms = rows[i].hold_ms;
@@ -226,7 +227,7 @@ static void test_verbs__a_cancelled_run_ends_soon(void **state)
 							 .deadline_ms = 120000 });
 		assert_int_equal(get_class(b, &err), -NP_E_RETRY);
 		ASSERT_HAS(err.text, "interrupted");
-		assert_in_range(kube_now_ms() - start, 150, 15000);
+		assert_in_range(np_clock_ms() - start, 150, 15000);
 		assert_int_equal(get_class(b, &err), -NP_E_RETRY);
 		assert_int_equal(np_kube_pause(b->k, 1000, &err), -NP_E_RETRY);
 		assert_int_equal(b->server.n, 1);
@@ -238,7 +239,7 @@ static void test_verbs__a_write_under_way_is_not_cut(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
-	uint64_t start = kube_now_ms(), limit = start + 200;
+	uint64_t start = np_clock_ms(), limit = start + 200;
 	json_t *body = json_pack("{s:{s:s}}", "metadata", "resourceVersion", "7"), *object = NULL;
 	const struct np_kube_patch patch = { .body = body };
 
@@ -246,7 +247,7 @@ static void test_verbs__a_write_under_way_is_not_cut(void **state)
 	server_start(&b->server, STEPS({ "200 OK", NULL, "{\"a\":1}", 0 }));
 	bed_connect(b, (struct np_kube_options){ .is_cancelled = is_after, .cancel_ctx = &limit });
 	assert_int_equal(np_kube_patch(b->k, &classes, "ml", "gpu", &patch, &object, &err), 0);
-	assert_true(kube_now_ms() - start > 500);
+	assert_true(np_clock_ms() - start > 500);
 	json_decref(object);
 	assert_int_equal(np_kube_patch(b->k, &classes, "ml", "gpu", &patch, &object, &err),
 			 -NP_E_RETRY);
@@ -460,7 +461,7 @@ static void test_verbs__a_watch_can_be_stopped_and_falls_silent(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct np_err err = NP_ERR_INIT;
 		struct bed *b = calloc(1, sizeof(*b));
-		uint64_t limit = kube_now_ms() + 200, start = kube_now_ms();
+		uint64_t limit = np_clock_ms() + 200, start = np_clock_ms();
 		struct np_kube_watch watch = { .version = "5",
 					       .silence_s = rows[i].silence_s,
 					       .each = note_event,
@@ -474,7 +475,7 @@ static void test_verbs__a_watch_can_be_stopped_and_falls_silent(void **state)
 								 rows[i].cancel ? is_after : NULL,
 							 .cancel_ctx = &limit });
 		assert_int_equal(np_kube_watch(b->k, &classes, &watch, &err), rows[i].result);
-		assert_in_range(kube_now_ms() - start, 150, 15000);
+		assert_in_range(np_clock_ms() - start, 150, 15000);
 		if (rows[i].result == 0)
 			assert_int_equal(watch.end, NP_KUBE_WATCH_STOPPED);
 		else
@@ -588,7 +589,7 @@ static void test_verbs__a_slow_body_ends_at_its_limit(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct np_err err = NP_ERR_INIT;
 		struct bed *b = calloc(1, sizeof(*b));
-		uint64_t start = kube_now_ms();
+		uint64_t start = np_clock_ms();
 		void *inner = b;
 
 		b->server.drip_ms = 200;
@@ -600,7 +601,7 @@ static void test_verbs__a_slow_body_ends_at_its_limit(void **state)
 		bed_connect(b, (struct np_kube_options){ .request_timeout_ms = rows[i].request_ms,
 							 .deadline_ms = rows[i].deadline_ms });
 		assert_int_equal(get_class(b, &err), -NP_E_RETRY);
-		assert_in_range(kube_now_ms() - start, 400, 12000);
+		assert_in_range(np_clock_ms() - start, 400, 12000);
 		bed_free(&inner);
 	}
 }

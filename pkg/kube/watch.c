@@ -10,6 +10,7 @@
 #include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/json.h"
+#include "nodeprep/time.h"
 
 enum {
 	TIMEOUT_DEFAULT_S = 300,
@@ -17,11 +18,6 @@ enum {
 	GRACE_S = 30,
 	ANSWER_MAX_MS = 30000, /* until the first line of the answer */
 };
-
-static void curl_freep(char **p)
-{
-	curl_free(*p);
-}
 
 /* --- events ---------------------------------------------------------------------------------- */
 
@@ -154,7 +150,7 @@ static int take_lines(struct stream *s, struct np_err *err)
 	if (status != 200)
 		return GO_ON;
 	if (reply->size != s->had)
-		s->heard = kube_now_ms();
+		s->heard = np_clock_ms();
 	while (r == GO_ON && at < reply->size) {
 		const char *line = reply->body + at;
 		const char *end = memchr(line, '\n', reply->size - at);
@@ -210,7 +206,7 @@ static bool is_stopped(const struct stream *s)
 
 static int check_silence(const struct stream *s, struct np_err *err)
 {
-	uint64_t silent = kube_now_ms() - s->heard, most = (uint64_t)s->watch->silence_s * 1000;
+	uint64_t silent = np_clock_ms() - s->heard, most = (uint64_t)s->watch->silence_s * 1000;
 	long status = 0;
 
 	curl_easy_getinfo(s->f->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -243,7 +239,7 @@ static int stream_run(struct stream *s, struct np_err *err)
 	unsigned timeout = s->watch->timeout_s > 0 ? s->watch->timeout_s : TIMEOUT_DEFAULT_S;
 	int r = GO_ON;
 
-	s->heard = kube_now_ms();
+	s->heard = np_clock_ms();
 	s->had = 0;
 	if (kube_identity_freshen(s->k, UINT64_MAX, err) < 0 ||
 	    kube_transfer_prepare(s->k, s->f, ((uint64_t)timeout + GRACE_S) * 1000, err) < 0)
@@ -271,7 +267,7 @@ static int stream_run(struct stream *s, struct np_err *err)
 /* Appends "&name=value", escaped, where there is a value. */
 static int add_query(char **path, const char *name, const char *value, struct np_err *err)
 {
-	NP_AUTO(curl_freep) char *escaped = NULL;
+	NP_AUTO(kube_curl_freep) char *escaped = NULL;
 	char *longer = NULL;
 
 	if (!value || !value[0])

@@ -16,10 +16,6 @@ static const char *const patch_types[NP_KUBE_PATCH_TYPE_MAX] = {
 	[NP_KUBE_STRATEGIC_PATCH] = "application/strategic-merge-patch+json",
 };
 
-static void curl_freep(char **p)
-{
-	curl_free(*p);
-}
 
 /* What a write is about, and the texts that its call points to. */
 struct writing {
@@ -62,7 +58,7 @@ static int make_query(const struct np_kube_write *write, const char *more, char 
 		      struct np_err *err)
 {
 	const char *manager = write->field_manager ? write->field_manager : "nodeprep";
-	NP_AUTO(curl_freep) char *escaped = curl_easy_escape(NULL, manager, 0);
+	NP_AUTO(kube_curl_freep) char *escaped = curl_easy_escape(NULL, manager, 0);
 
 	if (!escaped || asprintf(ret, "%s%s?fieldManager=%s&fieldValidation=Strict%s",
 				 write->subresource ? "/" : "",

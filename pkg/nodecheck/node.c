@@ -5,9 +5,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "nodeprep/json.h"
 #include "nodeprep/kube.h"
 #include "nodeprep/nodecheck.h"
 #include "nodeprep/report.h"
+#include "nodeprep/time.h"
 
 #define CONDITION "GPUWindowReady"
 #define TAINT "nodeprep.dev/unverified"
@@ -58,31 +60,15 @@ static const json_t *find_condition(const json_t *node)
 	return NULL;
 }
 
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "";
-}
-
-static void write_now(char buf[static 32])
-{
-	time_t now = time(NULL);
-	struct tm utc;
-
-	gmtime_r(&now, &utc);
-	strftime(buf, 32, "%Y-%m-%dT%H:%M:%SZ", &utc);
-}
-
 /* A list of conditions is merged by their type, which a strategic merge patch alone does. */
 static int patch_condition(struct np_kube *k, const char *name, const struct saying *says,
 			   const char *message, const char *since, struct np_err *err)
 {
 	json_auto_t *stored = NULL;
 	json_auto_t *body = NULL;
-	char now[32];
+	char now[NP_TIME_TEXT_MAX];
 
-	write_now(now);
+	np_time_now(now);
 	body = json_pack("{s:{s:[{s:s, s:s, s:s, s:s, s:s, s:s}]}}", "status", "conditions", "type",
 			 CONDITION, "status", says->status, "reason", says->reason, "message",
 			 message, "lastHeartbeatTime", now, "lastTransitionTime",
@@ -99,13 +85,13 @@ static int patch_condition(struct np_kube *k, const char *name, const struct say
 static int make_event(struct np_kube *k, const json_t *node, const char *name,
 		      const struct saying *says, const char *message, struct np_err *err)
 {
-	const char *uid = text_of(json_object_get(node, "metadata"), "uid");
+	const char *uid = np_json_member_text(json_object_get(node, "metadata"), "uid");
 	json_auto_t *stored = NULL;
 	json_auto_t *body = NULL;
 	NP_AUTO(np_freep) char *prefix = NULL;
-	char now[32];
+	char now[NP_TIME_TEXT_MAX];
 
-	write_now(now);
+	np_time_now(now);
 	if (asprintf(&prefix, "%s.", name) < 0) {
 		prefix = NULL;
 		return np_fail_nomem(err);
@@ -131,8 +117,8 @@ static int tell_node(struct np_kube *k, const json_t *node, const char *name, en
 {
 	const struct saying *says = &sayings[pass];
 	const json_t *before = find_condition(node);
-	bool same = before && strcmp(text_of(before, "status"), says->status) == 0;
-	const char *since = text_of(before, "lastTransitionTime");
+	bool same = before && strcmp(np_json_member_text(before, "status"), says->status) == 0;
+	const char *since = np_json_member_text(before, "lastTransitionTime");
 	char message[MESSAGE_MAX + 1];
 
 	snprintf(message, sizeof(message), "%s", brief);
@@ -153,7 +139,7 @@ static int other_taints(const json_t *node, json_t **ret, struct np_err *err)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		json_t *taint = json_array_get(list, i);
 
-		if (strcmp(text_of(taint, "key"), TAINT) != 0 &&
+		if (strcmp(np_json_member_text(taint, "key"), TAINT) != 0 &&
 		    json_array_append(others, taint) < 0)
 			return np_fail_nomem(err);
 	}

@@ -11,6 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "nodeprep/file.h"
 #include "nodeprep/report.h"
 
 #define DEVICES_MAX 16384
@@ -21,12 +22,6 @@
 #define CLASS_ACCELERATOR 0x12
 /* A bridge that decodes its windows; one that passes on what nobody claims (060401) tells nothing. */
 #define CLASS_BRIDGE 0x060400
-
-static void close_fd(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
 
 static void close_dir(DIR **dir)
 {
@@ -53,7 +48,7 @@ static int open_plain(int dir, const char *name)
 /* Reads at most `max` bytes; returns how many, or -1. */
 static ssize_t read_file(int dir, const char *name, char *buf, size_t max)
 {
-	NP_AUTO(close_fd) int fd = open_plain(dir, name);
+	NP_AUTO(np_closep) int fd = open_plain(dir, name);
 	size_t used = 0;
 
 	if (fd < 0)
@@ -251,7 +246,7 @@ static int add_bridge(struct np_node_hw *m, const struct np_seen_bridge *bridge,
 static int scan_device(struct np_node_hw *m, const struct np_catalogue *cat, int devices,
 		       int procfs, const char *address, struct np_err *err)
 {
-	NP_AUTO(close_fd)
+	NP_AUTO(np_closep)
 	int dir = openat(devices, address, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
 	struct function f = { .dir = dir, .address = address };
 	struct np_seen_bridge bridge;
@@ -335,7 +330,7 @@ static bool read_log_fd(int fd, struct np_kernel_log *log)
 
 static void read_log(const char *path, struct np_kernel_log *log)
 {
-	NP_AUTO(close_fd) int fd = -1;
+	NP_AUTO(np_closep) int fd = -1;
 	struct stat st;
 
 	if (!path || stat(path, &st) < 0 || (!S_ISREG(st.st_mode) && !S_ISCHR(st.st_mode)))
@@ -350,7 +345,7 @@ static void read_log(const char *path, struct np_kernel_log *log)
  */
 static void read_copied_log(int procfs, struct np_kernel_log *log)
 {
-	NP_AUTO(close_fd) int fd = procfs < 0 ? -1 : open_plain(procfs, "kmsg");
+	NP_AUTO(np_closep) int fd = procfs < 0 ? -1 : open_plain(procfs, "kmsg");
 	struct statfs fs;
 
 	if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type != PROC_SUPER_MAGIC)
@@ -413,8 +408,8 @@ int np_nodecheck_scan(const struct np_nodecheck_roots *roots, const struct np_ca
 		      struct np_node_hw *ret, struct np_err *err)
 {
 	NP_AUTO(np_nodecheck_done) struct np_node_hw m = { 0 };
-	NP_AUTO(close_fd) int sysfs = -1;
-	NP_AUTO(close_fd)
+	NP_AUTO(np_closep) int sysfs = -1;
+	NP_AUTO(np_closep)
 	int procfs = open(roots->procfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NONBLOCK);
 
 	if (open_root(roots->sysfs, &sysfs, err) < 0 || scan_bus(&m, cat, sysfs, procfs, err) < 0)

@@ -5,13 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A namespace and a name are DNS names: a newline stands in neither. */
-#define KEY_MAX 640
-
-static void make_key(const char *ns, const char *name, char key[static KEY_MAX])
-{
-	snprintf(key, KEY_MAX, "%s\n%s", ns ? ns : "", name);
-}
+#include "nodeprep/map.h"
 
 static const char *text_at(struct np_val n, const char *key)
 {
@@ -19,6 +13,11 @@ static const char *text_at(struct np_val n, const char *key)
 	const char *text = json_string_value(np_doc_get(metadata, key).json);
 
 	return text;
+}
+
+static struct np_key key_of(const struct np_class_ref *ref)
+{
+	return NP_KEY(text_at(ref->node, "namespace"), text_at(ref->node, "name"));
 }
 
 static struct np_plan_class *push_class(struct np_plan *plan, struct np_err *err)
@@ -84,16 +83,14 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_class *c,
 	return plan_cards_of_devices(d, &c->cards, &c->n_cards, err);
 }
 
-/* Appends the class behind `ref` (NULL: not found) and notes its index under `key`. */
-static int open_class(struct np_plan *plan, const struct np_class_ref *ref, json_t *opened,
-		      const char *key, const struct np_plan_options *o, struct np_err *err)
+/* Appends the class behind `ref` (NULL: not found). */
+static int open_class(struct np_plan *plan, const struct np_class_ref *ref,
+		      const struct np_plan_options *o, struct np_err *err)
 {
 	struct np_plan_class *c = push_class(plan, err);
 
 	if (!c)
 		return np_err_ret(err);
-	if (json_object_set_new(opened, key, json_integer((json_int_t)plan->n_classes - 1)) < 0)
-		return np_fail_nomem(err);
 	if (!ref)
 		return 0;
 	c->ns = text_at(ref->node, "namespace");
@@ -102,20 +99,15 @@ static int open_class(struct np_plan *plan, const struct np_class_ref *ref, json
 }
 
 /* Finds the pool's class: in its namespace first, else one that names no namespace. */
-static const json_t *find_ref(const json_t *index, const struct np_pool *pool,
-			      char key[static KEY_MAX])
+static const struct np_class_ref *find_ref(const struct np_index *index, const struct np_pool *pool,
+					   const struct np_plan_options *o)
 {
-	const json_t *at;
+	size_t at;
 
-	make_key(pool->ns, pool->vm_class, key);
-	at = json_object_get(index, key);
-	if (at)
-		return at;
-	make_key(NULL, pool->vm_class, key);
-	at = json_object_get(index, key);
-	if (!at)
-		make_key(pool->ns, pool->vm_class, key);
-	return at;
+	if (np_index_find(index, NP_KEY(pool->ns, pool->vm_class), &at) ||
+	    np_index_find(index, NP_KEY("", pool->vm_class), &at))
+		return &o->classes[at];
+	return NULL;
 }
 
 static bool can_be_looked_up(const struct np_pool *pool)
@@ -124,22 +116,19 @@ static bool can_be_looked_up(const struct np_pool *pool)
 	       !np_pool_is_placeholder(pool->ns);
 }
 
-static int use_class(struct np_plan *plan, struct np_plan_pool *p, json_t *opened,
-		     const json_t *index, const struct np_plan_options *o, struct np_err *err)
+static int use_class(struct np_plan *plan, struct np_plan_pool *p, struct np_index *opened,
+		     const struct np_index *index, const struct np_plan_options *o,
+		     struct np_err *err)
 {
-	char key[KEY_MAX];
-	const json_t *at = find_ref(index, p->pool, key);
-	const json_t *known = json_object_get(opened, key);
-	const struct np_class_ref *ref = at ? &o->classes[json_integer_value(at)] : NULL;
+	const struct np_class_ref *ref = find_ref(index, p->pool, o);
+	struct np_key key = ref ? key_of(ref) : NP_KEY(p->pool->ns, p->pool->vm_class);
+	size_t n = plan->n_classes;
 	struct np_plan_class *c;
 	size_t *pools;
 
-	if (!known) {
-		if (open_class(plan, ref, opened, key, o, err) < 0)
-			return np_err_ret(err);
-		known = json_object_get(opened, key);
-	}
-	p->class_index = (size_t)json_integer_value(known);
+	if (np_index_enter(opened, key, n, &p->class_index, err) < 0 ||
+	    (p->class_index == n && open_class(plan, ref, o, err) < 0))
+		return np_err_ret(err);
 	c = &plan->classes[p->class_index];
 	if (!ref) {
 		c->ns = p->pool->ns;
@@ -156,35 +145,27 @@ static int use_class(struct np_plan *plan, struct np_plan_pool *p, json_t *opene
 	return 0;
 }
 
-/* Returns {key: place in o->classes}; the first of equal ones. */
-static json_t *index_refs(const struct np_plan_options *o)
+/* Enters the place in o->classes of each class; the first of equal ones. */
+static int index_refs(const struct np_plan_options *o, struct np_index *index, struct np_err *err)
 {
-	json_auto_t *index = json_object();
-	char key[KEY_MAX];
+	for (size_t i = 0; i < o->n_classes; i++) {
+		size_t first;
 
-	for (size_t i = o->n_classes; i-- > 0;) {
-		const char *name = text_at(o->classes[i].node, "name");
-
-		make_key(text_at(o->classes[i].node, "namespace"), name ? name : "", key);
-		if (json_object_set_new(index, key, json_integer((json_int_t)i)) < 0)
-			return NULL;
+		if (np_index_enter(index, key_of(&o->classes[i]), i, &first, err) < 0)
+			return np_err_ret(err);
 	}
-	return json_incref(index);
+	return 0;
 }
 
 /* Lists the classes that no pool uses. */
-static int open_unused(struct np_plan *plan, json_t *opened, const json_t *index,
+static int open_unused(struct np_plan *plan, struct np_index *opened,
 		       const struct np_plan_options *o, struct np_err *err)
 {
-	char key[KEY_MAX];
-
 	for (size_t i = 0; i < o->n_classes; i++) {
-		const char *name = text_at(o->classes[i].node, "name");
+		size_t n = plan->n_classes, at;
 
-		make_key(text_at(o->classes[i].node, "namespace"), name ? name : "", key);
-		if (!json_object_get(opened, key) &&
-		    (size_t)json_integer_value(json_object_get(index, key)) == i &&
-		    open_class(plan, &o->classes[i], opened, key, o, err) < 0)
+		if (np_index_enter(opened, key_of(&o->classes[i]), n, &at, err) < 0 ||
+		    (at == n && open_class(plan, &o->classes[i], o, err) < 0))
 			return np_err_ret(err);
 	}
 	return 0;
@@ -192,19 +173,19 @@ static int open_unused(struct np_plan *plan, json_t *opened, const json_t *index
 
 int plan_classes_make(struct np_plan *plan, const struct np_plan_options *o, struct np_err *err)
 {
-	json_auto_t *index = index_refs(o);
-	json_auto_t *opened = json_object();
+	NP_AUTO(np_index_done) struct np_index index = { 0 };
+	NP_AUTO(np_index_done) struct np_index opened = { 0 };
 
-	if (!index || !opened)
-		return np_fail_nomem(err);
+	if (index_refs(o, &index, err) < 0)
+		return np_err_ret(err);
 	for (size_t i = 0; i < plan->n_pools; i++) {
 		struct np_plan_pool *p = &plan->pools[i];
 
 		p->class_index = SIZE_MAX;
-		if (can_be_looked_up(p->pool) && use_class(plan, p, opened, index, o, err) < 0)
+		if (can_be_looked_up(p->pool) && use_class(plan, p, &opened, &index, o, err) < 0)
 			return np_err_ret(err);
 	}
-	if (open_unused(plan, opened, index, o, err) < 0)
+	if (open_unused(plan, &opened, o, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < plan->n_classes; i++)
 		if (count_gpus(plan, &plan->classes[i], o, err) < 0)

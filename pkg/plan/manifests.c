@@ -5,13 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
-
 bool np_plan_is_of_topology(const struct np_pool *pool)
 {
 	struct np_val labels = np_doc_get(np_doc_get(pool->node, "metadata"), "labels");
 
-	return pool->doc && np_doc_is_present(np_doc_get(labels, TOPOLOGY_LABEL));
+	return pool->doc && np_doc_is_present(np_doc_get(labels, NP_TOPOLOGY_LABEL));
 }
 
 const char *np_plan_template_new_name(const struct np_plan_template *t)

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/map.h"
 #include "nodeprep/units.h"
 #include "nodeprep/warnings.h"
 
-#define KEY_MAX 1024
 #define HARDWARE_PREFIX "vmx-"
 /* Dynamic DirectPath I/O came with vSphere 7, whose hardware version this is. */
 #define HARDWARE_MIN 17
@@ -116,25 +116,17 @@ static int open_missing(struct np_plan *plan, const struct np_pool *pool, struct
 		t->ns, t->name);
 }
 
-/* Returns the place of the pool's template under `key` in `missing`, which is opened at need. */
-static int find_missing(struct np_plan *plan, const struct np_pool *pool, json_t *missing,
+/* Returns the place of the pool's template in `missing`, which is opened at need. */
+static int find_missing(struct np_plan *plan, const struct np_pool *pool, struct np_index *missing,
 			size_t *ret, struct np_err *err)
 {
-	char key[KEY_MAX];
-	const json_t *at;
+	size_t n = missing->map.n;
 
-	snprintf(key, sizeof(key), "%s\n%s\n%s", pool->template_group, pool->template_ns,
-		 pool->template_name);
-	at = json_object_get(missing, key);
-	if (at) {
-		*ret = (size_t)json_integer_value(at);
-		return 0;
-	}
-	if (json_object_set_new_nocheck(missing, key, json_integer((json_int_t)plan->n_templates)) <
-	    0)
-		return np_fail_nomem(err);
-	*ret = plan->n_templates;
-	return open_missing(plan, pool, err);
+	if (np_index_enter(missing,
+			   NP_KEY(pool->template_group, pool->template_ns, pool->template_name),
+			   plan->n_templates, ret, err) < 0)
+		return np_err_ret(err);
+	return missing->map.n > n ? open_missing(plan, pool, err) : 0;
 }
 
 static int add_pool(struct np_plan *plan, struct np_plan_pool *p, size_t at, struct np_err *err)
@@ -157,10 +149,8 @@ static int add_pool(struct np_plan *plan, struct np_plan_pool *p, size_t at, str
 /* Points each pool at its template; `places`: where the input's templates stand in the plan. */
 static int join_pools(struct np_plan *plan, const size_t *places, struct np_err *err)
 {
-	json_auto_t *missing = json_object();
+	NP_AUTO(np_index_done) struct np_index missing = { 0 };
 
-	if (!missing)
-		return np_fail_nomem(err);
 	for (size_t i = 0; i < plan->n_pools; i++) {
 		struct np_plan_pool *p = &plan->pools[i];
 		size_t at;
@@ -169,7 +159,7 @@ static int join_pools(struct np_plan *plan, const size_t *places, struct np_err 
 			continue;
 		if (p->pool->template_index != SIZE_MAX)
 			at = places[p->pool->template_index];
-		else if (find_missing(plan, p->pool, missing, &at, err) < 0)
+		else if (find_missing(plan, p->pool, &missing, &at, err) < 0)
 			return np_err_ret(err);
 		if (add_pool(plan, p, at, err) < 0)
 			return np_err_ret(err);

@@ -8,8 +8,6 @@
 #include "nodeprep/err.h"
 #include "nodeprep/warnings.h"
 
-#define TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
-
 /* A reference as both versions write it; the texts are borrowed, the group may be cut off a version. */
 struct reference {
 	const char *kind, *name, *ns;
@@ -136,7 +134,7 @@ static int note_topology(struct np_val metadata, struct np_pool *pool, struct np
 
 	if (np_doc_object(labels, err) < 0)
 		return np_err_ret(err);
-	if (!np_doc_is_present(np_doc_get(labels, TOPOLOGY_LABEL)))
+	if (!np_doc_is_present(np_doc_get(labels, NP_TOPOLOGY_LABEL)))
 		return 0;
 	return np_warnings_add(
 		&pool->warnings, err, NP_WARNING_TOPOLOGY_OWNED,
@@ -183,24 +181,21 @@ int pool_add_control_plane(const struct pool_object *o, struct np_err *err)
 		"spec.machineTemplate.infrastructureRef",
 		"spec.machineTemplate.spec.infrastructureRef",
 	};
-	char key[NP_TEMPLATE_KEY_MAX];
 
-	if (!o->in->control_planes)
-		o->in->control_planes = json_object();
-	if (!o->in->control_planes)
-		return np_fail_nomem(err);
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		struct reference r = { 0 };
 		struct np_val ref;
+		size_t number;
 
 		if (np_doc_path(o->root, paths[i], &ref, err) < 0 ||
 		    read_reference(ref, &r, err) < 0)
 			return np_err_ret(err);
 		if (!is_template(&r) || !r.name)
 			continue;
-		pool_template_key(r.group, r.ns && *r.ns ? r.ns : o->ns, r.name, key);
-		if (json_object_set_new_nocheck(o->in->control_planes, key, json_true()) < 0)
-			return np_fail_nomem(err);
+		if (np_index_enter(&o->in->control_planes,
+				   NP_KEY(r.group, r.ns && *r.ns ? r.ns : o->ns, r.name), i,
+				   &number, err) < 0)
+			return np_err_ret(err);
 	}
 	return pool_input_skip(o->in, o->kind, err);
 }

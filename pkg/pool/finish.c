@@ -7,37 +7,17 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/map.h"
 
 #define READ_KINDS                                                                              \
 	"NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, "        \
 	"VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool " \
 	"files"
 
-/*
- * Tells in *ret_first which index stood under `id` before, or enters `i` there. A table, since ten
- * thousand pools compared with one another would be fifty million comparisons.
- */
-static int enter(json_t *seen, const char *id, size_t i, size_t *ret_first, struct np_err *err)
-{
-	const json_t *known = json_object_get(seen, id);
-
-	*ret_first = i;
-	if (known) {
-		*ret_first = (size_t)json_integer_value(known);
-		return 0;
-	}
-	/* _nocheck: an id that was cut at its end may end in half a character. */
-	if (json_object_set_new_nocheck(seen, id, json_integer((json_int_t)i)) < 0)
-		return np_fail_nomem(err);
-	return 0;
-}
-
 static int check_pools(const struct np_input *in, struct np_err *err)
 {
-	json_auto_t *seen = json_object();
+	NP_AUTO(np_index_done) struct np_index seen = { 0 };
 
-	if (!seen)
-		return np_fail_nomem(err);
 	for (size_t i = 0; i < in->n_pools; i++) {
 		const struct np_source *at = &in->pools[i].source;
 		char id[NP_POOL_ID_MAX];
@@ -47,7 +27,7 @@ static int check_pools(const struct np_input *in, struct np_err *err)
 		/* Two templates' ${NAME} need not become the same name. */
 		if (np_pool_is_placeholder(id))
 			continue;
-		if (enter(seen, id, i, &first, err) < 0)
+		if (np_index_enter(&seen, NP_KEY(id), i, &first, err) < 0)
 			return np_err_ret(err);
 		if (first != i)
 			return np_fail(err, NP_E_SPEC,
@@ -58,7 +38,8 @@ static int check_pools(const struct np_input *in, struct np_err *err)
 	return 0;
 }
 
-static int check_class(const struct np_input *in, json_t *seen, size_t i, struct np_err *err)
+static int check_class(const struct np_input *in, struct np_index *seen, size_t i,
+		       struct np_err *err)
 {
 	const struct np_class_ref *class = &in->classes[i];
 	struct np_val metadata = np_doc_get(class->node, "metadata");
@@ -70,7 +51,7 @@ static int check_class(const struct np_input *in, json_t *seen, size_t i, struct
 	snprintf(id, sizeof(id), "%s%s%s", ns ? ns : "", ns && *ns ? "/" : "", name);
 	if (np_pool_is_placeholder(id))
 		return 0;
-	if (enter(seen, id, i, &first, err) < 0)
+	if (np_index_enter(seen, NP_KEY(id), i, &first, err) < 0)
 		return np_err_ret(err);
 	if (first == i || json_equal(in->classes[first].node.json, class->node.json))
 		return 0;
@@ -83,12 +64,10 @@ static int check_class(const struct np_input *in, json_t *seen, size_t i, struct
 
 static int check_classes(const struct np_input *in, struct np_err *err)
 {
-	json_auto_t *seen = json_object();
+	NP_AUTO(np_index_done) struct np_index seen = { 0 };
 
-	if (!seen)
-		return np_fail_nomem(err);
 	for (size_t i = 0; i < in->n_classes; i++)
-		if (check_class(in, seen, i, err) < 0)
+		if (check_class(in, &seen, i, err) < 0)
 			return np_err_ret(err);
 	return 0;
 }
@@ -119,17 +98,15 @@ static int check_template(const struct np_input *in, size_t i, size_t first, str
 }
 
 /* Enters each template under its key; one given twice is refused, unless equal. */
-static int index_templates(const struct np_input *in, json_t *index, struct np_err *err)
+static int index_templates(const struct np_input *in, struct np_index *index, struct np_err *err)
 {
 	for (size_t i = 0; i < in->n_templates; i++) {
 		struct np_template *t = &in->templates[i];
-		char key[NP_TEMPLATE_KEY_MAX];
 		size_t first;
 
 		if (!t->group)
 			continue;
-		pool_template_key(t->group, t->ns, t->name, key);
-		if (enter(index, key, i, &first, err) < 0)
+		if (np_index_enter(index, NP_KEY(t->group, t->ns, t->name), i, &first, err) < 0)
 			return np_err_ret(err);
 		if (first == i)
 			continue;
@@ -141,20 +118,16 @@ static int index_templates(const struct np_input *in, json_t *index, struct np_e
 }
 
 /* A template that names a class makes an ordinary pool. */
-static int join_pool(struct np_input *in, struct np_pool *pool, const json_t *index,
+static int join_pool(struct np_input *in, struct np_pool *pool, const struct np_index *index,
 		     struct np_err *err)
 {
-	char key[NP_TEMPLATE_KEY_MAX];
-	const json_t *at;
 	struct np_template *t;
 
-	if (!pool->template_name)
+	if (!pool->template_name ||
+	    !np_index_find(index,
+			   NP_KEY(pool->template_group, pool->template_ns, pool->template_name),
+			   &pool->template_index))
 		return 0;
-	pool_template_key(pool->template_group, pool->template_ns, pool->template_name, key);
-	at = json_object_get(index, key);
-	if (!at)
-		return 0;
-	pool->template_index = (size_t)json_integer_value(at);
 	t = &in->templates[pool->template_index];
 	t->is_used = true;
 	pool->has_placeholder = pool->has_placeholder || t->has_placeholder;
@@ -197,8 +170,6 @@ static int add_own_pool(struct np_input *in, size_t i, struct np_err *err)
 
 static int add_own_pools(struct np_input *in, struct np_err *err)
 {
-	char key[NP_TEMPLATE_KEY_MAX];
-
 	for (size_t i = 0; i < in->n_templates; i++) {
 		struct np_template *t = &in->templates[i];
 		int r;
@@ -206,8 +177,7 @@ static int add_own_pools(struct np_input *in, struct np_err *err)
 		if (t->is_used || t->is_duplicate || !t->group)
 			continue;
 		t->is_used = true;
-		pool_template_key(t->group, t->ns, t->name, key);
-		if (json_object_get(in->control_planes, key))
+		if (np_index_has(&in->control_planes, NP_KEY(t->group, t->ns, t->name)))
 			continue;
 		if (t->n_devices > 0 || t->has_unknown_device)
 			r = add_own_pool(in, i, err);
@@ -222,14 +192,12 @@ static int add_own_pools(struct np_input *in, struct np_err *err)
 /* Finds each pool's template, and makes pools of the templates that none names. */
 static int join_templates(struct np_input *in, struct np_err *err)
 {
-	json_auto_t *index = json_object();
+	NP_AUTO(np_index_done) struct np_index index = { 0 };
 
-	if (!index)
-		return np_fail_nomem(err);
-	if (index_templates(in, index, err) < 0)
+	if (index_templates(in, &index, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < in->n_pools; i++)
-		if (join_pool(in, &in->pools[i], index, err) < 0)
+		if (join_pool(in, &in->pools[i], &index, err) < 0)
 			return np_err_ret(err);
 	return add_own_pools(in, err);
 }

@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/text.h"
 #include "nodeprep/units.h"
 #include "nodeprep/warnings.h"
 
@@ -31,19 +32,6 @@ static void flat_done(struct flat *f)
 {
 	pool_done(&f->pool);
 	pool_template_done(&f->template);
-}
-
-/* Cuts the blanks off both ends of `text`. */
-static char *trim(char *text)
-{
-	size_t n;
-
-	while (isspace((unsigned char)*text))
-		text++;
-	n = strlen(text);
-	while (n > 0 && isspace((unsigned char)text[n - 1]))
-		text[--n] = '\0';
-	return text;
 }
 
 static int read_autoscaler(struct flat *f, struct np_val n, const char *text, struct np_err *err)
@@ -72,7 +60,7 @@ static int read_allow_list(struct flat *f, struct np_val n, const char *text, st
 static int read_key_pairs(struct np_template *t, struct np_val n, char *rest, struct np_err *err)
 {
 	while (rest) {
-		char *pair = trim(strsep(&rest, ","));
+		char *pair = np_text_trim(strsep(&rest, ","));
 		char *equals = strchr(pair, '=');
 
 		if (!*pair && !rest)
@@ -83,7 +71,8 @@ static int read_key_pairs(struct np_template *t, struct np_val n, char *rest, st
 					   "commas",
 					   n.key, pair);
 		*equals = '\0';
-		if (pool_template_add_key(t, n, trim(pair), trim(equals + 1), err) < 0)
+		if (pool_template_add_key(t, n, np_text_trim(pair), np_text_trim(equals + 1), err) <
+		    0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -169,7 +158,7 @@ static int read_devices(struct flat *f, struct np_val n, const char *text, struc
 	if (!copy)
 		return np_fail_nomem(err);
 	while (rest)
-		if (add_device(f, n, trim(strsep(&rest, ",")), err) < 0)
+		if (add_device(f, n, np_text_trim(strsep(&rest, ",")), err) < 0)
 			return np_err_ret(err);
 	return 0;
 }

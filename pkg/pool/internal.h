@@ -108,11 +108,6 @@ int pool_template_set_hardware(struct np_template *t, struct np_val n, const cha
 int pool_template_note_guest(struct np_template *t, const char *field, const char *text,
 			     struct np_err *err);
 
-#define NP_TEMPLATE_KEY_MAX 1024
-
-/* Writes the text under which a template is looked for. */
-void pool_template_key(const char *group, const char *ns, const char *name,
-		       char buf[static NP_TEMPLATE_KEY_MAX]);
 
 /* Reads how nodes are replaced out of a deployment's `strategy`, whose default is a surge of one. */
 int pool_read_rollout(struct np_val strategy, struct np_pool *pool, struct np_err *err);

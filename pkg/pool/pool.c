@@ -378,7 +378,7 @@ void np_pool_input_done(struct np_input *in)
 		pool_template_done(&in->templates[i]);
 	for (size_t i = 0; i < in->n_skipped_kinds; i++)
 		free(in->skipped_kinds[i].kind);
-	json_decref(in->control_planes);
+	np_index_done(&in->control_planes);
 	free(in->templates);
 	free(in->pools);
 	free(in->classes);

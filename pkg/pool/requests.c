@@ -281,19 +281,6 @@ static const struct way *guess_way(const struct np_catalogue *cat, const char *t
 	return &ways[WAY_MODEL];
 }
 
-/* Cuts the blanks off both ends of `text`. */
-static char *trim(char *text)
-{
-	size_t n;
-
-	while (isspace((unsigned char)*text))
-		text++;
-	n = strlen(text);
-	while (n > 0 && isspace((unsigned char)text[n - 1]))
-		text[--n] = '\0';
-	return text;
-}
-
 /* Reads "A100-40GB=4", which it cuts up; `origin` is where it stands, for messages. */
 static int read_pair(struct np_val n, const struct np_catalogue *cat, const char *origin,
 		     char *pair, struct np_pool *pool, struct np_err *err)
@@ -307,14 +294,14 @@ static int read_pair(struct np_val n, const struct np_catalogue *cat, const char
 		return np_doc_fail(
 			n, err, NP_E_SPEC,
 			"'%.64s' in %s holds a ';': commas separate its parts, " PAIRS_EXAMPLE,
-			trim(pair), origin);
+			np_text_trim(pair), origin);
 	if (!equals)
 		return np_doc_fail(n, err, NP_E_SPEC,
-				   "'%.64s' in %s lacks its count: " PAIR_EXAMPLE, trim(pair),
-				   origin);
+				   "'%.64s' in %s lacks its count: " PAIR_EXAMPLE,
+				   np_text_trim(pair), origin);
 	*equals = '\0';
-	name = trim(pair);
-	count = trim(equals + 1);
+	name = np_text_trim(pair);
+	count = np_text_trim(equals + 1);
 	if (!*name)
 		return np_doc_fail(n, err, NP_E_SPEC, "'=%.64s' in %s names no GPU: " PAIR_EXAMPLE,
 				   count, origin);

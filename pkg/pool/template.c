@@ -77,12 +77,6 @@ int pool_template_push_take(struct np_input *in, struct np_template *t, struct n
 	return 0;
 }
 
-void pool_template_key(const char *group, const char *ns, const char *name,
-		       char buf[static NP_TEMPLATE_KEY_MAX])
-{
-	snprintf(buf, NP_TEMPLATE_KEY_MAX, "%s\n%s\n%s", group, ns, name);
-}
-
 int pool_template_add_device(struct np_template *t, const struct np_catalogue *cat, struct np_val n,
 			     struct np_pci_id id, const char *profile, struct np_err *err)
 {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/json.h"
 #include "nodeprep/units.h"
 
 /* What VM Operator does by itself (its source, v1.9 line). */
@@ -408,7 +409,7 @@ static json_t *pool_explanation(const struct np_plan_pool *p)
 			 render_number_or_null(p->has_required, p->need.sum_gb), "requiredMMIOGB",
 			 render_number_or_null(p->has_required, p->need.required_gb), "mmioGB",
 			 render_number_or_null(p->has_window && p->window_is_known, p->window.gb),
-			 "reason", render_text_tree(text));
+			 "reason", np_json_string(text));
 }
 
 static int explain_tree(const struct np_plan *plan, const char *name, json_t **ret,

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "nodeprep/json.h"
 #include "nodeprep/mmio.h"
 #include "nodeprep/render.h"
 #include "nodeprep/warnings.h"
@@ -52,9 +53,6 @@ json_t *render_card_tree(const struct np_card *card);
 /* The known number, or null. */
 json_t *render_number_or_null(bool known, uint64_t number);
 json_t *render_text_or_null(const char *text);
-
-/* The text; bytes beyond ASCII become '?' where it is no UTF-8: a file's name, or a message cut short. */
-json_t *render_text_tree(const char *text);
 
 /* Appends the item, which goes along also on failure; a list that cannot take it becomes NULL. */
 void render_tree_push(json_t **list, json_t *item);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "nodeprep/json.h"
 #include "nodeprep/warnings.h"
 
 json_t *render_number_or_null(bool known, uint64_t number)
@@ -12,22 +13,7 @@ json_t *render_number_or_null(bool known, uint64_t number)
 
 json_t *render_text_or_null(const char *text)
 {
-	return text ? render_text_tree(text) : json_null();
-}
-
-json_t *render_text_tree(const char *text)
-{
-	json_t *tree = json_string(text);
-	NP_AUTO(np_freep) char *copy = NULL;
-
-	if (tree)
-		return tree;
-	copy = strdup(text);
-	if (!copy)
-		return NULL;
-	for (char *p = copy; *p != '\0'; p++)
-		*p = (*p & 0x80) != 0 ? '?' : *p;
-	return json_string(copy);
+	return text ? np_json_string(text) : json_null();
 }
 
 json_t *render_card_tree(const struct np_card *card)
@@ -59,8 +45,8 @@ static json_t *warning_tree(const struct np_warning *note)
 	const struct np_message_kind *kind = np_warning_kind(note->warning);
 
 	return json_pack("{s:s, s:s, s:o, s:s}", "code", kind->code, "severity",
-			 np_severity_name(kind->severity), "message",
-			 render_text_tree(note->message), "cure", kind->remedy);
+			 np_severity_name(kind->severity), "message", np_json_string(note->message),
+			 "cure", kind->remedy);
 }
 
 void render_tree_push_warnings(json_t **list, const struct np_warnings *warnings)
@@ -79,7 +65,7 @@ json_t *render_changes_tree(const struct np_change *change)
 		render_tree_push(&list, json_pack("{s:s, s:O?, s:O?, s:o}", "path", item->path,
 						  "from", item->from ? item->from : json_null(),
 						  "to", item->to ? item->to : json_null(), "reason",
-						  render_text_tree(item->reason)));
+						  np_json_string(item->reason)));
 	}
 	return list;
 }

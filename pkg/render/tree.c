@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "nodeprep/json.h"
 #include "nodeprep/warnings.h"
 
 #define API_VERSION "nodeprep.dev/v1alpha1"
@@ -53,12 +54,6 @@ json_t *render_pool_tree(const struct np_plan_pool *p)
 			 cards_tree(p->cards, p->n_cards), "requiredMMIOGB",
 			 render_number_or_null(p->has_required, p->need.required_gb), "mmioGB",
 			 render_number_or_null(p->has_window && p->window_is_known, p->window.gb));
-}
-
-static json_t *error_tree(const struct np_err *e)
-{
-	return json_pack("{s:s, s:o}", "code", np_code_name(e->code), "message",
-			 render_text_tree(e->text));
 }
 
 static json_t *class_notes(const struct np_plan_class *c)
@@ -120,7 +115,7 @@ static json_t *errors_tree(const struct np_plan *plan)
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < plan->n_errors; i++)
-		render_tree_push(&list, error_tree(&plan->errors[i]));
+		render_tree_push(&list, np_json_err(&plan->errors[i]));
 	return list;
 }
 

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "nodeprep/time.h"
+
 /*
  * Who has to wait, to make way, or to go. Nobody is closed for others, or loses a turn, for what the loop
  * itself took long to do: time counts from when the client had its chance.
@@ -33,14 +35,6 @@ enum {
 	TRIM_BYTES = 8 << 20,
 };
 
-uint64_t serve_now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /* --- the quiet -------------------------------------------------------------------------------- */
 
 void serve_conn_hold(struct conn *c)
@@ -57,7 +51,7 @@ void serve_conn_moved(struct conn *c)
 	serve_conn_hold(c);
 	if (c->closes_soon)
 		return;
-	c->moved_ms = serve_now_ms();
+	c->moved_ms = np_clock_ms();
 	c->moved_iteration = l->iteration;
 	c->quiet_in = &l->quiet[c->fresh ? 0 : 1];
 	TAILQ_INSERT_TAIL(c->quiet_in, c, quiet);
@@ -65,7 +59,7 @@ void serve_conn_moved(struct conn *c)
 
 static bool has_been_silent(const struct conn *c, uint64_t ms)
 {
-	return serve_now_ms() - c->moved_ms >= ms &&
+	return np_clock_ms() - c->moved_ms >= ms &&
 	       c->loop->iteration - c->moved_iteration >= SWEEP_ITERATIONS;
 }
 
@@ -367,7 +361,7 @@ static void refuse_body(struct conn *c)
 static bool starve(struct conn *c)
 {
 	struct conn *other = find_hoarder(c->loop);
-	uint64_t ms = serve_now_ms() - c->held_ms;
+	uint64_t ms = np_clock_ms() - c->held_ms;
 
 	if (other)
 		evict(other);
@@ -394,7 +388,7 @@ static void trim(struct np_serve *s)
 
 static void end_waiting(struct conn *c)
 {
-	uint64_t now = serve_now_ms();
+	uint64_t now = np_clock_ms();
 
 	if (!c->waits)
 		return;
@@ -431,7 +425,7 @@ static void give_turn(struct conn *c)
 	c->is_large = !is_small(c);
 	if (c->is_large)
 		c->loop->n_large_turns++;
-	c->turn_ms = serve_now_ms();
+	c->turn_ms = np_clock_ms();
 	c->turn_bytes = c->stage_bytes;
 	serve_conn_moved(c);
 	/* What came meanwhile may make the request whole at once. */
@@ -474,14 +468,14 @@ static void pass_slow_bodies(struct loop *l)
 
 	for (c = TAILQ_FIRST(&l->turns); c; c = next) {
 		next = TAILQ_NEXT(c, turn);
-		if (serve_now_ms() - c->turn_ms < SWEEP_MS)
+		if (np_clock_ms() - c->turn_ms < SWEEP_MS)
 			continue;
 		if (c->stage_bytes - c->turn_bytes < TURN_BYTES) {
 			drop_turn(c);
 			c->slow = true;
 			continue;
 		}
-		c->turn_ms = serve_now_ms();
+		c->turn_ms = np_clock_ms();
 		c->turn_bytes = c->stage_bytes;
 	}
 }
@@ -526,7 +520,7 @@ void serve_conn_await_turn(struct conn *c)
 		return;
 	drop_turn(c);
 	c->waits = true;
-	c->held_ms = serve_now_ms();
+	c->held_ms = np_clock_ms();
 	c->is_last = c->slow || !is_small(c);
 	TAILQ_INSERT_TAIL(&l->waiting[c->is_last], c, turn);
 	if (c->fresh && !c->is_last)
@@ -543,7 +537,7 @@ void serve_conn_await_turn(struct conn *c)
 
 static bool is_too_slow(const struct conn *c, const struct np_serve_options *o)
 {
-	uint64_t now = serve_now_ms(), ms = now - c->stage_ms;
+	uint64_t now = np_clock_ms(), ms = now - c->stage_ms;
 
 	if (c->sending)
 		return now - c->moved_ms > UNREAD_MS;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/time.h"
 
 enum {
 	READ_BYTES = 4000, /* with libevent's head of it, a page */
@@ -129,7 +130,7 @@ static void on_rest(evutil_socket_t fd, short what, void *arg)
 	char bytes[4096];
 	ssize_t n = what & EV_READ ? recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) : 0;
 
-	if (n > 0 && serve_now_ms() - r->began_ms < LINGER_MS)
+	if (n > 0 && np_clock_ms() - r->began_ms < LINGER_MS)
 		return;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -149,7 +150,7 @@ static void leave_rest(struct conn *c)
 			close(fd);
 		return;
 	}
-	*r = (struct rest){ .loop = l, .fd = fd, .began_ms = serve_now_ms() };
+	*r = (struct rest){ .loop = l, .fd = fd, .began_ms = np_clock_ms() };
 	TAILQ_INSERT_TAIL(&l->rests, r, link);
 	l->n_rests++;
 	r->event = event_new(l->base, fd, EV_READ | EV_PERSIST, on_rest, r);
@@ -216,7 +217,7 @@ static int scan(struct conn *c, struct evbuffer *buf, size_t added)
 	for (int i = 0; i < n && status == 0; i++)
 		status = serve_wire_feed(&c->wire, pieces[i].iov_base, pieces[i].iov_len);
 	if (was_start || was_body != serve_wire_in_body(&c->wire)) {
-		c->stage_ms = serve_now_ms();
+		c->stage_ms = np_clock_ms();
 		c->stage_bytes = 0;
 	}
 	c->stage_bytes += added;
@@ -281,7 +282,7 @@ static void add_conn(struct loop *l, struct conn *c)
 	c->handshaking = c->counted = c->fresh = true;
 	l->shook = true;
 	l->n_handshaking++;
-	c->stage_ms = serve_now_ms();
+	c->stage_ms = np_clock_ms();
 	serve_conn_moved(c);
 	if (serve_loop_is_crowded(l))
 		serve_loop_pause(l, 0);

@@ -238,8 +238,6 @@ uint64_t serve_loop_pause_us(const struct loop *l, uint64_t turn_us);
 /* Counts a connection, and takes no more where it was the last that may be. */
 void serve_loop_count_conn(struct loop *l);
 
-uint64_t serve_now_ms(void);
-
 /* Follows handshakes, as OpenSSL's info callback. */
 void serve_conn_on_handshake(const SSL *ssl, int where, int ret);
 

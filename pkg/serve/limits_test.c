@@ -31,7 +31,7 @@ static void test_serve__what_is_too_large_is_refused(void **state)
 /* Sends a byte at a time; returns the milliseconds until the server hung up. */
 static uint64_t drip(const struct server *s, const char *first, bool is_tls)
 {
-	uint64_t before = now_ms();
+	uint64_t before = np_clock_ms();
 	struct client c = { .fd = -1 };
 	char buf[200];
 
@@ -41,7 +41,7 @@ static uint64_t drip(const struct server *s, const char *first, bool is_tls)
 	} else {
 		c.fd = dial(s, 3000);
 	}
-	while (now_ms() - before < 5000) {
+	while (np_clock_ms() - before < 5000) {
 		struct timeval tv = serve_timeval(30);
 		ssize_t n;
 
@@ -60,7 +60,7 @@ static uint64_t drip(const struct server *s, const char *first, bool is_tls)
 		hang_up(&c);
 	else
 		close(c.fd);
-	return now_ms() - before;
+	return np_clock_ms() - before;
 }
 
 static void test_serve__slow_clients_are_cut_at_the_deadline(void **state)
@@ -103,9 +103,9 @@ static void test_serve__idle_connections_are_closed(void **state)
 	c = join(&s);
 	say(&c, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
 	hear(&c, buf, sizeof(buf));
-	before = now_ms();
+	before = np_clock_ms();
 	assert_int_equal(hear(&c, buf, sizeof(buf)), 0);
-	assert_in_range(now_ms() - before, 200, 2000);
+	assert_in_range(np_clock_ms() - before, 200, 2000);
 	hang_up(&c);
 	stop(&s);
 }

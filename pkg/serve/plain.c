@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/time.h"
 
 /*
  * HTTP without TLS and without bodies: one request a connection, for metrics and probes. Not by evhttp,
@@ -180,7 +181,7 @@ void serve_plain_accept(struct evconnlistener *listener, evutil_socket_t fd,
 		return;
 	}
 	p->loop = l;
-	p->began_ms = serve_now_ms();
+	p->began_ms = np_clock_ms();
 	p->began_iteration = l->iteration;
 	TAILQ_INSERT_TAIL(&l->plains, p, link);
 	serve_loop_count_conn(l);
@@ -200,7 +201,7 @@ void serve_plain_close_all(struct loop *l)
 /* Whoever wants an answer has asked by now. */
 static bool is_stale(const struct plain *p)
 {
-	return serve_now_ms() - p->began_ms >= PLAIN_MS &&
+	return np_clock_ms() - p->began_ms >= PLAIN_MS &&
 	       p->loop->iteration - p->began_iteration >= 2;
 }
 

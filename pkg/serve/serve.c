@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/time.h"
 
 enum {
 	RENEW_MS = 1000,
@@ -72,7 +73,7 @@ static _Thread_local struct loop *running;
 /* Descriptors ran out: libevent would try again at once, and say so each time. */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
-	uint64_t now = serve_now_ms();
+	uint64_t now = np_clock_ms();
 	char line[120];
 	int error = EVUTIL_SOCKET_ERROR();
 

@@ -19,15 +19,15 @@ static void test_serve__stopping_finishes_what_runs(void **state)
 	busy = join(&s);
 	say(&busy, "GET /delay HTTP/1.1\r\nHost: x\r\n\r\n");
 	nap(100);
-	before = now_ms();
+	before = np_clock_ms();
 	np_serve_stop(s.serve);
 	assert_int_equal(hear(&idle, buf, sizeof(buf)), 0);
-	assert_true(now_ms() - before < 150);
+	assert_true(np_clock_ms() - before < 150);
 	hear(&busy, buf, sizeof(buf));
 	assert_non_null(strstr(buf, "GET /delay"));
 	pthread_join(s.thread, NULL);
 	assert_int_equal(s.rc, 0);
-	assert_true(now_ms() - before < 3000);
+	assert_true(np_clock_ms() - before < 3000);
 	np_serve_free(s.serve);
 	hang_up(&idle);
 	hang_up(&busy);
@@ -47,9 +47,9 @@ static void test_serve__draining_has_an_end(void **state)
 	c = join(&s);
 	say(&c, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n");
 	nap(50);
-	before = now_ms();
+	before = np_clock_ms();
 	stop(&s);
-	assert_in_range(now_ms() - before, 150, 2000);
+	assert_in_range(np_clock_ms() - before, 150, 2000);
 	hang_up(&c);
 }
 
@@ -63,14 +63,14 @@ static void test_serve__lingering_takes_who_comes_late(void **state)
 	(void)state;
 	o.linger_ms = 2000;
 	start(&s, &o);
-	from = now_ms();
+	from = np_clock_ms();
 	np_serve_stop(s.serve);
 	nap(50);
 	ask(&s, PLAIN, buf, sizeof(buf));
 	assert_non_null(strstr(buf, " 200 "));
 	assert_non_null(strstr(buf, "Connection: close"));
 	pthread_join(s.thread, NULL);
-	assert_true(now_ms() - from >= 1900);
+	assert_true(np_clock_ms() - from >= 1900);
 	np_serve_free(s.serve);
 }
 

@@ -29,6 +29,7 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/serve.h"
+#include "nodeprep/time.h"
 
 /* --- certificates --------------------------------------------------------------------------- */
 
@@ -199,14 +200,6 @@ struct client {
 	SSL *ssl;
 	int fd;
 };
-
-static inline uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 static inline void nap(unsigned ms)
 {

@@ -8,6 +8,7 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
+#include "nodeprep/text.h"
 
 enum { PEM_MAX = 1 << 20, FRAGMENT_BYTES = 4096 };
 
@@ -222,9 +223,7 @@ static int read_source(const struct source *s, struct np_err *err)
 
 	if (np_file_load(s->file, PEM_MAX, &bytes, &size, err) < 0)
 		return np_err_ret(err);
-	if (*s->pem)
-		OPENSSL_cleanse(*s->pem, strlen(*s->pem));
-	free(*s->pem);
+	np_wipep(s->pem);
 	*s->pem = bytes;
 	return 0;
 }
@@ -285,11 +284,8 @@ void serve_tls_done(struct tls *t)
 	struct source list[N_SOURCES];
 
 	list_sources(t, list);
-	for (size_t i = 0; i < N_SOURCES; i++) {
-		if (*list[i].pem)
-			OPENSSL_cleanse(*list[i].pem, strlen(*list[i].pem));
-		free(*list[i].pem);
-	}
+	for (size_t i = 0; i < N_SOURCES; i++)
+		np_wipep(list[i].pem);
 	free(t->cert_file);
 	free(t->key_file);
 	free(t->client_ca_file);

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/json.h"
+#include "nodeprep/time.h"
+
 json_t *sim_as_version(json_t *object, const char *version)
 {
 	json_auto_t *copy = sim_copy_flat(object);
@@ -157,11 +160,11 @@ static int check_api_version(struct edit *e, struct np_err *err)
 static int set_first_meta(struct edit *e, struct np_err *err)
 {
 	json_t *meta = json_object_get(e->object, "metadata");
-	char uid[UID_TEXT_MAX], now[SIM_TIME_TEXT_MAX];
+	char uid[UID_TEXT_MAX], now[NP_TIME_TEXT_MAX];
 
 	if (sim_random_uid(uid, err) < 0)
 		return np_err_ret(err);
-	sim_time_text(time(NULL), now);
+	np_time_now(now);
 	json_object_del(meta, "managedFields");
 	json_object_del(meta, "resourceVersion");
 	json_object_del(meta, "selfLink");
@@ -180,12 +183,13 @@ static int insert(struct edit *e, struct np_err *err)
 	const struct writer w = { e->manager, e->api_version };
 
 	free(e->key);
-	if (asprintf(&e->key, "%s/%s", e->call->route.ns, sim_meta_text(e->object, "name")) < 0) {
+	if (asprintf(&e->key, "%s/%s", e->call->route.ns, np_json_meta_text(e->object, "name")) <
+	    0) {
 		e->key = NULL;
 		return np_fail_nomem(err);
 	}
 	if (sim_store_find(&e->call->sim->store, e->key)) {
-		e->call->route.name = sim_meta_text(e->object, "name");
+		e->call->route.name = np_json_meta_text(e->object, "name");
 		return sim_refuse(e->call, err, 409, "AlreadyExists",
 				  sim_details_of(e->call->route.name, GROUP, PLURAL),
 				  PLURAL "." GROUP " \"%s\" already exists", e->call->route.name);
@@ -302,7 +306,7 @@ static int check_conditions(struct edit *e, const json_t *conditions, struct np_
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const char *want = json_string_value(json_object_get(conditions, rows[i].key));
-		const char *have = sim_meta_text(e->old, rows[i].key);
+		const char *have = np_json_meta_text(e->old, rows[i].key);
 		int r;
 
 		if (!want || strcmp(want, have) == 0)
@@ -346,7 +350,7 @@ static int delete (struct edit *e, struct np_err *err)
 	status = json_pack("{s:s, s:s, s:{}, s:s, s:{s:s, s:s, s:s, s:s}}", "kind", "Status",
 			   "apiVersion", "v1", "metadata", "status", "Success", "details", "name",
 			   r->name, "group", GROUP, "kind", PLURAL, "uid",
-			   sim_meta_text(last, "uid"));
+			   np_json_meta_text(last, "uid"));
 	if (!status)
 		return np_fail_nomem(err);
 	if (!e->is_dry && sim_store_remove(&e->call->sim->store, e->key, &gone, err) < 0) {

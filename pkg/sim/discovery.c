@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/json.h"
+#include "nodeprep/time.h"
+
 /* As a server orders them: the newest first. An old Supervisor has the last alone. */
 static const char *const versions[] = { "v1alpha6", "v1alpha5", "v1alpha4",
 					"v1alpha3", "v1alpha2", "v1alpha1" };
@@ -172,11 +175,11 @@ static json_t *namespace_fields(const char *born)
 
 static json_t *new_namespace(const struct np_sim *sim, const char *name, struct np_err *err)
 {
-	char uid[UID_TEXT_MAX], born[SIM_TIME_TEXT_MAX];
+	char uid[UID_TEXT_MAX], born[NP_TIME_TEXT_MAX];
 
 	if (sim_derived_uid(sim->seed, name, uid, err) < 0)
 		return NULL;
-	sim_time_text(sim->born, born);
+	np_time_text(sim->born, born);
 	return json_pack("{s:s, s:s, s:{s:s, s:s, s:s, s:s, s:{s:s}, s:o}, s:{s:[s]}, s:{s:s}}",
 			 "kind", "Namespace", "apiVersion", "v1", "metadata", "name", name, "uid",
 			 uid, "resourceVersion", "1", "creationTimestamp", born, "labels",
@@ -205,7 +208,8 @@ static int collect_names(const struct np_sim *sim, json_t *names, struct np_err 
 		if (add_name(names, json_string_value(item), err) < 0)
 			return np_err_ret(err);
 	for (i = 0; i < sim->store.n && !sim->cluster_scoped; i++)
-		if (add_name(names, sim_meta_text(sim->store.items[i].json, "namespace"), err) < 0)
+		if (add_name(names, np_json_meta_text(sim->store.items[i].json, "namespace"), err) <
+		    0)
 			return np_err_ret(err);
 	return 0;
 }
@@ -246,7 +250,7 @@ static int create_namespace(struct call *c, struct np_err *err)
 
 	if (sim_decode_json(c->req->body, c->req->body_size, &body, err) < 0)
 		return np_err_ret(err);
-	name = sim_meta_text(body.json, "name");
+	name = np_json_meta_text(body.json, "name");
 	if (!name || !sim_is_dns_label(name))
 		return sim_refuse(
 			c, err, 422, "Invalid", sim_details_of(name, NULL, "Namespace"),

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/text.h"
+
 enum {
 	DAY_S = 24 * 60 * 60,
 	DAYS = 365,
@@ -209,8 +211,6 @@ void sim_identity_done(struct identity *id)
 {
 	free(id->ca_pem);
 	free(id->cert_pem);
-	if (id->key_pem)
-		OPENSSL_cleanse(id->key_pem, strlen(id->key_pem));
-	free(id->key_pem);
+	np_wipep(&id->key_pem);
 	*id = (struct identity){ NULL, NULL, NULL };
 }

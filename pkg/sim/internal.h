@@ -9,6 +9,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/serve.h"
 #include "nodeprep/sim.h"
+#include "nodeprep/time.h"
 
 #define GROUP "vmoperator.vmware.com"
 #define PLURAL "virtualmachineclasses"
@@ -42,10 +43,6 @@ char *sim_base64url_decode(const char *text);
 bool sim_is_dns_subdomain(const char *text);
 bool sim_is_dns_label(const char *text);
 bool sim_is_label_value(const char *text);
-
-/* Writes the time as RFC 3339 has it, in whole seconds of UTC. */
-#define SIM_TIME_TEXT_MAX 32
-void sim_time_text(time_t t, char buf[static SIM_TIME_TEXT_MAX]);
 
 #define UID_TEXT_MAX 37
 int sim_random_uid(char buf[static UID_TEXT_MAX], struct np_err *err);
@@ -291,7 +288,5 @@ int sim_inject_fault(struct call *c, const struct fault *f, struct np_err *err);
 
 /* Changes an object as a second client would (the fault "concurrent-write"). */
 int sim_write_concurrently(struct call *c, const struct fault *f, struct np_err *err);
-
-const char *sim_meta_text(const json_t *object, const char *key);
 
 #endif

@@ -5,19 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/base64.h"
 #include "nodeprep/doc.h"
 
 static const char cluster_name[] = "nodeprep-sim";
-
-static char *base64(const char *text)
-{
-	size_t size = strlen(text);
-	char *out = malloc(size / 3 * 4 + 5);
-
-	if (out)
-		EVP_EncodeBlock((unsigned char *)out, (const unsigned char *)text, (int)size);
-	return out;
-}
 
 static int add_user(const struct user *u, json_t *users, json_t *contexts)
 {
@@ -36,7 +27,8 @@ static int add_user(const struct user *u, json_t *users, json_t *contexts)
 int np_sim_kubeconfig(const struct np_sim *sim, const char *server_url, char **ret,
 		      struct np_err *err)
 {
-	NP_AUTO(np_freep) char *ca = base64(sim->identity.ca_pem);
+	NP_AUTO(np_freep)
+	char *ca = np_base64_encode(sim->identity.ca_pem, strlen(sim->identity.ca_pem));
 	json_auto_t *users = json_array();
 	json_auto_t *contexts = json_array();
 	json_auto_t *config = NULL;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/json.h"
 #include "nodeprep/units.h"
 
 enum {
@@ -29,7 +30,7 @@ static int refuse_selector(struct call *c, struct np_err *err)
 /* `ns` is empty for all namespaces. */
 static bool is_in_namespace(const json_t *object, const char *ns)
 {
-	const char *is = sim_meta_text(object, "namespace");
+	const char *is = np_json_meta_text(object, "namespace");
 
 	return !*ns || (is && strcmp(is, ns) == 0);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/time.h"
+
 /*
  * Who wrote what, as structured-merge-diff keeps it for updates. A set of fields is an object whose
  * keys are paths: FieldsV1's elements ("f:spec", "k:{...}") joined by SEPARATOR.
@@ -258,9 +260,9 @@ static int update_entry(json_t *entry, bool is_own, const struct diff *d, json_t
 
 static json_t *new_entry(const struct writer *w)
 {
-	char now[SIM_TIME_TEXT_MAX];
+	char now[NP_TIME_TEXT_MAX];
 
-	sim_time_text(time(NULL), now);
+	np_time_now(now);
 	return json_pack("{s:s, s:s, s:{}, s:s, s:s, s:s}", "apiVersion", w->api_version,
 			 "fieldsType", "FieldsV1", "fieldsV1", "manager", w->manager, "operation",
 			 "Update", "time", now);
@@ -269,10 +271,10 @@ static json_t *new_entry(const struct writer *w)
 static int add_entry(json_t *list, json_t *entry, bool is_own, const struct diff *d,
 		     struct np_err *err)
 {
-	char now[SIM_TIME_TEXT_MAX];
+	char now[NP_TIME_TEXT_MAX];
 	json_t *updated = NULL;
 
-	sim_time_text(time(NULL), now);
+	np_time_now(now);
 	if (!entry || update_entry(entry, is_own, d, &updated, err) < 0)
 		return entry ? np_err_ret(err) : np_fail_nomem(err);
 	if (!updated)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/json.h"
 #include "nodeprep/units.h"
 
 enum { ANNOTATIONS_MAX = 256 << 10 };
@@ -91,7 +92,8 @@ static int check_annotations(json_t *annotations, json_t *causes, unsigned times
 
 static int check_uid(const struct edit *e, json_t *causes, struct np_err *err)
 {
-	const char *was = sim_meta_text(e->old, "uid"), *is = sim_meta_text(e->object, "uid");
+	const char *was = np_json_meta_text(e->old, "uid"),
+		   *is = np_json_meta_text(e->object, "uid");
 	NP_AUTO(np_freep) char *quoted = NULL;
 
 	if (!e->old || !is || strcmp(was, is) == 0)
@@ -113,7 +115,7 @@ static int check_name(const struct edit *e, json_t *causes, struct np_err *err)
 		"characters, '-' or '.', and must start and end with an alphanumeric character "
 		"(e.g. 'example.com', regex used for validation is "
 		"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
-	const char *name = sim_meta_text(e->object, "name");
+	const char *name = np_json_meta_text(e->object, "name");
 	NP_AUTO(np_freep) char *quoted = NULL;
 
 	if (e->old)
@@ -162,7 +164,7 @@ static int collect_causes(const struct edit *e, json_t *causes, struct np_err *e
 int sim_edit_validate(struct edit *e, struct np_err *err)
 {
 	const char *kind = json_string_value(json_object_get(e->object, "kind"));
-	const char *name = sim_meta_text(e->object, "name");
+	const char *name = np_json_meta_text(e->object, "name");
 	const struct subject who = { kind ? kind : KIND, GROUP, name ? name : "" };
 	json_auto_t *causes = json_array();
 
@@ -178,7 +180,7 @@ int sim_edit_validate(struct edit *e, struct np_err *err)
 
 int sim_edit_check_namespace(struct edit *e, struct np_err *err)
 {
-	const char *ns = sim_meta_text(e->object, "namespace");
+	const char *ns = np_json_meta_text(e->object, "namespace");
 
 	if (!ns || !*ns || strcmp(ns, e->call->route.ns) == 0)
 		return 0;
@@ -191,7 +193,7 @@ int sim_edit_check_namespace(struct edit *e, struct np_err *err)
 
 int sim_edit_check_identity(struct edit *e, struct np_err *err)
 {
-	const char *name = sim_meta_text(e->object, "name");
+	const char *name = np_json_meta_text(e->object, "name");
 
 	if (name && strcmp(name, e->call->route.name) != 0) {
 		e->is_done = true;
@@ -207,7 +209,7 @@ int sim_edit_check_identity(struct edit *e, struct np_err *err)
 int sim_edit_check_version(struct edit *e, struct np_err *err)
 {
 	const struct subject who = { PLURAL, GROUP, e->call->route.name };
-	const char *given = sim_meta_text(e->object, "resourceVersion");
+	const char *given = np_json_meta_text(e->object, "resourceVersion");
 	struct np_err ignored = NP_ERR_INIT;
 	uint64_t version = 0;
 
@@ -219,7 +221,7 @@ int sim_edit_check_version(struct edit *e, struct np_err *err)
 	if (version == 0)
 		return sim_edit_refuse(e, &who, "FieldValueInvalid", "metadata.resourceVersion",
 				       "Invalid value: 0: must be specified for an update", err);
-	if (strcmp(given, sim_meta_text(e->old, "resourceVersion")) == 0)
+	if (strcmp(given, np_json_meta_text(e->old, "resourceVersion")) == 0)
 		return 0;
 	e->is_done = true;
 	return sim_refuse_conflict(e->call, err);

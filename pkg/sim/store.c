@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "nodeprep/file.h"
+#include "nodeprep/json.h"
 #include "nodeprep/units.h"
 
 enum { STATE_MAX = 64 << 20 };
@@ -287,7 +288,7 @@ static int read_object(struct store *s, const char *name, struct np_err *err)
 	object = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	if (!object)
 		return np_fail(err, NP_E_SPEC, "'%s/%s': is no JSON object", s->dir, name);
-	if (raise_version(s, sim_meta_text(object, "resourceVersion"), name, err) < 0)
+	if (raise_version(s, np_json_meta_text(object, "resourceVersion"), name, err) < 0)
 		return np_err_ret(err);
 	return insert(s, key, object, err);
 }

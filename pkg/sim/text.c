@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/base64.h"
+
 enum {
 	NAME_MAX_BYTES = 253,
 	LABEL_MAX_BYTES = 63,
@@ -185,12 +187,10 @@ static void swap_chars(char *text, const char *from, const char *to)
 
 char *sim_base64url(const char *text)
 {
-	size_t size = strlen(text);
-	char *out = malloc(size / 3 * 4 + 5);
+	char *out = np_base64_encode(text, strlen(text));
 
 	if (!out)
 		return NULL;
-	EVP_EncodeBlock((unsigned char *)out, (const unsigned char *)text, (int)size);
 	swap_chars(out, "+/", "-_");
 	out[strcspn(out, "=")] = '\0';
 	return out;
@@ -200,20 +200,15 @@ char *sim_base64url_decode(const char *text)
 {
 	size_t size = strlen(text), padded = (size + 3) / 4 * 4;
 	NP_AUTO(np_freep) char *in = malloc(padded + 1);
-	NP_AUTO(np_freep) char *out = malloc(padded + 1);
-	int got;
+	char *out;
 
-	if (!in || !out || size % 4 == 1)
+	if (!in || size % 4 == 1)
 		return NULL;
 	memcpy(in, text, size);
 	memset(in + size, '=', padded - size);
 	in[padded] = '\0';
 	swap_chars(in, "-_", "+/");
-	got = EVP_DecodeBlock((unsigned char *)out, (const unsigned char *)in, (int)padded);
-	if (got < 0)
-		return NULL;
-	out[(size_t)got - (padded - size)] = '\0';
-	return np_take(out);
+	return np_base64_decode(in, &out, &size) ? out : NULL;
 }
 
 static bool is_lower_alnum(char c)
@@ -265,14 +260,6 @@ bool sim_is_label_value(const char *text)
 		if (!isalnum((unsigned char)text[i]) && !strchr("-_.", text[i]))
 			return false;
 	return true;
-}
-
-void sim_time_text(time_t t, char buf[static SIM_TIME_TEXT_MAX])
-{
-	struct tm tm;
-
-	gmtime_r(&t, &tm);
-	strftime(buf, SIM_TIME_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
 static void format_uid(unsigned char b[static UID_BYTES], unsigned version,
@@ -329,9 +316,4 @@ int sim_random_hex(size_t n, char **ret, struct np_err *err)
 		snprintf(text + 2 * i, 3, "%02x", bytes[i]);
 	*ret = text;
 	return 0;
-}
-
-const char *sim_meta_text(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(json_object_get(object, "metadata"), key));
 }

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/json.h"
+#include "nodeprep/time.h"
+
 /*
  * What stands around the classes: created, read, listed (in one page), merge-patched and deleted as on
  * a real server, with a status subresource, but without a schema. Kept in memory alone.
@@ -86,11 +89,11 @@ static int answer_shown(struct call *c, unsigned code, json_t *object, struct np
 static int set_meta(struct call *c, const struct other_kind *k, json_t *object, struct np_err *err)
 {
 	json_t *meta = json_object_get(object, "metadata");
-	char uid[UID_TEXT_MAX], now[SIM_TIME_TEXT_MAX];
+	char uid[UID_TEXT_MAX], now[NP_TIME_TEXT_MAX];
 
 	if (sim_random_uid(uid, err) < 0)
 		return np_err_ret(err);
-	sim_time_text(time(NULL), now);
+	np_time_now(now);
 	json_object_del(object, "status");
 	if ((*c->route.ns &&
 	     json_object_set_new(meta, "namespace", json_string(c->route.ns)) < 0) ||
@@ -110,7 +113,7 @@ static int create_other(struct call *c, const struct other_kind *k, struct np_er
 
 	if (sim_decode_json(c->req->body, c->req->body_size, &body, err) < 0)
 		return np_err_ret(err);
-	name = sim_meta_text(body.json, "name");
+	name = np_json_meta_text(body.json, "name");
 	if (!name || !sim_is_dns_subdomain(name) || (!k->is_cluster_scoped && !*c->route.ns))
 		return sim_refuse(
 			c, err, 400, "BadRequest", NULL,
@@ -212,7 +215,7 @@ static int delete_other(struct call *c, const struct other_kind *k, const char *
 					      "kind", "Status", "apiVersion", "v1", "metadata",
 					      "status", "Success", "details", "name", c->route.name,
 					      "group", GROUP, "kind", k->plural, "uid",
-					      sim_meta_text(gone, "uid")),
+					      np_json_meta_text(gone, "uid")),
 				    false, err);
 }
 

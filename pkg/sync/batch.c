@@ -207,20 +207,9 @@ enum np_code np_sync_code(const struct np_sync *a)
 		return worst;
 	if (np_plan_has_placeholder(&a->plan))
 		return NP_E_SPEC;
-	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++) {
-		enum np_code code = a->classes[i].error.code;
-
-		if (np_code_exit_status(code) > np_code_exit_status(worst))
-			worst = code;
-	}
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
+		worst = np_code_worse(worst, a->classes[i].error.code);
 	return worst;
-}
-
-static json_t *error_tree(const struct np_err *error)
-{
-	if (error->code == NP_OK)
-		return json_null();
-	return json_pack("{s:s, s:s}", "code", np_code_name(error->code), "message", error->text);
 }
 
 /* Where nothing was written, a class that cannot be is the one that failed. */
@@ -235,7 +224,7 @@ static int add_result(json_t *c, const struct np_plan_class *p, const struct np_
 				version ? json_string(version) : json_null()) < 0 ||
 	    json_object_set_new(c, "attempts", json_integer(r ? r->attempts : 0)) < 0)
 		return -1;
-	return json_object_set_new(c, "error", r ? error_tree(&r->error) : json_null());
+	return json_object_set_new(c, "error", r ? np_json_err(&r->error) : json_null());
 }
 
 static const char *dry_run_name(enum np_dry_run dry_run)
@@ -260,7 +249,7 @@ static int add_results(json_t *tree, const struct np_sync *a)
 		if (add_result(c, &a->plan.classes[i], r) < 0)
 			return -1;
 		if (r && r->error.code != NP_OK &&
-		    json_array_append_new(errors, error_tree(&r->error)) < 0)
+		    json_array_append_new(errors, np_json_err(&r->error)) < 0)
 			return -1;
 	}
 	return json_object_set_new(tree, "dryRun", dry_run ? json_string(dry_run) : json_null());

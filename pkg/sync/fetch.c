@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nodeprep/map.h"
+
 /* How many classes are asked for between two reports of progress. */
 #define BATCH 64
 
@@ -36,29 +38,27 @@ static bool can_be_fetched(const struct np_pool *pool)
 }
 
 /* Notes that a class is looked for; returns 1 the first time, 0 afterwards. */
-static int remember(json_t *seen, const struct np_kube_resource *r, const struct np_pool *pool,
-		    struct np_err *err)
+static int remember(struct np_index *seen, const struct np_kube_resource *r,
+		    const struct np_pool *pool, struct np_err *err)
 {
-	char key[640];
+	size_t n = seen->map.n, number;
 
-	snprintf(key, sizeof(key), "%s\n%s", r->namespaced ? pool->ns : "", pool->vm_class);
-	if (json_object_get(seen, key))
-		return 0;
-	return json_object_set_new(seen, key, json_true()) < 0 ? np_fail_nomem(err) : 1;
+	if (np_index_enter(seen, NP_KEY(r->namespaced ? pool->ns : "", pool->vm_class), n, &number,
+			   err) < 0)
+		return np_err_ret(err);
+	return seen->map.n > n;
 }
 
 /* Lists each class that some pool names, once; returns how many. */
 static int list_wanted(const struct np_input *in, const struct np_kube_resource *r,
 		       struct np_kube_item *items, size_t *ret_n, struct np_err *err)
 {
-	json_auto_t *seen = json_object();
+	NP_AUTO(np_index_done) struct np_index seen = { 0 };
 	size_t n = 0;
 
-	if (!seen)
-		return np_fail_nomem(err);
 	for (size_t i = 0; i < in->n_pools; i++) {
 		const struct np_pool *pool = &in->pools[i];
-		int fresh = can_be_fetched(pool) ? remember(seen, r, pool, err) : 0;
+		int fresh = can_be_fetched(pool) ? remember(&seen, r, pool, err) : 0;
 
 		if (fresh < 0)
 			return fresh;

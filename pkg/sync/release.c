@@ -32,12 +32,8 @@ enum np_code np_sync_release_code(const struct np_release *release)
 {
 	enum np_code worst = NP_OK;
 
-	for (size_t i = 0; i < release->n; i++) {
-		enum np_code code = release->classes[i].error.code;
-
-		if (np_code_exit_status(code) > np_code_exit_status(worst))
-			worst = code;
-	}
+	for (size_t i = 0; i < release->n; i++)
+		worst = np_code_worse(worst, release->classes[i].error.code);
 	return worst;
 }
 

@@ -10,8 +10,6 @@
 #define TEMPLATE_PLURAL "vspheremachinetemplates"
 #define DEPLOYMENT_GROUP "cluster.x-k8s.io"
 #define DEPLOYMENT_PLURAL "machinedeployments"
-#define TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
-
 static const char created[] = "created", patched[] = "patched", unchanged[] = "unchanged",
 		  failed[] = "failed";
 
@@ -153,7 +151,7 @@ struct reference {
 static int mutate_reference(void *ctx, const json_t *deployment, json_t **ret_patch,
 			    struct np_err *err)
 {
-	static const char *const label[] = { "metadata", "labels", TOPOLOGY_LABEL, NULL };
+	static const char *const label[] = { "metadata", "labels", NP_TOPOLOGY_LABEL, NULL };
 	static const char *const path[] = { "spec", "template", "spec", "infrastructureRef",
 					    "name", NULL };
 	const struct reference *r = ctx;
@@ -267,33 +265,22 @@ enum np_code np_sync_objects_code(const struct np_sync_objects *o)
 {
 	enum np_code worst = NP_OK;
 
-	for (size_t i = 0; i < o->n; i++) {
-		enum np_code code = o->items[i].error.code;
-
-		if (np_code_exit_status(code) > np_code_exit_status(worst))
-			worst = code;
-	}
+	for (size_t i = 0; i < o->n; i++)
+		worst = np_code_worse(worst, o->items[i].error.code);
 	return worst;
-}
-
-static json_t *error_tree(const struct np_err *error)
-{
-	if (error->code == NP_OK)
-		return json_null();
-	return json_pack("{s:s, s:s}", "code", np_code_name(error->code), "message", error->text);
 }
 
 static int add_object(json_t *list, json_t *errors, const struct np_sync_object *object)
 {
 	json_t *item = json_pack("{s:s, s:s, s:s, s:s, s:o}", "kind", object->kind, "namespace",
 				 object->ns, "name", object->name, "result", object->result,
-				 "error", error_tree(&object->error));
+				 "error", np_json_err(&object->error));
 
 	if (json_array_append_new(list, item) < 0)
 		return -1;
 	return object->error.code == NP_OK
 		       ? 0
-		       : json_array_append_new(errors, error_tree(&object->error));
+		       : json_array_append_new(errors, np_json_err(&object->error));
 }
 
 int np_sync_objects_add(json_t *tree, const struct np_sync_objects *o)

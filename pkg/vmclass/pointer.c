@@ -7,31 +7,8 @@
 #include "nodeprep/doc.h"
 #include "nodeprep/json.h"
 
-/* JSON pointers here have few, short segments; an annotation's name is written escaped. */
+/* The paths are constants with short segments. */
 #define SEGMENT_MAX 64
-
-/*
- * Copies the pointer's next segment, unescaped; returns what follows it, NULL after the last. The paths
- * are constants; what does not begin with a slash, or is too long to be one, is the empty name.
- */
-static const char *next_segment(const char *path, char segment[static SEGMENT_MAX])
-{
-	size_t n = 0;
-
-	segment[0] = '\0';
-	if (*path != '/')
-		return NULL;
-	for (path++; *path != '\0' && *path != '/' && n + 1 < SEGMENT_MAX; path++) {
-		if (path[0] == '~' && path[1] == '1') {
-			segment[n++] = '/';
-			path++;
-		} else {
-			segment[n++] = *path;
-		}
-	}
-	segment[n] = '\0';
-	return *path == '/' ? path : NULL;
-}
 
 json_t *vmclass_find(const json_t *object, const char *path, char *ret_absent, size_t size)
 {
@@ -40,7 +17,7 @@ json_t *vmclass_find(const json_t *object, const char *path, char *ret_absent, s
 	json_t *value = np_json_mut(object);
 
 	while (rest) {
-		const char *after = next_segment(rest, segment);
+		const char *after = np_json_pointer_next(rest, segment, sizeof(segment));
 
 		value = json_object_get(value, segment);
 		if (!value || json_is_null(value)) {
@@ -56,7 +33,7 @@ json_t *vmclass_find(const json_t *object, const char *path, char *ret_absent, s
 int vmclass_patch_set(json_t *patch, const char *path, json_t *value)
 {
 	char segment[SEGMENT_MAX];
-	const char *rest = next_segment(path, segment);
+	const char *rest = np_json_pointer_next(path, segment, sizeof(segment));
 
 	while (rest) {
 		json_t *child = json_object_get(patch, segment);
@@ -67,7 +44,7 @@ int vmclass_patch_set(json_t *patch, const char *path, json_t *value)
 				return -1;
 		}
 		patch = child;
-		rest = next_segment(rest, segment);
+		rest = np_json_pointer_next(rest, segment, sizeof(segment));
 	}
 	return json_object_set(patch, segment, value);
 }
@@ -82,11 +59,11 @@ json_t *vmclass_lookup(const json_t *object, const char *path)
 void vmclass_delete(json_t *object, const char *path)
 {
 	char segment[SEGMENT_MAX];
-	const char *rest = next_segment(path, segment);
+	const char *rest = np_json_pointer_next(path, segment, sizeof(segment));
 
 	while (rest) {
 		object = json_object_get(object, segment);
-		rest = next_segment(rest, segment);
+		rest = np_json_pointer_next(rest, segment, sizeof(segment));
 	}
 	json_object_del(object, segment);
 }

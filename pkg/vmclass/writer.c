@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "nodeprep/json.h"
 #include "nodeprep/time.h"
 
 /*
@@ -24,24 +25,17 @@ static const json_t *entries_of(const struct np_vmclass *c)
 	return json_object_get(json_object_get(c->node.json, "metadata"), "managedFields");
 }
 
-static const char *text_of(const json_t *entry, const char *key)
-{
-	const char *text = json_string_value(json_object_get(entry, key));
-
-	return text ? text : "";
-}
-
 /* A time that cannot be compared is none. */
 static const char *time_of(const json_t *entry)
 {
-	const char *text = text_of(entry, "time");
+	const char *text = np_json_member_text(entry, "time");
 
 	return np_time_is_api(text) ? text : "";
 }
 
 static bool is_ours(const json_t *entry)
 {
-	return strcmp(text_of(entry, "manager"), NP_FIELD_MANAGER) == 0;
+	return strcmp(np_json_member_text(entry, "manager"), NP_FIELD_MANAGER) == 0;
 }
 
 /* The entries of a list are one leaf, so a key of extraConfig is owned with all the others. */
@@ -52,24 +46,6 @@ static const char *leaf_of(const char *path)
 	return strncmp(path, VMCLASS_EXTRA_CONFIG "/", n + 1) == 0 ? VMCLASS_EXTRA_CONFIG : path;
 }
 
-/* Copies the pointer's next segment as fieldsV1 has it ("f:spec"); returns what follows, NULL at the end. */
-static const char *next_step(const char *path, char step[static STEP_MAX])
-{
-	size_t n = 2;
-
-	memcpy(step, "f:", n);
-	for (path++; *path != '\0' && *path != '/'; path++) {
-		char byte = *path;
-
-		if (byte == '~' && (path[1] == '0' || path[1] == '1'))
-			byte = *++path == '1' ? '/' : '~';
-		if (n + 1 < STEP_MAX)
-			step[n++] = byte;
-	}
-	step[n] = '\0';
-	return *path == '/' ? path : NULL;
-}
-
 /* Returns how many steps down the path the entry owns something; 0: nothing. */
 static size_t depth_of(const json_t *entry, const char *path)
 {
@@ -78,9 +54,9 @@ static size_t depth_of(const json_t *entry, const char *path)
 	size_t depth = 0, owned = 0;
 
 	while (rest) {
-		char step[STEP_MAX];
+		char step[STEP_MAX] = "f:"; /* as fieldsV1 has it, "f:spec" */
 
-		rest = next_step(rest, step);
+		rest = np_json_pointer_next(rest, step + 2, sizeof(step) - 2);
 		fields = json_object_get(fields, step);
 		if (!json_is_object(fields))
 			return owned;
@@ -127,7 +103,7 @@ bool np_vmclass_last_writer(const struct np_vmclass *c, const char *path,
 	json_array_foreach (entries_of(c), i, entry) {
 		size_t depth = is_ours(entry) ? 0 : depth_of(entry, leaf);
 
-		if (depth < deepest || text_of(entry, "manager")[0] == '\0')
+		if (depth < deepest || np_json_member_text(entry, "manager")[0] == '\0')
 			continue;
 		/* Whoever had the parent before is not accused, nor who wrote in the same second. */
 		if (depth != DEPTH_FULL && (!ours || strcmp(time_of(entry), ours) <= 0))
@@ -139,8 +115,8 @@ bool np_vmclass_last_writer(const struct np_vmclass *c, const char *path,
 	}
 	if (!best)
 		return false;
-	*ret = (struct np_last_writer){ text_of(best, "manager"), text_of(best, "operation"),
-					time_of(best) };
+	*ret = (struct np_last_writer){ np_json_member_text(best, "manager"),
+					np_json_member_text(best, "operation"), time_of(best) };
 	return true;
 }
 
