@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../common/catalogue.h"
+#include "../common/kube.h"
 #include "hookd.h"
 
 #include <curl/curl.h>
@@ -14,7 +16,6 @@
 #include <unistd.h>
 
 #include "nodeprep/err.h"
-#include "nodeprep/file.h"
 
 enum {
 	METRICS_DEADLINE_MS = 5000,
@@ -69,28 +70,6 @@ static void log_kube(void *ctx, const char *line)
 	log_line("warning", line);
 }
 
-static int load_catalogue(const char *path, struct np_catalogue *cat, struct np_err *err)
-{
-	NP_AUTO(np_freep) char *bytes = NULL;
-	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
-	size_t size = 0;
-	int got;
-
-	if (!path)
-		return 0;
-	if (np_file_load(path, NP_DOC_INPUT_MAX, &bytes, &size, err) < 0 ||
-	    np_doc_reader_new(path, bytes, size, &reader, err) < 0)
-		return np_err_ret(err);
-	do {
-		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
-
-		got = np_doc_reader_next(reader, &doc, err);
-		if (got > 0 && np_gpu_catalogue_add(cat, doc, err) < 0)
-			return np_err_ret(err);
-	} while (got > 0);
-	return got;
-}
-
 /* Reports a bad kubeconfig at start, not with the first Cluster. */
 static int check_config(const struct np_kube_options *o, struct np_err *err)
 {
@@ -108,14 +87,7 @@ static void set_servers(struct program *p)
 	p->hookd.hook.kube = p->hookd.hook.clusters = p->hookd.watch.servers[0] = &p->o.kube;
 	if (!p->o.supervisor_kubeconfig)
 		return;
-	p->supervisor =
-		(struct np_kube_options){ .kubeconfig = p->o.supervisor_kubeconfig,
-					  .request_timeout_ms = p->o.kube.request_timeout_ms,
-					  .proxy = p->o.kube.proxy,
-					  .http_proxy = p->o.kube.http_proxy,
-					  .no_proxy = p->o.kube.no_proxy,
-					  .user_agent = p->o.kube.user_agent,
-					  .log = log_kube };
+	p->supervisor = kube_supervisor(p->o.supervisor_kubeconfig, &p->o.kube);
 	p->hookd.hook.kube = p->hookd.watch.servers[1] = &p->supervisor;
 }
 
@@ -229,10 +201,10 @@ static int start_metrics(struct program *p, struct np_err *err)
 
 static void announce(const char *scheme, const struct address *a, const struct np_serve *s)
 {
-	bool is_v6 = !!strchr(a->host, ':');
+	char url[ADDRESS_URL_MAX];
 
-	log_format("info", "listening on %s://%s%s%s:%u", scheme, is_v6 ? "[" : "", a->host,
-		   is_v6 ? "]" : "", (unsigned)np_serve_port(s));
+	address_url(scheme, a, np_serve_port(s), url);
+	log_format("info", "listening on %s", url);
 }
 
 static int serve(struct program *p, struct np_err *err)
@@ -262,6 +234,7 @@ static void program_done(struct program *p)
 	np_serve_free(p->metrics);
 	np_serve_free(p->server);
 	np_gpu_catalogue_free(p->catalogue);
+	options_done(&p->o);
 }
 
 static int run(int argc, char *argv[], struct np_err *err)
@@ -272,10 +245,10 @@ static int run(int argc, char *argv[], struct np_err *err)
 
 	if (done != 0)
 		return done;
-	log_init(p.o.log_text);
+	log_init(&(struct log_options){
+		.form = p.o.log_form, .has_time = true, .is_limited = true });
 	np_serve_set_library_log(log_library);
-	if (np_gpu_catalogue_new(&p.catalogue, err) < 0 ||
-	    load_catalogue(p.o.catalogue, p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
+	if (catalogue_load(&p.o.catalogues, &p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
 		return np_err_ret(err);
 	p.hookd.hook.catalogue = p.catalogue;
 	p.hookd.verbose = p.o.verbose;

@@ -25,7 +25,7 @@ static long long now_ms(void)
 
 void progress_init(const struct options *o)
 {
-	state.enabled = !o->log_json && isatty(STDERR_FILENO);
+	state.enabled = o->log_form == LOG_TEXT && isatty(STDERR_FILENO);
 	state.start_ms = now_ms();
 }
 
