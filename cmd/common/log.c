@@ -184,3 +184,9 @@ void log_format(const char *level, const char *fmt, ...)
 	va_end(ap);
 	log_line(level, text);
 }
+
+void log_info(void *ctx, const char *line)
+{
+	(void)ctx;
+	log_line("info", line);
+}

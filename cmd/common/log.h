@@ -32,6 +32,9 @@ int log_open(const char *path, const char *words, struct np_err *err);
 void log_line(const char *level, const char *text);
 void log_format(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Logs a line of a module at level "info"; the context is not used. */
+void log_info(void *ctx, const char *line);
+
 /* A line with more than a text. */
 struct log_entry {
 	const char *level, *text;

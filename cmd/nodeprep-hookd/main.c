@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../common/catalogue.h"
 #include "../common/kube.h"
+#include "../common/server.h"
 #include "hookd.h"
 
 #include <curl/curl.h>
@@ -8,7 +9,6 @@
 #include <netdb.h>
 #include <nss.h>
 #include <openssl/crypto.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,34 +30,11 @@ struct program {
 	struct np_catalogue *catalogue;
 	struct hookd hookd;
 	struct bounds bounds;
-	struct np_serve *server, *metrics; /* metrics NULL: not served */
-	pthread_t metrics_thread;
+	struct np_serve *server;
+	struct side_server metrics;
 };
 
-static struct np_serve *running;
 static bool uses_api;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	if (running)
-		np_serve_stop(running);
-}
-
-static void catch_signals(struct np_serve *s)
-{
-	const struct sigaction act = { .sa_handler = on_signal };
-
-	running = s;
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGINT, &act, NULL);
-}
-
-static void log_serve(void *ctx, const char *line)
-{
-	(void)ctx;
-	log_line("info", line);
-}
 
 static void log_library(bool is_error, const char *line)
 {
@@ -156,7 +133,7 @@ static int make_server(struct program *p, struct np_err *err)
 	so.threads = (unsigned)p->o.threads;
 	so.workers = p->hookd.hook.kube ? (unsigned)p->o.workers : 0;
 	so.blocks = may_block;
-	so.log = log_serve;
+	so.log = log_info;
 	return np_serve_new(&so, handle, &p->hookd, &p->server, err);
 }
 
@@ -172,31 +149,8 @@ static int make_metrics(struct program *p, struct np_err *err)
 	so.connections_max = p->bounds.probes;
 	so.deadline_ms = METRICS_DEADLINE_MS;
 	so.drain_ms = 0;
-	so.log = log_serve;
-	return np_serve_new(&so, handle_metrics, &p->hookd, &p->metrics, err);
-}
-
-static void *run_metrics(void *arg)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	if (np_serve_run(arg, &err) < 0)
-		log_line("error", err.text);
-	return NULL;
-}
-
-static int start_metrics(struct program *p, struct np_err *err)
-{
-	sigset_t all, old;
-	int failed;
-
-	if (!p->metrics)
-		return 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	failed = pthread_create(&p->metrics_thread, NULL, run_metrics, p->metrics);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return failed ? np_fail(err, NP_E_IO, "no thread can be started") : 0;
+	so.log = log_info;
+	return np_serve_new(&so, handle_metrics, &p->hookd, &p->metrics.server, err);
 }
 
 static void announce(const char *scheme, const struct address *a, const struct np_serve *s)
@@ -211,18 +165,15 @@ static int serve(struct program *p, struct np_err *err)
 {
 	int r;
 
-	catch_signals(p->server);
-	if (start_metrics(p, err) < 0)
+	server_stop_on_signal(p->server);
+	if (side_server_start(&p->metrics, err) < 0)
 		return np_err_ret(err);
-	if (p->metrics)
-		announce("http", &p->o.metrics_listen, p->metrics);
+	if (p->metrics.server)
+		announce("http", &p->o.metrics_listen, p->metrics.server);
 	announce("https", &p->o.listen, p->server);
 	r = np_serve_run(p->server, err);
-	running = NULL;
-	if (p->metrics) {
-		np_serve_stop(p->metrics);
-		pthread_join(p->metrics_thread, NULL);
-	}
+	server_stop_on_signal(NULL);
+	side_server_stop(&p->metrics);
 	return r;
 }
 
@@ -231,7 +182,7 @@ static void program_done(struct program *p)
 	/* Whoever waits for the API server past the drain is not waited for. */
 	if (p->server && np_serve_is_busy(p->server))
 		return;
-	np_serve_free(p->metrics);
+	side_server_done(&p->metrics);
 	np_serve_free(p->server);
 	np_gpu_catalogue_free(p->catalogue);
 	options_done(&p->o);

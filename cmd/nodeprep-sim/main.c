@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "../common/address.h"
 #include "../common/options.h"
+#include "../common/server.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,24 +36,22 @@ static const struct option_row rows[] = {
 	{ "allow-remote", 0, NULL, OPTION_FLAG, AT(allow_remote),
 	  .help = "listen on an address that is not a loopback one" },
 	{ "state", 0, "DIR", OPTION_TEXT, AT(sim.state_dir),
-	  .help = "keep objects, certificate and token there" },
+	  .help = "store objects, tokens and certificates in files there" },
 	{ "kubeconfig-out", 0, "FILE", OPTION_TEXT, AT(kubeconfig_out),
-	  .help = "write a kubeconfig there once connections are accepted" },
+	  .help = "write a kubeconfig there" },
 	{ "request-log", 0, "FILE", OPTION_TEXT, AT(request_log),
-	  .help = "add a line of JSON for each request" },
+	  .help = "append one JSON object per request" },
 	{ "classes", 0, "FILE", OPTION_TEXTS, AT(classes),
-	  .help = "load objects, YAML or JSON; repeatable" },
+	  .help = "create the VirtualMachineClass documents of a file, YAML or JSON; repeatable" },
 	{ "token-auth-file", 0, "FILE", OPTION_TEXT, AT(sim.token_file),
-	  .help = "tokens and their users, as kube-apiserver reads them" },
+	  .help = "add users, one in a line: TOKEN,USER[,VERB...]" },
 	{ "namespace", 0, "NAME", OPTION_TEXTS, AT(namespaces),
-	  .help = "namespace that exists from the start; repeatable" },
+	  .help = "have only this namespace, default and kube-system at first; repeatable" },
 	{ "cluster-scoped", 0, NULL, OPTION_FLAG, AT(sim.cluster_scoped),
-	  .help = "classes without a namespace" },
+	  .help = "serve the classes without namespaces, in v1alpha1 only" },
 	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this" },
 	{ "version", 0, NULL, OPTION_FLAG, AT(version), .help = "print the version" },
 };
-
-static struct np_serve *running;
 
 /* --- the command line ----------------------------------------------------------------------- */
 
@@ -156,25 +155,7 @@ static int write_secret(const char *path, const char *text, struct np_err *err)
 
 /* --- serving -------------------------------------------------------------------------------- */
 
-static void on_signal(int signal)
-{
-	(void)signal;
-	if (running)
-		np_serve_stop(running);
-}
-
-static void catch_signals(struct np_serve *s)
-{
-	const struct sigaction act = { .sa_handler = on_signal };
-	const struct sigaction ignore = { .sa_handler = SIG_IGN };
-
-	running = s;
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGPIPE, &ignore, NULL);
-}
-
-static void log_line(void *ctx, const char *line)
+static void log_serve(void *ctx, const char *line)
 {
 	(void)ctx;
 	fprintf(stderr, "nodeprep-sim: %s\n", line);
@@ -197,7 +178,7 @@ static int make_server(const struct options *o, struct np_sim *sim, struct np_se
 	so.identity.cert_pem = id.cert_pem;
 	so.identity.key_pem = id.key_pem;
 	so.drain_ms = 2000;
-	so.log = log_line;
+	so.log = log_serve;
 	return np_serve_new(&so, handle, sim, ret, err);
 }
 
@@ -226,11 +207,11 @@ static int run(struct options *o, struct np_err *err)
 	if (open_log(o, err) < 0 || np_sim_new(&o->sim, &sim, err) < 0 ||
 	    load_classes(sim, &o->classes, err) < 0 || make_server(o, sim, &server, err) < 0)
 		return np_err_ret(err);
-	catch_signals(server);
+	server_stop_on_signal(server);
 	if (announce(o, sim, server, err) < 0)
 		return np_err_ret(err);
 	done = np_serve_run(server, err);
-	running = NULL;
+	server_stop_on_signal(NULL);
 	return done;
 }
 
@@ -243,6 +224,7 @@ int main(int argc, char *argv[])
 	/* A static program must not load what the host's name service or OpenSSL configuration name. */
 	__nss_configure_lookup("hosts", "files dns");
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+	signal(SIGPIPE, SIG_IGN);
 	done = parse_args(argc, argv, &o, &err);
 	if (done == 0)
 		done = run(&o, &err);

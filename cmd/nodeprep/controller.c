@@ -2,6 +2,7 @@
 #include "../common/address.h"
 #include "../common/catalogue.h"
 #include "../common/kube.h"
+#include "../common/server.h"
 #include "cmd.h"
 
 #include <malloc.h>
@@ -59,22 +60,10 @@ static const struct option_row rows[] = {
 
 const struct option_table controller_options = { OPTION_ROWS(rows), &flags, 0 };
 
-static void log_kube(void *ctx, const char *line)
-{
-	(void)ctx;
-	log_line("info", line);
-}
-
 static void log_controller(void *ctx, const char *level, const char *line)
 {
 	(void)ctx;
 	log_line(level, line);
-}
-
-static void log_serve(void *ctx, const char *line)
-{
-	(void)ctx;
-	log_line("info", line);
 }
 
 /* --- health and metrics ---------------------------------------------------------------------- */
@@ -110,33 +99,9 @@ static int handle(void *ctx, const struct np_serve_request *req, struct np_serve
 	return reply_text(reply, 404, strdup("/healthz, /readyz and /metrics are here\n"), err);
 }
 
-struct listener {
-	struct np_serve *server;
-	pthread_t thread;
-	bool runs;
-};
-
-static void *serve(void *server)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	if (np_serve_run(server, &err) < 0)
-		log_line("error", err.text);
-	return NULL;
-}
-
-static void listener_done(struct listener *l)
-{
-	if (l->runs) {
-		np_serve_stop(l->server);
-		pthread_join(l->thread, NULL);
-	}
-	np_serve_free(l->server);
-}
-
 /* Begins to serve at an address, where one is given. */
 static int listen_at(const char *option, const struct address *address, struct np_controller *c,
-		     struct listener *l, struct np_err *err)
+		     struct side_server *s, struct np_err *err)
 {
 	struct np_serve_options so = NP_SERVE_OPTIONS_INIT;
 	char url[ADDRESS_URL_MAX];
@@ -151,13 +116,12 @@ static int listen_at(const char *option, const struct address *address, struct n
 	so.connections_max = 64;
 	so.deadline_ms = 10000;
 	so.drain_ms = 1000;
-	so.log = log_serve;
-	if (np_serve_new(&so, handle, c, &l->server, err) < 0)
+	so.log = log_info;
+	if (np_serve_new(&so, handle, c, &s->server, err) < 0)
 		return np_wrap(err, "--%s", option);
-	if (pthread_create(&l->thread, NULL, serve, l->server) != 0)
-		return np_fail_nomem(err);
-	l->runs = true;
-	address_url("http", address, np_serve_port(l->server), url);
+	if (side_server_start(s, err) < 0)
+		return np_err_ret(err);
+	address_url("http", address, np_serve_port(s->server), url);
 	log_format("info", "%s: listening on %s", option, url);
 	return 0;
 }
@@ -192,7 +156,7 @@ static int load_supervisor(const struct options *o, struct np_kube_config **ret,
 
 	if (!ko.kubeconfig)
 		return 0;
-	ko.log = o->verbosity > 0 ? log_kube : NULL;
+	ko.log = o->verbosity > 0 ? log_info : NULL;
 	return np_kube_config_load(&ko, ret, err);
 }
 
@@ -202,7 +166,7 @@ static int load_pools(const struct options *o, struct np_kube_config **ret, stru
 
 	if (!np_kube_is_configured(&ko))
 		return np_fail(err, NP_E_USAGE, "no API server is configured: set --kubeconfig");
-	ko.log = o->verbosity > 0 ? log_kube : NULL;
+	ko.log = o->verbosity > 0 ? log_info : NULL;
 	return np_kube_config_load(&ko, ret, err);
 }
 
@@ -244,8 +208,8 @@ static bool is_same(const struct address *a, const struct address *b)
 static int run_with(const struct np_controller_options *co, struct np_err *err)
 {
 	NP_AUTO(np_controller_freep) struct np_controller *c = NULL;
-	NP_AUTO(listener_done) struct listener health = { 0 };
-	NP_AUTO(listener_done) struct listener metrics = { 0 };
+	NP_AUTO(side_server_done) struct side_server health = { 0 };
+	NP_AUTO(side_server_done) struct side_server metrics = { 0 };
 	static const struct address none;
 	bool is_one = flags.health_listen.host[0] != '\0' &&
 		      is_same(&flags.health_listen, &flags.metrics_listen);

@@ -218,7 +218,7 @@ def test_without_optional_archives(tmp_path, server, nodeprep, pools, kubeconfig
     """What libcurl calls while it starts answers "not available"; a host name with umlauts is refused."""
     assert hack("archives.sh", tmp_path, cc=compiler_without(tmp_path, *OPTIONAL)).returncode == 0
     assert "idn2_check_version" in (tmp_path / "stubs").read_text().split()
-    objects = sorted((servers.BIN_DIR / "obj/cmd/nodeprep").glob("*.o"))
+    objects = sorted(o for d in ("common", "nodeprep") for o in (servers.BIN_DIR / "obj/cmd" / d).glob("*.o"))
     done = link(tmp_path, *objects, servers.BIN_DIR / "libnodeprep-server.a", servers.BIN_DIR / "libnodeprep.a")
     assert done.returncode == 0, done.stderr
     (tmp_path / "out").rename(tmp_path / "nodeprep")
