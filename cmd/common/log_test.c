@@ -110,7 +110,7 @@ static void test_log__what_json_cannot_hold_is_text(void **state)
 	(void)state;
 	log_init(&(struct log_options){ .form = LOG_JSON });
 	log_line("error", "bad \xff byte");
-	check_log("^error: bad . byte\n$|^error: bad \xff byte\n$");
+	check_log("^error: bad . byte\n$");
 }
 
 static void write_lines(const char *level, const char *kind, const char *fmt)
