@@ -175,6 +175,7 @@ static void test_options__bad_lines_say_what_is_valid(void **state)
 		{ "--lease=", "--lease '' is neither true nor false" },
 		{ "--format=xml", "--format 'xml' is neither text nor json" },
 		{ "--format=tex", "--format 'tex' is neither text nor json" },
+		{ "--format=textual", "--format 'textual' is neither text nor json" },
 		{ "--measure=void", "--measure 'void' has no length" },
 		{ "--listen=nowhere",
 		  "--listen is 'nowhere': HOST:PORT with a port up to 65535 is needed" },
