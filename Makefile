@@ -44,6 +44,8 @@ fuzz_flags := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-r
 
 sources_of = $(filter-out %_test.c %_fuzz.c,$(wildcard $(foreach m,$(1),pkg/$(m)/*.c)))
 generated := $(B)/gen/gpu_rows.inc $(B)/gen/completion_bash.inc $(B)/gen/completion_zsh.inc
+command_sources = $(filter-out %_test.c,$(wildcard cmd/$(1)/*.c))
+common_sources := $(call command_sources,common)
 lib_sources := $(call sources_of,$(modules))
 server_sources := $(call sources_of,$(server_modules))
 all_modules := $(modules) $(server_modules)
@@ -132,6 +134,8 @@ $(B)/libnodeprep-san.a: $(call objects,san,$(lib_sources) $(server_sources))
 	$(Q)rm -f $@ && ar rcsD $@ $^
 $(B)/libunit-san.a: $(call objects,san,$(unit_sources))
 	$(Q)rm -f $@ && ar rcsD $@ $^
+$(B)/libcommon-san.a: $(call objects,san,$(common_sources))
+	$(Q)rm -f $@ && ar rcsD $@ $^
 $(B)/libnodeprep-fuzz.a: $(call objects,fuz,$(lib_sources) $(server_sources))
 	$(Q)rm -f $@ && ar rcsD $@ $^
 
@@ -140,37 +144,37 @@ $(B)/libnodeprep-fuzz.a: $(call objects,fuz,$(lib_sources) $(server_sources))
 np_archives := $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/static/libstubs.a
 link = CC='$(CC)' hack/link.sh $@ $(B)/static/stubs $(CC) $(np_cflags) $(np_ldflags) $(filter %.o %.a,$(filter-out $(B)/static/%,$^)) $(1) $(np_libs)
 
-$(B)/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(np_archives) hack/link.sh
+$(B)/nodeprep: $(call objects,obj,$(common_sources) $(call command_sources,nodeprep)) $(np_archives) hack/link.sh
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)$(call link)
 
 $(B)/kubectl-nodeprep: $(B)/nodeprep
 	$(Q)ln -f $< $@
 
-$(B)/nodeprep-hookd: $(call objects,obj,$(wildcard cmd/nodeprep-hookd/*.c)) $(np_archives) hack/link.sh
+$(B)/nodeprep-hookd: $(call objects,obj,$(common_sources) $(call command_sources,nodeprep-hookd)) $(np_archives) hack/link.sh
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)$(call link)
 
-$(B)/nodeprep-sim: $(call objects,obj,$(wildcard cmd/nodeprep-sim/*.c)) $(np_archives) hack/link.sh
+$(B)/nodeprep-sim: $(call objects,obj,$(common_sources) $(call command_sources,nodeprep-sim)) $(np_archives) hack/link.sh
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)$(call link)
 
 # For a test: nodeprep with a wall clock that leaps.
-$(B)/nodeprep-leaping: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(np_archives) tests/real/controller/leap.c
+$(B)/nodeprep-leaping: $(call objects,obj,$(common_sources) $(call command_sources,nodeprep)) $(np_archives) tests/real/controller/leap.c
 	$(Q)$(call link,tests/real/controller/leap.c -Wl$(comma)--wrap=clock_gettime$(comma)--wrap=gettimeofday$(comma)--wrap=time)
 
 # For a test: nodeprep with a stub in place of one function.
-$(B)/stubbed/%/nodeprep: $(call objects,obj,$(wildcard cmd/nodeprep/*.c)) $(np_archives) hack/stubs.sh
+$(B)/stubbed/%/nodeprep: $(call objects,obj,$(common_sources) $(call command_sources,nodeprep)) $(np_archives) hack/stubs.sh
 	@mkdir -p $(@D)
 	$(Q)echo '__wrap_$*' >$(@D)/name && hack/stubs.sh $(@D)/name /dev/null >$(@D)/stub.c
 	$(Q)$(call link,$(@D)/stub.c -Wl$(comma)--wrap=$*)
 
-$(B)/test/%: $(B)/san/%.o $(B)/libunit-san.a $(B)/libnodeprep-san.a
+$(B)/test/%: $(B)/san/%.o $(B)/libcommon-san.a $(B)/libunit-san.a $(B)/libnodeprep-san.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(san_flags) -o $@ $^ $(test_libs)
 
 # For the soak: what ASan finds in the server itself.
-$(B)/san/nodeprep-hookd: $(call objects,san,$(wildcard cmd/nodeprep-hookd/*.c)) $(B)/libnodeprep-san.a
+$(B)/san/nodeprep-hookd: $(call objects,san,$(common_sources) $(call command_sources,nodeprep-hookd)) $(B)/libnodeprep-san.a
 	$(Q)$(CC) $(san_flags) -o $@ $^ $(test_libs)
 
 $(B)/fuzz/%: $(B)/fuz/%.o $(B)/libnodeprep-fuzz.a

@@ -10,10 +10,14 @@
  * options.c  the command line and the environment
  * handle.c   which path is what
  * bounds.c   what descriptors and memory suffice for
- * log.c      JSON lines on stderr, not too many of the same
+ * call.c     the log line of a call
  * metrics.c  counters, and their text
  * watch.c    whether the API server can be reached
  */
+
+#include "../common/address.h"
+#include "../common/log.h"
+#include "../common/options.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -24,28 +28,23 @@
 #include "nodeprep/kube.h"
 #include "nodeprep/serve.h"
 
-#define HOST_MAX 64
-
-struct address {
-	char host[HOST_MAX]; /* "": not given */
-	uint16_t port;
-};
-
 struct options {
 	struct address listen, metrics_listen;
 	const char *cert_file, *key_file, *client_ca_file;
 	bool allow_unauthenticated;
-	const char *catalogue;
+	struct texts catalogues;
 	const char *supervisor_kubeconfig; /* of the API server with the classes; NULL: the same */
 	uint64_t threads, workers, max_connections;
 	uint64_t max_memory; /* bytes */
 	uint64_t shutdown_delay_ms, drain_ms;
-	bool verbose, log_text;
+	bool verbose, help, version;
+	unsigned log_form; /* enum log_form */
 	struct np_kube_options kube; /* of the API server with the Clusters */
 };
 
 /* Reads the command line and the environment; returns 1 where all is said and done. */
 int options_parse(int argc, char *argv[], struct options *ret, struct np_err *err);
+void options_done(struct options *o);
 
 /* --- bounds.c ------------------------------------------------------------------------------- */
 
@@ -58,11 +57,7 @@ struct bounds {
 /* Raises the limit of descriptors where that helps; NP_E_USAGE where too little is left. */
 int bounds_find(const struct options *o, struct bounds *ret, struct np_err *err);
 
-/* --- log.c ---------------------------------------------------------------------------------- */
-
-void log_init(bool as_text);
-void log_line(const char *level, const char *text);
-void log_format(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* --- call.c --------------------------------------------------------------------------------- */
 
 /* What is told of a call. */
 struct call {

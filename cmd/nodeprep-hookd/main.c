@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../common/catalogue.h"
+#include "../common/kube.h"
+#include "../common/server.h"
 #include "hookd.h"
 
 #include <curl/curl.h>
@@ -6,7 +9,6 @@
 #include <netdb.h>
 #include <nss.h>
 #include <openssl/crypto.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +16,6 @@
 #include <unistd.h>
 
 #include "nodeprep/err.h"
-#include "nodeprep/file.h"
 
 enum {
 	METRICS_DEADLINE_MS = 5000,
@@ -29,34 +30,11 @@ struct program {
 	struct np_catalogue *catalogue;
 	struct hookd hookd;
 	struct bounds bounds;
-	struct np_serve *server, *metrics; /* metrics NULL: not served */
-	pthread_t metrics_thread;
+	struct np_serve *server;
+	struct side_server metrics;
 };
 
-static struct np_serve *running;
 static bool uses_api;
-
-static void on_signal(int signal)
-{
-	(void)signal;
-	if (running)
-		np_serve_stop(running);
-}
-
-static void catch_signals(struct np_serve *s)
-{
-	const struct sigaction act = { .sa_handler = on_signal };
-
-	running = s;
-	sigaction(SIGTERM, &act, NULL);
-	sigaction(SIGINT, &act, NULL);
-}
-
-static void log_serve(void *ctx, const char *line)
-{
-	(void)ctx;
-	log_line("info", line);
-}
 
 static void log_library(bool is_error, const char *line)
 {
@@ -67,28 +45,6 @@ static void log_kube(void *ctx, const char *line)
 {
 	(void)ctx;
 	log_line("warning", line);
-}
-
-static int load_catalogue(const char *path, struct np_catalogue *cat, struct np_err *err)
-{
-	NP_AUTO(np_freep) char *bytes = NULL;
-	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
-	size_t size = 0;
-	int got;
-
-	if (!path)
-		return 0;
-	if (np_file_load(path, NP_DOC_INPUT_MAX, &bytes, &size, err) < 0 ||
-	    np_doc_reader_new(path, bytes, size, &reader, err) < 0)
-		return np_err_ret(err);
-	do {
-		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
-
-		got = np_doc_reader_next(reader, &doc, err);
-		if (got > 0 && np_gpu_catalogue_add(cat, doc, err) < 0)
-			return np_err_ret(err);
-	} while (got > 0);
-	return got;
 }
 
 /* Reports a bad kubeconfig at start, not with the first Cluster. */
@@ -108,14 +64,7 @@ static void set_servers(struct program *p)
 	p->hookd.hook.kube = p->hookd.hook.clusters = p->hookd.watch.servers[0] = &p->o.kube;
 	if (!p->o.supervisor_kubeconfig)
 		return;
-	p->supervisor =
-		(struct np_kube_options){ .kubeconfig = p->o.supervisor_kubeconfig,
-					  .request_timeout_ms = p->o.kube.request_timeout_ms,
-					  .proxy = p->o.kube.proxy,
-					  .http_proxy = p->o.kube.http_proxy,
-					  .no_proxy = p->o.kube.no_proxy,
-					  .user_agent = p->o.kube.user_agent,
-					  .log = log_kube };
+	p->supervisor = kube_supervisor(p->o.supervisor_kubeconfig, &p->o.kube);
 	p->hookd.hook.kube = p->hookd.watch.servers[1] = &p->supervisor;
 }
 
@@ -184,7 +133,7 @@ static int make_server(struct program *p, struct np_err *err)
 	so.threads = (unsigned)p->o.threads;
 	so.workers = p->hookd.hook.kube ? (unsigned)p->o.workers : 0;
 	so.blocks = may_block;
-	so.log = log_serve;
+	so.log = log_info;
 	return np_serve_new(&so, handle, &p->hookd, &p->server, err);
 }
 
@@ -200,57 +149,31 @@ static int make_metrics(struct program *p, struct np_err *err)
 	so.connections_max = p->bounds.probes;
 	so.deadline_ms = METRICS_DEADLINE_MS;
 	so.drain_ms = 0;
-	so.log = log_serve;
-	return np_serve_new(&so, handle_metrics, &p->hookd, &p->metrics, err);
-}
-
-static void *run_metrics(void *arg)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	if (np_serve_run(arg, &err) < 0)
-		log_line("error", err.text);
-	return NULL;
-}
-
-static int start_metrics(struct program *p, struct np_err *err)
-{
-	sigset_t all, old;
-	int failed;
-
-	if (!p->metrics)
-		return 0;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	failed = pthread_create(&p->metrics_thread, NULL, run_metrics, p->metrics);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return failed ? np_fail(err, NP_E_IO, "no thread can be started") : 0;
+	so.log = log_info;
+	return np_serve_new(&so, handle_metrics, &p->hookd, &p->metrics.server, err);
 }
 
 static void announce(const char *scheme, const struct address *a, const struct np_serve *s)
 {
-	bool is_v6 = !!strchr(a->host, ':');
+	char url[ADDRESS_URL_MAX];
 
-	log_format("info", "listening on %s://%s%s%s:%u", scheme, is_v6 ? "[" : "", a->host,
-		   is_v6 ? "]" : "", (unsigned)np_serve_port(s));
+	address_url(scheme, a, np_serve_port(s), url);
+	log_format("info", "listening on %s", url);
 }
 
 static int serve(struct program *p, struct np_err *err)
 {
 	int r;
 
-	catch_signals(p->server);
-	if (start_metrics(p, err) < 0)
+	server_stop_on_signal(p->server);
+	if (side_server_start(&p->metrics, err) < 0)
 		return np_err_ret(err);
-	if (p->metrics)
-		announce("http", &p->o.metrics_listen, p->metrics);
+	if (p->metrics.server)
+		announce("http", &p->o.metrics_listen, p->metrics.server);
 	announce("https", &p->o.listen, p->server);
 	r = np_serve_run(p->server, err);
-	running = NULL;
-	if (p->metrics) {
-		np_serve_stop(p->metrics);
-		pthread_join(p->metrics_thread, NULL);
-	}
+	server_stop_on_signal(NULL);
+	side_server_stop(&p->metrics);
 	return r;
 }
 
@@ -259,9 +182,10 @@ static void program_done(struct program *p)
 	/* Whoever waits for the API server past the drain is not waited for. */
 	if (p->server && np_serve_is_busy(p->server))
 		return;
-	np_serve_free(p->metrics);
+	side_server_done(&p->metrics);
 	np_serve_free(p->server);
 	np_gpu_catalogue_free(p->catalogue);
+	options_done(&p->o);
 }
 
 static int run(int argc, char *argv[], struct np_err *err)
@@ -272,10 +196,10 @@ static int run(int argc, char *argv[], struct np_err *err)
 
 	if (done != 0)
 		return done;
-	log_init(p.o.log_text);
+	log_init(&(struct log_options){
+		.form = p.o.log_form, .has_time = true, .is_limited = true });
 	np_serve_set_library_log(log_library);
-	if (np_gpu_catalogue_new(&p.catalogue, err) < 0 ||
-	    load_catalogue(p.o.catalogue, p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
+	if (catalogue_load(&p.o.catalogues, &p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
 		return np_err_ret(err);
 	p.hookd.hook.catalogue = p.catalogue;
 	p.hookd.verbose = p.o.verbose;

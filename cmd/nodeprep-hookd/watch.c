@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../common/server.h"
 #include "hookd.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "nodeprep/err.h"
@@ -54,8 +54,7 @@ int watch_start(struct watch *w, struct np_err *err)
 {
 	pthread_t thread;
 	pthread_attr_t attr;
-	sigset_t all, old;
-	int failed;
+	int r;
 
 	if (!w->servers[0])
 		return 0;
@@ -63,12 +62,9 @@ int watch_start(struct watch *w, struct np_err *err)
 		return np_fail_nomem(err);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	failed = pthread_create(&thread, &attr, watch, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	r = thread_start(&thread, &attr, watch, w, err);
 	pthread_attr_destroy(&attr);
-	return failed ? np_fail(err, NP_E_IO, "no thread can be started") : 0;
+	return r;
 }
 
 bool watch_is_good(const struct watch *w)

@@ -6,6 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What revert alone takes. */
+static struct flags {
+	bool discard_record;
+} flags;
+
+#define AT(member) offsetof(struct flags, member)
+
+static const struct option_row rows[] = {
+	{ "discard-record", 0, NULL, OPTION_FLAG, AT(discard_record),
+	  .help = "remove the classes' records, valid or not, and leave every field as it is" },
+};
+
+const struct option_table revert_options = { OPTION_ROWS(rows), &flags, 0 };
+
 static const char *dry_run_text(const struct options *o)
 {
 	return o->dry_run == NP_DRY_RUN_CLIENT   ? " (dry run)"
@@ -66,7 +80,7 @@ static void log_outcome(const struct options *o, const struct np_sync *a, bool r
 			   a->was_stopped ? "interrupted: " : "", failed, a->plan.n_classes,
 			   a->was_stopped ? "are not written" : "failed",
 			   revert ? "revert" : "apply");
-	if (patched > 0 && o->dry_run == NP_DRY_RUN_NONE && !o->discard_record)
+	if (patched > 0 && o->dry_run == NP_DRY_RUN_NONE && !flags.discard_record)
 		log_line("info",
 			 "changes apply to newly created VMs only; roll out the node pools");
 }
@@ -136,7 +150,7 @@ static int patch(const struct options *o, bool revert, struct work *w, struct np
 			   w->input.n_classes);
 	ao.plan = plan_options(o, w);
 	ao.plan.revert = revert;
-	ao.plan.discard_record = revert && o->discard_record;
+	ao.plan.discard_record = revert && flags.discard_record;
 	signals_watch();
 	if (!w->failed &&
 	    (work_connect(o, w, &why) < 0 || np_sync_run(w->kube, &w->input, &ao, ret, &why) < 0) &&

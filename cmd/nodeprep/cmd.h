@@ -7,6 +7,9 @@
  * read, a line logged and the process ended.
  */
 
+#include "../common/log.h"
+#include "../common/options.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -17,58 +20,28 @@
 
 #define EXIT_FINDINGS 1
 
-struct texts {
-	size_t n;
-	const char **items;
-};
-
-/* What node-check alone takes; a NULL is an option that was not given. */
-struct node_flags {
-	const char *sysfs, *procfs, *log;
-	const char *expect; /* --expect */
-	const char *pool; /* --pool */
-	const char *driver;
-	const char *node_name;
-	const char *termination_log;
-	uint64_t wait_ms;
-	bool patch_node, remove_taint;
-};
-
+/* What several commands take; what one alone takes is in its own file. */
 struct options {
 	struct texts files; /* -f */
 	struct texts catalogues; /* --catalogue */
 	struct texts arguments; /* positional */
 	struct texts as_groups; /* --as-group */
 	bool recursive;
-	bool has_format;
 	enum np_format format;
 	bool allow_shrink;
 	bool restore_hidden;
-	bool discard_record; /* revert --discard-record */
 	enum np_dry_run dry_run;
 	unsigned verbosity;
-	bool log_json;
+	unsigned log_form; /* enum log_form */
 	bool help;
-	const char *bin_dir; /* --bin-dir */
-	const char *conf_dir; /* --conf-dir */
-	struct texts confs; /* --conf */
-	struct node_flags node;
-	bool wants_vgpu; /* host-check --vgpu */
 	struct np_kube_options kube;
-	struct controller_flags {
-		bool clusters, no_election;
-		const char *supervisor_kubeconfig, *supervisor_namespace, *cluster_id;
-		const char *lease_name, *lease_ns;
-		uint64_t lease_ms, renew_ms, retry_ms;
-		uint64_t workers;
-		const char *health_listen, *metrics_listen;
-	} controller;
 };
 
 struct command {
 	const char *name;
 	int (*run)(const struct options *o, struct np_err *err); /* exit status, or < 0 with *err */
-	unsigned options; /* which groups of options it takes */
+	unsigned options; /* which groups of shared options it takes */
+	const struct option_table *own; /* its own options; NULL: none */
 	size_t arguments; /* how many positional ones at most */
 	const char *usage; /* behind the name */
 	const char *help;
@@ -81,13 +54,12 @@ enum option_group {
 	OPT_PLAN = 1 << 3, /* --allow-shrink --restore-hidden-devices */
 	OPT_APPLY = 1 << 4, /* --dry-run */
 	OPT_SVG = 1 << 5, /* -o svg too */
-	OPT_NODE = 1 << 6, /* --expect --wait and the others of node-check */
-	OPT_HOST = 1 << 7, /* --vgpu */
-	OPT_CATALOGUE = 1 << 8, /* --catalogue without -f */
-	OPT_CONTROLLER = 1 << 12, /* what keeps on and on */
-	OPT_REVERT = 1 << 13, /* --discard-record */
-	OPT_INSTALL = 1 << 16, /* --bin-dir --conf-dir --conf */
+	OPT_CATALOGUE = 1 << 6, /* --catalogue without -f */
 };
+
+/* The commands' own options. */
+extern const struct option_table controller_options, host_check_options, install_cni_options,
+	node_check_options, revert_options;
 
 extern const struct command commands[];
 extern const size_t n_commands;
@@ -105,13 +77,7 @@ void options_environment(struct np_kube_options *k);
 void options_help(const struct command *c);
 void options_overview(void);
 
-/* log.c: lines on stderr, as text or JSON. */
-void log_init(const struct options *o);
-void log_line(const char *level, const char *text);
-
-/* Sends the lines to the end of a file (NULL: stderr still), each with the time and `words`. */
-int log_open(const char *path, const char *words, struct np_err *err);
-void log_format(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* warnings.c: logs the warnings of the plan, its classes and its templates. */
 void log_notes(const struct np_plan *plan);
 /* The same, but of the classes and templates alone that `name` selects for `explain`. */
 void log_notes_of(const struct np_plan *plan, const char *name);
@@ -164,7 +130,6 @@ int work_fail(struct work *w, const struct np_err *what, struct np_err *err);
 
 /* Tells whether the form is one that programs read: then errors stand in it as well. */
 bool is_for_programs(const struct options *o);
-int catalogue_load(const struct options *o, struct np_catalogue **ret, struct np_err *err);
 
 /* Connects; fails where no API server is configured. */
 int work_connect(const struct options *o, struct work *w, struct np_err *err);

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../common/address.h"
+#include "../common/catalogue.h"
+#include "../common/kube.h"
+#include "../common/server.h"
 #include "cmd.h"
 
 #include <malloc.h>
@@ -11,27 +15,55 @@
 
 #include "nodeprep/controller.h"
 #include "nodeprep/serve.h"
-#include "nodeprep/units.h"
 
 #define IDENTITY_MAX 254
-#define HOST_MAX 64
 
-static void log_kube(void *ctx, const char *line)
-{
-	(void)ctx;
-	log_line("info", line);
-}
+static struct flags {
+	bool clusters, no_election;
+	const char *supervisor_kubeconfig, *supervisor_namespace, *cluster_id;
+	const char *lease_name, *lease_ns;
+	uint64_t lease_ms, renew_ms, retry_ms;
+	uint64_t workers;
+	struct address health_listen, metrics_listen;
+} flags;
+
+#define AT(member) offsetof(struct flags, member)
+
+static const struct option_row rows[] = {
+	{ "cluster-id", 0, "ID", OPTION_TEXT, AT(cluster_id),
+	  .help = "in front of pool ids; the UID of namespace kube-system with --supervisor-kubeconfig" },
+	{ "clusters", 0, NULL, OPTION_FLAG, AT(clusters),
+	  .help = "also Cluster and TanzuKubernetesCluster objects with nodeprep.dev/managed: \"true\"" },
+	{ "health-listen", 0, "HOST:PORT", OPTION_ADDRESS, AT(health_listen),
+	  .help = "serve /healthz and /readyz there" },
+	{ "leader-elect", 0, NULL, OPTION_NOT_FLAG, AT(no_election),
+	  .help = "write only with the lease; true by default" },
+	{ "leader-elect-lease-duration", 0, "DURATION", OPTION_DURATION, AT(lease_ms),
+	  .help = "when another takes the lease of one that is silent, 15s by default" },
+	{ "leader-elect-renew-deadline", 0, "DURATION", OPTION_DURATION, AT(renew_ms),
+	  .help = "when one that cannot renew stops writing, 10s by default" },
+	{ "leader-elect-resource-name", 0, "NAME", OPTION_TEXT, AT(lease_name),
+	  .help = "name of the lease, nodeprep-controller by default" },
+	{ "leader-elect-resource-namespace", 0, "NAME", OPTION_TEXT, AT(lease_ns),
+	  .help = "namespace of the lease, the pod's by default" },
+	{ "leader-elect-retry-period", 0, "DURATION", OPTION_DURATION, AT(retry_ms),
+	  .help = "between attempts, 2s by default" },
+	{ "metrics-listen", 0, "HOST:PORT", OPTION_ADDRESS, AT(metrics_listen),
+	  .help = "serve /metrics there; may be the same" },
+	{ "supervisor-kubeconfig", 0, "FILE", OPTION_TEXT, AT(supervisor_kubeconfig),
+	  .help = "the classes are in that API server" },
+	{ "supervisor-namespace", 0, "NAME", OPTION_TEXT, AT(supervisor_namespace),
+	  .help = "the classes are in that namespace, not in their pools'" },
+	{ "workers", 0, "N", OPTION_COUNT, AT(workers),
+	  .help = "how many classes are worked on at a time, 4 by default", .most = UINT32_MAX },
+};
+
+const struct option_table controller_options = { OPTION_ROWS(rows), &flags, 0 };
 
 static void log_controller(void *ctx, const char *level, const char *line)
 {
 	(void)ctx;
 	log_line(level, line);
-}
-
-static void log_serve(void *ctx, const char *line)
-{
-	(void)ctx;
-	log_line("info", line);
 }
 
 /* --- health and metrics ---------------------------------------------------------------------- */
@@ -67,88 +99,30 @@ static int handle(void *ctx, const struct np_serve_request *req, struct np_serve
 	return reply_text(reply, 404, strdup("/healthz, /readyz and /metrics are here\n"), err);
 }
 
-/* Reads "HOST:PORT", "[::1]:PORT" or ":PORT". */
-static int read_address(const char *option, const char *text, char host[static HOST_MAX],
-			uint16_t *ret_port, struct np_err *err)
-{
-	const char *colon = strrchr(text, ':'), *from = text;
-	size_t size = colon ? (size_t)(colon - text) : 0;
-	struct np_err why = NP_ERR_INIT;
-	uint64_t port = 0;
-
-	if (!colon || np_u64_parse(colon + 1, 0, UINT16_MAX, &port, &why) < 0)
-		return np_fail(err, NP_E_USAGE, "%s '%.80s': HOST:PORT is needed", option, text);
-	if (size >= 2 && from[0] == '[' && from[size - 1] == ']') {
-		from++;
-		size -= 2;
-	}
-	if (size >= HOST_MAX)
-		return np_fail(err, NP_E_USAGE, "%s '%.80s': the address is too long", option,
-			       text);
-	snprintf(host, HOST_MAX, "%.*s", (int)size, size > 0 ? from : "");
-	if (size == 0)
-		snprintf(host, HOST_MAX, "0.0.0.0");
-	*ret_port = (uint16_t)port;
-	return 0;
-}
-
-struct listener {
-	struct np_serve *server;
-	pthread_t thread;
-	bool runs;
-};
-
-static void *serve(void *server)
-{
-	struct np_err err = NP_ERR_INIT;
-
-	if (np_serve_run(server, &err) < 0)
-		log_line("error", err.text);
-	return NULL;
-}
-
-static void listener_done(struct listener *l)
-{
-	if (l->runs) {
-		np_serve_stop(l->server);
-		pthread_join(l->thread, NULL);
-	}
-	np_serve_free(l->server);
-}
-
-static void tell_address(const char *option, const char *host, uint16_t port)
-{
-	bool is_v6 = !!strchr(host, ':');
-
-	log_format("info", "%s: listening on http://%s%s%s:%u", option + 2, is_v6 ? "[" : "", host,
-		   is_v6 ? "]" : "", (unsigned)port);
-}
-
 /* Begins to serve at an address, where one is given. */
-static int listen_at(const char *option, const char *address, struct np_controller *c,
-		     struct listener *l, struct np_err *err)
+static int listen_at(const char *option, const struct address *address, struct np_controller *c,
+		     struct side_server *s, struct np_err *err)
 {
 	struct np_serve_options so = NP_SERVE_OPTIONS_INIT;
-	char host[HOST_MAX];
+	char url[ADDRESS_URL_MAX];
 
-	if (!address)
+	if (address->host[0] == '\0')
 		return 0;
-	if (read_address(option, address, host, &so.port, err) < 0)
-		return np_err_ret(err);
-	so.host = host;
+	so.host = address->host;
+	so.port = address->port;
 	so.plain = true;
 	so.body_max = 4096;
 	so.headers_max = 16384;
 	so.connections_max = 64;
 	so.deadline_ms = 10000;
 	so.drain_ms = 1000;
-	so.log = log_serve;
-	if (np_serve_new(&so, handle, c, &l->server, err) < 0)
-		return np_wrap(err, "%s '%s'", option, address);
-	if (pthread_create(&l->thread, NULL, serve, l->server) != 0)
-		return np_fail_nomem(err);
-	l->runs = true;
-	tell_address(option, host, np_serve_port(l->server));
+	so.log = log_info;
+	if (np_serve_new(&so, handle, c, &s->server, err) < 0)
+		return np_wrap(err, "--%s", option);
+	if (side_server_start(s, err) < 0)
+		return np_err_ret(err);
+	address_url("http", address, np_serve_port(s->server), url);
+	log_format("info", "%s: listening on %s", option, url);
 	return 0;
 }
 
@@ -178,14 +152,11 @@ static void *wait_for_signals(void *controller)
 
 static int load_supervisor(const struct options *o, struct np_kube_config **ret, struct np_err *err)
 {
-	struct np_kube_options ko = { .kubeconfig = o->controller.supervisor_kubeconfig,
-				      .proxy = o->kube.proxy,
-				      .no_proxy = o->kube.no_proxy,
-				      .request_timeout_ms = o->kube.request_timeout_ms,
-				      .log = o->verbosity > 0 ? log_kube : NULL };
+	struct np_kube_options ko = kube_supervisor(flags.supervisor_kubeconfig, &o->kube);
 
 	if (!ko.kubeconfig)
 		return 0;
+	ko.log = o->verbosity > 0 ? log_info : NULL;
 	return np_kube_config_load(&ko, ret, err);
 }
 
@@ -195,7 +166,7 @@ static int load_pools(const struct options *o, struct np_kube_config **ret, stru
 
 	if (!np_kube_is_configured(&ko))
 		return np_fail(err, NP_E_USAGE, "no API server is configured: set --kubeconfig");
-	ko.log = o->verbosity > 0 ? log_kube : NULL;
+	ko.log = o->verbosity > 0 ? log_info : NULL;
 	return np_kube_config_load(&ko, ret, err);
 }
 
@@ -210,44 +181,47 @@ static void make_identity(char buf[static IDENTITY_MAX])
 
 static void fill_options(const struct options *o, struct np_controller_options *co)
 {
-	const struct controller_flags *f = &o->controller;
-
 	co->ns = o->kube.ns;
-	co->class_ns = f->supervisor_namespace;
-	co->cluster_id = f->cluster_id;
-	co->clusters = f->clusters;
-	co->leader_elect = !f->no_election;
-	co->lease_ns = f->lease_ns;
+	co->class_ns = flags.supervisor_namespace;
+	co->cluster_id = flags.cluster_id;
+	co->clusters = flags.clusters;
+	co->leader_elect = !flags.no_election;
+	co->lease_ns = flags.lease_ns;
 	co->log = log_controller;
-	if (f->lease_name)
-		co->lease_name = f->lease_name;
-	if (f->lease_ms > 0)
-		co->lease_ms = f->lease_ms;
-	if (f->renew_ms > 0)
-		co->renew_ms = f->renew_ms;
-	if (f->retry_ms > 0)
-		co->retry_ms = f->retry_ms;
-	if (f->workers > 0)
-		co->workers = (unsigned)f->workers;
+	if (flags.lease_name)
+		co->lease_name = flags.lease_name;
+	if (flags.lease_ms > 0)
+		co->lease_ms = flags.lease_ms;
+	if (flags.renew_ms > 0)
+		co->renew_ms = flags.renew_ms;
+	if (flags.retry_ms > 0)
+		co->retry_ms = flags.retry_ms;
+	if (flags.workers > 0)
+		co->workers = (unsigned)flags.workers;
 }
 
-static int run_with(const struct options *o, const struct np_controller_options *co,
-		    struct np_err *err)
+static bool is_same(const struct address *a, const struct address *b)
+{
+	return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+static int run_with(const struct np_controller_options *co, struct np_err *err)
 {
 	NP_AUTO(np_controller_freep) struct np_controller *c = NULL;
-	NP_AUTO(listener_done) struct listener health = { 0 };
-	NP_AUTO(listener_done) struct listener metrics = { 0 };
-	const struct controller_flags *f = &o->controller;
-	bool is_one = f->health_listen && f->metrics_listen &&
-		      strcmp(f->health_listen, f->metrics_listen) == 0;
+	NP_AUTO(side_server_done) struct side_server health = { 0 };
+	NP_AUTO(side_server_done) struct side_server metrics = { 0 };
+	static const struct address none;
+	bool is_one = flags.health_listen.host[0] != '\0' &&
+		      is_same(&flags.health_listen, &flags.metrics_listen);
 	pthread_t signals;
 	sigset_t set;
 
 	fill_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (np_controller_new(co, &c, err) < 0 ||
-	    listen_at("--health-listen", f->health_listen, c, &health, err) < 0 ||
-	    listen_at("--metrics-listen", is_one ? NULL : f->metrics_listen, c, &metrics, err) < 0)
+	    listen_at("health-listen", &flags.health_listen, c, &health, err) < 0 ||
+	    listen_at("metrics-listen", is_one ? &none : &flags.metrics_listen, c, &metrics, err) <
+		    0)
 		return np_err_ret(err);
 	if (is_one)
 		log_line("info", "metrics-listen: the same");
@@ -270,7 +244,7 @@ int run_controller(const struct options *o, struct np_err *err)
 
 	/* Each thread would keep an arena of its own for what is freed within the second. */
 	mallopt(M_ARENA_MAX, 2);
-	if (catalogue_load(o, &catalogue, err) < 0 || load_pools(o, &pools, err) < 0 ||
+	if (catalogue_load(&o->catalogues, &catalogue, err) < 0 || load_pools(o, &pools, err) < 0 ||
 	    load_supervisor(o, &classes, err) < 0)
 		return np_err_ret(err);
 	make_identity(identity);
@@ -279,5 +253,5 @@ int run_controller(const struct options *o, struct np_err *err)
 	co.pools = pools;
 	co.classes = classes;
 	co.identity = identity;
-	return run_with(o, &co, err);
+	return run_with(&co, err);
 }

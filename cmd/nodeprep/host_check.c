@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../common/catalogue.h"
 #include "cmd.h"
 #include "node_cmd.h"
 
@@ -8,6 +9,19 @@
 #include "nodeprep/file.h"
 #include "nodeprep/hostcheck.h"
 #include "nodeprep/report.h"
+
+static struct flags {
+	bool wants_vgpu;
+} flags;
+
+#define AT(member) offsetof(struct flags, member)
+
+static const struct option_row rows[] = {
+	{ "vgpu", 0, NULL, OPTION_FLAG, AT(wants_vgpu),
+	  .help = "the host is to give vGPUs away, not whole cards" },
+};
+
+const struct option_table host_check_options = { OPTION_ROWS(rows), &flags, 0 };
 
 static int read_capture(struct np_host *h, const char *path, struct np_err *err)
 {
@@ -45,12 +59,12 @@ int run_host_check(const struct options *o, struct np_err *err)
 			err, NP_E_USAGE,
 			"nothing to read: name captures (- is standard input), such as the output of "
 			"'esxcfg-info'");
-	if (catalogue_load(o, &cat, err) < 0 || np_hostcheck_new(cat, &h, err) < 0)
+	if (catalogue_load(&o->catalogues, &cat, err) < 0 || np_hostcheck_new(cat, &h, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < o->arguments.n; i++)
 		if (read_capture(h, o->arguments.items[i], err) < 0)
 			return np_err_ret(err);
-	if (np_hostcheck_judge(h, o->wants_vgpu, &r, err) < 0 || print_report(o, h, &r, err) < 0)
+	if (np_hostcheck_judge(h, flags.wants_vgpu, &r, err) < 0 || print_report(o, h, &r, err) < 0)
 		return np_err_ret(err);
 	return exit_of_verdict(r.pass);
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../common/catalogue.h"
 #include "cmd.h"
 
 #include <dirent.h>
@@ -44,39 +45,6 @@ int put(const char *text, struct np_err *err)
 bool put_was_cut(void)
 {
 	return is_cut;
-}
-
-static int load_catalogue_file(struct np_catalogue *cat, const char *path, struct np_err *err)
-{
-	NP_AUTO(np_freep) char *bytes = NULL;
-	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
-	size_t size = 0;
-	int got;
-
-	if (np_file_load(path, NP_DOC_INPUT_MAX, &bytes, &size, err) < 0 ||
-	    np_doc_reader_new(path, bytes, size, &reader, err) < 0)
-		return np_err_ret(err);
-	do {
-		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
-
-		got = np_doc_reader_next(reader, &doc, err);
-		if (got > 0 && np_gpu_catalogue_add(cat, doc, err) < 0)
-			return np_err_ret(err);
-	} while (got > 0);
-	return got;
-}
-
-int catalogue_load(const struct options *o, struct np_catalogue **ret, struct np_err *err)
-{
-	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
-
-	if (np_gpu_catalogue_new(&cat, err) < 0)
-		return np_err_ret(err);
-	for (size_t i = 0; i < o->catalogues.n; i++)
-		if (load_catalogue_file(cat, o->catalogues.items[i], err) < 0)
-			return np_err_ret(err);
-	*ret = np_take(cat);
-	return 0;
 }
 
 static int load_file(struct work *w, const char *path, struct np_err *err)
@@ -220,7 +188,7 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 	if (o->files.n == 0)
 		return np_fail(err, NP_E_USAGE,
 			       "nothing to read: set -f FILE (- is standard input)");
-	if (catalogue_load(o, &w->catalogue, err) < 0)
+	if (catalogue_load(&o->catalogues, &w->catalogue, err) < 0)
 		return np_err_ret(err);
 	work_load_config(o, w);
 	w->input.only_namespace = o->kube.ns;

@@ -21,6 +21,24 @@
 #define LIVE_FOLDER "/cni/net.d"
 #define FILE_MAX (UINT64_C(256) << 20)
 
+static struct flags {
+	const char *bin_dir, *conf_dir;
+	struct texts confs;
+} flags;
+
+#define AT(member) offsetof(struct flags, member)
+
+static const struct option_row rows[] = {
+	{ "bin-dir", 0, "DIR", OPTION_TEXT, AT(bin_dir),
+	  .help = "folder of the runtime's plugins: the binary copies itself there" },
+	{ "conf", 0, "FILE", OPTION_TEXTS, AT(confs),
+	  .help = "conflist or kubeconfig to copy into --conf-dir; repeatable" },
+	{ "conf-dir", 0, "DIR", OPTION_TEXT, AT(conf_dir),
+	  .help = "folder of the plugin's own networks, not the runtime's live one" },
+};
+
+const struct option_table install_cni_options = { OPTION_ROWS(rows), &flags, 0 };
+
 static int fail_errno(const char *path, struct np_err *err)
 {
 	return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
@@ -93,32 +111,33 @@ static int check_folder(const char *folder, struct np_err *err)
 		       folder);
 }
 
-static int install_conf(const struct options *o, const char *source, struct np_err *err)
+static int install_conf(const char *source, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *copy = strdup(source);
 
 	if (!copy)
 		return np_fail_nomem(err);
 	/* A kubeconfig may be among them. */
-	return install_file(source, o->conf_dir, basename(copy), 0600, err);
+	return install_file(source, flags.conf_dir, basename(copy), 0600, err);
 }
 
 int run_install_cni(const struct options *o, struct np_err *err)
 {
-	if (!o->bin_dir && o->confs.n == 0)
+	(void)o;
+	if (!flags.bin_dir && flags.confs.n == 0)
 		return np_fail(
 			err, NP_E_USAGE,
 			"nothing to install: set --bin-dir DIR, or --conf FILE with --conf-dir");
-	if ((o->confs.n > 0) != !!o->conf_dir)
+	if ((flags.confs.n > 0) != !!flags.conf_dir)
 		return np_fail(err, NP_E_USAGE,
 			       "--conf FILE and --conf-dir DIR go together: what, and where to");
-	if (o->conf_dir && check_folder(o->conf_dir, err) < 0)
+	if (flags.conf_dir && check_folder(flags.conf_dir, err) < 0)
 		return np_err_ret(err);
-	for (size_t i = 0; i < o->confs.n; i++)
-		if (install_conf(o, o->confs.items[i], err) < 0)
+	for (size_t i = 0; i < flags.confs.n; i++)
+		if (install_conf(flags.confs.items[i], err) < 0)
 			return np_err_ret(err);
 	/* The binary last: once it is there, a runtime may call it. */
-	if (o->bin_dir && install_file(SELF, o->bin_dir, PLUGIN, 0755, err) < 0)
+	if (flags.bin_dir && install_file(SELF, flags.bin_dir, PLUGIN, 0755, err) < 0)
 		return np_err_ret(err);
 	return 0;
 }

@@ -10,34 +10,34 @@
 #include <string.h>
 
 const struct command commands[] = {
-	{ "apply", run_apply, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN | OPT_APPLY, 0, "-f FILE",
-	  "patch the VM classes so that the pools' nodes power on" },
-	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
+	{ "apply", run_apply, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN | OPT_APPLY, NULL, 0,
+	  "-f FILE", "patch the VM classes so that the pools' nodes power on" },
+	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, NULL, 0, "-f FILE",
 	  "tell what is not as the pools need it: classes, VMs, images; exit status 1 where something is" },
-	{ "completion", run_completion, 0, 1, "bash|zsh",
+	{ "completion", run_completion, 0, NULL, 1, "bash|zsh",
 	  "print the completion of a shell: source <(nodeprep completion bash)" },
-	{ "controller", run_controller, OPT_API | OPT_CONTROLLER, 0, "",
+	{ "controller", run_controller, OPT_CATALOGUE | OPT_API, &controller_options, 0, "",
 	  "keep NodePool resources and their classes right, inside a cluster" },
-	{ "diff", run_diff, OPT_INPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
+	{ "diff", run_diff, OPT_INPUT | OPT_API | OPT_PLAN, NULL, 0, "-f FILE",
 	  "show what apply would change; exit status 1 where something would" },
-	{ "explain", run_explain, OPT_INPUT | OPT_OUTPUT | OPT_SVG | OPT_API | OPT_PLAN, 1,
+	{ "explain", run_explain, OPT_INPUT | OPT_OUTPUT | OPT_SVG | OPT_API | OPT_PLAN, NULL, 1,
 	  "-f FILE [CLASS|POOL]",
 	  "show how each number came about, with a picture; -o svg draws one pool" },
-	{ "gpus", run_gpus, OPT_INPUT | OPT_OUTPUT, 1, "[FILTER]", "list the GPU catalogue" },
-	{ "help", run_help, 0, 1, "[COMMAND]", "explain a command" },
-	{ "host-check", run_host_check, OPT_OUTPUT | OPT_CATALOGUE | OPT_HOST, SIZE_MAX,
+	{ "gpus", run_gpus, OPT_INPUT | OPT_OUTPUT, NULL, 1, "[FILTER]", "list the GPU catalogue" },
+	{ "help", run_help, 0, NULL, 1, "[COMMAND]", "explain a command" },
+	{ "host-check", run_host_check, OPT_OUTPUT | OPT_CATALOGUE, &host_check_options, SIZE_MAX,
 	  "CAPTURE...",
 	  "judge a host by captures of esxcfg-info, esxcli, lspci, BIOS exports and vmware.log" },
-	{ "install-cni", run_install_cni, OPT_INSTALL, 0, "--bin-dir DIR",
+	{ "install-cni", run_install_cni, 0, &install_cni_options, 0, "--bin-dir DIR",
 	  "copy this binary to where a container runtime looks for plugins" },
-	{ "node-check", run_node_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_NODE, 0,
+	{ "node-check", run_node_check, OPT_INPUT | OPT_OUTPUT | OPT_API, &node_check_options, 0,
 	  "[--expect MODEL=N[,...]] [--wait DURATION]",
 	  "check inside a node that every BAR of its GPUs is really there" },
-	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, 0, "-f FILE",
+	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, NULL, 0, "-f FILE",
 	  "show what the pools need and what their classes lack" },
-	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_APPLY | OPT_REVERT, 0,
+	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_APPLY, &revert_options, 0,
 	  "-f FILE", "let the pools leave their classes; the last one puts back what was there" },
-	{ "version", run_version, OPT_OUTPUT, 0, "", "print the version" },
+	{ "version", run_version, OPT_OUTPUT, NULL, 0, "", "print the version" },
 };
 const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
 
@@ -92,7 +92,7 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 
 	if (options_parse(c, argc, argv, &o, err) < 0)
 		return np_err_ret(err);
-	log_init(&o);
+	log_init(&(struct log_options){ .form = o.log_form, .before = progress_clear });
 	progress_init(&o);
 	if (o.help) {
 		options_help(c);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../common/catalogue.h"
 #include "cmd.h"
 #include "node_cmd.h"
 
@@ -20,6 +21,45 @@
 #define POLL_MS 500
 #define TERMINATION_LOG "/dev/termination-log"
 #define TERMINATION_MAX 4096 /* what the kubelet keeps of it */
+
+/* A NULL is an option that was not given. */
+static struct flags {
+	const char *sysfs, *procfs, *log;
+	const char *expect; /* --expect */
+	const char *pool; /* --pool */
+	const char *driver;
+	const char *node_name;
+	const char *termination_log;
+	uint64_t wait_ms;
+	bool patch_node, remove_taint;
+} flags;
+
+#define AT(member) offsetof(struct flags, member)
+
+static const struct option_row rows[] = {
+	{ "driver", 0, "NAME", OPTION_TEXT, AT(driver),
+	  .help = "every GPU must be bound to this driver" },
+	{ "expect", 0, "MODEL=N[,...]", OPTION_TEXT, AT(expect),
+	  .help = "GPUs that the node must have; default: -f, $NODEPREP_EXPECT, the Node's annotation" },
+	{ "kmsg", 0, "FILE", OPTION_TEXT, AT(log),
+	  .help = "the kernel's log; /dev/kmsg, unless --sysfs is given" },
+	{ "node-name", 0, "NAME", OPTION_TEXT, AT(node_name),
+	  .help = "the Node whose annotation is read and that is patched; default $NODE_NAME" },
+	{ "patch-node", 0, NULL, OPTION_FLAG, AT(patch_node),
+	  .help = "set the Node's condition GPUWindowReady, and make an event" },
+	{ "pool", 0, "NAME", OPTION_TEXT, AT(pool),
+	  .help = "which pool of -f the node belongs to" },
+	{ "procfs", 0, "DIR", OPTION_TEXT, AT(procfs), .help = "where procfs is; /proc" },
+	{ "remove-taint", 0, NULL, OPTION_FLAG, AT(remove_taint),
+	  .help = "remove the Node's taint nodeprep.dev/unverified when all is well" },
+	{ "sysfs", 0, "DIR", OPTION_TEXT, AT(sysfs), .help = "where sysfs is; /sys" },
+	{ "termination-log", 0, "FILE", OPTION_TEXT, AT(termination_log),
+	  .help = "write the finding there too; in a pod /dev/termination-log" },
+	{ "wait", 0, "DURATION", OPTION_DURATION, AT(wait_ms),
+	  .help = "look again until all is well, such as 120s" },
+};
+
+const struct option_table node_check_options = { OPTION_ROWS(rows), &flags, 0 };
 
 /* Where failures go before they are told: a waiting run may still be remedied. */
 struct run {
@@ -105,27 +145,27 @@ static bool is_pool(const struct np_pool *pool, const char *name)
 	return strcmp(pool->name, name) == 0 || strcmp(id, name) == 0;
 }
 
-static int find_pool(const struct options *o, const struct np_plan *plan,
-		     const struct np_plan_pool **ret, struct np_err *err)
+static int find_pool(const struct np_plan *plan, const struct np_plan_pool **ret,
+		     struct np_err *err)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < plan->n_pools; i++) {
-		if (!o->node.pool || is_pool(plan->pools[i].pool, o->node.pool)) {
+		if (!flags.pool || is_pool(plan->pools[i].pool, flags.pool)) {
 			*ret = &plan->pools[i];
 			n++;
 		}
 	}
 	if (n == 1)
 		return 0;
-	if (n == 0 && o->node.pool)
-		return np_fail(err, NP_E_NOT_FOUND, "no pool '%s' in the input", o->node.pool);
+	if (n == 0 && flags.pool)
+		return np_fail(err, NP_E_NOT_FOUND, "no pool '%s' in the input", flags.pool);
 	if (n == 0)
 		return np_fail(err, NP_E_SPEC, "no pool in the input");
-	if (o->node.pool)
+	if (flags.pool)
 		return np_fail(err, NP_E_USAGE,
 			       "%zu pools are called '%s': set --pool namespace/cluster/pool", n,
-			       o->node.pool);
+			       flags.pool);
 	return np_fail(err, NP_E_USAGE, "the input has %zu pools: select one with --pool", n);
 }
 
@@ -143,7 +183,7 @@ static int expect_pool(const struct options *o, struct run *r, struct np_err *er
 	const struct np_plan_pool *pool = NULL;
 
 	if (np_plan_make(&r->work.input, &p, &r->work.plan, err) < 0 ||
-	    find_pool(o, &r->work.plan, &pool, err) < 0)
+	    find_pool(&r->work.plan, &pool, err) < 0)
 		return np_err_ret(err);
 	r->expectation.source = "the pool";
 	if (pool->has_gpus && is_class_known(&r->work.plan, pool))
@@ -157,9 +197,9 @@ static int expect_pool(const struct options *o, struct run *r, struct np_err *er
 	return expect_asks(&r->expectation, pool->pool->requests, pool->pool->n_requests, err);
 }
 
-static const char *node_name(const struct options *o)
+static const char *node_name(void)
 {
-	const char *name = o->node.node_name ? o->node.node_name : getenv("NODE_NAME");
+	const char *name = flags.node_name ? flags.node_name : getenv("NODE_NAME");
 
 	return name && name[0] != '\0' ? name : NULL;
 }
@@ -179,10 +219,10 @@ static int expect_annotation(const struct options *o, struct run *r, struct np_e
 	json_auto_t *node = NULL;
 	const char *text;
 
-	if (!node_name(o) || (!o->node.node_name && !np_kube_is_configured(&o->kube)))
+	if (!node_name() || (!flags.node_name && !np_kube_is_configured(&o->kube)))
 		return 0;
 	if (connect_api(o, r, err) < 0 ||
-	    np_nodecheck_node_fetch(r->work.kube, node_name(o), &node, err) < 0)
+	    np_nodecheck_node_fetch(r->work.kube, node_name(), &node, err) < 0)
 		return np_err_ret(err);
 	text = np_nodecheck_node_annotation(node);
 	return text ? expect_text(r, "the Node's annotation nodeprep.dev/gpus", text, err) : 0;
@@ -205,16 +245,16 @@ static int load_expectation(const struct options *o, struct run *r, struct np_er
 {
 	const char *environment = getenv("NODEPREP_EXPECT");
 
-	if (o->node.expect && o->files.n > 0)
+	if (flags.expect && o->files.n > 0)
 		return np_fail(err, NP_E_USAGE, "--expect and -f are mutually exclusive");
-	if (o->node.pool && o->files.n == 0)
+	if (flags.pool && o->files.n == 0)
 		return np_fail(err, NP_E_USAGE, "--pool needs -f, where the pool is");
 	if (o->files.n > 0)
 		return load_pools(o, r, err) < 0 ? np_err_ret(err) : expect_pool(o, r, err);
-	if (catalogue_load(o, &r->work.catalogue, err) < 0)
+	if (catalogue_load(&o->catalogues, &r->work.catalogue, err) < 0)
 		return np_err_ret(err);
-	if (o->node.expect)
-		return expect_text(r, "--expect", o->node.expect, err);
+	if (flags.expect)
+		return expect_text(r, "--expect", flags.expect, err);
 	if (environment && environment[0] != '\0')
 		return expect_text(r, "NODEPREP_EXPECT", environment, err);
 	return expect_annotation(o, r, err);
@@ -222,24 +262,24 @@ static int load_expectation(const struct options *o, struct run *r, struct np_er
 
 /* --- looking ------------------------------------------------------------------------------------ */
 
-static struct np_nodecheck_roots machine_roots(const struct options *o)
+static struct np_nodecheck_roots machine_roots(void)
 {
 	/* The log of this machine says nothing of one whose sysfs lies elsewhere. */
-	const char *log = o->node.sysfs ? NULL : "/dev/kmsg";
+	const char *log = flags.sysfs ? NULL : "/dev/kmsg";
 
 	return (struct np_nodecheck_roots){
-		.sysfs = o->node.sysfs ? o->node.sysfs : "/sys",
-		.procfs = o->node.procfs ? o->node.procfs : "/proc",
-		.log = o->node.log ? o->node.log : log,
+		.sysfs = flags.sysfs ? flags.sysfs : "/sys",
+		.procfs = flags.procfs ? flags.procfs : "/proc",
+		.log = flags.log ? flags.log : log,
 	};
 }
 
-static int look(const struct options *o, struct run *r, struct np_err *err)
+static int look(struct run *r, struct np_err *err)
 {
-	const struct np_nodecheck_roots roots = machine_roots(o);
+	const struct np_nodecheck_roots roots = machine_roots();
 	const struct np_nodecheck_options options = { .catalogue = r->work.catalogue,
 						      .expectation = &r->expectation,
-						      .driver = o->node.driver };
+						      .driver = flags.driver };
 
 	np_report_done(&r->report);
 	np_nodecheck_done(&r->machine);
@@ -249,15 +289,15 @@ static int look(const struct options *o, struct run *r, struct np_err *err)
 }
 
 /* Looks until all is well, nothing can get better any more (twice, to be sure), time is up, or a signal came. */
-static int look_until(const struct options *o, struct run *r, struct np_err *err)
+static int look_until(struct run *r, struct np_err *err)
 {
-	uint64_t end = np_clock_ms() + o->node.wait_ms;
+	uint64_t end = np_clock_ms() + flags.wait_ms;
 	unsigned finals = 0;
 
 	for (;;) {
 		uint64_t now;
 
-		if (look(o, r, err) < 0)
+		if (look(r, err) < 0)
 			return np_err_ret(err);
 		finals = r->report.is_final ? finals + 1 : 0;
 		now = np_clock_ms();
@@ -295,25 +335,25 @@ static int print_report(const struct options *o, const struct run *r, struct np_
 }
 
 /* Where the last words go: where the user says, else in a pod where the kubelet looks. */
-static int open_termination_log(const struct options *o)
+static int open_termination_log(void)
 {
-	int flags = O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	int how = O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
-	if (o->node.termination_log)
-		return open(o->node.termination_log, flags | O_CREAT, 0644);
-	return getenv("KUBERNETES_SERVICE_HOST") ? open(TERMINATION_LOG, flags) : -1;
+	if (flags.termination_log)
+		return open(flags.termination_log, how | O_CREAT, 0644);
+	return getenv("KUBERNETES_SERVICE_HOST") ? open(TERMINATION_LOG, how) : -1;
 }
 
-static void write_termination_log(const struct options *o, const char *text)
+static void write_termination_log(const char *text)
 {
-	int fd = open_termination_log(o);
+	int fd = open_termination_log();
 	size_t size = strlen(text);
 
-	if (fd < 0 && !o->node.termination_log)
+	if (fd < 0 && !flags.termination_log)
 		return;
 	if (fd < 0 || write(fd, text, size < TERMINATION_MAX ? size : TERMINATION_MAX) < 0)
 		log_format("warning", "'%s': %s",
-			   o->node.termination_log ? o->node.termination_log : TERMINATION_LOG,
+			   flags.termination_log ? flags.termination_log : TERMINATION_LOG,
 			   strerror(errno));
 	if (fd >= 0)
 		close(fd);
@@ -322,11 +362,11 @@ static void write_termination_log(const struct options *o, const char *text)
 /* A node that failed has failed, whether or not the API could be told. */
 static int tell_api(const struct options *o, struct run *r, const char *brief, struct np_err *err)
 {
-	const struct np_node_report news = { .name = node_name(o),
+	const struct np_node_report news = { .name = node_name(),
 					     .pass = r->report.pass,
 					     .brief = brief,
-					     .patch = o->node.patch_node,
-					     .remove_taint = o->node.remove_taint };
+					     .patch = flags.patch_node,
+					     .remove_taint = flags.remove_taint };
 	struct np_err why = NP_ERR_INIT;
 
 	if (!news.patch && !news.remove_taint)
@@ -348,7 +388,7 @@ static int tell(const struct options *o, struct run *r, struct np_err *err)
 
 	if (np_report_brief(&r->report, "node-check", TERMINATION_MAX, &brief, err) < 0)
 		return np_err_ret(err);
-	write_termination_log(o, brief);
+	write_termination_log(brief);
 	if (print_report(o, r, err) < 0)
 		return np_err_ret(err);
 	return tell_api(o, r, brief, err);
@@ -363,10 +403,10 @@ int exit_of_verdict(enum np_verdict pass)
 
 static int check_node(const struct options *o, struct run *r, struct np_err *err)
 {
-	if ((o->node.patch_node || o->node.remove_taint) && !node_name(o))
+	if ((flags.patch_node || flags.remove_taint) && !node_name())
 		return np_fail(err, NP_E_USAGE,
 			       "--patch-node and --remove-taint need --node-name or NODE_NAME");
-	if (load_expectation(o, r, err) < 0 || look_until(o, r, err) < 0 || tell(o, r, err) < 0)
+	if (load_expectation(o, r, err) < 0 || look_until(r, err) < 0 || tell(o, r, err) < 0)
 		return np_err_ret(err);
 	return exit_of_verdict(r->report.pass);
 }
@@ -383,7 +423,7 @@ int run_node_check(const struct options *o, struct np_err *err)
 		char text[NP_ERR_TEXT_MAX + 32];
 
 		snprintf(text, sizeof(text), "node-check: error: %s\n", err->text);
-		write_termination_log(o, text);
+		write_termination_log(text);
 	}
 	return status;
 }

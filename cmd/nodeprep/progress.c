@@ -19,7 +19,7 @@ static struct {
 
 void progress_init(const struct options *o)
 {
-	state.enabled = !o->log_json && isatty(STDERR_FILENO);
+	state.enabled = o->log_form == LOG_TEXT && isatty(STDERR_FILENO);
 	state.start_ms = np_clock_ms();
 }
 

@@ -218,7 +218,11 @@ def test_without_optional_archives(tmp_path, server, nodeprep, pools, kubeconfig
     """What libcurl calls while it starts answers "not available"; a host name with umlauts is refused."""
     assert hack("archives.sh", tmp_path, cc=compiler_without(tmp_path, *OPTIONAL)).returncode == 0
     assert "idn2_check_version" in (tmp_path / "stubs").read_text().split()
-    objects = sorted((servers.BIN_DIR / "obj/cmd/nodeprep").glob("*.o"))
+    # Those of today's sources: the build folder may have objects of older ones.
+    sources = sorted(f for d in ("common", "nodeprep") for f in (servers.REPO / "cmd" / d).glob("*.c"))
+    objects = [
+        servers.BIN_DIR / "obj/cmd" / f.parent.name / f"{f.stem}.o" for f in sources if not f.stem.endswith("_test")
+    ]
     done = link(tmp_path, *objects, servers.BIN_DIR / "libnodeprep-server.a", servers.BIN_DIR / "libnodeprep.a")
     assert done.returncode == 0, done.stderr
     (tmp_path / "out").rename(tmp_path / "nodeprep")
