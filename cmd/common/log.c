@@ -27,10 +27,12 @@ void log_init(const struct log_options *o)
 
 int log_open(const char *path, const char *words, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *copy = strdup(words);
-	int fd = path && copy ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640) : -1;
+	NP_AUTO(np_freep) char *copy = words ? strdup(words) : NULL;
+	int fd = path && (copy || !words)
+			 ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640)
+			 : -1;
 
-	if (!copy)
+	if (words && !copy)
 		return np_fail_nomem(err);
 	if (path && (fd < 0 || dup2(fd, STDERR_FILENO) < 0)) {
 		np_fail(err, NP_E_IO, "logFile '%s': %s", path, strerror(errno));

@@ -38,7 +38,7 @@ def make(root, target):
 
 
 def test_make_demo(root):
-    assert make(root, "demo") == "demo: every step held"
+    assert make(root, "demo") == "demo: every step passed"
 
 
 def test_make_test(root):
