@@ -3,23 +3,25 @@
 #define NODEPREP_CONTROLLER_H
 
 /*
- * controller - keeps the classes of NodePool resources right for as long as it runs.
+ * controller - continuously reconciles the VM classes of NodePool resources.
  *
- * Shape      one thread a watch, a few workers, one thread for the lease; each with API clients of its
- *            own. Watches keep a store of what planning must know; what changes in it puts classes
- *            into a queue; a worker makes one class right for all of its pools (one.h), then writes
- *            the pools' status, finalizers and Events.
- * Lease      a coordination.k8s.io Lease, as Kubernetes' own controllers hold one. Nothing is written
- *            without it. It is judged by this machine's clock of elapsed time, so that steps of the
- *            wall clock do not matter; its holder stops writing before another may take it.
- * Never      fights: a class that another writer changes back three times within ten minutes is left.
- *            Loses: a watch that is cut goes on where it was; one that is too old lists again.
- * Memory     for each pool its spec as compact JSON and the gist of its status; for each class that is
- *            used a digest of what matters in it. Objects are not kept.
+ * Shape      one thread per watch, a few workers, one thread for the lease; each has its own API
+ *            clients. Watches keep a store of the data for planning; its changes put classes into a
+ *            queue; a worker syncs one class for all of its pools (sync.h), then writes the pools'
+ *            status, finalizers and Events.
+ * Lease      a coordination.k8s.io Lease, as Kubernetes' own controllers use. The controller writes
+ *            only while it holds the lease. Expiry is measured by the monotonic clock, so steps of
+ *            the wall clock do not matter; a holder stops writing before another may take the
+ *            lease.
+ * Never      fights: a class that another writer changes back three times within ten minutes is
+ *            contended and no longer restored. Never loses events: a cut watch resumes at its
+ *            version; one that is too old lists again.
+ * Memory     for each pool its spec as compact JSON and a digest of its status; for each used class
+ *            a digest of its relevant fields. Whole objects are not stored.
  * Ownership  np_controller_new() copies configurations and texts; the catalogue and the contexts of
  *            callbacks must outlive it. stop, is_healthy, is_ready and metrics: from any thread.
- * Errors     np_controller_run() fails where it cannot begin: NP_E_USAGE, NP_E_NOMEM. Whatever an API
- *            server does is told by log(), metrics and conditions, and tried again.
+ * Errors     np_controller_run() fails where it cannot start: NP_E_USAGE, NP_E_NOMEM. Errors of the
+ *            API servers are retried, and reported by log(), metrics and conditions.
  */
 
 #include <stdbool.h>
@@ -34,7 +36,7 @@ struct np_controller_options {
 		*pools; /* the API server of the NodePools, Events and the lease */
 	const struct np_kube_config *classes; /* of the classes; NULL: the same */
 	const struct np_catalogue *catalogue;
-	const char *ns; /* look at the pools of that namespace alone; NULL: of all */
+	const char *ns; /* watch the pools of this namespace only; NULL: of all */
 	const char *class_ns; /* where all classes are; NULL: in their pools' namespaces */
 	const char *cluster_id; /* in front of pool ids; NULL: the UID of namespace kube-system,
 				   where the classes are in another API server, else nothing */
@@ -42,12 +44,12 @@ struct np_controller_options {
 	bool leader_elect;
 	const char *lease_ns; /* NULL: the namespace of `pools` */
 	const char *lease_name;
-	const char *identity; /* of this process among those that want the lease */
-	uint64_t lease_ms; /* after so long without a sign of its holder another takes the lease */
-	uint64_t renew_ms; /* after so long without a renewal its holder stops writing */
+	const char *identity; /* the identity of this process in the lease */
+	uint64_t lease_ms; /* without a renewal for this time another process takes the lease */
+	uint64_t renew_ms; /* without a renewal for this time the holder stops writing */
 	uint64_t retry_ms; /* between attempts */
 	unsigned workers;
-	/* Called with a level ("info", "warning", "error") and a line; from any thread. */
+	/* Logs a line with a level ("info", "warning", "error"); called from any thread. */
 	void (*log)(void *ctx, const char *level, const char *line);
 	void *log_ctx;
 };
@@ -67,14 +69,14 @@ int np_controller_new(const struct np_controller_options *o, struct np_controlle
 void np_controller_free(struct np_controller *c);
 void np_controller_freep(struct np_controller **c);
 
-/* Runs until np_controller_stop(); what is being written is finished, and the lease given back. */
+/* Runs until np_controller_stop(), then finishes the writes in progress and releases the lease. */
 int np_controller_run(struct np_controller *c, struct np_err *err);
 void np_controller_stop(struct np_controller *c);
 
-/* Tells whether its threads still turn. */
+/* Tells whether its threads make progress. */
 bool np_controller_is_healthy(struct np_controller *c);
 
-/* Tells whether everything was listed once, so that it could lead. */
+/* Tells whether all resources were listed once, so that this process could lead. */
 bool np_controller_is_ready(struct np_controller *c);
 
 /* Returns the metrics in Prometheus' text form, which the caller frees; NULL: no memory. */

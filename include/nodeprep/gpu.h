@@ -3,12 +3,13 @@
 #define NODEPREP_GPU_H
 
 /*
- * gpu - the catalogue: which PCI ids are GPUs, their BARs, memory, published MMIO figures, vGPU names.
+ * gpu - the catalogue: the PCI IDs of GPUs, their BARs, memory, published MMIO sizes and vGPU
+ * names.
  *
  * Units      bars[].bytes in bytes; memory_gb and published_mmio_gb in whole GB (2^30), per GPU.
- * Ownership  a catalogue owns its rows; a row lives as long as its catalogue. The built-in rows are
- *            constant data that the build makes from pkg/gpu/catalogue.tsv (one card a line, the
- *            source of each figure beside it). np_gpu_catalogue_add() copies what it needs.
+ * Ownership  a catalogue owns its rows; a row lives as long as its catalogue. The build generates
+ *            the built-in rows from pkg/gpu/catalogue.tsv (one card per line, with the source of
+ *            each figure). np_gpu_catalogue_add() copies the rows.
  * Errors     NP_E_SPEC: unknown or ambiguous name (with the near ones), swapped or malformed id.
  * Unknown    is never zero: a BAR of unknown size has bytes 0 and figure NP_SIZE_SOURCE_NONE, and
  *            has_figure says whether the card can be sized at all.
@@ -25,7 +26,7 @@ struct np_doc;
 #define NP_PCI_VENDOR_NVIDIA 0x10deu
 #define NP_PCI_VENDOR_AMD 0x1002u
 
-/* Where a figure is from, in the words of the catalogue's own documentation. */
+/* The source of a figure, in the terms of the catalogue's documentation. */
 enum np_size_source {
 	NP_SIZE_SOURCE_NONE, /* not known */
 	NP_SIZE_SOURCE_PUBLISHED, /* a vendor document prints it */
@@ -51,11 +52,11 @@ struct np_gpu {
 	size_t n_bars;
 	struct np_bar bars[NP_GPU_BARS_MAX];
 	unsigned published_mmio_gb; /* for one GPU; 0: none published */
-	bool has_figure; /* false: nothing to size it by (Grace boards, memory and BARs unknown) */
+	bool has_figure; /* false: of unknown size (Grace boards, memory and BARs unknown) */
 	const char *vgpu; /* board codes of its vGPU types, blank separated, such as "grid_a100x" */
 	const char *aliases; /* other names, '|' separated */
-	const char *bar_source; /* what says so, readable; "" where assumed */
-	const char *mmio_source; /* what publishes the MMIO figure; "" where none does */
+	const char *bar_source; /* the source, readable; "" where assumed */
+	const char *mmio_source; /* the source of the MMIO figure; "" without one */
 	const char *note;
 };
 
@@ -64,44 +65,49 @@ struct np_pci_id {
 	uint16_t device;
 };
 
-/* What a PCI function is to a node's GPU count (docs/contract.md, "What is a GPU"). */
+/* The role of a PCI function in a node's GPU count (docs/contract.md, "What is a GPU"). */
 enum np_pci_class {
-	NP_PCI_GPU, /* the catalogue has it */
-	NP_PCI_GPU_UNKNOWN, /* of a GPU vendor, not in the catalogue: counts, without a figure */
+	NP_PCI_GPU, /* in the catalogue */
+	NP_PCI_GPU_UNKNOWN, /* of a GPU vendor, not in the catalogue: counted, of unknown size */
 	NP_PCI_OTHER, /* NIC, NVSwitch, storage: listed, not counted */
 };
 
 struct np_catalogue;
 
-/* Makes a catalogue that holds the built-in cards. */
+/* Creates a catalogue with the built-in cards. */
 int np_gpu_catalogue_new(struct np_catalogue **ret, struct np_err *err);
 void np_gpu_catalogue_free(struct np_catalogue *cat);
 void np_gpu_catalogue_freep(struct np_catalogue **cat);
 
-/* Adds the cards of a --catalogue document (a list); a pciID that is known is replaced. */
+/* Adds the cards of a --catalogue document (a list); replaces a known pciID. */
 int np_gpu_catalogue_add(struct np_catalogue *cat, const struct np_doc *doc, struct np_err *err);
 
-/* Returns how many cards there are, and card `i` in the catalogue's order. */
+/* Return the number of cards, and card `i` in the catalogue's order. */
 size_t np_gpu_catalogue_count(const struct np_catalogue *cat);
 const struct np_gpu *np_gpu_catalogue_at(const struct np_catalogue *cat, size_t i);
 
-/* Returns the card with that id; NULL where there is none. Of two boards with one id the larger. */
+/* Returns the card with that ID, the larger of two boards with one ID; NULL where there is none. */
 const struct np_gpu *np_gpu_find_id(const struct np_catalogue *cat, struct np_pci_id id);
 
-/* Finds the card that a person names ("A100-40GB", "a100 40gb", "NVIDIA-A100-SXM4-40GB"). */
+/* Finds the card by a model's name ("A100-40GB", "a100 40gb", "NVIDIA-A100-SXM4-40GB"). */
 int np_gpu_find_model(const struct np_catalogue *cat, const char *name, const struct np_gpu **ret,
 		      struct np_err *err);
 
-/* Returns the card behind a vGPU profile ("grid_a100-40c"); NULL where no card has that board code. */
+/*
+ * Returns the card behind a vGPU profile ("grid_a100-40c"); NULL where no card has that board code.
+ */
 const struct np_gpu *np_gpu_find_vgpu(const struct np_catalogue *cat, const char *profile);
 
-/* Says what a PCI function is. */
+/* Returns the role of a PCI function. */
 enum np_pci_class np_gpu_pci_classify(const struct np_catalogue *cat, struct np_pci_id id);
 
-/* Tells whether the vendor part and the device part of an id stand in each other's place. */
+/* Tells whether the vendor and the device part of an ID are swapped. */
 bool np_gpu_pci_is_swapped(struct np_pci_id id);
 
-/* Reads "10de:20b0", "0x10DE:0x20B0", or decimal "4318:8368" of a known vendor; tells a swapped pair. */
+/*
+ * Reads "10de:20b0", "0x10DE:0x20B0", or decimal "4318:8368" of a known vendor; the error names a
+ * swapped pair.
+ */
 int np_gpu_pci_id_parse(const char *text, struct np_pci_id *ret, struct np_err *err);
 
 /* Reads one half of an id from text: "0x10DE" or "10de" as hex. */
@@ -112,7 +118,10 @@ int np_gpu_pci_half_parse(const char *text, uint16_t *ret, struct np_err *err);
 /* Writes "10de:20b0". */
 void np_gpu_pci_id_format(struct np_pci_id id, char buf[static NP_PCI_ID_MAX]);
 
-/* Returns the word for a figure's origin: "published", "observed", "derived", "assumed", "user", "unknown". */
+/*
+ * Returns the word for a figure's source: "published", "observed", "derived", "assumed", "user",
+ * "unknown".
+ */
 const char *np_gpu_size_source_name(enum np_size_source figure);
 
 #endif

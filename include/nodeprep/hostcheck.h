@@ -3,12 +3,12 @@
 #define NODEPREP_HOSTCHECK_H
 
 /*
- * hostcheck - whether a host can give GPUs to VMs, judged by captures that an operator can paste.
+ * hostcheck - checks whether a host can assign GPUs to VMs, from captures that an operator pastes.
  *
  * Evidence   np_hostcheck_read() takes captures and recognises each by its content;
- *            np_hostcheck_judge() makes the checklist of them.
+ *            np_hostcheck_judge() turns them into a checklist.
  * Bounds     64 MiB a capture, 4,096 devices, 256 captures.
- * Ownership  an evidence and a report own what they hold, except the catalogue's cards.
+ * Ownership  an evidence and a report own their members, except the catalogue's cards.
  * Errors     NP_E_SPEC: a capture in which nothing is recognised; NP_E_NOMEM.
  */
 
@@ -20,19 +20,21 @@
 
 struct np_err;
 
-/* What captures say, each value with where it came from. */
+/* The values of the captures, each with its source. */
 struct np_host;
 
-/* Makes an evidence that says nothing yet. */
+/* Creates an empty evidence. */
 int np_hostcheck_new(const struct np_catalogue *cat, struct np_host **ret, struct np_err *err);
 void np_hostcheck_free(struct np_host *h);
 void np_hostcheck_freep(struct np_host **h);
 
-/* Reads one capture; several kinds may stand in it, one after the other. */
+/* Reads one capture, which may hold several kinds one after the other. */
 int np_hostcheck_read(struct np_host *h, const char *name, const char *bytes, size_t size,
 		      struct np_err *err);
 
-/* `wants_vgpu`: the host is to give vGPUs away; else that is told by who owns its GPUs. */
+/*
+ * Judges the evidence. `wants_vgpu`: the host must offer vGPUs; else the owner of its GPUs decides.
+ */
 int np_hostcheck_judge(struct np_host *h, bool wants_vgpu, struct np_report *ret,
 		       struct np_err *err);
 

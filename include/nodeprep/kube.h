@@ -6,26 +6,27 @@
  * kube - a Kubernetes API client: kubeconfig, in-cluster credentials, discovery, verbs, watch.
  *
  * Scope      one API server, one connection for the whole run (libcurl), HTTPS alone unless the
- *            kubeconfig says http, no redirects. What kubectl reads of a kubeconfig is read.
+ *            kubeconfig says http, no redirects. Reads every kubeconfig field that kubectl reads.
  * Bounds     files 64 MiB, a response body 64 MiB, a line of a watch 8 MiB, every request under
  *            the run's deadline; a watch under its own.
  * Retries    429 and 503 wait as Retry-After says, 500, 502, 504, refused, cut and timed-out
- *            connections back off with jitter, all until the deadline; then NP_E_RETRY with what
- *            was last seen. A PATCH that carries a resourceVersion may be sent again safely: the
- *            server answers 409 to the second. 409 itself is the caller's to solve. A POST, a
- *            DELETE without a uid and any other PATCH are sent again only where the server cannot
- *            have seen them or asks for it by Retry-After.
- * Cancel     once the options' is_cancelled() says so, waits and reads end within 100 ms with
- *            NP_E_RETRY ("interrupted") and nothing new begins; a write of which the server may
- *            have seen anything is finished first.
- * Secrets    a token, password or key never reaches an error text: texts that came from outside are
- *            searched for them first.
- * Ownership  np_kube owns its connection and borrows nothing after np_kube_new(), but for the
+ *            connections back off with jitter, all until the deadline; then NP_E_RETRY with the
+ *            last error. A PATCH that carries a resourceVersion may be sent again safely: the
+ *            server answers 409 to the second. The caller handles 409; see np_kube_update(). A
+ *            POST, a DELETE without a uid and any other PATCH are sent again only where the server
+ *            cannot have seen them or asks for it by Retry-After.
+ * Cancel     once the options' is_cancelled() returns true, waits and reads end within 100 ms with
+ *            NP_E_RETRY ("interrupted") and nothing new begins; a write that the server may have
+ *            seen is finished first.
+ * Secrets    a token, password or key never reaches an error text: secrets are removed from every
+ *            text that comes from outside.
+ * Ownership  np_kube owns its connection and borrows nothing after np_kube_new_take() but the
  *            contexts of log() and is_cancelled(). One thread at a time; several threads have one
  *            np_kube each, made from clones of one configuration. JSON results are new references.
  * Errors     NP_E_USAGE: no server configured, unknown context; NP_E_SPEC: a kubeconfig that cannot
- *            be read, with its place; NP_E_IO; NP_E_NOT_FOUND: 404; NP_E_FORBIDDEN: 403, naming verb,
- *            resource and namespace; NP_E_REFUSED: 401, 4xx, TLS; NP_E_CONFLICT: 409; NP_E_RETRY.
+ *            be read, with its place; NP_E_IO; NP_E_NOT_FOUND: 404; NP_E_FORBIDDEN: 403, naming
+ *            verb, resource and namespace; NP_E_REFUSED: 401, 4xx, TLS; NP_E_CONFLICT: 409;
+ *            NP_E_RETRY.
  */
 
 #include <jansson.h>
@@ -35,7 +36,10 @@
 
 #include "nodeprep/err.h"
 
-/* What the command line and the environment say; every member may be NULL (0, false). Borrowed. */
+/*
+ * The settings of the command line and the environment; every member may be NULL (0, false).
+ * Borrowed.
+ */
 struct np_kube_options {
 	const char *kubeconfig; /* --kubeconfig: one file that must exist */
 	const char *
@@ -49,9 +53,9 @@ struct np_kube_options {
 	size_t n_as_groups;
 	bool no_compression; /* --disable-compression */
 	char *const *environment; /* "NAME=value" up to a NULL: what credential plugins get */
-	bool stdin_taken; /* standard input is read by somebody else than a plugin */
+	bool stdin_taken; /* the program reads standard input itself, so a plugin may not */
 	bool insecure; /* --insecure-skip-tls-verify */
-	const char *service_host; /* $KUBERNETES_SERVICE_HOST: used where no kubeconfig is there */
+	const char *service_host; /* $KUBERNETES_SERVICE_HOST: used without a kubeconfig */
 	const char *service_port; /* $KUBERNETES_SERVICE_PORT */
 	const char *service_dir; /* NULL: /var/run/secrets/kubernetes.io/serviceaccount */
 	const char *proxy; /* $HTTPS_PROXY or $https_proxy */
@@ -61,17 +65,19 @@ struct np_kube_options {
 		request_timeout_ms; /* --request-timeout: one request; 0: the run's deadline alone */
 	uint64_t deadline_ms; /* the whole run; 0: 60 s; NP_KUBE_NO_DEADLINE: none */
 	const char *user_agent;
-	/* Called for each retry and each warning of the server (299), with one line; may be NULL. */
+	/*
+	 * Called for each retry and each warning of the server (299), with one line; may be NULL.
+	 */
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
-	/* Asked at least each 100 ms during waits and requests; may be NULL. From any thread. */
+	/* Polled at least every 100 ms during waits and requests; may be NULL. From any thread. */
 	bool (*is_cancelled)(void *ctx);
 	void *cancel_ctx;
 };
 
 #define NP_KUBE_NO_DEADLINE UINT64_MAX
 
-/* Where to connect, as whom: the merged, checked outcome of the options. */
+/* The server and the credentials to use: the merged and validated options. */
 struct np_kube_config;
 
 /* Reads the kubeconfig files or the in-cluster credentials; no connection is made. */
@@ -82,7 +88,7 @@ int np_kube_config_load(const struct np_kube_options *o, struct np_kube_config *
 int np_kube_config_clone(const struct np_kube_config *c, struct np_kube_config **ret,
 			 struct np_err *err);
 
-/* Replaces what is asked whether to cancel, such as for a clone that another thread uses. */
+/* Replaces the is_cancelled() callback, such as for a clone that another thread uses. */
 void np_kube_config_set_cancel(struct np_kube_config *c, bool (*is_cancelled)(void *ctx),
 			       void *ctx);
 
@@ -91,7 +97,7 @@ void np_kube_config_set_timeout(struct np_kube_config *c, uint64_t request_timeo
 void np_kube_config_free(struct np_kube_config *c);
 void np_kube_config_freep(struct np_kube_config **c);
 
-/* Tells whether the options lead to any API server at all (else plan works offline or says so). */
+/* Tells whether the options name any API server. */
 bool np_kube_is_configured(const struct np_kube_options *o);
 
 /* Returns the namespace of the flag, the context or the service account; "default" otherwise. */
@@ -100,7 +106,7 @@ const char *np_kube_config_server(const struct np_kube_config *c);
 
 struct np_kube;
 
-/* Makes a client; takes `config`, also on failure. Connects with the first request. */
+/* Creates a client; takes `config`, also on failure. The first request connects. */
 int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct np_err *err);
 void np_kube_free(struct np_kube *k);
 void np_kube_freep(struct np_kube **k);
@@ -115,7 +121,10 @@ struct np_kube_resource {
 	bool namespaced;
 };
 
-/* Finds the group's preferred version that serves `plural`; NP_E_NOT_FOUND where the server has none. */
+/*
+ * Finds the group's preferred version that serves `plural`; NP_E_NOT_FOUND where the server has
+ * none.
+ */
 int np_kube_discover(struct np_kube *k, const char *group, const char *plural,
 		     struct np_kube_resource *ret, struct np_err *err);
 
@@ -130,7 +139,7 @@ typedef int np_kube_each_fn(void *ctx, json_t *object, struct np_err *err);
 int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		 unsigned limit, np_kube_each_fn *each, void *ctx, struct np_err *err);
 
-/* One object to fetch among many, and what came of it. */
+/* One object to fetch among many, and its result. */
 struct np_kube_item {
 	const char *ns, *name; /* borrowed; `ns` as for np_kube_get() */
 	json_t *object; /* out: the caller's; NULL where *error says why */
@@ -139,9 +148,9 @@ struct np_kube_item {
 
 /*
  * Fetches `n` objects over the one connection, at most `most` (0: 16) at a time where the server
- * speaks HTTP/2, else one after the other. What concerns one object stands in its `error`; what
- * concerns all (no connection, wrong credentials, the deadline) fails the call, and then no item
- * holds an object.
+ * speaks HTTP/2, else one after the other. An error of one object is put into its `error`; an error
+ * that concerns all (no connection, wrong credentials, the deadline) fails the call, and then no
+ * item holds an object.
  */
 int np_kube_get_many(struct np_kube *k, const struct np_kube_resource *r,
 		     struct np_kube_item *items, size_t n, unsigned most, struct np_err *err);
@@ -170,8 +179,8 @@ struct np_kube_patch {
 };
 
 /*
- * Patches; *ret is the object as stored. An apply patch may be sent again at any time, since it
- * says the same twice. NP_E_CONFLICT: 409, another writer, or another manager's field.
+ * Patches; *ret is the object as stored. An apply patch may be sent again at any time, since it is
+ * idempotent. NP_E_CONFLICT: 409, another writer, or another manager's field.
  */
 int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		  const char *name, const struct np_kube_patch *patch, json_t **ret,
@@ -183,18 +192,21 @@ struct np_kube_create {
 	struct np_kube_write write;
 };
 
-/* Creates an object; NP_E_CONFLICT where one of that name is there. *ret is the object as stored. */
+/* Creates an object; NP_E_CONFLICT where the name is taken. *ret is the object as stored. */
 int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		   const struct np_kube_create *create, json_t **ret, struct np_err *err);
 
 /* --- updating -------------------------------------------------------------------------------- */
 
-/* How far a write goes: it is made, computed here alone, or checked by the server and not stored. */
+/*
+ * The kinds of dry run: none, computed by the client only, or checked by the server and not stored.
+ */
 enum np_dry_run { NP_DRY_RUN_NONE, NP_DRY_RUN_CLIENT, NP_DRY_RUN_SERVER };
 
 /*
- * Computes the merge patch that `object` (borrowed) needs. *ret_patch is a new reference; NULL or {}: it
- * is up to date. Called again with the object as it stands after each conflict. A failure ends the update.
+ * Computes the merge patch that `object` (borrowed) needs. *ret_patch is a new reference; NULL or
+ * {}: it is up to date. Called again after each conflict with the object as read again. A failure
+ * ends the update.
  */
 typedef int np_kube_mutate_fn(void *ctx, const json_t *object, json_t **ret_patch,
 			      struct np_err *err);
@@ -215,10 +227,11 @@ struct np_kube_updated {
 };
 
 /*
- * Reads the object, lets mutate() compute the patch and sends it with the object's resourceVersion. On a
- * conflict (409) it pauses with jitter, reads again and computes again, until the deadline. An up-to-date
- * object is not patched. NP_E_CONFLICT: the deadline came while others kept writing; NP_E_NOT_FOUND: the
- * object is gone; NP_E_REFUSED: the server gives no resourceVersion, so nothing is written.
+ * Reads the object, lets mutate() compute the patch and sends it with the object's resourceVersion.
+ * On a conflict (409) it pauses with jitter, reads again and computes again, until the deadline. An
+ * up-to-date object is not patched. NP_E_CONFLICT: the deadline came while others kept writing;
+ * NP_E_NOT_FOUND: the object is gone; NP_E_REFUSED: the server gives no resourceVersion, so nothing
+ * is written.
  */
 int np_kube_update(struct np_kube *k, const struct np_kube_update *how, struct np_kube_updated *ret,
 		   struct np_err *err);
@@ -244,7 +257,7 @@ typedef int np_kube_event_fn(void *ctx, enum np_kube_event event, json_t *object
 enum np_kube_watch_end {
 	NP_KUBE_WATCH_TIMEOUT, /* the server ended it as asked: go on from `version` */
 	NP_KUBE_WATCH_GONE, /* `version` is too old (410): list again */
-	NP_KUBE_WATCH_STOPPED, /* is_stopped() or is_cancelled() said so */
+	NP_KUBE_WATCH_STOPPED, /* is_stopped() or is_cancelled() returned true */
 };
 
 struct np_kube_watch {
@@ -254,34 +267,36 @@ struct np_kube_watch {
 	unsigned timeout_s; /* when the server ends it; 0: 300 */
 	unsigned silence_s; /* ends as cut after that long without an event; 0: never */
 	np_kube_event_fn *each;
-	bool (*is_stopped)(void *ctx); /* asked at least each 100 ms; may be NULL */
+	bool (*is_stopped)(void *ctx); /* polled at least every 100 ms; may be NULL */
 	void *ctx; /* of both */
 	enum np_kube_watch_end end; /* out, on success */
-	uint64_t wait_ms; /* out, on NP_E_RETRY: how long the server asks to wait; 0: not said */
+	uint64_t wait_ms; /* out, on NP_E_RETRY: the Retry-After of the server; 0: none */
 };
 
 /*
- * Watches a collection, with bookmarks, until it ends in one of the ways above. Nothing is tried
- * again: a connection that is refused, cut or silent is NP_E_RETRY, and `version` says where to go
- * on. The run's deadline does not bound it.
+ * Watches a collection, with bookmarks, until it ends in one of the ways above. The watch does not
+ * retry: a connection that is refused, cut or silent is NP_E_RETRY, and `version` is where to
+ * continue. The run's deadline does not bound it.
  */
 int np_kube_watch(struct np_kube *k, const struct np_kube_resource *r, struct np_kube_watch *watch,
 		  struct np_err *err);
 
-/* Lists as np_kube_list() does, and sets `version` to where a watch of the same has to begin. */
+/*
+ * Lists as np_kube_list() does, and sets `version` to where a watch of the collection must begin.
+ */
 int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 			 np_kube_each_fn *each, void *ctx, char version[static NP_KUBE_VERSION_MAX],
 			 struct np_err *err);
 
 /* --- more ------------------------------------------------------------------------------------ */
 
-/* GET of any path on the server ("/api/v1/namespaces/kube-system"). */
+/* Fetches any path of the server ("/api/v1/namespaces/kube-system"). */
 int np_kube_get_path(struct np_kube *k, const char *path, json_t **ret, struct np_err *err);
 
 /* Waits about `ms` with jitter, but not past the deadline; NP_E_RETRY where that is reached. */
 int np_kube_pause(struct np_kube *k, uint64_t ms, struct np_err *err);
 
-/* Lets the deadline count from now on: one client serves one piece of work after the other. */
+/* Restarts the deadline from now, for a client that runs one piece of work after another. */
 void np_kube_set_deadline(struct np_kube *k, uint64_t deadline_ms);
 
 #endif

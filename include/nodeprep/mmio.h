@@ -3,9 +3,10 @@
 #define NODEPREP_MMIO_H
 
 /*
- * mmio - the arithmetic of a node's 64-bit MMIO window, and nothing else.
+ * mmio - computes the 64-bit MMIO window of a node.
  *
- * Units      *_gb is whole GB (2^30 bytes), *_bytes is bytes; rounding happens here and nowhere else.
+ * Units      *_gb is whole GB (2^30 bytes), *_bytes is bytes; rounding happens here and nowhere
+ *            else.
  * Ownership  borrows every argument, allocates nothing; no I/O, no globals, any thread.
  * Errors     NP_E_WINDOW: a sum beyond 64 bits, or a size asked for that is below the BARs' sum.
  * Rules      numbered as in docs/contract.md, "The window":
@@ -17,9 +18,9 @@
  *      twice its BAR.
  *   2  a node: the sum of rule 1, rounded up to a power of two (Broadcom KB 323402 demands one), at
  *      least 64 (NVIDIA AI Enterprise: floor of C-series vGPU); 0 if the sum is 0.
- *   3  the worker-node default of 512 as a floor (VM Operator's own default), or the pool's minimum.
- *   4  a size that overrides; below the BARs' plain sum it cannot work.
- *   6  a card without any figure: the others' need or the floor, whichever is larger.
+ *   3  the worker-node default of 512 as a floor (VM Operator's own default), or the pool's
+ *   minimum. 4  a size that overrides; below the BARs' plain sum it cannot work. 6  a card without
+ *   any figure: the others' need or the floor, whichever is larger.
  */
 
 #include <stdbool.h>
@@ -32,7 +33,7 @@ struct np_gpu;
 #define NP_WINDOW_FLOOR_GB UINT64_C(512)
 #define NP_WINDOW_MIN_GB UINT64_C(64)
 
-/* Which statement made a card's figure. */
+/* The basis of a card's figure. */
 enum np_addend_rule {
 	NP_ADDEND_SMALL, /* no BAR over 256 MB: adds nothing */
 	NP_ADDEND_BARS, /* sum of BARs, rounded up */
@@ -41,36 +42,36 @@ enum np_addend_rule {
 	NP_ADDEND_UNKNOWN, /* no figure at all */
 };
 
-/* What `count` equal cards add. */
+/* The addend of `count` equal cards. */
 struct np_addend {
 	const struct np_gpu *gpu; /* NULL: a device that the catalogue does not know */
 	uint64_t count;
 	enum np_addend_rule rule;
-	bool needs_efi; /* a BAR over 256 MB, or one that cannot be told to be smaller */
+	bool needs_efi; /* a BAR over 256 MB, or one of unknown size */
 	uint64_t bars_bytes; /* plain sum of one card's known BARs */
 	uint64_t each_gb; /* rule 1 for one card */
 };
 
-/* Rule 1: sets *ret to what `count` cards of `gpu` (NULL: unknown card) add. */
+/* Sets *ret to the addend of `count` cards of `gpu` (NULL: unknown card), by rule 1. */
 int np_mmio_addend(const struct np_gpu *gpu, uint64_t count, struct np_addend *ret,
 		   struct np_err *err);
 
-/* What a node's cards need together. */
+/* The total need of a node's cards. */
 struct np_need {
 	uint64_t sum_gb; /* of the addends */
 	uint64_t required_gb; /* rule 2 over the cards that have a figure */
 	uint64_t bars_bytes; /* plain sum of all known BARs */
 	uint64_t gpus; /* cards */
-	bool complete; /* every card has a figure; else required_gb is a lower bound */
-	bool needs_window; /* some card adds something, or has no figure */
+	bool complete; /* every card has a known size; else required_gb is a lower bound */
+	bool needs_window; /* some card needs a window or is of unknown size */
 	bool needs_efi;
 };
 
-/* Rule 2. */
+/* Sums the addends of a node's cards, by rule 2. */
 int np_mmio_need(const struct np_addend *addends, size_t n, struct np_need *ret,
 		 struct np_err *err);
 
-/* What a pool says about its window. */
+/* A pool's settings for its window. */
 struct np_window_policy {
 	bool has_minimum, has_size;
 	uint64_t minimum_gb; /* replaces the 512 GB floor */
@@ -82,14 +83,14 @@ enum np_window_rule { NP_WINDOW_NONE, NP_WINDOW_REQUIRED, NP_WINDOW_FLOOR, NP_WI
 struct np_window {
 	uint64_t gb; /* 0: neither key is set */
 	enum np_window_rule rule;
-	bool below_rule; /* a size below rule 2: may fail, is obeyed */
+	bool below_rule; /* a size below rule 2: may fail, but applies */
 };
 
-/* Rules 3, 4 and 6: sets *ret to the window of a node with that need under that policy. */
+/* Sets *ret to the window of a node with that need and policy, by rules 3, 4 and 6. */
 int np_mmio_window(const struct np_need *need, const struct np_window_policy *policy,
 		   struct np_window *ret, struct np_err *err);
 
-/* One BAR in the picture of a window: offsets from the window's start. */
+/* One BAR in the window's layout: offsets from the window's start. */
 struct np_slot {
 	size_t addend; /* index into the addends */
 	uint64_t card; /* which of that addend's cards, from 0 */
@@ -99,8 +100,8 @@ struct np_slot {
 
 /*
  * Lays the cards out in their aligned slots, the largest first, each BAR at a multiple of its size.
- * Writes at most `max` slots, sets *ret_n to how many there are. Cards without window or figure
- * have none.
+ * Writes at most `max` slots and sets *ret_n to their total number. Cards without a window or of
+ * unknown size have no slots.
  */
 int np_mmio_layout(const struct np_addend *addends, size_t n, struct np_slot *slots, size_t max,
 		   size_t *ret_n, struct np_err *err);

@@ -3,18 +3,19 @@
 #define NODEPREP_NODECHECK_H
 
 /*
- * nodecheck - whether every BAR of a node's GPUs is assigned.
+ * nodecheck - checks whether all BARs of a node's GPUs are assigned.
  *
- * Node       np_nodecheck_scan() reads sysfs, procfs and the kernel's log; np_nodecheck_judge() compares with
- *            the catalogue and with what is expected. Nothing is executed, nothing written.
+ * Node       np_nodecheck_scan() reads sysfs, procfs and the kernel's log; np_nodecheck_judge()
+ *            compares with the catalogue and the expected GPUs. Neither executes or writes
+ *            anything.
  * Evidence   a BAR is assigned if its line in `resource` holds an address. An unassigned one reads
- *            all zero there, like one that does not exist (kernels 6.1, 6.12, 7.2), so the catalogue
- *            and the type bits in the first 64 bytes of `config` have to tell. The files resource0..5,
- *            the command register and /proc/iomem are no evidence; the kernel's log complains of BARs
- *            that a later pass places after all. Measured in UEFI guests.
- * Bounds     16,384 devices, 64 KiB a sysfs file, 4 MiB of log, 1,024 GPUs. Links are followed as the
- *            kernel does; FIFOs and devices are not opened.
- * Ownership  a node's hardware and a report own what they hold, except the catalogue's cards.
+ *            all zero there, like one that does not exist (kernels 6.1, 6.12, 7.2), so the
+ *            catalogue and the type bits in the first 64 bytes of `config` decide. The files
+ *            resource0..5, the command register and /proc/iomem are not evidence; the kernel's log
+ *            also reports BARs that a later pass assigns. Measured in UEFI guests.
+ * Bounds     16,384 devices, 64 KiB a sysfs file, 4 MiB of log, 1,024 GPUs. Links are followed as
+ *            the kernel does; FIFOs and devices are not opened.
+ * Ownership  a node's hardware and a report own their members, except the catalogue's cards.
  * Errors     NP_E_IO: a root that cannot be read at all; NP_E_NOMEM.
  */
 
@@ -44,7 +45,7 @@ struct np_seen_bridge {
 /* A line of the kernel's log that is about a device's BARs. */
 struct np_log_finding {
 	char address[NP_PCI_ADDRESS_MAX];
-	bool is_driver; /* the GPU's driver says so, not the PCI core */
+	bool is_driver; /* reported by the GPU's driver, not by the PCI core */
 	char text[160];
 };
 
@@ -57,11 +58,11 @@ struct np_kernel_log {
 	struct np_log_finding findings[NP_LOG_FINDINGS_MAX];
 };
 
-/* What a machine shows of itself. */
+/* A node's hardware, as the kernel shows it. */
 struct np_node_hw {
 	size_t n_devices; /* PCI functions */
 	size_t n_unreadable; /* whose ids could not be read: any of them may be a GPU */
-	enum np_verdict has_pci; /* there is a PCI bus; UNKNOWN: sysfs does not show one */
+	enum np_verdict has_pci; /* the node has a PCI bus; UNKNOWN: sysfs does not show one */
 	enum np_verdict is_uefi;
 	enum np_verdict has_iommu;
 	size_t n_gpus;
@@ -77,7 +78,7 @@ struct np_nodecheck_roots {
 	const char *log; /* "/dev/kmsg", or a file; NULL: none but `kmsg` in a copy of procfs */
 };
 
-/* Reads a machine; GPUs are told by the catalogue, else by vendor and class. */
+/* Reads a node's hardware; recognises GPUs by the catalogue, else by vendor and class. */
 int np_nodecheck_scan(const struct np_nodecheck_roots *roots, const struct np_catalogue *cat,
 		      struct np_node_hw *ret, struct np_err *err);
 void np_nodecheck_done(struct np_node_hw *m);
@@ -115,7 +116,7 @@ int np_nodecheck_judge(struct np_node_hw *m, const struct np_nodecheck_options *
 json_t *np_nodecheck_tree(const struct np_node_hw *m, const struct np_nodecheck_options *o,
 			  const struct np_report *r);
 
-/* The same for people; `wide` adds bridges and what passed without a word to say. */
+/* Writes the report for people; `wide` adds bridges and passed probes without a message. */
 int np_nodecheck_text(const struct np_node_hw *m, const struct np_report *r, bool wide, char **ret,
 		      struct np_err *err);
 
@@ -125,7 +126,7 @@ int np_nodecheck_node_fetch(struct np_kube *k, const char *name, json_t **ret, s
 /* Returns the value of nodeprep.dev/gpus; NULL where the Node has none. */
 const char *np_nodecheck_node_annotation(const json_t *node);
 
-/* What a Node is to show. */
+/* The verdict to write to a Node. */
 struct np_node_report {
 	const char *name;
 	enum np_verdict pass;

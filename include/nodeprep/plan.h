@@ -3,19 +3,19 @@
 #define NODEPREP_PLAN_H
 
 /*
- * plan - pools x classes: what each pool needs, what each class lacks, and whatever stands against it.
+ * plan - computes, from pools and classes, the needs of each pool, the changes of each class, and
+ * the errors.
  *
- * Pure       no I/O: the classes are given, read from manifests or fetched before.
+ * Pure       no I/O: the caller reads or fetches the classes before.
  * Units      *_gb is whole GB (2^30 bytes); overhead_mb is MB of VM overhead memory.
- * Ownership  a plan owns what it points at, but for pools, gpus and class references, which belong
- *            to the input and the catalogue and must outlive it.
- * Errors     np_plan_make() itself fails only where memory runs out. What is wrong with pools and
- *            classes is collected in `errors`, so that all of it is told at once: NP_E_SPEC,
- *            NP_E_WINDOW, NP_E_NOT_FOUND, NP_E_REFUSED.
+ * Ownership  a plan owns its members, except pools, gpus and class references, which belong to the
+ *            input and the catalogue and must outlive it.
+ * Errors     np_plan_make() itself fails only without memory. `errors` collects all errors of pools
+ *            and classes: NP_E_SPEC, NP_E_WINDOW, NP_E_NOT_FOUND, NP_E_REFUSED.
  * Unknown    has_* tells whether a number is known; an unknown one is never 0.
- * Templates  what nodes are made from where no class is (pool.h). A VSphereMachineTemplate is immutable,
- *            so what it lacks makes a replacement: a new manifest under a name that ends in eight hex
- *            digits of its spec's hash (FNV-1a), which its MachineDeployments are to name.
+ * Templates  the source of nodes without a class (pool.h). A VSphereMachineTemplate is immutable,
+ *            so changes need a replacement: a new manifest under a name that ends in eight hex
+ *            digits of its spec's hash (FNV-1a), to which its MachineDeployments must point.
  * Figures    overhead: Denneman 2023-05-30 measured one A100-40GB: 773.91 MB without a window,
  *            856.82 MB with 128 GB, 870.94 MB with 512 GB; between them linear in log2 of the size.
  */
@@ -40,15 +40,15 @@ struct np_card {
 
 struct np_plan_pool {
 	const struct np_pool *pool;
-	size_t class_index; /* SIZE_MAX: the pool names no class that could be looked for */
-	size_t template_index; /* SIZE_MAX: no template makes its nodes */
+	size_t class_index; /* SIZE_MAX: the pool names no class, or a placeholder */
+	size_t template_index; /* SIZE_MAX: its nodes have no template */
 	bool has_gpus; /* the cards below are what a node gets */
 	size_t n_cards;
 	struct np_card *cards;
 	struct np_need need; /* rule 2, where has_gpus */
 	bool has_required; /* has_gpus, and every card has a figure */
 	bool has_window; /* `window` holds the pool's own result, fit for the class */
-	bool window_is_known; /* and it is more than a guess: no card without a figure */
+	bool window_is_known; /* and every card has a known size */
 	struct np_window window;
 };
 
@@ -81,8 +81,8 @@ struct np_plan_template {
 	size_t n_cards;
 	struct np_card *cards;
 	bool has_window;
-	uint64_t window_gb; /* what it will carry; 0: neither key */
-	char *hardware_version; /* what it will say; NULL: nothing */
+	uint64_t window_gb; /* the new window; 0: neither key */
+	char *hardware_version; /* the new value; NULL: none */
 	struct np_change change; /* items alone; no patch, since it is immutable */
 	size_t n_references; /* the last of those items: of its pools' MachineDeployments, in order */
 	json_t *replacement; /* NULL: none needed, or no API object */
@@ -109,7 +109,7 @@ struct np_plan_options {
 	bool discard_record; /* with revert: the classes' records go, their fields stay */
 	bool tolerate_record; /* an invalid record is a warning, not an error */
 	bool in_place; /* templates keep their names: a topology hook changes them before they exist */
-	const char *holder; /* who registers the pools: "apply" */
+	const char *holder; /* the holder that registers the pools: "apply" */
 	size_t n_classes;
 	const struct np_class_ref *classes; /* borrowed; documents are referenced where needed */
 };
@@ -118,36 +118,39 @@ int np_plan_make(const struct np_input *in, const struct np_plan_options *o, str
 		 struct np_err *err);
 void np_plan_done(struct np_plan *plan);
 
-/* Adds an error to the plan; fails only where memory runs out, which `what` may say too. */
+/* Adds an error to the plan; fails only without memory, also where `what` is that error. */
 int np_plan_add_error(struct np_plan *plan, const struct np_err *what, struct np_err *err);
 
-/* Returns the code that the plan's errors amount to: NP_OK, bad input before not found. */
+/*
+ * Returns the code of the plan's errors: NP_OK without any; bad input takes precedence over not
+ * found.
+ */
 enum np_code np_plan_code(const struct np_plan *plan);
 
-/* Tells whether some pool is a placeholder, which no change may be made from. */
+/* Tells whether any pool has a placeholder, so that no change may be written. */
 bool np_plan_has_placeholder(const struct np_plan *plan);
 
-/* Tells what to do with a template that is not right, which no command can write, in one line. */
+/* Writes the remedy for an outdated template, which no command can write, in one line. */
 #define NP_PLAN_TEMPLATE_TEXT_MAX 1024
 void np_plan_template_text(const struct np_plan_template *t,
 			   char buf[static NP_PLAN_TEMPLATE_TEXT_MAX]);
 
 /*
- * Sets *ret to a list of the manifests that put the replacements in place: each new template, and behind
- * it the MachineDeployments that are to name it. A MachineDeployment that a Cluster's topology owns has
- * none, and a template without any other has none either.
+ * Sets *ret to the list of manifests that install the replacements: each new template, followed by
+ * the MachineDeployments that must name it. Excluded are MachineDeployments that a Cluster's
+ * topology owns, and templates without any other MachineDeployment.
  */
 int np_plan_manifests(const struct np_plan *plan, json_t **ret, struct np_err *err);
 
 /* Tells whether a Cluster's topology owns the pool's MachineDeployment. */
 bool np_plan_is_of_topology(const struct np_pool *pool);
 
-/* Returns the name of the template that replaces `t`; NULL where none does. */
+/* Returns the name of the template that replaces `t`; NULL without a replacement. */
 const char *np_plan_template_new_name(const struct np_plan_template *t);
 
 #define NP_ROLLOUT_TEXT_MAX 256
 
-/* Writes what replacing a pool's nodes comes to, by its strategy. */
+/* Writes the effect of replacing a pool's nodes, by its strategy. */
 void np_plan_rollout_text(const struct np_pool *pool, char buf[static NP_ROLLOUT_TEXT_MAX]);
 
 #define NP_CARDS_TEXT_MAX 256
@@ -160,7 +163,7 @@ const char *np_plan_card_name(const struct np_card *card, char buf[static NP_PCI
 
 #define NP_WINDOW_TEXT_MAX 512
 
-/* Writes how the pool's window came about: "3 x 128 = 384 GB, rounded up to 512 GB". */
+/* Writes the computation of the pool's window: "3 x 128 = 384 GB, rounded up to 512 GB". */
 void np_plan_window_text(const struct np_plan_pool *pool, char buf[static NP_WINDOW_TEXT_MAX]);
 
 #endif

@@ -3,32 +3,34 @@
 #define NODEPREP_POOL_H
 
 /*
- * pool - what each worker pool asks for, from every kind of document that names one.
+ * pool - reads the requirements of worker pools from every supported kind of document.
  *
  * Kinds      NodePool (nodeprep.dev), TanzuKubernetesCluster (run.tanzu.vmware.com v1alpha1 to 3),
  *            Cluster with a topology and MachineDeployment (cluster.x-k8s.io v1beta1, v1beta2),
  *            VSphereMachineTemplate (infrastructure.cluster.x-k8s.io and
  *            vmware.infrastructure.cluster.x-k8s.io v1beta1, v1beta2), `kind: List` (and *List) of
- *            these, and VirtualMachineClass documents, which are kept as the classes of an offline
- *            plan. The whole API group is matched; a document of another kind is counted, of which
- *            VirtualMachine, VirtualMachineImage and ClusterVirtualMachineImage are kept for a check.
+ *            these, and VirtualMachineClass documents, which serve as the classes of an offline
+ *            plan. The whole API group is matched. Documents of other kinds are counted as ignored;
+ *            VirtualMachine, VirtualMachineImage and ClusterVirtualMachineImage are also stored for
+ *            a check.
  * Files      without apiVersion and kind: the flat cluster-configuration file of tanzu (source.kind
  *            "ClusterConfiguration", pool md-0) and the file of `tanzu cluster node-pool set`
- *            ("NodePoolFile"), each told by its keys.
+ *            ("NodePoolFile"), each recognised by its keys.
  * Templates  a MachineDeployment finds its template by group, namespace and name among all that was
- *            added, in np_pool_input_finish(); one that names a class makes an ordinary pool with that
- *            class. A template with devices that neither a MachineDeployment nor a control plane
- *            names is a pool of its own name.
- * Ownership  np_input owns its pools and templates and keeps a reference on the document of each class
- *            and template; strings in a pool or template are its own. np_gpu pointers belong to the
- *            catalogue, which must outlive it.
- * Failure    what was added before stays; the document that failed may have left some of its pools,
- *            but none of them in np_pool_input_collect(), where an item of a List counts as a document.
- * Bounds     100,000 pools, 100,000 classes, 100,000 templates, 100,000 VMs and images, 256 GPUs a pool; names of 253 bytes.
+ *            added, in np_pool_input_finish(); one that names a class makes an ordinary pool with
+ *            that class. A template with devices that neither a MachineDeployment nor a control
+ *            plane names is a pool of its own name.
+ * Ownership  np_input owns its pools and templates and keeps a reference on the document of each
+ *            class and template; strings in a pool or template are its own. np_gpu pointers belong
+ *            to the catalogue, which must outlive it.
+ * Failure    earlier documents stay added. Some pools of the failed document may remain, but none
+ *            after np_pool_input_collect(), where an item of a List counts as a document.
+ * Bounds     100,000 pools, classes, templates, and VMs and images each; 256 GPUs per pool; names
+ *            of 253 bytes.
  * Errors     NP_E_SPEC with file, line and column: wrong types, unknown NodePool fields (with the
  *            near one named), swapped ids, bad sizes, a pool given twice, nothing recognised.
- * Unknown    a placeholder (${VAR}, <NAME>, {{ }}) is kept and marked, never read as a value. A pool
- *            without a class is no error but in a NodePool: its vm_class is NULL.
+ * Unknown    a placeholder (${VAR}, <NAME>, {{ }}) is kept and marked, never read as a value. A
+ *            pool without a class has a NULL vm_class; only in a NodePool is that an error.
  */
 
 #include <stdbool.h>
@@ -52,7 +54,7 @@ struct np_source {
 	unsigned line; /* where the pool's entry starts, from 1 */
 };
 
-/* GPUs that a pool names: by model, by PCI id or by vGPU profile. */
+/* A pool's request for GPUs: by model, by PCI ID or by vGPU profile. */
 struct np_gpu_request {
 	char *text; /* as the user wrote it */
 	const struct np_gpu
@@ -69,14 +71,14 @@ struct np_gpu_requests {
 };
 
 /*
- * Reads a list such as "A100-40GB=4,T4=1", as the annotation nodeprep.dev/gpus holds it; `origin` stands
- * in front of what is wrong with it. A placeholder is refused.
+ * Reads a list such as "A100-40GB=4,T4=1", as the annotation nodeprep.dev/gpus holds it; errors
+ * begin with `origin`. A placeholder is refused.
  */
 int np_pool_requests_parse(const struct np_catalogue *cat, const char *origin, const char *text,
 			   struct np_gpu_requests *ret, struct np_err *err);
 void np_pool_requests_done(struct np_gpu_requests *asks);
 
-/* How the nodes of a pool are replaced when its template or class changes. */
+/* The strategy for replacing a pool's nodes. */
 enum np_rollout {
 	NP_ROLLOUT_UNKNOWN, /* the input does not say, and its kind has no default that we know */
 	NP_ROLLOUT_SURGE, /* a new node first: it needs a host with free GPUs */
@@ -92,9 +94,9 @@ struct np_pool {
 	char *name;
 	char *vm_class; /* NULL where the pool names none */
 	bool has_placeholder; /* in a field that is read: the name, class, replicas, GPUs, window, ... */
-	bool gpus_unknown; /* a placeholder stands for GPUs or their count; such asks are left out */
-	bool window_unknown; /* a placeholder stands for minimumGB or sizeGB */
-	bool has_replicas; /* false where an autoscaler owns them, or a placeholder stands there */
+	bool gpus_unknown; /* GPUs or their count are a placeholder; such requests are left out */
+	bool window_unknown; /* minimumGB or sizeGB is a placeholder */
+	bool has_replicas; /* false where an autoscaler owns them, or for a placeholder */
 	uint64_t replicas;
 	size_t n_requests;
 	struct np_gpu_request
@@ -122,24 +124,24 @@ enum np_template_kind {
 /* A PCI device that a template attaches. */
 struct np_template_device {
 	char *profile; /* NULL unless a vGPU */
-	struct np_pci_id id; /* where it is none */
+	struct np_pci_id id; /* for any other device */
 	enum np_pci_class pci_class;
 	const struct np_gpu *gpu; /* NULL: not in the catalogue */
 };
 
-/* What worker nodes are made from where no VM class is. */
+/* A template that worker nodes are created from, without a VM class. */
 struct np_template {
 	enum np_template_kind kind;
 	struct np_source source;
 	char *ns;
 	char *name;
-	char *group; /* NULL where it is no API object */
+	char *group; /* NULL where it is not an API object */
 	char *class_name; /* the class that it names instead of devices; NULL: none */
 	struct np_doc *doc; /* referenced */
 	struct np_val node; /* the object, or the flat file */
 	size_t n_devices;
 	struct np_template_device *devices;
-	bool has_unknown_device; /* a placeholder stands for one */
+	bool has_unknown_device; /* one of them is a placeholder */
 	json_t *vmx_keys; /* {key: text} in the input's order */
 	char *hardware_version; /* "vmx-17", or a placeholder; NULL: not said */
 	bool has_memory;
@@ -156,7 +158,7 @@ struct np_class_ref {
 	struct np_val node; /* the class object in it */
 };
 
-/* A kind passed over, and how often. */
+/* An ignored kind, and its number of documents. */
 struct np_ignored_kind {
 	char *kind;
 	size_t count;
@@ -173,22 +175,22 @@ struct np_input {
 	size_t n_classes;
 	struct np_class_ref *classes;
 	size_t n_objects;
-	struct np_class_ref *objects; /* VMs and images: unread, and counted as passed over */
+	struct np_class_ref *objects; /* VMs and images: not read, and counted as ignored */
 	size_t n_templates;
 	struct np_template *templates;
 	struct np_index control_planes; /* the templates that control planes name */
 	size_t n_documents; /* an item of a List is a document of its own, the List is none */
 	size_t n_skipped;
-	char skipped[256]; /* the kinds passed over, "Secret, Service x2", cut with "..." */
+	char skipped[256]; /* the ignored kinds, "Secret, Service x2", cut with "..." */
 	size_t n_topologies_skipped; /* Clusters whose topology has neither a vmClass nor a class of Tanzu's */
-	size_t n_errors; /* what np_pool_input_collect() found wrong; the first 100 */
+	size_t n_errors; /* the first 100 errors of np_pool_input_collect() */
 	struct np_err *errors;
 	size_t n_skipped_kinds;
 	struct np_ignored_kind
 		*skipped_kinds; /* what `skipped` is written from; the first 64 kinds */
 };
 
-/* Adds what one document holds. */
+/* Adds the contents of one document. */
 int np_pool_input_add(struct np_input *in, const struct np_catalogue *cat, struct np_doc *doc,
 		      struct np_err *err);
 
@@ -196,13 +198,13 @@ int np_pool_input_add(struct np_input *in, const struct np_catalogue *cat, struc
 #define NP_TOPOLOGY_LABEL "topology.cluster.x-k8s.io/owned"
 
 /*
- * The variable of a Cluster's topology that says what a pool needs: {gpus, minimumGB, sizeGB}, the fields
- * of a NodePool. As Cluster API has it, a pool's override stands in place of the Cluster's value.
+ * The variable of a Cluster's topology with a pool's requirements: {gpus, minimumGB, sizeGB}, the
+ * fields of a NodePool. As in Cluster API, a pool's override replaces the Cluster's value.
  */
 #define NP_GPU_VARIABLE "nodeprepGPU"
 #define NP_CLASS_VARIABLE "vmClass"
 
-/* A worker pool as Cluster API tells of it while it makes the pool's objects. Borrowed. */
+/* A worker pool as Cluster API describes it while it generates the pool's objects. Borrowed. */
 struct np_topology_pool {
 	const char *ns, *name;
 	const char *cluster; /* NULL: not known */
@@ -211,18 +213,19 @@ struct np_topology_pool {
 	const char *template_group, *template_ns, *template_name; /* NULL: none */
 };
 
-/* Adds such a pool; `doc` is what messages name. */
+/* Adds such a pool; messages name `doc`. */
 int np_pool_input_add_topology(struct np_input *in, const struct np_catalogue *cat,
 			       struct np_doc *doc, const struct np_topology_pool *t,
 			       struct np_err *err);
 
-/* Adds every document of `size` bytes called `name`; the one way from bytes to pools. */
+/* Parses `size` bytes and adds every document; `name` is the input's name in messages. */
 int np_pool_input_parse(struct np_input *in, const struct np_catalogue *cat, const char *name,
 			const char *bytes, size_t size, struct np_err *err);
 
 /*
- * As np_pool_input_parse(), but what is wrong with a document that could be parsed goes to in->errors, and
- * the next one is read. Fails only where the bytes cannot be parsed or memory runs out.
+ * Parses as np_pool_input_parse() does, but collects the errors of parsed documents in in->errors
+ * and continues with the next document. Fails only where the bytes cannot be parsed or without
+ * memory.
  */
 int np_pool_input_collect(struct np_input *in, const struct np_catalogue *cat, const char *name,
 			  const char *bytes, size_t size, struct np_err *err);
@@ -236,7 +239,7 @@ int np_pool_input_finish(struct np_input *in, struct np_err *err);
 /* Drops the pools that do not name that class. */
 void np_pool_input_pick(struct np_input *in, const char *vm_class);
 
-/* Tells whether some pool names a VM class that can be looked for. */
+/* Tells whether any pool names a VM class other than a placeholder. */
 bool np_pool_input_needs_classes(const struct np_input *in);
 
 void np_pool_input_done(struct np_input *in);
@@ -250,7 +253,7 @@ void np_pool_input_done(struct np_input *in);
  */
 void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX]);
 
-/* Tells whether the text is a placeholder that some tool was to fill in. */
+/* Tells whether the text is a placeholder that a tool should have replaced. */
 bool np_pool_is_placeholder(const char *text);
 
 /* Tells whether a guest's name or vSphere guest id ("ubuntuGuest") is of a 32-bit system. */

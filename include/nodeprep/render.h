@@ -6,12 +6,13 @@
  * render - plans, explanations and the catalogue as tables, JSON and YAML; windows as pictures;
  * unified diffs.
  *
- * Contract   the JSON forms are stable (docs/contract.md, "plan -o json"): a field may be added, none
- *            changes its meaning. Tables and pictures are for people and may change. Same input,
- *            same bytes. NP_FORMAT_SVG is a form of np_render_explain() alone: the others take it for
- *            NP_FORMAT_TABLE, so their callers refuse it.
- * Ownership  results are the caller's; arguments are borrowed.
- * Errors     NP_E_USAGE: an output form that is not known, or a drawing of not just one pool;
+ * Contract   the JSON forms are stable (docs/contract.md, "plan -o json"): new versions may add a
+ *            field, but never change a field's meaning. Tables and pictures are for people and may
+ *            change. The same input gives the same bytes. Only np_render_explain() supports
+ *            NP_FORMAT_SVG; the other functions treat it as NP_FORMAT_TABLE, so their callers must
+ *            refuse it.
+ * Ownership  the caller owns the results; arguments are borrowed.
+ * Errors     NP_E_USAGE: an unknown output format, or a drawing of other than one pool;
  *            NP_E_NOT_FOUND: a filter that matches nothing; NP_E_NOMEM.
  */
 
@@ -31,7 +32,7 @@ enum np_format {
 	NP_FORMAT_MAX
 };
 
-/* Reads what -o says. */
+/* Parses the value of -o. */
 int np_render_format_parse(const char *text, enum np_format *ret, struct np_err *err);
 
 /* Writes a tree as JSON (indent 2) or YAML, with a final newline. */
@@ -43,7 +44,7 @@ json_t *np_render_plan_tree(const struct np_plan *plan);
 int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret,
 		   struct np_err *err);
 
-/* What the reader's terminal can show. */
+/* The capabilities of the reader's terminal. */
 struct np_render_style {
 	bool utf8; /* else pictures are ASCII */
 	bool colour;
@@ -71,7 +72,7 @@ int np_render_gpus(const struct np_catalogue *cat, const char *filter, enum np_f
 int np_render_rows(const char *const cells[], size_t columns, size_t rows, char **ret,
 		   struct np_err *err);
 
-/* Writes a class as kubectl diff shows it: YAML with sorted keys, without managedFields. */
+/* Writes a class as in kubectl diff: YAML with sorted keys, without managedFields. */
 int np_render_object(const json_t *object, char **ret, struct np_err *err);
 
 struct np_diff_text {

@@ -3,10 +3,10 @@
 #define NODEPREP_REPORT_H
 
 /*
- * report - what nodecheck and hostcheck share: GPUs and BARs as they are seen, probes, the verdict.
+ * report - shared by nodecheck and hostcheck: observed GPUs and BARs, probes, the verdict.
  *
- * Unknown    is never a pass: what cannot be read, is cut, or is not in the catalogue is unknown. The
- *            report passes only if every deciding probe passes; one failure fails it.
+ * Unknown    is never a pass: what cannot be read, is cut, or is not in the catalogue is unknown.
+ *            The report passes only if every deciding probe passes; one failure fails it.
  * Ownership  a report owns its probes; GPUs point into the catalogue.
  * Errors     NP_E_NOMEM.
  * Probes     ids are stable; docs/checks.md has a row for each.
@@ -22,7 +22,7 @@
 
 struct np_err;
 
-/* What can be said of something that may not be known. */
+/* A truth value that may be unknown. */
 enum np_verdict { NP_VERDICT_UNKNOWN, NP_VERDICT_NO, NP_VERDICT_YES };
 
 enum np_probe_status {
@@ -46,7 +46,7 @@ struct np_probe {
 
 #define NP_DRIVER_MAX 32
 
-/* A memory BAR as a device has it. */
+/* A memory BAR of a device. */
 struct np_seen_bar {
 	unsigned index;
 	uint64_t bytes; /* 0: not known */
@@ -72,15 +72,15 @@ struct np_seen_gpu {
 	bool has_resource, has_config; /* could be read */
 	size_t n_bars;
 	struct np_seen_bar bars[NP_GPU_BARS_MAX];
-	enum np_verdict ok; /* every BAR it has is assigned */
+	enum np_verdict ok; /* all of its BARs are assigned */
 };
 
-/* Probes and the verdict that they amount to. */
+/* The probes and their verdict. */
 struct np_report {
 	enum np_verdict pass;
 	size_t n_probes;
 	struct np_probe *probes;
-	bool is_final; /* a failure that no waiting can cure */
+	bool is_final; /* a failure that waiting cannot fix */
 };
 
 void np_report_done(struct np_report *r);
@@ -100,30 +100,32 @@ void np_report_pair_bars(struct np_seen_gpu *gpu, bool is_whole);
 /* Reads "0000:3b:00.0", 4 to 8 digits of domain; false for any other text. */
 bool np_report_is_address(const char *text);
 
-/* Finds the first address in a line ("0000:3b:00.0", or "3b:00.0" in domain 0); NULL where none is. */
+/*
+ * Finds the first address in a line ("0000:3b:00.0", or "3b:00.0" in domain 0); NULL where none is.
+ */
 const char *np_report_find_address(const char *line, size_t size,
 				   char ret[static NP_PCI_ADDRESS_MAX]);
 
-/* Copies text that came from outside: cut, and without what is no printable ASCII. */
+/* Copies text from outside: cut, and printable ASCII only. */
 void np_report_copy_clean(char *ret, size_t max, const char *text, size_t size);
 
-/* Tells whether the product name that a driver gives is a vGPU's ("GRID A100-40C"). */
+/* Tells whether a driver's product name is a vGPU's ("GRID A100-40C"). */
 bool np_report_is_vgpu_product(const char *product);
 
-/* What a check comes to, but for its message. */
+/* The result of a probe, without its message. */
 struct np_judgement {
 	const char *id;
 	enum np_probe_status status;
 	bool decides;
-	const char *cure; /* copied, unless the check passes; NULL */
+	const char *cure; /* copied, unless the probe passes; NULL */
 	const char *where; /* a constant; NULL */
 };
 
-/* Adds a check; the message is formatted. */
+/* Adds a probe; the message is formatted. */
 int np_report_add(struct np_report *r, const struct np_judgement *j, struct np_err *err,
 		  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-/* Decides `pass` once every check is there. */
+/* Sets `pass` once all probes are added. */
 void np_report_finish(struct np_report *r);
 
 /* Writes "0000:3b:00.0 (A100-40GB)". */
@@ -139,14 +141,14 @@ json_t *np_report_gpu_tree(const struct np_seen_gpu *gpu);
 json_t *np_report_probes_tree(const struct np_report *r);
 json_t *np_report_verdict_tree(enum np_verdict v);
 
-/* The number, or null where it is 0 (not known) or more than JSON's integers hold. */
+/* Returns the number, or null where it is 0 (unknown) or exceeds JSON's integers. */
 json_t *np_report_bytes_tree(uint64_t bytes);
 void np_report_write_probes(FILE *out, const struct np_report *r, bool wide);
 void np_report_write_gpus(FILE *out, const struct np_seen_gpu *gpus, size_t n);
 
 /* A text under construction, for lists in messages; cut with "..." at its end. */
 struct np_report_words {
-	size_t n; /* how many were added */
+	size_t n; /* the number of added items */
 	size_t used;
 	bool is_cut;
 	char text[512];
@@ -155,10 +157,10 @@ struct np_report_words {
 void np_report_words_add(struct np_report_words *w, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Appends a BAR of which nothing is known yet; `gpu` has room for it. */
+/* Appends a BAR without any known value; `gpu` has room for it. */
 struct np_seen_bar *np_report_add_bar(struct np_seen_gpu *gpu, unsigned index);
 
-/* Pairs the BARs that were read with the catalogue's, adds those that are missing, and sets ok. */
+/* Pairs the BARs read with the catalogue's, adds the missing ones, and sets ok. */
 void np_report_complete_bars(struct np_seen_gpu *gpu);
 
 #endif

@@ -3,27 +3,28 @@
 #define NODEPREP_SERVE_H
 
 /*
- * serve - the one HTTPS server: limits, absolute deadlines, drain, certificates that are renewed.
+ * serve - the HTTPS server: limits, absolute deadlines, drain, reloaded certificates.
  *
- * Shape      event loops (libevent evhttp over bufferevent_openssl), one a thread, which share the
- *            port by SO_REUSEPORT. The handler fills a reply and returns; the server sends it at
- *            once, after a delay, in pieces, or cuts the connection, as the reply says. HTTP/1.1
- *            alone, TLS 1.2 or newer.
- * Threads    the handler runs on whichever loop has the connection, so that with more than one it must
- *            bear being called by several at a time. One that may block runs on a worker instead: the
- *            loops go on. With one loop and no worker all is done by the thread that runs the server.
+ * Shape      event loops (libevent evhttp over bufferevent_openssl), one per thread, which share
+ *            the port by SO_REUSEPORT. The handler fills a reply and returns; as the reply asks,
+ *            the server sends it at once, after a delay or in pieces, or cuts the connection.
+ *            HTTP/1.1 only, TLS 1.2 or newer.
+ * Threads    the handler runs on the connection's loop, so with several loops it must be
+ *            thread-safe. A handler that may block runs on a worker, and the loops continue. With
+ *            one loop and no worker, one thread does everything.
  * Units      *_ms is milliseconds, sizes are bytes.
  * Bounds     headers, body, connections and times are limited by the options. A deadline is
  *            absolute: it runs from a request's first byte (from the connection's start for the
- *            first) to the answer's last, so that no client keeps a connection by single bytes.
- *            Requests that wait for a worker are limited too; one too many is answered 503.
- * Hostile    clients get little of it: heads and bodies have a least speed, a body that does not go on
- *            gives its turn to the next, and where connections, an address' share, descriptors or
- *            memory run out, whoever has been silent longest is closed for whoever comes. A body for
- *            which there is no memory waits a second and is then answered 503 with Retry-After.
- *            Requests that are not written as RFC 9112 says are answered 400 and closed.
- * Ownership  np_serve_new() copies what it needs of the options. A request lives for the handler's
- *            call; what a reply holds is the server's once the handler returned.
+ *            first request) to the response's last, so no client keeps a connection with single
+ *            bytes. Requests that wait for a worker are limited too; beyond the limit the server
+ *            answers 503.
+ * Hostile    heads and bodies have a minimum speed, and a body without progress passes its slot to
+ *            the next. Where connections, an address's share, descriptors or memory run out, the
+ *            server evicts the connection that has been silent longest. A body without memory waits
+ *            a second, then gets 503 with Retry-After. A request that violates RFC 9112 gets 400,
+ *            and the connection is closed.
+ * Ownership  np_serve_new() copies the options. A request lives for the handler's call; the server
+ *            owns the reply's members once the handler returned.
  * Errors     NP_E_USAGE: an address that cannot be listened on; NP_E_SPEC: a certificate or key
  *            that cannot be used; NP_E_IO; NP_E_NOMEM.
  * Sources    RFC 9110, RFC 9112; libevent 2.1's evhttp answers 400, 413 and 501 itself.
@@ -35,7 +36,10 @@
 
 struct np_err;
 
-/* The two halves of an identity: as PEM texts, or as files, which are read again when they change. */
+/*
+ * A certificate and its key, as PEM texts or as files, which the server reads again when they
+ * change.
+ */
 struct np_serve_identity {
 	const char *cert_pem, *key_pem;
 	const char *cert_file, *key_file;
@@ -45,29 +49,30 @@ struct np_serve_request;
 
 struct np_serve_options {
 	const char *host; /* an IP address */
-	uint16_t port; /* 0: any that is free */
+	uint16_t port; /* 0: any free port */
 	struct np_serve_identity identity;
 	const char *client_ca_pem; /* NULL: clients are not asked for a certificate */
-	const char *client_ca_file; /* the same as a file, read again when it changes */
-	bool client_required; /* a client without a certificate is turned away */
+	const char *client_ca_file; /* as a file; reloaded on a change */
+	bool client_required; /* a client without a certificate is rejected */
 	size_t body_max;
 	size_t headers_max;
 	unsigned connections_max;
-	unsigned per_address_max; /* of one address, of an IPv6 network of 64 bits; 0: no bound */
-	size_t memory_max; /* of bodies and answers in flight; at least one body; 0: no bound */
-	uint64_t head_ms; /* from a connection's start to a first byte, from that to a head's end */
-	uint64_t body_rate; /* bytes a second that a body must keep up; 0: the deadline alone */
+	unsigned per_address_max; /* per IPv4 address or IPv6 /64 network; 0: no limit */
+	size_t memory_max; /* of bodies and responses in flight; at least one body; 0: no limit */
+	uint64_t head_ms; /* to the first byte, and from there to the head's end */
+	uint64_t body_rate; /* minimum bytes per second of a body; 0: the deadline alone */
 	uint64_t deadline_ms; /* one request and its answer */
 	uint64_t idle_ms; /* a connection without a request */
-	uint64_t drain_ms; /* what runs when the server is stopped */
-	uint64_t linger_ms; /* before that, new connections are still taken for so long */
+	uint64_t drain_ms; /* for the requests in progress when the server stops */
+	uint64_t
+		linger_ms; /* before that, the server still accepts new connections for this time */
 	bool plain; /* HTTP without TLS, and so without an identity */
 	unsigned threads; /* event loops; 0: one */
-	unsigned workers; /* threads for handlers that block; 0: none */
+	unsigned workers; /* threads for blocking handlers; 0: none */
 	unsigned queue_max; /* requests that wait for a worker */
-	/* Tells, on the loop, whether the request's handler may block; NULL: none may. */
+	/* Returns, on the loop, whether the request's handler may block; NULL: none may. */
 	bool (*blocks)(void *ctx, const struct np_serve_request *req);
-	/* Called with one line for what an operator should know (a renewed certificate); may be NULL. */
+	/* Logs one line for the operator, such as a reloaded certificate; may be NULL. */
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
 };
@@ -85,9 +90,9 @@ struct np_serve_options {
 #define NP_SERVE_ID_MAX 65
 
 struct np_serve_request {
-	char id[NP_SERVE_ID_MAX]; /* the client's X-Request-Id where it is a plain word, else our own */
+	char id[NP_SERVE_ID_MAX]; /* X-Request-Id if a plain word, else generated */
 	const char *method; /* "GET" */
-	const char *path; /* as it was sent, percent-encoded, without the query */
+	const char *path; /* as sent: percent-encoded, without the query */
 	const char *query; /* behind the '?'; "" where there is none */
 	const char *body; /* ends in a NUL beyond body_size */
 	size_t body_size;
@@ -97,23 +102,26 @@ struct np_serve_request {
 };
 
 /*
- * Returns a header's value, whatever the case of its name; NULL where it was not sent, and on a
- * worker, which outlives the headers.
+ * Returns the value of a header (names are case-insensitive); NULL where it is absent, and always
+ * on a worker, which may outlive the headers.
  */
 const char *np_serve_header(const struct np_serve_request *req, const char *name);
 
-/* A body made piece by piece, for answers without a known end. */
+/* A body produced piece by piece, for responses of unknown length. */
 struct np_serve_stream {
-	/* Sets *ret to the next piece, malloc'd (NULL: none yet); returns 1, 0 at the end, < 0 to cut. */
+	/*
+	 * Sets *ret to the next piece, malloc'd (NULL: none yet); returns 1, 0 at the end, < 0 to
+	 * cut.
+	 */
 	int (*next)(void *ctx, char **ret, size_t *ret_size);
 	void (*free)(void *ctx);
 	void *ctx;
-	unsigned every_ms; /* how often next() is asked */
+	unsigned every_ms; /* the interval between calls of next() */
 };
 
 enum np_serve_cut {
 	NP_SERVE_WHOLE,
-	NP_SERVE_CUT, /* the connection is closed without an answer */
+	NP_SERVE_CUT, /* the connection is closed without a response */
 	NP_SERVE_CUT_BODY, /* the connection is closed half-way through the body */
 };
 
@@ -128,8 +136,8 @@ struct np_serve_reply {
 	char *body; /* malloc'd */
 	size_t body_size;
 	struct np_serve_stream stream; /* in place of a body where next is set */
-	uint64_t delay_ms; /* before the answer */
-	uint64_t deadline_ms; /* for this answer; 0: the server's, after the delay */
+	uint64_t delay_ms; /* before the response */
+	uint64_t deadline_ms; /* for this response; 0: the server's, after the delay */
 	uint64_t bytes_per_second; /* 0: as fast as the client reads */
 	enum np_serve_cut cut;
 };
@@ -151,16 +159,16 @@ typedef int np_serve_handler(void *ctx, const struct np_serve_request *req,
 
 struct np_serve;
 
-/* Listens; connections are taken once np_serve_run() runs. */
+/* Creates the server and listens; np_serve_run() accepts the connections. */
 int np_serve_new(const struct np_serve_options *o, np_serve_handler *handler, void *ctx,
 		 struct np_serve **ret, struct np_err *err);
 void np_serve_free(struct np_serve *s);
 void np_serve_freep(struct np_serve **s);
 
-/* Returns the port that is listened on. */
+/* Returns the listening port. */
 uint16_t np_serve_port(const struct np_serve *s);
 
-/* Serves until np_serve_stop(), then finishes the requests that run, within drain_ms. */
+/* Serves until np_serve_stop(), then finishes the requests in progress, within drain_ms. */
 int np_serve_run(struct np_serve *s, struct np_err *err);
 
 /* Ends np_serve_run(); may be called from a signal handler or another thread. */
@@ -169,21 +177,24 @@ void np_serve_stop(struct np_serve *s);
 /* Tells whether np_serve_stop() was called. */
 bool np_serve_is_stopping(const struct np_serve *s);
 
-/* What the server has done and has under way. */
+/* The server's counters and gauges. */
 struct np_serve_stats {
 	unsigned connections;
-	size_t memory; /* bytes of bodies and answers in flight */
-	unsigned long long evicted; /* connections closed for others, or for being slow */
-	unsigned long long malformed; /* requests answered 400 or 501 for how they are written */
-	unsigned long long refused; /* bodies answered 503 for want of memory */
+	size_t memory; /* bytes of bodies and responses in flight */
+	unsigned long long evicted; /* connections closed to make room, or as too slow */
+	unsigned long long malformed; /* malformed requests, answered 400 or 501 */
+	unsigned long long refused; /* bodies answered 503 without memory */
 };
 
 void np_serve_read_stats(const struct np_serve *s, struct np_serve_stats *ret);
 
-/* Has libevent's own messages, and what it dies of, told by `log`; for the whole process. */
+/* Sends libevent's messages and fatal errors to `log`; process-wide. */
 void np_serve_set_library_log(void (*log)(bool is_error, const char *line));
 
-/* Tells whether a worker is still at a request whose client is gone; np_serve_free() waits for it. */
+/*
+ * Tells whether a worker still handles a request whose client is gone; np_serve_free() waits for
+ * it.
+ */
 bool np_serve_is_busy(struct np_serve *s);
 
 #endif

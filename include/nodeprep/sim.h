@@ -5,7 +5,7 @@
 /*
  * sim - the embedded Supervisor API: VirtualMachineClass objects as a kube-apiserver serves them.
  *
- * Shape      request in, reply out; no sockets and no threads, so that it can be tested as it is.
+ * Shape      a request in, a reply out; no sockets and no threads, so unit tests call it directly.
  *            nodeprep-sim joins it to the server of nodeprep/serve.h. The demo, the tests and fault
  *            injection use it; no shipped binary links it.
  * Truth      tests/e2e/test_api_parity.py sends the same requests to a real kube-apiserver with VM
@@ -13,13 +13,14 @@
  * Serves     discovery, namespaces, and the classes: get, list (pages, selectors), watch, create,
  *            update, merge patch, JSON patch, delete; fieldValidation, dryRun, managedFields.
  *            VirtualMachine, VirtualMachineImage, ClusterVirtualMachineImage and
- *            VirtualMachineClassBinding: get, list, create, merge patch, delete; no schema, not in the state.
+ *            VirtualMachineClassBinding: get, list, create, merge patch, delete; no schema, not in
+ *            the state.
  * Not there  server-side apply, deletion by label, admission, the status subresource's writes.
  * Users      admin (every verb), viewer (get, list, watch) and nobody, each with a random token.
  * Faults     PUT /sim/faults, as nodeprep-sim(1) describes them.
- * Ownership  np_sim owns all; a stream in a reply borrows the sim, which has to live longer.
+ * Ownership  np_sim owns everything; a stream in a reply borrows the sim, which must outlive it.
  * Errors     NP_E_SPEC: a class document, token file or state that cannot be used; NP_E_IO;
- *            NP_E_NOMEM. What the API refuses is a reply and no error.
+ *            NP_E_NOMEM. A refusal of the API is a reply, not an error.
  */
 
 #include <stdbool.h>
@@ -30,12 +31,12 @@ struct np_serve_request;
 struct np_serve_reply;
 
 struct np_sim_options {
-	const char *state_dir; /* objects, tokens and certificates are kept there; NULL: nowhere */
+	const char *state_dir; /* folder for objects, tokens and certificates; NULL: none */
 	const char *token_file; /* more users, lines of "token,user[,verb...]"; NULL: none */
-	const char *const *namespaces; /* with any, classes are taken in these alone */
+	const char *const *namespaces; /* if any, classes are accepted in these only */
 	size_t n_namespaces;
 	bool cluster_scoped; /* as old Supervisors: v1alpha1, without namespaces */
-	/* Called with each request as one JSON object, but for those to /sim/; may be NULL. */
+	/* Logs each request as one JSON object, except those to /sim/; may be NULL. */
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
 };
@@ -46,7 +47,7 @@ int np_sim_new(const struct np_sim_options *o, struct np_sim **ret, struct np_er
 void np_sim_free(struct np_sim *sim);
 void np_sim_freep(struct np_sim **sim);
 
-/* Creates the VirtualMachineClass documents of an input; one that the state has already is kept. */
+/* Creates the VirtualMachineClass documents of an input; keeps one that the state already has. */
 int np_sim_load(struct np_sim *sim, const char *name, const char *bytes, size_t size,
 		struct np_err *err);
 
@@ -54,16 +55,21 @@ int np_sim_load(struct np_sim *sim, const char *name, const char *bytes, size_t 
 int np_sim_handle(struct np_sim *sim, const struct np_serve_request *req,
 		  struct np_serve_reply *reply, struct np_err *err);
 
-/* PEM texts that live as long as the sim: its CA, and the identity that the CA signed for loopback. */
+/*
+ * PEM texts that live as long as the sim: its CA, and the identity that the CA signed for loopback.
+ */
 struct np_sim_identity {
 	const char *ca_pem, *cert_pem, *key_pem;
 };
 struct np_sim_identity np_sim_identity(const struct np_sim *sim);
 
-/* Returns a user's token; NULL where there is no such user. */
+/* Returns a user's token; NULL for an unknown user. */
 const char *np_sim_token(const struct np_sim *sim, const char *user);
 
-/* Writes a kubeconfig with a context for each user, admin being the current one. *ret is the caller's. */
+/*
+ * Writes a kubeconfig with a context for each user, admin being the current one. The caller owns
+ * *ret.
+ */
 int np_sim_kubeconfig(const struct np_sim *sim, const char *server_url, char **ret,
 		      struct np_err *err);
 

@@ -111,7 +111,9 @@ int controller_client(struct np_controller *c, bool of_classes, enum client kind
 	if (np_kube_config_clone(from, &config, err) < 0)
 		return np_err_ret(err);
 	np_kube_config_set_cancel(config, cancels[kind], c);
-	/* What was sent while the lease was valid is answered before another can hold it. */
+	/*
+	 * A request sent under the lease must be answered before another holder can take the lease.
+	 */
 	if (kind == CLIENT_WRITES && c->o.leader_elect)
 		np_kube_config_set_timeout(config, c->o.lease_ms - c->o.renew_ms);
 	return np_kube_new_take(config, ret, err);

@@ -67,7 +67,7 @@ const char *controller_reason_name(enum reason reason)
 	return reason_names[reason];
 }
 
-/* Returns the index of the text among the names, or `n` if it is none of them. */
+/* Returns the index of the text among the names, or `n` if it is not among them. */
 static unsigned find_name(const char *const *names, unsigned n, const char *text)
 {
 	unsigned i = 0;

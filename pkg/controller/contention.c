@@ -21,7 +21,7 @@ bool controller_contention_lost(struct contention *f, uint64_t wanted, uint64_t 
 {
 	if (controller_contention_is_yielded(f, wanted))
 		return true;
-	/* A pool that now says something else is a person's word: it begins anew. */
+	/* A changed pool is a person's decision: counting restarts. */
 	if (f->wanted != wanted)
 		*f = (struct contention){ .wanted = wanted };
 	drop_old(f, now_ms);

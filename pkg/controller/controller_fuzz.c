@@ -28,7 +28,7 @@ static int fuzz_read(const struct np_catalogue *cat, json_t *take, struct np_inp
 	return np_pool_input_add(ret, cat, doc, &err);
 }
 
-/* What is kept of an object gives the pools that the whole gives. */
+/* The stored part of an object must yield the same pools as the whole object. */
 static void fuzz_reduce(const struct np_catalogue *cat, json_t *object)
 {
 	const char *kind = json_string_value(json_object_get(object, "kind"));

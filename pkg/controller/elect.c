@@ -31,7 +31,7 @@ static int create_lease(struct np_controller *c, struct np_kube *k, json_t *spec
 	return np_kube_create(k, &leases, c->lease_ns, &create, ret, err);
 }
 
-/* With the version that was read, so that of two contenders one gets a conflict. */
+/* The write carries the version read, so one of two contenders gets a conflict. */
 static int patch_lease(struct np_controller *c, struct np_kube *k, json_t *spec, json_t **ret,
 		       struct np_err *err)
 {
@@ -112,7 +112,7 @@ static void stop_leading(struct np_controller *c)
 		       c->lease_ns, c->lease_name);
 }
 
-/* Lets the next one begin at once. Nothing is written any more by then. */
+/* Releases the lease so that the next leader starts at once; all writes have ended by then. */
 static void release_lease(struct np_controller *c, struct np_kube *k)
 {
 	struct np_err err = NP_ERR_INIT;
@@ -128,7 +128,7 @@ static void release_lease(struct np_controller *c, struct np_kube *k)
 		controller_log(c, "info", "the lease is given back");
 }
 
-/* Renews also while the workers finish what they are at. */
+/* Keeps renewing while the workers finish. */
 static bool is_over(const struct np_controller *c)
 {
 	return controller_is_stopping(c) && atomic_load(&c->workers_done);
@@ -169,7 +169,7 @@ static void elect_loop(struct np_controller *c, struct np_kube *k)
 		release_lease(c, k);
 }
 
-/* Without an election there is nobody to ask. */
+/* Without leader election this process always leads. */
 static void lead_always(struct np_controller *c)
 {
 	publish(c, UINT64_MAX);

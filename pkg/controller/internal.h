@@ -6,14 +6,14 @@
  * controller, inside.
  *
  * map.c        records by their key
- * queue.c      which classes are to be looked at, and when
+ * queue.c classes to reconcile, and when
  * lease.c      who may write: the arithmetic; elect.c: the thread
- * contention.c      when a class is left to another writer
- * condition.c  conditions and reasons, what of a status is remembered, status as it is written
+ * contention.c when a class counts as contended
+ * condition.c conditions and reasons, a status's digest, a status as written
  * strip.c     what of a watched object is kept
  * store.c      objects and the classes that they use
  * reflector.c      list and watch
- * reconcile.c       one class made right; status.c: what the pools' status says of it; write.c: how it is
+ * reconcile.c reconciles one class; status.c: the pools' status of it; write.c: how it is
  *              written, with finalizers and Events
  * metrics.c    counters
  * controller.c threads, beginning and end
@@ -42,7 +42,7 @@
 #define QUEUE_BACKOFF_FIRST_MS 200
 #define QUEUE_BACKOFF_MOST_MS 60000
 
-/* Part of what is queued. An item waits at most once, and is never worked on twice at a time. */
+/* A queued item. It waits at most once, and is never processed twice at a time. */
 struct queue_item {
 	size_t at; /* place in the heap, from 1; 0: does not wait */
 	uint64_t due_ms, order;
@@ -56,17 +56,22 @@ struct queue {
 	uint64_t orders;
 };
 
-/* Makes room for so many items, so that adding one of them needs no memory. */
+/* Reserves room for `n` items, so that adding one needs no memory. */
 int controller_queue_reserve(struct queue *q, size_t n, struct np_err *err);
 
-/* Lets the item wait until `due_ms`, or until earlier where it does already. */
+/* Queues the item for `due_ms`; an earlier time that it already has stays. */
 int controller_queue_add(struct queue *q, struct queue_item *item, uint64_t due_ms,
 			 struct np_err *err);
 
-/* Returns the item that is due, which then runs; NULL where none is. *ret_due_ms: when the next will be. */
+/*
+ * Returns the item that is due, which then runs; NULL where none is. *ret_due_ms: when the next
+ * will be.
+ */
 struct queue_item *controller_queue_pop(struct queue *q, uint64_t now_ms, uint64_t *ret_due_ms);
 
-/* Ends the run. It waits again where it was added meanwhile, or failed: the longer the more often. */
+/*
+ * Ends the run. It waits again where it was added meanwhile, or failed: the longer the more often.
+ */
 int controller_queue_done(struct queue *q, struct queue_item *item, bool failed, uint64_t now_ms,
 			  uint32_t random, struct np_err *err);
 void controller_queue_remove(struct queue *q, struct queue_item *item);
@@ -78,9 +83,9 @@ uint64_t controller_queue_backoff_ms(unsigned failures, uint32_t random);
 
 #define LEASE_IDENTITY_MAX 254
 
-/* What one contender knows. Times are of its own clock of elapsed time. */
+/* One contender's knowledge of the lease. Times are of its own clock of elapsed time. */
 struct lease {
-	char version[NP_KUBE_VERSION_MAX]; /* of the record seen last; "": there is none */
+	char version[NP_KUBE_VERSION_MAX]; /* of the last record seen; "": none */
 	char holder[LEASE_IDENTITY_MAX];
 	uint64_t lease_ms; /* as its holder promised */
 	int64_t transitions;
@@ -90,12 +95,12 @@ struct lease {
 
 enum lease_step {
 	LEASE_CREATE, /* there is none */
-	LEASE_TAKE, /* nobody holds it, or its holder is silent */
+	LEASE_TAKE, /* it has no holder, or its holder has expired */
 	LEASE_RENEW, /* it is ours */
-	LEASE_WAIT, /* somebody else's */
+	LEASE_WAIT, /* another holder's */
 };
 
-/* Takes note of the record as read at `now_ms`; NULL: there is none. NP_E_REFUSED: it is no lease. */
+/* Records the lease as read at `now_ms`; NULL: none exists. NP_E_REFUSED: it is not a lease. */
 int controller_lease_observe(struct lease *l, const json_t *record, uint64_t now_ms,
 			     struct np_err *err);
 enum lease_step controller_lease_decide(const struct lease *l, const char *identity,
@@ -105,34 +110,39 @@ enum lease_step controller_lease_decide(const struct lease *l, const char *ident
 void controller_lease_won(struct lease *l, uint64_t began_ms, uint64_t renew_ms);
 bool controller_lease_is_valid(const struct lease *l, uint64_t now_ms);
 
-/* What to write: a spec for taking or renewing, or for giving back. New references. */
+/*
+ * Build the spec to write: for taking or renewing the lease, or for releasing it. New references.
+ */
 json_t *controller_lease_spec(const struct lease *l, const char *identity, enum lease_step step,
 			      uint64_t lease_ms, const char *now);
 json_t *controller_lease_release_spec(const char *now);
 
-/* --- contention.c --------------------------------------------------------------------------------- */
+/*
+ * --- contention.c
+ * ---------------------------------------------------------------------------------
+ */
 
 #define CONTENTION_MOST 3
 #define CONTENTION_WITHIN_MS 600000
 
-/* How often somebody else changed a class back. */
+/* The times at which another writer changed a class back. */
 struct contention {
 	uint64_t at_ms[CONTENTION_MOST]; /* the last times, oldest first */
 	unsigned n;
 	bool yielded; /* to the other writer */
-	uint64_t wanted; /* hash of what the pools wanted then */
+	uint64_t wanted; /* hash of the pools' desired values then */
 };
 
-/* Notes that the class was changed back, and tells whether it is left now. */
+/* Records that the class was changed back; returns whether it is contended now. */
 bool controller_contention_lost(struct contention *f, uint64_t wanted, uint64_t now_ms);
 
-/* Tells whether it is left, as long as the pools want the same. */
+/* Tells whether the class is contended, for the same desired values. */
 bool controller_contention_is_yielded(const struct contention *f, uint64_t wanted);
 
-/* Notes that it was left before this process began. */
+/* Records that the class was contended before this process started. */
 void controller_contention_resume(struct contention *f, uint64_t wanted);
 
-/* Notes that the class is right without our doing: whoever it was has come round. */
+/* Records that the class is up to date without a write: the other writer has stopped. */
 void controller_contention_settle(struct contention *f);
 
 /* --- condition.c ----------------------------------------------------------------------------- */
@@ -180,7 +190,7 @@ struct condition {
 	char message[CONDITION_TEXT_MAX];
 };
 
-/* What is to stand in a pool's status. */
+/* The desired status of a pool. */
 struct pool_status {
 	int64_t generation;
 	char vm_class[254];
@@ -189,9 +199,9 @@ struct pool_status {
 	struct condition conditions[CONDITION_MAX];
 };
 
-/* What of a status is remembered: enough to tell whether another says the same. */
+/* The digest of a status: enough to tell whether another status differs. */
 struct status_memory {
-	uint64_t fields; /* hash of all but the conditions; 0: there is no status */
+	uint64_t fields; /* hash of everything except the conditions; 0: there is no status */
 	int64_t generation; /* observedGeneration */
 	struct condition_memory {
 		uint8_t status, reason;
@@ -208,15 +218,15 @@ void controller_condition_set(struct pool_status *s, enum condition_type type,
 			      enum condition_status status, enum reason reason, const char *fmt,
 			      ...) __attribute__((format(printf, 5, 6)));
 
-/* Reads what is remembered out of an object's status; what is not ours is passed over. */
+/* Reads the digest of an object's status; ignores members of other writers. */
 void controller_status_recall(const json_t *object, struct status_memory *ret);
 
-/* Sets *ret to what is remembered once `s` is written at `now`; transition times are kept. */
+/* Sets *ret to the digest of `s` written at `now`; keeps transition times. */
 void controller_status_remember(const struct pool_status *s, const struct status_memory *before,
 				int64_t now, struct status_memory *ret);
 bool controller_status_equal(const struct status_memory *a, const struct status_memory *b);
 
-/* Returns the status object as it is written; NULL: no memory. */
+/* Returns the status object to write; NULL: no memory. */
 json_t *controller_status_tree(const struct pool_status *s, const struct status_memory *m);
 
 /* --- strip.c -------------------------------------------------------------------------------- */
@@ -229,7 +239,10 @@ enum watched_kind { WATCHED_NODEPOOL, WATCHED_CLUSTER, WATCHED_TKC, WATCHED_CLAS
  */
 char *controller_strip_object(enum watched_kind kind, const json_t *object);
 
-/* Tells whether a Cluster or TanzuKubernetesCluster asks to be managed, by a label or an annotation. */
+/*
+ * Tells whether a Cluster or TanzuKubernetesCluster asks to be managed, by a label or an
+ * annotation.
+ */
 bool controller_is_managed(const json_t *object);
 
 /* Returns a digest of what can matter in a class; 0: no memory. */
@@ -244,11 +257,10 @@ struct class_record {
 	size_t n_owners;
 	struct owner **owners; /* what has a pool that uses it */
 	unsigned round; /* of the list that it was seen in last */
-	bool registered; /* some pool of ours stands in its annotation */
+	bool registered; /* its annotation registers one of our pools */
 	uint64_t digest; /* 0: not known, or not there */
-	uint64_t
-		applied; /* hash of what the pools wanted when it was last made right; 0: not yet */
-	uint64_t reported; /* hash of what was told of it last on objects without a status */
+	uint64_t applied; /* hash of the pools' desired values at the last sync; 0: not yet */
+	uint64_t reported; /* hash of the last Events on objects without a status */
 	int64_t put_back_at; /* seconds since 1970: when a drift was mended last; 0: never */
 	char *put_back; /* who it was, and what; NULL */
 	struct contention contention;
@@ -323,7 +335,7 @@ bool controller_may_write(const struct np_controller *c);
 void controller_log(const struct np_controller *c, const char *level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* What a loop said last, so that it does not say the same each time it is tried again. */
+/* A loop's last message, so that a retry does not repeat it. */
 struct log_dedup {
 	uint64_t hash, at_ms;
 };
@@ -341,7 +353,7 @@ enum client {
 	CLIENT_OF_LEASE, /* never cancelled */
 };
 
-/* Makes an API client for one thread, of the classes' server or the pools'. */
+/* Creates one thread's API client, of the classes' server or the pools'. */
 int controller_client(struct np_controller *c, bool of_classes, enum client kind,
 		      struct np_kube **ret, struct np_err *err);
 
@@ -398,26 +410,25 @@ struct reconcile {
 	char *ns, *name; /* of the class */
 	size_t n;
 	struct reconcile_owner *owners;
-	uint64_t wanted; /* hash of what they want */
-	uint64_t reported,
-		to_report; /* hash of what was told before, and of what there is to tell */
-	bool was_applied; /* just that was made right before */
+	uint64_t wanted; /* hash of their desired values */
+	uint64_t reported, to_report; /* hash of the last Events, and of the Events due */
+	bool was_applied; /* the same values were synced before */
 	struct contention contention;
-	bool is_drift, is_contended; /* what came of it */
+	bool is_drift, is_contended; /* its result */
 	char drift[DRIFT_TEXT_MAX]; /* who did what last; "" */
 	int64_t put_back_at; /* seconds since 1970; 0: never */
 	bool failed; /* something is to be tried again */
 };
 
 /*
- * status.c: what is to stand in the status of a NodePool; `i` is its place in the input, where it is
+ * status.c: the desired status of a NodePool; `i` is its place in the input, where it is
  * neither unreadable nor being deleted.
  */
 void controller_status_of_owner(const struct reconcile *j, const struct np_input *in,
 				const struct np_class_sync_result *r,
 				const struct reconcile_owner *s, size_t i, struct pool_status *ret);
 
-/* Returns the reason that stands for an error. */
+/* Returns the condition reason of an error. */
 enum reason controller_status_reason(enum np_code code);
 
 /* write.c */

@@ -136,7 +136,7 @@ int controller_queue_done(struct queue *q, struct queue_item *item, bool failed,
 
 	item->running = item->again = false;
 	item->failures = failed ? item->failures + (item->failures < UINT32_MAX) : 0;
-	/* News is looked at without delay, also after a failure: it may be the cure. */
+	/* A change is processed without delay, even after a failure: it may be the fix. */
 	if (again)
 		return push(q, item, now_ms, err);
 	if (failed)

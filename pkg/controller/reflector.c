@@ -9,15 +9,15 @@
 enum {
 	PAUSE_FIRST_MS = 200,
 	PAUSE_MOST_MS = 10000,
-	MISSING_PAUSE_MS = 60000, /* until an API that is not there is looked for again */
+	MISSING_PAUSE_MS = 60000, /* until a missing API is looked for again */
 	LIST_DEADLINE_MS = 120000,
 	SILENCE_S = 150, /* Kubernetes sends a bookmark about each minute */
-	SHORT_MS = 1000, /* a watch that ends before, with nothing told, was not wanted */
+	SHORT_MS = 1000, /* a shorter watch without events counts as rejected */
 };
 
 static const struct watch_row {
 	const char *group, *plural;
-	bool optional; /* a server need not have it */
+	bool optional; /* optional on a server */
 } rows[WATCHED_MAX] = {
 	[WATCHED_NODEPOOL] = { CONTROLLER_GROUP, "nodepools", false },
 	[WATCHED_CLUSTER] = { "cluster.x-k8s.io", "clusters", true },
@@ -34,7 +34,7 @@ struct reflection {
 	bool listed; /* `watch.version` can be gone on from */
 	struct np_kube_watch watch;
 	bool heard; /* an event came since the watch began */
-	unsigned failures; /* in a row, with no event in between */
+	unsigned failures; /* in a row without an event */
 	struct log_dedup last;
 };
 
@@ -106,7 +106,7 @@ static int discover(struct reflection *x, struct np_err *err)
 	return np_kube_discover(x->kube, row->group, row->plural, &x->resource, err);
 }
 
-/* What the classes' scope is must be known before a pool can be joined to its class. */
+/* The classes' scope must be known before a pool can be joined to its class. */
 static void report_scope(struct reflection *x)
 {
 	pthread_mutex_lock(&x->c->lock);
@@ -124,7 +124,7 @@ static void wait_for_scope(struct np_controller *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* However a watch ended: one that told nothing and was over at once is tried again after a pause. */
+/* A watch that ended at once without events is retried after a pause, whatever ended it. */
 static int watch_once(struct reflection *x, struct np_err *err)
 {
 	uint64_t began = controller_now_ms();
@@ -141,7 +141,7 @@ static int watch_once(struct reflection *x, struct np_err *err)
 	return 0;
 }
 
-/* Lists where that is needed, then watches until the server ends it. */
+/* Lists where necessary, then watches until the server ends the watch. */
 static int reflect_once(struct reflection *x, struct np_err *err)
 {
 	if (x->resource.plural[0] == '\0') {
@@ -169,7 +169,10 @@ static uint64_t pause_of(const struct reflection *x, const struct np_err *why)
 	return pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS;
 }
 
-/* Tells whether a watch can go on where it was: neither a cut nor a missing right costs an event. */
+/*
+ * Tells whether a watch can resume at its version: neither a cut nor a missing permission loses
+ * events.
+ */
 static bool is_resumable(const struct np_err *why)
 {
 	return why->code == NP_E_RETRY || why->code == NP_E_FORBIDDEN;
@@ -187,7 +190,7 @@ static void recover(struct reflection *x, const struct np_err *why)
 		x->resource.plural[0] = '\0';
 	if (why->code == NP_E_NOT_FOUND && row->optional)
 		atomic_store(&x->w->synced, true);
-	/* A cut that the next attempt mends is nobody's business. */
+	/* A cut that the next attempt repairs is not logged. */
 	if (x->failures > 1 || why->code != NP_E_RETRY)
 		controller_warn(x->c, &x->last, row->plural, why->text);
 	controller_pause(x->c, pause_of(x, why));

@@ -9,7 +9,7 @@
 #include "nodeprep/time.h"
 #include "nodeprep/vmclass.h"
 
-/* What an error means for the pools of a class. */
+/* The condition reasons of errors. */
 static const struct failure_row {
 	enum np_code code;
 	enum reason reason;
@@ -38,7 +38,7 @@ enum reason controller_status_reason(enum np_code code)
 	return find_failure(code)->reason;
 }
 
-/* Messages name the pool already: the object that they stand on. */
+/* Drops the pool's name from messages: they are on the pool's own object. */
 static const char *without_pool(const struct np_pool *pool, const char *text)
 {
 	char id[NP_POOL_ID_MAX], prefix[2 * NP_POOL_ID_MAX];
@@ -81,7 +81,7 @@ static void set_wrong(struct pool_status *st, enum condition_status ready, enum 
 				 "the class was not compared with the pools' needs");
 }
 
-/* Tells whether the class holds something of ours, or was right by itself. */
+/* Tells whether the class holds one of our values, or had them before. */
 static bool is_changed_by_us(const json_t *class)
 {
 	json_auto_t *record = NULL;
@@ -150,7 +150,7 @@ static void set_left_alone(const struct reconcile *j, struct pool_status *st)
 	controller_condition_set(st, CONDITION_DRIFTED, STATUS_TRUE, REASON_LEFT_ALONE, "%s", text);
 }
 
-/* Ready is about what is known: a class can be right as far as one can tell, and that is not far. */
+/* Ready needs known values: a class may be up to date only as far as known. */
 static void set_ready(const struct np_plan_pool *p, struct pool_status *st)
 {
 	char cards[NP_CARDS_TEXT_MAX], window[64] = "needs no window";

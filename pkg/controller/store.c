@@ -56,7 +56,7 @@ static struct class_record *class_open(struct np_controller *c, const char *ns, 
 		np_fail_nomem(err);
 		return NULL;
 	}
-	/* News must not get lost for want of memory: there is room in the queue for every class. */
+	/* A change must not be lost without memory: the queue has room for every class. */
 	if (controller_queue_reserve(&c->queue, c->class_records.n + 1, err) < 0 ||
 	    np_map_insert(&c->class_records, &r->entry, err) < 0) {
 		class_free(r);
@@ -127,7 +127,7 @@ bool controller_store_may_exist(struct np_controller *c, const char *id)
 	char *rest = copy;
 	const struct owner *s;
 
-	/* Out of memory: it stays for now. */
+	/* Without memory the entry is kept for now. */
 	if (!copy)
 		return true;
 	for (size_t i = 0; i < 3 && rest; i++)
@@ -144,7 +144,7 @@ bool controller_store_may_exist(struct np_controller *c, const char *id)
 	return false;
 }
 
-/* Whose pools are looked for in the record of a class of that namespace. */
+/* The holder whose pools count in the record of a class of that namespace. */
 struct own_search {
 	const struct np_controller *c;
 	const char *ns;
@@ -160,7 +160,7 @@ static bool is_of_others(void *ctx, const char *id, const char *holder)
 
 /*
  * Sets *ret to whether the class's record names a pool that this controller registered. An invalid
- * record names none: the pools that use the class tell of it.
+ * record is malformed: the pools that use the class report it.
  */
 static int find_registered(const struct np_controller *c, const json_t *class, bool *ret,
 			   struct np_err *err)
@@ -222,7 +222,7 @@ void controller_store_class_gone(struct np_controller *c, const json_t *class)
 		lose_class(c, r);
 }
 
-/* Classes that went while nobody watched. */
+/* Drops classes that were deleted between two watches. */
 static void sweep_classes(struct np_controller *c, unsigned round)
 {
 	struct np_map_entry *e = np_map_next(&c->class_records, NULL);
@@ -426,7 +426,7 @@ static bool is_news(const struct owner *old, const struct owner *new)
 	if (strcmp(old->text, new->text) != 0 || strcmp(old->uid, new->uid) != 0 ||
 	    old->deleting != new->deleting)
 		return true;
-	/* observedGeneration has to follow; of a Cluster only what is kept matters. */
+	/* observedGeneration must follow; of a Cluster only the stored part matters. */
 	return new->kind == WATCHED_NODEPOOL &&
 	       (old->generation != new->generation || (old->has_finalizer && !new->has_finalizer));
 }
@@ -443,7 +443,7 @@ static int add_source(struct np_controller *c, struct owner *take, struct np_err
 		remove_source(c, kept);
 		return np_err_ret(err);
 	}
-	/* A NodePool's status tells of it. */
+	/* A NodePool's status reports it. */
 	if (kept->error && kept->kind != WATCHED_NODEPOOL)
 		controller_log(c, "warning", "%s/%s: %s", kept->ns, kept->name, kept->error);
 	for (size_t i = 0; i < kept->n_classes; i++)

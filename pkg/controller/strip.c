@@ -16,7 +16,7 @@
 
 /* --- helpers --------------------------------------------------------------------------------- */
 
-/* Puts a reference on from[key] into `to`, where there is one. */
+/* Adds from[key] to `to`, where it exists. */
 static int carry(json_t *to, const json_t *from, const char *key)
 {
 	json_t *value = json_object_get(from, key);
@@ -36,8 +36,9 @@ static bool has_prefix(const char *text, const char *prefix)
 }
 
 /*
- * Tells whether the annotation counts: what the pools' reader reads, what it would reject as a misspelt
- * name, and the request to reconcile. A change of any other annotation is no news.
+ * Tells whether the annotation is relevant: one that the pools' reader reads, one that it would
+ * reject as a misspelt name, or the request to reconcile. Changes of any other annotation are
+ * ignored.
  */
 static bool is_read(const char *key)
 {

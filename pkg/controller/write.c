@@ -57,7 +57,7 @@ static int apply_body(struct reconcile *j, const struct reconcile_owner *s, cons
 	return 0;
 }
 
-/* Server-side apply: finalizers are a set, and ours is added without a word about the others. */
+/* Server-side apply: finalizers are a set, and the apply adds ours without touching the others. */
 int controller_write_finalizer(struct reconcile *j, struct reconcile_owner *s, struct np_err *err)
 {
 	json_auto_t *body = identity_of(s);
@@ -90,7 +90,10 @@ static json_t *release_patch(const json_t *object)
 			 json_object_get(metadata, "uid"));
 }
 
-/* Whoever wrote the list of finalizers: ours goes, as read and with the version that was read. */
+/*
+ * Removes our finalizer from the list as read, with the version read, whichever manager owns the
+ * list.
+ */
 int controller_write_release(struct reconcile *j, struct reconcile_owner *s, struct np_err *err)
 {
 	json_auto_t *object = NULL, *body = NULL, *stored = NULL;
@@ -172,7 +175,7 @@ static json_t *event_body(const struct reconcile *j, const struct reconcile_owne
 			 "uid", s->uid);
 }
 
-/* An Event that cannot be written is no reason to do anything else otherwise. */
+/* A failing Event changes nothing else. */
 void controller_write_event(struct reconcile *j, const struct reconcile_owner *s, bool warning,
 			    const char *reason, const char *action, const char *note)
 {

@@ -93,7 +93,7 @@ struct np_val np_doc_root(const struct np_doc *doc)
 	};
 }
 
-/* What stands nowhere is told at its parent. */
+/* An absent value is reported at its parent. */
 static struct np_val absent(struct np_val parent, const char *key)
 {
 	return (struct np_val){
@@ -245,7 +245,7 @@ void np_doc_text(struct np_val n, char buf[static NP_DOC_TEXT_MAX])
 			*p = ' ';
 }
 
-/* "'key' must be a list, is the number '3'": what is there, so that 4 and "4" are told apart. */
+/* "'key' must be a list, is the number '3'": names the type, so that 4 and "4" differ. */
 static int fail_type(struct np_val n, struct np_err *err, const char *needed)
 {
 	static const char *const names[] = {

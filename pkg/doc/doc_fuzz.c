@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Aliases let a few bytes stand for a million values: that many are not looked at one by one. */
+/* With aliases a few bytes expand to a million values; too many to visit each. */
 #define VISITS_MAX 20000
 
 static void require(bool holds, const char *what)

@@ -21,7 +21,7 @@ static void dump_done(struct dump *d)
 	free(d->bytes);
 }
 
-/* libyaml's write handler: 1 on success. One byte is left for the end of the string. */
+/* Writes for libyaml: 1 on success. One byte is reserved for the end of the string. */
 static int append(void *data, unsigned char *bytes, size_t size)
 {
 	struct dump *d = data;
@@ -40,7 +40,10 @@ static int append(void *data, unsigned char *bytes, size_t size)
 	return 1;
 }
 
-/* A failed event was never ours to give, a given one is the emitter's in any case. */
+/*
+ * The emitter owns an emitted event, even on failure; an event that failed to initialise owns
+ * nothing.
+ */
 static int emit(struct dump *d, int made, yaml_event_t *e, struct np_err *err)
 {
 	if (made && yaml_emitter_emit(&d->emitter, e))
@@ -72,7 +75,7 @@ static size_t skip_digits(const char *text, size_t size, size_t from)
 	return from;
 }
 
-/* What other readers of YAML 1.1 take for a date (2024-01-01) or a number to the base 60 (1:30). */
+/* Texts that other readers of YAML 1.1 take for a date (2024-01-01) or a base-60 number (1:30). */
 static bool is_date_or_base60(const char *text, size_t size)
 {
 	size_t sign = size && (*text == '-' || *text == '+');
@@ -81,7 +84,9 @@ static bool is_date_or_base60(const char *text, size_t size)
 	return end > sign && end < size && (text[end] == ':' || (text[end] == '-' && end == 4));
 }
 
-/* Other readers take NEL, LS and PS (YAML 1.1's line breaks) for "\n" where they are not escaped. */
+/*
+ * Other readers take NEL, LS and PS (YAML 1.1's line breaks) for "\n" where they are not escaped.
+ */
 static bool has_odd_break(const char *text, size_t size)
 {
 	static const char *const breaks[] = { "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9" };
@@ -217,7 +222,9 @@ static int close_level(struct dump *d, struct levels *l, struct np_err *err)
 		    &e, err);
 }
 
-/* Sets *ret to the next child of the level, NULL at its end; *ret_key to its key, NULL in a list. */
+/*
+ * Sets *ret to the next child of the level, NULL at its end; *ret_key to its key, NULL in a list.
+ */
 static void next_child(struct level *l, const json_t **ret, const char **ret_key)
 {
 	*ret_key = NULL;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a value stands in a text: from the first byte to behind the last. */
+/* A value's range in a text: the first byte, and the byte behind the last. */
 struct place_in_text {
 	bool found;
 	size_t from, to;
@@ -25,7 +25,7 @@ static void event_done(yaml_event_t *event)
 	yaml_event_delete(event);
 }
 
-/* libyaml counts characters; a byte-order mark is none. */
+/* libyaml counts characters, without the byte-order mark. */
 static size_t byte_of(const char *bytes, size_t size, size_t index)
 {
 	size_t at = size >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
@@ -67,7 +67,7 @@ static bool is_here(const struct walk *w)
 	return w->is_counted && w->documents == w->wanted + 1;
 }
 
-/* The first node of a document says what it is. */
+/* The first node of a document gives its type. */
 static void see_top(struct walk *w, const yaml_event_t *e)
 {
 	w->is_counted = !is_null(e);
@@ -97,7 +97,7 @@ static void see_scalar(struct walk *w, const yaml_event_t *e)
 	w->is_value = !w->is_value;
 }
 
-/* Only what stands directly in the document's top mapping matters. */
+/* Only direct members of the document's top mapping matter. */
 static void see(struct walk *w, const yaml_event_t *e)
 {
 	switch (e->type) {
@@ -198,7 +198,7 @@ static json_t *read_tree(const char *name, const char *bytes, size_t size, size_
 	return tree;
 }
 
-/* YAML has more forms than those that people write: the text must read as before but for the value. */
+/* YAML has unusual forms, so the result must parse as before except for the value. */
 static int check_edit(const char *name, const struct walk *w, const char *value, const char *text,
 		      size_t size, struct np_err *err)
 {

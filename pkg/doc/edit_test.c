@@ -64,7 +64,7 @@ static void test_edit__a_value_changes_and_nothing_else(void **state)
 		struct np_err err = NP_ERR_INIT;
 		NP_AUTO(np_freep) char *text = NULL;
 		size_t size = 0, n = strlen(rows[i].from);
-		/* Nothing stands behind it, so that a read beyond its end is seen. */
+		/* The copy has the exact size, so that a read beyond its end is detected. */
 		NP_AUTO(np_freep) char *from = malloc(n);
 
 		assert_non_null(from);

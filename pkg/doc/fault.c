@@ -13,7 +13,7 @@ struct np_pos doc_mark_pos(const struct np_doc_reader *r, const yaml_mark_t *mar
 	return pos;
 }
 
-/* Returns the line that `mark` stands in, without its end; marks count characters, not bytes. */
+/* Returns the line of `mark` without its end; marks count characters, not bytes. */
 static const char *line_at(const struct np_doc_reader *r, const yaml_mark_t *mark, size_t *ret_size)
 {
 	const char *p = r->bytes + r->offset, *end = r->bytes + r->size, *start, *stop;

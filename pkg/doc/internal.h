@@ -17,7 +17,7 @@
 
 #include "nodeprep/doc.h"
 
-/* Where one value stands and where its key does. */
+/* The positions of one value and of its key. */
 struct place {
 	const void
 		*owner; /* the key's bytes inside the jansson object; the list itself for an item */
@@ -26,7 +26,7 @@ struct place {
 	struct np_pos at;
 };
 
-/* How a scalar that is no string was written, where that differs from what JSON prints. */
+/* The source text of a scalar other than a string, where it differs from JSON's. */
 struct raw {
 	struct np_pos pos;
 	uint32_t offset; /* into texts */
@@ -37,7 +37,7 @@ struct places {
 	size_t count, room;
 	uint32_t *buckets; /* 1 + index into all; open addressing, a power of two of them */
 	size_t bucket_count;
-	size_t indexed; /* how many of all stand in the buckets */
+	size_t indexed; /* the number of entries in the buckets */
 	struct raw *raws; /* ascending, as the input is read once */
 	size_t raw_count, raw_room;
 	char *texts;
@@ -48,7 +48,7 @@ void doc_places_done(struct places *p);
 int doc_places_add(struct places *p, const struct place *place, struct np_err *err);
 int doc_places_add_raw(struct places *p, struct np_pos pos, const char *text, size_t size,
 		       struct np_err *err);
-/* Enters what was added since; finding is slow until then. */
+/* Indexes the entries added since; lookups are slow until then. */
 int doc_places_index(struct places *p, struct np_err *err);
 /* NULL where nothing is known of it. */
 const struct place *doc_places_find(const struct places *p, const void *owner, size_t slot);
@@ -95,7 +95,9 @@ struct scalar doc_scalar_resolve(const char *text, size_t size);
 /* Writes the shortest decimal that reads back as the same double, as a float that YAML knows. */
 void doc_scalar_format_float(double value, char buf[static FLOAT_TEXT_MAX]);
 
-/* Writes a float that is a key as kubectl spells it: single precision; false where that overflows. */
+/*
+ * Writes a float that is a key as kubectl spells it: single precision; false where that overflows.
+ */
 bool doc_scalar_format_key(double value, char buf[static FLOAT_TEXT_MAX]);
 
 /* The bytes of one input and how far it was read. */
@@ -104,7 +106,7 @@ struct np_doc_reader {
 	const char *bytes;
 	size_t size;
 	size_t offset; /* the next JSON document; where the YAML parser began */
-	struct np_pos base; /* what stands at `offset` */
+	struct np_pos base; /* the key at `offset` */
 	size_t index;
 	enum { READER_JSON, READER_YAML, READER_END } state;
 	bool has_parser;
@@ -129,7 +131,7 @@ int doc_yaml_next(struct np_doc_reader *r, struct np_doc **ret, bool *ret_syntax
 
 /*
  * Reads the JSON value at r->offset and moves on; returns 1 with one, 0 at the end. On failure
- * *ret_syntax tells whether the text is no JSON, which may be YAML still.
+ * *ret_syntax tells whether the text is not JSON; it may still be YAML.
  */
 int doc_json_next(struct np_doc_reader *r, struct np_doc **ret, bool *ret_syntax,
 		  struct np_err *err);

@@ -25,7 +25,7 @@ struct extent {
 	size_t size;
 	size_t nodes;
 	size_t depth;
-	bool fresh; /* behind a bracket that opened, where no value stands yet */
+	bool fresh; /* behind an opening bracket, before any value */
 };
 
 static void count(struct extent *e, char c)
@@ -55,7 +55,9 @@ static struct extent measure(const char *bytes, size_t size)
 	return e;
 }
 
-/* Walks text that jansson has read beside its tree, which keeps members in the order of the text. */
+/*
+ * Walks text that jansson has read beside its tree, which keeps members in the order of the text.
+ */
 struct walk {
 	struct np_doc *doc;
 	const char *p, *end;
@@ -87,7 +89,7 @@ static size_t token_size(const struct walk *w)
 	return (size_t)(p - w->p);
 }
 
-/* Records where the next value of the innermost container stands, and yields it. */
+/* Records the position of the innermost container's next value, and yields it. */
 static int place_value(struct walk *w, json_t **ret, struct np_err *err)
 {
 	struct level *top = &w->stack[w->depth - 1];

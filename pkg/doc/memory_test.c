@@ -50,7 +50,7 @@ static void test_doc__running_out_of_memory_is_reported(void **state)
 	check_scarce("{a: &x {b: 1}, c: [*x], <<: [*x, {e: 08}]}\n---\n&k k: *k\n");
 }
 
-/* An allocator that gives back at once what was freed, as an unlucky one may. */
+/* An allocator that reuses freed memory at once. */
 static struct block {
 	struct block *next;
 	size_t size;

@@ -12,7 +12,7 @@ void doc_places_done(struct places *p)
 	free(p->texts);
 }
 
-/* Doubles an array so that `need` elements fit. */
+/* Grows an array by doubling until `need` elements fit. */
 static int grow(void **array, size_t *room, size_t need, size_t size, struct np_err *err)
 {
 	size_t more = *room ? *room : 16;
@@ -30,7 +30,9 @@ static int grow(void **array, size_t *room, size_t need, size_t size, struct np_
 	return 0;
 }
 
-/* The finalizer of MurmurHash3 (public domain), over pointers that are aligned and close together. */
+/*
+ * The finalizer of MurmurHash3 (public domain), over pointers that are aligned and close together.
+ */
 static size_t hash(const void *owner, uint32_t slot)
 {
 	uint64_t h = (uint64_t)(uintptr_t)owner + slot * UINT64_C(0x9e3779b97f4a7c15);

@@ -66,7 +66,7 @@ void np_doc_reader_freep(struct np_doc_reader **r)
 	np_doc_reader_free(*r);
 }
 
-/* What is no JSON may be YAML's flow style; where it is neither, JSON's complaint is the better one. */
+/* Text that is not JSON may be YAML's flow style; where it is neither, JSON's message is better. */
 static int next_json(struct np_doc_reader *r, struct np_doc **ret, struct np_err *err)
 {
 	struct np_err json_err = NP_ERR_INIT;

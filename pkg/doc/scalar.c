@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The longest spelling of a number that is looked at; a longer one with digits alone is too large. */
+/* The longest spelling of a number that is parsed; a longer one of digits alone is too large. */
 #define NUMBER_MAX 512
 
-/* YAML 1.1 as go-yaml v2 reads it, which kubectl uses: by length, so that most texts match no row. */
+/*
+ * YAML 1.1 as go-yaml v2 reads it, which kubectl uses: by length, so that most texts match no row.
+ */
 static const struct word {
 	char text[6];
 	unsigned char size;
@@ -72,7 +74,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Returns the digit's value, 16 where it is none. */
+/* Returns the digit's value; 16 for any other character. */
 static unsigned digit_value(char c)
 {
 	if (is_digit(c))
@@ -100,7 +102,7 @@ static const char *find_base(const char *text, unsigned *ret_base)
 	return text + 1;
 }
 
-/* Reads an integer without underscores; SCALAR_STRING where it is none. */
+/* Reads an integer without underscores; SCALAR_STRING for any other text. */
 static struct scalar resolve_int(const char *text)
 {
 	bool negative = *text == '-', large = false;
@@ -181,7 +183,10 @@ static bool strip(const char *text, size_t size, char buf[static NUMBER_MAX])
 	return true;
 }
 
-/* A text that opens with a point is a float with its underscores or none: go-yaml strips them later. */
+/*
+ * A text that opens with a point is a float with its underscores or none: go-yaml strips them
+ * later.
+ */
 static struct scalar resolve_number(const char *text, size_t size)
 {
 	struct scalar s = { .kind = SCALAR_STRING };
@@ -192,7 +197,7 @@ static struct scalar resolve_number(const char *text, size_t size)
 	if (!strip(text, size, plain))
 		return s;
 	s = resolve_int(plain);
-	/* 08 and 09 are no octal numbers, but floats. */
+	/* 08 and 09 are floats, not octal numbers. */
 	if (s.kind == SCALAR_STRING)
 		s = resolve_float(plain);
 	return s;

@@ -20,7 +20,7 @@
 
 #include "nodeprep/doc.h"
 
-/* Writes each document as a line of JSON, or the error as the only line that is none. */
+/* Writes each document as a line of JSON, or the error as plain text. */
 static inline char *read_as_lines(const char *bytes, size_t size)
 {
 	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = NULL;
@@ -56,7 +56,7 @@ static inline void check_lines(const char *what, const char *input, const char *
 	assert_string_equal(lines, expect);
 }
 
-/* Reads an input of one document that must be right. */
+/* Reads an input of one valid document. */
 static inline struct np_doc *read_doc(const char *input)
 {
 	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *r = NULL;

@@ -39,7 +39,7 @@ static void check_profile(const struct np_catalogue *cat, const char *text)
 	require(!gpu || *gpu->vgpu);
 }
 
-/* What is read is written the same; what is refused leaves its output alone. */
+/* A parsed ID is written identically; a refused one leaves the output untouched. */
 static void check_id(const struct np_catalogue *cat, const char *text)
 {
 	struct np_pci_id id = { 1, 2 }, again = { 0, 0 };

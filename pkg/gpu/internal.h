@@ -22,7 +22,7 @@ struct np_catalogue {
 	size_t n_own;
 };
 
-/* Text beyond this is no card's name. */
+/* A longer text is not a card's name. */
 #define GPU_NAME_MAX 96
 #define GPU_NAME_WORDS_MAX 16
 
@@ -38,7 +38,7 @@ struct gpu_name {
 /* Sets *ret to the words of the name; false where it is too long or has no word. */
 bool gpu_name_parse(const char *text, struct gpu_name *ret);
 
-/* As gpu_name_parse(), of `size` bytes. */
+/* Parses a name of `size` bytes. */
 bool gpu_name_parse_n(const char *text, size_t size, struct gpu_name *ret);
 
 /* Tells whether a word says how the board is built (pcie, sxm4, nvl). */
@@ -51,7 +51,7 @@ void gpu_own_free(struct np_gpu *gpu);
 int gpu_catalogue_take(struct np_catalogue *cat, struct np_gpu **rows, size_t n,
 		       struct np_err *err);
 
-/* The catalogue's users may not write what it owns. */
+/* Users of the catalogue may not write its rows. */
 static inline void free_const(const void *p)
 {
 	free((void *)(uintptr_t)p);

@@ -9,7 +9,7 @@
 #include "nodeprep/text.h"
 #include "nodeprep/units.h"
 
-/* How many names an error lists. */
+/* The number of names that an error lists. */
 #define NEAR_MAX 3
 #define AMBIGUOUS_MAX 6
 
@@ -75,7 +75,7 @@ struct query {
 	bool use[GPU_NAME_WORDS_MAX]; /* which board words of the name a card must have */
 };
 
-/* "sxm" is every SXM; a name's other board words stand as they are. */
+/* "sxm" matches every SXM; other words of a board match exactly. */
 static bool has_board_word(const struct gpu_name *product, const char *word)
 {
 	for (size_t i = 0; i < product->n; i++)

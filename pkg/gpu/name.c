@@ -42,7 +42,7 @@ static size_t copy_lower(const char *text, size_t size, char *out)
 	return size + 1;
 }
 
-/* Reads "<number><unit>" with one of the units that mean GB; 0 where it is none. */
+/* Reads "<number><unit>" with a unit for GB; 0 for any other text. */
 static unsigned read_memory(const char *word)
 {
 	static const char *const units[] = { "g", "gb", "gib" };
@@ -63,7 +63,9 @@ static bool is_unit_of(const char *before, const char *word)
 	       (strcmp(word, "gb") == 0 || strcmp(word, "gib") == 0);
 }
 
-/* Splits the name into words, each with its NUL, in `words`; a word "mig" ends what names the card. */
+/*
+ * Splits the name into words, each with its NUL, in `words`; a word "mig" ends what names the card.
+ */
 static bool split(const char *text, size_t size, struct gpu_name *name)
 {
 	size_t used = 0;
@@ -80,7 +82,10 @@ static bool split(const char *text, size_t size, struct gpu_name *name)
 			if (name->n > 0 && strcmp(word, "mig") == 0)
 				return true;
 			if (name->n > 0 && is_unit_of(name->word[name->n - 1], word)) {
-				/* The number's NUL is right before the unit: closing the gap joins them. */
+				/*
+				 * The number's NUL is right before the unit: closing the gap joins
+				 * them.
+				 */
 				memmove(word - 1, word, end - at + 1);
 				used += end - at;
 			} else if (!is_among(word, dropped_words, COUNT(dropped_words))) {

@@ -6,10 +6,10 @@
 #include "nodeprep/gpu.h"
 
 /*
- * <prefix>_<board>-[<slices>-]<fb><class>[<suffix>], read from its end since a board code may hold a
- * '-' itself. vCenter's name is the driver's type name in lower case with '_' for blanks, and vendors
- * write some boards with a blank, a '-' or nothing between their words (RTX6000-Ada): gaps are left
- * out where boards are compared.
+ * <prefix>_<board>-[<slices>-]<fb><class>[<suffix>], read from its end since a board code may hold
+ * a '-' itself. vCenter's name is the driver's type name in lower case with '_' for blanks, and
+ * vendors write some boards with a blank, a '-' or nothing between their words (RTX6000-Ada): gaps
+ * are left out where boards are compared.
  */
 
 #define PROFILE_MAX 64
@@ -42,7 +42,7 @@ static size_t without_number(const char *text, size_t size)
 	return rest - 1;
 }
 
-/* Returns how long "<prefix>_<board>" is; 0 where the text is no profile name. */
+/* Returns the length of "<prefix>_<board>"; 0 where the text is not a profile's name. */
 static size_t board_size(const char *text, size_t size)
 {
 	size_t rest = size, board = 0;
@@ -79,7 +79,7 @@ static bool is_gap(char c)
 	return c == '-' || c == '_';
 }
 
-/* Tells whether two board codes are the same but for gaps. */
+/* Tells whether two board codes are equal, ignoring gaps. */
 static bool same_board(const char *a, size_t a_size, const char *b, size_t b_size)
 {
 	size_t i = 0, k = 0;

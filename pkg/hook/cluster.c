@@ -9,7 +9,7 @@
 #define CLUSTER_PLURAL "clusters"
 #define NAME_MOST 253
 
-/* The three texts that name a Cluster, as the request gives them. */
+/* A Cluster's namespace, name and UID, as the request has them. */
 struct named {
 	json_t *ns, *name, *uid;
 };
@@ -32,7 +32,7 @@ static int read_text(struct span value, const char *what, json_t **ret, struct n
 	return 0;
 }
 
-/* What no object can be called is not asked for: it would be another path. */
+/* An invalid object name would change the request's path. */
 static bool is_object_name(const char *text)
 {
 	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-.");

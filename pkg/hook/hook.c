@@ -15,7 +15,7 @@
 #define TIMEOUT_DEFAULT_MS 10000
 #define TIMEOUT_MOST_MS 30000 /* Cluster API allows no more */
 
-/* Whom a hook is for. */
+/* The kinds of hooks. */
 enum need {
 	NEEDS_NOTHING,
 	USES_API, /* where there is one */

@@ -6,12 +6,10 @@
  * hook, inside
  *
  * hook.c       the table of hooks, responses
- * json.c       JSON by yajl: a walk without a tree, since most of a request is of no interest; trees
- * request.c    what the hooks need of a request, found in one walk
- * pools.c      a worker pool and its template as plan and pool know them
- * topology.c   GeneratePatches, ValidateTopology
- * variables.c  DiscoverVariables
- * lifecycle.c  the hooks that patch classes
+ * json.c       JSON by yajl: a walk without a tree, since most of a request is of no interest;
+ * trees request.c    what the hooks need of a request, found in one walk pools.c      a worker pool
+ * and its template as plan and pool know them topology.c   GeneratePatches, ValidateTopology
+ * variables.c  DiscoverVariables lifecycle.c  the hooks that patch classes
  */
 
 #include <yajl/yajl_parse.h>
@@ -28,8 +26,8 @@ struct span {
 };
 
 /*
- * The most that is made a tree of: a tree takes some twenty times the bytes of its text, and no value that
- * counts is that large.
+ * The most that is made a tree of: a tree takes some twenty times the bytes of its text, and no
+ * value that counts is that large.
  */
 enum { SPAN_MAX = 128 << 10 };
 
@@ -40,15 +38,19 @@ struct walk {
 	struct np_err *err; /* set by a callback that ends the walk */
 };
 
-/* Walks the text; NP_E_SPEC where it is no JSON, with what is wrong and where, or a callback's error. */
+/*
+ * Walks the text. Fails with NP_E_SPEC and the position where it is not valid JSON, or with a
+ * callback's error.
+ */
 int hook_walk_run(struct walk *w, const yajl_callbacks *callbacks, struct np_err *err);
 
-/* Returns how many bytes were passed: what a callback tells of ends there. */
+/* Returns the number of bytes consumed, which is the end of a callback's value. */
 size_t hook_walk_at(const struct walk *w);
 
 /*
- * Sets *ret to the value as a tree, or to its text, and leaves it where the value is absent (a text: or
- * null): 0, -NP_E_SPEC where it is nothing of the kind or larger than SPAN_MAX, -NP_E_NOMEM.
+ * Sets *ret to the value as a tree, or to its text, and leaves it where the value is absent (a
+ * text: or null): 0, -NP_E_SPEC where it is nothing of the kind or larger than SPAN_MAX,
+ * -NP_E_NOMEM.
  */
 int hook_span_tree(struct span value, json_t **ret);
 int hook_span_text(struct span value, json_t **ret);
@@ -58,7 +60,7 @@ bool hook_span_is(struct span value, const char *text);
 
 /* --- request.c ------------------------------------------------------------------------------- */
 
-/* What counts of Cluster API's own variable. */
+/* The used members of Cluster API's builtin variable. */
 struct builtin {
 	struct span pool, ns,
 		cluster; /* machineDeployment.topologyName, cluster.namespace, .name */
@@ -101,28 +103,28 @@ struct request {
 	bool enforce; /* settings.enforce */
 	bool ignores_failure; /* settings.failurePolicy */
 	struct variables variables;
-	size_t n_items; /* the VSphereMachineTemplates of MachineDeployments; others are left out */
+	size_t n_items; /* the VSphereMachineTemplates of MachineDeployments only */
 	struct item *items;
 	struct cluster_name cluster;
 };
 
-/* Reads a request, of which *ret borrows; NP_E_SPEC where it cannot be right. */
+/* Reads a request, from which *ret borrows; NP_E_SPEC where it is invalid. */
 int hook_request_read(const char *kind, const char *body, size_t size, struct request *ret,
 		      struct np_err *err);
 void hook_request_done(struct request *r);
 
 /* --- pools.c --------------------------------------------------------------------------------- */
 
-/* Texts about pools, sorted, each once: so that they do not depend on the pools' order. */
+/* Texts about pools, sorted and unique, so that they do not depend on the pools' order. */
 struct findings {
 	json_t *texts; /* set; NULL: none */
 };
 
 int hook_findings_add(struct findings *f, const char *text, struct np_err *err);
-/* Adds what stands in the way of the plan. */
+/* Adds the plan's blocking findings. */
 int hook_findings_add_plan(struct findings *f, const struct np_plan *plan, struct np_err *err);
 void hook_findings_done(struct findings *f);
-/* Writes them with "; " between them, cut with "..."; "" where there are none. */
+/* Writes the texts joined with "; ", cut with "..."; "" without any. */
 void hook_findings_text(const struct findings *f, char buf[static NP_ERR_TEXT_MAX]);
 bool hook_findings_has_any(const struct findings *f);
 
@@ -134,7 +136,7 @@ struct pool_plan {
 
 void hook_pool_plan_done(struct pool_plan *p);
 
-/* Makes the pool of the item and its template; what is wrong with them is an error of `err`. */
+/* Builds the pool of the item and its template; *err describes an invalid one. */
 int hook_pool_input(const struct request *r, const struct item *item,
 		    const struct np_catalogue *cat, struct np_input *ret, struct np_err *err);
 
@@ -158,7 +160,7 @@ void hook_text_add_json(struct text *t, const char *text);
 /* Adds the bytes as base64 between quotes. */
 void hook_text_add_base64(struct text *t, const char *bytes, size_t n);
 
-/* What a handler found: where err is set the hook failed. */
+/* A handler's result; where err is set the hook failed. */
 struct outcome {
 	const struct np_hook_options *o;
 	enum np_hook_kind kind;
@@ -167,27 +169,27 @@ struct outcome {
 	struct np_hook_answer *answer;
 };
 
-/* Handlers: a failure is the response's, but for NP_E_NOMEM. */
+/* Handlers; every failure except NP_E_NOMEM goes into the response. */
 int hook_discover_handlers(struct outcome *out, struct np_err *err);
 int hook_discover_variables(struct outcome *out, const struct request *r, struct np_err *err);
 int hook_generate_patches(struct outcome *out, const struct request *r, struct np_err *err);
 int hook_validate_topology(struct outcome *out, const struct request *r, struct np_err *err);
 int hook_run_lifecycle(struct outcome *out, const struct request *r, struct np_err *err);
 
-/* lifecycle.c: connects to the API server with the classes, for what is left of the call's time. */
+/* lifecycle.c: connects to the API server with the classes, for the rest of the call's time. */
 int hook_connect(const struct np_hook_options *o, struct np_kube **ret, struct np_err *err);
 
 /* --- cluster.c ------------------------------------------------------------------------------- */
 
-/* What came of a look at the API server. */
+/* The result of reading from the API server. */
 struct cluster_read {
 	json_t *object; /* the Cluster; NULL: refused */
 	const char *refused; /* why, for the log alone */
 };
 
 /*
- * Reads the Cluster from the API server: the request says only which. It is refused unless it has that
- * uid and is being deleted exactly where `is_deleted` says so.
+ * Reads the Cluster from the API server: the request says only which. It is refused unless it has
+ * that UID and is being deleted exactly where `is_deleted` is set.
  */
 int hook_cluster_fetch(const struct np_hook_options *o, const struct cluster_name *which,
 		       bool is_deleted, struct cluster_read *ret, struct np_err *err);

@@ -11,7 +11,7 @@
 #include "nodeprep/hook.h"
 #include "nodeprep/json.h"
 
-/* Makes room for `n` more bytes and a NUL. */
+/* Reserves `n` more bytes and a NUL. */
 static bool text_grow(struct text *t, size_t n)
 {
 	size_t room = t->room ? t->room : 256;
@@ -45,7 +45,7 @@ void hook_text_add_string(struct text *t, const char *text)
 	hook_text_add(t, text, strlen(text));
 }
 
-/* Bytes that are no UTF-8, of a text that was cut, become question marks. */
+/* Replaces invalid UTF-8, such as of a cut text, by question marks. */
 void hook_text_add_json(struct text *t, const char *text)
 {
 	json_auto_t *string = json_string(text);

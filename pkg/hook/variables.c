@@ -5,8 +5,8 @@
 #include "nodeprep/units.h"
 
 /*
- * What may stand in the variable, as Cluster API checks it before any hook is called. Only types and
- * bounds are checked there: of a size that is no power of two, or of a model that nobody knows, the
+ * The schema of the variable, which Cluster API checks before it calls a hook. Only types and
+ * bounds are checked there: for a size that is not a power of two, or for an unknown model, the
  * hooks can say what would be right.
  */
 static const char variables[] =

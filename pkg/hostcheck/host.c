@@ -17,9 +17,9 @@ struct reading {
 	unsigned kinds;
 	struct host_device *device; /* of the record that is open; NULL: none */
 	bool is_indented_record; /* lspci: the record ends at a line that is not indented */
-	bool is_api_record; /* vim-cmd, PowerCLI: it has what the API gave */
+	bool is_api_record; /* vim-cmd, PowerCLI: data of the API */
 	bool is_cut; /* the line that is read ends where the capture does, without a line feed */
-	char setting[KEY_MAX]; /* the name that a line "Name: x" or `key = "x"` gave */
+	char setting[KEY_MAX]; /* the name of a line "Name: x" or `key = "x"` */
 	struct np_err *err;
 };
 
@@ -49,7 +49,9 @@ void np_hostcheck_freep(struct np_host **h)
 	np_hostcheck_free(*h);
 }
 
-/* --- settings ----------------------------------------------------------------------------------- */
+/*
+ * --- settings -----------------------------------------------------------------------------------
+ */
 
 /* Names of settings, letters and digits alone, sorted; in the words of the vendors' exports. */
 static const struct setting_name {
@@ -146,7 +148,7 @@ static void set_setting(struct reading *r, const struct setting_name *name, cons
 		  name->setting != SETTING_NO_IOMMU);
 }
 
-/* Lines that name a setting, and lines that then give its value. */
+/* Lines that name a setting, and the following lines with its value. */
 static bool names_setting(const char *name)
 {
 	static const char *const names[] = { "attribute", "attributename", "key",
@@ -204,7 +206,9 @@ static bool read_kernel_setting(struct reading *r, const char *line, size_t size
 	return true;
 }
 
-/* --- devices ------------------------------------------------------------------------------------ */
+/*
+ * --- devices ------------------------------------------------------------------------------------
+ */
 
 static struct host_device *find_device(struct np_host *h, const char *address)
 {
@@ -214,7 +218,7 @@ static struct host_device *find_device(struct np_host *h, const char *address)
 	return NULL;
 }
 
-/* Makes the device the one that the next lines are about. */
+/* Makes the device the current one for the next lines. */
 static bool open_device(struct reading *r, const char *address)
 {
 	struct host_device *all;
@@ -352,7 +356,9 @@ static void copy_address(char ret[static NP_PCI_ADDRESS_MAX], const char *text)
 		ret[0] = '\0';
 }
 
-/* "Address: 0000:3b:00.0" and `id = "0000:3b:00.0",` begin a record where the line before did not. */
+/*
+ * "Address: 0000:3b:00.0" and `id = "0000:3b:00.0",` begin a record where the line before did not.
+ */
 static bool begins_record(const struct pair_line *p, char ret[static NP_PCI_ADDRESS_MAX])
 {
 	if (strcmp(p->name, "address") != 0 && strcmp(p->name, "id") != 0)
@@ -361,7 +367,9 @@ static bool begins_record(const struct pair_line *p, char ret[static NP_PCI_ADDR
 	return ret[0] != '\0' && strcasecmp(ret, p->value) == 0;
 }
 
-/* --- lspci -------------------------------------------------------------------------------------- */
+/*
+ * --- lspci --------------------------------------------------------------------------------------
+ */
 
 /* "[10de:20f1]", which -nn adds, or "0302: 10de:20f1" of -n. */
 static bool find_ids(const char *line, size_t size, bool is_cut, struct np_pci_id *ret)
@@ -370,7 +378,7 @@ static bool find_ids(const char *line, size_t size, bool is_cut, struct np_pci_i
 
 	for (size_t i = 1; i + 9 <= size; i++) {
 		char text[NP_PCI_ID_MAX];
-		/* What ends with a cut line may be the beginning of another id. */
+		/* An ID at the end of a cut line may be incomplete. */
 		char next = i + 9 < size ? line[i + 9] : is_cut ? '0' : ' ';
 		bool is_marked = line[i - 1] == '[' ? next == ']' : line[i - 1] == ' ';
 
@@ -419,7 +427,9 @@ static bool has_text(const char *line, size_t size, const char *text)
 	return !!memmem(line, size, text, strlen(text));
 }
 
-/* "3b:00.0 3D controller: NVIDIA Corporation GA100 [A100 PCIe 40GB] (rev a1)" at the left margin. */
+/*
+ * "3b:00.0 3D controller: NVIDIA Corporation GA100 [A100 PCIe 40GB] (rev a1)" at the left margin.
+ */
 static bool read_lspci_head(struct reading *r, const char *line, size_t size)
 {
 	char address[NP_PCI_ADDRESS_MAX];
@@ -484,7 +494,7 @@ static void read_region(struct reading *r, const char *text)
 	struct np_seen_bar bar = { .index = 0 };
 	unsigned index = next_index(gpu);
 
-	/* What follows further below are the regions of virtual functions. */
+	/* The regions further below are those of virtual functions. */
 	if (!memory || gpu->n_bars == NP_GPU_BARS_MAX || r->device->has_all_regions) {
 		r->device->has_all_regions = r->device->has_regions;
 		return;
@@ -521,7 +531,9 @@ static void read_lspci_line(struct reading *r, const char *line, size_t size)
 	r->device->seen.has_driver = NP_VERDICT_YES;
 }
 
-/* --- lines -------------------------------------------------------------------------------------- */
+/*
+ * --- lines --------------------------------------------------------------------------------------
+ */
 
 /* "|----HV Support......3": one digit that ends the word. */
 static bool read_hv_support(struct reading *r, const char *line, size_t size)
@@ -544,7 +556,7 @@ static bool read_hv_support(struct reading *r, const char *line, size_t size)
 	return true;
 }
 
-/* Reads digits and what stands behind them; returns what follows, NULL where it is another text. */
+/* Reads digits and a unit; returns the rest, NULL for any other text. */
 static const char *read_count(const char *text, const char *behind, uint64_t *ret)
 {
 	char digits[24];

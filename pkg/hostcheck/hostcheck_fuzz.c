@@ -17,7 +17,10 @@ static void require(bool holds)
 		abort();
 }
 
-/* A report is judged, shown as text and as a tree, and passes only where each check that decides does. */
+/*
+ * A report is judged, shown as text and as a tree, and passes only where each check that decides
+ * does.
+ */
 static void judge_host(struct np_host *h, bool wants_vgpu)
 {
 	struct np_report r = { 0 };
@@ -39,7 +42,10 @@ static void judge_host(struct np_host *h, bool wants_vgpu)
 	np_report_done(&r);
 }
 
-/* A capture that is cut anywhere must not pass where the whole one does not fail less: both are read. */
+/*
+ * A capture that is cut anywhere must not pass where the whole one does not fail less: both are
+ * read.
+ */
 static void fuzz_host(const struct np_catalogue *cat, const char *bytes, size_t size)
 {
 	struct np_err err = NP_ERR_INIT;
@@ -54,7 +60,7 @@ static void fuzz_host(const struct np_catalogue *cat, const char *bytes, size_t 
 	np_hostcheck_free(h);
 }
 
-/* The first byte says nothing; the corpus has it as "h". */
+/* The first byte has no meaning; the corpus has it as "h". */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct np_catalogue *cat;

@@ -19,7 +19,7 @@ void kube_name_resource(const struct np_kube_resource *r, char buf[static KUBE_R
 
 /* --- paths ----------------------------------------------------------------------------------- */
 
-/* A name that is no path segment would make another request of this one. */
+/* A name that is not a path segment would change the request. */
 static int check_segment(const char *text, struct np_err *err)
 {
 	if (!text[0] || strcmp(text, ".") == 0 || strcmp(text, "..") == 0 || strchr(text, '/') ||
@@ -80,7 +80,7 @@ int np_kube_get_path(struct np_kube *k, const char *path, json_t **ret, struct n
 
 /* --- discovery ------------------------------------------------------------------------------- */
 
-/* What discovery looks for, and where it puts it. */
+/* The resource that discovery looks for, and where to put the result. */
 struct search {
 	struct np_kube *k;
 	const char *group, *plural;
@@ -124,7 +124,7 @@ static int search_version(const struct search *s, const char *version, struct np
 	size_t i;
 
 	if (fetch_version(s, version, &list, &inner) < 0) {
-		/* A version may go away between the two requests. */
+		/* A version may disappear between the two requests. */
 		if (inner.code == NP_E_NOT_FOUND)
 			return 0;
 		*err = inner;
@@ -184,7 +184,7 @@ int np_kube_discover(struct np_kube *k, const char *group, const char *plural,
 
 	if (group[0] && fetch_group(&s, &versions, err) < 0)
 		return np_err_ret(err);
-	/* The core group has one version, and no document that lists it like the others. */
+	/* The core group has one version and no document that lists its versions. */
 	r = group[0] ? search_versions(&s, versions, err) : search_version(&s, "v1", err);
 	if (r == 0)
 		return np_fail(err, NP_E_NOT_FOUND,
@@ -220,7 +220,7 @@ int np_kube_get(struct np_kube *k, const struct np_kube_resource *r, const char 
 	return kube_send(k, &call, ret, err);
 }
 
-/* The calls of np_kube_get_many() and their flights, one an item. */
+/* The calls and transfers of np_kube_get_many(), one per item. */
 struct many {
 	struct np_kube *k;
 	size_t n;
@@ -288,7 +288,7 @@ int np_kube_get_many(struct np_kube *k, const struct np_kube_resource *r,
 
 /* --- lists ----------------------------------------------------------------------------------- */
 
-/* A listing under way. */
+/* A listing in progress. */
 struct listing {
 	struct np_kube *k;
 	const char *path, *resource, *ns;
@@ -382,8 +382,8 @@ static int list_page(struct listing *l, char **token, struct np_err *err)
 }
 
 /*
- * The token of a page is good for some minutes only. A listing that starts over hands out objects a
- * second time, which callers bear.
+ * A page's token is valid for a few minutes only. A listing that starts over hands out objects a
+ * second time; callers tolerate that.
  */
 static int list_pages(struct listing *l, struct np_err *err)
 {

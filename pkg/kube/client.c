@@ -11,7 +11,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/time.h"
 
-/* One request, where neither --request-timeout nor a nearer deadline bounds it. */
+/* The limit of one request without --request-timeout and without a nearer deadline. */
 #define REQUEST_MAX_MS UINT64_C(300000)
 
 enum {
@@ -59,7 +59,7 @@ static uint64_t request_timeout(const struct np_kube *k)
 	uint64_t most = own > 0 ? own : REQUEST_MAX_MS;
 	uint64_t least = most < left ? most : left;
 
-	/* To libcurl 0 is no limit at all. */
+	/* To libcurl 0 means no limit. */
 	return least > 0 ? least : 1;
 }
 
@@ -72,7 +72,7 @@ static void end_transfer(struct np_kube *k, struct kube_transfer *f)
 	f->state = KUBE_ENDED;
 }
 
-/* Sets *ret_ms to the wait before the next attempt; false where there is to be none. */
+/* Sets *ret_ms to the wait before the next attempt; false where there is none. */
 static bool plan_wait(const struct np_kube *k, const struct kube_outcome *out,
 		      struct kube_transfer *f, uint64_t *ret_ms)
 {
@@ -88,7 +88,7 @@ static bool plan_wait(const struct np_kube *k, const struct kube_outcome *out,
 	return true;
 }
 
-/* Plans the next attempt; the error is what was last seen where the deadline comes first. */
+/* Schedules the next attempt; where the deadline comes first, fails with the last error. */
 static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct kube_transfer *f)
 {
 	uint64_t wait = 0, left = left_ms(k);
@@ -129,7 +129,7 @@ static void take_result(struct np_kube *k, struct kube_transfer *f)
 	end_transfer(k, f);
 }
 
-/* An attempt is over: its result is taken, or the next one planned. */
+/* Ends an attempt: takes its result or schedules the next one. */
 static void finish(struct np_kube *k, struct kube_transfer *f, CURLcode code)
 {
 	struct kube_outcome out;
@@ -162,14 +162,14 @@ static void start(struct np_kube *k, struct kube_transfer *f)
 
 /* --- many at once ---------------------------------------------------------------------------- */
 
-/* The flights from `first` to `next` are those that have begun and may not have ended. */
+/* The transfers from `first` to `next` have begun and may not have ended. */
 struct batch {
 	struct np_kube *k;
 	struct kube_transfer *transfers;
 	size_t n, most, first, next;
 };
 
-/* Reads may be cut at any time, a write only before the server can have seen anything of it. */
+/* A read may be cut at any time, a write only before the server can have seen any of it. */
 static bool may_cut(const struct kube_transfer *f)
 {
 	curl_off_t sent_us = 0;
@@ -187,7 +187,7 @@ static void cancel_transfers(struct batch *batch)
 
 		if (f->state == KUBE_ENDED || !may_cut(f))
 			continue;
-		/* What was last seen may say that a write has been sent. */
+		/* The last error may say that a write has been sent. */
 		if (f->error.code == NP_OK)
 			kube_fail_cancelled(&f->error);
 		else
@@ -246,7 +246,7 @@ static void finish_all(struct batch *batch)
 		batch->first++;
 }
 
-/* Errors of one object are the server's word on it; all others would meet the next request too. */
+/* The server reports errors of one object; any other error would hit the next request too. */
 static bool concerns_all(const struct kube_transfer *f)
 {
 	return f->state == KUBE_ENDED && f->error.code != NP_OK &&
@@ -279,7 +279,7 @@ static int wait_time(const struct batch *batch)
 	return (int)wait;
 }
 
-/* One round: start, move bytes, land; returns what ended all, NULL where the flights go on. */
+/* Starts, moves bytes and finishes once; returns the transfer that ended all, NULL to continue. */
 static const struct kube_transfer *perform_round(struct batch *batch)
 {
 	size_t first = batch->first;

@@ -408,7 +408,7 @@ static void test_client__a_pause_ends_at_the_deadline(void **state)
 
 /* --- TLS ------------------------------------------------------------------------------------- */
 
-/* One TLS server and what a client says of it. */
+/* One TLS server and the client's error. */
 struct tls_row {
 	const char *name;
 	const char *names; /* in the server's certificate */
@@ -534,7 +534,7 @@ int main(void)
 		cmocka_unit_test(test_client__certificates_are_verified),
 	};
 
-	/* A client that goes away must not end the server. */
+	/* A client that disconnects must not end the server. */
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

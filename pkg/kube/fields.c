@@ -12,7 +12,10 @@
 #include "nodeprep/file.h"
 #include "nodeprep/text.h"
 
-/* A certificate bundle is some hundred KiB; a kubeconfig that embeds some is held to NP_DOC_INPUT_MAX. */
+/*
+ * A certificate bundle is some hundred KiB; a kubeconfig that embeds some is held to
+ * NP_DOC_INPUT_MAX.
+ */
 #define PEM_MAX (UINT64_C(4) << 20)
 
 int kube_read_text(struct np_val node, bool secret, const char **ret, struct np_err *err)
@@ -75,7 +78,7 @@ static int load_pem_file(struct np_val node, const char *path, struct kube_blob 
 	return 0;
 }
 
-/* A certificate or key: of its data, else of its file, else none. */
+/* Data takes precedence over the file, as in client-go. */
 int kube_load_pem(struct np_val data_node, const char *data, struct np_val file_node,
 		  const char *file, struct kube_blob *ret, struct np_err *err)
 {

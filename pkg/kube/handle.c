@@ -48,7 +48,7 @@ static bool set_texts(CURL *easy, const struct text_option *options, size_t n)
 	return true;
 }
 
-/* Nothing here may wake a protocol or a log-in that the static build has only stubs of. */
+/* No option may enable a protocol or a login method that the static build only stubs. */
 static bool set_behaviour(const struct np_kube *k, CURL *easy)
 {
 	const struct np_kube_config *c = k->config;
@@ -89,14 +89,14 @@ static bool set_behaviour(const struct np_kube *k, CURL *easy)
 	       set_texts(easy, texts, sizeof(texts) / sizeof(texts[0]));
 }
 
-/* "" instead of NULL keeps libcurl from reading the environment; exceptions are made already. */
+/* "" instead of NULL keeps libcurl from reading the environment; NO_PROXY is already applied. */
 static bool set_proxy(const struct np_kube *k, CURL *easy)
 {
 	return curl_easy_setopt(easy, CURLOPT_PROXY, k->proxy) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_NOPROXY, "") == CURLE_OK;
 }
 
-/* A plugin's certificate may be replaced while a request that was made with it is under way. */
+/* A plugin's certificate may be replaced during a request that uses it. */
 static bool set_blob(CURL *easy, CURLoption option, const struct kube_blob *b, unsigned flags)
 {
 	struct curl_blob blob = { .data = b->bytes, .len = b->size, .flags = flags };
@@ -110,7 +110,7 @@ static bool set_tls(struct np_kube *k, CURL *easy)
 
 	if (!c->insecure && !kube_peer_watch(easy, &k->peer))
 		return false;
-	/* As with kubectl, the cluster's CA is what a proxy with TLS is checked against too. */
+	/* As in kubectl, a proxy with TLS is checked against the cluster's CA too. */
 	if (c->ca.bytes && (curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, NULL) != CURLE_OK ||
 			    curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL) != CURLE_OK ||
 			    !set_blob(easy, CURLOPT_PROXY_CAINFO_BLOB, &c->ca, CURL_BLOB_NOCOPY)))
@@ -187,7 +187,7 @@ int kube_header_append(struct curl_slist **list, const char *name, const char *v
 
 /*
  * libcurl takes the name to verify from the address, so with tls-server-name the address carries
- * that name and the connection is told to go to the real host.
+ * that name, and CURLOPT_CONNECT_TO names the real host.
  */
 static int set_server_name(struct np_kube *k, const struct address *a, struct np_err *err)
 {
@@ -310,7 +310,7 @@ static bool open_multi(struct np_kube *k)
 	       curl_multi_setopt(k->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 1L) == CURLM_OK;
 }
 
-/* As kubectl: without TLS anybody on the way could read them, so only this machine gets them. */
+/* As in kubectl: without TLS anyone on the path could read them, so only this host gets them. */
 static int drop_credentials(struct np_kube *k, struct np_err *err)
 {
 	struct np_kube_config *c = k->config;

@@ -3,8 +3,8 @@
 #define NODEPREP_KUBE_INTERNAL_H
 
 /*
- * Private parts of kube: what the configuration holds, the secrets, and the pure functions that
- * decide what an answer or a broken connection means.
+ * kube's private declarations: the configuration, the secrets, and the pure functions that
+ * interpret a response or a broken connection.
  */
 
 #include <curl/curl.h>
@@ -23,28 +23,28 @@
 /* Shorter ones would turn ordinary words of a message into "[redacted]". */
 #define KUBE_SECRET_MIN 6
 
-/* Of those that come and go in a long run, so many are remembered. */
+/* The number of rotated secrets (tokens of a long run) that are remembered. */
 #define KUBE_SECRETS_ROTATED_MAX 256
 
 struct kube_secrets {
 	size_t n;
 	char **texts;
-	bool rotates; /* the oldest are forgotten, but for the first `n_fixed` */
+	bool rotates; /* the oldest are forgotten, except the first `n_fixed` */
 	size_t n_fixed;
 };
 
-/* Remembers `size` bytes of text; what is shorter than KUBE_SECRET_MIN is not kept. */
+/* Remembers `size` bytes of text; a text shorter than KUBE_SECRET_MIN is ignored. */
 int kube_secrets_add(struct kube_secrets *s, const char *text, size_t size, struct np_err *err);
 
-/* Remembers each line of a PEM file but the armour. */
+/* Remembers each line of a PEM file except the armour. */
 int kube_secrets_add_lines(struct kube_secrets *s, const char *text, size_t size,
 			   struct np_err *err);
 void kube_secrets_done(struct kube_secrets *s);
 
-/* Writes `text` with every secret replaced; what does not fit is cut and ends in "...". */
+/* Writes `text` with every secret replaced; a text that does not fit is cut and ends in "...". */
 void kube_redact(const struct kube_secrets *s, const char *text, char *buf, size_t size);
 
-/* As kube_redact(), upon the error's own text. */
+/* Redacts the error's own text. */
 void kube_redact_err(const struct kube_secrets *s, struct np_err *err);
 
 /* --- curl.c ---------------------------------------------------------------------------------- */
@@ -67,16 +67,16 @@ struct kube_texts {
 	char **items;
 };
 
-/* Adds `prefix` and `text` as one. */
+/* Adds the concatenation of `prefix` and `text`. */
 int kube_texts_add(struct kube_texts *t, const char *prefix, const char *text, struct np_err *err);
 int kube_texts_add_take(struct kube_texts *t, char *take, struct np_err *err);
 int kube_texts_copy(struct kube_texts *to, const struct kube_texts *from, struct np_err *err);
 void kube_texts_done(struct kube_texts *t);
 
-/* Tells whether the text is one word that can stand in a header line. */
+/* Tells whether the text is one word that is valid in a header line. */
 bool kube_is_header_text(const char *text);
 
-/* Tells whether the text can stand in a header line; blanks may be in it. */
+/* Tells whether the text is valid in a header line; blanks are allowed. */
 bool kube_is_header_value(const char *text);
 
 /* --- config.c, kubeconfig.c ------------------------------------------------------------------ */
@@ -94,7 +94,7 @@ struct np_kube_config {
 	char *server; /* no slash at its end */
 	char *ns; /* NULL until the last step of loading */
 	char *user_name; /* the kubeconfig's; NULL until the last step of loading */
-	char *who; /* whose credentials are sent, for messages; NULL: none are */
+	char *who; /* whose credentials are sent, for messages; NULL: none */
 	char *ca_name; /* which CA is trusted, for messages */
 	struct kube_blob ca, cert, key;
 	bool insecure;
@@ -106,7 +106,7 @@ struct np_kube_config {
 	char *as_user, *as_uid;
 	struct kube_texts as_groups;
 	struct kube_texts as_extra; /* whole header lines */
-	struct kube_plugin *plugin; /* counted; clones share what it gave */
+	struct kube_plugin *plugin; /* reference-counted; clones share its credentials */
 	json_t *extension; /* what the cluster's entry holds for plugins */
 	bool no_compression;
 	char *user_agent;
@@ -118,7 +118,7 @@ struct np_kube_config {
 	struct kube_secrets secrets;
 };
 
-/* The kubeconfig files, in the order in which they win. */
+/* The kubeconfig files, in order of precedence. */
 struct kube_files {
 	size_t n;
 	struct np_doc **docs;
@@ -127,12 +127,12 @@ struct kube_files {
 /* Adds the file's document; a file that is empty adds none. */
 int kube_files_add(struct kube_files *files, const char *path, struct np_err *err);
 
-/* As kube_files_add(), from bytes. */
+/* Adds the document that the bytes hold, as kube_files_add() does. */
 int kube_files_parse(struct kube_files *files, const char *path, const char *bytes, size_t size,
 		     struct np_err *err);
 void kube_files_done(struct kube_files *files);
 
-/* Fills the configuration from the files' current (or the asked) context. */
+/* Fills the configuration from the requested or else the current context. */
 int kube_files_apply(const struct kube_files *files, const struct np_kube_options *o,
 		     struct np_kube_config *c, struct np_err *err);
 
@@ -150,19 +150,19 @@ int kube_read_text(struct np_val node, bool secret, const char **ret, struct np_
 int kube_read_fields(struct np_val node, const struct kube_text_field *fields, void *entry,
 		     struct np_err *err);
 
-/* Makes a path of the kubeconfig count from the folder of the file that names it. */
+/* Resolves a path of the kubeconfig against the folder of the file that names it. */
 int kube_resolve(struct np_val node, const char *path, char **ret, struct np_err *err);
 
 /* Puts the node's place in front of the error's text. */
 int kube_wrap_place(struct np_val n, struct np_err *err);
 
-/* Loads a certificate or key: of its data, else of its file, else none. */
+/* Loads a certificate or key from its data, else from its file, else none. */
 int kube_load_pem(struct np_val data_node, const char *data, struct np_val file_node,
 		  const char *file, struct kube_blob *ret, struct np_err *err);
 
 /* --- user.c ---------------------------------------------------------------------------------- */
 
-/* Fills in how the kubeconfig's user logs in, and as whom. */
+/* Sets the credentials and the impersonation of the kubeconfig's user. */
 int kube_user_apply(struct np_val node, const struct np_kube_options *o, struct np_kube_config *c,
 		    struct np_err *err);
 
@@ -174,7 +174,7 @@ enum kube_interactive {
 	KUBE_INTERACTIVE_ALWAYS,
 };
 
-/* What an exec plugin gives. */
+/* The credential that an exec plugin returns. */
 struct kube_credential {
 	char *token; /* NULL: none */
 	struct kube_blob cert, key;
@@ -182,7 +182,7 @@ struct kube_credential {
 	int64_t expiry; /* seconds since 1970 */
 };
 
-/* A program that gives credentials, and what it gave last. */
+/* An exec plugin and its last credential. */
 struct kube_plugin {
 	atomic_uint refs;
 	struct kube_texts args; /* the command first */
@@ -192,9 +192,9 @@ struct kube_plugin {
 	char *info; /* of the cluster, as JSON; NULL: not provided */
 	bool provide_cluster, stdin_taken;
 	enum kube_interactive mode;
-	pthread_mutex_t lock; /* of what follows, and while it runs */
+	pthread_mutex_t lock; /* guards the members below; held while the plugin runs */
 	struct kube_credential credential;
-	unsigned generation; /* counts what it gave; 0: nothing yet */
+	unsigned generation; /* counts its credentials; 0: none yet */
 };
 
 struct kube_plugin *kube_plugin_new(void);
@@ -202,23 +202,23 @@ struct kube_plugin *kube_plugin_ref(struct kube_plugin *p);
 void kube_plugin_unref(struct kube_plugin *p);
 const char *kube_plugin_command(const struct kube_plugin *p);
 
-/* Reads a user's `exec`; an absent one is none. */
+/* Reads a user's `exec`; absent: no plugin. */
 int kube_plugin_load(struct np_val node, const struct np_kube_options *o, struct np_kube_config *c,
 		     struct np_err *err);
 
 /* Keeps the cluster's extension that is meant for plugins. */
 int kube_extension_load(struct np_val list, struct np_kube_config *c, struct np_err *err);
 
-/* Makes what the plugin is told of the cluster, once all else of the configuration is there. */
+/* Builds the cluster information for the plugin, once the rest of the configuration is complete. */
 int kube_plugin_finish(struct np_kube_config *c, struct np_err *err);
 
 /*
- * Makes the client send the plugin's credentials; runs it where they are absent or expired, or,
- * `again`, where the server has refused the very ones it gave last. It has to end at `until`.
+ * Makes the client send the plugin's credentials. Runs the plugin where they are absent or expired,
+ * or, with `again`, where the server has rejected the last ones. The plugin must end by `until`.
  */
 int kube_plugin_use(struct np_kube *k, bool again, uint64_t until, struct np_err *err);
 
-/* Reads a plugin's output. */
+/* Parses a plugin's output. */
 int kube_credential_parse(const char *bytes, size_t size, const char *api_version,
 			  struct kube_credential *ret, struct np_err *err);
 void kube_credential_done(struct kube_credential *c);
@@ -229,7 +229,7 @@ int kube_set_text(char **slot, const char *text, struct np_err *err);
 /* Reads a token file: one line, blanks at its end dropped. */
 int kube_token_load(const char *path, char **ret, struct np_err *err);
 
-/* Takes `token` as the one to send, and remembers it as a secret. */
+/* Sets the token to send and remembers it as a secret; takes `token`. */
 int kube_config_set_token_take(struct np_kube_config *c, char *token, struct np_err *err);
 
 /* --- reply.c --------------------------------------------------------------------------------- */
@@ -252,24 +252,24 @@ struct kube_answer {
 	const char *body;
 	size_t size;
 	const char *retry_after; /* the header's value; "" where there is none */
-	const char *who; /* whose credentials went along; NULL: none did */
+	const char *who; /* whose credentials were sent; NULL: none */
 	const struct kube_secrets *secrets;
 };
 
-/* Returns 0 for a 2xx; else fails with the code and the text that the status stands for. */
+/* Returns 0 for a 2xx; else fails with the code and the text of the status. */
 int kube_answer_check(const struct kube_call *call, const struct kube_answer *answer,
 		      struct np_err *err);
 
-/* Tells whether the same request may go well later, by its status alone. */
+/* Tells by the status alone whether the same request may succeed later. */
 bool kube_status_is_retried(long status);
 
-/* The same, by the whole answer; its body ends in a NUL. */
+/* Tells the same by the whole answer; its body ends in a NUL. */
 bool kube_answer_is_retried(const struct kube_answer *answer);
 
 /* Reads a Retry-After value, seconds or an HTTP date; false where it is neither. */
 bool kube_retry_after(const char *value, time_t now, uint64_t *ret_ms);
 
-/* Sets *ret_ms to how long the answer asks to wait; false where it does not say. */
+/* Sets *ret_ms to the wait that the answer asks for; false where it asks for none. */
 bool kube_answer_wait(const struct kube_answer *answer, time_t now, uint64_t *ret_ms);
 
 /* Returns the wait before attempt `attempt` + 1, spread over ±50 % by `random`. */
@@ -280,14 +280,17 @@ uint64_t kube_jitter(uint64_t ms, uint32_t random);
 
 #define KUBE_WHAT_MAX 512
 
-/* Writes what the call is about: "secrets 'x' in namespace 'y'". */
+/* Writes the call's object for messages: "secrets 'x' in namespace 'y'". */
 void kube_call_describe(const struct kube_call *call, char buf[static KUBE_WHAT_MAX]);
 
-/* Parses an answer's body; numbers and strings that jansson cannot hold are told with their object. */
+/*
+ * Parses an answer's body; the error names the object of a number or string that jansson cannot
+ * hold.
+ */
 int kube_body_parse(const struct kube_call *call, const struct kube_answer *answer, json_t **ret,
 		    struct np_err *err);
 
-/* Writes the text of a `299 - "text"` header value; false where it is none. */
+/* Writes the text of a `299 - "text"` header value; false for any other value. */
 bool kube_warning_parse(const char *value, char *buf, size_t size);
 
 /* --- transport.c ----------------------------------------------------------------------------- */
@@ -298,50 +301,50 @@ enum kube_again {
 	KUBE_MAYBE, /* the server may have seen it */
 };
 
-/* What was seen of the server's certificate; "" where nothing was. */
+/* The server's certificate as seen; "" where unknown. */
 struct kube_peer {
 	char names[400]; /* the hosts it is for: "'a', 'b'" */
 	char issuer[200];
-	int depth; /* of what is wrong: 0 is the server's own, the others signed it */
+	int depth; /* of the failing certificate: 0 is the server's own, the others signed it */
 	char subject[200], not_before[40], not_after[40]; /* likewise */
 };
 
-/* Why no answer came. */
+/* The reason for a missing answer. */
 struct kube_net_error {
 	CURLcode code;
 	long verify; /* X509_V_ERR_... */
 	int os_errno;
-	const char *detail; /* libcurl's own words */
+	const char *detail; /* libcurl's message */
 	const char *server;
 	const char *host;
-	const char *user; /* whose client certificate went along */
+	const char *user; /* whose client certificate was sent */
 	const char *ca; /* what the server's certificate was checked against */
 	const struct kube_peer *peer;
 	long proxy_status; /* of the proxy's answer to CONNECT; 0: none */
 	uint64_t elapsed_ms; /* how long the request lasted */
 };
 
-/* Says whether the request may be sent again. */
+/* Returns whether the request may be sent again. */
 enum kube_again kube_net_error_again(const struct kube_net_error *t);
 
-/* Fails with what happened, in words. */
+/* Fails with a message for the reason. */
 int kube_net_error_fail(const struct kube_net_error *t, struct np_err *err);
 
 /* --- peer.c ---------------------------------------------------------------------------------- */
 
-/* Makes the handle note what the server's certificate says; `peer` outlives the connection. */
+/* Makes the handle record the server's certificate; `peer` outlives the connection. */
 bool kube_peer_watch(CURL *easy, struct kube_peer *peer);
 
 /* --- proxy.c --------------------------------------------------------------------------------- */
 
-/* Sets *ret to whether Go's rules except the host of NO_PROXY's list, or of itself, from proxies. */
+/* Sets *ret to whether Go's rules exempt the host from proxies, by NO_PROXY or by itself. */
 int kube_proxy_is_excepted(const char *no_proxy, const char *host, const char *port, bool *ret,
 			   struct np_err *err);
 
-/* Tells whether the address is one of a proxy, with a scheme that is supported. */
+/* Tells whether the address is that of a proxy with a supported scheme. */
 bool kube_proxy_is_known(const char *url);
 
-/* Sets *ret to the proxy for the host as libcurl wants it; "" where none is to be used. */
+/* Sets *ret to the proxy for the host in libcurl's notation; "" for none. */
 int kube_proxy_choose(const struct np_kube_config *c, const char *host, const char *port,
 		      char **ret, struct np_err *err);
 
@@ -362,7 +365,7 @@ struct np_kube {
 	uint64_t token_read; /* likewise */
 	unsigned identity; /* counts the credentials that were in use */
 	unsigned plugin_generation; /* which of the plugin's are */
-	bool answered; /* some answer came in this run */
+	bool answered; /* the server has answered in this run */
 	bool multiplexed; /* the last answer came by HTTP/2 */
 	long status; /* of the last answer; 0: none */
 	size_t n_warnings;
@@ -385,7 +388,9 @@ int kube_host_append(struct np_kube *k, struct curl_slist **list, struct np_err 
 /* Wipes and frees the lines. */
 void kube_slist_freep(struct curl_slist **list);
 
-/* --- transfer.c -------------------------------------------------------------------------------- */
+/*
+ * --- transfer.c --------------------------------------------------------------------------------
+ */
 
 /* Growing bytes of one answer. */
 struct kube_reply {
@@ -397,14 +402,14 @@ struct kube_reply {
 	bool too_large, no_memory;
 };
 
-/* What became of one attempt: how it may go on, and how long that should wait. */
+/* The outcome of one attempt, and the wait before the next one. */
 struct kube_outcome {
 	enum { KUBE_DONE, KUBE_FAILED, KUBE_LOST_UNSENT, KUBE_AGAIN } kind;
 	bool has_wait;
 	uint64_t wait_ms;
 };
 
-/* One request on its way, attempt by attempt. */
+/* One request in progress, attempt by attempt. */
 struct kube_transfer {
 	const struct kube_call *call;
 	enum { KUBE_DUE, KUBE_RUNNING, KUBE_ENDED } state;
@@ -418,46 +423,46 @@ struct kube_transfer {
 	unsigned identity; /* the np_kube's when the last attempt began */
 	bool renewed; /* its credentials, after a 401 */
 	json_t *result;
-	struct np_err error; /* NP_OK: the result is there */
+	struct np_err error; /* NP_OK: `result` is set */
 };
 
-/* Makes the handle of the next attempt, which may last `timeout_ms` (0: without an end). */
+/* Creates the handle of the next attempt, which may last `timeout_ms` (0: no limit). */
 int kube_transfer_prepare(struct np_kube *k, struct kube_transfer *f, uint64_t timeout_ms,
 			  struct np_err *err);
 
-/* Frees what the last attempt held; its handle leaves the connection. */
+/* Frees the last attempt's data and removes its handle from the connection. */
 void kube_transfer_clear(struct np_kube *k, struct kube_transfer *f);
 
-/* Says what libcurl's code, or the answer's status, means for the attempt. */
+/* Sets *out from libcurl's code or the answer's status. */
 int kube_transfer_judge(struct np_kube *k, struct kube_transfer *f, CURLcode code,
 			struct kube_outcome *out, struct np_err *err);
 
-/* Appends to the answer's body; false where that is full (`max`) or memory is. */
+/* Appends to the answer's body; false beyond `max` or without memory. */
 bool kube_reply_add(struct kube_reply *reply, const char *bytes, size_t size, size_t max);
 
-/* Reads the token file again where it is old, runs the plugin where its credentials are. */
+/* Rereads an old token file, and runs the plugin where its credentials have expired. */
 int kube_identity_freshen(struct np_kube *k, uint64_t until, struct np_err *err);
 
-/* Tells whether a 401 is worth another attempt, since other credentials are there by now. */
+/* Tells whether a 401 is worth another attempt, since there are newer credentials. */
 bool kube_identity_renew(struct np_kube *k, struct kube_transfer *f, uint64_t until);
 
-/* Hands a line to the log, secrets removed. */
+/* Logs a line with secrets removed. */
 void kube_log(struct np_kube *k, const char *prefix, const char *text);
 
 /* --- client.c -------------------------------------------------------------------------------- */
 
-/* How often a cancelled run is noticed. */
+/* The interval at which is_cancelled() is polled. */
 #define KUBE_POLL_MS 100
 
 bool kube_is_cancelled(const struct np_kube *k);
 int kube_fail_cancelled(struct np_err *err);
 
-/* Sends the call, again where that makes sense, and parses the answer. */
+/* Sends the call, retries where that is safe, and parses the answer. */
 int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, struct np_err *err);
 
 /*
- * Lets `n` flights end, at most `most` on their way at a time. An error that concerns all of them
- * fails the call; else each flight has its result or its error.
+ * Performs `n` transfers, at most `most` at a time. An error that concerns all of them fails the
+ * call; else each transfer has its result or its error.
  */
 int kube_perform(struct np_kube *k, struct kube_transfer *transfers, size_t n, size_t most,
 		 struct np_err *err);
@@ -481,7 +486,7 @@ const char *kube_ns_of(const struct np_kube *k, const struct np_kube_resource *r
 
 /* --- watch.c --------------------------------------------------------------------------------- */
 
-/* Bytes of a watch that have come and are not yet events. */
+/* The limit of received bytes that are not yet a whole event. */
 #define KUBE_LINE_MAX ((size_t)8 << 20)
 
 /* One line of a watch. */
@@ -492,7 +497,7 @@ struct kube_event {
 	char version[NP_KUBE_VERSION_MAX];
 };
 
-/* Reads one line, which is not empty; what the server says in an ERROR event is an error, 410 is not. */
+/* Parses one line, which is not empty. An ERROR event is an error, except 410. */
 int kube_event_parse(const struct kube_call *call, const struct kube_secrets *secrets,
 		     const char *line, size_t size, struct kube_event *ret, struct np_err *err);
 

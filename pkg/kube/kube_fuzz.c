@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* The files that a kubeconfig names are looked for where there are none. */
+/* The kubeconfig's relative paths lead to a folder without files. */
 static void fuzz_kubeconfig(const char *bytes, size_t size)
 {
 	struct np_kube_options o = { .server = "https://127.0.0.1:1" };

@@ -23,7 +23,7 @@
 #include "nodeprep/time.h"
 
 #define OUTPUT_MAX ((size_t)1 << 20)
-/* Where no nearer deadline bounds it; somebody may have to type a password. */
+/* The limit without a nearer deadline; the user may have to type a password. */
 #define RUN_MAX_MS UINT64_C(300000)
 
 /* --- birth and death ------------------------------------------------------------------------- */
@@ -155,7 +155,7 @@ static int check_version(const json_t *root, const char *api_version, struct np_
 	return 0;
 }
 
-/* What the parser says of the output may quote it, so only where it broke is told. */
+/* The parser's message may quote the output, so only the size is reported. */
 int kube_credential_parse(const char *bytes, size_t size, const char *api_version,
 			  struct kube_credential *ret, struct np_err *err)
 {
@@ -197,7 +197,7 @@ static int find_interactive(const struct kube_plugin *p, bool *ret, struct np_er
 				   : "standard input is not a terminal");
 }
 
-/* Makes "KUBERNETES_EXEC_INFO={...}", which tells the plugin what is asked of it. */
+/* Builds "KUBERNETES_EXEC_INFO={...}", the plugin's input. */
 static char *make_info(const struct kube_plugin *p, bool interactive)
 {
 	char *text = NULL;
@@ -211,7 +211,7 @@ static char *make_info(const struct kube_plugin *p, bool interactive)
 	return text;
 }
 
-/* Finds a command without a slash in PATH; NULL where it is not there. */
+/* Finds a command without a slash in PATH; NULL where it is missing. */
 static char *find_in_path(const char *path, const char *command)
 {
 	NP_AUTO(np_freep) char *copy = strdup(path ? path : "/usr/local/bin:/usr/bin:/bin");
@@ -241,7 +241,7 @@ static int fail_missing(const struct kube_plugin *p, int code, struct np_err *er
 		       kube_plugin_command(p), strerror_r(code, buf, sizeof(buf)));
 }
 
-/* The child gets three descriptors and nothing else, and no signal that is ignored here. */
+/* The child inherits three descriptors only, and default signal dispositions. */
 static int spawn(const char *path, char *const argv[], char *const env[], int out, bool interactive,
 		 pid_t *ret)
 {
@@ -271,7 +271,7 @@ static int spawn(const char *path, char *const argv[], char *const env[], int ou
 	return r;
 }
 
-/* Copies the texts into a list that ends in NULL, with `last` behind them where it is given. */
+/* Copies the texts, and `last` where it is set, into a list that ends in NULL. */
 static char **make_list(const struct kube_texts *texts, char *last)
 {
 	char **list = calloc(texts->n + 2, sizeof(*list));
@@ -308,7 +308,7 @@ static int start(const struct kube_plugin *p, int out, pid_t *ret, struct np_err
 
 /* --- how it runs ----------------------------------------------------------------------------- */
 
-/* A plugin that runs: what it wrote so far, and when it must be done. */
+/* A running plugin: its output so far and its deadline. */
 struct run {
 	const struct kube_plugin *p;
 	struct np_kube *k;
@@ -339,7 +339,7 @@ static int check_time(const struct run *r, struct np_err *err)
 		       kube_plugin_command(r->p));
 }
 
-/* Reads what is there; 0 at the end, 1 where more may come. */
+/* Reads the available output; 0 at its end, 1 where more may come. */
 static int read_output(struct run *r, struct np_err *err)
 {
 	ssize_t n = read(r->fd, r->output.bytes + r->output.size, OUTPUT_MAX + 1 - r->output.size);
@@ -375,7 +375,7 @@ static int collect_output(struct run *r, struct np_err *err)
 	return more;
 }
 
-/* Waits for its end; a program that closed its output may go on for a while. */
+/* Waits for the plugin's end; it may run on after it closed its output. */
 static int collect_status(struct run *r, struct np_err *err)
 {
 	const char *command = kube_plugin_command(r->p);
@@ -400,7 +400,7 @@ static int collect_status(struct run *r, struct np_err *err)
 	return 0;
 }
 
-/* Runs the plugin and keeps what it gives. */
+/* Runs the plugin and keeps its credential. */
 static int run_plugin(struct kube_plugin *p, struct np_kube *k, uint64_t until, struct np_err *err)
 {
 	uint64_t most = np_clock_ms() + RUN_MAX_MS;
@@ -436,7 +436,7 @@ static int take_blob(const struct kube_blob *from, struct kube_blob *to, struct 
 	return copy_blob(from->bytes, to, err);
 }
 
-/* Makes the client send what the plugin gave last. */
+/* Makes the client send the plugin's last credential. */
 static int take_credential(struct np_kube *k, const struct kube_credential *from,
 			   struct np_err *err)
 {
@@ -466,7 +466,7 @@ int kube_plugin_use(struct np_kube *k, bool again, uint64_t until, struct np_err
 	int r = 0;
 
 	pthread_mutex_lock(&p->lock);
-	/* Another thread that was refused may have run it already. */
+	/* Another thread that got a 401 may have run it already. */
 	if (p->generation == 0 || is_expired(&p->credential) ||
 	    (again && p->generation == k->plugin_generation))
 		r = run_plugin(p, k, until, err);

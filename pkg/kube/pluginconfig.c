@@ -15,7 +15,7 @@
 #define V1 "client.authentication.k8s.io/v1"
 #define V1BETA1 "client.authentication.k8s.io/v1beta1"
 
-/* The cluster's extension that is handed to plugins. */
+/* The name of the cluster's extension for plugins. */
 #define EXTENSION "client.authentication.k8s.io/exec"
 
 static void plugin_unrefp(struct kube_plugin **p)
@@ -38,7 +38,7 @@ static const struct kube_text_field exec_fields[] = {
 
 /* --- its environment ------------------------------------------------------------------------- */
 
-/* Sets NAME=value; of two of one name a program would see the first. */
+/* Sets NAME=value and replaces an earlier one, since a program would see the first. */
 static int set_variable(struct kube_texts *env, const char *name, const char *value,
 			struct np_err *err)
 {
@@ -116,7 +116,7 @@ static int set_version(const struct exec_entry *e, const struct np_kube_config *
 	return kube_set_text(&p->api_version, version, err);
 }
 
-/* v1 wants it said; v1beta1 is from before there was a choice. */
+/* v1 requires the field; v1beta1 defaults it. */
 static int set_mode(const struct exec_entry *e, const struct np_kube_config *c,
 		    struct kube_plugin *p, struct np_err *err)
 {
@@ -145,7 +145,9 @@ static int set_mode(const struct exec_entry *e, const struct np_kube_config *c,
 		c->user_name, mode);
 }
 
-/* A command with a slash counts from the kubeconfig's folder, one without is looked for in PATH. */
+/*
+ * A command with a slash is relative to the kubeconfig's folder; one without is searched in PATH.
+ */
 static int set_command(const struct exec_entry *e, const struct np_kube_config *c,
 		       struct kube_plugin *p, struct np_err *err)
 {
@@ -173,7 +175,7 @@ static int set_command(const struct exec_entry *e, const struct np_kube_config *
 	return 0;
 }
 
-/* --- what it is told of the cluster ---------------------------------------------------------- */
+/* --- the cluster's information --------------------------------------------------------------- */
 
 int kube_extension_load(struct np_val list, struct np_kube_config *c, struct np_err *err)
 {

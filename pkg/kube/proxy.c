@@ -13,11 +13,11 @@
 #include "nodeprep/err.h"
 #include "nodeprep/text.h"
 
-/* Proxies are chosen as Go's net/http does, since that is what kubectl's users have set up. */
+/* Proxies are chosen by the rules of Go's net/http, which kubectl's users have configured for. */
 
 /* --- addresses ------------------------------------------------------------------------------- */
 
-/* An IPv4 address is held as the IPv6 one that stands for it. */
+/* An IPv4 address is held as its IPv4-mapped IPv6 address. */
 struct ip {
 	unsigned char bytes[16];
 };
@@ -95,7 +95,7 @@ static void split_port(char **host, const char **port)
 	}
 }
 
-/* "example.com" stands for itself and all below it, ".example.com" for what is below alone. */
+/* "example.com" matches itself and its subdomains, ".example.com" its subdomains only. */
 static bool is_domain(const struct target *t, const char *domain)
 {
 	size_t size, length = strlen(t->host);

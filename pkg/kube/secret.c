@@ -17,7 +17,7 @@ static bool has_secret(const struct kube_secrets *s, const char *text, size_t si
 	return false;
 }
 
-/* A long run's tokens come and go; the oldest of them has long expired. */
+/* Tokens rotate in a long run; the oldest has expired by then. */
 static void forget_oldest(struct kube_secrets *s)
 {
 	if (!s->rotates || s->n < s->n_fixed + KUBE_SECRETS_ROTATED_MAX)

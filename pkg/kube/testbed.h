@@ -3,7 +3,7 @@
 #define NODEPREP_KUBE_TESTBED_H
 
 /*
- * testbed - a server that answers from a script, and a client of it: for the unit tests of kube.
+ * testbed - a server that answers from a script, and its client, for kube's unit tests.
  */
 
 #include "certificate.h"
@@ -37,7 +37,7 @@
 
 enum { REQUESTS_MAX = 16, REQUEST_MAX = 4096 };
 
-/* One answer; the script's last one is given again and again. */
+/* One answer; the script's last one repeats. */
 struct step {
 	const char *status; /* "200 OK"; NULL: the connection is cut */
 	const char *headers; /* each with its CRLF; may be NULL */
@@ -53,7 +53,7 @@ struct server {
 	pthread_t thread;
 	SSL_CTX *tls; /* NULL: plain HTTP */
 	unsigned hold_ms; /* a 200 has a body without a length, which is cut so long after it */
-	unsigned drip_ms; /* bodies come byte by byte, with so long in between */
+	unsigned drip_ms; /* bodies come byte by byte, with this pause between bytes */
 	size_t n; /* requests that came; read after the thread has ended, or between requests */
 	char requests[REQUESTS_MAX][REQUEST_MAX];
 	size_t connections;

@@ -66,7 +66,10 @@ bool kube_reply_add(struct kube_reply *reply, const char *bytes, size_t size, si
 	return true;
 }
 
-/* Gets what gzip made of the body, so that a small body that unpacks to a huge one ends here too. */
+/*
+ * Receives the unpacked body, so the size limit also holds for a small body that unpacks to a huge
+ * one.
+ */
 static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
 {
 	return kube_reply_add(ctx, bytes, size * n, BODY_MAX) ? size * n : 0;
@@ -142,7 +145,7 @@ bool kube_identity_renew(struct np_kube *k, struct kube_transfer *f, uint64_t un
 	if (f->status != 401 || f->renewed || (!k->config->token_file && !k->config->plugin))
 		return false;
 	f->renewed = true;
-	/* Another request that was refused may have got the new ones already. */
+	/* Another request that got a 401 may have fetched new ones already. */
 	if (f->identity != k->identity)
 		return true;
 	if (!k->config->plugin)
@@ -302,7 +305,7 @@ static int fail_limits(const struct kube_transfer *f, struct np_err *err)
 	return np_fail(err, NP_E_REFUSED, "%s: the server's answer is larger than 64 MiB", what);
 }
 
-/* A write that may have been made is not made twice, but a server that asks to wait made none. */
+/* A write that may have been made is not repeated; a server that asks to wait has not made it. */
 static bool may_ask_again(const struct kube_transfer *f, const struct kube_outcome *out)
 {
 	return f->call->repeatable || out->has_wait || f->status == 429;

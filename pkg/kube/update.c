@@ -4,15 +4,15 @@
 #include "nodeprep/err.h"
 #include "nodeprep/json.h"
 
-/* The first pause after a conflict; each further one doubles it up to the most. */
+/* The first pause after a conflict; each further one doubles up to PAUSE_MOST_MS. */
 #define PAUSE_FIRST_MS 50
 #define PAUSE_MOST_MS 2000
 
-/* An update on its way through conflicts. */
+/* An update in progress. */
 struct update {
 	struct np_kube *k;
 	const struct np_kube_update *how;
-	struct np_kube_updated out; /* its object is what was read or stored last */
+	struct np_kube_updated out; /* its object is the one last read or stored */
 	uint64_t pause_ms;
 };
 
@@ -39,7 +39,7 @@ static int read_object(struct update *u, struct np_err *err)
 	return 0;
 }
 
-/* Returns the patch with the resourceVersion it was computed from; the caller's patch stays as it is. */
+/* Returns a copy of the patch with the resourceVersion it was computed from. */
 static json_t *make_body(const json_t *patch, const char *version)
 {
 	json_auto_t *body = json_deep_copy(patch);
@@ -81,7 +81,7 @@ static int send_patch(struct update *u, const json_t *patch, struct np_err *err)
 	return 0;
 }
 
-/* Makes one attempt: an empty patch ends the update without a write; 1 tells of a conflict. */
+/* Makes one attempt; returns 1 on a conflict. An empty patch ends the update without a write. */
 static int attempt(struct update *u, struct np_err *err)
 {
 	json_auto_t *patch = NULL;
@@ -90,7 +90,9 @@ static int attempt(struct update *u, struct np_err *err)
 		return np_err_ret(err);
 	if (u->how->mutate(u->how->ctx, u->out.object, &patch, err) < 0)
 		return np_err_ret(err);
-	/* A patch that met a conflict may have arrived and been sent twice: then this one is empty. */
+	/*
+	 * A patch that met a conflict may have been stored and sent twice; then this one is empty.
+	 */
 	u->out.changed = u->out.attempts > 0 || json_object_size(patch) > 0;
 	if (json_object_size(patch) == 0 || u->how->dry_run == NP_DRY_RUN_CLIENT)
 		return 0;
@@ -99,7 +101,7 @@ static int attempt(struct update *u, struct np_err *err)
 	return err->code == NP_E_CONFLICT ? 1 : np_err_ret(err);
 }
 
-/* Waits, each time longer than before, and reads the object again. */
+/* Waits, each time longer, and reads the object again. */
 static int wait_and_read(struct update *u, struct np_err *err)
 {
 	uint64_t next = u->pause_ms > 0 ? u->pause_ms * 2 : PAUSE_FIRST_MS;
@@ -108,7 +110,7 @@ static int wait_and_read(struct update *u, struct np_err *err)
 	return np_kube_pause(u->k, u->pause_ms, err) < 0 ? np_err_ret(err) : read_object(u, err);
 }
 
-/* Prepares the next attempt; where time runs out, the error says that the conflict lasted. */
+/* Prepares the next attempt; at the deadline the error names the conflict. */
 static int prepare_next(struct update *u, const struct np_err *conflict, struct np_err *err)
 {
 	struct np_err late = NP_ERR_INIT;

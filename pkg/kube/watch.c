@@ -14,7 +14,7 @@
 
 enum {
 	TIMEOUT_DEFAULT_S = 300,
-	/* The server ends a watch by itself; beyond this it is taken for lost. */
+	/* The server ends a watch by itself; after this grace it counts as lost. */
 	GRACE_S = 30,
 	ANSWER_MAX_MS = 30000, /* until the first line of the answer */
 };
@@ -28,7 +28,7 @@ static const char *const event_names[NP_KUBE_EVENT_MAX] = {
 	[NP_KUBE_BOOKMARK] = "BOOKMARK",
 };
 
-/* An ERROR event carries the Status that an answer would have had. */
+/* An ERROR event carries the Status of an answer. */
 static int parse_error(const struct kube_call *call, const struct kube_secrets *secrets,
 		       const json_t *object, struct kube_event *ret, struct np_err *err)
 {
@@ -107,7 +107,7 @@ struct stream {
 	struct kube_call call;
 	struct kube_transfer *f;
 	uint64_t heard; /* when it began, or the last bytes came */
-	size_t had; /* bytes that waited for their line's end when it was last looked */
+	size_t had; /* bytes of an unfinished line at the last look */
 };
 
 enum { GO_ON = 1 }; /* not over yet; 0: it ended well; < 0: failed */
@@ -138,7 +138,7 @@ static int take_line(struct stream *s, const char *line, size_t size, struct np_
 	return GO_ON;
 }
 
-/* Hands on the whole lines that have come, outside libcurl's callbacks. */
+/* Hands on the whole lines received, outside libcurl's callbacks. */
 static int take_lines(struct stream *s, struct np_err *err)
 {
 	struct kube_reply *reply = &s->f->reply;
@@ -174,7 +174,7 @@ static int fail_line(const struct stream *s, struct np_err *err)
 	return fail_event(&s->call, "is larger than 8 MiB", err);
 }
 
-/* The transfer is over: as asked, too old a version, or something broke. */
+/* Ends the watch: as requested, at too old a version, or with an error. */
 static int judge_end(struct stream *s, CURLcode code, struct np_err *err)
 {
 	struct kube_outcome out;
@@ -244,7 +244,7 @@ static int stream_run(struct stream *s, struct np_err *err)
 	if (kube_identity_freshen(s->k, UINT64_MAX, err) < 0 ||
 	    kube_transfer_prepare(s->k, s->f, ((uint64_t)timeout + GRACE_S) * 1000, err) < 0)
 		return np_err_ret(err);
-	/* The line's bound must hold for what comes out of the wire, not of gzip. */
+	/* The line's limit applies to bytes of the wire, not of gzip. */
 	if (curl_easy_setopt(s->f->easy, CURLOPT_WRITEFUNCTION, on_stream) != CURLE_OK ||
 	    curl_easy_setopt(s->f->easy, CURLOPT_ACCEPT_ENCODING, NULL) != CURLE_OK ||
 	    curl_easy_setopt(s->f->easy, CURLOPT_LOW_SPEED_TIME, 0L) != CURLE_OK ||

@@ -11,10 +11,10 @@
 /* Up to here a card works below 4 GB, with BIOS firmware too (Denneman 2023-05-30). */
 #define SMALL_BAR_MAX_BYTES (256 * NP_MIB)
 
-/* What one card's BARs say. */
+/* The figures of one card's BARs. */
 struct bars {
 	uint64_t sum_bytes; /* of the known ones */
-	uint64_t floor_bytes; /* what they take at least, the unknown ones included */
+	uint64_t floor_bytes; /* their lower bound, including the unknown ones */
 	uint64_t largest_bytes;
 	bool has_unknown;
 };
@@ -55,7 +55,9 @@ static int sum_bars(const struct np_gpu *gpu, struct bars *ret, struct np_err *e
 		if (add(sum.sum_bytes, bytes, &sum.sum_bytes, err) < 0)
 			return np_err_ret(err);
 	}
-	/* No card has its large BAR alone: where no other is known, it counts as more than nothing. */
+	/*
+	 * No card has its large BAR alone: where no other is known, it counts as more than nothing.
+	 */
 	if (sum.sum_bytes == sum.largest_bytes && extra_bytes == 0)
 		extra_bytes = 1;
 	if (add(sum.sum_bytes, extra_bytes, &sum.floor_bytes, err) < 0)
@@ -85,7 +87,9 @@ static int gb_ceil_pow2(uint64_t bytes, uint64_t *ret_gb, struct np_err *err)
 	return 0;
 }
 
-/* Sets the addend's rule and figure by the card's BARs or its memory, before the published figure. */
+/*
+ * Sets the addend's rule and figure by the card's BARs or its memory, before the published figure.
+ */
 static int size_card(const struct np_gpu *gpu, const struct bars *bars, struct np_addend *a,
 		     struct np_err *err)
 {
@@ -219,7 +223,7 @@ int np_mmio_window(const struct np_need *need, const struct np_window_policy *po
 	return 0;
 }
 
-/* Where the layout stands. */
+/* The state of the layout. */
 struct cursor {
 	struct np_slot *slots;
 	size_t max, n;
@@ -235,7 +239,7 @@ static int put(struct cursor *c, const struct np_slot *slot, struct np_err *err)
 	return 0;
 }
 
-/* Copies the known BARs, the largest first, so that each comes to stand at a multiple of its size. */
+/* Copies the known BARs, the largest first, so that each starts at a multiple of its size. */
 static size_t sort_bars(const struct np_gpu *gpu, struct np_bar sorted[static NP_GPU_BARS_MAX])
 {
 	size_t n = 0;

@@ -47,7 +47,7 @@ static bool covers(const struct np_catalogue *cat, const struct np_expected *e,
 	return e->gpu && has_row(cat, gpu->id, e->gpu, e->is_vgpu);
 }
 
-/* What is named exactly chooses first, so that a model does not take the board that an id needs. */
+/* Exact names match first, so that a model does not take the board that an ID needs. */
 static bool take(const struct np_nodecheck_options *o, const struct np_seen_gpu *gpu, bool exact)
 {
 	struct np_expectation *x = o->expectation;
@@ -63,7 +63,7 @@ static bool take(const struct np_nodecheck_options *o, const struct np_seen_gpu 
 	return false;
 }
 
-/* A profile that the catalogue lacks may be any GPU that is left. */
+/* A profile missing in the catalogue may be any remaining GPU. */
 static bool is_open(const struct np_expectation *x)
 {
 	for (size_t i = 0; i < x->n; i++)

@@ -8,7 +8,7 @@
  * pci.c      BARs out of `resource` and `config`; bridge windows. Pure
  * log.c      the kernel's log. Pure
  * sysfs.c    the tree of files, every read bounded
- * judge.c    the probes of a node; expect.c matches what is found with what is expected
+ * judge.c the probes of a node; expect.c matches the GPUs found with the expected ones
  * show.c     the report as JSON and text
  */
 
@@ -35,10 +35,12 @@ struct regions {
 	struct region items[REGIONS_MAX];
 };
 
-/* Reads the lines of a `resource` file; false where one is no such line, or where BARs are missing. */
+/* Reads the lines of a `resource` file; false for a malformed line or missing BARs. */
 bool nodecheck_regions_parse(const char *bytes, size_t size, struct regions *ret);
 
-/* Fills bars, is_lost and ok; `regions` or `config` (64 bytes) is NULL where it could not be read. */
+/*
+ * Fills bars, is_lost and ok; `regions` or `config` (64 bytes) is NULL where it could not be read.
+ */
 void nodecheck_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
 			 const unsigned char *config);
 
@@ -49,7 +51,7 @@ bool nodecheck_read_bridge(struct np_seen_bridge *bridge, const struct regions *
 /* Reads the log's bytes: records of /dev/kmsg, or lines of dmesg. */
 void nodecheck_log_parse(struct np_kernel_log *log, const char *bytes, size_t size);
 
-/* Matches what was found with what is expected. */
+/* Matches the GPUs found with the expected ones. */
 struct matching {
 	uint64_t expected, found;
 	uint64_t unexpected; /* GPUs that nothing asks for */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Words of lines that tell of a BAR without a place, by the PCI core and by NVIDIA's driver. */
+/* Phrases of log lines about an unassigned BAR, of the PCI core and of NVIDIA's driver. */
 static const struct phrase {
 	const char *text;
 	bool is_driver;
@@ -16,7 +16,9 @@ static const struct phrase {
 	{ "no space for", false },
 };
 
-/* A record of /dev/kmsg is "priority,sequence,time,flags;text", a continuation starts with a blank. */
+/*
+ * A record of /dev/kmsg is "priority,sequence,time,flags;text", a continuation starts with a blank.
+ */
 static const char *skip_prefix(const char *line, const char *end)
 {
 	const char *semicolon = memchr(line, ';', (size_t)(end - line));

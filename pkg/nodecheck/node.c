@@ -22,7 +22,7 @@ static const struct np_kube_resource events = { .version = "v1",
 						.plural = "events",
 						.namespaced = true };
 
-/* What a verdict is called in a condition and in an event. */
+/* The names of a verdict in a condition and in an event. */
 static const struct saying {
 	const char *status, *reason, *event_type;
 } sayings[] = {
@@ -111,7 +111,7 @@ static int make_event(struct np_kube *k, const json_t *node, const char *name,
 			      &stored, err);
 }
 
-/* The event tells of a change: one for each start of a container would be noise. */
+/* Events report changes: one per container start would be noise. */
 static int tell_node(struct np_kube *k, const json_t *node, const char *name, enum np_verdict pass,
 		     const char *brief, struct np_err *err)
 {
@@ -147,7 +147,10 @@ static int other_taints(const json_t *node, json_t **ret, struct np_err *err)
 	return 0;
 }
 
-/* With the resourceVersion that was read, so that nobody's taint is lost: the kubelet and others write often. */
+/*
+ * The patch carries the resourceVersion read, so that no taint is lost: the kubelet and others
+ * write often.
+ */
 static int mutate_taints(void *ctx, const json_t *node, json_t **ret_patch, struct np_err *err)
 {
 	json_auto_t *taints = NULL;

@@ -23,7 +23,7 @@ static const struct np_gpu *pick(const struct np_catalogue *cat, const uint8_t *
 	return at % 3 == 0 ? NULL : np_gpu_catalogue_at(cat, at % np_gpu_catalogue_count(cat));
 }
 
-/* Whatever is read, a GPU that is ok has an address for each BAR, and every BAR the catalogue knows. */
+/* For any input, a GPU that is ok has an address for each BAR, and every BAR of the catalogue. */
 static void check_gpu(const struct np_seen_gpu *gpu)
 {
 	require(gpu->n_bars <= NP_GPU_BARS_MAX);

@@ -8,7 +8,10 @@
 #include "nodeprep/text.h"
 #include "nodeprep/units.h"
 
-/* Offsets in the configuration space (PCI Local Bus Specification 3.0, chapter 6; PCI-to-PCI Bridge 1.2). */
+/*
+ * Offsets in the configuration space (PCI Local Bus Specification 3.0, chapter 6; PCI-to-PCI Bridge
+ * 1.2).
+ */
 enum {
 	AT_VENDOR = 0x00,
 	AT_HEADER = 0x0e,
@@ -38,7 +41,7 @@ static uint32_t read32(const unsigned char *config, unsigned at)
 	return read16(config, at) | (uint32_t)read16(config, at + 2) << 16;
 }
 
-/* Reads "0x" and up to 16 digits; returns where they end, NULL where there are none. */
+/* Reads "0x" and up to 16 digits; returns their end, NULL without digits. */
 static const char *read_hex(const char *at, const char *end, uint64_t *ret)
 {
 	size_t digits = 0;
@@ -86,9 +89,11 @@ bool nodecheck_regions_parse(const char *bytes, size_t size, struct regions *ret
 	return ret->n >= NP_PCI_BARS;
 }
 
-/* --- BARs --------------------------------------------------------------------------------------- */
+/*
+ * --- BARs ---------------------------------------------------------------------------------------
+ */
 
-/* What the kernel has of a BAR; all zero says nothing. */
+/* The kernel's view of a BAR; all zero is inconclusive. */
 static bool read_region(struct np_seen_gpu *gpu, unsigned index, const struct region *region)
 {
 	struct np_seen_bar *bar;
@@ -110,8 +115,8 @@ static bool read_region(struct np_seen_gpu *gpu, unsigned index, const struct re
 }
 
 /*
- * The type bits are wired: what they show exists, whatever the kernel says. The address bits may hold
- * the leftovers of sizing, never to be taken for an address.
+ * The type bits are hardwired: a BAR that they show exists, whatever the kernel reports. The
+ * address bits may hold the leftovers of sizing, never to be taken for an address.
  */
 static void read_register(struct np_seen_gpu *gpu, unsigned index, uint32_t value, bool is_known)
 {
@@ -157,7 +162,9 @@ void nodecheck_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
 	np_report_complete_bars(gpu);
 }
 
-/* --- bridges ------------------------------------------------------------------------------------ */
+/*
+ * --- bridges ------------------------------------------------------------------------------------
+ */
 
 static void add_window(struct np_seen_bridge *bridge, uint64_t start, uint64_t end, bool prefetch)
 {

@@ -20,7 +20,7 @@
 #define LOG_MAX (4 * 1024 * 1024)
 #define CLASS_DISPLAY 0x03
 #define CLASS_ACCELERATOR 0x12
-/* A bridge that decodes its windows; one that passes on what nobody claims (060401) tells nothing. */
+/* A bridge that decodes its windows; a subtractive one (060401) is inconclusive. */
 #define CLASS_BRIDGE 0x060400
 
 static void close_dir(DIR **dir)
@@ -88,7 +88,7 @@ static bool read_number(int dir, const char *name, unsigned long max, unsigned l
 	return true;
 }
 
-/* The last part of where a link leads, whether or not that is there. */
+/* Returns the last component of a link's target, which need not exist. */
 static enum np_verdict read_link(int dir, const char *name, char *ret, size_t max)
 {
 	char target[4096];
@@ -112,9 +112,11 @@ static bool is_directory(int dir, const char *name)
 	return fstatat(dir, name, &st, 0) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* --- one device --------------------------------------------------------------------------------- */
+/*
+ * --- one device ---------------------------------------------------------------------------------
+ */
 
-/* What is read of every function. */
+/* The attributes read of every function. */
 struct function {
 	int dir;
 	const char *address;
@@ -135,7 +137,7 @@ static bool read_function(struct function *f)
 	return true;
 }
 
-/* A GPU vendor's function that the catalogue lacks is one if its class says so, or unknown. */
+/* A GPU vendor's function missing in the catalogue is a GPU if its class is one or unknown. */
 static bool is_gpu(const struct function *f, const struct np_catalogue *cat)
 {
 	enum np_pci_class class = np_gpu_pci_classify(cat, f->id);
@@ -216,7 +218,9 @@ static bool read_bridge(const struct function *f, struct np_seen_bridge *bridge)
 				     config);
 }
 
-/* --- all devices -------------------------------------------------------------------------------- */
+/*
+ * --- all devices --------------------------------------------------------------------------------
+ */
 
 static int add_gpu(struct np_node_hw *m, const struct np_seen_gpu *gpu, struct np_err *err)
 {
@@ -303,9 +307,11 @@ static int scan_devices(struct np_node_hw *m, const struct np_catalogue *cat, DI
 	return scan_names(m, cat, dirfd(dir), procfs, names, n, err);
 }
 
-/* --- the machine -------------------------------------------------------------------------------- */
+/*
+ * --- the machine --------------------------------------------------------------------------------
+ */
 
-/* The kernel's log gives one record a read and never ends, but for O_NONBLOCK. */
+/* The kernel's log returns one record per read and, without O_NONBLOCK, never ends. */
 static bool read_log_fd(int fd, struct np_kernel_log *log)
 {
 	NP_AUTO(np_freep) char *bytes = malloc(LOG_MAX);
@@ -340,8 +346,8 @@ static void read_log(const char *path, struct np_kernel_log *log)
 }
 
 /*
- * A copy of procfs may hold a log. The real /proc/kmsg is never read: what one reader gets another one
- * does not.
+ * A copy of procfs may hold a log. The real /proc/kmsg is never read: what one reader gets another
+ * one does not.
  */
 static void read_copied_log(int procfs, struct np_kernel_log *log)
 {

@@ -84,7 +84,7 @@ static bool allows_id(const struct np_device *d, struct np_pci_id id)
 	return false;
 }
 
-/* A board that shares its id with another cannot be told from it; an alternative counts as well. */
+/* Boards with one ID are indistinguishable, so an alternative board counts too. */
 static bool allows_model(const struct np_device *d, const struct np_gpu *asked,
 			 const struct np_catalogue *cat)
 {
@@ -131,7 +131,7 @@ static bool is_part_of(const struct np_gpu_request *other, const struct np_gpu_r
 	return other->gpu && ask->gpu && strcmp(other->gpu->model, ask->gpu->model) == 0;
 }
 
-/* What all asks that draw on the devices of `ask` come to together. */
+/* The total of all requests that the devices of `ask` must satisfy. */
 static uint64_t count_alike(const struct np_pool *pool, const struct np_gpu_request *ask)
 {
 	uint64_t n = 0;

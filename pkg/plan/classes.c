@@ -51,7 +51,7 @@ const struct np_devices *plan_devices(const struct np_plan_class *c,
 	return restored ? &c->class->hidden : &c->class->devices;
 }
 
-/* Reads the class; what is wrong with it becomes an error of the plan. */
+/* Reads the class; adds its errors to the plan. */
 static int read_class(struct np_plan *plan, struct np_plan_class *c, const struct np_class_ref *ref,
 		      const struct np_plan_options *o, struct np_err *err)
 {

@@ -33,7 +33,7 @@ int plan_pool_error(struct np_plan *plan, const struct np_pool *pool, struct np_
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	np_pool_id(pool, id);
-	/* What comes from an API stands in no file: its identity says it all. */
+	/* An object of an API has no file position: its identity suffices. */
 	if (pool->source.line == 0)
 		np_fail(&what, code, "pool '%s': %s", id, text);
 	else

@@ -4,8 +4,8 @@
 
 /*
  * internal - what the files of plan share: cards.c groups and matches devices, text.c writes them
- * for people, classes.c finds and reads classes, templates.c and replace.c do so with templates, plan.c puts
- * it together.
+ * for people, classes.c finds and reads classes, templates.c and replace.c do so with templates,
+ * plan.c puts it together.
  */
 
 #include <jansson.h>
@@ -13,11 +13,11 @@
 #include "nodeprep/plan.h"
 #include "nodeprep/warnings.h"
 
-/* Adds an error that starts with where the pool stands. */
+/* Adds an error that begins with the pool's position. */
 int plan_pool_error(struct np_plan *plan, const struct np_pool *pool, struct np_err *err,
 		    enum np_code code, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* Returns where warnings that concern the pool's nodes stand. */
+/* Returns the list for warnings about the pool's nodes. */
 struct np_warnings *plan_warnings_of(struct np_plan *plan, const struct np_plan_pool *p);
 
 /* cards.c: groups the GPUs among the devices by card; other functions are left out. */
@@ -26,16 +26,18 @@ int plan_cards_of_devices(const struct np_devices *d, struct np_card **ret, size
 int plan_cards_of_requests(const struct np_pool *pool, struct np_card **ret, size_t *ret_n,
 			   struct np_err *err);
 
-/* How a pool's asks compare with what its class attaches. */
+/* The comparison of a pool's requests with its class's devices. */
 enum plan_match { PLAN_MATCH_EQUAL, PLAN_MATCH_CLASS_HAS_MORE, PLAN_MATCH_NO };
 
 enum plan_match plan_match_requests(const struct np_pool *pool, const struct np_devices *d,
 				    const struct np_catalogue *cat);
 
-/* text.c: as np_plan_cards_text(), by PCI ids where there are any. */
+/* text.c: writes as np_plan_cards_text() does, by PCI IDs where known. */
 void plan_cards_ids(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX]);
 
-/* Makes GPUs of the other functions that the pool names by PCI id (docs/contract.md, "What is a GPU"). */
+/*
+ * Counts other functions that the pool names by PCI ID as GPUs (docs/contract.md, "What is a GPU").
+ */
 void plan_promote_asked(const struct np_pool *pool, struct np_devices *d);
 
 /* Rule 2 over the cards. */
@@ -59,23 +61,23 @@ int plan_template_fill(struct np_plan *plan, struct np_plan_template *t,
 
 /* replace.c */
 
-/* What a template is to say. */
+/* The desired values of a template. */
 struct plan_wants {
 	bool has_keys; /* the keys are ours to set or to remove */
 	uint64_t window_gb; /* of the keys; 0: both are removed */
 	bool in_place; /* the template keeps its name */
 	const char *reason; /* of the size */
-	const char *hardware; /* NULL: as it is */
+	const char *hardware; /* NULL: unchanged */
 };
 
-/* Lists the changes that make the template as wanted, and the manifest that replaces it. */
+/* Lists the changes of the template, and builds the manifest that replaces it. */
 int plan_template_replace(const struct np_plan *plan, struct np_plan_template *t,
 			  const struct plan_wants *wants, struct np_err *err);
 
 /* Takes away what only the server writes, or what speaks of the object as it was. */
 void plan_drop_server_fields(json_t *object);
 
-/* What VMs of the class get, under the options. */
+/* Returns what VMs of the class get, under the options. */
 const struct np_devices *plan_devices(const struct np_plan_class *c,
 				      const struct np_plan_options *o);
 

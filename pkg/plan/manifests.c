@@ -44,7 +44,7 @@ static bool is_to_be_named(const struct np_pool *pool)
 	return pool->doc && !np_plan_is_of_topology(pool);
 }
 
-/* A template of its own name has no MachineDeployment in the input: it stands alone. */
+/* A template without a MachineDeployment in the input has a pool of its own name. */
 static bool is_wanted(const struct np_plan *plan, const struct np_plan_template *t)
 {
 	for (size_t i = 0; i < t->n_pools; i++) {
@@ -63,7 +63,7 @@ static json_t *reference_of(json_t *deployment)
 	return json_object_get(json_object_get(template, "spec"), "infrastructureRef");
 }
 
-/* The whole object, as it was given but for the reference: so kubectl apply keeps all of it. */
+/* The whole object with the new reference, so that kubectl apply keeps all of it. */
 static int add_deployment(json_t *list, const struct np_pool *pool, const char *name,
 			  struct np_err *err)
 {

@@ -56,7 +56,7 @@ static int copy_cards(struct np_plan_pool *p, const struct np_plan_class *c, str
 	return 0;
 }
 
-/* Tells whether a card that is asked for and one that is there differ by their id alone. */
+/* Tells whether a requested and an attached card differ by their ID alone. */
 static bool differ_by_id(const struct np_card *asked, size_t n, const struct np_plan_class *c)
 {
 	char a[NP_PCI_ID_MAX], b[NP_PCI_ID_MAX];
@@ -106,7 +106,10 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 	enum plan_match match;
 	size_t n = 0;
 
-	/* A GPU that is part of the image is in no list: what the pool says of it is all that is known. */
+	/*
+	 * A GPU that is part of the image is in no list: what the pool says of it is all that is
+	 * known.
+	 */
 	if (!c->has_gpus && p->pool->n_requests > 0) {
 		p->has_gpus = true;
 		return plan_cards_of_requests(p->pool, &p->cards, &p->n_cards, err);
@@ -297,7 +300,7 @@ static int note_remarks(struct np_plan *plan, const struct np_plan_pool *p, stru
 	return 0;
 }
 
-/* The new node comes up before the old one lets go of its GPUs. */
+/* The new node starts before the old one releases its GPUs. */
 static int note_rollout(struct np_plan *plan, const struct np_plan_pool *p, struct np_err *err)
 {
 	char id[NP_POOL_ID_MAX];
@@ -324,7 +327,7 @@ static int fill_pools(struct np_plan *plan, const struct np_plan_options *o, str
 	return 0;
 }
 
-/* Whom the class is to serve, gathered over its pools. */
+/* The needs of a class's pools. */
 struct gathered {
 	struct np_class_desired want;
 	struct np_member *members;
@@ -358,7 +361,7 @@ static void gather_pool(struct gathered *g, const struct np_plan_class *c,
 {
 	size_t i = g->want.n_members;
 
-	/* Its error is told already; a patch from what the others need would be a half one. */
+	/* Its error is already reported; a patch for the other pools alone would be incomplete. */
 	g->want.observe_only =
 		g->want.observe_only || (p->has_gpus && !p->has_window) || p->pool->gpus_unknown;
 	g->want.keep_memory = g->want.keep_memory && p->pool->memory_unmanaged;

@@ -34,7 +34,7 @@ static int set_key(json_t *list, const json_t *old, enum np_vmx_key key, const c
 	return json_object_set_new(list, name, json_string(text));
 }
 
-/* Returns the keys as wanted, all else in its place; a new reference. */
+/* Returns the keys with the desired values, all others in place; a new reference. */
 static json_t *rewrite_keys(json_t *old, const struct plan_wants *wants)
 {
 	json_auto_t *list = json_object();
@@ -56,7 +56,7 @@ static json_t *rewrite_keys(json_t *old, const struct plan_wants *wants)
 	return r < 0 ? NULL : json_incref(list);
 }
 
-/* What stands under a key: its text where it is spelt right, else all spellings with their texts. */
+/* A key's value: its text for the canonical spelling, else all spellings with their texts. */
 static int key_from(json_t *old, enum np_vmx_key key, json_t **ret, struct np_err *err)
 {
 	json_auto_t *found = json_object();
@@ -162,7 +162,7 @@ static json_t *spec_of(json_t *object)
 	return json_object_get(template, "spec");
 }
 
-/* The API takes numbers alone: an id that stands as "0x10DE" becomes one. */
+/* The API accepts only numbers, so an ID such as "0x10DE" becomes one. */
 static int change_id(struct np_plan_template *t, json_t *device, size_t i, const char *name,
 		     uint16_t id, struct np_err *err)
 {
@@ -180,7 +180,7 @@ static int change_id(struct np_plan_template *t, json_t *device, size_t i, const
 	return 0;
 }
 
-/* The template's devices stand in the order of the list, whose entries all were read. */
+/* The template's devices are in the order of the list, of which every entry was read. */
 static int change_ids(struct np_plan_template *t, json_t *spec, struct np_err *err)
 {
 	json_t *devices = json_object_get(spec, "pciDevices");
@@ -197,7 +197,9 @@ static int change_ids(struct np_plan_template *t, json_t *spec, struct np_err *e
 	return 0;
 }
 
-/* FNV-1a with 32 bits over the spec with sorted keys: the same spec has the same name everywhere. */
+/*
+ * FNV-1a with 32 bits over the spec with sorted keys: the same spec has the same name everywhere.
+ */
 static int hash_spec(const json_t *object, uint32_t *ret, struct np_err *err)
 {
 	NP_AUTO(np_freep)
@@ -212,7 +214,7 @@ static int hash_spec(const json_t *object, uint32_t *ret, struct np_err *err)
 	return 0;
 }
 
-/* Cuts the old name so that the new one fits, and not in the middle of a character. */
+/* Cuts the old name, between characters, so that the new one fits. */
 static size_t keep_of_name(const char *old)
 {
 	size_t n = strlen(old), most = n <= NAME_SHORT ? NAME_SHORT : NAME_LONG;
@@ -232,7 +234,7 @@ static json_t *new_name(const char *old, uint32_t hash)
 	return json_sprintf("%.*s-%08" PRIx32, (int)keep_of_name(old), old, hash);
 }
 
-/* What only the server writes, or what speaks of the old object. */
+/* Fields of the server, and fields about the old object. */
 void plan_drop_server_fields(json_t *object)
 {
 	static const char *const fields[] = {

@@ -146,7 +146,7 @@ static int add_pool(struct np_plan *plan, struct np_plan_pool *p, size_t at, str
 	return 0;
 }
 
-/* Points each pool at its template; `places`: where the input's templates stand in the plan. */
+/* Sets each pool's template; `places`: the plan's indices of the input's templates. */
 static int join_pools(struct np_plan *plan, const size_t *places, struct np_err *err)
 {
 	NP_AUTO(np_index_done) struct np_index missing = { 0 };
@@ -289,7 +289,7 @@ static struct np_vmx_current read_current(const struct np_template *template)
 	return current;
 }
 
-/* A template on its way to what it must say. */
+/* A template during planning. */
 struct fill {
 	const struct np_plan_options *o;
 	struct np_plan_template *t;
@@ -300,7 +300,7 @@ struct fill {
 	char reason[NP_POOL_ID_MAX + NP_WINDOW_TEXT_MAX + 16];
 };
 
-/* Takes the largest window; false where some pool's is not known, so that nothing is to change. */
+/* Takes the largest window; false where a pool's window is unknown, so nothing changes. */
 static bool gather(const struct np_plan *plan, struct fill *f)
 {
 	for (size_t i = 0; i < f->t->n_pools; i++) {
@@ -316,11 +316,11 @@ static bool gather(const struct np_plan *plan, struct fill *f)
 		np_plan_window_text(p, text);
 		snprintf(f->reason, sizeof(f->reason), "pool '%s': %s", id, text);
 	}
-	/* Of GPUs that are baked in the pools may have told; a placeholder stands for anything. */
+	/* The pools may name the GPUs of the OVA; a placeholder may be any GPU. */
 	return f->t->n_pools > 0 && !f->t->template->has_unknown_device;
 }
 
-/* What is carried where nothing is to change. */
+/* The current values, where nothing changes. */
 static void leave_as_is(struct fill *f)
 {
 	const struct np_vmx_current *s = &f->current;

@@ -22,7 +22,7 @@ static int add_tkc_pool(const struct pool_object *o, struct np_val entry, struct
 	return pool_input_push_take(o->in, &pool, err);
 }
 
-/* The API server drops the other version's field without a word, and its pools with it. */
+/* The API server silently drops the other version's field, and its pools with it. */
 static int refuse_field(struct np_val topology, const char *foreign, const char *version,
 			const char *right, struct np_err *err)
 {
@@ -78,7 +78,7 @@ int pool_add_tkc_v1alpha1(const struct pool_object *o, struct np_err *err)
 	return pool_read_cluster_annotation(o, first, err);
 }
 
-/* The values of the variables that are read; absent where there is none. */
+/* The values of the variables that nodeprep reads; absent where unset. */
 struct variables {
 	struct np_val vm_class, gpu;
 };
@@ -150,7 +150,7 @@ static bool has_variable(const struct variables *v)
 	return np_doc_is_present(v->vm_class) || np_doc_is_present(v->gpu);
 }
 
-/* As the Supervisor and tanzu name the ClusterClasses that they bring. */
+/* The names of the ClusterClasses that the Supervisor and tanzu ship. */
 static bool is_tanzu_class(const char *name)
 {
 	static const char *const prefixes[] = { "builtin-generic", "tkg-" };
@@ -237,7 +237,10 @@ static int add_deployment(const struct pool_object *o, struct np_val entry, stru
 	return pool_input_push_take(o->in, &pool, err);
 }
 
-/* vSphere's providers make no nodes of them, but they may be meant as pools: they are not passed over unsaid. */
+/*
+ * vSphere's providers make no nodes of them, but they may be meant as pools: they are not passed
+ * over unsaid.
+ */
 static int note_machine_pools(struct np_val topology, struct np_pool *pool, struct np_err *err)
 {
 	struct np_val pools;

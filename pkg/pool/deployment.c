@@ -50,7 +50,7 @@ static bool is_template(const struct reference *r)
 	       (strcmp(r->group, NP_CAPV_GROUP) == 0 || strcmp(r->group, NP_SUPERVISOR_GROUP) == 0);
 }
 
-/* Reads "0", "0%", 0 as no surge; anything else that is there as one. */
+/* Reads "0", "0%" and 0 as no surge; any other value as a surge. */
 static bool is_zero(struct np_val n)
 {
 	const char *text = json_string_value(n.json);
@@ -60,7 +60,7 @@ static bool is_zero(struct np_val n)
 	return strcmp(text, "0") == 0 || strcmp(text, "0%") == 0;
 }
 
-/* Keeps the text for people; what is too long to be one is left out. */
+/* Keeps the text for messages; drops one that is too long. */
 static void keep_surge(struct np_val n, struct np_pool *pool)
 {
 	char text[NP_DOC_TEXT_MAX] = "1";
@@ -174,7 +174,7 @@ int pool_add_machine_deployment(const struct pool_object *o, struct np_err *err)
 	return add_pool(o, &r, ref, err);
 }
 
-/* The control plane is no worker: its template must not pass for a pool of its own. */
+/* The control plane is not a worker: its template must not become a pool. */
 int pool_add_control_plane(const struct pool_object *o, struct np_err *err)
 {
 	static const char *const paths[] = {

@@ -147,7 +147,7 @@ static int skip_template(struct np_input *in, const struct np_template *t, struc
 	return pool_input_skip(in, label, err);
 }
 
-/* Makes a pool of the template's own name. */
+/* Creates a pool of the template's name. */
 static int add_own_pool(struct np_input *in, size_t i, struct np_err *err)
 {
 	NP_AUTO(pool_done) struct np_pool pool = { 0 };
@@ -214,7 +214,7 @@ int np_pool_input_finish(struct np_input *in, struct np_err *err)
 {
 	if (join_templates(in, err) < 0)
 		return np_err_ret(err);
-	/* Where a document was refused, that is told, and not that nothing was there. */
+	/* Reports the refused document rather than an empty input. */
 	if (in->n_pools == 0 && in->n_classes == 0 && in->n_errors == 0)
 		return fail_nothing(in, err);
 	if (check_pools(in, err) < 0)

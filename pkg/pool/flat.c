@@ -186,7 +186,7 @@ static int read_count(struct flat *f, struct np_val n, const char *text, struct 
 	return 0;
 }
 
-/* In the order in which they are read: the allow-list stands before the devices. */
+/* In reading order: the allow-list comes before the devices. */
 static const struct flat_field {
 	const char *key;
 	int (*read)(struct flat *f, struct np_val n, const char *text, struct np_err *err);
@@ -204,14 +204,14 @@ static const struct flat_field {
 	{ "ENABLE_AUTOSCALER", read_autoscaler },
 };
 
-/* A placeholder stands for a whole value, unless its reader knows what to do with one. */
+/* A placeholder replaces a whole value, unless the field's reader handles placeholders. */
 static bool is_open(const struct flat_field *field, const char *text)
 {
 	return np_pool_is_placeholder(text) && field->read != read_keys &&
 	       field->read != read_hardware;
 }
 
-/* Returns a scalar as text, which `buf` may hold; NULL where there is none. */
+/* Returns a scalar as text, possibly in `buf`; NULL where there is none. */
 static int read_scalar(struct np_val n, char buf[static NP_DOC_TEXT_MAX], const char **ret,
 		       struct np_err *err)
 {
@@ -308,7 +308,7 @@ static int read_extra(struct flat *f, struct np_val item, struct np_err *err)
 	return 0;
 }
 
-/* `above`: how many lines of the file stand above the block that the item's place counts in. */
+/* `above`: the number of lines of the file before the block that the item's position counts in. */
 static int add_extra(const struct pool_object *o, struct np_val item, unsigned above,
 		     const char *cluster, struct np_err *err)
 {
@@ -343,7 +343,7 @@ static int add_extra_list(const struct pool_object *o, struct np_val list, unsig
 	return 0;
 }
 
-/* The list may stand as YAML in a block of text, as the overlay of TKG 1.6 wants it. */
+/* The list may be YAML in a block of text, as the overlay of TKG 1.6 requires. */
 static int add_extra_block(const struct pool_object *o, struct np_val n, const char *cluster,
 			   struct np_err *err)
 {
@@ -367,7 +367,7 @@ static int add_extra_block(const struct pool_object *o, struct np_val n, const c
 	return add_extra_list(o, np_doc_root(doc), n.pos.line, cluster, err);
 }
 
-/* What only such a file has; a key in capitals alone might be of any program's environment. */
+/* Keys that only such a file has; any program's environment has keys in capitals. */
 static bool is_base_key(const char *key)
 {
 	static const char *const keys[] = { "CLUSTER_NAME", "CLUSTER_PLAN",

@@ -31,7 +31,7 @@ int pool_input_push_take(struct np_input *in, struct np_pool *pool, struct np_er
 	return 0;
 }
 
-/* Writes the summary anew; what does not fit ends in "...". */
+/* Rewrites the summary; a cut one ends in "...". */
 static void write_skipped(struct np_input *in)
 {
 	size_t used = 0;

@@ -5,7 +5,7 @@
 /*
  * pool, inside - what the readers of the single kinds share.
  *
- * pool.c     dispatch by group, version and kind; lists; what is passed over
+ * pool.c     dispatch by group, version and kind; lists; ignored kinds
  * object.c   names, required texts, pools as they are made
  * requests.c     the GPUs a pool names: spec.gpus and the annotation
  * nodepool.c, cluster.c, deployment.c, template.c   the kinds
@@ -60,7 +60,10 @@ int pool_add_control_plane(const struct pool_object *o, struct np_err *err);
 int pool_add_template(const struct pool_object *o, struct np_err *err);
 int pool_add_supervisor_template(const struct pool_object *o, struct np_err *err);
 
-/* Adds what a file without apiVersion and kind holds; returns 1, or 0 where it is no such file. */
+/*
+ * Adds the contents of a tanzu file, which has neither apiVersion nor kind; returns 1, or 0 for any
+ * other file.
+ */
 int pool_add_flat(const struct pool_object *parent, struct np_val root, struct np_err *err);
 int pool_add_node_file(const struct pool_object *parent, struct np_val root, struct np_err *err);
 
@@ -70,13 +73,13 @@ int pool_object_open(struct pool_object *o, struct np_err *err);
 /* Fills ns of *o from `n`, or from the defaults where it is absent. */
 int pool_object_read_namespace(struct pool_object *o, struct np_val n, struct np_err *err);
 
-/* Counts a document of that kind as passed over. */
+/* Counts an ignored document of that kind. */
 int pool_input_skip(struct np_input *in, const char *kind, struct np_err *err);
 
 /* Moves *pool to the end of the input's pools; leaves it empty. */
 int pool_input_push_take(struct np_input *in, struct np_pool *pool, struct np_err *err);
 
-/* Starts a pool of `o` called `name` whose entry stands at `at`; ret_pool is the caller's to finish. */
+/* Starts a pool of `o` called `name` with its entry at `at`; the caller finishes *ret_pool. */
 int pool_init(const struct pool_object *o, struct np_pos at, const char *name,
 	      struct np_pool *ret_pool, struct np_err *err);
 void pool_done(struct np_pool *pool);
@@ -84,7 +87,7 @@ void pool_done(struct np_pool *pool);
 /* Replaces *dst by a copy of `text`; NULL leaves NULL. */
 int pool_copy_text(char **dst, const char *text, struct np_err *err);
 
-/* Starts a template of `o` called `name` whose entry stands at `at`. */
+/* Starts a template of `o` called `name` with its entry at `at`. */
 int pool_template_init(const struct pool_object *o, struct np_pos at, const char *name,
 		       struct np_template *ret, struct np_err *err);
 void pool_template_done(struct np_template *t);
@@ -92,11 +95,11 @@ void pool_template_done(struct np_template *t);
 /* Moves *t to the end of the input's templates; leaves it empty. */
 int pool_template_push_take(struct np_input *in, struct np_template *t, struct np_err *err);
 
-/* Adds a passthrough device, or a vGPU where `profile` is one; `n` is where it is told. */
+/* Adds a passthrough device, or a vGPU where `profile` is one; errors carry the position of `n`. */
 int pool_template_add_device(struct np_template *t, const struct np_catalogue *cat, struct np_val n,
 			     struct np_pci_id id, const char *profile, struct np_err *err);
 
-/* Adds a VMX key; a misspelt one is noted, one that stands already is refused. */
+/* Adds a VMX key; notes a misspelt one, refuses a duplicate. */
 int pool_template_add_key(struct np_template *t, struct np_val n, const char *key, const char *text,
 			  struct np_err *err);
 
@@ -108,8 +111,9 @@ int pool_template_set_hardware(struct np_template *t, struct np_val n, const cha
 int pool_template_note_guest(struct np_template *t, const char *field, const char *text,
 			     struct np_err *err);
 
-
-/* Reads how nodes are replaced out of a deployment's `strategy`, whose default is a surge of one. */
+/*
+ * Reads how nodes are replaced out of a deployment's `strategy`, whose default is a surge of one.
+ */
 int pool_read_rollout(struct np_val strategy, struct np_pool *pool, struct np_err *err);
 
 /* Reads a deployment's metadata: our annotation and the autoscaler's. */
@@ -122,7 +126,7 @@ bool pool_has_our_annotation(struct np_val metadata);
 /* Counts an object of ours that has no pool to give. */
 int pool_skip_object(const struct pool_object *o, const char *why, struct np_err *err);
 
-/* Tells that `what` is needed at `n`, and what stands there instead. */
+/* Fails at `n` with the expected and the actual value. */
 int pool_fail_instead(struct np_val n, const char *what, struct np_err *err);
 
 /* Reads a text that must be there and must do as the name of something. */
@@ -155,7 +159,9 @@ int pool_read_variable(struct np_val value, const struct np_catalogue *cat, stru
 /* Finds the GPU annotation of an object or pool with that metadata; absent where there is none. */
 int pool_find_annotation(struct np_val metadata, struct np_val *ret, struct np_err *err);
 
-/* Reads the annotation at `n`, where there is one; a pool that names GPUs already is contradicted. */
+/*
+ * Reads the annotation at `n`, where there is one; a pool that names GPUs already is contradicted.
+ */
 int pool_read_annotation(struct np_val n, const struct np_catalogue *cat, struct np_pool *pool,
 			 struct np_err *err);
 

@@ -44,11 +44,11 @@ static int fail_size(struct np_val n, const char *of, struct np_err *err)
 			   (uintmax_t)NP_WINDOW_GB_MAX);
 }
 
-/* Returns 1 where a size was read, 0 where there is none. */
+/* Returns 1 where a size was read, 0 without one. */
 static int read_size(struct np_val n, const char *of, struct np_pool *pool, uint64_t *ret_gb,
 		     struct np_err *err)
 {
-	json_int_t gb = json_integer_value(n.json); /* 0 where it is no integer */
+	json_int_t gb = json_integer_value(n.json); /* 0 where it is not an integer */
 
 	if (!np_doc_is_present(n))
 		return 0;
@@ -135,7 +135,7 @@ static int read_spec(const struct pool_object *o, struct np_val spec, struct np_
 	return read_reservation(np_doc_get(spec, "memoryReservation"), pool, err);
 }
 
-/* Two places that say the same drift apart, so that one of them must be wrong some day. */
+/* Two places for one value drift apart sooner or later. */
 static int read_annotation(const struct pool_object *o, struct np_val spec, struct np_pool *pool,
 			   struct np_err *err)
 {

@@ -24,7 +24,7 @@ bool np_pool_is_placeholder(const char *text)
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
 		const char *at = strstr(text, marks[i].open);
 
-		/* One byte at least has to stand between them: "<>" is nobody's variable. */
+		/* At least one byte must be between them: "<>" is not a variable. */
 		if (at && at[strlen(marks[i].open)] &&
 		    strstr(at + strlen(marks[i].open) + 1, marks[i].close))
 			return true;

@@ -40,7 +40,7 @@ static const struct kind_row {
 
 #define N_KIND_ROWS (sizeof(kind_rows) / sizeof(kind_rows[0]))
 
-/* What apiVersion and kind say; borrows the document's texts. */
+/* A document's apiVersion and kind; borrows its texts. */
 struct type_meta {
 	struct np_val api_node, kind_node;
 	const char *api_version;
@@ -128,7 +128,7 @@ static const struct kind_row *find_row(const struct type_meta *t)
 	return NULL;
 }
 
-/* Writes the versions of that kind which are read; false where there are none. */
+/* Writes the supported versions of that kind; false where there are none. */
 static bool list_versions(const struct type_meta *t, char buf[static PARTS_MAX])
 {
 	buf[0] = '\0';
@@ -142,7 +142,9 @@ static bool list_versions(const struct type_meta *t, char buf[static PARTS_MAX])
 	return *buf;
 }
 
-/* A kind of ours in a foreign group is told with its group, or the summary would say "Cluster". */
+/*
+ * A supported kind in a foreign group is listed with its group, or the summary would say "Cluster".
+ */
 static int skip_kind(struct np_input *in, const struct type_meta *t, struct np_err *err)
 {
 	char label[POOL_LABEL_MAX];
@@ -199,7 +201,7 @@ static int add_list(const struct pool_object *parent, struct np_val root, struct
 	return 0;
 }
 
-/* What is made from classes is kept for whoever judges it, and passed over all the same. */
+/* VMs and images are stored for the check, and still counted as ignored. */
 static int keep_object(const struct pool_object *parent, struct np_val root,
 		       const struct type_meta *t, struct np_err *err)
 {
@@ -239,7 +241,7 @@ static int add_typed(const struct pool_object *parent, struct np_val root,
 	return row->add(&o, err);
 }
 
-/* A tanzu file has neither apiVersion nor kind, so what it is shows in its keys alone. */
+/* A tanzu file has neither apiVersion nor kind, so only its keys identify it. */
 static int add_untyped(const struct pool_object *parent, struct np_val root, struct np_err *err)
 {
 	static int (*const files[])(const struct pool_object *, struct np_val, struct np_err *) = {
@@ -258,7 +260,7 @@ static int add_untyped(const struct pool_object *parent, struct np_val root, str
 	return added;
 }
 
-/* Recursion is as deep as lists stand in lists, which NP_DOC_DEPTH_MAX bounds. */
+/* The recursion is as deep as nested lists, which NP_DOC_DEPTH_MAX bounds. */
 static int add_node(const struct pool_object *parent, struct np_val root, struct np_err *err)
 {
 	struct type_meta t;
@@ -294,7 +296,7 @@ static int keep_error(struct np_input *in, const struct np_err *why, struct np_e
 	return 0;
 }
 
-/* The arrays keep their room: it stays a matter of the count alone when they grow next. */
+/* The arrays keep their capacity, which depends on the count alone. */
 static void cut_back(struct np_input *in, size_t n_pools, size_t n_classes, size_t n_templates)
 {
 	while (in->n_pools > n_pools)

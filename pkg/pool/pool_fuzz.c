@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	np_pool_input_done(&in);
 	if (np_pool_input_collect(&in, cat, "fuzz.yaml", (const char *)data, size, &err) == 0)
 		(void)np_pool_input_finish(&in, &err);
-	/* An error without a text would leave its reader with nothing. */
+	/* An error must have a text. */
 	if (err.code != NP_OK && !err.text[0])
 		abort();
 	np_pool_input_done(&in);

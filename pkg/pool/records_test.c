@@ -58,7 +58,7 @@ static void print_remarks(FILE *f, const struct np_warnings *r)
 		fprintf(f, "  %s: %s\n", r->items[i].code, r->items[i].message);
 }
 
-/* Writes a pool in one line that leaves out what is as it is by default. */
+/* Writes a pool in one line without its default values. */
 static void print_pool(FILE *f, const struct np_pool *pool)
 {
 	char id[NP_POOL_ID_MAX];
@@ -98,7 +98,7 @@ static void print_device(FILE *f, const struct np_template_device *d)
 					       : "?");
 }
 
-/* Writes a template in one line, its keys as they stand. */
+/* Writes a template in one line with its keys in input order. */
 static void print_template(FILE *f, const struct np_template *t)
 {
 	static const char *const kinds[] = { "machine", "flat", "extra" };
@@ -155,7 +155,9 @@ static char *describe_text(const char *text)
 	return describe(&in, rc, &err);
 }
 
-/* Writes pools and errors of what np_pool_input_collect() and the check of the whole made of `text`. */
+/*
+ * Writes the pools and errors that np_pool_input_collect() and the final check produce for `text`.
+ */
 static char *collect_text(const char *text)
 {
 	struct np_input in = { 0 };

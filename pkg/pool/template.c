@@ -161,7 +161,7 @@ int pool_template_note_guest(struct np_template *t, const char *field, const cha
 			       field, text);
 }
 
-/* Reads half an id; returns 0 where a placeholder stands for it. */
+/* Reads half an ID; returns 0 for a placeholder. */
 static int read_half(struct np_template *t, struct np_val n, uint16_t *ret, struct np_err *err)
 {
 	const char *text = json_string_value(n.json);

@@ -6,7 +6,7 @@
 
 /*
  * Texts here are classes of some hundred lines. Equal ends are cut off first; what lies between is
- * compared by a table of longest common subsequences, and is told as wholly replaced where that
+ * compared by a table of longest common subsequences, and is shown as wholly replaced where that
  * table would pass this many cells.
  */
 #define CELLS_MAX (UINT64_C(4) << 20)
@@ -163,7 +163,7 @@ static const char *colour_of(char sign)
 	return sign == '-' ? "\x1b[31m" : sign == '+' ? "\x1b[32m" : "";
 }
 
-/* An empty range is told by the line before it, as diff(1) does. */
+/* An empty range is given by the line before it, as in diff(1). */
 static void write_range(FILE *out, const struct script *s, size_t from, size_t to, char other)
 {
 	size_t before = count_lines(s, 0, from, other), n = count_lines(s, from, to, other);

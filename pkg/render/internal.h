@@ -3,8 +3,9 @@
 #define NODEPREP_PKG_RENDER_INTERNAL_H
 
 /*
- * internal - what the files of render share: tree.c the JSON forms, table.c columns, templates.c both
- * for templates, explain.c the reasoning in words, picture.c and svg.c the window drawn, diff.c unified diffs.
+ * internal - what the files of render share: tree.c the JSON forms, table.c columns, templates.c
+ * both for templates, explain.c the reasoning in words, picture.c and svg.c the window drawn,
+ * diff.c unified diffs.
  */
 
 #include <stdio.h>
@@ -38,7 +39,7 @@ int render_table_add(struct table *t, struct np_err *err, const char *const cell
 void render_table_write(const struct table *t, FILE *out);
 void render_table_done(struct table *t);
 
-/* Parts of the plan's tree; the frame is all of it but for the lists, which it takes. */
+/* Parts of the plan's tree; the frame is the tree without the lists, which it takes. */
 json_t *render_pool_tree(const struct np_plan_pool *p);
 json_t *render_class_tree(const struct np_plan *plan, const struct np_plan_class *c);
 json_t *render_plan_frame_take(const struct np_plan *plan, json_t *pools, json_t *classes);
@@ -88,12 +89,12 @@ struct picture_card {
 	const struct np_slot *bars; /* the largest first */
 };
 
-/* A node's window as it is listed and drawn. */
+/* A node's window for lists and pictures. */
 struct picture {
 	const struct np_plan_pool *pool;
 	const struct np_plan_class *class; /* NULL: none found */
 	uint64_t window_bytes; /* what a VM gets; 0: none, unknown, or too large to draw */
-	uint64_t extent_bytes; /* what is drawn: the window, more where slots lie beyond its end */
+	uint64_t extent_bytes; /* the drawn size: the window, or more where slots exceed it */
 	uint64_t taken_bytes; /* all slots */
 	uint64_t bars_bytes; /* the known BARs in them */
 	bool has_all_bars; /* no slot of a whole card, whose BARs are unknown */
@@ -116,8 +117,8 @@ void render_picture_write(FILE *out, const struct picture *pic,
 			  const struct np_render_style *style);
 
 /*
- * xml.c: text of documents in XML, whatever is in a name: markup is escaped, and what is no UTF-8 or no
- * character of XML 1.0 becomes '?'. Widths are columns, East Asian characters taking two.
+ * xml.c: text of documents in XML, whatever is in a name: markup is escaped, and what is no UTF-8
+ * or no character of XML 1.0 becomes '?'. Widths are columns, East Asian characters taking two.
  */
 void render_xml_write(FILE *out, const char *text, size_t size);
 

@@ -29,7 +29,7 @@ json_t *render_card_tree(const struct np_card *card)
 			 "mmioGB", render_number_or_null(a->rule != NP_ADDEND_UNKNOWN, a->each_gb));
 }
 
-/* Appends the item, which goes along also on failure; a list that cannot take it becomes NULL. */
+/* Appends the item; takes it, also on failure. A list that cannot grow becomes NULL. */
 void render_tree_push(json_t **list, json_t *item)
 {
 	if (*list && json_array_append_new(*list, item) == 0)

@@ -106,7 +106,7 @@ int render_picture_init(struct picture *ret, const struct np_plan *plan,
 	return 0;
 }
 
-/* What a cell of the bar shows. */
+/* The content of a cell of the bar. */
 enum cell { CELL_ODD, CELL_EVEN, CELL_REST, CELL_FREE, CELL_BEYOND, CELL_NOTHING, CELL_MAX };
 
 static const struct look {
@@ -127,7 +127,10 @@ static uint64_t cell_bytes(const struct picture *pic)
 	return pic->extent_bytes / PICTURE_CELLS;
 }
 
-/* A cell shows what lies at its start: slots are aligned, so that one of a cell or more has its own. */
+/*
+ * A cell shows the slot at its start: slots are aligned, so each slot of a cell or more has its
+ * own.
+ */
 static enum cell cell_at(const struct picture *pic, unsigned i)
 {
 	uint64_t at = cell_bytes(pic) * i;
@@ -167,7 +170,7 @@ static void write_cells(FILE *out, const struct picture *pic, const struct np_re
 	fprintf(out, "%s\n", edge);
 }
 
-/* A line of text below or above the cells: a label is left out where another one stands already. */
+/* Writes a line of labels below or above the cells; omits a label that would overlap another. */
 struct ruler {
 	char text[PICTURE_CELLS + 32];
 	size_t used;
@@ -231,7 +234,7 @@ static void write_bar(FILE *out, const struct np_slot *bar)
 		fprintf(out, "BAR%u %s", bar->bar, size);
 }
 
-/* Cards of one kind stand next to each other. */
+/* Cards of one kind are adjacent. */
 static size_t same_cards(const struct picture *pic, size_t from)
 {
 	size_t to = from;

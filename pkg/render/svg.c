@@ -24,14 +24,14 @@
 #define SMALL_BAR_MAX 56
 
 /*
- * The widest of the fonts that sans-serif stands for takes about 0.64 of its size a character, so that a
- * line is cut or wrapped by its count of characters.
+ * The widest common sans-serif font takes about 0.64 of its size a character, so
+ * that a line is cut or wrapped by its count of characters.
  */
 #define CHARACTERS(width, size) ((size_t)(width)*100 / ((size_t)(size)*64))
 
 /*
- * Both palettes are in the drawing, which is laid over the reader's own background. Contrast of text
- * against white and against #0d1117 is at least 4.5 to 1.
+ * Both palettes are in the drawing, which is laid over the reader's own background. Contrast of
+ * text against white and against #0d1117 is at least 4.5 to 1.
  */
 static const char style_sheet[] =
 	".np-window{color:#1f2328;font-family:sans-serif}\n"
@@ -103,7 +103,7 @@ static void write_lines(struct svg *g, unsigned size, const char *class, const c
 	}
 }
 
-/* Formats, then writes as write_lines() does; what is longer than any plan's text is cut. */
+/* Formats, then writes as write_lines() does; cuts texts longer than any plan's. */
 __attribute__((format(printf, 4, 5))) static void format_lines(struct svg *g, unsigned size,
 							       const char *class, const char *fmt,
 							       ...)
@@ -129,7 +129,7 @@ static void write_number(FILE *out, const char *name, uint64_t millionths)
 		millionths % 1000000);
 }
 
-/* A rectangle of the strip; the figures are in it, for who wants to read them back. */
+/* Writes a rectangle of the strip, with its figures as attributes for other programs. */
 static void write_rect(struct svg *g, const char *class, uint64_t offset_bytes, uint64_t size_bytes)
 {
 	fprintf(g->out, "<rect class=\"%s\" y=\"%u\" height=\"%d\"", class, g->y, STRIP_HEIGHT);
@@ -152,7 +152,7 @@ static const char *card_name(const struct picture *pic, const struct picture_car
 	return np_plan_card_name(&pic->pool->cards[card->index], buf);
 }
 
-/* The number, and the name where there is room for it. */
+/* Writes the number, and the name where it fits. */
 static void write_label(struct svg *g, size_t i)
 {
 	const struct picture_card *card = &g->pic->cards[i];
@@ -499,7 +499,7 @@ static void write_sources(struct svg *g)
 			"behind root ports in a UEFI guest.");
 }
 
-/* What is drawn, and how its size came about. */
+/* Writes the title and the computation of the size. */
 static void write_reason(struct svg *g)
 {
 	const struct np_plan_pool *p = g->pic->pool;

@@ -7,7 +7,7 @@
 
 #define TEMPLATE_CELL_MAX 300
 
-/* What makes the pool's nodes: a class, or a template. */
+/* Returns the source of the pool's nodes: a class or a template. */
 static void write_class_cell(const struct np_pool *pool, char buf[static TEMPLATE_CELL_MAX])
 {
 	const char *name = pool->template_name ? pool->template_name : pool->name;

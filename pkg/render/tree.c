@@ -76,7 +76,7 @@ static json_t *pool_names(const struct np_plan *plan, const struct np_plan_class
 	return list;
 }
 
-/* What passes through but is no GPU: listed, not counted; null stands for a function without ids. */
+/* Passthrough functions other than GPUs: listed, not counted; null is a function without IDs. */
 static json_t *other_devices(const struct np_plan_class *c)
 {
 	json_t *list = json_array();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-/* Reads one character; a byte that is no UTF-8 and a character that XML has not give '?'. */
+/* Reads one character; returns '?' for invalid UTF-8 and for characters not allowed in XML. */
 static size_t read_character(const unsigned char *s, uint32_t *ret)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
@@ -94,7 +94,7 @@ void render_xml_write_cut(FILE *out, const char *text, size_t most)
 	fputs("…", out);
 }
 
-/* Where a line ends: at the last blank that fits, else in the middle of a word. */
+/* Returns the end of a line: at the last blank that fits, else within a word. */
 size_t render_xml_line_end(const char *text, size_t most)
 {
 	size_t size = fit(text, most), at = size;

@@ -36,7 +36,7 @@ bool np_report_is_address(const char *text)
 	return size > 0 && address_size(text, size) == size;
 }
 
-/* lspci leaves out a domain that is 0. */
+/* lspci omits domain 0. */
 static bool is_short_address(const char *text, size_t size)
 {
 	return size >= 7 && is_hex_run(text, 2) && text[2] == ':' && is_hex_run(text + 3, 2) &&

@@ -2,7 +2,10 @@
 #include "nodeprep/report.h"
 #include "nodeprep/units.h"
 
-/* An expected BAR up to this size may be missing for another reason than space: the catalogue may err. */
+/*
+ * An expected BAR up to this size may be missing for another reason than space: the catalogue may
+ * err.
+ */
 #define SMALL_BYTES (256 * NP_MIB)
 
 struct np_seen_bar *np_report_add_bar(struct np_seen_gpu *gpu, unsigned index)
@@ -50,7 +53,10 @@ static bar_set pair_round(struct np_seen_gpu *gpu, enum round round, bar_set lef
 	return left;
 }
 
-/* Boards of one family number their BARs differently (0, 1, 3 and 0, 2, 4): sizes tell more than places. */
+/*
+ * Boards of one family number their BARs differently (0, 1, 3 and 0, 2, 4): sizes tell more than
+ * places.
+ */
 static bar_set pair_bars(struct np_seen_gpu *gpu)
 {
 	bar_set left = 0;
@@ -92,7 +98,9 @@ static bool is_doubtful(const struct np_seen_gpu *gpu, const struct np_bar *expe
 		expected->figure == NP_SIZE_SOURCE_DERIVED);
 }
 
-/* What is expected and shows nowhere is a 32-bit BAR whose register is 0, or config was not readable. */
+/*
+ * An expected BAR that is missing is a 32-bit BAR whose register is 0, or config was not readable.
+ */
 static void add_missing(struct np_seen_gpu *gpu, bar_set left)
 {
 	for (size_t e = 0; e < gpu->gpu->n_bars && gpu->n_bars < NP_GPU_BARS_MAX; e++) {
@@ -131,8 +139,9 @@ static bool is_known_whole(const struct np_gpu *gpu)
 }
 
 /*
- * Without the catalogue the registers must tell. They show every BAR but a 32-bit one whose register
- * is 0; the first BAR holds the registers of every such card, so that it at least must be there.
+ * Without the catalogue the registers must tell. They show every BAR but a 32-bit one whose
+ * register is 0; the first BAR holds the registers of every such card, so that it at least must be
+ * there.
  */
 static bool shows_itself_whole(const struct np_seen_gpu *gpu)
 {

@@ -41,7 +41,7 @@ void np_report_words_add(struct np_report_words *w, const char *fmt, ...)
 		return;
 	n = snprintf(w->text + w->used, sizeof(w->text) - w->used, "%s%s", w->used > 0 ? ", " : "",
 		     one);
-	/* Room for the dots is always left. */
+	/* Space for the dots is always reserved. */
 	if (n >= 0 && (size_t)n + 4 < sizeof(w->text) - w->used) {
 		w->used += (size_t)n;
 		return;

@@ -10,28 +10,29 @@
 #include "nodeprep/time.h"
 
 /*
- * Who has to wait, to make way, or to go. Nobody is closed for others, or loses a turn, for what the loop
- * itself took long to do: time counts from when the client had its chance.
+ * Limits: which connections wait, which are evicted and which are closed as too slow. A client's
+ * time counts from the moment it could act, so delays of the loop itself never count against a
+ * client.
  */
 
 enum {
 	SWEEP_MS = 20,
-	SWEEP_ITERATIONS = 2, /* in which a client did nothing */
-	IDLE_MS = 100, /* for which a client may be silent and keep its place */
+	SWEEP_ITERATIONS = 2, /* without progress, after which a client counts as stuck */
+	IDLE_MS = 100, /* of silence, after which a client may be evicted */
 	EVICT_AT_ONCE = 16,
-	HANDSHAKES_MOST = 64, /* of a loop at a time */
+	HANDSHAKES_MOST = 64, /* in one loop at a time */
 	LARGE_BYTES = 16 << 10,
-	TURNS = 2, /* large bodies of a loop at a time */
+	TURNS = 2, /* large bodies in one loop at a time */
 	TURNS_MOST = 64, /* where some are slow */
-	TURN_BYTES = 4 << 10, /* what a turn must bring within a sweep */
-	FRESH_MOST = 96, /* that wait for a turn, before nobody new is taken */
-	SMALL_BYTES = 1 << 20, /* of what hooks are asked, most is smaller */
-	STEP_BYTES = 64 << 10, /* by which memory is taken */
+	TURN_BYTES = 4 << 10, /* that a large body must receive within a sweep to keep its slot */
+	FRESH_MOST = 96, /* that wait for a slot, before the loop stops accepting */
+	SMALL_BYTES = 1 << 20, /* most requests of Cluster API's hooks are smaller */
+	STEP_BYTES = 64 << 10, /* the step by which memory is reserved */
 	MEMORY_PRESS_MS = 200,
 	MEMORY_WAIT_MS = 1000,
-	STARVED_MOST = 32, /* for which memory is looked for in one sweep */
+	STARVED_MOST = 32, /* waiters for which one sweep looks for memory */
 	RATE_GRACE_MS = 2000,
-	UNREAD_MS = 5000, /* for which a client may leave its answer unread */
+	UNREAD_MS = 5000, /* a client may leave its response unread */
 	TRIM_BYTES = 8 << 20,
 };
 
@@ -75,7 +76,7 @@ static void evict(struct conn *c)
 	serve_conn_close_soon(c);
 }
 
-/* Finds who has been silent longest, of the newcomer's address where one is given; NULL: nobody. */
+/* Finds the connection that has been silent longest, of one address where given; NULL: none. */
 static struct conn *find_idlest(struct loop *l, const struct conn *newcomer)
 {
 	struct conn *c;
@@ -151,7 +152,7 @@ void serve_loop_count_conn(struct loop *l)
 		serve_loop_pause(l, 0);
 }
 
-/* Of an IPv6 address the network: whoever has one address of it has all. */
+/* An IPv6 address counts by its /64 network: a client with one address of it has all. */
 static void read_address(struct conn *c)
 {
 	struct sockaddr_storage ss = { .ss_family = AF_UNSPEC };
@@ -207,7 +208,7 @@ void serve_conn_end_shaking(struct conn *c)
 	serve_loop_resume_accept(c->loop);
 }
 
-/* Handshakes that stand still keep their connections, but nobody out. */
+/* Stalled handshakes keep their connections but do not count towards the limit. */
 static void pass_stuck_handshakes(struct loop *l)
 {
 	struct conn *c;
@@ -224,7 +225,7 @@ static void pass_stuck_handshakes(struct loop *l)
 
 /* --- memory ----------------------------------------------------------------------------------- */
 
-/* Records of TLS are not whole pages: a body takes up to three eighths more than it has. */
+/* TLS records are not whole pages: a body takes up to three eighths more memory than its size. */
 size_t serve_bounds_of_body(size_t size)
 {
 	return size + size * 3 / 8 + 2 * (size_t)STEP_BYTES;
@@ -279,7 +280,9 @@ static bool is_small(const struct conn *c)
 	return c->wire.has_length && c->wire.length <= SMALL_BYTES;
 }
 
-/* The last quarter is for small bodies; an address gets half, and a quarter more for small ones. */
+/*
+ * The last quarter is reserved for small bodies; an address gets half, small ones a quarter more.
+ */
 static size_t find_most(const struct conn *c, bool of_address)
 {
 	const struct np_serve_options *o = &c->loop->server->o;
@@ -293,7 +296,7 @@ static size_t find_most(const struct conn *c, bool of_address)
 	return most < o->memory_max ? most : o->memory_max;
 }
 
-/* Takes memory for what was received and the next step; false where there is none. */
+/* Reserves memory for the bytes received and the next step; false where there is none. */
 static bool charge(struct conn *c)
 {
 	struct np_serve *s = c->loop->server;
@@ -314,7 +317,9 @@ static bool charge(struct conn *c)
 	return true;
 }
 
-/* Finds whose memory is longest without use; those that wait for us do not count. */
+/*
+ * Finds the connection whose memory has been idle longest, except those that wait for the server.
+ */
 static struct conn *find_hoarder(struct loop *l)
 {
 	struct conn *c, *worst = NULL;
@@ -326,7 +331,7 @@ static struct conn *find_hoarder(struct loop *l)
 	return worst;
 }
 
-/* Finds who waits with memory of an address that has more than the connection's. */
+/* Finds a waiting connection with memory whose address has more than this one's. */
 static struct conn *find_richer(const struct conn *c)
 {
 	size_t most = sum_of_address(c);
@@ -344,7 +349,7 @@ static struct conn *find_richer(const struct conn *c)
 	return richest;
 }
 
-/* The caller is to come again: to wait for much longer would cost it its own deadline. */
+/* The client should retry: a longer wait would exceed its own deadline. */
 static void refuse_body(struct conn *c)
 {
 	atomic_fetch_add(&c->loop->server->n_refused, 1);
@@ -355,8 +360,9 @@ static void refuse_body(struct conn *c)
 }
 
 /*
- * There is no memory for the body. Whoever hoards some goes; where all who have some wait for more, one of
- * the address that has most. Returns whether the body itself is refused, after a while.
+ * Evicts a connection to free memory for the body: the one idle longest, or, where all that have
+ * memory wait for more, one of the address that has most. Returns true where the body itself has
+ * waited too long and is refused.
  */
 static bool starve(struct conn *c)
 {
@@ -373,7 +379,7 @@ static bool starve(struct conn *c)
 	return true;
 }
 
-/* What large bodies took goes back to the system once they are gone. */
+/* Returns the memory of finished large bodies to the system. */
 static void trim(struct np_serve *s)
 {
 	size_t peak = atomic_load(&s->memory_peak), now = atomic_load(&s->memory);
@@ -428,7 +434,7 @@ static void give_turn(struct conn *c)
 	c->turn_ms = np_clock_ms();
 	c->turn_bytes = c->stage_bytes;
 	serve_conn_moved(c);
-	/* What came meanwhile may make the request whole at once. */
+	/* Bytes already received may complete the request at once. */
 	bufferevent_enable(c->bev, EV_READ);
 }
 
@@ -439,7 +445,7 @@ static bool has_turn_for(const struct conn *c)
 	return l->n_turns - (is_small(c) ? l->n_large_turns : 0) < l->most_turns;
 }
 
-/* Where memory is short for some, because of their address or their size, it may do for others. */
+/* Memory that is too short for one body, by its address or size, may suffice for another. */
 static void give_turns(struct loop *l)
 {
 	unsigned starved = 0;
@@ -461,7 +467,7 @@ static void give_turns(struct loop *l)
 	}
 }
 
-/* A body that brings less than it could goes behind the others, and may go on when they have. */
+/* A body slower than the loop moves to the end of the queue. */
 static void pass_slow_bodies(struct loop *l)
 {
 	struct conn *c, *next;
@@ -488,7 +494,7 @@ void serve_loop_sweep(struct loop *l)
 		give_turns(l);
 	}
 	if (has_waiting(l)) {
-		/* Of many that are slow many may try at a time, or each would wait for all. */
+		/* Several slow bodies share a slot, or each would wait for all the others. */
 		l->most_turns = 2 * l->most_turns < TURNS_MOST ? 2 * l->most_turns : TURNS_MOST;
 		arm_sweep(l, SWEEP_MS);
 	}
@@ -510,7 +516,7 @@ void serve_conn_end_turn(struct conn *c)
 		arm_sweep(l, 0);
 }
 
-/* Without a turn the rest of a large body stays in the kernel's buffers. */
+/* Without a slot the rest of a large body stays in the kernel's buffers. */
 void serve_conn_await_turn(struct conn *c)
 {
 	struct loop *l = c->loop;

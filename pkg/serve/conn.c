@@ -13,14 +13,13 @@
 #include "nodeprep/time.h"
 
 enum {
-	READ_BYTES = 4000, /* with libevent's head of it, a page */
-	PAGE_BYTES =
-		4160, /* what a read takes at least: evhttp keeps each in a buffer of its own */
+	READ_BYTES = 4000, /* a page, with libevent's header */
+	PAGE_BYTES = 4160, /* the minimum of a read: evhttp keeps each read in its own buffer */
 	LINGER_MS = 1000,
 	RESTS_MOST = 64, /* of a loop */
 };
 
-/* OpenSSL numbers such places once a process; it holds no state of ours. */
+/* OpenSSL assigns the index once per process; it holds no state of the server. */
 static int conn_index = -1;
 
 void serve_conn_arm(struct conn *c, uint64_t ms)
@@ -60,7 +59,7 @@ static void free_conn(struct conn *c)
 	free(c);
 }
 
-/* Called by OpenSSL with the SSL object's end, which is the connection's. */
+/* OpenSSL calls this when the SSL object is freed, which ends the connection. */
 static void on_ssl_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, long argl,
 			 void *argp)
 {
@@ -69,7 +68,10 @@ static void on_ssl_freed(void *parent, void *ptr, CRYPTO_EX_DATA *ad, int idx, l
 		free_conn(ptr);
 }
 
-/* evhttp tells of its connection with the first whole request; before, it is what its callbacks get. */
+/*
+ * evhttp reports its connection with the first whole request; before that, its callbacks' argument
+ * is the connection.
+ */
 static struct evhttp_connection *evcon_of(struct conn *c)
 {
 	void *arg = NULL;
@@ -103,8 +105,8 @@ static void on_time_over(evutil_socket_t fd, short what, void *arg)
 /* --- refusing --------------------------------------------------------------------------------- */
 
 /*
- * What is left of a connection that was refused: to close it with bytes unread would reset it, and the
- * answer with it. All its memory is free by now.
+ * The rest of a refused connection. Closing a socket with unread bytes resets it and loses the
+ * response, so the socket drains first. All other memory of the connection is free by now.
  */
 struct rest {
 	TAILQ_ENTRY(rest) link;
@@ -201,7 +203,7 @@ void serve_conn_refuse(struct conn *c)
 
 /* --- input ------------------------------------------------------------------------------------ */
 
-/* Reads what was added as requests are written; a stage begins with its first byte. */
+/* Parses the added bytes; a stage begins with its first byte. */
 static int scan(struct conn *c, struct evbuffer *buf, size_t added)
 {
 	struct evbuffer_ptr from;
@@ -289,7 +291,7 @@ static void add_conn(struct loop *l, struct conn *c)
 	serve_conn_arm(c, l->server->o.deadline_ms);
 }
 
-/* Where NULL comes back, libevent's version decides whether `ssl` was freed: a slot may leak. */
+/* On NULL, libevent's version decides whether `ssl` was freed, so a slot may leak. */
 static struct bufferevent *new_tls(struct loop *l, struct conn *c)
 {
 	SSL *ssl = serve_tls_new_ssl(&l->server->tls);
@@ -310,7 +312,7 @@ static struct bufferevent *new_tls(struct loop *l, struct conn *c)
 	return c->bev;
 }
 
-/* Where NULL comes back evhttp makes a transport of its own, which serve_on_request() turns away. */
+/* On NULL evhttp creates a transport of its own, which serve_on_request() rejects. */
 struct bufferevent *serve_conn_new_transport(struct event_base *base, void *arg)
 {
 	struct loop *l = arg;

@@ -12,9 +12,9 @@
 #include "nodeprep/time.h"
 
 /*
- * HTTP without TLS and without bodies: one request a connection, for metrics and probes. Not by evhttp,
- * which tells of the end of a connection only once it has made a request, so that connections without
- * one could be neither counted nor bounded in time.
+ * HTTP without TLS and without bodies: one request per connection, for metrics and probes. evhttp
+ * cannot serve it: it reports the end of a connection only after a request, so idle connections
+ * could be neither counted nor limited in time.
  */
 
 enum { PLAIN_MS = 20, AT_ONCE = 64 };
@@ -57,7 +57,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 	free_plain(arg);
 }
 
-/* All is sent: the client may still be reading, so its end is waited for until the deadline. */
+/* All bytes are sent. The client may still be reading, so wait for its end until the deadline. */
 static void on_written(struct bufferevent *bev, void *arg)
 {
 	const struct plain *p = arg;
@@ -100,7 +100,7 @@ static void send_reply(struct plain *p, struct np_serve_reply *reply)
 	bufferevent_enable(p->bev, EV_WRITE);
 }
 
-/* Cuts "GET /path?query HTTP/1.1" up; false where it is nothing of the kind. */
+/* Splits "GET /path?query HTTP/1.1"; false for any other line. */
 static bool cut_line(char *line, struct np_serve_request *req)
 {
 	char *path = strchr(line, ' ');
@@ -133,7 +133,7 @@ static void answer(struct plain *p, char *line)
 	np_serve_reply_done(&reply);
 }
 
-/* Waits for the blank line behind the headers, of which none matters here. */
+/* Waits for the blank line after the headers, which are all ignored. */
 static void on_readable(struct bufferevent *bev, void *arg)
 {
 	struct plain *p = arg;
@@ -198,20 +198,20 @@ void serve_plain_close_all(struct loop *l)
 		free_plain(TAILQ_FIRST(&l->plains));
 }
 
-/* Whoever wants an answer has asked by now. */
+/* A client that wants a response has sent its request by now. */
 static bool is_stale(const struct plain *p)
 {
 	return np_clock_ms() - p->began_ms >= PLAIN_MS &&
 	       p->loop->iteration - p->began_iteration >= 2;
 }
 
-/* The oldest make way for who comes. */
+/* Evicts the oldest connections for new ones. */
 void serve_plain_make_room(struct loop *l)
 {
 	const struct np_serve *s = l->server;
 	bool is_needed = l->lacks_files || atomic_load(&s->n_conns) >= s->o.connections_max;
 
-	l->lacks_files = false; /* freeing one comes back here */
+	l->lacks_files = false; /* freeing one re-enters this function */
 	for (int i = 0; is_needed && i < AT_ONCE; i++) {
 		struct plain *p = TAILQ_FIRST(&l->plains);
 

@@ -9,15 +9,15 @@
 #include "nodeprep/err.h"
 
 enum {
-	TICK_MS = 50, /* how often a slow body goes on */
+	TICK_MS = 50, /* the interval of a slow body's pieces */
 	STREAM_BACKLOG_MAX = 8 << 20, /* unsent bytes at which a reader is too slow */
 };
 
-/* A reply on its way, for those that are not sent in one piece. */
+/* A reply in progress, where it is not sent in one piece. */
 struct response {
 	struct conn *conn;
 	struct evhttp_request *req;
-	struct job *job; /* NULL unless a worker makes the reply */
+	struct job *job; /* NULL unless a worker creates the reply */
 	struct np_serve_reply reply;
 	struct event *timer;
 	size_t sent;
@@ -69,7 +69,7 @@ static void free_response(struct response *a)
 
 void serve_response_lose(struct conn *c)
 {
-	/* evhttp leaves a request that was not answered to its user when the client goes. */
+	/* evhttp does not free an unanswered request when the client disconnects. */
 	if (c->response && !evhttp_request_get_connection(c->response->req))
 		evhttp_request_free(c->response->req);
 	serve_response_drop(c);
@@ -102,7 +102,7 @@ static void free_body(const void *body, size_t size, void *ctx)
 	free(ctx);
 }
 
-/* The body is the buffer's from here on. */
+/* The buffer owns the body from here on. */
 static int move_body(struct evbuffer *buf, struct np_serve_reply *reply)
 {
 	if (reply->body_size == 0)
@@ -166,7 +166,7 @@ static size_t backlog(const struct response *a)
 	return evbuffer_get_length(bufferevent_get_output(a->conn->bev));
 }
 
-/* Sends what the stream has: 1 for more to come, 0 at the end, -1 to cut. */
+/* Sends the stream's next piece; returns 1 for more to come, 0 at the end, -1 to cut. */
 static int step_stream(struct response *a)
 {
 	struct np_serve_stream *s = &a->reply.stream;
@@ -177,7 +177,7 @@ static int step_stream(struct response *a)
 	if (a->conn->loop->stopping)
 		return 0;
 	if (backlog(a) > STREAM_BACKLOG_MAX)
-		return 1; /* the deadline decides how long such a reader is waited for */
+		return 1; /* the deadline limits the wait for such a reader */
 	more = s->next(s->ctx, &bytes, &size);
 	if (more >= 0 && bytes && send_piece(a, bytes, size) < 0)
 		return -1;
@@ -197,7 +197,7 @@ static size_t next_size(const struct response *a)
 	return most < left ? most : left;
 }
 
-/* Sends the next bytes of a body: 1 for more to come, 0 at its end, -1 to cut. */
+/* Sends the next bytes of a body; returns 1 for more to come, 0 at its end, -1 to cut. */
 static int step_body(struct response *a)
 {
 	size_t size = next_size(a);
@@ -261,7 +261,7 @@ struct response *serve_response_await(struct conn *c, struct evhttp_request *req
 	return a;
 }
 
-/* An answer that takes its time moves the deadline; one that a worker made does not. */
+/* A delayed reply extends the deadline; a worker's reply does not. */
 static void start_take(struct response *a, struct np_serve_reply *reply)
 {
 	uint64_t deadline_ms = a->conn->loop->server->o.deadline_ms;

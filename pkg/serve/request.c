@@ -45,7 +45,7 @@ static const char *method_name(enum evhttp_cmd_type type)
 	return "";
 }
 
-/* Returns the common name of a client certificate that was verified; NULL where there is none. */
+/* Returns the common name of a verified client certificate; NULL where there is none. */
 static const char *read_peer_name(struct conn *c, char *buf, size_t size)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
@@ -69,7 +69,7 @@ static bool is_plain_word(const char *text)
 	return n > 0 && n < NP_SERVE_ID_MAX;
 }
 
-/* It goes to the log, so that nothing but a plain word is taken over. */
+/* The ID goes to the log, so only a plain word is accepted. */
 static void fill_id(struct np_serve *s, struct np_serve_request *req)
 {
 	const char *given = np_serve_header(req, "X-Request-Id");
@@ -92,7 +92,7 @@ static int fill_request(struct evhttp_request *req, struct np_serve_request *ret
 	ret->path = path && *path ? path : "/";
 	ret->query = query ? query : "";
 	ret->body_size = evbuffer_get_length(body);
-	/* So that the text ends in a NUL; it is no part of the body. */
+	/* Terminates the text; the NUL is not part of the body. */
 	if (evbuffer_add(body, "", 1) < 0)
 		return -1;
 	ret->body = (const char *)evbuffer_pullup(body, -1);
@@ -101,7 +101,7 @@ static int fill_request(struct evhttp_request *req, struct np_serve_request *ret
 	return ret->body ? 0 : -1;
 }
 
-/* evhttp frees its part of a connection first; libevent then keeps the rest for another turn. */
+/* evhttp frees its part of a connection first; libevent keeps the rest until its next iteration. */
 static void on_closed(struct evhttp_connection *evcon, void *arg)
 {
 	struct conn *c = arg;
@@ -129,7 +129,7 @@ static void on_sent(struct evhttp_request *req, void *arg)
 	serve_conn_arm(c, c->busy ? o->deadline_ms : o->idle_ms);
 }
 
-/* What was read is not needed any more while the answer waits for the client. */
+/* The body's bytes are not needed while the response waits for the client. */
 static void drop_body(struct evhttp_request *req)
 {
 	struct evbuffer *body = evhttp_request_get_input_buffer(req);
@@ -137,7 +137,7 @@ static void drop_body(struct evhttp_request *req)
 	evbuffer_drain(body, evbuffer_get_length(body));
 }
 
-/* Too many wait already: the caller is to come again. */
+/* Too many requests wait: the client should retry. */
 static void refuse(struct np_serve_reply *reply)
 {
 	struct np_err err = NP_ERR_INIT;

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 /*
- * Requests as bytes. However they are cut into pieces the reader says the same, it says 0, 400 or 501, and a
- * body never goes on beyond its length.
+ * Fuzzes the parser of requests. The result must not depend on how the bytes are split, must be 0,
+ * 400 or 501, and a body must end at its length.
  */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

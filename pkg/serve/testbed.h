@@ -2,7 +2,7 @@
 #ifndef NODEPREP_SERVE_TESTBED_H
 #define NODEPREP_SERVE_TESTBED_H
 
-/* What the tests of serve share: certificates, a server, clients. */
+/* testbed - certificates, a server and clients for serve's unit tests. */
 
 #include "internal.h"
 
@@ -48,7 +48,7 @@ static inline void copy_bio(BIO *bio, char *buf, size_t size)
 	BIO_free(bio);
 }
 
-/* Makes a certificate that signs itself, so that it serves as its own CA. */
+/* Creates a self-signed certificate, which is also its own CA. */
 static inline struct pem make_pem(const char *name)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
@@ -221,7 +221,7 @@ static inline int dial(const struct server *s, unsigned timeout_ms)
 	return fd;
 }
 
-/* What a client may bring along; all may be NULL. */
+/* A client's options; all may be NULL. */
 struct wish {
 	const struct pem *pem;
 	const char *alpn; /* in wire form */
@@ -246,7 +246,7 @@ static inline void use_pem(SSL_CTX *ctx, const struct pem *pem)
 	EVP_PKEY_free(key);
 }
 
-/* Returns whether the handshake went well. */
+/* Returns whether the handshake succeeded. */
 static inline bool try_connect(const struct server *s, const struct wish *w, struct client *c)
 {
 	c->ctx = SSL_CTX_new(TLS_client_method());
@@ -288,7 +288,7 @@ static inline void say(struct client *c, const char *text)
 	assert_int_equal(SSL_write(c->ssl, text, (int)strlen(text)), (int)strlen(text));
 }
 
-/* Reads one answer with a length, or all that comes up to the connection's end. */
+/* Reads one response with a length, or all bytes until the connection ends. */
 static inline size_t hear(struct client *c, char *buf, size_t size)
 {
 	size_t n = 0, wanted = SIZE_MAX;
@@ -309,7 +309,7 @@ static inline size_t hear(struct client *c, char *buf, size_t size)
 	return n;
 }
 
-/* Sends a request of its own connection; buf holds the answer. */
+/* Sends a request on a new connection; buf receives the response. */
 static inline size_t ask(const struct server *s, const char *request, char *buf, size_t size)
 {
 	struct client c = join(s);
@@ -323,7 +323,7 @@ static inline size_t ask(const struct server *s, const char *request, char *buf,
 
 /* --- a handler that blocks --- */
 
-/* Blocks on "/block" until it is told to go on; counts who is in it. */
+/* Blocks on "/block" until released; counts the calls in it. */
 struct gate {
 	pthread_mutex_t lock;
 	pthread_cond_t opened;

@@ -29,7 +29,7 @@ void serve_loop_wake(struct loop *l)
 {
 	const uint64_t one = 1;
 
-	/* The counter cannot be full: it is emptied each time. */
+	/* The counter cannot overflow: each read resets it. */
 	if (write(l->wake_fd, &one, sizeof(one)) < 0)
 		return;
 }

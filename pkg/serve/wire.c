@@ -5,8 +5,9 @@
 #include <string.h>
 
 /*
- * HTTP/1.1 as RFC 9112 writes it, in front of evhttp, which forgives too much: what one reader of a request
- * takes for its end another may take for its middle. Nothing is kept but the place in the request.
+ * A strict parser of HTTP/1.1 (RFC 9112) in front of evhttp, which is too lenient: where two
+ * parsers disagree about the end of a request, requests can be smuggled. It stores only its
+ * position in the request.
  */
 
 enum { LENGTH_DIGITS_MAX = 18, CHUNK_DIGITS_MAX = 8, BAD = 400, NOT_SERVED = 501 };
@@ -21,7 +22,7 @@ static bool is_named(const struct wire *w, const char *name)
 	return strlen(name) == w->n_name && memcmp(w->name, name, w->n_name) == 0;
 }
 
-/* A length is digits and nothing else; two of them agree. */
+/* A length is digits only; two lengths must agree. */
 static int read_length(struct wire *w)
 {
 	uint64_t length = 0;
@@ -67,7 +68,7 @@ static void start_request(struct wire *w)
 	*w = (struct wire){ .place = WIRE_START };
 }
 
-/* evhttp reads no body of the other methods: what follows is the next request. */
+/* evhttp reads no body for the other methods: the next byte begins the next request. */
 static int end_head(struct wire *w)
 {
 	static const char *const with_body[] = { "POST ", "PUT ", "PATCH " };
@@ -163,7 +164,7 @@ static int feed_size(struct wire *w, unsigned char c)
 	return 0;
 }
 
-/* One byte of a line, which is no line's end. */
+/* Takes one byte of a line, except its end. */
 static int feed_line(struct wire *w, unsigned char c)
 {
 	if ((c < ' ' && c != '\t') || c == 0x7f)
@@ -204,7 +205,7 @@ static int feed_byte(struct wire *w, unsigned char c)
 	return w->saw_cr ? 0 : feed_line(w, c);
 }
 
-/* Passes as much of a body as there is. */
+/* Skips the available bytes of a body. */
 static size_t pass_body(struct wire *w, size_t n)
 {
 	size_t taken = n < w->left ? n : (size_t)w->left;

@@ -7,7 +7,7 @@
 
 #include "nodeprep/err.h"
 
-/* TLS to the API server is the deepest that a handler goes. */
+/* A handler's deepest stack is TLS to the API server. */
 enum { STACK_BYTES = 1 << 20 };
 
 static void free_job(struct job *job)
@@ -39,7 +39,7 @@ static void give_back(struct job *job)
 	serve_loop_wake(l);
 }
 
-/* Waits for a job; NULL: it is time to go home. */
+/* Waits for a job; NULL: the pool is stopping. */
 static struct job *take_job(struct worker_pool *w)
 {
 	struct job *job = NULL;
@@ -72,7 +72,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Signals are for the thread that runs the server. */
+/* The server's main thread receives the signals. */
 static int start_thread(struct np_serve *s, pthread_t *ret)
 {
 	pthread_attr_t attr;
@@ -133,7 +133,7 @@ void serve_workers_done(struct np_serve *s)
 	w->threads = NULL;
 }
 
-/* The request's memory goes with its connection, which may be gone before the worker is done. */
+/* The request is freed with its connection, which may end before the worker is done. */
 static int copy_request(struct job *job, struct evhttp_request *req,
 			const struct np_serve_request *from)
 {
@@ -189,7 +189,7 @@ int serve_workers_hand_over(struct conn *c, struct evhttp_request *req,
 		serve_response_drop(c);
 		return -1;
 	}
-	c->charged = 0; /* the job's, whatever became of it by now */
+	c->charged = 0; /* the job's, even if the connection is gone */
 	job = NULL;
 	return 0;
 }

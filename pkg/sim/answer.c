@@ -158,7 +158,7 @@ static int append_cause(const json_t *cause, json_t *seen, char **text)
 	return 0;
 }
 
-/* One cause stands as it is, more stand in brackets. */
+/* A single cause is plain; several are in brackets. */
 static char *join_causes(const json_t *causes)
 {
 	json_auto_t *seen = json_object();

@@ -74,7 +74,7 @@ static int replace(struct edit *e, struct np_err *err)
 
 	if (sim_edit_keep_meta(e, err) < 0 || set_stored_form(e, err) < 0)
 		return np_err_ret(err);
-	/* A write that changes nothing is none: no new version, no new time of its manager. */
+	/* A write without changes is not stored: no new version, no new time of its manager. */
 	if (json_equal(e->old, e->object))
 		return answer_object(e, 200, e->old, err);
 	if (bump_generation(e, err) < 0 ||
@@ -294,7 +294,7 @@ static int patch(struct edit *e, struct np_err *err)
 	return apply_patch(e, err);
 }
 
-/* Seen on Kubernetes 1.34: the UID is looked at first. Returns 1 where a condition fails. */
+/* Checks the preconditions, the UID first (seen on Kubernetes 1.34). Returns 1 where one fails. */
 static int check_conditions(struct edit *e, const json_t *conditions, struct np_err *err)
 {
 	static const struct {
@@ -430,7 +430,10 @@ static int add_entry(json_t *object, const struct fault *f)
 	const char *key = json_string_value(json_object_get(f->spec, "key"));
 	json_t *list, *entry;
 
-	/* A configSpec of its own would hide the devices that stand under hardware: only on demand. */
+	/*
+	 * A configSpec of its own would hide the devices under hardware, so it is created only on
+	 * demand.
+	 */
 	if (!spec || (!key && !config))
 		return 0;
 	if (!config && json_object_set_new(spec, "configSpec", config = json_object()) < 0)

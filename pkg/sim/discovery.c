@@ -95,7 +95,7 @@ static int answer_group(struct call *c, struct np_err *err)
 	return sim_answer_json_take(c, 200, np_take(group), false, err);
 }
 
-/* As VM Operator's CRD is served, though deletecollection and the status' writes are not here. */
+/* The verbs of VM Operator's CRD, without deletecollection and writes of the status. */
 static int answer_resources(struct call *c, struct np_err *err)
 {
 	int namespaced = !c->sim->cluster_scoped;
@@ -164,7 +164,7 @@ bool sim_has_namespace(const struct np_sim *sim, const char *name)
 	return sim->namespaces ? is_listed(sim->namespaces, name) : sim_is_dns_label(name);
 }
 
-/* The server itself labels its namespaces, and says so. */
+/* The server itself labels its namespaces and is their field manager. */
 static json_t *namespace_fields(const char *born)
 {
 	return json_pack("[{s:s, s:s, s:s, s:s, s:s, s:{s:{s:{s:{}, s:{}}}}}]", "manager",
@@ -195,7 +195,7 @@ static int add_name(json_t *names, const char *name, struct np_err *err)
 	return json_array_append_new(names, json_string(name)) < 0 ? np_fail_nomem(err) : 0;
 }
 
-/* Those that always are there, those that were given, and those that classes are in. */
+/* The default namespaces, the given ones, and those of classes. */
 static int collect_names(const struct np_sim *sim, json_t *names, struct np_err *err)
 {
 	const json_t *item;

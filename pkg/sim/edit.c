@@ -65,7 +65,7 @@ static int check_validation(struct edit *e, struct np_err *err)
 	return sim_edit_refuse(e, &who, "FieldValueNotSupported", "fieldValidation", message, err);
 }
 
-/* A writer that gives no name is called as its program, up to the '/'. */
+/* A writer without a name is named after its program, up to the '/'. */
 static int read_manager(struct edit *e, struct np_err *err)
 {
 	const char *agent = np_serve_header(e->call->req, "User-Agent");

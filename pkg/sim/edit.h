@@ -8,7 +8,7 @@
 
 enum { ECHO_MAX = 1024 }; /* bytes of a body that a message repeats */
 
-/* What a writing request asks for besides its body. */
+/* The parameters of a write besides its body. */
 struct edit {
 	struct call *call;
 	char *manager;
@@ -16,10 +16,10 @@ struct edit {
 	char *api_version; /* of the request's path */
 	char *key;
 	bool is_dry;
-	bool is_done; /* the answer stands already */
+	bool is_done; /* the response is already set */
 	struct decoded body;
 	json_t *old; /* borrowed; NULL where it is created */
-	json_t *object; /* what it is to become */
+	json_t *object; /* the new object */
 	json_t *unknown; /* warnings of pruning */
 };
 
@@ -31,7 +31,7 @@ void sim_edit_done(struct edit *e);
 int sim_edit_refuse(struct edit *e, const struct subject *who, const char *reason,
 		    const char *field, const char *message, struct np_err *err);
 
-/* Refuses a patch that decodes to nonsense: the whole object stands in the message. */
+/* Refuses a patch that yields an invalid object; the message quotes the whole object. */
 int sim_edit_refuse_echo(struct edit *e, json_t *echo, const char *why, struct np_err *err);
 
 /* Drops what the schema does not know: Strict refuses it, else the client is warned. */
@@ -44,7 +44,7 @@ int sim_edit_check_namespace(struct edit *e, struct np_err *err);
 int sim_edit_check_version(struct edit *e, struct np_err *err);
 int sim_edit_validate(struct edit *e, struct np_err *err);
 
-/* What a user's request cannot set stays as it was. */
+/* Restores the fields that a user's request cannot set. */
 int sim_edit_keep_meta(struct edit *e, struct np_err *err);
 
 /* The word of Go's decoder for a value's type. */

@@ -124,7 +124,7 @@ static void test_sim__huge_body_has_the_requested_size(void **state)
 	done(&r);
 }
 
-/* Sends the faults to a server that has one already, which must stay. */
+/* Sends the faults to a server that already has one, which must be kept. */
 static char *describe_faults(const char *faults)
 {
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();

@@ -153,7 +153,7 @@ static int make_identity(struct identity *id, struct np_err *err)
 	return put_pem(NULL, key, &id->key_pem, err);
 }
 
-/* A certificate of an earlier start serves on for as long as it has a day left. */
+/* A certificate of an earlier start is reused while it is valid for another day. */
 static bool is_fresh(const char *pem)
 {
 	NP_AUTO(free_bio) BIO *bio = BIO_new_mem_buf(pem, -1);

@@ -38,7 +38,7 @@ static int answer_status(struct call *c, const struct fault *f, struct np_err *e
 			  f->message ? f->message : "asked for by a fault");
 }
 
-/* So many bytes of one JSON string, made as they are sent. */
+/* A JSON string of that many bytes, generated while it is sent. */
 struct huge {
 	uint64_t left;
 	bool is_open;

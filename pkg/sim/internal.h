@@ -18,7 +18,7 @@
 
 /* --- text.c --------------------------------------------------------------------------------- */
 
-/* json_copy() leaves out what there was no memory for; this is whole, or NULL. */
+/* Returns a complete copy or NULL; json_copy() omits members without memory. */
 json_t *sim_copy_flat(json_t *j);
 
 /* Dumps as Go's encoder does: compact, <, > and & escaped. NULL: no memory. */
@@ -27,7 +27,7 @@ char *sim_go_dump(const json_t *j, bool sorted);
 /* Returns the text in double quotes, as Go's %q writes it; NULL: no memory. */
 char *sim_go_quote(const char *text);
 
-/* Replaces what is no ASCII in a text that is no UTF-8, so that JSON can hold it. */
+/* Replaces the non-ASCII bytes of a text that is not UTF-8, so that JSON can hold it. */
 void sim_make_utf8(char *text);
 
 /* Undoes percent-encoding, where `plus` also '+'; a U+0000 becomes '?'. NULL: no memory. */
@@ -36,7 +36,7 @@ char *sim_url_decode(const char *text, size_t size, bool plus);
 /* Reads a query's parameters as an object of decoded texts; empty ones are left out. */
 int sim_query_parse(const char *query, json_t **ret, struct np_err *err);
 
-/* base64url without padding, as continue tokens have it. NULL: no memory, or no such text. */
+/* Convert base64url without padding, as in continue tokens. NULL: no memory, or invalid text. */
 char *sim_base64url(const char *text);
 char *sim_base64url_decode(const char *text);
 
@@ -61,7 +61,7 @@ struct decoded {
 	char error[160]; /* what Go's decoder says; "" where json is set */
 };
 
-/* Decodes a body; a body that is no JSON is no failure but an error text. */
+/* Decodes a body; an invalid body is not a failure but sets an error text. */
 int sim_decode_json(const char *bytes, size_t size, struct decoded *ret, struct np_err *err);
 void sim_decoded_done(struct decoded *d);
 
@@ -160,10 +160,10 @@ struct faults {
 	struct fault *items;
 };
 
-/* Replaces the list; 1, or 0 where `spec` is no such list (then *ret_why says why not). */
+/* Replaces the list; returns 1, or 0 and the reason in *ret_why where `spec` is invalid. */
 int sim_faults_set(struct faults *f, json_t *spec, char why[static 200], struct np_err *err);
 void sim_faults_done(struct faults *f);
-/* Returns what is left of the list. */
+/* Returns the remaining list. */
 json_t *sim_faults_left(const struct faults *f);
 /* Returns the fault that this request meets, and counts it; NULL: none. */
 struct fault *sim_faults_meet(struct faults *f, const char *method, const char *path);
@@ -184,7 +184,7 @@ struct np_sim {
 	void *log_ctx;
 };
 
-/* What a path asks for. Members are "" where the path has none. */
+/* The parts of a path; "" where the path has none. */
 struct route {
 	bool is_resource;
 	const char *group, *version, *ns, *resource, *name, *sub;
@@ -225,7 +225,7 @@ json_t *sim_details_of(const char *name, const char *group, const char *kind);
 int sim_refuse_not_found(struct call *c, struct np_err *err);
 int sim_refuse_conflict(struct call *c, struct np_err *err);
 
-/* Who is invalid: "KIND.GROUP "NAME" is invalid: ...". */
+/* The invalid object: "KIND.GROUP "NAME" is invalid: ...". */
 struct subject {
 	const char *kind, *group, *name;
 };
@@ -239,12 +239,17 @@ int sim_refuse_invalid(struct call *c, const struct subject *who, json_t *causes
 
 /* --- schema.c ------------------------------------------------------------------------------- */
 
-/* Drops what the schema does not know, and nulls; the paths of the former are added to `unknown`. */
+/*
+ * Drops what the schema does not know, and nulls; the paths of the former are added to `unknown`.
+ */
 int sim_schema_prune(json_t *object, json_t *unknown, struct np_err *err);
-/* Adds what is wrong about the object to `causes`. */
+/* Adds the object's errors to `causes`. */
 int sim_schema_check(json_t *object, const char *version, json_t *causes, struct np_err *err);
 
-/* --- managed_fields.c ------------------------------------------------------------------------------- */
+/*
+ * --- managed_fields.c
+ * -------------------------------------------------------------------------------
+ */
 
 struct writer {
 	const char *manager;
@@ -257,7 +262,7 @@ int sim_managed_fields_update(json_t *old, json_t *object, const struct writer *
 
 /* --- patch.c -------------------------------------------------------------------------------- */
 
-/* Returns the target (may be NULL) as an RFC 7386 patch leaves it; NULL: no memory. */
+/* Returns the target (may be NULL) after an RFC 7386 patch; NULL: no memory. */
 json_t *sim_merge_patch(json_t *target, json_t *patch);
 
 /* --- the resources -------------------------------------------------------------------------- */
@@ -283,7 +288,7 @@ json_t *sim_as_version(json_t *object, const char *version);
 
 /* Answers as if nothing went wrong. */
 int sim_answer_call(struct call *c, struct np_err *err);
-/* Answers as the fault has it. */
+/* Answers as the fault prescribes. */
 int sim_inject_fault(struct call *c, const struct fault *f, struct np_err *err);
 
 /* Changes an object as a second client would (the fault "concurrent-write"). */

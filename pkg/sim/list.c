@@ -39,7 +39,7 @@ static bool is_in_namespace(const json_t *object, const char *ns)
 
 struct page {
 	uint64_t limit; /* 0: all */
-	char *start; /* the key to go on from; NULL: the first */
+	char *start; /* the key to continue from; NULL: the first */
 	uint64_t version;
 	json_t *items;
 	char *last; /* the last key taken; NULL: none */
@@ -91,7 +91,7 @@ static int read_token(struct call *c, struct page *p, const char *token, bool *r
 		return refuse_token(c, "a start and a version are needed", err);
 	*ret_refused = false;
 	p->version = (uint64_t)version;
-	/* The key's own end stood behind it, so that the next one is meant. */
+	/* The token held the key's end, so it means the next key. */
 	return asprintf(&p->start, "%s\x01", start) < 0 ? np_fail_nomem(err) : 0;
 }
 
@@ -179,7 +179,7 @@ struct watch {
 	struct np_sim *sim;
 	char *ns; /* empty: all */
 	char *version; /* of the API */
-	uint64_t seen; /* changes up to this one were told */
+	uint64_t seen; /* changes up to this one were sent */
 	time_t end;
 	char *first; /* lines that are due at once; NULL: none */
 };
@@ -211,7 +211,7 @@ static int add_line(char **text, const char *type, json_t *object, const char *v
 	return -1;
 }
 
-/* The changes that a watcher missed are no longer kept. */
+/* The changes that a watcher missed are no longer stored. */
 static bool is_expired(const struct store *s, uint64_t seen)
 {
 	const struct change *oldest = &s->changes[s->first_change];
@@ -275,7 +275,7 @@ static uint64_t query_number(const struct call *c, const char *name, uint64_t ma
 	return n;
 }
 
-/* A watch that names no version begins with what is there. */
+/* A watch without a version begins with the existing objects. */
 static int add_standing(struct watch *w, struct np_err *err)
 {
 	const struct store *s = &w->sim->store;

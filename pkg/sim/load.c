@@ -24,7 +24,7 @@ static int fail_load(struct np_val doc, const struct np_serve_reply *reply, stru
 	return np_doc_fail(doc, err, NP_E_SPEC, "%s", message ? message : "cannot be created");
 }
 
-/* Posts a document as the admin would, so that what is loaded is what the API takes. */
+/* Posts a document as the admin, so that loaded documents pass the API's checks. */
 static int post(struct np_sim *sim, struct np_val doc, const char *path, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *body = json_dumps(doc.json, 0);

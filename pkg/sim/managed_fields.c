@@ -8,8 +8,8 @@
 #include "nodeprep/time.h"
 
 /*
- * Who wrote what, as structured-merge-diff keeps it for updates. A set of fields is an object whose
- * keys are paths: FieldsV1's elements ("f:spec", "k:{...}") joined by SEPARATOR.
+ * The managers of fields, as structured-merge-diff tracks them for updates. A set of fields is an
+ * object whose keys are paths: FieldsV1's elements ("f:spec", "k:{...}") joined by SEPARATOR.
  */
 #define SEPARATOR '\x01'
 
@@ -66,7 +66,7 @@ static int flatten(json_t *value, const char *path, json_t *set, struct np_err *
 	return 0;
 }
 
-/* Of metadata the server tracks what users give; the rest is its own. */
+/* Of metadata the server tracks only the fields that users set. */
 static int flatten_object(json_t *object, json_t **ret, struct np_err *err)
 {
 	static const char *const tracked[] = { "annotations", "finalizers", "labels",
@@ -169,7 +169,7 @@ static int pack_fields(json_t *set, json_t **ret, struct np_err *err)
 
 /* --- the managers --------------------------------------------------------------------------- */
 
-/* What an update did: paths that are new or have another value, and paths that are gone. */
+/* The changes of an update: new and changed paths, and removed paths. */
 struct diff {
 	json_t *written, *removed;
 };
@@ -227,7 +227,7 @@ static void subtract(json_t *set, json_t *gone)
 		json_object_del(set, path);
 }
 
-/* Sets *ret to the entry as the update leaves it; NULL where nothing is left of it. */
+/* Sets *ret to the entry after the update; NULL where it is empty. */
 static int update_entry(json_t *entry, bool is_own, const struct diff *d, json_t **ret,
 			struct np_err *err)
 {
@@ -347,7 +347,7 @@ int sim_managed_fields_update(json_t *old, json_t *object, const struct writer *
 
 	if (!list)
 		return np_fail_nomem(err);
-	/* An object that nobody is known to have written is left so by the real server as well. */
+	/* As in the real server, an object without known managers stays without. */
 	if (old && json_array_size(standing) == 0)
 		return 0;
 	if (find_diff(old, object, &d, err) < 0 || list_entries(standing, w, &d, list, err) < 0 ||

@@ -23,7 +23,9 @@ json_t *json_loadb(const char *bytes, size_t size, size_t flags, json_error_t *e
 	return j;
 }
 
-/* Whatever allocation fails, the failure is told, and the object is the old or the new one. */
+/*
+ * With any allocation failing, the failure is reported, and the object is the old or the new one.
+ */
 static void expect_each_allocation_may_fail(const char *method, const char *target,
 					    const char *body)
 {

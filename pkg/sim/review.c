@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* SelfSubjectAccessReview: anybody who is known may ask what he may do. */
+/* SelfSubjectAccessReview: every authenticated user may review his own access. */
 
 bool sim_is_review(const struct call *c)
 {
@@ -15,7 +15,7 @@ bool sim_is_review(const struct call *c)
 	       strcmp(c->verb, "create") == 0 && !*r->name;
 }
 
-/* As a server that knows by its rules, which here hold for every resource and namespace. */
+/* Answers by the user's verbs, which apply to every resource and namespace. */
 static bool may(const struct call *c, const json_t *attributes)
 {
 	const char *verb = json_string_value(json_object_get(attributes, "verb"));
@@ -23,7 +23,7 @@ static bool may(const struct call *c, const json_t *attributes)
 	return sim_user_may(c->user, verb ? verb : "");
 }
 
-/* The server's own validation leaves the kind out. */
+/* The server's own validation omits the kind. */
 static int refuse_empty(struct call *c, struct np_err *err)
 {
 	static const struct subject who = { "", "authorization.k8s.io", "" };

@@ -8,8 +8,8 @@
 #include <string.h>
 
 /*
- * The class's schema, from VM Operator's CRD (v1.9 line): the same in every version but for one list,
- * which v1alpha1 does not key. "[]" is a list's item.
+ * The class's schema, from VM Operator's CRD (v1.9 line): the same in every version but for one
+ * list, which v1alpha1 does not key. "[]" is a list's item.
  */
 enum type {
 	TYPE_ANYTHING, /* no schema below it */
@@ -170,7 +170,7 @@ static bool is_meta_field(const char *key)
 	return false;
 }
 
-/* Sets *ret to what is left of the member; the key may be freed by then. */
+/* Sets *ret to the pruned member; the key may be freed by then. */
 static int prune_member(json_t *object, const char *key, const struct place *parent,
 			json_t *unknown, struct np_err *err)
 {
@@ -421,7 +421,7 @@ static int check_value(json_t *value, const struct place *at, const struct check
 	case TYPE_STRING:
 		return json_is_string(value) ? 0 : wrong_type(value, "string", at, c, err);
 	default:
-		/* configSpec and metadata: what is in them is open, but objects they are. */
+		/* configSpec and metadata must be objects, with any members. */
 		return json_is_object(value) ? 0 : wrong_type(value, "object", at, c, err);
 	}
 }

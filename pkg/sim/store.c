@@ -87,7 +87,7 @@ int sim_state_read(const char *dir, const char *name, char **ret, struct np_err 
 	return np_file_load(path, STATE_MAX, ret, &size, err) < 0 ? np_err_ret(err) : 1;
 }
 
-/* Namespaces and names hold no '_' (RFC 1123), so that the file's name can be told apart. */
+/* Namespaces and names hold no '_' (RFC 1123), so the file's name is unambiguous. */
 static int object_file(const char *key, char **ret, struct np_err *err)
 {
 	char *name;

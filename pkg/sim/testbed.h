@@ -43,7 +43,7 @@ struct headers {
 
 struct result {
 	struct np_serve_reply reply;
-	json_t *body; /* NULL where it is no JSON */
+	json_t *body; /* NULL where it is not JSON */
 };
 
 static inline const char *find(const void *ctx, const char *name)

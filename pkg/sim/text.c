@@ -24,7 +24,7 @@ json_t *sim_copy_flat(json_t *j)
 	return json_object_size(copy) == json_object_size(j) ? np_take(copy) : NULL;
 }
 
-/* What encoding/json escapes beyond JSON's own need, so that HTML may embed it. */
+/* The characters that encoding/json escapes beyond JSON's need, for embedding in HTML. */
 static const struct escape {
 	const char *bytes, *text;
 } escapes[] = {
@@ -132,7 +132,7 @@ char *sim_url_decode(const char *text, size_t size, bool plus)
 			out[n] = (char)(high * 16 + low);
 			i += 2;
 		}
-		/* U+0000 ends a text in C: it stands for nothing here. */
+		/* U+0000 would end a C text, so it is dropped. */
 		if (out[n] == '\0')
 			out[n] = '?';
 		n++;

@@ -10,8 +10,8 @@
 #include "nodeprep/time.h"
 
 /*
- * What stands around the classes: created, read, listed (in one page), merge-patched and deleted as on
- * a real server, with a status subresource, but without a schema. Kept in memory alone.
+ * Resources other than classes: created, read, listed (in one page), merge-patched and deleted as
+ * on a real server, with a status subresource, but without a schema. Kept in memory alone.
  */
 
 static const struct other_kind {
@@ -146,7 +146,9 @@ static json_t *patched(const struct call *c, json_t *old, json_t *patch)
 	return sim_merge_patch(whole, part);
 }
 
-/* What a user's request cannot set stays as it was; false where the object is no longer that one. */
+/*
+ * Restores the fields that a user's request cannot set; false where the object's identity changed.
+ */
 static bool keep_meta(json_t *old, json_t *fresh)
 {
 	static const char *const kept[] = { "creationTimestamp", "generation", "namespace",
@@ -194,7 +196,7 @@ static int patch_other(struct call *c, const char *key, json_t *old, struct np_e
 	if (!keep_meta(old, merged))
 		return sim_refuse(c, err, 400, "BadRequest", NULL,
 				  "the name of the object does not match the name on the URL");
-	/* As with classes, a write that changes nothing is none. */
+	/* As with classes, a write without changes is not stored. */
 	if (json_equal(old, merged))
 		return answer_shown(c, 200, old, err);
 	if (bump(old, merged, err) < 0 ||

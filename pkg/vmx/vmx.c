@@ -9,7 +9,7 @@
 #include "nodeprep/units.h"
 
 #define PREFIX "pciPassthru"
-/* A size above this is no window of any ESXi; such a text is not taken for a number. */
+/* No ESXi has a larger window; a larger size is treated as text, not as a number. */
 #define SIZE_MAX_GB (UINT64_C(1) << 40)
 
 static const char *const key_names[NP_VMX_KEY_MAX] = {
