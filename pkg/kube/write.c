@@ -16,7 +16,6 @@ static const char *const patch_types[NP_KUBE_PATCH_TYPE_MAX] = {
 	[NP_KUBE_STRATEGIC_PATCH] = "application/strategic-merge-patch+json",
 };
 
-
 /* What a write is about, and the texts that its call points to. */
 struct writing {
 	struct kube_call call;
