@@ -19,7 +19,7 @@ import servers
 HERE = pathlib.Path(__file__).parent
 MAKE_ROOT_S = 600
 RUN_S = 1800
-PROJECT = "/root/nodeprep"
+PROJECT = "/src/nodeprep"
 # The folder may be another user's.
 GIT_ENV = os.environ | {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
 

@@ -27,7 +27,7 @@ mount -t tmpfs tmpfs run
 mkdir -p .old
 pivot_root . .old
 umount -l /.old
-cd /root
+cd /
 exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TERM=dumb \
 	${http_proxy:+"http_proxy=$http_proxy"} ${https_proxy:+"https_proxy=$https_proxy"} \
 	${no_proxy:+"no_proxy=$no_proxy"} "$@"

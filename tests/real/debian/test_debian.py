@@ -56,10 +56,10 @@ def test_programs_are_static(root):
 
 def test_two_builds_give_the_same_bytes(root):
     files = " ".join(f"build/{program}" for program in PROGRAMS)
-    root.sh("git clone --quiet /root/nodeprep /root/elsewhere")
+    root.sh("git clone --quiet /src/nodeprep /src/elsewhere")
     first = root.sh(f"sha256sum {files}")
-    root.sh("make", cwd="/root/elsewhere")
-    assert root.sh(f"sha256sum {files}", cwd="/root/elsewhere") == first
+    root.sh("make", cwd="/src/elsewhere")
+    assert root.sh(f"sha256sum {files}", cwd="/src/elsewhere") == first
 
 
 def test_unknown_release_is_named(root):
