@@ -217,7 +217,7 @@ soak: all $(B)/san/nodeprep-hookd  ## nodeprep-hookd under SOAK_REQUESTS among h
 fuzz: $(fuzzers)           ## each fuzz target for FUZZ_SECONDS; new inputs go to its corpus
 	$(Q)hack/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)
 
-lint: $(generated) $(B)/libnodeprep.a $(B)/libnodeprep-server.a | $(B)/.deps-build $(B)/.deps-check $(B)/.deps-lint  ## format, clang-tidy, cppcheck, headers alone and together, names, shellcheck, man pages
+lint: $(generated) $(B)/libnodeprep.a $(B)/libnodeprep-server.a | $(B)/.deps-build $(B)/.deps-check $(B)/.deps-lint  ## format, clang-tidy, cppcheck, headers alone and together, names, words, shellcheck, man pages
 	$(Q)B=$(B) MODULES='$(all_modules)' hack/lint.sh
 
 fmt: | $(B)/.deps-lint     ## clang-format on the tracked C files

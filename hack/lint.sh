@@ -1,5 +1,5 @@
 #!/bin/sh
-# lint.sh - format, clang-tidy, cppcheck, every header alone and all together, names with external
+# lint.sh - words, dialect, format, clang-tidy, cppcheck, every header alone and all together, names with external
 # linkage, shellcheck, man pages, both compilers
 # without a warning. Ends with "lint: clean" or exit status 1.
 # shellcheck disable=SC2046,SC2086,SC2089,SC2090,SC2317 # lists of words, and functions called by name
@@ -31,6 +31,8 @@ c_files=$(files 'cmd/*.c' 'pkg/*.c' 'tests/unit/*.c')
 h_files=$(files 'include/*.h' 'cmd/*.h' 'pkg/*.h' 'tests/*.h')
 test_files=$(files 'tests/*.c')
 scripts=$(files '*.sh' .ci/run)
+# Records and corpora hold texts of others.
+prose=$(files README.md docs 'cmd/*' pkg include tests | grep -v -E '/testdata/|\.(svg|png)$')
 
 headers_alone() {
 	for h in $h_files; do
@@ -95,6 +97,7 @@ spdx() {
 	[ -z "$missing" ] || { echo "no SPDX line: $missing" && return 1; }
 }
 
+step "words" hack/words.sh $prose
 step "dialect" hack/dialect.sh $c_files $h_files $test_files
 step "clang-format" clang-format --dry-run -Werror $c_files $h_files $test_files
 step "symbols" symbols
@@ -110,6 +113,7 @@ step "cppcheck" cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 -j 
 	--suppress=nullPointerOutOfMemory --suppress=memleak --library=gnu -D_GNU_SOURCE '-DNP_VERSION="lint"' \
 	'-Djson_array_foreach(a, i, v)=while ((i = 0), (v = json_array_get(a, i)))' \
 	'-Djson_object_foreach(o, k, v)=while ((v = json_object_get(o, k = next(o))))' \
+	'-DLIST_FOREACH(v, h, f)=while (((v) = next(h)))' '-DTAILQ_FOREACH(v, h, f)=while (((v) = next(h)))' \
 	-Iinclude -I"$B/gen" -Itests/unit $c_files
 step "shellcheck" shellcheck -S warning $scripts
 step "shellcheck completion" shellcheck -S warning -s bash cmd/nodeprep/nodeprep.bash

@@ -3,8 +3,8 @@
 #define NODEPREP_CMD_COMMON_LOG_H
 
 /*
- * log - lines on stderr, as text or JSON. Until log_init() they are text: a wrong command line is told to
- * a person.
+ * log - lines on stderr, as text or JSON. Until log_init() they are text, since a
+ * person reads about a wrong command line.
  *
  * Levels     "info", "warning", "error".
  * Threads    any; a line is written at once.

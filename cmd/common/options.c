@@ -208,7 +208,7 @@ static bool find_row(const struct option_tables *t, int code, struct row_iter *r
 	return false;
 }
 
-/* An unknown long option is told by its word, without a value that may be a secret. */
+/* Messages name an unknown long option by its word, without a value that may be a secret. */
 static int fail_option(const struct option_tables *t, int code, char *argv[], struct np_err *err)
 {
 	const char *word = argv[optind - 1];

@@ -73,7 +73,7 @@ static enum result result_of(const struct np_hook_answer *a)
 	return a->failed ? RESULT_FAILURE : RESULT_SUCCESS;
 }
 
-/* What changes something, or goes wrong, is told; the rest comes once a second for each Cluster. */
+/* Logs each change and each error, and the rest once a second for each Cluster. */
 static void tell(const struct hookd *h, const struct np_serve_request *req, enum np_hook_kind kind,
 		 const struct np_hook_answer *a, uint64_t ns)
 {

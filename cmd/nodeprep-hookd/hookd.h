@@ -59,7 +59,7 @@ int bounds_find(const struct options *o, struct bounds *ret, struct np_err *err)
 
 /* --- call.c --------------------------------------------------------------------------------- */
 
-/* What is told of a call. */
+/* What the log has of a call. */
 struct call {
 	const char *id, *hook, *result, *peer; /* peer NULL: no client certificate */
 	double seconds;

@@ -179,7 +179,7 @@ static int serve(struct program *p, struct np_err *err)
 
 static void program_done(struct program *p)
 {
-	/* Whoever waits for the API server past the drain is not waited for. */
+	/* A call that waits for the API server past the drain is not waited for. */
 	if (p->server && np_serve_is_busy(p->server))
 		return;
 	side_server_done(&p->metrics);

@@ -122,7 +122,7 @@ void work_done(struct work *w);
  */
 int work_load(const struct options *o, struct work *w, struct np_err *err);
 
-/* Finds out where the API is; what is wrong with that is told once it is needed. work_load() does it too. */
+/* Finds out where the API is; an error is reported once the API is needed. work_load() does it too. */
 void work_load_config(const struct options *o, struct work *w);
 
 /* Makes *what the error of a plan that has failed, once the input is parsed. */

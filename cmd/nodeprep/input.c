@@ -14,7 +14,7 @@
 #include "nodeprep/doc.h"
 #include "nodeprep/file.h"
 
-/* Folders below folders; deeper is a loop of mounts, or somebody's mistake. */
+/* Folders below folders; deeper is a loop of mounts, or a mistake. */
 #define FOLDERS_MAX 64
 
 void work_done(struct work *w)
@@ -169,7 +169,7 @@ int work_fail(struct work *w, const struct np_err *what, struct np_err *err)
 	return np_plan_add_error(&w->plan, what, err);
 }
 
-/* What is wrong with single documents is told in place of what is wrong with the whole. */
+/* Errors of single documents are reported in place of the error of the whole. */
 static int collect_errors(struct work *w, struct np_err *err)
 {
 	struct np_err why = NP_ERR_INIT;

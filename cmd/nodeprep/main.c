@@ -131,7 +131,7 @@ int main(int argc, char *argv[])
 	__nss_configure_lookup("hosts", "files dns");
 	signal(SIGPIPE, SIG_IGN);
 	status = run(argc, argv, &err);
-	/* Nobody reads on, as of `| head`: ended as any tool is, and without a word. */
+	/* The reader is gone, as with `| head`: end as any tool does, without a message. */
 	if (status < 0 && put_was_cut()) {
 		signal(SIGPIPE, SIG_DFL);
 		raise(SIGPIPE);

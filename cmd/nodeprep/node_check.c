@@ -228,7 +228,7 @@ static int expect_annotation(const struct options *o, struct run *r, struct np_e
 	return text ? expect_text(r, "the Node's annotation nodeprep.dev/gpus", text, err) : 0;
 }
 
-/* Reads -f; what is wrong with its documents is told, each in a line, and the first is the error. */
+/* Reads -f; prints each document's error in a line; the first one is the error. */
 static int load_pools(const struct options *o, struct run *r, struct np_err *err)
 {
 	if (work_load(o, &r->work, err) < 0)

@@ -123,11 +123,12 @@ static int read_words(const struct command *c, int argc, char *argv[], struct op
 		      struct np_err *err)
 {
 	struct option_table tables[N_TABLES];
+	size_t n = make_tables(c, o, tables);
 	char help[64];
 
 	snprintf(help, sizeof(help), "nodeprep help %s", c->name);
-	return option_parse(&(struct option_tables){ tables, make_tables(c, o, tables), help },
-			    argc, argv, &o->arguments, err);
+	return option_parse(&(struct option_tables){ tables, n, help }, argc, argv, &o->arguments,
+			    err);
 }
 
 int options_parse(const struct command *c, int argc, char *argv[], struct options *ret,

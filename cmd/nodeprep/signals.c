@@ -11,7 +11,7 @@ static void on_signal(int number)
 	stopped = number;
 }
 
-/* A second signal ends the process at once: whoever sends it does not want to wait. */
+/* A second signal ends the process at once: its sender does not want to wait. */
 void signals_watch(void)
 {
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND };

@@ -23,7 +23,7 @@ enum np_code {
 	NP_E_NOT_FOUND, /* a class, a context, an API that is not there */
 	NP_E_REFUSED, /* the API server or TLS said no: identity, admission, certificate */
 	NP_E_FORBIDDEN, /* the API server said no: the user's rights */
-	NP_E_CONFLICT, /* somebody else wrote in between */
+	NP_E_CONFLICT, /* another client wrote meanwhile */
 	NP_E_RETRY, /* unreachable, overloaded or out of time: later may go well */
 	NP_E_IO, /* a file or descriptor that cannot be read or written */
 	NP_E_NOMEM,

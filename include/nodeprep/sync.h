@@ -9,9 +9,9 @@
  *            placeholder writes nothing. Writes go in the plan's order, one PATCH a class.
  * Conflicts  a patch carries the resourceVersion it was made from. On 409 the class is read again
  *            and planned again, with jittered pauses, until the client's deadline; so a change
- *            that somebody made in between is built upon, never lost.
+ *            that another client made meanwhile is kept, never lost.
  * Reads      many at a time over the one connection, but no more than the client's bound.
- * Stopping   once is_stopped() says so, no further class is begun: what is not written is told as
+ * Stopping   once is_stopped() says so, no further class is begun: what is not written is reported as
  *            failed with NP_E_RETRY. The client's is_cancelled() should say the same, so that waits
  *            end; a PATCH under way is finished.
  * Ownership  results own their texts; input, catalogue and client are borrowed.

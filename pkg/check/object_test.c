@@ -24,7 +24,7 @@ static json_t *parse(const char *title, const char *text)
 
 static void expect_text(const char *title, const char *member, const char *have, const char *want)
 {
-	if (!have != !want || (have && strcmp(have, want) != 0))
+	if (!have != !want || (have && want && strcmp(have, want) != 0))
 		fail_msg("%s: %s is '%s', expected '%s'", title, member, have ? have : "(absent)",
 			 want ? want : "(absent)");
 }

@@ -221,7 +221,7 @@ static void tell_workers_done(struct np_controller *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* The lease outlives the workers, so that whoever takes it next finds nobody writing. */
+/* The lease outlives the workers, so that the next holder finds no writer. */
 int np_controller_run(struct np_controller *c, struct np_err *err)
 {
 	pthread_t workers[WORKERS_MAX], election;

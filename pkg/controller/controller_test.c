@@ -950,7 +950,7 @@ static void test_store__an_invalid_record_registers_nobody(void **state)
 		fixture_init(&f);
 		assert_int_equal(controller_store_class(&f.c, &f.w, class, &err), 0);
 		assert_int_equal(f.c.class_records.n, 0);
-		/* The pool that uses it is worked on all the same, once for each change. */
+		/* The pool that uses it is still reconciled, once for each change. */
 		put_pool(&f, nodepool("a", "gpu", 1));
 		pop_all(&f);
 		assert_int_equal(controller_store_class(&f.c, &f.w, class, &err), 0);

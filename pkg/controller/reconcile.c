@@ -61,7 +61,7 @@ static int copy_owner(const struct owner *from, struct reconcile_owner *to, stru
 	return 0;
 }
 
-/* What was left to another writer before this process began is told by the pools' own status. */
+/* The pools' own status names what was left to another writer before this process began. */
 static void resume_contention(const struct class_record *r, struct reconcile *j)
 {
 	for (size_t i = 0; i < j->n && r->applied == 0 && r->contention.wanted == 0; i++) {
@@ -162,7 +162,7 @@ static bool releases(void *ctx, const char *id, const char *holder)
 	return !may_exist;
 }
 
-/* Tells whether the patch registers nobody anew: then the class was as we wanted it, and is no more. */
+/* Tells whether the patch registers no new pool: then the class was as we wanted it, and is no more. */
 static bool is_registered_already(const struct np_class_sync_change *change)
 {
 	const json_t *old = change->class->managed;
@@ -197,7 +197,7 @@ static void report_writer(const struct np_class_sync_change *change, struct reco
 	if (w.manager[0] != '\0')
 		snprintf(j->drift, sizeof(j->drift), "'%.128s' changed %.256s", w.manager, path);
 	else
-		snprintf(j->drift, sizeof(j->drift), "somebody changed %.256s", path);
+		snprintf(j->drift, sizeof(j->drift), "another client changed %.256s", path);
 }
 
 static bool may_write(void *ctx, const struct np_class_sync_change *change)
@@ -312,7 +312,7 @@ static bool report_refused(struct reconcile *j, const struct np_input *in,
 	return is_refused;
 }
 
-/* A Cluster has no status of ours: what is new is told once, by Events. */
+/* A Cluster has no status of ours: Events report what is new, once. */
 static void report_cluster(struct reconcile *j, const struct np_input *in,
 			   const struct np_class_sync_result *r, const struct reconcile_owner *s)
 {
@@ -450,7 +450,7 @@ static void reconcile_adopt(struct reconcile *j, const struct np_class_sync_resu
 		record->digest = controller_digest(r->object);
 	if (r->error.code == NP_OK && !r->vetoed && r->found)
 		record->applied = j->wanted;
-	/* One that is made anew is no drift of the one that went. */
+	/* A recreated class is not drift of the deleted one. */
 	if (r->error.code == NP_E_NOT_FOUND)
 		record->applied = 0;
 	if (j->is_drift && r->result == NP_SYNC_PATCHED) {

@@ -579,7 +579,7 @@ static const struct bad_cards {
 	{ "an empty key", "- model: X\n  pciID: 10de:ffee\n  \"\": 40\n",
 	  "c.yaml:3:3: '' is none of " },
 	{ "a model that is a number", "- model: 100\n  pciID: 10de:ffee\n", "c.yaml:1:10: " },
-	{ "a model without a word", "- model: nvidia\n  pciID: 10de:ffee\n",
+	{ "a model without a second word", "- model: nvidia\n  pciID: 10de:ffee\n",
 	  "c.yaml:1:10: model 'nvidia' is not the name of a card of up to 96 characters" },
 	{ "an alias with a bar", "- model: X\n  pciID: 10de:ffee\n  aliases: [a, b|c]\n",
 	  "c.yaml:3:16: alias holds a control character or '|'" },

@@ -549,7 +549,7 @@ static void check_grammar(const char *text)
 	if ((r == 0) != !!tree || (tree && !json_equal(tree, ours)))
 		fail_msg("'%s': %d, jansson: %s", text, r, tree ? "ok" : why.text);
 	assert_true(r == 0 || r == -NP_E_SPEC);
-	/* What is passed over is only held against the grammar. */
+	/* An ignored part is only checked against the grammar. */
 	if (tree && read_body(body, (size_t)n, &err) < 0)
 		fail_msg("%s: %s", body, err.text);
 }

@@ -127,7 +127,7 @@ int hook_walk_run(struct walk *w, const yajl_callbacks *callbacks, struct np_err
 /* --- trees ------------------------------------------------------------------------------------ */
 
 /*
- * Trees are not built by json_loadb(), which loses bytes of a text without a word where its buffer cannot
+ * Trees are not built by json_loadb(), which silently loses bytes of a text where its buffer cannot
  * grow (seen with jansson 2.14).
  */
 struct builder {

@@ -77,7 +77,7 @@ static int read_cluster(const struct request *r, struct lifecycle *l, struct np_
 	return done;
 }
 
-/* What can be tried again blocks; of the rest the first class that failed is told. */
+/* What can be tried again blocks; of the rest the first failed class is reported. */
 static void note_failure(struct lifecycle *l, const struct np_err *why)
 {
 	bool now = np_code_exit_status(why->code) == np_code_exit_status(NP_E_RETRY);
@@ -270,7 +270,7 @@ static int run(struct lifecycle *l, const struct request *r, struct np_err *err)
 							     : apply_cluster(l, err);
 }
 
-/* The call comes again, and its message is told until then. */
+/* The call comes again, and its message is shown until then. */
 static void block(struct outcome *out, const struct np_err *why, unsigned after_s)
 {
 	memcpy(out->answer->message, why->text, sizeof(why->text));
@@ -303,7 +303,7 @@ int hook_run_lifecycle(struct outcome *out, const struct request *r, struct np_e
 		block(out, &l.worst, 0);
 		return 0;
 	}
-	/* Somebody else is writing, or the API is away: the cluster waits. */
+	/* Another client writes, or the API is away: the cluster waits. */
 	if (np_code_exit_status(l.worst.code) == np_code_exit_status(NP_E_RETRY)) {
 		block(out, &l.worst, RETRY_AFTER_S);
 		return 0;

@@ -141,7 +141,7 @@ static int patch_item(struct outcome *out, const struct request *r, const struct
 	return t ? add_patch(out, json_string_value(uid), t, err) : 0;
 }
 
-/* What is wrong with some pool fails the whole, or is told beside the patches of the others. */
+/* What is wrong with some pool fails the whole, or is reported beside the patches of the others. */
 static int conclude(struct outcome *out, const struct request *r, const struct findings *f,
 		    struct np_err *err)
 {

@@ -65,7 +65,7 @@ static int open_client(const char *server, struct np_err *err)
 	return r;
 }
 
-/* Without memory nothing can be said of the address: the cause is told, not "not a valid address". */
+/* Without memory nothing can be said of the address: the cause is reported, not "not a valid address". */
 static void test_kube__address_without_memory_is_not_called_invalid(void **state)
 {
 	static const struct {

@@ -10,7 +10,7 @@
 
 #include "nodeprep/err.h"
 
-/* What libcurl's codes mean here; a code that is not listed is told in libcurl's words. */
+/* What libcurl's codes mean here; an unlisted code is reported in libcurl's words. */
 static const struct code_row {
 	CURLcode code;
 	enum kube_again again;
@@ -46,7 +46,7 @@ static const struct alert_row {
 #define NOT_SIGNED "the server's certificate is not signed by "
 
 /*
- * The verdicts of certificate verification that people meet; the rest is told in OpenSSL's words.
+ * The verdicts of certificate verification that people meet; the rest is reported in OpenSSL's words.
  * Behind those that end in a blank the CA is named.
  */
 static const struct verify_row {

@@ -245,7 +245,7 @@ static const struct plan_case {
 	  "ml/p: 2 x A100-40GB, needs 256, window 512\n"
 	  "class ml/c, pools 1, gpus 2, carries 512, 97.03 MB, changed\n"
 	  "bad-input: in.yaml:8: pool 'ml/p': asks for 2 x H100-80GB, but VirtualMachineClass 'c' attaches 2 x A100-40GB\n" },
-	{ "another board of the same model is told by its id",
+	{ "another board of the same model is recognised by its id",
 	  CLASS("c", X2(A100)) POOL("p", "c", GPUS(ID("10de:20b1", "2"))), 0,
 	  "ml/p: 2 x A100-40GB, needs 256, window 512\n"
 	  "class ml/c, pools 1, gpus 2, carries 512, 97.03 MB, changed\n"
@@ -330,7 +330,8 @@ static const struct plan_case {
 	  "third/p: 5 x A100-40GB, needs 1024, window 1024\n"
 	  "class ml/c, pools 1, gpus 1, carries 512, 97.03 MB, changed\n"
 	  "class /c, pools 2, gpus 5, carries 1024, changed resize-resets class-shared\n" },
-	{ "an unknown card takes the floor and is told", CLASS("c", UNKNOWN) POOL("p", "c", ""), 0,
+	{ "an unknown card takes the floor and is reported", CLASS("c", UNKNOWN) POOL("p", "c", ""),
+	  0,
 	  "ml/p: 1 x 10de:2fff, needs ?, window ?\n"
 	  "class ml/c, pools 1, gpus 1, carries 512, 97.03 MB, changed unknown-device gpu-size-unknown\n" },
 	{ "an unknown card beside cards that need more",

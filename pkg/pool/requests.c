@@ -75,7 +75,7 @@ static int fill_vgpu(const struct np_catalogue *cat, const char *text, struct np
 	return 0;
 }
 
-/* Resolves `text` in that way; what is wrong with it is told at `n`. */
+/* Resolves `text` in that way; an error is reported at `n`. */
 static int fill(const struct way *way, const struct np_catalogue *cat, struct np_val n,
 		const char *text, struct np_gpu_request *ask, struct np_err *err)
 {
@@ -232,7 +232,7 @@ int pool_read_requests(struct np_val list, const struct np_catalogue *cat, struc
 	return 0;
 }
 
-/* A misspelt word to us would be passed over as somebody else's. */
+/* A misspelt word to us would be ignored as another program's. */
 static int check_spelling(struct np_val annotations, struct np_err *err)
 {
 	static const char *const known[] = { NP_GPUS_WORD };

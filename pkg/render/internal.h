@@ -55,7 +55,7 @@ json_t *render_card_tree(const struct np_card *card);
 json_t *render_number_or_null(bool known, uint64_t number);
 json_t *render_text_or_null(const char *text);
 
-/* Appends the item, which goes along also on failure; a list that cannot take it becomes NULL. */
+/* Appends the item and takes it, also on failure; a list that cannot take it becomes NULL. */
 void render_tree_push(json_t **list, json_t *item);
 void render_tree_push_warnings(json_t **list, const struct np_warnings *warnings);
 json_t *render_changes_tree(const struct np_change *change);

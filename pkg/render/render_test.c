@@ -471,7 +471,7 @@ static void test_render__diffs_have_colours_on_demand(void **state)
 				 "\x1b[31m-x\x1b[0m\n\x1b[32m+y\x1b[0m\n");
 }
 
-/* Beyond the table of subsequences the middle is told as replaced, whole. */
+/* Beyond the table of subsequences the middle is shown as replaced, whole. */
 static void test_render__long_texts_that_differ_everywhere_still_come_out(void **state)
 {
 	const unsigned short lines = 2500;

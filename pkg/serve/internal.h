@@ -112,7 +112,7 @@ struct loop {
 		*rate_timer;
 	int wake_fd;
 	bool is_full; /* the listener waits for room */
-	bool lacks_files; /* none could be accepted: somebody is to go */
+	bool lacks_files; /* none could be accepted: a connection must close */
 	uint64_t accept_told_ms; /* when the log last told that none can be accepted; 0: never */
 	bool stopping;
 	uint64_t iteration; /* of the loop: a client is slow only if the loop was not */

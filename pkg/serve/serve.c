@@ -22,7 +22,7 @@ enum {
 	RENEW_MS = 1000,
 	PAUSE_MS = 20,
 	RATE_MS = 250, /* how often slow clients are looked for */
-	ACCEPT_LOG_MS = 10000, /* how often a failing accept is told */
+	ACCEPT_LOG_MS = 10000, /* how often a failing accept is logged */
 	BACKLOG = 512,
 	LOOPS_MAX = 64,
 	EVHTTP_SPARE_S = 3600,
@@ -233,7 +233,7 @@ static int add_events(struct loop *l, struct np_err *err)
 
 /* --- loops ---------------------------------------------------------------------------------- */
 
-/* libevent asks for each change of an event by a system call of its own unless it is told to gather. */
+/* libevent asks for each change of an event by a system call of its own unless it may gather them. */
 static struct event_base *make_base(void)
 {
 	struct event_config *config = event_config_new();
@@ -265,7 +265,7 @@ static int setup_http(struct loop *l, struct np_err *err)
 	evhttp_set_max_body_size(l->http, (ev_ssize_t)o->body_max);
 	evhttp_set_max_headers_size(l->http, (ev_ssize_t)o->headers_max);
 	evhttp_set_default_content_type(l->http, NULL);
-	/* evhttp's own times start anew with every byte: they are the net behind ours. */
+	/* evhttp's own times start again with every byte: they are the net behind ours. */
 	evhttp_set_timeout(l->http, (int)(longest / 1000 + EVHTTP_SPARE_S));
 	return 0;
 }

@@ -234,7 +234,7 @@ static const char *dry_run_name(enum np_dry_run dry_run)
 					      : NULL;
 }
 
-/* What befell a class is told among the errors too: one place to look. */
+/* A class's result is reported among the errors too: one place to look. */
 static int add_results(json_t *tree, const struct np_sync *a)
 {
 	json_t *errors = json_object_get(tree, "errors");

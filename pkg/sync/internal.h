@@ -11,7 +11,7 @@
 #include "nodeprep/sync.h"
 #include "nodeprep/warnings.h"
 
-/* As np_sync_fetch(), with somebody who looks on (may be NULL). */
+/* As np_sync_fetch(), with a progress callback (may be NULL). */
 int sync_fetch(struct np_kube *k, const struct np_input *in, const struct np_progress *w,
 	       struct np_fetched *ret, struct np_err *err);
 

@@ -8,7 +8,7 @@ static bool is_apply(void *ctx, const char *id, const char *holder)
 	return strcmp(holder, "apply") == 0;
 }
 
-/* Picks the registrations of one pool, whoever holds it. */
+/* Picks the registrations of one pool, whatever its holder. */
 static bool is_pool(void *ctx, const char *id, const char *holder)
 {
 	(void)holder;

@@ -66,7 +66,7 @@ static int discover(struct run *r, const char *group, const char *plural,
 
 /* --- templates -------------------------------------------------------------------------------- */
 
-/* The name holds a hash of the spec: one that is there must be the same, whoever made it. */
+/* The name holds a hash of the spec: an existing one must be the same, whichever client made it. */
 static int check_same(const json_t *there, const json_t *wanted, const char *name,
 		      struct np_err *err)
 {

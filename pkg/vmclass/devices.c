@@ -110,7 +110,7 @@ static int read_half(struct np_val n, uint16_t *ret, struct np_err *err)
 	struct np_err why = NP_ERR_INIT;
 	int got;
 
-	if (n.json && json_is_string(n.json)) {
+	if (json_is_string(n.json)) {
 		text = json_string_value(n.json);
 		if (text[strspn(text, "0123456789")] == '\0')
 			return np_doc_fail(
@@ -130,7 +130,7 @@ static int read_half(struct np_val n, uint16_t *ret, struct np_err *err)
 
 static bool is_text(struct np_val n)
 {
-	return n.json && json_is_string(n.json);
+	return json_is_string(n.json);
 }
 
 /* Text for both halves is a pair as people write one; 1 where it was read. */

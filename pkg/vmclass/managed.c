@@ -90,7 +90,7 @@ static int add_entries_of(json_t *list, const json_t *noted, enum np_vmx_key key
 	return 0;
 }
 
-/* As merge_field(), key by key: somebody else may have changed one of the two alone. */
+/* As merge_field(), key by key: another client may have changed one of the two alone. */
 static int merge_keys(const struct np_vmclass *c, json_t *known, const json_t *fresh)
 {
 	json_t *list = vmclass_lookup(c->node.json, VMCLASS_EXTRA_CONFIG);
@@ -128,7 +128,7 @@ static int cap_request(const char *path, json_t *known)
 
 /*
  * What stood before the first change counts, and a later change of the same field adds nothing;
- * but where somebody else changed the field in between, what they left is what stood before.
+ * but where another client changed the field meanwhile, its value is the original one.
  */
 static int merge_field(const struct np_vmclass *c, json_t *merged, const char *path, json_t *fresh)
 {

@@ -11,7 +11,7 @@
 #include "nodeprep/units.h"
 
 /*
- * Whoever may edit a class writes the record, so it is read as a message from the network: every
+ * Any client that may edit a class can write the record, so it is read as a message from the network: every
  * member has a type, a length and a range, and `before` names only what change.c sets. What passes
  * here can be restored without looking at it again; whether it may be is revert.c's question.
  */

@@ -137,7 +137,7 @@ static bool everyone(void *ctx, const char *id, const char *holder)
 	return true;
 }
 
-/* A failure that the record causes is told as one, and any has a text. */
+/* A failure that the record causes is reported as one, and any has a text. */
 static void expect_told(const struct np_vmclass *c, const struct np_err *err)
 {
 	expect(err->code != NP_OK && err->text[0] != '\0' && err->code != NP_E_NOMEM);

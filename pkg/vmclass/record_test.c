@@ -292,6 +292,7 @@ static void test_record__hostile_records_write_nothing(void **state)
 
 static void test_record__sizes_are_bounded(void **state)
 {
+	static const char object[] = "{\"pools\":{},\"before\":{}}";
 	NP_AUTO(np_freep) char *text = malloc(NP_MANAGED_MAX + 2);
 	struct np_err err = NP_ERR_INIT;
 	json_t *record = NULL;
@@ -299,7 +300,8 @@ static void test_record__sizes_are_bounded(void **state)
 	(void)state;
 	assert_non_null(text);
 	memset(text, ' ', NP_MANAGED_MAX + 1);
-	memcpy(text, "{\"pools\":{},\"before\":{}}", 24);
+	for (size_t i = 0; object[i]; i++)
+		text[i] = object[i];
 	assert_int_equal(np_vmclass_record_parse(text, NP_MANAGED_MAX + 1, &record, &err),
 			 -NP_E_RECORD);
 	assert_null(record);

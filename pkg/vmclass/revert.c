@@ -11,7 +11,7 @@
 
 /*
  * What was changed is put back on a copy of the class, field by field; the merge patch is then the
- * difference between the class and the copy. A field that somebody else changed since is left.
+ * difference between the class and the copy. A field that another client changed since is left.
  */
 
 /* The paths are ours, and short. */

@@ -71,7 +71,7 @@ static void random_run(struct run *r, const char *id, const char *holder)
 typedef int change_fn(const struct np_vmclass *c, const struct np_class_desired *want,
 		      struct np_change *ret, struct np_err *err);
 
-/* Returns the object as it is after the change, which is told in *ret_changed. */
+/* Returns the object as it is after the change; *ret_changed says whether there was one. */
 static json_t *run_on(change_fn *fn, const json_t *object, const struct run *r, bool *ret_changed)
 {
 	NP_AUTO(np_vmclass_freep)
@@ -181,9 +181,9 @@ static void test_roundtrip__pools_come_and_leave_in_any_order(void **state)
 	}
 }
 
-/* --- somebody else in between ------------------------------------------------------------------- */
+/* --- another writer meanwhile ------------------------------------------------------------------- */
 
-/* What somebody else did to the class; each leaves its field as they want it. */
+/* What another client did to the class; each leaves its field as it wants it. */
 enum foreign {
 	SETS_LABEL,
 	ADDS_ENTRY,
@@ -273,18 +273,18 @@ static void edit_carried(json_t *object)
 	json_object_set_new(json_object_get(last, "device"), "key", json_integer(4711));
 }
 
-/* Does it; false where that would be no act of somebody who keeps VMs alive, or changes nothing. */
+/* Does it; false where that would be no act of a client that keeps VMs alive, or changes nothing. */
 static bool act(json_t *object, enum foreign what)
 {
 	bool has_spec = json_is_object(at(object, "/spec/configSpec"));
 
-	/* A first configSpec of somebody else's would hide the devices: that is their own doing. */
+	/* A first configSpec of another client would hide the devices: that is their own doing. */
 	if (!has_spec && what != SETS_LABEL && what != SETS_REQUEST && what != SETS_CPU)
 		return false;
 	switch (what) {
 	case SETS_LABEL:
 	case SETS_NAME:
-		put(object, foreign_paths[what], json_string("somebody"));
+		put(object, foreign_paths[what], json_string("another client"));
 		return true;
 	case SETS_FIRMWARE:
 		put(object, foreign_paths[what], json_string("bios"));
@@ -393,7 +393,7 @@ static void expect_theirs_kept(enum foreign what, const json_t *before, const js
 	assert_null(managed_of(now));
 }
 
-/* Whether somebody changed the class between apply and revert, or before a further apply as well. */
+/* Whether another client changed the class between apply and revert, or before a further apply as well. */
 static void check_foreign(enum foreign what, bool applied_again)
 {
 	json_auto_t *before = random_object();

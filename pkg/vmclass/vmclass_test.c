@@ -284,7 +284,7 @@ static char *describe(const char *text, int *ret_rc)
 
 static size_t fixture_failures;
 
-/* NODEPREP_BLESS writes `expect` anew, for a person to read before it is committed. */
+/* NODEPREP_BLESS writes `expect` again, for a person to read before it is committed. */
 static void check_fixture(const char *folder)
 {
 	char path[1100];
@@ -686,7 +686,7 @@ static int read_and_change(struct np_doc *doc, struct np_change *ret, struct np_
 	return 0;
 }
 
-/* Whatever allocation fails, the failure is told and nothing is left half done. */
+/* Whatever allocation fails, the failure is reported and nothing is left half done. */
 static void expect_each_allocation_may_fail(const char *path)
 {
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;

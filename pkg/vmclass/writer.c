@@ -105,7 +105,7 @@ bool np_vmclass_last_writer(const struct np_vmclass *c, const char *path,
 
 		if (depth < deepest || np_json_member_text(entry, "manager")[0] == '\0')
 			continue;
-		/* Whoever had the parent before is not accused, nor who wrote in the same second. */
+		/* The previous owner of the parent is not accused, nor who wrote in the same second. */
 		if (depth != DEPTH_FULL && (!ours || strcmp(time_of(entry), ours) <= 0))
 			continue;
 		if (best && depth == deepest && strcmp(time_of(entry), time_of(best)) < 0)

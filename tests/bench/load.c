@@ -63,7 +63,7 @@ static void hang_up(struct client *c)
 {
 	SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
 
-	/* So that the end is told to the server, and no memory is kept for it. */
+	/* So that the server sees the end, and no memory is kept for it. */
 	SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN);
 	SSL_shutdown(ssl);
 	bufferevent_free(c->bev);

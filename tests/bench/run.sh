@@ -17,7 +17,7 @@ for input in "plain 1000" "plain 10000" "plain 20000" "dump 10000" \
 	"list 10000" "dump-list 5000" "dump-list 10000"; do
 	form=${input% *} pools=${input#* }
 	file=$work/$form-$pools.yaml
-	# Made anew when the generator has changed.
+	# Rebuilt when the generator has changed.
 	if [ -z "$(find "$file" -newer "$here/generate.py" 2>/dev/null)" ]; then
 		/usr/bin/env python3 -B "$here/generate.py" "$form" "$pools" >"$file.new"
 		mv "$file.new" "$file"

@@ -6,10 +6,10 @@
 REQUESTS good ones are made by BUILD/bench/load, which compares every answer with the first; meanwhile
 the certificate rotates, and other clients are slow, cut their bodies, hold connections half-open, and
 send what is no request. Then it is attacked by clients that hold on to what they get (attack.py), and the
-slowest answer that a good client and a probe saw is told, with the memory that it took. Ends with exit
+slowest answer that a good client and a probe saw is printed, with the memory that it took. Ends with exit
 status 1 where an answer was wrong, where memory grew after the first tenth, where a descriptor is left, or
 where an attack kept others waiting: hooks for 1 s, probes for 200 ms. With asan the server is one under ASan, whose quarantine
-grows: then its memory is told and not judged, and what it reports at its end is.
+grows: then its memory is printed and not judged, and what it reports at its end is.
 """
 
 import contextlib

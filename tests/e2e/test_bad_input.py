@@ -223,7 +223,7 @@ def test_class_that_failed_and_class_that_did_not_are_told_apart(ns, nodeprep, p
 
 
 def test_reader_that_has_gone_ends_it_without_a_word():
-    """As of `nodeprep gpus | head`; a full disk is told."""
+    """As of `nodeprep gpus | head`; a full disk is reported."""
     reader, writer = os.pipe()
     os.close(reader)
     argv = [str(servers.BIN_DIR / "nodeprep"), "gpus"]

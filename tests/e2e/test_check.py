@@ -67,7 +67,7 @@ def codes(done):
 
 
 def next_second():
-    """Times are whole seconds: what is done now is told apart from what was done before."""
+    """Times are whole seconds: what is done now differs from what was done before."""
     time.sleep(1.05 - time.time() % 1)
 
 
@@ -87,7 +87,7 @@ def test_drift_has_paths_values_and_reasons_and_exit_status_1(nodeprep):
     ]
     assert all(set(f) == MEMBERS for f in done.json["findings"])
     assert all(c["reason"] in f["message"] for f, c in zip(drift, changes))
-    # A field is told apart from another of the same name.
+    # A field differs from another of the same name.
     named = {f["path"]: f["message"].split(" is ")[0] for f in drift}
     assert named["/spec/policies/resources/requests/memory"] == "requests.memory"
     assert named["/spec/configSpec/firmware"] == "firmware"
@@ -150,7 +150,7 @@ def test_errors_of_plan_are_errors_of_check(nodeprep, documents, rc, word):
     assert (done.rc, planned.rc) == (rc, rc)
     assert done.json["errors"] == planned.json["errors"]
     assert word in done.json["errors"][0]["message"]
-    # What else is wrong is told all the same.
+    # What else is wrong is still reported.
     assert ("class-drift", "other") in codes(done)
 
 
@@ -175,7 +175,7 @@ FIELDS = [
 
 
 @pytest.mark.parametrize(
-    ("window", "annotation", "anew", "resize", "found"),
+    ("window", "annotation", "recreate", "resize", "found"),
     [
         pytest.param("1024", None, 1024, 512, [], id="no annotation: a resize sets 512"),
         pytest.param("1024", "1024", 1024, 1024, [], id="the right annotation"),
@@ -187,7 +187,7 @@ FIELDS = [
     ],
 )
 def test_what_happens_to_a_vm_made_anew_and_resized(
-    nodeprep, window, annotation, anew, resize, found
+    nodeprep, window, annotation, recreate, resize, found
 ):
     devices = [H200, H200] if window == "1024" else [A100]
     vm = machine("ml", "a", annotations={ANNOTATION: annotation} if annotation else {},
@@ -199,7 +199,7 @@ def test_what_happens_to_a_vm_made_anew_and_resized(
     assert [f["code"] for f in done.json["findings"]] == found
     (listed,) = done.json["virtualMachines"]
     assert (listed["annotation"], listed["onRecreateGB"], listed["onResizeGB"]) == (
-        annotation, anew, resize
+        annotation, recreate, resize
     )
     assert listed["madeBeforeChange"] is False
     assert "the class's" in listed["onRecreate"]

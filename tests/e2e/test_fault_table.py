@@ -91,7 +91,7 @@ def play(fault, request):
         "metadata": {"name": "gpu", "namespace": NS},
         "spec": hardware(A100, A100),
     }
-    # A first configSpec by somebody else would take the devices itself.
+    # A first configSpec by another client would take the devices itself.
     if FAULTS[fault]["fault"] == "concurrent-write":
         body["spec"] = {**hardware(), "configSpec": config_spec(A100, A100)}
     with servers.SimServer() as sim:

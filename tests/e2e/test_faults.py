@@ -132,7 +132,7 @@ def test_write_by_somebody_else_between_read_and_patch_is_kept(sim, gpu):
     told = json.loads(done.stdout)["classes"][0]
     assert told["attempts"] == 3
     stored = gpu()
-    # What is told is the patch that landed, not the first one.
+    # The report is about the patch that landed, not the first one.
     assert told["patch"]["spec"]["configSpec"]["extraConfig"] == stored["spec"]["configSpec"]["extraConfig"]
     foreign = [key for key, _ in keys_of(stored) if not key.startswith("pciPassthru.")]
     assert foreign == ["other.1", "other.2"]

@@ -459,7 +459,7 @@ def test_only_hooks_and_probes_are_served(alone, method, path, status):
 )
 def test_what_is_no_request_is_turned_away(alone, data, status):
     got = exchange(alone, data, timeout=40)
-    # Whoever still sends when the connection is closed may miss the answer.
+    # A client that still sends when the connection is closed may miss the answer.
     if status and (got or len(data) < 1000):
         assert got.split(b" ")[1] == status, got[:200]
     assert b" 200 " not in got[:20]

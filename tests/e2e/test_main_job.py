@@ -288,7 +288,7 @@ def test_plan_of_tkc_and_cluster_reads_classes_of_the_server(ns, nodeprep, put_c
 
 
 def test_concurrent_writer_leads_to_a_fresh_plan(server, ns, nodeprep, put_class, get_class):
-    """Somebody adds entries as fast as the API takes them while nodeprep applies; all of them stay."""
+    """Another client adds entries as fast as the API takes them while nodeprep applies; all of them stay."""
     import threading
 
     spec = hardware(memory="128Gi")

@@ -127,8 +127,8 @@ struct np_kube *supervisor_connect(struct supervisor *s, const char *user, uint6
 	struct np_kube_options o = { .kubeconfig = s->kubeconfig,
 				     .context = user,
 				     .deadline_ms = deadline_ms };
-	struct np_kube_config *config;
-	struct np_kube *k;
+	struct np_kube_config *config = NULL;
+	struct np_kube *k = NULL;
 	struct np_err err = NP_ERR_INIT;
 
 	if (np_kube_config_load(&o, &config, &err) < 0 || np_kube_new_take(config, &k, &err) < 0)

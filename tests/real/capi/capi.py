@@ -344,7 +344,7 @@ class Topology:
         return {}
 
     def set_gpu_variables(self, name, values):
-        """Writes the GPU pool's overrides anew."""
+        """Writes the GPU pool's overrides again."""
         for _ in range(10):
             body = self.cluster(name)
             pools = body["spec"]["topology"]["workers"]["machineDeployments"]
@@ -399,7 +399,7 @@ class Topology:
 
 
 def wait_for(what, is_true, state=None, timeout=WAIT_S):
-    """Waits; what the object says of itself is told where it takes too long."""
+    """Waits; the object's status is printed where it takes too long."""
     try:
         return servers.wait_until(what, is_true, timeout=timeout)
     except servers.StartError as error:

@@ -74,7 +74,7 @@ def test_a_gpu_pool_gets_its_window_and_the_class_is_patched_before(
                 if verb in ("create", "patch") and f"/namespaces/{ns}/machinedeployments" in path)
     assert patch < made
 
-    # Reconciled again and again: nothing is made anew.
+    # Reconciled again and again: nothing is recreated.
     clones = sorted(topology.clones())
     assert len(clones) == 3
     seen = len(hookd.calls("generatepatches"))

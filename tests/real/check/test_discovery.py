@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which version of the API is used, and what is told of a server that is no Supervisor."""
+"""Which version of the API is used, and what nodeprep says of a server that is no Supervisor."""
 
 import copy
 

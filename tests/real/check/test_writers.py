@@ -70,7 +70,7 @@ def test_writer_who_takes_entries_back_is_named_and_revert_brings_nothing_back(
     assert taken[0]["writer"]["time"] in [e["time"] for e in entries if e["manager"] == manager]
     table = nodeprep("check", "-f", "-", input=pools)
     assert table.rc == 1 and manager in table.out
-    # A later revert leaves that list to whoever has it now.
+    # A later revert leaves that list to its present owner.
     assert nodeprep("revert", "-f", "-", input=pools).rc == 0
     assert keys_of(get_class(ns, "gpu")) == [("team.key", "1")]
 

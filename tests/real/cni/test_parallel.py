@@ -66,7 +66,7 @@ def test_many_attachments_at_once(server, ns, classes):
         assert {pool_id: len(found) for pool_id, found in holders(stored[vm_class]).items()} == {
             f"{ns}/{name}": CONTAINERS // 8 for name, _ in rows
         }
-    # Another host's GC in the midst of it, and one of ours that keeps whoever is left.
+    # Another host's GC in the midst of it, and one of ours that keeps the remaining pods.
     other = {"cni.dev/valid-attachments": []}
     mine = {"cni.dev/valid-attachments": [{"containerID": "c7", "ifname": "eth0"}]}
     begun = time.monotonic()

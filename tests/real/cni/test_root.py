@@ -178,7 +178,7 @@ def test_it_is_one_static_file():
 
 @pytest.mark.parametrize(("error", "status"), [("EINVAL", 0), ("EACCES", 0), ("EIO", 3)])
 def test_folder_that_cannot_be_synced(tmp_path, error, status):
-    """The file is there already; what the disk itself cannot do is told."""
+    """The file is there already; what the disk itself cannot do is reported."""
     argv = ["strace", "-qq", "-e", "trace=fsync", "-e", f"inject=fsync:error={error}:when=2", "-o", tmp_path / "trace"]
     argv += [servers.BIN_DIR / "nodeprep", "install-cni", f"--bin-dir={tmp_path}/bin"]
     done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=120, check=False)

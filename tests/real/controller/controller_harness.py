@@ -310,7 +310,7 @@ def wait_gone(server, path):
 
 
 def drop_pools(server, ns):
-    """Deletes the namespace's pools, whoever holds them."""
+    """Deletes the namespace's pools, whatever holds them."""
     for item in server.must("GET", pool_path(ns))["items"]:
         name = item["metadata"]["name"]
         server.request("PATCH", pool_path(ns, name), {"metadata": {"finalizers": None}})

@@ -363,7 +363,7 @@ def test_fight__a_class_changed_back_three_times_is_left(
     assert "3 times within 10 minutes" in message and "'gitops'" in message
     after = server.must("GET", classes_path(pools_ns, "gpu"))
     assert after["metadata"]["resourceVersion"] == last["metadata"]["resourceVersion"]
-    # Another replica, or the same one started anew, knows it from the status.
+    # Another replica, or the same one restarted, knows it from the status.
     controller.stop()
     with Controller(server) as second:
         second.wait_ready()
@@ -372,7 +372,7 @@ def test_fight__a_class_changed_back_three_times_is_left(
         time.sleep(1)
         after = server.must("GET", classes_path(pools_ns, "gpu"))
         assert after["metadata"]["resourceVersion"] == last["metadata"]["resourceVersion"]
-        # A person's word begins it anew.
+        # A person's change starts it again.
         server.must("PATCH", pool_path(pools_ns, "workers"), {"spec": {"replicas": 3}})
         wait_class(server, pools_ns, lambda c: c["spec"] == right)
         wait_reason(server, pools_ns, "Configured")
@@ -632,7 +632,7 @@ def test_replicas__without_the_lease_nothing_is_written(server, installed, pools
     with Controller(server) as running:
         running.wait_ready()
         servers.wait_until("leadership", running.is_leading)
-        # Somebody else holds it from here on.
+        # Another replica holds it from here on.
         thief = {"spec": {"holderIdentity": "thief", "leaseDurationSeconds": 3600}}
         server.must("PATCH", path, thief)
         servers.wait_until("its loss", lambda: not running.is_leading())

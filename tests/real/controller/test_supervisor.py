@@ -235,7 +235,7 @@ def test_clusters__those_that_ask_for_it(server, cluster_crds, pools_ns, put_cla
                 in [e["reason"] for e in events_of(server, pools_ns, name)],
             )
         assert events_of(server, pools_ns, "theirs") == []
-        # One whose class is not there is told so, once.
+        # One whose class is not there says so, once.
         body = cluster_body(cluster_crds, pools_ns, "lost", "no-such-class", True)
         server.must("POST", clusters, body)
         servers.wait_until("its Event", lambda: events_of(server, pools_ns, "lost"))
@@ -270,7 +270,7 @@ def test_clusters__those_that_ask_for_it(server, cluster_crds, pools_ns, put_cla
 
 
 def test_clusters__servers_without_them(server, installed, pools_ns, put_class):
-    """--clusters where neither API is served: NodePools are kept right all the same."""
+    """--clusters where neither API is served: NodePools are kept up to date."""
     put_class(pools_ns, "gpu", gpu_class())
     with Controller(server, "--clusters") as running:
         running.wait_ready()

@@ -2,7 +2,7 @@
 """Bare roots of Debian releases, with git and make added, and the project cloned into them.
 
 They are made by mmdebstrap from the sources of the machine's own apt. The packed root is kept in the
-build folder; each run unpacks it anew.
+build folder; each run unpacks it again.
 """
 
 import contextlib

@@ -44,7 +44,7 @@ class Card:
 
 @dataclasses.dataclass(frozen=True)
 class Boot:
-    """One boot: its devices, where they sit, what the firmware gets, what node-check is told."""
+    """One boot: its devices, where they sit, what the firmware gets, node-check's arguments."""
 
     cards: tuple = ()
     window_gb: int | None = None  # None: the firmware's default, 32 GB

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What somebody sees who goes on working with kubectl on a class that nodeprep has changed."""
+"""What a person sees who goes on working with kubectl on a class that nodeprep has changed."""
 
 import json
 import os

@@ -206,7 +206,7 @@ def test_without_rights(server, node, check, tmp_path):
     done = check(name, "--expect", "A100-40GB=1", *BOTH, kubeconfig=nobody)
     assert done.returncode == 5 and json.loads(done.stdout)["pass"] is True
     assert "nodes" in done.stderr and "get" in done.stderr
-    # What failed has failed, whoever could be told.
+    # What failed has failed, whatever could be reported.
     done = check(name, "--expect", "A100-40GB=2", *BOTH, kubeconfig=nobody)
     assert done.returncode == 1 and done.stderr.startswith("warning: ")
 
@@ -229,7 +229,7 @@ def test_rights_are_no_more_than_needed(kubectl):
 
 
 def test_taint_among_other_writers(server, node, check):
-    """Somebody else writes the Node all the time; no taint of theirs is lost."""
+    """Another client writes the Node all the time; no taint of theirs is lost."""
     name = node("A100-40GB=1")
     check.tree.gpu("0000:01:00.0")
     stop = threading.Event()

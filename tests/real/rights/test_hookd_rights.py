@@ -16,7 +16,7 @@ CAPI, VMOP = "cluster.x-k8s.io", servers.GROUP
 HOOKS = "hooks.runtime.cluster.x-k8s.io/v1alpha1"
 MANAGED = "nodeprep.dev/managed"
 BINDING = (VMOP, "virtualmachineclassbindings", "list")
-# What is told without the right.
+# What nodeprep says without the right.
 WITHOUT = {
     (CAPI, "clusters", "get"): "the Cluster cannot be read",
     (VMOP, "virtualmachineclasses", "get"): "virtualmachineclasses",

@@ -18,7 +18,7 @@ IMAGE, CLUSTER_IMAGE = "virtualmachineimages", "clustervirtualmachineimages"
 BINDING = "virtualmachineclassbindings"
 A100 = {"vendorID": 0x10DE, "deviceID": 0x20B0}
 
-# What happens without the right: the exit status, and what is told ("": the error names it).
+# What happens without the right: the exit status, and the message ("": the error names it).
 # `old`: it shows on a Supervisor with cluster-scoped classes.
 WITHOUT = {
     ("plan", CLASS, "get"): (5, "", False),
@@ -185,7 +185,7 @@ def test_role_suffices(server, fleet, nodeprep, rights, role):
         assert done.rc in (0, 1)
         assert "forbidden" not in done.out + done.err
         assert "-unknown: " not in done.out + done.err
-    # With the role alone, nothing of the fleet stays unjudged for want of a right.
+    # With the role alone, nothing of the fleet stays unjudged because a right is missing.
     if role == "check":
         done = nodeprep("check", "-f", "-", "-o", "json", "--as", user, input=text)
         assert {vm["name"] for vm in done.json["virtualMachines"]} == {"a", "b"}
