@@ -18,7 +18,7 @@ int address_parse(const char *option, const char *text, struct address *ret, str
 
 	if (size >= sizeof(a.host) || np_u64_parse(colon + 1, 0, UINT16_MAX, &port, &why) < 0)
 		return np_fail(err, NP_E_USAGE,
-			       "--%s is '%.80s': HOST:PORT with a port up to 65535 is needed",
+			       "--%s is '%.80s': expected HOST:PORT with a port up to 65535",
 			       option, text);
 	if (size >= 2 && host[0] == '[' && host[size - 1] == ']') {
 		host++;

@@ -50,7 +50,7 @@ int log_open(const char *path, const char *words, struct np_err *err)
 /* --- not too many ----------------------------------------------------------------------------- */
 
 enum {
-	KINDS = 64, /* of lines that are told apart */
+	KINDS = 64, /* of lines that are counted separately */
 	WINDOW_S = 10,
 	OF_A_KIND = 20, /* in a window */
 	IN_ALL = 2000, /* in a window, of lines that are warnings or worse */

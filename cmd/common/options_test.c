@@ -178,9 +178,9 @@ static void test_options__bad_lines_say_what_is_valid(void **state)
 		{ "--format=textual", "--format 'textual' is neither text nor json" },
 		{ "--measure=void", "--measure 'void' has no length" },
 		{ "--listen=nowhere",
-		  "--listen is 'nowhere': HOST:PORT with a port up to 65535 is needed" },
+		  "--listen is 'nowhere': expected HOST:PORT with a port up to 65535" },
 		{ "--listen=h:65536",
-		  "--listen is 'h:65536': HOST:PORT with a port up to 65535 is needed" },
+		  "--listen is 'h:65536': expected HOST:PORT with a port up to 65535" },
 	};
 
 	(void)state;
