@@ -717,7 +717,7 @@ def test_sigterm_ends_in_time_whoever_hangs_on(alone):
     "args, rc, text",
     [
         ([], 2, "--tls-cert-file and --tls-private-key-file are needed"),
-        (["--listen=nowhere"], 2, "--listen is 'nowhere': HOST:PORT"),
+        (["--listen=nowhere"], 2, "--listen is 'nowhere': expected HOST:PORT"),
         (["--listen=127.0.0.1:99999"], 2, "HOST:PORT with a port up to 65535"),
         (["--tls-cert-file"], 2, "needs a value"),
         (["--tls-cert-fil=x", "--nonsense=secret"], 2, "unknown option '--nonsense'"),
