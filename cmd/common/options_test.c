@@ -2,6 +2,7 @@
 #include "address.h"
 #include "options.h"
 
+#include <bsd/string.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include <cmocka.h>
 
 #define WORDS_MAX 16
+#define LINE_SIZE 256
 
 static struct target {
 	struct address listen;
@@ -73,12 +75,13 @@ static int forget(void **state)
 }
 
 /* Parses the words of a line; a word has no blank in it. */
-static int parse(const char *line, struct texts *arguments, char *words, struct np_err *err)
+static int parse(const char *line, struct texts *arguments, char words[static LINE_SIZE],
+		 struct np_err *err)
 {
 	char *argv[WORDS_MAX + 2] = { (char[]){ "prog" } }, *rest = NULL;
 	int argc = 1;
 
-	strcpy(words, line);
+	assert_true(strlcpy(words, line, LINE_SIZE) < LINE_SIZE);
 	for (char *w = strtok_r(words, " ", &rest); w; w = strtok_r(NULL, " ", &rest)) {
 		assert_true(argc <= WORDS_MAX);
 		argv[argc++] = w;
@@ -90,7 +93,7 @@ static void check_failure(const char *line, const char *expect)
 {
 	NP_AUTO(texts_done) struct texts arguments = { 0 };
 	struct np_err err = NP_ERR_INIT;
-	char words[256];
+	char words[LINE_SIZE];
 
 	print_message("# %s\n", line);
 	assert_int_equal(parse(line, &arguments, words, &err), -NP_E_USAGE);
@@ -101,7 +104,7 @@ static void test_options__each_kind_is_read(void **state)
 {
 	NP_AUTO(texts_done) struct texts arguments = { 0 };
 	struct np_err err = NP_ERR_INIT;
-	char words[256];
+	char words[LINE_SIZE];
 
 	(void)state;
 	assert_int_equal(parse("--listen=[::1]:80 --count 12 --format=json one --lease=false "
@@ -124,7 +127,7 @@ static void test_options__letters_lists_and_the_end_of_options(void **state)
 {
 	NP_AUTO(texts_done) struct texts arguments = { 0 };
 	struct np_err err = NP_ERR_INIT;
-	char words[256];
+	char words[LINE_SIZE];
 
 	(void)state;
 	assert_int_equal(parse("-fa -f b --file=c -f=d -an=x one -- -f", &arguments, words, &err),
@@ -152,7 +155,7 @@ static void test_options__verbosity_adds_or_is_set(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		NP_AUTO(texts_done) struct texts arguments = { 0 };
 		struct np_err err = NP_ERR_INIT;
-		char words[64];
+		char words[LINE_SIZE];
 
 		print_message("# %s\n", cases[i].line);
 		assert_int_equal(parse(cases[i].line, &arguments, words, &err), 0);
@@ -199,7 +202,7 @@ static void test_options__bad_numbers_name_their_option(void **state)
 		NP_AUTO(texts_done) struct texts arguments = { 0 };
 		struct np_err err = NP_ERR_INIT;
 		size_t size = strcspn(lines[i], "=");
-		char words[64];
+		char words[LINE_SIZE];
 
 		print_message("# %s\n", lines[i]);
 		assert_int_equal(parse(lines[i], &arguments, words, &err), -NP_E_USAGE);
