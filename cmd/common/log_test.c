@@ -105,7 +105,7 @@ static void test_log__json(void **state)
 }
 
 /* jansson refuses what is not UTF-8: the line is text then. */
-static void test_log__what_json_cannot_hold_is_text(void **state)
+static void test_log__a_line_that_json_cannot_hold_is_text(void **state)
 {
 	(void)state;
 	log_init(&(struct log_options){ .form = LOG_JSON });
@@ -123,7 +123,7 @@ static void write_lines(const char *level, const char *kind, const char *fmt)
 	}
 }
 
-static void test_log__not_too_many_of_a_kind(void **state)
+static void test_log__repeated_lines_are_limited(void **state)
 {
 	(void)state;
 	log_init(&(struct log_options){ .form = LOG_JSON, .is_limited = true });
@@ -135,7 +135,7 @@ static void test_log__not_too_many_of_a_kind(void **state)
 	assert_int_equal(count_lines(), 70);
 }
 
-static void test_log__all_of_them_without_a_limit(void **state)
+static void test_log__lines_are_not_limited_by_default(void **state)
 {
 	(void)state;
 	log_init(&(struct log_options){ .form = LOG_TEXT });
@@ -160,9 +160,9 @@ int main(void)
 		TEST(test_log__text),
 		TEST(test_log__text_of_a_log_file_has_time_and_words),
 		TEST(test_log__json),
-		TEST(test_log__what_json_cannot_hold_is_text),
-		TEST(test_log__not_too_many_of_a_kind),
-		TEST(test_log__all_of_them_without_a_limit),
+		TEST(test_log__a_line_that_json_cannot_hold_is_text),
+		TEST(test_log__repeated_lines_are_limited),
+		TEST(test_log__lines_are_not_limited_by_default),
 		TEST(test_log__a_file_that_cannot_be_opened),
 	};
 

@@ -32,24 +32,24 @@ struct options {
 
 static const struct option_row rows[] = {
 	{ "listen", 0, "HOST:PORT", OPTION_ADDRESS, AT(listen),
-	  .help = "where to serve, 127.0.0.1 and a free port by default" },
+	  .help = "address to serve at, 127.0.0.1 and a free port by default" },
 	{ "allow-remote", 0, NULL, OPTION_FLAG, AT(allow_remote),
-	  .help = "listen on an address that is not a loopback one" },
+	  .help = "allow an address other than a loopback one" },
 	{ "state", 0, "DIR", OPTION_TEXT, AT(sim.state_dir),
-	  .help = "store objects, tokens and certificates in files there" },
+	  .help = "folder to keep objects, tokens and certificates in" },
 	{ "kubeconfig-out", 0, "FILE", OPTION_TEXT, AT(kubeconfig_out),
-	  .help = "write a kubeconfig there" },
+	  .help = "file to write a kubeconfig to" },
 	{ "request-log", 0, "FILE", OPTION_TEXT, AT(request_log),
-	  .help = "append one JSON object per request" },
+	  .help = "file to append one JSON object a request to" },
 	{ "classes", 0, "FILE", OPTION_TEXTS, AT(classes),
 	  .help = "create the VirtualMachineClass documents of a file, YAML or JSON; repeatable" },
 	{ "token-auth-file", 0, "FILE", OPTION_TEXT, AT(sim.token_file),
 	  .help = "add users, one in a line: TOKEN,USER[,VERB...]" },
 	{ "namespace", 0, "NAME", OPTION_TEXTS, AT(namespaces),
-	  .help = "have only this namespace, default and kube-system at first; repeatable" },
+	  .help = "namespace to serve, in place of default and kube-system; repeatable" },
 	{ "cluster-scoped", 0, NULL, OPTION_FLAG, AT(sim.cluster_scoped),
 	  .help = "serve the classes without namespaces, in v1alpha1 only" },
-	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this" },
+	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this help" },
 	{ "version", 0, NULL, OPTION_FLAG, AT(version), .help = "print the version" },
 };
 
@@ -86,8 +86,7 @@ static int parse_args(int argc, char *argv[], struct options *o, struct np_err *
 	if (o->help || o->version)
 		return 1;
 	if (arguments.n > 0)
-		return np_fail(err, NP_E_USAGE, "'%s' is one argument too many",
-			       arguments.items[0]);
+		return np_fail(err, NP_E_USAGE, "unexpected argument '%s'", arguments.items[0]);
 	if (!o->allow_remote && !is_loopback(o->listen.host))
 		return np_fail(err, NP_E_USAGE,
 			       "'%s' is not a loopback address: it requires --allow-remote",

@@ -75,8 +75,7 @@ static void log_outcome(const struct options *o, const struct np_sync *a, bool r
 	size_t patched = count_results(a, NP_SYNC_PATCHED);
 
 	if (failed > 0 && a->plan.n_classes > 1)
-		log_format("error",
-			   "%s%zu of %zu classes %s; the others are done, and %s can be run again",
+		log_format("error", "%s%zu of %zu classes %s; run %s again to finish",
 			   a->was_stopped ? "interrupted: " : "", failed, a->plan.n_classes,
 			   a->was_stopped ? "are not written" : "failed",
 			   revert ? "revert" : "apply");

@@ -18,7 +18,7 @@ static struct flags {
 
 static const struct option_row rows[] = {
 	{ "vgpu", 0, NULL, OPTION_FLAG, AT(wants_vgpu),
-	  .help = "the host is to give vGPUs away, not whole cards" },
+	  .help = "the host provides vGPUs, not whole cards" },
 };
 
 const struct option_table host_check_options = { OPTION_ROWS(rows), &flags, 0 };
@@ -55,10 +55,9 @@ int run_host_check(const struct options *o, struct np_err *err)
 	NP_AUTO(np_report_done) struct np_report r = { 0 };
 
 	if (o->arguments.n == 0)
-		return np_fail(
-			err, NP_E_USAGE,
-			"nothing to read: name captures (- is standard input), such as the output of "
-			"'esxcfg-info'");
+		return np_fail(err, NP_E_USAGE,
+			       "expected a capture, such as the output of "
+			       "'esxcfg-info'");
 	if (catalogue_load(&o->catalogues, &cat, err) < 0 || np_hostcheck_new(cat, &h, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < o->arguments.n; i++)

@@ -115,9 +115,10 @@ void log_rollouts(const struct np_plan *plan)
 			if (!pool->doc || np_plan_is_of_topology(pool))
 				continue;
 			np_plan_rollout_text(pool, text);
-			log_format("info",
-				   "machinedeployment %s/%s: a new template rolls its nodes: %s",
-				   pool->ns, pool->source.name, text);
+			log_format(
+				"info",
+				"machinedeployment %s/%s: a new template rolls out its nodes: %s",
+				pool->ns, pool->source.name, text);
 		}
 	}
 }
@@ -159,7 +160,7 @@ void log_applied(const struct np_sync_objects *objects)
 				   object->error.text);
 		} else if (object->pool && strcmp(object->result, "patched") == 0) {
 			np_plan_rollout_text(object->pool, text);
-			log_format("info", "machinedeployment %s/%s: its nodes are rolled: %s",
+			log_format("info", "machinedeployment %s/%s: its nodes are rolled out: %s",
 				   object->ns, object->name, text);
 		}
 	}

@@ -39,12 +39,12 @@ static const struct option_row shared_rows[] = {
 	  .help = "table, wide, json or yaml; explain: svg too", .group = OPT_OUTPUT,
 	  .read = read_format },
 	{ "allow-shrink", 0, NULL, OPTION_FLAG, AT(allow_shrink),
-	  .help = "lower a standing window that is larger than needed", .group = OPT_PLAN },
+	  .help = "lower an existing window that is larger than needed", .group = OPT_PLAN },
 	{ "restore-hidden-devices", 0, NULL, OPTION_FLAG, AT(restore_hidden),
-	  .help = "carry over devices that a class's configSpec hides", .group = OPT_PLAN },
+	  .help = "copy devices that a class's configSpec hides into it", .group = OPT_PLAN },
 	{ "dry-run", 0, "client|server", OPTION_READ, AT(dry_run),
-	  .help = "write nothing: plan alone, or let the server check it", .group = OPT_APPLY,
-	  .read = read_dry_run },
+	  .help = "write nothing; client: only plan, server: let the server check the patch",
+	  .group = OPT_APPLY, .read = read_dry_run },
 };
 
 /* In front of the API server's other options. */
@@ -54,9 +54,9 @@ static const struct option_row api_rows[] = {
 };
 
 static const struct option_row global_rows[] = {
-	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this" },
+	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this help" },
 	{ "log-format", 0, "text|json", OPTION_CHOICE, AT(log_form),
-	  .help = "form of the lines on stderr" },
+	  .help = "format of the lines on stderr, text by default" },
 	{ "v", 'v', "[=N]", OPTION_VERBOSITY, AT(verbosity), .help = "log more on stderr" },
 };
 
@@ -145,7 +145,7 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 	if (o.format == NP_FORMAT_SVG && (c->options & OPT_SVG) == 0)
 		return np_fail(
 			err, NP_E_USAGE,
-			"'%s' draws nothing: -o takes table, wide, json or yaml (svg: nodeprep "
+			"-o svg is only for explain, not for '%s': expected table, wide, json or yaml (nodeprep "
 			"explain)",
 			c->name);
 	finish_kube(&o);

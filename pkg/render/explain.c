@@ -216,7 +216,7 @@ static void write_without(FILE *out, const struct np_plan_class *c)
 	const struct np_vmx_current *s = &c->class->current;
 
 	if (c->class->devices.n == 0 && c->class->hidden.n > 0) {
-		fputs("  as it is     VMs get none of its devices: configSpec hides "
+		fputs("  as is        VMs get none of its devices: configSpec hides "
 		      "hardware.devices\n",
 		      out);
 		return;
@@ -225,12 +225,12 @@ static void write_without(FILE *out, const struct np_plan_class *c)
 		return;
 	if (s->has_size)
 		fprintf(out,
-			"  as it is     a new VM gets the %" PRIu64
+			"  as is        a new VM gets the %" PRIu64
 			" GB of the class, whatever the VM's annotation says\n",
 			s->size_gb);
 	else
 		fprintf(out,
-			"  as it is     the class sets no size: a new VM gets VM Operator's default, "
+			"  as is        the class sets no size: a new VM gets VM Operator's default, "
 			"%d GB, or the size in the VM's annotation\n",
 			VM_OPERATOR_DEFAULT_GB);
 	if (c->change.has_window &&
@@ -368,7 +368,7 @@ static int write_explanation(struct text *t, const struct np_plan *plan, const c
 	}
 	if (written > 0)
 		return 0;
-	return np_fail(err, NP_E_NOT_FOUND, "no class, no template and no pool is called '%s'",
+	return np_fail(err, NP_E_NOT_FOUND, "class, template or pool '%s' not found in the plan",
 		       name ? name : "");
 }
 
@@ -465,8 +465,7 @@ static int draw(const struct np_plan *plan, const char *name, char **ret, struct
 		return np_fail(err, NP_E_USAGE, "-o svg draws one pool, and no pool uses '%s'",
 			       name ? name : "");
 	if (n > 1)
-		return np_fail(err, NP_E_USAGE,
-			       "-o svg draws one pool, not %zu: say which behind the options: %s%s",
+		return np_fail(err, NP_E_USAGE, "-o svg draws one pool, not %zu: name one of %s%s",
 			       n, pools, n > 4 ? ", ..." : "");
 	if (render_picture_init(&pic, plan, only, err) < 0)
 		return np_err_ret(err);

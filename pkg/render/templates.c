@@ -121,9 +121,9 @@ static bool has_window_key(const struct np_plan_template *t)
 static void write_without(FILE *out, const struct np_plan_template *t)
 {
 	if (has_window_key(t))
-		fputs("  as it is     a new VM gets the template's keys\n", out);
+		fputs("  as is        a new VM gets the template's keys\n", out);
 	else if (t->window_gb > 0)
-		fputs("  as it is     CAPV sets no MMIO key: without the keys a large card will not "
+		fputs("  as is        CAPV sets no MMIO key: without the keys a large card will not "
 		      "power on\n",
 		      out);
 }

@@ -17,9 +17,10 @@ int np_render_format_parse(const char *text, enum np_format *ret, struct np_err 
 			return 0;
 		}
 	}
-	return np_fail(err, NP_E_USAGE,
-		       "unknown output form '%s': table, wide, json or yaml; svg for explain",
-		       text);
+	return np_fail(
+		err, NP_E_USAGE,
+		"unknown output format '%s': expected table, wide, json or yaml (explain: also svg)",
+		text);
 }
 
 int render_text_init(struct text *t, struct np_err *err)

@@ -266,7 +266,8 @@ static int raise_version(struct store *s, const char *text, const char *name, st
 	uint64_t version;
 
 	if (!text || np_u64_parse(text, 1, UINT64_MAX / 2, &version, err) < 0)
-		return np_fail(err, NP_E_SPEC, "'%s/%s': no resource version in it", s->dir, name);
+		return np_fail(err, NP_E_SPEC, "'%s/%s': expected a resource version", s->dir,
+			       name);
 	if (version > s->version)
 		s->version = version;
 	return 0;
@@ -287,7 +288,7 @@ static int read_object(struct store *s, const char *name, struct np_err *err)
 		return np_err_ret(err);
 	object = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	if (!object)
-		return np_fail(err, NP_E_SPEC, "'%s/%s': is no JSON object", s->dir, name);
+		return np_fail(err, NP_E_SPEC, "'%s/%s': not a JSON object", s->dir, name);
 	if (raise_version(s, np_json_meta_text(object, "resourceVersion"), name, err) < 0)
 		return np_err_ret(err);
 	return insert(s, key, object, err);
