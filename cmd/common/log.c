@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nodeprep/file.h"
 #include "nodeprep/json.h"
 
 #define TIME_MAX 40
@@ -28,20 +29,14 @@ void log_init(const struct log_options *o)
 int log_open(const char *path, const char *words, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *copy = words ? strdup(words) : NULL;
-	int fd = path && (copy || !words)
-			 ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640)
-			 : -1;
+	NP_AUTO(np_closep) int fd = -1;
 
 	if (words && !copy)
 		return np_fail_nomem(err);
-	if (path && (fd < 0 || dup2(fd, STDERR_FILENO) < 0)) {
-		np_fail(err, NP_E_IO, "logFile '%s': %s", path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return np_err_ret(err);
-	}
-	if (fd >= 0)
-		close(fd);
+	if (path && np_file_open_write(path, O_CREAT | O_APPEND, 0640, &fd, err) < 0)
+		return np_wrap(err, "logFile");
+	if (fd >= 0 && dup2(fd, STDERR_FILENO) < 0)
+		return np_fail(err, NP_E_IO, "logFile '%s': %s", path, strerror(errno));
 	free(prefix);
 	prefix = np_take(copy);
 	return 0;

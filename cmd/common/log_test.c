@@ -149,7 +149,7 @@ static void test_log__a_file_that_cannot_be_opened(void **state)
 
 	(void)state;
 	assert_int_equal(log_open("/nonexistent/log", NULL, &err), -NP_E_IO);
-	assert_string_equal(err.text, "logFile '/nonexistent/log': No such file or directory");
+	assert_string_equal(err.text, "logFile: '/nonexistent/log': No such file or directory");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_log, close_log)

@@ -2,6 +2,7 @@
 #include "../common/address.h"
 #include "../common/options.h"
 #include "../common/server.h"
+#include "../common/streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,8 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "nodeprep/doc.h"
 #include "nodeprep/err.h"
@@ -109,10 +108,13 @@ static void log_request(void *ctx, const char *line)
 static int open_log(struct options *o, struct np_err *err)
 {
 	FILE *f;
+	int fd;
 
 	if (!o->request_log)
 		return 0;
-	f = fopen(o->request_log, "ae");
+	if (np_file_open_write(o->request_log, O_CREAT | O_APPEND, 0644, &fd, err) < 0)
+		return np_err_ret(err);
+	f = fdopen(fd, "a");
 	if (!f)
 		return np_fail(err, NP_E_IO, "'%s': %s", o->request_log, strerror(errno));
 	o->sim.log = log_request;
@@ -133,23 +135,10 @@ static int load_classes(struct np_sim *sim, const struct texts *files, struct np
 	return 0;
 }
 
-static void close_stream(FILE **f)
-{
-	if (*f)
-		fclose(*f);
-}
-
-/* It holds a token: nobody else may read it, whatever stood there before. */
+/* It holds a token: nobody else may read it, whatever its mode was before. */
 static int write_secret(const char *path, const char *text, struct np_err *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	NP_AUTO(close_stream) FILE *f = fd >= 0 && fchmod(fd, 0600) == 0 ? fdopen(fd, "w") : NULL;
-
-	if (!f && fd >= 0)
-		close(fd);
-	if (!f || fputs(text, f) == EOF || fflush(f) == EOF)
-		return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
-	return 0;
+	return np_file_replace(path, text, strlen(text), 0600, err);
 }
 
 /* --- serving -------------------------------------------------------------------------------- */
@@ -220,6 +209,7 @@ int main(int argc, char *argv[])
 	struct np_err err = NP_ERR_INIT;
 	int done;
 
+	streams_open();
 	/* A static program must not load what the host's name service or OpenSSL configuration name. */
 	__nss_configure_lookup("hosts", "files dns");
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);

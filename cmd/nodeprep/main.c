@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../common/streams.h"
 #include "cmd.h"
 
 #include <netdb.h>
@@ -8,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "nodeprep/file.h"
 
 const struct command commands[] = {
 	{ "apply", run_apply, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN | OPT_APPLY, NULL, 0,
@@ -23,10 +26,11 @@ const struct command commands[] = {
 	{ "explain", run_explain, OPT_INPUT | OPT_OUTPUT | OPT_SVG | OPT_API | OPT_PLAN, NULL, 1,
 	  "-f FILE [CLASS|POOL]",
 	  "show how each number is computed, with a picture; -o svg draws one pool" },
-	{ "gpus", run_gpus, OPT_INPUT | OPT_OUTPUT, NULL, 1, "[FILTER]", "list the GPU catalogue" },
+	{ "gpus", run_gpus, OPT_INPUT | OPT_OUTPUT | OPT_TIMEOUT, NULL, 1, "[FILTER]",
+	  "list the GPU catalogue" },
 	{ "help", run_help, 0, NULL, 1, "[COMMAND]", "print the options of a command" },
-	{ "host-check", run_host_check, OPT_OUTPUT | OPT_CATALOGUE, &host_check_options, SIZE_MAX,
-	  "CAPTURE...",
+	{ "host-check", run_host_check, OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT,
+	  &host_check_options, SIZE_MAX, "CAPTURE...",
 	  "judge a host by captures of esxcfg-info, esxcli, lspci, BIOS exports and vmware.log" },
 	{ "install-cni", run_install_cni, 0, &install_cni_options, 0, "--bin-dir DIR",
 	  "copy this binary into a container runtime's folder of plugins" },
@@ -92,6 +96,9 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 
 	if (options_parse(c, argc, argv, &o, err) < 0)
 		return np_err_ret(err);
+	/* A daemon reads all its life. */
+	if (c->run != run_controller)
+		np_file_set_deadline(o.deadline);
 	log_init(&(struct log_options){ .form = o.log_form, .before = progress_clear });
 	progress_init(&o);
 	if (o.help) {
@@ -127,6 +134,7 @@ int main(int argc, char *argv[])
 	struct np_err err = NP_ERR_INIT;
 	int status;
 
+	streams_open();
 	/* A static glibc would load the host's other NSS modules, built for another libc. */
 	__nss_configure_lookup("hosts", "files dns");
 	signal(SIGPIPE, SIG_IGN);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nodeprep/file.h"
 #include "nodeprep/kube.h"
 #include "nodeprep/nodecheck.h"
 #include "nodeprep/report.h"
@@ -333,29 +334,30 @@ static int print_report(const struct options *o, const struct run *r, struct np_
 	return put(text, err);
 }
 
-/* Where the last words go: where the user says, else in a pod where the kubelet looks. */
-static int open_termination_log(void)
+/* Writes where the user says, else in a pod where the kubelet looks; an empty file there is the kubelet's. */
+static int write_last_words(const char *path, const char *text, struct np_err *err)
 {
-	int how = O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	NP_AUTO(np_closep) int fd = -1;
+	int how = flags.termination_log ? O_TRUNC | O_CREAT : O_TRUNC;
+	size_t size = strlen(text);
 
-	if (flags.termination_log)
-		return open(flags.termination_log, how | O_CREAT, 0644);
-	return getenv("KUBERNETES_SERVICE_HOST") ? open(TERMINATION_LOG, how) : -1;
+	if (np_file_open_write(path, how, 0644, &fd, err) < 0)
+		return np_err_ret(err);
+	if (write(fd, text, size < TERMINATION_MAX ? size : TERMINATION_MAX) < 0)
+		return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
+	return 0;
 }
 
 static void write_termination_log(const char *text)
 {
-	int fd = open_termination_log();
-	size_t size = strlen(text);
+	const char *path = flags.termination_log ? flags.termination_log : TERMINATION_LOG;
+	struct np_err err = NP_ERR_INIT;
 
-	if (fd < 0 && !flags.termination_log)
+	if (!flags.termination_log &&
+	    (!getenv("KUBERNETES_SERVICE_HOST") || access(path, F_OK) < 0))
 		return;
-	if (fd < 0 || write(fd, text, size < TERMINATION_MAX ? size : TERMINATION_MAX) < 0)
-		log_format("warning", "'%s': %s",
-			   flags.termination_log ? flags.termination_log : TERMINATION_LOG,
-			   strerror(errno));
-	if (fd >= 0)
-		close(fd);
+	if (write_last_words(path, text, &err) < 0)
+		log_line("warning", err.text);
 }
 
 /* A node that failed has failed, whether or not the API could be told. */
@@ -405,7 +407,11 @@ static int check_node(const struct options *o, struct run *r, struct np_err *err
 	if ((flags.patch_node || flags.remove_taint) && !node_name())
 		return np_fail(err, NP_E_USAGE,
 			       "--patch-node and --remove-taint need --node-name or NODE_NAME");
-	if (load_expectation(o, r, err) < 0 || look_until(r, err) < 0 || tell(o, r, err) < 0)
+	if (load_expectation(o, r, err) < 0 || look_until(r, err) < 0)
+		return np_err_ret(err);
+	/* The wait is over; the limit of the run bounds what is left. */
+	np_file_set_deadline(np_clock_ms() + options_timeout(o));
+	if (tell(o, r, err) < 0)
 		return np_err_ret(err);
 	return exit_of_verdict(r->report.pass);
 }

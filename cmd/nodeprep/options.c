@@ -5,7 +5,13 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "nodeprep/doc.h"
+#include "nodeprep/file.h"
+#include "nodeprep/time.h"
+
+#define RUN_MS (UINT64_C(60) * 1000) /* without --timeout */
 #define AT(member) offsetof(struct options, member)
 
 static int read_format(const char *value, void *at, struct np_err *err)
@@ -42,6 +48,8 @@ static const struct option_row shared_rows[] = {
 	  .help = "lower an existing window that is larger than needed", .group = OPT_PLAN },
 	{ "restore-hidden-devices", 0, NULL, OPTION_FLAG, AT(restore_hidden),
 	  .help = "copy devices that a class's configSpec hides into it", .group = OPT_PLAN },
+	{ "timeout", 0, "DURATION", OPTION_DURATION, AT(kube.deadline_ms),
+	  .help = KUBE_TIMEOUT_HELP, .group = OPT_TIMEOUT },
 	{ "dry-run", 0, "client|server", OPTION_READ, AT(dry_run),
 	  .help = "write nothing; client: only plan, server: let the server check the patch",
 	  .group = OPT_APPLY, .read = read_dry_run },
@@ -92,6 +100,23 @@ static void finish_kube(struct options *o)
 	o->kube.n_as_groups = o->as_groups.n;
 	for (size_t i = 0; i < o->files.n; i++)
 		o->kube.stdin_taken |= strcmp(o->files.items[i], "-") == 0;
+}
+
+uint64_t options_timeout(const struct options *o)
+{
+	return o->kube.deadline_ms > 0 ? o->kube.deadline_ms : RUN_MS;
+}
+
+/* A person at a terminal may take their time, unless the user sets a limit. */
+int options_load(const struct options *o, const char *path, char **ret, size_t *ret_size,
+		 struct np_err *err)
+{
+	bool is_typed = o->kube.deadline_ms == 0 && isatty(STDIN_FILENO);
+
+	if (strcmp(path, "-") != 0)
+		return np_file_load(path, NP_DOC_INPUT_MAX, ret, ret_size, err);
+	return np_file_load_stdin(NP_DOC_INPUT_MAX, is_typed ? UINT64_MAX : o->deadline, ret,
+				  ret_size, err);
 }
 
 /* Tells whether the word is an option of any command whose value is the next word. */
@@ -149,6 +174,8 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 			"explain)",
 			c->name);
 	finish_kube(&o);
+	if (__builtin_add_overflow(np_clock_ms(), options_timeout(&o), &o.deadline))
+		o.deadline = UINT64_MAX;
 	*ret = o;
 	o = (struct options){ 0 };
 	return 0;

@@ -22,12 +22,6 @@ static const char suffix[] = ".json";
 
 /* --- the files ------------------------------------------------------------------------------ */
 
-static void close_file(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
 static int fail_path(const char *path, struct np_err *err)
 {
 	return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
@@ -45,11 +39,11 @@ static int join(const char *dir, const char *name, const char *end, char **ret, 
 
 static int write_bytes(const char *path, const char *text, struct np_err *err)
 {
-	NP_AUTO(close_file) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	NP_AUTO(np_closep) int fd = -1;
 	size_t size = strlen(text);
 
-	if (fd < 0)
-		return fail_path(path, err);
+	if (np_file_open_write(path, O_CREAT | O_TRUNC, 0600, &fd, err) < 0)
+		return np_err_ret(err);
 	while (size > 0) {
 		ssize_t n = write(fd, text, size);
 
