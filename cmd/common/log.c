@@ -15,6 +15,7 @@
 
 #include "nodeprep/file.h"
 #include "nodeprep/json.h"
+#include "nodeprep/text.h"
 
 #define TIME_MAX 40
 
@@ -28,7 +29,7 @@ void log_init(const struct log_options *o)
 
 int log_open(const char *path, const char *words, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *copy = words ? strdup(words) : NULL;
+	NP_AUTO(np_freep) char *copy = words ? np_text_escaped(words) : NULL;
 	NP_AUTO(np_closep) int fd = -1;
 
 	if (words && !copy)
@@ -124,12 +125,15 @@ static void write_text(const char *level, const char *text)
 {
 	char when[TIME_MAX];
 
-	if (!prefix) {
-		fprintf(stderr, "%s: %s\n", level, text);
-		return;
-	}
+	NP_AUTO(np_freep) char *shown = np_text_escaped(text);
+
 	write_time(false, when);
-	fprintf(stderr, "%s %s: %s: %s\n", when, prefix, level, text);
+	if (shown && prefix)
+		fprintf(stderr, "%s %s: %s: %s\n", when, prefix, level, shown);
+	else if (shown)
+		fprintf(stderr, "%s: %s\n", level, shown);
+	else
+		np_text_write(stderr, text);
 }
 
 /* Returns the line, the caller's; NULL where memory runs out. */
@@ -143,7 +147,7 @@ static char *make_json(const struct log_entry *e, unsigned left_out)
 		json_object_set_new(object, "time", json_string(now));
 	}
 	if (json_object_set_new(object, "level", json_string(e->level)) < 0 ||
-	    json_object_set_new(object, "msg", json_string(e->text)) < 0)
+	    json_object_set_new(object, "msg", np_json_string(e->text)) < 0)
 		return NULL;
 	if (e->fields)
 		json_object_update(object, e->fields);

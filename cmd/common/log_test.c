@@ -104,13 +104,17 @@ static void test_log__json(void **state)
 		  "\"msg\":\"b\",\"id\":\"7\",\"seconds\":0.25\\}\n$");
 }
 
-/* jansson refuses what is not UTF-8: the line is text then. */
-static void test_log__a_line_that_json_cannot_hold_is_text(void **state)
+static void test_log__hidden_characters_are_escaped(void **state)
 {
 	(void)state;
 	log_init(&(struct log_options){ .form = LOG_JSON });
 	log_line("error", "bad \xff byte");
-	check_log("^error: bad . byte\n$");
+	log_line("error", "a \033[31m \342\200\256");
+	log_init(&(struct log_options){ .form = LOG_TEXT });
+	log_line("error", "bad \xff byte\nerror: \033[31m \342\200\256");
+	check_log("^\\{\"level\":\"error\",\"msg\":\"bad \\\\\\\\xff byte\"\\}\n"
+		  "\\{\"level\":\"error\",\"msg\":\"a \\\\u001B\\[31m \\\\u202E\"\\}\n"
+		  "error: bad \\\\xff byte\\\\nerror: \\\\x1b\\[31m \\\\u202e\n$");
 }
 
 static void write_lines(const char *level, const char *kind, const char *fmt)
@@ -160,7 +164,7 @@ int main(void)
 		TEST(test_log__text),
 		TEST(test_log__text_of_a_log_file_has_time_and_words),
 		TEST(test_log__json),
-		TEST(test_log__a_line_that_json_cannot_hold_is_text),
+		TEST(test_log__hidden_characters_are_escaped),
 		TEST(test_log__repeated_lines_are_limited),
 		TEST(test_log__lines_are_not_limited_by_default),
 		TEST(test_log__a_file_that_cannot_be_opened),

@@ -18,6 +18,7 @@
 #include "nodeprep/file.h"
 #include "nodeprep/serve.h"
 #include "nodeprep/sim.h"
+#include "nodeprep/text.h"
 
 struct options {
 	struct address listen;
@@ -146,7 +147,9 @@ static int write_secret(const char *path, const char *text, struct np_err *err)
 static void log_serve(void *ctx, const char *line)
 {
 	(void)ctx;
-	fprintf(stderr, "nodeprep-sim: %s\n", line);
+	fputs("nodeprep-sim: ", stderr);
+	np_text_write(stderr, line);
+	fputc('\n', stderr);
 }
 
 static int handle(void *ctx, const struct np_serve_request *req, struct np_serve_reply *reply,

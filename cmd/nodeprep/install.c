@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "nodeprep/file.h"
+#include "nodeprep/text.h"
 
 /*
  * Puts the plugin where a runtime looks for it. The image has neither a shell nor cp, so that the
@@ -91,7 +92,8 @@ static int install_file(const char *source, const char *folder, const char *name
 	same = is_same(path, bytes, size, mode);
 	if (!same && np_file_replace(path, bytes, size, mode, err) < 0)
 		return np_err_ret(err);
-	printf("%s %s\n", path, same ? "unchanged" : "installed");
+	np_text_write(stdout, path);
+	puts(same ? " unchanged" : " installed");
 	return put("", err);
 }
 

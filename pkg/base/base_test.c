@@ -221,7 +221,7 @@ static void test_json__text_becomes_utf_8(void **state)
 	json_auto_t *kept = np_json_string("r\xc3\xa9sum\xc3\xa9");
 
 	(void)state;
-	assert_string_equal(json_string_value(text), "r?sum?");
+	assert_string_equal(json_string_value(text), "r\\xe9sum\\xe9");
 	assert_string_equal(json_string_value(kept), "r\xc3\xa9sum\xc3\xa9");
 }
 

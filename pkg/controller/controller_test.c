@@ -455,6 +455,17 @@ static void test_status__reads_whatever_stands_there(void **state)
 	}
 }
 
+/* Whatever a class's name or a server's message holds, kubectl shows a condition as it is. */
+static void test_status__messages_are_escaped(void **state)
+{
+	struct pool_status s = { 0 };
+
+	(void)state;
+	controller_condition_set(&s, CONDITION_READY, STATUS_TRUE, REASON_CLASS_RIGHT, "%s",
+				 "a\n\033[31m\342\200\256\xff");
+	assert_string_equal(s.conditions[CONDITION_READY].message, "a\\n\\x1b[31m\\u202e\\xff");
+}
+
 /* A status of version 0.1 is understood, and differs from the same status as it is written now. */
 static void test_status__reads_the_reasons_of_version_0_1(void **state)
 {
@@ -1011,6 +1022,7 @@ int main(void)
 		cmocka_unit_test(test_status__transition_times),
 		cmocka_unit_test(test_status__each_part_counts),
 		cmocka_unit_test(test_status__reads_whatever_stands_there),
+		cmocka_unit_test(test_status__messages_are_escaped),
 		cmocka_unit_test(test_status__reads_the_reasons_of_version_0_1),
 		cmocka_unit_test(test_status__reasons),
 		cmocka_unit_test(test_status__out_of_memory),
