@@ -64,11 +64,14 @@ enum option_group {
 extern const struct option_table controller_options, host_check_options, install_cni_options,
 	node_check_options, revert_options;
 
-extern const struct command commands[];
-extern const size_t n_commands;
+/* All commands; only main.c names them. */
+struct commands {
+	const struct command *items;
+	size_t n;
+};
 
-/* options.c: returns where the subcommand stands, behind global options; 0 where there is none. */
-int options_find_command(int argc, char *argv[]);
+/* options.c: returns the index of the subcommand, which may follow global options; 0: there is none. */
+int options_find_command(const struct commands *c, int argc, char *argv[]);
 
 /* Reads the words around the subcommand, which stands first in argv. */
 int options_parse(const struct command *c, int argc, char *argv[], struct options *ret,
@@ -86,7 +89,7 @@ int options_load(const struct options *o, const char *path, char **ret, size_t *
 		 struct np_err *err);
 
 void options_help(const struct command *c);
-void options_overview(void);
+void options_overview(const struct commands *c);
 
 /* warnings.c: logs the warnings of the plan, its classes and its templates. */
 void log_notes(const struct np_plan *plan);
@@ -139,9 +142,6 @@ void work_load_config(const struct options *o, struct work *w);
 /* Makes *what the error of a plan that has failed, once the input is parsed. */
 int work_fail(struct work *w, const struct np_err *what, struct np_err *err);
 
-/* Tells whether the form is one that programs read: then errors stand in it as well. */
-bool is_for_programs(const struct options *o);
-
 /* Connects; fails where no API server is configured. */
 int work_connect(const struct options *o, struct work *w, struct np_err *err);
 
@@ -149,6 +149,9 @@ int work_connect(const struct options *o, struct work *w, struct np_err *err);
 int work_plan(const struct options *o, struct work *w, struct np_err *err);
 
 struct np_plan_options plan_options(const struct options *o, const struct work *w);
+
+/* output.c: tells whether programs read the form, which then holds the errors as well. */
+bool is_for_programs(const struct options *o);
 
 /* Writes to stdout; a failure is an error, so that a full disk is not taken for success. */
 int put(const char *text, struct np_err *err);

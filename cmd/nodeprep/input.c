@@ -30,21 +30,6 @@ void work_done(struct work *w)
 	np_gpu_catalogue_free(w->catalogue);
 }
 
-static bool is_cut;
-
-int put(const char *text, struct np_err *err)
-{
-	if (fputs(text, stdout) != EOF && fflush(stdout) != EOF)
-		return 0;
-	is_cut = errno == EPIPE;
-	return np_fail(err, NP_E_IO, "standard output: %s", strerror(errno));
-}
-
-bool put_was_cut(void)
-{
-	return is_cut;
-}
-
 static int load_file(const struct options *o, struct work *w, const char *path, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
@@ -152,11 +137,6 @@ void work_load_config(const struct options *o, struct work *w)
 		return;
 	}
 	np_kube_config_load(&o->kube, &w->config, &w->config_error);
-}
-
-bool is_for_programs(const struct options *o)
-{
-	return o->format == NP_FORMAT_JSON || o->format == NP_FORMAT_YAML;
 }
 
 int work_fail(struct work *w, const struct np_err *what, struct np_err *err)

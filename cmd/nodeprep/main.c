@@ -12,7 +12,7 @@
 
 #include "nodeprep/file.h"
 
-const struct command commands[] = {
+static const struct command rows[] = {
 	{ "apply", run_apply, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN | OPT_APPLY, NULL, 0,
 	  "-f FILE", "patch the VM classes so that the pools' nodes power on" },
 	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, NULL, 0, "-f FILE",
@@ -43,13 +43,13 @@ const struct command commands[] = {
 	  "-f FILE", "release the pools' classes; the last release restores the original values" },
 	{ "version", run_version, OPT_OUTPUT, NULL, 0, "", "print the version" },
 };
-const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
+static const struct commands commands = { rows, sizeof(rows) / sizeof(rows[0]) };
 
 static const struct command *find_command(const char *name)
 {
-	for (size_t i = 0; i < n_commands; i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
+	for (size_t i = 0; i < commands.n; i++)
+		if (strcmp(commands.items[i].name, name) == 0)
+			return &commands.items[i];
 	return NULL;
 }
 
@@ -58,7 +58,7 @@ int run_help(const struct options *o, struct np_err *err)
 	const struct command *c;
 
 	if (o->arguments.n == 0) {
-		options_overview();
+		options_overview(&commands);
 		return 0;
 	}
 	c = find_command(o->arguments.items[0]);
@@ -72,7 +72,7 @@ int run_help(const struct options *o, struct np_err *err)
 /* Puts the command first, so that global options may stand before it, as kubectl's may. */
 static const char *command_first(int argc, char *argv[])
 {
-	int at = options_find_command(argc, argv);
+	int at = options_find_command(&commands, argc, argv);
 	char *name = argv[at];
 
 	for (int i = at; i > 1; i--)

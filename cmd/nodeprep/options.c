@@ -120,13 +120,13 @@ int options_load(const struct options *o, const char *path, char **ret, size_t *
 }
 
 /* Tells whether the word is an option of any command whose value is the next word. */
-static bool takes_next_word(const char *word)
+static bool takes_next_word(const struct commands *c, const char *word)
 {
 	struct option_table tables[N_TABLES];
 	struct options o = { 0 };
 
-	for (size_t i = 0; i < n_commands; i++) {
-		size_t n = make_tables(&commands[i], &o, tables);
+	for (size_t i = 0; i < c->n; i++) {
+		size_t n = make_tables(&c->items[i], &o, tables);
 
 		if (option_takes_next(&(struct option_tables){ tables, n, "" }, word))
 			return true;
@@ -134,12 +134,12 @@ static bool takes_next_word(const char *word)
 	return false;
 }
 
-int options_find_command(int argc, char *argv[])
+int options_find_command(const struct commands *c, int argc, char *argv[])
 {
 	for (int i = 1; i < argc; i++) {
 		if (argv[i][0] != '-' || argv[i][1] == '\0')
 			return i;
-		i += takes_next_word(argv[i]);
+		i += takes_next_word(c, argv[i]);
 	}
 	return 0;
 }
@@ -200,14 +200,14 @@ void options_help(const struct command *c)
 	option_help(&(struct option_tables){ tables, make_tables(c, &o, tables), "" });
 }
 
-void options_overview(void)
+void options_overview(const struct commands *c)
 {
 	puts("nodeprep prepares GPU worker nodes of vSphere Kubernetes clusters: it counts the GPUs\n"
 	     "that worker pools ask for, computes the 64-bit MMIO window and the memory reservation\n"
 	     "that their VMs need to power on, and patches the VirtualMachineClasses.\n\n"
 	     "Usage: nodeprep COMMAND [OPTION]...\n\nCommands:");
-	for (size_t i = 0; i < n_commands; i++)
-		printf("  %-12s %s\n", commands[i].name, commands[i].help);
+	for (size_t i = 0; i < c->n; i++)
+		printf("  %-12s %s\n", c->items[i].name, c->items[i].help);
 	puts("\nExit status: 0 fine, 1 findings, 2 usage, 3 bad input, 4 not found, 5 refused by the\n"
 	     "API, 6 try again, 70 a bug. 'nodeprep help COMMAND' lists a command's options.");
 }
