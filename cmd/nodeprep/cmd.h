@@ -58,6 +58,7 @@ enum option_group {
 	OPT_SVG = 1 << 5, /* -o svg too */
 	OPT_CATALOGUE = 1 << 6, /* --catalogue without -f */
 	OPT_TIMEOUT = 1 << 7, /* --timeout without the API's options */
+	OPT_DAEMON = 1 << 8, /* runs until a signal */
 };
 
 /* The commands' own options. */

@@ -19,8 +19,8 @@ static const struct command rows[] = {
 	  "report which classes, VMs and images lack what the pools need; exit status 1 if any does" },
 	{ "completion", run_completion, 0, NULL, 1, "bash|zsh",
 	  "print the completion of a shell: source <(nodeprep completion bash)" },
-	{ "controller", run_controller, OPT_CATALOGUE | OPT_API, &controller_options, 0, "",
-	  "keep the classes in sync with NodePool resources, inside a cluster" },
+	{ "controller", run_controller, OPT_CATALOGUE | OPT_API | OPT_DAEMON, &controller_options,
+	  0, "", "keep the classes in sync with NodePool resources, inside a cluster" },
 	{ "diff", run_diff, OPT_INPUT | OPT_API | OPT_PLAN, NULL, 0, "-f FILE",
 	  "show what apply would change; exit status 1 if there are changes" },
 	{ "explain", run_explain, OPT_INPUT | OPT_OUTPUT | OPT_SVG | OPT_API | OPT_PLAN, NULL, 1,
@@ -96,8 +96,7 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 
 	if (options_parse(c, argc, argv, &o, err) < 0)
 		return np_err_ret(err);
-	/* A daemon reads all its life. */
-	if (c->run != run_controller)
+	if ((c->options & OPT_DAEMON) == 0)
 		np_file_set_deadline(o.deadline);
 	log_init(&(struct log_options){ .form = o.log_form, .before = progress_clear });
 	progress_init(&o);

@@ -81,7 +81,8 @@ static size_t make_tables(const struct command *c, struct options *o,
 		ret[n++] = *c->own;
 	if ((c->options & OPT_API) != 0) {
 		ret[n++] = (struct option_table){ OPTION_ROWS(api_rows), o, 0 };
-		ret[n++] = kube_table(&o->kube, KUBE_CLIENT);
+		ret[n++] = kube_table(&o->kube, (c->options & OPT_DAEMON) != 0 ? KUBE_CONTROLLER
+									       : KUBE_CLIENT);
 	}
 	ret[n++] = (struct option_table){ OPTION_ROWS(global_rows), o, 0 };
 	return n;

@@ -23,7 +23,7 @@ for input in "plain 1000" "plain 10000" "plain 20000" "dump 10000" \
 		mv "$file.new" "$file"
 	fi
 done
-/usr/bin/env python3 -B "$here/bench.py" "$build" "$here/../../docs/examples"
+/usr/bin/env python3 -B "$here/bench.py" "$build" "$here/../../docs/examples/all-kinds"
 
 # The controller on a kube-apiserver, which is built where it is missing.
 NODEPREP_BIN_DIR=$build /usr/bin/python3 -B "$here/controller.py"
