@@ -46,13 +46,16 @@ static void print_class(const struct options *o, const struct np_plan *plan, siz
 {
 	const struct np_plan_class *c = &plan->classes[i];
 	bool with_ns = c->ns && has_several_namespaces(plan);
+	char what[NP_CHANGE_TEXT_MAX] = "";
 
 	if (r->result == NP_SYNC_FAILED || !c->found)
 		return;
 	fputs("virtualmachineclass.vmoperator.vmware.com/", stdout);
 	np_text_write(stdout, c->name);
-	printf(" %s%s%s", np_sync_result_name(r->result),
-	       r->result == NP_SYNC_PATCHED ? dry_run_text(o) : "",
+	if (r->result == NP_SYNC_PATCHED)
+		np_render_change_text(&c->change, what);
+	printf(" %s%s%s%s%s%s", np_sync_result_name(r->result), what[0] ? " (" : "", what,
+	       what[0] ? ")" : "", r->result == NP_SYNC_PATCHED ? dry_run_text(o) : "",
 	       with_ns ? " in namespace " : "");
 	np_text_write(stdout, with_ns ? c->ns : "");
 	fputc('\n', stdout);
@@ -200,6 +203,8 @@ static int run_patches(const struct options *o, bool revert, struct np_err *err)
 	if ((!w.failed || is_for_programs(o)) && print_results(o, &a, &objects, err) < 0)
 		return np_err_ret(err);
 	log_all(o, &a, revert);
+	if (!revert)
+		log_hints(w.kube, &a.plan);
 	log_applied(&objects);
 	status = np_code_exit_status(np_sync_code(&a));
 	other = np_code_exit_status(np_sync_objects_code(&objects));

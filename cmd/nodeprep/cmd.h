@@ -18,6 +18,7 @@
 #include "nodeprep/kube.h"
 #include "nodeprep/render.h"
 #include "nodeprep/sync.h"
+#include "nodeprep/warnings.h"
 
 #define EXIT_FINDINGS 1
 
@@ -29,6 +30,8 @@ struct options {
 	struct texts as_groups; /* --as-group */
 	bool recursive;
 	enum np_format format;
+	struct np_warning_set ignored; /* --ignore-warning */
+	bool quiet; /* -q */
 	bool allow_shrink;
 	bool restore_hidden;
 	enum np_dry_run dry_run;
@@ -53,7 +56,7 @@ enum option_group {
 	OPT_INPUT = 1 << 0, /* -f -R --catalogue */
 	OPT_OUTPUT = 1 << 1, /* -o */
 	OPT_API = 1 << 2, /* kubectl's global options */
-	OPT_PLAN = 1 << 3, /* --allow-shrink --restore-hidden-devices */
+	OPT_PLAN = 1 << 3, /* --allow-shrink --restore-hidden-devices --ignore-warning */
 	OPT_APPLY = 1 << 4, /* --dry-run */
 	OPT_SVG = 1 << 5, /* -o svg too */
 	OPT_CATALOGUE = 1 << 6, /* --catalogue without -f */
@@ -92,11 +95,16 @@ int options_load(const struct options *o, const char *path, char **ret, size_t *
 void options_help(const struct command *c);
 void options_overview(const struct commands *c);
 
-/* warnings.c: logs the warnings of the plan, its classes and its templates. */
+/* warnings.c: logs the warnings of the plan, its classes and its templates, each line once a run. */
 void log_notes(const struct np_plan *plan);
+/* The same, without those that are findings of `check`. */
+void log_minor_notes(const struct np_plan *plan);
 /* The same, but of the classes and templates alone that `name` selects for `explain`. */
 void log_notes_of(const struct np_plan *plan, const char *name);
 void log_plan_errors(const struct np_plan *plan);
+
+/* hints.c: names near classes for those that were not found, in the input or on the server (NULL: there is none). */
+void log_hints(struct np_kube *kube, const struct np_plan *plan);
 
 /* progress.c: one line on a terminal's stderr that comes and goes; nothing elsewhere. */
 void progress_init(const struct options *o);
@@ -156,6 +164,9 @@ bool is_for_programs(const struct options *o);
 
 /* Writes to stdout; a failure is an error, so that a full disk is not taken for success. */
 int put(const char *text, struct np_err *err);
+
+/* Tells whether standard output is a terminal with colours, and NO_COLOR is not set. */
+bool is_colour_terminal(void);
 
 /* Tells whether it failed because the reader has gone. */
 bool put_was_cut(void);

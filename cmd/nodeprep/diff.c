@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "nodeprep/doc.h"
+#include "nodeprep/map.h"
 #include "nodeprep/text.h"
+#include "nodeprep/vmclass.h"
 
 #define WORDS_MAX 32
+#define RECORD_SHOWN 48 /* bytes of the record in the annotation */
 
 extern char **environ;
 
@@ -35,7 +40,35 @@ static bool is_changed(const struct np_plan_class *c)
 	return json_object_size(c->change.patch) > 0;
 }
 
-static int sides_make(const struct np_plan_class *c, struct sides *ret, struct np_err *err)
+/* Returns a copy with a long record cut, and its size and hash behind, so that a change is still seen. */
+static json_t *shorten_record(const json_t *object)
+{
+	json_t *copy = json_copy(np_json_mut(object));
+	json_t *metadata = json_copy(json_object_get(object, "metadata"));
+	json_t *annotations = json_copy(json_object_get(metadata, "annotations"));
+	const char *text = json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
+	size_t size = text ? strlen(text) : 0;
+
+	if (size > RECORD_SHOWN)
+		json_object_set_new(annotations, NP_MANAGED_ANNOTATION,
+				    json_sprintf("%.*s... (%zu bytes, %016" PRIx64 ")",
+						 RECORD_SHOWN, text, size, np_map_hash(0, text)));
+	if (annotations)
+		json_object_set_new(metadata, "annotations", annotations);
+	if (metadata)
+		json_object_set_new(copy, "metadata", metadata);
+	return copy;
+}
+
+static int render_side(const json_t *object, bool is_short, char **ret, struct np_err *err)
+{
+	json_auto_t *shown = is_short ? shorten_record(object) : json_incref(np_json_mut(object));
+
+	return shown ? np_render_object(shown, ret, err) : np_fail_nomem(err);
+}
+
+static int sides_make(const struct np_plan_class *c, bool is_short, struct sides *ret,
+		      struct np_err *err)
 {
 	NP_AUTO(sides_done) struct sides s = { 0 };
 	NP_AUTO(np_freep) char *name = NULL;
@@ -51,8 +84,8 @@ static int sides_make(const struct np_plan_class *c, struct sides *ret, struct n
 	s.name = np_text_escaped(name);
 	if (!s.name)
 		return np_fail_nomem(err);
-	if (np_render_object(c->class->node.json, &s.live, err) < 0 ||
-	    np_render_object(patched, &s.merged, err) < 0)
+	if (render_side(c->class->node.json, is_short, &s.live, err) < 0 ||
+	    render_side(patched, is_short, &s.merged, err) < 0)
 		return np_err_ret(err);
 	*ret = s;
 	s = (struct sides){ 0 };
@@ -64,13 +97,12 @@ static int print_builtin(const struct sides *s, struct np_err *err)
 	NP_AUTO(np_freep) char *text = NULL;
 	NP_AUTO(np_freep) char *live = NULL;
 	NP_AUTO(np_freep) char *merged = NULL;
-	const char *no_colour = getenv("NO_COLOR");
-	bool colour = isatty(STDOUT_FILENO) && (!no_colour || no_colour[0] == '\0');
 
 	if (asprintf(&live, "LIVE/%s", s->name) < 0 || asprintf(&merged, "MERGED/%s", s->name) < 0)
 		return np_fail_nomem(err);
 	if (np_render_diff(&(struct np_diff_text){ live, s->live },
-			   &(struct np_diff_text){ merged, s->merged }, colour, &text, err) < 0)
+			   &(struct np_diff_text){ merged, s->merged }, is_colour_terminal(), &text,
+			   err) < 0)
 		return np_err_ret(err);
 	return put(text, err);
 }
@@ -197,7 +229,7 @@ static int print_external(const char *program, const struct np_plan *plan, struc
 
 		if (!is_changed(&plan->classes[i]))
 			continue;
-		if (sides_make(&plan->classes[i], &s, err) < 0 ||
+		if (sides_make(&plan->classes[i], false, &s, err) < 0 ||
 		    write_side(f.live, s.name, s.live, err) < 0 ||
 		    write_side(f.merged, s.name, s.merged, err) < 0)
 			return np_err_ret(err);
@@ -215,7 +247,8 @@ static int print_all(const struct np_plan *plan, struct np_err *err)
 		NP_AUTO(sides_done) struct sides s = { 0 };
 
 		if (is_changed(&plan->classes[i]) &&
-		    (sides_make(&plan->classes[i], &s, err) < 0 || print_builtin(&s, err) < 0))
+		    (sides_make(&plan->classes[i], true, &s, err) < 0 ||
+		     print_builtin(&s, err) < 0))
 			return np_err_ret(err);
 	}
 	return 0;
@@ -235,6 +268,7 @@ int run_diff(const struct options *o, struct np_err *err)
 		return np_err_ret(err);
 	log_notes(&w.plan);
 	log_plan_errors(&w.plan);
+	log_hints(w.kube, &w.plan);
 	if (w.plan.n_errors > 0)
 		return np_code_exit_status(np_plan_code(&w.plan));
 	return differs ? EXIT_FINDINGS : 0;

@@ -198,6 +198,7 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 					 .restore_hidden = o->restore_hidden,
 					 .tolerate_record = w->tolerate_record,
 					 .holder = "apply",
+					 .ignored = o->ignored,
 					 .n_classes = w->input.n_classes,
 					 .classes = w->input.classes };
 }
@@ -229,5 +230,8 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err)
 		return work_fail(w, &why, err);
 	if (np_plan_make(&w->input, &p, &w->plan, err) < 0)
 		return np_err_ret(err);
-	return w->kube ? np_check_bindings(w->kube, &w->fetched.resource, &w->plan, err) : 0;
+	if (w->kube && np_check_bindings(w->kube, &w->fetched.resource, &w->plan, err) < 0)
+		return np_err_ret(err);
+	np_plan_ignore_warnings(&w->plan, o->ignored);
+	return 0;
 }

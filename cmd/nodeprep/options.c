@@ -19,6 +19,11 @@ static int read_format(const char *value, void *at, struct np_err *err)
 	return np_render_format_parse(value, at, err);
 }
 
+static int read_warning(const char *value, void *at, struct np_err *err)
+{
+	return np_warning_set_add(at, value, err) < 0 ? np_wrap(err, "--ignore-warning") : 0;
+}
+
 static int read_dry_run(const char *value, void *at, struct np_err *err)
 {
 	enum np_dry_run *ret = at;
@@ -46,6 +51,9 @@ static const struct option_row shared_rows[] = {
 	  .read = read_format },
 	{ "allow-shrink", 0, NULL, OPTION_FLAG, AT(allow_shrink),
 	  .help = "lower an existing window that is larger than needed", .group = OPT_PLAN },
+	{ "ignore-warning", 0, "CODE", OPTION_READ, AT(ignored),
+	  .help = "leave out the warnings with this code, such as no-spare-host; repeatable",
+	  .group = OPT_PLAN, .read = read_warning },
 	{ "restore-hidden-devices", 0, NULL, OPTION_FLAG, AT(restore_hidden),
 	  .help = "copy devices that a class's configSpec hides into it", .group = OPT_PLAN },
 	{ "timeout", 0, "DURATION", OPTION_DURATION, AT(kube.deadline_ms),
@@ -65,6 +73,7 @@ static const struct option_row global_rows[] = {
 	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this help" },
 	{ "log-format", 0, "text|json", OPTION_CHOICE, AT(log_form),
 	  .help = "format of the lines on stderr, text by default" },
+	{ "quiet", 'q', NULL, OPTION_FLAG, AT(quiet), .help = "log errors only" },
 	{ "v", 'v', "[=N]", OPTION_VERBOSITY, AT(verbosity), .help = "log more on stderr" },
 };
 

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool is_cut;
 
@@ -23,4 +25,12 @@ bool put_was_cut(void)
 bool is_for_programs(const struct options *o)
 {
 	return o->format == NP_FORMAT_JSON || o->format == NP_FORMAT_YAML;
+}
+
+bool is_colour_terminal(void)
+{
+	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(STDOUT_FILENO) && (!no_colour || no_colour[0] == '\0') &&
+	       (!term || strcmp(term, "dumb") != 0);
 }

@@ -414,6 +414,8 @@ int pool_read_cluster_annotation(const struct pool_object *o, size_t first, stru
 	struct np_pool *pool;
 	struct np_val n;
 
+	for (size_t i = first; i < o->in->n_pools; i++)
+		pool_read_ignored(np_doc_get(o->root, "metadata"), &o->in->pools[i]);
 	if (pool_find_annotation(np_doc_get(o->root, "metadata"), &n, err) < 0)
 		return np_err_ret(err);
 	if (!np_doc_is_present(n) || n_pools == 0)
