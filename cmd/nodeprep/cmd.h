@@ -66,7 +66,7 @@ enum option_group {
 
 /* The commands' own options. */
 extern const struct option_table controller_options, host_check_options, install_cni_options,
-	node_check_options, revert_options;
+	node_check_options, revert_options, status_options;
 
 /* All commands; only main.c names them. */
 struct commands {
@@ -204,6 +204,7 @@ int run_install_cni(const struct options *o, struct np_err *err);
 int run_node_check(const struct options *o, struct np_err *err);
 int run_plan(const struct options *o, struct np_err *err);
 int run_revert(const struct options *o, struct np_err *err);
+int run_status(const struct options *o, struct np_err *err);
 int run_version(const struct options *o, struct np_err *err);
 
 #endif

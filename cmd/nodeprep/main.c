@@ -41,6 +41,8 @@ static const struct command rows[] = {
 	  "show what the pools need and what their classes lack" },
 	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_APPLY, &revert_options, 0,
 	  "-f FILE", "release the pools' classes; the last release restores the original values" },
+	{ "status", run_status, OPT_OUTPUT | OPT_CATALOGUE | OPT_API, &status_options, 0, "",
+	  "list the managed classes: pools, holders, window, drift, and the last writer" },
 	{ "version", run_version, OPT_OUTPUT, NULL, 0, "", "print the version" },
 };
 static const struct commands commands = { rows, sizeof(rows) / sizeof(rows[0]) };
