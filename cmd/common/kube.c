@@ -21,7 +21,7 @@ static const struct option_row rows[] = {
 	  .help = "do not check the API server's certificate" },
 	{ "kubeconfig", 0, "FILE", OPTION_TEXT, AT(kubeconfig), .help = "kubeconfig to use" },
 	{ "namespace", 'n', "NAME", OPTION_TEXT, AT(ns),
-	  .help = "namespace of documents that name none", .group = KUBE_CLIENT },
+	  .help = "namespace to use, and of documents that name none", .group = KUBE_CLIENT },
 	{ "namespace", 'n', "NAME", OPTION_TEXT, AT(ns), .help = "kubeconfig namespace to use",
 	  .group = KUBE_DAEMON },
 	{ "namespace", 'n', "NAME", OPTION_TEXT, AT(ns),

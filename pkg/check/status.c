@@ -85,7 +85,7 @@ static json_t *pools_tree(const json_t *record)
 	return json_incref(list);
 }
 
-/* Whoever wrote the object last, nodeprep among them. */
+/* The last writer of the object, which may be nodeprep. */
 static json_t *writer_tree(const json_t *object)
 {
 	const json_t *fields =
