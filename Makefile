@@ -98,17 +98,17 @@ $(B)/gen/completion_%.inc: cmd/nodeprep/nodeprep.%
 	@mkdir -p $(@D)
 	$(Q)sed -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' $< >$@
 
-$(B)/obj/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build
+$(B)/obj/%.o: %.c $(B)/flags | $(generated) $(B)/.deps-build
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC      $<")
 	$(Q)$(CC) $(np_cppflags) -I$(B)/gen $(np_cflags) $(np_hardening) -MMD -MP -c -o $@ $<
 
-$(B)/san/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build $(B)/.deps-check
+$(B)/san/%.o: %.c $(B)/flags | $(generated) $(B)/.deps-build $(B)/.deps-check
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC SAN  $<")
 	$(Q)$(CC) $(np_cppflags) -I$(B)/gen -Itests/unit $(np_cflags) $(san_flags) -MMD -MP -c -o $@ $<
 
-$(B)/fuz/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build $(B)/.deps-fuzz
+$(B)/fuz/%.o: %.c $(B)/flags | $(generated) $(B)/.deps-build $(B)/.deps-fuzz
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC FUZZ $<")
 	$(Q)clang $(np_cppflags) -I$(B)/gen -std=gnu17 $(fuzz_flags) -MMD -MP -c -o $@ $<
@@ -116,7 +116,7 @@ $(B)/fuz/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build $(B)/.deps-fuzz
 # Another set of archives, or updated ones, links again; the file changes only when they do.
 $(B)/static/key: FORCE | $(B)/.deps-build
 	@mkdir -p $(@D)
-	$(Q)CC='$(CC)' hack/archives.sh key >$@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
+	$(Q)CC='$(CC)' hack/archives.sh key >$@.$$$$ && { cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@; }
 
 $(B)/static/stubs.c: hack/archives.sh hack/stubs.sh $(B)/static/key
 	$(Q)CC='$(CC)' hack/archives.sh $(@D)
