@@ -1,6 +1,7 @@
 #!/bin/sh
 # deps.sh GROUP... - makes sure that the Debian packages of the named groups are installed.
 # Installs what is missing as root or by sudo without a question; else names the command and fails.
+# With NODEPREP_DEPS=check, as make sets it for most targets, it only names the command.
 set -eu
 
 # The release's own names: clang's runtime carries its version.
@@ -54,6 +55,10 @@ done
 install="apt-get install -y --no-install-recommends$missing"
 if ! command -v apt-get >/dev/null; then
 	echo "deps.sh: needs these packages, by their Debian names:$missing" >&2
+	exit 1
+fi
+if [ "${NODEPREP_DEPS:-install}" = check ]; then
+	echo "deps.sh: packages are missing; run: make deps, or as root: $install" >&2
 	exit 1
 fi
 if [ "$(id -u)" = 0 ]; then
