@@ -201,7 +201,7 @@ $(B)/fuzz/%: $(B)/fuz/%.o $(B)/libnodeprep-fuzz.a
 check: $(tests)            ## unit tests, fixtures and fuzz corpora under ASan and UBSan; M=gpu: of one module
 	$(Q)hack/check.sh $(tests)
 
-e2e: all $(B)/.deps-check  ## the built binaries against the embedded Supervisor API; T=plan: of one file
+e2e: all $(B)/.deps-check  ## the built binaries against the embedded Supervisor API; T=revert: of one file
 	$(Q)hack/e2e.sh sim $(B) $(T)
 
 e2e-real: all              ## the same suite against a real kube-apiserver, which is built when missing
