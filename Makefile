@@ -18,6 +18,7 @@ FUZZ_SECONDS ?= 60
 # One module's unit tests, and one file of end-to-end tests.
 M ?=
 T ?=
+ARCH ?=
 B ?= build
 V ?=
 Q := $(if $(V),,@)
@@ -77,7 +78,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench soak image lint fmt fuzz install uninstall install-cni uninstall-cni clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench soak image dist lint fmt fuzz install uninstall install-cni uninstall-cni clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -242,6 +243,9 @@ fmt: | $(B)/.deps-lint     ## clang-format on the tracked C files
 	$(Q)clang-format -i $(c_files)
 
 # --- installing ------------------------------------------------------------------------------
+
+dist:                      ## the release's archives for linux/amd64 and linux/arm64 in dist/, from the last commit
+	$(Q)hack/dist.sh dist $(ARCH)
 
 install: all               ## binaries, man pages and completion under $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPDIR)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # deps.sh GROUP... - makes sure that the Debian packages of the named groups are installed.
 # Installs what is missing as root or by sudo without a question; else names the command and fails.
-# With NODEPREP_DEPS=check, as make sets it for most targets, it only names the command.
+# deps.sh --names GROUP... prints the packages' names.
+# With NODEPREP_DEPS=check, as make sets it for most targets, it only names the command; =none: trusts that all are there.
 set -eu
 
 # The release's own names: clang's runtime carries its version.
@@ -35,12 +36,19 @@ packages() {
 	guests) echo qemu-system-x86 ovmf busybox-static cpio gcc libc6-dev ;;
 	real) echo etcd-server openssl python3 python3-pytest python3-yaml python3-pip ca-certificates nghttp2-proxy ;;
 	cni) echo iproute2 iptables strace util-linux ;;
+	dist) echo mmdebstrap debian-archive-keyring ;;
 	debian) echo mmdebstrap debian-archive-keyring util-linux git ;;
 	*) echo "deps.sh: unknown group '$1'" >&2 && exit 2 ;;
 	esac
 }
 
 release
+if [ "${1:-}" = --names ]; then
+	shift
+	for group in "$@"; do packages "$group"; done
+	exit
+fi
+[ "${NODEPREP_DEPS:-install}" != none ] || exit 0
 missing=
 for group in "$@"; do
 	names=$(packages "$group") # on its own line, so that an unknown group ends the script
