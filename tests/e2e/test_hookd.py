@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import threading
 import time
+import types
 
 import pytest
 
@@ -585,6 +586,37 @@ def test_bodies_without_an_end_are_bounded_and_their_memory_comes_back():
             sock.close()
         servers.wait_until("memory is given back", lambda: memory_mb(hookd.process) < 32)
         servers.wait_until("no bytes in flight", lambda: "nodeprep_hookd_bodies_bytes 0\n" in hookd.metrics()[1])
+
+
+def send_what_fits(sock, body, end):
+    """Sends body[sock.sent:end] as far as the socket takes it."""
+    with contextlib.suppress(ssl.SSLWantWriteError, ssl.SSLWantReadError):
+        while sock.sent < end:
+            sock.sent += sock.tls.send(body[sock.sent:min(end, sock.sent + (16 << 10))])
+
+
+def test_more_bodies_at_a_time_than_memory_holds_are_finished_in_turn():
+    """160 clients send 900 KB each, side by side and 24 KB at a time, where memory holds some 40 of them."""
+    body = b'{"padding":"' + b"x" * (900 << 10) + b'"}'
+    data = f"POST /{HOOKS}/discovery HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    with Hookd(trust="nobody", args=["--max-memory=192Mi"]) as hookd, contextlib.ExitStack() as stack:
+        context = hookd.context(with_client=False)
+        clients = []
+        for _ in range(160):
+            raw = socket.create_connection(("127.0.0.1", hookd.port))
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 << 10)
+            tls = stack.enter_context(context.wrap_socket(raw, server_hostname="127.0.0.1"))
+            tls.setblocking(False)
+            clients.append(types.SimpleNamespace(tls=tls, sent=0))
+        end = 0
+        while any(client.sent < len(data) for client in clients):
+            end = min(len(data), end + (24 << 10))
+            for client in clients:
+                send_what_fits(client, data, end)
+        for client in clients:
+            client.tls.settimeout(30)
+            assert client.tls.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert "nodeprep_hookd_bodies_refused_total 0\n" in hookd.metrics()[1]
 
 
 def call_bytes(hookd, body):
