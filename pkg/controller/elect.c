@@ -108,7 +108,8 @@ static void start_leading(struct np_controller *c)
 static void stop_leading(struct np_controller *c)
 {
 	atomic_store(&c->leading, false);
-	controller_log(c, "warning", "the lease %s/%s is lost: nothing is written until it is back",
+	controller_log(c, "warning",
+		       "lost the lease %s/%s: not writing until this replica holds it again",
 		       c->lease_ns, c->lease_name);
 }
 
@@ -123,9 +124,9 @@ static void release_lease(struct np_controller *c, struct np_kube *k)
 	spec = controller_lease_release_spec(now);
 	np_kube_set_deadline(k, c->o.retry_ms);
 	if (spec && patch_lease(c, k, spec, &stored, &err) < 0)
-		controller_log(c, "warning", "the lease could not be given back: %s", err.text);
+		controller_log(c, "warning", "cannot release the lease: %s", err.text);
 	else
-		controller_log(c, "info", "the lease is given back");
+		controller_log(c, "info", "released the lease");
 }
 
 /* Keeps renewing while the workers finish. */

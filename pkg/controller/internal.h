@@ -117,10 +117,7 @@ json_t *controller_lease_spec(const struct lease *l, const char *identity, enum 
 			      uint64_t lease_ms, const char *now);
 json_t *controller_lease_release_spec(const char *now);
 
-/*
- * --- contention.c
- * ---------------------------------------------------------------------------------
- */
+/* --- contention.c ---------------------------------------------------------------------------- */
 
 #define CONTENTION_MOST 3
 #define CONTENTION_WITHIN_MS 600000
@@ -160,24 +157,24 @@ enum condition_status { STATUS_UNKNOWN, STATUS_FALSE, STATUS_TRUE, STATUS_MAX };
 /* docs/controller.md says what each means. */
 enum reason {
 	REASON_NONE, /* no condition of ours, or one that we do not know */
-	REASON_ALREADY_RIGHT,
+	REASON_ALREADY_CONFIGURED,
 	REASON_CLASS_NOT_FOUND,
-	REASON_CLASS_REFUSED,
-	REASON_CLASS_RIGHT,
+	REASON_INVALID_CLASS,
+	REASON_CONFIGURED,
 	REASON_CONFLICT,
-	REASON_FIGURE_UNKNOWN,
+	REASON_GPU_SIZE_UNKNOWN,
 	REASON_FORBIDDEN,
 	REASON_FOUND,
-	REASON_GPUS_UNKNOWN,
-	REASON_IN_STEP,
+	REASON_GPU_COUNT_UNKNOWN,
+	REASON_IN_SYNC,
 	REASON_INVALID_RECORD,
-	REASON_LEFT_ALONE,
+	REASON_CONTENDED,
 	REASON_NOT_FOUND,
-	REASON_NOT_LOOKED_AT,
+	REASON_NOT_EVALUATED,
 	REASON_PATCHED,
-	REASON_POOL_REFUSED,
-	REASON_PUT_BACK,
-	REASON_REFUSED_BY_API,
+	REASON_INVALID_NODEPOOL,
+	REASON_DRIFT_CORRECTED,
+	REASON_API_REJECTED,
 	REASON_UNREACHABLE,
 	REASON_MAX
 };
@@ -261,8 +258,8 @@ struct class_record {
 	uint64_t digest; /* 0: not known, or not there */
 	uint64_t applied; /* hash of the pools' desired values at the last sync; 0: not yet */
 	uint64_t reported; /* hash of the last Events on objects without a status */
-	int64_t put_back_at; /* seconds since 1970: when a drift was mended last; 0: never */
-	char *put_back; /* who it was, and what; NULL */
+	int64_t restored_at; /* seconds since 1970: when a drift was mended last; 0: never */
+	char *restored_from; /* who it was, and what; NULL */
 	struct contention contention;
 };
 
@@ -297,7 +294,7 @@ enum counter {
 	COUNT_EVENTS,
 	COUNT_EVENTS_DROPPED,
 	COUNT_FAILURES,
-	COUNT_LEFT_ALONE,
+	COUNT_CONTENDED,
 	COUNT_LISTS,
 	COUNT_PATCHES,
 	COUNT_RECONCILES,
@@ -416,7 +413,7 @@ struct reconcile {
 	struct contention contention;
 	bool is_drift, is_contended; /* its result */
 	char drift[DRIFT_TEXT_MAX]; /* who did what last; "" */
-	int64_t put_back_at; /* seconds since 1970; 0: never */
+	int64_t restored_at; /* seconds since 1970; 0: never */
 	bool failed; /* something is to be tried again */
 };
 

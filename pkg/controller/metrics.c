@@ -21,9 +21,9 @@ static const struct counter_row {
 				   "Kubernetes Events dropped by the rate limit." },
 	[COUNT_FAILURES] = { "reconcile_failures_total",
 			     "Reconciliations of a class that failed and are retried." },
-	[COUNT_LEFT_ALONE] = { "contended_total",
-			       "Times that the controller stopped restoring a class because another "
-			       "writer kept changing it." },
+	[COUNT_CONTENDED] = { "contended_total",
+			      "Times that the controller stopped restoring a class because another "
+			      "writer kept changing it." },
 	[COUNT_LISTS] = { "lists_total", "List requests for all objects of a resource." },
 	[COUNT_PATCHES] = { "class_patches_total", "Class patches accepted by the API server." },
 	[COUNT_RECONCILES] = { "reconciles_total", "Reconciliations of a class." },

@@ -96,7 +96,7 @@ static int take_resource(const struct search *s, const char *version, const json
 	if (strlcpy(found.group, s->group, sizeof(found.group)) >= sizeof(found.group) ||
 	    strlcpy(found.version, version, sizeof(found.version)) >= sizeof(found.version) ||
 	    strlcpy(found.plural, s->plural, sizeof(found.plural)) >= sizeof(found.plural))
-		return np_fail(err, NP_E_REFUSED, "'%s/%s' is too long a name for an API", s->group,
+		return np_fail(err, NP_E_REFUSED, "the API name '%s/%s' is too long", s->group,
 			       version);
 	*s->ret = found;
 	return 1;
@@ -325,7 +325,7 @@ static int name_item(json_t *item, const json_t *page, struct np_err *err)
 
 	if (!json_is_object(item))
 		return np_fail(err, NP_E_REFUSED,
-			       "the server's list holds something that is no "
+			       "the server's list holds something other than an "
 			       "object");
 	if (json_object_get(item, "kind") || size <= 4 || strcmp(kind + size - 4, "List") != 0)
 		return 0;

@@ -325,7 +325,7 @@ static int drop_credentials(struct np_kube *k, struct np_err *err)
 		return np_err_ret(err);
 	if (is_loopback)
 		return 0;
-	kube_log(k, "", "no credentials are sent, since the server's address is not https");
+	kube_log(k, "", "not sending credentials: the server's address is not https");
 	np_wipep(&c->token);
 	np_wipep(&c->password);
 	(void)kube_set_text(&c->token_file, NULL, err);

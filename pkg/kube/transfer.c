@@ -302,7 +302,7 @@ static int fail_limits(const struct kube_transfer *f, struct np_err *err)
 	if (f->reply.no_memory)
 		return np_fail_nomem(err);
 	kube_call_describe(f->call, what);
-	return np_fail(err, NP_E_REFUSED, "%s: the server's answer is larger than 64 MiB", what);
+	return np_fail(err, NP_E_REFUSED, "%s: the server's response is larger than 64 MiB", what);
 }
 
 /* A write that may have been made is not repeated; a server that asks to wait has not made it. */

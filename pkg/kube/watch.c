@@ -71,13 +71,13 @@ static int take_event(const struct kube_call *call, json_t *root, const char *ty
 		if (!version || !version[0])
 			return fail_event(call, "has no resourceVersion", err);
 		if (strlcpy(ret->version, version, sizeof(ret->version)) >= sizeof(ret->version))
-			return fail_event(call, "has too long a resourceVersion", err);
+			return fail_event(call, "has a resourceVersion that is too long", err);
 		ret->kind = KUBE_EVENT_OBJECT;
 		ret->type = (enum np_kube_event)i;
 		ret->object = json_incref(object);
 		return 0;
 	}
-	return fail_event(call, "is of an unknown type", err);
+	return fail_event(call, "has an unknown type", err);
 }
 
 int kube_event_parse(const struct kube_call *call, const struct kube_secrets *secrets,

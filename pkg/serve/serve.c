@@ -52,7 +52,7 @@ static int parse_address(const char *host, uint16_t port, struct sockaddr_storag
 		v6->sin6_port = htons(port);
 		return (int)sizeof(*v6);
 	}
-	return np_fail(err, NP_E_USAGE, "'%s' is no IP address to listen on", host);
+	return np_fail(err, NP_E_USAGE, "'%s' is not an IP address", host);
 }
 
 static int read_port(struct loop *l, struct np_err *err)

@@ -36,7 +36,7 @@ static void free_key(EVP_PKEY **key)
 static int fail_tls(const char *what, struct np_err *err)
 {
 	ERR_clear_error();
-	return np_fail(err, NP_E_SPEC, "%s, PEM is needed", what);
+	return np_fail(err, NP_E_SPEC, "%s: expected PEM", what);
 }
 
 /* A key file must not ask a terminal for a password. */
@@ -275,7 +275,7 @@ int serve_tls_init(struct tls *t, const struct np_serve_options *o, struct np_er
 		if (list[i].file && read_source(&list[i], err) < 0)
 			return np_err_ret(err);
 	if (!t->cert_pem || !t->key_pem)
-		return np_fail(err, NP_E_USAGE, "a server needs a certificate and its key");
+		return np_fail(err, NP_E_USAGE, "expected a certificate and its key");
 	return make_ctx(t, err);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "testbed.h"
 
-static void test_serve__only_good_protocols_are_spoken(void **state)
+static void test_serve__weak_protocols_are_rejected(void **state)
 {
 	static const struct {
 		const char *sentence;
@@ -146,7 +146,7 @@ static void test_serve__certificates_are_renewed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_serve__only_good_protocols_are_spoken),
+		cmocka_unit_test(test_serve__weak_protocols_are_rejected),
 		cmocka_unit_test(test_serve__clients_are_known_by_certificate),
 		cmocka_unit_test(test_serve__certificates_are_renewed),
 	};
