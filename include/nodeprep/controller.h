@@ -15,7 +15,8 @@
  *            lease.
  * Never      fights: a class that another writer changes back three times within ten minutes is
  *            contended and no longer restored. Never loses events: a cut watch resumes at its
- *            version; one that is too old lists again.
+ *            version; one that is too old lists again. Attempts back off, whatever a server
+ *            answers, until a watch has lasted 60 s.
  * Memory     for each pool its spec as compact JSON and a digest of its status; for each used class
  *            a digest of its relevant fields. Whole objects are not stored.
  * Ownership  np_controller_new() copies configurations and texts; the catalogue and the contexts of
@@ -76,7 +77,10 @@ void np_controller_stop(struct np_controller *c);
 /* Tells whether its threads make progress. */
 bool np_controller_is_healthy(struct np_controller *c);
 
-/* Tells whether all resources were listed once, so that this process could lead. */
+/*
+ * Tells whether this process could lead: all resources were listed once, and each had an established
+ * watch within the last 60 s.
+ */
 bool np_controller_is_ready(struct np_controller *c);
 
 /* Returns the metrics in Prometheus' text form, which the caller frees; NULL: no memory. */

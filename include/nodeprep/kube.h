@@ -9,12 +9,12 @@
  *            kubeconfig says http, no redirects. Reads every kubeconfig field that kubectl reads.
  * Bounds     files 64 MiB, a response body 64 MiB, a line of a watch 8 MiB, every request under
  *            the run's deadline; a watch under its own.
- * Retries    429 and 503 wait as Retry-After says, 500, 502, 504, refused, cut and timed-out
- *            connections back off with jitter, all until the deadline; then NP_E_RETRY with the
- *            last error. A PATCH that carries a resourceVersion may be sent again safely: the
- *            server answers 409 to the second. The caller handles 409; see np_kube_update(). A
- *            POST, a DELETE without a uid and any other PATCH are sent again only where the server
- *            cannot have seen them or asks for it by Retry-After.
+ * Retries    500, 502, 503, 504, 429, refused, cut and timed-out connections back off with jitter
+ *            until the deadline; then NP_E_RETRY with the last error. Retry-After lengthens a wait,
+ *            to 30 s at most, and never shortens it. A PATCH that carries a resourceVersion may be
+ *            sent again safely: the server answers 409 to the second. The caller handles 409; see
+ *            np_kube_update(). A POST, a DELETE without a uid and any other PATCH are sent again
+ *            only where the server cannot have seen them or asks for it by Retry-After.
  * Cancel     once the options' is_cancelled() returns true, waits and reads end within 100 ms with
  *            NP_E_RETRY ("interrupted") and nothing new begins; a write that the server may have
  *            seen is finished first.
@@ -267,10 +267,11 @@ struct np_kube_watch {
 	unsigned timeout_s; /* when the server ends it; 0: 300 */
 	unsigned silence_s; /* ends as cut after that long without an event; 0: never */
 	np_kube_event_fn *each;
+	void (*on_open)(void *ctx); /* called once the server accepts the watch; may be NULL */
 	bool (*is_stopped)(void *ctx); /* polled at least every 100 ms; may be NULL */
-	void *ctx; /* of both */
+	void *ctx; /* of all three */
 	enum np_kube_watch_end end; /* out, on success */
-	uint64_t wait_ms; /* out, on NP_E_RETRY: the Retry-After of the server; 0: none */
+	uint64_t wait_ms; /* out, on NP_E_RETRY: the server's Retry-After, at most 30 s; 0: none */
 };
 
 /*

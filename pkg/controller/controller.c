@@ -112,6 +112,7 @@ int np_controller_new(const struct np_controller_options *o, struct np_controlle
 		c->reflectors[i].c = c;
 		c->reflectors[i].kind = (enum watched_kind)i;
 		c->reflectors[i].wanted = is_watched(o, (enum watched_kind)i);
+		controller_health_begin(&c->reflectors[i].health, controller_now_ms());
 	}
 	if (copy_options(c, o, err) < 0)
 		return np_err_ret(err);
@@ -126,7 +127,12 @@ bool np_controller_is_healthy(struct np_controller *c)
 
 bool np_controller_is_ready(struct np_controller *c)
 {
-	return controller_is_synced(c) && !controller_is_stopping(c);
+	bool is_lost;
+
+	pthread_mutex_lock(&c->lock);
+	is_lost = controller_reflectors_are_lost(c);
+	pthread_mutex_unlock(&c->lock);
+	return !is_lost && controller_is_synced(c) && !controller_is_stopping(c);
 }
 
 /* --- running --------------------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
  * strip.c     what of a watched object is kept
  * store.c      objects and the classes that they use
  * reflector.c      list and watch
+ * health.c     whether a watch can be relied on, and when the next one begins
  * reconcile.c reconciles one class; status.c: the pools' status of it; write.c: how it is
  *              written, with finalizers and Events
  * metrics.c    counters
@@ -141,6 +142,41 @@ void controller_contention_resume(struct contention *f, uint64_t wanted);
 
 /* Records that the class is up to date without a write: the other writer has stopped. */
 void controller_contention_settle(struct contention *f);
+
+/* --- health.c -------------------------------------------------------------------------------- */
+
+#define HEALTH_PAUSE_FIRST_MS 200
+#define HEALTH_PAUSE_MOST_MS 10000
+
+/* A watch that has lasted so long is established: a server that ends each one at once gives none. */
+#define HEALTH_ESTABLISHED_MS 5000
+
+/* A watch that has lasted so long ends the backoff; no event and no answer of the server does. */
+#define HEALTH_SUSTAINED_MS 60000
+
+/* Without an established watch for so long the watch is lost, which is reported. */
+#define HEALTH_LOST_MS 60000
+
+/* The watch of one resource, through all its attempts. */
+struct watch_health {
+	bool is_open; /* the server has accepted the current attempt */
+	uint64_t opened_ms; /* when it did */
+	uint64_t good_ms; /* when the last established watch ended, or the first attempt began */
+	unsigned attempts; /* in a row without sustained health */
+};
+
+void controller_health_begin(struct watch_health *h, uint64_t now_ms);
+void controller_health_open(struct watch_health *h, uint64_t now_ms);
+
+/* Ends an attempt; returns how long its watch was open. */
+uint64_t controller_health_close(struct watch_health *h, uint64_t now_ms);
+
+/* Returns the pause after an attempt whose watch lasted so long, within a quarter around its middle. */
+uint64_t controller_health_pause(const struct watch_health *h, uint64_t lasted_ms, uint32_t random);
+
+/* Returns for how long no watch has been established; 0: one is. */
+uint64_t controller_health_down_ms(const struct watch_health *h, uint64_t now_ms);
+bool controller_health_is_lost(const struct watch_health *h, uint64_t now_ms);
 
 /* --- condition.c ----------------------------------------------------------------------------- */
 
@@ -286,6 +322,11 @@ struct reflector {
 	bool runs; /* of who starts and joins it */
 	unsigned round;
 	atomic_bool synced; /* everything was listed once */
+	/* Under the lock: */
+	struct watch_health health;
+	bool is_absent; /* the server does not have the resource, which is optional */
+	bool is_reported; /* as lost */
+	char error[NP_ERR_TEXT_MAX]; /* of the last attempt; "" */
 };
 
 enum counter {
@@ -302,6 +343,7 @@ enum counter {
 	COUNT_RESTORES,
 	COUNT_STATUS_WRITES,
 	COUNT_WATCHES,
+	COUNT_WATCHES_LOST,
 	COUNT_WATCH_EVENTS,
 	COUNT_MAX
 };
@@ -385,6 +427,16 @@ bool controller_store_may_exist(struct np_controller *c, const char *id);
 
 /* reflector.c */
 void *controller_reflector_thread(void *watcher);
+const char *controller_reflector_resource(enum watched_kind kind);
+
+/* Returns for how long the resource has had no established watch; 0: it has one, or needs none. */
+uint64_t controller_reflector_down_ms(const struct reflector *w, uint64_t now_ms);
+
+/* Tells whether a watch is lost. The lock is held. */
+bool controller_reflectors_are_lost(const struct np_controller *c);
+
+/* Logs and counts which watches were lost, or established again, since the last call. */
+void controller_reflectors_report(struct np_controller *c);
 
 /* reconcile.c */
 void *controller_reconcile_thread(void *controller);

@@ -153,6 +153,47 @@ static void test_client__retry_after_beyond_deadline_fails_at_once(void **state)
 	assert_int_equal(b->server.n, 1);
 }
 
+/* Counts the requests of a client that has a second. */
+static size_t count_requests(const char *headers)
+{
+	struct bed *b = calloc(1, sizeof(*b));
+	struct np_err err = NP_ERR_INIT;
+	void *state = b;
+	size_t n;
+
+	server_start(&b->server, STEPS({ "503 Service Unavailable", headers, "{}", 0 }));
+	bed_connect(b, (struct np_kube_options){ .deadline_ms = 1000 });
+	assert_int_equal(get_class(b, &err), -NP_E_RETRY);
+	n = b->server.n;
+	bed_free(&state);
+	return n;
+}
+
+static void test_client__retry_after_has_a_floor_and_a_ceiling(void **state)
+{
+	static const struct {
+		const char *headers;
+		size_t least, most;
+	} rows[] = {
+		{ "Retry-After: 0\r\n", 2, 6 },
+		{ "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n", 2, 6 },
+		{ "Retry-After: -1\r\n", 2, 6 },
+		{ "Retry-After: soon\r\n", 2, 6 },
+		{ "Retry-After: 0\r\nRetry-After: 1\r\n", 1, 6 },
+		{ "Retry-After: 1000000000\r\n", 1, 1 },
+		{ "Retry-After: 18446744073709551617\r\n", 1, 1 },
+		{ "Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", 1, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t n = count_requests(rows[i].headers);
+
+		if (n < rows[i].least || n > rows[i].most)
+			fail_msg("%s%zu requests", rows[i].headers, n);
+	}
+}
+
 static void test_client__cut_connection_is_retried(void **state)
 {
 	struct bed *b = *state;
@@ -323,7 +364,7 @@ static void test_client__an_expired_page_starts_over_once(void **state)
 
 	server_start(&b->server, STEPS({ "200 OK", NULL, PAGE("t", "a"), 0 }, gone,
 				       { "200 OK", NULL, PAGE("t", "a"), 0 },
-				       { "200 OK", NULL, PAGE("t", "b"), 0 }, gone));
+				       { "200 OK", NULL, PAGE("u", "b"), 0 }, gone));
 	bed_connect(b, (struct np_kube_options){ 0 });
 	assert_int_equal(np_kube_list(b->k, &classes, "ml", 0, collect_name, names, &err),
 			 -NP_E_RETRY);
@@ -517,6 +558,7 @@ int main(void)
 		IN_BED(test_client__the_server_s_path_is_kept),
 		IN_BED(test_client__retry_after_is_honoured),
 		IN_BED(test_client__retry_after_beyond_deadline_fails_at_once),
+		cmocka_unit_test(test_client__retry_after_has_a_floor_and_a_ceiling),
 		IN_BED(test_client__cut_connection_is_retried),
 		IN_BED(test_client__a_patch_without_resource_version_is_sent_once),
 		IN_BED(test_client__deadline_ends_retries),

@@ -272,6 +272,15 @@ bool kube_retry_after(const char *value, time_t now, uint64_t *ret_ms);
 /* Sets *ret_ms to the wait that the answer asks for; false where it asks for none. */
 bool kube_answer_wait(const struct kube_answer *answer, time_t now, uint64_t *ret_ms);
 
+/* The longest wait that a server's Retry-After is obeyed for: no answer stops a client for good. */
+#define KUBE_WAIT_ASKED_MAX_MS UINT64_C(30000)
+
+/*
+ * Bounds the wait that the server asks for: at least the client's own backoff, so that
+ * `Retry-After: 0` is no request storm, and at most KUBE_WAIT_ASKED_MAX_MS.
+ */
+uint64_t kube_wait_bounded(uint64_t asked_ms, uint64_t backoff_ms);
+
 /* Returns the wait before attempt `attempt` + 1, spread over ±50 % by `random`. */
 uint64_t kube_backoff(unsigned attempt, uint32_t random);
 
@@ -398,6 +407,7 @@ struct kube_reply {
 	char *body;
 	size_t size, cap;
 	size_t header_bytes;
+	bool has_head; /* the final response's head came whole */
 	char retry_after[64];
 	bool too_large, no_memory;
 };

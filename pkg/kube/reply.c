@@ -236,6 +236,13 @@ bool kube_answer_wait(const struct kube_answer *answer, time_t now, uint64_t *re
 	return true;
 }
 
+uint64_t kube_wait_bounded(uint64_t asked_ms, uint64_t backoff_ms)
+{
+	uint64_t wait = asked_ms < KUBE_WAIT_ASKED_MAX_MS ? asked_ms : KUBE_WAIT_ASKED_MAX_MS;
+
+	return wait > backoff_ms ? wait : backoff_ms;
+}
+
 uint64_t kube_jitter(uint64_t ms, uint32_t random)
 {
 	return ms / 2 + (uint64_t)((double)ms * ((double)random / UINT32_MAX));

@@ -81,8 +81,11 @@ static void read_header(struct kube_reply *reply, const char *line)
 	char text[1024];
 
 	/* Each response of an exchange opens so; only the last one counts. */
-	if (strncmp(line, "HTTP/", 5) == 0)
+	if (strncmp(line, "HTTP/", 5) == 0) {
 		reply->retry_after[0] = '\0';
+		reply->has_head = false;
+	} else if (line[0] == '\0')
+		reply->has_head = true;
 	else if (strncasecmp(line, retry_after, sizeof(retry_after) - 1) == 0)
 		strlcpy(reply->retry_after, line + sizeof(retry_after) - 1,
 			sizeof(reply->retry_after));

@@ -260,7 +260,15 @@ static void test_verbs__cancel_does_not_cut_a_write(void **state)
 struct seen {
 	char text[512];
 	const char *stop_at;
+	unsigned opened;
 };
+
+static void note_open(void *ctx)
+{
+	struct seen *seen = ctx;
+
+	seen->opened++;
+}
 
 static int note_event(void *ctx, enum np_kube_event event, json_t *object, struct np_err *err)
 {
@@ -328,7 +336,9 @@ static void try_watch(const struct watch_row *row)
 	struct np_err err = NP_ERR_INIT;
 	struct bed *b = calloc(1, sizeof(*b));
 	struct seen seen = { .stop_at = "stop" };
-	struct np_kube_watch watch = { .version = "5", .each = note_event, .ctx = &seen };
+	struct np_kube_watch watch = {
+		.version = "5", .each = note_event, .on_open = note_open, .ctx = &seen
+	};
 	void *inner = b;
 	int r;
 
@@ -342,6 +352,8 @@ static void try_watch(const struct watch_row *row)
 		ASSERT_HAS(err.text, row->says);
 	assert_string_equal(watch.version, row->version);
 	assert_int_equal(watch.wait_ms, row->wait_ms);
+	/* Only a 200 accepts a watch, and it does so once. */
+	assert_int_equal(seen.opened, row->step.status && strncmp(row->step.status, "200", 3) == 0);
 	assert_int_equal(b->server.n, 1);
 	bed_free(&inner);
 }
@@ -429,6 +441,13 @@ static void test_verbs__a_watch_ends_in_many_ways(void **state)
 		  "overloaded",
 		  "5",
 		  3000 },
+		{ "put off for good",
+		  { "429 Too Many Requests", "Retry-After: 1000000000\r\n", "{}", 0 },
+		  -NP_E_RETRY,
+		  0,
+		  "overloaded",
+		  "5",
+		  30000 },
 		{ "forbidden",
 		  { "403 Forbidden", NULL, "{}", 0 },
 		  -NP_E_FORBIDDEN,
@@ -513,6 +532,44 @@ static void test_verbs__list_returns_the_version_to_watch_from(void **state)
 		np_kube_list_version(b->k, &classes, "ml", count_object, &n, version, &err),
 		-NP_E_REFUSED);
 	assert_string_equal(version, "77");
+}
+
+#define EMPTY_PAGE(token) "{\"metadata\":{\"continue\":\"" token "\"},\"items\":[]}"
+
+static void test_verbs__list_without_progress_ends(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	unsigned n = 0;
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, EMPTY_PAGE("a"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE("b"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE("b"), 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(np_kube_list(b->k, &classes, "ml", 0, count_object, &n, &err),
+			 -NP_E_REFUSED);
+	ASSERT_HAS(err.text, "the list's continue token does not change");
+	assert_int_equal(b->server.n, 3);
+}
+
+/* A server with ever new tokens and never an object. */
+static void test_verbs__empty_pages_are_paced(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	unsigned n = 0;
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, EMPTY_PAGE("a"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE("b"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE("c"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE("d"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE("e"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE(""), 0 }));
+	bed_connect(b, (struct np_kube_options){ .deadline_ms = 700 });
+	assert_int_equal(np_kube_list(b->k, &classes, "ml", 0, count_object, &n, &err),
+			 -NP_E_RETRY);
+	ASSERT_HAS(err.text, "the deadline of 700 ms is reached");
+	assert_in_range(b->server.n, 2, 5);
 }
 
 static void test_verbs__a_clone_is_the_same_user(void **state)
@@ -621,6 +678,8 @@ int main(void)
 		cmocka_unit_test(test_verbs__a_watch_ends_in_many_ways),
 		cmocka_unit_test(test_verbs__a_watch_can_be_stopped_and_falls_silent),
 		IN_BED(test_verbs__list_returns_the_version_to_watch_from),
+		IN_BED(test_verbs__list_without_progress_ends),
+		IN_BED(test_verbs__empty_pages_are_paced),
 		IN_BED(test_verbs__a_clone_is_the_same_user),
 		IN_BED(test_verbs__credentials_are_not_sent_without_tls),
 		IN_BED(test_verbs__deadline_can_be_restarted),
