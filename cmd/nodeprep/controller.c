@@ -116,7 +116,7 @@ static int listen_at(const char *option, const struct address *address, struct n
 	so.connections_max = 64;
 	so.deadline_ms = 10000;
 	so.drain_ms = 1000;
-	so.log = log_info;
+	so.log = log_module;
 	if (np_serve_new(&so, handle, c, &s->server, err) < 0)
 		return np_wrap(err, "--%s", option);
 	if (side_server_start(s, err) < 0)
