@@ -20,7 +20,7 @@
  * Memory     for each pool its spec as compact JSON and a digest of its status; for each used class
  *            a digest of its relevant fields. Whole objects are not stored.
  * Ownership  np_controller_new() copies configurations and texts; the catalogue and the contexts of
- *            callbacks must outlive it. stop, is_healthy, is_ready and metrics: from any thread.
+ *            callbacks must outlive it. stop, reload, is_healthy, is_ready and metrics: from any thread.
  * Errors     np_controller_run() fails where it cannot start: NP_E_USAGE, NP_E_NOMEM. Errors of the
  *            API servers are retried, and reported by log(), metrics and conditions.
  */
@@ -73,6 +73,9 @@ void np_controller_freep(struct np_controller **c);
 /* Runs until np_controller_stop(), then finishes the writes in progress and releases the lease. */
 int np_controller_run(struct np_controller *c, struct np_err *err);
 void np_controller_stop(struct np_controller *c);
+
+/* Makes it load the files of its credentials again, changed or not, and log the result. */
+void np_controller_reload(struct np_controller *c);
 
 /* Tells whether its threads make progress. */
 bool np_controller_is_healthy(struct np_controller *c);

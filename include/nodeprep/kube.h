@@ -97,6 +97,25 @@ void np_kube_config_set_timeout(struct np_kube_config *c, uint64_t request_timeo
 void np_kube_config_free(struct np_kube_config *c);
 void np_kube_config_freep(struct np_kube_config **c);
 
+/* The age of the credentials that came from files; all zero where none did. */
+struct np_kube_credential_stats {
+	/* Seconds since 1970; 0: there is none. Of several certificates the first to expire. */
+	int64_t certificate_not_after, ca_not_after;
+	int64_t loaded_at; /* when they were loaded last */
+	bool is_stale; /* the last attempt to load them again failed */
+	unsigned long long failures; /* failed attempts */
+};
+
+/*
+ * Loads CA, client certificate, key and token again where their files changed, for all clones; each
+ * client does so by itself, every few seconds, before it sends a request. Files that cannot be used
+ * leave the credentials as they are, and are tried again. Returns 1 once for each success; fails once
+ * for each reason. `is_forced`: loads unchanged files too, and fails each time. From any thread.
+ */
+int np_kube_config_renew(struct np_kube_config *c, bool is_forced, struct np_err *err);
+void np_kube_config_read_stats(const struct np_kube_config *c,
+			       struct np_kube_credential_stats *ret);
+
 /* Tells whether the options name any API server. */
 bool np_kube_is_configured(const struct np_kube_options *o);
 

@@ -157,6 +157,7 @@ static void elect_loop(struct np_controller *c, struct np_kube *k)
 
 		atomic_store(&c->beat_ms, controller_now_ms());
 		controller_reflectors_report(c);
+		controller_credentials_check(c);
 		if (!(controller_is_stopping(c) && !leads) && contend(c, k, leads, &why) < 0)
 			controller_warn(c, &last, "lease", why.text);
 		is_valid = controller_lease_is_valid(&c->lease, controller_now_ms());
@@ -179,6 +180,7 @@ static void lead_always(struct np_controller *c)
 	while (!is_over(c)) {
 		atomic_store(&c->beat_ms, controller_now_ms());
 		controller_reflectors_report(c);
+		controller_credentials_check(c);
 		rest(c);
 	}
 }

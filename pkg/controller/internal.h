@@ -13,6 +13,7 @@
  * strip.c     what of a watched object is kept
  * store.c      objects and the classes that they use
  * reflector.c      list and watch
+ * credentials.c the age of the API servers' credentials
  * health.c     whether a watch can be relied on, and when the next one begins
  * reconcile.c reconciles one class; status.c: the pools' status of it; write.c: how it is
  *              written, with finalizers and Events
@@ -28,6 +29,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "nodeprep/controller.h"
 #include "nodeprep/map.h"
@@ -362,7 +364,7 @@ struct np_controller {
 	struct lease lease; /* of the election's thread */
 	atomic_uint_fast64_t valid_until_ms; /* until when writing is allowed */
 	atomic_uint_fast64_t beat_ms; /* when the election's thread last turned */
-	atomic_bool stopping, leading, workers_done;
+	atomic_bool stopping, leading, workers_done, reload;
 	uint64_t event_tokens, event_filled_ms; /* of the bucket of Events */
 	atomic_uint_fast64_t counters[COUNT_MAX];
 };
@@ -400,6 +402,16 @@ int controller_client(struct np_controller *c, bool of_classes, enum client kind
 void controller_wait(struct np_controller *c, uint64_t ms);
 bool controller_is_synced(const struct np_controller *c);
 void controller_count(struct np_controller *c, enum counter counter, uint64_t by);
+
+/* credentials.c; the API servers of the pools and of the classes. */
+#define CONTROLLER_SERVERS 2
+#define CONTROLLER_METRICS "nodeprep_controller_"
+
+/* Loads credentials again whose files changed, and logs the result. */
+void controller_credentials_check(struct np_controller *c);
+
+/* Writes their metrics. */
+void controller_credentials_put(FILE *out, const struct np_controller *c);
 
 /* elect.c */
 void *controller_elect_run(void *controller);

@@ -7,7 +7,7 @@
 
 #include "nodeprep/map.h"
 
-#define PREFIX "nodeprep_controller_"
+#define PREFIX CONTROLLER_METRICS
 
 static const struct counter_row {
 	const char *name, *help;
@@ -159,6 +159,7 @@ char *np_controller_metrics(struct np_controller *c)
 		if (rows[i].name)
 			put_counter(out, &rows[i], get(c, (enum counter)i));
 	put_duration(out, get(c, COUNT_RECONCILE_MS), get(c, COUNT_RECONCILES));
+	controller_credentials_put(out, c);
 	failed = ferror(out) != 0;
 	if (fclose(out) != 0 || failed) {
 		free(text);

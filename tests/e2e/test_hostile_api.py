@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import re
+import signal
 import urllib.parse
 
 import pytest
@@ -37,10 +38,13 @@ BEHAVIOURS = {
 class Running:
     """A controller with an API server of its own."""
 
-    def __init__(self, stack, folder, name, behave, *args, **options):
+    def __init__(self, stack, folder, name, behave, *args, before=None, **options):
         self.name, self.log = name, folder / f"{len(list(folder.iterdir()))}.log"
         self.api = stack.enter_context(HostileAPI(behave, **options))
-        argv = [servers.BIN_DIR / "nodeprep", "controller", "--server", self.api.url]
+        if before:
+            before(self.api)
+        argv = [servers.BIN_DIR / "nodeprep", "controller"]
+        argv += [] if before else ["--server", self.api.url]
         argv += ["--leader-elect=false", "--log-format=json", "--health-listen=127.0.0.1:0"]
         self.process = servers.start(stack, [*argv, *args], self.log, env={"HOME": str(folder)})
         self.health = self.wait("the listener", self.find_health)
@@ -109,3 +113,36 @@ def test_hostile__no_watch_spins_and_each_is_reported(stack, target, tmp_path):
         running.api.behave = Handler.hold
     for running in all_of_them:
         check_found(running)
+
+
+def test_controller__sighup_reloads_credentials(stack, target, tmp_path):
+    if target != "sim":
+        return
+    token = tmp_path / "token"
+    token.write_text("first-token")
+    config = tmp_path / "config"
+    running = Running(stack, tmp_path, "sighup", Handler.hold, f"--kubeconfig={config}",
+                      before=lambda api: write_kubeconfig(config, api, token))
+    running.wait("ready", lambda: running.get("/readyz")[0] == 200)
+    assert running.metric("credentials_last_reload_successful", server="pools") == 1
+    token.write_text("")
+    running.wait("a warning", lambda: running.logged("warning", "cannot reload the credentials"))
+    assert running.metric("credentials_last_reload_successful", server="pools") == 0
+    running.process.send_signal(signal.SIGHUP)
+    running.wait("its answer", lambda: len(running.logged("warning", "holds no token")) == 2)
+    token.write_text("second-token")
+    running.wait("the repair", lambda: running.logged("info", "credentials for .* reloaded"))
+    running.process.send_signal(signal.SIGHUP)
+    running.wait("both", lambda: len(running.logged("info", "credentials for .* reloaded")) == 2)
+    assert running.metric("credentials_last_reload_successful", server="pools") == 1
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(30) == 0
+
+
+def write_kubeconfig(path, api, token):
+    user = {"name": "u", "user": {"tokenFile": str(token)}}
+    cluster = {"name": "c", "cluster": {"server": api.url}}
+    context = {"name": "x", "context": {"cluster": "c", "user": "u"}}
+    path.write_text(json.dumps({
+        "current-context": "x", "clusters": [cluster], "users": [user], "contexts": [context],
+    }))
