@@ -133,7 +133,7 @@ static int make_server(struct program *p, struct np_err *err)
 	so.threads = (unsigned)p->o.threads;
 	so.workers = p->hookd.hook.kube ? (unsigned)p->o.workers : 0;
 	so.blocks = may_block;
-	so.log = log_info;
+	so.log = log_module;
 	return np_serve_new(&so, handle, &p->hookd, &p->server, err);
 }
 
@@ -149,7 +149,7 @@ static int make_metrics(struct program *p, struct np_err *err)
 	so.connections_max = p->bounds.probes;
 	so.deadline_ms = METRICS_DEADLINE_MS;
 	so.drain_ms = 0;
-	so.log = log_info;
+	so.log = log_module;
 	return np_serve_new(&so, handle_metrics, &p->hookd, &p->metrics.server, err);
 }
 
@@ -166,6 +166,7 @@ static int serve(struct program *p, struct np_err *err)
 	int r;
 
 	server_stop_on_signal(p->server);
+	server_reload_on_signal(p->server);
 	if (side_server_start(&p->metrics, err) < 0)
 		return np_err_ret(err);
 	if (p->metrics.server)
@@ -173,6 +174,7 @@ static int serve(struct program *p, struct np_err *err)
 	announce("https", &p->o.listen, p->server);
 	r = np_serve_run(p->server, err);
 	server_stop_on_signal(NULL);
+	server_reload_on_signal(NULL);
 	side_server_stop(&p->metrics);
 	return r;
 }

@@ -155,9 +155,10 @@ static int write_secret(const char *path, const char *text, struct np_err *err)
 
 /* --- serving -------------------------------------------------------------------------------- */
 
-static void log_serve(void *ctx, const char *line)
+static void log_serve(void *ctx, const char *level, const char *line)
 {
 	(void)ctx;
+	(void)level;
 	fprintf(stderr, "nodeprep-sim: %s\n", line);
 }
 

@@ -116,7 +116,7 @@ static int listen_at(const char *option, const struct address *address, struct n
 	so.connections_max = 64;
 	so.deadline_ms = 10000;
 	so.drain_ms = 1000;
-	so.log = log_info;
+	so.log = log_module;
 	if (np_serve_new(&so, handle, c, &s->server, err) < 0)
 		return np_wrap(err, "--%s", option);
 	if (side_server_start(s, err) < 0)
@@ -133,19 +133,27 @@ static void fill_signals(sigset_t *set)
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
 }
 
-/* The first asks to finish, the second is taken at its word. */
+/* SIGHUP reloads. Of the others the first one asks to finish, the second ends the process. */
 static void *wait_for_signals(void *controller)
 {
 	sigset_t set;
 	int got = 0;
 
 	fill_signals(&set);
-	sigwait(&set, &got);
-	np_controller_stop(controller);
-	sigwait(&set, &got);
-	_exit(128 + got);
+	for (bool is_stopping = false; sigwait(&set, &got) == 0;) {
+		if (got == SIGHUP) {
+			np_controller_reload(controller);
+			continue;
+		}
+		if (is_stopping)
+			_exit(128 + got);
+		is_stopping = true;
+		np_controller_stop(controller);
+	}
+	return NULL;
 }
 
 /* --- the command ----------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -663,6 +664,38 @@ def hammer(port, stop, failed, done):
             connection.close()
 
 
+def warned(hookd, part):
+    return [m for m in hookd.lines() if m["level"] == "warning" and part in m["msg"]]
+
+
+def certificate_metric(hookd, name):
+    text = hookd.metrics()[1]
+    return float(re.search(rf"^nodeprep_hookd_certificate_{name} (\S+)$", text, re.MULTILINE)[1])
+
+
+def test_sighup_reloads_certificates():
+    with Hookd(trust="nobody") as hookd:
+        expires = certificate_metric(hookd, "not_after_timestamp_seconds")
+        assert expires > time.time()
+        assert certificate_metric(hookd, "last_reload_successful") == 1
+        hookd.process.send_signal(signal.SIGHUP)
+        servers.wait_until("a line", lambda: reloads(hookd))
+        key = hookd.folder / "server.key"
+        kept = key.read_text()
+        key.write_text("garbage")
+        servers.wait_until("a warning", lambda: warned(hookd, "server.key': the private key"))
+        hookd.process.send_signal(signal.SIGHUP)
+        servers.wait_until("its answer", lambda: len(warned(hookd, "server.key")) == 2)
+        key.write_text(kept)
+        servers.wait_until("the repair", lambda: len(reloads(hookd)) == 2)
+        assert certificate_metric(hookd, "reload_failures_total") >= 2
+        assert certificate_metric(hookd, "not_after_timestamp_seconds") == expires
+
+
+def reloads(hookd):
+    return [m for m in hookd.lines() if m["msg"].startswith("certificate reloaded, valid until 20")]
+
+
 def test_certificates_rotate_without_a_dropped_request(tmp_path):
     first, second = (servers.Certificates(make(tmp_path / n)) for n in ("a", "b"))
     mount = make(tmp_path / "mount")
@@ -676,17 +709,23 @@ def test_certificates_rotate_without_a_dropped_request(tmp_path):
         ]
         for thread in threads:
             thread.start()
-        before = served_certificate(hookd.port)
-        rotate(mount, "v2", second.server, second.server_key)
-        servers.wait_until("rotation", lambda: served_certificate(hookd.port) != before)
-        # A pair that does not fit is refused, and what is there stays.
-        now = served_certificate(hookd.port)
-        rotate(mount, "v3", first.server, second.server_key)
-        servers.wait_until("refusal", lambda: "is kept" in hookd.log.read_text())
-        assert served_certificate(hookd.port) == now
-        stop.set()
-        for thread in threads:
-            thread.join()
+        try:
+            before = served_certificate(hookd.port)
+            rotate(mount, "v2", second.server, second.server_key)
+            servers.wait_until("rotation", lambda: served_certificate(hookd.port) != before)
+            # A pair that does not fit is refused, and what is there stays.
+            now = served_certificate(hookd.port)
+            rotate(mount, "v3", first.server, second.server_key)
+            servers.wait_until("refusal", lambda: warned(hookd, "does not belong to the certificate"))
+            assert served_certificate(hookd.port) == now
+            assert certificate_metric(hookd, "last_reload_successful") == 0
+            rotate(mount, "v4", first.server, first.server_key)
+            servers.wait_until("repair", lambda: served_certificate(hookd.port) != now)
+            assert len(warned(hookd, "does not belong")) == 1, "one warning for one reason"
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
         assert not failed and len(done) > 10
 
 
