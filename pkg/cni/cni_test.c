@@ -184,7 +184,7 @@ static void test_cni__every_key_is_read(void **state)
 	assert_false(c.has_valid);
 }
 
-static void test_cni__what_is_not_said_has_a_default(void **state)
+static void test_cni__unset_keys_have_defaults(void **state)
 {
 	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
 
@@ -266,7 +266,7 @@ static void test_cni__bad_configuration_is_refused_with_its_code(void **state)
 	}
 }
 
-static void test_cni__host_name_that_is_no_instance_is_told(void **state)
+static void test_cni__invalid_host_name_is_an_error(void **state)
 {
 	static const char text[] = "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"specFile\":\"/s\"}";
 	struct np_cni_config c = { 0 };
@@ -297,7 +297,7 @@ static void test_cni__commands_of_1_1_0_need_it(void **state)
 	}
 }
 
-static void test_cni__pools_are_read_with_their_place(void **state)
+static void test_cni__pools_are_read_with_positions(void **state)
 {
 	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
 	NP_AUTO(np_pool_input_done) struct np_input in = { 0 };
@@ -394,7 +394,7 @@ static const struct stale_case {
 	{ "a hook", GC(VALID("[]")), "hook/n/node-7/c/e", false },
 };
 
-static void test_cni__stale_is_what_the_list_lacks(void **state)
+static void test_cni__attachments_that_the_list_lacks_are_stale(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(stale_cases); i++) {
@@ -555,14 +555,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cni__environment_is_checked),
 		cmocka_unit_test(test_cni__every_key_is_read),
-		cmocka_unit_test(test_cni__what_is_not_said_has_a_default),
+		cmocka_unit_test(test_cni__unset_keys_have_defaults),
 		cmocka_unit_test(test_cni__bad_configuration_is_refused_with_its_code),
-		cmocka_unit_test(test_cni__host_name_that_is_no_instance_is_told),
+		cmocka_unit_test(test_cni__invalid_host_name_is_an_error),
 		cmocka_unit_test(test_cni__commands_of_1_1_0_need_it),
-		cmocka_unit_test(test_cni__pools_are_read_with_their_place),
+		cmocka_unit_test(test_cni__pools_are_read_with_positions),
 		cmocka_unit_test(test_cni__holder_names_what_is_given),
 		cmocka_unit_test(test_cni__longest_holder_is_whole),
-		cmocka_unit_test(test_cni__stale_is_what_the_list_lacks),
+		cmocka_unit_test(test_cni__attachments_that_the_list_lacks_are_stale),
 		cmocka_unit_test(test_cni__result_is_the_previous_one_and_the_plan),
 		cmocka_unit_test(test_cni__error_has_the_four_fields),
 		cmocka_unit_test(test_cni__version_comes_back),

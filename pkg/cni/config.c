@@ -83,7 +83,7 @@ static int read_version(const json_t *root, enum np_cni_version *ret, struct np_
 	const json_t *value = json_object_get(root, "cniVersion");
 
 	if (value && !json_is_string(value))
-		return np_fail(err, NP_E_SPEC, SOURCE ": cniVersion is no text: \"1.1.0\" is one");
+		return np_fail(err, NP_E_SPEC, SOURCE ": cniVersion is not a string: expected one such as \"1.1.0\"");
 	if (!value)
 		return np_fail(err, NP_E_VERSION,
 			       "cniVersion is not given, which means 0.1.0: " CNI_VERSIONS_TEXT

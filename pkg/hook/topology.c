@@ -134,7 +134,7 @@ static int patch_item(struct outcome *out, const struct request *r, const struct
 	if (hook_span_text(item->uid, &uid) == -NP_E_NOMEM)
 		return np_fail_nomem(err);
 	if (!uid)
-		return hook_findings_add(f, "an item has no uid: a text is needed", err);
+		return hook_findings_add(f, "an item has no uid: expected a string", err);
 	if (find_plan(out, r, item, &p, f, err) < 0)
 		return np_err_ret(err);
 	t = p.plan.n_errors == 0 ? lacking_template(&p.plan) : NULL;

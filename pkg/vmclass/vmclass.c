@@ -181,7 +181,7 @@ static int note_device(struct np_vmclass *c, const struct np_device *d, struct n
 	if (d->profile)
 		return np_warnings_add(
 			&c->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
-			"vGPU profile '%.80s' is of no card in the catalogue; add it with "
+			"vGPU profile '%.80s' is not in the catalogue; add it with "
 			"--catalogue",
 			d->profile);
 	np_gpu_pci_id_format(d->id, id);
