@@ -38,6 +38,7 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_IN_STEP] = "InSync",
 	[REASON_INVALID_RECORD] = "InvalidRecord",
 	[REASON_LEFT_ALONE] = "Contended",
+	[REASON_NOT_ALLOWED] = "NotAllowed",
 	[REASON_NOT_FOUND] = "NotFound",
 	[REASON_NOT_LOOKED_AT] = "NotEvaluated",
 	[REASON_PATCHED] = "Patched",

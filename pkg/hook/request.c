@@ -353,8 +353,8 @@ static int read_setting(struct span value, const char *name, const char *yes, co
 	if (r == -NP_E_NOMEM)
 		return np_fail_nomem(err);
 	if (r < 0)
-		return np_fail(err, NP_E_SPEC, "setting '%s' is not a string: expected %s or %s", name,
-			       yes, no);
+		return np_fail(err, NP_E_SPEC, "setting '%s' is not a string: expected %s or %s",
+			       name, yes, no);
 	if (!text)
 		return 0;
 	*ret = strcmp(json_string_value(text), yes) == 0;

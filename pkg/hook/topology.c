@@ -13,6 +13,7 @@ static int plan_item(const struct outcome *out, const struct request *r, const s
 		     struct pool_plan *p, struct np_err *err)
 {
 	const struct np_plan_options o = { .catalogue = out->o->catalogue,
+					   .max_window_gb = out->o->max_window_gb,
 					   .in_place = true,
 					   .holder = "hook" };
 
@@ -216,7 +217,9 @@ static int plan_classes(const struct outcome *out, struct np_input *in, struct n
 {
 	NP_AUTO(np_kube_freep) struct np_kube *kube = NULL;
 	NP_AUTO(np_sync_fetched_done) struct np_fetched fetched = { .n = 0 };
-	struct np_plan_options o = { .catalogue = out->o->catalogue, .holder = "hook" };
+	struct np_plan_options o = { .catalogue = out->o->catalogue,
+				     .holder = "hook",
+				     .max_window_gb = out->o->max_window_gb };
 
 	if (np_pool_input_finish(in, err) < 0 || hook_connect(out->o, &kube, err) < 0 ||
 	    np_sync_fetch(kube, in, &fetched, err) < 0)
