@@ -162,7 +162,7 @@ static void test_cni__every_key_is_read(void **state)
 	must_parse(
 		NP_CNI_ADD,
 		"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"instance\":\"i\",\"specFile\":\"/s\","
-		"\"planFile\":\"/p\",\"logFile\":\"/l\",\"dryRun\":true,\"timeout\":\"1m30s\","
+		"\"planFile\":\"/p\",\"logFile\":\"/l\",\"dryRun\":true,\"maxWindowGB\":1024,\"timeout\":\"1m30s\","
 		"\"supervisor\":{\"kubeconfig\":\"/k\",\"context\":\"c\",\"namespace\":\"ns\","
 		"\"server\":\"s\",\"tokenFile\":\"/t\",\"caFile\":\"/ca\"}}",
 		&c);
@@ -173,6 +173,7 @@ static void test_cni__every_key_is_read(void **state)
 	assert_string_equal(c.plan_file, "/p");
 	assert_string_equal(c.log_file, "/l");
 	assert_true(c.dry_run);
+	assert_true(c.max_window_gb == 1024);
 	assert_true(c.timeout_ms == 90000);
 	assert_string_equal(c.supervisor.kubeconfig, "/k");
 	assert_string_equal(c.supervisor.context, "c");
@@ -195,6 +196,7 @@ static void test_cni__unset_keys_have_defaults(void **state)
 	assert_string_equal(c.instance, "node-7");
 	assert_true(c.timeout_ms == NP_CNI_TIMEOUT_MS);
 	assert_false(c.dry_run);
+	assert_true(c.max_window_gb == 0);
 	assert_false(np_cni_has_pools(&c));
 	assert_null(c.supervisor.kubeconfig);
 }
@@ -230,6 +232,10 @@ static const struct bad_case {
 	{ "a negative time", HEAD "\"timeout\":-1}", NP_E_SPEC, "'-1'" },
 	{ "a time that is a fraction", HEAD "\"timeout\":1.5}", NP_E_SPEC, "'1.5'" },
 	{ "a time of an hour and more", HEAD "\"timeout\":3601}", NP_E_SPEC, "'3601'" },
+	{ "a maximum of 0", HEAD "\"maxWindowGB\":0}", NP_E_SPEC, "'0'" },
+	{ "a maximum beyond every window", HEAD "\"maxWindowGB\":65537}", NP_E_SPEC, "'65537'" },
+	{ "a maximum that is a text", HEAD "\"maxWindowGB\":\"1\"}", NP_E_SPEC, "maxWindowGB" },
+	{ "a near key of the maximum", HEAD "\"maxWindowGb\":1}", NP_E_SPEC, "'maxWindowGB'" },
 	{ "an instance beyond ASCII", HEAD "\"instance\":\"\303\274\"}", NP_E_SPEC, "instance" },
 	{ "an instance with a blank", HEAD "\"instance\":\"a b\"}", NP_E_SPEC, "'a b'" },
 	{ "capabilities that are a list", HEAD "\"capabilities\":[1]}", NP_E_SPEC,

@@ -585,6 +585,9 @@ static void test_reduce__the_digest_is_of_what_matters(void **state)
 		{ "{\"spec\": {\"a\": 1}, \"metadata\": {\"annotations\":"
 		  " {\"nodeprep.dev/managed\": \"{}\"}}}",
 		  false },
+		{ "{\"spec\": {\"a\": 1}, \"metadata\": {\"annotations\":"
+		  " {\"nodeprep.dev/allowed-namespaces\": \"ml\"}}}",
+		  false },
 	};
 	json_auto_t *base = json_loads("{\"spec\": {\"a\": 1}}", 0, NULL);
 
