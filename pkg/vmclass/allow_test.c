@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "files.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +11,9 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/vmclass.h"
+
+/* The corpus is replayed through the fuzz target itself. */
+#include "allow_fuzz.c"
 
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 #define LABEL_63 "abcdefghijklmnopqrstuvwxyz0123456789-abcdefghijklmnopqrstuvwxyz"
@@ -118,12 +123,19 @@ static void test_allow__own_namespace_needs_no_permission(void **state)
 	json_decref(class);
 }
 
+static void test_allow__the_corpus_replays(void **state)
+{
+	(void)state;
+	assert_true(replay_corpus("pkg/vmclass/testdata/corpus-allow", LLVMFuzzerTestOneInput) > 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_allow__list_names_namespaces),
 		cmocka_unit_test(test_allow__a_long_list_is_bounded),
 		cmocka_unit_test(test_allow__own_namespace_needs_no_permission),
+		cmocka_unit_test(test_allow__the_corpus_replays),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
