@@ -204,6 +204,8 @@ static int run(int argc, char *argv[], struct np_err *err)
 	if (catalogue_load(&p.o.catalogues, &p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
 		return np_err_ret(err);
 	p.hookd.hook.catalogue = p.catalogue;
+	p.hookd.hook.require_opt_in = !p.o.no_opt_in;
+	p.hookd.hook.max_window_gb = p.o.max_window;
 	p.hookd.verbose = p.o.verbose;
 	done = make_server(&p, err);
 	if (done == 0) {

@@ -30,6 +30,7 @@ struct options {
 	enum np_format format;
 	bool allow_shrink;
 	bool restore_hidden;
+	uint64_t max_window; /* GB; 0: no bound but the contract's */
 	enum np_dry_run dry_run;
 	unsigned verbosity;
 	unsigned log_form; /* enum log_form */

@@ -19,7 +19,8 @@
 #define IDENTITY_MAX 254
 
 static struct flags {
-	bool clusters, no_election;
+	bool clusters, no_election, no_opt_in;
+	uint64_t max_window;
 	const char *supervisor_kubeconfig, *supervisor_namespace, *cluster_id;
 	const char *lease_name, *lease_ns;
 	uint64_t lease_ms, renew_ms, retry_ms;
@@ -48,8 +49,11 @@ static const struct option_row rows[] = {
 	  .help = "namespace of the lease, the pod's by default" },
 	{ "leader-elect-retry-period", 0, "DURATION", OPTION_DURATION, AT(retry_ms),
 	  .help = "between attempts, 2s by default" },
+	{ "max-window", 0, "GB", OPTION_COUNT, AT(max_window), .help = MAX_WINDOW_HELP,
+	  .most = MAX_WINDOW_MOST },
 	{ "metrics-listen", 0, "HOST:PORT", OPTION_ADDRESS, AT(metrics_listen),
 	  .help = "serve /metrics there; may be the same" },
+	{ "require-class-opt-in", 0, NULL, OPTION_NOT_FLAG, AT(no_opt_in), .help = OPT_IN_HELP },
 	{ "supervisor-kubeconfig", 0, "FILE", OPTION_TEXT, AT(supervisor_kubeconfig),
 	  .help = "the classes are in that API server" },
 	{ "supervisor-namespace", 0, "NAME", OPTION_TEXT, AT(supervisor_namespace),
@@ -192,6 +196,8 @@ static void fill_options(const struct options *o, struct np_controller_options *
 	co->ns = o->kube.ns;
 	co->class_ns = flags.supervisor_namespace;
 	co->cluster_id = flags.cluster_id;
+	co->require_opt_in = !flags.no_opt_in;
+	co->max_window_gb = flags.max_window;
 	co->clusters = flags.clusters;
 	co->leader_elect = !flags.no_election;
 	co->lease_ns = flags.lease_ns;

@@ -220,6 +220,7 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 	return (struct np_plan_options){ .catalogue = w->catalogue,
 					 .allow_shrink = o->allow_shrink,
 					 .restore_hidden = o->restore_hidden,
+					 .max_window_gb = o->max_window,
 					 .tolerate_record = w->tolerate_record,
 					 .holder = "apply",
 					 .n_classes = w->input.n_classes,

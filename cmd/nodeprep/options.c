@@ -40,6 +40,8 @@ static const struct option_row shared_rows[] = {
 	  .read = read_format },
 	{ "allow-shrink", 0, NULL, OPTION_FLAG, AT(allow_shrink),
 	  .help = "lower a standing window that is larger than needed", .group = OPT_PLAN },
+	{ "max-window", 0, "GB", OPTION_COUNT, AT(max_window), .help = MAX_WINDOW_HELP,
+	  .group = OPT_PLAN, .most = MAX_WINDOW_MOST },
 	{ "restore-hidden-devices", 0, NULL, OPTION_FLAG, AT(restore_hidden),
 	  .help = "carry over devices that a class's configSpec hides", .group = OPT_PLAN },
 	{ "dry-run", 0, "client|server", OPTION_READ, AT(dry_run),

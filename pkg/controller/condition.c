@@ -38,6 +38,7 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_IN_SYNC] = "InSync",
 	[REASON_INVALID_RECORD] = "InvalidRecord",
 	[REASON_CONTENDED] = "Contended",
+	[REASON_NOT_ALLOWED] = "NotAllowed",
 	[REASON_NOT_FOUND] = "NotFound",
 	[REASON_NOT_EVALUATED] = "NotEvaluated",
 	[REASON_PATCHED] = "Patched",

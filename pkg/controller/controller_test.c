@@ -702,6 +702,9 @@ static void test_strip__digest_covers_relevant_fields(void **state)
 		{ "{\"spec\": {\"a\": 1}, \"metadata\": {\"annotations\":"
 		  " {\"nodeprep.dev/managed\": \"{}\"}}}",
 		  false },
+		{ "{\"spec\": {\"a\": 1}, \"metadata\": {\"annotations\":"
+		  " {\"nodeprep.dev/allowed-namespaces\": \"ml\"}}}",
+		  false },
 	};
 	json_auto_t *base = json_loads("{\"spec\": {\"a\": 1}}", 0, NULL);
 

@@ -179,11 +179,10 @@ static int note_device(struct np_vmclass *c, const struct np_device *d, struct n
 	if (d->pci_class != NP_PCI_GPU_UNKNOWN)
 		return 0;
 	if (d->profile)
-		return np_warnings_add(
-			&c->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
-			"vGPU profile '%.80s' is of no card in the catalogue; add it with "
-			"--catalogue",
-			d->profile);
+		return np_warnings_add(&c->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
+				       "vGPU profile '%.80s' is not in the catalogue; add it with "
+				       "--catalogue",
+				       d->profile);
 	np_gpu_pci_id_format(d->id, id);
 	return np_warnings_add(&c->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
 			       "device '%s' is not in the catalogue; add it with --catalogue", id);

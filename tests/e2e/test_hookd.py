@@ -207,6 +207,81 @@ def test_validation_looks_at_the_class(hookd, ns, put_class):
     assert told["status"] == "Success" and "'gone' not found" in told["message"]
 
 
+def test_a_window_beyond_the_maximum_is_refused(server, ns, put_class, get_class):
+    before = put_class(ns, "gpu", hardware(A100))
+    with Hookd(server.kubeconfig, args=["--max-window=1024"]) as bounded:
+        answer = create(bounded, ns, nodeprepGPU={"sizeGB": 65536})
+        assert answer["status"] == "Failure"
+        assert "more than the configured maximum of 1024 GB" in answer["message"]
+        assert bare(get_class(ns, "gpu")) == bare(before)
+        assert create(bounded, ns, nodeprepGPU={"sizeGB": 1024})["status"] == "Success"
+    assert pools_of(get_class(ns, "gpu"))[f"{ns}/c1/gpu"]["mmioGB"] == 1024
+
+
+# --- classes that several namespaces share -------------------------------------------------------
+
+OLD = "/apis/vmoperator.vmware.com/v1alpha1"
+
+
+@pytest.fixture
+def old_supervisor():
+    """A Supervisor whose classes have no namespace, with one class."""
+    with servers.SimServer(args=["--cluster-scoped"]) as running:
+        body = {"apiVersion": "vmoperator.vmware.com/v1alpha1", "kind": "VirtualMachineClass",
+                "metadata": {"name": "gpu"}, "spec": hardware(A100)}
+        running.must("POST", f"{OLD}/virtualmachineclasses", body)
+        yield running
+
+
+def shared_class(old):
+    return bare(old.must("GET", f"{OLD}/virtualmachineclasses/gpu"))
+
+
+def binding(ns):
+    return {"apiVersion": "vmoperator.vmware.com/v1alpha1", "kind": "VirtualMachineClassBinding",
+            "metadata": {"name": "gpu", "namespace": ns},
+            "classRef": {"apiVersion": "vmoperator.vmware.com/v1alpha1", "kind": "VirtualMachineClass",
+                         "name": "gpu"}}
+
+
+def test_a_shared_class_needs_its_owners_permission(old_supervisor):
+    before = shared_class(old_supervisor)
+    with Hookd(old_supervisor.kubeconfig) as hookd:
+        old_supervisor.mark()
+        answer = create(hookd, "team-a", nodeprepGPU={"sizeGB": 65536})
+        # The Cluster waits, and its condition shows how the owner can permit it.
+        assert answer["status"] == "Success" and answer["retryAfterSeconds"] > 0
+        wanted = "kubectl annotate vmclass gpu --overwrite nodeprep.dev/allowed-namespaces='team-a'"
+        assert wanted in answer["message"]
+        told = create(hookd, "team-a", settings={"enforce": "false"})
+        assert told["retryAfterSeconds"] == 0 and wanted in told["message"]
+        assert patches(old_supervisor) == [] and shared_class(old_supervisor) == before
+        patch = {"metadata": {"annotations": {"nodeprep.dev/allowed-namespaces": "team-a"}}}
+        old_supervisor.must("PATCH", f"{OLD}/virtualmachineclasses/gpu", patch)
+        assert create(hookd, "team-a")["retryAfterSeconds"] == 0
+        assert set(pools_of(old_supervisor.must("GET", f"{OLD}/virtualmachineclasses/gpu"))) == {
+            "team-a/c1/gpu"
+        }
+        assert create(hookd, "team-b")["retryAfterSeconds"] > 0
+
+
+def test_a_binding_permits_its_namespace(old_supervisor):
+    with Hookd(old_supervisor.kubeconfig) as hookd:
+        assert create(hookd, "team-a")["retryAfterSeconds"] > 0
+        old_supervisor.must(
+            "POST", f"{OLD}/namespaces/team-a/virtualmachineclassbindings", binding("team-a")
+        )
+        answer = create(hookd, "team-a")
+        assert (answer["status"], answer["retryAfterSeconds"]) == ("Success", 0)
+        assert create(hookd, "team-b")["retryAfterSeconds"] > 0
+
+
+def test_the_permission_can_be_switched_off(old_supervisor):
+    with Hookd(old_supervisor.kubeconfig, args=["--require-class-opt-in=false"]) as hookd:
+        assert create(hookd, "team-a")["retryAfterSeconds"] == 0
+    assert "pciPassthru" in json.dumps(shared_class(old_supervisor))
+
+
 def test_no_right_to_patch_is_a_failure(server, ns, put_class):
     put_class(ns, "gpu", hardware(A100))
     config = server.write_kubeconfig(server.folder / "viewer.kubeconfig", server.tokens["viewer"])
