@@ -2,6 +2,7 @@
 #include "../common/catalogue.h"
 #include "../common/kube.h"
 #include "../common/server.h"
+#include "../common/streams.h"
 #include "hookd.h"
 
 #include <curl/curl.h>
@@ -227,6 +228,7 @@ int main(int argc, char *argv[])
 	struct np_err err = NP_ERR_INIT;
 	int done, status;
 
+	streams_open();
 	/* A static program must not load what the host's name service or OpenSSL configuration name. */
 	__nss_configure_lookup("hosts", "files dns");
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);

@@ -8,6 +8,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/hostcheck.h"
 #include "nodeprep/report.h"
+#include "nodeprep/text.h"
 #include "nodeprep/units.h"
 
 #define PAGE_BYTES UINT64_C(4096)
@@ -562,7 +563,8 @@ static void write_captures(FILE *out, const struct np_host *h)
 	for (size_t i = 0; i < h->n_captures; i++) {
 		const char *gap = "";
 
-		fprintf(out, "%s: ", h->captures[i].name);
+		np_text_write(out, h->captures[i].name);
+		fputs(": ", out);
 		for (size_t k = 0; k < N_KINDS; k++) {
 			if ((h->captures[i].kinds & kind_names[k].kind) == 0)
 				continue;

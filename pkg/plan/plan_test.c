@@ -422,7 +422,7 @@ static const struct plan_case {
 	  "bad-input: in.yaml:6:86: '20b0:10de' has vendor and device swapped: vendorID is 10de, deviceID is 20b0\n" },
 };
 
-static void test_plan__pools_and_classes_come_together(void **state)
+static void test_plan__pools_and_classes_are_joined(void **state)
 {
 	size_t failures = 0;
 
@@ -664,7 +664,7 @@ static void test_plan__each_allocation_may_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plan__pools_and_classes_come_together),
+		cmocka_unit_test(test_plan__pools_and_classes_are_joined),
 		cmocka_unit_test(test_plan__full_beats_unmanaged),
 		cmocka_unit_test(test_plan__the_window_is_bounded),
 		cmocka_unit_test(test_plan__the_code_puts_bad_input_before_not_found),
