@@ -578,7 +578,7 @@ static void test_status__messages_are_escaped(void **state)
 	struct pool_status s = { 0 };
 
 	(void)state;
-	controller_condition_set(&s, CONDITION_READY, STATUS_TRUE, REASON_CLASS_RIGHT, "%s",
+	controller_condition_set(&s, CONDITION_READY, STATUS_TRUE, REASON_CONFIGURED, "%s",
 				 "a\n\033[31m\342\200\256\xff");
 	assert_string_equal(s.conditions[CONDITION_READY].message, "a\\n\\x1b[31m\\u202e\\xff");
 }
