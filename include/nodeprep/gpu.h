@@ -61,6 +61,7 @@ struct np_gpu {
 	struct np_bar bars[NP_GPU_BARS_MAX];
 	unsigned published_mmio_gb; /* for one GPU; 0: none published */
 	bool has_figure; /* false: of unknown size (Grace boards, memory and BARs unknown) */
+	bool no_bar; /* memory is behind no ordinary BAR (Grace boards): no window is known to fit */
 	const char
 		*vgpu; /* board codes of its vGPU types, blank separated, such as "grid_a100x"; '?'
 			     behind one whose spelling is not confirmed */
@@ -139,6 +140,12 @@ const struct np_gpu *np_gpu_find_vgpu(const struct np_catalogue *cat, const char
 
 /* Returns the role of a PCI function. */
 enum np_pci_class np_gpu_pci_classify(const struct np_catalogue *cat, struct np_pci_id id);
+
+/*
+ * Tells whether a function that is not counted may still be a GPU: Intel makes GPUs and network
+ * cards, and the catalogue knows the id as neither.
+ */
+bool np_gpu_pci_may_be_gpu(const struct np_catalogue *cat, struct np_pci_id id);
 
 /* Tells whether the vendor and the device part of an ID are swapped. */
 bool np_gpu_pci_is_swapped(struct np_pci_id id);

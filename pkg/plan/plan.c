@@ -97,6 +97,15 @@ static int tell_mismatch(struct np_plan *plan, struct np_plan_pool *p,
 				       : "");
 }
 
+/* Tells whether the class attaches devices of which only the pool can say what they are. */
+static bool has_unknown_kind(const struct np_plan_class *c)
+{
+	for (size_t i = 0; i < c->n_cards; i++)
+		if (c->cards[i].kind)
+			return true;
+	return false;
+}
+
 /* The class decides the node: its devices count, the pool's asks are held against them. */
 static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct np_plan_class *c,
 			  const struct np_plan_options *o, struct np_err *err)
@@ -110,7 +119,7 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 	 * A GPU that is part of the image is in no list: what the pool says of it is all that is
 	 * known.
 	 */
-	if (!c->has_gpus && p->pool->n_requests > 0) {
+	if ((!c->has_gpus || has_unknown_kind(c)) && p->pool->n_requests > 0) {
 		p->has_gpus = true;
 		return plan_cards_of_requests(p->pool, &p->cards, &p->n_cards, err);
 	}
@@ -193,7 +202,7 @@ static int fill_cards(struct np_plan *plan, struct np_plan_pool *p, const struct
 static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
 {
 	struct np_warnings *warnings = plan_warnings_of(plan, p);
-	char id[NP_POOL_ID_MAX];
+	char id[NP_POOL_ID_MAX], cards[NP_CARDS_TEXT_MAX];
 
 	np_pool_id(p->pool, id);
 	if (p->window.below_rule)
@@ -203,16 +212,25 @@ static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_
 				       id, p->window.gb, p->need.required_gb);
 	if (p->need.complete || !p->has_gpus)
 		return 0;
+	plan_cards_unknown(p->cards, p->n_cards, cards);
 	if (p->window.rule == NP_WINDOW_SIZE)
 		return np_warnings_add(warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
-				       "pool '%s' has a GPU of unknown size: sizeGB %" PRIu64
-				       " may be too small for it",
-				       id, p->window.gb);
-	return np_warnings_add(
-		warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
-		"pool '%s' has a GPU of unknown size: %" PRIu64
-		" GB is the larger of the floor and the other cards' need; set sizeGB, or add the card with --catalogue",
-		id, p->window.gb);
+				       "pool '%s' has GPUs of unknown size (%s): sizeGB %" PRIu64
+				       " may be too small for them",
+				       id, cards, p->window.gb);
+	if (p->need.unknown_gb == 0)
+		return np_warnings_add(
+			warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
+			"pool '%s' has GPUs of unknown size (%s): %" PRIu64
+			" GB is the larger of the floor and the other cards' need; set sizeGB, or "
+			"add the card with --catalogue or --catalogue-from",
+			id, cards, p->window.gb);
+	return np_warnings_add(warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
+			       "pool '%s' has GPUs of unknown size (%s), counted with %" PRIu64
+			       " GB: the window is %" PRIu64
+			       " GB; set sizeGB, or add the card with --catalogue "
+			       "or --catalogue-from",
+			       id, cards, p->need.unknown_gb, p->window.gb);
 }
 
 /* Larger than anything asks for: cheap on the host, but seldom meant. */
