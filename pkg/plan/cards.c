@@ -164,19 +164,42 @@ static uint64_t count_alike(const struct np_pool *pool, const struct np_gpu_requ
 	return n;
 }
 
+/* Devices of unknown kind may be any that the pool names. */
+static uint64_t count_unknown_kind(const struct np_devices *d)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		n += d->items[i].kind != NULL;
+	return n;
+}
+
+/* Returns how many devices request `i` lacks; 0 where an earlier one asked for the same. */
+static uint64_t count_missing(const struct np_pool *pool, size_t i, const struct np_devices *d,
+			      const struct np_catalogue *cat)
+{
+	const struct np_gpu_request *ask = &pool->requests[i];
+	uint64_t has = count_asked(ask, d, cat), wants = count_alike(pool, ask);
+
+	for (size_t k = 0; k < i; k++)
+		if (is_part_of(&pool->requests[k], ask) && is_part_of(ask, &pool->requests[k]))
+			return 0;
+	return wants > has ? wants - has : 0;
+}
+
 enum plan_match plan_match_requests(const struct np_pool *pool, const struct np_devices *d,
 				    const struct np_catalogue *cat)
 {
-	uint64_t asked = 0;
+	uint64_t asked = 0, missing = 0, unknown = count_unknown_kind(d);
+	uint64_t gpus = np_vmclass_devices_gpus(d);
 
 	for (size_t i = 0; i < pool->n_requests; i++) {
-		if (count_asked(&pool->requests[i], d, cat) < count_alike(pool, &pool->requests[i]))
-			return PLAN_MATCH_NO;
+		missing += count_missing(pool, i, d, cat);
 		asked += pool->requests[i].count;
 	}
-	if (asked > np_vmclass_devices_gpus(d))
+	if (missing > unknown || asked > gpus)
 		return PLAN_MATCH_NO;
-	return asked == np_vmclass_devices_gpus(d) ? PLAN_MATCH_EQUAL : PLAN_MATCH_CLASS_HAS_MORE;
+	return asked - missing >= gpus - unknown ? PLAN_MATCH_EQUAL : PLAN_MATCH_CLASS_HAS_MORE;
 }
 
 void plan_promote_asked(const struct np_pool *pool, struct np_devices *d)

@@ -106,6 +106,13 @@ static bool has_unknown_kind(const struct np_plan_class *c)
 	return false;
 }
 
+/* The pool's word takes the place of what the class does not tell. */
+static int cards_of_pool(struct np_plan_pool *p, struct np_err *err)
+{
+	free(np_take(p->cards));
+	return plan_cards_of_requests(p->pool, &p->cards, &p->n_cards, err);
+}
+
 /* The class decides the node: its devices count, the pool's asks are held against them. */
 static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct np_plan_class *c,
 			  const struct np_plan_options *o, struct np_err *err)
@@ -119,7 +126,7 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 	 * A GPU that is part of the image is in no list: what the pool says of it is all that is
 	 * known.
 	 */
-	if ((!c->has_gpus || has_unknown_kind(c)) && p->pool->n_requests > 0) {
+	if (!c->has_gpus && p->pool->n_requests > 0) {
 		p->has_gpus = true;
 		return plan_cards_of_requests(p->pool, &p->cards, &p->n_cards, err);
 	}
@@ -129,7 +136,7 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 		return 0;
 	match = plan_match_requests(p->pool, plan_devices(c, o), o->catalogue);
 	if (match == PLAN_MATCH_EQUAL)
-		return 0;
+		return has_unknown_kind(c) ? cards_of_pool(p, err) : 0;
 	if (match == PLAN_MATCH_NO)
 		return tell_mismatch(plan, p, c, err);
 	if (plan_cards_of_requests(p->pool, &asked, &n, err) < 0)

@@ -259,7 +259,8 @@ static int note_mixed(struct np_vmclass *c, struct np_err *err)
 
 		vgpu = vgpu || d->backing == NP_BACKING_VGPU;
 		passthrough = passthrough ||
-			      (d->backing != NP_BACKING_VGPU && d->pci_class != NP_PCI_OTHER);
+			      (d->backing != NP_BACKING_VGPU && d->pci_class != NP_PCI_OTHER &&
+			       !d->kind);
 	}
 	if (!vgpu || !passthrough)
 		return 0;
