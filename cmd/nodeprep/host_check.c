@@ -59,7 +59,7 @@ int run_host_check(const struct options *o, struct np_err *err)
 			err, NP_E_USAGE,
 			"nothing to read: name captures (- is standard input), such as the output of "
 			"'esxcfg-info'");
-	if (catalogue_load(&o->catalogues, &cat, err) < 0 || np_hostcheck_new(cat, &h, err) < 0)
+	if (catalogue_load(&o->catalogues, &o->captures, &cat, err) < 0 || np_hostcheck_new(cat, &h, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < o->arguments.n; i++)
 		if (read_capture(h, o->arguments.items[i], err) < 0)

@@ -187,7 +187,7 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 	if (o->files.n == 0)
 		return np_fail(err, NP_E_USAGE,
 			       "nothing to read: set -f FILE (- is standard input)");
-	if (catalogue_load(&o->catalogues, &w->catalogue, err) < 0)
+	if (catalogue_load(&o->catalogues, &o->captures, &w->catalogue, err) < 0)
 		return np_err_ret(err);
 	work_load_config(o, w);
 	w->input.only_namespace = o->kube.ns;

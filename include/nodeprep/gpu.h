@@ -88,6 +88,27 @@ void np_gpu_catalogue_freep(struct np_catalogue **cat);
 /* Adds the cards of a --catalogue document (a list); replaces a known pciID. */
 int np_gpu_catalogue_add(struct np_catalogue *cat, const struct np_doc *doc, struct np_err *err);
 
+/*
+ * Captures of cards: the text of lspci -nnvv, of esxcli hardware pci list, and of vmware.log with
+ * its settings. Ids and BARs of one address may come from several texts of one host; of several
+ * cards with one id the one with the most BARs counts.
+ */
+struct np_capture;
+
+int np_gpu_capture_new(struct np_capture **ret, struct np_err *err);
+void np_gpu_capture_free(struct np_capture *capture);
+void np_gpu_capture_freep(struct np_capture **capture);
+
+/* Reads one text; lines of any other kind are ignored. */
+int np_gpu_capture_read(struct np_capture *c, const char *bytes, size_t size, struct np_err *err);
+
+/*
+ * Adds a card for each id with BARs, with `source` as their source; replaces a known id but keeps
+ * its names and memory. NP_E_SPEC where there is none.
+ */
+int np_gpu_capture_add(const struct np_capture *c, const char *source, struct np_catalogue *cat,
+		       struct np_err *err);
+
 /* Return the number of cards, and card `i` in the catalogue's order. */
 size_t np_gpu_catalogue_count(const struct np_catalogue *cat);
 const struct np_gpu *np_gpu_catalogue_at(const struct np_catalogue *cat, size_t i);

@@ -157,8 +157,7 @@ static int change_hardware(struct np_plan_template *t, const struct plan_wants *
 			flat                         ? "/" FLAT_HARDWARE
 			: t->template->hardware_path ? t->template->hardware_path
 						     : SPEC "/hardwareVersion",
-			from, to,
-			"PCI devices need this hardware version or a newer one", err);
+			from, to, "PCI devices need this hardware version or a newer one", err);
 }
 
 static json_t *spec_of(json_t *object)

@@ -188,8 +188,9 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_template *t, st
 		return 0;
 	for (size_t i = 0; i < t->n_pools; i++)
 		plan_promote_asked(plan->pools[t->pools[i]].pool, &t->devices);
-	baked_in =
-		template->n_devices == 0 && !template->has_unknown_device && has_mmio_key(template);
+	/* The variables say which devices there are, though they may leave keys behind. */
+	baked_in = template->n_devices == 0 && !template->has_unknown_device &&
+		   template->kind != NP_TEMPLATE_VARIABLES && has_mmio_key(template);
 	t->gpus = np_vmclass_devices_gpus(&t->devices);
 	t->has_gpus =
 		!baked_in && !template->has_unknown_device && template->kind != NP_TEMPLATE_EXTRA;
@@ -459,11 +460,12 @@ static int note_devices(struct np_plan_template *t, const struct np_plan_options
 				    d->profile, correct) < 0)
 			return np_err_ret(err);
 		if (d->pci_class == NP_PCI_OTHER && np_gpu_pci_may_be_gpu(o->catalogue, d->id) &&
-		    np_warnings_add(&t->warnings, err, NP_WARNING_DEVICE_KIND_UNKNOWN,
-				    "device '%s' is not counted as a GPU: Intel makes GPUs and "
-				    "other devices, and this id is not known; if it is a GPU, add it "
-				    "with --catalogue or --catalogue-from",
-				    id) < 0)
+		    np_warnings_add(
+			    &t->warnings, err, NP_WARNING_DEVICE_KIND_UNKNOWN,
+			    "device '%s' is not counted as a GPU: Intel makes GPUs and "
+			    "other devices, and this id is not known; if it is a GPU, add it "
+			    "with --catalogue or --catalogue-from",
+			    id) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -533,10 +535,11 @@ void np_plan_template_text(const struct np_plan_template *t,
 			 t->name,
 			 t->has_gpus ? "is up to date" : "is not changed: its GPUs are unknown");
 	else if (t->template->kind == NP_TEMPLATE_VARIABLES)
-		snprintf(buf, NP_PLAN_TEMPLATE_TEXT_MAX,
-			 "pool %.253s/%.253s: change the Cluster's variables 'worker' and 'pci', or "
-			 "their overrides",
-			 t->ns, t->name);
+		snprintf(
+			buf, NP_PLAN_TEMPLATE_TEXT_MAX,
+			"pool %.253s/%.253s: change the Cluster's variables 'worker' and 'pci', or "
+			"their overrides",
+			t->ns, t->name);
 	else if (name)
 		snprintf(buf, NP_PLAN_TEMPLATE_TEXT_MAX,
 			 "template %.253s/%.253s is immutable: 'nodeprep apply' creates its "

@@ -249,8 +249,7 @@ static bool is_tkgm(struct np_val topology)
 	const char *name = json_string_value(n.json);
 
 	if (!name)
-		name = json_string_value(
-			np_doc_get(np_doc_get(topology, "classRef"), "name").json);
+		name = json_string_value(np_doc_get(np_doc_get(topology, "classRef"), "name").json);
 	return name && strncmp(name, "tkg-vsphere", strlen("tkg-vsphere")) == 0;
 }
 
@@ -276,7 +275,8 @@ static int add_deployment(const struct pool_object *o, struct np_val entry, size
 		return pool_fail_instead(entry, "a mapping with class, name and replicas", err);
 	if (pool_read_name(np_doc_get(entry, "name"), "name of the machine deployment", &name,
 			   err) < 0 ||
-	    read_overrides(entry, i, &v, err) < 0 || pool_init(o, entry.pos, name, &pool, err) < 0 ||
+	    read_overrides(entry, i, &v, err) < 0 ||
+	    pool_init(o, entry.pos, name, &pool, err) < 0 ||
 	    pool_read_class(v.vm_class, "variable vmClass", &pool, err) < 0 ||
 	    pool_read_variable(v.gpu, o->cat, &pool, err) < 0 ||
 	    pool_read_replicas(np_doc_get(entry, "replicas"), &pool, err) < 0 ||
@@ -336,8 +336,8 @@ int pool_add_cluster(const struct pool_object *o, struct np_err *err)
 		return np_err_ret(err);
 	if (!np_doc_is_present(topology))
 		return pool_input_skip(o->in, "Cluster without topology", err);
-	if (read_variables(np_doc_get(topology, "variables"), "/spec/topology/variables", &v,
-			   err) < 0 ||
+	if (read_variables(np_doc_get(topology, "variables"), "/spec/topology/variables", &v, err) <
+		    0 ||
 	    is_for_us(o, topology, v, &ours, err) < 0)
 		return np_err_ret(err);
 	if (!ours) {

@@ -9,8 +9,8 @@
 #include "nodeprep/err.h"
 #include "nodeprep/map.h"
 
-#define READ_KINDS                                                                              \
-	"NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, "        \
+#define READ_KINDS                                                                                              \
+	"NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, "                        \
 	"VSphereMachineTemplate with devices, VirtualMachine, and tanzu's cluster-configuration and node-pool " \
 	"files"
 

@@ -56,9 +56,12 @@ int pool_check_template(const char *name, const char *bytes, size_t size, struct
 void pool_hint_template(const char *bytes, size_t size, struct np_err *err)
 {
 	const char *helm = memmem(bytes, size, "{{", 2);
+	char *hint = strstr(err->text, "; is this an unrendered template");
 
 	if (err->code != NP_E_SPEC || !helm || strstr(err->text, "helm template"))
 		return;
+	if (hint)
+		*hint = '\0';
 	strlcat(err->text,
 		"; this looks like a Helm template ('{{ }}'): render it first, with 'helm template'",
 		sizeof(err->text));

@@ -328,8 +328,8 @@ static int read_spec(const struct pool_object *o, struct np_val spec, struct np_
 
 	if (pool_template_read_devices(o, np_doc_get(spec, "pciDevices"), t, err) < 0 ||
 	    pool_template_read_keys(np_doc_get(spec, "customVMXKeys"), t, err) < 0 ||
-	    pool_template_read_size(spec, t, err) < 0 ||
-	    read_guest(spec, t, err) < 0 || np_doc_string(hardware, &text, err) < 0)
+	    pool_template_read_size(spec, t, err) < 0 || read_guest(spec, t, err) < 0 ||
+	    np_doc_string(hardware, &text, err) < 0)
 		return np_err_ret(err);
 	return text && *text ? pool_template_set_hardware(t, hardware, text, err) : 0;
 }
