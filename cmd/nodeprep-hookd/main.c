@@ -202,7 +202,7 @@ static int run(int argc, char *argv[], struct np_err *err)
 	log_init(&(struct log_options){
 		.form = p.o.log_form, .has_time = true, .is_limited = true });
 	np_serve_set_library_log(log_library);
-	if (catalogue_load(&p.o.catalogues, &p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
+	if (catalogue_load(&p.o.catalogues, NULL, &p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
 		return np_err_ret(err);
 	p.hookd.hook.catalogue = p.catalogue;
 	p.hookd.hook.require_opt_in = !p.o.no_opt_in;

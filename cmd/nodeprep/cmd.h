@@ -25,6 +25,7 @@
 struct options {
 	struct texts files; /* -f */
 	struct texts catalogues; /* --catalogue */
+	struct texts captures; /* --catalogue-from */
 	struct texts arguments; /* positional */
 	struct texts as_groups; /* --as-group */
 	bool recursive;

@@ -36,6 +36,8 @@ static int read_dry_run(const char *value, void *at, struct np_err *err)
 static const struct option_row shared_rows[] = {
 	{ "catalogue", 0, "FILE", OPTION_TEXTS, AT(catalogues), .help = CATALOGUE_HELP,
 	  .group = OPT_INPUT | OPT_CATALOGUE },
+	{ "catalogue-from", 0, "FILE", OPTION_TEXTS, AT(captures), .help = CAPTURE_HELP,
+	  .group = OPT_INPUT | OPT_CATALOGUE },
 	{ "filename", 'f', "FILE", OPTION_TEXTS, AT(files),
 	  .help = "file, folder or - with pools and classes, YAML or JSON; repeatable",
 	  .group = OPT_INPUT },
@@ -187,6 +189,7 @@ void options_done(struct options *o)
 {
 	texts_done(&o->files);
 	texts_done(&o->catalogues);
+	texts_done(&o->captures);
 	texts_done(&o->arguments);
 	texts_done(&o->as_groups);
 	*o = (struct options){ 0 };
