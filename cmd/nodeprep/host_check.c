@@ -18,7 +18,7 @@ static struct flags {
 
 static const struct option_row rows[] = {
 	{ "vgpu", 0, NULL, OPTION_FLAG, AT(wants_vgpu),
-	  .help = "the host is to give vGPUs away, not whole cards" },
+	  .help = "the host provides vGPUs, not whole cards" },
 };
 
 const struct option_table host_check_options = { OPTION_ROWS(rows), &flags, 0 };

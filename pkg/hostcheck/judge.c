@@ -46,7 +46,7 @@ static int check_hv(struct checking *c, struct np_err *err)
 	if (level < 0) {
 		j.status = NP_PROBE_UNKNOWN;
 		j.cure = "add the output of: esxcfg-info | grep 'HV Support'";
-		return np_report_add(c->r, &j, err, "no capture has it");
+		return np_report_add(c->r, &j, err, "not in any capture");
 	}
 	return np_report_add(c->r, &j, err, "%s", hv_texts[level]);
 }
@@ -61,7 +61,7 @@ static enum np_probe_status status_of(enum np_verdict v)
 static const char *on_or_off(enum np_verdict v)
 {
 	if (v == NP_VERDICT_UNKNOWN)
-		return "no capture has it";
+		return "not in any capture";
 	return v == NP_VERDICT_YES ? "switched on" : "switched off";
 }
 
@@ -164,7 +164,7 @@ static int check_gpus(struct checking *c, struct np_err *err)
 			: "add the output of: esxcli hardware pci list";
 	return np_report_add(c->r, &j, err, "%s",
 			     c->has_devices ? "none in the list of PCI devices"
-					    : "no capture has it");
+					    : "not in any capture");
 }
 
 /* What differs between the three states of passthrough. */
@@ -369,7 +369,7 @@ static int check_bars(struct checking *c, struct np_err *err)
 	}
 	if (n_good == 0 || n_good < c->h->n_gpus) {
 		j.cure = NULL;
-		return np_report_add(c->r, &j, err, "no capture has every GPU");
+		return np_report_add(c->r, &j, err, "no capture has the BARs of every GPU");
 	}
 	j.status = NP_PROBE_PASS;
 	return np_report_add(c->r, &j, err, "the host assigned every BAR of its GPUs");

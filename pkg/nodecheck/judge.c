@@ -46,7 +46,7 @@ static int judge_pci(struct judging *g, struct np_err *err)
 
 	if (m->has_pci != NP_VERDICT_YES)
 		return np_report_add(g->r, &j, err,
-				     "sysfs shows no PCI bus: bus/pci/devices is not there");
+				     "sysfs shows no PCI bus: bus/pci/devices does not exist");
 	if (m->n_unreadable > 0)
 		return np_report_add(
 			g->r, &j, err,
@@ -68,9 +68,10 @@ static int judge_count_alone(struct judging *g, struct np_err *err)
 						"nodeprep.dev/gpus" };
 
 	if (g->m->n_gpus == 0)
-		return np_report_add(g->r, &j, err, "no GPU found, and no number is expected");
-	return np_report_add(g->r, &j, err, "%zu GPU%s found; no number is expected", g->m->n_gpus,
-			     plural(g->m->n_gpus));
+		return np_report_add(g->r, &j, err,
+				     "no GPU found, and no number of GPUs is expected");
+	return np_report_add(g->r, &j, err, "%zu GPU%s found; no number of GPUs is expected",
+			     g->m->n_gpus, plural(g->m->n_gpus));
 }
 
 static int judge_count(struct judging *g, struct np_err *err)
@@ -137,7 +138,7 @@ static int judge_models(struct judging *g, struct np_err *err)
 	}
 	list_wrong_models(g, &w);
 	if (w.n == 0)
-		return np_report_add(g->r, &j, err, "every GPU is in %s",
+		return np_report_add(g->r, &j, err, "every GPU matches %s",
 				     g->o->expectation->source);
 	if (g->match.is_open || g->m->n_unreadable > 0 || g->m->has_pci != NP_VERDICT_YES)
 		j.status = NP_PROBE_UNKNOWN;
@@ -196,7 +197,7 @@ static int judge_bars(struct judging *g, struct np_err *err)
 		return np_report_add(g->r, &j, err, "%s", w.text);
 	}
 	j.status = NP_PROBE_PASS;
-	return np_report_add(g->r, &j, err, "every BAR of %zu GPU%s has its address", g->m->n_gpus,
+	return np_report_add(g->r, &j, err, "every BAR of %zu GPU%s is assigned", g->m->n_gpus,
 			     plural(g->m->n_gpus));
 }
 
@@ -247,7 +248,7 @@ static int judge_place(struct judging *g, struct np_err *err)
 	if (g->m->n_gpus == 0 || s.n_open > 0 || g->n_open > 0)
 		return np_report_add(g->r, &j, err, "%s",
 				     g->m->n_gpus == 0 ? "no GPU found"
-						       : "not every large BAR has an address");
+						       : "not every large BAR is assigned");
 	j.status = NP_PROBE_PASS;
 	if (s.n == 0)
 		return np_report_add(g->r, &j, err, "no BAR is over 256 MB");
@@ -280,8 +281,8 @@ static int judge_sizes(struct judging *g, struct np_err *err)
 	if (s.wrong.n > 0) {
 		j.status = NP_PROBE_WARN;
 		j.cure =
-			"a vGPU's BAR follows its profile, a resizable one what was chosen, one of a "
-			"card with display outputs its mode: nothing, if that is meant";
+			"no action if this is intended: a vGPU's BAR follows its profile, a resizable BAR "
+			"its setting, and the BAR of a card with display outputs its mode";
 		return np_report_add(g->r, &j, err, "%s", s.wrong.text);
 	}
 	if (g->m->n_gpus == 0 || n_unknown > 0 || s.n == 0) {
@@ -291,7 +292,7 @@ static int judge_sizes(struct judging *g, struct np_err *err)
 						       : "the catalogue does not have every card");
 	}
 	j.status = NP_PROBE_PASS;
-	return np_report_add(g->r, &j, err, "as the catalogue has them");
+	return np_report_add(g->r, &j, err, "every BAR has the catalogue's size");
 }
 
 /* --- bridges ------------------------------------------------------------------------------------ */
@@ -397,22 +398,24 @@ static int judge_uefi(struct judging *g, struct np_err *err)
 
 	if (g->m->is_uefi == NP_VERDICT_YES) {
 		j.status = NP_PROBE_PASS;
-		return np_report_add(g->r, &j, err, "booted by UEFI");
+		return np_report_add(g->r, &j, err, "booted with UEFI");
 	}
 	if (g->m->is_uefi == NP_VERDICT_UNKNOWN) {
 		j.cure = NULL;
-		return np_report_add(g->r, &j, err, "sysfs has no `firmware` folder to tell by");
+		return np_report_add(g->r, &j, err,
+				     "sysfs has no `firmware` folder: the firmware is unknown");
 	}
 	if (!g->needs_efi) {
 		j.status = NP_PROBE_PASS;
-		return np_report_add(g->r, &j, err,
-				     "booted by BIOS, which will do: no BAR is over 256 MB");
+		return np_report_add(
+			g->r, &j, err,
+			"booted with BIOS, which is sufficient: no BAR is over 256 MB");
 	}
 	/* Other hypervisors' BIOS does map large BARs: what counts is whether it did. */
 	j.status = g->n_bad > 0 ? NP_PROBE_FAIL : NP_PROBE_WARN;
 	return np_report_add(g->r, &j, err,
-			     "booted by BIOS, which maps no BAR over 256 MB on ESXi%s",
-			     g->n_bad > 0 ? "" : "; here it did");
+			     "booted with BIOS, which maps no BAR over 256 MB on ESXi%s",
+			     g->n_bad > 0 ? "" : "; here it mapped them");
 }
 
 static const struct np_seen_gpu *find_gpu(const struct np_node_hw *m, const char *address)
@@ -457,7 +460,8 @@ static int judge_log(struct judging *g, struct np_err *err)
 	if (past.n > 0) {
 		j.status = NP_PROBE_WARN;
 		return np_report_add(g->r, &j, err,
-				     "complained, but a later pass placed the BAR: %s", past.text);
+				     "the log reports a BAR that a later pass assigned: %s",
+				     past.text);
 	}
 	j.status = NP_PROBE_PASS;
 	return np_report_add(g->r, &j, err, "nothing about the GPUs' BARs in %zu line%s",
@@ -495,8 +499,8 @@ static int judge_driver(struct judging *g, struct np_err *err)
 	if (w.n > 0) {
 		j.status = is_wanted ? NP_PROBE_FAIL : NP_PROBE_WARN;
 		j.cure =
-			"a driver that loads later binds then: --wait waits for one that --driver names; "
-			"nouveau is kept away by 'modprobe.blacklist=nouveau'";
+			"--driver with --wait waits for a driver that loads later; the kernel parameter "
+			"modprobe.blacklist=nouveau keeps nouveau away";
 		return np_report_add(g->r, &j, err, "bound driver %s%s%s%s",
 				     is_wanted ? "is not " : "", is_wanted ? g->o->driver : "",
 				     is_wanted ? ": " : "of ", w.text);
@@ -520,17 +524,19 @@ static int judge_iommu(struct judging *g, struct np_err *err)
 			np_report_words_add(&w, "%s", np_report_gpu_name(&g->m->gpus[i], who));
 	if (w.n > 0) {
 		j.status = NP_PROBE_WARN;
-		j.cure = "give the VM a virtual IOMMU (vvtd.enable), if it is to pass GPUs on";
+		j.cure =
+			"give the VM a virtual IOMMU (vvtd.enable) if it passes GPUs on to other VMs";
 		return np_report_add(g->r, &j, err, "vfio-pci without an IOMMU group: %s", w.text);
 	}
 	if (g->m->has_iommu == NP_VERDICT_UNKNOWN) {
 		j.status = NP_PROBE_UNKNOWN;
-		return np_report_add(g->r, &j, err, "sysfs has no `class` folder to tell by");
+		return np_report_add(g->r, &j, err,
+				     "sysfs has no `class` folder: the IOMMU is unknown");
 	}
 	return np_report_add(g->r, &j, err, "%s",
 			     g->m->has_iommu == NP_VERDICT_YES
 				     ? "the node has one"
-				     : "the node has none, and needs none");
+				     : "the node has none; only vfio-pci requires one");
 }
 
 static int judge_vgpu(struct judging *g, struct np_err *err)
@@ -552,9 +558,11 @@ static int judge_vgpu(struct judging *g, struct np_err *err)
 		return np_report_add(g->r, &j, err, "%s", w.text);
 	if (g->m->n_gpus == 0 || n_open > 0) {
 		j.status = NP_PROBE_UNKNOWN;
-		return np_report_add(g->r, &j, err, "%s",
-				     g->m->n_gpus == 0 ? "no GPU found"
-						       : "NVIDIA's driver tells, and is not there");
+		return np_report_add(
+			g->r, &j, err, "%s",
+			g->m->n_gpus == 0
+				? "no GPU found"
+				: "unknown: NVIDIA's driver, which reports it, is not loaded");
 	}
 	return np_report_add(g->r, &j, err, "no vGPU: whole cards");
 }

@@ -356,7 +356,7 @@ static void test_nodecheck__bars(void **state)
 	}
 }
 
-static void test_nodecheck__a_device_that_is_gone_reads_ones(void **state)
+static void test_nodecheck__lost_device_reads_ones(void **state)
 {
 	unsigned char config[CONFIG_BYTES];
 	struct np_seen_gpu gpu = { .gpu = card(0x20b0) };
@@ -514,7 +514,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nodecheck__resource_lines),
 		cmocka_unit_test(test_nodecheck__bars),
-		cmocka_unit_test(test_nodecheck__a_device_that_is_gone_reads_ones),
+		cmocka_unit_test(test_nodecheck__lost_device_reads_ones),
 		cmocka_unit_test(test_nodecheck__bridge_windows_by_lines_and_by_registers),
 		cmocka_unit_test(test_nodecheck__log_lines),
 		cmocka_unit_test(test_nodecheck__findings_are_bounded),
