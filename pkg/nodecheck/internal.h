@@ -48,9 +48,6 @@ void nodecheck_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
 bool nodecheck_read_bridge(struct np_seen_bridge *bridge, const struct regions *regions,
 			   const unsigned char *config);
 
-/* Reads the log's bytes: records of /dev/kmsg, or lines of dmesg. */
-void nodecheck_log_parse(struct np_kernel_log *log, const char *bytes, size_t size);
-
 /* Matches the GPUs found with the expected ones. */
 struct matching {
 	uint64_t expected, found;

@@ -426,45 +426,89 @@ static const struct np_seen_gpu *find_gpu(const struct np_node_hw *m, const char
 	return NULL;
 }
 
-/* Sorts the log's findings: of GPUs that are not well, and of GPUs that are so after all. */
-static void survey_log(const struct judging *g, struct np_report_words *bad,
-		       struct np_report_words *past)
+/* The findings of the log by what they mean now. */
+struct log_survey {
+	struct np_report_words bad; /* BARs that are not assigned */
+	struct np_report_words past; /* what a later pass, or another driver, put right */
+	struct np_report_words failed; /* what the driver refuses, with what it means */
+	struct np_report_words hints;
+	const char *cure; /* of the first failure */
+	const char *hint_cure;
+};
+
+/* The state of the BARs counts: what the kernel reported first it may have assigned after all. */
+static void survey_bar(const struct judging *g, const struct np_log_finding *f,
+		       const struct np_seen_gpu *gpu, struct log_survey *s)
+{
+	bool is_bad = gpu ? gpu->ok == NP_VERDICT_NO : g->n_bad > 0;
+
+	if (gpu || (f->is_driver && f->address[0] == '\0'))
+		np_report_words_add(is_bad ? &s->bad : &s->past, "'%s'", f->text);
+}
+
+/* A GPU that its driver has named runs now, whatever failed before. */
+static void survey_driver(const struct np_log_finding *f, const struct np_seen_gpu *gpu,
+			  struct log_survey *s)
+{
+	bool runs = gpu && gpu->product[0] != '\0' && !gpu->is_lost;
+	bool is_hint =
+		f->row->topic == NP_LOG_HINT || (f->row->topic == NP_LOG_DEVICE && f->xid > 0);
+	struct np_report_words *w = runs ? &s->past : is_hint ? &s->hints : &s->failed;
+
+	if (f->row->what)
+		np_report_words_add(w, "%s: '%s'", f->row->what, f->text);
+	else
+		np_report_words_add(w, "'%s'", f->text);
+	if (w == &s->failed && !s->cure)
+		s->cure = f->row->cure;
+	if (w == &s->hints && !s->hint_cure)
+		s->hint_cure = f->xid > 0 ? "look the Xid up in NVIDIA's catalogue of Xid errors"
+					  : f->row->cure;
+}
+
+static void survey_log(const struct judging *g, struct log_survey *s)
 {
 	const struct np_kernel_log *log = &g->m->log;
 
 	for (size_t i = 0; i < log->n; i++) {
 		const struct np_log_finding *f = &log->findings[i];
 		const struct np_seen_gpu *gpu = find_gpu(g->m, f->address);
-		bool is_bad = gpu ? gpu->ok == NP_VERDICT_NO : g->n_bad > 0;
 
-		if (!gpu && !(f->is_driver && f->address[0] == '\0'))
-			continue;
-		np_report_words_add(is_bad ? bad : past, "'%s'", f->text);
+		if (f->row->topic == NP_LOG_BAR)
+			survey_bar(g, f, gpu, s);
+		else if (gpu || f->address[0] == '\0' || g->m->n_gpus == 0)
+			survey_driver(f, gpu, s);
 	}
 }
 
 static int judge_log(struct judging *g, struct np_err *err)
 {
 	struct np_judgement j = { .id = "kernel-log", .status = NP_PROBE_UNKNOWN };
-	struct np_report_words bad = { 0 }, past = { 0 };
+	struct log_survey s = { .cure = NULL };
 
 	if (!g->m->log.is_read)
 		return np_report_add(g->r, &j, err,
 				     "not readable here; the BARs are judged without it");
-	survey_log(g, &bad, &past);
-	if (bad.n > 0) {
+	survey_log(g, &s);
+	if (s.bad.n > 0) {
 		j.status = NP_PROBE_FAIL;
 		j.cure = g->window_cure;
-		return np_report_add(g->r, &j, err, "%s", bad.text);
+		return np_report_add(g->r, &j, err, "%s", s.bad.text);
 	}
-	if (past.n > 0) {
+	if (s.failed.n > 0) {
+		j.status = NP_PROBE_FAIL;
+		j.cure = s.cure;
+		return np_report_add(g->r, &j, err, "%s", s.failed.text);
+	}
+	if (s.past.n > 0 || s.hints.n > 0) {
 		j.status = NP_PROBE_WARN;
-		return np_report_add(g->r, &j, err,
-				     "the log reports a BAR that a later pass assigned: %s",
-				     past.text);
+		j.cure = s.hint_cure;
+		return np_report_add(g->r, &j, err, "%s%s%s%s",
+				     s.past.n > 0 ? "no longer so, but logged: " : "", s.past.text,
+				     s.past.n > 0 && s.hints.n > 0 ? "; " : "", s.hints.text);
 	}
 	j.status = NP_PROBE_PASS;
-	return np_report_add(g->r, &j, err, "nothing about the GPUs' BARs in %zu line%s",
+	return np_report_add(g->r, &j, err, "nothing about the GPUs in %zu line%s",
 			     g->m->log.n_lines, plural(g->m->log.n_lines));
 }
 

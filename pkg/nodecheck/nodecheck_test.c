@@ -418,7 +418,7 @@ static void test_nodecheck__log_lines(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_kernel_log log = { .is_read = false };
 
-		nodecheck_log_parse(&log, rows[i].line, strlen(rows[i].line));
+		np_nodecheck_log_parse(&log, rows[i].line, strlen(rows[i].line));
 		assert_int_equal(log.n_lines, 1);
 		if (log.n != rows[i].is_finding ||
 		    (log.n > 0 && (log.findings[0].is_driver != rows[i].is_driver ||
@@ -434,7 +434,7 @@ static void test_nodecheck__findings_are_bounded(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NP_LOG_FINDINGS_MAX + 10; i++)
-		nodecheck_log_parse(&log, line, strlen(line));
+		np_nodecheck_log_parse(&log, line, strlen(line));
 	assert_int_equal(log.n, NP_LOG_FINDINGS_MAX);
 }
 

@@ -330,7 +330,7 @@ static bool read_log_fd(int fd, struct np_kernel_log *log)
 		used += (size_t)got;
 	}
 	if (used > 0)
-		nodecheck_log_parse(log, bytes, used);
+		np_nodecheck_log_parse(log, bytes, used);
 	return used > 0;
 }
 
