@@ -118,6 +118,51 @@ static const char *skip_prefix(const char *line, const char *end)
 		       : NULL;
 }
 
+/* Returns where the key in front of the = begins. */
+static const char *key_of(const char *line, const char *equal)
+{
+	while (equal > line && !strchr(" \t;,]", equal[-1]))
+		equal--;
+	return equal;
+}
+
+/* The = of the next pair: none within parentheses, and none without a key. */
+static const char *next_equal(const char *at, const char *end)
+{
+	unsigned depth = 0;
+
+	for (; at < end; at++)
+		if (*at == '(')
+			depth++;
+		else if (*at == ')' && depth > 0)
+			depth--;
+		else if (*at == '=' && depth == 0)
+			return at;
+	return NULL;
+}
+
+/* "[Key=BIOS.Setup.1-1#X] A=Enabled B=Disabled (Pending Value=Enabled)": several pairs on one line. */
+static bool read_pairs(struct reading *r, const char *line, const char *end)
+{
+	const char *equal = next_equal(line, end);
+	const char *next = equal ? next_equal(equal + 1, end) : NULL;
+	bool is_any = false;
+
+	while (equal && (next || is_any)) {
+		const char *from = key_of(line, equal), *stop = next ? key_of(equal, next) : end;
+		struct pair_line p;
+
+		if (stop > equal && hostcheck_pair_parse(from, (size_t)(stop - from), &p))
+			is_any = hostcheck_read_pair(r, &p) || is_any;
+		line = stop > equal ? stop : equal + 1;
+		equal = next;
+		next = equal ? next_equal(equal + 1, end) : NULL;
+		if (!next && !is_any)
+			break;
+	}
+	return is_any;
+}
+
 #define PREFIXES_MAX 3
 
 static void read_pair_line(struct reading *r, const char *line, size_t size)
@@ -125,6 +170,8 @@ static void read_pair_line(struct reading *r, const char *line, size_t size)
 	const char *end = line + size;
 	struct pair_line p;
 
+	if (read_pairs(r, line, end))
+		return;
 	for (unsigned i = 0; i <= PREFIXES_MAX && line; i++) {
 		if (hostcheck_pair_parse(line, (size_t)(end - line), &p) &&
 		    hostcheck_read_pair(r, &p))

@@ -62,13 +62,17 @@ static const char *pending_of(const struct np_host *h, enum host_setting setting
 				      : "; it is set to be off after the next reboot";
 }
 
-/* What was set already takes a reboot alone. */
+/* What was set already takes a reboot alone; what no capture has is not to be changed yet. */
 static const char *cure_of(const struct np_host *h, enum host_setting setting, const char *cure)
 {
 	bool is_set =
 		h->pending[setting] == NP_VERDICT_YES && h->settings[setting] != NP_VERDICT_YES;
 
-	return is_set ? "reboot the host: the BIOS setting waits for it" : cure;
+	if (is_set)
+		return "reboot the host: the BIOS setting waits for it";
+	if (h->settings[setting] != NP_VERDICT_UNKNOWN)
+		return cure;
+	return "add the BIOS settings: an export, or the text of the setup screen";
 }
 
 static const char *on_or_off(enum np_verdict v)

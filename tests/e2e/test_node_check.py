@@ -132,6 +132,15 @@ HOST_IDS = [
     "bars-assigned",
     "hot-migrate",
     "mmio-window",
+    "mmio-keys",
+    "firmware",
+    "memory-reservation",
+    "device-limit",
+    "hot-add",
+    "viommu",
+    "power-on",
+    "vm-bars",
+    "kernel-log",
 ]
 
 
