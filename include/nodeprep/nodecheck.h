@@ -96,6 +96,12 @@ struct np_node_hw {
 /* Adds the findings of a log: records of /dev/kmsg, lines of dmesg or of the journal. */
 void np_nodecheck_log_parse(struct np_kernel_log *log, const char *bytes, size_t size);
 
+/* Tells whether the finding is worth a look alone, and no failure. */
+bool np_nodecheck_log_is_hint(const struct np_log_finding *f);
+
+/* Returns what to do; NULL: what the BARs need. */
+const char *np_nodecheck_log_cure(const struct np_log_finding *f);
+
 struct np_nodecheck_roots {
 	const char *sysfs; /* "/sys" */
 	const char *procfs; /* "/proc" */

@@ -164,13 +164,25 @@ static bool read_pairs(struct reading *r, const char *line, const char *end)
 }
 
 #define PREFIXES_MAX 3
+#define LINE_MAX 4096
+
+/* "bios.xml:  <Setting name=...>": an element behind a prefix. */
+static bool read_element(struct reading *r, const char *line, const char *end)
+{
+	const char *at = memchr(line, '<', (size_t)(end - line));
+	size_t size = at ? (size_t)(end - at) : 0;
+
+	return size > 0 && size < LINE_MAX &&
+	       (hostcheck_has_text(at, size, "=\"") || hostcheck_has_text(at, size, "</")) &&
+	       hostcheck_read_xml(r, at, size) > 0;
+}
 
 static void read_pair_line(struct reading *r, const char *line, size_t size)
 {
 	const char *end = line + size;
 	struct pair_line p;
 
-	if (read_pairs(r, line, end))
+	if (read_element(r, line, end) || read_pairs(r, line, end))
 		return;
 	for (unsigned i = 0; i <= PREFIXES_MAX && line; i++) {
 		if (hostcheck_pair_parse(line, (size_t)(end - line), &p) &&

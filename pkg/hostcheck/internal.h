@@ -162,6 +162,7 @@ struct power_on_reason {
 	const struct reason_row *row; /* NULL: an unknown one */
 	char text[160];
 	char address[NP_PCI_ADDRESS_MAX]; /* "" none */
+	bool is_sure; /* posted as an error, or in words that mean nothing else */
 };
 
 struct np_host {

@@ -273,7 +273,15 @@ static int check_gpus(struct checking *c, struct np_err *err)
 	struct np_report_words w = { 0 }, unknown = { 0 };
 
 	list_gpus(c->h, SIDE_HOST, &w, &unknown);
-	if (c->h->is_list_cut || (w.n == 0 && c->n_untold > 0)) {
+	if (w.n == 0 && c->n_untold > 0 && !c->h->is_list_cut) {
+		j.status = NP_PROBE_UNKNOWN;
+		j.cure = "add the output of: esxcli hardware pci list";
+		return np_report_add(
+			c->r, &j, err,
+			"%zu device%s without an id: the list does not say what they are",
+			c->n_untold, c->n_untold == 1 ? "" : "s");
+	}
+	if (c->h->is_list_cut) {
 		j.status = NP_PROBE_UNKNOWN;
 		j.cure = "add the whole list: it ends within a record";
 		return np_report_add(c->r, &j, err,
@@ -417,7 +425,8 @@ static int check_sriov(struct checking *c, struct np_err *err)
 		j.status = NP_PROBE_UNKNOWN;
 		return np_report_add(
 			c->r, &j, err,
-			"switched off; any vGPU and the T4 need it, and no capture shows whether there will be one");
+			"switched off; any vGPU and the T4 need it, and no capture shows whether there will be one%s",
+			pending_of(c->h, SETTING_SRIOV));
 	}
 	j.cure = cure_of(c->h, SETTING_SRIOV, j.cure);
 	return np_report_add(c->r, &j, err, "SR-IOV: %s%s", on_or_off(v),

@@ -31,11 +31,18 @@ static void write_window_cure(const struct np_host *h, char cure[static CURE_MAX
 			 "'nodeprep plan' computes it from the pool's GPUs");
 }
 
+/* A line that only resembles a reason counts where the VM did not power on. */
+static bool is_reason(const struct np_host *h, const struct power_on_reason *reason)
+{
+	return reason->is_sure || h->has_power_on_failure;
+}
+
 /* The first reason that belongs to the check; NULL: none. */
 static const struct power_on_reason *find_reason(const struct np_host *h, const char *check)
 {
 	for (size_t i = 0; i < h->n_reasons; i++)
-		if (h->reasons[i].row && strcmp(h->reasons[i].row->check, check) == 0)
+		if (h->reasons[i].row && is_reason(h, &h->reasons[i]) &&
+		    strcmp(h->reasons[i].row->check, check) == 0)
 			return &h->reasons[i];
 	return NULL;
 }
@@ -139,16 +146,20 @@ static int report_settings(struct checking *c, struct np_judgement *j, struct np
 {
 	const struct np_host *h = c->h;
 	const char *text = judge_settings(h, &j->status);
+	char has[NP_SIZE_TEXT_MAX] = "none";
 
 	if (j->status == NP_PROBE_UNKNOWN && !h->has_need)
 		j->cure =
 			"add the VM's list of devices (lspci -nn), or plan its class: 'nodeprep plan'";
 	if (!h->has_need)
 		return np_report_add(c->r, j, err, "%s", text);
+	if (h->vm.has_window)
+		snprintf(has, sizeof(has), "%" PRIu64 " GB", h->vm.window_gb);
 	return np_report_add(c->r, j, err,
-			     "%s: the VM has %" PRIu64 " GB, its devices need %" PRIu64
+			     "%s: the VM has %s, its devices need %s%" PRIu64
 			     " GB, the window to set is %" PRIu64 " GB",
-			     text, h->vm.window_gb, h->needed_gb, h->window_gb);
+			     text, has, h->is_lower_bound ? "at least " : "", h->needed_gb,
+			     h->window_gb);
 }
 
 int hostcheck_check_window(struct checking *c, struct np_err *err)
@@ -217,6 +228,17 @@ int hostcheck_check_keys(struct checking *c, struct np_err *err)
 				     : "neither key of the window is set");
 }
 
+static enum np_probe_status judge_bios(const struct np_host *h)
+{
+	struct np_report_words bad = { 0 };
+	size_t n_good = 0;
+
+	list_unassigned(h, &bad, &n_good);
+	if (bad.n > 0 || (h->has_need && h->needs_efi))
+		return NP_PROBE_FAIL;
+	return h->is_small || h->has_need ? NP_PROBE_PASS : NP_PROBE_WARN;
+}
+
 int hostcheck_check_firmware(struct checking *c, struct np_err *err)
 {
 	const struct np_host *h = c->h;
@@ -238,13 +260,7 @@ int hostcheck_check_firmware(struct checking *c, struct np_err *err)
 	}
 	if (firmware == FIRMWARE_UNKNOWN && !is_default)
 		return np_report_add(c->r, &j, err, "not in any capture; ESXi's default is bios");
-	if (!h->has_need) {
-		j.status = h->is_small ? NP_PROBE_PASS : NP_PROBE_WARN;
-		return np_report_add(c->r, &j, err,
-				     "the VM's firmware is bios%s, which maps no BAR over 256 MB",
-				     is_default ? " by default" : "");
-	}
-	j.status = h->needs_efi ? NP_PROBE_FAIL : NP_PROBE_PASS;
+	j.status = judge_bios(h);
 	return np_report_add(c->r, &j, err,
 			     "the VM's firmware is bios%s, which maps no BAR over 256 MB",
 			     is_default ? " by default (no line sets it)" : "");
@@ -375,6 +391,8 @@ static void list_reasons(const struct np_host *h, struct np_report_words *own,
 		bool is_own = !reason->row || strcmp(reason->row->check, "power-on") == 0;
 		const char *what = reason->row ? reason->row->what : NULL;
 
+		if (!is_reason(h, reason))
+			continue;
 		if (!is_own) {
 			np_report_words_add(others, "%s", reason->row->check);
 			continue;
@@ -442,25 +460,26 @@ int hostcheck_check_vm_bars(struct checking *c, struct np_err *err)
 				    : "the VM's captures do not have the BARs of every GPU");
 }
 
-/* The failures of the log, and whether one of them is about BARs. */
-static void list_log(const struct np_host *h, struct np_report_words *w, const char **ret_cure,
-		     enum np_probe_status *ret_status)
+/* The findings of the log. What follows from a BAR that is not assigned has the window's cure. */
+static void list_log(const struct np_host *h, struct np_report_words *w, const char *window,
+		     const char **ret_cure, enum np_probe_status *ret_status)
 {
 	for (size_t i = 0; i < h->log.n; i++) {
 		const struct np_log_finding *f = &h->log.findings[i];
-		bool is_hint = f->row->topic == NP_LOG_HINT || f->xid > 0;
+		bool is_bar = f->row->topic == NP_LOG_BAR;
 
 		/* BARs that a later line assigns are judged by their state. */
-		if (f->row->topic == NP_LOG_BAR && !f->is_driver)
+		if (is_bar && !f->is_driver)
 			continue;
-		np_report_words_add(w, "%s%s'%s'", f->row->what ? f->row->what : "",
-				    f->row->what ? ": " : "", f->text);
-		if (!is_hint)
+		np_report_words_add(
+			w, "%s%s%s%s'%s'", f->address, f->address[0] != '\0' ? ": " : "",
+			f->row->what ? f->row->what : "", f->row->what ? ": " : "", f->text);
+		if (is_bar || !np_nodecheck_log_is_hint(f))
 			*ret_status = NP_PROBE_FAIL;
-		if (!*ret_cure && f->row->topic != NP_LOG_BAR)
-			*ret_cure = f->xid > 0
-					    ? "look the Xid up in NVIDIA's catalogue of Xid errors"
-					    : f->row->cure;
+		if (is_bar)
+			*ret_cure = window;
+		else if (!*ret_cure)
+			*ret_cure = np_nodecheck_log_cure(f);
 	}
 }
 
@@ -474,16 +493,16 @@ int hostcheck_check_kernel_log(struct checking *c, struct np_err *err)
 				  .status = NP_PROBE_WARN,
 				  .where = "dmesg; nvidia-smi" };
 
-	if (!h->log.is_read)
+	if (!h->log.is_read || h->log.n_lines == 0)
 		return 0;
-	list_log(h, &w, &cure, &j.status);
+	write_window_cure(h, window);
+	list_log(h, &w, window, &cure, &j.status);
 	if (w.n == 0) {
 		j.status = NP_PROBE_PASS;
 		return np_report_add(c->r, &j, err,
 				     "nothing against the GPUs in %zu line%s about them",
 				     h->log.n_lines, h->log.n_lines == 1 ? "" : "s");
 	}
-	write_window_cure(h, window);
-	j.cure = cure ? cure : window;
+	j.cure = cure;
 	return np_report_add(c->r, &j, err, "%s", w.text);
 }

@@ -83,6 +83,12 @@ static bool read_function(struct host_device *d, const char *text)
 	return true;
 }
 
+/* On vSphere a kernel that logs PCI functions is a VM's, unless something tells otherwise. */
+static enum host_side side_of(const struct reading *r)
+{
+	return r->side == SIDE_HOST ? SIDE_HOST : SIDE_GUEST;
+}
+
 static void read_pci_line(struct reading *r, const char *text, const char *address)
 {
 	struct bar_line bar;
@@ -91,9 +97,8 @@ static void read_pci_line(struct reading *r, const char *text, const char *addre
 
 	if (!strstr(text, " class 0x") && !find_bar(text, &bar))
 		return;
-	if (!hostcheck_device_open(r, r->side == SIDE_GUEST ? SIDE_GUEST : SIDE_HOST, address))
+	if (!hostcheck_device_open(r, side_of(r), address))
 		return;
-	r->device->is_doubtful = r->side == SIDE_UNKNOWN && !r->device->is_listed;
 	r->device->is_told = true;
 	if (!read_function(r->device, text) && find_bar(text, &bar) &&
 	    !strstr(text, "can't claim")) {
@@ -113,7 +118,7 @@ static void read_driver_bar(struct reading *r, const char *text, const char *add
 
 	if (!at || at[9] < '0' || at[9] > '5' || strncmp(at + 10, " is 0M", 6) != 0)
 		return;
-	if (!hostcheck_device_open(r, r->side == SIDE_HOST ? SIDE_HOST : SIDE_GUEST, address))
+	if (!hostcheck_device_open(r, side_of(r), address))
 		return;
 	r->device->is_nvidia = r->device->is_told = true;
 	r->device->has_class = r->device->is_display = true;
@@ -121,6 +126,21 @@ static void read_driver_bar(struct reading *r, const char *text, const char *add
 	if (bar)
 		bar->assigned = NP_VERDICT_NO;
 	r->device->has_regions = true;
+	r->device = NULL;
+}
+
+/* "NVRM: The NVIDIA GPU 0000:02:00.0 (PCI ID: 10de:25b6)". */
+static void read_driver_id(struct reading *r, const char *text, const char *address)
+{
+	const char *at = strstr(text, "(PCI ID: ");
+	unsigned vendor, device;
+
+	if (!at || sscanf(at, "(PCI ID: %4x:%4x)", &vendor, &device) != 2 ||
+	    !hostcheck_device_open(r, side_of(r), address))
+		return;
+	hostcheck_device_set_vendor(r->device, (uint16_t)vendor);
+	hostcheck_device_set_device(r->device, (uint16_t)device);
+	r->device->is_told = true;
 	r->device = NULL;
 }
 
@@ -166,5 +186,6 @@ bool hostcheck_read_kernel(struct reading *r, const char *line, size_t size)
 	if (strstr(text, "pci 0"))
 		read_pci_line(r, text, address);
 	read_driver_bar(r, text, address);
+	read_driver_id(r, text, address);
 	return true;
 }

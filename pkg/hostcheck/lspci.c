@@ -197,6 +197,24 @@ static void read_quoted_ids(struct host_device *d, const char *text, size_t size
 	hostcheck_device_set_device(d, (uint16_t)codes[1]);
 }
 
+/* "host.txt:3b:00.0 ..." and "40:3b:00.0 ..." of grep: the address right behind a colon. */
+static const char *find_behind_colon(const char *line, size_t size,
+				     char address[static NP_PCI_ADDRESS_MAX],
+				     struct class_text *ret)
+{
+	const char *end = line + size, *at = line;
+
+	for (unsigned colons = 0; colons < 3; colons++) {
+		at = memchr(at, ':', (size_t)(end - at));
+		if (!at || end - ++at < 9)
+			return NULL;
+		if (np_report_find_address(at, 8, address) == at && at[7] == ' ' &&
+		    split_class(at + 8, (size_t)(end - at) - 8, false, ret))
+			return at;
+	}
+	return NULL;
+}
+
 /* Finds an address that a class follows; what stands before it is a prefix. */
 static const char *find_head(const char *line, size_t size, char address[static NP_PCI_ADDRESS_MAX],
 			     struct class_text *ret)
@@ -208,7 +226,7 @@ static const char *find_head(const char *line, size_t size, char address[static 
 		const char *behind = at;
 
 		if (!at)
-			return NULL;
+			break;
 		while (behind < end && (np_hex_digit(*behind) >= 0 || strchr(":.", *behind)))
 			behind++;
 		from = behind;
@@ -220,7 +238,7 @@ static const char *find_head(const char *line, size_t size, char address[static 
 		    split_quoted_class(behind, (size_t)(end - behind), ret))
 			return at;
 	}
-	return NULL;
+	return find_behind_colon(line, size, address, ret);
 }
 
 static void read_device_name(struct reading *r, const struct class_text *c, size_t size)
@@ -232,6 +250,9 @@ static void read_device_name(struct reading *r, const struct class_text *c, size
 		at++;
 		size--;
 	}
+	/* Numbers alone are no name. */
+	if (size >= 9 && is_hex_run(at, 4) && at[4] == ':')
+		return;
 	np_report_copy_clean(d->title, sizeof(d->title), at, size);
 	if (d->seen.has_id || !d->is_display)
 		return;
@@ -469,6 +490,7 @@ bool hostcheck_read_lspci_pair(struct reading *r, const struct pair_line *p)
 			return true;
 		r->kinds |= 1u << KIND_LSPCI;
 		r->device->is_listed = true;
+		r->is_api_record = true;
 		return true;
 	}
 	return r->device && r->device->is_listed && read_record_pair(r, p);

@@ -160,7 +160,7 @@ bool hostcheck_has_word(const char *line, size_t size, const char *text)
 	size_t length = strlen(text);
 
 	for (size_t i = 0; i + length <= size; i++)
-		if (strncasecmp(line + i, text, length) == 0)
+		if ((line[i] | 0x20) == (*text | 0x20) && strncasecmp(line + i, text, length) == 0)
 			return true;
 	return false;
 }

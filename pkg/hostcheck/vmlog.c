@@ -34,19 +34,11 @@ static const struct reason_row rows[] = {
 	  "power-on",
 	  "the VM names a device of another host, or one that moved",
 	  "remove the device from the VM and add it again, or use a dynamic DirectPath device" },
-	{ { "passthr", "already in use" },
+	{ { "device", "in use" },
 	  "power-on",
 	  "another VM uses the device",
 	  "power the other VM off, or give this one a free device: 'esxcli vm process list' names those that run" },
-	{ { "device", "already in use" },
-	  "power-on",
-	  "another VM uses the device",
-	  "power the other VM off, or give this one a free device: 'esxcli vm process list' names those that run" },
-	{ { "passthr", "in use by" },
-	  "power-on",
-	  "another VM uses the device",
-	  "power the other VM off, or give this one a free device: 'esxcli vm process list' names those that run" },
-	{ { "device", "in use by" },
+	{ { "passthr", "in use" },
 	  "power-on",
 	  "another VM uses the device",
 	  "power the other VM off, or give this one a free device: 'esxcli vm process list' names those that run" },
@@ -174,6 +166,12 @@ static void read_place(const char *text, char ret[static NP_PCI_ADDRESS_MAX])
 		snprintf(ret, NP_PCI_ADDRESS_MAX, "0000:%02x:%02x.%u", bus, slot, function);
 }
 
+/* A long needle is sure wherever it is. */
+static bool is_long(const struct reason_row *row)
+{
+	return strlen(row->needles[0]) > 12;
+}
+
 static void add_reason(struct reading *r, const struct reason_row *row, const char *text,
 		       size_t size)
 {
@@ -188,12 +186,26 @@ static void add_reason(struct reading *r, const struct reason_row *row, const ch
 	if (h->n_reasons == REASONS_MAX)
 		return;
 	reason->row = row;
+	reason->is_sure = r->is_message || !row || is_long(row);
 	memcpy(reason->text, clean, sizeof(clean));
 	read_place(reason->text, reason->address);
 	h->n_reasons++;
 }
 
 /* --- lines -------------------------------------------------------------------------------------- */
+
+/* "[msg.moduletable.powerOnFailed] ": the key of the text in ESXi's own list. */
+static const char *skip_key(const char *at, const char *end)
+{
+	const char *close;
+
+	if (end - at < 6 || strncmp(at, "[msg.", 5) != 0)
+		return at;
+	close = memchr(at, ']', (size_t)(end - at));
+	for (at = close ? close + 1 : at; at < end && *at == ' '; at++)
+		;
+	return at;
+}
 
 /* What the line says, without time, level and thread: "... In(05) vmx - text", "...| vmx| I005: text". */
 static const char *skip_stamp(const char *line, size_t size, bool *ret_stamped)
@@ -216,14 +228,13 @@ static const char *skip_stamp(const char *line, size_t size, bool *ret_stamped)
 		at += 5;
 	while (at < end && *at == ' ')
 		at++;
-	return at;
+	return skip_key(at, end);
 }
 
-/* A long needle is sure wherever it is; a short one counts in a log, or beside "power on failed". */
+/* A short needle counts in a log, or beside "power on failed". */
 static bool is_sure(const struct reading *r, const struct reason_row *row, bool is_stamped)
 {
-	return is_stamped || r->is_message || r->h->has_power_on_failure ||
-	       strlen(row->needles[0]) > 12;
+	return is_stamped || r->is_message || r->h->has_power_on_failure || is_long(row);
 }
 
 /* Reads digits and a unit; returns the rest, NULL for any other text. */
@@ -334,8 +345,8 @@ static bool read_dict(struct reading *r, const char *text, size_t size)
 static void read_message(struct reading *r, const char *text, size_t size)
 {
 	static const char *const noise[] = {
-		"[msg.", "Msg_Post",    "----", "Failed to start", "An error was received",
-		"Vix:",  "Transitioned"
+		"Msg_Post", "----",        "Failed to start", "An error was received",
+		"Vix:",     "Transitioned"
 	};
 
 	if (!r->is_message || size < 8 || r->is_cut)

@@ -9,6 +9,7 @@
 
 #define FAILURES_MAX 16 /* texts that look like XML and are not */
 #define DEPTH_MAX 64
+#define LINE_MAX 4096
 
 /*
  * An element of an export: Supermicro's <Setting name="x" selectedOption="y">, Dell's <Attribute
@@ -151,6 +152,7 @@ size_t hostcheck_read_xml(struct reading *r, const char *text, size_t size)
 	XML_ParserFree(w.parser);
 	if (w.has_element && used > 0 && used <= size)
 		return used;
-	r->n_xml_failures++;
+	/* A line is cheap to try again, the rest of a capture is not. */
+	r->n_xml_failures += size > LINE_MAX;
 	return 0;
 }

@@ -451,19 +451,15 @@ static void survey_driver(const struct np_log_finding *f, const struct np_seen_g
 			  struct log_survey *s)
 {
 	bool runs = gpu && gpu->product[0] != '\0' && !gpu->is_lost;
-	bool is_hint =
-		f->row->topic == NP_LOG_HINT || (f->row->topic == NP_LOG_DEVICE && f->xid > 0);
-	struct np_report_words *w = runs ? &s->past : is_hint ? &s->hints : &s->failed;
+	struct np_report_words *w = runs                          ? &s->past
+				    : np_nodecheck_log_is_hint(f) ? &s->hints
+								  : &s->failed;
+	const char **cure = w == &s->failed ? &s->cure : &s->hint_cure;
 
-	if (f->row->what)
-		np_report_words_add(w, "%s: '%s'", f->row->what, f->text);
-	else
-		np_report_words_add(w, "'%s'", f->text);
-	if (w == &s->failed && !s->cure)
-		s->cure = f->row->cure;
-	if (w == &s->hints && !s->hint_cure)
-		s->hint_cure = f->xid > 0 ? "look the Xid up in NVIDIA's catalogue of Xid errors"
-					  : f->row->cure;
+	np_report_words_add(w, "%s%s%s%s'%s'", f->address, f->address[0] != '\0' ? ": " : "",
+			    f->row->what ? f->row->what : "", f->row->what ? ": " : "", f->text);
+	if (!runs && !*cure)
+		*cure = np_nodecheck_log_cure(f);
 }
 
 static void survey_log(const struct judging *g, struct log_survey *s)

@@ -224,6 +224,23 @@ static void find_gpu(struct np_kernel_log *log, const char *text, size_t size, c
 		memcpy(ret, log->last_address, NP_PCI_ADDRESS_MAX);
 }
 
+/* Leaves the time and the host out: "[    9.1] ", "Jan 12 10:11:12 node1 kernel: ". */
+static const char *skip_stamp(const char *text, size_t *size)
+{
+	static const char words[] = "kernel: ";
+	const char *end = text + *size, *at = memmem(text, *size, words, strlen(words));
+
+	at = at ? at + strlen(words) : text;
+	while (at < end && *at == ' ')
+		at++;
+	if (at < end && *at == '[' && memchr(at, ']', (size_t)(end - at)))
+		at = (const char *)memchr(at, ']', (size_t)(end - at)) + 1;
+	while (at < end && *at == ' ')
+		at++;
+	*size = (size_t)(end - at);
+	return at;
+}
+
 static void read_text(struct np_kernel_log *log, const char *text, size_t size)
 {
 	const struct np_log_row *row = find_row(text, size);
@@ -242,6 +259,7 @@ static void read_text(struct np_kernel_log *log, const char *text, size_t size)
 	if (!is_driver && (has(text, size, "[io ") || row->topic != NP_LOG_BAR))
 		return;
 	finding.xid = read_xid(text, size, finding.address);
+	text = skip_stamp(text, &size);
 	np_report_copy_clean(finding.text, sizeof(finding.text), text, size);
 	log->findings[log->n++] = finding;
 }
@@ -274,4 +292,16 @@ void np_nodecheck_log_parse(struct np_kernel_log *log, const char *bytes, size_t
 			read_line(log, at, stop);
 		at = stop + 1;
 	}
+}
+
+bool np_nodecheck_log_is_hint(const struct np_log_finding *f)
+{
+	return f->row->topic == NP_LOG_HINT || (f->xid > 0 && !f->row->what);
+}
+
+const char *np_nodecheck_log_cure(const struct np_log_finding *f)
+{
+	if (f->row->cure || f->xid == 0)
+		return f->row->cure;
+	return "look the Xid up in NVIDIA's catalogue of Xid errors; 13, 31, 43 and 45 come from applications";
 }
