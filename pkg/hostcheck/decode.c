@@ -100,6 +100,8 @@ static size_t read_code(struct output *o, const unsigned char *at, size_t left)
 
 static void decode_bytes(struct output *o, const unsigned char *bytes, size_t size)
 {
+	bool is_lone = false;
+
 	for (size_t i = 0; i < size;) {
 		unsigned c = 0;
 
@@ -110,10 +112,11 @@ static void decode_bytes(struct output *o, const unsigned char *bytes, size_t si
 			continue;
 		}
 		/* A lone carriage return is the line end of a serial console. */
-		if (bytes[i] == '\r' && i + 1 < size && bytes[i + 1] != '\n' &&
-		    bytes[i + 1] != '\r') {
+		if (bytes[i] == '\r' &&
+		    (i + 1 < size ? bytes[i + 1] != '\n' && bytes[i + 1] != '\r' : is_lone)) {
 			put(o, '\n');
 			i++;
+			is_lone = true;
 			continue;
 		}
 		i += read_utf8(bytes + i, size - i, &c);
@@ -165,25 +168,42 @@ static size_t drop_quotes(char *text, size_t size)
 	return used;
 }
 
+/* UTF-16 as bytes of ASCII; NULL where memory runs out. */
+static char *narrow(const unsigned char *bytes, size_t size, bool is_le, size_t *ret_size)
+{
+	struct output o = { .bytes = malloc(size / 2 + 1) };
+
+	if (o.bytes)
+		decode_utf16(&o, bytes, size, is_le);
+	*ret_size = o.size;
+	return o.bytes;
+}
+
 int hostcheck_decode(const char *bytes, size_t size, char **ret, size_t *ret_size,
 		     struct np_err *err)
 {
-	const unsigned char *from = (const unsigned char *)bytes;
-	enum encoding encoding = find_encoding(from, size);
-	struct output o = { .bytes = malloc(size + 1) };
+	enum encoding encoding = find_encoding((const unsigned char *)bytes, size);
+	NP_AUTO(np_freep) char *narrowed = NULL;
+	struct output o = { .size = 0 };
 
+	if (encoding != ENCODING_BYTES) {
+		narrowed =
+			narrow((const unsigned char *)bytes, size, encoding == ENCODING_LE, &size);
+		if (!narrowed)
+			return np_fail_nomem(err);
+		bytes = narrowed;
+	}
+	o.bytes = malloc(size + 1);
 	if (!o.bytes)
 		return np_fail_nomem(err);
-	if (encoding == ENCODING_BYTES)
-		decode_bytes(&o, from, size);
-	else
-		decode_utf16(&o, from, size, encoding == ENCODING_LE);
+	decode_bytes(&o, (const unsigned char *)bytes, size);
 	/* The mark stands for a quote below. */
 	for (size_t i = 0; i < o.size; i++)
 		if (o.bytes[i] == '\x01')
 			o.bytes[i] = '?';
 	strip_quotes(o.bytes, o.size);
-	*ret_size = drop_quotes(o.bytes, o.size);
+	o.size = drop_quotes(o.bytes, o.size);
+	*ret_size = hostcheck_strip_prefixes(o.bytes, o.size);
 	*ret = o.bytes;
 	return 0;
 }

@@ -100,22 +100,22 @@ static bool is_explanation(const char *text, size_t size)
  */
 static const char *skip_prefix(const char *line, const char *end)
 {
-	const char *at = line;
+	const char *at = line, *word;
 
 	while (at < end && *at == ' ')
 		at++;
-	line = at;
+	word = at;
 	while (at < end && !strchr(" \t:-|>]=,\"", *at))
 		at++;
-	if (at == line || at == end || !strchr(":-|>]", *at) ||
-	    is_explanation(line, (size_t)(at - line)))
+	if (at == word || is_explanation(word, (size_t)(at - word)))
 		return NULL;
-	at++;
+	/* "node1 | " of ansible. */
+	if (end - at > 3 && strncmp(at, " | ", 3) == 0)
+		return at + 3;
+	if (at == end || !strchr(":-|>]", *at++) || at == end)
+		return NULL;
 	/* "VT-d" is a word. */
-	return at < end && (*at == ' ' || (at[-1] != '-' && *at != '\\') || *at == '\t' ||
-			    (*at >= '0' && *at <= '9'))
-		       ? at
-		       : NULL;
+	return at[-1] != '-' || strchr(" \t", *at) || (*at >= '0' && *at <= '9') ? at : NULL;
 }
 
 /* Returns where the key in front of the = begins. */
@@ -238,18 +238,33 @@ static void read_line(struct reading *r, const char *line, size_t size)
 	read_pair_line(r, line, size);
 }
 
+/* "node1: {"Attributes": ...": a document behind a prefix; NULL where there is none. */
+static const char *find_json(const char *line, const char *end)
+{
+	const char *stop = end - line > KEY_MAX ? line + KEY_MAX : end;
+
+	for (const char *at = line; at + 1 < stop && *at != '\n'; at++)
+		if ((*at == '{' && at[1] == '"') || (*at == '[' && at[1] == '{'))
+			return at > line && strchr(" :|]>", at[-1]) ? at : NULL;
+	return NULL;
+}
+
 /* Reads a document of JSON or XML that begins with this line; returns its size, 0: none does. */
 static size_t read_document(struct reading *r, const char *line, const char *end)
 {
 	const char *at = line;
-	size_t used;
+	size_t used = 0;
 
 	while (at < end && (*at == ' ' || *at == '\t'))
 		at++;
-	if (at == end || !strchr("{[<", *at))
-		return 0;
-	used = *at == '<' ? hostcheck_read_xml(r, at, (size_t)(end - at))
-			  : hostcheck_read_json(r, at, (size_t)(end - at));
+	if (at < end && *at == '<')
+		used = hostcheck_read_xml(r, at, (size_t)(end - at));
+	else if (at < end)
+		used = hostcheck_read_json(r, at, (size_t)(end - at));
+	if (used == 0) {
+		at = find_json(line, end);
+		used = at ? hostcheck_read_json(r, at, (size_t)(end - at)) : 0;
+	}
 	return used > 0 ? used + (size_t)(at - line) : 0;
 }
 

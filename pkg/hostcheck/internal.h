@@ -6,6 +6,7 @@
  * hostcheck, inside
  *
  * decode.c       bytes of a capture to ASCII lines; whose capture it is
+ * prefix.c       what tools put in front of every line
  * pair.c         keys and values of a line
  * host.c         the loop over lines and the table of kinds
  * device.c       the list of PCI functions
@@ -69,6 +70,9 @@ enum host_side {
  */
 int hostcheck_decode(const char *bytes, size_t size, char **ret, size_t *ret_size,
 		     struct np_err *err);
+
+/* Removes what a tool put in front of every line; returns the new size. */
+size_t hostcheck_strip_prefixes(char *text, size_t size);
 
 /* Tells by its marks who wrote the decoded capture. */
 enum host_side hostcheck_find_side(const char *text, size_t size);

@@ -71,11 +71,12 @@ static void read_range(struct host_device *d, const struct bar_line *line)
 /* "pci 0000:03:00.0: [10de:1b38] type 00 class 0x030200": the kernel lists what it finds. */
 static bool read_function(struct host_device *d, const char *text)
 {
-	const char *open = strstr(text, ": ["), *class = strstr(text, " class 0x");
+	const char *class = strstr(text, " class 0x"), *open = strstr(text, ": [");
 	unsigned vendor, device, code;
 
-	if (!open || !class || sscanf(open, ": [%4x:%4x]", &vendor, &device) != 2 ||
-	    sscanf(class, " class 0x%6x", &code) != 1)
+	while (open && sscanf(open, ": [%4x:%4x]", &vendor, &device) != 2)
+		open = strstr(open + 1, ": [");
+	if (!open || !class || sscanf(class, " class 0x%6x", &code) != 1)
 		return false;
 	hostcheck_device_set_vendor(d, (uint16_t)vendor);
 	hostcheck_device_set_device(d, (uint16_t)device);

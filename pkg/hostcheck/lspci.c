@@ -209,7 +209,8 @@ static const char *find_behind_colon(const char *line, size_t size,
 		if (!at || end - ++at < 9)
 			return NULL;
 		if (np_report_find_address(at, 8, address) == at && at[7] == ' ' &&
-		    split_class(at + 8, (size_t)(end - at) - 8, false, ret))
+		    (split_class(at + 8, (size_t)(end - at) - 8, false, ret) ||
+		     split_quoted_class(at + 8, (size_t)(end - at) - 8, ret)))
 			return at;
 	}
 	return NULL;
