@@ -25,6 +25,8 @@ struct np_doc;
 #define NP_GPU_BARS_MAX 6
 #define NP_PCI_VENDOR_NVIDIA 0x10deu
 #define NP_PCI_VENDOR_AMD 0x1002u
+#define NP_PCI_VENDOR_HABANA 0x1da3u
+#define NP_PCI_VENDOR_INTEL 0x8086u
 
 /* The source of a figure, in the terms of the catalogue's documentation. */
 enum np_size_source {
@@ -43,26 +45,29 @@ struct np_bar {
 	enum np_size_source figure;
 };
 
+struct np_pci_id {
+	uint16_t vendor;
+	uint16_t device;
+};
+
 struct np_gpu {
 	const char *model; /* generic name that covers every board alike, such as A100-40GB */
 	const char *product; /* the board, such as A100 SXM4 40GB */
 	uint16_t vendor_id;
 	uint16_t device_id;
+	struct np_pci_id subsystem; /* of the board, where boards share the id; 0:0: any */
 	unsigned memory_gb; /* 0: not known */
 	size_t n_bars;
 	struct np_bar bars[NP_GPU_BARS_MAX];
 	unsigned published_mmio_gb; /* for one GPU; 0: none published */
 	bool has_figure; /* false: of unknown size (Grace boards, memory and BARs unknown) */
-	const char *vgpu; /* board codes of its vGPU types, blank separated, such as "grid_a100x" */
+	const char
+		*vgpu; /* board codes of its vGPU types, blank separated, such as "grid_a100x"; '?'
+			     behind one whose spelling is not confirmed */
 	const char *aliases; /* other names, '|' separated */
 	const char *bar_source; /* the source, readable; "" where assumed */
 	const char *mmio_source; /* the source of the MMIO figure; "" without one */
 	const char *note;
-};
-
-struct np_pci_id {
-	uint16_t vendor;
-	uint16_t device;
 };
 
 /* The role of a PCI function in a node's GPU count (docs/contract.md, "What is a GPU"). */
@@ -88,6 +93,40 @@ const struct np_gpu *np_gpu_catalogue_at(const struct np_catalogue *cat, size_t 
 
 /* Returns the card with that ID, the larger of two boards with one ID; NULL where there is none. */
 const struct np_gpu *np_gpu_find_id(const struct np_catalogue *cat, struct np_pci_id id);
+
+/*
+ * Returns the board with that ID and subsystem, the vGPU's board for a vGPU's subsystem; else the
+ * card that np_gpu_find_id() returns.
+ */
+const struct np_gpu *np_gpu_find_board(const struct np_catalogue *cat, struct np_pci_id id,
+				       struct np_pci_id subsystem);
+
+#define NP_VGPU_NAME_MAX 40
+
+/*
+ * Writes the vGPU type that the subsystem of a guest's function names, as NVIDIA's driver spells
+ * it ("A16-4C"); returns false where it names none. The driver need not be loaded for this.
+ */
+bool np_gpu_vgpu_of_subsystem(struct np_pci_id id, struct np_pci_id subsystem,
+			      char buf[static NP_VGPU_NAME_MAX]);
+
+/*
+ * Tells whether two names mean the same vGPU type, whatever their prefix, case and gaps:
+ * "grid_a16-4c", "NVIDIA A16-4C" and "A16-4C" do.
+ */
+bool np_gpu_vgpu_is_same(const char *a, const char *b);
+
+#define NP_VGPU_PROFILE_MAX 96
+
+/*
+ * Tells whether vCenter would list the profile under another spelling, which it writes to `buf`.
+ * Only where the catalogue has a confirmed spelling of the board.
+ */
+bool np_gpu_vgpu_is_misspelt(const struct np_catalogue *cat, const char *profile,
+			     char buf[static NP_VGPU_PROFILE_MAX]);
+
+/* Tells whether the profile is of the C-series: compute, which needs a 64-bit window and EFI. */
+bool np_gpu_vgpu_is_compute(const char *profile);
 
 /* Finds the card by a model's name ("A100-40GB", "a100 40gb", "NVIDIA-A100-SXM4-40GB"). */
 int np_gpu_find_model(const struct np_catalogue *cat, const char *name, const struct np_gpu **ret,

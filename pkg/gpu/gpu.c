@@ -139,12 +139,11 @@ enum np_pci_class np_gpu_pci_classify(const struct np_catalogue *cat, struct np_
 	for (size_t i = 0; i < COUNT(gpu_functions); i++)
 		if (gpu_functions[i].vendor == id.vendor && gpu_functions[i].device == id.device)
 			return NP_PCI_OTHER;
-	if (id.vendor == NP_PCI_VENDOR_NVIDIA || id.vendor == NP_PCI_VENDOR_AMD)
+	if (id.vendor == NP_PCI_VENDOR_NVIDIA || id.vendor == NP_PCI_VENDOR_AMD ||
+	    id.vendor == NP_PCI_VENDOR_HABANA)
 		return NP_PCI_GPU_UNKNOWN;
 	return NP_PCI_OTHER;
 }
-
-#define VENDOR_INTEL 0x8086u
 
 /*
  * Vendors that have a device of which the id is a GPU vendor's (pci.ids 2023.04.11): 1002 for all of
@@ -159,7 +158,7 @@ static const uint16_t vendors_not_swapped[] = {
 bool np_gpu_pci_is_swapped(struct np_pci_id id)
 {
 	if (id.device != NP_PCI_VENDOR_NVIDIA && id.device != NP_PCI_VENDOR_AMD &&
-	    id.device != VENDOR_INTEL)
+	    id.device != NP_PCI_VENDOR_INTEL)
 		return false;
 	for (size_t i = 0; i < COUNT(vendors_not_swapped); i++)
 		if (vendors_not_swapped[i] == id.vendor)
