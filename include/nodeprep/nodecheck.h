@@ -75,6 +75,7 @@ struct np_kernel_log {
 	size_t n; /* findings that are kept */
 	size_t n_driver_lines; /* lines of NVIDIA's driver */
 	char last_address[NP_PCI_ADDRESS_MAX]; /* of the message that the next lines go on with */
+	char last_text[96];
 	size_t last_line;
 	struct np_log_finding findings[NP_LOG_FINDINGS_MAX];
 };

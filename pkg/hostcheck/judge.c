@@ -120,8 +120,12 @@ static const struct np_gpu *find_vgpu_card(const struct np_catalogue *cat, const
 /* The card, and the BARs that lspci or the kernel listed; of others nothing is known. */
 static void read_bars(struct np_host *h, struct host_device *d)
 {
+	d->seen.subsystem = d->subsystem;
+	d->seen.has_subsystem = d->subsystem.vendor != 0 && d->subsystem.device != 0;
 	if (d->seen.has_id)
-		d->seen.gpu = np_gpu_find_id(h->cat, d->seen.id);
+		np_report_identify(&d->seen, h->cat, d->side == SIDE_GUEST);
+	if (d->vgpu[0] == '\0')
+		memcpy(d->vgpu, d->seen.vgpu_type, sizeof(d->seen.vgpu_type));
 	if (!d->seen.gpu && d->vgpu[0] != '\0')
 		d->seen.gpu = find_vgpu_card(h->cat, d->vgpu);
 	if (d->has_regions)

@@ -52,6 +52,7 @@ bool nodecheck_read_bridge(struct np_seen_bridge *bridge, const struct regions *
 struct matching {
 	uint64_t expected, found;
 	uint64_t unexpected; /* GPUs that nothing asks for */
+	bool is_untold; /* some GPU fits a vGPU profile, and nothing says which one it is */
 	bool is_open; /* some GPU's id is not known, or not in the catalogue */
 };
 

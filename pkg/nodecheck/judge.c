@@ -98,18 +98,33 @@ static int judge_count(struct judging *g, struct np_err *err)
 			     plural(found), x->source, expected);
 }
 
+/* "; vGPU types found: A16-4C". */
+static void list_types(const struct np_node_hw *m, struct np_report_words *w)
+{
+	for (size_t i = 0; i < m->n_gpus; i++) {
+		const struct np_seen_gpu *gpu = &m->gpus[i];
+
+		if (gpu->is_vgpu == NP_VERDICT_YES)
+			np_report_words_add(w, "%s%s", w->n == 0 ? "; vGPU types found: " : "",
+					    gpu->product[0] != '\0' ? gpu->product
+								    : gpu->vgpu_type);
+	}
+}
+
 static void list_wrong_models(const struct judging *g, struct np_report_words *w)
 {
 	const struct np_expectation *x = g->o->expectation;
+	struct np_report_words types = { 0 };
 
+	list_types(g->m, &types);
 	for (size_t i = 0; i < x->n; i++) {
 		if (x->items[i].found < x->items[i].count)
 			np_report_words_add(w, "%" PRIu64 " of %" PRIu64 " x %.64s",
 					    x->items[i].found, x->items[i].count, x->items[i].text);
 	}
 	if (g->match.unexpected > 0)
-		np_report_words_add(w, "%" PRIu64 " GPU%s not expected", g->match.unexpected,
-				    plural(g->match.unexpected));
+		np_report_words_add(w, "%" PRIu64 " GPU%s not expected%s", g->match.unexpected,
+				    plural(g->match.unexpected), types.text);
 }
 
 static bool lacks_model(const struct np_expectation *x)
@@ -137,6 +152,14 @@ static int judge_models(struct judging *g, struct np_err *err)
 		return np_report_add(g->r, &j, err, "no models are expected");
 	}
 	list_wrong_models(g, &w);
+	if (w.n == 0 && g->match.is_untold) {
+		j.status = NP_PROBE_UNKNOWN;
+		j.cure =
+			"load NVIDIA's driver: it names the vGPU type, which the subsystem id does not";
+		return np_report_add(g->r, &j, err,
+				     "a GPU fits %s by its card, but nothing names its vGPU type",
+				     g->o->expectation->source);
+	}
 	if (w.n == 0)
 		return np_report_add(g->r, &j, err, "every GPU matches %s",
 				     g->o->expectation->source);
@@ -459,7 +482,10 @@ static void survey_driver(const struct np_log_finding *f, const struct np_seen_g
 	np_report_words_add(w, "%s%s%s%s'%s'", f->address, f->address[0] != '\0' ? ": " : "",
 			    f->row->what ? f->row->what : "", f->row->what ? ": " : "", f->text);
 	if (!runs && !*cure)
-		*cure = np_nodecheck_log_cure(f);
+		*cure = gpu && gpu->vgpu_type[0] != '\0' && f->row->topic == NP_LOG_DRIVER
+				? "install NVIDIA's vGPU guest driver (GRID) of a release that fits the host's vGPU manager: the "
+				  "GPU is a vGPU, which the data-center driver does not support"
+				: np_nodecheck_log_cure(f);
 }
 
 static void survey_log(const struct judging *g, struct log_survey *s)
@@ -592,7 +618,8 @@ static int judge_vgpu(struct judging *g, struct np_err *err)
 		n_open += gpu->is_vgpu == NP_VERDICT_UNKNOWN;
 		if (gpu->is_vgpu == NP_VERDICT_YES)
 			np_report_words_add(&w, "%s is '%s'", np_report_gpu_name(gpu, who),
-					    gpu->product);
+					    gpu->product[0] != '\0' ? gpu->product
+								    : gpu->vgpu_type);
 	}
 	if (w.n > 0)
 		return np_report_add(g->r, &j, err, "%s", w.text);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -211,19 +212,6 @@ static bool is_driver_line(const char *text, size_t size)
 	return false;
 }
 
-/* A message of several lines names its GPU in the first. */
-static void find_gpu(struct np_kernel_log *log, const char *text, size_t size, char *ret)
-{
-	if (np_report_find_address(text, size, ret)) {
-		memcpy(log->last_address, ret, NP_PCI_ADDRESS_MAX);
-		log->last_line = log->n_lines;
-		return;
-	}
-	ret[0] = '\0';
-	if (log->last_address[0] != '\0' && log->n_lines - log->last_line < MESSAGE_LINES)
-		memcpy(ret, log->last_address, NP_PCI_ADDRESS_MAX);
-}
-
 /* Leaves the time and the host out: "[    9.1] ", "Jan 12 10:11:12 node1 kernel: ". */
 static const char *skip_stamp(const char *text, size_t *size)
 {
@@ -241,16 +229,47 @@ static const char *skip_stamp(const char *text, size_t *size)
 	return at;
 }
 
+/* A message of several lines names its GPU in the first; true where this line goes on with it. */
+static bool find_gpu(struct np_kernel_log *log, const char *text, size_t size, char *ret)
+{
+	if (np_report_find_address(text, size, ret)) {
+		memcpy(log->last_address, ret, NP_PCI_ADDRESS_MAX);
+		np_report_copy_clean(log->last_text, sizeof(log->last_text), text, size);
+		log->last_line = log->n_lines;
+		return false;
+	}
+	ret[0] = '\0';
+	if (log->last_address[0] == '\0' || log->n_lines - log->last_line >= MESSAGE_LINES)
+		return false;
+	memcpy(ret, log->last_address, NP_PCI_ADDRESS_MAX);
+	return true;
+}
+
+static void set_text(struct np_log_finding *f, const struct np_kernel_log *log, const char *text,
+		     size_t size, bool goes_on)
+{
+	static const char driver[] = "NVRM: ";
+	size_t used = 0;
+
+	if (goes_on && size > strlen(driver) && strncmp(text, driver, strlen(driver)) == 0) {
+		used = (size_t)snprintf(f->text, sizeof(f->text), "%s ", log->last_text);
+		text += strlen(driver);
+		size -= strlen(driver);
+	}
+	np_report_copy_clean(f->text + used, sizeof(f->text) - used, text, size);
+}
+
 static void read_text(struct np_kernel_log *log, const char *text, size_t size)
 {
 	const struct np_log_row *row = find_row(text, size);
-	bool is_driver = is_driver_line(text, size);
+	bool is_driver = is_driver_line(text, size), goes_on = false;
 	struct np_log_finding finding = { .row = row, .is_driver = is_driver };
 
+	text = skip_stamp(text, &size);
 	log->n_lines++;
 	log->n_driver_lines += is_driver;
 	if (is_driver)
-		find_gpu(log, text, size, finding.address);
+		goes_on = find_gpu(log, text, size, finding.address);
 	else if (!row || !np_report_find_address(text, size, finding.address))
 		finding.address[0] = '\0';
 	if (!row || log->n == NP_LOG_FINDINGS_MAX)
@@ -259,8 +278,7 @@ static void read_text(struct np_kernel_log *log, const char *text, size_t size)
 	if (!is_driver && (has(text, size, "[io ") || row->topic != NP_LOG_BAR))
 		return;
 	finding.xid = read_xid(text, size, finding.address);
-	text = skip_stamp(text, &size);
-	np_report_copy_clean(finding.text, sizeof(finding.text), text, size);
+	set_text(&finding, log, text, size, goes_on && row->topic != NP_LOG_BAR);
 	log->findings[log->n++] = finding;
 }
 

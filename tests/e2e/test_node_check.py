@@ -417,6 +417,72 @@ def test_kernel_log_without_findings(tree, check, tmp_path):
     assert check("--procfs", "/proc").status("kernel-log") == "unknown"
 
 
+REFUSAL = (
+    "4,1300,9204113,-;NVRM: The NVIDIA GPU 0000:02:00.0 (PCI ID: 10de:25b6)\\x0aNVRM: installed in this system is not "
+    "supported by the\\x0aNVRM: NVIDIA 535.183.06 driver release.\n"
+    "4,1301,9204300,-;nvidia: probe of 0000:02:00.0 failed with error -1\n"
+)
+A16 = {0: (16 << 20, sysfs.MEM32), 1: (16 << 30, sysfs.MEM64P), 3: (32 << 20, sysfs.MEM64P)}
+
+
+def test_driver_of_the_wrong_kind(tree, check, tmp_path):
+    tree.gpu("0000:02:00.0", "10de:25b6", A16, subsystem="10de:1609")
+    (tmp_path / "log").write_text(REFUSAL)
+    run = check("--kmsg", "log", "--expect", "nvidia_a16-4c=1")
+    assert (run.rc, run.status("kernel-log"), run.status("gpu-models")) == (1, "fail", "pass")
+    assert "0000:02:00.0" in run.message("kernel-log") and "10de:25b6" in run.message("kernel-log")
+    failed = next(c for c in run.json["checks"] if c["id"] == "kernel-log")
+    assert "vGPU guest driver" in failed["cure"]
+    # Once the right driver runs the GPU, the refusal is past.
+    tree.driver_says("0000:02:00.0", "NVIDIA A16-4C")
+    run = check("--kmsg", "log", "--expect", "nvidia_a16-4c=1")
+    assert (run.rc, run.status("kernel-log")) == (0, "warn")
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "word"),
+    [
+        ("NVRM: GPU 0000:01:00.0: RmInitAdapter failed! (0x62:0x40:2142)", "fail", "could not start"),
+        ("NVRM: GPU 0000:01:00.0: GPU has fallen off the bus.", "fail", "does not answer"),
+        ("NVRM: Xid (PCI:0000:01:00): 79, pid=1, GPU has fallen off the bus.", "fail", "does not answer"),
+        ("NVRM: Xid (PCI:0000:01:00): 31, pid=1234, Ch 00000008, MMU Fault", "warn", "Xid"),
+        ("NVRM: _kgspBootGspRm: unexpected WPR2 already up, cannot proceed with booting GSP", "fail", "GSP"),
+        ("NVRM: The NVIDIA GPU 0000:01:00.0 (PCI ID: 10de:20b0)\nNVRM: installed in this system requires use of the "
+         "NVIDIA open kernel modules.", "fail", "open kernel modules"),
+        ("NVRM: API mismatch: the client has the version 550.54", "fail", "different releases"),
+        ("NVRM: The NVIDIA probe routine was not called for 1 device(s).", "fail", "another driver"),
+        ("nvidia-gridd: Failed to acquire license from 10.0.0.1", "warn", "licence"),
+        ("NVRM: GPU 0000:09:00.0: GPU has fallen off the bus.", "pass", "nothing"),
+        ("nvidia 0000:01:00.0: enabling device (0000 -> 0003)", "pass", "nothing"),
+    ],
+)
+def test_driver_messages(tree, check, tmp_path, line, status, word):
+    tree.gpu("0000:01:00.0")
+    (tmp_path / "log").write_text(f"[   12.5] {line}\n")
+    run = check("--kmsg", "log")
+    assert (run.status("kernel-log"), run.rc) == (status, int(status == "fail"))
+    assert word in run.message("kernel-log")
+
+
+@pytest.mark.parametrize(
+    ("subsystem", "expect", "models"),
+    [
+        ("10de:1609", "nvidia_a16-4c", "pass"),
+        ("10de:1609", "grid_a16-4c", "pass"),
+        ("10de:1609", "nvidia_a16-16c", "fail"),
+        ("10de:1609", "A16", "pass"),
+        ("10de:14a9", "A16", "pass"),
+        ("10de:14a9", "A2", "fail"),
+        ("10de:157e", "A2", "pass"),
+        ("10de:ffff", "nvidia_a16-4c", "unknown"),
+    ],
+)
+def test_subsystem_names_board_and_vgpu_type(tree, check, subsystem, expect, models):
+    """An init container runs before any driver: the subsystem alone tells what the function is."""
+    tree.gpu("0000:02:00.0", "10de:25b6", A16, subsystem=subsystem)
+    assert check("--expect", f"{expect}=1").status("gpu-models") == models
+
+
 @pytest.mark.parametrize(
     ("driver", "status"),
     [("nvidia", "pass"), ("vfio-pci", "pass"), ("nouveau", "warn"), (None, "warn")],
