@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -210,6 +211,21 @@ static bool is_separator(const char *line, size_t size)
 	return size == 2 && line[0] == '-' && line[1] == '-';
 }
 
+/* `lspci -vvv -s 05:00.0 | grep Region`: a record without its first line. */
+static void open_headless(struct reading *r, const char *line, size_t size)
+{
+	enum host_side side = r->side == SIDE_GUEST ? SIDE_GUEST : SIDE_HOST;
+
+	if (!hostcheck_has_text(line, size, "Region ") ||
+	    !hostcheck_has_text(line, size, ": Memory at ") || !hostcheck_device_open(r, side, ""))
+		return;
+	r->kinds |= 1u << KIND_LSPCI;
+	r->is_indented_record = r->is_excerpt = true;
+	r->device->is_told = r->device->is_listed = r->device->is_doubtful = true;
+	r->device->has_class = r->device->is_display = true;
+	snprintf(r->device->title, sizeof(r->device->title), "a device without its first line");
+}
+
 static void read_line(struct reading *r, const char *line, size_t size)
 {
 	r->is_bar1 = r->is_bar1 && size > 0 && line[0] == ' ';
@@ -228,14 +244,16 @@ static void read_line(struct reading *r, const char *line, size_t size)
 		r->setting[0] = '\0';
 		return;
 	}
-	if (r->is_indented_record && !hostcheck_read_lspci_body(r, line, size))
-		hostcheck_device_close(r, true);
-	else if (r->is_indented_record)
+	if (r->is_headless && !r->device)
+		open_headless(r, line, size);
+	if (hostcheck_read_lspci_body(r, line, size))
 		return;
 	for (size_t i = 1; i < COUNT(line_readers); i++)
 		if (line_readers[i](r, line, size))
 			return;
-	read_pair_line(r, line, size);
+	/* What nothing reads may be the rest of a line that mail wrapped. */
+	if (!r->is_indented_record)
+		read_pair_line(r, line, size);
 }
 
 /* "node1: {"Attributes": ...": a document behind a prefix; NULL where there is none. */
@@ -341,6 +359,11 @@ int np_hostcheck_read(struct np_host *h, const char *name, const char *bytes, si
 		return np_err_ret(err);
 	r.side = hostcheck_find_side(text, text_size);
 	read_text(&r, text, text_size);
+	if (r.kinds == 0 && err->code == NP_OK &&
+	    hostcheck_has_text(text, text_size, ": Memory at ")) {
+		r.is_headless = true;
+		read_text(&r, text, text_size);
+	}
 	if (err->code != NP_OK)
 		return np_wrap(err, "'%s'", name);
 	h->is_list_cut = h->is_list_cut || is_within_record(&r);

@@ -211,6 +211,7 @@ struct reading {
 	bool is_api_record; /* vim-cmd, PowerCLI: data of the API */
 	bool is_excerpt; /* grep left lines out */
 	bool is_cut; /* the line that is read ends where the capture does, without a line feed */
+	bool is_headless; /* lines of lspci are all there is, without the first of their record */
 	bool is_pending; /* JSON: the values after the next reboot */
 	bool is_message; /* vmware.log: the next lines are what was posted */
 	bool is_bar1; /* nvidia-smi -q: below "BAR1 Memory Usage" */

@@ -25,11 +25,12 @@ static bool find_bar(const char *text, struct bar_line *ret)
 	unsigned number;
 
 	ret->range = strstr(text, "[mem ");
-	if (!ret->range)
+	/* A virtual function's BAR is not the device's. */
+	if (!ret->range || strstr(text, "VF BAR"))
 		return false;
 	if (bar && sscanf(bar, "BAR %1u", &number) == 1 && strchr(" :", bar[5]))
 		ret->index = number;
-	else if (reg && sscanf(reg, "reg 0x%2x", &number) == 1 && number >= AT_BARS)
+	else if (reg && sscanf(reg, "reg 0x%x", &number) == 1 && number >= AT_BARS)
 		ret->index = (number - AT_BARS) / 4;
 	else
 		return false;

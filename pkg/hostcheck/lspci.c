@@ -50,10 +50,22 @@ static void read_ids(struct reading *r, const char *line, size_t size)
 	hostcheck_device_set_device(r->device, id.device);
 }
 
+/* "Radeon Instinct MI60": the words of a family may come first. */
+static void find_model(struct reading *r, const char *name)
+{
+	struct np_err ignored = NP_ERR_INIT;
+
+	for (unsigned words = 0; words < 4 && name; words++) {
+		if (np_gpu_find_model(r->h->cat, name, &r->device->seen.gpu, &ignored) == 0)
+			return;
+		name = strchr(name, ' ');
+		name = name ? name + 1 : NULL;
+	}
+}
+
 /* "GA100 [A100 PCIe 40GB]": without ids the board's name in brackets has to tell. */
 static void read_bracketed_name(struct reading *r, const char *line, size_t size)
 {
-	struct np_err ignored = NP_ERR_INIT;
 	const char *open = memchr(line, '[', size);
 
 	while (open && !r->device->seen.gpu) {
@@ -64,7 +76,7 @@ static void read_bracketed_name(struct reading *r, const char *line, size_t size
 		if (!close)
 			return;
 		np_report_copy_clean(name, sizeof(name), open + 1, (size_t)(close - open - 1));
-		np_gpu_find_model(r->h->cat, name, &r->device->seen.gpu, &ignored);
+		find_model(r, name);
 		open = memchr(close, '[', size - (size_t)(close - line));
 	}
 }

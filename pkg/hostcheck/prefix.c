@@ -86,6 +86,14 @@ static size_t syslog_size(const char *line, size_t size)
 	return at < size ? at + 1 : 0;
 }
 
+/* "10:00:00  ". */
+static size_t clock_prefix_size(const char *line, size_t size)
+{
+	size_t at = clock_size(line, size);
+
+	return at > 0 && at < size && line[at] == ' ' ? at + indent_size(line + at, size - at) : 0;
+}
+
 /* "2024-01-01T10:00:00.123Z ", "[2024-01-01 10:00:00] ". */
 static size_t time_size(const char *line, size_t size)
 {
@@ -93,7 +101,8 @@ static size_t time_size(const char *line, size_t size)
 
 	if (size < at + 19 || line[at + 4] != '-' || line[at + 7] != '-' ||
 	    count_digits(line + at, size - at, 4) != 4 || !strchr("T ", line[at + 10]))
-		return syslog_size(line, size);
+		return size > 2 && line[2] == ':' ? clock_prefix_size(line, size)
+						  : syslog_size(line, size);
 	clock = clock_size(line + at + 11, size - at - 11);
 	if (clock == 0)
 		return 0;

@@ -88,6 +88,12 @@ static void test_hostcheck__field_captures(void **state)
 	run_cases(CASES "field.txt", judge_capture);
 }
 
+static void test_hostcheck__captures_as_reported(void **state)
+{
+	(void)state;
+	run_cases(CASES "public.txt", judge_capture);
+}
+
 static void test_hostcheck__vm_captures(void **state)
 {
 	(void)state;
@@ -110,6 +116,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hostcheck__field_captures),
+		cmocka_unit_test(test_hostcheck__captures_as_reported),
 		cmocka_unit_test(test_hostcheck__vm_captures),
 		cmocka_unit_test(test_hostcheck__device_lists),
 		cmocka_unit_test(test_hostcheck__bios_settings),

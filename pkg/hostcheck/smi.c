@@ -170,6 +170,10 @@ bool hostcheck_read_smi_pair(struct reading *r, const struct pair_line *p)
 	struct host_device *d = r->device;
 	struct np_pci_id id;
 
+	if (strcmp(p->name, "virtualizationmode") == 0 || strcmp(p->name, "hostvgpumode") == 0) {
+		r->kinds |= 1u << KIND_SMI;
+		return true;
+	}
 	if (!d || !d->is_working)
 		return false;
 	if (strcmp(p->name, "productname") == 0)

@@ -21,6 +21,11 @@ static const struct reason_row rows[] = {
 	  "compare 'esxcli hardware pci list' and 'esxcli hardware pci pcipassthru list' of the host for this "
 	  "device: set it to passthrough, reboot the host, and attach it to the VM again; on HPE servers switch "
 	  "PCIe hot-plug off (esxcli system settings kernel set -s enablePCIEHotplug -v FALSE)" },
+	{ { "adapter removed", "pciehp" },
+	  "power-on",
+	  "PCIe hot-plug of the host removed the device",
+	  "switch PCIe hot-plug off (esxcli system settings kernel set -s enablePCIEHotplug -v FALSE), and reboot the "
+	  "host" },
 	{ { "sched.mem.min", "memsize" },
 	  "memory-reservation",
 	  "the memory is not fully reserved",
@@ -158,7 +163,12 @@ static void read_place(const char *text, char ret[static NP_PCI_ADDRESS_MAX])
 	const char *at = strstr(text, "evice ");
 	unsigned bus, slot, function;
 
+	const char *open = strchr(text, '(');
+
+	/* "hotplug slot:0x1 (0000:a9:00.0)": the device in brackets, not the port above it. */
 	ret[0] = '\0';
+	if (open && np_report_find_address(open, strlen(open), ret) == open + 1)
+		return;
 	if (np_report_find_address(text, strlen(text), ret))
 		return;
 	if (at && sscanf(at + strlen("evice "), "%3u:%2u.%1u", &bus, &slot, &function) == 3 &&
@@ -358,9 +368,11 @@ static void read_message(struct reading *r, const char *text, size_t size)
 	add_reason(r, NULL, text, size);
 }
 
-static bool read_failure(struct reading *r, const char *text, size_t size)
+static bool read_failure(struct reading *r, const char *text, size_t size, bool is_stamped)
 {
-	if (!hostcheck_has_text(text, size, "power on failed"))
+	/* In other languages the name of the module remains. */
+	if (!hostcheck_has_text(text, size, "power on failed") &&
+	    (is_stamped || !hostcheck_has_text(text, size, "DevicePowerOn")))
 		return false;
 	r->kinds |= 1u << KIND_VMWARE_LOG;
 	r->is_message = false;
@@ -378,7 +390,7 @@ bool hostcheck_read_vmlog(struct reading *r, const char *line, size_t size)
 	while (left > 0 && strchr(" \t\r", text[left - 1]))
 		left--;
 	if (read_pages(r, line, size) || read_bar(r, line, size) || read_dict(r, text, left) ||
-	    read_failure(r, text, left))
+	    read_failure(r, text, left, is_stamped))
 		return true;
 	row = find_reason(text, left);
 	if (row && is_sure(r, row, is_stamped)) {

@@ -10,9 +10,9 @@
 	"vGPU guest driver (GRID), a whole card the data-center driver"
 #define CURE_OFF_BUS \
 	"power the VM off and on; if it comes back, look into the host's vmkernel.log and the server's hardware log"
-#define CURE_GSP                                                                                                 \
-	"power the VM off and on, which a warm reboot does not replace; the driver's firmware files must be of " \
-	"its own release"
+#define CURE_GSP                                                                                                     \
+	"power the VM off and on (a warm reboot does not suffice), or the host if that does not help; the driver's " \
+	"firmware files must be of its own release"
 #define CURE_SECURE_BOOT "sign the driver's modules, or switch Secure Boot off in the VM class"
 
 /* How far below the line with the address a message goes on. */
@@ -49,6 +49,10 @@ static const struct np_log_row rows[] = {
 	  NP_LOG_DRIVER,
 	  "NVIDIA's driver does not support this GPU",
 	  CURE_RELEASE },
+	{ { "supported through the NVIDIA", "Legacy drivers" },
+	  NP_LOG_DRIVER,
+	  "this release of NVIDIA's driver does not support the GPU any more",
+	  "install the older driver that the message names, or the last vGPU release that supports the GPU" },
 	{ { "fallen off the bus", NULL },
 	  NP_LOG_DEVICE,
 	  "the GPU does not answer any more",
