@@ -195,3 +195,9 @@ void log_info(void *ctx, const char *line)
 	(void)ctx;
 	log_line("info", line);
 }
+
+void log_module(void *ctx, const char *level, const char *line)
+{
+	(void)ctx;
+	log_line(level, line);
+}

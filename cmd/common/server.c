@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stddef.h>
 
-static struct np_serve *running;
+static struct np_serve *running, *reloading;
 
 static void on_signal(int signal)
 {
@@ -23,6 +23,22 @@ void server_stop_on_signal(struct np_serve *s)
 		return;
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGINT, &act, NULL);
+}
+
+static void on_hangup(int signal)
+{
+	(void)signal;
+	if (reloading)
+		np_serve_reload(reloading);
+}
+
+void server_reload_on_signal(struct np_serve *s)
+{
+	const struct sigaction act = { .sa_handler = on_hangup };
+
+	reloading = s;
+	if (s)
+		sigaction(SIGHUP, &act, NULL);
 }
 
 int thread_start(pthread_t *ret, const pthread_attr_t *attr, void *(*run)(void *), void *arg,

@@ -144,9 +144,10 @@ static int write_secret(const char *path, const char *text, struct np_err *err)
 
 /* --- serving -------------------------------------------------------------------------------- */
 
-static void log_serve(void *ctx, const char *line)
+static void log_serve(void *ctx, const char *level, const char *line)
 {
 	(void)ctx;
+	(void)level;
 	fputs("nodeprep-sim: ", stderr);
 	np_text_write(stderr, line);
 	fputc('\n', stderr);

@@ -26,6 +26,7 @@
 struct options {
 	struct texts files; /* -f */
 	struct texts catalogues; /* --catalogue */
+	struct texts captures; /* --catalogue-from */
 	struct texts arguments; /* positional */
 	struct texts as_groups; /* --as-group */
 	bool recursive;
@@ -34,6 +35,7 @@ struct options {
 	bool quiet; /* -q */
 	bool allow_shrink;
 	bool restore_hidden;
+	uint64_t max_window; /* GB; 0: no bound but the contract's */
 	enum np_dry_run dry_run;
 	unsigned verbosity;
 	unsigned log_form; /* enum log_form */

@@ -56,7 +56,8 @@ int run_host_check(const struct options *o, struct np_err *err)
 		return np_fail(err, NP_E_USAGE,
 			       "expected a capture, such as the output of "
 			       "'esxcfg-info'");
-	if (catalogue_load(&o->catalogues, &cat, err) < 0 || np_hostcheck_new(cat, &h, err) < 0)
+	if (catalogue_load(&o->catalogues, &o->captures, &cat, err) < 0 ||
+	    np_hostcheck_new(cat, &h, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < o->arguments.n; i++)
 		if (read_capture(o, h, o->arguments.items[i], err) < 0)

@@ -123,9 +123,8 @@ static int load_path(const struct options *o, struct work *w, const char *path, 
 {
 	struct stat st;
 
-	if (strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		return load_folder(o, w, path, 0, err);
-	return load_file(o, w, path, err);
+	w->input.in_folder = strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	return w->input.in_folder ? load_folder(o, w, path, 0, err) : load_file(o, w, path, err);
 }
 
 /* A kubeconfig that cannot be read matters only once the API is needed. */
@@ -164,7 +163,7 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 {
 	if (o->files.n == 0)
 		return np_fail(err, NP_E_USAGE, "expected -f FILE (- is standard input)");
-	if (catalogue_load(&o->catalogues, &w->catalogue, err) < 0)
+	if (catalogue_load(&o->catalogues, &o->captures, &w->catalogue, err) < 0)
 		return np_err_ret(err);
 	work_load_config(o, w);
 	w->input.only_namespace = o->kube.ns;
@@ -174,7 +173,8 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 	for (size_t i = 0; i < o->files.n; i++)
 		if (load_path(o, w, o->files.items[i], err) < 0)
 			return np_err_ret(err);
-	if ((o->verbosity > 0 && w->input.n_skipped > 0) || w->input.n_topologies_skipped > 0)
+	if ((o->verbosity > 0 && w->input.n_skipped > 0) || w->input.n_foreign > 0 ||
+	    w->input.n_topologies_skipped > 0)
 		log_format("info", "%zu document(s) ignored: %s", w->input.n_skipped,
 			   w->input.skipped);
 	return collect_errors(w, err);
@@ -196,6 +196,7 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 	return (struct np_plan_options){ .catalogue = w->catalogue,
 					 .allow_shrink = o->allow_shrink,
 					 .restore_hidden = o->restore_hidden,
+					 .max_window_gb = o->max_window,
 					 .tolerate_record = w->tolerate_record,
 					 .holder = "apply",
 					 .ignored = o->ignored,

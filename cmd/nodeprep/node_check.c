@@ -251,7 +251,7 @@ static int load_expectation(const struct options *o, struct run *r, struct np_er
 		return np_fail(err, NP_E_USAGE, "--pool needs -f, where the pool is");
 	if (o->files.n > 0)
 		return load_pools(o, r, err) < 0 ? np_err_ret(err) : expect_pool(o, r, err);
-	if (catalogue_load(&o->catalogues, &r->work.catalogue, err) < 0)
+	if (catalogue_load(&o->catalogues, &o->captures, &r->work.catalogue, err) < 0)
 		return np_err_ret(err);
 	if (flags.expect)
 		return expect_text(r, "--expect", flags.expect, err);

@@ -41,6 +41,8 @@ static int read_dry_run(const char *value, void *at, struct np_err *err)
 static const struct option_row shared_rows[] = {
 	{ "catalogue", 0, "FILE", OPTION_TEXTS, AT(catalogues), .help = CATALOGUE_HELP,
 	  .group = OPT_INPUT | OPT_CATALOGUE },
+	{ "catalogue-from", 0, "FILE", OPTION_TEXTS, AT(captures), .help = CAPTURE_HELP,
+	  .group = OPT_INPUT | OPT_CATALOGUE },
 	{ "filename", 'f', "FILE", OPTION_TEXTS, AT(files),
 	  .help = "file, folder or - with pools and classes, YAML or JSON; repeatable",
 	  .group = OPT_INPUT },
@@ -54,6 +56,8 @@ static const struct option_row shared_rows[] = {
 	{ "ignore-warning", 0, "CODE", OPTION_READ, AT(ignored),
 	  .help = "leave out the warnings with this code, such as no-spare-host; repeatable",
 	  .group = OPT_PLAN, .read = read_warning },
+	{ "max-window", 0, "GB", OPTION_COUNT, AT(max_window), .help = MAX_WINDOW_HELP,
+	  .group = OPT_PLAN, .most = MAX_WINDOW_MOST },
 	{ "restore-hidden-devices", 0, NULL, OPTION_FLAG, AT(restore_hidden),
 	  .help = "copy devices that a class's configSpec hides into it", .group = OPT_PLAN },
 	{ "timeout", 0, "DURATION", OPTION_DURATION, AT(kube.deadline_ms),
@@ -195,6 +199,7 @@ void options_done(struct options *o)
 {
 	texts_done(&o->files);
 	texts_done(&o->catalogues);
+	texts_done(&o->captures);
 	texts_done(&o->arguments);
 	texts_done(&o->as_groups);
 	*o = (struct options){ 0 };

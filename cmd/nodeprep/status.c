@@ -122,7 +122,7 @@ int run_status(const struct options *o, struct np_err *err)
 	struct np_kube_watch watch = { .each = print_event, .is_stopped = is_stopped, .ctx = &c };
 	struct np_kube_resource r;
 
-	if (catalogue_load(&o->catalogues, &w.catalogue, err) < 0)
+	if (catalogue_load(&o->catalogues, &o->captures, &w.catalogue, err) < 0)
 		return np_err_ret(err);
 	c.catalogue = w.catalogue;
 	work_load_config(o, &w);

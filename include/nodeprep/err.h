@@ -32,6 +32,7 @@ enum np_code {
 	NP_E_DECODE, /* bytes of the exec protocol that are no JSON object */
 	NP_E_DRIFT, /* a class is no longer as its pools need it */
 	NP_E_RECORD, /* the record in a class's annotation is not one that nodeprep wrote */
+	NP_E_NOT_ALLOWED, /* the owner of a class does not allow the pool's namespace to change it */
 	NP_CODE_MAX
 };
 

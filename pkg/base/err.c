@@ -35,6 +35,7 @@ static const struct code_row {
 	[NP_E_DECODE] = { "decode", 3, 6 },
 	[NP_E_DRIFT] = { "drift", 1, 101 },
 	[NP_E_RECORD] = { "invalid-record", 3, 104 },
+	[NP_E_NOT_ALLOWED] = { "not-allowed", 5, 102 },
 };
 _Static_assert(sizeof(code_rows) / sizeof(code_rows[0]) == NP_CODE_MAX, "one row a code");
 

@@ -45,7 +45,7 @@ static char *escape_hidden(const char *text, size_t size)
 
 char *np_json_text(const json_t *root, size_t flags)
 {
-	char near[1024]; /* most texts are small, and so are made once */
+	char near[8192]; /* most texts fit, and so are made once */
 	size_t size = json_dumpb(root, near, sizeof(near), flags), n;
 	NP_AUTO(np_freep) char *text = calloc(size + 1, 1);
 	uint32_t c;

@@ -324,10 +324,10 @@ static void test_templates__odd_templates_have_warnings(void **state)
 			   ", {vGPUProfile: grid_t4-1a}, {vendorId: 4318, deviceId: 0x2fff}]"),
 		  "pool t gpus=3 window=?\n"
 		  "template ml/t pools=1 gpus=3 window=512 vmx-19 -> t-c5f37e5d\n" LACKS_KEYS
-		  "! gpu-size-unknown: pool 'ml/t' has a GPU of unknown size: 512 GB is the larger of the floor and the other cards' need; set sizeGB, or add the card with --catalogue\n"
+		  "! gpu-size-unknown: pool 'ml/t' has GPUs of unknown size (1 x 10de:2fff), counted with 256 GB in all: the window is 512 GB; set sizeGB, or add the card with --catalogue or --catalogue-from\n"
 		  "! mixed-vgpu: vGPU and passthrough GPUs in one template: a node takes the driver of one kind\n"
 		  "! memory-small: the VM has 8192 MiB of memory for 40 GB of GPU memory; guides advise 1.5 times as much\n"
-		  "! unknown-device: '10de:2fff' is not in the catalogue; add it with --catalogue\n",
+		  "! unknown-device: '10de:2fff' is not in the catalogue; add it with --catalogue or --catalogue-from\n",
 		  false },
 		{ "enough memory, to the MiB",
 		  TEMPLATE("memoryMiB: 61440, pciDevices: [" A100

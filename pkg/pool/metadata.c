@@ -26,14 +26,6 @@ bool pool_has_our_annotation(struct np_val metadata)
 	return false;
 }
 
-void pool_read_ignored(struct np_val metadata, struct np_pool *pool)
-{
-	const json_t *annotations = np_doc_get(metadata, "annotations").json;
-
-	np_warning_set_read(&pool->ignored,
-			    json_string_value(json_object_get(annotations, NP_WARNING_ANNOTATION)));
-}
-
 /* With the autoscaler's limits on it the number of replicas is the autoscaler's. */
 int pool_read_deployment_metadata(const struct pool_object *o, struct np_val metadata,
 				  struct np_pool *pool, struct np_err *err)

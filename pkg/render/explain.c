@@ -19,6 +19,7 @@ static const char *const rule_texts[] = {
 	[NP_ADDEND_PUBLISHED] = "the published size, which is larger than the rounded sum",
 	[NP_ADDEND_MEMORY] = "BARs unknown: twice the memory, as a power of two",
 	[NP_ADDEND_UNKNOWN] = "size unknown: not in the catalogue, or its BARs are unknown",
+	[NP_ADDEND_COMPUTE] = "no BAR over 256 MB, but a C-series vGPU: 64 GB and EFI at least",
 };
 
 static void write_bars(FILE *out, const struct np_gpu *gpu)
@@ -81,7 +82,12 @@ static void write_card(FILE *out, const struct np_card *card)
 	}
 	if (a->rule == NP_ADDEND_UNKNOWN)
 		fprintf(out, "      each       unknown   %s\n", rule_texts[a->rule]);
-	else
+	if (a->unknown_gb > 0)
+		fprintf(out, "      counted    %" PRIu64 " GB   %s\n", a->unknown_gb,
+			a->unknown_gb == NP_WINDOW_UNKNOWN_GB
+				? "for each of unknown size: the figure of a BAR of 128 GB"
+				: "for each: what the largest known alternative takes");
+	if (a->rule != NP_ADDEND_UNKNOWN)
 		fprintf(out, "      each       %" PRIu64 " GB   %s\n", a->each_gb,
 			rule_texts[a->rule]);
 	if (card->gpu)
@@ -104,7 +110,14 @@ static void write_rule2(FILE *out, const struct np_plan_pool *p)
 	}
 	fprintf(out, "%s%" PRIu64 " GB%s\n", plus[0] != '\0' ? " = " : "", need->sum_gb,
 		need->complete ? "" : ", without the cards of unknown size");
-	if (need->sum_gb == 0)
+	if (need->unknown_gb > 0)
+		fprintf(out,
+			"  unknown      %" PRIu64 " GB   for the cards of unknown size: %" PRIu64
+			" GB with all others, as a power of two\n",
+			need->unknown_gb, need->assumed_gb);
+	if (need->required_gb == 0 && !need->complete)
+		fputs("  required     unknown\n", out);
+	else if (need->required_gb == 0)
 		fputs("  required     nothing: no device needs a window, neither key is set\n",
 		      out);
 	else if (need->required_gb == need->sum_gb)
@@ -145,6 +158,7 @@ static void write_window(FILE *out, const struct np_plan_pool *p)
 		[NP_WINDOW_REQUIRED] = "what is required",
 		[NP_WINDOW_FLOOR] = "the floor: minimumGB, else the worker-node default of 512 GB",
 		[NP_WINDOW_SIZE] = "the pool's sizeGB",
+		[NP_WINDOW_ASSUMED] = "what is required, with the cards of unknown size",
 	};
 
 	if (!p->has_window) {

@@ -199,7 +199,7 @@ static const struct at_path values[] = {
 	{ "classes.2.changed", "false" },
 	{ "classes.2.warnings.0.code", "\"unknown-device\"" },
 	{ "classes.2.warnings.0.severity", "\"unknown\"" },
-	{ "classes.2.warnings.0.cure", "\"add the card with --catalogue\"" },
+	{ "classes.2.warnings.0.cure", "\"add the card with --catalogue or --catalogue-from\"" },
 	{ "warnings", "[]" },
 	{ "errors",
 	  "[{\"code\":\"not-found\",\"message\":\"a.yaml:10: pool 'ml/lone': VirtualMachineClass 'gone' "
