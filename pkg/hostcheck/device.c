@@ -97,12 +97,12 @@ static bool is_console(const struct host_device *d)
 
 		if (d->seen.has_id ? c->vendor == d->seen.id.vendor &&
 					     (c->device == 0 || c->device == d->seen.id.device)
-				   : strstr(d->title, c->name) != NULL)
+				   : !!strstr(d->title, c->name))
 			return true;
 	}
 	/* A processor's own graphics, on the root bus. */
 	return strcmp(d->seen.address, "0000:00:02.0") == 0 &&
-	       (d->seen.id.vendor == 0x8086 || strstr(d->title, "Intel") != NULL);
+	       (d->seen.id.vendor == 0x8086 || strstr(d->title, "Intel"));
 }
 
 /* The audio or USB part of a GPU is no GPU of its own. */
@@ -118,7 +118,7 @@ static bool has_gpu_at_function_0(const struct np_host *h, const struct host_dev
 		if (other->side == d->side && strlen(other->seen.address) == size &&
 		    other->seen.address[size - 1] == '0' &&
 		    memcmp(other->seen.address, d->seen.address, size - 1) == 0)
-			return np_gpu_find_id(h->cat, other->seen.id) != NULL ||
+			return np_gpu_find_id(h->cat, other->seen.id) ||
 			       other->seen.id.vendor == d->seen.id.vendor;
 	}
 	return false;

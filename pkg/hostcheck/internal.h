@@ -251,6 +251,9 @@ hostcheck_pair_reader hostcheck_read_device_pair, hostcheck_read_lspci_pair,
 /* Offers the pair to every one of them. */
 bool hostcheck_read_pair(struct reading *r, const struct pair_line *p);
 
+/* Tells whether the word names a setting. */
+bool hostcheck_is_setting(const char *text, size_t size);
+
 /* Reads a row of `esxcli system settings kernel list`. */
 bool hostcheck_read_kernel_setting(struct reading *r, const char *line, size_t size);
 

@@ -228,7 +228,7 @@ static const char *skip_stamp(const char *line, size_t size, bool *ret_stamped)
 		if (at)
 			at += strlen(ends[i]);
 	}
-	*ret_stamped = at != NULL;
+	*ret_stamped = !!at;
 	if (!at)
 		return line;
 	while (at < end && (*at == ' ' || *at == '|'))

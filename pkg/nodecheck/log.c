@@ -155,7 +155,7 @@ static const char *skip_prefix(const char *line, const char *end)
 
 static bool has(const char *line, size_t size, const char *text)
 {
-	return memmem(line, size, text, strlen(text)) != NULL;
+	return !!memmem(line, size, text, strlen(text));
 }
 
 static const struct np_log_row *find_row(const char *line, size_t size)
