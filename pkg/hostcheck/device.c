@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,6 +62,28 @@ bool hostcheck_device_open(struct reading *r, enum host_side side, const char *a
 	*r->device = (struct host_device){ .seen = { .iommu_group = -1 }, .side = side };
 	memcpy(r->device->seen.address, address, strlen(address) + 1);
 	return true;
+}
+
+void hostcheck_device_set_prefix(struct reading *r, const char *text, size_t size)
+{
+	struct host_device *d = r->device;
+	char word[sizeof(d->prefix)];
+	size_t used = 0;
+
+	while (used < size && used + 1 < sizeof(word) &&
+	       (isalnum((unsigned char)text[used]) || strchr("._-", text[used])))
+		used++;
+	/* One word and a separator: "node1: ", "pci.txt:". */
+	if (used == 0 || !isalpha((unsigned char)text[0]) || used == size ||
+	    !strchr(":|", text[used + (text[used] == ' ' && used + 1 < size)]))
+		return;
+	snprintf(word, sizeof(word), "%.*s", (int)used, text);
+	if (d->prefix[0] == '\0')
+		memcpy(d->prefix, word, sizeof(word));
+	else if (strcmp(d->prefix, word) != 0)
+		np_fail(r->err, NP_E_SPEC,
+			"device %s is in the lines of '%s' and of '%s': give each host's lines alone",
+			d->seen.address, d->prefix, word);
 }
 
 void hostcheck_device_close(struct reading *r, bool is_whole)

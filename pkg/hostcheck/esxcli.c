@@ -182,6 +182,7 @@ static bool read_record_head(struct reading *r, const char *line, size_t size)
 	if (hostcheck_device_open(r, SIDE_HOST, address)) {
 		r->kinds |= 1u << KIND_PCI;
 		r->device->is_listed = true;
+		hostcheck_device_set_prefix(r, line, (size_t)(at - line));
 	}
 	return true;
 }

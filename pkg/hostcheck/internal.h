@@ -99,6 +99,7 @@ struct host_device {
 	char module[NP_DRIVER_MAX];
 	char vgpu[64]; /* the type of a VM's vGPU; "" none */
 	char title[64]; /* how the capture calls it; "" unknown */
+	char prefix[32]; /* the word before its first line: a host or a file; "" none */
 };
 
 enum host_setting {
@@ -224,6 +225,9 @@ struct reading {
 /* device.c */
 bool hostcheck_device_open(struct reading *r, enum host_side side, const char *address);
 void hostcheck_device_close(struct reading *r, bool is_whole);
+
+/* Notes what stands before the first line of the open device; fails where another host's line had it. */
+void hostcheck_device_set_prefix(struct reading *r, const char *text, size_t size);
 void hostcheck_device_set_class(struct host_device *d, unsigned class);
 void hostcheck_device_set_vendor(struct host_device *d, uint16_t vendor);
 void hostcheck_device_set_device(struct host_device *d, uint16_t device);

@@ -310,6 +310,7 @@ bool hostcheck_read_lspci(struct reading *r, const char *line, size_t size)
 	if (!open_function(r, address))
 		return true;
 	left = (size_t)(line + size - class.device);
+	hostcheck_device_set_prefix(r, line, (size_t)(at - line));
 	r->is_indented_record = true;
 	r->kinds |= 1u << KIND_LSPCI;
 	r->device->is_told = true;

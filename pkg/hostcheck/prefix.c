@@ -215,7 +215,7 @@ static size_t word_size(const struct lines *l, const struct survey *s)
 	char address[NP_PCI_ADDRESS_MAX];
 	size_t at = 0;
 
-	if (s->n < LINES_MIN || np_report_find_address(line, s->common, address) == line)
+	if (s->n < LINES_MIN || np_report_find_address(line, s->first_size, address) == line)
 		return 0;
 	if (s->common > 2 && line[0] == '[') {
 		const char *close = memchr(line, ']', s->common);
@@ -271,7 +271,7 @@ static bool begins_with_address(const struct survey *s)
 {
 	char address[NP_PCI_ADDRESS_MAX];
 
-	return np_report_find_address(s->first, NP_PCI_ADDRESS_MAX, address) == s->first;
+	return np_report_find_address(s->first, s->first_size, address) == s->first;
 }
 
 static bool remove_one(struct lines *l)
