@@ -61,6 +61,7 @@ struct np_gpu {
 	struct np_bar bars[NP_GPU_BARS_MAX];
 	unsigned published_mmio_gb; /* for one GPU; 0: none published */
 	bool has_figure; /* false: of unknown size (Grace boards, memory and BARs unknown) */
+	bool no_bar; /* memory is behind no ordinary BAR (Grace boards): no window is known to fit */
 	const char
 		*vgpu; /* board codes of its vGPU types, blank separated, such as "grid_a100x"; '?'
 			     behind one whose spelling is not confirmed */
@@ -86,6 +87,27 @@ void np_gpu_catalogue_freep(struct np_catalogue **cat);
 
 /* Adds the cards of a --catalogue document (a list); replaces a known pciID. */
 int np_gpu_catalogue_add(struct np_catalogue *cat, const struct np_doc *doc, struct np_err *err);
+
+/*
+ * Captures of cards: the text of lspci -nnvv, of esxcli hardware pci list, and of vmware.log with
+ * its settings. Ids and BARs of one address may come from several texts of one host; of several
+ * cards with one id the one with the most BARs counts.
+ */
+struct np_capture;
+
+int np_gpu_capture_new(struct np_capture **ret, struct np_err *err);
+void np_gpu_capture_free(struct np_capture *capture);
+void np_gpu_capture_freep(struct np_capture **capture);
+
+/* Reads one text; lines of any other kind are ignored. */
+int np_gpu_capture_read(struct np_capture *c, const char *bytes, size_t size, struct np_err *err);
+
+/*
+ * Adds a card for each id with BARs, with `source` as their source; replaces a known id but keeps
+ * its names and memory. NP_E_SPEC where there is none.
+ */
+int np_gpu_capture_add(const struct np_capture *c, const char *source, struct np_catalogue *cat,
+		       struct np_err *err);
 
 /* Return the number of cards, and card `i` in the catalogue's order. */
 size_t np_gpu_catalogue_count(const struct np_catalogue *cat);
@@ -139,6 +161,12 @@ const struct np_gpu *np_gpu_find_vgpu(const struct np_catalogue *cat, const char
 
 /* Returns the role of a PCI function. */
 enum np_pci_class np_gpu_pci_classify(const struct np_catalogue *cat, struct np_pci_id id);
+
+/*
+ * Tells whether a function that is not counted may still be a GPU: Intel makes GPUs and network
+ * cards, and the catalogue knows the id as neither.
+ */
+bool np_gpu_pci_may_be_gpu(const struct np_catalogue *cat, struct np_pci_id id);
 
 /* Tells whether the vendor and the device part of an ID are swapped. */
 bool np_gpu_pci_is_swapped(struct np_pci_id id);

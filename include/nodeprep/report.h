@@ -129,7 +129,7 @@ struct np_judgement {
 	const char *where; /* a constant; NULL */
 };
 
-/* Adds a probe; the message is formatted. */
+/* Adds a probe; the message is formatted, and escaped as np_text_escape() does. */
 int np_report_add(struct np_report *r, const struct np_judgement *j, struct np_err *err,
 		  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 

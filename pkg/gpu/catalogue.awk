@@ -173,13 +173,14 @@ function one_card(    at, id, subsystem, memory, bars, mmio, mmio_text, has_figu
 	# Small BARs beside an unknown one do not size a card; a large one does (docs/contract.md, "The window").
 	has_figure = $6 != "none" &&
 		(memory > 0 || mmio > 0 || large_bar || (n_bars > 0 && !unknown_bar))
-	insert("x" id, memory, sprintf("\t{ \"%s\", \"%s\", 0x%s, 0x%s, { 0x%s, 0x%s }, %d, %d,\n\t  %s,\n\t  %d, %s, \"%s\", \"%s\",\n\t  \"%s\",\n\t  \"%s\",\n\t  \"%s\" },",
+	insert("x" id, memory, sprintf("\t{ \"%s\", \"%s\", 0x%s, 0x%s, { 0x%s, 0x%s }, %d, %d,\n\t  %s,\n\t  %d, %s, %s, \"%s\", \"%s\",\n\t  \"%s\",\n\t  \"%s\",\n\t  \"%s\" },",
 		$3, $4, substr(id, 1, 4), substr(id, 6), subsystem == "" ? "0" : substr(subsystem, 1, 4),
 		subsystem == "" ? "0" : substr(subsystem, 6), memory, n_bars, bars, mmio,
-		has_figure ? "true" : "false", plain($8), plain($9), bar_texts, mmio_text, plain($10)))
+		has_figure ? "true" : "false", $6 == "none" ? "true" : "false", plain($8), plain($9), bar_texts, mmio_text, plain($10)))
 }
 
-function one_function()
+# Sorted by id, for a binary search.
+function one_function(    i)
 {
 	check_id($2)
 	if (substr($4, 1, 1) != "@")
@@ -188,7 +189,12 @@ function one_function()
 	if (("x" $2) in function_line)
 		fail("function '" $2 "' is there twice")
 	function_line["x" $2] = FNR
-	functions[++n_functions] = "\t{ 0x" substr($2, 1, 4) ", 0x" substr($2, 6) " }, /* " $3 " */"
+	for (i = ++n_functions; i > 1 && function_keys[i - 1] > "x" $2; i--) {
+		function_keys[i] = function_keys[i - 1]
+		functions[i] = functions[i - 1]
+	}
+	function_keys[i] = "x" $2
+	functions[i] = "\t{ 0x" substr($2, 1, 4) ", 0x" substr($2, 6) " }, /* " $3 " */"
 }
 
 BEGIN {

@@ -120,7 +120,7 @@ static const struct refused {
 	{ "a slip of the pen", "H2OO", "'H2OO' is not a known GPU model; " LISTS_ALL },
 	{ "a key too many", "H2000", "'H2000' is not a known GPU model, perhaps H200; " LISTS_ALL },
 	{ "half a name", "RTX 6000",
-	  "'RTX 6000' is not a known GPU model, perhaps Quadro-RTX-6000 or RTX-6000-Ada; " LISTS_ALL },
+	  "'RTX 6000' is not a known GPU model, perhaps Quadro-RTX-6000, RTX-6000-Ada or RTX-6000D; " LISTS_ALL },
 	{ "nothing near", "Voodoo2", "'Voodoo2' is not a known GPU model; " LISTS_ALL },
 	{ "nothing", "", "'' is not a known GPU model; " LISTS_ALL },
 	{ "a vendor alone", "NVIDIA", "'NVIDIA' is not a known GPU model; " LISTS_ALL },

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nodeprep/text.h"
+
 static const char *side_name(enum host_side side)
 {
 	static const char *const names[] = { [SIDE_UNKNOWN] = "unknown",
@@ -85,7 +87,8 @@ static void write_captures(FILE *out, const struct np_host *h)
 	for (size_t i = 0; i < h->n_captures; i++) {
 		const char *gap = "";
 
-		fprintf(out, "%s: ", h->captures[i].name);
+		np_text_write(out, h->captures[i].name);
+		fputs(": ", out);
 		for (size_t k = 0; k < KINDS; k++) {
 			if ((h->captures[i].kinds & 1u << k) == 0)
 				continue;

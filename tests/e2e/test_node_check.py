@@ -271,7 +271,7 @@ def test_absurd_sizes_are_no_numbers(tree, check):
         (["--sysfs", "/nonexistent"], 3, "/nonexistent"),
         (["-f", "/nonexistent.yaml"], 3, "no such file"),
         (["more"], 2, "unexpected argument"),
-        (["-o", "svg"], 2, "draws nothing"),
+        (["-o", "svg"], 2, "-o svg is only for explain"),
     ],
 )
 def test_bad_command_lines(check, args, rc, words):
