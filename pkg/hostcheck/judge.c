@@ -236,7 +236,7 @@ static int report_found(struct checking *c, struct np_judgement *j, const struct
 		return np_report_add(c->r, j, err, "%s%zu: %s", where, w->n, w->text);
 	j->status = NP_PROBE_WARN;
 	j->cure =
-		"give the size of its BARs with --catalogue (pciID, barsMB), so that the window can be computed";
+		"give the size of its BARs with --catalogue (pciID, barsMB) or --catalogue-from, so that the window can be computed";
 	return np_report_add(c->r, j, err, "%s%zu: %s; not in the catalogue: %s", where, w->n,
 			     w->text, unknown->text);
 }
