@@ -58,6 +58,8 @@ static bool read_pci_field(struct reading *r, const struct pair_line *p)
 		hostcheck_set_worst(&d->active, owner(p->value), true);
 	else if (strcmp(p->name, "modulename") == 0)
 		snprintf(d->module, sizeof(d->module), "%.31s", p->value);
+	else if (strcmp(p->name, "graphicstype") == 0) /* `esxcli graphics device list` */
+		d->is_told = d->has_class = d->is_display = true;
 	else if (strcmp(p->name, "devicename") == 0)
 		snprintf(d->title, sizeof(d->title), "%.63s", p->value);
 	else

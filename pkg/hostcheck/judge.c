@@ -117,6 +117,16 @@ static const struct np_gpu *find_vgpu_card(const struct np_catalogue *cat, const
 	return np_gpu_find_vgpu(cat, profile);
 }
 
+/* "NVIDIATesla T4": ESXi writes vendor and name in one. */
+static void read_title(const struct np_host *h, struct host_device *d)
+{
+	static const char vendor[] = "NVIDIA";
+	struct np_err ignored = NP_ERR_INIT;
+
+	if (!d->seen.gpu && !d->seen.has_id && strncmp(d->title, vendor, strlen(vendor)) == 0)
+		np_gpu_find_model(h->cat, d->title + strlen(vendor), &d->seen.gpu, &ignored);
+}
+
 /* The card, and the BARs that lspci or the kernel listed; of others nothing is known. */
 static void read_bars(struct np_host *h, struct host_device *d)
 {
@@ -126,6 +136,7 @@ static void read_bars(struct np_host *h, struct host_device *d)
 		np_report_identify(&d->seen, h->cat, d->side == SIDE_GUEST);
 	if (d->vgpu[0] == '\0')
 		memcpy(d->vgpu, d->seen.vgpu_type, sizeof(d->seen.vgpu_type));
+	read_title(h, d);
 	if (!d->seen.gpu && d->vgpu[0] != '\0')
 		d->seen.gpu = find_vgpu_card(h->cat, d->vgpu);
 	if (d->has_regions)

@@ -310,6 +310,7 @@ static bool read_bar(struct reading *r, const char *line, size_t size)
 	unsigned index;
 	uint64_t bytes;
 	const char *number;
+	char *end;
 
 	if (!at || !np_report_find_address(line, (size_t)(at - line), address))
 		return false;
@@ -317,9 +318,10 @@ static bool read_bar(struct reading *r, const char *line, size_t size)
 	np_report_copy_clean(text, sizeof(text), at, size - (size_t)(at - line));
 	number = strstr(text, " size ");
 	/* A number at the end of a cut line may lack digits. */
-	if (sscanf(text, "barIndex %1u ", &index) != 1 || index >= NP_PCI_BARS || !number ||
-	    sscanf(number, " size %" SCNu64, &bytes) != 1 || bytes > UINT64_C(1) << 60 ||
-	    (r->is_cut && strspn(number + 6, "0123456789") == strlen(number + 6)))
+	if (sscanf(text, "barIndex %1u ", &index) != 1 || index >= NP_PCI_BARS || !number)
+		return true;
+	bytes = strtoull(number + strlen(" size "), &end, 0);
+	if (bytes > UINT64_C(1) << 60 || (r->is_cut && *end == '\0'))
 		return true;
 	if (bytes == 0 || !hostcheck_device_open(r, SIDE_VM, address))
 		return true;

@@ -140,3 +140,13 @@ def test_settings_give_the_window_of_plan(device, count):
                           capture_output=True, check=True)
     wanted = json.loads(plan.stdout)["pools"][0]["requiredMMIOGB"]
     assert (judge(vmx.encode())[4] or 0) == wanted
+
+
+def test_gpus_of_unknown_size_count_as_in_plan():
+    """256 GB each beside what the others need, and never a figure of their own."""
+    lines = 'pciPassthru{0}.present = "TRUE"\npciPassthru{0}.vendorId = "0x10de"\npciPassthru{0}.deviceId = "0x{1}"\n'
+    for ids, window in ((["7fff"], 256), (["7fff"] * 3, 1024), (["7fff", "20f1"], 512)):
+        vmx = 'config.version = "8"\n' + "".join(lines.format(i, device) for i, device in enumerate(ids))
+        answer = judge(vmx.encode())
+        assert answer[4] == window, ids
+        assert answer[3] == (65 if "20f1" in ids else None)
