@@ -50,6 +50,15 @@ enum np_verdict hostcheck_yes_or_no(const char *value);
 /* Reads "64G", "16M", "4K"; false for any other text. */
 bool hostcheck_size_parse(const char *text, uint64_t *ret);
 
+/*
+ * Reads `form`, in which # stands for a decimal number and $ for a hexadecimal one, into numbers[];
+ * returns what follows, NULL where the text is another.
+ */
+const char *hostcheck_scan(const char *text, const char *form, uint64_t *numbers);
+
+/* Reads a place in decimal, of the form "#:#.#" or "#:#:#.#": bus, slot and function. */
+bool hostcheck_place_parse(const char *text, const char *form, char ret[static NP_PCI_ADDRESS_MAX]);
+
 /* Tells whether the line holds the text. */
 bool hostcheck_has_text(const char *line, size_t size, const char *text);
 

@@ -92,17 +92,17 @@ static bool read_list_row(struct reading *r, const char *line, size_t size)
 {
 	char text[128], address[NP_PCI_ADDRESS_MAX];
 	const char *name, *uuid;
-	unsigned index;
+	uint64_t index;
 
 	np_report_copy_clean(text, sizeof(text), line, size);
 	uuid = strstr(text, " (UUID: GPU-");
 	name = strstr(text, "GPU ");
-	if (!uuid || !name || sscanf(name, "GPU %3u:", &index) != 1 || !strchr(name, ':') ||
+	if (!uuid || !name || !hostcheck_scan(name, "GPU #:", &index) || index > 999 ||
 	    strchr(name, ':') > uuid)
 		return false;
 	name = strchr(name, ':') + 1;
 	name += strspn(name, " ");
-	snprintf(address, sizeof(address), "GPU %u", index);
+	snprintf(address, sizeof(address), "GPU %u", (unsigned)index);
 	if (name >= uuid || !open_gpu(r, address))
 		return true;
 	set_product(r, name, (size_t)(uuid - name));
