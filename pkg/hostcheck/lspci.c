@@ -343,7 +343,8 @@ static void fill_region(struct np_seen_bar *bar, const char *text)
 	bar->assigned = NP_VERDICT_NO;
 	if (end > text && *end == ' ' && bar->address > 0)
 		bar->assigned = NP_VERDICT_YES;
-	else if (*text != '<' && !(end > text && *end == ' '))
+	/* A forum's page has the angle bracket as an entity. */
+	else if (*text != '<' && strncmp(text, "&lt;", 4) != 0 && !(end > text && *end == ' '))
 		bar->assigned = NP_VERDICT_UNKNOWN;
 	bar->has_kind = true;
 	bar->is_64bit = !!strstr(text, "(64-bit");

@@ -28,8 +28,8 @@ static void make_card(const struct np_seen_gpu *seen, struct np_gpu *ret)
 							    .bytes = seen->bars[i].bytes };
 }
 
-static int add_device(struct source *s, const struct np_gpu *gpu, const struct np_seen_gpu *seen,
-		      struct np_err *err)
+static int add_device(struct source *s, const struct np_gpu *gpu, const char *vgpu,
+		      const struct np_seen_gpu *seen, struct np_err *err)
 {
 	struct np_addend known, listed = { .rule = NP_ADDEND_UNKNOWN };
 	struct np_gpu card;
@@ -49,6 +49,8 @@ static int add_device(struct source *s, const struct np_gpu *gpu, const struct n
 			: listed;
 	if (!gpu && listed.rule == NP_ADDEND_UNKNOWN)
 		s->addends[s->n] = known;
+	if (vgpu[0] != '\0' && np_gpu_vgpu_is_compute(vgpu))
+		np_mmio_addend_compute(&s->addends[s->n]);
 	s->n++;
 	return 0;
 }
@@ -79,7 +81,8 @@ static int read_log_devices(const struct np_host *h, struct source *s, struct np
 		if (d->side != SIDE_VM)
 			continue;
 		v = find_vm_device(h, d->seen.address);
-		if (add_device(s, v ? find_card(h, v->id, v->vgpu) : NULL, &d->seen, err) < 0)
+		if (add_device(s, v ? find_card(h, v->id, v->vgpu) : NULL, v ? v->vgpu : "",
+			       &d->seen, err) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -97,7 +100,7 @@ static int read_set_devices(const struct np_host *h, struct source *s, struct np
 		if (v->vgpu[0] == '\0' && is_known &&
 		    np_gpu_pci_classify(h->cat, v->id) == NP_PCI_OTHER)
 			continue;
-		if (add_device(s, find_card(h, v->id, v->vgpu), NULL, err) < 0)
+		if (add_device(s, find_card(h, v->id, v->vgpu), v->vgpu, NULL, err) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -108,7 +111,7 @@ static int read_guest_devices(const struct np_host *h, struct source *s, struct 
 	for (size_t i = 0; i < h->n_gpus; i++) {
 		const struct host_device *d = &h->gpus[i];
 
-		if (d->side == SIDE_GUEST && add_device(s, d->seen.gpu, &d->seen, err) < 0)
+		if (d->side == SIDE_GUEST && add_device(s, d->seen.gpu, d->vgpu, &d->seen, err) < 0)
 			return np_err_ret(err);
 	}
 	return 0;

@@ -204,8 +204,11 @@ bool hostcheck_has_word(const char *line, size_t size, const char *text)
 
 enum np_verdict hostcheck_yes_or_no(const char *value)
 {
-	static const char *const yes[] = { "1", "enable", "enabled", "on", "true", "yes" };
-	static const char *const no[] = { "0", "disable", "disabled", "false", "no", "off" };
+	static const char *const yes[] = {
+		"1", "checked", "enable", "enabled", "on", "true", "yes"
+	};
+	static const char *const no[] = { "0",  "disable", "disabled", "false",
+					  "no", "off",     "unchecked" };
 
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
 		if (strcasecmp(value, yes[i]) == 0)

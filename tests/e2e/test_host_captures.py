@@ -142,6 +142,14 @@ def test_settings_give_the_window_of_plan(device, count):
     assert (judge(vmx.encode())[4] or 0) == wanted
 
 
+@pytest.mark.parametrize(("profile", "window"), [("grid_t4-16c", 64), ("grid_t4-16q", None), ("grid_a100-40c", 128),
+                                                 ("nvidia_h100xm-80c", 256), ("nvidia_new-8c", 256)])
+def test_vgpus_give_the_window_of_plan(profile, window):
+    """Compute profiles need 64 GB on every board; one that the catalogue lacks counts 256 GB."""
+    vmx = f'config.version = "8"\npciPassthru0.present = "TRUE"\npciPassthru0.vgpu = "{profile}"\n'
+    assert judge(vmx.encode())[4] == window
+
+
 def test_gpus_of_unknown_size_count_as_in_plan():
     """256 GB each beside what the others need, and never a figure of their own."""
     lines = 'pciPassthru{0}.present = "TRUE"\npciPassthru{0}.vendorId = "0x10de"\npciPassthru{0}.deviceId = "0x{1}"\n'
