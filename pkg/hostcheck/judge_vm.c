@@ -475,12 +475,16 @@ int hostcheck_check_vm_bars(struct checking *c, struct np_err *err)
 static void list_log(const struct np_host *h, struct np_report_words *w, const char *window,
 		     const char **ret_cure, enum np_probe_status *ret_status)
 {
+	struct np_report_words bad = { 0 };
+	size_t n_good = 0;
+
+	list_unassigned(h, &bad, &n_good);
 	for (size_t i = 0; i < h->log.n; i++) {
 		const struct np_log_finding *f = &h->log.findings[i];
 		bool is_bar = f->row->topic == NP_LOG_BAR;
 
-		/* BARs that a later line assigns are judged by their state. */
-		if (is_bar && !f->is_driver)
+		/* A BAR that a later line assigns is well. */
+		if (is_bar && !f->is_driver && bad.n == 0)
 			continue;
 		np_report_words_add(
 			w, "%s%s%s%s'%s'", f->address, f->address[0] != '\0' ? ": " : "",

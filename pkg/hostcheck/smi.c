@@ -112,21 +112,30 @@ static bool read_list_row(struct reading *r, const char *line, size_t size)
 
 bool hostcheck_read_smi(struct reading *r, const char *line, size_t size)
 {
-	static const char *const failures[] = { "NVIDIA-SMI has failed", "No devices were found",
+	static const char *const failures[] = { "NVIDIA-SMI has failed",
+						"No devices were found",
 						"Failed to initialize NVML",
-						"Unable to determine the device handle" };
+						"Unable to determine the device handle",
+						"GPU is lost",
+						"GPU requires reset",
+						"ERR! " };
+	char address[NP_PCI_ADDRESS_MAX];
+	bool is_lost = false;
 
 	if (hostcheck_has_text(line, size, "NVSMI LOG") ||
 	    hostcheck_has_text(line, size, "NVIDIA-SMI ")) {
 		r->kinds |= 1u << KIND_SMI;
 		r->h->log.is_read = true;
 	}
-	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
-		if (!hostcheck_has_text(line, size, failures[i]))
-			continue;
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]) && !is_lost; i++)
+		is_lost = hostcheck_has_text(line, size, failures[i]);
+	if (is_lost) {
 		r->kinds |= 1u << KIND_SMI;
 		np_nodecheck_log_parse(&r->h->log, line, size);
 		r->h->log.is_read = true;
+		if (find_address(line, size, address) && open_gpu(r, address))
+			r->device->is_working = false;
+		r->device = NULL;
 		return true;
 	}
 	return read_row(r, line, size) || read_list_row(r, line, size);
