@@ -22,6 +22,8 @@ static const struct vmx_key {
 } keys[] = {
 	{ "amd.iommu.present", TYPE_FLAG, offsetof(struct vm_settings, viommu) },
 	{ "mem.hotadd", TYPE_FLAG, offsetof(struct vm_settings, memory_hotadd) },
+	{ "memoryMB", TYPE_NUMBER, offsetof(struct vm_settings, memory_mb) },
+	{ "memoryReservationLockedToMax", TYPE_FLAG, offsetof(struct vm_settings, pinned) },
 	{ "memSize", TYPE_NUMBER, offsetof(struct vm_settings, memory_mb) },
 	{ "numvcpus", TYPE_NUMBER, offsetof(struct vm_settings, cpus) },
 	{ "pciPassthru.64bitMMIOSizeGB", TYPE_NUMBER, offsetof(struct vm_settings, window_gb) },
