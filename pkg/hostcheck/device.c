@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOKUPS_MAX 512 /* of names that no card has */
 #define CLASS_DISPLAY 0x03
 #define CLASS_ACCELERATOR 0x12
 
@@ -112,6 +113,21 @@ void hostcheck_device_set_device(struct host_device *d, uint16_t device)
 {
 	d->seen.id.device = device;
 	d->seen.has_id = device != 0 && d->seen.id.vendor != 0;
+}
+
+/* A name that no card has takes long: the catalogue looks for similar ones. */
+const struct np_gpu *hostcheck_find_model(struct np_host *h, const char *name)
+{
+	struct np_err ignored = NP_ERR_INIT;
+	const struct np_gpu *gpu = NULL;
+
+	if (name[0] == '\0' || h->n_lookups >= LOOKUPS_MAX)
+		return NULL;
+	if (np_gpu_find_model(h->cat, name, &gpu, &ignored) < 0) {
+		h->n_lookups++;
+		return NULL;
+	}
+	return gpu;
 }
 
 static bool is_console(const struct host_device *d)

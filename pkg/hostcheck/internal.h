@@ -94,6 +94,7 @@ struct host_device {
 	bool has_class, is_display; /* a display or 3D controller, or a processing accelerator */
 	bool is_console; /* graphics for a screen alone: a BMC's or a VM's */
 	bool is_nvidia;
+	bool is_named; /* the catalogue was searched for its name */
 	bool is_told; /* its kind, even without an ID */
 	bool is_doubtful; /* lspci of a host or of a VM: nothing tells which */
 	bool is_listed; /* in a list of devices, not only in a log */
@@ -195,6 +196,7 @@ struct np_host {
 	size_t n_reasons;
 	struct power_on_reason reasons[REASONS_MAX];
 	struct np_kernel_log log;
+	unsigned n_lookups; /* of names */
 	size_t n_captures;
 	struct host_capture captures[CAPTURES_MAX];
 	bool is_list_cut; /* a list of devices ends within a record: more of them may follow */
@@ -240,6 +242,9 @@ void hostcheck_device_set_prefix(struct reading *r, const char *text, size_t siz
 void hostcheck_device_set_class(struct host_device *d, unsigned class);
 void hostcheck_device_set_vendor(struct host_device *d, uint16_t vendor);
 void hostcheck_device_set_device(struct host_device *d, uint16_t device);
+
+/* Returns the card by the name that a capture gives; NULL where none is meant, or after many tries. */
+const struct np_gpu *hostcheck_find_model(struct np_host *h, const char *name);
 bool hostcheck_device_is_gpu(const struct np_host *h, const struct host_device *d);
 
 /* Of two captures that contradict each other the worse one counts. */

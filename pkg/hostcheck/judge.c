@@ -118,13 +118,12 @@ static const struct np_gpu *find_vgpu_card(const struct np_catalogue *cat, const
 }
 
 /* "NVIDIATesla T4": ESXi writes vendor and name in one. */
-static void read_title(const struct np_host *h, struct host_device *d)
+static void read_title(struct np_host *h, struct host_device *d)
 {
 	static const char vendor[] = "NVIDIA";
-	struct np_err ignored = NP_ERR_INIT;
 
 	if (!d->seen.gpu && !d->seen.has_id && strncmp(d->title, vendor, strlen(vendor)) == 0)
-		np_gpu_find_model(h->cat, d->title + strlen(vendor), &d->seen.gpu, &ignored);
+		d->seen.gpu = hostcheck_find_model(h, d->title + strlen(vendor));
 }
 
 /* The card, and the BARs that lspci or the kernel listed; of others nothing is known. */

@@ -36,7 +36,6 @@ static bool open_gpu(struct reading *r, const char *address)
 
 static void set_product(struct reading *r, const char *name, size_t size)
 {
-	struct np_err ignored = NP_ERR_INIT;
 	struct np_seen_gpu *gpu = &r->device->seen;
 
 	while (size > 0 && name[size - 1] == ' ')
@@ -50,7 +49,7 @@ static void set_product(struct reading *r, const char *name, size_t size)
 	if (gpu->is_vgpu == NP_VERDICT_YES)
 		snprintf(r->device->vgpu, sizeof(r->device->vgpu), "%s", gpu->product);
 	else if (!gpu->has_id)
-		np_gpu_find_model(r->h->cat, gpu->product, &gpu->gpu, &ignored);
+		gpu->gpu = hostcheck_find_model(r->h, gpu->product);
 }
 
 /* The number of the GPU, then its name, which two blanks end. */
