@@ -95,6 +95,7 @@ struct host_device {
 	bool is_console; /* graphics for a screen alone: a BMC's or a VM's */
 	bool is_nvidia;
 	bool is_named; /* the catalogue was searched for its name */
+	bool is_other; /* the VMkernel's name for it tells that it is no GPU: vmnic4, vmhba0 */
 	bool is_told; /* its kind, even without an ID */
 	bool is_doubtful; /* lspci of a host or of a VM: nothing tells which */
 	bool is_listed; /* in a list of devices, not only in a log */

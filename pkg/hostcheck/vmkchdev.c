@@ -62,6 +62,8 @@ bool hostcheck_read_vmkchdev(struct reading *r, const char *line, size_t size)
 	r->device->is_listed = true;
 	if (strncmp(module, "vmgfx", 5) == 0)
 		r->device->has_class = r->device->is_display = true;
+	else if (module[0] != '\0' && owned == NP_VERDICT_NO && strcmp(module, "nvidia") != 0)
+		r->device->is_other = true;
 	if (strcmp(module, "nvidia") == 0)
 		memcpy(r->device->module, module, sizeof(module));
 	hostcheck_set_worst(&r->device->owned, owned, true);
