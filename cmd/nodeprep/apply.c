@@ -153,7 +153,8 @@ static int patch(const struct options *o, bool revert, struct work *w, struct np
 	ao.plan.discard_record = revert && flags.discard_record;
 	signals_watch();
 	if (!w->failed &&
-	    (work_connect(o, w, &why) < 0 || np_sync_run(w->kube, &w->input, &ao, ret, &why) < 0) &&
+	    (work_connect(o, w, &why) < 0 ||
+	     np_sync_run(&w->store, &w->input, &ao, ret, &why) < 0) &&
 	    work_fail(w, &why, err) < 0)
 		return np_err_ret(err);
 	if (w->failed) {

@@ -106,6 +106,7 @@ struct work {
 	struct np_kube_config *config;
 	struct np_err config_error; /* why there is no config, where there is none */
 	struct np_kube *kube;
+	struct np_class_store store; /* of the classes, once connected */
 	struct np_fetched fetched;
 	struct np_plan plan;
 	size_t n_kept;

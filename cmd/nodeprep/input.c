@@ -212,7 +212,10 @@ int work_connect(const struct options *o, struct work *w, struct np_err *err)
 	}
 	if (o->verbosity > 0)
 		log_format("info", "API server %s", np_kube_config_server(w->config));
-	return np_kube_new_take(np_take(w->config), &w->kube, err);
+	if (np_kube_new_take(np_take(w->config), &w->kube, err) < 0)
+		return np_err_ret(err);
+	w->store = np_sync_store_kube(w->kube, NULL);
+	return 0;
 }
 
 struct np_plan_options plan_options(const struct options *o, const struct work *w)
@@ -232,7 +235,8 @@ static int fetch_classes(const struct options *o, struct work *w, struct np_plan
 {
 	if (w->input.n_classes > 0 || !np_pool_input_needs_classes(&w->input))
 		return 0;
-	if (work_connect(o, w, err) < 0 || np_sync_fetch(w->kube, &w->input, &w->fetched, err) < 0)
+	if (work_connect(o, w, err) < 0 ||
+	    np_sync_fetch(&w->store, &w->input, &w->fetched, err) < 0)
 		return np_err_ret(err);
 	p->classes = w->fetched.items;
 	p->n_classes = w->fetched.n;
@@ -253,5 +257,5 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err)
 		return work_fail(w, &why, err);
 	if (np_plan_make(&w->input, &p, &w->plan, err) < 0)
 		return np_err_ret(err);
-	return w->kube ? np_check_bindings(w->kube, &w->fetched.resource, &w->plan, err) : 0;
+	return w->kube ? np_check_bindings(w->kube, &w->store.resource, &w->plan, err) : 0;
 }

@@ -12,7 +12,7 @@
  * Crashes    an entry that was written is on the disk before np_state_write() returns. A process that is killed
  *            leaves the old entry or the new one.
  * Rights     directories 0700, files 0600. A directory or file that is a symbolic link, belongs to another user or
- *            is writable by others is an error, since whoever writes there decides what is restored.
+ *            is writable by others is an error, since its content decides what is restored.
  * Bounds     an entry has at most NP_STATE_MAX bytes.
  * Ownership  a lock borrows its state. Results are the caller's.
  * Errors     NP_E_IO: a path that cannot be used, with what to do; NP_E_USAGE: no directory is known; NP_E_RETRY: wait()

@@ -28,15 +28,31 @@
 #include "nodeprep/plan.h"
 #include "nodeprep/warnings.h"
 
+struct sync_store_kind;
+
+/*
+ * Where classes are kept. Made by np_sync_store_…(), one for each run; borrows what it is made from, and
+ * owns nothing.
+ */
+struct np_class_store {
+	const struct sync_store_kind *kind;
+	const char *api; /* "kubernetes" */
+	struct np_kube *kube;
+	struct np_kube_resource resource; /* plural "" until the API was discovered */
+};
+
+/* Classes of a Supervisor's Kubernetes API; `resource` NULL: discovered with the first request. */
+struct np_class_store np_sync_store_kube(struct np_kube *k,
+					 const struct np_kube_resource *resource);
+
 /* Classes as they were fetched. */
 struct np_fetched {
-	struct np_kube_resource resource;
 	size_t n;
 	struct np_class_ref *items;
 };
 
 /* Discovers the API and fetches every class that a pool names; one that is missing is left out. */
-int np_sync_fetch(struct np_kube *k, const struct np_input *in, struct np_fetched *ret,
+int np_sync_fetch(struct np_class_store *store, const struct np_input *in, struct np_fetched *ret,
 		  struct np_err *err);
 void np_sync_fetched_done(struct np_fetched *f);
 
@@ -51,6 +67,7 @@ struct np_sync_outcome {
 	enum np_sync_result result;
 	char *resource_version; /* after the write, or as read; NULL where not known */
 	unsigned attempts; /* PATCH requests that were made */
+	struct np_warnings warnings; /* about other clients that wrote at the same time */
 	struct np_err error; /* code NP_OK unless failed */
 };
 
@@ -80,8 +97,8 @@ struct np_sync {
 };
 
 /* Reads, plans and, where the plan is sound, patches. */
-int np_sync_run(struct np_kube *k, const struct np_input *in, const struct np_sync_options *o,
-		struct np_sync *ret, struct np_err *err);
+int np_sync_run(struct np_class_store *store, const struct np_input *in,
+		const struct np_sync_options *o, struct np_sync *ret, struct np_err *err);
 void np_sync_done(struct np_sync *a);
 
 /* An object of Cluster API's that was made or changed: a new template, or a MachineDeployment. */
@@ -160,8 +177,8 @@ struct np_release {
  * Records    an invalid record fails a class that `in` names, and is a warning of any other class.
  * Gone       a class that is deleted meanwhile is no error; without the API there is only a warning.
  */
-int np_sync_release(struct np_kube *k, const struct np_release_scope *scope, struct np_release *ret,
-		    struct np_err *err);
+int np_sync_release(struct np_class_store *store, const struct np_release_scope *scope,
+		    struct np_release *ret, struct np_err *err);
 void np_sync_release_done(struct np_release *release);
 
 /* Returns the worst code among the classes. */
@@ -171,7 +188,7 @@ enum np_code np_sync_release_code(const struct np_release *release);
  * Asks the server (SelfSubjectAccessReview) whether the user may read and patch classes in each of the
  * namespaces; NP_E_FORBIDDEN names what is missing. Nothing is written.
  */
-int np_sync_check_access(struct np_kube *k, const struct np_kube_resource *r, size_t n_namespaces,
+int np_sync_check_access(struct np_class_store *store, size_t n_namespaces,
 			 const char *const *namespaces, struct np_err *err);
 
 /* --- one class ----------------------------------------------------------------------------- */
@@ -199,7 +216,6 @@ struct np_class_sync_change {
 };
 
 struct np_class_sync {
-	const struct np_kube_resource *resource; /* of the classes */
 	const char *ns, *name; /* where the class is; `ns` is ignored where classes have none */
 	const struct np_input *pools; /* every one names this class */
 	struct np_plan_options plan; /* catalogue and holder; the class is filled in */
@@ -219,6 +235,7 @@ struct np_class_sync_result {
 	bool found;
 	unsigned attempts; /* PATCH requests that were made */
 	size_t n_released; /* pools that the last change releases */
+	struct np_warnings warnings; /* about other clients that wrote at the same time */
 	json_t *object; /* the class as it is now, without its namespace; NULL where not found */
 	json_t *planned_from; /* the class as it was planned from last; NULL where not found */
 	struct np_err error; /* what is wrong with the class; NP_OK */
@@ -228,7 +245,7 @@ struct np_class_sync_result {
 	struct np_err *errors; /* for each pool of the input; NULL where all are sound */
 };
 
-int np_sync_class(struct np_kube *k, const struct np_class_sync *one,
+int np_sync_class(struct np_class_store *store, const struct np_class_sync *one,
 		  struct np_class_sync_result *ret, struct np_err *err);
 void np_sync_class_done(struct np_class_sync_result *r);
 

@@ -38,6 +38,7 @@ struct cni_session {
 	struct np_input input;
 	struct np_kube_config *kube_config;
 	struct np_kube *kube;
+	struct np_class_store store; /* of the classes */
 	char *answer; /* NULL: none */
 	char *details; /* more about a failure; NULL: nothing */
 	unsigned code; /* of a failure; 0: the one of its np_code */

@@ -75,7 +75,7 @@ static int release(struct cni_session *s, np_release_fn *releases, struct np_err
 	if (!names)
 		return np_fail_nomem(err);
 	scope.namespaces = names;
-	if (np_sync_release(s->kube, &scope, &l, err) < 0)
+	if (np_sync_release(&s->store, &scope, &l, err) < 0)
 		return np_err_ret(err);
 	log_released(s, &l);
 	return check_released(s, &l, err);

@@ -152,7 +152,10 @@ static int load_kube_config(struct cni_session *s, struct np_err *err)
 
 int cni_connect(struct cni_session *s, struct np_err *err)
 {
-	return np_kube_new_take(np_take(s->kube_config), &s->kube, err);
+	if (np_kube_new_take(np_take(s->kube_config), &s->kube, err) < 0)
+		return np_err_ret(err);
+	s->store = np_sync_store_kube(s->kube, NULL);
+	return 0;
 }
 
 int cni_fail_api(struct cni_session *s, struct np_err *err)

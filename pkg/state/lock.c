@@ -23,7 +23,7 @@ struct np_state_lock {
 	int fd; /* of the lock; -1: not held */
 };
 
-/* The file goes while its lock is held: whoever waited for it notices in is_current(). */
+/* The file goes while its lock is held: a process that waited for it sees that in is_current(). */
 void np_state_unlock(struct np_state_lock *lock)
 {
 	if (!lock)
