@@ -325,6 +325,16 @@ static int apply_service(const struct np_kube_options *o, struct np_kube_config 
 
 /* --- flags and checks ------------------------------------------------------------------------ */
 
+static int set_pem(const char *pem, struct kube_blob *ret, struct np_err *err)
+{
+	kube_blob_done(ret);
+	ret->bytes = strdup(pem);
+	if (!ret->bytes)
+		return np_fail_nomem(err);
+	ret->size = strlen(pem);
+	return 0;
+}
+
 static int apply_trust_flags(const struct np_kube_options *o, struct np_kube_config *c,
 			     struct np_err *err)
 {
@@ -338,6 +348,10 @@ static int apply_trust_flags(const struct np_kube_options *o, struct np_kube_con
 	    np_file_load(o->ca_file, KUBE_FILE_MAX * 4, &c->ca.bytes, &c->ca.size, err) < 0)
 		return np_wrap(err, "--certificate-authority");
 	if (o->ca_file && set_format(&c->ca_name, err, "the CA '%s'", o->ca_file) < 0)
+		return np_err_ret(err);
+	if (o->ca_pem && set_pem(o->ca_pem, &c->ca, err) < 0)
+		return np_err_ret(err);
+	if (o->ca_name && kube_set_text(&c->ca_name, o->ca_name, err) < 0)
 		return np_err_ret(err);
 	return o->tls_server_name ? kube_set_text(&c->tls_server_name, o->tls_server_name, err) : 0;
 }
