@@ -7,6 +7,7 @@
  *
  * Order      everything is read and planned before the first write; a plan with an error or a
  *            placeholder writes nothing. Writes go in the plan's order, one PATCH a class.
+ * Stores     classes are a Supervisor's objects, or vCenter's (struct np_class_store); all else is the same.
  * Conflicts  a patch carries the resourceVersion it was made from. On 409 the class is read again
  *            and planned again, with jittered pauses, until the client's deadline; so a change
  *            that another client made meanwhile is kept, never lost.
@@ -26,6 +27,8 @@
 
 #include "nodeprep/kube.h"
 #include "nodeprep/plan.h"
+#include "nodeprep/state.h"
+#include "nodeprep/vcenter.h"
 #include "nodeprep/warnings.h"
 
 struct sync_store_kind;
@@ -37,13 +40,23 @@ struct sync_store_kind;
 struct np_class_store {
 	const struct sync_store_kind *kind;
 	const char *api; /* "kubernetes" */
-	struct np_kube *kube;
+	struct np_kube *kube; /* NULL: the classes are vCenter's */
 	struct np_kube_resource resource; /* plural "" until the API was discovered */
+	struct np_vcenter *vcenter; /* NULL: the classes are a Supervisor's */
+	const struct np_state *state; /* where the records of vCenter's classes are */
+	char group
+		[96]; /* of its entries: those of one vCenter; "" until that has told its instanceUuid */
 };
 
 /* Classes of a Supervisor's Kubernetes API; `resource` NULL: discovered with the first request. */
 struct np_class_store np_sync_store_kube(struct np_kube *k,
 					 const struct np_kube_resource *resource);
+
+/*
+ * Classes of vCenter. They have no annotation and no resourceVersion, so each has its record in the state
+ * directory, held while the class is written; it is read right before the write and read back after it.
+ */
+struct np_class_store np_sync_store_vcenter(struct np_vcenter *v, const struct np_state *state);
 
 /* Classes as they were fetched. */
 struct np_fetched {

@@ -185,6 +185,9 @@ int np_vmclass_is_held(const json_t *object, np_release_fn *releases, void *ctx,
  */
 int np_vmclass_record_parse(const char *text, size_t size, json_t **ret, struct np_err *err);
 
+/* As np_vmclass_record_parse() of a tree, wherever it is kept: NP_E_RECORD only says what is wrong. */
+int np_vmclass_record_validate(const json_t *record, struct np_err *err);
+
 /* Reads the record of a class as an API server returns it: 1 with *ret set, 0 without annotation, < 0. */
 int np_vmclass_record_read(const json_t *object, json_t **ret, struct np_err *err);
 

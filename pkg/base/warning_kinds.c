@@ -22,6 +22,8 @@ static const struct np_message_kind kinds[NP_WARNING_MAX] = {
 					 "bind the class to the namespace" },
 	[NP_WARNING_CLASS_SHARED] = { "class-shared", NP_SEVERITY_WARNING,
 				      "check that the change suits all pools, or use separate classes" },
+	[NP_WARNING_CONCURRENT_CHANGE] = { "concurrent-change", NP_SEVERITY_WARNING,
+					   "check that the class has what both clients meant to set" },
 	[NP_WARNING_DEVICES_DIVERGED] = { "devices-diverged", NP_SEVERITY_WARNING,
 					  "make both lists equal" },
 	[NP_WARNING_DEVICES_HIDDEN] = { "devices-hidden", NP_SEVERITY_WARNING,

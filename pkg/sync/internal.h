@@ -5,7 +5,8 @@
 /*
  * internal - what the files of sync share: class.c brings one class to its desired state, batch.c does so for
  * the plan of a whole input, release.c releases registrations; fetch.c reads classes. Where classes are
- * kept is the store's business: store.c has what all stores share, store_kube.c the Kubernetes API.
+ * kept is the store's business: store.c has what all stores share, store_kube.c the Kubernetes API,
+ * store_vcenter.c vCenter, whose writes are in update_vcenter.c, its records in record.c.
  */
 
 #include "nodeprep/err.h"
@@ -47,7 +48,47 @@ struct sync_store_kind {
 			    const char *const *namespaces, struct np_err *err);
 };
 
-extern const struct sync_store_kind sync_store_kube;
+extern const struct sync_store_kind sync_store_kube, sync_store_vcenter;
+
+/* --- store_vcenter.c ------------------------------------------------------------------------- */
+
+struct sync_record;
+
+/* Makes the class of an Info and its record; of a record that is pending, the one that fits the class. */
+int sync_vcenter_object(const json_t *info, const struct sync_record *r, json_t **ret,
+			struct np_err *err);
+
+/* Fetches a class with its record. */
+int sync_vcenter_get(const struct np_class_store *s, const char *name, json_t **ret,
+		     struct np_err *err);
+
+/* Locks the class's record; waits for another holder until the deadline. */
+int sync_vcenter_lock(const struct np_class_store *s, const char *name, struct np_state_lock **ret,
+		      struct np_err *err);
+
+/* update_vcenter.c: reads, plans, writes and reads back. */
+int sync_vcenter_update(struct np_class_store *s, const struct sync_update *how,
+			struct sync_updated *ret, struct np_err *err);
+
+/* --- record.c: the record of a vCenter class, an entry of the state directory ---------------- */
+
+struct sync_record {
+	bool exists;
+	bool pending; /* a change was begun, and it is not known whether the class has it */
+	json_t *current; /* before that change; NULL: none */
+	json_t *next; /* after it; NULL: none */
+	uint64_t memory_mb; /* of the class when it was written */
+};
+
+void sync_record_done(struct sync_record *r);
+
+/* Reads it; NP_E_RECORD where the entry is not valid, which names the file. */
+int sync_record_read(const struct np_class_store *s, const char *name, struct sync_record *ret,
+		     struct np_err *err);
+
+/* Writes it; removes the entry where there is nothing to keep. */
+int sync_record_write(const struct np_class_store *s, struct np_state_lock *lock, const char *name,
+		      const struct sync_record *r, struct np_err *err);
 
 int sync_check_access_kube(struct np_class_store *s, size_t n_namespaces,
 			   const char *const *namespaces, struct np_err *err);
