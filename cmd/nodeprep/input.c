@@ -28,6 +28,8 @@ void work_done(struct work *w)
 	np_sync_fetched_done(&w->fetched);
 	np_pool_input_done(&w->input);
 	np_kube_free(w->kube);
+	np_vcenter_free(w->vcenter);
+	np_state_free(w->state);
 	np_kube_config_free(w->config);
 	np_gpu_catalogue_free(w->catalogue);
 }
@@ -204,7 +206,21 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 	return collect_errors(w, err);
 }
 
-int work_connect(const struct options *o, struct work *w, struct np_err *err)
+static int connect_vcenter(const struct options *o, struct work *w, struct np_err *err)
+{
+	const struct np_state_options state = options_state(o->state_dir);
+
+	if (np_state_new(&state, &w->state, err) < 0 ||
+	    np_vcenter_new(&o->vcenter.options, &w->vcenter, err) < 0)
+		return np_err_ret(err);
+	if (o->verbosity > 0)
+		log_format("info", "vCenter %s, records in %s", np_vcenter_url(w->vcenter),
+			   np_state_dir(w->state));
+	w->store = np_sync_store_vcenter(w->vcenter, w->state);
+	return 0;
+}
+
+static int connect_kube(const struct options *o, struct work *w, struct np_err *err)
 {
 	if (!w->config) {
 		*err = w->config_error;
@@ -212,10 +228,28 @@ int work_connect(const struct options *o, struct work *w, struct np_err *err)
 	}
 	if (o->verbosity > 0)
 		log_format("info", "API server %s", np_kube_config_server(w->config));
-	if (np_kube_new_take(np_take(w->config), &w->kube, err) < 0)
+	return np_kube_new_take(np_take(w->config), &w->kube, err);
+}
+
+int work_connect(const struct options *o, struct work *w, struct np_err *err)
+{
+	if (is_vcenter(o))
+		return connect_vcenter(o, w, err);
+	if (connect_kube(o, w, err) < 0)
 		return np_err_ret(err);
 	w->store = np_sync_store_kube(w->kube, NULL);
 	return 0;
+}
+
+/* A kubeconfig that merely lies in the home folder may be of any cluster. */
+int work_connect_kube(const struct options *o, struct work *w, struct np_err *err)
+{
+	const struct np_kube_options *k = &o->kube;
+
+	if (w->kube || (!k->kubeconfig && !k->context && !k->server &&
+			(!k->kubeconfig_env || k->kubeconfig_env[0] == '\0')))
+		return 0;
+	return connect_kube(o, w, err);
 }
 
 struct np_plan_options plan_options(const struct options *o, const struct work *w)
@@ -240,6 +274,7 @@ static int fetch_classes(const struct options *o, struct work *w, struct np_plan
 		return np_err_ret(err);
 	p->classes = w->fetched.items;
 	p->n_classes = w->fetched.n;
+	p->api = w->store.api;
 	return 0;
 }
 

@@ -269,6 +269,10 @@ uint64_t np_vmclass_vcenter_memory_mb(const json_t *object);
 /* Returns the members of an Info that a PATCH may have; NULL: no memory. */
 json_t *np_vmclass_vcenter_writable(const json_t *info);
 
+/* Sets both to bodies of a PATCH (new references): what the class has now, and what the change sends. */
+int np_vmclass_vcenter_bodies(const struct np_vmclass *c, const struct np_change *change,
+			      json_t **ret_now, json_t **ret_body, struct np_err *err);
+
 /*
  * Decides which of two records describes a class: the one from before a change, or the one from after it.
  * It is not known whether the change was made; NULL is no record. Returns `before` or `after`.

@@ -116,6 +116,12 @@ static int sync_class(struct np_class_store *store, const struct np_sync_options
 	return replace_fetched(apply, i, r.planned_from, err);
 }
 
+static bool needs_sync(const struct np_plan_class *c)
+{
+	return json_object_size(c->change.patch) > 0 ||
+	       (c->class && sync_is_unsettled(c->class->node.json));
+}
+
 /* A class that is up to date is neither planned again nor sent. */
 static void apply_class(struct np_class_store *store, const struct np_sync_options *o,
 			struct np_sync *apply, size_t i)
@@ -124,7 +130,7 @@ static void apply_class(struct np_class_store *store, const struct np_sync_optio
 	struct np_sync_outcome *result = &apply->classes[i];
 	int r;
 
-	if (json_object_size(c->change.patch) > 0)
+	if (needs_sync(c))
 		r = sync_class(store, o, apply, i, &result->error);
 	else
 		r = c->class ? keep_version(result, c->class->node.json, &result->error) : 0;
@@ -154,7 +160,7 @@ static int apply_classes(struct np_class_store *store, const struct np_sync_opti
 	for (size_t i = 0; i < n; i++) {
 		sync_report(&o->progress, NP_SYNC_WRITING, i, n);
 		a->was_stopped = a->was_stopped || is_stopped(&o->progress);
-		if (a->was_stopped && json_object_size(a->plan.classes[i].change.patch) > 0)
+		if (a->was_stopped && needs_sync(&a->plan.classes[i]))
 			fail_stopped(&a->classes[i]);
 		else
 			apply_class(store, o, a, i);
@@ -179,6 +185,16 @@ static int plan_again(const struct np_input *in, const struct np_plan_options *o
 	return np_plan_make(in, &options, &a->plan, err);
 }
 
+/* Adds what happened while the classes were written to their warnings. */
+static int add_warnings(struct np_sync *a, struct np_err *err)
+{
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
+		if (sync_warnings_move(&a->plan.classes[i].warnings, &a->classes[i].warnings, err) <
+		    0)
+			return np_err_ret(err);
+	return 0;
+}
+
 int np_sync_run(struct np_class_store *store, const struct np_input *in,
 		const struct np_sync_options *o, struct np_sync *ret, struct np_err *err)
 {
@@ -189,11 +205,12 @@ int np_sync_run(struct np_class_store *store, const struct np_input *in,
 		return np_err_ret(err);
 	options.plan.classes = a.fetched.items;
 	options.plan.n_classes = a.fetched.n;
+	options.plan.api = store->api;
 	if (np_plan_make(in, &options.plan, &a.plan, err) < 0)
 		return np_err_ret(err);
 	if (np_plan_code(&a.plan) == NP_OK && !np_plan_has_placeholder(&a.plan) &&
 	    (apply_classes(store, &options, &a, err) < 0 ||
-	     plan_again(in, &options.plan, &a, err) < 0))
+	     plan_again(in, &options.plan, &a, err) < 0 || add_warnings(&a, err) < 0))
 		return np_err_ret(err);
 	/* Behind the writes, which may have planned again: the warnings belong to what is reported. */
 	if (!o->plan.revert && store->kube &&

@@ -58,6 +58,9 @@ struct sync_record;
 int sync_vcenter_object(const json_t *info, const struct sync_record *r, json_t **ret,
 			struct np_err *err);
 
+/* Tells whether nodeprep was interrupted in a change of the class, so that its record names both states. */
+bool sync_is_unsettled(const json_t *object);
+
 /* Fetches a class with its record. */
 int sync_vcenter_get(const struct np_class_store *s, const char *name, json_t **ret,
 		     struct np_err *err);

@@ -9,6 +9,14 @@
 /* From so many classes on, one list is cheaper than a request for each. */
 #define LIST_FROM 4
 
+/* A member of the object: its record is to be written again. */
+#define UNSETTLED "unsettled"
+
+bool sync_is_unsettled(const json_t *object)
+{
+	return !!json_object_get(object, UNSETTLED);
+}
+
 static int open_vcenter(struct np_class_store *s, struct np_err *err)
 {
 	const struct np_vcenter_about *about;
@@ -37,7 +45,11 @@ int sync_vcenter_object(const json_t *info, const struct sync_record *r, json_t 
 			return np_err_ret(err);
 		record.json = np_vmclass_record_settle(bare, r->current, r->next);
 	}
-	return np_vmclass_from_vcenter(info, &record, ret, err);
+	if (np_vmclass_from_vcenter(info, &record, ret, err) < 0)
+		return np_err_ret(err);
+	if (r->pending && json_object_set_new(*ret, UNSETTLED, json_true()) < 0)
+		return np_fail_nomem(err);
+	return 0;
 }
 
 /* --- reading --------------------------------------------------------------------------------- */

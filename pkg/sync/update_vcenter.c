@@ -20,6 +20,9 @@
 
 #define NAMES_MAX 256
 
+/* So often the same change is sent where the class never shows it. */
+#define REPEATS_MAX 3
+
 /* One class while it is updated. */
 struct update {
 	struct np_class_store *s;
@@ -30,7 +33,8 @@ struct update {
 	json_t *object; /* the class as it was read last, with its record */
 	json_t *target; /* as it is to be */
 	json_t *body; /* of the PATCH that makes it so */
-	json_t *ignored; /* what a PATCH has led to that had no effect; NULL: none so far */
+	json_t *sent, *got; /* the body that was sent last, and what was read back */
+	unsigned repeats; /* how often in a row both were the same */
 	uint64_t pause_ms;
 };
 
@@ -46,7 +50,8 @@ static void update_done(struct update *u)
 	json_decref(u->object);
 	json_decref(u->target);
 	json_decref(u->body);
-	json_decref(u->ignored);
+	json_decref(u->sent);
+	json_decref(u->got);
 	np_state_unlock(u->lock);
 }
 
@@ -235,24 +240,22 @@ static int pause_update(struct update *u, struct np_err *err)
 		       u->how->name, n, n == 1 ? "" : "s", why.text);
 }
 
-/* The server said that it stored the change, twice, and shows the class as it was. */
-static int check_effect(struct update *u, const json_t *before, const json_t *stored,
-			struct np_err *err)
+/* Another client that always writes the same, or a server that drops a member, would keep nodeprep busy for ever. */
+static int check_effect(struct update *u, const json_t *stored, struct np_err *err)
 {
+	bool is_same = json_equal(u->sent, u->body) && json_equal(u->got, stored);
 	char names[NAMES_MAX] = "";
 
-	if (!json_equal(before, stored)) {
-		replace(&u->ignored, NULL);
+	u->repeats = is_same ? u->repeats + 1 : 1;
+	replace(&u->sent, json_incref(u->body));
+	replace(&u->got, np_json_ref(stored));
+	if (u->repeats < REPEATS_MAX || json_equal(stored, u->body))
 		return 0;
-	}
-	if (!json_equal(u->ignored, u->body)) {
-		replace(&u->ignored, json_incref(u->body));
-		return 0;
-	}
 	name_differences(stored, u->body, "", names);
 	return np_fail(err, NP_E_REFUSED,
-		       "VM class '%s': vCenter accepts the change, but does not store it: %s",
-		       u->how->name, names);
+		       "VM class '%s' does not keep the change of %s, which was sent %d times: "
+		       "vCenter drops it, or another client overwrites it",
+		       u->how->name, names, REPEATS_MAX);
 }
 
 /* Warns about what the class holds beside what was sent. */
@@ -270,14 +273,13 @@ static int warn_concurrent(struct update *u, const json_t *stored, struct np_err
 static int read_back(struct update *u, struct np_err *err)
 {
 	json_auto_t *info = NULL, *stored = NULL;
-	json_auto_t *before = np_vmclass_vcenter_writable(np_vmclass_vcenter_info(u->object));
 
 	if (read_info(u, &info, err) < 0)
 		return np_err_ret(err);
 	stored = np_vmclass_vcenter_writable(info);
-	if (!stored || !before)
+	if (!stored)
 		return np_fail_nomem(err);
-	if (check_effect(u, before, stored, err) < 0 || keep_info(u, info, err) < 0)
+	if (check_effect(u, stored, err) < 0 || keep_info(u, info, err) < 0)
 		return np_err_ret(err);
 	if (json_equal(stored, u->body))
 		return 1;

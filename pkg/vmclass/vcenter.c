@@ -350,3 +350,17 @@ int np_vmclass_to_vcenter(const json_t *object, json_t **ret, struct np_err *err
 	*ret = json_incref(body);
 	return 0;
 }
+
+int np_vmclass_vcenter_bodies(const struct np_vmclass *c, const struct np_change *change,
+			      json_t **ret_now, json_t **ret_body, struct np_err *err)
+{
+	json_auto_t *now = np_vmclass_vcenter_writable(np_vmclass_vcenter_info(c->node.json));
+	json_auto_t *target = np_vmclass_patched(c->node.json, change->patch);
+
+	if (!now || !target)
+		return np_fail_nomem(err);
+	if (np_vmclass_to_vcenter(target, ret_body, err) < 0)
+		return np_err_ret(err);
+	*ret_now = json_incref(now);
+	return 0;
+}
