@@ -29,15 +29,18 @@ const (
 	bodyMax        = 16 << 20
 )
 
-// A request that was answered. A line of its own stands for a TLS handshake that failed.
+// A request that was answered, or with the method EDIT a change by somebody else. An entry with an
+// error alone stands for a TLS handshake that failed.
 type entry struct {
-	Method string `json:"method"`
-	Path   string `json:"path"`
-	Soap   string `json:"soap,omitempty"`
-	Status int    `json:"status"`
-	User   string `json:"user,omitempty"`
-	Body   string `json:"body,omitempty"` // of a PATCH
-	Error  string `json:"error,omitempty"`
+	Method  string `json:"method"`
+	Path    string `json:"path"`
+	Soap    string `json:"soap,omitempty"`
+	Status  int    `json:"status"`
+	User    string `json:"user,omitempty"`
+	Session string `json:"session,omitempty"`
+	Body    string `json:"body,omitempty"` // of a PATCH or an EDIT
+	Turn    int    `json:"turn,omitempty"` // the order in which classes were read and changed
+	Error   string `json:"error,omitempty"`
 }
 
 // A session: whose it is, and how many requests it has seen.
@@ -58,6 +61,7 @@ type front struct {
 	soap     map[string]*session
 	rules    []*rule
 	log      []entry
+	turn     int
 }
 
 func newFront(model *simulator.Model, logins *users) *front {
@@ -137,9 +141,9 @@ func (f *front) begin(seen *entry) rule {
 func (f *front) end(seen entry, status int, hit rule) {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	f.edit(hit.After)
 	seen.Status = status
 	f.log = append(f.log, seen)
+	f.edit(hit.After)
 }
 
 func (f *front) edit(change *edit) {
@@ -150,6 +154,10 @@ func (f *front) edit(change *edit) {
 		made := maps.Clone(c)
 		change.apply(made)
 		f.classes[change.ID] = made
+		f.turn++
+		f.log = append(f.log, entry{
+			Method: "EDIT", Path: classesPath + "/" + change.ID, Turn: f.turn, Body: string(mustMarshal(change)),
+		})
 	}
 }
 
@@ -296,13 +304,15 @@ func (f *front) answerClasses(w *httptest.ResponseRecorder, r *http.Request, see
 	}
 	known, failed := f.authenticate(r)
 	if failed == nil {
-		seen.User = known.user
+		seen.User, seen.Session = known.user, r.Header.Get(sessionHeader)
 		failed = f.allow(known, r.Method)
 	}
 	if failed != nil {
 		fail(w, true, failed)
 		return
 	}
+	f.turn++
+	seen.Turn = f.turn
 	id := strings.Trim(strings.TrimPrefix(seen.Path, classesPath), "/")
 	if failed := f.doClasses(w, r, id); failed != nil {
 		fail(w, true, failed)
