@@ -42,7 +42,7 @@ def govc_list(vcenter):
 
 
 def drift(vcenter, names):
-    """Somebody removes a key of each class, or lowers its reservation."""
+    """Another writer removes a key of each class, or lowers its reservation."""
     for n, name in enumerate(names):
         if n % 2:
             vcenter.edit(name, set={"memory_reservation": 40})
@@ -99,7 +99,7 @@ def test_200_classes_there_and_back(vcenter, host):
     for name in set(names) - set(drifted):
         assert after[name] == before[name]
         assert after_govc[name] == before_govc[name]
-    # What somebody wrote since is what a class goes back to.
+    # A class goes back to what another writer wrote since.
     for n, name in enumerate(drifted):
         if n % 2:
             assert after[name] == {**before[name], "memory_reservation": 40}
@@ -267,7 +267,7 @@ def test_records_are_private(vcenter, host):
 
 
 def change_between(kind):
-    """What somebody else changes, and how to see that it is there."""
+    """A change by another writer, and the way to see that it is there."""
     return {
         "description": ({"set": {"description": "theirs"}}, lambda cls: cls["description"] == "theirs"),
         "cpu_count": ({"set": {"cpu_count": 64}}, lambda cls: cls["cpu_count"] == 64),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Eight processes on two state directories and a foreign writer change the same classes.
 
-vCenter has no optimistic concurrency: what somebody writes after a process has read a class and before its
+vCenter has no optimistic concurrency: what another writer changes after a process has read a class and before its
 PATCH arrives is overwritten, and no client can see it. The server's log tells such losses from others, of
 which there may be none. NODEPREP_VCENTER_PATCHES sets how many PATCHes nodeprep sends (300)."""
 

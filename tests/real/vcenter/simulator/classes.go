@@ -180,7 +180,7 @@ func (s *settings) check(c class) *apiError {
 	return nil
 }
 
-// A change by somebody else, as a test orders it.
+// A change by another writer, as a test orders it.
 type edit struct {
 	ID         string            `json:"id"`
 	Set        class             `json:"set"`         // members of the class; null removes one

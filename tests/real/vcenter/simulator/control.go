@@ -113,7 +113,7 @@ func (r *rule) send(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
 // The control endpoint. All bodies are JSON.
 //
 //	GET, PUT /classes        all classes by id; PUT replaces them
-//	POST     /edit           a change by somebody else, in one step
+//	POST     /edit           a change by another writer, in one step
 //	GET, PATCH /settings     PUT puts the initial ones back and sets the members that it names
 //	GET, PUT /rules
 //	GET      /log?from=N     the requests from the Nth on

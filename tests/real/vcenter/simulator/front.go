@@ -29,7 +29,7 @@ const (
 	bodyMax        = 16 << 20
 )
 
-// A request that was answered, or with the method EDIT a change by somebody else. An entry with an
+// A request that was answered, or with the method EDIT a change by another writer. An entry with an
 // error alone stands for a TLS handshake that failed.
 type entry struct {
 	Method  string `json:"method"`
