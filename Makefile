@@ -20,7 +20,7 @@ V ?=
 Q := $(if $(V),,@)
 
 version := $(shell cat VERSION)
-modules := base doc gpu mmio vmx pool vmclass plan render kube sync check report nodecheck hostcheck cni controller
+modules := base doc gpu mmio vmx pool vmclass plan render kube vcenter sync check report nodecheck hostcheck cni controller
 server_modules := serve hook sim
 
 # The build path must not reach the binary: two clean builds give the same bytes.
@@ -37,7 +37,7 @@ np_ldflags := -static-pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--build-id=n
 np_libs = $$(cat $(B)/static/libs) $(B)/static/libstubs.a
 # Tests and fuzzers link what they use from the shared libraries.
 test_libs = -lcmocka -lcurl -levent_openssl -levent_extra -levent_core -lssl -lcrypto -ljansson \
-	-lyajl -lyaml -lbsd -lpthread -lm
+	-lyajl -lyaml -lexpat -lbsd -lpthread -lm
 
 san_flags := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz_flags := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all

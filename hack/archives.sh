@@ -10,7 +10,7 @@ set -eu
 export LC_ALL=C
 cc=${CC:-gcc}
 nm=$($cc -print-prog-name=nm)
-required="curl nghttp2 ssl crypto z jansson yaml bsd md event_openssl event_extra event_core yajl_s"
+required="curl nghttp2 ssl crypto z jansson yaml bsd md event_openssl event_extra event_core yajl_s expat"
 
 fail() {
 	echo "archives.sh: $*" >&2

@@ -25,7 +25,7 @@ release() {
 packages() {
 	case $1 in
 	build) echo gcc libc6-dev binutils make pkg-config libcurl4-openssl-dev libssl-dev libjansson-dev \
-		libyaml-dev libbsd-dev libmd-dev libnghttp2-dev zlib1g-dev libevent-dev libyajl-dev \
+		libyaml-dev libbsd-dev libmd-dev libnghttp2-dev zlib1g-dev libevent-dev libyajl-dev libexpat1-dev \
 		libidn2-dev libunistring-dev libpsl-dev libssh2-1-dev libzstd-dev libbrotli-dev ;;
 	check) echo zsh libcmocka-dev python3 python3-pytest python3-yaml openssl diffutils nghttp2-proxy ca-certificates ;;
 	lint) echo clang clang-format clang-tidy cppcheck shellcheck mandoc ;;

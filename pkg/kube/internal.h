@@ -17,6 +17,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/kube.h"
+#include "nodeprep/kube_exchange.h"
 
 /* --- secret.c ------------------------------------------------------------------------------- */
 
@@ -96,6 +97,7 @@ struct np_kube_config {
 	char *user_name; /* the kubeconfig's; NULL until the last step of loading */
 	char *who; /* whose credentials are sent, for messages; NULL: none */
 	char *ca_name; /* which CA is trusted, for messages */
+	char *trust_hint; /* likewise; NULL: none */
 	struct kube_blob ca, cert, key;
 	bool insecure;
 	char *tls_server_name;
@@ -245,6 +247,7 @@ struct kube_call {
 	const char *body; /* NULL: none */
 	const char *content_type; /* of the body */
 	bool repeatable; /* may be sent again when it is not known whether it arrived */
+	const struct np_kube_exchange *exchange; /* NULL: a request of the Kubernetes API */
 };
 
 struct kube_answer {
@@ -307,6 +310,7 @@ struct kube_peer {
 	char issuer[200];
 	int depth; /* of the failing certificate: 0 is the server's own, the others signed it */
 	char subject[200], not_before[40], not_after[40]; /* likewise */
+	char fingerprint[100]; /* SHA-256 of the server's own: "AB:CD:..." */
 };
 
 /* The reason for a missing answer. */
@@ -319,6 +323,7 @@ struct kube_net_error {
 	const char *host;
 	const char *user; /* whose client certificate was sent */
 	const char *ca; /* what the server's certificate was checked against */
+	const char *hint; /* how to trust another one; NULL: none */
 	const struct kube_peer *peer;
 	long proxy_status; /* of the proxy's answer to CONNECT; 0: none */
 	uint64_t elapsed_ms; /* how long the request lasted */
@@ -395,6 +400,7 @@ void kube_slist_freep(struct curl_slist **list);
 /* Growing bytes of one answer. */
 struct kube_reply {
 	struct np_kube *k;
+	const struct np_kube_exchange *exchange; /* NULL: none */
 	char *body;
 	size_t size, cap;
 	size_t header_bytes;
@@ -423,7 +429,9 @@ struct kube_transfer {
 	unsigned identity; /* the np_kube's when the last attempt began */
 	bool renewed; /* its credentials, after a 401 */
 	json_t *result;
-	struct np_err error; /* NP_OK: `result` is set */
+	char *body; /* in place of `result`, of an exchange */
+	size_t body_size;
+	struct np_err error; /* NP_OK: `result` or `body` is set */
 };
 
 /* Creates the handle of the next attempt, which may last `timeout_ms` (0: no limit). */
@@ -448,6 +456,15 @@ bool kube_identity_renew(struct np_kube *k, struct kube_transfer *f, uint64_t un
 
 /* Logs a line with secrets removed. */
 void kube_log(struct np_kube *k, const char *prefix, const char *text);
+
+/* --- exchange.c ------------------------------------------------------------------------------ */
+
+/* Lets the exchange judge the answer. */
+int kube_exchange_judge(const struct np_kube_exchange *x, const struct kube_transfer *f,
+			bool *ret_again, struct np_err *err);
+
+/* Moves the answer's bytes to the transfer. */
+int kube_exchange_take(struct kube_transfer *f, struct np_err *err);
 
 /* --- client.c -------------------------------------------------------------------------------- */
 

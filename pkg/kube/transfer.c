@@ -106,6 +106,8 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *ctx)
 		end--;
 	snprintf(line, sizeof(line), "%.*s", (int)end, bytes);
 	read_header(reply, line);
+	if (reply->exchange && reply->exchange->header)
+		reply->exchange->header(reply->exchange->ctx, line);
 	return length;
 }
 
@@ -190,12 +192,29 @@ static int append_identity(struct np_kube *k, struct curl_slist **list, struct n
 	return kube_header_append(list, "Authorization", bearer, err);
 }
 
+static int append_lines(const char *const *lines, struct curl_slist **list, struct np_err *err)
+{
+	for (; lines && *lines; lines++)
+		if (kube_line_append(list, *lines, err) < 0)
+			return np_err_ret(err);
+	return 0;
+}
+
+static int append_own(struct np_kube *k, const struct kube_call *call, struct curl_slist **list,
+		      struct np_err *err)
+{
+	if (call->exchange)
+		return append_lines(call->exchange->headers, list, err);
+	if (kube_header_append(list, "Accept", "application/json", err) < 0)
+		return np_err_ret(err);
+	return append_identity(k, list, err);
+}
+
 static int set_headers(struct np_kube *k, struct kube_transfer *f, struct np_err *err)
 {
 	const struct kube_call *call = f->call;
 
-	if (kube_header_append(&f->headers, "Accept", "application/json", err) < 0 ||
-	    append_identity(k, &f->headers, err) < 0 || kube_host_append(k, &f->headers, err) < 0)
+	if (append_own(k, call, &f->headers, err) < 0 || kube_host_append(k, &f->headers, err) < 0)
 		return np_err_ret(err);
 	if (call->body &&
 	    (kube_header_append(&f->headers, "Content-Type", call->content_type, err) < 0 ||
@@ -241,6 +260,7 @@ int kube_transfer_prepare(struct np_kube *k, struct kube_transfer *f, uint64_t t
 	kube_transfer_clear(k, f);
 	memset(&k->peer, 0, sizeof(k->peer));
 	f->reply.k = k;
+	f->reply.exchange = f->call->exchange;
 	f->identity = k->identity;
 	if (asprintf(&url, "%s%s", k->base, f->call->path) < 0) {
 		url = NULL;
@@ -276,6 +296,7 @@ static int fail_transport(struct np_kube *k, const struct kube_transfer *f, CURL
 				    .host = k->host,
 				    .user = k->config->user_name,
 				    .ca = k->config->ca_name,
+				    .hint = k->config->trust_hint,
 				    .peer = &k->peer };
 	enum kube_again again;
 	curl_off_t elapsed_us = 0;
@@ -311,6 +332,16 @@ static bool may_ask_again(const struct kube_transfer *f, const struct kube_outco
 	return f->call->repeatable || out->has_wait || f->status == 429;
 }
 
+/* Judges the answer by its meaning; *ret_again: the same request may succeed later. */
+static int judge_answer(const struct kube_transfer *f, const struct kube_answer *answer,
+			bool *ret_again, struct np_err *err)
+{
+	if (f->call->exchange)
+		return kube_exchange_judge(f->call->exchange, f, ret_again, err);
+	*ret_again = kube_answer_is_retried(answer);
+	return kube_answer_check(f->call, answer, err);
+}
+
 static int judge_status(struct np_kube *k, const struct kube_transfer *f, struct kube_outcome *out,
 			struct np_err *err)
 {
@@ -320,12 +351,13 @@ static int judge_status(struct np_kube *k, const struct kube_transfer *f, struct
 				      .retry_after = f->reply.retry_after,
 				      .who = k->config->who,
 				      .secrets = &k->config->secrets };
+	bool again;
 
-	if (kube_answer_check(f->call, &answer, err) == 0) {
+	if (judge_answer(f, &answer, &again, err) == 0) {
 		out->kind = KUBE_DONE;
 		return 0;
 	}
-	if (kube_answer_is_retried(&answer)) {
+	if (again) {
 		out->has_wait = kube_answer_wait(&answer, time(NULL), &out->wait_ms);
 		if (may_ask_again(f, out))
 			out->kind = KUBE_AGAIN;

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/file.h"
+#include "nodeprep/text.h"
+
+#define LINE_MAX_BYTES 4096
+
+void vcenter_credentials_done(struct vcenter_credentials *c)
+{
+	free(c->user);
+	np_wipep(&c->password);
+	*c = (struct vcenter_credentials){ 0 };
+}
+
+int vcenter_line_load(const char *path, const char *kind, char **ret, struct np_err *err)
+{
+	NP_AUTO(np_wipep) char *line = NULL;
+	size_t size;
+
+	if (np_file_load(strcmp(path, "-") == 0 ? "/dev/stdin" : path, LINE_MAX_BYTES, &line, &size,
+			 err) < 0)
+		return np_err_ret(err);
+	if (size > 0 && line[size - 1] == '\n')
+		line[--size] = '\0';
+	if (size > 0 && line[size - 1] == '\r')
+		line[--size] = '\0';
+	if (size == 0)
+		return np_fail(err, NP_E_SPEC, "'%s': holds no %s", path, kind);
+	if (strlen(line) != size || line[strcspn(line, "\r\n")])
+		return np_fail(err, NP_E_SPEC,
+			       "'%s': holds more than the one line with the %s, or binary bytes",
+			       path, kind);
+	*ret = np_take(line);
+	return 0;
+}
+
+static int copy(const char *text, char **ret, struct np_err *err)
+{
+	*ret = strdup(text);
+	return *ret ? 0 : np_fail_nomem(err);
+}
+
+/* The places of one of the two texts. */
+struct places {
+	const char *option, *file; /* of which one may be given */
+	const char *in_url, *in_env;
+	const char *option_name, *kind, *env_name;
+};
+
+static int check_places(const struct places *p, struct np_err *err)
+{
+	if (p->option && p->file)
+		return np_fail(err, NP_E_USAGE, "a %s and a %s file are mutually exclusive",
+			       p->kind, p->kind);
+	if ((p->option || p->file) && p->in_url)
+		return np_fail(err, NP_E_USAGE, "%s and the %s in --vcenter are mutually exclusive",
+			       p->option_name, p->kind);
+	return 0;
+}
+
+static int choose(const struct places *p, char **ret, struct np_err *err)
+{
+	const char *text = p->option ? p->option : p->in_url ? p->in_url : p->in_env;
+
+	if (check_places(p, err) < 0)
+		return np_err_ret(err);
+	if (p->file)
+		return vcenter_line_load(p->file, p->kind, ret, err) < 0
+			       ? np_wrap(err, "%s", p->option_name)
+			       : 0;
+	if (!text || !text[0])
+		return np_fail(err, NP_E_USAGE, "no vCenter %s is given: %s FILE or %s names it",
+			       p->kind, p->option_name, p->env_name);
+	return copy(text, ret, err);
+}
+
+/* Basic authentication ends the user at its first colon; XML has no control characters. */
+static int check_texts(const struct vcenter_credentials *c, struct np_err *err)
+{
+	if (strchr(c->user, ':') || !vcenter_is_xml_text(c->user))
+		return np_fail(err, NP_E_SPEC,
+			       "vCenter user '%s' holds a colon, a control character or bytes that "
+			       "are not UTF-8",
+			       c->user);
+	if (!vcenter_is_xml_text(c->password))
+		return np_fail(err, NP_E_SPEC,
+			       "the password of vCenter user '%s' holds a control character or "
+			       "bytes that are not UTF-8",
+			       c->user);
+	return 0;
+}
+
+int vcenter_credentials_load(const struct np_vcenter_options *o, const struct vcenter_address *a,
+			     struct vcenter_credentials *ret, struct np_err *err)
+{
+	const struct places user = {
+		o->username,     o->username_file,     a->user && a->user[0] ? a->user : NULL,
+		o->username_env, "--vcenter-username", "user",
+		"GOVC_USERNAME"
+	};
+	const struct places password = { o->password,     o->password_file,          a->password,
+					 o->password_env, "--vcenter-password-file", "password",
+					 "GOVC_PASSWORD" };
+	NP_AUTO(vcenter_credentials_done) struct vcenter_credentials c = { 0 };
+
+	if (choose(&user, &c.user, err) < 0 || choose(&password, &c.password, err) < 0 ||
+	    check_texts(&c, err) < 0)
+		return np_err_ret(err);
+	*ret = c;
+	c = (struct vcenter_credentials){ 0 };
+	return 0;
+}
