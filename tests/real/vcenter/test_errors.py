@@ -9,7 +9,7 @@ import pytest
 
 import servers
 from vcenter import (
-    ADMIN, CLASSES, LOCKED, NOBODY, PASSWORD, READER, Host, gpu_class, is_prepared, pools,
+    ADMIN, CLASSES, LOCKED, NOBODY, PASSWORD, READER, gpu_class, is_prepared, pools, with_var_lib,
 )
 
 TEXT = pools("gpu")
@@ -269,6 +269,7 @@ def test_every_way_to_give_a_password(vcenter, gpu, host, way):
     assert done.rc == 0, done.err
     for secret in SECRETS:
         assert secret not in done.out + done.err
+    assert vcenter.sessions() == {"rest": 0, "soap": 0}
     assert [one["user"] for one in vcenter.requests() if one["path"] == CLASSES + "/gpu"][0] == ADMIN
 
 
@@ -281,10 +282,15 @@ def test_missing_credentials(vcenter, gpu, host, missing):
     assert vcenter.requests() == []
 
 
+@pytest.mark.parametrize("way", ["file", "url"])
 @pytest.mark.parametrize("command", ["plan", "diff", "apply", "check", "revert"])
-def test_no_password_in_any_output_or_command_line(vcenter, gpu, host, command):
+def test_no_password_in_any_output_or_command_line(vcenter, gpu, host, command, way):
+    """A password in the URL is on the command line until the program reads it."""
     vcenter.rules({"path": f"{CLASSES}.*", "delayMs": 300})
     argv = host.argv(command, "-f", "-", "-v=9")
+    if way == "url":
+        url = f"https://{quoted(ADMIN)}:{quoted(PASSWORD)}@{vcenter.host}"
+        argv = [*argv[:2], "--vcenter", url, *argv[argv.index("--certificate-authority") :]]
     with host.start(argv) as process:
         process.stdin.write(TEXT)
         process.stdin.close()
@@ -370,18 +376,17 @@ def test_a_state_directory_that_is_read_only(vcenter, gpu, host, tmp_path):
     assert vcenter.patches() == [] and vcenter.dump() == gpu
 
 
-def test_the_default_state_directory(vcenter, gpu, tmp_path):
-    other = Host(vcenter, tmp_path / "other")
-    argv = other.argv("apply", "-f", "-")
+def test_the_default_state_directory(vcenter, gpu, host, tmp_path):
+    """For root, records are the machine's."""
+    argv = host.argv("apply", "-f", "-")
     at = argv.index("--state-dir")
-    done = other.run_argv(argv[:at] + argv[at + 2 :], TEXT, other.env(XDG_STATE_HOME=str(tmp_path / "xdg")))
-    # The suite may run as root, whose records are the host's.
+    del argv[at : at + 2]
+    lib = tmp_path / "lib"
+    done = host.run_argv(with_var_lib(lib, argv), TEXT)
     assert done.rc == 0, done.err
-    places = [tmp_path / "xdg" / "nodeprep", pathlib.Path("/var/lib/nodeprep")]
-    found = [place for place in places if list(place.rglob("*.json"))]
-    assert len(found) >= 1
-    argv = other.argv("revert", "-f", "-")
-    done = other.run_argv(argv[:at] + argv[at + 2 :], TEXT, other.env(XDG_STATE_HOME=str(tmp_path / "xdg")))
+    assert len(list((lib / "nodeprep").rglob("*.json"))) == 1
+    argv[1] = "revert"
+    done = host.run_argv(with_var_lib(lib, argv), TEXT)
     assert done.rc == 0 and vcenter.dump() == gpu
 
 
