@@ -148,13 +148,14 @@ def test_an_old_server_knows_no_config_spec(vcenter, client):
     assert "8.0.1" in vcenter.govc("about")
 
 
-def test_an_untyped_member_of_a_typed_config_spec_is_dropped(vcenter, client):
+def test_a_typed_config_spec_has_the_members_of_its_type_alone(vcenter, client):
     vcenter.set(typedConfigSpec=True)
     vcenter.put_classes(vm_class("a"))
     spec = {"_typeName": "VirtualMachineConfigSpec", "extraConfig": [option("b", "2")], "firmware": "efi", "odd": 1}
     assert client.request("PATCH", f"{CLASSES}/a", {"config_spec": spec})[0] == 204
-    kept = vcenter.dump()["a"]["config_spec"]
-    assert "odd" not in kept and kept["firmware"] == "efi" and keys_of(vcenter.dump()["a"]) == {"b": "2"}
+    kept = client.request("GET", f"{CLASSES}/a")[1]["config_spec"]
+    del spec["odd"]
+    assert kept == spec
 
 
 @pytest.mark.parametrize(("service", "status"), [("missing", 404), ("disabled", 400)])

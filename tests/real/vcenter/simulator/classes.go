@@ -91,6 +91,8 @@ func (s *settings) spell(c class) class {
 			name = s.MemoryName
 		case name == "devices":
 			value = rename(value, map[string]string{devicesName: s.DevicesName})
+		case name == "config_spec" && s.TypedConfigSpec:
+			value = typed(value)
 		}
 		spelled[name] = value
 	}
@@ -170,14 +172,17 @@ func (s *settings) check(c class) *apiError {
 	if spec.NumCPUs != 0 && int64(spec.NumCPUs) != cpus {
 		return invalid("config_spec.numCPUs %d differs from cpu_count %d.", spec.NumCPUs, cpus)
 	}
-	if s.TypedConfigSpec {
-		var text bytes.Buffer
-		if err := types.NewJSONEncoder(&text).Encode(&spec); err != nil {
-			return invalid("config_spec: %v.", err)
-		}
-		c["config_spec"] = bytes.TrimSuffix(text.Bytes(), []byte("\n"))
-	}
 	return nil
+}
+
+// Returns a config_spec with the members of its type alone, in the order and the form of the type.
+func typed(raw json.RawMessage) json.RawMessage {
+	var spec types.VirtualMachineConfigSpec
+	var text bytes.Buffer
+	if types.NewJSONDecoder(bytes.NewReader(raw)).Decode(&spec) != nil || types.NewJSONEncoder(&text).Encode(&spec) != nil {
+		return raw
+	}
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 }
 
 // A change by another writer, as a test orders it.

@@ -26,7 +26,7 @@ type settings struct {
 	Drop            []string `json:"drop"`            // members that the server does not know
 	Strict          bool     `json:"strict"`          // a PATCH with a member that only the server writes is refused
 	KeepMissing     bool     `json:"keepMissing"`     // what a PATCH leaves out keeps its value, reservations and devices excepted
-	TypedConfigSpec bool     `json:"typedConfigSpec"` // a config_spec keeps only the members of its type, in the order of the type
+	TypedConfigSpec bool     `json:"typedConfigSpec"` // GET gives a config_spec as its type has it: other members are gone, empty ones too
 	Prefixes        string   `json:"prefixes"`        // of XML: "simulator", "vcenter" or "other"
 	Users           []user   `json:"users"`
 }
