@@ -6,12 +6,12 @@ PATCH arrives is overwritten, and no client can see it. The server's log tells s
 which there may be none. NODEPREP_VCENTER_PATCHES sets how many PATCHes nodeprep sends (300)."""
 
 import collections
-import json
 import os
 import threading
 import time
 
 from builders import A100, option
+from foreign import last_writes, losses, member_of
 from vcenter import Host, gpu_class, is_prepared, keys_of, pools
 
 PATCHES = int(os.environ.get("NODEPREP_VCENTER_PATCHES", "300"))
@@ -70,41 +70,6 @@ def write(vcenter, figures, counts):
         time.sleep(0.01)
 
 
-def foreign_members(change):
-    """What an edit wrote: (member, value) pairs."""
-    yield from ((f"/{name}", value) for name, value in (change["set"] or {}).items())
-    yield from ((f"/extra/{key}", value) for key, value in (change["extra"] or {}).items())
-
-
-def member_of(cls, path):
-    """A PATCH that leaves a member out keeps it, and gives nothing here."""
-    if path.startswith("/extra/"):
-        return keys_of(cls).get(path.removeprefix("/extra/"), "") if "config_spec" in cls else None
-    return cls.get(path[1:])
-
-
-def losses(log):
-    """Foreign writes that a PATCH overwrote: those that it could not have seen, and the others."""
-    unseen, seen = [], []
-    theirs = collections.defaultdict(dict)  # class -> member -> (value, turn)
-    reads = {}  # (session, class) -> turn of the last GET
-    for one in sorted((one for one in log if one.get("turn")), key=lambda one: one["turn"]):
-        if one["method"] == "EDIT":
-            for member, value in foreign_members(json.loads(one["body"])):
-                theirs[one["path"]][member] = (value, one["turn"])
-        elif one["method"] == "GET":
-            reads[one["session"], one["path"]] = one["turn"]
-        elif one["method"] == "PATCH" and one["status"] < 300:
-            sent = json.loads(one["body"])
-            for member, (value, turn) in list(theirs[one["path"]].items()):
-                if member_of(sent, member) not in (None, value):
-                    late = turn > reads.get((one["session"], one["path"]), 0)
-                    (unseen if late else seen).append((one["path"], member, value))
-                    # It is gone: a later PATCH does not lose it again.
-                    del theirs[one["path"]][member]
-    return unseen, seen
-
-
 def check_theirs(vcenter, last, lost):
     """All that the foreign writer wrote last is there, but for what was lost."""
     for path, members in last.items():
@@ -112,14 +77,6 @@ def check_theirs(vcenter, last, lost):
         for member, value in members.items():
             if (path, member, value) not in lost:
                 assert member_of(cls, member) == value, (path, member)
-
-
-def last_writes(log):
-    last = collections.defaultdict(dict)
-    for one in log:
-        if one["method"] == "EDIT":
-            last[one["path"]].update(foreign_members(json.loads(one["body"])))
-    return last
 
 
 def test_contended_patches_lose_nothing_that_could_be_seen(vcenter, tmp_path, capsys):

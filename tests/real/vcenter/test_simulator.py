@@ -10,6 +10,7 @@ import pytest
 
 import servers
 from builders import A100, option
+from foreign import losses
 from vcenter import ADMIN, CLASSES, LOCKED, NOBODY, PASSWORD, READER, devices, gpu_class, keys_of, vm_class
 
 
@@ -228,3 +229,17 @@ def test_the_rights_that_the_docs_name_make_a_role(vcenter):
     vcenter.govc("role.create", "nodeprep-vmclasses", "VirtualMachineClasses.Manage")
     assert "VirtualMachineClasses.Manage" in vcenter.govc("role.ls", "nodeprep-vmclasses")
     vcenter.govc("role.remove", "nodeprep-vmclasses")
+
+
+def test_the_log_tells_what_a_client_overwrote(vcenter, client):
+    """What it had read, and what it could not know, are told apart; what it keeps is no loss."""
+    vcenter.put_classes(gpu_class("a", A100))
+    path = f"{CLASSES}/a"
+    vcenter.edit("a", set={"description": "known"}, extra={"kept": "1"})
+    _, read = client.request("GET", path)
+    vcenter.edit("a", set={"cpu_count": 7}, extra={"late": "1"})
+    body = {"description": "other", "cpu_count": read["cpu_count"], "config_spec": read["config_spec"]}
+    assert client.request("PATCH", path, body)[0] == 204
+    unseen, seen = losses(vcenter.requests())
+    assert seen == [(path, "/description", "known")]
+    assert sorted(unseen) == [(path, "/cpu_count", 7), (path, "/extra/late", "1")]
