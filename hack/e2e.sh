@@ -13,6 +13,7 @@ limit=1500
 case $suite in
 sim) target=sim tests=tests/e2e ;;
 real) target=real tests=tests/e2e ;;
+vcenter) target=sim tests=tests/real/vcenter ;; # its server is a vCenter; the Supervisor is beside it
 debian) target=none tests=tests/real/debian limit=2700 ;; # starts no API server, builds twice from nothing
 *) target=real tests=tests/real/$suite ;;
 esac
@@ -20,6 +21,7 @@ if [ "$target" = real ]; then
 	hack/deps.sh real || exit 1
 	tests/real/build.sh "$build/real" >"$build/real-path" || exit 1
 fi
+[ "$suite" != vcenter ] || hack/deps.sh real cni || exit 1
 [ "$suite" != debian ] || hack/deps.sh check debian || exit 1
 # shellcheck disable=SC2086,SC1007 # $tests is words
 # Debian's python3 has Debian's pytest; another one on PATH may have none.

@@ -51,6 +51,7 @@ void np_kube_config_free(struct np_kube_config *c)
 	free(c->user_name);
 	free(c->who);
 	free(c->ca_name);
+	free(c->trust_hint);
 	kube_blob_done(&c->ca);
 	kube_blob_done(&c->cert);
 	kube_blob_done(&c->key);
@@ -102,6 +103,7 @@ static int clone_texts(const struct np_kube_config *from, struct np_kube_config 
 		offsetof(struct np_kube_config, user_name),
 		offsetof(struct np_kube_config, who),
 		offsetof(struct np_kube_config, ca_name),
+		offsetof(struct np_kube_config, trust_hint),
 		offsetof(struct np_kube_config, tls_server_name),
 		offsetof(struct np_kube_config, proxy_url),
 		offsetof(struct np_kube_config, proxy),
@@ -351,7 +353,8 @@ static int apply_trust_flags(const struct np_kube_options *o, struct np_kube_con
 		return np_err_ret(err);
 	if (o->ca_pem && set_pem(o->ca_pem, &c->ca, err) < 0)
 		return np_err_ret(err);
-	if (o->ca_name && kube_set_text(&c->ca_name, o->ca_name, err) < 0)
+	if ((o->ca_name && kube_set_text(&c->ca_name, o->ca_name, err) < 0) ||
+	    kube_set_text(&c->trust_hint, o->trust_hint, err) < 0)
 		return np_err_ret(err);
 	return o->tls_server_name ? kube_set_text(&c->tls_server_name, o->tls_server_name, err) : 0;
 }

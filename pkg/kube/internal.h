@@ -97,6 +97,7 @@ struct np_kube_config {
 	char *user_name; /* the kubeconfig's; NULL until the last step of loading */
 	char *who; /* whose credentials are sent, for messages; NULL: none */
 	char *ca_name; /* which CA is trusted, for messages */
+	char *trust_hint; /* likewise; NULL: none */
 	struct kube_blob ca, cert, key;
 	bool insecure;
 	char *tls_server_name;
@@ -322,6 +323,7 @@ struct kube_net_error {
 	const char *host;
 	const char *user; /* whose client certificate was sent */
 	const char *ca; /* what the server's certificate was checked against */
+	const char *hint; /* how to trust another one; NULL: none */
 	const struct kube_peer *peer;
 	long proxy_status; /* of the proxy's answer to CONNECT; 0: none */
 	uint64_t elapsed_ms; /* how long the request lasted */

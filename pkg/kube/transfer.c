@@ -296,6 +296,7 @@ static int fail_transport(struct np_kube *k, const struct kube_transfer *f, CURL
 				    .host = k->host,
 				    .user = k->config->user_name,
 				    .ca = k->config->ca_name,
+				    .hint = k->config->trust_hint,
 				    .peer = &k->peer };
 	enum kube_again again;
 	curl_off_t elapsed_us = 0;

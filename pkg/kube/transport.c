@@ -162,8 +162,8 @@ static int fail_untrusted(const struct kube_net_error *t, struct np_err *err)
 	fail_verify(t, &why);
 	if (!t->peer || !t->peer->fingerprint[0])
 		return np_fail(err, why.code, "%s", why.text);
-	return np_fail(err, why.code, "%s; the certificate's SHA-256 fingerprint is %s", why.text,
-		       t->peer->fingerprint);
+	return np_fail(err, why.code, "%s; the certificate's SHA-256 fingerprint is %s%s%s", why.text,
+		       t->peer->fingerprint, t->hint ? ": " : "", t->hint ? t->hint : "");
 }
 
 static int fail_handshake(const struct kube_net_error *t, struct np_err *err)

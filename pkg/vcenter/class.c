@@ -135,5 +135,9 @@ int np_vcenter_class_patch(struct np_vcenter *v, const char *id, const json_t *s
 
 	if (aim(v, id, &a, err) < 0)
 		return np_err_ret(err);
-	return vcenter_rest(v, &a.call, "PATCH", a.path, spec, &answer, err);
+	if (vcenter_rest(v, &a.call, "PATCH", a.path, spec, &answer, err) == 0)
+		return 0;
+	if (err->code == NP_E_RETRY)
+		return np_wrap(err, "%s may or may not be changed", a.what);
+	return np_err_ret(err);
 }

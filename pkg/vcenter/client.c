@@ -20,13 +20,15 @@ bool np_vcenter_is_configured(const struct np_vcenter_options *o)
 
 /* The certificates to trust; NULL: those of the system. */
 struct trust {
-	char *pem, *name;
+	char *pem;
+	char *name, *hint; /* for messages */
 };
 
 static void trust_done(struct trust *t)
 {
 	free(t->pem);
 	free(t->name);
+	free(t->hint);
 }
 
 static int add_file(struct trust *t, const char *path, struct np_err *err)
@@ -57,21 +59,23 @@ static int add_files(struct trust *t, const char *list, struct np_err *err)
 	return 0;
 }
 
-/* The name ends a message about a certificate that none of them signed. */
 static int name_trust(struct trust *t, const char *file, const char *base, struct np_err *err)
 {
-	int n = file ? asprintf(&t->name,
-				"the CA '%s': vCenter offers its own at %s/certs/download.zip",
-				file, base)
-		     : asprintf(&t->name,
-				"any CA that this system trusts: --certificate-authority FILE "
-				"names one, and vCenter offers its own at %s/certs/download.zip",
-				base);
+	int n = file ? asprintf(&t->name, "the CA '%s'", file)
+		     : asprintf(&t->name, "any CA that this system trusts");
 
-	if (n >= 0)
-		return 0;
-	t->name = NULL;
-	return np_fail_nomem(err);
+	if (n < 0) {
+		t->name = NULL;
+		return np_fail_nomem(err);
+	}
+	if (asprintf(&t->hint,
+		     "if it is vCenter's, give its CA with --certificate-authority FILE; vCenter "
+		     "offers it at %s/certs/download.zip",
+		     base) < 0) {
+		t->hint = NULL;
+		return np_fail_nomem(err);
+	}
+	return 0;
 }
 
 /* --insecure-skip-tls-verify wins over the environment, not over the command line's CA. */
@@ -115,6 +119,7 @@ static int connect_later(struct np_vcenter *v, const struct np_vcenter_options *
 		return np_err_ret(err);
 	k.ca_pem = trust.pem;
 	k.ca_name = trust.name;
+	k.trust_hint = trust.hint;
 	if (np_kube_config_load(&k, &config, err) < 0)
 		return np_err_ret(err);
 	return np_kube_new_take(config, &v->http, err);

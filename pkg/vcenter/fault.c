@@ -127,7 +127,7 @@ int vcenter_fail_privilege(const struct vcenter_call *call, const char *privileg
 static int fail_status(const struct vcenter_call *call, long status, const struct vapi_error *e,
 		       struct np_err *err)
 {
-	const char *type = e->type[0] ? e->type : "no vCenter error in the response";
+	const char *type = e->type[0] ? e->type : "no error of vCenter's";
 	bool is_retried = np_kube_status_is_retried(status);
 
 	if (status == 401 && call->is_login)
@@ -150,7 +150,7 @@ static int fail_status(const struct vcenter_call *call, long status, const struc
 			"followed: check --vcenter",
 			call->verb, call->what, status);
 	return np_fail(err, is_retried || status >= 500 ? NP_E_RETRY : NP_E_REFUSED,
-		       "cannot %s %s: vCenter answers with status %ld, %s%s", call->verb,
+		       "cannot %s %s: the server answers with status %ld and %s%s", call->verb,
 		       call->what, status, type, e->message);
 }
 

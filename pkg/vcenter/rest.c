@@ -175,11 +175,11 @@ static int send_message(struct np_vcenter *v, const struct message *m, char **re
 			struct np_err *err)
 {
 	struct np_err first = NP_ERR_INIT;
-	bool had_session = !!v->session, expired = false;
+	bool expired = false;
 
 	if (send_once(v, m, &expired, ret, ret_size, &first) == 0)
 		return 0;
-	if (!expired || !had_session) {
+	if (!expired) {
 		*err = first;
 		return np_err_ret(err);
 	}

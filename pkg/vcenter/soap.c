@@ -103,8 +103,8 @@ static int fail_without_fault(const struct vcenter_call *call, long status, stru
 			       " (%ld): is this a vCenter?",
 			       call->verb, call->what, status);
 	return np_fail(err, status >= 500 || status == 429 ? NP_E_RETRY : NP_E_REFUSED,
-		       "cannot %s %s: the server answers with status %ld and no fault", call->verb,
-		       call->what, status);
+		       "cannot %s %s: the server answers with status %ld and without a SOAP fault",
+		       call->verb, call->what, status);
 }
 
 int vcenter_soap_judge(const struct vcenter_call *call, const struct np_kube *http,
@@ -172,7 +172,7 @@ int vcenter_soap_response(const char *method, const char *bytes, size_t size,
 	char name[96];
 
 	if (vcenter_xml_parse(bytes, size, &x, err) < 0)
-		return np_wrap(err, "%s: the response is not usable", method);
+		return np_wrap(err, "%s: the response is not a vCenter's", method);
 	body = find_body(x);
 	if (!body)
 		return np_fail(err, NP_E_REFUSED,
@@ -336,13 +336,12 @@ int vcenter_soap(struct np_vcenter *v, const struct vcenter_method *m, struct vc
 {
 	NP_AUTO(request_done) struct request r = { .call = &m->call, .http = v->http };
 	struct np_err first = NP_ERR_INIT;
-	bool had_session = !!v->cookie;
 
 	if (!v->cookie && log_in(v, err) < 0)
 		return np_err_ret(err);
 	if (exchange_version(v, m, &r, ret, &first) == 0)
 		return 0;
-	if (strcmp(r.fault, "NotAuthenticated") != 0 || !had_session) {
+	if (strcmp(r.fault, "NotAuthenticated") != 0) {
 		*err = first;
 		return np_err_ret(err);
 	}
