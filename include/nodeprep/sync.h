@@ -44,8 +44,7 @@ struct np_class_store {
 	struct np_kube_resource resource; /* plural "" until the API was discovered */
 	struct np_vcenter *vcenter; /* NULL: the classes are a Supervisor's */
 	const struct np_state *state; /* where the records of vCenter's classes are */
-	char group
-		[96]; /* of its entries: those of one vCenter; "" until that has told its instanceUuid */
+	char group[64]; /* of its entries: vCenter's instanceUuid; "" until it is known */
 };
 
 /* Classes of a Supervisor's Kubernetes API; `resource` NULL: discovered with the first request. */

@@ -24,6 +24,8 @@ static const struct np_message_kind kinds[NP_WARNING_MAX] = {
 				      "check that the change suits all pools, or use separate classes" },
 	[NP_WARNING_CONCURRENT_CHANGE] = { "concurrent-change", NP_SEVERITY_WARNING,
 					   "check that the class has what both clients meant to set" },
+	[NP_WARNING_CONFIG_SPEC_KEPT] = { "config-spec-kept", NP_SEVERITY_WARNING,
+					  "none: VMs get the same devices as before; or recreate the class" },
 	[NP_WARNING_DEVICES_DIVERGED] = { "devices-diverged", NP_SEVERITY_WARNING,
 					  "make both lists equal" },
 	[NP_WARNING_DEVICES_HIDDEN] = { "devices-hidden", NP_SEVERITY_WARNING,

@@ -22,12 +22,6 @@ void sync_record_done(struct sync_record *r)
 	*r = (struct sync_record){ 0 };
 }
 
-/* Returns the vCenter's instanceUuid, which the group's name ends in. */
-static const char *uuid_of(const struct np_class_store *s)
-{
-	return strchr(s->group, '-') + 1;
-}
-
 /* --- reading --------------------------------------------------------------------------------- */
 
 static int reject(struct np_err *err, const char *what)
@@ -81,7 +75,7 @@ static int read_tree(const struct np_class_store *s, const char *name, const jso
 				   "memoryMB, record and next alone");
 	if (!is_text(object, "apiVersion", API_VERSION) || !is_text(object, "kind", KIND))
 		return reject(err, "it is not a " KIND " of " API_VERSION);
-	if (!is_text(object, "vcenter", uuid_of(s)) || !is_text(object, "class", name))
+	if (!is_text(object, "vcenter", s->group) || !is_text(object, "class", name))
 		return reject(err, "it is of another vCenter or class");
 	if (!json_is_integer(memory) || json_integer_value(memory) < 0 ||
 	    json_integer_value(memory) > MEMORY_MB_MAX)
@@ -152,7 +146,7 @@ int sync_record_write(const struct np_class_store *s, struct np_state_lock *lock
 	if (!r->current && !r->pending)
 		return np_state_remove(lock, err);
 	object = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o}", "apiVersion", API_VERSION, "kind",
-			   KIND, "vcenter", uuid_of(s), "class", name, "memoryMB",
+			   KIND, "vcenter", s->group, "class", name, "memoryMB",
 			   (json_int_t)r->memory_mb, "record", record_or_null(r->current));
 	if (!object ||
 	    (r->pending && json_object_set_new(object, "next", record_or_null(r->next)) < 0))

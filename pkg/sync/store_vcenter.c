@@ -30,7 +30,7 @@ static int open_vcenter(struct np_class_store *s, struct np_err *err)
 			err, NP_E_REFUSED,
 			"%s has no instanceUuid, so no records can be kept of its VM classes",
 			np_vcenter_url(s->vcenter));
-	snprintf(s->group, sizeof(s->group), "vcenter-%s", about->instance_uuid);
+	snprintf(s->group, sizeof(s->group), "%s", about->instance_uuid);
 	return 0;
 }
 

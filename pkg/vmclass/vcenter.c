@@ -13,7 +13,8 @@
 /*
  * Broadcom's API reference, "vcenter namespace_management virtual_machine_classes": Info and UpdateSpec. The
  * spelling of members differs between servers (memory_MB, memory_mb; direct_path_io_devices), so
- * they are found without regard to case, and written as this server's Info has them.
+ * they are found without regard to case, and written as this server's Info has them. A config_spec that
+ * is missing or null "will not be updated": once a class has one, it cannot be removed.
  */
 
 #define INFO "vcenter"
