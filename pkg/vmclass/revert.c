@@ -207,6 +207,14 @@ static int note_devices_kept(struct undo *u, const char *why, struct np_err *err
 		why);
 }
 
+static int note_config_spec_kept(struct undo *u, struct np_err *err)
+{
+	return np_warnings_add(
+		u->notes, err, NP_WARNING_CONFIG_SPEC_KEPT,
+		"vCenter cannot remove a config_spec from a class: it stays, with the "
+		"copied devices alone");
+}
+
 /* An empty deviceChange would take the GPUs: carried devices go with the whole configSpec or stay. */
 static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
 {
@@ -225,8 +233,7 @@ static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
 	if (!absent || strcmp(absent, VMCLASS_DEVICE_CHANGE) == 0)
 		return 0;
 	if (np_vmclass_vcenter_info(u->c->node.json))
-		return note_devices_kept(u, "vCenter cannot remove a config_spec from a class",
-					 err);
+		return note_config_spec_kept(u, err);
 	if (is_ours_alone(config_spec, true)) {
 		vmclass_delete(u->target, VMCLASS_CONFIG_SPEC);
 		return 0;
