@@ -124,6 +124,12 @@ static int finish_vcenter(struct options *o, struct np_err *err)
 {
 	if (vcenter_finish(&o->vcenter, &o->kube, o->kube.stdin_taken, err) < 0)
 		return np_err_ret(err);
+	/* A kubeconfig beside it has the certificates of its own server. */
+	if (np_vcenter_is_configured(&o->vcenter.options)) {
+		o->kube.ca_file = NULL;
+		o->kube.tls_server_name = NULL;
+		o->kube.insecure = false;
+	}
 	if (o->classes == CLASSES_VCENTER && !np_vcenter_is_configured(&o->vcenter.options))
 		return np_fail(err, NP_E_USAGE,
 			       "--classes vcenter: expected --vcenter URL as well");
