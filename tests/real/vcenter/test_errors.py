@@ -102,7 +102,7 @@ def test_govcs_ca_file_is_honoured(vcenter, gpu, host):
 
 
 def test_another_name_than_the_certificates(vcenter, gpu, host):
-    url = vcenter.url.replace("127.0.0.1", "127.0.0.2")
+    url = vcenter.url.replace("127.0.0.1", "localhost")
     refused(host("plan", "-f", "-", url=url, input=TEXT), 5, "certificate")
 
 
@@ -173,7 +173,7 @@ def test_a_server_that_is_slow(vcenter, gpu, host):
 
 @pytest.mark.parametrize(
     "answer",
-    ["not JSON", "[]", "{}", '{"id":"other","cpu_count":1}', '{"id":"gpu"', '{"id":"gpu","cpu_count":"x"}', "[" * 5000],
+    ["not JSON", "[]", "{}", '{"id":"other","cpu_count":1}', '{"id":"gpu"', '{"id":"gpu","config_spec":7}', "[" * 5000],
     ids=["text", "list", "empty", "another class", "half", "type", "deep"],
 )
 def test_an_answer_that_is_no_class(vcenter, gpu, host, answer):

@@ -59,7 +59,6 @@ func sign(name string, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*
 		parent, parentKey = template, key
 	} else {
 		template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
-		template.DNSNames = []string{"localhost"}
 		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, parentKey)
