@@ -218,6 +218,9 @@ int vcenter_soap_envelope(const struct vcenter_method *m, struct vcenter_text *r
 int vcenter_about_read(const struct vcenter_node *content, struct np_vcenter *ret,
 		       struct np_err *err);
 
+/* Fails where the server is not a vCenter. */
+int vcenter_about_check(struct np_vcenter *v, struct np_err *err);
+
 /* Reads "8.0.2" or "8.0"; false for any other text. */
 bool vcenter_version_parse(const char *text, unsigned ret[static 3]);
 

@@ -54,7 +54,7 @@ static void name_fault(const struct vcenter_node *detail, char buf[static VCENTE
 		buf[size - 5] = '\0';
 }
 
-/* Returns the Fault of a document; NULL: it holds none. */
+/* Returns the SOAP body of a document; NULL: it has none. */
 static const struct vcenter_node *find_body(const struct vcenter_xml *x)
 {
 	const struct vcenter_node *root = vcenter_xml_root(x), *body = vcenter_child(root, "Body");
@@ -74,6 +74,19 @@ static void quote(const struct np_kube *http, const char *text,
 	np_kube_redact(http, text, buf + 2, VCENTER_MESSAGE_MAX - 2);
 }
 
+/* An account that is locked or has no rights is reported by other types, or by none. */
+static bool is_about_login(const struct vcenter_call *call, const char *type)
+{
+	static const char *const types[] = { "", "NoPermission", "PasswordExpired" };
+
+	if (strcmp(type, "InvalidLogin") == 0)
+		return true;
+	for (size_t i = 0; call->is_login && i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(type, types[i]) == 0)
+			return true;
+	return false;
+}
+
 static int fail_fault(const struct vcenter_call *call, const struct np_kube *http,
 		      const struct vcenter_node *fault, char type[static VCENTER_FAULT_MAX],
 		      struct np_err *err)
@@ -86,7 +99,7 @@ static int fail_fault(const struct vcenter_call *call, const struct np_kube *htt
 	quote(http, text, message);
 	if (strcasestr(text, "unsupported version"))
 		strlcpy(type, unsupported_version, VCENTER_FAULT_MAX);
-	if (strcmp(type, "InvalidLogin") == 0 || call->is_login)
+	if (is_about_login(call, type))
 		return vcenter_fail_login(call, message, err);
 	if (strcmp(type, "NoPermission") == 0)
 		return vcenter_fail_privilege(
