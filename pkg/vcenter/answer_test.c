@@ -17,6 +17,9 @@
 
 #define CASES "pkg/vcenter/testdata/cases/"
 
+/* The corpus is replayed through the fuzz target itself. */
+#include "vcenter_fuzz.c"
+
 /* A client that knows the secrets of the records: the password pass&word1 of user u. */
 static struct np_vcenter *client;
 
@@ -350,6 +353,14 @@ static void test_vcenter__class_ids(void **state)
 	assert_false(np_vcenter_is_class_id("a?x"));
 }
 
+/* --- fuzz targets ------------------------------------------------------------------------------- */
+
+static void test_vcenter__rest_corpus_holds(void **state)
+{
+	(void)state;
+	assert_true(replay_corpus("pkg/vcenter/testdata/corpus", LLVMFuzzerTestOneInput) > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +373,7 @@ int main(void)
 		cmocka_unit_test(test_vcenter__sent_xml_is_escaped),
 		cmocka_unit_test(test_vcenter__versions),
 		cmocka_unit_test(test_vcenter__class_ids),
+		cmocka_unit_test(test_vcenter__rest_corpus_holds),
 	};
 
 	return cmocka_run_group_tests_name("vcenter answers", tests, make_client, free_client);

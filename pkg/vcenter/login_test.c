@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "expect.h"
+#include "files.h"
 #include "internal.h"
 
 #include <setjmp.h>
@@ -13,6 +14,9 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
+
+/* The corpus is replayed through the fuzz target itself. */
+#include "soap_fuzz.c"
 
 /* --- addresses ---------------------------------------------------------------------------------- */
 
@@ -173,12 +177,21 @@ static void test_vcenter__password_files(void **state)
 	}
 }
 
+/* --- fuzz target of SOAP ------------------------------------------------------------------------ */
+
+static void test_vcenter__soap_corpus_holds(void **state)
+{
+	(void)state;
+	assert_true(replay_corpus("pkg/vcenter/testdata/corpus-soap", LLVMFuzzerTestOneInput) > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vcenter__addresses),
 		cmocka_unit_test(test_vcenter__credentials_are_taken_in_order),
 		cmocka_unit_test(test_vcenter__password_files),
+		cmocka_unit_test(test_vcenter__soap_corpus_holds),
 	};
 
 	return cmocka_run_group_tests_name("vcenter login", tests, NULL, NULL);
