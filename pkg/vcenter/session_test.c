@@ -14,26 +14,6 @@
 
 #include "../kube/testbed.h"
 
-/* Recorded answers of a vCenter, one after the other. */
-
-#define ENVELOPE(body)                                                                     \
-	"<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body>" body "" \
-	"</e:Body></e:Envelope>"
-#define FAULT(type, text)                                                                   \
-	ENVELOPE("<e:Fault><faultstring>" text "</faultstring><detail><" type "Fault xmlns" \
-		 "='urn:vim25'/></detail></e:Fault>")
-#define CONTENT(version)                                                                     \
-	ENVELOPE("<RetrieveServiceContentResponse xmlns='urn:vim25'><returnval><about>"      \
-		 "<name>VMware vCenter Server</name><version>" version "</version>"          \
-		 "<apiType>VirtualCenter</apiType>"                                          \
-		 "<instanceUuid>b61dd26c-7c1f-4b1a-8a0d-0b7f3f9f1a55</instanceUuid></about>" \
-		 "<sessionManager type='SessionManager'>SessionManager</sessionManager>"     \
-		 "</returnval></RetrieveServiceContentResponse>")
-
-#define ABOUT                                       \
-	{                                           \
-		"200 OK", NULL, CONTENT("8.0.3"), 0 \
-	}
 #define LOGIN                                             \
 	{                                                 \
 		"201 Created", NULL, "\"session-one\"", 0 \
@@ -55,99 +35,10 @@
 		"401 Unauthorized", NULL, "{\"error_type\":\"UNAUTHENTICATED\",\"messages\":[]}", \
 			0                                                                         \
 	}
-#define SOAP_LOGIN                                                                      \
-	{                                                                               \
-		"200 OK", "Set-Cookie: vmware_soap_session=\"cookie-one\"; Path=/\r\n", \
-			ENVELOPE("<LoginResponse xmlns='urn:vim25'/>"), 0               \
-	}
-#define SOAP_EXPIRED                                                                               \
-	{                                                                                          \
-		"500 Internal Server Error", NULL, FAULT("NotAuthenticated", "not authenticated"), \
-			0                                                                          \
-	}
 #define SOAP_OK                                                                  \
 	{                                                                        \
 		"200 OK", NULL, ENVELOPE("<FindResponse xmlns='urn:vim25'/>"), 0 \
 	}
-
-enum { STEPS_MAX = 12 };
-
-/* What one test needs. */
-struct vc {
-	struct bed bed;
-	struct certificate cert;
-	struct np_vcenter *v;
-	bool is_cancelled;
-	struct step steps[STEPS_MAX]; /* outlive the test: the client logs out behind it */
-};
-
-static bool is_cancelled(void *ctx)
-{
-	return *(bool *)ctx;
-}
-
-static int vc_new(void **state)
-{
-	*state = calloc(1, sizeof(struct vc));
-	return *state ? 0 : -1;
-}
-
-static int vc_free(void **state)
-{
-	struct vc *t = *state;
-
-	np_vcenter_free(t->v);
-	if (t->bed.server.port)
-		server_stop(&t->bed.server);
-	certificate_done(&t->cert);
-	free(t);
-	return 0;
-}
-
-#define IN_VC(test) cmocka_unit_test_setup_teardown(test, vc_new, vc_free)
-
-static void vc_start(struct vc *t, const struct step *steps, size_t n)
-{
-	struct np_vcenter_options o = { .username = "administrator@vsphere.local",
-					.password = "top<secret>",
-					.insecure = true,
-					.deadline_ms = 10000,
-					.log = keep_log,
-					.log_ctx = &t->bed,
-					.is_cancelled = is_cancelled,
-					.cancel_ctx = &t->is_cancelled };
-	struct np_err err = NP_ERR_INIT;
-	char url[64];
-
-	certificate_make(&t->cert, "test", NULL, 3600);
-	t->bed.server.tls = tls_context(&t->cert, false);
-	assert_true(n <= STEPS_MAX);
-	memcpy(t->steps, steps, n * sizeof(*steps));
-	server_start(&t->bed.server, t->steps, n);
-	snprintf(url, sizeof(url), "127.0.0.1:%u/sdk", t->bed.server.port);
-	o.url = url;
-	if (np_vcenter_new(&o, &t->v, &err) < 0)
-		fail_msg("%s", err.text);
-}
-
-/* Frees the client and compares the requests' first lines with `lines`, up to a NULL. */
-static void expect_requests(struct vc *t, const char *const *lines)
-{
-	size_t n = 0;
-
-	np_vcenter_free(np_take(t->v));
-	for (; lines[n]; n++) {
-		if (n >= t->bed.server.n)
-			fail_msg("no request %zu: '%s'", n, lines[n]);
-		expect_has(lines[n], t->bed.server.requests[n], lines[n]);
-	}
-	assert_int_equal(t->bed.server.n, n);
-}
-
-static void expect_header(const struct vc *t, size_t request, const char *line)
-{
-	expect_has(line, t->bed.server.requests[request], line);
-}
 
 static int get_gpu(struct vc *t, struct np_err *err)
 {
@@ -174,10 +65,10 @@ static void test_vcenter__one_session_a_run(void **state)
 	expect_requests(t, (const char *const[]){ "POST /sdk ", "POST /api/session ",
 						  "GET " CLASSES "/gpu ", "GET " CLASSES "/gpu ",
 						  "DELETE /api/session ", NULL });
-	expect_header(t, 1,
-		      "Authorization: Basic YWRtaW5pc3RyYXRvckB2c3BoZXJlLmxvY2FsOnRvcDxzZWNyZXQ+");
-	expect_header(t, 2, "\r\nvmware-api-session-id: session-one\r\n");
-	expect_header(t, 4, "\r\nvmware-api-session-id: session-one\r\n");
+	expect_in_request(
+		t, 1, "Authorization: Basic YWRtaW5pc3RyYXRvckB2c3BoZXJlLmxvY2FsOnRvcDxzZWNyZXQ+");
+	expect_in_request(t, 2, "\r\nvmware-api-session-id: session-one\r\n");
+	expect_in_request(t, 4, "\r\nvmware-api-session-id: session-one\r\n");
 	assert_null(strstr(t->bed.server.requests[2], "Authorization"));
 }
 
@@ -193,7 +84,7 @@ static void test_vcenter__older_session_form(void **state)
 						  "POST /rest/com/vmware/cis/session ",
 						  "GET " CLASSES "/gpu ",
 						  "DELETE /rest/com/vmware/cis/session ", NULL });
-	expect_header(t, 3, "\r\nvmware-api-session-id: session-old\r\n");
+	expect_in_request(t, 3, "\r\nvmware-api-session-id: session-old\r\n");
 }
 
 static void test_vcenter__no_session_form_is_clear(void **state)
@@ -217,7 +108,7 @@ static void test_vcenter__expired_session_is_renewed_once(void **state)
 	assert_int_equal(get_gpu(t, &err), -NP_E_REFUSED);
 	expect_has("error", err.text, "ended the session");
 	assert_int_equal(t->bed.server.n, 8);
-	expect_header(t, 4, "session-two");
+	expect_in_request(t, 4, "session-two");
 }
 
 static void test_vcenter__wrong_password_keeps_secret(void **state)
@@ -248,8 +139,8 @@ static void test_vcenter__patch_is_not_repeated(void **state)
 	expect_requests(t, (const char *const[]){ "POST /sdk ", "POST /api/session ",
 						  "PATCH " CLASSES "/gpu ", "DELETE /api/session ",
 						  NULL });
-	expect_header(t, 2, "\r\nContent-Type: application/json\r\n");
-	expect_header(t, 2, "\r\n\r\n{\"memory_MB\":8}");
+	expect_in_request(t, 2, "\r\nContent-Type: application/json\r\n");
+	expect_in_request(t, 2, "\r\n\r\n{\"memory_MB\":8}");
 }
 
 static void test_vcenter__read_is_repeated(void **state)
@@ -349,14 +240,14 @@ static void test_vcenter__soap_session(void **state)
 	assert_int_equal(find(t, &err), 0);
 	np_vcenter_free(np_take(t->v));
 	assert_int_equal(t->bed.server.n, 7);
-	expect_header(t, 1,
-		      "<userName>administrator@vsphere.local</userName>"
-		      "<password>top&lt;secret&gt;</password>");
-	expect_header(t, 1, "\r\nSOAPAction: urn:vim25/8.0.1.0\r\n");
+	expect_in_request(t, 1,
+			  "<userName>administrator@vsphere.local</userName>"
+			  "<password>top&lt;secret&gt;</password>");
+	expect_in_request(t, 1, "\r\nSOAPAction: urn:vim25/8.0.1.0\r\n");
 	assert_null(strstr(t->bed.server.requests[1], "\r\nCookie:"));
-	expect_header(t, 2, "\r\nCookie: vmware_soap_session=\"cookie-one\"\r\n");
-	expect_header(t, 6, "<Logout xmlns=\"urn:vim25\">");
-	expect_header(t, 6, "\r\nCookie: vmware_soap_session=\"cookie-one\"\r\n");
+	expect_in_request(t, 2, "\r\nCookie: vmware_soap_session=\"cookie-one\"\r\n");
+	expect_in_request(t, 6, "<Logout xmlns=\"urn:vim25\">");
+	expect_in_request(t, 6, "\r\nCookie: vmware_soap_session=\"cookie-one\"\r\n");
 }
 
 static void test_vcenter__login_without_cookie_is_rejected(void **state)
@@ -379,8 +270,8 @@ static void test_vcenter__older_soap_version(void **state)
 			    FAULT("x", "Unsupported version URI"), 0 },
 			  ABOUT, LOGIN, GPU, LOGOUT));
 	assert_int_equal(get_gpu(t, &err), 0);
-	expect_header(t, 0, "\r\nSOAPAction: urn:vim25/8.0.1.0\r\n");
-	expect_header(t, 1, "\r\nSOAPAction: urn:vim25/6.7\r\n");
+	expect_in_request(t, 0, "\r\nSOAPAction: urn:vim25/8.0.1.0\r\n");
+	expect_in_request(t, 1, "\r\nSOAPAction: urn:vim25/6.7\r\n");
 }
 
 int main(void)
