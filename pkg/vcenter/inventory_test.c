@@ -147,7 +147,22 @@ static void test_vcenter__object_that_is_gone(void **state)
 
 /* --- values ------------------------------------------------------------------------------------- */
 
-#define PROPERTY(name, val) "<propSet><name>" name "</name>" val "</propSet>"
+#define VALUES                                                                              \
+	PAGE("RetrievePropertiesEx",                                                        \
+	     "<objects><obj type='HostSystem'>host-1</obj>"                                 \
+	     "<propSet><name>parent</name>"                                                 \
+	     "<val type='Folder' i:type='ManagedObjectReference'>group-h1</val></propSet>"  \
+	     "<propSet><name>list</name><val i:type='ArrayOfHostPciDevice'>"                \
+	     "<HostPciDevice><vendorId>-32634</vendorId></HostPciDevice>"                   \
+	     "<HostPciDevice><vendorId>4318</vendorId></HostPciDevice></val></propSet>"     \
+	     "<propSet><name>yes</name><val>1</val></propSet>"                              \
+	     "<propSet><name>no</name><val>false</val></propSet>"                           \
+	     "<propSet><name>text</name><val>TRUE</val></propSet>"                          \
+	     "<propSet><name>huge</name><val>9999999999999999999</val></propSet>"           \
+	     "<propSet><name>blank</name><val> 1</val></propSet>"                           \
+	     "<propSet><name>nil</name><val i:nil='true'/></propSet>"                       \
+	     "<missingSet><path>secret</path><fault><fault i:type='NoPermission'/></fault>" \
+	     "</missingSet></objects>")
 
 static int read_values(void *ctx, const struct np_vcenter_object *o, struct np_err *err)
 {
@@ -197,45 +212,14 @@ static void test_vcenter__values_are_typed(void **state)
 	struct vc *t = *state;
 	struct np_err err = NP_ERR_INIT;
 
-	vc_start(t, STEPS(ABOUT, SOAP_LOGIN,
-			  PAGE("RetrievePropertiesEx",
-			       "<objects><obj type='HostSystem'>host-1</obj>" PROPERTY(
-				       "parent", "<val type='Folder' "
-						 "i:type='ManagedObjectReference'>group-h1</val>")
-				       PROPERTY("list",
-						"<val i:type='ArrayOfHostPciDevice'><HostPciDevice>"
-						"<vendorId>-32634</vendorId></HostPciDevice>"
-						"<HostPciDevice><vendorId>4318</vendorId>"
-						"</HostPciDevice></val>") PROPERTY("yes",
-										   "<val>1</val>")
-					       PROPERTY("no", "<val>false</val>")
-						       PROPERTY("text", "<val>TRUE</val>") PROPERTY(
-							       "huge", "<val>9999999999999999999</"
-								       "val>")
-							       PROPERTY("blank", "<val> 1</val>")
-								       PROPERTY("nil",
-										"<val "
-										"i:nil='true'/"
-										">") "<missingSet>"
-										     "<path>"
-										     "secret</"
-										     "path><"
-										     "fault><"
-										     "fault "
-										     "i:type='"
-										     "NoPermiss"
-										     "ion'/></"
-										     "fault></"
-										     "missingSe"
-										     "t></"
-										     "object"
-										     "s>"),
-			  SOAP_LOGOUT));
+	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, VALUES, SOAP_LOGOUT));
 	assert_int_equal(np_vcenter_read(t->v, &ref, 1, &q, &err), 0);
 	assert_int_equal(n, 1);
 }
 
 /* --- changes ------------------------------------------------------------------------------------ */
+
+#define PROPERTY(name, val) "<propSet><name>" name "</name>" val "</propSet>"
 
 static int reconfigure(struct vc *t, struct np_err *err)
 {

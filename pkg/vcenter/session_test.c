@@ -1,18 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "expect.h"
-#include "internal.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "nodeprep/err.h"
-
-#include "../kube/testbed.h"
+#include "testbed.h"
 
 #define LOGIN                                             \
 	{                                                 \
