@@ -423,6 +423,7 @@ struct kube_transfer {
 	CURL *easy;
 	struct curl_slist *headers;
 	char detail[CURL_ERROR_SIZE];
+	size_t uploaded; /* bytes of a body that is sent once */
 	struct kube_reply reply;
 	long status; /* of the last attempt; 0: no answer */
 	unsigned attempts, unsent;

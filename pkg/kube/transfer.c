@@ -225,13 +225,56 @@ static int set_headers(struct np_kube *k, struct kube_transfer *f, struct np_err
 		       : np_fail_nomem(err);
 }
 
-static bool set_method(CURL *easy, const struct kube_call *call)
+static size_t on_upload(char *bytes, size_t size, size_t n, void *ctx)
 {
-	if (call->body && (curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-					    (curl_off_t)strlen(call->body)) != CURLE_OK ||
-			   curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body) != CURLE_OK))
+	struct kube_transfer *f = ctx;
+	size_t left = strlen(f->call->body) - f->uploaded,
+	       piece = size * n < left ? size * n : left;
+
+	memcpy(bytes, f->call->body + f->uploaded, piece);
+	f->uploaded += piece;
+	return piece;
+}
+
+static int on_rewind(void *ctx, curl_off_t offset, int origin)
+{
+	(void)ctx;
+	(void)offset;
+	(void)origin;
+	return CURL_SEEKFUNC_FAIL;
+}
+
+/*
+ * libcurl sends a request again by itself where a connection that it reuses is cut before the answer. A
+ * body that cannot be rewound keeps it from that.
+ */
+static bool set_upload(struct kube_transfer *f)
+{
+	f->uploaded = 0;
+	return curl_easy_setopt(f->easy, CURLOPT_POST, 1L) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_READDATA, f) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_READFUNCTION, on_upload) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_SEEKDATA, f) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_SEEKFUNCTION, on_rewind) == CURLE_OK;
+}
+
+static bool set_body(struct kube_transfer *f)
+{
+	const struct kube_call *call = f->call;
+
+	if (curl_easy_setopt(f->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+			     (curl_off_t)strlen(call->body)) != CURLE_OK)
 		return false;
-	return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method) == CURLE_OK;
+	if (!call->repeatable)
+		return set_upload(f);
+	return curl_easy_setopt(f->easy, CURLOPT_POSTFIELDS, call->body) == CURLE_OK;
+}
+
+static bool set_method(struct kube_transfer *f)
+{
+	if (f->call->body && !set_body(f))
+		return false;
+	return curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, f->call->method) == CURLE_OK;
 }
 
 static bool set_callbacks(struct kube_transfer *f)
@@ -268,7 +311,7 @@ int kube_transfer_prepare(struct np_kube *k, struct kube_transfer *f, uint64_t t
 	}
 	if (kube_easy_new(k, &f->easy, err) < 0 || set_headers(k, f, err) < 0)
 		return np_err_ret(err);
-	if (!set_method(f->easy, f->call) || !set_callbacks(f) || !set_times(f->easy, timeout_ms) ||
+	if (!set_method(f) || !set_callbacks(f) || !set_times(f->easy, timeout_ms) ||
 	    curl_easy_setopt(f->easy, CURLOPT_URL, url) != CURLE_OK)
 		return np_fail_nomem(err);
 	return 0;

@@ -25,6 +25,7 @@ static const struct code_row {
 	{ CURLE_GOT_NOTHING, KUBE_MAYBE, "the connection was cut before an answer came" },
 	{ CURLE_SEND_ERROR, KUBE_MAYBE, "the connection was cut" },
 	{ CURLE_RECV_ERROR, KUBE_MAYBE, "the connection was cut" },
+	{ CURLE_SEND_FAIL_REWIND, KUBE_MAYBE, "the connection was cut" },
 	{ CURLE_HTTP2_STREAM, KUBE_MAYBE, "the connection was cut" },
 	{ CURLE_PROXY, KUBE_NEVER, "the proxy refuses to connect" },
 };
@@ -162,8 +163,8 @@ static int fail_untrusted(const struct kube_net_error *t, struct np_err *err)
 	fail_verify(t, &why);
 	if (!t->peer || !t->peer->fingerprint[0])
 		return np_fail(err, why.code, "%s", why.text);
-	return np_fail(err, why.code, "%s; the certificate's SHA-256 fingerprint is %s%s%s", why.text,
-		       t->peer->fingerprint, t->hint ? ": " : "", t->hint ? t->hint : "");
+	return np_fail(err, why.code, "%s; the certificate's SHA-256 fingerprint is %s%s%s",
+		       why.text, t->peer->fingerprint, t->hint ? ": " : "", t->hint ? t->hint : "");
 }
 
 static int fail_handshake(const struct kube_net_error *t, struct np_err *err)

@@ -85,7 +85,7 @@ static int fetch_about(struct np_vcenter *v, struct np_err *err)
 	return vcenter_about_read(vcenter_child(result.response, "returnval"), v, err);
 }
 
-static int check_kind(struct np_vcenter *v, struct np_err *err)
+int vcenter_about_check(struct np_vcenter *v, struct np_err *err)
 {
 	if (strcmp(v->api_type, "HostAgent") == 0)
 		return np_fail(err, NP_E_REFUSED,
@@ -101,7 +101,7 @@ static int check_kind(struct np_vcenter *v, struct np_err *err)
 int np_vcenter_about(struct np_vcenter *v, const struct np_vcenter_about **ret, struct np_err *err)
 {
 	if (!v->has_about) {
-		if (fetch_about(v, err) < 0 || check_kind(v, err) < 0)
+		if (fetch_about(v, err) < 0 || vcenter_about_check(v, err) < 0)
 			return np_err_ret(err);
 		v->has_about = true;
 	}

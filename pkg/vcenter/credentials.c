@@ -74,7 +74,7 @@ static int choose(const struct places *p, char **ret, struct np_err *err)
 			       ? np_wrap(err, "%s", p->option_name)
 			       : 0;
 	if (!text || !text[0])
-		return np_fail(err, NP_E_USAGE, "no vCenter %s is given: %s FILE or %s names it",
+		return np_fail(err, NP_E_USAGE, "no vCenter %s is given: expected %s or %s",
 			       p->kind, p->option_name, p->env_name);
 	return copy(text, ret, err);
 }

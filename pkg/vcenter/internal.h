@@ -14,6 +14,7 @@
 #include "nodeprep/kube.h"
 #include "nodeprep/kube_exchange.h"
 #include "nodeprep/vcenter.h"
+#include "nodeprep/vcenter_inventory.h"
 
 /* --- address.c ------------------------------------------------------------------------------- */
 
@@ -168,6 +169,9 @@ void vcenter_text_done(struct vcenter_text *t);
 /* Tells whether XML can carry the text: UTF-8 without control characters other than blanks. */
 bool vcenter_is_xml_text(const char *text);
 
+#define VCENTER_FAULT_MAX 64
+#define VCENTER_NOT_AUTHENTICATED "NotAuthenticated"
+
 /* --- soap.c ---------------------------------------------------------------------------------- */
 
 /* A method of an object. */
@@ -178,18 +182,19 @@ struct vcenter_method {
 	struct vcenter_call call;
 	bool is_repeatable;
 	bool is_final;
+	bool is_bound; /* to an object of the session: a new session does not help */
 };
 
 /* What a method has returned; the nodes live as long as `xml`. */
 struct vcenter_result {
 	struct vcenter_xml *xml;
 	const struct vcenter_node *response; /* <LoginResponse> */
+	char fault[VCENTER_FAULT_MAX]; /* after a failure; "": it was none */
 };
 
 void vcenter_result_done(struct vcenter_result *r);
 
-/* Judges an answer of SOAP. *ret_fault is the type of the fault, "" for none. */
-#define VCENTER_FAULT_MAX 64
+/* Judges an answer of SOAP; `fault` becomes the type of its fault, "" for none. */
 int vcenter_soap_judge(const struct vcenter_call *call, const struct np_kube *http,
 		       const struct np_kube_reply *reply, bool *ret_again,
 		       char fault[static VCENTER_FAULT_MAX], struct np_err *err);
@@ -212,11 +217,31 @@ void vcenter_soap_logout(struct np_vcenter *v);
 int vcenter_soap_envelope(const struct vcenter_method *m, struct vcenter_text *ret,
 			  struct np_err *err);
 
+/* Sets *err to what a task's info.error says; `error` may be NULL. */
+int vcenter_fail_task(const struct vcenter_call *call, const struct np_kube *http,
+		      const struct np_vcenter_val *error, struct np_err *err);
+
+/* --- value.c, query.c, task.c ---------------------------------------------------------------- */
+
+const struct np_vcenter_val *vcenter_val(const struct vcenter_node *n);
+
+/* Add <name>value</name>, and <name type="TYPE">id</name>. */
+void vcenter_text_add_member(struct vcenter_text *t, const char *name, const char *value);
+void vcenter_text_add_ref(struct vcenter_text *t, const char *name,
+			  const struct np_vcenter_ref *ref);
+
+/* Waits for the end of the task that a method has started, and reports its error. */
+int vcenter_task_wait(struct np_vcenter *v, const struct vcenter_call *call,
+		      const struct vcenter_result *started, struct np_err *err);
+
 /* --- about.c --------------------------------------------------------------------------------- */
 
 /* Reads <returnval> of RetrieveServiceContent. */
 int vcenter_about_read(const struct vcenter_node *content, struct np_vcenter *ret,
 		       struct np_err *err);
+
+/* Fails where the server is not a vCenter. */
+int vcenter_about_check(struct np_vcenter *v, struct np_err *err);
 
 /* Reads "8.0.2" or "8.0"; false for any other text. */
 bool vcenter_version_parse(const char *text, unsigned ret[static 3]);

@@ -54,7 +54,7 @@ static void name_fault(const struct vcenter_node *detail, char buf[static VCENTE
 		buf[size - 5] = '\0';
 }
 
-/* Returns the Fault of a document; NULL: it holds none. */
+/* Returns the SOAP body of a document; NULL: it has none. */
 static const struct vcenter_node *find_body(const struct vcenter_xml *x)
 {
 	const struct vcenter_node *root = vcenter_xml_root(x), *body = vcenter_child(root, "Body");
@@ -74,6 +74,30 @@ static void quote(const struct np_kube *http, const char *text,
 	np_kube_redact(http, text, buf + 2, VCENTER_MESSAGE_MAX - 2);
 }
 
+/* An account that is locked or has no rights is reported by other types, or by none. */
+static bool is_about_login(const struct vcenter_call *call, const char *type)
+{
+	static const char *const types[] = { "", "NoPermission", "PasswordExpired" };
+
+	if (strcmp(type, "InvalidLogin") == 0)
+		return true;
+	for (size_t i = 0; call->is_login && i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(type, types[i]) == 0)
+			return true;
+	return false;
+}
+
+/* `fault` is the typed element; NULL: there is none. */
+static int fail_typed(const struct vcenter_call *call, const char *type,
+		      const struct vcenter_node *fault, const char *message, struct np_err *err)
+{
+	if (strcmp(type, "NoPermission") == 0)
+		return vcenter_fail_privilege(call, vcenter_child_text(fault, "privilegeId"),
+					      message, err);
+	return np_fail(err, fault_code(type), "cannot %s %s: vCenter answers with the fault %s%s",
+		       call->verb, call->what, type[0] ? type : "without a type", message);
+}
+
 static int fail_fault(const struct vcenter_call *call, const struct np_kube *http,
 		      const struct vcenter_node *fault, char type[static VCENTER_FAULT_MAX],
 		      struct np_err *err)
@@ -86,13 +110,21 @@ static int fail_fault(const struct vcenter_call *call, const struct np_kube *htt
 	quote(http, text, message);
 	if (strcasestr(text, "unsupported version"))
 		strlcpy(type, unsupported_version, VCENTER_FAULT_MAX);
-	if (strcmp(type, "InvalidLogin") == 0 || call->is_login)
+	if (is_about_login(call, type))
 		return vcenter_fail_login(call, message, err);
-	if (strcmp(type, "NoPermission") == 0)
-		return vcenter_fail_privilege(
-			call, vcenter_child_text(detail->child, "privilegeId"), message, err);
-	return np_fail(err, fault_code(type), "cannot %s %s: vCenter answers with the fault %s%s",
-		       call->verb, call->what, type[0] ? type : "without a type", message);
+	return fail_typed(call, type, detail ? detail->child : NULL, message, err);
+}
+
+/* {"fault": a typed element, "localizedMessage": text} */
+int vcenter_fail_task(const struct vcenter_call *call, const struct np_kube *http,
+		      const struct np_vcenter_val *error, struct np_err *err)
+{
+	const struct np_vcenter_val *fault = np_vcenter_val_member(error, "fault");
+	const void *node = fault;
+	char message[VCENTER_MESSAGE_MAX];
+
+	quote(http, np_vcenter_val_member_text(error, "localizedMessage"), message);
+	return fail_typed(call, np_vcenter_val_type(fault), node, message, err);
 }
 
 static int fail_without_fault(const struct vcenter_call *call, long status, struct np_err *err)
@@ -341,15 +373,23 @@ int vcenter_soap(struct np_vcenter *v, const struct vcenter_method *m, struct vc
 		return np_err_ret(err);
 	if (exchange_version(v, m, &r, ret, &first) == 0)
 		return 0;
-	if (strcmp(r.fault, "NotAuthenticated") != 0) {
+	memcpy(ret->fault, r.fault, sizeof(ret->fault));
+	if (strcmp(r.fault, VCENTER_NOT_AUTHENTICATED) != 0) {
+		*err = first;
+		return np_err_ret(err);
+	}
+	np_wipep(&v->cookie);
+	if (m->is_bound) {
 		*err = first;
 		return np_err_ret(err);
 	}
 	np_kube_log(v->http, "vCenter ended the session; logging in again");
-	np_wipep(&v->cookie);
 	if (log_in(v, err) < 0)
 		return np_err_ret(err);
-	return exchange_version(v, m, &r, ret, err);
+	if (exchange_version(v, m, &r, ret, err) == 0)
+		return 0;
+	memcpy(ret->fault, r.fault, sizeof(ret->fault));
+	return np_err_ret(err);
 }
 
 void vcenter_soap_logout(struct np_vcenter *v)
