@@ -82,14 +82,8 @@ void np_state_path(const struct np_state *s, const char *group, const char *name
 
 /* --- reading --------------------------------------------------------------------------------- */
 
-static int fail_large(const char *file, struct np_err *err)
-{
-	return np_fail(err, NP_E_IO, "state directory: '%s' is larger than %" PRIu64 " bytes", file,
-		       NP_STATE_MAX);
-}
-
 /* Reads what the descriptor has; one byte more than the bound tells a file that is too large. */
-static int read_all(int fd, const char *file, char **ret, size_t *ret_size, struct np_err *err)
+static int read_all(int fd, const char *path, char **ret, size_t *ret_size, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = malloc(NP_STATE_MAX + 2);
 	size_t size = 0;
@@ -100,10 +94,12 @@ static int read_all(int fd, const char *file, char **ret, size_t *ret_size, stru
 	while (got != 0) {
 		got = read(fd, bytes + size, NP_STATE_MAX + 1 - size);
 		if (got < 0 && errno != EINTR)
-			return np_fail(err, NP_E_IO, "state directory: '%s' cannot be read", file);
+			return np_fail(err, NP_E_IO, "state directory: '%s' cannot be read", path);
 		size += got > 0 ? (size_t)got : 0;
 		if (size > NP_STATE_MAX)
-			return fail_large(file, err);
+			return np_fail(err, NP_E_IO,
+				       "state directory: '%s' is larger than %" PRIu64 " bytes",
+				       path, NP_STATE_MAX);
 	}
 	bytes[size] = '\0';
 	*ret = np_take(bytes);
@@ -116,7 +112,7 @@ int np_state_read(const struct np_state *s, const char *group, const char *name,
 {
 	NP_AUTO(np_closep) int dir = -1;
 	NP_AUTO(np_closep) int fd = -1;
-	char file[STATE_FILE_MAX];
+	char file[STATE_FILE_MAX], path[NP_STATE_PATH_MAX];
 	int got = state_check_name(name, err);
 
 	if (got == 0)
@@ -125,7 +121,8 @@ int np_state_read(const struct np_state *s, const char *group, const char *name,
 		return got;
 	snprintf(file, sizeof(file), "%s" SUFFIX, name);
 	got = state_open_file(s, group, dir, file, O_RDONLY, &fd, err);
-	return got <= 0 ? got : read_all(fd, file, ret, ret_size, err);
+	np_state_path(s, group, name, path);
+	return got <= 0 ? got : read_all(fd, path, ret, ret_size, err);
 }
 
 /* --- listing --------------------------------------------------------------------------------- */

@@ -328,7 +328,7 @@ static void test_state__what_others_could_write_is_an_error(void **state)
 		{ "the group's users may write the entry", "chmod 0660 $D/a/b/" GROUP "/gpu.json",
 		  "gpu.json': is writable by other users (mode 0660)", false },
 		{ "the entry is too large", "truncate -s 524289 $D/a/b/" GROUP "/gpu.json",
-		  "'gpu.json' is larger than 524288 bytes", false },
+		  "/gpu.json' is larger than 524288 bytes", false },
 	};
 
 	(void)state;

@@ -140,7 +140,7 @@ def test_each_kind_is_prepared_and_put_back(vcenter, host, n):
     if "config_spec" in before:
         assert vcenter.info(f"gpu-{n:03}") == seen
     else:
-        assert "devices-kept" in done.err
+        assert "config-spec-kept" in done.err
     # From here on it is the same every time.
     host.must("apply", "-f", "-", input=text)
     assert vcenter.dump()[f"gpu-{n:03}"] == after
