@@ -251,6 +251,8 @@ const char *np_vmclass_written_at(const struct np_vmclass *c);
 struct np_vmclass_record {
 	const json_t *json; /* NULL: none */
 	uint64_t memory_mb; /* 0: not known */
+	const char *
+		invalid; /* why the record that is kept is none, whole; NULL: it is valid, or absent */
 };
 
 /* Sets *ret to vCenter's class in the shape of a VirtualMachineClass; NP_E_SPEC: its Info is not valid. */

@@ -77,6 +77,7 @@ int sync_vcenter_update(struct np_class_store *s, const struct sync_update *how,
 
 struct sync_record {
 	bool exists;
+	char *invalid; /* what is wrong with it, if anything; then the rest is unset */
 	bool pending; /* a change was begun, and it is not known whether the class has it */
 	json_t *current; /* before that change; NULL: none */
 	json_t *next; /* after it; NULL: none */
@@ -85,7 +86,7 @@ struct sync_record {
 
 void sync_record_done(struct sync_record *r);
 
-/* Reads it; NP_E_RECORD where the entry is not valid, which names the file. */
+/* Reads it; one that is not valid is no failure. */
 int sync_record_read(const struct np_class_store *s, const char *name, struct sync_record *ret,
 		     struct np_err *err);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@ void sync_record_done(struct sync_record *r)
 {
 	json_decref(r->current);
 	json_decref(r->next);
+	free(r->invalid);
 	*r = (struct sync_record){ 0 };
 }
 
@@ -102,29 +104,43 @@ static int parse(const struct np_class_store *s, const char *name, const char *t
 	return np_fail(err, NP_E_RECORD, "line %d, column %d: %s", why.line, why.column, why.text);
 }
 
+/* Keeps what is wrong with the entry, for those who go on without it. */
+static int keep_invalid(const struct np_class_store *s, const char *name, struct sync_record *r,
+			const struct np_err *why, struct np_err *err)
+{
+	char path[NP_STATE_PATH_MAX];
+	int n;
+
+	sync_record_done(r);
+	r->exists = true;
+	if (why->code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	np_state_path(s->state, s->group, name, path);
+	n = asprintf(&r->invalid,
+		     "'%s' is not a valid record of VM class '%s': %s; restore it, or remove it "
+		     "with 'nodeprep revert --discard-record'",
+		     path, name, why->text);
+	if (n >= 0)
+		return 0;
+	r->invalid = NULL;
+	return np_fail_nomem(err);
+}
+
 int sync_record_read(const struct np_class_store *s, const char *name, struct sync_record *ret,
 		     struct np_err *err)
 {
 	NP_AUTO(sync_record_done) struct sync_record r = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;
 	struct np_err why = NP_ERR_INIT;
-	char path[NP_STATE_PATH_MAX];
 	size_t size;
 	int got = np_state_read(s->state, s->group, name, &text, &size, err);
 
 	if (got < 0)
 		return got;
 	r.exists = got > 0;
-	if (got > 0 && parse(s, name, text, size, &r, &why) < 0) {
-		np_state_path(s->state, s->group, name, path);
-		return why.code == NP_E_NOMEM
-			       ? np_fail_nomem(err)
-			       : np_fail(err, why.code,
-					 "'%s' is not a valid record of VM class '%s': %s; "
-					 "restore the file, or remove it: then the class's "
-					 "original values are lost",
-					 path, name, why.text);
-	}
+	if (got > 0 && parse(s, name, text, size, &r, &why) < 0 &&
+	    keep_invalid(s, name, &r, &why, err) < 0)
+		return np_err_ret(err);
 	*ret = r;
 	r = (struct sync_record){ 0 };
 	return 0;

@@ -38,7 +38,7 @@ int sync_vcenter_object(const json_t *info, const struct sync_record *r, json_t 
 			struct np_err *err)
 {
 	json_auto_t *bare = NULL;
-	struct np_vmclass_record record = { r->current, r->memory_mb };
+	struct np_vmclass_record record = { r->current, r->memory_mb, r->invalid };
 
 	if (r->pending) {
 		if (np_vmclass_from_vcenter(info, NULL, &bare, err) < 0)

@@ -35,6 +35,9 @@ struct update {
 	json_t *body; /* of the PATCH that makes it so */
 	json_t *sent, *got; /* the body that was sent last, and what was read back */
 	unsigned repeats; /* how often in a row both were the same */
+	char differences
+		[NAMES_MAX]; /* between what was sent last and what was read back; "": none */
+	bool is_answered; /* the server said that it stored what was sent last */
 	uint64_t pause_ms;
 };
 
@@ -258,17 +261,6 @@ static int check_effect(struct update *u, const json_t *stored, struct np_err *e
 		       u->how->name, names, REPEATS_MAX);
 }
 
-/* Warns about what the class holds beside what was sent. */
-static int warn_concurrent(struct update *u, const json_t *stored, struct np_err *err)
-{
-	char names[NAMES_MAX] = "";
-
-	name_differences(u->body, stored, "", names);
-	return np_warnings_add(&u->ret->warnings, err, NP_WARNING_CONCURRENT_CHANGE,
-			       "VM class '%s': while nodeprep wrote it, another client wrote %s",
-			       u->how->name, names);
-}
-
 /* Reads back: 1 where the class is what was sent. Else it is kept, to be planned again. */
 static int read_back(struct update *u, struct np_err *err)
 {
@@ -283,7 +275,11 @@ static int read_back(struct update *u, struct np_err *err)
 		return np_err_ret(err);
 	if (json_equal(stored, u->body))
 		return 1;
-	return warn_concurrent(u, stored, err) < 0 ? np_err_ret(err) : 0;
+	u->differences[0] = '\0';
+	/* What had no answer may never have arrived: then nobody took it away. */
+	if (u->is_answered)
+		name_differences(u->body, stored, "", u->differences);
+	return 0;
 }
 
 /* A refused change has not been made; one of unknown outcome is found out by reading the class. */
@@ -292,12 +288,30 @@ static int send(struct update *u, struct np_err *err)
 	struct np_err why = NP_ERR_INIT, ignored = NP_ERR_INIT;
 
 	u->ret->done.attempts++;
-	if (np_vcenter_class_patch(u->s->vcenter, u->how->name, u->body, &why) == 0 ||
-	    why.code == NP_E_RETRY)
+	u->is_answered = np_vcenter_class_patch(u->s->vcenter, u->how->name, u->body, &why) == 0;
+	if (u->is_answered || why.code == NP_E_RETRY)
 		return 0;
 	end_change(u, u->object, &ignored);
 	*err = why;
 	return np_err_ret(err);
+}
+
+/*
+ * Only a change that is to be sent again was lost to another client. What else differs is that client's,
+ * and kept, or the server's own form of what was sent.
+ */
+static int warn_lost(struct update *u, struct np_err *err)
+{
+	if (u->differences[0] == '\0')
+		return 0;
+	if (np_warnings_add(
+		    &u->ret->warnings, err, NP_WARNING_CONCURRENT_CHANGE,
+		    "another client wrote VM class '%s' at the same time (%s): nodeprep's change "
+		    "was lost and is written again",
+		    u->how->name, u->differences) < 0)
+		return np_err_ret(err);
+	u->differences[0] = '\0';
+	return 0;
 }
 
 /* Writes the class: 1 where it holds what was sent, 0 where it is to be planned again. */
@@ -352,7 +366,7 @@ static int attempt(struct update *u, struct np_err *err)
 		return u->record.pending ? write_record_of(u, u->object, err) : 1;
 	if (!changes_class(u))
 		return write_record_of(u, u->target, err);
-	got = write_class(u, err);
+	got = warn_lost(u, err) < 0 ? np_err_ret(err) : write_class(u, err);
 	if (got <= 0)
 		return got;
 	return end_change(u, u->object, err) < 0 ? np_err_ret(err) : 1;

@@ -530,10 +530,13 @@ int np_vmclass_record_read(const json_t *object, json_t **ret, struct np_err *er
 	const json_t *metadata = json_object_get(object, "metadata");
 	const json_t *annotations = json_object_get(metadata, "annotations");
 	const json_t *text = json_object_get(annotations, NP_MANAGED_ANNOTATION);
+	const char *invalid = json_string_value(json_object_get(object, VMCLASS_RECORD_ERROR));
 	static const struct np_err no_text = { NP_E_RECORD, "it must be a text" };
 
 	if (!text || json_is_null(text))
 		return 0;
+	if (invalid)
+		return np_fail(err, NP_E_RECORD, "%s", invalid);
 	if (!json_is_string(text))
 		return reject_annotation(&no_text, err);
 	if (np_vmclass_record_parse(json_string_value(text), json_string_length(text), ret, err) <

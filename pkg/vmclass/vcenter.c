@@ -236,12 +236,25 @@ static json_t *scale_record(const json_t *record, uint64_t from_mb, uint64_t to_
 	return json_incref(scaled);
 }
 
+/* The annotation stands for the file, so that a discarded record is one that goes. */
+static int add_record_error(json_t *object, const char *invalid, struct np_err *err)
+{
+	json_auto_t *empty = json_string("");
+
+	if (!empty || vmclass_patch_set(object, ANNOTATION_PATH, empty) < 0 ||
+	    json_object_set_new(object, VMCLASS_RECORD_ERROR, np_json_string(invalid)) < 0)
+		return np_fail_nomem(err);
+	return 0;
+}
+
 static int add_record(json_t *object, const struct np_vmclass_record *record, uint64_t memory_mb,
 		      struct np_err *err)
 {
 	json_auto_t *scaled = NULL, *value = NULL;
 	NP_AUTO(np_freep) char *text = NULL;
 
+	if (record && record->invalid)
+		return add_record_error(object, record->invalid, err);
 	if (!record || !record->json)
 		return 0;
 	scaled = scale_record(record->json, record->memory_mb, memory_mb);

@@ -31,7 +31,7 @@ struct life {
 
 static json_t *read_class(struct life *l, struct np_vmclass **ret)
 {
-	const struct np_vmclass_record record = { l->record, l->memory_mb };
+	const struct np_vmclass_record record = { l->record, l->memory_mb, NULL };
 	json_t *object = NULL;
 	struct np_doc *doc = NULL;
 
