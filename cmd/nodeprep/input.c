@@ -148,10 +148,19 @@ static int load_path(const struct options *o, struct work *w, const char *path, 
 	return load_file(w, path, err);
 }
 
+/* A kubeconfig that merely lies in the home folder may be of any cluster. */
+static bool names_api_server(const struct options *o)
+{
+	const struct np_kube_options *k = &o->kube;
+
+	return k->kubeconfig || k->context || k->server ||
+	       (k->kubeconfig_env && k->kubeconfig_env[0] != '\0');
+}
+
 /* A kubeconfig that cannot be read matters only once the API is needed. */
 void work_load_config(const struct options *o, struct work *w)
 {
-	if (!np_kube_is_configured(&o->kube)) {
+	if (!np_kube_is_configured(&o->kube) || (is_vcenter(o) && !names_api_server(o))) {
 		np_fail(&w->config_error, NP_E_USAGE,
 			"no API server is configured: set --kubeconfig; plan, diff, explain and check do not need one where -f names the VirtualMachineClass too");
 		return;
@@ -241,15 +250,9 @@ int work_connect(const struct options *o, struct work *w, struct np_err *err)
 	return 0;
 }
 
-/* A kubeconfig that merely lies in the home folder may be of any cluster. */
 int work_connect_kube(const struct options *o, struct work *w, struct np_err *err)
 {
-	const struct np_kube_options *k = &o->kube;
-
-	if (w->kube || (!k->kubeconfig && !k->context && !k->server &&
-			(!k->kubeconfig_env || k->kubeconfig_env[0] == '\0')))
-		return 0;
-	return connect_kube(o, w, err);
+	return w->kube || !names_api_server(o) ? 0 : connect_kube(o, w, err);
 }
 
 struct np_plan_options plan_options(const struct options *o, const struct work *w)

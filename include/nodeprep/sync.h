@@ -198,7 +198,8 @@ enum np_code np_sync_release_code(const struct np_release *release);
 
 /*
  * Asks the server (SelfSubjectAccessReview) whether the user may read and patch classes in each of the
- * namespaces; NP_E_FORBIDDEN names what is missing. Nothing is written.
+ * namespaces; NP_E_FORBIDDEN names what is missing. Nothing is written. vCenter cannot be asked: there it finds
+ * out whether records can be written.
  */
 int np_sync_check_access(struct np_class_store *store, size_t n_namespaces,
 			 const char *const *namespaces, struct np_err *err);
