@@ -339,6 +339,19 @@ static bool changes_class(const struct update *u)
 	return !json_equal(now, u->body);
 }
 
+/* Writes the record alone. What the class holds decides it, so that an old answer will not do. */
+static int write_record_of(struct update *u, json_t *object, struct np_err *err)
+{
+	int got = is_unchanged(u, err);
+
+	if (got <= 0)
+		return got;
+	if (end_change(u, object, err) < 0)
+		return np_err_ret(err);
+	replace(&u->object, json_incref(object));
+	return 1;
+}
+
 /* Makes one attempt: 1 where the update is done. */
 static int attempt(struct update *u, struct np_err *err)
 {
@@ -350,17 +363,13 @@ static int attempt(struct update *u, struct np_err *err)
 	if (u->how->dry_run != NP_DRY_RUN_NONE)
 		return 1;
 	if (got == 0)
-		return u->record.pending && end_change(u, u->object, err) < 0 ? np_err_ret(err) : 1;
-	if (changes_class(u)) {
-		got = warn_lost(u, err) < 0 ? np_err_ret(err) : write_class(u, err);
-		if (got <= 0)
-			return got;
-		return end_change(u, u->object, err) < 0 ? np_err_ret(err) : 1;
-	}
-	if (end_change(u, u->target, err) < 0)
-		return np_err_ret(err);
-	replace(&u->object, json_incref(u->target));
-	return 1;
+		return u->record.pending ? write_record_of(u, u->object, err) : 1;
+	if (!changes_class(u))
+		return write_record_of(u, u->target, err);
+	got = warn_lost(u, err) < 0 ? np_err_ret(err) : write_class(u, err);
+	if (got <= 0)
+		return got;
+	return end_change(u, u->object, err) < 0 ? np_err_ret(err) : 1;
 }
 
 static int run(struct update *u, struct np_err *err)

@@ -158,7 +158,17 @@ func (f *front) control() http.Handler {
 }
 
 func (f *front) set(r *http.Request) error {
-	err := json.NewDecoder(r.Body).Decode(&f.settings)
+	// A list that the body has replaces the old one, element by element too.
+	next := f.settings
+	next.Users, next.Drop = nil, nil
+	err := json.NewDecoder(r.Body).Decode(&next)
+	if next.Users == nil {
+		next.Users = f.settings.Users
+	}
+	if next.Drop == nil {
+		next.Drop = f.settings.Drop
+	}
+	f.settings = next
 	f.apply()
 	return err
 }
