@@ -34,6 +34,8 @@ struct open_node {
 	size_t text; /* where its text begins */
 };
 
+enum fault { FINE, DEEP, LARGE, DTD, NOMEM };
+
 /* A parse in progress; reports the first error alone. */
 struct reader {
 	XML_Parser parser;
@@ -42,7 +44,7 @@ struct reader {
 	size_t depth;
 	char *text;
 	size_t text_size, text_cap;
-	enum { FINE, DEEP, LARGE, DTD, NOMEM } fault;
+	enum fault fault;
 };
 
 /* --- memory ---------------------------------------------------------------------------------- */
@@ -100,7 +102,7 @@ void vcenter_xml_freep(struct vcenter_xml **x)
 
 /* --- elements -------------------------------------------------------------------------------- */
 
-static void stop(struct reader *r, int fault)
+static void stop(struct reader *r, enum fault fault)
 {
 	if (r->fault == FINE)
 		r->fault = fault;
@@ -221,12 +223,13 @@ static void XMLCALL on_end(void *ctx, const char *name)
 	if (r->fault != FINE || r->depth == 0)
 		return;
 	open = &r->open[--r->depth];
-	if (!open->node->child) {
-		open->node->text = keep(r->xml, r->text + open->text, r->text_size - open->text);
-		if (!open->node->text) {
-			open->node->text = "";
+	if (!open->node->child && r->text_size > open->text) {
+		const char *text = keep(r->xml, r->text + open->text, r->text_size - open->text);
+
+		if (text)
+			open->node->text = text;
+		else
 			stop(r, NOMEM);
-		}
 	}
 	r->text_size = open->text;
 }
