@@ -166,8 +166,8 @@ void vcenter_text_add_escaped(struct vcenter_text *t, const char *text);
 /* Wipes the bytes. */
 void vcenter_text_done(struct vcenter_text *t);
 
-/* Tells whether XML can carry the text: UTF-8 without control characters other than blanks. */
-bool vcenter_is_xml_text(const char *text);
+/* Sets *ret to whether XML can carry the text: UTF-8 without control characters other than blanks. */
+int vcenter_is_xml_text(const char *text, bool *ret, struct np_err *err);
 
 #define VCENTER_FAULT_MAX 64
 #define VCENTER_NOT_AUTHENTICATED "NotAuthenticated"

@@ -288,7 +288,7 @@ static int exchange(struct np_vcenter *v, const struct vcenter_method *m, struct
 				      .ctx = r };
 	size_t size;
 
-	if (v->cookie && !m->call.is_login) {
+	if (v->cookie) {
 		if (make_cookie(v->cookie, &cookie, err) < 0)
 			return np_err_ret(err);
 		headers[1] = cookie;

@@ -446,16 +446,23 @@ void vcenter_text_add_escaped(struct vcenter_text *t, const char *text)
 	}
 }
 
-/* XML's characters (production 2) in UTF-8; json_string() rejects what is not UTF-8. */
-bool vcenter_is_xml_text(const char *text)
+/* Tells whether the valid UTF-8 at `text` begins with a character that XML lacks (production 2). */
+static bool is_forbidden(const char *text)
 {
-	json_auto_t *json = json_string(text);
+	if ((unsigned char)*text < ' ')
+		return !strchr("\t\n\r", *text);
+	return strncmp(text, "\xef\xbf\xbe", 3) == 0 || strncmp(text, "\xef\xbf\xbf", 3) == 0;
+}
 
-	if (!json)
-		return false;
-	for (; *text; text++)
-		if (((unsigned char)*text < ' ' && !strchr("\t\n\r", *text)) ||
-		    (strncmp(text, "\xef\xbf", 2) == 0 && (unsigned char)text[2] >= 0xbe))
-			return false;
-	return true;
+int vcenter_is_xml_text(const char *text, bool *ret, struct np_err *err)
+{
+	json_error_t why = { .position = 0 };
+	json_auto_t *json = json_pack_ex(&why, 0, "s", text);
+
+	if (!json && json_error_code(&why) != json_error_invalid_utf8)
+		return np_fail_nomem(err);
+	*ret = !!json;
+	for (; *ret && *text; text++)
+		*ret = !is_forbidden(text);
+	return 0;
 }
