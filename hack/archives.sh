@@ -88,6 +88,9 @@ key)
 esac
 dir=$1
 mkdir -p "$dir"
+# Two runs of make in one build folder take turns.
+exec 9>"$dir/lock"
+flock 9
 for lib in $required; do
 	[ -n "$(archive "$lib")" ] || fail "lib$lib.a is missing: hack/deps.sh build installs the -dev packages"
 done

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "nodeprep/err.h"
 #include "nodeprep/kube.h"
@@ -28,12 +29,14 @@ enum classes_from { CLASSES_BY_DEFAULT, CLASSES_KUBERNETES, CLASSES_VCENTER };
 struct options {
 	struct texts files; /* -f */
 	struct texts catalogues; /* --catalogue */
+	struct texts captures; /* --catalogue-from */
 	struct texts arguments; /* positional */
 	struct texts as_groups; /* --as-group */
 	bool recursive;
 	enum np_format format;
 	bool allow_shrink;
 	bool restore_hidden;
+	uint64_t max_window; /* GB; 0: no bound but the contract's */
 	enum np_dry_run dry_run;
 	unsigned verbosity;
 	unsigned log_form; /* enum log_form */
@@ -42,6 +45,7 @@ struct options {
 	struct vcenter_flags vcenter;
 	enum classes_from classes; /* --classes */
 	const char *state_dir; /* --state-dir */
+	uint64_t deadline; /* of the run, in np_clock_ms() */
 };
 
 struct command {
@@ -63,6 +67,7 @@ enum option_group {
 	OPT_SVG = 1 << 5, /* -o svg too */
 	OPT_CATALOGUE = 1 << 6, /* --catalogue without -f */
 	OPT_VCENTER = 1 << 7, /* vCenter's options, --classes and --state-dir */
+	OPT_TIMEOUT = 1 << 8, /* --timeout without the API's options */
 };
 
 /* The commands' own options. */
@@ -85,6 +90,14 @@ void options_environment(struct np_kube_options *k);
 
 /* Returns where records are kept: --state-dir, or what the environment says. */
 struct np_state_options options_state(const char *dir);
+
+/* Returns the limit of the whole run, in milliseconds. */
+uint64_t options_timeout(const struct options *o);
+
+/* Reads standard input, or a file; "-" is standard input. */
+int options_load(const struct options *o, const char *path, char **ret, size_t *ret_size,
+		 struct np_err *err);
+
 void options_help(const struct command *c);
 void options_overview(void);
 

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "nodeprep/text.h"
+
 #define WORDS_MAX 32
 
 extern char **environ;
@@ -174,7 +176,7 @@ static int split_words(char *text, char *words[static WORDS_MAX + 3], struct np_
 		words[n++] = word;
 	}
 	if (n == 0)
-		return np_fail(err, NP_E_USAGE, "KUBECTL_EXTERNAL_DIFF names no program");
+		return np_fail(err, NP_E_USAGE, "KUBECTL_EXTERNAL_DIFF does not name a program");
 	return (int)n;
 }
 

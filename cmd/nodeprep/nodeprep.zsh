@@ -12,7 +12,7 @@ _nodeprep() {
 	--dry-run) list=(client server) ;;
 	--leader-elect) list=(true false) ;;
 	--log-format) list=(text json) ;;
-	-f | --filename | --catalogue | --kubeconfig | --supervisor-kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir | --sysfs | --procfs | --kmsg | --termination-log | --state-dir | --vcenter-password-file)
+	-f | --filename | --catalogue | --catalogue-from | --kubeconfig | --supervisor-kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir | --sysfs | --procfs | --kmsg | --termination-log | --state-dir | --vcenter-password-file)
 		_files
 		return ;;
 	esac

@@ -94,6 +94,7 @@ struct np_cni_config {
 	const char *spec_file; /* NULL: none */
 	struct np_cni_supervisor supervisor;
 	bool dry_run;
+	uint64_t max_window_gb; /* 0: no bound but the contract's */
 	const char *plan_file, *log_file; /* NULL: none */
 	const char *state_dir; /* of the records of vCenter's classes; NULL: the default */
 	uint64_t timeout_ms;

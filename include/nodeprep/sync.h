@@ -12,6 +12,10 @@
  *            and planned again, with jittered pauses, until the client's deadline; so a change
  *            that another client made meanwhile is kept, never lost.
  * Reads      many at a time over the one connection, but no more than the client's bound.
+ * Permission where the plan's options require it (opt_in), a pool whose class lies in no namespace or in
+ *            another one needs the annotation nodeprep.dev/allowed-namespaces on the class, or a
+ *            VirtualMachineClassBinding in its own namespace, which are listed where the API server serves
+ *            them and the user may; otherwise the pool has the error NP_E_NOT_ALLOWED.
  * Stopping   once is_stopped() says so, no further class is begun: what is not written is reported as
  *            failed with NP_E_RETRY. The client's is_cancelled() should say the same, so that waits
  *            end; a PATCH under way is finished.
@@ -198,7 +202,8 @@ enum np_code np_sync_release_code(const struct np_release *release);
 
 /*
  * Asks the server (SelfSubjectAccessReview) whether the user may read and patch classes in each of the
- * namespaces; NP_E_FORBIDDEN names what is missing. Nothing is written.
+ * namespaces; NP_E_FORBIDDEN names what is missing. Nothing is written. vCenter cannot be asked: there it finds
+ * out whether records can be written.
  */
 int np_sync_check_access(struct np_class_store *store, size_t n_namespaces,
 			 const char *const *namespaces, struct np_err *err);
@@ -245,6 +250,7 @@ struct np_class_sync_result {
 	enum np_sync_result result;
 	bool vetoed; /* may_write() said no; then `result` is NP_SYNC_UNCHANGED */
 	bool found;
+	bool has_bindings; /* bindings were read for a pool that the class itself does not allow */
 	unsigned attempts; /* PATCH requests that were made */
 	size_t n_released; /* pools that the last change releases */
 	struct np_warnings warnings; /* about other clients that wrote at the same time */

@@ -195,14 +195,26 @@ static int add_warnings(struct np_sync *a, struct np_err *err)
 	return 0;
 }
 
+/* Classes without a namespace are shared: reads who else may use them. */
+static int read_bindings(const struct np_class_store *s, const struct np_input *in,
+			 const struct np_plan_opt_in *o, json_t **ret, struct np_err *err)
+{
+	if (!o->required || !s->kube || s->resource.namespaced || s->resource.plural[0] == '\0')
+		return 0;
+	return sync_opt_in_fetch(s->kube, in, NULL, NULL, ret, err);
+}
+
 int np_sync_run(struct np_class_store *store, const struct np_input *in,
 		const struct np_sync_options *o, struct np_sync *ret, struct np_err *err)
 {
 	NP_AUTO(np_sync_done) struct np_sync a = { .dry_run = o->dry_run };
 	struct np_sync_options options = *o;
+	json_auto_t *bound = NULL;
 
-	if (sync_fetch(store, in, &o->progress, &a.fetched, err) < 0)
+	if (sync_fetch(store, in, &o->progress, &a.fetched, err) < 0 ||
+	    read_bindings(store, in, &o->plan.opt_in, &bound, err) < 0)
 		return np_err_ret(err);
+	options.plan.opt_in.bound = bound;
 	options.plan.classes = a.fetched.items;
 	options.plan.n_classes = a.fetched.n;
 	options.plan.api = store->api;

@@ -359,10 +359,10 @@ static void test_killed__the_next_run_completes(void **state)
 {
 	static const struct step apply[] = { ABOUT,   LOGIN,      GET(BEFORE), GET(BEFORE),
 					     PATCHED, GET(AFTER), LOGOUT };
-	static const struct step again[] = { ABOUT, LOGIN, GET(AFTER), LOGOUT };
+	static const struct step again[] = { ABOUT, LOGIN, GET(AFTER), GET(AFTER), LOGOUT };
 	static const struct step revert[] = { ABOUT,   LOGIN,       GET(AFTER), GET(AFTER),
 					      PATCHED, GET(BEFORE), LOGOUT };
-	static const struct step nothing[] = { ABOUT, LOGIN, GET(BEFORE), LOGOUT };
+	static const struct step nothing[] = { ABOUT, LOGIN, GET(BEFORE), GET(BEFORE), LOGOUT };
 	struct session x;
 	char result[64];
 	json_auto_t *file = NULL, *record = NULL;
@@ -475,7 +475,7 @@ static void test_invalid__nothing_is_written_from_such_a_record(void **state)
 /* The way out: the record goes, and the class stays as it is. */
 static void test_invalid__a_record_can_be_discarded(void **state)
 {
-	static const struct step steps[] = { ABOUT, LOGIN, GET(AFTER), LOGOUT };
+	static const struct step steps[] = { ABOUT, LOGIN, GET(AFTER), GET(AFTER), LOGOUT };
 	const struct np_sync_options o = { .plan = { .catalogue = catalogue,
 						     .holder = "apply",
 						     .revert = true,
@@ -491,7 +491,7 @@ static void test_invalid__a_record_can_be_discarded(void **state)
 	x.store = np_sync_store_vcenter(x.vc.v, x.state);
 	assert_int_equal(np_sync_run(&x.store, &x.pools, &o, &x.a, &x.err), 0);
 	assert_string_equal(x.a.classes[0].error.text, "");
-	assert_string_equal(methods(&x, seen), "GET");
+	assert_string_equal(methods(&x, seen), "GET GET");
 	assert_null(read_record(&x));
 	close_session(&x);
 }

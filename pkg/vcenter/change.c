@@ -12,17 +12,21 @@ enum { WHAT_MAX = 256 };
 
 /* --- settings ----------------------------------------------------------------------------------- */
 
-/* Calls a method of vCenter's own OptionManager. */
-static int call_setting(struct np_vcenter *v, const char *name, const char *verb, const char *key,
+/* A method of vCenter's own OptionManager. */
+struct setting_call {
+	const char *name, *verb, *key;
+};
+
+static int call_setting(struct np_vcenter *v, const struct setting_call *c,
 			const struct vcenter_text *arguments, struct vcenter_result *ret,
 			struct np_err *err)
 {
 	const struct np_vcenter_about *about;
 	char what[WHAT_MAX];
-	struct vcenter_method m = { .name = name,
+	struct vcenter_method m = { .name = c->name,
 				    .type = "OptionManager",
 				    .arguments = arguments->bytes,
-				    .call = { .verb = verb,
+				    .call = { .verb = c->verb,
 					      .what = what,
 					      .privilege = "Global.Settings",
 					      .user = v->login.user },
@@ -32,7 +36,7 @@ static int call_setting(struct np_vcenter *v, const char *name, const char *verb
 		return np_err_ret(err);
 	if (arguments->failed)
 		return np_fail_nomem(err);
-	snprintf(what, sizeof(what), "vCenter's setting '%s'", key);
+	snprintf(what, sizeof(what), "vCenter's setting '%s'", c->key);
 	m.id = v->setting;
 	return vcenter_soap(v, &m, ret, err);
 }
@@ -41,12 +45,13 @@ int np_vcenter_setting_get(struct np_vcenter *v, const char *key, char **ret, st
 {
 	NP_AUTO(vcenter_text_done) struct vcenter_text arguments = { 0 };
 	NP_AUTO(vcenter_result_done) struct vcenter_result result = { 0 };
+	const struct setting_call c = { "QueryOptions", "read", key };
 	struct np_err inner = NP_ERR_INIT;
 	const struct vcenter_node *n;
 
 	*ret = NULL;
 	vcenter_text_add_member(&arguments, "name", key);
-	if (call_setting(v, "QueryOptions", "read", key, &arguments, &result, &inner) < 0) {
+	if (call_setting(v, &c, &arguments, &result, &inner) < 0) {
 		if (strcmp(result.fault, "InvalidName") == 0)
 			return 0;
 		*err = inner;
@@ -66,13 +71,14 @@ int np_vcenter_setting_set_bool(struct np_vcenter *v, const char *key, bool valu
 {
 	NP_AUTO(vcenter_text_done) struct vcenter_text arguments = { 0 };
 	NP_AUTO(vcenter_result_done) struct vcenter_result result = { 0 };
+	const struct setting_call c = { "UpdateOptions", "change", key };
 
 	vcenter_text_add(&arguments, "<changedValue xsi:type=\"OptionValue\">");
 	vcenter_text_add_member(&arguments, "key", key);
 	vcenter_text_add(&arguments, "<value xsi:type=\"xsd:boolean\">");
 	vcenter_text_add(&arguments, value ? "true" : "false");
 	vcenter_text_add(&arguments, "</value></changedValue>");
-	return call_setting(v, "UpdateOptions", "change", key, &arguments, &result, err);
+	return call_setting(v, &c, &arguments, &result, err);
 }
 
 /* --- hosts -------------------------------------------------------------------------------------- */

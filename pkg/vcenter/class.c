@@ -73,11 +73,11 @@ int np_vcenter_class_list(struct np_vcenter *v, np_vcenter_each_class_fn *each, 
 					   .what = "VM classes",
 					   .privilege = "System.Read",
 					   .user = v->login.user };
+	const struct vcenter_request request = { &call, "GET", CLASSES_PATH, NULL };
 	json_auto_t *list = NULL;
 	NP_AUTO(np_freep) json_t **classes = NULL;
 
-	if (vcenter_check_classes(v, err) < 0 ||
-	    vcenter_rest(v, &call, "GET", CLASSES_PATH, NULL, &list, err) < 0 ||
+	if (vcenter_check_classes(v, err) < 0 || vcenter_rest(v, &request, &list, err) < 0 ||
 	    sort_classes(list, &classes, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -112,11 +112,11 @@ static int aim(struct np_vcenter *v, const char *id, struct about_class *a, stru
 int np_vcenter_class_get(struct np_vcenter *v, const char *id, json_t **ret, struct np_err *err)
 {
 	struct about_class a = { .call = { .verb = "read", .privilege = "System.Read" } };
+	const struct vcenter_request request = { &a.call, "GET", a.path, NULL };
 	json_auto_t *info = NULL;
 	const char *found;
 
-	if (aim(v, id, &a, err) < 0 ||
-	    vcenter_rest(v, &a.call, "GET", a.path, NULL, &info, err) < 0)
+	if (aim(v, id, &a, err) < 0 || vcenter_rest(v, &request, &info, err) < 0)
 		return np_err_ret(err);
 	found = np_json_member_text(info, "id");
 	if (strcmp(found, id) != 0)
@@ -131,11 +131,12 @@ int np_vcenter_class_patch(struct np_vcenter *v, const char *id, const json_t *s
 {
 	struct about_class a = { .call = { .verb = "change",
 					   .privilege = "VirtualMachineClasses.Manage" } };
+	const struct vcenter_request request = { &a.call, "PATCH", a.path, spec };
 	json_auto_t *answer = NULL;
 
 	if (aim(v, id, &a, err) < 0)
 		return np_err_ret(err);
-	if (vcenter_rest(v, &a.call, "PATCH", a.path, spec, &answer, err) == 0)
+	if (vcenter_rest(v, &request, &answer, err) == 0)
 		return 0;
 	if (err->code == NP_E_RETRY)
 		return np_wrap(err, "%s may or may not be changed", a.what);

@@ -82,12 +82,17 @@ static int choose(const struct places *p, char **ret, struct np_err *err)
 /* Basic authentication ends the user at its first colon; XML has no control characters. */
 static int check_texts(const struct vcenter_credentials *c, struct np_err *err)
 {
-	if (strchr(c->user, ':') || !vcenter_is_xml_text(c->user))
+	bool is_user = false, is_password = false;
+
+	if (vcenter_is_xml_text(c->user, &is_user, err) < 0 ||
+	    vcenter_is_xml_text(c->password, &is_password, err) < 0)
+		return np_err_ret(err);
+	if (strchr(c->user, ':') || !is_user)
 		return np_fail(err, NP_E_SPEC,
 			       "vCenter user '%s' holds a colon, a control character or bytes that "
 			       "are not UTF-8",
 			       c->user);
-	if (!vcenter_is_xml_text(c->password))
+	if (!is_password)
 		return np_fail(err, NP_E_SPEC,
 			       "the password of vCenter user '%s' holds a control character or "
 			       "bytes that are not UTF-8",

@@ -191,6 +191,9 @@ static bool is_shallow(const json_t *json, unsigned levels)
 
 static int fail_json(const char *what, const json_error_t *parse, struct np_err *err)
 {
+	/* Where jansson cannot even begin, it says nothing. */
+	if (!parse->text[0])
+		return np_fail_nomem(err);
 	switch (json_error_code(parse)) {
 	case json_error_out_of_memory:
 		return np_fail_nomem(err);

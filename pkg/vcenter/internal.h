@@ -103,9 +103,15 @@ int vcenter_session_parse(const char *body, size_t size, char **ret, struct np_e
 /* Returns USER:PASSWORD in base64, as basic authentication sends it; NULL where memory runs out. */
 char *vcenter_basic(const char *user, const char *password);
 
+struct vcenter_request {
+	const struct vcenter_call *call;
+	const char *method, *path;
+	const json_t *body; /* NULL: none */
+};
+
 /* Sends a request with a session, which it makes or renews. *ret is the parsed answer; NULL: there is none. */
-int vcenter_rest(struct np_vcenter *v, const struct vcenter_call *call, const char *method,
-		 const char *path, const json_t *body, json_t **ret, struct np_err *err);
+int vcenter_rest(struct np_vcenter *v, const struct vcenter_request *request, json_t **ret,
+		 struct np_err *err);
 
 /* Ends the session, if there is one. */
 void vcenter_rest_logout(struct np_vcenter *v);
@@ -166,8 +172,8 @@ void vcenter_text_add_escaped(struct vcenter_text *t, const char *text);
 /* Wipes the bytes. */
 void vcenter_text_done(struct vcenter_text *t);
 
-/* Tells whether XML can carry the text: UTF-8 without control characters other than blanks. */
-bool vcenter_is_xml_text(const char *text);
+/* Sets *ret to whether XML can carry the text: UTF-8 without control characters other than blanks. */
+int vcenter_is_xml_text(const char *text, bool *ret, struct np_err *err);
 
 #define VCENTER_FAULT_MAX 64
 #define VCENTER_NOT_AUTHENTICATED "NotAuthenticated"

@@ -18,6 +18,8 @@
 /* The corpus is replayed through the fuzz target itself. */
 #include "soap_fuzz.c"
 
+#include "failing_alloc.h"
+
 /* --- addresses ---------------------------------------------------------------------------------- */
 
 static void test_vcenter__addresses(void **state)
@@ -177,6 +179,53 @@ static void test_vcenter__password_files(void **state)
 	}
 }
 
+/* --- memory ------------------------------------------------------------------------------------- */
+
+static void test_vcenter__client_without_memory(void **state)
+{
+	const struct np_vcenter_options o = { .url = "https://u:pass&word1@vc:8443/sdk",
+					      .proxy = "http://p:secret@proxy:3128",
+					      .no_proxy = "a,b" };
+	struct failing f = FAILING_INIT;
+
+	(void)state;
+	while (next_round(&f)) {
+		struct np_vcenter *v = NULL;
+		struct np_err err = NP_ERR_INIT;
+		int rc;
+
+		fail_allocation(&f);
+		rc = np_vcenter_new(&o, &v, &err);
+		stop_failing(&f);
+		/* libcurl does without some of its copies. */
+		assert_true(rc == 0 || (f.failed && rc == -NP_E_NOMEM));
+		assert_int_equal(!!v, rc == 0);
+		np_vcenter_free(v);
+	}
+	assert_true(f.rounds > 15);
+}
+
+/* jansson calls an allocation that fails a syntax error in some places. */
+static void test_vcenter__answers_without_memory(void **state)
+{
+	static const char body[] = "{\"value\":\"abc-1\"}";
+	struct failing f = FAILING_SPARES_JANSSON;
+
+	(void)state;
+	while (next_round(&f)) {
+		struct np_err err = NP_ERR_INIT;
+		char *id = NULL;
+		int rc;
+
+		fail_allocation(&f);
+		rc = vcenter_session_parse(body, strlen(body), &id, &err);
+		stop_failing(&f);
+		assert_int_equal(rc, f.failed ? -NP_E_NOMEM : 0);
+		free(id);
+	}
+	assert_true(f.rounds > 1);
+}
+
 /* --- fuzz target of SOAP ------------------------------------------------------------------------ */
 
 static void test_vcenter__soap_corpus_holds(void **state)
@@ -191,6 +240,8 @@ int main(void)
 		cmocka_unit_test(test_vcenter__addresses),
 		cmocka_unit_test(test_vcenter__credentials_are_taken_in_order),
 		cmocka_unit_test(test_vcenter__password_files),
+		cmocka_unit_test(test_vcenter__client_without_memory),
+		cmocka_unit_test(test_vcenter__answers_without_memory),
 		cmocka_unit_test(test_vcenter__soap_corpus_holds),
 	};
 

@@ -188,21 +188,23 @@ static int send_message(struct np_vcenter *v, const struct message *m, char **re
 	return send_once(v, m, &expired, ret, ret_size, err);
 }
 
-int vcenter_rest(struct np_vcenter *v, const struct vcenter_call *call, const char *method,
-		 const char *path, const json_t *body, json_t **ret, struct np_err *err)
+int vcenter_rest(struct np_vcenter *v, const struct vcenter_request *request, json_t **ret,
+		 struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = NULL;
 	NP_AUTO(np_freep) char *answer = NULL;
-	struct message m = { .call = call, .method = method, .path = path };
+	struct message m = { .call = request->call,
+			     .method = request->method,
+			     .path = request->path };
 	size_t size;
 
-	if (body) {
-		m.body = text = np_json_text(body, JSON_COMPACT);
+	if (request->body) {
+		m.body = text = np_json_text(request->body, JSON_COMPACT);
 		if (!text)
 			return np_fail_nomem(err);
 	}
 	if (send_message(v, &m, &answer, &size, err) < 0)
 		return np_err_ret(err);
 	*ret = NULL;
-	return size > 0 ? vcenter_json_parse(call->what, answer, size, ret, err) : 0;
+	return size > 0 ? vcenter_json_parse(m.call->what, answer, size, ret, err) : 0;
 }

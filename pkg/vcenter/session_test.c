@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "files.h"
+
 #include "testbed.h"
 
 #define LOGIN                                             \
@@ -37,7 +39,9 @@ static int get_gpu(struct vc *t, struct np_err *err)
 	return r;
 }
 
-#define CLASSES "/api/vcenter/namespace-management/virtual-machine-classes"
+#define CLASS_GPU "/api/vcenter/namespace-management/virtual-machine-classes/gpu "
+
+static const char get_line[] = "GET " CLASS_GPU, patch_line[] = "PATCH " CLASS_GPU;
 
 /* --- REST --------------------------------------------------------------------------------------- */
 
@@ -49,9 +53,8 @@ static void test_vcenter__one_session_a_run(void **state)
 	vc_start(t, STEPS(ABOUT, LOGIN, GPU, GPU, LOGOUT));
 	assert_int_equal(get_gpu(t, &err), 0);
 	assert_int_equal(get_gpu(t, &err), 0);
-	expect_requests(t, (const char *const[]){ "POST /sdk ", "POST /api/session ",
-						  "GET " CLASSES "/gpu ", "GET " CLASSES "/gpu ",
-						  "DELETE /api/session ", NULL });
+	expect_requests(t, (const char *const[]){ "POST /sdk ", "POST /api/session ", get_line,
+						  get_line, "DELETE /api/session ", NULL });
 	expect_in_request(
 		t, 1, "Authorization: Basic YWRtaW5pc3RyYXRvckB2c3BoZXJlLmxvY2FsOnRvcDxzZWNyZXQ+");
 	expect_in_request(t, 2, "\r\nvmware-api-session-id: session-one\r\n");
@@ -68,8 +71,7 @@ static void test_vcenter__older_session_form(void **state)
 			  { "200 OK", NULL, "{\"value\":\"session-old\"}", 0 }, GPU, LOGOUT));
 	assert_int_equal(get_gpu(t, &err), 0);
 	expect_requests(t, (const char *const[]){ "POST /sdk ", "POST /api/session ",
-						  "POST /rest/com/vmware/cis/session ",
-						  "GET " CLASSES "/gpu ",
+						  "POST /rest/com/vmware/cis/session ", get_line,
 						  "DELETE /rest/com/vmware/cis/session ", NULL });
 	expect_in_request(t, 3, "\r\nvmware-api-session-id: session-old\r\n");
 }
@@ -123,9 +125,8 @@ static void test_vcenter__patch_is_not_repeated(void **state)
 	assert_int_equal(np_vcenter_class_patch(t->v, "gpu", spec, &err), -NP_E_RETRY);
 	expect_has("error", err.text, "VM class 'gpu' may or may not be changed: ");
 	json_decref(spec);
-	expect_requests(t, (const char *const[]){ "POST /sdk ", "POST /api/session ",
-						  "PATCH " CLASSES "/gpu ", "DELETE /api/session ",
-						  NULL });
+	expect_requests(t, (const char *const[]){ "POST /sdk ", "POST /api/session ", patch_line,
+						  "DELETE /api/session ", NULL });
 	expect_in_request(t, 2, "\r\nContent-Type: application/json\r\n");
 	expect_in_request(t, 2, "\r\n\r\n{\"memory_MB\":8}");
 }
@@ -197,9 +198,52 @@ static void test_vcenter__cancelled_run_logs_out(void **state)
 	t->is_cancelled = true;
 	assert_int_equal(get_gpu(t, &err), -NP_E_RETRY);
 	assert_string_equal(err.text, "interrupted");
-	expect_requests(t, (const char *const[]){ "POST /sdk ", "POST /api/session ",
-						  "GET " CLASSES "/gpu ", "DELETE /api/session ",
-						  NULL });
+	expect_requests(t, (const char *const[]){ "POST /sdk ", "POST /api/session ", get_line,
+						  "DELETE /api/session ", NULL });
+}
+
+/* --- trust -------------------------------------------------------------------------------------- */
+
+static void test_vcenter__untrusted_certificate_is_named(void **state)
+{
+	struct vc *t = *state;
+	struct np_err err = NP_ERR_INIT;
+
+	certificate_make(&t->cert, "vmca", "IP:127.0.0.1", 3600);
+	vc_start_trusting(t, (struct np_vcenter_options){ 0 }, STEPS(ABOUT));
+	assert_int_equal(get_gpu(t, &err), -NP_E_REFUSED);
+	expect_has("error", err.text, "not signed by any CA that this system trusts");
+	expect_has("error", err.text, "SHA-256 fingerprint is ");
+	expect_has("error", err.text,
+		   ": if it is vCenter's, give its CA with "
+		   "--certificate-authority FILE; vCenter offers it at https://");
+	expect_has("error", err.text, "/certs/download.zip");
+	assert_int_equal(t->bed.server.n, 0);
+}
+
+static void test_vcenter__ca_files_of_the_environment_are_trusted(void **state)
+{
+	struct vc *t = *state;
+	struct certificate other;
+	char first[] = "/tmp/nodeprep-ca-XXXXXX", second[] = "/tmp/nodeprep-ca-XXXXXX", list[128];
+	struct np_err err = NP_ERR_INIT;
+	int fds[] = { mkstemp(first), mkstemp(second) };
+
+	certificate_make(&t->cert, "vmca", "IP:127.0.0.1", 3600);
+	certificate_make(&other, "other", NULL, 3600);
+	assert_true(fds[0] >= 0 && fds[1] >= 0);
+	close(fds[0]);
+	close(fds[1]);
+	save_file(first, other.cert_pem);
+	save_file(second, t->cert.cert_pem);
+	snprintf(list, sizeof(list), "%s:%s", first, second);
+	vc_start_trusting(t, (struct np_vcenter_options){ .ca_files_env = list },
+			  STEPS(ABOUT, LOGIN, GPU, LOGOUT));
+	unlink(first);
+	unlink(second);
+	certificate_done(&other);
+	if (get_gpu(t, &err) < 0)
+		fail_msg("%s", err.text);
 }
 
 /* --- SOAP --------------------------------------------------------------------------------------- */
@@ -275,6 +319,8 @@ int main(void)
 		IN_VC(test_vcenter__classes_are_sorted),
 		IN_VC(test_vcenter__older_version_is_refused_before_login),
 		IN_VC(test_vcenter__cancelled_run_logs_out),
+		IN_VC(test_vcenter__untrusted_certificate_is_named),
+		IN_VC(test_vcenter__ca_files_of_the_environment_are_trusted),
 		IN_VC(test_vcenter__soap_session),
 		IN_VC(test_vcenter__login_without_cookie_is_rejected),
 		IN_VC(test_vcenter__older_soap_version),

@@ -165,11 +165,13 @@ int vcenter_soap_judge(const struct vcenter_call *call, const struct np_kube *ht
 int vcenter_soap_envelope(const struct vcenter_method *m, struct vcenter_text *ret,
 			  struct np_err *err)
 {
-	const char *const parts[] = {
+	static const char start[] =
 		"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
 		"<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\""
 		" xmlns:xsd=\"http://www.w3.org/2001/XMLSchema\""
-		" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><soapenv:Body><",
+		" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"><soapenv:Body><";
+	const char *const parts[] = {
+		start,
 		m->name,
 		" xmlns=\"urn:vim25\"><_this type=\"",
 		m->type,
@@ -286,7 +288,7 @@ static int exchange(struct np_vcenter *v, const struct vcenter_method *m, struct
 				      .ctx = r };
 	size_t size;
 
-	if (v->cookie && !m->call.is_login) {
+	if (v->cookie) {
 		if (make_cookie(v->cookie, &cookie, err) < 0)
 			return np_err_ret(err);
 		headers[1] = cookie;

@@ -34,6 +34,47 @@ static void fuzz_about(const char *bytes, size_t size)
 	vcenter_result_done(&result);
 }
 
+/* Reads a value in every way, and all that is inside it. */
+static void fuzz_value(const struct np_vcenter *v, const struct np_vcenter_val *val,
+		       unsigned levels)
+{
+	const struct vcenter_call call = { "change", "VM 'x'", "", "u", false, false };
+	struct np_err err = NP_ERR_INIT;
+	struct np_vcenter_ref ref;
+	unsigned id = 0;
+	int64_t number;
+	bool truth;
+
+	for (; val && levels > 0; val = np_vcenter_val_next(val)) {
+		(void)np_vcenter_val_bool(val, &truth);
+		(void)np_vcenter_val_int(val, INT64_MIN, INT64_MAX, &number);
+		(void)np_vcenter_val_ref(val, &ref);
+		if (np_vcenter_val_pci_id(val, &id) && id > 0xffff)
+			abort();
+		if (vcenter_fail_task(&call, v->http, val, &err) == 0)
+			abort();
+		fuzz_value(v, np_vcenter_val_first(val), levels - 1);
+	}
+}
+
+static void fuzz_page(const struct np_vcenter *v, const char *bytes, size_t size)
+{
+	struct vcenter_result result = { 0 };
+	const struct vcenter_node *n;
+	struct np_err err = NP_ERR_INIT;
+
+	if (vcenter_soap_response("RetrievePropertiesEx", bytes, size, &result, &err) == 0) {
+		n = vcenter_child(vcenter_child(result.response, "returnval"), "objects");
+		for (; n; n = vcenter_next(n)) {
+			const struct np_vcenter_object o = { .properties = vcenter_val(n) };
+
+			fuzz_value(v, np_vcenter_object_get(&o, "name"), 4);
+			(void)np_vcenter_object_fault(&o, "name");
+		}
+	}
+	vcenter_result_done(&result);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct np_vcenter_options o = { .url = "u:pass&word1@127.0.0.1:1" };
@@ -50,6 +91,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(bytes, data, size);
 	fuzz_fault(v, bytes, size);
 	fuzz_about(bytes, size);
+	fuzz_page(v, bytes, size);
 	free(bytes);
 	return 0;
 }

@@ -93,28 +93,34 @@ static inline int vc_free(void **state)
 
 #define IN_VC(test) cmocka_unit_test_setup_teardown(test, vc_new, vc_free)
 
-static inline void vc_start(struct vc *t, const struct step *steps, size_t n)
+/* Starts the server and makes a client of it, with the options' CA. */
+static inline void vc_start_trusting(struct vc *t, struct np_vcenter_options o,
+				     const struct step *steps, size_t n)
 {
-	struct np_vcenter_options o = { .username = "administrator@vsphere.local",
-					.password = "top<secret>",
-					.insecure = true,
-					.deadline_ms = 10000,
-					.log = keep_log,
-					.log_ctx = &t->bed,
-					.is_cancelled = is_cancelled,
-					.cancel_ctx = &t->is_cancelled };
 	struct np_err err = NP_ERR_INIT;
 	char url[64];
 
-	certificate_make(&t->cert, "test", NULL, 3600);
 	t->bed.server.tls = tls_context(&t->cert, false);
 	assert_true(n <= STEPS_MAX);
 	memcpy(t->steps, steps, n * sizeof(*steps));
 	server_start(&t->bed.server, t->steps, n);
 	snprintf(url, sizeof(url), "127.0.0.1:%u/sdk", t->bed.server.port);
 	o.url = url;
+	o.username = "administrator@vsphere.local";
+	o.password = "top<secret>";
+	o.deadline_ms = 10000;
+	o.log = keep_log;
+	o.log_ctx = &t->bed;
+	o.is_cancelled = is_cancelled;
+	o.cancel_ctx = &t->is_cancelled;
 	if (np_vcenter_new(&o, &t->v, &err) < 0)
 		fail_msg("%s", err.text);
+}
+
+static inline void vc_start(struct vc *t, const struct step *steps, size_t n)
+{
+	certificate_make(&t->cert, "test", NULL, 3600);
+	vc_start_trusting(t, (struct np_vcenter_options){ .insecure = true }, steps, n);
 }
 
 /* Frees the client and looks for the lines, up to a NULL, one in each request. */

@@ -34,6 +34,8 @@ struct open_node {
 	size_t text; /* where its text begins */
 };
 
+enum fault { FINE, DEEP, LARGE, DTD, NOMEM };
+
 /* A parse in progress; reports the first error alone. */
 struct reader {
 	XML_Parser parser;
@@ -42,7 +44,7 @@ struct reader {
 	size_t depth;
 	char *text;
 	size_t text_size, text_cap;
-	enum { FINE, DEEP, LARGE, DTD, NOMEM } fault;
+	enum fault fault;
 };
 
 /* --- memory ---------------------------------------------------------------------------------- */
@@ -100,7 +102,7 @@ void vcenter_xml_freep(struct vcenter_xml **x)
 
 /* --- elements -------------------------------------------------------------------------------- */
 
-static void stop(struct reader *r, int fault)
+static void stop(struct reader *r, enum fault fault)
 {
 	if (r->fault == FINE)
 		r->fault = fault;
@@ -221,12 +223,13 @@ static void XMLCALL on_end(void *ctx, const char *name)
 	if (r->fault != FINE || r->depth == 0)
 		return;
 	open = &r->open[--r->depth];
-	if (!open->node->child) {
-		open->node->text = keep(r->xml, r->text + open->text, r->text_size - open->text);
-		if (!open->node->text) {
-			open->node->text = "";
+	if (!open->node->child && r->text_size > open->text) {
+		const char *text = keep(r->xml, r->text + open->text, r->text_size - open->text);
+
+		if (text)
+			open->node->text = text;
+		else
 			stop(r, NOMEM);
-		}
 	}
 	r->text_size = open->text;
 }
@@ -443,16 +446,23 @@ void vcenter_text_add_escaped(struct vcenter_text *t, const char *text)
 	}
 }
 
-/* XML's characters (production 2) in UTF-8; json_string() rejects what is not UTF-8. */
-bool vcenter_is_xml_text(const char *text)
+/* Tells whether the valid UTF-8 at `text` begins with a character that XML lacks (production 2). */
+static bool is_forbidden(const char *text)
 {
-	json_auto_t *json = json_string(text);
+	if ((unsigned char)*text < ' ')
+		return !strchr("\t\n\r", *text);
+	return strncmp(text, "\xef\xbf\xbe", 3) == 0 || strncmp(text, "\xef\xbf\xbf", 3) == 0;
+}
 
-	if (!json)
-		return false;
-	for (; *text; text++)
-		if (((unsigned char)*text < ' ' && !strchr("\t\n\r", *text)) ||
-		    (strncmp(text, "\xef\xbf", 2) == 0 && (unsigned char)text[2] >= 0xbe))
-			return false;
-	return true;
+int vcenter_is_xml_text(const char *text, bool *ret, struct np_err *err)
+{
+	json_error_t why = { .position = 0 };
+	json_auto_t *json = json_pack_ex(&why, 0, "s", text);
+
+	if (!json && json_error_code(&why) != json_error_invalid_utf8)
+		return np_fail_nomem(err);
+	*ret = !!json;
+	for (; *ret && *text; text++)
+		*ret = !is_forbidden(text);
+	return 0;
 }

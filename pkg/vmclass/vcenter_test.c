@@ -2,6 +2,7 @@
 #include "cases.h"
 #include "catalogue.h"
 #include "expect.h"
+#include "files.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +17,9 @@
 #include "nodeprep/err.h"
 #include "nodeprep/json.h"
 #include "nodeprep/vmclass.h"
+
+/* The corpus is replayed through the fuzz target itself. */
+#include "vcenter_fuzz.c"
 
 /*
  * A record's input is an Info, which a pool of 512 GB registers for and is released from. A second line is merged into
@@ -225,11 +229,19 @@ static void test_vcenter__a_record_that_was_not_settled_is(void **state)
 	}
 }
 
+static void test_vcenter__corpus_holds(void **state)
+{
+	(void)state;
+	assert_true(replay_corpus("pkg/vmclass/testdata/corpus-vcenter", LLVMFuzzerTestOneInput) >
+		    0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_vcenter__a_class_is_changed_and_restored),
 		cmocka_unit_test(test_vcenter__every_percentage_is_exact),
+		cmocka_unit_test(test_vcenter__corpus_holds),
 		cmocka_unit_test(test_vcenter__a_record_that_was_not_settled_is),
 	};
 
