@@ -38,7 +38,7 @@ NODEPREP_TARGET=$target NODEPREP_BIN_DIR=$build PYTHONPATH= timeout "$limit" /us
 	$jobs $tests
 status=$?
 
-# A skipped test counts as failed: what cannot run must be said, not passed over.
+# A skipped test counts as failed: what cannot run must be reported, not ignored.
 /usr/bin/python3 - "$report" "$suite" "$status" <<'PY'
 import sys
 import xml.etree.ElementTree as tree
