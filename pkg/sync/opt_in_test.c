@@ -83,6 +83,7 @@ static void open_old(struct session *x, const char *pools)
 	open_session(x, NULL, pools);
 	supervisor_stop(&x->s);
 	supervisor_start_old(&x->s, OLD_CLASS);
+	x->store = np_sync_store_kube(x->s.kube, NULL);
 	supervisor_mark(&x->s);
 }
 

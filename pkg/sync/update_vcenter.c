@@ -37,6 +37,7 @@ struct update {
 	unsigned repeats; /* how often in a row both were the same */
 	char differences
 		[NAMES_MAX]; /* between what was sent last and what was read back; "": none */
+	bool is_given; /* `object` is the caller's, which may be old */
 	bool is_answered; /* the server said that it stored what was sent last */
 	uint64_t pause_ms;
 };
@@ -172,7 +173,8 @@ static int keep_given(struct update *u, struct np_err *err)
 		return 0;
 	if (keep_info(u, info, err) < 0)
 		return np_err_ret(err);
-	if (json_equal(u->object, u->how->object))
+	u->is_given = json_equal(u->object, u->how->object);
+	if (u->is_given)
 		return 1;
 	replace(&u->object, NULL);
 	return 0;
@@ -201,6 +203,7 @@ static int is_unchanged(struct update *u, struct np_err *err)
 	before = np_vmclass_vcenter_writable(np_vmclass_vcenter_info(u->object));
 	if (!now || !before)
 		return np_fail_nomem(err);
+	u->is_given = false;
 	if (json_equal(now, before))
 		return 1;
 	return keep_info(u, info, err);
@@ -342,7 +345,7 @@ static bool changes_class(const struct update *u)
 /* Writes the record alone. What the class holds decides it, so that an old answer will not do. */
 static int write_record_of(struct update *u, json_t *object, struct np_err *err)
 {
-	int got = is_unchanged(u, err);
+	int got = u->is_given ? is_unchanged(u, err) : 1;
 
 	if (got <= 0)
 		return got;
