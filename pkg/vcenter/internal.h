@@ -41,7 +41,8 @@ int vcenter_credentials_load(const struct np_vcenter_options *o, const struct vc
 void vcenter_credentials_done(struct vcenter_credentials *c);
 
 /* Reads the one line of a file; "-" is standard input. `kind` is what it holds: "password". */
-int vcenter_line_load(const char *path, const char *kind, char **ret, struct np_err *err);
+int vcenter_line_load(const char *path, const char *kind, uint64_t stdin_deadline, char **ret,
+		      struct np_err *err);
 
 /* --- client.c -------------------------------------------------------------------------------- */
 
