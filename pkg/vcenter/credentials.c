@@ -66,7 +66,7 @@ struct places {
 	const char *option, *file; /* of which one may be given */
 	const char *in_url, *in_env;
 	const char *option_name, *kind, *env_name;
-	uint64_t stdin_deadline;
+	uint64_t deadline; /* of standard input */
 };
 
 static int check_places(const struct places *p, struct np_err *err)
@@ -87,7 +87,7 @@ static int choose(const struct places *p, char **ret, struct np_err *err)
 	if (check_places(p, err) < 0)
 		return np_err_ret(err);
 	if (p->file)
-		return vcenter_line_load(p->file, p->kind, p->stdin_deadline, ret, err) < 0
+		return vcenter_line_load(p->file, p->kind, p->deadline, ret, err) < 0
 			       ? np_wrap(err, "%s", p->option_name)
 			       : 0;
 	if (!text || !text[0])
@@ -120,20 +120,22 @@ static int check_texts(const struct vcenter_credentials *c, struct np_err *err)
 int vcenter_credentials_load(const struct np_vcenter_options *o, const struct vcenter_address *a,
 			     struct vcenter_credentials *ret, struct np_err *err)
 {
-	const uint64_t deadline = stdin_deadline(o);
-	const struct places user = {
-		o->username,     o->username_file,     a->user && a->user[0] ? a->user : NULL,
-		o->username_env, "--vcenter-username", "user",
-		"GOVC_USERNAME"
-	};
-	const struct places password = { o->password,
-					 o->password_file,
-					 a->password,
-					 o->password_env,
-					 "--vcenter-password-file",
-					 "password",
-					 "GOVC_PASSWORD",
-					 deadline };
+	const struct places user = { .option = o->username,
+				     .file = o->username_file,
+				     .in_url = a->user && a->user[0] ? a->user : NULL,
+				     .in_env = o->username_env,
+				     .option_name = "--vcenter-username",
+				     .kind = "user",
+				     .env_name = "GOVC_USERNAME",
+				     .deadline = stdin_deadline(o) };
+	const struct places password = { .option = o->password,
+					 .file = o->password_file,
+					 .in_url = a->password,
+					 .in_env = o->password_env,
+					 .option_name = "--vcenter-password-file",
+					 .kind = "password",
+					 .env_name = "GOVC_PASSWORD",
+					 .deadline = user.deadline };
 	NP_AUTO(vcenter_credentials_done) struct vcenter_credentials c = { 0 };
 
 	if (choose(&user, &c.user, err) < 0 || choose(&password, &c.password, err) < 0 ||
