@@ -38,6 +38,6 @@ int run_explain(const struct options *o, struct np_err *err)
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes_of(&w.plan, name);
 	log_plan_errors(&w.plan);
-	log_hints(w.kube, &w.plan);
+	log_hints(is_vcenter(o) ? NULL : w.kube, &w.plan);
 	return np_code_exit_status(np_plan_code(&w.plan));
 }

@@ -22,6 +22,6 @@ int run_plan(const struct options *o, struct np_err *err)
 		log_notes(&w.plan);
 	log_rollouts(&w.plan);
 	log_plan_errors(&w.plan);
-	log_hints(w.kube, &w.plan);
+	log_hints(is_vcenter(o) ? NULL : w.kube, &w.plan);
 	return np_code_exit_status(np_plan_code(&w.plan));
 }
