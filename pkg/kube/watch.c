@@ -144,7 +144,7 @@ static void check_open(struct stream *s)
 {
 	long status = 0;
 
-	if (s->is_open || !s->f->reply.has_head)
+	if (s->is_open || !s->f->reply.head.is_whole)
 		return;
 	curl_easy_getinfo(s->f->easy, CURLINFO_RESPONSE_CODE, &status);
 	s->is_open = status == 200;
@@ -257,6 +257,7 @@ static int stream_run(struct stream *s, struct np_err *err)
 	    kube_transfer_prepare(s->k, s->f, ((uint64_t)timeout + GRACE_S) * 1000, err) < 0)
 		return np_err_ret(err);
 	/* The line's limit applies to bytes of the wire, not of gzip. */
+	s->f->reply.head.accepts_gzip = false;
 	if (curl_easy_setopt(s->f->easy, CURLOPT_WRITEFUNCTION, on_stream) != CURLE_OK ||
 	    curl_easy_setopt(s->f->easy, CURLOPT_ACCEPT_ENCODING, NULL) != CURLE_OK ||
 	    curl_easy_setopt(s->f->easy, CURLOPT_LOW_SPEED_TIME, 0L) != CURLE_OK ||
