@@ -51,7 +51,7 @@ int thread_start(pthread_t *ret, const pthread_attr_t *attr, void *(*run)(void *
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	failed = pthread_create(ret, attr, run, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return failed ? np_fail(err, NP_E_IO, "no thread can be started") : 0;
+	return failed ? np_fail(err, NP_E_IO, "cannot start a thread") : 0;
 }
 
 static void *run_server(void *server)

@@ -2,6 +2,7 @@
 #include "../common/catalogue.h"
 #include "../common/kube.h"
 #include "../common/server.h"
+#include "../common/streams.h"
 #include "hookd.h"
 
 #include <curl/curl.h>
@@ -201,9 +202,11 @@ static int run(int argc, char *argv[], struct np_err *err)
 	log_init(&(struct log_options){
 		.form = p.o.log_form, .has_time = true, .is_limited = true });
 	np_serve_set_library_log(log_library);
-	if (catalogue_load(&p.o.catalogues, &p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
+	if (catalogue_load(&p.o.catalogues, NULL, &p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
 		return np_err_ret(err);
 	p.hookd.hook.catalogue = p.catalogue;
+	p.hookd.hook.require_opt_in = !p.o.no_opt_in;
+	p.hookd.hook.max_window_gb = p.o.max_window;
 	p.hookd.verbose = p.o.verbose;
 	done = make_server(&p, err);
 	if (done == 0) {
@@ -225,6 +228,7 @@ int main(int argc, char *argv[])
 	struct np_err err = NP_ERR_INIT;
 	int done, status;
 
+	streams_open();
 	/* A static program must not load what the host's name service or OpenSSL configuration name. */
 	__nss_configure_lookup("hosts", "files dns");
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);

@@ -41,6 +41,9 @@ struct np_controller_options {
 	const char *class_ns; /* where all classes are; NULL: in their pools' namespaces */
 	const char *cluster_id; /* in front of pool ids; NULL: the UID of namespace kube-system,
 				   where the classes are in another API server, else nothing */
+	bool require_opt_in; /* a class outside its pool's namespace needs its owner's permission */
+	uint64_t
+		max_window_gb; /* the largest window that a pool or class may get; 0: no such bound */
 	bool clusters; /* Cluster and TanzuKubernetesCluster objects too */
 	bool leader_elect;
 	const char *lease_ns; /* NULL: the namespace of `pools` */
@@ -58,7 +61,7 @@ struct np_controller_options {
 /* clang-format off */
 #define NP_CONTROLLER_OPTIONS_INIT                                                              \
 	{                                                                                       \
-		.leader_elect = true, .lease_name = "nodeprep-controller", .lease_ms = 15000,   \
+		.require_opt_in = true, .leader_elect = true, .lease_name = "nodeprep-controller", .lease_ms = 15000,   \
 		.renew_ms = 10000, .retry_ms = 2000, .workers = 4,                              \
 	}
 /* clang-format on */

@@ -44,6 +44,7 @@
 #define NP_VMCLASS_GROUP "vmoperator.vmware.com"
 #define NP_VMCLASS_PLURAL "virtualmachineclasses"
 #define NP_MANAGED_ANNOTATION "nodeprep.dev/managed"
+#define NP_ALLOWED_ANNOTATION "nodeprep.dev/allowed-namespaces"
 #define NP_MANAGED_MAX (UINT64_C(128) << 10)
 #define NP_FIELD_MANAGER "nodeprep"
 
@@ -51,7 +52,9 @@ enum np_backing {
 	NP_BACKING_VGPU,
 	NP_BACKING_DYNAMIC, /* dynamic DirectPath I/O: any host device of the allowed ids */
 	NP_BACKING_FIXED, /* one device of one host */
-	NP_BACKING_OTHER, /* DVX and whatever else passes a function through: no GPU */
+	NP_BACKING_DVX, /* Enhanced DirectPath I/O: a device class, without ids */
+	NP_BACKING_GROUP, /* a device of configSpec.deviceGroups */
+	NP_BACKING_OTHER, /* whatever else passes a function through: no GPU */
 };
 
 /* One device that a VM of the class would get. */
@@ -62,6 +65,8 @@ struct np_device {
 	bool has_id;
 	struct np_pci_id id; /* of the alternative it is sized as */
 	const char *profile; /* borrowed; NULL unless a vGPU */
+	const char *kind; /* borrowed device class or group of a device of unknown kind; else NULL */
+	uint64_t known_gb; /* what the largest alternative of known size takes; 0: there is none */
 	const char *label; /* borrowed customLabel; "" where there is none */
 	size_t n_ids;
 	struct np_pci_id *ids; /* all alternatives */
@@ -113,6 +118,7 @@ struct np_class_desired {
 	bool has_window; /* false: no device needs a window and no pool asks for one */
 	uint64_t window_gb; /* largest need of the pools, a power of two */
 	const char *window_reason; /* how it came about, for people */
+	uint64_t max_window_gb; /* the window is never raised beyond it; 0: no such bound */
 	bool needs_efi;
 	bool has_image_gpus; /* a pool says which GPUs a baked-in class has: memory is reserved for them */
 	bool keep_memory; /* every pool says memoryReservation: Unmanaged */
@@ -176,6 +182,22 @@ int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired 
 /* Tells whether a registration of the object would be released: 1, 0, or < 0 where its record is invalid. */
 int np_vmclass_is_held(const json_t *object, np_release_fn *releases, void *ctx,
 		       struct np_err *err);
+
+/* --- permission ------------------------------------------------------------------------------ */
+
+/* Which class, as its API server names it. */
+struct np_vmclass_scope {
+	const char *ns; /* NULL: cluster-scoped */
+	const char *name;
+};
+
+/*
+ * Tells whether pools of the namespace may change the class: those of its own namespace, and those that
+ * its annotation nodeprep.dev/allowed-namespaces names ("a,b", or "*"). Otherwise sets *ret_why to
+ * NP_E_NOT_ALLOWED, with the command for the class's owner. A list with an invalid item allows nobody.
+ */
+bool np_vmclass_allows(const json_t *object, const struct np_vmclass_scope *scope, const char *ns,
+		       struct np_err *ret_why);
 
 /* --- the record ------------------------------------------------------------------------------ */
 

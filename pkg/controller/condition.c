@@ -9,6 +9,7 @@
 
 #include "nodeprep/json.h"
 #include "nodeprep/map.h"
+#include "nodeprep/text.h"
 #include "nodeprep/time.h"
 
 static const char *const type_names[CONDITION_MAX] = {
@@ -38,6 +39,7 @@ static const char *const reason_names[REASON_MAX] = {
 	[REASON_IN_SYNC] = "InSync",
 	[REASON_INVALID_RECORD] = "InvalidRecord",
 	[REASON_CONTENDED] = "Contended",
+	[REASON_NOT_ALLOWED] = "NotAllowed",
 	[REASON_NOT_FOUND] = "NotFound",
 	[REASON_NOT_EVALUATED] = "NotEvaluated",
 	[REASON_PATCHED] = "Patched",
@@ -87,13 +89,15 @@ void controller_condition_set(struct pool_status *s, enum condition_type type,
 			      ...)
 {
 	struct condition *c = &s->conditions[type];
+	char text[sizeof(c->message)];
 	va_list ap;
 
 	c->status = status;
 	c->reason = reason;
 	va_start(ap, fmt);
-	vsnprintf(c->message, sizeof(c->message), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	np_text_escape(text, c->message, sizeof(c->message));
 }
 
 /* --- what is remembered ---------------------------------------------------------------------- */

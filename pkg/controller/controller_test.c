@@ -572,6 +572,17 @@ static void test_status__malformed_status_is_read(void **state)
 	}
 }
 
+/* Whatever a class's name or a server's message holds, kubectl shows a condition as it is. */
+static void test_status__messages_are_escaped(void **state)
+{
+	struct pool_status s = { 0 };
+
+	(void)state;
+	controller_condition_set(&s, CONDITION_READY, STATUS_TRUE, REASON_CONFIGURED, "%s",
+				 "a\n\033[31m\342\200\256\xff");
+	assert_string_equal(s.conditions[CONDITION_READY].message, "a\\n\\x1b[31m\\u202e\\xff");
+}
+
 /* A status of version 0.1 is understood, and differs from the same status as it is written now. */
 static void test_status__reads_the_reasons_of_version_0_1(void **state)
 {
@@ -701,6 +712,9 @@ static void test_strip__digest_covers_relevant_fields(void **state)
 		{ "{}", false },
 		{ "{\"spec\": {\"a\": 1}, \"metadata\": {\"annotations\":"
 		  " {\"nodeprep.dev/managed\": \"{}\"}}}",
+		  false },
+		{ "{\"spec\": {\"a\": 1}, \"metadata\": {\"annotations\":"
+		  " {\"nodeprep.dev/allowed-namespaces\": \"ml\"}}}",
 		  false },
 	};
 	json_auto_t *base = json_loads("{\"spec\": {\"a\": 1}}", 0, NULL);
@@ -1133,6 +1147,7 @@ int main(void)
 		cmocka_unit_test(test_status__transition_times),
 		cmocka_unit_test(test_status__every_field_is_compared),
 		cmocka_unit_test(test_status__malformed_status_is_read),
+		cmocka_unit_test(test_status__messages_are_escaped),
 		cmocka_unit_test(test_status__reads_the_reasons_of_version_0_1),
 		cmocka_unit_test(test_status__reasons),
 		cmocka_unit_test(test_status__out_of_memory),

@@ -207,6 +207,7 @@ enum reason {
 	REASON_IN_SYNC,
 	REASON_INVALID_RECORD,
 	REASON_CONTENDED,
+	REASON_NOT_ALLOWED,
 	REASON_NOT_FOUND,
 	REASON_NOT_EVALUATED,
 	REASON_PATCHED,
@@ -479,6 +480,7 @@ struct reconcile {
 	char drift[DRIFT_TEXT_MAX]; /* who did what last; "" */
 	int64_t restored_at; /* seconds since 1970; 0: never */
 	bool failed; /* something is to be tried again */
+	bool awaits_binding; /* a pool is not allowed, and a binding would allow it: looked for again */
 };
 
 /*
@@ -491,6 +493,9 @@ void controller_status_of_owner(const struct reconcile *j, const struct np_input
 
 /* Returns the condition reason of an error. */
 enum reason controller_status_reason(enum np_code code);
+
+/* Returns the condition reason of an error of one pool. */
+enum reason controller_status_pool_reason(enum np_code code);
 
 /* write.c */
 int controller_write_finalizer(struct reconcile *j, struct reconcile_owner *s, struct np_err *err);

@@ -227,7 +227,10 @@ static int sync_class(struct reconcile *j, const struct np_input *in,
 		.ns = j->ns,
 		.name = j->name,
 		.pools = in,
-		.plan = { .catalogue = j->c->o.catalogue, .holder = CONTROLLER_HOLDER },
+		.plan = { .catalogue = j->c->o.catalogue,
+			  .holder = CONTROLLER_HOLDER,
+			  .opt_in = { .required = j->c->o.require_opt_in },
+			  .max_window_gb = j->c->o.max_window_gb },
 		.releases = releases,
 		.may_write = may_write,
 		.ctx = j,
@@ -240,6 +243,15 @@ static bool is_worth_trying_again(enum np_code code)
 {
 	return code != NP_OK && code != NP_E_NOT_FOUND && code != NP_E_SPEC &&
 	       code != NP_E_WINDOW && code != NP_E_RECORD;
+}
+
+/* Tells whether a binding, which nothing watches, would allow a pool that is not allowed. */
+static bool is_awaiting_binding(size_t n_pools, const struct np_class_sync_result *r)
+{
+	for (size_t i = 0; r->has_bindings && r->errors && i < n_pools; i++)
+		if (r->errors[i].code == NP_E_NOT_ALLOWED)
+			return true;
+	return false;
 }
 
 static void report_class(struct reconcile *j, const struct np_class_sync_result *r)
@@ -305,8 +317,10 @@ static bool report_refused(struct reconcile *j, const struct np_input *in,
 		if (r->errors[i].code == NP_OK || !p->cluster || strcmp(p->cluster, s->name) != 0 ||
 		    strcmp(p->ns, s->ns) != 0)
 			continue;
-		controller_write_event(j, s, true, controller_reason_name(REASON_INVALID_NODEPOOL),
-				       "Check", r->errors[i].text);
+		controller_write_event(
+			j, s, true,
+			controller_reason_name(controller_status_pool_reason(r->errors[i].code)),
+			"Check", r->errors[i].text);
 		is_refused = true;
 	}
 	return is_refused;
@@ -436,6 +450,7 @@ static int reconcile_run(struct reconcile *j, struct np_class_sync_result *r, st
 		return np_fail(err, NP_E_RETRY, "interrupted");
 	report_class(j, r);
 	j->failed = is_worth_trying_again(r->error.code);
+	j->awaits_binding = is_awaiting_binding(in.n_pools, r);
 	j->to_report = np_map_hash(j->wanted, r->vetoed ? "left" : np_code_name(r->error.code));
 	np_kube_set_deadline(j->pools, JOB_DEADLINE_MS + 10 * j->n);
 	return settle_pools(j, &in, r, err);
@@ -490,8 +505,8 @@ static void reconcile_class(struct np_controller *c, struct class_record *record
 	controller_count(c, COUNT_RECONCILE_MS, controller_now_ms() - began);
 	pthread_mutex_lock(&c->lock);
 	reconcile_adopt(&j, &r, record);
-	if (controller_queue_done(&c->queue, &record->item, j.failed, controller_now_ms(),
-				  arc4random(), &err) < 0)
+	if (controller_queue_done(&c->queue, &record->item, j.failed || j.awaits_binding,
+				  controller_now_ms(), arc4random(), &err) < 0)
 		controller_log(c, "error", "%s", err.text);
 	controller_store_forget(c, record);
 }

@@ -21,6 +21,7 @@ static const struct failure_row {
 	{ NP_E_NOT_FOUND, REASON_CLASS_NOT_FOUND, STATUS_FALSE },
 	{ NP_E_REFUSED, REASON_API_REJECTED, STATUS_FALSE },
 	{ NP_E_FORBIDDEN, REASON_FORBIDDEN, STATUS_FALSE },
+	{ NP_E_NOT_ALLOWED, REASON_NOT_ALLOWED, STATUS_FALSE },
 	{ NP_E_CONFLICT, REASON_CONFLICT, STATUS_UNKNOWN },
 	{ NP_E_RETRY, REASON_UNREACHABLE, STATUS_UNKNOWN },
 };
@@ -36,6 +37,11 @@ static const struct failure_row *find_failure(enum np_code code)
 enum reason controller_status_reason(enum np_code code)
 {
 	return find_failure(code)->reason;
+}
+
+enum reason controller_status_pool_reason(enum np_code code)
+{
+	return code == NP_E_NOT_ALLOWED ? REASON_NOT_ALLOWED : REASON_INVALID_NODEPOOL;
 }
 
 /* Drops the pool's name from messages: they are on the pool's own object. */
@@ -213,7 +219,7 @@ void controller_status_of_owner(const struct reconcile *j, const struct np_input
 	} else if (r->error.code != NP_OK) {
 		set_wrong(ret, failure->ready, failure->reason, r->error.text);
 	} else if (r->errors && r->errors[i].code != NP_OK) {
-		set_wrong(ret, STATUS_FALSE, REASON_INVALID_NODEPOOL,
+		set_wrong(ret, STATUS_FALSE, controller_status_pool_reason(r->errors[i].code),
 			  without_pool(&in->pools[i], r->errors[i].text));
 	} else {
 		p = &r->plan.pools[r->plan_index[i]];

@@ -143,6 +143,7 @@ struct loop {
 	struct conn_queue
 		waiting[2]; /* those that are to: small ones first, then large and slow ones */
 	unsigned n_fresh; /* of the former */
+	uint64_t relieved_ms; /* when a body last gave its memory back */
 	unsigned n_conns;
 	struct conn_list conns; /* the youngest first */
 	struct rest_queue rests; /* of connections that were refused */
