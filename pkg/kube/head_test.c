@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "files.h"
+
+#include "head_fuzz.c"
+
 #include "testbed.h"
 
 #define OK "HTTP/1.1 200 OK\r\n"
@@ -177,6 +181,12 @@ static void test_head__sound_heads_are_accepted(void **state)
 	}
 }
 
+static void test_head__the_corpus_replays(void **state)
+{
+	(void)state;
+	assert_true(replay_corpus("pkg/kube/testdata/corpus-head", LLVMFuzzerTestOneInput) > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +194,7 @@ int main(void)
 		cmocka_unit_test(test_head__oversized_heads_are_the_peers_error),
 		cmocka_unit_test(test_head__nul_is_the_peers_error),
 		cmocka_unit_test(test_head__sound_heads_are_accepted),
+		cmocka_unit_test(test_head__the_corpus_replays),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

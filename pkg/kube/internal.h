@@ -584,6 +584,22 @@ struct kube_event {
 int kube_event_parse(const struct kube_call *call, const struct kube_secrets *secrets,
 		     const char *line, size_t size, struct kube_event *ret, struct np_err *err);
 
+/* A watch on its connection. */
+struct kube_stream {
+	struct np_kube *k;
+	struct np_kube_watch *watch;
+	struct kube_call call;
+	struct kube_transfer *f;
+	uint64_t heard; /* when it began, or the last bytes came */
+	bool is_open; /* the server has accepted the watch */
+	size_t had; /* bytes of an unfinished line at the last look */
+};
+
+enum { KUBE_GO_ON = 1 }; /* not over yet; 0: it ended well; < 0: failed */
+
+/* Hands on the whole lines that were received, and drops them. */
+int kube_stream_take(struct kube_stream *s, struct np_err *err);
+
 #define KUBE_FILE_MAX (UINT64_C(1) << 20)
 
 #endif

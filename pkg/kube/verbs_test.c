@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "files.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +11,8 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/time.h"
+
+#include "watch_fuzz.c"
 
 #include "testbed.h"
 
@@ -662,6 +666,12 @@ static void test_verbs__a_slow_body_ends_at_its_limit(void **state)
 	}
 }
 
+static void test_verbs__the_corpus_of_watches_replays(void **state)
+{
+	(void)state;
+	assert_true(replay_corpus("pkg/kube/testdata/corpus-watch", LLVMFuzzerTestOneInput) > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -679,6 +689,7 @@ int main(void)
 		cmocka_unit_test(test_verbs__a_watch_can_be_stopped_and_falls_silent),
 		IN_BED(test_verbs__list_returns_the_version_to_watch_from),
 		IN_BED(test_verbs__list_without_progress_ends),
+		cmocka_unit_test(test_verbs__the_corpus_of_watches_replays),
 		IN_BED(test_verbs__empty_pages_are_paced),
 		IN_BED(test_verbs__a_clone_is_the_same_user),
 		IN_BED(test_verbs__credentials_are_not_sent_without_tls),
