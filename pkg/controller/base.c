@@ -105,8 +105,9 @@ void controller_warn(const struct np_controller *c, struct log_dedup *last, cons
 		return;
 	last->hash = hash;
 	last->at_ms = now;
-	controller_log_line(c, &(struct np_controller_line){ .level = "warning", .resource = last->resource },
-			    "%s: %s", what, text);
+	controller_log_line(
+		c, &(struct np_controller_line){ .level = "warning", .resource = last->resource },
+		"%s: %s", what, text);
 }
 
 static bool is_read_cancelled(void *ctx)
