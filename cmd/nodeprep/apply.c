@@ -118,9 +118,13 @@ static int print_results(const struct options *o, const struct np_sync *a,
 static void log_missing(const struct np_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_classes; i++) {
-		if (!plan->classes[i].found)
+		const struct np_plan_class *c = &plan->classes[i];
+
+		if (!c->found && strcmp(plan->api, "vcenter") == 0)
+			log_format("info", "VM class '%s' not found: nothing to revert", c->name);
+		else if (!c->found)
 			log_format("info", "virtualmachineclass %s/%s not found: nothing to revert",
-				   plan->classes[i].ns, plan->classes[i].name);
+				   c->ns, c->name);
 	}
 }
 

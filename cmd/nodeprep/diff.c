@@ -44,16 +44,19 @@ static int make_trees(const struct np_plan_class *c, json_t **ret_live, json_t *
 static int name_sides(const struct np_plan *plan, const struct np_plan_class *c, char **ret,
 		      struct np_err *err)
 {
+	NP_AUTO(np_freep) char *name = NULL;
 	const char *ns = c->ns ? c->ns : "";
 	int n = strcmp(plan->api, "vcenter") == 0
-			? asprintf(ret, "vcenter.VirtualMachineClass.%s", c->name)
-			: asprintf(ret, "vmoperator.vmware.com.VirtualMachineClass.%s.%s", ns,
+			? asprintf(&name, "vcenter.VirtualMachineClass.%s", c->name)
+			: asprintf(&name, "vmoperator.vmware.com.VirtualMachineClass.%s.%s", ns,
 				   c->name);
 
-	if (n >= 0)
-		return 0;
-	*ret = NULL;
-	return np_fail_nomem(err);
+	if (n < 0) {
+		name = NULL;
+		return np_fail_nomem(err);
+	}
+	*ret = np_text_escaped(name);
+	return *ret ? 0 : np_fail_nomem(err);
 }
 
 /* Makes both sides; they are left NULL where nothing differs. */

@@ -92,9 +92,6 @@ int np_vcenter_about(struct np_vcenter *v, const struct np_vcenter_about **ret, 
 /* Waits about `ms` with jitter, but not past the deadline; NP_E_RETRY where that is reached. */
 int np_vcenter_pause(struct np_vcenter *v, uint64_t ms, struct np_err *err);
 
-/* Restarts the deadline from now, for a client that runs one piece of work after another. */
-void np_vcenter_set_deadline(struct np_vcenter *v, uint64_t deadline_ms);
-
 /* --- VM classes (REST) ----------------------------------------------------------------------- */
 
 /*

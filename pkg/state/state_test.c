@@ -4,6 +4,7 @@
 #include "expect.h"
 #include "files.h"
 
+#include <bsd/string.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -22,6 +23,7 @@
 
 #define GROUP "vcenter-1"
 #define KILLS 100
+#define NAMES_MAX 64
 
 /* A state directory in a folder of its own. */
 struct bed {
@@ -132,8 +134,8 @@ static void test_state__the_directory_is_found(void **state)
 static int add_name(void *ctx, const char *name, struct np_err *err)
 {
 	(void)err;
-	strcat(ctx, name);
-	strcat(ctx, " ");
+	strlcat(ctx, name, NAMES_MAX);
+	strlcat(ctx, " ", NAMES_MAX);
 	return 0;
 }
 
@@ -148,7 +150,7 @@ static void assert_mode(const char *path, mode_t mode)
 static void test_state__entries_are_written_read_listed_and_removed(void **state)
 {
 	struct bed b;
-	char names[64] = "", path[NP_STATE_PATH_MAX];
+	char names[NAMES_MAX] = "", path[NP_STATE_PATH_MAX];
 	struct np_state_lock *lock;
 	char *text;
 

@@ -81,6 +81,12 @@ static int add_info(void *ctx, json_t *info, struct np_err *err)
 									       : 0;
 }
 
+/* A name that no class can have is the name of none. */
+static void fail_not_found(struct np_kube_item *item)
+{
+	np_fail(&item->error, NP_E_NOT_FOUND, "VM class '%s' not found", item->name);
+}
+
 /* Fills the items in from one list of all classes. */
 static int get_by_list(struct np_class_store *s, struct np_kube_item *items, size_t n,
 		       struct np_err *err)
@@ -94,12 +100,28 @@ static int get_by_list(struct np_class_store *s, struct np_kube_item *items, siz
 	for (size_t i = 0; i < n; i++) {
 		const json_t *info = json_object_get(infos, items[i].name);
 
-		items[i].error = (struct np_err)NP_ERR_INIT;
 		if (!info)
-			np_fail(&items[i].error, NP_E_NOT_FOUND, "VM class '%s' not found",
-				items[i].name);
-		else
-			make_object(s, items[i].name, info, &items[i].object, &items[i].error);
+			fail_not_found(&items[i]);
+		else if (make_object(s, items[i].name, info, &items[i].object, err) < 0)
+			return np_err_ret(err);
+	}
+	return 0;
+}
+
+/* Ends with the first error but a class that is missing: a wrong password is not sent again and again. */
+static int get_each(struct np_class_store *s, struct np_kube_item *items, size_t n,
+		    struct np_err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct np_kube_item *item = &items[i];
+
+		if (!np_vcenter_is_class_id(item->name))
+			fail_not_found(item);
+		else if (sync_vcenter_get(s, item->name, &item->object, &item->error) < 0 &&
+			 item->error.code != NP_E_NOT_FOUND) {
+			*err = item->error;
+			return np_err_ret(err);
+		}
 	}
 	return 0;
 }
@@ -107,13 +129,18 @@ static int get_by_list(struct np_class_store *s, struct np_kube_item *items, siz
 static int get_many(struct np_class_store *s, struct np_kube_item *items, size_t n,
 		    struct np_err *err)
 {
-	if (n >= LIST_FROM)
-		return get_by_list(s, items, n, err);
+	int r;
+
 	for (size_t i = 0; i < n; i++) {
+		items[i].object = NULL;
 		items[i].error = (struct np_err)NP_ERR_INIT;
-		sync_vcenter_get(s, items[i].name, &items[i].object, &items[i].error);
 	}
-	return 0;
+	r = n >= LIST_FROM ? get_by_list(s, items, n, err) : get_each(s, items, n, err);
+	for (size_t i = 0; r < 0 && i < n; i++) {
+		json_decref(items[i].object);
+		items[i].object = NULL;
+	}
+	return r;
 }
 
 /* --- listing --------------------------------------------------------------------------------- */

@@ -336,6 +336,78 @@ static void test_write__is_undone_by_the_record(void **state)
 	close_session(&x);
 }
 
+/* Reads the classes that pools of these names use; returns the error's code. */
+static enum np_code fetch(struct session *x, const char *const *names, size_t n,
+			  const struct step *steps, size_t n_steps, struct np_fetched *ret)
+{
+	char pools[1024] = "";
+	size_t used = 0;
+
+	for (size_t i = 0; i < n; i++)
+		used += (size_t)snprintf(pools + used, sizeof(pools) - used,
+					 "---\napiVersion: nodeprep.dev/v1alpha1\nkind: NodePool\n"
+					 "metadata: {name: p%zu, namespace: ml}\n"
+					 "spec: {vmClass: %s}\n",
+					 i, names[i]);
+	np_pool_input_done(&x->pools);
+	x->pools = (struct np_input){ .n_pools = 0 };
+	x->err = (struct np_err)NP_ERR_INIT;
+	if (np_pool_input_parse(&x->pools, catalogue, "pools.yaml", pools, used, &x->err) < 0 ||
+	    np_pool_input_finish(&x->pools, &x->err) < 0)
+		fail_msg("%s", x->err.text);
+	vc_start(&x->vc, steps, n_steps);
+	x->store = np_sync_store_vcenter(x->vc.v, x->state);
+	np_sync_fetch(&x->store, &x->pools, ret, &x->err);
+	return x->err.code;
+}
+
+/* Few classes are asked for one by one, many by one list; a class that is missing is left out. */
+static void test_fetch__reads_each_class_or_one_list(void **state)
+{
+	static const struct step each[] = { ABOUT,
+					    LOGIN,
+					    { "404 Not Found", NULL,
+					      "{\"error_type\":\"NOT_FOUND\"}", 0 },
+					    GET(BEFORE),
+					    LOGOUT };
+	static const struct step list[] = { ABOUT, LOGIN, GET("[" BEFORE "]"), LOGOUT };
+	static const char *const few[] = { "big", "gpu", "Not_An_Id" };
+	static const char *const many[] = { "a", "b", "c", "gpu", "Not_An_Id" };
+	struct session x;
+
+	(void)state;
+	open_session(&x);
+	for (unsigned i = 0; i < 2; i++) {
+		NP_AUTO(np_sync_fetched_done) struct np_fetched f = { 0 };
+		enum np_code code = i == 0 ? fetch(&x, few, 3, each, COUNT(each), &f)
+					   : fetch(&x, many, 5, list, COUNT(list), &f);
+
+		if (code != NP_OK)
+			fail_msg("%s", x.err.text);
+		assert_int_equal(f.n, 1);
+		assert_int_equal(x.vc.bed.server.n, i == 0 ? 4 : 3);
+		end_answers(&x);
+	}
+	close_session(&x);
+}
+
+/* Each login with a wrong password brings the account nearer to its lock. */
+static void test_fetch__a_rejected_login_is_tried_once(void **state)
+{
+	static const struct step steps[] = {
+		ABOUT, { "401 Unauthorized", NULL, "{\"error_type\":\"UNAUTHENTICATED\"}", 0 }
+	};
+	static const char *const names[] = { "a", "b", "c" };
+	NP_AUTO(np_sync_fetched_done) struct np_fetched f = { 0 };
+	struct session x;
+
+	(void)state;
+	open_session(&x);
+	assert_int_equal(fetch(&x, names, 3, steps, COUNT(steps), &f), NP_E_REFUSED);
+	assert_int_equal(x.vc.bed.server.n, 2);
+	close_session(&x);
+}
+
 /* --- records that a killed process left ------------------------------------------------------ */
 
 static void save_record(struct session *x, const json_t *record, const json_t *next, bool pending)
@@ -537,6 +609,8 @@ int main(void)
 		cmocka_unit_test(test_write__is_read_before_and_read_back),
 		cmocka_unit_test(test_write__sends_every_member),
 		cmocka_unit_test(test_write__is_undone_by_the_record),
+		cmocka_unit_test(test_fetch__reads_each_class_or_one_list),
+		cmocka_unit_test(test_fetch__a_rejected_login_is_tried_once),
 		cmocka_unit_test(test_killed__the_next_run_completes),
 		cmocka_unit_test(test_invalid__nothing_is_written_from_such_a_record),
 		cmocka_unit_test(test_invalid__a_record_can_be_discarded),

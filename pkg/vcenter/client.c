@@ -205,8 +205,3 @@ int np_vcenter_pause(struct np_vcenter *v, uint64_t ms, struct np_err *err)
 {
 	return np_kube_pause(v->http, ms, err);
 }
-
-void np_vcenter_set_deadline(struct np_vcenter *v, uint64_t deadline_ms)
-{
-	np_kube_set_deadline(v->http, deadline_ms);
-}

@@ -3,12 +3,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
 #include "nodeprep/text.h"
+#include "nodeprep/time.h"
 
 #define LINE_MAX_BYTES 4096
+
+/* How long a pipe may take without a limit of the run. */
+#define STDIN_MS UINT64_C(60000)
 
 void vcenter_credentials_done(struct vcenter_credentials *c)
 {
@@ -17,14 +22,25 @@ void vcenter_credentials_done(struct vcenter_credentials *c)
 	*c = (struct vcenter_credentials){ 0 };
 }
 
-int vcenter_line_load(const char *path, const char *kind, char **ret, struct np_err *err)
+/* A person at a terminal may take their time, unless the user sets a limit. */
+static uint64_t stdin_deadline(const struct np_vcenter_options *o)
+{
+	if (o->deadline_ms == 0 && isatty(STDIN_FILENO))
+		return UINT64_MAX;
+	return np_clock_ms() + (o->deadline_ms > 0 ? o->deadline_ms : STDIN_MS);
+}
+
+int vcenter_line_load(const char *path, const char *kind, uint64_t stdin_deadline, char **ret,
+		      struct np_err *err)
 {
 	NP_AUTO(np_wipep) char *line = NULL;
 	size_t size;
+	int r = strcmp(path, "-") == 0
+			? np_file_load_stdin(LINE_MAX_BYTES, stdin_deadline, &line, &size, err)
+			: np_file_load(path, LINE_MAX_BYTES, &line, &size, err);
 
-	if (np_file_load(strcmp(path, "-") == 0 ? "/dev/stdin" : path, LINE_MAX_BYTES, &line, &size,
-			 err) < 0)
-		return np_err_ret(err);
+	if (r < 0)
+		return r;
 	if (size > 0 && line[size - 1] == '\n')
 		line[--size] = '\0';
 	if (size > 0 && line[size - 1] == '\r')
@@ -50,6 +66,7 @@ struct places {
 	const char *option, *file; /* of which one may be given */
 	const char *in_url, *in_env;
 	const char *option_name, *kind, *env_name;
+	uint64_t deadline; /* of standard input */
 };
 
 static int check_places(const struct places *p, struct np_err *err)
@@ -70,7 +87,7 @@ static int choose(const struct places *p, char **ret, struct np_err *err)
 	if (check_places(p, err) < 0)
 		return np_err_ret(err);
 	if (p->file)
-		return vcenter_line_load(p->file, p->kind, ret, err) < 0
+		return vcenter_line_load(p->file, p->kind, p->deadline, ret, err) < 0
 			       ? np_wrap(err, "%s", p->option_name)
 			       : 0;
 	if (!text || !text[0])
@@ -103,14 +120,22 @@ static int check_texts(const struct vcenter_credentials *c, struct np_err *err)
 int vcenter_credentials_load(const struct np_vcenter_options *o, const struct vcenter_address *a,
 			     struct vcenter_credentials *ret, struct np_err *err)
 {
-	const struct places user = {
-		o->username,     o->username_file,     a->user && a->user[0] ? a->user : NULL,
-		o->username_env, "--vcenter-username", "user",
-		"GOVC_USERNAME"
-	};
-	const struct places password = { o->password,     o->password_file,          a->password,
-					 o->password_env, "--vcenter-password-file", "password",
-					 "GOVC_PASSWORD" };
+	const struct places user = { .option = o->username,
+				     .file = o->username_file,
+				     .in_url = a->user && a->user[0] ? a->user : NULL,
+				     .in_env = o->username_env,
+				     .option_name = "--vcenter-username",
+				     .kind = "user",
+				     .env_name = "GOVC_USERNAME",
+				     .deadline = stdin_deadline(o) };
+	const struct places password = { .option = o->password,
+					 .file = o->password_file,
+					 .in_url = a->password,
+					 .in_env = o->password_env,
+					 .option_name = "--vcenter-password-file",
+					 .kind = "password",
+					 .env_name = "GOVC_PASSWORD",
+					 .deadline = user.deadline };
 	NP_AUTO(vcenter_credentials_done) struct vcenter_credentials c = { 0 };
 
 	if (choose(&user, &c.user, err) < 0 || choose(&password, &c.password, err) < 0 ||

@@ -41,7 +41,8 @@ int vcenter_credentials_load(const struct np_vcenter_options *o, const struct vc
 void vcenter_credentials_done(struct vcenter_credentials *c);
 
 /* Reads the one line of a file; "-" is standard input. `kind` is what it holds: "password". */
-int vcenter_line_load(const char *path, const char *kind, char **ret, struct np_err *err);
+int vcenter_line_load(const char *path, const char *kind, uint64_t stdin_deadline, char **ret,
+		      struct np_err *err);
 
 /* --- client.c -------------------------------------------------------------------------------- */
 
@@ -231,10 +232,8 @@ int vcenter_fail_task(const struct vcenter_call *call, const struct np_kube *htt
 
 const struct np_vcenter_val *vcenter_val(const struct vcenter_node *n);
 
-/* Add <name>value</name>, and <name type="TYPE">id</name>. */
+/* Adds <name>value</name>. */
 void vcenter_text_add_member(struct vcenter_text *t, const char *name, const char *value);
-void vcenter_text_add_ref(struct vcenter_text *t, const char *name,
-			  const struct np_vcenter_ref *ref);
 
 /* Waits for the end of the task that a method has started, and reports its error. */
 int vcenter_task_wait(struct np_vcenter *v, const struct vcenter_call *call,

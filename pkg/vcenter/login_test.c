@@ -170,7 +170,7 @@ static void test_vcenter__password_files(void **state)
 		assert_true(fd >= 0);
 		assert_int_equal(write(fd, rows[i].bytes, rows[i].size), rows[i].size);
 		np_closep(&fd);
-		r = vcenter_line_load(path, "password", &line, &err);
+		r = vcenter_line_load(path, "password", 0, &line, &err);
 		unlink(path);
 		assert_int_equal(r, rows[i].password ? 0 : -NP_E_SPEC);
 		if (rows[i].password)

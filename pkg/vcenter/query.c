@@ -33,8 +33,8 @@ void vcenter_text_add_member(struct vcenter_text *t, const char *name, const cha
 			vcenter_text_add_escaped(t, value);
 }
 
-void vcenter_text_add_ref(struct vcenter_text *t, const char *name,
-			  const struct np_vcenter_ref *ref)
+/* Adds <name type="TYPE">id</name>. */
+static void add_ref(struct vcenter_text *t, const char *name, const struct np_vcenter_ref *ref)
 {
 	const char *const parts[] = { "<", name, " type=\"", NULL, "\">", NULL, "</", name, ">" };
 	const char *texts[] = { ref->type, ref->id };
@@ -74,7 +74,7 @@ static void add_view(struct vcenter_text *t, const struct np_vcenter_ref *view,
 	vcenter_text_add(t, "<specSet>");
 	add_prop_set(t, q);
 	vcenter_text_add(t, "<objectSet>");
-	vcenter_text_add_ref(t, "obj", view);
+	add_ref(t, "obj", view);
 	vcenter_text_add(t, "<skip>true</skip><selectSet xsi:type=\"TraversalSpec\">"
 			    "<name>view</name><type>ContainerView</type><path>view</path>"
 			    "<skip>false</skip></selectSet></objectSet>");
@@ -88,7 +88,7 @@ static void add_objects(struct vcenter_text *t, const struct np_vcenter_ref *ref
 	add_prop_set(t, q);
 	for (size_t i = 0; i < n; i++) {
 		vcenter_text_add(t, "<objectSet>");
-		vcenter_text_add_ref(t, "obj", &refs[i]);
+		add_ref(t, "obj", &refs[i]);
 		vcenter_text_add(t, "<skip>false</skip></objectSet>");
 	}
 	add_options(t, q);
@@ -219,7 +219,7 @@ static int make_view(struct running *r, struct np_vcenter_ref *ret, struct np_er
 		return np_err_ret(err);
 	snprintf(manager.id, sizeof(manager.id), "%s", r->v->view_manager);
 	snprintf(root.id, sizeof(root.id), "%s", r->v->root_folder);
-	vcenter_text_add_ref(&arguments, "container", &root);
+	add_ref(&arguments, "container", &root);
 	vcenter_text_add_member(&arguments, "type", r->q->type);
 	vcenter_text_add(&arguments, "<recursive>true</recursive>");
 	if (call(r, "CreateContainerView", &manager, &arguments, &result, err) < 0)
