@@ -103,8 +103,10 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 		return np_err_ret(err);
 	if ((c->options & OPT_DAEMON) == 0)
 		np_file_set_deadline(o.deadline);
-	log_init(&(struct log_options){
-		.form = o.log_form, .is_quiet = o.quiet, .before = progress_clear });
+	log_init(&(struct log_options){ .form = o.log_form,
+					.has_time = true,
+					.is_quiet = o.quiet,
+					.before = progress_clear });
 	progress_init(&o);
 	if (o.help) {
 		options_help(c);

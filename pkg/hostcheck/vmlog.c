@@ -11,8 +11,9 @@
 #define CURE_AGAIN "attach the device again: "
 
 /*
- * Reasons of a failed power-on, the surest first. The words are those of ESXi 6.5 to 9.0, as public
- * reports and Broadcom's articles quote them; a needle is what they have in common.
+ * Reasons of a failed power-on, the surest first; a needle is what the messages of several versions have in
+ * common. Public reports quote the words about passthrough devices, sched.mem.min, system ids and pages.
+ * The other needles are guesses at the wording: a log that has none of them is shown in its own words.
  */
 static const struct reason_row rows[] = {
 	{ { "is not a passthrough device" },
@@ -129,7 +130,7 @@ static const struct reason_row rows[] = {
 	{ { "rmrr" },
 	  "power-on",
 	  "the firmware of the host keeps memory of the device for itself (RMRR)",
-	  "update the server's firmware, and switch the feature off that shares the device (HPE c04781229)" },
+	  "update the server's firmware, and switch the feature off that shares the device" },
 	{ { "passthr", "failed to reset" },
 	  "power-on",
 	  "the device does not answer a reset",
