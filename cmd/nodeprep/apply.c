@@ -46,14 +46,17 @@ static void print_class(const struct options *o, const struct np_plan *plan, siz
 {
 	const struct np_plan_class *c = &plan->classes[i];
 	bool with_ns = c->ns && has_several_namespaces(plan);
+	char what[NP_CHANGE_TEXT_MAX] = "";
 
 	if (r->result == NP_SYNC_FAILED || !c->found)
 		return;
 	printf("virtualmachineclass.%s/",
 	       strcmp(plan->api, "vcenter") == 0 ? "vcenter" : NP_VMCLASS_GROUP);
 	np_text_write(stdout, c->name);
-	printf(" %s%s%s", np_sync_result_name(r->result),
-	       r->result == NP_SYNC_PATCHED ? dry_run_text(o) : "",
+	if (r->result == NP_SYNC_PATCHED)
+		np_render_change_text(&c->change, what);
+	printf(" %s%s%s%s%s%s", np_sync_result_name(r->result), what[0] ? " (" : "", what,
+	       what[0] ? ")" : "", r->result == NP_SYNC_PATCHED ? dry_run_text(o) : "",
 	       with_ns ? " in namespace " : "");
 	np_text_write(stdout, with_ns ? c->ns : "");
 	fputc('\n', stdout);
@@ -224,6 +227,8 @@ static int run_patches(const struct options *o, bool revert, struct np_err *err)
 	if ((!w.failed || is_for_programs(o)) && print_results(o, &a, &objects, err) < 0)
 		return np_err_ret(err);
 	log_all(o, &a, revert);
+	if (!revert)
+		log_hints(is_vcenter(o) ? NULL : w.kube, &a.plan);
 	if (revert && w.state)
 		log_records(&w, &a.plan);
 	log_applied(&objects);

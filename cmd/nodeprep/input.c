@@ -32,21 +32,6 @@ void work_done(struct work *w)
 	np_gpu_catalogue_free(w->catalogue);
 }
 
-static bool is_cut;
-
-int put(const char *text, struct np_err *err)
-{
-	if (fputs(text, stdout) != EOF && fflush(stdout) != EOF)
-		return 0;
-	is_cut = errno == EPIPE;
-	return np_fail(err, NP_E_IO, "standard output: %s", strerror(errno));
-}
-
-bool put_was_cut(void)
-{
-	return is_cut;
-}
-
 static int load_file(const struct options *o, struct work *w, const char *path, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
@@ -164,11 +149,6 @@ void work_load_config(const struct options *o, struct work *w)
 	np_kube_config_load(&o->kube, &w->config, &w->config_error);
 }
 
-bool is_for_programs(const struct options *o)
-{
-	return o->format == NP_FORMAT_JSON || o->format == NP_FORMAT_YAML;
-}
-
 int work_fail(struct work *w, const struct np_err *what, struct np_err *err)
 {
 	np_plan_done(&w->plan);
@@ -259,6 +239,7 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 					 .max_window_gb = o->max_window,
 					 .tolerate_record = w->tolerate_record,
 					 .holder = "apply",
+					 .ignored = o->ignored,
 					 .n_classes = w->input.n_classes,
 					 .classes = w->input.classes };
 }
@@ -292,5 +273,8 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err)
 		return work_fail(w, &why, err);
 	if (np_plan_make(&w->input, &p, &w->plan, err) < 0)
 		return np_err_ret(err);
-	return w->kube ? np_check_bindings(w->kube, &w->store.resource, &w->plan, err) : 0;
+	if (w->kube && np_check_bindings(w->kube, &w->store.resource, &w->plan, err) < 0)
+		return np_err_ret(err);
+	np_plan_ignore_warnings(&w->plan, o->ignored);
+	return 0;
 }

@@ -125,6 +125,7 @@ struct np_plan_options {
 	bool in_place; /* templates keep their names: a topology hook changes them before they exist */
 	const char *api; /* where the classes are from: "kubernetes", "vcenter"; NULL: "file" */
 	const char *holder; /* the holder that registers the pools: "apply" */
+	struct np_warning_set ignored; /* warnings to mark as acknowledged */
 	size_t n_classes;
 	const struct np_class_ref *classes; /* borrowed; documents are referenced where needed */
 };
@@ -132,6 +133,9 @@ struct np_plan_options {
 int np_plan_make(const struct np_input *in, const struct np_plan_options *o, struct np_plan *ret,
 		 struct np_err *err);
 void np_plan_done(struct np_plan *plan);
+
+/* Marks warnings as acknowledged, in all lists of the plan. */
+void np_plan_ignore_warnings(struct np_plan *plan, struct np_warning_set set);
 
 /* Adds an error to the plan; fails only without memory, also where `what` is that error. */
 int np_plan_add_error(struct np_plan *plan, const struct np_err *what, struct np_err *err);

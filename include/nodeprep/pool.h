@@ -118,6 +118,7 @@ struct np_pool {
 	struct np_doc *doc; /* referenced: its MachineDeployment's; NULL unless has_template */
 	struct np_val node; /* the MachineDeployment in it */
 	struct np_warnings warnings;
+	struct np_warning_set ignored; /* what its annotation acknowledges */
 };
 
 enum np_template_kind {

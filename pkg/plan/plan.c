@@ -380,11 +380,14 @@ static int fill_pools(struct np_plan *plan, const struct np_plan_options *o, str
 {
 	for (size_t i = 0; i < plan->n_pools; i++) {
 		struct np_plan_pool *p = &plan->pools[i];
+		size_t n_own = plan->warnings.n, n_others = plan_warnings_of(plan, p)->n;
 
 		if (note_placeholder(plan, p, err) < 0 || note_remarks(plan, p, err) < 0 ||
 		    fill_cards(plan, p, o, err) < 0 || fill_window(plan, p, o, err) < 0 ||
 		    note_rollout(plan, p, err) < 0)
 			return np_err_ret(err);
+		np_warnings_ignore(&plan->warnings, n_own, p->pool->ignored);
+		np_warnings_ignore(plan_warnings_of(plan, p), n_others, p->pool->ignored);
 	}
 	return 0;
 }
@@ -493,6 +496,38 @@ static int fill_class(struct np_plan *plan, struct np_plan_class *c,
 	return 0;
 }
 
+static void ignore_of_class(struct np_plan_class *c, struct np_warning_set set)
+{
+	np_warnings_ignore(&c->warnings, 0, set);
+	np_warnings_ignore(&c->change.warnings, 0, set);
+	if (c->class)
+		np_warnings_ignore(&c->class->warnings, 0, set);
+}
+
+/* The class's owner may acknowledge, or all of its pools together. */
+static void ignore_acknowledged(const struct np_plan *plan, struct np_plan_class *c)
+{
+	const json_t *object = c->class ? c->class->node.json : NULL;
+	struct np_warning_set set = { c->n_pools > 0 ? UINT64_MAX : 0 };
+
+	for (size_t i = 0; i < c->n_pools; i++)
+		set.bits &= plan->pools[c->pools[i]].pool->ignored.bits;
+	np_warning_set_read(
+		&set, json_string_value(json_object_get(
+			      json_object_get(json_object_get(object, "metadata"), "annotations"),
+			      NP_WARNING_ANNOTATION)));
+	ignore_of_class(c, set);
+}
+
+void np_plan_ignore_warnings(struct np_plan *plan, struct np_warning_set set)
+{
+	np_warnings_ignore(&plan->warnings, 0, set);
+	for (size_t i = 0; i < plan->n_classes; i++)
+		ignore_of_class(&plan->classes[i], set);
+	for (size_t i = 0; i < plan->n_templates; i++)
+		np_warnings_ignore(&plan->templates[i].warnings, 0, set);
+}
+
 int np_plan_make(const struct np_input *in, const struct np_plan_options *o, struct np_plan *ret,
 		 struct np_err *err)
 {
@@ -516,6 +551,9 @@ int np_plan_make(const struct np_input *in, const struct np_plan_options *o, str
 	for (size_t i = 0; i < plan.n_classes; i++)
 		if (fill_class(&plan, &plan.classes[i], o, err) < 0)
 			return np_err_ret(err);
+	for (size_t i = 0; i < plan.n_classes; i++)
+		ignore_acknowledged(&plan, &plan.classes[i]);
+	np_plan_ignore_warnings(&plan, o->ignored);
 	*ret = plan;
 	plan = (struct np_plan){ 0 };
 	return 0;

@@ -151,6 +151,9 @@ int pool_template_note_guest(struct np_template *t, const char *field, const cha
  */
 int pool_read_rollout(struct np_val strategy, struct np_pool *pool, struct np_err *err);
 
+/* Reads which warnings the annotations acknowledge. */
+void pool_read_ignored(struct np_val metadata, struct np_pool *pool);
+
 /* Reads a deployment's metadata: our annotation and the autoscaler's. */
 int pool_read_deployment_metadata(const struct pool_object *o, struct np_val metadata,
 				  struct np_pool *pool, struct np_err *err);
