@@ -118,6 +118,7 @@ struct np_plan_options {
 	bool allow_shrink;
 	bool restore_hidden;
 	bool revert; /* the pools are released from their classes: what they need does not matter */
+	bool all_holders; /* with revert: every registration of the classes is released */
 	bool discard_record; /* with revert: the classes' records go, their fields stay */
 	bool tolerate_record; /* an invalid record is a warning, not an error */
 	bool in_place; /* templates keep their names: a topology hook changes them before they exist */

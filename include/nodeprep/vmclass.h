@@ -122,6 +122,7 @@ struct np_class_desired {
 	bool restore_hidden; /* --restore-hidden-devices */
 	bool observe_only; /* no pool uses it, or what they need is not known: only tell what stands */
 	bool tolerate_record; /* an invalid record is a warning "invalid-record", as if there were none */
+	bool all_holders; /* revert only: all registrations, of whatever pool and holder */
 	bool discard_record; /* revert only: the record goes, the fields stay as they are */
 	const char *holder; /* who registers the pools, such as "apply" */
 	const struct np_member *members;
@@ -171,7 +172,14 @@ typedef bool np_release_fn(void *ctx, const char *pool_id, const char *holder);
 int np_vmclass_release(const struct np_vmclass *c, np_release_fn *releases, void *ctx,
 		       struct np_change *ret, struct np_err *err);
 
-/* Releases the registrations of `want`'s members by `want`'s holder; or discards the record. */
+/* Tells whether np_vmclass_revert() releases the registration. */
+bool np_vmclass_is_reverted(const struct np_class_desired *want, const char *pool_id,
+			    const char *holder);
+
+/*
+ * Releases the registrations of `want`'s members by `want`'s holder, or all of them; or discards the
+ * record. Registrations that are left are a warning ("still-held").
+ */
 int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired *want,
 		      struct np_change *ret, struct np_err *err);
 

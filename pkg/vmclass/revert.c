@@ -469,11 +469,68 @@ static int discard_record(const struct np_vmclass *c, struct np_change *ret, str
 	return 0;
 }
 
+bool np_vmclass_is_reverted(const struct np_class_desired *want, const char *id, const char *holder)
+{
+	return want->all_holders ||
+	       (strcmp(holder, want->holder) == 0 && vmclass_is_member(want, id));
+}
+
 static bool is_reverted(void *ctx, const char *id, const char *holder)
 {
 	const struct np_class_desired *const *want = ctx;
 
-	return strcmp(holder, (*want)->holder) == 0 && vmclass_is_member(*want, id);
+	return np_vmclass_is_reverted(*want, id, holder);
+}
+
+/* The first registrations that are left, for people. */
+#define HELD_SHOWN 3
+
+struct held {
+	const struct np_class_desired *want;
+	size_t n;
+	char text[1200];
+};
+
+static bool add_held(void *ctx, const char *id, const char *holder)
+{
+	struct held *h = ctx;
+	size_t used = strlen(h->text);
+
+	if (np_vmclass_is_reverted(h->want, id, holder))
+		return true;
+	if (h->n++ < HELD_SHOWN)
+		snprintf(h->text + used, sizeof(h->text) - used, "%spool '%.200s' by '%.120s'",
+			 used > 0 ? ", " : "", id, holder);
+	return true;
+}
+
+/* The user who undoes everything must know who keeps the class from its original values. */
+static int note_held(const struct np_vmclass *c, const struct np_class_desired *want,
+		     struct np_change *change, struct np_err *err)
+{
+	struct held h = { .want = want };
+	char more[48] = "";
+
+	np_vmclass_record_each(c->managed, add_held, &h);
+	if (h.n == 0)
+		return 0;
+	if (h.n > HELD_SHOWN)
+		snprintf(more, sizeof(more), " and %zu more", h.n - HELD_SHOWN);
+	return np_warnings_add(&change->warnings, err, NP_WARNING_STILL_HELD,
+			       "the class keeps its values while it is held: %s%s", h.text, more);
+}
+
+static int release_members(const struct np_vmclass *c, const struct np_class_desired *want,
+			   struct np_change *ret, struct np_err *err)
+{
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
+
+	if (np_vmclass_release(c, is_reverted, &want, &change, err) < 0 ||
+	    note_held(c, want, &change, err) < 0)
+		return np_err_ret(err);
+	*ret = change;
+	change = (struct np_change){ 0 };
+	return 0;
 }
 
 int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired *want,
@@ -483,7 +540,7 @@ int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired 
 
 	if (want->n_members > 0)
 		return want->discard_record ? discard_record(c, ret, err)
-					    : np_vmclass_release(c, is_reverted, &want, ret, err);
+					    : release_members(c, want, ret, err);
 	/* Without pools not even an invalid record matters. */
 	none.patch = json_object();
 	if (!none.patch)
