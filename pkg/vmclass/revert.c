@@ -342,6 +342,36 @@ static int finish_change(struct undo *u, const char *reason, struct np_change *c
 	return add_items(change, u->c, u->target, reason, err);
 }
 
+/* --- what the class will carry --------------------------------------------------------------- */
+
+/* Returns the text as the class or its record has it, which outlive the change. */
+static const char *keep_firmware(const struct np_vmclass *c, const char *text)
+{
+	const json_t *before = json_object_get(c->managed, "before");
+	const json_t *entry = json_object_get(before, VMCLASS_FIRMWARE);
+
+	if (!text || (c->firmware && strcmp(text, c->firmware) == 0))
+		return text ? c->firmware : NULL;
+	return json_string_value(json_object_get(entry, "value"));
+}
+
+/* Fills in the values that the class has once it is `target`, for people. */
+static int describe(const struct np_vmclass *c, const json_t *target, struct np_change *change,
+		    struct np_err *err)
+{
+	const char *memory = json_string_value(vmclass_lookup(target, VMCLASS_MEMORY_REQUEST));
+	struct np_vmx_current current =
+		vmclass_keys_current(vmclass_lookup(target, VMCLASS_EXTRA_CONFIG));
+
+	change->firmware =
+		keep_firmware(c, json_string_value(vmclass_lookup(target, VMCLASS_FIRMWARE)));
+	if (memory && !(change->reservation = strdup(memory)))
+		return np_fail_nomem(err);
+	change->has_window = current.has_size || !current.has_any;
+	change->window_gb = current.has_size ? current.size_gb : 0;
+	return 0;
+}
+
 /* --- release --------------------------------------------------------------------------------- */
 
 /* A walk over the registrations of a record. */
@@ -421,6 +451,8 @@ int np_vmclass_release(const struct np_vmclass *c, np_release_fn *releases, void
 		    finish_change(&u, "the pools are released", &change, err) < 0)
 			return np_err_ret(err);
 	}
+	if (describe(c, target ? target : c->node.json, &change, err) < 0)
+		return np_err_ret(err);
 	*ret = change;
 	change = (struct np_change){ 0 };
 	return 0;
