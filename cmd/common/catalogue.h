@@ -13,7 +13,10 @@
 
 #define CATALOGUE_HELP "YAML list of cards to add to the built-in ones; repeatable"
 
-/* Makes the catalogue and adds each file's cards. */
-int catalogue_load(const struct texts *files, struct np_catalogue **ret, struct np_err *err);
+#define CAPTURE_HELP "lspci, esxcli or vmware.log capture to take a card's BARs from; repeatable"
+
+/* Makes the catalogue, and adds each file's cards and those of the captures (NULL: none). */
+int catalogue_load(const struct texts *files, const struct texts *captures,
+		   struct np_catalogue **ret, struct np_err *err);
 
 #endif

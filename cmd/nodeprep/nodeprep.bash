@@ -10,7 +10,7 @@ _nodeprep() {
 	--dry-run) mapfile -t COMPREPLY < <(compgen -W "client server" -- "$cur") && return ;;
 	--leader-elect) mapfile -t COMPREPLY < <(compgen -W "true false" -- "$cur") && return ;;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$cur") && return ;;
-	-f | --filename | --catalogue | --kubeconfig | --supervisor-kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir | --sysfs | --procfs | --kmsg | --termination-log)
+	-f | --filename | --catalogue | --catalogue-from | --kubeconfig | --supervisor-kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir | --sysfs | --procfs | --kmsg | --termination-log)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then

@@ -11,7 +11,7 @@ _nodeprep() {
 	--dry-run) list=(client server) ;;
 	--leader-elect) list=(true false) ;;
 	--log-format) list=(text json) ;;
-	-f | --filename | --catalogue | --kubeconfig | --supervisor-kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir | --sysfs | --procfs | --kmsg | --termination-log)
+	-f | --filename | --catalogue | --catalogue-from | --kubeconfig | --supervisor-kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir | --sysfs | --procfs | --kmsg | --termination-log)
 		_files
 		return ;;
 	esac

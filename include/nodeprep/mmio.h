@@ -19,8 +19,12 @@
  *   2  a node: the sum of rule 1, rounded up to a power of two (Broadcom KB 323402 demands one), at
  *      least 64 (NVIDIA AI Enterprise: floor of C-series vGPU); 0 if the sum is 0.
  *   3  the worker-node default of 512 as a floor (VM Operator's own default), or the pool's
- *   minimum. 4  a size that overrides; below the BARs' plain sum it cannot work. 6  a card without
- *   any figure: the others' need or the floor, whichever is larger.
+ *   minimum.
+ *   4  a size that overrides; below the BARs' plain sum it cannot work.
+ *   6  a card of unknown size: 256 GB, the figure of a 128 GB BAR, beside what the others need, or
+ *      the floor, whichever is larger. A Grace board adds nothing.
+ *   8  a C-series vGPU: a window of at least 64 GB and EFI, also on a board whose BARs are small
+ *      (NVIDIA AI Enterprise 6.x, vGPU C-series).
  */
 
 #include <stdbool.h>
@@ -32,6 +36,7 @@ struct np_gpu;
 
 #define NP_WINDOW_FLOOR_GB UINT64_C(512)
 #define NP_WINDOW_MIN_GB UINT64_C(64)
+#define NP_WINDOW_UNKNOWN_GB UINT64_C(256)
 
 /* The basis of a card's figure. */
 enum np_addend_rule {
@@ -40,6 +45,7 @@ enum np_addend_rule {
 	NP_ADDEND_PUBLISHED, /* the published figure is larger than the rounded sum */
 	NP_ADDEND_MEMORY, /* twice the memory, since the BARs are unknown */
 	NP_ADDEND_UNKNOWN, /* no figure at all */
+	NP_ADDEND_COMPUTE, /* a C-series vGPU of a small card: adds nothing, but needs a window */
 };
 
 /* The addend of `count` equal cards. */
@@ -50,16 +56,25 @@ struct np_addend {
 	bool needs_efi; /* a BAR over 256 MB, or one of unknown size */
 	uint64_t bars_bytes; /* plain sum of one card's known BARs */
 	uint64_t each_gb; /* rule 1 for one card */
+	uint64_t unknown_gb; /* rule 6 for one card of unknown size; 0 for any other */
 };
 
 /* Sets *ret to the addend of `count` cards of `gpu` (NULL: unknown card), by rule 1. */
 int np_mmio_addend(const struct np_gpu *gpu, uint64_t count, struct np_addend *ret,
 		   struct np_err *err);
 
+/* Makes the addend one of C-series vGPUs, by rule 8. */
+void np_mmio_addend_compute(struct np_addend *a);
+
+/* Raises what a card of unknown size counts, where more than the usual is known of it. */
+void np_mmio_addend_raise(struct np_addend *a, uint64_t gb);
+
 /* The total need of a node's cards. */
 struct np_need {
 	uint64_t sum_gb; /* of the addends */
 	uint64_t required_gb; /* rule 2 over the cards that have a figure */
+	uint64_t unknown_gb; /* of the cards of unknown size, by rule 6 */
+	uint64_t assumed_gb; /* rule 2 over both */
 	uint64_t bars_bytes; /* plain sum of all known BARs */
 	uint64_t gpus; /* cards */
 	bool complete; /* every card has a known size; else required_gb is a lower bound */
@@ -78,7 +93,13 @@ struct np_window_policy {
 	uint64_t size_gb; /* replaces the result */
 };
 
-enum np_window_rule { NP_WINDOW_NONE, NP_WINDOW_REQUIRED, NP_WINDOW_FLOOR, NP_WINDOW_SIZE };
+enum np_window_rule {
+	NP_WINDOW_NONE,
+	NP_WINDOW_REQUIRED,
+	NP_WINDOW_FLOOR,
+	NP_WINDOW_SIZE,
+	NP_WINDOW_ASSUMED, /* rule 6 */
+};
 
 struct np_window {
 	uint64_t gb; /* 0: neither key is set */

@@ -10,12 +10,17 @@
  *            VSphereMachineTemplate (infrastructure.cluster.x-k8s.io and
  *            vmware.infrastructure.cluster.x-k8s.io v1beta1, v1beta2), `kind: List` (and *List) of
  *            these, and VirtualMachineClass documents, which serve as the classes of an offline
- *            plan. The whole API group is matched. Documents of other kinds are counted as ignored;
+ *            plan. The whole API group is matched. A VirtualMachine as somebody writes it (no
+ *            status, no owner) is a pool of one node; a blueprint of VCF Automation is read for the
+ *            manifests in it (CCI.Supervisor.Resource). Documents of other kinds are counted as ignored;
  *            VirtualMachine, VirtualMachineImage and ClusterVirtualMachineImage are also stored for
  *            a check.
  * Files      without apiVersion and kind: the flat cluster-configuration file of tanzu (source.kind
  *            "ClusterConfiguration", pool md-0) and the file of `tanzu cluster node-pool set`
  *            ("NodePoolFile"), each recognised by its keys.
+ * Folders    with in_folder, documents that are no Kubernetes objects are counted as ignored: JSON
+ *            patches, values files, kustomizations. A file of ytt code or of a Helm template is
+ *            refused, and named as such.
  * Templates  a MachineDeployment finds its template by group, namespace and name among all that was
  *            added, in np_pool_input_finish(); one that names a class makes an ordinary pool with
  *            that class. A template with devices that neither a MachineDeployment nor a control
@@ -118,6 +123,7 @@ struct np_pool {
 enum np_template_kind {
 	NP_TEMPLATE_MACHINE, /* VSphereMachineTemplate */
 	NP_TEMPLATE_FLAT, /* the workers of a flat cluster-configuration file */
+	NP_TEMPLATE_VARIABLES, /* variables `pci` and `worker` of a Cluster whose class is TKGm's */
 	NP_TEMPLATE_EXTRA, /* an entry of its `extrapools`: the OVA alone decides on devices */
 };
 
@@ -143,6 +149,9 @@ struct np_template {
 	struct np_template_device *devices;
 	bool has_unknown_device; /* one of them is a placeholder */
 	json_t *vmx_keys; /* {key: text} in the input's order */
+	char *keys_path; /* of NP_TEMPLATE_VARIABLES: JSON pointer to the keys */
+	char *hardware_path; /* likewise to the hardware version */
+	uint64_t vcpus; /* 0: not said */
 	char *hardware_version; /* "vmx-17", or a placeholder; NULL: not said */
 	bool has_memory;
 	uint64_t memory_mib;
@@ -170,6 +179,8 @@ struct np_input {
 		only_namespace; /* borrowed: -n given; another namespace in a document is an error */
 	const char *origin; /* borrowed: id of the API server the pools were read from, where that
 			       is not the classes' */
+	bool in_folder; /* what is no Kubernetes object is ignored: values, JSON patches */
+	size_t n_foreign; /* of n_skipped: such documents */
 	size_t n_pools;
 	struct np_pool *pools;
 	size_t n_classes;
@@ -179,6 +190,7 @@ struct np_input {
 	size_t n_templates;
 	struct np_template *templates;
 	struct np_index control_planes; /* the templates that control planes name */
+	char names[256]; /* of what was read, "a.yaml, b.yaml", cut with "..." */
 	size_t n_documents; /* an item of a List is a document of its own, the List is none */
 	size_t n_skipped;
 	char skipped[256]; /* the ignored kinds, "Secret, Service x2", cut with "..." */

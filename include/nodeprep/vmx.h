@@ -24,6 +24,8 @@
 
 #include "nodeprep/err.h"
 
+struct np_warnings;
+
 #define NP_VMX_USE64_NAME "pciPassthru.use64bitMMIO"
 #define NP_VMX_SIZE_NAME "pciPassthru.64bitMMIOSizeGB"
 
@@ -81,6 +83,32 @@ struct np_vmx_desired {
 /* Decides the desired values. */
 int np_vmx_decide(const struct np_vmx_current *current, const struct np_vmx_need *need,
 		  struct np_vmx_desired *ret, struct np_err *err);
+
+/* What decides on a VM's power-on beside window, firmware and reservation; start from all zero. */
+struct np_vmx_vm {
+	uint64_t vcpus; /* 0: not known */
+	uint64_t devices; /* passthrough devices of any kind, vGPUs among them */
+	uint64_t vgpus;
+	uint64_t hardware_version; /* 0: not known */
+	bool has_viommu; /* a virtual IOMMU is asked for */
+	bool allows_viommu, enables_viommu; /* the two settings that let a vGPU be beside it */
+	bool cpu_hot_add, memory_hot_add;
+};
+
+/* Adds one setting of extraConfig, customVMXKeys or a .vmx file; ignores any other name. */
+void np_vmx_vm_add(struct np_vmx_vm *vm, const char *name, const char *text);
+
+/* Returns the number of "vmx-20"; 0 for any other text, NULL included. */
+uint64_t np_vmx_hardware_version(const char *text);
+
+/* Returns how many passthrough devices a VM of that hardware version takes (Broadcom KB 309986). */
+uint64_t np_vmx_device_limit(uint64_t hardware_version);
+
+/*
+ * Adds the warnings vgpu-viommu, device-limit and hot-add, as far as they hold of the VM.
+ */
+int np_vmx_note_conditions(const struct np_vmx_vm *vm, struct np_warnings *warnings,
+			   struct np_err *err);
 
 #define NP_VMX_TEXT_MAX 24
 

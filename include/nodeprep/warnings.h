@@ -41,6 +41,8 @@ enum np_warning_id {
 	NP_WARNING_CLASS_MISSING,
 	NP_WARNING_CLASS_NOT_BOUND,
 	NP_WARNING_CLASS_SHARED,
+	NP_WARNING_DEVICE_KIND_UNKNOWN,
+	NP_WARNING_DEVICE_LIMIT,
 	NP_WARNING_DEVICES_DIVERGED,
 	NP_WARNING_DEVICES_HIDDEN,
 	NP_WARNING_DEVICES_KEPT,
@@ -49,6 +51,7 @@ enum np_warning_id {
 	NP_WARNING_GPU_SIZE_UNKNOWN,
 	NP_WARNING_GUEST_32BIT,
 	NP_WARNING_HARDWARE_VERSION,
+	NP_WARNING_HOT_ADD,
 	NP_WARNING_INVALID_RECORD,
 	NP_WARNING_LIST_FORBIDDEN,
 	NP_WARNING_MACHINE_POOLS,
@@ -58,6 +61,7 @@ enum np_warning_id {
 	NP_WARNING_MIXED_VGPU,
 	NP_WARNING_NO_EFFECT,
 	NP_WARNING_NO_SPARE_HOST,
+	NP_WARNING_NVLINK_GROUP,
 	NP_WARNING_P2P_KEYS,
 	NP_WARNING_PASSTHROUGH_ONLY,
 	NP_WARNING_PLACEHOLDER,
@@ -67,6 +71,9 @@ enum np_warning_id {
 	NP_WARNING_TEMPLATE_MISSING,
 	NP_WARNING_TOPOLOGY_OWNED,
 	NP_WARNING_UNKNOWN_DEVICE,
+	NP_WARNING_VGPU_DUPLICATE,
+	NP_WARNING_VGPU_SPELLING,
+	NP_WARNING_VGPU_VIOMMU,
 	NP_WARNING_WINDOW_BELOW_RULE,
 	NP_WARNING_WINDOW_KEPT,
 	NP_WARNING_WINDOW_LARGER,
@@ -86,7 +93,7 @@ struct np_warnings {
 	struct np_warning *items;
 };
 
-/* Appends a warning with the formatted message. */
+/* Appends a warning with the formatted message, escaped as np_text_escape() does. */
 int np_warnings_add(struct np_warnings *warnings, struct np_err *err, enum np_warning_id warning,
 		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void np_warnings_done(struct np_warnings *warnings);

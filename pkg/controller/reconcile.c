@@ -68,7 +68,7 @@ static void resume_contention(const struct class_record *r, struct reconcile *j)
 		const struct reconcile_owner *s = &j->owners[i];
 		const struct condition_memory *m = &s->status.conditions[CONDITION_DRIFTED];
 
-		if (m->status == STATUS_TRUE && m->reason == REASON_LEFT_ALONE &&
+		if (m->status == STATUS_TRUE && m->reason == REASON_CONTENDED &&
 		    s->status.generation == s->generation) {
 			controller_contention_resume(&j->contention, j->wanted);
 			return;
@@ -99,9 +99,9 @@ static int reconcile_init(struct reconcile *j, const struct class_record *r, str
 	j->was_applied = r->applied != 0 && r->applied == j->wanted;
 	j->reported = r->reported;
 	j->contention = r->contention;
-	j->put_back_at = r->put_back_at;
-	if (r->put_back)
-		strlcpy(j->drift, r->put_back, sizeof(j->drift));
+	j->restored_at = r->restored_at;
+	if (r->restored_from)
+		strlcpy(j->drift, r->restored_from, sizeof(j->drift));
 	resume_contention(r, j);
 	return 0;
 }
@@ -263,12 +263,12 @@ static void report_class(struct reconcile *j, const struct np_class_sync_result 
 		if (r->n_released > 0)
 			controller_count(c, COUNT_RESTORES, 1);
 		if (j->is_drift)
-			j->put_back_at = (int64_t)time(NULL);
+			j->restored_at = (int64_t)time(NULL);
 		controller_log(c, "info", "virtualmachineclass %s/%s patched%s%s", j->ns, j->name,
 			       j->is_drift ? ": " : "", j->is_drift ? j->drift : "");
 	}
 	if (r->vetoed) {
-		controller_count(c, COUNT_LEFT_ALONE, 1);
+		controller_count(c, COUNT_CONTENDED, 1);
 		controller_log(c, "warning", "virtualmachineclass %s/%s contended: %s", j->ns,
 			       j->name, j->drift);
 	}
@@ -293,7 +293,7 @@ static void report_pool(struct reconcile *j, const struct np_class_sync_result *
 		was->reason != (uint8_t)ready->reason || was->status != (uint8_t)ready->status;
 
 	if (r->result == NP_SYNC_PATCHED && j->is_drift)
-		controller_write_event(j, s, true, controller_reason_name(REASON_PUT_BACK),
+		controller_write_event(j, s, true, controller_reason_name(REASON_DRIFT_CORRECTED),
 				       "Restore", st->conditions[CONDITION_DRIFTED].message);
 	else if (is_new && ready->status == STATUS_TRUE)
 		controller_write_event(
@@ -334,7 +334,7 @@ static void report_cluster(struct reconcile *j, const struct np_input *in,
 
 	if (r->result == NP_SYNC_PATCHED && j->is_drift) {
 		snprintf(note, sizeof(note), "class '%s': %s; restored", j->name, j->drift);
-		controller_write_event(j, s, true, controller_reason_name(REASON_PUT_BACK),
+		controller_write_event(j, s, true, controller_reason_name(REASON_DRIFT_CORRECTED),
 				       "Restore", note);
 		return;
 	}
@@ -347,11 +347,12 @@ static void report_cluster(struct reconcile *j, const struct np_input *in,
 	} else if (r->vetoed) {
 		snprintf(note, sizeof(note), "class '%s' is no longer restored: %s", j->name,
 			 j->drift);
-		controller_write_event(j, s, true, controller_reason_name(REASON_LEFT_ALONE),
+		controller_write_event(j, s, true, controller_reason_name(REASON_CONTENDED),
 				       "Check", note);
 	} else if (r->result == NP_SYNC_PATCHED) {
 		snprintf(note, sizeof(note),
-			 "class '%s' was changed and is right; this reaches new VMs only", j->name);
+			 "class '%s' was patched; changes apply to newly created VMs only",
+			 j->name);
 		controller_write_event(j, s, false, controller_reason_name(REASON_PATCHED), "Patch",
 				       note);
 	}
@@ -365,8 +366,8 @@ static int release(struct reconcile *j, struct reconcile_owner *s,
 	if (!s->has_finalizer)
 		return 0;
 	if (r->found && r->n_released > 0) {
-		snprintf(note, sizeof(note), "the pool left class '%.253s'%s", j->name,
-			 j->n > 1 ? "" : ", which is as it was before");
+		snprintf(note, sizeof(note), "the pool released class '%.253s'%s", j->name,
+			 j->n > 1 ? "" : ": its original values are restored");
 		controller_write_event(j, s, false, "Restored", "Restore", note);
 	} else if (r->found) {
 		snprintf(note, sizeof(note),
@@ -469,9 +470,9 @@ static void reconcile_adopt(struct reconcile *j, const struct np_class_sync_resu
 	if (r->error.code == NP_E_NOT_FOUND)
 		record->applied = 0;
 	if (j->is_drift && r->result == NP_SYNC_PATCHED) {
-		free(record->put_back);
-		record->put_back = strdup(j->drift);
-		record->put_back_at = record->put_back ? j->put_back_at : 0;
+		free(record->restored_from);
+		record->restored_from = strdup(j->drift);
+		record->restored_at = record->restored_from ? j->restored_at : 0;
 	}
 	for (size_t i = 0; i < j->n; i++) {
 		const struct reconcile_owner *s = &j->owners[i];

@@ -49,11 +49,11 @@ function size_macro(text,    unit, number)
 {
 	unit = substr(text, length(text))
 	number = substr(text, 1, length(text) - 1)
-	if (unit == "G" || number + 0 > 256)
+	if (!(unit in units) || number !~ /^[0-9]+$/ || !is_pow2(number))
+		fail("BAR size '" text "' is not a power of two with K, M or G")
+	if (unit == "G" || (unit == "M" && number + 0 > 256))
 		large_bar = 1
-	if ((unit != "M" && unit != "G") || number !~ /^[0-9]+$/ || !is_pow2(number))
-		fail("BAR size '" text "' is not a power of two with M or G")
-	return number " * " (unit == "M" ? "NP_MIB" : "NP_GIB")
+	return number " * " units[unit]
 }
 
 # Returns the initialiser of one BAR; adds what says so to bar_texts.
@@ -167,18 +167,20 @@ function one_card(    at, id, subsystem, memory, bars, mmio, mmio_text, has_figu
 			fail("published figure '" $7 "' is not a power of two with @source")
 		mmio_text = resolve(substr($7, at + 1))
 	}
-	if ($8 != "-" && $8 !~ /^(grid|nvidia)_[a-z0-9_-]+(,(grid|nvidia)_[a-z0-9_-]+)*$/)
+	if ($8 != "-" && $8 !~ /^(grid|nvidia)_[a-z0-9_-]+[?]?(,(grid|nvidia)_[a-z0-9_-]+[?]?)*$/)
 		fail("vGPU board codes '" $8 "' do not start with grid_ or nvidia_")
 	gsub(/,/, " ", $8)
 	# Small BARs beside an unknown one do not size a card; a large one does (docs/contract.md, "The window").
 	has_figure = $6 != "none" &&
 		(memory > 0 || mmio > 0 || large_bar || (n_bars > 0 && !unknown_bar))
-	insert("x" id, memory, sprintf("\t{ \"%s\", \"%s\", 0x%s, 0x%s, %d, %d,\n\t  %s,\n\t  %d, %s, \"%s\", \"%s\",\n\t  \"%s\",\n\t  \"%s\",\n\t  \"%s\" },",
-		$3, $4, substr(id, 1, 4), substr(id, 6), memory, n_bars, bars, mmio,
-		has_figure ? "true" : "false", plain($8), plain($9), bar_texts, mmio_text, plain($10)))
+	insert("x" id, memory, sprintf("\t{ \"%s\", \"%s\", 0x%s, 0x%s, { 0x%s, 0x%s }, %d, %d,\n\t  %s,\n\t  %d, %s, %s, \"%s\", \"%s\",\n\t  \"%s\",\n\t  \"%s\",\n\t  \"%s\" },",
+		$3, $4, substr(id, 1, 4), substr(id, 6), subsystem == "" ? "0" : substr(subsystem, 1, 4),
+		subsystem == "" ? "0" : substr(subsystem, 6), memory, n_bars, bars, mmio,
+		has_figure ? "true" : "false", $6 == "none" ? "true" : "false", plain($8), plain($9), bar_texts, mmio_text, plain($10)))
 }
 
-function one_function()
+# Sorted by id, for a binary search.
+function one_function(    i)
 {
 	check_id($2)
 	if (substr($4, 1, 1) != "@")
@@ -187,7 +189,12 @@ function one_function()
 	if (("x" $2) in function_line)
 		fail("function '" $2 "' is there twice")
 	function_line["x" $2] = FNR
-	functions[++n_functions] = "\t{ 0x" substr($2, 1, 4) ", 0x" substr($2, 6) " }, /* " $3 " */"
+	for (i = ++n_functions; i > 1 && function_keys[i - 1] > "x" $2; i--) {
+		function_keys[i] = function_keys[i - 1]
+		functions[i] = functions[i - 1]
+	}
+	function_keys[i] = "x" $2
+	functions[i] = "\t{ 0x" substr($2, 1, 4) ", 0x" substr($2, 6) " }, /* " $3 " */"
 }
 
 BEGIN {
@@ -195,6 +202,9 @@ BEGIN {
 	columns["source"] = 3
 	columns["card"] = 10
 	columns["function"] = 4
+	units["K"] = "NP_KIB"
+	units["M"] = "NP_MIB"
+	units["G"] = "NP_GIB"
 	figure["published"] = "NP_SIZE_SOURCE_PUBLISHED"
 	figure["observed"] = "NP_SIZE_SOURCE_OBSERVED"
 	figure["derived"] = "NP_SIZE_SOURCE_DERIVED"

@@ -132,19 +132,40 @@ int gpu_catalogue_take(struct np_catalogue *cat, struct np_gpu **rows, size_t n,
 	return 0;
 }
 
+/* Finds the id among the functions that are no GPUs, which are sorted. */
+static bool is_function(struct np_pci_id id)
+{
+	uint32_t key = id_key(id.vendor, id.device);
+	size_t low = 0, high = COUNT(gpu_functions);
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (id_key(gpu_functions[middle].vendor, gpu_functions[middle].device) < key)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < COUNT(gpu_functions) &&
+	       id_key(gpu_functions[low].vendor, gpu_functions[low].device) == key;
+}
+
+bool np_gpu_pci_may_be_gpu(const struct np_catalogue *cat, struct np_pci_id id)
+{
+	return id.vendor == NP_PCI_VENDOR_INTEL && !np_gpu_find_id(cat, id) && !is_function(id);
+}
+
 enum np_pci_class np_gpu_pci_classify(const struct np_catalogue *cat, struct np_pci_id id)
 {
 	if (np_gpu_find_id(cat, id))
 		return NP_PCI_GPU;
-	for (size_t i = 0; i < COUNT(gpu_functions); i++)
-		if (gpu_functions[i].vendor == id.vendor && gpu_functions[i].device == id.device)
-			return NP_PCI_OTHER;
-	if (id.vendor == NP_PCI_VENDOR_NVIDIA || id.vendor == NP_PCI_VENDOR_AMD)
+	if (is_function(id))
+		return NP_PCI_OTHER;
+	if (id.vendor == NP_PCI_VENDOR_NVIDIA || id.vendor == NP_PCI_VENDOR_AMD ||
+	    id.vendor == NP_PCI_VENDOR_HABANA)
 		return NP_PCI_GPU_UNKNOWN;
 	return NP_PCI_OTHER;
 }
-
-#define VENDOR_INTEL 0x8086u
 
 /*
  * Vendors that have a device of which the id is a GPU vendor's (pci.ids 2023.04.11): 1002 for all of
@@ -159,7 +180,7 @@ static const uint16_t vendors_not_swapped[] = {
 bool np_gpu_pci_is_swapped(struct np_pci_id id)
 {
 	if (id.device != NP_PCI_VENDOR_NVIDIA && id.device != NP_PCI_VENDOR_AMD &&
-	    id.device != VENDOR_INTEL)
+	    id.device != NP_PCI_VENDOR_INTEL)
 		return false;
 	for (size_t i = 0; i < COUNT(vendors_not_swapped); i++)
 		if (vendors_not_swapped[i] == id.vendor)

@@ -45,7 +45,7 @@ static const struct named {
 	{ "A100X", "A100X", "A100X" },
 	{ "RTX 6000 Ada", "RTX-6000-Ada", "RTX 6000 Ada Generation" },
 	{ "rtxa6000", "RTX-A6000", "RTX A6000" },
-	{ "Quadro-RTX-8000", "Quadro-RTX-8000", "Quadro RTX 8000 Passive" },
+	{ "Quadro-RTX-8000", "Quadro-RTX-8000", "Quadro RTX 8000" },
 	{ "MI300X", "MI300X", "Instinct MI300X" },
 	{ "AMD Instinct MI210", "MI210", "Instinct MI210" },
 	{ "Intel Data Center GPU Flex 170", "Flex-170", "Data Center GPU Flex 170" },
@@ -107,18 +107,20 @@ static void test_gpu__names_of_people_and_labels_find_the_card(void **state)
 static const struct refused {
 	const char *sentence, *name, *error;
 } refused[] = {
-	{ "a family of two sizes", "A100", "'A100' is ambiguous: A100-40GB or A100-80GB" },
+	{ "a family of two sizes", "A100",
+	  "'A100' is ambiguous: A100-40GB, A100-80GB or A100-64GB" },
 	{ "a family of three sizes", "nvidia h100",
-	  "'nvidia h100' is ambiguous: H100-94GB, H100-80GB or H100-64GB" },
-	{ "a board of two sizes", "A100-SXM4", "'A100-SXM4' is ambiguous: A100-40GB or A100-80GB" },
+	  "'nvidia h100' is ambiguous: H100-94GB, H100-80GB, H100-64GB or H100-96GB" },
+	{ "a board of two sizes", "A100-SXM4",
+	  "'A100-SXM4' is ambiguous: A100-40GB, A100-80GB or A100-64GB" },
 	{ "a size that the family does not have", "A100-60GB",
-	  "'A100-60GB' is not a known GPU model, perhaps A100-40GB or A100-80GB; " LISTS_ALL },
+	  "'A100-60GB' is not a known GPU model, perhaps A100-40GB, A100-80GB or A100-64GB; " LISTS_ALL },
 	{ "a size that the only card does not have", "T4-40GB",
 	  "'T4-40GB' is not a known GPU model, perhaps T4; " LISTS_ALL },
 	{ "a slip of the pen", "H2OO", "'H2OO' is not a known GPU model; " LISTS_ALL },
 	{ "a key too many", "H2000", "'H2000' is not a known GPU model, perhaps H200; " LISTS_ALL },
 	{ "half a name", "RTX 6000",
-	  "'RTX 6000' is not a known GPU model, perhaps Quadro-RTX-6000 or RTX-6000-Ada; " LISTS_ALL },
+	  "'RTX 6000' is not a known GPU model, perhaps Quadro-RTX-6000, RTX-6000-Ada or RTX-6000D; " LISTS_ALL },
 	{ "nothing near", "Voodoo2", "'Voodoo2' is not a known GPU model; " LISTS_ALL },
 	{ "nothing", "", "'' is not a known GPU model; " LISTS_ALL },
 	{ "a vendor alone", "NVIDIA", "'NVIDIA' is not a known GPU model; " LISTS_ALL },
@@ -236,7 +238,14 @@ static const struct profile {
 	{ "no size", "grid_a100-c", NULL },
 	{ "no class", "grid_a100-40", NULL },
 	{ "an unknown class", "grid_a100-40z", NULL },
-	{ "no prefix", "a100-40c", NULL },
+	{ "no prefix", "a100-40c", "A100 PCIe 40GB" },
+	{ "a prefix with a hyphen", "nvidia-a100-40c", "A100 PCIe 40GB" },
+	{ "both prefixes", "NVIDIA GRID A100-40C", "A100 PCIe 40GB" },
+	{ "underscores for hyphens", "nvidia_h100_3_40c", "H100 PCIe 80GB" },
+	{ "graphics in a slice", "nvidia_rtx_pro_6000_blackwell_dc-1-24qgfx",
+	  "RTX PRO 6000 Blackwell Server Edition" },
+	{ "a model's name", "A100-40GB", NULL },
+	{ "a number of mdev", "nvidia-105", NULL },
 	{ "another prefix", "amd_a100-40c", NULL },
 	{ "no board", "grid_-40c", NULL },
 	{ "three numbers", "grid_a100-1-1-10c", NULL },
@@ -260,6 +269,124 @@ static void test_gpu__vgpu_profiles_find_the_physical_card(void **state)
 	}
 }
 
+static const struct board {
+	const char *sentence, *id, *subsystem, *product, *type; /* type "": no vGPU */
+} boards[] = {
+	{ "an A16", "10de:25b6", "10de:14a9", "A16", "" },
+	{ "an A2", "10de:25b6", "10de:157e", "A2", "" },
+	{ "a vGPU of an A16", "10de:25b6", "10de:1609", "A16", "A16-4C" },
+	{ "its largest", "10de:25b6", "10de:160b", "A16", "A16-16C" },
+	{ "a vGPU of an A2", "10de:25b6", "10de:1657", "A2", "A2-16C" },
+	{ "a passive RTX 6000", "10de:1e78", "10de:13d9", "Quadro RTX 6000 Passive", "" },
+	{ "a passive RTX 8000", "10de:1e78", "10de:13d8", "Quadro RTX 8000 Passive", "" },
+	{ "a vGPU of the RTX 6000", "10de:1e78", "10de:1411", "Quadro RTX 6000 Passive",
+	  "RTX6000P-24C" },
+	{ "a vGPU of the RTX 8000", "10de:1e78", "10de:1436", "Quadro RTX 8000 Passive",
+	  "RTX8000P-16A" },
+	{ "a MIG slice", "10de:2330", "10de:187e", "H100 SXM5 80GB", "H100XM-3-40C" },
+	{ "the last of a run", "10de:27b8", "10de:174d", "L4", "L4-24C" },
+	{ "an id behind the run", "10de:27b8", "10de:174e", "L4", "" },
+	{ "a gap in a run", "10de:26b9", "10de:189f", "L40S", "" },
+	{ "a subsystem of another vendor", "10de:25b6", "15ad:1609", "A2", "" },
+	{ "an unknown subsystem", "10de:25b6", "10de:ffff", "A2", "" },
+	{ "no subsystem", "10de:20f1", "0000:0000", "A100 PCIe 40GB", "" },
+	{ "the type of another id", "10de:20f1", "10de:1609", "A100 PCIe 40GB", "" },
+};
+
+static void test_gpu__subsystem_names_board_and_vgpu(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(boards); i++) {
+		const struct board *b = &boards[i];
+		struct np_err err = NP_ERR_INIT;
+		struct np_pci_id id = { 0 }, subsystem = { 0 };
+		char type[NP_VGPU_NAME_MAX] = "";
+		const struct np_gpu *gpu = NULL;
+
+		print_message("  %s\n", b->sentence);
+		assert_int_equal(np_gpu_pci_id_parse(b->id, &id, &err), 0);
+		assert_int_equal(np_gpu_pci_id_parse(b->subsystem, &subsystem, &err), 0);
+		assert_int_equal(np_gpu_vgpu_of_subsystem(id, subsystem, type), *b->type != '\0');
+		assert_string_equal(type, b->type);
+		gpu = np_gpu_find_board(catalogue, id, subsystem);
+		assert_non_null(gpu);
+		assert_string_equal(gpu->product, b->product);
+	}
+}
+
+/* Each type that a subsystem names is a profile of a card with that id. */
+static void test_gpu__every_vgpu_subsystem_is_of_its_card(void **state)
+{
+	size_t n = 0;
+
+	(void)state;
+	for (uint32_t device = 0; device <= UINT16_MAX; device++) {
+		const struct np_pci_id id = { NP_PCI_VENDOR_NVIDIA, (uint16_t)device };
+
+		if (!np_gpu_find_id(catalogue, id))
+			continue;
+		for (uint32_t s = 0x1000; s < 0x3000; s++) {
+			const struct np_pci_id subsystem = { NP_PCI_VENDOR_NVIDIA, (uint16_t)s };
+			char type[NP_VGPU_NAME_MAX];
+			const struct np_gpu *gpu = NULL;
+
+			if (!np_gpu_vgpu_of_subsystem(id, subsystem, type) ||
+			    !strchr("ABCEQ", type[strlen(type) - 1]))
+				continue;
+			gpu = np_gpu_find_vgpu(catalogue, type);
+			assert_non_null(gpu);
+			assert_int_equal(np_gpu_find_board(catalogue, id, subsystem)->device_id,
+					 id.device);
+			n++;
+		}
+	}
+	assert_true(n > 900);
+}
+
+static const struct spelling {
+	const char *profile, *correct; /* NULL: vCenter lists it so */
+} spellings[] = {
+	{ "grid_a100-40c", NULL },
+	{ "GRID A100-40C", "grid_a100-40c" },
+	{ "A100-40C", "grid_a100-40c" },
+	{ "nvidia_a100_3_20c", "grid_a100-3-20c" },
+	{ "NVIDIA RTX6000-Ada-48Q", "nvidia_rtx6000-ada-48q" },
+	{ "nvidia_rtx_pro_6000_blackwell_dc-4-96q", NULL },
+	{ "nvidia_rtxpro6000blackwelldc-4-96q", "nvidia_rtx_pro_6000_blackwell_dc-4-96q" },
+	{ "nvidia_x9000-8c", NULL },
+};
+
+static void test_gpu__spelling_that_vcenter_lists(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(spellings); i++) {
+		char text[NP_VGPU_PROFILE_MAX] = "";
+
+		print_message("  %s\n", spellings[i].profile);
+		assert_int_equal(np_gpu_vgpu_is_misspelt(catalogue, spellings[i].profile, text),
+				 spellings[i].correct != NULL);
+		if (spellings[i].correct)
+			assert_string_equal(text, spellings[i].correct);
+	}
+}
+
+static void test_gpu__vgpu_names_that_mean_the_same(void **state)
+{
+	(void)state;
+	assert_true(np_gpu_vgpu_is_same("grid_a16-4c", "NVIDIA A16-4C"));
+	assert_true(np_gpu_vgpu_is_same("A16-4C", "nvidia_a16-4c"));
+	assert_true(np_gpu_vgpu_is_same("nvidia_rtx6000-ada-8q", "RTX 6000 Ada-8Q"));
+	assert_true(np_gpu_vgpu_is_same("not a type", "not a type"));
+	assert_false(np_gpu_vgpu_is_same("nvidia_a16-4c", "nvidia_a16-16c"));
+	assert_false(np_gpu_vgpu_is_same("nvidia_a16-4c", "nvidia_a1-64c"));
+	assert_false(np_gpu_vgpu_is_same("nvidia_a16-4c", "nvidia_a16-4q"));
+	assert_false(np_gpu_vgpu_is_same("grid_a100-4c", "grid_a100x-4c"));
+	assert_true(np_gpu_vgpu_is_compute("grid_t4-16c"));
+	assert_true(np_gpu_vgpu_is_compute("GRID A100-1-5CME"));
+	assert_false(np_gpu_vgpu_is_compute("grid_t4-16q"));
+	assert_false(np_gpu_vgpu_is_compute("T4"));
+}
+
 static void test_gpu__every_board_code_finds_a_card_that_has_it(void **state)
 {
 	size_t codes = 0;
@@ -270,10 +397,11 @@ static void test_gpu__every_board_code_finds_a_card_that_has_it(void **state)
 
 		while (*code) {
 			size_t n = strcspn(code, " ");
+			int length = (int)strcspn(code, " ?");
 			const struct np_gpu *gpu = NULL;
 			char profile[64];
 
-			snprintf(profile, sizeof(profile), "%.*s-1-10c", (int)n, code);
+			snprintf(profile, sizeof(profile), "%.*s-1-10c", length, code);
 			gpu = np_gpu_find_vgpu(catalogue, profile);
 			assert_non_null(gpu);
 			assert_non_null(strstr(gpu->vgpu, "_"));
@@ -303,8 +431,8 @@ static void check_bars(const struct np_gpu *gpu)
 static void test_gpu__every_row_is_sane(void **state)
 {
 	(void)state;
-	assert_int_equal(np_gpu_catalogue_count(catalogue), 74);
-	assert_null(np_gpu_catalogue_at(catalogue, 74));
+	assert_int_equal(np_gpu_catalogue_count(catalogue), 148);
+	assert_null(np_gpu_catalogue_at(catalogue, 148));
 	for (size_t i = 0; i < np_gpu_catalogue_count(catalogue); i++) {
 		const struct np_gpu *gpu = np_gpu_catalogue_at(catalogue, i);
 		struct np_pci_id id = { gpu->vendor_id, gpu->device_id };
@@ -335,10 +463,99 @@ static const struct fact {
 	{ "10de:25b6", "A2", 16, 0, 16384, NP_SIZE_SOURCE_PUBLISHED, true },
 	{ "10de:2335", "H200 SXM 141GB", 141, 512, 262144, NP_SIZE_SOURCE_OBSERVED, true },
 	{ "10de:2342", "GH200 96GB", 96, 0, 0, NP_SIZE_SOURCE_NONE, false },
-	{ "10de:2920", "B100", 0, 0, 0, NP_SIZE_SOURCE_NONE, false },
-	{ "10de:3182", "B300 SXM6 288GB", 288, 0, 0, NP_SIZE_SOURCE_NONE, true },
-	{ "1002:740f", "Instinct MI210", 64, 0, 65536, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:2920", "B100 (2920)", 0, 0, 0, NP_SIZE_SOURCE_NONE, false },
 	{ "8086:0bd5", "Data Center GPU Max 1550", 128, 0, 131072, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:2331", "H100 PCIe 80GB", 80, 256, 131072, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "10de:2335", "H200 SXM 141GB", 141, 512, 262144, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "10de:2901", "B200 SXM 180GB", 180, 0, 262144, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "10de:3182", "B300 SXM6 288GB", 288, 0, 524288, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "10de:2bb5", "RTX PRO 6000 Blackwell Server Edition", 96, 0, 131072,
+	  NP_SIZE_SOURCE_OBSERVED, true },
+	{ "1002:738c", "Instinct MI100", 32, 0, 32768, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "1002:740f", "Instinct MI210", 64, 0, 65536, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "1002:74a1", "Instinct MI300X", 192, 0, 262144, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "8086:56c0", "Data Center GPU Flex 170", 16, 0, 16384, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "10de:2bb1", "RTX PRO 6000 Blackwell Workstation Edition", 96, 0, 131072,
+	  NP_SIZE_SOURCE_OBSERVED, true },
+	{ "10de:2bb4", "RTX PRO 6000 Blackwell Max-Q Workstation Edition", 96, 0, 131072,
+	  NP_SIZE_SOURCE_OBSERVED, true },
+	{ "10de:2bb2", "RTX PRO 6000D Blackwell Workstation Edition", 84, 0, 131072,
+	  NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:2bbc", "RTX PRO 6000D Blackwell Max-Q Workstation Edition", 84, 0, 131072,
+	  NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:2bb3", "RTX PRO 5000 Blackwell", 72, 0, 131072, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:2bb9", "RTX 6000D", 84, 0, 131072, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:2c31", "RTX PRO 4500 Blackwell", 32, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:2c3a", "RTX PRO 4500 Blackwell Server Edition", 32, 0, 32768,
+	  NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:2909", "HGX B200 168GB", 168, 0, 262144, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:29bc", "B100 192GB", 192, 0, 262144, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:31c2", "GB300", 0, 0, 0, NP_SIZE_SOURCE_NONE, false },
+	{ "10de:31c3", "GB300 (31c3)", 0, 0, 0, NP_SIZE_SOURCE_NONE, false },
+	{ "10de:31a1", "GB300 (31a1)", 0, 0, 0, NP_SIZE_SOURCE_NONE, false },
+	{ "10de:230e", "H20 NVL16 (230e)", 0, 0, 0, NP_SIZE_SOURCE_NONE, false },
+	{ "10de:230c", "H20 NVL16", 0, 0, 0, NP_SIZE_SOURCE_NONE, false },
+	{ "10de:2328", "H20B", 0, 0, 0, NP_SIZE_SOURCE_NONE, false },
+	{ "10de:2313", "H100 CNX", 80, 0, 131072, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:2336", "H100 (2336)", 0, 256, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "10de:2338", "H100 SXM5 96GB", 96, 256, 131072, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:233d", "H100 96GB (233d)", 96, 256, 131072, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:20b3", "A100 SXM4 64GB", 64, 0, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "10de:20b6", "A100 PG506-232", 0, 0, 0, NP_SIZE_SOURCE_NONE, false },
+	{ "10de:20bd", "A800 SXM4 40GB", 40, 0, 65536, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:20fd", "AX800", 80, 0, 131072, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:26b7", "L20 (26b7)", 48, 128, 65536, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:26b8", "L40G", 24, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:26f5", "L40 CNX", 0, 0, 0, NP_SIZE_SOURCE_NONE, false },
+	{ "10de:2232", "RTX A4500", 20, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:2237", "A10G", 24, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:2238", "A10M", 20, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:24b0", "RTX A4000", 16, 0, 16384, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:2531", "RTX A2000 6GB", 6, 0, 8192, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:27b0", "RTX 4000 SFF Ada Generation", 20, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:27b1", "RTX 4500 Ada Generation", 24, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:27b2", "RTX 4000 Ada Generation", 20, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "10de:1e30", "Quadro RTX 8000", 48, 0, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "10de:1e37", "T10", 16, 0, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "10de:13f2", "M60", 8, 0, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "10de:13bd", "M10", 8, 0, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "10de:1bb4", "P6", 16, 0, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "10de:13f3", "M6", 8, 0, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "10de:102d", "K80", 12, 0, 16384, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:6860", "Instinct MI25", 16, 0, 16384, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:66a0", "Instinct MI60", 32, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:66a1", "Instinct MI60 (66a1)", 32, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:738e", "Instinct MI100 (738e)", 32, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:73a1", "Radeon PRO V620", 32, 0, 32768, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "1002:73ae", "Radeon PRO V620 MxGPU", 32, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:7460", "Radeon PRO V710", 28, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:7461", "Radeon PRO V710 MxGPU", 28, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:74a0", "Instinct MI300A", 128, 0, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "1002:74a2", "Instinct MI308X", 192, 0, 262144, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:74a9", "Instinct MI300X HF", 192, 0, 262144, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:74bd", "Instinct MI300X HF VF", 192, 0, 262144, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:74b5", "Instinct MI300X VF", 192, 0, 262144, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:74b9", "Instinct MI325X VF", 256, 0, 262144, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:75a0", "Instinct MI350X", 288, 0, 524288, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:75a3", "Instinct MI355X", 288, 0, 524288, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:75a8", "Instinct MI350P", 0, 0, 0, NP_SIZE_SOURCE_NONE, false },
+	{ "8086:0b69", "Data Center GPU Max 1550 (0b69)", 128, 0, 131072, NP_SIZE_SOURCE_DERIVED,
+	  true },
+	{ "8086:0b6e", "Data Center GPU Max 1100 (0b6e)", 48, 0, 65536, NP_SIZE_SOURCE_DERIVED,
+	  true },
+	{ "8086:0bd4", "Data Center GPU Max 1550 (0bd4)", 128, 0, 131072, NP_SIZE_SOURCE_DERIVED,
+	  true },
+	{ "8086:0bd7", "Data Center GPU Max 1350", 96, 0, 131072, NP_SIZE_SOURCE_DERIVED, true },
+	{ "8086:0bd8", "Data Center GPU Max 1350 (0bd8)", 96, 0, 131072, NP_SIZE_SOURCE_DERIVED,
+	  true },
+	{ "8086:56c2", "Data Center GPU Flex 170V", 16, 0, 16384, NP_SIZE_SOURCE_DERIVED, true },
+	{ "8086:e211", "Arc Pro B60", 24, 0, 32768, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "8086:e212", "Arc Pro B50", 16, 0, 16384, NP_SIZE_SOURCE_DERIVED, true },
+	{ "8086:e222", "Arc Pro B65", 32, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "8086:e223", "Arc Pro B70", 32, 0, 32768, NP_SIZE_SOURCE_OBSERVED, true },
+	{ "1da3:1020", "Gaudi 2 (HL-225)", 96, 0, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "1da3:1060", "Gaudi 3 OAM (HL-325)", 128, 0, 0, NP_SIZE_SOURCE_NONE, true },
+	{ "1da3:1063", "Gaudi 3 PCIe (HL-338)", 128, 0, 0, NP_SIZE_SOURCE_NONE, true },
 };
 
 static void test_gpu__cards_are_found_by_id_with_their_facts(void **state)
@@ -378,8 +595,11 @@ static const struct classified {
 	{ "an A100", { 0x10de, 0x20b0 }, NP_PCI_GPU },
 	{ "an MI300X", { 0x1002, 0x74a1 }, NP_PCI_GPU },
 	{ "an Intel Flex", { 0x8086, 0x56c0 }, NP_PCI_GPU },
-	{ "an unknown card of NVIDIA's", { 0x10de, 0x2909 }, NP_PCI_GPU_UNKNOWN },
+	{ "an unknown card of NVIDIA's", { 0x10de, 0x290a }, NP_PCI_GPU_UNKNOWN },
 	{ "an unknown card of AMD's", { 0x1002, 0x73bf }, NP_PCI_GPU_UNKNOWN },
+	{ "a Gaudi 3", { 0x1da3, 0x1060 }, NP_PCI_GPU },
+	{ "an unknown accelerator of Habana's", { 0x1da3, 0x1080 }, NP_PCI_GPU_UNKNOWN },
+	{ "an unknown device of Intel's", { 0x8086, 0xe2ff }, NP_PCI_OTHER },
 	{ "the A100's NVSwitch", { 0x10de, 0x1af1 }, NP_PCI_OTHER },
 	{ "the H100's NVSwitch", { 0x10de, 0x22a3 }, NP_PCI_OTHER },
 	{ "sound beside an RTX 6000 Ada", { 0x10de, 0x22ba }, NP_PCI_OTHER },
@@ -518,7 +738,7 @@ static void test_gpu__a_users_card_is_found_like_any_other(void **state)
 	assert_int_equal(np_gpu_catalogue_new(&cat, &err), 0);
 	if (add_text(cat, two_cards, &err) < 0)
 		fail_msg("%s", err.text);
-	assert_int_equal(np_gpu_catalogue_count(cat), 75);
+	assert_int_equal(np_gpu_catalogue_count(cat), 149);
 	gpu = np_gpu_find_id(cat, (struct np_pci_id){ 0x10de, 0xffee });
 	assert_non_null(gpu);
 	assert_string_equal(gpu->model, "X100-48GB");
@@ -557,7 +777,7 @@ static void test_gpu__a_users_card_replaces_the_one_with_its_id(void **state)
 	assert_int_equal(gpu->device_id, 0x20b0);
 	/* Both boards of a shared id make way. */
 	assert_int_equal(add_text(cat, "- {model: RTX8K, pciID: \"10de:1e78\"}\n", &err), 0);
-	assert_int_equal(np_gpu_catalogue_count(cat), 74);
+	assert_int_equal(np_gpu_catalogue_count(cat), 148);
 	gpu = np_gpu_find_vgpu(cat, "grid_rtx6000p-24q");
 	assert_non_null(gpu);
 	assert_string_equal(gpu->model, "RTX8K");
@@ -626,8 +846,8 @@ static void test_gpu__bad_cards_are_told_with_their_place(void **state)
 		assert_int_equal(add_text(cat, bad_cards[i].text, &err), -NP_E_SPEC);
 		if (!strstr(err.text, bad_cards[i].error))
 			fail_msg("'%s' is not in '%s'", bad_cards[i].error, err.text);
-		assert_int_equal(np_gpu_catalogue_count(cat), 74);
-		for (size_t k = 0; k < 74; k++)
+		assert_int_equal(np_gpu_catalogue_count(cat), 148);
+		for (size_t k = 0; k < 148; k++)
 			assert_ptr_equal(np_gpu_catalogue_at(cat, k),
 					 np_gpu_catalogue_at(catalogue, k));
 	}
@@ -765,6 +985,10 @@ int main(void)
 		cmocka_unit_test(test_gpu__names_are_bounded),
 		cmocka_unit_test(test_gpu__every_row_is_found_by_its_names),
 		cmocka_unit_test(test_gpu__vgpu_profiles_find_the_physical_card),
+		cmocka_unit_test(test_gpu__subsystem_names_board_and_vgpu),
+		cmocka_unit_test(test_gpu__every_vgpu_subsystem_is_of_its_card),
+		cmocka_unit_test(test_gpu__spelling_that_vcenter_lists),
+		cmocka_unit_test(test_gpu__vgpu_names_that_mean_the_same),
 		cmocka_unit_test(test_gpu__every_board_code_finds_a_card_that_has_it),
 		cmocka_unit_test(test_gpu__every_row_is_sane),
 		cmocka_unit_test(test_gpu__cards_are_found_by_id_with_their_facts),

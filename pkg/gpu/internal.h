@@ -22,6 +22,9 @@ struct np_catalogue {
 	size_t n_own;
 };
 
+/* Behind a vGPU board code of which no document confirms the spelling. */
+#define GPU_VGPU_UNCONFIRMED '?'
+
 /* A longer text is not a card's name. */
 #define GPU_NAME_MAX 96
 #define GPU_NAME_WORDS_MAX 16

@@ -117,6 +117,8 @@ int np_mmio_addend(const struct np_gpu *gpu, uint64_t count, struct np_addend *r
 	};
 	struct bars bars = { 0 };
 
+	if (!gpu || (!gpu->has_figure && !gpu->no_bar))
+		a.unknown_gb = NP_WINDOW_UNKNOWN_GB;
 	if (!gpu) {
 		*ret = a;
 		return 0;
@@ -136,6 +138,19 @@ int np_mmio_addend(const struct np_gpu *gpu, uint64_t count, struct np_addend *r
 	return 0;
 }
 
+void np_mmio_addend_compute(struct np_addend *a)
+{
+	a->needs_efi = true;
+	if (a->rule == NP_ADDEND_SMALL)
+		a->rule = NP_ADDEND_COMPUTE;
+}
+
+void np_mmio_addend_raise(struct np_addend *a, uint64_t gb)
+{
+	if (a->unknown_gb > 0 && gb > a->unknown_gb)
+		a->unknown_gb = gb;
+}
+
 static int add_to_need(const struct np_addend *a, struct np_need *need, struct np_err *err)
 {
 	uint64_t gb = 0, bytes = 0;
@@ -145,30 +160,47 @@ static int add_to_need(const struct np_addend *a, struct np_need *need, struct n
 	if (mul(a->each_gb, a->count, &gb, err) < 0 ||
 	    add(need->sum_gb, gb, &need->sum_gb, err) < 0)
 		return np_err_ret(err);
+	if (mul(a->unknown_gb, a->count, &gb, err) < 0 ||
+	    add(need->unknown_gb, gb, &need->unknown_gb, err) < 0)
+		return np_err_ret(err);
 	if (mul(a->bars_bytes, a->count, &bytes, err) < 0 ||
 	    add(need->bars_bytes, bytes, &need->bars_bytes, err) < 0)
 		return np_err_ret(err);
 	if (add(need->gpus, a->count, &need->gpus, err) < 0)
 		return np_err_ret(err);
 	need->complete = need->complete && a->rule != NP_ADDEND_UNKNOWN;
-	need->needs_window = need->needs_window || a->each_gb > 0 || a->rule == NP_ADDEND_UNKNOWN;
+	need->needs_window = need->needs_window || a->each_gb > 0 || a->rule == NP_ADDEND_UNKNOWN ||
+			     a->rule == NP_ADDEND_COMPUTE;
+	if (a->rule == NP_ADDEND_COMPUTE)
+		need->required_gb = NP_WINDOW_MIN_GB;
 	need->needs_efi = need->needs_efi || a->needs_efi;
+	return 0;
+}
+
+/* Rule 2. */
+static int round_sum(uint64_t sum_gb, uint64_t *ret_gb, struct np_err *err)
+{
+	if (np_pow2_ceil(sum_gb, ret_gb, err) < 0)
+		return np_err_ret(err);
+	if (*ret_gb < NP_WINDOW_MIN_GB)
+		*ret_gb = NP_WINDOW_MIN_GB;
 	return 0;
 }
 
 int np_mmio_need(const struct np_addend *addends, size_t n, struct np_need *ret, struct np_err *err)
 {
 	struct np_need need = { .complete = true };
+	uint64_t all_gb = 0;
 
 	for (size_t i = 0; i < n; i++)
 		if (add_to_need(&addends[i], &need, err) < 0)
 			return np_err_ret(err);
-	if (need.sum_gb > 0) {
-		if (np_pow2_ceil(need.sum_gb, &need.required_gb, err) < 0)
-			return np_err_ret(err);
-		if (need.required_gb < NP_WINDOW_MIN_GB)
-			need.required_gb = NP_WINDOW_MIN_GB;
-	}
+	if (need.sum_gb > 0 && round_sum(need.sum_gb, &need.required_gb, err) < 0)
+		return np_err_ret(err);
+	need.assumed_gb = need.required_gb;
+	if (need.unknown_gb > 0 && (add(need.sum_gb, need.unknown_gb, &all_gb, err) < 0 ||
+				    round_sum(all_gb, &need.assumed_gb, err) < 0))
+		return np_err_ret(err);
 	*ret = need;
 	return 0;
 }
@@ -216,8 +248,10 @@ int np_mmio_window(const struct np_need *need, const struct np_window_policy *po
 		return window_of_size(need, policy->size_gb, ret, err);
 	if (!need->needs_window)
 		*ret = (struct np_window){ .rule = NP_WINDOW_NONE };
-	else if (need->required_gb >= floor_gb)
+	else if (need->required_gb >= floor_gb && need->required_gb >= need->assumed_gb)
 		*ret = (struct np_window){ .gb = need->required_gb, .rule = NP_WINDOW_REQUIRED };
+	else if (need->assumed_gb > floor_gb)
+		*ret = (struct np_window){ .gb = need->assumed_gb, .rule = NP_WINDOW_ASSUMED };
 	else
 		*ret = (struct np_window){ .gb = floor_gb, .rule = NP_WINDOW_FLOOR };
 	return 0;

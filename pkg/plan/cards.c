@@ -11,13 +11,30 @@ static bool is_same_card(const struct np_card *a, const struct np_card *b)
 		return false;
 	if (a->profile)
 		return strcasecmp(a->profile, b->profile) == 0;
+	if (a->kind || b->kind)
+		return a->kind && b->kind && strcmp(a->kind, b->kind) == 0;
 	return !a->has_id || (a->id.vendor == b->id.vendor && a->id.device == b->id.device);
+}
+
+/* Sets the addend of `count` cards; `known_gb` is what a device of unknown size takes at least. */
+static int set_addend(struct np_card *card, uint64_t count, uint64_t known_gb, struct np_err *err)
+{
+	uint64_t raised_gb = card->addend.unknown_gb;
+
+	if (np_mmio_addend(card->gpu, count, &card->addend, err) < 0)
+		return np_err_ret(err);
+	np_mmio_addend_raise(&card->addend, raised_gb);
+	np_mmio_addend_raise(&card->addend, known_gb);
+	if (card->profile && np_gpu_vgpu_is_compute(card->profile))
+		np_mmio_addend_compute(&card->addend);
+	return 0;
 }
 
 /* Adds `count` cards to the group they belong to, or opens one. */
 static int add_card(struct np_card **cards, size_t *n, const struct np_card *card, uint64_t count,
 		    struct np_err *err)
 {
+	uint64_t known_gb = card->addend.unknown_gb;
 	struct np_card *items;
 	size_t i = 0;
 
@@ -31,7 +48,7 @@ static int add_card(struct np_card **cards, size_t *n, const struct np_card *car
 		items[(*n)++] = *card;
 	}
 	count += (*cards)[i].addend.count;
-	return np_mmio_addend(card->gpu, count, &(*cards)[i].addend, err);
+	return set_addend(&(*cards)[i], count, known_gb, err);
 }
 
 int plan_cards_of_devices(const struct np_devices *d, struct np_card **ret, size_t *ret_n,
@@ -45,7 +62,9 @@ int plan_cards_of_devices(const struct np_devices *d, struct np_card **ret, size
 		struct np_card card = { .gpu = dev->gpu,
 					.has_id = dev->has_id,
 					.id = dev->id,
-					.profile = dev->profile };
+					.profile = dev->profile,
+					.kind = dev->kind,
+					.addend.unknown_gb = dev->known_gb };
 
 		if (dev->pci_class != NP_PCI_OTHER && add_card(&cards, &n, &card, 1, err) < 0)
 			return np_err_ret(err);
@@ -103,7 +122,7 @@ static bool is_asked(const struct np_gpu_request *ask, const struct np_device *d
 		     const struct np_catalogue *cat)
 {
 	if (ask->vgpu_profile)
-		return d->profile && strcasecmp(d->profile, ask->vgpu_profile) == 0;
+		return d->profile && np_gpu_vgpu_is_same(d->profile, ask->vgpu_profile);
 	if (ask->exact)
 		return allows_id(d, ask->id);
 	return ask->gpu && allows_model(d, ask->gpu, cat);
@@ -124,7 +143,7 @@ static bool is_part_of(const struct np_gpu_request *other, const struct np_gpu_r
 {
 	if (ask->vgpu_profile)
 		return other->vgpu_profile &&
-		       strcasecmp(other->vgpu_profile, ask->vgpu_profile) == 0;
+		       np_gpu_vgpu_is_same(other->vgpu_profile, ask->vgpu_profile);
 	if (ask->exact)
 		return other->exact && other->id.vendor == ask->id.vendor &&
 		       other->id.device == ask->id.device;
@@ -145,19 +164,42 @@ static uint64_t count_alike(const struct np_pool *pool, const struct np_gpu_requ
 	return n;
 }
 
+/* Devices of unknown kind may be any that the pool names. */
+static uint64_t count_unknown_kind(const struct np_devices *d)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		n += d->items[i].kind != NULL;
+	return n;
+}
+
+/* Returns how many devices request `i` lacks; 0 where an earlier one asked for the same. */
+static uint64_t count_missing(const struct np_pool *pool, size_t i, const struct np_devices *d,
+			      const struct np_catalogue *cat)
+{
+	const struct np_gpu_request *ask = &pool->requests[i];
+	uint64_t has = count_asked(ask, d, cat), wants = count_alike(pool, ask);
+
+	for (size_t k = 0; k < i; k++)
+		if (is_part_of(&pool->requests[k], ask) && is_part_of(ask, &pool->requests[k]))
+			return 0;
+	return wants > has ? wants - has : 0;
+}
+
 enum plan_match plan_match_requests(const struct np_pool *pool, const struct np_devices *d,
 				    const struct np_catalogue *cat)
 {
-	uint64_t asked = 0;
+	uint64_t asked = 0, missing = 0, unknown = count_unknown_kind(d);
+	uint64_t gpus = np_vmclass_devices_gpus(d);
 
 	for (size_t i = 0; i < pool->n_requests; i++) {
-		if (count_asked(&pool->requests[i], d, cat) < count_alike(pool, &pool->requests[i]))
-			return PLAN_MATCH_NO;
+		missing += count_missing(pool, i, d, cat);
 		asked += pool->requests[i].count;
 	}
-	if (asked > np_vmclass_devices_gpus(d))
+	if (missing > unknown || asked > gpus)
 		return PLAN_MATCH_NO;
-	return asked == np_vmclass_devices_gpus(d) ? PLAN_MATCH_EQUAL : PLAN_MATCH_CLASS_HAS_MORE;
+	return asked - missing >= gpus - unknown ? PLAN_MATCH_EQUAL : PLAN_MATCH_CLASS_HAS_MORE;
 }
 
 void plan_promote_asked(const struct np_pool *pool, struct np_devices *d)

@@ -35,6 +35,9 @@ enum plan_match plan_match_requests(const struct np_pool *pool, const struct np_
 /* text.c: writes as np_plan_cards_text() does, by PCI IDs where known. */
 void plan_cards_ids(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX]);
 
+/* Writes those cards whose size is unknown. */
+void plan_cards_unknown(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX]);
+
 /*
  * Counts other functions that the pool names by PCI ID as GPUs (docs/contract.md, "What is a GPU").
  */

@@ -97,6 +97,22 @@ static int tell_mismatch(struct np_plan *plan, struct np_plan_pool *p,
 				       : "");
 }
 
+/* Tells whether the class attaches devices of which only the pool can say what they are. */
+static bool has_unknown_kind(const struct np_plan_class *c)
+{
+	for (size_t i = 0; i < c->n_cards; i++)
+		if (c->cards[i].kind)
+			return true;
+	return false;
+}
+
+/* The pool's word takes the place of what the class does not tell. */
+static int cards_of_pool(struct np_plan_pool *p, struct np_err *err)
+{
+	free(np_take(p->cards));
+	return plan_cards_of_requests(p->pool, &p->cards, &p->n_cards, err);
+}
+
 /* The class decides the node: its devices count, the pool's asks are held against them. */
 static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct np_plan_class *c,
 			  const struct np_plan_options *o, struct np_err *err)
@@ -120,7 +136,7 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 		return 0;
 	match = plan_match_requests(p->pool, plan_devices(c, o), o->catalogue);
 	if (match == PLAN_MATCH_EQUAL)
-		return 0;
+		return has_unknown_kind(c) ? cards_of_pool(p, err) : 0;
 	if (match == PLAN_MATCH_NO)
 		return tell_mismatch(plan, p, c, err);
 	if (plan_cards_of_requests(p->pool, &asked, &n, err) < 0)
@@ -220,7 +236,7 @@ static int fill_cards(struct np_plan *plan, struct np_plan_pool *p, const struct
 static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
 {
 	struct np_warnings *warnings = plan_warnings_of(plan, p);
-	char id[NP_POOL_ID_MAX];
+	char id[NP_POOL_ID_MAX], cards[NP_CARDS_TEXT_MAX];
 
 	np_pool_id(p->pool, id);
 	if (p->window.below_rule)
@@ -230,16 +246,25 @@ static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_
 				       id, p->window.gb, p->need.required_gb);
 	if (p->need.complete || !p->has_gpus)
 		return 0;
+	plan_cards_unknown(p->cards, p->n_cards, cards);
 	if (p->window.rule == NP_WINDOW_SIZE)
 		return np_warnings_add(warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
-				       "pool '%s' has a GPU of unknown size: sizeGB %" PRIu64
-				       " may be too small for it",
-				       id, p->window.gb);
-	return np_warnings_add(
-		warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
-		"pool '%s' has a GPU of unknown size: %" PRIu64
-		" GB is the larger of the floor and the other cards' need; set sizeGB, or add the card with --catalogue",
-		id, p->window.gb);
+				       "pool '%s' has GPUs of unknown size (%s): sizeGB %" PRIu64
+				       " may be too small for them",
+				       id, cards, p->window.gb);
+	if (p->need.unknown_gb == 0)
+		return np_warnings_add(
+			warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
+			"pool '%s' has GPUs of unknown size (%s): %" PRIu64
+			" GB is the larger of the floor and the other cards' need; set sizeGB, or "
+			"add the card with --catalogue or --catalogue-from",
+			id, cards, p->window.gb);
+	return np_warnings_add(warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
+			       "pool '%s' has GPUs of unknown size (%s), counted with %" PRIu64
+			       " GB: the window is %" PRIu64
+			       " GB; set sizeGB, or add the card with --catalogue "
+			       "or --catalogue-from",
+			       id, cards, p->need.unknown_gb, p->window.gb);
 }
 
 /* Larger than anything asks for: cheap on the host, but seldom meant. */

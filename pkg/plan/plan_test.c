@@ -301,7 +301,7 @@ static const struct plan_case {
 			     "{vendorID: 4318, deviceID: 0x3182}")) POOL("p", "c", ""),
 	  0,
 	  "ml/p: 72 x B300, needs 131072, window ?\n"
-	  "class ml/c, pools 1, gpus 72, carries ?, not changed memory-small\n"
+	  "class ml/c, pools 1, gpus 72, carries ?, not changed memory-small device-limit\n"
 	  "window: in.yaml:8: pool 'ml/p': its cards need 131072 GB, more than the 65536 GB that a window may have\n" },
 	{ "a GPU baked into the image, of a pool that says which",
 	  CLASS("c", "") KEYS("512") POOL("p", "c", GPUS(M("H200", "2"))), 0,
@@ -422,7 +422,7 @@ static const struct plan_case {
 	  "bad-input: in.yaml:6:86: '20b0:10de' has vendor and device swapped: vendorID is 10de, deviceID is 20b0\n" },
 };
 
-static void test_plan__pools_and_classes_come_together(void **state)
+static void test_plan__pools_and_classes_are_joined(void **state)
 {
 	size_t failures = 0;
 
@@ -601,7 +601,7 @@ static const struct text_case {
 	  "1 x 128 = 128 GB; the pool's sizeGB is 1024 GB" },
 	{ CLASS("c", T4) POOL("p", "c", ""), "no card of known size needs a window" },
 	{ CLASS("c", UNKNOWN) POOL("p", "c", ""),
-	  "no card of known size needs a window, without the cards of unknown size; the floor is "
+	  "no card of known size needs a window, and 256 GB for the cards of unknown size; the floor is "
 	  "512 GB" },
 	{ CLASS("c", "") KEYS("512") POOL("p", "c", ""), "its GPUs are unknown" },
 };
@@ -664,7 +664,7 @@ static void test_plan__each_allocation_may_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plan__pools_and_classes_come_together),
+		cmocka_unit_test(test_plan__pools_and_classes_are_joined),
 		cmocka_unit_test(test_plan__full_beats_unmanaged),
 		cmocka_unit_test(test_plan__the_window_is_bounded),
 		cmocka_unit_test(test_plan__the_code_puts_bad_input_before_not_found),

@@ -95,13 +95,15 @@ static int add_key_items(struct np_plan_template *t, json_t *old, json_t *fresh,
 	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
 		json_auto_t *from = NULL;
 		json_t *to = json_object_get(fresh, np_vmx_key_name(key));
-		char path[128];
+		char path[256];
 
 		if (key_from(old, key, &from, err) < 0)
 			return np_err_ret(err);
 		if (from == to || (from && to && json_equal(from, to)))
 			continue;
-		snprintf(path, sizeof(path), KEYS "/%s", np_vmx_key_name(key));
+		snprintf(path, sizeof(path), "%s/%s",
+			 t->template->keys_path ? t->template->keys_path : KEYS,
+			 np_vmx_key_name(key));
 		if (add_item(t, path, from, to, key_reason(key, wants), err) < 0)
 			return np_err_ret(err);
 	}
@@ -151,8 +153,11 @@ static int change_hardware(struct np_plan_template *t, const struct plan_wants *
 	to = json_string(wants->hardware);
 	if (!from || !to)
 		return np_fail_nomem(err);
-	return add_item(t, flat ? "/" FLAT_HARDWARE : SPEC "/hardwareVersion", from, to,
-			"PCI devices need this hardware version or a newer one", err);
+	return add_item(t,
+			flat                         ? "/" FLAT_HARDWARE
+			: t->template->hardware_path ? t->template->hardware_path
+						     : SPEC "/hardwareVersion",
+			from, to, "PCI devices need this hardware version or a newer one", err);
 }
 
 static json_t *spec_of(json_t *object)
@@ -297,7 +302,7 @@ static int add_references(const struct np_plan *plan, struct np_plan_template *t
 			continue;
 		snprintf(
 			reason, sizeof(reason),
-			"MachineDeployment '%s/%s' is to name the new template, which rolls its nodes",
+			"MachineDeployment '%s/%s' must name the new template, which rolls out its nodes",
 			pool->ns, pool->source.name);
 		if (add_item(t, REFERENCE, from, to, reason, err) < 0)
 			return np_err_ret(err);
@@ -343,5 +348,7 @@ int plan_template_replace(const struct np_plan *plan, struct np_plan_template *t
 	if ((flat ? add_flat_items : add_key_items)(t, old, keys, wants, err) < 0 ||
 	    change_hardware(t, wants, err) < 0)
 		return np_err_ret(err);
-	return flat ? 0 : make_replacement(plan, t, wants, keys, err);
+	if (flat || t->template->kind == NP_TEMPLATE_VARIABLES)
+		return 0;
+	return make_replacement(plan, t, wants, keys, err);
 }

@@ -188,8 +188,9 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_template *t, st
 		return 0;
 	for (size_t i = 0; i < t->n_pools; i++)
 		plan_promote_asked(plan->pools[t->pools[i]].pool, &t->devices);
-	baked_in =
-		template->n_devices == 0 && !template->has_unknown_device && has_mmio_key(template);
+	/* The variables say which devices there are, though they may leave keys behind. */
+	baked_in = template->n_devices == 0 && !template->has_unknown_device &&
+		   template->kind != NP_TEMPLATE_VARIABLES && has_mmio_key(template);
 	t->gpus = np_vmclass_devices_gpus(&t->devices);
 	t->has_gpus =
 		!baked_in && !template->has_unknown_device && template->kind != NP_TEMPLATE_EXTRA;
@@ -425,14 +426,63 @@ static int note_mixed(struct np_plan_template *t, struct np_err *err)
 		"kind");
 }
 
-static int note_unknown(struct np_plan_template *t, struct np_err *err)
+/* What a VM needs beside window, firmware and reservation. */
+static int note_conditions(struct np_plan_template *t, struct np_err *err)
+{
+	struct np_vmx_vm vm = {
+		.vcpus = t->template->vcpus,
+		.devices = t->devices.n,
+		.hardware_version = np_vmx_hardware_version(t->template->hardware_version),
+	};
+	const char *name;
+	json_t *value;
+
+	for (size_t i = 0; i < t->devices.n; i++)
+		vm.vgpus += !!t->devices.items[i].profile;
+	json_object_foreach (t->template->vmx_keys, name, value)
+		np_vmx_vm_add(&vm, name, json_string_value(value));
+	return np_vmx_note_conditions(&vm, &t->warnings, err);
+}
+
+/* Devices of Intel's that may be GPUs, and vGPUs under a spelling that vCenter does not list. */
+static int note_devices(struct np_plan_template *t, const struct np_plan_options *o,
+			struct np_err *err)
+{
+	char correct[NP_VGPU_PROFILE_MAX], id[NP_PCI_ID_MAX];
+
+	for (size_t i = 0; i < t->devices.n; i++) {
+		const struct np_device *d = &t->devices.items[i];
+
+		np_gpu_pci_id_format(d->id, id);
+		if (d->profile && np_gpu_vgpu_is_misspelt(o->catalogue, d->profile, correct) &&
+		    np_warnings_add(&t->warnings, err, NP_WARNING_VGPU_SPELLING,
+				    "vGPU profile '%.80s': vCenter lists this type as '%s'",
+				    d->profile, correct) < 0)
+			return np_err_ret(err);
+		if (d->pci_class == NP_PCI_OTHER && np_gpu_pci_may_be_gpu(o->catalogue, d->id) &&
+		    np_warnings_add(
+			    &t->warnings, err, NP_WARNING_DEVICE_KIND_UNKNOWN,
+			    "device '%s' is not counted as a GPU: Intel makes GPUs and "
+			    "other devices, and this id is not known; if it is a GPU, add it "
+			    "with --catalogue or --catalogue-from",
+			    id) < 0)
+			return np_err_ret(err);
+	}
+	return 0;
+}
+
+static int note_unknown(struct np_plan_template *t, const struct np_plan_options *o,
+			struct np_err *err)
 {
 	char id[NP_PCI_ID_MAX];
 
+	if (note_devices(t, o, err) < 0)
+		return np_err_ret(err);
 	for (size_t i = 0; i < t->n_cards; i++)
 		if (!t->cards[i].gpu &&
 		    np_warnings_add(&t->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
-				    "'%s' is not in the catalogue; add it with --catalogue",
+				    "'%s' is not in the catalogue; add it with --catalogue or "
+				    "--catalogue-from",
 				    np_plan_card_name(&t->cards[i], id)) < 0)
 			return np_err_ret(err);
 	return 0;
@@ -456,7 +506,8 @@ int plan_template_fill(struct np_plan *plan, struct np_plan_template *t,
 	if (!t->template)
 		return 0;
 	f.current = read_current(t->template);
-	if (note_mixed(t, err) < 0 || note_memory(t, err) < 0 || note_unknown(t, err) < 0)
+	if (note_mixed(t, err) < 0 || note_memory(t, err) < 0 || note_unknown(t, o, err) < 0 ||
+	    note_conditions(t, err) < 0)
 		return np_err_ret(err);
 	if (!gather(plan, &f)) {
 		leave_as_is(&f);
@@ -483,6 +534,12 @@ void np_plan_template_text(const struct np_plan_template *t,
 		snprintf(buf, NP_PLAN_TEMPLATE_TEXT_MAX, "template %.253s/%.253s %s", t->ns,
 			 t->name,
 			 t->has_gpus ? "is up to date" : "is not changed: its GPUs are unknown");
+	else if (t->template->kind == NP_TEMPLATE_VARIABLES)
+		snprintf(
+			buf, NP_PLAN_TEMPLATE_TEXT_MAX,
+			"pool %.253s/%.253s: change the Cluster's variables 'worker' and 'pci', or "
+			"their overrides",
+			t->ns, t->name);
 	else if (name)
 		snprintf(buf, NP_PLAN_TEMPLATE_TEXT_MAX,
 			 "template %.253s/%.253s is immutable: 'nodeprep apply' creates its "

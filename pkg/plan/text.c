@@ -27,6 +27,8 @@ const char *np_plan_card_name(const struct np_card *card, char buf[static NP_PCI
 		return card->profile;
 	if (card->gpu)
 		return card->gpu->model;
+	if (card->kind)
+		return card->kind[0] != '\0' ? card->kind : "a device of unknown kind";
 	np_gpu_pci_id_format(card->id, buf);
 	return buf;
 }
@@ -54,6 +56,18 @@ void plan_cards_ids(const struct np_card *cards, size_t n, char buf[static NP_CA
 		       cards[i].addend.count,
 		       cards[i].has_id ? id : np_plan_card_name(&cards[i], id));
 	}
+}
+
+void plan_cards_unknown(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX])
+{
+	char id[NP_PCI_ID_MAX];
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < n; i++)
+		if (cards[i].addend.rule == NP_ADDEND_UNKNOWN)
+			append(buf, NP_CARDS_TEXT_MAX, "%s%" PRIu64 " x %s",
+			       buf[0] != '\0' ? ", " : "", cards[i].addend.count,
+			       np_plan_card_name(&cards[i], id));
 }
 
 /* Writes "4 x 128 + 1 x 64" over the cards that add something. */
@@ -85,7 +99,10 @@ void np_plan_window_text(const struct np_plan_pool *p, char buf[static NP_WINDOW
 		append(buf, NP_WINDOW_TEXT_MAX, "its GPUs are unknown");
 	else
 		append(buf, NP_WINDOW_TEXT_MAX, "no card of known size needs a window");
-	if (!p->need.complete && p->has_gpus)
+	if (!p->need.complete && p->has_gpus && p->need.unknown_gb > 0)
+		append(buf, NP_WINDOW_TEXT_MAX,
+		       ", and %" PRIu64 " GB for the cards of unknown size", p->need.unknown_gb);
+	else if (!p->need.complete && p->has_gpus)
 		append(buf, NP_WINDOW_TEXT_MAX, ", without the cards of unknown size");
 	if (!p->has_window)
 		return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "nodeprep/err.h"
@@ -81,6 +82,7 @@ int pool_add_tkc_v1alpha1(const struct pool_object *o, struct np_err *err)
 /* The values of the variables that nodeprep reads; absent where unset. */
 struct variables {
 	struct np_val vm_class, gpu;
+	struct pool_variables tkgm;
 };
 
 static int check_class_variable(struct np_val value, struct np_err *err)
@@ -108,8 +110,24 @@ static int set_variable(struct np_val item, const char *name, bool is_class, str
 	return 0;
 }
 
-/* Reads a list of variables or overrides, of which each takes the place of what `v` held. */
-static int read_variables(struct np_val list, struct variables *v, struct np_err *err)
+/* Takes a value of TKGm's, which has the list's path in front of its own. */
+static void set_tkgm(struct np_val item, const char *name, const char *path, size_t i,
+		     struct pool_variables *v)
+{
+	bool is_pci = strcmp(name, "pci") == 0;
+
+	if (!is_pci && strcmp(name, "worker") != 0)
+		return;
+	*(is_pci ? &v->pci : &v->worker) = np_doc_get(item, "value");
+	snprintf(is_pci ? v->pci_path : v->worker_path, POOL_PATH_MAX, "%s/%zu/value", path, i);
+}
+
+/*
+ * Reads a list of variables or overrides, of which each takes the place of what `v` held; `path` is
+ * the list's.
+ */
+static int read_variables(struct np_val list, const char *path, struct variables *v,
+			  struct np_err *err)
 {
 	struct variables seen = { 0 };
 
@@ -123,6 +141,8 @@ static int read_variables(struct np_val list, struct variables *v, struct np_err
 		if (np_doc_object(item, err) < 0 ||
 		    np_doc_string(np_doc_get(item, "name"), &name, err) < 0)
 			return np_err_ret(err);
+		if (name)
+			set_tkgm(item, name, path, i, &v->tkgm);
 		is_class = name && strcmp(name, NP_CLASS_VARIABLE) == 0;
 		if (!is_class && !(name && strcmp(name, NP_GPU_VARIABLE) == 0))
 			continue;
@@ -136,18 +156,23 @@ static int read_variables(struct np_val list, struct variables *v, struct np_err
 	return 0;
 }
 
-static int read_overrides(struct np_val of, struct variables *v, struct np_err *err)
+static int read_overrides(struct np_val of, size_t i, struct variables *v, struct np_err *err)
 {
 	struct np_val overrides;
+	char path[POOL_PATH_MAX];
+
+	snprintf(path, sizeof(path),
+		 "/spec/topology/workers/machineDeployments/%zu/variables/overrides", i);
 
 	if (np_doc_path(of, "variables.overrides", &overrides, err) < 0)
 		return np_err_ret(err);
-	return read_variables(overrides, v, err);
+	return read_variables(overrides, path, v, err);
 }
 
 static bool has_variable(const struct variables *v)
 {
-	return np_doc_is_present(v->vm_class) || np_doc_is_present(v->gpu);
+	return np_doc_is_present(np_doc_get(v->tkgm.pci, "worker")) ||
+	       np_doc_is_present(v->vm_class) || np_doc_is_present(v->gpu);
 }
 
 /* The names of the ClusterClasses that the Supervisor and tanzu ship. */
@@ -190,14 +215,14 @@ static int is_for_us(const struct pool_object *o, struct np_val topology, struct
 	if (read_is_tanzu(topology, &ours, err) < 0)
 		return np_err_ret(err);
 	ours = ours || has_variable(&v) || pool_has_our_annotation(np_doc_get(o->root, "metadata"));
-	if (read_overrides(np_doc_get(topology, "controlPlane"), &v, err) < 0 ||
+	if (read_overrides(np_doc_get(topology, "controlPlane"), 0, &v, err) < 0 ||
 	    np_doc_path(topology, "workers.machineDeployments", &pools, err) < 0 ||
 	    np_doc_list(pools, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < np_doc_count(pools); i++) {
 		struct np_val entry = np_doc_at(pools, i);
 
-		if (read_overrides(entry, &v, err) < 0)
+		if (read_overrides(entry, i, &v, err) < 0)
 			return np_err_ret(err);
 		ours = ours || pool_has_our_annotation(np_doc_get(entry, "metadata"));
 	}
@@ -217,8 +242,31 @@ static int read_rollout(struct np_val entry, struct np_pool *pool, struct np_err
 	return pool_read_rollout(strategy, pool, err);
 }
 
-static int add_deployment(const struct pool_object *o, struct np_val entry, struct variables v,
-			  struct np_err *err)
+/* Tells whether the ClusterClass makes nodes without a VM class, of variables: TKGm's own do. */
+static bool is_tkgm(struct np_val topology)
+{
+	struct np_val n = np_doc_get(topology, "class");
+	const char *name = json_string_value(n.json);
+
+	if (!name)
+		name = json_string_value(np_doc_get(np_doc_get(topology, "classRef"), "name").json);
+	return name && strncmp(name, "tkg-vsphere", strlen("tkg-vsphere")) == 0;
+}
+
+/* The variables tell a pool's devices unless it has a class, or says itself what it has. */
+static int set_devices(const struct pool_object *o, struct np_val entry, const struct variables *v,
+		       struct np_pool *pool, struct np_err *err)
+{
+	struct np_val topology = np_doc_get(np_doc_get(o->root, "spec"), "topology");
+
+	if (pool->vm_class || (!v->tkgm.pci.key && (!is_tkgm(topology) || pool->n_requests > 0 ||
+						    np_doc_is_present(v->gpu))))
+		return 0;
+	return pool_set_variables(o, entry, &v->tkgm, pool, err);
+}
+
+static int add_deployment(const struct pool_object *o, struct np_val entry, size_t i,
+			  struct variables v, struct np_err *err)
 {
 	NP_AUTO(pool_done) struct np_pool pool = { 0 };
 	const char *name;
@@ -227,12 +275,14 @@ static int add_deployment(const struct pool_object *o, struct np_val entry, stru
 		return pool_fail_instead(entry, "a mapping with class, name and replicas", err);
 	if (pool_read_name(np_doc_get(entry, "name"), "name of the machine deployment", &name,
 			   err) < 0 ||
-	    read_overrides(entry, &v, err) < 0 || pool_init(o, entry.pos, name, &pool, err) < 0 ||
+	    read_overrides(entry, i, &v, err) < 0 ||
+	    pool_init(o, entry.pos, name, &pool, err) < 0 ||
 	    pool_read_class(v.vm_class, "variable vmClass", &pool, err) < 0 ||
 	    pool_read_variable(v.gpu, o->cat, &pool, err) < 0 ||
 	    pool_read_replicas(np_doc_get(entry, "replicas"), &pool, err) < 0 ||
 	    read_rollout(entry, &pool, err) < 0 ||
-	    pool_read_deployment_metadata(o, np_doc_get(entry, "metadata"), &pool, err) < 0)
+	    pool_read_deployment_metadata(o, np_doc_get(entry, "metadata"), &pool, err) < 0 ||
+	    set_devices(o, entry, &v, &pool, err) < 0)
 		return np_err_ret(err);
 	return pool_input_push_take(o->in, &pool, err);
 }
@@ -265,7 +315,7 @@ static int add_deployments(const struct pool_object *o, struct np_val topology, 
 	if (np_doc_path(topology, "workers.machineDeployments", &pools, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < np_doc_count(pools); i++)
-		if (add_deployment(o, np_doc_at(pools, i), v, err) < 0)
+		if (add_deployment(o, np_doc_at(pools, i), i, v, err) < 0)
 			return np_err_ret(err);
 	if (o->in->n_pools == first)
 		return pool_skip_object(o, "without machine deployments", err);
@@ -277,7 +327,8 @@ static int add_deployments(const struct pool_object *o, struct np_val topology, 
 int pool_add_cluster(const struct pool_object *o, struct np_err *err)
 {
 	struct np_val topology;
-	struct variables v = { 0 };
+	struct variables v = { .tkgm = { .pci_path = "/spec/topology/variables/-/value",
+					 .worker_path = "/spec/topology/variables/-/value" } };
 	bool ours = false;
 
 	if (np_doc_path(o->root, "spec.topology", &topology, err) < 0 ||
@@ -285,7 +336,8 @@ int pool_add_cluster(const struct pool_object *o, struct np_err *err)
 		return np_err_ret(err);
 	if (!np_doc_is_present(topology))
 		return pool_input_skip(o->in, "Cluster without topology", err);
-	if (read_variables(np_doc_get(topology, "variables"), &v, err) < 0 ||
+	if (read_variables(np_doc_get(topology, "variables"), "/spec/topology/variables", &v, err) <
+		    0 ||
 	    is_for_us(o, topology, v, &ours, err) < 0)
 		return np_err_ret(err);
 	if (!ours) {

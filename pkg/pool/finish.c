@@ -9,9 +9,9 @@
 #include "nodeprep/err.h"
 #include "nodeprep/map.h"
 
-#define READ_KINDS                                                                              \
-	"NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, "        \
-	"VSphereMachineTemplate with devices, and tanzu's cluster-configuration and node-pool " \
+#define READ_KINDS                                                                                              \
+	"NodePool, TanzuKubernetesCluster, Cluster with a topology, MachineDeployment, "                        \
+	"VSphereMachineTemplate with devices, VirtualMachine, and tanzu's cluster-configuration and node-pool " \
 	"files"
 
 static int check_pools(const struct np_input *in, struct np_err *err)
@@ -74,13 +74,15 @@ static int check_classes(const struct np_input *in, struct np_err *err)
 
 static int fail_nothing(const struct np_input *in, struct np_err *err)
 {
+	const char *names = in->names, *colon = *names ? ": " : "";
+
 	if (in->n_documents == 0)
 		return np_fail(err, NP_E_SPEC,
-			       "no worker pool found: the input is empty; nodeprep reads %s",
-			       READ_KINDS);
+			       "%s%sno worker pool found: the input is empty; nodeprep reads %s",
+			       names, colon, READ_KINDS);
 	return np_fail(err, NP_E_SPEC,
-		       "no worker pool found: %zu document%s, of kind%s %s; nodeprep reads %s",
-		       in->n_documents, in->n_documents == 1 ? "" : "s",
+		       "%s%sno worker pool found: %zu document%s, of kind%s %s; nodeprep reads %s",
+		       names, colon, in->n_documents, in->n_documents == 1 ? "" : "s",
 		       in->n_skipped_kinds == 1 ? "" : "s", in->skipped, READ_KINDS);
 }
 

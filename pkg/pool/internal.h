@@ -11,6 +11,9 @@
  * nodepool.c, cluster.c, deployment.c, template.c   the kinds
  * topology.c pools as Cluster API tells of them, and the variable that says what they need
  * flat.c, nodefile.c   files without apiVersion and kind
+ * variables.c    the variables of a TKGm cluster's topology
+ * machine.c      VirtualMachines that somebody wrote
+ * foreign.c      templates of other tools, blueprints, and what is no Kubernetes object
  * finish.c   pools and templates joined, the check of the whole
  */
 
@@ -32,6 +35,7 @@
 #define NP_POOL_GPUS_MAX 256
 #define NP_ASK_COUNT_MAX 64
 #define NP_INPUT_ERRORS_MAX 100
+#define POOL_PATH_MAX 160
 #define POOL_NAME_MAX 253 /* RFC 1123 subdomain, as Kubernetes limits names */
 #define NP_OUR_PREFIX "nodeprep.dev/" /* of annotations */
 #define NP_GPUS_WORD "gpus"
@@ -54,6 +58,31 @@ int pool_add_nodepool(const struct pool_object *o, struct np_err *err);
 int pool_add_tkc(const struct pool_object *o, struct np_err *err);
 int pool_add_tkc_v1alpha1(const struct pool_object *o, struct np_err *err);
 int pool_add_cluster(const struct pool_object *o, struct np_err *err);
+
+/* machine.c: adds a VirtualMachine that somebody wrote as a pool of one node; ignores any other. */
+int pool_add_virtual_machine(const struct pool_object *o, struct np_err *err);
+
+/* variables.c: the values of TKGm's variables for one machine deployment, and where they are. */
+struct pool_variables {
+	struct np_val pci, worker;
+	char pci_path[POOL_PATH_MAX], worker_path[POOL_PATH_MAX]; /* JSON pointers to the values */
+};
+
+/* Gives the pool a template of its own out of the variables; `at` is the deployment's entry. */
+int pool_set_variables(const struct pool_object *o, struct np_val at,
+		       const struct pool_variables *v, struct np_pool *pool, struct np_err *err);
+
+/* foreign.c: fails where the bytes are ytt code; adds to *err that they look like a template. */
+int pool_check_template(const char *name, const char *bytes, size_t size, struct np_err *err);
+void pool_hint_template(const char *bytes, size_t size, struct np_err *err);
+
+/* Counts a document that is no Kubernetes object as ignored: 1; 0: it is one, or looks so. */
+int pool_skip_foreign(struct np_input *in, struct np_val root, struct np_err *err);
+
+/* Calls `add` for the manifests of a VCF Automation blueprint: 1; 0: it is none. */
+int pool_add_blueprint(const struct pool_object *parent, struct np_val root,
+		       int (*add)(const struct pool_object *, struct np_val, struct np_err *),
+		       struct np_err *err);
 
 int pool_add_machine_deployment(const struct pool_object *o, struct np_err *err);
 int pool_add_control_plane(const struct pool_object *o, struct np_err *err);
@@ -106,6 +135,12 @@ int pool_template_add_key(struct np_template *t, struct np_val n, const char *ke
 /* Sets the hardware version, which must be such as "vmx-17" or a placeholder. */
 int pool_template_set_hardware(struct np_template *t, struct np_val n, const char *text,
 			       struct np_err *err);
+
+/* Read a template's list of PCI devices, its map of VMX keys, and `memoryMiB` and `numCPUs`. */
+int pool_template_read_devices(const struct pool_object *o, struct np_val list,
+			       struct np_template *t, struct np_err *err);
+int pool_template_read_keys(struct np_val map, struct np_template *t, struct np_err *err);
+int pool_template_read_size(struct np_val machine, struct np_template *t, struct np_err *err);
 
 /* Notes a guest that is 32-bit, by what images, guest ids and architectures are called. */
 int pool_template_note_guest(struct np_template *t, const char *field, const char *text,

@@ -33,6 +33,7 @@ static const struct kind_row {
 	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha1", pool_add_tkc_v1alpha1 },
 	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha2", pool_add_tkc },
 	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha3", pool_add_tkc },
+	{ "vmoperator.vmware.com", "VirtualMachine", NULL, pool_add_virtual_machine },
 	{ "vmoperator.vmware.com", "VirtualMachineClass", NULL, add_class },
 	{ NP_SUPERVISOR_GROUP, NP_TEMPLATE_KIND, "v1beta1", pool_add_supervisor_template },
 	{ NP_SUPERVISOR_GROUP, NP_TEMPLATE_KIND, "v1beta2", pool_add_supervisor_template },
@@ -230,7 +231,7 @@ static int add_typed(const struct pool_object *parent, struct np_val root,
 	struct pool_object o = *parent;
 
 	o.in->n_documents++;
-	if (!row && keep_object(parent, root, t, err) < 0)
+	if (keep_object(parent, root, t, err) < 0)
 		return np_err_ret(err);
 	if (!row)
 		return add_unread(o.in, t, err);
@@ -268,11 +269,15 @@ static int add_node(const struct pool_object *parent, struct np_val root, struct
 
 	if (!root.json)
 		return 0;
-	if (!json_is_object(root.json))
-		return pool_fail_instead(root, "a mapping with apiVersion and kind", err);
-	added = add_untyped(parent, root, err);
+	added = json_is_object(root.json) ? add_untyped(parent, root, err) : 0;
+	if (added == 0)
+		added = pool_add_blueprint(parent, root, add_one, err);
+	if (added == 0)
+		added = pool_skip_foreign(parent->in, root, err);
 	if (added != 0)
 		return added < 0 ? added : 0;
+	if (!json_is_object(root.json))
+		return pool_fail_instead(root, "a mapping with apiVersion and kind", err);
 	if (read_type(root, &t, err) < 0)
 		return np_err_ret(err);
 	if (is_list(&t))
@@ -332,18 +337,33 @@ int np_pool_input_add(struct np_input *in, const struct np_catalogue *cat, struc
 	return add_one(&parent, np_doc_root(doc), err);
 }
 
+/* Notes the input's name for errors about the whole. */
+static void add_name(struct np_input *in, const char *name)
+{
+	size_t used = strlen(in->names), room = sizeof(in->names) - used;
+	int n = snprintf(in->names + used, room, "%s%s", used > 0 ? ", " : "",
+			 strcmp(name, "-") == 0 ? "standard input" : name);
+
+	if (n < 0 || (size_t)n >= room)
+		memcpy(in->names + sizeof(in->names) - 4, "...", 4);
+}
+
 /* Adds every document of the bytes called `name`. */
 static int add_bytes(struct pool_object *parent, const char *name, const char *bytes, size_t size,
 		     struct np_err *err)
 {
 	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
 
-	if (np_doc_reader_new(name, bytes, size, &reader, err) < 0)
+	add_name(parent->in, name);
+	if (pool_check_template(name, bytes, size, err) < 0 ||
+	    np_doc_reader_new(name, bytes, size, &reader, err) < 0)
 		return np_err_ret(err);
 	for (;;) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 		int more = np_doc_reader_next(reader, &doc, err);
 
+		if (more < 0)
+			pool_hint_template(bytes, size, err);
 		if (more <= 0)
 			return more;
 		parent->doc = doc;

@@ -46,12 +46,23 @@ static void ask_done(struct np_gpu_request *ask)
 static int fill_model(const struct np_catalogue *cat, const char *text, struct np_gpu_request *ask,
 		      struct np_err *err)
 {
+	struct np_err ignored = NP_ERR_INIT;
+
+	if (strchr(text, ':') && np_gpu_pci_id_parse(text, &ask->id, &ignored) == 0)
+		return np_fail(err, NP_E_SPEC, "'%s' is a PCI id, not a model: set pciID", text);
 	return np_gpu_find_model(cat, text, &ask->gpu, err);
 }
 
 static int fill_pci_id(const struct np_catalogue *cat, const char *text, struct np_gpu_request *ask,
 		       struct np_err *err)
 {
+	struct np_err ignored = NP_ERR_INIT;
+	const struct np_gpu *gpu = NULL;
+
+	if (!strchr(text, ':') && np_gpu_find_model(cat, text, &gpu, &ignored) == 0)
+		return np_fail(err, NP_E_SPEC,
+			       "'%s' is a model's name, not an id: set model, or the id %04x:%04x",
+			       text, gpu->vendor_id, gpu->device_id);
 	if (np_gpu_pci_id_parse(text, &ask->id, err) < 0)
 		return np_err_ret(err);
 	ask->exact = true;
@@ -62,8 +73,9 @@ static int fill_pci_id(const struct np_catalogue *cat, const char *text, struct 
 static int fill_vgpu(const struct np_catalogue *cat, const char *text, struct np_gpu_request *ask,
 		     struct np_err *err)
 {
+	/* "GRID A100-40C" is how NVIDIA's driver writes grid_a100-40c. */
 	for (const char *c = text; *c; c++)
-		if (!isgraph((unsigned char)*c))
+		if (!isgraph((unsigned char)*c) && (*c != ' ' || !np_gpu_find_vgpu(cat, text)))
 			return np_fail(err, NP_E_SPEC,
 				       "vGPU profile '%s' holds a blank: expected one such as "
 				       "'grid_a100-40c'",

@@ -31,6 +31,8 @@ void pool_template_done(struct np_template *t)
 	free(t->group);
 	free(t->class_name);
 	free(t->hardware_version);
+	free(t->keys_path);
+	free(t->hardware_path);
 	json_decref(t->vmx_keys);
 	np_warnings_done(&t->warnings);
 	np_doc_unref(t->doc);
@@ -228,7 +230,7 @@ static int read_profile(const struct pool_object *o, struct np_val n, struct np_
 		t->has_placeholder = true;
 		return 0;
 	}
-	if (!*text || strlen(text) > POOL_NAME_MAX || strpbrk(text, " \t\r\n"))
+	if (!*text || strlen(text) > POOL_NAME_MAX || strpbrk(text, "\t\r\n"))
 		return np_doc_fail(
 			n, err, NP_E_SPEC,
 			"vGPUProfile is '%.64s': expected a name such as 'grid_a100-40c'", text);
@@ -253,8 +255,8 @@ static int read_device(const struct pool_object *o, struct np_val item, struct n
 	return read_profile(o, profile, t, err);
 }
 
-static int read_devices(const struct pool_object *o, struct np_val list, struct np_template *t,
-			struct np_err *err)
+int pool_template_read_devices(const struct pool_object *o, struct np_val list,
+			       struct np_template *t, struct np_err *err)
 {
 	size_t n = np_doc_count(list);
 
@@ -266,7 +268,7 @@ static int read_devices(const struct pool_object *o, struct np_val list, struct 
 	return 0;
 }
 
-static int read_keys(struct np_val map, struct np_template *t, struct np_err *err)
+int pool_template_read_keys(struct np_val map, struct np_template *t, struct np_err *err)
 {
 	if (np_doc_object(map, err) < 0)
 		return np_err_ret(err);
@@ -282,10 +284,19 @@ static int read_keys(struct np_val map, struct np_template *t, struct np_err *er
 	return 0;
 }
 
-static int read_memory(struct np_val n, struct np_template *t, struct np_err *err)
+/* A number that is not one is the API's to refuse. */
+static void read_vcpus(struct np_val n, struct np_template *t)
 {
+	if (json_is_integer(n.json) && json_integer_value(n.json) > 0)
+		t->vcpus = (uint64_t)json_integer_value(n.json);
+}
+
+int pool_template_read_size(struct np_val machine, struct np_template *t, struct np_err *err)
+{
+	struct np_val n = np_doc_get(machine, "memoryMiB");
 	int got;
 
+	read_vcpus(np_doc_get(machine, "numCPUs"), t);
 	if (pool_node_is_placeholder(n)) {
 		t->has_placeholder = true;
 		return 0;
@@ -315,10 +326,10 @@ static int read_spec(const struct pool_object *o, struct np_val spec, struct np_
 	struct np_val hardware = np_doc_get(spec, "hardwareVersion");
 	const char *text = NULL;
 
-	if (read_devices(o, np_doc_get(spec, "pciDevices"), t, err) < 0 ||
-	    read_keys(np_doc_get(spec, "customVMXKeys"), t, err) < 0 ||
-	    read_memory(np_doc_get(spec, "memoryMiB"), t, err) < 0 ||
-	    read_guest(spec, t, err) < 0 || np_doc_string(hardware, &text, err) < 0)
+	if (pool_template_read_devices(o, np_doc_get(spec, "pciDevices"), t, err) < 0 ||
+	    pool_template_read_keys(np_doc_get(spec, "customVMXKeys"), t, err) < 0 ||
+	    pool_template_read_size(spec, t, err) < 0 || read_guest(spec, t, err) < 0 ||
+	    np_doc_string(hardware, &text, err) < 0)
 		return np_err_ret(err);
 	return text && *text ? pool_template_set_hardware(t, hardware, text, err) : 0;
 }

@@ -22,6 +22,10 @@ json_t *render_card_tree(const struct np_card *card)
 	const struct np_addend *a = &card->addend;
 
 	np_gpu_pci_id_format(card->id, id);
+	if (card->kind)
+		return json_pack("{s:n, s:n, s:n, s:o, s:I, s:n}", "model", "pciID", "vgpuProfile",
+				 "deviceClass", render_text_or_null(card->kind), "count",
+				 (json_int_t)a->count, "mmioGB");
 	return json_pack("{s:o, s:o, s:o, s:I, s:o}", "model",
 			 render_text_or_null(card->gpu ? card->gpu->model : NULL), "pciID",
 			 render_text_or_null(card->has_id ? id : NULL), "vgpuProfile",

@@ -8,8 +8,10 @@
 #include <strings.h>
 
 #include "nodeprep/mmio.h"
+#include "nodeprep/units.h"
 
 #define ALTERNATIVES_MAX 256
+#define GROUP_DEVICES_MAX 64
 
 /* Where VM Operator's own keys for PCI devices start, counting down. */
 #define FIRST_DEVICE_KEY (-200)
@@ -87,12 +89,14 @@ static int add_alternative(struct np_device *d, const struct np_catalogue *cat, 
 {
 	enum np_pci_class class = np_gpu_pci_classify(cat, id);
 	const struct np_gpu *gpu = np_gpu_find_id(cat, id);
+	uint64_t gb = gpu ? window_of(gpu) : 0;
 	struct np_pci_id *ids = reallocarray(d->ids, d->n_ids + 1, sizeof(*ids));
 
 	if (!ids)
 		return np_fail_nomem(err);
 	d->ids = ids;
 	d->ids[d->n_ids++] = id;
+	d->known_gb = gb > d->known_gb ? gb : d->known_gb;
 	if (d->has_id && weight(class, gpu) <= weight(d->pci_class, d->gpu))
 		return 0;
 	d->has_id = true;
@@ -120,6 +124,12 @@ static int read_half(struct np_val n, uint16_t *ret, struct np_err *err)
 				n.key, text);
 		if (np_gpu_pci_half_parse(text, ret, &why) < 0)
 			return np_doc_fail(n, err, NP_E_SPEC, "%s: %s", n.key, why.text);
+		return 1;
+	}
+	/* vCenter's SOAP API prints ids above 0x7fff as negative numbers. */
+	if (json_is_integer(n.json) && json_integer_value(n.json) < 0 &&
+	    json_integer_value(n.json) >= INT16_MIN) {
+		*ret = (uint16_t)json_integer_value(n.json);
 		return 1;
 	}
 	got = np_doc_uint(n, 0, UINT16_MAX, &number, err);
@@ -241,29 +251,46 @@ static int read_dynamic_backing(struct np_val b, struct np_device *d,
 	return read_alternatives(np_doc_get(b, "allowedDevice"), d, cat, err);
 }
 
-/* A fixed device's ids: the vendor is a signed 16-bit number, the device hex text (vim25). */
+/* Reads the deviceId of a fixed backing: hex text without a prefix, "2330" too; or a number. */
+static int read_hex_half(struct np_val n, uint16_t *ret, struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+
+	if (!json_is_string(n.json))
+		return read_half(n, ret, err);
+	if (np_gpu_pci_half_parse(json_string_value(n.json), ret, &why) < 0)
+		return np_doc_fail(n, err, NP_E_SPEC, "%s: %s", n.key, why.text);
+	return 1;
+}
+
+/*
+ * A fixed device's ids: the vendor is a signed 16-bit number, the device hex text (vim25; govmomi,
+ * Ansible and vRO print it so).
+ */
 static int read_fixed_backing(struct np_val b, struct np_device *d, const struct np_catalogue *cat,
 			      struct np_err *err)
 {
 	struct np_val vendor = np_doc_get(b, "vendorId");
 	struct np_val device = np_doc_get(b, "deviceId");
 	struct np_pci_id id = { 0, 0 };
-	json_int_t number;
 
 	d->backing = NP_BACKING_FIXED;
 	if (!np_doc_is_present(vendor) || !np_doc_is_present(device))
 		return 0;
-	if (json_is_integer(vendor.json)) {
-		number = json_integer_value(vendor.json);
-		if (number < INT16_MIN || number > UINT16_MAX)
-			return np_doc_fail(vendor, err, NP_E_SPEC, "vendorId is beyond 16 bits");
-		id.vendor = (uint16_t)number;
-	} else if (read_half(vendor, &id.vendor, err) < 0) {
-		return np_err_ret(err);
-	}
-	if (read_half(device, &id.device, err) < 0)
+	if (read_half(vendor, &id.vendor, err) < 0 || read_hex_half(device, &id.device, err) < 0)
 		return np_err_ret(err);
 	return add_alternative(d, cat, id, err);
+}
+
+/* An Enhanced DirectPath I/O device has no ids: it may be a GPU of any size. */
+static int read_dvx_backing(struct np_val b, struct np_device *d, const struct np_catalogue *cat,
+			    struct np_err *err)
+{
+	(void)cat;
+	d->backing = NP_BACKING_DVX;
+	d->pci_class = NP_PCI_GPU_UNKNOWN;
+	d->kind = "";
+	return np_doc_string(np_doc_get(b, "deviceClass"), &d->kind, err);
 }
 
 static const struct backing_type {
@@ -272,6 +299,7 @@ static const struct backing_type {
 		    struct np_err *);
 } backing_types[] = {
 	{ "VirtualPCIPassthroughDeviceBackingInfo", read_fixed_backing },
+	{ "VirtualPCIPassthroughDvxBackingInfo", read_dvx_backing },
 	{ "VirtualPCIPassthroughDynamicBackingInfo", read_dynamic_backing },
 	{ "VirtualPCIPassthroughVmiopBackingInfo", read_vgpu_backing },
 };
@@ -322,6 +350,80 @@ static int read_change(struct np_val entry, size_t i, const struct np_catalogue 
 	return devices_take(list, &d, entry, err);
 }
 
+/* Tells whether deviceChange lists the devices of the groups itself. */
+static bool has_group_devices(struct np_val list)
+{
+	for (size_t i = 0; i < np_doc_count(list); i++)
+		if (np_doc_is_present(np_doc_get(np_doc_get(np_doc_at(list, i), "device"),
+						 "deviceGroupInfo")))
+			return true;
+	return false;
+}
+
+/*
+ * Reads how many devices a vendor's group has, and what one takes if its name tells the profile:
+ * "Nvidia:2@nvidia_h100xm-80c%NVLink". At least one device of unknown kind.
+ */
+static uint64_t read_group_name(const char *name, const struct np_catalogue *cat,
+				struct np_device *d)
+{
+	const char *colon = strchr(name, ':'), *at = strchr(name, '@');
+	struct np_err ignored = NP_ERR_INIT;
+	char text[NP_VGPU_PROFILE_MAX];
+	const struct np_gpu *gpu = NULL;
+	uint64_t count = 1;
+
+	if (!colon || !at || at < colon)
+		return 1;
+	snprintf(text, sizeof(text), "%.*s", (int)(at - colon - 1), colon + 1);
+	if (at - colon > 4 || np_u64_parse(text, 1, GROUP_DEVICES_MAX, &count, &ignored) < 0)
+		count = 1;
+	snprintf(text, sizeof(text), "%.*s", (int)strcspn(at + 1, "%"), at + 1);
+	gpu = np_gpu_find_vgpu(cat, text);
+	d->known_gb = gpu ? window_of(gpu) : 0;
+	return count;
+}
+
+static int read_group(struct np_val group, const struct np_catalogue *cat, struct np_devices *list,
+		      struct np_err *err)
+{
+	const char *name = "";
+	uint64_t count;
+
+	if (!np_doc_is_present(group))
+		return 0;
+	if (np_doc_object(group, err) < 0 ||
+	    np_doc_string(np_doc_get(group, "deviceGroupName"), &name, err) < 0)
+		return np_err_ret(err);
+	count = 1;
+	for (uint64_t i = 0; i < count; i++) {
+		struct np_device d = { .backing = NP_BACKING_GROUP,
+				       .pci_class = NP_PCI_GPU_UNKNOWN,
+				       .kind = name,
+				       .label = "" };
+
+		count = read_group_name(name, cat, &d);
+		if (devices_take(list, &d, group, err) < 0)
+			return np_err_ret(err);
+	}
+	return 0;
+}
+
+/* Groups of vendor devices (vSphere 8): which devices they attach, only the host knows. */
+static int read_groups(struct np_val config_spec, const struct np_catalogue *cat,
+		       struct np_devices *list, struct np_err *err)
+{
+	struct np_val groups = np_doc_get(config_spec, "deviceGroups");
+	struct np_val items = np_doc_get(groups, "deviceGroup");
+
+	if (np_doc_object(groups, err) < 0 || np_doc_list(items, err) < 0)
+		return np_err_ret(err);
+	for (size_t i = 0; i < np_doc_count(items); i++)
+		if (read_group(np_doc_at(items, i), cat, list, err) < 0)
+			return np_err_ret(err);
+	return 0;
+}
+
 int vmclass_devices_of_config_spec(struct np_val config_spec, const struct np_catalogue *cat,
 				   struct np_devices *ret, struct np_err *err)
 {
@@ -334,6 +436,8 @@ int vmclass_devices_of_config_spec(struct np_val config_spec, const struct np_ca
 	for (size_t i = 0; i < n; i++)
 		if (read_change(np_doc_at(list, i), i, cat, &devices, err) < 0)
 			return np_err_ret(err);
+	if (!has_group_devices(list) && read_groups(config_spec, cat, &devices, err) < 0)
+		return np_err_ret(err);
 	*ret = devices;
 	devices = (struct np_devices){ 0 };
 	return 0;
@@ -422,8 +526,10 @@ size_t np_vmclass_devices_gpus(const struct np_devices *d)
 
 static bool is_same_device(const struct np_device *a, const struct np_device *b)
 {
-	if (!!a->profile != !!b->profile || a->n_ids != b->n_ids)
+	if (!!a->profile != !!b->profile || !!a->kind != !!b->kind || a->n_ids != b->n_ids)
 		return false;
+	if (a->kind)
+		return strcmp(a->kind, b->kind) == 0;
 	if (a->profile)
 		return strcasecmp(a->profile, b->profile) == 0;
 	return a->n_ids == 0 || memcmp(a->ids, b->ids, a->n_ids * sizeof(*a->ids)) == 0;

@@ -63,6 +63,10 @@ json_t *vmclass_devices_carry(const struct np_devices *d, size_t start);
  */
 int vmclass_device_is_carried(const json_t *entry, size_t place);
 
+/* conditions.c: adds warnings about what else a VM of the class needs. */
+int vmclass_note_conditions(struct np_vmclass *c, struct np_val config_spec,
+			    const struct np_catalogue *cat, struct np_err *err);
+
 /* keys.c */
 int vmclass_keys_read(struct np_val extra_config, struct np_vmx_current *ret,
 		      struct np_warnings *warnings, struct np_err *err);

@@ -172,20 +172,56 @@ static int note_baked_in(struct np_vmclass *c, struct np_err *err)
 		"image, so their number is unknown");
 }
 
-static int note_device(struct np_vmclass *c, const struct np_device *d, struct np_err *err)
+/* The ways to tell the size of a device that the catalogue lacks. */
+#define ADD_CARD "add it with --catalogue or --catalogue-from"
+
+static int note_kind(struct np_vmclass *c, const struct np_device *d, struct np_err *err)
+{
+	return np_warnings_add(&c->warnings, err, NP_WARNING_DEVICE_KIND_UNKNOWN,
+			       "%s '%.80s' names devices without ids: they may be GPUs of any "
+			       "size; name them in the pool, or set sizeGB",
+			       d->backing == NP_BACKING_GROUP ? "device group" : "device class",
+			       d->kind);
+}
+
+/* Devices of a vendor that makes GPUs and other devices; any alternative may be one. */
+static int note_other(struct np_vmclass *c, const struct np_catalogue *cat,
+		      const struct np_device *d, struct np_err *err)
 {
 	char id[NP_PCI_ID_MAX];
 
+	for (size_t i = 0; i < d->n_ids; i++) {
+		if (!np_gpu_pci_may_be_gpu(cat, d->ids[i]))
+			continue;
+		np_gpu_pci_id_format(d->ids[i], id);
+		return np_warnings_add(
+			&c->warnings, err, NP_WARNING_DEVICE_KIND_UNKNOWN,
+			"device '%s' is not counted as a GPU: Intel makes GPUs and "
+			"other devices, and this id is not known; if it is a GPU, " ADD_CARD,
+			id);
+	}
+	return 0;
+}
+
+static int note_device(struct np_vmclass *c, const struct np_catalogue *cat,
+		       const struct np_device *d, struct np_err *err)
+{
+	char id[NP_PCI_ID_MAX];
+
+	if (d->kind)
+		return note_kind(c, d, err);
+	if (d->pci_class == NP_PCI_OTHER)
+		return note_other(c, cat, d, err);
 	if (d->pci_class != NP_PCI_GPU_UNKNOWN)
 		return 0;
 	if (d->profile)
-		return np_warnings_add(&c->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
-				       "vGPU profile '%.80s' is not in the catalogue; add it with "
-				       "--catalogue",
-				       d->profile);
+		return np_warnings_add(
+			&c->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
+			"vGPU profile '%.80s' is of no card in the catalogue; set sizeGB",
+			d->profile);
 	np_gpu_pci_id_format(d->id, id);
 	return np_warnings_add(&c->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
-			       "device '%s' is not in the catalogue; add it with --catalogue", id);
+			       "device '%s' is not in the catalogue; " ADD_CARD, id);
 }
 
 static bool is_same_unknown(const struct np_device *a, const struct np_device *b)
@@ -194,18 +230,21 @@ static bool is_same_unknown(const struct np_device *a, const struct np_device *b
 		return false;
 	if (a->profile)
 		return strcmp(a->profile, b->profile) == 0;
+	if (a->kind || b->kind)
+		return a->kind && b->kind && strcmp(a->kind, b->kind) == 0;
 	return a->id.vendor == b->id.vendor && a->id.device == b->id.device;
 }
 
 /* Several equal devices are told once. */
-static int note_unknown_devices(struct np_vmclass *c, struct np_err *err)
+static int note_unknown_devices(struct np_vmclass *c, const struct np_catalogue *cat,
+				struct np_err *err)
 {
 	for (size_t i = 0; i < c->devices.n; i++) {
 		size_t first = 0;
 
 		while (!is_same_unknown(&c->devices.items[first], &c->devices.items[i]))
 			first++;
-		if (first == i && note_device(c, &c->devices.items[i], err) < 0)
+		if (first == i && note_device(c, cat, &c->devices.items[i], err) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -220,7 +259,8 @@ static int note_mixed(struct np_vmclass *c, struct np_err *err)
 
 		vgpu = vgpu || d->backing == NP_BACKING_VGPU;
 		passthrough = passthrough ||
-			      (d->backing != NP_BACKING_VGPU && d->pci_class != NP_PCI_OTHER);
+			      (d->backing != NP_BACKING_VGPU && d->pci_class != NP_PCI_OTHER &&
+			       !d->kind);
 	}
 	if (!vgpu || !passthrough)
 		return 0;
@@ -262,14 +302,15 @@ static int note_guest(struct np_vmclass *c, struct np_val config_spec, struct np
 		text);
 }
 
-static int read_notes(struct np_vmclass *c, struct np_val config_spec, struct np_err *err)
+static int read_notes(struct np_vmclass *c, struct np_val config_spec,
+		      const struct np_catalogue *cat, struct np_err *err)
 {
 	if (note_hardware_version(c, config_spec, err) < 0 ||
 	    note_memory_allocation(c, config_spec, err) < 0 || note_baked_in(c, err) < 0 ||
-	    note_unknown_devices(c, err) < 0 || note_mixed(c, err) < 0 ||
+	    note_unknown_devices(c, cat, err) < 0 || note_mixed(c, err) < 0 ||
 	    note_small_memory(c, err) < 0 || note_guest(c, config_spec, err) < 0)
 		return np_err_ret(err);
-	return 0;
+	return vmclass_note_conditions(c, config_spec, cat, err);
 }
 
 static int read_spec(struct np_vmclass *c, const struct np_catalogue *cat, struct np_err *err)
@@ -287,7 +328,7 @@ static int read_spec(struct np_vmclass *c, const struct np_catalogue *cat, struc
 	    vmclass_keys_read(np_doc_get(config_spec, "extraConfig"), &c->current, &c->warnings,
 			      err) < 0)
 		return np_err_ret(err);
-	return read_notes(c, config_spec, err);
+	return read_notes(c, config_spec, cat, err);
 }
 
 int np_vmclass_read(struct np_doc *doc, struct np_val node, const struct np_catalogue *cat,

@@ -72,6 +72,8 @@ static const char *const backing_names[] = {
 	[NP_BACKING_VGPU] = "vgpu",
 	[NP_BACKING_DYNAMIC] = "dynamic",
 	[NP_BACKING_FIXED] = "fixed",
+	[NP_BACKING_DVX] = "dvx",
+	[NP_BACKING_GROUP] = "group",
 	[NP_BACKING_OTHER] = "other",
 };
 
