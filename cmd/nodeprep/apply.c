@@ -20,7 +20,7 @@ static struct flags {
 
 static const struct option_row rows[] = {
 	{ "all-holders", 0, NULL, OPTION_FLAG, AT(all_holders),
-	  .help = "release every registration of the pools' classes, whoever made it" },
+	  .help = "release every registration of the pools' classes, by any holder" },
 	{ "discard-record", 0, NULL, OPTION_FLAG, AT(discard_record),
 	  .help = "remove the classes' records, valid or not, and leave every field as it is" },
 	{ "holder", 0, "NAME", OPTION_TEXT, AT(holder),

@@ -7,6 +7,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/gpu.h"
 #include "nodeprep/hook.h"
+#include "nodeprep/json.h"
 #include "nodeprep/vmclass.h"
 
 /*
@@ -194,7 +195,7 @@ static void fuzz_has_only(const json_t *object, const char *const *names)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
+	json_object_foreach (np_json_mut(object), key, value) {
 		size_t i = 0;
 
 		while (names[i] && strcmp(names[i], key) != 0)

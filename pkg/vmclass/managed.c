@@ -132,9 +132,9 @@ static bool is_from_removed_spec(const json_t *known, const json_t *fresh)
 }
 
 /*
- * What was there before nodeprep's first write is the original, whoever changes the field later. Two
- * things have no original any more once another writer changed them: the list of devices, and what was
- * in a configSpec that is gone, since a new one with the old value would hide hardware.devices.
+ * What was there before nodeprep's first write is the original, even if another writer changes the field
+ * later. Two things have no original any more once another writer changed them: the list of devices, and
+ * what was in a configSpec that is gone, since a new one with the old value would hide hardware.devices.
  */
 static int merge_field(const struct np_vmclass *c, json_t *merged, const char *path, json_t *fresh)
 {
