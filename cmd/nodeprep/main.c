@@ -33,7 +33,7 @@ const struct command commands[] = {
 	{ "help", run_help, 0, NULL, 1, "[COMMAND]", "print the options of a command" },
 	{ "host-check", run_host_check, OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT,
 	  &host_check_options, SIZE_MAX, "CAPTURE...",
-	  "judge a host by captures of esxcfg-info, esxcli, lspci, BIOS exports and vmware.log" },
+	  "judge a host or a VM by captures of esxcli, lspci, BIOS settings, vmware.log, dmesg, ..." },
 	{ "install-cni", run_install_cni, 0, &install_cni_options, 0, "--bin-dir DIR",
 	  "copy this binary into a container runtime's folder of plugins" },
 	{ "node-check", run_node_check, OPT_INPUT | OPT_OUTPUT | OPT_API, &node_check_options, 0,
