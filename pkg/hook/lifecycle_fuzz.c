@@ -58,7 +58,7 @@ int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct
 {
 	(void)config;
 	(void)err;
-	*ret = NULL;
+	*ret = (struct np_kube *)(void *)&fuzz_server; /* any address */
 	return 0;
 }
 
