@@ -36,7 +36,8 @@ struct np_card {
 	bool has_id;
 	struct np_pci_id id;
 	const char *profile; /* borrowed; NULL unless a vGPU */
-	const char *kind; /* borrowed device class or group of a device of unknown kind; else NULL */
+	const char
+		*kind; /* borrowed device class or group of a device of unknown kind; else NULL */
 	struct np_addend addend;
 };
 
@@ -120,6 +121,7 @@ struct np_plan_options {
 	bool allow_shrink;
 	bool restore_hidden;
 	bool revert; /* the pools are released from their classes: what they need does not matter */
+	bool all_holders; /* with revert: every registration of the classes is released */
 	bool discard_record; /* with revert: the classes' records go, their fields stay */
 	bool tolerate_record; /* an invalid record is a warning, not an error */
 	bool in_place; /* templates keep their names: a topology hook changes them before they exist */

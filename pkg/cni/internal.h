@@ -55,6 +55,10 @@ int cni_status(struct cni_session *s, struct np_err *err);
 void cni_log(const struct cni_session *s, const char *level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Logs a class's result; with dryRun, what would be done. */
+void cni_log_class(const struct cni_session *s, const char *ns, const char *name,
+		   enum np_sync_result result);
+
 /* Reads the pools of the configuration or of its specFile; fails where there are none. */
 int cni_load_pools(struct cni_session *s, struct np_err *err);
 

@@ -45,6 +45,16 @@ void cni_log(const struct cni_session *s, const char *level, const char *fmt, ..
 	s->host->log(s->host->ctx, level, text);
 }
 
+void cni_log_class(const struct cni_session *s, const char *ns, const char *name,
+		   enum np_sync_result result)
+{
+	bool is_only_planned = s->config.dry_run && result == NP_SYNC_PATCHED;
+
+	cni_log(s, "info", "class %s%s%s %s%s%s", ns ? ns : "", ns ? "/" : "", name,
+		is_only_planned ? "would be " : "", np_sync_result_name(result),
+		is_only_planned ? " (dryRun)" : "");
+}
+
 static void log_retry(void *ctx, const char *line)
 {
 	const struct cni_session *s = ctx;

@@ -451,6 +451,7 @@ static int gather(const struct np_plan *plan, const struct np_plan_class *c,
 	g->want.max_window_gb = o->max_window_gb;
 	g->want.restore_hidden = o->restore_hidden;
 	g->want.discard_record = o->discard_record;
+	g->want.all_holders = o->all_holders;
 	g->want.tolerate_record = o->tolerate_record;
 	g->want.observe_only = c->n_pools == 0;
 	g->want.keep_memory = true;
@@ -528,6 +529,35 @@ void np_plan_ignore_warnings(struct np_plan *plan, struct np_warning_set set)
 		np_warnings_ignore(&plan->templates[i].warnings, 0, set);
 }
 
+/* What a node of a released pool needs is shown as far as it is known; nothing is wrong with it any more. */
+static int fill_released(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
+{
+	const struct np_plan_class *c;
+	struct np_err ignored = NP_ERR_INIT;
+
+	if (p->class_index == SIZE_MAX)
+		return 0;
+	c = &plan->classes[p->class_index];
+	if (!c->class || !c->has_gpus)
+		return 0;
+	if (copy_cards(p, c, err) < 0)
+		return np_err_ret(err);
+	p->has_gpus = plan_need_of_cards(p->cards, p->n_cards, &p->need, &ignored) == 0 &&
+		      np_mmio_window(&p->need, &p->pool->window, &p->window, &ignored) == 0;
+	p->has_window = p->has_gpus;
+	p->has_required = p->has_gpus && p->need.complete;
+	p->window_is_known = p->has_gpus && (p->need.complete || p->window.rule == NP_WINDOW_SIZE);
+	return 0;
+}
+
+static int fill_all_released(struct np_plan *plan, struct np_err *err)
+{
+	for (size_t i = 0; i < plan->n_pools; i++)
+		if (fill_released(plan, &plan->pools[i], err) < 0)
+			return np_err_ret(err);
+	return 0;
+}
+
 int np_plan_make(const struct np_input *in, const struct np_plan_options *o, struct np_plan *ret,
 		 struct np_err *err)
 {
@@ -542,8 +572,8 @@ int np_plan_make(const struct np_input *in, const struct np_plan_options *o, str
 	}
 	plan.n_pools = in->n_pools;
 	if (plan_classes_make(&plan, o, err) < 0 ||
-	    (!o->revert &&
-	     (plan_templates_make(&plan, in, err) < 0 || fill_pools(&plan, o, err) < 0)))
+	    (o->revert ? fill_all_released(&plan, err) < 0
+		       : plan_templates_make(&plan, in, err) < 0 || fill_pools(&plan, o, err) < 0))
 		return np_err_ret(err);
 	for (size_t i = 0; i < plan.n_templates; i++)
 		if (plan_template_fill(&plan, &plan.templates[i], o, err) < 0)
