@@ -242,6 +242,9 @@ int np_pool_input_parse(struct np_input *in, const struct np_catalogue *cat, con
 int np_pool_input_collect(struct np_input *in, const struct np_catalogue *cat, const char *name,
 			  const char *bytes, size_t size, struct np_err *err);
 
+/* Counts a file that a kustomization applies as a patch as ignored. */
+int np_pool_input_skip_patch(struct np_input *in, struct np_err *err);
+
 /*
  * Joins pools and templates once all is added, and checks the whole: something recognised (or
  * refused by np_pool_input_collect()), no pool twice, no class and no template twice unless equal.

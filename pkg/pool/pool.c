@@ -79,7 +79,17 @@ static int add_class(const struct pool_object *o, struct np_err *err)
 
 static int fail_without_type(const struct type_meta *t, struct np_val root, struct np_err *err)
 {
-	const char *missing = !t->api_version && !t->kind ? "apiVersion and kind are"
+	const char *missing;
+
+	/* vSphere's REST service namespace-management, and govc's output of it. */
+	if (np_doc_is_present(np_doc_get(root, "cpu_count")) &&
+	    (np_doc_is_present(np_doc_get(root, "memory_MB")) ||
+	     np_doc_is_present(np_doc_get(root, "memory_mb"))))
+		return np_doc_fail(root, err, NP_E_SPEC,
+				   "a VM class as vCenter's REST API prints it is not read from a "
+				   "file: expected a VirtualMachineClass of the Supervisor's "
+				   "Kubernetes API");
+	missing = !t->api_version && !t->kind ? "apiVersion and kind are"
 			      : !t->kind                  ? "kind is"
 							  : "apiVersion is";
 

@@ -277,7 +277,8 @@ resources:
 
 def test_a_folder_with_other_tools_files(nodeprep, tmp_path):
     files = {
-        "kustomization.yaml": "resources: [pools.yaml]\n",
+        "kustomization.yaml": "resources: [pools.yaml]\npatches: [{path: ./more.yaml}]\n",
+        "more.yaml": node_pool("p", "{replicas: 5}"),
         "patch.yaml": "- {op: replace, path: /spec/replicas, value: 3}\n",
         "values.yaml": "driver: {enabled: true}\n",
         "Chart.yaml": "apiVersion: v2\nname: gpu\nversion: 0.1.0\n",
@@ -289,7 +290,7 @@ def test_a_folder_with_other_tools_files(nodeprep, tmp_path):
         (tmp_path / "manifests" / name).write_text(text)
     done = nodeprep("plan", "-f", "manifests")
     assert done.rc == 0
-    assert "5 document(s) ignored" in done.err
+    assert "6 document(s) ignored" in done.err
     assert "1 x H100-80GB" in done.out
     assert nodeprep("plan", "-f", "manifests/values.yaml").rc == 3
 
