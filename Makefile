@@ -15,6 +15,10 @@ DESTDIR ?=
 CNI_BIN_DIR ?= /opt/cni/bin
 CNI_CONF_DIR ?= /etc/nodeprep/cni.d
 FUZZ_SECONDS ?= 60
+# One module's unit tests, and one file of end-to-end tests.
+M ?=
+T ?=
+ARCH ?=
 B ?= build
 V ?=
 Q := $(if $(V),,@)
@@ -37,7 +41,7 @@ np_ldflags := -static-pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--build-id=n
 np_libs = $$(cat $(B)/static/libs) $(B)/static/libstubs.a
 # Tests and fuzzers link what they use from the shared libraries.
 test_libs = -lcmocka -lcurl -levent_openssl -levent_extra -levent_core -lssl -lcrypto -ljansson \
-	-lyajl -lyaml -lbsd -lpthread -lm
+	-lyajl -lyaml -lexpat -lbsd -lpthread -lm
 
 san_flags := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz_flags := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -51,8 +55,14 @@ server_sources := $(call sources_of,$(server_modules))
 all_modules := $(modules) $(server_modules)
 test_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_test.c)) $(wildcard cmd/*/*_test.c) \
 	$(wildcard tests/unit/*_test.c)
+ifneq ($(M),)
+test_sources := $(filter pkg/$(M)/% cmd/$(M)/% tests/$(M)/%,$(test_sources))
+ifeq ($(test_sources),)
+$(error M=$(M): no such module with tests; expected one of $(all_modules) common unit)
+endif
+endif
 unit_sources := $(filter-out %_test.c,$(wildcard tests/unit/*.c))
-fuzz_sources := $(wildcard $(foreach m,$(all_modules),pkg/$(m)/*_fuzz.c))
+fuzz_sources := $(wildcard $(foreach m,$(or $(M),$(all_modules)),pkg/$(m)/*_fuzz.c))
 
 comma := ,
 objects = $(patsubst %.c,$(B)/$(1)/%.o,$(2))
@@ -68,14 +78,20 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench soak image lint fmt fuzz install uninstall install-cni uninstall-cni clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench soak image dist lint fmt fuzz install uninstall install-cni uninstall-cni clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
 help:                      ## print these lines
-	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z][a-z0-9_.-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 # --- compiling -------------------------------------------------------------------------------
+
+# Packages are installed by "make deps" and by the README's commands alone; other targets name the command.
+export NODEPREP_DEPS ?= $(if $(filter deps demo test test-real,$(MAKECMDGOALS)),install,check)
+
+deps:                      ## install the Debian packages that building, testing and linting need (root or sudo)
+	$(Q)hack/deps.sh build check lint fuzz
 
 $(B)/.deps-%: hack/deps.sh
 	$(Q)hack/deps.sh $*
@@ -98,17 +114,17 @@ $(B)/gen/completion_%.inc: cmd/nodeprep/nodeprep.%
 	@mkdir -p $(@D)
 	$(Q)sed -e 's/[\\"]/\\&/g' -e 's/.*/"&\\n"/' $< >$@
 
-$(B)/obj/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build
+$(B)/obj/%.o: %.c $(B)/flags | $(generated) $(B)/.deps-build
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC      $<")
 	$(Q)$(CC) $(np_cppflags) -I$(B)/gen $(np_cflags) $(np_hardening) -MMD -MP -c -o $@ $<
 
-$(B)/san/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build $(B)/.deps-check
+$(B)/san/%.o: %.c $(B)/flags | $(generated) $(B)/.deps-build $(B)/.deps-check
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC SAN  $<")
 	$(Q)$(CC) $(np_cppflags) -I$(B)/gen -Itests/unit $(np_cflags) $(san_flags) -MMD -MP -c -o $@ $<
 
-$(B)/fuz/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build $(B)/.deps-fuzz
+$(B)/fuz/%.o: %.c $(B)/flags | $(generated) $(B)/.deps-build $(B)/.deps-fuzz
 	@mkdir -p $(@D)
 	$(if $(Q),@echo "  CC FUZZ $<")
 	$(Q)clang $(np_cppflags) -I$(B)/gen -std=gnu17 $(fuzz_flags) -MMD -MP -c -o $@ $<
@@ -116,7 +132,7 @@ $(B)/fuz/%.o: %.c $(B)/flags $(generated) | $(B)/.deps-build $(B)/.deps-fuzz
 # Another set of archives, or updated ones, links again; the file changes only when they do.
 $(B)/static/key: FORCE | $(B)/.deps-build
 	@mkdir -p $(@D)
-	$(Q)CC='$(CC)' hack/archives.sh key >$@.new && { cmp -s $@.new $@ && rm $@.new || mv $@.new $@; }
+	$(Q)CC='$(CC)' hack/archives.sh key >$@.$$$$ && { cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@; }
 
 $(B)/static/stubs.c: hack/archives.sh hack/stubs.sh $(B)/static/key
 	$(Q)CC='$(CC)' hack/archives.sh $(@D)
@@ -183,11 +199,11 @@ $(B)/fuzz/%: $(B)/fuz/%.o $(B)/libnodeprep-fuzz.a
 
 # --- testing ---------------------------------------------------------------------------------
 
-check: $(tests)            ## unit tests, fixtures and fuzz corpora under ASan and UBSan
+check: $(tests)            ## unit tests, fixtures and fuzz corpora under ASan and UBSan; M=gpu: of one module
 	$(Q)hack/check.sh $(tests)
 
-e2e: all $(B)/.deps-check  ## the built binaries against the embedded Supervisor API
-	$(Q)hack/e2e.sh sim $(B)
+e2e: all $(B)/.deps-check  ## the built binaries against the embedded Supervisor API; T=revert: of one file
+	$(Q)hack/e2e.sh sim $(B) $(T)
 
 e2e-real: all              ## the same suite against a real kube-apiserver, which is built when missing
 	$(Q)hack/e2e.sh real $(B)
@@ -220,10 +236,16 @@ fuzz: $(fuzzers)           ## each fuzz target for FUZZ_SECONDS; new inputs go t
 lint: $(generated) $(B)/libnodeprep.a $(B)/libnodeprep-server.a | $(B)/.deps-build $(B)/.deps-check $(B)/.deps-lint  ## format, clang-tidy, cppcheck, headers alone and together, names, words, shellcheck, man pages
 	$(Q)B=$(B) MODULES='$(all_modules)' hack/lint.sh
 
+compile_commands.json: FORCE  ## for clangd and other tools
+	$(Q)hack/compile_commands.sh '$(subst ','\'',$(CC) $(np_cppflags) -I$(B)/gen -Itests/unit $(np_cflags) -c)' $(c_files) >$@
+
 fmt: | $(B)/.deps-lint     ## clang-format on the tracked C files
 	$(Q)clang-format -i $(c_files)
 
 # --- installing ------------------------------------------------------------------------------
+
+dist:                      ## the release's archives for linux/amd64 and linux/arm64 in dist/, from the last commit
+	$(Q)hack/dist.sh dist $(ARCH)
 
 install: all               ## binaries, man pages and completion under $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPDIR)

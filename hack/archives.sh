@@ -10,7 +10,7 @@ set -eu
 export LC_ALL=C
 cc=${CC:-gcc}
 nm=$($cc -print-prog-name=nm)
-required="curl nghttp2 ssl crypto z jansson yaml bsd md event_openssl event_extra event_core yajl_s"
+required="curl nghttp2 ssl crypto z jansson yaml bsd md event_openssl event_extra event_core yajl_s expat"
 
 fail() {
 	echo "archives.sh: $*" >&2
@@ -88,6 +88,9 @@ key)
 esac
 dir=$1
 mkdir -p "$dir"
+# Two runs of make in one build folder take turns.
+exec 9>"$dir/lock"
+flock 9
 for lib in $required; do
 	[ -n "$(archive "$lib")" ] || fail "lib$lib.a is missing: hack/deps.sh build installs the -dev packages"
 done

@@ -1,6 +1,8 @@
 #!/bin/sh
 # deps.sh GROUP... - makes sure that the Debian packages of the named groups are installed.
 # Installs what is missing as root or by sudo without a question; else names the command and fails.
+# deps.sh --names GROUP... prints the packages' names.
+# With NODEPREP_DEPS=check, as make sets it for most targets, it only names the command; =none: trusts that all are there.
 set -eu
 
 # The release's own names: clang's runtime carries its version.
@@ -25,7 +27,7 @@ release() {
 packages() {
 	case $1 in
 	build) echo gcc libc6-dev binutils make pkg-config libcurl4-openssl-dev libssl-dev libjansson-dev \
-		libyaml-dev libbsd-dev libmd-dev libnghttp2-dev zlib1g-dev libevent-dev libyajl-dev \
+		libyaml-dev libbsd-dev libmd-dev libnghttp2-dev zlib1g-dev libevent-dev libyajl-dev libexpat1-dev \
 		libidn2-dev libunistring-dev libpsl-dev libssh2-1-dev libzstd-dev libbrotli-dev ;;
 	check) echo zsh libcmocka-dev python3 python3-pytest python3-yaml openssl diffutils nghttp2-proxy ca-certificates pci.ids ;;
 	lint) echo clang clang-format clang-tidy cppcheck shellcheck mandoc ;;
@@ -34,12 +36,19 @@ packages() {
 	guests) echo qemu-system-x86 ovmf busybox-static cpio gcc libc6-dev ;;
 	real) echo etcd-server openssl python3 python3-pytest python3-yaml python3-pip ca-certificates nghttp2-proxy ;;
 	cni) echo iproute2 iptables strace util-linux ;;
+	dist) echo mmdebstrap debian-archive-keyring ;;
 	debian) echo mmdebstrap debian-archive-keyring util-linux git ;;
 	*) echo "deps.sh: unknown group '$1'" >&2 && exit 2 ;;
 	esac
 }
 
 release
+if [ "${1:-}" = --names ]; then
+	shift
+	for group in "$@"; do packages "$group"; done
+	exit
+fi
+[ "${NODEPREP_DEPS:-install}" != none ] || exit 0
 missing=
 for group in "$@"; do
 	names=$(packages "$group") # on its own line, so that an unknown group ends the script
@@ -54,6 +63,10 @@ done
 install="apt-get install -y --no-install-recommends$missing"
 if ! command -v apt-get >/dev/null; then
 	echo "deps.sh: needs these packages, by their Debian names:$missing" >&2
+	exit 1
+fi
+if [ "${NODEPREP_DEPS:-install}" = check ]; then
+	echo "deps.sh: packages are missing; run: make deps, or as root: $install" >&2
 	exit 1
 fi
 if [ "$(id -u)" = 0 ]; then

@@ -1,5 +1,6 @@
 #!/bin/sh
-# e2e.sh SUITE BUILD - runs one suite of pytest; its last line is "e2e-SUITE: N passed, N failed".
+# e2e.sh SUITE BUILD [NAME] - runs one suite of pytest, or test_NAME.py of it; its last line is
+# "e2e-SUITE: N passed, N failed".
 # SUITE: sim (tests/e2e against the embedded Supervisor API), real (the same against a real
 # kube-apiserver), or the name of a folder in tests/real.
 set -u
@@ -16,6 +17,10 @@ real) target=real tests=tests/e2e ;;
 debian) target=none tests=tests/real/debian limit=2700 ;; # starts no API server, builds twice from nothing
 *) target=real tests=tests/real/$suite ;;
 esac
+if [ -n "${3:-}" ]; then
+	tests=$tests/test_$3.py
+	[ -f "$tests" ] || { echo "e2e.sh: there is no $tests" >&2 && exit 2; }
+fi
 if [ "$target" = real ]; then
 	hack/deps.sh real || exit 1
 	tests/real/build.sh "$build/real" >"$build/real-path" || exit 1

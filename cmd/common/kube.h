@@ -10,6 +10,8 @@
 
 #include "nodeprep/kube.h"
 
+#define KUBE_TIMEOUT_HELP "limit of the whole run, 60s by default"
+
 /* Whose rows a table takes. */
 enum kube_group {
 	KUBE_CLIENT = 1 << 0, /* a command's */

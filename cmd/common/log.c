@@ -13,7 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nodeprep/file.h"
 #include "nodeprep/json.h"
+#include "nodeprep/text.h"
 
 #define TIME_MAX 40
 
@@ -27,21 +29,15 @@ void log_init(const struct log_options *o)
 
 int log_open(const char *path, const char *words, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *copy = words ? strdup(words) : NULL;
-	int fd = path && (copy || !words)
-			 ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640)
-			 : -1;
+	NP_AUTO(np_freep) char *copy = words ? np_text_escaped(words) : NULL;
+	NP_AUTO(np_closep) int fd = -1;
 
 	if (words && !copy)
 		return np_fail_nomem(err);
-	if (path && (fd < 0 || dup2(fd, STDERR_FILENO) < 0)) {
-		np_fail(err, NP_E_IO, "logFile '%s': %s", path, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return np_err_ret(err);
-	}
-	if (fd >= 0)
-		close(fd);
+	if (path && np_file_open_write(path, O_CREAT | O_APPEND, 0640, &fd, err) < 0)
+		return np_wrap(err, "logFile");
+	if (fd >= 0 && dup2(fd, STDERR_FILENO) < 0)
+		return np_fail(err, NP_E_IO, "logFile '%s': %s", path, strerror(errno));
 	free(prefix);
 	prefix = np_take(copy);
 	return 0;
@@ -129,12 +125,15 @@ static void write_text(const char *level, const char *text)
 {
 	char when[TIME_MAX];
 
-	if (!prefix) {
-		fprintf(stderr, "%s: %s\n", level, text);
-		return;
-	}
+	NP_AUTO(np_freep) char *shown = np_text_escaped(text);
+
 	write_time(false, when);
-	fprintf(stderr, "%s %s: %s: %s\n", when, prefix, level, text);
+	if (shown && prefix)
+		fprintf(stderr, "%s %s: %s: %s\n", when, prefix, level, shown);
+	else if (shown)
+		fprintf(stderr, "%s: %s\n", level, shown);
+	else
+		np_text_write(stderr, text);
 }
 
 /* Returns the line, the caller's; NULL where memory runs out. */
@@ -148,7 +147,7 @@ static char *make_json(const struct log_entry *e, unsigned left_out)
 		json_object_set_new(object, "time", json_string(now));
 	}
 	if (json_object_set_new(object, "level", json_string(e->level)) < 0 ||
-	    json_object_set_new(object, "msg", json_string(e->text)) < 0)
+	    json_object_set_new(object, "msg", np_json_string(e->text)) < 0)
 		return NULL;
 	if (e->fields)
 		json_object_update(object, e->fields);
@@ -195,4 +194,10 @@ void log_info(void *ctx, const char *line)
 {
 	(void)ctx;
 	log_line("info", line);
+}
+
+void log_module(void *ctx, const char *level, const char *line)
+{
+	(void)ctx;
+	log_line(level, line);
 }

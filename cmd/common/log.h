@@ -35,6 +35,9 @@ void log_format(const char *level, const char *fmt, ...) __attribute__((format(p
 /* Logs a line of a module at level "info"; the context is not used. */
 void log_info(void *ctx, const char *line);
 
+/* Logs a line of a module, which gives the level; the context is not used. */
+void log_module(void *ctx, const char *level, const char *line);
+
 /* A line with more than a text. */
 struct log_entry {
 	const char *level, *text;

@@ -104,13 +104,17 @@ static void test_log__json(void **state)
 		  "\"msg\":\"b\",\"id\":\"7\",\"seconds\":0.25\\}\n$");
 }
 
-/* jansson refuses what is not UTF-8: the line is text then. */
-static void test_log__what_json_cannot_hold_is_text(void **state)
+static void test_log__hidden_characters_are_escaped(void **state)
 {
 	(void)state;
 	log_init(&(struct log_options){ .form = LOG_JSON });
 	log_line("error", "bad \xff byte");
-	check_log("^error: bad . byte\n$");
+	log_line("error", "a \033[31m \342\200\256");
+	log_init(&(struct log_options){ .form = LOG_TEXT });
+	log_line("error", "bad \xff byte\nerror: \033[31m \342\200\256");
+	check_log("^\\{\"level\":\"error\",\"msg\":\"bad \\\\\\\\xff byte\"\\}\n"
+		  "\\{\"level\":\"error\",\"msg\":\"a \\\\u001B\\[31m \\\\u202E\"\\}\n"
+		  "error: bad \\\\xff byte\\\\nerror: \\\\x1b\\[31m \\\\u202e\n$");
 }
 
 static void write_lines(const char *level, const char *kind, const char *fmt)
@@ -123,7 +127,7 @@ static void write_lines(const char *level, const char *kind, const char *fmt)
 	}
 }
 
-static void test_log__not_too_many_of_a_kind(void **state)
+static void test_log__repeated_lines_are_limited(void **state)
 {
 	(void)state;
 	log_init(&(struct log_options){ .form = LOG_JSON, .is_limited = true });
@@ -135,7 +139,7 @@ static void test_log__not_too_many_of_a_kind(void **state)
 	assert_int_equal(count_lines(), 70);
 }
 
-static void test_log__all_of_them_without_a_limit(void **state)
+static void test_log__lines_are_not_limited_by_default(void **state)
 {
 	(void)state;
 	log_init(&(struct log_options){ .form = LOG_TEXT });
@@ -149,7 +153,7 @@ static void test_log__a_file_that_cannot_be_opened(void **state)
 
 	(void)state;
 	assert_int_equal(log_open("/nonexistent/log", NULL, &err), -NP_E_IO);
-	assert_string_equal(err.text, "logFile '/nonexistent/log': No such file or directory");
+	assert_string_equal(err.text, "logFile: '/nonexistent/log': No such file or directory");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_log, close_log)
@@ -160,9 +164,9 @@ int main(void)
 		TEST(test_log__text),
 		TEST(test_log__text_of_a_log_file_has_time_and_words),
 		TEST(test_log__json),
-		TEST(test_log__what_json_cannot_hold_is_text),
-		TEST(test_log__not_too_many_of_a_kind),
-		TEST(test_log__all_of_them_without_a_limit),
+		TEST(test_log__hidden_characters_are_escaped),
+		TEST(test_log__repeated_lines_are_limited),
+		TEST(test_log__lines_are_not_limited_by_default),
 		TEST(test_log__a_file_that_cannot_be_opened),
 	};
 

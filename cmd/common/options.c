@@ -77,7 +77,7 @@ int option_read_choice(const char *name, const char *words, const char *value, u
 	bool is_second = strcmp(value, second) == 0;
 
 	if (!is_second && (size != first || strncmp(value, words, first) != 0))
-		return np_fail(err, NP_E_USAGE, "--%s '%s' is neither %.*s nor %s", name, value,
+		return np_fail(err, NP_E_USAGE, "--%s '%s': expected %.*s or %s", name, value,
 			       (int)first, words, second);
 	*ret = is_second;
 	return 0;

@@ -59,6 +59,12 @@ struct option_table {
 	unsigned groups;
 };
 
+/* What several programs have. */
+#define MAX_WINDOW_MOST 65536
+#define MAX_WINDOW_HELP "largest window that a pool may ask for, 65536 by default"
+#define OPT_IN_HELP \
+	"a class outside its pool's namespace needs its owner's permission; true by default"
+
 #define OPTION_ROWS(rows) (rows), sizeof(rows) / sizeof((rows)[0])
 
 /* All options of one command. */

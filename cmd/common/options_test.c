@@ -174,11 +174,11 @@ static void test_options__bad_lines_say_what_is_valid(void **state)
 		{ "--secret", "unknown option '--secret': see 'prog help'" },
 		{ "--name", "option '--name' needs a value" },
 		{ "-n", "option '-n' needs a value" },
-		{ "--all=maybe", "--all 'maybe' is neither true nor false" },
-		{ "--lease=", "--lease '' is neither true nor false" },
-		{ "--format=xml", "--format 'xml' is neither text nor json" },
-		{ "--format=tex", "--format 'tex' is neither text nor json" },
-		{ "--format=textual", "--format 'textual' is neither text nor json" },
+		{ "--all=maybe", "--all 'maybe': expected true or false" },
+		{ "--lease=", "--lease '': expected true or false" },
+		{ "--format=xml", "--format 'xml': expected text or json" },
+		{ "--format=tex", "--format 'tex': expected text or json" },
+		{ "--format=textual", "--format 'textual': expected text or json" },
 		{ "--measure=void", "--measure 'void' has no length" },
 		{ "--listen=nowhere",
 		  "--listen is 'nowhere': expected HOST:PORT with a port up to 65535" },
@@ -215,7 +215,7 @@ static void test_options__bad_numbers_name_their_option(void **state)
 	}
 }
 
-static void test_options__words_that_take_the_next(void **state)
+static void test_options__options_with_a_separate_value(void **state)
 {
 	static const struct {
 		const char *word;
@@ -309,7 +309,7 @@ int main(void)
 		TEST(test_options__verbosity_adds_or_is_set),
 		TEST(test_options__bad_lines_say_what_is_valid),
 		TEST(test_options__bad_numbers_name_their_option),
-		TEST(test_options__words_that_take_the_next),
+		TEST(test_options__options_with_a_separate_value),
 		TEST(test_options__help_has_a_line_for_each_option),
 		TEST(test_address__hosts_and_their_urls),
 	};

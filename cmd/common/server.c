@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <stddef.h>
 
-static struct np_serve *running;
+static struct np_serve *running, *reloading;
 
 static void on_signal(int signal)
 {
@@ -25,6 +25,22 @@ void server_stop_on_signal(struct np_serve *s)
 	sigaction(SIGINT, &act, NULL);
 }
 
+static void on_hangup(int signal)
+{
+	(void)signal;
+	if (reloading)
+		np_serve_reload(reloading);
+}
+
+void server_reload_on_signal(struct np_serve *s)
+{
+	const struct sigaction act = { .sa_handler = on_hangup };
+
+	reloading = s;
+	if (s)
+		sigaction(SIGHUP, &act, NULL);
+}
+
 int thread_start(pthread_t *ret, const pthread_attr_t *attr, void *(*run)(void *), void *arg,
 		 struct np_err *err)
 {
@@ -35,7 +51,7 @@ int thread_start(pthread_t *ret, const pthread_attr_t *attr, void *(*run)(void *
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	failed = pthread_create(ret, attr, run, arg);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return failed ? np_fail(err, NP_E_IO, "no thread can be started") : 0;
+	return failed ? np_fail(err, NP_E_IO, "cannot start a thread") : 0;
 }
 
 static void *run_server(void *server)

@@ -15,6 +15,9 @@
 /* Stops the server at SIGTERM and SIGINT; NULL: none any more. */
 void server_stop_on_signal(struct np_serve *s);
 
+/* Makes the server read its certificates again at SIGHUP; NULL: none any more. */
+void server_reload_on_signal(struct np_serve *s);
+
 /* A server with a thread of its own. */
 struct side_server {
 	struct np_serve *server; /* NULL: there is none */

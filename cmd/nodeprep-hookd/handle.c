@@ -160,7 +160,7 @@ int handle_metrics(void *ctx, const struct np_serve_request *req, struct np_serv
 	if (done != 0)
 		return done < 0 ? done : 0;
 	if (strcmp(req->path, "/metrics") != 0)
-		return say(reply, 404, "/metrics, /healthz and /readyz are here\n", err);
+		return say(reply, 404, "not found: expected /metrics, /healthz or /readyz\n", err);
 	text = metrics_text(&h->metrics, h->server, is_ready(h));
 	if (!text)
 		return np_fail_nomem(err);

@@ -31,7 +31,8 @@
 struct options {
 	struct address listen, metrics_listen;
 	const char *cert_file, *key_file, *client_ca_file;
-	bool allow_unauthenticated;
+	bool allow_unauthenticated, no_opt_in;
+	uint64_t max_window; /* GB; 0: no bound of its own */
 	struct texts catalogues;
 	const char *supervisor_kubeconfig; /* of the API server with the classes; NULL: the same */
 	uint64_t threads, workers, max_connections;

@@ -2,6 +2,7 @@
 #include "../common/catalogue.h"
 #include "../common/kube.h"
 #include "../common/server.h"
+#include "../common/streams.h"
 #include "hookd.h"
 
 #include <curl/curl.h>
@@ -133,7 +134,7 @@ static int make_server(struct program *p, struct np_err *err)
 	so.threads = (unsigned)p->o.threads;
 	so.workers = p->hookd.hook.kube ? (unsigned)p->o.workers : 0;
 	so.blocks = may_block;
-	so.log = log_info;
+	so.log = log_module;
 	return np_serve_new(&so, handle, &p->hookd, &p->server, err);
 }
 
@@ -149,7 +150,7 @@ static int make_metrics(struct program *p, struct np_err *err)
 	so.connections_max = p->bounds.probes;
 	so.deadline_ms = METRICS_DEADLINE_MS;
 	so.drain_ms = 0;
-	so.log = log_info;
+	so.log = log_module;
 	return np_serve_new(&so, handle_metrics, &p->hookd, &p->metrics.server, err);
 }
 
@@ -166,6 +167,7 @@ static int serve(struct program *p, struct np_err *err)
 	int r;
 
 	server_stop_on_signal(p->server);
+	server_reload_on_signal(p->server);
 	if (side_server_start(&p->metrics, err) < 0)
 		return np_err_ret(err);
 	if (p->metrics.server)
@@ -173,6 +175,7 @@ static int serve(struct program *p, struct np_err *err)
 	announce("https", &p->o.listen, p->server);
 	r = np_serve_run(p->server, err);
 	server_stop_on_signal(NULL);
+	server_reload_on_signal(NULL);
 	side_server_stop(&p->metrics);
 	return r;
 }
@@ -202,6 +205,8 @@ static int run(int argc, char *argv[], struct np_err *err)
 	if (catalogue_load(&p.o.catalogues, NULL, &p.catalogue, err) < 0 || set_up_api(&p, err) < 0)
 		return np_err_ret(err);
 	p.hookd.hook.catalogue = p.catalogue;
+	p.hookd.hook.require_opt_in = !p.o.no_opt_in;
+	p.hookd.hook.max_window_gb = p.o.max_window;
 	p.hookd.verbose = p.o.verbose;
 	done = make_server(&p, err);
 	if (done == 0) {
@@ -223,6 +228,7 @@ int main(int argc, char *argv[])
 	struct np_err err = NP_ERR_INIT;
 	int done, status;
 
+	streams_open();
 	/* A static program must not load what the host's name service or OpenSSL configuration name. */
 	__nss_configure_lookup("hosts", "files dns");
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);

@@ -110,6 +110,27 @@ static void put_server(FILE *out, const struct np_serve *server)
 		  "Bodies refused by 503 because memory was short.", s.refused);
 }
 
+static void put_certificate(FILE *out, const struct np_serve *server)
+{
+	struct np_serve_stats s = { .connections = 0 };
+
+	np_serve_read_stats(server, &s);
+	put_value(out, "certificate_not_after_timestamp_seconds", "gauge",
+		  "When the certificate in use expires, as Unix time.",
+		  (unsigned long long)s.certificate_not_after);
+	put_value(out, "client_ca_not_after_timestamp_seconds", "gauge",
+		  "When the first of the client CAs expires, as Unix time; 0 without a client CA.",
+		  (unsigned long long)s.client_ca_not_after);
+	put_value(out, "certificate_loaded_timestamp_seconds", "gauge",
+		  "When the certificate in use was loaded, as Unix time.",
+		  (unsigned long long)s.certificate_loaded);
+	put_value(out, "certificate_last_reload_successful", "gauge",
+		  "0 while the certificate files cannot be loaded again, else 1.",
+		  !s.certificate_is_stale);
+	put_value(out, "certificate_reload_failures_total", "counter",
+		  "Failed attempts to load the certificate files again.", s.reload_failures);
+}
+
 char *metrics_text(const struct metrics *m, const struct np_serve *server, bool ready)
 {
 	char *text = NULL;
@@ -134,6 +155,7 @@ char *metrics_text(const struct metrics *m, const struct np_serve *server, bool 
 	put_counter(out, "requests_rejected_total",
 		    "HTTP requests rejected because they are not valid hook calls.", &m->rejected);
 	put_server(out, server);
+	put_certificate(out, server);
 	if (ferror(out) | fclose(out)) {
 		free(text);
 		return NULL;

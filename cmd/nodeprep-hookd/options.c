@@ -15,40 +15,45 @@ enum { THREADS_MOST = 4, THREADS_MAX = 64, WORKERS_MAX = 256, CONNECTIONS_MAX = 
 
 static const struct option_row server_rows[] = {
 	{ "listen", 0, "HOST:PORT", OPTION_ADDRESS, AT(listen),
-	  .help = "where hooks are served, 0.0.0.0:9443 by default" },
+	  .help = "address of the hooks, 0.0.0.0:9443 by default" },
 	{ "metrics-listen", 0, "HOST:PORT", OPTION_ADDRESS, AT(metrics_listen),
-	  .help = "where /metrics, /healthz and /readyz are served without TLS" },
+	  .help = "address of /metrics, /healthz and /readyz, without TLS" },
 	{ "tls-cert-file", 0, "FILE", OPTION_TEXT, AT(cert_file),
-	  .help = "certificate and chain, PEM; read again when it changes" },
-	{ "tls-private-key-file", 0, "FILE", OPTION_TEXT, AT(key_file), .help = "its key, PEM" },
+	  .help = "certificate and chain, PEM; reloaded when the file changes" },
+	{ "tls-private-key-file", 0, "FILE", OPTION_TEXT, AT(key_file),
+	  .help = "key of the certificate, PEM" },
 	{ "client-ca-file", 0, "FILE", OPTION_TEXT, AT(client_ca_file),
-	  .help = "CA of the client certificates that are then required" },
+	  .help = "CA of client certificates, which are required then" },
 	{ "allow-unauthenticated", 0, NULL, OPTION_FLAG, AT(allow_unauthenticated),
 	  .help = "UNSAFE: serve the hooks that change classes without --client-ca-file" },
+	{ "require-class-opt-in", 0, NULL, OPTION_NOT_FLAG, AT(no_opt_in), .help = OPT_IN_HELP },
+	{ "max-window", 0, "GB", OPTION_COUNT, AT(max_window), .help = MAX_WINDOW_HELP,
+	  .most = MAX_WINDOW_MOST },
 	{ "catalogue", 0, "FILE", OPTION_TEXTS, AT(catalogues), .help = CATALOGUE_HELP },
 	{ "max-connections", 0, "N", OPTION_COUNT, AT(max_connections),
-	  .help = "connections at a time, 1024 by default; others wait", .most = CONNECTIONS_MAX },
+	  .help = "limit of open connections, 1024 by default; others wait",
+	  .most = CONNECTIONS_MAX },
 	{ "max-memory", 0, "SIZE", OPTION_SIZE, AT(max_memory),
-	  .help = "memory to get along with, 192Mi by default; below the container's limit" },
+	  .help = "bound of the process's memory, 192Mi by default; set it below the container's limit" },
 	{ "threads", 0, "N", OPTION_COUNT, AT(threads),
-	  .help = "event loops, by default one for two processors, at most 4",
+	  .help = "number of event loops; by default one for two processors, at most 4",
 	  .most = THREADS_MAX },
 	{ "workers", 0, "N", OPTION_COUNT, AT(workers),
-	  .help = "calls that may wait for the API server at a time, 8 by default",
+	  .help = "limit of calls that wait for the API server at a time, 8 by default",
 	  .most = WORKERS_MAX },
 	{ "drain-timeout", 0, "DURATION", OPTION_DURATION, AT(drain_ms),
-	  .help = "how long requests may go on after SIGTERM, 10s by default" },
+	  .help = "time that requests have to finish after SIGTERM, 10s by default" },
 	{ "shutdown-delay", 0, "DURATION", OPTION_DURATION, AT(shutdown_delay_ms),
-	  .help = "how long new connections are taken after SIGTERM, 0s by default" },
+	  .help = "time that new connections are accepted after SIGTERM, 0s by default" },
 };
 
 static const struct option_row other_rows[] = {
 	{ "supervisor-kubeconfig", 0, "FILE", OPTION_TEXT, AT(supervisor_kubeconfig),
-	  .help = "the VM classes are in that API server, the Clusters in the other" },
+	  .help = "kubeconfig of the API server that has the VM classes, if not the one with the Clusters" },
 	{ "log-format", 0, "text|json", OPTION_CHOICE, AT(log_form),
-	  .help = "form of the lines on stderr, json by default" },
+	  .help = "format of the lines on stderr, json by default" },
 	{ "verbose", 'v', NULL, OPTION_FLAG, AT(verbose), .help = "log every call" },
-	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this" },
+	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this help" },
 	{ "version", 0, NULL, OPTION_FLAG, AT(version), .help = "print the version" },
 };
 
@@ -88,8 +93,7 @@ static int read_words(int argc, char *argv[], struct options *o, struct np_err *
 	if (o->help || o->version)
 		return 1;
 	if (arguments.n > 0)
-		return np_fail(err, NP_E_USAGE, "'%s' is one argument too many",
-			       arguments.items[0]);
+		return np_fail(err, NP_E_USAGE, "unexpected argument '%s'", arguments.items[0]);
 	return 0;
 }
 

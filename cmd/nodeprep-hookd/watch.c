@@ -42,7 +42,8 @@ static void *watch(void *arg)
 
 		atomic_store(&w->is_reachable, is);
 		if (is_first || is != was)
-			log_line(is ? "info" : "error", is ? "the API server answers" : err.text);
+			log_line(is ? "info" : "error",
+				 is ? "the API server is reachable" : err.text);
 		was = is;
 		is_first = false;
 		nanosleep(&pause, NULL);

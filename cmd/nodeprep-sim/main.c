@@ -2,6 +2,7 @@
 #include "../common/address.h"
 #include "../common/options.h"
 #include "../common/server.h"
+#include "../common/streams.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,14 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "nodeprep/doc.h"
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
 #include "nodeprep/serve.h"
 #include "nodeprep/sim.h"
+#include "nodeprep/text.h"
 
 struct options {
 	struct address listen;
@@ -32,24 +32,24 @@ struct options {
 
 static const struct option_row rows[] = {
 	{ "listen", 0, "HOST:PORT", OPTION_ADDRESS, AT(listen),
-	  .help = "where to serve, 127.0.0.1 and a free port by default" },
+	  .help = "address to serve at, 127.0.0.1 and a free port by default" },
 	{ "allow-remote", 0, NULL, OPTION_FLAG, AT(allow_remote),
-	  .help = "listen on an address that is not a loopback one" },
+	  .help = "allow an address other than a loopback one" },
 	{ "state", 0, "DIR", OPTION_TEXT, AT(sim.state_dir),
-	  .help = "store objects, tokens and certificates in files there" },
+	  .help = "folder to keep objects, tokens and certificates in" },
 	{ "kubeconfig-out", 0, "FILE", OPTION_TEXT, AT(kubeconfig_out),
-	  .help = "write a kubeconfig there" },
+	  .help = "file to write a kubeconfig to" },
 	{ "request-log", 0, "FILE", OPTION_TEXT, AT(request_log),
-	  .help = "append one JSON object per request" },
+	  .help = "file to append one JSON object a request to" },
 	{ "classes", 0, "FILE", OPTION_TEXTS, AT(classes),
 	  .help = "create the VirtualMachineClass documents of a file, YAML or JSON; repeatable" },
 	{ "token-auth-file", 0, "FILE", OPTION_TEXT, AT(sim.token_file),
 	  .help = "add users, one in a line: TOKEN,USER[,VERB...]" },
 	{ "namespace", 0, "NAME", OPTION_TEXTS, AT(namespaces),
-	  .help = "have only this namespace, default and kube-system at first; repeatable" },
+	  .help = "namespace to serve, in place of default and kube-system; repeatable" },
 	{ "cluster-scoped", 0, NULL, OPTION_FLAG, AT(sim.cluster_scoped),
 	  .help = "serve the classes without namespaces, in v1alpha1 only" },
-	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this" },
+	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this help" },
 	{ "version", 0, NULL, OPTION_FLAG, AT(version), .help = "print the version" },
 };
 
@@ -86,8 +86,7 @@ static int parse_args(int argc, char *argv[], struct options *o, struct np_err *
 	if (o->help || o->version)
 		return 1;
 	if (arguments.n > 0)
-		return np_fail(err, NP_E_USAGE, "'%s' is one argument too many",
-			       arguments.items[0]);
+		return np_fail(err, NP_E_USAGE, "unexpected argument '%s'", arguments.items[0]);
 	if (!o->allow_remote && !is_loopback(o->listen.host))
 		return np_fail(err, NP_E_USAGE,
 			       "'%s' is not a loopback address: it requires --allow-remote",
@@ -110,10 +109,13 @@ static void log_request(void *ctx, const char *line)
 static int open_log(struct options *o, struct np_err *err)
 {
 	FILE *f;
+	int fd;
 
 	if (!o->request_log)
 		return 0;
-	f = fopen(o->request_log, "ae");
+	if (np_file_open_write(o->request_log, O_CREAT | O_APPEND, 0644, &fd, err) < 0)
+		return np_err_ret(err);
+	f = fdopen(fd, "a");
 	if (!f)
 		return np_fail(err, NP_E_IO, "'%s': %s", o->request_log, strerror(errno));
 	o->sim.log = log_request;
@@ -134,31 +136,21 @@ static int load_classes(struct np_sim *sim, const struct texts *files, struct np
 	return 0;
 }
 
-static void close_stream(FILE **f)
-{
-	if (*f)
-		fclose(*f);
-}
-
-/* It holds a token: nobody else may read it, whatever stood there before. */
+/* It holds a token: nobody else may read it, whatever its mode was before. */
 static int write_secret(const char *path, const char *text, struct np_err *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	NP_AUTO(close_stream) FILE *f = fd >= 0 && fchmod(fd, 0600) == 0 ? fdopen(fd, "w") : NULL;
-
-	if (!f && fd >= 0)
-		close(fd);
-	if (!f || fputs(text, f) == EOF || fflush(f) == EOF)
-		return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
-	return 0;
+	return np_file_replace(path, text, strlen(text), 0600, err);
 }
 
 /* --- serving -------------------------------------------------------------------------------- */
 
-static void log_serve(void *ctx, const char *line)
+static void log_serve(void *ctx, const char *level, const char *line)
 {
 	(void)ctx;
-	fprintf(stderr, "nodeprep-sim: %s\n", line);
+	(void)level;
+	fputs("nodeprep-sim: ", stderr);
+	np_text_write(stderr, line);
+	fputc('\n', stderr);
 }
 
 static int handle(void *ctx, const struct np_serve_request *req, struct np_serve_reply *reply,
@@ -221,6 +213,7 @@ int main(int argc, char *argv[])
 	struct np_err err = NP_ERR_INIT;
 	int done;
 
+	streams_open();
 	/* A static program must not load what the host's name service or OpenSSL configuration name. */
 	__nss_configure_lookup("hosts", "files dns");
 	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/text.h"
+
 /* What revert alone takes. */
 static struct flags {
 	bool discard_record;
@@ -47,9 +49,13 @@ static void print_class(const struct options *o, const struct np_plan *plan, siz
 
 	if (r->result == NP_SYNC_FAILED || !c->found)
 		return;
-	printf("virtualmachineclass.vmoperator.vmware.com/%s %s%s%s%s\n", c->name,
-	       np_sync_result_name(r->result), r->result == NP_SYNC_PATCHED ? dry_run_text(o) : "",
-	       with_ns ? " in namespace " : "", with_ns ? c->ns : "");
+	fputs("virtualmachineclass.vmoperator.vmware.com/", stdout);
+	np_text_write(stdout, c->name);
+	printf(" %s%s%s", np_sync_result_name(r->result),
+	       r->result == NP_SYNC_PATCHED ? dry_run_text(o) : "",
+	       with_ns ? " in namespace " : "");
+	np_text_write(stdout, with_ns ? c->ns : "");
+	fputc('\n', stdout);
 }
 
 static void log_failure(const struct np_plan_class *c, const struct np_sync_outcome *r)
@@ -75,8 +81,7 @@ static void log_outcome(const struct options *o, const struct np_sync *a, bool r
 	size_t patched = count_results(a, NP_SYNC_PATCHED);
 
 	if (failed > 0 && a->plan.n_classes > 1)
-		log_format("error",
-			   "%s%zu of %zu classes %s; the others are done, and %s can be run again",
+		log_format("error", "%s%zu of %zu classes %s; run %s again to finish",
 			   a->was_stopped ? "interrupted: " : "", failed, a->plan.n_classes,
 			   a->was_stopped ? "are not written" : "failed",
 			   revert ? "revert" : "apply");

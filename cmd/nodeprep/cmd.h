@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "nodeprep/err.h"
 #include "nodeprep/kube.h"
@@ -31,11 +32,13 @@ struct options {
 	enum np_format format;
 	bool allow_shrink;
 	bool restore_hidden;
+	uint64_t max_window; /* GB; 0: no bound but the contract's */
 	enum np_dry_run dry_run;
 	unsigned verbosity;
 	unsigned log_form; /* enum log_form */
 	bool help;
 	struct np_kube_options kube;
+	uint64_t deadline; /* of the run, in np_clock_ms() */
 };
 
 struct command {
@@ -56,6 +59,7 @@ enum option_group {
 	OPT_APPLY = 1 << 4, /* --dry-run */
 	OPT_SVG = 1 << 5, /* -o svg too */
 	OPT_CATALOGUE = 1 << 6, /* --catalogue without -f */
+	OPT_TIMEOUT = 1 << 7, /* --timeout without the API's options */
 };
 
 /* The commands' own options. */
@@ -75,6 +79,14 @@ void options_done(struct options *o);
 
 /* Reads what kubectl reads of the environment. */
 void options_environment(struct np_kube_options *k);
+
+/* Returns the limit of the whole run, in milliseconds. */
+uint64_t options_timeout(const struct options *o);
+
+/* Reads standard input, or a file; "-" is standard input. */
+int options_load(const struct options *o, const char *path, char **ret, size_t *ret_size,
+		 struct np_err *err);
+
 void options_help(const struct command *c);
 void options_overview(void);
 

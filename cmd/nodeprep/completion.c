@@ -22,7 +22,7 @@ int run_completion(const struct options *o, struct np_err *err)
 	const char *shell = o->arguments.n > 0 ? o->arguments.items[0] : NULL;
 
 	if (!shell)
-		return np_fail(err, NP_E_USAGE, "completion of which shell: bash or zsh?");
+		return np_fail(err, NP_E_USAGE, "expected a shell: bash or zsh");
 	for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++)
 		if (strcmp(scripts[i].shell, shell) == 0)
 			return put(scripts[i].text, err);

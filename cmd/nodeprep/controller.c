@@ -19,7 +19,8 @@
 #define IDENTITY_MAX 254
 
 static struct flags {
-	bool clusters, no_election;
+	bool clusters, no_election, no_opt_in;
+	uint64_t max_window;
 	const char *supervisor_kubeconfig, *supervisor_namespace, *cluster_id;
 	const char *lease_name, *lease_ns;
 	uint64_t lease_ms, renew_ms, retry_ms;
@@ -31,31 +32,34 @@ static struct flags {
 
 static const struct option_row rows[] = {
 	{ "cluster-id", 0, "ID", OPTION_TEXT, AT(cluster_id),
-	  .help = "in front of pool ids; the UID of namespace kube-system with --supervisor-kubeconfig" },
+	  .help = "prefix of pool ids; with --supervisor-kubeconfig, by default the UID of namespace kube-system" },
 	{ "clusters", 0, NULL, OPTION_FLAG, AT(clusters),
-	  .help = "also Cluster and TanzuKubernetesCluster objects with nodeprep.dev/managed: \"true\"" },
+	  .help = "also watch Cluster and TanzuKubernetesCluster objects with nodeprep.dev/managed: \"true\"" },
 	{ "health-listen", 0, "HOST:PORT", OPTION_ADDRESS, AT(health_listen),
-	  .help = "serve /healthz and /readyz there" },
+	  .help = "address of /healthz and /readyz" },
 	{ "leader-elect", 0, NULL, OPTION_NOT_FLAG, AT(no_election),
-	  .help = "write only with the lease; true by default" },
+	  .help = "write only while holding the lease; true by default" },
 	{ "leader-elect-lease-duration", 0, "DURATION", OPTION_DURATION, AT(lease_ms),
-	  .help = "when another takes the lease of one that is silent, 15s by default" },
+	  .help = "time after which another controller takes over a lease that is not renewed, 15s by default" },
 	{ "leader-elect-renew-deadline", 0, "DURATION", OPTION_DURATION, AT(renew_ms),
-	  .help = "when one that cannot renew stops writing, 10s by default" },
+	  .help = "time after which a leader that cannot renew the lease stops writing, 10s by default" },
 	{ "leader-elect-resource-name", 0, "NAME", OPTION_TEXT, AT(lease_name),
 	  .help = "name of the lease, nodeprep-controller by default" },
 	{ "leader-elect-resource-namespace", 0, "NAME", OPTION_TEXT, AT(lease_ns),
 	  .help = "namespace of the lease, the pod's by default" },
 	{ "leader-elect-retry-period", 0, "DURATION", OPTION_DURATION, AT(retry_ms),
-	  .help = "between attempts, 2s by default" },
+	  .help = "time between attempts to get or renew the lease, 2s by default" },
+	{ "max-window", 0, "GB", OPTION_COUNT, AT(max_window), .help = MAX_WINDOW_HELP,
+	  .most = MAX_WINDOW_MOST },
 	{ "metrics-listen", 0, "HOST:PORT", OPTION_ADDRESS, AT(metrics_listen),
-	  .help = "serve /metrics there; may be the same" },
+	  .help = "address of /metrics; may be the same as --health-listen" },
+	{ "require-class-opt-in", 0, NULL, OPTION_NOT_FLAG, AT(no_opt_in), .help = OPT_IN_HELP },
 	{ "supervisor-kubeconfig", 0, "FILE", OPTION_TEXT, AT(supervisor_kubeconfig),
-	  .help = "the classes are in that API server" },
+	  .help = "kubeconfig of the API server that has the classes" },
 	{ "supervisor-namespace", 0, "NAME", OPTION_TEXT, AT(supervisor_namespace),
-	  .help = "the classes are in that namespace, not in their pools'" },
+	  .help = "namespace of the classes, in place of the pools' namespaces" },
 	{ "workers", 0, "N", OPTION_COUNT, AT(workers),
-	  .help = "how many classes are worked on at a time, 4 by default", .most = UINT32_MAX },
+	  .help = "number of classes to reconcile at a time, 4 by default", .most = UINT32_MAX },
 };
 
 const struct option_table controller_options = { OPTION_ROWS(rows), &flags, 0 };
@@ -89,14 +93,15 @@ static int handle(void *ctx, const struct np_serve_request *req, struct np_serve
 	struct np_controller *c = ctx;
 
 	if (strcmp(req->method, "GET") != 0 && strcmp(req->method, "HEAD") != 0)
-		return reply_text(reply, 405, strdup("GET is understood here\n"), err);
+		return reply_text(reply, 405, strdup("expected GET or HEAD\n"), err);
 	if (strcmp(req->path, "/healthz") == 0)
 		return reply_whether(reply, np_controller_is_healthy(c), err);
 	if (strcmp(req->path, "/readyz") == 0)
 		return reply_whether(reply, np_controller_is_ready(c), err);
 	if (strcmp(req->path, "/metrics") == 0)
 		return reply_text(reply, 200, np_controller_metrics(c), err);
-	return reply_text(reply, 404, strdup("/healthz, /readyz and /metrics are here\n"), err);
+	return reply_text(reply, 404, strdup("not found: expected /healthz, /readyz or /metrics\n"),
+			  err);
 }
 
 /* Begins to serve at an address, where one is given. */
@@ -116,7 +121,7 @@ static int listen_at(const char *option, const struct address *address, struct n
 	so.connections_max = 64;
 	so.deadline_ms = 10000;
 	so.drain_ms = 1000;
-	so.log = log_info;
+	so.log = log_module;
 	if (np_serve_new(&so, handle, c, &s->server, err) < 0)
 		return np_wrap(err, "--%s", option);
 	if (side_server_start(s, err) < 0)
@@ -133,19 +138,27 @@ static void fill_signals(sigset_t *set)
 	sigemptyset(set);
 	sigaddset(set, SIGTERM);
 	sigaddset(set, SIGINT);
+	sigaddset(set, SIGHUP);
 }
 
-/* The first asks to finish, the second is taken at its word. */
+/* SIGHUP reloads. Of the others the first one asks to finish, the second ends the process. */
 static void *wait_for_signals(void *controller)
 {
 	sigset_t set;
 	int got = 0;
 
 	fill_signals(&set);
-	sigwait(&set, &got);
-	np_controller_stop(controller);
-	sigwait(&set, &got);
-	_exit(128 + got);
+	for (bool is_stopping = false; sigwait(&set, &got) == 0;) {
+		if (got == SIGHUP) {
+			np_controller_reload(controller);
+			continue;
+		}
+		if (is_stopping)
+			_exit(128 + got);
+		is_stopping = true;
+		np_controller_stop(controller);
+	}
+	return NULL;
 }
 
 /* --- the command ----------------------------------------------------------------------------- */
@@ -184,6 +197,8 @@ static void fill_options(const struct options *o, struct np_controller_options *
 	co->ns = o->kube.ns;
 	co->class_ns = flags.supervisor_namespace;
 	co->cluster_id = flags.cluster_id;
+	co->require_opt_in = !flags.no_opt_in;
+	co->max_window_gb = flags.max_window;
 	co->clusters = flags.clusters;
 	co->leader_elect = !flags.no_election;
 	co->lease_ns = flags.lease_ns;

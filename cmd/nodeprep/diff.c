@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "nodeprep/text.h"
+
 #define WORDS_MAX 32
 
 extern char **environ;
@@ -36,15 +38,19 @@ static bool is_changed(const struct np_plan_class *c)
 static int sides_make(const struct np_plan_class *c, struct sides *ret, struct np_err *err)
 {
 	NP_AUTO(sides_done) struct sides s = { 0 };
+	NP_AUTO(np_freep) char *name = NULL;
 	json_auto_t *patched = np_vmclass_patched(c->class->node.json, c->change.patch);
 
 	if (!patched)
 		return np_fail_nomem(err);
-	if (asprintf(&s.name, "vmoperator.vmware.com.VirtualMachineClass.%s.%s", c->ns ? c->ns : "",
+	if (asprintf(&name, "vmoperator.vmware.com.VirtualMachineClass.%s.%s", c->ns ? c->ns : "",
 		     c->name) < 0) {
-		s.name = NULL;
+		name = NULL;
 		return np_fail_nomem(err);
 	}
+	s.name = np_text_escaped(name);
+	if (!s.name)
+		return np_fail_nomem(err);
 	if (np_render_object(c->class->node.json, &s.live, err) < 0 ||
 	    np_render_object(patched, &s.merged, err) < 0)
 		return np_err_ret(err);
@@ -140,7 +146,7 @@ static int split_words(char *text, char *words[static WORDS_MAX + 3], struct np_
 		words[n++] = word;
 	}
 	if (n == 0)
-		return np_fail(err, NP_E_USAGE, "KUBECTL_EXTERNAL_DIFF names no program");
+		return np_fail(err, NP_E_USAGE, "KUBECTL_EXTERNAL_DIFF does not name a program");
 	return (int)n;
 }
 

@@ -10,7 +10,7 @@ int run_gpus(const struct options *o, struct np_err *err)
 
 	if (o->files.n > 0)
 		return np_fail(err, NP_E_USAGE,
-			       "gpus reads no -f: cards are added with --catalogue");
+			       "gpus does not take -f; add cards with --catalogue");
 	if (catalogue_load(&o->catalogues, &o->captures, &cat, err) < 0 ||
 	    np_render_gpus(cat, filter, o->format, &text, err) < 0)
 		return np_err_ret(err);

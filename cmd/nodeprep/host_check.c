@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "nodeprep/doc.h"
-#include "nodeprep/file.h"
 #include "nodeprep/hostcheck.h"
 #include "nodeprep/report.h"
 
@@ -18,18 +16,18 @@ static struct flags {
 
 static const struct option_row rows[] = {
 	{ "vgpu", 0, NULL, OPTION_FLAG, AT(wants_vgpu),
-	  .help = "the host is to give vGPUs away, not whole cards" },
+	  .help = "the host provides vGPUs, not whole cards" },
 };
 
 const struct option_table host_check_options = { OPTION_ROWS(rows), &flags, 0 };
 
-static int read_capture(struct np_host *h, const char *path, struct np_err *err)
+static int read_capture(const struct options *o, struct np_host *h, const char *path,
+			struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
 	size_t size = 0;
-	bool is_stdin = strcmp(path, "-") == 0;
 
-	if (np_file_load(is_stdin ? "/dev/stdin" : path, NP_DOC_INPUT_MAX, &bytes, &size, err) < 0)
+	if (options_load(o, path, &bytes, &size, err) < 0)
 		return np_err_ret(err);
 	return np_hostcheck_read(h, path, bytes, size, err);
 }
@@ -55,14 +53,14 @@ int run_host_check(const struct options *o, struct np_err *err)
 	NP_AUTO(np_report_done) struct np_report r = { 0 };
 
 	if (o->arguments.n == 0)
-		return np_fail(
-			err, NP_E_USAGE,
-			"nothing to read: name captures (- is standard input), such as the output of "
-			"'esxcfg-info'");
-	if (catalogue_load(&o->catalogues, &o->captures, &cat, err) < 0 || np_hostcheck_new(cat, &h, err) < 0)
+		return np_fail(err, NP_E_USAGE,
+			       "expected a capture, such as the output of "
+			       "'esxcfg-info'");
+	if (catalogue_load(&o->catalogues, &o->captures, &cat, err) < 0 ||
+	    np_hostcheck_new(cat, &h, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < o->arguments.n; i++)
-		if (read_capture(h, o->arguments.items[i], err) < 0)
+		if (read_capture(o, h, o->arguments.items[i], err) < 0)
 			return np_err_ret(err);
 	if (np_hostcheck_judge(h, flags.wants_vgpu, &r, err) < 0 || print_report(o, h, &r, err) < 0)
 		return np_err_ret(err);

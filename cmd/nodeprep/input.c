@@ -11,8 +11,6 @@
 #include <unistd.h>
 
 #include "nodeprep/check.h"
-#include "nodeprep/doc.h"
-#include "nodeprep/file.h"
 
 /* Folders below folders; deeper is a loop of mounts, or a mistake. */
 #define FOLDERS_MAX 64
@@ -47,14 +45,13 @@ bool put_was_cut(void)
 	return is_cut;
 }
 
-static int load_file(struct work *w, const char *path, struct np_err *err)
+static int load_file(const struct options *o, struct work *w, const char *path, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
 	size_t size = 0;
 	size_t n_templates = w->input.n_templates;
-	bool is_stdin = strcmp(path, "-") == 0;
 
-	if (np_file_load(is_stdin ? "/dev/stdin" : path, NP_DOC_INPUT_MAX, &bytes, &size, err) < 0)
+	if (options_load(o, path, &bytes, &size, err) < 0)
 		return np_err_ret(err);
 	if (np_pool_input_collect(&w->input, w->catalogue, path, bytes, size, err) < 0)
 		return np_err_ret(err);
@@ -100,7 +97,7 @@ static int load_entry(const struct options *o, struct work *w, const char *path,
 		return o->recursive ? load_folder(o, w, path, depth + 1, err) : 0;
 	if (S_ISDIR(target.st_mode) || !is_manifest(path))
 		return 0;
-	return load_file(w, path, err);
+	return load_file(o, w, path, err);
 }
 
 /* The files of a folder that its kustomization applies as patches: they are no manifests. */
@@ -245,7 +242,7 @@ static int load_path(const struct options *o, struct work *w, const char *path, 
 	struct stat st;
 
 	w->input.in_folder = strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-	return w->input.in_folder ? load_folder(o, w, path, 0, err) : load_file(w, path, err);
+	return w->input.in_folder ? load_folder(o, w, path, 0, err) : load_file(o, w, path, err);
 }
 
 /* A kubeconfig that cannot be read matters only once the API is needed. */
@@ -288,8 +285,7 @@ static int collect_errors(struct work *w, struct np_err *err)
 int work_load(const struct options *o, struct work *w, struct np_err *err)
 {
 	if (o->files.n == 0)
-		return np_fail(err, NP_E_USAGE,
-			       "nothing to read: set -f FILE (- is standard input)");
+		return np_fail(err, NP_E_USAGE, "expected -f FILE (- is standard input)");
 	if (catalogue_load(&o->catalogues, &o->captures, &w->catalogue, err) < 0)
 		return np_err_ret(err);
 	work_load_config(o, w);
@@ -323,6 +319,7 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 	return (struct np_plan_options){ .catalogue = w->catalogue,
 					 .allow_shrink = o->allow_shrink,
 					 .restore_hidden = o->restore_hidden,
+					 .max_window_gb = o->max_window,
 					 .tolerate_record = w->tolerate_record,
 					 .holder = "apply",
 					 .n_classes = w->input.n_classes,

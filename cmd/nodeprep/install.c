@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "nodeprep/file.h"
+#include "nodeprep/text.h"
 
 /*
  * Puts the plugin where a runtime looks for it. The image has neither a shell nor cp, so that the
@@ -91,7 +92,8 @@ static int install_file(const char *source, const char *folder, const char *name
 	same = is_same(path, bytes, size, mode);
 	if (!same && np_file_replace(path, bytes, size, mode, err) < 0)
 		return np_err_ret(err);
-	printf("%s %s\n", path, same ? "unchanged" : "installed");
+	np_text_write(stdout, path);
+	puts(same ? " unchanged" : " installed");
 	return put("", err);
 }
 
@@ -125,12 +127,11 @@ int run_install_cni(const struct options *o, struct np_err *err)
 {
 	(void)o;
 	if (!flags.bin_dir && flags.confs.n == 0)
-		return np_fail(
-			err, NP_E_USAGE,
-			"nothing to install: set --bin-dir DIR, or --conf FILE with --conf-dir");
+		return np_fail(err, NP_E_USAGE,
+			       "expected --bin-dir DIR, or --conf FILE with --conf-dir DIR");
 	if ((flags.confs.n > 0) != !!flags.conf_dir)
 		return np_fail(err, NP_E_USAGE,
-			       "--conf FILE and --conf-dir DIR go together: what, and where to");
+			       "--conf FILE and --conf-dir DIR require each other");
 	if (flags.conf_dir && check_folder(flags.conf_dir, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < flags.confs.n; i++)

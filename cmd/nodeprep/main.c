@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "../common/streams.h"
 #include "cmd.h"
 
 #include <netdb.h>
@@ -9,34 +10,37 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/file.h"
+
 const struct command commands[] = {
 	{ "apply", run_apply, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN | OPT_APPLY, NULL, 0,
 	  "-f FILE", "patch the VM classes so that the pools' nodes power on" },
 	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, NULL, 0, "-f FILE",
-	  "tell what is not as the pools need it: classes, VMs, images; exit status 1 where something is" },
+	  "report which classes, VMs and images lack what the pools need; exit status 1 if any does" },
 	{ "completion", run_completion, 0, NULL, 1, "bash|zsh",
 	  "print the completion of a shell: source <(nodeprep completion bash)" },
 	{ "controller", run_controller, OPT_CATALOGUE | OPT_API, &controller_options, 0, "",
-	  "keep NodePool resources and their classes right, inside a cluster" },
+	  "keep the classes in sync with NodePool resources, inside a cluster" },
 	{ "diff", run_diff, OPT_INPUT | OPT_API | OPT_PLAN, NULL, 0, "-f FILE",
-	  "show what apply would change; exit status 1 where something would" },
+	  "show what apply would change; exit status 1 if there are changes" },
 	{ "explain", run_explain, OPT_INPUT | OPT_OUTPUT | OPT_SVG | OPT_API | OPT_PLAN, NULL, 1,
 	  "-f FILE [CLASS|POOL]",
-	  "show how each number came about, with a picture; -o svg draws one pool" },
-	{ "gpus", run_gpus, OPT_INPUT | OPT_OUTPUT, NULL, 1, "[FILTER]", "list the GPU catalogue" },
-	{ "help", run_help, 0, NULL, 1, "[COMMAND]", "explain a command" },
-	{ "host-check", run_host_check, OPT_OUTPUT | OPT_CATALOGUE, &host_check_options, SIZE_MAX,
-	  "CAPTURE...",
+	  "show how each number is computed, with a picture; -o svg draws one pool" },
+	{ "gpus", run_gpus, OPT_INPUT | OPT_OUTPUT | OPT_TIMEOUT, NULL, 1, "[FILTER]",
+	  "list the GPU catalogue" },
+	{ "help", run_help, 0, NULL, 1, "[COMMAND]", "print the options of a command" },
+	{ "host-check", run_host_check, OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT,
+	  &host_check_options, SIZE_MAX, "CAPTURE...",
 	  "judge a host by captures of esxcfg-info, esxcli, lspci, BIOS exports and vmware.log" },
 	{ "install-cni", run_install_cni, 0, &install_cni_options, 0, "--bin-dir DIR",
-	  "copy this binary to where a container runtime looks for plugins" },
+	  "copy this binary into a container runtime's folder of plugins" },
 	{ "node-check", run_node_check, OPT_INPUT | OPT_OUTPUT | OPT_API, &node_check_options, 0,
 	  "[--expect MODEL=N[,...]] [--wait DURATION]",
-	  "check inside a node that every BAR of its GPUs is really there" },
+	  "check inside a node that every BAR of its GPUs is assigned" },
 	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_PLAN, NULL, 0, "-f FILE",
 	  "show what the pools need and what their classes lack" },
 	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_APPLY, &revert_options, 0,
-	  "-f FILE", "let the pools leave their classes; the last one puts back what was there" },
+	  "-f FILE", "release the pools' classes; the last release restores the original values" },
 	{ "version", run_version, OPT_OUTPUT, NULL, 0, "", "print the version" },
 };
 const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
@@ -92,6 +96,9 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 
 	if (options_parse(c, argc, argv, &o, err) < 0)
 		return np_err_ret(err);
+	/* A daemon reads all its life. */
+	if (c->run != run_controller)
+		np_file_set_deadline(o.deadline);
 	log_init(&(struct log_options){ .form = o.log_form, .before = progress_clear });
 	progress_init(&o);
 	if (o.help) {
@@ -127,6 +134,7 @@ int main(int argc, char *argv[])
 	struct np_err err = NP_ERR_INIT;
 	int status;
 
+	streams_open();
 	/* A static glibc would load the host's other NSS modules, built for another libc. */
 	__nss_configure_lookup("hosts", "files dns");
 	signal(SIGPIPE, SIG_IGN);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nodeprep/doc.h"
+#include "nodeprep/text.h"
 
 /* What apply would put in place of templates, as text that kubectl apply takes. */
 static int put_objects(const json_t *list, struct np_err *err)
@@ -115,9 +116,10 @@ void log_rollouts(const struct np_plan *plan)
 			if (!pool->doc || np_plan_is_of_topology(pool))
 				continue;
 			np_plan_rollout_text(pool, text);
-			log_format("info",
-				   "machinedeployment %s/%s: a new template rolls its nodes: %s",
-				   pool->ns, pool->source.name, text);
+			log_format(
+				"info",
+				"machinedeployment %s/%s: a new template rolls out its nodes: %s",
+				pool->ns, pool->source.name, text);
 		}
 	}
 }
@@ -139,10 +141,12 @@ int put_applied(const struct options *o, const struct np_sync_objects *objects, 
 	for (size_t i = 0; i < objects->n; i++) {
 		const struct np_sync_object *object = &objects->items[i];
 
-		if (object->error.code == NP_OK)
-			printf("%s/%s %s%s\n", group_of(object), object->name, object->result,
-			       strcmp(object->result, "unchanged") == 0 ? ""
-									: dry_runs[o->dry_run]);
+		if (object->error.code != NP_OK)
+			continue;
+		printf("%s/", group_of(object));
+		np_text_write(stdout, object->name);
+		printf(" %s%s\n", object->result,
+		       strcmp(object->result, "unchanged") == 0 ? "" : dry_runs[o->dry_run]);
 	}
 	return put("", err);
 }
@@ -159,7 +163,7 @@ void log_applied(const struct np_sync_objects *objects)
 				   object->error.text);
 		} else if (object->pool && strcmp(object->result, "patched") == 0) {
 			np_plan_rollout_text(object->pool, text);
-			log_format("info", "machinedeployment %s/%s: its nodes are rolled: %s",
+			log_format("info", "machinedeployment %s/%s: its nodes are rolled out: %s",
 				   object->ns, object->name, text);
 		}
 	}

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "nodeprep/file.h"
 #include "nodeprep/kube.h"
 #include "nodeprep/nodecheck.h"
 #include "nodeprep/report.h"
@@ -42,21 +43,20 @@ static const struct option_row rows[] = {
 	{ "expect", 0, "MODEL=N[,...]", OPTION_TEXT, AT(expect),
 	  .help = "GPUs that the node must have; default: -f, $NODEPREP_EXPECT, the Node's annotation" },
 	{ "kmsg", 0, "FILE", OPTION_TEXT, AT(log),
-	  .help = "the kernel's log; /dev/kmsg, unless --sysfs is given" },
+	  .help = "the kernel's log; /dev/kmsg by default, none with --sysfs" },
 	{ "node-name", 0, "NAME", OPTION_TEXT, AT(node_name),
-	  .help = "the Node whose annotation is read and that is patched; default $NODE_NAME" },
+	  .help = "the Node to read and to patch, $NODE_NAME by default" },
 	{ "patch-node", 0, NULL, OPTION_FLAG, AT(patch_node),
-	  .help = "set the Node's condition GPUWindowReady, and make an event" },
-	{ "pool", 0, "NAME", OPTION_TEXT, AT(pool),
-	  .help = "which pool of -f the node belongs to" },
-	{ "procfs", 0, "DIR", OPTION_TEXT, AT(procfs), .help = "where procfs is; /proc" },
+	  .help = "set the Node's condition GPUWindowReady, and create an Event" },
+	{ "pool", 0, "NAME", OPTION_TEXT, AT(pool), .help = "the node's pool, of those in -f" },
+	{ "procfs", 0, "DIR", OPTION_TEXT, AT(procfs), .help = "path of procfs, /proc by default" },
 	{ "remove-taint", 0, NULL, OPTION_FLAG, AT(remove_taint),
-	  .help = "remove the Node's taint nodeprep.dev/unverified when all is well" },
-	{ "sysfs", 0, "DIR", OPTION_TEXT, AT(sysfs), .help = "where sysfs is; /sys" },
+	  .help = "remove the Node's taint nodeprep.dev/unverified when all checks pass" },
+	{ "sysfs", 0, "DIR", OPTION_TEXT, AT(sysfs), .help = "path of sysfs, /sys by default" },
 	{ "termination-log", 0, "FILE", OPTION_TEXT, AT(termination_log),
-	  .help = "write the finding there too; in a pod /dev/termination-log" },
+	  .help = "also write the result to this file; in a pod /dev/termination-log" },
 	{ "wait", 0, "DURATION", OPTION_DURATION, AT(wait_ms),
-	  .help = "look again until all is well, such as 120s" },
+	  .help = "repeat until all checks pass, for at most this time, such as 120s" },
 };
 
 const struct option_table node_check_options = { OPTION_ROWS(rows), &flags, 0 };
@@ -334,29 +334,30 @@ static int print_report(const struct options *o, const struct run *r, struct np_
 	return put(text, err);
 }
 
-/* Where the last words go: where the user says, else in a pod where the kubelet looks. */
-static int open_termination_log(void)
+/* Writes where the user says, else in a pod where the kubelet looks; an empty file there is the kubelet's. */
+static int write_last_words(const char *path, const char *text, struct np_err *err)
 {
-	int how = O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	NP_AUTO(np_closep) int fd = -1;
+	int how = flags.termination_log ? O_TRUNC | O_CREAT : O_TRUNC;
+	size_t size = strlen(text);
 
-	if (flags.termination_log)
-		return open(flags.termination_log, how | O_CREAT, 0644);
-	return getenv("KUBERNETES_SERVICE_HOST") ? open(TERMINATION_LOG, how) : -1;
+	if (np_file_open_write(path, how, 0644, &fd, err) < 0)
+		return np_err_ret(err);
+	if (write(fd, text, size < TERMINATION_MAX ? size : TERMINATION_MAX) < 0)
+		return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
+	return 0;
 }
 
 static void write_termination_log(const char *text)
 {
-	int fd = open_termination_log();
-	size_t size = strlen(text);
+	const char *path = flags.termination_log ? flags.termination_log : TERMINATION_LOG;
+	struct np_err err = NP_ERR_INIT;
 
-	if (fd < 0 && !flags.termination_log)
+	if (!flags.termination_log &&
+	    (!getenv("KUBERNETES_SERVICE_HOST") || access(path, F_OK) < 0))
 		return;
-	if (fd < 0 || write(fd, text, size < TERMINATION_MAX ? size : TERMINATION_MAX) < 0)
-		log_format("warning", "'%s': %s",
-			   flags.termination_log ? flags.termination_log : TERMINATION_LOG,
-			   strerror(errno));
-	if (fd >= 0)
-		close(fd);
+	if (write_last_words(path, text, &err) < 0)
+		log_line("warning", err.text);
 }
 
 /* A node that failed has failed, whether or not the API could be told. */
@@ -406,7 +407,11 @@ static int check_node(const struct options *o, struct run *r, struct np_err *err
 	if ((flags.patch_node || flags.remove_taint) && !node_name())
 		return np_fail(err, NP_E_USAGE,
 			       "--patch-node and --remove-taint need --node-name or NODE_NAME");
-	if (load_expectation(o, r, err) < 0 || look_until(r, err) < 0 || tell(o, r, err) < 0)
+	if (load_expectation(o, r, err) < 0 || look_until(r, err) < 0)
+		return np_err_ret(err);
+	/* The wait is over; the limit of the run bounds what is left. */
+	np_file_set_deadline(np_clock_ms() + options_timeout(o));
+	if (tell(o, r, err) < 0)
 		return np_err_ret(err);
 	return exit_of_verdict(r->report.pass);
 }

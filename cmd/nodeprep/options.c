@@ -5,7 +5,13 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "nodeprep/doc.h"
+#include "nodeprep/file.h"
+#include "nodeprep/time.h"
+
+#define RUN_MS (UINT64_C(60) * 1000) /* without --timeout */
 #define AT(member) offsetof(struct options, member)
 
 static int read_format(const char *value, void *at, struct np_err *err)
@@ -41,12 +47,16 @@ static const struct option_row shared_rows[] = {
 	  .help = "table, wide, json or yaml; explain: svg too", .group = OPT_OUTPUT,
 	  .read = read_format },
 	{ "allow-shrink", 0, NULL, OPTION_FLAG, AT(allow_shrink),
-	  .help = "lower a standing window that is larger than needed", .group = OPT_PLAN },
+	  .help = "lower an existing window that is larger than needed", .group = OPT_PLAN },
+	{ "max-window", 0, "GB", OPTION_COUNT, AT(max_window), .help = MAX_WINDOW_HELP,
+	  .group = OPT_PLAN, .most = MAX_WINDOW_MOST },
 	{ "restore-hidden-devices", 0, NULL, OPTION_FLAG, AT(restore_hidden),
-	  .help = "carry over devices that a class's configSpec hides", .group = OPT_PLAN },
+	  .help = "copy devices that a class's configSpec hides into it", .group = OPT_PLAN },
+	{ "timeout", 0, "DURATION", OPTION_DURATION, AT(kube.deadline_ms),
+	  .help = KUBE_TIMEOUT_HELP, .group = OPT_TIMEOUT },
 	{ "dry-run", 0, "client|server", OPTION_READ, AT(dry_run),
-	  .help = "write nothing: plan alone, or let the server check it", .group = OPT_APPLY,
-	  .read = read_dry_run },
+	  .help = "write nothing; client: only plan, server: let the server check the patch",
+	  .group = OPT_APPLY, .read = read_dry_run },
 };
 
 /* In front of the API server's other options. */
@@ -56,9 +66,9 @@ static const struct option_row api_rows[] = {
 };
 
 static const struct option_row global_rows[] = {
-	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this" },
+	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this help" },
 	{ "log-format", 0, "text|json", OPTION_CHOICE, AT(log_form),
-	  .help = "form of the lines on stderr" },
+	  .help = "format of the lines on stderr, text by default" },
 	{ "v", 'v', "[=N]", OPTION_VERBOSITY, AT(verbosity), .help = "log more on stderr" },
 };
 
@@ -94,6 +104,23 @@ static void finish_kube(struct options *o)
 	o->kube.n_as_groups = o->as_groups.n;
 	for (size_t i = 0; i < o->files.n; i++)
 		o->kube.stdin_taken |= strcmp(o->files.items[i], "-") == 0;
+}
+
+uint64_t options_timeout(const struct options *o)
+{
+	return o->kube.deadline_ms > 0 ? o->kube.deadline_ms : RUN_MS;
+}
+
+/* A person at a terminal may take their time, unless the user sets a limit. */
+int options_load(const struct options *o, const char *path, char **ret, size_t *ret_size,
+		 struct np_err *err)
+{
+	bool is_typed = o->kube.deadline_ms == 0 && isatty(STDIN_FILENO);
+
+	if (strcmp(path, "-") != 0)
+		return np_file_load(path, NP_DOC_INPUT_MAX, ret, ret_size, err);
+	return np_file_load_stdin(NP_DOC_INPUT_MAX, is_typed ? UINT64_MAX : o->deadline, ret,
+				  ret_size, err);
 }
 
 /* Tells whether the word is an option of any command whose value is the next word. */
@@ -147,10 +174,12 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 	if (o.format == NP_FORMAT_SVG && (c->options & OPT_SVG) == 0)
 		return np_fail(
 			err, NP_E_USAGE,
-			"'%s' draws nothing: -o takes table, wide, json or yaml (svg: nodeprep "
+			"-o svg is only for explain, not for '%s': expected table, wide, json or yaml (nodeprep "
 			"explain)",
 			c->name);
 	finish_kube(&o);
+	if (__builtin_add_overflow(np_clock_ms(), options_timeout(&o), &o.deadline))
+		o.deadline = UINT64_MAX;
 	*ret = o;
 	o = (struct options){ 0 };
 	return 0;

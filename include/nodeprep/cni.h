@@ -87,6 +87,7 @@ struct np_cni_config {
 	const char *spec_file; /* NULL: none */
 	struct np_cni_supervisor supervisor;
 	bool dry_run;
+	uint64_t max_window_gb; /* 0: no bound but the contract's */
 	const char *plan_file, *log_file; /* NULL: none */
 	uint64_t timeout_ms;
 	struct np_val prev_result; /* absent: none; checked for ADD alone */

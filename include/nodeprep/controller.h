@@ -15,11 +15,12 @@
  *            lease.
  * Never      fights: a class that another writer changes back three times within ten minutes is
  *            contended and no longer restored. Never loses events: a cut watch resumes at its
- *            version; one that is too old lists again.
+ *            version; one that is too old lists again. Attempts back off, whatever a server
+ *            answers, until a watch has lasted 60 s.
  * Memory     for each pool its spec as compact JSON and a digest of its status; for each used class
  *            a digest of its relevant fields. Whole objects are not stored.
  * Ownership  np_controller_new() copies configurations and texts; the catalogue and the contexts of
- *            callbacks must outlive it. stop, is_healthy, is_ready and metrics: from any thread.
+ *            callbacks must outlive it. stop, reload, is_healthy, is_ready and metrics: from any thread.
  * Errors     np_controller_run() fails where it cannot start: NP_E_USAGE, NP_E_NOMEM. Errors of the
  *            API servers are retried, and reported by log(), metrics and conditions.
  */
@@ -40,6 +41,9 @@ struct np_controller_options {
 	const char *class_ns; /* where all classes are; NULL: in their pools' namespaces */
 	const char *cluster_id; /* in front of pool ids; NULL: the UID of namespace kube-system,
 				   where the classes are in another API server, else nothing */
+	bool require_opt_in; /* a class outside its pool's namespace needs its owner's permission */
+	uint64_t
+		max_window_gb; /* the largest window that a pool or class may get; 0: no such bound */
 	bool clusters; /* Cluster and TanzuKubernetesCluster objects too */
 	bool leader_elect;
 	const char *lease_ns; /* NULL: the namespace of `pools` */
@@ -57,7 +61,7 @@ struct np_controller_options {
 /* clang-format off */
 #define NP_CONTROLLER_OPTIONS_INIT                                                              \
 	{                                                                                       \
-		.leader_elect = true, .lease_name = "nodeprep-controller", .lease_ms = 15000,   \
+		.require_opt_in = true, .leader_elect = true, .lease_name = "nodeprep-controller", .lease_ms = 15000,   \
 		.renew_ms = 10000, .retry_ms = 2000, .workers = 4,                              \
 	}
 /* clang-format on */
@@ -73,10 +77,16 @@ void np_controller_freep(struct np_controller **c);
 int np_controller_run(struct np_controller *c, struct np_err *err);
 void np_controller_stop(struct np_controller *c);
 
+/* Makes it load the files of its credentials again, changed or not, and log the result. */
+void np_controller_reload(struct np_controller *c);
+
 /* Tells whether its threads make progress. */
 bool np_controller_is_healthy(struct np_controller *c);
 
-/* Tells whether all resources were listed once, so that this process could lead. */
+/*
+ * Tells whether this process could lead: all resources were listed once, and each had an established
+ * watch within the last 60 s.
+ */
 bool np_controller_is_ready(struct np_controller *c);
 
 /* Returns the metrics in Prometheus' text form, which the caller frees; NULL: no memory. */

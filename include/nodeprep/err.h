@@ -7,8 +7,8 @@
  *
  * Contract   `err` is the last parameter, never NULL and untouched on success. A failing function
  *            sets it once and returns a negative number; np_wrap() puts context in front of it.
- * Texts      one line, lower case, no full stop, the value in 'quotes', what would be right. Control
- *            characters in them (a server's message may hold some) become blanks. A text that is cut
+ * Texts      one line, lower case, no full stop, the value in 'quotes', what would be right. They are escaped
+ *            as np_text_escape() does, since a server's message may hold anything. A text that is cut
  *            ends in "...". Nothing is allocated, so that running out of memory can be reported.
  * Codes      what a program decides on. One table in err.c maps each to the exit status
  *            (docs/contract.md) and to the CNI error code (CNI specification 1.1.0, section 5, and
@@ -32,6 +32,7 @@ enum np_code {
 	NP_E_DECODE, /* bytes of the exec protocol that are no JSON object */
 	NP_E_DRIFT, /* a class is no longer as its pools need it */
 	NP_E_RECORD, /* the record in a class's annotation is not one that nodeprep wrote */
+	NP_E_NOT_ALLOWED, /* the owner of a class does not allow the pool's namespace to change it */
 	NP_CODE_MAX
 };
 

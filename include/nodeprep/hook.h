@@ -56,6 +56,8 @@ struct np_hook_options {
 	const struct np_catalogue *catalogue;
 	const struct np_kube_options *kube; /* the API server with the classes; NULL: none */
 	const struct np_kube_options *clusters; /* the one with the Clusters; NULL: the same */
+	bool require_opt_in; /* a class without namespace needs its owner's permission */
+	uint64_t max_window_gb; /* the largest window that a pool may ask for; 0: no such bound */
 	uint64_t timeout_ms; /* of this call; API requests end before */
 };
 

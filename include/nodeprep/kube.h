@@ -9,12 +9,12 @@
  *            kubeconfig says http, no redirects. Reads every kubeconfig field that kubectl reads.
  * Bounds     files 64 MiB, a response body 64 MiB, a line of a watch 8 MiB, every request under
  *            the run's deadline; a watch under its own.
- * Retries    429 and 503 wait as Retry-After says, 500, 502, 504, refused, cut and timed-out
- *            connections back off with jitter, all until the deadline; then NP_E_RETRY with the
- *            last error. A PATCH that carries a resourceVersion may be sent again safely: the
- *            server answers 409 to the second. The caller handles 409; see np_kube_update(). A
- *            POST, a DELETE without a uid and any other PATCH are sent again only where the server
- *            cannot have seen them or asks for it by Retry-After.
+ * Retries    500, 502, 503, 504, 429, refused, cut and timed-out connections back off with jitter
+ *            until the deadline; then NP_E_RETRY with the last error. Retry-After lengthens a wait,
+ *            to 30 s at most, and never shortens it. A PATCH that carries a resourceVersion may be
+ *            sent again safely: the server answers 409 to the second. The caller handles 409; see
+ *            np_kube_update(). A POST, a DELETE without a uid and any other PATCH are sent again
+ *            only where the server cannot have seen them or asks for it by Retry-After.
  * Cancel     once the options' is_cancelled() returns true, waits and reads end within 100 ms with
  *            NP_E_RETRY ("interrupted") and nothing new begins; a write that the server may have
  *            seen is finished first.
@@ -96,6 +96,25 @@ void np_kube_config_set_cancel(struct np_kube_config *c, bool (*is_cancelled)(vo
 void np_kube_config_set_timeout(struct np_kube_config *c, uint64_t request_timeout_ms);
 void np_kube_config_free(struct np_kube_config *c);
 void np_kube_config_freep(struct np_kube_config **c);
+
+/* The age of the credentials that came from files; all zero where none did. */
+struct np_kube_credential_stats {
+	/* Seconds since 1970; 0: there is none. Of several certificates the first to expire. */
+	int64_t certificate_not_after, ca_not_after;
+	int64_t loaded_at; /* when they were loaded last */
+	bool is_stale; /* the last attempt to load them again failed */
+	unsigned long long failures; /* failed attempts */
+};
+
+/*
+ * Loads CA, client certificate, key and token again where their files changed, for all clones; each
+ * client does so by itself, every few seconds, before it sends a request. Files that cannot be used
+ * leave the credentials as they are, and are tried again. Returns 1 once for each success; fails once
+ * for each reason. `is_forced`: loads unchanged files too, and fails each time. From any thread.
+ */
+int np_kube_config_renew(struct np_kube_config *c, bool is_forced, struct np_err *err);
+void np_kube_config_read_stats(const struct np_kube_config *c,
+			       struct np_kube_credential_stats *ret);
 
 /* Tells whether the options name any API server. */
 bool np_kube_is_configured(const struct np_kube_options *o);
@@ -267,10 +286,11 @@ struct np_kube_watch {
 	unsigned timeout_s; /* when the server ends it; 0: 300 */
 	unsigned silence_s; /* ends as cut after that long without an event; 0: never */
 	np_kube_event_fn *each;
+	void (*on_open)(void *ctx); /* called once the server accepts the watch; may be NULL */
 	bool (*is_stopped)(void *ctx); /* polled at least every 100 ms; may be NULL */
-	void *ctx; /* of both */
+	void *ctx; /* of all three */
 	enum np_kube_watch_end end; /* out, on success */
-	uint64_t wait_ms; /* out, on NP_E_RETRY: the Retry-After of the server; 0: none */
+	uint64_t wait_ms; /* out, on NP_E_RETRY: the server's Retry-After, at most 30 s; 0: none */
 };
 
 /*

@@ -42,10 +42,28 @@ struct np_seen_bridge {
 	} windows[NP_BRIDGE_WINDOWS_MAX];
 };
 
-/* A line of the kernel's log that is about a device's BARs. */
+/* What a line of the kernel's log is about. */
+enum np_log_topic {
+	NP_LOG_BAR, /* a BAR that is not assigned; the state of the BARs decides */
+	NP_LOG_DRIVER, /* the driver refuses the GPU, or cannot run it */
+	NP_LOG_DEVICE, /* the GPU failed under its driver */
+	NP_LOG_HINT, /* worth a look */
+};
+
+/* A kind of message: what it means, and what to do. */
+struct np_log_row {
+	const char *needles[2]; /* both, as the kernel writes them; NULL: one */
+	enum np_log_topic topic;
+	const char *what; /* NULL: the text suffices */
+	const char *cure; /* NULL: the window's */
+};
+
+/* A line of the kernel's log that is about a GPU. */
 struct np_log_finding {
 	char address[NP_PCI_ADDRESS_MAX];
 	bool is_driver; /* reported by the GPU's driver, not by the PCI core */
+	const struct np_log_row *row;
+	unsigned xid; /* 0: none */
 	char text[160];
 };
 
@@ -55,6 +73,10 @@ struct np_kernel_log {
 	bool is_read;
 	size_t n_lines;
 	size_t n; /* findings that are kept */
+	size_t n_driver_lines; /* lines of NVIDIA's driver */
+	char last_address[NP_PCI_ADDRESS_MAX]; /* of the message that the next lines go on with */
+	char last_text[96];
+	size_t last_line;
 	struct np_log_finding findings[NP_LOG_FINDINGS_MAX];
 };
 
@@ -71,6 +93,15 @@ struct np_node_hw {
 	struct np_seen_bridge *bridges;
 	struct np_kernel_log log;
 };
+
+/* Adds the findings of a log: records of /dev/kmsg, lines of dmesg or of the journal. */
+void np_nodecheck_log_parse(struct np_kernel_log *log, const char *bytes, size_t size);
+
+/* Tells whether the finding is worth a look alone, and no failure. */
+bool np_nodecheck_log_is_hint(const struct np_log_finding *f);
+
+/* Returns what to do; NULL: what the BARs need. */
+const char *np_nodecheck_log_cure(const struct np_log_finding *f);
 
 struct np_nodecheck_roots {
 	const char *sysfs; /* "/sys" */

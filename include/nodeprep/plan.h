@@ -11,7 +11,7 @@
  * Ownership  a plan owns its members, except pools, gpus and class references, which belong to the
  *            input and the catalogue and must outlive it.
  * Errors     np_plan_make() itself fails only without memory. `errors` collects all errors of pools
- *            and classes: NP_E_SPEC, NP_E_WINDOW, NP_E_NOT_FOUND, NP_E_REFUSED.
+ *            and classes: NP_E_SPEC, NP_E_WINDOW, NP_E_NOT_FOUND, NP_E_REFUSED, NP_E_NOT_ALLOWED.
  * Unknown    has_* tells whether a number is known; an unknown one is never 0.
  * Templates  the source of nodes without a class (pool.h). A VSphereMachineTemplate is immutable,
  *            so changes need a replacement: a new manifest under a name that ends in eight hex
@@ -20,6 +20,7 @@
  *            856.82 MB with 128 GB, 870.94 MB with 512 GB; between them linear in log2 of the size.
  */
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -102,8 +103,19 @@ struct np_plan {
 	struct np_err *errors;
 };
 
+/* The permission of its owner that a class outside a pool's namespace needs. */
+struct np_plan_opt_in {
+	bool required;
+	const char *
+		class_ns; /* where all classes are; NULL: as each class says, else cluster-scoped */
+	const json_t *bound; /* {"NAMESPACE/CLASS": ...}: as bindings allow; NULL: none */
+};
+
 struct np_plan_options {
 	const struct np_catalogue *catalogue;
+	struct np_plan_opt_in opt_in;
+	uint64_t
+		max_window_gb; /* the largest window that a pool or class may get; 0: no such bound */
 	bool allow_shrink;
 	bool restore_hidden;
 	bool revert; /* the pools are released from their classes: what they need does not matter */

@@ -61,6 +61,9 @@ struct np_seen_gpu {
 	char address[NP_PCI_ADDRESS_MAX]; /* "0000:3b:00.0" */
 	bool has_id; /* a capture may lack it */
 	struct np_pci_id id;
+	bool has_subsystem;
+	struct np_pci_id subsystem; /* of the board; in a VM it names the type of a vGPU */
+	char vgpu_type[NP_VGPU_NAME_MAX]; /* by the subsystem, as the driver spells it; "" none */
 	const struct np_gpu *gpu; /* NULL: not in the catalogue */
 	char driver[NP_DRIVER_MAX]; /* "" none */
 	enum np_verdict has_driver;
@@ -92,6 +95,11 @@ int np_report_brief(const struct np_report *r, const char *what, size_t max, cha
 #define NP_PCI_BARS 6
 
 /*
+ * Sets gpu, and of a VM's function vgpu_type and is_vgpu, by the id and the subsystem.
+ */
+void np_report_identify(struct np_seen_gpu *gpu, const struct np_catalogue *cat, bool is_in_vm);
+
+/*
  * Completes a GPU whose BARs another host listed: pairs them with the catalogue's and sets ok. What
  * is missing is unknown unless the list is whole.
  */
@@ -121,7 +129,7 @@ struct np_judgement {
 	const char *where; /* a constant; NULL */
 };
 
-/* Adds a probe; the message is formatted. */
+/* Adds a probe; the message is formatted, and escaped as np_text_escape() does. */
 int np_report_add(struct np_report *r, const struct np_judgement *j, struct np_err *err,
 		  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 

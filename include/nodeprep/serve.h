@@ -37,8 +37,8 @@
 struct np_err;
 
 /*
- * A certificate and its key, as PEM texts or as files, which the server reads again when they
- * change.
+ * A certificate and its key, as PEM texts or as files. The server reads the files again when they
+ * change; if that fails it keeps what it has, and tries again every few seconds.
  */
 struct np_serve_identity {
 	const char *cert_pem, *key_pem;
@@ -72,8 +72,11 @@ struct np_serve_options {
 	unsigned queue_max; /* requests that wait for a worker */
 	/* Returns, on the loop, whether the request's handler may block; NULL: none may. */
 	bool (*blocks)(void *ctx, const struct np_serve_request *req);
-	/* Logs one line for the operator, such as a reloaded certificate; may be NULL. */
-	void (*log)(void *ctx, const char *line);
+	/*
+	 * Logs a line for the operator, such as a reloaded certificate, with its level ("info",
+	 * "warning", "error"); may be NULL.
+	 */
+	void (*log)(void *ctx, const char *level, const char *line);
 	void *log_ctx;
 };
 
@@ -174,6 +177,12 @@ int np_serve_run(struct np_serve *s, struct np_err *err);
 /* Ends np_serve_run(); may be called from a signal handler or another thread. */
 void np_serve_stop(struct np_serve *s);
 
+/*
+ * Makes the server read its certificate files again, changed or not, and log the result; may be
+ * called from a signal handler or another thread.
+ */
+void np_serve_reload(struct np_serve *s);
+
 /* Tells whether np_serve_stop() was called. */
 bool np_serve_is_stopping(const struct np_serve *s);
 
@@ -184,6 +193,11 @@ struct np_serve_stats {
 	unsigned long long evicted; /* connections closed to make room, or as too slow */
 	unsigned long long malformed; /* malformed requests, answered 400 or 501 */
 	unsigned long long refused; /* bodies answered 503 without memory */
+	/* Seconds since 1970; 0: there is none. Of several CAs the first to expire. */
+	int64_t certificate_not_after, client_ca_not_after;
+	int64_t certificate_loaded; /* when the one in use was read */
+	bool certificate_is_stale; /* the last attempt to read it again failed */
+	unsigned long long reload_failures;
 };
 
 void np_serve_read_stats(const struct np_serve *s, struct np_serve_stats *ret);

@@ -11,6 +11,10 @@
  *            and planned again, with jittered pauses, until the client's deadline; so a change
  *            that another client made meanwhile is kept, never lost.
  * Reads      many at a time over the one connection, but no more than the client's bound.
+ * Permission where the plan's options require it (opt_in), a pool whose class lies in no namespace or in
+ *            another one needs the annotation nodeprep.dev/allowed-namespaces on the class, or a
+ *            VirtualMachineClassBinding in its own namespace, which are listed where the API server serves
+ *            them and the user may; otherwise the pool has the error NP_E_NOT_ALLOWED.
  * Stopping   once is_stopped() says so, no further class is begun: what is not written is reported as
  *            failed with NP_E_RETRY. The client's is_cancelled() should say the same, so that waits
  *            end; a PATCH under way is finished.
@@ -217,6 +221,7 @@ struct np_class_sync_result {
 	enum np_sync_result result;
 	bool vetoed; /* may_write() said no; then `result` is NP_SYNC_UNCHANGED */
 	bool found;
+	bool has_bindings; /* bindings were read for a pool that the class itself does not allow */
 	unsigned attempts; /* PATCH requests that were made */
 	size_t n_released; /* pools that the last change releases */
 	json_t *object; /* the class as it is now, without its namespace; NULL where not found */

@@ -44,6 +44,7 @@
 #define NP_VMCLASS_GROUP "vmoperator.vmware.com"
 #define NP_VMCLASS_PLURAL "virtualmachineclasses"
 #define NP_MANAGED_ANNOTATION "nodeprep.dev/managed"
+#define NP_ALLOWED_ANNOTATION "nodeprep.dev/allowed-namespaces"
 #define NP_MANAGED_MAX (UINT64_C(128) << 10)
 #define NP_FIELD_MANAGER "nodeprep"
 
@@ -117,6 +118,7 @@ struct np_class_desired {
 	bool has_window; /* false: no device needs a window and no pool asks for one */
 	uint64_t window_gb; /* largest need of the pools, a power of two */
 	const char *window_reason; /* how it came about, for people */
+	uint64_t max_window_gb; /* the window is never raised beyond it; 0: no such bound */
 	bool needs_efi;
 	bool has_image_gpus; /* a pool says which GPUs a baked-in class has: memory is reserved for them */
 	bool keep_memory; /* every pool says memoryReservation: Unmanaged */
@@ -180,6 +182,22 @@ int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired 
 /* Tells whether a registration of the object would be released: 1, 0, or < 0 where its record is invalid. */
 int np_vmclass_is_held(const json_t *object, np_release_fn *releases, void *ctx,
 		       struct np_err *err);
+
+/* --- permission ------------------------------------------------------------------------------ */
+
+/* Which class, as its API server names it. */
+struct np_vmclass_scope {
+	const char *ns; /* NULL: cluster-scoped */
+	const char *name;
+};
+
+/*
+ * Tells whether pools of the namespace may change the class: those of its own namespace, and those that
+ * its annotation nodeprep.dev/allowed-namespaces names ("a,b", or "*"). Otherwise sets *ret_why to
+ * NP_E_NOT_ALLOWED, with the command for the class's owner. A list with an invalid item allows nobody.
+ */
+bool np_vmclass_allows(const json_t *object, const struct np_vmclass_scope *scope, const char *ns,
+		       struct np_err *ret_why);
 
 /* --- the record ------------------------------------------------------------------------------ */
 

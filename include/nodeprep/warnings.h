@@ -92,7 +92,7 @@ struct np_warnings {
 	struct np_warning *items;
 };
 
-/* Appends a warning with the formatted message. */
+/* Appends a warning with the formatted message, escaped as np_text_escape() does. */
 int np_warnings_add(struct np_warnings *warnings, struct np_err *err, enum np_warning_id warning,
 		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void np_warnings_done(struct np_warnings *warnings);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/text.h"
+
 static const char ellipsis[] = "...";
 
 /* Exit statuses: docs/contract.md. CNI: the specification's section 5 up to 99, then docs/cni-plugin.md. */
@@ -33,66 +35,22 @@ static const struct code_row {
 	[NP_E_DECODE] = { "decode", 3, 6 },
 	[NP_E_DRIFT] = { "drift", 1, 101 },
 	[NP_E_RECORD] = { "invalid-record", 3, 104 },
+	[NP_E_NOT_ALLOWED] = { "not-allowed", 5, 102 },
 };
 _Static_assert(sizeof(code_rows) / sizeof(code_rows[0]) == NP_CODE_MAX, "one row a code");
 
-/* The bounds of a lead byte's second byte, by RFC 3629, section 4: no overlong form, no surrogate. */
-static const struct lead_row {
-	unsigned char first, last;
-	unsigned char second_min, second_max;
-	size_t length;
-} lead_rows[] = {
-	/* U+0080 to U+009F are controls, to a terminal like those below U+0020: left out. */
-	{ 0xc2, 0xc2, 0xa0, 0xbf, 2 }, { 0xc3, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
-	{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-	{ 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-};
-
-static bool is_tail(const char *s, size_t n)
+/* Copies `from` as it may be shown; tells whether it had to be cut. */
+static size_t copy_escaped(char *to, size_t room, const char *from, bool *ret_cut)
 {
-	for (size_t i = 0; i < n; i++)
-		if (((unsigned char)s[i] & 0xc0) != 0x80)
-			return false;
-	return true;
-}
+	char piece[NP_TEXT_ESCAPE_MAX];
+	size_t used = 0, n;
 
-/* Returns the bytes of the printable character at `s`, 0 where there is none. */
-static size_t char_length(const char *s)
-{
-	unsigned char lead = (unsigned char)s[0], second;
-
-	if (lead < 0x80)
-		return lead >= 0x20 && lead != 0x7f;
-	second = (unsigned char)s[1];
-	for (size_t i = 0; i < sizeof(lead_rows) / sizeof(lead_rows[0]); i++) {
-		const struct lead_row *row = &lead_rows[i];
-
-		if (lead >= row->first && lead <= row->last && second >= row->second_min &&
-		    second <= row->second_max && is_tail(s + 2, row->length - 2))
-			return row->length;
-	}
-	return 0;
-}
-
-/* Copies `from` with blanks for what a terminal must not see; tells whether it had to be cut. */
-static size_t copy_clean(char *to, size_t room, const char *from, bool *ret_cut)
-{
-	size_t used = 0;
-
-	while (*from) {
-		size_t length = char_length(from);
-		size_t bytes = length ? length : 1;
-
-		if (used + bytes > room) {
-			*ret_cut = true;
+	while ((n = np_text_escape_next(&from, piece)) > 0) {
+		*ret_cut = used + n > room;
+		if (*ret_cut)
 			return used;
-		}
-		if (length)
-			memcpy(to + used, from, length);
-		else
-			to[used] = ' ';
-		used += bytes;
-		from += bytes;
+		memcpy(to + used, piece, n);
+		used += n;
 	}
 	*ret_cut = false;
 	return used;
@@ -104,9 +62,9 @@ static void set_text(struct np_err *err, const char *text)
 	size_t used;
 	bool cut;
 
-	used = copy_clean(clean, sizeof(clean) - 1, text, &cut);
+	used = copy_escaped(clean, sizeof(clean) - 1, text, &cut);
 	if (cut) {
-		used = copy_clean(clean, sizeof(clean) - sizeof(ellipsis), text, &cut);
+		used = copy_escaped(clean, sizeof(clean) - sizeof(ellipsis), text, &cut);
 		memcpy(clean + used, ellipsis, sizeof(ellipsis) - 1);
 		used += sizeof(ellipsis) - 1;
 	}

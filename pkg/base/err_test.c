@@ -91,22 +91,26 @@ static const struct clean_case {
 	const char *what, *text, *expect;
 } clean_cases[] = {
 	{ "plain text stays", "a 'b' c", "a 'b' c" },
-	{ "line breaks and tabs become blanks", "a\nb\r\tc", "a b  c" },
-	{ "an escape sequence loses its escape", "\033[31mred", " [31mred" },
-	{ "delete becomes a blank", "a\177b", "a b" },
-	{ "a C1 control becomes blanks", "a\302\205b", "a  b" },
+	{ "line breaks and tabs are escaped", "a\nb\r\tc", "a\\nb\\r\\tc" },
+	{ "an escape sequence loses its escape", "\033[31mred", "\\x1b[31mred" },
+	{ "delete", "a\177b", "a\\x7fb" },
+	{ "a C1 control", "a\302\233b\302\205", "a\\u009bb\\u0085" },
+	{ "marks of direction", "\342\200\256a\342\201\246b\330\234", "\\u202ea\\u2066b\\u061c" },
+	{ "line separators and what has no width", "\342\200\250\342\200\213\357\273\277",
+	  "\\u2028\\u200b\\ufeff" },
+	{ "a tag", "\363\240\200\201", "\\U000e0001" },
 	{ "multi-byte characters stay", "\303\274\342\202\254\360\237\230\200",
 	  "\303\274\342\202\254\360\237\230\200" },
-	{ "a stray byte becomes a blank", "a\377b\200c", "a b c" },
-	{ "an overlong form becomes blanks", "a\300\257b", "a  b" },
-	{ "an overlong form of three bytes becomes blanks", "a\340\200\257b", "a   b" },
-	{ "a surrogate becomes blanks", "a\355\240\200b", "a   b" },
-	{ "a character beyond U+10FFFF becomes blanks", "a\364\220\200\200b", "a    b" },
-	{ "a character that ends early becomes blanks", "a\342\202", "a  " },
+	{ "a stray byte", "a\377b\200c", "a\\xffb\\x80c" },
+	{ "an overlong form", "a\300\257b", "a\\xc0\\xafb" },
+	{ "an overlong form of three bytes", "a\340\200\257b", "a\\xe0\\x80\\xafb" },
+	{ "a surrogate", "a\355\240\200b", "a\\xed\\xa0\\x80b" },
+	{ "a character beyond U+10FFFF", "a\364\220\200\200b", "a\\xf4\\x90\\x80\\x80b" },
+	{ "a character that ends early", "a\342\202", "a\\xe2\\x82" },
 	{ "no-break space stays", "a\302\240b", "a\302\240b" },
 };
 
-static void test_err__unprintable_bytes_become_blanks(void **state)
+static void test_err__hidden_characters_are_escaped(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(clean_cases) / sizeof(clean_cases[0]); i++) {
@@ -190,7 +194,7 @@ int main(void)
 		cmocka_unit_test(test_err__fail_returns_the_negative_code),
 		cmocka_unit_test(test_err__wrap_puts_context_in_front),
 		cmocka_unit_test(test_err__its_own_text_may_be_an_argument),
-		cmocka_unit_test(test_err__unprintable_bytes_become_blanks),
+		cmocka_unit_test(test_err__hidden_characters_are_escaped),
 		cmocka_unit_test(test_err__cut_text_ends_in_dots_at_a_whole_character),
 		cmocka_unit_test(test_err__text_that_just_fits_is_whole),
 		cmocka_unit_test(test_err__wrapping_a_full_text_keeps_the_context),

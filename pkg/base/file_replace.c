@@ -15,6 +15,12 @@ static int fail_errno(const char *path, struct np_err *err)
 	return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
 }
 
+static int fail_kind(const char *path, mode_t mode, struct np_err *err)
+{
+	return np_fail(err, NP_E_IO, "'%s': is a %s: expected a regular file", path,
+		       np_file_kind(mode));
+}
+
 static int write_all(int fd, const char *bytes, size_t size)
 {
 	while (size > 0) {
@@ -51,6 +57,18 @@ static char *folder_of(const char *path)
 	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
 }
 
+/* A rename replaces devices, FIFOs and sockets too, and with a link to one the way to it. */
+static int check_target(const char *path, struct np_err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0 || S_ISREG(st.st_mode))
+		return 0;
+	if (S_ISLNK(st.st_mode) && (stat(path, &st) < 0 || S_ISREG(st.st_mode)))
+		return 0;
+	return fail_kind(path, st.st_mode, err);
+}
+
 int np_file_replace(const char *path, const char *bytes, size_t size, mode_t mode,
 		    struct np_err *err)
 {
@@ -64,6 +82,8 @@ int np_file_replace(const char *path, const char *bytes, size_t size, mode_t mod
 		temporary = NULL;
 		return np_fail_nomem(err);
 	}
+	if (check_target(path, err) < 0)
+		return np_err_ret(err);
 	fd = mkostemp(temporary, O_CLOEXEC);
 	if (fd < 0)
 		return fail_errno(folder, err);
@@ -74,4 +94,25 @@ int np_file_replace(const char *path, const char *bytes, size_t size, mode_t mod
 		return np_err_ret(err);
 	}
 	return sync_folder(folder) < 0 ? fail_errno(folder, err) : 0;
+}
+
+int np_file_open_write(const char *path, int how, mode_t mode, int *ret_fd, struct np_err *err)
+{
+	int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | (how & ~O_TRUNC);
+	NP_AUTO(np_closep) int fd = -1;
+	struct stat st;
+
+	/* Looked at before it is opened: opening some devices has effects. */
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return fail_kind(path, st.st_mode, err);
+	fd = open(path, flags, mode);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return fail_errno(path, err);
+	if (!S_ISREG(st.st_mode))
+		return fail_kind(path, st.st_mode, err);
+	if ((how & O_TRUNC) != 0 && ftruncate(fd, 0) < 0)
+		return fail_errno(path, err);
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
 }

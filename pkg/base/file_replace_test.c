@@ -42,7 +42,7 @@ static void test_replace__writes_text_and_mode_and_leaves_nothing_else(void **st
 	assert_int_equal(rmdir(folder), 0); /* no temporary file is left */
 }
 
-static void test_replace__a_failure_keeps_what_was_there(void **state)
+static void test_replace__a_failure_keeps_the_old_file(void **state)
 {
 	char folder[] = "/tmp/nodeprep-test-XXXXXX", path[64];
 	struct np_err err = NP_ERR_INIT;
@@ -64,7 +64,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_replace__writes_text_and_mode_and_leaves_nothing_else),
-		cmocka_unit_test(test_replace__a_failure_keeps_what_was_there),
+		cmocka_unit_test(test_replace__a_failure_keeps_the_old_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,16 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodeprep/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/text.h"
+
+size_t np_json_escape(uint32_t c, char buf[static NP_JSON_ESCAPE_MAX])
+{
+	int n = c > 0xffff ? snprintf(buf, NP_JSON_ESCAPE_MAX, "\\u%04X\\u%04X",
+				      0xd800 + ((c - 0x10000) >> 10), 0xdc00 + (c & 0x3ff))
+			   : snprintf(buf, NP_JSON_ESCAPE_MAX, "\\u%04X", c);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* Returns a copy with escapes for the characters that jansson writes as they are; NULL: no memory. */
+static char *escape_hidden(const char *text, size_t size)
+{
+	/* DEL alone grows sixfold. */
+	char *copy = malloc(size * 6 + 1), *to = copy;
+	const char *hidden;
+	uint32_t c;
+	size_t n;
+
+	if (!copy)
+		return NULL;
+	while ((hidden = np_text_find_hidden(text, size, &c, &n))) {
+		char escape[NP_JSON_ESCAPE_MAX];
+		size_t before = (size_t)(hidden - text), escaped = np_json_escape(c, escape);
+
+		memcpy(to, text, before);
+		memcpy(to + before, escape, escaped);
+		to += before + escaped;
+		text = hidden + n;
+		size -= before + n;
+	}
+	memcpy(to, text, size);
+	to[size] = '\0';
+	return copy;
+}
 
 char *np_json_text(const json_t *root, size_t flags)
 {
-	char near[1024]; /* most texts are small, and so are made once */
-	size_t size = json_dumpb(root, near, sizeof(near), flags);
+	char near[8192]; /* most texts fit, and so are made once */
+	size_t size = json_dumpb(root, near, sizeof(near), flags), n;
 	NP_AUTO(np_freep) char *text = calloc(size + 1, 1);
+	uint32_t c;
 
 	if (size == 0 || !text)
 		return NULL;
@@ -18,7 +56,7 @@ char *np_json_text(const json_t *root, size_t flags)
 		memcpy(text, near, size);
 	else if (json_dumpb(root, text, size, flags) != size)
 		return NULL;
-	return np_take(text);
+	return np_text_find_hidden(text, size, &c, &n) ? escape_hidden(text, size) : np_take(text);
 }
 
 const char *np_json_member_text(const json_t *object, const char *key)
@@ -40,11 +78,9 @@ json_t *np_json_string(const char *text)
 
 	if (json)
 		return json;
-	copy = strdup(text);
+	copy = np_text_escaped(text);
 	if (!copy)
 		return NULL;
-	for (char *p = copy; *p; p++)
-		*p = (*p & 0x80) != 0 ? '?' : *p;
 	return json_string(copy);
 }
 

@@ -5,21 +5,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nodeprep/text.h"
+
 int np_warnings_add(struct np_warnings *warnings, struct np_err *err, enum np_warning_id warning,
 		    const char *fmt, ...)
 {
+	NP_AUTO(np_freep) char *text = NULL;
 	NP_AUTO(np_freep) char *message = NULL;
 	struct np_warning *items;
 	va_list ap;
 	int n;
 
 	va_start(ap, fmt);
-	n = vasprintf(&message, fmt, ap);
+	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
 	if (n < 0) {
-		message = NULL;
+		text = NULL;
 		return np_fail_nomem(err);
 	}
+	message = np_text_escaped(text);
+	if (!message)
+		return np_fail_nomem(err);
 	items = reallocarray(warnings->items, warnings->n + 1, sizeof(*items));
 	if (!items)
 		return np_fail_nomem(err);

@@ -16,7 +16,7 @@ static void write_value(const json_t *value, char buf[static VALUE_MAX])
 	if (!value)
 		snprintf(buf, VALUE_MAX, "absent");
 	else if (json_is_array(value))
-		snprintf(buf, VALUE_MAX, "a list of %zu", json_array_size(value));
+		snprintf(buf, VALUE_MAX, "a list of %zu items", json_array_size(value));
 	else if (json_is_string(value) && json_string_length(value) > 60)
 		snprintf(buf, VALUE_MAX, "a text of %zu bytes", json_string_length(value));
 	else if (json_is_string(value))

@@ -104,7 +104,7 @@ static void test_fetch__vms_and_images_are_listed(void **state)
 }
 
 /* Images are listed only where a VM takes its firmware from one. */
-static void test_fetch__images_that_do_not_matter_are_not_listed(void **state)
+static void test_fetch__only_relevant_images_are_listed(void **state)
 {
 	struct session x;
 
@@ -225,7 +225,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fetch__vms_and_images_are_listed),
-		cmocka_unit_test(test_fetch__images_that_do_not_matter_are_not_listed),
+		cmocka_unit_test(test_fetch__only_relevant_images_are_listed),
 		cmocka_unit_test(test_fetch__failing_lists_are_unknown_or_errors),
 		cmocka_unit_test(test_fetch__bindings_are_compared_with_the_pools),
 	};

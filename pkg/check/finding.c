@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/text.h"
+
 /* The findings of its own that check makes. docs/findings.md has a row for each. */
 static const struct np_message_kind kinds[FINDING_MAX] = {
 	[FINDING_CLASS_DRIFT] = { "class-drift", NP_SEVERITY_ERROR, "run nodeprep apply" },
@@ -53,21 +55,6 @@ size_t check_cut(const char *text, size_t max)
 	return n;
 }
 
-/* Replaces each byte beyond ASCII in a text that is not UTF-8: one that was cut, or a server's. */
-static int make_utf8(char *text, struct np_err *err)
-{
-	json_error_t why = { 0 };
-	json_auto_t *fits = json_pack_ex(&why, 0, "s", text);
-
-	if (fits)
-		return 0;
-	if (json_error_code(&why) != json_error_invalid_utf8)
-		return np_fail_nomem(err);
-	for (; *text != '\0'; text++)
-		*text = (*text & 0x80) != 0 ? '?' : *text;
-	return 0;
-}
-
 int check_find(struct np_check_findings *findings, const struct np_check_finding *f,
 	       struct np_err *err, const char *fmt, ...)
 {
@@ -82,11 +69,9 @@ int check_find(struct np_check_findings *findings, const struct np_check_finding
 	if (!items)
 		return np_fail_nomem(err);
 	findings->items = items;
-	if (make_utf8(message, err) < 0)
-		return np_err_ret(err);
 	item = &items[findings->n];
 	*item = *f;
-	item->message = strdup(message);
+	item->message = np_text_escaped(message);
 	if (!item->message)
 		return np_fail_nomem(err);
 	findings->n++;

@@ -113,8 +113,8 @@ static void test_finding__messages_are_utf8(void **state)
 	} rows[] = {
 		{ "plain", "plain" },
 		{ "\u20ac", "\u20ac" },
-		{ "\xff", "?" },
-		{ "\xc3\xa4 \xe2\x82", "?? ??" },
+		{ "\xff", "\\xff" },
+		{ "\xc3\xa4 \xe2\x82", "\xc3\xa4 \\xe2\\x82" },
 	};
 	const struct np_check_finding f = { .kind = check_finding_kind(FINDING_VM_BIOS),
 					    .object = CHECK_VM_KIND };

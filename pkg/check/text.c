@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/text.h"
+
 #include "internal.h"
 
 #include <stdlib.h>
@@ -116,9 +118,13 @@ static void write_actions(FILE *out, const struct np_check_findings *findings)
 	for (size_t i = 0; i < findings->n; i++) {
 		const struct np_check_finding *f = &findings->items[i];
 
-		fprintf(out, "  %s: %s/%s%s%s\n      %s\n", f->kind->code, or_dash(f->ns),
-			or_dash(f->name), f->path ? " " : "", f->path ? f->path : "",
-			f->kind->remedy);
+		fprintf(out, "  %s: ", f->kind->code);
+		np_text_write(out, or_dash(f->ns));
+		fputc('/', out);
+		np_text_write(out, or_dash(f->name));
+		fputs(f->path ? " " : "", out);
+		np_text_write(out, f->path ? f->path : "");
+		fprintf(out, "\n      %s\n", f->kind->remedy);
 	}
 }
 

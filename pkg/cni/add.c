@@ -50,7 +50,9 @@ static int finish(struct cni_session *s, const struct np_sync *a, struct np_err 
 int cni_add(struct cni_session *s, struct np_err *err)
 {
 	NP_AUTO(np_sync_done) struct np_sync a = { 0 };
-	struct np_sync_options o = { .plan = { .catalogue = s->catalogue, .holder = s->holder },
+	struct np_sync_options o = { .plan = { .catalogue = s->catalogue,
+					       .max_window_gb = s->config.max_window_gb,
+					       .holder = s->holder },
 				     .dry_run = s->config.dry_run ? NP_DRY_RUN_CLIENT
 								  : NP_DRY_RUN_NONE };
 

@@ -4,7 +4,9 @@
 int cni_check(struct cni_session *s, struct np_err *err)
 {
 	NP_AUTO(np_sync_done) struct np_sync a = { 0 };
-	struct np_plan_options o = { .catalogue = s->catalogue, .holder = s->holder };
+	struct np_plan_options o = { .catalogue = s->catalogue,
+				     .max_window_gb = s->config.max_window_gb,
+				     .holder = s->holder };
 
 	if (cni_load_pools(s, err) < 0 || cni_connect(s, err) < 0)
 		return np_err_ret(err);

@@ -162,7 +162,7 @@ static void test_cni__every_key_is_read(void **state)
 	must_parse(
 		NP_CNI_ADD,
 		"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"instance\":\"i\",\"specFile\":\"/s\","
-		"\"planFile\":\"/p\",\"logFile\":\"/l\",\"dryRun\":true,\"timeout\":\"1m30s\","
+		"\"planFile\":\"/p\",\"logFile\":\"/l\",\"dryRun\":true,\"maxWindowGB\":1024,\"timeout\":\"1m30s\","
 		"\"supervisor\":{\"kubeconfig\":\"/k\",\"context\":\"c\",\"namespace\":\"ns\","
 		"\"server\":\"s\",\"tokenFile\":\"/t\",\"caFile\":\"/ca\"}}",
 		&c);
@@ -173,6 +173,7 @@ static void test_cni__every_key_is_read(void **state)
 	assert_string_equal(c.plan_file, "/p");
 	assert_string_equal(c.log_file, "/l");
 	assert_true(c.dry_run);
+	assert_true(c.max_window_gb == 1024);
 	assert_true(c.timeout_ms == 90000);
 	assert_string_equal(c.supervisor.kubeconfig, "/k");
 	assert_string_equal(c.supervisor.context, "c");
@@ -184,7 +185,7 @@ static void test_cni__every_key_is_read(void **state)
 	assert_false(c.has_valid);
 }
 
-static void test_cni__what_is_not_said_has_a_default(void **state)
+static void test_cni__unset_keys_have_defaults(void **state)
 {
 	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
 
@@ -195,6 +196,7 @@ static void test_cni__what_is_not_said_has_a_default(void **state)
 	assert_string_equal(c.instance, "node-7");
 	assert_true(c.timeout_ms == NP_CNI_TIMEOUT_MS);
 	assert_false(c.dry_run);
+	assert_true(c.max_window_gb == 0);
 	assert_false(np_cni_has_pools(&c));
 	assert_null(c.supervisor.kubeconfig);
 }
@@ -230,6 +232,10 @@ static const struct bad_case {
 	{ "a negative time", HEAD "\"timeout\":-1}", NP_E_SPEC, "'-1'" },
 	{ "a time that is a fraction", HEAD "\"timeout\":1.5}", NP_E_SPEC, "'1.5'" },
 	{ "a time of an hour and more", HEAD "\"timeout\":3601}", NP_E_SPEC, "'3601'" },
+	{ "a maximum of 0", HEAD "\"maxWindowGB\":0}", NP_E_SPEC, "'0'" },
+	{ "a maximum beyond every window", HEAD "\"maxWindowGB\":65537}", NP_E_SPEC, "'65537'" },
+	{ "a maximum that is a text", HEAD "\"maxWindowGB\":\"1\"}", NP_E_SPEC, "maxWindowGB" },
+	{ "a near key of the maximum", HEAD "\"maxWindowGb\":1}", NP_E_SPEC, "'maxWindowGB'" },
 	{ "an instance beyond ASCII", HEAD "\"instance\":\"\303\274\"}", NP_E_SPEC, "instance" },
 	{ "an instance with a blank", HEAD "\"instance\":\"a b\"}", NP_E_SPEC, "'a b'" },
 	{ "capabilities that are a list", HEAD "\"capabilities\":[1]}", NP_E_SPEC,
@@ -266,7 +272,7 @@ static void test_cni__bad_configuration_is_refused_with_its_code(void **state)
 	}
 }
 
-static void test_cni__host_name_that_is_no_instance_is_told(void **state)
+static void test_cni__invalid_host_name_is_an_error(void **state)
 {
 	static const char text[] = "{\"cniVersion\":\"1.1.0\",\"name\":\"n\",\"specFile\":\"/s\"}";
 	struct np_cni_config c = { 0 };
@@ -297,7 +303,7 @@ static void test_cni__commands_of_1_1_0_need_it(void **state)
 	}
 }
 
-static void test_cni__pools_are_read_with_their_place(void **state)
+static void test_cni__pools_are_read_with_positions(void **state)
 {
 	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
 	NP_AUTO(np_pool_input_done) struct np_input in = { 0 };
@@ -394,7 +400,7 @@ static const struct stale_case {
 	{ "a hook", GC(VALID("[]")), "hook/n/node-7/c/e", false },
 };
 
-static void test_cni__stale_is_what_the_list_lacks(void **state)
+static void test_cni__attachments_that_the_list_lacks_are_stale(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(stale_cases); i++) {
@@ -555,14 +561,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cni__environment_is_checked),
 		cmocka_unit_test(test_cni__every_key_is_read),
-		cmocka_unit_test(test_cni__what_is_not_said_has_a_default),
+		cmocka_unit_test(test_cni__unset_keys_have_defaults),
 		cmocka_unit_test(test_cni__bad_configuration_is_refused_with_its_code),
-		cmocka_unit_test(test_cni__host_name_that_is_no_instance_is_told),
+		cmocka_unit_test(test_cni__invalid_host_name_is_an_error),
 		cmocka_unit_test(test_cni__commands_of_1_1_0_need_it),
-		cmocka_unit_test(test_cni__pools_are_read_with_their_place),
+		cmocka_unit_test(test_cni__pools_are_read_with_positions),
 		cmocka_unit_test(test_cni__holder_names_what_is_given),
 		cmocka_unit_test(test_cni__longest_holder_is_whole),
-		cmocka_unit_test(test_cni__stale_is_what_the_list_lacks),
+		cmocka_unit_test(test_cni__attachments_that_the_list_lacks_are_stale),
 		cmocka_unit_test(test_cni__result_is_the_previous_one_and_the_plan),
 		cmocka_unit_test(test_cni__error_has_the_four_fields),
 		cmocka_unit_test(test_cni__version_comes_back),

@@ -83,7 +83,9 @@ static int read_version(const json_t *root, enum np_cni_version *ret, struct np_
 	const json_t *value = json_object_get(root, "cniVersion");
 
 	if (value && !json_is_string(value))
-		return np_fail(err, NP_E_SPEC, SOURCE ": cniVersion is no text: \"1.1.0\" is one");
+		return np_fail(err, NP_E_SPEC,
+			       SOURCE
+			       ": cniVersion is not a string: expected one such as \"1.1.0\"");
 	if (!value)
 		return np_fail(err, NP_E_VERSION,
 			       "cniVersion is not given, which means 0.1.0: " CNI_VERSIONS_TEXT
@@ -121,7 +123,7 @@ static int read_document(const char *bytes, size_t size, struct np_doc **ret, st
 
 /* --- fields ---------------------------------------------------------------------------------- */
 
-enum kind { KIND_TEXT, KIND_BOOL, KIND_DURATION, KIND_POOLS, KIND_SUPERVISOR };
+enum kind { KIND_TEXT, KIND_BOOL, KIND_DURATION, KIND_GB, KIND_POOLS, KIND_SUPERVISOR };
 
 struct field {
 	const char *key;
@@ -135,6 +137,7 @@ static const struct field fields[] = {
 	{ "dryRun", KIND_BOOL, AT(dry_run) },
 	{ "instance", KIND_TEXT, AT(instance) },
 	{ "logFile", KIND_TEXT, AT(log_file) },
+	{ "maxWindowGB", KIND_GB, AT(max_window_gb) },
 	{ "nodePool", KIND_POOLS, AT(node_pool) },
 	{ "planFile", KIND_TEXT, AT(plan_file) },
 	{ "specFile", KIND_TEXT, AT(spec_file) },
@@ -142,8 +145,9 @@ static const struct field fields[] = {
 	{ "timeout", KIND_DURATION, AT(timeout_ms) },
 };
 
-static const char *const field_words[] = { "dryRun",   "instance", "logFile",    "nodePool",
-					   "planFile", "specFile", "supervisor", "timeout" };
+static const char *const field_words[] = { "dryRun",      "instance",   "logFile",
+					   "maxWindowGB", "nodePool",   "planFile",
+					   "specFile",    "supervisor", "timeout" };
 
 _Static_assert(sizeof(fields) / sizeof(fields[0]) == sizeof(field_words) / sizeof(field_words[0]),
 	       "each field has its word");
@@ -234,6 +238,8 @@ static int read_field(const struct field *f, struct np_val n, void *at, struct n
 		return np_doc_bool(n, at, err) < 0 ? np_err_ret(err) : 0;
 	case KIND_DURATION:
 		return read_duration(n, at, err);
+	case KIND_GB:
+		return np_doc_uint(n, 1, NP_WINDOW_GB_MAX, at, err) < 0 ? np_err_ret(err) : 0;
 	case KIND_POOLS:
 		return read_pools(n, at, err);
 	case KIND_SUPERVISOR:

@@ -53,7 +53,8 @@ static bool knows_pools(struct cni_session *s)
 		return false;
 	if (cni_load_pools(s, &why) == 0)
 		return true;
-	cni_log(s, "warning", "cannot read the pools, so every class is looked at: %s", why.text);
+	cni_log(s, "warning", "cannot read the pools, so nodeprep searches every class: %s",
+		why.text);
 	return false;
 }
 

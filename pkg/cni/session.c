@@ -8,6 +8,7 @@
 
 #include "nodeprep/file.h"
 #include "nodeprep/gpu.h"
+#include "nodeprep/time.h"
 
 /* A runtime asks for the status often, and wants to know soon. */
 #define STATUS_MS UINT64_C(10000)
@@ -56,7 +57,7 @@ static int read_spec_file(struct cni_session *s, const char *path, struct np_err
 	NP_AUTO(np_freep) char *bytes = NULL;
 	size_t size;
 
-	if (np_file_load(path, NP_DOC_INPUT_MAX, &bytes, &size, err) < 0)
+	if (np_file_load(path, NP_CNI_CONFIG_MAX, &bytes, &size, err) < 0)
 		return np_err_ret(err);
 	return np_pool_input_parse(&s->input, s->catalogue, path, bytes, size, err);
 }
@@ -107,6 +108,13 @@ const char **cni_list_namespaces(const struct cni_session *s, const char *first,
 
 /* --- the API --------------------------------------------------------------------------------- */
 
+static uint64_t timeout_ms(const struct cni_session *s)
+{
+	bool is_short = s->call.command == NP_CNI_STATUS && s->config.timeout_ms > STATUS_MS;
+
+	return is_short ? STATUS_MS : s->config.timeout_ms;
+}
+
 static struct np_kube_options kube_options(struct cni_session *s)
 {
 	const struct np_cni_supervisor *v = &s->config.supervisor;
@@ -118,9 +126,7 @@ static struct np_kube_options kube_options(struct cni_session *s)
 	o.server = v->server;
 	o.ca_file = v->ca_file;
 	o.token_file = v->token_file;
-	o.deadline_ms = s->config.timeout_ms;
-	if (s->call.command == NP_CNI_STATUS && o.deadline_ms > STATUS_MS)
-		o.deadline_ms = STATUS_MS;
+	o.deadline_ms = timeout_ms(s);
 	o.log = log_retry;
 	o.log_ctx = s;
 	/* Another kubeconfig on the host has credentials of another server. */
@@ -228,6 +234,7 @@ static int serve(struct cni_session *s, const char *bytes, size_t size, struct n
 	if (np_cni_config_parse(s->call.command, bytes, size, h->name, &s->config, &s->version,
 				err) < 0)
 		return np_err_ret(err);
+	np_file_set_deadline(np_clock_ms() + timeout_ms(s));
 	np_cni_holder(&s->config, &s->call, s->holder);
 	name_call(s);
 	if (h->open_log(h->ctx, s->config.log_file, s->words, err) < 0 ||

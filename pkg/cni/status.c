@@ -17,6 +17,7 @@ static int check_plan(struct cni_session *s, const struct np_fetched *fetched, s
 {
 	NP_AUTO(np_plan_done) struct np_plan plan = { 0 };
 	struct np_plan_options o = { .catalogue = s->catalogue,
+				     .max_window_gb = s->config.max_window_gb,
 				     .holder = s->holder,
 				     .classes = fetched->items,
 				     .n_classes = fetched->n };

@@ -9,6 +9,7 @@
 
 #include "nodeprep/json.h"
 #include "nodeprep/map.h"
+#include "nodeprep/text.h"
 #include "nodeprep/time.h"
 
 static const char *const type_names[CONDITION_MAX] = {
@@ -26,35 +27,41 @@ static const char *const status_names[STATUS_MAX] = {
 
 static const char *const reason_names[REASON_MAX] = {
 	[REASON_NONE] = "None",
-	[REASON_ALREADY_RIGHT] = "AlreadyConfigured",
+	[REASON_ALREADY_CONFIGURED] = "AlreadyConfigured",
 	[REASON_CLASS_NOT_FOUND] = "ClassNotFound",
-	[REASON_CLASS_REFUSED] = "InvalidClass",
-	[REASON_CLASS_RIGHT] = "Configured",
+	[REASON_INVALID_CLASS] = "InvalidClass",
+	[REASON_CONFIGURED] = "Configured",
 	[REASON_CONFLICT] = "Conflict",
-	[REASON_FIGURE_UNKNOWN] = "GPUSizeUnknown",
+	[REASON_GPU_SIZE_UNKNOWN] = "GPUSizeUnknown",
 	[REASON_FORBIDDEN] = "Forbidden",
 	[REASON_FOUND] = "Found",
-	[REASON_GPUS_UNKNOWN] = "GPUCountUnknown",
-	[REASON_IN_STEP] = "InSync",
+	[REASON_GPU_COUNT_UNKNOWN] = "GPUCountUnknown",
+	[REASON_IN_SYNC] = "InSync",
 	[REASON_INVALID_RECORD] = "InvalidRecord",
-	[REASON_LEFT_ALONE] = "Contended",
+	[REASON_CONTENDED] = "Contended",
+	[REASON_NOT_ALLOWED] = "NotAllowed",
 	[REASON_NOT_FOUND] = "NotFound",
-	[REASON_NOT_LOOKED_AT] = "NotEvaluated",
+	[REASON_NOT_EVALUATED] = "NotEvaluated",
 	[REASON_PATCHED] = "Patched",
-	[REASON_POOL_REFUSED] = "InvalidNodePool",
-	[REASON_PUT_BACK] = "DriftCorrected",
-	[REASON_REFUSED_BY_API] = "APIRejected",
+	[REASON_INVALID_NODEPOOL] = "InvalidNodePool",
+	[REASON_DRIFT_CORRECTED] = "DriftCorrected",
+	[REASON_API_REJECTED] = "APIRejected",
 	[REASON_UNREACHABLE] = "Unreachable",
 };
 
 /* The names of version 0.1: a status that it wrote is understood, and written again. */
 static const char *const old_reason_names[REASON_MAX] = {
-	[REASON_ALREADY_RIGHT] = "AlreadyRight",  [REASON_CLASS_REFUSED] = "ClassRefused",
-	[REASON_CLASS_RIGHT] = "ClassRight",      [REASON_FIGURE_UNKNOWN] = "FigureUnknown",
-	[REASON_GPUS_UNKNOWN] = "GPUsUnknown",    [REASON_IN_STEP] = "InStep",
-	[REASON_LEFT_ALONE] = "LeftAlone",        [REASON_NOT_LOOKED_AT] = "NotLookedAt",
-	[REASON_POOL_REFUSED] = "PoolRefused",    [REASON_PUT_BACK] = "PutBack",
-	[REASON_REFUSED_BY_API] = "RefusedByAPI",
+	[REASON_ALREADY_CONFIGURED] = "AlreadyRight",
+	[REASON_INVALID_CLASS] = "ClassRefused",
+	[REASON_CONFIGURED] = "ClassRight",
+	[REASON_GPU_SIZE_UNKNOWN] = "FigureUnknown",
+	[REASON_GPU_COUNT_UNKNOWN] = "GPUsUnknown",
+	[REASON_IN_SYNC] = "InStep",
+	[REASON_CONTENDED] = "LeftAlone",
+	[REASON_NOT_EVALUATED] = "NotLookedAt",
+	[REASON_INVALID_NODEPOOL] = "PoolRefused",
+	[REASON_DRIFT_CORRECTED] = "PutBack",
+	[REASON_API_REJECTED] = "RefusedByAPI",
 };
 
 const char *controller_condition_name(enum condition_type type)
@@ -82,13 +89,15 @@ void controller_condition_set(struct pool_status *s, enum condition_type type,
 			      ...)
 {
 	struct condition *c = &s->conditions[type];
+	char text[sizeof(c->message)];
 	va_list ap;
 
 	c->status = status;
 	c->reason = reason;
 	va_start(ap, fmt);
-	vsnprintf(c->message, sizeof(c->message), fmt, ap);
+	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	np_text_escape(text, c->message, sizeof(c->message));
 }
 
 /* --- what is remembered ---------------------------------------------------------------------- */

@@ -11,10 +11,6 @@ enum {
 	CLUSTER_ID_DEADLINE_MS = 5000,
 };
 
-/* --- time and waiting ------------------------------------------------------------------------ */
-
-/* --- clients --------------------------------------------------------------------------------- */
-
 /* --- beginning and end ----------------------------------------------------------------------- */
 
 void np_controller_free(struct np_controller *c)
@@ -49,8 +45,8 @@ static int copy_text(char **to, const char *from, struct np_err *err)
 static int check_options(const struct np_controller_options *o, struct np_err *err)
 {
 	if (o->workers < 1 || o->workers > WORKERS_MAX)
-		return np_fail(err, NP_E_USAGE, "'%u' workers: 1 to %d is needed", o->workers,
-			       WORKERS_MAX);
+		return np_fail(err, NP_E_USAGE, "invalid number of workers %u: expected 1 to %d",
+			       o->workers, WORKERS_MAX);
 	if (o->cluster_id &&
 	    (o->cluster_id[0] == '\0' || strlen(o->cluster_id) > NP_ORIGIN_MAX ||
 	     o->cluster_id[strspn(o->cluster_id,
@@ -58,7 +54,7 @@ static int check_options(const struct np_controller_options *o, struct np_err *e
 				  "0123456789-_.")] != '\0'))
 		return np_fail(
 			err, NP_E_USAGE,
-			"cluster id '%.80s': 1 to %d letters, digits, '-', '_' and '.' are needed",
+			"invalid cluster id '%.80s': expected 1 to %d letters, digits, '-', '_' or '.'",
 			o->cluster_id, NP_ORIGIN_MAX);
 	if (!o->leader_elect)
 		return 0;
@@ -66,10 +62,10 @@ static int check_options(const struct np_controller_options *o, struct np_err *e
 	    o->lease_ms < 1000)
 		return np_fail(
 			err, NP_E_USAGE,
-			"the lease's duration has to be longer than its renewal's deadline, and "
-			"that longer than the time between attempts");
+			"the lease duration must be longer than the renew deadline, and the renew "
+			"deadline longer than the retry period");
 	if (!o->identity || o->identity[0] == '\0' || strlen(o->identity) >= LEASE_IDENTITY_MAX)
-		return np_fail(err, NP_E_USAGE, "the identity has to have 1 to %d bytes",
+		return np_fail(err, NP_E_USAGE, "the identity must have 1 to %d bytes",
 			       LEASE_IDENTITY_MAX - 1);
 	return 0;
 }
@@ -116,6 +112,7 @@ int np_controller_new(const struct np_controller_options *o, struct np_controlle
 		c->reflectors[i].c = c;
 		c->reflectors[i].kind = (enum watched_kind)i;
 		c->reflectors[i].wanted = is_watched(o, (enum watched_kind)i);
+		controller_health_begin(&c->reflectors[i].health, controller_now_ms());
 	}
 	if (copy_options(c, o, err) < 0)
 		return np_err_ret(err);
@@ -130,7 +127,12 @@ bool np_controller_is_healthy(struct np_controller *c)
 
 bool np_controller_is_ready(struct np_controller *c)
 {
-	return controller_is_synced(c) && !controller_is_stopping(c);
+	bool is_lost;
+
+	pthread_mutex_lock(&c->lock);
+	is_lost = controller_reflectors_are_lost(c);
+	pthread_mutex_unlock(&c->lock);
+	return !is_lost && controller_is_synced(c) && !controller_is_stopping(c);
 }
 
 /* --- running --------------------------------------------------------------------------------- */
@@ -152,7 +154,7 @@ static int find_cluster_id(struct np_controller *c, struct np_err *err)
 	uid = json_string_value(json_object_get(json_object_get(ns, "metadata"), "uid"));
 	if (!uid || uid[0] == '\0' || strlen(uid) > NP_ORIGIN_MAX)
 		return np_fail(err, NP_E_REFUSED,
-			       "namespace kube-system has no uid: say --cluster-id");
+			       "namespace kube-system has no uid: set --cluster-id");
 	controller_log(c, "info", "pool ids begin with '%s/'", uid);
 	return copy_text(&c->cluster_id, uid, err);
 }
@@ -182,7 +184,7 @@ static int spawn(pthread_t *thread, void *(*run)(void *ctx), void *ctx, struct n
 {
 	int error = pthread_create(thread, NULL, run, ctx);
 
-	return error != 0 ? np_fail(err, NP_E_NOMEM, "cannot make a thread: %s", strerror(error))
+	return error != 0 ? np_fail(err, NP_E_NOMEM, "cannot start a thread: %s", strerror(error))
 			  : 0;
 }
 

@@ -61,7 +61,7 @@ static void test_queue__first_due_first_out(void **state)
 	free(q.heap);
 }
 
-static void test_queue__equal_ones_in_their_order(void **state)
+static void test_queue__ties_keep_their_order(void **state)
 {
 	struct queue q = { 0 };
 	struct queue_item items[8] = { 0 };
@@ -93,7 +93,7 @@ static void test_queue__waits_once(void **state)
 	free(q.heap);
 }
 
-static void test_queue__what_comes_during_the_work_is_worked_on_after(void **state)
+static void test_queue__items_added_while_running_run_again(void **state)
 {
 	struct queue q = { 0 };
 	struct queue_item a = { 0 };
@@ -113,7 +113,7 @@ static void test_queue__what_comes_during_the_work_is_worked_on_after(void **sta
 	free(q.heap);
 }
 
-static void test_queue__failures_wait_longer_and_longer(void **state)
+static void test_queue__failures_back_off(void **state)
 {
 	struct queue q = { 0 };
 	struct queue_item a = { 0 };
@@ -154,7 +154,7 @@ static void test_queue__backoff_is_jittered_within_bounds(void **state)
 	assert_true(controller_queue_backoff_ms(5, 1) != controller_queue_backoff_ms(5, 2));
 }
 
-static void test_queue__an_item_can_be_taken_out(void **state)
+static void test_queue__items_can_be_removed(void **state)
 {
 	struct queue q = { 0 };
 	struct queue_item items[32] = { 0 };
@@ -175,9 +175,9 @@ static void test_queue__an_item_can_be_taken_out(void **state)
 	free(q.heap);
 }
 
-/* --- fight ----------------------------------------------------------------------------------- */
+/* --- contention ------------------------------------------------------------------------------ */
 
-static void test_fight__left_after_the_third_time(void **state)
+static void test_contention__third_loss_yields(void **state)
 {
 	struct contention f = { 0 };
 
@@ -192,7 +192,7 @@ static void test_fight__left_after_the_third_time(void **state)
 	assert_true(controller_contention_lost(&f, 1, 1000 + UINT64_C(100) * CONTENTION_WITHIN_MS));
 }
 
-static void test_fight__old_rounds_do_not_count(void **state)
+static void test_contention__old_losses_do_not_count(void **state)
 {
 	struct contention f = { 0 };
 	uint64_t now = 5;
@@ -203,7 +203,7 @@ static void test_fight__old_rounds_do_not_count(void **state)
 	assert_true(controller_contention_lost(&f, 1, now - CONTENTION_WITHIN_MS / 2));
 }
 
-static void test_fight__a_persons_word_begins_anew(void **state)
+static void test_contention__changed_pool_restarts_the_count(void **state)
 {
 	struct contention f = { 0 };
 
@@ -236,7 +236,7 @@ static void observe(struct lease *l, const char *version, const char *holder, in
 	assert_int_equal(controller_lease_observe(l, record, now, &err), 0);
 }
 
-static void test_lease__whose_it_is(void **state)
+static void test_lease__decision_follows_the_holder(void **state)
 {
 	struct lease l = { 0 };
 	struct np_err err = NP_ERR_INIT;
@@ -254,7 +254,7 @@ static void test_lease__whose_it_is(void **state)
 }
 
 /* What counts is how long this process has seen nothing new, not what the record's times say. */
-static void test_lease__a_sign_of_life_begins_the_wait_anew(void **state)
+static void test_lease__renewal_restarts_the_wait(void **state)
 {
 	struct lease l = { 0 };
 
@@ -268,7 +268,7 @@ static void test_lease__a_sign_of_life_begins_the_wait_anew(void **state)
 	assert_int_equal(controller_lease_decide(&l, "me", 30999), LEASE_TAKE);
 }
 
-static void test_lease__promises_beyond_reason(void **state)
+static void test_lease__durations_are_bounded(void **state)
 {
 	struct lease l = { 0 };
 
@@ -283,7 +283,7 @@ static void test_lease__promises_beyond_reason(void **state)
 }
 
 /* The holder stops before another may take it, counted from when its request began. */
-static void test_lease__is_valid_for_less_than_it_is_promised(void **state)
+static void test_lease__holder_stops_before_expiry(void **state)
 {
 	struct lease l = { 0 };
 
@@ -297,7 +297,7 @@ static void test_lease__is_valid_for_less_than_it_is_promised(void **state)
 	assert_false(controller_lease_is_valid(&l, 10500));
 }
 
-static void test_lease__what_is_none(void **state)
+static void test_lease__malformed_records_are_rejected(void **state)
 {
 	static const char *const records[] = {
 		"{}",
@@ -323,7 +323,7 @@ static void test_lease__what_is_none(void **state)
 	}
 }
 
-static void test_lease__what_is_written(void **state)
+static void test_lease__written_spec(void **state)
 {
 	const struct lease l = { .transitions = 4 };
 	json_auto_t *take = controller_lease_spec(&l, "me", LEASE_TAKE, 15000, "T");
@@ -339,6 +339,123 @@ static void test_lease__what_is_written(void **state)
 	assert_null(json_object_get(renew, "acquireTime"));
 	assert_null(json_object_get(renew, "leaseTransitions"));
 	assert_string_equal(json_string_value(json_object_get(back, "holderIdentity")), "");
+}
+
+static void test_lease__transitions_are_bounded(void **state)
+{
+	static const char *const records[] = {
+		"{\"metadata\": {\"resourceVersion\": \"1\"}, \"spec\": {\"leaseTransitions\": "
+		"9223372036854775807}}",
+		"{\"metadata\": {\"resourceVersion\": \"1\"}, \"spec\": {\"leaseTransitions\": -7}}",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		json_auto_t *record = json_loads(records[i], 0, NULL), *spec = NULL;
+		struct lease l = { 0 };
+		struct np_err err = NP_ERR_INIT;
+
+		assert_int_equal(controller_lease_observe(&l, record, 0, &err), 0);
+		spec = controller_lease_spec(&l, "me", LEASE_TAKE, 15000, "T");
+		assert_int_equal(json_integer_value(json_object_get(spec, "leaseTransitions")),
+				 i == 0 ? INT32_MAX : 1);
+	}
+}
+
+/* --- watches --------------------------------------------------------------------------------- */
+
+/* Makes attempts whose watch lasts so long until *now_ms, which is set to the end of the last one's; returns how many. */
+static unsigned count_attempts(struct watch_health *h, uint64_t lasts_ms, uint64_t *now_ms)
+{
+	uint64_t now = 1, until_ms = *now_ms;
+	unsigned n = 0;
+
+	for (controller_health_begin(h, now); now < until_ms; n++) {
+		if (lasts_ms > 0)
+			controller_health_open(h, now);
+		now += lasts_ms;
+		now += controller_health_pause(h, controller_health_close(h, now), n * 123456789);
+	}
+	*now_ms = now;
+	return n;
+}
+
+/* No server gets more than a few requests a second, and each gets fewer the longer it goes on. */
+static void test_health__attempts_become_rare(void **state)
+{
+	static const struct {
+		uint64_t lasts_ms;
+		unsigned most; /* attempts in ten minutes */
+		bool is_lost;
+	} rows[] = {
+		{ 0, 90, true }, /* refused, 410, Retry-After: 0 */
+		{ 1, 90, true }, /* an event, and the end */
+		{ 1000, 90, true },
+		{ HEALTH_ESTABLISHED_MS - 1, 90, true },
+		{ HEALTH_ESTABLISHED_MS, 90, false },
+		{ 30000, 25, false },
+		{ HEALTH_SUSTAINED_MS, 12, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct watch_health h;
+		uint64_t second = 1000, end = 600000;
+		unsigned first = count_attempts(&h, rows[i].lasts_ms, &second);
+		unsigned all = count_attempts(&h, rows[i].lasts_ms, &end);
+
+		if (first > 5 || all > rows[i].most ||
+		    controller_health_is_lost(&h, end) != rows[i].is_lost)
+			fail_msg("%llu ms: %u, %u attempts", (unsigned long long)rows[i].lasts_ms,
+				 first, all);
+	}
+}
+
+/* A watch that lasted does not wait behind one pause more. */
+static void test_health__lasting_watches_are_not_delayed(void **state)
+{
+	struct watch_health h = { .attempts = 100 };
+
+	(void)state;
+	assert_in_range(controller_health_pause(&h, 0, 0), HEALTH_PAUSE_MOST_MS * 3 / 4,
+			HEALTH_PAUSE_MOST_MS * 5 / 4);
+	assert_in_range(controller_health_pause(&h, 30000, 0), 1, HEALTH_PAUSE_FIRST_MS);
+}
+
+static void test_health__only_sustained_health_ends_the_backoff(void **state)
+{
+	struct watch_health h;
+
+	(void)state;
+	controller_health_begin(&h, 0);
+	for (unsigned i = 1; i < 50; i++) {
+		controller_health_open(&h, 1000);
+		controller_health_close(&h, 1000 + HEALTH_SUSTAINED_MS - 1);
+		assert_int_equal(h.attempts, i);
+	}
+	controller_health_open(&h, 1000);
+	assert_int_equal(controller_health_close(&h, 1000 + HEALTH_SUSTAINED_MS),
+			 HEALTH_SUSTAINED_MS);
+	assert_int_equal(h.attempts, 0);
+}
+
+static void test_health__a_watch_is_lost_and_found(void **state)
+{
+	struct watch_health h;
+	uint64_t now = 1000;
+
+	(void)state;
+	controller_health_begin(&h, now);
+	assert_int_equal(controller_health_down_ms(&h, now + 7), 7);
+	assert_false(controller_health_is_lost(&h, now + HEALTH_LOST_MS - 1));
+	assert_true(controller_health_is_lost(&h, now + HEALTH_LOST_MS));
+	now += HEALTH_LOST_MS;
+	controller_health_open(&h, now);
+	assert_true(controller_health_is_lost(&h, now + HEALTH_ESTABLISHED_MS - 1));
+	assert_int_equal(controller_health_down_ms(&h, now + HEALTH_ESTABLISHED_MS), 0);
+	now += HEALTH_ESTABLISHED_MS;
+	controller_health_close(&h, now);
+	assert_int_equal(controller_health_down_ms(&h, now + 7), 7);
 }
 
 /* --- conditions ------------------------------------------------------------------------------ */
@@ -377,7 +494,7 @@ static void test_status__round_trip(void **state)
 	assert_true(controller_status_equal(&first, &second));
 }
 
-static void test_status__what_is_not_known_is_not_written(void **state)
+static void test_status__unknown_numbers_are_absent(void **state)
 {
 	struct pool_status s = right_status();
 	struct status_memory none = { 0 }, m;
@@ -400,16 +517,16 @@ static void test_status__transition_times(void **state)
 
 	(void)state;
 	controller_status_remember(&s, &none, 100, &first);
-	controller_condition_set(&s, CONDITION_READY, STATUS_TRUE, REASON_CLASS_RIGHT,
+	controller_condition_set(&s, CONDITION_READY, STATUS_TRUE, REASON_CONFIGURED,
 				 "other words");
-	controller_condition_set(&s, CONDITION_DRIFTED, STATUS_FALSE, REASON_IN_STEP, "x");
+	controller_condition_set(&s, CONDITION_DRIFTED, STATUS_FALSE, REASON_IN_SYNC, "x");
 	controller_status_remember(&s, &first, 200, &second);
 	assert_false(controller_status_equal(&first, &second));
 	assert_int_equal(second.conditions[CONDITION_READY].since, 100);
 	assert_int_equal(second.conditions[CONDITION_DRIFTED].since, 200);
 }
 
-static void test_status__each_part_counts(void **state)
+static void test_status__every_field_is_compared(void **state)
 {
 	struct pool_status base = right_status();
 	struct status_memory none = { 0 }, before, after;
@@ -431,7 +548,7 @@ static void test_status__each_part_counts(void **state)
 	}
 }
 
-static void test_status__reads_whatever_stands_there(void **state)
+static void test_status__malformed_status_is_read(void **state)
 {
 	static const char odd[] =
 		"{\"status\": {\"conditions\": [{\"type\": \"Ready\", \"status\": \"Perhaps\","
@@ -455,6 +572,17 @@ static void test_status__reads_whatever_stands_there(void **state)
 	}
 }
 
+/* Whatever a class's name or a server's message holds, kubectl shows a condition as it is. */
+static void test_status__messages_are_escaped(void **state)
+{
+	struct pool_status s = { 0 };
+
+	(void)state;
+	controller_condition_set(&s, CONDITION_READY, STATUS_TRUE, REASON_CONFIGURED, "%s",
+				 "a\n\033[31m\342\200\256\xff");
+	assert_string_equal(s.conditions[CONDITION_READY].message, "a\\n\\x1b[31m\\u202e\\xff");
+}
+
 /* A status of version 0.1 is understood, and differs from the same status as it is written now. */
 static void test_status__reads_the_reasons_of_version_0_1(void **state)
 {
@@ -462,17 +590,17 @@ static void test_status__reads_the_reasons_of_version_0_1(void **state)
 		const char *text;
 		enum reason reason;
 	} rows[] = {
-		{ "ClassRight", REASON_CLASS_RIGHT },
-		{ "AlreadyRight", REASON_ALREADY_RIGHT },
-		{ "PutBack", REASON_PUT_BACK },
-		{ "LeftAlone", REASON_LEFT_ALONE },
-		{ "InStep", REASON_IN_STEP },
-		{ "NotLookedAt", REASON_NOT_LOOKED_AT },
-		{ "PoolRefused", REASON_POOL_REFUSED },
-		{ "ClassRefused", REASON_CLASS_REFUSED },
-		{ "RefusedByAPI", REASON_REFUSED_BY_API },
-		{ "FigureUnknown", REASON_FIGURE_UNKNOWN },
-		{ "GPUsUnknown", REASON_GPUS_UNKNOWN },
+		{ "ClassRight", REASON_CONFIGURED },
+		{ "AlreadyRight", REASON_ALREADY_CONFIGURED },
+		{ "PutBack", REASON_DRIFT_CORRECTED },
+		{ "LeftAlone", REASON_CONTENDED },
+		{ "InStep", REASON_IN_SYNC },
+		{ "NotLookedAt", REASON_NOT_EVALUATED },
+		{ "PoolRefused", REASON_INVALID_NODEPOOL },
+		{ "ClassRefused", REASON_INVALID_CLASS },
+		{ "RefusedByAPI", REASON_API_REJECTED },
+		{ "FigureUnknown", REASON_GPU_SIZE_UNKNOWN },
+		{ "GPUsUnknown", REASON_GPU_COUNT_UNKNOWN },
 	};
 
 	(void)state;
@@ -525,7 +653,7 @@ static void test_status__reasons(void **state)
 	" \"value\": \"small\"}, {\"name\": \"users\", \"value\": \"secret\"}]}}]}}},"                 \
 	" \"status\": {\"x\": \"secret\"}}"
 
-static void test_reduce__a_cluster_keeps_its_secrets(void **state)
+static void test_strip__a_cluster_keeps_its_secrets(void **state)
 {
 	json_auto_t *object = json_loads(CLUSTER, 0, NULL);
 	NP_AUTO(np_freep) char *text = NULL;
@@ -542,7 +670,7 @@ static void test_reduce__a_cluster_keeps_its_secrets(void **state)
 }
 
 /* A change of another annotation is no news: only one key asks for a reconciliation. */
-static void test_reduce__annotations(void **state)
+static void test_strip__annotations(void **state)
 {
 	static const struct {
 		const char *key;
@@ -572,7 +700,7 @@ static void test_reduce__annotations(void **state)
 	}
 }
 
-static void test_reduce__the_digest_is_of_what_matters(void **state)
+static void test_strip__digest_covers_relevant_fields(void **state)
 {
 	static const struct {
 		const char *text;
@@ -584,6 +712,9 @@ static void test_reduce__the_digest_is_of_what_matters(void **state)
 		{ "{}", false },
 		{ "{\"spec\": {\"a\": 1}, \"metadata\": {\"annotations\":"
 		  " {\"nodeprep.dev/managed\": \"{}\"}}}",
+		  false },
+		{ "{\"spec\": {\"a\": 1}, \"metadata\": {\"annotations\":"
+		  " {\"nodeprep.dev/allowed-namespaces\": \"ml\"}}}",
 		  false },
 	};
 	json_auto_t *base = json_loads("{\"spec\": {\"a\": 1}}", 0, NULL);
@@ -599,7 +730,7 @@ static void test_reduce__the_digest_is_of_what_matters(void **state)
 }
 
 /* With the n-th allocation failing: a whole text, or none, never half of one. */
-static void test_reduce__out_of_memory(void **state)
+static void test_strip__out_of_memory(void **state)
 {
 	json_auto_t *object = json_loads(CLUSTER, 0, NULL);
 	NP_AUTO(np_freep) char *whole = controller_strip_object(WATCHED_CLUSTER, object);
@@ -675,7 +806,7 @@ static const struct id_row {
 	{ "empty", NULL, NULL, "", "", true, false },
 };
 
-static void test_store__whose_pool_it_is(void **state)
+static void test_store__own_ids_are_recognized(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(id_rows) / sizeof(id_rows[0]); i++) {
@@ -745,7 +876,7 @@ static size_t pop_all(struct fixture *f)
 	return n;
 }
 
-static void test_store__what_asks_for_work(void **state)
+static void test_store__relevant_changes_are_queued(void **state)
 {
 	NP_AUTO(fixture_done) struct fixture f;
 	json_t *object;
@@ -773,7 +904,7 @@ static void test_store__what_asks_for_work(void **state)
 	assert_int_equal(f.c.owners.n, 1);
 }
 
-static void test_store__what_a_list_lacks_is_gone(void **state)
+static void test_store__objects_missing_from_a_list_are_removed(void **state)
 {
 	NP_AUTO(fixture_done) struct fixture f;
 
@@ -861,7 +992,7 @@ static void test_pool__the_origin_leads_its_id(void **state)
 	assert_string_equal(id, "ml/k/a");
 }
 
-static void test_pool__those_of_one_class_are_picked(void **state)
+static void test_pool__pools_of_one_class_are_selected(void **state)
 {
 	NP_AUTO(fixture_done) struct fixture f;
 	NP_AUTO(np_pool_input_done) struct np_input in = { 0 };
@@ -936,7 +1067,7 @@ static const char *const hostile_records[] = {
 	"",
 };
 
-static void test_store__an_invalid_record_registers_nobody(void **state)
+static void test_store__invalid_record_registers_no_pool(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(hostile_records) / sizeof(hostile_records[0]); i++) {
@@ -991,42 +1122,48 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_queue__first_due_first_out),
-		cmocka_unit_test(test_queue__equal_ones_in_their_order),
+		cmocka_unit_test(test_queue__ties_keep_their_order),
 		cmocka_unit_test(test_queue__waits_once),
-		cmocka_unit_test(test_queue__what_comes_during_the_work_is_worked_on_after),
-		cmocka_unit_test(test_queue__failures_wait_longer_and_longer),
+		cmocka_unit_test(test_queue__items_added_while_running_run_again),
+		cmocka_unit_test(test_queue__failures_back_off),
 		cmocka_unit_test(test_queue__backoff_is_jittered_within_bounds),
-		cmocka_unit_test(test_queue__an_item_can_be_taken_out),
-		cmocka_unit_test(test_fight__left_after_the_third_time),
-		cmocka_unit_test(test_fight__old_rounds_do_not_count),
-		cmocka_unit_test(test_fight__a_persons_word_begins_anew),
-		cmocka_unit_test(test_lease__whose_it_is),
-		cmocka_unit_test(test_lease__a_sign_of_life_begins_the_wait_anew),
-		cmocka_unit_test(test_lease__promises_beyond_reason),
-		cmocka_unit_test(test_lease__is_valid_for_less_than_it_is_promised),
-		cmocka_unit_test(test_lease__what_is_none),
-		cmocka_unit_test(test_lease__what_is_written),
+		cmocka_unit_test(test_queue__items_can_be_removed),
+		cmocka_unit_test(test_contention__third_loss_yields),
+		cmocka_unit_test(test_contention__old_losses_do_not_count),
+		cmocka_unit_test(test_contention__changed_pool_restarts_the_count),
+		cmocka_unit_test(test_lease__decision_follows_the_holder),
+		cmocka_unit_test(test_lease__renewal_restarts_the_wait),
+		cmocka_unit_test(test_lease__durations_are_bounded),
+		cmocka_unit_test(test_lease__holder_stops_before_expiry),
+		cmocka_unit_test(test_lease__malformed_records_are_rejected),
+		cmocka_unit_test(test_lease__written_spec),
+		cmocka_unit_test(test_lease__transitions_are_bounded),
+		cmocka_unit_test(test_health__attempts_become_rare),
+		cmocka_unit_test(test_health__lasting_watches_are_not_delayed),
+		cmocka_unit_test(test_health__only_sustained_health_ends_the_backoff),
+		cmocka_unit_test(test_health__a_watch_is_lost_and_found),
 		cmocka_unit_test(test_status__round_trip),
-		cmocka_unit_test(test_status__what_is_not_known_is_not_written),
+		cmocka_unit_test(test_status__unknown_numbers_are_absent),
 		cmocka_unit_test(test_status__transition_times),
-		cmocka_unit_test(test_status__each_part_counts),
-		cmocka_unit_test(test_status__reads_whatever_stands_there),
+		cmocka_unit_test(test_status__every_field_is_compared),
+		cmocka_unit_test(test_status__malformed_status_is_read),
+		cmocka_unit_test(test_status__messages_are_escaped),
 		cmocka_unit_test(test_status__reads_the_reasons_of_version_0_1),
 		cmocka_unit_test(test_status__reasons),
 		cmocka_unit_test(test_status__out_of_memory),
-		cmocka_unit_test(test_reduce__a_cluster_keeps_its_secrets),
-		cmocka_unit_test(test_reduce__annotations),
-		cmocka_unit_test(test_reduce__the_digest_is_of_what_matters),
-		cmocka_unit_test(test_reduce__out_of_memory),
-		cmocka_unit_test(test_store__whose_pool_it_is),
-		cmocka_unit_test(test_store__what_asks_for_work),
-		cmocka_unit_test(test_store__what_a_list_lacks_is_gone),
+		cmocka_unit_test(test_strip__a_cluster_keeps_its_secrets),
+		cmocka_unit_test(test_strip__annotations),
+		cmocka_unit_test(test_strip__digest_covers_relevant_fields),
+		cmocka_unit_test(test_strip__out_of_memory),
+		cmocka_unit_test(test_store__own_ids_are_recognized),
+		cmocka_unit_test(test_store__relevant_changes_are_queued),
+		cmocka_unit_test(test_store__objects_missing_from_a_list_are_removed),
 		cmocka_unit_test(test_store__unreadable_pools_keep_their_class),
 		cmocka_unit_test(test_store__out_of_memory),
 		cmocka_unit_test(test_store__classes),
-		cmocka_unit_test(test_store__an_invalid_record_registers_nobody),
+		cmocka_unit_test(test_store__invalid_record_registers_no_pool),
 		cmocka_unit_test(test_pool__the_origin_leads_its_id),
-		cmocka_unit_test(test_pool__those_of_one_class_are_picked),
+		cmocka_unit_test(test_pool__pools_of_one_class_are_selected),
 		cmocka_unit_test(test_corpus__replays),
 	};
 

@@ -108,7 +108,8 @@ static void start_leading(struct np_controller *c)
 static void stop_leading(struct np_controller *c)
 {
 	atomic_store(&c->leading, false);
-	controller_log(c, "warning", "the lease %s/%s is lost: nothing is written until it is back",
+	controller_log(c, "warning",
+		       "lost the lease %s/%s: not writing until this replica holds it again",
 		       c->lease_ns, c->lease_name);
 }
 
@@ -123,9 +124,9 @@ static void release_lease(struct np_controller *c, struct np_kube *k)
 	spec = controller_lease_release_spec(now);
 	np_kube_set_deadline(k, c->o.retry_ms);
 	if (spec && patch_lease(c, k, spec, &stored, &err) < 0)
-		controller_log(c, "warning", "the lease could not be given back: %s", err.text);
+		controller_log(c, "warning", "cannot release the lease: %s", err.text);
 	else
-		controller_log(c, "info", "the lease is given back");
+		controller_log(c, "info", "released the lease");
 }
 
 /* Keeps renewing while the workers finish. */
@@ -155,6 +156,8 @@ static void elect_loop(struct np_controller *c, struct np_kube *k)
 		bool is_valid;
 
 		atomic_store(&c->beat_ms, controller_now_ms());
+		controller_reflectors_report(c);
+		controller_credentials_check(c);
 		if (!(controller_is_stopping(c) && !leads) && contend(c, k, leads, &why) < 0)
 			controller_warn(c, &last, "lease", why.text);
 		is_valid = controller_lease_is_valid(&c->lease, controller_now_ms());
@@ -176,6 +179,8 @@ static void lead_always(struct np_controller *c)
 	start_leading(c);
 	while (!is_over(c)) {
 		atomic_store(&c->beat_ms, controller_now_ms());
+		controller_reflectors_report(c);
+		controller_credentials_check(c);
 		rest(c);
 	}
 }

@@ -13,6 +13,8 @@
  * strip.c     what of a watched object is kept
  * store.c      objects and the classes that they use
  * reflector.c      list and watch
+ * credentials.c the age of the API servers' credentials
+ * health.c     whether a watch can be relied on, and when the next one begins
  * reconcile.c reconciles one class; status.c: the pools' status of it; write.c: how it is
  *              written, with finalizers and Events
  * metrics.c    counters
@@ -27,6 +29,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "nodeprep/controller.h"
 #include "nodeprep/map.h"
@@ -117,10 +120,7 @@ json_t *controller_lease_spec(const struct lease *l, const char *identity, enum 
 			      uint64_t lease_ms, const char *now);
 json_t *controller_lease_release_spec(const char *now);
 
-/*
- * --- contention.c
- * ---------------------------------------------------------------------------------
- */
+/* --- contention.c ---------------------------------------------------------------------------- */
 
 #define CONTENTION_MOST 3
 #define CONTENTION_WITHIN_MS 600000
@@ -145,6 +145,41 @@ void controller_contention_resume(struct contention *f, uint64_t wanted);
 /* Records that the class is up to date without a write: the other writer has stopped. */
 void controller_contention_settle(struct contention *f);
 
+/* --- health.c -------------------------------------------------------------------------------- */
+
+#define HEALTH_PAUSE_FIRST_MS 200
+#define HEALTH_PAUSE_MOST_MS 10000
+
+/* A watch that has lasted so long is established: a server that ends each one at once gives none. */
+#define HEALTH_ESTABLISHED_MS 5000
+
+/* A watch that has lasted so long ends the backoff; no event and no answer of the server does. */
+#define HEALTH_SUSTAINED_MS 60000
+
+/* Without an established watch for so long the watch is lost, which is reported. */
+#define HEALTH_LOST_MS 60000
+
+/* The watch of one resource, through all its attempts. */
+struct watch_health {
+	bool is_open; /* the server has accepted the current attempt */
+	uint64_t opened_ms; /* when it did */
+	uint64_t good_ms; /* when the last established watch ended, or the first attempt began */
+	unsigned attempts; /* in a row without sustained health */
+};
+
+void controller_health_begin(struct watch_health *h, uint64_t now_ms);
+void controller_health_open(struct watch_health *h, uint64_t now_ms);
+
+/* Ends an attempt; returns how long its watch was open. */
+uint64_t controller_health_close(struct watch_health *h, uint64_t now_ms);
+
+/* Returns the pause after an attempt whose watch lasted so long, within a quarter around its middle. */
+uint64_t controller_health_pause(const struct watch_health *h, uint64_t lasted_ms, uint32_t random);
+
+/* Returns for how long no watch has been established; 0: one is. */
+uint64_t controller_health_down_ms(const struct watch_health *h, uint64_t now_ms);
+bool controller_health_is_lost(const struct watch_health *h, uint64_t now_ms);
+
 /* --- condition.c ----------------------------------------------------------------------------- */
 
 enum condition_type {
@@ -160,24 +195,25 @@ enum condition_status { STATUS_UNKNOWN, STATUS_FALSE, STATUS_TRUE, STATUS_MAX };
 /* docs/controller.md says what each means. */
 enum reason {
 	REASON_NONE, /* no condition of ours, or one that we do not know */
-	REASON_ALREADY_RIGHT,
+	REASON_ALREADY_CONFIGURED,
 	REASON_CLASS_NOT_FOUND,
-	REASON_CLASS_REFUSED,
-	REASON_CLASS_RIGHT,
+	REASON_INVALID_CLASS,
+	REASON_CONFIGURED,
 	REASON_CONFLICT,
-	REASON_FIGURE_UNKNOWN,
+	REASON_GPU_SIZE_UNKNOWN,
 	REASON_FORBIDDEN,
 	REASON_FOUND,
-	REASON_GPUS_UNKNOWN,
-	REASON_IN_STEP,
+	REASON_GPU_COUNT_UNKNOWN,
+	REASON_IN_SYNC,
 	REASON_INVALID_RECORD,
-	REASON_LEFT_ALONE,
+	REASON_CONTENDED,
+	REASON_NOT_ALLOWED,
 	REASON_NOT_FOUND,
-	REASON_NOT_LOOKED_AT,
+	REASON_NOT_EVALUATED,
 	REASON_PATCHED,
-	REASON_POOL_REFUSED,
-	REASON_PUT_BACK,
-	REASON_REFUSED_BY_API,
+	REASON_INVALID_NODEPOOL,
+	REASON_DRIFT_CORRECTED,
+	REASON_API_REJECTED,
 	REASON_UNREACHABLE,
 	REASON_MAX
 };
@@ -261,8 +297,8 @@ struct class_record {
 	uint64_t digest; /* 0: not known, or not there */
 	uint64_t applied; /* hash of the pools' desired values at the last sync; 0: not yet */
 	uint64_t reported; /* hash of the last Events on objects without a status */
-	int64_t put_back_at; /* seconds since 1970: when a drift was mended last; 0: never */
-	char *put_back; /* who it was, and what; NULL */
+	int64_t restored_at; /* seconds since 1970: when a drift was mended last; 0: never */
+	char *restored_from; /* who it was, and what; NULL */
 	struct contention contention;
 };
 
@@ -289,6 +325,11 @@ struct reflector {
 	bool runs; /* of who starts and joins it */
 	unsigned round;
 	atomic_bool synced; /* everything was listed once */
+	/* Under the lock: */
+	struct watch_health health;
+	bool is_absent; /* the server does not have the resource, which is optional */
+	bool is_reported; /* as lost */
+	char error[NP_ERR_TEXT_MAX]; /* of the last attempt; "" */
 };
 
 enum counter {
@@ -297,7 +338,7 @@ enum counter {
 	COUNT_EVENTS,
 	COUNT_EVENTS_DROPPED,
 	COUNT_FAILURES,
-	COUNT_LEFT_ALONE,
+	COUNT_CONTENDED,
 	COUNT_LISTS,
 	COUNT_PATCHES,
 	COUNT_RECONCILES,
@@ -305,6 +346,7 @@ enum counter {
 	COUNT_RESTORES,
 	COUNT_STATUS_WRITES,
 	COUNT_WATCHES,
+	COUNT_WATCHES_LOST,
 	COUNT_WATCH_EVENTS,
 	COUNT_MAX
 };
@@ -323,7 +365,7 @@ struct np_controller {
 	struct lease lease; /* of the election's thread */
 	atomic_uint_fast64_t valid_until_ms; /* until when writing is allowed */
 	atomic_uint_fast64_t beat_ms; /* when the election's thread last turned */
-	atomic_bool stopping, leading, workers_done;
+	atomic_bool stopping, leading, workers_done, reload;
 	uint64_t event_tokens, event_filled_ms; /* of the bucket of Events */
 	atomic_uint_fast64_t counters[COUNT_MAX];
 };
@@ -362,6 +404,16 @@ void controller_wait(struct np_controller *c, uint64_t ms);
 bool controller_is_synced(const struct np_controller *c);
 void controller_count(struct np_controller *c, enum counter counter, uint64_t by);
 
+/* credentials.c; the API servers of the pools and of the classes. */
+#define CONTROLLER_SERVERS 2
+#define CONTROLLER_METRICS "nodeprep_controller_"
+
+/* Loads credentials again whose files changed, and logs the result. */
+void controller_credentials_check(struct np_controller *c);
+
+/* Writes their metrics. */
+void controller_credentials_put(FILE *out, const struct np_controller *c);
+
 /* elect.c */
 void *controller_elect_run(void *controller);
 
@@ -388,6 +440,16 @@ bool controller_store_may_exist(struct np_controller *c, const char *id);
 
 /* reflector.c */
 void *controller_reflector_thread(void *watcher);
+const char *controller_reflector_resource(enum watched_kind kind);
+
+/* Returns for how long the resource has had no established watch; 0: it has one, or needs none. */
+uint64_t controller_reflector_down_ms(const struct reflector *w, uint64_t now_ms);
+
+/* Tells whether a watch is lost. The lock is held. */
+bool controller_reflectors_are_lost(const struct np_controller *c);
+
+/* Logs and counts which watches were lost, or established again, since the last call. */
+void controller_reflectors_report(struct np_controller *c);
 
 /* reconcile.c */
 void *controller_reconcile_thread(void *controller);
@@ -416,8 +478,9 @@ struct reconcile {
 	struct contention contention;
 	bool is_drift, is_contended; /* its result */
 	char drift[DRIFT_TEXT_MAX]; /* who did what last; "" */
-	int64_t put_back_at; /* seconds since 1970; 0: never */
+	int64_t restored_at; /* seconds since 1970; 0: never */
 	bool failed; /* something is to be tried again */
+	bool awaits_binding; /* a pool is not allowed, and a binding would allow it: looked for again */
 };
 
 /*
@@ -430,6 +493,9 @@ void controller_status_of_owner(const struct reconcile *j, const struct np_input
 
 /* Returns the condition reason of an error. */
 enum reason controller_status_reason(enum np_code code);
+
+/* Returns the condition reason of an error of one pool. */
+enum reason controller_status_pool_reason(enum np_code code);
 
 /* write.c */
 int controller_write_finalizer(struct reconcile *j, struct reconcile_owner *s, struct np_err *err);

@@ -9,6 +9,14 @@
 /* A promise beyond this is taken for a mistake: nobody would lead for so long. */
 #define LEASE_SECONDS_MAX 3600
 
+/* An int32 in the API, which is one more after each change of the holder. */
+#define LEASE_TRANSITIONS_MAX (INT32_MAX - 1)
+
+static json_int_t bounded(json_int_t n, json_int_t least, json_int_t most)
+{
+	return n < least ? least : n > most ? most : n;
+}
+
 /* Sources: coordination.k8s.io/v1; an empty holder is how client-go gives a lease back. */
 int controller_lease_observe(struct lease *l, const json_t *record, uint64_t now_ms,
 			     struct np_err *err)
@@ -30,10 +38,9 @@ int controller_lease_observe(struct lease *l, const json_t *record, uint64_t now
 	if (strlcpy(seen.holder, np_json_member_text(spec, "holderIdentity"),
 		    sizeof(seen.holder)) >= sizeof(seen.holder))
 		return np_fail(err, NP_E_REFUSED, "the lease's holderIdentity is too long");
-	if (seconds < 1 || seconds > LEASE_SECONDS_MAX)
-		seconds = seconds < 1 ? 1 : LEASE_SECONDS_MAX;
-	seen.lease_ms = (uint64_t)seconds * 1000;
-	seen.transitions = json_integer_value(json_object_get(spec, "leaseTransitions"));
+	seen.lease_ms = (uint64_t)bounded(seconds, 1, LEASE_SECONDS_MAX) * 1000;
+	seen.transitions = bounded(json_integer_value(json_object_get(spec, "leaseTransitions")), 0,
+				   LEASE_TRANSITIONS_MAX);
 	if (strcmp(seen.version, l->version) == 0)
 		seen.seen_ms = l->seen_ms;
 	*l = seen;

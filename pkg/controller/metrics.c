@@ -7,7 +7,7 @@
 
 #include "nodeprep/map.h"
 
-#define PREFIX "nodeprep_controller_"
+#define PREFIX CONTROLLER_METRICS
 
 static const struct counter_row {
 	const char *name, *help;
@@ -21,9 +21,9 @@ static const struct counter_row {
 				   "Kubernetes Events dropped by the rate limit." },
 	[COUNT_FAILURES] = { "reconcile_failures_total",
 			     "Reconciliations of a class that failed and are retried." },
-	[COUNT_LEFT_ALONE] = { "contended_total",
-			       "Times that the controller stopped restoring a class because another "
-			       "writer kept changing it." },
+	[COUNT_CONTENDED] = { "contended_total",
+			      "Times that the controller stopped restoring a class because another "
+			      "writer kept changing it." },
 	[COUNT_LISTS] = { "lists_total", "List requests for all objects of a resource." },
 	[COUNT_PATCHES] = { "class_patches_total", "Class patches accepted by the API server." },
 	[COUNT_RECONCILES] = { "reconciles_total", "Reconciliations of a class." },
@@ -32,6 +32,8 @@ static const struct counter_row {
 			     "Class patches that released pools or restored original values." },
 	[COUNT_STATUS_WRITES] = { "status_writes_total", "Patches of the status of NodePools." },
 	[COUNT_WATCHES] = { "watches_total", "Watch requests started." },
+	[COUNT_WATCHES_LOST] = { "watches_lost_total",
+				 "Times that a watch was not established for 60 seconds." },
 	[COUNT_WATCH_EVENTS] = { "watch_events_total",
 				 "Watch events received, bookmarks included." },
 };
@@ -74,6 +76,7 @@ static uint64_t get(struct np_controller *c, enum counter counter)
 struct gauges {
 	uint64_t pools, objects, classes, waiting, contended;
 	uint64_t ready[STATUS_MAX];
+	uint64_t watch_down_ms[WATCHED_MAX];
 };
 
 static void read_gauges(struct np_controller *c, struct gauges *ret)
@@ -90,6 +93,9 @@ static void read_gauges(struct np_controller *c, struct gauges *ret)
 		ret->pools++;
 		ret->ready[s->status.conditions[CONDITION_READY].status]++;
 	}
+	for (unsigned i = 0; i < WATCHED_MAX; i++)
+		ret->watch_down_ms[i] =
+			controller_reflector_down_ms(&c->reflectors[i], controller_now_ms());
 	while ((e = np_map_next(&c->class_records, e)))
 		ret->contended +=
 			((const struct class_record *)(const void *)e)->contention.yielded;
@@ -103,6 +109,20 @@ static void put_ready(FILE *out, const struct gauges *now)
 		"\n" PREFIX "nodepools{ready=\"false\"} %" PRIu64 "\n" PREFIX
 		"nodepools{ready=\"unknown\"} %" PRIu64 "\n",
 		now->ready[STATUS_TRUE], now->ready[STATUS_FALSE], now->ready[STATUS_UNKNOWN]);
+}
+
+static void put_watches(FILE *out, const struct np_controller *c, const struct gauges *now)
+{
+	fprintf(out, "# HELP " PREFIX "watch_down_seconds Time since a watch of the resource was "
+		     "last established, 0 while one is.\n"
+		     "# TYPE " PREFIX "watch_down_seconds gauge\n");
+	for (unsigned i = 0; i < WATCHED_MAX; i++)
+		if (c->reflectors[i].wanted)
+			fprintf(out,
+				PREFIX "watch_down_seconds{resource=\"%s\"} %" PRIu64 ".%03" PRIu64
+				       "\n",
+				controller_reflector_resource((enum watched_kind)i),
+				now->watch_down_ms[i] / 1000, now->watch_down_ms[i] % 1000);
 }
 
 char *np_controller_metrics(struct np_controller *c)
@@ -124,6 +144,7 @@ char *np_controller_metrics(struct np_controller *c)
 		"nodeprep_build_info{version=\"%s\"} 1\n",
 		NP_VERSION);
 	put_ready(out, &now);
+	put_watches(out, c, &now);
 	put_gauge(out, "objects", "Objects whose pools the controller manages.", now.objects);
 	put_gauge(out, "classes", "Classes used by these objects.", now.classes);
 	put_gauge(out, "classes_contended",
@@ -138,6 +159,7 @@ char *np_controller_metrics(struct np_controller *c)
 		if (rows[i].name)
 			put_counter(out, &rows[i], get(c, (enum counter)i));
 	put_duration(out, get(c, COUNT_RECONCILE_MS), get(c, COUNT_RECONCILES));
+	controller_credentials_put(out, c);
 	failed = ferror(out) != 0;
 	if (fclose(out) != 0 || failed) {
 		free(text);

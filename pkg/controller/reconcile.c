@@ -68,7 +68,7 @@ static void resume_contention(const struct class_record *r, struct reconcile *j)
 		const struct reconcile_owner *s = &j->owners[i];
 		const struct condition_memory *m = &s->status.conditions[CONDITION_DRIFTED];
 
-		if (m->status == STATUS_TRUE && m->reason == REASON_LEFT_ALONE &&
+		if (m->status == STATUS_TRUE && m->reason == REASON_CONTENDED &&
 		    s->status.generation == s->generation) {
 			controller_contention_resume(&j->contention, j->wanted);
 			return;
@@ -99,9 +99,9 @@ static int reconcile_init(struct reconcile *j, const struct class_record *r, str
 	j->was_applied = r->applied != 0 && r->applied == j->wanted;
 	j->reported = r->reported;
 	j->contention = r->contention;
-	j->put_back_at = r->put_back_at;
-	if (r->put_back)
-		strlcpy(j->drift, r->put_back, sizeof(j->drift));
+	j->restored_at = r->restored_at;
+	if (r->restored_from)
+		strlcpy(j->drift, r->restored_from, sizeof(j->drift));
 	resume_contention(r, j);
 	return 0;
 }
@@ -227,7 +227,10 @@ static int sync_class(struct reconcile *j, const struct np_input *in,
 		.ns = j->ns,
 		.name = j->name,
 		.pools = in,
-		.plan = { .catalogue = j->c->o.catalogue, .holder = CONTROLLER_HOLDER },
+		.plan = { .catalogue = j->c->o.catalogue,
+			  .holder = CONTROLLER_HOLDER,
+			  .opt_in = { .required = j->c->o.require_opt_in },
+			  .max_window_gb = j->c->o.max_window_gb },
 		.releases = releases,
 		.may_write = may_write,
 		.ctx = j,
@@ -242,6 +245,15 @@ static bool is_worth_trying_again(enum np_code code)
 	       code != NP_E_WINDOW && code != NP_E_RECORD;
 }
 
+/* Tells whether a binding, which nothing watches, would allow a pool that is not allowed. */
+static bool is_awaiting_binding(size_t n_pools, const struct np_class_sync_result *r)
+{
+	for (size_t i = 0; r->has_bindings && r->errors && i < n_pools; i++)
+		if (r->errors[i].code == NP_E_NOT_ALLOWED)
+			return true;
+	return false;
+}
+
 static void report_class(struct reconcile *j, const struct np_class_sync_result *r)
 {
 	struct np_controller *c = j->c;
@@ -251,12 +263,12 @@ static void report_class(struct reconcile *j, const struct np_class_sync_result 
 		if (r->n_released > 0)
 			controller_count(c, COUNT_RESTORES, 1);
 		if (j->is_drift)
-			j->put_back_at = (int64_t)time(NULL);
+			j->restored_at = (int64_t)time(NULL);
 		controller_log(c, "info", "virtualmachineclass %s/%s patched%s%s", j->ns, j->name,
 			       j->is_drift ? ": " : "", j->is_drift ? j->drift : "");
 	}
 	if (r->vetoed) {
-		controller_count(c, COUNT_LEFT_ALONE, 1);
+		controller_count(c, COUNT_CONTENDED, 1);
 		controller_log(c, "warning", "virtualmachineclass %s/%s contended: %s", j->ns,
 			       j->name, j->drift);
 	}
@@ -281,7 +293,7 @@ static void report_pool(struct reconcile *j, const struct np_class_sync_result *
 		was->reason != (uint8_t)ready->reason || was->status != (uint8_t)ready->status;
 
 	if (r->result == NP_SYNC_PATCHED && j->is_drift)
-		controller_write_event(j, s, true, controller_reason_name(REASON_PUT_BACK),
+		controller_write_event(j, s, true, controller_reason_name(REASON_DRIFT_CORRECTED),
 				       "Restore", st->conditions[CONDITION_DRIFTED].message);
 	else if (is_new && ready->status == STATUS_TRUE)
 		controller_write_event(
@@ -305,8 +317,10 @@ static bool report_refused(struct reconcile *j, const struct np_input *in,
 		if (r->errors[i].code == NP_OK || !p->cluster || strcmp(p->cluster, s->name) != 0 ||
 		    strcmp(p->ns, s->ns) != 0)
 			continue;
-		controller_write_event(j, s, true, controller_reason_name(REASON_POOL_REFUSED),
-				       "Check", r->errors[i].text);
+		controller_write_event(
+			j, s, true,
+			controller_reason_name(controller_status_pool_reason(r->errors[i].code)),
+			"Check", r->errors[i].text);
 		is_refused = true;
 	}
 	return is_refused;
@@ -320,7 +334,7 @@ static void report_cluster(struct reconcile *j, const struct np_input *in,
 
 	if (r->result == NP_SYNC_PATCHED && j->is_drift) {
 		snprintf(note, sizeof(note), "class '%s': %s; restored", j->name, j->drift);
-		controller_write_event(j, s, true, controller_reason_name(REASON_PUT_BACK),
+		controller_write_event(j, s, true, controller_reason_name(REASON_DRIFT_CORRECTED),
 				       "Restore", note);
 		return;
 	}
@@ -333,11 +347,12 @@ static void report_cluster(struct reconcile *j, const struct np_input *in,
 	} else if (r->vetoed) {
 		snprintf(note, sizeof(note), "class '%s' is no longer restored: %s", j->name,
 			 j->drift);
-		controller_write_event(j, s, true, controller_reason_name(REASON_LEFT_ALONE),
+		controller_write_event(j, s, true, controller_reason_name(REASON_CONTENDED),
 				       "Check", note);
 	} else if (r->result == NP_SYNC_PATCHED) {
 		snprintf(note, sizeof(note),
-			 "class '%s' was changed and is right; this reaches new VMs only", j->name);
+			 "class '%s' was patched; changes apply to newly created VMs only",
+			 j->name);
 		controller_write_event(j, s, false, controller_reason_name(REASON_PATCHED), "Patch",
 				       note);
 	}
@@ -351,8 +366,8 @@ static int release(struct reconcile *j, struct reconcile_owner *s,
 	if (!s->has_finalizer)
 		return 0;
 	if (r->found && r->n_released > 0) {
-		snprintf(note, sizeof(note), "the pool left class '%.253s'%s", j->name,
-			 j->n > 1 ? "" : ", which is as it was before");
+		snprintf(note, sizeof(note), "the pool released class '%.253s'%s", j->name,
+			 j->n > 1 ? "" : ": its original values are restored");
 		controller_write_event(j, s, false, "Restored", "Restore", note);
 	} else if (r->found) {
 		snprintf(note, sizeof(note),
@@ -435,6 +450,7 @@ static int reconcile_run(struct reconcile *j, struct np_class_sync_result *r, st
 		return np_fail(err, NP_E_RETRY, "interrupted");
 	report_class(j, r);
 	j->failed = is_worth_trying_again(r->error.code);
+	j->awaits_binding = is_awaiting_binding(in.n_pools, r);
 	j->to_report = np_map_hash(j->wanted, r->vetoed ? "left" : np_code_name(r->error.code));
 	np_kube_set_deadline(j->pools, JOB_DEADLINE_MS + 10 * j->n);
 	return settle_pools(j, &in, r, err);
@@ -454,9 +470,9 @@ static void reconcile_adopt(struct reconcile *j, const struct np_class_sync_resu
 	if (r->error.code == NP_E_NOT_FOUND)
 		record->applied = 0;
 	if (j->is_drift && r->result == NP_SYNC_PATCHED) {
-		free(record->put_back);
-		record->put_back = strdup(j->drift);
-		record->put_back_at = record->put_back ? j->put_back_at : 0;
+		free(record->restored_from);
+		record->restored_from = strdup(j->drift);
+		record->restored_at = record->restored_from ? j->restored_at : 0;
 	}
 	for (size_t i = 0; i < j->n; i++) {
 		const struct reconcile_owner *s = &j->owners[i];
@@ -489,8 +505,8 @@ static void reconcile_class(struct np_controller *c, struct class_record *record
 	controller_count(c, COUNT_RECONCILE_MS, controller_now_ms() - began);
 	pthread_mutex_lock(&c->lock);
 	reconcile_adopt(&j, &r, record);
-	if (controller_queue_done(&c->queue, &record->item, j.failed, controller_now_ms(),
-				  arc4random(), &err) < 0)
+	if (controller_queue_done(&c->queue, &record->item, j.failed || j.awaits_binding,
+				  controller_now_ms(), arc4random(), &err) < 0)
 		controller_log(c, "error", "%s", err.text);
 	controller_store_forget(c, record);
 }

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <bsd/stdlib.h>
+#include <bsd/string.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nodeprep/vmclass.h"
 
 enum {
-	PAUSE_FIRST_MS = 200,
-	PAUSE_MOST_MS = 10000,
 	MISSING_PAUSE_MS = 60000, /* until a missing API is looked for again */
 	LIST_DEADLINE_MS = 120000,
 	SILENCE_S = 150, /* Kubernetes sends a bookmark about each minute */
-	SHORT_MS = 1000, /* a shorter watch without events counts as rejected */
 };
 
 static const struct watch_row {
@@ -33,8 +32,6 @@ struct reflection {
 	const char *ns; /* NULL: all */
 	bool listed; /* `watch.version` can be gone on from */
 	struct np_kube_watch watch;
-	bool heard; /* an event came since the watch began */
-	unsigned failures; /* in a row without an event */
 	struct log_dedup last;
 };
 
@@ -60,14 +57,21 @@ static int on_listed(void *ctx, json_t *object, struct np_err *err)
 	return r;
 }
 
+static void on_open(void *ctx)
+{
+	struct reflection *x = ctx;
+
+	pthread_mutex_lock(&x->c->lock);
+	controller_health_open(&x->w->health, controller_now_ms());
+	pthread_mutex_unlock(&x->c->lock);
+}
+
 static int on_event(void *ctx, enum np_kube_event event, json_t *object, struct np_err *err)
 {
 	struct reflection *x = ctx;
 	int r = 0;
 
 	controller_count(x->c, COUNT_WATCH_EVENTS, 1);
-	x->heard = true;
-	x->failures = 0;
 	pthread_mutex_lock(&x->c->lock);
 	if (event == NP_KUBE_ADDED || event == NP_KUBE_MODIFIED)
 		r = take_object(x, object, err);
@@ -124,21 +128,26 @@ static void wait_for_scope(struct np_controller *c)
 	pthread_mutex_unlock(&c->lock);
 }
 
-/* A watch that ended at once without events is retried after a pause, whatever ended it. */
+/* Watches once; an end that the server had no reason for is an error. */
 static int watch_once(struct reflection *x, struct np_err *err)
 {
-	uint64_t began = controller_now_ms();
+	struct watch_health *h = &x->w->health;
+	bool is_established;
 
-	x->heard = false;
 	controller_count(x->c, COUNT_WATCHES, 1);
 	if (np_kube_watch(x->kube, &x->resource, &x->watch, err) < 0)
 		return np_err_ret(err);
 	if (x->watch.end == NP_KUBE_WATCH_GONE)
 		x->listed = false;
-	if (!x->heard && controller_now_ms() - began < SHORT_MS)
-		return np_fail(err, NP_E_RETRY, "the watch ended at once");
-	x->failures = 0;
-	return 0;
+	pthread_mutex_lock(&x->c->lock);
+	is_established = controller_health_down_ms(h, controller_now_ms()) == 0;
+	pthread_mutex_unlock(&x->c->lock);
+	if (is_established || x->watch.end == NP_KUBE_WATCH_STOPPED)
+		return 0;
+	return np_fail(err, NP_E_RETRY, "the server ended the watch at once%s",
+		       x->watch.end == NP_KUBE_WATCH_GONE
+			       ? ": it no longer has the version of its own list (410)"
+			       : "");
 }
 
 /* Lists where necessary, then watches until the server ends the watch. */
@@ -155,20 +164,6 @@ static int reflect_once(struct reflection *x, struct np_err *err)
 	return watch_once(x, err);
 }
 
-/* Doubled with each failure in a row; an answer that says how long is obeyed. */
-static uint64_t pause_of(const struct reflection *x, const struct np_err *why)
-{
-	uint64_t pause = PAUSE_FIRST_MS;
-
-	if (x->watch.wait_ms > 0)
-		return x->watch.wait_ms;
-	if (why->code == NP_E_NOT_FOUND)
-		return rows[x->w->kind].optional ? MISSING_PAUSE_MS : PAUSE_MOST_MS;
-	for (unsigned i = 1; i < x->failures && pause < PAUSE_MOST_MS; i++)
-		pause *= 2;
-	return pause < PAUSE_MOST_MS ? pause : PAUSE_MOST_MS;
-}
-
 /*
  * Tells whether a watch can resume at its version: neither a cut nor a missing permission loses
  * events.
@@ -178,11 +173,30 @@ static bool is_resumable(const struct np_err *why)
 	return why->code == NP_E_RETRY || why->code == NP_E_FORBIDDEN;
 }
 
+/* Ends an attempt; `why` is NP_OK where the server ended an established watch as asked. */
+static uint64_t end_attempt(struct reflection *x, const struct np_err *why)
+{
+	struct reflector *w = x->w;
+	uint64_t lasted, pause;
+
+	pthread_mutex_lock(&x->c->lock);
+	lasted = controller_health_close(&w->health, controller_now_ms());
+	pause = controller_health_pause(&w->health, lasted, arc4random());
+	w->is_absent = why->code == NP_E_NOT_FOUND && rows[w->kind].optional;
+	strlcpy(w->error, why->text, sizeof(w->error));
+	pthread_mutex_unlock(&x->c->lock);
+	if (why->code == NP_OK && lasted >= HEALTH_SUSTAINED_MS)
+		return 0;
+	if (why->code == NP_E_NOT_FOUND)
+		pause = rows[w->kind].optional ? MISSING_PAUSE_MS : HEALTH_PAUSE_MOST_MS;
+	/* A server may ask for a longer pause, which has a limit, and not for a shorter one. */
+	return pause > x->watch.wait_ms ? pause : x->watch.wait_ms;
+}
+
 static void recover(struct reflection *x, const struct np_err *why)
 {
 	const struct watch_row *row = &rows[x->w->kind];
 
-	x->failures++;
 	if (!is_resumable(why))
 		x->listed = false;
 	/* Served in another version by now, or not at all. */
@@ -191,19 +205,23 @@ static void recover(struct reflection *x, const struct np_err *why)
 	if (why->code == NP_E_NOT_FOUND && row->optional)
 		atomic_store(&x->w->synced, true);
 	/* A cut that the next attempt repairs is not logged. */
-	if (x->failures > 1 || why->code != NP_E_RETRY)
+	if (x->w->health.attempts > 1 || why->code != NP_E_RETRY)
 		controller_warn(x->c, &x->last, row->plural, why->text);
-	controller_pause(x->c, pause_of(x, why));
 }
 
 static void reflect(struct reflection *x)
 {
 	while (!controller_is_stopping(x->c)) {
 		struct np_err why = NP_ERR_INIT;
+		uint64_t pause;
+		int r;
 
 		x->watch.wait_ms = 0;
-		if (reflect_once(x, &why) < 0 && !controller_is_stopping(x->c))
+		r = reflect_once(x, &why);
+		pause = end_attempt(x, &why);
+		if (r < 0 && !controller_is_stopping(x->c))
 			recover(x, &why);
+		controller_pause(x->c, pause);
 	}
 }
 
@@ -220,6 +238,7 @@ void *controller_reflector_thread(void *watcher)
 		x.ns = c->class_ns;
 	x.watch = (struct np_kube_watch){ .ns = x.ns,
 					  .each = on_event,
+					  .on_open = on_open,
 					  .is_stopped = is_stopped,
 					  .ctx = &x,
 					  .silence_s = SILENCE_S };
@@ -233,4 +252,57 @@ void *controller_reflector_thread(void *watcher)
 		wait_for_scope(c);
 	reflect(&x);
 	return NULL;
+}
+
+/* --- health ---------------------------------------------------------------------------------- */
+
+const char *controller_reflector_resource(enum watched_kind kind)
+{
+	return rows[kind].plural;
+}
+
+uint64_t controller_reflector_down_ms(const struct reflector *w, uint64_t now_ms)
+{
+	return !w->wanted || w->is_absent ? 0 : controller_health_down_ms(&w->health, now_ms);
+}
+
+bool controller_reflectors_are_lost(const struct np_controller *c)
+{
+	uint64_t now = controller_now_ms();
+
+	for (unsigned i = 0; i < WATCHED_MAX; i++)
+		if (controller_reflector_down_ms(&c->reflectors[i], now) >= HEALTH_LOST_MS)
+			return true;
+	return false;
+}
+
+static void report(struct np_controller *c, struct reflector *w)
+{
+	char error[NP_ERR_TEXT_MAX];
+	uint64_t down;
+	bool is_lost, was;
+
+	pthread_mutex_lock(&c->lock);
+	down = controller_reflector_down_ms(w, controller_now_ms());
+	was = w->is_reported;
+	/* Found again is what is established, not what is tried again. */
+	is_lost = down >= HEALTH_LOST_MS || (was && down > 0);
+	w->is_reported = is_lost;
+	strlcpy(error, w->error[0] ? w->error : "no response yet", sizeof(error));
+	pthread_mutex_unlock(&c->lock);
+	if (is_lost && !was) {
+		controller_count(c, COUNT_WATCHES_LOST, 1);
+		controller_log(c, "warning",
+			       "the watch of %s has not been established for %d s: %s",
+			       rows[w->kind].plural, HEALTH_LOST_MS / 1000, error);
+	} else if (was && !is_lost) {
+		controller_log(c, "info", "the watch of %s is established again",
+			       rows[w->kind].plural);
+	}
+}
+
+void controller_reflectors_report(struct np_controller *c)
+{
+	for (unsigned i = 0; i < WATCHED_MAX; i++)
+		report(c, &c->reflectors[i]);
 }

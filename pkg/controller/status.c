@@ -15,12 +15,13 @@ static const struct failure_row {
 	enum reason reason;
 	enum condition_status ready; /* whether it is known to be wrong */
 } failures[] = {
-	{ NP_E_SPEC, REASON_CLASS_REFUSED, STATUS_FALSE },
-	{ NP_E_WINDOW, REASON_CLASS_REFUSED, STATUS_FALSE },
+	{ NP_E_SPEC, REASON_INVALID_CLASS, STATUS_FALSE },
+	{ NP_E_WINDOW, REASON_INVALID_CLASS, STATUS_FALSE },
 	{ NP_E_RECORD, REASON_INVALID_RECORD, STATUS_FALSE },
 	{ NP_E_NOT_FOUND, REASON_CLASS_NOT_FOUND, STATUS_FALSE },
-	{ NP_E_REFUSED, REASON_REFUSED_BY_API, STATUS_FALSE },
+	{ NP_E_REFUSED, REASON_API_REJECTED, STATUS_FALSE },
 	{ NP_E_FORBIDDEN, REASON_FORBIDDEN, STATUS_FALSE },
+	{ NP_E_NOT_ALLOWED, REASON_NOT_ALLOWED, STATUS_FALSE },
 	{ NP_E_CONFLICT, REASON_CONFLICT, STATUS_UNKNOWN },
 	{ NP_E_RETRY, REASON_UNREACHABLE, STATUS_UNKNOWN },
 };
@@ -36,6 +37,11 @@ static const struct failure_row *find_failure(enum np_code code)
 enum reason controller_status_reason(enum np_code code)
 {
 	return find_failure(code)->reason;
+}
+
+enum reason controller_status_pool_reason(enum np_code code)
+{
+	return code == NP_E_NOT_ALLOWED ? REASON_NOT_ALLOWED : REASON_INVALID_NODEPOOL;
 }
 
 /* Drops the pool's name from messages: they are on the pool's own object. */
@@ -66,7 +72,7 @@ static void set_found(const struct reconcile *j, const struct np_class_sync_resu
 					 "class '%s' exists", j->name);
 	else if (r->error.code == NP_E_NOT_FOUND)
 		controller_condition_set(st, CONDITION_CLASS_FOUND, STATUS_FALSE, REASON_NOT_FOUND,
-					 "class '%s' is not in namespace '%s'", j->name, j->ns);
+					 "class '%s' not found in namespace '%s'", j->name, j->ns);
 	else
 		controller_condition_set(st, CONDITION_CLASS_FOUND, STATUS_UNKNOWN,
 					 find_failure(r->error.code)->reason, "%s", r->error.text);
@@ -77,7 +83,7 @@ static void set_wrong(struct pool_status *st, enum condition_status ready, enum 
 {
 	controller_condition_set(st, CONDITION_READY, ready, reason, "%s", text);
 	controller_condition_set(st, CONDITION_CLASS_PATCHED, ready, reason, "%s", text);
-	controller_condition_set(st, CONDITION_DRIFTED, STATUS_UNKNOWN, REASON_NOT_LOOKED_AT,
+	controller_condition_set(st, CONDITION_DRIFTED, STATUS_UNKNOWN, REASON_NOT_EVALUATED,
 				 "the class was not compared with the pools' needs");
 }
 
@@ -118,20 +124,21 @@ static void set_patched(const struct reconcile *j, const struct np_class_sync_re
 			j->name, text);
 	else
 		controller_condition_set(st, CONDITION_CLASS_PATCHED, STATUS_TRUE,
-					 REASON_ALREADY_RIGHT, "class '%s' needed no change: %s",
-					 j->name, text);
+					 REASON_ALREADY_CONFIGURED,
+					 "class '%s' needed no change: %s", j->name, text);
 }
 
 static void set_drifted(const struct reconcile *j, struct pool_status *st)
 {
 	char when[NP_TIME_TEXT_MAX];
 
-	np_time_text(j->put_back_at, when);
-	if (j->put_back_at != 0)
-		controller_condition_set(st, CONDITION_DRIFTED, STATUS_FALSE, REASON_PUT_BACK,
-					 "%s; restored at %s", j->drift, when);
+	np_time_text(j->restored_at, when);
+	if (j->restored_at != 0)
+		controller_condition_set(st, CONDITION_DRIFTED, STATUS_FALSE,
+					 REASON_DRIFT_CORRECTED, "%s; restored at %s", j->drift,
+					 when);
 	else
-		controller_condition_set(st, CONDITION_DRIFTED, STATUS_FALSE, REASON_IN_STEP,
+		controller_condition_set(st, CONDITION_DRIFTED, STATUS_FALSE, REASON_IN_SYNC,
 					 "class '%s' has what the pools need", j->name);
 }
 
@@ -144,10 +151,10 @@ static void set_left_alone(const struct reconcile *j, struct pool_status *st)
 		 "restored (%s): agree with the other writer, then change the pool's spec or its "
 		 "annotation %s",
 		 j->name, CONTENTION_MOST, CONTENTION_WITHIN_MS / 60000,
-		 j->drift[0] != '\0' ? j->drift : "before this controller began",
+		 j->drift[0] != '\0' ? j->drift : "before this controller started",
 		 CONTROLLER_REQUEST_ANNOTATION);
-	set_wrong(st, STATUS_FALSE, REASON_LEFT_ALONE, text);
-	controller_condition_set(st, CONDITION_DRIFTED, STATUS_TRUE, REASON_LEFT_ALONE, "%s", text);
+	set_wrong(st, STATUS_FALSE, REASON_CONTENDED, text);
+	controller_condition_set(st, CONDITION_DRIFTED, STATUS_TRUE, REASON_CONTENDED, "%s", text);
 }
 
 /* Ready needs known values: a class may be up to date only as far as known. */
@@ -158,12 +165,12 @@ static void set_ready(const struct np_plan_pool *p, struct pool_status *st)
 	np_plan_cards_text(p->cards, p->n_cards, cards);
 	if (!p->has_gpus)
 		controller_condition_set(
-			st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPUS_UNKNOWN,
+			st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPU_COUNT_UNKNOWN,
 			"the class lists no device but has MMIO keys, so a GPU may be part "
 			"of the image: set spec.gpus");
 	else if (p->need.gpus > 0 && !p->window_is_known)
 		controller_condition_set(
-			st, CONDITION_READY, STATUS_UNKNOWN, REASON_FIGURE_UNKNOWN,
+			st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPU_SIZE_UNKNOWN,
 			"a node gets %s, with a GPU of unknown size: set spec.mmio.sizeGB, or "
 			"start the controller with --catalogue",
 			cards);
@@ -171,7 +178,7 @@ static void set_ready(const struct np_plan_pool *p, struct pool_status *st)
 		if (p->has_window && p->window.gb > 0)
 			snprintf(window, sizeof(window), "needs a window of %" PRIu64 " GB",
 				 p->window.gb);
-		controller_condition_set(st, CONDITION_READY, STATUS_TRUE, REASON_CLASS_RIGHT,
+		controller_condition_set(st, CONDITION_READY, STATUS_TRUE, REASON_CONFIGURED,
 					 "a node gets %s and %s", p->n_cards > 0 ? cards : "no GPU",
 					 window);
 	}
@@ -204,14 +211,15 @@ void controller_status_of_owner(const struct reconcile *j, const struct np_input
 			 j->name, r->error.text);
 		set_wrong(ret, failure->ready, failure->reason, text);
 	} else if (s->error) {
-		set_wrong(ret, STATUS_FALSE, REASON_POOL_REFUSED, without_name(s, s->error));
+		set_wrong(ret, STATUS_FALSE, REASON_INVALID_NODEPOOL, without_name(s, s->error));
 	} else if (r->error.code == NP_E_NOT_FOUND) {
-		snprintf(text, sizeof(text), "class '%s' is not in namespace '%s'", j->name, j->ns);
+		snprintf(text, sizeof(text), "class '%s' not found in namespace '%s'", j->name,
+			 j->ns);
 		set_wrong(ret, STATUS_FALSE, REASON_CLASS_NOT_FOUND, text);
 	} else if (r->error.code != NP_OK) {
 		set_wrong(ret, failure->ready, failure->reason, r->error.text);
 	} else if (r->errors && r->errors[i].code != NP_OK) {
-		set_wrong(ret, STATUS_FALSE, REASON_POOL_REFUSED,
+		set_wrong(ret, STATUS_FALSE, controller_status_pool_reason(r->errors[i].code),
 			  without_pool(&in->pools[i], r->errors[i].text));
 	} else {
 		p = &r->plan.pools[r->plan_index[i]];

@@ -31,7 +31,7 @@ static void class_free(struct class_record *r)
 {
 	free(r->entry.key);
 	free(r->owners);
-	free(r->put_back);
+	free(r->restored_from);
 	free(r);
 }
 

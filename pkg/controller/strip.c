@@ -217,15 +217,16 @@ uint64_t controller_digest(const json_t *class)
 {
 	json_t *metadata = json_object_get(class, "metadata");
 	json_t *annotations = json_object_get(metadata, "annotations");
-	const char *managed =
-		json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
+	const char *managed = np_json_member_text(annotations, NP_MANAGED_ANNOTATION);
+	const char *allowed = np_json_member_text(annotations, NP_ALLOWED_ANNOTATION);
 	json_t *spec = json_object_get(class, "spec");
 	char *text = spec ? np_json_text(spec, JSON_COMPACT) : strdup("");
 	uint64_t hash;
 
 	if (!text)
 		return 0;
-	hash = np_map_hash(np_map_hash(np_map_hash(0, text), "\n"), managed ? managed : "");
+	hash = np_map_hash(np_map_hash(np_map_hash(0, text), "\n"), managed);
+	hash = np_map_hash(np_map_hash(hash, "\n"), allowed);
 	free(text);
 	return hash != 0 ? hash : 1;
 }

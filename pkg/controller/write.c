@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "nodeprep/text.h"
 #include "nodeprep/time.h"
 
 /* Events are for people: more than these are dropped and counted. */
@@ -184,7 +185,7 @@ void controller_write_event(struct reconcile *j, const struct reconcile_owner *s
 	struct np_kube_create create = { 0 };
 	struct np_err why = NP_ERR_INIT;
 
-	snprintf(cut, sizeof(cut), "%s", note);
+	np_text_escape(note, cut, sizeof(cut));
 	if (!take_token(j->c)) {
 		controller_count(j->c, COUNT_EVENTS_DROPPED, 1);
 		return;

@@ -331,7 +331,7 @@ int np_doc_path(struct np_val n, const char *path, struct np_val *ret, struct np
 		if (r < 0)
 			return r;
 		if ((size_t)(dot - path) >= sizeof(step))
-			return np_fail(err, NP_E_BUG, "path '%s' has too long a step", path);
+			return np_fail(err, NP_E_BUG, "path '%s' has an overlong step", path);
 		memcpy(step, path, (size_t)(dot - path));
 		step[dot - path] = '\0';
 		n = np_doc_get(n, step);

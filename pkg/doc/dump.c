@@ -7,6 +7,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/json.h"
+#include "nodeprep/text.h"
 
 struct dump {
 	yaml_emitter_t emitter;
@@ -85,16 +86,15 @@ static bool is_date_or_base60(const char *text, size_t size)
 }
 
 /*
- * Other readers take NEL, LS and PS (YAML 1.1's line breaks) for "\n" where they are not escaped.
+ * Only double quotes have escapes. Other readers take NEL, LS and PS (YAML 1.1's line breaks) for "\n" where
+ * they are not escaped; the others would change what a person sees of the text.
  */
-static bool has_odd_break(const char *text, size_t size)
+static bool has_hidden(const char *text, size_t size)
 {
-	static const char *const breaks[] = { "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9" };
+	uint32_t c;
+	size_t n;
 
-	for (size_t i = 0; i < sizeof(breaks) / sizeof(breaks[0]); i++)
-		if (memmem(text, size, breaks[i], strlen(breaks[i])))
-			return true;
-	return false;
+	return !!np_text_find_hidden(text, size, &c, &n);
 }
 
 /*
@@ -110,7 +110,7 @@ static bool is_literal(const char *text, size_t size)
 /* The style that reads back as the same string; libyaml itself turns plain into single quotes. */
 static yaml_scalar_style_t style_of(const char *text, size_t size)
 {
-	if (has_odd_break(text, size))
+	if (has_hidden(text, size))
 		return YAML_DOUBLE_QUOTED_SCALAR_STYLE;
 	if (memchr(text, '\n', size))
 		return is_literal(text, size) ? YAML_LITERAL_SCALAR_STYLE
@@ -285,6 +285,32 @@ static int dump_stream(struct dump *d, const json_t *root, struct np_err *err)
 	return emit(d, yaml_stream_end_event_initialize(&e), &e, err);
 }
 
+/* Escapes what libyaml writes as it is; style_of() has put that in double quotes. */
+static int escape_hidden(struct dump *d)
+{
+	struct dump old = *d;
+	const char *from = old.bytes, *end = old.bytes + old.size, *hidden;
+	uint32_t c;
+	size_t n;
+	int ok = 1;
+
+	if (!has_hidden(old.bytes, old.size))
+		return 1;
+	d->bytes = NULL;
+	d->size = d->room = 0;
+	while (ok && (hidden = np_text_find_hidden(from, (size_t)(end - from), &c, &n))) {
+		char escape[16];
+		int size = snprintf(escape, sizeof(escape), c > 0xffff ? "\\U%08X" : "\\u%04X", c);
+
+		ok = append(d, (unsigned char *)(uintptr_t)from, (size_t)(hidden - from)) &&
+		     append(d, (unsigned char *)escape, (size_t)size);
+		from = hidden + n;
+	}
+	ok = ok && append(d, (unsigned char *)(uintptr_t)from, (size_t)(end - from));
+	free(old.bytes);
+	return ok;
+}
+
 int np_doc_dump_yaml(const json_t *root, bool sorted, char **ret, struct np_err *err)
 {
 	NP_AUTO(dump_done) struct dump d = { .sorted = sorted };
@@ -299,6 +325,8 @@ int np_doc_dump_yaml(const json_t *root, bool sorted, char **ret, struct np_err 
 	r = dump_stream(&d, root, err);
 	if (r < 0)
 		return r;
+	if (!escape_hidden(&d))
+		return np_fail_nomem(err);
 	d.bytes[d.size] = '\0';
 	*ret = np_take(d.bytes);
 	return 0;

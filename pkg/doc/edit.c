@@ -226,8 +226,8 @@ int np_doc_set_text(const char *name, const char *bytes, size_t size, size_t doc
 		return np_err_ret(err);
 	if (!w.place.found && (w.place.is_flow || !w.place.has_keys))
 		return np_fail(err, NP_E_SPEC,
-			       "%s: has no lines of its own for its keys: add '%s: %s'", name, key,
-			       value);
+			       "%s: its keys do not have lines of their own: add '%s: %s'", name,
+			       key, value);
 	from = w.place.found ? w.place.from : append_at(bytes, size, w.place.end);
 	to = w.place.found ? w.place.to : from;
 	if (!w.place.found && from > 0 && bytes[from - 1] != '\n')

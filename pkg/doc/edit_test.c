@@ -13,7 +13,7 @@
 #include "nodeprep/err.h"
 
 /* The cases: KEY becomes "v" and nothing else changes. */
-static void test_edit__a_value_changes_and_nothing_else(void **state)
+static void test_edit__only_the_value_changes(void **state)
 {
 	static const struct {
 		const char *sentence;
@@ -77,14 +77,14 @@ static void test_edit__a_value_changes_and_nothing_else(void **state)
 	}
 }
 
-static void test_edit__what_cannot_be_edited_is_told(void **state)
+static void test_edit__uneditable_text_is_an_error(void **state)
 {
 	static const struct {
 		const char *from, *text;
 	} rows[] = {
 		{ "KEY: [\n", "f: invalid YAML" },
-		{ "{A: b}\n", "f: has no lines of its own for its keys: add 'KEY: v'" },
-		{ "- A\n", "f: has no lines of its own for its keys: add 'KEY: v'" },
+		{ "{A: b}\n", "f: its keys do not have lines of their own: add 'KEY: v'" },
+		{ "- A\n", "f: its keys do not have lines of their own: add 'KEY: v'" },
 		{ "", "f: has no document 0" },
 		{ "# nothing\n", "f: has no document 0" },
 	};
@@ -107,8 +107,8 @@ static void test_edit__what_cannot_be_edited_is_told(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_edit__a_value_changes_and_nothing_else),
-		cmocka_unit_test(test_edit__what_cannot_be_edited_is_told),
+		cmocka_unit_test(test_edit__only_the_value_changes),
+		cmocka_unit_test(test_edit__uneditable_text_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,7 +61,7 @@ static const char *hint_of_colon(const struct np_doc_reader *r)
 	if (!strstr(p->problem, "expected ':'") || !colon || colon + 1 >= line + size ||
 	    strchr(" \t\r\n", colon[1]))
 		return "";
-	return "; is a blank missing behind its ':'?";
+	return "; is a blank missing after ':'?";
 }
 
 static int fail_bytes(const struct np_doc_reader *r, struct np_err *err)

@@ -95,7 +95,7 @@ static int resolve_tagged(struct build *b, const yaml_event_t *e, struct scalar 
 	if (strcmp(name, TAG("binary")) == 0)
 		return doc_reader_fail(
 			b->r, doc_mark_pos(b->r, &e->start_mark), err,
-			"the tag '!!binary' is not read here, write the text itself");
+			"the tag '!!binary' is not supported: write the text itself");
 	if (!tag) {
 		*ret = (struct scalar){ .kind = SCALAR_STRING };
 		return 0;
@@ -107,7 +107,8 @@ static int resolve_tagged(struct build *b, const yaml_event_t *e, struct scalar 
 	}
 	if (s.kind != tag->kind)
 		return doc_reader_fail(b->r, doc_mark_pos(b->r, &e->start_mark), err,
-				       "'%.64s' is no %s, as its tag says", text, tag->noun);
+				       "'%.64s' is not a valid %s, which its tag demands", text,
+				       tag->noun);
 	*ret = s;
 	return 0;
 }

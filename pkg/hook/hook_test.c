@@ -359,7 +359,7 @@ static void test_hook__templates_of_gpu_pools_are_patched(void **state)
 	}
 }
 
-static void test_hook__what_cannot_be_is_refused_or_told(void **state)
+static void test_hook__invalid_pools_are_rejected_or_reported(void **state)
 {
 	static const struct {
 		const char *sentence;
@@ -419,7 +419,7 @@ static void test_hook__what_cannot_be_is_refused_or_told(void **state)
 			}
 }
 
-static void test_hook__a_template_that_is_not_right_fails_validation(void **state)
+static void test_hook__outdated_template_fails_validation(void **state)
 {
 	const struct wish w = { .kind = "ValidateTopologyRequest" };
 	struct np_hook_answer a;
@@ -464,7 +464,7 @@ static void test_hook__a_failure_does_not_depend_on_the_order_of_pools(void **st
 	free(second.body);
 }
 
-static void test_hook__little_is_needed_of_a_request(void **state)
+static void test_hook__minimal_request_is_accepted(void **state)
 {
 	char patch[TEXT_MAX];
 	struct np_hook_answer a = call(
@@ -480,7 +480,7 @@ static void test_hook__little_is_needed_of_a_request(void **state)
 	free(a.body);
 }
 
-static void test_hook__requests_that_cannot_be_right_are_told(void **state)
+static void test_hook__invalid_requests_are_errors(void **state)
 {
 	static const struct {
 		const char *body, *message;
@@ -502,17 +502,17 @@ static void test_hook__requests_that_cannot_be_right_are_told(void **state)
 		{ "{\"settings\": []}", "the request cannot be read: no object at byte 13" },
 		{ "{\"items\":[12 ]}", "the request cannot be read: no object at byte 11" },
 		{ "{\"items\":{}}", "the request cannot be read: no list at byte 9" },
-		{ "{\"kind\":\"X\"}", "kind is 'X': 'GeneratePatchesRequest' is needed" },
-		{ "{\"kind\":7}", "kind is no text: 'GeneratePatchesRequest' is needed" },
+		{ "{\"kind\":\"X\"}", "kind is 'X': expected 'GeneratePatchesRequest'" },
+		{ "{\"kind\":7}", "kind is not a string: expected 'GeneratePatchesRequest'" },
 		{ "{\"settings\":{\"enforce\":\"no\"}}",
-		  "setting 'enforce' is 'no': true or false is needed" },
+		  "setting 'enforce' is 'no': expected true or false" },
 		{ "{\"settings\":{\"enforce\":true}}",
-		  "setting 'enforce' is no text: true or false is needed" },
+		  "setting 'enforce' is not a string: expected true or false" },
 		{ "{\"settings\":{\"failurePolicy\":\"ignore\"}}",
-		  "setting 'failurePolicy' is 'ignore': Ignore or Fail is needed" },
+		  "setting 'failurePolicy' is 'ignore': expected Ignore or Fail" },
 		{ "{\"items\":[{\"holderReference\":{\"kind\":\"MachineDeployment\"},\"object\":"
 		  "{\"kind\":\"VSphereMachineTemplate\"}}]}",
-		  "an item has no uid: a text is needed" },
+		  "an item has no uid: expected a string" },
 	};
 
 	(void)state;
@@ -671,7 +671,7 @@ static void test_json__half_a_character_is_replaced(void **state)
 	assert_true(hook_span_is((struct span){ text, strlen(text) }, "a?"));
 }
 
-static void test_json__faults_of_grammar_are_found_in_what_is_passed_over(void **state)
+static void test_json__syntax_errors_are_found_in_ignored_members(void **state)
 {
 	static const char *const texts[] = { "01",        "1.",     "[1,]",     "{\"b\":1,}",
 					     "\"\\x\"",   "\"\t\"", "nul",      "[1 2]",
@@ -690,7 +690,7 @@ static void test_json__faults_of_grammar_are_found_in_what_is_passed_over(void *
 	}
 }
 
-static void test_json__nothing_stands_behind_a_request(void **state)
+static void test_json__trailing_bytes_are_errors(void **state)
 {
 	static const struct {
 		const char *body;
@@ -712,7 +712,7 @@ static void test_json__nothing_stands_behind_a_request(void **state)
 	}
 }
 
-static void test_json__depth_has_an_end(void **state)
+static void test_json__depth_is_bounded(void **state)
 {
 	char text[2 * NP_DOC_DEPTH_MAX + 16];
 
@@ -872,7 +872,7 @@ static void test_lifecycle__failures_can_be_ignored(void **state)
 
 /* --- memory and the corpus -------------------------------------------------------------------- */
 
-static void test_hook__memory_may_run_out_anywhere(void **state)
+static void test_hook__each_allocation_may_fail(void **state)
 {
 	static const char *const specs[] = {
 		"{\"hardwareVersion\":\"vmx-15\",\"customVMXKeys\":{\"a\":\"b\"},\"pciDevices\":[" A100
@@ -926,22 +926,22 @@ int main(void)
 		cmocka_unit_test(test_hook__lifecycle_hooks_are_announced_with_an_api_alone),
 		cmocka_unit_test(test_hook__the_variable_has_a_schema_and_descriptions),
 		cmocka_unit_test(test_hook__templates_of_gpu_pools_are_patched),
-		cmocka_unit_test(test_hook__what_cannot_be_is_refused_or_told),
-		cmocka_unit_test(test_hook__a_template_that_is_not_right_fails_validation),
+		cmocka_unit_test(test_hook__invalid_pools_are_rejected_or_reported),
+		cmocka_unit_test(test_hook__outdated_template_fails_validation),
 		cmocka_unit_test(test_hook__a_failure_does_not_depend_on_the_order_of_pools),
-		cmocka_unit_test(test_hook__little_is_needed_of_a_request),
-		cmocka_unit_test(test_hook__requests_that_cannot_be_right_are_told),
+		cmocka_unit_test(test_hook__minimal_request_is_accepted),
+		cmocka_unit_test(test_hook__invalid_requests_are_errors),
 		cmocka_unit_test(test_json__grammar_and_values_are_those_of_jansson),
 		cmocka_unit_test(test_json__texts_have_any_length),
 		cmocka_unit_test(test_json__half_a_character_is_replaced),
-		cmocka_unit_test(test_json__faults_of_grammar_are_found_in_what_is_passed_over),
-		cmocka_unit_test(test_json__nothing_stands_behind_a_request),
-		cmocka_unit_test(test_json__depth_has_an_end),
+		cmocka_unit_test(test_json__syntax_errors_are_found_in_ignored_members),
+		cmocka_unit_test(test_json__trailing_bytes_are_errors),
+		cmocka_unit_test(test_json__depth_is_bounded),
 		cmocka_unit_test(test_json__long_texts_fit),
 		cmocka_unit_test(test_request__members_may_stand_in_any_order),
 		cmocka_unit_test(test_lifecycle__cluster_of_the_request_is_only_named),
 		cmocka_unit_test(test_lifecycle__failures_can_be_ignored),
-		cmocka_unit_test(test_hook__memory_may_run_out_anywhere),
+		cmocka_unit_test(test_hook__each_allocation_may_fail),
 		cmocka_unit_test(test_hook__the_corpus_replays),
 	};
 

@@ -179,7 +179,7 @@ static int put_container(struct builder *b, json_t *value)
 	return 1;
 }
 
-/* jansson tells bytes that are no UTF-8 and memory that ran out alike. */
+/* jansson tells bytes that are not UTF-8 and memory that ran out alike. */
 static json_t *make_text(const struct builder *b, const unsigned char *bytes, size_t n)
 {
 	const char *text = (const char *)bytes;
@@ -187,7 +187,7 @@ static json_t *make_text(const struct builder *b, const unsigned char *bytes, si
 	json_auto_t *unchecked = string ? NULL : json_stringn_nocheck(text, n);
 
 	if (unchecked)
-		refuse(b, "bytes that are no UTF-8");
+		refuse(b, "bytes that are not UTF-8");
 	else if (!string)
 		np_fail_nomem(b->walk.err);
 	return string;

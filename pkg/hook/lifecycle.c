@@ -108,6 +108,15 @@ static void count_class(struct lifecycle *l, enum np_sync_result result, unsigne
 		a->conflicts += attempts - 1;
 }
 
+/* Keeps what is wrong with the Cluster itself; memory that ran out is no fault of its. */
+static int refuse(struct lifecycle *l, const struct np_err *why, struct np_err *err)
+{
+	if (why->code == NP_E_NOMEM)
+		return np_fail_nomem(err);
+	l->refused = *why;
+	return 0;
+}
+
 static int note_results(struct lifecycle *l, const struct np_sync *a, struct np_err *err)
 {
 	NP_AUTO(hook_findings_done) struct findings f = { NULL };
@@ -119,6 +128,9 @@ static int note_results(struct lifecycle *l, const struct np_sync *a, struct np_
 	if (hook_findings_has_any(&f)) {
 		hook_findings_text(&f, text);
 		np_fail(&why, np_plan_code(&a->plan), "%s", text);
+		/* The owner's permission may come any time: the Cluster waits, and says so. */
+		if (why.code == NP_E_NOT_ALLOWED)
+			return refuse(l, &why, err);
 		note_failure(l, &why);
 	} else if (!a->classes) {
 		np_fail(&why, NP_E_SPEC, "%s holds a placeholder that nothing has filled in",
@@ -141,6 +153,8 @@ static int apply(struct lifecycle *l, struct np_input *in, struct np_err *err)
 
 	o.plan.catalogue = l->out->o->catalogue;
 	o.plan.holder = l->holder;
+	o.plan.opt_in.required = l->out->o->require_opt_in;
+	o.plan.max_window_gb = l->out->o->max_window_gb;
 	if (hook_connect(&l->left, &l->kube, err) < 0)
 		return np_err_ret(err);
 	if (np_sync_run(l->kube, in, &o, &a, err) < 0)
@@ -148,20 +162,12 @@ static int apply(struct lifecycle *l, struct np_input *in, struct np_err *err)
 	return note_results(l, &a, err);
 }
 
-/* Keeps what is wrong with the Cluster itself; memory that ran out is no fault of its. */
-static int refuse(struct lifecycle *l, const struct np_err *why, struct np_err *err)
-{
-	if (why->code == NP_E_NOMEM)
-		return np_fail_nomem(err);
-	l->refused = *why;
-	return 0;
-}
-
 /* Pools whose templates name their devices need no class, but may say what cannot be. */
 static int check_without_classes(struct lifecycle *l, const struct np_input *in, struct np_err *err)
 {
 	NP_AUTO(np_plan_done) struct np_plan plan = { .n_pools = 0 };
-	struct np_plan_options o = { .catalogue = l->out->o->catalogue };
+	struct np_plan_options o = { .catalogue = l->out->o->catalogue,
+				     .max_window_gb = l->out->o->max_window_gb };
 
 	o.holder = l->holder;
 	if (np_plan_make(in, &o, &plan, err) < 0)

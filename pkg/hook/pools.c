@@ -104,7 +104,7 @@ static int read_text(struct span value, const char *what, json_t **ret, struct n
 
 	if (r == -NP_E_NOMEM)
 		return np_fail_nomem(err);
-	return r < 0 ? np_fail(err, NP_E_SPEC, "%s of an item is no text", what) : 0;
+	return r < 0 ? np_fail(err, NP_E_SPEC, "%s of an item is not a string", what) : 0;
 }
 
 static int read_identity(const struct request *r, const struct item *item, struct identity *id,

@@ -353,13 +353,13 @@ static int read_setting(struct span value, const char *name, const char *yes, co
 	if (r == -NP_E_NOMEM)
 		return np_fail_nomem(err);
 	if (r < 0)
-		return np_fail(err, NP_E_SPEC, "setting '%s' is no text: %s or %s is needed", name,
-			       yes, no);
+		return np_fail(err, NP_E_SPEC, "setting '%s' is not a string: expected %s or %s",
+			       name, yes, no);
 	if (!text)
 		return 0;
 	*ret = strcmp(json_string_value(text), yes) == 0;
 	if (!*ret && strcmp(json_string_value(text), no) != 0)
-		return np_fail(err, NP_E_SPEC, "setting '%s' is '%.64s': %s or %s is needed", name,
+		return np_fail(err, NP_E_SPEC, "setting '%s' is '%.64s': expected %s or %s", name,
 			       json_string_value(text), yes, no);
 	return 0;
 }
@@ -373,10 +373,10 @@ static int check_top(const struct reader *reader, const char *kind, struct reque
 	if (r == -NP_E_NOMEM)
 		return np_fail_nomem(err);
 	if (r < 0)
-		return np_fail(err, NP_E_SPEC, "kind is no text: '%sRequest' is needed", kind);
+		return np_fail(err, NP_E_SPEC, "kind is not a string: expected '%sRequest'", kind);
 	if (given && (strncmp(json_string_value(given), kind, strlen(kind)) != 0 ||
 		      strcmp(json_string_value(given) + strlen(kind), "Request") != 0))
-		return np_fail(err, NP_E_SPEC, "kind is '%.64s': '%sRequest' is needed",
+		return np_fail(err, NP_E_SPEC, "kind is '%.64s': expected '%sRequest'",
 			       json_string_value(given), kind);
 	if (read_setting(reader->enforce, "enforce", "true", "false", &req->enforce, err) < 0)
 		return np_err_ret(err);

@@ -13,6 +13,7 @@ static int plan_item(const struct outcome *out, const struct request *r, const s
 		     struct pool_plan *p, struct np_err *err)
 {
 	const struct np_plan_options o = { .catalogue = out->o->catalogue,
+					   .max_window_gb = out->o->max_window_gb,
 					   .in_place = true,
 					   .holder = "hook" };
 
@@ -134,7 +135,7 @@ static int patch_item(struct outcome *out, const struct request *r, const struct
 	if (hook_span_text(item->uid, &uid) == -NP_E_NOMEM)
 		return np_fail_nomem(err);
 	if (!uid)
-		return hook_findings_add(f, "an item has no uid: a text is needed", err);
+		return hook_findings_add(f, "an item has no uid: expected a string", err);
 	if (find_plan(out, r, item, &p, f, err) < 0)
 		return np_err_ret(err);
 	t = p.plan.n_errors == 0 ? lacking_template(&p.plan) : NULL;
@@ -216,7 +217,9 @@ static int plan_classes(const struct outcome *out, struct np_input *in, struct n
 {
 	NP_AUTO(np_kube_freep) struct np_kube *kube = NULL;
 	NP_AUTO(np_sync_fetched_done) struct np_fetched fetched = { .n = 0 };
-	struct np_plan_options o = { .catalogue = out->o->catalogue, .holder = "hook" };
+	struct np_plan_options o = { .catalogue = out->o->catalogue,
+				     .holder = "hook",
+				     .max_window_gb = out->o->max_window_gb };
 
 	if (np_pool_input_finish(in, err) < 0 || hook_connect(out->o, &kube, err) < 0 ||
 	    np_sync_fetch(kube, in, &fetched, err) < 0)

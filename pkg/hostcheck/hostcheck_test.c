@@ -59,7 +59,7 @@ static void test_hostcheck__keys_and_values(void **state)
 	}
 }
 
-static void test_hostcheck__words_that_say_yes_or_no(void **state)
+static void test_hostcheck__yes_and_no_words(void **state)
 {
 	(void)state;
 	assert_int_equal(hostcheck_yes_or_no("Enabled"), NP_VERDICT_YES);
@@ -139,7 +139,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hostcheck__keys_and_values),
-		cmocka_unit_test(test_hostcheck__words_that_say_yes_or_no),
+		cmocka_unit_test(test_hostcheck__yes_and_no_words),
 		cmocka_unit_test(test_hostcheck__sizes_of_regions),
 		cmocka_unit_test(test_hostcheck__every_allocation_of_a_host_may_fail),
 		cmocka_unit_test(test_hostcheck__corpus_holds),

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <inttypes.h>
+#include <ctype.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,19 +12,10 @@
 #include "nodeprep/report.h"
 #include "nodeprep/units.h"
 
-#define PAGE_BYTES UINT64_C(4096)
 #define FOUR_GB (4 * NP_GIB)
 #define LARGE_BYTES (256 * NP_MIB)
-#define WINDOW_MIN_GB 64 /* the floor of rule 2 (mmio.h) */
 #define MODULE_VGPU \
 	"nvidia" /* of NVIDIA's vGPU manager, which owns the GPUs that vGPUs are cut from */
-
-struct checking {
-	struct np_host *h;
-	struct np_report *r;
-	bool has_devices; /* some capture listed PCI devices */
-	size_t n_untold; /* of which nothing says what they are */
-};
 
 /* What each level of "HV Support" means (esxcfg-info). */
 static const char *const hv_texts[] = {
@@ -46,7 +39,7 @@ static int check_hv(struct checking *c, struct np_err *err)
 	if (level < 0) {
 		j.status = NP_PROBE_UNKNOWN;
 		j.cure = "add the output of: esxcfg-info | grep 'HV Support'";
-		return np_report_add(c->r, &j, err, "no capture has it");
+		return np_report_add(c->r, &j, err, "not in any capture");
 	}
 	return np_report_add(c->r, &j, err, "%s", hv_texts[level]);
 }
@@ -58,10 +51,34 @@ static enum np_probe_status status_of(enum np_verdict v)
 	return v == NP_VERDICT_YES ? NP_PROBE_PASS : NP_PROBE_FAIL;
 }
 
+/* " (on after the next reboot)": a value that was set and does not hold yet. */
+static const char *pending_of(const struct np_host *h, enum host_setting setting)
+{
+	enum np_verdict next = h->pending[setting], now = h->settings[setting];
+
+	if (next == NP_VERDICT_UNKNOWN || next == now)
+		return "";
+	return next == NP_VERDICT_YES ? "; it is set to be on after the next reboot"
+				      : "; it is set to be off after the next reboot";
+}
+
+/* What was set already takes a reboot alone; what no capture has is not to be changed yet. */
+static const char *cure_of(const struct np_host *h, enum host_setting setting, const char *cure)
+{
+	bool is_set =
+		h->pending[setting] == NP_VERDICT_YES && h->settings[setting] != NP_VERDICT_YES;
+
+	if (is_set)
+		return "reboot the host: the BIOS setting waits for it";
+	if (h->settings[setting] != NP_VERDICT_UNKNOWN)
+		return cure;
+	return "add the BIOS settings: an export, or the text of the setup screen";
+}
+
 static const char *on_or_off(enum np_verdict v)
 {
 	if (v == NP_VERDICT_UNKNOWN)
-		return "no capture has it";
+		return "not in any capture";
 	return v == NP_VERDICT_YES ? "switched on" : "switched off";
 }
 
@@ -81,37 +98,58 @@ static int check_iommu(struct checking *c, struct np_err *err)
 			"esxcli system settings kernel set -s noIOMMU -v FALSE, and reboot the host";
 		return np_report_add(c->r, &j, err, "ESXi's setting noIOMMU is TRUE");
 	}
-	return np_report_add(c->r, &j, err, "VT-d or AMD IOMMU: %s", on_or_off(v));
+	j.cure = cure_of(c->h, SETTING_IOMMU, j.cure);
+	return np_report_add(c->r, &j, err, "VT-d or AMD IOMMU: %s%s", on_or_off(v),
+			     pending_of(c->h, SETTING_IOMMU));
 }
 
 /* --- GPUs --------------------------------------------------------------------------------------- */
 
-static bool is_gpu(const struct np_host *h, const struct host_device *d)
+/* "NVIDIA A16-4C" as vCenter writes it: nvidia_a16-4c. */
+static const struct np_gpu *find_vgpu_card(const struct np_catalogue *cat, const char *name)
 {
-	enum np_pci_class class;
+	char profile[72];
+	size_t i;
 
-	if (!d->seen.has_id)
-		return d->is_display && (d->seen.gpu || d->is_nvidia);
-	class = np_gpu_pci_classify(h->cat, d->seen.id);
-	if (class != NP_PCI_GPU_UNKNOWN)
-		return class == NP_PCI_GPU;
-	return !d->has_class || d->is_display;
+	for (i = 0; name[i] != '\0' && i + 1 < sizeof(profile); i++)
+		profile[i] = name[i] == ' ' ? '_' : (char)tolower((unsigned char)name[i]);
+	profile[i] = '\0';
+	return np_gpu_find_vgpu(cat, profile);
 }
 
-/* The BARs of a GPU that lspci listed; of others nothing is known. */
+/* The card, and the BARs that lspci or the kernel listed; of others nothing is known. */
 static void read_bars(struct np_host *h, struct host_device *d)
 {
+	d->seen.subsystem = d->subsystem;
+	d->seen.has_subsystem = d->subsystem.vendor != 0 && d->subsystem.device != 0;
 	if (d->seen.has_id)
-		d->seen.gpu = np_gpu_find_id(h->cat, d->seen.id);
+		np_report_identify(&d->seen, h->cat, d->side == SIDE_GUEST);
+	if (d->vgpu[0] == '\0')
+		memcpy(d->vgpu, d->seen.vgpu_type, sizeof(d->seen.vgpu_type));
+	if (!d->seen.gpu && d->vgpu[0] != '\0')
+		d->seen.gpu = find_vgpu_card(h->cat, d->vgpu);
 	if (d->has_regions)
 		np_report_pair_bars(&d->seen, d->is_whole);
+	/* What the driver maps is assigned. */
+	for (size_t i = 0; d->is_working && i < d->seen.n_bars; i++)
+		if (d->seen.bars[i].assigned == NP_VERDICT_UNKNOWN)
+			d->seen.bars[i].assigned = NP_VERDICT_YES;
 }
 
 static int by_address(const void *a, const void *b)
 {
 	const struct host_device *x = a, *y = b;
+	int order = strcmp(x->seen.address, y->seen.address);
 
-	return strcmp(x->seen.address, y->seen.address);
+	return order != 0 ? order : (int)x->side - (int)y->side;
+}
+
+/* The state that vmkchdev shows holds where no other capture says more. */
+static void read_owner(struct host_device *d)
+{
+	if (d->enabled == NP_VERDICT_UNKNOWN)
+		d->enabled = d->owned;
+	hostcheck_set_worst(&d->active, d->owned, true);
 }
 
 static int find_gpus(struct checking *c, struct np_err *err)
@@ -124,17 +162,110 @@ static int find_gpus(struct checking *c, struct np_err *err)
 	if (!h->gpus)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < h->n_devices; i++) {
-		c->n_untold += !h->devices[i].seen.has_id && !h->devices[i].is_told;
-		if (!is_gpu(h, &h->devices[i]))
+		struct host_device *d = &h->devices[i];
+
+		h->has_list = h->has_list || (d->side == SIDE_HOST && d->is_listed);
+		h->has_guest_list = h->has_guest_list || (d->side == SIDE_GUEST && d->is_listed);
+		c->n_untold += d->side == SIDE_HOST && !d->seen.has_id && !d->is_told;
+		if (d->side == SIDE_VM || !hostcheck_device_is_gpu(h, d))
 			continue;
-		h->gpus[h->n_gpus] = h->devices[i];
+		h->gpus[h->n_gpus] = *d;
+		read_owner(&h->gpus[h->n_gpus]);
 		read_bars(h, &h->gpus[h->n_gpus]);
-		h->is_vgpu = h->is_vgpu || strcmp(h->devices[i].module, MODULE_VGPU) == 0;
+		h->is_vgpu =
+			h->is_vgpu || (d->side == SIDE_HOST && strcmp(d->module, MODULE_VGPU) == 0);
 		h->n_gpus++;
 	}
-	c->has_devices = h->n_devices > 0;
+	c->has_devices = h->has_list || c->n_untold > 0;
 	qsort(h->gpus, h->n_gpus, sizeof(*h->gpus), by_address);
 	return 0;
+}
+
+static bool is_hosts(const struct host_device *d)
+{
+	return d->side == SIDE_HOST;
+}
+
+static size_t count_host_gpus(const struct np_host *h)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->n_gpus; i++)
+		n += is_hosts(&h->gpus[i]);
+	return n;
+}
+
+const char *hostcheck_gpu_name(const struct host_device *d, char buf[static NP_REPORT_WHO_MAX])
+{
+	char id[NP_PCI_ID_MAX];
+
+	if (d->vgpu[0] != '\0') {
+		snprintf(buf, NP_REPORT_WHO_MAX, "%s (%.60s)", d->seen.address, d->vgpu);
+		return buf;
+	}
+	if (d->seen.gpu || d->title[0] == '\0')
+		return np_report_gpu_name(&d->seen, buf);
+	np_gpu_pci_id_format(d->seen.id, id);
+	snprintf(buf, NP_REPORT_WHO_MAX, "%s (%s%s%.46s)", d->seen.address,
+		 d->seen.has_id ? id : "", d->seen.has_id ? " " : "", d->title);
+	return buf;
+}
+
+/* The GPUs of one side, and those of them that the catalogue lacks. */
+static void list_gpus(const struct np_host *h, enum host_side side, struct np_report_words *all,
+		      struct np_report_words *unknown)
+{
+	char who[NP_REPORT_WHO_MAX];
+
+	for (size_t i = 0; i < h->n_gpus; i++) {
+		if (h->gpus[i].side != side)
+			continue;
+		np_report_words_add(all, "%s", hostcheck_gpu_name(&h->gpus[i], who));
+		if (!h->gpus[i].seen.gpu)
+			np_report_words_add(unknown, "%s", h->gpus[i].seen.address);
+	}
+}
+
+static int report_found(struct checking *c, struct np_judgement *j, const struct np_report_words *w,
+			const struct np_report_words *unknown, struct np_err *err)
+{
+	const char *where = j->status == NP_PROBE_PASS ? "" : "in the VM: ";
+
+	j->status = NP_PROBE_PASS;
+	if (unknown->n == 0)
+		return np_report_add(c->r, j, err, "%s%zu: %s", where, w->n, w->text);
+	j->status = NP_PROBE_WARN;
+	j->cure =
+		"give the size of its BARs with --catalogue (pciID, barsMB), so that the window can be computed";
+	return np_report_add(c->r, j, err, "%s%zu: %s; not in the catalogue: %s", where, w->n,
+			     w->text, unknown->text);
+}
+
+/* No GPU of the host is in any capture: what the VM's captures show, or what is missing. */
+static int report_none(struct checking *c, struct np_judgement *j, struct np_err *err)
+{
+	struct np_report_words guest = { 0 }, unknown = { 0 };
+
+	list_gpus(c->h, SIDE_GUEST, &guest, &unknown);
+	if (guest.n > 0) {
+		j->status = NP_PROBE_WARN;
+		return report_found(c, j, &guest, &unknown, err);
+	}
+	if (c->has_devices) {
+		j->status = NP_PROBE_FAIL;
+		j->cure =
+			"check that the card is seated and powered, and that the list is complete";
+		return np_report_add(c->r, j, err, "none in the list of PCI devices");
+	}
+	if (c->h->has_guest_list) {
+		j->status = NP_PROBE_FAIL;
+		j->cure =
+			"compare with the VM's class ('nodeprep plan'): it attaches no GPU, or a configSpec hides it";
+		return np_report_add(c->r, j, err, "the VM's list of PCI devices has no GPU");
+	}
+	j->status = NP_PROBE_UNKNOWN;
+	j->cure = "add the output of: esxcli hardware pci list";
+	return np_report_add(c->r, j, err, "not in any capture");
 }
 
 static int check_gpus(struct checking *c, struct np_err *err)
@@ -143,28 +274,25 @@ static int check_gpus(struct checking *c, struct np_err *err)
 				  .status = NP_PROBE_PASS,
 				  .decides = true,
 				  .where = "esxcli hardware pci list, or lspci -nnvvv" };
-	struct np_report_words w = { 0 };
-	char who[NP_REPORT_WHO_MAX];
+	struct np_report_words w = { 0 }, unknown = { 0 };
 
-	for (size_t i = 0; i < c->h->n_gpus; i++)
-		np_report_words_add(&w, "%s", np_report_gpu_name(&c->h->gpus[i].seen, who));
-	if (c->h->is_list_cut || (w.n == 0 && c->n_untold > 0)) {
+	list_gpus(c->h, SIDE_HOST, &w, &unknown);
+	if (w.n == 0 && c->n_untold > 0 && !c->h->is_list_cut) {
+		j.status = NP_PROBE_UNKNOWN;
+		j.cure = "add the output of: esxcli hardware pci list";
+		return np_report_add(
+			c->r, &j, err,
+			"%zu device%s without an id: the list does not say what they are",
+			c->n_untold, c->n_untold == 1 ? "" : "s");
+	}
+	if (c->h->is_list_cut) {
 		j.status = NP_PROBE_UNKNOWN;
 		j.cure = "add the whole list: it ends within a record";
 		return np_report_add(c->r, &j, err,
 				     "the list of PCI devices is truncated; so far %zu: %s", w.n,
 				     w.text);
 	}
-	if (w.n > 0)
-		return np_report_add(c->r, &j, err, "%zu: %s", w.n, w.text);
-	j.status = c->has_devices ? NP_PROBE_FAIL : NP_PROBE_UNKNOWN;
-	j.cure =
-		c->has_devices
-			? "check that the card is seated and powered, and that the list is complete"
-			: "add the output of: esxcli hardware pci list";
-	return np_report_add(c->r, &j, err, "%s",
-			     c->has_devices ? "none in the list of PCI devices"
-					    : "no capture has it");
+	return w.n > 0 ? report_found(c, &j, &w, &unknown, err) : report_none(c, &j, err);
 }
 
 /* What differs between the three states of passthrough. */
@@ -185,6 +313,7 @@ static int check_passthrough(struct checking *c, const struct passthrough *p, st
 	};
 	struct np_report_words bad = { 0 }, open = { 0 };
 	char who[NP_REPORT_WHO_MAX];
+	size_t n = 0;
 
 	if (c->h->is_vgpu) {
 		j.status = NP_PROBE_PASS;
@@ -193,22 +322,23 @@ static int check_passthrough(struct checking *c, const struct passthrough *p, st
 	for (size_t i = 0; i < c->h->n_gpus; i++) {
 		enum np_verdict v = verdict_at(&c->h->gpus[i], p->offset);
 
-		if (v != NP_VERDICT_YES)
+		n += is_hosts(&c->h->gpus[i]);
+		if (v != NP_VERDICT_YES && is_hosts(&c->h->gpus[i]))
 			np_report_words_add(v == NP_VERDICT_NO ? &bad : &open, "%s",
-					    np_report_gpu_name(&c->h->gpus[i].seen, who));
+					    hostcheck_gpu_name(&c->h->gpus[i], who));
 	}
-	j.status = bad.n > 0                         ? NP_PROBE_FAIL
-		   : open.n > 0 || c->h->n_gpus == 0 ? NP_PROBE_UNKNOWN
-						     : NP_PROBE_PASS;
+	j.status = bad.n > 0              ? NP_PROBE_FAIL
+		   : open.n > 0 || n == 0 ? NP_PROBE_UNKNOWN
+					  : NP_PROBE_PASS;
 	if (j.status == NP_PROBE_UNKNOWN)
 		j.cure =
 			"add the outputs of: esxcli hardware pci list; esxcli hardware pci pcipassthru "
 			"list";
 	return np_report_add(c->r, &j, err, "%s%s",
-			     bad.n > 0           ? p->bad
-			     : open.n > 0        ? "no capture of "
-			     : c->h->n_gpus == 0 ? "no GPU found"
-						 : p->good,
+			     bad.n > 0    ? p->bad
+			     : open.n > 0 ? "no capture of "
+			     : n == 0     ? "no GPU found"
+					  : p->good,
 			     bad.n > 0 ? bad.text : open.text);
 }
 
@@ -271,12 +401,14 @@ static enum np_verdict needs_sriov(const struct np_host *h)
 	if (h->is_vgpu)
 		return NP_VERDICT_YES;
 	for (size_t i = 0; i < h->n_gpus; i++) {
+		if (!is_hosts(&h->gpus[i]))
+			continue;
 		if (is_t4(&h->gpus[i].seen))
 			return NP_VERDICT_YES;
 		if (h->gpus[i].active != NP_VERDICT_YES || !h->gpus[i].seen.gpu)
 			needed = NP_VERDICT_UNKNOWN;
 	}
-	return h->n_gpus > 0 ? needed : NP_VERDICT_UNKNOWN;
+	return count_host_gpus(h) > 0 ? needed : NP_VERDICT_UNKNOWN;
 }
 
 static int check_sriov(struct checking *c, struct np_err *err)
@@ -297,9 +429,12 @@ static int check_sriov(struct checking *c, struct np_err *err)
 		j.status = NP_PROBE_UNKNOWN;
 		return np_report_add(
 			c->r, &j, err,
-			"switched off; any vGPU and the T4 need it, and no capture shows whether there will be one");
+			"switched off; any vGPU and the T4 need it, and no capture shows whether there will be one%s",
+			pending_of(c->h, SETTING_SRIOV));
 	}
-	return np_report_add(c->r, &j, err, "SR-IOV: %s", on_or_off(v));
+	j.cure = cure_of(c->h, SETTING_SRIOV, j.cure);
+	return np_report_add(c->r, &j, err, "SR-IOV: %s%s", on_or_off(v),
+			     pending_of(c->h, SETTING_SRIOV));
 }
 
 /* A large BAR above 4 GB proves the setting, one without a place disproves it. */
@@ -310,6 +445,9 @@ static enum np_verdict above_4g(const struct np_host *h)
 	for (size_t i = 0; i < h->n_gpus; i++) {
 		const struct np_seen_gpu *gpu = &h->gpus[i].seen;
 
+		/* A VM's BARs say nothing of the host's BIOS. */
+		if (!is_hosts(&h->gpus[i]) || h->gpus[i].is_doubtful)
+			continue;
 		for (size_t k = 0; k < gpu->n_bars; k++) {
 			const struct np_seen_bar *bar = &gpu->bars[k];
 
@@ -339,7 +477,9 @@ static int check_above_4g(struct checking *c, struct np_err *err)
 		return np_report_add(c->r, &j, err, "%s",
 				     v == NP_VERDICT_YES ? "a large BAR lies above 4 GB"
 							 : "a large BAR is not assigned");
-	return np_report_add(c->r, &j, err, "memory mapping above 4 GB: %s", on_or_off(v));
+	j.cure = cure_of(c->h, SETTING_ABOVE_4G, j.cure);
+	return np_report_add(c->r, &j, err, "memory mapping above 4 GB: %s%s", on_or_off(v),
+			     pending_of(c->h, SETTING_ABOVE_4G));
 }
 
 static int check_bars(struct checking *c, struct np_err *err)
@@ -352,24 +492,30 @@ static int check_bars(struct checking *c, struct np_err *err)
 		.where = "lspci -vvv, Region lines"
 	};
 	struct np_report_words bad = { 0 };
-	size_t n_good = 0;
+	size_t n_good = 0, n = count_host_gpus(c->h);
 	char who[NP_REPORT_WHO_MAX];
 
 	for (size_t i = 0; i < c->h->n_gpus; i++) {
 		const struct host_device *d = &c->h->gpus[i];
 
-		if (d->has_regions && d->seen.ok == NP_VERDICT_NO)
-			np_report_words_add(&bad, "%s", np_report_gpu_name(&d->seen, who));
-		n_good += d->has_regions && d->seen.ok == NP_VERDICT_YES;
+		if (!is_hosts(d) || !d->has_regions)
+			continue;
+		if (d->seen.ok == NP_VERDICT_NO)
+			np_report_words_add(&bad, "%s", hostcheck_gpu_name(d, who));
+		if (d->seen.ok == NP_VERDICT_NO && d->is_doubtful)
+			j.cure =
+				"of a host: switch memory mapping above 4 GB on in its BIOS; of a VM: set the "
+				"window ('nodeprep plan') and firmware efi in its class. The whole lspci tells "
+				"which it is";
+		n_good += d->seen.ok == NP_VERDICT_YES;
 	}
 	if (bad.n > 0) {
 		j.status = NP_PROBE_FAIL;
-		return np_report_add(c->r, &j, err, "the host did not assign every BAR of %s",
-				     bad.text);
+		return np_report_add(c->r, &j, err, "not every BAR is assigned: %s", bad.text);
 	}
-	if (n_good == 0 || n_good < c->h->n_gpus) {
+	if (n_good == 0 || n_good < n) {
 		j.cure = NULL;
-		return np_report_add(c->r, &j, err, "no capture has every GPU");
+		return np_report_add(c->r, &j, err, "no capture has the BARs of every GPU");
 	}
 	j.status = NP_PROBE_PASS;
 	return np_report_add(c->r, &j, err, "the host assigned every BAR of its GPUs");
@@ -386,56 +532,12 @@ static int check_hot_migrate(struct checking *c, struct np_err *err)
 		.where = "vCenter: Configure, Advanced Settings, vgpu.hotmigrate.enabled"
 	};
 
+	if (v == NP_VERDICT_UNKNOWN)
+		j.cure = "add vCenter's setting: Get-AdvancedSetting -Name vgpu.hotmigrate.enabled";
 	/* Off by default, and of no use to whole cards, which cannot move. */
 	if (v == NP_VERDICT_NO && !c->h->is_vgpu)
 		j.status = NP_PROBE_WARN;
 	return np_report_add(c->r, &j, err, "vgpu.hotmigrate.enabled: %s", on_or_off(v));
-}
-
-/* --- vmware.log --------------------------------------------------------------------------------- */
-
-static int find_window(struct np_host *h, struct np_err *err)
-{
-	uint64_t bytes;
-
-	h->needed_gb = 0;
-	h->window_gb = 0;
-	if (!h->has_need)
-		return 0;
-	if (__builtin_mul_overflow(h->pages_needed, PAGE_BYTES, &bytes))
-		return np_fail(err, NP_E_SPEC, "vmware.log: '%" PRIu64 "' pages exceed 64 bits",
-			       h->pages_needed);
-	h->needed_gb = bytes / NP_GIB + (bytes % NP_GIB != 0);
-	if (np_pow2_ceil(h->needed_gb, &h->window_gb, err) < 0)
-		return np_err_ret(err);
-	if (h->window_gb < WINDOW_MIN_GB)
-		h->window_gb = WINDOW_MIN_GB;
-	return 0;
-}
-
-static int check_window(struct checking *c, struct np_err *err)
-{
-	const struct np_host *h = c->h;
-	char cure[256], limit[NP_SIZE_TEXT_MAX];
-	struct np_judgement j = { .id = "mmio-window",
-				  .status = NP_PROBE_UNKNOWN,
-				  .cure = cure,
-				  .where = "vmware.log of the VM: total number of pages needed" };
-
-	snprintf(cure, sizeof(cure), "add the vmware.log of a VM that does not power on");
-	if (!h->has_need)
-		return np_report_add(c->r, &j, err, "no vmware.log reports needed pages");
-	j.status = NP_PROBE_FAIL;
-	np_size_text(h->pages_limit * PAGE_BYTES, limit);
-	snprintf(cure, sizeof(cure),
-		 "pciPassthru.use64bitMMIO TRUE and pciPassthru.64bitMMIOSizeGB %" PRIu64
-		 " in the VM class, with firmware efi: 'nodeprep apply'",
-		 h->window_gb);
-	return np_report_add(c->r, &j, err,
-			     "the VM's devices need %" PRIu64 " GB (%" PRIu64
-			     " pages of 4 KiB), the window holds "
-			     "%s: set a window of %" PRIu64 " GB",
-			     h->needed_gb, h->pages_needed, limit, h->window_gb);
 }
 
 /* --- all of it ---------------------------------------------------------------------------------- */
@@ -446,6 +548,11 @@ static void judge_gpu(const struct np_host *h, struct host_device *d)
 	enum np_verdict bars = d->has_regions ? d->seen.ok : NP_VERDICT_UNKNOWN;
 	bool is_no = bars == NP_VERDICT_NO;
 
+	/* In a VM it is ok where its BARs are assigned. */
+	if (!is_hosts(d)) {
+		d->seen.ok = d->is_working ? NP_VERDICT_YES : bars;
+		return;
+	}
 	if (!h->is_vgpu)
 		is_no = is_no || d->capable == NP_VERDICT_NO || d->enabled == NP_VERDICT_NO ||
 			d->active == NP_VERDICT_NO;
@@ -463,133 +570,70 @@ static void judge_gpu(const struct np_host *h, struct host_device *d)
 	}
 }
 
+static bool has_host_capture(const struct np_host *h)
+{
+	static const unsigned host_kinds = 1u << KIND_HV | 1u << KIND_PCI | 1u << KIND_VMKCHDEV |
+					   1u << KIND_PASSTHROUGH | 1u << KIND_SETTINGS;
+
+	for (size_t i = 0; i < h->n_captures; i++)
+		if ((h->captures[i].kinds & host_kinds) != 0)
+			return true;
+	return h->has_list;
+}
+
+/* Of a VM's captures alone: that nothing is known of its host is said once a check, without advice. */
+static void hush(struct np_report *r)
+{
+	for (size_t i = 0; i < r->n_probes && strcmp(r->probes[i].id, "mmio-window") != 0; i++) {
+		struct np_probe *probe = &r->probes[i];
+
+		if (probe->status != NP_PROBE_UNKNOWN)
+			continue;
+		free(probe->cure);
+		probe->cure = NULL;
+		probe->where = NULL;
+	}
+}
+
 int np_hostcheck_judge(struct np_host *h, bool wants_vgpu, struct np_report *ret,
 		       struct np_err *err)
 {
 	static int (*const checks[])(struct checking *, struct np_err *) = {
-		check_hv,   check_iommu,       check_sriov,   check_above_4g,
-		check_gpus, check_capable,     check_enabled, check_active,
-		check_bars, check_hot_migrate, check_window,
+		check_hv,
+		check_iommu,
+		check_sriov,
+		check_above_4g,
+		check_gpus,
+		check_capable,
+		check_enabled,
+		check_active,
+		check_bars,
+		check_hot_migrate,
+		hostcheck_check_window,
+		hostcheck_check_keys,
+		hostcheck_check_firmware,
+		hostcheck_check_memory,
+		hostcheck_check_device_limit,
+		hostcheck_check_hot_add,
+		hostcheck_check_power_on,
+		hostcheck_check_vm_bars,
+		hostcheck_check_kernel_log,
 	};
 	NP_AUTO(np_report_done) struct np_report r = { 0 };
 	struct checking c = { .h = h, .r = &r };
 
 	h->is_vgpu = wants_vgpu;
-	if (find_gpus(&c, err) < 0 || find_window(h, err) < 0)
+	if (find_gpus(&c, err) < 0 || hostcheck_find_need(h, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (checks[i](&c, err) < 0)
 			return np_err_ret(err);
 	for (size_t i = 0; i < h->n_gpus; i++)
 		judge_gpu(h, &h->gpus[i]);
+	if (!has_host_capture(h))
+		hush(&r);
 	np_report_finish(&r);
 	*ret = r;
 	r = (struct np_report){ 0 };
-	return 0;
-}
-
-/* --- showing ------------------------------------------------------------------------------------ */
-
-static const struct kind_name {
-	enum host_kind kind;
-	const char *name;
-} kind_names[] = {
-	{ KIND_HV, "esxcfg-info" },    { KIND_PCI, "esxcli hardware pci list" },
-	{ KIND_LSPCI, "lspci" },       { KIND_PASSTHROUGH, "passthrough" },
-	{ KIND_SETTINGS, "settings" }, { KIND_VMWARE_LOG, "vmware.log" },
-};
-
-#define N_KINDS (sizeof(kind_names) / sizeof(kind_names[0]))
-
-static json_t *capture_tree(const struct host_capture *capture)
-{
-	json_t *kinds = json_array();
-
-	for (size_t i = 0; i < N_KINDS; i++) {
-		if ((capture->kinds & kind_names[i].kind) != 0 &&
-		    json_array_append_new(kinds, json_string(kind_names[i].name)) < 0) {
-			json_decref(kinds);
-			return NULL;
-		}
-	}
-	return json_pack("{s:s, s:o}", "name", capture->name, "kinds", kinds);
-}
-
-static json_t *captures_tree(const struct np_host *h)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < h->n_captures; i++) {
-		if (json_array_append_new(list, capture_tree(&h->captures[i])) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
-}
-
-static json_t *host_gpus_tree(const struct np_host *h)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < h->n_gpus; i++) {
-		if (json_array_append_new(list, np_report_gpu_tree(&h->gpus[i].seen)) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
-}
-
-static json_t *number_tree(bool is_known, uint64_t number)
-{
-	return is_known ? json_integer((json_int_t)number) : json_null();
-}
-
-json_t *np_hostcheck_tree(const struct np_host *h, const struct np_report *r)
-{
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "apiVersion",
-			 "nodeprep.dev/v1alpha1", "kind", "HostReport", "pass",
-			 np_report_verdict_tree(r->pass), "gpus", host_gpus_tree(h), "checks",
-			 np_report_probes_tree(r), "hvSupport",
-			 number_tree(h->hv_support >= 0, (uint64_t)h->hv_support), "neededMMIOGB",
-			 number_tree(h->has_need, h->needed_gb), "windowGB",
-			 number_tree(h->has_need, h->window_gb), "captures", captures_tree(h));
-}
-
-static void write_captures(FILE *out, const struct np_host *h)
-{
-	for (size_t i = 0; i < h->n_captures; i++) {
-		const char *gap = "";
-
-		fprintf(out, "%s: ", h->captures[i].name);
-		for (size_t k = 0; k < N_KINDS; k++) {
-			if ((h->captures[i].kinds & kind_names[k].kind) == 0)
-				continue;
-			fprintf(out, "%s%s", gap, kind_names[k].name);
-			gap = ", ";
-		}
-		fputc('\n', out);
-	}
-	if (h->n_captures > 0)
-		fputc('\n', out);
-}
-
-int np_hostcheck_text(const struct np_host *h, const struct np_report *r, char **ret,
-		      struct np_err *err)
-{
-	NP_AUTO(np_freep) char *bytes = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&bytes, &size);
-
-	if (!out)
-		return np_fail_nomem(err);
-	write_captures(out, h);
-	for (size_t i = 0; i < h->n_gpus; i++)
-		np_report_write_gpus(out, &h->gpus[i].seen, 1);
-	np_report_write_probes(out, r, true);
-	if (fclose(out) == EOF)
-		return np_fail_nomem(err);
-	*ret = np_take(bytes);
 	return 0;
 }

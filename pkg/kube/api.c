@@ -96,7 +96,7 @@ static int take_resource(const struct search *s, const char *version, const json
 	if (strlcpy(found.group, s->group, sizeof(found.group)) >= sizeof(found.group) ||
 	    strlcpy(found.version, version, sizeof(found.version)) >= sizeof(found.version) ||
 	    strlcpy(found.plural, s->plural, sizeof(found.plural)) >= sizeof(found.plural))
-		return np_fail(err, NP_E_REFUSED, "'%s/%s' is too long a name for an API", s->group,
+		return np_fail(err, NP_E_REFUSED, "the API name '%s/%s' is too long", s->group,
 			       version);
 	*s->ret = found;
 	return 1;
@@ -296,6 +296,7 @@ struct listing {
 	np_kube_each_fn *each;
 	void *ctx;
 	char version[NP_KUBE_VERSION_MAX]; /* of the first page, which all others share */
+	unsigned empty_pages;
 };
 
 static int fetch_page(const struct listing *l, const char *token, json_t **ret, struct np_err *err)
@@ -325,7 +326,7 @@ static int name_item(json_t *item, const json_t *page, struct np_err *err)
 
 	if (!json_is_object(item))
 		return np_fail(err, NP_E_REFUSED,
-			       "the server's list holds something that is no "
+			       "the server's list holds something other than an "
 			       "object");
 	if (json_object_get(item, "kind") || size <= 4 || strcmp(kind + size - 4, "List") != 0)
 		return 0;
@@ -351,6 +352,23 @@ static int visit_page(const struct listing *l, const json_t *page, struct np_err
 	return 0;
 }
 
+/*
+ * A list makes progress with each page, or else slows down: a server may not keep a client busy
+ * with pages that hold nothing.
+ */
+static int check_progress(struct listing *l, const json_t *page, const char *token,
+			  const char *next, struct np_err *err)
+{
+	if (!next[0])
+		return 0;
+	if (strcmp(next, token) == 0)
+		return np_fail(err, NP_E_REFUSED, "%s: the list's continue token does not change",
+			       l->resource);
+	if (json_array_size(json_object_get(page, "items")) > 0)
+		return 0;
+	return np_kube_pause(l->k, kube_backoff(l->empty_pages++, UINT32_MAX / 2), err);
+}
+
 /* Fetches and visits one page; *token becomes the next one's, "" after the last. */
 static int list_page(struct listing *l, char **token, struct np_err *err)
 {
@@ -373,6 +391,8 @@ static int list_page(struct listing *l, char **token, struct np_err *err)
 	    sizeof(l->version))
 		return np_fail(err, NP_E_REFUSED, "%s: the list's resourceVersion is too long",
 			       l->resource);
+	if (check_progress(l, page, *token, np_json_member_text(meta, "continue"), err) < 0)
+		return np_err_ret(err);
 	next = strdup(np_json_member_text(meta, "continue"));
 	if (!next)
 		return np_fail_nomem(err);

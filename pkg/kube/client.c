@@ -84,7 +84,7 @@ static bool plan_wait(const struct np_kube *k, const struct kube_outcome *out,
 							     : f->attempts - 1,
 			       arc4random());
 	if (out->has_wait)
-		*ret_ms = out->wait_ms;
+		*ret_ms = kube_wait_bounded(out->wait_ms, *ret_ms);
 	return true;
 }
 
@@ -98,7 +98,8 @@ static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct 
 		end_transfer(k, f);
 		return;
 	}
-	if (wait < left) {
+	/* A server that asks for more than is left would only be asked in vain. */
+	if (wait < left && !(out->has_wait && out->wait_ms >= left)) {
 		snprintf(prefix, sizeof(prefix), "again in %" PRIu64 " ms: ", wait);
 		kube_log(k, prefix, f->error.text);
 		kube_transfer_clear(k, f);
@@ -109,7 +110,7 @@ static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct 
 	if (out->has_wait)
 		np_wrap(&f->error,
 			"the server asks to wait %" PRIu64 " s, but only %" PRIu64 " s are left",
-			wait / 1000, left / 1000);
+			out->wait_ms / 1000, left / 1000);
 	else
 		np_wrap(&f->error, "given up at the deadline of %" PRIu64 " ms", k->deadline_ms);
 	end_transfer(k, f);

@@ -88,7 +88,7 @@ static void test_client__a_get_after_a_patch_has_no_body(void **state)
 	assert_null(strstr(b->server.requests[1], "Content-"));
 }
 
-static void test_client__a_conflict_is_not_sent_again(void **state)
+static void test_client__conflict_is_not_retried(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -137,7 +137,7 @@ static void test_client__retry_after_is_honoured(void **state)
 	ASSERT_HAS(b->log, "again in 1000 ms: ");
 }
 
-static void test_client__a_wait_beyond_the_deadline_is_told_at_once(void **state)
+static void test_client__retry_after_beyond_deadline_fails_at_once(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -153,7 +153,48 @@ static void test_client__a_wait_beyond_the_deadline_is_told_at_once(void **state
 	assert_int_equal(b->server.n, 1);
 }
 
-static void test_client__a_cut_connection_is_tried_again(void **state)
+/* Counts the requests of a client that has a second. */
+static size_t count_requests(const char *headers)
+{
+	struct bed *b = calloc(1, sizeof(*b));
+	struct np_err err = NP_ERR_INIT;
+	void *state = b;
+	size_t n;
+
+	server_start(&b->server, STEPS({ "503 Service Unavailable", headers, "{}", 0 }));
+	bed_connect(b, (struct np_kube_options){ .deadline_ms = 1000 });
+	assert_int_equal(get_class(b, &err), -NP_E_RETRY);
+	n = b->server.n;
+	bed_free(&state);
+	return n;
+}
+
+static void test_client__retry_after_has_a_floor_and_a_ceiling(void **state)
+{
+	static const struct {
+		const char *headers;
+		size_t least, most;
+	} rows[] = {
+		{ "Retry-After: 0\r\n", 2, 6 },
+		{ "Retry-After: Wed, 21 Oct 2015 07:28:00 GMT\r\n", 2, 6 },
+		{ "Retry-After: -1\r\n", 2, 6 },
+		{ "Retry-After: soon\r\n", 2, 6 },
+		{ "Retry-After: 0\r\nRetry-After: 1\r\n", 1, 6 },
+		{ "Retry-After: 1000000000\r\n", 1, 1 },
+		{ "Retry-After: 18446744073709551617\r\n", 1, 1 },
+		{ "Retry-After: Fri, 31 Dec 9999 23:59:59 GMT\r\n", 1, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t n = count_requests(rows[i].headers);
+
+		if (n < rows[i].least || n > rows[i].most)
+			fail_msg("%s%zu requests", rows[i].headers, n);
+	}
+}
+
+static void test_client__cut_connection_is_retried(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -182,7 +223,7 @@ static void test_client__a_patch_without_resource_version_is_sent_once(void **st
 	json_decref(body);
 }
 
-static void test_client__it_gives_up_at_the_deadline(void **state)
+static void test_client__deadline_ends_retries(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -199,7 +240,7 @@ static void test_client__it_gives_up_at_the_deadline(void **state)
 	assert_true(b->server.n > 1);
 }
 
-static void test_client__a_server_that_is_not_there_fails_soon(void **state)
+static void test_client__refused_connection_fails_soon(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -212,7 +253,7 @@ static void test_client__a_server_that_is_not_there_fails_soon(void **state)
 	assert_in_range(np_clock_ms() - start, 600, 5000);
 }
 
-static void test_client__a_huge_body_is_refused(void **state)
+static void test_client__oversized_body_is_rejected(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -323,7 +364,7 @@ static void test_client__an_expired_page_starts_over_once(void **state)
 
 	server_start(&b->server, STEPS({ "200 OK", NULL, PAGE("t", "a"), 0 }, gone,
 				       { "200 OK", NULL, PAGE("t", "a"), 0 },
-				       { "200 OK", NULL, PAGE("t", "b"), 0 }, gone));
+				       { "200 OK", NULL, PAGE("u", "b"), 0 }, gone));
 	bed_connect(b, (struct np_kube_options){ 0 });
 	assert_int_equal(np_kube_list(b->k, &classes, "ml", 0, collect_name, names, &err),
 			 -NP_E_RETRY);
@@ -378,7 +419,7 @@ static void test_client__discovery_falls_back_to_older_versions(void **state)
 	assert_string_equal(r.version, "v1");
 }
 
-static void test_client__a_missing_group_is_told(void **state)
+static void test_client__missing_group_is_reported(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -513,15 +554,16 @@ int main(void)
 		IN_BED(test_client__a_get_carries_its_identity),
 		IN_BED(test_client__a_patch_is_a_strict_merge_patch),
 		IN_BED(test_client__a_get_after_a_patch_has_no_body),
-		IN_BED(test_client__a_conflict_is_not_sent_again),
+		IN_BED(test_client__conflict_is_not_retried),
 		IN_BED(test_client__the_server_s_path_is_kept),
 		IN_BED(test_client__retry_after_is_honoured),
-		IN_BED(test_client__a_wait_beyond_the_deadline_is_told_at_once),
-		IN_BED(test_client__a_cut_connection_is_tried_again),
+		IN_BED(test_client__retry_after_beyond_deadline_fails_at_once),
+		cmocka_unit_test(test_client__retry_after_has_a_floor_and_a_ceiling),
+		IN_BED(test_client__cut_connection_is_retried),
 		IN_BED(test_client__a_patch_without_resource_version_is_sent_once),
-		IN_BED(test_client__it_gives_up_at_the_deadline),
-		IN_BED(test_client__a_server_that_is_not_there_fails_soon),
-		IN_BED(test_client__a_huge_body_is_refused),
+		IN_BED(test_client__deadline_ends_retries),
+		IN_BED(test_client__refused_connection_fails_soon),
+		IN_BED(test_client__oversized_body_is_rejected),
 		IN_BED(test_client__an_echoed_token_is_redacted),
 		IN_BED(test_client__a_warning_is_logged_once),
 		IN_BED(test_client__a_401_rereads_the_token_file_once),
@@ -529,7 +571,7 @@ int main(void)
 		IN_BED(test_client__an_expired_page_starts_over_once),
 		IN_BED(test_client__a_caller_can_end_a_list),
 		IN_BED(test_client__discovery_falls_back_to_older_versions),
-		IN_BED(test_client__a_missing_group_is_told),
+		IN_BED(test_client__missing_group_is_reported),
 		IN_BED(test_client__a_pause_ends_at_the_deadline),
 		cmocka_unit_test(test_client__certificates_are_verified),
 	};

@@ -61,6 +61,10 @@ void np_kube_config_free(struct np_kube_config *c)
 	free(c->no_proxy);
 	np_wipep(&c->token);
 	free(c->token_file);
+	free(c->ca_file);
+	free(c->cert_file);
+	free(c->key_file);
+	kube_renewal_unref(c->renewal);
 	free(c->username);
 	np_wipep(&c->password);
 	free(c->as_user);
@@ -109,6 +113,9 @@ static int clone_texts(const struct np_kube_config *from, struct np_kube_config 
 		offsetof(struct np_kube_config, no_proxy),
 		offsetof(struct np_kube_config, token),
 		offsetof(struct np_kube_config, token_file),
+		offsetof(struct np_kube_config, ca_file),
+		offsetof(struct np_kube_config, cert_file),
+		offsetof(struct np_kube_config, key_file),
 		offsetof(struct np_kube_config, username),
 		offsetof(struct np_kube_config, password),
 		offsetof(struct np_kube_config, as_user),
@@ -136,6 +143,7 @@ int np_kube_config_clone(const struct np_kube_config *c, struct np_kube_config *
 	copy->insecure = c->insecure;
 	copy->no_compression = c->no_compression;
 	copy->plugin = kube_plugin_ref(c->plugin);
+	copy->renewal = kube_renewal_ref(c->renewal);
 	copy->request_timeout_ms = c->request_timeout_ms;
 	copy->deadline_ms = c->deadline_ms;
 	copy->log = c->log;
@@ -302,7 +310,8 @@ static int service_ca(const struct np_kube_options *o, struct np_kube_config *c,
 		return np_err_ret(err);
 	if (np_file_load(path, KUBE_FILE_MAX, &c->ca.bytes, &c->ca.size, err) < 0)
 		return np_wrap(err, "in-cluster credentials");
-	return set_format(&c->ca_name, err, "the pod's CA '%s'", path);
+	c->ca_file = np_take(path);
+	return set_format(&c->ca_name, err, "the pod's CA '%s'", c->ca_file);
 }
 
 static int apply_service(const struct np_kube_options *o, struct np_kube_config *c,
@@ -337,7 +346,8 @@ static int apply_trust_flags(const struct np_kube_options *o, struct np_kube_con
 	if (o->ca_file &&
 	    np_file_load(o->ca_file, KUBE_FILE_MAX * 4, &c->ca.bytes, &c->ca.size, err) < 0)
 		return np_wrap(err, "--certificate-authority");
-	if (o->ca_file && set_format(&c->ca_name, err, "the CA '%s'", o->ca_file) < 0)
+	if (o->ca_file && (kube_set_text(&c->ca_file, o->ca_file, err) < 0 ||
+			   set_format(&c->ca_name, err, "the CA '%s'", o->ca_file) < 0))
 		return np_err_ret(err);
 	return o->tls_server_name ? kube_set_text(&c->tls_server_name, o->tls_server_name, err) : 0;
 }
@@ -578,6 +588,9 @@ int np_kube_config_load(const struct np_kube_options *o, struct np_kube_config *
 		return np_err_ret(err);
 	}
 	if (apply_flags(o, c, err) < 0 || finish(c, err) < 0)
+		return np_err_ret(err);
+	if ((c->ca_file || c->cert_file || c->key_file || c->token_file) &&
+	    kube_renewal_new(c, err) < 0)
 		return np_err_ret(err);
 	/* What follows is what a token file or a plugin gives from now on. */
 	c->secrets.rotates = true;

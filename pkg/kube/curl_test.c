@@ -95,7 +95,7 @@ static void test_kube__address_without_memory_is_not_called_invalid(void **state
 	}
 }
 
-static void test_kube__invalid_address_is_told_without_its_password(void **state)
+static void test_kube__invalid_address_is_reported_without_password(void **state)
 {
 	struct np_err err = NP_ERR_INIT;
 
@@ -109,7 +109,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kube__address_without_memory_is_not_called_invalid),
-		cmocka_unit_test(test_kube__invalid_address_is_told_without_its_password),
+		cmocka_unit_test(test_kube__invalid_address_is_reported_without_password),
 	};
 
 	curl_global_init_mem(CURL_GLOBAL_DEFAULT, curl_malloc, free, curl_realloc, curl_strdup,

@@ -78,6 +78,12 @@ static int load_pem_file(struct np_val node, const char *path, struct kube_blob 
 	return 0;
 }
 
+int kube_keep_path(struct np_val file_node, const char *data, const char *file, char **ret,
+		   struct np_err *err)
+{
+	return !data && file ? kube_resolve(file_node, file, ret, err) : 0;
+}
+
 /* Data takes precedence over the file, as in client-go. */
 int kube_load_pem(struct np_val data_node, const char *data, struct np_val file_node,
 		  const char *file, struct kube_blob *ret, struct np_err *err)

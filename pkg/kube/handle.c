@@ -96,7 +96,7 @@ static bool set_proxy(const struct np_kube *k, CURL *easy)
 	       curl_easy_setopt(easy, CURLOPT_NOPROXY, "") == CURLE_OK;
 }
 
-/* A plugin's certificate may be replaced during a request that uses it. */
+/* Certificates may be replaced during a request that uses them. */
 static bool set_blob(CURL *easy, CURLoption option, const struct kube_blob *b, unsigned flags)
 {
 	struct curl_blob blob = { .data = b->bytes, .len = b->size, .flags = flags };
@@ -113,14 +113,14 @@ static bool set_tls(struct np_kube *k, CURL *easy)
 	/* As in kubectl, a proxy with TLS is checked against the cluster's CA too. */
 	if (c->ca.bytes && (curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, NULL) != CURLE_OK ||
 			    curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL) != CURLE_OK ||
-			    !set_blob(easy, CURLOPT_PROXY_CAINFO_BLOB, &c->ca, CURL_BLOB_NOCOPY)))
+			    !set_blob(easy, CURLOPT_PROXY_CAINFO_BLOB, &c->ca, CURL_BLOB_COPY)))
 		return false;
 	/* libcurl's built-in bundle and folder would be trusted besides the kubeconfig's CA. */
 	if ((c->ca.bytes || c->insecure) &&
 	    (curl_easy_setopt(easy, CURLOPT_CAINFO, NULL) != CURLE_OK ||
 	     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) != CURLE_OK))
 		return false;
-	return set_blob(easy, CURLOPT_CAINFO_BLOB, &c->ca, CURL_BLOB_NOCOPY) &&
+	return set_blob(easy, CURLOPT_CAINFO_BLOB, &c->ca, CURL_BLOB_COPY) &&
 	       set_blob(easy, CURLOPT_SSLCERT_BLOB, &c->cert, CURL_BLOB_COPY) &&
 	       set_blob(easy, CURLOPT_SSLKEY_BLOB, &c->key, CURL_BLOB_COPY);
 }
@@ -325,10 +325,12 @@ static int drop_credentials(struct np_kube *k, struct np_err *err)
 		return np_err_ret(err);
 	if (is_loopback)
 		return 0;
-	kube_log(k, "", "no credentials are sent, since the server's address is not https");
+	kube_log(k, "", "not sending credentials: the server's address is not https");
 	np_wipep(&c->token);
 	np_wipep(&c->password);
 	(void)kube_set_text(&c->token_file, NULL, err);
+	kube_renewal_unref(c->renewal);
+	c->renewal = NULL;
 	(void)kube_set_text(&c->username, NULL, err);
 	(void)kube_set_text(&c->who, NULL, err);
 	kube_plugin_unref(c->plugin);
@@ -346,7 +348,6 @@ int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct
 		return np_fail_nomem(err);
 	k->config = np_take(c);
 	np_kube_set_deadline(k, k->config->deadline_ms);
-	k->token_read = np_clock_ms();
 	pthread_once(&once, init_libraries);
 	if (!open_multi(k))
 		return np_fail_nomem(err);

@@ -17,6 +17,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/kube.h"
+#include "nodeprep/stamp.h"
 
 /* --- secret.c ------------------------------------------------------------------------------- */
 
@@ -102,6 +103,8 @@ struct np_kube_config {
 	char *proxy_url; /* of the kubeconfig: used without exceptions */
 	char *proxy, *http_proxy, *no_proxy; /* of the environment */
 	char *token, *token_file;
+	char *ca_file, *cert_file, *key_file; /* NULL: not from a file */
+	struct kube_renewal *renewal; /* reference-counted; clones share it */
 	char *username, *password;
 	char *as_user, *as_uid;
 	struct kube_texts as_groups;
@@ -159,6 +162,10 @@ int kube_wrap_place(struct np_val n, struct np_err *err);
 /* Loads a certificate or key from its data, else from its file, else none. */
 int kube_load_pem(struct np_val data_node, const char *data, struct np_val file_node,
 		  const char *file, struct kube_blob *ret, struct np_err *err);
+
+/* Sets *ret to the path of the file that kube_load_pem() loads; leaves it where it loads none. */
+int kube_keep_path(struct np_val file_node, const char *data, const char *file, char **ret,
+		   struct np_err *err);
 
 /* --- user.c ---------------------------------------------------------------------------------- */
 
@@ -232,6 +239,49 @@ int kube_token_load(const char *path, char **ret, struct np_err *err);
 /* Sets the token to send and remembers it as a secret; takes `token`. */
 int kube_config_set_token_take(struct np_kube_config *c, char *token, struct np_err *err);
 
+/* --- renewal.c ------------------------------------------------------------------------------- */
+
+enum kube_file_kind {
+	KUBE_FILE_CA,
+	KUBE_FILE_CERT,
+	KUBE_FILE_KEY,
+	KUBE_FILE_TOKEN,
+	KUBE_FILE_MAX_KIND,
+};
+
+/*
+ * The credentials' files, which are loaded again once they change. What is in use is replaced after
+ * all files could be loaded and belong together; else the attempt is repeated.
+ */
+struct kube_renewal {
+	atomic_uint refs;
+	pthread_mutex_t lock; /* guards the members below */
+	char *paths[KUBE_FILE_MAX_KIND]; /* NULL: not from a file */
+	struct kube_blob blobs[KUBE_FILE_TOKEN]; /* CA, certificate and key in use */
+	char *token; /* in use; NULL: none */
+	struct np_stamp stamps[KUBE_FILE_MAX_KIND]; /* of what is in use */
+	uint64_t looked_ms; /* when the files were looked at last */
+	unsigned generation; /* counts what was loaded */
+	bool is_news; /* loaded, and not reported yet */
+	enum np_code code; /* of the last failure */
+	char reason[NP_ERR_TEXT_MAX], reported[NP_ERR_TEXT_MAX]; /* the last failures; "": none */
+	struct np_kube_credential_stats stats;
+};
+
+/* Sets c->renewal for the files of the configuration. */
+int kube_renewal_new(struct np_kube_config *c, struct np_err *err);
+struct kube_renewal *kube_renewal_ref(struct kube_renewal *r);
+void kube_renewal_unref(struct kube_renewal *r);
+
+/*
+ * Makes the client use newer files, where there are any. Looks at them every few seconds alone
+ * unless `is_forced`, where it loads them too. Files that cannot be used are no failure.
+ */
+int kube_renewal_use(struct np_kube *k, bool is_forced, struct np_err *err);
+
+/* Returns when the first of the certificates expires, in seconds since 1970; 0: there is none. */
+int64_t kube_pem_not_after(const struct kube_blob *b);
+
 /* --- reply.c --------------------------------------------------------------------------------- */
 
 /* A request, in the words that messages use. */
@@ -271,6 +321,15 @@ bool kube_retry_after(const char *value, time_t now, uint64_t *ret_ms);
 
 /* Sets *ret_ms to the wait that the answer asks for; false where it asks for none. */
 bool kube_answer_wait(const struct kube_answer *answer, time_t now, uint64_t *ret_ms);
+
+/* The longest wait that a server's Retry-After is obeyed for: no answer stops a client for good. */
+#define KUBE_WAIT_ASKED_MAX_MS UINT64_C(30000)
+
+/*
+ * Bounds the wait that the server asks for: at least the client's own backoff, so that
+ * `Retry-After: 0` is no request storm, and at most KUBE_WAIT_ASKED_MAX_MS.
+ */
+uint64_t kube_wait_bounded(uint64_t asked_ms, uint64_t backoff_ms);
 
 /* Returns the wait before attempt `attempt` + 1, spread over ±50 % by `random`. */
 uint64_t kube_backoff(unsigned attempt, uint32_t random);
@@ -362,9 +421,9 @@ struct np_kube {
 	struct curl_slist *connect_to;
 	uint64_t deadline; /* by the monotonic clock; UINT64_MAX: none */
 	uint64_t deadline_ms; /* as it was asked for */
-	uint64_t token_read; /* likewise */
 	unsigned identity; /* counts the credentials that were in use */
 	unsigned plugin_generation; /* which of the plugin's are */
+	unsigned renewal_generation; /* which of the files' */
 	bool answered; /* the server has answered in this run */
 	bool multiplexed; /* the last answer came by HTTP/2 */
 	long status; /* of the last answer; 0: none */
@@ -398,6 +457,7 @@ struct kube_reply {
 	char *body;
 	size_t size, cap;
 	size_t header_bytes;
+	bool has_head; /* the final response's head came whole */
 	char retry_after[64];
 	bool too_large, no_memory;
 };

@@ -250,6 +250,9 @@ static int apply_trust(const struct cluster_entry *e, const struct np_kube_optio
 			  np_doc_get(e->node, "certificate-authority"), e->ca_file, &c->ca,
 			  err) < 0)
 		return np_err_ret(err);
+	if (kube_keep_path(np_doc_get(e->node, "certificate-authority"), e->ca_data, e->ca_file,
+			   &c->ca_file, err) < 0)
+		return np_err_ret(err);
 	return name_ca(e, c, err);
 }
 

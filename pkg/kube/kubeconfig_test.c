@@ -185,7 +185,7 @@ static void test_kube__flags_override(void **state)
 	}
 }
 
-static void test_kube__invalid_flags_are_refused(void **state)
+static void test_kube__invalid_flags_are_rejected(void **state)
 {
 	const struct {
 		const char *name;
@@ -280,7 +280,7 @@ int main(void)
 		IN_FOLDER(test_kube__errors_in_a_kubeconfig_show_no_secret),
 		IN_FOLDER(test_kube__files_of_the_environment_are_merged),
 		IN_FOLDER(test_kube__flags_override),
-		cmocka_unit_test(test_kube__invalid_flags_are_refused),
+		cmocka_unit_test(test_kube__invalid_flags_are_rejected),
 		IN_FOLDER(test_kube__a_pod_uses_its_service_account),
 		IN_FOLDER(test_kube__each_way_to_name_a_server_counts_as_configured),
 		cmocka_unit_test(test_kube__the_corpus_replays),

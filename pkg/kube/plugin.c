@@ -121,16 +121,16 @@ static int read_status(const json_t *status, struct kube_credential *ret, struct
 	const char *token, *cert, *key;
 
 	if (!json_is_object(status))
-		return np_fail(err, NP_E_REFUSED, "it gave no status");
+		return np_fail(err, NP_E_REFUSED, "it returned no status");
 	if (read_member(status, "token", &token, err) < 0 ||
 	    read_member(status, "clientCertificateData", &cert, err) < 0 ||
 	    read_member(status, "clientKeyData", &key, err) < 0 ||
 	    read_expiry(status, ret, err) < 0)
 		return np_err_ret(err);
 	if (!token && !cert && !key)
-		return np_fail(err, NP_E_REFUSED, "it gave neither a token nor a certificate");
+		return np_fail(err, NP_E_REFUSED, "it returned neither a token nor a certificate");
 	if (!cert != !key)
-		return np_fail(err, NP_E_REFUSED, "it gave a %s without a %s",
+		return np_fail(err, NP_E_REFUSED, "it returned a %s without a %s",
 			       cert ? "certificate" : "key", cert ? "key" : "certificate");
 	if (token && !kube_is_header_text(token))
 		return np_fail(err, NP_E_REFUSED, "its token holds a blank or a control character");
@@ -149,9 +149,10 @@ static int check_version(const json_t *root, const char *api_version, struct np_
 	if (!kind || strcmp(kind, "ExecCredential") != 0)
 		return np_fail(err, NP_E_REFUSED, "its output is not an ExecCredential");
 	if (!have || strcmp(have, api_version) != 0)
-		return np_fail(err, NP_E_REFUSED,
-			       "it is configured to use API version %s, but gave version '%.80s'",
-			       api_version, have ? have : "");
+		return np_fail(
+			err, NP_E_REFUSED,
+			"it is configured to use API version %s, but returned version '%.80s'",
+			api_version, have ? have : "");
 	return 0;
 }
 

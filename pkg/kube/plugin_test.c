@@ -22,7 +22,7 @@
 
 /* --- what a plugin says ---------------------------------------------------------------------- */
 
-static void test_plugin__output_is_read_or_refused(void **state)
+static void test_plugin__output_is_read_or_rejected(void **state)
 {
 	static const struct {
 		const char *name, *output, *token, *says;
@@ -45,18 +45,18 @@ static void test_plugin__output_is_read_or_refused(void **state)
 		{ "another version",
 		  "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1
 		  "beta1\",\"status\":{\"token\":\"tok-secret\"}}",
-		  NULL, "configured to use API version " V1 ", but gave version '" V1 "beta1'",
+		  NULL, "configured to use API version " V1 ", but returned version '" V1 "beta1'",
 		  false, false },
 		{ "no status", "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1 "\"}", NULL,
-		  "it gave no status", false, false },
+		  "it returned no status", false, false },
 		{ "an empty status",
 		  "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1
 		  "\",\"status\":{\"token\":\"\"}}",
-		  NULL, "it gave neither a token nor a certificate", false, false },
+		  NULL, "it returned neither a token nor a certificate", false, false },
 		{ "a certificate alone",
 		  "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1
 		  "\",\"status\":{\"clientCertificateData\":\"C\",\"token\":\"tok-secret\"}}",
-		  NULL, "it gave a certificate without a key", false, false },
+		  NULL, "it returned a certificate without a key", false, false },
 		{ "a token that is a number",
 		  "{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1
 		  "\",\"status\":{\"token\":1234567}}",
@@ -216,7 +216,7 @@ static void test_plugin__a_401_runs_it_once_more(void **state)
 	assert_int_equal(play_end(&p), 3);
 }
 
-static void test_plugin__clones_share_what_it_gave(void **state)
+static void test_plugin__clones_share_its_credentials(void **state)
 {
 	struct bed *b = *state;
 	struct np_kube_config *copy = NULL;
@@ -239,7 +239,7 @@ static void test_plugin__clones_share_what_it_gave(void **state)
 	assert_int_equal(play_end(&p), 1);
 }
 
-static void test_plugin__it_is_told_what_is_asked(void **state)
+static void test_plugin__it_receives_cluster_information(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -254,7 +254,7 @@ static void test_plugin__it_is_told_what_is_asked(void **state)
 		   ", provideClusterInfo: true, args: ['x', 'y'], env: [{name: A, value: b}]");
 	connect_play(b, &p, (struct np_kube_options){ 0 });
 	assert_int_equal(get_class(b, &err), -NP_E_REFUSED);
-	ASSERT_HAS(err.text, "the server refuses this (400)");
+	ASSERT_HAS(err.text, "the server rejected the request (400)");
 	play_end(&p);
 }
 
@@ -289,7 +289,7 @@ static void try_failure(const struct fail_row *row)
 	bed_free(&inner);
 }
 
-static void test_plugin__failures_are_told(void **state)
+static void test_plugin__failures_are_reported(void **state)
 {
 	static const struct fail_row rows[] = {
 		{ "exit status", "echo tok-secret; exit 7", "", -NP_E_REFUSED,
@@ -431,12 +431,12 @@ static void test_plugin__output_without_memory_fails_cleanly(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plugin__output_is_read_or_refused),
+		cmocka_unit_test(test_plugin__output_is_read_or_rejected),
 		cmocka_unit_test(test_plugin__it_runs_once_until_it_expires),
 		IN_BED(test_plugin__a_401_runs_it_once_more),
-		IN_BED(test_plugin__clones_share_what_it_gave),
-		IN_BED(test_plugin__it_is_told_what_is_asked),
-		cmocka_unit_test(test_plugin__failures_are_told),
+		IN_BED(test_plugin__clones_share_its_credentials),
+		IN_BED(test_plugin__it_receives_cluster_information),
+		cmocka_unit_test(test_plugin__failures_are_reported),
 		IN_BED(test_plugin__it_ends_with_the_run),
 		IN_BED(test_plugin__an_echoed_token_is_redacted),
 		cmocka_unit_test(test_plugin__a_configuration_without_memory_fails_cleanly),

@@ -58,7 +58,7 @@ static const struct status_row {
 static const struct status_row *find_status(long status)
 {
 	static const struct status_row other_4xx = { 400, NP_E_REFUSED, false,
-						     "the server refuses this" };
+						     "the server rejected the request" };
 	static const struct status_row other_5xx = { 500, NP_E_RETRY, false, "the server failed" };
 
 	for (size_t i = 0; i < sizeof(status_rows) / sizeof(status_rows[0]); i++)
@@ -162,7 +162,7 @@ static int fail_status(const struct kube_call *call, const struct kube_answer *a
 	quote_message(answer, status, message);
 	if (answer->status == 401 && !answer->who)
 		return np_fail(err, row->code,
-			       "%s: the server wants credentials, and none were sent (401): give "
+			       "%s: the server requires credentials, and none were sent (401): set "
 			       "--token, or a user in the kubeconfig",
 			       what);
 	if (answer->status == 401)
@@ -174,9 +174,8 @@ static int fail_status(const struct kube_call *call, const struct kube_answer *a
 	if (answer->status == 404)
 		return np_fail(err, row->code, "%s not found%s", what, status ? "" : message);
 	return np_fail(err, row->code, "%s: %s (%ld)%s", what,
-		       answer->status == 409 && strcmp(call->verb, "create") == 0
-			       ? "cannot be created, since it is there"
-			       : row->says,
+		       answer->status == 409 && strcmp(call->verb, "create") == 0 ? "already exists"
+										  : row->says,
 		       answer->status, message);
 }
 
@@ -190,10 +189,11 @@ int kube_answer_check(const struct kube_call *call, const struct kube_answer *an
 		return 0;
 	if (answer->status < 400) {
 		kube_call_describe(call, what);
-		return np_fail(err, NP_E_REFUSED,
-			       "%s: the server answers with a redirect (%ld), which is not "
-			       "followed: check the server's address",
-			       what, answer->status);
+		return np_fail(
+			err, NP_E_REFUSED,
+			"%s: the server responded with a redirect (%ld), which nodeprep does "
+			"not follow: check the server's address",
+			what, answer->status);
 	}
 	status = parse_status(answer);
 	return fail_status(call, answer, status, err);
@@ -234,6 +234,13 @@ bool kube_answer_wait(const struct kube_answer *answer, time_t now, uint64_t *re
 		return false;
 	*ret_ms = (uint64_t)seconds * 1000;
 	return true;
+}
+
+uint64_t kube_wait_bounded(uint64_t asked_ms, uint64_t backoff_ms)
+{
+	uint64_t wait = asked_ms < KUBE_WAIT_ASKED_MAX_MS ? asked_ms : KUBE_WAIT_ASKED_MAX_MS;
+
+	return wait > backoff_ms ? wait : backoff_ms;
 }
 
 uint64_t kube_jitter(uint64_t ms, uint32_t random)
@@ -343,7 +350,7 @@ static int fail_unholdable(const struct kube_call *call, const struct kube_answe
 		named.ns = json_string_value(json_object_get(meta, "namespace"));
 	kube_call_describe(&named, what);
 	kube_redact(answer->secrets, at.text, place, sizeof(place));
-	return np_fail(err, NP_E_REFUSED, "%s: the server's answer holds %s%s%s", what, reason,
+	return np_fail(err, NP_E_REFUSED, "%s: the server's response holds %s%s%s", what, reason,
 		       place[0] ? " at " : "", place);
 }
 

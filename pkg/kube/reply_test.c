@@ -26,7 +26,7 @@ static void test_kube__statuses_map_to_codes_and_messages(void **state)
 		{ "created", &class_call, 201, "{}", NP_OK, "" },
 		{ "redirect", &class_call, 302, "", NP_E_REFUSED, "redirect (302)" },
 		{ "bad request", &class_call, 400, STATUS("no"), NP_E_REFUSED,
-		  WHAT ": the server refuses this (400): no" },
+		  WHAT ": the server rejected the request (400): no" },
 		{ "not known", &class_call, 401, STATUS("Unauthorized"), NP_E_REFUSED,
 		  "does not accept the credentials of user 'admin' (401)" },
 		{ "not allowed", &class_call, 403, STATUS("RBAC"), NP_E_FORBIDDEN,
@@ -182,10 +182,10 @@ static void test_kube__unusable_answers_name_their_object(void **state)
 		  "{\"items\":[{\"metadata\":{\"name\":\"a\",\"namespace\":\"n1\"},\"x\":1},"
 		  "{\"metadata\":{\"name\":\"b\",\"namespace\":\"n2\"},"
 		  "\"spec\":{\"y\":[0,99999999999999999999]}}]}",
-		  ".com 'b' in namespace 'n2': the server's answer holds a number beyond 64 bits "
+		  ".com 'b' in namespace 'n2': the server's response holds a number beyond 64 bits "
 		  "at .spec.y[1]" },
 		{ "a NUL in an object", "{\"metadata\":{\"name\":\"gpu\"},\"spec\":\"a\\u0000b\"}",
-		  WHAT ": the server's answer holds a NUL character at .spec" },
+		  WHAT ": the server's response holds a NUL character at .spec" },
 		{ "HTML", "<html>", "is not a JSON object" },
 		{ "nothing", "", "is not a JSON object" },
 		{ "a list", "[]", "is not a JSON object" },

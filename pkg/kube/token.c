@@ -21,8 +21,8 @@ int kube_token_load(const char *path, char **ret, struct np_err *err)
 	if (size == 0)
 		return np_fail(err, NP_E_SPEC, "'%s': holds no token", path);
 	if (strlen(token) != size || !kube_is_header_text(token))
-		return np_fail(err, NP_E_SPEC, "'%s': holds no token, but blanks or binary bytes",
-			       path);
+		return np_fail(err, NP_E_SPEC,
+			       "'%s': expected one token, found blanks or binary bytes", path);
 	*ret = np_take(token);
 	return 0;
 }

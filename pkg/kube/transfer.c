@@ -15,7 +15,6 @@
 #define BODY_MAX ((size_t)64 << 20)
 #define HEADERS_MAX ((size_t)1 << 20)
 #define CONNECT_MAX_MS UINT64_C(10000)
-#define TOKEN_AGE_MS UINT64_C(60000)
 
 /* --- log ------------------------------------------------------------------------------------- */
 
@@ -81,8 +80,11 @@ static void read_header(struct kube_reply *reply, const char *line)
 	char text[1024];
 
 	/* Each response of an exchange opens so; only the last one counts. */
-	if (strncmp(line, "HTTP/", 5) == 0)
+	if (strncmp(line, "HTTP/", 5) == 0) {
 		reply->retry_after[0] = '\0';
+		reply->has_head = false;
+	} else if (line[0] == '\0')
+		reply->has_head = true;
 	else if (strncasecmp(line, retry_after, sizeof(retry_after) - 1) == 0)
 		strlcpy(reply->retry_after, line + sizeof(retry_after) - 1,
 			sizeof(reply->retry_after));
@@ -111,36 +113,17 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *ctx)
 
 /* --- the identity ---------------------------------------------------------------------------- */
 
-/* Sets *ret_changed where the token file holds another token than the one in use. */
-static int reread_token(struct np_kube *k, bool *ret_changed, struct np_err *err)
-{
-	NP_AUTO(np_wipep) char *token = NULL;
-
-	k->token_read = np_clock_ms();
-	if (kube_token_load(k->config->token_file, &token, err) < 0)
-		return np_err_ret(err);
-	*ret_changed = strcmp(token, k->config->token) != 0;
-	k->identity += *ret_changed;
-	return kube_config_set_token_take(k->config, np_take(token), err);
-}
-
 int kube_identity_freshen(struct np_kube *k, uint64_t until, struct np_err *err)
 {
-	struct np_err ignored = NP_ERR_INIT;
-	bool changed = false;
-
-	if (k->config->plugin)
-		return kube_plugin_use(k, false, until, err);
-	/* A mounted token is replaced before it expires; the one in use may still be good. */
-	if (k->config->token_file && np_clock_ms() - k->token_read > TOKEN_AGE_MS)
-		(void)reread_token(k, &changed, &ignored);
-	return 0;
+	if (kube_renewal_use(k, false, err) < 0)
+		return np_err_ret(err);
+	return k->config->plugin ? kube_plugin_use(k, false, until, err) : 0;
 }
 
 bool kube_identity_renew(struct np_kube *k, struct kube_transfer *f, uint64_t until)
 {
 	struct np_err err = NP_ERR_INIT;
-	bool changed = false;
+	unsigned identity = k->identity;
 
 	if (f->status != 401 || f->renewed || (!k->config->token_file && !k->config->plugin))
 		return false;
@@ -149,7 +132,7 @@ bool kube_identity_renew(struct np_kube *k, struct kube_transfer *f, uint64_t un
 	if (f->identity != k->identity)
 		return true;
 	if (!k->config->plugin)
-		return reread_token(k, &changed, &err) == 0 && changed;
+		return kube_renewal_use(k, true, &err) == 0 && k->identity != identity;
 	if (kube_plugin_use(k, true, until, &err) == 0)
 		return true;
 	kube_log(k, "the server does not accept the credentials any more, and: ", err.text);
@@ -302,7 +285,7 @@ static int fail_limits(const struct kube_transfer *f, struct np_err *err)
 	if (f->reply.no_memory)
 		return np_fail_nomem(err);
 	kube_call_describe(f->call, what);
-	return np_fail(err, NP_E_REFUSED, "%s: the server's answer is larger than 64 MiB", what);
+	return np_fail(err, NP_E_REFUSED, "%s: the server's response is larger than 64 MiB", what);
 }
 
 /* A write that may have been made is not repeated; a server that asks to wait has not made it. */

@@ -20,13 +20,13 @@ static const struct code_row {
 	{ CURLE_COULDNT_RESOLVE_HOST, KUBE_UNSENT, "the host name cannot be resolved" },
 	{ CURLE_COULDNT_CONNECT, KUBE_UNSENT, NULL },
 	{ CURLE_HTTP2, KUBE_MAYBE, "the connection was cut" },
-	{ CURLE_PARTIAL_FILE, KUBE_MAYBE, "the connection was cut within the answer" },
+	{ CURLE_PARTIAL_FILE, KUBE_MAYBE, "the connection was cut within the response" },
 	{ CURLE_OPERATION_TIMEDOUT, KUBE_MAYBE, NULL },
-	{ CURLE_GOT_NOTHING, KUBE_MAYBE, "the connection was cut before an answer came" },
+	{ CURLE_GOT_NOTHING, KUBE_MAYBE, "the connection was cut before a response came" },
 	{ CURLE_SEND_ERROR, KUBE_MAYBE, "the connection was cut" },
 	{ CURLE_RECV_ERROR, KUBE_MAYBE, "the connection was cut" },
 	{ CURLE_HTTP2_STREAM, KUBE_MAYBE, "the connection was cut" },
-	{ CURLE_PROXY, KUBE_NEVER, "the proxy refuses to connect" },
+	{ CURLE_PROXY, KUBE_NEVER, "the proxy refused to connect" },
 };
 
 /* What a server's TLS alert says of our side; matched within libcurl's detail. */
@@ -38,7 +38,7 @@ static const struct alert_row {
 	{ "alert certificate required", "the server requires one, and the user has none" },
 	{ "alert certificate revoked", "it was revoked" },
 	{ "alert certificate unknown", "the server does not know it" },
-	{ "alert bad certificate", "the server finds it bad" },
+	{ "alert bad certificate", "the server finds it malformed" },
 	{ "alert unknown ca", "the server does not know the CA that signed it" },
 	{ "alert unsupported certificate", "the server does not support its kind" },
 };
@@ -150,7 +150,7 @@ static int fail_verify(const struct kube_net_error *t, struct np_err *err)
 	for (size_t i = 0; i < sizeof(verify_rows) / sizeof(verify_rows[0]); i++)
 		if (verify_rows[i].verify == t->verify)
 			return fail_verdict(t, verify_rows[i].says, err);
-	return np_fail(err, NP_E_REFUSED, "%s: the server's certificate is refused: %s", t->server,
+	return np_fail(err, NP_E_REFUSED, "%s: the server's certificate is rejected: %s", t->server,
 		       X509_verify_cert_error_string(t->verify));
 }
 
@@ -169,7 +169,7 @@ static int fail_tls(const struct kube_net_error *t, struct np_err *err)
 
 	if (alert)
 		return np_fail(err, NP_E_REFUSED,
-			       "%s: the server refuses the client certificate of user '%s': %s",
+			       "%s: the server rejects the client certificate of user '%s': %s",
 			       t->server, t->user, alert->says);
 	switch (t->code) {
 	case CURLE_PEER_FAILED_VERIFICATION:
@@ -205,8 +205,9 @@ static int fail_unreached(const struct kube_net_error *t, const char *says, stru
 	char text[128];
 
 	if (t->code == CURLE_OPERATION_TIMEDOUT)
-		return np_fail(err, NP_E_RETRY, "cannot reach %s: no answer within %" PRIu64 " ms",
-			       t->server, t->elapsed_ms);
+		return np_fail(err, NP_E_RETRY,
+			       "cannot reach %s: no response within %" PRIu64 " ms", t->server,
+			       t->elapsed_ms);
 	if (!says && t->os_errno)
 		says = os_text(t->os_errno, text, sizeof(text));
 	return np_fail(err, NP_E_RETRY, "cannot reach %s: %s", t->server, says ? says : t->detail);
@@ -215,13 +216,13 @@ static int fail_unreached(const struct kube_net_error *t, const char *says, stru
 static int fail_proxy(const struct kube_net_error *t, struct np_err *err)
 {
 	if (t->proxy_status == 407)
-		return np_fail(err, NP_E_REFUSED,
-			       "%s: the proxy does not let us through without a user and password "
-			       "that it knows (407): its address holds them, as "
-			       "http://USER:PASSWORD@HOST:PORT",
-			       t->server);
+		return np_fail(
+			err, NP_E_REFUSED,
+			"%s: the proxy requires a valid user and password (407): set them in its "
+			"address, as http://USER:PASSWORD@HOST:PORT",
+			t->server);
 	return np_fail(err, t->proxy_status >= 500 ? NP_E_RETRY : NP_E_REFUSED,
-		       "%s: the proxy refuses to connect (%ld)", t->server, t->proxy_status);
+		       "%s: the proxy refused to connect (%ld)", t->server, t->proxy_status);
 }
 
 int kube_net_error_fail(const struct kube_net_error *t, struct np_err *err)

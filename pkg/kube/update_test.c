@@ -185,7 +185,7 @@ static void test_update__an_object_that_was_just_read_is_not_read_again(void **s
 }
 
 /* What ends an update: its code, the requests and attempts made until then. */
-static void test_update__what_ends_it(void **state)
+static void test_update__errors_end_it(void **state)
 {
 	static const struct row {
 		const char *name;
@@ -237,7 +237,7 @@ static void test_update__what_ends_it(void **state)
 		  "without a resourceVersion",
 		  1,
 		  0 },
-		{ "the server refuses the patch",
+		{ "the server rejects the patch",
 		  { OK("1", "old"), { "422 Unprocessable Entity", NULL, "{}", 0 } },
 		  2,
 		  { .calls = 0 },
@@ -276,7 +276,7 @@ static bool has_patched(void *ctx)
 }
 
 /* A wait that cannot go on ends a conflict that lasts, at the deadline or at a signal; the text names both. */
-static void test_update__a_conflict_that_lasts_is_reported_as_one(void **state)
+static void test_update__lasting_conflict_is_reported(void **state)
 {
 	struct bed *b = *state;
 	struct wish w = { .calls = 0 };
@@ -298,8 +298,8 @@ int main(void)
 		cmocka_unit_test(test_update__reads_patches_and_retries),
 		IN_BED(test_update__a_patch_carries_the_version_it_was_computed_from),
 		IN_BED(test_update__an_object_that_was_just_read_is_not_read_again),
-		cmocka_unit_test(test_update__what_ends_it),
-		IN_BED(test_update__a_conflict_that_lasts_is_reported_as_one),
+		cmocka_unit_test(test_update__errors_end_it),
+		IN_BED(test_update__lasting_conflict_is_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

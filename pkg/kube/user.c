@@ -41,6 +41,11 @@ static int apply_certificate(const struct user_entry *e, struct np_kube_config *
 	    kube_load_pem(key, e->key_data, np_doc_get(e->node, "client-key"), e->key_file, &c->key,
 			  err) < 0)
 		return np_err_ret(err);
+	if (kube_keep_path(np_doc_get(e->node, "client-certificate"), e->cert_data, e->cert_file,
+			   &c->cert_file, err) < 0 ||
+	    kube_keep_path(np_doc_get(e->node, "client-key"), e->key_data, e->key_file,
+			   &c->key_file, err) < 0)
+		return np_err_ret(err);
 	if (!c->cert.bytes != !c->key.bytes)
 		return np_doc_fail(e->node, err, NP_E_SPEC,
 				   "user '%s' has a client %s without a client %s", c->user_name,

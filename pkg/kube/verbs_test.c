@@ -16,7 +16,7 @@
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-static void test_verbs__a_patch_says_what_it_is(void **state)
+static void test_verbs__patch_has_its_content_type(void **state)
 {
 	static const struct {
 		struct np_kube_patch patch;
@@ -55,7 +55,7 @@ static void test_verbs__a_patch_says_what_it_is(void **state)
 	json_decref(body);
 }
 
-static void test_verbs__an_apply_patch_is_sent_again(void **state)
+static void test_verbs__apply_patch_is_retried(void **state)
 {
 	struct bed *b = *state;
 	json_t *body = json_pack("{s:i}", "a", 1), *object = NULL;
@@ -98,7 +98,7 @@ static void test_verbs__a_creation_is_a_post_to_the_collection(void **state)
 }
 
 /* What may have been made is not made twice; what the server put off is. */
-static void test_verbs__when_a_creation_is_sent_again(void **state)
+static void test_verbs__creation_is_retried_only_if_safe(void **state)
 {
 	static const struct {
 		const char *name;
@@ -128,8 +128,7 @@ static void test_verbs__when_a_creation_is_sent_again(void **state)
 		if (r != rows[i].result || b->server.n != rows[i].requests)
 			fail_msg("%s: %d after %zu: %s", rows[i].name, r, b->server.n, err.text);
 		if (r == -NP_E_CONFLICT)
-			ASSERT_HAS(err.text,
-				   "'gpu' in namespace 'ml': cannot be created, since it");
+			ASSERT_HAS(err.text, "'gpu' in namespace 'ml': already exists (409)");
 		bed_free(&inner);
 	}
 }
@@ -168,7 +167,7 @@ static void test_verbs__many_come_in_their_order_over_one_connection(void **stat
 	json_decref(items[0].object);
 }
 
-static void test_verbs__what_concerns_all_fails_all(void **state)
+static void test_verbs__common_error_fails_all_items(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -184,7 +183,7 @@ static void test_verbs__what_concerns_all_fails_all(void **state)
 	assert_int_equal(b->server.n, 2);
 }
 
-static void test_verbs__none_of_many_is_no_request(void **state)
+static void test_verbs__no_items_send_no_request(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -235,7 +234,7 @@ static void test_verbs__a_cancelled_run_ends_soon(void **state)
 	}
 }
 
-static void test_verbs__a_write_under_way_is_not_cut(void **state)
+static void test_verbs__cancel_does_not_cut_a_write(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -261,7 +260,15 @@ static void test_verbs__a_write_under_way_is_not_cut(void **state)
 struct seen {
 	char text[512];
 	const char *stop_at;
+	unsigned opened;
 };
+
+static void note_open(void *ctx)
+{
+	struct seen *seen = ctx;
+
+	seen->opened++;
+}
 
 static int note_event(void *ctx, enum np_kube_event event, json_t *object, struct np_err *err)
 {
@@ -329,7 +336,9 @@ static void try_watch(const struct watch_row *row)
 	struct np_err err = NP_ERR_INIT;
 	struct bed *b = calloc(1, sizeof(*b));
 	struct seen seen = { .stop_at = "stop" };
-	struct np_kube_watch watch = { .version = "5", .each = note_event, .ctx = &seen };
+	struct np_kube_watch watch = {
+		.version = "5", .each = note_event, .on_open = note_open, .ctx = &seen
+	};
 	void *inner = b;
 	int r;
 
@@ -343,6 +352,8 @@ static void try_watch(const struct watch_row *row)
 		ASSERT_HAS(err.text, row->says);
 	assert_string_equal(watch.version, row->version);
 	assert_int_equal(watch.wait_ms, row->wait_ms);
+	/* Only a 200 accepts a watch, and it does so once. */
+	assert_int_equal(seen.opened, row->step.status && strncmp(row->step.status, "200", 3) == 0);
 	assert_int_equal(b->server.n, 1);
 	bed_free(&inner);
 }
@@ -399,7 +410,7 @@ static void test_verbs__a_watch_ends_in_many_ways(void **state)
 		  { "200 OK", NULL, EVENT("MOVED", "a", "6"), 0 },
 		  -NP_E_REFUSED,
 		  0,
-		  "is of an unknown type",
+		  "has an unknown type",
 		  "5",
 		  0 },
 		{ "no version",
@@ -430,6 +441,13 @@ static void test_verbs__a_watch_ends_in_many_ways(void **state)
 		  "overloaded",
 		  "5",
 		  3000 },
+		{ "put off for good",
+		  { "429 Too Many Requests", "Retry-After: 1000000000\r\n", "{}", 0 },
+		  -NP_E_RETRY,
+		  0,
+		  "overloaded",
+		  "5",
+		  30000 },
 		{ "forbidden",
 		  { "403 Forbidden", NULL, "{}", 0 },
 		  -NP_E_FORBIDDEN,
@@ -494,7 +512,7 @@ static int count_object(void *ctx, json_t *object, struct np_err *err)
 	return 0;
 }
 
-static void test_verbs__a_list_says_where_to_watch(void **state)
+static void test_verbs__list_returns_the_version_to_watch_from(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -514,6 +532,44 @@ static void test_verbs__a_list_says_where_to_watch(void **state)
 		np_kube_list_version(b->k, &classes, "ml", count_object, &n, version, &err),
 		-NP_E_REFUSED);
 	assert_string_equal(version, "77");
+}
+
+#define EMPTY_PAGE(token) "{\"metadata\":{\"continue\":\"" token "\"},\"items\":[]}"
+
+static void test_verbs__list_without_progress_ends(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	unsigned n = 0;
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, EMPTY_PAGE("a"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE("b"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE("b"), 0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(np_kube_list(b->k, &classes, "ml", 0, count_object, &n, &err),
+			 -NP_E_REFUSED);
+	ASSERT_HAS(err.text, "the list's continue token does not change");
+	assert_int_equal(b->server.n, 3);
+}
+
+/* A server with ever new tokens and never an object. */
+static void test_verbs__empty_pages_are_paced(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	unsigned n = 0;
+
+	server_start(&b->server, STEPS({ "200 OK", NULL, EMPTY_PAGE("a"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE("b"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE("c"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE("d"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE("e"), 0 },
+				       { "200 OK", NULL, EMPTY_PAGE(""), 0 }));
+	bed_connect(b, (struct np_kube_options){ .deadline_ms = 700 });
+	assert_int_equal(np_kube_list(b->k, &classes, "ml", 0, count_object, &n, &err),
+			 -NP_E_RETRY);
+	ASSERT_HAS(err.text, "the deadline of 700 ms is reached");
+	assert_in_range(b->server.n, 2, 5);
 }
 
 static void test_verbs__a_clone_is_the_same_user(void **state)
@@ -542,7 +598,7 @@ static void test_verbs__a_clone_is_the_same_user(void **state)
 }
 
 /* The server plays the proxy, which sees what anybody on the way would. */
-static void test_verbs__credentials_do_not_travel_in_the_clear(void **state)
+static void test_verbs__credentials_are_not_sent_without_tls(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -556,13 +612,13 @@ static void test_verbs__credentials_do_not_travel_in_the_clear(void **state)
 						 .http_proxy = proxy });
 	assert_int_equal(get_class(b, &err), -NP_E_FORBIDDEN);
 	ASSERT_HAS(err.text, "(no credentials were sent)");
-	ASSERT_HAS(b->log, "no credentials are sent, since the server's address is not https");
+	ASSERT_HAS(b->log, "not sending credentials: the server's address is not https");
 	ASSERT_HAS(b->server.requests[0], "GET http://kube.lab/apis/");
 	ASSERT_HAS(b->server.requests[0], "Impersonate-User: jane\r\n");
 	assert_null(strstr(b->server.requests[0], "Authorization"));
 }
 
-static void test_verbs__the_deadline_can_begin_anew(void **state)
+static void test_verbs__deadline_can_be_restarted(void **state)
 {
 	struct bed *b = *state;
 	struct np_err err = NP_ERR_INIT;
@@ -609,22 +665,24 @@ static void test_verbs__a_slow_body_ends_at_its_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_BED(test_verbs__a_patch_says_what_it_is),
-		IN_BED(test_verbs__an_apply_patch_is_sent_again),
+		IN_BED(test_verbs__patch_has_its_content_type),
+		IN_BED(test_verbs__apply_patch_is_retried),
 		IN_BED(test_verbs__a_creation_is_a_post_to_the_collection),
-		cmocka_unit_test(test_verbs__when_a_creation_is_sent_again),
+		cmocka_unit_test(test_verbs__creation_is_retried_only_if_safe),
 		IN_BED(test_verbs__many_come_in_their_order_over_one_connection),
-		IN_BED(test_verbs__what_concerns_all_fails_all),
-		IN_BED(test_verbs__none_of_many_is_no_request),
+		IN_BED(test_verbs__common_error_fails_all_items),
+		IN_BED(test_verbs__no_items_send_no_request),
 		cmocka_unit_test(test_verbs__a_cancelled_run_ends_soon),
-		IN_BED(test_verbs__a_write_under_way_is_not_cut),
+		IN_BED(test_verbs__cancel_does_not_cut_a_write),
 		IN_BED(test_verbs__a_watch_hands_out_events),
 		cmocka_unit_test(test_verbs__a_watch_ends_in_many_ways),
 		cmocka_unit_test(test_verbs__a_watch_can_be_stopped_and_falls_silent),
-		IN_BED(test_verbs__a_list_says_where_to_watch),
+		IN_BED(test_verbs__list_returns_the_version_to_watch_from),
+		IN_BED(test_verbs__list_without_progress_ends),
+		IN_BED(test_verbs__empty_pages_are_paced),
 		IN_BED(test_verbs__a_clone_is_the_same_user),
-		IN_BED(test_verbs__credentials_do_not_travel_in_the_clear),
-		IN_BED(test_verbs__the_deadline_can_begin_anew),
+		IN_BED(test_verbs__credentials_are_not_sent_without_tls),
+		IN_BED(test_verbs__deadline_can_be_restarted),
 		cmocka_unit_test(test_verbs__a_slow_body_ends_at_its_limit),
 	};
 

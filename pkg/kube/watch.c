@@ -16,7 +16,7 @@ enum {
 	TIMEOUT_DEFAULT_S = 300,
 	/* The server ends a watch by itself; after this grace it counts as lost. */
 	GRACE_S = 30,
-	ANSWER_MAX_MS = 30000, /* until the first line of the answer */
+	ANSWER_MAX_MS = 30000, /* until the head of the response is whole */
 };
 
 /* --- events ---------------------------------------------------------------------------------- */
@@ -71,13 +71,13 @@ static int take_event(const struct kube_call *call, json_t *root, const char *ty
 		if (!version || !version[0])
 			return fail_event(call, "has no resourceVersion", err);
 		if (strlcpy(ret->version, version, sizeof(ret->version)) >= sizeof(ret->version))
-			return fail_event(call, "has too long a resourceVersion", err);
+			return fail_event(call, "has a resourceVersion that is too long", err);
 		ret->kind = KUBE_EVENT_OBJECT;
 		ret->type = (enum np_kube_event)i;
 		ret->object = json_incref(object);
 		return 0;
 	}
-	return fail_event(call, "is of an unknown type", err);
+	return fail_event(call, "has an unknown type", err);
 }
 
 int kube_event_parse(const struct kube_call *call, const struct kube_secrets *secrets,
@@ -107,6 +107,7 @@ struct stream {
 	struct kube_call call;
 	struct kube_transfer *f;
 	uint64_t heard; /* when it began, or the last bytes came */
+	bool is_open; /* the server has accepted the watch */
 	size_t had; /* bytes of an unfinished line at the last look */
 };
 
@@ -138,16 +139,27 @@ static int take_line(struct stream *s, const char *line, size_t size, struct np_
 	return GO_ON;
 }
 
+/* Notes the moment at which the server accepts the watch. */
+static void check_open(struct stream *s)
+{
+	long status = 0;
+
+	if (s->is_open || !s->f->reply.has_head)
+		return;
+	curl_easy_getinfo(s->f->easy, CURLINFO_RESPONSE_CODE, &status);
+	s->is_open = status == 200;
+	if (s->is_open && s->watch->on_open)
+		s->watch->on_open(s->watch->ctx);
+}
+
 /* Hands on the whole lines received, outside libcurl's callbacks. */
 static int take_lines(struct stream *s, struct np_err *err)
 {
 	struct kube_reply *reply = &s->f->reply;
 	size_t at = 0;
-	long status = 0;
 	int r = GO_ON;
 
-	curl_easy_getinfo(s->f->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status != 200)
+	if (!s->is_open)
 		return GO_ON;
 	if (reply->size != s->had)
 		s->heard = np_clock_ms();
@@ -187,7 +199,7 @@ static int judge_end(struct stream *s, CURLcode code, struct np_err *err)
 		s->watch->end = NP_KUBE_WATCH_GONE;
 		return 0;
 	}
-	s->watch->wait_ms = out.has_wait ? out.wait_ms : 0;
+	s->watch->wait_ms = out.has_wait ? kube_wait_bounded(out.wait_ms, 0) : 0;
 	if (r < 0)
 		return r;
 	if (s->f->reply.size > 0)
@@ -207,10 +219,8 @@ static bool is_stopped(const struct stream *s)
 static int check_silence(const struct stream *s, struct np_err *err)
 {
 	uint64_t silent = np_clock_ms() - s->heard, most = (uint64_t)s->watch->silence_s * 1000;
-	long status = 0;
 
-	curl_easy_getinfo(s->f->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status == 0)
+	if (!s->is_open)
 		most = ANSWER_MAX_MS;
 	if (most == 0 || silent < most)
 		return GO_ON;
@@ -225,6 +235,7 @@ static int stream_round(struct stream *s, struct np_err *err)
 	int running, left, r;
 
 	curl_multi_perform(s->k->multi, &running);
+	check_open(s);
 	r = take_lines(s, err);
 	if (r != GO_ON)
 		return r;
@@ -241,6 +252,7 @@ static int stream_run(struct stream *s, struct np_err *err)
 
 	s->heard = np_clock_ms();
 	s->had = 0;
+	s->is_open = false;
 	if (kube_identity_freshen(s->k, UINT64_MAX, err) < 0 ||
 	    kube_transfer_prepare(s->k, s->f, ((uint64_t)timeout + GRACE_S) * 1000, err) < 0)
 		return np_err_ret(err);

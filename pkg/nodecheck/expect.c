@@ -1,11 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nodeprep/report.h"
+
+static bool is_like(const struct np_gpu *row, const struct np_gpu *like, bool is_vgpu)
+{
+	return strcmp(row->model, like->model) == 0 ||
+	       (is_vgpu && strcmp(row->vgpu, like->vgpu) == 0);
+}
+
+/* The subsystem tells boards apart that share an id. */
+static bool is_sure(const struct np_seen_gpu *gpu)
+{
+	return gpu->gpu && gpu->has_subsystem &&
+	       (gpu->vgpu_type[0] != '\0' || (gpu->gpu->subsystem.vendor == gpu->subsystem.vendor &&
+					      gpu->gpu->subsystem.device == gpu->subsystem.device));
+}
 
 /* Boards that share an id have rows of their own: any of them may be meant. */
 static bool has_row(const struct np_catalogue *cat, struct np_pci_id id, const struct np_gpu *like,
@@ -16,23 +29,10 @@ static bool has_row(const struct np_catalogue *cat, struct np_pci_id id, const s
 
 		if (row->vendor_id != id.vendor || row->device_id != id.device)
 			continue;
-		if (strcmp(row->model, like->model) == 0 ||
-		    (is_vgpu && strcmp(row->vgpu, like->vgpu) == 0))
+		if (is_like(row, like, is_vgpu))
 			return true;
 	}
 	return false;
-}
-
-/* The driver says "GRID A100-40C" of what vCenter calls grid_a100-40c. */
-static bool is_profile(const char *product, const char *profile)
-{
-	for (; *product != '\0' && *profile != '\0'; product++, profile++) {
-		char c = *product == ' ' ? '_' : (char)tolower((unsigned char)*product);
-
-		if (c != tolower((unsigned char)*profile))
-			return false;
-	}
-	return *product == '\0' && *profile == '\0';
 }
 
 static bool covers(const struct np_catalogue *cat, const struct np_expected *e,
@@ -41,24 +41,35 @@ static bool covers(const struct np_catalogue *cat, const struct np_expected *e,
 	if (e->exact)
 		return e->id.vendor == gpu->id.vendor && e->id.device == gpu->id.device;
 	if (e->is_vgpu && gpu->is_vgpu == NP_VERDICT_YES)
-		return is_profile(gpu->product, e->text);
+		return np_gpu_vgpu_is_same(gpu->product[0] != '\0' ? gpu->product : gpu->vgpu_type,
+					   e->text);
 	if (e->is_vgpu && gpu->is_vgpu == NP_VERDICT_NO)
 		return false;
+	if (e->gpu && is_sure(gpu))
+		return is_like(gpu->gpu, e->gpu, e->is_vgpu);
 	return e->gpu && has_row(cat, gpu->id, e->gpu, e->is_vgpu);
 }
 
+/* The card fits the profile, but neither the driver nor the subsystem says that it is one. */
+static bool is_untold(const struct np_expected *e, const struct np_seen_gpu *gpu)
+{
+	return e->is_vgpu && gpu->is_vgpu == NP_VERDICT_UNKNOWN && gpu->has_subsystem;
+}
+
 /* Exact names match first, so that a model does not take the board that an ID needs. */
-static bool take(const struct np_nodecheck_options *o, const struct np_seen_gpu *gpu, bool exact)
+static bool take(const struct np_nodecheck_options *o, const struct np_seen_gpu *gpu, bool exact,
+		 bool *ret_untold)
 {
 	struct np_expectation *x = o->expectation;
 
 	for (size_t i = 0; i < x->n; i++) {
 		struct np_expected *e = &x->items[i];
 
-		if (e->exact == exact && e->found < e->count && covers(o->catalogue, e, gpu)) {
-			e->found++;
-			return true;
-		}
+		if (e->exact != exact || e->found >= e->count || !covers(o->catalogue, e, gpu))
+			continue;
+		e->found++;
+		*ret_untold = *ret_untold || is_untold(e, gpu);
+		return true;
 	}
 	return false;
 }
@@ -84,7 +95,8 @@ struct matching nodecheck_expectation_match(const struct np_node_hw *m,
 		match.expected += x->items[i].count;
 	}
 	for (size_t i = 0; i < m->n_gpus; i++)
-		if (!take(o, &m->gpus[i], true) && !take(o, &m->gpus[i], false))
+		if (!take(o, &m->gpus[i], true, &match.is_untold) &&
+		    !take(o, &m->gpus[i], false, &match.is_untold))
 			match.unexpected++;
 	match.is_open = match.unexpected > 0 && is_open(x);
 	return match;

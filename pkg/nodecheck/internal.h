@@ -48,13 +48,11 @@ void nodecheck_read_bars(struct np_seen_gpu *gpu, const struct regions *regions,
 bool nodecheck_read_bridge(struct np_seen_bridge *bridge, const struct regions *regions,
 			   const unsigned char *config);
 
-/* Reads the log's bytes: records of /dev/kmsg, or lines of dmesg. */
-void nodecheck_log_parse(struct np_kernel_log *log, const char *bytes, size_t size);
-
 /* Matches the GPUs found with the expected ones. */
 struct matching {
 	uint64_t expected, found;
 	uint64_t unexpected; /* GPUs that nothing asks for */
+	bool is_untold; /* some GPU fits a vGPU profile, and nothing says which one it is */
 	bool is_open; /* some GPU's id is not known, or not in the catalogue */
 };
 

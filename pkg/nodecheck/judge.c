@@ -46,7 +46,7 @@ static int judge_pci(struct judging *g, struct np_err *err)
 
 	if (m->has_pci != NP_VERDICT_YES)
 		return np_report_add(g->r, &j, err,
-				     "sysfs shows no PCI bus: bus/pci/devices is not there");
+				     "sysfs shows no PCI bus: bus/pci/devices does not exist");
 	if (m->n_unreadable > 0)
 		return np_report_add(
 			g->r, &j, err,
@@ -68,9 +68,10 @@ static int judge_count_alone(struct judging *g, struct np_err *err)
 						"nodeprep.dev/gpus" };
 
 	if (g->m->n_gpus == 0)
-		return np_report_add(g->r, &j, err, "no GPU found, and no number is expected");
-	return np_report_add(g->r, &j, err, "%zu GPU%s found; no number is expected", g->m->n_gpus,
-			     plural(g->m->n_gpus));
+		return np_report_add(g->r, &j, err,
+				     "no GPU found, and no number of GPUs is expected");
+	return np_report_add(g->r, &j, err, "%zu GPU%s found; no number of GPUs is expected",
+			     g->m->n_gpus, plural(g->m->n_gpus));
 }
 
 static int judge_count(struct judging *g, struct np_err *err)
@@ -97,18 +98,33 @@ static int judge_count(struct judging *g, struct np_err *err)
 			     plural(found), x->source, expected);
 }
 
+/* "; vGPU types found: A16-4C". */
+static void list_types(const struct np_node_hw *m, struct np_report_words *w)
+{
+	for (size_t i = 0; i < m->n_gpus; i++) {
+		const struct np_seen_gpu *gpu = &m->gpus[i];
+
+		if (gpu->is_vgpu == NP_VERDICT_YES)
+			np_report_words_add(w, "%s%s", w->n == 0 ? "; vGPU types found: " : "",
+					    gpu->product[0] != '\0' ? gpu->product
+								    : gpu->vgpu_type);
+	}
+}
+
 static void list_wrong_models(const struct judging *g, struct np_report_words *w)
 {
 	const struct np_expectation *x = g->o->expectation;
+	struct np_report_words types = { 0 };
 
+	list_types(g->m, &types);
 	for (size_t i = 0; i < x->n; i++) {
 		if (x->items[i].found < x->items[i].count)
 			np_report_words_add(w, "%" PRIu64 " of %" PRIu64 " x %.64s",
 					    x->items[i].found, x->items[i].count, x->items[i].text);
 	}
 	if (g->match.unexpected > 0)
-		np_report_words_add(w, "%" PRIu64 " GPU%s not expected", g->match.unexpected,
-				    plural(g->match.unexpected));
+		np_report_words_add(w, "%" PRIu64 " GPU%s not expected%s", g->match.unexpected,
+				    plural(g->match.unexpected), types.text);
 }
 
 static bool lacks_model(const struct np_expectation *x)
@@ -136,8 +152,16 @@ static int judge_models(struct judging *g, struct np_err *err)
 		return np_report_add(g->r, &j, err, "no models are expected");
 	}
 	list_wrong_models(g, &w);
+	if (w.n == 0 && g->match.is_untold) {
+		j.status = NP_PROBE_UNKNOWN;
+		j.cure =
+			"load NVIDIA's driver: it names the vGPU type, which the subsystem id does not";
+		return np_report_add(g->r, &j, err,
+				     "a GPU fits %s by its card, but nothing names its vGPU type",
+				     g->o->expectation->source);
+	}
 	if (w.n == 0)
-		return np_report_add(g->r, &j, err, "every GPU is in %s",
+		return np_report_add(g->r, &j, err, "every GPU matches %s",
 				     g->o->expectation->source);
 	if (g->match.is_open || g->m->n_unreadable > 0 || g->m->has_pci != NP_VERDICT_YES)
 		j.status = NP_PROBE_UNKNOWN;
@@ -196,7 +220,7 @@ static int judge_bars(struct judging *g, struct np_err *err)
 		return np_report_add(g->r, &j, err, "%s", w.text);
 	}
 	j.status = NP_PROBE_PASS;
-	return np_report_add(g->r, &j, err, "every BAR of %zu GPU%s has its address", g->m->n_gpus,
+	return np_report_add(g->r, &j, err, "every BAR of %zu GPU%s is assigned", g->m->n_gpus,
 			     plural(g->m->n_gpus));
 }
 
@@ -247,7 +271,7 @@ static int judge_place(struct judging *g, struct np_err *err)
 	if (g->m->n_gpus == 0 || s.n_open > 0 || g->n_open > 0)
 		return np_report_add(g->r, &j, err, "%s",
 				     g->m->n_gpus == 0 ? "no GPU found"
-						       : "not every large BAR has an address");
+						       : "not every large BAR is assigned");
 	j.status = NP_PROBE_PASS;
 	if (s.n == 0)
 		return np_report_add(g->r, &j, err, "no BAR is over 256 MB");
@@ -280,8 +304,8 @@ static int judge_sizes(struct judging *g, struct np_err *err)
 	if (s.wrong.n > 0) {
 		j.status = NP_PROBE_WARN;
 		j.cure =
-			"a vGPU's BAR follows its profile, a resizable one what was chosen, one of a "
-			"card with display outputs its mode: nothing, if that is meant";
+			"no action if this is intended: a vGPU's BAR follows its profile, a resizable BAR "
+			"its setting, and the BAR of a card with display outputs its mode";
 		return np_report_add(g->r, &j, err, "%s", s.wrong.text);
 	}
 	if (g->m->n_gpus == 0 || n_unknown > 0 || s.n == 0) {
@@ -291,7 +315,7 @@ static int judge_sizes(struct judging *g, struct np_err *err)
 						       : "the catalogue does not have every card");
 	}
 	j.status = NP_PROBE_PASS;
-	return np_report_add(g->r, &j, err, "as the catalogue has them");
+	return np_report_add(g->r, &j, err, "every BAR has the catalogue's size");
 }
 
 /* --- bridges ------------------------------------------------------------------------------------ */
@@ -397,22 +421,24 @@ static int judge_uefi(struct judging *g, struct np_err *err)
 
 	if (g->m->is_uefi == NP_VERDICT_YES) {
 		j.status = NP_PROBE_PASS;
-		return np_report_add(g->r, &j, err, "booted by UEFI");
+		return np_report_add(g->r, &j, err, "booted with UEFI");
 	}
 	if (g->m->is_uefi == NP_VERDICT_UNKNOWN) {
 		j.cure = NULL;
-		return np_report_add(g->r, &j, err, "sysfs has no `firmware` folder to tell by");
+		return np_report_add(g->r, &j, err,
+				     "sysfs has no `firmware` folder: the firmware is unknown");
 	}
 	if (!g->needs_efi) {
 		j.status = NP_PROBE_PASS;
-		return np_report_add(g->r, &j, err,
-				     "booted by BIOS, which will do: no BAR is over 256 MB");
+		return np_report_add(
+			g->r, &j, err,
+			"booted with BIOS, which is sufficient: no BAR is over 256 MB");
 	}
 	/* Other hypervisors' BIOS does map large BARs: what counts is whether it did. */
 	j.status = g->n_bad > 0 ? NP_PROBE_FAIL : NP_PROBE_WARN;
 	return np_report_add(g->r, &j, err,
-			     "booted by BIOS, which maps no BAR over 256 MB on ESXi%s",
-			     g->n_bad > 0 ? "" : "; here it did");
+			     "booted with BIOS, which maps no BAR over 256 MB on ESXi%s",
+			     g->n_bad > 0 ? "" : "; here it mapped them");
 }
 
 static const struct np_seen_gpu *find_gpu(const struct np_node_hw *m, const char *address)
@@ -423,44 +449,88 @@ static const struct np_seen_gpu *find_gpu(const struct np_node_hw *m, const char
 	return NULL;
 }
 
-/* Sorts the log's findings: of GPUs that are not well, and of GPUs that are so after all. */
-static void survey_log(const struct judging *g, struct np_report_words *bad,
-		       struct np_report_words *past)
+/* The findings of the log by what they mean now. */
+struct log_survey {
+	struct np_report_words bad; /* BARs that are not assigned */
+	struct np_report_words past; /* what a later pass, or another driver, put right */
+	struct np_report_words failed; /* what the driver refuses, with what it means */
+	struct np_report_words hints;
+	const char *cure; /* of the first failure */
+	const char *hint_cure;
+};
+
+/* The state of the BARs counts: what the kernel reported first it may have assigned after all. */
+static void survey_bar(const struct judging *g, const struct np_log_finding *f,
+		       const struct np_seen_gpu *gpu, struct log_survey *s)
+{
+	bool is_bad = gpu ? gpu->ok == NP_VERDICT_NO : g->n_bad > 0;
+
+	if (gpu || (f->is_driver && f->address[0] == '\0'))
+		np_report_words_add(is_bad ? &s->bad : &s->past, "'%s'", f->text);
+}
+
+/* A GPU that its driver has named runs now, whatever failed before. */
+static void survey_driver(const struct np_log_finding *f, const struct np_seen_gpu *gpu,
+			  struct log_survey *s)
+{
+	bool runs = gpu && gpu->product[0] != '\0' && !gpu->is_lost;
+	struct np_report_words *w = runs                          ? &s->past
+				    : np_nodecheck_log_is_hint(f) ? &s->hints
+								  : &s->failed;
+	const char **cure = w == &s->failed ? &s->cure : &s->hint_cure;
+
+	np_report_words_add(w, "%s%s%s%s'%s'", f->address, f->address[0] != '\0' ? ": " : "",
+			    f->row->what ? f->row->what : "", f->row->what ? ": " : "", f->text);
+	if (!runs && !*cure)
+		*cure = gpu && gpu->vgpu_type[0] != '\0' && f->row->topic == NP_LOG_DRIVER
+				? "install NVIDIA's vGPU guest driver (GRID) of a release that fits the host's vGPU manager: the "
+				  "GPU is a vGPU, which the data-center driver does not support"
+				: np_nodecheck_log_cure(f);
+}
+
+static void survey_log(const struct judging *g, struct log_survey *s)
 {
 	const struct np_kernel_log *log = &g->m->log;
 
 	for (size_t i = 0; i < log->n; i++) {
 		const struct np_log_finding *f = &log->findings[i];
 		const struct np_seen_gpu *gpu = find_gpu(g->m, f->address);
-		bool is_bad = gpu ? gpu->ok == NP_VERDICT_NO : g->n_bad > 0;
 
-		if (!gpu && !(f->is_driver && f->address[0] == '\0'))
-			continue;
-		np_report_words_add(is_bad ? bad : past, "'%s'", f->text);
+		if (f->row->topic == NP_LOG_BAR)
+			survey_bar(g, f, gpu, s);
+		else if (gpu || f->address[0] == '\0' || g->m->n_gpus == 0)
+			survey_driver(f, gpu, s);
 	}
 }
 
 static int judge_log(struct judging *g, struct np_err *err)
 {
 	struct np_judgement j = { .id = "kernel-log", .status = NP_PROBE_UNKNOWN };
-	struct np_report_words bad = { 0 }, past = { 0 };
+	struct log_survey s = { .cure = NULL };
 
 	if (!g->m->log.is_read)
 		return np_report_add(g->r, &j, err,
 				     "not readable here; the BARs are judged without it");
-	survey_log(g, &bad, &past);
-	if (bad.n > 0) {
+	survey_log(g, &s);
+	if (s.bad.n > 0) {
 		j.status = NP_PROBE_FAIL;
 		j.cure = g->window_cure;
-		return np_report_add(g->r, &j, err, "%s", bad.text);
+		return np_report_add(g->r, &j, err, "%s", s.bad.text);
 	}
-	if (past.n > 0) {
+	if (s.failed.n > 0) {
+		j.status = NP_PROBE_FAIL;
+		j.cure = s.cure;
+		return np_report_add(g->r, &j, err, "%s", s.failed.text);
+	}
+	if (s.past.n > 0 || s.hints.n > 0) {
 		j.status = NP_PROBE_WARN;
-		return np_report_add(g->r, &j, err,
-				     "complained, but a later pass placed the BAR: %s", past.text);
+		j.cure = s.hint_cure;
+		return np_report_add(g->r, &j, err, "%s%s%s%s",
+				     s.past.n > 0 ? "no longer so, but logged: " : "", s.past.text,
+				     s.past.n > 0 && s.hints.n > 0 ? "; " : "", s.hints.text);
 	}
 	j.status = NP_PROBE_PASS;
-	return np_report_add(g->r, &j, err, "nothing about the GPUs' BARs in %zu line%s",
+	return np_report_add(g->r, &j, err, "nothing about the GPUs in %zu line%s",
 			     g->m->log.n_lines, plural(g->m->log.n_lines));
 }
 
@@ -495,8 +565,8 @@ static int judge_driver(struct judging *g, struct np_err *err)
 	if (w.n > 0) {
 		j.status = is_wanted ? NP_PROBE_FAIL : NP_PROBE_WARN;
 		j.cure =
-			"a driver that loads later binds then: --wait waits for one that --driver names; "
-			"nouveau is kept away by 'modprobe.blacklist=nouveau'";
+			"--driver with --wait waits for a driver that loads later; the kernel parameter "
+			"modprobe.blacklist=nouveau keeps nouveau away";
 		return np_report_add(g->r, &j, err, "bound driver %s%s%s%s",
 				     is_wanted ? "is not " : "", is_wanted ? g->o->driver : "",
 				     is_wanted ? ": " : "of ", w.text);
@@ -520,17 +590,19 @@ static int judge_iommu(struct judging *g, struct np_err *err)
 			np_report_words_add(&w, "%s", np_report_gpu_name(&g->m->gpus[i], who));
 	if (w.n > 0) {
 		j.status = NP_PROBE_WARN;
-		j.cure = "give the VM a virtual IOMMU (vvtd.enable), if it is to pass GPUs on";
+		j.cure =
+			"give the VM a virtual IOMMU (vvtd.enable) if it passes GPUs on to other VMs";
 		return np_report_add(g->r, &j, err, "vfio-pci without an IOMMU group: %s", w.text);
 	}
 	if (g->m->has_iommu == NP_VERDICT_UNKNOWN) {
 		j.status = NP_PROBE_UNKNOWN;
-		return np_report_add(g->r, &j, err, "sysfs has no `class` folder to tell by");
+		return np_report_add(g->r, &j, err,
+				     "sysfs has no `class` folder: the IOMMU is unknown");
 	}
 	return np_report_add(g->r, &j, err, "%s",
 			     g->m->has_iommu == NP_VERDICT_YES
 				     ? "the node has one"
-				     : "the node has none, and needs none");
+				     : "the node has none; only vfio-pci requires one");
 }
 
 static int judge_vgpu(struct judging *g, struct np_err *err)
@@ -546,15 +618,18 @@ static int judge_vgpu(struct judging *g, struct np_err *err)
 		n_open += gpu->is_vgpu == NP_VERDICT_UNKNOWN;
 		if (gpu->is_vgpu == NP_VERDICT_YES)
 			np_report_words_add(&w, "%s is '%s'", np_report_gpu_name(gpu, who),
-					    gpu->product);
+					    gpu->product[0] != '\0' ? gpu->product
+								    : gpu->vgpu_type);
 	}
 	if (w.n > 0)
 		return np_report_add(g->r, &j, err, "%s", w.text);
 	if (g->m->n_gpus == 0 || n_open > 0) {
 		j.status = NP_PROBE_UNKNOWN;
-		return np_report_add(g->r, &j, err, "%s",
-				     g->m->n_gpus == 0 ? "no GPU found"
-						       : "NVIDIA's driver tells, and is not there");
+		return np_report_add(
+			g->r, &j, err, "%s",
+			g->m->n_gpus == 0
+				? "no GPU found"
+				: "unknown: NVIDIA's driver, which reports it, is not loaded");
 	}
 	return np_report_add(g->r, &j, err, "no vGPU: whole cards");
 }

@@ -64,7 +64,7 @@ static void fuzz_log(const char *bytes, size_t size)
 
 	if (!log)
 		return;
-	nodecheck_log_parse(log, bytes, size);
+	np_nodecheck_log_parse(log, bytes, size);
 	require(log->n <= NP_LOG_FINDINGS_MAX && log->n <= log->n_lines);
 	for (size_t i = 0; i < log->n; i++) {
 		require(log->findings[i].address[0] == '\0' ||

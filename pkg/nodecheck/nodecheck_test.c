@@ -356,7 +356,7 @@ static void test_nodecheck__bars(void **state)
 	}
 }
 
-static void test_nodecheck__a_device_that_is_gone_reads_ones(void **state)
+static void test_nodecheck__lost_device_reads_ones(void **state)
 {
 	unsigned char config[CONFIG_BYTES];
 	struct np_seen_gpu gpu = { .gpu = card(0x20b0) };
@@ -418,7 +418,7 @@ static void test_nodecheck__log_lines(void **state)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct np_kernel_log log = { .is_read = false };
 
-		nodecheck_log_parse(&log, rows[i].line, strlen(rows[i].line));
+		np_nodecheck_log_parse(&log, rows[i].line, strlen(rows[i].line));
 		assert_int_equal(log.n_lines, 1);
 		if (log.n != rows[i].is_finding ||
 		    (log.n > 0 && (log.findings[0].is_driver != rows[i].is_driver ||
@@ -434,7 +434,7 @@ static void test_nodecheck__findings_are_bounded(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NP_LOG_FINDINGS_MAX + 10; i++)
-		nodecheck_log_parse(&log, line, strlen(line));
+		np_nodecheck_log_parse(&log, line, strlen(line));
 	assert_int_equal(log.n, NP_LOG_FINDINGS_MAX);
 }
 
@@ -514,7 +514,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_nodecheck__resource_lines),
 		cmocka_unit_test(test_nodecheck__bars),
-		cmocka_unit_test(test_nodecheck__a_device_that_is_gone_reads_ones),
+		cmocka_unit_test(test_nodecheck__lost_device_reads_ones),
 		cmocka_unit_test(test_nodecheck__bridge_windows_by_lines_and_by_registers),
 		cmocka_unit_test(test_nodecheck__log_lines),
 		cmocka_unit_test(test_nodecheck__findings_are_bounded),

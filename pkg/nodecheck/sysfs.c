@@ -120,7 +120,8 @@ static bool is_directory(int dir, const char *name)
 struct function {
 	int dir;
 	const char *address;
-	struct np_pci_id id;
+	struct np_pci_id id, subsystem;
+	bool has_subsystem;
 	bool has_class;
 	unsigned long class; /* 24 bits */
 };
@@ -134,6 +135,10 @@ static bool read_function(struct function *f)
 		return false;
 	f->id = (struct np_pci_id){ (uint16_t)vendor, (uint16_t)device };
 	f->has_class = read_number(f->dir, "class", 0xffffff, &f->class);
+	f->has_subsystem = read_number(f->dir, "subsystem_vendor", 0xffff, &vendor) &&
+			   read_number(f->dir, "subsystem_device", 0xffff, &device);
+	if (f->has_subsystem)
+		f->subsystem = (struct np_pci_id){ (uint16_t)vendor, (uint16_t)device };
 	return true;
 }
 
@@ -193,9 +198,13 @@ static void read_gpu(const struct function *f, const struct np_catalogue *cat, i
 	bool has_config = read_config(f->dir, config);
 	bool has_regions = read_regions(f->dir, &regions);
 
-	*gpu = (struct np_seen_gpu){ .has_id = true, .id = f->id, .iommu_group = -1 };
+	*gpu = (struct np_seen_gpu){ .has_id = true,
+				     .id = f->id,
+				     .has_subsystem = f->has_subsystem,
+				     .subsystem = f->subsystem,
+				     .iommu_group = -1 };
 	np_report_copy_clean(gpu->address, sizeof(gpu->address), f->address, strlen(f->address));
-	gpu->gpu = np_gpu_find_id(cat, f->id);
+	np_report_identify(gpu, cat, true);
 	gpu->has_driver = read_link(f->dir, "driver", gpu->driver, sizeof(gpu->driver));
 	gpu->is_vf = read_link(f->dir, "physfn", parent, sizeof(parent)) == NP_VERDICT_YES;
 	if (read_link(f->dir, "iommu_group", group, sizeof(group)) == NP_VERDICT_YES &&
@@ -330,7 +339,7 @@ static bool read_log_fd(int fd, struct np_kernel_log *log)
 		used += (size_t)got;
 	}
 	if (used > 0)
-		nodecheck_log_parse(log, bytes, used);
+		np_nodecheck_log_parse(log, bytes, used);
 	return used > 0;
 }
 

@@ -26,7 +26,7 @@ int plan_pool_error(struct np_plan *plan, const struct np_pool *pool, struct np_
 		    enum np_code code, const char *fmt, ...)
 {
 	struct np_err what = NP_ERR_INIT;
-	char id[NP_POOL_ID_MAX], text[768];
+	char id[NP_POOL_ID_MAX], text[NP_ERR_TEXT_MAX];
 	va_list ap;
 
 	va_start(ap, fmt);

@@ -90,7 +90,7 @@ static void test_manifests__a_template_and_all_that_name_it(void **state)
 	assert_string_equal(reference_of(s.plan.pools[0].pool->node.json), "gpu");
 }
 
-static void test_manifests__only_what_is_to_change(void **state)
+static void test_manifests__only_outdated_objects_are_written(void **state)
 {
 	static const struct {
 		const char *sentence, *text;
@@ -127,7 +127,7 @@ static void test_manifests__only_what_is_to_change(void **state)
 	}
 }
 
-static void test_manifests__a_roll_out_is_told_by_its_strategy(void **state)
+static void test_manifests__a_rollout_text_names_the_strategy(void **state)
 {
 	static const struct {
 		const char *strategy, *text;
@@ -163,8 +163,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_manifests__a_template_and_all_that_name_it),
-		cmocka_unit_test(test_manifests__only_what_is_to_change),
-		cmocka_unit_test(test_manifests__a_roll_out_is_told_by_its_strategy),
+		cmocka_unit_test(test_manifests__only_outdated_objects_are_written),
+		cmocka_unit_test(test_manifests__a_rollout_text_names_the_strategy),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);

@@ -181,16 +181,43 @@ struct np_warnings *plan_warnings_of(struct np_plan *plan, const struct np_plan_
 	return &plan->warnings;
 }
 
+/* Tells whether a binding allows the class in the pool's namespace. */
+static bool is_bound(const struct np_plan_opt_in *o, const char *ns, const char *name)
+{
+	char key[600];
+
+	snprintf(key, sizeof(key), "%s/%s", ns, name);
+	return !!json_object_get(o->bound, key);
+}
+
+/* Adds an error where the class's owner does not allow the pool; then nothing else is said of the class. */
+static int check_allowed(struct np_plan *plan, const struct np_plan_pool *p,
+			 const struct np_plan_class *c, const struct np_plan_opt_in *o,
+			 struct np_err *err)
+{
+	const struct np_vmclass_scope scope = { o->class_ns ? o->class_ns : c->ns, c->name };
+	struct np_err why = NP_ERR_INIT;
+
+	if (!o->required || np_vmclass_allows(c->class->node.json, &scope, p->pool->ns, &why) ||
+	    is_bound(o, p->pool->ns, c->name))
+		return 1;
+	return plan_pool_error(plan, p->pool, err, why.code, "%s", why.text);
+}
+
 /* Finds out which cards a node of the pool gets. */
 static int fill_cards(struct np_plan *plan, struct np_plan_pool *p, const struct np_plan_options *o,
 		      struct np_err *err)
 {
 	struct np_plan_class *c = NULL;
+	int allowed;
 
 	if (p->template_index != SIZE_MAX)
 		return plan_template_cards(plan, p, o->catalogue, err);
 	if (p->class_index != SIZE_MAX) {
 		c = &plan->classes[p->class_index];
+		allowed = c->class ? check_allowed(plan, p, c, &o->opt_in, err) : 1;
+		if (allowed <= 0)
+			return allowed;
 		if (c->class && p->pool->gpus_unknown)
 			return 0;
 		if (c->class)
@@ -274,7 +301,8 @@ static int note_address_width(struct np_plan *plan, struct np_plan_pool *p, stru
 }
 
 /* A size that is asked for holds also where the cards are not known. */
-static int fill_window(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
+static int fill_window(struct np_plan *plan, struct np_plan_pool *p,
+		       const struct np_plan_options *o, struct np_err *err)
 {
 	struct np_err why = NP_ERR_INIT;
 
@@ -290,6 +318,12 @@ static int fill_window(struct np_plan *plan, struct np_plan_pool *p, struct np_e
 				       "its cards need %" PRIu64 " GB, more than the %" PRIu64
 				       " GB that a window may have",
 				       p->window.gb, NP_WINDOW_GB_MAX);
+	if (o->max_window_gb > 0 && p->window.gb > o->max_window_gb)
+		return plan_pool_error(plan, p->pool, err, NP_E_WINDOW,
+				       "it needs a window of %" PRIu64
+				       " GB, more than the configured maximum of %" PRIu64
+				       " GB (--max-window, maxWindowGB)",
+				       p->window.gb, o->max_window_gb);
 	p->has_window = true;
 	p->window_is_known = p->need.complete || p->window.rule == NP_WINDOW_SIZE;
 	if (note_figures(plan, p, err) < 0 || note_larger(plan, p, err) < 0)
@@ -345,7 +379,7 @@ static int fill_pools(struct np_plan *plan, const struct np_plan_options *o, str
 		struct np_plan_pool *p = &plan->pools[i];
 
 		if (note_placeholder(plan, p, err) < 0 || note_remarks(plan, p, err) < 0 ||
-		    fill_cards(plan, p, o, err) < 0 || fill_window(plan, p, err) < 0 ||
+		    fill_cards(plan, p, o, err) < 0 || fill_window(plan, p, o, err) < 0 ||
 		    note_rollout(plan, p, err) < 0)
 			return np_err_ret(err);
 	}
@@ -408,6 +442,7 @@ static int gather(const struct np_plan *plan, const struct np_plan_class *c,
 	if (!g->members || !g->ids)
 		return np_fail_nomem(err);
 	g->want.allow_shrink = o->allow_shrink;
+	g->want.max_window_gb = o->max_window_gb;
 	g->want.restore_hidden = o->restore_hidden;
 	g->want.discard_record = o->discard_record;
 	g->want.tolerate_record = o->tolerate_record;

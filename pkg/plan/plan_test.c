@@ -422,7 +422,7 @@ static const struct plan_case {
 	  "bad-input: in.yaml:6:86: '20b0:10de' has vendor and device swapped: vendorID is 10de, deviceID is 20b0\n" },
 };
 
-static void test_plan__pools_and_classes_come_together(void **state)
+static void test_plan__pools_and_classes_are_joined(void **state)
 {
 	size_t failures = 0;
 
@@ -482,6 +482,51 @@ static void test_plan__full_beats_unmanaged(void **state)
 		assert_int_equal(!!json_object_get(json_object_get(spec, "configSpec"),
 						   "memoryReservationLockedToMax"),
 				 !!row->reservation);
+	}
+}
+
+/* --- the largest window ---------------------------------------------------------------------- */
+
+#define REGISTERED(gb)                                                                          \
+	"name: c, namespace: ml, annotations: {nodeprep.dev/managed: '{\"pools\":{\"ml/old\":{" \
+	"\"mmioGB\":" gb ",\"holders\":[\"apply\"]}},\"before\":{}}'}"
+
+static const struct bound_case {
+	const char *title, *text;
+	uint64_t most;
+	const char *error; /* NULL: none */
+} bound_cases[] = {
+	{ "as much as is allowed", CLASS("c", A100) POOL("p", "c", ""), 512, NULL },
+	{ "no bound", CLASS("c", A100) POOL("p", "c", MMIO("sizeGB: 65536")), 0, NULL },
+	{ "a size that the pool names", CLASS("c", A100) POOL("p", "c", MMIO("sizeGB: 1024")), 512,
+	  "needs a window of 1024 GB, more than the configured maximum of 512 GB" },
+	{ "a minimum that the pool names", CLASS("c", A100) POOL("p", "c", MMIO("minimumGB: 1024")),
+	  1000, "needs a window of 1024 GB, more than the configured maximum of 1000 GB" },
+	{ "the cards' own need", CLASS("c", X8(A100)) POOL("p", "c", ""), 512,
+	  "needs a window of 1024 GB" },
+	{ "a window that stands already is kept", STANDING("4096") POOL("p", "c", ""), 512, NULL },
+	{ "a need that the record alone has",
+	  CLASS_OF(REGISTERED("65536"), DIRECT(A100)) POOL("p", "c", ""), 512,
+	  "would be raised to 65536 GB, more than the configured maximum of 512 GB" },
+	{ "a need of the record within the bound",
+	  CLASS_OF(REGISTERED("1024"), DIRECT(A100)) POOL("p", "c", ""), 1024, NULL },
+};
+
+static void test_plan__the_window_is_bounded(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(bound_cases); i++) {
+		const struct bound_case *row = &bound_cases[i];
+		NP_AUTO(session_done) struct session s = { .options.max_window_gb = row->most };
+
+		print_message("  %s\n", row->title);
+		make_plan(&s, row->text);
+		assert_int_equal(s.plan.n_errors, row->error ? 1 : 0);
+		if (!row->error)
+			continue;
+		assert_int_equal(s.plan.errors[0].code, NP_E_WINDOW);
+		if (!strstr(s.plan.errors[0].text, row->error))
+			fail_msg("'%s' lacks '%s'", s.plan.errors[0].text, row->error);
 	}
 }
 
@@ -619,8 +664,9 @@ static void test_plan__each_allocation_may_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_plan__pools_and_classes_come_together),
+		cmocka_unit_test(test_plan__pools_and_classes_are_joined),
 		cmocka_unit_test(test_plan__full_beats_unmanaged),
+		cmocka_unit_test(test_plan__the_window_is_bounded),
 		cmocka_unit_test(test_plan__the_code_puts_bad_input_before_not_found),
 		cmocka_unit_test(test_plan__a_placeholder_is_found_but_not_registered),
 		cmocka_unit_test(test_plan__the_same_input_gives_the_same_plan),

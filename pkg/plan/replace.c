@@ -302,7 +302,7 @@ static int add_references(const struct np_plan *plan, struct np_plan_template *t
 			continue;
 		snprintf(
 			reason, sizeof(reason),
-			"MachineDeployment '%s/%s' is to name the new template, which rolls its nodes",
+			"MachineDeployment '%s/%s' must name the new template, which rolls out its nodes",
 			pool->ns, pool->source.name);
 		if (add_item(t, REFERENCE, from, to, reason, err) < 0)
 			return np_err_ret(err);

@@ -159,7 +159,7 @@ static void check_rows(const struct row *rows, size_t n)
 	"  " USE64 ": absent -> \"TRUE\"\n" \
 	"  " SIZE ": absent -> \"512\"\n"
 
-static void test_templates__machine_templates_get_what_they_lack(void **state)
+static void test_templates__machine_templates_get_missing_settings(void **state)
 {
 	static const struct row rows[] = {
 		{ "one A100, nothing said", DEPLOYMENT("d", "") TEMPLATE("pciDevices: [" A100 "]"),
@@ -262,7 +262,7 @@ static void test_templates__machine_templates_get_what_they_lack(void **state)
 	check_rows(rows, COUNT(rows));
 }
 
-static void test_templates__what_is_odd_is_told(void **state)
+static void test_templates__odd_templates_have_warnings(void **state)
 {
 	static const struct row rows[] = {
 		{ "a template that is not there", DEPLOYMENT("d", ""),
@@ -375,7 +375,7 @@ static void test_templates__what_is_odd_is_told(void **state)
 
 #define FLAT_KEYS "/VSPHERE_WORKER_CUSTOM_VMX_KEYS"
 
-static void test_templates__flat_files_are_told_their_changes(void **state)
+static void test_templates__flat_files_list_their_changes(void **state)
 {
 	static const struct row rows[] = {
 		{ "no keys and an old hardware version",
@@ -504,7 +504,7 @@ static void test_templates__a_cut_name_ends_in_one_dash(void **state)
 	assert_int_equal(strlen(name_of(object)), 62);
 }
 
-static void test_templates__revert_leaves_them_alone(void **state)
+static void test_templates__revert_does_not_change_templates(void **state)
 {
 	struct np_plan_options o = { .catalogue = catalogue, .holder = "apply", .revert = true };
 	struct np_input in = { 0 };
@@ -521,7 +521,7 @@ static void test_templates__revert_leaves_them_alone(void **state)
 }
 
 /* A topology hook patches the template before it exists: nobody has to name another one. */
-static void test_templates__in_place_they_keep_their_names(void **state)
+static void test_templates__in_place_changes_keep_the_names(void **state)
 {
 	struct np_plan_options o = { .catalogue = catalogue, .holder = "hook", .in_place = true };
 	struct np_input in = { 0 };
@@ -602,14 +602,14 @@ static void test_templates__each_allocation_may_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_templates__machine_templates_get_what_they_lack),
-		cmocka_unit_test(test_templates__what_is_odd_is_told),
-		cmocka_unit_test(test_templates__flat_files_are_told_their_changes),
+		cmocka_unit_test(test_templates__machine_templates_get_missing_settings),
+		cmocka_unit_test(test_templates__odd_templates_have_warnings),
+		cmocka_unit_test(test_templates__flat_files_list_their_changes),
 		cmocka_unit_test(test_templates__a_replacement_is_a_manifest_of_its_own),
 		cmocka_unit_test(test_templates__names_are_stable_and_fit),
 		cmocka_unit_test(test_templates__a_cut_name_ends_in_one_dash),
-		cmocka_unit_test(test_templates__revert_leaves_them_alone),
-		cmocka_unit_test(test_templates__in_place_they_keep_their_names),
+		cmocka_unit_test(test_templates__revert_does_not_change_templates),
+		cmocka_unit_test(test_templates__in_place_changes_keep_the_names),
 		cmocka_unit_test(test_templates__the_line_for_people_names_the_replacement),
 		cmocka_unit_test(test_templates__each_allocation_may_fail),
 	};

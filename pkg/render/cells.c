@@ -65,16 +65,27 @@ static void value_text(const json_t *value, char *buf, size_t size)
 						: "(object)");
 }
 
+void render_write_name(FILE *out, const char *ns, const char *name)
+{
+	np_text_write(out, ns ? ns : "");
+	fputs(ns ? "/" : "", out);
+	np_text_write(out, name ? name : "");
+}
+
 void render_write_items(FILE *out, const struct np_change *change)
 {
-	char from[64], to[64];
+	char from[64], to[64], path[SHOWN_MAX], reason[SHOWN_MAX];
 
 	for (size_t i = 0; i < change->n; i++) {
 		const struct np_change_item *item = &change->items[i];
 
 		value_text(item->from, from, sizeof(from));
 		value_text(item->to, to, sizeof(to));
-		fprintf(out, "  %s: %s -> %s\n      %s\n", item->path, from, to, item->reason);
+		fprintf(out, "  %s: ", render_shown(item->path, path));
+		np_text_write(out, from);
+		fputs(" -> ", out);
+		np_text_write(out, to);
+		fprintf(out, "\n      %s\n", render_shown(item->reason, reason));
 	}
 }
 
@@ -82,8 +93,11 @@ void render_write_warnings(FILE *out, const char *who, const struct np_warnings 
 {
 	for (size_t i = 0; i < warnings->n; i++) {
 		const struct np_warning *note = &warnings->items[i];
+		char shown[SHOWN_MAX];
 
-		fprintf(out, "  %s: %s%s%s\n      remedy: %s\n", note->code, who,
-			who[0] ? ": " : "", note->message, np_warning_kind(note->warning)->remedy);
+		fprintf(out, "  %s: %s%s", note->code, render_shown(who, shown),
+			who[0] ? ": " : "");
+		np_text_write(out, note->message);
+		fprintf(out, "\n      remedy: %s\n", np_warning_kind(note->warning)->remedy);
 	}
 }

@@ -39,25 +39,27 @@ static void write_bars(FILE *out, const struct np_gpu *gpu)
 /* Sources; what nobody published or captured is said to be assumed. */
 static void write_sources(FILE *out, const struct np_gpu *gpu)
 {
+	char text[SHOWN_MAX];
+
 	if (gpu->published_mmio_gb > 0)
 		fprintf(out, "      published  %u GB   %s\n", gpu->published_mmio_gb,
-			gpu->mmio_source);
+			render_shown(gpu->mmio_source, text));
 	else
 		fputs("      published  nothing: no vendor publishes a size for this card\n", out);
 	if (gpu->bar_source[0] != '\0')
-		fprintf(out, "      source     %s\n", gpu->bar_source);
+		fprintf(out, "      source     %s\n", render_shown(gpu->bar_source, text));
 	else if (gpu->n_bars > 0)
 		fputs("      source     none for the BARs: assumed from similar cards\n", out);
 	if (gpu->note[0] != '\0')
-		fprintf(out, "      note       %s\n", gpu->note);
+		fprintf(out, "      note       %s\n", render_shown(gpu->note, text));
 }
 
 static void write_product(FILE *out, const struct np_gpu *gpu)
 {
-	char id[NP_PCI_ID_MAX];
+	char id[NP_PCI_ID_MAX], product[SHOWN_MAX];
 
 	np_gpu_pci_id_format((struct np_pci_id){ gpu->vendor_id, gpu->device_id }, id);
-	fprintf(out, "   %s, %s", gpu->product, id);
+	fprintf(out, "   %s, %s", render_shown(gpu->product, product), id);
 	if (gpu->memory_gb > 0)
 		fprintf(out, ", %u GB of memory", gpu->memory_gb);
 }
@@ -65,9 +67,10 @@ static void write_product(FILE *out, const struct np_gpu *gpu)
 static void write_card(FILE *out, const struct np_card *card)
 {
 	const struct np_addend *a = &card->addend;
-	char id[NP_PCI_ID_MAX], sum[NP_SIZE_TEXT_MAX];
+	char id[NP_PCI_ID_MAX], sum[NP_SIZE_TEXT_MAX], name[SHOWN_MAX];
 
-	fprintf(out, "  %" PRIu64 " x %s", a->count, np_plan_card_name(card, id));
+	fprintf(out, "  %" PRIu64 " x %s", a->count,
+		render_shown(np_plan_card_name(card, id), name));
 	if (card->gpu)
 		write_product(out, card->gpu);
 	fputc('\n', out);
@@ -172,13 +175,14 @@ static void write_window(FILE *out, const struct np_plan_pool *p)
 
 static void write_slot(FILE *out, const struct np_plan_pool *p, const struct np_slot *s)
 {
-	char size[NP_SIZE_TEXT_MAX], start[NP_SIZE_TEXT_MAX], id[NP_PCI_ID_MAX], bar[16];
+	char size[NP_SIZE_TEXT_MAX], start[NP_SIZE_TEXT_MAX], id[NP_PCI_ID_MAX], bar[16],
+		name[SHOWN_MAX];
 
 	np_size_text(s->size_bytes, size);
 	np_size_text(s->offset_bytes, start);
 	snprintf(bar, sizeof(bar), "BAR%u", s->bar);
 	fprintf(out, "    %16s   %8s   %s %" PRIu64 " %s\n", s->offset_bytes > 0 ? start : "0",
-		size, np_plan_card_name(&p->cards[s->addend], id), s->card + 1,
+		size, render_shown(np_plan_card_name(&p->cards[s->addend], id), name), s->card + 1,
 		s->bar == UINT_MAX ? "(whole card)" : bar);
 }
 
@@ -200,15 +204,15 @@ static int write_pool(FILE *out, const struct np_plan *plan, const struct np_pla
 		      const struct np_render_style *style, struct np_err *err)
 {
 	NP_AUTO(render_picture_done) struct picture pic = { 0 };
-	char id[NP_POOL_ID_MAX];
+	char id[NP_POOL_ID_MAX], shown[SHOWN_MAX];
 
 	if (render_picture_init(&pic, plan, p, err) < 0)
 		return np_err_ret(err);
 	np_pool_id(p->pool, id);
-	fprintf(out, "Pool %s", id);
+	fprintf(out, "Pool %s", render_shown(id, shown));
 	if (p->pool->has_replicas)
 		fprintf(out, ", %" PRIu64 " node(s)", p->pool->replicas);
-	fprintf(out, "   %s:%u\n", p->pool->source.file, p->pool->source.line);
+	fprintf(out, "   %s:%u\n", render_shown(p->pool->source.file, shown), p->pool->source.line);
 	if (!p->has_gpus)
 		fputs("  GPUs         unknown\n", out);
 	else if (p->n_cards == 0)
@@ -230,7 +234,7 @@ static void write_without(FILE *out, const struct np_plan_class *c)
 	const struct np_vmx_current *s = &c->class->current;
 
 	if (c->class->devices.n == 0 && c->class->hidden.n > 0) {
-		fputs("  as it is     VMs get none of its devices: configSpec hides "
+		fputs("  as is        VMs get none of its devices: configSpec hides "
 		      "hardware.devices\n",
 		      out);
 		return;
@@ -239,12 +243,12 @@ static void write_without(FILE *out, const struct np_plan_class *c)
 		return;
 	if (s->has_size)
 		fprintf(out,
-			"  as it is     a new VM gets the %" PRIu64
+			"  as is        a new VM gets the %" PRIu64
 			" GB of the class, whatever the VM's annotation says\n",
 			s->size_gb);
 	else
 		fprintf(out,
-			"  as it is     the class sets no size: a new VM gets VM Operator's default, "
+			"  as is        the class sets no size: a new VM gets VM Operator's default, "
 			"%d GB, or the size in the VM's annotation\n",
 			VM_OPERATOR_DEFAULT_GB);
 	if (c->change.has_window &&
@@ -294,16 +298,17 @@ static void write_others(FILE *out, const struct np_plan_class *c)
 
 static void write_class(FILE *out, const struct np_plan_class *c)
 {
-	char cards[NP_CARDS_TEXT_MAX];
+	char cards[NP_CARDS_TEXT_MAX], shown[SHOWN_MAX];
 
-	fprintf(out, "Class %s%s%s", c->ns ? c->ns : "", c->ns ? "/" : "", c->name ? c->name : "");
+	fputs("Class ", out);
+	render_write_name(out, c->ns, c->name);
 	if (!c->class) {
 		fputs(c->found ? ": cannot be read\n" : ": not found\n", out);
 		return;
 	}
 	np_plan_cards_text(c->cards, c->n_cards, cards);
-	fprintf(out, ": %s, used by %zu pool(s)\n", c->has_gpus ? cards : "GPUs unknown",
-		c->n_pools);
+	fprintf(out, ": %s, used by %zu pool(s)\n",
+		c->has_gpus ? render_shown(cards, shown) : "GPUs unknown", c->n_pools);
 	write_others(out, c);
 	write_without(out, c);
 	if (c->change.has_window && c->change.window_gb > 0)
@@ -311,13 +316,15 @@ static void write_class(FILE *out, const struct np_plan_class *c)
 	else
 		fprintf(out, "  window       %s\n", c->change.has_window ? "none" : "unknown");
 	fprintf(out, "  firmware     %s\n",
-		c->change.firmware ? c->change.firmware : "not said; the image's holds");
+		c->change.firmware ? render_shown(c->change.firmware, shown)
+				   : "not set; the image decides");
 	fprintf(out, "  reserved     %s\n",
-		c->change.reservation ? c->change.reservation : "nothing said");
+		c->change.reservation ? render_shown(c->change.reservation, shown) : "not set");
 	write_overhead(out, c);
-	for (size_t i = 0; i < c->change.n; i++)
-		fprintf(out, "  change       %s: %s\n", c->change.items[i].path,
-			c->change.items[i].reason);
+	for (size_t i = 0; i < c->change.n; i++) {
+		fprintf(out, "  change       %s: ", render_shown(c->change.items[i].path, shown));
+		fprintf(out, "%s\n", render_shown(c->change.items[i].reason, shown));
+	}
 	if (c->change.n == 0)
 		fputs("  change       none\n", out);
 }
@@ -382,7 +389,7 @@ static int write_explanation(struct text *t, const struct np_plan *plan, const c
 	}
 	if (written > 0)
 		return 0;
-	return np_fail(err, NP_E_NOT_FOUND, "no class, no template and no pool is called '%s'",
+	return np_fail(err, NP_E_NOT_FOUND, "class, template or pool '%s' not found in the plan",
 		       name ? name : "");
 }
 
@@ -479,8 +486,7 @@ static int draw(const struct np_plan *plan, const char *name, char **ret, struct
 		return np_fail(err, NP_E_USAGE, "-o svg draws one pool, and no pool uses '%s'",
 			       name ? name : "");
 	if (n > 1)
-		return np_fail(err, NP_E_USAGE,
-			       "-o svg draws one pool, not %zu: say which behind the options: %s%s",
+		return np_fail(err, NP_E_USAGE, "-o svg draws one pool, not %zu: name one of %s%s",
 			       n, pools, n > 4 ? ", ..." : "");
 	if (render_picture_init(&pic, plan, only, err) < 0)
 		return np_err_ret(err);

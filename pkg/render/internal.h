@@ -13,7 +13,19 @@
 #include "nodeprep/json.h"
 #include "nodeprep/mmio.h"
 #include "nodeprep/render.h"
+#include "nodeprep/text.h"
 #include "nodeprep/warnings.h"
+
+#define SHOWN_MAX 600
+
+/* Returns the text as it may be shown, cut to the buffer. */
+static inline const char *render_shown(const char *text, char buf[static SHOWN_MAX])
+{
+	return np_text_escape(text ? text : "", buf, SHOWN_MAX);
+}
+
+/* Writes "NAMESPACE/NAME" as it may be shown, or the name alone where there is no namespace. */
+void render_write_name(FILE *out, const char *ns, const char *name);
 
 /* A growing text: write to `file`, then render_text_take(). */
 struct text {

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/text.h"
+
 #define JSON_STYLE (JSON_INDENT(2) | JSON_REAL_PRECISION(15))
 
 /* jansson hands over a few bytes at a time: a stdio stream would cost more than the tree itself. */
@@ -38,11 +40,31 @@ static int append(struct dump *d, const char *bytes, size_t size)
 	return 0;
 }
 
+/* Escapes what jansson writes as it is; it never cuts a character. */
+static int append_shown(struct dump *d, const char *bytes, size_t size)
+{
+	const char *hidden;
+	uint32_t c;
+	size_t n;
+
+	while ((hidden = np_text_find_hidden(bytes, size, &c, &n))) {
+		char escape[NP_JSON_ESCAPE_MAX];
+		size_t before = (size_t)(hidden - bytes);
+
+		if (append(d, bytes, before) < 0 ||
+		    append(d, escape, np_json_escape(c, escape)) < 0)
+			return -1;
+		bytes = hidden + n;
+		size -= before + n;
+	}
+	return append(d, bytes, size);
+}
+
 static int on_bytes(const char *bytes, size_t size, void *ctx)
 {
 	struct dump *d = ctx;
 
-	if (append(d, bytes, size) < 0)
+	if (append_shown(d, bytes, size) < 0)
 		return -1;
 	return size == 1 && *bytes == '\n' ? append(d, d->margin, strlen(d->margin)) : 0;
 }

@@ -247,12 +247,13 @@ static size_t same_cards(const struct picture *pic, size_t from)
 static void write_cards(FILE *out, const struct picture *pic, size_t from, size_t to)
 {
 	const struct picture_card *card = &pic->cards[from];
-	char id[NP_PCI_ID_MAX], slot[NP_SIZE_TEXT_MAX];
+	char id[NP_PCI_ID_MAX], slot[NP_SIZE_TEXT_MAX], name[SHOWN_MAX];
 
 	np_size_text(card->slot_bytes, slot);
 	fprintf(out, to - from > 1 ? "      cards %zu to %zu: " : "      card %zu: ", from + 1, to);
-	fprintf(out, "%s, a slot of %s%s: ", np_plan_card_name(&pic->pool->cards[card->index], id),
-		slot, to - from > 1 ? " each" : "");
+	fprintf(out, "%s, a slot of %s%s: ",
+		render_shown(np_plan_card_name(&pic->pool->cards[card->index], id), name), slot,
+		to - from > 1 ? " each" : "");
 	for (size_t i = 0; i < card->n_bars; i++) {
 		fputs(i > 0 ? ", " : "", out);
 		write_bar(out, &card->bars[i]);
@@ -299,11 +300,11 @@ static void write_others(FILE *out, const struct np_plan_pool *p)
 {
 	for (size_t i = 0; i < p->n_cards; i++) {
 		const struct np_addend *a = &p->cards[i].addend;
-		char id[NP_PCI_ID_MAX];
+		char id[NP_PCI_ID_MAX], name[SHOWN_MAX];
 
 		if (a->each_gb == 0)
 			fprintf(out, "      not shown: %" PRIu64 " x %s, %s\n", a->count,
-				np_plan_card_name(&p->cards[i], id),
+				render_shown(np_plan_card_name(&p->cards[i], id), name),
 				a->rule == NP_ADDEND_UNKNOWN
 					? "whose BARs are unknown"
 					: "which needs no place in the window");

@@ -304,7 +304,7 @@ static bool is_ascii(const char *text)
 	return true;
 }
 
-static void test_picture__blocks_and_colour_only_where_asked_for(void **state)
+static void test_picture__blocks_and_colour_on_demand_only(void **state)
 {
 	NP_AUTO(scene_done) struct scene s = { 0 };
 	NP_AUTO(np_freep) char *plain = NULL;
@@ -322,7 +322,7 @@ static void test_picture__blocks_and_colour_only_where_asked_for(void **state)
 	assert_non_null(strstr(colours, "\033[34m█\033[0m"));
 }
 
-static void test_picture__legend_names_cards_bars_and_what_is_too_small(void **state)
+static void test_picture__legend_names_cards_bars_and_undrawn_bars(void **state)
 {
 	static const struct {
 		const char *name;
@@ -555,7 +555,7 @@ static void test_picture__a_drawing_is_of_exactly_one_pool(void **state)
 		{ "a pool by name", "a", 0, "" },
 		{ "a pool by id", "ml/b", 0, "" },
 		{ "none named", NULL, -NP_E_USAGE,
-		  "not 2: say which behind the options: 'ml/a', 'ml/b'" },
+		  "not 2: name one of 'ml/a', 'ml/b'" },
 		{ "a class of two pools", "gpu", -NP_E_USAGE, "'ml/a', 'ml/b'" },
 		{ "a class that no pool uses", "spare", -NP_E_USAGE, "no pool uses 'spare'" },
 		{ "a name that is not there", "c", -NP_E_NOT_FOUND, "'c'" },
@@ -584,7 +584,7 @@ static void test_picture__a_drawing_is_of_exactly_one_pool(void **state)
 	}
 }
 
-static void test_picture__svg_is_a_known_form(void **state)
+static void test_picture__svg_is_a_known_format(void **state)
 {
 	enum np_format format = NP_FORMAT_MAX;
 	struct np_err err = NP_ERR_INIT;
@@ -602,15 +602,15 @@ int main(void)
 		cmocka_unit_test(test_picture__without_a_class_the_pools_own_window_is_drawn),
 		cmocka_unit_test(test_picture__cells_sum_to_the_window),
 		cmocka_unit_test(test_picture__neighbours_differ_and_what_does_not_fit_is_marked),
-		cmocka_unit_test(test_picture__blocks_and_colour_only_where_asked_for),
-		cmocka_unit_test(test_picture__legend_names_cards_bars_and_what_is_too_small),
+		cmocka_unit_test(test_picture__blocks_and_colour_on_demand_only),
+		cmocka_unit_test(test_picture__legend_names_cards_bars_and_undrawn_bars),
 		cmocka_unit_test(test_picture__every_bar_is_drawn_at_its_place),
 		cmocka_unit_test(test_picture__drawing_names_sizes_reason_and_source),
 		cmocka_unit_test(test_picture__same_node_same_bytes),
 		cmocka_unit_test(test_picture__names_cannot_break_the_document),
 		cmocka_unit_test(test_picture__long_names_are_cut_and_lines_broken),
 		cmocka_unit_test(test_picture__a_drawing_is_of_exactly_one_pool),
-		cmocka_unit_test(test_picture__svg_is_a_known_form),
+		cmocka_unit_test(test_picture__svg_is_a_known_format),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);

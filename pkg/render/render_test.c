@@ -240,7 +240,7 @@ static void test_render__numbers_are_short(void **state)
 	assert_non_null(strstr(text, "\"overheadMB\": 97.03,\n"));
 }
 
-static void test_render__yaml_says_the_same_as_json(void **state)
+static void test_render__yaml_equals_json(void **state)
 {
 	NP_AUTO(session_done) struct session s = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;
@@ -258,7 +258,7 @@ static void test_render__yaml_says_the_same_as_json(void **state)
 	assert_true(json_equal(np_doc_root(doc).json, tree));
 }
 
-static void test_render__a_name_that_is_no_utf_8_does_not_lose_the_plan(void **state)
+static void test_render__a_name_without_valid_utf_8_keeps_the_plan(void **state)
 {
 	NP_AUTO(session_done) struct session s = { 0 };
 	json_auto_t *tree = NULL;
@@ -472,7 +472,7 @@ static void test_render__diffs_have_colours_on_demand(void **state)
 }
 
 /* Beyond the table of subsequences the middle is shown as replaced, whole. */
-static void test_render__long_texts_that_differ_everywhere_still_come_out(void **state)
+static void test_render__long_texts_that_differ_everywhere_are_diffed(void **state)
 {
 	const unsigned short lines = 2500;
 	static const char start[] = HEAD "@@ -1,2500 +1,2500 @@\n-a0\n-a1\n";
@@ -494,7 +494,7 @@ static void test_render__long_texts_that_differ_everywhere_still_come_out(void *
 
 /* --- small things ------------------------------------------------------------------------------ */
 
-static void test_render__sizes_read_as_people_write_them(void **state)
+static void test_render__sizes_are_written_in_whole_units(void **state)
 {
 	static const struct {
 		uint64_t bytes;
@@ -520,7 +520,7 @@ static void test_render__sizes_read_as_people_write_them(void **state)
 	}
 }
 
-static void test_render__forms_are_known_by_name(void **state)
+static void test_render__formats_have_names(void **state)
 {
 	static const struct {
 		const char *name;
@@ -564,8 +564,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_render__json_has_the_shape_of_the_contract),
 		cmocka_unit_test(test_render__numbers_are_short),
-		cmocka_unit_test(test_render__yaml_says_the_same_as_json),
-		cmocka_unit_test(test_render__a_name_that_is_no_utf_8_does_not_lose_the_plan),
+		cmocka_unit_test(test_render__yaml_equals_json),
+		cmocka_unit_test(test_render__a_name_without_valid_utf_8_keeps_the_plan),
 		cmocka_unit_test(test_render__a_plan_tree_is_whole_or_null),
 		cmocka_unit_test(test_render__tables_have_their_columns),
 		cmocka_unit_test(test_render__the_wide_table_has_changes_and_warnings),
@@ -573,9 +573,9 @@ int main(void)
 		cmocka_unit_test(test_render__gpus_are_filtered),
 		cmocka_unit_test(test_render__diffs_are_those_of_diff_u),
 		cmocka_unit_test(test_render__diffs_have_colours_on_demand),
-		cmocka_unit_test(test_render__long_texts_that_differ_everywhere_still_come_out),
-		cmocka_unit_test(test_render__sizes_read_as_people_write_them),
-		cmocka_unit_test(test_render__forms_are_known_by_name),
+		cmocka_unit_test(test_render__long_texts_that_differ_everywhere_are_diffed),
+		cmocka_unit_test(test_render__sizes_are_written_in_whole_units),
+		cmocka_unit_test(test_render__formats_have_names),
 		cmocka_unit_test(test_render__objects_are_sorted_and_without_managed_fields),
 	};
 

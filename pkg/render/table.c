@@ -137,7 +137,9 @@ static void write_changes(FILE *out, const struct np_plan_class *c)
 {
 	if (c->change.n == 0)
 		return;
-	fprintf(out, "\nChanges of class %s%s%s\n", c->ns ? c->ns : "", c->ns ? "/" : "", c->name);
+	fputs("\nChanges of class ", out);
+	render_write_name(out, c->ns, c->name);
+	fputc('\n', out);
 	render_write_items(out, &c->change);
 }
 

@@ -64,15 +64,18 @@ void render_templates_write_wide(FILE *out, const struct np_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_templates; i++) {
 		const struct np_plan_template *t = &plan->templates[i];
+		char shown[SHOWN_MAX];
 
 		if (t->change.n == 0)
 			continue;
-		fprintf(out, "\nChanges of template %s/%s\n", t->ns, t->name);
+		fputs("\nChanges of template ", out);
+		render_write_name(out, t->ns, t->name);
+		fputc('\n', out);
 		render_write_items(out, &t->change);
 		if (new_name(t))
 			fprintf(out,
 				"  The template is immutable: 'nodeprep apply' creates its replacement '%s'.\n",
-				new_name(t));
+				render_shown(new_name(t), shown));
 	}
 }
 
@@ -121,9 +124,9 @@ static bool has_window_key(const struct np_plan_template *t)
 static void write_without(FILE *out, const struct np_plan_template *t)
 {
 	if (has_window_key(t))
-		fputs("  as it is     a new VM gets the template's keys\n", out);
+		fputs("  as is        a new VM gets the template's keys\n", out);
 	else if (t->window_gb > 0)
-		fputs("  as it is     CAPV sets no MMIO key: without the keys a large card will not "
+		fputs("  as is        CAPV sets no MMIO key: without the keys a large card will not "
 		      "power on\n",
 		      out);
 }
@@ -140,6 +143,8 @@ static void write_firmware(FILE *out, const struct np_plan_template *t)
 
 static void write_figures(FILE *out, const struct np_plan_template *t)
 {
+	char shown[SHOWN_MAX];
+
 	write_without(out, t);
 	if (t->has_window && t->window_gb > 0)
 		fprintf(out, "  window       %" PRIu64 " GB\n", t->window_gb);
@@ -148,27 +153,31 @@ static void write_figures(FILE *out, const struct np_plan_template *t)
 	write_firmware(out, t);
 	fputs("  reserved     all memory: CAPV locks it where a VM has PCI devices\n", out);
 	fprintf(out, "  hardware     %s\n",
-		t->hardware_version ? t->hardware_version : "not said; the OVA's holds");
-	for (size_t i = 0; i < t->change.n; i++)
-		fprintf(out, "  change       %s: %s\n", t->change.items[i].path,
-			t->change.items[i].reason);
+		t->hardware_version ? render_shown(t->hardware_version, shown)
+				    : "not set; the OVA decides");
+	for (size_t i = 0; i < t->change.n; i++) {
+		fprintf(out, "  change       %s: ", render_shown(t->change.items[i].path, shown));
+		fprintf(out, "%s\n", render_shown(t->change.items[i].reason, shown));
+	}
 	if (t->change.n == 0)
 		fputs("  change       none\n", out);
 	if (new_name(t))
-		fprintf(out, "  replacement  '%s', since a template is immutable\n", new_name(t));
+		fprintf(out, "  replacement  '%s', since a template is immutable\n",
+			render_shown(new_name(t), shown));
 }
 
 void render_template_explain(FILE *out, const struct np_plan_template *t)
 {
-	char cards[NP_CARDS_TEXT_MAX];
+	char cards[NP_CARDS_TEXT_MAX], shown[SHOWN_MAX];
 
-	fprintf(out, "Template %s/%s", t->ns, t->name);
+	fputs("Template ", out);
+	render_write_name(out, t->ns, t->name);
 	if (!t->template) {
 		fputs(": not in the input\n", out);
 		return;
 	}
 	np_plan_cards_text(t->cards, t->n_cards, cards);
-	fprintf(out, ": %s, used by %zu pool(s)\n", t->has_gpus ? cards : "GPUs unknown",
-		t->n_pools);
+	fprintf(out, ": %s, used by %zu pool(s)\n",
+		t->has_gpus ? render_shown(cards, shown) : "GPUs unknown", t->n_pools);
 	write_figures(out, t);
 }

@@ -71,7 +71,7 @@ static char *value_at(const json_t *tree, const char *path)
 	return tree ? json_dumps(tree, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 }
 
-static void test_render__templates_stand_beside_classes_in_json(void **state)
+static void test_render__json_lists_templates_and_classes(void **state)
 {
 	static const struct {
 		const char *path, *expect;
@@ -181,7 +181,7 @@ static void test_render__templates_are_explained(void **state)
 	static const struct line lines[] = {
 		{ "the head", "Template ml/t: 1 x A100-40GB, used by 2 pool(s)\n" },
 		{ "without the tool",
-		  "  as it is     CAPV sets no MMIO key: without the keys a large card will not power on\n" },
+		  "  as is        CAPV sets no MMIO key: without the keys a large card will not power on\n" },
 		{ "the window", "  window       512 GB\n" },
 		{ "the firmware", "  firmware     the OVA's, which must be EFI" },
 		{ "the way", "  replacement  't-" },
@@ -209,7 +209,7 @@ static void test_render__templates_are_explained(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_render__templates_stand_beside_classes_in_json),
+		cmocka_unit_test(test_render__json_lists_templates_and_classes),
 		cmocka_unit_test(test_render__templates_have_a_table),
 		cmocka_unit_test(test_render__templates_are_explained),
 	};

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/text.h"
+
 #include "internal.h"
 
 #include <stdlib.h>
@@ -17,9 +19,10 @@ int np_render_format_parse(const char *text, enum np_format *ret, struct np_err 
 			return 0;
 		}
 	}
-	return np_fail(err, NP_E_USAGE,
-		       "unknown output form '%s': table, wide, json or yaml; svg for explain",
-		       text);
+	return np_fail(
+		err, NP_E_USAGE,
+		"unknown output format '%s': expected table, wide, json or yaml (explain: also svg)",
+		text);
 }
 
 int render_text_init(struct text *t, struct np_err *err)
@@ -69,7 +72,7 @@ int render_table_add(struct table *t, struct np_err *err, const char *const cell
 	memset(row, 0, t->n * sizeof(*row));
 	t->n_rows++;
 	for (size_t i = 0; i < t->n; i++) {
-		row[i] = strdup(cells[i]);
+		row[i] = np_text_escaped(cells[i]);
 		if (!row[i])
 			return np_fail_nomem(err);
 	}

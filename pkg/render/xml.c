@@ -6,7 +6,8 @@ static size_t read_character(const unsigned char *s, uint32_t *ret)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc0 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-	uint32_t c = s[0];
+	uint32_t c = s[0], hidden;
+	size_t hidden_size;
 
 	*ret = '?';
 	if (n == 0 || s[0] > 0xf4)
@@ -19,7 +20,8 @@ static size_t read_character(const unsigned char *s, uint32_t *ret)
 		c = c << 6 | (s[i] & 0x3fu);
 	}
 	if (c >= 0x20 && c != 0x7f && c >= least[n] && (c < 0xd800 || c > 0xdfff) && c != 0xfffe &&
-	    c != 0xffff && c <= 0x10ffff)
+	    c != 0xffff && c <= 0x10ffff &&
+	    !np_text_find_hidden((const char *)s, n, &hidden, &hidden_size))
 		*ret = c;
 	return n;
 }

@@ -18,6 +18,17 @@ void np_report_copy_clean(char *ret, size_t max, const char *text, size_t size)
 	ret[used] = '\0';
 }
 
+void np_report_identify(struct np_seen_gpu *gpu, const struct np_catalogue *cat, bool is_in_vm)
+{
+	if (!gpu->has_subsystem) {
+		gpu->gpu = np_gpu_find_id(cat, gpu->id);
+		return;
+	}
+	gpu->gpu = np_gpu_find_board(cat, gpu->id, gpu->subsystem);
+	if (is_in_vm && np_gpu_vgpu_of_subsystem(gpu->id, gpu->subsystem, gpu->vgpu_type))
+		gpu->is_vgpu = NP_VERDICT_YES;
+}
+
 bool np_report_is_vgpu_product(const char *product)
 {
 	const char *dash = strrchr(product, '-');

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/text.h"
 #include "nodeprep/units.h"
 
 static const char *const status_names[NP_PROBE_STATUS_MAX] = {
@@ -59,6 +60,7 @@ int np_report_add(struct np_report *r, const struct np_judgement *j, struct np_e
 	struct np_probe added = {
 		.id = j->id, .status = j->status, .decides = j->decides, .where = j->where
 	};
+	NP_AUTO(np_freep) char *text = NULL;
 	va_list ap;
 	int n;
 
@@ -66,9 +68,14 @@ int np_report_add(struct np_report *r, const struct np_judgement *j, struct np_e
 		return np_fail_nomem(err);
 	r->probes = checks;
 	va_start(ap, fmt);
-	n = vasprintf(&added.message, fmt, ap);
+	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
-	if (n < 0)
+	if (n < 0) {
+		text = NULL;
+		return np_fail_nomem(err);
+	}
+	added.message = np_text_escaped(text);
+	if (!added.message)
 		return np_fail_nomem(err);
 	added.cure = has_cure ? strdup(j->cure) : NULL;
 	if (has_cure && !added.cure) {

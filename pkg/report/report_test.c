@@ -94,7 +94,7 @@ static void test_report__verdicts(void **state)
 	}
 }
 
-static void test_report__last_words_are_cut(void **state)
+static void test_report__brief_is_cut_at_its_limit(void **state)
 {
 	struct np_judgement fail = { "a", NP_PROBE_FAIL, true, "cure", NULL },
 			    open = { "b", NP_PROBE_UNKNOWN, false, NULL, NULL };
@@ -134,7 +134,7 @@ int main(void)
 		cmocka_unit_test(test_report__addresses_are_found),
 		cmocka_unit_test(test_report__names_of_vgpus),
 		cmocka_unit_test(test_report__verdicts),
-		cmocka_unit_test(test_report__last_words_are_cut),
+		cmocka_unit_test(test_report__brief_is_cut_at_its_limit),
 		cmocka_unit_test(test_report__lists_in_messages_are_cut),
 	};
 

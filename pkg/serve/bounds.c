@@ -30,6 +30,7 @@ enum {
 	STEP_BYTES = 64 << 10, /* the step by which memory is reserved */
 	MEMORY_PRESS_MS = 200,
 	MEMORY_WAIT_MS = 1000,
+	MEMORY_WAIT_MOST_MS = 8000, /* Cluster API waits 10 s for an answer */
 	STARVED_MOST = 32, /* waiters for which one sweep looks for memory */
 	RATE_GRACE_MS = 2000,
 	UNREAD_MS = 5000, /* a client may leave its response unread */
@@ -247,6 +248,8 @@ void serve_release(struct np_serve *s, size_t *charged)
 
 void serve_conn_release_body(struct conn *c)
 {
+	if (c->charged > 0 && !c->refusal)
+		c->loop->relieved_ms = np_clock_ms();
 	serve_release(c->loop->server, &c->charged);
 }
 
@@ -296,7 +299,19 @@ static size_t find_most(const struct conn *c, bool of_address)
 	return most < o->memory_max ? most : o->memory_max;
 }
 
-/* Reserves memory for the bytes received and the next step; false where there is none. */
+/*
+ * A small body reserves all of its memory at once: it can then always be finished. With steps, many
+ * bodies could each wait for the memory of the others. A large one reserves as it grows.
+ */
+static size_t find_need(const struct conn *c)
+{
+	size_t next = c->received + STEP_BYTES;
+	size_t whole = is_small(c) ? serve_bounds_of_body(c->wire.length) : 0;
+
+	return whole > next ? whole : next;
+}
+
+/* Reserves memory for the bytes received and those that are to come; false where there is none. */
 static bool charge(struct conn *c)
 {
 	struct np_serve *s = c->loop->server;
@@ -304,7 +319,7 @@ static bool charge(struct conn *c)
 
 	if (s->o.memory_max == 0 || c->charged >= c->received + STEP_BYTES / 2)
 		return true;
-	more = c->received + STEP_BYTES - c->charged;
+	more = find_need(c) - c->charged;
 	if (sum_of_address(c) + more > find_most(c, true))
 		return false;
 	now = atomic_fetch_add(&s->memory, more) + more;
@@ -362,18 +377,19 @@ static void refuse_body(struct conn *c)
 /*
  * Evicts a connection to free memory for the body: the one idle longest, or, where all that have
  * memory wait for more, one of the address that has most. Returns true where the body itself has
- * waited too long and is refused.
+ * waited too long and is refused: meanwhile no other was finished, or its client's own deadline is near.
  */
 static bool starve(struct conn *c)
 {
 	struct conn *other = find_hoarder(c->loop);
-	uint64_t ms = np_clock_ms() - c->held_ms;
+	uint64_t now = np_clock_ms(), ms = now - c->held_ms;
+	bool is_relieved = now - c->loop->relieved_ms < MEMORY_WAIT_MS && ms < MEMORY_WAIT_MOST_MS;
 
 	if (other)
 		evict(other);
 	else if (ms >= MEMORY_PRESS_MS && (other = find_richer(c)))
 		refuse_body(other);
-	if (ms < MEMORY_WAIT_MS)
+	if (ms < MEMORY_WAIT_MS || is_relieved)
 		return false;
 	refuse_body(c);
 	return true;
@@ -452,6 +468,7 @@ static void give_turns(struct loop *l)
 
 	for (size_t i = 0; i < 2; i++) {
 		struct conn *c, *next;
+		bool has_memory;
 
 		for (c = TAILQ_FIRST(&l->waiting[i]); c; c = next) {
 			if (!has_turn_for(c) || starved == STARVED_MOST)
@@ -462,7 +479,14 @@ static void give_turns(struct loop *l)
 				continue;
 			}
 			starved++;
-			next = starve(c) ? TAILQ_FIRST(&l->waiting[i]) : TAILQ_NEXT(c, turn);
+			has_memory = c->charged > 0;
+			next = TAILQ_NEXT(c, turn);
+			if (!starve(c))
+				continue;
+			/* What it held suffices for others, once its connection is closed. */
+			if (has_memory)
+				return;
+			next = TAILQ_FIRST(&l->waiting[i]);
 		}
 	}
 }

@@ -14,7 +14,7 @@ void serve_handle_request(struct np_serve *s, const struct np_serve_request *req
 
 	if (s->handler(s->ctx, request, reply, &err) == 0)
 		return;
-	serve_log(s, err.text);
+	serve_log(s, "error", err.text);
 	np_serve_reply_done(reply);
 	reply->status = 500;
 }

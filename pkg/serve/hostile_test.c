@@ -64,7 +64,7 @@ static void test_hostile__idlest_connection_makes_room(void **state)
 	stop(&s);
 }
 
-static void test_hostile__stuck_handshakes_keep_nobody_out(void **state)
+static void test_hostile__stuck_handshakes_do_not_block_others(void **state)
 {
 	enum { STUCK = 300 };
 	static const char half[] = "\x16\x03\x01\x02\x00\x01";
@@ -102,7 +102,7 @@ static void start_body(struct client *c, int length, int sent)
 	SSL_write(c->ssl, body, sent);
 }
 
-static void test_hostile__stalled_bodies_hold_up_nobody(void **state)
+static void test_hostile__stalled_bodies_do_not_delay_others(void **state)
 {
 	enum { STALLED = 120, SIZE = 300000 };
 	struct np_serve_options o = options();
@@ -184,7 +184,7 @@ static void test_hostile__bodies_share_a_bound(void **state)
 }
 
 /* A worker has the memory, so that nobody can be closed for it. */
-static void test_hostile__body_without_memory_is_told_when_to_come_again(void **state)
+static void test_hostile__body_without_memory_gets_retry_after(void **state)
 {
 	enum { SIZE = 400000 };
 	static const char head[] = "POST /block HTTP/1.1\r\nContent-Length: 400000\r\n\r\n";
@@ -304,10 +304,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_hostile__idlest_connection_makes_room),
-		cmocka_unit_test(test_hostile__stuck_handshakes_keep_nobody_out),
-		cmocka_unit_test(test_hostile__stalled_bodies_hold_up_nobody),
+		cmocka_unit_test(test_hostile__stuck_handshakes_do_not_block_others),
+		cmocka_unit_test(test_hostile__stalled_bodies_do_not_delay_others),
 		cmocka_unit_test(test_hostile__bodies_share_a_bound),
-		cmocka_unit_test(test_hostile__body_without_memory_is_told_when_to_come_again),
+		cmocka_unit_test(test_hostile__body_without_memory_gets_retry_after),
 		cmocka_unit_test(test_hostile__slow_clients_are_cut_before_the_deadline),
 		cmocka_unit_test(test_hostile__address_has_its_share),
 	};

@@ -39,31 +39,48 @@
 #include <sys/queue.h>
 #include <sys/stat.h>
 
+#include "nodeprep/err.h"
 #include "nodeprep/serve.h"
+#include "nodeprep/stamp.h"
 
-/* What a file was when it was read last. */
-struct file_mark {
-	struct timespec mtime;
-	ino_t inode;
-	off_t size;
-};
+enum tls_part { TLS_CERT, TLS_KEY, TLS_CLIENT_CA, TLS_PART_MAX };
 
 /* The server's certificates, and where to look for newer ones. */
 struct tls {
-	char *cert_file, *key_file, *client_ca_file; /* NULL: given as text */
-	char *cert_pem, *key_pem, *client_ca_pem;
+	char *files[TLS_PART_MAX]; /* NULL: given as text */
+	char *texts[TLS_PART_MAX]; /* in PEM; NULL: in a file, or none */
 	bool client_required;
-	struct file_mark marks[3];
+	/* Of the loop that renews: */
+	struct np_stamp stamps[TLS_PART_MAX]; /* of what is in use; set after success alone */
+	struct np_stamp tried[TLS_PART_MAX]; /* of the last attempt that failed */
+	bool failed; /* the last attempt did */
+	uint64_t retry_at_ms; /* when a failed attempt is repeated at the latest */
+	char reason[NP_ERR_TEXT_MAX]; /* of the failure that was reported last; "": none */
+	/* Of all threads: */
 	pthread_mutex_t lock; /* of ctx */
 	SSL_CTX *ctx;
+	atomic_llong cert_not_after, client_ca_not_after,
+		loaded_at; /* seconds since 1970; 0: none */
+	atomic_ullong n_failures;
+	atomic_bool is_stale; /* the last attempt to reload failed */
 };
 
 /* Copies the options and makes the first context. */
 int serve_tls_init(struct tls *t, const struct np_serve_options *o, struct np_err *err);
 void serve_tls_done(struct tls *t);
 
-/* Makes a new context where a file changed: 1, 0 where none did; a failure keeps the old context. */
-int serve_tls_renew(struct tls *t, struct np_err *err);
+/* How often a failed attempt is repeated, if the files stay as they are. */
+#define TLS_RETRY_MS 3000
+
+/*
+ * Makes a new context where a file changed, where the last attempt failed and is due again, or
+ * where `is_forced`. Returns 1 for a new context; 0 where nothing is to be reported; a failure keeps
+ * the old context, and is returned once for each reason.
+ */
+int serve_tls_renew(struct tls *t, bool is_forced, uint64_t now_ms, struct np_err *err);
+
+/* Tells whether there are files that can change. */
+bool serve_tls_has_files(const struct tls *t);
 
 /* Returns a connection's end with the context of now; NULL where memory runs out. */
 SSL *serve_tls_new_ssl(struct tls *t);
@@ -126,6 +143,7 @@ struct loop {
 	struct conn_queue
 		waiting[2]; /* those that are to: small ones first, then large and slow ones */
 	unsigned n_fresh; /* of the former */
+	uint64_t relieved_ms; /* when a body last gave its memory back */
 	unsigned n_conns;
 	struct conn_list conns; /* the youngest first */
 	struct rest_queue rests; /* of connections that were refused */
@@ -154,7 +172,7 @@ struct np_serve {
 	np_serve_handler *handler;
 	void *ctx;
 	uint16_t port;
-	atomic_bool stop;
+	atomic_bool stop, reload;
 	atomic_uint n_conns;
 	atomic_ullong n_requests, n_evicted, n_malformed, n_refused;
 	atomic_size_t memory; /* of bodies and answers in flight */
@@ -215,7 +233,7 @@ struct job {
 	struct np_serve_reply reply;
 };
 
-void serve_log(const struct np_serve *s, const char *line);
+void serve_log(const struct np_serve *s, const char *level, const char *line);
 
 /* conn.c: makes the transport of a new connection, as evhttp asks for it; `arg` is the loop. */
 struct bufferevent *serve_conn_new_transport(struct event_base *base, void *arg);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "testbed.h"
 
-static void test_serve__what_is_too_large_is_refused(void **state)
+static void test_serve__oversized_requests_are_rejected(void **state)
 {
 	struct np_serve_options o = options();
 	char buf[8000], request[6000];
@@ -147,7 +147,7 @@ static void test_serve__large_bodies_take_turns(void **state)
 	stop(&s);
 }
 
-static void test_serve__a_crowd_spaces_the_turns(void **state)
+static void test_serve__handshake_burst_paces_loop(void **state)
 {
 	static struct conn first;
 	static const struct {
@@ -178,11 +178,11 @@ static void test_serve__a_crowd_spaces_the_turns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_serve__what_is_too_large_is_refused),
+		cmocka_unit_test(test_serve__oversized_requests_are_rejected),
 		cmocka_unit_test(test_serve__slow_clients_are_cut_at_the_deadline),
 		cmocka_unit_test(test_serve__idle_connections_are_closed),
 		cmocka_unit_test(test_serve__large_bodies_take_turns),
-		cmocka_unit_test(test_serve__a_crowd_spaces_the_turns),
+		cmocka_unit_test(test_serve__handshake_burst_paces_loop),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

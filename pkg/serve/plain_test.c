@@ -64,7 +64,7 @@ static void test_serve__plain_http_is_for_one_request_each(void **state)
 	stop(&s);
 }
 
-static void test_serve__plain_connections_make_way(void **state)
+static void test_serve__idle_plain_connections_are_evicted(void **state)
 {
 	struct np_serve_options o = options();
 	struct server s;
@@ -90,7 +90,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_serve__plain_http_is_for_one_request_each),
-		cmocka_unit_test(test_serve__plain_connections_make_way),
+		cmocka_unit_test(test_serve__idle_plain_connections_are_evicted),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

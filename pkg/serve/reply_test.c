@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "testbed.h"
 
-static void test_serve__a_delayed_answer_holds_up_no_other(void **state)
+static void test_serve__delayed_response_does_not_delay_others(void **state)
 {
 	struct np_serve_options o = options();
 	uint64_t before = np_clock_ms();
@@ -104,7 +104,7 @@ static void test_serve__a_stream_comes_in_chunks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_serve__a_delayed_answer_holds_up_no_other),
+		cmocka_unit_test(test_serve__delayed_response_does_not_delay_others),
 		cmocka_unit_test(test_serve__a_client_may_leave_before_its_answer),
 		cmocka_unit_test(test_serve__connections_are_cut_as_asked),
 		cmocka_unit_test(test_serve__a_slow_body_takes_its_time_and_is_whole),

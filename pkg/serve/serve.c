@@ -52,7 +52,7 @@ static int parse_address(const char *host, uint16_t port, struct sockaddr_storag
 		v6->sin6_port = htons(port);
 		return (int)sizeof(*v6);
 	}
-	return np_fail(err, NP_E_USAGE, "'%s' is no IP address to listen on", host);
+	return np_fail(err, NP_E_USAGE, "'%s' is not an IP address", host);
 }
 
 static int read_port(struct loop *l, struct np_err *err)
@@ -86,7 +86,7 @@ static void on_accept_error(struct evconnlistener *listener, void *arg)
 		return;
 	running->accept_told_ms = now;
 	snprintf(line, sizeof(line), "connections cannot be accepted: %s", strerror(error));
-	serve_log(running->server, line);
+	serve_log(running->server, "warning", line);
 }
 
 /* Sockets that share a port take it from nobody who does not, and tell nobody who does. */
@@ -165,6 +165,22 @@ static void on_linger_over(evutil_socket_t fd, short what, void *arg)
 		event_base_loopbreak(l->base);
 }
 
+static void renew(struct np_serve *s, bool is_forced)
+{
+	char line[NP_ERR_TEXT_MAX], when[NP_TIME_TEXT_MAX];
+	struct np_err err = NP_ERR_INIT;
+	int renewed = serve_tls_renew(&s->tls, is_forced, np_clock_ms(), &err);
+
+	if (renewed < 0) {
+		np_wrap(&err, "cannot reload the certificate, keeping the one in use");
+		serve_log(s, "warning", err.text);
+	} else if (renewed > 0) {
+		np_time_text(atomic_load(&s->tls.cert_not_after), when);
+		snprintf(line, sizeof(line), "certificate reloaded, valid until %s", when);
+		serve_log(s, "info", line);
+	}
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *l = arg;
@@ -176,6 +192,8 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	if (read(fd, &count, sizeof(count)) < 0)
 		return;
 	serve_workers_collect(l);
+	if (l == s->loops && atomic_exchange(&s->reload, false) && serve_tls_has_files(&s->tls))
+		renew(s, true);
 	if (!atomic_load(&s->stop) || l->stopping || evtimer_pending(l->shutdown_timer, NULL))
 		return;
 	if (s->o.linger_ms == 0 || evtimer_add(l->shutdown_timer, &linger) < 0)
@@ -197,21 +215,15 @@ static void on_rate(evutil_socket_t fd, short what, void *arg)
 static void on_renew(evutil_socket_t fd, short what, void *arg)
 {
 	struct loop *l = arg;
-	struct np_err err = NP_ERR_INIT;
-	int changed = serve_tls_renew(&l->server->tls, &err);
 
 	(void)fd, (void)what;
-	if (changed < 0)
-		np_wrap(&err, "the certificate in use is kept");
-	if (changed != 0)
-		serve_log(l->server, changed < 0 ? err.text : "the certificate was read again");
+	renew(l->server, false);
 }
 
 static int add_events(struct loop *l, struct np_err *err)
 {
-	const struct tls *t = &l->server->tls;
 	struct timeval renew = serve_timeval(RENEW_MS), rate = serve_timeval(RATE_MS);
-	bool renews = (t->cert_file || t->key_file || t->client_ca_file) && l == l->server->loops;
+	bool renews = serve_tls_has_files(&l->server->tls) && l == l->server->loops;
 
 	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (l->wake_fd < 0)
@@ -411,6 +423,11 @@ void np_serve_read_stats(const struct np_serve *s, struct np_serve_stats *ret)
 	ret->evicted = atomic_load(&s->n_evicted);
 	ret->malformed = atomic_load(&s->n_malformed);
 	ret->refused = atomic_load(&s->n_refused);
+	ret->certificate_not_after = atomic_load(&s->tls.cert_not_after);
+	ret->client_ca_not_after = atomic_load(&s->tls.client_ca_not_after);
+	ret->certificate_loaded = atomic_load(&s->tls.loaded_at);
+	ret->certificate_is_stale = atomic_load(&s->tls.is_stale);
+	ret->reload_failures = atomic_load(&s->tls.n_failures);
 }
 
 static void (*library_log)(bool is_error, const char *line);
@@ -477,7 +494,7 @@ static void *run_loop(void *arg)
 	struct loop *l = arg;
 
 	if (turn_loop(l) < 0)
-		serve_log(l->server, "an event loop failed");
+		serve_log(l->server, "error", "an event loop failed");
 	return NULL;
 }
 
@@ -520,4 +537,10 @@ void np_serve_stop(struct np_serve *s)
 	atomic_store(&s->stop, true);
 	for (unsigned i = 0; i < s->n_loops; i++)
 		serve_loop_wake(&s->loops[i]);
+}
+
+void np_serve_reload(struct np_serve *s)
+{
+	atomic_store(&s->reload, true);
+	serve_loop_wake(&s->loops[0]);
 }

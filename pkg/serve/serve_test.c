@@ -40,7 +40,7 @@ static void test_serve__requests_come_whole(void **state)
 		if (rows[i].body && strcmp(body + 4, rows[i].body) != 0)
 			fail_msg("%s: %s", rows[i].sentence, buf);
 	}
-	assert_string_equal(s.log, "asked to fail");
+	assert_string_equal(s.log, "error: asked to fail");
 	stop(&s);
 }
 
@@ -85,7 +85,7 @@ static void test_serve__a_connection_is_kept_without_waiting(void **state)
 	stop(&s);
 }
 
-static void test_serve__what_cannot_be_served_is_told(void **state)
+static void test_serve__startup_errors_are_reported(void **state)
 {
 	const struct {
 		const char *sentence, *host;
@@ -99,7 +99,7 @@ static void test_serve__what_cannot_be_served_is_told(void **state)
 		  { server_pem.cert, server_pem.key, NULL, NULL },
 		  NULL,
 		  NP_E_USAGE,
-		  "'localhost' is no IP address to listen on" },
+		  "'localhost' is not an IP address" },
 		{ "another's address",
 		  "192.0.2.1",
 		  { server_pem.cert, server_pem.key, NULL, NULL },
@@ -111,19 +111,19 @@ static void test_serve__what_cannot_be_served_is_told(void **state)
 		  { NULL, NULL, NULL, NULL },
 		  NULL,
 		  NP_E_USAGE,
-		  "a server needs a certificate and its key" },
+		  "expected a certificate and its key" },
 		{ "rubbish for one",
 		  "127.0.0.1",
 		  { "x", server_pem.key, NULL, NULL },
 		  NULL,
 		  NP_E_SPEC,
-		  "the certificate cannot be read, PEM is needed" },
+		  "the certificate cannot be read: expected PEM" },
 		{ "rubbish for a key",
 		  "127.0.0.1",
 		  { server_pem.cert, "x", NULL, NULL },
 		  NULL,
 		  NP_E_SPEC,
-		  "the private key cannot be read, PEM is needed" },
+		  "the private key cannot be read: expected PEM" },
 		{ "another's key",
 		  "127.0.0.1",
 		  { server_pem.cert, other_pem.key, NULL, NULL },
@@ -135,13 +135,13 @@ static void test_serve__what_cannot_be_served_is_told(void **state)
 		  { server_pem.cert, server_pem.key, NULL, NULL },
 		  "x",
 		  NP_E_SPEC,
-		  "the client CA cannot be read, PEM is needed" },
+		  "the client CA cannot be read: expected PEM" },
 		{ "a file that is not there",
 		  "127.0.0.1",
 		  { NULL, NULL, "/no/crt", "/no/key" },
 		  NULL,
 		  NP_E_IO,
-		  "'/no/crt': cannot be read" },
+		  "'/no/crt': no such file" },
 	};
 
 	(void)state;
@@ -215,7 +215,7 @@ int main(void)
 		cmocka_unit_test(test_serve__requests_come_whole),
 		cmocka_unit_test(test_serve__a_header_cannot_be_split),
 		cmocka_unit_test(test_serve__a_connection_is_kept_without_waiting),
-		cmocka_unit_test(test_serve__what_cannot_be_served_is_told),
+		cmocka_unit_test(test_serve__startup_errors_are_reported),
 		cmocka_unit_test(test_serve__a_port_is_listened_on_once),
 		cmocka_unit_test(test_serve__ids_are_plain_words),
 	};

@@ -53,7 +53,7 @@ static void test_serve__draining_has_an_end(void **state)
 	hang_up(&c);
 }
 
-static void test_serve__lingering_takes_who_comes_late(void **state)
+static void test_serve__lingering_accepts_late_connections(void **state)
 {
 	struct np_serve_options o = options();
 	struct server s;
@@ -79,7 +79,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_serve__stopping_finishes_what_runs),
 		cmocka_unit_test(test_serve__draining_has_an_end),
-		cmocka_unit_test(test_serve__lingering_takes_who_comes_late),
+		cmocka_unit_test(test_serve__lingering_accepts_late_connections),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

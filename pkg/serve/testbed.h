@@ -147,11 +147,11 @@ struct server {
 	char log[1000];
 };
 
-static inline void keep_line(void *ctx, const char *line)
+static inline void keep_line(void *ctx, const char *level, const char *line)
 {
 	struct server *s = ctx;
 
-	snprintf(s->log, sizeof(s->log), "%s", line);
+	snprintf(s->log, sizeof(s->log), "%s: %s", level, line);
 }
 
 static inline void *run(void *arg)

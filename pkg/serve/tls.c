@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "nodeprep/err.h"
 #include "nodeprep/file.h"
@@ -36,7 +37,7 @@ static void free_key(EVP_PKEY **key)
 static int fail_tls(const char *what, struct np_err *err)
 {
 	ERR_clear_error();
-	return np_fail(err, NP_E_SPEC, "%s, PEM is needed", what);
+	return np_fail(err, NP_E_SPEC, "%s: expected PEM", what);
 }
 
 /* A key file must not ask a terminal for a password. */
@@ -44,6 +45,14 @@ static int no_password(char *buf, int size, int rwflag, void *ctx)
 {
 	(void)buf, (void)size, (void)rwflag, (void)ctx;
 	return 0;
+}
+
+/* Returns when the certificate expires, in seconds since 1970. */
+static int64_t not_after(const X509 *cert)
+{
+	struct tm parts = { 0 };
+
+	return ASN1_TIME_to_tm(X509_get0_notAfter(cert), &parts) == 1 ? timegm(&parts) : 0;
 }
 
 static int use_certs(SSL_CTX *ctx, const char *pem, struct np_err *err)
@@ -80,7 +89,8 @@ static int use_key(SSL_CTX *ctx, const char *pem, struct np_err *err)
 	return np_fail(err, NP_E_SPEC, "the private key does not belong to the certificate");
 }
 
-static int use_client_cas(SSL_CTX *ctx, const char *pem, struct np_err *err)
+/* Sets *ret_expires to when the first of the CAs does. */
+static int use_client_cas(SSL_CTX *ctx, const char *pem, int64_t *ret_expires, struct np_err *err)
 {
 	NP_AUTO(free_bio) BIO *bio = BIO_new_mem_buf(pem, -1);
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
@@ -94,7 +104,8 @@ static int use_client_cas(SSL_CTX *ctx, const char *pem, struct np_err *err)
 			break;
 		if (X509_STORE_add_cert(store, cert) != 1 || SSL_CTX_add_client_CA(ctx, cert) != 1)
 			return fail_tls("the client CA cannot be used", err);
-		n++;
+		if (n++ == 0 || not_after(cert) < *ret_expires)
+			*ret_expires = not_after(cert);
 	}
 	ERR_clear_error();
 	return n > 0 ? 0 : fail_tls("the client CA cannot be read", err);
@@ -118,7 +129,25 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 	return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-static int fill_ctx(const struct tls *t, SSL_CTX *ctx, struct np_err *err)
+/* The texts of one attempt to load, and when the client CA expires. */
+struct material {
+	char *texts[TLS_PART_MAX];
+	int64_t client_ca_not_after;
+};
+
+static void material_done(struct material *m)
+{
+	for (size_t i = 0; i < TLS_PART_MAX; i++)
+		np_wipep(&m->texts[i]);
+}
+
+/* Puts the file of a part in front of the error, where it is in one. */
+static int name_file(const struct tls *t, enum tls_part part, struct np_err *err)
+{
+	return t->files[part] ? np_wrap(err, "'%s'", t->files[part]) : np_err_ret(err);
+}
+
+static int fill_ctx(const struct tls *t, struct material *m, SSL_CTX *ctx, struct np_err *err)
 {
 	static const unsigned char session_id[] = "nodeprep";
 	int verify = SSL_VERIFY_PEER;
@@ -142,27 +171,34 @@ static int fill_ctx(const struct tls *t, SSL_CTX *ctx, struct np_err *err)
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 	SSL_CTX_set_info_callback(ctx, serve_conn_on_handshake);
-	if (use_certs(ctx, t->cert_pem, err) < 0 || use_key(ctx, t->key_pem, err) < 0)
-		return np_err_ret(err);
-	if (!t->client_ca_pem)
+	if (use_certs(ctx, m->texts[TLS_CERT], err) < 0)
+		return name_file(t, TLS_CERT, err);
+	if (use_key(ctx, m->texts[TLS_KEY], err) < 0)
+		return name_file(t, TLS_KEY, err);
+	if (!m->texts[TLS_CLIENT_CA])
 		return 0;
 	if (t->client_required)
 		verify |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	SSL_CTX_set_verify(ctx, verify, NULL);
 	/* Without it OpenSSL refuses to resume a session that was verified. */
 	SSL_CTX_set_session_id_context(ctx, session_id, sizeof(session_id) - 1);
-	return use_client_cas(ctx, t->client_ca_pem, err);
+	if (use_client_cas(ctx, m->texts[TLS_CLIENT_CA], &m->client_ca_not_after, err) < 0)
+		return name_file(t, TLS_CLIENT_CA, err);
+	return 0;
 }
 
-static int make_ctx(struct tls *t, struct np_err *err)
+static int make_ctx(struct tls *t, struct material *m, struct np_err *err)
 {
 	NP_AUTO(free_ctx) SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	SSL_CTX *old;
 
 	if (!ctx)
 		return np_fail_nomem(err);
-	if (fill_ctx(t, ctx, err) < 0)
+	if (fill_ctx(t, m, ctx, err) < 0)
 		return np_err_ret(err);
+	atomic_store(&t->cert_not_after, not_after(SSL_CTX_get0_certificate(ctx)));
+	atomic_store(&t->client_ca_not_after, m->client_ca_not_after);
+	atomic_store(&t->loaded_at, (long long)time(NULL));
 	pthread_mutex_lock(&t->lock);
 	old = t->ctx;
 	t->ctx = np_take(ctx);
@@ -181,67 +217,52 @@ SSL *serve_tls_new_ssl(struct tls *t)
 	return ssl;
 }
 
-/* The file of each text, so that one loop serves them all. */
-struct source {
-	const char *file;
-	char **pem;
-	struct file_mark *mark;
-};
+/* --- files ----------------------------------------------------------------------------------- */
 
-enum { N_SOURCES = 3 };
-
-static void list_sources(struct tls *t, struct source list[static N_SOURCES])
+static void read_stamps(const struct tls *t, struct np_stamp ret[static TLS_PART_MAX])
 {
-	list[0] = (struct source){ t->cert_file, &t->cert_pem, &t->marks[0] };
-	list[1] = (struct source){ t->key_file, &t->key_pem, &t->marks[1] };
-	list[2] = (struct source){ t->client_ca_file, &t->client_ca_pem, &t->marks[2] };
+	for (size_t i = 0; i < TLS_PART_MAX; i++)
+		ret[i] = t->files[i] ? np_stamp_of(t->files[i])
+				     : (struct np_stamp){ .is_there = false };
 }
 
-/* Tells whether the file is another than it was; a file that is away for a moment is not. */
-static bool is_changed(const char *file, struct file_mark *mark)
+static bool stamps_equal(const struct np_stamp a[static TLS_PART_MAX],
+			 const struct np_stamp b[static TLS_PART_MAX])
 {
-	struct file_mark now;
-	struct stat st;
-
-	if (stat(file, &st) < 0)
-		return false;
-	memset(&now, 0, sizeof(now));
-	now.mtime = st.st_mtim;
-	now.inode = st.st_ino;
-	now.size = st.st_size;
-	if (now.inode == mark->inode && now.size == mark->size &&
-	    now.mtime.tv_sec == mark->mtime.tv_sec && now.mtime.tv_nsec == mark->mtime.tv_nsec)
-		return false;
-	*mark = now;
+	for (size_t i = 0; i < TLS_PART_MAX; i++)
+		if (!np_stamp_equal(&a[i], &b[i]))
+			return false;
 	return true;
 }
 
-static int read_source(const struct source *s, struct np_err *err)
+static int read_part(const struct tls *t, size_t i, char **ret, struct np_err *err)
 {
-	char *bytes;
 	size_t size;
 
-	if (np_file_load(s->file, PEM_MAX, &bytes, &size, err) < 0)
-		return np_err_ret(err);
-	np_wipep(s->pem);
-	*s->pem = bytes;
-	return 0;
+	if (t->files[i])
+		return np_file_load(t->files[i], PEM_MAX, ret, &size, err);
+	*ret = t->texts[i] ? strdup(t->texts[i]) : NULL;
+	return t->texts[i] && !*ret ? np_fail_nomem(err) : 0;
 }
 
-/* Reads all files once one changed: halves of a pair are replaced together. */
-static int read_sources(struct tls *t, struct np_err *err)
+/*
+ * Reads all parts, since halves of a pair are replaced together. What the files were is noted before
+ * they are read, and after success alone, so that no change is missed.
+ */
+static int load(struct tls *t, const struct np_stamp stamps[static TLS_PART_MAX],
+		struct np_err *err)
 {
-	struct source list[N_SOURCES];
-	bool changed = false;
+	NP_AUTO(material_done) struct material m = { { NULL }, 0 };
 
-	list_sources(t, list);
-	for (size_t i = 0; i < N_SOURCES; i++)
-		if (list[i].file && is_changed(list[i].file, list[i].mark))
-			changed = true;
-	for (size_t i = 0; changed && i < N_SOURCES; i++)
-		if (list[i].file && read_source(&list[i], err) < 0)
+	for (size_t i = 0; i < TLS_PART_MAX; i++)
+		if (read_part(t, i, &m.texts[i], err) < 0)
 			return np_err_ret(err);
-	return changed;
+	if (!m.texts[TLS_CERT] || !m.texts[TLS_KEY])
+		return np_fail(err, NP_E_USAGE, "expected a certificate and its key");
+	if (make_ctx(t, &m, err) < 0)
+		return np_err_ret(err);
+	memcpy(t->stamps, stamps, sizeof(t->stamps));
+	return 0;
 }
 
 static int copy_text(const char *text, char **ret, struct np_err *err)
@@ -255,50 +276,64 @@ static int copy_text(const char *text, char **ret, struct np_err *err)
 int serve_tls_init(struct tls *t, const struct np_serve_options *o, struct np_err *err)
 {
 	const struct np_serve_identity *id = &o->identity;
-	struct source list[N_SOURCES];
+	const char *const files[] = { id->cert_file, id->key_file, o->client_ca_file };
+	const char *const texts[] = { id->cert_pem, id->key_pem, o->client_ca_pem };
+	struct np_stamp stamps[TLS_PART_MAX];
 
 	if (o->plain)
 		return 0;
-	if (copy_text(id->cert_file, &t->cert_file, err) < 0 ||
-	    copy_text(id->key_file, &t->key_file, err) < 0 ||
-	    copy_text(o->client_ca_file, &t->client_ca_file, err) < 0 ||
-	    copy_text(id->cert_pem, &t->cert_pem, err) < 0 ||
-	    copy_text(id->key_pem, &t->key_pem, err) < 0 ||
-	    copy_text(o->client_ca_pem, &t->client_ca_pem, err) < 0)
-		return np_err_ret(err);
-	t->client_required = o->client_required;
-	list_sources(t, list);
-	for (size_t i = 0; i < N_SOURCES; i++)
-		if (list[i].file && !is_changed(list[i].file, list[i].mark))
-			return np_fail(err, NP_E_IO, "'%s': cannot be read", list[i].file);
-	for (size_t i = 0; i < N_SOURCES; i++)
-		if (list[i].file && read_source(&list[i], err) < 0)
+	for (size_t i = 0; i < TLS_PART_MAX; i++)
+		if (copy_text(files[i], &t->files[i], err) < 0 ||
+		    copy_text(texts[i], &t->texts[i], err) < 0)
 			return np_err_ret(err);
-	if (!t->cert_pem || !t->key_pem)
-		return np_fail(err, NP_E_USAGE, "a server needs a certificate and its key");
-	return make_ctx(t, err);
+	t->client_required = o->client_required;
+	read_stamps(t, stamps);
+	return load(t, stamps, err);
 }
 
 void serve_tls_done(struct tls *t)
 {
-	struct source list[N_SOURCES];
-
-	list_sources(t, list);
-	for (size_t i = 0; i < N_SOURCES; i++)
-		np_wipep(list[i].pem);
-	free(t->cert_file);
-	free(t->key_file);
-	free(t->client_ca_file);
+	for (size_t i = 0; i < TLS_PART_MAX; i++) {
+		free(t->files[i]);
+		np_wipep(&t->texts[i]);
+	}
 	SSL_CTX_free(t->ctx);
 	pthread_mutex_destroy(&t->lock);
 	memset(t, 0, sizeof(*t));
 }
 
-int serve_tls_renew(struct tls *t, struct np_err *err)
+bool serve_tls_has_files(const struct tls *t)
 {
-	int changed = read_sources(t, err);
+	return t->files[TLS_CERT] || t->files[TLS_KEY] || t->files[TLS_CLIENT_CA];
+}
 
-	if (changed <= 0)
-		return changed;
-	return make_ctx(t, err) < 0 ? np_err_ret(err) : 1;
+/* Tells whether to load: a failed attempt is repeated at once if the files changed since. */
+static bool is_due(const struct tls *t, const struct np_stamp now[static TLS_PART_MAX],
+		   uint64_t now_ms)
+{
+	if (!t->failed)
+		return !stamps_equal(now, t->stamps);
+	return now_ms >= t->retry_at_ms || !stamps_equal(now, t->tried);
+}
+
+int serve_tls_renew(struct tls *t, bool is_forced, uint64_t now_ms, struct np_err *err)
+{
+	struct np_stamp stamps[TLS_PART_MAX];
+	bool is_known;
+
+	read_stamps(t, stamps);
+	if (!is_forced && !is_due(t, stamps, now_ms))
+		return 0;
+	t->failed = load(t, stamps, err) < 0;
+	atomic_store(&t->is_stale, t->failed);
+	if (!t->failed) {
+		t->reason[0] = '\0';
+		return 1;
+	}
+	atomic_fetch_add(&t->n_failures, 1);
+	memcpy(t->tried, stamps, sizeof(t->tried));
+	t->retry_at_ms = now_ms + TLS_RETRY_MS;
+	is_known = strcmp(t->reason, err->text) == 0;
+	memcpy(t->reason, err->text, sizeof(t->reason));
+	return is_known && !is_forced ? 0 : np_err_ret(err);
 }

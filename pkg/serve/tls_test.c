@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <sys/resource.h>
+
 #include "testbed.h"
 
-static void test_serve__only_good_protocols_are_spoken(void **state)
+static void test_serve__weak_protocols_are_rejected(void **state)
 {
 	static const struct {
 		const char *sentence;
@@ -113,42 +115,170 @@ static void expect_served(const struct server *s, const char *name)
 	hang_up(&c);
 }
 
-static void test_serve__certificates_are_renewed(void **state)
+/* A folder with a certificate and its key. */
+struct pair {
+	char folder[40], cert[60], key[60];
+};
+
+static struct pair make_pair(const struct pem *pem)
 {
-	char folder[] = "/tmp/nodeprep-serve-test-XXXXXX", cert[60], key[60];
+	struct pair p = { .folder = "/tmp/nodeprep-serve-test-XXXXXX" };
+
+	assert_non_null(mkdtemp(p.folder));
+	snprintf(p.cert, sizeof(p.cert), "%s/crt", p.folder);
+	snprintf(p.key, sizeof(p.key), "%s/key", p.folder);
+	write_file(p.cert, pem->cert);
+	write_file(p.key, pem->key);
+	return p;
+}
+
+static void remove_pair(const struct pair *p)
+{
+	unlink(p->cert);
+	unlink(p->key);
+	assert_int_equal(rmdir(p->folder), 0);
+}
+
+static void wait_for_log(const struct server *s, const char *part)
+{
+	for (unsigned i = 0; i < 1000 && !strstr(s->log, part); i++)
+		nap(10);
+	if (!strstr(s->log, part))
+		fail_msg("'%s' is not '%s'", s->log, part);
+}
+
+static void test_serve__certificates_are_reloaded(void **state)
+{
+	struct np_serve_stats stats = { .connections = 0 };
+	struct pair p = make_pair(&server_pem);
 	struct np_serve_options o = options();
 	struct server s;
 
 	(void)state;
-	assert_non_null(mkdtemp(folder));
-	snprintf(cert, sizeof(cert), "%s/crt", folder);
-	snprintf(key, sizeof(key), "%s/key", folder);
-	write_file(cert, server_pem.cert);
-	write_file(key, server_pem.key);
-	o.identity = (struct np_serve_identity){ .cert_file = cert, .key_file = key };
+	o.identity = (struct np_serve_identity){ .cert_file = p.cert, .key_file = p.key };
 	start(&s, &o);
 	expect_served(&s, "first");
-	write_file(cert, other_pem.cert);
-	nap(1300);
-	assert_string_equal(s.log, "the certificate in use is kept: the private key does not "
-				   "belong to the certificate");
+	write_file(p.cert, other_pem.cert);
+	wait_for_log(&s, "key': the private key does not belong to the certificate");
+	assert_ptr_equal(strstr(s.log, "warning: cannot reload the certificate, keeping"), s.log);
 	expect_served(&s, "first");
-	write_file(key, other_pem.key);
-	nap(1300);
-	assert_string_equal(s.log, "the certificate was read again");
+	np_serve_read_stats(s.serve, &stats);
+	assert_true(stats.certificate_is_stale && stats.reload_failures > 0);
+	write_file(p.key, other_pem.key);
+	wait_for_log(&s, "info: certificate reloaded, valid until 20");
 	expect_served(&s, "second");
+	np_serve_read_stats(s.serve, &stats);
+	assert_false(stats.certificate_is_stale);
+	assert_in_range(stats.certificate_not_after, time(NULL) + 3000, time(NULL) + 3601);
+	assert_in_range(stats.certificate_loaded, time(NULL) - 60, time(NULL));
+	s.log[0] = '\0';
+	np_serve_reload(s.serve);
+	wait_for_log(&s, "info: certificate reloaded");
 	stop(&s);
-	unlink(cert);
-	unlink(key);
-	assert_int_equal(rmdir(folder), 0);
+	remove_pair(&p);
+}
+
+static int set_files_limit(rlim_t n)
+{
+	struct rlimit limit;
+	rlim_t was;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	was = limit.rlim_cur;
+	limit.rlim_cur = n;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	return (int)was;
+}
+
+static bool has_cert_of(const struct tls *t, const char *name)
+{
+	char is[100] = "";
+
+	X509_NAME_get_text_by_NID(X509_get_subject_name(SSL_CTX_get0_certificate(t->ctx)),
+				  NID_commonName, is, sizeof(is));
+	return strcmp(is, name) == 0;
+}
+
+/* A file that cannot be opened at the moment it changes, and does not change again. */
+static void test_tls__failed_reload_is_repeated(void **state)
+{
+	struct pair p = make_pair(&server_pem);
+	struct np_serve_options o = options();
+	struct tls t = { .failed = false };
+	struct np_err err = NP_ERR_INIT;
+	int limit;
+
+	(void)state;
+	o.identity = (struct np_serve_identity){ .cert_file = p.cert, .key_file = p.key };
+	assert_int_equal(serve_tls_init(&t, &o, &err), 0);
+	assert_int_equal(serve_tls_renew(&t, false, 1000, &err), 0);
+	write_file(p.cert, other_pem.cert);
+	write_file(p.key, other_pem.key);
+	limit = set_files_limit(0);
+	assert_int_equal(serve_tls_renew(&t, false, 1000, &err), -NP_E_IO);
+	/* Neither before its time nor for the same reason. */
+	assert_int_equal(serve_tls_renew(&t, false, 1001, &err), 0);
+	assert_int_equal(t.n_failures, 1);
+	assert_int_equal(serve_tls_renew(&t, false, 1000 + TLS_RETRY_MS, &err), 0);
+	assert_int_equal(t.n_failures, 2);
+	set_files_limit((rlim_t)limit);
+	assert_true(has_cert_of(&t, "first") && t.is_stale);
+	assert_int_equal(serve_tls_renew(&t, false, 1000 + 2 * TLS_RETRY_MS, &err), 1);
+	assert_true(has_cert_of(&t, "second") && !t.is_stale);
+	assert_int_equal(serve_tls_renew(&t, false, 1000 + 9 * TLS_RETRY_MS, &err), 0);
+	serve_tls_done(&t);
+	remove_pair(&p);
+}
+
+/* Each kind of broken file keeps the old pair, says so once, and ends with the repair. */
+static void test_tls__broken_files_are_reported_once(void **state)
+{
+	const struct {
+		const char *text; /* NULL: no file */
+		const char *says;
+	} rows[] = {
+		{ NULL, "crt': no such file" },
+		{ "", "crt': the certificate cannot be read: expected PEM" },
+		{ "garbage", "crt': the certificate cannot be read: expected PEM" },
+		{ "-----BEGIN CERTIFICATE-----\nMII", "the certificate cannot be read" },
+		{ other_pem.cert, "key': the private key does not belong to the certificate" },
+	};
+	struct pair p = make_pair(&server_pem);
+	struct np_serve_options o = options();
+	struct tls t = { .failed = false };
+	struct np_err err = NP_ERR_INIT;
+	uint64_t now = 1000;
+
+	(void)state;
+	o.identity = (struct np_serve_identity){ .cert_file = p.cert, .key_file = p.key };
+	assert_int_equal(serve_tls_init(&t, &o, &err), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++, now += TLS_RETRY_MS) {
+		if (rows[i].text)
+			write_file(p.cert, rows[i].text);
+		else
+			unlink(p.cert);
+		if (serve_tls_renew(&t, false, now, &err) >= 0 || !strstr(err.text, rows[i].says))
+			fail_msg("row %zu: %s", i, err.text);
+		assert_int_equal(serve_tls_renew(&t, false, now + TLS_RETRY_MS, &err), 0);
+		/* Who asks is told each time. */
+		assert_true(serve_tls_renew(&t, true, now, &err) < 0);
+		assert_true(has_cert_of(&t, "first"));
+		write_file(p.cert, server_pem.cert);
+		assert_int_equal(serve_tls_renew(&t, false, now, &err), 1);
+	}
+	assert_int_equal(serve_tls_renew(&t, true, now, &err), 1);
+	serve_tls_done(&t);
+	remove_pair(&p);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_serve__only_good_protocols_are_spoken),
+		cmocka_unit_test(test_serve__weak_protocols_are_rejected),
 		cmocka_unit_test(test_serve__clients_are_known_by_certificate),
-		cmocka_unit_test(test_serve__certificates_are_renewed),
+		cmocka_unit_test(test_serve__certificates_are_reloaded),
+		cmocka_unit_test(test_tls__failed_reload_is_repeated),
+		cmocka_unit_test(test_tls__broken_files_are_reported_once),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

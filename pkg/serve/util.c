@@ -19,10 +19,10 @@ struct timeval serve_timeval(uint64_t ms)
 	return (struct timeval){ (time_t)(ms / 1000), (suseconds_t)(ms % 1000 * 1000) };
 }
 
-void serve_log(const struct np_serve *s, const char *line)
+void serve_log(const struct np_serve *s, const char *level, const char *line)
 {
 	if (s->o.log)
-		s->o.log(s->o.log_ctx, line);
+		s->o.log(s->o.log_ctx, level, line);
 }
 
 void serve_loop_wake(struct loop *l)

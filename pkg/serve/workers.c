@@ -102,7 +102,7 @@ int serve_workers_start(struct np_serve *s, struct np_err *err)
 		return np_fail_nomem(err);
 	for (; w->n_threads < s->o.workers; w->n_threads++)
 		if (start_thread(s, &w->threads[w->n_threads]) < 0)
-			return np_fail(err, NP_E_IO, "no thread can be started");
+			return np_fail(err, NP_E_IO, "cannot start a thread");
 	return 0;
 }
 

@@ -29,7 +29,7 @@ static void await_queued(struct np_serve *s, unsigned wanted)
 
 #define BLOCK "POST /block?q HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc"
 
-static void test_serve__what_blocks_holds_up_nobody(void **state)
+static void test_serve__blocking_handler_does_not_stall_loop(void **state)
 {
 	struct np_serve_options o = options();
 	struct server s;
@@ -69,7 +69,7 @@ static void test_serve__what_blocks_holds_up_nobody(void **state)
 	stop(&s);
 }
 
-static void test_serve__a_client_may_leave_its_worker_behind(void **state)
+static void test_serve__client_may_leave_during_a_blocking_call(void **state)
 {
 	struct np_serve_options o = options();
 	struct server s;
@@ -149,8 +149,8 @@ static void test_serve__several_loops_share_the_port(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_serve__what_blocks_holds_up_nobody),
-		cmocka_unit_test(test_serve__a_client_may_leave_its_worker_behind),
+		cmocka_unit_test(test_serve__blocking_handler_does_not_stall_loop),
+		cmocka_unit_test(test_serve__client_may_leave_during_a_blocking_call),
 		cmocka_unit_test(test_serve__stopping_leaves_a_worker_no_connection),
 		cmocka_unit_test(test_serve__several_loops_share_the_port),
 	};

@@ -47,7 +47,7 @@ static bool read_kind(struct fault *f, char why[static 200])
 			f->kind = kinds[i].kind;
 	if (f->kind == FAULT_NONE)
 		snprintf(why, 200,
-			 "'fault' has to be one of concurrent-write, cut, cut-body, "
+			 "'fault' must be one of concurrent-write, cut, cut-body, "
 			 "delay, huge-body, slow-body, status");
 	return f->kind != FAULT_NONE;
 }
@@ -60,7 +60,7 @@ static bool read_numbers(struct fault *f, char why[static 200])
 		uint64_t value = (uint64_t)n;
 
 		if ((given && !json_is_integer(given)) || n < 0 || n > numbers[i].max) {
-			snprintf(why, 200, "'%s' has to be a number up to %" JSON_INTEGER_FORMAT,
+			snprintf(why, 200, "'%s' must be a number up to %" JSON_INTEGER_FORMAT,
 				 numbers[i].key, numbers[i].max);
 			return false;
 		}
@@ -90,7 +90,7 @@ static bool has_unknown_key(const struct fault *f, char why[static 200])
 	json_object_foreach (f->spec, key, value) {
 		if (is_known_key(key))
 			continue;
-		snprintf(why, 200, "'%.60s' is no member of a fault", key);
+		snprintf(why, 200, "unknown member '%.60s' of a fault", key);
 		return true;
 	}
 	return false;
@@ -115,7 +115,7 @@ static bool read_fault(struct fault *f, char why[static 200])
 	json_int_t status = json_integer_value(json_object_get(f->spec, "status"));
 
 	if (!json_is_object(f->spec)) {
-		snprintf(why, 200, "a fault has to be an object");
+		snprintf(why, 200, "a fault must be an object");
 		return false;
 	}
 	if (has_unknown_key(f, why) || !read_kind(f, why) || !read_numbers(f, why))
@@ -128,7 +128,7 @@ static bool read_fault(struct fault *f, char why[static 200])
 	if (f->bytes == 0)
 		f->bytes = f->kind == FAULT_HUGE_BODY ? HUGE_BYTES : SLOW_BYTES;
 	if (f->kind == FAULT_STATUS && (status < 400 || status > 599)) {
-		snprintf(why, 200, "'status' has to be from 400 to 599");
+		snprintf(why, 200, "'status' must be from 400 to 599");
 		return false;
 	}
 	f->status = (unsigned)status;
@@ -150,7 +150,7 @@ int sim_faults_set(struct faults *f, json_t *spec, char why[static 200], struct 
 	size_t i;
 
 	if (!json_is_array(spec) || json_array_size(spec) > FAULTS_MAX) {
-		snprintf(why, 200, "a list of at most %d faults is needed", FAULTS_MAX);
+		snprintf(why, 200, "expected a list of at most %d faults", FAULTS_MAX);
 		return 0;
 	}
 	next.items = calloc(json_array_size(spec) + 1, sizeof(*next.items));
@@ -240,7 +240,7 @@ int sim_answer_faults(struct call *c, struct np_err *err)
 	if (!sim_user_may(c->user, "*"))
 		return sim_refuse(c, err, c->user ? 403 : 401,
 				  c->user ? "Forbidden" : "Unauthorized", NULL,
-				  "the admin's token is needed");
+				  "expected the admin's token");
 	if (strcmp(c->req->method, "PUT") == 0)
 		return set(c, err);
 	if (strcmp(c->req->method, "GET") == 0)

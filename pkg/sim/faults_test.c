@@ -3,7 +3,7 @@
 
 #include "testbed.h"
 
-static void test_sim__faults_hit_the_requests_they_match(void **state)
+static void test_sim__faults_apply_to_matching_requests(void **state)
 {
 	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
 	struct result r;
@@ -153,7 +153,7 @@ static void test_sim__invalid_faults_are_refused_and_change_nothing(void **state
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sim__faults_hit_the_requests_they_match),
+		cmocka_unit_test(test_sim__faults_apply_to_matching_requests),
 		cmocka_unit_test(test_sim__faults_have_their_effect),
 		cmocka_unit_test(test_sim__a_concurrent_writer_makes_the_version_stale),
 		cmocka_unit_test(test_sim__huge_body_has_the_requested_size),

@@ -13,13 +13,13 @@ static int answer_status(struct call *c, const struct fault *f, struct np_err *e
 		const char *reason, *message;
 	} rows[] = {
 		{ 401, "Unauthorized", "Unauthorized" },
-		{ 403, "Forbidden", "forbidden: asked for by a fault" },
+		{ 403, "Forbidden", "forbidden: caused by an injected fault" },
 		{ 409, "Conflict", "" },
 		{ 410, "Expired",
 		  "The provided continue parameter is too old to display a "
 		  "consistent list result." },
 		{ 429, "TooManyRequests", "Too many requests, please try again later." },
-		{ 500, "InternalError", "Internal error occurred: asked for by a fault" },
+		{ 500, "InternalError", "Internal error occurred: caused by an injected fault" },
 		{ 503, "ServiceUnavailable",
 		  "the server is currently unable to handle the request" },
 		{ 504, "Timeout", "Timeout: request did not complete within the allotted timeout" },
@@ -35,7 +35,7 @@ static int answer_status(struct call *c, const struct fault *f, struct np_err *e
 			return sim_refuse(c, err, f->status, rows[i].reason, NULL, "%s",
 					  f->message ? f->message : rows[i].message);
 	return sim_refuse(c, err, f->status, NULL, NULL, "%s",
-			  f->message ? f->message : "asked for by a fault");
+			  f->message ? f->message : "caused by an injected fault");
 }
 
 /* A JSON string of that many bytes, generated while it is sent. */

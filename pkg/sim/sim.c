@@ -353,10 +353,11 @@ static int add_namespaces(struct np_sim *sim, const struct np_sim_options *o, st
 	sim->namespaces = json_array();
 	for (size_t i = 0; i < o->n_namespaces; i++) {
 		if (!sim_is_dns_label(o->namespaces[i]))
-			return np_fail(err, NP_E_USAGE,
-				       "'%s' is no namespace: lower case letters, digits and '-' "
-				       "are needed",
-				       o->namespaces[i]);
+			return np_fail(
+				err, NP_E_USAGE,
+				"'%s' is not a valid namespace: lower case letters, digits and '-' "
+				"are needed",
+				o->namespaces[i]);
 		if (json_array_append_new(sim->namespaces, json_string(o->namespaces[i])) < 0)
 			return np_fail_nomem(err);
 	}

@@ -57,9 +57,9 @@ static void test_sim__corrupt_state_folder_is_reported(void **state)
 	static const struct {
 		const char *file, *text, *error;
 	} rows[] = {
-		{ "resource-version", "x", "no resource version in it" },
-		{ "ml_gpu.json", "{", "is no JSON object" },
-		{ "ml_gpu.json", "{}", "no resource version in it" },
+		{ "resource-version", "x", "expected a resource version" },
+		{ "ml_gpu.json", "{", "not a JSON object" },
+		{ "ml_gpu.json", "{}", "expected a resource version" },
 	};
 	const struct np_sim_options o = { .state_dir = *state };
 

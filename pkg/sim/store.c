@@ -22,12 +22,6 @@ static const char suffix[] = ".json";
 
 /* --- the files ------------------------------------------------------------------------------ */
 
-static void close_file(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-}
-
 static int fail_path(const char *path, struct np_err *err)
 {
 	return np_fail(err, NP_E_IO, "'%s': %s", path, strerror(errno));
@@ -45,11 +39,11 @@ static int join(const char *dir, const char *name, const char *end, char **ret, 
 
 static int write_bytes(const char *path, const char *text, struct np_err *err)
 {
-	NP_AUTO(close_file) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	NP_AUTO(np_closep) int fd = -1;
 	size_t size = strlen(text);
 
-	if (fd < 0)
-		return fail_path(path, err);
+	if (np_file_open_write(path, O_CREAT | O_TRUNC, 0600, &fd, err) < 0)
+		return np_err_ret(err);
 	while (size > 0) {
 		ssize_t n = write(fd, text, size);
 
@@ -266,7 +260,8 @@ static int raise_version(struct store *s, const char *text, const char *name, st
 	uint64_t version;
 
 	if (!text || np_u64_parse(text, 1, UINT64_MAX / 2, &version, err) < 0)
-		return np_fail(err, NP_E_SPEC, "'%s/%s': no resource version in it", s->dir, name);
+		return np_fail(err, NP_E_SPEC, "'%s/%s': expected a resource version", s->dir,
+			       name);
 	if (version > s->version)
 		s->version = version;
 	return 0;
@@ -287,7 +282,7 @@ static int read_object(struct store *s, const char *name, struct np_err *err)
 		return np_err_ret(err);
 	object = text ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	if (!object)
-		return np_fail(err, NP_E_SPEC, "'%s/%s': is no JSON object", s->dir, name);
+		return np_fail(err, NP_E_SPEC, "'%s/%s': not a JSON object", s->dir, name);
 	if (raise_version(s, np_json_meta_text(object, "resourceVersion"), name, err) < 0)
 		return np_err_ret(err);
 	return insert(s, key, object, err);

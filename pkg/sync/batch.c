@@ -176,14 +176,27 @@ static int plan_again(const struct np_input *in, const struct np_plan_options *o
 	return np_plan_make(in, &options, &a->plan, err);
 }
 
+/* Classes without a namespace are shared: reads who else may use them. */
+static int read_bindings(struct np_kube *k, const struct np_input *in,
+			 const struct np_kube_resource *r, const struct np_plan_opt_in *o,
+			 json_t **ret, struct np_err *err)
+{
+	if (!o->required || r->namespaced || r->plural[0] == '\0')
+		return 0;
+	return sync_opt_in_fetch(k, in, NULL, NULL, ret, err);
+}
+
 int np_sync_run(struct np_kube *k, const struct np_input *in, const struct np_sync_options *o,
 		struct np_sync *ret, struct np_err *err)
 {
 	NP_AUTO(np_sync_done) struct np_sync a = { .dry_run = o->dry_run };
 	struct np_sync_options options = *o;
+	json_auto_t *bound = NULL;
 
-	if (sync_fetch(k, in, &o->progress, &a.fetched, err) < 0)
+	if (sync_fetch(k, in, &o->progress, &a.fetched, err) < 0 ||
+	    read_bindings(k, in, &a.fetched.resource, &o->plan.opt_in, &bound, err) < 0)
 		return np_err_ret(err);
+	options.plan.opt_in.bound = bound;
 	options.plan.classes = a.fetched.items;
 	options.plan.n_classes = a.fetched.n;
 	if (np_plan_make(in, &options.plan, &a.plan, err) < 0)

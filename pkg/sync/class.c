@@ -142,13 +142,15 @@ static int plan_valid_pools(const struct np_class_sync *one, const struct np_pla
 
 /* Plans with all pools, or with those that are sound where some are not. */
 static int plan_pools(const struct np_class_sync *one, struct np_doc *doc,
-		      struct np_class_sync_result *r, struct np_err *err)
+		      const struct np_plan_opt_in *opt_in, struct np_class_sync_result *r,
+		      struct np_err *err)
 {
 	const struct np_class_ref ref = { doc, np_doc_root(doc) };
 	struct np_plan_options o = one->plan;
 	size_t n = one->pools->n_pools;
 
 	plan_reset(r);
+	o.opt_in = *opt_in;
 	o.classes = &ref;
 	o.n_classes = 1;
 	r->sound.pools = calloc(n + 1, sizeof(*r->sound.pools));
@@ -182,15 +184,18 @@ struct round {
 	struct np_class_sync_result *r;
 	struct np_doc *doc; /* the class as it was read */
 	struct np_vmclass *class;
+	json_t *bound; /* the bindings that allow pools the class; NULL: none */
 	json_t *patch; /* without the resourceVersion */
 };
 
 static void round_done(struct round *x)
 {
 	json_decref(x->patch);
+	json_decref(x->bound);
 	np_vmclass_free(x->class);
 	np_doc_unref(x->doc);
 	x->patch = NULL;
+	x->bound = NULL;
 	x->class = NULL;
 	x->doc = NULL;
 }
@@ -242,19 +247,38 @@ static int read_class(struct round *x, const json_t *object, struct np_err *err)
 	return np_err_ret(err);
 }
 
+/* Finds out who else but the class's own namespace may change it. */
+static int read_opt_in(struct round *x, struct np_plan_opt_in *ret, struct np_err *err)
+{
+	const struct np_class_sync *one = x->one;
+	const struct np_vmclass_scope scope = { one->resource->namespaced ? one->ns : NULL,
+						one->name };
+
+	*ret = one->plan.opt_in;
+	ret->class_ns = scope.ns;
+	if (!ret->required || ret->bound)
+		return 0;
+	if (sync_opt_in_fetch(x->k, one->pools, x->class->node.json, &scope, &x->bound, err) < 0)
+		return np_err_ret(err);
+	ret->bound = x->bound;
+	x->r->has_bindings = !!x->bound;
+	return 0;
+}
+
 /* Computes the patch that the class needs. */
 static int plan_round(struct round *x, const json_t *object, struct np_err *err)
 {
+	struct np_plan_opt_in opt_in;
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	json_auto_t *released = NULL, *target = NULL;
 	const json_t *change;
 
 	round_done(x);
-	if (read_class(x, object, err) < 0 ||
+	if (read_class(x, object, err) < 0 || read_opt_in(x, &opt_in, err) < 0 ||
 	    release_pools(x->one, x->class, x->r, &released, err) < 0)
 		return np_err_ret(err);
 	if (np_doc_new_take(np_doc_name(x->doc), json_incref(released), &doc, err) < 0 ||
-	    plan_pools(x->one, doc, x->r, err) < 0 || check_plan(x->r, err) < 0)
+	    plan_pools(x->one, doc, &opt_in, x->r, err) < 0 || check_plan(x->r, err) < 0)
 		return np_err_ret(err);
 	change = x->r->sound.n_pools > 0 ? x->r->plan.classes[0].change.patch : NULL;
 	target = change ? np_vmclass_patched(released, change) : json_incref(released);

@@ -85,7 +85,7 @@ static void test_fetch__progress_is_reported(void **state)
 	close_session(&x);
 }
 
-static void test_access__what_is_missing_is_named(void **state)
+static void test_access__missing_permission_is_named(void **state)
 {
 	static const struct np_kube_resource classes = { "vmoperator.vmware.com", "v1alpha6",
 							 "virtualmachineclasses", true };
@@ -109,7 +109,7 @@ int main(void)
 		cmocka_unit_test(test_fetch__each_class_that_a_pool_names_is_read_once),
 		cmocka_unit_test(test_fetch__an_error_fails_the_fetch),
 		cmocka_unit_test(test_fetch__progress_is_reported),
-		cmocka_unit_test(test_access__what_is_missing_is_named),
+		cmocka_unit_test(test_access__missing_permission_is_named),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);

@@ -150,7 +150,8 @@ static int get_named(struct search *s, const char *ns, const struct np_err *why,
 		if (is_in(&in->pools[i], ns) && get_one(s, &in->pools[i], err) < 0)
 			return np_err_ret(err);
 	return np_warnings_add(s->warnings, err, NP_WARNING_LIST_FORBIDDEN,
-			       "%s: only the classes that the pools name are looked at", why->text);
+			       "%s: nodeprep reads only the classes that the pools name",
+			       why->text);
 }
 
 static int search_namespace(struct search *s, const char *ns, struct np_err *err)

@@ -207,13 +207,28 @@ static int note_resize(struct build *b, struct np_err *err)
 		VM_OPERATOR_DEFAULT_GB, b->change->window_gb);
 }
 
+/* Another pool's need, which the record says, is bounded as the pools' own are. */
+static int check_bound(const struct build *b, const struct np_vmx_desired *w, struct np_err *err)
+{
+	uint64_t most = b->want->max_window_gb;
+	uint64_t old = b->c->current.has_size ? b->c->current.size_gb : 0;
+
+	if (most == 0 || !w->change || w->gb <= most || w->gb <= old)
+		return 0;
+	return np_fail(err, NP_E_WINDOW,
+		       "VirtualMachineClass '%s': its window would be raised to %" PRIu64
+		       " GB, more than the configured maximum of %" PRIu64
+		       " GB (--max-window, maxWindowGB): %.320s",
+		       b->c->name, w->gb, most, b->window_reason ? b->window_reason : "");
+}
+
 static int change_window(struct build *b, struct np_err *err)
 {
 	struct np_vmx_desired w = { .gb = 0 };
 
 	if (b->want->observe_only)
 		w.gb = b->c->current.has_size ? b->c->current.size_gb : 0;
-	else if (decide_window(b, &w, err) < 0)
+	else if (decide_window(b, &w, err) < 0 || check_bound(b, &w, err) < 0)
 		return np_err_ret(err);
 	b->change->has_window = is_window_known(b, &w);
 	b->change->window_gb = w.gb;

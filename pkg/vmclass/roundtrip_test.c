@@ -411,7 +411,7 @@ static void check_foreign(enum foreign what, bool applied_again)
 	expect_theirs_kept(what, before, theirs, back);
 }
 
-static void test_roundtrip__what_somebody_else_changed_is_kept(void **state)
+static void test_roundtrip__values_of_another_writer_are_kept(void **state)
 {
 	(void)state;
 	seed = 7;
@@ -419,7 +419,7 @@ static void test_roundtrip__what_somebody_else_changed_is_kept(void **state)
 		check_foreign((enum foreign)draw(FOREIGN_MAX), false);
 }
 
-static void test_roundtrip__a_second_apply_over_it_changes_nothing_of_that(void **state)
+static void test_roundtrip__second_apply_keeps_them_too(void **state)
 {
 	(void)state;
 	seed = 11;
@@ -432,8 +432,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_roundtrip__apply_then_revert_leaves_the_same_bytes),
 		cmocka_unit_test(test_roundtrip__pools_come_and_leave_in_any_order),
-		cmocka_unit_test(test_roundtrip__what_somebody_else_changed_is_kept),
-		cmocka_unit_test(test_roundtrip__a_second_apply_over_it_changes_nothing_of_that),
+		cmocka_unit_test(test_roundtrip__values_of_another_writer_are_kept),
+		cmocka_unit_test(test_roundtrip__second_apply_keeps_them_too),
 	};
 
 	return cmocka_run_group_tests(tests, set_up_catalogue, tear_down_catalogue);

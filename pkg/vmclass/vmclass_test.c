@@ -309,7 +309,7 @@ static void check_fixture(const char *folder)
 	free(expect);
 }
 
-static void test_vmclass__fixtures_come_out_as_written_down(void **state)
+static void test_vmclass__fixtures_give_the_expected_output(void **state)
 {
 	(void)state;
 	fixture_failures = 0;
@@ -515,7 +515,7 @@ static void check_keys(const struct keys_case *row)
 	expect_idempotent(c, &change, &want);
 }
 
-static void test_vmclass__the_keys_are_made_right(void **state)
+static void test_vmclass__keys_are_corrected(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < COUNT(keys_cases); i++) {
@@ -655,7 +655,7 @@ static void check_random_class(const struct np_vmclass *c)
 		    !(want.has_window && change.window_gb < want.window_gb));
 }
 
-static void test_vmclass__any_class_is_right_after_one_change(void **state)
+static void test_vmclass__one_change_updates_any_class(void **state)
 {
 	(void)state;
 	seed = 20230530;
@@ -727,12 +727,12 @@ static void test_vmclass__each_allocation_may_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_vmclass__fixtures_come_out_as_written_down),
+		cmocka_unit_test(test_vmclass__fixtures_give_the_expected_output),
 		cmocka_unit_test(test_vmclass__the_corpus_replays),
-		cmocka_unit_test(test_vmclass__the_keys_are_made_right),
+		cmocka_unit_test(test_vmclass__keys_are_corrected),
 		cmocka_unit_test(test_vmclass__patches_merge_as_the_rfc_says),
 		cmocka_unit_test(test_vmclass__an_annotation_beyond_128_kib_is_refused),
-		cmocka_unit_test(test_vmclass__any_class_is_right_after_one_change),
+		cmocka_unit_test(test_vmclass__one_change_updates_any_class),
 		cmocka_unit_test(test_vmclass__each_allocation_may_fail),
 	};
 

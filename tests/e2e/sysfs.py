@@ -49,7 +49,7 @@ class Tree:
             (folder / "config").write_bytes(head.ljust(16, b"\0") + config + bytes(192))
         return folder
 
-    def gpu(self, address, pci_id="10de:20b0", bars=None, missing=(), config=True, driver=None):
+    def gpu(self, address, pci_id="10de:20b0", bars=None, missing=(), config=True, driver=None, subsystem=None):
         """A GPU with every BAR placed but the missing ones, which the kernel lists as all zero."""
         bars = A100 if bars is None else bars
         lines, registers = [(0, 0, 0)] * 13, [0] * 12
@@ -68,6 +68,9 @@ class Tree:
         folder = self.function(address, pci_id, lines=lines, config=packed)
         if driver:
             self.link(folder / "driver", f"../../../../bus/pci/drivers/{driver}")
+        if subsystem:
+            for name, number in zip(("vendor", "device"), subsystem.split(":")):
+                (folder / f"subsystem_{name}").write_text(f"0x{number}\n")
         return folder
 
     def bridge(self, address, bus, start, end):

@@ -129,7 +129,7 @@ def test_interrupt_finishes_the_write_under_way_and_says_what_is_not_done(sim, n
     assert [c["attempts"] for c in told] == [1, 1] + [0] * (MANY - 2)
     assert all("interrupted before it was written" in c["error"]["message"] for c in told[2:])
     assert f"interrupted: {MANY - 2} of {MANY} classes are not written" in err
-    assert f"{command} can be run again" in err
+    assert f"run {command} again to finish" in err
     for i, name in enumerate(names()):
         managed = MANAGED in sim.must("GET", classes_path(ns, name))["metadata"].get("annotations", {})
         assert managed == ((i < 2) == (command == "apply"))

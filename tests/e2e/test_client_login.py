@@ -100,7 +100,7 @@ def test_plugin_speaks_on_standard_error(server, nodeprep, gpu, write_config, pl
         ("echo '{\"sekret-token'", {}, 5, "neither JSON nor YAML"),
         ("echo sekret-token", {}, 5, "its output is not an object"),
         ("yes sekret-token", {}, 5, "more than 1 MiB"),
-        (say(V1BETA1, token="sekret-token"), {}, 5, "but gave version"),
+        (say(V1BETA1, token="sekret-token"), {}, 5, "but returned version"),
         (say(token="sekret-token\n"), {}, 5, "holds a blank or a control character"),
         (say(clientCertificateData="sekret-token"), {}, 5, "a certificate without a key"),
         (say(clientCertificateData="sekret-token", clientKeyData="x"), {}, 5, "cannot be used"),

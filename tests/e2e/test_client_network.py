@@ -120,7 +120,7 @@ def test_proxy_that_refuses_or_is_not_there(nodeprep, gpu, by_name):
         path = by_name(proxy_url=f"http://{proxy.address}")
         done = nodeprep("plan", "-f", "-", "--kubeconfig", path, input=gpu)
         assert done.rc == 5
-        assert "the proxy refuses to connect (403)" in done.err
+        assert "the proxy refused to connect (403)" in done.err
     with Proxy(status=503) as proxy:
         path = by_name(proxy_url=f"http://{proxy.address}")
         done = nodeprep("plan", "-f", "-", "--kubeconfig", path, "--timeout", "3s", input=gpu)
@@ -280,7 +280,7 @@ def test_a_server_that_drips_does_not_outlive_the_limits(nodeprep, gpu, flags):
         done = nodeprep("plan", "-f", "-", "-s", url, *flags, env={"KUBECONFIG": None}, input=gpu)
         took = time.monotonic() - start
     assert done.rc == 6
-    assert "no answer within" in done.err
+    assert "no response within" in done.err
     assert took < 20
 
 

@@ -5,12 +5,14 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import ssl
 import subprocess
 import threading
 import time
+import types
 
 import pytest
 
@@ -203,6 +205,81 @@ def test_validation_looks_at_the_class(hookd, ns, put_class):
     assert "'gone' not found" in validate("gone")["message"]
     told = validate("gone", enforce="false")
     assert told["status"] == "Success" and "'gone' not found" in told["message"]
+
+
+def test_a_window_beyond_the_maximum_is_refused(server, ns, put_class, get_class):
+    before = put_class(ns, "gpu", hardware(A100))
+    with Hookd(server.kubeconfig, args=["--max-window=1024"]) as bounded:
+        answer = create(bounded, ns, nodeprepGPU={"sizeGB": 65536})
+        assert answer["status"] == "Failure"
+        assert "more than the configured maximum of 1024 GB" in answer["message"]
+        assert bare(get_class(ns, "gpu")) == bare(before)
+        assert create(bounded, ns, nodeprepGPU={"sizeGB": 1024})["status"] == "Success"
+    assert pools_of(get_class(ns, "gpu"))[f"{ns}/c1/gpu"]["mmioGB"] == 1024
+
+
+# --- classes that several namespaces share -------------------------------------------------------
+
+OLD = "/apis/vmoperator.vmware.com/v1alpha1"
+
+
+@pytest.fixture
+def old_supervisor():
+    """A Supervisor whose classes have no namespace, with one class."""
+    with servers.SimServer(args=["--cluster-scoped"]) as running:
+        body = {"apiVersion": "vmoperator.vmware.com/v1alpha1", "kind": "VirtualMachineClass",
+                "metadata": {"name": "gpu"}, "spec": hardware(A100)}
+        running.must("POST", f"{OLD}/virtualmachineclasses", body)
+        yield running
+
+
+def shared_class(old):
+    return bare(old.must("GET", f"{OLD}/virtualmachineclasses/gpu"))
+
+
+def binding(ns):
+    return {"apiVersion": "vmoperator.vmware.com/v1alpha1", "kind": "VirtualMachineClassBinding",
+            "metadata": {"name": "gpu", "namespace": ns},
+            "classRef": {"apiVersion": "vmoperator.vmware.com/v1alpha1", "kind": "VirtualMachineClass",
+                         "name": "gpu"}}
+
+
+def test_a_shared_class_needs_its_owners_permission(old_supervisor):
+    before = shared_class(old_supervisor)
+    with Hookd(old_supervisor.kubeconfig) as hookd:
+        old_supervisor.mark()
+        answer = create(hookd, "team-a", nodeprepGPU={"sizeGB": 65536})
+        # The Cluster waits, and its condition shows how the owner can permit it.
+        assert answer["status"] == "Success" and answer["retryAfterSeconds"] > 0
+        wanted = "kubectl annotate vmclass gpu --overwrite nodeprep.dev/allowed-namespaces='team-a'"
+        assert wanted in answer["message"]
+        told = create(hookd, "team-a", settings={"enforce": "false"})
+        assert told["retryAfterSeconds"] == 0 and wanted in told["message"]
+        assert patches(old_supervisor) == [] and shared_class(old_supervisor) == before
+        patch = {"metadata": {"annotations": {"nodeprep.dev/allowed-namespaces": "team-a"}}}
+        old_supervisor.must("PATCH", f"{OLD}/virtualmachineclasses/gpu", patch)
+        assert create(hookd, "team-a")["retryAfterSeconds"] == 0
+        assert set(pools_of(old_supervisor.must("GET", f"{OLD}/virtualmachineclasses/gpu"))) == {
+            "team-a/c1/gpu"
+        }
+        assert create(hookd, "team-b")["retryAfterSeconds"] > 0
+
+
+def test_a_binding_permits_its_namespace(old_supervisor):
+    with Hookd(old_supervisor.kubeconfig) as hookd:
+        assert create(hookd, "team-a")["retryAfterSeconds"] > 0
+        old_supervisor.must(
+            "POST", f"{OLD}/namespaces/team-a/virtualmachineclassbindings", binding("team-a")
+        )
+        answer = create(hookd, "team-a")
+        assert (answer["status"], answer["retryAfterSeconds"]) == ("Success", 0)
+        assert create(hookd, "team-b")["retryAfterSeconds"] > 0
+
+
+def test_the_permission_can_be_switched_off(old_supervisor):
+    with Hookd(old_supervisor.kubeconfig, args=["--require-class-opt-in=false"]) as hookd:
+        assert create(hookd, "team-a")["retryAfterSeconds"] == 0
+    assert "pciPassthru" in json.dumps(shared_class(old_supervisor))
 
 
 def test_no_right_to_patch_is_a_failure(server, ns, put_class):
@@ -587,6 +664,37 @@ def test_bodies_without_an_end_are_bounded_and_their_memory_comes_back():
         servers.wait_until("no bytes in flight", lambda: "nodeprep_hookd_bodies_bytes 0\n" in hookd.metrics()[1])
 
 
+def send_what_fits(sock, body, end):
+    """Sends body[sock.sent:end] as far as the socket takes it."""
+    with contextlib.suppress(ssl.SSLWantWriteError, ssl.SSLWantReadError):
+        while sock.sent < end:
+            sock.sent += sock.tls.send(body[sock.sent:min(end, sock.sent + (16 << 10))])
+
+
+def test_more_bodies_at_a_time_than_memory_holds_are_finished_in_turn():
+    """160 clients send 900 KB each, side by side and 24 KB at a time, where memory holds some 40 of them."""
+    body = b'{"padding":"' + b"x" * (900 << 10) + b'"}'
+    data = f"POST /{HOOKS}/discovery HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    with Hookd(trust="nobody", args=["--max-memory=192Mi"]) as hookd, contextlib.ExitStack() as stack:
+        context = hookd.context(with_client=False)
+        clients = []
+        for _ in range(160):
+            raw = socket.create_connection(("127.0.0.1", hookd.port))
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 << 10)
+            tls = stack.enter_context(context.wrap_socket(raw, server_hostname="127.0.0.1"))
+            tls.setblocking(False)
+            clients.append(types.SimpleNamespace(tls=tls, sent=0))
+        end = 0
+        while any(client.sent < len(data) for client in clients):
+            end = min(len(data), end + (24 << 10))
+            for client in clients:
+                send_what_fits(client, data, end)
+        for client in clients:
+            client.tls.settimeout(30)
+            assert client.tls.recv(65536).startswith(b"HTTP/1.1 200 ")
+        assert "nodeprep_hookd_bodies_refused_total 0\n" in hookd.metrics()[1]
+
+
 def call_bytes(hookd, body):
     """As Cluster API does: 503 is tried again."""
     for _ in range(20):
@@ -631,6 +739,38 @@ def hammer(port, stop, failed, done):
             connection.close()
 
 
+def warned(hookd, part):
+    return [m for m in hookd.lines() if m["level"] == "warning" and part in m["msg"]]
+
+
+def certificate_metric(hookd, name):
+    text = hookd.metrics()[1]
+    return float(re.search(rf"^nodeprep_hookd_certificate_{name} (\S+)$", text, re.MULTILINE)[1])
+
+
+def test_sighup_reloads_certificates():
+    with Hookd(trust="nobody") as hookd:
+        expires = certificate_metric(hookd, "not_after_timestamp_seconds")
+        assert expires > time.time()
+        assert certificate_metric(hookd, "last_reload_successful") == 1
+        hookd.process.send_signal(signal.SIGHUP)
+        servers.wait_until("a line", lambda: reloads(hookd))
+        key = hookd.folder / "server.key"
+        kept = key.read_text()
+        key.write_text("garbage")
+        servers.wait_until("a warning", lambda: warned(hookd, "server.key': the private key"))
+        hookd.process.send_signal(signal.SIGHUP)
+        servers.wait_until("its answer", lambda: len(warned(hookd, "server.key")) == 2)
+        key.write_text(kept)
+        servers.wait_until("the repair", lambda: len(reloads(hookd)) == 2)
+        assert certificate_metric(hookd, "reload_failures_total") >= 2
+        assert certificate_metric(hookd, "not_after_timestamp_seconds") == expires
+
+
+def reloads(hookd):
+    return [m for m in hookd.lines() if m["msg"].startswith("certificate reloaded, valid until 20")]
+
+
 def test_certificates_rotate_without_a_dropped_request(tmp_path):
     first, second = (servers.Certificates(make(tmp_path / n)) for n in ("a", "b"))
     mount = make(tmp_path / "mount")
@@ -644,17 +784,23 @@ def test_certificates_rotate_without_a_dropped_request(tmp_path):
         ]
         for thread in threads:
             thread.start()
-        before = served_certificate(hookd.port)
-        rotate(mount, "v2", second.server, second.server_key)
-        servers.wait_until("rotation", lambda: served_certificate(hookd.port) != before)
-        # A pair that does not fit is refused, and what is there stays.
-        now = served_certificate(hookd.port)
-        rotate(mount, "v3", first.server, second.server_key)
-        servers.wait_until("refusal", lambda: "is kept" in hookd.log.read_text())
-        assert served_certificate(hookd.port) == now
-        stop.set()
-        for thread in threads:
-            thread.join()
+        try:
+            before = served_certificate(hookd.port)
+            rotate(mount, "v2", second.server, second.server_key)
+            servers.wait_until("rotation", lambda: served_certificate(hookd.port) != before)
+            # A pair that does not fit is refused, and what is there stays.
+            now = served_certificate(hookd.port)
+            rotate(mount, "v3", first.server, second.server_key)
+            servers.wait_until("refusal", lambda: warned(hookd, "does not belong to the certificate"))
+            assert served_certificate(hookd.port) == now
+            assert certificate_metric(hookd, "last_reload_successful") == 0
+            rotate(mount, "v4", first.server, first.server_key)
+            servers.wait_until("repair", lambda: served_certificate(hookd.port) != now)
+            assert len(warned(hookd, "does not belong")) == 1, "one warning for one reason"
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
         assert not failed and len(done) > 10
 
 
@@ -724,7 +870,7 @@ def test_sigterm_ends_in_time_whoever_hangs_on(alone):
         (["--threads=0", "--tls-cert-file=a", "--tls-private-key-file=b"], 2, "--threads"),
         (["--tls-cert-file=/nowhere", "--tls-private-key-file=/nowhere"], 3, "/nowhere"),
         (["--tls-cert-file=a", "--tls-private-key-file=b", "--kubeconfig=/nowhere"], 3, "/nowhere"),
-        (["extra"], 2, "'extra' is one argument too many"),
+        (["extra"], 2, "unexpected argument 'extra'"),
         (["--tls-cert-file=a", "--tls-private-key-file=b", "--client-ca-file=c", "--allow-unauthenticated"], 2,
          "--client-ca-file and --allow-unauthenticated are mutually exclusive"),
         (["--tls-cert-file=a", "--tls-private-key-file=b", "--supervisor-kubeconfig=c"], 2,

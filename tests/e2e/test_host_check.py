@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""host-check on captures: each told by its content, and never a false pass, also of what is cut."""
+"""host-check on captures: recognised by content; truncated captures never pass falsely."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def test_a_host_that_is_ready(host):
     assert [c["name"] for c in report["captures"]] == list(captures.GOOD)
 
 
-def test_all_of_it_through_a_pipe(host):
+def test_all_captures_through_a_pipe(host):
     assert host("".join(captures.GOOD.values())).rc == 0
 
 
@@ -76,7 +76,7 @@ def test_order_does_not_matter(host, order):
 
 
 @pytest.mark.parametrize("missing", captures.GOOD)
-def test_what_is_not_given_is_unknown(host, missing):
+def test_missing_captures_are_unknown(host, missing):
     run = host({name: text for name, text in captures.GOOD.items() if name != missing})
     assert (run.rc, run.json["pass"]) == (6, None)
     assert "fail" not in {c["status"] for c in run.json["checks"]}
@@ -93,7 +93,7 @@ def test_hv_support(host, level, status, word):
 
 
 @pytest.mark.parametrize("level", ["", "4", "33", "3x", "-1", "three"])
-def test_hv_support_that_is_none(host, level):
+def test_invalid_hv_support_is_unknown(host, level):
     run = host({**captures.GOOD, "esxcfg.txt": captures.esxcfg_info(level)})
     assert (run.rc, run["hv-support"], run.json["hvSupport"]) == (6, "unknown", None)
 
@@ -167,7 +167,7 @@ def test_bios_settings_that_are_off(host, settings, check):
 
 
 @pytest.mark.parametrize("value", ["", "Auto", "Enable (pending)", "Enab", "2"])
-def test_bios_settings_that_say_nothing(host, value):
+def test_unclear_bios_settings_are_unknown(host, value):
     run = host({**captures.GOOD, "bios.txt": captures.bios(value, value, value)})
     assert (run["iommu"], run["above-4g"]) == ("unknown", "unknown")
     assert run.rc == 6
@@ -234,14 +234,14 @@ def test_lspci(host):
     assert (run["bars-assigned"], run["above-4g"], run.rc) == ("pass", "pass", 6)
 
 
-def test_lspci_that_does_not_number_its_regions(host):
+def test_lspci_without_region_numbers(host):
     text = captures.LSPCI.replace("\tRegion 0: ", "\t").replace("\tRegion 1: ", "\t").replace("\tRegion 3: ", "\t")
     run = host(text)
     assert [b["index"] for b in run.json["gpus"][0]["bars"]] == [0, 1, 3]
     assert run["bars-assigned"] == "pass"
 
 
-def test_lspci_with_a_bar_without_a_place(host):
+def test_lspci_with_an_unassigned_bar(host):
     run = host(captures.LSPCI_UNASSIGNED)
     assert (run.rc, run["bars-assigned"], run["above-4g"]) == (1, "fail", "fail")
     assert run.json["gpus"][0]["bars"][1] == {
@@ -291,13 +291,13 @@ def test_largest_need_of_a_log_counts(host):
         "total number of pages needed (99999999999999999999) exceeds limit (1)",
     ],
 )
-def test_vmware_log_that_is_cut(host, line):
+def test_truncated_vmware_log(host, line):
     run = host(f"vmx| PCIPassthru: {line}")
     assert (run.rc, run.json["neededMMIOGB"], run["mmio-window"]) == (6, None, "unknown")
 
 
 @pytest.mark.parametrize("name", captures.GOOD)
-def test_cut_anywhere_is_never_a_false_pass(host, name):
+def test_truncation_never_passes(host, name):
     """Each capture, cut after each byte: a pass may only come of values that stood there in full."""
     text = captures.GOOD[name]
     needs = {
@@ -312,7 +312,7 @@ def test_cut_anywhere_is_never_a_false_pass(host, name):
         assert run.rc in ((0, 6) if all(need in text[:at] for need in needs) else (3, 6)), (at, run.out, run.err)
 
 
-def test_list_that_ends_within_a_record(host):
+def test_list_truncated_within_a_record(host):
     text = captures.PCI_LIST
     run = host({**captures.GOOD, "pci.txt": text[: text.rindex("Passthru Capable") + 5]})
     assert (run.rc, run["gpus-found"]) == (6, "unknown")
@@ -329,7 +329,7 @@ def test_nothing_recognised(host, text):
     assert run.err.count("\n") == 1 and "nothing recognised" in run.err
 
 
-def test_one_capture_of_several_that_is_nothing(host):
+def test_one_unrecognised_capture_of_several(host):
     run = host({**captures.GOOD, "other.txt": "hello\n"})
     assert (run.rc, run.out) == (3, "") and "'other.txt'" in run.err
 
@@ -342,7 +342,7 @@ def test_bad_command_lines(host, tmp_path):
     run = subprocess.run(
         [servers.BIN_DIR / "nodeprep", "host-check"], capture_output=True, encoding="utf-8", check=False
     )
-    assert run.returncode == 2 and "nothing to read" in run.stderr
+    assert run.returncode == 2 and "expected a capture" in run.stderr
     assert host({"x": "y"}, "--bogus").rc == 2
     os.mkdir(tmp_path / "folder")
     for name in ("folder", "none"):

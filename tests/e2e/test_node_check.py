@@ -132,12 +132,21 @@ HOST_IDS = [
     "bars-assigned",
     "hot-migrate",
     "mmio-window",
+    "mmio-keys",
+    "firmware",
+    "memory-reservation",
+    "device-limit",
+    "hot-add",
+    "viommu",
+    "power-on",
+    "vm-bars",
+    "kernel-log",
 ]
 
 
 @pytest.mark.parametrize("config", [True, False], ids=["config readable", "config not readable"])
 @pytest.mark.parametrize("missing", [(0,), (1,), (3,), (0, 1), (0, 1, 3)])
-def test_a_bar_without_a_place_fails(tree, check, missing, config):
+def test_unassigned_bar_fails(tree, check, missing, config):
     tree.gpu("0000:01:00.0", config=config)
     tree.gpu("0000:02:00.0", missing=missing, config=config)
     run = check()
@@ -152,7 +161,7 @@ def test_a_bar_without_a_place_fails(tree, check, missing, config):
     assert "64bitMMIOSizeGB 256 " in failed["cure"]
 
 
-def test_size_without_place_is_not_assigned(tree, check):
+def test_size_without_address_is_not_assigned(tree, check):
     """Kernels may keep size and flags of what they could not place, at address 0 or marked as unset."""
     folder = tree.gpu("0000:01:00.0")
     lines = (folder / "resource").read_text().splitlines()
@@ -197,7 +206,7 @@ def test_unknown_card_without_config_space_is_unknown(tree, check):
     assert (run.rc, run.json["pass"], run.json["gpus"][0]["ok"]) == (6, None, None)
 
 
-def test_functions_that_are_no_gpus(tree, check):
+def test_other_functions_are_not_gpus(tree, check):
     tree.gpu("0000:01:00.0")
     tree.function("0000:01:00.1", "10de:1aef", "040300")
     tree.function("0000:02:00.0", "10de:1af1", "068000")
@@ -262,7 +271,7 @@ def test_absurd_sizes_are_no_numbers(tree, check):
         (["--sysfs", "/nonexistent"], 3, "/nonexistent"),
         (["-f", "/nonexistent.yaml"], 3, "no such file"),
         (["more"], 2, "unexpected argument"),
-        (["-o", "svg"], 2, "draws nothing"),
+        (["-o", "svg"], 2, "-o svg is only for explain"),
     ],
 )
 def test_bad_command_lines(check, args, rc, words):
@@ -396,7 +405,7 @@ def test_kernel_log(tree, check, tmp_path, text):
     assert "0000:01:00.0" in run.message("kernel-log") and "0000:09" not in run.message("kernel-log")
 
 
-def test_kernel_log_that_says_nothing(tree, check, tmp_path):
+def test_kernel_log_without_findings(tree, check, tmp_path):
     tree.gpu("0000:01:00.0")
     (tmp_path / "log").write_text("6,1,1,-;Linux version 6.1\n")
     assert check("--kmsg", "log").status("kernel-log") == "pass"
@@ -406,6 +415,72 @@ def test_kernel_log_that_says_nothing(tree, check, tmp_path):
     (tree.procfs / "kmsg").write_text(LOG)
     assert check().status("kernel-log") == "warn"
     assert check("--procfs", "/proc").status("kernel-log") == "unknown"
+
+
+REFUSAL = (
+    "4,1300,9204113,-;NVRM: The NVIDIA GPU 0000:02:00.0 (PCI ID: 10de:25b6)\\x0aNVRM: installed in this system is not "
+    "supported by the\\x0aNVRM: NVIDIA 535.183.06 driver release.\n"
+    "4,1301,9204300,-;nvidia: probe of 0000:02:00.0 failed with error -1\n"
+)
+A16 = {0: (16 << 20, sysfs.MEM32), 1: (16 << 30, sysfs.MEM64P), 3: (32 << 20, sysfs.MEM64P)}
+
+
+def test_driver_of_the_wrong_kind(tree, check, tmp_path):
+    tree.gpu("0000:02:00.0", "10de:25b6", A16, subsystem="10de:1609")
+    (tmp_path / "log").write_text(REFUSAL)
+    run = check("--kmsg", "log", "--expect", "nvidia_a16-4c=1")
+    assert (run.rc, run.status("kernel-log"), run.status("gpu-models")) == (1, "fail", "pass")
+    assert "0000:02:00.0" in run.message("kernel-log") and "10de:25b6" in run.message("kernel-log")
+    failed = next(c for c in run.json["checks"] if c["id"] == "kernel-log")
+    assert "vGPU guest driver" in failed["cure"]
+    # Once the right driver runs the GPU, the refusal is past.
+    tree.driver_says("0000:02:00.0", "NVIDIA A16-4C")
+    run = check("--kmsg", "log", "--expect", "nvidia_a16-4c=1")
+    assert (run.rc, run.status("kernel-log")) == (0, "warn")
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "word"),
+    [
+        ("NVRM: GPU 0000:01:00.0: RmInitAdapter failed! (0x62:0x40:2142)", "fail", "could not start"),
+        ("NVRM: GPU 0000:01:00.0: GPU has fallen off the bus.", "fail", "does not answer"),
+        ("NVRM: Xid (PCI:0000:01:00): 79, pid=1, GPU has fallen off the bus.", "fail", "does not answer"),
+        ("NVRM: Xid (PCI:0000:01:00): 31, pid=1234, Ch 00000008, MMU Fault", "warn", "Xid"),
+        ("NVRM: _kgspBootGspRm: unexpected WPR2 already up, cannot proceed with booting GSP", "fail", "GSP"),
+        ("NVRM: The NVIDIA GPU 0000:01:00.0 (PCI ID: 10de:20b0)\nNVRM: installed in this system requires use of the "
+         "NVIDIA open kernel modules.", "fail", "open kernel modules"),
+        ("NVRM: API mismatch: the client has the version 550.54", "fail", "different releases"),
+        ("NVRM: The NVIDIA probe routine was not called for 1 device(s).", "fail", "another driver"),
+        ("nvidia-gridd: Failed to acquire license from 10.0.0.1", "warn", "licence"),
+        ("NVRM: GPU 0000:09:00.0: GPU has fallen off the bus.", "pass", "nothing"),
+        ("nvidia 0000:01:00.0: enabling device (0000 -> 0003)", "pass", "nothing"),
+    ],
+)
+def test_driver_messages(tree, check, tmp_path, line, status, word):
+    tree.gpu("0000:01:00.0")
+    (tmp_path / "log").write_text(f"[   12.5] {line}\n")
+    run = check("--kmsg", "log")
+    assert (run.status("kernel-log"), run.rc) == (status, int(status == "fail"))
+    assert word in run.message("kernel-log")
+
+
+@pytest.mark.parametrize(
+    ("subsystem", "expect", "models"),
+    [
+        ("10de:1609", "nvidia_a16-4c", "pass"),
+        ("10de:1609", "grid_a16-4c", "pass"),
+        ("10de:1609", "nvidia_a16-16c", "fail"),
+        ("10de:1609", "A16", "pass"),
+        ("10de:14a9", "A16", "pass"),
+        ("10de:14a9", "A2", "fail"),
+        ("10de:157e", "A2", "pass"),
+        ("10de:ffff", "nvidia_a16-4c", "unknown"),
+    ],
+)
+def test_subsystem_names_board_and_vgpu_type(tree, check, subsystem, expect, models):
+    """An init container runs before any driver: the subsystem alone tells what the function is."""
+    tree.gpu("0000:02:00.0", "10de:25b6", A16, subsystem=subsystem)
+    assert check("--expect", f"{expect}=1").status("gpu-models") == models
 
 
 @pytest.mark.parametrize(
@@ -420,7 +495,7 @@ def test_driver(tree, check, driver, status):
     assert run.rc == (0 if driver == "nvidia" else 1)
 
 
-def test_vfio_wants_an_iommu(tree, check):
+def test_vfio_requires_an_iommu(tree, check):
     folder = tree.gpu("0000:01:00.0", driver="vfio-pci")
     assert check().status("iommu") == "warn"
     tree.link(folder / "iommu_group", "../../../../kernel/iommu_groups/7")
@@ -439,7 +514,7 @@ def test_vgpu_guest(tree, check):
     assert check("--expect", "A100-40GB=1").rc == 0
 
 
-def test_whole_card_is_no_vgpu(tree, check):
+def test_whole_card_is_not_a_vgpu(tree, check):
     tree.gpu("0000:02:00.0", "10de:20f1", driver="nvidia")
     tree.driver_says("0000:02:00.0", "NVIDIA A100-PCIE-40GB")
     run = check("--expect", "A100-40GB=1")
@@ -491,7 +566,7 @@ BROKEN = {
     "vendor is gone": lambda f: (f / "vendor").unlink(),
     "device is no number": lambda f: (f / "device").write_text("0x20b0b0\n"),
     "device is cut": lambda f: (f / "device").write_text("0x"),
-    "the device's folder cannot be entered": lambda f: (
+    "the device's folder is a link to nothing": lambda f: (
         f.rename(f.with_name("moved")),
         f.symlink_to(f.name),
     ),
@@ -507,7 +582,7 @@ def test_broken_tree_never_passes(tree, check, name):
         assert (run.rc, run.json["pass"], run.err) == (6, None, "")
 
 
-def test_odd_entries_are_passed_over(tree, check):
+def test_odd_entries_are_ignored(tree, check):
     tree.gpu("0000:01:00.0")
     for name in ("..data", "0000:01:00.9", "0000:01:00.00", "zzzz:01:00.0", "x" * 200, "0000:01:00"):
         (tree.devices / name).mkdir()
@@ -521,7 +596,7 @@ def test_many_devices(tree, check):
     assert check("--expect", "A100-40GB=1").rc == 0
 
 
-def test_names_from_outside_are_made_printable(tree, check):
+def test_foreign_names_are_printable(tree, check):
     folder = tree.gpu("0000:01:00.0")
     tree.link(folder / "driver", "x/\x1b[31mred\u00e9")
     run = check()
@@ -555,7 +630,7 @@ def test_wait_ends(tree, check):
     assert check("--expect", "A100-40GB=2", "--wait", "1s").rc == 1
 
 
-def test_wait_ends_at_once_where_nothing_can_get_better(tree, check):
+def test_wait_ends_at_once_on_a_final_failure(tree, check):
     tree.gpu("0000:01:00.0", missing=(1,))
     began = time.monotonic()
     assert check("--expect", "A100-40GB=1", "--wait", "10m").rc == 1

@@ -162,9 +162,9 @@ static bool set_identity(const struct supervisor *s, struct np_serve_options *so
 	return true;
 }
 
-void supervisor_start(struct supervisor *s, const char *classes)
+static void start(struct supervisor *s, const char *classes, bool is_old)
 {
-	struct np_sim_options o = { .log = keep_log, .log_ctx = s };
+	struct np_sim_options o = { .log = keep_log, .log_ctx = s, .cluster_scoped = is_old };
 	struct np_serve_options so = NP_SERVE_OPTIONS_INIT;
 	struct np_err err = NP_ERR_INIT;
 
@@ -178,6 +178,16 @@ void supervisor_start(struct supervisor *s, const char *classes)
 	assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
 	write_kubeconfig(s);
 	s->kube = supervisor_connect(s, "admin", 20000);
+}
+
+void supervisor_start(struct supervisor *s, const char *classes)
+{
+	start(s, classes, false);
+}
+
+void supervisor_start_old(struct supervisor *s, const char *classes)
+{
+	start(s, classes, true);
 }
 
 void supervisor_stop(struct supervisor *s)

@@ -37,6 +37,8 @@ struct supervisor {
 
 /* Starts a server that holds the classes of a YAML text (NULL: none), and connects admin. */
 void supervisor_start(struct supervisor *s, const char *classes);
+/* The same, an old Supervisor: v1alpha1, classes without namespaces, and bindings. */
+void supervisor_start_old(struct supervisor *s, const char *classes);
 void supervisor_stop(struct supervisor *s);
 
 /* Returns a client of a user ("admin", "viewer", "nobody"); the caller's. */

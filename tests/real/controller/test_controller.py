@@ -689,7 +689,7 @@ USAGE = [
     (["--health-listen=127.0.0.1:70000"], "HOST:PORT"),
     (["--leader-elect-lease-duration=1s"], "lease's duration"),
     (["--leader-elect-renew-deadline=20s"], "lease's duration"),
-    (["--leader-elect=perhaps"], "neither true nor false"),
+    (["--leader-elect=perhaps"], "expected true or false"),
     (["--no-such"], "--no-such"),
     (["extra"], "extra"),
 ]

@@ -34,9 +34,13 @@ def supervisor():
         yield running
 
 
-def put_sim_class(supervisor, ns, name="gpu", spec=None):
+ALLOWED = "nodeprep.dev/allowed-namespaces"
+
+
+def put_sim_class(supervisor, ns, name="gpu", spec=None, allowed=None):
     body = {"apiVersion": f"{servers.GROUP}/v1alpha6", "kind": "VirtualMachineClass"}
-    body |= {"metadata": {"name": name}, "spec": spec or gpu_class()}
+    metadata = {"name": name, "annotations": {ALLOWED: allowed} if allowed else {}}
+    body |= {"metadata": metadata, "spec": spec or gpu_class()}
     return supervisor.must("POST", classes_path(ns), body)
 
 
@@ -60,7 +64,7 @@ def may_read_kube_system(installed):
 def test_supervisor__pool_ids_begin_with_the_cluster(
     server, supervisor, pools_ns, kube_system_uid, may_read_kube_system
 ):
-    put_sim_class(supervisor, "vns")
+    put_sim_class(supervisor, "vns", allowed=pools_ns)
     args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--supervisor-namespace=vns"]
     with Controller(server, *args) as running:
         running.wait_ready()
@@ -97,6 +101,83 @@ def test_supervisor__pool_ids_begin_with_the_cluster(
             return managed_of(vm_class) is None and vm_class["spec"] == gpu_class()
 
         servers.wait_until("the class as it was", is_restored)
+
+
+def allow(supervisor, ns, allowed):
+    patch = {"metadata": {"annotations": {ALLOWED: allowed}}}
+    supervisor.must("PATCH", classes_path(ns, "gpu"), patch)
+
+
+def test_supervisor__a_shared_class_needs_its_owners_permission(server, supervisor, pools_ns):
+    put_sim_class(supervisor, "vns")
+    args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--supervisor-namespace=vns"]
+    args += ["--cluster-id=c1"]
+    with Controller(server, *args) as running:
+        running.wait_ready()
+        supervisor.mark()
+        put_pool(server, pools_ns, mmio={"sizeGB": 65536})
+        pool = wait_reason(server, pools_ns, "NotAllowed")
+        assert reasons(pool)["Ready"] == ("False", "NotAllowed")
+        assert reasons(pool)["ClassPatched"] == ("False", "NotAllowed")
+        (ready,) = [c for c in conditions(pool).values() if c["type"] == "Ready"]
+        command = "kubectl annotate vmclass gpu -n vns --overwrite"
+        assert f"{command} {ALLOWED}='{pools_ns}'" in ready["message"]
+        events = servers.wait_until(
+            "the Event",
+            lambda: [e for e in events_of(server, pools_ns) if e["reason"] == "NotAllowed"],
+        )
+        assert events[0]["type"] == "Warning"
+        assert not [r for r in supervisor.requests() if r["verb"] == "patch"]
+        # The owner permits it, and the controller sees that at once.
+        allow(supervisor, "vns", f"other,{pools_ns}")
+        wait_reason(server, pools_ns, "Configured")
+        allow(supervisor, "vns", "other")
+        wait_reason(server, pools_ns, "NotAllowed")
+        # What runs may need it: the pool stays registered, and its window stays.
+        vm_class = supervisor.must("GET", classes_path("vns", "gpu"))
+        assert list(managed_of(vm_class)["pools"]) == [f"c1/{pools_ns}/workers"]
+        assert dict(keys_of(vm_class))["pciPassthru.64bitMMIOSizeGB"] == "65536"
+        server.must("DELETE", pool_path(pools_ns, "workers"))
+        wait_gone(server, pool_path(pools_ns, "workers"))
+        vm_class = supervisor.must("GET", classes_path("vns", "gpu"))
+        assert managed_of(vm_class) is None and vm_class["spec"] == gpu_class()
+
+
+def test_supervisor__the_permission_can_be_switched_off(server, supervisor, pools_ns):
+    put_sim_class(supervisor, "vns")
+    args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--supervisor-namespace=vns"]
+    args += ["--cluster-id=c1", "--require-class-opt-in=false", "--max-window=1024"]
+    with Controller(server, *args) as running:
+        running.wait_ready()
+        put_pool(server, pools_ns)
+        wait_reason(server, pools_ns, "Configured")
+        put_pool(server, pools_ns, name="large", mmio={"sizeGB": 65536})
+        pool = wait_reason(server, pools_ns, "InvalidNodePool", name="large")
+        (ready,) = [c for c in conditions(pool).values() if c["type"] == "Ready"]
+        assert "more than the configured maximum of 1024 GB" in ready["message"]
+        vm_class = supervisor.must("GET", classes_path("vns", "gpu"))
+        assert dict(keys_of(vm_class))["pciPassthru.64bitMMIOSizeGB"] == "512"
+
+
+def test_supervisor__a_binding_permits_its_namespace(server, pools_ns):
+    old = "/apis/vmoperator.vmware.com/v1alpha1"
+    group = "vmoperator.vmware.com/v1alpha1"
+    vm_class = {"apiVersion": group, "kind": "VirtualMachineClass", "metadata": {"name": "gpu"}}
+    vm_class["spec"] = gpu_class()
+    binding = {"apiVersion": group, "kind": "VirtualMachineClassBinding"}
+    binding |= {"metadata": {"name": "gpu", "namespace": pools_ns}}
+    binding |= {"classRef": {"kind": "VirtualMachineClass", "name": "gpu"}}
+    with servers.SimServer(args=["--cluster-scoped"]) as supervisor:
+        supervisor.must("POST", f"{old}/virtualmachineclasses", vm_class)
+        args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--cluster-id=c1"]
+        with Controller(server, *args) as running:
+            running.wait_ready()
+            put_pool(server, pools_ns)
+            wait_reason(server, pools_ns, "NotAllowed")
+            path = f"{old}/namespaces/{pools_ns}/virtualmachineclassbindings"
+            supervisor.must("POST", path, binding)
+            # Nothing watches bindings: the controller looks again within a minute.
+            wait_reason(server, pools_ns, "Configured", timeout=120)
 
 
 def test_supervisor__the_pools_own_namespace_without_the_flag(server, supervisor, pools_ns):

@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -43,29 +44,64 @@ static size_t skip_quoted(const char *line, size_t size)
 	return close ? (size_t)(close - line) + 1 : 0;
 }
 
-/* Returns where the key ends: at = : , or a tab, or two blanks, whichever is first; `size` where none is. */
+/*
+ * Returns where the key ends: at = : , or a tab, or two blanks, or before " [" or " |", whichever is
+ * first; `size` where none is.
+ */
 static size_t find_gap(const char *line, size_t size)
 {
 	for (size_t i = skip_quoted(line, size); i < size; i++) {
 		if (line[i] == '=' || line[i] == ':' || line[i] == ',' || line[i] == '\t')
 			return i;
-		if (line[i] == ' ' && i + 1 < size && line[i + 1] == ' ')
+		if (line[i] == ' ' && i + 1 < size &&
+		    (line[i + 1] == ' ' || line[i + 1] == '[' || line[i + 1] == '<' ||
+		     line[i + 1] == '|'))
 			return i;
 	}
 	return size;
 }
 
-/* The first column of what follows: further columns are parted by a tab or two blanks. */
+/* "[Enabled]" and "<Enabled>" of setup screens; 0 for any other text, and where the end is missing. */
+static size_t bracket_size(const char *value, size_t size)
+{
+	char end = size > 1 && *value == '[' ? ']' : size > 1 && *value == '<' ? '>' : '\0';
+	const char *close = end != '\0' ? memchr(value, end, size) : NULL;
+
+	return close ? (size_t)(close - value) + 1 : 0;
+}
+
+/* The first column of what follows: further columns are parted by a tab, two blanks or a frame. */
 static size_t value_size(const char *value, size_t size)
 {
-	size_t quoted = skip_quoted(value, size);
+	size_t quoted = skip_quoted(value, size), bracket = bracket_size(value, size);
 
-	if (quoted > 0)
-		return quoted;
+	if (quoted > 0 || bracket > 0)
+		return quoted + bracket;
 	for (size_t i = 0; i < size; i++)
-		if (value[i] == '\t' || (value[i] == ' ' && i + 1 < size && value[i + 1] == ' '))
+		if (value[i] == '\t' || value[i] == '|' ||
+		    (value[i] == ' ' && i + 1 < size && value[i + 1] == ' '))
 			return i;
 	return size;
+}
+
+/* Takes the brackets off, and "(Pending Value=Enabled)" of racadm. */
+static void split_value(struct pair_line *p)
+{
+	static const char words[] = " (Pending Value=";
+	size_t size = strlen(p->value);
+	char *pending = strstr(p->value, words);
+
+	p->pending[0] = '\0';
+	if (size > 2 && bracket_size(p->value, size) == size) {
+		memmove(p->value, p->value + 1, size - 2);
+		p->value[size - 2] = '\0';
+		return;
+	}
+	if (!pending || p->value[size - 1] != ')')
+		return;
+	p->value[size - 1] = '\0';
+	snprintf(p->pending, sizeof(p->pending), "%s", pending + strlen(words));
+	*pending = '\0';
 }
 
 bool hostcheck_pair_parse(const char *line, size_t size, struct pair_line *ret)
@@ -85,7 +121,7 @@ bool hostcheck_pair_parse(const char *line, size_t size, struct pair_line *ret)
 	trim(&key, &key_size);
 	value = line + gap;
 	size_left = size - gap;
-	while (size_left > 0 && strchr("=:, \t", *value)) {
+	while (size_left > 0 && strchr("=:,| \t", *value)) {
 		value++;
 		size_left--;
 	}
@@ -96,7 +132,37 @@ bool hostcheck_pair_parse(const char *line, size_t size, struct pair_line *ret)
 	np_report_copy_clean(ret->key, KEY_MAX, key, key_size);
 	hostcheck_name_of(key, key_size, ret->name);
 	np_report_copy_clean(ret->value, VALUE_MAX, value, size_left);
+	split_value(ret);
 	return ret->name[0] != '\0';
+}
+
+bool hostcheck_pair_set(const char *key, const char *value, struct pair_line *ret)
+{
+	size_t key_size = strlen(key), size = strlen(value);
+
+	if (key_size == 0 || key_size >= KEY_MAX || size >= VALUE_MAX)
+		return false;
+	trim(&value, &size);
+	np_report_copy_clean(ret->key, KEY_MAX, key, key_size);
+	hostcheck_name_of(key, key_size, ret->name);
+	np_report_copy_clean(ret->value, VALUE_MAX, value, size);
+	split_value(ret);
+	return ret->name[0] != '\0';
+}
+
+bool hostcheck_has_text(const char *line, size_t size, const char *text)
+{
+	return !!memmem(line, size, text, strlen(text));
+}
+
+bool hostcheck_has_word(const char *line, size_t size, const char *text)
+{
+	size_t length = strlen(text);
+
+	for (size_t i = 0; i + length <= size; i++)
+		if ((line[i] | 0x20) == (*text | 0x20) && strncasecmp(line + i, text, length) == 0)
+			return true;
+	return false;
 }
 
 enum np_verdict hostcheck_yes_or_no(const char *value)
