@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "nodeprep/check.h"
+#include "nodeprep/doc.h"
+#include "nodeprep/file.h"
 
 /* Folders below folders; deeper is a loop of mounts, or a mistake. */
 #define FOLDERS_MAX 64
