@@ -49,7 +49,8 @@ static void print_class(const struct options *o, const struct np_plan *plan, siz
 
 	if (r->result == NP_SYNC_FAILED || !c->found)
 		return;
-	fputs("virtualmachineclass.vmoperator.vmware.com/", stdout);
+	printf("virtualmachineclass.%s/",
+	       strcmp(plan->api, "vcenter") == 0 ? "vcenter" : NP_VMCLASS_GROUP);
 	np_text_write(stdout, c->name);
 	printf(" %s%s%s", np_sync_result_name(r->result),
 	       r->result == NP_SYNC_PATCHED ? dry_run_text(o) : "",
@@ -117,19 +118,41 @@ static int print_results(const struct options *o, const struct np_sync *a,
 static void log_missing(const struct np_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_classes; i++) {
-		if (!plan->classes[i].found)
+		const struct np_plan_class *c = &plan->classes[i];
+
+		if (!c->found && strcmp(plan->api, "vcenter") == 0)
+			log_format("info", "VM class '%s' not found: nothing to revert", c->name);
+		else if (!c->found)
 			log_format("info", "virtualmachineclass %s/%s not found: nothing to revert",
-				   plan->classes[i].ns, plan->classes[i].name);
+				   c->ns, c->name);
+	}
+}
+
+/* Without a record nothing can be restored: say where it was looked for. */
+static void log_records(const struct work *w, const struct np_plan *plan)
+{
+	char path[NP_STATE_PATH_MAX];
+
+	for (size_t i = 0; i < plan->n_classes; i++) {
+		const struct np_plan_class *c = &plan->classes[i];
+
+		if (!c->class || c->n_pools == 0 || c->class->managed)
+			continue;
+		np_state_path(w->state, w->store.group, c->name, path);
+		log_format("info",
+			   "VM class '%s' has no record in '%s': nothing to revert; --state-dir "
+			   "names the folder of the records",
+			   c->name, path);
 	}
 }
 
 /* A template that no new one replaces: what is to be done with it is the user's. */
-static void log_templates(const struct np_plan *plan, bool revert)
+static void log_templates(const struct np_plan *plan, bool all)
 {
 	char text[NP_PLAN_TEMPLATE_TEXT_MAX];
 
 	for (size_t i = 0; i < plan->n_templates; i++) {
-		if (np_plan_template_new_name(&plan->templates[i]) && !revert)
+		if (np_plan_template_new_name(&plan->templates[i]) && !all)
 			continue;
 		np_plan_template_text(&plan->templates[i], text);
 		log_line("info", text);
@@ -158,7 +181,8 @@ static int patch(const struct options *o, bool revert, struct work *w, struct np
 	ao.plan.discard_record = revert && flags.discard_record;
 	signals_watch();
 	if (!w->failed &&
-	    (work_connect(o, w, &why) < 0 || np_sync_run(w->kube, &w->input, &ao, ret, &why) < 0) &&
+	    (work_connect(o, w, &why) < 0 ||
+	     np_sync_run(&w->store, &w->input, &ao, ret, &why) < 0) &&
 	    work_fail(w, &why, err) < 0)
 		return np_err_ret(err);
 	if (w->failed) {
@@ -173,7 +197,7 @@ static void log_all(const struct options *o, const struct np_sync *a, bool rever
 {
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes(&a->plan);
-	log_templates(&a->plan, revert);
+	log_templates(&a->plan, revert || is_vcenter(o));
 	log_plan_errors(&a->plan);
 	if (!a->classes && np_plan_code(&a->plan) == NP_OK)
 		log_line("error", "a pool holds a placeholder: nothing was written");
@@ -194,12 +218,14 @@ static int run_patches(const struct options *o, bool revert, struct np_err *err)
 
 	if (patch(o, revert, &w, &a, err) < 0)
 		return np_err_ret(err);
-	if (!revert && a.classes && !a.was_stopped &&
+	if (!revert && a.classes && !a.was_stopped && w.kube &&
 	    np_sync_templates(w.kube, &a.plan, o->dry_run, &objects, err) < 0)
 		return np_err_ret(err);
 	if ((!w.failed || is_for_programs(o)) && print_results(o, &a, &objects, err) < 0)
 		return np_err_ret(err);
 	log_all(o, &a, revert);
+	if (revert && w.state)
+		log_records(&w, &a.plan);
 	log_applied(&objects);
 	status = np_code_exit_status(np_sync_code(&a));
 	other = np_code_exit_status(np_sync_objects_code(&objects));

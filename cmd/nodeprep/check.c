@@ -6,21 +6,25 @@
 #include "nodeprep/check.h"
 
 /* Reads VMs and images from where the classes came from. */
-static int take_inventory(struct work *w, struct np_check_inventory *inv, struct np_err *err)
+static int take_inventory(const struct options *o, struct work *w, struct np_check_inventory *inv,
+			  struct np_err *err)
 {
 	if (np_check_inventory_init(inv, &w->plan, err) < 0)
+		return np_err_ret(err);
+	if (w->vcenter && (work_connect_kube(o, w, err) < 0 ||
+			   (w->kube && np_check_copies(w->kube, &w->plan, inv, err) < 0)))
 		return np_err_ret(err);
 	return w->kube ? np_check_inventory_fetch(w->kube, &w->plan, inv, err)
 		       : np_check_inventory_read(&w->input, inv, err);
 }
 
 /* An inventory that cannot be fetched is an error beside the plan's own. */
-static int judge(struct work *w, struct np_check_inventory *inv, struct np_check_report *ret,
-		 struct np_err *err)
+static int judge(const struct options *o, struct work *w, struct np_check_inventory *inv,
+		 struct np_check_report *ret, struct np_err *err)
 {
 	struct np_err why = NP_ERR_INIT;
 
-	if (take_inventory(w, inv, &why) < 0 && np_plan_add_error(&w->plan, &why, err) < 0)
+	if (take_inventory(o, w, inv, &why) < 0 && np_plan_add_error(&w->plan, &why, err) < 0)
 		return np_err_ret(err);
 	return np_check_make(&w->plan, inv, ret, err);
 }
@@ -32,7 +36,7 @@ int run_check(const struct options *o, struct np_err *err)
 	NP_AUTO(np_check_report_done) struct np_check_report report = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;
 
-	if (work_plan(o, &w, err) < 0 || judge(&w, &inventory, &report, err) < 0)
+	if (work_plan(o, &w, err) < 0 || judge(o, &w, &inventory, &report, err) < 0)
 		return np_err_ret(err);
 	if ((!w.failed || is_for_programs(o)) &&
 	    (np_check_render(&w.plan, &report, o->format, &text, err) < 0 || put(text, err) < 0))

@@ -9,6 +9,7 @@
 
 #include "../common/log.h"
 #include "../common/options.h"
+#include "../common/vcenter.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,6 +21,9 @@
 #include "nodeprep/sync.h"
 
 #define EXIT_FINDINGS 1
+
+/* Where the classes are. */
+enum classes_from { CLASSES_BY_DEFAULT, CLASSES_KUBERNETES, CLASSES_VCENTER };
 
 /* What several commands take; what one alone takes is in its own file. */
 struct options {
@@ -38,6 +42,9 @@ struct options {
 	unsigned log_form; /* enum log_form */
 	bool help;
 	struct np_kube_options kube;
+	struct vcenter_flags vcenter;
+	enum classes_from classes; /* --classes */
+	const char *state_dir; /* --state-dir */
 	uint64_t deadline; /* of the run, in np_clock_ms() */
 };
 
@@ -59,7 +66,8 @@ enum option_group {
 	OPT_APPLY = 1 << 4, /* --dry-run */
 	OPT_SVG = 1 << 5, /* -o svg too */
 	OPT_CATALOGUE = 1 << 6, /* --catalogue without -f */
-	OPT_TIMEOUT = 1 << 7, /* --timeout without the API's options */
+	OPT_VCENTER = 1 << 7, /* vCenter's options, --classes and --state-dir */
+	OPT_TIMEOUT = 1 << 8, /* --timeout without the API's options */
 };
 
 /* The commands' own options. */
@@ -79,6 +87,9 @@ void options_done(struct options *o);
 
 /* Reads what kubectl reads of the environment. */
 void options_environment(struct np_kube_options *k);
+
+/* Returns where records are kept: --state-dir, or what the environment says. */
+struct np_state_options options_state(const char *dir);
 
 /* Returns the limit of the whole run, in milliseconds. */
 uint64_t options_timeout(const struct options *o);
@@ -118,7 +129,10 @@ struct work {
 	struct np_input input;
 	struct np_kube_config *config;
 	struct np_err config_error; /* why there is no config, where there is none */
-	struct np_kube *kube;
+	struct np_kube *kube; /* NULL: not connected */
+	struct np_vcenter *vcenter; /* NULL: not connected */
+	struct np_state *state;
+	struct np_class_store store; /* of the classes, once connected */
 	struct np_fetched fetched;
 	struct np_plan plan;
 	size_t n_kept;
@@ -144,8 +158,14 @@ int work_fail(struct work *w, const struct np_err *what, struct np_err *err);
 /* Tells whether the form is one that programs read: then errors stand in it as well. */
 bool is_for_programs(const struct options *o);
 
-/* Connects; fails where no API server is configured. */
+/* Tells whether the classes are vCenter's. */
+bool is_vcenter(const struct options *o);
+
+/* Connects to where the classes are; fails where no server is configured. */
 int work_connect(const struct options *o, struct work *w, struct np_err *err);
+
+/* Connects to the API server that the options name; to none where they name none. */
+int work_connect_kube(const struct options *o, struct work *w, struct np_err *err);
 
 /* Plans: with the input's classes where it holds any, else with fetched ones. */
 int work_plan(const struct options *o, struct work *w, struct np_err *err);

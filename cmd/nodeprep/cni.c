@@ -60,6 +60,7 @@ int run_cni(void)
 	};
 
 	options_environment(&host.kube);
+	host.state = options_state(NULL);
 	np_cni_run(&host, &answer);
 	text = np_cni_answer_text(&answer);
 	if (*text && put(text, &err) < 0) {

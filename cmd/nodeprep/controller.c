@@ -259,8 +259,8 @@ int run_controller(const struct options *o, struct np_err *err)
 
 	/* Each thread would keep an arena of its own for what is freed within the second. */
 	mallopt(M_ARENA_MAX, 2);
-	if (catalogue_load(&o->catalogues, &o->captures, &catalogue, err) < 0 || load_pools(o, &pools, err) < 0 ||
-	    load_supervisor(o, &classes, err) < 0)
+	if (catalogue_load(&o->catalogues, &o->captures, &catalogue, err) < 0 ||
+	    load_pools(o, &pools, err) < 0 || load_supervisor(o, &classes, err) < 0)
 		return np_err_ret(err);
 	make_identity(identity);
 	fill_options(o, &co);

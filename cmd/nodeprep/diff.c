@@ -30,32 +30,65 @@ static void sides_done(struct sides *s)
 	*s = (struct sides){ 0 };
 }
 
-static bool is_changed(const struct np_plan_class *c)
+/* Both sides as JSON. Of a class of vCenter they are what a PATCH has: the record has no place there. */
+static int make_trees(const struct np_plan_class *c, json_t **ret_live, json_t **ret_merged,
+		      struct np_err *err)
 {
-	return json_object_size(c->change.patch) > 0;
+	if (np_vmclass_vcenter_info(c->class->node.json))
+		return np_vmclass_vcenter_bodies(c->class, &c->change, ret_live, ret_merged, err);
+	*ret_merged = np_vmclass_patched(c->class->node.json, c->change.patch);
+	*ret_live = np_json_ref(c->class->node.json);
+	return *ret_merged ? 0 : np_fail_nomem(err);
 }
 
-static int sides_make(const struct np_plan_class *c, struct sides *ret, struct np_err *err)
+static int name_sides(const struct np_plan *plan, const struct np_plan_class *c, char **ret,
+		      struct np_err *err)
 {
-	NP_AUTO(sides_done) struct sides s = { 0 };
 	NP_AUTO(np_freep) char *name = NULL;
-	json_auto_t *patched = np_vmclass_patched(c->class->node.json, c->change.patch);
+	const char *ns = c->ns ? c->ns : "";
+	int n = strcmp(plan->api, "vcenter") == 0
+			? asprintf(&name, "vcenter.VirtualMachineClass.%s", c->name)
+			: asprintf(&name, "vmoperator.vmware.com.VirtualMachineClass.%s.%s", ns,
+				   c->name);
 
-	if (!patched)
-		return np_fail_nomem(err);
-	if (asprintf(&name, "vmoperator.vmware.com.VirtualMachineClass.%s.%s", c->ns ? c->ns : "",
-		     c->name) < 0) {
+	if (n < 0) {
 		name = NULL;
 		return np_fail_nomem(err);
 	}
-	s.name = np_text_escaped(name);
-	if (!s.name)
-		return np_fail_nomem(err);
-	if (np_render_object(c->class->node.json, &s.live, err) < 0 ||
-	    np_render_object(patched, &s.merged, err) < 0)
+	*ret = np_text_escaped(name);
+	return *ret ? 0 : np_fail_nomem(err);
+}
+
+/* Makes both sides; they are left NULL where nothing differs. */
+static int sides_make(const struct np_plan *plan, const struct np_plan_class *c, struct sides *ret,
+		      struct np_err *err)
+{
+	NP_AUTO(sides_done) struct sides s = { 0 };
+	json_auto_t *live = NULL, *merged = NULL;
+
+	if (json_object_size(c->change.patch) == 0)
+		return 0;
+	if (make_trees(c, &live, &merged, err) < 0 || name_sides(plan, c, &s.name, err) < 0)
+		return np_err_ret(err);
+	if (json_equal(live, merged))
+		return 0;
+	if (np_render_object(live, &s.live, err) < 0 ||
+	    np_render_object(merged, &s.merged, err) < 0)
 		return np_err_ret(err);
 	*ret = s;
 	s = (struct sides){ 0 };
+	return 0;
+}
+
+static int find_difference(const struct np_plan *plan, bool *ret, struct np_err *err)
+{
+	for (size_t i = 0; i < plan->n_classes && !*ret; i++) {
+		NP_AUTO(sides_done) struct sides s = { 0 };
+
+		if (sides_make(plan, &plan->classes[i], &s, err) < 0)
+			return np_err_ret(err);
+		*ret = !!s.live;
+	}
 	return 0;
 }
 
@@ -195,11 +228,9 @@ static int print_external(const char *program, const struct np_plan *plan, struc
 	for (size_t i = 0; i < plan->n_classes; i++) {
 		NP_AUTO(sides_done) struct sides s = { 0 };
 
-		if (!is_changed(&plan->classes[i]))
-			continue;
-		if (sides_make(&plan->classes[i], &s, err) < 0 ||
-		    write_side(f.live, s.name, s.live, err) < 0 ||
-		    write_side(f.merged, s.name, s.merged, err) < 0)
+		if (sides_make(plan, &plan->classes[i], &s, err) < 0 ||
+		    (s.live && (write_side(f.live, s.name, s.live, err) < 0 ||
+				write_side(f.merged, s.name, s.merged, err) < 0)))
 			return np_err_ret(err);
 	}
 	return run_external(program, &f, err);
@@ -214,8 +245,8 @@ static int print_all(const struct np_plan *plan, struct np_err *err)
 	for (size_t i = 0; i < plan->n_classes; i++) {
 		NP_AUTO(sides_done) struct sides s = { 0 };
 
-		if (is_changed(&plan->classes[i]) &&
-		    (sides_make(&plan->classes[i], &s, err) < 0 || print_builtin(&s, err) < 0))
+		if (sides_make(plan, &plan->classes[i], &s, err) < 0 ||
+		    (s.live && print_builtin(&s, err) < 0))
 			return np_err_ret(err);
 	}
 	return 0;
@@ -229,8 +260,8 @@ int run_diff(const struct options *o, struct np_err *err)
 	if (work_plan(o, &w, err) < 0)
 		return np_err_ret(err);
 	/* No class is in a plan that has failed, so none differs. */
-	for (size_t i = 0; i < w.plan.n_classes; i++)
-		differs = differs || is_changed(&w.plan.classes[i]);
+	if (find_difference(&w.plan, &differs, err) < 0)
+		return np_err_ret(err);
 	if (differs && print_all(&w.plan, err) < 0)
 		return np_err_ret(err);
 	log_notes(&w.plan);

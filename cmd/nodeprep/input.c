@@ -28,6 +28,8 @@ void work_done(struct work *w)
 	np_sync_fetched_done(&w->fetched);
 	np_pool_input_done(&w->input);
 	np_kube_free(w->kube);
+	np_vcenter_free(w->vcenter);
+	np_state_free(w->state);
 	np_kube_config_free(w->config);
 	np_gpu_catalogue_free(w->catalogue);
 }
@@ -247,10 +249,19 @@ static int load_path(const struct options *o, struct work *w, const char *path, 
 	return w->input.in_folder ? load_folder(o, w, path, 0, err) : load_file(o, w, path, err);
 }
 
+/* A kubeconfig that merely lies in the home folder may be of any cluster. */
+static bool names_api_server(const struct options *o)
+{
+	const struct np_kube_options *k = &o->kube;
+
+	return k->kubeconfig || k->context || k->server ||
+	       (k->kubeconfig_env && k->kubeconfig_env[0] != '\0');
+}
+
 /* A kubeconfig that cannot be read matters only once the API is needed. */
 void work_load_config(const struct options *o, struct work *w)
 {
-	if (!np_kube_is_configured(&o->kube)) {
+	if (!np_kube_is_configured(&o->kube) || (is_vcenter(o) && !names_api_server(o))) {
 		np_fail(&w->config_error, NP_E_USAGE,
 			"no API server is configured: set --kubeconfig; plan, diff, explain and check do not need one where -f names the VirtualMachineClass too");
 		return;
@@ -305,7 +316,21 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 	return collect_errors(w, err);
 }
 
-int work_connect(const struct options *o, struct work *w, struct np_err *err)
+static int connect_vcenter(const struct options *o, struct work *w, struct np_err *err)
+{
+	const struct np_state_options state = options_state(o->state_dir);
+
+	if (np_state_new(&state, &w->state, err) < 0 ||
+	    np_vcenter_new(&o->vcenter.options, &w->vcenter, err) < 0)
+		return np_err_ret(err);
+	if (o->verbosity > 0)
+		log_format("info", "vCenter %s, records in %s", np_vcenter_url(w->vcenter),
+			   np_state_dir(w->state));
+	w->store = np_sync_store_vcenter(w->vcenter, w->state);
+	return 0;
+}
+
+static int connect_kube(const struct options *o, struct work *w, struct np_err *err)
 {
 	if (!w->config) {
 		*err = w->config_error;
@@ -314,6 +339,21 @@ int work_connect(const struct options *o, struct work *w, struct np_err *err)
 	if (o->verbosity > 0)
 		log_format("info", "API server %s", np_kube_config_server(w->config));
 	return np_kube_new_take(np_take(w->config), &w->kube, err);
+}
+
+int work_connect(const struct options *o, struct work *w, struct np_err *err)
+{
+	if (is_vcenter(o))
+		return connect_vcenter(o, w, err);
+	if (connect_kube(o, w, err) < 0)
+		return np_err_ret(err);
+	w->store = np_sync_store_kube(w->kube, NULL);
+	return 0;
+}
+
+int work_connect_kube(const struct options *o, struct work *w, struct np_err *err)
+{
+	return w->kube || !names_api_server(o) ? 0 : connect_kube(o, w, err);
 }
 
 struct np_plan_options plan_options(const struct options *o, const struct work *w)
@@ -334,10 +374,12 @@ static int fetch_classes(const struct options *o, struct work *w, struct np_plan
 {
 	if (w->input.n_classes > 0 || !np_pool_input_needs_classes(&w->input))
 		return 0;
-	if (work_connect(o, w, err) < 0 || np_sync_fetch(w->kube, &w->input, &w->fetched, err) < 0)
+	if (work_connect(o, w, err) < 0 ||
+	    np_sync_fetch(&w->store, &w->input, &w->fetched, err) < 0)
 		return np_err_ret(err);
 	p->classes = w->fetched.items;
 	p->n_classes = w->fetched.n;
+	p->api = w->store.api;
 	return 0;
 }
 
@@ -355,5 +397,5 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err)
 		return work_fail(w, &why, err);
 	if (np_plan_make(&w->input, &p, &w->plan, err) < 0)
 		return np_err_ret(err);
-	return w->kube ? np_check_bindings(w->kube, &w->fetched.resource, &w->plan, err) : 0;
+	return w->kube ? np_check_bindings(w->kube, &w->store.resource, &w->plan, err) : 0;
 }

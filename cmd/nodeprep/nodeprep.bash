@@ -7,10 +7,11 @@ _nodeprep() {
 
 	case $prev in
 	-o | --output) mapfile -t COMPREPLY < <(compgen -W "table wide json yaml svg" -- "$cur") && return ;;
+	--classes) mapfile -t COMPREPLY < <(compgen -W "kubernetes vcenter" -- "$cur") && return ;;
 	--dry-run) mapfile -t COMPREPLY < <(compgen -W "client server" -- "$cur") && return ;;
 	--leader-elect) mapfile -t COMPREPLY < <(compgen -W "true false" -- "$cur") && return ;;
 	--log-format) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$cur") && return ;;
-	-f | --filename | --catalogue | --catalogue-from | --kubeconfig | --supervisor-kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir | --sysfs | --procfs | --kmsg | --termination-log)
+	-f | --filename | --catalogue | --catalogue-from | --kubeconfig | --supervisor-kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir | --sysfs | --procfs | --kmsg | --termination-log | --state-dir | --vcenter-password-file)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then

@@ -8,10 +8,11 @@ _nodeprep() {
 
 	case ${words[CURRENT-1]} in
 	-o | --output) list=(table wide json yaml svg) ;;
+	--classes) list=(kubernetes vcenter) ;;
 	--dry-run) list=(client server) ;;
 	--leader-elect) list=(true false) ;;
 	--log-format) list=(text json) ;;
-	-f | --filename | --catalogue | --catalogue-from | --kubeconfig | --supervisor-kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir | --sysfs | --procfs | --kmsg | --termination-log)
+	-f | --filename | --catalogue | --catalogue-from | --kubeconfig | --supervisor-kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir | --sysfs | --procfs | --kmsg | --termination-log | --state-dir | --vcenter-password-file)
 		_files
 		return ;;
 	esac

@@ -4,6 +4,7 @@
 #include "cmd.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -32,6 +33,17 @@ static int read_dry_run(const char *value, void *at, struct np_err *err)
 	return 0;
 }
 
+static int read_classes(const char *value, void *at, struct np_err *err)
+{
+	enum classes_from *ret = at;
+	unsigned choice = 0;
+
+	if (option_read_choice("classes", "kubernetes|vcenter", value, &choice, err) < 0)
+		return np_err_ret(err);
+	*ret = choice == 0 ? CLASSES_KUBERNETES : CLASSES_VCENTER;
+	return 0;
+}
+
 /* Sorted by group, then by name. */
 static const struct option_row shared_rows[] = {
 	{ "catalogue", 0, "FILE", OPTION_TEXTS, AT(catalogues), .help = CATALOGUE_HELP,
@@ -57,6 +69,12 @@ static const struct option_row shared_rows[] = {
 	{ "dry-run", 0, "client|server", OPTION_READ, AT(dry_run),
 	  .help = "write nothing; client: only plan, server: let the server check the patch",
 	  .group = OPT_APPLY, .read = read_dry_run },
+	{ "classes", 0, "kubernetes|vcenter", OPTION_READ, AT(classes),
+	  .help = "whose VM classes are read and changed; vcenter where --vcenter is set",
+	  .group = OPT_VCENTER, .read = read_classes },
+	{ "state-dir", 0, "DIR", OPTION_TEXT, AT(state_dir),
+	  .help = "folder of the records that revert needs of vCenter's classes",
+	  .group = OPT_VCENTER },
 };
 
 /* In front of the API server's other options. */
@@ -72,7 +90,7 @@ static const struct option_row global_rows[] = {
 	{ "v", 'v', "[=N]", OPTION_VERBOSITY, AT(verbosity), .help = "log more on stderr" },
 };
 
-enum { N_TABLES = 5 };
+enum { N_TABLES = 6 };
 
 /* Returns how many tables the command has; *o is what the shared ones fill. */
 static size_t make_tables(const struct command *c, struct options *o,
@@ -87,6 +105,8 @@ static size_t make_tables(const struct command *c, struct options *o,
 		ret[n++] = (struct option_table){ OPTION_ROWS(api_rows), o, 0 };
 		ret[n++] = kube_table(&o->kube, KUBE_CLIENT);
 	}
+	if ((c->options & OPT_VCENTER) != 0)
+		ret[n++] = vcenter_table(&o->vcenter);
 	ret[n++] = (struct option_table){ OPTION_ROWS(global_rows), o, 0 };
 	return n;
 }
@@ -95,6 +115,40 @@ void options_environment(struct np_kube_options *k)
 {
 	kube_environment(k);
 	k->is_cancelled = signals_is_stopped;
+}
+
+struct np_state_options options_state(const char *dir)
+{
+	return (struct np_state_options){ .dir = dir,
+					  .xdg_state_home = getenv("XDG_STATE_HOME"),
+					  .home = getenv("HOME"),
+					  .is_root = geteuid() == 0 };
+}
+
+bool is_vcenter(const struct options *o)
+{
+	return o->classes == CLASSES_VCENTER ||
+	       (o->classes == CLASSES_BY_DEFAULT && np_vcenter_is_configured(&o->vcenter.options));
+}
+
+static int finish_vcenter(struct options *o, struct np_err *err)
+{
+	if (vcenter_finish(&o->vcenter, &o->kube, o->kube.stdin_taken, err) < 0)
+		return np_err_ret(err);
+	/* A kubeconfig beside it has the certificates of its own server. */
+	if (np_vcenter_is_configured(&o->vcenter.options)) {
+		o->kube.ca_file = NULL;
+		o->kube.tls_server_name = NULL;
+		o->kube.insecure = false;
+	}
+	if (o->classes == CLASSES_VCENTER && !np_vcenter_is_configured(&o->vcenter.options))
+		return np_fail(err, NP_E_USAGE,
+			       "--classes vcenter: expected --vcenter URL as well");
+	if (is_vcenter(o) && o->dry_run == NP_DRY_RUN_SERVER)
+		return np_fail(err, NP_E_USAGE,
+			       "--dry-run=server: vCenter cannot check a change without making it; "
+			       "use --dry-run=client");
+	return 0;
 }
 
 /* What the words say together. */
@@ -166,6 +220,7 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 	NP_AUTO(options_done) struct options o = { 0 };
 
 	options_environment(&o.kube);
+	vcenter_environment(&o.vcenter);
 	if (read_words(c, argc, argv, &o, err) < 0)
 		return np_err_ret(err);
 	if (o.arguments.n > c->arguments)
@@ -178,6 +233,8 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 			"explain)",
 			c->name);
 	finish_kube(&o);
+	if (finish_vcenter(&o, err) < 0)
+		return np_err_ret(err);
 	if (__builtin_add_overflow(np_clock_ms(), options_timeout(&o), &o.deadline))
 		o.deadline = UINT64_MAX;
 	*ret = o;
@@ -192,6 +249,7 @@ void options_done(struct options *o)
 	texts_done(&o->captures);
 	texts_done(&o->arguments);
 	texts_done(&o->as_groups);
+	vcenter_flags_done(&o->vcenter);
 	*o = (struct options){ 0 };
 }
 

@@ -100,6 +100,7 @@ struct np_check_inventory {
 	struct np_check_vm *vms;
 	size_t n_images;
 	struct np_check_image *images;
+	struct np_check_findings copies; /* about the Supervisor's copies of vCenter's classes */
 	struct np_check_findings unknown; /* what could not be listed */
 };
 
@@ -115,6 +116,13 @@ int np_check_inventory_add(struct np_check_inventory *inv, const json_t *object,
 /* Lists the VMs, and the images that they are made from where firmware matters. */
 int np_check_inventory_fetch(struct np_kube *k, const struct np_plan *plan,
 			     struct np_check_inventory *inv, struct np_err *err);
+
+/*
+ * Compares vCenter's classes, which the plan has, with the VirtualMachineClasses in the namespaces of their pools, and
+ * adds what differs.
+ */
+int np_check_copies(struct np_kube *k, const struct np_plan *plan, struct np_check_inventory *inv,
+		    struct np_err *err);
 
 /* Adds those of the input. */
 int np_check_inventory_read(const struct np_input *in, struct np_check_inventory *inv,

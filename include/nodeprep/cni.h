@@ -27,6 +27,7 @@
 #include "nodeprep/doc.h"
 #include "nodeprep/kube.h"
 #include "nodeprep/plan.h"
+#include "nodeprep/state.h"
 
 #define NP_CNI_CONFIG_MAX (UINT64_C(1) << 20)
 #define NP_CNI_NAME_MAX 253
@@ -73,9 +74,15 @@ struct np_cni_attachment {
 	const char *ifname;
 };
 
+/* How to reach vCenter, which then is where the classes are; `url` NULL: it is not. */
+struct np_cni_vcenter {
+	const char *url, *username_file, *password_file, *ca_file;
+};
+
 /* How to reach the Supervisor's API; each NULL where it is not set. */
 struct np_cni_supervisor {
 	const char *kubeconfig, *context, *ns, *server, *token_file, *ca_file;
+	struct np_cni_vcenter vcenter;
 };
 
 struct np_cni_config {
@@ -89,6 +96,7 @@ struct np_cni_config {
 	bool dry_run;
 	uint64_t max_window_gb; /* 0: no bound but the contract's */
 	const char *plan_file, *log_file; /* NULL: none */
+	const char *state_dir; /* of the records of vCenter's classes; NULL: the default */
 	uint64_t timeout_ms;
 	struct np_val prev_result; /* absent: none; checked for ADD alone */
 	bool has_valid; /* there is a list of valid attachments, maybe an empty one */
@@ -147,6 +155,7 @@ struct np_cni_host {
 	const char *name; /* the host's; "" where it has none */
 	struct np_kube_options
 		kube; /* what the environment says; the configuration goes before it */
+	struct np_state_options state; /* likewise */
 	/* Reads standard input: at most NP_CNI_CONFIG_MAX bytes, with a NUL behind them; the caller's. */
 	int (*read)(void *ctx, char **ret, size_t *ret_size, struct np_err *err);
 	/* Sends the log to a file (NULL: where it went before), with `words` in front of each line. */

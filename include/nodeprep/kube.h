@@ -55,6 +55,10 @@ struct np_kube_options {
 	char *const *environment; /* "NAME=value" up to a NULL: what credential plugins get */
 	bool stdin_taken; /* the program reads standard input itself, so a plugin may not */
 	bool insecure; /* --insecure-skip-tls-verify */
+	const char *ca_pem; /* in place of `ca_file`: the certificates themselves */
+	const char *ca_name; /* how messages call the trusted CA; NULL: by its file */
+	const char
+		*trust_hint; /* ends a message about an untrusted certificate; NULL: nothing does */
 	const char *service_host; /* $KUBERNETES_SERVICE_HOST: used without a kubeconfig */
 	const char *service_port; /* $KUBERNETES_SERVICE_PORT */
 	const char *service_dir; /* NULL: /var/run/secrets/kubernetes.io/serviceaccount */

@@ -99,6 +99,7 @@ struct np_plan {
 	size_t n_templates;
 	struct np_plan_template *templates; /* in the input's order, then those that are missing */
 	struct np_warnings warnings;
+	const char *api; /* where the classes are from; a constant */
 	size_t n_errors;
 	struct np_err *errors;
 };
@@ -122,6 +123,7 @@ struct np_plan_options {
 	bool discard_record; /* with revert: the classes' records go, their fields stay */
 	bool tolerate_record; /* an invalid record is a warning, not an error */
 	bool in_place; /* templates keep their names: a topology hook changes them before they exist */
+	const char *api; /* where the classes are from: "kubernetes", "vcenter"; NULL: "file" */
 	const char *holder; /* the holder that registers the pools: "apply" */
 	size_t n_classes;
 	const struct np_class_ref *classes; /* borrowed; documents are referenced where needed */

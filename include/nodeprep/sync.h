@@ -7,6 +7,7 @@
  *
  * Order      everything is read and planned before the first write; a plan with an error or a
  *            placeholder writes nothing. Writes go in the plan's order, one PATCH a class.
+ * Stores     classes are a Supervisor's objects, or vCenter's (struct np_class_store); all else is the same.
  * Conflicts  a patch carries the resourceVersion it was made from. On 409 the class is read again
  *            and planned again, with jittered pauses, until the client's deadline; so a change
  *            that another client made meanwhile is kept, never lost.
@@ -30,17 +31,44 @@
 
 #include "nodeprep/kube.h"
 #include "nodeprep/plan.h"
+#include "nodeprep/state.h"
+#include "nodeprep/vcenter.h"
 #include "nodeprep/warnings.h"
+
+struct sync_store_kind;
+
+/*
+ * Where classes are kept. Made by np_sync_store_…(), one for each run; borrows what it is made from, and
+ * owns nothing.
+ */
+struct np_class_store {
+	const struct sync_store_kind *kind;
+	const char *api; /* "kubernetes" */
+	struct np_kube *kube; /* NULL: the classes are vCenter's */
+	struct np_kube_resource resource; /* plural "" until the API was discovered */
+	struct np_vcenter *vcenter; /* NULL: the classes are a Supervisor's */
+	const struct np_state *state; /* where the records of vCenter's classes are */
+	char group[64]; /* of its entries: vCenter's instanceUuid; "" until it is known */
+};
+
+/* Classes of a Supervisor's Kubernetes API; `resource` NULL: discovered with the first request. */
+struct np_class_store np_sync_store_kube(struct np_kube *k,
+					 const struct np_kube_resource *resource);
+
+/*
+ * Classes of vCenter. They have no annotation and no resourceVersion, so each has its record in the state
+ * directory, held while the class is written; it is read right before the write and read back after it.
+ */
+struct np_class_store np_sync_store_vcenter(struct np_vcenter *v, const struct np_state *state);
 
 /* Classes as they were fetched. */
 struct np_fetched {
-	struct np_kube_resource resource;
 	size_t n;
 	struct np_class_ref *items;
 };
 
 /* Discovers the API and fetches every class that a pool names; one that is missing is left out. */
-int np_sync_fetch(struct np_kube *k, const struct np_input *in, struct np_fetched *ret,
+int np_sync_fetch(struct np_class_store *store, const struct np_input *in, struct np_fetched *ret,
 		  struct np_err *err);
 void np_sync_fetched_done(struct np_fetched *f);
 
@@ -55,6 +83,7 @@ struct np_sync_outcome {
 	enum np_sync_result result;
 	char *resource_version; /* after the write, or as read; NULL where not known */
 	unsigned attempts; /* PATCH requests that were made */
+	struct np_warnings warnings; /* about other clients that wrote at the same time */
 	struct np_err error; /* code NP_OK unless failed */
 };
 
@@ -84,8 +113,8 @@ struct np_sync {
 };
 
 /* Reads, plans and, where the plan is sound, patches. */
-int np_sync_run(struct np_kube *k, const struct np_input *in, const struct np_sync_options *o,
-		struct np_sync *ret, struct np_err *err);
+int np_sync_run(struct np_class_store *store, const struct np_input *in,
+		const struct np_sync_options *o, struct np_sync *ret, struct np_err *err);
 void np_sync_done(struct np_sync *a);
 
 /* An object of Cluster API's that was made or changed: a new template, or a MachineDeployment. */
@@ -164,8 +193,8 @@ struct np_release {
  * Records    an invalid record fails a class that `in` names, and is a warning of any other class.
  * Gone       a class that is deleted meanwhile is no error; without the API there is only a warning.
  */
-int np_sync_release(struct np_kube *k, const struct np_release_scope *scope, struct np_release *ret,
-		    struct np_err *err);
+int np_sync_release(struct np_class_store *store, const struct np_release_scope *scope,
+		    struct np_release *ret, struct np_err *err);
 void np_sync_release_done(struct np_release *release);
 
 /* Returns the worst code among the classes. */
@@ -173,9 +202,10 @@ enum np_code np_sync_release_code(const struct np_release *release);
 
 /*
  * Asks the server (SelfSubjectAccessReview) whether the user may read and patch classes in each of the
- * namespaces; NP_E_FORBIDDEN names what is missing. Nothing is written.
+ * namespaces; NP_E_FORBIDDEN names what is missing. Nothing is written. vCenter cannot be asked: there it finds
+ * out whether records can be written.
  */
-int np_sync_check_access(struct np_kube *k, const struct np_kube_resource *r, size_t n_namespaces,
+int np_sync_check_access(struct np_class_store *store, size_t n_namespaces,
 			 const char *const *namespaces, struct np_err *err);
 
 /* --- one class ----------------------------------------------------------------------------- */
@@ -203,7 +233,6 @@ struct np_class_sync_change {
 };
 
 struct np_class_sync {
-	const struct np_kube_resource *resource; /* of the classes */
 	const char *ns, *name; /* where the class is; `ns` is ignored where classes have none */
 	const struct np_input *pools; /* every one names this class */
 	struct np_plan_options plan; /* catalogue and holder; the class is filled in */
@@ -224,6 +253,7 @@ struct np_class_sync_result {
 	bool has_bindings; /* bindings were read for a pool that the class itself does not allow */
 	unsigned attempts; /* PATCH requests that were made */
 	size_t n_released; /* pools that the last change releases */
+	struct np_warnings warnings; /* about other clients that wrote at the same time */
 	json_t *object; /* the class as it is now, without its namespace; NULL where not found */
 	json_t *planned_from; /* the class as it was planned from last; NULL where not found */
 	struct np_err error; /* what is wrong with the class; NP_OK */
@@ -233,7 +263,7 @@ struct np_class_sync_result {
 	struct np_err *errors; /* for each pool of the input; NULL where all are sound */
 };
 
-int np_sync_class(struct np_kube *k, const struct np_class_sync *one,
+int np_sync_class(struct np_class_store *store, const struct np_class_sync *one,
 		  struct np_class_sync_result *ret, struct np_err *err);
 void np_sync_class_done(struct np_class_sync_result *r);
 

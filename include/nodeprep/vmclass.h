@@ -207,6 +207,9 @@ bool np_vmclass_allows(const json_t *object, const struct np_vmclass_scope *scop
  */
 int np_vmclass_record_parse(const char *text, size_t size, json_t **ret, struct np_err *err);
 
+/* As np_vmclass_record_parse() of a tree, wherever it is kept: NP_E_RECORD only says what is wrong. */
+int np_vmclass_record_validate(const json_t *record, struct np_err *err);
+
 /* Reads the record of a class as an API server returns it: 1 with *ret set, 0 without annotation, < 0. */
 int np_vmclass_record_read(const json_t *object, json_t **ret, struct np_err *err);
 
@@ -257,5 +260,48 @@ const char *np_vmclass_changed_at(const struct np_vmclass *c);
 
 /* Returns when anybody last wrote something of its spec; NULL where managedFields do not tell. */
 const char *np_vmclass_written_at(const struct np_vmclass *c);
+
+/* --- classes of vCenter ---------------------------------------------------------------------- */
+
+/*
+ * vCenter's classes (its REST API's Info) are read, planned and changed as VirtualMachineClasses: their
+ * members get the names that they have in Kubernetes, and the record becomes the annotation. The Info goes
+ * along in the object, so that every member of it, known here or not, is in the body of the PATCH.
+ */
+
+/* A record and the memory of the class when it was made; vCenter keeps reservations as percentages. */
+struct np_vmclass_record {
+	const json_t *json; /* NULL: none */
+	uint64_t memory_mb; /* 0: not known */
+	const char *
+		invalid; /* why the record that is kept is none, whole; NULL: it is valid, or absent */
+};
+
+/* Sets *ret to vCenter's class in the shape of a VirtualMachineClass; NP_E_SPEC: its Info is not valid. */
+int np_vmclass_from_vcenter(const json_t *info, const struct np_vmclass_record *record,
+			    json_t **ret, struct np_err *err);
+
+/* Sets *ret to the body of the PATCH that gives vCenter's class what such an object has. */
+int np_vmclass_to_vcenter(const json_t *object, json_t **ret, struct np_err *err);
+
+/* Returns the Info that the object was made from, borrowed; NULL: it is not from vCenter. */
+const json_t *np_vmclass_vcenter_info(const json_t *object);
+
+/* Returns the memory of the Info that the object was made from; 0 where it has none. */
+uint64_t np_vmclass_vcenter_memory_mb(const json_t *object);
+
+/* Returns the members of an Info that a PATCH may have; NULL: no memory. */
+json_t *np_vmclass_vcenter_writable(const json_t *info);
+
+/* Sets both to bodies of a PATCH (new references): what the class has now, and what the change sends. */
+int np_vmclass_vcenter_bodies(const struct np_vmclass *c, const struct np_change *change,
+			      json_t **ret_now, json_t **ret_body, struct np_err *err);
+
+/*
+ * Decides which of two records describes a class: the one from before a change, or the one from after it.
+ * It is not known whether the change was made; NULL is no record. Returns `before` or `after`.
+ */
+const json_t *np_vmclass_record_settle(const json_t *object, const json_t *before,
+				       const json_t *after);
 
 #endif

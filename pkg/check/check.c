@@ -102,6 +102,10 @@ static int judge_inventory(struct work *w, struct np_err *err)
 {
 	const struct np_check_findings *unknown = &w->inv->unknown;
 
+	for (size_t i = 0; i < w->inv->copies.n; i++)
+		if (check_find(&w->report.findings, &w->inv->copies.items[i], err, "%s",
+			       w->inv->copies.items[i].message) < 0)
+			return np_err_ret(err);
 	for (size_t i = 0; i < w->inv->n_vms; i++)
 		if (judge_vm(w, &w->inv->vms[i], err) < 0)
 			return np_err_ret(err);

@@ -6,7 +6,6 @@
 
 #include "nodeprep/warnings.h"
 
-#define CLASS_KIND "VirtualMachineClass"
 #define ANNOTATION "/metadata/annotations/nodeprep.dev~1managed"
 #define VALUE_MAX 80
 
@@ -120,7 +119,7 @@ int check_class(const struct np_plan_class *c, struct np_check_findings *finding
 		struct np_err *err)
 {
 	const struct np_check_finding where = { .kind = check_finding_kind(FINDING_CLASS_DRIFT),
-						.object = CLASS_KIND,
+						.object = CHECK_CLASS_KIND,
 						.ns = c->ns,
 						.name = c->name };
 

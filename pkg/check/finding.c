@@ -10,6 +10,10 @@
 
 /* The findings of its own that check makes. docs/findings.md has a row for each. */
 static const struct np_message_kind kinds[FINDING_MAX] = {
+	[FINDING_CLASS_COPY_UNKNOWN] = { "class-copy-unknown", NP_SEVERITY_UNKNOWN,
+					 "grant get on virtualmachineclasses in the pool's namespace" },
+	[FINDING_CLASS_DIFFERS] = { "class-differs", NP_SEVERITY_ERROR,
+				    "assign the class to the namespace in vCenter, or save it there again" },
 	[FINDING_CLASS_DRIFT] = { "class-drift", NP_SEVERITY_ERROR, "run nodeprep apply" },
 	[FINDING_IMAGE_BIOS] = { "image-bios", NP_SEVERITY_ERROR,
 				 "use an image with EFI firmware" },

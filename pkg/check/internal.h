@@ -6,7 +6,7 @@
  * internal - what the files of check share. object.c reads VMs and images into structs, inventory.c and
  * fetch.c collect them, class.c judges classes and templates, vm.c judges one VM, image.c finds a VM's image,
  * check.c makes the report, render.c and text.c write it, finding.c makes findings, set.c keeps texts,
- * bindings.c asks which namespaces may use a class.
+ * bindings.c asks which namespaces may use a class, copies.c compares vCenter's classes with the Supervisor's.
  */
 
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include "nodeprep/check.h"
 #include "nodeprep/err.h"
 
+#define CHECK_CLASS_KIND "VirtualMachineClass"
 #define CHECK_VM_KIND "VirtualMachine"
 #define CHECK_IMAGE_KIND "VirtualMachineImage"
 #define CHECK_CLUSTER_IMAGE_KIND "ClusterVirtualMachineImage"
@@ -41,6 +42,8 @@ void *check_room(void *items, size_t n, size_t size);
 
 /* Findings that are no warnings; those of np_warning_kind() join them. */
 enum finding_id {
+	FINDING_CLASS_COPY_UNKNOWN,
+	FINDING_CLASS_DIFFERS,
 	FINDING_CLASS_DRIFT,
 	FINDING_IMAGE_BIOS,
 	FINDING_IMAGE_UNKNOWN,

@@ -18,6 +18,7 @@ void np_check_inventory_done(struct np_check_inventory *inv)
 	check_set_done(&inv->namespaces);
 	check_set_done(&inv->image_namespaces);
 	check_set_done(&inv->seen);
+	check_findings_done(&inv->copies);
 	check_findings_done(&inv->unknown);
 	*inv = (struct np_check_inventory){ 0 };
 }

@@ -58,7 +58,7 @@ int cni_add(struct cni_session *s, struct np_err *err)
 
 	if (cni_load_pools(s, err) < 0 || cni_connect(s, err) < 0)
 		return np_err_ret(err);
-	if (np_sync_run(s->kube, &s->input, &o, &a, err) < 0)
+	if (np_sync_run(&s->store, &s->input, &o, &a, err) < 0)
 		return cni_fail_api(s, err);
 	s->host->log_plan(s->host->ctx, &a.plan);
 	log_templates(s, &a.plan);

@@ -10,7 +10,7 @@ int cni_check(struct cni_session *s, struct np_err *err)
 
 	if (cni_load_pools(s, err) < 0 || cni_connect(s, err) < 0)
 		return np_err_ret(err);
-	if (np_sync_fetch(s->kube, &s->input, &a.fetched, err) < 0)
+	if (np_sync_fetch(&s->store, &s->input, &a.fetched, err) < 0)
 		return cni_fail_api(s, err);
 	o.classes = a.fetched.items;
 	o.n_classes = a.fetched.n;

@@ -185,6 +185,25 @@ static void test_cni__every_key_is_read(void **state)
 	assert_false(c.has_valid);
 }
 
+static void test_cni__vcenter_takes_the_place_of_a_kubeconfig(void **state)
+{
+	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
+
+	(void)state;
+	must_parse(
+		NP_CNI_ADD,
+		"{\"cniVersion\":\"1.0.0\",\"name\":\"n\",\"instance\":\"i\",\"specFile\":\"/s\","
+		"\"stateDir\":\"/var/x\",\"supervisor\":{\"vcenter\":{\"url\":\"https://v\","
+		"\"usernameFile\":\"/u\",\"passwordFile\":\"/p\",\"caFile\":\"/ca\"}}}",
+		&c);
+	assert_string_equal(c.state_dir, "/var/x");
+	assert_string_equal(c.supervisor.vcenter.url, "https://v");
+	assert_string_equal(c.supervisor.vcenter.username_file, "/u");
+	assert_string_equal(c.supervisor.vcenter.password_file, "/p");
+	assert_string_equal(c.supervisor.vcenter.ca_file, "/ca");
+	assert_null(c.supervisor.kubeconfig);
+}
+
 static void test_cni__unset_keys_have_defaults(void **state)
 {
 	NP_AUTO(np_cni_config_done) struct np_cni_config c = { 0 };
@@ -225,6 +244,18 @@ static const struct bad_case {
 	{ "a nearer key", HEAD "\"supervisr\":{}}", NP_E_SPEC, "did you mean 'supervisor'" },
 	{ "a near key of the supervisor", HEAD "\"supervisor\":{\"tokenfile\":\"/t\"}}", NP_E_SPEC,
 	  "'tokenFile'" },
+	{ "a near key of vCenter", HEAD "\"supervisor\":{\"vcenter\":{\"URL\":\"v\"}}}", NP_E_SPEC,
+	  "unknown key 'supervisor.vcenter.URL': did you mean 'url'?" },
+	{ "an unknown key of vCenter",
+	  HEAD "\"supervisor\":{\"vcenter\":{\"url\":\"v\",\"datacenter\":\"d\"}}}", NP_E_SPEC,
+	  "known are caFile, passwordFile, url and usernameFile" },
+	{ "a vCenter without address", HEAD "\"supervisor\":{\"vcenter\":{}}}", NP_E_SPEC,
+	  "supervisor.vcenter has no url" },
+	{ "a vCenter that is a text", HEAD "\"supervisor\":{\"vcenter\":\"v\"}}", NP_E_SPEC,
+	  "vcenter" },
+	{ "vCenter beside a kubeconfig",
+	  HEAD "\"supervisor\":{\"vcenter\":{\"url\":\"v\"},\"kubeconfig\":\"/k\"}}", NP_E_SPEC,
+	  "supervisor.kubeconfig and supervisor.vcenter are mutually exclusive" },
 	{ "an unknown key of the supervisor", HEAD "\"supervisor\":{\"x\":1}}", NP_E_SPEC,
 	  "known are caFile" },
 	{ "an empty path", HEAD "\"planFile\":\"\"}", NP_E_SPEC, "planFile is ''" },
@@ -561,6 +592,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cni__environment_is_checked),
 		cmocka_unit_test(test_cni__every_key_is_read),
+		cmocka_unit_test(test_cni__vcenter_takes_the_place_of_a_kubeconfig),
 		cmocka_unit_test(test_cni__unset_keys_have_defaults),
 		cmocka_unit_test(test_cni__bad_configuration_is_refused_with_its_code),
 		cmocka_unit_test(test_cni__invalid_host_name_is_an_error),

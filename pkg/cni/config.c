@@ -123,7 +123,15 @@ static int read_document(const char *bytes, size_t size, struct np_doc **ret, st
 
 /* --- fields ---------------------------------------------------------------------------------- */
 
-enum kind { KIND_TEXT, KIND_BOOL, KIND_DURATION, KIND_GB, KIND_POOLS, KIND_SUPERVISOR };
+enum kind {
+	KIND_TEXT,
+	KIND_BOOL,
+	KIND_DURATION,
+	KIND_GB,
+	KIND_POOLS,
+	KIND_SUPERVISOR,
+	KIND_VCENTER
+};
 
 struct field {
 	const char *key;
@@ -141,13 +149,14 @@ static const struct field fields[] = {
 	{ "nodePool", KIND_POOLS, AT(node_pool) },
 	{ "planFile", KIND_TEXT, AT(plan_file) },
 	{ "specFile", KIND_TEXT, AT(spec_file) },
+	{ "stateDir", KIND_TEXT, AT(state_dir) },
 	{ "supervisor", KIND_SUPERVISOR, AT(supervisor) },
 	{ "timeout", KIND_DURATION, AT(timeout_ms) },
 };
 
-static const char *const field_words[] = { "dryRun",      "instance",   "logFile",
-					   "maxWindowGB", "nodePool",   "planFile",
-					   "specFile",    "supervisor", "timeout" };
+static const char *const field_words[] = { "dryRun",     "instance", "logFile",  "maxWindowGB",
+					   "nodePool",   "planFile", "specFile", "stateDir",
+					   "supervisor", "timeout" };
 
 _Static_assert(sizeof(fields) / sizeof(fields[0]) == sizeof(field_words) / sizeof(field_words[0]),
 	       "each field has its word");
@@ -159,13 +168,30 @@ static const struct field supervisor_fields[] = {
 	{ "caFile", KIND_TEXT, AT(ca_file) },        { "context", KIND_TEXT, AT(context) },
 	{ "kubeconfig", KIND_TEXT, AT(kubeconfig) }, { "namespace", KIND_TEXT, AT(ns) },
 	{ "server", KIND_TEXT, AT(server) },         { "tokenFile", KIND_TEXT, AT(token_file) },
+	{ "vcenter", KIND_VCENTER, AT(vcenter) },
 };
 
-static const char *const supervisor_words[] = { "caFile",    "context", "kubeconfig",
-						"namespace", "server",  "tokenFile" };
+static const char *const supervisor_words[] = { "caFile", "context",   "kubeconfig", "namespace",
+						"server", "tokenFile", "vcenter" };
 
 _Static_assert(sizeof(supervisor_fields) / sizeof(supervisor_fields[0]) ==
 		       sizeof(supervisor_words) / sizeof(supervisor_words[0]),
+	       "each field has its word");
+
+#undef AT
+#define AT(member) offsetof(struct np_cni_vcenter, member)
+
+static const struct field vcenter_fields[] = {
+	{ "caFile", KIND_TEXT, AT(ca_file) },
+	{ "passwordFile", KIND_TEXT, AT(password_file) },
+	{ "url", KIND_TEXT, AT(url) },
+	{ "usernameFile", KIND_TEXT, AT(username_file) },
+};
+
+static const char *const vcenter_words[] = { "caFile", "passwordFile", "url", "usernameFile" };
+
+_Static_assert(sizeof(vcenter_fields) / sizeof(vcenter_fields[0]) ==
+		       sizeof(vcenter_words) / sizeof(vcenter_words[0]),
 	       "each field has its word");
 
 /* Keys of the specification and of libcni: never a misspelt key of nodeprep. */
@@ -228,6 +254,7 @@ static int read_pools(struct np_val n, struct np_val *ret, struct np_err *err)
 }
 
 static int read_supervisor(struct np_val n, struct np_cni_supervisor *ret, struct np_err *err);
+static int read_vcenter(struct np_val n, struct np_cni_vcenter *ret, struct np_err *err);
 
 static int read_field(const struct field *f, struct np_val n, void *at, struct np_err *err)
 {
@@ -244,6 +271,8 @@ static int read_field(const struct field *f, struct np_val n, void *at, struct n
 		return read_pools(n, at, err);
 	case KIND_SUPERVISOR:
 		return read_supervisor(n, at, err);
+	case KIND_VCENTER:
+		return read_vcenter(n, at, err);
 	}
 	return np_fail(err, NP_E_BUG, "field '%s' has no kind", f->key);
 }
@@ -284,24 +313,64 @@ static int check_near(struct np_val root, struct np_err *err)
 	return 0;
 }
 
-static int read_supervisor(struct np_val n, struct np_cni_supervisor *ret, struct np_err *err)
+/* Rejects every key that is not known; `where` is the object's name with its dot. */
+static int check_known(struct np_val n, const char *where, struct np_words words, const char *known,
+		       struct np_err *err)
 {
 	if (np_doc_object(n, err) < 0)
 		return np_err_ret(err);
 	for (struct np_val m = np_doc_next(n, NULL); m.key; m = np_doc_next(n, m.key)) {
-		const char *near = np_text_near(m.key, NP_WORDS(supervisor_words));
+		const char *near = np_text_near(m.key, words);
 
-		if (is_among(m.key, NP_WORDS(supervisor_words)))
+		if (is_among(m.key, words))
 			continue;
 		if (near)
 			return np_doc_fail_key(m, err, NP_E_SPEC,
-					       "unknown key 'supervisor.%.64s': did you mean '%s'?",
+					       "unknown key '%s%.64s': did you mean '%s'?", where,
 					       m.key, near);
-		return np_doc_fail_key(m, err, NP_E_SPEC,
-				       "unknown key 'supervisor.%.64s': known are caFile, context, "
-				       "kubeconfig, namespace, server and tokenFile",
-				       m.key);
+		return np_doc_fail_key(m, err, NP_E_SPEC, "unknown key '%s%.64s': known are %s",
+				       where, m.key, known);
 	}
+	return 0;
+}
+
+static int read_vcenter(struct np_val n, struct np_cni_vcenter *ret, struct np_err *err)
+{
+	if (check_known(n, "supervisor.vcenter.", NP_WORDS(vcenter_words),
+			"caFile, passwordFile, url and usernameFile", err) < 0 ||
+	    read_fields(n, vcenter_fields, sizeof(vcenter_fields) / sizeof(vcenter_fields[0]), ret,
+			err) < 0)
+		return np_err_ret(err);
+	if (!ret->url)
+		return np_doc_fail(n, err, NP_E_SPEC,
+				   "supervisor.vcenter has no url: expected vCenter's address");
+	return 0;
+}
+
+/* vCenter stands for the API server, so no key of the latter goes with it. */
+static int check_one_server(struct np_val n, struct np_err *err)
+{
+	if (!np_doc_is_present(np_doc_get(n, "vcenter")))
+		return 0;
+	for (size_t i = 0; i < sizeof(supervisor_words) / sizeof(supervisor_words[0]); i++) {
+		struct np_val other = np_doc_get(n, supervisor_words[i]);
+
+		if (np_doc_is_present(other) && strcmp(other.key, "vcenter") != 0)
+			return np_doc_fail_key(
+				other, err, NP_E_SPEC,
+				"supervisor.%s and supervisor.vcenter are mutually exclusive",
+				other.key);
+	}
+	return 0;
+}
+
+static int read_supervisor(struct np_val n, struct np_cni_supervisor *ret, struct np_err *err)
+{
+	if (check_known(n, "supervisor.", NP_WORDS(supervisor_words),
+			"caFile, context, kubeconfig, namespace, server, tokenFile and vcenter",
+			err) < 0 ||
+	    check_one_server(n, err) < 0)
+		return np_err_ret(err);
 	return read_fields(n, supervisor_fields,
 			   sizeof(supervisor_fields) / sizeof(supervisor_fields[0]), ret, err);
 }

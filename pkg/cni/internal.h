@@ -37,7 +37,10 @@ struct cni_session {
 	struct np_catalogue *catalogue;
 	struct np_input input;
 	struct np_kube_config *kube_config;
-	struct np_kube *kube;
+	struct np_kube *kube; /* NULL: the classes are vCenter's */
+	struct np_vcenter *vcenter;
+	struct np_state *state;
+	struct np_class_store store; /* of the classes */
 	char *answer; /* NULL: none */
 	char *details; /* more about a failure; NULL: nothing */
 	unsigned code; /* of a failure; 0: the one of its np_code */

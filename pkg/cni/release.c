@@ -72,11 +72,12 @@ static int release(struct cni_session *s, np_release_fn *releases, struct np_err
 
 	if (cni_connect(s, err) < 0)
 		return np_err_ret(err);
-	names = cni_list_namespaces(s, np_kube_namespace(s->kube), &scope.n_namespaces);
+	names = cni_list_namespaces(s, s->kube ? np_kube_namespace(s->kube) : NULL,
+				    &scope.n_namespaces);
 	if (!names)
 		return np_fail_nomem(err);
 	scope.namespaces = names;
-	if (np_sync_release(s->kube, &scope, &l, err) < 0)
+	if (np_sync_release(&s->store, &scope, &l, err) < 0)
 		return np_err_ret(err);
 	log_released(s, &l);
 	return check_released(s, &l, err);

@@ -16,6 +16,8 @@
 static void session_done(struct cni_session *s)
 {
 	np_kube_free(s->kube);
+	np_vcenter_free(s->vcenter);
+	np_state_free(s->state);
 	np_kube_config_free(s->kube_config);
 	np_pool_input_done(&s->input);
 	np_gpu_catalogue_free(s->catalogue);
@@ -156,9 +158,55 @@ static int load_kube_config(struct cni_session *s, struct np_err *err)
 	return 0;
 }
 
+static struct np_vcenter_options vcenter_options(struct cni_session *s)
+{
+	const struct np_cni_vcenter *v = &s->config.supervisor.vcenter;
+	const struct np_kube_options *k = &s->host->kube;
+
+	return (struct np_vcenter_options){ .url = v->url,
+					    .username_file = v->username_file,
+					    .password_file = v->password_file,
+					    .ca_file = v->ca_file,
+					    .proxy = k->proxy,
+					    .no_proxy = k->no_proxy,
+					    .deadline_ms = timeout_ms(s),
+					    .user_agent = k->user_agent,
+					    .log = log_retry,
+					    .log_ctx = s,
+					    .is_cancelled = k->is_cancelled,
+					    .cancel_ctx = k->cancel_ctx };
+}
+
+static int load_vcenter(struct cni_session *s, struct np_err *err)
+{
+	struct np_vcenter_options o = vcenter_options(s);
+	struct np_state_options state = s->host->state;
+	struct np_err why = NP_ERR_INIT;
+
+	if (s->config.state_dir)
+		state.dir = s->config.state_dir;
+	if (np_state_new(&state, &s->state, &why) == 0 &&
+	    np_vcenter_new(&o, &s->vcenter, &why) == 0)
+		return 0;
+	return np_fail(err, why.code == NP_E_USAGE ? NP_E_SPEC : why.code, "%s", why.text);
+}
+
+/* Reads how to reach the server; no connection is made. */
+static int load_server(struct cni_session *s, struct np_err *err)
+{
+	return s->config.supervisor.vcenter.url ? load_vcenter(s, err) : load_kube_config(s, err);
+}
+
 int cni_connect(struct cni_session *s, struct np_err *err)
 {
-	return np_kube_new_take(np_take(s->kube_config), &s->kube, err);
+	if (s->vcenter) {
+		s->store = np_sync_store_vcenter(s->vcenter, s->state);
+		return 0;
+	}
+	if (np_kube_new_take(np_take(s->kube_config), &s->kube, err) < 0)
+		return np_err_ret(err);
+	s->store = np_sync_store_kube(s->kube, NULL);
+	return 0;
 }
 
 int cni_fail_api(struct cni_session *s, struct np_err *err)
@@ -238,7 +286,7 @@ static int serve(struct cni_session *s, const char *bytes, size_t size, struct n
 	np_cni_holder(&s->config, &s->call, s->holder);
 	name_call(s);
 	if (h->open_log(h->ctx, s->config.log_file, s->words, err) < 0 ||
-	    np_gpu_catalogue_new(&s->catalogue, err) < 0 || load_kube_config(s, err) < 0)
+	    np_gpu_catalogue_new(&s->catalogue, err) < 0 || load_server(s, err) < 0)
 		return np_err_ret(err);
 	return runners[s->call.command](s, err);
 }

@@ -2,7 +2,7 @@
 #include "internal.h"
 
 /* Asks for the rights in the namespaces of the pools' classes. */
-static int check_rights(struct cni_session *s, const struct np_kube_resource *r, struct np_err *err)
+static int check_rights(struct cni_session *s, struct np_err *err)
 {
 	NP_AUTO(np_freep) const char **names = NULL;
 	size_t n = 0;
@@ -10,7 +10,7 @@ static int check_rights(struct cni_session *s, const struct np_kube_resource *r,
 	names = cni_list_namespaces(s, NULL, &n);
 	if (!names)
 		return np_fail_nomem(err);
-	return np_sync_check_access(s->kube, r, n, names, err);
+	return np_sync_check_access(&s->store, n, names, err);
 }
 
 static int check_plan(struct cni_session *s, const struct np_fetched *fetched, struct np_err *err)
@@ -34,8 +34,8 @@ static int check_api(struct cni_session *s, struct np_err *err)
 {
 	NP_AUTO(np_sync_fetched_done) struct np_fetched fetched = { 0 };
 
-	if (cni_connect(s, err) < 0 || np_sync_fetch(s->kube, &s->input, &fetched, err) < 0 ||
-	    check_rights(s, &fetched.resource, err) < 0)
+	if (cni_connect(s, err) < 0 || np_sync_fetch(&s->store, &s->input, &fetched, err) < 0 ||
+	    check_rights(s, err) < 0)
 		return np_err_ret(err);
 	return check_plan(s, &fetched, err);
 }

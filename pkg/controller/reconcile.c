@@ -223,7 +223,6 @@ static int sync_class(struct reconcile *j, const struct np_input *in,
 		      struct np_class_sync_result *ret, struct np_err *err)
 {
 	const struct np_class_sync one = {
-		.resource = &j->resource,
 		.ns = j->ns,
 		.name = j->name,
 		.pools = in,
@@ -235,8 +234,9 @@ static int sync_class(struct reconcile *j, const struct np_input *in,
 		.may_write = may_write,
 		.ctx = j,
 	};
+	struct np_class_store store = np_sync_store_kube(j->classes, &j->resource);
 
-	return np_sync_class(j->classes, &one, ret, err);
+	return np_sync_class(&store, &one, ret, err);
 }
 
 static bool is_worth_trying_again(enum np_code code)

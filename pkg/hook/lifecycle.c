@@ -150,6 +150,7 @@ static int apply(struct lifecycle *l, struct np_input *in, struct np_err *err)
 {
 	NP_AUTO(np_sync_done) struct np_sync a = { .classes = NULL };
 	struct np_sync_options o = { .dry_run = NP_DRY_RUN_NONE };
+	struct np_class_store store;
 
 	o.plan.catalogue = l->out->o->catalogue;
 	o.plan.holder = l->holder;
@@ -157,7 +158,8 @@ static int apply(struct lifecycle *l, struct np_input *in, struct np_err *err)
 	o.plan.max_window_gb = l->out->o->max_window_gb;
 	if (hook_connect(&l->left, &l->kube, err) < 0)
 		return np_err_ret(err);
-	if (np_sync_run(l->kube, in, &o, &a, err) < 0)
+	store = np_sync_store_kube(l->kube, NULL);
+	if (np_sync_run(&store, in, &o, &a, err) < 0)
 		return np_err_ret(err);
 	return note_results(l, &a, err);
 }
@@ -254,9 +256,12 @@ static int release_cluster(struct lifecycle *l, struct np_err *err)
 						.namespaces = &l->ns,
 						.n_namespaces = 1,
 						.in = &in };
+	struct np_class_store store;
 
-	if (read_pools(l, &in, err) < 0 || hook_connect(&l->left, &l->kube, err) < 0 ||
-	    np_sync_release(l->kube, &scope, &release, err) < 0)
+	if (read_pools(l, &in, err) < 0 || hook_connect(&l->left, &l->kube, err) < 0)
+		return np_err_ret(err);
+	store = np_sync_store_kube(l->kube, NULL);
+	if (np_sync_release(&store, &scope, &release, err) < 0)
 		return np_err_ret(err);
 	note_release(l, &release);
 	return 0;

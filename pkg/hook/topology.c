@@ -220,9 +220,12 @@ static int plan_classes(const struct outcome *out, struct np_input *in, struct n
 	struct np_plan_options o = { .catalogue = out->o->catalogue,
 				     .holder = "hook",
 				     .max_window_gb = out->o->max_window_gb };
+	struct np_class_store store;
 
-	if (np_pool_input_finish(in, err) < 0 || hook_connect(out->o, &kube, err) < 0 ||
-	    np_sync_fetch(kube, in, &fetched, err) < 0)
+	if (np_pool_input_finish(in, err) < 0 || hook_connect(out->o, &kube, err) < 0)
+		return np_err_ret(err);
+	store = np_sync_store_kube(kube, NULL);
+	if (np_sync_fetch(&store, in, &fetched, err) < 0)
 		return np_err_ret(err);
 	o.classes = fetched.items;
 	o.n_classes = fetched.n;

@@ -313,7 +313,8 @@ static bool is_within_record(const struct reading *r)
 		return false;
 	if (r->is_indented_record)
 		return !d->has_all_regions && (r->is_cut || d->has_regions);
-	return !r->is_api_record && (!d->seen.has_id || d->capable == NP_VERDICT_UNKNOWN);
+	return !r->is_api_record && !d->is_told &&
+	       (!d->seen.has_id || d->capable == NP_VERDICT_UNKNOWN);
 }
 
 static int fail_unrecognised(const char *name, size_t size, struct np_err *err)
@@ -368,6 +369,9 @@ int np_hostcheck_read(struct np_host *h, const char *name, const char *bytes, si
 		return np_wrap(err, "'%s'", name);
 	h->is_list_cut = h->is_list_cut || is_within_record(&r);
 	hostcheck_device_close(&r, false);
+	/* What a cut .vmx lacks may be in its rest. */
+	if (r.is_cut)
+		h->vm.is_whole_file = false;
 	if (r.kinds == 0)
 		return fail_unrecognised(name, size, err);
 	keep_capture(h, name, &r);

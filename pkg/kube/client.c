@@ -125,7 +125,8 @@ static void take_result(struct np_kube *k, struct kube_transfer *f)
 	struct np_err err = NP_ERR_INIT;
 
 	f->error = err;
-	if (kube_body_parse(f->call, &answer, &f->result, &err) < 0)
+	if (f->call->exchange ? kube_exchange_take(f, &err) < 0
+			      : kube_body_parse(f->call, &answer, &f->result, &err) < 0)
 		f->error = err;
 	end_transfer(k, f);
 }

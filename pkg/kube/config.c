@@ -51,6 +51,7 @@ void np_kube_config_free(struct np_kube_config *c)
 	free(c->user_name);
 	free(c->who);
 	free(c->ca_name);
+	free(c->trust_hint);
 	kube_blob_done(&c->ca);
 	kube_blob_done(&c->cert);
 	kube_blob_done(&c->key);
@@ -106,6 +107,7 @@ static int clone_texts(const struct np_kube_config *from, struct np_kube_config 
 		offsetof(struct np_kube_config, user_name),
 		offsetof(struct np_kube_config, who),
 		offsetof(struct np_kube_config, ca_name),
+		offsetof(struct np_kube_config, trust_hint),
 		offsetof(struct np_kube_config, tls_server_name),
 		offsetof(struct np_kube_config, proxy_url),
 		offsetof(struct np_kube_config, proxy),
@@ -334,6 +336,16 @@ static int apply_service(const struct np_kube_options *o, struct np_kube_config 
 
 /* --- flags and checks ------------------------------------------------------------------------ */
 
+static int set_pem(const char *pem, struct kube_blob *ret, struct np_err *err)
+{
+	kube_blob_done(ret);
+	ret->bytes = strdup(pem);
+	if (!ret->bytes)
+		return np_fail_nomem(err);
+	ret->size = strlen(pem);
+	return 0;
+}
+
 static int apply_trust_flags(const struct np_kube_options *o, struct np_kube_config *c,
 			     struct np_err *err)
 {
@@ -348,6 +360,11 @@ static int apply_trust_flags(const struct np_kube_options *o, struct np_kube_con
 		return np_wrap(err, "--certificate-authority");
 	if (o->ca_file && (kube_set_text(&c->ca_file, o->ca_file, err) < 0 ||
 			   set_format(&c->ca_name, err, "the CA '%s'", o->ca_file) < 0))
+		return np_err_ret(err);
+	if (o->ca_pem && set_pem(o->ca_pem, &c->ca, err) < 0)
+		return np_err_ret(err);
+	if ((o->ca_name && kube_set_text(&c->ca_name, o->ca_name, err) < 0) ||
+	    kube_set_text(&c->trust_hint, o->trust_hint, err) < 0)
 		return np_err_ret(err);
 	return o->tls_server_name ? kube_set_text(&c->tls_server_name, o->tls_server_name, err) : 0;
 }

@@ -17,6 +17,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/kube.h"
+#include "nodeprep/kube_exchange.h"
 #include "nodeprep/stamp.h"
 
 /* --- secret.c ------------------------------------------------------------------------------- */
@@ -97,6 +98,7 @@ struct np_kube_config {
 	char *user_name; /* the kubeconfig's; NULL until the last step of loading */
 	char *who; /* whose credentials are sent, for messages; NULL: none */
 	char *ca_name; /* which CA is trusted, for messages */
+	char *trust_hint; /* likewise; NULL: none */
 	struct kube_blob ca, cert, key;
 	bool insecure;
 	char *tls_server_name;
@@ -295,6 +297,7 @@ struct kube_call {
 	const char *body; /* NULL: none */
 	const char *content_type; /* of the body */
 	bool repeatable; /* may be sent again when it is not known whether it arrived */
+	const struct np_kube_exchange *exchange; /* NULL: a request of the Kubernetes API */
 };
 
 struct kube_answer {
@@ -366,6 +369,7 @@ struct kube_peer {
 	char issuer[200];
 	int depth; /* of the failing certificate: 0 is the server's own, the others signed it */
 	char subject[200], not_before[40], not_after[40]; /* likewise */
+	char fingerprint[100]; /* SHA-256 of the server's own: "AB:CD:..." */
 };
 
 /* The reason for a missing answer. */
@@ -378,6 +382,7 @@ struct kube_net_error {
 	const char *host;
 	const char *user; /* whose client certificate was sent */
 	const char *ca; /* what the server's certificate was checked against */
+	const char *hint; /* how to trust another one; NULL: none */
 	const struct kube_peer *peer;
 	long proxy_status; /* of the proxy's answer to CONNECT; 0: none */
 	uint64_t elapsed_ms; /* how long the request lasted */
@@ -454,6 +459,7 @@ void kube_slist_freep(struct curl_slist **list);
 /* Growing bytes of one answer. */
 struct kube_reply {
 	struct np_kube *k;
+	const struct np_kube_exchange *exchange; /* NULL: none */
 	char *body;
 	size_t size, cap;
 	size_t header_bytes;
@@ -477,13 +483,16 @@ struct kube_transfer {
 	CURL *easy;
 	struct curl_slist *headers;
 	char detail[CURL_ERROR_SIZE];
+	size_t uploaded; /* bytes of a body that is sent once */
 	struct kube_reply reply;
 	long status; /* of the last attempt; 0: no answer */
 	unsigned attempts, unsent;
 	unsigned identity; /* the np_kube's when the last attempt began */
 	bool renewed; /* its credentials, after a 401 */
 	json_t *result;
-	struct np_err error; /* NP_OK: `result` is set */
+	char *body; /* in place of `result`, of an exchange */
+	size_t body_size;
+	struct np_err error; /* NP_OK: `result` or `body` is set */
 };
 
 /* Creates the handle of the next attempt, which may last `timeout_ms` (0: no limit). */
@@ -508,6 +517,15 @@ bool kube_identity_renew(struct np_kube *k, struct kube_transfer *f, uint64_t un
 
 /* Logs a line with secrets removed. */
 void kube_log(struct np_kube *k, const char *prefix, const char *text);
+
+/* --- exchange.c ------------------------------------------------------------------------------ */
+
+/* Lets the exchange judge the answer. */
+int kube_exchange_judge(const struct np_kube_exchange *x, const struct kube_transfer *f,
+			bool *ret_again, struct np_err *err);
+
+/* Moves the answer's bytes to the transfer. */
+int kube_exchange_take(struct kube_transfer *f, struct np_err *err);
 
 /* --- client.c -------------------------------------------------------------------------------- */
 

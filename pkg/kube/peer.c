@@ -87,6 +87,20 @@ static void write_time(const ASN1_TIME *when, char *buf, size_t size)
 		strftime(buf, size, "%Y-%m-%d %H:%M:%S UTC", &tm);
 }
 
+static void write_fingerprint(const X509 *cert, char *buf, size_t size)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned n = 0;
+	size_t out = 0;
+
+	buf[0] = '\0';
+	if (X509_digest(cert, EVP_sha256(), digest, &n) != 1)
+		return;
+	for (unsigned i = 0; i < n && out + 4 <= size; i++)
+		out += (size_t)snprintf(buf + out, size - out, "%s%02X", i > 0 ? ":" : "",
+					digest[i]);
+}
+
 /* --- where it is seen ------------------------------------------------------------------------ */
 
 static int on_verify(int is_fine, X509_STORE_CTX *store)
@@ -100,6 +114,7 @@ static int on_verify(int is_fine, X509_STORE_CTX *store)
 		return is_fine;
 	list_names(leaf, peer->names, sizeof(peer->names));
 	write_name(X509_get_issuer_name(leaf), peer->issuer, sizeof(peer->issuer));
+	write_fingerprint(leaf, peer->fingerprint, sizeof(peer->fingerprint));
 	if (!is_fine && at) {
 		peer->depth = X509_STORE_CTX_get_error_depth(store);
 		write_name(X509_get_subject_name(at), peer->subject, sizeof(peer->subject));

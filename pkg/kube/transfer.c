@@ -108,6 +108,8 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *ctx)
 		end--;
 	snprintf(line, sizeof(line), "%.*s", (int)end, bytes);
 	read_header(reply, line);
+	if (reply->exchange && reply->exchange->header)
+		reply->exchange->header(reply->exchange->ctx, line);
 	return length;
 }
 
@@ -173,12 +175,29 @@ static int append_identity(struct np_kube *k, struct curl_slist **list, struct n
 	return kube_header_append(list, "Authorization", bearer, err);
 }
 
+static int append_lines(const char *const *lines, struct curl_slist **list, struct np_err *err)
+{
+	for (; lines && *lines; lines++)
+		if (kube_line_append(list, *lines, err) < 0)
+			return np_err_ret(err);
+	return 0;
+}
+
+static int append_own(struct np_kube *k, const struct kube_call *call, struct curl_slist **list,
+		      struct np_err *err)
+{
+	if (call->exchange)
+		return append_lines(call->exchange->headers, list, err);
+	if (kube_header_append(list, "Accept", "application/json", err) < 0)
+		return np_err_ret(err);
+	return append_identity(k, list, err);
+}
+
 static int set_headers(struct np_kube *k, struct kube_transfer *f, struct np_err *err)
 {
 	const struct kube_call *call = f->call;
 
-	if (kube_header_append(&f->headers, "Accept", "application/json", err) < 0 ||
-	    append_identity(k, &f->headers, err) < 0 || kube_host_append(k, &f->headers, err) < 0)
+	if (append_own(k, call, &f->headers, err) < 0 || kube_host_append(k, &f->headers, err) < 0)
 		return np_err_ret(err);
 	if (call->body &&
 	    (kube_header_append(&f->headers, "Content-Type", call->content_type, err) < 0 ||
@@ -189,13 +208,56 @@ static int set_headers(struct np_kube *k, struct kube_transfer *f, struct np_err
 		       : np_fail_nomem(err);
 }
 
-static bool set_method(CURL *easy, const struct kube_call *call)
+static size_t on_upload(char *bytes, size_t size, size_t n, void *ctx)
 {
-	if (call->body && (curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-					    (curl_off_t)strlen(call->body)) != CURLE_OK ||
-			   curl_easy_setopt(easy, CURLOPT_POSTFIELDS, call->body) != CURLE_OK))
+	struct kube_transfer *f = ctx;
+	size_t left = strlen(f->call->body) - f->uploaded,
+	       piece = size * n < left ? size * n : left;
+
+	memcpy(bytes, f->call->body + f->uploaded, piece);
+	f->uploaded += piece;
+	return piece;
+}
+
+static int on_rewind(void *ctx, curl_off_t offset, int origin)
+{
+	(void)ctx;
+	(void)offset;
+	(void)origin;
+	return CURL_SEEKFUNC_FAIL;
+}
+
+/*
+ * libcurl sends a request again by itself where a connection that it reuses is cut before the answer. A
+ * body that cannot be rewound keeps it from that.
+ */
+static bool set_upload(struct kube_transfer *f)
+{
+	f->uploaded = 0;
+	return curl_easy_setopt(f->easy, CURLOPT_POST, 1L) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_READDATA, f) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_READFUNCTION, on_upload) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_SEEKDATA, f) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_SEEKFUNCTION, on_rewind) == CURLE_OK;
+}
+
+static bool set_body(struct kube_transfer *f)
+{
+	const struct kube_call *call = f->call;
+
+	if (curl_easy_setopt(f->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+			     (curl_off_t)strlen(call->body)) != CURLE_OK)
 		return false;
-	return curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, call->method) == CURLE_OK;
+	if (!call->repeatable)
+		return set_upload(f);
+	return curl_easy_setopt(f->easy, CURLOPT_POSTFIELDS, call->body) == CURLE_OK;
+}
+
+static bool set_method(struct kube_transfer *f)
+{
+	if (f->call->body && !set_body(f))
+		return false;
+	return curl_easy_setopt(f->easy, CURLOPT_CUSTOMREQUEST, f->call->method) == CURLE_OK;
 }
 
 static bool set_callbacks(struct kube_transfer *f)
@@ -224,6 +286,7 @@ int kube_transfer_prepare(struct np_kube *k, struct kube_transfer *f, uint64_t t
 	kube_transfer_clear(k, f);
 	memset(&k->peer, 0, sizeof(k->peer));
 	f->reply.k = k;
+	f->reply.exchange = f->call->exchange;
 	f->identity = k->identity;
 	if (asprintf(&url, "%s%s", k->base, f->call->path) < 0) {
 		url = NULL;
@@ -231,7 +294,7 @@ int kube_transfer_prepare(struct np_kube *k, struct kube_transfer *f, uint64_t t
 	}
 	if (kube_easy_new(k, &f->easy, err) < 0 || set_headers(k, f, err) < 0)
 		return np_err_ret(err);
-	if (!set_method(f->easy, f->call) || !set_callbacks(f) || !set_times(f->easy, timeout_ms) ||
+	if (!set_method(f) || !set_callbacks(f) || !set_times(f->easy, timeout_ms) ||
 	    curl_easy_setopt(f->easy, CURLOPT_URL, url) != CURLE_OK)
 		return np_fail_nomem(err);
 	return 0;
@@ -259,6 +322,7 @@ static int fail_transport(struct np_kube *k, const struct kube_transfer *f, CURL
 				    .host = k->host,
 				    .user = k->config->user_name,
 				    .ca = k->config->ca_name,
+				    .hint = k->config->trust_hint,
 				    .peer = &k->peer };
 	enum kube_again again;
 	curl_off_t elapsed_us = 0;
@@ -294,6 +358,16 @@ static bool may_ask_again(const struct kube_transfer *f, const struct kube_outco
 	return f->call->repeatable || out->has_wait || f->status == 429;
 }
 
+/* Judges the answer by its meaning; *ret_again: the same request may succeed later. */
+static int judge_answer(const struct kube_transfer *f, const struct kube_answer *answer,
+			bool *ret_again, struct np_err *err)
+{
+	if (f->call->exchange)
+		return kube_exchange_judge(f->call->exchange, f, ret_again, err);
+	*ret_again = kube_answer_is_retried(answer);
+	return kube_answer_check(f->call, answer, err);
+}
+
 static int judge_status(struct np_kube *k, const struct kube_transfer *f, struct kube_outcome *out,
 			struct np_err *err)
 {
@@ -303,12 +377,13 @@ static int judge_status(struct np_kube *k, const struct kube_transfer *f, struct
 				      .retry_after = f->reply.retry_after,
 				      .who = k->config->who,
 				      .secrets = &k->config->secrets };
+	bool again;
 
-	if (kube_answer_check(f->call, &answer, err) == 0) {
+	if (judge_answer(f, &answer, &again, err) == 0) {
 		out->kind = KUBE_DONE;
 		return 0;
 	}
-	if (kube_answer_is_retried(&answer)) {
+	if (again) {
 		out->has_wait = kube_answer_wait(&answer, time(NULL), &out->wait_ms);
 		if (may_ask_again(f, out))
 			out->kind = KUBE_AGAIN;

@@ -25,6 +25,7 @@ static const struct code_row {
 	{ CURLE_GOT_NOTHING, KUBE_MAYBE, "the connection was cut before a response came" },
 	{ CURLE_SEND_ERROR, KUBE_MAYBE, "the connection was cut" },
 	{ CURLE_RECV_ERROR, KUBE_MAYBE, "the connection was cut" },
+	{ CURLE_SEND_FAIL_REWIND, KUBE_MAYBE, "the connection was cut" },
 	{ CURLE_HTTP2_STREAM, KUBE_MAYBE, "the connection was cut" },
 	{ CURLE_PROXY, KUBE_NEVER, "the proxy refused to connect" },
 };
@@ -154,6 +155,18 @@ static int fail_verify(const struct kube_net_error *t, struct np_err *err)
 		       X509_verify_cert_error_string(t->verify));
 }
 
+/* Adds the fingerprint, by which an operator can tell whether this is the expected server. */
+static int fail_untrusted(const struct kube_net_error *t, struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+
+	fail_verify(t, &why);
+	if (!t->peer || !t->peer->fingerprint[0])
+		return np_fail(err, why.code, "%s", why.text);
+	return np_fail(err, why.code, "%s; the certificate's SHA-256 fingerprint is %s%s%s",
+		       why.text, t->peer->fingerprint, t->hint ? ": " : "", t->hint ? t->hint : "");
+}
+
 static int fail_handshake(const struct kube_net_error *t, struct np_err *err)
 {
 	if (strstr(t->detail, "wrong version number"))
@@ -173,7 +186,7 @@ static int fail_tls(const struct kube_net_error *t, struct np_err *err)
 			       t->server, t->user, alert->says);
 	switch (t->code) {
 	case CURLE_PEER_FAILED_VERIFICATION:
-		return fail_verify(t, err);
+		return fail_untrusted(t, err);
 	case CURLE_SSL_CONNECT_ERROR:
 		return fail_handshake(t, err);
 	case CURLE_SSL_CACERT_BADFILE:

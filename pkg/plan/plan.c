@@ -154,6 +154,9 @@ static int cards_of_class(struct np_plan *plan, struct np_plan_pool *p, struct n
 static int tell_not_found(struct np_plan *plan, struct np_plan_pool *p,
 			  const struct np_plan_class *c, struct np_err *err)
 {
+	if (strcmp(plan->api, "vcenter") == 0)
+		return plan_pool_error(plan, p->pool, err, NP_E_NOT_FOUND,
+				       "vCenter has no VM class '%s'", c->name);
 	return plan_pool_error(plan, p->pool, err, NP_E_NOT_FOUND,
 			       "VirtualMachineClass '%s' not found in namespace '%s'", c->name,
 			       p->pool->ns);
@@ -493,7 +496,7 @@ static int fill_class(struct np_plan *plan, struct np_plan_class *c,
 int np_plan_make(const struct np_input *in, const struct np_plan_options *o, struct np_plan *ret,
 		 struct np_err *err)
 {
-	NP_AUTO(np_plan_done) struct np_plan plan = { 0 };
+	NP_AUTO(np_plan_done) struct np_plan plan = { .api = o->api ? o->api : "file" };
 
 	plan.pools = calloc(in->n_pools + 1, sizeof(*plan.pools));
 	if (!plan.pools)

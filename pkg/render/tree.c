@@ -92,22 +92,40 @@ static json_t *other_devices(const struct np_plan_class *c)
 	return list;
 }
 
+/* Returns the patch; of a class of vCenter the body of the PATCH, {} where there is none to send. */
+static json_t *patch_tree(const struct np_plan_class *c)
+{
+	json_t *now = NULL, *body = NULL;
+	struct np_err ignored = NP_ERR_INIT;
+
+	if (!c->class || !np_vmclass_vcenter_info(c->class->node.json))
+		return json_incref(c->change.patch);
+	if (np_vmclass_vcenter_bodies(c->class, &c->change, &now, &body, &ignored) < 0)
+		return NULL;
+	if (json_equal(now, body)) {
+		json_decref(body);
+		body = json_object();
+	}
+	json_decref(now);
+	return body;
+}
+
 json_t *render_class_tree(const struct np_plan *plan, const struct np_plan_class *c)
 {
 	bool known = !!c->class;
 
-	return json_pack("{s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:O, s:o}",
-			 "namespace", render_text_or_null(c->ns), "name", c->name ? c->name : "",
-			 "found", c->found, "pools", pool_names(plan, c), "gpus",
-			 render_number_or_null(known && c->has_gpus, c->gpus), "otherDevices",
-			 other_devices(c), "mmioGB",
-			 render_number_or_null(known && c->change.has_window, c->change.window_gb),
-			 "firmware", render_text_or_null(c->change.firmware), "memoryReservation",
-			 render_text_or_null(c->change.reservation), "overheadMB",
-			 c->has_overhead ? json_real(c->overhead_mb) : json_null(), "changed",
-			 json_object_size(c->change.patch) > 0, "changes",
-			 render_changes_tree(&c->change), "patch", c->change.patch, "warnings",
-			 class_notes(c));
+	return json_pack(
+		"{s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}",
+		"api", plan->api, "namespace", render_text_or_null(c->ns), "name",
+		c->name ? c->name : "", "found", c->found, "pools", pool_names(plan, c), "gpus",
+		render_number_or_null(known && c->has_gpus, c->gpus), "otherDevices",
+		other_devices(c), "mmioGB",
+		render_number_or_null(known && c->change.has_window, c->change.window_gb),
+		"firmware", render_text_or_null(c->change.firmware), "memoryReservation",
+		render_text_or_null(c->change.reservation), "overheadMB",
+		c->has_overhead ? json_real(c->overhead_mb) : json_null(), "changed",
+		json_object_size(c->change.patch) > 0, "changes", render_changes_tree(&c->change),
+		"patch", patch_tree(c), "warnings", class_notes(c));
 }
 
 static json_t *errors_tree(const struct np_plan *plan)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
+#include "internal.h"
 
-#include "nodeprep/sync.h"
+#include <string.h>
 
 #define REVIEW_GROUP "authorization.k8s.io"
 
@@ -35,14 +35,16 @@ static int ask(struct np_kube *k, const struct np_kube_resource *r, const char *
 		       r->group, ns ? " in namespace '" : "", ns ? ns : "", ns ? "'" : "");
 }
 
-int np_sync_check_access(struct np_kube *k, const struct np_kube_resource *r, size_t n_namespaces,
-			 const char *const *namespaces, struct np_err *err)
+int sync_check_access_kube(struct np_class_store *s, size_t n_namespaces,
+			   const char *const *namespaces, struct np_err *err)
 {
+	const struct np_kube_resource *r = &s->resource;
 	size_t n = r->namespaced ? n_namespaces : 1;
 
 	for (size_t i = 0; i < n; i++) {
 		for (size_t v = 0; v < sizeof(verbs) / sizeof(verbs[0]); v++)
-			if (ask(k, r, r->namespaced ? namespaces[i] : NULL, verbs[v], err) < 0)
+			if (ask(s->kube, r, r->namespaced ? namespaces[i] : NULL, verbs[v], err) <
+			    0)
 				return np_err_ret(err);
 	}
 	return 0;

@@ -23,8 +23,10 @@ const char *np_sync_result_name(enum np_sync_result result)
 
 void np_sync_done(struct np_sync *a)
 {
-	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++) {
 		free(a->classes[i].resource_version);
+		np_warnings_done(&a->classes[i].warnings);
+	}
 	free(a->classes);
 	np_plan_done(&a->plan);
 	np_sync_fetched_done(&a->fetched);
@@ -48,8 +50,8 @@ static int keep_version(struct np_sync_outcome *result, const json_t *class, str
 {
 	const char *version = np_json_meta_text(class, "resourceVersion");
 
-	result->resource_version = strdup(version ? version : "");
-	return result->resource_version ? 0 : np_fail_nomem(err);
+	result->resource_version = version ? strdup(version) : NULL;
+	return version && !result->resource_version ? np_fail_nomem(err) : 0;
 }
 
 /* A class that was planned again after a conflict is what the result is about. */
@@ -79,15 +81,14 @@ static void pools_done(struct np_input *pools)
 	free(pools->pools);
 }
 
-static int sync_class(struct np_kube *k, const struct np_sync_options *o, struct np_sync *apply,
-		      size_t i, struct np_err *err)
+static int sync_class(struct np_class_store *store, const struct np_sync_options *o,
+		      struct np_sync *apply, size_t i, struct np_err *err)
 {
 	const struct np_plan_class *c = &apply->plan.classes[i];
 	struct np_sync_outcome *result = &apply->classes[i];
 	NP_AUTO(np_sync_class_done) struct np_class_sync_result r = { 0 };
 	NP_AUTO(pools_done) struct np_input pools = { 0 };
-	struct np_class_sync one = { .resource = &apply->fetched.resource,
-				     .ns = c->ns,
+	struct np_class_sync one = { .ns = c->ns,
 				     .name = c->name,
 				     .object = c->class->node.json,
 				     .plan = o->plan,
@@ -97,8 +98,10 @@ static int sync_class(struct np_kube *k, const struct np_sync_options *o, struct
 	if (pools_of(&apply->plan, i, &pools, err) < 0)
 		return np_err_ret(err);
 	one.pools = &pools;
-	if (np_sync_class(k, &one, &r, err) < 0)
+	if (np_sync_class(store, &one, &r, err) < 0)
 		return np_err_ret(err);
+	result->warnings = r.warnings;
+	r.warnings = (struct np_warnings){ 0 };
 	result->result = r.result;
 	result->attempts = r.attempts;
 	if (r.error.code != NP_OK) {
@@ -107,22 +110,28 @@ static int sync_class(struct np_kube *k, const struct np_sync_options *o, struct
 	}
 	if (keep_version(result, r.object, err) < 0)
 		return np_err_ret(err);
-	if (r.planned_from == one.object)
+	if (json_equal(r.planned_from, one.object))
 		return 0;
 	apply->was_replanned = true;
 	return replace_fetched(apply, i, r.planned_from, err);
 }
 
+static bool needs_sync(const struct np_plan_class *c)
+{
+	return json_object_size(c->change.patch) > 0 ||
+	       (c->class && sync_is_unsettled(c->class->node.json));
+}
+
 /* A class that is up to date is neither planned again nor sent. */
-static void apply_class(struct np_kube *k, const struct np_sync_options *o, struct np_sync *apply,
-			size_t i)
+static void apply_class(struct np_class_store *store, const struct np_sync_options *o,
+			struct np_sync *apply, size_t i)
 {
 	const struct np_plan_class *c = &apply->plan.classes[i];
 	struct np_sync_outcome *result = &apply->classes[i];
 	int r;
 
-	if (json_object_size(c->change.patch) > 0)
-		r = sync_class(k, o, apply, i, &result->error);
+	if (needs_sync(c))
+		r = sync_class(store, o, apply, i, &result->error);
 	else
 		r = c->class ? keep_version(result, c->class->node.json, &result->error) : 0;
 	if (r < 0)
@@ -140,8 +149,8 @@ static bool is_stopped(const struct np_progress *w)
 	return w->is_stopped && w->is_stopped(w->ctx);
 }
 
-static int apply_classes(struct np_kube *k, const struct np_sync_options *o, struct np_sync *a,
-			 struct np_err *err)
+static int apply_classes(struct np_class_store *store, const struct np_sync_options *o,
+			 struct np_sync *a, struct np_err *err)
 {
 	size_t n = a->plan.n_classes;
 
@@ -151,10 +160,10 @@ static int apply_classes(struct np_kube *k, const struct np_sync_options *o, str
 	for (size_t i = 0; i < n; i++) {
 		sync_report(&o->progress, NP_SYNC_WRITING, i, n);
 		a->was_stopped = a->was_stopped || is_stopped(&o->progress);
-		if (a->was_stopped && json_object_size(a->plan.classes[i].change.patch) > 0)
+		if (a->was_stopped && needs_sync(&a->plan.classes[i]))
 			fail_stopped(&a->classes[i]);
 		else
-			apply_class(k, o, a, i);
+			apply_class(store, o, a, i);
 	}
 	sync_report(&o->progress, NP_SYNC_WRITING, n, n);
 	return 0;
@@ -176,36 +185,48 @@ static int plan_again(const struct np_input *in, const struct np_plan_options *o
 	return np_plan_make(in, &options, &a->plan, err);
 }
 
-/* Classes without a namespace are shared: reads who else may use them. */
-static int read_bindings(struct np_kube *k, const struct np_input *in,
-			 const struct np_kube_resource *r, const struct np_plan_opt_in *o,
-			 json_t **ret, struct np_err *err)
+/* Adds what happened while the classes were written to their warnings. */
+static int add_warnings(struct np_sync *a, struct np_err *err)
 {
-	if (!o->required || r->namespaced || r->plural[0] == '\0')
-		return 0;
-	return sync_opt_in_fetch(k, in, NULL, NULL, ret, err);
+	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
+		if (sync_warnings_move(&a->plan.classes[i].warnings, &a->classes[i].warnings, err) <
+		    0)
+			return np_err_ret(err);
+	return 0;
 }
 
-int np_sync_run(struct np_kube *k, const struct np_input *in, const struct np_sync_options *o,
-		struct np_sync *ret, struct np_err *err)
+/* Classes without a namespace are shared: reads who else may use them. */
+static int read_bindings(const struct np_class_store *s, const struct np_input *in,
+			 const struct np_plan_opt_in *o, json_t **ret, struct np_err *err)
+{
+	if (!o->required || !s->kube || s->resource.namespaced || s->resource.plural[0] == '\0')
+		return 0;
+	return sync_opt_in_fetch(s->kube, in, NULL, NULL, ret, err);
+}
+
+int np_sync_run(struct np_class_store *store, const struct np_input *in,
+		const struct np_sync_options *o, struct np_sync *ret, struct np_err *err)
 {
 	NP_AUTO(np_sync_done) struct np_sync a = { .dry_run = o->dry_run };
 	struct np_sync_options options = *o;
 	json_auto_t *bound = NULL;
 
-	if (sync_fetch(k, in, &o->progress, &a.fetched, err) < 0 ||
-	    read_bindings(k, in, &a.fetched.resource, &o->plan.opt_in, &bound, err) < 0)
+	if (sync_fetch(store, in, &o->progress, &a.fetched, err) < 0 ||
+	    read_bindings(store, in, &o->plan.opt_in, &bound, err) < 0)
 		return np_err_ret(err);
 	options.plan.opt_in.bound = bound;
 	options.plan.classes = a.fetched.items;
 	options.plan.n_classes = a.fetched.n;
+	options.plan.api = store->api;
 	if (np_plan_make(in, &options.plan, &a.plan, err) < 0)
 		return np_err_ret(err);
 	if (np_plan_code(&a.plan) == NP_OK && !np_plan_has_placeholder(&a.plan) &&
-	    (apply_classes(k, &options, &a, err) < 0 || plan_again(in, &options.plan, &a, err) < 0))
+	    (apply_classes(store, &options, &a, err) < 0 ||
+	     plan_again(in, &options.plan, &a, err) < 0 || add_warnings(&a, err) < 0))
 		return np_err_ret(err);
 	/* Behind the writes, which may have planned again: the warnings belong to what is reported. */
-	if (!o->plan.revert && np_check_bindings(k, &a.fetched.resource, &a.plan, err) < 0)
+	if (!o->plan.revert && store->kube &&
+	    np_check_bindings(store->kube, &store->resource, &a.plan, err) < 0)
 		return np_err_ret(err);
 	*ret = a;
 	a = (struct np_sync){ 0 };

@@ -24,6 +24,7 @@ static void plan_reset(struct np_class_sync_result *r)
 void np_sync_class_done(struct np_class_sync_result *r)
 {
 	plan_reset(r);
+	np_warnings_done(&r->warnings);
 	json_decref(r->object);
 	json_decref(r->planned_from);
 	*r = (struct np_class_sync_result){ 0 };
@@ -179,7 +180,7 @@ static int check_plan(struct np_class_sync_result *r, struct np_err *err)
 /* --- one round ------------------------------------------------------------------------------- */
 
 struct round {
-	struct np_kube *k;
+	struct np_class_store *store;
 	const struct np_class_sync *one;
 	struct np_class_sync_result *r;
 	struct np_doc *doc; /* the class as it was read */
@@ -228,13 +229,11 @@ static int keep_object(struct np_class_sync_result *r, const json_t *object, str
 static int read_class(struct round *x, const json_t *object, struct np_err *err)
 {
 	const struct np_class_sync *one = x->one;
-	bool has_ns = one->resource->namespaced && one->ns;
-	char label[600];
+	char label[SYNC_LABEL_MAX];
 
 	if (keep_object(x->r, object, err) < 0)
 		return np_err_ret(err);
-	snprintf(label, sizeof(label), "virtualmachineclass %s%s%s", has_ns ? one->ns : "",
-		 has_ns ? "/" : "", one->name);
+	sync_label(x->store, one->ns, one->name, label);
 	if (np_doc_new_take(label, json_incref(x->r->object), &x->doc, err) < 0)
 		return np_err_ret(err);
 	if (np_vmclass_read(x->doc, np_doc_root(x->doc), one->plan.catalogue, &x->class, err) < 0)
@@ -251,14 +250,15 @@ static int read_class(struct round *x, const json_t *object, struct np_err *err)
 static int read_opt_in(struct round *x, struct np_plan_opt_in *ret, struct np_err *err)
 {
 	const struct np_class_sync *one = x->one;
-	const struct np_vmclass_scope scope = { one->resource->namespaced ? one->ns : NULL,
+	const struct np_vmclass_scope scope = { x->store->resource.namespaced ? one->ns : NULL,
 						one->name };
 
 	*ret = one->plan.opt_in;
 	ret->class_ns = scope.ns;
-	if (!ret->required || ret->bound)
+	if (!ret->required || ret->bound || !x->store->kube)
 		return 0;
-	if (sync_opt_in_fetch(x->k, one->pools, x->class->node.json, &scope, &x->bound, err) < 0)
+	if (sync_opt_in_fetch(x->store->kube, one->pools, x->class->node.json, &scope, &x->bound,
+			      err) < 0)
 		return np_err_ret(err);
 	ret->bound = x->bound;
 	x->r->has_bindings = !!x->bound;
@@ -330,33 +330,34 @@ static int keep_stored(struct np_class_sync_result *r, const json_t *stored, str
 
 static int update(struct round *x, struct np_err *err)
 {
-	const struct np_kube_update how = { .resource = x->one->resource,
-					    .ns = x->one->ns,
-					    .name = x->one->name,
-					    .object = x->one->object,
-					    .mutate = mutate,
-					    .ctx = x,
-					    .dry_run = x->one->dry_run };
-	NP_AUTO(np_kube_updated_done) struct np_kube_updated done = { 0 };
-	int r = np_kube_update(x->k, &how, &done, err);
+	const struct sync_update how = { .ns = x->one->ns,
+					 .name = x->one->name,
+					 .object = x->one->object,
+					 .mutate = mutate,
+					 .ctx = x,
+					 .dry_run = x->one->dry_run };
+	NP_AUTO(sync_updated_done) struct sync_updated updated = { 0 };
+	int r = x->store->kind->update(x->store, &how, &updated, err);
 
-	x->r->attempts = done.attempts;
+	x->r->attempts = updated.done.attempts;
+	x->r->warnings = updated.warnings;
+	updated.warnings = (struct np_warnings){ 0 };
 	if (r < 0 && is_schema_too_old(err))
 		return np_wrap(err, "this Supervisor is too old: its VirtualMachineClass has no "
 				    "spec.configSpec, where the window is set");
-	if (r < 0 || !done.changed)
+	if (r < 0 || !updated.done.changed)
 		return r;
 	x->r->result = NP_SYNC_PATCHED;
-	return keep_stored(x->r, done.object, err);
+	return keep_stored(x->r, updated.done.object, err);
 }
 
-int np_sync_class(struct np_kube *k, const struct np_class_sync *one,
+int np_sync_class(struct np_class_store *store, const struct np_class_sync *one,
 		  struct np_class_sync_result *ret, struct np_err *err)
 {
 	NP_AUTO(np_sync_class_done) struct np_class_sync_result r = { 0 };
-	NP_AUTO(round_done) struct round x = { .k = k, .one = one, .r = &r };
+	NP_AUTO(round_done) struct round x = { .store = store, .one = one, .r = &r };
 
-	if (update(&x, &r.error) < 0) {
+	if (sync_open(store, &r.error) < 0 || update(&x, &r.error) < 0) {
 		if (r.error.code == NP_E_NOMEM) {
 			*err = r.error;
 			return np_err_ret(err);

@@ -31,7 +31,6 @@ static void sync_class(struct session *x, const char *name, struct sync *sync,
 	static const struct np_kube_resource classes = { "vmoperator.vmware.com", "v1alpha6",
 							 "virtualmachineclasses", true };
 	const struct np_class_sync one = {
-		.resource = &classes,
 		.ns = "ml",
 		.name = name,
 		.pools = &x->pools,
@@ -42,7 +41,9 @@ static void sync_class(struct session *x, const char *name, struct sync *sync,
 	};
 
 	*ret = (struct np_class_sync_result){ .attempts = 0 };
-	if (np_sync_class(x->s.kube, &one, ret, &x->err) < 0)
+	struct np_class_store store = np_sync_store_kube(x->s.kube, &classes);
+
+	if (np_sync_class(&store, &one, ret, &x->err) < 0)
 		fail_msg("%s", x->err.text);
 }
 

@@ -6,9 +6,6 @@
 
 #include "nodeprep/map.h"
 
-/* How many classes are asked for between two reports of progress. */
-#define BATCH 64
-
 void np_sync_fetched_done(struct np_fetched *f)
 {
 	for (size_t i = 0; i < f->n; i++)
@@ -18,13 +15,13 @@ void np_sync_fetched_done(struct np_fetched *f)
 }
 
 /* Makes a document of a class as it was fetched, which is taken. */
-static int make_ref(const struct np_kube_resource *r, const char *ns, const char *name,
+static int make_ref(const struct np_class_store *s, const char *ns, const char *name,
 		    json_t *object, struct np_class_ref *ret, struct np_err *err)
 {
 	struct np_doc *doc = NULL;
-	char label[600];
+	char label[SYNC_LABEL_MAX];
 
-	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", r->namespaced ? ns : "", name);
+	sync_label(s, ns, name, label);
 	if (np_doc_new_take(label, object, &doc, err) < 0)
 		return np_err_ret(err);
 	*ret = (struct np_class_ref){ doc, np_doc_root(doc) };
@@ -77,8 +74,8 @@ static void drop_objects(struct np_kube_item *items, size_t n)
 }
 
 /* Takes what was fetched; one that is not there is left out, any other failure is the whole's. */
-static int take_items(struct np_fetched *f, struct np_kube_item *items, size_t n,
-		      struct np_err *err)
+static int take_items(const struct np_class_store *s, struct np_fetched *f,
+		      struct np_kube_item *items, size_t n, struct np_err *err)
 {
 	for (size_t i = 0; i < n; i++) {
 		json_t *object = np_take(items[i].object);
@@ -89,8 +86,7 @@ static int take_items(struct np_fetched *f, struct np_kube_item *items, size_t n
 			*err = items[i].error;
 			return np_err_ret(err);
 		}
-		if (make_ref(&f->resource, items[i].ns, items[i].name, object, &f->items[f->n],
-			     err) < 0)
+		if (make_ref(s, items[i].ns, items[i].name, object, &f->items[f->n], err) < 0)
 			return np_err_ret(err);
 		f->n++;
 	}
@@ -103,17 +99,19 @@ void sync_report(const struct np_progress *w, enum np_sync_stage stage, size_t d
 		w->progress(w->ctx, stage, done, total);
 }
 
-static int fetch_items(struct np_kube *k, struct np_fetched *f, struct np_kube_item *items,
+static int fetch_items(struct np_class_store *s, struct np_fetched *f, struct np_kube_item *items,
 		       size_t n, const struct np_progress *w, struct np_err *err)
 {
-	for (size_t i = 0; i < n; i += BATCH) {
-		size_t batch = n - i < BATCH ? n - i : BATCH;
+	size_t batch;
+
+	for (size_t i = 0; i < n; i += batch) {
 		int r;
 
+		batch = n - i < s->kind->batch ? n - i : s->kind->batch;
 		sync_report(w, NP_SYNC_READING, i, n);
-		if (np_kube_get_many(k, &f->resource, items + i, batch, 0, err) < 0)
+		if (s->kind->get_many(s, items + i, batch, err) < 0)
 			return np_err_ret(err);
-		r = take_items(f, items + i, batch, err);
+		r = take_items(s, f, items + i, batch, err);
 		drop_objects(items + i, batch);
 		if (r < 0)
 			return r;
@@ -122,7 +120,7 @@ static int fetch_items(struct np_kube *k, struct np_fetched *f, struct np_kube_i
 	return 0;
 }
 
-int sync_fetch(struct np_kube *k, const struct np_input *in, const struct np_progress *w,
+int sync_fetch(struct np_class_store *store, const struct np_input *in, const struct np_progress *w,
 	       struct np_fetched *ret, struct np_err *err)
 {
 	NP_AUTO(np_sync_fetched_done) struct np_fetched f = { 0 };
@@ -136,21 +134,20 @@ int sync_fetch(struct np_kube *k, const struct np_input *in, const struct np_pro
 		*ret = (struct np_fetched){ 0 };
 		return 0;
 	}
-	if (np_kube_discover(k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &f.resource, err) < 0 ||
-	    list_wanted(in, &f.resource, items, &n, err) < 0)
+	if (sync_open(store, err) < 0 || list_wanted(in, &store->resource, items, &n, err) < 0)
 		return np_err_ret(err);
 	f.items = calloc(n + 1, sizeof(*f.items));
 	if (!f.items)
 		return np_fail_nomem(err);
-	if (fetch_items(k, &f, items, n, w, err) < 0)
+	if (fetch_items(store, &f, items, n, w, err) < 0)
 		return np_err_ret(err);
 	*ret = f;
 	f = (struct np_fetched){ 0 };
 	return 0;
 }
 
-int np_sync_fetch(struct np_kube *k, const struct np_input *in, struct np_fetched *ret,
+int np_sync_fetch(struct np_class_store *store, const struct np_input *in, struct np_fetched *ret,
 		  struct np_err *err)
 {
-	return sync_fetch(k, in, NULL, ret, err);
+	return sync_fetch(store, in, NULL, ret, err);
 }

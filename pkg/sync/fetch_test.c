@@ -4,7 +4,7 @@
 static int fetch(struct session *x, struct np_fetched *ret)
 {
 	*ret = (struct np_fetched){ 0 };
-	return np_sync_fetch(x->s.kube, &x->pools, ret, &x->err);
+	return np_sync_fetch(&x->store, &x->pools, ret, &x->err);
 }
 
 /* Each class is read once, in the pools' order; a missing one is left to the plan. */
@@ -87,17 +87,17 @@ static void test_fetch__progress_is_reported(void **state)
 
 static void test_access__missing_permission_is_named(void **state)
 {
-	static const struct np_kube_resource classes = { "vmoperator.vmware.com", "v1alpha6",
-							 "virtualmachineclasses", true };
 	static const char *const ml[] = { "ml" };
 	struct session x;
 	struct np_kube *viewer;
+	struct np_class_store viewers;
 
 	(void)state;
 	open_session(&x, TWO, TWO_POOLS);
-	assert_int_equal(np_sync_check_access(x.s.kube, &classes, 1, ml, &x.err), 0);
+	assert_int_equal(np_sync_check_access(&x.store, 1, ml, &x.err), 0);
 	viewer = supervisor_connect(&x.s, "viewer", 10000);
-	assert_int_equal(np_sync_check_access(viewer, &classes, 1, ml, &x.err), -NP_E_FORBIDDEN);
+	viewers = np_sync_store_kube(viewer, NULL);
+	assert_int_equal(np_sync_check_access(&viewers, 1, ml, &x.err), -NP_E_FORBIDDEN);
 	expect_has("error", x.err.text, "patch");
 	np_kube_free(viewer);
 	close_session(&x);

@@ -4,7 +4,9 @@
 
 /*
  * internal - what the files of sync share: class.c brings one class to its desired state, batch.c does so for
- * the plan of a whole input, release.c releases registrations; fetch.c reads classes; opt_in.c reads who
+ * the plan of a whole input, release.c releases registrations; fetch.c reads classes. Where classes are
+ * kept is the store's business: store.c has what all stores share, store_kube.c the Kubernetes API,
+ * store_vcenter.c vCenter, whose writes are in update_vcenter.c, its records in record.c. opt_in.c reads who
  * else may use a class.
  */
 
@@ -12,8 +14,103 @@
 #include "nodeprep/sync.h"
 #include "nodeprep/warnings.h"
 
+/* An update of one class; members as those of struct np_kube_update. */
+struct sync_update {
+	const char *ns, *name;
+	const json_t *object;
+	np_kube_mutate_fn *mutate;
+	void *ctx;
+	enum np_dry_run dry_run;
+};
+
+struct sync_updated {
+	struct np_kube_updated done;
+	struct np_warnings warnings; /* other clients that wrote at the same time */
+};
+
+void sync_updated_done(struct sync_updated *u);
+
+/* A place where classes are kept. Errors are those of kube.h. */
+struct sync_store_kind {
+	const char *api;
+	const char *noun; /* of a class, in messages */
+	size_t batch; /* how many classes are fetched between two reports of progress */
+	/* Finds the API; called until it has succeeded, before anything else. */
+	int (*open)(struct np_class_store *s, struct np_err *err);
+	int (*get_many)(struct np_class_store *s, struct np_kube_item *items, size_t n,
+			struct np_err *err);
+	/* Lists the classes that may have a record; ns NULL: in all namespaces. */
+	int (*list)(struct np_class_store *s, const char *ns, np_kube_each_fn *each, void *ctx,
+		    struct np_err *err);
+	/* Reads, computes and writes one class, again while other clients write. `attempts` is set on failure too. */
+	int (*update)(struct np_class_store *s, const struct sync_update *how,
+		      struct sync_updated *ret, struct np_err *err);
+	int (*check_access)(struct np_class_store *s, size_t n_namespaces,
+			    const char *const *namespaces, struct np_err *err);
+};
+
+extern const struct sync_store_kind sync_store_kube, sync_store_vcenter;
+
+/* --- store_vcenter.c ------------------------------------------------------------------------- */
+
+struct sync_record;
+
+/* Makes the class of an Info and its record; of a record that is pending, the one that fits the class. */
+int sync_vcenter_object(const json_t *info, const struct sync_record *r, json_t **ret,
+			struct np_err *err);
+
+/* Tells whether nodeprep was interrupted in a change of the class, so that its record names both states. */
+bool sync_is_unsettled(const json_t *object);
+
+/* Fetches a class with its record. */
+int sync_vcenter_get(const struct np_class_store *s, const char *name, json_t **ret,
+		     struct np_err *err);
+
+/* Locks the class's record; waits for another holder until the deadline. */
+int sync_vcenter_lock(const struct np_class_store *s, const char *name, struct np_state_lock **ret,
+		      struct np_err *err);
+
+/* update_vcenter.c: reads, plans, writes and reads back. */
+int sync_vcenter_update(struct np_class_store *s, const struct sync_update *how,
+			struct sync_updated *ret, struct np_err *err);
+
+/* --- record.c: the record of a vCenter class, an entry of the state directory ---------------- */
+
+struct sync_record {
+	bool exists;
+	char *invalid; /* what is wrong with it, if anything; then the rest is unset */
+	bool pending; /* a change was begun, and it is not known whether the class has it */
+	json_t *current; /* before that change; NULL: none */
+	json_t *next; /* after it; NULL: none */
+	uint64_t memory_mb; /* of the class when it was written */
+};
+
+void sync_record_done(struct sync_record *r);
+
+/* Reads it; one that is not valid is no failure. */
+int sync_record_read(const struct np_class_store *s, const char *name, struct sync_record *ret,
+		     struct np_err *err);
+
+/* Writes it; removes the entry where there is nothing to keep. */
+int sync_record_write(const struct np_class_store *s, struct np_state_lock *lock, const char *name,
+		      const struct sync_record *r, struct np_err *err);
+
+int sync_check_access_kube(struct np_class_store *s, size_t n_namespaces,
+			   const char *const *namespaces, struct np_err *err);
+
+/* Appends the warnings of `from`, which is emptied. */
+int sync_warnings_move(struct np_warnings *to, struct np_warnings *from, struct np_err *err);
+
+int sync_open(struct np_class_store *s, struct np_err *err);
+
+#define SYNC_LABEL_MAX 600
+
+/* Writes how messages call a class. */
+void sync_label(const struct np_class_store *s, const char *ns, const char *name,
+		char buf[static SYNC_LABEL_MAX]);
+
 /* As np_sync_fetch(), with a progress callback (may be NULL). */
-int sync_fetch(struct np_kube *k, const struct np_input *in, const struct np_progress *w,
+int sync_fetch(struct np_class_store *store, const struct np_input *in, const struct np_progress *w,
 	       struct np_fetched *ret, struct np_err *err);
 
 /*

@@ -42,8 +42,7 @@ static void sync_shared(struct session *x, bool is_old, const char *gone, bool r
 	const struct np_kube_resource classes = { "vmoperator.vmware.com", "v1alpha1",
 						  "virtualmachineclasses", false };
 	struct np_kube_resource resource = classes;
-	const struct np_class_sync one = { .resource = &resource,
-					   .ns = "ml",
+	const struct np_class_sync one = { .ns = "ml",
 					   .name = "a",
 					   .pools = &x->pools,
 					   .plan = { .catalogue = catalogue,
@@ -51,14 +50,16 @@ static void sync_shared(struct session *x, bool is_old, const char *gone, bool r
 						     .opt_in = { .required = required } },
 					   .releases = is_gone,
 					   .ctx = (void *)(uintptr_t)gone };
+	struct np_class_store store;
 
 	if (!is_old) {
 		snprintf(resource.version, sizeof(resource.version), "v1alpha6");
 		resource.namespaced = true;
 	}
+	store = np_sync_store_kube(x->s.kube, &resource);
 	supervisor_mark(&x->s);
 	*ret = (struct np_class_sync_result){ .attempts = 0 };
-	if (np_sync_class(x->s.kube, &one, ret, &x->err) < 0)
+	if (np_sync_class(&store, &one, ret, &x->err) < 0)
 		fail_msg("%s", x->err.text);
 }
 
@@ -82,6 +83,7 @@ static void open_old(struct session *x, const char *pools)
 	open_session(x, NULL, pools);
 	supervisor_stop(&x->s);
 	supervisor_start_old(&x->s, OLD_CLASS);
+	x->store = np_sync_store_kube(x->s.kube, NULL);
 	supervisor_mark(&x->s);
 }
 

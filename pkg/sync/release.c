@@ -41,9 +41,8 @@ enum np_code np_sync_release_code(const struct np_release *release)
 
 /* A search under way: classes are kept until all are found, for a list's pages grow old. */
 struct search {
-	struct np_kube *k;
+	struct np_class_store *store;
 	const struct np_release_scope *scope;
-	struct np_kube_resource resource;
 	json_t *seen; /* {"NAMESPACE/NAME": true} */
 	json_t *held; /* list of objects */
 	struct np_warnings *warnings;
@@ -119,13 +118,16 @@ static int visit(void *ctx, json_t *object, struct np_err *err)
 static int get_one(struct search *s, const struct np_pool *pool, struct np_err *err)
 {
 	json_auto_t *object = NULL;
-	struct np_err why = NP_ERR_INIT;
+	struct np_kube_item item = { .ns = pool->ns, .name = pool->vm_class };
 
-	if (np_kube_get(s->k, &s->resource, pool->ns, pool->vm_class, &object, &why) == 0)
+	if (s->store->kind->get_many(s->store, &item, 1, err) < 0)
+		return np_err_ret(err);
+	object = item.object;
+	if (object)
 		return visit(s, object, err);
-	if (why.code == NP_E_NOT_FOUND)
+	if (item.error.code == NP_E_NOT_FOUND)
 		return 0;
-	*err = why;
+	*err = item.error;
 	return np_err_ret(err);
 }
 
@@ -158,7 +160,7 @@ static int search_namespace(struct search *s, const char *ns, struct np_err *err
 {
 	struct np_err why = NP_ERR_INIT;
 
-	if (np_kube_list(s->k, &s->resource, ns, 0, visit, s, &why) == 0)
+	if (s->store->kind->list(s->store, ns, visit, s, &why) == 0)
 		return 0;
 	if (why.code == NP_E_FORBIDDEN)
 		return get_named(s, ns, &why, err);
@@ -176,14 +178,14 @@ static int search_namespaces(struct search *s, struct np_err *err)
 
 static int search_all(struct search *s, struct np_err *err)
 {
-	bool has_namespaces = s->resource.namespaced && s->scope->n_namespaces > 0;
+	bool has_namespaces = s->store->resource.namespaced && s->scope->n_namespaces > 0;
 	struct np_err why = NP_ERR_INIT;
 
 	if (!has_namespaces)
 		return search_namespace(s, NULL, err);
 	if (!s->scope->all_namespaces)
 		return search_namespaces(s, err);
-	if (np_kube_list(s->k, &s->resource, NULL, 0, visit, s, &why) == 0)
+	if (s->store->kind->list(s->store, NULL, visit, s, &why) == 0)
 		return 0;
 	if (why.code == NP_E_FORBIDDEN)
 		return search_namespaces(s, err);
@@ -201,9 +203,9 @@ static int make_change(const struct search *s, const json_t *object, struct np_c
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = NULL;
 	const char *ns = np_json_meta_text(object, "namespace"),
 		   *name = np_json_meta_text(object, "name");
-	char label[600];
+	char label[SYNC_LABEL_MAX];
 
-	snprintf(label, sizeof(label), "virtualmachineclass %s/%s", ns ? ns : "", name ? name : "");
+	sync_label(s->store, ns, name ? name : "", label);
 	if (np_doc_new_take(label, np_json_ref(object), &doc, err) < 0 ||
 	    np_vmclass_read(doc, np_doc_root(doc), s->scope->catalogue, &c, err) < 0)
 		return np_err_ret(err);
@@ -235,20 +237,21 @@ static int release_class(const struct search *s, const json_t *found,
 			 struct np_release_class *result, struct np_err *err)
 {
 	struct releasing r = { s, result };
-	const struct np_kube_update how = { .resource = &s->resource,
-					    .ns = result->ns,
-					    .name = result->name,
-					    .object = found,
-					    .mutate = mutate,
-					    .ctx = &r,
-					    .dry_run = s->scope->dry_run ? NP_DRY_RUN_CLIENT
-									 : NP_DRY_RUN_NONE };
-	NP_AUTO(np_kube_updated_done) struct np_kube_updated done = { 0 };
+	const struct sync_update how = { .ns = result->ns,
+					 .name = result->name,
+					 .object = found,
+					 .mutate = mutate,
+					 .ctx = &r,
+					 .dry_run = s->scope->dry_run ? NP_DRY_RUN_CLIENT
+								      : NP_DRY_RUN_NONE };
+	NP_AUTO(sync_updated_done) struct sync_updated updated = { 0 };
 	struct np_err why = NP_ERR_INIT;
-	int failed = np_kube_update(s->k, &how, &done, &why);
+	int failed = s->store->kind->update(s->store, &how, &updated, &why);
 
-	result->attempts = done.attempts;
-	result->result = done.changed ? NP_SYNC_PATCHED : NP_SYNC_UNCHANGED;
+	result->attempts = updated.done.attempts;
+	result->result = updated.done.changed ? NP_SYNC_PATCHED : NP_SYNC_UNCHANGED;
+	if (sync_warnings_move(&result->warnings, &updated.warnings, err) < 0)
+		return np_err_ret(err);
 	if (failed == 0 || why.code == NP_E_NOT_FOUND)
 		return 0;
 	*err = why;
@@ -289,7 +292,7 @@ static int discover(struct search *s, struct np_err *err)
 {
 	struct np_err why = NP_ERR_INIT;
 
-	if (np_kube_discover(s->k, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &s->resource, &why) == 0)
+	if (sync_open(s->store, &why) == 0)
 		return 1;
 	if (why.code == NP_E_NOT_FOUND)
 		return np_warnings_add(s->warnings, err, NP_WARNING_API_MISSING,
@@ -298,12 +301,14 @@ static int discover(struct search *s, struct np_err *err)
 	return np_err_ret(err);
 }
 
-int np_sync_release(struct np_kube *k, const struct np_release_scope *scope, struct np_release *ret,
-		    struct np_err *err)
+int np_sync_release(struct np_class_store *store, const struct np_release_scope *scope,
+		    struct np_release *ret, struct np_err *err)
 {
 	NP_AUTO(np_sync_release_done) struct np_release release = { 0 };
 	NP_AUTO(search_done)
-	struct search s = { .k = k, .scope = scope, .seen = json_object(), .held = json_array() };
+	struct search s = {
+		.store = store, .scope = scope, .seen = json_object(), .held = json_array()
+	};
 	int found;
 
 	s.warnings = &release.warnings;

@@ -35,13 +35,13 @@ static void test_release__every_class_of_the_holder_is_found(void **state)
 	o.catalogue = catalogue;
 	assert_int_equal(run(&x), 0);
 	supervisor_mark(&x.s);
-	assert_int_equal(np_sync_release(x.s.kube, &o, &l, &x.err), 0);
+	assert_int_equal(np_sync_release(&x.store, &o, &l, &x.err), 0);
 	assert_int_equal(l.n, 0);
 	assert_writes(&x, "");
 	np_sync_release_done(&l);
 	o.releases = is_apply;
 	o.dry_run = true;
-	assert_int_equal(np_sync_release(x.s.kube, &o, &l, &x.err), 0);
+	assert_int_equal(np_sync_release(&x.store, &o, &l, &x.err), 0);
 	assert_int_equal(l.n, 2);
 	assert_int_equal(l.classes[0].result, NP_SYNC_PATCHED);
 	assert_writes(&x, "");
@@ -49,13 +49,13 @@ static void test_release__every_class_of_the_holder_is_found(void **state)
 	o.dry_run = false;
 	o.namespaces = ml;
 	o.n_namespaces = 1;
-	assert_int_equal(np_sync_release(x.s.kube, &o, &l, &x.err), 0);
+	assert_int_equal(np_sync_release(&x.store, &o, &l, &x.err), 0);
 	assert_int_equal(l.n, 2);
 	assert_writes(&x, "PATCH a, PATCH b");
 	assert_window(&x, ITEM("a"), "");
 	np_sync_release_done(&l);
 	supervisor_mark(&x.s);
-	assert_int_equal(np_sync_release(x.s.kube, &o, &l, &x.err), 0);
+	assert_int_equal(np_sync_release(&x.store, &o, &l, &x.err), 0);
 	assert_int_equal(l.n, 0);
 	assert_writes(&x, "");
 	np_sync_release_done(&l);
@@ -80,9 +80,9 @@ static void test_release__without_listing_the_named_classes_are_read(void **stat
 	supervisor_mark(&x.s);
 	supervisor_faults(&x.s, faults);
 	o.catalogue = catalogue;
-	assert_int_equal(np_sync_release(x.s.kube, &o, &l, &x.err), -NP_E_FORBIDDEN);
+	assert_int_equal(np_sync_release(&x.store, &o, &l, &x.err), -NP_E_FORBIDDEN);
 	o.in = &x.pools;
-	assert_int_equal(np_sync_release(x.s.kube, &o, &l, &x.err), 0);
+	assert_int_equal(np_sync_release(&x.store, &o, &l, &x.err), 0);
 	assert_int_equal(l.n, 2);
 	assert_writes(&x, "PATCH b, PATCH b, PATCH a");
 	assert_int_equal(l.classes[0].attempts, 2);
@@ -120,7 +120,7 @@ static void assert_release(struct session *x, const struct np_release_scope *sco
 	char buf[512] = "";
 	size_t used = 0;
 
-	if (np_sync_release(x->s.kube, scope, &r, &x->err) < 0)
+	if (np_sync_release(&x->store, scope, &r, &x->err) < 0)
 		fail_msg("%s", x->err.text);
 	for (size_t i = 0; i < r.n; i++) {
 		const struct np_release_class *c = &r.classes[i];
@@ -185,7 +185,7 @@ static void test_release__listing_may_be_forbidden_in_one_namespace(void **state
 	open_two_namespaces(&x);
 	supervisor_faults(&x.s, fault);
 	scope.catalogue = catalogue;
-	assert_int_equal(np_sync_release(x.s.kube, &scope, &r, &x.err), -NP_E_FORBIDDEN);
+	assert_int_equal(np_sync_release(&x.store, &scope, &r, &x.err), -NP_E_FORBIDDEN);
 	assert_writes(&x, "");
 	scope.in = &x.pools;
 	assert_release(&x, &scope, "ml/gpu patched 1, hpc/gpu patched 1; list-forbidden");

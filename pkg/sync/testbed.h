@@ -43,6 +43,7 @@
 
 struct session {
 	struct supervisor s;
+	struct np_class_store store;
 	struct np_input pools;
 	struct np_sync_options o;
 	struct np_sync a;
@@ -54,6 +55,7 @@ static inline void open_session(struct session *x, const char *classes, const ch
 {
 	*x = (struct session){ .err = NP_ERR_INIT };
 	supervisor_start(&x->s, classes);
+	x->store = np_sync_store_kube(x->s.kube, NULL);
 	x->o.plan = (struct np_plan_options){ .catalogue = catalogue, .holder = "apply" };
 	if (np_pool_input_parse(&x->pools, catalogue, "pools.yaml", pools, strlen(pools), &x->err) <
 		    0 ||
@@ -74,7 +76,7 @@ static inline int run(struct session *x)
 	int r;
 
 	np_sync_done(&x->a);
-	r = np_sync_run(x->s.kube, &x->pools, &x->o, &x->a, &x->err);
+	r = np_sync_run(&x->store, &x->pools, &x->o, &x->a, &x->err);
 	if (r < 0)
 		print_message("%s\n", x->err.text);
 	return r;

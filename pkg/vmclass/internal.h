@@ -40,6 +40,9 @@ int vmclass_quantity_of(const json_t *value, uint64_t *ret_bytes);
 json_t *vmclass_find(const json_t *object, const char *path, char *ret_absent, size_t size);
 json_t *vmclass_lookup(const json_t *object, const char *path);
 
+/* A member of vCenter's classes: what is wrong with their record, which is not in an annotation. */
+#define VMCLASS_RECORD_ERROR "recordError"
+
 /* Puts `value` there (borrowed), with the objects that lead to it. */
 int vmclass_patch_set(json_t *patch, const char *path, json_t *value);
 void vmclass_delete(json_t *object, const char *path);

@@ -27,7 +27,7 @@
 #define PLACE_MAX 65535
 #define QUOTED 80
 
-/* Reports what is wrong with the record, and the two ways out. */
+/* Reports what is wrong with the record. */
 __attribute__((format(printf, 2, 3))) static int reject(struct np_err *err, const char *fmt, ...)
 {
 	char why[480];
@@ -36,10 +36,20 @@ __attribute__((format(printf, 2, 3))) static int reject(struct np_err *err, cons
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
+	return np_fail(err, NP_E_RECORD, "%s", why);
+}
+
+/* Names the annotation as what is wrong, and the two ways out. */
+static int reject_annotation(const struct np_err *why, struct np_err *err)
+{
+	if (why->code != NP_E_RECORD) {
+		*err = *why;
+		return np_err_ret(err);
+	}
 	return np_fail(err, NP_E_RECORD,
 		       "annotation '%s' is not a valid record: %s; restore it, or remove it with "
 		       "'nodeprep revert --discard-record'",
-		       NP_MANAGED_ANNOTATION, why);
+		       NP_MANAGED_ANNOTATION, why->text);
 }
 
 static int reject_entry(struct np_err *err, const char *path, const char *what)
@@ -471,7 +481,7 @@ static int check_before(const json_t *before, struct np_err *err)
 
 /* --- the record ------------------------------------------------------------------------------ */
 
-int vmclass_record_check(const json_t *record, struct np_err *err)
+int np_vmclass_record_validate(const json_t *record, struct np_err *err)
 {
 	if (!HAS_ONLY(record, "pools", "before"))
 		return reject(err, "it must be an object with pools and before alone");
@@ -482,7 +492,14 @@ int vmclass_record_check(const json_t *record, struct np_err *err)
 	return check_before(json_object_get(record, "before"), err);
 }
 
-int np_vmclass_record_parse(const char *text, size_t size, json_t **ret, struct np_err *err)
+int vmclass_record_check(const json_t *record, struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+
+	return np_vmclass_record_validate(record, &why) < 0 ? reject_annotation(&why, err) : 0;
+}
+
+static int parse(const char *text, size_t size, json_t **ret, struct np_err *err)
 {
 	json_auto_t *record = NULL;
 	json_error_t why;
@@ -495,10 +512,17 @@ int np_vmclass_record_parse(const char *text, size_t size, json_t **ret, struct 
 		return np_fail_nomem(err);
 	if (!record)
 		return reject(err, "%.*s at byte %d", QUOTED, why.text, why.position);
-	if (vmclass_record_check(record, err) < 0)
+	if (np_vmclass_record_validate(record, err) < 0)
 		return np_err_ret(err);
 	*ret = json_incref(record);
 	return 0;
+}
+
+int np_vmclass_record_parse(const char *text, size_t size, json_t **ret, struct np_err *err)
+{
+	struct np_err why = NP_ERR_INIT;
+
+	return parse(text, size, ret, &why) < 0 ? reject_annotation(&why, err) : 0;
 }
 
 int np_vmclass_record_read(const json_t *object, json_t **ret, struct np_err *err)
@@ -506,11 +530,15 @@ int np_vmclass_record_read(const json_t *object, json_t **ret, struct np_err *er
 	const json_t *metadata = json_object_get(object, "metadata");
 	const json_t *annotations = json_object_get(metadata, "annotations");
 	const json_t *text = json_object_get(annotations, NP_MANAGED_ANNOTATION);
+	const char *invalid = json_string_value(json_object_get(object, VMCLASS_RECORD_ERROR));
+	static const struct np_err no_text = { NP_E_RECORD, "it must be a text" };
 
 	if (!text || json_is_null(text))
 		return 0;
+	if (invalid)
+		return np_fail(err, NP_E_RECORD, "%s", invalid);
 	if (!json_is_string(text))
-		return reject(err, "it must be a text");
+		return reject_annotation(&no_text, err);
 	if (np_vmclass_record_parse(json_string_value(text), json_string_length(text), ret, err) <
 	    0)
 		return np_err_ret(err);

@@ -207,6 +207,14 @@ static int note_devices_kept(struct undo *u, const char *why, struct np_err *err
 		why);
 }
 
+static int note_config_spec_kept(struct undo *u, struct np_err *err)
+{
+	return np_warnings_add(
+		u->notes, err, NP_WARNING_CONFIG_SPEC_KEPT,
+		"vCenter cannot remove a config_spec from a class: it stays, with the "
+		"copied devices alone");
+}
+
 /* An empty deviceChange would take the GPUs: carried devices go with the whole configSpec or stay. */
 static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
 {
@@ -224,6 +232,8 @@ static int undo_devices(struct undo *u, const json_t *entry, struct np_err *err)
 		vmclass_delete(u->target, VMCLASS_DEVICE_CHANGE);
 	if (!absent || strcmp(absent, VMCLASS_DEVICE_CHANGE) == 0)
 		return 0;
+	if (np_vmclass_vcenter_info(u->c->node.json))
+		return note_config_spec_kept(u, err);
 	if (is_ours_alone(config_spec, true)) {
 		vmclass_delete(u->target, VMCLASS_CONFIG_SPEC);
 		return 0;
@@ -253,8 +263,9 @@ static int undo_all(struct undo *u, struct np_err *err)
 	if (devices)
 		return undo_devices(u, devices, err);
 	entry = json_object_get(before, VMCLASS_CONFIG_SPEC "/_typeName");
-	/* Devices that a configSpec hides would be attached without it. */
-	if (entry && json_array_size(u->c->carried) == 0 &&
+	/* Devices that a configSpec hides would be attached without it; vCenter keeps every config_spec. */
+	if (entry && !np_vmclass_vcenter_info(u->c->node.json) &&
+	    json_array_size(u->c->carried) == 0 &&
 	    is_ours_alone(vmclass_lookup(u->target, VMCLASS_CONFIG_SPEC), false))
 		vmclass_delete(u->target, VMCLASS_CONFIG_SPEC);
 	return 0;
