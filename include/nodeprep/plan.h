@@ -36,7 +36,8 @@ struct np_card {
 	bool has_id;
 	struct np_pci_id id;
 	const char *profile; /* borrowed; NULL unless a vGPU */
-	const char *kind; /* borrowed device class or group of a device of unknown kind; else NULL */
+	const char
+		*kind; /* borrowed device class or group of a device of unknown kind; else NULL */
 	struct np_addend addend;
 };
 

@@ -65,7 +65,8 @@ struct np_device {
 	bool has_id;
 	struct np_pci_id id; /* of the alternative it is sized as */
 	const char *profile; /* borrowed; NULL unless a vGPU */
-	const char *kind; /* borrowed device class or group of a device of unknown kind; else NULL */
+	const char
+		*kind; /* borrowed device class or group of a device of unknown kind; else NULL */
 	uint64_t known_gb; /* what the largest alternative of known size takes; 0: there is none */
 	const char *label; /* borrowed customLabel; "" where there is none */
 	size_t n_ids;
