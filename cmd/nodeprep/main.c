@@ -102,7 +102,8 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 	/* A daemon reads all its life. */
 	if (c->run != run_controller)
 		np_file_set_deadline(o.deadline);
-	log_init(&(struct log_options){ .form = o.log_form, .before = progress_clear });
+	log_init(&(struct log_options){
+		.form = o.log_form, .has_time = true, .before = progress_clear });
 	progress_init(&o);
 	if (o.help) {
 		options_help(c);
