@@ -264,7 +264,7 @@ static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_
 			id, cards, p->window.gb);
 	return np_warnings_add(warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
 			       "pool '%s' has GPUs of unknown size (%s), counted with %" PRIu64
-			       " GB: the window is %" PRIu64
+			       " GB in all: the window is %" PRIu64
 			       " GB; set sizeGB, or add the card with --catalogue "
 			       "or --catalogue-from",
 			       id, cards, p->need.unknown_gb, p->window.gb);

@@ -35,6 +35,7 @@
 #define NP_POOL_GPUS_MAX 256
 #define NP_ASK_COUNT_MAX 64
 #define NP_INPUT_ERRORS_MAX 100
+#define POOL_MACHINE_KIND "VirtualMachine"
 #define POOL_PATH_MAX 160
 #define POOL_NAME_MAX 253 /* RFC 1123 subdomain, as Kubernetes limits names */
 #define NP_OUR_PREFIX "nodeprep.dev/" /* of annotations */
