@@ -364,7 +364,7 @@ static void test_gpu__spelling_that_vcenter_lists(void **state)
 
 		print_message("  %s\n", spellings[i].profile);
 		assert_int_equal(np_gpu_vgpu_is_misspelt(catalogue, spellings[i].profile, text),
-				 spellings[i].correct != NULL);
+				 !!spellings[i].correct);
 		if (spellings[i].correct)
 			assert_string_equal(text, spellings[i].correct);
 	}

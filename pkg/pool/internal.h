@@ -12,7 +12,7 @@
  * topology.c pools as Cluster API tells of them, and the variable that says what they need
  * flat.c, nodefile.c   files without apiVersion and kind
  * variables.c    the variables of a TKGm cluster's topology
- * machine.c      VirtualMachines that somebody wrote
+ * machine.c      VirtualMachines written by hand
  * foreign.c      templates of other tools, blueprints, and what is no Kubernetes object
  * finish.c   pools and templates joined, the check of the whole
  */
@@ -60,7 +60,7 @@ int pool_add_tkc(const struct pool_object *o, struct np_err *err);
 int pool_add_tkc_v1alpha1(const struct pool_object *o, struct np_err *err);
 int pool_add_cluster(const struct pool_object *o, struct np_err *err);
 
-/* machine.c: adds a VirtualMachine that somebody wrote as a pool of one node; ignores any other. */
+/* machine.c: adds a hand-written VirtualMachine as a pool of one node; ignores any other. */
 int pool_add_virtual_machine(const struct pool_object *o, struct np_err *err);
 
 /* variables.c: the values of TKGm's variables for one machine deployment, and where they are. */
