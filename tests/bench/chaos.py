@@ -37,7 +37,6 @@ import controller_harness as harness
 import hookd
 from fixtures import servers
 
-SETTLE_S = 240
 READY_S = 120
 RESTART_S = 40
 STOP_S = 40
@@ -321,7 +320,7 @@ class Chaos:
 
     def settle(self, what):
         """Waits until everything is as it was asked for."""
-        wrongs, end = ["it did not begin"], time.monotonic() + SETTLE_S
+        wrongs, end = ["it did not begin"], time.monotonic() + users.SETTLE_S
         while wrongs and time.monotonic() < end:
             time.sleep(0.5)
             self.look_after_programs()
@@ -336,8 +335,9 @@ class Chaos:
     def each_user(self, job):
         """Runs a job of all users at once, since they need each other for conflicts alone."""
         with concurrent.futures.ThreadPoolExecutor(len(self.users)) as pool:
-            for done in [pool.submit(job, user) for user in self.users]:
-                done.result(SETTLE_S)
+            for user, done in [(user, pool.submit(job, user)) for user in self.users]:
+                if error := done.exception():
+                    self.wrong(f"{user.name}: {error!r}")
 
     def finish(self):
         """Nothing fails any more: all reach what they want, and then all leave."""
@@ -348,6 +348,8 @@ class Chaos:
                 self.wrong(f"{program.what} is not ready at the end: {servers.tail(program.log, LOG_LINES)}")
         self.each_user(lambda user: user.leave())
         self.settle("after all left")
+        if not self.states.writes or not self.states.foreign:
+            self.wrong("nothing was written")
 
     def report(self, began):
         wrongs = self.wrongs + self.states.wrongs

@@ -24,6 +24,7 @@ SIZES = [512, 1024, 2048, 4096]
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGSYS, signal.SIGTRAP}
 TRY_S = 20
 PAUSE_S = 0.3
+SETTLE_S = 240
 
 
 def original_spec(number):
@@ -73,6 +74,14 @@ class User(threading.Thread):
 
     def settle(self):
         pass
+
+    def repeat(self, is_open, step):
+        """Takes steps until nothing is open, for as long as a user may have patience."""
+        end = time.monotonic() + SETTLE_S
+        while is_open():
+            if time.monotonic() > end:
+                raise TimeoutError("did not settle")
+            step()
 
     def wanted(self):
         """Returns (class, pool id, holder) of each registration."""
@@ -202,8 +211,7 @@ class CommandLine(Caller):
         self.is_pending = not is_good
 
     def settle(self):
-        while self.is_pending:
-            self.step(is_cut=False)
+        self.repeat(lambda: self.is_pending, lambda: self.step(is_cut=False))
 
     def wanted(self):
         return [(c, f"{NS}/{self.name}-{c}", "apply") for c in CLASSES if self.is_applied]
@@ -273,8 +281,7 @@ class Attachments(Caller):
             del self.doomed[container]
 
     def settle(self):
-        while self.doomed:
-            self.remove(min(self.doomed), is_cut=False)
+        self.repeat(lambda: self.doomed, lambda: self.remove(min(self.doomed), is_cut=False))
 
     def wanted(self):
         return [(vm_class, f"{NS}/cni-{vm_class}", f"cni/{self.network}/{self.name}/{container}/eth0")
@@ -338,9 +345,11 @@ class Clusters(User):
             del self.doomed[name]
 
     def settle(self):
-        while self.coming or self.doomed:
+        def step():
             self.step()
             time.sleep(PAUSE_S)
+
+        self.repeat(lambda: self.coming or self.doomed, step)
 
     def wanted(self):
         return [(vm_class, f"{NS}/{name}/gpu", f"hook/{name}") for name, vm_class in self.held.items()]
