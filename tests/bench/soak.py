@@ -219,7 +219,9 @@ class Soak:
             status = self.report(hostile, left)
             for kind, clients in ATTACKS:
                 status = max(status, self.attack(kind, (clients + 9) // 10 if self.is_asan else clients))
-            print(f"  after the attacks: {self.memory_mb():.1f} MB, {self.settle(before)} descriptors left")
+            # First the last bodies of clients that are gone run into their deadlines.
+            left = self.settle(before)
+            print(f"  after the attacks: {self.memory_mb():.1f} MB, {left} descriptors left")
         return max(status, self.check_end())
 
     def call(self, body):
