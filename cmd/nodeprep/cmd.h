@@ -68,6 +68,7 @@ enum option_group {
 	OPT_CATALOGUE = 1 << 6, /* --catalogue without -f */
 	OPT_VCENTER = 1 << 7, /* vCenter's options, --classes and --state-dir */
 	OPT_TIMEOUT = 1 << 8, /* --timeout without the API's options */
+	OPT_SESSION = 1 << 9, /* vCenter's options, and TLS without the API's options */
 };
 
 /* The commands' own options. */
@@ -163,6 +164,9 @@ bool is_vcenter(const struct options *o);
 
 /* Connects to where the classes are; fails where no server is configured. */
 int work_connect(const struct options *o, struct work *w, struct np_err *err);
+
+/* Makes a client of the vCenter that the options name. */
+int vcenter_connect(const struct options *o, struct np_vcenter **ret, struct np_err *err);
 
 /* Connects to the API server that the options name; to none where they name none. */
 int work_connect_kube(const struct options *o, struct work *w, struct np_err *err);

@@ -236,6 +236,15 @@ static int connect_kube(const struct options *o, struct work *w, struct np_err *
 	return np_kube_new_take(np_take(w->config), &w->kube, err);
 }
 
+int vcenter_connect(const struct options *o, struct np_vcenter **ret, struct np_err *err)
+{
+	if (np_vcenter_new(&o->vcenter.options, ret, err) < 0)
+		return np_err_ret(err);
+	if (o->verbosity > 0)
+		log_format("info", "vCenter %s", np_vcenter_url(*ret));
+	return 0;
+}
+
 int work_connect(const struct options *o, struct work *w, struct np_err *err)
 {
 	if (is_vcenter(o))

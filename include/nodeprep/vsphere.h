@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_VSPHERE_H
+#define NODEPREP_VSPHERE_H
+
+/*
+ * vsphere - checks and prepares the GPU hosts and VMs of a vCenter.
+ *
+ * Scope      hosts with GPUs, and VMs and templates with passthrough devices or vGPUs, each judged by what
+ *            vCenter's SOAP API knows. The ids of the checks are those of captures (hostcheck.h).
+ * Unknown    is never a pass. What the API does not have (BIOS settings) is unknown, does not decide, and
+ *            comes with the command that tells.
+ * Memory     grows with the hosts that have GPUs and the VMs that have devices, not with all VMs.
+ * Ownership  lists own their items; cards point into the catalogue, which must live as long.
+ * Errors     as vcenter.h; NP_E_NOT_FOUND: no such cluster, host or VM.
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nodeprep/report.h"
+#include "nodeprep/vcenter_inventory.h"
+
+struct np_err;
+
+#define NP_VSPHERE_HOT_MIGRATE "vgpu.hotmigrate.enabled"
+
+/* What is looked at; NULL: everything. */
+struct np_vsphere_scope {
+	const char *cluster; /* a cluster's name */
+	const char *host; /* a host's name */
+};
+
+/* A list of texts. */
+struct np_vsphere_names {
+	size_t n;
+	char **items;
+};
+
+/* --- hosts ----------------------------------------------------------------------------------- */
+
+/* A GPU of a host. */
+struct np_vsphere_gpu {
+	struct np_seen_gpu seen;
+	char title[64]; /* as vCenter calls it */
+	enum np_verdict capable, enabled, active; /* of passthrough */
+	enum np_verdict sriov; /* SR-IOV is active on the device */
+	bool is_shared; /* owned by the vGPU manager, which cuts vGPUs from it */
+	struct np_vsphere_names vms; /* ids of the VMs that vCenter lists for it */
+	struct np_vsphere_names users; /* names of the VMs that use it */
+};
+
+struct np_vsphere_host {
+	struct np_vcenter_ref ref;
+	struct np_vcenter_ref passthrough; /* its passthrough system; "" not known */
+	char *name, *cluster; /* a cluster of "": none */
+	char *version; /* of ESXi; "" not known */
+	char connection[32]; /* "connected", "disconnected", "notResponding"; "" not known */
+	enum np_verdict in_maintenance, needs_reboot;
+	char fault[64]; /* why its devices cannot be read ("NoPermission"); "" nothing failed */
+	bool has_devices, has_passthrough; /* vCenter gave these lists */
+	size_t n_gpus;
+	struct np_vsphere_gpu *gpus;
+	bool has_profiles;
+	struct np_vsphere_names profiles; /* vGPU types that it offers, sorted */
+	struct np_report report;
+};
+
+struct np_vsphere_hosts {
+	enum np_verdict pass;
+	enum np_verdict hot_migrate; /* unknown where it cannot be read */
+	size_t n;
+	struct np_vsphere_host *items; /* sorted by cluster and name */
+};
+
+/* Fetches and judges the hosts that have GPUs, and those whose devices are unknown. */
+int np_vsphere_hosts_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
+			   const struct np_vsphere_scope *scope, struct np_vsphere_hosts *ret,
+			   struct np_err *err);
+void np_vsphere_hosts_done(struct np_vsphere_hosts *hosts);
+
+/* Returns the HostReportList; NULL where memory runs out. */
+json_t *np_vsphere_hosts_tree(const struct np_vsphere_hosts *hosts);
+
+/* Writes a row for each host, and what is wrong with it. */
+int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char **ret,
+			  struct np_err *err);
+
+#endif

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_PKG_VSPHERE_INTERNAL_H
+#define NODEPREP_PKG_VSPHERE_INTERNAL_H
+
+/*
+ * vsphere, inside
+ *
+ * names.c        lists of texts, and texts of vCenter's values
+ * place.c        clusters, hosts and their names
+ * device.c       passthrough devices of VMs
+ * hosts.c        hosts, read; host_judge.c their checks; host_show.c their report
+ */
+
+#include <stdio.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/map.h"
+#include "nodeprep/vsphere.h"
+
+/* --- names.c --------------------------------------------------------------------------------- */
+
+/* Copies a text; a value without one is "". */
+int vsphere_copy(char **ret, const char *text, struct np_err *err);
+
+int vsphere_names_add(struct np_vsphere_names *names, const char *text, struct np_err *err);
+void vsphere_names_sort(struct np_vsphere_names *names);
+void vsphere_names_done(struct np_vsphere_names *names);
+
+/* Returns the list as JSON, in its order; NULL where memory runs out. */
+json_t *vsphere_names_tree(const struct np_vsphere_names *names);
+
+/* Reads a boolean. */
+enum np_verdict vsphere_verdict(const struct np_vcenter_val *v);
+
+/* Returns the text as JSON; null where it is NULL or "". */
+json_t *vsphere_text_tree(const char *text);
+
+/* --- place.c --------------------------------------------------------------------------------- */
+
+/* The clusters' names by their ids. */
+struct vsphere_clusters {
+	struct np_index by_id; /* into names */
+	struct np_vsphere_names names;
+};
+
+/* Fetches all clusters; NP_E_NOT_FOUND where none has the name (NULL: any). */
+int vsphere_clusters_fetch(struct np_vcenter *v, const char *name, struct vsphere_clusters *ret,
+			   struct np_err *err);
+void vsphere_clusters_done(struct vsphere_clusters *c);
+
+/* Returns the name of a host's cluster; "": it is in none. */
+const char *vsphere_cluster_of(const struct vsphere_clusters *c,
+			       const struct np_vcenter_val *parent);
+
+/* --- device.c -------------------------------------------------------------------------------- */
+
+enum vsphere_backing {
+	VSPHERE_FIXED, /* one device of one host */
+	VSPHERE_DYNAMIC, /* any device of the allowed ids */
+	VSPHERE_VGPU,
+	VSPHERE_DVX, /* Enhanced DirectPath I/O: of unknown kind */
+	VSPHERE_OTHER, /* a backing that is not known */
+};
+
+/* A passthrough device of a VM. */
+struct vsphere_device {
+	enum vsphere_backing backing;
+	bool has_id;
+	struct np_pci_id id; /* of several the one that takes the most */
+	enum np_pci_class pci_class;
+	const struct np_gpu *card; /* NULL: not known */
+	char address[NP_PCI_ADDRESS_MAX]; /* on the host; "" not known */
+	const char *profile; /* borrowed; "" unless a vGPU */
+	const char *
+		kind; /* borrowed: the type of a backing that is not known, the class of a DVX device */
+};
+
+/* Called with each passthrough device; a negative return ends it. */
+typedef int vsphere_device_fn(void *ctx, const struct vsphere_device *d, struct np_err *err);
+
+/* Reads the passthrough devices of config.hardware.device. */
+int vsphere_devices_read(const struct np_vcenter_val *devices, const struct np_catalogue *cat,
+			 vsphere_device_fn *fn, void *ctx, struct np_err *err);
+
+/*
+ * Writes an address of a host's device as vCenter's host names it: "0000:3b:00.0". A VM's own may be
+ * "00000:059:00.0", with decimal numbers. "" for any other text.
+ */
+void vsphere_address(const char *text, char ret[static NP_PCI_ADDRESS_MAX]);
+
+/* --- host_judge.c ---------------------------------------------------------------------------- */
+
+int vsphere_host_judge(struct np_vsphere_host *h, enum np_verdict hot_migrate, struct np_err *err);
+
+/* --- host_show.c ----------------------------------------------------------------------------- */
+
+/* Writes the name and what is wrong with it; nothing where nothing is. `wide`: also what is unknown. */
+void vsphere_write_report(FILE *out, const char *name, const struct np_report *r, bool wide);
+
+#endif
