@@ -45,6 +45,9 @@ const struct command commands[] = {
 	  &revert_options, 0, "-f FILE",
 	  "release the pools' classes; the last release restores the original values" },
 	{ "version", run_version, OPT_OUTPUT, NULL, 0, "", "print the version" },
+	{ "vm-check", run_vm_check, OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT | OPT_SESSION,
+	  &vm_check_options, 0, "--vcenter URL [--vm NAME|PATTERN]",
+	  "judge the VMs and templates with GPUs of a vCenter; exit status 1 if any lacks what it needs" },
 };
 const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
 

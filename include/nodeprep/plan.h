@@ -36,7 +36,8 @@ struct np_card {
 	bool has_id;
 	struct np_pci_id id;
 	const char *profile; /* borrowed; NULL unless a vGPU */
-	const char *kind; /* borrowed device class or group of a device of unknown kind; else NULL */
+	const char
+		*kind; /* borrowed device class or group of a device of unknown kind; else NULL */
 	struct np_addend addend;
 };
 
@@ -180,5 +181,8 @@ const char *np_plan_card_name(const struct np_card *card, char buf[static NP_PCI
 
 /* Writes the computation of the pool's window: "3 x 128 = 384 GB, rounded up to 512 GB". */
 void np_plan_window_text(const struct np_plan_pool *pool, char buf[static NP_WINDOW_TEXT_MAX]);
+
+/* Sets *ret_mb to the overhead memory of a VM with that window; false: no figure is known. */
+bool np_plan_overhead(uint64_t window_gb, double *ret_mb);
 
 #endif

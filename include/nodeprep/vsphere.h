@@ -87,4 +87,78 @@ json_t *np_vsphere_hosts_tree(const struct np_vsphere_hosts *hosts);
 int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char **ret,
 			  struct np_err *err);
 
+/* --- VMs ------------------------------------------------------------------------------------- */
+
+struct np_vsphere_vm_scope {
+	const char *cluster; /* NULL: all */
+	const char *pattern; /* a name, or a pattern as of the shell; NULL: all */
+};
+
+/* Equal passthrough devices of a VM. */
+struct np_vsphere_device {
+	const struct np_gpu *card; /* NULL: not known */
+	bool has_id;
+	struct np_pci_id id;
+	char *profile; /* of a vGPU; "" a whole card */
+	char *kind; /* of a device without ids; "" */
+	bool is_gpu; /* else another device, such as a NIC */
+	size_t count;
+};
+
+/* A setting of a VM's extraConfig. */
+struct np_vsphere_extra {
+	char *key, *value;
+};
+
+struct np_vsphere_vm {
+	struct np_vcenter_ref ref;
+	char *name, *cluster, *host; /* "" not known, or none */
+	char *change_version; /* "" not known */
+	char power[16]; /* "poweredOn", "poweredOff", "suspended"; "" not known */
+	char firmware[16]; /* "efi", "bios"; "" not known */
+	uint64_t hardware_version; /* 0: not known */
+	uint64_t memory_mb; /* 0: not known */
+	bool has_reservation;
+	uint64_t reservation_mb;
+	enum np_verdict is_template, reservation_locked;
+	bool has_overhead;
+	double overhead_mb; /* as vCenter measures it; only while powered on */
+	char *ns, *service_name; /* of VM Operator's mark; "" none */
+	char *manager; /* the extension that manages it; "" none */
+	bool has_extra; /* its settings are known */
+	size_t n_extra;
+	struct np_vsphere_extra *extra; /* those of the window, misspelt ones among them */
+	bool has_dynamic; /* a device is chosen at power-on, by dynamic DirectPath I/O */
+	size_t n_devices;
+	struct np_vsphere_device *devices;
+	/* The result of judging. */
+	bool has_need; /* every device's need is known; else needed_gb is assumed */
+	uint64_t needed_gb; /* 0: no device needs a window */
+	bool needs_efi;
+	bool has_window;
+	uint64_t window_gb;
+	bool has_estimate;
+	double estimate_mb; /* of what the window adds to the overhead */
+	struct np_report report;
+};
+
+struct np_vsphere_vms {
+	enum np_verdict pass;
+	size_t n;
+	struct np_vsphere_vm *items; /* sorted by cluster and name */
+};
+
+/* Fetches and judges the VMs and templates with GPUs, or with devices of unknown kind. */
+int np_vsphere_vms_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
+			 const struct np_vsphere_vm_scope *scope, struct np_vsphere_vms *ret,
+			 struct np_err *err);
+void np_vsphere_vms_done(struct np_vsphere_vms *vms);
+
+/* Returns the VMReport; NULL where memory runs out. */
+json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms);
+
+/* Writes a row for each VM, and what is wrong with it. */
+int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret,
+			struct np_err *err);
+
 #endif

@@ -459,18 +459,23 @@ static int gather(const struct np_plan *plan, const struct np_plan_class *c,
 	return 0;
 }
 
+bool np_plan_overhead(uint64_t window_gb, double *ret_mb)
+{
+	double log2_gb = log2((double)window_gb);
+
+	if (window_gb == 0 || log2_gb < OVERHEAD_LOW_LOG2 || log2_gb > OVERHEAD_HIGH_LOG2)
+		return false;
+	*ret_mb = OVERHEAD_LOW_MB + (OVERHEAD_HIGH_MB - OVERHEAD_LOW_MB) *
+					    (log2_gb - OVERHEAD_LOW_LOG2) /
+					    (OVERHEAD_HIGH_LOG2 - OVERHEAD_LOW_LOG2);
+	*ret_mb = round(*ret_mb * 100) / 100;
+	return true;
+}
+
 static void fill_overhead(struct np_plan_class *c)
 {
-	double log2_gb = log2((double)c->change.window_gb);
-
-	if (!c->has_gpus || c->gpus == 0 || !c->change.has_window || log2_gb < OVERHEAD_LOW_LOG2 ||
-	    log2_gb > OVERHEAD_HIGH_LOG2)
-		return;
-	c->has_overhead = true;
-	c->overhead_mb = OVERHEAD_LOW_MB + (OVERHEAD_HIGH_MB - OVERHEAD_LOW_MB) *
-						   (log2_gb - OVERHEAD_LOW_LOG2) /
-						   (OVERHEAD_HIGH_LOG2 - OVERHEAD_LOW_LOG2);
-	c->overhead_mb = round(c->overhead_mb * 100) / 100;
+	if (c->has_gpus && c->gpus > 0 && c->change.has_window)
+		c->has_overhead = np_plan_overhead(c->change.window_gb, &c->overhead_mb);
 }
 
 static int fill_class(struct np_plan *plan, struct np_plan_class *c,

@@ -273,9 +273,11 @@ static int check_state(struct judging *g, const struct state *s, struct np_err *
 	if (open.n == 0 && g->n_whole > 0)
 		return np_report_add(&g->h->report, &j, err, "%s", s->good);
 	j.status = NP_PROBE_UNKNOWN;
-	j.cure = "run on the host: esxcli hardware pci pcipassthru list";
+	j.cure = open.n > 0 ? "run on the host: esxcli hardware pci pcipassthru list" : NULL;
 	return np_report_add(&g->h->report, &j, err, "%s%s",
-			     open.n > 0 ? "vCenter does not have it of " : "no GPU found",
+			     open.n > 0          ? "vCenter does not have it of "
+			     : g->h->has_devices ? "no GPU found"
+						 : "the host's GPUs are not known",
 			     open.text);
 }
 

@@ -123,11 +123,6 @@ static void count(const struct np_vsphere_host *h, struct row *r)
 	snprintf(r->used, sizeof(r->used), "%zu", n_used);
 }
 
-static const char *result_of(enum np_verdict v)
-{
-	return v == NP_VERDICT_UNKNOWN ? "unknown" : v == NP_VERDICT_YES ? "pass" : "fail";
-}
-
 static const char *or_dash(const char *text)
 {
 	return text[0] != '\0' ? text : "-";
@@ -152,7 +147,7 @@ static void fill_row(const struct np_vsphere_host *h, struct row *r, const char 
 		cells[n++] = or_dash(h->version);
 		cells[n++] = h->has_profiles ? or_dash(r->profiles.text) : "-";
 	}
-	cells[n++] = result_of(h->report.pass);
+	cells[n++] = vsphere_result(h->report.pass);
 }
 
 static int write_table(FILE *out, const struct np_vsphere_hosts *hosts, bool wide,
@@ -228,7 +223,7 @@ int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char 
 	r = write_table(out, hosts, wide, err);
 	for (size_t i = 0; r == 0 && i < hosts->n; i++)
 		vsphere_write_report(out, hosts->items[i].name, &hosts->items[i].report, wide);
-	fprintf(out, "\nresult: %s\n", result_of(hosts->pass));
+	fprintf(out, "\nresult: %s\n", vsphere_result(hosts->pass));
 	if (fclose(out) == EOF && r == 0)
 		return np_fail_nomem(err);
 	if (r < 0)

@@ -417,14 +417,9 @@ static int judge(struct np_vsphere_hosts *hosts, struct np_err *err)
 {
 	hosts->pass = hosts->n > 0 ? NP_VERDICT_YES : NP_VERDICT_UNKNOWN;
 	for (size_t i = 0; i < hosts->n; i++) {
-		enum np_verdict pass;
-
 		if (vsphere_host_judge(&hosts->items[i], hosts->hot_migrate, err) < 0)
 			return np_err_ret(err);
-		pass = hosts->items[i].report.pass;
-		if (pass == NP_VERDICT_NO ||
-		    (pass == NP_VERDICT_UNKNOWN && hosts->pass == NP_VERDICT_YES))
-			hosts->pass = pass;
+		vsphere_add_verdict(&hosts->pass, hosts->items[i].report.pass);
 	}
 	return 0;
 }

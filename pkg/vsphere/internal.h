@@ -9,6 +9,7 @@
  * place.c        clusters, hosts and their names
  * device.c       passthrough devices of VMs
  * hosts.c        hosts, read; host_judge.c their checks; host_show.c their report
+ * vms.c          VMs, read; vm_judge.c their checks; vm_show.c their report
  */
 
 #include <stdio.h>
@@ -96,5 +97,34 @@ int vsphere_host_judge(struct np_vsphere_host *h, enum np_verdict hot_migrate, s
 
 /* Writes the name and what is wrong with it; nothing where nothing is. `wide`: also what is unknown. */
 void vsphere_write_report(FILE *out, const char *name, const struct np_report *r, bool wide);
+
+/* Returns "pass", "fail" or "unknown". */
+const char *vsphere_result(enum np_verdict v);
+
+/* Adds a verdict to that of a list: a failure counts most, then what is unknown. */
+void vsphere_add_verdict(enum np_verdict *all, enum np_verdict one);
+
+/* --- place.c --------------------------------------------------------------------------------- */
+
+/* A host's name and cluster, for its VMs. */
+struct vsphere_places {
+	struct np_index by_id; /* into both lists */
+	struct np_vsphere_names hosts, clusters;
+};
+
+int vsphere_places_fetch(struct np_vcenter *v, const char *cluster, struct vsphere_places *ret,
+			 struct np_err *err);
+void vsphere_places_done(struct vsphere_places *p);
+
+/* Sets both to "" where the host is not known. */
+void vsphere_place_of(const struct vsphere_places *p, const struct np_vcenter_val *host,
+		      const char **ret_host, const char **ret_cluster);
+
+/* --- vm_judge.c ------------------------------------------------------------------------------ */
+
+int vsphere_vm_judge(struct np_vsphere_vm *vm, struct np_err *err);
+
+/* Tells whether something else than an administrator changes the VM. */
+bool vsphere_vm_is_managed(const struct np_vsphere_vm *vm);
 
 #endif

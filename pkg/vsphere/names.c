@@ -85,3 +85,16 @@ enum np_verdict vsphere_verdict(const struct np_vcenter_val *v)
 		return NP_VERDICT_UNKNOWN;
 	return yes ? NP_VERDICT_YES : NP_VERDICT_NO;
 }
+
+const char *vsphere_result(enum np_verdict v)
+{
+	if (v == NP_VERDICT_UNKNOWN)
+		return "unknown";
+	return v == NP_VERDICT_YES ? "pass" : "fail";
+}
+
+void vsphere_add_verdict(enum np_verdict *all, enum np_verdict one)
+{
+	if (one == NP_VERDICT_NO || (one == NP_VERDICT_UNKNOWN && *all == NP_VERDICT_YES))
+		*all = one;
+}
