@@ -111,13 +111,16 @@ static void write_state(const struct np_vsphere_host *h, char *buf, size_t size)
 		 h->needs_reboot == NP_VERDICT_YES ? ",reboot" : "");
 }
 
+/* A GPU of a host that is not connected is not free for any VM. */
 static void count(const struct np_vsphere_host *h, struct row *r)
 {
+	bool is_connected = strcmp(h->connection, "connected") == 0;
 	size_t n_free = 0, n_used = 0;
 
 	for (size_t i = 0; i < h->n_gpus; i++) {
 		n_used += h->gpus[i].users.n > 0;
-		n_free += h->gpus[i].users.n == 0 && h->gpus[i].seen.ok == NP_VERDICT_YES;
+		n_free += is_connected && h->gpus[i].users.n == 0 &&
+			  h->gpus[i].seen.ok == NP_VERDICT_YES;
 	}
 	snprintf(r->free, sizeof(r->free), "%zu", n_free);
 	snprintf(r->used, sizeof(r->used), "%zu", n_used);

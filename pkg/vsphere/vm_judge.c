@@ -93,7 +93,9 @@ static int check_window(struct np_vsphere_vm *vm, struct np_err *err)
 				     "the window is %" PRIu64 " GB, the devices need %" PRIu64
 				     " GB%s",
 				     vm->window_gb, vm->needed_gb,
-				     vm->has_need ? ", a power of two" : " (a size is assumed)");
+				     !vm->has_need               ? " (a size is assumed)"
+				     : np_is_pow2(vm->window_gb) ? ""
+								 : ", a power of two");
 	j.status = vm->has_need ? NP_PROBE_PASS : NP_PROBE_UNKNOWN;
 	j.cure = "give the size of the GPU's BARs with --catalogue (pciID, barsMB)";
 	return np_report_add(&vm->report, &j, err, "the window is %" PRIu64 " GB, %s",
@@ -142,14 +144,13 @@ static int check_keys(struct np_vsphere_vm *vm, struct np_err *err)
 		return np_report_add(&vm->report, &j, err, "ESXi does not know: %s",
 				     k.misspelt.text);
 	if (is_needed && !(k.has_use64 && k.has_size))
-		return np_report_add(&vm->report, &j, err, "%s is not set%s",
-				     k.has_size    ? NP_VMX_USE64_NAME
-				     : k.has_use64 ? NP_VMX_SIZE_NAME
-						   : "neither setting",
-				     k.has_size ? " to TRUE" : "");
+		return np_report_add(&vm->report, &j, err, "%s",
+				     k.has_size    ? NP_VMX_USE64_NAME " is not set to TRUE"
+				     : k.has_use64 ? NP_VMX_SIZE_NAME " is not set"
+						   : "neither setting is there");
 	j.status = k.misspelt.n > 0 || k.has_variant ? NP_PROBE_WARN : NP_PROBE_PASS;
 	if (k.misspelt.n > 0) {
-		j.cure = "remove them";
+		j.cure = "remove what ESXi does not know";
 		return np_report_add(&vm->report, &j, err, "ESXi does not know: %s",
 				     k.misspelt.text);
 	}
