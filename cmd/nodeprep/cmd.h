@@ -73,7 +73,7 @@ enum option_group {
 
 /* The commands' own options. */
 extern const struct option_table controller_options, host_check_options, install_cni_options,
-	node_check_options, revert_options, vm_check_options;
+	node_check_options, revert_options, vm_apply_options, vm_check_options, vm_revert_options;
 
 extern const struct command commands[];
 extern const size_t n_commands;
@@ -216,6 +216,8 @@ int run_node_check(const struct options *o, struct np_err *err);
 int run_plan(const struct options *o, struct np_err *err);
 int run_revert(const struct options *o, struct np_err *err);
 int run_version(const struct options *o, struct np_err *err);
+int run_vm_apply(const struct options *o, struct np_err *err);
 int run_vm_check(const struct options *o, struct np_err *err);
+int run_vm_revert(const struct options *o, struct np_err *err);
 
 #endif

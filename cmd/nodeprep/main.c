@@ -45,9 +45,15 @@ const struct command commands[] = {
 	  &revert_options, 0, "-f FILE",
 	  "release the pools' classes; the last release restores the original values" },
 	{ "version", run_version, OPT_OUTPUT, NULL, 0, "", "print the version" },
+	{ "vm-apply", run_vm_apply,
+	  OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT | OPT_SESSION | OPT_APPLY, &vm_apply_options, 0,
+	  "--vcenter URL --vm NAME", "give plain VMs and templates what their GPUs need" },
 	{ "vm-check", run_vm_check, OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT | OPT_SESSION,
 	  &vm_check_options, 0, "--vcenter URL [--vm NAME|PATTERN]",
 	  "judge the VMs and templates with GPUs of a vCenter; exit status 1 if any lacks what it needs" },
+	{ "vm-revert", run_vm_revert,
+	  OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT | OPT_SESSION | OPT_APPLY, &vm_revert_options, 0,
+	  "--vcenter URL --vm NAME", "restore what vm-apply changed" },
 };
 const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
 

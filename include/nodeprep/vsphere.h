@@ -161,4 +161,57 @@ json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms);
 int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret,
 			struct np_err *err);
 
+/* --- changes --------------------------------------------------------------------------------- */
+
+/* One setting of one VM or host. */
+struct np_vsphere_change {
+	char *object; /* the VM's or host's name */
+	char *address; /* of a host's device; "" none */
+	char *setting; /* "" where the object as a whole failed */
+	char *from, *to; /* "" absent */
+	bool is_changed;
+	struct np_err error; /* of NP_OK: its text tells why nothing changed */
+};
+
+struct np_vsphere_changes {
+	enum np_code code; /* the worst error */
+	size_t n;
+	struct np_vsphere_change *items;
+	struct np_vsphere_names reboots; /* hosts that need a reboot, sorted */
+};
+
+void np_vsphere_changes_done(struct np_vsphere_changes *c);
+
+struct np_state;
+
+struct np_vsphere_change_options {
+	const struct np_catalogue *cat;
+	struct np_state *state; /* where records are kept */
+	const char *cluster; /* NULL: all */
+	const char *const *vms; /* names */
+	size_t n_vms;
+	bool dry_run;
+	bool change_firmware; /* BIOS may become EFI */
+};
+
+/*
+ * Gives plain VMs and templates what their devices need, each in one task: both settings of the window, EFI,
+ * and all memory reserved. Records what was there before. A VM that is powered on or managed is refused with
+ * NP_E_REFUSED. Errors of one VM are in *ret, not returned.
+ */
+int np_vsphere_vms_apply(struct np_vcenter *v, const struct np_vsphere_change_options *o,
+			 struct np_vsphere_changes *ret, struct np_err *err);
+
+/* Restores what the records have. What another writer changed since stays. */
+int np_vsphere_vms_revert(struct np_vcenter *v, const struct np_vsphere_change_options *o,
+			  struct np_vsphere_changes *ret, struct np_err *err);
+
+/* Returns the changes as `kind` with `member` for the object; NULL where memory runs out. */
+json_t *np_vsphere_changes_tree(const struct np_vsphere_changes *c, const char *kind,
+				const char *member, bool dry_run);
+
+/* Writes a line for each change. */
+int np_vsphere_changes_text(const struct np_vsphere_changes *c, bool dry_run, char **ret,
+			    struct np_err *err);
+
 #endif

@@ -9,6 +9,8 @@
  * place.c        clusters, hosts and their names
  * device.c       passthrough devices of VMs
  * hosts.c        hosts, read; host_judge.c their checks; host_show.c their report
+ * changes.c      lists of changes
+ * vm_change.c    what vm-apply and vm-revert change; vm_record.c the records
  * vms.c          VMs, read; vm_judge.c their checks; vm_show.c their report
  */
 
@@ -126,5 +128,47 @@ int vsphere_vm_judge(struct np_vsphere_vm *vm, struct np_err *err);
 
 /* Tells whether something else than an administrator changes the VM. */
 bool vsphere_vm_is_managed(const struct np_vsphere_vm *vm);
+
+/* --- changes.c ------------------------------------------------------------------------------- */
+
+/* What a change is about; texts are borrowed and may be NULL. */
+struct vsphere_about {
+	const char *object, *address, *setting, *from, *to;
+};
+
+/* Adds a change; `why` NULL or of NP_OK: no error. */
+int vsphere_changes_add(struct np_vsphere_changes *c, const struct vsphere_about *about,
+			bool is_changed, const struct np_err *why, struct np_err *err);
+
+/* --- vm_record.c ----------------------------------------------------------------------------- */
+
+struct np_state_lock;
+
+/* The record of one VM, locked. */
+struct vsphere_record {
+	struct np_state_lock *lock;
+	char *bytes; /* as it is kept; NULL: there is none */
+	size_t size;
+	json_t *fields; /* {SETTING: {"before", "set"}}, each a text or null */
+};
+
+struct np_vsphere_change_options;
+
+/* Locks and reads the record; a dry run takes no lock. NP_E_RECORD: it is not valid. */
+int vsphere_record_open(struct np_vcenter *v, const struct np_vsphere_change_options *o,
+			const struct np_vsphere_vm *vm, struct vsphere_record *ret,
+			struct np_err *err);
+void vsphere_record_close(struct vsphere_record *r);
+
+/* Notes that a setting becomes `to`; keeps what was there before the first change. NULL is absent. */
+int vsphere_record_note(struct vsphere_record *r, const char *setting, const char *from,
+			const char *to, struct np_err *err);
+
+int vsphere_record_write(struct vsphere_record *r, const struct np_vsphere_vm *vm,
+			 struct np_err *err);
+
+/* Puts back what was kept before vsphere_record_write(). */
+int vsphere_record_restore(struct vsphere_record *r, struct np_err *err);
+int vsphere_record_remove(struct vsphere_record *r, struct np_err *err);
 
 #endif
