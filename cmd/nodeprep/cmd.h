@@ -72,8 +72,9 @@ enum option_group {
 };
 
 /* The commands' own options. */
-extern const struct option_table controller_options, host_check_options, install_cni_options,
-	node_check_options, revert_options, vm_apply_options, vm_check_options, vm_revert_options;
+extern const struct option_table controller_options, host_apply_options, host_check_options,
+	install_cni_options, node_check_options, revert_options, vm_apply_options, vm_check_options,
+	vm_revert_options;
 
 extern const struct command commands[];
 extern const size_t n_commands;
@@ -210,6 +211,7 @@ int run_diff(const struct options *o, struct np_err *err);
 int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);
 int run_help(const struct options *o, struct np_err *err);
+int run_host_apply(const struct options *o, struct np_err *err);
 int run_host_check(const struct options *o, struct np_err *err);
 int run_install_cni(const struct options *o, struct np_err *err);
 int run_node_check(const struct options *o, struct np_err *err);

@@ -206,6 +206,17 @@ int np_vsphere_vms_apply(struct np_vcenter *v, const struct np_vsphere_change_op
 int np_vsphere_vms_revert(struct np_vcenter *v, const struct np_vsphere_change_options *o,
 			  struct np_vsphere_changes *ret, struct np_err *err);
 
+struct np_plan;
+
+/*
+ * Enables passthrough of the GPUs that the plan's pools ask for as whole cards, where a host can pass them
+ * through, and sets vgpu.hotmigrate.enabled where pools ask for vGPUs. Never disables, and never touches a
+ * GPU that a VM or the vGPU manager uses. The hosts to reboot are in ret->reboots.
+ */
+int np_vsphere_hosts_apply(struct np_vcenter *v, const struct np_catalogue *cat,
+			   const struct np_plan *plan, const struct np_vsphere_scope *scope,
+			   bool dry_run, struct np_vsphere_changes *ret, struct np_err *err);
+
 /* Returns the changes as `kind` with `member` for the object; NULL where memory runs out. */
 json_t *np_vsphere_changes_tree(const struct np_vsphere_changes *c, const char *kind,
 				const char *member, bool dry_run);

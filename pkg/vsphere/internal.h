@@ -10,6 +10,7 @@
  * device.c       passthrough devices of VMs
  * hosts.c        hosts, read; host_judge.c their checks; host_show.c their report
  * changes.c      lists of changes
+ * host_change.c  what host-apply changes
  * vm_change.c    what vm-apply and vm-revert change; vm_record.c the records
  * vms.c          VMs, read; vm_judge.c their checks; vm_show.c their report
  */

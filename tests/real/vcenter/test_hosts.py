@@ -6,6 +6,9 @@ import re
 
 import pytest
 
+import builders
+from vcenter import devices, gpu_class, vm_class
+
 # As the table has them; the simulator's inventory.go and vms.go make them so.
 ROWS = """
 HOST | CLUSTER | STATE | GPUS | FREE | IN USE | RESULT
@@ -127,3 +130,114 @@ def test_a_session_that_ends_in_the_middle(host, vcenter):
     vcenter.rules({"soap": "RetrievePropertiesEx", "skip": 1, "times": 1, "expire": True})
     assert json.loads(host("host-check", "-o", "json").out) == json.loads(whole.out)
     assert vcenter.sessions() == {"rest": 0, "soap": 0}
+
+
+# --- host-apply ------------------------------------------------------------------------------------
+
+
+def writes(vcenter):
+    return [one["soap"] for one in vcenter.requests() if one.get("soap") in ("UpdatePassthruConfig", "UpdateOptions")]
+
+
+def pool(**gpus):
+    return builders.dump(builders.pool("ml", "pool", "class", gpus=[gpus]))
+
+
+def card(device):
+    return {"vendorID": 0x10DE, "deviceID": device}
+
+
+def enabled(vcenter, host):
+    path = f"/DC0/host/{host[:6]}/{host}"
+    [found] = json.loads(vcenter.govc("object.collect", "-json", path, "config.pciPassthruInfo"))
+    return {one["id"]: (one["passthruEnabled"], one["passthruActive"]) for one in found["val"]["_value"] if one["id"] != "0000:02:00.0"}
+
+
+def apply(host, text, *args):
+    (host.folder / "pools.yaml").write_text(text)
+    return host("host-apply", "-f", host.folder / "pools.yaml", *args)
+
+
+A100S, L40S = pool(model="A100-40GB", count=1), pool(model="L40S", count=1)
+
+
+def test_enable_without_a_reboot(host, vcenter):
+    vcenter.put_classes(gpu_class("class"))
+    args = ("--cluster", "DC0_C2", "-o", "json")
+    vcenter.mark()
+    dry = apply(host, A100S, *args, "--dry-run=client")
+    assert dry.rc == 0, dry.err
+    assert writes(vcenter) == []
+    done = apply(host, A100S, *args)
+    assert done.rc == 0, (done.out, done.err)
+    assert done.json["kind"] == "HostChanges" and done.json["changes"] == dry.json["changes"]
+    assert [(one["host"], one["address"], one["from"], one["to"], one["result"]) for one in done.json["changes"]] == [
+        ("DC0_C2_H0", f"0000:{bus}:00.0", "false", "true", "changed") for bus in ("3b", "3c")
+    ]
+    assert done.json["rebootRequired"] == []
+    assert (writes(vcenter), enabled(vcenter, "DC0_C2_H0")) == (
+        ["UpdatePassthruConfig"], {f"0000:{bus}:00.0": (True, True) for bus in ("3b", "3c")},
+    )
+    again = apply(host, A100S, *args)
+    assert {one["result"] for one in again.json["changes"]} == {"unchanged"}
+    assert writes(vcenter) == ["UpdatePassthruConfig"]
+    assert host("host-check", "--host", "DC0_C2_H0").rc == 0
+
+
+def test_enable_and_reboot(host, vcenter):
+    vcenter.put_classes(gpu_class("class", card(0x26B9)))
+    before = enabled(vcenter, "DC0_C2_H1")
+    args = ("--host", "DC0_C2_H1")
+    dry = apply(host, L40S, *args, "--dry-run=client")
+    done = apply(host, L40S, *args)
+    assert done.out.splitlines() == [
+        "DC0_C2_H1 0000:3b:00.0: passthroughEnabled: false -> true",
+        "DC0_C2_H1 0000:3c:00.0: passthroughEnabled: unchanged: it cannot be passed through",
+        "DC0_C2_H1 0000:3d:00.0: passthroughEnabled: unchanged: the vGPU manager uses it",
+        "DC0_C2_H1: needs a reboot",
+    ]
+    assert dry.out.replace(" (dry run)", "") == done.out
+    assert enabled(vcenter, "DC0_C2_H1") == before | {"0000:3b:00.0": (True, False)}
+    vcenter.mark()
+    again = apply(host, L40S, *args)
+    assert again.out.splitlines()[0] == "DC0_C2_H1 0000:3b:00.0: passthroughEnabled: unchanged"
+    assert again.out.splitlines()[-1] == "DC0_C2_H1: needs a reboot"
+    assert writes(vcenter) == []
+
+
+def test_vgpus_set_the_setting(host, vcenter):
+    vcenter.put_classes(vm_class("class", devices=devices(vgpus=["nvidia_l40s-48q"])))
+    vcenter.govc("option.set", "vgpu.hotmigrate.enabled", "false")
+    text = pool(vgpuProfile="nvidia_l40s-48q", count=1)
+    vcenter.mark()
+    done = apply(host, text, "--cluster", "DC0_C0")
+    assert done.rc == 0 and "vgpu.hotmigrate.enabled: false -> true" in done.out, (done.out, done.err)
+    assert writes(vcenter) == ["UpdateOptions"]
+    assert "true" in vcenter.govc("option.ls", "vgpu.hotmigrate.enabled")
+    assert "vgpu.hotmigrate.enabled: unchanged" in apply(host, text, "--cluster", "DC0_C0").out
+    assert writes(vcenter) == ["UpdateOptions"]
+    vcenter.govc("option.set", "vgpu.hotmigrate.enabled", "false")
+
+
+def test_pools_that_ask_for_nothing_here_change_nothing(host, vcenter):
+    vcenter.put_classes(gpu_class("class", card(0x1EB8)))
+    vcenter.mark()
+    done = apply(host, pool(model="T4", count=1), "--cluster", "DC0_C2")
+    assert (done.rc, done.out, writes(vcenter)) == (0, "", [])
+
+
+def test_a_missing_privilege_is_named(host, vcenter):
+    vcenter.put_classes(gpu_class("class"))
+    fault = (
+        "<soapenv:Envelope xmlns:soapenv='http://schemas.xmlsoap.org/soap/envelope/'><soapenv:Body><soapenv:Fault>"
+        "<faultstring>denied</faultstring><detail><NoPermissionFault xmlns='urn:vim25'/></detail>"
+        "</soapenv:Fault></soapenv:Body></soapenv:Envelope>"
+    )
+    vcenter.rules({"soap": "UpdatePassthruConfig", "status": 500, "body": fault, "headers": {"Content-Type": "text/xml"}})
+    done = apply(host, A100S, "--host", "DC0_C0_H1")
+    assert done.rc == 5 and "Host.Config.PciPassthru" in done.out
+    assert done.out.splitlines()[0].endswith("passthroughEnabled: unchanged")
+
+
+def test_usage_of_host_apply(host):
+    assert host("host-apply", "-f", "-", "--dry-run=server").rc == 2

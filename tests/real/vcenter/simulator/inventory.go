@@ -25,6 +25,7 @@ type gpu struct {
 type hostRow struct {
 	gpus                              []gpu
 	maintenance, disconnected, reboot bool
+	version                           string // of ESXi; empty: the model's
 }
 
 func several(n int, one gpu) []gpu { return slices.Repeat([]gpu{one}, n) }
@@ -48,7 +49,8 @@ var inventory = map[string]hostRow{
 	"DC0_C1_H3": {gpus: []gpu{{device: 0x9999, name: "Device 9999", capable: true, enabled: true, active: true}}},
 	// Nothing enabled: for what enables it.
 	"DC0_C2_H0": {gpus: several(2, gpu{device: 0x20b0, name: "GA100 [A100 SXM4 40GB]", capable: true})},
-	"DC0_C2_H1": {gpus: []gpu{
+	// Too old to enable a device without a reboot.
+	"DC0_C2_H1": {version: "7.0.3", gpus: []gpu{
 		{device: 0x26b9, name: "AD102GL [L40S]", capable: true},
 		{device: 0x26b9, name: "AD102GL [L40S]"},
 		{device: 0x26b9, name: "AD102GL [L40S]", capable: true, vgpu: "nvidia_l40s-48c"},
@@ -85,6 +87,11 @@ func fillInventory(model *simulator.Model) {
 			host.Runtime.ConnectionState = types.HostSystemConnectionStateDisconnected
 		}
 		host.Summary.RebootRequired = row.reboot
+		if row.version != "" {
+			product := host.Config.Product
+			product.Version = row.version
+			host.Config.Product = product
+		}
 		byName[host.Name] = host
 	}
 	fillVMs(registry, byName)
