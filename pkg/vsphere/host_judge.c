@@ -231,8 +231,8 @@ static const struct state states[] = {
 	  "every GPU can be passed through",
 	  "cannot be passed through: ", offsetof(struct np_vsphere_gpu, capable) },
 	{ "passthrough-enabled",
-	  "enable passthrough in the vSphere Client: host, Configure, Hardware, PCI Devices; or run "
-	  "on the host: esxcli hardware pci pcipassthru set -d ADDRESS -e true",
+	  "run 'nodeprep host-apply', or on the host: esxcli hardware pci pcipassthru set -d ADDRESS "
+	  "-e true",
 	  "every GPU is set to passthrough",
 	  "not set to passthrough: ", offsetof(struct np_vsphere_gpu, enabled) },
 	{ "passthrough-active", "reboot the host to activate passthrough",

@@ -97,6 +97,20 @@ func fillInventory(model *simulator.Model) {
 	fillVMs(registry, byName)
 }
 
+// Puts the hosts' passthrough back as the inventory has it.
+func resetHosts(model *simulator.Model) {
+	for _, one := range model.Service.Context.Map.All("HostSystem") {
+		host := one.(*simulator.HostSystem)
+		row := inventory[host.Name]
+		host.Summary.RebootRequired = row.reboot
+		// The first device is the NIC.
+		for at, card := range row.gpus {
+			info := host.Config.PciPassthruInfo[at+1].GetHostPciPassthruInfo()
+			info.PassthruEnabled, info.PassthruActive = card.enabled, card.active
+		}
+	}
+}
+
 // A host's passthrough system, which govmomi's simulator does not have.
 type passthroughSystem struct {
 	mo.HostPciPassthruSystem
