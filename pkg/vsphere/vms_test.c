@@ -37,14 +37,14 @@
 	TEXT("config.memoryReservationLockedToMax", "true") \
 	TEXT("runtime.memoryOverhead", "1048576")           \
 	TEXT("config.changeVersion", "2026-1")
-#define BARE                                                                             \
-	LIST("config.extraConfig", "")                                                   \
-	TEXT("config.firmware", "bios")                                                  \
-	TEXT("config.version", "vmx-20")                                                 \
-	TEXT("config.hardware.memoryMB", "1024")                                         \
-	TEXT("config.memoryReservationLockedToMax",                                      \
-	     "false") "<propSet><name>config.memoryAllocation</name><val><reservation>0" \
-		      "</reservation></val></propSet>" TEXT("config.changeVersion", "2026-1")
+#define BARE                                                               \
+	LIST("config.extraConfig", "")                                     \
+	TEXT("config.firmware", "bios")                                    \
+	TEXT("config.version", "vmx-20")                                   \
+	TEXT("config.hardware.memoryMB", "1024")                           \
+	TEXT("config.memoryReservationLockedToMax", "false")               \
+	"<propSet><name>config.memoryAllocation</name><val><reservation>0" \
+	"</reservation></val></propSet>" TEXT("config.changeVersion", "2026-1")
 #define HOST                           \
 	OBJECT("HostSystem", "host-1", \
 	       TEXT("name", "esx-1") REF("parent", "ClusterComputeResource", "domain-c1"))
