@@ -9,6 +9,7 @@ WORKDIR /src
 COPY hack/deps.sh hack/deps.sh
 RUN hack/deps.sh build
 COPY . .
+ARG REVISION=
 # nodeprep-sim is for tests and the demo alone. Times are set, so that two builds give the same image.
 RUN make B=/build /build/nodeprep /build/nodeprep-hookd \
 	&& mkdir /image \

@@ -47,7 +47,7 @@ san_flags := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-
 fuzz_flags := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 sources_of = $(filter-out %_test.c %_fuzz.c,$(wildcard $(foreach m,$(1),pkg/$(m)/*.c)))
-generated := $(B)/gen/gpu_rows.inc $(B)/gen/completion_bash.inc $(B)/gen/completion_zsh.inc
+generated := $(B)/gen/gpu_rows.inc $(B)/gen/commit.inc $(B)/gen/completion_bash.inc $(B)/gen/completion_zsh.inc
 command_sources = $(filter-out %_test.c,$(wildcard cmd/$(1)/*.c))
 common_sources := $(call command_sources,common)
 lib_sources := $(call sources_of,$(modules))
@@ -108,6 +108,11 @@ FORCE:
 $(B)/gen/gpu_rows.inc: pkg/gpu/catalogue.tsv pkg/gpu/catalogue.awk
 	@mkdir -p $(@D)
 	$(Q)LC_ALL=C awk -f pkg/gpu/catalogue.awk pkg/gpu/catalogue.tsv >$@
+
+# Changes only with the commit, so that nothing else is built again.
+$(B)/gen/commit.inc: FORCE
+	@mkdir -p $(@D)
+	$(Q)hack/commit.sh >$@.$$$$ && { cmp -s $@.$$$$ $@ && rm $@.$$$$ || mv $@.$$$$ $@; }
 
 # A file as one C string literal.
 $(B)/gen/completion_%.inc: cmd/nodeprep/nodeprep.%
@@ -188,6 +193,9 @@ $(B)/stubbed/%/nodeprep: $(call objects,obj,$(common_sources) $(call command_sou
 $(B)/test/%: $(B)/san/%.o $(B)/libcommon-san.a $(B)/libunit-san.a $(B)/libnodeprep-san.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(san_flags) -o $@ $^ $(test_libs)
+
+# lifecycle_fuzz.c stands in for the API client: its functions come first.
+$(B)/test/pkg/hook/lifecycle_test $(B)/fuzz/pkg/hook/lifecycle_fuzz: test_libs += -Wl,--allow-multiple-definition
 
 # For the soak: what ASan finds in the server itself.
 $(B)/san/nodeprep-hookd: $(call objects,san,$(common_sources) $(call command_sources,nodeprep-hookd)) $(B)/libnodeprep-san.a

@@ -4,7 +4,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit 1
 B=$1
-pools=docs/examples/pools.yaml
+pools=docs/examples/all-kinds/pools.yaml
 work=$(mktemp -d)
 sim=
 failed=0
@@ -47,7 +47,7 @@ writes() {
 }
 
 heading "An embedded Supervisor API with six VM classes"
-"$B/nodeprep-sim" --listen 127.0.0.1:0 --classes docs/examples/classes.yaml \
+"$B/nodeprep-sim" --listen 127.0.0.1:0 --classes docs/examples/all-kinds/classes.yaml \
 	--kubeconfig-out "$work/kubeconfig" --request-log "$work/requests.log" >"$work/sim.out" 2>&1 &
 sim=$!
 for _ in $(seq 100); do
@@ -106,7 +106,7 @@ run 1 "$B/nodeprep" check -f "$pools"
 holds 'class-drift'
 
 heading "Invalid input: one line, nothing written"
-run 3 "$B/nodeprep" apply -f docs/examples/swapped-ids.yaml
+run 3 "$B/nodeprep" apply -f docs/examples/invalid/swapped-ids.yaml
 holds 'swapped-ids.yaml:7:12'
 
 echo

@@ -16,6 +16,7 @@
 enum kube_group {
 	KUBE_CLIENT = 1 << 0, /* a command's */
 	KUBE_DAEMON = 1 << 1, /* nodeprep-hookd's */
+	KUBE_CONTROLLER = 1 << 2, /* the controller's, whose run has no limit */
 };
 
 /* Returns the table that fills *target. */

@@ -162,7 +162,7 @@ void log_write(const struct log_entry *e)
 	NP_AUTO(np_freep) char *line = NULL;
 	unsigned left_out = 0;
 
-	if (!may_write(e, &left_out))
+	if ((options.is_quiet && strcmp(e->level, "error") != 0) || !may_write(e, &left_out))
 		return;
 	if (options.before)
 		options.before();

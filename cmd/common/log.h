@@ -20,6 +20,7 @@ enum log_form { LOG_TEXT, LOG_JSON };
 struct log_options {
 	enum log_form form;
 	bool has_time; /* a line of JSON has its time */
+	bool is_quiet; /* errors alone are written */
 	bool is_limited; /* of warnings and errors not too many of a kind are written */
 	void (*before)(void); /* called in front of each line; NULL: nothing is */
 };

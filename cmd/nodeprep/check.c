@@ -42,8 +42,9 @@ int run_check(const struct options *o, struct np_err *err)
 	    (np_check_render(&w.plan, &report, o->format, &text, err) < 0 || put(text, err) < 0))
 		return np_err_ret(err);
 	if (o->format == NP_FORMAT_TABLE)
-		log_notes(&w.plan);
+		log_minor_notes(&w.plan);
 	log_plan_errors(&w.plan);
+	log_hints(is_vcenter(o) ? NULL : w.kube, &w.plan);
 	if (w.plan.n_errors > 0)
 		return np_code_exit_status(np_plan_code(&w.plan));
 	return report.n_errors > 0 ? EXIT_FINDINGS : 0;

@@ -19,6 +19,7 @@
 #include "nodeprep/kube.h"
 #include "nodeprep/render.h"
 #include "nodeprep/sync.h"
+#include "nodeprep/warnings.h"
 
 #define EXIT_FINDINGS 1
 
@@ -34,6 +35,8 @@ struct options {
 	struct texts as_groups; /* --as-group */
 	bool recursive;
 	enum np_format format;
+	struct np_warning_set ignored; /* --ignore-warning */
+	bool quiet; /* -q */
 	bool allow_shrink;
 	bool restore_hidden;
 	uint64_t max_window; /* GB; 0: no bound but the contract's */
@@ -62,25 +65,29 @@ enum option_group {
 	OPT_INPUT = 1 << 0, /* -f -R --catalogue */
 	OPT_OUTPUT = 1 << 1, /* -o */
 	OPT_API = 1 << 2, /* kubectl's global options */
-	OPT_PLAN = 1 << 3, /* --allow-shrink --restore-hidden-devices */
+	OPT_PLAN = 1 << 3, /* --allow-shrink --restore-hidden-devices --ignore-warning */
 	OPT_APPLY = 1 << 4, /* --dry-run */
 	OPT_SVG = 1 << 5, /* -o svg too */
 	OPT_CATALOGUE = 1 << 6, /* --catalogue without -f */
 	OPT_VCENTER = 1 << 7, /* vCenter's options, --classes and --state-dir */
 	OPT_TIMEOUT = 1 << 8, /* --timeout without the API's options */
-	OPT_SESSION = 1 << 9, /* vCenter's options, and TLS without the API's options */
+	OPT_DAEMON = 1 << 9, /* runs until a signal */
+	OPT_SESSION = 1 << 10, /* vCenter's options, and TLS without the API's options */
 };
 
 /* The commands' own options. */
 extern const struct option_table controller_options, host_apply_options, host_check_options,
-	install_cni_options, node_check_options, revert_options, vm_apply_options, vm_check_options,
-	vm_revert_options;
+	install_cni_options, node_check_options, revert_options, status_options, vm_apply_options,
+	vm_check_options, vm_revert_options;
 
-extern const struct command commands[];
-extern const size_t n_commands;
+/* All commands; only main.c names them. */
+struct commands {
+	const struct command *items;
+	size_t n;
+};
 
-/* options.c: returns where the subcommand stands, behind global options; 0 where there is none. */
-int options_find_command(int argc, char *argv[]);
+/* options.c: returns the index of the subcommand, which may follow global options; 0: there is none. */
+int options_find_command(const struct commands *c, int argc, char *argv[]);
 
 /* Reads the words around the subcommand, which stands first in argv. */
 int options_parse(const struct command *c, int argc, char *argv[], struct options *ret,
@@ -101,13 +108,18 @@ int options_load(const struct options *o, const char *path, char **ret, size_t *
 		 struct np_err *err);
 
 void options_help(const struct command *c);
-void options_overview(void);
+void options_overview(const struct commands *c);
 
-/* warnings.c: logs the warnings of the plan, its classes and its templates. */
+/* warnings.c: logs the warnings of the plan, its classes and its templates, each line once a run. */
 void log_notes(const struct np_plan *plan);
+/* The same, without those that are findings of `check`. */
+void log_minor_notes(const struct np_plan *plan);
 /* The same, but of the classes and templates alone that `name` selects for `explain`. */
 void log_notes_of(const struct np_plan *plan, const char *name);
 void log_plan_errors(const struct np_plan *plan);
+
+/* hints.c: names near classes for those that were not found, in the input or on the server (NULL: there is none). */
+void log_hints(struct np_kube *kube, const struct np_plan *plan);
 
 /* progress.c: one line on a terminal's stderr that comes and goes; nothing elsewhere. */
 void progress_init(const struct options *o);
@@ -157,9 +169,6 @@ void work_load_config(const struct options *o, struct work *w);
 /* Makes *what the error of a plan that has failed, once the input is parsed. */
 int work_fail(struct work *w, const struct np_err *what, struct np_err *err);
 
-/* Tells whether the form is one that programs read: then errors stand in it as well. */
-bool is_for_programs(const struct options *o);
-
 /* Tells whether the classes are vCenter's. */
 bool is_vcenter(const struct options *o);
 
@@ -177,8 +186,14 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err);
 
 struct np_plan_options plan_options(const struct options *o, const struct work *w);
 
+/* output.c: tells whether programs read the form, which then holds the errors as well. */
+bool is_for_programs(const struct options *o);
+
 /* Writes to stdout; a failure is an error, so that a full disk is not taken for success. */
 int put(const char *text, struct np_err *err);
+
+/* Tells whether standard output is a terminal with colours, and NO_COLOR is not set. */
+bool is_colour_terminal(void);
 
 /* Tells whether it failed because the reader has gone. */
 bool put_was_cut(void);
@@ -217,6 +232,7 @@ int run_install_cni(const struct options *o, struct np_err *err);
 int run_node_check(const struct options *o, struct np_err *err);
 int run_plan(const struct options *o, struct np_err *err);
 int run_revert(const struct options *o, struct np_err *err);
+int run_status(const struct options *o, struct np_err *err);
 int run_version(const struct options *o, struct np_err *err);
 int run_vm_apply(const struct options *o, struct np_err *err);
 int run_vm_check(const struct options *o, struct np_err *err);

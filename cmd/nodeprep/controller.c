@@ -64,10 +64,31 @@ static const struct option_row rows[] = {
 
 const struct option_table controller_options = { OPTION_ROWS(rows), &flags, 0 };
 
-static void log_controller(void *ctx, const char *level, const char *line)
+/* As text: "nodepool ml/workers: ..."; the object's name is not in the text itself. */
+static char *text_of(const struct np_controller_line *l)
 {
+	const char *kind = l->pool ? "nodepool" : l->cluster ? "cluster" : "virtualmachineclass";
+	const char *name = l->pool ? l->pool : l->cluster ? l->cluster : l->vm_class;
+	char *text = NULL;
+
+	if (!name)
+		return NULL;
+	if (asprintf(&text, "%s %s%s%s: %s", kind, l->ns ? l->ns : "", l->ns ? "/" : "", name,
+		     l->text) < 0)
+		return NULL;
+	return text;
+}
+
+static void log_controller(void *ctx, const struct np_controller_line *l)
+{
+	NP_AUTO(np_freep) char *text = text_of(l);
+	json_auto_t *fields = json_pack("{s:s*, s:s*, s:s*, s:s*, s:s*, s:s*}", "namespace", l->ns,
+					"class", l->vm_class, "pool", l->pool, "cluster",
+					l->cluster, "resource", l->resource, "code", l->code);
+
 	(void)ctx;
-	log_line(level, line);
+	log_write(&(struct log_entry){
+		.level = l->level, .text = l->text, .line = text, .fields = fields });
 }
 
 /* --- health and metrics ---------------------------------------------------------------------- */

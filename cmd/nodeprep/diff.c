@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "nodeprep/doc.h"
+#include "nodeprep/map.h"
 #include "nodeprep/text.h"
+#include "nodeprep/vmclass.h"
 
 #define WORDS_MAX 32
+#define RECORD_SHOWN 48 /* bytes of the record in the annotation */
 
 extern char **environ;
 
@@ -41,6 +46,33 @@ static int make_trees(const struct np_plan_class *c, json_t **ret_live, json_t *
 	return *ret_merged ? 0 : np_fail_nomem(err);
 }
 
+/* Returns a copy with a long record cut, and its size and hash behind, so that a change is still seen. */
+static json_t *shorten_record(const json_t *object)
+{
+	json_t *copy = json_copy(np_json_mut(object));
+	json_t *metadata = json_copy(json_object_get(object, "metadata"));
+	json_t *annotations = json_copy(json_object_get(metadata, "annotations"));
+	const char *text = json_string_value(json_object_get(annotations, NP_MANAGED_ANNOTATION));
+	size_t size = text ? strlen(text) : 0;
+
+	if (size > RECORD_SHOWN)
+		json_object_set_new(annotations, NP_MANAGED_ANNOTATION,
+				    json_sprintf("%.*s... (%zu bytes, %016" PRIx64 ")",
+						 RECORD_SHOWN, text, size, np_map_hash(0, text)));
+	if (annotations)
+		json_object_set_new(metadata, "annotations", annotations);
+	if (metadata)
+		json_object_set_new(copy, "metadata", metadata);
+	return copy;
+}
+
+static int render_side(const json_t *object, bool is_short, char **ret, struct np_err *err)
+{
+	json_auto_t *shown = is_short ? shorten_record(object) : json_incref(np_json_mut(object));
+
+	return shown ? np_render_object(shown, ret, err) : np_fail_nomem(err);
+}
+
 static int name_sides(const struct np_plan *plan, const struct np_plan_class *c, char **ret,
 		      struct np_err *err)
 {
@@ -60,8 +92,8 @@ static int name_sides(const struct np_plan *plan, const struct np_plan_class *c,
 }
 
 /* Makes both sides; they are left NULL where nothing differs. */
-static int sides_make(const struct np_plan *plan, const struct np_plan_class *c, struct sides *ret,
-		      struct np_err *err)
+static int sides_make(const struct np_plan *plan, const struct np_plan_class *c, bool is_short,
+		      struct sides *ret, struct np_err *err)
 {
 	NP_AUTO(sides_done) struct sides s = { 0 };
 	json_auto_t *live = NULL, *merged = NULL;
@@ -72,8 +104,8 @@ static int sides_make(const struct np_plan *plan, const struct np_plan_class *c,
 		return np_err_ret(err);
 	if (json_equal(live, merged))
 		return 0;
-	if (np_render_object(live, &s.live, err) < 0 ||
-	    np_render_object(merged, &s.merged, err) < 0)
+	if (render_side(live, is_short, &s.live, err) < 0 ||
+	    render_side(merged, is_short, &s.merged, err) < 0)
 		return np_err_ret(err);
 	*ret = s;
 	s = (struct sides){ 0 };
@@ -85,7 +117,7 @@ static int find_difference(const struct np_plan *plan, bool *ret, struct np_err 
 	for (size_t i = 0; i < plan->n_classes && !*ret; i++) {
 		NP_AUTO(sides_done) struct sides s = { 0 };
 
-		if (sides_make(plan, &plan->classes[i], &s, err) < 0)
+		if (sides_make(plan, &plan->classes[i], false, &s, err) < 0)
 			return np_err_ret(err);
 		*ret = !!s.live;
 	}
@@ -97,13 +129,12 @@ static int print_builtin(const struct sides *s, struct np_err *err)
 	NP_AUTO(np_freep) char *text = NULL;
 	NP_AUTO(np_freep) char *live = NULL;
 	NP_AUTO(np_freep) char *merged = NULL;
-	const char *no_colour = getenv("NO_COLOR");
-	bool colour = isatty(STDOUT_FILENO) && (!no_colour || no_colour[0] == '\0');
 
 	if (asprintf(&live, "LIVE/%s", s->name) < 0 || asprintf(&merged, "MERGED/%s", s->name) < 0)
 		return np_fail_nomem(err);
 	if (np_render_diff(&(struct np_diff_text){ live, s->live },
-			   &(struct np_diff_text){ merged, s->merged }, colour, &text, err) < 0)
+			   &(struct np_diff_text){ merged, s->merged }, is_colour_terminal(), &text,
+			   err) < 0)
 		return np_err_ret(err);
 	return put(text, err);
 }
@@ -228,7 +259,7 @@ static int print_external(const char *program, const struct np_plan *plan, struc
 	for (size_t i = 0; i < plan->n_classes; i++) {
 		NP_AUTO(sides_done) struct sides s = { 0 };
 
-		if (sides_make(plan, &plan->classes[i], &s, err) < 0 ||
+		if (sides_make(plan, &plan->classes[i], false, &s, err) < 0 ||
 		    (s.live && (write_side(f.live, s.name, s.live, err) < 0 ||
 				write_side(f.merged, s.name, s.merged, err) < 0)))
 			return np_err_ret(err);
@@ -245,7 +276,7 @@ static int print_all(const struct np_plan *plan, struct np_err *err)
 	for (size_t i = 0; i < plan->n_classes; i++) {
 		NP_AUTO(sides_done) struct sides s = { 0 };
 
-		if (sides_make(plan, &plan->classes[i], &s, err) < 0 ||
+		if (sides_make(plan, &plan->classes[i], true, &s, err) < 0 ||
 		    (s.live && print_builtin(&s, err) < 0))
 			return np_err_ret(err);
 	}
@@ -266,6 +297,7 @@ int run_diff(const struct options *o, struct np_err *err)
 		return np_err_ret(err);
 	log_notes(&w.plan);
 	log_plan_errors(&w.plan);
+	log_hints(is_vcenter(o) ? NULL : w.kube, &w.plan);
 	if (w.plan.n_errors > 0)
 		return np_code_exit_status(np_plan_code(&w.plan));
 	return differs ? EXIT_FINDINGS : 0;

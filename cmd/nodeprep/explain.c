@@ -23,14 +23,6 @@ static bool is_utf8_locale(void)
 	return false;
 }
 
-static bool is_colour_terminal(void)
-{
-	const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
-
-	return isatty(STDOUT_FILENO) && (!no_colour || no_colour[0] == '\0') &&
-	       (!term || strcmp(term, "dumb") != 0);
-}
-
 int run_explain(const struct options *o, struct np_err *err)
 {
 	NP_AUTO(work_done) struct work w = { 0 };
@@ -46,5 +38,6 @@ int run_explain(const struct options *o, struct np_err *err)
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes_of(&w.plan, name);
 	log_plan_errors(&w.plan);
+	log_hints(is_vcenter(o) ? NULL : w.kube, &w.plan);
 	return np_code_exit_status(np_plan_code(&w.plan));
 }

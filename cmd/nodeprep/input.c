@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "nodeprep/check.h"
+#include "nodeprep/doc.h"
+#include "nodeprep/file.h"
 
 /* Folders below folders; deeper is a loop of mounts, or a mistake. */
 #define FOLDERS_MAX 64
@@ -30,21 +32,6 @@ void work_done(struct work *w)
 	np_state_free(w->state);
 	np_kube_config_free(w->config);
 	np_gpu_catalogue_free(w->catalogue);
-}
-
-static bool is_cut;
-
-int put(const char *text, struct np_err *err)
-{
-	if (fputs(text, stdout) != EOF && fflush(stdout) != EOF)
-		return 0;
-	is_cut = errno == EPIPE;
-	return np_fail(err, NP_E_IO, "standard output: %s", strerror(errno));
-}
-
-bool put_was_cut(void)
-{
-	return is_cut;
 }
 
 static int load_file(const struct options *o, struct work *w, const char *path, struct np_err *err)
@@ -102,13 +89,116 @@ static int load_entry(const struct options *o, struct work *w, const char *path,
 	return load_file(o, w, path, err);
 }
 
+/* The files of a folder that its kustomization applies as patches: they are no manifests. */
+struct patches {
+	size_t n;
+	char **names;
+};
+
+static void patches_done(struct patches *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		free(p->names[i]);
+	free(p->names);
+}
+
+static int add_patch(struct patches *p, const char *name, struct np_err *err)
+{
+	char **grown;
+
+	if (!name)
+		return 0;
+	if (strncmp(name, "./", 2) == 0)
+		name += 2;
+	grown = reallocarray(p->names, p->n + 1, sizeof(*grown));
+	if (!grown)
+		return np_fail_nomem(err);
+	p->names = grown;
+	grown[p->n] = strdup(name);
+	return grown[p->n++] ? 0 : np_fail_nomem(err);
+}
+
+/* Entries are {path: FILE}, or of patchesStrategicMerge the file's name alone. */
+static int add_patches(struct patches *p, struct np_val root, struct np_err *err)
+{
+	static const char *const keys[] = { "patches", "patchesJson6902", "patchesStrategicMerge" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		struct np_val list = np_doc_get(root, keys[i]);
+
+		for (size_t k = 0; k < np_doc_count(list); k++) {
+			struct np_val item = np_doc_at(list, k);
+			const json_t *name = json_is_string(item.json)
+						     ? item.json
+						     : np_doc_get(item, "path").json;
+
+			if (add_patch(p, json_string_value(name), err) < 0)
+				return np_err_ret(err);
+		}
+	}
+	return 0;
+}
+
+static bool is_kustomization(const char *name)
+{
+	return strcmp(name, "kustomization.yaml") == 0 || strcmp(name, "kustomization.yml") == 0 ||
+	       strcmp(name, "Kustomization") == 0;
+}
+
+/* A kustomization that cannot be read is reported where it is read as a manifest. */
+static int read_kustomization(struct patches *p, const char *path, const char *name,
+			      struct np_err *err)
+{
+	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
+	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
+	NP_AUTO(np_freep) char *bytes = NULL;
+	NP_AUTO(np_freep) char *file = NULL;
+	struct np_err ignored = NP_ERR_INIT;
+	size_t size = 0;
+
+	if (asprintf(&file, "%s/%s", path, name) < 0) {
+		file = NULL;
+		return np_fail_nomem(err);
+	}
+	if (np_file_load(file, NP_DOC_INPUT_MAX, &bytes, &size, &ignored) < 0 ||
+	    np_doc_reader_new(file, bytes, size, &reader, &ignored) < 0 ||
+	    np_doc_reader_next(reader, &doc, &ignored) <= 0)
+		return 0;
+	return add_patches(p, np_doc_root(doc), err);
+}
+
+static int find_patches(struct patches *p, const char *path, struct dirent **entries, int n,
+			struct np_err *err)
+{
+	for (int i = 0; i < n; i++)
+		if (is_kustomization(entries[i]->d_name) &&
+		    read_kustomization(p, path, entries[i]->d_name, err) < 0)
+			return np_err_ret(err);
+	return 0;
+}
+
+static bool is_patch(const struct patches *p, const char *name)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->names[i], name) == 0)
+			return true;
+	return false;
+}
+
 static int load_entries(const struct options *o, struct work *w, const char *path, unsigned depth,
 			struct dirent **entries, int n, struct np_err *err)
 {
-	int r = 0;
+	NP_AUTO(patches_done) struct patches patches = { 0 };
+	int r = find_patches(&patches, path, entries, n, err);
 
 	for (int i = 0; i < n; i++) {
 		NP_AUTO(np_freep) char *below = NULL;
+
+		if (r == 0 && is_patch(&patches, entries[i]->d_name)) {
+			r = np_pool_input_skip_patch(&w->input, err);
+			free(entries[i]);
+			continue;
+		}
 
 		if (r == 0 && asprintf(&below, "%s/%s", path, entries[i]->d_name) < 0) {
 			below = NULL;
@@ -162,11 +252,6 @@ void work_load_config(const struct options *o, struct work *w)
 		return;
 	}
 	np_kube_config_load(&o->kube, &w->config, &w->config_error);
-}
-
-bool is_for_programs(const struct options *o)
-{
-	return o->format == NP_FORMAT_JSON || o->format == NP_FORMAT_YAML;
 }
 
 int work_fail(struct work *w, const struct np_err *what, struct np_err *err)
@@ -268,6 +353,7 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 					 .max_window_gb = o->max_window,
 					 .tolerate_record = w->tolerate_record,
 					 .holder = "apply",
+					 .ignored = o->ignored,
 					 .n_classes = w->input.n_classes,
 					 .classes = w->input.classes };
 }
@@ -301,5 +387,8 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err)
 		return work_fail(w, &why, err);
 	if (np_plan_make(&w->input, &p, &w->plan, err) < 0)
 		return np_err_ret(err);
-	return w->kube ? np_check_bindings(w->kube, &w->store.resource, &w->plan, err) : 0;
+	if (w->kube && np_check_bindings(w->kube, &w->store.resource, &w->plan, err) < 0)
+		return np_err_ret(err);
+	np_plan_ignore_warnings(&w->plan, o->ignored);
+	return 0;
 }

@@ -12,7 +12,7 @@
 
 #include "nodeprep/file.h"
 
-const struct command commands[] = {
+static const struct command rows[] = {
 	{ "apply", run_apply, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN | OPT_APPLY,
 	  NULL, 0, "-f FILE", "patch the VM classes so that the pools' nodes power on" },
 	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 0,
@@ -20,8 +20,8 @@ const struct command commands[] = {
 	  "report which classes, VMs and images lack what the pools need; exit status 1 if any does" },
 	{ "completion", run_completion, 0, NULL, 1, "bash|zsh",
 	  "print the completion of a shell: source <(nodeprep completion bash)" },
-	{ "controller", run_controller, OPT_CATALOGUE | OPT_API, &controller_options, 0, "",
-	  "keep the classes in sync with NodePool resources, inside a cluster" },
+	{ "controller", run_controller, OPT_CATALOGUE | OPT_API | OPT_DAEMON, &controller_options,
+	  0, "", "keep the classes in sync with NodePool resources, inside a cluster" },
 	{ "diff", run_diff, OPT_INPUT | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 0, "-f FILE",
 	  "show what apply would change; exit status 1 if there are changes" },
 	{ "explain", run_explain,
@@ -37,7 +37,7 @@ const struct command commands[] = {
 	  "enable passthrough of the GPUs that pools ask for on a vCenter's hosts; never reboots" },
 	{ "host-check", run_host_check, OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT | OPT_SESSION,
 	  &host_check_options, SIZE_MAX, "CAPTURE... | --vcenter URL",
-	  "judge a host by captures of esxcfg-info, esxcli, lspci, BIOS exports and vmware.log; or the hosts of a vCenter" },
+	  "judge a host or a VM by captures of esxcli, lspci, BIOS settings, vmware.log, dmesg, ...; or a vCenter's hosts" },
 	{ "install-cni", run_install_cni, 0, &install_cni_options, 0, "--bin-dir DIR",
 	  "copy this binary into a container runtime's folder of plugins" },
 	{ "node-check", run_node_check, OPT_INPUT | OPT_OUTPUT | OPT_API, &node_check_options, 0,
@@ -48,6 +48,8 @@ const struct command commands[] = {
 	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_APPLY,
 	  &revert_options, 0, "-f FILE",
 	  "release the pools' classes; the last release restores the original values" },
+	{ "status", run_status, OPT_OUTPUT | OPT_CATALOGUE | OPT_API, &status_options, 0, "",
+	  "list the managed classes: pools, holders, window, drift, and the last writer" },
 	{ "version", run_version, OPT_OUTPUT, NULL, 0, "", "print the version" },
 	{ "vm-apply", run_vm_apply,
 	  OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT | OPT_SESSION | OPT_APPLY, &vm_apply_options, 0,
@@ -59,13 +61,13 @@ const struct command commands[] = {
 	  OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT | OPT_SESSION | OPT_APPLY, &vm_revert_options, 0,
 	  "--vcenter URL --vm NAME", "restore what vm-apply changed" },
 };
-const size_t n_commands = sizeof(commands) / sizeof(commands[0]);
+static const struct commands commands = { rows, sizeof(rows) / sizeof(rows[0]) };
 
 static const struct command *find_command(const char *name)
 {
-	for (size_t i = 0; i < n_commands; i++)
-		if (strcmp(commands[i].name, name) == 0)
-			return &commands[i];
+	for (size_t i = 0; i < commands.n; i++)
+		if (strcmp(commands.items[i].name, name) == 0)
+			return &commands.items[i];
 	return NULL;
 }
 
@@ -74,7 +76,7 @@ int run_help(const struct options *o, struct np_err *err)
 	const struct command *c;
 
 	if (o->arguments.n == 0) {
-		options_overview();
+		options_overview(&commands);
 		return 0;
 	}
 	c = find_command(o->arguments.items[0]);
@@ -88,7 +90,7 @@ int run_help(const struct options *o, struct np_err *err)
 /* Puts the command first, so that global options may stand before it, as kubectl's may. */
 static const char *command_first(int argc, char *argv[])
 {
-	int at = options_find_command(argc, argv);
+	int at = options_find_command(&commands, argc, argv);
 	char *name = argv[at];
 
 	for (int i = at; i > 1; i--)
@@ -112,10 +114,12 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 
 	if (options_parse(c, argc, argv, &o, err) < 0)
 		return np_err_ret(err);
-	/* A daemon reads all its life. */
-	if (c->run != run_controller)
+	if ((c->options & OPT_DAEMON) == 0)
 		np_file_set_deadline(o.deadline);
-	log_init(&(struct log_options){ .form = o.log_form, .before = progress_clear });
+	log_init(&(struct log_options){ .form = o.log_form,
+					.has_time = true,
+					.is_quiet = o.quiet,
+					.before = progress_clear });
 	progress_init(&o);
 	if (o.help) {
 		options_help(c);

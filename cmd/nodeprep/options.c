@@ -20,6 +20,11 @@ static int read_format(const char *value, void *at, struct np_err *err)
 	return np_render_format_parse(value, at, err);
 }
 
+static int read_warning(const char *value, void *at, struct np_err *err)
+{
+	return np_warning_set_add(at, value, err) < 0 ? np_wrap(err, "--ignore-warning") : 0;
+}
+
 static int read_dry_run(const char *value, void *at, struct np_err *err)
 {
 	enum np_dry_run *ret = at;
@@ -60,6 +65,9 @@ static const struct option_row shared_rows[] = {
 	  .read = read_format },
 	{ "allow-shrink", 0, NULL, OPTION_FLAG, AT(allow_shrink),
 	  .help = "lower an existing window that is larger than needed", .group = OPT_PLAN },
+	{ "ignore-warning", 0, "CODE", OPTION_READ, AT(ignored),
+	  .help = "leave out the warnings with this code, such as no-spare-host; repeatable",
+	  .group = OPT_PLAN, .read = read_warning },
 	{ "max-window", 0, "GB", OPTION_COUNT, AT(max_window), .help = MAX_WINDOW_HELP,
 	  .group = OPT_PLAN, .most = MAX_WINDOW_MOST },
 	{ "restore-hidden-devices", 0, NULL, OPTION_FLAG, AT(restore_hidden),
@@ -96,6 +104,7 @@ static const struct option_row global_rows[] = {
 	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this help" },
 	{ "log-format", 0, "text|json", OPTION_CHOICE, AT(log_form),
 	  .help = "format of the lines on stderr, text by default" },
+	{ "quiet", 'q', NULL, OPTION_FLAG, AT(quiet), .help = "log errors only" },
 	{ "v", 'v', "[=N]", OPTION_VERBOSITY, AT(verbosity), .help = "log more on stderr" },
 };
 
@@ -112,7 +121,8 @@ static size_t make_tables(const struct command *c, struct options *o,
 		ret[n++] = *c->own;
 	if ((c->options & OPT_API) != 0) {
 		ret[n++] = (struct option_table){ OPTION_ROWS(api_rows), o, 0 };
-		ret[n++] = kube_table(&o->kube, KUBE_CLIENT);
+		ret[n++] = kube_table(&o->kube, (c->options & OPT_DAEMON) != 0 ? KUBE_CONTROLLER
+									       : KUBE_CLIENT);
 	}
 	if ((c->options & (OPT_VCENTER | OPT_SESSION)) != 0)
 		ret[n++] = vcenter_table(&o->vcenter);
@@ -187,13 +197,13 @@ int options_load(const struct options *o, const char *path, char **ret, size_t *
 }
 
 /* Tells whether the word is an option of any command whose value is the next word. */
-static bool takes_next_word(const char *word)
+static bool takes_next_word(const struct commands *c, const char *word)
 {
 	struct option_table tables[N_TABLES];
 	struct options o = { 0 };
 
-	for (size_t i = 0; i < n_commands; i++) {
-		size_t n = make_tables(&commands[i], &o, tables);
+	for (size_t i = 0; i < c->n; i++) {
+		size_t n = make_tables(&c->items[i], &o, tables);
 
 		if (option_takes_next(&(struct option_tables){ tables, n, "" }, word))
 			return true;
@@ -201,12 +211,12 @@ static bool takes_next_word(const char *word)
 	return false;
 }
 
-int options_find_command(int argc, char *argv[])
+int options_find_command(const struct commands *c, int argc, char *argv[])
 {
 	for (int i = 1; i < argc; i++) {
 		if (argv[i][0] != '-' || argv[i][1] == '\0')
 			return i;
-		i += takes_next_word(argv[i]);
+		i += takes_next_word(c, argv[i]);
 	}
 	return 0;
 }
@@ -272,14 +282,14 @@ void options_help(const struct command *c)
 	option_help(&(struct option_tables){ tables, make_tables(c, &o, tables), "" });
 }
 
-void options_overview(void)
+void options_overview(const struct commands *c)
 {
 	puts("nodeprep prepares GPU worker nodes of vSphere Kubernetes clusters: it counts the GPUs\n"
 	     "that worker pools ask for, computes the 64-bit MMIO window and the memory reservation\n"
 	     "that their VMs need to power on, and patches the VirtualMachineClasses.\n\n"
 	     "Usage: nodeprep COMMAND [OPTION]...\n\nCommands:");
-	for (size_t i = 0; i < n_commands; i++)
-		printf("  %-12s %s\n", commands[i].name, commands[i].help);
+	for (size_t i = 0; i < c->n; i++)
+		printf("  %-12s %s\n", c->items[i].name, c->items[i].help);
 	puts("\nExit status: 0 fine, 1 findings, 2 usage, 3 bad input, 4 not found, 5 refused by the\n"
 	     "API, 6 try again, 70 a bug. 'nodeprep help COMMAND' lists a command's options.");
 }

@@ -178,4 +178,14 @@ int np_check_render(const struct np_plan *plan, const struct np_check_report *r,
 int np_check_bindings(struct np_kube *k, const struct np_kube_resource *classes,
 		      struct np_plan *plan, struct np_err *err);
 
+/*
+ * Sets *ret to what `nodeprep status` tells of a class as an API server returns it: registrations, window, fields that
+ * others overwrote, the last writer, and what is wrong with the record. NULL: the class has no record.
+ */
+int np_check_status(const json_t *object, const struct np_catalogue *cat, json_t **ret,
+		    struct np_err *err);
+
+/* Writes a list of these as a table: a row a class, or with `is_wide` a row a registration. */
+int np_check_status_text(const json_t *items, bool is_wide, char **ret, struct np_err *err);
+
 #endif

@@ -32,6 +32,17 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/kube.h"
 
+/* A line of the log; what it is not about is NULL. Borrowed during the call. */
+struct np_controller_line {
+	const char *level; /* "info", "warning", "error" */
+	const char *text;
+	const char *ns; /* of the object that follows */
+	const char *vm_class; /* a VirtualMachineClass */
+	const char *pool, *cluster; /* a NodePool; a Cluster or TanzuKubernetesCluster */
+	const char *resource; /* what is watched: "nodepools" */
+	const char *code; /* a condition's reason: "InvalidNodePool" */
+};
+
 struct np_controller_options {
 	const struct np_kube_config
 		*pools; /* the API server of the NodePools, Events and the lease */
@@ -53,8 +64,8 @@ struct np_controller_options {
 	uint64_t renew_ms; /* without a renewal for this time the holder stops writing */
 	uint64_t retry_ms; /* between attempts */
 	unsigned workers;
-	/* Logs a line with a level ("info", "warning", "error"); called from any thread. */
-	void (*log)(void *ctx, const char *level, const char *line);
+	/* Logs a line; called from any thread. */
+	void (*log)(void *ctx, const struct np_controller_line *line);
 	void *log_ctx;
 };
 

@@ -121,11 +121,13 @@ struct np_plan_options {
 	bool allow_shrink;
 	bool restore_hidden;
 	bool revert; /* the pools are released from their classes: what they need does not matter */
+	bool all_holders; /* with revert: every registration of the classes is released */
 	bool discard_record; /* with revert: the classes' records go, their fields stay */
 	bool tolerate_record; /* an invalid record is a warning, not an error */
 	bool in_place; /* templates keep their names: a topology hook changes them before they exist */
 	const char *api; /* where the classes are from: "kubernetes", "vcenter"; NULL: "file" */
 	const char *holder; /* the holder that registers the pools: "apply" */
+	struct np_warning_set ignored; /* warnings to mark as acknowledged */
 	size_t n_classes;
 	const struct np_class_ref *classes; /* borrowed; documents are referenced where needed */
 };
@@ -133,6 +135,9 @@ struct np_plan_options {
 int np_plan_make(const struct np_input *in, const struct np_plan_options *o, struct np_plan *ret,
 		 struct np_err *err);
 void np_plan_done(struct np_plan *plan);
+
+/* Marks warnings as acknowledged, in all lists of the plan. */
+void np_plan_ignore_warnings(struct np_plan *plan, struct np_warning_set set);
 
 /* Adds an error to the plan; fails only without memory, also where `what` is that error. */
 int np_plan_add_error(struct np_plan *plan, const struct np_err *what, struct np_err *err);

@@ -11,7 +11,7 @@
  *            vmware.infrastructure.cluster.x-k8s.io v1beta1, v1beta2), `kind: List` (and *List) of
  *            these, and VirtualMachineClass documents, which serve as the classes of an offline
  *            plan. The whole API group is matched. A VirtualMachine as somebody writes it (no
- *            status, no owner) is a pool of one node; a blueprint of VCF Automation is read for the
+ *            status, no owner) is a pool of one node, unless another pool has its class; a blueprint of VCF Automation is read for the
  *            manifests in it (CCI.Supervisor.Resource). Documents of other kinds are counted as ignored;
  *            VirtualMachine, VirtualMachineImage and ClusterVirtualMachineImage are also stored for
  *            a check.
@@ -118,6 +118,7 @@ struct np_pool {
 	struct np_doc *doc; /* referenced: its MachineDeployment's; NULL unless has_template */
 	struct np_val node; /* the MachineDeployment in it */
 	struct np_warnings warnings;
+	struct np_warning_set ignored; /* what its annotation acknowledges */
 };
 
 enum np_template_kind {
@@ -241,6 +242,9 @@ int np_pool_input_parse(struct np_input *in, const struct np_catalogue *cat, con
  */
 int np_pool_input_collect(struct np_input *in, const struct np_catalogue *cat, const char *name,
 			  const char *bytes, size_t size, struct np_err *err);
+
+/* Counts a file that a kustomization applies as a patch as ignored. */
+int np_pool_input_skip_patch(struct np_input *in, struct np_err *err);
 
 /*
  * Joins pools and templates once all is added, and checks the whole: something recognised (or

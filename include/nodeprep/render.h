@@ -84,4 +84,13 @@ struct np_diff_text {
 int np_render_diff(const struct np_diff_text *from, const struct np_diff_text *to, bool colour,
 		   char **ret, struct np_err *err);
 
+/* The same, with colours for the states in tables. */
+int np_render_plan_styled(const struct np_plan *plan, enum np_format format,
+			  const struct np_render_style *style, char **ret, struct np_err *err);
+
+#define NP_CHANGE_TEXT_MAX 256
+
+/* Writes what a change does, "window 512 -> 1024 GB, firmware efi"; "" where there is nothing to say. */
+void np_render_change_text(const struct np_change *change, char buf[static NP_CHANGE_TEXT_MAX]);
+
 #endif

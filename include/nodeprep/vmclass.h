@@ -65,7 +65,8 @@ struct np_device {
 	bool has_id;
 	struct np_pci_id id; /* of the alternative it is sized as */
 	const char *profile; /* borrowed; NULL unless a vGPU */
-	const char *kind; /* borrowed device class or group of a device of unknown kind; else NULL */
+	const char
+		*kind; /* borrowed device class or group of a device of unknown kind; else NULL */
 	uint64_t known_gb; /* what the largest alternative of known size takes; 0: there is none */
 	const char *label; /* borrowed customLabel; "" where there is none */
 	size_t n_ids;
@@ -126,6 +127,7 @@ struct np_class_desired {
 	bool restore_hidden; /* --restore-hidden-devices */
 	bool observe_only; /* no pool uses it, or what they need is not known: only tell what stands */
 	bool tolerate_record; /* an invalid record is a warning "invalid-record", as if there were none */
+	bool all_holders; /* revert only: all registrations, of whatever pool and holder */
 	bool discard_record; /* revert only: the record goes, the fields stay as they are */
 	const char *holder; /* who registers the pools, such as "apply" */
 	const struct np_member *members;
@@ -175,7 +177,14 @@ typedef bool np_release_fn(void *ctx, const char *pool_id, const char *holder);
 int np_vmclass_release(const struct np_vmclass *c, np_release_fn *releases, void *ctx,
 		       struct np_change *ret, struct np_err *err);
 
-/* Releases the registrations of `want`'s members by `want`'s holder; or discards the record. */
+/* Tells whether np_vmclass_revert() releases the registration. */
+bool np_vmclass_is_reverted(const struct np_class_desired *want, const char *pool_id,
+			    const char *holder);
+
+/*
+ * Releases the registrations of `want`'s members by `want`'s holder, or all of them; or discards the
+ * record. Registrations that are left are a warning ("still-held").
+ */
 int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired *want,
 		      struct np_change *ret, struct np_err *err);
 

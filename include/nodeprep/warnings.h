@@ -10,7 +10,9 @@
  * Errors     NP_E_NOMEM.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "nodeprep/err.h"
 
@@ -69,6 +71,7 @@ enum np_warning_id {
 	NP_WARNING_PLACEHOLDER,
 	NP_WARNING_RECORD_DISCARDED,
 	NP_WARNING_RESIZE_RESETS,
+	NP_WARNING_STILL_HELD,
 	NP_WARNING_TEMPLATE_MISSING,
 	NP_WARNING_TOPOLOGY_OWNED,
 	NP_WARNING_UNKNOWN_DEVICE,
@@ -87,6 +90,7 @@ struct np_warning {
 	enum np_warning_id warning;
 	const char *code; /* the kind's */
 	char *message;
+	bool is_ignored; /* acknowledged: text and findings leave it out */
 };
 
 struct np_warnings {
@@ -98,5 +102,22 @@ struct np_warnings {
 int np_warnings_add(struct np_warnings *warnings, struct np_err *err, enum np_warning_id warning,
 		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 void np_warnings_done(struct np_warnings *warnings);
+
+/* The annotation on a pool or class with the codes that its owner acknowledges: "no-spare-host,class-shared". */
+#define NP_WARNING_ANNOTATION "nodeprep.dev/ignore-warnings"
+
+/* Kinds of warnings to ignore: none of severity NP_SEVERITY_ERROR. */
+struct np_warning_set {
+	uint64_t bits;
+};
+
+/* Adds a code; NP_E_USAGE: there is no such code, or it is an error's. */
+int np_warning_set_add(struct np_warning_set *set, const char *code, struct np_err *err);
+
+/* Adds the codes of an annotation (NULL: none), and skips what np_warning_set_add() rejects. */
+void np_warning_set_read(struct np_warning_set *set, const char *text);
+
+/* Marks the warnings of these kinds from the index `from` on. */
+void np_warnings_ignore(struct np_warnings *warnings, size_t from, struct np_warning_set set);
 
 #endif

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "nodeprep/err.h"
 #include "nodeprep/text.h"
 
 /* The bounds of a lead byte's second byte, by RFC 3629, section 4: no overlong form, no surrogate. */
@@ -118,18 +117,15 @@ void np_text_write(FILE *out, const char *text)
 
 char *np_text_escaped(const char *text)
 {
-	NP_AUTO(np_freep) char *buf = NULL;
 	const char *from = text;
 	char piece[NP_TEXT_ESCAPE_MAX];
 	size_t size = 1, n;
+	char *buf;
 
 	while ((n = np_text_escape_next(&from, piece)) > 0)
 		size += n;
 	buf = malloc(size);
-	if (!buf)
-		return NULL;
-	np_text_escape(text, buf, size);
-	return np_take(buf);
+	return buf ? np_text_escape(text, buf, size) : NULL;
 }
 
 const char *np_text_find_hidden(const char *text, size_t size, uint32_t *ret, size_t *ret_size)

@@ -76,6 +76,8 @@ static const struct np_message_kind kinds[NP_WARNING_MAX] = {
 					  "run nodeprep apply again for pools that still use the class" },
 	[NP_WARNING_RESIZE_RESETS] = { "resize-resets", NP_SEVERITY_WARNING,
 				       "set the annotation vmoperator.vmware.com/pci-passthru-64bit-mmio-size on the VMs" },
+	[NP_WARNING_STILL_HELD] = { "still-held", NP_SEVERITY_WARNING,
+				    "none, or release the others too: --holder NAME, or --all-holders" },
 	[NP_WARNING_TEMPLATE_MISSING] = { "template-missing", NP_SEVERITY_UNKNOWN,
 					  "add the template with -f" },
 	[NP_WARNING_TOPOLOGY_OWNED] = { "topology-owned", NP_SEVERITY_WARNING,

@@ -88,7 +88,7 @@ int check_warnings(const struct np_warnings *warnings, const struct np_check_fin
 
 	for (size_t i = 0; i < warnings->n; i++) {
 		f.kind = np_warning_kind(warnings->items[i].warning);
-		if (f.kind->severity != NP_SEVERITY_WARNING &&
+		if (f.kind->severity != NP_SEVERITY_WARNING && !warnings->items[i].is_ignored &&
 		    check_find(findings, &f, err, "%s", warnings->items[i].message) < 0)
 			return np_err_ret(err);
 	}

@@ -19,9 +19,8 @@ static void log_templates(const struct cni_session *s, const struct np_plan *pla
 static void log_classes(const struct cni_session *s, const struct np_sync *a)
 {
 	for (size_t i = 0; a->classes && i < a->plan.n_classes; i++)
-		cni_log(s, "info", "class %s/%s %s",
-			a->plan.classes[i].ns ? a->plan.classes[i].ns : "", a->plan.classes[i].name,
-			np_sync_result_name(a->classes[i].result));
+		cni_log_class(s, a->plan.classes[i].ns, a->plan.classes[i].name,
+			      a->classes[i].result);
 }
 
 static int write_plan_file(const struct cni_session *s, json_t *tree, struct np_err *err)

@@ -27,8 +27,7 @@ static void log_released(const struct cni_session *s, const struct np_release *l
 	for (size_t i = 0; i < l->n; i++) {
 		const struct np_release_class *c = &l->classes[i];
 
-		cni_log(s, "info", "class %s/%s %s", c->ns ? c->ns : "", c->name,
-			np_sync_result_name(c->result));
+		cni_log_class(s, c->ns, c->name, c->result);
 		for (size_t k = 0; k < c->warnings.n; k++)
 			cni_log(s, "warning", "%s: %s/%s: %s", c->warnings.items[k].code,
 				c->ns ? c->ns : "", c->name, c->warnings.items[k].message);

@@ -65,10 +65,11 @@ static json_t *result_base(const struct np_cni_config *c)
 	return convert(result, from, c->version) < 0 ? NULL : json_incref(result);
 }
 
-/* Returns the object as one line; NULL where memory runs out. */
+/* Returns the object as one line, with numbers as `plan` prints them; NULL where memory runs out. */
 static char *line_of(const json_t *object)
 {
-	NP_AUTO(np_freep) char *text = object ? np_json_text(object, JSON_COMPACT) : NULL;
+	NP_AUTO(np_freep)
+	char *text = object ? np_json_text(object, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
 	char *line = NULL;
 
 	if (!text || asprintf(&line, "%s\n", text) < 0)

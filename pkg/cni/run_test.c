@@ -257,6 +257,32 @@ static void test_add__a_dry_run_writes_nothing(void **state)
 	assert_ok(&w);
 	assert_writes(&w, "");
 	assert_holders(&w, ITEM("gpu"), "");
+	expect_has("log", w.log, "info: class ml/gpu would be patched (dryRun)\n");
+	close_world(&w);
+}
+
+static void test_add__numbers_are_those_of_the_plan(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, GPU);
+	call(&w, "ADD", "c1", WITH(W));
+	assert_ok(&w);
+	expect_has("answer", np_cni_answer_text(&w.answer), "\"overheadMB\":97.03,");
+	close_world(&w);
+}
+
+static void test_add__a_window_beyond_the_maximum_is_an_error(void **state)
+{
+	struct world w;
+
+	(void)state;
+	open_world(&w, GPU);
+	call(&w, "ADD", "c1", "{\"maxWindowGB\": 256, \"nodePool\": " W "}");
+	expect_has("answer", np_cni_answer_text(&w.answer), "\"code\":103");
+	expect_has("answer", np_cni_answer_text(&w.answer), "configured maximum of 256 GB");
+	assert_writes(&w, "");
 	close_world(&w);
 }
 
@@ -718,6 +744,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_add__patches_once_and_a_second_add_writes_nothing),
 		cmocka_unit_test(test_add__a_dry_run_writes_nothing),
+		cmocka_unit_test(test_add__numbers_are_those_of_the_plan),
+		cmocka_unit_test(test_add__a_window_beyond_the_maximum_is_an_error),
 		cmocka_unit_test(test_add__the_plan_goes_to_its_file),
 		cmocka_unit_test(test_add__a_conflict_is_planned_again),
 		cmocka_unit_test(test_del__the_last_of_several_containers_restores_the_class),

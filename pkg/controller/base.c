@@ -63,16 +63,37 @@ bool controller_is_synced(const struct np_controller *c)
 	return true;
 }
 
+__attribute__((format(printf, 3, 0))) static void write_line(const struct np_controller *c,
+							     const struct np_controller_line *about,
+							     const char *fmt, va_list ap)
+{
+	struct np_controller_line line = *about;
+	char text[NP_ERR_TEXT_MAX + 512];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	line.text = text;
+	if (c->o.log)
+		c->o.log(c->o.log_ctx, &line);
+}
+
 void controller_log(const struct np_controller *c, const char *level, const char *fmt, ...)
 {
-	char text[NP_ERR_TEXT_MAX + 512];
+	const struct np_controller_line about = { .level = level };
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
+	write_line(c, &about, fmt, ap);
 	va_end(ap);
-	if (c->o.log)
-		c->o.log(c->o.log_ctx, level, text);
+}
+
+void controller_log_line(const struct np_controller *c, const struct np_controller_line *about,
+			 const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	write_line(c, about, fmt, ap);
+	va_end(ap);
 }
 
 void controller_warn(const struct np_controller *c, struct log_dedup *last, const char *what,
@@ -82,8 +103,11 @@ void controller_warn(const struct np_controller *c, struct log_dedup *last, cons
 
 	if (last->hash == hash && now - last->at_ms < SAME_WORD_MS)
 		return;
-	*last = (struct log_dedup){ hash, now };
-	controller_log(c, "warning", "%s: %s", what, text);
+	last->hash = hash;
+	last->at_ms = now;
+	controller_log_line(
+		c, &(struct np_controller_line){ .level = "warning", .resource = last->resource },
+		"%s: %s", what, text);
 }
 
 static bool is_read_cancelled(void *ctx)

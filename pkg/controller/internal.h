@@ -377,9 +377,14 @@ bool controller_may_write(const struct np_controller *c);
 void controller_log(const struct np_controller *c, const char *level, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Logs a line about an object, with a text of its own. */
+void controller_log_line(const struct np_controller *c, const struct np_controller_line *about,
+			 const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
 /* A loop's last message, so that a retry does not repeat it. */
 struct log_dedup {
 	uint64_t hash, at_ms;
+	const char *resource; /* that the loop watches; NULL: none */
 };
 
 /* Logs a warning, unless it was the last word within a minute. */
@@ -402,7 +407,10 @@ int controller_client(struct np_controller *c, bool of_classes, enum client kind
 /* Waits for `changed`, at most so long; the lock is held. */
 void controller_wait(struct np_controller *c, uint64_t ms);
 bool controller_is_synced(const struct np_controller *c);
-void controller_count(struct np_controller *c, enum counter counter, uint64_t by);
+static inline void controller_count(struct np_controller *c, enum counter counter, uint64_t by)
+{
+	atomic_fetch_add(&c->counters[counter], by);
+}
 
 /* credentials.c; the API servers of the pools and of the classes. */
 #define CONTROLLER_SERVERS 2
@@ -490,6 +498,12 @@ struct reconcile {
 void controller_status_of_owner(const struct reconcile *j, const struct np_input *in,
 				const struct np_class_sync_result *r,
 				const struct reconcile_owner *s, size_t i, struct pool_status *ret);
+
+/* Tells whether the class was restored for the pool: a pool that is refused takes no part. */
+bool controller_status_is_restored(const struct pool_status *s);
+
+/* Tells whether a reason is a warning where it is reported. */
+bool controller_status_is_warning(enum reason reason);
 
 /* Returns the condition reason of an error. */
 enum reason controller_status_reason(enum np_code code);

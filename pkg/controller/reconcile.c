@@ -254,9 +254,35 @@ static bool is_awaiting_binding(size_t n_pools, const struct np_class_sync_resul
 	return false;
 }
 
+/* What the log says of the class. */
+static struct np_controller_line class_line(const struct reconcile *j, const char *level,
+					    const char *code)
+{
+	return (struct np_controller_line){ .level = level,
+					    .ns = j->ns && j->ns[0] ? j->ns : NULL,
+					    .vm_class = j->name,
+					    .code = code };
+}
+
+/* What the log says of an object with pools of the class. */
+static struct np_controller_line owner_line(const struct reconcile *j,
+					    const struct reconcile_owner *s, bool is_warning,
+					    const char *code)
+{
+	bool is_pool = s->kind == WATCHED_NODEPOOL;
+
+	return (struct np_controller_line){ .level = is_warning ? "warning" : "info",
+					    .ns = s->ns,
+					    .vm_class = j->name,
+					    .pool = is_pool ? s->name : NULL,
+					    .cluster = is_pool ? NULL : s->name,
+					    .code = code };
+}
+
 static void report_class(struct reconcile *j, const struct np_class_sync_result *r)
 {
 	struct np_controller *c = j->c;
+	struct np_controller_line line;
 
 	if (r->result == NP_SYNC_PATCHED) {
 		controller_count(c, COUNT_PATCHES, 1);
@@ -264,66 +290,90 @@ static void report_class(struct reconcile *j, const struct np_class_sync_result 
 			controller_count(c, COUNT_RESTORES, 1);
 		if (j->is_drift)
 			j->restored_at = (int64_t)time(NULL);
-		controller_log(c, "info", "virtualmachineclass %s/%s patched%s%s", j->ns, j->name,
-			       j->is_drift ? ": " : "", j->is_drift ? j->drift : "");
+		line = class_line(j, "info",
+				  controller_reason_name(j->is_drift ? REASON_DRIFT_CORRECTED
+								     : REASON_PATCHED));
+		controller_log_line(c, &line, "patched%s%s", j->is_drift ? ": " : "",
+				    j->is_drift ? j->drift : "");
 	}
 	if (r->vetoed) {
 		controller_count(c, COUNT_CONTENDED, 1);
-		controller_log(c, "warning", "virtualmachineclass %s/%s contended: %s", j->ns,
-			       j->name, j->drift);
+		line = class_line(j, "warning", controller_reason_name(REASON_CONTENDED));
+		controller_log_line(c, &line, "contended: %s", j->drift);
 	}
 	if (r->attempts > 1)
 		controller_count(c, COUNT_CONFLICTS, r->attempts - 1);
-	if (r->error.code != NP_OK && r->error.code != NP_E_NOT_FOUND)
-		controller_log(c, "warning", "virtualmachineclass %s/%s: %s", j->ns, j->name,
-			       r->error.text);
+	if (r->error.code != NP_OK && r->error.code != NP_E_NOT_FOUND) {
+		line = class_line(j, "warning",
+				  controller_reason_name(controller_status_reason(r->error.code)));
+		controller_log_line(c, &line, "%s", r->error.text);
+	}
 	if (r->error.code == NP_OK && r->result == NP_SYNC_UNCHANGED && !r->vetoed)
 		controller_contention_settle(&j->contention);
 }
 
 /* --- the pools' objects ---------------------------------------------------------------------- */
 
-/* Tells of what went on, on the pool's own object. */
+/* Writes an Event on the object, and the same to the log. */
+static void report_object(struct reconcile *j, const struct reconcile_owner *s, enum reason reason,
+			  const char *action, const char *note)
+{
+	bool is_warning = controller_status_is_warning(reason);
+	const char *code = controller_reason_name(reason);
+	struct np_controller_line line = owner_line(j, s, is_warning, code);
+
+	controller_write_event(j, s, is_warning, code, action, note);
+	controller_log_line(j->c, &line, "%s", note);
+}
+
+/* Reports on the pool's own object: a pool that was not evaluated was not restored either. */
 static void report_pool(struct reconcile *j, const struct np_class_sync_result *r,
 			const struct reconcile_owner *s, const struct pool_status *st)
 {
 	const struct condition_memory *was = &s->status.conditions[CONDITION_READY];
 	const struct condition *ready = &st->conditions[CONDITION_READY];
+	const struct condition *patched = &st->conditions[CONDITION_CLASS_PATCHED];
 	bool is_new =
 		was->reason != (uint8_t)ready->reason || was->status != (uint8_t)ready->status;
 
-	if (r->result == NP_SYNC_PATCHED && j->is_drift)
-		controller_write_event(j, s, true, controller_reason_name(REASON_DRIFT_CORRECTED),
-				       "Restore", st->conditions[CONDITION_DRIFTED].message);
+	if (r->result == NP_SYNC_PATCHED && j->is_drift && controller_status_is_restored(st))
+		report_object(j, s, REASON_DRIFT_CORRECTED, "Restore",
+			      st->conditions[CONDITION_DRIFTED].message);
 	else if (is_new && ready->status == STATUS_TRUE)
-		controller_write_event(
-			j, s, false,
-			controller_reason_name(st->conditions[CONDITION_CLASS_PATCHED].reason),
-			"Patch", st->conditions[CONDITION_CLASS_PATCHED].message);
+		report_object(j, s, patched->reason, "Patch", patched->message);
 	else if (is_new)
-		controller_write_event(j, s, true, controller_reason_name(ready->reason), "Check",
-				       ready->message);
+		report_object(j, s, ready->reason, "Check", ready->message);
 }
 
-/* Tells on a Cluster what is wrong with a pool of its own; returns whether something is. */
+static bool is_pool_of(const struct np_pool *p, const struct reconcile_owner *s)
+{
+	return p->cluster && strcmp(p->cluster, s->name) == 0 && strcmp(p->ns, s->ns) == 0;
+}
+
+/* Reports on a Cluster what is wrong with a pool of its own; returns whether something is. */
 static bool report_refused(struct reconcile *j, const struct np_input *in,
 			   const struct np_class_sync_result *r, const struct reconcile_owner *s)
 {
 	bool is_refused = false;
 
 	for (size_t i = 0; r->errors && i < in->n_pools; i++) {
-		const struct np_pool *p = &in->pools[i];
-
-		if (r->errors[i].code == NP_OK || !p->cluster || strcmp(p->cluster, s->name) != 0 ||
-		    strcmp(p->ns, s->ns) != 0)
+		if (r->errors[i].code == NP_OK || !is_pool_of(&in->pools[i], s))
 			continue;
-		controller_write_event(
-			j, s, true,
-			controller_reason_name(controller_status_pool_reason(r->errors[i].code)),
-			"Check", r->errors[i].text);
+		report_object(j, s, controller_status_pool_reason(r->errors[i].code), "Check",
+			      r->errors[i].text);
 		is_refused = true;
 	}
 	return is_refused;
+}
+
+/* Tells whether a pool of the Cluster takes part in what the class was restored to. */
+static bool has_valid_pool(const struct np_input *in, const struct np_class_sync_result *r,
+			   const struct reconcile_owner *s)
+{
+	for (size_t i = 0; i < in->n_pools; i++)
+		if (is_pool_of(&in->pools[i], s) && (!r->errors || r->errors[i].code == NP_OK))
+			return true;
+	return false;
 }
 
 /* A Cluster has no status of ours: Events report what is new, once. */
@@ -332,29 +382,25 @@ static void report_cluster(struct reconcile *j, const struct np_input *in,
 {
 	char note[800];
 
-	if (r->result == NP_SYNC_PATCHED && j->is_drift) {
+	if (r->result == NP_SYNC_PATCHED && j->is_drift && has_valid_pool(in, r, s)) {
 		snprintf(note, sizeof(note), "class '%s': %s; restored", j->name, j->drift);
-		controller_write_event(j, s, true, controller_reason_name(REASON_DRIFT_CORRECTED),
-				       "Restore", note);
+		report_object(j, s, REASON_DRIFT_CORRECTED, "Restore", note);
 		return;
 	}
 	if (j->to_report == j->reported || report_refused(j, in, r, s))
 		return;
 	if (r->error.code != NP_OK) {
-		controller_write_event(
-			j, s, true, controller_reason_name(controller_status_reason(r->error.code)),
-			"Check", r->error.text);
+		report_object(j, s, controller_status_reason(r->error.code), "Check",
+			      r->error.text);
 	} else if (r->vetoed) {
 		snprintf(note, sizeof(note), "class '%s' is no longer restored: %s", j->name,
 			 j->drift);
-		controller_write_event(j, s, true, controller_reason_name(REASON_CONTENDED),
-				       "Check", note);
+		report_object(j, s, REASON_CONTENDED, "Check", note);
 	} else if (r->result == NP_SYNC_PATCHED) {
 		snprintf(note, sizeof(note),
 			 "class '%s' was patched; changes apply to newly created VMs only",
 			 j->name);
-		controller_write_event(j, s, false, controller_reason_name(REASON_PATCHED), "Patch",
-				       note);
+		report_object(j, s, REASON_PATCHED, "Patch", note);
 	}
 }
 
@@ -483,6 +529,14 @@ static void reconcile_adopt(struct reconcile *j, const struct np_class_sync_resu
 	}
 }
 
+static void log_failure(const struct reconcile *j, const struct np_err *why)
+{
+	const struct np_controller_line line = class_line(
+		j, "warning", controller_reason_name(controller_status_reason(why->code)));
+
+	controller_log_line(j->c, &line, "%s", why->text);
+}
+
 /* Works on one class; the lock is held at the beginning and at the end, and not in between. */
 static void reconcile_class(struct np_controller *c, struct class_record *record,
 			    struct np_kube *pools, struct np_kube *classes)
@@ -497,8 +551,7 @@ static void reconcile_class(struct np_controller *c, struct class_record *record
 	if (result == 0)
 		result = reconcile_run(&j, &r, &err);
 	if (result < 0 && !controller_is_stopping(c))
-		controller_log(c, "warning", "virtualmachineclass %s/%s: %s", j.ns ? j.ns : "",
-			       j.name ? j.name : "", err.text);
+		log_failure(&j, &err);
 	j.failed = j.failed || result < 0;
 	controller_count(c, COUNT_RECONCILES, 1);
 	controller_count(c, COUNT_FAILURES, j.failed);

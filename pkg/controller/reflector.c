@@ -231,7 +231,7 @@ void *controller_reflector_thread(void *watcher)
 	struct np_controller *c = w->c;
 	NP_AUTO(np_kube_freep) struct np_kube *kube = NULL;
 	struct np_err err = NP_ERR_INIT;
-	struct reflection x = { .w = w, .c = c };
+	struct reflection x = { .w = w, .c = c, .last = { .resource = rows[w->kind].plural } };
 
 	x.ns = w->kind == WATCHED_CLASS && c->class_ns ? c->class_ns : c->ns;
 	if (w->kind == WATCHED_CLASS && c->classes)
@@ -278,6 +278,7 @@ bool controller_reflectors_are_lost(const struct np_controller *c)
 
 static void report(struct np_controller *c, struct reflector *w)
 {
+	struct np_controller_line about = { .level = "info", .resource = rows[w->kind].plural };
 	char error[NP_ERR_TEXT_MAX];
 	uint64_t down;
 	bool is_lost, was;
@@ -292,12 +293,13 @@ static void report(struct np_controller *c, struct reflector *w)
 	pthread_mutex_unlock(&c->lock);
 	if (is_lost && !was) {
 		controller_count(c, COUNT_WATCHES_LOST, 1);
-		controller_log(c, "warning",
-			       "the watch of %s has not been established for %d s: %s",
-			       rows[w->kind].plural, HEALTH_LOST_MS / 1000, error);
+		about.level = "warning";
+		controller_log_line(c, &about,
+				    "the watch of %s has not been established for %d s: %s",
+				    about.resource, HEALTH_LOST_MS / 1000, error);
 	} else if (was && !is_lost) {
-		controller_log(c, "info", "the watch of %s is established again",
-			       rows[w->kind].plural);
+		controller_log_line(c, &about, "the watch of %s is established again",
+				    about.resource);
 	}
 }
 

@@ -39,6 +39,17 @@ enum reason controller_status_reason(enum np_code code)
 	return find_failure(code)->reason;
 }
 
+bool controller_status_is_restored(const struct pool_status *s)
+{
+	return s->conditions[CONDITION_DRIFTED].reason == REASON_DRIFT_CORRECTED;
+}
+
+bool controller_status_is_warning(enum reason reason)
+{
+	return reason != REASON_ALREADY_CONFIGURED && reason != REASON_CONFIGURED &&
+	       reason != REASON_FOUND && reason != REASON_IN_SYNC && reason != REASON_PATCHED;
+}
+
 enum reason controller_status_pool_reason(enum np_code code)
 {
 	return code == NP_E_NOT_ALLOWED ? REASON_NOT_ALLOWED : REASON_INVALID_NODEPOOL;

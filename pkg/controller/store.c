@@ -445,7 +445,14 @@ static int add_source(struct np_controller *c, struct owner *take, struct np_err
 	}
 	/* A NodePool's status reports it. */
 	if (kept->error && kept->kind != WATCHED_NODEPOOL)
-		controller_log(c, "warning", "%s/%s: %s", kept->ns, kept->name, kept->error);
+		controller_log_line(
+			c,
+			&(struct np_controller_line){
+				.level = "warning",
+				.ns = kept->ns,
+				.cluster = kept->name,
+				.code = controller_reason_name(REASON_INVALID_NODEPOOL) },
+			"%s", kept->error);
 	for (size_t i = 0; i < kept->n_classes; i++)
 		if (enqueue(c, kept->classes[i], err) < 0)
 			return np_err_ret(err);

@@ -193,8 +193,15 @@ void controller_write_event(struct reconcile *j, const struct reconcile_owner *s
 	body = event_body(j, s, warning, reason, action, cut);
 	create.body = body;
 	if (!body || np_kube_create(j->pools, &events, s->ns, &create, &stored, &why) < 0)
-		controller_log(j->c, "warning", "event for %s/%s: %s", s->ns, s->name,
-			       body ? why.text : "out of memory");
+		controller_log_line(
+			j->c,
+			&(struct np_controller_line){
+				.level = "warning",
+				.ns = s->ns,
+				.vm_class = j->name,
+				.pool = s->kind == WATCHED_NODEPOOL ? s->name : NULL,
+				.cluster = s->kind == WATCHED_NODEPOOL ? NULL : s->name },
+			"cannot write an Event: %s", body ? why.text : "out of memory");
 	else
 		controller_count(j->c, COUNT_EVENTS, 1);
 }

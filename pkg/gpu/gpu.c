@@ -29,6 +29,7 @@ const char *np_gpu_size_source_name(enum np_size_source figure)
 int np_gpu_catalogue_new(struct np_catalogue **ret, struct np_err *err)
 {
 	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = calloc(1, sizeof(*cat));
+	struct gpu_keys *keys;
 
 	if (!cat)
 		return np_fail_nomem(err);
@@ -38,6 +39,10 @@ int np_gpu_catalogue_new(struct np_catalogue **ret, struct np_err *err)
 	for (size_t i = 0; i < COUNT(gpu_rows); i++)
 		cat->rows[i] = &gpu_rows[i];
 	cat->n = COUNT(gpu_rows);
+	keys = gpu_keys_new(cat->n);
+	if (!keys)
+		return np_fail_nomem(err);
+	gpu_keys_take(cat, keys);
 	*ret = np_take(cat);
 	return 0;
 }
@@ -50,6 +55,7 @@ void np_gpu_catalogue_free(struct np_catalogue *cat)
 		gpu_own_free(cat->own[i]);
 	free(cat->own);
 	free(cat->rows);
+	free(cat->keys);
 	free(cat);
 }
 
@@ -117,6 +123,7 @@ int gpu_catalogue_take(struct np_catalogue *cat, struct np_gpu **rows, size_t n,
 {
 	const struct np_gpu **all = reallocarray(cat->rows, cat->n + n, sizeof(*all));
 	struct np_gpu **own = NULL;
+	struct gpu_keys *keys;
 
 	if (!all)
 		return np_fail_nomem(err);
@@ -125,10 +132,14 @@ int gpu_catalogue_take(struct np_catalogue *cat, struct np_gpu **rows, size_t n,
 	if (!own)
 		return np_fail_nomem(err);
 	cat->own = own;
+	keys = gpu_keys_new(cat->n + n);
+	if (!keys)
+		return np_fail_nomem(err);
 	for (size_t i = 0; i < n; i++) {
 		replace_row(cat, rows[i]);
 		cat->own[cat->n_own++] = np_take(rows[i]);
 	}
+	gpu_keys_take(cat, keys);
 	return 0;
 }
 

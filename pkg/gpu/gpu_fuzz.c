@@ -36,7 +36,30 @@ static void check_profile(const struct np_catalogue *cat, const char *text)
 {
 	const struct np_gpu *gpu = np_gpu_find_vgpu(cat, text);
 
+	char correct[NP_VGPU_PROFILE_MAX], again[NP_VGPU_PROFILE_MAX];
+
 	require(!gpu || *gpu->vgpu);
+	require(np_gpu_vgpu_is_same(text, text));
+	(void)np_gpu_vgpu_is_compute(text);
+	/* What vCenter would list means the same, and is spelt as it should be. */
+	if (np_gpu_vgpu_is_misspelt(cat, text, correct)) {
+		require(np_gpu_vgpu_is_same(text, correct));
+		require(np_gpu_find_vgpu(cat, correct) == gpu);
+		require(!np_gpu_vgpu_is_misspelt(cat, correct, again));
+	}
+}
+
+static void check_capture(const char *text, size_t size)
+{
+	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
+	NP_AUTO(np_gpu_capture_freep) struct np_capture *capture = NULL;
+	struct np_err err = NP_ERR_INIT;
+
+	require(np_gpu_catalogue_new(&cat, &err) == 0 && np_gpu_capture_new(&capture, &err) == 0);
+	if (np_gpu_capture_read(capture, text, size, &err) == 0 &&
+	    np_gpu_capture_add(capture, "fuzz", cat, &err) == 0)
+		require(np_gpu_catalogue_count(cat) > 0);
+	require(err.code == NP_OK || *err.text);
 }
 
 /* A parsed ID is written identically; a refused one leaves the output untouched. */
@@ -100,6 +123,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_name(cat, text);
 	check_profile(cat, text);
 	check_id(cat, text);
+	check_capture((const char *)data, size);
 	check_add(cat, data, size);
 	check_name(cat, text);
 	check_profile(cat, text);

@@ -364,7 +364,7 @@ static void test_gpu__spelling_that_vcenter_lists(void **state)
 
 		print_message("  %s\n", spellings[i].profile);
 		assert_int_equal(np_gpu_vgpu_is_misspelt(catalogue, spellings[i].profile, text),
-				 spellings[i].correct != NULL);
+				 !!spellings[i].correct);
 		if (spellings[i].correct)
 			assert_string_equal(text, spellings[i].correct);
 	}
@@ -524,7 +524,7 @@ static const struct fact {
 	{ "10de:102d", "K80", 12, 0, 16384, NP_SIZE_SOURCE_DERIVED, true },
 	{ "1002:6860", "Instinct MI25", 16, 0, 16384, NP_SIZE_SOURCE_DERIVED, true },
 	{ "1002:66a0", "Instinct MI60", 32, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
-	{ "1002:66a1", "Instinct MI60 (66a1)", 32, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
+	{ "1002:66a1", "Instinct MI50 32GB", 32, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
 	{ "1002:738e", "Instinct MI100 (738e)", 32, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },
 	{ "1002:73a1", "Radeon PRO V620", 32, 0, 32768, NP_SIZE_SOURCE_OBSERVED, true },
 	{ "1002:73ae", "Radeon PRO V620 MxGPU", 32, 0, 32768, NP_SIZE_SOURCE_DERIVED, true },

@@ -15,7 +15,11 @@
 
 #include "nodeprep/gpu.h"
 
+/* A row's names made comparable, for the search by name. */
+struct gpu_keys;
+
 struct np_catalogue {
+	struct gpu_keys *keys; /* of the rows, in their order */
 	const struct np_gpu **rows; /* by id, of one id the larger first */
 	size_t n;
 	struct np_gpu **own; /* the rows that np_gpu_catalogue_add() made */
@@ -53,6 +57,12 @@ void gpu_own_free(struct np_gpu *gpu);
 /* Puts `rows` into the catalogue, which takes them: each replaces what has its id. */
 int gpu_catalogue_take(struct np_catalogue *cat, struct np_gpu **rows, size_t n,
 		       struct np_err *err);
+
+/* Allocates keys for up to `n` rows; NULL: no memory. */
+struct gpu_keys *gpu_keys_new(size_t n);
+
+/* Gives the catalogue `keys`, filled from its rows. */
+void gpu_keys_take(struct np_catalogue *cat, struct gpu_keys *keys);
 
 /* Users of the catalogue may not write its rows. */
 static inline void free_const(const void *p)

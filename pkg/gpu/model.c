@@ -32,19 +32,46 @@ static bool has_name(const char *text, size_t size, const struct gpu_name *wante
 	return gpu_name_parse_n(text, size, &name) && strcmp(name.key, wanted->key) == 0;
 }
 
-static bool has_model(const struct np_gpu *gpu, const struct gpu_name *wanted)
+struct gpu_keys {
+	char model[GPU_NAME_MAX * 2], product[GPU_NAME_MAX * 2];
+};
+
+static void make_key(const char *text, char key[static GPU_NAME_MAX * 2])
 {
-	return has_name(gpu->model, strlen(gpu->model), wanted);
+	struct gpu_name name;
+
+	if (gpu_name_parse(text, &name))
+		memcpy(key, name.key, sizeof(name.key));
 }
 
-static bool has_product(const struct np_gpu *gpu, const struct gpu_name *wanted)
+struct gpu_keys *gpu_keys_new(size_t n)
 {
-	return has_name(gpu->product, strlen(gpu->product), wanted);
+	return calloc(n + 1, sizeof(struct gpu_keys));
 }
 
-static bool has_alias(const struct np_gpu *gpu, const struct gpu_name *wanted)
+void gpu_keys_take(struct np_catalogue *cat, struct gpu_keys *keys)
 {
-	const char *alias = gpu->aliases;
+	for (size_t i = 0; i < cat->n; i++) {
+		make_key(cat->rows[i]->model, keys[i].model);
+		make_key(cat->rows[i]->product, keys[i].product);
+	}
+	free(cat->keys);
+	cat->keys = keys;
+}
+
+static bool has_model(const struct np_catalogue *cat, size_t i, const struct gpu_name *wanted)
+{
+	return strcmp(cat->keys[i].model, wanted->key) == 0;
+}
+
+static bool has_product(const struct np_catalogue *cat, size_t i, const struct gpu_name *wanted)
+{
+	return strcmp(cat->keys[i].product, wanted->key) == 0;
+}
+
+static bool has_alias(const struct np_catalogue *cat, size_t i, const struct gpu_name *wanted)
+{
+	const char *alias = cat->rows[i]->aliases;
 
 	while (*alias) {
 		size_t size = strcspn(alias, "|");
@@ -58,13 +85,13 @@ static bool has_alias(const struct np_gpu *gpu, const struct gpu_name *wanted)
 
 /* Returns the largest card that `matches`, of equal ones the first. */
 static const struct np_gpu *find_by(const struct np_catalogue *cat, const struct gpu_name *wanted,
-				    bool (*matches)(const struct np_gpu *, const struct gpu_name *))
+				    bool (*matches)(const struct np_catalogue *, size_t,
+						    const struct gpu_name *))
 {
 	const struct np_gpu *best = NULL;
 
 	for (size_t i = 0; i < cat->n; i++)
-		if (matches(cat->rows[i], wanted) &&
-		    (!best || weight_gb(cat->rows[i]) > weight_gb(best)))
+		if (matches(cat, i, wanted) && (!best || weight_gb(cat->rows[i]) > weight_gb(best)))
 			best = cat->rows[i];
 	return best;
 }
@@ -231,9 +258,9 @@ static int fail_unknown(const struct np_catalogue *cat, const char *text,
 int np_gpu_find_model(const struct np_catalogue *cat, const char *name, const struct np_gpu **ret,
 		      struct np_err *err)
 {
-	static bool (*const ways[])(const struct np_gpu *, const struct gpu_name *) = { has_model,
-											has_product,
-											has_alias };
+	static bool (*const ways[])(const struct np_catalogue *, size_t,
+				    const struct gpu_name *) = { has_model, has_product,
+								 has_alias };
 	const struct np_gpu *found = NULL;
 	struct gpu_name wanted;
 

@@ -228,6 +228,11 @@ static const struct mark {
 	{ "Red Hat, Inc. Virtio", SIDE_GUEST },
 	{ "Red Hat, Inc Virtio", SIDE_GUEST },
 	{ "Red Hat, Inc. QEMU", SIDE_GUEST },
+	/* VMware numbers the slots behind its root ports in steps of 32. */
+	{ "Physical Slot: 160", SIDE_GUEST },
+	{ "Physical Slot: 192", SIDE_GUEST },
+	{ "Physical Slot: 224", SIDE_GUEST },
+	{ "Physical Slot: 256", SIDE_GUEST },
 	{ "emu virtual machine", SIDE_GUEST },
 	{ "XenSource, Inc. Xen Platform", SIDE_GUEST },
 	{ "Hyper-V virtual VGA", SIDE_GUEST },

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOKUPS_MAX 512 /* of names that no card has */
 #define CLASS_DISPLAY 0x03
 #define CLASS_ACCELERATOR 0x12
 
@@ -63,6 +65,28 @@ bool hostcheck_device_open(struct reading *r, enum host_side side, const char *a
 	return true;
 }
 
+void hostcheck_device_set_prefix(struct reading *r, const char *text, size_t size)
+{
+	struct host_device *d = r->device;
+	char word[sizeof(d->prefix)];
+	size_t used = 0;
+
+	while (used < size && used + 1 < sizeof(word) &&
+	       (isalnum((unsigned char)text[used]) || strchr("._-", text[used])))
+		used++;
+	/* One word and a separator: "node1: ", "pci.txt:". */
+	if (used == 0 || !isalpha((unsigned char)text[0]) || used == size ||
+	    !strchr(":|", text[used + (text[used] == ' ' && used + 1 < size)]))
+		return;
+	snprintf(word, sizeof(word), "%.*s", (int)used, text);
+	if (d->prefix[0] == '\0')
+		memcpy(d->prefix, word, sizeof(word));
+	else if (strcmp(d->prefix, word) != 0)
+		np_fail(r->err, NP_E_SPEC,
+			"device %s is in the lines of '%s' and of '%s': give each host's lines alone",
+			d->seen.address, d->prefix, word);
+}
+
 void hostcheck_device_close(struct reading *r, bool is_whole)
 {
 	if (r->device && (is_whole || r->device->has_all_regions))
@@ -91,6 +115,21 @@ void hostcheck_device_set_device(struct host_device *d, uint16_t device)
 	d->seen.has_id = device != 0 && d->seen.id.vendor != 0;
 }
 
+/* A name that no card has takes long: the catalogue looks for similar ones. */
+const struct np_gpu *hostcheck_find_model(struct np_host *h, const char *name)
+{
+	struct np_err ignored = NP_ERR_INIT;
+	const struct np_gpu *gpu = NULL;
+
+	if (name[0] == '\0' || h->n_lookups >= LOOKUPS_MAX)
+		return NULL;
+	if (np_gpu_find_model(h->cat, name, &gpu, &ignored) < 0) {
+		h->n_lookups++;
+		return NULL;
+	}
+	return gpu;
+}
+
 static bool is_console(const struct host_device *d)
 {
 	for (size_t i = 0; i < sizeof(consoles) / sizeof(consoles[0]); i++) {
@@ -98,12 +137,12 @@ static bool is_console(const struct host_device *d)
 
 		if (d->seen.has_id ? c->vendor == d->seen.id.vendor &&
 					     (c->device == 0 || c->device == d->seen.id.device)
-				   : strstr(d->title, c->name) != NULL)
+				   : !!strstr(d->title, c->name))
 			return true;
 	}
 	/* A processor's own graphics, on the root bus. */
 	return strcmp(d->seen.address, "0000:00:02.0") == 0 &&
-	       (d->seen.id.vendor == 0x8086 || strstr(d->title, "Intel") != NULL);
+	       (d->seen.id.vendor == 0x8086 || strstr(d->title, "Intel"));
 }
 
 /* The audio or USB part of a GPU is no GPU of its own. */
@@ -119,7 +158,7 @@ static bool has_gpu_at_function_0(const struct np_host *h, const struct host_dev
 		if (other->side == d->side && strlen(other->seen.address) == size &&
 		    other->seen.address[size - 1] == '0' &&
 		    memcmp(other->seen.address, d->seen.address, size - 1) == 0)
-			return np_gpu_find_id(h->cat, other->seen.id) != NULL ||
+			return np_gpu_find_id(h->cat, other->seen.id) ||
 			       other->seen.id.vendor == d->seen.id.vendor;
 	}
 	return false;

@@ -58,6 +58,8 @@ static bool read_pci_field(struct reading *r, const struct pair_line *p)
 		hostcheck_set_worst(&d->active, owner(p->value), true);
 	else if (strcmp(p->name, "modulename") == 0)
 		snprintf(d->module, sizeof(d->module), "%.31s", p->value);
+	else if (strcmp(p->name, "graphicstype") == 0) /* `esxcli graphics device list` */
+		d->is_told = d->has_class = d->is_display = true;
 	else if (strcmp(p->name, "devicename") == 0)
 		snprintf(d->title, sizeof(d->title), "%.63s", p->value);
 	else
@@ -182,6 +184,7 @@ static bool read_record_head(struct reading *r, const char *line, size_t size)
 	if (hostcheck_device_open(r, SIDE_HOST, address)) {
 		r->kinds |= 1u << KIND_PCI;
 		r->device->is_listed = true;
+		hostcheck_device_set_prefix(r, line, (size_t)(at - line));
 	}
 	return true;
 }

@@ -33,11 +33,6 @@ static hostcheck_reader *const line_readers[] = {
 	hostcheck_read_esxcli,     hostcheck_read_lspci,  hostcheck_read_kernel_setting,
 };
 
-static hostcheck_pair_reader *const pair_readers[] = {
-	hostcheck_read_device_pair, hostcheck_read_smi_pair,     hostcheck_read_lspci_pair,
-	hostcheck_read_vmx_pair,    hostcheck_read_setting_pair,
-};
-
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 const char *hostcheck_kind_name(enum host_kind kind)
@@ -71,15 +66,7 @@ void np_hostcheck_freep(struct np_host **h)
 	np_hostcheck_free(*h);
 }
 
-/* --- pairs -------------------------------------------------------------------------------------- */
-
-bool hostcheck_read_pair(struct reading *r, const struct pair_line *p)
-{
-	for (size_t i = 0; i < COUNT(pair_readers); i++)
-		if (pair_readers[i](r, p))
-			return true;
-	return false;
-}
+/* --- prefixes ----------------------------------------------------------------------------------- */
 
 /* Words that begin an explanation, not a prefix: what follows them is no setting. */
 static bool is_explanation(const char *text, size_t size)
@@ -313,7 +300,8 @@ static bool is_within_record(const struct reading *r)
 		return false;
 	if (r->is_indented_record)
 		return !d->has_all_regions && (r->is_cut || d->has_regions);
-	return !r->is_api_record && (!d->seen.has_id || d->capable == NP_VERDICT_UNKNOWN);
+	return !r->is_api_record && !d->is_told &&
+	       (!d->seen.has_id || d->capable == NP_VERDICT_UNKNOWN);
 }
 
 static int fail_unrecognised(const char *name, size_t size, struct np_err *err)
@@ -368,6 +356,9 @@ int np_hostcheck_read(struct np_host *h, const char *name, const char *bytes, si
 		return np_wrap(err, "'%s'", name);
 	h->is_list_cut = h->is_list_cut || is_within_record(&r);
 	hostcheck_device_close(&r, false);
+	/* What a cut .vmx lacks may be in its rest. */
+	if (r.is_cut)
+		h->vm.is_whole_file = false;
 	if (r.kinds == 0)
 		return fail_unrecognised(name, size, err);
 	keep_capture(h, name, &r);

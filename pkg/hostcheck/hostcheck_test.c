@@ -40,6 +40,15 @@ static void test_hostcheck__keys_and_values(void **state)
 		{ "Above 4G Decoding     Enabled      text", "above4gdecoding", "Enabled" },
 		{ "|----Product Name....: x", "productname", "x" },
 		{ "a\tb\tc", "a", "b" },
+		{ "  |  Above 4G Decoding     [Disabled]     *|Space", "above4gdecoding",
+		  "Disabled" },
+		{ "SR-IOV Support <Enabled>", "sriovsupport", "Enabled" },
+		{ "| VT-d | Enabled |", "vtd", "Enabled" },
+		{ "IOMMU ..... [Auto]", "iommu", "Auto" },
+		{ "IOMMU [Enab", "iommu", "[Enab" },
+		{ "SriovGlobalEnable=Disabled (Pending Value=Enabled)", "sriovglobalenable",
+		  "Disabled" },
+		{ "A=Disabled (Pending Value=Ena", "a", "Disabled (Pending Value=Ena" },
 		{ "String Value:", "stringvalue", "" },
 		{ "no pair at all", NULL, NULL },
 		{ "=x", NULL, NULL },
@@ -83,6 +92,100 @@ static void test_hostcheck__sizes_of_regions(void **state)
 		     hostcheck_size_parse("64X", &size) || hostcheck_size_parse("64GB", &size) ||
 		     hostcheck_size_parse("99999999G", &size) || hostcheck_size_parse("G", &size));
 	assert_int_equal(size, 7);
+}
+
+static void test_hostcheck__prefixes_of_lines(void **state)
+{
+	static const struct {
+		const char *text, *wanted;
+	} rows[] = {
+		{ "n1: a\nn1:  b\nn1: c\n", "a\n b\nc\n" },
+		{ "n1 | a\n\nn1 | b\nn1 | c", "a\n\nb\nc" },
+		{ "[n1] a\n[n1] b\n[n1] c\n", "a\nb\nc\n" },
+		{ "f:a\nf-\tb\n--\nf:c\n", "a\n\tb\n--\nc\n" },
+		{ "d/f.txt:9:a\nd/f.txt:10:b\nd/f.txt:11:c\n", "a\nb\nc\n" },
+		{ "2024-01-01T10:00:00.5Z a\n2024-01-01T10:00:01Z b\n", "a\nb\n" },
+		{ "Jan  1 10:00:00 host a\nJan  1 10:00:01 host b\n", "a\nb\n" },
+		{ "    a\n      b\n", "a\n  b\n" },
+		{ "SR-IOV A: x\nSR-IOV B: x\nSR-IOV C: x\n",
+		  "SR-IOV A: x\nSR-IOV B: x\nSR-IOV C: x\n" },
+		{ "IOMMU: x\nIOMMU: y\nIOMMU: z\n", "IOMMU: x\nIOMMU: y\nIOMMU: z\n" },
+		{ "NVRM: a\nNVRM: b\nNVRM: c\n", "NVRM: a\nNVRM: b\nNVRM: c\n" },
+		{ "00:01.0 a\n00:02.0 b\n00:03.0 c\n", "00:01.0 a\n00:02.0 b\n00:03.0 c\n" },
+		{ "n1: a\nn2: b\nn3: c\n", "n1: a\nn2: b\nn3: c\n" },
+		{ "n1: a\nn1: b\n", "n1: a\nn1: b\n" },
+		{ "", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char text[128];
+		size_t size;
+
+		snprintf(text, sizeof(text), "%s", rows[i].text);
+		size = hostcheck_strip_prefixes(text, strlen(text));
+		text[size] = '\0';
+		if (strcmp(text, rows[i].wanted) != 0)
+			fail_msg("'%s': '%s'", rows[i].text, text);
+	}
+}
+
+static void test_hostcheck__decodes(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t size;
+		const char *wanted;
+	} rows[] = {
+		{ "\xff\xfe"
+		  "a\0b\0\n\0",
+		  8, "ab\n" },
+		{ "\xfe\xff"
+		  "\0a\0b\0\n",
+		  8, "ab\n" },
+		{ "a\0b\0c\0d\0", 8, "abcd" },
+		{ "\0a\0b\0c\0d", 8, "abcd" },
+		{ "\xff\xfe"
+		  "a\0b",
+		  5, "a" },
+		{ "\xef\xbb\xbf"
+		  "a",
+		  4, "a" },
+		{ "x \xe2\x94\x82 a", 7, "x | a" },
+		{ "\xe2\x94", 2, "??" },
+		{ "\x1b[31ma\x1b[0m", 10, "a" },
+		{ "\x1b[1;1Ha\x1b[1;9Hb\x1b[2;1Hc", 21, "\na  b\nc" },
+		{ "\x1b", 1, "" },
+		{ "\x1b[", 2, "" },
+		{ "> > a\n>b\n", 9, "a\nb\n" },
+		{ "a\rb\r", 4, "a\nb\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		NP_AUTO(np_freep) char *text = NULL;
+		struct np_err err = NP_ERR_INIT;
+		size_t size = 0;
+
+		assert_int_equal(hostcheck_decode(rows[i].bytes, rows[i].size, &text, &size, &err),
+				 0);
+		if (size != strlen(rows[i].wanted) || memcmp(text, rows[i].wanted, size) != 0)
+			fail_msg("row %zu: '%.*s'", i, (int)size, text);
+	}
+}
+
+static void test_hostcheck__lines_of_two_hosts(void **state)
+{
+	static const char text[] = "n1: 3b:00.0 3D controller: NVIDIA Corporation A\n"
+				   "n2: 3b:00.0 3D controller: NVIDIA Corporation A\n";
+	NP_AUTO(np_hostcheck_freep) struct np_host *h = NULL;
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(np_hostcheck_new(catalogue, &h, &err), 0);
+	assert_true(np_hostcheck_read(h, "x", text, strlen(text), &err) < 0);
+	assert_int_equal(err.code, NP_E_SPEC);
+	assert_non_null(strstr(err.text, "'n1' and of 'n2'"));
 }
 
 static int read_and_judge(const char *bytes, size_t size, struct np_err *err)
@@ -141,6 +244,9 @@ int main(void)
 		cmocka_unit_test(test_hostcheck__keys_and_values),
 		cmocka_unit_test(test_hostcheck__yes_and_no_words),
 		cmocka_unit_test(test_hostcheck__sizes_of_regions),
+		cmocka_unit_test(test_hostcheck__prefixes_of_lines),
+		cmocka_unit_test(test_hostcheck__decodes),
+		cmocka_unit_test(test_hostcheck__lines_of_two_hosts),
 		cmocka_unit_test(test_hostcheck__every_allocation_of_a_host_may_fail),
 		cmocka_unit_test(test_hostcheck__corpus_holds),
 	};

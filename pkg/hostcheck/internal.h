@@ -50,6 +50,15 @@ enum np_verdict hostcheck_yes_or_no(const char *value);
 /* Reads "64G", "16M", "4K"; false for any other text. */
 bool hostcheck_size_parse(const char *text, uint64_t *ret);
 
+/*
+ * Reads `form`, in which # stands for a decimal number and $ for a hexadecimal one, into numbers[];
+ * returns what follows, NULL where the text is another.
+ */
+const char *hostcheck_scan(const char *text, const char *form, uint64_t *numbers);
+
+/* Reads a place in decimal, of the form "#:#.#" or "#:#:#.#": bus, slot and function. */
+bool hostcheck_place_parse(const char *text, const char *form, char ret[static NP_PCI_ADDRESS_MAX]);
+
 /* Tells whether the line holds the text. */
 bool hostcheck_has_text(const char *line, size_t size, const char *text);
 
@@ -85,6 +94,8 @@ struct host_device {
 	bool has_class, is_display; /* a display or 3D controller, or a processing accelerator */
 	bool is_console; /* graphics for a screen alone: a BMC's or a VM's */
 	bool is_nvidia;
+	bool is_named; /* the catalogue was searched for its name */
+	bool is_other; /* the VMkernel's name for it tells that it is no GPU: vmnic4, vmhba0 */
 	bool is_told; /* its kind, even without an ID */
 	bool is_doubtful; /* lspci of a host or of a VM: nothing tells which */
 	bool is_listed; /* in a list of devices, not only in a log */
@@ -99,6 +110,7 @@ struct host_device {
 	char module[NP_DRIVER_MAX];
 	char vgpu[64]; /* the type of a VM's vGPU; "" none */
 	char title[64]; /* how the capture calls it; "" unknown */
+	char prefix[32]; /* the word before its first line: a host or a file; "" none */
 };
 
 enum host_setting {
@@ -185,6 +197,7 @@ struct np_host {
 	size_t n_reasons;
 	struct power_on_reason reasons[REASONS_MAX];
 	struct np_kernel_log log;
+	unsigned n_lookups; /* of names */
 	size_t n_captures;
 	struct host_capture captures[CAPTURES_MAX];
 	bool is_list_cut; /* a list of devices ends within a record: more of them may follow */
@@ -224,9 +237,15 @@ struct reading {
 /* device.c */
 bool hostcheck_device_open(struct reading *r, enum host_side side, const char *address);
 void hostcheck_device_close(struct reading *r, bool is_whole);
+
+/* Notes what stands before the first line of the open device; fails where another host's line had it. */
+void hostcheck_device_set_prefix(struct reading *r, const char *text, size_t size);
 void hostcheck_device_set_class(struct host_device *d, unsigned class);
 void hostcheck_device_set_vendor(struct host_device *d, uint16_t vendor);
 void hostcheck_device_set_device(struct host_device *d, uint16_t device);
+
+/* Returns the card by the name that a capture gives; NULL where none is meant, or after many tries. */
+const struct np_gpu *hostcheck_find_model(struct np_host *h, const char *name);
 bool hostcheck_device_is_gpu(const struct np_host *h, const struct host_device *d);
 
 /* Of two captures that contradict each other the worse one counts. */
@@ -250,6 +269,9 @@ hostcheck_pair_reader hostcheck_read_device_pair, hostcheck_read_lspci_pair,
 
 /* Offers the pair to every one of them. */
 bool hostcheck_read_pair(struct reading *r, const struct pair_line *p);
+
+/* Tells whether the word names a setting. */
+bool hostcheck_is_setting(const char *text, size_t size);
 
 /* Reads a row of `esxcli system settings kernel list`. */
 bool hostcheck_read_kernel_setting(struct reading *r, const char *line, size_t size);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <yajl/yajl_parse.h>
 
 #define DEPTH_MAX 64
@@ -26,6 +27,18 @@ static int give(struct walk *w, const char *value)
 	return w->r->err->code == NP_OK;
 }
 
+/* Redfish keeps what holds after a reboot in ".../Bios/Settings". */
+static bool is_settings(const char *value)
+{
+	static const char end[] = "/bios/settings";
+	size_t size = strlen(value);
+
+	while (size > 0 && value[size - 1] == '/')
+		size--;
+	return size >= strlen(end) &&
+	       strncasecmp(value + size - strlen(end), end, strlen(end)) == 0;
+}
+
 static int on_text(void *ctx, const unsigned char *text, size_t size)
 {
 	struct walk *w = ctx;
@@ -34,9 +47,8 @@ static int on_text(void *ctx, const unsigned char *text, size_t size)
 	if (size >= sizeof(value))
 		return 1;
 	snprintf(value, sizeof(value), "%.*s", (int)size, (const char *)text);
-	/* Redfish keeps what holds after a reboot in a resource of its own. */
-	if (strcmp(w->key, "@odata.id") == 0 && size >= 14 &&
-	    strcmp(value + size - 14, "/Bios/Settings") == 0)
+	/* The current values name the resource of the others, further inside. */
+	if (w->depth == 1 && strcmp(w->key, "@odata.id") == 0 && is_settings(value))
 		w->r->is_pending = true;
 	return give(w, value);
 }

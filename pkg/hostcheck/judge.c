@@ -117,6 +117,15 @@ static const struct np_gpu *find_vgpu_card(const struct np_catalogue *cat, const
 	return np_gpu_find_vgpu(cat, profile);
 }
 
+/* "NVIDIATesla T4": ESXi writes vendor and name in one. */
+static void read_title(struct np_host *h, struct host_device *d)
+{
+	static const char vendor[] = "NVIDIA";
+
+	if (!d->seen.gpu && !d->seen.has_id && strncmp(d->title, vendor, strlen(vendor)) == 0)
+		d->seen.gpu = hostcheck_find_model(h, d->title + strlen(vendor));
+}
+
 /* The card, and the BARs that lspci or the kernel listed; of others nothing is known. */
 static void read_bars(struct np_host *h, struct host_device *d)
 {
@@ -126,6 +135,7 @@ static void read_bars(struct np_host *h, struct host_device *d)
 		np_report_identify(&d->seen, h->cat, d->side == SIDE_GUEST);
 	if (d->vgpu[0] == '\0')
 		memcpy(d->vgpu, d->seen.vgpu_type, sizeof(d->seen.vgpu_type));
+	read_title(h, d);
 	if (!d->seen.gpu && d->vgpu[0] != '\0')
 		d->seen.gpu = find_vgpu_card(h->cat, d->vgpu);
 	if (d->has_regions)
@@ -236,20 +246,45 @@ static int report_found(struct checking *c, struct np_judgement *j, const struct
 		return np_report_add(c->r, j, err, "%s%zu: %s", where, w->n, w->text);
 	j->status = NP_PROBE_WARN;
 	j->cure =
-		"give the size of its BARs with --catalogue (pciID, barsMB), so that the window can be computed";
+		"give the size of its BARs with --catalogue (pciID, barsMB) or --catalogue-from, so that the window can be computed";
 	return np_report_add(c->r, j, err, "%s%zu: %s; not in the catalogue: %s", where, w->n,
 			     w->text, unknown->text);
+}
+
+/* Devices of which a list gives neither class nor name: any of them may be a GPU. */
+static size_t list_unclassed(const struct np_host *h, struct np_report_words *w)
+{
+	char id[NP_PCI_ID_MAX];
+
+	for (size_t i = 0; i < h->n_devices; i++) {
+		const struct host_device *d = &h->devices[i];
+
+		if (!is_hosts(d) || !d->is_listed || !d->seen.has_id || d->has_class ||
+		    d->is_other || d->is_told)
+			continue;
+		np_gpu_pci_id_format(d->seen.id, id);
+		np_report_words_add(w, "%s (%s)", d->seen.address, id);
+	}
+	return w->n;
 }
 
 /* No GPU of the host is in any capture: what the VM's captures show, or what is missing. */
 static int report_none(struct checking *c, struct np_judgement *j, struct np_err *err)
 {
-	struct np_report_words guest = { 0 }, unknown = { 0 };
+	struct np_report_words guest = { 0 }, unknown = { 0 }, others = { 0 };
 
 	list_gpus(c->h, SIDE_GUEST, &guest, &unknown);
 	if (guest.n > 0) {
 		j->status = NP_PROBE_WARN;
 		return report_found(c, j, &guest, &unknown, err);
+	}
+	if (list_unclassed(c->h, &others) > 0) {
+		j->cure = "add the output of: esxcli hardware pci list, which has the classes";
+		j->status = NP_PROBE_UNKNOWN;
+		return np_report_add(
+			c->r, j, err,
+			"no GPU that the catalogue knows; without its class each of %zu may be one: %s",
+			others.n, others.text);
 	}
 	if (c->has_devices) {
 		j->status = NP_PROBE_FAIL;

@@ -20,15 +20,20 @@ static const char where_log[] = "vmware.log of the VM; its .vmx";
 
 static void write_window_cure(const struct np_host *h, char cure[static CURE_MAX])
 {
+	static const char plan[] = "'nodeprep plan' computes it from the pool's GPUs";
+
 	if (h->window_gb > 0)
 		snprintf(cure, CURE_MAX,
 			 "pciPassthru.use64bitMMIO TRUE and pciPassthru.64bitMMIOSizeGB %" PRIu64
-			 " in the VM class, with firmware efi: 'nodeprep apply'",
-			 h->window_gb);
+			 "%s in the VM class, with firmware efi: %s",
+			 h->window_gb,
+			 h->needed_gb == 0 ? " (256 for each GPU of unknown size)" : "",
+			 h->needed_gb == 0 ? plan : "'nodeprep apply'");
 	else
-		snprintf(cure, CURE_MAX,
-			 "a larger pciPassthru.64bitMMIOSizeGB in the VM class, with firmware efi: "
-			 "'nodeprep plan' computes it from the pool's GPUs");
+		snprintf(
+			cure, CURE_MAX,
+			"a larger pciPassthru.64bitMMIOSizeGB in the VM class, with firmware efi: %s",
+			plan);
 }
 
 /* A line that only resembles a reason counts where the VM did not power on. */
@@ -153,6 +158,12 @@ static int report_settings(struct checking *c, struct np_judgement *j, struct np
 			"add the VM's list of devices (lspci -nn), or plan its class: 'nodeprep plan'";
 	if (!h->has_need)
 		return np_report_add(c->r, j, err, "%s", text);
+	if (h->needed_gb == 0)
+		return np_report_add(
+			c->r, j, err,
+			"%s: the VM has GPUs of unknown size, which count 256 GB each; the window to "
+			"set is %" PRIu64 " GB",
+			text, h->window_gb);
 	if (h->vm.has_window)
 		snprintf(has, sizeof(has), "%" PRIu64 " GB", h->vm.window_gb);
 	return np_report_add(c->r, j, err,
@@ -464,12 +475,16 @@ int hostcheck_check_vm_bars(struct checking *c, struct np_err *err)
 static void list_log(const struct np_host *h, struct np_report_words *w, const char *window,
 		     const char **ret_cure, enum np_probe_status *ret_status)
 {
+	struct np_report_words bad = { 0 };
+	size_t n_good = 0;
+
+	list_unassigned(h, &bad, &n_good);
 	for (size_t i = 0; i < h->log.n; i++) {
 		const struct np_log_finding *f = &h->log.findings[i];
 		bool is_bar = f->row->topic == NP_LOG_BAR;
 
-		/* BARs that a later line assigns are judged by their state. */
-		if (is_bar && !f->is_driver)
+		/* A BAR that a later line assigns is well. */
+		if (is_bar && !f->is_driver && bad.n == 0)
 			continue;
 		np_report_words_add(
 			w, "%s%s%s%s'%s'", f->address, f->address[0] != '\0' ? ": " : "",

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,19 +21,22 @@ struct bar_line {
 static bool find_bar(const char *text, struct bar_line *ret)
 {
 	const char *bar = strstr(text, "BAR "), *reg = strstr(text, "reg 0x");
-	unsigned number;
+	const char *rest;
+	uint64_t number;
 
 	ret->range = strstr(text, "[mem ");
 	/* A virtual function's BAR is not the device's. */
 	if (!ret->range || strstr(text, "VF BAR"))
 		return false;
-	if (bar && sscanf(bar, "BAR %1u", &number) == 1 && strchr(" :", bar[5]))
-		ret->index = number;
-	else if (reg && sscanf(reg, "reg 0x%x", &number) == 1 && number >= AT_BARS)
-		ret->index = (number - AT_BARS) / 4;
+	rest = bar ? hostcheck_scan(bar, "BAR #", &number) : NULL;
+	if (rest && strchr(" :", *rest) && number < NP_PCI_BARS)
+		ret->index = (unsigned)number;
+	else if (reg && hostcheck_scan(reg, "reg 0x$", &number) && number >= AT_BARS &&
+		 number < AT_BARS + 4 * NP_PCI_BARS)
+		ret->index = (unsigned)(number - AT_BARS) / 4;
 	else
 		return false;
-	return ret->index < NP_PCI_BARS;
+	return true;
 }
 
 static struct np_seen_bar *find_seen(struct np_seen_gpu *gpu, unsigned index)
@@ -49,21 +51,20 @@ static struct np_seen_bar *find_seen(struct np_seen_gpu *gpu, unsigned index)
 static void read_range(struct host_device *d, const struct bar_line *line)
 {
 	struct np_seen_bar *bar = find_seen(&d->seen, line->index);
-	uint64_t start = 0, end = 0;
+	uint64_t n[2];
 
 	if (!bar)
 		return;
 	bar->has_kind = true;
 	bar->is_64bit = !!strstr(line->range, "64bit");
 	bar->is_prefetchable = !!strstr(line->range, "pref");
-	if (sscanf(line->range, "[mem size 0x%" SCNx64, &end) == 1) {
-		bar->bytes = end;
+	if (hostcheck_scan(line->range, "[mem size 0x$", n)) {
+		bar->bytes = n[0];
 		bar->assigned = NP_VERDICT_NO;
-	} else if (sscanf(line->range, "[mem 0x%" SCNx64 "-0x%" SCNx64, &start, &end) == 2 &&
-		   start < end) {
-		bar->bytes = end - start + 1;
-		bar->assigned = start > 0 && start < TOP_BIT ? NP_VERDICT_YES : NP_VERDICT_NO;
-		bar->address = start;
+	} else if (hostcheck_scan(line->range, "[mem 0x$-0x$", n) && n[0] < n[1]) {
+		bar->bytes = n[1] - n[0] + 1;
+		bar->assigned = n[0] > 0 && n[0] < TOP_BIT ? NP_VERDICT_YES : NP_VERDICT_NO;
+		bar->address = n[0];
 	} else
 		return;
 	d->has_regions = true;
@@ -73,15 +74,16 @@ static void read_range(struct host_device *d, const struct bar_line *line)
 static bool read_function(struct host_device *d, const char *text)
 {
 	const char *class = strstr(text, " class 0x"), *open = strstr(text, ": [");
-	unsigned vendor, device, code;
+	uint64_t id[2], code;
 
-	while (open && sscanf(open, ": [%4x:%4x]", &vendor, &device) != 2)
+	while (open && !hostcheck_scan(open, ": [$:$]", id))
 		open = strstr(open + 1, ": [");
-	if (!open || !class || sscanf(class, " class 0x%6x", &code) != 1)
+	if (!open || !class || !hostcheck_scan(class, " class 0x$", &code) || id[0] > 0xffff ||
+	    id[1] > 0xffff || code > 0xffffff)
 		return false;
-	hostcheck_device_set_vendor(d, (uint16_t)vendor);
-	hostcheck_device_set_device(d, (uint16_t)device);
-	hostcheck_device_set_class(d, code >> 8);
+	hostcheck_device_set_vendor(d, (uint16_t)id[0]);
+	hostcheck_device_set_device(d, (uint16_t)id[1]);
+	hostcheck_device_set_class(d, (unsigned)code >> 8);
 	return true;
 }
 
@@ -135,13 +137,13 @@ static void read_driver_bar(struct reading *r, const char *text, const char *add
 static void read_driver_id(struct reading *r, const char *text, const char *address)
 {
 	const char *at = strstr(text, "(PCI ID: ");
-	unsigned vendor, device;
+	uint64_t id[2];
 
-	if (!at || sscanf(at, "(PCI ID: %4x:%4x)", &vendor, &device) != 2 ||
+	if (!at || !hostcheck_scan(at, "(PCI ID: $:$)", id) || id[0] > 0xffff || id[1] > 0xffff ||
 	    !hostcheck_device_open(r, side_of(r), address))
 		return;
-	hostcheck_device_set_vendor(r->device, (uint16_t)vendor);
-	hostcheck_device_set_device(r->device, (uint16_t)device);
+	hostcheck_device_set_vendor(r->device, (uint16_t)id[0]);
+	hostcheck_device_set_device(r->device, (uint16_t)id[1]);
 	r->device->is_told = true;
 	r->device = NULL;
 }

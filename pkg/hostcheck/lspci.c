@@ -53,11 +53,8 @@ static void read_ids(struct reading *r, const char *line, size_t size)
 /* "Radeon Instinct MI60": the words of a family may come first. */
 static void find_model(struct reading *r, const char *name)
 {
-	struct np_err ignored = NP_ERR_INIT;
-
-	for (unsigned words = 0; words < 4 && name; words++) {
-		if (np_gpu_find_model(r->h->cat, name, &r->device->seen.gpu, &ignored) == 0)
-			return;
+	for (unsigned words = 0; words < 4 && name && !r->device->seen.gpu; words++) {
+		r->device->seen.gpu = hostcheck_find_model(r->h, name);
 		name = strchr(name, ' ');
 		name = name ? name + 1 : NULL;
 	}
@@ -84,7 +81,6 @@ static void read_bracketed_name(struct reading *r, const char *line, size_t size
 /* ESXi's own lspci prints "NVIDIA Corporation NVIDIA A100-PCIE-40GB [vmgfx0]". */
 static void read_plain_name(struct reading *r)
 {
-	struct np_err ignored = NP_ERR_INIT;
 	static const char maker[] = "Corporation ";
 	char name[64];
 	const char *at = strstr(r->device->title, maker);
@@ -93,8 +89,8 @@ static void read_plain_name(struct reading *r)
 	name[strcspn(name, "[(")] = '\0';
 	for (size_t i = strlen(name); i > 0 && name[i - 1] == ' '; i--)
 		name[i - 1] = '\0';
-	if (!r->device->seen.gpu && name[0] != '\0')
-		np_gpu_find_model(r->h->cat, name, &r->device->seen.gpu, &ignored);
+	if (!r->device->seen.gpu)
+		r->device->seen.gpu = hostcheck_find_model(r->h, name);
 }
 
 /*
@@ -267,8 +263,9 @@ static void read_device_name(struct reading *r, const struct class_text *c, size
 	if (size >= 9 && is_hex_run(at, 4) && at[4] == ':')
 		return;
 	np_report_copy_clean(d->title, sizeof(d->title), at, size);
-	if (d->seen.has_id || !d->is_display)
+	if (d->seen.has_id || !d->is_display || d->is_named)
 		return;
+	d->is_named = true;
 	read_bracketed_name(r, at, size);
 	read_plain_name(r);
 }
@@ -310,6 +307,7 @@ bool hostcheck_read_lspci(struct reading *r, const char *line, size_t size)
 	if (!open_function(r, address))
 		return true;
 	left = (size_t)(line + size - class.device);
+	hostcheck_device_set_prefix(r, line, (size_t)(at - line));
 	r->is_indented_record = true;
 	r->kinds |= 1u << KIND_LSPCI;
 	r->device->is_told = true;
@@ -342,7 +340,8 @@ static void fill_region(struct np_seen_bar *bar, const char *text)
 	bar->assigned = NP_VERDICT_NO;
 	if (end > text && *end == ' ' && bar->address > 0)
 		bar->assigned = NP_VERDICT_YES;
-	else if (*text != '<' && !(end > text && *end == ' '))
+	/* A forum's page has the angle bracket as an entity. */
+	else if (*text != '<' && strncmp(text, "&lt;", 4) != 0 && !(end > text && *end == ' '))
 		bar->assigned = NP_VERDICT_UNKNOWN;
 	bar->has_kind = true;
 	bar->is_64bit = !!strstr(text, "(64-bit");

@@ -28,8 +28,8 @@ static void make_card(const struct np_seen_gpu *seen, struct np_gpu *ret)
 							    .bytes = seen->bars[i].bytes };
 }
 
-static int add_device(struct source *s, const struct np_gpu *gpu, const struct np_seen_gpu *seen,
-		      struct np_err *err)
+static int add_device(struct source *s, const struct np_gpu *gpu, const char *vgpu,
+		      const struct np_seen_gpu *seen, struct np_err *err)
 {
 	struct np_addend known, listed = { .rule = NP_ADDEND_UNKNOWN };
 	struct np_gpu card;
@@ -49,6 +49,8 @@ static int add_device(struct source *s, const struct np_gpu *gpu, const struct n
 			: listed;
 	if (!gpu && listed.rule == NP_ADDEND_UNKNOWN)
 		s->addends[s->n] = known;
+	if (vgpu[0] != '\0' && np_gpu_vgpu_is_compute(vgpu))
+		np_mmio_addend_compute(&s->addends[s->n]);
 	s->n++;
 	return 0;
 }
@@ -79,7 +81,8 @@ static int read_log_devices(const struct np_host *h, struct source *s, struct np
 		if (d->side != SIDE_VM)
 			continue;
 		v = find_vm_device(h, d->seen.address);
-		if (add_device(s, v ? find_card(h, v->id, v->vgpu) : NULL, &d->seen, err) < 0)
+		if (add_device(s, v ? find_card(h, v->id, v->vgpu) : NULL, v ? v->vgpu : "",
+			       &d->seen, err) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -97,7 +100,7 @@ static int read_set_devices(const struct np_host *h, struct source *s, struct np
 		if (v->vgpu[0] == '\0' && is_known &&
 		    np_gpu_pci_classify(h->cat, v->id) == NP_PCI_OTHER)
 			continue;
-		if (add_device(s, find_card(h, v->id, v->vgpu), NULL, err) < 0)
+		if (add_device(s, find_card(h, v->id, v->vgpu), v->vgpu, NULL, err) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -108,13 +111,27 @@ static int read_guest_devices(const struct np_host *h, struct source *s, struct 
 	for (size_t i = 0; i < h->n_gpus; i++) {
 		const struct host_device *d = &h->gpus[i];
 
-		if (d->side == SIDE_GUEST && add_device(s, d->seen.gpu, &d->seen, err) < 0)
+		if (d->side == SIDE_GUEST && add_device(s, d->seen.gpu, d->vgpu, &d->seen, err) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
 }
 
-/* Takes the larger need of two sources of one VM, and the surer one. */
+/* Takes the surer need of two sources of one VM, of two that are equally sure the larger one. */
+static void take_need(struct np_need *total, const struct np_need *need)
+{
+	bool is_first = total->gpus == 0;
+
+	if (!is_first && total->complete && !need->complete)
+		return;
+	if (!is_first && total->complete == need->complete &&
+	    need->assumed_gb <= total->assumed_gb && need->bars_bytes <= total->bars_bytes)
+		return;
+	*total = *need;
+	if (total->assumed_gb < total->required_gb)
+		total->assumed_gb = total->required_gb;
+}
+
 static int add_source(struct np_host *h,
 		      int (*read)(const struct np_host *, struct source *, struct np_err *),
 		      struct np_need *total, struct np_err *err)
@@ -128,16 +145,8 @@ static int add_source(struct np_host *h,
 		return np_fail_nomem(err);
 	if (read(h, &s, err) < 0 || np_mmio_need(addends, s.n, &need, err) < 0)
 		return np_err_ret(err);
-	if (s.n == 0)
-		return 0;
-	if (need.required_gb > total->required_gb)
-		total->required_gb = need.required_gb;
-	if (need.bars_bytes > total->bars_bytes)
-		total->bars_bytes = need.bars_bytes;
-	total->complete = total->complete || need.complete;
-	total->needs_efi = total->needs_efi || need.needs_efi;
-	total->needs_window = total->needs_window || need.needs_window;
-	total->gpus += need.gpus;
+	if (s.n > 0)
+		take_need(total, &need);
 	return 0;
 }
 
@@ -199,10 +208,10 @@ int hostcheck_find_need(struct np_host *h, struct np_err *err)
 	    add_source(h, read_set_devices, &need, err) < 0 ||
 	    add_source(h, read_guest_devices, &need, err) < 0)
 		return np_err_ret(err);
-	h->has_need = need.required_gb > 0;
+	h->has_need = need.assumed_gb > 0;
 	h->is_lower_bound = h->has_need && !need.complete;
 	h->needed_gb = gb_ceil(need.bars_bytes);
-	h->window_gb = need.required_gb;
+	h->window_gb = need.assumed_gb;
 	h->needs_efi = need.needs_efi;
 	h->is_small = need.gpus > 0 && need.complete && !need.needs_window;
 	return h->has_pages ? add_pages(h, &need, err) : 0;

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "nodeprep/report.h"
+#include "nodeprep/text.h"
 
 void hostcheck_name_of(const char *text, size_t size, char ret[static KEY_MAX])
 {
@@ -150,6 +151,42 @@ bool hostcheck_pair_set(const char *key, const char *value, struct pair_line *re
 	return ret->name[0] != '\0';
 }
 
+/* Up to 16 digits: what is longer is no number of a capture. */
+static const char *read_number(const char *at, unsigned base, uint64_t *ret)
+{
+	unsigned digits = 0;
+
+	*ret = 0;
+	for (; np_hex_digit(*at) >= 0 && (unsigned)np_hex_digit(*at) < base; at++, digits++)
+		*ret = *ret * base + (unsigned)np_hex_digit(*at);
+	return digits > 0 && digits <= 16 ? at : NULL;
+}
+
+const char *hostcheck_scan(const char *text, const char *form, uint64_t *numbers)
+{
+	for (; *form != '\0' && text; form++)
+		if (*form == '#' || *form == '$')
+			text = read_number(text, *form == '#' ? 10 : 16, numbers++);
+		else
+			text = *text == *form ? text + 1 : NULL;
+	return text;
+}
+
+bool hostcheck_place_parse(const char *text, const char *form, char ret[static NP_PCI_ADDRESS_MAX])
+{
+	uint64_t n[4] = { 0 };
+	bool has_domain = strcmp(form, "#:#:#.#") == 0;
+	const uint64_t *place = has_domain ? n + 1 : n;
+	const char *end = hostcheck_scan(text, form, n);
+
+	if (!end || (*end >= '0' && *end <= '9') || place[0] > 255 || place[1] > 31 || place[2] > 7)
+		return false;
+	snprintf(ret, NP_PCI_ADDRESS_MAX, "%04x:%02x:%02x.%u",
+		 has_domain ? (unsigned)(n[0] & 0xffff) : 0, (unsigned)place[0], (unsigned)place[1],
+		 (unsigned)place[2]);
+	return true;
+}
+
 bool hostcheck_has_text(const char *line, size_t size, const char *text)
 {
 	return !!memmem(line, size, text, strlen(text));
@@ -167,8 +204,11 @@ bool hostcheck_has_word(const char *line, size_t size, const char *text)
 
 enum np_verdict hostcheck_yes_or_no(const char *value)
 {
-	static const char *const yes[] = { "1", "enable", "enabled", "on", "true", "yes" };
-	static const char *const no[] = { "0", "disable", "disabled", "false", "no", "off" };
+	static const char *const yes[] = {
+		"1", "checked", "enable", "enabled", "on", "true", "yes"
+	};
+	static const char *const no[] = { "0",  "disable", "disabled", "false",
+					  "no", "off",     "unchecked" };
 
 	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++)
 		if (strcasecmp(value, yes[i]) == 0)

@@ -133,6 +133,7 @@ struct survey {
 	size_t (*measure)(const char *line, size_t size);
 	size_t least, n;
 	const char *first;
+	size_t first_size;
 	size_t common; /* that the lines begin alike, but for : and - of grep */
 };
 
@@ -158,6 +159,7 @@ static bool compare_line(const char *line, size_t size, void *ctx)
 
 	if (s->n++ == 0) {
 		s->first = line;
+		s->first_size = size;
 		s->common = size < WORD_MAX ? size : WORD_MAX;
 		return true;
 	}
@@ -177,17 +179,43 @@ static bool is_own_word(const char *word, size_t size)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strlen(words[i]) == size && strncasecmp(word, words[i], size) == 0)
 			return true;
-	return false;
+	return hostcheck_is_setting(word, size);
+}
+
+/* Where a line has a colon. */
+struct place {
+	size_t at;
+	bool has_colon;
+};
+
+static bool look_for_colon(const char *line, size_t size, void *ctx)
+{
+	struct place *p = ctx;
+
+	p->has_colon = p->at < size && line[p->at] == ':';
+	return !p->has_colon;
+}
+
+/* "host.txt-" of grep -A comes with "host.txt:", or with an indented rest; "VT-d" is a word. */
+static bool is_separator(const struct lines *l, const struct survey *s, size_t at)
+{
+	const char *line = s->first;
+	struct place p = { .at = at };
+
+	if (line[at] == ':' || (at + 1 < s->first_size && strchr(" \t", line[at + 1])))
+		return true;
+	each_line(l, look_for_colon, &p);
+	return p.has_colon;
 }
 
 /* "node1: ", "node1 | ", "[node1] ", "host.txt:", "host.txt-" at the beginning of all lines. */
-static size_t word_size(const struct survey *s)
+static size_t word_size(const struct lines *l, const struct survey *s)
 {
 	const char *line = s->first;
 	char address[NP_PCI_ADDRESS_MAX];
 	size_t at = 0;
 
-	if (s->n < LINES_MIN || np_report_find_address(line, s->common, address) == line)
+	if (s->n < LINES_MIN || np_report_find_address(line, s->first_size, address) == line)
 		return 0;
 	if (s->common > 2 && line[0] == '[') {
 		const char *close = memchr(line, ']', s->common);
@@ -202,7 +230,7 @@ static size_t word_size(const struct survey *s)
 		return 0;
 	if (at + 3 <= s->common && strncmp(line + at, " | ", 3) == 0)
 		return at + 3;
-	if (!strchr(":-", line[at]))
+	if (!strchr(":-", line[at]) || !is_separator(l, s, at))
 		return 0;
 	return at + 1 < s->common && line[at] == ':' && line[at + 1] == ' ' ? at + 2 : at + 1;
 }
@@ -216,7 +244,7 @@ static void remove_prefix(struct lines *l, size_t size, size_t (*measure)(const 
 	while (at < end) {
 		const char *newline = memchr(at, '\n', (size_t)(end - at));
 		const char *stop = newline ? newline + 1 : end;
-		size_t left = (size_t)(stop - at) - (newline != NULL), n;
+		size_t left = (size_t)(stop - at) - !!newline, n;
 
 		n = is_skipped(at, left) ? 0
 		    : measure            ? measure(at, left)
@@ -243,7 +271,7 @@ static bool begins_with_address(const struct survey *s)
 {
 	char address[NP_PCI_ADDRESS_MAX];
 
-	return np_report_find_address(s->first, NP_PCI_ADDRESS_MAX, address) == s->first;
+	return np_report_find_address(s->first, s->first_size, address) == s->first;
 }
 
 static bool remove_one(struct lines *l)
@@ -264,7 +292,7 @@ static bool remove_one(struct lines *l)
 		return true;
 	}
 	each_line(l, compare_line, &s);
-	size = s.n >= LINES_MIN ? word_size(&s) : 0;
+	size = s.n >= LINES_MIN ? word_size(l, &s) : 0;
 	if (size > 0 && s.common >= size) {
 		remove_prefix(l, size, NULL);
 		return true;

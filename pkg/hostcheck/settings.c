@@ -92,6 +92,14 @@ static const struct setting_name *find_name(const char *name)
 	return NULL;
 }
 
+bool hostcheck_is_setting(const char *text, size_t size)
+{
+	char name[KEY_MAX];
+
+	hostcheck_name_of(text, size, name);
+	return !!find_name(name);
+}
+
 /* "Advanced.SR-IOV Support" and "/VMkernel/Boot/noIOMMU" end in the name. */
 static const struct setting_name *find_setting(const char *key)
 {

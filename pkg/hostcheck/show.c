@@ -77,7 +77,7 @@ json_t *np_hostcheck_tree(const struct np_host *h, const struct np_report *r)
 			 np_report_verdict_tree(r->pass), "gpus", host_gpus_tree(h), "checks",
 			 np_report_probes_tree(r), "hvSupport",
 			 number_tree(h->hv_support >= 0, (uint64_t)h->hv_support), "neededMMIOGB",
-			 number_tree(h->has_need, h->needed_gb), "windowGB",
+			 number_tree(h->has_need && h->needed_gb > 0, h->needed_gb), "windowGB",
 			 number_tree(h->has_need, h->window_gb), "neededIsLowerBound",
 			 (int)h->is_lower_bound, "captures", captures_tree(h));
 }

@@ -36,7 +36,6 @@ static bool open_gpu(struct reading *r, const char *address)
 
 static void set_product(struct reading *r, const char *name, size_t size)
 {
-	struct np_err ignored = NP_ERR_INIT;
 	struct np_seen_gpu *gpu = &r->device->seen;
 
 	while (size > 0 && name[size - 1] == ' ')
@@ -50,7 +49,7 @@ static void set_product(struct reading *r, const char *name, size_t size)
 	if (gpu->is_vgpu == NP_VERDICT_YES)
 		snprintf(r->device->vgpu, sizeof(r->device->vgpu), "%s", gpu->product);
 	else if (!gpu->has_id)
-		np_gpu_find_model(r->h->cat, gpu->product, &gpu->gpu, &ignored);
+		gpu->gpu = hostcheck_find_model(r->h, gpu->product);
 }
 
 /* The number of the GPU, then its name, which two blanks end. */
@@ -92,17 +91,17 @@ static bool read_list_row(struct reading *r, const char *line, size_t size)
 {
 	char text[128], address[NP_PCI_ADDRESS_MAX];
 	const char *name, *uuid;
-	unsigned index;
+	uint64_t index;
 
 	np_report_copy_clean(text, sizeof(text), line, size);
 	uuid = strstr(text, " (UUID: GPU-");
 	name = strstr(text, "GPU ");
-	if (!uuid || !name || sscanf(name, "GPU %3u:", &index) != 1 || !strchr(name, ':') ||
+	if (!uuid || !name || !hostcheck_scan(name, "GPU #:", &index) || index > 999 ||
 	    strchr(name, ':') > uuid)
 		return false;
 	name = strchr(name, ':') + 1;
 	name += strspn(name, " ");
-	snprintf(address, sizeof(address), "GPU %u", index);
+	snprintf(address, sizeof(address), "GPU %u", (unsigned)index);
 	if (name >= uuid || !open_gpu(r, address))
 		return true;
 	set_product(r, name, (size_t)(uuid - name));
@@ -112,21 +111,30 @@ static bool read_list_row(struct reading *r, const char *line, size_t size)
 
 bool hostcheck_read_smi(struct reading *r, const char *line, size_t size)
 {
-	static const char *const failures[] = { "NVIDIA-SMI has failed", "No devices were found",
+	static const char *const failures[] = { "NVIDIA-SMI has failed",
+						"No devices were found",
 						"Failed to initialize NVML",
-						"Unable to determine the device handle" };
+						"Unable to determine the device handle",
+						"GPU is lost",
+						"GPU requires reset",
+						"ERR! " };
+	char address[NP_PCI_ADDRESS_MAX];
+	bool is_lost = false;
 
 	if (hostcheck_has_text(line, size, "NVSMI LOG") ||
 	    hostcheck_has_text(line, size, "NVIDIA-SMI ")) {
 		r->kinds |= 1u << KIND_SMI;
 		r->h->log.is_read = true;
 	}
-	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
-		if (!hostcheck_has_text(line, size, failures[i]))
-			continue;
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]) && !is_lost; i++)
+		is_lost = hostcheck_has_text(line, size, failures[i]);
+	if (is_lost) {
 		r->kinds |= 1u << KIND_SMI;
 		np_nodecheck_log_parse(&r->h->log, line, size);
 		r->h->log.is_read = true;
+		if (find_address(line, size, address) && open_gpu(r, address))
+			r->device->is_working = false;
+		r->device = NULL;
 		return true;
 	}
 	return read_row(r, line, size) || read_list_row(r, line, size);

@@ -11,8 +11,9 @@
 #define CURE_AGAIN "attach the device again: "
 
 /*
- * Reasons of a failed power-on, the surest first. The words are those of ESXi 6.5 to 9.0, as public
- * reports and Broadcom's articles quote them; a needle is what they have in common.
+ * Reasons of a failed power-on, the surest first; a needle is what the messages of several versions have in
+ * common. Public reports quote the words about passthrough devices, sched.mem.min, system ids and pages.
+ * The other needles are guesses at the wording: a log that has none of them is shown in its own words.
  */
 static const struct reason_row rows[] = {
 	{ { "is not a passthrough device" },
@@ -129,7 +130,7 @@ static const struct reason_row rows[] = {
 	{ { "rmrr" },
 	  "power-on",
 	  "the firmware of the host keeps memory of the device for itself (RMRR)",
-	  "update the server's firmware, and switch the feature off that shares the device (HPE c04781229)" },
+	  "update the server's firmware, and switch the feature off that shares the device" },
 	{ { "passthr", "failed to reset" },
 	  "power-on",
 	  "the device does not answer a reset",
@@ -161,7 +162,6 @@ static const struct reason_row *find_reason(const char *line, size_t size)
 static void read_place(const char *text, char ret[static NP_PCI_ADDRESS_MAX])
 {
 	const char *at = strstr(text, "evice ");
-	unsigned bus, slot, function;
 
 	const char *open = strchr(text, '(');
 
@@ -171,9 +171,8 @@ static void read_place(const char *text, char ret[static NP_PCI_ADDRESS_MAX])
 		return;
 	if (np_report_find_address(text, strlen(text), ret))
 		return;
-	if (at && sscanf(at + strlen("evice "), "%3u:%2u.%1u", &bus, &slot, &function) == 3 &&
-	    bus < 256 && slot < 32 && function < 8)
-		snprintf(ret, NP_PCI_ADDRESS_MAX, "0000:%02x:%02x.%u", bus, slot, function);
+	if (at)
+		hostcheck_place_parse(at + strlen("evice "), "#:#.#", ret);
 }
 
 /* A long needle is sure wherever it is. */
@@ -228,7 +227,7 @@ static const char *skip_stamp(const char *line, size_t size, bool *ret_stamped)
 		if (at)
 			at += strlen(ends[i]);
 	}
-	*ret_stamped = at != NULL;
+	*ret_stamped = !!at;
 	if (!at)
 		return line;
 	while (at < end && (*at == ' ' || *at == '|'))
@@ -307,9 +306,9 @@ static bool read_bar(struct reading *r, const char *line, size_t size)
 	static const char words[] = "barIndex ";
 	const char *at = memmem(line, size, words, strlen(words));
 	char address[NP_PCI_ADDRESS_MAX], text[160];
-	unsigned index;
-	uint64_t bytes;
+	uint64_t index, bytes;
 	const char *number;
+	char *end;
 
 	if (!at || !np_report_find_address(line, (size_t)(at - line), address))
 		return false;
@@ -317,13 +316,14 @@ static bool read_bar(struct reading *r, const char *line, size_t size)
 	np_report_copy_clean(text, sizeof(text), at, size - (size_t)(at - line));
 	number = strstr(text, " size ");
 	/* A number at the end of a cut line may lack digits. */
-	if (sscanf(text, "barIndex %1u ", &index) != 1 || index >= NP_PCI_BARS || !number ||
-	    sscanf(number, " size %" SCNu64, &bytes) != 1 || bytes > UINT64_C(1) << 60 ||
-	    (r->is_cut && strspn(number + 6, "0123456789") == strlen(number + 6)))
+	if (!hostcheck_scan(text, "barIndex # ", &index) || index >= NP_PCI_BARS || !number)
+		return true;
+	bytes = strtoull(number + strlen(" size "), &end, 0);
+	if (bytes > UINT64_C(1) << 60 || (r->is_cut && *end == '\0'))
 		return true;
 	if (bytes == 0 || !hostcheck_device_open(r, SIDE_VM, address))
 		return true;
-	add_bar(r->device, index, bytes);
+	add_bar(r->device, (unsigned)index, bytes);
 	r->device = NULL;
 	return true;
 }

@@ -22,6 +22,8 @@ static const struct vmx_key {
 } keys[] = {
 	{ "amd.iommu.present", TYPE_FLAG, offsetof(struct vm_settings, viommu) },
 	{ "mem.hotadd", TYPE_FLAG, offsetof(struct vm_settings, memory_hotadd) },
+	{ "memoryMB", TYPE_NUMBER, offsetof(struct vm_settings, memory_mb) },
+	{ "memoryReservationLockedToMax", TYPE_FLAG, offsetof(struct vm_settings, pinned) },
 	{ "memSize", TYPE_NUMBER, offsetof(struct vm_settings, memory_mb) },
 	{ "numvcpus", TYPE_NUMBER, offsetof(struct vm_settings, cpus) },
 	{ "pciPassthru.64bitMMIOSizeGB", TYPE_NUMBER, offsetof(struct vm_settings, window_gb) },
@@ -93,20 +95,12 @@ static bool read_id(const char *text, uint16_t *ret)
  */
 static void read_place(const char *value, char ret[static NP_PCI_ADDRESS_MAX])
 {
-	unsigned domain, bus, slot, function;
-	char end;
-
 	if (np_report_is_address(value)) {
 		np_report_find_address(value, strlen(value), ret);
 		return;
 	}
-	if (sscanf(value, "%5u:%3u:%2u.%1u%c", &domain, &bus, &slot, &function, &end) == 4 &&
-	    bus < 256 && slot < 32 && function < 8)
-		snprintf(ret, NP_PCI_ADDRESS_MAX, "%04x:%02x:%02x.%u", domain & 0xffff, bus, slot,
-			 function);
-	else if (sscanf(value, "%3u:%2u.%1u%c", &bus, &slot, &function, &end) == 3 && bus < 256 &&
-		 slot < 32 && function < 8)
-		snprintf(ret, NP_PCI_ADDRESS_MAX, "0000:%02x:%02x.%u", bus, slot, function);
+	if (!hostcheck_place_parse(value, "#:#:#.#", ret))
+		hostcheck_place_parse(value, "#:#.#", ret);
 }
 
 /* "0x10de:0x20f1": what a dynamic device may be; of several the first. */

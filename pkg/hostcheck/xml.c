@@ -149,6 +149,8 @@ size_t hostcheck_read_xml(struct reading *r, const char *text, size_t size)
 	XML_SetEntityDeclHandler(w.parser, on_entity);
 	XML_Parse(w.parser, text, (int)size, XML_TRUE);
 	used = (size_t)XML_GetCurrentByteIndex(w.parser);
+	if (XML_GetErrorCode(w.parser) == XML_ERROR_NO_MEMORY)
+		np_fail_nomem(r->err);
 	XML_ParserFree(w.parser);
 	if (w.has_element && used > 0 && used <= size)
 		return used;

@@ -153,10 +153,25 @@ static int search_versions(const struct search *s, const json_t *group, struct n
 	return r;
 }
 
+/* What a server lacks without the group. */
+static const struct {
+	const char *group, *hint;
+} group_hints[] = {
+	{ "cluster.x-k8s.io", ": is Cluster API installed?" },
+	{ "nodeprep.dev", ": the CustomResourceDefinition of NodePool is not installed; "
+			  "'kubectl apply -k deploy/manifests/crd' installs it" },
+	{ "run.tanzu.vmware.com", ": is this a Supervisor?" },
+	{ "vmoperator.vmware.com", ": is this a Supervisor?" },
+};
+
 static int fail_no_group(const struct search *s, struct np_err *err)
 {
-	return np_fail(err, NP_E_NOT_FOUND,
-		       "the server has no API group '%s': is this a Supervisor?", s->group);
+	const char *hint = "";
+
+	for (size_t i = 0; i < sizeof(group_hints) / sizeof(group_hints[0]); i++)
+		if (strcmp(group_hints[i].group, s->group) == 0)
+			hint = group_hints[i].hint;
+	return np_fail(err, NP_E_NOT_FOUND, "the server has no API group '%s'%s", s->group, hint);
 }
 
 static int fetch_group(const struct search *s, json_t **ret, struct np_err *err)

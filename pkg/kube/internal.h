@@ -386,6 +386,7 @@ struct kube_net_error {
 	const struct kube_peer *peer;
 	long proxy_status; /* of the proxy's answer to CONNECT; 0: none */
 	uint64_t elapsed_ms; /* how long the request lasted */
+	bool has_memory; /* whatever libcurl says */
 };
 
 /* Returns whether the request may be sent again. */
@@ -456,15 +457,34 @@ void kube_slist_freep(struct curl_slist **list);
  * --- transfer.c --------------------------------------------------------------------------------
  */
 
+#define KUBE_HEAD_LINE_MAX 2048
+
+/* What the heads of one exchange said; all zero at its beginning. */
+struct kube_head {
+	size_t bytes;
+	unsigned lines;
+	bool accepts_gzip; /* the request does */
+	bool is_whole; /* the last response's head is */
+	bool is_chunked, is_encoded;
+	char length[24]; /* Content-Length; "": none */
+	char retry_after[64];
+	char problem[128]; /* what the client cannot accept: "two different Content-Lengths"; "" */
+};
+
+/*
+ * Takes one line of a head, as libcurl gives it, and sets `line` to it without its end. False: the
+ * response is unacceptable, and h->problem says what it has.
+ */
+bool kube_head_feed(struct kube_head *h, const char *bytes, size_t size,
+		    char line[static KUBE_HEAD_LINE_MAX]);
+
 /* Growing bytes of one answer. */
 struct kube_reply {
 	struct np_kube *k;
 	const struct np_kube_exchange *exchange; /* NULL: none */
 	char *body;
 	size_t size, cap;
-	size_t header_bytes;
-	bool has_head; /* the final response's head came whole */
-	char retry_after[64];
+	struct kube_head head;
 	bool too_large, no_memory;
 };
 
@@ -505,6 +525,9 @@ void kube_transfer_clear(struct np_kube *k, struct kube_transfer *f);
 /* Sets *out from libcurl's code or the answer's status. */
 int kube_transfer_judge(struct np_kube *k, struct kube_transfer *f, CURLcode code,
 			struct kube_outcome *out, struct np_err *err);
+
+/* Fails with what the head has that the client cannot accept. */
+int kube_fail_head(const struct kube_call *call, const struct kube_head *head, struct np_err *err);
 
 /* Appends to the answer's body; false beyond `max` or without memory. */
 bool kube_reply_add(struct kube_reply *reply, const char *bytes, size_t size, size_t max);
@@ -578,6 +601,22 @@ struct kube_event {
 /* Parses one line, which is not empty. An ERROR event is an error, except 410. */
 int kube_event_parse(const struct kube_call *call, const struct kube_secrets *secrets,
 		     const char *line, size_t size, struct kube_event *ret, struct np_err *err);
+
+/* A watch on its connection. */
+struct kube_stream {
+	struct np_kube *k;
+	struct np_kube_watch *watch;
+	struct kube_call call;
+	struct kube_transfer *f;
+	uint64_t heard; /* when it began, or the last bytes came */
+	bool is_open; /* the server has accepted the watch */
+	size_t had; /* bytes of an unfinished line at the last look */
+};
+
+enum { KUBE_GO_ON = 1 }; /* not over yet; 0: it ended well; < 0: failed */
+
+/* Hands on the whole lines that were received, and drops them. */
+int kube_stream_take(struct kube_stream *s, struct np_err *err);
 
 #define KUBE_FILE_MAX (UINT64_C(1) << 20)
 

@@ -28,7 +28,7 @@ static int drop_quoted_input(struct np_err *err)
 
 	if (near)
 		*near = '\0';
-	return np_err_ret(err);
+	return err->code == NP_E_SPEC ? np_wrap(err, "kubeconfig") : np_err_ret(err);
 }
 
 static int push_doc_take(struct kube_files *files, struct np_doc *take, struct np_err *err)
@@ -49,6 +49,7 @@ int kube_files_parse(struct kube_files *files, const char *path, const char *byt
 	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;
 	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 	struct np_val root;
+	const char *kind;
 	int r;
 
 	if (np_doc_reader_new(path, bytes, size, &reader, err) < 0)
@@ -61,6 +62,10 @@ int kube_files_parse(struct kube_files *files, const char *path, const char *byt
 	root = np_doc_root(doc);
 	if (np_doc_is_present(root) && !json_is_object(root.json))
 		return np_doc_fail(root, err, NP_E_SPEC, "not a kubeconfig: expected a mapping");
+	kind = json_string_value(json_object_get(root.json, "kind"));
+	if (kind && strcmp(kind, "Config") != 0)
+		return np_doc_fail(root, err, NP_E_SPEC,
+				   "not a kubeconfig: kind is '%.64s', expected 'Config'", kind);
 	return push_doc_take(files, np_take(doc), err);
 }
 

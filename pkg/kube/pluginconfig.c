@@ -240,6 +240,14 @@ int kube_plugin_finish(struct np_kube_config *c, struct np_err *err)
 
 /* --- all of it ------------------------------------------------------------------------------- */
 
+/* A hint of several lines goes into a message, which is one line. */
+static void flatten(char *text)
+{
+	for (; text && *text; text++)
+		if (*text == '\n' || *text == '\r' || *text == '\t')
+			*text = ' ';
+}
+
 int kube_plugin_load(struct np_val node, const struct np_kube_options *o, struct np_kube_config *c,
 		     struct np_err *err)
 {
@@ -258,6 +266,7 @@ int kube_plugin_load(struct np_val node, const struct np_kube_options *o, struct
 	    add_variables(np_doc_get(node, "env"), p, err) < 0 ||
 	    np_doc_bool(np_doc_get(node, "provideClusterInfo"), &p->provide_cluster, err) < 0)
 		return np_err_ret(err);
+	flatten(p->hint);
 	p->stdin_taken = o->stdin_taken;
 	c->plugin = np_take(p);
 	return 0;

@@ -53,6 +53,8 @@ struct server {
 	pthread_t thread;
 	SSL_CTX *tls; /* NULL: plain HTTP */
 	unsigned hold_ms; /* a 200 has a body without a length, which is cut so long after it */
+	const char *raw; /* instead of the script: what is sent before the connection is cut */
+	size_t raw_size;
 	unsigned drip_ms; /* bodies come byte by byte, with this pause between bytes */
 	size_t n; /* requests that came; read after the thread has ended, or between requests */
 	char requests[REQUESTS_MAX][REQUEST_MAX];
@@ -169,6 +171,11 @@ static inline void serve_wire(struct server *s, const struct wire *w)
 {
 	char request[REQUEST_MAX];
 
+	if (s->raw) {
+		if (read_request(w, request))
+			wire_write(w, s->raw, s->raw_size);
+		return;
+	}
 	while (read_request(w, request)) {
 		const struct step *step = &s->steps[s->n < s->n_steps ? s->n : s->n_steps - 1];
 

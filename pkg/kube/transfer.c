@@ -13,8 +13,8 @@
 #include "nodeprep/time.h"
 
 #define BODY_MAX ((size_t)64 << 20)
-#define HEADERS_MAX ((size_t)1 << 20)
 #define CONNECT_MAX_MS UINT64_C(10000)
+#define PROBE_BYTES ((size_t)1 << 20) /* more than a head of libcurl's takes */
 
 /* --- log ------------------------------------------------------------------------------------- */
 
@@ -74,43 +74,20 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
 	return kube_reply_add(ctx, bytes, size * n, BODY_MAX) ? size * n : 0;
 }
 
-static void read_header(struct kube_reply *reply, const char *line)
-{
-	static const char retry_after[] = "retry-after:", warning[] = "warning:";
-	char text[1024];
-
-	/* Each response of an exchange opens so; only the last one counts. */
-	if (strncmp(line, "HTTP/", 5) == 0) {
-		reply->retry_after[0] = '\0';
-		reply->has_head = false;
-	} else if (line[0] == '\0')
-		reply->has_head = true;
-	else if (strncasecmp(line, retry_after, sizeof(retry_after) - 1) == 0)
-		strlcpy(reply->retry_after, line + sizeof(retry_after) - 1,
-			sizeof(reply->retry_after));
-	else if (strncasecmp(line, warning, sizeof(warning) - 1) == 0 &&
-		 kube_warning_parse(line + sizeof(warning) - 1, text, sizeof(text)))
-		log_warning(reply->k, text);
-}
-
 static size_t on_header(char *bytes, size_t size, size_t n, void *ctx)
 {
+	static const char warning[] = "warning:";
 	struct kube_reply *reply = ctx;
-	size_t length = size * n, end = length;
-	char line[2048];
+	char line[KUBE_HEAD_LINE_MAX], text[1024];
 
-	reply->header_bytes += length;
-	if (reply->header_bytes > HEADERS_MAX) {
-		reply->too_large = true;
+	if (!kube_head_feed(&reply->head, bytes, size * n, line))
 		return 0;
-	}
-	while (end > 0 && (bytes[end - 1] == '\n' || bytes[end - 1] == '\r'))
-		end--;
-	snprintf(line, sizeof(line), "%.*s", (int)end, bytes);
-	read_header(reply, line);
+	if (strncasecmp(line, warning, sizeof(warning) - 1) == 0 &&
+	    kube_warning_parse(line + sizeof(warning) - 1, text, sizeof(text)))
+		log_warning(reply->k, text);
 	if (reply->exchange && reply->exchange->header)
 		reply->exchange->header(reply->exchange->ctx, line);
-	return length;
+	return size * n;
 }
 
 /* --- the identity ---------------------------------------------------------------------------- */
@@ -286,6 +263,7 @@ int kube_transfer_prepare(struct np_kube *k, struct kube_transfer *f, uint64_t t
 	kube_transfer_clear(k, f);
 	memset(&k->peer, 0, sizeof(k->peer));
 	f->reply.k = k;
+	f->reply.head.accepts_gzip = !k->config->no_compression;
 	f->reply.exchange = f->call->exchange;
 	f->identity = k->identity;
 	if (asprintf(&url, "%s%s", k->base, f->call->path) < 0) {
@@ -313,6 +291,23 @@ void kube_transfer_clear(struct np_kube *k, struct kube_transfer *f)
 	f->detail[0] = '\0';
 }
 
+/*
+ * Tells whether there is memory although libcurl says not. It says so as well of a header line beyond
+ * its own limit, and of a decoder that it lacks.
+ */
+static bool has_memory(CURL *easy)
+{
+	curl_off_t sent_us = 0;
+	void *probe;
+
+	curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+	if (sent_us == 0)
+		return false;
+	probe = malloc(PROBE_BYTES);
+	free(probe);
+	return !!probe;
+}
+
 static int fail_transport(struct np_kube *k, const struct kube_transfer *f, CURLcode code,
 			  struct kube_outcome *out, struct np_err *err)
 {
@@ -334,6 +329,7 @@ static int fail_transport(struct np_kube *k, const struct kube_transfer *f, CURL
 	curl_easy_getinfo(f->easy, CURLINFO_SSL_VERIFYRESULT, &t.verify);
 	curl_easy_getinfo(f->easy, CURLINFO_HTTP_CONNECTCODE, &t.proxy_status);
 	t.os_errno = (int)os_errno;
+	t.has_memory = has_memory(f->easy);
 	again = kube_net_error_again(&t);
 	if (again == KUBE_UNSENT)
 		out->kind = KUBE_LOST_UNSENT;
@@ -342,12 +338,22 @@ static int fail_transport(struct np_kube *k, const struct kube_transfer *f, CURL
 	return kube_net_error_fail(&t, err);
 }
 
+int kube_fail_head(const struct kube_call *call, const struct kube_head *head, struct np_err *err)
+{
+	char what[KUBE_WHAT_MAX];
+
+	kube_call_describe(call, what);
+	return np_fail(err, NP_E_REFUSED, "%s: the server's response has %s", what, head->problem);
+}
+
 static int fail_limits(const struct kube_transfer *f, struct np_err *err)
 {
 	char what[KUBE_WHAT_MAX];
 
 	if (f->reply.no_memory)
 		return np_fail_nomem(err);
+	if (f->reply.head.problem[0])
+		return kube_fail_head(f->call, &f->reply.head, err);
 	kube_call_describe(f->call, what);
 	return np_fail(err, NP_E_REFUSED, "%s: the server's response is larger than 64 MiB", what);
 }
@@ -374,7 +380,7 @@ static int judge_status(struct np_kube *k, const struct kube_transfer *f, struct
 	struct kube_answer answer = { .status = f->status,
 				      .body = f->reply.body,
 				      .size = f->reply.size,
-				      .retry_after = f->reply.retry_after,
+				      .retry_after = f->reply.head.retry_after,
 				      .who = k->config->who,
 				      .secrets = &k->config->secrets };
 	bool again;
@@ -398,7 +404,7 @@ int kube_transfer_judge(struct np_kube *k, struct kube_transfer *f, CURLcode cod
 
 	*out = (struct kube_outcome){ .kind = KUBE_FAILED };
 	f->status = k->status = 0;
-	if (f->reply.too_large || f->reply.no_memory)
+	if (f->reply.too_large || f->reply.no_memory || f->reply.head.problem[0])
 		return fail_limits(f, err);
 	if (code != CURLE_OK)
 		return fail_transport(k, f, code, out, err);

@@ -66,6 +66,31 @@ static const struct verify_row {
 	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, NOT_SIGNED },
 };
 
+/* CURLE_TOO_LARGE, which libcurl has had since 8.6. */
+#define CODE_TOO_LARGE 100
+
+/* Responses that are malformed, within libcurl's detail: another attempt gets the same. */
+static const char *const malformed_rows[] = {
+	"chunk",
+	"Too large response headers",
+	"Malformed encoding",
+};
+
+static bool is_malformed(const struct kube_net_error *t)
+{
+	if (t->code != CURLE_RECV_ERROR && t->code != CURLE_WEIRD_SERVER_REPLY)
+		return false;
+	for (size_t i = 0; i < sizeof(malformed_rows) / sizeof(malformed_rows[0]); i++)
+		if (strstr(t->detail, malformed_rows[i]))
+			return true;
+	return false;
+}
+
+static bool is_line_too_long(const struct kube_net_error *t)
+{
+	return (int)t->code == CODE_TOO_LARGE || (t->code == CURLE_OUT_OF_MEMORY && t->has_memory);
+}
+
 static const struct code_row *find_code(CURLcode code)
 {
 	for (size_t i = 0; i < sizeof(code_rows) / sizeof(code_rows[0]); i++)
@@ -89,7 +114,7 @@ enum kube_again kube_net_error_again(const struct kube_net_error *t)
 	if (t->proxy_status >= 400)
 		return t->proxy_status >= 500 ? KUBE_UNSENT : KUBE_NEVER;
 	/* With TLS 1.3 the server's verdict on a client certificate arrives as a cut connection. */
-	if (!row || find_alert(t->detail))
+	if (!row || find_alert(t->detail) || is_malformed(t))
 		return KUBE_NEVER;
 	return row->again;
 }
@@ -245,6 +270,14 @@ int kube_net_error_fail(const struct kube_net_error *t, struct np_err *err)
 
 	if (r < 0)
 		return r;
+	if (is_malformed(t))
+		return np_fail(err, NP_E_REFUSED, "%s: the server's response is malformed: %s",
+			       t->server, t->detail);
+	if (is_line_too_long(t))
+		return np_fail(err, NP_E_REFUSED,
+			       "%s: the server's response has a header line that is too long, or a "
+			       "Content-Encoding that is not supported",
+			       t->server);
 	if (row && row->again != KUBE_NEVER)
 		return fail_unreached(t, row->says, err);
 	if (t->code == CURLE_OUT_OF_MEMORY)

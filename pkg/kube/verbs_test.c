@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "files.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,6 +11,8 @@
 
 #include "nodeprep/err.h"
 #include "nodeprep/time.h"
+
+#include "watch_fuzz.c"
 
 #include "testbed.h"
 
@@ -358,109 +362,97 @@ static void try_watch(const struct watch_row *row)
 	bed_free(&inner);
 }
 
+static const struct watch_row watch_rows[] = {
+	{ "too old, in an event",
+	  { "200 OK", NULL, EVENT("ADDED", "a", "6") GONE_EVENT, 0 },
+	  0,
+	  NP_KUBE_WATCH_GONE,
+	  NULL,
+	  "6",
+	  0 },
+	{ "too old, at once", { "410 Gone", NULL, "{}", 0 }, 0, NP_KUBE_WATCH_GONE, NULL, "5", 0 },
+	{ "another error in an event",
+	  { "200 OK", NULL,
+	    "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":500,"
+	    "\"message\":\"etcd tok-abcdef\"}}\n",
+	    0 },
+	  -NP_E_RETRY,
+	  0,
+	  "the server failed (500): etcd [redacted]",
+	  "5",
+	  0 },
+	{ "cut within an event",
+	  { "200 OK", NULL, EVENT("ADDED", "a", "6") "{\"type\":", 0 },
+	  -NP_E_RETRY,
+	  0,
+	  "the watch was cut within an event",
+	  "6",
+	  0 },
+	{ "not a JSON", { "200 OK", NULL, "<html>\n", 0 }, -NP_E_REFUSED, 0, "not a JSON", "5", 0 },
+	{ "no event",
+	  { "200 OK", NULL, "{\"kind\":\"List\"}\n", 0 },
+	  -NP_E_REFUSED,
+	  0,
+	  "an event of the watch has no type or no object",
+	  "5",
+	  0 },
+	{ "an unknown type",
+	  { "200 OK", NULL, EVENT("MOVED", "a", "6"), 0 },
+	  -NP_E_REFUSED,
+	  0,
+	  "has an unknown type",
+	  "5",
+	  0 },
+	{ "no version",
+	  { "200 OK", NULL, EVENT("ADDED", "a", ""), 0 },
+	  -NP_E_REFUSED,
+	  0,
+	  "has no resourceVersion",
+	  "5",
+	  0 },
+	{ "the callback's own end: the event counts as not seen",
+	  { "200 OK", NULL, EVENT("ADDED", "a", "6") EVENT("ADDED", "stop", "7"), 0 },
+	  -NP_E_WINDOW,
+	  0,
+	  "stopped",
+	  "6",
+	  0 },
+	{ "a line without an end",
+	  { "200 OK", NULL, NULL, (size_t)9 << 20 },
+	  -NP_E_REFUSED,
+	  0,
+	  "is larger than 8 MiB",
+	  "5",
+	  0 },
+	{ "put off",
+	  { "429 Too Many Requests", "Retry-After: 3\r\n", "{}", 0 },
+	  -NP_E_RETRY,
+	  0,
+	  "overloaded",
+	  "5",
+	  3000 },
+	{ "put off for good",
+	  { "429 Too Many Requests", "Retry-After: 1000000000\r\n", "{}", 0 },
+	  -NP_E_RETRY,
+	  0,
+	  "overloaded",
+	  "5",
+	  30000 },
+	{ "forbidden",
+	  { "403 Forbidden", NULL, "{}", 0 },
+	  -NP_E_FORBIDDEN,
+	  0,
+	  "may not watch virtualmachineclasses.vmoperator.vmware.com in the whole cluster",
+	  "5",
+	  0 },
+	{ "cut at once", { NULL, NULL, NULL, 0 }, -NP_E_RETRY, 0, "cannot reach", "5", 0 },
+};
+
 static void test_verbs__a_watch_ends_in_many_ways(void **state)
 {
-	static const struct watch_row rows[] = {
-		{ "too old, in an event",
-		  { "200 OK", NULL, EVENT("ADDED", "a", "6") GONE_EVENT, 0 },
-		  0,
-		  NP_KUBE_WATCH_GONE,
-		  NULL,
-		  "6",
-		  0 },
-		{ "too old, at once",
-		  { "410 Gone", NULL, "{}", 0 },
-		  0,
-		  NP_KUBE_WATCH_GONE,
-		  NULL,
-		  "5",
-		  0 },
-		{ "another error in an event",
-		  { "200 OK", NULL,
-		    "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":500,"
-		    "\"message\":\"etcd tok-abcdef\"}}\n",
-		    0 },
-		  -NP_E_RETRY,
-		  0,
-		  "the server failed (500): etcd [redacted]",
-		  "5",
-		  0 },
-		{ "cut within an event",
-		  { "200 OK", NULL, EVENT("ADDED", "a", "6") "{\"type\":", 0 },
-		  -NP_E_RETRY,
-		  0,
-		  "the watch was cut within an event",
-		  "6",
-		  0 },
-		{ "not a JSON",
-		  { "200 OK", NULL, "<html>\n", 0 },
-		  -NP_E_REFUSED,
-		  0,
-		  "not a JSON",
-		  "5",
-		  0 },
-		{ "no event",
-		  { "200 OK", NULL, "{\"kind\":\"List\"}\n", 0 },
-		  -NP_E_REFUSED,
-		  0,
-		  "an event of the watch has no type or no object",
-		  "5",
-		  0 },
-		{ "an unknown type",
-		  { "200 OK", NULL, EVENT("MOVED", "a", "6"), 0 },
-		  -NP_E_REFUSED,
-		  0,
-		  "has an unknown type",
-		  "5",
-		  0 },
-		{ "no version",
-		  { "200 OK", NULL, EVENT("ADDED", "a", ""), 0 },
-		  -NP_E_REFUSED,
-		  0,
-		  "has no resourceVersion",
-		  "5",
-		  0 },
-		{ "the callback's own end: the event counts as not seen",
-		  { "200 OK", NULL, EVENT("ADDED", "a", "6") EVENT("ADDED", "stop", "7"), 0 },
-		  -NP_E_WINDOW,
-		  0,
-		  "stopped",
-		  "6",
-		  0 },
-		{ "a line without an end",
-		  { "200 OK", NULL, NULL, (size_t)9 << 20 },
-		  -NP_E_REFUSED,
-		  0,
-		  "is larger than 8 MiB",
-		  "5",
-		  0 },
-		{ "put off",
-		  { "429 Too Many Requests", "Retry-After: 3\r\n", "{}", 0 },
-		  -NP_E_RETRY,
-		  0,
-		  "overloaded",
-		  "5",
-		  3000 },
-		{ "put off for good",
-		  { "429 Too Many Requests", "Retry-After: 1000000000\r\n", "{}", 0 },
-		  -NP_E_RETRY,
-		  0,
-		  "overloaded",
-		  "5",
-		  30000 },
-		{ "forbidden",
-		  { "403 Forbidden", NULL, "{}", 0 },
-		  -NP_E_FORBIDDEN,
-		  0,
-		  "may not watch virtualmachineclasses.vmoperator.vmware.com in the whole cluster",
-		  "5",
-		  0 },
-		{ "cut at once", { NULL, NULL, NULL, 0 }, -NP_E_RETRY, 0, "cannot reach", "5", 0 },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		try_watch(&rows[i]);
+	for (size_t i = 0; i < sizeof(watch_rows) / sizeof(watch_rows[0]); i++)
+		try_watch(&watch_rows[i]);
 }
 
 static void test_verbs__a_watch_can_be_stopped_and_falls_silent(void **state)
@@ -662,6 +654,12 @@ static void test_verbs__a_slow_body_ends_at_its_limit(void **state)
 	}
 }
 
+static void test_verbs__the_corpus_of_watches_replays(void **state)
+{
+	(void)state;
+	assert_true(replay_corpus("pkg/kube/testdata/corpus-watch", LLVMFuzzerTestOneInput) > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -679,6 +677,7 @@ int main(void)
 		cmocka_unit_test(test_verbs__a_watch_can_be_stopped_and_falls_silent),
 		IN_BED(test_verbs__list_returns_the_version_to_watch_from),
 		IN_BED(test_verbs__list_without_progress_ends),
+		cmocka_unit_test(test_verbs__the_corpus_of_watches_replays),
 		IN_BED(test_verbs__empty_pages_are_paced),
 		IN_BED(test_verbs__a_clone_is_the_same_user),
 		IN_BED(test_verbs__credentials_are_not_sent_without_tls),

@@ -101,30 +101,18 @@ int kube_event_parse(const struct kube_call *call, const struct kube_secrets *se
 
 /* --- one connection -------------------------------------------------------------------------- */
 
-struct stream {
-	struct np_kube *k;
-	struct np_kube_watch *watch;
-	struct kube_call call;
-	struct kube_transfer *f;
-	uint64_t heard; /* when it began, or the last bytes came */
-	bool is_open; /* the server has accepted the watch */
-	size_t had; /* bytes of an unfinished line at the last look */
-};
-
-enum { GO_ON = 1 }; /* not over yet; 0: it ended well; < 0: failed */
-
 static size_t on_stream(char *bytes, size_t size, size_t n, void *ctx)
 {
 	return kube_reply_add(ctx, bytes, size * n, KUBE_LINE_MAX) ? size * n : 0;
 }
 
-static int take_line(struct stream *s, const char *line, size_t size, struct np_err *err)
+static int take_line(struct kube_stream *s, const char *line, size_t size, struct np_err *err)
 {
 	struct kube_event event = { 0 };
 	int r;
 
 	if (size == 0)
-		return GO_ON;
+		return KUBE_GO_ON;
 	if (kube_event_parse(&s->call, &s->k->config->secrets, line, size, &event, err) < 0)
 		return np_err_ret(err);
 	if (event.kind == KUBE_EVENT_GONE) {
@@ -136,15 +124,15 @@ static int take_line(struct stream *s, const char *line, size_t size, struct np_
 	if (r < 0)
 		return r;
 	memcpy(s->watch->version, event.version, sizeof(s->watch->version));
-	return GO_ON;
+	return KUBE_GO_ON;
 }
 
 /* Notes the moment at which the server accepts the watch. */
-static void check_open(struct stream *s)
+static void check_open(struct kube_stream *s)
 {
 	long status = 0;
 
-	if (s->is_open || !s->f->reply.has_head)
+	if (s->is_open || !s->f->reply.head.is_whole)
 		return;
 	curl_easy_getinfo(s->f->easy, CURLINFO_RESPONSE_CODE, &status);
 	s->is_open = status == 200;
@@ -152,18 +140,18 @@ static void check_open(struct stream *s)
 		s->watch->on_open(s->watch->ctx);
 }
 
-/* Hands on the whole lines received, outside libcurl's callbacks. */
-static int take_lines(struct stream *s, struct np_err *err)
+/* Outside libcurl's callbacks. */
+int kube_stream_take(struct kube_stream *s, struct np_err *err)
 {
 	struct kube_reply *reply = &s->f->reply;
 	size_t at = 0;
-	int r = GO_ON;
+	int r = KUBE_GO_ON;
 
 	if (!s->is_open)
-		return GO_ON;
+		return KUBE_GO_ON;
 	if (reply->size != s->had)
 		s->heard = np_clock_ms();
-	while (r == GO_ON && at < reply->size) {
+	while (r == KUBE_GO_ON && at < reply->size) {
 		const char *line = reply->body + at;
 		const char *end = memchr(line, '\n', reply->size - at);
 
@@ -179,7 +167,7 @@ static int take_lines(struct stream *s, struct np_err *err)
 	return r;
 }
 
-static int fail_line(const struct stream *s, struct np_err *err)
+static int fail_line(const struct kube_stream *s, struct np_err *err)
 {
 	if (s->f->reply.no_memory)
 		return np_fail_nomem(err);
@@ -187,7 +175,7 @@ static int fail_line(const struct stream *s, struct np_err *err)
 }
 
 /* Ends the watch: as requested, at too old a version, or with an error. */
-static int judge_end(struct stream *s, CURLcode code, struct np_err *err)
+static int judge_end(struct kube_stream *s, CURLcode code, struct np_err *err)
 {
 	struct kube_outcome out;
 	int r;
@@ -210,34 +198,34 @@ static int judge_end(struct stream *s, CURLcode code, struct np_err *err)
 	return 0;
 }
 
-static bool is_stopped(const struct stream *s)
+static bool is_stopped(const struct kube_stream *s)
 {
 	return kube_is_cancelled(s->k) ||
 	       (s->watch->is_stopped && s->watch->is_stopped(s->watch->ctx));
 }
 
-static int check_silence(const struct stream *s, struct np_err *err)
+static int check_silence(const struct kube_stream *s, struct np_err *err)
 {
 	uint64_t silent = np_clock_ms() - s->heard, most = (uint64_t)s->watch->silence_s * 1000;
 
 	if (!s->is_open)
 		most = ANSWER_MAX_MS;
 	if (most == 0 || silent < most)
-		return GO_ON;
+		return KUBE_GO_ON;
 	return np_fail(err, NP_E_RETRY, "cannot reach %s: the watch was silent for %llu s",
 		       s->k->config->server, (unsigned long long)silent / 1000);
 }
 
-/* Moves bytes once; GO_ON while the watch lasts. */
-static int stream_round(struct stream *s, struct np_err *err)
+/* Moves bytes once; KUBE_GO_ON while the watch lasts. */
+static int stream_round(struct kube_stream *s, struct np_err *err)
 {
 	CURLMsg *message;
 	int running, left, r;
 
 	curl_multi_perform(s->k->multi, &running);
 	check_open(s);
-	r = take_lines(s, err);
-	if (r != GO_ON)
+	r = kube_stream_take(s, err);
+	if (r != KUBE_GO_ON)
 		return r;
 	while ((message = curl_multi_info_read(s->k->multi, &left)))
 		if (message->msg == CURLMSG_DONE && message->easy_handle == s->f->easy)
@@ -245,10 +233,10 @@ static int stream_round(struct stream *s, struct np_err *err)
 	return check_silence(s, err);
 }
 
-static int stream_run(struct stream *s, struct np_err *err)
+static int stream_run(struct kube_stream *s, struct np_err *err)
 {
 	unsigned timeout = s->watch->timeout_s > 0 ? s->watch->timeout_s : TIMEOUT_DEFAULT_S;
-	int r = GO_ON;
+	int r = KUBE_GO_ON;
 
 	s->heard = np_clock_ms();
 	s->had = 0;
@@ -257,18 +245,19 @@ static int stream_run(struct stream *s, struct np_err *err)
 	    kube_transfer_prepare(s->k, s->f, ((uint64_t)timeout + GRACE_S) * 1000, err) < 0)
 		return np_err_ret(err);
 	/* The line's limit applies to bytes of the wire, not of gzip. */
+	s->f->reply.head.accepts_gzip = false;
 	if (curl_easy_setopt(s->f->easy, CURLOPT_WRITEFUNCTION, on_stream) != CURLE_OK ||
 	    curl_easy_setopt(s->f->easy, CURLOPT_ACCEPT_ENCODING, NULL) != CURLE_OK ||
 	    curl_easy_setopt(s->f->easy, CURLOPT_LOW_SPEED_TIME, 0L) != CURLE_OK ||
 	    curl_multi_add_handle(s->k->multi, s->f->easy) != CURLM_OK)
 		return np_fail_nomem(err);
-	while (r == GO_ON) {
+	while (r == KUBE_GO_ON) {
 		if (is_stopped(s)) {
 			s->watch->end = NP_KUBE_WATCH_STOPPED;
 			return 0;
 		}
 		r = stream_round(s, err);
-		if (r == GO_ON)
+		if (r == KUBE_GO_ON)
 			curl_multi_poll(s->k->multi, NULL, 0, KUBE_POLL_MS, NULL);
 	}
 	return r;
@@ -319,7 +308,7 @@ int np_kube_watch(struct np_kube *k, const struct np_kube_resource *r, struct np
 	NP_AUTO(np_freep) char *path = NULL;
 	char resource[KUBE_RESOURCE_MAX];
 	struct np_err inner = NP_ERR_INIT;
-	struct stream s = { .k = k, .watch = watch, .f = f };
+	struct kube_stream s = { .k = k, .watch = watch, .f = f };
 	int result;
 
 	if (!f)

@@ -690,14 +690,15 @@ static void survey_gpus(struct judging *g)
 	}
 }
 
-/* More GPUs may come, and a driver may bind; nothing else changes by itself. */
+/* More GPUs may come, and another driver may bind; nothing else changes by itself. */
 static bool is_final(const struct judging *g)
 {
 	if (g->has_expectation && g->match.found < g->match.expected)
 		return false;
 	for (size_t i = 0; i < g->r->n_probes; i++)
 		if (g->r->probes[i].status == NP_PROBE_FAIL &&
-		    strcmp(g->r->probes[i].id, "driver") != 0)
+		    strcmp(g->r->probes[i].id, "driver") != 0 &&
+		    strcmp(g->r->probes[i].id, "kernel-log") != 0)
 			return true;
 	return false;
 }

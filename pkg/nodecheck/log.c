@@ -61,6 +61,12 @@ static const struct np_log_row rows[] = {
 	  NP_LOG_DEVICE,
 	  "the GPU does not answer the driver",
 	  CURE_OFF_BUS },
+	{ { "GPU is lost", NULL },
+	  NP_LOG_DEVICE,
+	  "the GPU does not answer the driver",
+	  CURE_OFF_BUS },
+	{ { "GPU requires reset", NULL }, NP_LOG_DEVICE, "the GPU needs a reset", CURE_OFF_BUS },
+	{ { "ERR! ", NULL }, NP_LOG_DEVICE, "the GPU does not answer the driver", CURE_OFF_BUS },
 	{ { "unexpected WPR2", NULL },
 	  NP_LOG_DRIVER,
 	  "the GPU's system processor (GSP) did not start",
@@ -155,7 +161,7 @@ static const char *skip_prefix(const char *line, const char *end)
 
 static bool has(const char *line, size_t size, const char *text)
 {
-	return memmem(line, size, text, strlen(text)) != NULL;
+	return !!memmem(line, size, text, strlen(text));
 }
 
 static const struct np_log_row *find_row(const char *line, size_t size)
@@ -208,6 +214,9 @@ static bool is_driver_line(const char *text, size_t size)
 		"initialize NVML",
 		"No devices were found",
 		"device handle for GPU",
+		"GPU is lost",
+		"GPU requires reset",
+		"ERR! ",
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)

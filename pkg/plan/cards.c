@@ -170,7 +170,7 @@ static uint64_t count_unknown_kind(const struct np_devices *d)
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < d->n; i++)
-		n += d->items[i].kind != NULL;
+		n += !!d->items[i].kind;
 	return n;
 }
 

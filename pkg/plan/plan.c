@@ -264,7 +264,7 @@ static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_
 			id, cards, p->window.gb);
 	return np_warnings_add(warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
 			       "pool '%s' has GPUs of unknown size (%s), counted with %" PRIu64
-			       " GB: the window is %" PRIu64
+			       " GB in all: the window is %" PRIu64
 			       " GB; set sizeGB, or add the card with --catalogue "
 			       "or --catalogue-from",
 			       id, cards, p->need.unknown_gb, p->window.gb);
@@ -380,11 +380,14 @@ static int fill_pools(struct np_plan *plan, const struct np_plan_options *o, str
 {
 	for (size_t i = 0; i < plan->n_pools; i++) {
 		struct np_plan_pool *p = &plan->pools[i];
+		size_t n_own = plan->warnings.n, n_others = plan_warnings_of(plan, p)->n;
 
 		if (note_placeholder(plan, p, err) < 0 || note_remarks(plan, p, err) < 0 ||
 		    fill_cards(plan, p, o, err) < 0 || fill_window(plan, p, o, err) < 0 ||
 		    note_rollout(plan, p, err) < 0)
 			return np_err_ret(err);
+		np_warnings_ignore(&plan->warnings, n_own, p->pool->ignored);
+		np_warnings_ignore(plan_warnings_of(plan, p), n_others, p->pool->ignored);
 	}
 	return 0;
 }
@@ -448,6 +451,7 @@ static int gather(const struct np_plan *plan, const struct np_plan_class *c,
 	g->want.max_window_gb = o->max_window_gb;
 	g->want.restore_hidden = o->restore_hidden;
 	g->want.discard_record = o->discard_record;
+	g->want.all_holders = o->all_holders;
 	g->want.tolerate_record = o->tolerate_record;
 	g->want.observe_only = c->n_pools == 0;
 	g->want.keep_memory = true;
@@ -498,6 +502,67 @@ static int fill_class(struct np_plan *plan, struct np_plan_class *c,
 	return 0;
 }
 
+static void ignore_of_class(struct np_plan_class *c, struct np_warning_set set)
+{
+	np_warnings_ignore(&c->warnings, 0, set);
+	np_warnings_ignore(&c->change.warnings, 0, set);
+	if (c->class)
+		np_warnings_ignore(&c->class->warnings, 0, set);
+}
+
+/* The class's owner may acknowledge, or all of its pools together. */
+static void ignore_acknowledged(const struct np_plan *plan, struct np_plan_class *c)
+{
+	const json_t *object = c->class ? c->class->node.json : NULL;
+	struct np_warning_set set = { c->n_pools > 0 ? UINT64_MAX : 0 };
+
+	for (size_t i = 0; i < c->n_pools; i++)
+		set.bits &= plan->pools[c->pools[i]].pool->ignored.bits;
+	np_warning_set_read(
+		&set, json_string_value(json_object_get(
+			      json_object_get(json_object_get(object, "metadata"), "annotations"),
+			      NP_WARNING_ANNOTATION)));
+	ignore_of_class(c, set);
+}
+
+void np_plan_ignore_warnings(struct np_plan *plan, struct np_warning_set set)
+{
+	np_warnings_ignore(&plan->warnings, 0, set);
+	for (size_t i = 0; i < plan->n_classes; i++)
+		ignore_of_class(&plan->classes[i], set);
+	for (size_t i = 0; i < plan->n_templates; i++)
+		np_warnings_ignore(&plan->templates[i].warnings, 0, set);
+}
+
+/* What a node of a released pool needs is shown as far as it is known; nothing is wrong with it any more. */
+static int fill_released(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
+{
+	const struct np_plan_class *c;
+	struct np_err ignored = NP_ERR_INIT;
+
+	if (p->class_index == SIZE_MAX)
+		return 0;
+	c = &plan->classes[p->class_index];
+	if (!c->class || !c->has_gpus)
+		return 0;
+	if (copy_cards(p, c, err) < 0)
+		return np_err_ret(err);
+	p->has_gpus = plan_need_of_cards(p->cards, p->n_cards, &p->need, &ignored) == 0 &&
+		      np_mmio_window(&p->need, &p->pool->window, &p->window, &ignored) == 0;
+	p->has_window = p->has_gpus;
+	p->has_required = p->has_gpus && p->need.complete;
+	p->window_is_known = p->has_gpus && (p->need.complete || p->window.rule == NP_WINDOW_SIZE);
+	return 0;
+}
+
+static int fill_all_released(struct np_plan *plan, struct np_err *err)
+{
+	for (size_t i = 0; i < plan->n_pools; i++)
+		if (fill_released(plan, &plan->pools[i], err) < 0)
+			return np_err_ret(err);
+	return 0;
+}
+
 int np_plan_make(const struct np_input *in, const struct np_plan_options *o, struct np_plan *ret,
 		 struct np_err *err)
 {
@@ -512,8 +577,8 @@ int np_plan_make(const struct np_input *in, const struct np_plan_options *o, str
 	}
 	plan.n_pools = in->n_pools;
 	if (plan_classes_make(&plan, o, err) < 0 ||
-	    (!o->revert &&
-	     (plan_templates_make(&plan, in, err) < 0 || fill_pools(&plan, o, err) < 0)))
+	    (o->revert ? fill_all_released(&plan, err) < 0
+		       : plan_templates_make(&plan, in, err) < 0 || fill_pools(&plan, o, err) < 0))
 		return np_err_ret(err);
 	for (size_t i = 0; i < plan.n_templates; i++)
 		if (plan_template_fill(&plan, &plan.templates[i], o, err) < 0)
@@ -521,6 +586,9 @@ int np_plan_make(const struct np_input *in, const struct np_plan_options *o, str
 	for (size_t i = 0; i < plan.n_classes; i++)
 		if (fill_class(&plan, &plan.classes[i], o, err) < 0)
 			return np_err_ret(err);
+	for (size_t i = 0; i < plan.n_classes; i++)
+		ignore_acknowledged(&plan, &plan.classes[i]);
+	np_plan_ignore_warnings(&plan, o->ignored);
 	*ret = plan;
 	plan = (struct np_plan){ 0 };
 	return 0;

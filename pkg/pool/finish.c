@@ -204,6 +204,43 @@ static int join_templates(struct np_input *in, struct np_err *err)
 	return add_own_pools(in, err);
 }
 
+static bool is_machine(const struct np_pool *pool)
+{
+	return strcmp(pool->source.kind, POOL_MACHINE_KIND) == 0;
+}
+
+/* VirtualMachines beside a pool of their class are taken for that pool's nodes, not for pools. */
+static int drop_machines(struct np_input *in, struct np_err *err)
+{
+	NP_AUTO(np_index_done) struct np_index classes = { 0 };
+	size_t kept = 0, first;
+
+	for (size_t i = 0; i < in->n_pools; i++)
+		if (!is_machine(&in->pools[i]) && in->pools[i].vm_class &&
+		    np_index_enter(&classes, NP_KEY(in->pools[i].ns, in->pools[i].vm_class), i,
+				   &first, err) < 0)
+			return np_err_ret(err);
+	for (size_t i = 0; i < in->n_pools; i++) {
+		struct np_pool *pool = &in->pools[i];
+
+		if (!is_machine(pool) ||
+		    !np_index_has(&classes, NP_KEY(pool->ns, pool->vm_class))) {
+			if (kept != i) {
+				in->pools[kept] = *pool;
+				*pool = (struct np_pool){ 0 };
+			}
+			kept++;
+			continue;
+		}
+		pool_done(pool);
+		*pool = (struct np_pool){ 0 };
+		if (pool_input_skip(in, POOL_MACHINE_KIND, err) < 0)
+			return np_err_ret(err);
+	}
+	in->n_pools = kept;
+	return 0;
+}
+
 bool np_pool_input_needs_classes(const struct np_input *in)
 {
 	for (size_t i = 0; i < in->n_pools; i++)
@@ -214,7 +251,7 @@ bool np_pool_input_needs_classes(const struct np_input *in)
 
 int np_pool_input_finish(struct np_input *in, struct np_err *err)
 {
-	if (join_templates(in, err) < 0)
+	if (join_templates(in, err) < 0 || drop_machines(in, err) < 0)
 		return np_err_ret(err);
 	/* Reports the refused document rather than an empty input. */
 	if (in->n_pools == 0 && in->n_classes == 0 && in->n_errors == 0)

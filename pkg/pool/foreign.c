@@ -127,6 +127,13 @@ int pool_skip_foreign(struct np_input *in, struct np_val root, struct np_err *er
 	return pool_input_skip(in, label, err) < 0 ? np_err_ret(err) : 1;
 }
 
+int np_pool_input_skip_patch(struct np_input *in, struct np_err *err)
+{
+	in->n_documents++;
+	in->n_foreign++;
+	return pool_input_skip(in, "patch of a kustomization", err);
+}
+
 /* --- blueprints ------------------------------------------------------------------------------ */
 
 #define SUPERVISOR_TYPE "CCI.Supervisor.Resource"

@@ -12,7 +12,7 @@
  * topology.c pools as Cluster API tells of them, and the variable that says what they need
  * flat.c, nodefile.c   files without apiVersion and kind
  * variables.c    the variables of a TKGm cluster's topology
- * machine.c      VirtualMachines that somebody wrote
+ * machine.c      VirtualMachines written by hand
  * foreign.c      templates of other tools, blueprints, and what is no Kubernetes object
  * finish.c   pools and templates joined, the check of the whole
  */
@@ -35,6 +35,7 @@
 #define NP_POOL_GPUS_MAX 256
 #define NP_ASK_COUNT_MAX 64
 #define NP_INPUT_ERRORS_MAX 100
+#define POOL_MACHINE_KIND "VirtualMachine"
 #define POOL_PATH_MAX 160
 #define POOL_NAME_MAX 253 /* RFC 1123 subdomain, as Kubernetes limits names */
 #define NP_OUR_PREFIX "nodeprep.dev/" /* of annotations */
@@ -59,7 +60,7 @@ int pool_add_tkc(const struct pool_object *o, struct np_err *err);
 int pool_add_tkc_v1alpha1(const struct pool_object *o, struct np_err *err);
 int pool_add_cluster(const struct pool_object *o, struct np_err *err);
 
-/* machine.c: adds a VirtualMachine that somebody wrote as a pool of one node; ignores any other. */
+/* machine.c: adds a hand-written VirtualMachine as a pool of one node; ignores any other. */
 int pool_add_virtual_machine(const struct pool_object *o, struct np_err *err);
 
 /* variables.c: the values of TKGm's variables for one machine deployment, and where they are. */
@@ -150,6 +151,9 @@ int pool_template_note_guest(struct np_template *t, const char *field, const cha
  * Reads how nodes are replaced out of a deployment's `strategy`, whose default is a surge of one.
  */
 int pool_read_rollout(struct np_val strategy, struct np_pool *pool, struct np_err *err);
+
+/* Reads which warnings the annotations acknowledge. */
+void pool_read_ignored(struct np_val metadata, struct np_pool *pool);
 
 /* Reads a deployment's metadata: our annotation and the autoscaler's. */
 int pool_read_deployment_metadata(const struct pool_object *o, struct np_val metadata,

@@ -3,7 +3,7 @@
 
 #include "nodeprep/err.h"
 
-/* A VM that an API server returned, or that a cluster owns, is not a manifest of somebody's. */
+/* A VM that an API server returned, or that a cluster owns, is not a hand-written manifest. */
 static bool is_manifest(struct np_val root, struct np_val metadata)
 {
 	static const char *const marks[] = { "creationTimestamp", "ownerReferences", "uid" };

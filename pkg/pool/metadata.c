@@ -36,6 +36,7 @@ int pool_read_deployment_metadata(const struct pool_object *o, struct np_val met
 	};
 	struct np_val annotation;
 
+	pool_read_ignored(metadata, pool);
 	if (pool_find_annotation(metadata, &annotation, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)

@@ -141,6 +141,7 @@ static int read_annotation(const struct pool_object *o, struct np_val spec, stru
 {
 	struct np_val annotation;
 
+	pool_read_ignored(np_doc_get(o->root, "metadata"), pool);
 	if (pool_find_annotation(np_doc_get(o->root, "metadata"), &annotation, err) < 0)
 		return np_err_ret(err);
 	if (np_doc_is_present(annotation) && np_doc_is_present(np_doc_get(spec, "gpus")))

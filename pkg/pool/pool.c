@@ -33,7 +33,7 @@ static const struct kind_row {
 	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha1", pool_add_tkc_v1alpha1 },
 	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha2", pool_add_tkc },
 	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha3", pool_add_tkc },
-	{ "vmoperator.vmware.com", "VirtualMachine", NULL, pool_add_virtual_machine },
+	{ "vmoperator.vmware.com", POOL_MACHINE_KIND, NULL, pool_add_virtual_machine },
 	{ "vmoperator.vmware.com", "VirtualMachineClass", NULL, add_class },
 	{ NP_SUPERVISOR_GROUP, NP_TEMPLATE_KIND, "v1beta1", pool_add_supervisor_template },
 	{ NP_SUPERVISOR_GROUP, NP_TEMPLATE_KIND, "v1beta2", pool_add_supervisor_template },
@@ -79,9 +79,19 @@ static int add_class(const struct pool_object *o, struct np_err *err)
 
 static int fail_without_type(const struct type_meta *t, struct np_val root, struct np_err *err)
 {
-	const char *missing = !t->api_version && !t->kind ? "apiVersion and kind are"
-			      : !t->kind                  ? "kind is"
-							  : "apiVersion is";
+	const char *missing;
+
+	/* vSphere's REST service namespace-management, and govc's output of it. */
+	if (np_doc_is_present(np_doc_get(root, "cpu_count")) &&
+	    (np_doc_is_present(np_doc_get(root, "memory_MB")) ||
+	     np_doc_is_present(np_doc_get(root, "memory_mb"))))
+		return np_doc_fail(root, err, NP_E_SPEC,
+				   "a VM class as vCenter's REST API prints it is not read from a "
+				   "file: expected a VirtualMachineClass of the Supervisor's "
+				   "Kubernetes API");
+	missing = !t->api_version && !t->kind ? "apiVersion and kind are"
+		  : !t->kind                  ? "kind is"
+					      : "apiVersion is";
 
 	return np_doc_fail(root, err, NP_E_SPEC, "%s required", missing);
 }

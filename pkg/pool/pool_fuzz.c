@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (np_pool_input_parse(&in, cat, "fuzz.yaml", (const char *)data, size, &err) == 0)
 		(void)np_pool_input_finish(&in, &err);
 	np_pool_input_done(&in);
+	in.in_folder = size % 2 == 1;
 	if (np_pool_input_collect(&in, cat, "fuzz.yaml", (const char *)data, size, &err) == 0)
 		(void)np_pool_input_finish(&in, &err);
 	/* An error must have a text. */

@@ -101,7 +101,7 @@ static void print_device(FILE *f, const struct np_template_device *d)
 /* Writes a template in one line with its keys in input order. */
 static void print_template(FILE *f, const struct np_template *t)
 {
-	static const char *const kinds[] = { "machine", "flat", "extra" };
+	static const char *const kinds[] = { "machine", "flat", "variables", "extra" };
 	const char *key;
 	json_t *value;
 

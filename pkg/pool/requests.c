@@ -420,12 +420,22 @@ int np_pool_requests_parse(const struct np_catalogue *cat, const char *origin, c
 	return r;
 }
 
+void pool_read_ignored(struct np_val metadata, struct np_pool *pool)
+{
+	const json_t *annotations = np_doc_get(metadata, "annotations").json;
+
+	np_warning_set_read(&pool->ignored,
+			    json_string_value(json_object_get(annotations, NP_WARNING_ANNOTATION)));
+}
+
 int pool_read_cluster_annotation(const struct pool_object *o, size_t first, struct np_err *err)
 {
 	size_t n_pools = o->in->n_pools - first;
 	struct np_pool *pool;
 	struct np_val n;
 
+	for (size_t i = first; i < o->in->n_pools; i++)
+		pool_read_ignored(np_doc_get(o->root, "metadata"), &o->in->pools[i]);
 	if (pool_find_annotation(np_doc_get(o->root, "metadata"), &n, err) < 0)
 		return np_err_ret(err);
 	if (!np_doc_is_present(n) || n_pools == 0)

@@ -230,7 +230,8 @@ static int read_profile(const struct pool_object *o, struct np_val n, struct np_
 		t->has_placeholder = true;
 		return 0;
 	}
-	if (!*text || strlen(text) > POOL_NAME_MAX || strpbrk(text, "\t\r\n"))
+	if (!*text || strlen(text) > POOL_NAME_MAX || strpbrk(text, "\t\r\n") ||
+	    (strchr(text, ' ') && !np_gpu_find_vgpu(o->cat, text)))
 		return np_doc_fail(
 			n, err, NP_E_SPEC,
 			"vGPUProfile is '%.64s': expected a name such as 'grid_a100-40c'", text);

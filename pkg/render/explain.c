@@ -258,7 +258,7 @@ static void write_without(FILE *out, const struct np_plan_class *c)
 			" GB are required, and such a VM may not power on\n",
 			c->change.window_gb);
 	fprintf(out,
-		"  resized      VM Operator writes %d GB, or the annotation's size, whatever the "
+		"  resized      with full resize VM Operator writes %d GB, or the annotation's size, whatever the "
 		"class holds\n"
 		"               (annotation " VM_OPERATOR_ANNOTATION "; \"0\": neither key)\n",
 		VM_OPERATOR_DEFAULT_GB);

@@ -45,6 +45,7 @@ struct table {
 	size_t n; /* columns */
 	size_t n_rows;
 	char **cells; /* n * n_rows */
+	bool has_colour; /* the words of STATE have a colour on a terminal */
 };
 
 int render_table_add(struct table *t, struct np_err *err, const char *const cells[]);
@@ -88,6 +89,7 @@ const char *render_cell_or_dash(const char *text);
 void render_cell_pools(const struct np_plan *plan, const size_t *pools, size_t n, char *buf,
 		       size_t size);
 void render_write_items(FILE *out, const struct np_change *change);
+size_t render_count_warnings(const struct np_warnings *warnings);
 void render_write_warnings(FILE *out, const char *who, const struct np_warnings *warnings);
 
 /* More slots than this are summed up in one line; no vSphere VM takes that many devices. */

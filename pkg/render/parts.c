@@ -48,9 +48,9 @@ static json_t *warning_tree(const struct np_warning *note)
 {
 	const struct np_message_kind *kind = np_warning_kind(note->warning);
 
-	return json_pack("{s:s, s:s, s:o, s:s}", "code", kind->code, "severity",
+	return json_pack("{s:s, s:s, s:o, s:s, s:o*}", "code", kind->code, "severity",
 			 np_severity_name(kind->severity), "message", np_json_string(note->message),
-			 "cure", kind->remedy);
+			 "cure", kind->remedy, "ignored", note->is_ignored ? json_true() : NULL);
 }
 
 void render_tree_push_warnings(json_t **list, const struct np_warnings *warnings)

@@ -554,8 +554,7 @@ static void test_picture__a_drawing_is_of_exactly_one_pool(void **state)
 	} rows[] = {
 		{ "a pool by name", "a", 0, "" },
 		{ "a pool by id", "ml/b", 0, "" },
-		{ "none named", NULL, -NP_E_USAGE,
-		  "not 2: name one of 'ml/a', 'ml/b'" },
+		{ "none named", NULL, -NP_E_USAGE, "not 2: name one of 'ml/a', 'ml/b'" },
 		{ "a class of two pools", "gpu", -NP_E_USAGE, "'ml/a', 'ml/b'" },
 		{ "a class that no pool uses", "spare", -NP_E_USAGE, "no pool uses 'spare'" },
 		{ "a name that is not there", "c", -NP_E_NOT_FOUND, "'c'" },

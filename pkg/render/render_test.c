@@ -301,10 +301,10 @@ static void test_render__tables_have_their_columns(void **state)
 		"ml          -         lone          gone         -       unknown         unknown   unknown\n"
 		"\n"
 		"Classes\n"
-		"NAMESPACE   CLASS        GPUS      WINDOW    FIRMWARE   RESERVED   STATE       POOLS\n"
-		"ml          gpu-a100x4   4         512 GB    efi        256Gi      outdated    gpu-workers\n"
-		"ml          gone         unknown   unknown   -          -          not found   lone\n"
-		"ml          vgpu         1         unknown   -          -          unused      -\n";
+		"NAMESPACE   CLASS        GPUS      CURRENT   WINDOW    FIRMWARE   RESERVED   STATE       POOLS\n"
+		"ml          gpu-a100x4   4         none      512 GB    efi        256Gi      outdated    gpu-workers\n"
+		"ml          gone         unknown   unknown   unknown   -          -          not found   lone\n"
+		"ml          vgpu         1         none      unknown   -          -          unused      -\n";
 	NP_AUTO(session_done) struct session s = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;
 	struct np_err err = NP_ERR_INIT;

@@ -92,11 +92,18 @@ static const char *class_state(const struct np_plan *plan, const struct np_plan_
 	return c->has_gpus ? "up to date" : "unknown";
 }
 
+/* What the class sets now; a size that cannot be read is unknown. */
+static const char *current_window(const struct np_vmx_current *c, char buf[static CELL_TEXT_MAX])
+{
+	return render_cell_gigabytes(c->has_size || !c->has_any, c->size_gb, buf);
+}
+
 static int add_class(struct table *t, const struct np_plan *plan, const struct np_plan_class *c,
 		     struct np_err *err)
 {
 	bool known = !!c->class;
-	char gpus[CELL_TEXT_MAX], window[CELL_TEXT_MAX], overhead[CELL_TEXT_MAX], pools[256];
+	char gpus[CELL_TEXT_MAX], current[CELL_TEXT_MAX], window[CELL_TEXT_MAX],
+		overhead[CELL_TEXT_MAX], pools[256];
 
 	render_cell_pools(plan, c->pools, c->n_pools, pools, sizeof(pools));
 	snprintf(overhead, sizeof(overhead), "%.1f MB", c->overhead_mb);
@@ -104,6 +111,7 @@ static int add_class(struct table *t, const struct np_plan *plan, const struct n
 		render_cell_or_dash(c->ns),
 		render_cell_or_dash(c->name),
 		render_cell_number(known && c->has_gpus, c->gpus, gpus),
+		known ? current_window(&c->class->current, current) : "unknown",
 		render_cell_gigabytes(known && c->change.has_window, c->change.window_gb, window),
 		render_cell_or_dash(c->change.firmware),
 		render_cell_or_dash(c->change.reservation),
@@ -115,11 +123,15 @@ static int add_class(struct table *t, const struct np_plan *plan, const struct n
 	return render_table_add(t, err, cells);
 }
 
-static int write_classes(FILE *out, const struct np_plan *plan, bool wide, struct np_err *err)
+static int write_classes(FILE *out, const struct np_plan *plan, bool wide, bool has_colour,
+			 struct np_err *err)
 {
-	NP_AUTO(render_table_done) struct table t = { .n = wide ? 9 : 8 };
-	static const char *const head[] = { "NAMESPACE", "CLASS", "GPUS",  "WINDOW",  "FIRMWARE",
-					    "RESERVED",  "STATE", "POOLS", "OVERHEAD" };
+	NP_AUTO(render_table_done)
+	struct table t = { .n = wide ? 10 : 9, .has_colour = has_colour };
+	static const char *const head[] = {
+		"NAMESPACE", "CLASS",    "GPUS",  "CURRENT", "WINDOW",
+		"FIRMWARE",  "RESERVED", "STATE", "POOLS",   "OVERHEAD"
+	};
 
 	if (plan->n_classes == 0)
 		return 0;
@@ -161,12 +173,13 @@ static void write_warnings(FILE *out, const struct np_plan *plan)
 
 static bool has_warnings(const struct np_plan *plan)
 {
-	size_t n = plan->warnings.n;
+	size_t n = render_count_warnings(&plan->warnings);
 
 	for (size_t i = 0; i < plan->n_classes; i++) {
-		n += plan->classes[i].warnings.n + plan->classes[i].change.warnings.n;
+		n += render_count_warnings(&plan->classes[i].warnings);
+		n += render_count_warnings(&plan->classes[i].change.warnings);
 		if (plan->classes[i].class)
-			n += plan->classes[i].class->warnings.n;
+			n += render_count_warnings(&plan->classes[i].class->warnings);
 	}
 	return n > 0 || render_templates_have_warnings(plan);
 }
@@ -189,6 +202,12 @@ static void write_wide(FILE *out, const struct np_plan *plan)
 int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret,
 		   struct np_err *err)
 {
+	return np_render_plan_styled(plan, format, &(struct np_render_style){ 0 }, ret, err);
+}
+
+int np_render_plan_styled(const struct np_plan *plan, enum np_format format,
+			  const struct np_render_style *style, char **ret, struct np_err *err)
+{
 	NP_AUTO(render_text_done) struct text t = { 0 };
 	bool wide = format == NP_FORMAT_WIDE;
 
@@ -200,7 +219,7 @@ int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret
 		return tree ? np_render_tree(tree, format, ret, err) : np_fail_nomem(err);
 	}
 	if (render_text_init(&t, err) < 0 || write_pools(t.file, plan, wide, err) < 0 ||
-	    write_classes(t.file, plan, wide, err) < 0 ||
+	    write_classes(t.file, plan, wide, style->colour, err) < 0 ||
 	    render_templates_write(t.file, plan, err) < 0)
 		return np_err_ret(err);
 	if (wide)

@@ -82,7 +82,7 @@ void render_templates_write_wide(FILE *out, const struct np_plan *plan)
 bool render_templates_have_warnings(const struct np_plan *plan)
 {
 	for (size_t i = 0; i < plan->n_templates; i++)
-		if (plan->templates[i].warnings.n > 0)
+		if (render_count_warnings(&plan->templates[i].warnings) > 0)
 			return true;
 	return false;
 }

@@ -101,6 +101,30 @@ static size_t column_width(const struct table *t, size_t column)
 	return most;
 }
 
+/* Returns the colour of a state; NULL: none. */
+static const char *sgr_of(const char *cell)
+{
+	static const struct {
+		const char *state, *sgr;
+	} rows[] = {
+		{ "error", "31" },    { "invalid", "31" }, { "not found", "31" },
+		{ "outdated", "33" }, { "unknown", "33" }, { "up to date", "32" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (strcmp(rows[i].state, cell) == 0)
+			return rows[i].sgr;
+	return NULL;
+}
+
+static void write_cell(FILE *out, const char *cell, const char *sgr)
+{
+	if (sgr)
+		fprintf(out, "\033[%sm%s\033[0m", sgr, cell);
+	else
+		fputs(cell, out);
+}
+
 void render_table_write(const struct table *t, FILE *out)
 {
 	size_t widths[32] = { 0 };
@@ -111,7 +135,7 @@ void render_table_write(const struct table *t, FILE *out)
 		for (size_t i = 0; i < t->n; i++) {
 			const char *cell = t->cells[row * t->n + i];
 
-			fputs(cell, out);
+			write_cell(out, cell, t->has_colour ? sgr_of(cell) : NULL);
 			if (i + 1 < t->n)
 				fprintf(out, "%*s", (int)(widths[i] - width_of(cell) + 3), "");
 		}

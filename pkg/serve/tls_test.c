@@ -260,7 +260,7 @@ static void test_tls__broken_files_are_reported_once(void **state)
 		if (serve_tls_renew(&t, false, now, &err) >= 0 || !strstr(err.text, rows[i].says))
 			fail_msg("row %zu: %s", i, err.text);
 		assert_int_equal(serve_tls_renew(&t, false, now + TLS_RETRY_MS, &err), 0);
-		/* Who asks is told each time. */
+		/* Each caller gets the error. */
 		assert_true(serve_tls_renew(&t, true, now, &err) < 0);
 		assert_true(has_cert_of(&t, "first"));
 		write_file(p.cert, server_pem.cert);

@@ -78,7 +78,7 @@ static int make_huge(struct call *c, const struct fault *f, struct np_err *err)
 	return 0;
 }
 
-static int spoil(struct call *c, const struct fault *f, struct np_err *err)
+int sim_spoil_answer(struct call *c, const struct fault *f, struct np_err *err)
 {
 	struct np_serve_reply *r = c->reply;
 
@@ -103,13 +103,4 @@ static int spoil(struct call *c, const struct fault *f, struct np_err *err)
 	default:
 		return 0;
 	}
-}
-
-int sim_inject_fault(struct call *c, const struct fault *f, struct np_err *err)
-{
-	if (f->kind == FAULT_CONCURRENT_WRITE && sim_write_concurrently(c, f, err) < 0)
-		return np_err_ret(err);
-	if (f->has_effect && sim_answer_call(c, err) < 0)
-		return np_err_ret(err);
-	return spoil(c, f, err);
 }

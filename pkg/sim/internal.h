@@ -9,6 +9,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/serve.h"
 #include "nodeprep/sim.h"
+#include "nodeprep/text.h"
 #include "nodeprep/time.h"
 
 #define GROUP "vmoperator.vmware.com"
@@ -280,16 +281,19 @@ int sim_answer_faults(struct call *c, struct np_err *err);
 bool sim_is_untyped(const struct call *c);
 int sim_answer_untyped(struct call *c, struct np_err *err);
 int sim_add_untyped_resources(json_t *resources, const char *version, struct np_err *err);
+
+/* versions.c: the versions of the group, the newest first. */
+struct np_words sim_versions(const struct np_sim *sim);
 bool sim_is_version_served(const struct np_sim *sim, const char *version);
+
+/* namespaces.c */
 bool sim_has_namespace(const struct np_sim *sim, const char *name);
 
 /* Returns the object as the version in the path shows it; NULL: no memory. */
 json_t *sim_as_version(json_t *object, const char *version);
 
-/* Answers as if nothing went wrong. */
-int sim_answer_call(struct call *c, struct np_err *err);
-/* Answers as the fault prescribes. */
-int sim_inject_fault(struct call *c, const struct fault *f, struct np_err *err);
+/* Changes the answer as the fault prescribes. */
+int sim_spoil_answer(struct call *c, const struct fault *f, struct np_err *err);
 
 /* Changes an object as a second client would (the fault "concurrent-write"). */
 int sim_write_concurrently(struct call *c, const struct fault *f, struct np_err *err);

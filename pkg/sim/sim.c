@@ -236,7 +236,7 @@ static int answer_resource(struct call *c, struct np_err *err)
 	return answer_classes(c, err);
 }
 
-int sim_answer_call(struct call *c, struct np_err *err)
+static int answer_call(struct call *c, struct np_err *err)
 {
 	if (!c->is_authentic)
 		return sim_refuse(c, err, 401, "Unauthorized", NULL, "Unauthorized");
@@ -251,6 +251,15 @@ int sim_answer_call(struct call *c, struct np_err *err)
 }
 
 /* --- the log -------------------------------------------------------------------------------- */
+
+static int answer_with_fault(struct call *c, const struct fault *f, struct np_err *err)
+{
+	if (f->kind == FAULT_CONCURRENT_WRITE && sim_write_concurrently(c, f, err) < 0)
+		return np_err_ret(err);
+	if (f->has_effect && answer_call(c, err) < 0)
+		return np_err_ret(err);
+	return sim_spoil_answer(c, f, err);
+}
 
 static const char *logged_user(const struct call *c)
 {
@@ -292,7 +301,7 @@ int np_sim_handle(struct np_sim *sim, const struct np_serve_request *req,
 	authenticate(&c);
 	if (strncmp(c.path, "/sim/", 5) != 0)
 		f = sim_faults_meet(&sim->faults, req->method, c.path);
-	done = f ? sim_inject_fault(&c, f, err) : sim_answer_call(&c, err);
+	done = f ? answer_with_fault(&c, f, err) : answer_call(&c, err);
 	if (done < 0)
 		return done;
 	log_call(&c);

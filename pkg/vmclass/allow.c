@@ -7,8 +7,8 @@
 #include "nodeprep/json.h"
 
 /*
- * The class's owner writes this annotation, and whoever is not allowed must not become so by a text
- * that two programs read differently: a list with one invalid item allows nobody.
+ * The class's owner writes this annotation. Two programs must not read one text differently, so that a
+ * list with one invalid item allows no namespace.
  */
 
 #define NAMESPACE_MAX 63

@@ -191,15 +191,19 @@ static bool is_window_known(const struct build *b, const struct np_vmx_desired *
 	       !(b->want->observe_only && np_vmclass_devices_gpus(&b->c->devices) > 0);
 }
 
-/* VM Operator's resize code writes its own default over the class's value (its source, v1.9 line). */
+/*
+ * VM Operator's resize code writes its own default over the class's value, but only behind the
+ * feature VMResize, and then at each power-on, the first included (its source, session_vm_update.go).
+ */
 static int note_resize(struct build *b, struct np_err *err)
 {
 	if (b->change->window_gb <= VM_OPERATOR_DEFAULT_GB || devices_after(b)->n == 0)
 		return 0;
 	return np_warnings_add(
 		&b->change->warnings, err, NP_WARNING_RESIZE_RESETS,
-		"a resize of a VM sets its window to %d GB again, unless the VM carries the "
-		"annotation vmoperator.vmware.com/pci-passthru-64bit-mmio-size: \"%" PRIu64 "\"",
+		"where the Supervisor has the feature VMResize, each power-on sets a VM's window "
+		"to %d GB again, unless the VM carries the annotation vmoperator.vmware.com/pci-passthru-64bit-mmio-size: \"%" PRIu64
+		"\"",
 		VM_OPERATOR_DEFAULT_GB, b->change->window_gb);
 }
 

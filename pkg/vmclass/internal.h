@@ -74,6 +74,9 @@ int vmclass_note_conditions(struct np_vmclass *c, struct np_val config_spec,
 int vmclass_keys_read(struct np_val extra_config, struct np_vmx_current *ret,
 		      struct np_warnings *warnings, struct np_err *err);
 
+/* Returns what an extraConfig list holds under the two keys, whatever else it is. */
+struct np_vmx_current vmclass_keys_current(const json_t *list);
+
 /* Fails where an entry of the two keys has no discriminator: it breaks the class unless rewritten. */
 int vmclass_keys_check(struct np_val extra_config, struct np_err *err);
 

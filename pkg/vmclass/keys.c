@@ -115,6 +115,17 @@ static void add_current(struct np_vmx_current *current, const json_t *entry)
 	np_vmx_add(current, entry_key(entry), text);
 }
 
+struct np_vmx_current vmclass_keys_current(const json_t *list)
+{
+	struct np_vmx_current s = { 0 };
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach (list, i, entry)
+		add_current(&s, entry);
+	return s;
+}
+
 int vmclass_keys_read(struct np_val extra_config, struct np_vmx_current *ret,
 		      struct np_warnings *warnings, struct np_err *err)
 {

@@ -75,42 +75,38 @@ static int register_pool(json_t *pools, const struct np_member *m, const char *h
 		json_pack("{s:o, s:o}", "mmioGB", need, "holders", merge_holders(old, holder)));
 }
 
-/* Appends the noted entries of one key. */
-static int add_entries_of(json_t *list, const json_t *noted, enum np_vmx_key key)
+/*
+ * Notes what nodeprep sets now under the keys that it changes. A key of which another writer's value
+ * stays is not nodeprep's: its old text is kept, so that a release leaves the value.
+ */
+static json_t *merge_set(const struct np_vmclass *c, const json_t *known, const json_t *fresh)
 {
-	const json_t *entries = json_object_get(noted, "entries");
+	json_t *list = vmclass_lookup(c->node.json, VMCLASS_EXTRA_CONFIG);
+	json_auto_t *set = json_object();
 
-	for (size_t i = 0; i < json_array_size(entries); i++) {
-		json_t *item = json_array_get(entries, i);
+	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
+		const char *name = np_vmx_key_name(key);
+		json_t *old = json_object_get(known, name), *new = json_object_get(fresh, name);
+		/* Both keys are set, or both are removed. */
+		bool stays = json_is_string(old) && json_is_string(new) &&
+			     vmclass_key_still_stands(list, key, fresh);
 
-		if (vmclass_key_is(json_object_get(item, "entry"), key) &&
-		    json_array_append(list, item) < 0)
-			return -1;
+		if (json_object_set(set, name, stays ? old : new) < 0)
+			return NULL;
 	}
-	return 0;
+	return json_incref(set);
 }
 
 /* As merge_field(), key by key: another client may have changed one of the two alone. */
 static int merge_keys(const struct np_vmclass *c, json_t *known, const json_t *fresh)
 {
-	json_t *list = vmclass_lookup(c->node.json, VMCLASS_EXTRA_CONFIG);
 	json_t *absent = json_object_get(fresh, "absent");
-	json_auto_t *entries = json_array();
+	json_auto_t *set =
+		merge_set(c, json_object_get(known, "set"), json_object_get(fresh, "set"));
 
-	for (enum np_vmx_key key = 0; key < NP_VMX_KEY_MAX; key++) {
-		bool ours = vmclass_key_still_stands(list, key, json_object_get(known, "set"));
-
-		if (add_entries_of(entries, ours ? known : fresh, key) < 0)
-			return -1;
-	}
-	if (!entries || json_object_set(known, "set", json_object_get(fresh, "set")) < 0 ||
-	    (absent && json_object_set(known, "absent", absent) < 0))
+	if (!set || json_object_set(known, "set", set) < 0)
 		return -1;
-	if (json_array_size(entries) == 0 && json_object_get(known, "absent")) {
-		json_object_del(known, "entries");
-		return 0;
-	}
-	return json_object_set(known, "entries", entries);
+	return absent ? json_object_set(known, "absent", absent) : 0;
 }
 
 /* The memory may have shrunk since: a request above it is never restored. */
@@ -126,17 +122,29 @@ static int cap_request(const char *path, json_t *known)
 	return bytes > most ? json_object_set(known, "value", set) : 0;
 }
 
+/* Tells whether another writer removed the configSpec, in which the original value was. */
+static bool is_from_removed_spec(const json_t *known, const json_t *fresh)
+{
+	const char *absent = json_string_value(json_object_get(fresh, "absent"));
+
+	return absent && strcmp(absent, VMCLASS_CONFIG_SPEC) == 0 &&
+	       !json_equal(json_object_get(known, "absent"), json_object_get(fresh, "absent"));
+}
+
 /*
- * What stood before the first change counts, and a later change of the same field adds nothing;
- * but where another client changed the field meanwhile, its value is the original one.
+ * What was there before nodeprep's first write is the original, even if another writer changes the field
+ * later. Two things have no original any more once another writer changed them: the list of devices, and
+ * what was in a configSpec that is gone, since a new one with the old value would hide hardware.devices.
  */
 static int merge_field(const struct np_vmclass *c, json_t *merged, const char *path, json_t *fresh)
 {
 	json_t *known = json_object_get(merged, path);
 
-	if (known && strcmp(path, VMCLASS_EXTRA_CONFIG) == 0)
+	if (!known || is_from_removed_spec(known, fresh))
+		return json_object_set(merged, path, fresh);
+	if (strcmp(path, VMCLASS_EXTRA_CONFIG) == 0)
 		return merge_keys(c, known, fresh);
-	if (!known || !vmclass_still_stands(c, path, known))
+	if (strcmp(path, VMCLASS_DEVICE_CHANGE) == 0 && !vmclass_still_stands(c, path, known))
 		return json_object_set(merged, path, fresh);
 	return json_object_set(known, "set", json_object_get(fresh, "set")) < 0 ||
 			       cap_request(path, known) < 0

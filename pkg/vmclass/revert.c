@@ -353,6 +353,36 @@ static int finish_change(struct undo *u, const char *reason, struct np_change *c
 	return add_items(change, u->c, u->target, reason, err);
 }
 
+/* --- what the class will carry --------------------------------------------------------------- */
+
+/* Returns the text as the class or its record has it, which outlive the change. */
+static const char *keep_firmware(const struct np_vmclass *c, const char *text)
+{
+	const json_t *before = json_object_get(c->managed, "before");
+	const json_t *entry = json_object_get(before, VMCLASS_FIRMWARE);
+
+	if (!text || (c->firmware && strcmp(text, c->firmware) == 0))
+		return text ? c->firmware : NULL;
+	return json_string_value(json_object_get(entry, "value"));
+}
+
+/* Fills in the values that the class has once it is `target`, for people. */
+static int describe(const struct np_vmclass *c, const json_t *target, struct np_change *change,
+		    struct np_err *err)
+{
+	const char *memory = json_string_value(vmclass_lookup(target, VMCLASS_MEMORY_REQUEST));
+	struct np_vmx_current current =
+		vmclass_keys_current(vmclass_lookup(target, VMCLASS_EXTRA_CONFIG));
+
+	change->firmware =
+		keep_firmware(c, json_string_value(vmclass_lookup(target, VMCLASS_FIRMWARE)));
+	if (memory && !(change->reservation = strdup(memory)))
+		return np_fail_nomem(err);
+	change->has_window = current.has_size || !current.has_any;
+	change->window_gb = current.has_size ? current.size_gb : 0;
+	return 0;
+}
+
 /* --- release --------------------------------------------------------------------------------- */
 
 /* A walk over the registrations of a record. */
@@ -432,6 +462,8 @@ int np_vmclass_release(const struct np_vmclass *c, np_release_fn *releases, void
 		    finish_change(&u, "the pools are released", &change, err) < 0)
 			return np_err_ret(err);
 	}
+	if (describe(c, target ? target : c->node.json, &change, err) < 0)
+		return np_err_ret(err);
 	*ret = change;
 	change = (struct np_change){ 0 };
 	return 0;
@@ -480,11 +512,68 @@ static int discard_record(const struct np_vmclass *c, struct np_change *ret, str
 	return 0;
 }
 
+bool np_vmclass_is_reverted(const struct np_class_desired *want, const char *id, const char *holder)
+{
+	return want->all_holders ||
+	       (strcmp(holder, want->holder) == 0 && vmclass_is_member(want, id));
+}
+
 static bool is_reverted(void *ctx, const char *id, const char *holder)
 {
 	const struct np_class_desired *const *want = ctx;
 
-	return strcmp(holder, (*want)->holder) == 0 && vmclass_is_member(*want, id);
+	return np_vmclass_is_reverted(*want, id, holder);
+}
+
+/* The first registrations that are left, for people. */
+#define HELD_SHOWN 3
+
+struct held {
+	const struct np_class_desired *want;
+	size_t n;
+	char text[1200];
+};
+
+static bool add_held(void *ctx, const char *id, const char *holder)
+{
+	struct held *h = ctx;
+	size_t used = strlen(h->text);
+
+	if (np_vmclass_is_reverted(h->want, id, holder))
+		return true;
+	if (h->n++ < HELD_SHOWN)
+		snprintf(h->text + used, sizeof(h->text) - used, "%spool '%.200s' by '%.120s'",
+			 used > 0 ? ", " : "", id, holder);
+	return true;
+}
+
+/* The user who undoes everything must know who keeps the class from its original values. */
+static int note_held(const struct np_vmclass *c, const struct np_class_desired *want,
+		     struct np_change *change, struct np_err *err)
+{
+	struct held h = { .want = want };
+	char more[48] = "";
+
+	np_vmclass_record_each(c->managed, add_held, &h);
+	if (h.n == 0)
+		return 0;
+	if (h.n > HELD_SHOWN)
+		snprintf(more, sizeof(more), " and %zu more", h.n - HELD_SHOWN);
+	return np_warnings_add(&change->warnings, err, NP_WARNING_STILL_HELD,
+			       "the class keeps its values while it is held: %s%s", h.text, more);
+}
+
+static int release_members(const struct np_vmclass *c, const struct np_class_desired *want,
+			   struct np_change *ret, struct np_err *err)
+{
+	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
+
+	if (np_vmclass_release(c, is_reverted, &want, &change, err) < 0 ||
+	    note_held(c, want, &change, err) < 0)
+		return np_err_ret(err);
+	*ret = change;
+	change = (struct np_change){ 0 };
+	return 0;
 }
 
 int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired *want,
@@ -494,7 +583,7 @@ int np_vmclass_revert(const struct np_vmclass *c, const struct np_class_desired 
 
 	if (want->n_members > 0)
 		return want->discard_record ? discard_record(c, ret, err)
-					    : np_vmclass_release(c, is_reverted, &want, ret, err);
+					    : release_members(c, want, ret, err);
 	/* Without pools not even an invalid record matters. */
 	none.patch = json_object();
 	if (!none.patch)

@@ -215,10 +215,9 @@ static int note_device(struct np_vmclass *c, const struct np_catalogue *cat,
 	if (d->pci_class != NP_PCI_GPU_UNKNOWN)
 		return 0;
 	if (d->profile)
-		return np_warnings_add(
-			&c->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
-			"vGPU profile '%.80s' is of no card in the catalogue; set sizeGB",
-			d->profile);
+		return np_warnings_add(&c->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
+				       "vGPU profile '%.80s' is not in the catalogue; set sizeGB",
+				       d->profile);
 	np_gpu_pci_id_format(d->id, id);
 	return np_warnings_add(&c->warnings, err, NP_WARNING_UNKNOWN_DEVICE,
 			       "device '%s' is not in the catalogue; " ADD_CARD, id);
@@ -258,9 +257,8 @@ static int note_mixed(struct np_vmclass *c, struct np_err *err)
 		const struct np_device *d = &c->devices.items[i];
 
 		vgpu = vgpu || d->backing == NP_BACKING_VGPU;
-		passthrough = passthrough ||
-			      (d->backing != NP_BACKING_VGPU && d->pci_class != NP_PCI_OTHER &&
-			       !d->kind);
+		passthrough = passthrough || (d->backing != NP_BACKING_VGPU &&
+					      d->pci_class != NP_PCI_OTHER && !d->kind);
 	}
 	if (!vgpu || !passthrough)
 		return 0;

@@ -69,12 +69,8 @@ static struct np_vmclass *read_class(const char *text)
 }
 
 static const char *const backing_names[] = {
-	[NP_BACKING_VGPU] = "vgpu",
-	[NP_BACKING_DYNAMIC] = "dynamic",
-	[NP_BACKING_FIXED] = "fixed",
-	[NP_BACKING_DVX] = "dvx",
-	[NP_BACKING_GROUP] = "group",
-	[NP_BACKING_OTHER] = "other",
+	[NP_BACKING_VGPU] = "vgpu", [NP_BACKING_DYNAMIC] = "dynamic", [NP_BACKING_FIXED] = "fixed",
+	[NP_BACKING_DVX] = "dvx",   [NP_BACKING_GROUP] = "group",     [NP_BACKING_OTHER] = "other",
 };
 
 static const char *const pci_class_names[] = {

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "nodeprep/warnings.h"
+
 #define COUNT(rows) (sizeof(rows) / sizeof((rows)[0]))
 
 static void test_vmx__names_are_classified(void **state)
@@ -260,9 +262,85 @@ static void test_vmx__a_setting_has_its_text_and_reason(void **state)
 	assert_false(np_vmx_is_same(NP_VMX_SIZE, "0512", "512"));
 }
 
+static const struct condition {
+	const char *sentence;
+	struct np_vmx_vm vm;
+	const char *codes; /* of the warnings, blank separated */
+} conditions[] = {
+	{ "127 vCPUs beside a vGPU", { .vcpus = 127, .vgpus = 1, .devices = 1 }, "" },
+	{ "128 vCPUs beside a vGPU", { .vcpus = 128, .vgpus = 1, .devices = 1 }, "vgpu-viommu" },
+	{ "128 vCPUs beside a whole card", { .vcpus = 128, .devices = 1 }, "" },
+	{ "a virtual IOMMU beside a vGPU",
+	  { .vcpus = 8, .vgpus = 1, .devices = 1, .has_viommu = true },
+	  "vgpu-viommu" },
+	{ "the same with both settings",
+	  { .vcpus = 192,
+	    .vgpus = 4,
+	    .devices = 4,
+	    .has_viommu = true,
+	    .allows_viommu = true,
+	    .enables_viommu = true },
+	  "" },
+	{ "16 devices", { .devices = 16, .hardware_version = 17 }, "" },
+	{ "20 devices on version 19", { .devices = 20, .hardware_version = 19 }, "device-limit" },
+	{ "20 devices on version 20", { .devices = 20, .hardware_version = 20 }, "" },
+	{ "20 devices on no version", { .devices = 20 }, "device-limit" },
+	{ "40 devices on version 20", { .devices = 40, .hardware_version = 20 }, "device-limit" },
+	{ "65 devices on version 20", { .devices = 65, .hardware_version = 20 }, "device-limit" },
+	{ "128 devices on version 21", { .devices = 128, .hardware_version = 21 }, "" },
+	{ "129 devices on version 22", { .devices = 129, .hardware_version = 22 }, "device-limit" },
+	{ "hot-add of memory", { .devices = 1, .memory_hot_add = true }, "hot-add" },
+	{ "hot-add of CPUs", { .devices = 1, .cpu_hot_add = true }, "hot-add" },
+	{ "hot-add without devices", { .cpu_hot_add = true }, "" },
+};
+
+static void test_vmx__conditions_of_power_on_are_warned_of(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++) {
+		NP_AUTO(np_warnings_done) struct np_warnings warnings = { 0 };
+		struct np_err err = NP_ERR_INIT;
+
+		print_message("  %s\n", conditions[i].sentence);
+		assert_int_equal(np_vmx_note_conditions(&conditions[i].vm, &warnings, &err), 0);
+		assert_int_equal(warnings.n, *conditions[i].codes != '\0');
+		if (warnings.n > 0)
+			assert_string_equal(warnings.items[0].code, conditions[i].codes);
+	}
+}
+
+static void test_vmx__limits_follow_the_hardware_version(void **state)
+{
+	(void)state;
+	assert_int_equal(np_vmx_device_limit(0), 16);
+	assert_int_equal(np_vmx_device_limit(19), 16);
+	assert_int_equal(np_vmx_device_limit(20), 64);
+	assert_int_equal(np_vmx_device_limit(21), 128);
+	assert_int_equal(np_vmx_hardware_version("vmx-20"), 20);
+	assert_int_equal(np_vmx_hardware_version("20"), 0);
+	assert_int_equal(np_vmx_hardware_version("vmx-"), 0);
+	assert_int_equal(np_vmx_hardware_version(NULL), 0);
+}
+
+static void test_vmx__settings_of_a_vm_are_read(void **state)
+{
+	struct np_vmx_vm vm = { 0 };
+
+	(void)state;
+	np_vmx_vm_add(&vm, "VVTD.enable", "TRUE");
+	np_vmx_vm_add(&vm, "mem.hotadd", "false");
+	np_vmx_vm_add(&vm, "pciPassthru.vmiop.allowViommu", "true");
+	np_vmx_vm_add(&vm, "other", "true");
+	assert_true(vm.has_viommu && vm.allows_viommu);
+	assert_false(vm.memory_hot_add || vm.enables_viommu || vm.cpu_hot_add);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_vmx__conditions_of_power_on_are_warned_of),
+		cmocka_unit_test(test_vmx__limits_follow_the_hardware_version),
+		cmocka_unit_test(test_vmx__settings_of_a_vm_are_read),
 		cmocka_unit_test(test_vmx__names_are_classified),
 		cmocka_unit_test(test_vmx__the_current_size_is_read),
 		cmocka_unit_test(test_vmx__a_window_is_decided),

@@ -26,7 +26,7 @@ for input in "plain 1000" "plain 10000" "plain 20000" "dump 10000" \
 		mv "$file.new" "$file"
 	fi
 done
-/usr/bin/env python3 -B "$here/bench.py" "$build" "$here/../../docs/examples"
+/usr/bin/env python3 -B "$here/bench.py" "$build" "$here/../../docs/examples/all-kinds"
 
 # Beside govc, on the vCenter simulator, which is built where it is missing.
 /usr/bin/python3 -B "$here/vmclass.py" "$build"

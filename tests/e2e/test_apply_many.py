@@ -98,9 +98,10 @@ def test_namespaces_are_told_where_there_are_several(server, ns, nodeprep, names
         put_class(where, "gpu", hardware(A100))
     done = nodeprep("apply", "-f", "-", input=dump(pool(ns, "w", "gpu"), pool(other, "w", "gpu")))
     assert done.rc == 0, done.err
+    what = "window 512 GB, firmware efi, memory reservation 256Gi, devices"
     assert [line.partition(" ")[2] for line in done.out.splitlines()] == [
-        f"patched in namespace {ns}",
-        f"patched in namespace {other}",
+        f"patched ({what}) in namespace {ns}",
+        f"patched ({what}) in namespace {other}",
     ]
     server.must("DELETE", classes_path(other, "gpu"))
 

@@ -140,3 +140,21 @@ def test_settings_give_the_window_of_plan(device, count):
                           capture_output=True, check=True)
     wanted = json.loads(plan.stdout)["pools"][0]["requiredMMIOGB"]
     assert (judge(vmx.encode())[4] or 0) == wanted
+
+
+@pytest.mark.parametrize(("profile", "window"), [("grid_t4-16c", 64), ("grid_t4-16q", None), ("grid_a100-40c", 128),
+                                                 ("nvidia_h100xm-80c", 256), ("nvidia_new-8c", 256)])
+def test_vgpus_give_the_window_of_plan(profile, window):
+    """Compute profiles need 64 GB on every board; one that the catalogue lacks counts 256 GB."""
+    vmx = f'config.version = "8"\npciPassthru0.present = "TRUE"\npciPassthru0.vgpu = "{profile}"\n'
+    assert judge(vmx.encode())[4] == window
+
+
+def test_gpus_of_unknown_size_count_as_in_plan():
+    """256 GB each beside what the others need, and never a figure of their own."""
+    lines = 'pciPassthru{0}.present = "TRUE"\npciPassthru{0}.vendorId = "0x10de"\npciPassthru{0}.deviceId = "0x{1}"\n'
+    for ids, window in ((["7fff"], 256), (["7fff"] * 3, 1024), (["7fff", "20f1"], 512)):
+        vmx = 'config.version = "8"\n' + "".join(lines.format(i, device) for i, device in enumerate(ids))
+        answer = judge(vmx.encode())
+        assert answer[4] == window, ids
+        assert answer[3] == (65 if "20f1" in ids else None)

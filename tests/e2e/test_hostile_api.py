@@ -10,7 +10,7 @@ import urllib.parse
 
 import pytest
 import servers
-from hostile_api import GONE, Handler, HostileAPI, event
+from hostile_api import ALL, GONE, Handler, HostileAPI, event
 
 LOST_S = 60  # after which a watch without success is reported
 WAIT_S = 180
@@ -146,3 +146,16 @@ def write_kubeconfig(path, api, token):
     path.write_text(json.dumps({
         "current-context": "x", "clusters": [cluster], "users": [user], "contexts": [context],
     }))
+
+
+def test_controller__missing_crd_is_named(stack, target, tmp_path):
+    if target != "sim":
+        return
+    groups = [g for g in ALL if g != "nodeprep.dev"]
+    running = Running(stack, tmp_path, "no CRD", Handler.hold, groups=groups)
+    (line, *_) = running.wait("a warning", lambda: running.logged("warning", "no API group"))
+    assert "kubectl apply -k deploy/manifests/crd" in line["msg"]
+    assert "Supervisor" not in line["msg"]
+    assert line["resource"] == "nodepools"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
+    assert running.get("/readyz")[0] == 503

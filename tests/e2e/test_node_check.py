@@ -439,6 +439,18 @@ def test_driver_of_the_wrong_kind(tree, check, tmp_path):
     assert (run.rc, run.status("kernel-log")) == (0, "warn")
 
 
+def test_wait_goes_on_after_a_refusal(tree, check, tmp_path):
+    """Another driver may load later: that one refused the GPU is not final."""
+    folder = tree.gpu("0000:02:00.0", "10de:25b6", A16, subsystem="10de:1609")
+    (tmp_path / "log").write_text(REFUSAL)
+    timer = threading.Timer(1.5, lambda: (tree.driver_says("0000:02:00.0", "NVIDIA A16-4C"),
+                                          tree.link(folder / "driver", "drivers/nvidia")))
+    timer.start()
+    run = check("--kmsg", "log", "--driver", "nvidia", "--wait", "60s")
+    timer.join()
+    assert run.rc == 0
+
+
 @pytest.mark.parametrize(
     ("line", "status", "word"),
     [

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The way back: the last pool that leaves puts everything back as it was."""
 
+import contextlib
 import json
+import os
+import pty
 
 import pytest
 
+import servers
+
 from builders import (
-    A100, MANAGED, SIZE, T4, USE64, config_spec, dump, hardware, ids_of, keys_of, option, plain, pool,
+    A100, MANAGED, SIZE, T4, USE64, config_spec, dump, hardware, ids_of, keys_of, option, plain, pool, pools_of,
     writes,
 )
 from fixtures import classes_path
@@ -179,3 +184,134 @@ def test_valid_record_can_be_discarded_too(server, ns, nodeprep, put_class, get_
 def test_discard_record_is_of_revert_alone(nodeprep, command):
     done = nodeprep(command, "--discard-record", "-f", "-", input="")
     assert done.rc == 2 and "--discard-record" in done.err
+
+
+# --- registrations of other holders ----------------------------------------------------------------
+
+
+def held_class(server, ns, nodeprep, put_class, get_class, *holders):
+    """Applies a pool, and puts further holders and another cluster's pool into its record."""
+    put_class(ns, "gpu", hardware(A100))
+    before = plain(get_class(ns, "gpu"))
+    text = dump(pool(ns, "w", "gpu"))
+    assert nodeprep("apply", "-f", "-", input=text).rc == 0
+    record = json.loads(get_class(ns, "gpu")["metadata"]["annotations"][MANAGED])
+    record["pools"][f"{ns}/w"]["holders"] = sorted(["apply", *holders])
+    record["pools"][f"c2/{ns}/other"] = {"mmioGB": 512, "holders": ["controller"]}
+    patch = {"metadata": {"annotations": {MANAGED: json.dumps(record)}}}
+    server.must("PATCH", classes_path(ns, "gpu"), patch)
+    return before, text
+
+
+def holders_of(cls):
+    return {name: entry["holders"] for name, entry in pools_of(cls).items()}
+
+
+def test_who_still_holds_a_class_is_reported(server, ns, nodeprep, put_class, get_class):
+    _, text = held_class(server, ns, nodeprep, put_class, get_class, "controller")
+    done = nodeprep("revert", "-f", "-", input=text)
+    assert done.rc == 0, done.err
+    assert "still-held" in done.err
+    assert f"pool '{ns}/w' by 'controller'" in done.err
+    assert f"pool 'c2/{ns}/other' by 'controller'" in done.err
+    done = nodeprep("revert", "-o", "json", "-f", "-", input=text)
+    (warning,) = [w for w in done.json["classes"][0]["warnings"] if w["code"] == "still-held"]
+    assert "--all-holders" in warning["cure"]
+
+
+def test_a_named_holder_is_released_of_the_pools_alone(server, ns, nodeprep, put_class, get_class):
+    _, text = held_class(server, ns, nodeprep, put_class, get_class, "controller")
+    done = nodeprep("revert", "--holder", "controller", "--yes", "-f", "-", input=text)
+    assert done.rc == 0, done.err
+    assert holders_of(get_class(ns, "gpu")) == {
+        f"{ns}/w": ["apply"], f"c2/{ns}/other": ["controller"]
+    }
+    assert "by 'apply'" in done.err
+
+
+def test_all_holders_give_the_class_its_original_values(server, ns, nodeprep, put_class, get_class):
+    before, text = held_class(server, ns, nodeprep, put_class, get_class, "controller")
+    server.mark()
+    dry = nodeprep("revert", "--all-holders", "--dry-run=client", "-f", "-", input=text)
+    assert dry.rc == 0 and "patched (" in dry.out and "(dry run)" in dry.out and not writes(server)
+    done = nodeprep("revert", "--all-holders", "-y", "-f", "-", input=text)
+    assert done.rc == 0, done.err
+    assert "still-held" not in done.err
+    assert plain(get_class(ns, "gpu")) == before
+
+
+@pytest.mark.parametrize(
+    "args, says",
+    [
+        (["--all-holders"], "--yes"),
+        (["--holder=controller"], "--yes"),
+        (["--holder=", "--yes"], "expected a name"),
+        (["--holder=x", "--all-holders", "--yes"], "mutually exclusive"),
+        (["--discard-record", "--all-holders", "--yes"], "mutually exclusive"),
+    ],
+)
+def test_releasing_for_others_is_confirmed(server, ns, nodeprep, put_class, get_class, args, says):
+    _, text = held_class(server, ns, nodeprep, put_class, get_class)
+    server.mark()
+    done = nodeprep("revert", *args, "-f", "-", input=text)
+    assert done.rc == 2 and says in done.err
+    assert not writes(server)
+
+
+def on_terminal(server, folder, answer, *args):
+    """Runs nodeprep on a terminal, types the answer, and returns exit status and output."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        program = str(servers.BIN_DIR / "nodeprep")
+        env = {"KUBECONFIG": server.kubeconfig, "HOME": str(folder), "PATH": "/usr/bin:/bin"}
+        os.execve(program, [program, *args], env)
+    output = b""
+    with open(terminal, "r+b", buffering=0) as stream:
+        while b"[y/N]" not in output:
+            output += stream.read(4096)
+        stream.write(answer)
+        with contextlib.suppress(OSError):  # the terminal's end, on Linux
+            while piece := stream.read(4096):
+                output += piece
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), output.decode()
+
+
+def test_a_terminal_is_asked(server, ns, nodeprep, put_class, get_class, tmp_path):
+    before, text = held_class(server, ns, nodeprep, put_class, get_class, "controller")
+    (tmp_path / "pools.yaml").write_text(text)
+    args = ["revert", "--all-holders", "-f", str(tmp_path / "pools.yaml")]
+    server.mark()
+    for answer in (b"\n", b"n\n", b"maybe\n"):
+        status, output = on_terminal(server, tmp_path, answer, *args)
+        assert status == 0 and "cancelled: nothing was written" in output
+        assert f"class {ns}/gpu: pool '{ns}/w', registered by 'controller'" in output
+    assert not writes(server)
+    status, output = on_terminal(server, tmp_path, b"y\n", *args)
+    assert status == 0, output
+    assert plain(get_class(ns, "gpu")) == before
+
+
+def test_the_wide_output_knows_the_pools(ns, nodeprep, put_class):
+    put_class(ns, "gpu", hardware(A100, A100))
+    text = dump(pool(ns, "w", "gpu"))
+    assert nodeprep("apply", "-f", "-", input=text).rc == 0
+    done = nodeprep("revert", "--dry-run=client", "-o", "wide", "-f", "-", input=text)
+    assert done.rc == 0, done.err
+    assert "2 x A100-40GB" in done.out and "unknown" not in done.out
+
+
+def test_the_first_values_come_back_after_drift(server, ns, nodeprep, put_class, get_class):
+    """What stood before nodeprep's first write is restored, not what a drift left for a second."""
+    spec = {**hardware(), "configSpec": config_spec(
+        A100, extra=[option(SIZE, "128")], firmware="bios", memoryReservationLockedToMax=False)}
+    put_class(ns, "gpu", spec)
+    before = plain(get_class(ns, "gpu"))
+    text = dump(pool(ns, "w", "gpu"))
+    assert nodeprep("apply", "-f", "-", input=text).rc == 0
+    drift = {"firmware": "csm", "memoryReservationLockedToMax": None, "extraConfig": [option(SIZE, "256")]}
+    server.must("PATCH", classes_path(ns, "gpu"), {"spec": {"configSpec": drift}})
+    assert nodeprep("apply", "-f", "-", input=text).rc == 0
+    done = nodeprep("revert", "-f", "-", input=text)
+    assert done.rc == 0 and "changed-since" not in done.err, done.err
+    assert plain(get_class(ns, "gpu")) == before

@@ -325,6 +325,29 @@ def test_drift__is_mended_and_told(server, controller, pools_ns, put_class):
     assert ("Warning", "DriftCorrected") in [(e["type"], e["reason"]) for e in events_of(server, pools_ns)]
 
 
+def test_drift__is_reported_for_restored_pools_alone(server, controller, pools_ns, put_class):
+    """A refused pool of the class was not evaluated, so that its Event tells what is wrong with it."""
+    put_class(pools_ns, "gpu", gpu_class())
+    put_pool(server, pools_ns)
+    for name in ("refused", "refused-too"):
+        put_pool(server, pools_ns, name, gpus=[{"model": "H100-80GB", "count": 7}])
+        wait_reason(server, pools_ns, "InvalidNodePool", name=name)
+    wait_reason(server, pools_ns, "Configured")
+    patch_class(server, pools_ns, {"spec": {"configSpec": {"firmware": "bios"}}})
+    wait_reason(server, pools_ns, "DriftCorrected", condition="Drifted")
+    assert "DriftCorrected" in [e["reason"] for e in events_of(server, pools_ns, "workers")]
+    for name in ("refused", "refused-too"):
+        found = events_of(server, pools_ns, name)
+        assert {e["reason"] for e in found} == {"InvalidNodePool"}, found
+        assert not [e for e in found if "not compared" in e["note"]]
+    lines = [m for m in controller.lines() if m.get("namespace") == pools_ns]
+    refused = [m for m in lines if m.get("pool") == "refused"]
+    assert refused and refused[0]["code"] == "InvalidNodePool" and refused[0]["class"] == "gpu"
+    assert refused[0]["level"] == "warning" and refused[0]["time"]
+    (restored,) = [m for m in lines if m.get("code") == "DriftCorrected" and "pool" not in m]
+    assert restored["class"] == "gpu" and restored["msg"].startswith("patched: 'gitops' changed")
+
+
 def test_drift__of_what_does_not_matter_is_left(server, controller, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     put_pool(server, pools_ns)
@@ -687,8 +710,8 @@ USAGE = [
     (["--cluster-id=a/b"], "cluster id 'a/b'"),
     (["--health-listen=nonsense"], "HOST:PORT"),
     (["--health-listen=127.0.0.1:70000"], "HOST:PORT"),
-    (["--leader-elect-lease-duration=1s"], "lease's duration"),
-    (["--leader-elect-renew-deadline=20s"], "lease's duration"),
+    (["--leader-elect-lease-duration=1s"], "lease duration"),
+    (["--leader-elect-renew-deadline=20s"], "lease duration"),
     (["--leader-elect=perhaps"], "expected true or false"),
     (["--no-such"], "--no-such"),
     (["extra"], "extra"),

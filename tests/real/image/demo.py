@@ -84,7 +84,7 @@ def stop(podman, name):
 
 
 def plan(podman, image):
-    examples = servers.REPO / "docs" / "examples"
+    examples = servers.REPO / "docs" / "examples" / "all-kinds"
     args = ["plan", "-f", "/e/pools.yaml", "-f", "/e/classes.yaml"]
     # A copy would do as well: the folder may be one that nobody may look into.
     pools, classes = (examples / name for name in ("pools.yaml", "classes.yaml"))

@@ -17,7 +17,6 @@ from fixtures import PATH, Result
 
 HERE = pathlib.Path(__file__).resolve().parent
 CLASSES = "/api/vcenter/namespace-management/virtual-machine-classes"
-LOGINS = ("/api/session", "/rest/com/vmware/cis/session")
 
 ADMIN = "administrator@vsphere.local"
 # Characters that a URL, a header and a log would each change in their own way.
