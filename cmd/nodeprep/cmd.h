@@ -152,6 +152,7 @@ struct work {
 	size_t n_kept;
 	struct kept_file *kept; /* texts of flat cluster-configuration files */
 	bool tolerate_record; /* an invalid record is what is looked for, not what stops */
+	bool has_capacity; /* the hosts' capacity is added to the plan */
 	bool failed; /* the input could be parsed, but the plan holds errors and nothing else */
 };
 

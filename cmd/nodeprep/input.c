@@ -352,6 +352,7 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 					 .restore_hidden = o->restore_hidden,
 					 .max_window_gb = o->max_window,
 					 .tolerate_record = w->tolerate_record,
+					 .has_capacity = w->has_capacity,
 					 .holder = "apply",
 					 .ignored = o->ignored,
 					 .n_classes = w->input.n_classes,

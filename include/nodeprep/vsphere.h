@@ -87,6 +87,16 @@ json_t *np_vsphere_hosts_tree(const struct np_vsphere_hosts *hosts);
 int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char **ret,
 			  struct np_err *err);
 
+struct np_plan;
+
+/*
+ * Counts for each pool of the plan the hosts that could hold one of its nodes, and those on which one more
+ * fits now: enough GPUs of its models free, the host connected and not in maintenance mode. A host whose
+ * devices are not known makes the counts unknown where they would be 0.
+ */
+int np_vsphere_note_capacity(const struct np_vsphere_hosts *hosts, struct np_plan *plan,
+			     struct np_err *err);
+
 /* --- VMs ------------------------------------------------------------------------------------- */
 
 struct np_vsphere_vm_scope {
@@ -205,8 +215,6 @@ int np_vsphere_vms_apply(struct np_vcenter *v, const struct np_vsphere_change_op
 /* Restores what the records have. What another writer changed since stays. */
 int np_vsphere_vms_revert(struct np_vcenter *v, const struct np_vsphere_change_options *o,
 			  struct np_vsphere_changes *ret, struct np_err *err);
-
-struct np_plan;
 
 /*
  * Enables passthrough of the GPUs that the plan's pools ask for as whole cards, where a host can pass them

@@ -19,21 +19,11 @@ struct applying {
 
 /* --- what the pools ask for --------------------------------------------------------------------- */
 
-static bool is_card(const struct np_card *card, const struct np_seen_gpu *gpu)
-{
-	if (card->profile)
-		return false;
-	if (card->has_id && gpu->has_id && card->id.vendor == gpu->id.vendor &&
-	    card->id.device == gpu->id.device)
-		return true;
-	return card->gpu && gpu->gpu && strcmp(card->gpu->model, gpu->gpu->model) == 0;
-}
-
 static bool is_wanted(const struct np_plan *plan, const struct np_seen_gpu *gpu)
 {
 	for (size_t i = 0; i < plan->n_pools; i++)
 		for (size_t k = 0; k < plan->pools[i].n_cards; k++)
-			if (is_card(&plan->pools[i].cards[k], gpu))
+			if (vsphere_is_card(&plan->pools[i].cards[k], gpu))
 				return true;
 	return false;
 }

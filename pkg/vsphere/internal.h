@@ -9,6 +9,7 @@
  * place.c        clusters, hosts and their names
  * device.c       passthrough devices of VMs
  * hosts.c        hosts, read; host_judge.c their checks; host_show.c their report
+ * capacity.c     on which hosts the nodes of pools fit
  * changes.c      lists of changes
  * host_change.c  what host-apply changes
  * vm_change.c    what vm-apply and vm-revert change; vm_record.c the records
@@ -171,5 +172,12 @@ int vsphere_record_write(struct vsphere_record *r, const struct np_vsphere_vm *v
 /* Puts back what was kept before vsphere_record_write(). */
 int vsphere_record_restore(struct vsphere_record *r, struct np_err *err);
 int vsphere_record_remove(struct vsphere_record *r, struct np_err *err);
+
+/* --- capacity.c ------------------------------------------------------------------------------ */
+
+struct np_card;
+
+/* Tells whether the GPU is one that the card means, as a whole card. */
+bool vsphere_is_card(const struct np_card *card, const struct np_seen_gpu *gpu);
 
 #endif

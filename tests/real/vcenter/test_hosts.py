@@ -158,6 +158,11 @@ def apply(host, text, *args):
     return host("host-apply", "-f", host.folder / "pools.yaml", *args)
 
 
+NO_PERMISSION = (
+    "<soapenv:Envelope xmlns:soapenv='http://schemas.xmlsoap.org/soap/envelope/'><soapenv:Body><soapenv:Fault>"
+    "<faultstring>denied</faultstring><detail><NoPermissionFault xmlns='urn:vim25'/></detail>"
+    "</soapenv:Fault></soapenv:Body></soapenv:Envelope>"
+)
 A100S, L40S = pool(model="A100-40GB", count=1), pool(model="L40S", count=1)
 
 
@@ -228,12 +233,7 @@ def test_pools_that_ask_for_nothing_here_change_nothing(host, vcenter):
 
 def test_a_missing_privilege_is_named(host, vcenter):
     vcenter.put_classes(gpu_class("class"))
-    fault = (
-        "<soapenv:Envelope xmlns:soapenv='http://schemas.xmlsoap.org/soap/envelope/'><soapenv:Body><soapenv:Fault>"
-        "<faultstring>denied</faultstring><detail><NoPermissionFault xmlns='urn:vim25'/></detail>"
-        "</soapenv:Fault></soapenv:Body></soapenv:Envelope>"
-    )
-    vcenter.rules({"soap": "UpdatePassthruConfig", "status": 500, "body": fault, "headers": {"Content-Type": "text/xml"}})
+    vcenter.rules({"soap": "UpdatePassthruConfig", "status": 500, "body": NO_PERMISSION, "headers": {"Content-Type": "text/xml"}})
     done = apply(host, A100S, "--host", "DC0_C0_H1")
     assert done.rc == 5 and "Host.Config.PciPassthru" in done.out
     assert done.out.splitlines()[0].endswith("passthroughEnabled: unchanged")
@@ -241,3 +241,70 @@ def test_a_missing_privilege_is_named(host, vcenter):
 
 def test_usage_of_host_apply(host):
     assert host("host-apply", "-f", "-", "--dry-run=server").rc == 2
+
+
+# --- capacity in plan ------------------------------------------------------------------------------
+
+
+def plan(host, *documents):
+    (host.folder / "pools.yaml").write_text(builders.dump(*documents))
+    done = host("plan", "-f", host.folder / "pools.yaml", "-o", "json")
+    assert done.rc == 0, (done.out, done.err)
+    return done.json
+
+
+def node_pool(device_model, count):
+    return builders.pool("ml", "pool", "class", gpus=[{"model": device_model, "count": count}])
+
+
+@pytest.mark.parametrize(
+    ("device", "model", "count", "capacity"),
+    [
+        (0x2330, "H100-80GB", 2, {"capableHosts": 1, "fitNow": 1}),
+        (0x2330, "H100-80GB", 4, {"capableHosts": 1, "fitNow": 0}),  # two are in use
+        (0x2335, "H200", 4, {"capableHosts": 1, "fitNow": 0}),  # in maintenance
+        (0x20B0, "A100-40GB", 2, {"capableHosts": 3, "fitNow": 0}),  # disconnected, not enabled
+        (0x1EB8, "T4", 1, {"capableHosts": 1, "fitNow": 1}),
+        (0x2330, "H100-80GB", 8, {"capableHosts": 0, "fitNow": 0}),
+    ],
+)
+def test_the_capacity_of_each_pool(host, vcenter, device, model, count, capacity):
+    vcenter.put_classes(gpu_class("class", *[card(device)] * count))
+    made = plan(host, node_pool(model, count))
+    assert made["pools"][0]["capacity"] == capacity
+    codes = {note["code"] for one in made["classes"] for note in one["warnings"]}
+    assert ("no-capable-host" in codes) == (capacity["capableHosts"] == 0)
+
+
+def test_how_many_vgpus_fit_is_unknown(host, vcenter):
+    vcenter.put_classes(vm_class("class", devices=devices(vgpus=["nvidia_l40s-48q"])))
+    made = plan(host, builders.pool("ml", "pool", "class"))
+    assert made["pools"][0]["capacity"] == {"capableHosts": 1, "fitNow": None}
+
+
+def cluster(vm_class):
+    """A cluster with a worker pool, whose rollout creates the new node first."""
+    pools = {"machineDeployments": [{"class": "node-pool", "name": "workers", "replicas": 2}]}
+    topology = {"class": "c", "version": "v1.30.0", "variables": [{"name": "vmClass", "value": vm_class}], "workers": pools}
+    return {
+        "apiVersion": "cluster.x-k8s.io/v1beta1", "kind": "Cluster", "metadata": {"name": "c", "namespace": "ml"},
+        "spec": {"topology": topology},
+    }
+
+
+@pytest.mark.parametrize(("count", "spare"), [(2, True), (4, False)])
+def test_no_spare_host_is_computed(host, vcenter, count, spare):
+    vcenter.put_classes(gpu_class("class", *[card(0x2330)] * count))
+    made = plan(host, cluster("class"))
+    found = [note["message"] for one in made["classes"] for note in one["warnings"] if note["code"] == "no-spare-host"]
+    assert bool(found) != spare
+    assert spare or "of 1 hosts that could hold a node, none has 4 free GPUs" in found[0]
+
+
+def test_the_plan_does_not_need_the_hosts(host, vcenter):
+    vcenter.put_classes(gpu_class("class"))
+    vcenter.rules({"soap": "CreateContainerView", "status": 500, "body": NO_PERMISSION, "headers": {"Content-Type": "text/xml"}})
+    (host.folder / "pools.yaml").write_text(builders.dump(node_pool("A100-40GB", 1)))
+    done = host("plan", "-f", host.folder / "pools.yaml", "-o", "json")
+    assert done.rc == 0 and "the capacity of the hosts is not known" in done.err
+    assert "capacity" not in done.json["pools"][0]
