@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,22 +9,38 @@
 #include "nodeprep/mmio.h"
 #include "nodeprep/units.h"
 
+/* Reads a decimal number that `end` follows, and goes behind both. */
+static bool read_number(const char **text, char end, unsigned long max, unsigned *ret)
+{
+	char *rest;
+	unsigned long n;
+
+	if (!isdigit((unsigned char)**text))
+		return false;
+	n = strtoul(*text, &rest, 10);
+	if (*rest != end || n > max)
+		return false;
+	*ret = (unsigned)n;
+	*text = rest + (end != '\0');
+	return true;
+}
+
 void vsphere_address(const char *text, char ret[static NP_PCI_ADDRESS_MAX])
 {
 	unsigned domain, bus, slot, function;
-	int end = 0;
 
 	ret[0] = '\0';
 	if (np_report_is_address(text)) {
-		snprintf(ret, NP_PCI_ADDRESS_MAX, "%s", text);
+		for (size_t i = 0; i < NP_PCI_ADDRESS_MAX; i++)
+			ret[i] = i < strlen(text) ? (char)tolower((unsigned char)text[i]) : '\0';
+		ret[NP_PCI_ADDRESS_MAX - 1] = '\0';
 		return;
 	}
-	/* Decimal, as .vmx files have it. */
-	if (strspn(text, "0123456789:.") != strlen(text) || strcspn(text, ":") != 5 ||
-	    sscanf(text, "%5u:%3u:%2u.%1u%n", &domain, &bus, &slot, &function, &end) != 4 ||
-	    text[end] != '\0' || domain > UINT16_MAX || bus > 255 || slot > 31 || function > 7)
-		return;
-	snprintf(ret, NP_PCI_ADDRESS_MAX, "%04x:%02x:%02x.%u", domain, bus, slot, function);
+	/* Decimal, as .vmx files have it: "00000:059:00.0". */
+	if (strcspn(text, ":") == 5 && read_number(&text, ':', UINT16_MAX, &domain) &&
+	    read_number(&text, ':', 255, &bus) && read_number(&text, '.', 31, &slot) &&
+	    read_number(&text, '\0', 7, &function))
+		snprintf(ret, NP_PCI_ADDRESS_MAX, "%04x:%02x:%02x.%u", domain, bus, slot, function);
 }
 
 /* Orders alternatives by what they take: an unknown GPU may take more than any known one. */

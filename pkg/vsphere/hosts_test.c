@@ -96,7 +96,7 @@ static void test_vsphere__hosts_are_judged(void **state)
 	struct np_vsphere_hosts hosts;
 
 	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, QUERY(CLUSTER), QUERY(PENDING HIDDEN EMPTY READY),
-			  QUERY(VM("vm-1", "one", "poweredOn", "host-1", FIXED("0000:3b:00.0")) VM(
+			  QUERY(VM("vm-1", "one", "poweredOn", "host-1", FIXED("0000:3B:00.0")) VM(
 				  "vm-2", "two", "poweredOff", "host-1", FIXED("0000:3c:00.0"))
 					VM("vm-3", "three", "poweredOn", "host-1",
 					   FIXED("00000:060:00.0"))),
