@@ -24,7 +24,7 @@ V ?=
 Q := $(if $(V),,@)
 
 version := $(shell cat VERSION)
-modules := base state doc gpu mmio vmx pool vmclass plan render kube vcenter sync check report nodecheck hostcheck cni controller
+modules := base state doc gpu mmio vmx pool vmclass plan render kube vcenter sync check report nodecheck hostcheck vsphere cni controller
 server_modules := serve hook sim
 
 # The build path must not reach the binary: two clean builds give the same bytes.
