@@ -52,11 +52,11 @@ def render(folder):
 
 def deployment_args():
     """Returns what the manifest's container is started with, behind the binary."""
-    for doc in render(MANIFESTS / "base"):
+    for doc in render(MANIFESTS / "controller"):
         if doc["kind"] == "Deployment" and doc["metadata"]["name"] == ACCOUNT:
             (container,) = doc["spec"]["template"]["spec"]["containers"]
             return container["args"]
-    raise AssertionError("the base has no Deployment of the controller")
+    raise AssertionError("deploy/manifests/controller has no Deployment of the controller")
 
 
 def install(server):
@@ -64,7 +64,7 @@ def install(server):
     server.create_crd(yaml.safe_load(CRD.read_text()))
     kinds = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role")
     kinds += ("RoleBinding",)
-    docs = [doc for doc in render(MANIFESTS / "base") if doc["kind"] in kinds]
+    docs = [doc for doc in render(MANIFESTS / "controller") if doc["kind"] in kinds]
     run_kubectl(server, "apply", "-f", "-", input=yaml.safe_dump_all(docs))
 
 
