@@ -162,6 +162,18 @@ class Controller:
         return self
 
 
+def start_hookd(stack, server, folder):
+    """Starts nodeprep-hookd without any API server, and returns the address of its metrics."""
+    (port,) = servers.free_ports(1)
+    argv = [servers.BIN_DIR / "nodeprep-hookd", "--listen=127.0.0.1:0"]
+    argv += [f"--metrics-listen=127.0.0.1:{port}"]
+    argv += [f"--tls-cert-file={server._certs.server}"]
+    argv += [f"--tls-private-key-file={server._certs.server_key}"]
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    servers.start(stack, argv, folder / "hookd.log", env=env)
+    return f"127.0.0.1:{port}"
+
+
 class Proxy:
     """Hands bytes on to the API server; cut() closes what is open, pause() takes nothing new."""
 

@@ -3,9 +3,7 @@
 
 import contextlib
 import json
-import os
 import re
-import subprocess
 import urllib.request
 
 import pytest
@@ -24,6 +22,7 @@ from controller_harness import (
     render,
     run_kubectl,
     servers,
+    start_hookd,
     wait_gone,
     wait_reason,
 )
@@ -165,24 +164,17 @@ def test_manifests__a_privileged_pod_would_not_pass(installed):
     assert status == 403 and "PodSecurity" in answer["message"]
 
 
-def hookd_metrics(server, tmp_path):
-    """Returns what /metrics of nodeprep-hookd says, without any API server."""
-    _, port = servers.free_ports(2)
-    argv = [servers.BIN_DIR / "nodeprep-hookd", "--listen=127.0.0.1:0"]
-    argv += [f"--metrics-listen=127.0.0.1:{port}"]
-    argv += [f"--tls-cert-file={server._certs.server}"]
-    argv += [f"--tls-private-key-file={server._certs.server_key}"]
-    log = tmp_path / "hookd.log"
-
-    def fetch():
-        with contextlib.suppress(OSError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as got:
-                return got.read().decode()
-
+def hookd_metrics(server, folder):
+    """Returns what /metrics of nodeprep-hookd says."""
     with contextlib.ExitStack() as stack:
-        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-        process = servers.start(stack, argv, log, env=env)
-        return servers.wait_until("hookd", fetch, process, log)
+        address = start_hookd(stack, server, folder)
+
+        def fetch():
+            with contextlib.suppress(OSError):
+                with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as got:
+                    return got.read().decode()
+
+        return servers.wait_until("hookd", fetch)
 
 
 def test_manifests__dashboard_and_rules_ask_for_metrics_that_are_there(installed, tmp_path):
