@@ -68,6 +68,29 @@ def install(server):
     run_kubectl(server, "apply", "-f", "-", input=yaml.safe_dump_all(docs))
 
 
+def install_foreign_crds(server):
+    """Creates the CRDs of cert-manager, the Prometheus operator and Cluster API, and the latter's namespace."""
+    server.create_namespace("capi-system")
+    script = servers.REPO / "tests" / "real" / "controller" / "crds.sh"
+    done = subprocess.run(
+        [str(script), str(servers.BIN_DIR / "real")],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert done.returncode == 0
+    for file in sorted(servers.pathlib.Path(done.stdout.strip()).glob("*.yaml")):
+        crd = yaml.safe_load(file.read_text())
+        # cert-manager's are a template of helm's; its labels are no labels yet.
+        crd["metadata"] = {
+            "name": crd["metadata"]["name"],
+            "annotations": crd["metadata"].get("annotations", {}),
+        }
+        crd["spec"].pop("conversion", None)
+        server.create_crd(crd)
+
+
 def account_token(server, name=ACCOUNT):
     path = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts/{name}/token"
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}

@@ -7,7 +7,14 @@ import re
 
 import pytest
 import yaml
-from controller_harness import MANIFESTS, SYSTEM, render, run_kubectl, servers
+from controller_harness import (
+    MANIFESTS,
+    SYSTEM,
+    install_foreign_crds,
+    render,
+    run_kubectl,
+    servers,
+)
 
 OPTIONS = ("clusters", "supervisor", "class-bindings")
 HOOKD = (
@@ -30,6 +37,14 @@ COMBINATIONS = [
 ]
 COMPONENTS = sorted(path.parent.name for path in MANIFESTS.glob("components/*/kustomization.yaml"))
 DOCS = (servers.REPO / "docs" / "deploy.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A server of its own: other tests need one without the permissions that options add."""
+    with servers.RealServer() as running:
+        install_foreign_crds(running)
+        yield running
 
 
 def name_of(combination):
@@ -59,10 +74,10 @@ def controller_args(docs):
 
 
 @pytest.mark.parametrize("combination", COMBINATIONS, ids=name_of)
-def test_combinations__server_side_apply(installed, foreign_crds, tmp_path, combination):
+def test_combinations__server_side_apply(cluster, tmp_path, combination):
     docs = combine(tmp_path, combination)
     args = ["apply", "--server-side", "--force-conflicts", "--validate=strict", "-k", tmp_path]
-    done = run_kubectl(installed, *args)
+    done = run_kubectl(cluster, *args)
     assert len(done.stdout.splitlines()) == len(docs), done.stdout
     assert "PodSecurity" not in done.stderr and "unknown field" not in done.stderr, done.stderr
 
