@@ -26,7 +26,7 @@ V ?=
 Q := $(if $(V),,@)
 
 version := $(shell cat VERSION)
-modules := base state doc gpu mmio vmx pool vmclass plan render kube vcenter sync check report nodecheck hostcheck cni controller
+modules := base state doc gpu mmio vmx pool vmclass plan render kube vcenter sync check report nodecheck hostcheck vsphere cni controller
 server_modules := serve hook sim
 
 # The build path must not reach the binary: two clean builds give the same bytes.
@@ -182,9 +182,12 @@ $(B)/nodeprep-sim: $(call objects,obj,$(common_sources) $(call command_sources,n
 	$(if $(Q),@echo "  LD      $@")
 	$(Q)$(call link)
 
-# For a test: nodeprep with a wall clock that leaps.
+# For tests: nodeprep and nodeprep-hookd with a wall clock that leaps.
+link_leaping = $(call link,tests/real/controller/leap.c -Wl$(comma)--wrap=clock_gettime$(comma)--wrap=gettimeofday$(comma)--wrap=time)
 $(B)/nodeprep-leaping: $(call objects,obj,$(common_sources) $(call command_sources,nodeprep)) $(np_archives) tests/real/controller/leap.c
-	$(Q)$(call link,tests/real/controller/leap.c -Wl$(comma)--wrap=clock_gettime$(comma)--wrap=gettimeofday$(comma)--wrap=time)
+	$(Q)$(link_leaping)
+$(B)/nodeprep-hookd-leaping: $(call objects,obj,$(common_sources) $(call command_sources,nodeprep-hookd)) $(np_archives) tests/real/controller/leap.c
+	$(Q)$(link_leaping)
 
 # For a test: nodeprep with a stub in place of one function.
 $(B)/stubbed/%/nodeprep: $(call objects,obj,$(common_sources) $(call command_sources,nodeprep)) $(np_archives) hack/stubs.sh
@@ -237,8 +240,9 @@ image:                     ## the container image, with docker, podman or builda
 	$(Q)hack/image.sh
 
 SOAK_REQUESTS ?= 500000
-soak: all $(B)/san/nodeprep-hookd  ## nodeprep-hookd under SOAK_REQUESTS among hostile clients; a tenth under ASan
-	$(Q)tests/bench/soak.sh $(B) $(SOAK_REQUESTS)
+CHAOS_SECONDS ?= 600
+soak: all $(B)/san/nodeprep-hookd $(B)/nodeprep-leaping $(B)/nodeprep-hookd-leaping  ## nodeprep-hookd under SOAK_REQUESTS among hostile clients; all programs for CHAOS_SECONDS of faults
+	$(Q)tests/bench/soak.sh $(B) $(SOAK_REQUESTS) $(CHAOS_SECONDS)
 
 fuzz: $(fuzzers)           ## each fuzz target for FUZZ_SECONDS; new inputs go to its corpus
 	$(Q)hack/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)

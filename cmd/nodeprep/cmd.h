@@ -72,11 +72,13 @@ enum option_group {
 	OPT_VCENTER = 1 << 7, /* vCenter's options, --classes and --state-dir */
 	OPT_TIMEOUT = 1 << 8, /* --timeout without the API's options */
 	OPT_DAEMON = 1 << 9, /* runs until a signal */
+	OPT_SESSION = 1 << 10, /* vCenter's options, and TLS without the API's options */
 };
 
 /* The commands' own options. */
-extern const struct option_table controller_options, host_check_options, install_cni_options,
-	node_check_options, revert_options, status_options;
+extern const struct option_table controller_options, host_apply_options, host_check_options,
+	install_cni_options, node_check_options, revert_options, status_options, vm_apply_options,
+	vm_check_options, vm_revert_options;
 
 /* All commands; only main.c names them. */
 struct commands {
@@ -161,6 +163,7 @@ struct work {
 	size_t n_kept;
 	struct kept_file *kept; /* texts of flat cluster-configuration files */
 	bool tolerate_record; /* an invalid record is what is looked for, not what stops */
+	bool has_capacity; /* the hosts' capacity is added to the plan */
 	bool failed; /* the input could be parsed, but the plan holds errors and nothing else */
 };
 
@@ -183,6 +186,9 @@ bool is_vcenter(const struct options *o);
 
 /* Connects to where the classes are; fails where no server is configured. */
 int work_connect(const struct options *o, struct work *w, struct np_err *err);
+
+/* Makes a client of the vCenter that the options name. */
+int vcenter_connect(const struct options *o, struct np_vcenter **ret, struct np_err *err);
 
 /* Connects to the API server that the options name; to none where they name none. */
 int work_connect_kube(const struct options *o, struct work *w, struct np_err *err);
@@ -232,6 +238,7 @@ int run_diff(const struct options *o, struct np_err *err);
 int run_explain(const struct options *o, struct np_err *err);
 int run_gpus(const struct options *o, struct np_err *err);
 int run_help(const struct options *o, struct np_err *err);
+int run_host_apply(const struct options *o, struct np_err *err);
 int run_host_check(const struct options *o, struct np_err *err);
 int run_install_cni(const struct options *o, struct np_err *err);
 int run_node_check(const struct options *o, struct np_err *err);
@@ -239,5 +246,8 @@ int run_plan(const struct options *o, struct np_err *err);
 int run_revert(const struct options *o, struct np_err *err);
 int run_status(const struct options *o, struct np_err *err);
 int run_version(const struct options *o, struct np_err *err);
+int run_vm_apply(const struct options *o, struct np_err *err);
+int run_vm_check(const struct options *o, struct np_err *err);
+int run_vm_revert(const struct options *o, struct np_err *err);
 
 #endif

@@ -7,14 +7,19 @@
 
 #include "nodeprep/hostcheck.h"
 #include "nodeprep/report.h"
+#include "nodeprep/vsphere.h"
 
 static struct flags {
 	bool wants_vgpu;
+	const char *cluster, *host;
 } flags;
 
 #define AT(member) offsetof(struct flags, member)
 
 static const struct option_row rows[] = {
+	{ "cluster", 0, "NAME", OPTION_TEXT, AT(cluster),
+	  .help = "with --vcenter: only the hosts of this cluster" },
+	{ "host", 0, "NAME", OPTION_TEXT, AT(host), .help = "with --vcenter: only this host" },
 	{ "vgpu", 0, NULL, OPTION_FLAG, AT(wants_vgpu),
 	  .help = "the host provides vGPUs, not whole cards" },
 };
@@ -46,16 +51,59 @@ static int print_report(const struct options *o, const struct np_host *h, const 
 	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
 }
 
+static int print_hosts(const struct options *o, const struct np_vsphere_hosts *hosts,
+		       struct np_err *err)
+{
+	NP_AUTO(np_freep) char *text = NULL;
+	json_auto_t *tree = NULL;
+
+	if (!is_for_programs(o))
+		return np_vsphere_hosts_text(hosts, o->format == NP_FORMAT_WIDE, &text, err) < 0
+			       ? np_err_ret(err)
+			       : put(text, err);
+	tree = np_vsphere_hosts_tree(hosts);
+	if (!tree)
+		return np_fail_nomem(err);
+	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
+}
+
+/* Judges the hosts of a vCenter. */
+static int check_vcenter(const struct options *o, struct np_err *err)
+{
+	const struct np_vsphere_scope scope = { .cluster = flags.cluster, .host = flags.host };
+	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
+	NP_AUTO(np_vsphere_hosts_done) struct np_vsphere_hosts hosts = { 0 };
+	NP_AUTO(np_vcenter_freep) struct np_vcenter *v = NULL;
+
+	if (o->arguments.n > 0 || flags.wants_vgpu)
+		return np_fail(err, NP_E_USAGE,
+			       "--vcenter and %s are mutually exclusive: vCenter knows its hosts",
+			       flags.wants_vgpu ? "--vgpu" : "captures");
+	if (catalogue_load(&o->catalogues, &o->captures, &cat, err) < 0 ||
+	    vcenter_connect(o, &v, err) < 0 ||
+	    np_vsphere_hosts_fetch(v, cat, &scope, &hosts, err) < 0 ||
+	    print_hosts(o, &hosts, err) < 0)
+		return np_err_ret(err);
+	if (hosts.n == 0)
+		log_line("warning", "no host with GPUs found");
+	return exit_of_verdict(hosts.pass);
+}
+
 int run_host_check(const struct options *o, struct np_err *err)
 {
 	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
 	NP_AUTO(np_hostcheck_freep) struct np_host *h = NULL;
 	NP_AUTO(np_report_done) struct np_report r = { 0 };
 
+	if (np_vcenter_is_configured(&o->vcenter.options))
+		return check_vcenter(o, err);
+	if (flags.cluster || flags.host)
+		return np_fail(err, NP_E_USAGE, "%s: expected --vcenter URL as well",
+			       flags.cluster ? "--cluster" : "--host");
 	if (o->arguments.n == 0)
 		return np_fail(err, NP_E_USAGE,
 			       "expected a capture, such as the output of "
-			       "'esxcfg-info'");
+			       "'esxcfg-info', or --vcenter URL");
 	if (catalogue_load(&o->catalogues, &o->captures, &cat, err) < 0 ||
 	    np_hostcheck_new(cat, &h, err) < 0)
 		return np_err_ret(err);

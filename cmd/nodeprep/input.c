@@ -321,6 +321,15 @@ static int connect_kube(const struct options *o, struct work *w, struct np_err *
 	return np_kube_new_take(np_take(w->config), &w->kube, err);
 }
 
+int vcenter_connect(const struct options *o, struct np_vcenter **ret, struct np_err *err)
+{
+	if (np_vcenter_new(&o->vcenter.options, ret, err) < 0)
+		return np_err_ret(err);
+	if (o->verbosity > 0)
+		log_format("info", "vCenter %s", np_vcenter_url(*ret));
+	return 0;
+}
+
 int work_connect(const struct options *o, struct work *w, struct np_err *err)
 {
 	if (is_vcenter(o))
@@ -343,6 +352,7 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 					 .restore_hidden = o->restore_hidden,
 					 .max_window_gb = o->max_window,
 					 .tolerate_record = w->tolerate_record,
+					 .has_capacity = w->has_capacity,
 					 .holder = "apply",
 					 .ignored = o->ignored,
 					 .n_classes = w->input.n_classes,

@@ -82,8 +82,17 @@ static const struct option_row shared_rows[] = {
 	  .help = "whose VM classes are read and changed; vcenter where --vcenter is set",
 	  .group = OPT_VCENTER, .read = read_classes },
 	{ "state-dir", 0, "DIR", OPTION_TEXT, AT(state_dir),
-	  .help = "folder of the records that revert needs of vCenter's classes",
-	  .group = OPT_VCENTER },
+	  .help = "folder of the records of what nodeprep changed in vCenter",
+	  .group = OPT_VCENTER | OPT_SESSION },
+	{ "certificate-authority", 0, "FILE", OPTION_TEXT, AT(kube.ca_file),
+	  .help = "CA that signed vCenter's certificate; else GOVC_TLS_CA_CERTS",
+	  .group = OPT_SESSION },
+	{ "insecure-skip-tls-verify", 0, NULL, OPTION_FLAG, AT(kube.insecure),
+	  .help = "do not check vCenter's certificate", .group = OPT_SESSION },
+	{ "request-timeout", 0, "DURATION", OPTION_DURATION, AT(kube.request_timeout_ms),
+	  .help = "limit of one request, such as 5s; 0: none but the run's", .group = OPT_SESSION },
+	{ "tls-server-name", 0, "NAME", OPTION_TEXT, AT(kube.tls_server_name),
+	  .help = "name to expect in vCenter's certificate", .group = OPT_SESSION },
 };
 
 /* In front of the API server's other options. */
@@ -116,7 +125,7 @@ static size_t make_tables(const struct command *c, struct options *o,
 		ret[n++] = kube_table(&o->kube, (c->options & OPT_DAEMON) != 0 ? KUBE_CONTROLLER
 									       : KUBE_CLIENT);
 	}
-	if ((c->options & OPT_VCENTER) != 0)
+	if ((c->options & (OPT_VCENTER | OPT_SESSION)) != 0)
 		ret[n++] = vcenter_table(&o->vcenter);
 	ret[n++] = (struct option_table){ OPTION_ROWS(global_rows), o, 0 };
 	return n;

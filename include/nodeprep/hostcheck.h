@@ -23,6 +23,13 @@ struct np_err;
 /* The values of the captures, each with its source. */
 struct np_host;
 
+/*
+ * Tells whether a host's PCI function is a GPU: what the catalogue knows, and display controllers and
+ * accelerators of every vendor, unless they are for a screen alone. `class` has 16 bits, such as 0x0302.
+ */
+bool np_hostcheck_is_gpu(const struct np_catalogue *cat, const char *address, struct np_pci_id id,
+			 unsigned class);
+
 /* Creates an empty evidence. */
 int np_hostcheck_new(const struct np_catalogue *cat, struct np_host **ret, struct np_err *err);
 void np_hostcheck_free(struct np_host *h);

@@ -41,6 +41,14 @@ struct np_card {
 	struct np_addend addend;
 };
 
+/* On how many hosts a node of the pool can be. */
+struct np_plan_capacity {
+	bool is_known; /* the number of hosts that could hold one, with all of their GPUs free */
+	size_t capable_hosts;
+	bool has_fit; /* the number on which one more fits now; of vGPUs the hosts do not tell it */
+	size_t fit_now;
+};
+
 struct np_plan_pool {
 	const struct np_pool *pool;
 	size_t class_index; /* SIZE_MAX: the pool names no class, or a placeholder */
@@ -53,6 +61,7 @@ struct np_plan_pool {
 	bool has_window; /* `window` holds the pool's own result, fit for the class */
 	bool window_is_known; /* and every card has a known size */
 	struct np_window window;
+	struct np_plan_capacity capacity; /* np_plan_note_capacity() */
 };
 
 struct np_plan_class {
@@ -124,6 +133,7 @@ struct np_plan_options {
 	bool all_holders; /* with revert: every registration of the classes is released */
 	bool discard_record; /* with revert: the classes' records go, their fields stay */
 	bool tolerate_record; /* an invalid record is a warning, not an error */
+	bool has_capacity; /* np_plan_note_capacity() follows for each pool, with its warnings */
 	bool in_place; /* templates keep their names: a topology hook changes them before they exist */
 	const char *api; /* where the classes are from: "kubernetes", "vcenter"; NULL: "file" */
 	const char *holder; /* the holder that registers the pools: "apply" */
@@ -186,5 +196,15 @@ const char *np_plan_card_name(const struct np_card *card, char buf[static NP_PCI
 
 /* Writes the computation of the pool's window: "3 x 128 = 384 GB, rounded up to 512 GB". */
 void np_plan_window_text(const struct np_plan_pool *pool, char buf[static NP_WINDOW_TEXT_MAX]);
+
+/*
+ * Sets the capacity of pool `i`, and adds the warning no-spare-host, with the numbers where they are known,
+ * or no-capable-host.
+ */
+int np_plan_note_capacity(struct np_plan *plan, size_t i, const struct np_plan_capacity *c,
+			  struct np_err *err);
+
+/* Sets *ret_mb to the overhead memory of a VM with that window; false: no figure is known. */
+bool np_plan_overhead(uint64_t window_gb, double *ret_mb);
 
 #endif

@@ -10,7 +10,7 @@
  *            VSphereMachineTemplate (infrastructure.cluster.x-k8s.io and
  *            vmware.infrastructure.cluster.x-k8s.io v1beta1, v1beta2), `kind: List` (and *List) of
  *            these, and VirtualMachineClass documents, which serve as the classes of an offline
- *            plan. The whole API group is matched. A VirtualMachine as somebody writes it (no
+ *            plan. The whole API group is matched. A hand-written VirtualMachine (no
  *            status, no owner) is a pool of one node, unless another pool has its class; a blueprint of VCF Automation is read for the
  *            manifests in it (CCI.Supervisor.Resource). Documents of other kinds are counted as ignored;
  *            VirtualMachine, VirtualMachineImage and ClusterVirtualMachineImage are also stored for

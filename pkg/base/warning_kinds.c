@@ -60,6 +60,8 @@ static const struct np_message_kind kinds[NP_WARNING_MAX] = {
 				      "raise the VM's memory" },
 	[NP_WARNING_MISSPELT_KEY] = { "misspelt-key", NP_SEVERITY_WARNING, "remove the key" },
 	[NP_WARNING_MIXED_VGPU] = { "mixed-vgpu", NP_SEVERITY_WARNING, "split the class" },
+	[NP_WARNING_NO_CAPABLE_HOST] = { "no-capable-host", NP_SEVERITY_ERROR,
+					 "ask for GPUs that a host has" },
 	[NP_WARNING_NO_EFFECT] = { "no-effect", NP_SEVERITY_WARNING,
 				   "give the pool a VM class or a template of its own" },
 	[NP_WARNING_NO_SPARE_HOST] = { "no-spare-host", NP_SEVERITY_WARNING,

@@ -4,7 +4,7 @@
 
 /*
  * internal - what the files of cni share. call.c reads the environment, config.c the configuration; holder.c
- * names holders; result.c writes results and errors. session.c runs one call; add.c, check.c, release.c
+ * names holders; result.c writes results and errors. run.c runs one call, session.c has what the commands share; add.c, check.c, release.c
  * (DEL and GC) and status.c each have their command.
  */
 
@@ -66,6 +66,15 @@ int cni_load_pools(struct cni_session *s, struct np_err *err);
 const char **cni_list_namespaces(const struct cni_session *s, const char *first, size_t *ret_n);
 
 int cni_connect(struct cni_session *s, struct np_err *err);
+
+/* Loads where the classes are: a kubeconfig, or a vCenter's address and credentials; sends nothing. */
+int cni_load_server(struct cni_session *s, struct np_err *err);
+
+/* The run's deadline, counted from its start. */
+uint64_t cni_timeout_ms(const struct cni_session *s);
+
+/* Adds a line to the error object's details. */
+void cni_add_details(struct cni_session *s, const char *text);
 
 /* Returns the error: a server without the API is unavailable, which is not a class that is missing. */
 int cni_fail_api(struct cni_session *s, struct np_err *err);

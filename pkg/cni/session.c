@@ -13,25 +13,6 @@
 /* A runtime asks for the status often, and wants to know soon. */
 #define STATUS_MS UINT64_C(10000)
 
-static void session_done(struct cni_session *s)
-{
-	np_kube_free(s->kube);
-	np_vcenter_free(s->vcenter);
-	np_state_free(s->state);
-	np_kube_config_free(s->kube_config);
-	np_pool_input_done(&s->input);
-	np_gpu_catalogue_free(s->catalogue);
-	np_cni_config_done(&s->config);
-	free(s->answer);
-	free(s->details);
-}
-
-void np_cni_answer_done(struct np_cni_answer *a)
-{
-	free(a->text);
-	*a = (struct np_cni_answer){ 0 };
-}
-
 /* --- the log --------------------------------------------------------------------------------- */
 
 void cni_log(const struct cni_session *s, const char *level, const char *fmt, ...)
@@ -120,7 +101,7 @@ const char **cni_list_namespaces(const struct cni_session *s, const char *first,
 
 /* --- the API --------------------------------------------------------------------------------- */
 
-static uint64_t timeout_ms(const struct cni_session *s)
+uint64_t cni_timeout_ms(const struct cni_session *s)
 {
 	bool is_short = s->call.command == NP_CNI_STATUS && s->config.timeout_ms > STATUS_MS;
 
@@ -138,7 +119,7 @@ static struct np_kube_options kube_options(struct cni_session *s)
 	o.server = v->server;
 	o.ca_file = v->ca_file;
 	o.token_file = v->token_file;
-	o.deadline_ms = timeout_ms(s);
+	o.deadline_ms = cni_timeout_ms(s);
 	o.log = log_retry;
 	o.log_ctx = s;
 	/* Another kubeconfig on the host has credentials of another server. */
@@ -179,7 +160,7 @@ static struct np_vcenter_options vcenter_options(struct cni_session *s)
 					    .ca_file = v->ca_file,
 					    .proxy = k->proxy,
 					    .no_proxy = k->no_proxy,
-					    .deadline_ms = timeout_ms(s),
+					    .deadline_ms = cni_timeout_ms(s),
 					    .user_agent = k->user_agent,
 					    .log = log_retry,
 					    .log_ctx = s,
@@ -202,7 +183,7 @@ static int load_vcenter(struct cni_session *s, struct np_err *err)
 }
 
 /* Reads how to reach the server; no connection is made. */
-static int load_server(struct cni_session *s, struct np_err *err)
+int cni_load_server(struct cni_session *s, struct np_err *err)
 {
 	return s->config.supervisor.vcenter.url ? load_vcenter(s, err) : load_kube_config(s, err);
 }
@@ -229,7 +210,7 @@ int cni_fail_api(struct cni_session *s, struct np_err *err)
 /* --- failures -------------------------------------------------------------------------------- */
 
 /* Appends to the details of the error; leaves out what does not fit into memory. */
-static void add_details(struct cni_session *s, const char *text)
+void cni_add_details(struct cni_session *s, const char *text)
 {
 	char *longer;
 
@@ -248,7 +229,7 @@ void cni_take_error(struct cni_session *s, const struct np_err *what, enum np_co
 	if (what->code == code && err->code == NP_OK)
 		*err = *what;
 	else
-		add_details(s, what->text);
+		cni_add_details(s, what->text);
 }
 
 int cni_check_sync(struct cni_session *s, const struct np_sync *a, struct np_err *err)
@@ -264,82 +245,4 @@ int cni_check_sync(struct cni_session *s, const struct np_sync *a, struct np_err
 	if (err->code == NP_OK)
 		return np_fail(err, code, "a pool holds a placeholder: nothing was written");
 	return np_err_ret(err);
-}
-
-/* --- the whole ------------------------------------------------------------------------------- */
-
-static int (*const runners[NP_CNI_COMMAND_MAX])(struct cni_session *s, struct np_err *err) = {
-	[NP_CNI_ADD] = cni_add, [NP_CNI_CHECK] = cni_check,   [NP_CNI_DEL] = cni_del,
-	[NP_CNI_GC] = cni_gc,   [NP_CNI_STATUS] = cni_status,
-};
-
-/* Names the call for people. */
-static void name_call(struct cni_session *s)
-{
-	int used = snprintf(s->words, sizeof(s->words), "%s %s",
-			    np_cni_command_name(s->call.command), s->holder);
-
-	if (s->call.pod[0] != '\0' && used > 0 && (size_t)used < sizeof(s->words))
-		snprintf(s->words + used, sizeof(s->words) - (size_t)used, " pod %s", s->call.pod);
-}
-
-static int serve(struct cni_session *s, const char *bytes, size_t size, struct np_err *err)
-{
-	const struct np_cni_host *h = s->host;
-
-	if (s->call.command == NP_CNI_VERSION)
-		return np_cni_version_answer(bytes, size, &s->answer, err);
-	if (np_cni_config_parse(s->call.command, bytes, size, h->name, &s->config, &s->version,
-				err) < 0)
-		return np_err_ret(err);
-	np_file_set_deadline(np_clock_ms() + timeout_ms(s));
-	np_cni_holder(&s->config, &s->call, s->holder);
-	name_call(s);
-	if (h->open_log(h->ctx, s->config.log_file, s->words, err) < 0 ||
-	    np_gpu_catalogue_new(&s->catalogue, err) < 0 || load_server(s, err) < 0)
-		return np_err_ret(err);
-	return runners[s->call.command](s, err);
-}
-
-static int run(struct cni_session *s, struct np_err *err)
-{
-	NP_AUTO(np_freep) char *bytes = NULL;
-	size_t size = 0;
-
-	if (np_cni_call_read(&s->host->environment, &s->call, err) < 0 ||
-	    s->host->read(s->host->ctx, &bytes, &size, err) < 0)
-		return np_err_ret(err);
-	return serve(s, bytes, size, err);
-}
-
-/* The error object is logged too, since some runtimes drop it. */
-static void answer_error(struct cni_session *s, const struct np_err *why, struct np_cni_answer *ret)
-{
-	if (s->words[0] != '\0')
-		add_details(s, s->words);
-	ret->code = s->code != 0 ? s->code : np_code_cni(why->code);
-	ret->text = np_cni_error(s->version, ret->code, why->text, s->details ? s->details : "");
-	s->host->log(s->host->ctx, "error", why->text);
-}
-
-void np_cni_run(const struct np_cni_host *host, struct np_cni_answer *ret)
-{
-	NP_AUTO(session_done) struct cni_session s = { .host = host, .version = NP_CNI_1_1_0 };
-	struct np_err err = NP_ERR_INIT;
-
-	*ret = (struct np_cni_answer){ 0 };
-	if (run(&s, &err) < 0)
-		answer_error(&s, &err, ret);
-	else
-		ret->text = np_take(s.answer);
-}
-
-const char *np_cni_answer_text(const struct np_cni_answer *a)
-{
-	static const char no_memory[] =
-		"{\"cniVersion\":\"1.1.0\",\"code\":11,\"msg\":\"out of memory\",\"details\":\"\"}\n";
-
-	if (!a->text)
-		return a->code != 0 ? no_memory : "";
-	return a->text;
 }

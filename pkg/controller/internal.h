@@ -407,7 +407,10 @@ int controller_client(struct np_controller *c, bool of_classes, enum client kind
 /* Waits for `changed`, at most so long; the lock is held. */
 void controller_wait(struct np_controller *c, uint64_t ms);
 bool controller_is_synced(const struct np_controller *c);
-void controller_count(struct np_controller *c, enum counter counter, uint64_t by);
+static inline void controller_count(struct np_controller *c, enum counter counter, uint64_t by)
+{
+	atomic_fetch_add(&c->counters[counter], by);
+}
 
 /* credentials.c; the API servers of the pools and of the classes. */
 #define CONTROLLER_SERVERS 2

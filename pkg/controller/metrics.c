@@ -38,11 +38,6 @@ static const struct counter_row {
 				 "Watch events received, bookmarks included." },
 };
 
-void controller_count(struct np_controller *c, enum counter counter, uint64_t by)
-{
-	atomic_fetch_add(&c->counters[counter], by);
-}
-
 static void put_gauge(FILE *out, const char *name, const char *help, uint64_t value)
 {
 	fprintf(out,

@@ -26,7 +26,7 @@
 struct seen {
 	char address[ADDRESS_MAX];
 	struct np_pci_id id; /* 0:0: not known */
-	bool is_display; /* lspci says so, whoever made it */
+	bool is_display; /* lspci says so, for any vendor */
 	char name[NAME_MAX];
 	size_t n_bars;
 	struct np_bar bars[NP_GPU_BARS_MAX];

@@ -8,6 +8,19 @@
 #define CLUSTER_GROUP "cluster.x-k8s.io"
 #define CLUSTER_PLURAL "clusters"
 #define NAME_MOST 253
+/* What an answer needs to reach the caller before it gives up. */
+#define SPARE_MS 500
+
+int hook_connect(const struct np_hook_options *o, struct np_kube **ret, struct np_err *err)
+{
+	struct np_kube_options kube = *o->kube;
+	struct np_kube_config *config;
+
+	kube.deadline_ms = o->timeout_ms > 2 * SPARE_MS ? o->timeout_ms - SPARE_MS : SPARE_MS;
+	if (np_kube_config_load(&kube, &config, err) < 0)
+		return np_err_ret(err);
+	return np_kube_new_take(config, ret, err);
+}
 
 /* A Cluster's namespace, name and UID, as the request has them. */
 struct named {

@@ -14,8 +14,6 @@
 #define REFUSED_AFTER_S 10
 #define LABEL_MAX 600
 #define HOLDER_MAX 300
-/* What an answer needs to reach the caller before it gives up. */
-#define SPARE_MS 500
 
 /* The cluster whose hook is called, on its way through. */
 struct lifecycle {
@@ -34,17 +32,6 @@ static void lifecycle_done(struct lifecycle *l)
 {
 	np_doc_unref(l->doc);
 	np_kube_free(l->kube);
-}
-
-int hook_connect(const struct np_hook_options *o, struct np_kube **ret, struct np_err *err)
-{
-	struct np_kube_options kube = *o->kube;
-	struct np_kube_config *config;
-
-	kube.deadline_ms = o->timeout_ms > 2 * SPARE_MS ? o->timeout_ms - SPARE_MS : SPARE_MS;
-	if (np_kube_config_load(&kube, &config, err) < 0)
-		return np_err_ret(err);
-	return np_kube_new_take(config, ret, err);
 }
 
 /* Takes the Cluster as the API server has it; what it was called stays the object's own. */

@@ -190,3 +190,15 @@ void hostcheck_set_worst(enum np_verdict *verdict, enum np_verdict value, bool n
 	if (value != NP_VERDICT_UNKNOWN && (*verdict == NP_VERDICT_UNKNOWN || value == worse))
 		*verdict = value;
 }
+
+bool np_hostcheck_is_gpu(const struct np_catalogue *cat, const char *address, struct np_pci_id id,
+			 unsigned class)
+{
+	struct host_device d = { .seen = { .id = id, .has_id = true } };
+
+	if (np_gpu_pci_classify(cat, id) == NP_PCI_GPU)
+		return true;
+	snprintf(d.seen.address, sizeof(d.seen.address), "%s", address);
+	hostcheck_device_set_class(&d, class);
+	return d.is_display && !is_console(&d);
+}

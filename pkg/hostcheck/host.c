@@ -33,11 +33,6 @@ static hostcheck_reader *const line_readers[] = {
 	hostcheck_read_esxcli,     hostcheck_read_lspci,  hostcheck_read_kernel_setting,
 };
 
-static hostcheck_pair_reader *const pair_readers[] = {
-	hostcheck_read_device_pair, hostcheck_read_smi_pair,     hostcheck_read_lspci_pair,
-	hostcheck_read_vmx_pair,    hostcheck_read_setting_pair,
-};
-
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 const char *hostcheck_kind_name(enum host_kind kind)
@@ -71,15 +66,7 @@ void np_hostcheck_freep(struct np_host **h)
 	np_hostcheck_free(*h);
 }
 
-/* --- pairs -------------------------------------------------------------------------------------- */
-
-bool hostcheck_read_pair(struct reading *r, const struct pair_line *p)
-{
-	for (size_t i = 0; i < COUNT(pair_readers); i++)
-		if (pair_readers[i](r, p))
-			return true;
-	return false;
-}
+/* --- prefixes ----------------------------------------------------------------------------------- */
 
 /* Words that begin an explanation, not a prefix: what follows them is no setting. */
 static bool is_explanation(const char *text, size_t size)

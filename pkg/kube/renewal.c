@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -40,6 +41,8 @@ static int no_password(char *buf, int size, int rwflag, void *ctx)
 
 static BIO *open_blob(const struct kube_blob *b)
 {
+	/* As in handle.c: this may be the first call of OpenSSL. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	return b->bytes && b->size <= INT32_MAX ? BIO_new_mem_buf(b->bytes, (int)b->size) : NULL;
 }
 

@@ -365,15 +365,51 @@ static int note_remarks(struct np_plan *plan, const struct np_plan_pool *p, stru
 /* The new node starts before the old one releases its GPUs. */
 static int note_rollout(struct np_plan *plan, const struct np_plan_pool *p, struct np_err *err)
 {
+	const struct np_plan_capacity *c = &p->capacity;
 	char id[NP_POOL_ID_MAX];
 
-	if (p->pool->rollout != NP_ROLLOUT_SURGE || !p->has_gpus || p->need.gpus == 0)
+	if (p->pool->rollout != NP_ROLLOUT_SURGE || !p->has_gpus || p->need.gpus == 0 ||
+	    (c->has_fit && c->fit_now > 0))
 		return 0;
 	np_pool_id(p->pool, id);
+	if (c->has_fit)
+		return np_warnings_add(
+			plan_warnings_of(plan, p), err, NP_WARNING_NO_SPARE_HOST,
+			"pool '%s': a rolling update creates the new node first, and hangs: of %zu "
+			"hosts that could hold a node, none has %" PRIu64
+			" free GPUs of it now: use maxSurge 0 or OnDelete",
+			id, c->capable_hosts, p->need.gpus);
 	return np_warnings_add(
 		plan_warnings_of(plan, p), err, NP_WARNING_NO_SPARE_HOST,
 		"pool '%s': a rolling update creates the new node first, and hangs without a host with free GPUs: use maxSurge 0 or OnDelete",
 		id);
+}
+
+static int note_capable(struct np_plan *plan, const struct np_plan_pool *p, struct np_err *err)
+{
+	char id[NP_POOL_ID_MAX], cards[NP_CARDS_TEXT_MAX];
+
+	if (!p->capacity.is_known || p->capacity.capable_hosts > 0)
+		return 0;
+	np_pool_id(p->pool, id);
+	np_plan_cards_text(p->cards, p->n_cards, cards);
+	return np_warnings_add(plan_warnings_of(plan, p), err, NP_WARNING_NO_CAPABLE_HOST,
+			       "pool '%s': no host has %s, free or in use: no node can power on",
+			       id, cards);
+}
+
+int np_plan_note_capacity(struct np_plan *plan, size_t i, const struct np_plan_capacity *c,
+			  struct np_err *err)
+{
+	struct np_plan_pool *p = &plan->pools[i];
+	struct np_warnings *warnings = plan_warnings_of(plan, p);
+	size_t n = warnings->n;
+
+	p->capacity = *c;
+	if (note_capable(plan, p, err) < 0 || note_rollout(plan, p, err) < 0)
+		return np_err_ret(err);
+	np_warnings_ignore(warnings, n, p->pool->ignored);
+	return 0;
 }
 
 static int fill_pools(struct np_plan *plan, const struct np_plan_options *o, struct np_err *err)
@@ -384,7 +420,7 @@ static int fill_pools(struct np_plan *plan, const struct np_plan_options *o, str
 
 		if (note_placeholder(plan, p, err) < 0 || note_remarks(plan, p, err) < 0 ||
 		    fill_cards(plan, p, o, err) < 0 || fill_window(plan, p, o, err) < 0 ||
-		    note_rollout(plan, p, err) < 0)
+		    (!o->has_capacity && note_rollout(plan, p, err) < 0))
 			return np_err_ret(err);
 		np_warnings_ignore(&plan->warnings, n_own, p->pool->ignored);
 		np_warnings_ignore(plan_warnings_of(plan, p), n_others, p->pool->ignored);
@@ -463,18 +499,23 @@ static int gather(const struct np_plan *plan, const struct np_plan_class *c,
 	return 0;
 }
 
+bool np_plan_overhead(uint64_t window_gb, double *ret_mb)
+{
+	double log2_gb = log2((double)window_gb);
+
+	if (window_gb == 0 || log2_gb < OVERHEAD_LOW_LOG2 || log2_gb > OVERHEAD_HIGH_LOG2)
+		return false;
+	*ret_mb = OVERHEAD_LOW_MB + (OVERHEAD_HIGH_MB - OVERHEAD_LOW_MB) *
+					    (log2_gb - OVERHEAD_LOW_LOG2) /
+					    (OVERHEAD_HIGH_LOG2 - OVERHEAD_LOW_LOG2);
+	*ret_mb = round(*ret_mb * 100) / 100;
+	return true;
+}
+
 static void fill_overhead(struct np_plan_class *c)
 {
-	double log2_gb = log2((double)c->change.window_gb);
-
-	if (!c->has_gpus || c->gpus == 0 || !c->change.has_window || log2_gb < OVERHEAD_LOW_LOG2 ||
-	    log2_gb > OVERHEAD_HIGH_LOG2)
-		return;
-	c->has_overhead = true;
-	c->overhead_mb = OVERHEAD_LOW_MB + (OVERHEAD_HIGH_MB - OVERHEAD_LOW_MB) *
-						   (log2_gb - OVERHEAD_LOW_LOG2) /
-						   (OVERHEAD_HIGH_LOG2 - OVERHEAD_LOW_LOG2);
-	c->overhead_mb = round(c->overhead_mb * 100) / 100;
+	if (c->has_gpus && c->gpus > 0 && c->change.has_window)
+		c->has_overhead = np_plan_overhead(c->change.window_gb, &c->overhead_mb);
 }
 
 static int fill_class(struct np_plan *plan, struct np_plan_class *c,

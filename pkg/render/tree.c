@@ -40,7 +40,7 @@ static const char *template_name(const struct np_pool *pool)
 	return pool->template_name ? pool->template_name : pool->name;
 }
 
-json_t *render_pool_tree(const struct np_plan_pool *p)
+static json_t *bare_pool_tree(const struct np_plan_pool *p)
 {
 	const struct np_pool *pool = p->pool;
 
@@ -54,6 +54,22 @@ json_t *render_pool_tree(const struct np_plan_pool *p)
 			 cards_tree(p->cards, p->n_cards), "requiredMMIOGB",
 			 render_number_or_null(p->has_required, p->need.required_gb), "mmioGB",
 			 render_number_or_null(p->has_window && p->window_is_known, p->window.gb));
+}
+
+json_t *render_pool_tree(const struct np_plan_pool *p)
+{
+	const struct np_plan_capacity *c = &p->capacity;
+	json_t *tree = bare_pool_tree(p), *capacity;
+
+	if (!c->is_known)
+		return tree;
+	capacity = json_pack("{s:I, s:o}", "capableHosts", (json_int_t)c->capable_hosts, "fitNow",
+			     render_number_or_null(c->has_fit, c->fit_now));
+	if (json_object_set_new(tree, "capacity", capacity) < 0) {
+		json_decref(tree);
+		return NULL;
+	}
+	return tree;
 }
 
 static json_t *class_notes(const struct np_plan_class *c)

@@ -233,7 +233,7 @@ def test_all_holders_give_the_class_its_original_values(server, ns, nodeprep, pu
     before, text = held_class(server, ns, nodeprep, put_class, get_class, "controller")
     server.mark()
     dry = nodeprep("revert", "--all-holders", "--dry-run=client", "-f", "-", input=text)
-    assert dry.rc == 0 and "patched (dry run)" in dry.out and not writes(server)
+    assert dry.rc == 0 and "patched (" in dry.out and "(dry run)" in dry.out and not writes(server)
     done = nodeprep("revert", "--all-holders", "-y", "-f", "-", input=text)
     assert done.rc == 0, done.err
     assert "still-held" not in done.err

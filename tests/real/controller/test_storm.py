@@ -5,20 +5,18 @@
 with what was asked for.
 """
 
-import contextlib
 import datetime
-import json
 import pathlib
 import random
 import subprocess
 import time
-import urllib.request
 
 import pytest
 from controller_harness import (
     LEASES,
     SYSTEM,
     Controller,
+    FirstServer,
     Proxy,
     classes_path,
     gpu_class,
@@ -33,69 +31,6 @@ CLASSES = 50
 POOLS = 500
 NS = "storm"
 SETTLE_S = 300
-
-
-class RestartableServer(servers.RealServer):
-    """A kube-apiserver that can be stopped and started over the same etcd, which can be compacted."""
-
-    def _start_etcd(self, stack, url, peer_url):
-        self.etcd_url = url
-        super()._start_etcd(stack, url, peer_url)
-
-    def _start_processes(self, stack):
-        super()._start_processes(stack)
-        self.inner = contextlib.ExitStack()
-        stack.callback(self.inner.close)
-
-    def stop_api(self):
-        """Stops the API server, the first or a later one."""
-        for process in self._api_processes():
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(20)
-            process.kill()
-            process.wait()
-        self.api = []
-
-    def _api_processes(self):
-        return getattr(self, "api", [])
-
-    def start_api(self):
-        log = self.folder / "apiserver.log"
-        argv = [self._apiserver, *self._apiserver_flags(self.etcd_url)]
-        process = servers.start(self.inner, argv, log)
-        self.api = [process]
-        servers.wait_until("kube-apiserver", self._is_ready, process, log, timeout=120)
-
-    def compact(self):
-        """Makes etcd forget every revision but the last."""
-        newest = self._etcd("/v3/kv/range", {"key": "AA=="})["header"]["revision"]
-        self._etcd("/v3/kv/compaction", {"revision": newest, "physical": True})
-
-    def _etcd(self, path, body):
-        request = urllib.request.Request(self.etcd_url + path, json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
-
-
-class FirstServer(RestartableServer):
-    """Takes hold of the first API server's process as well."""
-
-    def _start_processes(self, stack):
-        started = []
-        real = servers.start
-
-        def start(inner, argv, log, **options):
-            process = real(inner, argv, log, **options)
-            started.append((str(argv[0]), process))
-            return process
-
-        servers.start = start
-        try:
-            super()._start_processes(stack)
-        finally:
-            servers.start = real
-        self.api = [p for name, p in started if name.endswith("kube-apiserver")][-1:]
 
 
 class Storm:

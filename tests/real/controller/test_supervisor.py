@@ -391,7 +391,8 @@ def test_old__classes_that_no_namespace_has():
     with servers.RealServer(scope="Cluster") as server:
         install(server)
         body = {"apiVersion": f"{servers.GROUP}/v1alpha1", "kind": "VirtualMachineClass"}
-        server.must("POST", path, {**body, "metadata": {"name": "gpu"}, "spec": gpu_class()})
+        metadata = {"name": "gpu", "annotations": {ALLOWED: "a,b"}}
+        server.must("POST", path, {**body, "metadata": metadata, "spec": gpu_class()})
         before = server.must("GET", f"{path}/gpu")
         for ns in ("a", "b"):
             server.create_namespace(ns)

@@ -84,3 +84,15 @@ def test_the_role(vcenter, run):
         assert (lines_of(output), rc) == (lines_of(expected), 0), command
     assert "VirtualMachineClasses.Manage" in vcenter.govc("role.ls", "nodeprep-vmclasses")
     vcenter.govc("role.remove", "-force=true", "nodeprep-vmclasses")
+
+
+def test_hosts_and_vms(vcenter, run):
+    found = commands("Hosts and VMs")
+    # The first ones of the quick start set the user and write the pools.
+    start = commands("Quick start")[:3]
+    got = run(start + found)[len(start) :]
+    assert len(got) == len(found)
+    for (command, expected), (output, rc) in zip(found, got):
+        assert lines_of(output) == lines_of(expected), command
+        assert rc == (1 if "result: fail" in expected else 0), command
+    assert vcenter.sessions() == {"rest": 0, "soap": 0}

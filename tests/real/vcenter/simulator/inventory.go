@@ -3,12 +3,13 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
 	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/methods"
 	"github.com/vmware/govmomi/vim25/mo"
+	"github.com/vmware/govmomi/vim25/soap"
 	"github.com/vmware/govmomi/vim25/types"
 )
 
@@ -20,22 +21,41 @@ type gpu struct {
 	vgpu                     string // in use as vGPUs of this profile
 }
 
-// The hosts' GPUs, host by host; a host without a row has none.
-var inventory = [][]gpu{
-	{ // ready
-		{device: 0x2330, name: "GH100 [H100 SXM5 80GB]", capable: true, enabled: true, active: true},
-		{device: 0x2330, name: "GH100 [H100 SXM5 80GB]", capable: true, enabled: true, active: true},
-		{device: 0x2330, name: "GH100 [H100 SXM5 80GB]", capable: true, enabled: true, active: true},
-		{device: 0x2330, name: "GH100 [H100 SXM5 80GB]", capable: true, enabled: true, active: true},
-	},
-	{ // enabled, and not rebooted since; one not enabled
+// A host: its GPUs and its state.
+type hostRow struct {
+	gpus                              []gpu
+	maintenance, disconnected, reboot bool
+	version                           string // of ESXi; empty: the model's
+}
+
+func several(n int, one gpu) []gpu { return slices.Repeat([]gpu{one}, n) }
+
+// The hosts of the clusters, by name; a host without a row has no GPU.
+var inventory = map[string]hostRow{
+	"DC0_C0_H0": {gpus: several(4, gpu{device: 0x2330, name: "GH100 [H100 SXM5 80GB]", capable: true, enabled: true, active: true})},
+	// Enabled, and not rebooted since; one not enabled.
+	"DC0_C0_H1": {reboot: true, gpus: []gpu{
 		{device: 0x20b0, name: "GA100 [A100 SXM4 40GB]", capable: true, enabled: true},
 		{device: 0x20b0, name: "GA100 [A100 SXM4 40GB]", capable: true},
-	},
-	{ // one shared as vGPUs, one that cannot be passed through
+	}},
+	// One shared as vGPUs, one that cannot be passed through.
+	"DC0_C0_H2": {gpus: []gpu{
 		{device: 0x26b9, name: "AD102GL [L40S]", capable: true, vgpu: "nvidia_l40s-48q"},
 		{device: 0x1eb8, name: "TU104GL [Tesla T4]"},
-	},
+	}},
+	"DC0_C1_H0": {gpus: several(2, gpu{device: 0x1eb8, name: "TU104GL [Tesla T4]", capable: true, enabled: true, active: true})},
+	"DC0_C1_H1": {maintenance: true, gpus: several(4, gpu{device: 0x2335, name: "GH100 [H200 SXM 141GB]", capable: true, enabled: true, active: true})},
+	"DC0_C1_H2": {disconnected: true, gpus: several(8, gpu{device: 0x20b0, name: "GA100 [A100 SXM4 40GB]", capable: true, enabled: true, active: true})},
+	"DC0_C1_H3": {gpus: []gpu{{device: 0x9999, name: "Device 9999", capable: true, enabled: true, active: true}}},
+	// Nothing enabled: for what enables it.
+	"DC0_C2_H0": {gpus: several(2, gpu{device: 0x20b0, name: "GA100 [A100 SXM4 40GB]", capable: true})},
+	// Too old to enable a device without a reboot.
+	"DC0_C2_H1": {version: "7.0.3", gpus: []gpu{
+		{device: 0x26b9, name: "AD102GL [L40S]", capable: true},
+		{device: 0x26b9, name: "AD102GL [L40S]"},
+		{device: 0x26b9, name: "AD102GL [L40S]", capable: true, vgpu: "nvidia_l40s-48c"},
+	}},
+	"DC0_C2_H3": {gpus: []gpu{{device: 0x26b9, name: "AD102GL [L40S]", capable: true, vgpu: "nvidia_l40s-48c"}}},
 }
 
 const (
@@ -48,10 +68,8 @@ func signed(id uint16) int16 { return int16(id) }
 
 func fillInventory(model *simulator.Model) {
 	registry := model.Service.Context.Map
-	hosts := registry.All("HostSystem")
-	slices.SortFunc(hosts, func(a, b mo.Entity) int { return cmp.Compare(a.Reference().Value, b.Reference().Value) })
-	at := 0
-	for _, one := range hosts {
+	byName := map[string]*simulator.HostSystem{}
+	for _, one := range registry.All("HostSystem") {
 		host := one.(*simulator.HostSystem)
 		// govmomi's hosts share what they do not change: each gets its own.
 		hardware, config := *host.Hardware, *host.Config
@@ -59,15 +77,72 @@ func fillInventory(model *simulator.Model) {
 		host.Hardware.PciDevice = nil
 		host.Config.PciPassthruInfo = nil
 		addNIC(host)
-		// A host outside the cluster has no GPU.
-		if host.Parent.Type != "ClusterComputeResource" || at == len(inventory) {
-			continue
-		}
-		for slot, card := range inventory[at] {
+		addPassthroughSystem(registry, host)
+		row := inventory[host.Name]
+		for slot, card := range row.gpus {
 			addGPU(host, byte(0x3b+slot), card)
 		}
-		at++
+		host.Runtime.InMaintenanceMode = row.maintenance
+		if row.disconnected {
+			host.Runtime.ConnectionState = types.HostSystemConnectionStateDisconnected
+		}
+		host.Summary.RebootRequired = row.reboot
+		if row.version != "" {
+			product := host.Config.Product
+			product.Version = row.version
+			host.Config.Product = product
+		}
+		byName[host.Name] = host
 	}
+	fillVMs(registry, byName)
+}
+
+// Puts the hosts' passthrough back as the inventory has it.
+func resetHosts(model *simulator.Model) {
+	for _, one := range model.Service.Context.Map.All("HostSystem") {
+		host := one.(*simulator.HostSystem)
+		row := inventory[host.Name]
+		host.Summary.RebootRequired = row.reboot
+		// The first device is the NIC.
+		for at, card := range row.gpus {
+			info := host.Config.PciPassthruInfo[at+1].GetHostPciPassthruInfo()
+			info.PassthruEnabled, info.PassthruActive = card.enabled, card.active
+		}
+	}
+}
+
+// A host's passthrough system, which govmomi's simulator does not have.
+type passthroughSystem struct {
+	mo.HostPciPassthruSystem
+
+	host *simulator.HostSystem
+}
+
+func addPassthroughSystem(registry *simulator.Registry, host *simulator.HostSystem) {
+	system := &passthroughSystem{host: host}
+	system.Self = types.ManagedObjectReference{Type: "HostPciPassthruSystem", Value: "passthrough-" + host.Self.Value}
+	registry.Put(system)
+	host.ConfigManager.PciPassthruSystem = &system.Self
+}
+
+// A device that is enabled waits for a reboot, unless the request asks for it now.
+func (s *passthroughSystem) UpdatePassthruConfig(_ *simulator.Context, request *types.UpdatePassthruConfig) soap.HasFault {
+	for _, one := range request.Config {
+		change := one.GetHostPciPassthruConfig()
+		for _, info := range s.host.Config.PciPassthruInfo {
+			device := info.GetHostPciPassthruInfo()
+			if device.Id != change.Id {
+				continue
+			}
+			device.PassthruEnabled = change.PassthruEnabled
+			if change.ApplyNow != nil && *change.ApplyNow {
+				device.PassthruActive = change.PassthruEnabled
+			} else {
+				s.host.Summary.RebootRequired = true
+			}
+		}
+	}
+	return &methods.UpdatePassthruConfigBody{Res: &types.UpdatePassthruConfigResponse{}}
 }
 
 func addNIC(host *simulator.HostSystem) {

@@ -33,7 +33,7 @@ const address = "127.0.0.1:0"
 // Starts govmomi's simulator on a port of its own, through which its parts call each other.
 func startModel(logins *users) (*simulator.Model, error) {
 	model := simulator.VPX()
-	model.Cluster, model.ClusterHost, model.Machine = 1, 4, 4
+	model.Cluster, model.ClusterHost, model.Machine = 3, 4, 10
 	if err := model.Create(); err != nil {
 		return nil, err
 	}

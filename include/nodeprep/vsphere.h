@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_VSPHERE_H
+#define NODEPREP_VSPHERE_H
+
+/*
+ * vsphere - checks and prepares the GPU hosts and VMs of a vCenter.
+ *
+ * Scope      hosts with GPUs, and VMs and templates with passthrough devices or vGPUs, each judged by what
+ *            vCenter's SOAP API knows. The ids of the checks are those of captures (hostcheck.h).
+ * Unknown    is never a pass. What the API does not have (BIOS settings) is unknown, does not decide, and
+ *            comes with the command that tells.
+ * Memory     grows with the hosts that have GPUs and the VMs that have devices, not with all VMs.
+ * Ownership  lists own their items; cards point into the catalogue, which must live as long.
+ * Errors     as vcenter.h; NP_E_NOT_FOUND: no such cluster, host or VM.
+ */
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "nodeprep/report.h"
+#include "nodeprep/vcenter_inventory.h"
+
+struct np_err;
+
+#define NP_VSPHERE_HOT_MIGRATE "vgpu.hotmigrate.enabled"
+
+/* What is looked at; NULL: everything. */
+struct np_vsphere_scope {
+	const char *cluster; /* a cluster's name */
+	const char *host; /* a host's name */
+};
+
+/* A list of texts. */
+struct np_vsphere_names {
+	size_t n;
+	char **items;
+};
+
+/* --- hosts ----------------------------------------------------------------------------------- */
+
+/* A GPU of a host. */
+struct np_vsphere_gpu {
+	struct np_seen_gpu seen;
+	char title[64]; /* as vCenter calls it */
+	enum np_verdict capable, enabled, active; /* of passthrough */
+	enum np_verdict sriov; /* SR-IOV is active on the device */
+	bool is_shared; /* owned by the vGPU manager, which cuts vGPUs from it */
+	struct np_vsphere_names vms; /* ids of the VMs that vCenter lists for it */
+	struct np_vsphere_names users; /* names of the VMs that use it */
+};
+
+struct np_vsphere_host {
+	struct np_vcenter_ref ref;
+	struct np_vcenter_ref passthrough; /* its passthrough system; "" not known */
+	char *name, *cluster; /* a cluster of "": none */
+	char *version; /* of ESXi; "" not known */
+	char connection[32]; /* "connected", "disconnected", "notResponding"; "" not known */
+	enum np_verdict in_maintenance, needs_reboot;
+	char fault[64]; /* why its devices cannot be read ("NoPermission"); "" nothing failed */
+	bool has_devices, has_passthrough; /* vCenter gave these lists */
+	size_t n_gpus;
+	struct np_vsphere_gpu *gpus;
+	bool has_profiles;
+	struct np_vsphere_names profiles; /* vGPU types that it offers, sorted */
+	struct np_report report;
+};
+
+struct np_vsphere_hosts {
+	enum np_verdict pass;
+	enum np_verdict hot_migrate; /* unknown where it cannot be read */
+	size_t n;
+	struct np_vsphere_host *items; /* sorted by cluster and name */
+};
+
+/* Fetches and judges the hosts that have GPUs, and those whose devices are unknown. */
+int np_vsphere_hosts_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
+			   const struct np_vsphere_scope *scope, struct np_vsphere_hosts *ret,
+			   struct np_err *err);
+void np_vsphere_hosts_done(struct np_vsphere_hosts *hosts);
+
+/* Returns the HostReportList; NULL where memory runs out. */
+json_t *np_vsphere_hosts_tree(const struct np_vsphere_hosts *hosts);
+
+/* Writes a row for each host, and what is wrong with it. */
+int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char **ret,
+			  struct np_err *err);
+
+struct np_plan;
+
+/*
+ * Counts for each pool of the plan the hosts that could hold one of its nodes, and those on which one more
+ * fits now: enough GPUs of its models free, the host connected and not in maintenance mode. A host whose
+ * devices are not known makes the counts unknown where they would be 0.
+ */
+int np_vsphere_note_capacity(const struct np_vsphere_hosts *hosts, struct np_plan *plan,
+			     struct np_err *err);
+
+/* --- VMs ------------------------------------------------------------------------------------- */
+
+struct np_vsphere_vm_scope {
+	const char *cluster; /* NULL: all */
+	const char *pattern; /* a name, or a pattern as of the shell; NULL: all */
+};
+
+/* Equal passthrough devices of a VM. */
+struct np_vsphere_device {
+	const struct np_gpu *card; /* NULL: not known */
+	bool has_id;
+	struct np_pci_id id;
+	char *profile; /* of a vGPU; "" a whole card */
+	char *kind; /* of a device without ids; "" */
+	bool is_gpu; /* else another device, such as a NIC */
+	size_t count;
+};
+
+/* A setting of a VM's extraConfig. */
+struct np_vsphere_extra {
+	char *key, *value;
+};
+
+struct np_vsphere_vm {
+	struct np_vcenter_ref ref;
+	char *name, *cluster, *host; /* "" not known, or none */
+	char *change_version; /* "" not known */
+	char power[16]; /* "poweredOn", "poweredOff", "suspended"; "" not known */
+	char firmware[16]; /* "efi", "bios"; "" not known */
+	uint64_t hardware_version; /* 0: not known */
+	uint64_t memory_mb; /* 0: not known */
+	bool has_reservation;
+	uint64_t reservation_mb;
+	enum np_verdict is_template, reservation_locked;
+	bool has_overhead;
+	double overhead_mb; /* as vCenter measures it; only while powered on */
+	char *ns, *service_name; /* of VM Operator's mark; "" none */
+	char *manager; /* the extension that manages it; "" none */
+	bool has_extra; /* its settings are known */
+	size_t n_extra;
+	struct np_vsphere_extra *extra; /* those of the window, misspelt ones among them */
+	bool has_dynamic; /* a device is chosen at power-on, by dynamic DirectPath I/O */
+	size_t n_devices;
+	struct np_vsphere_device *devices;
+	/* The result of judging. */
+	bool has_need; /* every device's need is known; else needed_gb is assumed */
+	uint64_t needed_gb; /* 0: no device needs a window */
+	bool needs_efi;
+	bool has_window;
+	uint64_t window_gb;
+	bool has_estimate;
+	double estimate_mb; /* of what the window adds to the overhead */
+	struct np_report report;
+};
+
+struct np_vsphere_vms {
+	enum np_verdict pass;
+	size_t n;
+	struct np_vsphere_vm *items; /* sorted by cluster and name */
+};
+
+/* Fetches and judges the VMs and templates with GPUs, or with devices of unknown kind. */
+int np_vsphere_vms_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
+			 const struct np_vsphere_vm_scope *scope, struct np_vsphere_vms *ret,
+			 struct np_err *err);
+void np_vsphere_vms_done(struct np_vsphere_vms *vms);
+
+/* Returns the VMReport; NULL where memory runs out. */
+json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms);
+
+/* Writes a row for each VM, and what is wrong with it. */
+int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret,
+			struct np_err *err);
+
+/* --- changes --------------------------------------------------------------------------------- */
+
+/* One setting of one VM or host. */
+struct np_vsphere_change {
+	char *object; /* the VM's or host's name */
+	char *address; /* of a host's device; "" none */
+	char *setting; /* "" where the object as a whole failed */
+	char *from, *to; /* "" absent */
+	bool is_changed;
+	struct np_err error; /* of NP_OK: its text tells why nothing changed */
+};
+
+struct np_vsphere_changes {
+	enum np_code code; /* the worst error */
+	size_t n;
+	struct np_vsphere_change *items;
+	struct np_vsphere_names reboots; /* hosts that need a reboot, sorted */
+};
+
+void np_vsphere_changes_done(struct np_vsphere_changes *c);
+
+struct np_state;
+
+struct np_vsphere_change_options {
+	const struct np_catalogue *cat;
+	struct np_state *state; /* where records are kept */
+	const char *cluster; /* NULL: all */
+	const char *const *vms; /* names */
+	size_t n_vms;
+	bool dry_run;
+	bool change_firmware; /* BIOS may become EFI */
+};
+
+/*
+ * Gives plain VMs and templates what their devices need, each in one task: both settings of the window, EFI,
+ * and all memory reserved. Records what was there before. A VM that is powered on or managed is refused with
+ * NP_E_REFUSED. Errors of one VM are in *ret, not returned.
+ */
+int np_vsphere_vms_apply(struct np_vcenter *v, const struct np_vsphere_change_options *o,
+			 struct np_vsphere_changes *ret, struct np_err *err);
+
+/* Restores what the records have. What another writer changed since stays. */
+int np_vsphere_vms_revert(struct np_vcenter *v, const struct np_vsphere_change_options *o,
+			  struct np_vsphere_changes *ret, struct np_err *err);
+
+/*
+ * Enables passthrough of the GPUs that the plan's pools ask for as whole cards, where a host can pass them
+ * through, and sets vgpu.hotmigrate.enabled where pools ask for vGPUs. Never disables, and never touches a
+ * GPU that a VM or the vGPU manager uses. The hosts to reboot are in ret->reboots.
+ */
+int np_vsphere_hosts_apply(struct np_vcenter *v, const struct np_catalogue *cat,
+			   const struct np_plan *plan, const struct np_vsphere_scope *scope,
+			   bool dry_run, struct np_vsphere_changes *ret, struct np_err *err);
+
+/* Returns the changes as `kind` with `member` for the object; NULL where memory runs out. */
+json_t *np_vsphere_changes_tree(const struct np_vsphere_changes *c, const char *kind,
+				const char *member, bool dry_run);
+
+/* Writes a line for each change. */
+int np_vsphere_changes_text(const struct np_vsphere_changes *c, bool dry_run, char **ret,
+			    struct np_err *err);
+
+#endif

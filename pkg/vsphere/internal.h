@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef NODEPREP_PKG_VSPHERE_INTERNAL_H
+#define NODEPREP_PKG_VSPHERE_INTERNAL_H
+
+/*
+ * vsphere, inside
+ *
+ * names.c        lists of texts, and texts of vCenter's values
+ * place.c        clusters, hosts and their names
+ * device.c       passthrough devices of VMs
+ * hosts.c        hosts, read; host_judge.c their checks; host_show.c their report
+ * capacity.c     on which hosts the nodes of pools fit
+ * changes.c      lists of changes
+ * host_change.c  what host-apply changes
+ * vm_change.c    what vm-apply and vm-revert change; vm_record.c the records
+ * vms.c          VMs, read; vm_judge.c their checks; vm_show.c their report
+ */
+
+#include <stdio.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/map.h"
+#include "nodeprep/vsphere.h"
+
+/* --- names.c --------------------------------------------------------------------------------- */
+
+/* Copies a text; a value without one is "". */
+int vsphere_copy(char **ret, const char *text, struct np_err *err);
+
+int vsphere_names_add(struct np_vsphere_names *names, const char *text, struct np_err *err);
+void vsphere_names_sort(struct np_vsphere_names *names);
+void vsphere_names_done(struct np_vsphere_names *names);
+
+/* Returns the list as JSON, in its order; NULL where memory runs out. */
+json_t *vsphere_names_tree(const struct np_vsphere_names *names);
+
+/* Reads a boolean. */
+enum np_verdict vsphere_verdict(const struct np_vcenter_val *v);
+
+/* Returns the text as JSON; null where it is NULL or "". */
+json_t *vsphere_text_tree(const char *text);
+
+/* --- place.c --------------------------------------------------------------------------------- */
+
+/* The clusters' names by their ids. */
+struct vsphere_clusters {
+	struct np_index by_id; /* into names */
+	struct np_vsphere_names names;
+};
+
+/* Fetches all clusters; NP_E_NOT_FOUND where none has the name (NULL: any). */
+int vsphere_clusters_fetch(struct np_vcenter *v, const char *name, struct vsphere_clusters *ret,
+			   struct np_err *err);
+void vsphere_clusters_done(struct vsphere_clusters *c);
+
+/* Returns the name of a host's cluster; "": it is in none. */
+const char *vsphere_cluster_of(const struct vsphere_clusters *c,
+			       const struct np_vcenter_val *parent);
+
+/* --- device.c -------------------------------------------------------------------------------- */
+
+enum vsphere_backing {
+	VSPHERE_FIXED, /* one device of one host */
+	VSPHERE_DYNAMIC, /* any device of the allowed ids */
+	VSPHERE_VGPU,
+	VSPHERE_DVX, /* Enhanced DirectPath I/O: of unknown kind */
+	VSPHERE_OTHER, /* a backing that is not known */
+};
+
+/* A passthrough device of a VM. */
+struct vsphere_device {
+	enum vsphere_backing backing;
+	bool has_id;
+	struct np_pci_id id; /* of several the one that takes the most */
+	enum np_pci_class pci_class;
+	const struct np_gpu *card; /* NULL: not known */
+	char address[NP_PCI_ADDRESS_MAX]; /* on the host; "" not known */
+	const char *profile; /* borrowed; "" unless a vGPU */
+	const char *
+		kind; /* borrowed: the type of a backing that is not known, the class of a DVX device */
+};
+
+/* Called with each passthrough device; a negative return ends it. */
+typedef int vsphere_device_fn(void *ctx, const struct vsphere_device *d, struct np_err *err);
+
+/* Reads the passthrough devices of config.hardware.device. */
+int vsphere_devices_read(const struct np_vcenter_val *devices, const struct np_catalogue *cat,
+			 vsphere_device_fn *fn, void *ctx, struct np_err *err);
+
+/*
+ * Writes an address of a host's device as vCenter's host names it: "0000:3b:00.0". A VM's own may be
+ * "00000:059:00.0", with decimal numbers. "" for any other text.
+ */
+void vsphere_address(const char *text, char ret[static NP_PCI_ADDRESS_MAX]);
+
+/* --- host_judge.c ---------------------------------------------------------------------------- */
+
+int vsphere_host_judge(struct np_vsphere_host *h, enum np_verdict hot_migrate, struct np_err *err);
+
+/* --- host_show.c ----------------------------------------------------------------------------- */
+
+/* Writes the name and what is wrong with it; nothing where nothing is. `wide`: also what is unknown. */
+void vsphere_write_report(FILE *out, const char *name, const struct np_report *r, bool wide);
+
+/* Returns "pass", "fail" or "unknown". */
+const char *vsphere_result(enum np_verdict v);
+
+/* Adds a verdict to that of a list: a failure counts most, then what is unknown. */
+void vsphere_add_verdict(enum np_verdict *all, enum np_verdict one);
+
+/* --- place.c --------------------------------------------------------------------------------- */
+
+/* A host's name and cluster, for its VMs. */
+struct vsphere_places {
+	struct np_index by_id; /* into both lists */
+	struct np_vsphere_names hosts, clusters;
+};
+
+int vsphere_places_fetch(struct np_vcenter *v, const char *cluster, struct vsphere_places *ret,
+			 struct np_err *err);
+void vsphere_places_done(struct vsphere_places *p);
+
+/* Sets both to "" where the host is not known. */
+void vsphere_place_of(const struct vsphere_places *p, const struct np_vcenter_val *host,
+		      const char **ret_host, const char **ret_cluster);
+
+/* --- vm_judge.c ------------------------------------------------------------------------------ */
+
+int vsphere_vm_judge(struct np_vsphere_vm *vm, struct np_err *err);
+
+/* Tells whether something else than an administrator changes the VM. */
+bool vsphere_vm_is_managed(const struct np_vsphere_vm *vm);
+
+/* --- changes.c ------------------------------------------------------------------------------- */
+
+/* What a change is about; texts are borrowed and may be NULL. */
+struct vsphere_about {
+	const char *object, *address, *setting, *from, *to;
+};
+
+/* Adds a change; `why` NULL or of NP_OK: no error. */
+int vsphere_changes_add(struct np_vsphere_changes *c, const struct vsphere_about *about,
+			bool is_changed, const struct np_err *why, struct np_err *err);
+
+/* --- vm_record.c ----------------------------------------------------------------------------- */
+
+struct np_state_lock;
+
+/* The record of one VM, locked. */
+struct vsphere_record {
+	struct np_state_lock *lock;
+	char *bytes; /* as it is kept; NULL: there is none */
+	size_t size;
+	json_t *fields; /* {SETTING: {"before", "set"}}, each a text or null */
+};
+
+struct np_vsphere_change_options;
+
+/* Locks and reads the record; a dry run takes no lock. NP_E_RECORD: it is not valid. */
+int vsphere_record_open(struct np_vcenter *v, const struct np_vsphere_change_options *o,
+			const struct np_vsphere_vm *vm, struct vsphere_record *ret,
+			struct np_err *err);
+void vsphere_record_close(struct vsphere_record *r);
+
+/* Notes that a setting becomes `to`; keeps what was there before the first change. NULL is absent. */
+int vsphere_record_note(struct vsphere_record *r, const char *setting, const char *from,
+			const char *to, struct np_err *err);
+
+int vsphere_record_write(struct vsphere_record *r, const struct np_vsphere_vm *vm,
+			 struct np_err *err);
+
+/* Puts back what was kept before vsphere_record_write(). */
+int vsphere_record_restore(struct vsphere_record *r, struct np_err *err);
+int vsphere_record_remove(struct vsphere_record *r, struct np_err *err);
+
+/* --- capacity.c ------------------------------------------------------------------------------ */
+
+struct np_card;
+
+/* Tells whether the GPU is one that the card means, as a whole card. */
+bool vsphere_is_card(const struct np_card *card, const struct np_seen_gpu *gpu);
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"github.com/vmware/govmomi/simulator"
+	"github.com/vmware/govmomi/vim25/types"
+)
+
+// A VM with devices, and what else is not as the model has it.
+type vmRow struct {
+	host                  string
+	devices               []types.BaseVirtualDeviceBackingInfo
+	extra                 map[string]string
+	firmware, version     string
+	memoryMB              int32
+	reservationMB         int64
+	locked, off, template bool
+	overheadMB            int64
+	managedBy             string
+}
+
+func fixed(device, address string) types.BaseVirtualDeviceBackingInfo {
+	return &types.VirtualPCIPassthroughDeviceBackingInfo{
+		VirtualDeviceDeviceBackingInfo: types.VirtualDeviceDeviceBackingInfo{DeviceName: address},
+		Id:                             address, DeviceId: device, SystemId: "system", VendorId: nvidia,
+	}
+}
+
+func dynamic(assigned string, devices ...int32) types.BaseVirtualDeviceBackingInfo {
+	backing := &types.VirtualPCIPassthroughDynamicBackingInfo{AssignedId: assigned}
+	for _, device := range devices {
+		backing.AllowedDevice = append(backing.AllowedDevice, types.VirtualPCIPassthroughAllowedDevice{VendorId: nvidia, DeviceId: device})
+	}
+	return backing
+}
+
+func vgpu(profile string) types.BaseVirtualDeviceBackingInfo {
+	return &types.VirtualPCIPassthroughVmiopBackingInfo{Vgpu: profile}
+}
+
+const (
+	use64 = "pciPassthru.use64bitMMIO"
+	size  = "pciPassthru.64bitMMIOSizeGB"
+)
+
+func window(gb string) map[string]string { return map[string]string{use64: "TRUE", size: gb} }
+
+// The VMs with devices by name; all others have none.
+var vms = map[string]vmRow{
+	// As they should be.
+	"DC0_C0_RP0_VM0": {host: "DC0_C0_H0", devices: []types.BaseVirtualDeviceBackingInfo{fixed("2330", "0000:3b:00.0"), fixed("2330", "0000:3c:00.0")},
+		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 65536, reservationMB: 65536, locked: true, overheadMB: 860},
+	"DC0_C0_RP0_VM1": {host: "DC0_C0_H2", devices: []types.BaseVirtualDeviceBackingInfo{vgpu("nvidia_l40s-48q")},
+		extra: window("128"), firmware: "efi", version: "vmx-20", memoryMB: 32768, reservationMB: 32768, locked: true, overheadMB: 800},
+	// What VM Operator manages.
+	"DC0_C0_RP0_VM2": {host: "DC0_C0_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("0000:3d:00.0", 0x2330, 0x2331)},
+		extra:    map[string]string{use64: "TRUE", size: "64", "vmservice.namespacedName": "ml/worker-7"},
+		firmware: "efi", version: "vmx-20", memoryMB: 65536, reservationMB: 65536, locked: true, off: true},
+	// A plain VM that lacks everything.
+	"DC0_C2_RP0_VM0": {host: "DC0_C2_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x20b0)},
+		firmware: "bios", version: "vmx-19", memoryMB: 16384, off: true},
+	// The window is too small, the keys are written in another way.
+	"DC0_C2_RP0_VM1": {host: "DC0_C2_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x20b0)},
+		extra:    map[string]string{"pciPassthru.64bitMMIOSize": "512", "pciPassthru.use64BitMMIO": "true", size: "64"},
+		firmware: "efi", version: "vmx-16", memoryMB: 16384, reservationMB: 8192, off: true},
+	// Powered on, with less than it needs.
+	"DC0_C1_RP0_VM0": {host: "DC0_C1_H1", devices: []types.BaseVirtualDeviceBackingInfo{fixed("2335", "0000:3b:00.0")},
+		extra: window("128"), firmware: "efi", version: "vmx-21", memoryMB: 65536, reservationMB: 65536, locked: true, overheadMB: 900},
+	// A template, with a device of unknown kind and one of a backing that nobody knows.
+	"DC0_C1_RP0_VM1": {host: "DC0_C1_H0", devices: []types.BaseVirtualDeviceBackingInfo{&types.VirtualPCIPassthroughDvxBackingInfo{DeviceClass: "com.example.nic"}},
+		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true, template: true},
+	"DC0_C1_RP0_VM2": {host: "DC0_C1_H0", devices: []types.BaseVirtualDeviceBackingInfo{&types.VirtualPCIPassthroughPluginBackingInfo{}},
+		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true, managedBy: "com.example.manager"},
+	"DC0_C1_RP0_VM3": {host: "DC0_C1_H0", devices: []types.BaseVirtualDeviceBackingInfo{fixed("1eb8", "0000:3b:00.0")},
+		firmware: "bios", version: "vmx-20", memoryMB: 8192, reservationMB: 8192, locked: true, overheadMB: 500},
+}
+
+func fillVMs(registry *simulator.Registry, hosts map[string]*simulator.HostSystem) {
+	for _, one := range registry.All("VirtualMachine") {
+		vm := one.(*simulator.VirtualMachine)
+		if row, ok := vms[vm.Name]; ok {
+			fillVM(vm, row, hosts[row.host])
+		}
+	}
+}
+
+func fillVM(vm *simulator.VirtualMachine, row vmRow, host *simulator.HostSystem) {
+	for at, backing := range row.devices {
+		vm.Config.Hardware.Device = append(vm.Config.Hardware.Device, &types.VirtualPCIPassthrough{
+			VirtualDevice: types.VirtualDevice{Key: int32(13000 + at), Backing: backing},
+		})
+	}
+	for key, value := range row.extra {
+		vm.Config.ExtraConfig = append(vm.Config.ExtraConfig, &types.OptionValue{Key: key, Value: value})
+	}
+	vm.Config.Firmware, vm.Config.Version, vm.Config.Template = row.firmware, row.version, row.template
+	vm.Config.Hardware.MemoryMB = row.memoryMB
+	vm.Config.MemoryAllocation = &types.ResourceAllocationInfo{Reservation: &row.reservationMB}
+	vm.Config.MemoryReservationLockedToMax = &row.locked
+	if row.managedBy != "" {
+		vm.Config.ManagedBy = &types.ManagedByInfo{ExtensionKey: row.managedBy, Type: "worker"}
+	}
+	vm.Runtime.Host = &host.Self
+	vm.Runtime.MemoryOverhead = row.overheadMB << 20
+	if row.off {
+		vm.Runtime.PowerState = types.VirtualMachinePowerStatePoweredOff
+	}
+	useGraphics(vm, row, host)
+}
+
+// The host lists the VMs whose vGPUs a GPU has.
+func useGraphics(vm *simulator.VirtualMachine, row vmRow, host *simulator.HostSystem) {
+	for _, backing := range row.devices {
+		if _, ok := backing.(*types.VirtualPCIPassthroughVmiopBackingInfo); ok {
+			host.Config.GraphicsInfo[0].Vm = append(host.Config.GraphicsInfo[0].Vm, vm.Self)
+		}
+	}
+}

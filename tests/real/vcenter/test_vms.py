@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""vm-check: every VM of the simulator that has devices, judged by them."""
+
+import json
+
+import pytest
+
+from test_hosts import statuses, table
+
+ROWS = """
+VM | CLUSTER | STATE | GPUS | NEEDS | WINDOW | FIRMWARE | RESULT
+DC0_C0_RP0_VM0 | DC0_C0 | poweredOn | 2x H100-80GB | 512 GB | 512 GB | efi | pass
+DC0_C0_RP0_VM1 | DC0_C0 | poweredOn | 1x nvidia_l40s-48q | 128 GB | 128 GB | efi | pass
+DC0_C0_RP0_VM2 | DC0_C0 | poweredOff | 1x H100-80GB | 256 GB | 64 GB | efi | fail
+DC0_C1_RP0_VM0 | DC0_C1 | poweredOn | 1x H200 | 512 GB | 128 GB | efi | fail
+DC0_C1_RP0_VM1 | DC0_C1 | template | 1x unknown | about 256 GB | 512 GB | efi | unknown
+DC0_C1_RP0_VM2 | DC0_C1 | poweredOff | 1x unknown | about 256 GB | 512 GB | efi | unknown
+DC0_C1_RP0_VM3 | DC0_C1 | poweredOn | 1x T4 | none | none | bios | pass
+""".strip().splitlines()
+
+PLAIN = "DC0_C2_RP0_VM0"  # lacks everything
+ODD = "DC0_C2_RP0_VM1"  # has it in a wrong way
+
+
+def by_name(done):
+    return {one["name"]: one for one in done.json["vms"]}
+
+
+@pytest.fixture
+def reports(host):
+    done = host("vm-check", "-o", "json")
+    assert done.rc == 1, done.err
+    return by_name(done)
+
+
+def test_each_row_of_the_table(host):
+    done = host("vm-check")
+    assert done.rc == 1
+    assert table(done.out)[: len(ROWS)] == ROWS
+
+
+def test_a_vm_that_passes(host):
+    done = host("vm-check", "--vm", "DC0_C0_RP0_VM0")
+    assert (done.rc, table(done.out)) == (0, ROWS[:2])
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "status"),
+    [
+        ("DC0_C0_RP0_VM2", "mmio-window", "fail"),
+        ("DC0_C1_RP0_VM0", "mmio-window", "fail"),
+        ("DC0_C1_RP0_VM1", "mmio-window", "unknown"),
+        ("DC0_C1_RP0_VM2", "mmio-window", "unknown"),
+        ("DC0_C1_RP0_VM3", "firmware", "pass"),
+        (ODD, "mmio-keys", "warn"),
+        (ODD, "hardware-version", "fail"),
+        (ODD, "memory-reservation", "fail"),
+    ],
+)
+def test_each_check(reports, name, check, status):
+    assert statuses(reports[name])[check] == status
+
+
+def test_the_facts_of_a_vm(reports):
+    one = reports["DC0_C0_RP0_VM0"]
+    assert one["gpus"] == [{"model": "H100-80GB", "pciID": "10de:2330", "vgpuProfile": None, "kind": None, "count": 2}]
+    assert (one["neededMMIOGB"], one["mmioGB"], one["overheadMB"], one["overheadEstimateMB"]) == (512, 512, 860.0, 97.03)
+    assert (one["host"], one["hardwareVersion"], one["reservationLocked"]) == ("DC0_C0_H0", 20, True)
+
+
+def test_who_manages_a_vm(reports):
+    service = reports["DC0_C0_RP0_VM2"]
+    assert (service["namespace"], service["virtualMachine"]) == ("ml", "worker-7")
+    assert reports["DC0_C1_RP0_VM2"]["managedBy"] == "com.example.manager"
+
+
+def test_what_is_unknown_is_null(reports):
+    one = reports["DC0_C1_RP0_VM1"]
+    assert (one["neededMMIOGB"], one["ok"], one["template"]) == (None, None, True)
+    assert one["gpus"][0]["kind"] == "com.example.nic"
+
+
+def test_patterns(host):
+    assert sorted(by_name(host("vm-check", "--vm", "DC0_C1_*", "-o", "json"))) == [f"DC0_C1_RP0_VM{i}" for i in range(4)]
+    done = host("vm-check", "--vm", "nobody*")
+    assert done.rc == 4 and "VM 'nobody*' not found" in done.err
+
+
+def test_a_vm_without_gpus_is_not_listed(host):
+    done = host("vm-check", "--vm", "DC0_C0_RP0_VM9", "-o", "json")
+    assert (done.rc, done.json["vms"]) == (0, [])
+
+
+# --- vm-apply and vm-revert ------------------------------------------------------------------------
+
+KEYS = ("pciPassthru.use64bitMMIO", "pciPassthru.64bitMMIOSizeGB")
+
+
+def seen(vcenter, name):
+    """What govc reads of a VM: firmware, both settings, the reservation and whether it is locked."""
+    [vm] = json.loads(vcenter.govc("vm.info", "-json", "-e", name))["virtualMachines"]
+    extra = {one["key"]: one["value"] for one in vm["config"]["extraConfig"]}
+    return [
+        vm["config"]["firmware"], *(extra.get(key) for key in KEYS),
+        vm["config"]["memoryAllocation"]["reservation"], vm["config"]["memoryReservationLockedToMax"],
+    ]
+
+
+def writes(vcenter):
+    return [one["soap"] for one in vcenter.requests() if one.get("soap") in ("ReconfigVM_Task", "UpdatePassthruConfig", "UpdateOptions")]
+
+
+BEFORE = ["bios", None, None, 0, False]
+AFTER = ["efi", "TRUE", "128", 16384, True]
+
+
+@pytest.fixture
+def plain(host, vcenter):
+    """The VM that lacks everything, and lacks it again behind the test."""
+    assert seen(vcenter, PLAIN) == BEFORE
+    yield PLAIN
+    host("vm-revert", "--vm", PLAIN)
+    assert seen(vcenter, PLAIN) == BEFORE
+
+
+def test_apply_and_revert(host, vcenter, plain):
+    change = ("vm-apply", "--vm", plain, "--change-firmware")
+    vcenter.mark()
+    dry = host.must(*change, "--dry-run=client", "-o", "json").json
+    assert (writes(vcenter), dry["dryRun"], seen(vcenter, plain)) == ([], True, BEFORE)
+    done = host.must(*change, "-o", "json").json
+    assert done["kind"] == "VMChanges" and done["changes"] == dry["changes"]
+    assert {one["result"] for one in done["changes"]} == {"changed"}
+    assert (writes(vcenter), seen(vcenter, plain)) == (["ReconfigVM_Task"], AFTER)
+    assert host("vm-check", "--vm", plain).rc == 0
+    assert host.must(*change).out == f"{plain}: unchanged\n"
+    assert writes(vcenter) == ["ReconfigVM_Task"]
+    host.must("vm-revert", "--vm", plain)
+    assert seen(vcenter, plain) == BEFORE
+    again = host("vm-revert", "--vm", plain)
+    assert again.rc == 4 and str(host.state) in again.out
+
+
+def test_bios_becomes_efi_only_on_request(host, vcenter, plain):
+    vcenter.mark()
+    done = host("vm-apply", "--vm", plain)
+    assert done.rc == 5 and "--change-firmware" in done.out
+    assert writes(vcenter) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "rc", "text"),
+    [
+        ("DC0_C1_RP0_VM0", 5, "not powered off (poweredOn)"),
+        ("DC0_C0_RP0_VM2", 5, "VM Operator manages it (VirtualMachine ml/worker-7)"),
+        ("DC0_C1_RP0_VM2", 5, "the extension com.example.manager manages it"),
+        ("DC0_C0_RP0_VM9", 4, "no VM or template with a GPU has this name"),
+    ],
+)
+def test_what_is_refused(host, vcenter, name, rc, text):
+    vcenter.mark()
+    done = host("vm-apply", "--vm", name)
+    assert done.rc == rc and text in done.out
+    assert writes(vcenter) == []
+
+
+def test_what_changed_since_stays(host, vcenter, plain):
+    host.must("vm-apply", "--vm", plain, "--change-firmware")
+    vcenter.govc("vm.change", "-vm", plain, "-e", "pciPassthru.64bitMMIOSizeGB=256")
+    done = host.must("vm-revert", "--vm", plain)
+    assert f"{plain}: pciPassthru.64bitMMIOSizeGB: unchanged: it was changed since, and stays" in done.out
+    assert seen(vcenter, plain) == ["bios", None, "256", 0, False]
+    vcenter.govc("vm.change", "-vm", plain, "-e", "pciPassthru.64bitMMIOSizeGB=")
+
+
+def test_a_failed_task_leaves_no_record(host, vcenter):
+    fault = (
+        "<soapenv:Envelope xmlns:soapenv='http://schemas.xmlsoap.org/soap/envelope/'><soapenv:Body><soapenv:Fault>"
+        "<faultstring>The VM changed.</faultstring><detail><ConcurrentAccessFault xmlns='urn:vim25'/></detail>"
+        "</soapenv:Fault></soapenv:Body></soapenv:Envelope>"
+    )
+    vcenter.rules({"soap": "ReconfigVM_Task", "status": 500, "body": fault, "headers": {"Content-Type": "text/xml"}})
+    done = host("vm-apply", "--vm", ODD)
+    assert done.rc == 6 and "ConcurrentAccess: The VM changed." in done.out
+    assert not list(host.state.glob("*/*.json"))
+
+
+def test_a_record_that_is_none_changes_nothing(host, vcenter, plain):
+    host.must("vm-apply", "--vm", plain, "--change-firmware")
+    [record] = host.state.glob("*/*.json")
+    good = record.read_text()
+    record.write_text(good.replace("firmware", "name"))
+    vcenter.mark()
+    done = host("vm-revert", "--vm", plain)
+    assert done.rc == 3 and "is not a record that nodeprep wrote" in done.out
+    assert writes(vcenter) == []
+    record.write_text(good)
+
+
+def test_usage_of_changes(host):
+    assert host("vm-apply").rc == 2
+    assert host("vm-apply", "--vm", PLAIN, "--dry-run=server").rc == 2
