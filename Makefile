@@ -11,6 +11,8 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 MANDIR ?= $(PREFIX)/share/man
 COMPDIR ?= $(PREFIX)/share/bash-completion/completions
+FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
+ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 DESTDIR ?=
 CNI_BIN_DIR ?= /opt/cni/bin
 CNI_CONF_DIR ?= /etc/nodeprep/cni.d
@@ -47,7 +49,7 @@ san_flags := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-
 fuzz_flags := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 sources_of = $(filter-out %_test.c %_fuzz.c,$(wildcard $(foreach m,$(1),pkg/$(m)/*.c)))
-generated := $(B)/gen/gpu_rows.inc $(B)/gen/commit.inc $(B)/gen/completion_bash.inc $(B)/gen/completion_zsh.inc
+generated := $(B)/gen/gpu_rows.inc $(B)/gen/commit.inc $(addprefix $(B)/gen/completion_,bash.inc fish.inc zsh.inc)
 command_sources = $(filter-out %_test.c,$(wildcard cmd/$(1)/*.c))
 common_sources := $(call command_sources,common)
 lib_sources := $(call sources_of,$(modules))
@@ -260,20 +262,24 @@ dist:                      ## the release's archives for linux/amd64 and linux/a
 	$(Q)hack/dist.sh dist $(ARCH)
 
 install: all               ## binaries, man pages and completion under $(DESTDIR)$(PREFIX)
-	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPDIR)
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(FISHDIR) $(DESTDIR)$(ZSHDIR)
 	install -m 0755 $(B)/nodeprep $(DESTDIR)$(BINDIR)/nodeprep
 	install -m 0755 $(B)/nodeprep-hookd $(DESTDIR)$(BINDIR)/nodeprep-hookd
 	ln -sf nodeprep $(DESTDIR)$(BINDIR)/kubectl-nodeprep
+	install -m 0755 cmd/nodeprep/kubectl_complete-nodeprep $(DESTDIR)$(BINDIR)/kubectl_complete-nodeprep
 	install -m 0644 cmd/nodeprep/nodeprep.1 $(DESTDIR)$(MANDIR)/man1/nodeprep.1
 	install -m 0644 cmd/nodeprep-hookd/nodeprep-hookd.1 $(DESTDIR)$(MANDIR)/man1/nodeprep-hookd.1
 	install -m 0644 cmd/nodeprep/nodeprep.bash $(DESTDIR)$(COMPDIR)/nodeprep
+	install -m 0644 cmd/nodeprep/nodeprep.fish $(DESTDIR)$(FISHDIR)/nodeprep.fish
+	install -m 0644 cmd/nodeprep/nodeprep.zsh $(DESTDIR)$(ZSHDIR)/_nodeprep
 	install -m 0644 cmd/nodeprep-hookd/nodeprep-hookd.bash $(DESTDIR)$(COMPDIR)/nodeprep-hookd
 
 uninstall:                 ## undo install
 	rm -f $(DESTDIR)$(BINDIR)/nodeprep $(DESTDIR)$(BINDIR)/kubectl-nodeprep \
 		$(DESTDIR)$(BINDIR)/nodeprep-hookd $(DESTDIR)$(MANDIR)/man1/nodeprep-hookd.1 \
 		$(DESTDIR)$(MANDIR)/man1/nodeprep.1 $(DESTDIR)$(COMPDIR)/nodeprep \
-		$(DESTDIR)$(COMPDIR)/nodeprep-hookd
+		$(DESTDIR)$(COMPDIR)/nodeprep-hookd $(DESTDIR)$(BINDIR)/kubectl_complete-nodeprep \
+		$(DESTDIR)$(FISHDIR)/nodeprep.fish $(DESTDIR)$(ZSHDIR)/_nodeprep
 
 install-cni: $(B)/nodeprep ## the CNI plugin into CNI_BIN_DIR, a sample network into CNI_CONF_DIR unless one is there
 	$(Q)$< install-cni --bin-dir '$(DESTDIR)$(CNI_BIN_DIR)'

@@ -253,21 +253,38 @@ int option_parse(const struct option_tables *t, int argc, char *argv[], struct t
 	return 0;
 }
 
-bool option_takes_next(const struct option_tables *t, const char *word)
+const char *option_next_argument(const struct option_tables *t, const char *word)
 {
 	bool is_long = strncmp(word, "--", 2) == 0;
 	struct row_iter i = { .tables = t };
 
-	if (strchr(word, '='))
-		return false;
+	if (word[0] != '-' || strchr(word, '='))
+		return NULL;
 	while (next_row(&i)) {
 		if (argument_of(i.row) != required_argument)
 			continue;
 		if (is_long ? strcmp(word + 2, i.row->name) == 0
 			    : word[1] == i.row->letter && word[1] != '\0' && word[2] == '\0')
-			return true;
+			return i.row->argument;
 	}
-	return false;
+	return NULL;
+}
+
+bool option_takes_next(const struct option_tables *t, const char *word)
+{
+	return !!option_next_argument(t, word);
+}
+
+void option_complete(const struct option_tables *t, const char *word)
+{
+	struct row_iter i = { .tables = t };
+	char name[64];
+
+	while (next_row(&i)) {
+		snprintf(name, sizeof(name), "--%s", i.row->name);
+		if (strncmp(name, word, strlen(word)) == 0)
+			printf("%s\t%s\n", name, i.row->help);
+	}
 }
 
 void option_done(const struct option_tables *t)

@@ -84,6 +84,12 @@ void option_help(const struct option_tables *t);
 /* Frees the lists in the targets. */
 void option_done(const struct option_tables *t);
 
+/* Prints each option that begins with the word, a tab, and its help. */
+void option_complete(const struct option_tables *t, const char *word);
+
+/* Returns the argument, as the help shows it, of an option whose value is the next word; NULL: the word is none. */
+const char *option_next_argument(const struct option_tables *t, const char *word);
+
 /* Tells whether the word is an option whose value is the next word. */
 bool option_takes_next(const struct option_tables *t, const char *word);
 

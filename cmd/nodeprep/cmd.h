@@ -86,6 +86,9 @@ struct commands {
 	size_t n;
 };
 
+/* main.c: returns the command of that name; NULL: there is none. */
+const struct command *command_find(const struct commands *c, const char *name);
+
 /* options.c: returns the index of the subcommand, which may follow global options; 0: there is none. */
 int options_find_command(const struct commands *c, int argc, char *argv[]);
 
@@ -108,6 +111,14 @@ int options_load(const struct options *o, const char *path, char **ret, size_t *
 		 struct np_err *err);
 
 void options_help(const struct command *c);
+
+/* What completion needs: the command's options that begin with the word; and what its next word is. */
+void options_complete(const struct command *c, const char *word);
+const char *options_next_argument(const struct command *c, const char *word);
+
+/* completion.c: prints what may be the last word of argv, and in the last line ":4", or ":0" for files too. */
+int run_complete(const struct commands *commands, int argc, char *argv[], struct np_err *err);
+
 void options_overview(const struct commands *c);
 
 /* warnings.c: logs the warnings of the plan, its classes and its templates, each line once a run. */

@@ -323,6 +323,8 @@ static int connect_kube(const struct options *o, struct work *w, struct np_err *
 
 int vcenter_connect(const struct options *o, struct np_vcenter **ret, struct np_err *err)
 {
+	/* A signal ends the run with a logout. */
+	signals_watch();
 	if (np_vcenter_new(&o->vcenter.options, ret, err) < 0)
 		return np_err_ret(err);
 	if (o->verbosity > 0)

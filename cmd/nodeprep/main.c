@@ -18,7 +18,7 @@ static const struct command rows[] = {
 	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 0,
 	  "-f FILE",
 	  "report which classes, VMs and images lack what the pools need; exit status 1 if any does" },
-	{ "completion", run_completion, 0, NULL, 1, "bash|zsh",
+	{ "completion", run_completion, 0, NULL, 1, "bash|fish|zsh",
 	  "print the completion of a shell: source <(nodeprep completion bash)" },
 	{ "controller", run_controller, OPT_CATALOGUE | OPT_API | OPT_DAEMON, &controller_options,
 	  0, "", "keep the classes in sync with NodePool resources, inside a cluster" },
@@ -63,11 +63,11 @@ static const struct command rows[] = {
 };
 static const struct commands commands = { rows, sizeof(rows) / sizeof(rows[0]) };
 
-static const struct command *find_command(const char *name)
+const struct command *command_find(const struct commands *c, const char *name)
 {
-	for (size_t i = 0; i < commands.n; i++)
-		if (strcmp(commands.items[i].name, name) == 0)
-			return &commands.items[i];
+	for (size_t i = 0; i < c->n; i++)
+		if (strcmp(c->items[i].name, name) == 0)
+			return &c->items[i];
 	return NULL;
 }
 
@@ -79,7 +79,7 @@ int run_help(const struct options *o, struct np_err *err)
 		options_overview(&commands);
 		return 0;
 	}
-	c = find_command(o->arguments.items[0]);
+	c = command_find(&commands, o->arguments.items[0]);
 	if (!c)
 		return np_fail(err, NP_E_USAGE, "unknown command '%s': see 'nodeprep help'",
 			       o->arguments.items[0]);
@@ -130,9 +130,12 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 
 static int run(int argc, char *argv[], struct np_err *err)
 {
-	const char *name = command_first(argc, argv);
 	const struct command *c;
+	const char *name;
 
+	if (argc > 2 && strcmp(argv[1], "__complete") == 0)
+		return run_complete(&commands, argc - 1, argv + 1, err);
+	name = command_first(argc, argv);
 	if (argc == 1 && getenv("CNI_COMMAND"))
 		return run_cni();
 	if (!name) {
@@ -141,9 +144,9 @@ static int run(int argc, char *argv[], struct np_err *err)
 			return np_fail(err, NP_E_USAGE,
 				       "no command in front of '%.*s': see 'nodeprep help'",
 				       (int)strcspn(argv[1], "="), argv[1]);
-		return run_command(find_command(name), 1, argv, err);
+		return run_command(command_find(&commands, name), 1, argv, err);
 	}
-	c = find_command(name);
+	c = command_find(&commands, name);
 	if (!c)
 		return np_fail(err, NP_E_USAGE, "unknown command '%s': see 'nodeprep help'", name);
 	return run_command(c, argc - 1, argv + 1, err);

@@ -2,27 +2,24 @@
 # zsh completion for nodeprep
 # SPDX-License-Identifier: Apache-2.0
 
-# The words come from the program's own help, so that they are never out of date.
+# The program knows what may follow: its last line says whether files may, too.
 _nodeprep() {
 	local -a list
+	local line
 
-	case ${words[CURRENT-1]} in
-	-o | --output) list=(table wide json yaml svg) ;;
-	--classes) list=(kubernetes vcenter) ;;
-	--dry-run) list=(client server) ;;
-	--leader-elect) list=(true false) ;;
-	--log-format) list=(text json) ;;
-	-f | --filename | --catalogue | --catalogue-from | --kubeconfig | --supervisor-kubeconfig | --certificate-authority | --bin-dir | --conf | --conf-dir | --sysfs | --procfs | --kmsg | --termination-log | --state-dir | --vcenter-password-file)
-		_files
-		return ;;
-	esac
-	if (( ! $#list && CURRENT == 2 )); then
-		list=(${(f)"$(${words[1]} help 2>/dev/null | sed -n '/^Commands:/,/^$/s/^  \([a-z-]*\) .*/\1/p')"})
-	elif (( ! $#list )); then
-		[[ ${words[2]} == host-check && ${words[CURRENT]} != -* ]] && _files && return
-		list=(${(f)"$(${words[1]} help ${words[2]} 2>/dev/null | grep -o -e '--[a-z-]*')"})
-	fi
+	for line in ${(f)"$(${words[1]} __complete "${(@)words[2,CURRENT]}" 2>/dev/null)"}; do
+		case $line in
+		:0) _files ;;
+		:*) ;;
+		*) list+=(${line%%$'\t'*}) ;;
+		esac
+	done
 	compadd -a list
 }
 
-compdef _nodeprep nodeprep kubectl-nodeprep
+# An installed copy is loaded as the body of the function; a sourced one registers it.
+if [[ ${funcstack[1]:-} == _nodeprep ]]; then
+	_nodeprep "$@"
+else
+	compdef _nodeprep nodeprep kubectl-nodeprep
+fi

@@ -13,6 +13,7 @@
 #include "nodeprep/time.h"
 
 #define RUN_MS (UINT64_C(60) * 1000) /* without --timeout */
+#define OUTPUT_FORMS "table|wide|json|yaml"
 #define AT(member) offsetof(struct options, member)
 
 static int read_format(const char *value, void *at, struct np_err *err)
@@ -60,8 +61,8 @@ static const struct option_row shared_rows[] = {
 	  .group = OPT_INPUT },
 	{ "recursive", 'R', NULL, OPTION_FLAG, AT(recursive),
 	  .help = "read the folders below a folder too", .group = OPT_INPUT },
-	{ "output", 'o', "FORM", OPTION_READ, AT(format),
-	  .help = "table, wide, json or yaml; explain: svg too", .group = OPT_OUTPUT,
+	{ "output", 'o', OUTPUT_FORMS, OPTION_READ, AT(format),
+	  .help = "format of the output; explain: svg too", .group = OPT_OUTPUT,
 	  .read = read_format },
 	{ "allow-shrink", 0, NULL, OPTION_FLAG, AT(allow_shrink),
 	  .help = "lower an existing window that is larger than needed", .group = OPT_PLAN },
@@ -270,6 +271,26 @@ void options_done(struct options *o)
 	texts_done(&o->as_groups);
 	vcenter_flags_done(&o->vcenter);
 	*o = (struct options){ 0 };
+}
+
+const char *options_next_argument(const struct command *c, const char *word)
+{
+	struct option_table tables[N_TABLES];
+	struct options o = { 0 };
+	size_t n = make_tables(c, &o, tables);
+	const char *found = option_next_argument(&(struct option_tables){ tables, n, "" }, word);
+
+	if (found && (c->options & OPT_SVG) != 0 && strcmp(found, OUTPUT_FORMS) == 0)
+		return OUTPUT_FORMS "|svg";
+	return found;
+}
+
+void options_complete(const struct command *c, const char *word)
+{
+	struct option_table tables[N_TABLES];
+	struct options o = { 0 };
+
+	option_complete(&(struct option_tables){ tables, make_tables(c, &o, tables), "" }, word);
 }
 
 void options_help(const struct command *c)

@@ -61,7 +61,6 @@ static int change(const struct options *o, change_fn *fn, struct np_err *err)
 
 	if (!np_vcenter_is_configured(&o->vcenter.options) || flags.vms.n == 0)
 		return np_fail(err, NP_E_USAGE, "expected --vcenter URL and --vm NAME");
-	signals_watch();
 	if (catalogue_load(&o->catalogues, &o->captures, &cat, err) < 0 ||
 	    np_state_new(&where, &state, err) < 0 || vcenter_connect(o, &v, err) < 0)
 		return np_err_ret(err);

@@ -126,6 +126,15 @@ static bool begins_xml(const char *text, size_t size)
 	return c == '?' || c == '!' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
 }
 
+/* Newer libexpats deprecate this for a 64-bit form, which Debian 12's has not. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+static size_t read_bytes(XML_Parser parser)
+{
+	return (size_t)XML_GetCurrentByteIndex(parser);
+}
+#pragma GCC diagnostic pop
+
 /*
  * Reads a document, or, of one that is cut or an excerpt, the lines that are elements. Returns how
  * much was read.
@@ -148,7 +157,7 @@ size_t hostcheck_read_xml(struct reading *r, const char *text, size_t size)
 	XML_SetCharacterDataHandler(w.parser, on_text);
 	XML_SetEntityDeclHandler(w.parser, on_entity);
 	XML_Parse(w.parser, text, (int)size, XML_TRUE);
-	used = (size_t)XML_GetCurrentByteIndex(w.parser);
+	used = read_bytes(w.parser);
 	if (XML_GetErrorCode(w.parser) == XML_ERROR_NO_MEMORY)
 		np_fail_nomem(r->err);
 	XML_ParserFree(w.parser);

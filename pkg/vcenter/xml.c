@@ -272,8 +272,20 @@ static void XMLCALL on_doctype(void *ctx, const char *name, const char *system_i
 
 /* --- the document ---------------------------------------------------------------------------- */
 
+/* Newer libexpats deprecate these for 64-bit forms, which Debian 12's has not. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+static void position(XML_Parser parser, unsigned long *ret_line, unsigned long *ret_column)
+{
+	*ret_line = (unsigned long)XML_GetCurrentLineNumber(parser);
+	*ret_column = (unsigned long)XML_GetCurrentColumnNumber(parser);
+}
+#pragma GCC diagnostic pop
+
 static int fail(const struct reader *r, struct np_err *err)
 {
+	unsigned long line, column;
+
 	switch (r->fault) {
 	case DEEP:
 		return np_fail(err, NP_E_REFUSED, "XML is nested deeper than %d levels",
@@ -290,10 +302,9 @@ static int fail(const struct reader *r, struct np_err *err)
 	}
 	if (XML_GetErrorCode(r->parser) == XML_ERROR_NO_MEMORY)
 		return np_fail_nomem(err);
-	return np_fail(err, NP_E_REFUSED, "not well-formed XML: line %lu, column %lu: %s",
-		       (unsigned long)XML_GetCurrentLineNumber(r->parser),
-		       (unsigned long)XML_GetCurrentColumnNumber(r->parser),
-		       XML_ErrorString(XML_GetErrorCode(r->parser)));
+	position(r->parser, &line, &column);
+	return np_fail(err, NP_E_REFUSED, "not well-formed XML: line %lu, column %lu: %s", line,
+		       column, XML_ErrorString(XML_GetErrorCode(r->parser)));
 }
 
 static void reader_done(struct reader *r)

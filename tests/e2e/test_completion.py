@@ -2,6 +2,7 @@
 """Completion, as a shell that reads it gives it."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -23,32 +24,82 @@ _files() { print FILES }
 words=("$1" "${@:2}"); CURRENT=$#
 _nodeprep
 """
+# The installed file, which zsh loads as the function itself.
+ZSH_INSTALLED = """
+fpath=($ZSH_FOLDER $fpath)
+autoload -U compinit && compinit -D -u
+compadd() { print -l -- ${(P)@[-1]} }
+_files() { print FILES }
+words=("$1" "${@:2}"); CURRENT=$#
+_nodeprep
+"""
+FISH = """
+$argv[1] completion fish | source
+function __fish_complete_path; echo FILES; end
+complete -C "nodeprep $argv[2..-1]" | string replace -r '\\t.*' ''; or true
+"""
+SHELLS = {
+    "bash": ["bash", "-c", BASH, "bash"],
+    "fish": ["fish", "--no-config", "-c", FISH],
+    "zsh": ["zsh", "-f", "-c", ZSH, "zsh"],
+    "zsh-installed": ["zsh", "-f", "-c", ZSH_INSTALLED, "zsh"],
+}
 
 
-def complete(shell, *words, home):
-    argv = {"bash": ["bash", "-c", BASH, "bash"], "zsh": ["zsh", "-f", "-c", ZSH, "zsh"]}[shell]
-    done = subprocess.run(
-        [*argv, str(servers.BIN_DIR / "nodeprep"), *words],
-        capture_output=True,
-        encoding="utf-8",
-        env={"HOME": str(home), "PATH": os.environ["PATH"]},
-        timeout=60,
-        check=True,
-    )
-    return done.stdout.split()
+@pytest.fixture
+def complete(tmp_path):
+    """complete(shell, *words) returns what the shell offers in place of the last word."""
+    shutil.copy(servers.REPO / "cmd/nodeprep/nodeprep.zsh", tmp_path / "_nodeprep")
+    path = f"{servers.BIN_DIR.resolve()}:{os.environ['PATH']}"
+
+    def run(shell, *words):
+        done = subprocess.run(
+            [*SHELLS[shell], str(servers.BIN_DIR / "nodeprep"), *words],
+            capture_output=True,
+            encoding="utf-8",
+            env={"HOME": str(tmp_path), "PATH": path, "ZSH_FOLDER": str(tmp_path)},
+            timeout=60,
+            check=True,
+        )
+        return done.stdout.split()
+
+    return run
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
-def test_commands_options_and_values_are_offered(shell, tmp_path):
-    commands = complete(shell, "", home=tmp_path)
+@pytest.mark.parametrize("shell", SHELLS)
+def test_commands_options_and_values_are_offered(shell, complete):
+    commands = complete(shell, "")
     assert {"apply", "check", "controller", "node-check", "completion"} <= set(commands)
-    assert "Commands:" not in commands
-    assert {"--filename", "--dry-run", "--kubeconfig"} <= set(complete(shell, "apply", "--", home=tmp_path))
-    assert complete(shell, "apply", "--dry-run", "", home=tmp_path) == ["client", "server"]
+    assert "Commands:" not in commands and "__complete" not in commands
+    assert {"--filename", "--dry-run", "--kubeconfig"} <= set(complete(shell, "apply", "--"))
+    assert complete(shell, "apply", "--dry-run", "") == ["client", "server"]
+    assert sorted(complete(shell, "explain", "-o", "")) == ["json", "svg", "table", "wide", "yaml"]
+    assert complete(shell, "status", "-o", "y") == ["yaml"]
+    assert complete(shell, "--context", "x", "rev") == ["revert"]
+
+
+@pytest.mark.parametrize("shell", ["fish", "zsh"])
+def test_files_are_offered_where_a_file_is_expected(shell, complete):
+    assert complete(shell, "apply", "-f", "") == ["FILES"]
+    assert complete(shell, "host-check", "") == ["FILES"]
+    assert complete(shell, "gpus", "") == []
+
+
+def test_bash_splits_words_at_the_equals_sign(complete):
+    assert complete("bash", "apply", "--dry-run", "=", "c") == ["client"]
+    assert complete("bash", "apply", "--dry-run", "=") == ["client", "server"]
+
+
+@pytest.mark.parametrize(
+    "words", [[""], ["="], ["=", "="], ["-"], ["--", ""], ["nosuch", "-"], ["apply", "-f"], ["\xff"]]
+)
+def test_protocol_ends_with_a_directive_whatever_the_words(nodeprep, words):
+    done = nodeprep("__complete", *words)
+    assert done.rc == 0 and done.err == "" and done.out.splitlines()[-1] in (":0", ":4")
 
 
 def test_other_shells_are_usage_errors(nodeprep):
-    for args in ([], ["fish"], ["bash", "zsh"]):
+    for args in ([], ["tcsh"], ["bash", "zsh"]):
         done = nodeprep("completion", *args)
         assert (done.rc, done.out) == (2, "")
-        assert "bash or zsh" in done.err or "argument" in done.err
+        assert "bash, fish or zsh" in done.err or "argument" in done.err

@@ -15,7 +15,7 @@ import servers
 from hookd import Hookd
 
 HERE = pathlib.Path(__file__).resolve().parent
-MANIFESTS = servers.REPO / "deploy" / "manifests" / "hookd"
+MANIFESTS = servers.REPO / "deploy" / "manifests"
 CAPV = "infrastructure.cluster.x-k8s.io"
 CONVERTED = ["clusters", "clusterclasses", "machines", "machinesets", "machinedeployments"]
 CORE = "/apis/cluster.x-k8s.io/v1beta2"
@@ -159,7 +159,7 @@ H100 = {"vendorId": 0x10DE, "deviceId": 0x2330}
 
 def extension_config(hookd, name="nodeprep", settings=None):
     """The manifest that operators apply, with an address in place of a Service."""
-    config = yaml.safe_load((MANIFESTS / "extensionconfig.yaml").read_text())
+    config = yaml.safe_load((MANIFESTS / "components" / "extension-config" / "extensionconfig.yaml").read_text())
     config["metadata"]["name"] = name
     del config["metadata"]["annotations"]
     config["spec"]["clientConfig"] = {

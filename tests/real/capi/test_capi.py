@@ -3,6 +3,7 @@
 
 import http.client
 import json
+import subprocess
 
 import capi
 import pytest
@@ -179,9 +180,10 @@ def test_the_same_request_gives_the_same_bytes_on_every_replica(server, hookd):
 
 
 def manifests():
-    for file in sorted(capi.MANIFESTS.glob("*.yaml")):
-        if file.name != "kustomization.yaml":
-            yield from yaml.safe_load_all(file.read_text())
+    kubectl = servers.find_apiserver().with_name("kubectl")
+    argv = [str(kubectl), "kustomize", str(capi.MANIFESTS / "hookd")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
+    return list(yaml.safe_load_all(done.stdout))
 
 
 def test_the_manifests_are_taken_and_start_the_program(server, manager, tmp_path):
@@ -192,6 +194,8 @@ def test_the_manifests_are_taken_and_start_the_program(server, manager, tmp_path
         "Deployment": "/apis/apps/v1/namespaces/nodeprep-system/deployments",
         "ExtensionConfig": capi.EXTENSIONS,
         "Namespace": "/api/v1/namespaces",
+        "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/nodeprep-system/networkpolicies",
+        "PodDisruptionBudget": "/apis/policy/v1/namespaces/nodeprep-system/poddisruptionbudgets",
         "Service": "/api/v1/namespaces/nodeprep-system/services",
         "ServiceAccount": "/api/v1/namespaces/nodeprep-system/serviceaccounts",
     }

@@ -2,7 +2,7 @@
 """One API server for the whole suite, with the CRD and the controller's rights in it."""
 
 import pytest
-from controller_harness import Controller, drop_pools, install
+from controller_harness import Controller, drop_pools, install, install_foreign_crds
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +21,8 @@ def controller(installed):
 def pools_ns(installed, ns):
     yield ns
     drop_pools(installed, ns)
+
+
+@pytest.fixture(scope="session")
+def foreign_crds(server):
+    install_foreign_crds(server)

@@ -53,11 +53,11 @@ def render(folder):
 
 def deployment_args():
     """Returns what the manifest's container is started with, behind the binary."""
-    for doc in render(MANIFESTS / "base"):
+    for doc in render(MANIFESTS / "controller"):
         if doc["kind"] == "Deployment" and doc["metadata"]["name"] == ACCOUNT:
             (container,) = doc["spec"]["template"]["spec"]["containers"]
             return container["args"]
-    raise AssertionError("the base has no Deployment of the controller")
+    raise AssertionError("deploy/manifests/controller has no Deployment of the controller")
 
 
 def install(server):
@@ -65,8 +65,31 @@ def install(server):
     server.create_crd(yaml.safe_load(CRD.read_text()))
     kinds = ("Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role")
     kinds += ("RoleBinding",)
-    docs = [doc for doc in render(MANIFESTS / "base") if doc["kind"] in kinds]
+    docs = [doc for doc in render(MANIFESTS / "controller") if doc["kind"] in kinds]
     run_kubectl(server, "apply", "-f", "-", input=yaml.safe_dump_all(docs))
+
+
+def install_foreign_crds(server):
+    """Creates the CRDs of cert-manager, the Prometheus operator and Cluster API, and the latter's namespace."""
+    server.create_namespace("capi-system")
+    script = servers.REPO / "tests" / "real" / "controller" / "crds.sh"
+    done = subprocess.run(
+        [str(script), str(servers.BIN_DIR / "real")],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=1200,
+        check=False,
+    )
+    assert done.returncode == 0
+    for file in sorted(servers.pathlib.Path(done.stdout.strip()).glob("*.yaml")):
+        crd = yaml.safe_load(file.read_text())
+        # cert-manager's are a template of helm's; its labels are no labels yet.
+        crd["metadata"] = {
+            "name": crd["metadata"]["name"],
+            "annotations": crd["metadata"].get("annotations", {}),
+        }
+        crd["spec"].pop("conversion", None)
+        server.create_crd(crd)
 
 
 def account_token(server, name=ACCOUNT):
@@ -161,6 +184,18 @@ class Controller:
     def wait_ready(self):
         servers.wait_until("/readyz", lambda: self.get("/readyz")[0] == 200, self.process, self.log)
         return self
+
+
+def start_hookd(stack, server, folder):
+    """Starts nodeprep-hookd without any API server, and returns the address of its metrics."""
+    (port,) = servers.free_ports(1)
+    argv = [servers.BIN_DIR / "nodeprep-hookd", "--listen=127.0.0.1:0"]
+    argv += [f"--metrics-listen=127.0.0.1:{port}"]
+    argv += [f"--tls-cert-file={server._certs.server}"]
+    argv += [f"--tls-private-key-file={server._certs.server_key}"]
+    env = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    servers.start(stack, argv, folder / "hookd.log", env=env)
+    return f"127.0.0.1:{port}"
 
 
 class RestartableServer(servers.RealServer):

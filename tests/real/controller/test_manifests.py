@@ -3,9 +3,7 @@
 
 import contextlib
 import json
-import os
 import re
-import subprocess
 import urllib.request
 
 import pytest
@@ -24,40 +22,18 @@ from controller_harness import (
     render,
     run_kubectl,
     servers,
+    start_hookd,
     wait_gone,
     wait_reason,
 )
 
+# Components are rendered with their bases: test_combinations.py.
 FOLDERS = sorted(
-    path.parent.relative_to(MANIFESTS).as_posix() for path in MANIFESTS.rglob("kustomization.yaml")
+    path.parent.relative_to(MANIFESTS).as_posix()
+    for path in MANIFESTS.rglob("kustomization.yaml")
+    if "kind: Kustomization" in path.read_text()
 )
-# What users apply; the others are parts.
-APPLIED = [name for name in FOLDERS if name not in ("hookd-core", "rbac")]
-WITHOUT_PODS = ("components/class-bindings", "crd", "overlays/monitoring")
-
-
-@pytest.fixture(scope="module")
-def foreign_crds(server):
-    """The CRDs of cert-manager, the Prometheus operator and Cluster API, and that one's namespace."""
-    server.create_namespace("capi-system")
-    script = servers.REPO / "tests" / "real" / "controller" / "crds.sh"
-    done = subprocess.run(
-        [str(script), str(servers.BIN_DIR / "real")],
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=1200,
-        check=False,
-    )
-    assert done.returncode == 0
-    for file in sorted(servers.pathlib.Path(done.stdout.strip()).glob("*.yaml")):
-        crd = yaml.safe_load(file.read_text())
-        # cert-manager's are a template of helm's; its labels are no labels yet.
-        crd["metadata"] = {
-            "name": crd["metadata"]["name"],
-            "annotations": crd["metadata"].get("annotations", {}),
-        }
-        crd["spec"].pop("conversion", None)
-        server.create_crd(crd)
+WITHOUT_PODS = ("crd", "monitoring", "namespace", "overlays/monitoring", "rbac")
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -75,7 +51,9 @@ def test_manifests__render(name):
 def test_manifests__every_overlay_of_the_list_is_there():
     wanted = {"cert-manager", "given-secret", "supervisor", "job", "cronjob", "extension-config"}
     wanted |= {"monitoring", "clusters", "cni", "node-check", "gpu-workload"}
-    assert wanted <= {name.rpartition("/")[2] for name in APPLIED}
+    assert wanted == {
+        name.removeprefix("overlays/") for name in FOLDERS if name.startswith("overlays/")
+    }
 
 
 def pod_specs(doc):
@@ -86,7 +64,7 @@ def pod_specs(doc):
         yield template
 
 
-@pytest.mark.parametrize("name", APPLIED)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_manifests__images_by_digest(name):
     for doc in render(MANIFESTS / name):
         for template in pod_specs(doc):
@@ -103,7 +81,7 @@ def test_manifests__nothing_is_the_latest_and_commands_are_in_the_image():
     for file in MANIFESTS.rglob("*.yaml"):
         assert ":latest" not in file.read_text(), file
     binaries = {"/nodeprep", "/nodeprep-hookd"}  # the Dockerfile puts both into /
-    for name in APPLIED:
+    for name in FOLDERS:
         for doc in render(MANIFESTS / name):
             for template in pod_specs(doc):
                 spec = template["spec"]
@@ -111,7 +89,7 @@ def test_manifests__nothing_is_the_latest_and_commands_are_in_the_image():
                     assert set(container.get("command", [])[:1]) <= binaries
 
 
-@pytest.mark.parametrize("name", APPLIED)
+@pytest.mark.parametrize("name", FOLDERS)
 def test_manifests__server_side_dry_run_is_strict(installed, foreign_crds, name):
     docs = render(MANIFESTS / name)
     spaces = [doc for doc in docs if doc["kind"] == "Namespace"]
@@ -135,7 +113,7 @@ def test_manifests__server_side_dry_run_is_strict(installed, foreign_crds, name)
 
 def test_manifests__a_misspelt_field_would_be_refused(installed):
     """The check above can fail."""
-    docs = render(MANIFESTS / "base")
+    docs = render(MANIFESTS / "controller")
     for doc in docs:
         if doc["kind"] == "PodDisruptionBudget":
             doc["spec"]["minAvailabel"] = doc["spec"].pop("minAvailable")
@@ -153,7 +131,7 @@ def test_manifests__a_misspelt_field_would_be_refused(installed):
     assert done.returncode != 0 and "minAvailabel" in done.stderr
 
 
-@pytest.mark.parametrize("name", [n for n in APPLIED if n not in WITHOUT_PODS])
+@pytest.mark.parametrize("name", [n for n in FOLDERS if n not in WITHOUT_PODS])
 def test_manifests__pods_pass_the_pod_security_of_their_namespace(installed, name):
     docs = render(MANIFESTS / name)
     spaces = [doc for doc in docs if doc["kind"] == "Namespace"]
@@ -175,7 +153,7 @@ def test_manifests__a_privileged_pod_would_not_pass(installed):
     """The check above can fail."""
     (deployment,) = [
         doc
-        for doc in render(MANIFESTS / "base")
+        for doc in render(MANIFESTS / "controller")
         if doc["kind"] == "Deployment" and doc["metadata"]["name"] == "nodeprep-controller"
     ]
     spec = deployment["spec"]["template"]["spec"]
@@ -186,29 +164,22 @@ def test_manifests__a_privileged_pod_would_not_pass(installed):
     assert status == 403 and "PodSecurity" in answer["message"]
 
 
-def hookd_metrics(server, tmp_path):
-    """Returns what /metrics of nodeprep-hookd says, without any API server."""
-    _, port = servers.free_ports(2)
-    argv = [servers.BIN_DIR / "nodeprep-hookd", "--listen=127.0.0.1:0"]
-    argv += [f"--metrics-listen=127.0.0.1:{port}"]
-    argv += [f"--tls-cert-file={server._certs.server}"]
-    argv += [f"--tls-private-key-file={server._certs.server_key}"]
-    log = tmp_path / "hookd.log"
-
-    def fetch():
-        with contextlib.suppress(OSError):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as got:
-                return got.read().decode()
-
+def hookd_metrics(server, folder):
+    """Returns what /metrics of nodeprep-hookd says."""
     with contextlib.ExitStack() as stack:
-        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-        process = servers.start(stack, argv, log, env=env)
-        return servers.wait_until("hookd", fetch, process, log)
+        address = start_hookd(stack, server, folder)
+
+        def fetch():
+            with contextlib.suppress(OSError):
+                with urllib.request.urlopen(f"http://{address}/metrics", timeout=5) as got:
+                    return got.read().decode()
+
+        return servers.wait_until("hookd", fetch)
 
 
 def test_manifests__dashboard_and_rules_ask_for_metrics_that_are_there(installed, tmp_path):
-    board = json.loads((MANIFESTS / "overlays" / "monitoring" / "nodeprep.json").read_text())
-    rules = (MANIFESTS / "overlays" / "monitoring" / "rules.yaml").read_text()
+    board = json.loads((MANIFESTS / "monitoring" / "nodeprep.json").read_text())
+    rules = (MANIFESTS / "monitoring" / "rules.yaml").read_text()
     asked = set(re.findall(r"nodeprep_(?:controller|hookd)_\w+", json.dumps(board) + rules))
     with Controller(installed) as running:
         running.wait_ready()
@@ -280,7 +251,7 @@ def test_rights__of_the_controller_suffice_and_none_is_unused(
         live(server, pools_ns, put_class, running)
     used, refused = used_rights(server, "nodeprep-controller")
     names = [f"nodeprep-controller-{part}" for part in ("pools", "classes", "lease")]
-    granted = granted_rights(render(MANIFESTS / "base"), names)
+    granted = granted_rights(render(MANIFESTS / "controller"), names)
     assert refused == []
     assert used == granted, (sorted(used - granted), sorted(granted - used))
 

@@ -55,8 +55,8 @@ def kube_system_uid(installed):
 
 @pytest.fixture
 def may_read_kube_system(installed):
-    """The rights that overlays/supervisor adds."""
-    folder = servers.REPO / "deploy" / "manifests" / "overlays" / "supervisor"
+    """The rights that components/supervisor adds."""
+    folder = servers.REPO / "deploy" / "manifests" / "components" / "supervisor"
     docs = [doc for doc in yaml.safe_load_all((folder / "rbac.yaml").read_text()) if doc]
     run_kubectl(installed, "apply", "-f", "-", input=yaml.safe_dump_all(docs))
 
@@ -252,7 +252,7 @@ def loose_crd(group, version, kind, plural):
 
 @pytest.fixture(scope="module")
 def cluster_crds(installed):
-    """Cluster API's own CRD where it lies beside the checkout; the role of overlays/clusters."""
+    """Cluster API's own CRD where it lies beside the checkout; the role of components/clusters."""
     path = SHARED / "cluster.x-k8s.io_clusters.yaml"
     crd = loose_crd("cluster.x-k8s.io", "v1beta1", "Cluster", "clusters")
     if path.is_file():
@@ -263,7 +263,7 @@ def cluster_crds(installed):
         "run.tanzu.vmware.com", "v1alpha3", "TanzuKubernetesCluster", "tanzukubernetesclusters"
     )
     installed.create_crd(tkc)
-    folder = servers.REPO / "deploy" / "manifests" / "overlays" / "clusters"
+    folder = servers.REPO / "deploy" / "manifests" / "components" / "clusters"
     run_kubectl(installed, "apply", "-f", str(folder / "rbac.yaml"))
     versions = [v["name"] for v in crd["spec"]["versions"] if v["served"]]
     return "v1beta1" if "v1beta1" in versions else versions[0]

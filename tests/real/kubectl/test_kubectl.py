@@ -217,3 +217,22 @@ def test_server_side_apply_of_other_fields_leaves_ours(ns, kubectl, nodeprep, pu
     expect_nothing_of_ours(after)
     assert after["metadata"]["annotations"]["cost"] == "high"
     assert after["spec"] == WITHOUT_LIST
+
+
+def test_kubectl_completes_the_plugin(kubectl, tmp_path):
+    """kubectl runs kubectl_complete-nodeprep, which the install puts beside kubectl-nodeprep."""
+    (tmp_path / "kubectl-nodeprep").symlink_to(servers.BIN_DIR.resolve() / "nodeprep")
+    (tmp_path / "kubectl_complete-nodeprep").symlink_to(servers.REPO / "cmd/nodeprep/kubectl_complete-nodeprep")
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def complete(*words):
+        done = kubectl("__complete", "nodeprep", *words, env=env)
+        assert done.returncode == 0, done.stderr
+        *lines, directive = done.stdout.splitlines()
+        return [line.partition("\t")[0] for line in lines], directive
+
+    assert complete("apply", "--dry-run", "") == (["client", "server"], ":4")
+    assert complete("app") == (["apply"], ":4")
+    assert complete("apply", "-f", "") == ([], ":0")
+    words, directive = complete("apply", "--")
+    assert {"--filename", "--dry-run", "--kubeconfig"} <= set(words) and directive == ":4"

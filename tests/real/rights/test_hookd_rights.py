@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rights of deploy/manifests/hookd: they suffice for every hook, and no rule is idle."""
+"""The rights of deploy/manifests/components/hookd: they suffice for every hook, and no rule is idle."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ USERS = (f"hookd-rights-{number}" for number in itertools.count(1))
 
 
 def granted():
-    file = servers.REPO / "deploy" / "manifests" / "hookd" / "serviceaccount.yaml"
+    file = servers.REPO / "deploy" / "manifests" / "components" / "hookd" / "serviceaccount.yaml"
     role = next(d for d in yaml.safe_load_all(file.read_text()) if d["kind"] == "ClusterRole")
     for rule in role["rules"]:
         yield from itertools.product(rule["apiGroups"], rule["resources"], rule["verbs"])

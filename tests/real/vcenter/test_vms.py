@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+import servers
 from test_hosts import statuses, table
 
 ROWS = """
@@ -89,6 +90,24 @@ def test_patterns(host):
 def test_a_vm_without_gpus_is_not_listed(host):
     done = host("vm-check", "--vm", "DC0_C0_RP0_VM9", "-o", "json")
     assert (done.rc, done.json["vms"]) == (0, [])
+
+
+def test_a_session_that_ends_in_the_middle(host, vcenter):
+    whole = host("vm-check", "-o", "json")
+    vcenter.rules({"soap": "RetrievePropertiesEx", "skip": 2, "times": 1, "expire": True})
+    assert host("vm-check", "-o", "json").json == whole.json
+    assert vcenter.sessions() == {"rest": 0, "soap": 0}
+
+
+@pytest.mark.parametrize("command", ["vm-check", "host-check"])
+def test_a_signal_ends_with_a_logout(host, vcenter, command):
+    vcenter.rules({"soap": "RetrievePropertiesEx", "delayMs": 1000})
+    with host.start(host.argv(command)) as process:
+        servers.wait_until("a session", lambda: vcenter.sessions()["soap"] == 1, process)
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 6, err
+    assert vcenter.sessions() == {"rest": 0, "soap": 0}
 
 
 # --- vm-apply and vm-revert ------------------------------------------------------------------------
