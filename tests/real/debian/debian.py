@@ -72,7 +72,7 @@ class Root:
     """A root of its own, from nothing; `seconds` is how long each command took."""
 
     def __init__(self, codename, folder):
-        self.folder = folder
+        self.folder, self.codename = folder, codename
         self.seconds = {}
         run(["tar", "-C", folder, "--exclude=./dev/*", "-xf", packed_root(codename)])
         run(["git", "clone", "--quiet", "--no-hardlinks", servers.REPO, f"{folder}{PROJECT}"], env=GIT_ENV)

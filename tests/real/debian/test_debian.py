@@ -2,6 +2,7 @@
 """On a bare machine with git and make alone, `make demo` and `make test` pass, from nothing."""
 
 import pathlib
+import platform
 import re
 import sys
 
@@ -42,8 +43,10 @@ def test_make_demo(root):
 
 
 def test_make_test(root):
-    last = make(root, "test")
-    assert re.fullmatch(r"[0-9]+ passed, 0 failed", last), last
+    """On the machine's own release `make test` runs outside too: here only what the archives decide is tested."""
+    is_own = root.codename == platform.freedesktop_os_release().get("VERSION_CODENAME")
+    last = make(root, "e2e T=stubs NODEPREP_DEPS=install" if is_own else "test")
+    assert re.fullmatch(r"(e2e-sim: )?[1-9][0-9]* passed, 0 failed", last), last
 
 
 def test_programs_are_static(root):
