@@ -146,7 +146,8 @@ class Hookd:
         return (int(found["http"]), int(found["https"])) if len(found) == 2 else None
 
     def lines(self):
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        """The lines that are complete: the last one may still be on its way."""
+        return [json.loads(line) for line in self.log.read_text().split("\n")[:-1]]
 
     def calls(self, hook=None):
         return [c for c in self.lines() if "hook" in c and hook in (None, c["hook"])]

@@ -141,6 +141,10 @@ HOST_IDS = [
     "power-on",
     "vm-bars",
     "kernel-log",
+    # With --vcenter.
+    "connection",
+    "maintenance",
+    "reboot-required",
 ]
 
 
