@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -251,17 +252,33 @@ static void read_half(const char *text, uint16_t *ret)
 		(void)np_gpu_pci_half_parse(text, ret, &ignored);
 }
 
+/* Reads one number more than there are separators between them; what follows the last is not looked at. */
+static bool read_numbers(const char *text, const char *separators, unsigned long *ret)
+{
+	for (size_t i = 0;; i++) {
+		char *end;
+
+		if (!isdigit((unsigned char)*text))
+			return false;
+		ret[i] = strtoul(text, &end, 10);
+		if (separators[i] == '\0')
+			return true;
+		if (*end != separators[i])
+			return false;
+		text = end + 1;
+	}
+}
+
 /* Bus and device of "00000:065:00.0" are decimal in a .vmx file and in vmware.log. */
 static bool read_vmx_address(const char *text, char ret[static ADDRESS_MAX])
 {
-	unsigned domain, bus, slot, function;
+	unsigned long n[4] = { 0 }; /* domain, bus, device, function */
 
 	if (!text ||
-	    (sscanf(text, "%5u:%4u:%4u.%1u", &domain, &bus, &slot, &function) != 4 &&
-	     (domain = 0, sscanf(text, "%4u:%4u.%1u", &bus, &slot, &function) != 3)) ||
-	    domain > 0xffff || bus > 0xff || slot > 0x1f || function > 7)
+	    (!read_numbers(text, "::.", n) && (n[0] = 0, !read_numbers(text, ":.", n + 1))) ||
+	    n[0] > 0xffff || n[1] > 0xff || n[2] > 0x1f || n[3] > 7)
 		return false;
-	snprintf(ret, ADDRESS_MAX, "%04x:%02x:%02x.%u", domain, bus, slot, function);
+	snprintf(ret, ADDRESS_MAX, "%04lx:%02lx:%02lx.%lu", n[0], n[1], n[2], n[3]);
 	return true;
 }
 
