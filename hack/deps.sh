@@ -80,9 +80,11 @@ else
 fi
 echo "installing$missing"
 log=$(mktemp)
+# Another run, of a parallel make, may be installing.
+wait="-o DPkg::Lock::Timeout=300"
 # shellcheck disable=SC2086 # words on purpose: the command and its packages
-if ! { DEBIAN_FRONTEND=noninteractive $as_root $install ||
-	{ $as_root apt-get update && DEBIAN_FRONTEND=noninteractive $as_root $install; }; } >"$log" 2>&1; then
+if ! { DEBIAN_FRONTEND=noninteractive $as_root $install $wait ||
+	{ $as_root apt-get update && DEBIAN_FRONTEND=noninteractive $as_root $install $wait; }; } >"$log" 2>&1; then
 	tail -n 20 "$log" >&2
 	rm -f "$log"
 	echo "deps.sh: could not install; try: sudo apt-get update && sudo $install" >&2

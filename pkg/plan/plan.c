@@ -501,7 +501,7 @@ static int gather(const struct np_plan *plan, const struct np_plan_class *c,
 
 bool np_plan_overhead(uint64_t window_gb, double *ret_mb)
 {
-	double log2_gb = log2((double)window_gb);
+	double log2_gb = window_gb > 0 ? log2((double)window_gb) : 0;
 
 	if (window_gb == 0 || log2_gb < OVERHEAD_LOW_LOG2 || log2_gb > OVERHEAD_HIGH_LOG2)
 		return false;

@@ -48,7 +48,7 @@ static int append_shown(struct dump *d, const char *bytes, size_t size)
 	size_t n;
 
 	while ((hidden = np_text_find_hidden(bytes, size, &c, &n))) {
-		char escape[NP_JSON_ESCAPE_MAX];
+		char escape[NP_JSON_ESCAPE_MAX] = "";
 		size_t before = (size_t)(hidden - bytes);
 
 		if (append(d, bytes, before) < 0 ||
