@@ -15,22 +15,6 @@ static const struct option_row rows[] = {
 
 const struct option_table host_apply_options = { OPTION_ROWS(rows), &flags, 0 };
 
-static int print_changes(const struct options *o, const struct np_vsphere_changes *c,
-			 struct np_err *err)
-{
-	bool is_dry = o->dry_run != NP_DRY_RUN_NONE;
-	NP_AUTO(np_freep) char *text = NULL;
-	json_auto_t *tree = NULL;
-
-	if (!is_for_programs(o))
-		return np_vsphere_changes_text(c, is_dry, &text, err) < 0 ? np_err_ret(err)
-									  : put(text, err);
-	tree = np_vsphere_changes_tree(c, "HostChanges", "host", is_dry);
-	if (!tree)
-		return np_fail_nomem(err);
-	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
-}
-
 /* The pools' GPUs: their own requests, or the devices of their classes. */
 static int load_plan(const struct options *o, struct work *w, struct np_err *err)
 {
@@ -56,7 +40,7 @@ int run_host_apply(const struct options *o, struct np_err *err)
 	if (load_plan(o, &w, err) < 0 ||
 	    np_vsphere_hosts_apply(w.vcenter, w.catalogue, &w.plan, &flags,
 				   o->dry_run != NP_DRY_RUN_NONE, &changes, err) < 0 ||
-	    print_changes(o, &changes, err) < 0)
+	    put_changes(o, &changes, "HostChanges", "host", err) < 0)
 		return np_err_ret(err);
 	return np_code_exit_status(changes.code);
 }

@@ -27,22 +27,6 @@ static const struct option_row rows[] = {
 const struct option_table vm_apply_options = { OPTION_ROWS(rows), &flags, APPLY };
 const struct option_table vm_revert_options = { OPTION_ROWS(rows), &flags, REVERT };
 
-static int print_changes(const struct options *o, const struct np_vsphere_changes *c,
-			 struct np_err *err)
-{
-	bool is_dry = o->dry_run != NP_DRY_RUN_NONE;
-	NP_AUTO(np_freep) char *text = NULL;
-	json_auto_t *tree = NULL;
-
-	if (!is_for_programs(o))
-		return np_vsphere_changes_text(c, is_dry, &text, err) < 0 ? np_err_ret(err)
-									  : put(text, err);
-	tree = np_vsphere_changes_tree(c, "VMChanges", "vm", is_dry);
-	if (!tree)
-		return np_fail_nomem(err);
-	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
-}
-
 typedef int change_fn(struct np_vcenter *v, const struct np_vsphere_change_options *o,
 		      struct np_vsphere_changes *ret, struct np_err *err);
 
@@ -66,7 +50,7 @@ static int change(const struct options *o, change_fn *fn, struct np_err *err)
 		return np_err_ret(err);
 	c.cat = cat;
 	c.state = state;
-	if (fn(v, &c, &changes, err) < 0 || print_changes(o, &changes, err) < 0)
+	if (fn(v, &c, &changes, err) < 0 || put_changes(o, &changes, "VMChanges", "vm", err) < 0)
 		return np_err_ret(err);
 	return np_code_exit_status(changes.code);
 }
