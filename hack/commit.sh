@@ -10,6 +10,6 @@ if [ -e .git ]; then
 fi
 [ -n "$words" ] || words=$(grep -E '^[0-9a-f]{40} ' .commit || true)
 commit=${REVISION:-${words% *}} date=${REVISION_DATE:-${words#* }}
-case $commit$date in *[!0-9a-z-]*) echo "commit.sh: '$commit $date' is no commit and date" >&2 && exit 1 ;; esac
+case $commit$date in *[!0-9a-z-]*) echo "commit.sh: '$commit $date' is not a commit and its date" >&2 && exit 1 ;; esac
 short=$(printf %.12s "$commit")
 printf '#define NP_COMMIT%s "%s"\n' '' "${commit:-unknown}" _SHORT "${short:-unknown}" _DATE "${date:-unknown}"

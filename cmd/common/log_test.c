@@ -28,7 +28,7 @@ static int open_log(void **state)
 	int fd;
 
 	(void)state;
-	strcpy(path, "/tmp/nodeprep-log-XXXXXX");
+	snprintf(path, sizeof(path), "/tmp/nodeprep-log-XXXXXX");
 	fd = mkstemp(path);
 	old_stderr = dup(STDERR_FILENO);
 	n_before = 0;

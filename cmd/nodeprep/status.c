@@ -58,7 +58,7 @@ static int print_statuses(const struct options *o, json_t *items, struct np_err 
 	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
 }
 
-/* Prints the one class that changed; a class without a record is no longer managed. */
+/* Prints the changed class. A class without a record is not managed any more. */
 static int print_event(void *ctx, enum np_kube_event event, json_t *object, struct np_err *err)
 {
 	struct collector *c = ctx;

@@ -180,7 +180,7 @@ struct np_input {
 		only_namespace; /* borrowed: -n given; another namespace in a document is an error */
 	const char *origin; /* borrowed: id of the API server the pools were read from, where that
 			       is not the classes' */
-	bool in_folder; /* what is no Kubernetes object is ignored: values, JSON patches */
+	bool in_folder; /* other files are ignored: values, JSON patches */
 	size_t n_foreign; /* of n_skipped: such documents */
 	size_t n_pools;
 	struct np_pool *pools;

@@ -20,7 +20,7 @@ struct np_stamp {
 	struct timespec modified, changed; /* changed: contents, name, owner or mode */
 };
 
-/* Returns the file's stamp; all zero where there is no file. Links are followed. */
+/* Returns the file's stamp; all zero if the file does not exist. It follows links. */
 struct np_stamp np_stamp_of(const char *path);
 bool np_stamp_equal(const struct np_stamp *a, const struct np_stamp *b);
 

@@ -16,7 +16,7 @@
  * Bounds     an entry has at most NP_STATE_MAX bytes.
  * Ownership  a lock borrows its state. Results are the caller's.
  * Errors     NP_E_IO: a path that cannot be used, with what to do; NP_E_USAGE: no directory is known; NP_E_RETRY: wait()
- *            gave up; NP_E_SPEC: a name that is no file name; NP_E_NOMEM.
+ *            gave up; NP_E_SPEC: an invalid file name; NP_E_NOMEM.
  */
 
 #include <stdbool.h>
