@@ -247,7 +247,7 @@ soak: all $(B)/san/nodeprep-hookd $(B)/nodeprep-leaping $(B)/nodeprep-hookd-leap
 fuzz: $(fuzzers)           ## each fuzz target for FUZZ_SECONDS; new inputs go to its corpus
 	$(Q)hack/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)
 
-lint: $(generated) $(B)/libnodeprep.a $(B)/libnodeprep-server.a | $(B)/.deps-build $(B)/.deps-check $(B)/.deps-lint  ## format, clang-tidy, cppcheck, headers alone and together, names, words, shellcheck, man pages
+lint: $(generated) | $(B)/.deps-build $(B)/.deps-check $(B)/.deps-lint  ## format, clang-tidy, cppcheck, headers alone and together, names, words, shellcheck, man pages; LINT=deep
 	$(Q)B=$(B) MODULES='$(all_modules)' hack/lint.sh
 
 compile_commands.json: FORCE  ## for clangd and other tools

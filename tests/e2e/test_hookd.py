@@ -639,6 +639,7 @@ def memory_mb(process):
     return next(int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("VmRSS:"))
 
 
+@pytest.mark.slow
 def test_bodies_without_an_end_are_bounded_and_their_memory_comes_back():
     """24 clients that send 20 MB but for the last byte: in all 480 MB."""
     size = 20 << 20
