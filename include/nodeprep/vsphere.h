@@ -60,6 +60,8 @@ struct np_vsphere_host {
 	enum np_verdict in_maintenance, needs_reboot;
 	char fault[64]; /* why its devices cannot be read ("NoPermission"); "" nothing failed */
 	bool has_devices, has_passthrough; /* vCenter gave these lists */
+	bool has_graphics; /* it is known which GPUs the vGPU manager owns */
+	bool has_unknown_users; /* a VM that runs here has devices that are not readable */
 	size_t n_gpus;
 	struct np_vsphere_gpu *gpus;
 	bool has_profiles;
@@ -135,6 +137,8 @@ struct np_vsphere_vm {
 	double overhead_mb; /* as vCenter measures it; only while powered on */
 	char *ns, *service_name; /* of VM Operator's mark; "" none */
 	char *manager; /* the extension that manages it; "" none */
+	bool has_devices; /* its devices are known */
+	char fault[64]; /* why its devices cannot be read ("NoPermission"); "" nothing failed */
 	bool has_extra; /* its settings are known */
 	size_t n_extra;
 	struct np_vsphere_extra *extra; /* those of the window, misspelt ones among them */
@@ -158,7 +162,7 @@ struct np_vsphere_vms {
 	struct np_vsphere_vm *items; /* sorted by cluster and name */
 };
 
-/* Fetches and judges the VMs and templates with GPUs, or with devices of unknown kind. */
+/* Fetches and judges the VMs and templates with GPUs, or with devices that are unknown or of unknown kind. */
 int np_vsphere_vms_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
 			 const struct np_vsphere_vm_scope *scope, struct np_vsphere_vms *ret,
 			 struct np_err *err);

@@ -28,7 +28,8 @@ static void fuzz_about(const char *bytes, size_t size)
 	struct vcenter_result result = { 0 };
 	struct np_err err = NP_ERR_INIT;
 
-	if (vcenter_soap_response("RetrieveServiceContent", bytes, size, &result, &err) == 0 &&
+	if (vcenter_soap_response("RetrieveServiceContent", NULL, bytes, size, &result, &err) ==
+		    0 &&
 	    vcenter_about_read(vcenter_child(result.response, "returnval"), &v, &err) == 0)
 		(void)vcenter_about_check(&v, &err);
 	vcenter_result_done(&result);
@@ -63,7 +64,7 @@ static void fuzz_page(const struct np_vcenter *v, const char *bytes, size_t size
 	const struct vcenter_node *n;
 	struct np_err err = NP_ERR_INIT;
 
-	if (vcenter_soap_response("RetrievePropertiesEx", bytes, size, &result, &err) == 0) {
+	if (vcenter_soap_response("RetrievePropertiesEx", NULL, bytes, size, &result, &err) == 0) {
 		n = vcenter_child(vcenter_child(result.response, "returnval"), "objects");
 		for (; n; n = vcenter_next(n)) {
 			const struct np_vcenter_object o = { .properties = vcenter_val(n) };

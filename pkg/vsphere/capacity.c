@@ -97,7 +97,7 @@ static bool is_countable(const struct np_plan_pool *p)
 static int count(const struct np_vsphere_hosts *hosts, const struct np_plan_pool *p,
 		 struct np_plan_capacity *ret, struct np_err *err)
 {
-	bool has_unknown = false, fit = false;
+	bool has_unknown = false, has_unknown_use = false, fit = false;
 
 	*ret = (struct np_plan_capacity){ 0 };
 	if (!is_countable(p))
@@ -109,10 +109,11 @@ static int count(const struct np_vsphere_hosts *hosts, const struct np_plan_pool
 		ret->capable_hosts += fit;
 		if (fits(&hosts->items[i], p, FREE, &fit, err) < 0)
 			return np_err_ret(err);
-		ret->fit_now += fit;
+		has_unknown_use = has_unknown_use || (fit && hosts->items[i].has_unknown_users);
+		ret->fit_now += fit && !hosts->items[i].has_unknown_users;
 	}
 	ret->is_known = ret->capable_hosts > 0 || !has_unknown;
-	ret->has_fit = !has_vgpu(p) && (ret->fit_now > 0 || !has_unknown);
+	ret->has_fit = !has_vgpu(p) && (ret->fit_now > 0 || (!has_unknown && !has_unknown_use));
 	return 0;
 }
 

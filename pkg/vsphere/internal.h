@@ -34,6 +34,9 @@ void vsphere_names_done(struct np_vsphere_names *names);
 /* Returns the list as JSON, in its order; NULL where memory runs out. */
 json_t *vsphere_names_tree(const struct np_vsphere_names *names);
 
+/* Returns a property that is a list, which may be empty; NULL: unknown, or something else than a list. */
+const struct np_vcenter_val *vsphere_list(const struct np_vcenter_object *o, const char *path);
+
 /* Reads a boolean. */
 enum np_verdict vsphere_verdict(const struct np_vcenter_val *v);
 

@@ -120,7 +120,8 @@ static int want_all(const struct np_vsphere_vm *vm, struct fields *f, struct np_
 {
 	char memory[VALUE_MAX];
 
-	if (!vm->has_extra || vm->memory_mb == 0)
+	if (!vm->has_devices || !vm->has_extra || vm->memory_mb == 0 || !vm->has_reservation ||
+	    vm->firmware[0] == '\0' || vm->change_version[0] == '\0')
 		return np_fail(err, NP_E_FORBIDDEN,
 			       "the VM's settings are not readable: the privilege System.Read is "
 			       "missing");

@@ -273,6 +273,25 @@ static int check_manager(struct np_vsphere_vm *vm, struct np_err *err)
 	return np_report_add(&vm->report, &j, err, "no mark of a manager");
 }
 
+/* Nothing can be said of a VM's settings without its devices. */
+static int report_no_devices(struct np_vsphere_vm *vm, struct np_err *err)
+{
+	const struct np_judgement j = { .id = "mmio-window",
+					.decides = true,
+					.status = NP_PROBE_UNKNOWN,
+					.cure = vm->fault[0] != '\0'
+							? NOT_READABLE
+							: "look at the VM in the vSphere Client: "
+							  "it may be inaccessible" };
+
+	if (vm->fault[0] != '\0')
+		return np_report_add(
+			&vm->report, &j, err,
+			"vCenter answers with the fault %s in place of the list of devices",
+			vm->fault);
+	return np_report_add(&vm->report, &j, err, "vCenter has no list of devices");
+}
+
 int vsphere_vm_judge(struct np_vsphere_vm *vm, struct np_err *err)
 {
 	static int (*const checks[])(struct np_vsphere_vm *, struct np_err *) = {
@@ -280,9 +299,15 @@ int vsphere_vm_judge(struct np_vsphere_vm *vm, struct np_err *err)
 		check_version, check_limit, check_overhead, check_manager,
 	};
 
+	find_window(vm);
+	if (!vm->has_devices) {
+		if (report_no_devices(vm, err) < 0 || check_manager(vm, err) < 0)
+			return np_err_ret(err);
+		np_report_finish(&vm->report);
+		return 0;
+	}
 	if (find_need(vm, err) < 0)
 		return np_err_ret(err);
-	find_window(vm);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (checks[i](vm, err) < 0)
 			return np_err_ret(err);

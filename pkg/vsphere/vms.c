@@ -11,6 +11,8 @@
 /* VM Operator's mark on its VMs: NAMESPACE/NAME. */
 #define SERVICE_KEY "vmservice.namespacedName"
 
+#define DEVICES "config.hardware.device"
+
 #define MIB 1048576.0
 
 struct gathering {
@@ -211,10 +213,11 @@ static int read_vm(struct np_vsphere_vm *vm, const struct np_vcenter_object *o,
 		return np_err_ret(err);
 	read_words(vm, o);
 	read_numbers(vm, o);
-	if (read_extra(vm, np_vcenter_object_get(o, "config.extraConfig"), err) < 0)
+	if (read_extra(vm, vsphere_list(o, "config.extraConfig"), err) < 0)
 		return np_err_ret(err);
-	return vsphere_devices_read(np_vcenter_object_get(o, "config.hardware.device"), g->cat,
-				    add_device, vm, err);
+	vm->has_devices = !!vsphere_list(o, DEVICES);
+	snprintf(vm->fault, sizeof(vm->fault), "%s", np_vcenter_object_fault(o, DEVICES));
+	return vsphere_devices_read(vsphere_list(o, DEVICES), g->cat, add_device, vm, err);
 }
 
 static bool is_in_scope(const struct np_vsphere_vm *vm, const struct np_vsphere_vm_scope *s)
@@ -225,8 +228,11 @@ static bool is_in_scope(const struct np_vsphere_vm *vm, const struct np_vsphere_
 	       fnmatch(s->pattern, vm->name, 0) == 0;
 }
 
+/* One whose devices are not known may have GPUs. */
 static bool has_gpu(const struct np_vsphere_vm *vm)
 {
+	if (!vm->has_devices)
+		return true;
 	for (size_t i = 0; i < vm->n_devices; i++)
 		if (vm->devices[i].is_gpu)
 			return true;
@@ -255,7 +261,8 @@ static int add_vm(void *ctx, const struct np_vcenter_object *o, struct np_err *e
 		vm_done(&vm);
 		return np_err_ret(err);
 	}
-	if (is_in_scope(&vm, g->scope)) {
+	/* Deleted since the view was made. */
+	if (strcmp(vm.fault, "ManagedObjectNotFound") != 0 && is_in_scope(&vm, g->scope)) {
 		g->n_matches++;
 		if (has_gpu(&vm))
 			return take_vm(g->vms, &vm, err);
@@ -278,7 +285,7 @@ static int fetch(struct gathering *g, struct np_err *err)
 					     "config.changeVersion",
 					     "config.extraConfig",
 					     "config.firmware",
-					     "config.hardware.device",
+					     DEVICES,
 					     "config.hardware.memoryMB",
 					     "config.managedBy",
 					     "config.memoryAllocation",

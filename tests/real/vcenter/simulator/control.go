@@ -28,6 +28,9 @@ type settings struct {
 	KeepMissing     bool     `json:"keepMissing"`     // what a PATCH leaves out keeps its value, reservations and devices excepted
 	TypedConfigSpec bool     `json:"typedConfigSpec"` // GET gives a config_spec as its type has it: other members are gone, empty ones too
 	Prefixes        string   `json:"prefixes"`        // of XML: "simulator", "vcenter" or "other"
+	Hosts           int      `json:"hosts"`           // so many hosts and VMs are answered: the inventory's again and again; 0: as it is
+	VMs             int      `json:"vms"`
+	Twists          []twist  `json:"twists"` // properties that are answered in another way
 	Users           []user   `json:"users"`
 }
 
@@ -165,13 +168,16 @@ func (f *front) control() http.Handler {
 func (f *front) set(r *http.Request) error {
 	// A list that the body has replaces the old one, element by element too.
 	next := f.settings
-	next.Users, next.Drop = nil, nil
+	next.Users, next.Drop, next.Twists = nil, nil, nil
 	err := json.NewDecoder(r.Body).Decode(&next)
 	if next.Users == nil {
 		next.Users = f.settings.Users
 	}
 	if next.Drop == nil {
 		next.Drop = f.settings.Drop
+	}
+	if next.Twists == nil {
+		next.Twists = f.settings.Twists
 	}
 	f.settings = next
 	f.apply()
