@@ -92,6 +92,8 @@ static int read_device(struct np_vsphere_host *h, const struct np_vcenter_val *v
 	gpu.seen.has_id = read_half(v, "vendorId", &gpu.seen.id.vendor) &&
 			  read_half(v, "deviceId", &gpu.seen.id.device);
 	np_vcenter_val_pci_id(np_vcenter_val_member(v, "classId"), &class);
+	/* Without an address it is not known what this is. */
+	h->has_devices = h->has_devices && gpu.seen.address[0] != '\0';
 	if (gpu.seen.address[0] == '\0' ||
 	    !np_hostcheck_is_gpu(cat, gpu.seen.address, gpu.seen.id, class))
 		return 0;

@@ -82,12 +82,12 @@ class VCenter:
         return json.loads(text) if text else None
 
     def reset(self):
-        """Puts the initial settings and the hosts' passthrough back; no class, no rule, no session is left."""
+        """Puts the initial settings, hosts and VMs back; no class, no rule, no session is left."""
         self.control("PUT", "/settings", {"users": USERS})
         self.control("PUT", "/rules", [])
         self.control("PUT", "/classes", {})
         self.control("POST", "/expire", {})
-        self.control("POST", "/hosts", {})
+        self.control("POST", "/inventory", {})
         self.mark()
 
     def set(self, **settings):

@@ -122,7 +122,7 @@ func (r *rule) send(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
 //	GET      /log?from=N     the requests from the Nth on
 //	GET      /sessions       how many there are: {"rest": N, "soap": N}
 //	POST     /expire         ends all sessions
-//	POST     /hosts          puts the hosts' passthrough back
+//	POST     /inventory      puts the hosts' passthrough and the VMs' settings back
 func (f *front) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /classes", f.show(func(*http.Request) any { return f.classes }))
@@ -154,8 +154,9 @@ func (f *front) control() http.Handler {
 	mux.HandleFunc("GET /sessions", f.show(func(*http.Request) any {
 		return map[string]int{"rest": len(f.rest), "soap": len(f.soap)}
 	}))
-	mux.HandleFunc("POST /hosts", f.take(func(*http.Request) error {
+	mux.HandleFunc("POST /inventory", f.take(func(*http.Request) error {
 		resetHosts(f.model)
+		resetVMs(f.model)
 		return nil
 	}))
 	mux.HandleFunc("POST /expire", f.take(func(*http.Request) error {

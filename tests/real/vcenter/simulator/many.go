@@ -189,6 +189,7 @@ func enlarge(model *simulator.Model) {
 				Key: fmt.Sprintf("pciBridge%d.functions", number), Value: strconv.Itoa(number),
 			})
 		}
+		common[vm.Name] = vm.Config.ExtraConfig
 	}
 }
 

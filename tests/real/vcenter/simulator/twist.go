@@ -41,13 +41,20 @@ func nameOf(object string) string {
 	return ""
 }
 
+func (t *twist) propSet(path string) string {
+	return "<propSet" + xsiDeclared + "><name>" + path + "</name>" + t.Value + "</propSet>"
+}
+
 func twistObject(object string, twists []twist) string {
 	ref, name := objectRef.FindStringSubmatch(object), nameOf(object)
 	for _, one := range twists {
 		if ref == nil || ref[1] != one.Kind || (one.Name != "" && one.Name != name && one.Name != ref[2]) {
 			continue
 		}
-		missing := ""
+		missing, added := "", ""
+		if one.Path != "" && one.Value != "" && !strings.Contains(object, "<propSet><name>"+one.Path+"</name>") {
+			added = one.propSet(one.Path)
+		}
 		object = propSet.ReplaceAllStringFunc(object, func(set string) string {
 			path := propSet.FindStringSubmatch(set)[1]
 			if one.Path != "" && one.Path != path {
@@ -61,9 +68,9 @@ func twistObject(object string, twists []twist) string {
 			if one.Value == "" {
 				return ""
 			}
-			return "<propSet" + xsiDeclared + "><name>" + path + "</name>" + one.Value + "</propSet>"
+			return one.propSet(path)
 		})
-		object = strings.Replace(object, "</objects>", missing+"</objects>", 1)
+		object = strings.Replace(object, "</objects>", added+missing+"</objects>", 1)
 	}
 	return object
 }

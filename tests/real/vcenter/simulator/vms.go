@@ -3,6 +3,9 @@
 package main
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
 )
@@ -79,34 +82,52 @@ var vms = map[string]vmRow{
 func fillVMs(registry *simulator.Registry, hosts map[string]*simulator.HostSystem) {
 	for _, one := range registry.All("VirtualMachine") {
 		vm := one.(*simulator.VirtualMachine)
+		row, ok := vms[vm.Name]
+		if !ok {
+			continue
+		}
+		for at, backing := range row.devices {
+			vm.Config.Hardware.Device = append(vm.Config.Hardware.Device, &types.VirtualPCIPassthrough{
+				VirtualDevice: types.VirtualDevice{Key: int32(13000 + at), Backing: backing},
+			})
+		}
+		vm.Runtime.Host = &hosts[row.host].Self
+		useGraphics(vm, row, hosts[row.host])
+		common[vm.Name] = vm.Config.ExtraConfig
+		setVM(vm, row)
+	}
+}
+
+// The settings that the model gives each VM, by its name.
+var common = map[string][]types.BaseOptionValue{}
+
+// Puts the settings of the VMs with devices back.
+func resetVMs(model *simulator.Model) {
+	for _, one := range model.Service.Context.Map.All("VirtualMachine") {
+		vm := one.(*simulator.VirtualMachine)
 		if row, ok := vms[vm.Name]; ok {
-			fillVM(vm, row, hosts[row.host])
+			setVM(vm, row)
 		}
 	}
 }
 
-func fillVM(vm *simulator.VirtualMachine, row vmRow, host *simulator.HostSystem) {
-	for at, backing := range row.devices {
-		vm.Config.Hardware.Device = append(vm.Config.Hardware.Device, &types.VirtualPCIPassthrough{
-			VirtualDevice: types.VirtualDevice{Key: int32(13000 + at), Backing: backing},
-		})
-	}
-	for key, value := range row.extra {
-		vm.Config.ExtraConfig = append(vm.Config.ExtraConfig, &types.OptionValue{Key: key, Value: value})
+func setVM(vm *simulator.VirtualMachine, row vmRow) {
+	vm.Config.ExtraConfig = slices.Clone(common[vm.Name])
+	for _, key := range slices.Sorted(maps.Keys(row.extra)) {
+		vm.Config.ExtraConfig = append(vm.Config.ExtraConfig, &types.OptionValue{Key: key, Value: row.extra[key]})
 	}
 	vm.Config.Firmware, vm.Config.Version, vm.Config.Template = row.firmware, row.version, row.template
 	vm.Config.Hardware.MemoryMB = row.memoryMB
-	vm.Config.MemoryAllocation = &types.ResourceAllocationInfo{Reservation: &row.reservationMB}
-	vm.Config.MemoryReservationLockedToMax = &row.locked
+	vm.Config.MemoryAllocation = &types.ResourceAllocationInfo{Reservation: types.NewInt64(row.reservationMB)}
+	vm.Config.MemoryReservationLockedToMax = types.NewBool(row.locked)
 	if row.managedBy != "" {
 		vm.Config.ManagedBy = &types.ManagedByInfo{ExtensionKey: row.managedBy, Type: "worker"}
 	}
-	vm.Runtime.Host = &host.Self
 	vm.Runtime.MemoryOverhead = row.overheadMB << 20
+	vm.Runtime.PowerState = types.VirtualMachinePowerStatePoweredOn
 	if row.off {
 		vm.Runtime.PowerState = types.VirtualMachinePowerStatePoweredOff
 	}
-	useGraphics(vm, row, host)
 }
 
 // The host lists the VMs whose vGPUs a GPU has.
