@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -55,6 +56,8 @@ type rule struct {
 	Status  int               `json:"status"` // answered in the server's place
 	Late    bool              `json:"late"`   // the server does its work first, then `status` or `drop` counts
 	Body    string            `json:"body"`
+	Base64  bool              `json:"base64"` // that is how the body is given
+	Repeat  int               `json:"repeat"` // the body is sent so often, without a length
 	Headers map[string]string `json:"headers"`
 	Cut     *int              `json:"cut"`    // so many bytes of the body, then the connection ends
 	Drop    bool              `json:"drop"`   // no answer: the connection ends
@@ -89,14 +92,33 @@ func (r *rule) recorded() *httptest.ResponseRecorder {
 		answer.Header().Set(name, value)
 	}
 	answer.WriteHeader(r.Status)
-	_, _ = answer.WriteString(r.Body)
+	body := []byte(r.Body)
+	if r.Base64 {
+		body, _ = base64.StdEncoding.DecodeString(r.Body)
+	}
+	_, _ = answer.Write(body)
 	return answer
+}
+
+// Sends a body over and over, until the client has enough.
+func (r *rule) sendRepeated(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	for range r.Repeat {
+		if _, err := w.Write(answer.Body.Bytes()); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
 }
 
 // Sends an answer, or the part of it that the rule lets through.
 func (r *rule) send(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
 	if r.Drop {
 		panic(http.ErrAbortHandler)
+	}
+	if r.Repeat > 0 {
+		r.sendRepeated(w, answer)
+		return
 	}
 	body := answer.Body.Bytes()
 	maps.Copy(w.Header(), answer.Header())
