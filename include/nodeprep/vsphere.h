@@ -111,8 +111,15 @@ struct np_vsphere_device {
 	struct np_pci_id id;
 	char *profile; /* of a vGPU; "" a whole card */
 	char *kind; /* of a device without ids; "" */
-	bool is_gpu; /* else another device, such as a NIC */
 	size_t count;
+};
+
+/* What changes a VM beside its administrators. */
+enum np_vsphere_manager {
+	NP_VSPHERE_PLAIN, /* no mark of any */
+	NP_VSPHERE_VM_OPERATOR,
+	NP_VSPHERE_CLUSTER_API, /* with its vSphere provider alone, or by the name of a pool */
+	NP_VSPHERE_EXTENSION,
 };
 
 /* A setting of a VM's extraConfig. */
@@ -133,14 +140,19 @@ struct np_vsphere_vm {
 	enum np_verdict is_template, reservation_locked;
 	bool has_overhead;
 	double overhead_mb; /* as vCenter measures it; only while powered on */
-	char *ns, *service_name; /* of VM Operator's mark; "" none */
-	char *manager; /* the extension that manages it; "" none */
+	enum np_vsphere_manager manager;
+	const char *mark; /* where the manager's mark was found, a constant; NULL: none was */
+	char *ns, *service_name; /* of VM Operator's VirtualMachine; "" not known */
+	char *kube_cluster; /* the name of its Cluster API cluster; "" not known */
+	char *class_name; /* of its VM class; "" not known */
+	char *pool; /* the id of its pool in the plan; "" not known */
+	char *extension; /* the key in managedBy; "" none */
 	bool has_extra; /* its settings are known */
 	size_t n_extra;
 	struct np_vsphere_extra *extra; /* those of the window, misspelt ones among them */
 	bool has_dynamic; /* a device is chosen at power-on, by dynamic DirectPath I/O */
-	size_t n_devices;
-	struct np_vsphere_device *devices;
+	size_t n_devices, n_gpus;
+	struct np_vsphere_device *devices; /* the GPUs, then others such as NICs */
 	/* The result of judging. */
 	bool has_need; /* every device's need is known; else needed_gb is assumed */
 	uint64_t needed_gb; /* 0: no device needs a window */
@@ -158,11 +170,25 @@ struct np_vsphere_vms {
 	struct np_vsphere_vm *items; /* sorted by cluster and name */
 };
 
-/* Fetches and judges the VMs and templates with GPUs, or with devices of unknown kind. */
+/* Fetches the VMs and templates with GPUs, or with devices of unknown kind. */
 int np_vsphere_vms_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
 			 const struct np_vsphere_vm_scope *scope, struct np_vsphere_vms *ret,
 			 struct np_err *err);
 void np_vsphere_vms_done(struct np_vsphere_vms *vms);
+
+/*
+ * Sets the class of the VMs that VM Operator manages, as vCenter's classes list them. A user or a vCenter
+ * without access to classes leaves what the VMs' own marks tell.
+ */
+int np_vsphere_vms_name_classes(struct np_vcenter *v, struct np_vsphere_vms *vms,
+				struct np_err *err);
+
+/*
+ * Judges the VMs. With a plan (NULL: none) also finds those of its pools, by their marks and names, and checks
+ * that they have what their class or template gives new VMs.
+ */
+int np_vsphere_vms_judge(struct np_vsphere_vms *vms, const struct np_plan *plan,
+			 struct np_err *err);
 
 /* Returns the VMReport; NULL where memory runs out. */
 json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms);

@@ -57,7 +57,8 @@ static struct np_vsphere_vms fetch(struct vc *t, const struct np_catalogue *cat,
 	struct np_vsphere_vms vms = { 0 };
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_vsphere_vms_fetch(t->v, cat, &scope, &vms, &err) < 0)
+	if (np_vsphere_vms_fetch(t->v, cat, &scope, &vms, &err) < 0 ||
+	    np_vsphere_vms_judge(&vms, NULL, &err) < 0)
 		fail_msg("%s", err.text);
 	return vms;
 }
