@@ -51,21 +51,45 @@ static bool is_node_name(const struct np_vsphere_vm *vm, const char *rest)
 	return rest && count_parts(rest) >= (vm->manager == NP_VSPHERE_PLAIN ? 2 : 1);
 }
 
-/* Returns how many characters of the VM's name are the pool's; 0: it is not a node of the pool. */
-static size_t fit(const struct np_vsphere_vm *vm, const struct np_pool *p)
+/* Returns how many characters of the VM's name are the pool's, with its cluster's; 0: another's. */
+static size_t fit_start(const struct np_vsphere_vm *vm, const struct np_pool *p, const char *name)
 {
-	const char *name = name_of(vm), *rest;
+	const char *rest = p->cluster ? skip(skip(skip(name, p->cluster), "-"), p->name) : NULL;
 
-	if (vm->ns[0] != '\0' && p->ns && strcmp(vm->ns, p->ns) != 0)
-		return 0;
-	if (vm->kube_cluster[0] != '\0' && p->cluster && strcmp(vm->kube_cluster, p->cluster) != 0)
-		return 0;
-	if (strcmp(p->source.kind, "VirtualMachine") == 0)
-		return strcmp(name, p->name) == 0 && vm->ns[0] != '\0' ? strlen(name) : 0;
-	rest = p->cluster ? skip(skip(skip(name, p->cluster), "-"), p->name) : NULL;
 	if (!is_node_name(vm, rest))
 		rest = skip(name, p->name);
 	return is_node_name(vm, rest) ? (size_t)(rest - name) : 0;
+}
+
+/* A NodePool does not name its cluster: any of its namespace, which only a mark tells. */
+static size_t fit_behind_cluster(const struct np_vsphere_vm *vm, const struct np_pool *p,
+				 const char *name)
+{
+	for (const char *at = strchr(name, '-'); at; at = strchr(at + 1, '-'))
+		if (is_node_name(vm, skip(at + 1, p->name)))
+			return strlen(p->name);
+	return 0;
+}
+
+static bool is_other(const char *a, const char *b)
+{
+	return a[0] != '\0' && b && strcmp(a, b) != 0;
+}
+
+/* Returns how well the VM's name fits the pool; 0: not at all. */
+static size_t fit(const struct np_vsphere_vm *vm, const struct np_pool *p)
+{
+	const char *name = name_of(vm);
+	size_t size;
+
+	if (is_other(vm->ns, p->ns) || is_other(vm->kube_cluster, p->cluster))
+		return 0;
+	if (strcmp(p->source.kind, "VirtualMachine") == 0)
+		return vm->ns[0] != '\0' && strcmp(name, p->name) == 0 ? strlen(name) : 0;
+	size = fit_start(vm, p, name);
+	if (size == 0 && !p->cluster && vm->ns[0] != '\0')
+		size = fit_behind_cluster(vm, p, name);
+	return size;
 }
 
 /* The pool whose name takes most of the VM's; none where several do. */

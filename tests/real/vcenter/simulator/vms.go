@@ -3,6 +3,9 @@
 package main
 
 import (
+	"cmp"
+	"encoding/base64"
+
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
 )
@@ -18,6 +21,8 @@ type vmRow struct {
 	locked, off, template bool
 	overheadMB            int64
 	managedBy             string
+	kind                  string // of managedBy; empty: "worker"
+	name                  string // in place of the model's
 }
 
 func fixed(device, address string) types.BaseVirtualDeviceBackingInfo {
@@ -46,6 +51,9 @@ const (
 
 func window(gb string) map[string]string { return map[string]string{use64: "TRUE", size: gb} }
 
+// What Cluster API's bootstrap provider gives the guest.
+var bootstrapData = base64.StdEncoding.EncodeToString([]byte("#cloud-config\nruncmd:\n  - kubeadm join && echo success > /run/cluster-api/bootstrap-success.complete\n"))
+
 // The VMs with devices by name; all others have none.
 var vms = map[string]vmRow{
 	// As they should be.
@@ -72,6 +80,18 @@ var vms = map[string]vmRow{
 		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true, template: true},
 	"DC0_C1_RP0_VM2": {host: "DC0_C1_H0", devices: []types.BaseVirtualDeviceBackingInfo{&types.VirtualPCIPassthroughPluginBackingInfo{}},
 		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true, managedBy: "com.example.manager"},
+	// Nodes of clusters, with a window from before their class or template was changed. The first and the second
+	// are VM Operator's, the second without the key that names it; the third is Cluster API's alone.
+	"DC0_C2_RP0_VM2": {host: "DC0_C2_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x20b0)},
+		extra:    map[string]string{use64: "TRUE", size: "128", "vmservice.namespacedName": "ml/train-gpu-x7kq2-vw9zd"},
+		firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true,
+		managedBy: "com.vmware.vcenter.wcp", kind: "VirtualMachine"},
+	"DC0_C2_RP0_VM3": {host: "DC0_C2_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x20b0)},
+		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true,
+		managedBy: "com.vmware.vcenter.wcp", kind: "VirtualMachine"},
+	"DC0_C2_RP0_VM4": {name: "tkgm-md-0-7d4f5b8c9d-x7kq2", host: "DC0_C2_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x20b0)},
+		extra:    map[string]string{use64: "TRUE", size: "128", "guestinfo.userdata": bootstrapData, "guestinfo.userdata.encoding": "base64"},
+		firmware: "efi", version: "vmx-17", memoryMB: 16384, reservationMB: 16384, locked: true, off: true},
 	"DC0_C1_RP0_VM3": {host: "DC0_C1_H0", devices: []types.BaseVirtualDeviceBackingInfo{fixed("1eb8", "0000:3b:00.0")},
 		firmware: "bios", version: "vmx-20", memoryMB: 8192, reservationMB: 8192, locked: true, overheadMB: 500},
 }
@@ -99,8 +119,9 @@ func fillVM(vm *simulator.VirtualMachine, row vmRow, host *simulator.HostSystem)
 	vm.Config.MemoryAllocation = &types.ResourceAllocationInfo{Reservation: &row.reservationMB}
 	vm.Config.MemoryReservationLockedToMax = &row.locked
 	if row.managedBy != "" {
-		vm.Config.ManagedBy = &types.ManagedByInfo{ExtensionKey: row.managedBy, Type: "worker"}
+		vm.Config.ManagedBy = &types.ManagedByInfo{ExtensionKey: row.managedBy, Type: cmp.Or(row.kind, "worker")}
 	}
+	vm.Name = cmp.Or(row.name, vm.Name)
 	vm.Runtime.Host = &host.Self
 	vm.Runtime.MemoryOverhead = row.overheadMB << 20
 	if row.off {
