@@ -190,6 +190,27 @@ int np_vsphere_vms_name_classes(struct np_vcenter *v, struct np_vsphere_vms *vms
 int np_vsphere_vms_judge(struct np_vsphere_vms *vms, const struct np_plan *plan,
 			 struct np_err *err);
 
+/* The memory overhead of running VMs with the same GPUs and window. */
+struct np_vsphere_overhead {
+	const struct np_vsphere_vm *like; /* one of them */
+	double least_mb, most_mb;
+	struct np_vsphere_names vms; /* their names, in the order of the list */
+};
+
+struct np_vsphere_overheads {
+	size_t n;
+	struct np_vsphere_overhead *items; /* in the order of their first VMs */
+};
+
+/* Collects what vCenter measured; borrows from `vms`. VMs with a GPU of unknown kind are left out. */
+int np_vsphere_overheads_make(const struct np_vsphere_vms *vms, struct np_vsphere_overheads *ret,
+			      struct np_err *err);
+void np_vsphere_overheads_done(struct np_vsphere_overheads *all);
+
+/* Gives each class of the plan what was measured with its GPUs and window. */
+int np_vsphere_note_overhead(const struct np_vsphere_vms *vms, struct np_plan *plan,
+			     struct np_err *err);
+
 /* Returns the VMReport; NULL where memory runs out. */
 json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms);
 

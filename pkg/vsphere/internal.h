@@ -15,6 +15,7 @@
  * vm_change.c    what vm-apply and vm-revert change; vm_record.c the records
  * marks.c        who manages a VM
  * vms.c          VMs, read; vm_judge.c their checks; vm_show.c their report
+ * overhead.c     the memory overhead that vCenter measured
  * vm_class.c     the classes that VMs were made from, as vCenter lists them
  * vm_pool.c      VMs beside the pools, classes and templates of a plan
  * show.c         what the two reports share

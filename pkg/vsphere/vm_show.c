@@ -80,11 +80,28 @@ static json_t *vm_tree(const void *list, size_t i)
 	return vsphere_joined_tree_take(tree, facts_tree(vm));
 }
 
+static json_t *overhead_tree(const void *list, size_t i)
+{
+	const struct np_vsphere_overhead *o = (const struct np_vsphere_overhead *)list + i;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "gpus",
+			 vsphere_list_tree(o->like->devices, o->like->n_gpus, device_tree),
+			 "mmioGB", number_tree(o->like->has_window, o->like->window_gb),
+			 "overheadMB", json_real(o->most_mb), "leastOverheadMB",
+			 json_real(o->least_mb), "vms", vsphere_names_tree(&o->vms));
+}
+
 json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms)
 {
-	return json_pack("{s:s, s:s, s:o, s:o}", "apiVersion", "nodeprep.dev/v1alpha1", "kind",
+	NP_AUTO(np_vsphere_overheads_done) struct np_vsphere_overheads all = { 0 };
+	struct np_err ignored = NP_ERR_INIT;
+
+	if (np_vsphere_overheads_make(vms, &all, &ignored) < 0)
+		return NULL;
+	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "apiVersion", "nodeprep.dev/v1alpha1", "kind",
 			 "VMReport", "pass", np_report_verdict_tree(vms->pass), "vms",
-			 vsphere_list_tree(vms->items, vms->n, vm_tree));
+			 vsphere_list_tree(vms->items, vms->n, vm_tree), "overheads",
+			 vsphere_list_tree(all.items, all.n, overhead_tree));
 }
 
 /* --- text --------------------------------------------------------------------------------------- */
@@ -166,6 +183,55 @@ static const struct np_report *report_of(const void *list, size_t i, const char 
 	return &vm->report;
 }
 
+enum { OVERHEAD_COLUMNS = 4 };
+
+struct overhead_row {
+	struct np_report_words gpus, vms;
+	char window[CELL_MAX], overhead[CELL_MAX * 2];
+};
+
+static void fill_overhead(const void *list, size_t i, void *row, const char **cells)
+{
+	const struct np_vsphere_overhead *o =
+		&((const struct np_vsphere_overheads *)list)->items[i];
+	struct overhead_row *r = row;
+
+	list_gpus(o->like, &r->gpus);
+	for (size_t k = 0; k < o->vms.n; k++)
+		np_report_words_add(&r->vms, "%s", o->vms.items[k]);
+	snprintf(r->window, CELL_MAX, o->like->has_window ? "%" PRIu64 " GB" : "none",
+		 o->like->window_gb);
+	if (o->most_mb > o->least_mb)
+		snprintf(r->overhead, sizeof(r->overhead), "%.1f to %.1f MB", o->least_mb,
+			 o->most_mb);
+	else
+		snprintf(r->overhead, sizeof(r->overhead), "%.1f MB", o->most_mb);
+	cells[0] = r->gpus.text;
+	cells[1] = r->window;
+	cells[2] = r->overhead;
+	cells[3] = r->vms.text;
+}
+
+/* What vCenter measured, by GPUs and window. */
+static int write_overheads(FILE *out, const void *list, struct np_err *err)
+{
+	static const char *const head[OVERHEAD_COLUMNS] = { "GPUS", "WINDOW", "OVERHEAD", "VMS" };
+	NP_AUTO(np_vsphere_overheads_done) struct np_vsphere_overheads all = { 0 };
+	struct vsphere_table t = { .head = head,
+				   .columns = OVERHEAD_COLUMNS,
+				   .list = &all,
+				   .row_size = sizeof(struct overhead_row),
+				   .fill = fill_overhead };
+
+	if (np_vsphere_overheads_make(list, &all, err) < 0)
+		return np_err_ret(err);
+	t.n = all.n;
+	if (all.n == 0)
+		return 0;
+	fputs("\nMemory overhead\n", out);
+	return vsphere_write_table(out, &t, err);
+}
+
 int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret, struct np_err *err)
 {
 	static const char *const head[COLUMNS] = { "VM",    "CLUSTER", "STATE",    "GPUS",
@@ -181,6 +247,7 @@ int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret,
 						      .row_size = sizeof(struct row),
 						      .fill = wide ? fill_row_wide : fill_row },
 					   .report = report_of,
+					   .more = wide ? write_overheads : NULL,
 					   .pass = vms->pass,
 					   .wide = wide };
 

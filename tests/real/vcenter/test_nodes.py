@@ -158,3 +158,47 @@ def test_pools_that_are_not_valid_judge_nothing(host):
     (host.folder / "pools.yaml").write_text(builders.dump(pool("train", "gpu", "missing")))
     done = host("vm-check", "-f", host.folder / "pools.yaml")
     assert (done.rc, done.out) == (4, "") and "no VM is judged" in done.err
+
+
+# --- memory overhead ---------------------------------------------------------------------------------
+
+H100 = {"vendorID": 0x10DE, "deviceID": 0x2330}
+
+
+def explain(host, vcenter, cards, *args):
+    vcenter.put_classes(gpu_class("gpu", *cards))
+    (host.folder / "pools.yaml").write_text(builders.dump(builders.pool("ml", "pool", "gpu")))
+    return host.must("explain", "-f", host.folder / "pools.yaml", *args)
+
+
+def test_overheads_are_collected_by_gpus_and_window(host):
+    done = host("vm-check", "-o", "json")
+    found = {one["vms"][0]: one for one in done.json["overheads"]}
+    one = found["DC0_C0_RP0_VM0"]
+    assert ([(gpu["model"], gpu["count"]) for gpu in one["gpus"]], one["mmioGB"]) == ([("H100-80GB", 2)], 512)
+    assert (one["overheadMB"], one["leastOverheadMB"], one["vms"]) == (860.0, 860.0, ["DC0_C0_RP0_VM0"])
+    assert found["DC0_C1_RP0_VM3"]["mmioGB"] is None
+    assert OPERATOR not in found, "it is powered off"
+    assert "Memory overhead\nGPUS" in host("vm-check", "-o", "wide").out
+
+
+def test_a_measured_overhead_takes_the_place_of_the_estimate(host, vcenter):
+    done = explain(host, vcenter, [H100, H100])
+    assert "860.00 MB of host memory a VM, as vCenter measures it on 1 running VM" in done.out
+    assert "DC0_C0_RP0_VM0" in done.out and "published points" not in done.out
+    [one] = explain(host, vcenter, [H100, H100], "-o", "json").json["classes"]
+    assert (one["overheadMB"], one["overheadEstimateMB"], one["overheadVMs"]) == (860.0, 97.03, ["DC0_C0_RP0_VM0"])
+
+
+def test_without_a_matching_vm_the_estimate_stays(host, vcenter):
+    done = explain(host, vcenter, [H100])
+    assert "published points" in done.out and "not measured: vCenter shows no running VM with these GPUs and this window" in done.out
+    [one] = explain(host, vcenter, [H100], "-o", "json").json["classes"]
+    assert (one["overheadMB"], one["overheadEstimateMB"], one["overheadVMs"]) == (None, 97.03, None)
+
+
+def test_vms_that_cannot_be_read_leave_the_estimate(host, vcenter):
+    vcenter.rules({"soap": "CreateContainerView", "status": 403})
+    done = explain(host, vcenter, [H100])
+    assert "published points" in done.out and "not measured" not in done.out
+    assert "the memory overhead of running VMs is not known" in done.err
