@@ -89,6 +89,21 @@ int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char 
 
 struct np_plan;
 
+struct np_plan;
+
+/* How many hosts a page of the drawing has at most. */
+#define NP_VSPHERE_PAGE_HOSTS 32
+
+/* Returns the number of pages, at least 1. */
+size_t np_vsphere_hosts_pages(const struct np_vsphere_hosts *hosts);
+
+/*
+ * Draws the hosts with their GPUs, and with a plan (NULL: none) where nodes of its pools fit. `page` from 1
+ * draws that page alone; 0 all of them, one below the other. NP_E_USAGE: there is no such page.
+ */
+int np_vsphere_hosts_svg(const struct np_vsphere_hosts *hosts, const struct np_plan *plan,
+			 size_t page, char **ret, struct np_err *err);
+
 /*
  * Counts for each pool of the plan the hosts that could hold one of its nodes, and those on which one more
  * fits now: enough GPUs of its models free, the host connected and not in maintenance mode. A host whose

@@ -8,7 +8,8 @@
  * names.c        lists of texts, and texts of vCenter's values
  * place.c        clusters, hosts and their names
  * device.c       passthrough devices of VMs
- * hosts.c        hosts, read; host_judge.c their checks; host_show.c their report
+ * hosts.c        hosts, read; host_judge.c their checks; host_show.c their report;
+ *                host_svg.c the drawing
  * capacity.c     on which hosts the nodes of pools fit
  * changes.c      lists of changes
  * host_change.c  what host-apply changes
@@ -235,5 +236,18 @@ struct np_card;
 
 /* Tells whether the GPU is one that the card means, as a whole card. */
 bool vsphere_is_card(const struct np_card *card, const struct np_seen_gpu *gpu);
+
+/* Whether a node of a pool has room on a host. */
+enum vsphere_fit {
+	VSPHERE_FIT_NONE,
+	VSPHERE_FIT_LATER, /* the host has the GPUs, but not free, or is not ready */
+	VSPHERE_FIT_OFFERED, /* it offers the vGPU type; how many more it does not tell */
+	VSPHERE_FIT_NOW,
+};
+
+struct np_plan_pool;
+
+int vsphere_fit(const struct np_vsphere_host *h, const struct np_plan_pool *p,
+		enum vsphere_fit *ret, struct np_err *err);
 
 #endif
