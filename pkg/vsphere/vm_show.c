@@ -37,15 +37,15 @@ static json_t *place_tree(const struct np_vsphere_vm *vm)
 			 vsphere_text_tree(vm->power));
 }
 
+static const char *const managers[] = {
+	[NP_VSPHERE_PLAIN] = "",
+	[NP_VSPHERE_VM_OPERATOR] = "VMOperator",
+	[NP_VSPHERE_CLUSTER_API] = "ClusterAPI",
+	[NP_VSPHERE_EXTENSION] = "Extension",
+};
+
 static json_t *owner_tree(const struct np_vsphere_vm *vm)
 {
-	static const char *const managers[] = {
-		[NP_VSPHERE_PLAIN] = NULL,
-		[NP_VSPHERE_VM_OPERATOR] = "VMOperator",
-		[NP_VSPHERE_CLUSTER_API] = "ClusterAPI",
-		[NP_VSPHERE_EXTENSION] = "Extension",
-	};
-
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "manager",
 			 vsphere_text_tree(managers[vm->manager]), "managedBy",
 			 vsphere_text_tree(vm->extension), "namespace", vsphere_text_tree(vm->ns),
@@ -106,7 +106,7 @@ json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms)
 
 /* --- text --------------------------------------------------------------------------------------- */
 
-enum { CELL_MAX = 40, COLUMNS = 8, COLUMNS_WIDE = 11 };
+enum { CELL_MAX = 40, COLUMNS = 8, COLUMNS_WIDE = 14 };
 
 struct row {
 	struct np_report_words gpus;
@@ -138,7 +138,7 @@ static void fill_numbers(const struct np_vsphere_vm *vm, struct row *r)
 	snprintf(r->overhead, CELL_MAX, vm->has_overhead ? "%.1f MB" : "-", vm->overhead_mb);
 }
 
-/* Returns how many cells it filled; the three of -o wide follow the others. */
+/* Returns how many cells it filled; the six of -o wide follow the others. */
 static size_t fill_cells(const struct np_vsphere_vm *vm, struct row *r, const char **cells)
 {
 	size_t n = 0;
@@ -172,6 +172,9 @@ static void fill_row_wide(const void *list, size_t i, void *row, const char **ce
 	cells[n++] = r->version;
 	cells[n++] = r->memory;
 	cells[n++] = r->overhead;
+	cells[n++] = vsphere_or_dash(managers[vm->manager]);
+	cells[n++] = vsphere_or_dash(vm->ns);
+	cells[n++] = vsphere_or_dash(vm->class_name);
 	cells[n] = vsphere_result(vm->report.pass);
 }
 
@@ -236,10 +239,10 @@ int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret,
 {
 	static const char *const head[COLUMNS] = { "VM",    "CLUSTER", "STATE",    "GPUS",
 						   "NEEDS", "WINDOW",  "FIRMWARE", "RESULT" };
-	static const char *const head_wide[COLUMNS_WIDE] = { "VM",       "CLUSTER",  "STATE",
-							     "GPUS",     "NEEDS",    "WINDOW",
-							     "FIRMWARE", "HARDWARE", "RESERVED",
-							     "OVERHEAD", "RESULT" };
+	static const char *const head_wide[COLUMNS_WIDE] = {
+		"VM",       "CLUSTER",  "STATE",    "GPUS",    "NEEDS",     "WINDOW", "FIRMWARE",
+		"HARDWARE", "RESERVED", "OVERHEAD", "MANAGER", "NAMESPACE", "CLASS",  "RESULT"
+	};
 	const struct vsphere_view view = { .table = { .head = wide ? head_wide : head,
 						      .columns = wide ? COLUMNS_WIDE : COLUMNS,
 						      .n = vms->n,

@@ -80,14 +80,14 @@ var vms = map[string]vmRow{
 		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true, template: true},
 	"DC0_C1_RP0_VM2": {host: "DC0_C1_H0", devices: []types.BaseVirtualDeviceBackingInfo{&types.VirtualPCIPassthroughPluginBackingInfo{}},
 		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true, managedBy: "com.example.manager"},
-	// Nodes of clusters, with a window from before their class or template was changed. The first and the second
-	// are VM Operator's, the second without the key that names it; the third is Cluster API's alone.
+	// Nodes of clusters. The first and the third have a window from before their class or template was changed. The
+	// first and the second are VM Operator's, the second without the key that names it; the third is Cluster API's alone.
 	"DC0_C2_RP0_VM2": {host: "DC0_C2_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x20b0)},
 		extra:    map[string]string{use64: "TRUE", size: "128", "vmservice.namespacedName": "ml/train-gpu-x7kq2-vw9zd"},
 		firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true,
 		managedBy: "com.vmware.vcenter.wcp", kind: "VirtualMachine"},
 	"DC0_C2_RP0_VM3": {host: "DC0_C2_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x20b0)},
-		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true,
+		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, overheadMB: 868,
 		managedBy: "com.vmware.vcenter.wcp", kind: "VirtualMachine"},
 	"DC0_C2_RP0_VM4": {name: "tkgm-md-0-7d4f5b8c9d-x7kq2", host: "DC0_C2_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x20b0)},
 		extra:    map[string]string{use64: "TRUE", size: "128", "guestinfo.userdata": bootstrapData, "guestinfo.userdata.encoding": "base64"},
