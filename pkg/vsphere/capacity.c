@@ -94,6 +94,23 @@ static bool is_countable(const struct np_plan_pool *p)
 	return p->has_gpus && p->n_cards > 0;
 }
 
+int vsphere_fit(const struct np_vsphere_host *h, const struct np_plan_pool *p,
+		enum vsphere_fit *ret, struct np_err *err)
+{
+	bool is_capable = false, is_now = false;
+
+	*ret = VSPHERE_FIT_NONE;
+	if (!is_countable(p))
+		return 0;
+	if (fits(h, p, ALL, &is_capable, err) < 0 || fits(h, p, FREE, &is_now, err) < 0)
+		return np_err_ret(err);
+	if (has_vgpu(p))
+		*ret = is_capable ? VSPHERE_FIT_OFFERED : VSPHERE_FIT_NONE;
+	else if (is_now || is_capable)
+		*ret = is_now ? VSPHERE_FIT_NOW : VSPHERE_FIT_LATER;
+	return 0;
+}
+
 static int count(const struct np_vsphere_hosts *hosts, const struct np_plan_pool *p,
 		 struct np_plan_capacity *ret, struct np_err *err)
 {

@@ -171,8 +171,10 @@ def test_bios_becomes_efi_only_on_request(host, vcenter, plain):
     ("name", "rc", "text"),
     [
         ("DC0_C1_RP0_VM0", 5, "not powered off (poweredOn)"),
-        ("DC0_C0_RP0_VM2", 5, "VM Operator manages it (VirtualMachine ml/worker-7)"),
+        ("DC0_C0_RP0_VM2", 5, "VM Operator (VirtualMachine ml/worker-7) manages it"),
         ("DC0_C1_RP0_VM2", 5, "the extension com.example.manager manages it"),
+        ("DC0_C2_RP0_VM3", 5, "VM Operator (by managedBy com.vmware.vcenter.wcp) manages it"),
+        ("tkgm-md-0-7d4f5b8c9d-x7kq2", 5, "Cluster API (by guestinfo.userdata) manages it"),
         ("DC0_C0_RP0_VM9", 4, "no VM or template with a GPU has this name"),
     ],
 )

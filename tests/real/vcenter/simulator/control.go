@@ -178,7 +178,7 @@ func (f *front) control() http.Handler {
 	}))
 	mux.HandleFunc("POST /inventory", f.take(func(*http.Request) error {
 		resetHosts(f.model)
-		resetVMs(f.model)
+		resetVMs()
 		return nil
 	}))
 	mux.HandleFunc("POST /expire", f.take(func(*http.Request) error {

@@ -185,12 +185,19 @@ func enlarge(model *simulator.Model) {
 	for _, one := range model.Service.Context.Map.All("VirtualMachine") {
 		vm := one.(*simulator.VirtualMachine)
 		for number := range 48 {
-			vm.Config.ExtraConfig = append(vm.Config.ExtraConfig, &types.OptionValue{
-				Key: fmt.Sprintf("pciBridge%d.functions", number), Value: strconv.Itoa(number),
-			})
+			addSetting(&vm.Config.ExtraConfig, number)
 		}
-		common[vm.Name] = vm.Config.ExtraConfig
 	}
+	for _, one := range filled {
+		for number := range 48 {
+			addSetting(&one.common, number)
+		}
+	}
+}
+
+// A setting that every VM has.
+func addSetting(list *[]types.BaseOptionValue, number int) {
+	*list = append(*list, &types.OptionValue{Key: fmt.Sprintf("pciBridge%d.functions", number), Value: strconv.Itoa(number)})
 }
 
 // A device that no VM can have: a bridge, a root port.

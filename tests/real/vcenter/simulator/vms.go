@@ -3,6 +3,8 @@
 package main
 
 import (
+	"cmp"
+	"encoding/base64"
 	"maps"
 	"slices"
 
@@ -21,6 +23,8 @@ type vmRow struct {
 	locked, off, template bool
 	overheadMB            int64
 	managedBy             string
+	kind                  string // of managedBy; empty: "worker"
+	name                  string // in place of the model's
 }
 
 func fixed(device, address string) types.BaseVirtualDeviceBackingInfo {
@@ -49,6 +53,9 @@ const (
 
 func window(gb string) map[string]string { return map[string]string{use64: "TRUE", size: gb} }
 
+// What Cluster API's bootstrap provider gives the guest.
+var bootstrapData = base64.StdEncoding.EncodeToString([]byte("#cloud-config\nruncmd:\n  - kubeadm join && echo success > /run/cluster-api/bootstrap-success.complete\n"))
+
 // The VMs with devices by name; all others have none.
 var vms = map[string]vmRow{
 	// As they should be.
@@ -75,9 +82,30 @@ var vms = map[string]vmRow{
 		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true, template: true},
 	"DC0_C1_RP0_VM2": {host: "DC0_C1_H0", devices: []types.BaseVirtualDeviceBackingInfo{&types.VirtualPCIPassthroughPluginBackingInfo{}},
 		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true, managedBy: "com.example.manager"},
+	// Nodes of clusters. The first and the third have a window from before their class or template was changed. The
+	// first and the second are VM Operator's, the second without the key that names it; the third is Cluster API's alone.
+	"DC0_C2_RP0_VM2": {host: "DC0_C2_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x20b0)},
+		extra:    map[string]string{use64: "TRUE", size: "128", "vmservice.namespacedName": "ml/train-gpu-x7kq2-vw9zd"},
+		firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true,
+		managedBy: "com.vmware.vcenter.wcp", kind: "VirtualMachine"},
+	"DC0_C2_RP0_VM3": {host: "DC0_C2_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x20b0)},
+		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, overheadMB: 868,
+		managedBy: "com.vmware.vcenter.wcp", kind: "VirtualMachine"},
+	"DC0_C2_RP0_VM4": {name: "tkgm-md-0-7d4f5b8c9d-x7kq2", host: "DC0_C2_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x20b0)},
+		extra:    map[string]string{use64: "TRUE", size: "128", "guestinfo.userdata": bootstrapData, "guestinfo.userdata.encoding": "base64"},
+		firmware: "efi", version: "vmx-17", memoryMB: 16384, reservationMB: 16384, locked: true, off: true},
 	"DC0_C1_RP0_VM3": {host: "DC0_C1_H0", devices: []types.BaseVirtualDeviceBackingInfo{fixed("1eb8", "0000:3b:00.0")},
 		firmware: "bios", version: "vmx-20", memoryMB: 8192, reservationMB: 8192, locked: true, overheadMB: 500},
 }
+
+// A VM with devices, and the settings that the model gives it.
+type filledVM struct {
+	vm     *simulator.VirtualMachine
+	row    vmRow
+	common []types.BaseOptionValue
+}
+
+var filled []*filledVM
 
 func fillVMs(registry *simulator.Registry, hosts map[string]*simulator.HostSystem) {
 	for _, one := range registry.All("VirtualMachine") {
@@ -91,28 +119,23 @@ func fillVMs(registry *simulator.Registry, hosts map[string]*simulator.HostSyste
 				VirtualDevice: types.VirtualDevice{Key: int32(13000 + at), Backing: backing},
 			})
 		}
+		vm.Name = cmp.Or(row.name, vm.Name)
 		vm.Runtime.Host = &hosts[row.host].Self
 		useGraphics(vm, row, hosts[row.host])
-		common[vm.Name] = vm.Config.ExtraConfig
-		setVM(vm, row)
+		filled = append(filled, &filledVM{vm: vm, row: row, common: vm.Config.ExtraConfig})
 	}
+	resetVMs()
 }
 
-// The settings that the model gives each VM, by its name.
-var common = map[string][]types.BaseOptionValue{}
-
 // Puts the settings of the VMs with devices back.
-func resetVMs(model *simulator.Model) {
-	for _, one := range model.Service.Context.Map.All("VirtualMachine") {
-		vm := one.(*simulator.VirtualMachine)
-		if row, ok := vms[vm.Name]; ok {
-			setVM(vm, row)
-		}
+func resetVMs() {
+	for _, one := range filled {
+		one.vm.Config.ExtraConfig = slices.Clone(one.common)
+		setVM(one.vm, one.row)
 	}
 }
 
 func setVM(vm *simulator.VirtualMachine, row vmRow) {
-	vm.Config.ExtraConfig = slices.Clone(common[vm.Name])
 	for _, key := range slices.Sorted(maps.Keys(row.extra)) {
 		vm.Config.ExtraConfig = append(vm.Config.ExtraConfig, &types.OptionValue{Key: key, Value: row.extra[key]})
 	}
@@ -121,7 +144,7 @@ func setVM(vm *simulator.VirtualMachine, row vmRow) {
 	vm.Config.MemoryAllocation = &types.ResourceAllocationInfo{Reservation: types.NewInt64(row.reservationMB)}
 	vm.Config.MemoryReservationLockedToMax = types.NewBool(row.locked)
 	if row.managedBy != "" {
-		vm.Config.ManagedBy = &types.ManagedByInfo{ExtensionKey: row.managedBy, Type: "worker"}
+		vm.Config.ManagedBy = &types.ManagedByInfo{ExtensionKey: row.managedBy, Type: cmp.Or(row.kind, "worker")}
 	}
 	vm.Runtime.MemoryOverhead = row.overheadMB << 20
 	vm.Runtime.PowerState = types.VirtualMachinePowerStatePoweredOn
