@@ -49,6 +49,7 @@ struct np_vsphere_gpu {
 	bool is_shared; /* owned by the vGPU manager, which cuts vGPUs from it */
 	struct np_vsphere_names vms; /* ids of the VMs that vCenter lists for it */
 	struct np_vsphere_names users; /* names of the VMs that use it */
+	bool may_be_used; /* by a VM whose devices are not readable */
 };
 
 struct np_vsphere_host {

@@ -107,7 +107,7 @@ int vsphere_fit(const struct np_vsphere_host *h, const struct np_plan_pool *p,
 	if (has_vgpu(p))
 		*ret = is_capable ? VSPHERE_FIT_OFFERED : VSPHERE_FIT_NONE;
 	else if (is_now || is_capable)
-		*ret = is_now ? VSPHERE_FIT_NOW : VSPHERE_FIT_LATER;
+		*ret = is_now && !h->has_unknown_users ? VSPHERE_FIT_NOW : VSPHERE_FIT_LATER;
 	return 0;
 }
 

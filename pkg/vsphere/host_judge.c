@@ -361,6 +361,7 @@ int vsphere_host_judge(struct np_vsphere_host *h, enum np_verdict hot_migrate, s
 
 	for (size_t i = 0; i < h->n_gpus; i++) {
 		h->gpus[i].seen.ok = judge_gpu(h, &h->gpus[i]);
+		h->gpus[i].may_be_used = h->has_unknown_users && h->gpus[i].users.n == 0;
 		g.is_vgpu = g.is_vgpu || h->gpus[i].is_shared;
 		g.n_whole += !h->gpus[i].is_shared;
 	}

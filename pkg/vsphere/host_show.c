@@ -9,12 +9,14 @@
 static json_t *gpu_tree(const void *list, size_t i)
 {
 	const struct np_vsphere_gpu *gpu = (const struct np_vsphere_gpu *)list + i;
-	json_t *more = json_pack("{s:o, s:o, s:o, s:o, s:b, s:o}", "passthroughCapable",
-				 np_report_verdict_tree(gpu->capable), "passthroughEnabled",
-				 np_report_verdict_tree(gpu->enabled), "passthroughActive",
-				 np_report_verdict_tree(gpu->active), "usedBy",
-				 vsphere_names_tree(&gpu->users), "sharedForVGPUs",
-				 (int)gpu->is_shared, "name", vsphere_text_tree(gpu->title));
+	json_t *more = json_pack(
+		"{s:o, s:o, s:o, s:o, s:b, s:o}", "passthroughCapable",
+		np_report_verdict_tree(gpu->capable), "passthroughEnabled",
+		np_report_verdict_tree(gpu->enabled), "passthroughActive",
+		np_report_verdict_tree(gpu->active), "usedBy",
+		gpu->users.n > 0 || !gpu->may_be_used ? vsphere_names_tree(&gpu->users)
+						      : json_null(),
+		"sharedForVGPUs", (int)gpu->is_shared, "name", vsphere_text_tree(gpu->title));
 
 	return vsphere_joined_tree_take(np_report_gpu_tree(&gpu->seen), more);
 }
@@ -93,8 +95,8 @@ static void count(const struct np_vsphere_host *h, struct row *r)
 		n_free += is_connected && h->gpus[i].users.n == 0 &&
 			  h->gpus[i].seen.ok == NP_VERDICT_YES;
 	}
-	snprintf(r->free, sizeof(r->free), "%zu", n_free);
-	snprintf(r->used, sizeof(r->used), "%zu", n_used);
+	snprintf(r->free, sizeof(r->free), h->has_unknown_users ? "at most %zu" : "%zu", n_free);
+	snprintf(r->used, sizeof(r->used), h->has_unknown_users ? "at least %zu" : "%zu", n_used);
 }
 
 /* Returns how many cells it filled; the two of -o wide follow the others. */

@@ -60,10 +60,10 @@ static enum state state_of(const struct np_vsphere_host *h, const struct np_vsph
 	if (gpu->capable == NP_VERDICT_NO)
 		return INCAPABLE;
 	if (gpu->enabled == NP_VERDICT_NO)
-		return DISABLED;
+		return h->has_graphics ? DISABLED : UNKNOWN;
 	if (gpu->enabled == NP_VERDICT_YES && gpu->active == NP_VERDICT_NO)
 		return REBOOT;
-	return gpu->seen.ok == NP_VERDICT_YES ? FREE : UNKNOWN;
+	return gpu->seen.ok == NP_VERDICT_YES && !gpu->may_be_used ? FREE : UNKNOWN;
 }
 
 /* --- the page ----------------------------------------------------------------------------------- */

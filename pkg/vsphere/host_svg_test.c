@@ -57,7 +57,7 @@ static void rack_init(struct rack *r, size_t n)
 		h->cluster = r->cluster[i >= 40];
 		strcpy(h->connection, "connected");
 		h->in_maintenance = h->needs_reboot = NP_VERDICT_NO;
-		h->has_devices = true;
+		h->has_devices = h->has_graphics = true;
 		h->n_gpus = GPUS;
 		h->gpus = r->gpus[i];
 		for (size_t k = 0; k < GPUS; k++)

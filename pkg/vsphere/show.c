@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "nodeprep/json.h"
 #include "nodeprep/render.h"
@@ -75,19 +76,33 @@ static void write_report(FILE *out, const char *name, const struct np_report *r,
 	}
 }
 
+/* The one row in work. */
+struct filling {
+	const struct vsphere_table *t;
+	char *row;
+};
+
+static void fill_row(void *ctx, size_t i, const char **cells)
+{
+	const struct filling *f = ctx;
+	const struct vsphere_table *t = f->t;
+
+	if (i == 0) {
+		memcpy(cells, t->head, t->columns * sizeof(*cells));
+		return;
+	}
+	memset(f->row, 0, t->row_size);
+	t->fill(t->list, i - 1, f->row, cells);
+}
+
 int vsphere_write_table(FILE *out, const struct vsphere_table *t, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *rows = calloc(t->n + 1, t->row_size);
-	NP_AUTO(np_freep) const char **cells = calloc((t->n + 1) * t->columns, sizeof(*cells));
-	NP_AUTO(np_freep) char *text = NULL;
+	NP_AUTO(np_freep) char *row = malloc(t->row_size), *text = NULL;
+	struct filling f = { t, row };
 
-	if (!rows || !cells)
+	if (!row)
 		return np_fail_nomem(err);
-	for (size_t i = 0; i < t->columns; i++)
-		cells[i] = t->head[i];
-	for (size_t i = 0; i < t->n; i++)
-		t->fill(t->list, i, rows + i * t->row_size, cells + (i + 1) * t->columns);
-	if (np_render_rows(cells, t->columns, t->n + 1, &text, err) < 0)
+	if (np_render_filled_rows(t->columns, t->n + 1, fill_row, &f, &text, err) < 0)
 		return np_err_ret(err);
 	fputs(text, out);
 	return 0;

@@ -57,8 +57,9 @@ static json_t *owner_tree(const struct np_vsphere_vm *vm)
 static json_t *facts_tree(const struct np_vsphere_vm *vm)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "gpus",
-			 vsphere_list_tree(vm->devices, vm->n_gpus, device_tree), "neededMMIOGB",
-			 number_tree(vm->has_need, vm->needed_gb), "mmioGB",
+			 vm->has_devices ? vsphere_list_tree(vm->devices, vm->n_gpus, device_tree)
+					 : json_null(),
+			 "neededMMIOGB", number_tree(vm->has_need, vm->needed_gb), "mmioGB",
 			 number_tree(vm->has_window, vm->window_gb), "firmware",
 			 vsphere_text_tree(vm->firmware), "hardwareVersion",
 			 number_tree(vm->hardware_version > 0, vm->hardware_version), "memoryMB",
@@ -148,8 +149,8 @@ static size_t fill_cells(const struct np_vsphere_vm *vm, struct row *r, const ch
 	cells[n++] = vm->name;
 	cells[n++] = vsphere_or_dash(vm->cluster);
 	cells[n++] = vm->is_template == NP_VERDICT_YES ? "template" : vsphere_or_dash(vm->power);
-	cells[n++] = r->gpus.text;
-	cells[n++] = r->needs;
+	cells[n++] = vm->has_devices ? r->gpus.text : "unknown";
+	cells[n++] = vm->has_devices ? r->needs : "unknown";
 	cells[n++] = vm->has_extra ? r->window : "unknown";
 	cells[n++] = vsphere_or_dash(vm->firmware);
 	return n;

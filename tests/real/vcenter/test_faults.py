@@ -2,6 +2,7 @@
 """What vCenter answers in another way than usual: no privilege, nil, other types, lost sessions, failed tasks."""
 
 import json
+import re
 
 import pytest
 
@@ -127,6 +128,10 @@ def test_unknown_users_are_not_free_gpus(host, vcenter):
     vcenter.set(twists=[{"kind": "VirtualMachine", "name": "DC0_C0_RP0_VM0", "path": "config.hardware.device", "fault": "NoPermission"}])
     plan = host("plan", "-f", host.folder / "pools.yaml", "-o", "json")
     assert plan.json["pools"][0]["capacity"] == {"capableHosts": 1, "fitNow": None}
+    done = host("host-check", "--host", HOST)
+    assert re.search(r"4x H100-80GB +at most 4 +at least 0 ", done.out), done.out
+    one = by_host(host("host-check", "--host", HOST, "-o", "json"))[HOST]
+    assert {str(gpu["usedBy"]) for gpu in one["gpus"]} == {"None"}
 
 
 # --- properties of VMs -----------------------------------------------------------------------------
@@ -137,7 +142,7 @@ VM_PATHS = {
     "config.changeVersion": ([], []),
     "config.extraConfig": (["mmio-window", "mmio-keys"], []),
     "config.firmware": (["firmware"], ["firmware"]),
-    "config.hardware.device": (["mmio-window"], ["neededMMIOGB"]),
+    "config.hardware.device": (["mmio-window"], ["gpus", "neededMMIOGB"]),
     "config.hardware.memoryMB": ([], ["memoryMB"]),
     "config.managedBy": ([], []),
     "config.memoryAllocation": ([], ["reservationMB"]),
