@@ -21,6 +21,7 @@ type vmRow struct {
 	memoryMB              int32
 	reservationMB         int64
 	locked, off, template bool
+	suspended             bool
 	overheadMB            int64
 	managedBy             string
 	kind                  string // of managedBy; empty: "worker"
@@ -32,6 +33,12 @@ func fixed(device, address string) types.BaseVirtualDeviceBackingInfo {
 		VirtualDeviceDeviceBackingInfo: types.VirtualDeviceDeviceBackingInfo{DeviceName: address},
 		Id:                             address, DeviceId: device, SystemId: "system", VendorId: nvidia,
 	}
+}
+
+func nic(device, address string) types.BaseVirtualDeviceBackingInfo {
+	backing := fixed(device, address).(*types.VirtualPCIPassthroughDeviceBackingInfo)
+	backing.VendorId = signed(intel)
+	return backing
 }
 
 func dynamic(assigned string, devices ...int32) types.BaseVirtualDeviceBackingInfo {
@@ -94,6 +101,13 @@ var vms = map[string]vmRow{
 	"DC0_C2_RP0_VM4": {name: "tkgm-md-0-7d4f5b8c9d-x7kq2", host: "DC0_C2_H0", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x20b0)},
 		extra:    map[string]string{use64: "TRUE", size: "128", "guestinfo.userdata": bootstrapData, "guestinfo.userdata.encoding": "base64"},
 		firmware: "efi", version: "vmx-17", memoryMB: 16384, reservationMB: 16384, locked: true, off: true},
+	// A NIC alone; two vGPUs; a GPU and a NIC of unknown make, in a VM that still holds them.
+	"DC0_C1_RP0_VM4": {host: "DC0_C1_H0", devices: []types.BaseVirtualDeviceBackingInfo{nic("1572", "0000:02:00.0")},
+		firmware: "bios", version: "vmx-20", memoryMB: 4096, reservationMB: 4096, locked: true, off: true},
+	"DC0_C1_RP0_VM5": {host: "DC0_C1_H0", devices: []types.BaseVirtualDeviceBackingInfo{vgpu("nvidia_l40s-48c"), vgpu("nvidia_l40s-48c")},
+		extra: window("512"), firmware: "efi", version: "vmx-20", memoryMB: 16384, reservationMB: 16384, locked: true, off: true},
+	"DC0_C1_RP0_VM6": {host: "DC0_C1_H3", devices: []types.BaseVirtualDeviceBackingInfo{dynamic("", 0x2335), &types.VirtualPCIPassthroughDvxBackingInfo{DeviceClass: "com.example.nic"}},
+		extra: window("1024"), firmware: "efi", version: "vmx-20", memoryMB: 65536, reservationMB: 65536, locked: true, suspended: true},
 	"DC0_C1_RP0_VM3": {host: "DC0_C1_H0", devices: []types.BaseVirtualDeviceBackingInfo{fixed("1eb8", "0000:3b:00.0")},
 		firmware: "bios", version: "vmx-20", memoryMB: 8192, reservationMB: 8192, locked: true, overheadMB: 500},
 }
@@ -151,10 +165,16 @@ func setVM(vm *simulator.VirtualMachine, row vmRow) {
 	if row.off {
 		vm.Runtime.PowerState = types.VirtualMachinePowerStatePoweredOff
 	}
+	if row.suspended {
+		vm.Runtime.PowerState = types.VirtualMachinePowerStateSuspended
+	}
 }
 
 // The host lists the VMs whose vGPUs a GPU has.
 func useGraphics(vm *simulator.VirtualMachine, row vmRow, host *simulator.HostSystem) {
+	if row.off {
+		return
+	}
 	for _, backing := range row.devices {
 		if _, ok := backing.(*types.VirtualPCIPassthroughVmiopBackingInfo); ok {
 			host.Config.GraphicsInfo[0].Vm = append(host.Config.GraphicsInfo[0].Vm, vm.Self)
