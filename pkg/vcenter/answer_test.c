@@ -316,7 +316,7 @@ static int visit(const char *text, struct visits *v, struct vcenter_xml **ret, s
 	struct vcenter_visitor visitor = { "a", 1, note_visit, v, false };
 	int r = vcenter_xml_visit(text, strlen(text), &visitor, ret, err);
 
-	assert_int_equal(visitor.failed, v->last != NULL);
+	assert_int_equal(visitor.failed, !!v->last);
 	return r;
 }
 

@@ -330,7 +330,7 @@ def fail_task(vcenter, kind, text):
     ],
 )
 def test_a_task_that_fails(host, vcenter, kind, text, rc):
-    """The simulator has changed the VM all the same; what counts here is what the task says."""
+    """The simulator has changed the VM nevertheless; what counts here is what the task says."""
     fail_task(vcenter, kind, text)
     done = host("vm-apply", "--vm", ODD)
     assert done.rc == rc and f"{ODD}: failed: " in done.out and text in done.out
