@@ -65,7 +65,7 @@ struct np_plan_pool {
 };
 
 /* The memory overhead of running VMs with the GPUs and the window of a class. */
-struct np_plan_overhead {
+struct np_plan_measured {
 	bool is_asked; /* a vCenter was */
 	json_t *vms; /* their names; NULL: none runs */
 	double least_mb, most_mb; /* of a VM as a whole */
@@ -85,7 +85,7 @@ struct np_plan_class {
 	struct np_change change; /* patch {} where nothing is to change */
 	bool has_overhead;
 	double overhead_mb; /* what the window adds, by estimate */
-	struct np_plan_overhead measured; /* np_plan_note_overhead() */
+	struct np_plan_measured measured; /* np_plan_note_overhead() */
 	struct np_warnings warnings;
 };
 
@@ -213,7 +213,7 @@ int np_plan_note_capacity(struct np_plan *plan, size_t i, const struct np_plan_c
 			  struct np_err *err);
 
 /* Sets what was measured with the GPUs and window of class `i`; refers to the names. */
-void np_plan_note_overhead(struct np_plan *plan, size_t i, const struct np_plan_overhead *o);
+void np_plan_note_overhead(struct np_plan *plan, size_t i, const struct np_plan_measured *o);
 
 /* Sets *ret_mb to what that window adds to a VM's memory overhead, by estimate; false: no figure is known. */
 bool np_plan_overhead(uint64_t window_gb, double *ret_mb);

@@ -513,9 +513,9 @@ bool np_plan_overhead(uint64_t window_gb, double *ret_mb)
 	return true;
 }
 
-void np_plan_note_overhead(struct np_plan *plan, size_t i, const struct np_plan_overhead *o)
+void np_plan_note_overhead(struct np_plan *plan, size_t i, const struct np_plan_measured *o)
 {
-	struct np_plan_overhead *to = &plan->classes[i].measured;
+	struct np_plan_measured *to = &plan->classes[i].measured;
 
 	json_decref(to->vms);
 	*to = *o;

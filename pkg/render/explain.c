@@ -284,7 +284,7 @@ static void write_vms(FILE *out, const json_t *names)
 	fputc('\n', out);
 }
 
-static void write_measured(FILE *out, const struct np_plan_overhead *o)
+static void write_measured(FILE *out, const struct np_plan_measured *o)
 {
 	size_t n = json_array_size(o->vms);
 

@@ -35,7 +35,7 @@ enum {
 
 enum state { FREE, USED, VGPU, DISABLED, INCAPABLE, REBOOT, UNKNOWN, STATES };
 
-/* A state is told by its word and by its pattern, so that no colour is needed. */
+/* Each state has a word and a pattern, so that no colour is needed. */
 static const struct {
 	const char *word, *class, *meaning;
 } states[STATES] = {

@@ -47,7 +47,7 @@ static char *decode(const char *text, size_t *ret_size)
 	return np_take(bytes);
 }
 
-/* Sets *ret to the document in a value; NULL: it holds none. */
+/* Sets *ret to the document in a value; NULL: it holds none that can be read. */
 static void read_document(const char *text, struct np_doc **ret)
 {
 	NP_AUTO(np_doc_reader_freep) struct np_doc_reader *reader = NULL;

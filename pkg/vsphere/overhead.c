@@ -166,7 +166,7 @@ static int note_class(const struct np_vsphere_overheads *all, struct np_plan *pl
 		      struct np_err *err)
 {
 	const struct np_plan_class *c = &plan->classes[i];
-	struct np_plan_overhead o = { .is_asked = true };
+	struct np_plan_measured o = { .is_asked = true };
 	json_auto_t *names = NULL;
 
 	if (c->has_gpus && c->change.has_window) {

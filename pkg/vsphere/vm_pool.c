@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "nodeprep/plan.h"
+#include "nodeprep/units.h"
 
 /*
  * Names of Machines, and so of their VMs, are the MachineDeployment's with random parts: the characters of
@@ -124,6 +125,17 @@ struct given {
 	bool is_pending; /* `apply` has not run */
 };
 
+/* A pool may leave a class that reserves less than all of its memory. */
+static bool reserves_all(const struct np_plan_class *c)
+{
+	struct np_err ignored = NP_ERR_INIT;
+	uint64_t bytes;
+
+	return c->class && c->change.reservation &&
+	       np_quantity_parse(c->change.reservation, &bytes, &ignored) == 0 && bytes > 0 &&
+	       bytes >= c->class->memory_bytes;
+}
+
 static struct given given_by_class(const struct np_plan_class *c)
 {
 	return (struct given){ .kind = "VM class",
@@ -133,7 +145,7 @@ static struct given given_by_class(const struct np_plan_class *c)
 			       .window_gb = c->change.window_gb,
 			       .wants_efi =
 				       c->change.firmware && strcmp(c->change.firmware, "efi") == 0,
-			       .wants_memory = !!c->change.reservation,
+			       .wants_memory = reserves_all(c),
 			       .is_pending = c->change.n > 0 };
 }
 

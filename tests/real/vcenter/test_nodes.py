@@ -6,6 +6,7 @@ import json
 import pytest
 
 import builders
+import servers
 from builders import A100
 from test_vms import by_name
 from vcenter import gpu_class
@@ -158,6 +159,13 @@ def test_pools_that_are_not_valid_judge_nothing(host):
     (host.folder / "pools.yaml").write_text(builders.dump(pool("train", "gpu", "missing")))
     done = host("vm-check", "-f", host.folder / "pools.yaml")
     assert (done.rc, done.out) == (4, "") and "no VM is judged" in done.err
+
+
+def test_checks_are_documented(check, vcenter):
+    vcenter.put_classes(gpu_class("gpu-a100", A100))
+    seen = [one["id"] for one in check(pool("train", "gpu", "gpu-a100"))[OPERATOR]["checks"]]
+    text = (servers.REPO / "docs" / "checks.md").read_text(encoding="utf-8").split("\n## vm-check\n")[1].split("\n### ")[0]
+    assert [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")] == seen
 
 
 # --- memory overhead ---------------------------------------------------------------------------------
