@@ -43,7 +43,7 @@ np_ldflags := -static-pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--build-id=n
 np_libs = $$(cat $(B)/static/libs) $(B)/static/libstubs.a
 # Tests and fuzzers link what they use from the shared libraries.
 test_libs = -lcmocka -lcurl -levent_openssl -levent_extra -levent_core -lssl -lcrypto -ljansson \
-	-lyajl -lyaml -lexpat -lbsd -lpthread -lm
+	-lyajl -lyaml -lexpat -lz -lbsd -lpthread -lm
 
 san_flags := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz_flags := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all

@@ -196,6 +196,10 @@ int work_connect_kube(const struct options *o, struct work *w, struct np_err *er
 /* Plans: with the input's classes where it holds any, else with fetched ones. */
 int work_plan(const struct options *o, struct work *w, struct np_err *err);
 
+/* Plans for a command about a vCenter's hosts or VMs, and connects to it; fails where the plan has an error. */
+int work_plan_valid(const struct options *o, struct work *w, const char *otherwise,
+		    struct np_err *err);
+
 struct np_plan_options plan_options(const struct options *o, const struct work *w);
 
 /* output.c: tells whether programs read the form, which then holds the errors as well. */

@@ -395,3 +395,17 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err)
 	np_plan_ignore_warnings(&w->plan, o->ignored);
 	return 0;
 }
+
+int work_plan_valid(const struct options *o, struct work *w, const char *otherwise,
+		    struct np_err *err)
+{
+	/* A signal ends the run with a logout. */
+	signals_watch();
+	if (work_plan(o, w, err) < 0)
+		return np_err_ret(err);
+	log_plan_errors(&w->plan);
+	if (w->failed || w->plan.n_errors > 0)
+		return np_fail(err, np_plan_code(&w->plan), "the pools are not valid: %s",
+			       otherwise);
+	return w->vcenter ? 0 : vcenter_connect(o, &w->vcenter, err);
+}

@@ -249,8 +249,8 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 	if (o.format == NP_FORMAT_SVG && (c->options & OPT_SVG) == 0)
 		return np_fail(
 			err, NP_E_USAGE,
-			"-o svg is only for explain, not for '%s': expected table, wide, json or yaml (nodeprep "
-			"explain)",
+			"-o svg is only for explain and host-check, not for '%s': expected table, "
+			"wide, json or yaml",
 			c->name);
 	finish_kube(&o);
 	if (finish_vcenter(&o, err) < 0)

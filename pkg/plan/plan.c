@@ -23,6 +23,7 @@ static void class_done(struct np_plan_class *c)
 {
 	np_vmclass_free(c->class);
 	np_vmclass_change_done(&c->change);
+	json_decref(c->measured.vms);
 	np_warnings_done(&c->warnings);
 	free(c->cards);
 	free(c->pools);
@@ -510,6 +511,15 @@ bool np_plan_overhead(uint64_t window_gb, double *ret_mb)
 					    (OVERHEAD_HIGH_LOG2 - OVERHEAD_LOW_LOG2);
 	*ret_mb = round(*ret_mb * 100) / 100;
 	return true;
+}
+
+void np_plan_note_overhead(struct np_plan *plan, size_t i, const struct np_plan_measured *o)
+{
+	struct np_plan_measured *to = &plan->classes[i].measured;
+
+	json_decref(to->vms);
+	*to = *o;
+	json_incref(to->vms);
 }
 
 static void fill_overhead(struct np_plan_class *c)

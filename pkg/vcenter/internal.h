@@ -145,6 +145,22 @@ struct vcenter_xml;
 
 /* Parses a document; the nodes live as long as it. Error texts hold none of the document's. */
 int vcenter_xml_parse(const char *bytes, size_t size, struct vcenter_xml **ret, struct np_err *err);
+
+/* Called with each element of the name that is `depth` levels below the root; the root's own depth is 0. */
+struct vcenter_visitor {
+	const char *name;
+	size_t depth;
+	int (*each)(void *ctx, const struct vcenter_node *n, struct np_err *err);
+	void *ctx;
+	bool failed; /* each() has */
+};
+
+/*
+ * Parses a document and hands over elements as they end: each lives until each() returns, and is not in
+ * *ret. What follows it may still be no XML, which fails the call. A negative return of each() ends it.
+ */
+int vcenter_xml_visit(const char *bytes, size_t size, struct vcenter_visitor *visitor,
+		      struct vcenter_xml **ret, struct np_err *err);
 void vcenter_xml_free(struct vcenter_xml *x);
 void vcenter_xml_freep(struct vcenter_xml **x);
 const struct vcenter_node *vcenter_xml_root(const struct vcenter_xml *x);
@@ -190,6 +206,7 @@ struct vcenter_method {
 	bool is_repeatable;
 	bool is_final;
 	bool is_bound; /* to an object of the session: a new session does not help */
+	struct vcenter_visitor *visitor; /* of the response; NULL: none */
 };
 
 /* What a method has returned; the nodes live as long as `xml`. */
@@ -206,9 +223,9 @@ int vcenter_soap_judge(const struct vcenter_call *call, const struct np_kube *ht
 		       const struct np_kube_reply *reply, bool *ret_again,
 		       char fault[static VCENTER_FAULT_MAX], struct np_err *err);
 
-/* Finds <METHODResponse> in a document. */
-int vcenter_soap_response(const char *method, const char *bytes, size_t size,
-			  struct vcenter_result *ret, struct np_err *err);
+/* Finds <METHODResponse> in a document; `visitor` may be NULL. */
+int vcenter_soap_response(const char *method, struct vcenter_visitor *visitor, const char *bytes,
+			  size_t size, struct vcenter_result *ret, struct np_err *err);
 
 /* Calls a method without a session. */
 int vcenter_soap_send(struct np_vcenter *v, const struct vcenter_method *m,

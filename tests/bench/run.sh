@@ -30,6 +30,7 @@ done
 
 # Beside govc, on the vCenter simulator, which is built where it is missing.
 /usr/bin/python3 -B "$here/vmclass.py" "$build"
+/usr/bin/python3 -B "$here/vcenter_scale.py" "$build"
 
 # The controller on a kube-apiserver, which is built where it is missing.
 NODEPREP_BIN_DIR=$build /usr/bin/python3 -B "$here/controller.py"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of docs/vcenter.md: each runs, and prints what the page says, but for empty lines."""
 
+import json
 import re
 
 import pytest
@@ -48,7 +49,11 @@ def script(found):
 
 @pytest.fixture
 def run(vcenter, host, tmp_path):
-    vcenter.put_classes(gpu_class("gpu-a100x4", *[A100] * 4, extra=[option("disk.EnableUUID", "TRUE")]))
+    [vm] = json.loads(vcenter.govc("vm.info", "-json", "DC0_C2_RP0_VM3"))["virtualMachines"]
+    vcenter.put_classes(
+        gpu_class("gpu-a100x4", *[A100] * 4, extra=[option("disk.EnableUUID", "TRUE")]),
+        gpu_class("gpu-a100", A100, vms=[vm["self"]["value"]]),
+    )
 
     def run(found, **more):
         text = script(found).replace(ADDRESS, vcenter.host)
