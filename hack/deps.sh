@@ -29,7 +29,7 @@ packages() {
 	build) echo gcc libc6-dev binutils make pkg-config libcurl4-openssl-dev libssl-dev libjansson-dev \
 		libyaml-dev libbsd-dev libmd-dev libnghttp2-dev zlib1g-dev libevent-dev libyajl-dev libexpat1-dev \
 		libidn2-dev libunistring-dev libpsl-dev libssh2-1-dev libzstd-dev libbrotli-dev ;;
-	check) echo fish zsh libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-yaml openssl diffutils nghttp2-proxy ca-certificates pci.ids ;;
+	check) echo fish zsh libcmocka-dev proot python3 python3-pytest python3-pytest-xdist python3-yaml openssl diffutils nghttp2-proxy ca-certificates pci.ids ;;
 	lint) echo clang clang-format clang-tidy cppcheck shellcheck mandoc ;;
 	fuzz) echo clang "$clang_rt" ;;
 	image) echo podman buildah runc iptables mmdebstrap debian-archive-keyring ;;
