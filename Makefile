@@ -14,6 +14,8 @@ COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 DESTDIR ?=
+# STRIP= keeps the symbols in the programs.
+STRIP ?= strip
 CNI_BIN_DIR ?= /opt/cni/bin
 CNI_CONF_DIR ?= /etc/nodeprep/cni.d
 FUZZ_SECONDS ?= 60
@@ -107,6 +109,9 @@ $(B)/flags: FORCE
 .PHONY: FORCE
 FORCE:
 
+$(B)/strip: FORCE
+	@echo '$(STRIP)' | cmp -s - $@ || echo '$(STRIP)' >$@
+
 $(B)/gen/gpu_rows.inc: pkg/gpu/catalogue.tsv pkg/gpu/catalogue.awk
 	@mkdir -p $(@D)
 	$(Q)LC_ALL=C awk -f pkg/gpu/catalogue.awk pkg/gpu/catalogue.tsv >$@
@@ -164,8 +169,8 @@ $(B)/libnodeprep-fuzz.a: $(call objects,fuz,$(lib_sources) $(server_sources))
 
 # --- linking ---------------------------------------------------------------------------------
 
-np_archives := $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/static/libstubs.a
-link = CC='$(CC)' hack/link.sh $@ $(B)/static/stubs $(CC) $(np_cflags) $(np_ldflags) $(filter %.o %.a,$(filter-out $(B)/static/%,$^)) $(1) $(np_libs)
+np_archives := $(B)/strip $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/static/libstubs.a
+link = CC='$(CC)' STRIP='$(STRIP)' hack/link.sh $@ $(B)/static/stubs $(CC) $(np_cflags) $(np_ldflags) $(filter %.o %.a,$(filter-out $(B)/static/%,$^)) $(1) $(np_libs)
 
 $(B)/nodeprep: $(call objects,obj,$(common_sources) $(call command_sources,nodeprep)) $(np_archives) hack/link.sh
 	$(if $(Q),@echo "  LD      $@")
