@@ -82,7 +82,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench soak image dist lint fmt fuzz install uninstall install-cni uninstall-cni clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench soak image image-push dist deb chart lint fmt fuzz install uninstall install-cni uninstall-cni clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -244,6 +244,9 @@ bench: all                 ## time and memory, as ratios within one run
 image:                     ## the container image, with docker, podman or buildah; IMAGE, BASE, ENGINE, FLAGS
 	$(Q)hack/image.sh
 
+image-push:                ## push the image that "make image" built to its registry; prints IMAGE@DIGEST
+	$(Q)hack/image.sh --push
+
 SOAK_REQUESTS ?= 500000
 CHAOS_SECONDS ?= 600
 soak: all $(B)/san/nodeprep-hookd $(B)/nodeprep-leaping $(B)/nodeprep-hookd-leaping  ## nodeprep-hookd under SOAK_REQUESTS among hostile clients; all programs for CHAOS_SECONDS of faults
@@ -263,10 +266,16 @@ fmt: | $(B)/.deps-lint     ## clang-format on the tracked C files
 
 # --- installing ------------------------------------------------------------------------------
 
-dist:                      ## the release's archives for linux/amd64 and linux/arm64 in dist/, from the last commit
-	$(Q)hack/dist.sh dist $(ARCH)
+dist:                      ## the release in dist/, from the last commit: archives (ARCH="amd64 arm64"), chart, krew's manifest, sums
+	$(Q)hack/dist.sh archive dist $(ARCH)
 
-install: all               ## binaries, man pages and completion under $(DESTDIR)$(PREFIX)
+deb:                       ## the Debian packages in dist/, from the last commit, checked by lintian
+	$(Q)hack/dist.sh deb dist $(ARCH)
+
+chart:                     ## the Helm chart in dist/
+	$(Q)hack/chart.sh dist
+
+install: $(B)/nodeprep $(B)/nodeprep-hookd              ## binaries, man pages and completion under $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(FISHDIR) $(DESTDIR)$(ZSHDIR)
 	install -m 0755 $(B)/nodeprep $(DESTDIR)$(BINDIR)/nodeprep
 	install -m 0755 $(B)/nodeprep-hookd $(DESTDIR)$(BINDIR)/nodeprep-hookd

@@ -37,7 +37,8 @@ packages() {
 	real) echo etcd-server openssl python3 python3-pytest python3-pytest-xdist python3-yaml python3-pip ca-certificates nghttp2-proxy ;;
 	cni) echo iproute2 iptables strace util-linux ;;
 	monitoring) echo prometheus ;;
-	dist) echo mmdebstrap debian-archive-keyring ;;
+	dist) echo mmdebstrap debian-archive-keyring git python3 python3-yaml ;;
+	deb) echo lintian ;;
 	debian) echo mmdebstrap debian-archive-keyring util-linux git ;;
 	*) echo "deps.sh: unknown group '$1'" >&2 && exit 2 ;;
 	esac
