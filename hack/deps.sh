@@ -32,7 +32,7 @@ packages() {
 	check) echo fish zsh libcmocka-dev proot python3 python3-pytest python3-pytest-xdist python3-yaml openssl diffutils nghttp2-proxy ca-certificates pci.ids ;;
 	lint) echo clang clang-format clang-tidy cppcheck shellcheck mandoc ;;
 	fuzz) echo clang "$clang_rt" ;;
-	image) echo podman buildah runc iptables mmdebstrap debian-archive-keyring ;;
+	image) echo podman buildah runc iptables mmdebstrap debian-archive-keyring docker-registry ;;
 	guests) echo qemu-system-x86 ovmf busybox-static cpio gcc libc6-dev ;;
 	real) echo etcd-server openssl python3 python3-pytest python3-pytest-xdist python3-yaml python3-pip ca-certificates nghttp2-proxy ;;
 	cni) echo iproute2 iptables strace util-linux ;;
