@@ -31,6 +31,7 @@ PARTS = (
     ("components/cert-manager", "and .Values.hookd.enabled .Values.hookd.tls.certManager"),
     ("components/extension-config", "and .Values.hookd.enabled .Values.hookd.extensionConfig"),
     ("monitoring", ".Values.monitoring.enabled"),
+    ("rbac", ".Values.commandRoles.enabled"),
 )
 # What a text becomes, wherever it is in the objects of the part's folder.
 TEXTS = (
