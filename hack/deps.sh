@@ -39,6 +39,7 @@ packages() {
 	monitoring) echo prometheus ;;
 	dist) echo mmdebstrap debian-archive-keyring git python3 python3-yaml ;;
 	deb) echo lintian ;;
+	release) echo qemu-user-static python3-yaml ;;
 	debian) echo mmdebstrap debian-archive-keyring util-linux git ;;
 	*) echo "deps.sh: unknown group '$1'" >&2 && exit 2 ;;
 	esac

@@ -30,6 +30,8 @@ if [ "${1:-}" = --inside ]; then
 		stage=out/stage/nodeprep-$(cat VERSION)-linux-$arch
 		make CC="$cc" install DESTDIR="$PWD/$stage" PREFIX= COMPDIR=/share/bash-completion/completions
 		cp LICENSE README.md CHANGELOG.md "$stage"
+		mkdir -p "$stage/share/doc/nodeprep"
+		cp -R docs/examples "$stage/share/doc/nodeprep/"
 		hack/linked.sh "$cc" "$stage/share/doc/nodeprep/linked" >"out/linked-$arch"
 	fi
 	if [ "$kind" != archive ]; then

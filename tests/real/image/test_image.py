@@ -16,40 +16,15 @@ import urllib.request
 
 import pytest
 
+import containers
 import demo
 import servers
 import sysfs
 
 BASE = "localhost/nodeprep-test-base:latest"
 IMAGE = "localhost/nodeprep-test:latest"
-LIMITS = '[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=1024:1024"]\n[engine]\nruntime="runc"\n'
 POD = ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--network=none"]
 BUILD_S = 1200
-
-
-class Podman:
-    def __init__(self, folder):
-        self.folder = folder
-        (folder / "containers.conf").write_text(LIMITS)
-        (folder / "storage.conf").write_text(
-            f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/root"\nrunroot = "{folder}/run"\n'
-        )
-        self.env = {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "HOME": str(folder),
-            "CONTAINERS_CONF": str(folder / "containers.conf"),
-            "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
-        }
-
-    def __call__(self, *args, check=True, timeout=300):
-        return subprocess.run(
-            ["podman", *(str(a) for a in args)],
-            env=self.env,
-            capture_output=True,
-            encoding="utf-8",
-            check=check,
-            timeout=timeout,
-        )
 
 
 def git(*args, env=None):
@@ -73,13 +48,7 @@ def make_base(cache):
 
 @pytest.fixture(scope="session")
 def podman():
-    with contextlib.ExitStack() as stack:
-        subprocess.run([servers.REPO / "hack/deps.sh", "image"], check=True, cwd=servers.REPO)
-        run = Podman(servers.make_folder(stack))
-        # Not `system reset`, which would take the machine's own networks along.
-        stack.callback(subprocess.run, ["umount", run.folder / "root/overlay"],
-                       stderr=subprocess.DEVNULL, check=False)
-        stack.callback(run, "rmi", "--all", "--force", check=False)
+    with containers.podman() as run:
         run("import", "--quiet", make_base(servers.BIN_DIR / "image"), BASE)
         subprocess.run(
             ["make", "-C", servers.REPO, "image", "ENGINE=podman", f"BASE={BASE}", f"IMAGE={IMAGE}",

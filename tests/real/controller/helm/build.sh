@@ -9,6 +9,7 @@ set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 # shellcheck source=SCRIPTDIR/../../go.sh
 . "$here/../../go.sh"
+go=
 
 [ $# -eq 1 ] || die "usage: build.sh OUTDIR"
 mkdir -p "$1"
