@@ -98,7 +98,7 @@ build() {
 		"$suite" /dev/null - <"$work/sources"
 }
 
-sums() {
+sum_of() {
 	sed -n "s/^\([0-9a-f]*\)  $1\$/\1/p" SHA256SUMS
 }
 
@@ -118,10 +118,12 @@ if [ "$kind" != deb ]; then
 	"$here/hack/chart.sh" "$out"
 fi
 cd "$out"
-find . -maxdepth 1 -type f ! -name SHA256SUMS ! -name nodeprep.yaml -printf '%f\n' | sort | xargs sha256sum >SHA256SUMS
-if [ -n "$(sums "nodeprep-$version-linux-amd64.tar.gz")" ] && [ -n "$(sums "nodeprep-$version-linux-arm64.tar.gz")" ]; then
-	sed -e "s/@VERSION@/$version/g" -e "s/@AMD64@/$(sums "nodeprep-$version-linux-amd64.tar.gz")/" \
-		-e "s/@ARM64@/$(sums "nodeprep-$version-linux-arm64.tar.gz")/" "$here/deploy/krew/nodeprep.yaml" >nodeprep.yaml
+rm -f SHA256SUMS nodeprep.yaml
+sums=$(sha256sum -- *)
+echo "$sums" >SHA256SUMS
+if [ -n "$(sum_of "nodeprep-$version-linux-amd64.tar.gz")" ] && [ -n "$(sum_of "nodeprep-$version-linux-arm64.tar.gz")" ]; then
+	sed -e "s/@VERSION@/$version/g" -e "s/@AMD64@/$(sum_of "nodeprep-$version-linux-amd64.tar.gz")/" \
+		-e "s/@ARM64@/$(sum_of "nodeprep-$version-linux-arm64.tar.gz")/" "$here/deploy/krew/nodeprep.yaml" >nodeprep.yaml
 	sha256sum nodeprep.yaml >>SHA256SUMS
 fi
 cat SHA256SUMS
