@@ -29,6 +29,8 @@ if [ "${1:-}" = --inside ]; then
 	if [ "$kind" != deb ]; then
 		stage=out/stage/nodeprep-$(cat VERSION)-linux-$arch
 		make CC="$cc" install DESTDIR="$PWD/$stage" PREFIX= COMPDIR=/share/bash-completion/completions
+		# krew unpacks no links, and makes its own.
+		rm "$stage/bin/kubectl-nodeprep"
 		cp LICENSE README.md CHANGELOG.md "$stage"
 		mkdir -p "$stage/share/doc/nodeprep"
 		cp -R docs/examples "$stage/share/doc/nodeprep/"
