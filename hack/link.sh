@@ -45,6 +45,6 @@ grep -v -e 'in statically linked applications requires' -e ': in function `' \
 	-e 'does not take linker garbage collection into account' "$log" >&2 || true
 "$($cc -print-prog-name=nm)" "$out.tmp" | awk 'NF == 3 { print $3 }' | sort -u | comm -12 - "$stubs" >"$out.stubs"
 strip=${STRIP-strip}
-[ -z "$strip" ] || "$($cc -print-prog-name="$strip")" "$out.tmp"
+[ -z "$strip" ] || "$($cc -print-prog-name="$strip")" -R .comment "$out.tmp"
 mv "$out.tmp" "$out"
 rm -f "$log"
