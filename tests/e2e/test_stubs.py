@@ -164,9 +164,9 @@ def test_stubs_of_the_known_libraries_only(program):
 OPTIONAL = ("idn2", "psl", "ssh2", "unistring", "zstd", "brotlidec", "brotlicommon", "nghttp3")
 
 
-def hack(script, *args, cc="gcc"):
+def hack(script, *args, cc="gcc", **env):
     argv = [servers.REPO / "hack" / script, *args]
-    return subprocess.run([str(a) for a in argv], env={"PATH": os.environ["PATH"], "CC": str(cc)}, text=True,
+    return subprocess.run([str(a) for a in argv], env={"PATH": os.environ["PATH"], "CC": str(cc), **env}, text=True,
                           capture_output=True, timeout=120, check=False)
 
 
@@ -205,6 +205,17 @@ def test_linker_error_names_the_archive_and_what_it_lacks(tmp_path):
     expected = re.escape(f"{tmp_path}/out: libcurl.a needs ") + r"'nghttp2_\w+', which no archive defines"
     assert done.returncode == 1 and lines
     assert [line for line in lines if not re.fullmatch(expected, line)] == []
+
+
+@pytest.mark.parametrize(("env", "kept"), [({}, False), ({"STRIP": "strip"}, False), ({"STRIP": ""}, True)])
+def test_an_empty_STRIP_keeps_the_symbols(tmp_path, env, kept):
+    source, stubs = tmp_path / "main.c", tmp_path / "stubs"
+    source.write_text("int main(void)\n{\n\treturn 0;\n}\n")
+    stubs.write_text("")
+    done = hack("link.sh", tmp_path / "out", stubs, "gcc", source, **env)
+    assert done.returncode == 0, done.stderr
+    symbols = subprocess.run(["nm", tmp_path / "out"], capture_output=True, text=True, check=True).stdout
+    assert (" T main\n" in symbols) == kept
 
 
 def test_without_optional_archives(tmp_path, server, nodeprep, pools, kubeconfig, monkeypatch):
