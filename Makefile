@@ -247,6 +247,11 @@ image:                     ## the container image, with docker, podman or builda
 image-push:                ## push the image that "make image" built to its registry; prints IMAGE@DIGEST
 	$(Q)hack/image.sh --push
 
+# make image image-push: one after the other.
+ifneq ($(filter image,$(MAKECMDGOALS)),)
+image-push: image
+endif
+
 SOAK_REQUESTS ?= 500000
 CHAOS_SECONDS ?= 600
 soak: all $(B)/san/nodeprep-hookd $(B)/nodeprep-leaping $(B)/nodeprep-hookd-leaping  ## nodeprep-hookd under SOAK_REQUESTS among hostile clients; all programs for CHAOS_SECONDS of faults
@@ -271,6 +276,11 @@ dist:                      ## the release in dist/, from the last commit: archiv
 
 deb:                       ## the Debian packages in dist/, from the last commit, checked by lintian
 	$(Q)hack/dist.sh deb dist $(ARCH)
+
+# Both write the folder's SHA256SUMS.
+ifneq ($(filter dist,$(MAKECMDGOALS)),)
+deb: dist
+endif
 
 chart:                     ## the Helm chart in dist/
 	$(Q)hack/chart.sh dist
