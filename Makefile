@@ -82,7 +82,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench soak image image-push dist deb chart lint fmt fuzz install uninstall install-cni uninstall-cni clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench soak image dist lint fmt fuzz install uninstall install-cni uninstall-cni clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -244,6 +244,7 @@ bench: all                 ## time and memory, as ratios within one run
 image:                     ## the container image, with docker, podman or buildah; IMAGE, BASE, ENGINE, FLAGS
 	$(Q)hack/image.sh
 
+.PHONY: image-push deb chart
 image-push:                ## push the image that "make image" built to its registry; prints IMAGE@DIGEST
 	$(Q)hack/image.sh --push
 
