@@ -17,7 +17,13 @@ from controller_harness import (
     wait_reason,
 )
 
-DOCS = (servers.REPO / "docs" / "deploy.md").read_text()
+
+
+def read_docs(name):
+    return (servers.REPO / "docs" / name).read_text()
+
+
+DOCS = read_docs("deploy.md")
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/nodeprep-controller"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/nodepools.nodeprep.dev"
 OWN_FILES = ("my-overlay/kustomization.yaml", "values.yaml")
