@@ -112,7 +112,7 @@ for arch in "$@"; do
 		python3 "$here/hack/sbom.py" "$name" "$version" "$commit" "$epoch" <"$work/linked-$arch" >"$out/$name.spdx.json"
 	fi
 	if [ "$kind" != archive ]; then
-		lintian --no-tag-display-limit --fail-on error,warning,info "$work"/nodeprep_*_"$arch".deb
+		lintian --allow-root --tag-display-limit 0 --fail-on error,warning,info "$work"/nodeprep_*_"$arch".deb
 		mv "$work"/nodeprep_*_"$arch".deb "$out"
 	fi
 done
