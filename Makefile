@@ -14,6 +14,8 @@ COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 DESTDIR ?=
+# STRIP= keeps the symbols in the programs.
+STRIP ?= strip
 CNI_BIN_DIR ?= /opt/cni/bin
 CNI_CONF_DIR ?= /etc/nodeprep/cni.d
 FUZZ_SECONDS ?= 60
@@ -107,6 +109,9 @@ $(B)/flags: FORCE
 .PHONY: FORCE
 FORCE:
 
+$(B)/strip: FORCE
+	@echo '$(STRIP)' | cmp -s - $@ || echo '$(STRIP)' >$@
+
 $(B)/gen/gpu_rows.inc: pkg/gpu/catalogue.tsv pkg/gpu/catalogue.awk
 	@mkdir -p $(@D)
 	$(Q)LC_ALL=C awk -f pkg/gpu/catalogue.awk pkg/gpu/catalogue.tsv >$@
@@ -164,8 +169,8 @@ $(B)/libnodeprep-fuzz.a: $(call objects,fuz,$(lib_sources) $(server_sources))
 
 # --- linking ---------------------------------------------------------------------------------
 
-np_archives := $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/static/libstubs.a
-link = CC='$(CC)' hack/link.sh $@ $(B)/static/stubs $(CC) $(np_cflags) $(np_ldflags) $(filter %.o %.a,$(filter-out $(B)/static/%,$^)) $(1) $(np_libs)
+np_archives := $(B)/strip $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/static/libstubs.a
+link = CC='$(CC)' STRIP='$(STRIP)' hack/link.sh $@ $(B)/static/stubs $(CC) $(np_cflags) $(np_ldflags) $(filter %.o %.a,$(filter-out $(B)/static/%,$^)) $(1) $(np_libs)
 
 $(B)/nodeprep: $(call objects,obj,$(common_sources) $(call command_sources,nodeprep)) $(np_archives) hack/link.sh
 	$(if $(Q),@echo "  LD      $@")
@@ -239,6 +244,15 @@ bench: all                 ## time and memory, as ratios within one run
 image:                     ## the container image, with docker, podman or buildah; IMAGE, BASE, ENGINE, FLAGS
 	$(Q)hack/image.sh
 
+.PHONY: image-push deb chart
+image-push:                ## push the image that "make image" built to its registry; prints IMAGE@DIGEST
+	$(Q)hack/image.sh --push
+
+# make image image-push: one after the other.
+ifneq ($(filter image,$(MAKECMDGOALS)),)
+image-push: image
+endif
+
 SOAK_REQUESTS ?= 500000
 CHAOS_SECONDS ?= 600
 soak: all $(B)/san/nodeprep-hookd $(B)/nodeprep-leaping $(B)/nodeprep-hookd-leaping  ## nodeprep-hookd under SOAK_REQUESTS among hostile clients; all programs for CHAOS_SECONDS of faults
@@ -258,10 +272,21 @@ fmt: | $(B)/.deps-lint     ## clang-format on the tracked C files
 
 # --- installing ------------------------------------------------------------------------------
 
-dist:                      ## the release's archives for linux/amd64 and linux/arm64 in dist/, from the last commit
-	$(Q)hack/dist.sh dist $(ARCH)
+dist:                      ## the release in dist/, from the last commit: archives (ARCH="amd64 arm64"), chart, krew's manifest, sums
+	$(Q)hack/dist.sh archive dist $(ARCH)
 
-install: all               ## binaries, man pages and completion under $(DESTDIR)$(PREFIX)
+deb:                       ## the Debian packages in dist/, from the last commit, checked by lintian
+	$(Q)hack/dist.sh deb dist $(ARCH)
+
+# Both write the folder's SHA256SUMS.
+ifneq ($(filter dist,$(MAKECMDGOALS)),)
+deb: dist
+endif
+
+chart:                     ## the Helm chart in dist/
+	$(Q)hack/chart.sh dist
+
+install: $(B)/nodeprep $(B)/nodeprep-hookd              ## binaries, man pages and completion under $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(FISHDIR) $(DESTDIR)$(ZSHDIR)
 	install -m 0755 $(B)/nodeprep $(DESTDIR)$(BINDIR)/nodeprep
 	install -m 0755 $(B)/nodeprep-hookd $(DESTDIR)$(BINDIR)/nodeprep-hookd
