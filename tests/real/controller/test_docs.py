@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/deploy.md, command by command: install, use, uninstall; then every class is as it was."""
+"""The commands of docs that need a cluster: each runs, and prints what the page says; uninstalling restores every class."""
 
 import os
-import subprocess
 import threading
 
 import pytest
@@ -12,36 +11,24 @@ from controller_harness import (
     SYSTEM,
     Controller,
     classes_path,
+    drop_pools,
     gpu_class,
     kubectl_binary,
     managed_of,
     put_pool,
+    run_kubectl,
     servers,
     wait_reason,
 )
 
-DOCS = (servers.REPO / "docs" / "deploy.md").read_text()
+import doc_commands as docs
+
+DEPLOY = servers.REPO / "docs" / "deploy.md"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/nodeprep-controller"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/nodepools.nodeprep.dev"
-OVERLAY = "# my-overlay/kustomization.yaml"
 # Namespace, class, and the names of its pools.
 USED = (("ml", "gpu-a100x4", ["training"]), ("team", "gpu", ["one", "two"]))
-
-
-def blocks(text):
-    """Returns the indented blocks that begin at the margin, without their indentation."""
-    found, block = [], []
-    for line in [*text.splitlines(), ""]:
-        if line.startswith("    "):
-            block.append(line[4:])
-        elif block:
-            found.append("\n".join(block) + "\n")
-            block = []
-    return found
-
-
-def section(title):
-    return DOCS.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+NAMES = {"sha256:…": "sha256:" + "1" * 64}
 
 
 class Cluster:
@@ -96,43 +83,9 @@ class Cluster:
                 self.server.request("PUT", path, space)
 
 
-class Place:
-    """The folder that the docs assume: a checkout named nodeprep, and my-overlay beside it."""
-
-    def __init__(self, server, folder):
-        self.server = server
-        self.folder = folder
-        (folder / "nodeprep").symlink_to(servers.REPO)
-        (text,) = [block for block in blocks(DOCS) if block.startswith(OVERLAY)]
-        (folder / "my-overlay").mkdir()
-        text = text.replace("sha256:…", "sha256:" + "1" * 64)
-        (folder / "my-overlay" / "kustomization.yaml").write_text(text)
-
-    def run(self, *commands):
-        path = f"{kubectl_binary().parent}:{servers.BIN_DIR.resolve()}:{os.environ['PATH']}"
-        env = {"PATH": path, "HOME": str(self.folder), "KUBECONFIG": str(self.server.kubeconfig)}
-        for command in commands:
-            done = subprocess.run(
-                ["sh", "-eux", "-c", command],
-                cwd=self.folder,
-                env=env,
-                capture_output=True,
-                text=True,
-                timeout=90,
-                check=False,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-
-    def install(self):
-        self.run(*blocks(section("Install")))
-
-    def uninstall(self):
-        self.run(*blocks(section("Uninstall")))
-
-
-@pytest.fixture
-def fresh():
-    """A server that no other test has: the CRD and the controller's namespace are deleted."""
+@pytest.fixture(scope="module")
+def cluster():
+    """A server that no other file has: the CRD and the controller's namespace are deleted."""
     with servers.RealServer() as running:
         running.create_namespace("team")
         with Cluster(running):
@@ -140,8 +93,37 @@ def fresh():
 
 
 @pytest.fixture
-def place(fresh, tmp_path):
-    return Place(fresh, tmp_path)
+def fresh(cluster):
+    """The cluster; after the test nothing of it is left."""
+    yield cluster
+    if cluster.request("GET", CRD)[0] == 200:
+        for ns, _, _ in USED:
+            drop_pools(cluster, ns)
+    for folder in ("controller", "cni", "rbac", "crd"):
+        run_kubectl(cluster, "delete", "--ignore-not-found", "-k", MANIFESTS / folder)
+    for ns, name, _ in USED:
+        cluster.request("DELETE", classes_path(ns, name))
+
+
+def overlay_command():
+    """Writes the overlay of deploy.md, which the other pages use too."""
+    (block,) = [b for b in docs.blocks_of(DEPLOY) if b.file == "my-overlay/kustomization.yaml"]
+    return docs.file_command(block)
+
+
+@pytest.fixture
+def shell(fresh, tmp_path):
+    """shell(commands) runs commands of the docs in a folder of the test's own."""
+    folder = docs.make_folder(tmp_path / "work")
+    (folder / "supervisor.kubeconfig").symlink_to(fresh.kubeconfig)
+    path = f"{kubectl_binary().parent}:{servers.BIN_DIR}:{os.environ['PATH']}"
+    env = {"PATH": path, "HOME": str(tmp_path), "KUBECONFIG": str(fresh.kubeconfig)}
+
+    def shell(commands):
+        docs.check(commands, docs.run(commands, folder, env, NAMES))
+
+    shell([overlay_command()])
+    return shell
 
 
 def put_classes(server):
@@ -175,35 +157,53 @@ def use(server):
         assert len(managed_of(server.must("GET", classes_path(ns, vm_class)))["pools"]) == len(names)
 
 
-def test_uninstall__restores_every_class(fresh, place):
+def deploy_commands():
+    """The commands of deploy.md that install, and those that uninstall."""
+    (scenario,) = docs.scenarios(DEPLOY, worlds=["cluster"])
+    (at,) = [n for n, c in enumerate(scenario.commands) if c.text.startswith("kubectl delete nodepools")]
+    return scenario.commands[:at], scenario.commands[at:]
+
+
+OTHERS = [page for page in docs.PAGES if page != DEPLOY]
+
+
+@pytest.mark.parametrize("scenario", docs.scenarios(*OTHERS, worlds=["cluster"]), ids=lambda one: one.where)
+def test_docs__in_a_cluster(fresh, shell, scenario):
+    put_classes(fresh)
+    shell(scenario.commands)
+
+
+def test_uninstall__restores_every_class(fresh, shell):
     before = put_classes(fresh)
-    place.install()
+    install, uninstall = deploy_commands()
+    shell(install)
     use(fresh)
     changed = contents(fresh)
     assert all(changed[key] != before[key] for key in before)
-    place.uninstall()
+    shell(uninstall)
     assert contents(fresh) == before
     for path in (DEPLOYMENT, CRD, f"/api/v1/namespaces/{SYSTEM}"):
         assert fresh.request("GET", path)[0] == 404, path
 
 
-def test_uninstall__overlay_first_keeps_the_pools_and_is_recovered(fresh, place):
+def test_uninstall__overlay_first_keeps_the_pools_and_is_recovered(fresh, shell):
     before = put_classes(fresh)
-    place.install()
+    install, uninstall = deploy_commands()
+    shell(install)
     use(fresh)
-    place.run("kubectl delete -k my-overlay")
+    shell([docs.Command("kubectl delete -k my-overlay", "test")])
     assert fresh.request("GET", CRD)[0] == 200
     pools = fresh.must("GET", f"{POOLS}/nodepools")["items"]
     assert len(pools) == 3 and not any("deletionTimestamp" in p["metadata"] for p in pools)
-    place.run("kubectl apply -k my-overlay")
-    place.uninstall()
+    shell([docs.Command("kubectl apply -k my-overlay", "test")])
+    shell(uninstall)
     assert contents(fresh) == before
 
 
-def test_install__commands_name_folders_that_exist():
-    words = [word for block in blocks(DOCS) for word in block.split()]
+def test_docs__manifests_they_name_exist():
+    words = [word for block in docs.blocks_of(DEPLOY) for line in block.lines for word in line.split()]
     named = {word for word in words if "deploy/manifests/" in word}
     assert named
     for word in named:
-        folder = MANIFESTS / word.partition("deploy/manifests/")[2]
+        folder = servers.REPO / "deploy" / "manifests" / word.partition("deploy/manifests/")[2]
         assert (folder / "kustomization.yaml").is_file(), word
