@@ -19,6 +19,7 @@ WORLDS = {
     "checkout": "tests/e2e/test_docs.py",
     "supervisor": "tests/e2e/test_docs.py",
     "make": "tests/e2e/test_docs.py",
+    "deploy": "tests/real/controller/test_deploy_docs.py",
     "cluster": "tests/real/controller/test_docs.py",
     "cni": "tests/real/cni/test_docs.py",
     "cluster-api": "tests/real/capi/test_docs.py",
@@ -57,7 +58,7 @@ def test_with_a_supervisor(scenario, tmp_path):
         servers.wait_until("the next second", lambda: int(time.time()) > started)
         (folder / "supervisor.kubeconfig").symlink_to(supervisor.kubeconfig)
         env = environment(tmp_path, KUBECONFIG=str(supervisor.kubeconfig))
-        results = docs.run(scenario.commands, folder, env)
+        results = docs.run(scenario.commands, folder, env, {"/etc/nodeprep/cni.d/kubeconfig": "supervisor.kubeconfig"})
     docs.check(scenario.commands, results)
 
 
@@ -75,7 +76,8 @@ def test_every_command_has_a_world():
 
 def test_every_world_has_a_test():
     for world, file in WORLDS.items():
-        assert f'"{world}"' in (servers.REPO / file).read_text(), world
+        text = (servers.REPO / file).read_text()
+        assert f'worlds=["{world}"]' in text or f'"{world}.md"' in text or world in ("checkout", "supervisor", "make"), world
 
 
 def test_few_commands_are_not_run():
