@@ -127,14 +127,14 @@ def strip(block):
 
 
 def commands_of(block):
-    """The commands of a session or a script; a line that ends in a backslash and a here-document go on."""
+    """The commands of a session or a script; a backslash, an open quote and a here-document go on."""
     found, lines = [], iter(block.lines)
     for line in lines:
         if block.is_session and not line.startswith("$ "):
             found[-1].output.append(line)
             continue
         text = line.removeprefix("$ ") if block.is_session else line
-        while text.endswith("\\"):
+        while text.endswith("\\") or text.count("'") % 2:
             text += "\n" + next(lines)
         here = re.search(r"<<'(\w+)'", text)
         while here and not text.endswith(f"\n{here[1]}"):

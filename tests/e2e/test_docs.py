@@ -4,6 +4,7 @@
 tests/real runs the commands of the worlds that need real servers.
 """
 
+import importlib.util
 import re
 import subprocess
 import time
@@ -184,6 +185,30 @@ def test_every_link_leads_somewhere():
         assert file.exists(), f"{page.name}: {target}"
         if anchor:
             assert anchor in anchors_of(file), f"{page.name}: {target}"
+
+
+# --- versions -------------------------------------------------------------------------------------
+
+
+def compatibility():
+    spec = importlib.util.spec_from_file_location("compatibility", servers.REPO / "hack" / "compatibility.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_tested_versions_are_those_of_the_tests(capsys):
+    assert compatibility().main() == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize("old, new", [("1.34.2 |", "1.34.3 |"), ("| libcni,", "| libcnj,"), (", v1alpha6", "")])
+def test_another_version_is_found(tmp_path, capsys, old, new):
+    module = compatibility()
+    text = module.PAGE.read_text()
+    module.PAGE = tmp_path / "compatibility.md"
+    module.PAGE.write_text(text.replace(old, new, 1))
+    assert module.main() == 1
+    assert "the tests run" in capsys.readouterr().out
 
 
 # --- the comparison itself ------------------------------------------------------------------------

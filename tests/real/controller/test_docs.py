@@ -22,7 +22,6 @@ import doc_commands as docs
 DEPLOY = servers.REPO / "docs" / "deploy.md"
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/nodeprep-controller"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/nodepools.nodeprep.dev"
-CLASSES = (("ml", "gpu-a100x4"), ("team", "gpu"))
 NAMES = {"sha256:…": "sha256:" + "1" * 64}
 
 
@@ -82,7 +81,6 @@ class Cluster:
 def cluster():
     """A server that no other file has: the CRD and the controller's namespace are deleted."""
     with servers.RealServer() as running:
-        running.create_namespace("team")
         with Cluster(running):
             yield running
 
@@ -92,12 +90,11 @@ def fresh(cluster):
     """The cluster; after the test nothing of it is left."""
     yield cluster
     if cluster.request("GET", CRD)[0] == 200:
-        for ns, _ in CLASSES:
-            drop_pools(cluster, ns)
+        drop_pools(cluster, "ml")
     for folder in ("controller", "cni", "rbac", "crd"):
         run_kubectl(cluster, "delete", "--ignore-not-found", "-k", MANIFESTS / folder)
-    for ns, name in CLASSES:
-        cluster.request("DELETE", classes_path(ns, name))
+    run_kubectl(cluster, "delete", "rolebindings", "--all", "-n", "ml")
+    cluster.request("DELETE", classes_path("ml", "gpu-a100x4"))
 
 
 def overlay_command():
@@ -121,14 +118,8 @@ def shell(fresh, tmp_path):
     return shell
 
 
-def put_classes(server):
-    for ns, name in CLASSES:
-        body = {"apiVersion": f"{servers.GROUP}/v1alpha6", "kind": "VirtualMachineClass"}
-        body["metadata"] = {"name": name, "labels": {"owner": ns}}
-        server.must("POST", classes_path(ns), {**body, "spec": gpu_class()})
-
-
 @pytest.mark.parametrize("scenario", docs.scenarios(worlds=["cluster"]), ids=lambda one: one.where)
 def test_docs__in_a_cluster(fresh, shell, scenario):
-    put_classes(fresh)
+    body = {"apiVersion": f"{servers.GROUP}/v1alpha6", "kind": "VirtualMachineClass", "metadata": {"name": "gpu-a100x4"}}
+    fresh.must("POST", classes_path("ml"), {**body, "spec": gpu_class()})
     shell(scenario.commands)
