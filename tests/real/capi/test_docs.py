@@ -33,7 +33,7 @@ def cert_manager_crds():
 
 
 def manager_deployment():
-    container = {"name": "manager", "image": "manager", "args": [], "volumeMounts": [{"name": "cert", "mountPath": "/c"}]}
+    container = {"name": "manager", "image": "manager", "args": ["--leader-elect"], "volumeMounts": [{"name": "cert", "mountPath": "/c"}]}
     pod = {"containers": [container], "volumes": [{"name": "cert", "emptyDir": {}}]}
     labels = {"control-plane": "controller-manager"}
     spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
@@ -72,5 +72,5 @@ def test_with_cluster_api(cluster, hookd, tmp_path):
     reach_hookd(cluster, hookd)
     docs.check(rest, docs.run(rest, folder, env))
     pod = cluster.must("GET", f"{MANAGER}/capi-controller-manager")["spec"]["template"]["spec"]
-    assert len(pod["volumes"]) == 2 and len(pod["containers"][0]["args"]) == 2
+    assert len(pod["volumes"]) == 2 and len(pod["containers"][0]["args"]) == 3
     capi.Topology(cluster, "ml").delete_cluster("demo")
