@@ -162,6 +162,21 @@ def test_every_option_in_the_text_exists():
                 assert re.search(rf"(^|[\s,]){option[0]}\b", text, re.M), f"{page}: {' '.join(words)}: {option[0]}"
 
 
+FOREIGN_OPTIONS = {"--formatter", "--force-conflicts"}  # esxcli's and kubectl's
+
+
+def test_every_option_alone_exists():
+    commands = re.findall(r"^  ([a-z][a-z-]*)  ", help_of(("nodeprep",)), re.M)
+    assert "plan" in commands
+    programs = [("nodeprep", name) for name in commands] + [("nodeprep",), ("nodeprep-hookd",), ("nodeprep-sim",)]
+    known = set(re.findall(r"--[a-z][a-z-]*", " ".join(help_of(program) or "" for program in programs)))
+    for page in docs.PAGES:
+        for span in SPANS.findall(page.read_text(encoding="utf-8")):
+            option = re.match(r"--[a-z][a-z-]*[a-z]", span)
+            if option and "*" not in span:
+                assert option[0] in known | FOREIGN_OPTIONS, f"{page.name}: {span}"
+
+
 def anchors_of(page):
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.S)
     headings = [line.lstrip("#").strip() for line in text.splitlines() if re.match(r"#+ ", line)]
@@ -171,7 +186,7 @@ def anchors_of(page):
 def links():
     for page in [*docs.PAGES, servers.REPO / "CHANGELOG.md", servers.REPO / "SECURITY.md"]:
         text = re.sub(r"`[^`\n]*`", "", page.read_text(encoding="utf-8"))
-        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r' src="([^"]+)"', text):
             if not re.match(r"[a-z]+:", target):
                 yield page, target
 
