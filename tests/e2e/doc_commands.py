@@ -194,7 +194,7 @@ def run(commands, folder, env, names=None, argv=(), timeout=TIMEOUT_S):
     names: what the docs call something, and what it is called here. argv: what runs the shell.
     """
     names = names or {}
-    parts = ["exec 2>&1"]
+    parts = ["exec 2>&1", "trap 'kill $(jobs -p) 2>/dev/null' EXIT"]
     parts += [f"{command.text}\nprintf '\\n%s %d\\n' '{MARK}' $?" for command in commands]
     script = replace("\n".join(parts) + "\n", names)
     done = subprocess.run(
