@@ -2,79 +2,15 @@
 """The commands of docs that need a cluster: each runs, and prints what the page says."""
 
 import os
-import threading
 
 import pytest
-from controller_harness import (
-    MANIFESTS,
-    SYSTEM,
-    Controller,
-    classes_path,
-    drop_pools,
-    gpu_class,
-    kubectl_binary,
-    run_kubectl,
-    servers,
-)
+from controller_harness import MANIFESTS, classes_path, drop_pools, gpu_class, kubectl_binary, run_kubectl, servers
+from deployed import CRD, Cluster
 
 import doc_commands as docs
 
 DEPLOY = servers.REPO / "docs" / "deploy.md"
-DEPLOYMENT = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/nodeprep-controller"
-CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/nodepools.nodeprep.dev"
 NAMES = {"sha256:…": "sha256:" + "1" * 64}
-
-
-class Cluster:
-    """What is missing beside an API server: a kubelet for the controller, an end for namespaces."""
-
-    def __init__(self, server):
-        self.server = server
-        self.running = None
-        self.ended = threading.Event()
-        self.error = None
-        self.thread = threading.Thread(target=self._run)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *exc_info):
-        self.ended.set()
-        self.thread.join()
-        if self.running:
-            self.running.__exit__()
-        assert self.error is None
-
-    def _run(self):
-        try:
-            while not self.ended.wait(0.1):
-                self._run_controller()
-                self._finish_namespaces()
-        except (AssertionError, OSError, servers.StartError) as error:
-            self.error = error
-
-    def _run_controller(self):
-        status, _, deployment = self.server.request("GET", DEPLOYMENT)
-        if status == 200 and not self.running:
-            self.running = Controller(self.server)
-            self.running.__enter__()
-            self.running.wait_ready()
-            count = deployment["spec"]["replicas"]
-            names = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-            counts = dict.fromkeys(names, count)
-            counts["observedGeneration"] = deployment["metadata"]["generation"]
-            self.server.must("PATCH", f"{DEPLOYMENT}/status", {"status": counts})
-        elif status == 404 and self.running:
-            self.running.__exit__()
-            self.running = None
-
-    def _finish_namespaces(self):
-        for space in self.server.must("GET", "/api/v1/namespaces")["items"]:
-            if "deletionTimestamp" in space["metadata"] and space["spec"].get("finalizers"):
-                space["spec"]["finalizers"] = []
-                path = f"/api/v1/namespaces/{space['metadata']['name']}/finalize"
-                self.server.request("PUT", path, space)
 
 
 @pytest.fixture(scope="module")
