@@ -82,7 +82,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench soak image dist lint fmt fuzz install uninstall install-cni uninstall-cni clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench soak pictures image dist lint fmt fuzz install uninstall install-cni uninstall-cni clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -240,6 +240,9 @@ demo: all                  ## the main job against the embedded Supervisor API, 
 
 bench: all                 ## time and memory, as ratios within one run
 	$(Q)NODEPREP_LIBS="$(np_libs)" tests/bench/run.sh $(B)
+
+pictures: $(B)/nodeprep    ## draw the pictures of docs/pictures
+	$(Q)hack/pictures.sh $(B) docs/pictures
 
 image:                     ## the container image, with docker, podman or buildah; IMAGE, BASE, ENGINE, FLAGS
 	$(Q)hack/image.sh
