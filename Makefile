@@ -241,8 +241,9 @@ demo: all                  ## the main job against the embedded Supervisor API, 
 bench: all                 ## time and memory, as ratios within one run
 	$(Q)NODEPREP_LIBS="$(np_libs)" tests/bench/run.sh $(B)
 
-pictures: $(B)/nodeprep    ## draw the pictures of docs/pictures
+pictures: all             ## draw the pictures of docs/pictures; hosts.svg is of the vCenter simulator
 	$(Q)hack/pictures.sh $(B) docs/pictures
+	$(Q)NODEPREP_BLESS=1 hack/e2e.sh vcenter $(B) pictures
 
 image:                     ## the container image, with docker, podman or buildah; IMAGE, BASE, ENGINE, FLAGS
 	$(Q)hack/image.sh
