@@ -307,8 +307,7 @@ int hostcheck_check_memory(struct checking *c, struct np_err *err)
 	struct np_judgement j = {
 		.id = "memory-reservation",
 		.status = NP_PROBE_UNKNOWN,
-		.cure = "requests.memory equal to hardware.memory, and "
-			"memoryReservationLockedToMax, in the VM class: 'nodeprep apply'",
+		.cure = "set requests.memory of the VM class to its hardware.memory: 'nodeprep apply'",
 		.where = where_log
 	};
 
