@@ -10,7 +10,7 @@
  * pair.c         keys and values of a line
  * host.c         the loop over lines and the table of kinds
  * device.c       the list of PCI functions
- * one file for each kind: esxcli.c (also vim-cmd, PowerCLI), lspci.c, vmkchdev.c, settings.c (BIOS
+ * one file for each kind: esxcli.c (also vim-cmd, PowerCLI), csv.c (esxcli's), lspci.c, vmkchdev.c, settings.c (BIOS
  * and ESXi), json.c, xml.c, vmlog.c (its reasons of a failed power-on: reasons.c), vmx.c, kernel.c, smi.c, esxcfg.c
  * need.c         the window that the VM's devices need
  * judge.c        the checklist of the host, judge_vm.c that of the VM; show.c the report
@@ -230,6 +230,7 @@ struct reading {
 	bool is_message; /* vmware.log: the next lines are what was posted */
 	char suspect[160]; /* vmware.log: the last line that may tell why a VM does not power on */
 	bool is_bar1; /* nvidia-smi -q: below "BAR1 Memory Usage" */
+	char columns[1024]; /* esxcli as CSV: the row of names; "" none */
 	unsigned n_json_failures, n_xml_failures;
 	char setting[KEY_MAX]; /* the name of a line "Name: x" or `key = "x"` */
 	char log_address[NP_PCI_ADDRESS_MAX]; /* of the driver's message that goes on */
@@ -259,7 +260,8 @@ void hostcheck_set_worst(enum np_verdict *verdict, enum np_verdict value, bool n
  */
 typedef bool hostcheck_reader(struct reading *r, const char *line, size_t size);
 hostcheck_reader hostcheck_read_esxcfg, hostcheck_read_vmlog, hostcheck_read_kernel,
-	hostcheck_read_smi, hostcheck_read_vmkchdev, hostcheck_read_esxcli, hostcheck_read_lspci;
+	hostcheck_read_smi, hostcheck_read_vmkchdev, hostcheck_read_csv, hostcheck_read_esxcli,
+	hostcheck_read_lspci;
 
 /* Reads a line that may belong to the open record of lspci. */
 bool hostcheck_read_lspci_body(struct reading *r, const char *line, size_t size);
