@@ -149,8 +149,8 @@ static json_t *random_class(void)
 		json_object_set_new(spec, "policies",
 				    json_pack("{s:{s:{s:s}}}", "resources", "requests", "memory",
 					      PICK(requests)));
-	return json_pack("{s:s, s:{s:s}, s:o}", "apiVersion", PICK(versions), "metadata", "name", "c",
-			 "spec", spec);
+	return json_pack("{s:s, s:{s:s}, s:o}", "apiVersion", PICK(versions), "metadata", "name",
+			 "c", "spec", spec);
 }
 
 /* Returns the place of the next entry of neither key, from `i` on. */
