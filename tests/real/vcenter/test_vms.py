@@ -68,6 +68,24 @@ def test_govc_sees_the_same_vms(host, vcenter):
     } == seen
 
 
+def test_many_come_in_pages(host, vcenter):
+    """Ten copies of each VM and host; a query that loses a page starts over."""
+    vcenter.set(hosts=130, vms=400)
+    vcenter.mark()
+    vms = host("vm-check", "-o", "json").json["vms"]
+    # One VM has a name of its own, which its copies share.
+    names = {one["name"] for one in vms}
+    assert (len(vms), len(names)) == (10 * (len(ROWS) - 1), 10 * (len(ROWS) - 2) + 1)
+    assert all(one["host"] and one["cluster"] for one in vms)
+    assert "DC0_C0_RP0_VM0" in names and "DC0_C0_RP0_VM0-9" in names
+    assert len([one for one in vcenter.requests() if one.get("soap") == "ContinueRetrievePropertiesEx"]) >= 400 // 50 - 1
+    items = host("host-check", "-o", "json").json["items"]
+    assert len({one["host"] for one in items}) == len(items) == 100
+    vcenter.rules({"soap": "ContinueRetrievePropertiesEx", "skip": 3, "times": 1, "drop": True})
+    assert host("vm-check", "-o", "json").json["vms"] == vms
+    assert host("host-check", "-o", "json").json["items"] == items
+
+
 def test_a_vm_that_passes(host):
     done = host("vm-check", "--vm", "DC0_C0_RP0_VM0")
     assert (done.rc, table(done.out)) == (0, ROWS[:2])

@@ -72,6 +72,7 @@ func (t template) write(w *bytes.Buffer, number, hosts int) {
 // An answer in several pages.
 type book struct {
 	method    string
+	each      *regexp.Regexp // what an object is
 	templates []template
 	filter    string // of WaitForUpdatesEx
 	at, total int    // objects
@@ -79,50 +80,65 @@ type book struct {
 	page      int
 }
 
-// Answers a request about all hosts or all VMs; false: it is about something else.
+// Answers a request for properties; false: it is about something else than all hosts or all VMs.
 func (f *front) answerMany(w *httptest.ResponseRecorder, seen *entry, body []byte, next func([]byte) *httptest.ResponseRecorder) bool {
 	found := f.turnPage(seen, body)
 	if found == nil {
-		found = f.openBook(seen, body, next)
-	}
-	if found == nil {
-		return false
+		made, request := f.openBook(seen, body)
+		if made == nil {
+			return false
+		}
+		answer := restyle(next(request).Body.Bytes(), "vcenter")
+		if !f.fillBook(made, string(answer)) {
+			// An answer of WaitForUpdatesEx is given once.
+			_, _ = w.Write(answer)
+			return true
+		}
+		found = made
 	}
 	w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	_, _ = w.Write(f.writePage(found))
 	return true
 }
 
-func (f *front) openBook(seen *entry, body []byte, next func([]byte) *httptest.ResponseRecorder) *book {
+// Returns the request for the inventory's own objects; nil: this request is about something else.
+func (f *front) openBook(seen *entry, body []byte) (*book, []byte) {
 	f.mutex.Lock()
-	many := map[string]int{"HostSystem": f.settings.Hosts, "VirtualMachine": f.settings.VMs}
-	f.mutex.Unlock()
-	made := &book{method: seen.Soap, page: updatesMax}
-	each := objectSet
+	defer f.mutex.Unlock()
+	made := &book{method: seen.Soap, page: updatesMax, each: objectSet}
 	switch {
-	case many["HostSystem"] == 0:
-		return nil
+	case f.settings.Hosts == 0:
+		return nil, nil
 	case seen.Soap == "RetrievePropertiesEx" && traversal.Match(body) && kindAsked.Match(body):
-		each = objects
+		made.each = objects
 		if page := maxObjects.FindSubmatch(body); page != nil {
 			made.page, _ = strconv.Atoi(string(page[1]))
 		}
-		body = maxObjects.ReplaceAll(body, []byte("<maxObjects>1000</maxObjects>"))
+		return made, maxObjects.ReplaceAll(body, []byte("<maxObjects>1000</maxObjects>"))
 	case seen.Soap == "WaitForUpdatesEx":
-	default:
-		return nil
+		return made, body
 	}
-	answer := string(restyle(next(body).Body.Bytes(), "vcenter"))
-	for _, text := range each.FindAllString(answer, -1) {
-		made.templates = append(made.templates, newTemplate(strings.ReplaceAll(text, xsiDeclared, "")))
-	}
+	return nil, nil
+}
+
+// Takes the objects of an answer; false: they are neither hosts nor VMs.
+func (f *front) fillBook(b *book, answer string) bool {
 	kind := kindGiven.FindStringSubmatch(answer)
 	if kind == nil {
-		return nil
+		return false
 	}
-	made.total, made.filter = many[kind[1]], filter.FindString(answer)
-	made.hosts = max(many["HostSystem"]/len(inventory), 1)
-	return made
+	for _, text := range b.each.FindAllString(answer, -1) {
+		b.templates = append(b.templates, newTemplate(strings.ReplaceAll(text, xsiDeclared, "")))
+	}
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	b.filter = filter.FindString(answer)
+	b.hosts = max(f.settings.Hosts/len(f.model.Service.Context.Map.All("HostSystem")), 1)
+	b.total = f.settings.Hosts
+	if kind[1] == "VirtualMachine" {
+		b.total = f.settings.VMs
+	}
+	return true
 }
 
 func (f *front) turnPage(seen *entry, body []byte) *book {
