@@ -103,7 +103,7 @@ class Container:
         start = time.monotonic()
         argv = ["exec", f"--user={user}", f"--workdir={cwd}", self.id, "sh", "-c", f"{{ {command}\n}} 2>&1"]
         done = self.podman(*argv, check=False, timeout=RUN_S)
-        self.seconds[command] = time.monotonic() - start
+        self.seconds[f"{user}: {command}"] = time.monotonic() - start
         assert done.returncode == 0, f"{command} exited with {done.returncode}:\n{(done.stdout + done.stderr)[-8000:]}"
         return done.stdout
 
