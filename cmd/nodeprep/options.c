@@ -61,6 +61,15 @@ static const struct option_row shared_rows[] = {
 	  .group = OPT_INPUT },
 	{ "recursive", 'R', NULL, OPTION_FLAG, AT(recursive),
 	  .help = "read the folders below a folder too", .group = OPT_INPUT },
+	{ "all-namespaces", 'A', NULL, OPTION_FLAG, AT(all_namespaces),
+	  .help = "without -f: read the pools of all namespaces from the API server",
+	  .group = OPT_LIVE },
+	{ "field-selector", 0, "FIELDS", OPTION_TEXT, AT(fields),
+	  .help = "without -f: only objects with these fields, such as metadata.name=gpu",
+	  .group = OPT_LIVE },
+	{ "selector", 'l', "LABELS", OPTION_TEXT, AT(labels),
+	  .help = "only objects with these labels, such as team=ml or 'team in (ml,web)'",
+	  .group = OPT_LIVE },
 	{ "output", 'o', OUTPUT_FORMS, OPTION_READ, AT(format),
 	  .help = "format of the output; explain: svg too", .group = OPT_OUTPUT,
 	  .read = read_format },
@@ -253,6 +262,7 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 			"explain)",
 			c->name);
 	finish_kube(&o);
+	o.may_list = (c->options & OPT_LIVE) != 0;
 	if (finish_vcenter(&o, err) < 0)
 		return np_err_ret(err);
 	if (__builtin_add_overflow(np_clock_ms(), options_timeout(&o), &o.deadline))

@@ -162,6 +162,19 @@ typedef int np_kube_each_fn(void *ctx, json_t *object, struct np_err *err);
 int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		 unsigned limit, np_kube_each_fn *each, void *ctx, struct np_err *err);
 
+/* Which objects of a collection are listed; all zero: all of them. Borrowed. */
+struct np_kube_selection {
+	const char *ns; /* NULL: all namespaces */
+	const char *labels,
+		*fields; /* as kubectl writes them, for the server to judge; NULL: none */
+	unsigned limit; /* of a page; 0: 500 */
+};
+
+/* Lists as np_kube_list() does, what is selected. */
+int np_kube_list_selected(struct np_kube *k, const struct np_kube_resource *r,
+			  const struct np_kube_selection *s, np_kube_each_fn *each, void *ctx,
+			  struct np_err *err);
+
 /* One object to fetch among many, and its result. */
 struct np_kube_item {
 	const char *ns, *name; /* borrowed; `ns` as for np_kube_get() */

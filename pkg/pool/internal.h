@@ -36,6 +36,8 @@
 #define NP_ASK_COUNT_MAX 64
 #define NP_INPUT_ERRORS_MAX 100
 #define POOL_MACHINE_KIND "VirtualMachine"
+#define POOL_TKC_KIND "TanzuKubernetesCluster"
+#define POOL_TKC_GROUP "run.tanzu.vmware.com"
 #define POOL_PATH_MAX 160
 #define POOL_NAME_MAX 253 /* RFC 1123 subdomain, as Kubernetes limits names */
 #define NP_OUR_PREFIX "nodeprep.dev/" /* of annotations */

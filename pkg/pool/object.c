@@ -49,6 +49,14 @@ void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX])
 			 pool->name);
 }
 
+void np_source_text(const struct np_source *s, char buf[static NP_SOURCE_TEXT_MAX])
+{
+	if (s->line == 0)
+		snprintf(buf, NP_SOURCE_TEXT_MAX, "%s", s->file);
+	else
+		snprintf(buf, NP_SOURCE_TEXT_MAX, "%s:%u", s->file, s->line);
+}
+
 /* Loose on purpose: the API server knows the grammar of each name, we need an identity. */
 static int check_name(struct np_val n, const char *what, const char *text, struct np_err *err)
 {
@@ -151,6 +159,7 @@ int pool_init(const struct pool_object *o, struct np_pos at, const char *name,
 	pool.origin = o->in->origin;
 	pool.source.document = np_doc_index(o->doc);
 	pool.source.line = at.line;
+	pool.is_live = json_is_string(np_doc_get(np_doc_get(o->root, "metadata"), "uid").json);
 	pool.has_placeholder = np_pool_is_placeholder(name) || np_pool_is_placeholder(o->ns) ||
 			       np_pool_is_placeholder(o->name);
 	if (pool_copy_text(&pool.source.kind, o->kind, err) < 0 ||
