@@ -115,7 +115,8 @@ static const struct option_row global_rows[] = {
 	{ "log-format", 0, "text|json", OPTION_CHOICE, AT(log_form),
 	  .help = "format of the lines on stderr, text by default" },
 	{ "quiet", 'q', NULL, OPTION_FLAG, AT(quiet), .help = "log errors only" },
-	{ "v", 'v', "[=N]", OPTION_VERBOSITY, AT(verbosity), .help = "log more on stderr" },
+	{ "v", 'v', "[=N]", OPTION_VERBOSITY, AT(verbosity),
+	  .help = "log more on stderr; from 6 to 9 also each request, as kubectl does" },
 };
 
 enum { N_TABLES = 6 };
@@ -185,6 +186,8 @@ static void finish_kube(struct options *o)
 {
 	o->kube.as_groups = o->as_groups.items;
 	o->kube.n_as_groups = o->as_groups.n;
+	o->kube.trace = log_debug;
+	o->kube.trace_level = o->verbosity;
 	for (size_t i = 0; i < o->files.n; i++)
 		o->kube.stdin_taken |= strcmp(o->files.items[i], "-") == 0;
 }

@@ -74,6 +74,14 @@ struct np_kube_options {
 	 */
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
+	/*
+	 * Called with lines about each request, without secrets, from the thread that sends it; may be NULL.
+	 * What kubectl's -v shows: from level 6 method, URL, status and time, 7 the request's headers, 8 those
+	 * of the response and 1,024 bytes of each body, 9 whole bodies, and a curl command.
+	 */
+	void (*trace)(void *ctx, const char *line);
+	unsigned trace_level;
+	void *trace_ctx;
 	/* Polled at least every 100 ms during waits and requests; may be NULL. From any thread. */
 	bool (*is_cancelled)(void *ctx);
 	void *cancel_ctx;

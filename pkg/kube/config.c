@@ -150,6 +150,9 @@ int np_kube_config_clone(const struct np_kube_config *c, struct np_kube_config *
 	copy->deadline_ms = c->deadline_ms;
 	copy->log = c->log;
 	copy->log_ctx = c->log_ctx;
+	copy->trace = c->trace;
+	copy->trace_level = c->trace_level;
+	copy->trace_ctx = c->trace_ctx;
 	copy->is_cancelled = c->is_cancelled;
 	copy->cancel_ctx = c->cancel_ctx;
 	if (clone_texts(c, copy, err) < 0 || clone_blob(&c->ca, &copy->ca, err) < 0 ||
@@ -448,6 +451,9 @@ static int copy_options(const struct np_kube_options *o, struct np_kube_config *
 	c->deadline_ms = o->deadline_ms > 0 ? o->deadline_ms : 60 * 1000;
 	c->log = o->log;
 	c->log_ctx = o->log_ctx;
+	c->trace = o->trace;
+	c->trace_level = o->trace_level;
+	c->trace_ctx = o->trace_ctx;
 	c->is_cancelled = o->is_cancelled;
 	c->cancel_ctx = o->cancel_ctx;
 	if (kube_set_text(&c->proxy, o->proxy, err) < 0 ||
