@@ -72,11 +72,19 @@ static char *clean_header(const char *line)
 	return asprintf(&clean, "%s: %.*s" KUBE_MASK, name, scheme, value) < 0 ? NULL : clean;
 }
 
+/* A line without a value keeps libcurl from sending the header. */
+static bool is_sent(const struct curl_slist *l)
+{
+	const char *colon = strchr(l->data, ':');
+
+	return colon && colon[1 + strspn(colon + 1, " ")] != '\0';
+}
+
 static void emit_headers(struct np_kube *k, const char *title, const struct curl_slist *list)
 {
 	emit(k, title);
 	for (; list; list = list->next) {
-		NP_AUTO(np_wipep) char *line = clean_header(list->data);
+		NP_AUTO(np_wipep) char *line = is_sent(list) ? clean_header(list->data) : NULL;
 
 		if (line)
 			emit_format(k, "    %s", line);
@@ -105,9 +113,10 @@ static void emit_curl(struct np_kube *k, const struct kube_transfer *f)
 		return;
 	fprintf(out, "curl -v -X%s", f->call->method);
 	for (const struct curl_slist *l = f->headers; l; l = l->next) {
-		NP_AUTO(np_wipep) char *line = clean_header(l->data);
+		NP_AUTO(np_wipep) char *line = is_sent(l) ? clean_header(l->data) : NULL;
 
-		fprintf(out, " -H \"%s\"", line ? line : "");
+		if (line)
+			fprintf(out, " -H \"%s\"", line);
 	}
 	fprintf(out, " '%s%s'", k->base, f->call->path);
 	if (fclose(out) == 0)
