@@ -120,6 +120,19 @@ void options_help(const struct command *c);
 /* What completion needs: the command's options that begin with the word; and what its next word is. */
 void options_complete(const struct command *c, const char *word);
 const char *options_next_argument(const struct command *c, const char *word);
+const char *options_next_name(const struct command *c, const char *word);
+
+/* completion_values.c: what the names of kubeconfigs, of a server and of the program itself offer. */
+struct completion {
+	const struct command *c;
+	int argc;
+	char **argv; /* from the program's name on; the last word is what is completed */
+	int at; /* of the command in argv */
+	void (*offer)(const char *value, const char *help, const char *word);
+};
+
+/* Offers values of that option (NULL: of the positional argument); false: there are none to know. */
+bool completion_values(const struct completion *x, const char *option);
 
 /* completion.c: prints what may be the last word of argv, and in the last line ":4", or ":0" for files too. */
 int run_complete(const struct commands *commands, int argc, char *argv[], struct np_err *err);

@@ -298,6 +298,15 @@ const char *options_next_argument(const struct command *c, const char *word)
 	return found;
 }
 
+const char *options_next_name(const struct command *c, const char *word)
+{
+	struct option_table tables[N_TABLES];
+	struct options o = { 0 };
+	size_t n = make_tables(c, &o, tables);
+
+	return option_next_name(&(struct option_tables){ tables, n, "" }, word);
+}
+
 void options_complete(const struct command *c, const char *word)
 {
 	struct option_table tables[N_TABLES];

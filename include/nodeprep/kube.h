@@ -128,6 +128,13 @@ int np_kube_config_renew(struct np_kube_config *c, bool is_forced, struct np_err
 void np_kube_config_read_stats(const struct np_kube_config *c,
 			       struct np_kube_credential_stats *ret);
 
+/*
+ * Calls each() with every name in `list` ("clusters", "contexts" or "users") of the kubeconfig files, the
+ * first file's first; a negative return ends it. No entry needs to be usable.
+ */
+int np_kube_config_each(const struct np_kube_options *o, const char *list,
+			int (*each)(void *ctx, const char *name), void *ctx, struct np_err *err);
+
 /* Tells whether the options name any API server. */
 bool np_kube_is_configured(const struct np_kube_options *o);
 

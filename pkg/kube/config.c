@@ -257,9 +257,36 @@ bool np_kube_is_configured(const struct np_kube_options *o)
 	return walk_files(o, count_file, &n, &err) < 0 || n > 0;
 }
 
+static void config_kube_files_done(struct kube_files *files)
+{
+	kube_files_done(files);
+}
+
 static int add_file(void *ctx, const char *path, struct np_err *err)
 {
 	return kube_files_add(ctx, path, err);
+}
+
+int np_kube_config_each(const struct np_kube_options *o, const char *list,
+			int (*each)(void *ctx, const char *name), void *ctx, struct np_err *err)
+{
+	NP_AUTO(config_kube_files_done) struct kube_files files = { 0 };
+
+	if (walk_files(o, add_file, &files, err) < 0)
+		return np_err_ret(err);
+	for (size_t i = 0; i < files.n; i++) {
+		struct np_val entries = np_doc_get(np_doc_root(files.docs[i]), list);
+
+		for (size_t k = 0; k < np_doc_count(entries); k++) {
+			struct np_val name = np_doc_get(np_doc_at(entries, k), "name");
+			int r = json_is_string(name.json) ? each(ctx, json_string_value(name.json))
+							  : 0;
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
 }
 
 /* --- in-cluster ------------------------------------------------------------------------------ */
@@ -587,11 +614,6 @@ static int finish(struct np_kube_config *c, struct np_err *err)
 	if (c->user_agent)
 		return 0;
 	return kube_set_text(&c->user_agent, "nodeprep/" NP_VERSION " (linux/" ARCH ")", err);
-}
-
-static void config_kube_files_done(struct kube_files *files)
-{
-	kube_files_done(files);
 }
 
 int np_kube_config_load(const struct np_kube_options *o, struct np_kube_config **ret,
