@@ -158,6 +158,17 @@ static void offer_holders(const struct completion *x)
 	offer_name(x, "controller");
 }
 
+/* Several boards may be of one model. */
+static bool is_first_of_model(const struct np_catalogue *catalogue, size_t i)
+{
+	const char *model = np_gpu_catalogue_at(catalogue, i)->model;
+
+	for (size_t k = 0; k < i; k++)
+		if (strcmp(np_gpu_catalogue_at(catalogue, k)->model, model) == 0)
+			return false;
+	return true;
+}
+
 static void offer_models(const struct completion *x)
 {
 	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *catalogue = NULL;
@@ -165,12 +176,9 @@ static void offer_models(const struct completion *x)
 
 	if (np_gpu_catalogue_new(&catalogue, &ignored) < 0)
 		return;
-	for (size_t i = 0; i < np_gpu_catalogue_count(catalogue); i++) {
-		const char *model = np_gpu_catalogue_at(catalogue, i)->model;
-
-		if (i == 0 || strcmp(np_gpu_catalogue_at(catalogue, i - 1)->model, model) != 0)
-			offer_name(x, model);
-	}
+	for (size_t i = 0; i < np_gpu_catalogue_count(catalogue); i++)
+		if (is_first_of_model(catalogue, i))
+			offer_name(x, np_gpu_catalogue_at(catalogue, i)->model);
 }
 
 /* By option, and of positional arguments by command. */

@@ -131,7 +131,7 @@ def offered(done):
     (["host-check", "--cluster", ""], []),
     (["revert", "--holder", ""], ["apply", "controller"]),
     (["plan", "--ignore-warning", "no-spare"], ["no-spare-host"]),
-    (["gpus", "H20"], ["H20", "H200"]),
+    (["gpus", "H200"], ["H200"]),
 ])
 def test_names_of_kubeconfig_and_program(nodeprep, tmp_path, words, expect):
     path = tmp_path / "config"
