@@ -87,6 +87,12 @@ int np_pool_requests_parse(const struct np_catalogue *cat, const char *origin, c
 			   struct np_gpu_requests *ret, struct np_err *err);
 void np_pool_requests_done(struct np_gpu_requests *asks);
 
+/* A placeholder in a field that is read, for messages. */
+struct np_placeholder {
+	char field[128]; /* "vmClass is '${CLASS}'"; "": none, or it is not known in which field */
+	unsigned line, column; /* 0: not known */
+};
+
 /* The strategy for replacing a pool's nodes. */
 enum np_rollout {
 	NP_ROLLOUT_UNKNOWN, /* the input does not say, and its kind has no default that we know */
@@ -103,6 +109,7 @@ struct np_pool {
 	char *name;
 	char *vm_class; /* NULL where the pool names none */
 	bool has_placeholder; /* in a field that is read: the name, class, replicas, GPUs, window, ... */
+	struct np_placeholder placeholder; /* the first one */
 	bool gpus_unknown; /* GPUs or their count are a placeholder; such requests are left out */
 	bool window_unknown; /* minimumGB or sizeGB is a placeholder */
 	bool has_replicas; /* false where an autoscaler owns them, or for a placeholder */
@@ -165,6 +172,7 @@ struct np_template {
 	bool is_used; /* by a MachineDeployment, a control plane or a pool of its own name */
 	bool is_duplicate; /* equal to one that was added before */
 	bool has_placeholder; /* in a field that matters to its pools */
+	struct np_placeholder placeholder; /* the first one */
 	struct np_warnings warnings;
 };
 

@@ -336,15 +336,24 @@ static int fill_window(struct np_plan *plan, struct np_plan_pool *p,
 
 static int note_placeholder(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
 {
+	const struct np_placeholder *at = &p->pool->placeholder;
 	char id[NP_POOL_ID_MAX], source[NP_SOURCE_TEXT_MAX];
 
 	if (!p->pool->has_placeholder)
 		return 0;
 	np_pool_id(p->pool, id);
 	np_source_text(&p->pool->source, source);
+	if (at->field[0] == '\0')
+		return np_warnings_add(
+			&plan->warnings, err, NP_WARNING_PLACEHOLDER,
+			"%s: pool '%s' has an unfilled placeholder: it cannot be applied", source,
+			id);
+	if (at->line > 0)
+		snprintf(source, sizeof(source), "%s:%u:%u", p->pool->source.file, at->line,
+			 at->column);
 	return np_warnings_add(&plan->warnings, err, NP_WARNING_PLACEHOLDER,
-			       "%s: pool '%s' has an unfilled placeholder: it cannot be applied",
-			       source, id);
+			       "%s: pool '%s': %s, an unfilled placeholder: it cannot be applied",
+			       source, id, at->field);
 }
 
 static int note_remarks(struct np_plan *plan, const struct np_plan_pool *p, struct np_err *err)

@@ -137,7 +137,7 @@ static int join_pool(struct np_input *in, struct np_pool *pool, const struct np_
 		return 0;
 	t = &in->templates[pool->template_index];
 	t->is_used = true;
-	pool->has_placeholder = pool->has_placeholder || t->has_placeholder;
+	pool_take_placeholder(pool, t);
 	if (!t->class_name)
 		return 0;
 	pool->has_template = false;
@@ -171,7 +171,7 @@ static int add_own_pool(struct np_input *in, size_t i, struct np_err *err)
 		return np_err_ret(err);
 	pool.has_template = true;
 	pool.template_index = i;
-	pool.has_placeholder = pool.has_placeholder || t->has_placeholder;
+	pool_take_placeholder(&pool, t);
 	return pool_input_push_take(in, &pool, err);
 }
 

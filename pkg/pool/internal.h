@@ -116,6 +116,12 @@ int pool_init(const struct pool_object *o, struct np_pos at, const char *name,
 	      struct np_pool *ret_pool, struct np_err *err);
 void pool_done(struct np_pool *pool);
 
+/* Notes the value's placeholder, unless one is noted; `field` NULL: the value's key. Returns true. */
+bool pool_note_placeholder(struct np_placeholder *p, struct np_val n, const char *field);
+
+/* Gives the pool the placeholder of its template. */
+void pool_take_placeholder(struct np_pool *pool, const struct np_template *t);
+
 /* Replaces *dst by a copy of `text`; NULL leaves NULL. */
 int pool_copy_text(char **dst, const char *text, struct np_err *err);
 
