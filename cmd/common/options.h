@@ -90,6 +90,9 @@ void option_complete(const struct option_tables *t, const char *word);
 /* Returns the argument, as the help shows it, of an option whose value is the next word; NULL: the word is none. */
 const char *option_next_argument(const struct option_tables *t, const char *word);
 
+/* Returns the name of that option. */
+const char *option_next_name(const struct option_tables *t, const char *word);
+
 /* Tells whether the word is an option whose value is the next word. */
 bool option_takes_next(const struct option_tables *t, const char *word);
 

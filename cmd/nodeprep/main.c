@@ -13,20 +13,23 @@
 #include "nodeprep/file.h"
 
 static const struct command rows[] = {
-	{ "apply", run_apply, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN | OPT_APPLY,
-	  NULL, 0, "-f FILE", "patch the VM classes so that the pools' nodes power on" },
-	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 0,
-	  "-f FILE",
+	{ "apply", run_apply,
+	  OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN | OPT_APPLY, NULL, 0,
+	  "(-f FILE | -A | -n NAMESPACE | -l LABELS)",
+	  "patch the VM classes so that the pools' nodes power on" },
+	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN,
+	  NULL, 0, "(-f FILE | -A | -n NAMESPACE | -l LABELS)",
 	  "report which classes, VMs and images lack what the pools need; exit status 1 if any does" },
 	{ "completion", run_completion, 0, NULL, 1, "bash|fish|zsh",
 	  "print the completion of a shell: source <(nodeprep completion bash)" },
 	{ "controller", run_controller, OPT_CATALOGUE | OPT_API | OPT_DAEMON, &controller_options,
 	  0, "", "keep the classes in sync with NodePool resources, inside a cluster" },
-	{ "diff", run_diff, OPT_INPUT | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 0, "-f FILE",
+	{ "diff", run_diff, OPT_INPUT | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN, NULL, 0,
+	  "(-f FILE | -A | -n NAMESPACE | -l LABELS)",
 	  "show what apply would change; exit status 1 if there are changes" },
 	{ "explain", run_explain,
-	  OPT_INPUT | OPT_OUTPUT | OPT_SVG | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 1,
-	  "-f FILE [CLASS|POOL]",
+	  OPT_INPUT | OPT_OUTPUT | OPT_SVG | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN, NULL, 1,
+	  "(-f FILE | -A | -n NAMESPACE | -l LABELS) [CLASS|POOL]",
 	  "show how each number is computed, with a picture; -o svg draws one pool" },
 	{ "gpus", run_gpus, OPT_INPUT | OPT_OUTPUT | OPT_TIMEOUT, NULL, 1, "[FILTER]",
 	  "list the GPU catalogue" },
@@ -44,8 +47,9 @@ static const struct command rows[] = {
 	{ "node-check", run_node_check, OPT_INPUT | OPT_OUTPUT | OPT_API, &node_check_options, 0,
 	  "[--expect MODEL=N[,...]] [--wait DURATION]",
 	  "check inside a node that every BAR of its GPUs is assigned" },
-	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 0,
-	  "-f FILE", "show what the pools need and what their classes lack" },
+	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN,
+	  NULL, 0, "(-f FILE | -A | -n NAMESPACE | -l LABELS)",
+	  "show what the pools need and what their classes lack" },
 	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_APPLY,
 	  &revert_options, 0, "-f FILE",
 	  "release the pools' classes; the last release restores the original values" },
@@ -112,6 +116,7 @@ static const char *implied_command(int argc, char *argv[])
 static int run_command(const struct command *c, int argc, char *argv[], struct np_err *err)
 {
 	NP_AUTO(options_done) struct options o = { 0 };
+	int status;
 
 	if (options_parse(c, argc, argv, &o, err) < 0)
 		return np_err_ret(err);
@@ -126,7 +131,11 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 		options_help(c);
 		return 0;
 	}
-	return c->run(&o, err);
+	status = c->run(&o, err);
+	if (status < 0)
+		hints_note(err->code);
+	hints_log_role(c, &o);
+	return status;
 }
 
 static int run(int argc, char *argv[], struct np_err *err)

@@ -74,6 +74,14 @@ struct np_kube_options {
 	 */
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
+	/*
+	 * Called with lines about each request, without secrets, from the thread that sends it; may be NULL.
+	 * What kubectl's -v shows: from level 6 method, URL, status and time, 7 the request's headers, 8 those
+	 * of the response and 1,024 bytes of each body, 9 whole bodies, and a curl command.
+	 */
+	void (*trace)(void *ctx, const char *line);
+	unsigned trace_level;
+	void *trace_ctx;
 	/* Polled at least every 100 ms during waits and requests; may be NULL. From any thread. */
 	bool (*is_cancelled)(void *ctx);
 	void *cancel_ctx;
@@ -120,6 +128,13 @@ int np_kube_config_renew(struct np_kube_config *c, bool is_forced, struct np_err
 void np_kube_config_read_stats(const struct np_kube_config *c,
 			       struct np_kube_credential_stats *ret);
 
+/*
+ * Calls each() with every name in `list` ("clusters", "contexts" or "users") of the kubeconfig files, the
+ * first file's first; a negative return ends it. No entry needs to be usable.
+ */
+int np_kube_config_each(const struct np_kube_options *o, const char *list,
+			int (*each)(void *ctx, const char *name), void *ctx, struct np_err *err);
+
 /* Tells whether the options name any API server. */
 bool np_kube_is_configured(const struct np_kube_options *o);
 
@@ -161,6 +176,19 @@ typedef int np_kube_each_fn(void *ctx, json_t *object, struct np_err *err);
 /* Lists in pages of `limit` (0: 500); ns NULL: all namespaces. 410 on a page starts over once. */
 int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		 unsigned limit, np_kube_each_fn *each, void *ctx, struct np_err *err);
+
+/* Which objects of a collection are listed; all zero: all of them. Borrowed. */
+struct np_kube_selection {
+	const char *ns; /* NULL: all namespaces */
+	const char *labels,
+		*fields; /* as kubectl writes them, for the server to judge; NULL: none */
+	unsigned limit; /* of a page; 0: 500 */
+};
+
+/* Lists as np_kube_list() does, what is selected. */
+int np_kube_list_selected(struct np_kube *k, const struct np_kube_resource *r,
+			  const struct np_kube_selection *s, np_kube_each_fn *each, void *ctx,
+			  struct np_err *err);
 
 /* One object to fetch among many, and its result. */
 struct np_kube_item {

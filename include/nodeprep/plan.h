@@ -145,6 +145,7 @@ struct np_plan_options {
 	bool in_place; /* templates keep their names: a topology hook changes them before they exist */
 	const char *api; /* where the classes are from: "kubernetes", "vcenter"; NULL: "file" */
 	const char *holder; /* the holder that registers the pools: "apply" */
+	bool yields; /* of live objects only those are registered that no follower registers */
 	struct np_warning_set ignored; /* warnings to mark as acknowledged */
 	size_t n_classes;
 	const struct np_class_ref *classes; /* borrowed; documents are referenced where needed */

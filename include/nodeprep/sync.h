@@ -72,6 +72,24 @@ int np_sync_fetch(struct np_class_store *store, const struct np_input *in, struc
 		  struct np_err *err);
 void np_sync_fetched_done(struct np_fetched *f);
 
+#define NP_SYNC_POOL_KINDS 3
+
+/* What np_sync_fetch_pools() found. */
+struct np_sync_pools {
+	size_t n; /* objects */
+	size_t n_missing;
+	const char *missing[NP_SYNC_POOL_KINDS]; /* constants: "nodepools.nodeprep.dev" */
+};
+
+/*
+ * Lists NodePools, Clusters and TanzuKubernetesClusters, in that order, in the server's preferred versions, and
+ * adds what is selected to `in`, which collects the errors of single objects. A kind that the server does
+ * not have is noted in ret->missing; np_pool_input_finish() remains to be called.
+ */
+int np_sync_fetch_pools(struct np_kube *k, const struct np_kube_selection *s,
+			const struct np_catalogue *catalogue, struct np_input *in,
+			struct np_sync_pools *ret, struct np_err *err);
+
 enum np_sync_result {
 	NP_SYNC_UNCHANGED, /* was right; no request but the read */
 	NP_SYNC_PATCHED,

@@ -56,6 +56,9 @@ struct np_vcenter_options {
 	const char *user_agent;
 	void (*log)(void *ctx, const char *line); /* called for each retry and login; may be NULL */
 	void *log_ctx;
+	void (*trace)(void *ctx, const char *line); /* with trace_level: as those of kube.h */
+	unsigned trace_level;
+	void *trace_ctx;
 	bool (*is_cancelled)(void *ctx); /* polled at least every 100 ms; may be NULL */
 	void *cancel_ctx;
 };

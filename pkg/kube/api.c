@@ -307,6 +307,7 @@ int np_kube_get_many(struct np_kube *k, const struct np_kube_resource *r,
 struct listing {
 	struct np_kube *k;
 	const char *path, *resource, *ns;
+	const char *query; /* what selects, escaped: "&labelSelector=..."; "" for all */
 	unsigned limit;
 	np_kube_each_fn *each;
 	void *ctx;
@@ -324,7 +325,7 @@ static int fetch_page(const struct listing *l, const char *token, json_t **ret, 
 				  .ns = l->ns,
 				  .repeatable = true };
 
-	if (!escaped || asprintf(&path, "%s?limit=%u%s%s", l->path, l->limit,
+	if (!escaped || asprintf(&path, "%s?limit=%u%s%s%s", l->path, l->limit, l->query,
 				 escaped[0] ? "&continue=" : "", escaped) < 0) {
 		path = NULL;
 		return np_fail_nomem(err);
@@ -460,23 +461,57 @@ static int list_all(struct listing *l, const struct np_kube_resource *r, struct 
 	return list_pages(l, err);
 }
 
-int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
-		 unsigned limit, np_kube_each_fn *each, void *ctx, struct np_err *err)
+/* Appends "&name=value" to *query, unless there is no value. */
+static int add_parameter(char **query, const char *name, const char *value, struct np_err *err)
 {
+	NP_AUTO(kube_curl_freep) char *escaped = NULL;
+	char *longer = NULL;
+
+	if (!value || !value[0])
+		return 0;
+	escaped = curl_easy_escape(NULL, value, 0);
+	if (!escaped || asprintf(&longer, "%s&%s=%s", *query, name, escaped) < 0)
+		return np_fail_nomem(err);
+	free(*query);
+	*query = longer;
+	return 0;
+}
+
+int np_kube_list_selected(struct np_kube *k, const struct np_kube_resource *r,
+			  const struct np_kube_selection *s, np_kube_each_fn *each, void *ctx,
+			  struct np_err *err)
+{
+	NP_AUTO(np_freep) char *query = strdup("");
 	struct listing l = { .k = k,
-			     .ns = ns,
-			     .limit = limit > 0 ? limit : PAGE_DEFAULT,
+			     .ns = s->ns,
+			     .limit = s->limit > 0 ? s->limit : PAGE_DEFAULT,
 			     .each = each,
 			     .ctx = ctx };
 
+	if (!query)
+		return np_fail_nomem(err);
+	if (add_parameter(&query, "labelSelector", s->labels, err) < 0 ||
+	    add_parameter(&query, "fieldSelector", s->fields, err) < 0)
+		return np_err_ret(err);
+	l.query = query;
 	return list_all(&l, r, err);
+}
+
+int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		 unsigned limit, np_kube_each_fn *each, void *ctx, struct np_err *err)
+{
+	const struct np_kube_selection s = { .ns = ns, .limit = limit };
+
+	return np_kube_list_selected(k, r, &s, each, ctx, err);
 }
 
 int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 			 np_kube_each_fn *each, void *ctx, char version[static NP_KUBE_VERSION_MAX],
 			 struct np_err *err)
 {
-	struct listing l = { .k = k, .ns = ns, .limit = PAGE_DEFAULT, .each = each, .ctx = ctx };
+	struct listing l = {
+		.k = k, .ns = ns, .query = "", .limit = PAGE_DEFAULT, .each = each, .ctx = ctx
+	};
 
 	if (list_all(&l, r, err) < 0)
 		return np_err_ret(err);

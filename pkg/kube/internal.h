@@ -118,6 +118,9 @@ struct np_kube_config {
 	uint64_t request_timeout_ms, deadline_ms;
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
+	void (*trace)(void *ctx, const char *line);
+	unsigned trace_level;
+	void *trace_ctx;
 	bool (*is_cancelled)(void *ctx);
 	void *cancel_ctx;
 	struct kube_secrets secrets;
@@ -485,6 +488,7 @@ struct kube_reply {
 	char *body;
 	size_t size, cap;
 	struct kube_head head;
+	struct curl_slist *lines; /* of the head, for a trace */
 	bool too_large, no_memory;
 };
 
@@ -540,6 +544,23 @@ bool kube_identity_renew(struct np_kube *k, struct kube_transfer *f, uint64_t un
 
 /* Logs a line with secrets removed. */
 void kube_log(struct np_kube *k, const char *prefix, const char *text);
+
+/* --- trace.c --------------------------------------------------------------------------------- */
+
+#define KUBE_MASK "[redacted]"
+
+/* Trace what is about to be sent, a line of the response's head, and the response. */
+void kube_trace_request(struct np_kube *k, const struct kube_transfer *f);
+void kube_trace_header(struct kube_reply *reply, const char *line);
+void kube_trace_answer(struct np_kube *k, const struct kube_transfer *f, CURLcode code);
+
+/* --- clean.c --------------------------------------------------------------------------------- */
+
+/* Tells whether a member, header or setting of that name holds a secret: "client-key-data". */
+bool kube_is_secret_name(const char *name);
+
+/* Returns the body as text without what may be secret, the caller's; NULL where memory runs out. */
+char *kube_body_clean(const char *body, size_t size);
 
 /* --- exchange.c ------------------------------------------------------------------------------ */
 

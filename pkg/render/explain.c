@@ -205,7 +205,7 @@ static int write_pool(FILE *out, const struct np_plan *plan, const struct np_pla
 		      const struct np_render_style *style, struct np_err *err)
 {
 	NP_AUTO(render_picture_done) struct picture pic = { 0 };
-	char id[NP_POOL_ID_MAX], shown[SHOWN_MAX];
+	char id[NP_POOL_ID_MAX], shown[SHOWN_MAX], source[NP_SOURCE_TEXT_MAX];
 
 	if (render_picture_init(&pic, plan, p, err) < 0)
 		return np_err_ret(err);
@@ -213,7 +213,8 @@ static int write_pool(FILE *out, const struct np_plan *plan, const struct np_pla
 	fprintf(out, "Pool %s", render_shown(id, shown));
 	if (p->pool->has_replicas)
 		fprintf(out, ", %" PRIu64 " node(s)", p->pool->replicas);
-	fprintf(out, "   %s:%u\n", render_shown(p->pool->source.file, shown), p->pool->source.line);
+	np_source_text(&p->pool->source, source);
+	fprintf(out, "   %s\n", render_shown(source, shown));
 	if (!p->has_gpus)
 		fputs("  GPUs         unknown\n", out);
 	else if (p->n_cards == 0)

@@ -28,6 +28,9 @@ static json_t *file_name(const char *file)
 
 static json_t *source_tree(const struct np_source *s)
 {
+	if (s->line == 0)
+		return json_pack("{s:s, s:s, s:n, s:n, s:n}", "kind", s->kind, "name", s->name,
+				 "file", "document", "line");
 	return json_pack("{s:s, s:s, s:o, s:I, s:I}", "kind", s->kind, "name", s->name, "file",
 			 file_name(s->file), "document", (json_int_t)s->document, "line",
 			 (json_int_t)s->line);

@@ -4,7 +4,7 @@
 
 /*
  * internal - what the files of sync share: class.c brings one class to its desired state, batch.c does so for
- * the plan of a whole input, release.c releases registrations; fetch.c reads classes. Where classes are
+ * the plan of a whole input, release.c releases registrations; fetch.c reads classes, pools.c reads pools. Where classes are
  * kept is the store's business: store.c has what all stores share, store_kube.c the Kubernetes API,
  * store_vcenter.c vCenter, whose writes are in update_vcenter.c, its records in record.c. opt_in.c reads who
  * else may use a class.

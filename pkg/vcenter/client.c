@@ -111,6 +111,9 @@ static int connect_later(struct np_vcenter *v, const struct np_vcenter_options *
 				     .user_agent = o->user_agent,
 				     .log = o->log,
 				     .log_ctx = o->log_ctx,
+				     .trace = o->trace,
+				     .trace_level = o->trace_level,
+				     .trace_ctx = o->trace_ctx,
 				     .is_cancelled = o->is_cancelled,
 				     .cancel_ctx = o->cancel_ctx };
 	struct np_kube_config *config = NULL;

@@ -69,6 +69,7 @@ static int log_in_by(struct np_vcenter *v, const char *path, const char *basic, 
 					    .body = "",
 					    .content_type = "application/json",
 					    .is_repeatable = true,
+					    .has_secrets = true,
 					    .judge = judge,
 					    .ctx = &r };
 	NP_AUTO(np_wipep) char *body = NULL;

@@ -284,6 +284,7 @@ static int exchange(struct np_vcenter *v, const struct vcenter_method *m, struct
 				      .headers = headers,
 				      .content_type = "text/xml; charset=utf-8",
 				      .is_repeatable = m->is_repeatable,
+				      .has_secrets = strcmp(m->name, "Login") == 0,
 				      .is_final = m->is_final,
 				      .judge = judge,
 				      .header = take_header,
