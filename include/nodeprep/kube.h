@@ -11,7 +11,7 @@
  *            the run's deadline; a watch under its own.
  * Retries    500, 502, 503, 504, 429, refused, cut and timed-out connections back off with jitter
  *            until the deadline; then NP_E_RETRY with the last error. Retry-After lengthens a wait,
- *            to 30 s at most, and never shortens it. A PATCH that carries a resourceVersion may be
+ *            to 30 s at most, and never shortens it, for all requests of the client. A PATCH that carries a resourceVersion may be
  *            sent again safely: the server answers 409 to the second. The caller handles 409; see
  *            np_kube_update(). A POST, a DELETE without a uid and any other PATCH are sent again
  *            only where the server cannot have seen them or asks for it by Retry-After.
@@ -259,6 +259,28 @@ struct np_kube_updated {
 int np_kube_update(struct np_kube *k, const struct np_kube_update *how, struct np_kube_updated *ret,
 		   struct np_err *err);
 void np_kube_updated_done(struct np_kube_updated *u);
+
+/* How many updates np_kube_update_many() makes at a time unless it is told. */
+#define NP_KUBE_PARALLEL 8
+
+/* Many updates, made several at a time. The functions are called from the one thread, between requests. */
+struct np_kube_updates {
+	unsigned most; /* at a time; 0: NP_KUBE_PARALLEL */
+	/* Sets *ret to the next update to begin; false: there is no further one. */
+	bool (*next)(void *ctx, struct np_kube_update *ret);
+	/* Called once for each, in the order in which they end. `u` is emptied afterwards; error->code is NP_OK on success. */
+	void (*done)(void *ctx, const struct np_kube_update *how, struct np_kube_updated *u,
+		     const struct np_err *error);
+	void *ctx; /* of both */
+};
+
+/*
+ * Makes each update as np_kube_update() does, several at a time over the one connection where the server
+ * speaks HTTP/2, else one after the other. No more are held in memory than are made at a time. A failure
+ * is that one update's; a server that asks one to wait (429, Retry-After) is asked nothing else meanwhile.
+ * Fails only where memory runs out at the start.
+ */
+int np_kube_update_many(struct np_kube *k, const struct np_kube_updates *how, struct np_err *err);
 
 /* --- watching -------------------------------------------------------------------------------- */
 

@@ -219,20 +219,11 @@ const char *kube_ns_of(const struct np_kube *k, const struct np_kube_resource *r
 int np_kube_get(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		const char *name, json_t **ret, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *path = NULL;
-	char resource[KUBE_RESOURCE_MAX];
-	struct kube_call call = { .verb = "get",
-				  .method = "GET",
-				  .resource = resource,
-				  .ns = kube_ns_of(k, r, ns),
-				  .name = name,
-				  .repeatable = true };
+	NP_AUTO(kube_request_done) struct kube_request get = { .body = NULL };
 
-	if (kube_path(r, call.ns, name, &path, err) < 0)
+	if (kube_request_get(k, r, ns, name, &get, err) < 0)
 		return np_err_ret(err);
-	kube_name_resource(r, resource);
-	call.path = path;
-	return kube_send(k, &call, ret, err);
+	return kube_send(k, &get.call, ret, err);
 }
 
 /* The calls and transfers of np_kube_get_many(), one per item. */
