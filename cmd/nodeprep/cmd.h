@@ -40,6 +40,7 @@ struct options {
 	bool allow_shrink;
 	bool restore_hidden;
 	uint64_t max_window; /* GB; 0: no bound but the contract's */
+	uint64_t parallel; /* classes that are written at a time; 0: the default */
 	enum np_dry_run dry_run;
 	unsigned verbosity;
 	unsigned log_form; /* enum log_form */
@@ -73,6 +74,7 @@ enum option_group {
 	OPT_TIMEOUT = 1 << 8, /* --timeout without the API's options */
 	OPT_DAEMON = 1 << 9, /* runs until a signal */
 	OPT_SESSION = 1 << 10, /* vCenter's options, and TLS without the API's options */
+	OPT_PARALLEL = 1 << 11, /* --parallel */
 };
 
 /* The commands' own options. */

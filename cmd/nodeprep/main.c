@@ -13,7 +13,8 @@
 #include "nodeprep/file.h"
 
 static const struct command rows[] = {
-	{ "apply", run_apply, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN | OPT_APPLY,
+	{ "apply", run_apply,
+	  OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN | OPT_APPLY | OPT_PARALLEL,
 	  NULL, 0, "-f FILE", "patch the VM classes so that the pools' nodes power on" },
 	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 0,
 	  "-f FILE",
@@ -45,7 +46,8 @@ static const struct command rows[] = {
 	  "check inside a node that every BAR of its GPUs is assigned" },
 	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 0,
 	  "-f FILE", "show what the pools need and what their classes lack" },
-	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_APPLY,
+	{ "revert", run_revert,
+	  OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_APPLY | OPT_PARALLEL,
 	  &revert_options, 0, "-f FILE",
 	  "release the pools' classes; the last release restores the original values" },
 	{ "status", run_status, OPT_OUTPUT | OPT_CATALOGUE | OPT_API, &status_options, 0, "",

@@ -131,6 +131,9 @@ struct np_kube;
 
 /* Creates a client; takes `config`, also on failure. The first request connects. */
 int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct np_err *err);
+
+/* Creates a second client of the same server, for another thread, with what is left of the deadline. */
+int np_kube_clone(const struct np_kube *k, struct np_kube **ret, struct np_err *err);
 void np_kube_free(struct np_kube *k);
 void np_kube_freep(struct np_kube **k);
 
@@ -239,7 +242,8 @@ struct np_kube_update {
 	const char *ns, *name; /* borrowed; `ns` as for np_kube_get() */
 	const json_t *object; /* borrowed: the object as it was just read; NULL: it is read first */
 	np_kube_mutate_fn *mutate;
-	void *ctx;
+	void *ctx; /* of mutate() */
+	void *tag; /* for who began it */
 	enum np_dry_run dry_run;
 };
 
