@@ -165,6 +165,18 @@ typedef int np_kube_each_fn(void *ctx, json_t *object, struct np_err *err);
 int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		 unsigned limit, np_kube_each_fn *each, void *ctx, struct np_err *err);
 
+struct np_kube_pages {
+	unsigned limit; /* objects of a page; 0: 500 */
+	np_kube_each_fn *each;
+	/* Asked after each page but the last, with how many objects are left; UINT64_MAX where the server does not say. */
+	bool (*goes_on)(void *ctx, uint64_t remaining);
+	void *ctx; /* of both */
+};
+
+/* Lists as np_kube_list() does, but only as long as goes_on(). */
+int np_kube_list_pages(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		       const struct np_kube_pages *pages, struct np_err *err);
+
 /* One object to fetch among many, and its result. */
 struct np_kube_item {
 	const char *ns, *name; /* borrowed; `ns` as for np_kube_get() */

@@ -300,6 +300,7 @@ struct listing {
 	const char *path, *resource, *ns;
 	unsigned limit;
 	np_kube_each_fn *each;
+	bool (*goes_on)(void *ctx, uint64_t remaining); /* NULL: to the end */
 	void *ctx;
 	char version[NP_KUBE_VERSION_MAX]; /* of the first page, which all others share */
 	unsigned empty_pages;
@@ -375,6 +376,16 @@ static int check_progress(struct listing *l, const json_t *page, const char *tok
 	return np_kube_pause(l->k, kube_backoff(l->empty_pages++, UINT32_MAX / 2), err);
 }
 
+static bool is_enough(const struct listing *l, const json_t *meta)
+{
+	const json_t *count = json_object_get(meta, "remainingItemCount");
+	json_int_t left = json_integer_value(count);
+
+	return l->goes_on &&
+	       !l->goes_on(l->ctx,
+			   json_is_integer(count) && left >= 0 ? (uint64_t)left : UINT64_MAX);
+}
+
 /* Fetches and visits one page; *token becomes the next one's, "" after the last. */
 static int list_page(struct listing *l, char **token, struct np_err *err)
 {
@@ -399,7 +410,7 @@ static int list_page(struct listing *l, char **token, struct np_err *err)
 			       l->resource);
 	if (check_progress(l, page, *token, np_json_member_text(meta, "continue"), err) < 0)
 		return np_err_ret(err);
-	next = strdup(np_json_member_text(meta, "continue"));
+	next = strdup(is_enough(l, meta) ? "" : np_json_member_text(meta, "continue"));
 	if (!next)
 		return np_fail_nomem(err);
 	free(*token);
@@ -459,6 +470,19 @@ int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char
 			     .limit = limit > 0 ? limit : PAGE_DEFAULT,
 			     .each = each,
 			     .ctx = ctx };
+
+	return list_all(&l, r, err);
+}
+
+int np_kube_list_pages(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		       const struct np_kube_pages *pages, struct np_err *err)
+{
+	struct listing l = { .k = k,
+			     .ns = ns,
+			     .limit = pages->limit > 0 ? pages->limit : PAGE_DEFAULT,
+			     .each = pages->each,
+			     .goes_on = pages->goes_on,
+			     .ctx = pages->ctx };
 
 	return list_all(&l, r, err);
 }

@@ -5,7 +5,8 @@
 /*
  * internal - what the files of sync share: class.c brings one class to its desired state, batch.c does so for
  * the plan of a whole input, release.c releases registrations; fetch.c reads classes. Where classes are
- * kept is the store's business: store.c has what all stores share, store_kube.c the Kubernetes API,
+ * kept is the store's business: store.c has what all stores share, store_kube.c the Kubernetes API, whose
+ * lists are in list_kube.c,
  * store_vcenter.c vCenter, whose writes are in update_vcenter.c, its records in record.c. opt_in.c reads who
  * else may use a class.
  */
@@ -50,6 +51,9 @@ struct sync_store_kind {
 	int (*open)(struct np_class_store *s, struct np_err *err);
 	int (*get_many)(struct np_class_store *s, struct np_kube_item *items, size_t n,
 			struct np_err *err);
+	/* Sets the objects of those items that a list gets cheaper than requests for each; NULL: none are. */
+	int (*list_wanted)(struct np_class_store *s, struct np_kube_item *items, size_t n,
+			   struct np_err *err);
 	/* Lists the classes that may have a record; ns NULL: in all namespaces. */
 	int (*list)(struct np_class_store *s, const char *ns, np_kube_each_fn *each, void *ctx,
 		    struct np_err *err);
@@ -112,6 +116,10 @@ int sync_record_read(const struct np_class_store *s, const char *name, struct sy
 /* Writes it; removes the entry where there is nothing to keep. */
 int sync_record_write(const struct np_class_store *s, struct np_state_lock *lock, const char *name,
 		      const struct sync_record *r, struct np_err *err);
+
+/* list_kube.c */
+int sync_list_wanted(struct np_class_store *s, struct np_kube_item *items, size_t n,
+		     struct np_err *err);
 
 int sync_check_access_kube(struct np_class_store *s, size_t n_namespaces,
 			   const char *const *namespaces, struct np_err *err);

@@ -80,6 +80,7 @@ const struct sync_store_kind sync_store_kube = {
 	.batch = BATCH,
 	.open = open_kube,
 	.get_many = get_many,
+	.list_wanted = sync_list_wanted,
 	.list = list,
 	.update_many = update_many,
 	.check_access = sync_check_access_kube,
