@@ -55,6 +55,7 @@ struct vcenter_session {
 	char *id; /* NULL: none */
 	bool is_old; /* made by the older form */
 	unsigned generation; /* counts the sessions */
+	struct np_err rejected; /* why vCenter accepts no login; NP_OK: it may */
 };
 
 struct np_vcenter {

@@ -141,8 +141,16 @@ static int use_locked(struct np_vcenter *v, char **ret, struct np_err *err)
 {
 	struct vcenter_session *s = v->session;
 
-	if (!s->id && log_in(v, err) < 0)
+	/* A rejected password is not sent again by each client: vCenter locks the account. */
+	if (s->rejected.code != NP_OK) {
+		*err = s->rejected;
 		return np_err_ret(err);
+	}
+	if (!s->id && log_in(v, err) < 0) {
+		if (err->code == NP_E_REFUSED)
+			s->rejected = *err;
+		return np_err_ret(err);
+	}
 	/* Another client may have made it. */
 	if (v->generation != s->generation && vcenter_add_secret(v, s->id, err) < 0)
 		return np_err_ret(err);
