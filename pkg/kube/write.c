@@ -129,9 +129,9 @@ int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const ch
 {
 	NP_AUTO(kube_request_done)
 	struct kube_request w = { .call = { .verb = "create",
-				       .method = "POST",
-				       .ns = kube_ns_of(k, r, ns),
-				       .content_type = "application/json" } };
+					    .method = "POST",
+					    .ns = kube_ns_of(k, r, ns),
+					    .content_type = "application/json" } };
 	NP_AUTO(np_freep) char *query = NULL;
 
 	w.body = np_json_text(create->body, JSON_COMPACT);

@@ -75,8 +75,8 @@ static void run(struct writer *w, int classes, int most, const char *body)
 	while (next < classes || under_way > 0) {
 		for (; next < classes && under_way < most; next++, under_way++) {
 			snprintf(path, sizeof(path),
-				 API "/v1alpha6/namespaces/%s/virtualmachineclasses/gpu-%d%s", w->ns,
-				 next, body ? QUERY : "");
+				 API "/v1alpha6/namespaces/%s/virtualmachineclasses/gpu-%d%s",
+				 w->ns, next, body ? QUERY : "");
 			start(w, path, body);
 		}
 		curl_multi_perform(w->multi, &running);
