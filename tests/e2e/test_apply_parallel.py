@@ -107,6 +107,15 @@ def test_results_are_in_the_order_of_the_plan(front):
     assert all(is_right(front.stored(name)) for name in names())
 
 
+def test_each_class_has_its_own_result(front):
+    front.sim.faults([fault("delay", names()[0], delayMs=500, count=1)])
+    code, told, err = front.results("apply")
+    assert code == 0, err
+    assert [c["name"] for c in told] == names()
+    stored = [front.stored(c["name"])["metadata"]["resourceVersion"] for c in told]
+    assert [c["resourceVersion"] for c in told] == stored
+
+
 def test_second_class_is_written_before_the_first_is_answered(front):
     front.sim.faults([fault("delay", names()[0], delayMs=20000, count=1)])
     front.sim.mark()
