@@ -62,6 +62,8 @@ struct option_table {
 /* What several programs have. */
 #define MAX_WINDOW_MOST 65536
 #define MAX_WINDOW_HELP "largest window that a pool may ask for, 65536 by default"
+#define PARALLEL_MOST 64
+#define PARALLEL_HELP "how many classes are written at a time, 8 by default"
 #define OPT_IN_HELP \
 	"a class outside its pool's namespace needs its owner's permission; true by default"
 

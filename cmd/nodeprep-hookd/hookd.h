@@ -36,6 +36,7 @@ struct options {
 	struct texts catalogues;
 	const char *supervisor_kubeconfig; /* of the API server with the classes; NULL: the same */
 	uint64_t threads, workers, max_connections;
+	uint64_t parallel; /* classes that a call writes at a time; 0: the default */
 	uint64_t max_memory; /* bytes */
 	uint64_t shutdown_delay_ms, drain_ms;
 	bool verbose, help, version;

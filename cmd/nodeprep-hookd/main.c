@@ -207,6 +207,7 @@ static int run(int argc, char *argv[], struct np_err *err)
 	p.hookd.hook.catalogue = p.catalogue;
 	p.hookd.hook.require_opt_in = !p.o.no_opt_in;
 	p.hookd.hook.max_window_gb = p.o.max_window;
+	p.hookd.hook.parallel = (unsigned)p.o.parallel;
 	p.hookd.verbose = p.o.verbose;
 	done = make_server(&p, err);
 	if (done == 0) {

@@ -41,6 +41,8 @@ static const struct option_row server_rows[] = {
 	{ "workers", 0, "N", OPTION_COUNT, AT(workers),
 	  .help = "limit of calls that wait for the API server at a time, 8 by default",
 	  .most = WORKERS_MAX },
+	{ "parallel", 0, "N", OPTION_COUNT, AT(parallel), .help = PARALLEL_HELP ", by one call",
+	  .most = PARALLEL_MOST },
 	{ "drain-timeout", 0, "DURATION", OPTION_DURATION, AT(drain_ms),
 	  .help = "time that requests have to finish after SIGTERM, 10s by default" },
 	{ "shutdown-delay", 0, "DURATION", OPTION_DURATION, AT(shutdown_delay_ms),

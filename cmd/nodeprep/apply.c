@@ -259,6 +259,7 @@ static int patch(const struct options *o, bool revert, enum np_dry_run dry_run, 
 {
 	struct np_sync_options ao = {
 		.dry_run = dry_run,
+		.parallel = (unsigned)o->parallel,
 		.progress = { .progress = progress_show, .is_stopped = signals_is_stopped },
 	};
 	struct np_err why = NP_ERR_INIT;

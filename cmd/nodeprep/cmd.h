@@ -44,6 +44,7 @@ struct options {
 	bool allow_shrink;
 	bool restore_hidden;
 	uint64_t max_window; /* GB; 0: no bound but the contract's */
+	uint64_t parallel; /* classes that are written at a time; 0: the default */
 	enum np_dry_run dry_run;
 	unsigned verbosity;
 	unsigned log_form; /* enum log_form */
@@ -78,6 +79,7 @@ enum option_group {
 	OPT_DAEMON = 1 << 9, /* runs until a signal */
 	OPT_SESSION = 1 << 10, /* vCenter's options, and TLS without the API's options */
 	OPT_LIVE = 1 << 11, /* -A -l --field-selector: pools of the API server in place of -f */
+	OPT_PARALLEL = 1 << 12, /* --parallel */
 };
 
 /* The commands' own options. */

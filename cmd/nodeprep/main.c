@@ -14,8 +14,9 @@
 
 static const struct command rows[] = {
 	{ "apply", run_apply,
-	  OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN | OPT_APPLY, NULL, 0,
-	  "(-f FILE | -A | -n NAMESPACE | -l LABELS)",
+	  OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN | OPT_APPLY |
+		  OPT_PARALLEL,
+	  NULL, 0, "(-f FILE | -A | -n NAMESPACE | -l LABELS)",
 	  "patch the VM classes so that the pools' nodes power on" },
 	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN,
 	  NULL, 0, "(-f FILE | -A | -n NAMESPACE | -l LABELS)",
@@ -50,7 +51,8 @@ static const struct command rows[] = {
 	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN,
 	  NULL, 0, "(-f FILE | -A | -n NAMESPACE | -l LABELS)",
 	  "show what the pools need and what their classes lack" },
-	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_APPLY,
+	{ "revert", run_revert,
+	  OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_APPLY | OPT_PARALLEL,
 	  &revert_options, 0, "-f FILE",
 	  "release the pools' classes; the last release restores the original values" },
 	{ "status", run_status, OPT_OUTPUT | OPT_CATALOGUE | OPT_API, &status_options, 0, "",
@@ -113,6 +115,12 @@ static const char *implied_command(int argc, char *argv[])
 	return strcmp(argv[1], "--version") == 0 ? "version" : NULL;
 }
 
+/* A static glibc would load the host's other NSS modules, built for another libc. It reads a file for that. */
+static void set_up_names(void)
+{
+	__nss_configure_lookup("hosts", "files dns");
+}
+
 static int run_command(const struct command *c, int argc, char *argv[], struct np_err *err)
 {
 	NP_AUTO(options_done) struct options o = { 0 };
@@ -127,6 +135,8 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 					.is_quiet = o.quiet,
 					.before = progress_clear });
 	progress_init(&o);
+	if ((c->options & (OPT_API | OPT_VCENTER | OPT_SESSION)) != 0)
+		set_up_names();
 	if (o.help) {
 		options_help(c);
 		return 0;
@@ -146,8 +156,10 @@ static int run(int argc, char *argv[], struct np_err *err)
 	if (argc > 2 && strcmp(argv[1], "__complete") == 0)
 		return run_complete(&commands, argc - 1, argv + 1, err);
 	name = command_first(argc, argv);
-	if (argc == 1 && getenv("CNI_COMMAND"))
+	if (argc == 1 && getenv("CNI_COMMAND")) {
+		set_up_names();
 		return run_cni();
+	}
 	if (!name) {
 		name = implied_command(argc, argv);
 		if (!name)
@@ -168,8 +180,6 @@ int main(int argc, char *argv[])
 	int status;
 
 	streams_open();
-	/* A static glibc would load the host's other NSS modules, built for another libc. */
-	__nss_configure_lookup("hosts", "files dns");
 	signal(SIGPIPE, SIG_IGN);
 	status = run(argc, argv, &err);
 	/* The reader is gone, as with `| head`: end as any tool does, without a message. */

@@ -87,6 +87,8 @@ static const struct option_row shared_rows[] = {
 	{ "dry-run", 0, "client|server", OPTION_READ, AT(dry_run),
 	  .help = "write nothing; client: only plan, server: let the server check the patch",
 	  .group = OPT_APPLY, .read = read_dry_run },
+	{ "parallel", 0, "N", OPTION_COUNT, AT(parallel), .help = PARALLEL_HELP,
+	  .group = OPT_PARALLEL, .most = PARALLEL_MOST },
 	{ "classes", 0, "kubernetes|vcenter", OPTION_READ, AT(classes),
 	  .help = "whose VM classes are read and changed; vcenter where --vcenter is set",
 	  .group = OPT_VCENTER, .read = read_classes },

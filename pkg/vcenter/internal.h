@@ -7,6 +7,7 @@
  * that interpret their answers.
  */
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,13 +49,22 @@ int vcenter_line_load(const char *path, const char *kind, uint64_t stdin_deadlin
 
 #define VCENTER_LOGOUT_MS 5000
 
+/* A session of REST, which a client and its clones share. */
+struct vcenter_session {
+	pthread_mutex_t lock; /* guards the members below; held during a login */
+	char *id; /* NULL: none */
+	bool is_old; /* made by the older form */
+	unsigned generation; /* counts the sessions */
+	struct np_err rejected; /* why vCenter accepts no login; NP_OK: it may */
+};
+
 struct np_vcenter {
 	struct np_kube *http;
 	char *base; /* "https://HOST[:PORT]" */
 	struct vcenter_credentials login;
 	char *basic; /* USER:PASSWORD in base64 */
-	char *session; /* of REST; NULL: none */
-	bool session_is_old; /* made by the older form */
+	struct vcenter_session own, *session; /* a clone's is that of its original */
+	unsigned generation; /* of the session that was used last */
 	char *cookie; /* of SOAP: "vmware_soap_session=..."; NULL: none */
 	const char *soap_action; /* the header line; NULL: none was sent yet */
 	bool has_about; /* `about` and what follows it are set */
@@ -64,6 +74,9 @@ struct np_vcenter {
 	char session_manager[64], property_collector[64], root_folder[64], view_manager[64],
 		setting[64]; /* ids of the service's objects */
 };
+
+/* Remembers a secret of the server, which messages then never show. */
+int vcenter_add_secret(struct np_vcenter *v, const char *secret, struct np_err *err);
 
 /* Remembers a secret of the server and puts it at *slot, in place of the one before. */
 int vcenter_keep_secret_take(struct np_vcenter *v, char **slot, char *secret, struct np_err *err);

@@ -16,6 +16,9 @@ ${CC:-cc} -O2 -static-pie -fPIE -w -o "$work/bare" "$here/bare.c" $NODEPREP_LIBS
 # shellcheck disable=SC2086 # words
 ${CC:-cc} -O2 -static-pie -fPIE -w -o "$work/bare_vcenter" "$here/bare_vcenter.c" $NODEPREP_LIBS 2>"$work/bare.ld" ||
 	{ cat "$work/bare.ld" >&2; exit 1; }
+# shellcheck disable=SC2086 # words
+${CC:-cc} -O2 -static-pie -fPIE -w -o "$work/bare_writer" "$here/bare_writer.c" $NODEPREP_LIBS 2>"$work/bare.ld" ||
+	{ cat "$work/bare.ld" >&2; exit 1; }
 for input in "plain 1000" "plain 10000" "plain 20000" "dump 10000" \
 	"list 10000" "dump-list 5000" "dump-list 10000"; do
 	form=${input% *} pools=${input#* }
@@ -31,6 +34,9 @@ done
 # Beside govc, on the vCenter simulator, which is built where it is missing.
 /usr/bin/python3 -B "$here/vmclass.py" "$build"
 /usr/bin/python3 -B "$here/vcenter_scale.py" "$build"
+
+# Many classes on a kube-apiserver, which is built where it is missing, beside a bare writer.
+/usr/bin/python3 -B "$here/writes.py" "$build"
 
 # The controller on a kube-apiserver, which is built where it is missing.
 NODEPREP_BIN_DIR=$build /usr/bin/python3 -B "$here/controller.py"

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import servers
-from proxies import Proxy
+from proxies import Proxy, http2_proxy
 from test_main_job import A100, SIZE, dump, hardware, keys_of, pool
 
 # The libraries that Debian cannot link statically.
@@ -41,23 +41,6 @@ def kubeconfig(server, tmp_path):
         return str(path)
 
     return write
-
-
-@contextlib.contextmanager
-def http2_proxy(server, folder):
-    """nghttpx in front of the server; yields its port, its CA and the file that logs its requests."""
-    folder.mkdir()
-    certs = servers.Certificates(folder)
-    (port,) = servers.free_ports(1)
-    log = folder / "access.log"
-    argv = ["nghttpx", "--conf=/dev/null", "--workers=1", "--no-ocsp", "--insecure"]
-    argv += [f"--frontend=127.0.0.1,{port}", f"--backend=127.0.0.1,{server.port};;tls"]
-    argv += [f"--accesslog-file={log}", "--accesslog-format=$alpn $request"]
-    argv += [certs.server_key, certs.server]
-    with contextlib.ExitStack() as stack:
-        process = servers.start(stack, argv, folder / "nghttpx.log")
-        servers.wait_until("nghttpx", lambda: servers.accepts(port), process, folder / "nghttpx.log")
-        yield port, certs.ca, log
 
 
 def test_http2(server, ns, nodeprep, pools, kubeconfig, get_class, tmp_path):
