@@ -304,7 +304,7 @@ int np_kube_update(struct np_kube *k, const struct np_kube_update *how, struct n
 		   struct np_err *err);
 void np_kube_updated_done(struct np_kube_updated *u);
 
-/* How many updates np_kube_update_many() makes at a time unless it is told. */
+/* How many updates np_kube_update_many() makes at a time by default. */
 #define NP_KUBE_PARALLEL 8
 
 /* Many updates, made several at a time. The functions are called from the one thread, between requests. */

@@ -59,7 +59,7 @@ struct sync_store_kind {
 		    struct np_err *err);
 	/*
 	 * Reads, computes and writes each class, again while other clients write. A failure is that one class's;
-	 * `attempts` is set all the same. mutate() of one class may be called while another's runs.
+	 * `attempts` is set on failure too. mutate() of one class may be called while another's runs.
 	 */
 	int (*update_many)(struct np_class_store *s, const struct sync_updates *all,
 			   struct np_err *err);
