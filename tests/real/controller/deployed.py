@@ -17,13 +17,7 @@ from controller_harness import (
     wait_reason,
 )
 
-
-
-def read_docs(name):
-    return (servers.REPO / "docs" / name).read_text()
-
-
-DOCS = read_docs("deploy.md")
+DOCS = (servers.REPO / "docs" / "deploy.md").read_text()
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/nodeprep-controller"
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/nodepools.nodeprep.dev"
 OWN_FILES = ("my-overlay/kustomization.yaml", "values.yaml")

@@ -3,7 +3,7 @@
 
 import pytest
 from controller_harness import MANIFESTS, POOLS, SYSTEM, servers
-from deployed import CRD, DEPLOYMENT, Cluster, Place, blocks, contents, put_classes, read_docs, use
+from deployed import CRD, DEPLOYMENT, Cluster, Place, blocks, contents, put_classes, use
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_uninstall__overlay_first_keeps_the_pools_and_is_recovered(fresh, place)
 
 
 def test_install__commands_name_folders_that_exist():
-    words = [word for block in blocks(read_docs("deploy.md")) for word in block.split()]
+    words = [word for block in blocks((servers.REPO / "docs" / "deploy.md").read_text()) for word in block.split()]
     named = {word for word in words if "deploy/manifests/" in word}
     assert named
     for word in named:
