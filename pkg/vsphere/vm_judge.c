@@ -308,13 +308,15 @@ static int judge(struct np_vsphere_vm *vm, const struct np_plan *plan, struct np
 	const struct np_plan_pool *p = NULL;
 
 	find_window(vm);
+	if (plan && vsphere_vm_find_pool(vm, plan, &p, err) < 0)
+		return np_err_ret(err);
 	if (!vm->has_devices) {
 		if (report_no_devices(vm, err) < 0 || check_manager(vm, err) < 0)
 			return np_err_ret(err);
 		np_report_finish(&vm->report);
 		return 0;
 	}
-	if (find_need(vm, err) < 0 || (plan && vsphere_vm_find_pool(vm, plan, &p, err) < 0))
+	if (find_need(vm, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (checks[i](vm, err) < 0)
