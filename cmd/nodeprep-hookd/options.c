@@ -22,6 +22,8 @@ static const struct option_row server_rows[] = {
 	  .help = "certificate and chain, PEM; reloaded when the file changes" },
 	{ "tls-private-key-file", 0, "FILE", OPTION_TEXT, AT(key_file),
 	  .help = "key of the certificate, PEM" },
+	{ "tls-ticket-secret-file", 0, "FILE", OPTION_TEXT, AT(ticket_secret_file),
+	  .help = "secret of 32 bytes or more that replicas share, to resume each other's TLS sessions" },
 	{ "client-ca-file", 0, "FILE", OPTION_TEXT, AT(client_ca_file),
 	  .help = "CA of client certificates, which are required then" },
 	{ "allow-unauthenticated", 0, NULL, OPTION_FLAG, AT(allow_unauthenticated),
