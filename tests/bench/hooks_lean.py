@@ -11,6 +11,7 @@ other builds of nodeprep-hookd to compare.
 
 import json
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -84,7 +85,10 @@ class Lean:
         return {name: {what: statistics.median(run[what] for run in of) for what in of[0]} for name, of in runs.items()}
 
     def rows(self, rounds, seconds):
-        for name, client in (("wrk, resuming", wrk), ("load, full", self.load)):
+        loads = {"load, full": self.load}
+        if shutil.which("wrk"):
+            loads = {"wrk, resuming": wrk, **loads}
+        for name, client in loads.items():
             for mode in MODES:
                 for clients in CLIENTS:
                     got = self.cell(client, clients, mode, rounds, seconds)
@@ -104,6 +108,8 @@ class Lean:
         head = ["client", "clients", "connection", "server", "req/s", "p50 ms", "p99 ms", "CPU s/1000", "peak MB",
                 "wrong", *(f"to {reference.name}" for reference in self.references)]
         rows = [head, *self.rows(rounds, seconds)]
+        if not shutil.which("wrk"):
+            print("  not measured with sessions that are resumed: no wrk on PATH")
         widths = [max(len(row[at]) for row in rows if at < len(row)) for at in range(len(head))]
         for row in rows:
             print("  " + "  ".join(cell.rjust(width) for cell, width in zip(row, widths)))
