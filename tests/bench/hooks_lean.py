@@ -6,11 +6,12 @@
 wrk (Debian's) resumes TLS sessions; BUILD/bench/load makes a full handshake for each new connection. Each
 cell is ROUNDS runs of SECONDS of each server, in turn; what is printed is the median. The reference is
 BUILD/bench/lean: "typed" decodes the members that it uses, "maps" decodes templates of any kind. HOOKD are
-other builds of nodeprep-hookd to compare.
+builds of nodeprep-hookd to compare, with their options: "build/nodeprep-hookd --threads=2".
 """
 
 import json
 import pathlib
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -44,7 +45,8 @@ class Lean:
         files = [f"--tls-cert-file={self.folder}/tls.crt", f"--tls-private-key-file={self.folder}/tls.key"]
         lean = [self.work / "lean", "--port={port}", f"--cert-dir={self.folder}"]
         self.ours = [
-            Server(hookd.name, [hookd, "--listen=127.0.0.1:{port}", *files], self.folder) for hookd in hookds
+            Server(hookd.rpartition("/")[2], [*shlex.split(hookd), "--listen=127.0.0.1:{port}", *files], self.folder)
+            for hookd in hookds
         ]
         self.references = [
             Server("typed", lean, self.folder),
@@ -121,7 +123,7 @@ def ratios(ours, theirs):
 
 def main(build, rounds=5, seconds=3, *hookds):
     build = pathlib.Path(build)
-    lean = Lean(build, [pathlib.Path(hookd) for hookd in hookds] or [build / "nodeprep-hookd"])
+    lean = Lean(build, hookds or [str(build / "nodeprep-hookd")])
     lean.check()
     lean.table(int(rounds), float(seconds))
 

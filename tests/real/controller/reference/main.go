@@ -9,7 +9,6 @@ import (
 	"context"
 	"flag"
 	"os"
-	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -39,7 +38,6 @@ func newManager(o options) (ctrl.Manager, error) {
 		}
 	}
 	addToScheme(scheme)
-	lease, renew, retry := 4*time.Second, 2*time.Second, 500*time.Millisecond
 	return ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        scheme,
 		Cache:                         cache.Options{DefaultTransform: cache.TransformStripManagedFields()},
@@ -48,9 +46,6 @@ func newManager(o options) (ctrl.Manager, error) {
 		LeaderElectionID:              "nodeprep-controller",
 		LeaderElectionNamespace:       o.namespace,
 		LeaderElectionReleaseOnCancel: true,
-		LeaseDuration:                 &lease,
-		RenewDeadline:                 &renew,
-		RetryPeriod:                   &retry,
 	})
 }
 
