@@ -92,7 +92,8 @@ int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const cha
 				       .ns = kube_ns_of(k, r, ns),
 				       .name = name,
 				       .content_type = patch_types[patch->type],
-				       .repeatable = is_repeatable(patch) } };
+				       .repeatable = is_repeatable(patch),
+				       .no_object = !ret } };
 	bool force = patch->force && patch->type == NP_KUBE_APPLY_PATCH;
 	NP_AUTO(np_freep) char *query = NULL;
 	char more[64];
@@ -117,7 +118,8 @@ int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const ch
 	struct writing w = { .call = { .verb = "create",
 				       .method = "POST",
 				       .ns = kube_ns_of(k, r, ns),
-				       .content_type = "application/json" } };
+				       .content_type = "application/json",
+				       .no_object = !ret } };
 	NP_AUTO(np_freep) char *query = NULL;
 
 	w.body = np_json_text(create->body, JSON_COMPACT);

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -62,14 +63,14 @@ func (r *reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	if found && err != nil {
 		return ctrl.Result{}, err
 	}
-	patched := false
+	var done outcome
 	if found {
-		if patched, err = r.sync(ctx, &class, live); err != nil {
+		if done, err = r.sync(ctx, &class, live); err != nil {
 			return ctrl.Result{}, err
 		}
 	}
 	for _, pool := range live {
-		if err := r.setStatus(ctx, pool, &class, found, patched); err != nil {
+		if err := r.setStatus(ctx, pool, &class, found, done); err != nil {
 			return ctrl.Result{}, err
 		}
 	}
@@ -115,22 +116,29 @@ func (r *reconciler) removeFinalizer(ctx context.Context, pool *NodePool) error 
 	return client.IgnoreNotFound(r.client.Patch(ctx, pool, lockedMerge(base)))
 }
 
+// outcome is what became of a class.
+type outcome struct {
+	patched, drifted bool
+}
+
 // sync patches the class, unless it is as it should be. Without pools the record goes, and its fields stay: only
 // the benchmark uses this controller.
-func (r *reconciler) sync(ctx context.Context, class *VirtualMachineClass, pools []*NodePool) (bool, error) {
+func (r *reconciler) sync(ctx context.Context, class *VirtualMachineClass, pools []*NodePool) (outcome, error) {
 	base := class.DeepCopy()
 	if len(pools) == 0 {
 		delete(class.Annotations, annotation)
 	} else if err := setDesired(class, pools); err != nil {
-		return false, err
+		return outcome{}, err
 	}
 	if equality.Semantic.DeepEqual(base, class) {
-		return false, nil
+		return outcome{}, nil
 	}
-	return true, r.client.Patch(ctx, class, lockedMerge(base))
+	// All pools were recorded, and yet the class differs: another client has changed it.
+	drifted := base.Annotations[annotation] == class.Annotations[annotation]
+	return outcome{true, drifted}, r.client.Patch(ctx, class, lockedMerge(base))
 }
 
-func (r *reconciler) setStatus(ctx context.Context, pool *NodePool, class *VirtualMachineClass, found, patched bool) error {
+func (r *reconciler) setStatus(ctx context.Context, pool *NodePool, class *VirtualMachineClass, found bool, done outcome) error {
 	base := pool.DeepCopy()
 	s := &pool.Status
 	s.ObservedGeneration = pool.Generation
@@ -155,10 +163,14 @@ func (r *reconciler) setStatus(ctx context.Context, pool *NodePool, class *Virtu
 	} else {
 		set("Ready", true, "Configured", "the class has what the pool needs")
 		set("ClassFound", true, "Found", "the class exists")
-		if patched || meta.FindStatusCondition(s.Conditions, "ClassPatched") == nil {
+		if done.patched || meta.FindStatusCondition(s.Conditions, "ClassPatched") == nil {
 			set("ClassPatched", true, "Patched", fmt.Sprintf("set a window of %d GB, EFI, and a full memory reservation", *s.MMIOGB))
 		}
-		set("Drifted", false, "InSync", "the class has what the pools need")
+		if done.drifted {
+			set("Drifted", false, "DriftCorrected", "another client changed the class; restored at "+time.Now().UTC().Format(time.RFC3339))
+		} else if meta.FindStatusCondition(s.Conditions, "Drifted") == nil {
+			set("Drifted", false, "InSync", "the class has what the pools need")
+		}
 	}
 	if equality.Semantic.DeepEqual(base.Status, pool.Status) {
 		return nil
@@ -168,6 +180,9 @@ func (r *reconciler) setStatus(ctx context.Context, pool *NodePool, class *Virtu
 	}
 	ready := meta.FindStatusCondition(s.Conditions, "Ready")
 	was := meta.FindStatusCondition(base.Status.Conditions, "Ready")
+	if done.drifted {
+		r.recorder.Event(pool, corev1.EventTypeNormal, "DriftCorrected", meta.FindStatusCondition(s.Conditions, "Drifted").Message)
+	}
 	if was == nil || was.Status != ready.Status {
 		kind := corev1.EventTypeNormal
 		if !found {
