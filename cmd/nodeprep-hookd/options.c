@@ -104,7 +104,7 @@ void options_done(struct options *o)
 	texts_done(&o->catalogues);
 }
 
-/* One answers thousands of requests a second, and costs a tenth less than two that share its caches. */
+/* Two that share processors with others cost more CPU and answer no more: docs/performance.md. */
 static uint64_t default_threads(void)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN) / 2;
