@@ -30,7 +30,7 @@
 
 struct options {
 	struct address listen, metrics_listen;
-	const char *cert_file, *key_file, *client_ca_file;
+	const char *cert_file, *key_file, *client_ca_file, *ticket_secret_file;
 	bool allow_unauthenticated, no_opt_in;
 	uint64_t max_window; /* GB; 0: no bound of its own */
 	struct texts catalogues;

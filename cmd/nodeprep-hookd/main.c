@@ -122,6 +122,7 @@ static int make_server(struct program *p, struct np_err *err)
 	so.identity.cert_file = p->o.cert_file;
 	so.identity.key_file = p->o.key_file;
 	so.client_ca_file = p->o.client_ca_file;
+	so.ticket_secret_file = p->o.ticket_secret_file;
 	so.client_required = !!p->o.client_ca_file;
 	so.connections_max = p->bounds.connections;
 	/* Half: all may seem to come from one address, behind a proxy of the network. */

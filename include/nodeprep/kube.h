@@ -245,7 +245,7 @@ struct np_kube_patch {
 };
 
 /*
- * Patches; *ret is the object as stored. An apply patch may be sent again at any time, since it is
+ * Patches; *ret is the object as stored, which is not parsed where ret is NULL. An apply patch may be sent again at any time, since it is
  * idempotent. NP_E_CONFLICT: 409, another writer, or another manager's field.
  */
 int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
@@ -258,7 +258,7 @@ struct np_kube_create {
 	struct np_kube_write write;
 };
 
-/* Creates an object; NP_E_CONFLICT where the name is taken. *ret is the object as stored. */
+/* Creates an object; NP_E_CONFLICT where the name is taken. ret is as with np_kube_patch(). */
 int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		   const struct np_kube_create *create, json_t **ret, struct np_err *err);
 

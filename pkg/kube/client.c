@@ -382,6 +382,9 @@ int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, str
 		*err = f->error;
 		return np_err_ret(err);
 	}
-	*ret = f->result;
+	if (ret)
+		*ret = f->result;
+	else
+		json_decref(f->result);
 	return 0;
 }

@@ -300,6 +300,7 @@ struct kube_call {
 	const char *body; /* NULL: none */
 	const char *content_type; /* of the body */
 	bool repeatable; /* may be sent again when it is not known whether it arrived */
+	bool no_object; /* nobody wants the object that a successful response holds */
 	const struct np_kube_exchange *exchange; /* NULL: a request of the Kubernetes API */
 };
 

@@ -119,6 +119,7 @@ int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const cha
 
 	if (kube_request_patch(k, r, ns, name, patch, &w, err) < 0)
 		return np_err_ret(err);
+	w.call.no_object = !ret;
 	return kube_send(k, &w.call, ret, err);
 }
 
@@ -131,7 +132,8 @@ int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const ch
 	struct kube_request w = { .call = { .verb = "create",
 					    .method = "POST",
 					    .ns = kube_ns_of(k, r, ns),
-					    .content_type = "application/json" } };
+					    .content_type = "application/json",
+					    .no_object = !ret } };
 	NP_AUTO(np_freep) char *query = NULL;
 
 	w.body = np_json_text(create->body, JSON_COMPACT);

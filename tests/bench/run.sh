@@ -38,10 +38,14 @@ done
 # Many classes on a kube-apiserver, which is built where it is missing, beside a bare writer.
 /usr/bin/python3 -B "$here/writes.py" "$build"
 
-# The controller on a kube-apiserver, which is built where it is missing.
-NODEPREP_BIN_DIR=$build /usr/bin/python3 -B "$here/controller.py"
+# The controller beside one on controller-runtime, which is built where it is missing, as the kube-apiserver is.
+reference=$("$here/../real/controller/reference.sh" "$build/real")
+NODEPREP_BIN_DIR=$build /usr/bin/python3 -B "$here/controller.py" "$reference"
+NODEPREP_BIN_DIR=$build /usr/bin/python3 -B "$here/growth.py"
 
-# Beside Cluster API's own server, which is built where it is missing.
+# Beside the least Go server, and beside Cluster API's own, which is built where it is missing.
 "$here/load.sh" "$work"
+"$here/lean.sh" "$work"
+/usr/bin/env python3 -B "$here/hooks_lean.py" "$build"
 reference=$("$here/../real/capi/build.sh" "$build/real")
 exec /usr/bin/env python3 -B "$here/hooks.py" "$build" "$reference"
