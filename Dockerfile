@@ -10,6 +10,7 @@ COPY hack/deps.sh hack/deps.sh
 RUN hack/deps.sh build
 COPY . .
 ARG REVISION=
+ARG REVISION_DATE=
 # nodeprep-sim is for tests and the demo alone. Times are set, so that two builds give the same image.
 RUN make B=/build /build/nodeprep /build/nodeprep-hookd \
 	&& mkdir /image \
@@ -19,9 +20,14 @@ RUN make B=/build /build/nodeprep /build/nodeprep-hookd \
 FROM scratch
 ARG VERSION=unknown
 ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.title="nodeprep" \
 	org.opencontainers.image.description="Prepares and checks GPU worker nodes of vSphere Kubernetes clusters" \
 	org.opencontainers.image.licenses="Apache-2.0" \
+	org.opencontainers.image.url="https://nodeprep.dev" \
+	org.opencontainers.image.documentation="https://nodeprep.dev/docs" \
+	org.opencontainers.image.vendor="nodeprep" \
+	org.opencontainers.image.created="${CREATED}" \
 	org.opencontainers.image.version="${VERSION}" \
 	org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /image/ /

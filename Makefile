@@ -14,6 +14,8 @@ COMPDIR ?= $(PREFIX)/share/bash-completion/completions
 FISHDIR ?= $(PREFIX)/share/fish/vendor_completions.d
 ZSHDIR ?= $(PREFIX)/share/zsh/site-functions
 DESTDIR ?=
+# STRIP= keeps the symbols in the programs.
+STRIP ?= strip
 CNI_BIN_DIR ?= /opt/cni/bin
 CNI_CONF_DIR ?= /etc/nodeprep/cni.d
 FUZZ_SECONDS ?= 60
@@ -43,7 +45,7 @@ np_ldflags := -static-pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--build-id=n
 np_libs = $$(cat $(B)/static/libs) $(B)/static/libstubs.a
 # Tests and fuzzers link what they use from the shared libraries.
 test_libs = -lcmocka -lcurl -levent_openssl -levent_extra -levent_core -lssl -lcrypto -ljansson \
-	-lyajl -lyaml -lexpat -lbsd -lpthread -lm
+	-lyajl -lyaml -lexpat -lz -lbsd -lpthread -lm
 
 san_flags := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 fuzz_flags := -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -80,7 +82,7 @@ c_files = $(shell git ls-files 'cmd/*.c' 'cmd/*.h' 'pkg/*.c' 'pkg/*.h' 'include/
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
-.PHONY: all deps demo test check e2e e2e-real test-real bench soak image dist lint fmt fuzz install uninstall install-cni uninstall-cni clean help
+.PHONY: all deps demo test check e2e e2e-real test-real bench soak pictures image dist lint fmt fuzz install uninstall install-cni uninstall-cni clean help
 
 all: $(bins)               ## build every binary, static-pie, into build/
 
@@ -106,6 +108,9 @@ $(B)/flags: FORCE
 		echo '$(CC) $(subst ','\'',$(np_cppflags) $(np_cflags) $(np_ldflags))' >$@
 .PHONY: FORCE
 FORCE:
+
+$(B)/strip: FORCE
+	@echo '$(STRIP)' | cmp -s - $@ || echo '$(STRIP)' >$@
 
 $(B)/gen/gpu_rows.inc: pkg/gpu/catalogue.tsv pkg/gpu/catalogue.awk
 	@mkdir -p $(@D)
@@ -164,8 +169,8 @@ $(B)/libnodeprep-fuzz.a: $(call objects,fuz,$(lib_sources) $(server_sources))
 
 # --- linking ---------------------------------------------------------------------------------
 
-np_archives := $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/static/libstubs.a
-link = CC='$(CC)' hack/link.sh $@ $(B)/static/stubs $(CC) $(np_cflags) $(np_ldflags) $(filter %.o %.a,$(filter-out $(B)/static/%,$^)) $(1) $(np_libs)
+np_archives := $(B)/strip $(B)/libnodeprep-server.a $(B)/libnodeprep.a $(B)/static/libstubs.a
+link = CC='$(CC)' STRIP='$(STRIP)' hack/link.sh $@ $(B)/static/stubs $(CC) $(np_cflags) $(np_ldflags) $(filter %.o %.a,$(filter-out $(B)/static/%,$^)) $(1) $(np_libs)
 
 $(B)/nodeprep: $(call objects,obj,$(common_sources) $(call command_sources,nodeprep)) $(np_archives) hack/link.sh
 	$(if $(Q),@echo "  LD      $@")
@@ -236,8 +241,21 @@ demo: all                  ## the main job against the embedded Supervisor API, 
 bench: all                 ## time and memory, as ratios within one run
 	$(Q)NODEPREP_LIBS="$(np_libs)" tests/bench/run.sh $(B)
 
+pictures: all             ## draw the pictures of docs/pictures; hosts.svg is of the vCenter simulator
+	$(Q)hack/pictures.sh $(B) docs/pictures
+	$(Q)NODEPREP_BLESS=1 hack/e2e.sh vcenter $(B) pictures
+
 image:                     ## the container image, with docker, podman or buildah; IMAGE, BASE, ENGINE, FLAGS
 	$(Q)hack/image.sh
+
+.PHONY: image-push deb chart
+image-push:                ## push the image that "make image" built to its registry; prints IMAGE@DIGEST
+	$(Q)hack/image.sh --push
+
+# make image image-push: one after the other.
+ifneq ($(filter image,$(MAKECMDGOALS)),)
+image-push: image
+endif
 
 SOAK_REQUESTS ?= 500000
 CHAOS_SECONDS ?= 600
@@ -247,7 +265,7 @@ soak: all $(B)/san/nodeprep-hookd $(B)/nodeprep-leaping $(B)/nodeprep-hookd-leap
 fuzz: $(fuzzers)           ## each fuzz target for FUZZ_SECONDS; new inputs go to its corpus
 	$(Q)hack/fuzz.sh $(FUZZ_SECONDS) $(fuzzers)
 
-lint: $(generated) $(B)/libnodeprep.a $(B)/libnodeprep-server.a | $(B)/.deps-build $(B)/.deps-check $(B)/.deps-lint  ## format, clang-tidy, cppcheck, headers alone and together, names, words, shellcheck, man pages
+lint: $(generated) | $(B)/.deps-build $(B)/.deps-check $(B)/.deps-lint  ## format, clang-tidy, cppcheck, headers alone and together, names, words, shellcheck, man pages; LINT=deep
 	$(Q)B=$(B) MODULES='$(all_modules)' hack/lint.sh
 
 compile_commands.json: FORCE  ## for clangd and other tools
@@ -258,10 +276,21 @@ fmt: | $(B)/.deps-lint     ## clang-format on the tracked C files
 
 # --- installing ------------------------------------------------------------------------------
 
-dist:                      ## the release's archives for linux/amd64 and linux/arm64 in dist/, from the last commit
-	$(Q)hack/dist.sh dist $(ARCH)
+dist:                      ## the release in dist/, from the last commit: archives (ARCH="amd64 arm64"), chart, krew's manifest, sums
+	$(Q)hack/dist.sh archive dist $(ARCH)
 
-install: all               ## binaries, man pages and completion under $(DESTDIR)$(PREFIX)
+deb:                       ## the Debian packages in dist/, from the last commit, checked by lintian
+	$(Q)hack/dist.sh deb dist $(ARCH)
+
+# Both write the folder's SHA256SUMS.
+ifneq ($(filter dist,$(MAKECMDGOALS)),)
+deb: dist
+endif
+
+chart:                     ## the Helm chart in dist/
+	$(Q)hack/chart.sh dist
+
+install: $(B)/nodeprep $(B)/nodeprep-hookd              ## binaries, man pages and completion under $(DESTDIR)$(PREFIX)
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(COMPDIR) $(DESTDIR)$(FISHDIR) $(DESTDIR)$(ZSHDIR)
 	install -m 0755 $(B)/nodeprep $(DESTDIR)$(BINDIR)/nodeprep
 	install -m 0755 $(B)/nodeprep-hookd $(DESTDIR)$(BINDIR)/nodeprep-hookd

@@ -29,15 +29,17 @@ packages() {
 	build) echo gcc libc6-dev binutils make pkg-config libcurl4-openssl-dev libssl-dev libjansson-dev \
 		libyaml-dev libbsd-dev libmd-dev libnghttp2-dev zlib1g-dev libevent-dev libyajl-dev libexpat1-dev \
 		libidn2-dev libunistring-dev libpsl-dev libssh2-1-dev libzstd-dev libbrotli-dev ;;
-	check) echo fish zsh libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-yaml openssl diffutils nghttp2-proxy ca-certificates pci.ids ;;
+	check) echo fish zsh libcmocka-dev proot python3 python3-pytest python3-pytest-xdist python3-yaml openssl diffutils nghttp2-proxy ca-certificates pci.ids ;;
 	lint) echo clang clang-format clang-tidy cppcheck shellcheck mandoc ;;
 	fuzz) echo clang "$clang_rt" ;;
-	image) echo podman buildah runc iptables mmdebstrap debian-archive-keyring ;;
+	image) echo podman buildah runc iptables mmdebstrap debian-archive-keyring docker-registry ;;
 	guests) echo qemu-system-x86 ovmf busybox-static cpio gcc libc6-dev ;;
 	real) echo etcd-server openssl python3 python3-pytest python3-pytest-xdist python3-yaml python3-pip ca-certificates nghttp2-proxy ;;
 	cni) echo iproute2 iptables strace util-linux ;;
 	monitoring) echo prometheus ;;
-	dist) echo mmdebstrap debian-archive-keyring ;;
+	dist) echo mmdebstrap debian-archive-keyring git python3 python3-yaml ;;
+	deb) echo lintian ;;
+	release) echo qemu-user-static python3-yaml ;;
 	debian) echo mmdebstrap debian-archive-keyring util-linux git ;;
 	*) echo "deps.sh: unknown group '$1'" >&2 && exit 2 ;;
 	esac

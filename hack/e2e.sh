@@ -10,13 +10,13 @@ report=$build/e2e-$suite.xml
 mkdir -p "$build"
 rm -f "$report"
 
-# Most tests wait for a server or a deadline: two at a time take little more than half as long. Each of both
-# processes has a server of its own, and a file's tests share one process.
-by_two="-n 2 --dist loadfile"
+# Most tests wait for a server or a deadline, so several at a time keep two processors busy. Each process has a
+# server of its own; the embedded one is small.
+many="-n 6 --dist loadgroup" few="-n 3 --dist loadgroup"
 limit=1500 jobs=
 case $suite in
-sim) target=sim tests=tests/e2e jobs=$by_two ;;
-real) target=real tests=tests/e2e jobs=$by_two ;;
+sim) target=sim tests=tests/e2e jobs=$many ;;
+real) target=real tests=tests/e2e jobs=$few ;;
 vcenter) target=sim tests=tests/real/vcenter ;; # its server is a vCenter; the Supervisor is beside it
 debian) target=none tests=tests/real/debian limit=2700 ;; # starts no API server, builds twice from nothing
 *) target=real tests=tests/real/$suite ;;
@@ -31,7 +31,7 @@ if [ "$target" = real ]; then
 fi
 [ "$suite" != vcenter ] || hack/deps.sh real cni || exit 1
 [ "$suite" != controller ] || hack/deps.sh monitoring || exit 1 # promtool; its service is not used
-[ "$suite" != debian ] || hack/deps.sh check debian || exit 1
+[ "$suite" != debian ] || hack/deps.sh check debian image || exit 1
 # shellcheck disable=SC2086,SC1007 # $jobs and $tests are words
 # Debian's python3 has Debian's pytest; another one on PATH may have none.
 NODEPREP_TARGET=$target NODEPREP_BIN_DIR=$build PYTHONPATH= timeout "$limit" /usr/bin/python3 -B -m pytest \

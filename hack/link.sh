@@ -1,6 +1,6 @@
 #!/bin/sh
 # link.sh OUT STUBS COMMAND... - links OUT with COMMAND, strips it, and lists the stubs in it in OUT.stubs.
-# CC names the compiler, for its nm and strip.
+# CC names the compiler, for its nm and strip. STRIP: empty, nothing is stripped; another program than strip.
 # STUBS holds the names of all stubs. A linker error becomes one line for each symbol: which archive
 # needs it. glibc's warnings about name services are dropped: main() switches those off
 # (__nss_configure_lookup), and the other functions are never called.
@@ -44,6 +44,7 @@ fi
 grep -v -e 'in statically linked applications requires' -e ': in function `' \
 	-e 'does not take linker garbage collection into account' "$log" >&2 || true
 "$($cc -print-prog-name=nm)" "$out.tmp" | awk 'NF == 3 { print $3 }' | sort -u | comm -12 - "$stubs" >"$out.stubs"
-"$($cc -print-prog-name=strip)" "$out.tmp"
+strip=${STRIP-strip}
+[ -z "$strip" ] || "$($cc -print-prog-name="$strip")" -R .comment "$out.tmp"
 mv "$out.tmp" "$out"
 rm -f "$log"

@@ -92,7 +92,7 @@ static bool may_write(const struct log_entry *e, unsigned *ret_left_out)
 	uint64_t hash = UINT64_C(14695981039346656037);
 	bool may;
 
-	if (!options.is_limited || strcmp(e->level, "info") == 0)
+	if (!options.is_limited || strcmp(e->level, "info") == 0 || strcmp(e->level, "debug") == 0)
 		return true;
 	hash = hash_text(hash, e->kind ? e->kind : "");
 	hash = hash_text(hash, e->reason ? e->reason : e->text);
@@ -194,6 +194,12 @@ void log_info(void *ctx, const char *line)
 {
 	(void)ctx;
 	log_line("info", line);
+}
+
+void log_debug(void *ctx, const char *line)
+{
+	(void)ctx;
+	log_line("debug", line);
 }
 
 void log_module(void *ctx, const char *level, const char *line)

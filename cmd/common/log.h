@@ -6,7 +6,7 @@
  * log - lines on stderr, as text or JSON. Until log_init() they are text, since a
  * person reads about a wrong command line.
  *
- * Levels     "info", "warning", "error".
+ * Levels     "debug", "info", "warning", "error".
  * Threads    any; a line is written at once.
  */
 
@@ -35,6 +35,9 @@ void log_format(const char *level, const char *fmt, ...) __attribute__((format(p
 
 /* Logs a line of a module at level "info"; the context is not used. */
 void log_info(void *ctx, const char *line);
+
+/* The same at level "debug". */
+void log_debug(void *ctx, const char *line);
 
 /* Logs a line of a module, which gives the level; the context is not used. */
 void log_module(void *ctx, const char *level, const char *line);

@@ -253,7 +253,7 @@ int option_parse(const struct option_tables *t, int argc, char *argv[], struct t
 	return 0;
 }
 
-const char *option_next_argument(const struct option_tables *t, const char *word)
+static const struct option_row *find_next(const struct option_tables *t, const char *word)
 {
 	bool is_long = strncmp(word, "--", 2) == 0;
 	struct row_iter i = { .tables = t };
@@ -265,9 +265,23 @@ const char *option_next_argument(const struct option_tables *t, const char *word
 			continue;
 		if (is_long ? strcmp(word + 2, i.row->name) == 0
 			    : word[1] == i.row->letter && word[1] != '\0' && word[2] == '\0')
-			return i.row->argument;
+			return i.row;
 	}
 	return NULL;
+}
+
+const char *option_next_argument(const struct option_tables *t, const char *word)
+{
+	const struct option_row *row = find_next(t, word);
+
+	return row ? row->argument : NULL;
+}
+
+const char *option_next_name(const struct option_tables *t, const char *word)
+{
+	const struct option_row *row = find_next(t, word);
+
+	return row ? row->name : NULL;
 }
 
 bool option_takes_next(const struct option_tables *t, const char *word)

@@ -62,6 +62,8 @@ struct option_table {
 /* What several programs have. */
 #define MAX_WINDOW_MOST 65536
 #define MAX_WINDOW_HELP "largest window that a pool may ask for, 65536 by default"
+#define PARALLEL_MOST 64
+#define PARALLEL_HELP "how many classes are written at a time, 8 by default"
 #define OPT_IN_HELP \
 	"a class outside its pool's namespace needs its owner's permission; true by default"
 
@@ -89,6 +91,9 @@ void option_complete(const struct option_tables *t, const char *word);
 
 /* Returns the argument, as the help shows it, of an option whose value is the next word; NULL: the word is none. */
 const char *option_next_argument(const struct option_tables *t, const char *word);
+
+/* Returns the name of that option. */
+const char *option_next_name(const struct option_tables *t, const char *word);
 
 /* Tells whether the word is an option whose value is the next word. */
 bool option_takes_next(const struct option_tables *t, const char *word);

@@ -74,6 +74,9 @@ int vcenter_finish(struct vcenter_flags *f, const struct np_kube_options *k, boo
 	o->user_agent = k->user_agent;
 	o->log = k->log;
 	o->log_ctx = k->log_ctx;
+	o->trace = k->trace;
+	o->trace_level = k->trace_level;
+	o->trace_ctx = k->trace_ctx;
 	o->is_cancelled = k->is_cancelled;
 	o->cancel_ctx = k->cancel_ctx;
 	if (!np_vcenter_is_configured(o) && (o->username || o->password_file || f->url))

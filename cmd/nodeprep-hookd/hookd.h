@@ -30,12 +30,13 @@
 
 struct options {
 	struct address listen, metrics_listen;
-	const char *cert_file, *key_file, *client_ca_file;
+	const char *cert_file, *key_file, *client_ca_file, *ticket_secret_file;
 	bool allow_unauthenticated, no_opt_in;
 	uint64_t max_window; /* GB; 0: no bound of its own */
 	struct texts catalogues;
 	const char *supervisor_kubeconfig; /* of the API server with the classes; NULL: the same */
 	uint64_t threads, workers, max_connections;
+	uint64_t parallel; /* classes that a call writes at a time; 0: the default */
 	uint64_t max_memory; /* bytes */
 	uint64_t shutdown_delay_ms, drain_ms;
 	bool verbose, help, version;

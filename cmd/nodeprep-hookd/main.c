@@ -122,6 +122,7 @@ static int make_server(struct program *p, struct np_err *err)
 	so.identity.cert_file = p->o.cert_file;
 	so.identity.key_file = p->o.key_file;
 	so.client_ca_file = p->o.client_ca_file;
+	so.ticket_secret_file = p->o.ticket_secret_file;
 	so.client_required = !!p->o.client_ca_file;
 	so.connections_max = p->bounds.connections;
 	/* Half: all may seem to come from one address, behind a proxy of the network. */
@@ -207,6 +208,7 @@ static int run(int argc, char *argv[], struct np_err *err)
 	p.hookd.hook.catalogue = p.catalogue;
 	p.hookd.hook.require_opt_in = !p.o.no_opt_in;
 	p.hookd.hook.max_window_gb = p.o.max_window;
+	p.hookd.hook.parallel = (unsigned)p.o.parallel;
 	p.hookd.verbose = p.o.verbose;
 	done = make_server(&p, err);
 	if (done == 0) {

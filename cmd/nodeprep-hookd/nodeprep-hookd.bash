@@ -7,7 +7,7 @@ _nodeprep_hookd() {
 
 	case $prev in
 	--log-format) mapfile -t COMPREPLY < <(compgen -W "json text" -- "$cur") && return ;;
-	--tls-cert-file | --tls-private-key-file | --client-ca-file | --catalogue | --kubeconfig | --supervisor-kubeconfig | --certificate-authority)
+	--tls-cert-file | --tls-private-key-file | --tls-ticket-secret-file | --client-ca-file | --catalogue | --kubeconfig | --supervisor-kubeconfig | --certificate-authority)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur") && return ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W \

@@ -22,6 +22,8 @@ static const struct option_row server_rows[] = {
 	  .help = "certificate and chain, PEM; reloaded when the file changes" },
 	{ "tls-private-key-file", 0, "FILE", OPTION_TEXT, AT(key_file),
 	  .help = "key of the certificate, PEM" },
+	{ "tls-ticket-secret-file", 0, "FILE", OPTION_TEXT, AT(ticket_secret_file),
+	  .help = "secret of 32 bytes or more that replicas share, to resume each other's TLS sessions" },
 	{ "client-ca-file", 0, "FILE", OPTION_TEXT, AT(client_ca_file),
 	  .help = "CA of client certificates, which are required then" },
 	{ "allow-unauthenticated", 0, NULL, OPTION_FLAG, AT(allow_unauthenticated),
@@ -41,6 +43,8 @@ static const struct option_row server_rows[] = {
 	{ "workers", 0, "N", OPTION_COUNT, AT(workers),
 	  .help = "limit of calls that wait for the API server at a time, 8 by default",
 	  .most = WORKERS_MAX },
+	{ "parallel", 0, "N", OPTION_COUNT, AT(parallel), .help = PARALLEL_HELP ", by one call",
+	  .most = PARALLEL_MOST },
 	{ "drain-timeout", 0, "DURATION", OPTION_DURATION, AT(drain_ms),
 	  .help = "time that requests have to finish after SIGTERM, 10s by default" },
 	{ "shutdown-delay", 0, "DURATION", OPTION_DURATION, AT(shutdown_delay_ms),
@@ -102,7 +106,7 @@ void options_done(struct options *o)
 	texts_done(&o->catalogues);
 }
 
-/* One answers thousands of requests a second, and costs a tenth less than two that share its caches. */
+/* Two that share processors with others cost more CPU and answer no more: docs/performance.md. */
 static uint64_t default_threads(void)
 {
 	long n = sysconf(_SC_NPROCESSORS_ONLN) / 2;

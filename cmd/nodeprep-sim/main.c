@@ -49,6 +49,8 @@ static const struct option_row rows[] = {
 	  .help = "namespace to serve, in place of default and kube-system; repeatable" },
 	{ "cluster-scoped", 0, NULL, OPTION_FLAG, AT(sim.cluster_scoped),
 	  .help = "serve the classes without namespaces, in v1alpha1 only" },
+	{ "pools", 0, NULL, OPTION_FLAG, AT(sim.has_pools),
+	  .help = "serve NodePools, Clusters and TanzuKubernetesClusters too, without a schema" },
 	{ "help", 'h', NULL, OPTION_FLAG, AT(help), .help = "print this help" },
 	{ "version", 0, NULL, OPTION_FLAG, AT(version), .help = "print the version" },
 };

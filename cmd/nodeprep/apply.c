@@ -73,9 +73,11 @@ static void print_class(const struct options *o, const struct np_plan *plan, siz
 
 static void log_failure(const struct np_plan_class *c, const struct np_sync_outcome *r)
 {
-	if (r->result == NP_SYNC_FAILED)
-		log_format("error", "virtualmachineclass %s%s%s: %s", c->ns ? c->ns : "",
-			   c->ns ? "/" : "", c->name, r->error.text);
+	if (r->result != NP_SYNC_FAILED)
+		return;
+	hints_note(r->error.code);
+	log_format("error", "virtualmachineclass %s%s%s: %s", c->ns ? c->ns : "", c->ns ? "/" : "",
+		   c->name, r->error.text);
 }
 
 static size_t count_results(const struct np_sync *a, enum np_sync_result result)
@@ -257,6 +259,7 @@ static int patch(const struct options *o, bool revert, enum np_dry_run dry_run, 
 {
 	struct np_sync_options ao = {
 		.dry_run = dry_run,
+		.parallel = (unsigned)o->parallel,
 		.progress = { .progress = progress_show, .is_stopped = signals_is_stopped },
 	};
 	struct np_err why = NP_ERR_INIT;
@@ -313,7 +316,7 @@ static int run_patches(const struct options *o, bool revert, struct np_err *err)
 
 	if (patch(o, revert, o->dry_run, &w, &a, err) < 0)
 		return np_err_ret(err);
-	if (!revert && a.classes && !a.was_stopped && w.kube &&
+	if (!revert && a.classes && !a.was_stopped && w.kube && !is_vcenter(o) &&
 	    np_sync_templates(w.kube, &a.plan, o->dry_run, &objects, err) < 0)
 		return np_err_ret(err);
 	if ((!w.failed || is_for_programs(o)) && print_results(o, &a, &objects, err) < 0)
@@ -324,6 +327,8 @@ static int run_patches(const struct options *o, bool revert, struct np_err *err)
 	if (revert && w.state)
 		log_records(&w, &a.plan);
 	log_applied(&objects);
+	if (!revert)
+		live_log_left(&a.plan);
 	status = np_code_exit_status(np_sync_code(&a));
 	other = np_code_exit_status(np_sync_objects_code(&objects));
 	return other > status ? other : status;

@@ -34,12 +34,17 @@ struct options {
 	struct texts arguments; /* positional */
 	struct texts as_groups; /* --as-group */
 	bool recursive;
+	bool may_list; /* without -f, pools are read from the API server */
+	bool all_namespaces; /* -A */
+	const char *labels; /* -l */
+	const char *fields; /* --field-selector */
 	enum np_format format;
 	struct np_warning_set ignored; /* --ignore-warning */
 	bool quiet; /* -q */
 	bool allow_shrink;
 	bool restore_hidden;
 	uint64_t max_window; /* GB; 0: no bound but the contract's */
+	uint64_t parallel; /* classes that are written at a time; 0: the default */
 	enum np_dry_run dry_run;
 	unsigned verbosity;
 	unsigned log_form; /* enum log_form */
@@ -73,6 +78,8 @@ enum option_group {
 	OPT_TIMEOUT = 1 << 8, /* --timeout without the API's options */
 	OPT_DAEMON = 1 << 9, /* runs until a signal */
 	OPT_SESSION = 1 << 10, /* vCenter's options, and TLS without the API's options */
+	OPT_LIVE = 1 << 11, /* -A -l --field-selector: pools of the API server in place of -f */
+	OPT_PARALLEL = 1 << 12, /* --parallel */
 };
 
 /* The commands' own options. */
@@ -115,6 +122,19 @@ void options_help(const struct command *c);
 /* What completion needs: the command's options that begin with the word; and what its next word is. */
 void options_complete(const struct command *c, const char *word);
 const char *options_next_argument(const struct command *c, const char *word);
+const char *options_next_name(const struct command *c, const char *word);
+
+/* completion_values.c: what the names of kubeconfigs, of a server and of the program itself offer. */
+struct completion {
+	const struct command *c;
+	int argc;
+	char **argv; /* from the program's name on; the last word is what is completed */
+	int at; /* of the command in argv */
+	void (*offer)(const char *value, const char *help, const char *word);
+};
+
+/* Offers values of that option (NULL: of the positional argument); false: there are none to know. */
+bool completion_values(const struct completion *x, const char *option);
 
 /* completion.c: prints what may be the last word of argv, and in the last line ":4", or ":0" for files too. */
 int run_complete(const struct commands *commands, int argc, char *argv[], struct np_err *err);
@@ -131,6 +151,12 @@ void log_plan_errors(const struct np_plan *plan);
 
 /* hints.c: names near classes for those that were not found, in the input or on the server (NULL: there is none). */
 void log_hints(struct np_kube *kube, const struct np_plan *plan);
+
+/* Notes the code of an error that is logged. */
+void hints_note(enum np_code code);
+
+/* Names the ClusterRoles that grant what the command needs, if the server forbade anything of it. */
+void hints_log_role(const struct command *c, const struct options *o);
 
 /* progress.c: one line on a terminal's stderr that comes and goes; nothing elsewhere. */
 void progress_init(const struct options *o);
@@ -152,6 +178,7 @@ struct kept_file {
 struct work {
 	struct np_catalogue *catalogue;
 	struct np_input input;
+	struct np_selector *selector; /* of -l, for what -f names; NULL: none */
 	struct np_kube_config *config;
 	struct np_err config_error; /* why there is no config, where there is none */
 	struct np_kube *kube; /* NULL: not connected */
@@ -181,6 +208,18 @@ void work_load_config(const struct options *o, struct work *w);
 /* Makes *what the error of a plan that has failed, once the input is parsed. */
 int work_fail(struct work *w, const struct np_err *what, struct np_err *err);
 
+/* live.c: tells whether the pools are read from the API server, and refuses options that contradict each other. */
+int live_is_wanted(const struct options *o, bool *ret, struct np_err *err);
+
+/* Adds the server's NodePools, Clusters and TanzuKubernetesClusters to the input. */
+int live_load(const struct options *o, struct work *w, struct np_err *err);
+
+/* Parses -l for what -f names. */
+int live_select(const struct options *o, struct work *w, struct np_err *err);
+
+/* Logs which pools `apply` leaves to the controller or a hook, which registered them. */
+void live_log_left(const struct np_plan *plan);
+
 /* Tells whether the classes are vCenter's. */
 bool is_vcenter(const struct options *o);
 
@@ -190,11 +229,18 @@ int work_connect(const struct options *o, struct work *w, struct np_err *err);
 /* Makes a client of the vCenter that the options name. */
 int vcenter_connect(const struct options *o, struct np_vcenter **ret, struct np_err *err);
 
+/* Connects to the API server of the pools, which w->kube is from then on. */
+int work_connect_pools(const struct options *o, struct work *w, struct np_err *err);
+
 /* Connects to the API server that the options name; to none where they name none. */
 int work_connect_kube(const struct options *o, struct work *w, struct np_err *err);
 
 /* Plans: with the input's classes where it holds any, else with fetched ones. */
 int work_plan(const struct options *o, struct work *w, struct np_err *err);
+
+/* Plans for a command about a vCenter's hosts or VMs, and connects to it; fails where the plan has an error. */
+int work_plan_valid(const struct options *o, struct work *w, const char *otherwise,
+		    struct np_err *err);
 
 struct np_plan_options plan_options(const struct options *o, const struct work *w);
 

@@ -60,6 +60,11 @@ static int offer_values(const char *argument, const char *word)
 	return NO_FILES;
 }
 
+static void offer_value(const char *value, const char *help, const char *word)
+{
+	offer(value, strlen(value), help, word);
+}
+
 static int offer_commands(const struct commands *commands, const char *word)
 {
 	for (size_t i = 0; i < commands->n; i++)
@@ -77,9 +82,15 @@ static int offer_next(const struct commands *commands, int argc, char *argv[])
 
 	if (at == 0)
 		c = command_find(commands, "apply"); /* for the global options */
+	const struct completion x = {
+		.c = c, .argc = argc, .argv = argv, .at = at, .offer = offer_value
+	};
+
 	if (!c)
 		return NO_FILES;
 	argument = argc > 2 ? options_next_argument(c, before) : NULL;
+	if (argument && completion_values(&x, options_next_name(c, before)))
+		return NO_FILES;
 	if (argument)
 		return offer_values(argument, word);
 	if (word[0] == '-') {
@@ -90,6 +101,8 @@ static int offer_next(const struct commands *commands, int argc, char *argv[])
 		return offer_commands(commands, word);
 	if (strcmp(c->name, "completion") == 0)
 		return offer_values(c->usage, word);
+	if (completion_values(&x, NULL))
+		return NO_FILES;
 	return strcmp(c->name, "host-check") == 0 ? FILES_TOO : NO_FILES;
 }
 

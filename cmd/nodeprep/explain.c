@@ -6,6 +6,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "nodeprep/vsphere.h"
+
 /*
  * What the locale's name says, read as setlocale(3) would find it: a static program has no locale of
  * the host to load, and nl_langinfo(3) would answer ASCII on a host without that locale's files.
@@ -23,6 +25,28 @@ static bool is_utf8_locale(void)
 	return false;
 }
 
+/* A user who may not see the VMs gets the explanation, with the published points. */
+static int note_overhead(const struct options *o, struct work *w, struct np_err *err)
+{
+	const struct np_vsphere_vm_scope everything = { 0 };
+	NP_AUTO(np_vsphere_vms_done) struct np_vsphere_vms vms = { 0 };
+	struct np_err why = NP_ERR_INIT;
+
+	if (w->failed || w->plan.n_classes == 0 || o->format == NP_FORMAT_SVG ||
+	    !np_vcenter_is_configured(&o->vcenter.options))
+		return 0;
+	if ((w->vcenter || vcenter_connect(o, &w->vcenter, &why) == 0) &&
+	    np_vsphere_vms_fetch(w->vcenter, w->catalogue, &everything, &vms, &why) == 0 &&
+	    np_vsphere_vms_judge(&vms, NULL, &why) == 0)
+		return np_vsphere_note_overhead(&vms, &w->plan, err);
+	if (why.code == NP_E_RETRY || why.code == NP_E_NOMEM) {
+		*err = why;
+		return np_err_ret(err);
+	}
+	log_format("warning", "the memory overhead of running VMs is not known: %s", why.text);
+	return 0;
+}
+
 int run_explain(const struct options *o, struct np_err *err)
 {
 	NP_AUTO(work_done) struct work w = { 0 };
@@ -30,7 +54,7 @@ int run_explain(const struct options *o, struct np_err *err)
 	const char *name = o->arguments.n > 0 ? o->arguments.items[0] : NULL;
 	struct np_render_style style = { is_utf8_locale(), is_colour_terminal() };
 
-	if (work_plan(o, &w, err) < 0)
+	if (work_plan(o, &w, err) < 0 || note_overhead(o, &w, err) < 0)
 		return np_err_ret(err);
 	if (!w.failed && (np_render_explain(&w.plan, name, o->format, &style, &text, err) < 0 ||
 			  put(text, err) < 0))

@@ -13,6 +13,45 @@
 #define HINTS_MAX 3
 #define NAMES_MAX 1000
 
+static bool is_forbidden; /* by an API server, once in this run */
+
+void hints_note(enum np_code code)
+{
+	is_forbidden = is_forbidden || code == NP_E_FORBIDDEN;
+}
+
+/* The ClusterRoles of deploy/manifests/rbac. */
+static const struct role_row {
+	const char *command, *role;
+} roles[] = {
+	{ "apply", "nodeprep-apply" },   { "check", "nodeprep-check" },
+	{ "diff", "nodeprep-plan" },     { "explain", "nodeprep-plan" },
+	{ "plan", "nodeprep-plan" },     { "revert", "nodeprep-revert" },
+	{ "status", "nodeprep-status" },
+};
+
+static const char *find_role(const char *command)
+{
+	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		if (strcmp(roles[i].command, command) == 0)
+			return roles[i].role;
+	return NULL;
+}
+
+void hints_log_role(const struct command *c, const struct options *o)
+{
+	const char *role = find_role(c->name);
+	bool lists = o->may_list && o->files.n == 0;
+
+	if (!is_forbidden || !role || is_vcenter(o))
+		return;
+	log_format("info",
+		   "ClusterRole%s '%s'%s of deploy/manifests/rbac grant%s what '%s' needs; "
+		   "docs/operators.md says how to bind roles",
+		   lists ? "s" : "", role, lists ? " and 'nodeprep-pools'" : "", lists ? "" : "s",
+		   c->name);
+}
+
 /* The names of a namespace's classes. */
 struct names {
 	size_t n;

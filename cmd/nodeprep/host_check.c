@@ -12,14 +12,19 @@
 static struct flags {
 	bool wants_vgpu;
 	const char *cluster, *host;
+	uint64_t page; /* 0: all */
 } flags;
 
 #define AT(member) offsetof(struct flags, member)
+
+#define PAGES_MAX 10000
 
 static const struct option_row rows[] = {
 	{ "cluster", 0, "NAME", OPTION_TEXT, AT(cluster),
 	  .help = "with --vcenter: only the hosts of this cluster" },
 	{ "host", 0, "NAME", OPTION_TEXT, AT(host), .help = "with --vcenter: only this host" },
+	{ "page", 0, "N", OPTION_COUNT, AT(page), .most = PAGES_MAX,
+	  .help = "with -o svg: draw only page N; a page has up to 32 hosts (default: all pages)" },
 	{ "vgpu", 0, NULL, OPTION_FLAG, AT(wants_vgpu),
 	  .help = "the host provides vGPUs, not whole cards" },
 };
@@ -51,38 +56,67 @@ static int print_report(const struct options *o, const struct np_host *h, const 
 	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
 }
 
-static int print_hosts(const struct options *o, const struct np_vsphere_hosts *hosts,
-		       struct np_err *err)
+static int write_hosts(const struct options *o, const struct np_vsphere_hosts *hosts,
+		       const struct np_plan *plan, char **ret, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *text = NULL;
 	json_auto_t *tree = NULL;
 
+	if (o->format == NP_FORMAT_SVG)
+		return np_vsphere_hosts_svg(hosts, plan, flags.page, ret, err);
 	if (!is_for_programs(o))
-		return np_vsphere_hosts_text(hosts, o->format == NP_FORMAT_WIDE, &text, err) < 0
-			       ? np_err_ret(err)
-			       : put(text, err);
+		return np_vsphere_hosts_text(hosts, o->format == NP_FORMAT_WIDE, ret, err);
 	tree = np_vsphere_hosts_tree(hosts);
 	if (!tree)
 		return np_fail_nomem(err);
-	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
+	return np_render_tree(tree, o->format, ret, err);
+}
+
+/* What only one of vCenter, captures and the drawing knows. */
+static int check_usage(const struct options *o, struct np_err *err)
+{
+	bool has_vcenter = np_vcenter_is_configured(&o->vcenter.options);
+	bool is_drawing = o->format == NP_FORMAT_SVG;
+
+	if (has_vcenter && (o->arguments.n > 0 || flags.wants_vgpu))
+		return np_fail(err, NP_E_USAGE,
+			       "--vcenter and %s are mutually exclusive: vCenter knows its hosts",
+			       flags.wants_vgpu ? "--vgpu" : "captures");
+	if (!has_vcenter && (flags.cluster || flags.host || is_drawing || o->files.n > 0))
+		return np_fail(err, NP_E_USAGE, "%s: expected --vcenter URL as well",
+			       flags.cluster ? "--cluster"
+			       : flags.host  ? "--host"
+			       : is_drawing  ? "-o svg"
+					     : "-f");
+	if (!is_drawing && (o->files.n > 0 || flags.page > 0))
+		return np_fail(err, NP_E_USAGE,
+			       "%s: expected -o svg as well; 'nodeprep plan' has the "
+			       "capacity of pools",
+			       o->files.n > 0 ? "-f" : "--page");
+	return 0;
+}
+
+/* Loads the catalogue; with -f also the pools, whose nodes the drawing places. */
+static int load(const struct options *o, struct work *w, struct np_err *err)
+{
+	if (o->files.n > 0)
+		return work_plan_valid(o, w, "nothing is drawn", err);
+	if (catalogue_load(&o->catalogues, &o->captures, &w->catalogue, err) < 0)
+		return np_err_ret(err);
+	return vcenter_connect(o, &w->vcenter, err);
 }
 
 /* Judges the hosts of a vCenter. */
 static int check_vcenter(const struct options *o, struct np_err *err)
 {
 	const struct np_vsphere_scope scope = { .cluster = flags.cluster, .host = flags.host };
-	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
+	NP_AUTO(work_done) struct work w = { 0 };
 	NP_AUTO(np_vsphere_hosts_done) struct np_vsphere_hosts hosts = { 0 };
-	NP_AUTO(np_vcenter_freep) struct np_vcenter *v = NULL;
+	NP_AUTO(np_freep) char *text = NULL;
 
-	if (o->arguments.n > 0 || flags.wants_vgpu)
-		return np_fail(err, NP_E_USAGE,
-			       "--vcenter and %s are mutually exclusive: vCenter knows its hosts",
-			       flags.wants_vgpu ? "--vgpu" : "captures");
-	if (catalogue_load(&o->catalogues, &o->captures, &cat, err) < 0 ||
-	    vcenter_connect(o, &v, err) < 0 ||
-	    np_vsphere_hosts_fetch(v, cat, &scope, &hosts, err) < 0 ||
-	    print_hosts(o, &hosts, err) < 0)
+	if (load(o, &w, err) < 0 ||
+	    np_vsphere_hosts_fetch(w.vcenter, w.catalogue, &scope, &hosts, err) < 0 ||
+	    np_vsphere_note_capacity(&hosts, &w.plan, err) < 0 ||
+	    write_hosts(o, &hosts, &w.plan, &text, err) < 0 || put(text, err) < 0)
 		return np_err_ret(err);
 	if (hosts.n == 0)
 		log_line("warning", "no host with GPUs found");
@@ -95,11 +129,10 @@ int run_host_check(const struct options *o, struct np_err *err)
 	NP_AUTO(np_hostcheck_freep) struct np_host *h = NULL;
 	NP_AUTO(np_report_done) struct np_report r = { 0 };
 
+	if (check_usage(o, err) < 0)
+		return np_err_ret(err);
 	if (np_vcenter_is_configured(&o->vcenter.options))
 		return check_vcenter(o, err);
-	if (flags.cluster || flags.host)
-		return np_fail(err, NP_E_USAGE, "%s: expected --vcenter URL as well",
-			       flags.cluster ? "--cluster" : "--host");
 	if (o->arguments.n == 0)
 		return np_fail(err, NP_E_USAGE,
 			       "expected a capture, such as the output of "

@@ -13,6 +13,7 @@
 #include "nodeprep/check.h"
 #include "nodeprep/doc.h"
 #include "nodeprep/file.h"
+#include "nodeprep/selector.h"
 
 /* Folders below folders; deeper is a loop of mounts, or a mistake. */
 #define FOLDERS_MAX 64
@@ -27,6 +28,7 @@ void work_done(struct work *w)
 	np_plan_done(&w->plan);
 	np_sync_fetched_done(&w->fetched);
 	np_pool_input_done(&w->input);
+	np_selector_free(w->selector);
 	np_kube_free(w->kube);
 	np_vcenter_free(w->vcenter);
 	np_state_free(w->state);
@@ -246,7 +248,10 @@ static bool names_api_server(const struct options *o)
 /* A kubeconfig that cannot be read matters only once the API is needed. */
 void work_load_config(const struct options *o, struct work *w)
 {
-	if (!np_kube_is_configured(&o->kube) || (is_vcenter(o) && !names_api_server(o))) {
+	bool is_for_pools = o->may_list && o->files.n == 0;
+
+	if (!np_kube_is_configured(&o->kube) ||
+	    (is_vcenter(o) && !is_for_pools && !names_api_server(o))) {
 		np_fail(&w->config_error, NP_E_USAGE,
 			"no API server is configured: set --kubeconfig; plan, diff, explain and check do not need one where -f names the VirtualMachineClass too");
 		return;
@@ -275,10 +280,22 @@ static int collect_errors(struct work *w, struct np_err *err)
 	return 0;
 }
 
+static int load_files(const struct options *o, struct work *w, struct np_err *err)
+{
+	if (live_select(o, w, err) < 0)
+		return np_err_ret(err);
+	for (size_t i = 0; i < o->files.n; i++)
+		if (load_path(o, w, o->files.items[i], err) < 0)
+			return np_err_ret(err);
+	return 0;
+}
+
 int work_load(const struct options *o, struct work *w, struct np_err *err)
 {
-	if (o->files.n == 0)
-		return np_fail(err, NP_E_USAGE, "expected -f FILE (- is standard input)");
+	bool is_live = false;
+
+	if (live_is_wanted(o, &is_live, err) < 0)
+		return np_err_ret(err);
 	if (catalogue_load(&o->catalogues, &o->captures, &w->catalogue, err) < 0)
 		return np_err_ret(err);
 	work_load_config(o, w);
@@ -286,9 +303,10 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 	w->input.default_namespace = o->kube.ns;
 	if (!o->kube.ns && w->config)
 		w->input.default_namespace = np_kube_config_namespace(w->config);
-	for (size_t i = 0; i < o->files.n; i++)
-		if (load_path(o, w, o->files.items[i], err) < 0)
-			return np_err_ret(err);
+	if ((is_live ? live_load(o, w, err) : load_files(o, w, err)) < 0)
+		return np_err_ret(err);
+	if (w->failed)
+		return 0;
 	if ((o->verbosity > 0 && w->input.n_skipped > 0) || w->input.n_foreign > 0 ||
 	    w->input.n_topologies_skipped > 0)
 		log_format("info", "%zu document(s) ignored: %s", w->input.n_skipped,
@@ -336,10 +354,15 @@ int work_connect(const struct options *o, struct work *w, struct np_err *err)
 {
 	if (is_vcenter(o))
 		return connect_vcenter(o, w, err);
-	if (connect_kube(o, w, err) < 0)
+	if (!w->kube && connect_kube(o, w, err) < 0)
 		return np_err_ret(err);
 	w->store = np_sync_store_kube(w->kube, NULL);
 	return 0;
+}
+
+int work_connect_pools(const struct options *o, struct work *w, struct np_err *err)
+{
+	return w->kube ? 0 : connect_kube(o, w, err);
 }
 
 int work_connect_kube(const struct options *o, struct work *w, struct np_err *err)
@@ -356,6 +379,7 @@ struct np_plan_options plan_options(const struct options *o, const struct work *
 					 .tolerate_record = w->tolerate_record,
 					 .has_capacity = w->has_capacity,
 					 .holder = "apply",
+					 .yields = true,
 					 .ignored = o->ignored,
 					 .n_classes = w->input.n_classes,
 					 .classes = w->input.classes };
@@ -390,8 +414,23 @@ int work_plan(const struct options *o, struct work *w, struct np_err *err)
 		return work_fail(w, &why, err);
 	if (np_plan_make(&w->input, &p, &w->plan, err) < 0)
 		return np_err_ret(err);
-	if (w->kube && np_check_bindings(w->kube, &w->store.resource, &w->plan, err) < 0)
+	if (w->kube && !is_vcenter(o) &&
+	    np_check_bindings(w->kube, &w->store.resource, &w->plan, err) < 0)
 		return np_err_ret(err);
 	np_plan_ignore_warnings(&w->plan, o->ignored);
 	return 0;
+}
+
+int work_plan_valid(const struct options *o, struct work *w, const char *otherwise,
+		    struct np_err *err)
+{
+	/* A signal ends the run with a logout. */
+	signals_watch();
+	if (work_plan(o, w, err) < 0)
+		return np_err_ret(err);
+	log_plan_errors(&w->plan);
+	if (w->failed || w->plan.n_errors > 0)
+		return np_fail(err, np_plan_code(&w->plan), "the pools are not valid: %s",
+			       otherwise);
+	return w->vcenter ? 0 : vcenter_connect(o, &w->vcenter, err);
 }

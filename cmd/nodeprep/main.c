@@ -13,20 +13,24 @@
 #include "nodeprep/file.h"
 
 static const struct command rows[] = {
-	{ "apply", run_apply, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN | OPT_APPLY,
-	  NULL, 0, "-f FILE", "patch the VM classes so that the pools' nodes power on" },
-	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 0,
-	  "-f FILE",
+	{ "apply", run_apply,
+	  OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN | OPT_APPLY |
+		  OPT_PARALLEL,
+	  NULL, 0, "(-f FILE | -A | -n NAMESPACE | -l LABELS)",
+	  "patch the VM classes so that the pools' nodes power on" },
+	{ "check", run_check, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN,
+	  NULL, 0, "(-f FILE | -A | -n NAMESPACE | -l LABELS)",
 	  "report which classes, VMs and images lack what the pools need; exit status 1 if any does" },
 	{ "completion", run_completion, 0, NULL, 1, "bash|fish|zsh",
 	  "print the completion of a shell: source <(nodeprep completion bash)" },
 	{ "controller", run_controller, OPT_CATALOGUE | OPT_API | OPT_DAEMON, &controller_options,
 	  0, "", "keep the classes in sync with NodePool resources, inside a cluster" },
-	{ "diff", run_diff, OPT_INPUT | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 0, "-f FILE",
+	{ "diff", run_diff, OPT_INPUT | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN, NULL, 0,
+	  "(-f FILE | -A | -n NAMESPACE | -l LABELS)",
 	  "show what apply would change; exit status 1 if there are changes" },
 	{ "explain", run_explain,
-	  OPT_INPUT | OPT_OUTPUT | OPT_SVG | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 1,
-	  "-f FILE [CLASS|POOL]",
+	  OPT_INPUT | OPT_OUTPUT | OPT_SVG | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN, NULL, 1,
+	  "(-f FILE | -A | -n NAMESPACE | -l LABELS) [CLASS|POOL]",
 	  "show how each number is computed, with a picture; -o svg draws one pool" },
 	{ "gpus", run_gpus, OPT_INPUT | OPT_OUTPUT | OPT_TIMEOUT, NULL, 1, "[FILTER]",
 	  "list the GPU catalogue" },
@@ -35,17 +39,20 @@ static const struct command rows[] = {
 	  OPT_INPUT | OPT_OUTPUT | OPT_TIMEOUT | OPT_SESSION | OPT_APPLY, &host_apply_options, 0,
 	  "--vcenter URL -f FILE",
 	  "enable passthrough of the GPUs that pools ask for on a vCenter's hosts; never reboots" },
-	{ "host-check", run_host_check, OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT | OPT_SESSION,
-	  &host_check_options, SIZE_MAX, "CAPTURE... | --vcenter URL",
+	{ "host-check", run_host_check,
+	  OPT_INPUT | OPT_OUTPUT | OPT_SVG | OPT_TIMEOUT | OPT_SESSION, &host_check_options,
+	  SIZE_MAX, "CAPTURE... | --vcenter URL",
 	  "judge a host or a VM by captures of esxcli, lspci, BIOS settings, vmware.log, dmesg, ...; or a vCenter's hosts" },
 	{ "install-cni", run_install_cni, 0, &install_cni_options, 0, "--bin-dir DIR",
 	  "copy this binary into a container runtime's folder of plugins" },
 	{ "node-check", run_node_check, OPT_INPUT | OPT_OUTPUT | OPT_API, &node_check_options, 0,
 	  "[--expect MODEL=N[,...]] [--wait DURATION]",
 	  "check inside a node that every BAR of its GPUs is assigned" },
-	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_PLAN, NULL, 0,
-	  "-f FILE", "show what the pools need and what their classes lack" },
-	{ "revert", run_revert, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_APPLY,
+	{ "plan", run_plan, OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_LIVE | OPT_PLAN,
+	  NULL, 0, "(-f FILE | -A | -n NAMESPACE | -l LABELS)",
+	  "show what the pools need and what their classes lack" },
+	{ "revert", run_revert,
+	  OPT_INPUT | OPT_OUTPUT | OPT_API | OPT_VCENTER | OPT_APPLY | OPT_PARALLEL,
 	  &revert_options, 0, "-f FILE",
 	  "release the pools' classes; the last release restores the original values" },
 	{ "status", run_status, OPT_OUTPUT | OPT_CATALOGUE | OPT_API, &status_options, 0, "",
@@ -54,8 +61,8 @@ static const struct command rows[] = {
 	{ "vm-apply", run_vm_apply,
 	  OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT | OPT_SESSION | OPT_APPLY, &vm_apply_options, 0,
 	  "--vcenter URL --vm NAME", "give plain VMs and templates what their GPUs need" },
-	{ "vm-check", run_vm_check, OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT | OPT_SESSION,
-	  &vm_check_options, 0, "--vcenter URL [--vm NAME|PATTERN]",
+	{ "vm-check", run_vm_check, OPT_INPUT | OPT_OUTPUT | OPT_TIMEOUT | OPT_SESSION,
+	  &vm_check_options, 0, "--vcenter URL [--vm NAME|PATTERN] [-f FILE]",
 	  "judge the VMs and templates with GPUs of a vCenter; exit status 1 if any lacks what it needs" },
 	{ "vm-revert", run_vm_revert,
 	  OPT_OUTPUT | OPT_CATALOGUE | OPT_TIMEOUT | OPT_SESSION | OPT_APPLY, &vm_revert_options, 0,
@@ -108,9 +115,16 @@ static const char *implied_command(int argc, char *argv[])
 	return strcmp(argv[1], "--version") == 0 ? "version" : NULL;
 }
 
+/* A static glibc would load the host's other NSS modules, built for another libc. It reads a file for that. */
+static void set_up_names(void)
+{
+	__nss_configure_lookup("hosts", "files dns");
+}
+
 static int run_command(const struct command *c, int argc, char *argv[], struct np_err *err)
 {
 	NP_AUTO(options_done) struct options o = { 0 };
+	int status;
 
 	if (options_parse(c, argc, argv, &o, err) < 0)
 		return np_err_ret(err);
@@ -121,11 +135,17 @@ static int run_command(const struct command *c, int argc, char *argv[], struct n
 					.is_quiet = o.quiet,
 					.before = progress_clear });
 	progress_init(&o);
+	if ((c->options & (OPT_API | OPT_VCENTER | OPT_SESSION)) != 0)
+		set_up_names();
 	if (o.help) {
 		options_help(c);
 		return 0;
 	}
-	return c->run(&o, err);
+	status = c->run(&o, err);
+	if (status < 0)
+		hints_note(err->code);
+	hints_log_role(c, &o);
+	return status;
 }
 
 static int run(int argc, char *argv[], struct np_err *err)
@@ -136,8 +156,10 @@ static int run(int argc, char *argv[], struct np_err *err)
 	if (argc > 2 && strcmp(argv[1], "__complete") == 0)
 		return run_complete(&commands, argc - 1, argv + 1, err);
 	name = command_first(argc, argv);
-	if (argc == 1 && getenv("CNI_COMMAND"))
+	if (argc == 1 && getenv("CNI_COMMAND")) {
+		set_up_names();
 		return run_cni();
+	}
 	if (!name) {
 		name = implied_command(argc, argv);
 		if (!name)
@@ -158,8 +180,6 @@ int main(int argc, char *argv[])
 	int status;
 
 	streams_open();
-	/* A static glibc would load the host's other NSS modules, built for another libc. */
-	__nss_configure_lookup("hosts", "files dns");
 	signal(SIGPIPE, SIG_IGN);
 	status = run(argc, argv, &err);
 	/* The reader is gone, as with `| head`: end as any tool does, without a message. */

@@ -61,6 +61,15 @@ static const struct option_row shared_rows[] = {
 	  .group = OPT_INPUT },
 	{ "recursive", 'R', NULL, OPTION_FLAG, AT(recursive),
 	  .help = "read the folders below a folder too", .group = OPT_INPUT },
+	{ "all-namespaces", 'A', NULL, OPTION_FLAG, AT(all_namespaces),
+	  .help = "without -f: read the pools of all namespaces from the API server",
+	  .group = OPT_LIVE },
+	{ "field-selector", 0, "FIELDS", OPTION_TEXT, AT(fields),
+	  .help = "without -f: only objects with these fields, such as metadata.name=gpu",
+	  .group = OPT_LIVE },
+	{ "selector", 'l', "LABELS", OPTION_TEXT, AT(labels),
+	  .help = "only objects with these labels, such as team=ml or 'team in (ml,web)'",
+	  .group = OPT_LIVE },
 	{ "output", 'o', OUTPUT_FORMS, OPTION_READ, AT(format),
 	  .help = "format of the output; explain: svg too", .group = OPT_OUTPUT,
 	  .read = read_format },
@@ -78,6 +87,8 @@ static const struct option_row shared_rows[] = {
 	{ "dry-run", 0, "client|server", OPTION_READ, AT(dry_run),
 	  .help = "write nothing; client: only plan, server: let the server check the patch",
 	  .group = OPT_APPLY, .read = read_dry_run },
+	{ "parallel", 0, "N", OPTION_COUNT, AT(parallel), .help = PARALLEL_HELP,
+	  .group = OPT_PARALLEL, .most = PARALLEL_MOST },
 	{ "classes", 0, "kubernetes|vcenter", OPTION_READ, AT(classes),
 	  .help = "whose VM classes are read and changed; vcenter where --vcenter is set",
 	  .group = OPT_VCENTER, .read = read_classes },
@@ -106,7 +117,8 @@ static const struct option_row global_rows[] = {
 	{ "log-format", 0, "text|json", OPTION_CHOICE, AT(log_form),
 	  .help = "format of the lines on stderr, text by default" },
 	{ "quiet", 'q', NULL, OPTION_FLAG, AT(quiet), .help = "log errors only" },
-	{ "v", 'v', "[=N]", OPTION_VERBOSITY, AT(verbosity), .help = "log more on stderr" },
+	{ "v", 'v', "[=N]", OPTION_VERBOSITY, AT(verbosity),
+	  .help = "log more on stderr; from 6 to 9 also each request, as kubectl does" },
 };
 
 enum { N_TABLES = 6 };
@@ -176,6 +188,8 @@ static void finish_kube(struct options *o)
 {
 	o->kube.as_groups = o->as_groups.items;
 	o->kube.n_as_groups = o->as_groups.n;
+	o->kube.trace = log_debug;
+	o->kube.trace_level = o->verbosity;
 	for (size_t i = 0; i < o->files.n; i++)
 		o->kube.stdin_taken |= strcmp(o->files.items[i], "-") == 0;
 }
@@ -249,10 +263,11 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 	if (o.format == NP_FORMAT_SVG && (c->options & OPT_SVG) == 0)
 		return np_fail(
 			err, NP_E_USAGE,
-			"-o svg is only for explain, not for '%s': expected table, wide, json or yaml (nodeprep "
-			"explain)",
+			"-o svg is only for explain and host-check, not for '%s': expected table, "
+			"wide, json or yaml",
 			c->name);
 	finish_kube(&o);
+	o.may_list = (c->options & OPT_LIVE) != 0;
 	if (finish_vcenter(&o, err) < 0)
 		return np_err_ret(err);
 	if (__builtin_add_overflow(np_clock_ms(), options_timeout(&o), &o.deadline))
@@ -283,6 +298,15 @@ const char *options_next_argument(const struct command *c, const char *word)
 	if (found && (c->options & OPT_SVG) != 0 && strcmp(found, OUTPUT_FORMS) == 0)
 		return OUTPUT_FORMS "|svg";
 	return found;
+}
+
+const char *options_next_name(const struct command *c, const char *word)
+{
+	struct option_table tables[N_TABLES];
+	struct options o = { 0 };
+	size_t n = make_tables(c, &o, tables);
+
+	return option_next_name(&(struct option_tables){ tables, n, "" }, word);
 }
 
 void options_complete(const struct command *c, const char *word)

@@ -28,6 +28,7 @@ struct collector {
 	const struct options *o;
 	const struct np_catalogue *catalogue;
 	json_t *items;
+	bool has_heading; /* of the table, which is printed once */
 };
 
 static int collect(void *ctx, json_t *object, struct np_err *err)
@@ -42,17 +43,28 @@ static int collect(void *ctx, json_t *object, struct np_err *err)
 	return 0;
 }
 
-static int print_statuses(const struct options *o, json_t *items, struct np_err *err)
+static int print_table(struct collector *c, struct np_err *err)
 {
+	NP_AUTO(np_freep) char *text = NULL;
+	const char *below;
+
+	if (np_check_status_text(c->items, c->o->format == NP_FORMAT_WIDE, &text, err) < 0)
+		return np_err_ret(err);
+	below = c->has_heading ? strchr(text, '\n') : NULL;
+	c->has_heading = true;
+	return put(below ? below + 1 : text, err);
+}
+
+static int print_statuses(struct collector *c, struct np_err *err)
+{
+	const struct options *o = c->o;
 	NP_AUTO(np_freep) char *text = NULL;
 	json_auto_t *tree = NULL;
 
 	if (!is_for_programs(o))
-		return np_check_status_text(items, o->format == NP_FORMAT_WIDE, &text, err) < 0
-			       ? np_err_ret(err)
-			       : put(text, err);
+		return print_table(c, err);
 	tree = json_pack("{s:s, s:s, s:O}", "apiVersion", "nodeprep.dev/v1alpha1", "kind",
-			 "ClassStatusList", "items", items);
+			 "ClassStatusList", "items", c->items);
 	if (!tree)
 		return np_fail_nomem(err);
 	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
@@ -68,7 +80,7 @@ static int print_event(void *ctx, enum np_kube_event event, json_t *object, stru
 	json_array_clear(c->items);
 	if (collect(c, object, err) < 0)
 		return np_err_ret(err);
-	return json_array_size(c->items) > 0 ? print_statuses(c->o, c->items, err) : 0;
+	return json_array_size(c->items) > 0 ? print_statuses(c, err) : 0;
 }
 
 static bool is_stopped(void *ctx)
@@ -83,7 +95,7 @@ static int list(struct np_kube *kube, const struct np_kube_resource *r, struct c
 	json_array_clear(c->items);
 	if (np_kube_list_version(kube, r, watch->ns, collect, c, watch->version, err) < 0)
 		return np_err_ret(err);
-	return print_statuses(c->o, c->items, err);
+	return print_statuses(c, err);
 }
 
 static int watch_until_signal(struct np_kube *kube, const struct np_kube_resource *r,

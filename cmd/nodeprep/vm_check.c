@@ -32,17 +32,28 @@ static int print_vms(const struct options *o, const struct np_vsphere_vms *vms, 
 	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
 }
 
+/* Loads the catalogue; with -f also the pools, and plans what their classes give new VMs. */
+static int load(const struct options *o, struct work *w, struct np_err *err)
+{
+	if (o->files.n > 0)
+		return work_plan_valid(o, w, "no VM is judged", err);
+	if (catalogue_load(&o->catalogues, &o->captures, &w->catalogue, err) < 0)
+		return np_err_ret(err);
+	return vcenter_connect(o, &w->vcenter, err);
+}
+
 int run_vm_check(const struct options *o, struct np_err *err)
 {
-	NP_AUTO(np_gpu_catalogue_freep) struct np_catalogue *cat = NULL;
+	NP_AUTO(work_done) struct work w = { 0 };
 	NP_AUTO(np_vsphere_vms_done) struct np_vsphere_vms vms = { 0 };
-	NP_AUTO(np_vcenter_freep) struct np_vcenter *v = NULL;
 
 	if (!np_vcenter_is_configured(&o->vcenter.options))
 		return np_fail(err, NP_E_USAGE, "expected --vcenter URL");
-	if (catalogue_load(&o->catalogues, &o->captures, &cat, err) < 0 ||
-	    vcenter_connect(o, &v, err) < 0 ||
-	    np_vsphere_vms_fetch(v, cat, &flags, &vms, err) < 0 || print_vms(o, &vms, err) < 0)
+	if (load(o, &w, err) < 0 ||
+	    np_vsphere_vms_fetch(w.vcenter, w.catalogue, &flags, &vms, err) < 0 ||
+	    np_vsphere_vms_name_classes(w.vcenter, &vms, err) < 0 ||
+	    np_vsphere_vms_judge(&vms, o->files.n > 0 ? &w.plan : NULL, err) < 0 ||
+	    print_vms(o, &vms, err) < 0)
 		return np_err_ret(err);
 	return exit_of_verdict(vms.pass);
 }

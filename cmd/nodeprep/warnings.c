@@ -81,6 +81,8 @@ void log_minor_notes(const struct np_plan *plan)
 
 void log_plan_errors(const struct np_plan *plan)
 {
-	for (size_t i = 0; i < plan->n_errors; i++)
+	for (size_t i = 0; i < plan->n_errors; i++) {
+		hints_note(plan->errors[i].code);
 		log_line("error", plan->errors[i].text);
+	}
 }

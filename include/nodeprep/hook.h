@@ -58,6 +58,7 @@ struct np_hook_options {
 	const struct np_kube_options *clusters; /* the one with the Clusters; NULL: the same */
 	bool require_opt_in; /* a class without namespace needs its owner's permission */
 	uint64_t max_window_gb; /* the largest window that a pool may ask for; 0: no such bound */
+	unsigned parallel; /* how many classes a call writes at a time; 0: NP_KUBE_PARALLEL */
 	uint64_t timeout_ms; /* of this call; API requests end before */
 };
 

@@ -11,7 +11,7 @@
  *            the run's deadline; a watch under its own.
  * Retries    500, 502, 503, 504, 429, refused, cut and timed-out connections back off with jitter
  *            until the deadline; then NP_E_RETRY with the last error. Retry-After lengthens a wait,
- *            to 30 s at most, and never shortens it. A PATCH that carries a resourceVersion may be
+ *            to 30 s at most, and never shortens it, for all requests of the client. A PATCH that carries a resourceVersion may be
  *            sent again safely: the server answers 409 to the second. The caller handles 409; see
  *            np_kube_update(). A POST, a DELETE without a uid and any other PATCH are sent again
  *            only where the server cannot have seen them or asks for it by Retry-After.
@@ -74,6 +74,14 @@ struct np_kube_options {
 	 */
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
+	/*
+	 * Called with lines about each request, without secrets, from the thread that sends it; may be NULL.
+	 * What kubectl's -v shows: from level 6 method, URL, status and time, 7 the request's headers, 8 those
+	 * of the response and 1,024 bytes of each body, 9 whole bodies, and a curl command.
+	 */
+	void (*trace)(void *ctx, const char *line);
+	unsigned trace_level;
+	void *trace_ctx;
 	/* Polled at least every 100 ms during waits and requests; may be NULL. From any thread. */
 	bool (*is_cancelled)(void *ctx);
 	void *cancel_ctx;
@@ -120,6 +128,13 @@ int np_kube_config_renew(struct np_kube_config *c, bool is_forced, struct np_err
 void np_kube_config_read_stats(const struct np_kube_config *c,
 			       struct np_kube_credential_stats *ret);
 
+/*
+ * Calls each() with every name in `list` ("clusters", "contexts" or "users") of the kubeconfig files, the
+ * first file's first; a negative return ends it. No entry needs to be usable.
+ */
+int np_kube_config_each(const struct np_kube_options *o, const char *list,
+			int (*each)(void *ctx, const char *name), void *ctx, struct np_err *err);
+
 /* Tells whether the options name any API server. */
 bool np_kube_is_configured(const struct np_kube_options *o);
 
@@ -131,6 +146,9 @@ struct np_kube;
 
 /* Creates a client; takes `config`, also on failure. The first request connects. */
 int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct np_err *err);
+
+/* Creates a second client of the same server, for another thread, with what is left of the deadline. */
+int np_kube_clone(const struct np_kube *k, struct np_kube **ret, struct np_err *err);
 void np_kube_free(struct np_kube *k);
 void np_kube_freep(struct np_kube **k);
 
@@ -161,6 +179,31 @@ typedef int np_kube_each_fn(void *ctx, json_t *object, struct np_err *err);
 /* Lists in pages of `limit` (0: 500); ns NULL: all namespaces. 410 on a page starts over once. */
 int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		 unsigned limit, np_kube_each_fn *each, void *ctx, struct np_err *err);
+
+/* Which objects of a collection are listed; all zero: all of them. Borrowed. */
+struct np_kube_selection {
+	const char *ns; /* NULL: all namespaces */
+	const char *labels,
+		*fields; /* as kubectl writes them, for the server to judge; NULL: none */
+	unsigned limit; /* of a page; 0: 500 */
+};
+
+/* Lists as np_kube_list() does, what is selected. */
+int np_kube_list_selected(struct np_kube *k, const struct np_kube_resource *r,
+			  const struct np_kube_selection *s, np_kube_each_fn *each, void *ctx,
+			  struct np_err *err);
+
+struct np_kube_pages {
+	unsigned limit; /* objects of a page; 0: 500 */
+	np_kube_each_fn *each;
+	/* Asked after each page but the last, with how many objects are left; UINT64_MAX where the server does not say. */
+	bool (*goes_on)(void *ctx, uint64_t remaining);
+	void *ctx; /* of both */
+};
+
+/* Lists as np_kube_list() does, but only as long as goes_on(). */
+int np_kube_list_pages(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		       const struct np_kube_pages *pages, struct np_err *err);
 
 /* One object to fetch among many, and its result. */
 struct np_kube_item {
@@ -202,7 +245,7 @@ struct np_kube_patch {
 };
 
 /*
- * Patches; *ret is the object as stored. An apply patch may be sent again at any time, since it is
+ * Patches; *ret is the object as stored, which is not parsed where ret is NULL. An apply patch may be sent again at any time, since it is
  * idempotent. NP_E_CONFLICT: 409, another writer, or another manager's field.
  */
 int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
@@ -215,7 +258,7 @@ struct np_kube_create {
 	struct np_kube_write write;
 };
 
-/* Creates an object; NP_E_CONFLICT where the name is taken. *ret is the object as stored. */
+/* Creates an object; NP_E_CONFLICT where the name is taken. ret is as with np_kube_patch(). */
 int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		   const struct np_kube_create *create, json_t **ret, struct np_err *err);
 
@@ -239,7 +282,8 @@ struct np_kube_update {
 	const char *ns, *name; /* borrowed; `ns` as for np_kube_get() */
 	const json_t *object; /* borrowed: the object as it was just read; NULL: it is read first */
 	np_kube_mutate_fn *mutate;
-	void *ctx;
+	void *ctx; /* of mutate() */
+	void *tag; /* for who began it */
 	enum np_dry_run dry_run;
 };
 
@@ -259,6 +303,28 @@ struct np_kube_updated {
 int np_kube_update(struct np_kube *k, const struct np_kube_update *how, struct np_kube_updated *ret,
 		   struct np_err *err);
 void np_kube_updated_done(struct np_kube_updated *u);
+
+/* How many updates np_kube_update_many() makes at a time by default. */
+#define NP_KUBE_PARALLEL 8
+
+/* Many updates, made several at a time. The functions are called from the one thread, between requests. */
+struct np_kube_updates {
+	unsigned most; /* at a time; 0: NP_KUBE_PARALLEL */
+	/* Sets *ret to the next update to begin; false: there is no further one. */
+	bool (*next)(void *ctx, struct np_kube_update *ret);
+	/* Called once for each, in the order in which they end. `u` is emptied afterwards; error->code is NP_OK on success. */
+	void (*done)(void *ctx, const struct np_kube_update *how, struct np_kube_updated *u,
+		     const struct np_err *error);
+	void *ctx; /* of both */
+};
+
+/*
+ * Makes each update as np_kube_update() does, several at a time over the one connection where the server
+ * speaks HTTP/2, else one after the other. No more are held in memory than are made at a time. A failure
+ * is that one update's; a server that asks one to wait (429, Retry-After) is asked nothing else meanwhile.
+ * Fails only where memory runs out at the start.
+ */
+int np_kube_update_many(struct np_kube *k, const struct np_kube_updates *how, struct np_err *err);
 
 /* --- watching -------------------------------------------------------------------------------- */
 

@@ -33,6 +33,7 @@ struct np_kube_exchange {
 	const char *body; /* NULL: none */
 	const char *content_type; /* of the body */
 	bool is_repeatable; /* may be sent again where the server may have seen it */
+	bool has_secrets; /* bodies hold a password or a session: a trace leaves them out */
 	bool is_final; /* sent although the run is cancelled, such as a logout */
 	/*
 	 * Returns 0 where the answer is the expected one. A failure sets *err, and *ret_again where the

@@ -64,6 +64,13 @@ struct np_plan_pool {
 	struct np_plan_capacity capacity; /* np_plan_note_capacity() */
 };
 
+/* The memory overhead of running VMs with the GPUs and the window of a class. */
+struct np_plan_measured {
+	bool is_asked; /* a vCenter was */
+	json_t *vms; /* their names; NULL: none runs */
+	double least_mb, most_mb; /* of a VM as a whole */
+};
+
 struct np_plan_class {
 	const char *ns; /* NULL: none in its manifest, or cluster-scoped */
 	const char *name;
@@ -77,7 +84,8 @@ struct np_plan_class {
 	struct np_card *cards;
 	struct np_change change; /* patch {} where nothing is to change */
 	bool has_overhead;
-	double overhead_mb;
+	double overhead_mb; /* what the window adds, by estimate */
+	struct np_plan_measured measured; /* np_plan_note_overhead() */
 	struct np_warnings warnings;
 };
 
@@ -137,6 +145,7 @@ struct np_plan_options {
 	bool in_place; /* templates keep their names: a topology hook changes them before they exist */
 	const char *api; /* where the classes are from: "kubernetes", "vcenter"; NULL: "file" */
 	const char *holder; /* the holder that registers the pools: "apply" */
+	bool yields; /* of live objects only those are registered that no follower registers */
 	struct np_warning_set ignored; /* warnings to mark as acknowledged */
 	size_t n_classes;
 	const struct np_class_ref *classes; /* borrowed; documents are referenced where needed */
@@ -204,7 +213,10 @@ void np_plan_window_text(const struct np_plan_pool *pool, char buf[static NP_WIN
 int np_plan_note_capacity(struct np_plan *plan, size_t i, const struct np_plan_capacity *c,
 			  struct np_err *err);
 
-/* Sets *ret_mb to the overhead memory of a VM with that window; false: no figure is known. */
+/* Sets what was measured with the GPUs and window of class `i`; refers to the names. */
+void np_plan_note_overhead(struct np_plan *plan, size_t i, const struct np_plan_measured *o);
+
+/* Sets *ret_mb to what that window adds to a VM's memory overhead, by estimate; false: no figure is known. */
 bool np_plan_overhead(uint64_t window_gb, double *ret_mb);
 
 #endif

@@ -25,6 +25,8 @@
  *            added, in np_pool_input_finish(); one that names a class makes an ordinary pool with
  *            that class. A template with devices that neither a MachineDeployment nor a control
  *            plane names is a pool of its own name.
+ * Clusters   a Supervisor makes a Cluster of each TanzuKubernetesCluster, with the same pools: where the
+ *            input has both, the TanzuKubernetesCluster counts.
  * Ownership  np_input owns its pools and templates and keeps a reference on the document of each
  *            class and template; strings in a pool or template are its own. np_gpu pointers belong
  *            to the catalogue, which must outlive it.
@@ -50,13 +52,15 @@
 
 struct np_catalogue;
 struct np_err;
+struct np_selector;
 
 struct np_source {
 	char *kind;
 	char *name; /* of the document's object */
 	char *file;
 	size_t document; /* within the file, from 0 */
-	unsigned line; /* where the pool's entry starts, from 1 */
+	unsigned
+		line; /* where the pool's entry starts, from 1; 0: `file` names an object of a server */
 };
 
 /* A pool's request for GPUs: by model, by PCI ID or by vGPU profile. */
@@ -83,6 +87,12 @@ int np_pool_requests_parse(const struct np_catalogue *cat, const char *origin, c
 			   struct np_gpu_requests *ret, struct np_err *err);
 void np_pool_requests_done(struct np_gpu_requests *asks);
 
+/* A placeholder in a field that is read, for messages. */
+struct np_placeholder {
+	char field[128]; /* "vmClass is '${CLASS}'"; "": none, or it is not known in which field */
+	unsigned line, column; /* 0: not known */
+};
+
 /* The strategy for replacing a pool's nodes. */
 enum np_rollout {
 	NP_ROLLOUT_UNKNOWN, /* the input does not say, and its kind has no default that we know */
@@ -99,6 +109,7 @@ struct np_pool {
 	char *name;
 	char *vm_class; /* NULL where the pool names none */
 	bool has_placeholder; /* in a field that is read: the name, class, replicas, GPUs, window, ... */
+	struct np_placeholder placeholder; /* the first one */
 	bool gpus_unknown; /* GPUs or their count are a placeholder; such requests are left out */
 	bool window_unknown; /* minimumGB or sizeGB is a placeholder */
 	bool has_replicas; /* false where an autoscaler owns them, or for a placeholder */
@@ -117,6 +128,8 @@ struct np_pool {
 	char max_surge[16]; /* as a MachineDeployment's strategy has it; "1" by default */
 	struct np_doc *doc; /* referenced: its MachineDeployment's; NULL unless has_template */
 	struct np_val node; /* the MachineDeployment in it */
+	bool is_live; /* its object comes from an API server, whether by a file or not */
+	bool is_of_tkc; /* its Cluster was made from a TanzuKubernetesCluster of the same name */
 	struct np_warnings warnings;
 	struct np_warning_set ignored; /* what its annotation acknowledges */
 };
@@ -159,6 +172,7 @@ struct np_template {
 	bool is_used; /* by a MachineDeployment, a control plane or a pool of its own name */
 	bool is_duplicate; /* equal to one that was added before */
 	bool has_placeholder; /* in a field that matters to its pools */
+	struct np_placeholder placeholder; /* the first one */
 	struct np_warnings warnings;
 };
 
@@ -180,7 +194,11 @@ struct np_input {
 		only_namespace; /* borrowed: -n given; another namespace in a document is an error */
 	const char *origin; /* borrowed: id of the API server the pools were read from, where that
 			       is not the classes' */
+	const struct np_selector
+		*selector; /* borrowed: other objects are ignored, as kubectl -l does with
+					       -f; classes, VMs and images are facts and stay; NULL: none */
 	bool in_folder; /* other files are ignored: values, JSON patches */
+	size_t n_unselected; /* objects that the selector left out */
 	size_t n_foreign; /* of n_skipped: such documents */
 	size_t n_pools;
 	struct np_pool *pools;
@@ -243,6 +261,10 @@ int np_pool_input_parse(struct np_input *in, const struct np_catalogue *cat, con
 int np_pool_input_collect(struct np_input *in, const struct np_catalogue *cat, const char *name,
 			  const char *bytes, size_t size, struct np_err *err);
 
+/* Adds an object that a server returned, and collects its errors likewise. */
+int np_pool_input_collect_object(struct np_input *in, const struct np_catalogue *cat,
+				 struct np_doc *doc, struct np_err *err);
+
 /* Counts a file that a kustomization applies as a patch as ignored. */
 int np_pool_input_skip_patch(struct np_input *in, struct np_err *err);
 
@@ -268,6 +290,11 @@ void np_pool_input_done(struct np_input *in);
  * its origin and a slash in front, where it has one.
  */
 void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX]);
+
+#define NP_SOURCE_TEXT_MAX 4352
+
+/* Writes where the pool was read: "FILE:LINE", or "nodepool ml/w" for an object of a server. */
+void np_source_text(const struct np_source *s, char buf[static NP_SOURCE_TEXT_MAX]);
 
 /* Tells whether the text is a placeholder that a tool should have replaced. */
 bool np_pool_is_placeholder(const char *text);

@@ -72,6 +72,13 @@ int np_render_gpus(const struct np_catalogue *cat, const char *filter, enum np_f
 int np_render_rows(const char *const cells[], size_t columns, size_t rows, char **ret,
 		   struct np_err *err);
 
+/* Sets the cells of row `i`; their texts live until the next call. */
+typedef void np_render_fill_fn(void *ctx, size_t i, const char **cells);
+
+/* The same of rows that are made one by one, so that few of their texts are in memory. */
+int np_render_filled_rows(size_t columns, size_t rows, np_render_fill_fn *fill, void *ctx,
+			  char **ret, struct np_err *err);
+
 /* Writes a class as in kubectl diff: YAML with sorted keys, without managedFields. */
 int np_render_object(const json_t *object, char **ret, struct np_err *err);
 

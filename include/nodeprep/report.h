@@ -144,6 +144,12 @@ const char *np_report_gpu_name(const struct np_seen_gpu *gpu, char buf[static NP
 #define NP_REPORT_BAR_MAX 64
 const char *np_report_bar_name(const struct np_seen_bar *bar, char buf[static NP_REPORT_BAR_MAX]);
 
+/* Returns item `i` of a list as JSON, a new reference; NULL where memory runs out. */
+typedef json_t *np_report_item_fn(const void *ctx, size_t i);
+
+/* Returns the array of n items; NULL where memory runs out. */
+json_t *np_report_list_tree(size_t n, np_report_item_fn *item, const void *ctx);
+
 /* Parts of the two reports; NULL where memory runs out. */
 json_t *np_report_gpu_tree(const struct np_seen_gpu *gpu);
 json_t *np_report_probes_tree(const struct np_report *r);

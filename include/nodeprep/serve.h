@@ -23,6 +23,9 @@
  *            server evicts the connection that has been silent longest. A body without memory waits
  *            a second, then gets 503 with Retry-After. A request that violates RFC 9112 gets 400,
  *            and the connection is closed.
+ * Sessions   TLS 1.3 clients resume theirs for an hour after the full handshake, unless the server's
+ *            certificate, the client CA or the client's certificate's validity changed since. The
+ *            server keeps nothing for it, and accepts no early data.
  * Ownership  np_serve_new() copies the options. A request lives for the handler's call; the server
  *            owns the reply's members once the handler returned.
  * Errors     NP_E_USAGE: an address that cannot be listened on; NP_E_SPEC: a certificate or key
@@ -54,6 +57,11 @@ struct np_serve_options {
 	const char *client_ca_pem; /* NULL: clients are not asked for a certificate */
 	const char *client_ca_file; /* as a file; reloaded on a change */
 	bool client_required; /* a client without a certificate is rejected */
+	/*
+	 * A secret of 32 bytes or more that replicas share, so that each resumes TLS sessions of the
+	 * others; reloaded on a change. NULL: the sessions of this server alone.
+	 */
+	const char *ticket_secret_file;
 	size_t body_max;
 	size_t headers_max;
 	unsigned connections_max;

@@ -13,8 +13,9 @@
  * Serves     discovery, namespaces, and the classes: get, list (pages, selectors), watch, create,
  *            update, merge patch, JSON patch, delete; fieldValidation, dryRun, managedFields.
  *            VirtualMachine, VirtualMachineImage, ClusterVirtualMachineImage and
- *            VirtualMachineClassBinding: get, list, create, merge patch, delete; no schema, not in
- *            the state.
+ *            VirtualMachineClassBinding, and where asked for NodePool, Cluster and
+ *            TanzuKubernetesCluster: get, list (selectors, in one page), create, merge patch, delete; no
+ *            schema, not in the state.
  * Not there  server-side apply, deletion by label, admission, the status subresource's writes.
  * Users      admin (every verb), viewer (get, list, watch) and nobody, each with a random token.
  * Faults     PUT /sim/faults, as nodeprep-sim(1) describes them.
@@ -36,6 +37,7 @@ struct np_sim_options {
 	const char *const *namespaces; /* if any, classes are accepted in these only */
 	size_t n_namespaces;
 	bool cluster_scoped; /* as old Supervisors: v1alpha1, without namespaces */
+	bool has_pools; /* serve NodePools, Clusters and TanzuKubernetesClusters too */
 	/* Logs each request as one JSON object, except those to /sim/; may be NULL. */
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;

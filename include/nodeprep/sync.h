@@ -6,7 +6,8 @@
  * sync - the one loop read, plan, patch, retry that every caller shares.
  *
  * Order      everything is read and planned before the first write; a plan with an error or a
- *            placeholder writes nothing. Writes go in the plan's order, one PATCH a class.
+ *            placeholder writes nothing. Writes begin in the plan's order, one PATCH a class, several
+ *            classes at a time (`parallel`); results are in the plan's order.
  * Stores     classes are a Supervisor's objects, or vCenter's (struct np_class_store); all else is the same.
  * Conflicts  a patch carries the resourceVersion it was made from. On 409 the class is read again
  *            and planned again, with jittered pauses, until the client's deadline; so a change
@@ -18,7 +19,7 @@
  *            them and the user may; otherwise the pool has the error NP_E_NOT_ALLOWED.
  * Stopping   once is_stopped() says so, no further class is begun: what is not written is reported as
  *            failed with NP_E_RETRY. The client's is_cancelled() should say the same, so that waits
- *            end; a PATCH under way is finished.
+ *            end; PATCH requests under way are finished.
  * Ownership  results own their texts; input, catalogue and client are borrowed.
  * Errors     np_sync_run() fails where nothing could be planned (API unreachable, forbidden, no
  *            memory). What befell a single class stands in its result; the rest goes on.
@@ -72,6 +73,24 @@ int np_sync_fetch(struct np_class_store *store, const struct np_input *in, struc
 		  struct np_err *err);
 void np_sync_fetched_done(struct np_fetched *f);
 
+#define NP_SYNC_POOL_KINDS 3
+
+/* What np_sync_fetch_pools() found. */
+struct np_sync_pools {
+	size_t n; /* objects */
+	size_t n_missing;
+	const char *missing[NP_SYNC_POOL_KINDS]; /* constants: "nodepools.nodeprep.dev" */
+};
+
+/*
+ * Lists NodePools, Clusters and TanzuKubernetesClusters, in that order, in the server's preferred versions, and
+ * adds what is selected to `in`, which collects the errors of single objects. A kind that the server does
+ * not have is noted in ret->missing; np_pool_input_finish() remains to be called.
+ */
+int np_sync_fetch_pools(struct np_kube *k, const struct np_kube_selection *s,
+			const struct np_catalogue *catalogue, struct np_input *in,
+			struct np_sync_pools *ret, struct np_err *err);
+
 enum np_sync_result {
 	NP_SYNC_UNCHANGED, /* was right; no request but the read */
 	NP_SYNC_PATCHED,
@@ -99,6 +118,7 @@ struct np_progress {
 struct np_sync_options {
 	struct np_plan_options plan; /* its classes are filled in here */
 	enum np_dry_run dry_run;
+	unsigned parallel; /* how many classes are written at a time; 0: NP_KUBE_PARALLEL */
 	struct np_progress progress;
 };
 
@@ -168,6 +188,7 @@ struct np_release_scope {
 	const char *const *namespaces; /* ignored where classes have none; empty: all */
 	const struct np_input
 		*in; /* pools whose classes are read where listing is forbidden; or NULL */
+	unsigned parallel; /* how many classes are written at a time; 0: NP_KUBE_PARALLEL */
 };
 
 struct np_release_class {

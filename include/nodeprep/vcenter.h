@@ -19,7 +19,7 @@
  * Secrets    passwords, session ids and cookies never reach an error text or the log; they are wiped
  *            from memory.
  * Ownership  borrows its arguments, of the options the contexts of log() and is_cancelled() for its
- *            life. One thread at a time. JSON results are new references.
+ *            life. One thread at a time; another thread uses a clone. JSON results are new references.
  * Errors     NP_E_USAGE: an address, user or password file that cannot be right or is missing;
  *            NP_E_IO, NP_E_SPEC: a file that cannot be read or holds no password; NP_E_REFUSED: wrong
  *            user or password, a locked account, TLS, an ESXi host, no Supervisor service, a vCenter
@@ -56,6 +56,9 @@ struct np_vcenter_options {
 	const char *user_agent;
 	void (*log)(void *ctx, const char *line); /* called for each retry and login; may be NULL */
 	void *log_ctx;
+	void (*trace)(void *ctx, const char *line); /* with trace_level: as those of kube.h */
+	unsigned trace_level;
+	void *trace_ctx;
 	bool (*is_cancelled)(void *ctx); /* polled at least every 100 ms; may be NULL */
 	void *cancel_ctx;
 };
@@ -68,7 +71,13 @@ struct np_vcenter;
 /* Checks the options, reads the files and creates a client. The first request connects. */
 int np_vcenter_new(const struct np_vcenter_options *o, struct np_vcenter **ret, struct np_err *err);
 
-/* Logs out, within 5 s, and frees the client. */
+/*
+ * Creates a second client of the same vCenter, for another thread: with a connection of its own, with what is
+ * left of the deadline, and in the same session of the REST API. Freed before `v`.
+ */
+int np_vcenter_clone(struct np_vcenter *v, struct np_vcenter **ret, struct np_err *err);
+
+/* Logs out, within 5 s, and frees the client; a clone leaves the session. */
 void np_vcenter_free(struct np_vcenter *v);
 void np_vcenter_freep(struct np_vcenter **v);
 

@@ -9,12 +9,14 @@
  * Units      *_mb are MiB, as vCenter counts them.
  * Unknown    a property that vCenter does not give (unset, nil, not readable, of another type) is unknown:
  *            readers return false or NULL, never a default.
- * Bounds     one page of a query is in memory at a time; a query visits at most 200,000 objects.
+ * Bounds     the text of one page of a query and the values of one object are in memory at a time; a query
+ *            visits at most 200,000 objects.
  * Ownership  objects and values are borrowed and end with the callback. Any value may be NULL: then it has
  *            no members, no text and no type.
  * Errors     as vcenter.h; NP_E_NOT_FOUND: the object or setting is not there (any more); NP_E_CONFLICT:
  *            ConcurrentAccess, a VM that changed since `change_version`; NP_E_REFUSED: any other fault or
- *            failed task, with its type and message; NP_E_RETRY at the deadline: a task may still run.
+ *            failed task, with its type and message; NP_E_RETRY: a change whose end is not known, such as a
+ *            task that still runs at the deadline.
  * Source     vSphere Web Services API 8.0.1.0.
  */
 
@@ -88,11 +90,11 @@ struct np_vcenter_query {
 	const char *type; /* "HostSystem", "VirtualMachine", "ClusterComputeResource" */
 	const char *const *paths;
 	size_t n_paths;
-	unsigned page; /* objects a page; 0: 100 */
+	unsigned page; /* objects a page; 0: 50 */
 	np_vcenter_object_fn *each;
 	/*
-	 * Called before the query starts over, since the session was lost between two pages; NULL: it fails
-	 * with NP_E_RETRY then.
+	 * Called before the query starts over, since the session, a page or an object was lost on the way; NULL:
+	 * it fails with NP_E_RETRY then. A query that fails may have visited objects.
 	 */
 	void (*restart)(void *ctx);
 	void *ctx; /* of both */

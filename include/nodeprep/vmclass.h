@@ -112,6 +112,7 @@ struct np_member {
 	const char *id; /* "namespace/cluster/pool" */
 	bool has_need;
 	uint64_t need_gb; /* the pool's own window */
+	bool yields; /* it is not registered again where a follower has registered it */
 };
 
 /* What the pools together want of a class. */
@@ -227,6 +228,12 @@ typedef bool np_record_fn(void *ctx, const char *id, const char *holder);
 
 /* Calls `fn` for all of them, in the record's order; returns false where it stopped. NULL has none. */
 bool np_vmclass_record_each(const json_t *record, np_record_fn *fn, void *ctx);
+
+/*
+ * Returns the first holder of the pool that follows its object's life: the controller, or a hook. NULL:
+ * none does. A second registration by another holder would outlive the object.
+ */
+const char *np_vmclass_record_follower(const json_t *record, const char *id);
 
 /* Tells whether the holder has registered the pool. */
 bool np_vmclass_record_is_held(const json_t *record, const char *id, const char *holder);

@@ -49,6 +49,7 @@ struct np_vsphere_gpu {
 	bool is_shared; /* owned by the vGPU manager, which cuts vGPUs from it */
 	struct np_vsphere_names vms; /* ids of the VMs that vCenter lists for it */
 	struct np_vsphere_names users; /* names of the VMs that use it */
+	bool may_be_used; /* by a VM whose devices are not readable */
 };
 
 struct np_vsphere_host {
@@ -60,6 +61,8 @@ struct np_vsphere_host {
 	enum np_verdict in_maintenance, needs_reboot;
 	char fault[64]; /* why its devices cannot be read ("NoPermission"); "" nothing failed */
 	bool has_devices, has_passthrough; /* vCenter gave these lists */
+	bool has_graphics; /* it is known which GPUs the vGPU manager owns */
+	bool has_unknown_users; /* a VM that runs here has devices that are not readable */
 	size_t n_gpus;
 	struct np_vsphere_gpu *gpus;
 	bool has_profiles;
@@ -89,6 +92,21 @@ int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char 
 
 struct np_plan;
 
+struct np_plan;
+
+/* How many hosts a page of the drawing has at most. */
+#define NP_VSPHERE_PAGE_HOSTS 32
+
+/* Returns the number of pages, at least 1. */
+size_t np_vsphere_hosts_pages(const struct np_vsphere_hosts *hosts);
+
+/*
+ * Draws the hosts with their GPUs, and with a plan (NULL: none) where nodes of its pools fit. `page` from 1
+ * draws that page alone; 0 all of them, one below the other. NP_E_USAGE: there is no such page.
+ */
+int np_vsphere_hosts_svg(const struct np_vsphere_hosts *hosts, const struct np_plan *plan,
+			 size_t page, char **ret, struct np_err *err);
+
 /*
  * Counts for each pool of the plan the hosts that could hold one of its nodes, and those on which one more
  * fits now: enough GPUs of its models free, the host connected and not in maintenance mode. A host whose
@@ -111,8 +129,15 @@ struct np_vsphere_device {
 	struct np_pci_id id;
 	char *profile; /* of a vGPU; "" a whole card */
 	char *kind; /* of a device without ids; "" */
-	bool is_gpu; /* else another device, such as a NIC */
 	size_t count;
+};
+
+/* What changes a VM beside its administrators. */
+enum np_vsphere_manager {
+	NP_VSPHERE_PLAIN, /* no mark of any */
+	NP_VSPHERE_VM_OPERATOR,
+	NP_VSPHERE_CLUSTER_API, /* with its vSphere provider alone, or by the name of a pool */
+	NP_VSPHERE_EXTENSION,
 };
 
 /* A setting of a VM's extraConfig. */
@@ -133,14 +158,21 @@ struct np_vsphere_vm {
 	enum np_verdict is_template, reservation_locked;
 	bool has_overhead;
 	double overhead_mb; /* as vCenter measures it; only while powered on */
-	char *ns, *service_name; /* of VM Operator's mark; "" none */
-	char *manager; /* the extension that manages it; "" none */
+	bool has_devices; /* its devices are known */
+	char fault[64]; /* why its devices cannot be read ("NoPermission"); "" nothing failed */
+	enum np_vsphere_manager manager;
+	const char *mark; /* where the manager's mark was found, a constant; NULL: none was */
+	char *ns, *service_name; /* of VM Operator's VirtualMachine; "" not known */
+	char *kube_cluster; /* the name of its Cluster API cluster; "" not known */
+	char *class_name; /* of its VM class; "" not known */
+	char *pool; /* the id of its pool in the plan; "" not known */
+	char *extension; /* the key in managedBy; "" none */
 	bool has_extra; /* its settings are known */
 	size_t n_extra;
 	struct np_vsphere_extra *extra; /* those of the window, misspelt ones among them */
 	bool has_dynamic; /* a device is chosen at power-on, by dynamic DirectPath I/O */
-	size_t n_devices;
-	struct np_vsphere_device *devices;
+	size_t n_devices, n_gpus;
+	struct np_vsphere_device *devices; /* the GPUs, then others such as NICs */
 	/* The result of judging. */
 	bool has_need; /* every device's need is known; else needed_gb is assumed */
 	uint64_t needed_gb; /* 0: no device needs a window */
@@ -158,11 +190,46 @@ struct np_vsphere_vms {
 	struct np_vsphere_vm *items; /* sorted by cluster and name */
 };
 
-/* Fetches and judges the VMs and templates with GPUs, or with devices of unknown kind. */
+/* Fetches the VMs and templates with GPUs, or with devices that are unknown or of unknown kind. */
 int np_vsphere_vms_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
 			 const struct np_vsphere_vm_scope *scope, struct np_vsphere_vms *ret,
 			 struct np_err *err);
 void np_vsphere_vms_done(struct np_vsphere_vms *vms);
+
+/*
+ * Sets the class of the VMs that VM Operator manages, as vCenter's classes list them. A user or a vCenter
+ * without access to classes leaves what the VMs' own marks tell.
+ */
+int np_vsphere_vms_name_classes(struct np_vcenter *v, struct np_vsphere_vms *vms,
+				struct np_err *err);
+
+/*
+ * Judges the VMs. With a plan (NULL: none) also finds those of its pools, by their marks and names, and checks
+ * that they have what their class or template gives new VMs.
+ */
+int np_vsphere_vms_judge(struct np_vsphere_vms *vms, const struct np_plan *plan,
+			 struct np_err *err);
+
+/* The memory overhead of running VMs with the same GPUs and window. */
+struct np_vsphere_overhead {
+	const struct np_vsphere_vm *like; /* one of them */
+	double least_mb, most_mb;
+	struct np_vsphere_names vms; /* their names, in the order of the list */
+};
+
+struct np_vsphere_overheads {
+	size_t n;
+	struct np_vsphere_overhead *items; /* in the order of their first VMs */
+};
+
+/* Collects what vCenter measured; borrows from `vms`. VMs with a GPU of unknown kind are left out. */
+int np_vsphere_overheads_make(const struct np_vsphere_vms *vms, struct np_vsphere_overheads *ret,
+			      struct np_err *err);
+void np_vsphere_overheads_done(struct np_vsphere_overheads *all);
+
+/* Gives each class of the plan what was measured with its GPUs and window. */
+int np_vsphere_note_overhead(const struct np_vsphere_vms *vms, struct np_plan *plan,
+			     struct np_err *err);
 
 /* Returns the VMReport; NULL where memory runs out. */
 json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms);

@@ -115,6 +115,14 @@ void np_text_write(FILE *out, const char *text)
 		fwrite(piece, 1, n, out);
 }
 
+/* Nearly all texts are of ASCII that is shown as it is. */
+static bool is_plain(const char *text)
+{
+	while (*text >= 0x20 && *text < 0x7f)
+		text++;
+	return *text == '\0';
+}
+
 char *np_text_escaped(const char *text)
 {
 	const char *from = text;
@@ -122,20 +130,38 @@ char *np_text_escaped(const char *text)
 	size_t size = 1, n;
 	char *buf;
 
+	if (is_plain(text))
+		return strdup(text);
 	while ((n = np_text_escape_next(&from, piece)) > 0)
 		size += n;
 	buf = malloc(size);
 	return buf ? np_text_escape(text, buf, size) : NULL;
 }
 
+/* Returns how many bytes at the start are below 0x7f; eight at a time, since most texts are. */
+static size_t count_ascii(const char *text, size_t size)
+{
+	size_t i = 0;
+
+	for (; size - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+		uint64_t bytes;
+
+		memcpy(&bytes, text + i, sizeof(bytes));
+		/* The addition carries 0x7f to the high bit, and nothing beyond it. */
+		if (((bytes + UINT64_C(0x0101010101010101)) | bytes) & UINT64_C(0x8080808080808080))
+			break;
+	}
+	while (i < size && (unsigned char)text[i] < 0x7f)
+		i++;
+	return i;
+}
+
 const char *np_text_find_hidden(const char *text, size_t size, uint32_t *ret, size_t *ret_size)
 {
-	for (size_t i = 0; i < size; i++) {
-		size_t n;
+	for (size_t i = count_ascii(text, size); i < size;
+	     i += 1 + count_ascii(text + i + 1, size - i - 1)) {
+		size_t n = decode(text + i, ret);
 
-		if ((unsigned char)text[i] < 0x7f)
-			continue;
-		n = decode(text + i, ret);
 		if (n > 0 && is_hidden(*ret)) {
 			*ret_size = n;
 			return text + i;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nodeprep/err.h"
+#include "nodeprep/selector.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -61,6 +62,20 @@ static void check_number(const char *text)
 		require(n >= 5 && n <= 5000 && n == strtoull(text, NULL, 10));
 }
 
+/* What is refused leaves its output alone; "" selects what has no labels. */
+static void check_selector(const char *text)
+{
+	struct np_err err = NP_ERR_INIT;
+	struct np_selector *s = NULL;
+
+	if (np_selector_parse(text, &s, &err) < 0) {
+		require(!s && err.code == NP_E_USAGE && *err.text);
+		return;
+	}
+	require(*text || np_selector_matches(s, NULL));
+	np_selector_free(s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = strndup((const char *)data, size);
@@ -70,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_quantity(text);
 	check_duration(text);
 	check_number(text);
+	check_selector(text);
 	free(text);
 	return 0;
 }

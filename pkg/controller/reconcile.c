@@ -482,7 +482,19 @@ static int settle_pools(struct reconcile *j, const struct np_input *in,
 
 /* --- one class ------------------------------------------------------------------------------- */
 
-static int reconcile_run(struct reconcile *j, struct np_class_sync_result *r, struct np_err *err)
+/* Takes over the class as it is now, before the pools are written: the watch is about to report the own write. */
+static void adopt_class(const struct reconcile *j, const struct np_class_sync_result *r,
+			struct class_record *record)
+{
+	if (!r->object || j->failed)
+		return;
+	pthread_mutex_lock(&j->c->lock);
+	record->digest = controller_digest(r->object);
+	pthread_mutex_unlock(&j->c->lock);
+}
+
+static int reconcile_run(struct reconcile *j, struct class_record *record,
+			 struct np_class_sync_result *r, struct np_err *err)
 {
 	NP_AUTO(np_pool_input_done) struct np_input in = { 0 };
 
@@ -496,6 +508,7 @@ static int reconcile_run(struct reconcile *j, struct np_class_sync_result *r, st
 		return np_fail(err, NP_E_RETRY, "interrupted");
 	report_class(j, r);
 	j->failed = is_worth_trying_again(r->error.code);
+	adopt_class(j, r, record);
 	j->awaits_binding = is_awaiting_binding(in.n_pools, r);
 	j->to_report = np_map_hash(j->wanted, r->vetoed ? "left" : np_code_name(r->error.code));
 	np_kube_set_deadline(j->pools, JOB_DEADLINE_MS + 10 * j->n);
@@ -508,8 +521,6 @@ static void reconcile_adopt(struct reconcile *j, const struct np_class_sync_resu
 {
 	record->contention = j->contention;
 	record->reported = j->to_report;
-	if (r->object && !j->failed)
-		record->digest = controller_digest(r->object);
 	if (r->error.code == NP_OK && !r->vetoed && r->found)
 		record->applied = j->wanted;
 	/* A recreated class is not drift of the deleted one. */
@@ -549,7 +560,7 @@ static void reconcile_class(struct np_controller *c, struct class_record *record
 
 	pthread_mutex_unlock(&c->lock);
 	if (result == 0)
-		result = reconcile_run(&j, &r, &err);
+		result = reconcile_run(&j, record, &r, &err);
 	if (result < 0 && !controller_is_stopping(c))
 		log_failure(&j, &err);
 	j.failed = j.failed || result < 0;

@@ -49,11 +49,10 @@ static int apply_body(struct reconcile *j, const struct reconcile_owner *s, cons
 					     .force = true,
 					     .write = { .subresource = subresource } };
 	struct np_err why = NP_ERR_INIT;
-	json_auto_t *stored = NULL;
 
 	if (!body)
 		return np_fail_nomem(err);
-	if (np_kube_patch(j->pools, &nodepools, s->ns, s->name, &patch, &stored, &why) < 0)
+	if (np_kube_patch(j->pools, &nodepools, s->ns, s->name, &patch, NULL, &why) < 0)
 		return pass_gone(&why, err);
 	return 0;
 }
@@ -97,7 +96,7 @@ static json_t *release_patch(const json_t *object)
  */
 int controller_write_release(struct reconcile *j, struct reconcile_owner *s, struct np_err *err)
 {
-	json_auto_t *object = NULL, *body = NULL, *stored = NULL;
+	json_auto_t *object = NULL, *body = NULL;
 	struct np_err why = NP_ERR_INIT;
 	struct np_kube_patch patch = { .type = NP_KUBE_MERGE_PATCH };
 
@@ -109,7 +108,7 @@ int controller_write_release(struct reconcile *j, struct reconcile_owner *s, str
 	if (json_object_size(body) == 0)
 		return 0;
 	patch.body = body;
-	if (np_kube_patch(j->pools, &nodepools, s->ns, s->name, &patch, &stored, &why) < 0 &&
+	if (np_kube_patch(j->pools, &nodepools, s->ns, s->name, &patch, NULL, &why) < 0 &&
 	    why.code != NP_E_NOT_FOUND) {
 		*err = why;
 		return np_err_ret(err);
@@ -181,7 +180,7 @@ void controller_write_event(struct reconcile *j, const struct reconcile_owner *s
 			    const char *reason, const char *action, const char *note)
 {
 	char cut[EVENT_NOTE_MAX];
-	json_auto_t *body = NULL, *stored = NULL;
+	json_auto_t *body = NULL;
 	struct np_kube_create create = { 0 };
 	struct np_err why = NP_ERR_INIT;
 
@@ -192,7 +191,7 @@ void controller_write_event(struct reconcile *j, const struct reconcile_owner *s
 	}
 	body = event_body(j, s, warning, reason, action, cut);
 	create.body = body;
-	if (!body || np_kube_create(j->pools, &events, s->ns, &create, &stored, &why) < 0)
+	if (!body || np_kube_create(j->pools, &events, s->ns, &create, NULL, &why) < 0)
 		controller_log_line(
 			j->c,
 			&(struct np_controller_line){

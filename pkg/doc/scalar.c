@@ -208,7 +208,8 @@ struct scalar doc_scalar_resolve(const char *text, size_t size)
 	struct scalar s = { .kind = SCALAR_STRING };
 	char first = size ? *text : '\0';
 
-	if (size < sizeof(words[0].text))
+	/* No word begins with another letter. */
+	if (size < sizeof(words[0].text) && (size == 0 || strchr("nNyY~<oOfF.tT+-", first)))
 		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 			if (words[i].size == size && memcmp(words[i].text, text, size) == 0)
 				return words[i].is;

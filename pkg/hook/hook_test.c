@@ -369,7 +369,7 @@ static void test_hook__invalid_pools_are_rejected_or_reported(void **state)
 		{ "a size that is no power of two",
 		  { .item_variables = VARIABLE("{\"sizeGB\":700}") },
 		  "{\"pciDevices\":[" A100 "]}",
-		  "pool 'ml/c1/gpu': nodeprepGPU.sizeGB is '700': expected a power of two from 1 to 65536" },
+		  "pool 'ml/c1/gpu': nodeprepGPU.sizeGB is '700': expected a power of two from 1 to 65536, such as 512 or 1024" },
 		{ "a field that is not known",
 		  { .item_variables = VARIABLE("{\"size\":700}") },
 		  "{}",

@@ -139,6 +139,7 @@ static int apply(struct lifecycle *l, struct np_input *in, struct np_err *err)
 	struct np_sync_options o = { .dry_run = NP_DRY_RUN_NONE };
 	struct np_class_store store;
 
+	o.parallel = l->out->o->parallel;
 	o.plan.catalogue = l->out->o->catalogue;
 	o.plan.holder = l->holder;
 	o.plan.opt_in.required = l->out->o->require_opt_in;
@@ -242,6 +243,7 @@ static int release_cluster(struct lifecycle *l, struct np_err *err)
 						.ctx = l,
 						.namespaces = &l->ns,
 						.n_namespaces = 1,
+						.parallel = l->out->o->parallel,
 						.in = &in };
 	struct np_class_store store;
 

@@ -177,6 +177,12 @@ int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char
 	return 0;
 }
 
+int np_kube_list_pages(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		       const struct np_kube_pages *pages, struct np_err *err)
+{
+	return np_kube_list(k, r, ns, pages->limit, pages->each, pages->ctx, err);
+}
+
 int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		   const struct np_kube_create *create, json_t **ret, struct np_err *err)
 {
@@ -279,6 +285,53 @@ int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const cha
 	if (!*ret)
 		return np_fail_nomem(err);
 	fuzz_check_record(object, *ret);
+	return 0;
+}
+
+/* One attempt; a conflict is met by reading again. */
+static int fuzz_attempt(struct np_kube *k, const struct np_kube_update *how,
+			struct np_kube_updated *u, struct np_err *err)
+{
+	json_auto_t *patch = NULL;
+	struct np_kube_patch request = { .dry_run = false };
+	json_t *stored = NULL;
+
+	if (!u->object && np_kube_get(k, how->resource, how->ns, how->name, &u->object, err) < 0)
+		return np_err_ret(err);
+	if (how->mutate(how->ctx, u->object, &patch, err) < 0)
+		return np_err_ret(err);
+	u->changed = u->attempts > 0 || json_object_size(patch) > 0;
+	if (json_object_size(patch) == 0)
+		return 0;
+	request.body = patch;
+	u->attempts++;
+	if (np_kube_patch(k, how->resource, how->ns, how->name, &request, &stored, err) < 0)
+		return np_err_ret(err);
+	json_decref(u->object);
+	u->object = stored;
+	return 0;
+}
+
+/* One after the other. */
+int np_kube_update_many(struct np_kube *k, const struct np_kube_updates *all, struct np_err *err)
+{
+	struct np_kube_update how;
+
+	(void)err;
+	while (all->next(all->ctx, &how)) {
+		struct np_kube_updated u = { .object = np_json_ref(how.object) };
+		struct np_err why = NP_ERR_INIT;
+		int r = fuzz_attempt(k, &how, &u, &why);
+
+		if (r < 0 && why.code == NP_E_CONFLICT) {
+			json_decref(u.object);
+			u.object = NULL;
+			why = (struct np_err)NP_ERR_INIT;
+			(void)fuzz_attempt(k, &how, &u, &why);
+		}
+		all->done(all->ctx, &how, &u, &why);
+		np_kube_updated_done(&u);
+	}
 	return 0;
 }
 

@@ -108,10 +108,30 @@ static bool begins_record(const struct pair_line *p, char ret[static NP_PCI_ADDR
 	       strcasecmp(ret, p->value) == 0;
 }
 
+/* "HardwarePCIDevice.Address.string": the key of --formatter=keyvalue; false for any other. */
+static bool read_typed_key(const struct pair_line *p, struct pair_line *ret)
+{
+	static const char *const types[] = { "string", "integer", "boolean" };
+	const char *dot = strchr(p->key, '.'), *last = strrchr(p->key, '.');
+
+	if (!dot || last == dot)
+		return false;
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(last + 1, types[i]) == 0) {
+			*ret = *p;
+			hostcheck_name_of(dot + 1, (size_t)(last - dot - 1), ret->name);
+			return true;
+		}
+	return false;
+}
+
 bool hostcheck_read_device_pair(struct reading *r, const struct pair_line *p)
 {
 	char address[NP_PCI_ADDRESS_MAX];
+	struct pair_line typed;
 
+	if (read_typed_key(p, &typed))
+		p = &typed;
 	if (begins_record(p, address)) {
 		if (!r->device || strcmp(r->device->seen.address, address) != 0)
 			hostcheck_device_open(r, SIDE_HOST, address);

@@ -28,9 +28,10 @@ static const struct kind_row {
 
 /* The readers of lines, the surest first; each line goes to the first that takes it. */
 static hostcheck_reader *const line_readers[] = {
-	hostcheck_read_lspci_body, hostcheck_read_esxcfg, hostcheck_read_vmlog,
-	hostcheck_read_kernel,     hostcheck_read_smi,    hostcheck_read_vmkchdev,
-	hostcheck_read_esxcli,     hostcheck_read_lspci,  hostcheck_read_kernel_setting,
+	hostcheck_read_lspci_body,     hostcheck_read_csv,    hostcheck_read_esxcfg,
+	hostcheck_read_vmlog,          hostcheck_read_kernel, hostcheck_read_smi,
+	hostcheck_read_vmkchdev,       hostcheck_read_esxcli, hostcheck_read_lspci,
+	hostcheck_read_kernel_setting,
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))

@@ -10,8 +10,8 @@
  * pair.c         keys and values of a line
  * host.c         the loop over lines and the table of kinds
  * device.c       the list of PCI functions
- * one file for each kind: esxcli.c (also vim-cmd, PowerCLI), lspci.c, vmkchdev.c, settings.c (BIOS
- * and ESXi), json.c, xml.c, vmlog.c, vmx.c, kernel.c, smi.c, esxcfg.c
+ * one file for each kind: esxcli.c (also vim-cmd, PowerCLI), csv.c (esxcli's), lspci.c, vmkchdev.c, settings.c (BIOS
+ * and ESXi), json.c, xml.c, vmlog.c (its reasons of a failed power-on: reasons.c), vmx.c, kernel.c, smi.c, esxcfg.c
  * need.c         the window that the VM's devices need
  * judge.c        the checklist of the host, judge_vm.c that of the VM; show.c the report
  *
@@ -158,6 +158,7 @@ struct vm_device {
 	enum np_verdict present;
 	char address[NP_PCI_ADDRESS_MAX]; /* on the host; "" dynamic, or a vGPU */
 	struct np_pci_id id; /* 0: not known */
+	bool is_network; /* an SR-IOV network adapter, whose ids need not be set */
 	char vgpu[64];
 };
 
@@ -227,7 +228,9 @@ struct reading {
 	bool is_headless; /* lines of lspci are all there is, without the first of their record */
 	bool is_pending; /* JSON: the values after the next reboot */
 	bool is_message; /* vmware.log: the next lines are what was posted */
+	char suspect[160]; /* vmware.log: the last line that may tell why a VM does not power on */
 	bool is_bar1; /* nvidia-smi -q: below "BAR1 Memory Usage" */
+	char columns[1024]; /* esxcli as CSV: the row of names; "" none */
 	unsigned n_json_failures, n_xml_failures;
 	char setting[KEY_MAX]; /* the name of a line "Name: x" or `key = "x"` */
 	char log_address[NP_PCI_ADDRESS_MAX]; /* of the driver's message that goes on */
@@ -257,7 +260,8 @@ void hostcheck_set_worst(enum np_verdict *verdict, enum np_verdict value, bool n
  */
 typedef bool hostcheck_reader(struct reading *r, const char *line, size_t size);
 hostcheck_reader hostcheck_read_esxcfg, hostcheck_read_vmlog, hostcheck_read_kernel,
-	hostcheck_read_smi, hostcheck_read_vmkchdev, hostcheck_read_esxcli, hostcheck_read_lspci;
+	hostcheck_read_smi, hostcheck_read_vmkchdev, hostcheck_read_csv, hostcheck_read_esxcli,
+	hostcheck_read_lspci;
 
 /* Reads a line that may belong to the open record of lspci. */
 bool hostcheck_read_lspci_body(struct reading *r, const char *line, size_t size);
@@ -280,13 +284,23 @@ bool hostcheck_read_kernel_setting(struct reading *r, const char *line, size_t s
 size_t hostcheck_read_json(struct reading *r, const char *text, size_t size);
 size_t hostcheck_read_xml(struct reading *r, const char *text, size_t size);
 
+enum reason_kind {
+	REASON_QUOTED, /* in words of public reports: sure wherever they are */
+	REASON_EVENT, /* of a device, which the host's vmkernel.log reports, also while a VM runs */
+	REASON_GUESS, /* at the wording: counts where a VM did not power on, as probable */
+};
+
 /* What a vmware.log says of a failed power-on. */
 struct reason_row {
 	const char *needles[3]; /* all of them, without regard to case; NULL: fewer */
 	const char *check; /* the id of the check that reports it */
 	const char *what; /* NULL: the log's own words suffice */
 	const char *cure;
+	enum reason_kind kind;
 };
+
+/* reasons.c: returns the row whose words the line has; NULL: none. */
+const struct reason_row *hostcheck_find_reason(const char *line, size_t size);
 
 /* Writes "0000:3b:00.0 (A100-40GB)", or the name that the capture gives. */
 const char *hostcheck_gpu_name(const struct host_device *d, char buf[static NP_REPORT_WHO_MAX]);

@@ -9,6 +9,7 @@
 
 #define PAGE_BYTES UINT64_C(4096)
 #define CURE_MAX 512
+#define WHAT_MAX 160
 
 /* Devices that a VM may have, by hardware version (Broadcom KB 309986). */
 #define LIMIT_19 16
@@ -50,6 +51,26 @@ static const struct power_on_reason *find_reason(const struct np_host *h, const 
 		    strcmp(h->reasons[i].row->check, check) == 0)
 			return &h->reasons[i];
 	return NULL;
+}
+
+/* What the reason is, in few words; NULL: the log's own words suffice. */
+static const char *reason_name(const struct power_on_reason *reason, char buf[static WHAT_MAX])
+{
+	if (!reason->row)
+		return "unknown reason";
+	if (reason->row->kind != REASON_GUESS)
+		return reason->row->what;
+	snprintf(buf, WHAT_MAX, "probably %s", reason->row->what);
+	return buf;
+}
+
+/* Adds the judgement that the log gives this reason. */
+static int report_reason(struct checking *c, const struct np_judgement *j,
+			 const struct power_on_reason *reason, struct np_err *err)
+{
+	char buf[WHAT_MAX];
+
+	return np_report_add(c->r, j, err, "%s: '%s'", reason_name(reason, buf), reason->text);
 }
 
 static size_t count_devices(const struct np_host *h)
@@ -192,8 +213,7 @@ int hostcheck_check_window(struct checking *c, struct np_err *err)
 	if (bad.n > 0 || reason) {
 		j.status = NP_PROBE_FAIL;
 		if (reason)
-			return np_report_add(c->r, &j, err, "%s: '%s'", reason->row->what,
-					     reason->text);
+			return report_reason(c, &j, reason, err);
 		return np_report_add(
 			c->r, &j, err,
 			"the VM did not assign every BAR: %s; its window is too small, or its "
@@ -307,8 +327,7 @@ int hostcheck_check_memory(struct checking *c, struct np_err *err)
 	struct np_judgement j = {
 		.id = "memory-reservation",
 		.status = NP_PROBE_UNKNOWN,
-		.cure = "requests.memory equal to hardware.memory, and "
-			"memoryReservationLockedToMax, in the VM class: 'nodeprep apply'",
+		.cure = "set requests.memory of the VM class to its hardware.memory: 'nodeprep apply'",
 		.where = where_log
 	};
 
@@ -324,7 +343,7 @@ int hostcheck_check_memory(struct checking *c, struct np_err *err)
 			c->r, &j, err,
 			"%s: sched.mem.min %" PRIu64 " of memSize %" PRIu64 " MB: '%s'",
 			reason->row->what, c->h->vm.reserved_mb, c->h->vm.memory_mb, reason->text);
-	return np_report_add(c->r, &j, err, "%s: '%s'", reason->row->what, reason->text);
+	return report_reason(c, &j, reason, err);
 }
 
 /* --- limits ------------------------------------------------------------------------------------- */
@@ -347,7 +366,7 @@ int hostcheck_check_device_limit(struct checking *c, struct np_err *err)
 
 	if (reason) {
 		j.cure = reason->row->cure;
-		return np_report_add(c->r, &j, err, "%s: '%s'", reason->row->what, reason->text);
+		return report_reason(c, &j, reason, err);
 	}
 	if (!h->vm.is_seen || version == 0 || n == 0)
 		return 0;
@@ -360,6 +379,12 @@ int hostcheck_check_device_limit(struct checking *c, struct np_err *err)
 	return np_report_add(c->r, &j, err,
 			     "%zu passthrough device%s, at most %zu with hardware version %" PRIu64,
 			     n, n == 1 ? "" : "s", limit, version);
+}
+
+/* Settings of the window are for passthrough, also where the devices are in another file. */
+static bool has_passthrough(const struct np_host *h)
+{
+	return count_devices(h) > 0 || h->vm.has_window || h->vm.use_64bit == NP_VERDICT_YES;
 }
 
 int hostcheck_check_hot_add(struct checking *c, struct np_err *err)
@@ -375,8 +400,8 @@ int hostcheck_check_hot_add(struct checking *c, struct np_err *err)
 				  .where = where_log };
 
 	if (reason)
-		return np_report_add(c->r, &j, err, "%s: '%s'", reason->row->what, reason->text);
-	if (has_hot_add && count_devices(c->h) > 0 &&
+		return report_reason(c, &j, reason, err);
+	if (has_hot_add && has_passthrough(c->h) &&
 	    np_report_add(c->r, &j, err,
 			  "hot-add of memory or CPUs is on, which passthrough does not allow") < 0)
 		return np_err_ret(err);
@@ -400,7 +425,8 @@ static void list_reasons(const struct np_host *h, struct np_report_words *own,
 	for (size_t i = 0; i < h->n_reasons; i++) {
 		const struct power_on_reason *reason = &h->reasons[i];
 		bool is_own = !reason->row || strcmp(reason->row->check, "power-on") == 0;
-		const char *what = reason->row ? reason->row->what : NULL;
+		char buf[WHAT_MAX];
+		const char *what = reason_name(reason, buf);
 
 		if (!is_reason(h, reason))
 			continue;
@@ -416,6 +442,16 @@ static void list_reasons(const struct np_host *h, struct np_report_words *own,
 	}
 }
 
+/* Faults of devices in a vmkernel.log need not have kept a VM from powering on. */
+static bool has_only_events(const struct np_host *h)
+{
+	for (size_t i = 0; i < h->n_reasons; i++)
+		if (is_reason(h, &h->reasons[i]) &&
+		    (!h->reasons[i].row || h->reasons[i].row->kind != REASON_EVENT))
+			return false;
+	return !h->has_power_on_failure;
+}
+
 int hostcheck_check_power_on(struct checking *c, struct np_err *err)
 {
 	const struct np_host *h = c->h;
@@ -425,8 +461,12 @@ int hostcheck_check_power_on(struct checking *c, struct np_err *err)
 	list_reasons(h, &own, &others, &j.cure);
 	if (own.n > 0) {
 		if (!j.cure)
-			j.cure = "search Broadcom's articles for these words";
-		return np_report_add(c->r, &j, err, "the VM does not power on: %s", own.text);
+			j.cure =
+				"add the whole vmware.log, and search Broadcom's articles for these words";
+		return np_report_add(c->r, &j, err, "%s: %s",
+				     has_only_events(h) ? "the host's log reports a fault"
+							: "the VM does not power on",
+				     own.text);
 	}
 	if (!h->has_power_on_failure)
 		return 0;
@@ -436,7 +476,8 @@ int hostcheck_check_power_on(struct checking *c, struct np_err *err)
 		return np_report_add(c->r, &j, err, "the VM does not power on: see %s",
 				     others.text);
 	j.cure = "add the whole vmware.log: the lines above 'power on failed' give the reason";
-	return np_report_add(c->r, &j, err, "the VM does not power on; no line says why");
+	return np_report_add(c->r, &j, err,
+			     "the VM does not power on: unknown reason, no line gives one");
 }
 
 /* --- the inside of the VM ----------------------------------------------------------------------- */

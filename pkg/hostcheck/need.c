@@ -95,7 +95,7 @@ static int read_set_devices(const struct np_host *h, struct source *s, struct np
 		const struct vm_device *v = &h->vm.devices[i];
 		bool is_known = v->id.vendor != 0 && v->id.device != 0;
 
-		if (v->present == NP_VERDICT_NO)
+		if (v->present == NP_VERDICT_NO || v->is_network)
 			continue;
 		if (v->vgpu[0] == '\0' && is_known &&
 		    np_gpu_pci_classify(h->cat, v->id) == NP_PCI_OTHER)

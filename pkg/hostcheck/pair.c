@@ -22,9 +22,10 @@ void hostcheck_name_of(const char *text, size_t size, char ret[static KEY_MAX])
 	ret[used] = '\0';
 }
 
+/* Blanks, quotes, separators, and what Markdown marks words with. */
 static bool is_trim(char c)
 {
-	return c == ' ' || c == '\t' || c == '\r' || c == '"' || c == '\'' || c == ',' || c == ';';
+	return c != '\0' && strchr(" \t\r\"',;*`", c);
 }
 
 static void trim(const char **text, size_t *size)

@@ -16,8 +16,9 @@ static const char *side_name(enum host_side side)
 	return names[side];
 }
 
-static json_t *capture_tree(const struct host_capture *capture)
+static json_t *capture_tree(const void *ctx, size_t n)
 {
+	const struct host_capture *capture = &((const struct np_host *)ctx)->captures[n];
 	json_t *kinds = json_array();
 
 	for (size_t i = 0; i < KINDS; i++) {
@@ -32,37 +33,16 @@ static json_t *capture_tree(const struct host_capture *capture)
 			 side_name(capture->side));
 }
 
-static json_t *captures_tree(const struct np_host *h)
+static json_t *host_gpu_tree(const void *ctx, size_t i)
 {
-	json_t *list = json_array();
+	const struct host_device *d = &((const struct np_host *)ctx)->gpus[i];
+	json_t *gpu = np_report_gpu_tree(&d->seen);
 
-	for (size_t i = 0; i < h->n_captures; i++) {
-		if (json_array_append_new(list, capture_tree(&h->captures[i])) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
-}
-
-static json_t *host_gpus_tree(const struct np_host *h)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < h->n_gpus; i++) {
-		json_t *gpu = np_report_gpu_tree(&h->gpus[i].seen);
-
-		if (!gpu ||
-		    json_object_set_new(gpu, "source", json_string(side_name(h->gpus[i].side))) <
-			    0 ||
-		    json_array_append(list, gpu) < 0) {
-			json_decref(gpu);
-			json_decref(list);
-			return NULL;
-		}
+	if (gpu && json_object_set_new(gpu, "source", json_string(side_name(d->side))) < 0) {
 		json_decref(gpu);
+		return NULL;
 	}
-	return list;
+	return gpu;
 }
 
 static json_t *number_tree(bool is_known, uint64_t number)
@@ -74,12 +54,14 @@ json_t *np_hostcheck_tree(const struct np_host *h, const struct np_report *r)
 {
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "apiVersion",
 			 "nodeprep.dev/v1alpha1", "kind", "HostReport", "pass",
-			 np_report_verdict_tree(r->pass), "gpus", host_gpus_tree(h), "checks",
+			 np_report_verdict_tree(r->pass), "gpus",
+			 np_report_list_tree(h->n_gpus, host_gpu_tree, h), "checks",
 			 np_report_probes_tree(r), "hvSupport",
 			 number_tree(h->hv_support >= 0, (uint64_t)h->hv_support), "neededMMIOGB",
 			 number_tree(h->has_need && h->needed_gb > 0, h->needed_gb), "windowGB",
 			 number_tree(h->has_need, h->window_gb), "neededIsLowerBound",
-			 (int)h->is_lower_bound, "captures", captures_tree(h));
+			 (int)h->is_lower_bound, "captures",
+			 np_report_list_tree(h->n_captures, capture_tree, h));
 }
 
 static void write_captures(FILE *out, const struct np_host *h)

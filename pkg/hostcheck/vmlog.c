@@ -8,177 +8,27 @@
 
 #include "nodeprep/units.h"
 
-#define CURE_AGAIN "attach the device again: "
-
-/*
- * Reasons of a failed power-on, the surest first; a needle is what the messages of several versions have in
- * common. Public reports quote the words about passthrough devices, sched.mem.min, system ids and pages.
- * The other needles are guesses at the wording: a log that has none of them is shown in its own words.
- */
-static const struct reason_row rows[] = {
-	{ { "is not a passthrough device" },
-	  "power-on",
-	  NULL,
-	  "compare 'esxcli hardware pci list' and 'esxcli hardware pci pcipassthru list' of the host for this "
-	  "device: set it to passthrough, reboot the host, and attach it to the VM again; on HPE servers switch "
-	  "PCIe hot-plug off (esxcli system settings kernel set -s enablePCIEHotplug -v FALSE)" },
-	{ { "adapter removed", "pciehp" },
-	  "power-on",
-	  "PCIe hot-plug of the host removed the device",
-	  "switch PCIe hot-plug off (esxcli system settings kernel set -s enablePCIEHotplug -v FALSE), and reboot the "
-	  "host" },
-	{ { "sched.mem.min", "memsize" },
-	  "memory-reservation",
-	  "the memory is not fully reserved",
-	  NULL },
-	{ { "does not match", "systemid" },
-	  "power-on",
-	  "the VM names a device of another host, or one that moved",
-	  "remove the device from the VM and add it again, or use a dynamic DirectPath device, which names "
-	  "no host" },
-	{ { "does not match", "deviceid" },
-	  "power-on",
-	  "the VM names a device of another host, or one that moved",
-	  "remove the device from the VM and add it again, or use a dynamic DirectPath device" },
-	{ { "device", "in use" },
-	  "power-on",
-	  "another VM uses the device",
-	  "power the other VM off, or give this one a free device: 'esxcli vm process list' names those that run" },
-	{ { "passthr", "in use" },
-	  "power-on",
-	  "another VM uses the device",
-	  "power the other VM off, or give this one a free device: 'esxcli vm process list' names those that run" },
-	{ { "iommu", "not allowed with vgpu" },
-	  "power-on",
-	  "the VM has a virtual IOMMU and a vGPU, which ESXi 7 does not combine",
-	  "remove the virtual IOMMU (vvtd.enable), with at most 127 vCPUs; ESXi 8 takes both with "
-	  "pciPassthru.vmiop.allowViommu and pciPassthru.vmiop.enableViommu TRUE" },
-	{ { "graphics resource", "insufficient" },
-	  "power-on",
-	  "no GPU of the host has room for the vGPU",
-	  "compare the vGPU types in use on the host's GPUs with the one asked for; a GPU in time-sliced mode "
-	  "holds one size unless mixed sizes are enabled" },
-	{ { "no graphics device is available" },
-	  "power-on",
-	  "no GPU of the host has room for the vGPU",
-	  "compare the vGPU types in use on the host's GPUs with the one asked for, and check that the host's "
-	  "default graphics type is Shared Direct" },
-	{ { "could not initialize plugin" },
-	  "power-on",
-	  "NVIDIA's vGPU plugin did not start",
-	  "check the vGPU manager of the host (nvidia-smi), the vGPU type and the ECC mode of the GPU" },
-	{ { "vgpu", "is not available" },
-	  "power-on",
-	  "the host does not offer this vGPU type",
-	  "compare 'nvidia-smi vgpu -s' of the host with the type, and check the vGPU manager's release" },
-	{ { "vgpu", "not supported" },
-	  "power-on",
-	  "the host does not offer this vGPU type",
-	  "compare 'nvidia-smi vgpu -s' of the host with the type, and check the vGPU manager's release" },
-	{ { "could not allocate", "mmio" },
-	  "mmio-window",
-	  "the firmware found no room for the devices' BARs",
-	  NULL },
-	{ { "passthr", "hardware version" },
-	  "device-limit",
-	  "the hardware version does not take the devices",
-	  "raise the VM's hardware version: 16 devices up to version 19, 32 with 20, 64 with 20 on ESXi 8.0 "
-	  "U1, 128 with 21 (Broadcom KB 309986)" },
-	{ { "passthr", "exceed" },
-	  "device-limit",
-	  "the VM has more passthrough devices than its hardware version takes",
-	  "remove devices, or raise the hardware version: 16 devices up to version 19, 32 with 20, 128 with 21 "
-	  "(Broadcom KB 309986)" },
-	{ { "passthr", "maximum" },
-	  "device-limit",
-	  "the VM has more passthrough devices than its hardware version takes",
-	  "remove devices, or raise the hardware version: 16 devices up to version 19, 32 with 20, 128 with 21 "
-	  "(Broadcom KB 309986)" },
-	{ { "passthr", "too many" },
-	  "device-limit",
-	  "the VM has more passthrough devices than its hardware version takes",
-	  "remove devices, or raise the hardware version: 16 devices up to version 19, 32 with 20, 128 with 21 "
-	  "(Broadcom KB 309986)" },
-	{ { "hot", "add", "passthr" },
-	  "hot-add",
-	  "hot-add of memory or CPUs does not go with passthrough",
-	  "switch mem.hotadd and vcpu.hotadd off" },
-	{ { "insufficient", "reservation" },
-	  "memory-reservation",
-	  "the host or the resource pool cannot reserve the VM's memory",
-	  "free memory on the host, raise the reservation of the resource pool or namespace, or use a smaller "
-	  "class: a GPU VM reserves all of its memory" },
-	{ { "memory", "insufficient" },
-	  "memory-reservation",
-	  "the host or the resource pool cannot reserve the VM's memory",
-	  "free memory on the host, raise the reservation of the resource pool or namespace, or use a smaller "
-	  "class: a GPU VM reserves all of its memory" },
-	{ { "admission check failed" },
-	  "memory-reservation",
-	  "the host cannot admit the VM's reservation",
-	  "free memory on the host, raise the reservation of the resource pool or namespace, or use a smaller "
-	  "class: a GPU VM reserves all of its memory" },
-	{ { "unavailable hardware or software support" },
-	  "power-on",
-	  "the host cannot give the device to the VM",
-	  "check VT-d or AMD IOMMU in the BIOS, that the device is set to passthrough and the host was rebooted "
-	  "since, and that no other VM uses it" },
-	{ { "failed to register the device" },
-	  "power-on",
-	  "the host cannot give the device to the VM",
-	  "check that the device is set to passthrough, the host was rebooted since, and no other VM uses it" },
-	{ { "rmrr" },
-	  "power-on",
-	  "the firmware of the host keeps memory of the device for itself (RMRR)",
-	  "update the server's firmware, and switch the feature off that shares the device" },
-	{ { "passthr", "failed to reset" },
-	  "power-on",
-	  "the device does not answer a reset",
-	  "power the host off and on, or set another reset method in /etc/vmware/passthru.map" },
-	{ { "no host iommu" },
-	  "power-on",
-	  "the host has no IOMMU",
-	  "switch VT-d (Intel) or the IOMMU (AMD) on in the BIOS" },
-	{ { "iommu", "not enabled" },
-	  "power-on",
-	  "the host's IOMMU is off",
-	  "switch VT-d (Intel) or the IOMMU (AMD) on in the BIOS" },
-};
-
-static const struct reason_row *find_reason(const char *line, size_t size)
+/* "Device 169:0.0 is not ...", "for 013:00.3": bus and slot in decimal. */
+static void find_decimal_place(const char *text, char ret[static NP_PCI_ADDRESS_MAX])
 {
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		bool has_all = true;
+	for (const char *at = text; *at != '\0'; at++) {
+		bool is_start = at == text || strchr(" '\"(?", at[-1]);
 
-		for (size_t k = 0; k < 3 && rows[i].needles[k] && has_all; k++)
-			has_all = hostcheck_has_word(line, size, rows[i].needles[k]);
-		if (has_all)
-			return &rows[i];
+		if (is_start && *at >= '0' && *at <= '9' && hostcheck_place_parse(at, "#:#.#", ret))
+			return;
 	}
-	return NULL;
 }
 
-/* "Device 169:0.0 is not ...": bus and slot are decimal. */
 static void read_place(const char *text, char ret[static NP_PCI_ADDRESS_MAX])
 {
-	const char *at = strstr(text, "evice ");
-
 	const char *open = strchr(text, '(');
 
 	/* "hotplug slot:0x1 (0000:a9:00.0)": the device in brackets, not the port above it. */
 	ret[0] = '\0';
-	if (open && np_report_find_address(open, strlen(open), ret) == open + 1)
+	if ((open && np_report_find_address(open, strlen(open), ret) == open + 1) ||
+	    np_report_find_address(text, strlen(text), ret))
 		return;
-	if (np_report_find_address(text, strlen(text), ret))
-		return;
-	if (at)
-		hostcheck_place_parse(at + strlen("evice "), "#:#.#", ret);
-}
-
-/* A long needle is sure wherever it is. */
-static bool is_long(const struct reason_row *row)
-{
-	return strlen(row->needles[0]) > 12;
+	find_decimal_place(text, ret);
 }
 
 static void add_reason(struct reading *r, const struct reason_row *row, const char *text,
@@ -186,7 +36,7 @@ static void add_reason(struct reading *r, const struct reason_row *row, const ch
 {
 	struct np_host *h = r->h;
 	struct power_on_reason *reason = &h->reasons[h->n_reasons];
-	char clean[sizeof(reason->text)];
+	char clean[sizeof(reason->text)], whole[512];
 
 	np_report_copy_clean(clean, sizeof(clean), text, size);
 	for (size_t i = 0; i < h->n_reasons; i++)
@@ -195,9 +45,10 @@ static void add_reason(struct reading *r, const struct reason_row *row, const ch
 	if (h->n_reasons == REASONS_MAX)
 		return;
 	reason->row = row;
-	reason->is_sure = r->is_message || !row || is_long(row);
+	reason->is_sure = r->is_message || !row || row->kind != REASON_GUESS;
 	memcpy(reason->text, clean, sizeof(clean));
-	read_place(reason->text, reason->address);
+	np_report_copy_clean(whole, sizeof(whole), text, size);
+	read_place(whole, reason->address);
 	h->n_reasons++;
 }
 
@@ -216,6 +67,40 @@ static const char *skip_key(const char *at, const char *end)
 	return at;
 }
 
+/* "cpu10:2100020)WARNING: ": the world of a vmkernel.log; NULL for any other text. */
+static const char *skip_world(const char *line, const char *end)
+{
+	static const char head[] = "cpu";
+	const char *at =
+		memmem(line, end - line < 96 ? (size_t)(end - line) : 96, head, strlen(head));
+	size_t digits[2] = { 0, 0 };
+	bool is_cut = !at;
+
+	if (at && at > line && at[-1] != ' ')
+		return NULL;
+	/* "2100020)": the time and the processor were taken for a prefix. */
+	at = is_cut ? line : at + strlen(head);
+	for (size_t i = is_cut; i < 2; i++) {
+		for (; at < end && *at >= '0' && *at <= '9'; at++)
+			digits[i]++;
+		if (digits[i] == 0 || at == end || *at++ != ":)"[i])
+			return NULL;
+	}
+	return at;
+}
+
+static const char *skip_level(const char *at, const char *end)
+{
+	while (at < end && (*at == ' ' || *at == '|'))
+		at++;
+	if (end - at > 5 && *at >= 'A' && *at <= 'Z' && at[4] == ':' && at[1] >= '0' &&
+	    at[1] <= '9')
+		at += 5;
+	while (at < end && *at == ' ')
+		at++;
+	return at;
+}
+
 /* What the line says, without time, level and thread: "... In(05) vmx - text", "...| vmx| I005: text". */
 static const char *skip_stamp(const char *line, size_t size, bool *ret_stamped)
 {
@@ -227,23 +112,19 @@ static const char *skip_stamp(const char *line, size_t size, bool *ret_stamped)
 		if (at)
 			at += strlen(ends[i]);
 	}
-	*ret_stamped = !!at;
+	if (!at && size > 5 && strncmp(line, "vmx| ", 5) == 0)
+		at = line + 5;
 	if (!at)
-		return line;
-	while (at < end && (*at == ' ' || *at == '|'))
-		at++;
-	if (end - at > 5 && *at >= 'A' && *at <= 'Z' && at[4] == ':' && at[1] >= '0' &&
-	    at[1] <= '9')
-		at += 5;
-	while (at < end && *at == ' ')
-		at++;
-	return skip_key(at, end);
+		at = skip_world(line, end);
+	*ret_stamped = !!at;
+	return at ? skip_key(skip_level(at, end), end) : line;
 }
 
-/* A short needle counts in a log, or beside "power on failed". */
+/* A guess counts in a log, or beside "power on failed". */
 static bool is_sure(const struct reading *r, const struct reason_row *row, bool is_stamped)
 {
-	return is_stamped || r->is_message || r->h->has_power_on_failure || is_long(row);
+	return is_stamped || r->is_message || r->h->has_power_on_failure ||
+	       row->kind != REASON_GUESS;
 }
 
 /* Reads digits and a unit; returns the rest, NULL for any other text. */
@@ -351,21 +232,43 @@ static bool read_dict(struct reading *r, const char *text, size_t size)
 	return true;
 }
 
+/* Lines around a failure that say nothing of its reason. */
+static bool is_noise(const char *text, size_t size)
+{
+	static const char *const noise[] = {
+		"Msg_Post", "----",         "Failed to start",          "An error was received",
+		"Vix:",     "Transitioned", "Power on failure messages"
+	};
+
+	for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
+		if (hostcheck_has_text(text, size, noise[i]))
+			return true;
+	return false;
+}
+
 /* The text between "Msg_Post: Error" and "power on failed" that no row knows. */
 static void read_message(struct reading *r, const char *text, size_t size)
 {
-	static const char *const noise[] = {
-		"Msg_Post", "----",        "Failed to start", "An error was received",
-		"Vix:",     "Transitioned"
-	};
-
-	if (!r->is_message || size < 8 || r->is_cut)
+	if (!r->is_message || size < 8 || r->is_cut || is_noise(text, size))
 		return;
-	for (size_t i = 0; i < sizeof(noise) / sizeof(noise[0]); i++)
-		if (hostcheck_has_text(text, size, noise[i]))
-			return;
 	r->is_message = false;
 	add_reason(r, NULL, text, size);
+}
+
+/* Keeps a line that may tell why, in case that nothing else does before the VM fails to power on. */
+static void keep_suspect(struct reading *r, const char *text, size_t size)
+{
+	static const char *const words[] = { "fail",      "error",        "cannot",
+					     "could not", "unable",       "exceed",
+					     "invalid",   "insufficient", "not found" };
+
+	if (r->is_cut || is_noise(text, size))
+		return;
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (hostcheck_has_word(text, size, words[i])) {
+			np_report_copy_clean(r->suspect, sizeof(r->suspect), text, size);
+			return;
+		}
 }
 
 static bool read_failure(struct reading *r, const char *text, size_t size, bool is_stamped)
@@ -377,36 +280,71 @@ static bool read_failure(struct reading *r, const char *text, size_t size, bool 
 	r->kinds |= 1u << KIND_VMWARE_LOG;
 	r->is_message = false;
 	r->h->has_power_on_failure = true;
+	if (r->h->n_reasons == 0 && !r->h->has_pages && r->suspect[0] != '\0')
+		add_reason(r, NULL, r->suspect, strlen(r->suspect));
+	return true;
+}
+
+/* "... pciPassthru0 ...": a client's line in any language names the device; no setting. */
+static bool names_device(const struct reading *r, const char *text, size_t size)
+{
+	static const char head[] = "pciPassthru";
+	const char *at = memmem(text, size, head, strlen(head)), *end = text + size;
+
+	if (!at || !r->h->has_power_on_failure || r->is_cut)
+		return false;
+	for (at += strlen(head); at < end && *at >= '0' && *at <= '9'; at++)
+		;
+	return at < end && at[-1] >= '0' && at[-1] <= '9' && *at == ' ' && !memchr(text, '=', size);
+}
+
+static bool read_reason(struct reading *r, const char *line, size_t size, const char *text,
+			bool is_stamped)
+{
+	/* The key of the text counts, too, which is the same in every language. */
+	const struct reason_row *row = hostcheck_find_reason(line, size);
+	size_t left = size - (size_t)(text - line);
+
+	if (!row || !is_sure(r, row, is_stamped))
+		return false;
+	r->kinds |= 1u << KIND_VMWARE_LOG;
+	if (!r->is_cut)
+		add_reason(r, row, text, left);
+	r->is_message = false;
 	return true;
 }
 
 bool hostcheck_read_vmlog(struct reading *r, const char *line, size_t size)
 {
-	bool is_stamped;
-	const char *text = skip_stamp(line, size, &is_stamped);
-	size_t left = size - (size_t)(text - line);
-	const struct reason_row *row;
+	bool is_stamped, is_failure;
+	const char *text;
+	size_t left;
 
-	while (left > 0 && strchr(" \t\r", text[left - 1]))
-		left--;
-	if (read_pages(r, line, size) || read_bar(r, line, size) || read_dict(r, text, left) ||
-	    read_failure(r, text, left, is_stamped))
+	while (size > 0 && strchr(" \t\r", line[size - 1]))
+		size--;
+	text = skip_stamp(line, size, &is_stamped);
+	left = size - (size_t)(text - line);
+	if (read_pages(r, line, size) || read_bar(r, line, size) || read_dict(r, text, left))
 		return true;
-	row = find_reason(text, left);
-	if (row && is_sure(r, row, is_stamped)) {
-		r->kinds |= 1u << KIND_VMWARE_LOG;
-		if (!r->is_cut)
-			add_reason(r, row, text, left);
-		r->is_message = false;
+	/* One line may have the reason and the failure. */
+	is_failure = hostcheck_has_text(text, left, "power on failed") &&
+		     read_reason(r, line, size, text, true);
+	if (read_failure(r, text, left, is_stamped) || is_failure ||
+	    read_reason(r, line, size, text, is_stamped))
 		return true;
-	}
 	if (hostcheck_has_text(text, left, "Msg_Post: Error")) {
 		r->is_message = true;
 		r->kinds |= 1u << KIND_VMWARE_LOG;
 		return true;
 	}
-	if (is_stamped)
+	if (names_device(r, text, left)) {
+		add_reason(r, NULL, text, left);
+		return true;
+	}
+	if (is_stamped) {
 		read_message(r, text, left);
+		keep_suspect(r, text, left);
+	}
 	if (hostcheck_has_text(line, size, "Log for VMware ESX") ||
 	    (is_stamped && hostcheck_has_text(text, left, "PCIPassthru: ")))
 		r->kinds |= 1u << KIND_VMWARE_LOG;

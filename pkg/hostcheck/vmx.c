@@ -133,6 +133,8 @@ static bool set_member(struct vm_device *d, const char *member, const char *valu
 		read_id(value, &d->id.vendor);
 	else if (strncasecmp(member, "allowedDevices", strlen("allowedDevices")) == 0)
 		read_allowed(value, &d->id);
+	else if (strcasecmp(member, "pfId") == 0 || strncasecmp(member, "dvs.", 4) == 0)
+		d->is_network = true;
 	else if (strcasecmp(member, "vgpu") == 0)
 		snprintf(d->vgpu, sizeof(d->vgpu), "%.63s", value);
 	else

@@ -59,6 +59,13 @@ static bool gives_value(const char *attribute)
 	return is_among(attribute, list, sizeof(list) / sizeof(list[0]));
 }
 
+/* `<field name="Address"><string>...`: esxcli names the type within what it names. */
+static bool is_type(const XML_Char *name, const XML_Char **attributes)
+{
+	return !attributes[0] && (strcmp(name, "string") == 0 || strcmp(name, "integer") == 0 ||
+				  strcmp(name, "boolean") == 0);
+}
+
 static void on_start(void *ctx, const XML_Char *name, const XML_Char **attributes)
 {
 	struct walk *w = ctx;
@@ -74,7 +81,8 @@ static void on_start(void *ctx, const XML_Char *name, const XML_Char **attribute
 			value = attributes[i + 1];
 		else
 			give(w, attributes[i], attributes[i + 1]);
-	snprintf(w->key, sizeof(w->key), "%.*s", KEY_MAX - 1, key ? key : name);
+	if (w->key[0] == '\0' || !is_type(name, attributes))
+		snprintf(w->key, sizeof(w->key), "%.*s", KEY_MAX - 1, key ? key : name);
 	w->used = 0;
 	w->text[0] = '\0';
 	w->is_long = false;

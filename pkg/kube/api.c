@@ -219,20 +219,11 @@ const char *kube_ns_of(const struct np_kube *k, const struct np_kube_resource *r
 int np_kube_get(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		const char *name, json_t **ret, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *path = NULL;
-	char resource[KUBE_RESOURCE_MAX];
-	struct kube_call call = { .verb = "get",
-				  .method = "GET",
-				  .resource = resource,
-				  .ns = kube_ns_of(k, r, ns),
-				  .name = name,
-				  .repeatable = true };
+	NP_AUTO(kube_request_done) struct kube_request get = { .body = NULL };
 
-	if (kube_path(r, call.ns, name, &path, err) < 0)
+	if (kube_request_get(k, r, ns, name, &get, err) < 0)
 		return np_err_ret(err);
-	kube_name_resource(r, resource);
-	call.path = path;
-	return kube_send(k, &call, ret, err);
+	return kube_send(k, &get.call, ret, err);
 }
 
 /* The calls and transfers of np_kube_get_many(), one per item. */
@@ -307,8 +298,10 @@ int np_kube_get_many(struct np_kube *k, const struct np_kube_resource *r,
 struct listing {
 	struct np_kube *k;
 	const char *path, *resource, *ns;
+	const char *query; /* what selects, escaped: "&labelSelector=..."; "" for all */
 	unsigned limit;
 	np_kube_each_fn *each;
+	bool (*goes_on)(void *ctx, uint64_t remaining); /* NULL: to the end */
 	void *ctx;
 	char version[NP_KUBE_VERSION_MAX]; /* of the first page, which all others share */
 	unsigned empty_pages;
@@ -324,7 +317,7 @@ static int fetch_page(const struct listing *l, const char *token, json_t **ret, 
 				  .ns = l->ns,
 				  .repeatable = true };
 
-	if (!escaped || asprintf(&path, "%s?limit=%u%s%s", l->path, l->limit,
+	if (!escaped || asprintf(&path, "%s?limit=%u%s%s%s", l->path, l->limit, l->query,
 				 escaped[0] ? "&continue=" : "", escaped) < 0) {
 		path = NULL;
 		return np_fail_nomem(err);
@@ -384,6 +377,16 @@ static int check_progress(struct listing *l, const json_t *page, const char *tok
 	return np_kube_pause(l->k, kube_backoff(l->empty_pages++, UINT32_MAX / 2), err);
 }
 
+static bool is_enough(const struct listing *l, const json_t *meta)
+{
+	const json_t *count = json_object_get(meta, "remainingItemCount");
+	json_int_t left = json_integer_value(count);
+
+	return l->goes_on &&
+	       !l->goes_on(l->ctx,
+			   json_is_integer(count) && left >= 0 ? (uint64_t)left : UINT64_MAX);
+}
+
 /* Fetches and visits one page; *token becomes the next one's, "" after the last. */
 static int list_page(struct listing *l, char **token, struct np_err *err)
 {
@@ -408,7 +411,7 @@ static int list_page(struct listing *l, char **token, struct np_err *err)
 			       l->resource);
 	if (check_progress(l, page, *token, np_json_member_text(meta, "continue"), err) < 0)
 		return np_err_ret(err);
-	next = strdup(np_json_member_text(meta, "continue"));
+	next = strdup(is_enough(l, meta) ? "" : np_json_member_text(meta, "continue"));
 	if (!next)
 		return np_fail_nomem(err);
 	free(*token);
@@ -460,14 +463,60 @@ static int list_all(struct listing *l, const struct np_kube_resource *r, struct 
 	return list_pages(l, err);
 }
 
+/* Appends "&name=value" to *query, unless there is no value. */
+static int add_parameter(char **query, const char *name, const char *value, struct np_err *err)
+{
+	NP_AUTO(kube_curl_freep) char *escaped = NULL;
+	char *longer = NULL;
+
+	if (!value || !value[0])
+		return 0;
+	escaped = curl_easy_escape(NULL, value, 0);
+	if (!escaped || asprintf(&longer, "%s&%s=%s", *query, name, escaped) < 0)
+		return np_fail_nomem(err);
+	free(*query);
+	*query = longer;
+	return 0;
+}
+
+int np_kube_list_selected(struct np_kube *k, const struct np_kube_resource *r,
+			  const struct np_kube_selection *s, np_kube_each_fn *each, void *ctx,
+			  struct np_err *err)
+{
+	NP_AUTO(np_freep) char *query = strdup("");
+	struct listing l = { .k = k,
+			     .ns = s->ns,
+			     .limit = s->limit > 0 ? s->limit : PAGE_DEFAULT,
+			     .each = each,
+			     .ctx = ctx };
+
+	if (!query)
+		return np_fail_nomem(err);
+	if (add_parameter(&query, "labelSelector", s->labels, err) < 0 ||
+	    add_parameter(&query, "fieldSelector", s->fields, err) < 0)
+		return np_err_ret(err);
+	l.query = query;
+	return list_all(&l, r, err);
+}
+
 int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		 unsigned limit, np_kube_each_fn *each, void *ctx, struct np_err *err)
 {
+	const struct np_kube_selection s = { .ns = ns, .limit = limit };
+
+	return np_kube_list_selected(k, r, &s, each, ctx, err);
+}
+
+int np_kube_list_pages(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		       const struct np_kube_pages *pages, struct np_err *err)
+{
 	struct listing l = { .k = k,
 			     .ns = ns,
-			     .limit = limit > 0 ? limit : PAGE_DEFAULT,
-			     .each = each,
-			     .ctx = ctx };
+			     .query = "",
+			     .limit = pages->limit > 0 ? pages->limit : PAGE_DEFAULT,
+			     .each = pages->each,
+			     .goes_on = pages->goes_on,
+			     .ctx = pages->ctx };
 
 	return list_all(&l, r, err);
 }
@@ -476,7 +525,9 @@ int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, co
 			 np_kube_each_fn *each, void *ctx, char version[static NP_KUBE_VERSION_MAX],
 			 struct np_err *err)
 {
-	struct listing l = { .k = k, .ns = ns, .limit = PAGE_DEFAULT, .each = each, .ctx = ctx };
+	struct listing l = {
+		.k = k, .ns = ns, .query = "", .limit = PAGE_DEFAULT, .each = each, .ctx = ctx
+	};
 
 	if (list_all(&l, r, err) < 0)
 		return np_err_ret(err);

@@ -34,13 +34,23 @@ static int fail_deadline(const struct np_kube *k, struct np_err *err)
 		       k->deadline_ms);
 }
 
-int np_kube_pause(struct np_kube *k, uint64_t ms, struct np_err *err)
+int kube_plan_pause(const struct np_kube *k, uint64_t ms, uint64_t *ret_ms, struct np_err *err)
 {
 	uint64_t wait = kube_jitter(ms, arc4random());
-	uint64_t end = np_clock_ms() + wait;
 
 	if (wait >= left_ms(k))
 		return fail_deadline(k, err);
+	*ret_ms = wait;
+	return 0;
+}
+
+int np_kube_pause(struct np_kube *k, uint64_t ms, struct np_err *err)
+{
+	uint64_t wait, end;
+
+	if (kube_plan_pause(k, ms, &wait, err) < 0)
+		return np_err_ret(err);
+	end = np_clock_ms() + wait;
 	for (uint64_t now = np_clock_ms(); now < end; now = np_clock_ms()) {
 		uint64_t slice = end - now < KUBE_POLL_MS ? end - now : KUBE_POLL_MS;
 		struct timespec ts = { .tv_nsec = (long)slice * 1000000 };
@@ -88,6 +98,13 @@ static bool plan_wait(const struct np_kube *k, const struct kube_outcome *out,
 	return true;
 }
 
+/* A server that asks one request to wait is overloaded: no other one begins before. */
+static void pause_all(struct np_kube *k, uint64_t until)
+{
+	if (k->paused_until < until)
+		k->paused_until = until;
+}
+
 /* Schedules the next attempt; where the deadline comes first, fails with the last error. */
 static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct kube_transfer *f)
 {
@@ -105,6 +122,8 @@ static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct 
 		kube_transfer_clear(k, f);
 		f->state = KUBE_DUE;
 		f->due = np_clock_ms() + wait;
+		if (out->has_wait || f->status == 429)
+			pause_all(k, f->due);
 		return;
 	}
 	if (out->has_wait)
@@ -151,10 +170,13 @@ static void start(struct np_kube *k, struct kube_transfer *f)
 {
 	f->attempts++;
 	f->status = 0;
-	if (kube_identity_freshen(k, k->deadline, &f->error) < 0 ||
-	    kube_transfer_prepare(k, f, request_timeout(k), &f->error) < 0)
+	if (left_ms(k) == 0) {
+		fail_deadline(k, &f->error);
 		end_transfer(k, f);
-	else if (curl_multi_add_handle(k->multi, f->easy) != CURLM_OK) {
+	} else if (kube_identity_freshen(k, k->deadline, &f->error) < 0 ||
+		   kube_transfer_prepare(k, f, request_timeout(k), &f->error) < 0) {
+		end_transfer(k, f);
+	} else if (curl_multi_add_handle(k->multi, f->easy) != CURLM_OK) {
 		np_fail_nomem(&f->error);
 		end_transfer(k, f);
 	} else {
@@ -218,6 +240,8 @@ static void start_due(struct batch *batch)
 	size_t most = most_running(batch), flying = count_running(batch);
 	uint64_t now = np_clock_ms();
 
+	if (now < batch->k->paused_until && left_ms(batch->k) > 0)
+		return;
 	for (size_t i = batch->first; i < batch->n && flying < most; i++) {
 		struct kube_transfer *f = &batch->transfers[i];
 
@@ -244,6 +268,29 @@ static void finish_all(struct batch *batch)
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &f);
 		finish(batch->k, f, code);
 	}
+}
+
+void kube_transfer_again(struct kube_transfer *f, const struct kube_call *call, uint64_t wait_ms)
+{
+	f->call = call;
+	f->state = KUBE_DUE;
+	f->due = np_clock_ms() + wait_ms;
+	f->attempts = f->unsent = 0;
+	f->renewed = false;
+	f->error = (struct np_err)NP_ERR_INIT;
+}
+
+/* Lets each transfer that has ended go on with its next call, those in front first. */
+static void follow_all(struct batch *batch)
+{
+	size_t most = most_running(batch);
+
+	for (size_t i = batch->first; i < batch->n; i++) {
+		struct kube_transfer *f = &batch->transfers[i];
+
+		if (f->state == KUBE_ENDED && f->follow)
+			f->follow(f, i < most);
+	}
 	while (batch->first < batch->n && batch->transfers[batch->first].state == KUBE_ENDED)
 		batch->first++;
 }
@@ -251,7 +298,7 @@ static void finish_all(struct batch *batch)
 /* The server reports errors of one object; any other error would hit the next request too. */
 static bool concerns_all(const struct kube_transfer *f)
 {
-	return f->state == KUBE_ENDED && f->error.code != NP_OK &&
+	return f->state == KUBE_ENDED && f->error.code != NP_OK && !f->follow &&
 	       (f->status == 0 || f->status == 401 || f->error.code == NP_E_RETRY ||
 		f->error.code == NP_E_NOMEM);
 }
@@ -266,8 +313,10 @@ static const struct kube_transfer *find_fatal(const struct batch *batch, size_t 
 
 static int wait_time(const struct batch *batch)
 {
-	uint64_t now = np_clock_ms(), wait = KUBE_POLL_MS;
+	uint64_t now = np_clock_ms(), until = batch->k->paused_until, wait = KUBE_POLL_MS;
 
+	if (now < until)
+		return (int)(until - now < wait ? until - now : wait);
 	if (count_running(batch) >= most_running(batch))
 		return KUBE_POLL_MS;
 	if (batch->next < batch->n)
@@ -294,6 +343,7 @@ static const struct kube_transfer *perform_round(struct batch *batch)
 	start_due(batch);
 	curl_multi_perform(batch->k->multi, &running);
 	finish_all(batch);
+	follow_all(batch);
 	return find_fatal(batch, first);
 }
 
@@ -303,10 +353,9 @@ int kube_perform(struct np_kube *k, struct kube_transfer *transfers, size_t n, s
 	struct batch batch = { .k = k, .transfers = transfers, .n = n, .most = most };
 	const struct kube_transfer *fatal = NULL;
 
-	if (kube_is_cancelled(k))
-		return kube_fail_cancelled(err);
-	if (left_ms(k) == 0)
-		return fail_deadline(k, err);
+	if (n > 0 && transfers[0].follow)
+		batch.next = n;
+	follow_all(&batch);
 	while (batch.first < n && !fatal) {
 		fatal = perform_round(&batch);
 		if (batch.first < n && !fatal)
@@ -333,6 +382,9 @@ int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, str
 		*err = f->error;
 		return np_err_ret(err);
 	}
-	*ret = f->result;
+	if (ret)
+		*ret = f->result;
+	else
+		json_decref(f->result);
 	return 0;
 }

@@ -150,6 +150,9 @@ int np_kube_config_clone(const struct np_kube_config *c, struct np_kube_config *
 	copy->deadline_ms = c->deadline_ms;
 	copy->log = c->log;
 	copy->log_ctx = c->log_ctx;
+	copy->trace = c->trace;
+	copy->trace_level = c->trace_level;
+	copy->trace_ctx = c->trace_ctx;
 	copy->is_cancelled = c->is_cancelled;
 	copy->cancel_ctx = c->cancel_ctx;
 	if (clone_texts(c, copy, err) < 0 || clone_blob(&c->ca, &copy->ca, err) < 0 ||
@@ -254,9 +257,36 @@ bool np_kube_is_configured(const struct np_kube_options *o)
 	return walk_files(o, count_file, &n, &err) < 0 || n > 0;
 }
 
+static void config_kube_files_done(struct kube_files *files)
+{
+	kube_files_done(files);
+}
+
 static int add_file(void *ctx, const char *path, struct np_err *err)
 {
 	return kube_files_add(ctx, path, err);
+}
+
+int np_kube_config_each(const struct np_kube_options *o, const char *list,
+			int (*each)(void *ctx, const char *name), void *ctx, struct np_err *err)
+{
+	NP_AUTO(config_kube_files_done) struct kube_files files = { 0 };
+
+	if (walk_files(o, add_file, &files, err) < 0)
+		return np_err_ret(err);
+	for (size_t i = 0; i < files.n; i++) {
+		struct np_val entries = np_doc_get(np_doc_root(files.docs[i]), list);
+
+		for (size_t k = 0; k < np_doc_count(entries); k++) {
+			struct np_val name = np_doc_get(np_doc_at(entries, k), "name");
+			int r = json_is_string(name.json) ? each(ctx, json_string_value(name.json))
+							  : 0;
+
+			if (r < 0)
+				return r;
+		}
+	}
+	return 0;
 }
 
 /* --- in-cluster ------------------------------------------------------------------------------ */
@@ -448,6 +478,9 @@ static int copy_options(const struct np_kube_options *o, struct np_kube_config *
 	c->deadline_ms = o->deadline_ms > 0 ? o->deadline_ms : 60 * 1000;
 	c->log = o->log;
 	c->log_ctx = o->log_ctx;
+	c->trace = o->trace;
+	c->trace_level = o->trace_level;
+	c->trace_ctx = o->trace_ctx;
 	c->is_cancelled = o->is_cancelled;
 	c->cancel_ctx = o->cancel_ctx;
 	if (kube_set_text(&c->proxy, o->proxy, err) < 0 ||
@@ -581,11 +614,6 @@ static int finish(struct np_kube_config *c, struct np_err *err)
 	if (c->user_agent)
 		return 0;
 	return kube_set_text(&c->user_agent, "nodeprep/" NP_VERSION " (linux/" ARCH ")", err);
-}
-
-static void config_kube_files_done(struct kube_files *files)
-{
-	kube_files_done(files);
 }
 
 int np_kube_config_load(const struct np_kube_options *o, struct np_kube_config **ret,

@@ -357,6 +357,18 @@ int np_kube_new_take(struct np_kube_config *config, struct np_kube **ret, struct
 	return 0;
 }
 
+int np_kube_clone(const struct np_kube *k, struct np_kube **ret, struct np_err *err)
+{
+	struct np_kube_config *config = NULL;
+
+	if (np_kube_config_clone(k->config, &config, err) < 0 ||
+	    np_kube_new_take(config, ret, err) < 0)
+		return np_err_ret(err);
+	(*ret)->deadline = k->deadline;
+	(*ret)->deadline_ms = k->deadline_ms;
+	return 0;
+}
+
 const char *np_kube_namespace(const struct np_kube *k)
 {
 	return k->config->ns;

@@ -118,6 +118,9 @@ struct np_kube_config {
 	uint64_t request_timeout_ms, deadline_ms;
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
+	void (*trace)(void *ctx, const char *line);
+	unsigned trace_level;
+	void *trace_ctx;
 	bool (*is_cancelled)(void *ctx);
 	void *cancel_ctx;
 	struct kube_secrets secrets;
@@ -297,6 +300,7 @@ struct kube_call {
 	const char *body; /* NULL: none */
 	const char *content_type; /* of the body */
 	bool repeatable; /* may be sent again when it is not known whether it arrived */
+	bool no_object; /* nobody wants the object that a successful response holds */
 	const struct np_kube_exchange *exchange; /* NULL: a request of the Kubernetes API */
 };
 
@@ -432,6 +436,7 @@ struct np_kube {
 	unsigned renewal_generation; /* which of the files' */
 	bool answered; /* the server has answered in this run */
 	bool multiplexed; /* the last answer came by HTTP/2 */
+	uint64_t paused_until; /* the server has asked for it: no request begins before */
 	long status; /* of the last answer; 0: none */
 	size_t n_warnings;
 	char *warnings[KUBE_WARNINGS_MAX];
@@ -485,6 +490,7 @@ struct kube_reply {
 	char *body;
 	size_t size, cap;
 	struct kube_head head;
+	struct curl_slist *lines; /* of the head, for a trace */
 	bool too_large, no_memory;
 };
 
@@ -513,7 +519,17 @@ struct kube_transfer {
 	char *body; /* in place of `result`, of an exchange */
 	size_t body_size;
 	struct np_err error; /* NP_OK: `result` or `body` is set */
+	/*
+	 * For a transfer that makes one call after another: called at the start, when its state is KUBE_ENDED,
+	 * and after each call. May give it the next one by kube_transfer_again(); where not `may_begin`, only one
+	 * that belongs to what was begun. NULL: it makes one call, and its error may end all.
+	 */
+	void (*follow)(struct kube_transfer *f, bool may_begin);
+	void *ctx; /* of follow() */
 };
+
+/* Makes the call the transfer's next one, `wait_ms` from now; borrows it until that has ended. */
+void kube_transfer_again(struct kube_transfer *f, const struct kube_call *call, uint64_t wait_ms);
 
 /* Creates the handle of the next attempt, which may last `timeout_ms` (0: no limit). */
 int kube_transfer_prepare(struct np_kube *k, struct kube_transfer *f, uint64_t timeout_ms,
@@ -541,6 +557,23 @@ bool kube_identity_renew(struct np_kube *k, struct kube_transfer *f, uint64_t un
 /* Logs a line with secrets removed. */
 void kube_log(struct np_kube *k, const char *prefix, const char *text);
 
+/* --- trace.c --------------------------------------------------------------------------------- */
+
+#define KUBE_MASK "[redacted]"
+
+/* Trace what is about to be sent, a line of the response's head, and the response. */
+void kube_trace_request(struct np_kube *k, const struct kube_transfer *f);
+void kube_trace_header(struct kube_reply *reply, const char *line);
+void kube_trace_answer(struct np_kube *k, const struct kube_transfer *f, CURLcode code);
+
+/* --- clean.c --------------------------------------------------------------------------------- */
+
+/* Tells whether a member, header or setting of that name holds a secret: "client-key-data". */
+bool kube_is_secret_name(const char *name);
+
+/* Returns the body as text without what may be secret, the caller's; NULL where memory runs out. */
+char *kube_body_clean(const char *body, size_t size);
+
 /* --- exchange.c ------------------------------------------------------------------------------ */
 
 /* Lets the exchange judge the answer. */
@@ -563,7 +596,7 @@ int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, str
 
 /*
  * Performs `n` transfers, at most `most` at a time. An error that concerns all of them fails the
- * call; else each transfer has its result or its error.
+ * call; else each transfer has its result or its error. One that follow()s fails by itself alone.
  */
 int kube_perform(struct np_kube *k, struct kube_transfer *transfers, size_t n, size_t most,
 		 struct np_err *err);
@@ -584,6 +617,28 @@ void kube_name_resource(const struct np_kube_resource *r, char buf[static KUBE_R
 
 /* Returns the namespace that a request about one object names; NULL: it is cluster-scoped. */
 const char *kube_ns_of(const struct np_kube *k, const struct np_kube_resource *r, const char *ns);
+
+/* --- write.c --------------------------------------------------------------------------------- */
+
+/* A call about one object, with the texts that it points to. */
+struct kube_request {
+	struct kube_call call;
+	char resource[KUBE_RESOURCE_MAX];
+	char *body, *path, *full;
+};
+
+/* Make a request; `name` stays borrowed. */
+int kube_request_get(const struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		     const char *name, struct kube_request *ret, struct np_err *err);
+int kube_request_patch(const struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		       const char *name, const struct np_kube_patch *patch,
+		       struct kube_request *ret, struct np_err *err);
+void kube_request_done(struct kube_request *r);
+
+/* --- update.c -------------------------------------------------------------------------------- */
+
+/* Jitter and limit as those of np_kube_pause(), but without the wait itself: sets *ret_ms to its length. */
+int kube_plan_pause(const struct np_kube *k, uint64_t ms, uint64_t *ret_ms, struct np_err *err);
 
 /* --- watch.c --------------------------------------------------------------------------------- */
 

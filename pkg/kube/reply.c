@@ -371,8 +371,11 @@ int kube_body_parse(const struct kube_call *call, const struct kube_answer *answ
 		    struct np_err *err)
 {
 	json_error_t parse = { .position = 0 };
-	json_auto_t *root = json_loadb(answer->body ? answer->body : "", answer->size, 0, &parse);
+	json_auto_t *root = NULL;
 
+	if (call->no_object && answer->size > 0 && answer->body[0] == '{')
+		return 0;
+	root = json_loadb(answer->body ? answer->body : "", answer->size, 0, &parse);
 	if (!root && json_error_code(&parse) == json_error_numeric_overflow)
 		return fail_unholdable(call, answer, "a number beyond 64 bits", err);
 	if (!root && (json_error_code(&parse) == json_error_null_character ||

@@ -7,7 +7,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/text.h"
 
-static const char mask[] = "[redacted]";
+static const char mask[] = KUBE_MASK;
 
 static bool has_secret(const struct kube_secrets *s, const char *text, size_t size)
 {

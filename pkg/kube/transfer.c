@@ -85,6 +85,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *ctx)
 	if (strncasecmp(line, warning, sizeof(warning) - 1) == 0 &&
 	    kube_warning_parse(line + sizeof(warning) - 1, text, sizeof(text)))
 		log_warning(reply->k, text);
+	kube_trace_header(reply, line);
 	if (reply->exchange && reply->exchange->header)
 		reply->exchange->header(reply->exchange->ctx, line);
 	return size * n;
@@ -275,6 +276,7 @@ int kube_transfer_prepare(struct np_kube *k, struct kube_transfer *f, uint64_t t
 	if (!set_method(f) || !set_callbacks(f) || !set_times(f->easy, timeout_ms) ||
 	    curl_easy_setopt(f->easy, CURLOPT_URL, url) != CURLE_OK)
 		return np_fail_nomem(err);
+	kube_trace_request(k, f);
 	return 0;
 }
 
@@ -286,6 +288,7 @@ void kube_transfer_clear(struct np_kube *k, struct kube_transfer *f)
 	}
 	f->easy = NULL;
 	kube_slist_freep(&f->headers);
+	kube_slist_freep(&f->reply.lines);
 	free(f->reply.body);
 	f->reply = (struct kube_reply){ 0 };
 	f->detail[0] = '\0';
@@ -404,6 +407,7 @@ int kube_transfer_judge(struct np_kube *k, struct kube_transfer *f, CURLcode cod
 
 	*out = (struct kube_outcome){ .kind = KUBE_FAILED };
 	f->status = k->status = 0;
+	kube_trace_answer(k, f, code);
 	if (f->reply.too_large || f->reply.no_memory || f->reply.head.problem[0])
 		return fail_limits(f, err);
 	if (code != CURLE_OK)

@@ -16,22 +16,16 @@ static const char *const patch_types[NP_KUBE_PATCH_TYPE_MAX] = {
 	[NP_KUBE_STRATEGIC_PATCH] = "application/strategic-merge-patch+json",
 };
 
-/* What a write is about, and the texts that its call points to. */
-struct writing {
-	struct kube_call call;
-	char resource[KUBE_RESOURCE_MAX];
-	char *body, *path, *full;
-};
-
-static void writing_done(struct writing *w)
+void kube_request_done(struct kube_request *r)
 {
-	free(w->body);
-	free(w->path);
-	free(w->full);
+	free(r->body);
+	free(r->path);
+	free(r->full);
+	*r = (struct kube_request){ .body = NULL };
 }
 
 /* Fills in the words of the call and the path, to which `query` is added. */
-static int aim(struct writing *w, const struct np_kube_resource *r, const char *subresource,
+static int aim(struct kube_request *w, const struct np_kube_resource *r, const char *subresource,
 	       const char *query, struct np_err *err)
 {
 	kube_name_resource(r, w->resource);
@@ -68,6 +62,17 @@ static int make_query(const struct np_kube_write *write, const char *more, char 
 	return 0;
 }
 
+int kube_request_get(const struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		     const char *name, struct kube_request *ret, struct np_err *err)
+{
+	ret->call = (struct kube_call){ .verb = "get",
+					.method = "GET",
+					.ns = kube_ns_of(k, r, ns),
+					.name = name,
+					.repeatable = true };
+	return aim(ret, r, NULL, "", err);
+}
+
 /* --- patch ----------------------------------------------------------------------------------- */
 
 static bool has_resource_version(const json_t *body)
@@ -82,29 +87,39 @@ static bool is_repeatable(const struct np_kube_patch *patch)
 	return patch->type == NP_KUBE_APPLY_PATCH || has_resource_version(patch->body);
 }
 
-int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
-		  const char *name, const struct np_kube_patch *patch, json_t **ret,
-		  struct np_err *err)
+int kube_request_patch(const struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		       const char *name, const struct np_kube_patch *patch,
+		       struct kube_request *ret, struct np_err *err)
 {
-	NP_AUTO(writing_done)
-	struct writing w = { .call = { .verb = "patch",
-				       .method = "PATCH",
-				       .ns = kube_ns_of(k, r, ns),
-				       .name = name,
-				       .content_type = patch_types[patch->type],
-				       .repeatable = is_repeatable(patch) } };
 	bool force = patch->force && patch->type == NP_KUBE_APPLY_PATCH;
 	NP_AUTO(np_freep) char *query = NULL;
 	char more[64];
 
-	w.body = np_json_text(patch->body, JSON_COMPACT);
-	if (!w.body)
+	ret->call = (struct kube_call){ .verb = "patch",
+					.method = "PATCH",
+					.ns = kube_ns_of(k, r, ns),
+					.name = name,
+					.content_type = patch_types[patch->type],
+					.repeatable = is_repeatable(patch) };
+	ret->body = np_json_text(patch->body, JSON_COMPACT);
+	if (!ret->body)
 		return np_fail_nomem(err);
 	snprintf(more, sizeof(more), "%s%s", force ? "&force=true" : "",
 		 patch->dry_run ? "&dryRun=All" : "");
-	if (make_query(&patch->write, more, &query, err) < 0 ||
-	    aim(&w, r, patch->write.subresource, query, err) < 0)
+	if (make_query(&patch->write, more, &query, err) < 0)
 		return np_err_ret(err);
+	return aim(ret, r, patch->write.subresource, query, err);
+}
+
+int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
+		  const char *name, const struct np_kube_patch *patch, json_t **ret,
+		  struct np_err *err)
+{
+	NP_AUTO(kube_request_done) struct kube_request w = { .body = NULL };
+
+	if (kube_request_patch(k, r, ns, name, patch, &w, err) < 0)
+		return np_err_ret(err);
+	w.call.no_object = !ret;
 	return kube_send(k, &w.call, ret, err);
 }
 
@@ -113,11 +128,12 @@ int np_kube_patch(struct np_kube *k, const struct np_kube_resource *r, const cha
 int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		   const struct np_kube_create *create, json_t **ret, struct np_err *err)
 {
-	NP_AUTO(writing_done)
-	struct writing w = { .call = { .verb = "create",
-				       .method = "POST",
-				       .ns = kube_ns_of(k, r, ns),
-				       .content_type = "application/json" } };
+	NP_AUTO(kube_request_done)
+	struct kube_request w = { .call = { .verb = "create",
+					    .method = "POST",
+					    .ns = kube_ns_of(k, r, ns),
+					    .content_type = "application/json",
+					    .no_object = !ret } };
 	NP_AUTO(np_freep) char *query = NULL;
 
 	w.body = np_json_text(create->body, JSON_COMPACT);

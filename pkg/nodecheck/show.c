@@ -8,21 +8,14 @@
 #include "nodeprep/report.h"
 #include "nodeprep/units.h"
 
-static json_t *gpus_tree(const struct np_node_hw *m)
+static json_t *gpu_tree(const void *ctx, size_t i)
 {
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < m->n_gpus; i++) {
-		if (json_array_append_new(list, np_report_gpu_tree(&m->gpus[i])) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
+	return np_report_gpu_tree(&((const struct np_node_hw *)ctx)->gpus[i]);
 }
 
-static json_t *window_tree(const struct np_bridge_window *w)
+static json_t *window_tree(const void *ctx, size_t i)
 {
+	const struct np_bridge_window *w = &((const struct np_seen_bridge *)ctx)->windows[i];
 	char start[24];
 
 	snprintf(start, sizeof(start), "0x%" PRIx64, w->start);
@@ -31,51 +24,25 @@ static json_t *window_tree(const struct np_bridge_window *w)
 			 w->is_prefetchable);
 }
 
-static json_t *bridge_tree(const struct np_seen_bridge *b)
+static json_t *bridge_tree(const void *ctx, size_t i)
 {
-	json_t *windows = json_array();
+	const struct np_seen_bridge *b = &((const struct np_node_hw *)ctx)->bridges[i];
 
-	for (size_t i = 0; i < b->n_windows; i++) {
-		if (json_array_append_new(windows, window_tree(&b->windows[i])) < 0) {
-			json_decref(windows);
-			return NULL;
-		}
-	}
 	return json_pack("{s:s, s:i, s:o}", "address", b->address, "bus", (int)b->secondary,
-			 "windows", windows);
+			 "windows", np_report_list_tree(b->n_windows, window_tree, b));
 }
 
-static json_t *bridges_tree(const struct np_node_hw *m)
+static json_t *expected_tree(const void *ctx, size_t i)
 {
-	json_t *list = json_array();
+	const struct np_expected *e = &((const struct np_expectation *)ctx)->items[i];
 
-	for (size_t i = 0; i < m->n_bridges; i++) {
-		if (json_array_append_new(list, bridge_tree(&m->bridges[i])) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
+	return json_pack("{s:s, s:I, s:I}", "name", e->text, "count", (json_int_t)e->count, "found",
+			 (json_int_t)e->found);
 }
 
-static json_t *expected_tree(const struct np_expectation *x)
+static json_t *expectation_tree(const struct np_expectation *x)
 {
-	json_t *list;
-
-	if (!x || !x->source)
-		return json_null();
-	list = json_array();
-	for (size_t i = 0; i < x->n; i++) {
-		const struct np_expected *e = &x->items[i];
-
-		if (json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "name", e->text,
-							  "count", (json_int_t)e->count, "found",
-							  (json_int_t)e->found)) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
+	return x && x->source ? np_report_list_tree(x->n, expected_tree, x) : json_null();
 }
 
 json_t *np_nodecheck_tree(const struct np_node_hw *m, const struct np_nodecheck_options *o,
@@ -83,9 +50,11 @@ json_t *np_nodecheck_tree(const struct np_node_hw *m, const struct np_nodecheck_
 {
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "apiVersion",
 			 "nodeprep.dev/v1alpha1", "kind", "NodeReport", "pass",
-			 np_report_verdict_tree(r->pass), "gpus", gpus_tree(m), "checks",
-			 np_report_probes_tree(r), "expected", expected_tree(o->expectation),
-			 "uefi", np_report_verdict_tree(m->is_uefi), "bridges", bridges_tree(m));
+			 np_report_verdict_tree(r->pass), "gpus",
+			 np_report_list_tree(m->n_gpus, gpu_tree, m), "checks",
+			 np_report_probes_tree(r), "expected", expectation_tree(o->expectation),
+			 "uefi", np_report_verdict_tree(m->is_uefi), "bridges",
+			 np_report_list_tree(m->n_bridges, bridge_tree, m));
 }
 
 static void write_bridge(FILE *out, const struct np_seen_bridge *b)

@@ -23,6 +23,7 @@ static void class_done(struct np_plan_class *c)
 {
 	np_vmclass_free(c->class);
 	np_vmclass_change_done(&c->change);
+	json_decref(c->measured.vms);
 	np_warnings_done(&c->warnings);
 	free(c->cards);
 	free(c->pools);
@@ -164,15 +165,15 @@ static int tell_not_found(struct np_plan *plan, struct np_plan_pool *p,
 
 static int note_without_class(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
 {
-	char id[NP_POOL_ID_MAX];
+	char id[NP_POOL_ID_MAX], source[NP_SOURCE_TEXT_MAX];
 
 	np_pool_id(p->pool, id);
+	np_source_text(&p->pool->source, source);
 	if (p->pool->has_placeholder)
 		return 0;
-	return np_warnings_add(
-		&plan->warnings, err, NP_WARNING_CLASS_MISSING,
-		"%s:%u: pool '%s' names no VM class: its nodes' settings are unknown",
-		p->pool->source.file, p->pool->source.line, id);
+	return np_warnings_add(&plan->warnings, err, NP_WARNING_CLASS_MISSING,
+			       "%s: pool '%s' names no VM class: its nodes' settings are unknown",
+			       source, id);
 }
 
 struct np_warnings *plan_warnings_of(struct np_plan *plan, const struct np_plan_pool *p)
@@ -336,14 +337,24 @@ static int fill_window(struct np_plan *plan, struct np_plan_pool *p,
 
 static int note_placeholder(struct np_plan *plan, struct np_plan_pool *p, struct np_err *err)
 {
-	char id[NP_POOL_ID_MAX];
+	const struct np_placeholder *at = &p->pool->placeholder;
+	char id[NP_POOL_ID_MAX], source[NP_SOURCE_TEXT_MAX];
 
 	if (!p->pool->has_placeholder)
 		return 0;
 	np_pool_id(p->pool, id);
+	np_source_text(&p->pool->source, source);
+	if (at->field[0] == '\0')
+		return np_warnings_add(
+			&plan->warnings, err, NP_WARNING_PLACEHOLDER,
+			"%s: pool '%s' has an unfilled placeholder: it cannot be applied", source,
+			id);
+	if (at->line > 0)
+		snprintf(source, sizeof(source), "%s:%u:%u", p->pool->source.file, at->line,
+			 at->column);
 	return np_warnings_add(&plan->warnings, err, NP_WARNING_PLACEHOLDER,
-			       "%s:%u: pool '%s' has an unfilled placeholder: it cannot be applied",
-			       p->pool->source.file, p->pool->source.line, id);
+			       "%s: pool '%s': %s, an unfilled placeholder: it cannot be applied",
+			       source, id, at->field);
 }
 
 static int note_remarks(struct np_plan *plan, const struct np_plan_pool *p, struct np_err *err)
@@ -431,6 +442,7 @@ static int fill_pools(struct np_plan *plan, const struct np_plan_options *o, str
 /* The needs of a class's pools. */
 struct gathered {
 	struct np_class_desired want;
+	bool yields; /* live pools, to their followers */
 	struct np_member *members;
 	char (*ids)[NP_POOL_ID_MAX];
 	char reason[NP_POOL_ID_MAX + NP_WINDOW_TEXT_MAX + NP_CARDS_TEXT_MAX];
@@ -472,7 +484,10 @@ static void gather_pool(struct gathered *g, const struct np_plan_class *c,
 	note_largest(g, p, g->ids[i]);
 	if (p->pool->has_placeholder)
 		return;
-	g->members[i] = (struct np_member){ g->ids[i], p->has_window, p->window.gb };
+	g->members[i] = (struct np_member){ .id = g->ids[i],
+					    .has_need = p->has_window,
+					    .need_gb = p->window.gb,
+					    .yields = p->pool->is_live && g->yields };
 	g->want.n_members++;
 }
 
@@ -492,6 +507,7 @@ static int gather(const struct np_plan *plan, const struct np_plan_class *c,
 	g->want.observe_only = c->n_pools == 0;
 	g->want.keep_memory = true;
 	g->want.holder = o->holder;
+	g->yields = o->yields;
 	g->want.members = g->members;
 	for (size_t i = 0; i < c->n_pools; i++)
 		gather_pool(g, c, &plan->pools[c->pools[i]]);
@@ -510,6 +526,15 @@ bool np_plan_overhead(uint64_t window_gb, double *ret_mb)
 					    (OVERHEAD_HIGH_LOG2 - OVERHEAD_LOW_LOG2);
 	*ret_mb = round(*ret_mb * 100) / 100;
 	return true;
+}
+
+void np_plan_note_overhead(struct np_plan *plan, size_t i, const struct np_plan_measured *o)
+{
+	struct np_plan_measured *to = &plan->classes[i].measured;
+
+	json_decref(to->vms);
+	*to = *o;
+	json_incref(to->vms);
 }
 
 static void fill_overhead(struct np_plan_class *c)

@@ -360,7 +360,7 @@ static void test_templates__odd_templates_have_warnings(void **state)
 		  "template ml/t pools=1 gpus=1 window=0 -\n"
 		  "! hardware-version: no hardware version is set, so the OVA's applies: PCI devices need vmx-17 or newer\n"
 		  "template ml/u pools=1 gpus=1 window=0 $(H)\n"
-		  "! placeholder: in.yaml:6: pool 'ml/u' has an unfilled placeholder: it cannot be applied\n",
+		  "! placeholder: in.yaml:9:43: pool 'ml/u': hardwareVersion is '$(H)', an unfilled placeholder: it cannot be applied\n",
 		  false },
 		{ "a pool file without effect", "name: np\nreplicas: 1\ngpus: 1\n",
 		  "pool np gpus=? window=?\n"
@@ -414,7 +414,7 @@ static void test_templates__flat_files_list_their_changes(void **state)
 		{ "a placeholder for the devices", FLAT "VSPHERE_WORKER_PCI_DEVICES: ${IDS}\n",
 		  "pool md-0 gpus=? window=?\n"
 		  "template default/md-0 pools=1 gpus=? window=? -\n"
-		  "! placeholder: in.yaml:1: pool 'default/c/md-0' has an unfilled placeholder: it cannot be applied\n",
+		  "! placeholder: in.yaml:3:29: pool 'default/c/md-0': VSPHERE_WORKER_PCI_DEVICES is '${IDS}', an unfilled placeholder: it cannot be applied\n",
 		  false },
 	};
 

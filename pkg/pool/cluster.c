@@ -306,6 +306,23 @@ static int note_machine_pools(struct np_val topology, struct np_pool *pool, stru
 		np_doc_count(pools));
 }
 
+/* A Supervisor makes the Cluster of a TanzuKubernetesCluster, which owns it. */
+static bool is_of_tkc(struct np_val root)
+{
+	struct np_val owners = np_doc_get(np_doc_get(root, "metadata"), "ownerReferences");
+
+	for (size_t i = 0; i < np_doc_count(owners); i++) {
+		struct np_val owner = np_doc_at(owners, i);
+		const char *kind = json_string_value(np_doc_get(owner, "kind").json);
+		const char *version = json_string_value(np_doc_get(owner, "apiVersion").json);
+
+		if (kind && version && strcmp(kind, POOL_TKC_KIND) == 0 &&
+		    strncmp(version, POOL_TKC_GROUP "/", strlen(POOL_TKC_GROUP "/")) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int add_deployments(const struct pool_object *o, struct np_val topology, struct variables v,
 			   struct np_err *err)
 {
@@ -319,6 +336,8 @@ static int add_deployments(const struct pool_object *o, struct np_val topology, 
 			return np_err_ret(err);
 	if (o->in->n_pools == first)
 		return pool_skip_object(o, "without machine deployments", err);
+	for (size_t i = first; i < o->in->n_pools; i++)
+		o->in->pools[i].is_of_tkc = is_of_tkc(o->root);
 	if (note_machine_pools(topology, &o->in->pools[first], err) < 0)
 		return np_err_ret(err);
 	return pool_read_cluster_annotation(o, first, err);

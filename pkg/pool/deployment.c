@@ -105,7 +105,8 @@ static int read_cluster(struct np_val n, struct np_pool *pool, struct np_err *er
 
 	if (np_doc_is_present(n) && pool_read_name(n, "spec.clusterName", &name, err) < 0)
 		return np_err_ret(err);
-	pool->has_placeholder = pool->has_placeholder || (name && np_pool_is_placeholder(name));
+	if (name && np_pool_is_placeholder(name))
+		pool->has_placeholder = pool_note_placeholder(&pool->placeholder, n, NULL);
 	return pool_copy_text(&pool->cluster, name, err);
 }
 

@@ -19,8 +19,7 @@ static int check_pools(const struct np_input *in, struct np_err *err)
 	NP_AUTO(np_index_done) struct np_index seen = { 0 };
 
 	for (size_t i = 0; i < in->n_pools; i++) {
-		const struct np_source *at = &in->pools[i].source;
-		char id[NP_POOL_ID_MAX];
+		char id[NP_POOL_ID_MAX], here[NP_SOURCE_TEXT_MAX], there[NP_SOURCE_TEXT_MAX];
 		size_t first;
 
 		np_pool_id(&in->pools[i], id);
@@ -29,11 +28,12 @@ static int check_pools(const struct np_input *in, struct np_err *err)
 			continue;
 		if (np_index_enter(&seen, NP_KEY(id), i, &first, err) < 0)
 			return np_err_ret(err);
-		if (first != i)
-			return np_fail(err, NP_E_SPEC,
-				       "%s:%u: pool '%s' is given twice, first in %s:%u", at->file,
-				       at->line, id, in->pools[first].source.file,
-				       in->pools[first].source.line);
+		if (first == i)
+			continue;
+		np_source_text(&in->pools[i].source, here);
+		np_source_text(&in->pools[first].source, there);
+		return np_fail(err, NP_E_SPEC, "%s: pool '%s' is given twice, first in %s", here,
+			       id, there);
 	}
 	return 0;
 }
@@ -76,6 +76,11 @@ static int fail_nothing(const struct np_input *in, struct np_err *err)
 {
 	const char *names = in->names, *colon = *names ? ": " : "";
 
+	if (in->n_unselected > 0)
+		return np_fail(err, NP_E_SPEC,
+			       "%s%sno worker pool found: the label selector leaves out %zu of %zu "
+			       "documents",
+			       names, colon, in->n_unselected, in->n_documents);
 	if (in->n_documents == 0)
 		return np_fail(err, NP_E_SPEC,
 			       "%s%sno worker pool found: the input is empty; nodeprep reads %s",
@@ -132,7 +137,7 @@ static int join_pool(struct np_input *in, struct np_pool *pool, const struct np_
 		return 0;
 	t = &in->templates[pool->template_index];
 	t->is_used = true;
-	pool->has_placeholder = pool->has_placeholder || t->has_placeholder;
+	pool_take_placeholder(pool, t);
 	if (!t->class_name)
 		return 0;
 	pool->has_template = false;
@@ -166,7 +171,7 @@ static int add_own_pool(struct np_input *in, size_t i, struct np_err *err)
 		return np_err_ret(err);
 	pool.has_template = true;
 	pool.template_index = i;
-	pool.has_placeholder = pool.has_placeholder || t->has_placeholder;
+	pool_take_placeholder(&pool, t);
 	return pool_input_push_take(in, &pool, err);
 }
 
@@ -209,22 +214,17 @@ static bool is_machine(const struct np_pool *pool)
 	return strcmp(pool->source.kind, POOL_MACHINE_KIND) == 0;
 }
 
-/* VirtualMachines beside a pool of their class are taken for that pool's nodes, not for pools. */
-static int drop_machines(struct np_input *in, struct np_err *err)
+/* Drops the pools that drops() tells, and counts each as ignored under `label`. */
+static int drop_pools(struct np_input *in, const char *label, const struct np_index *index,
+		      bool (*drops)(const struct np_pool *pool, const struct np_index *index),
+		      struct np_err *err)
 {
-	NP_AUTO(np_index_done) struct np_index classes = { 0 };
-	size_t kept = 0, first;
+	size_t kept = 0;
 
-	for (size_t i = 0; i < in->n_pools; i++)
-		if (!is_machine(&in->pools[i]) && in->pools[i].vm_class &&
-		    np_index_enter(&classes, NP_KEY(in->pools[i].ns, in->pools[i].vm_class), i,
-				   &first, err) < 0)
-			return np_err_ret(err);
 	for (size_t i = 0; i < in->n_pools; i++) {
 		struct np_pool *pool = &in->pools[i];
 
-		if (!is_machine(pool) ||
-		    !np_index_has(&classes, NP_KEY(pool->ns, pool->vm_class))) {
+		if (!drops(pool, index)) {
 			if (kept != i) {
 				in->pools[kept] = *pool;
 				*pool = (struct np_pool){ 0 };
@@ -234,11 +234,50 @@ static int drop_machines(struct np_input *in, struct np_err *err)
 		}
 		pool_done(pool);
 		*pool = (struct np_pool){ 0 };
-		if (pool_input_skip(in, POOL_MACHINE_KIND, err) < 0)
+		if (pool_input_skip(in, label, err) < 0)
 			return np_err_ret(err);
 	}
 	in->n_pools = kept;
 	return 0;
+}
+
+static bool is_node_of_pool(const struct np_pool *pool, const struct np_index *classes)
+{
+	return is_machine(pool) && np_index_has(classes, NP_KEY(pool->ns, pool->vm_class));
+}
+
+/* VirtualMachines beside a pool of their class are taken for that pool's nodes, not for pools. */
+static int drop_machines(struct np_input *in, struct np_err *err)
+{
+	NP_AUTO(np_index_done) struct np_index classes = { 0 };
+	size_t first;
+
+	for (size_t i = 0; i < in->n_pools; i++)
+		if (!is_machine(&in->pools[i]) && in->pools[i].vm_class &&
+		    np_index_enter(&classes, NP_KEY(in->pools[i].ns, in->pools[i].vm_class), i,
+				   &first, err) < 0)
+			return np_err_ret(err);
+	return drop_pools(in, POOL_MACHINE_KIND, &classes, is_node_of_pool, err);
+}
+
+static bool is_copy_of_tkc(const struct np_pool *pool, const struct np_index *clusters)
+{
+	return pool->is_of_tkc && np_index_has(clusters, NP_KEY(pool->ns, pool->cluster));
+}
+
+/* The pools of a Cluster that was made of a TanzuKubernetesCluster are that one's. */
+static int drop_copies(struct np_input *in, struct np_err *err)
+{
+	NP_AUTO(np_index_done) struct np_index clusters = { 0 };
+	size_t first;
+
+	for (size_t i = 0; i < in->n_pools; i++)
+		if (strcmp(in->pools[i].source.kind, POOL_TKC_KIND) == 0 &&
+		    np_index_enter(&clusters, NP_KEY(in->pools[i].ns, in->pools[i].cluster), i,
+				   &first, err) < 0)
+			return np_err_ret(err);
+	return drop_pools(in, "pool of a Cluster made of a " POOL_TKC_KIND, &clusters,
+			  is_copy_of_tkc, err);
 }
 
 bool np_pool_input_needs_classes(const struct np_input *in)
@@ -251,7 +290,7 @@ bool np_pool_input_needs_classes(const struct np_input *in)
 
 int np_pool_input_finish(struct np_input *in, struct np_err *err)
 {
-	if (join_templates(in, err) < 0 || drop_machines(in, err) < 0)
+	if (join_templates(in, err) < 0 || drop_machines(in, err) < 0 || drop_copies(in, err) < 0)
 		return np_err_ret(err);
 	/* Reports the refused document rather than an empty input. */
 	if (in->n_pools == 0 && in->n_classes == 0 && in->n_errors == 0)

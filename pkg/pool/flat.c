@@ -240,7 +240,7 @@ static int read_field(struct flat *f, struct np_val root, const struct flat_fiel
 		return 0;
 	if (!is_open(field, text))
 		return field->read(f, n, text, err);
-	f->template.has_placeholder = true;
+	f->template.has_placeholder = pool_note_placeholder(&f->template.placeholder, n, NULL);
 	f->template.has_unknown_device =
 		f->template.has_unknown_device || field->read == read_devices;
 	return 0;
@@ -250,8 +250,9 @@ static int set_pool(struct flat *f, const char *cluster, struct np_err *err)
 {
 	f->pool.has_template = true;
 	f->pool.template_index = f->o->in->n_templates;
-	f->pool.has_placeholder = f->pool.has_placeholder || f->template.has_placeholder ||
-				  (cluster && np_pool_is_placeholder(cluster));
+	pool_take_placeholder(&f->pool, &f->template);
+	f->pool.has_placeholder =
+		f->pool.has_placeholder || (cluster && np_pool_is_placeholder(cluster));
 	f->template.is_used = true;
 	return pool_copy_text(&f->pool.cluster, cluster, err);
 }

@@ -12,27 +12,27 @@
 #define YTT_CODE "#@ "
 #define YTT_VALUES "#@data/values"
 
+/* Tells whether nothing but blanks and dashes is between the start of the line and `at`, or a key ends there. */
+static bool is_code_place(const char *bytes, const char *at)
+{
+	const char *p = at;
+
+	if (at - bytes >= 2 && at[-2] == ':' && at[-1] == ' ')
+		return true;
+	while (p > bytes && (p[-1] == ' ' || p[-1] == '-'))
+		p--;
+	return p == bytes || p[-1] == '\n';
+}
+
 /* Returns the first ytt code: at the start of a line, or behind a key; NULL without any. */
 static const char *find_ytt(const char *bytes, size_t size)
 {
 	const char *end = bytes + size;
 
-	for (const char *line = bytes; line < end;) {
-		const char *stop = memchr(line, '\n', (size_t)(end - line));
-		const char *p = line;
-		const char *at;
-
-		stop = stop ? stop : end;
-		while (p < stop && (*p == ' ' || *p == '-'))
-			p++;
-		if ((size_t)(stop - p) >= strlen(YTT_CODE) &&
-		    memcmp(p, YTT_CODE, strlen(YTT_CODE)) == 0)
-			return p;
-		at = memmem(line, (size_t)(stop - line), ": " YTT_CODE, 2 + strlen(YTT_CODE));
-		if (at)
-			return at + 2;
-		line = stop + 1;
-	}
+	for (const char *at = bytes; (at = memchr(at, '#', (size_t)(end - at))); at++)
+		if ((size_t)(end - at) >= strlen(YTT_CODE) &&
+		    memcmp(at, YTT_CODE, strlen(YTT_CODE)) == 0 && is_code_place(bytes, at))
+			return at;
 	return NULL;
 }
 

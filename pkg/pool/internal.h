@@ -36,6 +36,8 @@
 #define NP_ASK_COUNT_MAX 64
 #define NP_INPUT_ERRORS_MAX 100
 #define POOL_MACHINE_KIND "VirtualMachine"
+#define POOL_TKC_KIND "TanzuKubernetesCluster"
+#define POOL_TKC_GROUP "run.tanzu.vmware.com"
 #define POOL_PATH_MAX 160
 #define POOL_NAME_MAX 253 /* RFC 1123 subdomain, as Kubernetes limits names */
 #define NP_OUR_PREFIX "nodeprep.dev/" /* of annotations */
@@ -113,6 +115,12 @@ int pool_input_push_take(struct np_input *in, struct np_pool *pool, struct np_er
 int pool_init(const struct pool_object *o, struct np_pos at, const char *name,
 	      struct np_pool *ret_pool, struct np_err *err);
 void pool_done(struct np_pool *pool);
+
+/* Notes the value's placeholder, unless one is noted; `field` NULL: the value's key. Returns true. */
+bool pool_note_placeholder(struct np_placeholder *p, struct np_val n, const char *field);
+
+/* Gives the pool the placeholder of its template. */
+void pool_take_placeholder(struct np_pool *pool, const struct np_template *t);
 
 /* Replaces *dst by a copy of `text`; NULL leaves NULL. */
 int pool_copy_text(char **dst, const char *text, struct np_err *err);

@@ -4,11 +4,14 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "nodeprep/err.h"
 #include "nodeprep/text.h"
 #include "nodeprep/units.h"
+
+enum { NEIGHBOURS_MAX = 64 };
 
 static const char *const top_fields[] = { "apiVersion", "kind", "metadata", "spec", "status" };
 static const char *const spec_fields[] = { "gpus", "memoryReservation", "mmio", "replicas",
@@ -26,10 +29,24 @@ static bool is_all_digits(const char *text)
 	return c != text && !*c;
 }
 
+/* Writes the sizes next to a wrong one: ", such as 256 or 512"; "" where only one end of the range is near. */
+static void write_neighbours(json_int_t gb, char buf[static NEIGHBOURS_MAX])
+{
+	uint64_t below = 1;
+
+	buf[0] = '\0';
+	if (gb < 3 || (uint64_t)gb >= NP_WINDOW_GB_MAX)
+		return;
+	while (2 * below < (uint64_t)gb)
+		below *= 2;
+	snprintf(buf, NEIGHBOURS_MAX, ", such as %ju or %ju", (uintmax_t)below,
+		 (uintmax_t)(2 * below));
+}
+
 static int fail_size(struct np_val n, const char *of, struct np_err *err)
 {
 	const char *string = json_string_value(n.json);
-	char text[NP_DOC_TEXT_MAX];
+	char text[NP_DOC_TEXT_MAX], near[NEIGHBOURS_MAX];
 
 	np_doc_text(n, text);
 	if (string)
@@ -39,9 +56,10 @@ static int fail_size(struct np_val n, const char *of, struct np_err *err)
 	if (json_is_real(n.json))
 		return np_doc_fail(n, err, NP_E_SPEC, "%s.%s is '%s': expected a whole number", of,
 				   n.key, text);
+	write_neighbours(json_integer_value(n.json), near);
 	return np_doc_fail(n, err, NP_E_SPEC,
-			   "%s.%s is '%s': expected a power of two from 1 to %ju", of, n.key, text,
-			   (uintmax_t)NP_WINDOW_GB_MAX);
+			   "%s.%s is '%s': expected a power of two from 1 to %ju%s", of, n.key,
+			   text, (uintmax_t)NP_WINDOW_GB_MAX, near);
 }
 
 /* Returns 1 where a size was read, 0 without one. */
@@ -53,7 +71,8 @@ static int read_size(struct np_val n, const char *of, struct np_pool *pool, uint
 	if (!np_doc_is_present(n))
 		return 0;
 	if (pool_node_is_placeholder(n)) {
-		pool->has_placeholder = pool->window_unknown = true;
+		pool->has_placeholder = pool->window_unknown =
+			pool_note_placeholder(&pool->placeholder, n, NULL);
 		return 0;
 	}
 	if (gb < 1 || (uint64_t)gb > NP_WINDOW_GB_MAX || !np_is_pow2((uint64_t)gb))
@@ -82,7 +101,8 @@ int pool_read_sizes(struct np_val parent, const char *what, struct np_pool *pool
 static int read_mmio(struct np_val mmio, struct np_pool *pool, struct np_err *err)
 {
 	if (pool_node_is_placeholder(mmio)) {
-		pool->has_placeholder = pool->window_unknown = true;
+		pool->has_placeholder = pool->window_unknown =
+			pool_note_placeholder(&pool->placeholder, mmio, NULL);
 		return 0;
 	}
 	if (np_doc_object(mmio, err) < 0 || pool_check_fields(mmio, NP_WORDS(mmio_fields), err) < 0)
@@ -97,7 +117,7 @@ static int read_reservation(struct np_val n, struct np_pool *pool, struct np_err
 	char quoted[NP_DOC_TEXT_MAX];
 
 	if (pool_node_is_placeholder(n)) {
-		pool->has_placeholder = true;
+		pool->has_placeholder = pool_note_placeholder(&pool->placeholder, n, NULL);
 		return 0;
 	}
 	if (np_doc_string(n, &text, err) < 0)

@@ -49,6 +49,56 @@ void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX])
 			 pool->name);
 }
 
+void np_source_text(const struct np_source *s, char buf[static NP_SOURCE_TEXT_MAX])
+{
+	if (s->line == 0)
+		snprintf(buf, NP_SOURCE_TEXT_MAX, "%s", s->file);
+	else
+		snprintf(buf, NP_SOURCE_TEXT_MAX, "%s:%u", s->file, s->line);
+}
+
+bool pool_note_placeholder(struct np_placeholder *p, struct np_val n, const char *field)
+{
+	char text[NP_DOC_TEXT_MAX];
+
+	if (p->field[0] != '\0')
+		return true;
+	np_doc_text(n, text);
+	snprintf(p->field, sizeof(p->field), "%s is '%s'",
+		 field   ? field
+		 : n.key ? n.key
+			 : "a field",
+		 text);
+	p->line = n.pos.line;
+	p->column = n.pos.column;
+	return true;
+}
+
+void pool_take_placeholder(struct np_pool *pool, const struct np_template *t)
+{
+	if (!t->has_placeholder)
+		return;
+	pool->has_placeholder = true;
+	if (pool->placeholder.field[0] == '\0')
+		pool->placeholder = t->placeholder;
+}
+
+/* A name that is a placeholder, of the object or of the pool's own entry. */
+static void note_name(const struct pool_object *o, const char *name, struct np_pool *pool)
+{
+	struct np_val metadata = np_doc_get(o->root, "metadata");
+
+	if (np_pool_is_placeholder(o->name))
+		pool_note_placeholder(&pool->placeholder, np_doc_get(metadata, "name"),
+				      "metadata.name");
+	else if (np_pool_is_placeholder(o->ns))
+		pool_note_placeholder(&pool->placeholder, np_doc_get(metadata, "namespace"),
+				      "metadata.namespace");
+	else if (np_pool_is_placeholder(name))
+		snprintf(pool->placeholder.field, sizeof(pool->placeholder.field),
+			 "the pool's name is '%.80s'", name);
+}
+
 /* Loose on purpose: the API server knows the grammar of each name, we need an identity. */
 static int check_name(struct np_val n, const char *what, const char *text, struct np_err *err)
 {
@@ -151,8 +201,10 @@ int pool_init(const struct pool_object *o, struct np_pos at, const char *name,
 	pool.origin = o->in->origin;
 	pool.source.document = np_doc_index(o->doc);
 	pool.source.line = at.line;
+	pool.is_live = json_is_string(np_doc_get(np_doc_get(o->root, "metadata"), "uid").json);
 	pool.has_placeholder = np_pool_is_placeholder(name) || np_pool_is_placeholder(o->ns) ||
 			       np_pool_is_placeholder(o->name);
+	note_name(o, name, &pool);
 	if (pool_copy_text(&pool.source.kind, o->kind, err) < 0 ||
 	    pool_copy_text(&pool.source.name, o->name, err) < 0 ||
 	    pool_copy_text(&pool.source.file, np_doc_name(o->doc), err) < 0 ||
@@ -214,7 +266,8 @@ int pool_read_class(struct np_val n, const char *what, struct np_pool *pool, str
 		return 0;
 	if (pool_read_name(n, what, &name, err) < 0)
 		return np_err_ret(err);
-	pool->has_placeholder = pool->has_placeholder || np_pool_is_placeholder(name);
+	if (np_pool_is_placeholder(name))
+		pool->has_placeholder = pool_note_placeholder(&pool->placeholder, n, what);
 	return pool_copy_text(&pool->vm_class, name, err);
 }
 
@@ -223,7 +276,7 @@ int pool_read_replicas(struct np_val n, struct np_pool *pool, struct np_err *err
 	int read;
 
 	if (pool_node_is_placeholder(n)) {
-		pool->has_placeholder = true;
+		pool->has_placeholder = pool_note_placeholder(&pool->placeholder, n, NULL);
 		return 0;
 	}
 	/* The field is an int32 in every API that has it. */

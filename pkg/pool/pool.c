@@ -10,6 +10,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/err.h"
+#include "nodeprep/selector.h"
 
 #define GROUP_MAX 254
 #define KIND_MAX 64
@@ -234,6 +235,15 @@ static int keep_object(const struct pool_object *parent, struct np_val root,
 	return 0;
 }
 
+/* What asks for nodes can be left out; classes, VMs and images are facts. */
+static bool is_selected(const struct np_input *in, struct np_val root, const struct type_meta *t)
+{
+	struct np_val metadata = np_doc_get(root, "metadata");
+
+	return !in->selector || strcmp(t->group, "vmoperator.vmware.com") == 0 ||
+	       np_selector_matches(in->selector, np_doc_get(metadata, "labels").json);
+}
+
 static int add_typed(const struct pool_object *parent, struct np_val root,
 		     const struct type_meta *t, struct np_err *err)
 {
@@ -241,6 +251,10 @@ static int add_typed(const struct pool_object *parent, struct np_val root,
 	struct pool_object o = *parent;
 
 	o.in->n_documents++;
+	if (!is_selected(o.in, root, t)) {
+		o.in->n_unselected++;
+		return 0;
+	}
 	if (keep_object(parent, root, t, err) < 0)
 		return np_err_ret(err);
 	if (!row)
@@ -343,6 +357,14 @@ int np_pool_input_add(struct np_input *in, const struct np_catalogue *cat, struc
 		      struct np_err *err)
 {
 	struct pool_object parent = { .in = in, .cat = cat, .doc = doc };
+
+	return add_one(&parent, np_doc_root(doc), err);
+}
+
+int np_pool_input_collect_object(struct np_input *in, const struct np_catalogue *cat,
+				 struct np_doc *doc, struct np_err *err)
+{
+	struct pool_object parent = { .in = in, .cat = cat, .doc = doc, .collects = true };
 
 	return add_one(&parent, np_doc_root(doc), err);
 }

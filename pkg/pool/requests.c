@@ -103,9 +103,9 @@ static int fill(const struct way *way, const struct np_catalogue *cat, struct np
 	return ask->text ? 0 : np_fail_nomem(err);
 }
 
-static void mark_unknown(struct np_pool *pool)
+static void mark_unknown(struct np_pool *pool, struct np_val n, const char *field)
 {
-	pool->has_placeholder = true;
+	pool->has_placeholder = pool_note_placeholder(&pool->placeholder, n, field);
 	pool->gpus_unknown = true;
 }
 
@@ -201,10 +201,11 @@ static int read_item(struct np_val item, const struct np_catalogue *cat, struct 
 {
 	NP_AUTO(ask_done) struct np_gpu_request ask = { .count = 1 };
 	const struct way *way = NULL;
+	struct np_val n;
 	int known;
 
 	if (pool_node_is_placeholder(item)) {
-		mark_unknown(pool);
+		mark_unknown(pool, item, "an item of gpus");
 		return 0;
 	}
 	if (!json_is_object(item.json))
@@ -218,7 +219,10 @@ static int read_item(struct np_val item, const struct np_catalogue *cat, struct 
 		return known;
 	if (known)
 		return push_take(item, pool, &ask, err);
-	mark_unknown(pool);
+	n = np_doc_get(item, way->key);
+	if (!pool_node_is_placeholder(n))
+		n = np_doc_get(item, "count");
+	mark_unknown(pool, n, NULL);
 	return 0;
 }
 
@@ -228,7 +232,7 @@ int pool_read_requests(struct np_val list, const struct np_catalogue *cat, struc
 	size_t n = np_doc_count(list);
 
 	if (pool_node_is_placeholder(list)) {
-		mark_unknown(pool);
+		mark_unknown(pool, list, "gpus");
 		return 0;
 	}
 	if (np_doc_list(list, err) < 0)
@@ -342,7 +346,7 @@ static int read_pairs(struct np_val n, const struct np_catalogue *cat, const cha
 	if (!copy)
 		return np_fail_nomem(err);
 	if (is_open)
-		mark_unknown(pool);
+		mark_unknown(pool, n, NULL);
 	while (rest) {
 		char *pair = strsep(&rest, ",");
 

@@ -113,7 +113,8 @@ int pool_template_add_key(struct np_template *t, struct np_val n, const char *ke
 				   NP_TEMPLATE_KEYS_MAX);
 	if (json_object_set_new(t->vmx_keys, key, json_string(text)) < 0)
 		return np_fail_nomem(err);
-	t->has_placeholder = t->has_placeholder || np_pool_is_placeholder(text);
+	if (np_pool_is_placeholder(text))
+		t->has_placeholder = pool_note_placeholder(&t->placeholder, n, key);
 	if (np_vmx_classify(key) != NP_VMX_NAME_MISSPELT)
 		return 0;
 	return np_warnings_add(&t->warnings, err, NP_WARNING_MISSPELT_KEY,
@@ -130,7 +131,7 @@ int pool_template_set_hardware(struct np_template *t, struct np_val n, const cha
 	uint64_t version;
 
 	if (np_pool_is_placeholder(text)) {
-		t->has_placeholder = true;
+		t->has_placeholder = pool_note_placeholder(&t->placeholder, n, NULL);
 		return pool_copy_text(&t->hardware_version, text, err);
 	}
 	if (strncmp(text, HARDWARE_PREFIX, prefix) != 0 ||
@@ -179,7 +180,7 @@ static int read_half(struct np_template *t, struct np_val n, uint16_t *ret, stru
 	}
 	if (np_pool_is_placeholder(text)) {
 		t->has_unknown_device = true;
-		t->has_placeholder = true;
+		t->has_placeholder = pool_note_placeholder(&t->placeholder, n, NULL);
 		return 0;
 	}
 	/* Digits alone would be one number to a reader of decimals and another to one of hex. */
@@ -227,7 +228,7 @@ static int read_profile(const struct pool_object *o, struct np_val n, struct np_
 		return np_err_ret(err);
 	if (np_pool_is_placeholder(text)) {
 		t->has_unknown_device = true;
-		t->has_placeholder = true;
+		t->has_placeholder = pool_note_placeholder(&t->placeholder, n, NULL);
 		return 0;
 	}
 	if (!*text || strlen(text) > POOL_NAME_MAX || strpbrk(text, "\t\r\n") ||
@@ -299,7 +300,7 @@ int pool_template_read_size(struct np_val machine, struct np_template *t, struct
 
 	read_vcpus(np_doc_get(machine, "numCPUs"), t);
 	if (pool_node_is_placeholder(n)) {
-		t->has_placeholder = true;
+		t->has_placeholder = pool_note_placeholder(&t->placeholder, n, NULL);
 		return 0;
 	}
 	got = np_doc_uint(n, 1, INT64_MAX, &t->memory_mib, err);

@@ -16,7 +16,9 @@ int pool_read_variable(struct np_val value, const struct np_catalogue *cat, stru
 	if (!np_doc_is_present(value))
 		return 0;
 	if (pool_node_is_placeholder(value)) {
-		pool->has_placeholder = pool->gpus_unknown = pool->window_unknown = true;
+		pool->has_placeholder = pool->gpus_unknown = pool->window_unknown =
+			pool_note_placeholder(&pool->placeholder, value,
+					      "variable " NP_GPU_VARIABLE);
 		return 0;
 	}
 	if (!json_is_object(value.json))

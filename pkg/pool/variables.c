@@ -54,7 +54,8 @@ int pool_set_variables(const struct pool_object *o, struct np_val at,
 	NP_AUTO(pool_template_done) struct np_template t = { 0 };
 
 	if (pool_node_is_placeholder(v->pci)) {
-		pool->has_placeholder = pool->gpus_unknown = true;
+		pool->has_placeholder = pool->gpus_unknown =
+			pool_note_placeholder(&pool->placeholder, v->pci, "variable pci");
 		return 0;
 	}
 	if (pool_template_init(o, at.pos, pool->name, &t, err) < 0 ||
@@ -64,6 +65,6 @@ int pool_set_variables(const struct pool_object *o, struct np_val at,
 	t.is_used = true;
 	pool->has_template = true;
 	pool->template_index = o->in->n_templates;
-	pool->has_placeholder = pool->has_placeholder || t.has_placeholder;
+	pool_take_placeholder(pool, &t);
 	return pool_template_push_take(o->in, &t, err);
 }

@@ -10,6 +10,7 @@
 #include "nodeprep/units.h"
 
 /* What VM Operator does by itself (its source, v1.9 line). */
+#define NAMES_MAX 8 /* more are summed up */
 #define VM_OPERATOR_DEFAULT_GB 512
 #define VM_OPERATOR_ANNOTATION "vmoperator.vmware.com/pci-passthru-64bit-mmio-size"
 
@@ -204,7 +205,7 @@ static int write_pool(FILE *out, const struct np_plan *plan, const struct np_pla
 		      const struct np_render_style *style, struct np_err *err)
 {
 	NP_AUTO(render_picture_done) struct picture pic = { 0 };
-	char id[NP_POOL_ID_MAX], shown[SHOWN_MAX];
+	char id[NP_POOL_ID_MAX], shown[SHOWN_MAX], source[NP_SOURCE_TEXT_MAX];
 
 	if (render_picture_init(&pic, plan, p, err) < 0)
 		return np_err_ret(err);
@@ -212,7 +213,8 @@ static int write_pool(FILE *out, const struct np_plan *plan, const struct np_pla
 	fprintf(out, "Pool %s", render_shown(id, shown));
 	if (p->pool->has_replicas)
 		fprintf(out, ", %" PRIu64 " node(s)", p->pool->replicas);
-	fprintf(out, "   %s:%u\n", render_shown(p->pool->source.file, shown), p->pool->source.line);
+	np_source_text(&p->pool->source, source);
+	fprintf(out, "   %s\n", render_shown(source, shown));
 	if (!p->has_gpus)
 		fputs("  GPUs         unknown\n", out);
 	else if (p->n_cards == 0)
@@ -264,11 +266,48 @@ static void write_without(FILE *out, const struct np_plan_class *c)
 		VM_OPERATOR_DEFAULT_GB);
 }
 
+static bool has_overhead(const struct np_plan_class *c)
+{
+	return c->has_gpus && c->gpus > 0 && c->change.has_window && c->change.window_gb > 0;
+}
+
+/* Writes the names of the VMs, the first ones where there are many. */
+static void write_vms(FILE *out, const json_t *names)
+{
+	size_t n = json_array_size(names);
+	char shown[SHOWN_MAX];
+
+	for (size_t i = 0; i < n && i < NAMES_MAX; i++)
+		fprintf(out, "%s%s", i > 0 ? ", " : "",
+			render_shown(json_string_value(json_array_get(names, i)), shown));
+	if (n > NAMES_MAX)
+		fprintf(out, " and %zu more", n - NAMES_MAX);
+	fputc('\n', out);
+}
+
+static void write_measured(FILE *out, const struct np_plan_measured *o)
+{
+	size_t n = json_array_size(o->vms);
+
+	fprintf(out, "  overhead     %.2f", o->least_mb);
+	if (o->most_mb > o->least_mb)
+		fprintf(out, " to %.2f", o->most_mb);
+	fprintf(out,
+		" MB of host memory a VM, as vCenter measures it on %zu running VM%s with these GPUs "
+		"and this window:\n               ",
+		n, n == 1 ? "" : "s");
+	write_vms(out, o->vms);
+}
+
 /* The points are those of plan.h, "Figures". */
 static void write_overhead(FILE *out, const struct np_plan_class *c)
 {
-	if (!c->has_gpus || c->gpus == 0 || !c->change.has_window || c->change.window_gb == 0)
+	if (!has_overhead(c))
 		return;
+	if (c->measured.vms) {
+		write_measured(out, &c->measured);
+		return;
+	}
 	if (c->has_overhead)
 		fprintf(out,
 			"  overhead     about %.2f MB more host memory a VM than without a window, an "
@@ -279,6 +318,10 @@ static void write_overhead(FILE *out, const struct np_plan_class *c)
 	fputs("               measured with one A100-40GB (Denneman 2023-05-30): 773.91 MB without a "
 	      "window, 856.82 MB with 128 GB, 870.94 MB with 512 GB\n",
 	      out);
+	if (c->measured.is_asked)
+		fputs("               not measured: vCenter shows no running VM with these GPUs and this "
+		      "window\n",
+		      out);
 }
 
 /* NICs and the like: the slack that rounding leaves holds their small BARs. */
@@ -433,12 +476,37 @@ static json_t *pool_explanation(const struct np_plan_pool *p)
 			 "reason", np_json_string(text));
 }
 
+static json_t *class_explanation(const struct np_plan_class *c)
+{
+	bool is_measured = has_overhead(c) && c->measured.vms;
+
+	return json_pack(
+		"{s:o, s:s, s:o, s:o, s:o, s:o, s:o}", "namespace", render_text_or_null(c->ns),
+		"name", c->name ? c->name : "", "mmioGB",
+		render_number_or_null(c->class && c->change.has_window, c->change.window_gb),
+		"overheadEstimateMB", render_overhead_tree(c), "overheadMB",
+		is_measured ? json_real(c->measured.most_mb) : json_null(), "leastOverheadMB",
+		is_measured ? json_real(c->measured.least_mb) : json_null(), "overheadVMs",
+		is_measured ? json_incref(c->measured.vms) : json_null());
+}
+
+static json_t *class_explanations(const struct np_plan *plan, const char *name)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < plan->n_classes; i++)
+		if (np_render_selects_class(plan, &plan->classes[i], name))
+			render_tree_push(&list, class_explanation(&plan->classes[i]));
+	return list;
+}
+
 static int explain_tree(const struct np_plan *plan, const char *name, json_t **ret,
 			struct np_err *err)
 {
 	json_t *pools = json_array();
-	json_auto_t *tree = json_pack("{s:s, s:s, s:o}", "apiVersion", "nodeprep.dev/v1alpha1",
-				      "kind", "Explanation", "pools", pools);
+	json_auto_t *tree =
+		json_pack("{s:s, s:s, s:o, s:o}", "apiVersion", "nodeprep.dev/v1alpha1", "kind",
+			  "Explanation", "pools", pools, "classes", class_explanations(plan, name));
 
 	if (!tree)
 		return np_fail_nomem(err);

@@ -55,6 +55,9 @@ void render_table_done(struct table *t);
 /* Parts of the plan's tree; the frame is the tree without the lists, which it takes. */
 json_t *render_pool_tree(const struct np_plan_pool *p);
 json_t *render_class_tree(const struct np_plan *plan, const struct np_plan_class *c);
+
+/* Returns what the window adds to a VM's memory overhead, by estimate; null: not known. */
+json_t *render_overhead_tree(const struct np_plan_class *c);
 json_t *render_plan_frame_take(const struct np_plan *plan, json_t *pools, json_t *classes);
 
 /* json.c: writes a tree; writes a plan without ever holding the whole tree. */

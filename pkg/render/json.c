@@ -10,16 +10,19 @@
 
 #define JSON_STYLE (JSON_INDENT(2) | JSON_REAL_PRECISION(15))
 
-/* jansson hands over a few bytes at a time: a stdio stream would cost more than the tree itself. */
+/* A tree's text is made in one buffer for all of them: a callback gets a few bytes at a time, which costs more. */
 struct dump {
 	char *bytes;
 	size_t size, room;
-	const char *margin; /* goes behind each newline, which in JSON is never part of a string */
+	char *text; /* of one tree */
+	size_t text_room;
+	const char *margin; /* goes behind each newline */
 };
 
 static void dump_done(struct dump *d)
 {
 	free(d->bytes);
+	free(d->text);
 }
 
 static int append(struct dump *d, const char *bytes, size_t size)
@@ -60,19 +63,45 @@ static int append_shown(struct dump *d, const char *bytes, size_t size)
 	return append(d, bytes, size);
 }
 
-static int on_bytes(const char *bytes, size_t size, void *ctx)
+/* Appends whole lines, the margin behind each newline, which in JSON is never part of a string. */
+static int append_lines(struct dump *d, const char *bytes, size_t size)
 {
-	struct dump *d = ctx;
+	size_t margin = strlen(d->margin);
+	const char *end;
 
-	if (append_shown(d, bytes, size) < 0)
-		return -1;
-	return size == 1 && *bytes == '\n' ? append(d, d->margin, strlen(d->margin)) : 0;
+	while (margin > 0 && (end = memchr(bytes, '\n', size))) {
+		size_t line = (size_t)(end - bytes) + 1;
+
+		if (append_shown(d, bytes, line) < 0 || append(d, d->margin, margin) < 0)
+			return -1;
+		bytes += line;
+		size -= line;
+	}
+	return append_shown(d, bytes, size);
+}
+
+/* Writes the tree into d->text, which grows until it holds it; returns the size, 0 where that fails. */
+static size_t dump_text(struct dump *d, const json_t *tree)
+{
+	size_t size = json_dumpb(tree, d->text, d->text_room, JSON_STYLE);
+	char *grown;
+
+	if (size <= d->text_room)
+		return size;
+	grown = realloc(d->text, size);
+	if (!grown)
+		return 0;
+	d->text = grown;
+	d->text_room = size;
+	return json_dumpb(tree, d->text, d->text_room, JSON_STYLE);
 }
 
 static int dump_tree(struct dump *d, const json_t *tree, const char *margin)
 {
+	size_t size = dump_text(d, tree);
+
 	d->margin = margin;
-	return json_dump_callback(tree, on_bytes, d, JSON_STYLE);
+	return size > 0 ? append_lines(d, d->text, size) : -1;
 }
 
 int render_json_text(const json_t *tree, char **ret, struct np_err *err)

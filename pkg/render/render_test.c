@@ -178,6 +178,7 @@ static const struct at_path values[] = {
 	{ "classes.0.firmware", "\"efi\"" },
 	{ "classes.0.memoryReservation", "\"256Gi\"" },
 	{ "classes.0.overheadMB", "97.030000000000001" },
+	{ "classes.0.overheadEstimateMB", "97.030000000000001" },
 	{ "classes.0.changed", "true" },
 	{ "classes.0.changes.0.from", "null" },
 	{ "classes.0.changes.0.to", "\"TRUE\"" },

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "nodeprep/svg.h"
+
 #include "internal.h"
 
 #include <inttypes.h>
@@ -22,12 +24,6 @@
 #define LARGE_BAR 110 /* of an inset */
 #define SMALL_BARS 144 /* all of them together */
 #define SMALL_BAR_MAX 56
-
-/*
- * The widest common sans-serif font takes about 0.64 of its size a character, so
- * that a line is cut or wrapped by its count of characters.
- */
-#define CHARACTERS(width, size) ((size_t)(width)*100 / ((size_t)(size)*64))
 
 /*
  * Both palettes are in the drawing, which is laid over the reader's own background. Contrast of
@@ -66,41 +62,17 @@ struct svg {
 	unsigned y;
 };
 
-/* One text in the drawing. */
-struct words {
-	unsigned x, y, size;
-	size_t most; /* columns */
-	const char *class; /* "" for none */
-	const char *more; /* further attributes, "" for none */
-};
-
-static void write_words(FILE *out, const struct words *w, const char *text)
-{
-	fprintf(out, "<text x=\"%u\" y=\"%u\" font-size=\"%u\"", w->x, w->y, w->size);
-	if (w->class[0] != '\0')
-		fprintf(out, " class=\"%s\"", w->class);
-	fprintf(out, "%s>", w->more);
-	render_xml_write_cut(out, text, w->most);
-	fputs("</text>\n", out);
-}
-
 /* Writes the text in as many lines as it takes, and moves down below them. */
 static void write_lines(struct svg *g, unsigned size, const char *class, const char *text)
 {
-	size_t most = CHARACTERS(INNER, size);
+	const struct np_svg_words w = { .x = MARGIN,
+					.y = g->y + size + 5,
+					.size = size,
+					.most = np_svg_characters(INNER, size),
+					.class = class,
+					.more = "" };
 
-	while (text[0] != '\0') {
-		size_t n = render_xml_line_end(text, most);
-
-		g->y += size + 5;
-		fprintf(g->out, "<text x=\"%d\" y=\"%u\" font-size=\"%u\"%s%s%s>", MARGIN, g->y,
-			size, class[0] ? " class=\"" : "", class, class[0] ? "\"" : "");
-		render_xml_write(g->out, text, n);
-		fputs("</text>\n", g->out);
-		text += n;
-		while (text[0] == ' ')
-			text++;
-	}
+	g->y = np_svg_write_lines(g->out, &w, text) - (size + 5);
 }
 
 /* Formats, then writes as write_lines() does; cuts texts longer than any plan's. */
@@ -158,7 +130,7 @@ static void write_label(struct svg *g, size_t i)
 	const struct picture_card *card = &g->pic->cards[i];
 	uint64_t left = place(g->pic, card->offset_bytes), width;
 	char number[24], id[NP_PCI_ID_MAX], class[16];
-	struct words w = { .size = 13, .class = class, .more = " text-anchor=\"middle\"" };
+	struct np_svg_words w = { .size = 13, .class = class, .more = " text-anchor=\"middle\"" };
 	size_t name_size = strlen(card_name(g->pic, card, id));
 
 	width = place(g->pic, card->bars->size_bytes) / 1000000;
@@ -169,16 +141,16 @@ static void write_label(struct svg *g, size_t i)
 	w.most = sizeof(number);
 	w.x = MARGIN + (unsigned)(left / 1000000 + width / 2);
 	w.y = g->y + STRIP_HEIGHT / 2 + 5;
-	if (CHARACTERS(width, 11) > name_size) {
+	if (np_svg_characters(width, 11) > name_size) {
 		w.y -= 8;
-		write_words(g->out, &w, number);
+		np_svg_write_words(g->out, &w, number);
 		w.y += 17;
 		w.size = 11;
 		w.most = name_size;
-		write_words(g->out, &w, card_name(g->pic, card, id));
+		np_svg_write_words(g->out, &w, card_name(g->pic, card, id));
 		return;
 	}
-	write_words(g->out, &w, number);
+	np_svg_write_words(g->out, &w, number);
 }
 
 static void write_card(struct svg *g, size_t i)
@@ -202,7 +174,7 @@ static void write_card(struct svg *g, size_t i)
 	write_rect(g, place(g->pic, card->slot_bytes) < OUTLINE_MIN ? "narrow" : "slot",
 		   card->offset_bytes, card->slot_bytes);
 	fprintf(g->out, " data-card=\"%zu\"><title>%zu: ", i + 1, i + 1);
-	render_xml_write(g->out, card_name(g->pic, card, id), SIZE_MAX);
+	np_svg_write_text(g->out, card_name(g->pic, card, id));
 	fputs("</title></rect>\n", g->out);
 	write_label(g, i);
 }
@@ -243,7 +215,7 @@ static void write_strip(struct svg *g)
 static void write_sample(struct svg *g, unsigned x, const char *class, const char *text)
 {
 	bool is_rest = strcmp(class, "ground") == 0;
-	const struct words w = {
+	const struct np_svg_words w = {
 		.x = x + 22, .y = g->y, .size = 12, .most = 80, .class = "", .more = ""
 	};
 
@@ -256,7 +228,7 @@ static void write_sample(struct svg *g, unsigned x, const char *class, const cha
 			x, g->y - 10);
 	fprintf(g->out, "<rect class=\"slot\" x=\"%u\" y=\"%u\" width=\"16\" height=\"12\"/>\n", x,
 		g->y - 10);
-	write_words(g->out, &w, text);
+	np_svg_write_words(g->out, &w, text);
 }
 
 static void write_key(struct svg *g)
@@ -326,12 +298,12 @@ static void write_inset(struct svg *g, unsigned x, size_t i)
 		const char *fill = k == 0 ? card_class(g->pic, i) : "small";
 		bool is_whole = card->bars[k].bar == UINT_MAX;
 		unsigned width = is_whole ? COLUMN : k == 0 ? LARGE_BAR : small;
-		const struct words w = { .x = at + width / 2,
-					 .y = g->y + INSET_HEIGHT / 2 + 4,
-					 .size = k == 0 ? 12 : 9,
-					 .most = 16,
-					 .class = class,
-					 .more = " text-anchor=\"middle\"" };
+		const struct np_svg_words w = { .x = at + width / 2,
+						.y = g->y + INSET_HEIGHT / 2 + 4,
+						.size = k == 0 ? 12 : 9,
+						.most = 16,
+						.class = class,
+						.more = " text-anchor=\"middle\"" };
 
 		snprintf(class, sizeof(class), "on-%s", fill);
 		if (is_whole)
@@ -344,7 +316,7 @@ static void write_inset(struct svg *g, unsigned x, size_t i)
 		fprintf(g->out,
 			"<rect class=\"slot\" x=\"%u\" y=\"%u\" width=\"%u\" height=\"%d\"/>\n", at,
 			g->y, width, INSET_HEIGHT);
-		write_words(g->out, &w, name);
+		np_svg_write_words(g->out, &w, name);
 		at += width;
 	}
 }
@@ -353,8 +325,8 @@ static void write_inset(struct svg *g, unsigned x, size_t i)
 static void write_figures(struct svg *g, unsigned x, unsigned y, const struct picture_card *card)
 {
 	const struct np_gpu *gpu = g->pic->pool->cards[card->index].gpu;
-	struct words w = {
-		.x = x, .size = 11, .most = CHARACTERS(COLUMN, 11), .class = "", .more = ""
+	struct np_svg_words w = {
+		.x = x, .size = 11, .most = np_svg_characters(COLUMN, 11), .class = "", .more = ""
 	};
 	char size[NP_SIZE_TEXT_MAX], offset[NP_SIZE_TEXT_MAX], text[160];
 
@@ -373,7 +345,7 @@ static void write_figures(struct svg *g, unsigned x, unsigned y, const struct pi
 			snprintf(text, sizeof(text), "BAR%u: %s at %s (%s)", bar->bar, size,
 				 bar->offset_bytes > 0 ? offset : "0", figure);
 		w.y = y + 15 * (unsigned)k;
-		write_words(g->out, &w, text);
+		np_svg_write_words(g->out, &w, text);
 	}
 }
 
@@ -381,27 +353,27 @@ static void write_detail(struct svg *g, unsigned x, size_t i)
 {
 	const struct picture_card *card = &g->pic->cards[i];
 	char id[NP_PCI_ID_MAX], slot[NP_SIZE_TEXT_MAX], offset[NP_SIZE_TEXT_MAX], text[320];
-	struct words w = { .x = x,
-			   .y = g->y + 14,
-			   .size = 13,
-			   .most = CHARACTERS(COLUMN, 13),
-			   .class = "",
-			   .more = " font-weight=\"bold\"" };
+	struct np_svg_words w = { .x = x,
+				  .y = g->y + 14,
+				  .size = 13,
+				  .most = np_svg_characters(COLUMN, 13),
+				  .class = "",
+				  .more = " font-weight=\"bold\"" };
 	unsigned top = g->y;
 
 	snprintf(text, sizeof(text), "%zu: %s", i + 1, card_name(g->pic, card, id));
-	write_words(g->out, &w, text);
+	np_svg_write_words(g->out, &w, text);
 	np_size_text(card->slot_bytes, slot);
 	np_size_text(card->offset_bytes, offset);
 	snprintf(text, sizeof(text), "slot of %s at %s", slot,
 		 card->offset_bytes > 0 ? offset : "0");
-	w = (struct words){ .x = x,
-			    .y = g->y + 30,
-			    .size = 11,
-			    .most = CHARACTERS(COLUMN, 11),
-			    .class = "quiet",
-			    .more = "" };
-	write_words(g->out, &w, text);
+	w = (struct np_svg_words){ .x = x,
+				   .y = g->y + 30,
+				   .size = 11,
+				   .most = np_svg_characters(COLUMN, 11),
+				   .class = "quiet",
+				   .more = "" };
+	np_svg_write_words(g->out, &w, text);
 	g->y += 36;
 	write_inset(g, x, i);
 	write_figures(g, x, g->y + INSET_HEIGHT + 16, card);
@@ -523,15 +495,15 @@ static void write_title(struct svg *g)
 	const struct np_plan_pool *p = g->pic->pool;
 	const struct np_plan_class *c = g->pic->class;
 	char id[NP_POOL_ID_MAX], cards[NP_CARDS_TEXT_MAX], size[NP_SIZE_TEXT_MAX];
-	const struct words w = { .x = MARGIN,
-				 .y = 34,
-				 .size = 20,
-				 .most = CHARACTERS(INNER, 20),
-				 .class = "",
-				 .more = " font-weight=\"bold\"" };
+	const struct np_svg_words w = { .x = MARGIN,
+					.y = 34,
+					.size = 20,
+					.most = np_svg_characters(INNER, 20),
+					.class = "",
+					.more = " font-weight=\"bold\"" };
 
 	np_pool_id(p->pool, id);
-	write_words(g->out, &w, id);
+	np_svg_write_words(g->out, &w, id);
 	g->y = 40;
 	np_plan_cards_text(p->cards, p->n_cards, cards);
 	np_size_text(g->pic->window_bytes, size);
@@ -571,7 +543,7 @@ static void write_head(FILE *out, const struct picture *pic, unsigned height)
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"np-window\" width=\"100%%\" "
 		"viewBox=\"0 0 %d %u\">\n<title>MMIO window of ",
 		WIDTH, height);
-	render_xml_write(out, id, SIZE_MAX);
+	np_svg_write_text(out, id);
 	fprintf(out,
 		"</title>\n<style>\n%s</style>\n"
 		"<defs><pattern id=\"np-window-hatch\" width=\"6\" height=\"6\" "

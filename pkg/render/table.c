@@ -23,15 +23,11 @@ static int add_pool(struct table *t, const struct np_plan_pool *p, bool wide, st
 	const struct np_pool *pool = p->pool;
 	char replicas[CELL_TEXT_MAX], required[CELL_TEXT_MAX], window[CELL_TEXT_MAX],
 		cards[NP_CARDS_TEXT_MAX];
-	NP_AUTO(np_freep) char *source = NULL;
-	char class[TEMPLATE_CELL_MAX];
+	char class[TEMPLATE_CELL_MAX], source[NP_SOURCE_TEXT_MAX];
 
 	np_plan_cards_text(p->cards, p->n_cards, cards);
 	write_class_cell(pool, class);
-	if (asprintf(&source, "%s:%u", pool->source.file, pool->source.line) < 0) {
-		source = NULL;
-		return np_fail_nomem(err);
-	}
+	np_source_text(&pool->source, source);
 	const char *const cells[] = {
 		pool->ns,
 		render_cell_or_dash(pool->cluster),

@@ -143,17 +143,43 @@ void render_table_write(const struct table *t, FILE *out)
 	}
 }
 
-int np_render_rows(const char *const cells[], size_t columns, size_t rows, char **ret,
-		   struct np_err *err)
+int np_render_filled_rows(size_t columns, size_t rows, np_render_fill_fn *fill, void *ctx,
+			  char **ret, struct np_err *err)
 {
 	NP_AUTO(render_table_done) struct table t = { .n = columns };
 	NP_AUTO(render_text_done) struct text text = { 0 };
+	NP_AUTO(np_freep) const char **cells = calloc(columns, sizeof(*cells));
 
-	for (size_t i = 0; i < rows; i++)
-		if (render_table_add(&t, err, cells + i * columns) < 0)
+	if (!cells)
+		return np_fail_nomem(err);
+	for (size_t i = 0; i < rows; i++) {
+		fill(ctx, i, cells);
+		if (render_table_add(&t, err, cells) < 0)
 			return np_err_ret(err);
+	}
 	if (render_text_init(&text, err) < 0)
 		return np_err_ret(err);
 	render_table_write(&t, text.file);
 	return render_text_take(&text, ret, err);
+}
+
+/* Rows that stand one behind the other. */
+struct rows {
+	const char *const *cells;
+	size_t columns;
+};
+
+static void fill_row(void *ctx, size_t i, const char **cells)
+{
+	const struct rows *r = ctx;
+
+	memcpy(cells, r->cells + i * r->columns, r->columns * sizeof(*cells));
+}
+
+int np_render_rows(const char *const cells[], size_t columns, size_t rows, char **ret,
+		   struct np_err *err)
+{
+	struct rows r = { cells, columns };
+
+	return np_render_filled_rows(columns, rows, fill_row, &r, ret, err);
 }

@@ -28,6 +28,9 @@ static json_t *file_name(const char *file)
 
 static json_t *source_tree(const struct np_source *s)
 {
+	if (s->line == 0)
+		return json_pack("{s:s, s:s, s:n, s:n, s:n}", "kind", s->kind, "name", s->name,
+				 "file", "document", "line");
 	return json_pack("{s:s, s:s, s:o, s:I, s:I}", "kind", s->kind, "name", s->name, "file",
 			 file_name(s->file), "document", (json_int_t)s->document, "line",
 			 (json_int_t)s->line);
@@ -126,20 +129,25 @@ static json_t *patch_tree(const struct np_plan_class *c)
 	return body;
 }
 
+json_t *render_overhead_tree(const struct np_plan_class *c)
+{
+	return c->has_overhead ? json_real(c->overhead_mb) : json_null();
+}
+
 json_t *render_class_tree(const struct np_plan *plan, const struct np_plan_class *c)
 {
 	bool known = !!c->class;
 
 	return json_pack(
-		"{s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}",
+		"{s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}",
 		"api", plan->api, "namespace", render_text_or_null(c->ns), "name",
 		c->name ? c->name : "", "found", c->found, "pools", pool_names(plan, c), "gpus",
 		render_number_or_null(known && c->has_gpus, c->gpus), "otherDevices",
 		other_devices(c), "mmioGB",
 		render_number_or_null(known && c->change.has_window, c->change.window_gb),
 		"firmware", render_text_or_null(c->change.firmware), "memoryReservation",
-		render_text_or_null(c->change.reservation), "overheadMB",
-		c->has_overhead ? json_real(c->overhead_mb) : json_null(), "changed",
+		render_text_or_null(c->change.reservation), "overheadMB", render_overhead_tree(c),
+		"overheadEstimateMB", render_overhead_tree(c), "changed",
 		json_object_size(c->change.patch) > 0, "changes", render_changes_tree(&c->change),
 		"patch", patch_tree(c), "warnings", class_notes(c));
 }

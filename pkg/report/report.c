@@ -148,8 +148,22 @@ static json_t *text_or_null(const char *text)
 	return text && text[0] != '\0' ? json_string(text) : json_null();
 }
 
-static json_t *bar_tree(const struct np_seen_bar *bar)
+json_t *np_report_list_tree(size_t n, np_report_item_fn *item, const void *ctx)
 {
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		if (json_array_append_new(list, item(ctx, i)) < 0) {
+			json_decref(list);
+			return NULL;
+		}
+	}
+	return list;
+}
+
+static json_t *bar_tree(const void *ctx, size_t i)
+{
+	const struct np_seen_bar *bar = &((const struct np_seen_gpu *)ctx)->bars[i];
 	bool has_address = bar->assigned == NP_VERDICT_YES;
 	char address[24];
 
@@ -163,26 +177,21 @@ static json_t *bar_tree(const struct np_seen_bar *bar)
 
 json_t *np_report_gpu_tree(const struct np_seen_gpu *gpu)
 {
-	json_t *bars = json_array();
 	char id[NP_PCI_ID_MAX];
 
 	np_gpu_pci_id_format(gpu->id, id);
-	for (size_t i = 0; i < gpu->n_bars; i++) {
-		if (json_array_append_new(bars, bar_tree(&gpu->bars[i])) < 0) {
-			json_decref(bars);
-			return NULL;
-		}
-	}
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "address",
 			 text_or_null(gpu->address), "pciID", text_or_null(gpu->has_id ? id : NULL),
 			 "model", text_or_null(gpu->gpu ? gpu->gpu->model : NULL), "driver",
 			 text_or_null(gpu->driver), "ok", np_report_verdict_tree(gpu->ok), "bars",
-			 bars, "vgpu", np_report_verdict_tree(gpu->is_vgpu), "iommuGroup",
+			 np_report_list_tree(gpu->n_bars, bar_tree, gpu), "vgpu",
+			 np_report_verdict_tree(gpu->is_vgpu), "iommuGroup",
 			 gpu->iommu_group >= 0 ? json_integer(gpu->iommu_group) : json_null());
 }
 
-static json_t *check_tree(const struct np_probe *check)
+static json_t *check_tree(const void *ctx, size_t i)
 {
+	const struct np_probe *check = &((const struct np_report *)ctx)->probes[i];
 	json_t *tree = json_pack("{s:s, s:s, s:s, s:o}", "id", check->id, "status",
 				 status_name(check->status), "message", check->message, "cure",
 				 text_or_null(check->cure));
@@ -197,15 +206,7 @@ static json_t *check_tree(const struct np_probe *check)
 
 json_t *np_report_probes_tree(const struct np_report *r)
 {
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < r->n_probes; i++) {
-		if (json_array_append_new(list, check_tree(&r->probes[i])) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
+	return np_report_list_tree(r->n_probes, check_tree, r);
 }
 
 static void write_bars(FILE *out, const struct np_seen_gpu *gpu)

@@ -205,7 +205,6 @@ void serve_conn_end_shaking(struct conn *c)
 	if (c->counted)
 		c->loop->n_handshaking--;
 	c->counted = false;
-	c->loop->shook = true;
 	serve_loop_resume_accept(c->loop);
 }
 

@@ -282,7 +282,6 @@ static void add_conn(struct loop *l, struct conn *c)
 	LIST_INSERT_HEAD(&l->conns, c, link);
 	serve_loop_count_conn(l);
 	c->handshaking = c->counted = c->fresh = true;
-	l->shook = true;
 	l->n_handshaking++;
 	c->stage_ms = np_clock_ms();
 	serve_conn_moved(c);

@@ -14,16 +14,13 @@
  * workers.c     the workers
  * plain.c    HTTP without TLS, in place of conn.c and request.c
  * tls.c      certificates
+ * tickets.c  TLS sessions that are resumed
  *
  * Memory is bounded. A handshake and a large body take much of it, so that only a few of either run at a
  * time in a loop; the others wait in the kernel's buffers, and where many do, new connections with them.
  * Who does not go on does not count: a stuck handshake makes way at once, and a body that is slower than
  * the loop gives its turn away. All bodies and answers together have the server's memory_max, which they
- * take as they grow. See bounds.c.
- *
- * To sleep and be woken for a single packet takes a tenth of what a handshake does. In a crowd of new
- * connections a loop's turns are therefore kept apart, and each finds the packets of several.
- *
+ * take as they grow. See bounds.c. *
  * A loop, its connections and their answers belong to the loop's thread. Shared are the atomics of the
  * server, what a lock is named for, and a job, which its worker has to itself until it is done.
  */
@@ -43,13 +40,62 @@
 #include "nodeprep/serve.h"
 #include "nodeprep/stamp.h"
 
-enum tls_part { TLS_CERT, TLS_KEY, TLS_CLIENT_CA, TLS_PART_MAX };
+/* --- tickets ------------------------------------------------------------------------------- */
+
+enum {
+	TICKET_KEYS = 3, /* of the last hour, this one, and the next */
+	TICKET_NAME_BYTES = 16,
+	TICKET_LIFETIME_S = 3600, /* of a session; a key encrypts for as long, and then decrypts */
+	TICKET_SKEW_S = 60,
+};
+
+struct ticket_key {
+	uint64_t hour; /* since 1970; 0: no key */
+	union {
+		struct {
+			unsigned char name[TICKET_NAME_BYTES], aes[32], mac[32];
+		};
+		unsigned char bytes[TICKET_NAME_BYTES + 64];
+	};
+};
+
+/* The keys of tickets; all threads use them. */
+struct tickets {
+	pthread_mutex_t lock; /* of what follows */
+	char *secret; /* what the keys follow from; NULL: they are random */
+	size_t secret_size;
+	struct ticket_key keys[TICKET_KEYS]; /* by hour */
+};
+
+void serve_tickets_init(struct tickets *t);
+void serve_tickets_done(struct tickets *t);
+
+/* Checks the length of a secret. */
+int serve_tickets_check_secret(size_t size, struct np_err *err);
+/* Takes another secret, *secret, or none where size is 0; the keys before it are gone. */
+void serve_tickets_take_secret(struct tickets *t, char **secret, size_t size);
+
+/* Has the context give tickets, and resume sessions by them; t outlives the context. */
+int serve_tickets_use(struct tickets *t, SSL_CTX *ctx, struct np_err *err);
+
+/* Copies the key that encrypts; the caller wipes it. Returns false where there is no randomness. */
+bool serve_tickets_key(struct tickets *t, uint64_t now_s, struct ticket_key *ret);
+/* Copies the key of that name, if it may still decrypt. */
+bool serve_tickets_find_key(struct tickets *t, uint64_t now_s,
+			    const unsigned char name[TICKET_NAME_BYTES], struct ticket_key *ret);
+/* Tells whether the handshake that a ticket notes is recent enough. */
+bool serve_tickets_is_recent(const void *noted, size_t size, uint64_t now_s);
+
+/* --- certificates -------------------------------------------------------------------------- */
+
+enum tls_part { TLS_CERT, TLS_KEY, TLS_CLIENT_CA, TLS_TICKET_SECRET, TLS_PART_MAX };
 
 /* The server's certificates, and where to look for newer ones. */
 struct tls {
 	char *files[TLS_PART_MAX]; /* NULL: given as text */
 	char *texts[TLS_PART_MAX]; /* in PEM; NULL: in a file, or none */
 	bool client_required;
+	struct tickets tickets;
 	/* Of the loop that renews: */
 	struct np_stamp stamps[TLS_PART_MAX]; /* of what is in use; set after success alone */
 	struct np_stamp tried[TLS_PART_MAX]; /* of the last attempt that failed */
@@ -65,7 +111,7 @@ struct tls {
 	atomic_bool is_stale; /* the last attempt to reload failed */
 };
 
-/* Copies the options and makes the first context. */
+/* Copies the options and makes the first context; the lock and the tickets are initialised before. */
 int serve_tls_init(struct tls *t, const struct np_serve_options *o, struct np_err *err);
 void serve_tls_done(struct tls *t);
 
@@ -134,7 +180,6 @@ struct loop {
 	bool stopping;
 	uint64_t iteration; /* of the loop: a client is slow only if the loop was not */
 	unsigned n_handshaking; /* connections that have sent no request yet, and are not stuck */
-	bool shook; /* one of them came or went in this iteration */
 	struct conn_queue
 		quiet[2]; /* those whose client is to act, the idlest first: new ones, others */
 	struct conn_queue turns; /* those that may send a large body */
@@ -249,9 +294,6 @@ void serve_conn_arm(struct conn *c, uint64_t ms);
 
 /* Closes the connection from the event loop's next turn: libevent still uses it in this one. */
 void serve_conn_close_soon(struct conn *c);
-
-/* Returns how long to wait before the next turn, in microseconds, after one that took `turn_us`. */
-uint64_t serve_loop_pause_us(const struct loop *l, uint64_t turn_us);
 
 /* Counts a connection, and takes no more where it was the last that may be. */
 void serve_loop_count_conn(struct loop *l);

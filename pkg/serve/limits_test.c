@@ -147,34 +147,6 @@ static void test_serve__large_bodies_take_turns(void **state)
 	stop(&s);
 }
 
-static void test_serve__handshake_burst_paces_loop(void **state)
-{
-	static struct conn first;
-	static const struct {
-		const char *sentence;
-		struct loop loop;
-		uint64_t turn_us, pause_us;
-	} rows[] = {
-		{ "nobody", { .shook = true }, 0, 0 },
-		{ "a few", { .n_handshaking = 11, .shook = true }, 0, 0 },
-		{ "some", { .n_handshaking = 12, .shook = true }, 0, 768 },
-		{ "many", { .n_handshaking = 64, .shook = true }, 0, 4096 },
-		{ "many, after some work", { .n_handshaking = 64, .shook = true }, 1400, 2696 },
-		{ "many, after much work", { .n_handshaking = 64, .shook = true }, 4096, 0 },
-		{ "many, after more", { .n_handshaking = 64, .shook = true }, 4097, 0 },
-		{ "many that stand still", { .n_handshaking = 64 }, 0, 0 },
-		{ "bodies wait",
-		  { .n_handshaking = 64, .shook = true, .waiting = { { &first, NULL } } },
-		  0,
-		  0 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		if (serve_loop_pause_us(&rows[i].loop, rows[i].turn_us) != rows[i].pause_us)
-			fail_msg("%s", rows[i].sentence);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,7 +154,6 @@ int main(void)
 		cmocka_unit_test(test_serve__slow_clients_are_cut_at_the_deadline),
 		cmocka_unit_test(test_serve__idle_connections_are_closed),
 		cmocka_unit_test(test_serve__large_bodies_take_turns),
-		cmocka_unit_test(test_serve__handshake_burst_paces_loop),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

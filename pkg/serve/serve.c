@@ -26,8 +26,6 @@ enum {
 	BACKLOG = 512,
 	LOOPS_MAX = 64,
 	EVHTTP_SPARE_S = 3600,
-	CROWD = 12, /* handshakes at a time */
-	SHARE_US = 64, /* of each in a crowd, from one turn's start to the next one's */
 };
 
 static const unsigned methods =
@@ -339,7 +337,7 @@ static void keep_options(struct np_serve *s, const struct np_serve_options *o)
 	s->o = *o;
 	s->o.host = NULL;
 	s->o.identity = (struct np_serve_identity){ NULL, NULL, NULL, NULL };
-	s->o.client_ca_pem = s->o.client_ca_file = NULL;
+	s->o.client_ca_pem = s->o.client_ca_file = s->o.ticket_secret_file = NULL;
 	if (o->memory_max > 0 && o->memory_max < serve_bounds_of_body(o->body_max))
 		s->o.memory_max = serve_bounds_of_body(o->body_max);
 }
@@ -359,6 +357,7 @@ static struct np_serve *make_server(const struct np_serve_options *o, np_serve_h
 	s->ctx = ctx;
 	s->n_loops = n;
 	pthread_mutex_init(&s->tls.lock, NULL);
+	serve_tickets_init(&s->tls.tickets);
 	pthread_mutex_init(&s->workers.lock, NULL);
 	pthread_cond_init(&s->workers.wake, NULL);
 	STAILQ_INIT(&s->workers.queue);
@@ -449,43 +448,18 @@ bool np_serve_is_stopping(const struct np_serve *s)
 	return atomic_load(&s->stop);
 }
 
-uint64_t serve_loop_pause_us(const struct loop *l, uint64_t turn_us)
-{
-	uint64_t wanted_us = l->n_handshaking * SHARE_US;
-
-	/* Handshakes that stand still are no crowd: nobody is to wait for those who hold them up. */
-	if (!l->shook || l->n_handshaking < CROWD || !TAILQ_EMPTY(&l->waiting[0]) ||
-	    turn_us >= wanted_us)
-		return 0;
-	return wanted_us - turn_us;
-}
-
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* Runs the loop until it is broken. */
 static int turn_loop(struct loop *l)
 {
 	running = l;
 	for (;;) {
-		uint64_t began = now_us();
-		struct timespec pause = { 0 };
 		int r;
 
-		l->shook = false;
 		l->iteration++;
 		r = event_base_loop(l->base, EVLOOP_ONCE);
 		serve_loop_settle_newcomers(l);
 		if (r != 0 || event_base_got_break(l->base))
 			return r;
-		pause.tv_nsec = (long)serve_loop_pause_us(l, now_us() - began) * 1000;
-		if (pause.tv_nsec > 0)
-			nanosleep(&pause, NULL);
 	}
 }
 

@@ -228,6 +228,7 @@ struct wish {
 	const char *ciphers; /* of TLS 1.2 */
 	int max_version;
 	unsigned timeout_ms;
+	SSL_SESSION *session; /* to resume */
 };
 
 static inline void use_pem(SSL_CTX *ctx, const struct pem *pem)
@@ -265,6 +266,8 @@ static inline bool try_connect(const struct server *s, const struct wish *w, str
 	c->ssl = SSL_new(c->ctx);
 	c->fd = dial(s, w->timeout_ms ? w->timeout_ms : 3000);
 	SSL_set_fd(c->ssl, c->fd);
+	if (w->session)
+		assert_int_equal(SSL_set_session(c->ssl, w->session), 1);
 	return SSL_connect(c->ssl) == 1;
 }
 
@@ -319,6 +322,29 @@ static inline size_t ask(const struct server *s, const char *request, char *buf,
 	n = hear(&c, buf, size);
 	hang_up(&c);
 	return n;
+}
+
+/* --- files ---------------------------------------------------------------------------------- */
+
+static inline void write_file(const char *path, const char *text)
+{
+	char next[80];
+	FILE *f;
+
+	snprintf(next, sizeof(next), "%s.next", path);
+	f = fopen(next, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+	assert_int_equal(rename(next, path), 0);
+}
+
+static inline void wait_for_log(const struct server *s, const char *part)
+{
+	for (unsigned i = 0; i < 1000 && !strstr(s->log, part); i++)
+		nap(10);
+	if (!strstr(s->log, part))
+		fail_msg("'%s' is not '%s'", s->log, part);
 }
 
 /* --- a handler that blocks --- */

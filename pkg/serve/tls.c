@@ -132,13 +132,14 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 /* The texts of one attempt to load, and when the client CA expires. */
 struct material {
 	char *texts[TLS_PART_MAX];
+	size_t sizes[TLS_PART_MAX];
 	int64_t client_ca_not_after;
 };
 
 static void material_done(struct material *m)
 {
 	for (size_t i = 0; i < TLS_PART_MAX; i++)
-		np_wipep(&m->texts[i]);
+		np_wipe_bytes(&m->texts[i], m->sizes[i]);
 }
 
 /* Puts the file of a part in front of the error, where it is in one. */
@@ -147,44 +148,78 @@ static int name_file(const struct tls *t, enum tls_part part, struct np_err *err
 	return t->files[part] ? np_wrap(err, "'%s'", t->files[part]) : np_err_ret(err);
 }
 
-static int fill_ctx(const struct tls *t, struct material *m, SSL_CTX *ctx, struct np_err *err)
+static void free_digest(EVP_MD_CTX **ctx)
 {
-	static const unsigned char session_id[] = "nodeprep";
-	int verify = SSL_VERIFY_PEER;
+	EVP_MD_CTX_free(*ctx);
+}
 
+/*
+ * OpenSSL resumes a session only in the context that it began in. The context is what the session was
+ * verified by and with, so that none outlives a change of that.
+ */
+static int use_session_context(const struct tls *t, const struct material *m, SSL_CTX *ctx,
+			       struct np_err *err)
+{
+	NP_AUTO(free_digest) EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	unsigned char is[EVP_MAX_MD_SIZE];
+	unsigned size;
+	bool done = digest && EVP_DigestInit_ex(digest, EVP_sha256(), NULL) == 1 &&
+		    EVP_DigestUpdate(digest, &t->client_required, sizeof(t->client_required)) == 1;
+
+	for (size_t i = TLS_CERT; i <= TLS_CLIENT_CA; i++)
+		done = done && EVP_DigestUpdate(digest, &m->sizes[i], sizeof(m->sizes[i])) == 1 &&
+		       EVP_DigestUpdate(digest, m->texts[i], m->sizes[i]) == 1;
+	done = done && EVP_DigestFinal_ex(digest, is, &size) == 1 &&
+	       SSL_CTX_set_session_id_context(ctx, is, size) == 1;
+	return done ? 0 : np_fail_nomem(err);
+}
+
+static int use_protocols(SSL_CTX *ctx, struct np_err *err)
+{
 	/* SHA-256 has instructions of its own where SHA-384 has none: a handshake hashes much. */
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
 	    SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
 					  "TLS_CHACHA20_POLY1305_SHA256") != 1 ||
 	    SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
 		return np_fail_nomem(err);
-	/*
-	 * Nothing is resumed: Cluster API keeps its connections, and a Go client without a cache of its
-	 * own throws tickets away. Sessions kept here would only grow.
-	 */
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(ctx, 0);
 	/* Answers are small, and each connection that sends has a buffer of that size. */
 	SSL_CTX_set_max_send_fragment(ctx, FRAGMENT_BYTES);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-					 SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
+					 SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
 	SSL_CTX_set_info_callback(ctx, serve_conn_on_handshake);
-	if (use_certs(ctx, m->texts[TLS_CERT], err) < 0)
-		return name_file(t, TLS_CERT, err);
-	if (use_key(ctx, m->texts[TLS_KEY], err) < 0)
-		return name_file(t, TLS_KEY, err);
+	return 0;
+}
+
+static int use_client_certs(const struct tls *t, struct material *m, SSL_CTX *ctx,
+			    struct np_err *err)
+{
+	int verify = SSL_VERIFY_PEER;
+
 	if (!m->texts[TLS_CLIENT_CA])
 		return 0;
 	if (t->client_required)
 		verify |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	SSL_CTX_set_verify(ctx, verify, NULL);
-	/* Without it OpenSSL refuses to resume a session that was verified. */
-	SSL_CTX_set_session_id_context(ctx, session_id, sizeof(session_id) - 1);
 	if (use_client_cas(ctx, m->texts[TLS_CLIENT_CA], &m->client_ca_not_after, err) < 0)
 		return name_file(t, TLS_CLIENT_CA, err);
 	return 0;
+}
+
+static int fill_ctx(struct tls *t, struct material *m, SSL_CTX *ctx, struct np_err *err)
+{
+	if (use_protocols(ctx, err) < 0 || serve_tickets_use(&t->tickets, ctx, err) < 0 ||
+	    use_session_context(t, m, ctx, err) < 0)
+		return np_err_ret(err);
+	if (use_certs(ctx, m->texts[TLS_CERT], err) < 0)
+		return name_file(t, TLS_CERT, err);
+	if (use_key(ctx, m->texts[TLS_KEY], err) < 0)
+		return name_file(t, TLS_KEY, err);
+	if (m->texts[TLS_TICKET_SECRET] &&
+	    serve_tickets_check_secret(m->sizes[TLS_TICKET_SECRET], err) < 0)
+		return name_file(t, TLS_TICKET_SECRET, err);
+	return use_client_certs(t, m, ctx, err);
 }
 
 static int make_ctx(struct tls *t, struct material *m, struct np_err *err)
@@ -199,6 +234,8 @@ static int make_ctx(struct tls *t, struct material *m, struct np_err *err)
 	atomic_store(&t->cert_not_after, not_after(SSL_CTX_get0_certificate(ctx)));
 	atomic_store(&t->client_ca_not_after, m->client_ca_not_after);
 	atomic_store(&t->loaded_at, (long long)time(NULL));
+	serve_tickets_take_secret(&t->tickets, &m->texts[TLS_TICKET_SECRET],
+				  m->sizes[TLS_TICKET_SECRET]);
 	pthread_mutex_lock(&t->lock);
 	old = t->ctx;
 	t->ctx = np_take(ctx);
@@ -235,14 +272,15 @@ static bool stamps_equal(const struct np_stamp a[static TLS_PART_MAX],
 	return true;
 }
 
-static int read_part(const struct tls *t, size_t i, char **ret, struct np_err *err)
+static int read_part(const struct tls *t, size_t i, struct material *m, struct np_err *err)
 {
-	size_t size;
-
 	if (t->files[i])
-		return np_file_load(t->files[i], PEM_MAX, ret, &size, err);
-	*ret = t->texts[i] ? strdup(t->texts[i]) : NULL;
-	return t->texts[i] && !*ret ? np_fail_nomem(err) : 0;
+		return np_file_load(t->files[i], PEM_MAX, &m->texts[i], &m->sizes[i], err);
+	if (!t->texts[i])
+		return 0;
+	m->texts[i] = strdup(t->texts[i]);
+	m->sizes[i] = strlen(t->texts[i]);
+	return m->texts[i] ? 0 : np_fail_nomem(err);
 }
 
 /*
@@ -252,10 +290,10 @@ static int read_part(const struct tls *t, size_t i, char **ret, struct np_err *e
 static int load(struct tls *t, const struct np_stamp stamps[static TLS_PART_MAX],
 		struct np_err *err)
 {
-	NP_AUTO(material_done) struct material m = { { NULL }, 0 };
+	NP_AUTO(material_done) struct material m = { .client_ca_not_after = 0 };
 
 	for (size_t i = 0; i < TLS_PART_MAX; i++)
-		if (read_part(t, i, &m.texts[i], err) < 0)
+		if (read_part(t, i, &m, err) < 0)
 			return np_err_ret(err);
 	if (!m.texts[TLS_CERT] || !m.texts[TLS_KEY])
 		return np_fail(err, NP_E_USAGE, "expected a certificate and its key");
@@ -276,8 +314,9 @@ static int copy_text(const char *text, char **ret, struct np_err *err)
 int serve_tls_init(struct tls *t, const struct np_serve_options *o, struct np_err *err)
 {
 	const struct np_serve_identity *id = &o->identity;
-	const char *const files[] = { id->cert_file, id->key_file, o->client_ca_file };
-	const char *const texts[] = { id->cert_pem, id->key_pem, o->client_ca_pem };
+	const char *const files[TLS_PART_MAX] = { id->cert_file, id->key_file, o->client_ca_file,
+						  o->ticket_secret_file };
+	const char *const texts[TLS_PART_MAX] = { id->cert_pem, id->key_pem, o->client_ca_pem };
 	struct np_stamp stamps[TLS_PART_MAX];
 
 	if (o->plain)
@@ -298,13 +337,17 @@ void serve_tls_done(struct tls *t)
 		np_wipep(&t->texts[i]);
 	}
 	SSL_CTX_free(t->ctx);
+	serve_tickets_done(&t->tickets);
 	pthread_mutex_destroy(&t->lock);
 	memset(t, 0, sizeof(*t));
 }
 
 bool serve_tls_has_files(const struct tls *t)
 {
-	return t->files[TLS_CERT] || t->files[TLS_KEY] || t->files[TLS_CLIENT_CA];
+	for (size_t i = 0; i < TLS_PART_MAX; i++)
+		if (t->files[i])
+			return true;
+	return false;
 }
 
 /* Tells whether to load: a failed attempt is repeated at once if the files changed since. */

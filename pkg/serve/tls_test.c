@@ -90,19 +90,6 @@ static void test_serve__clients_are_known_by_certificate(void **state)
 	stop(&s);
 }
 
-static void write_file(const char *path, const char *text)
-{
-	char next[80];
-	FILE *f;
-
-	snprintf(next, sizeof(next), "%s.next", path);
-	f = fopen(next, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-	assert_int_equal(rename(next, path), 0);
-}
-
 static void expect_served(const struct server *s, const char *name)
 {
 	struct client c = join(s);
@@ -137,14 +124,6 @@ static void remove_pair(const struct pair *p)
 	unlink(p->cert);
 	unlink(p->key);
 	assert_int_equal(rmdir(p->folder), 0);
-}
-
-static void wait_for_log(const struct server *s, const char *part)
-{
-	for (unsigned i = 0; i < 1000 && !strstr(s->log, part); i++)
-		nap(10);
-	if (!strstr(s->log, part))
-		fail_msg("'%s' is not '%s'", s->log, part);
 }
 
 static void test_serve__certificates_are_reloaded(void **state)

@@ -62,10 +62,52 @@ static int answer_api_v1(struct call *c, struct np_err *err)
 
 static int answer_groups(struct call *c, struct np_err *err)
 {
+	json_auto_t *groups = json_pack("[o]", group_entry(c->sim));
+
+	if (!groups)
+		return np_fail_nomem(err);
+	if (sim_add_pool_groups(c->sim, NULL, groups, err) < 0)
+		return np_err_ret(err);
 	return sim_answer_json_take(c, 200,
-				    json_pack("{s:s, s:s, s:[o]}", "kind", "APIGroupList",
-					      "apiVersion", "v1", "groups", group_entry(c->sim)),
+				    json_pack("{s:s, s:s, s:O}", "kind", "APIGroupList",
+					      "apiVersion", "v1", "groups", groups),
 				    false, err);
+}
+
+/* Answers for a group of pools: 1; 0: there is none of that name. */
+static int answer_pool_group(struct call *c, const char *name, struct np_err *err)
+{
+	json_auto_t *groups = json_array();
+	json_auto_t *group = json_pack("{s:s, s:s}", "kind", "APIGroup", "apiVersion", "v1");
+
+	if (!groups || !group)
+		return np_fail_nomem(err);
+	if (sim_add_pool_groups(c->sim, name, groups, err) < 0)
+		return np_err_ret(err);
+	if (json_array_size(groups) == 0)
+		return 0;
+	if (json_object_update(group, json_array_get(groups, 0)) < 0)
+		return np_fail_nomem(err);
+	return sim_answer_json_take(c, 200, np_take(group), false, err) < 0 ? np_err_ret(err) : 1;
+}
+
+/* Answers for a version of a group of pools, likewise. */
+static int answer_pool_resources(struct call *c, struct np_err *err)
+{
+	json_auto_t *resources = json_array();
+
+	if (!resources)
+		return np_fail_nomem(err);
+	if (sim_add_untyped_resources(c->sim, &c->route, resources, err) < 0)
+		return np_err_ret(err);
+	if (json_array_size(resources) == 0)
+		return sim_answer_no_page(c, err);
+	return sim_answer_json_take(
+		c, 200,
+		json_pack("{s:s, s:s, s:o, s:O}", "kind", "APIResourceList", "apiVersion", "v1",
+			  "groupVersion", json_sprintf("%s/%s", c->route.group, c->route.version),
+			  "resources", resources),
+		false, err);
 }
 
 static int answer_group(struct call *c, struct np_err *err)
@@ -84,7 +126,9 @@ static int answer_resources(struct call *c, struct np_err *err)
 	int namespaced = !c->sim->cluster_scoped;
 	json_auto_t *list = NULL;
 
-	if (strcmp(c->route.group, GROUP) != 0 || !sim_is_version_served(c->sim, c->route.version))
+	if (strcmp(c->route.group, GROUP) != 0)
+		return answer_pool_resources(c, err);
+	if (!sim_is_version_served(c->sim, c->route.version))
 		return sim_answer_no_page(c, err);
 	list = json_pack("{s:s, s:s, s:o, s:[{s:s, s:s, s:b, s:s, s:[s,s,s,s,s,s,s,s], s:[s]},"
 			 "{s:s, s:s, s:b, s:s, s:[s,s,s]}]}",
@@ -97,7 +141,7 @@ static int answer_resources(struct call *c, struct np_err *err)
 			 KIND, "verbs", "get", "patch", "update");
 	if (!list)
 		return np_fail_nomem(err);
-	if (sim_add_untyped_resources(json_object_get(list, "resources"), c->route.version, err) <
+	if (sim_add_untyped_resources(c->sim, &c->route, json_object_get(list, "resources"), err) <
 	    0)
 		return np_err_ret(err);
 	return sim_answer_json_take(c, 200, np_take(list), false, err);
@@ -105,6 +149,8 @@ static int answer_resources(struct call *c, struct np_err *err)
 
 int sim_answer_discovery(struct call *c, struct np_err *err)
 {
+	int n = 0;
+
 	static const struct {
 		const char *path;
 		int (*answer)(struct call *c, struct np_err *err);
@@ -120,5 +166,9 @@ int sim_answer_discovery(struct call *c, struct np_err *err)
 			return rows[i].answer(c, err);
 	if (*c->route.version && !*c->route.resource)
 		return answer_resources(c, err);
+	if (strncmp(c->path, "/apis/", 6) == 0)
+		n = answer_pool_group(c, c->path + 6, err);
+	if (n != 0)
+		return n < 0 ? n : 0;
 	return sim_answer_no_page(c, err);
 }

@@ -181,6 +181,7 @@ struct np_sim {
 	time_t born;
 	json_t *namespaces; /* names, where not any is taken; NULL: any */
 	bool cluster_scoped;
+	bool has_pools; /* NodePools, Clusters and TanzuKubernetesClusters are served */
 	void (*log)(void *ctx, const char *line);
 	void *log_ctx;
 };
@@ -280,7 +281,11 @@ int sim_answer_watch(struct call *c, struct np_err *err);
 int sim_answer_faults(struct call *c, struct np_err *err);
 bool sim_is_untyped(const struct call *c);
 int sim_answer_untyped(struct call *c, struct np_err *err);
-int sim_add_untyped_resources(json_t *resources, const char *version, struct np_err *err);
+/* Append what discovery says of them: the resources of a group's version, and the groups of pools (NULL: all). */
+int sim_add_untyped_resources(const struct np_sim *sim, const struct route *r, json_t *resources,
+			      struct np_err *err);
+int sim_add_pool_groups(const struct np_sim *sim, const char *name, json_t *groups,
+			struct np_err *err);
 
 /* versions.c: the versions of the group, the newest first. */
 struct np_words sim_versions(const struct np_sim *sim);

@@ -381,6 +381,7 @@ int np_sim_new(const struct np_sim_options *o, struct np_sim **ret, struct np_er
 		return np_fail_nomem(err);
 	sim->born = time(NULL);
 	sim->cluster_scoped = o->cluster_scoped;
+	sim->has_pools = o->has_pools;
 	sim->log = o->log;
 	sim->log_ctx = o->log_ctx;
 	if (sim_store_open(&sim->store, o->state_dir, err) < 0 ||

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nodeprep/json.h"
+#include "nodeprep/selector.h"
 #include "nodeprep/time.h"
 
 /*
@@ -18,31 +19,74 @@ static const struct other_kind {
 	const char *plural, *kind, *singular, *short_name;
 	bool is_cluster_scoped;
 	bool is_oldest_alone; /* in v1alpha1 and in no other version */
+	const char *group, *version; /* NULL: the classes' */
 } kinds[] = {
-	{ "clustervirtualmachineimages", "ClusterVirtualMachineImage", "clustervirtualmachineimage",
-	  "cvmi", true, false },
-	{ "virtualmachineclassbindings", "VirtualMachineClassBinding", "virtualmachineclassbinding",
-	  "vmclassbinding", false, true },
-	{ "virtualmachineimages", "VirtualMachineImage", "virtualmachineimage", "vmi", false,
-	  false },
-	{ "virtualmachines", "VirtualMachine", "virtualmachine", "vm", false, false },
+	{ .plural = "clustervirtualmachineimages",
+	  .kind = "ClusterVirtualMachineImage",
+	  .singular = "clustervirtualmachineimage",
+	  .short_name = "cvmi",
+	  .is_cluster_scoped = true },
+	{ .plural = "clusters",
+	  .kind = "Cluster",
+	  .singular = "cluster",
+	  .short_name = "cl",
+	  .group = "cluster.x-k8s.io",
+	  .version = "v1beta1" },
+	{ .plural = "nodepools",
+	  .kind = "NodePool",
+	  .singular = "nodepool",
+	  .short_name = "np",
+	  .group = "nodeprep.dev",
+	  .version = "v1alpha1" },
+	{ .plural = "tanzukubernetesclusters",
+	  .kind = "TanzuKubernetesCluster",
+	  .singular = "tanzukubernetescluster",
+	  .short_name = "tkc",
+	  .group = "run.tanzu.vmware.com",
+	  .version = "v1alpha3" },
+	{ .plural = "virtualmachineclassbindings",
+	  .kind = "VirtualMachineClassBinding",
+	  .singular = "virtualmachineclassbinding",
+	  .short_name = "vmclassbinding",
+	  .is_oldest_alone = true },
+	{ .plural = "virtualmachineimages",
+	  .kind = "VirtualMachineImage",
+	  .singular = "virtualmachineimage",
+	  .short_name = "vmi" },
+	{ .plural = "virtualmachines",
+	  .kind = "VirtualMachine",
+	  .singular = "virtualmachine",
+	  .short_name = "vm" },
 };
 
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
 static bool is_served(const struct other_kind *k, const char *version)
 {
-	return !k->is_oldest_alone || strcmp(version, "v1alpha1") == 0;
+	return k->group ? strcmp(k->version, version) == 0
+			: !k->is_oldest_alone || strcmp(version, "v1alpha1") == 0;
+}
+
+static const char *group_of(const struct other_kind *k)
+{
+	return k->group ? k->group : GROUP;
+}
+
+/* Kinds of pools are served where the server was started with them. */
+static bool has_group(const struct np_sim *sim, const struct other_kind *k, const char *group)
+{
+	return strcmp(group_of(k), group) == 0 && (!k->group || sim->has_pools);
 }
 
 static const struct other_kind *find_kind(const struct call *c)
 {
 	const struct route *r = &c->route;
 
-	if (strcmp(r->group, GROUP) != 0 || !sim_is_version_served(c->sim, r->version))
+	if (strcmp(r->group, GROUP) == 0 && !sim_is_version_served(c->sim, r->version))
 		return NULL;
 	for (size_t i = 0; i < N_KINDS; i++)
-		if (strcmp(kinds[i].plural, r->resource) == 0 && is_served(&kinds[i], r->version) &&
+		if (has_group(c->sim, &kinds[i], r->group) &&
+		    strcmp(kinds[i].plural, r->resource) == 0 && is_served(&kinds[i], r->version) &&
 		    (!kinds[i].is_cluster_scoped || !*r->ns))
 			return &kinds[i];
 	return NULL;
@@ -53,13 +97,14 @@ bool sim_is_untyped(const struct call *c)
 	return !!find_kind(c);
 }
 
-int sim_add_untyped_resources(json_t *resources, const char *version, struct np_err *err)
+int sim_add_untyped_resources(const struct np_sim *sim, const struct route *r, json_t *resources,
+			      struct np_err *err)
 {
 	for (size_t i = 0; i < N_KINDS; i++) {
 		const struct other_kind *k = &kinds[i];
 		json_t *entry;
 
-		if (!is_served(k, version))
+		if (!has_group(sim, k, r->group) || !is_served(k, r->version))
 			continue;
 		entry = json_pack("{s:s, s:s, s:b, s:s, s:[s,s,s,s,s], s:[s]}", "name", k->plural,
 				  "singularName", k->singular, "namespaced", !k->is_cluster_scoped,
@@ -69,6 +114,39 @@ int sim_add_untyped_resources(json_t *resources, const char *version, struct np_
 			return np_fail_nomem(err);
 	}
 	return 0;
+}
+
+/* Appends the groups of pools to a list, or the one of that name. */
+int sim_add_pool_groups(const struct np_sim *sim, const char *name, json_t *groups,
+			struct np_err *err)
+{
+	for (size_t i = 0; i < N_KINDS; i++) {
+		const struct other_kind *k = &kinds[i];
+		json_auto_t *version = NULL;
+
+		if (!k->group || !sim->has_pools || (name && strcmp(k->group, name) != 0))
+			continue;
+		version = json_pack("{s:o, s:s}", "groupVersion",
+				    json_sprintf("%s/%s", k->group, k->version), "version",
+				    k->version);
+		if (json_array_append_new(groups, json_pack("{s:s, s:[O], s:O}", "name", k->group,
+							    "versions", version, "preferredVersion",
+							    version)) < 0)
+			return np_fail_nomem(err);
+	}
+	return 0;
+}
+
+/* Returns the object as the request's version shows it. */
+static json_t *shown(const struct call *c, json_t *object)
+{
+	json_auto_t *copy = sim_copy_flat(object);
+
+	if (!copy ||
+	    json_object_set_new(copy, "apiVersion",
+				json_sprintf("%s/%s", c->route.group, c->route.version)) < 0)
+		return NULL;
+	return np_take(copy);
 }
 
 static int make_key(const struct call *c, const char *name, char **ret, struct np_err *err)
@@ -83,7 +161,7 @@ static int make_key(const struct call *c, const char *name, char **ret, struct n
 
 static int answer_shown(struct call *c, unsigned code, json_t *object, struct np_err *err)
 {
-	return sim_answer_json_take(c, code, sim_as_version(object, c->route.version), true, err);
+	return sim_answer_json_take(c, code, shown(c, object), true, err);
 }
 
 static int set_meta(struct call *c, const struct other_kind *k, json_t *object, struct np_err *err)
@@ -123,8 +201,8 @@ static int create_other(struct call *c, const struct other_kind *k, struct np_er
 		return np_err_ret(err);
 	if (sim_store_find(&c->sim->untyped, key))
 		return sim_refuse(c, err, 409, "AlreadyExists",
-				  sim_details_of(name, GROUP, k->plural),
-				  "%s.%s \"%s\" already exists", k->plural, GROUP, name);
+				  sim_details_of(name, c->route.group, k->plural),
+				  "%s.%s \"%s\" already exists", k->plural, c->route.group, name);
 	if (set_meta(c, k, body.json, err) < 0 ||
 	    sim_store_put_take(&c->sim->untyped, key, json_incref(body.json), err) < 0)
 		return np_err_ret(err);
@@ -216,16 +294,66 @@ static int delete_other(struct call *c, const struct other_kind *k, const char *
 				    json_pack("{s:s, s:s, s:{}, s:s, s:{s:s, s:s, s:s, s:s}}",
 					      "kind", "Status", "apiVersion", "v1", "metadata",
 					      "status", "Success", "details", "name", c->route.name,
-					      "group", GROUP, "kind", k->plural, "uid",
+					      "group", c->route.group, "kind", k->plural, "uid",
 					      np_json_meta_text(gone, "uid")),
 				    false, err);
+}
+
+/* Tells whether the object has the fields "metadata.name=a,metadata.namespace!=b"; others are not known. */
+static bool has_fields(const json_t *object, const char *fields)
+{
+	while (fields && *fields) {
+		size_t size = strcspn(fields, ","), key = strcspn(fields, "!="),
+		       skip = strspn(fields + key, "!=");
+		bool is_not = fields[key] == '!';
+		const char *is = strncmp(fields, "metadata.name", key) == 0 && key == 13
+					 ? np_json_meta_text(object, "name")
+					 : np_json_meta_text(object, "namespace");
+		size_t value = size - key - skip;
+
+		if ((is && strlen(is) == value && memcmp(is, fields + key + skip, value) == 0) ==
+		    is_not)
+			return false;
+		fields += size + (fields[size] == ',');
+	}
+	return true;
+}
+
+/* What a list selects. */
+struct selection {
+	struct np_selector *labels;
+	const char *fields;
+};
+
+static bool is_selected(const struct selection *s, const json_t *object)
+{
+	const json_t *labels = json_object_get(json_object_get(object, "metadata"), "labels");
+
+	return np_selector_matches(s->labels, labels) && has_fields(object, s->fields);
+}
+
+static int append_selected(struct call *c, const struct selection *s, json_t *object, json_t *items,
+			   struct np_err *err)
+{
+	if (is_selected(s, object) && json_array_append_new(items, shown(c, object)) < 0)
+		return np_fail_nomem(err);
+	return 0;
 }
 
 static int list_other(struct call *c, const struct other_kind *k, struct np_err *err)
 {
 	const struct store *s = &c->sim->untyped;
+	const char *labels = sim_param(c, "labelSelector");
+	NP_AUTO(np_selector_freep) struct np_selector *selector = NULL;
+	struct np_err why = NP_ERR_INIT;
+	struct selection selection = { .fields = sim_param(c, "fieldSelector") };
 	json_auto_t *items = json_array();
 	NP_AUTO(np_freep) char *prefix = NULL;
+
+	if (np_selector_parse(labels ? labels : "", &selector, &why) < 0)
+		return sim_refuse(c, err, 400, "BadRequest", NULL,
+				  "unable to parse requirement: %s", why.text);
+	selection.labels = selector;
 
 	if (!items ||
 	    asprintf(&prefix, *c->route.ns ? "%s/%s/" : "%s/%s", k->plural, c->route.ns) < 0) {
@@ -234,16 +362,15 @@ static int list_other(struct call *c, const struct other_kind *k, struct np_err 
 	}
 	for (size_t i = sim_store_seek(s, prefix);
 	     i < s->n && strncmp(s->items[i].key, prefix, strlen(prefix)) == 0; i++)
-		if (json_array_append_new(items,
-					  sim_as_version(s->items[i].json, c->route.version)) < 0)
-			return np_fail_nomem(err);
-	return sim_answer_json_take(c, 200,
-				    json_pack("{s:o, s:O, s:o, s:{s:s, s:o}}", "apiVersion",
-					      json_sprintf(GROUP "/%s", c->route.version), "items",
-					      items, "kind", json_sprintf("%sList", k->kind),
-					      "metadata", "continue", "", "resourceVersion",
-					      json_sprintf("%" PRIu64, s->version)),
-				    true, err);
+		if (append_selected(c, &selection, s->items[i].json, items, err) < 0)
+			return np_err_ret(err);
+	return sim_answer_json_take(
+		c, 200,
+		json_pack("{s:o, s:O, s:o, s:{s:s, s:o}}", "apiVersion",
+			  json_sprintf("%s/%s", c->route.group, c->route.version), "items", items,
+			  "kind", json_sprintf("%sList", k->kind), "metadata", "continue", "",
+			  "resourceVersion", json_sprintf("%" PRIu64, s->version)),
+		true, err);
 }
 
 int sim_answer_untyped(struct call *c, struct np_err *err)
@@ -267,7 +394,8 @@ int sim_answer_untyped(struct call *c, struct np_err *err)
 		return patch_other(c, key, old, err);
 	if (strcmp(c->verb, "delete") == 0 && !*c->route.sub)
 		return delete_other(c, k, key, err);
-	return sim_refuse(c, err, 405, "MethodNotAllowed", sim_details_of(NULL, GROUP, k->plural),
+	return sim_refuse(c, err, 405, "MethodNotAllowed",
+			  sim_details_of(NULL, c->route.group, k->plural),
 			  "%s is not supported on resources of kind \"%s.%s\"", c->verb, k->plural,
-			  GROUP);
+			  c->route.group);
 }

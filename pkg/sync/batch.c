@@ -81,39 +81,36 @@ static void pools_done(struct np_input *pools)
 	free(pools->pools);
 }
 
-static int sync_class(struct np_class_store *store, const struct np_sync_options *o,
-		      struct np_sync *apply, size_t i, struct np_err *err)
-{
-	const struct np_plan_class *c = &apply->plan.classes[i];
-	struct np_sync_outcome *result = &apply->classes[i];
-	NP_AUTO(np_sync_class_done) struct np_class_sync_result r = { 0 };
-	NP_AUTO(pools_done) struct np_input pools = { 0 };
-	struct np_class_sync one = { .ns = c->ns,
-				     .name = c->name,
-				     .object = c->class->node.json,
-				     .plan = o->plan,
-				     .dry_run = o->dry_run,
-				     .strict = true };
+/* --- writing --------------------------------------------------------------------------------- */
 
-	if (pools_of(&apply->plan, i, &pools, err) < 0)
-		return np_err_ret(err);
-	one.pools = &pools;
-	if (np_sync_class(store, &one, &r, err) < 0)
-		return np_err_ret(err);
-	result->warnings = r.warnings;
-	r.warnings = (struct np_warnings){ 0 };
-	result->result = r.result;
-	result->attempts = r.attempts;
-	if (r.error.code != NP_OK) {
-		*err = r.error;
-		return np_err_ret(err);
-	}
-	if (keep_version(result, r.object, err) < 0)
-		return np_err_ret(err);
-	if (json_equal(r.planned_from, one.object))
-		return 0;
-	apply->was_replanned = true;
-	return replace_fetched(apply, i, r.planned_from, err);
+/* The classes of a plan while they are written. */
+struct writes {
+	struct np_class_store *store;
+	const struct np_sync_options *o;
+	struct np_sync *a;
+	size_t at; /* the next class to look at */
+	size_t done; /* how many need nothing any more */
+};
+
+/* A class under way. */
+struct write {
+	struct writes *all;
+	size_t i;
+	struct np_input pools;
+	struct np_class_sync one;
+	struct sync_job *job;
+};
+
+static void write_free(struct write *w)
+{
+	if (w)
+		pools_done(&w->pools);
+	free(w);
+}
+
+static void write_freep(struct write **w)
+{
+	write_free(*w);
 }
 
 static bool needs_sync(const struct np_plan_class *c)
@@ -122,51 +119,124 @@ static bool needs_sync(const struct np_plan_class *c)
 	       (c->class && sync_is_unsettled(c->class->node.json));
 }
 
-/* A class that is up to date is neither planned again nor sent. */
-static void apply_class(struct np_class_store *store, const struct np_sync_options *o,
-			struct np_sync *apply, size_t i)
-{
-	const struct np_plan_class *c = &apply->plan.classes[i];
-	struct np_sync_outcome *result = &apply->classes[i];
-	int r;
-
-	if (needs_sync(c))
-		r = sync_class(store, o, apply, i, &result->error);
-	else
-		r = c->class ? keep_version(result, c->class->node.json, &result->error) : 0;
-	if (r < 0)
-		result->result = NP_SYNC_FAILED;
-}
-
-static int fail_stopped(struct np_sync_outcome *result)
-{
-	result->result = NP_SYNC_FAILED;
-	return np_fail(&result->error, NP_E_RETRY, "interrupted before it was written");
-}
-
 static bool is_stopped(const struct np_progress *w)
 {
 	return w->is_stopped && w->is_stopped(w->ctx);
 }
 
+static void report(struct writes *all, size_t more)
+{
+	all->done += more;
+	sync_report(&all->o->progress, NP_SYNC_WRITING, all->done, all->a->plan.n_classes);
+}
+
+static int begin_write(struct writes *all, size_t i, struct sync_update *ret, struct np_err *err)
+{
+	const struct np_plan_class *c = &all->a->plan.classes[i];
+	NP_AUTO(write_freep) struct write *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return np_fail_nomem(err);
+	w->all = all;
+	w->i = i;
+	if (pools_of(&all->a->plan, i, &w->pools, err) < 0)
+		return np_err_ret(err);
+	w->one = (struct np_class_sync){ .ns = c->ns,
+					 .name = c->name,
+					 .pools = &w->pools,
+					 .object = c->class->node.json,
+					 .plan = all->o->plan,
+					 .dry_run = all->o->dry_run,
+					 .strict = true };
+	if (sync_job_new(all->store, &w->one, &w->job, ret, err) < 0)
+		return np_err_ret(err);
+	ret->tag = np_take(w);
+	return 0;
+}
+
+/* Begins class `i`, unless it is up to date, which is neither planned again nor sent: then false. */
+static bool begin_class(struct writes *all, size_t i, struct sync_update *ret)
+{
+	const struct np_plan_class *c = &all->a->plan.classes[i];
+	struct np_sync_outcome *result = &all->a->classes[i];
+	int r = 0;
+
+	if (!needs_sync(c)) {
+		r = c->class ? keep_version(result, c->class->node.json, &result->error) : 0;
+	} else if (all->a->was_stopped) {
+		r = np_fail(&result->error, NP_E_RETRY, "interrupted before it was written");
+	} else {
+		r = begin_write(all, i, ret, &result->error);
+		if (r == 0)
+			return true;
+	}
+	if (r < 0)
+		result->result = NP_SYNC_FAILED;
+	return false;
+}
+
+static bool next_class(void *ctx, struct sync_update *ret)
+{
+	struct writes *all = ctx;
+	struct np_sync *a = all->a;
+
+	while (all->at < a->plan.n_classes) {
+		a->was_stopped = a->was_stopped || is_stopped(&all->o->progress);
+		if (begin_class(all, all->at++, ret))
+			return true;
+		report(all, 1);
+	}
+	return false;
+}
+
+static int take_result(struct writes *all, const struct write *w, struct np_class_sync_result *r,
+		       struct np_err *err)
+{
+	struct np_sync_outcome *result = &all->a->classes[w->i];
+
+	result->warnings = r->warnings;
+	r->warnings = (struct np_warnings){ 0 };
+	result->result = r->result;
+	result->attempts = r->attempts;
+	if (r->error.code != NP_OK) {
+		*err = r->error;
+		return np_err_ret(err);
+	}
+	if (keep_version(result, r->object, err) < 0)
+		return np_err_ret(err);
+	if (json_equal(r->planned_from, w->one.object))
+		return 0;
+	all->a->was_replanned = true;
+	return replace_fetched(all->a, w->i, r->planned_from, err);
+}
+
+static void end_class(void *ctx, const struct sync_update *how, struct sync_updated *u,
+		      const struct np_err *error)
+{
+	struct writes *all = ctx;
+	NP_AUTO(write_freep) struct write *w = how->tag;
+	NP_AUTO(np_sync_class_done) struct np_class_sync_result r = { 0 };
+	struct np_sync_outcome *result = &all->a->classes[w->i];
+
+	if (sync_job_end(w->job, u, error, &r, &result->error) < 0 ||
+	    take_result(all, w, &r, &result->error) < 0)
+		result->result = NP_SYNC_FAILED;
+	report(all, 1);
+}
+
 static int apply_classes(struct np_class_store *store, const struct np_sync_options *o,
 			 struct np_sync *a, struct np_err *err)
 {
-	size_t n = a->plan.n_classes;
+	struct writes all = { .store = store, .o = o, .a = a };
+	const struct sync_updates updates = {
+		.most = o->parallel, .next = next_class, .done = end_class, .ctx = &all
+	};
 
-	a->classes = calloc(n + 1, sizeof(*a->classes));
+	a->classes = calloc(a->plan.n_classes + 1, sizeof(*a->classes));
 	if (!a->classes)
 		return np_fail_nomem(err);
-	for (size_t i = 0; i < n; i++) {
-		sync_report(&o->progress, NP_SYNC_WRITING, i, n);
-		a->was_stopped = a->was_stopped || is_stopped(&o->progress);
-		if (a->was_stopped && needs_sync(&a->plan.classes[i]))
-			fail_stopped(&a->classes[i]);
-		else
-			apply_class(store, o, a, i);
-	}
-	sync_report(&o->progress, NP_SYNC_WRITING, n, n);
-	return 0;
+	report(&all, 0);
+	return store->kind->update_many(store, &updates, err);
 }
 
 /* Plans again where a conflict made a class be planned from another state than the plan's. */

@@ -328,45 +328,121 @@ static int keep_stored(struct np_class_sync_result *r, const json_t *stored, str
 	return 0;
 }
 
-static int update(struct round *x, struct np_err *err)
+/* Takes what the update came to. */
+static int take_update(struct round *x, struct sync_updated *u, const struct np_err *error,
+		       struct np_err *err)
 {
-	const struct sync_update how = { .ns = x->one->ns,
-					 .name = x->one->name,
-					 .object = x->one->object,
-					 .mutate = mutate,
-					 .ctx = x,
-					 .dry_run = x->one->dry_run };
-	NP_AUTO(sync_updated_done) struct sync_updated updated = { 0 };
-	int r = x->store->kind->update(x->store, &how, &updated, err);
-
-	x->r->attempts = updated.done.attempts;
-	x->r->warnings = updated.warnings;
-	updated.warnings = (struct np_warnings){ 0 };
-	if (r < 0 && is_schema_too_old(err))
-		return np_wrap(err, "this Supervisor is too old: its VirtualMachineClass has no "
-				    "spec.configSpec, where the window is set");
-	if (r < 0 || !updated.done.changed)
-		return r;
+	x->r->attempts = u->done.attempts;
+	x->r->warnings = u->warnings;
+	u->warnings = (struct np_warnings){ 0 };
+	if (error->code != NP_OK) {
+		*err = *error;
+		return is_schema_too_old(err) ? np_wrap(err, "this Supervisor is too old: its "
+							     "VirtualMachineClass has no "
+							     "spec.configSpec, where the window is "
+							     "set")
+					      : np_err_ret(err);
+	}
+	if (!u->done.changed)
+		return 0;
 	x->r->result = NP_SYNC_PATCHED;
-	return keep_stored(x->r, updated.done.object, err);
+	return keep_stored(x->r, u->done.object, err);
+}
+
+/* --- the whole ------------------------------------------------------------------------------- */
+
+struct sync_job {
+	struct round x;
+	struct np_class_sync_result r;
+};
+
+int sync_job_new(struct np_class_store *store, const struct np_class_sync *one,
+		 struct sync_job **ret, struct sync_update *how, struct np_err *err)
+{
+	struct sync_job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return np_fail_nomem(err);
+	job->x = (struct round){ .store = store, .one = one, .r = &job->r };
+	*how = (struct sync_update){ .ns = one->ns,
+				     .name = one->name,
+				     .object = one->object,
+				     .mutate = mutate,
+				     .ctx = &job->x,
+				     .dry_run = one->dry_run };
+	*ret = job;
+	return 0;
+}
+
+int sync_job_end(struct sync_job *job, struct sync_updated *u, const struct np_err *error,
+		 struct np_class_sync_result *ret, struct np_err *err)
+{
+	struct np_class_sync_result r;
+	int failed = take_update(&job->x, u, error, &job->r.error);
+
+	round_done(&job->x);
+	r = job->r;
+	free(job);
+	if (failed < 0 && r.error.code == NP_E_NOMEM) {
+		np_sync_class_done(&r);
+		return np_fail_nomem(err);
+	}
+	if (failed < 0)
+		r.result = NP_SYNC_FAILED;
+	if (r.error.code == NP_E_NOT_FOUND)
+		r.found = false;
+	*ret = r;
+	return 0;
+}
+
+/* The one class of np_sync_class(). */
+struct single {
+	struct np_class_store *store;
+	const struct np_class_sync *one;
+	struct np_class_sync_result *ret;
+	struct sync_job *job;
+	bool is_begun;
+	struct np_err error; /* where memory ran out */
+};
+
+static bool next_single(void *ctx, struct sync_update *ret)
+{
+	struct single *s = ctx;
+
+	if (s->is_begun)
+		return false;
+	s->is_begun = true;
+	return sync_job_new(s->store, s->one, &s->job, ret, &s->error) == 0;
+}
+
+static void done_single(void *ctx, const struct sync_update *how, struct sync_updated *u,
+			const struct np_err *error)
+{
+	struct single *s = ctx;
+
+	(void)how;
+	(void)sync_job_end(s->job, u, error, s->ret, &s->error);
 }
 
 int np_sync_class(struct np_class_store *store, const struct np_class_sync *one,
 		  struct np_class_sync_result *ret, struct np_err *err)
 {
-	NP_AUTO(np_sync_class_done) struct np_class_sync_result r = { 0 };
-	NP_AUTO(round_done) struct round x = { .store = store, .one = one, .r = &r };
+	struct single s = { .store = store, .one = one, .ret = ret };
+	const struct sync_updates all = {
+		.most = 1, .next = next_single, .done = done_single, .ctx = &s
+	};
+	struct np_class_sync_result r = { .result = NP_SYNC_FAILED };
 
-	if (sync_open(store, &r.error) < 0 || update(&x, &r.error) < 0) {
-		if (r.error.code == NP_E_NOMEM) {
-			*err = r.error;
-			return np_err_ret(err);
-		}
-		r.result = NP_SYNC_FAILED;
-		if (r.error.code == NP_E_NOT_FOUND)
-			r.found = false;
+	if (sync_open(store, &r.error) < 0) {
+		if (r.error.code == NP_E_NOMEM)
+			return np_fail_nomem(err);
+		*ret = r;
+		return 0;
 	}
-	*ret = r;
-	r = (struct np_class_sync_result){ 0 };
-	return 0;
+	if (store->kind->update_many(store, &all, err) < 0)
+		return np_err_ret(err);
+	if (s.error.code == NP_OK)
+		return 0;
+	*err = s.error;
+	return np_err_ret(err);
 }

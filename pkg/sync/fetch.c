@@ -99,25 +99,60 @@ void sync_report(const struct np_progress *w, enum np_sync_stage stage, size_t d
 		w->progress(w->ctx, stage, done, total);
 }
 
+/* Fetches those of a part of the items that no list gave; `asked` has room for all of the part. */
+static int get_missing(struct np_class_store *s, struct np_kube_item *items, size_t n,
+		       struct np_kube_item *asked, struct np_err *err)
+{
+	size_t n_asked = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!items[i].object)
+			asked[n_asked++] = items[i];
+	if (n_asked == 0)
+		return 0;
+	if (s->kind->get_many(s, asked, n_asked, err) < 0)
+		return np_err_ret(err);
+	for (size_t i = n; i-- > 0;)
+		if (!items[i].object)
+			items[i] = asked[--n_asked];
+	return 0;
+}
+
 static int fetch_items(struct np_class_store *s, struct np_fetched *f, struct np_kube_item *items,
 		       size_t n, const struct np_progress *w, struct np_err *err)
 {
-	size_t batch;
+	size_t most = n < s->kind->batch ? n : s->kind->batch, batch;
+	NP_AUTO(np_freep) struct np_kube_item *asked = calloc(most + 1, sizeof(*asked));
 
+	if (!asked)
+		return np_fail_nomem(err);
+	if (s->kind->list_wanted && s->kind->list_wanted(s, items, n, err) < 0)
+		return np_err_ret(err);
 	for (size_t i = 0; i < n; i += batch) {
-		int r;
-
-		batch = n - i < s->kind->batch ? n - i : s->kind->batch;
+		batch = n - i < most ? n - i : most;
 		sync_report(w, NP_SYNC_READING, i, n);
-		if (s->kind->get_many(s, items + i, batch, err) < 0)
+		if (get_missing(s, items + i, batch, asked, err) < 0 ||
+		    take_items(s, f, items + i, batch, err) < 0)
 			return np_err_ret(err);
-		r = take_items(s, f, items + i, batch, err);
-		drop_objects(items + i, batch);
-		if (r < 0)
-			return r;
 	}
 	sync_report(w, NP_SYNC_READING, n, n);
 	return 0;
+}
+
+static int fetch_wanted(struct np_class_store *s, const struct np_input *in, struct np_fetched *f,
+			struct np_kube_item *items, const struct np_progress *w, struct np_err *err)
+{
+	size_t n = 0;
+	int r;
+
+	if (list_wanted(in, &s->resource, items, &n, err) < 0)
+		return np_err_ret(err);
+	f->items = calloc(n + 1, sizeof(*f->items));
+	if (!f->items)
+		return np_fail_nomem(err);
+	r = fetch_items(s, f, items, n, w, err);
+	drop_objects(items, n);
+	return r;
 }
 
 int sync_fetch(struct np_class_store *store, const struct np_input *in, const struct np_progress *w,
@@ -125,7 +160,6 @@ int sync_fetch(struct np_class_store *store, const struct np_input *in, const st
 {
 	NP_AUTO(np_sync_fetched_done) struct np_fetched f = { 0 };
 	NP_AUTO(np_freep) struct np_kube_item *items = calloc(in->n_pools + 1, sizeof(*items));
-	size_t n = 0;
 
 	if (!items)
 		return np_fail_nomem(err);
@@ -134,12 +168,7 @@ int sync_fetch(struct np_class_store *store, const struct np_input *in, const st
 		*ret = (struct np_fetched){ 0 };
 		return 0;
 	}
-	if (sync_open(store, err) < 0 || list_wanted(in, &store->resource, items, &n, err) < 0)
-		return np_err_ret(err);
-	f.items = calloc(n + 1, sizeof(*f.items));
-	if (!f.items)
-		return np_fail_nomem(err);
-	if (fetch_items(store, &f, items, n, w, err) < 0)
+	if (sync_open(store, err) < 0 || fetch_wanted(store, in, &f, items, w, err) < 0)
 		return np_err_ret(err);
 	*ret = f;
 	f = (struct np_fetched){ 0 };

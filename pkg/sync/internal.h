@@ -4,8 +4,9 @@
 
 /*
  * internal - what the files of sync share: class.c brings one class to its desired state, batch.c does so for
- * the plan of a whole input, release.c releases registrations; fetch.c reads classes. Where classes are
- * kept is the store's business: store.c has what all stores share, store_kube.c the Kubernetes API,
+ * the plan of a whole input, release.c releases registrations; fetch.c reads classes, pools.c reads pools. Where
+ * classes are kept is the store's business: store.c has what all stores share, store_kube.c the Kubernetes API, whose
+ * lists are in list_kube.c,
  * store_vcenter.c vCenter, whose writes are in update_vcenter.c, its records in record.c. opt_in.c reads who
  * else may use a class.
  */
@@ -19,7 +20,8 @@ struct sync_update {
 	const char *ns, *name;
 	const json_t *object;
 	np_kube_mutate_fn *mutate;
-	void *ctx;
+	void *ctx; /* of mutate() */
+	void *tag; /* for who began it */
 	enum np_dry_run dry_run;
 };
 
@@ -30,6 +32,16 @@ struct sync_updated {
 
 void sync_updated_done(struct sync_updated *u);
 
+/* Many updates, made several at a time; members as those of struct np_kube_updates. Never called twice at a time. */
+struct sync_updates {
+	unsigned most;
+	bool (*next)(void *ctx, struct sync_update *ret);
+	/* May take the warnings and the object; the rest is emptied afterwards. */
+	void (*done)(void *ctx, const struct sync_update *how, struct sync_updated *u,
+		     const struct np_err *error);
+	void *ctx;
+};
+
 /* A place where classes are kept. Errors are those of kube.h. */
 struct sync_store_kind {
 	const char *api;
@@ -39,12 +51,18 @@ struct sync_store_kind {
 	int (*open)(struct np_class_store *s, struct np_err *err);
 	int (*get_many)(struct np_class_store *s, struct np_kube_item *items, size_t n,
 			struct np_err *err);
+	/* Sets the objects of those items that a list gets cheaper than requests for each; NULL: none are. */
+	int (*list_wanted)(struct np_class_store *s, struct np_kube_item *items, size_t n,
+			   struct np_err *err);
 	/* Lists the classes that may have a record; ns NULL: in all namespaces. */
 	int (*list)(struct np_class_store *s, const char *ns, np_kube_each_fn *each, void *ctx,
 		    struct np_err *err);
-	/* Reads, computes and writes one class, again while other clients write. `attempts` is set on failure too. */
-	int (*update)(struct np_class_store *s, const struct sync_update *how,
-		      struct sync_updated *ret, struct np_err *err);
+	/*
+	 * Reads, computes and writes each class, again while other clients write. A failure is that one class's;
+	 * `attempts` is set on failure too. mutate() of one class may be called while another's runs.
+	 */
+	int (*update_many)(struct np_class_store *s, const struct sync_updates *all,
+			   struct np_err *err);
 	int (*check_access)(struct np_class_store *s, size_t n_namespaces,
 			    const char *const *namespaces, struct np_err *err);
 };
@@ -74,6 +92,10 @@ int sync_vcenter_lock(const struct np_class_store *s, const char *name, struct n
 int sync_vcenter_update(struct np_class_store *s, const struct sync_update *how,
 			struct sync_updated *ret, struct np_err *err);
 
+/* parallel_vcenter.c: does so for many classes, each worker with a client of its own in the one session. */
+int sync_vcenter_update_many(struct np_class_store *s, const struct sync_updates *all,
+			     struct np_err *err);
+
 /* --- record.c: the record of a vCenter class, an entry of the state directory ---------------- */
 
 struct sync_record {
@@ -95,6 +117,10 @@ int sync_record_read(const struct np_class_store *s, const char *name, struct sy
 int sync_record_write(const struct np_class_store *s, struct np_state_lock *lock, const char *name,
 		      const struct sync_record *r, struct np_err *err);
 
+/* list_kube.c */
+int sync_list_wanted(struct np_class_store *s, struct np_kube_item *items, size_t n,
+		     struct np_err *err);
+
 int sync_check_access_kube(struct np_class_store *s, size_t n_namespaces,
 			   const char *const *namespaces, struct np_err *err);
 
@@ -102,6 +128,17 @@ int sync_check_access_kube(struct np_class_store *s, size_t n_namespaces,
 int sync_warnings_move(struct np_warnings *to, struct np_warnings *from, struct np_err *err);
 
 int sync_open(struct np_class_store *s, struct np_err *err);
+
+/* class.c: one class on its way to its desired state, between the start of its update and the end. */
+struct sync_job;
+
+/* Sets *how to the update; `one` is borrowed until sync_job_end(). */
+int sync_job_new(struct np_class_store *store, const struct np_class_sync *one,
+		 struct sync_job **ret, struct sync_update *how, struct np_err *err);
+
+/* Frees the job and sets *ret as np_sync_class() does. */
+int sync_job_end(struct sync_job *job, struct sync_updated *u, const struct np_err *error,
+		 struct np_class_sync_result *ret, struct np_err *err);
 
 #define SYNC_LABEL_MAX 600
 

@@ -212,6 +212,23 @@ static int make_change(const struct search *s, const json_t *object, struct np_c
 	return np_vmclass_release(c, s->scope->releases, s->scope->ctx, ret, err);
 }
 
+static int name_class(struct np_release_class *c, const json_t *object, struct np_err *err)
+{
+	const char *ns = np_json_meta_text(object, "namespace"),
+		   *name = np_json_meta_text(object, "name");
+
+	c->ns = ns ? strdup(ns) : NULL;
+	c->name = strdup(name ? name : "");
+	return (ns && !c->ns) || !c->name ? np_fail_nomem(err) : 0;
+}
+
+/* The classes that were found while they are released. */
+struct releases {
+	const struct search *s;
+	struct np_release *release;
+	struct np_err error; /* where memory ran out */
+};
+
 /* A class that is released, and what came of it. */
 struct releasing {
 	const struct search *s;
@@ -232,59 +249,68 @@ static int mutate(void *ctx, const json_t *object, json_t **ret_patch, struct np
 	return 0;
 }
 
-/* A class that is gone meanwhile holds no registration any more. */
-static int release_class(const struct search *s, const json_t *found,
-			 struct np_release_class *result, struct np_err *err)
+static bool next_class(void *ctx, struct sync_update *ret)
 {
-	struct releasing r = { s, result };
-	const struct sync_update how = { .ns = result->ns,
-					 .name = result->name,
-					 .object = found,
-					 .mutate = mutate,
-					 .ctx = &r,
-					 .dry_run = s->scope->dry_run ? NP_DRY_RUN_CLIENT
-								      : NP_DRY_RUN_NONE };
-	NP_AUTO(sync_updated_done) struct sync_updated updated = { 0 };
-	struct np_err why = NP_ERR_INIT;
-	int failed = s->store->kind->update(s->store, &how, &updated, &why);
+	struct releases *all = ctx;
+	struct np_release *release = all->release;
+	const json_t *object = json_array_get(all->s->held, release->n);
+	struct np_release_class *c = &release->classes[release->n];
+	struct releasing *r = object ? calloc(1, sizeof(*r)) : NULL;
 
-	result->attempts = updated.done.attempts;
-	result->result = updated.done.changed ? NP_SYNC_PATCHED : NP_SYNC_UNCHANGED;
-	if (sync_warnings_move(&result->warnings, &updated.warnings, err) < 0)
-		return np_err_ret(err);
-	if (failed == 0 || why.code == NP_E_NOT_FOUND)
-		return 0;
-	*err = why;
-	return np_err_ret(err);
+	if (!object)
+		return false;
+	release->n++;
+	if (!r || name_class(c, object, &all->error) < 0) {
+		free(r);
+		np_fail_nomem(&all->error);
+		return false;
+	}
+	*r = (struct releasing){ all->s, c };
+	*ret = (struct sync_update){ .ns = c->ns,
+				     .name = c->name,
+				     .object = object,
+				     .mutate = mutate,
+				     .ctx = r,
+				     .dry_run = all->s->scope->dry_run ? NP_DRY_RUN_CLIENT
+								       : NP_DRY_RUN_NONE };
+	return true;
 }
 
-static int name_class(struct np_release_class *c, const json_t *object, struct np_err *err)
+/* A class that is gone meanwhile holds no registration any more. */
+static void end_class(void *ctx, const struct sync_update *how, struct sync_updated *u,
+		      const struct np_err *error)
 {
-	const char *ns = np_json_meta_text(object, "namespace"),
-		   *name = np_json_meta_text(object, "name");
+	struct releases *all = ctx;
+	NP_AUTO(np_freep) struct releasing *r = how->ctx;
+	struct np_release_class *c = r->result;
 
-	c->ns = ns ? strdup(ns) : NULL;
-	c->name = strdup(name ? name : "");
-	return (ns && !c->ns) || !c->name ? np_fail_nomem(err) : 0;
+	c->attempts = u->done.attempts;
+	if (error->code == NP_OK)
+		c->result = u->done.changed ? NP_SYNC_PATCHED : NP_SYNC_UNCHANGED;
+	else if (error->code != NP_E_NOT_FOUND)
+		c->error = *error;
+	if (sync_warnings_move(&c->warnings, &u->warnings, &all->error) < 0)
+		c->error = all->error;
+	if (c->error.code != NP_OK)
+		c->result = NP_SYNC_FAILED;
 }
 
 static int release_all(const struct search *s, struct np_release *release, struct np_err *err)
 {
-	json_t *object;
-	size_t i;
+	struct releases all = { .s = s, .release = release };
+	const struct sync_updates updates = {
+		.most = s->scope->parallel, .next = next_class, .done = end_class, .ctx = &all
+	};
 
 	release->classes = calloc(json_array_size(s->held) + 1, sizeof(*release->classes));
 	if (!release->classes)
 		return np_fail_nomem(err);
-	json_array_foreach (s->held, i, object) {
-		struct np_release_class *c = &release->classes[release->n++];
-
-		if (name_class(c, object, err) < 0)
-			return np_err_ret(err);
-		if (release_class(s, object, c, &c->error) < 0)
-			c->result = NP_SYNC_FAILED;
-	}
-	return 0;
+	if (s->store->kind->update_many(s->store, &updates, err) < 0)
+		return np_err_ret(err);
+	if (all.error.code == NP_OK)
+		return 0;
+	*err = all.error;
+	return np_err_ret(err);
 }
 
 /* Discovers the API: returns 0 with a warning where there is none. */

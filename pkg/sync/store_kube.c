@@ -23,18 +23,55 @@ static int list(struct np_class_store *s, const char *ns, np_kube_each_fn *each,
 	return np_kube_list(s->kube, &s->resource, ns, 0, each, ctx, err);
 }
 
-static int update(struct np_class_store *s, const struct sync_update *how, struct sync_updated *ret,
-		  struct np_err *err)
-{
-	const struct np_kube_update request = { .resource = &s->resource,
-						.ns = how->ns,
-						.name = how->name,
-						.object = how->object,
-						.mutate = how->mutate,
-						.ctx = how->ctx,
-						.dry_run = how->dry_run };
+/* Hands updates of classes on as updates of objects: the mutate functions are the same. */
+struct updates {
+	const struct np_class_store *s;
+	const struct sync_updates *all;
+};
 
-	return np_kube_update(s->kube, &request, &ret->done, err);
+static bool next_update(void *ctx, struct np_kube_update *ret)
+{
+	const struct updates *u = ctx;
+	struct sync_update how;
+
+	if (!u->all->next(u->all->ctx, &how))
+		return false;
+	*ret = (struct np_kube_update){ .resource = &u->s->resource,
+					.ns = how.ns,
+					.name = how.name,
+					.object = how.object,
+					.mutate = how.mutate,
+					.ctx = how.ctx,
+					.tag = how.tag,
+					.dry_run = how.dry_run };
+	return true;
+}
+
+static void done_update(void *ctx, const struct np_kube_update *how, struct np_kube_updated *done,
+			const struct np_err *error)
+{
+	const struct updates *u = ctx;
+	const struct sync_update back = { .ns = how->ns,
+					  .name = how->name,
+					  .object = how->object,
+					  .mutate = how->mutate,
+					  .ctx = how->ctx,
+					  .tag = how->tag,
+					  .dry_run = how->dry_run };
+	NP_AUTO(sync_updated_done) struct sync_updated updated = { .done = *done };
+
+	done->object = NULL;
+	u->all->done(u->all->ctx, &back, &updated, error);
+}
+
+static int update_many(struct np_class_store *s, const struct sync_updates *all, struct np_err *err)
+{
+	struct updates u = { s, all };
+	const struct np_kube_updates updates = {
+		.most = all->most, .next = next_update, .done = done_update, .ctx = &u
+	};
+
+	return np_kube_update_many(s->kube, &updates, err);
 }
 
 const struct sync_store_kind sync_store_kube = {
@@ -43,8 +80,9 @@ const struct sync_store_kind sync_store_kube = {
 	.batch = BATCH,
 	.open = open_kube,
 	.get_many = get_many,
+	.list_wanted = sync_list_wanted,
 	.list = list,
-	.update = update,
+	.update_many = update_many,
 	.check_access = sync_check_access_kube,
 };
 

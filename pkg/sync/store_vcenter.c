@@ -226,7 +226,7 @@ const struct sync_store_kind sync_store_vcenter = {
 	.open = open_vcenter,
 	.get_many = get_many,
 	.list = list,
-	.update = sync_vcenter_update,
+	.update_many = sync_vcenter_update_many,
 	.check_access = check_access,
 };
 

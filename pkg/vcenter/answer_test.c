@@ -103,7 +103,8 @@ static void print_about(FILE *out, const struct record *r)
 	const struct np_vcenter_about *a = NULL;
 	struct np_err err = NP_ERR_INIT;
 
-	if (vcenter_soap_response("RetrieveServiceContent", r->body, r->size, &result, &err) == 0 &&
+	if (vcenter_soap_response("RetrieveServiceContent", NULL, r->body, r->size, &result,
+				  &err) == 0 &&
 	    vcenter_about_read(vcenter_child(result.response, "returnval"), &v, &err) == 0 &&
 	    vcenter_about_check(&v, &err) == 0)
 		a = &v.about;
@@ -294,6 +295,72 @@ static void test_vcenter__xml_is_read_as_written(void **state)
 	vcenter_xml_free(x);
 }
 
+/* What was visited, as one text. */
+struct visits {
+	char text[64];
+	const char *last; /* the visit of this element fails */
+};
+
+static int note_visit(void *ctx, const struct vcenter_node *n, struct np_err *err)
+{
+	struct visits *v = ctx;
+	const char *text = vcenter_child_text(n, "b");
+
+	strlcat(v->text, text, sizeof(v->text));
+	return v->last && strcmp(text, v->last) == 0 ? np_fail(err, NP_E_SPEC, "enough") : 0;
+}
+
+/* Visits each <a> inside the root. */
+static int visit(const char *text, struct visits *v, struct vcenter_xml **ret, struct np_err *err)
+{
+	struct vcenter_visitor visitor = { "a", 1, note_visit, v, false };
+	int r = vcenter_xml_visit(text, strlen(text), &visitor, ret, err);
+
+	assert_int_equal(visitor.failed, !!v->last);
+	return r;
+}
+
+static void test_vcenter__xml_is_visited_in_parts(void **state)
+{
+	static const char text[] = "<r><x/><a><b>1</b><a><b>inner</b></a></a><c><a/></c><a/>"
+				   "<a><b>2</b></a><y>z</y></r>";
+	struct visits v = { .last = NULL }, stopped = { .last = "1" }, cut = { .last = NULL };
+	struct vcenter_xml *x = NULL;
+	struct np_err err = NP_ERR_INIT;
+	const struct vcenter_node *root;
+
+	(void)state;
+	assert_int_equal(visit(text, &v, &x, &err), 0);
+	assert_string_equal(v.text, "12");
+	root = vcenter_xml_root(x);
+	assert_null(vcenter_child(root, "a"));
+	assert_non_null(vcenter_child(vcenter_child(root, "c"), "a"));
+	assert_string_equal(vcenter_child_text(root, "y"), "z");
+	assert_non_null(vcenter_child(root, "x"));
+	vcenter_xml_free(x);
+	assert_int_equal(visit(text, &stopped, &x, &err), -NP_E_SPEC);
+	assert_string_equal(stopped.text, "1");
+	assert_int_equal(visit("<r><a><b>1</b></a>", &cut, &x, &err), -NP_E_REFUSED);
+	assert_string_equal(cut.text, "1");
+}
+
+/* What was visited is free again: it counts no more. */
+static void test_vcenter__xml_bound_is_of_one_part(void **state)
+{
+	char *parts = nest(VCENTER_XML_NODES_MAX, "<a><b>1</b></a>", "");
+	struct visits v = { .last = NULL };
+	struct vcenter_xml *x = NULL;
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	/* The first element becomes the root. */
+	memcpy(parts, "<r>            ", 15);
+	memcpy(parts + strlen(parts) - 15, "</r>           ", 15);
+	assert_int_equal(visit(parts, &v, &x, &err), 0);
+	vcenter_xml_free(x);
+	free(parts);
+}
+
 static bool is_xml_text(const char *text)
 {
 	struct np_err err = NP_ERR_INIT;
@@ -382,6 +449,8 @@ int main(void)
 		cmocka_unit_test(test_vcenter__json_is_bounded),
 		cmocka_unit_test(test_vcenter__xml_is_bounded),
 		cmocka_unit_test(test_vcenter__xml_is_read_as_written),
+		cmocka_unit_test(test_vcenter__xml_is_visited_in_parts),
+		cmocka_unit_test(test_vcenter__xml_bound_is_of_one_part),
 		cmocka_unit_test(test_vcenter__sent_xml_is_escaped),
 		cmocka_unit_test(test_vcenter__versions),
 		cmocka_unit_test(test_vcenter__class_ids),

@@ -173,7 +173,11 @@ int np_vcenter_vm_reconfigure(struct np_vcenter *v, const struct np_vcenter_ref 
 	if (arguments.failed)
 		return np_fail_nomem(err);
 	m.arguments = arguments.bytes;
-	if (vcenter_soap(v, &m, &result, err) < 0)
+	if (vcenter_soap(v, &m, &result, err) < 0) {
+		/* Without a fault nothing tells that the task has not begun. */
+		if (result.fault[0] == '\0' && err->code == NP_E_REFUSED)
+			err->code = NP_E_RETRY;
 		return np_err_ret(err);
+	}
 	return vcenter_task_wait(v, &m.call, &result, err);
 }

@@ -111,6 +111,9 @@ static int connect_later(struct np_vcenter *v, const struct np_vcenter_options *
 				     .user_agent = o->user_agent,
 				     .log = o->log,
 				     .log_ctx = o->log_ctx,
+				     .trace = o->trace,
+				     .trace_level = o->trace_level,
+				     .trace_ctx = o->trace_ctx,
 				     .is_cancelled = o->is_cancelled,
 				     .cancel_ctx = o->cancel_ctx };
 	struct np_kube_config *config = NULL;
@@ -140,10 +143,21 @@ static int add_secrets(struct np_vcenter *v, struct np_err *err)
 	return np_kube_add_secret(v->http, v->basic, true, err);
 }
 
+static struct np_vcenter *new_client(void)
+{
+	struct np_vcenter *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	pthread_mutex_init(&v->own.lock, NULL);
+	v->session = &v->own;
+	return v;
+}
+
 int np_vcenter_new(const struct np_vcenter_options *o, struct np_vcenter **ret, struct np_err *err)
 {
 	NP_AUTO(vcenter_address_done) struct vcenter_address address = { 0 };
-	NP_AUTO(np_vcenter_freep) struct np_vcenter *v = calloc(1, sizeof(*v));
+	NP_AUTO(np_vcenter_freep) struct np_vcenter *v = new_client();
 
 	if (!v)
 		return np_fail_nomem(err);
@@ -159,12 +173,44 @@ int np_vcenter_new(const struct np_vcenter_options *o, struct np_vcenter **ret, 
 	return 0;
 }
 
+static char *copy_text(const char *text)
+{
+	return text ? strdup(text) : NULL;
+}
+
+int np_vcenter_clone(struct np_vcenter *v, struct np_vcenter **ret, struct np_err *err)
+{
+	NP_AUTO(np_vcenter_freep) struct np_vcenter *copy = new_client();
+
+	if (!copy)
+		return np_fail_nomem(err);
+	copy->session = v->session;
+	copy->is_checked = v->is_checked;
+	copy->has_about = v->has_about;
+	copy->about = v->about;
+	copy->base = copy_text(v->base);
+	copy->basic = copy_text(v->basic);
+	copy->login.user = copy_text(v->login.user);
+	copy->login.password = copy_text(v->login.password);
+	if (!copy->base || !copy->basic || !copy->login.user || !copy->login.password)
+		return np_fail_nomem(err);
+	if (np_kube_clone(v->http, &copy->http, err) < 0)
+		return np_err_ret(err);
+	*ret = np_take(copy);
+	return 0;
+}
+
 int vcenter_keep_secret_take(struct np_vcenter *v, char **slot, char *secret, struct np_err *err)
+{
+	np_wipep(slot);
+	*slot = secret;
+	return vcenter_add_secret(v, secret, err);
+}
+
+int vcenter_add_secret(struct np_vcenter *v, const char *secret, struct np_err *err)
 {
 	const char *value = strchr(secret, '=');
 
-	np_wipep(slot);
-	*slot = secret;
 	if (value && np_kube_add_secret(v->http, value + 1, false, err) < 0)
 		return np_err_ret(err);
 	return np_kube_add_secret(v->http, secret, false, err);
@@ -176,12 +222,13 @@ void np_vcenter_free(struct np_vcenter *v)
 {
 	if (!v)
 		return;
-	if (v->session || v->cookie) {
+	if (v->own.id || v->cookie) {
 		np_kube_set_deadline(v->http, VCENTER_LOGOUT_MS);
 		vcenter_rest_logout(v);
 		vcenter_soap_logout(v);
 	}
-	np_wipep(&v->session);
+	np_wipep(&v->own.id);
+	pthread_mutex_destroy(&v->own.lock);
 	np_wipep(&v->cookie);
 	np_wipep(&v->basic);
 	np_kube_free(v->http);

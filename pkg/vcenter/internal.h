@@ -7,6 +7,7 @@
  * that interpret their answers.
  */
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,13 +49,22 @@ int vcenter_line_load(const char *path, const char *kind, uint64_t stdin_deadlin
 
 #define VCENTER_LOGOUT_MS 5000
 
+/* A session of REST, which a client and its clones share. */
+struct vcenter_session {
+	pthread_mutex_t lock; /* guards the members below; held during a login */
+	char *id; /* NULL: none */
+	bool is_old; /* made by the older form */
+	unsigned generation; /* counts the sessions */
+	struct np_err rejected; /* why vCenter accepts no login; NP_OK: it may */
+};
+
 struct np_vcenter {
 	struct np_kube *http;
 	char *base; /* "https://HOST[:PORT]" */
 	struct vcenter_credentials login;
 	char *basic; /* USER:PASSWORD in base64 */
-	char *session; /* of REST; NULL: none */
-	bool session_is_old; /* made by the older form */
+	struct vcenter_session own, *session; /* a clone's is that of its original */
+	unsigned generation; /* of the session that was used last */
 	char *cookie; /* of SOAP: "vmware_soap_session=..."; NULL: none */
 	const char *soap_action; /* the header line; NULL: none was sent yet */
 	bool has_about; /* `about` and what follows it are set */
@@ -64,6 +74,9 @@ struct np_vcenter {
 	char session_manager[64], property_collector[64], root_folder[64], view_manager[64],
 		setting[64]; /* ids of the service's objects */
 };
+
+/* Remembers a secret of the server, which messages then never show. */
+int vcenter_add_secret(struct np_vcenter *v, const char *secret, struct np_err *err);
 
 /* Remembers a secret of the server and puts it at *slot, in place of the one before. */
 int vcenter_keep_secret_take(struct np_vcenter *v, char **slot, char *secret, struct np_err *err);
@@ -145,6 +158,22 @@ struct vcenter_xml;
 
 /* Parses a document; the nodes live as long as it. Error texts hold none of the document's. */
 int vcenter_xml_parse(const char *bytes, size_t size, struct vcenter_xml **ret, struct np_err *err);
+
+/* Called with each element of the name that is `depth` levels below the root; the root's own depth is 0. */
+struct vcenter_visitor {
+	const char *name;
+	size_t depth;
+	int (*each)(void *ctx, const struct vcenter_node *n, struct np_err *err);
+	void *ctx;
+	bool failed; /* each() has */
+};
+
+/*
+ * Parses a document and hands over elements as they end: each lives until each() returns, and is not in
+ * *ret. What follows it may still be no XML, which fails the call. A negative return of each() ends it.
+ */
+int vcenter_xml_visit(const char *bytes, size_t size, struct vcenter_visitor *visitor,
+		      struct vcenter_xml **ret, struct np_err *err);
 void vcenter_xml_free(struct vcenter_xml *x);
 void vcenter_xml_freep(struct vcenter_xml **x);
 const struct vcenter_node *vcenter_xml_root(const struct vcenter_xml *x);
@@ -190,6 +219,7 @@ struct vcenter_method {
 	bool is_repeatable;
 	bool is_final;
 	bool is_bound; /* to an object of the session: a new session does not help */
+	struct vcenter_visitor *visitor; /* of the response; NULL: none */
 };
 
 /* What a method has returned; the nodes live as long as `xml`. */
@@ -206,9 +236,9 @@ int vcenter_soap_judge(const struct vcenter_call *call, const struct np_kube *ht
 		       const struct np_kube_reply *reply, bool *ret_again,
 		       char fault[static VCENTER_FAULT_MAX], struct np_err *err);
 
-/* Finds <METHODResponse> in a document. */
-int vcenter_soap_response(const char *method, const char *bytes, size_t size,
-			  struct vcenter_result *ret, struct np_err *err);
+/* Finds <METHODResponse> in a document; `visitor` may be NULL. */
+int vcenter_soap_response(const char *method, struct vcenter_visitor *visitor, const char *bytes,
+			  size_t size, struct vcenter_result *ret, struct np_err *err);
 
 /* Calls a method without a session. */
 int vcenter_soap_send(struct np_vcenter *v, const struct vcenter_method *m,

@@ -111,6 +111,48 @@ static void test_vcenter__query_starts_over_when_session_is_lost(void **state)
 						  "<ContinueRetrievePropertiesEx ", NULL });
 }
 
+#define FIRST_PAGE PAGE("RetrievePropertiesEx", "<token>1</token>" HOST("host-1", "a"))
+#define DELETED SOAP_FAULT("ManagedObjectNotFound", "has been deleted")
+
+/* The second page is lost once, and once more for a query that cannot start over. */
+static void lose_a_page(struct vc *t, struct step lost, const char *says)
+{
+	struct seen s = { "" };
+	struct np_err err = NP_ERR_INIT;
+
+	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, VIEW, FIRST_PAGE, lost, DESTROYED, VIEW,
+			  PAGE("RetrievePropertiesEx", HOST("host-1", "b")), DESTROYED, VIEW,
+			  FIRST_PAGE, lost, DESTROYED, SOAP_LOGOUT));
+	assert_int_equal(query_hosts(t, &s, true, &err), 0);
+	assert_string_equal(s.text, "host-1=b ");
+	assert_int_equal(query_hosts(t, &s, false, &err), -NP_E_RETRY);
+	expect_has("error", err.text, says);
+}
+
+static void test_vcenter__query_starts_over_when_an_object_is_deleted(void **state)
+{
+	lose_a_page(*state, (struct step)DELETED, "an object was deleted between two pages: ");
+}
+
+static void test_vcenter__query_starts_over_when_a_page_is_lost(void **state)
+{
+	lose_a_page(*state, (struct step){ NULL, NULL, NULL, 0 }, "a page was lost: ");
+}
+
+static void test_vcenter__query_does_not_start_over_for_ever(void **state)
+{
+	struct vc *t = *state;
+	struct seen s = { "" };
+	struct np_err err = NP_ERR_INIT;
+
+	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, VIEW, FIRST_PAGE, DELETED, DESTROYED, VIEW, FIRST_PAGE,
+			  DELETED, DESTROYED, VIEW, FIRST_PAGE, DELETED, DESTROYED, SOAP_LOGOUT));
+	assert_int_equal(query_hosts(t, &s, true, &err), -NP_E_RETRY);
+	expect_has("error", err.text, "an object was deleted between two pages: ");
+	np_vcenter_free(np_take(t->v));
+	assert_int_equal(t->bed.server.n, 15);
+}
+
 static int stop(void *ctx, const struct np_vcenter_object *o, struct np_err *err)
 {
 	(void)ctx;
@@ -277,10 +319,24 @@ static void test_vcenter__failed_task_is_an_error(void **state)
 				      "ConcurrentAccess: It changed.");
 	assert_int_equal(reconfigure(t, &err), -NP_E_REFUSED);
 	expect_has("error", err.text, "the fault without a type");
-	assert_int_equal(reconfigure(t, &err), -NP_E_REFUSED);
+	/* Its end is not known. */
+	assert_int_equal(reconfigure(t, &err), -NP_E_RETRY);
 	expect_has("error", err.text, "the task's state 'dreaming' is not known");
 	assert_int_equal(reconfigure(t, &err), -NP_E_REFUSED);
 	expect_has("error", err.text, "the fault InvalidState: The VM is on.");
+}
+
+static void test_vcenter__change_without_a_sound_answer_may_have_begun(void **state)
+{
+	struct vc *t = *state;
+	struct np_err err = NP_ERR_INIT;
+
+	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, { "200 OK", NULL, "<html>", 0 },
+			  SOAP("ReconfigVM_Task", ""), SOAP_LOGOUT));
+	assert_int_equal(reconfigure(t, &err), -NP_E_RETRY);
+	expect_has("error", err.text, "not well-formed XML");
+	assert_int_equal(reconfigure(t, &err), -NP_E_RETRY);
+	expect_has("error", err.text, "whether it changes is not known");
 }
 
 static void test_vcenter__lost_change_is_not_repeated(void **state)
@@ -344,11 +400,15 @@ int main(void)
 		IN_VC(test_vcenter__query_visits_all_pages),
 		IN_VC(test_vcenter__query_of_nothing),
 		IN_VC(test_vcenter__query_starts_over_when_session_is_lost),
+		IN_VC(test_vcenter__query_starts_over_when_an_object_is_deleted),
+		IN_VC(test_vcenter__query_starts_over_when_a_page_is_lost),
+		IN_VC(test_vcenter__query_does_not_start_over_for_ever),
 		IN_VC(test_vcenter__visitor_ends_query),
 		IN_VC(test_vcenter__object_that_is_gone),
 		IN_VC(test_vcenter__values_are_typed),
 		IN_VC(test_vcenter__task_is_polled_to_its_end),
 		IN_VC(test_vcenter__failed_task_is_an_error),
+		IN_VC(test_vcenter__change_without_a_sound_answer_may_have_begun),
 		IN_VC(test_vcenter__lost_change_is_not_repeated),
 		IN_VC(test_vcenter__settings),
 		IN_VC(test_vcenter__passthrough_is_enabled),

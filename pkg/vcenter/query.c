@@ -8,7 +8,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/text.h"
 
-enum { PAGE_DEFAULT = 100, OBJECTS_MAX = 200000 };
+enum { PAGE_DEFAULT = 50, OBJECTS_MAX = 200000, ATTEMPTS_MAX = 3, AGAIN_MS = 100 };
 
 /* A query in progress. */
 struct running {
@@ -16,8 +16,7 @@ struct running {
 	const struct np_vcenter_query *q;
 	size_t visited;
 	bool is_bound; /* to a view or token, which ends with the session */
-	bool lost_session;
-	char fault[VCENTER_FAULT_MAX];
+	const char *lost; /* what ended the query, which can start over; NULL: nothing */
 };
 
 /* --- what is sent ------------------------------------------------------------------------------- */
@@ -102,6 +101,32 @@ static const char *describe(const char *type, char buf[static 96])
 	return buf;
 }
 
+/* Hands one <objects> over. */
+static int visit_object(void *ctx, const struct vcenter_node *n, struct np_err *err)
+{
+	struct running *r = ctx;
+	struct np_vcenter_object o = { .properties = vcenter_val(n) };
+
+	if (r->visited++ == OBJECTS_MAX)
+		return np_fail(err, NP_E_REFUSED, "vCenter returns more than %d objects of type %s",
+			       OBJECTS_MAX, r->q->type);
+	if (!np_vcenter_val_ref(vcenter_val(vcenter_child(n, "obj")), &o.ref))
+		return np_fail(err, NP_E_REFUSED,
+			       "vCenter returns an object of type %s without a reference",
+			       r->q->type);
+	return r->q->each(r->q->ctx, &o, err);
+}
+
+/* Returns why a query can succeed if it starts over; NULL: it would fail again. */
+static const char *find_loss(const char *fault, bool is_continued, enum np_code code)
+{
+	if (strcmp(fault, VCENTER_NOT_AUTHENTICATED) == 0)
+		return "the session ended between two pages";
+	if (strcmp(fault, "ManagedObjectNotFound") == 0)
+		return "an object was deleted between two pages";
+	return is_continued && code == NP_E_RETRY ? "a page was lost" : NULL;
+}
+
 /* Calls a method of the property collector or of a view. */
 static int call(struct running *r, const char *name, const struct np_vcenter_ref *on,
 		const struct vcenter_text *arguments, struct vcenter_result *ret,
@@ -109,6 +134,8 @@ static int call(struct running *r, const char *name, const struct np_vcenter_ref
 {
 	/* A token is good for one request. */
 	bool is_continued = strcmp(name, "ContinueRetrievePropertiesEx") == 0;
+	/* Envelope, Body, the response, returnval, objects. */
+	struct vcenter_visitor objects = { "objects", 4, visit_object, r, false };
 	char what[96];
 	const struct vcenter_method m = { .name = name,
 					  .type = on->type,
@@ -119,53 +146,28 @@ static int call(struct running *r, const char *name, const struct np_vcenter_ref
 						    .privilege = "System.View",
 						    .user = r->v->login.user },
 					  .is_repeatable = !is_continued,
-					  .is_bound = r->is_bound };
+					  .is_bound = r->is_bound,
+					  .visitor = &objects };
 	int n;
 
 	if (arguments->failed)
 		return np_fail_nomem(err);
 	n = vcenter_soap(r->v, &m, ret, err);
-	r->lost_session = n < 0 && strcmp(ret->fault, VCENTER_NOT_AUTHENTICATED) == 0;
+	r->lost = n < 0 ? find_loss(ret->fault, is_continued, err->code) : NULL;
 	return n;
 }
 
-static int visit_page(struct running *r, const struct vcenter_node *returned, struct np_err *err)
-{
-	const struct vcenter_node *n = vcenter_child(returned, "objects");
-
-	for (; n; n = vcenter_next(n)) {
-		struct np_vcenter_object o = { .properties = vcenter_val(n) };
-		int result;
-
-		if (r->visited++ == OBJECTS_MAX)
-			return np_fail(err, NP_E_REFUSED,
-				       "vCenter returns more than %d objects of type %s",
-				       OBJECTS_MAX, r->q->type);
-		if (!np_vcenter_val_ref(vcenter_val(vcenter_child(n, "obj")), &o.ref))
-			return np_fail(err, NP_E_REFUSED,
-				       "vCenter returns an object of type %s without a reference",
-				       r->q->type);
-		result = r->q->each(r->q->ctx, &o, err);
-		if (result < 0)
-			return result;
-	}
-	return 0;
-}
-
-/* Visits a response; *ret_token becomes the next page's, "" after the last. */
-static int visit_response(struct running *r, const struct vcenter_result *result, char **ret_token,
-			  struct np_err *err)
+/* Sets *ret_token to the next page's, "" after the last. */
+static int read_token(const struct vcenter_result *result, char **ret_token, struct np_err *err)
 {
 	const struct vcenter_node *returned = vcenter_child(result->response, "returnval");
 	char *token = strdup(vcenter_child_text(returned, "token"));
-	int n;
 
 	if (!token)
 		return np_fail_nomem(err);
 	free(*ret_token);
 	*ret_token = token;
-	n = visit_page(r, returned, err);
-	return n;
+	return 0;
 }
 
 static struct np_vcenter_ref collector_of(const struct np_vcenter *v)
@@ -186,7 +188,7 @@ static int next_page(struct running *r, char **token, struct np_err *err)
 	vcenter_text_add_member(&arguments, "token", *token);
 	if (call(r, "ContinueRetrievePropertiesEx", &collector, &arguments, &result, err) < 0)
 		return np_err_ret(err);
-	return visit_response(r, &result, token, err);
+	return read_token(&result, token, err);
 }
 
 /* Sends `arguments` and visits the response and all that follow it. */
@@ -199,7 +201,7 @@ static int visit_all(struct running *r, const struct vcenter_text *arguments, st
 
 	if (call(r, "RetrievePropertiesEx", &collector, arguments, &result, err) < 0)
 		return np_err_ret(err);
-	n = visit_response(r, &result, &token, err);
+	n = read_token(&result, &token, err);
 	vcenter_result_done(&result);
 	while (n >= 0 && token[0])
 		n = next_page(r, &token, err);
@@ -234,10 +236,12 @@ static void destroy_view(struct running *r, const struct np_vcenter_ref *view)
 {
 	NP_AUTO(vcenter_result_done) struct vcenter_result result = { 0 };
 	const struct vcenter_text none = { 0 };
+	const char *lost = r->lost;
 	struct np_err ignored = NP_ERR_INIT;
 
-	if (!r->lost_session)
+	if (r->v->cookie)
 		(void)call(r, "DestroyView", view, &none, &result, &ignored);
+	r->lost = lost;
 }
 
 static int run_once(struct running *r, struct np_err *err)
@@ -246,7 +250,8 @@ static int run_once(struct running *r, struct np_err *err)
 	struct np_vcenter_ref view;
 	int n;
 
-	r->is_bound = r->lost_session = false;
+	r->is_bound = false;
+	r->lost = NULL;
 	r->visited = 0;
 	if (make_view(r, &view, err) < 0)
 		return np_err_ret(err);
@@ -257,27 +262,39 @@ static int run_once(struct running *r, struct np_err *err)
 	return n;
 }
 
+/* Logs what was lost, and waits; false: the query stays failed. */
+static bool starts_over(struct running *r, unsigned attempt)
+{
+	struct np_err ignored = NP_ERR_INIT;
+	char line[128];
+
+	if (!r->lost || !r->q->restart || attempt >= ATTEMPTS_MAX ||
+	    np_vcenter_pause(r->v, AGAIN_MS, &ignored) < 0)
+		return false;
+	snprintf(line, sizeof(line), "%s: starting the query again", r->lost);
+	np_kube_log(r->v->http, line);
+	r->q->restart(r->q->ctx);
+	return true;
+}
+
 int np_vcenter_query(struct np_vcenter *v, const struct np_vcenter_query *q, struct np_err *err)
 {
 	struct running r = { .v = v, .q = q };
-	struct np_err why = NP_ERR_INIT;
-	int n = run_once(&r, &why);
 
-	if (n < 0 && r.lost_session && q->restart) {
-		struct np_err none = NP_ERR_INIT;
+	for (unsigned attempt = 1;; attempt++) {
+		struct np_err why = NP_ERR_INIT;
+		int n = run_once(&r, &why);
 
-		np_kube_log(v->http, "vCenter ended the session; starting the query again");
-		q->restart(q->ctx);
-		why = none;
-		n = run_once(&r, &why);
+		if (n >= 0)
+			return n;
+		if (starts_over(&r, attempt))
+			continue;
+		*err = why;
+		if (!r.lost)
+			return n;
+		err->code = NP_E_RETRY;
+		return np_wrap(err, "%s", r.lost);
 	}
-	if (n >= 0)
-		return n;
-	*err = why;
-	if (!r.lost_session)
-		return n;
-	err->code = NP_E_RETRY;
-	return np_wrap(err, "the session ended between two pages");
 }
 
 int np_vcenter_read(struct np_vcenter *v, const struct np_vcenter_ref *refs, size_t n,

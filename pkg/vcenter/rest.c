@@ -12,6 +12,7 @@
 
 #define NEW_SESSION_PATH "/api/session"
 #define OLD_SESSION_PATH "/rest/com/vmware/cis/session"
+#define SESSION_HEADER "vmware-api-session-id: "
 
 /* One request and what its answers meant. */
 struct request {
@@ -69,6 +70,7 @@ static int log_in_by(struct np_vcenter *v, const char *path, const char *basic, 
 					    .body = "",
 					    .content_type = "application/json",
 					    .is_repeatable = true,
+					    .has_secrets = true,
 					    .judge = judge,
 					    .ctx = &r };
 	NP_AUTO(np_wipep) char *body = NULL;
@@ -79,7 +81,8 @@ static int log_in_by(struct np_vcenter *v, const char *path, const char *basic, 
 	*ret_missing = r.missing;
 	if (n < 0 || vcenter_session_parse(body, size, &session, err) < 0)
 		return np_err_ret(err);
-	return vcenter_keep_secret_take(v, &v->session, session, err);
+	v->session->generation++;
+	return vcenter_keep_secret_take(v, &v->session->id, session, err);
 }
 
 static int log_in(struct np_vcenter *v, struct np_err *err)
@@ -90,14 +93,14 @@ static int log_in(struct np_vcenter *v, struct np_err *err)
 
 	if (make_line("Authorization: Basic ", v->basic, &basic, err) < 0)
 		return np_err_ret(err);
-	v->session_is_old = false;
+	v->session->is_old = false;
 	if (log_in_by(v, NEW_SESSION_PATH, basic, &missing, &newer) == 0)
 		return 0;
 	if (!missing) {
 		*err = newer;
 		return np_err_ret(err);
 	}
-	v->session_is_old = true;
+	v->session->is_old = true;
 	if (log_in_by(v, OLD_SESSION_PATH, basic, &missing, err) == 0)
 		return 0;
 	if (!missing)
@@ -119,20 +122,64 @@ void vcenter_rest_logout(struct np_vcenter *v)
 	struct np_err ignored = NP_ERR_INIT;
 	size_t size;
 
-	if (!v->session || make_line("vmware-api-session-id: ", v->session, &session, &ignored) < 0)
+	if (!v->own.id || make_line(SESSION_HEADER, v->own.id, &session, &ignored) < 0)
 		return;
-	(void)np_kube_exchange(
-		v->http,
-		&(const struct np_kube_exchange){ .method = "DELETE",
-						  .path = v->session_is_old ? OLD_SESSION_PATH
-									    : NEW_SESSION_PATH,
-						  .what = "vCenter session",
-						  .headers = (const char *[]){ session, NULL },
-						  .is_final = true,
-						  .judge = judge,
-						  .ctx = &r },
-		&body, &size, &ignored);
-	np_wipep(&v->session);
+	(void)np_kube_exchange(v->http,
+			       &(const struct np_kube_exchange){
+				       .method = "DELETE",
+				       .path = v->own.is_old ? OLD_SESSION_PATH : NEW_SESSION_PATH,
+				       .what = "vCenter session",
+				       .headers = (const char *[]){ session, NULL },
+				       .is_final = true,
+				       .judge = judge,
+				       .ctx = &r },
+			       &body, &size, &ignored);
+	np_wipep(&v->own.id);
+}
+
+/* Makes the header line of the session, which is made where there is none. */
+static int use_locked(struct np_vcenter *v, char **ret, struct np_err *err)
+{
+	struct vcenter_session *s = v->session;
+
+	/* A rejected password is not sent again by each client: vCenter locks the account. */
+	if (s->rejected.code != NP_OK) {
+		*err = s->rejected;
+		return np_err_ret(err);
+	}
+	if (!s->id && log_in(v, err) < 0) {
+		if (err->code == NP_E_REFUSED)
+			s->rejected = *err;
+		return np_err_ret(err);
+	}
+	/* Another client may have made it. */
+	if (v->generation != s->generation && vcenter_add_secret(v, s->id, err) < 0)
+		return np_err_ret(err);
+	v->generation = s->generation;
+	return make_line(SESSION_HEADER, s->id, ret, err);
+}
+
+static int use_session(struct np_vcenter *v, char **ret, struct np_err *err)
+{
+	int r;
+
+	pthread_mutex_lock(&v->session->lock);
+	r = use_locked(v, ret, err);
+	pthread_mutex_unlock(&v->session->lock);
+	return r;
+}
+
+/* Drops the session that has expired, unless another client has made a new one. */
+static void drop_session(struct np_vcenter *v)
+{
+	struct vcenter_session *s = v->session;
+
+	pthread_mutex_lock(&s->lock);
+	if (s->id && s->generation == v->generation) {
+		np_kube_log(v->http, "vCenter ended the session; logging in again");
+		np_wipep(&s->id);
+	}
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* --- requests ----------------------------------------------------------------------------------- */
@@ -160,9 +207,7 @@ static int send_once(struct np_vcenter *v, const struct message *m, bool *ret_ex
 					    .ctx = &r };
 	int n;
 
-	if (!v->session && log_in(v, err) < 0)
-		return np_err_ret(err);
-	if (make_line("vmware-api-session-id: ", v->session, &session, err) < 0)
+	if (use_session(v, &session, err) < 0)
 		return np_err_ret(err);
 	headers[0] = session;
 	n = np_kube_exchange(v->http, &x, ret, ret_size, err);
@@ -183,8 +228,7 @@ static int send_message(struct np_vcenter *v, const struct message *m, char **re
 		*err = first;
 		return np_err_ret(err);
 	}
-	np_kube_log(v->http, "vCenter ended the session; logging in again");
-	np_wipep(&v->session);
+	drop_session(v);
 	return send_once(v, m, &expired, ret, ret_size, err);
 }
 

@@ -198,15 +198,17 @@ void vcenter_result_done(struct vcenter_result *r)
 	*r = (struct vcenter_result){ 0 };
 }
 
-int vcenter_soap_response(const char *method, const char *bytes, size_t size,
-			  struct vcenter_result *ret, struct np_err *err)
+int vcenter_soap_response(const char *method, struct vcenter_visitor *visitor, const char *bytes,
+			  size_t size, struct vcenter_result *ret, struct np_err *err)
 {
 	NP_AUTO(vcenter_xml_freep) struct vcenter_xml *x = NULL;
 	const struct vcenter_node *body, *response;
 	char name[96];
 
-	if (vcenter_xml_parse(bytes, size, &x, err) < 0)
-		return np_wrap(err, "%s: the response is not a vCenter's", method);
+	if (vcenter_xml_visit(bytes, size, visitor, &x, err) < 0)
+		return visitor && visitor->failed
+			       ? np_err_ret(err)
+			       : np_wrap(err, "%s: the response is not a vCenter's", method);
 	body = find_body(x);
 	if (!body)
 		return np_fail(err, NP_E_REFUSED,
@@ -282,6 +284,7 @@ static int exchange(struct np_vcenter *v, const struct vcenter_method *m, struct
 				      .headers = headers,
 				      .content_type = "text/xml; charset=utf-8",
 				      .is_repeatable = m->is_repeatable,
+				      .has_secrets = strcmp(m->name, "Login") == 0,
 				      .is_final = m->is_final,
 				      .judge = judge,
 				      .header = take_header,
@@ -298,7 +301,7 @@ static int exchange(struct np_vcenter *v, const struct vcenter_method *m, struct
 	x.body = envelope.bytes;
 	if (np_kube_exchange(v->http, &x, &body, &size, err) < 0)
 		return np_err_ret(err);
-	return vcenter_soap_response(m->name, body, size, ret, err);
+	return vcenter_soap_response(m->name, m->visitor, body, size, ret, err);
 }
 
 /* Falls back to the older version once; the client keeps it. */

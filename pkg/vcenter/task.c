@@ -66,10 +66,14 @@ int vcenter_task_wait(struct np_vcenter *v, const struct vcenter_call *call,
 	struct np_vcenter_ref ref;
 
 	if (!np_vcenter_val_ref(vcenter_val(vcenter_child(started->response, "returnval")), &ref))
-		return np_fail(err, NP_E_REFUSED, "%s: the response has no task", call->what);
-	if (poll(v, &ref, &t, err) < 0)
+		return np_fail(err, NP_E_RETRY,
+			       "%s: the response has no task: whether it changes is not known",
+			       call->what);
+	if (poll(v, &ref, &t, err) < 0) {
+		err->code = NP_E_RETRY;
 		return np_wrap(err, "%s: the task '%s' may still run in vCenter", call->what,
 			       ref.id);
+	}
 	if (t.error.code == NP_OK)
 		return 0;
 	*err = t.error;

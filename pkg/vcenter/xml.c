@@ -34,7 +34,13 @@ struct open_node {
 	size_t text; /* where its text begins */
 };
 
-enum fault { FINE, DEEP, LARGE, DTD, NOMEM };
+enum fault { FINE, DEEP, LARGE, DTD, NOMEM, VISIT };
+
+/* Where the memory of a document ended. */
+struct mark {
+	struct chunk *chunk;
+	size_t used, n_nodes;
+};
 
 /* A parse in progress; reports the first error alone. */
 struct reader {
@@ -45,6 +51,10 @@ struct reader {
 	char *text;
 	size_t text_size, text_cap;
 	enum fault fault;
+	struct vcenter_visitor *visitor; /* NULL: none */
+	struct vcenter_node *before; /* the sibling in front of the element that is visited next */
+	struct mark mark; /* of that element */
+	struct np_err error; /* the visitor's */
 };
 
 /* --- memory ---------------------------------------------------------------------------------- */
@@ -98,6 +108,25 @@ void vcenter_xml_freep(struct vcenter_xml **x)
 {
 	vcenter_xml_free(*x);
 	*x = NULL;
+}
+
+static struct mark mark_memory(const struct vcenter_xml *x)
+{
+	return (struct mark){ x->chunks, x->chunks ? x->chunks->used : 0, x->n_nodes };
+}
+
+/* Frees what was allocated since the mark. */
+static void release_memory(struct vcenter_xml *x, const struct mark *m)
+{
+	while (x->chunks != m->chunk) {
+		struct chunk *next = x->chunks->next;
+
+		free(x->chunks);
+		x->chunks = next;
+	}
+	if (x->chunks)
+		x->chunks->used = m->used;
+	x->n_nodes = m->n_nodes;
 }
 
 /* --- elements -------------------------------------------------------------------------------- */
@@ -190,10 +219,16 @@ static void link_node(struct reader *r, struct vcenter_node *n)
 		parent->last = n;
 }
 
+static bool is_visited(const struct reader *r, const char *name)
+{
+	return r->visitor && r->depth == r->visitor->depth && strcmp(name, r->visitor->name) == 0;
+}
+
 static void XMLCALL on_start(void *ctx, const char *name, const char **attributes)
 {
 	struct reader *r = ctx;
 	struct vcenter_node *n;
+	enum vcenter_ns ns;
 
 	if (r->fault != FINE)
 		return;
@@ -205,6 +240,10 @@ static void XMLCALL on_start(void *ctx, const char *name, const char **attribute
 		stop(r, LARGE);
 		return;
 	}
+	if (is_visited(r, local_name(name, &ns))) {
+		r->mark = mark_memory(r->xml);
+		r->before = r->open[r->depth - 1].last;
+	}
 	n = new_node(r, name, attributes);
 	if (!n) {
 		stop(r, NOMEM);
@@ -212,6 +251,24 @@ static void XMLCALL on_start(void *ctx, const char *name, const char **attribute
 	}
 	link_node(r, n);
 	r->open[r->depth++] = (struct open_node){ .node = n, .text = r->text_size };
+}
+
+/* Hands the element over and frees it. */
+static void visit(struct reader *r, const struct vcenter_node *n)
+{
+	struct open_node *parent = &r->open[r->depth - 1];
+
+	if (r->visitor->each(r->visitor->ctx, n, &r->error) < 0) {
+		r->visitor->failed = true;
+		stop(r, VISIT);
+		return;
+	}
+	parent->last = r->before;
+	if (r->before)
+		r->before->next = NULL;
+	else
+		parent->node->child = NULL;
+	release_memory(r->xml, &r->mark);
 }
 
 static void XMLCALL on_end(void *ctx, const char *name)
@@ -232,6 +289,8 @@ static void XMLCALL on_end(void *ctx, const char *name)
 			stop(r, NOMEM);
 	}
 	r->text_size = open->text;
+	if (r->fault == FINE && is_visited(r, open->node->name))
+		visit(r, open->node);
 }
 
 static void XMLCALL on_text(void *ctx, const char *text, int size)
@@ -297,6 +356,9 @@ static int fail(const struct reader *r, struct np_err *err)
 		return np_fail(err, NP_E_REFUSED, "XML has a DTD, which is not accepted");
 	case NOMEM:
 		return np_fail_nomem(err);
+	case VISIT:
+		*err = r->error;
+		return np_err_ret(err);
 	case FINE:
 		break;
 	}
@@ -331,7 +393,14 @@ static bool reader_init(struct reader *r)
 
 int vcenter_xml_parse(const char *bytes, size_t size, struct vcenter_xml **ret, struct np_err *err)
 {
-	NP_AUTO(reader_done) struct reader r = { .fault = FINE };
+	return vcenter_xml_visit(bytes, size, NULL, ret, err);
+}
+
+int vcenter_xml_visit(const char *bytes, size_t size, struct vcenter_visitor *visitor,
+		      struct vcenter_xml **ret, struct np_err *err)
+{
+	NP_AUTO(reader_done)
+	struct reader r = { .fault = FINE, .visitor = visitor, .error = NP_ERR_INIT };
 
 	if (size > INT32_MAX)
 		return np_fail(err, NP_E_REFUSED, "XML is larger than 2 GiB");

@@ -7,10 +7,14 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/json.h"
+#include "nodeprep/units.h"
 #include "nodeprep/warnings.h"
 
 /* What VM Operator sets where nothing else is said, and at each resize. */
 #define VM_OPERATOR_DEFAULT_GB 512
+
+/* The first version of the API, of its alphas, whose classes get one reservation. */
+#define ONE_RESERVATION_ALPHA 6
 
 /* A change while it is put together. */
 struct build {
@@ -315,8 +319,41 @@ static int keep_request(struct build *b, struct np_val request, struct np_err *e
 	return got < 0 ? got : 0;
 }
 
+/*
+ * From v1alpha6 on a VM that carries both reservations may be refused (docs/operators.md), so one of them is
+ * written. The older versions, whose VM Operator may ignore the configSpec, get both.
+ */
+static bool takes_one_reservation(const struct np_vmclass *c)
+{
+	static const char group[] = NP_VMCLASS_GROUP "/", alpha[] = "v1alpha";
+	const char *version = json_string_value(np_doc_get(c->node, "apiVersion").json);
+	struct np_err ignored = NP_ERR_INIT;
+	uint64_t n;
+
+	if (!version || strncmp(version, group, strlen(group)) != 0)
+		return false;
+	version += strlen(group);
+	if (strncmp(version, alpha, strlen(alpha)) != 0)
+		return true;
+	return np_u64_parse(version + strlen(alpha), 0, UINT32_MAX, &n, &ignored) == 0 &&
+	       n >= ONE_RESERVATION_ALPHA;
+}
+
+/* Tells whether the class's owner locked the reservation, which suffices without a request. */
+static bool is_locked_by_owner(const struct np_vmclass *c)
+{
+	return !json_object_get(json_object_get(c->managed, "before"), VMCLASS_MEMORY_LOCKED);
+}
+
+static int keep_lock(struct build *b, struct np_err *err)
+{
+	b->change->reservation = strdup(b->c->memory);
+	return b->change->reservation ? 0 : np_fail_nomem(err);
+}
+
 static int change_memory(struct build *b, struct np_err *err)
 {
+	bool is_one = takes_one_reservation(b->c);
 	struct np_val resources, request;
 	bool locked = false;
 
@@ -331,12 +368,17 @@ static int change_memory(struct build *b, struct np_err *err)
 			"VirtualMachineClass '%s' has devices but no hardware.memory, so "
 			"the reservation is unknown",
 			b->c->name);
-	if (check_limit(b, resources, err) < 0 || change_request(b, request, err) < 0 ||
+	if (check_limit(b, resources, err) < 0 ||
 	    np_doc_bool(np_doc_get(config_spec_of(b->c), "memoryReservationLockedToMax"), &locked,
 			err) < 0)
 		return np_err_ret(err);
-	if (!locked && set_field(b, VMCLASS_MEMORY_LOCKED, json_true(),
-				 "keeps the reservation full when the VM's memory changes") < 0)
+	if (is_one && locked && !np_doc_is_present(request) && is_locked_by_owner(b->c))
+		return keep_lock(b, err);
+	if (change_request(b, request, err) < 0)
+		return np_err_ret(err);
+	if (!locked && !is_one &&
+	    set_field(b, VMCLASS_MEMORY_LOCKED, json_true(),
+		      "keeps the reservation full when the VM's memory changes") < 0)
 		return np_fail_nomem(err);
 	return 0;
 }

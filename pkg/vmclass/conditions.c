@@ -68,19 +68,23 @@ static int note_spelling(struct np_vmclass *c, const struct np_catalogue *cat, s
 }
 
 /* Full-size vGPUs of one VM use NVLink only as a group that the host offers (vSphere 8). */
-static int note_group(struct np_vmclass *c, size_t i, struct np_err *err)
+static int note_groups(struct np_vmclass *c, struct np_val config_spec, struct np_err *err)
 {
-	const struct np_device *d = &c->devices.items[i];
+	struct np_val items = np_doc_get(np_doc_get(config_spec, "deviceGroups"), "deviceGroup");
 
-	if (d->backing != NP_BACKING_GROUP || !strcasestr(d->kind, "nvlink") ||
-	    (i > 0 && c->devices.items[i - 1].kind &&
-	     strcmp(c->devices.items[i - 1].kind, d->kind) == 0))
-		return 0;
-	return np_warnings_add(
-		&c->warnings, err, NP_WARNING_NVLINK_GROUP,
-		"device group '%.80s': a VM powers on only on a host that has so many free GPUs "
-		"connected by NVLink (VMware vSphere 8, device groups)",
-		d->kind);
+	for (size_t i = 0; i < np_doc_count(items); i++) {
+		const char *name =
+			json_string_value(np_doc_get(np_doc_at(items, i), "deviceGroupName").json);
+
+		if (name && strcasestr(name, "nvlink") &&
+		    np_warnings_add(
+			    &c->warnings, err, NP_WARNING_NVLINK_GROUP,
+			    "device group '%.80s': a VM powers on only on a host that has so "
+			    "many free GPUs connected by NVLink (VMware vSphere 8, device groups)",
+			    name) < 0)
+			return np_err_ret(err);
+	}
+	return 0;
 }
 
 /* From v1alpha2 on the list is a map keyed by profileName: the API server refuses the class. */
@@ -126,9 +130,11 @@ int vmclass_note_conditions(struct np_vmclass *c, struct np_val config_spec,
 
 	for (size_t i = 0; i < c->devices.n; i++) {
 		vm.vgpus += c->devices.items[i].backing == NP_BACKING_VGPU;
-		if (note_spelling(c, cat, i, err) < 0 || note_group(c, i, err) < 0)
+		if (note_spelling(c, cat, i, err) < 0)
 			return np_err_ret(err);
 	}
+	if (note_groups(c, config_spec, err) < 0)
+		return np_err_ret(err);
 	read_flags(config_spec, &vm);
 	read_settings(np_doc_get(config_spec, "extraConfig"), &vm);
 	if (np_vmx_note_conditions(&vm, &c->warnings, err) < 0)

@@ -350,13 +350,19 @@ static int read_change(struct np_val entry, size_t i, const struct np_catalogue 
 	return devices_take(list, &d, entry, err);
 }
 
-/* Tells whether deviceChange lists the devices of the groups itself. */
-static bool has_group_devices(struct np_val list)
+/* Tells whether deviceChange lists the devices of the group itself; a group without a key has any. */
+static bool has_group_devices(struct np_val list, struct np_val group)
 {
-	for (size_t i = 0; i < np_doc_count(list); i++)
-		if (np_doc_is_present(np_doc_get(np_doc_get(np_doc_at(list, i), "device"),
-						 "deviceGroupInfo")))
+	const json_t *key = np_doc_get(group, "groupInstanceKey").json;
+
+	for (size_t i = 0; i < np_doc_count(list); i++) {
+		struct np_val info =
+			np_doc_get(np_doc_get(np_doc_at(list, i), "device"), "deviceGroupInfo");
+		const json_t *theirs = np_doc_get(info, "groupInstanceKey").json;
+
+		if (np_doc_is_present(info) && (!key || !theirs || json_equal(key, theirs)))
 			return true;
+	}
 	return false;
 }
 
@@ -415,11 +421,13 @@ static int read_groups(struct np_val config_spec, const struct np_catalogue *cat
 {
 	struct np_val groups = np_doc_get(config_spec, "deviceGroups");
 	struct np_val items = np_doc_get(groups, "deviceGroup");
+	struct np_val changes = np_doc_get(config_spec, "deviceChange");
 
 	if (np_doc_object(groups, err) < 0 || np_doc_list(items, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < np_doc_count(items); i++)
-		if (read_group(np_doc_at(items, i), cat, list, err) < 0)
+		if (!has_group_devices(changes, np_doc_at(items, i)) &&
+		    read_group(np_doc_at(items, i), cat, list, err) < 0)
 			return np_err_ret(err);
 	return 0;
 }
@@ -436,7 +444,7 @@ int vmclass_devices_of_config_spec(struct np_val config_spec, const struct np_ca
 	for (size_t i = 0; i < n; i++)
 		if (read_change(np_doc_at(list, i), i, cat, &devices, err) < 0)
 			return np_err_ret(err);
-	if (!has_group_devices(list) && read_groups(config_spec, cat, &devices, err) < 0)
+	if (read_groups(config_spec, cat, &devices, err) < 0)
 		return np_err_ret(err);
 	*ret = devices;
 	devices = (struct np_devices){ 0 };

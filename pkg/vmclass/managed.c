@@ -65,6 +65,12 @@ static json_t *merge_holders(const json_t *old, const char *holder)
 	return insert_sorted(list, holder) < 0 ? NULL : json_incref(list);
 }
 
+static bool stays_with_follower(const json_t *record, const struct np_member *m, const char *holder)
+{
+	return m->yields && np_vmclass_record_follower(record, m->id) &&
+	       !np_vmclass_record_is_held(record, m->id, holder);
+}
+
 static int register_pool(json_t *pools, const struct np_member *m, const char *holder)
 {
 	json_t *old = json_object_get(json_object_get(pools, m->id), "holders");
@@ -177,7 +183,8 @@ json_t *vmclass_managed_update(const struct np_vmclass *c, const struct np_class
 			return NULL;
 	}
 	for (size_t i = 0; i < want->n_members; i++)
-		if (register_pool(pools, &want->members[i], want->holder) < 0)
+		if (!stays_with_follower(object, &want->members[i], want->holder) &&
+		    register_pool(pools, &want->members[i], want->holder) < 0)
 			return NULL;
 	if (json_object_set_new(object, "before", merge_before(c, before)) < 0)
 		return NULL;

@@ -138,6 +138,9 @@ static json_t *random_config_spec(void)
 static json_t *random_class(void)
 {
 	static const char *const requests[] = { "64Gi", "65536Mi", "32Gi", "68719476736" };
+	/* With two reservations, and with one. */
+	static const char *const versions[] = { "vmoperator.vmware.com/v1alpha3",
+						"vmoperator.vmware.com/v1alpha6" };
 	json_t *spec = json_pack("{s:o}", "hardware", random_hardware());
 
 	if (draw(4) > 0)
@@ -146,7 +149,8 @@ static json_t *random_class(void)
 		json_object_set_new(spec, "policies",
 				    json_pack("{s:{s:{s:s}}}", "resources", "requests", "memory",
 					      PICK(requests)));
-	return json_pack("{s:{s:s}, s:o}", "metadata", "name", "c", "spec", spec);
+	return json_pack("{s:s, s:{s:s}, s:o}", "apiVersion", PICK(versions), "metadata", "name",
+			 "c", "spec", spec);
 }
 
 /* Returns the place of the next entry of neither key, from `i` on. */

@@ -571,6 +571,21 @@ bool np_vmclass_record_is_held(const json_t *record, const char *id, const char 
 	return false;
 }
 
+const char *np_vmclass_record_follower(const json_t *record, const char *id)
+{
+	const json_t *pool = json_object_get(json_object_get(record, "pools"), id);
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(pool, "holders"), i, item) {
+		const char *holder = json_string_value(item);
+
+		if (strcmp(holder, "controller") == 0 || strncmp(holder, "hook/", 5) == 0)
+			return holder;
+	}
+	return NULL;
+}
+
 bool np_vmclass_record_has_changes(const json_t *record)
 {
 	return json_object_size(json_object_get(record, "before")) > 0;

@@ -57,7 +57,7 @@ static void random_run(struct run *r, const char *id, const char *holder)
 {
 	static const uint64_t windows[] = { 0, 64, 512, 1024 };
 
-	r->members[0] = (struct np_member){ id, true, PICK(windows) };
+	r->members[0] = (struct np_member){ .id = id, .has_need = true, .need_gb = PICK(windows) };
 	r->want = (struct np_class_desired){ .has_window = r->members[0].need_gb > 0,
 					     .window_gb = r->members[0].need_gb,
 					     .needs_efi = draw(2) > 0,

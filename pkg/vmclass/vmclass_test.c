@@ -581,7 +581,7 @@ static void test_vmclass__an_annotation_beyond_128_kib_is_refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < CROWD; i++) {
 		snprintf(ids[i], sizeof(ids[i]), "ml/cluster/%09zu", i);
-		members[i] = (struct np_member){ ids[i], true, 512 };
+		members[i] = (struct np_member){ .id = ids[i], .has_need = true, .need_gb = 512 };
 	}
 	want.n_members = CROWD - 400;
 	assert_int_equal(np_vmclass_change(c, &want, &change, &err), 0);

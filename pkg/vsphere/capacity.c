@@ -94,10 +94,27 @@ static bool is_countable(const struct np_plan_pool *p)
 	return p->has_gpus && p->n_cards > 0;
 }
 
+int vsphere_fit(const struct np_vsphere_host *h, const struct np_plan_pool *p,
+		enum vsphere_fit *ret, struct np_err *err)
+{
+	bool is_capable = false, is_now = false;
+
+	*ret = VSPHERE_FIT_NONE;
+	if (!is_countable(p))
+		return 0;
+	if (fits(h, p, ALL, &is_capable, err) < 0 || fits(h, p, FREE, &is_now, err) < 0)
+		return np_err_ret(err);
+	if (has_vgpu(p))
+		*ret = is_capable ? VSPHERE_FIT_OFFERED : VSPHERE_FIT_NONE;
+	else if (is_now || is_capable)
+		*ret = is_now && !h->has_unknown_users ? VSPHERE_FIT_NOW : VSPHERE_FIT_LATER;
+	return 0;
+}
+
 static int count(const struct np_vsphere_hosts *hosts, const struct np_plan_pool *p,
 		 struct np_plan_capacity *ret, struct np_err *err)
 {
-	bool has_unknown = false, fit = false;
+	bool has_unknown = false, has_unknown_use = false, fit = false;
 
 	*ret = (struct np_plan_capacity){ 0 };
 	if (!is_countable(p))
@@ -109,10 +126,11 @@ static int count(const struct np_vsphere_hosts *hosts, const struct np_plan_pool
 		ret->capable_hosts += fit;
 		if (fits(&hosts->items[i], p, FREE, &fit, err) < 0)
 			return np_err_ret(err);
-		ret->fit_now += fit;
+		has_unknown_use = has_unknown_use || (fit && hosts->items[i].has_unknown_users);
+		ret->fit_now += fit && !hosts->items[i].has_unknown_users;
 	}
 	ret->is_known = ret->capable_hosts > 0 || !has_unknown;
-	ret->has_fit = !has_vgpu(p) && (ret->fit_now > 0 || !has_unknown);
+	ret->has_fit = !has_vgpu(p) && (ret->fit_now > 0 || (!has_unknown && !has_unknown_use));
 	return 0;
 }
 

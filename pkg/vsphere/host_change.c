@@ -39,18 +39,29 @@ static bool wants_vgpus(const struct np_plan *plan)
 
 /* --- hosts -------------------------------------------------------------------------------------- */
 
-/* Returns why a GPU that is not set to passthrough stays so; NULL: it is to be enabled. */
-static const char *veto_of(const struct np_vsphere_host *h, const struct np_vsphere_gpu *gpu)
+/* Sets *why where a GPU that is not set to passthrough stays so; a missing privilege is an error. */
+static bool is_vetoed(const struct np_vsphere_host *h, const struct np_vsphere_gpu *gpu,
+		      struct np_err *why)
 {
-	if (gpu->is_shared)
-		return "the vGPU manager uses it";
-	if (gpu->users.n > 0)
-		return "a VM uses it";
-	if (gpu->enabled == NP_VERDICT_UNKNOWN || gpu->capable == NP_VERDICT_UNKNOWN)
-		return "its passthrough state is not readable";
-	if (gpu->capable == NP_VERDICT_NO)
-		return "it cannot be passed through";
-	return strcmp(h->connection, "connected") != 0 ? "the host is not connected" : NULL;
+	const char *unreadable =
+		!h->has_graphics ? "whether the vGPU manager uses it is not readable"
+		: gpu->enabled == NP_VERDICT_UNKNOWN || gpu->capable == NP_VERDICT_UNKNOWN
+			? "its passthrough state is not readable"
+		: h->passthrough.id[0] == '\0' ? "the host's passthrough system is not readable"
+					       : NULL;
+	const char *veto = gpu->is_shared                            ? "the vGPU manager uses it"
+			   : gpu->users.n > 0                        ? "a VM uses it"
+			   : gpu->capable == NP_VERDICT_NO           ? "it cannot be passed through"
+			   : strcmp(h->connection, "connected") != 0 ? "the host is not connected"
+								     : NULL;
+
+	*why = (struct np_err)NP_ERR_INIT;
+	if (veto)
+		snprintf(why->text, sizeof(why->text), "%s", veto);
+	else if (unreadable)
+		np_fail(why, NP_E_FORBIDDEN, "%s: the privilege System.Read is missing",
+			unreadable);
+	return veto || unreadable;
 }
 
 static int add_gpu(struct applying *g, const struct np_vsphere_host *h,
@@ -60,15 +71,12 @@ static int add_gpu(struct applying *g, const struct np_vsphere_host *h,
 	struct vsphere_about about = { .object = h->name,
 				       .address = gpu->seen.address,
 				       .setting = ENABLED };
-	struct np_err why = NP_ERR_INIT;
-	const char *veto = veto_of(h, gpu);
+	struct np_err why;
 
 	if (gpu->enabled == NP_VERDICT_YES)
 		return vsphere_changes_add(g->changes, &about, false, NULL, err);
-	if (veto) {
-		snprintf(why.text, sizeof(why.text), "%s", veto);
+	if (is_vetoed(h, gpu, &why))
 		return vsphere_changes_add(g->changes, &about, false, &why, err);
-	}
 	about.from = "false";
 	about.to = "true";
 	return vsphere_changes_add(g->changes, &about, failure->code == NP_OK, failure, err);
@@ -83,20 +91,17 @@ static bool can_apply_now(const struct np_vsphere_host *h)
 static int enable(const struct applying *g, const struct np_vsphere_host *h, struct np_err *err)
 {
 	NP_AUTO(np_freep) const char **addresses = calloc(h->n_gpus + 1, sizeof(*addresses));
+	struct np_err why;
 	size_t n = 0;
 
 	if (!addresses)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < h->n_gpus; i++)
 		if (is_wanted(g->plan, &h->gpus[i].seen) && h->gpus[i].enabled != NP_VERDICT_YES &&
-		    !veto_of(h, &h->gpus[i]))
+		    !is_vetoed(h, &h->gpus[i], &why))
 			addresses[n++] = h->gpus[i].seen.address;
 	if (n == 0 || g->dry_run)
 		return 0;
-	if (h->passthrough.id[0] == '\0')
-		return np_fail(err, NP_E_FORBIDDEN,
-			       "the host's passthrough system is not readable: the privilege "
-			       "System.Read is missing");
 	return np_vcenter_host_enable_passthrough(g->v, &h->passthrough, addresses, n,
 						  can_apply_now(h), err);
 }
@@ -145,12 +150,13 @@ static bool needs_reboot(const struct applying *g, const struct np_vsphere_host 
 {
 	for (size_t i = 0; i < h->n_gpus; i++) {
 		const struct np_vsphere_gpu *gpu = &h->gpus[i];
+		struct np_err why;
 
 		if (!is_wanted(g->plan, &gpu->seen) || gpu->is_shared)
 			continue;
 		if (gpu->enabled == NP_VERDICT_YES && gpu->active == NP_VERDICT_NO)
 			return true;
-		if (g->dry_run && gpu->enabled == NP_VERDICT_NO && !veto_of(h, gpu) &&
+		if (g->dry_run && gpu->enabled == NP_VERDICT_NO && !is_vetoed(h, gpu, &why) &&
 		    !can_apply_now(h))
 			return true;
 	}

@@ -245,6 +245,15 @@ static enum np_verdict verdict_at(const struct np_vsphere_gpu *gpu, size_t offse
 	return *(const enum np_verdict *)(const void *)((const char *)gpu + offset);
 }
 
+/* A GPU that the vGPU manager owns is not passed through: unknown where the owner is. */
+static enum np_verdict verdict_of(const struct np_vsphere_host *h, const struct np_vsphere_gpu *gpu,
+				  const struct state *s)
+{
+	enum np_verdict v = verdict_at(gpu, s->offset);
+
+	return v == NP_VERDICT_NO && !h->has_graphics ? NP_VERDICT_UNKNOWN : v;
+}
+
 static int check_state(struct judging *g, const struct state *s, struct np_err *err)
 {
 	struct np_judgement j = {
@@ -258,7 +267,7 @@ static int check_state(struct judging *g, const struct state *s, struct np_err *
 	char who[NP_REPORT_WHO_MAX];
 
 	for (size_t i = 0; i < g->h->n_gpus; i++) {
-		enum np_verdict v = verdict_at(&g->h->gpus[i], s->offset);
+		enum np_verdict v = verdict_of(g->h, &g->h->gpus[i], s);
 
 		if (v != NP_VERDICT_YES && !g->h->gpus[i].is_shared)
 			np_report_words_add(v == NP_VERDICT_NO ? &bad : &open, "%s",
@@ -302,6 +311,12 @@ static int check_hot_migrate(struct judging *g, struct np_err *err)
 	};
 
 	/* Of no use to whole cards, which cannot move. */
+	if (!g->is_vgpu && !g->h->has_graphics) {
+		j.status = NP_PROBE_UNKNOWN;
+		j.cure = "give the user the privilege System.Read on the host";
+		return np_report_add(&g->h->report, &j, err,
+				     "whether the host provides vGPUs is not readable");
+	}
 	if (!g->is_vgpu) {
 		j.status = NP_PROBE_PASS;
 		return np_report_add(&g->h->report, &j, err,
@@ -318,14 +333,14 @@ static int check_hot_migrate(struct judging *g, struct np_err *err)
 /* --- all of it ---------------------------------------------------------------------------------- */
 
 /* A GPU is ok where VMs can have it. */
-static enum np_verdict judge_gpu(const struct np_vsphere_gpu *gpu)
+static enum np_verdict judge_gpu(const struct np_vsphere_host *h, const struct np_vsphere_gpu *gpu)
 {
 	enum np_verdict ok = NP_VERDICT_YES;
 
 	if (gpu->is_shared)
 		return NP_VERDICT_YES;
 	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++) {
-		enum np_verdict v = verdict_at(gpu, states[i].offset);
+		enum np_verdict v = verdict_of(h, gpu, &states[i]);
 
 		if (v == NP_VERDICT_NO)
 			return NP_VERDICT_NO;
@@ -345,7 +360,8 @@ int vsphere_host_judge(struct np_vsphere_host *h, enum np_verdict hot_migrate, s
 	struct judging g = { .h = h, .hot_migrate = hot_migrate };
 
 	for (size_t i = 0; i < h->n_gpus; i++) {
-		h->gpus[i].seen.ok = judge_gpu(&h->gpus[i]);
+		h->gpus[i].seen.ok = judge_gpu(h, &h->gpus[i]);
+		h->gpus[i].may_be_used = h->has_unknown_users && h->gpus[i].users.n == 0;
 		g.is_vgpu = g.is_vgpu || h->gpus[i].is_shared;
 		g.n_whole += !h->gpus[i].is_shared;
 	}

@@ -11,6 +11,7 @@
 #define PASSTHROUGH "config.pciPassthruInfo"
 #define GRAPHICS "config.graphicsInfo"
 #define PROFILES "config.sharedPassthruGpuTypes"
+#define VM_DEVICES "config.hardware.device"
 
 /* What is gathered on the way. */
 struct gathering {
@@ -91,6 +92,8 @@ static int read_device(struct np_vsphere_host *h, const struct np_vcenter_val *v
 	gpu.seen.has_id = read_half(v, "vendorId", &gpu.seen.id.vendor) &&
 			  read_half(v, "deviceId", &gpu.seen.id.device);
 	np_vcenter_val_pci_id(np_vcenter_val_member(v, "classId"), &class);
+	/* Without an address it is not known what this is. */
+	h->has_devices = h->has_devices && gpu.seen.address[0] != '\0';
 	if (gpu.seen.address[0] == '\0' ||
 	    !np_hostcheck_is_gpu(cat, gpu.seen.address, gpu.seen.id, class))
 		return 0;
@@ -174,20 +177,24 @@ static int by_address(const void *a, const void *b)
 static int read_devices(struct np_vsphere_host *h, const struct np_vcenter_object *o,
 			const struct np_catalogue *cat, struct np_err *err)
 {
-	const struct np_vcenter_val *list = np_vcenter_object_get(o, DEVICES);
+	const struct np_vcenter_val *list = vsphere_list(o, DEVICES);
 	const struct np_vcenter_val *v = np_vcenter_val_first(list);
 
 	h->has_devices = !!list;
-	h->has_passthrough = !!np_vcenter_object_get(o, PASSTHROUGH);
+	h->has_passthrough = !!vsphere_list(o, PASSTHROUGH);
+	/* A host without graphics has no such list. */
+	h->has_graphics = !np_vcenter_object_get(o, GRAPHICS)
+				  ? np_vcenter_object_fault(o, GRAPHICS)[0] == '\0'
+				  : !!vsphere_list(o, GRAPHICS);
 	snprintf(h->fault, sizeof(h->fault), "%s", np_vcenter_object_fault(o, DEVICES));
 	for (; v; v = np_vcenter_val_next(v))
 		if (read_device(h, v, cat, err) < 0)
 			return np_err_ret(err);
 	if (h->n_gpus > 0)
 		qsort(h->gpus, h->n_gpus, sizeof(*h->gpus), by_address);
-	read_passthrough(h, np_vcenter_object_get(o, PASSTHROUGH));
-	if (read_graphics(h, np_vcenter_object_get(o, GRAPHICS), err) < 0 ||
-	    read_profiles(h, np_vcenter_object_get(o, PROFILES), err) < 0)
+	read_passthrough(h, vsphere_list(o, PASSTHROUGH));
+	if (read_graphics(h, vsphere_list(o, GRAPHICS), err) < 0 ||
+	    read_profiles(h, vsphere_list(o, PROFILES), err) < 0)
 		return np_err_ret(err);
 	return 0;
 }
@@ -280,7 +287,7 @@ static int fetch_hosts(struct gathering *g, struct np_err *err)
 	const struct np_vcenter_query q = { .type = "HostSystem",
 					    .paths = paths,
 					    .n_paths = sizeof(paths) / sizeof(paths[0]),
-					    .page = 50,
+					    .page = 10,
 					    .each = add_host,
 					    .restart = restart_hosts,
 					    .ctx = g };
@@ -345,6 +352,7 @@ static int use_shared(struct np_vsphere_host *h, const char *id, const char *nam
 /* A VM that is powered off uses nothing; a VM of an unknown state may. */
 static int add_user(void *ctx, const struct np_vcenter_object *o, struct np_err *err)
 {
+	const struct np_vcenter_val *devices = vsphere_list(o, VM_DEVICES);
 	struct gathering *g = ctx;
 	const char *power = np_vcenter_val_text(np_vcenter_object_get(o, "runtime.powerState"));
 	const char *name = np_vcenter_val_text(np_vcenter_object_get(o, "name"));
@@ -357,24 +365,26 @@ static int add_user(void *ctx, const struct np_vcenter_object *o, struct np_err 
 		return 0;
 	g->host = &g->hosts->items[i];
 	g->vm = name[0] != '\0' ? name : o->ref.id;
+	g->host->has_unknown_users = g->host->has_unknown_users || !devices;
 	if (use_shared(g->host, o->ref.id, g->vm, err) < 0)
 		return np_err_ret(err);
-	return vsphere_devices_read(np_vcenter_object_get(o, "config.hardware.device"), g->cat,
-				    use_device, g, err);
+	return vsphere_devices_read(devices, g->cat, use_device, g, err);
 }
 
 static void restart_users(void *ctx)
 {
 	struct gathering *g = ctx;
 
-	for (size_t i = 0; i < g->hosts->n; i++)
+	for (size_t i = 0; i < g->hosts->n; i++) {
+		g->hosts->items[i].has_unknown_users = false;
 		for (size_t k = 0; k < g->hosts->items[i].n_gpus; k++)
 			vsphere_names_done(&g->hosts->items[i].gpus[k].users);
+	}
 }
 
 static int fetch_users(struct gathering *g, struct np_err *err)
 {
-	static const char *const paths[] = { "name", "config.hardware.device", "runtime.host",
+	static const char *const paths[] = { "name", VM_DEVICES, "runtime.host",
 					     "runtime.powerState" };
 	const struct np_vcenter_query q = { .type = "VirtualMachine",
 					    .paths = paths,

@@ -8,12 +8,18 @@
  * names.c        lists of texts, and texts of vCenter's values
  * place.c        clusters, hosts and their names
  * device.c       passthrough devices of VMs
- * hosts.c        hosts, read; host_judge.c their checks; host_show.c their report
+ * hosts.c        hosts, read; host_judge.c their checks; host_show.c their report;
+ *                host_svg.c the drawing
  * capacity.c     on which hosts the nodes of pools fit
  * changes.c      lists of changes
  * host_change.c  what host-apply changes
  * vm_change.c    what vm-apply and vm-revert change; vm_record.c the records
+ * marks.c        who manages a VM
  * vms.c          VMs, read; vm_judge.c their checks; vm_show.c their report
+ * overhead.c     the memory overhead that vCenter measured
+ * vm_class.c     the classes that VMs were made from, as vCenter lists them
+ * vm_pool.c      VMs beside the pools, classes and templates of a plan
+ * show.c         what the two reports share
  */
 
 #include <stdio.h>
@@ -33,6 +39,9 @@ void vsphere_names_done(struct np_vsphere_names *names);
 
 /* Returns the list as JSON, in its order; NULL where memory runs out. */
 json_t *vsphere_names_tree(const struct np_vsphere_names *names);
+
+/* Returns a property that is a list, which may be empty; NULL: unknown, or something else than a list. */
+const struct np_vcenter_val *vsphere_list(const struct np_vcenter_object *o, const char *path);
 
 /* Reads a boolean. */
 enum np_verdict vsphere_verdict(const struct np_vcenter_val *v);
@@ -97,10 +106,37 @@ void vsphere_address(const char *text, char ret[static NP_PCI_ADDRESS_MAX]);
 
 int vsphere_host_judge(struct np_vsphere_host *h, enum np_verdict hot_migrate, struct np_err *err);
 
-/* --- host_show.c ----------------------------------------------------------------------------- */
+/* --- show.c ---------------------------------------------------------------------------------- */
 
-/* Writes the name and what is wrong with it; nothing where nothing is. `wide`: also what is unknown. */
-void vsphere_write_report(FILE *out, const char *name, const struct np_report *r, bool wide);
+/* Returns the items as a JSON array; NULL where memory runs out. */
+json_t *vsphere_list_tree(const void *list, size_t n, json_t *(*item)(const void *list, size_t i));
+
+/* Returns `tree` with the members of `more`; takes both, which may be NULL. */
+json_t *vsphere_joined_tree_take(json_t *tree, json_t *more);
+
+const char *vsphere_or_dash(const char *text);
+
+/* A table for people: a row for each item of a list. */
+struct vsphere_table {
+	const char *const *head;
+	size_t columns, n;
+	const void *list;
+	size_t row_size; /* of what a row's cells may point to, zeroed */
+	void (*fill)(const void *list, size_t i, void *row, const char **cells);
+};
+
+int vsphere_write_table(FILE *out, const struct vsphere_table *t, struct np_err *err);
+
+/* A table, what is wrong with each of its items, and the result. */
+struct vsphere_view {
+	struct vsphere_table table;
+	const struct np_report *(*report)(const void *list, size_t i, const char **ret_name);
+	int (*more)(FILE *out, const void *list, struct np_err *err); /* before the result; NULL */
+	enum np_verdict pass;
+	bool wide; /* also what is unknown and does not decide */
+};
+
+int vsphere_view_text(const struct vsphere_view *v, char **ret, struct np_err *err);
 
 /* Returns "pass", "fail" or "unknown". */
 const char *vsphere_result(enum np_verdict v);
@@ -124,12 +160,36 @@ void vsphere_places_done(struct vsphere_places *p);
 void vsphere_place_of(const struct vsphere_places *p, const struct np_vcenter_val *host,
 		      const char **ret_host, const char **ret_cluster);
 
+/* --- marks.c --------------------------------------------------------------------------------- */
+
+/* Sets what the VM's marks tell: manager, mark, ns, service_name, kube_cluster and class_name. */
+int vsphere_marks_read(struct np_vsphere_vm *vm, const struct np_vcenter_object *o,
+		       struct np_err *err);
+
+#define VSPHERE_OWNER_MAX 256
+
+/* Writes who manages the VM, "VM Operator (VirtualMachine ml/worker-7)"; "" where nothing tells it. */
+const char *vsphere_owner_text(const struct np_vsphere_vm *vm, char buf[static VSPHERE_OWNER_MAX]);
+
 /* --- vm_judge.c ------------------------------------------------------------------------------ */
 
-int vsphere_vm_judge(struct np_vsphere_vm *vm, struct np_err *err);
+/* Tells whether all memory is reserved. */
+enum np_verdict vsphere_is_reserved(const struct np_vsphere_vm *vm);
 
-/* Tells whether something else than an administrator changes the VM. */
-bool vsphere_vm_is_managed(const struct np_vsphere_vm *vm);
+/* --- vm_pool.c ------------------------------------------------------------------------------- */
+
+#define VSPHERE_OLDER_CLASS "vm-older-class"
+
+struct np_plan;
+struct np_plan_pool;
+
+/* Sets *ret to the VM's pool (NULL: not known), and what the pool tells of the VM. */
+int vsphere_vm_find_pool(struct np_vsphere_vm *vm, const struct np_plan *plan,
+			 const struct np_plan_pool **ret, struct np_err *err);
+
+/* Adds the check of the values; none where neither class nor template is known. */
+int vsphere_vm_compare(struct np_vsphere_vm *vm, const struct np_plan *plan,
+		       const struct np_plan_pool *p, struct np_err *err);
 
 /* --- changes.c ------------------------------------------------------------------------------- */
 
@@ -179,5 +239,18 @@ struct np_card;
 
 /* Tells whether the GPU is one that the card means, as a whole card. */
 bool vsphere_is_card(const struct np_card *card, const struct np_seen_gpu *gpu);
+
+/* Whether a node of a pool has room on a host. */
+enum vsphere_fit {
+	VSPHERE_FIT_NONE,
+	VSPHERE_FIT_LATER, /* the host has the GPUs, but not free, or is not ready */
+	VSPHERE_FIT_OFFERED, /* it offers the vGPU type; how many more it does not tell */
+	VSPHERE_FIT_NOW,
+};
+
+struct np_plan_pool;
+
+int vsphere_fit(const struct np_vsphere_host *h, const struct np_plan_pool *p,
+		enum vsphere_fit *ret, struct np_err *err);
 
 #endif

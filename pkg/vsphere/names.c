@@ -77,6 +77,13 @@ json_t *vsphere_text_tree(const char *text)
 	return text && text[0] != '\0' ? np_json_string(text) : json_null();
 }
 
+const struct np_vcenter_val *vsphere_list(const struct np_vcenter_object *o, const char *path)
+{
+	const struct np_vcenter_val *list = np_vcenter_object_get(o, path);
+
+	return np_vcenter_val_text(list)[0] == '\0' ? list : NULL;
+}
+
 enum np_verdict vsphere_verdict(const struct np_vcenter_val *v)
 {
 	bool yes;

@@ -120,7 +120,8 @@ static int want_all(const struct np_vsphere_vm *vm, struct fields *f, struct np_
 {
 	char memory[VALUE_MAX];
 
-	if (!vm->has_extra || vm->memory_mb == 0)
+	if (!vm->has_devices || !vm->has_extra || vm->memory_mb == 0 || !vm->has_reservation ||
+	    vm->firmware[0] == '\0' || vm->change_version[0] == '\0')
 		return np_fail(err, NP_E_FORBIDDEN,
 			       "the VM's settings are not readable: the privilege System.Read is "
 			       "missing");
@@ -140,16 +141,22 @@ static int want_all(const struct np_vsphere_vm *vm, struct fields *f, struct np_
 
 static int check_manager(const struct np_vsphere_vm *vm, struct np_err *err)
 {
-	if (vm->service_name[0] != '\0')
-		return np_fail(err, NP_E_REFUSED,
-			       "VM Operator manages it (VirtualMachine %s/%s) and would undo the "
-			       "change: change its VM class with 'nodeprep apply', then recreate "
-			       "the node",
-			       vm->ns, vm->service_name);
-	if (vm->manager[0] != '\0')
-		return np_fail(err, NP_E_REFUSED,
-			       "the extension %s manages it: change the VM there", vm->manager);
-	return 0;
+	static const char *const instead[] = {
+		[NP_VSPHERE_PLAIN] = "",
+		[NP_VSPHERE_VM_OPERATOR] =
+			"and would undo the change: change its VM class with 'nodeprep apply', "
+			"then recreate the node",
+		[NP_VSPHERE_CLUSTER_API] =
+			"and would lose the change with the next node: change its "
+			"VSphereMachineTemplate with 'nodeprep apply', then recreate the node",
+		[NP_VSPHERE_EXTENSION] = "and may undo the change: change the VM there",
+	};
+	char owner[VSPHERE_OWNER_MAX];
+
+	if (vm->manager == NP_VSPHERE_PLAIN)
+		return 0;
+	return np_fail(err, NP_E_REFUSED, "%s manages it %s", vsphere_owner_text(vm, owner),
+		       instead[vm->manager]);
 }
 
 static int check_power(const struct np_vsphere_vm *vm, struct np_err *err)
@@ -395,7 +402,8 @@ static int change_vms(struct np_vcenter *v, const struct np_vsphere_change_optio
 	NP_AUTO(np_vsphere_changes_done) struct np_vsphere_changes changes = { 0 };
 	struct changing g = { .v = v, .o = o, .changes = &changes };
 
-	if (np_vsphere_vms_fetch(v, o->cat, &scope, &vms, err) < 0)
+	if (np_vsphere_vms_fetch(v, o->cat, &scope, &vms, err) < 0 ||
+	    np_vsphere_vms_judge(&vms, NULL, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < o->n_vms; i++)
 		if (change_named(&g, &vms, o->vms[i], is_revert, err) < 0)

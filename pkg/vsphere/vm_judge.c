@@ -14,33 +14,24 @@
 #define DYNAMIC_VERSION 17 /* dynamic DirectPath I/O came with ESXi 7.0 */
 #define NOT_READABLE "give the user the privilege System.Read on the VM"
 
-bool vsphere_vm_is_managed(const struct np_vsphere_vm *vm)
-{
-	return vm->service_name[0] != '\0' || vm->manager[0] != '\0';
-}
-
 /* --- the need ----------------------------------------------------------------------------------- */
 
 static int find_need(struct np_vsphere_vm *vm, struct np_err *err)
 {
-	NP_AUTO(np_freep) struct np_addend *addends = calloc(vm->n_devices + 1, sizeof(*addends));
+	NP_AUTO(np_freep) struct np_addend *addends = calloc(vm->n_gpus + 1, sizeof(*addends));
 	struct np_need need;
-	size_t n = 0;
 
 	if (!addends)
 		return np_fail_nomem(err);
-	for (size_t i = 0; i < vm->n_devices; i++) {
+	for (size_t i = 0; i < vm->n_gpus; i++) {
 		const struct np_vsphere_device *d = &vm->devices[i];
 
-		if (!d->is_gpu)
-			continue;
-		if (np_mmio_addend(d->card, d->count, &addends[n], err) < 0)
+		if (np_mmio_addend(d->card, d->count, &addends[i], err) < 0)
 			return np_err_ret(err);
 		if (np_gpu_vgpu_is_compute(d->profile))
-			np_mmio_addend_compute(&addends[n]);
-		n++;
+			np_mmio_addend_compute(&addends[i]);
 	}
-	if (np_mmio_need(addends, n, &need, err) < 0)
+	if (np_mmio_need(addends, vm->n_gpus, &need, err) < 0)
 		return np_err_ret(err);
 	vm->has_need = need.complete;
 	vm->needed_gb = need.assumed_gb;
@@ -180,23 +171,31 @@ static int check_firmware(struct np_vsphere_vm *vm, struct np_err *err)
 					   : ", which these devices allow");
 }
 
+enum np_verdict vsphere_is_reserved(const struct np_vsphere_vm *vm)
+{
+	if (vm->reservation_locked == NP_VERDICT_YES)
+		return NP_VERDICT_YES;
+	if (!vm->has_reservation || vm->memory_mb == 0)
+		return NP_VERDICT_UNKNOWN;
+	return vm->reservation_mb >= vm->memory_mb ? NP_VERDICT_YES : NP_VERDICT_NO;
+}
+
 static int check_memory(struct np_vsphere_vm *vm, struct np_err *err)
 {
 	struct np_judgement j = { .id = "memory-reservation",
 				  .decides = true,
-				  .status = NP_PROBE_FAIL,
+				  .status = NP_PROBE_PASS,
 				  .cure = "reserve all memory, locked to the maximum" };
-	bool is_full =
-		vm->has_reservation && vm->memory_mb > 0 && vm->reservation_mb >= vm->memory_mb;
 
-	if (vm->reservation_locked == NP_VERDICT_YES || is_full)
-		j.status = NP_PROBE_PASS;
-	else if (!vm->has_reservation || vm->memory_mb == 0)
-		return not_readable(vm, &j, err);
 	if (vm->reservation_locked == NP_VERDICT_YES)
 		return np_report_add(&vm->report, &j, err, "all memory is reserved, locked");
+	if (vsphere_is_reserved(vm) == NP_VERDICT_UNKNOWN)
+		return not_readable(vm, &j, err);
+	if (vsphere_is_reserved(vm) == NP_VERDICT_NO)
+		j.status = NP_PROBE_FAIL;
 	return np_report_add(&vm->report, &j, err, "%" PRIu64 " of %" PRIu64 " MB are reserved%s",
-			     vm->reservation_mb, vm->memory_mb, is_full ? ", not locked" : "");
+			     vm->reservation_mb, vm->memory_mb,
+			     j.status == NP_PROBE_PASS ? ", not locked" : "");
 }
 
 static size_t count_devices(const struct np_vsphere_vm *vm)
@@ -259,33 +258,82 @@ static int check_overhead(struct np_vsphere_vm *vm, struct np_err *err)
 
 static int check_manager(struct np_vsphere_vm *vm, struct np_err *err)
 {
-	const struct np_judgement j = { .id = "managed-by", .status = NP_PROBE_PASS };
+	struct np_judgement j = { .id = "managed-by", .status = NP_PROBE_PASS };
+	char owner[VSPHERE_OWNER_MAX];
 
-	if (vm->service_name[0] != '\0')
+	vsphere_owner_text(vm, owner);
+	switch (vm->manager) {
+	case NP_VSPHERE_VM_OPERATOR:
+		return np_report_add(&vm->report, &j, err,
+				     "%s: change its VM class, then recreate the VM", owner);
+	case NP_VSPHERE_CLUSTER_API:
 		return np_report_add(
 			&vm->report, &j, err,
-			"VM Operator (VirtualMachine %s/%s): change its VM class, then "
-			"recreate the VM",
-			vm->ns, vm->service_name);
-	if (vm->manager[0] != '\0')
-		return np_report_add(&vm->report, &j, err, "the extension %s: change the VM there",
-				     vm->manager);
+			"%s: change its VSphereMachineTemplate, then recreate the node", owner);
+	case NP_VSPHERE_EXTENSION:
+		return np_report_add(&vm->report, &j, err, "%s: change the VM there", owner);
+	case NP_VSPHERE_PLAIN:
+		break;
+	}
+	if (!vm->has_extra)
+		return not_readable(vm, &j, err);
 	return np_report_add(&vm->report, &j, err, "no mark of a manager");
 }
 
-int vsphere_vm_judge(struct np_vsphere_vm *vm, struct np_err *err)
+/* Nothing can be said of a VM's settings without its devices. */
+static int report_no_devices(struct np_vsphere_vm *vm, struct np_err *err)
+{
+	const struct np_judgement j = { .id = "mmio-window",
+					.decides = true,
+					.status = NP_PROBE_UNKNOWN,
+					.cure = vm->fault[0] != '\0'
+							? NOT_READABLE
+							: "look at the VM in the vSphere Client: "
+							  "it may be inaccessible" };
+
+	if (vm->fault[0] != '\0')
+		return np_report_add(
+			&vm->report, &j, err,
+			"vCenter answers with the fault %s in place of the list of devices",
+			vm->fault);
+	return np_report_add(&vm->report, &j, err, "vCenter has no list of devices");
+}
+
+static int judge(struct np_vsphere_vm *vm, const struct np_plan *plan, struct np_err *err)
 {
 	static int (*const checks[])(struct np_vsphere_vm *, struct np_err *) = {
 		check_window,  check_keys,  check_firmware, check_memory,
 		check_version, check_limit, check_overhead, check_manager,
 	};
+	const struct np_plan_pool *p = NULL;
 
+	find_window(vm);
+	if (plan && vsphere_vm_find_pool(vm, plan, &p, err) < 0)
+		return np_err_ret(err);
+	if (!vm->has_devices) {
+		if (report_no_devices(vm, err) < 0 || check_manager(vm, err) < 0)
+			return np_err_ret(err);
+		np_report_finish(&vm->report);
+		return 0;
+	}
 	if (find_need(vm, err) < 0)
 		return np_err_ret(err);
-	find_window(vm);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (checks[i](vm, err) < 0)
 			return np_err_ret(err);
+	if (plan && vsphere_vm_compare(vm, plan, p, err) < 0)
+		return np_err_ret(err);
 	np_report_finish(&vm->report);
+	return 0;
+}
+
+int np_vsphere_vms_judge(struct np_vsphere_vms *vms, const struct np_plan *plan, struct np_err *err)
+{
+	vms->pass = NP_VERDICT_YES;
+	for (size_t i = 0; i < vms->n; i++) {
+		if (judge(&vms->items[i], plan, err) < 0)
+			return np_err_ret(err);
+		vsphere_add_verdict(&vms->pass, vms->items[i].report.pass);
+	}
 	return 0;
 }

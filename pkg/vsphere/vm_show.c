@@ -2,15 +2,12 @@
 #include "internal.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "nodeprep/render.h"
 
 /* --- JSON --------------------------------------------------------------------------------------- */
 
-static json_t *device_tree(const struct np_vsphere_device *d)
+static json_t *device_tree(const void *list, size_t i)
 {
+	const struct np_vsphere_device *d = (const struct np_vsphere_device *)list + i;
 	char id[NP_PCI_ID_MAX];
 
 	np_gpu_pci_id_format(d->id, id);
@@ -19,20 +16,6 @@ static json_t *device_tree(const struct np_vsphere_device *d)
 			 d->has_id ? json_string(id) : json_null(), "vgpuProfile",
 			 vsphere_text_tree(d->profile), "kind", vsphere_text_tree(d->kind), "count",
 			 (json_int_t)d->count);
-}
-
-static json_t *gpus_tree(const struct np_vsphere_vm *vm)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < vm->n_devices; i++) {
-		if (vm->devices[i].is_gpu &&
-		    json_array_append_new(list, device_tree(&vm->devices[i])) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return list;
 }
 
 static json_t *number_tree(bool is_known, uint64_t n)
@@ -47,20 +30,37 @@ static json_t *real_tree(bool is_known, double n)
 
 static json_t *place_tree(const struct np_vsphere_vm *vm)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:n, s:o}", "name",
-			 vsphere_text_tree(vm->name), "cluster", vsphere_text_tree(vm->cluster),
-			 "host", vsphere_text_tree(vm->host), "template",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "name", vsphere_text_tree(vm->name),
+			 "cluster", vsphere_text_tree(vm->cluster), "host",
+			 vsphere_text_tree(vm->host), "template",
 			 np_report_verdict_tree(vm->is_template), "powerState",
-			 vsphere_text_tree(vm->power), "namespace", vsphere_text_tree(vm->ns),
-			 "virtualMachine", vsphere_text_tree(vm->service_name), "class",
-			 "managedBy", vsphere_text_tree(vm->manager));
+			 vsphere_text_tree(vm->power));
+}
+
+static const char *const managers[] = {
+	[NP_VSPHERE_PLAIN] = "",
+	[NP_VSPHERE_VM_OPERATOR] = "VMOperator",
+	[NP_VSPHERE_CLUSTER_API] = "ClusterAPI",
+	[NP_VSPHERE_EXTENSION] = "Extension",
+};
+
+static json_t *owner_tree(const struct np_vsphere_vm *vm)
+{
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "manager",
+			 vsphere_text_tree(managers[vm->manager]), "managedBy",
+			 vsphere_text_tree(vm->extension), "namespace", vsphere_text_tree(vm->ns),
+			 "virtualMachine", vsphere_text_tree(vm->service_name), "kubernetesCluster",
+			 vsphere_text_tree(vm->kube_cluster), "class",
+			 vsphere_text_tree(vm->class_name), "pool", vsphere_text_tree(vm->pool));
 }
 
 static json_t *facts_tree(const struct np_vsphere_vm *vm)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "gpus",
-			 gpus_tree(vm), "neededMMIOGB", number_tree(vm->has_need, vm->needed_gb),
-			 "mmioGB", number_tree(vm->has_window, vm->window_gb), "firmware",
+			 vm->has_devices ? vsphere_list_tree(vm->devices, vm->n_gpus, device_tree)
+					 : json_null(),
+			 "neededMMIOGB", number_tree(vm->has_need, vm->needed_gb), "mmioGB",
+			 number_tree(vm->has_window, vm->window_gb), "firmware",
 			 vsphere_text_tree(vm->firmware), "hardwareVersion",
 			 number_tree(vm->hardware_version > 0, vm->hardware_version), "memoryMB",
 			 number_tree(vm->memory_mb > 0, vm->memory_mb), "reservationMB",
@@ -72,36 +72,42 @@ static json_t *facts_tree(const struct np_vsphere_vm *vm)
 			 np_report_probes_tree(&vm->report));
 }
 
-static json_t *vm_tree(const struct np_vsphere_vm *vm)
+static json_t *vm_tree(const void *list, size_t i)
 {
-	json_t *tree = place_tree(vm), *more = facts_tree(vm);
-	int failed = json_object_update(tree, more);
+	const struct np_vsphere_vm *vm = (const struct np_vsphere_vm *)list + i;
 
-	json_decref(more);
-	if (failed < 0) {
-		json_decref(tree);
-		return NULL;
-	}
-	return tree;
+	json_t *tree = vsphere_joined_tree_take(place_tree(vm), owner_tree(vm));
+
+	return vsphere_joined_tree_take(tree, facts_tree(vm));
+}
+
+static json_t *overhead_tree(const void *list, size_t i)
+{
+	const struct np_vsphere_overhead *o = (const struct np_vsphere_overhead *)list + i;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "gpus",
+			 vsphere_list_tree(o->like->devices, o->like->n_gpus, device_tree),
+			 "mmioGB", number_tree(o->like->has_window, o->like->window_gb),
+			 "overheadMB", json_real(o->most_mb), "leastOverheadMB",
+			 json_real(o->least_mb), "vms", vsphere_names_tree(&o->vms));
 }
 
 json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms)
 {
-	json_t *list = json_array();
+	NP_AUTO(np_vsphere_overheads_done) struct np_vsphere_overheads all = { 0 };
+	struct np_err ignored = NP_ERR_INIT;
 
-	for (size_t i = 0; i < vms->n; i++) {
-		if (json_array_append_new(list, vm_tree(&vms->items[i])) < 0) {
-			json_decref(list);
-			return NULL;
-		}
-	}
-	return json_pack("{s:s, s:s, s:o, s:o}", "apiVersion", "nodeprep.dev/v1alpha1", "kind",
-			 "VMReport", "pass", np_report_verdict_tree(vms->pass), "vms", list);
+	if (np_vsphere_overheads_make(vms, &all, &ignored) < 0)
+		return NULL;
+	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "apiVersion", "nodeprep.dev/v1alpha1", "kind",
+			 "VMReport", "pass", np_report_verdict_tree(vms->pass), "vms",
+			 vsphere_list_tree(vms->items, vms->n, vm_tree), "overheads",
+			 vsphere_list_tree(all.items, all.n, overhead_tree));
 }
 
 /* --- text --------------------------------------------------------------------------------------- */
 
-enum { CELL_MAX = 40, COLUMNS = 8, COLUMNS_WIDE = 11 };
+enum { CELL_MAX = 40, COLUMNS = 8, COLUMNS_WIDE = 14 };
 
 struct row {
 	struct np_report_words gpus;
@@ -109,21 +115,15 @@ struct row {
 		overhead[CELL_MAX];
 };
 
-static const char *or_dash(const char *text)
-{
-	return text[0] != '\0' ? text : "-";
-}
-
 static void list_gpus(const struct np_vsphere_vm *vm, struct np_report_words *w)
 {
-	for (size_t i = 0; i < vm->n_devices; i++) {
+	for (size_t i = 0; i < vm->n_gpus; i++) {
 		const struct np_vsphere_device *d = &vm->devices[i];
 
-		if (d->is_gpu)
-			np_report_words_add(w, "%zux %s", d->count,
-					    d->profile[0] != '\0' ? d->profile
-					    : d->card             ? d->card->model
-								  : "unknown");
+		np_report_words_add(w, "%zux %s", d->count,
+				    d->profile[0] != '\0' ? d->profile
+				    : d->card             ? d->card->model
+							  : "unknown");
 	}
 }
 
@@ -139,68 +139,121 @@ static void fill_numbers(const struct np_vsphere_vm *vm, struct row *r)
 	snprintf(r->overhead, CELL_MAX, vm->has_overhead ? "%.1f MB" : "-", vm->overhead_mb);
 }
 
-static void fill_row(const struct np_vsphere_vm *vm, struct row *r, const char **cells, bool wide)
+/* Returns how many cells it filled; the six of -o wide follow the others. */
+static size_t fill_cells(const struct np_vsphere_vm *vm, struct row *r, const char **cells)
 {
 	size_t n = 0;
 
 	list_gpus(vm, &r->gpus);
 	fill_numbers(vm, r);
 	cells[n++] = vm->name;
-	cells[n++] = or_dash(vm->cluster);
-	cells[n++] = vm->is_template == NP_VERDICT_YES ? "template" : or_dash(vm->power);
-	cells[n++] = r->gpus.text;
-	cells[n++] = r->needs;
+	cells[n++] = vsphere_or_dash(vm->cluster);
+	cells[n++] = vm->is_template == NP_VERDICT_YES ? "template" : vsphere_or_dash(vm->power);
+	cells[n++] = vm->has_devices ? r->gpus.text : "unknown";
+	cells[n++] = vm->has_devices ? r->needs : "unknown";
 	cells[n++] = vm->has_extra ? r->window : "unknown";
-	cells[n++] = or_dash(vm->firmware);
-	if (wide) {
-		cells[n++] = r->version;
-		cells[n++] = r->memory;
-		cells[n++] = r->overhead;
-	}
-	cells[n++] = vsphere_result(vm->report.pass);
+	cells[n++] = vsphere_or_dash(vm->firmware);
+	return n;
 }
 
-static int write_table(FILE *out, const struct np_vsphere_vms *vms, bool wide, struct np_err *err)
+static void fill_row(const void *list, size_t i, void *row, const char **cells)
 {
-	static const char *const head[COLUMNS] = { "VM",    "CLUSTER", "STATE",    "GPUS",
-						   "NEEDS", "WINDOW",  "FIRMWARE", "RESULT" };
-	static const char *const head_wide[COLUMNS_WIDE] = { "VM",       "CLUSTER",  "STATE",
-							     "GPUS",     "NEEDS",    "WINDOW",
-							     "FIRMWARE", "HARDWARE", "RESERVED",
-							     "OVERHEAD", "RESULT" };
-	size_t columns = wide ? COLUMNS_WIDE : COLUMNS;
-	NP_AUTO(np_freep) struct row *rows = calloc(vms->n + 1, sizeof(*rows));
-	NP_AUTO(np_freep) const char **cells = calloc((vms->n + 1) * columns, sizeof(*cells));
-	NP_AUTO(np_freep) char *text = NULL;
+	const struct np_vsphere_vm *vm = &((const struct np_vsphere_vms *)list)->items[i];
+	size_t n = fill_cells(vm, row, cells);
 
-	if (!rows || !cells)
-		return np_fail_nomem(err);
-	memcpy(cells, wide ? head_wide : head, columns * sizeof(*cells));
-	for (size_t i = 0; i < vms->n; i++)
-		fill_row(&vms->items[i], &rows[i], cells + (i + 1) * columns, wide);
-	if (np_render_rows(cells, columns, vms->n + 1, &text, err) < 0)
+	cells[n] = vsphere_result(vm->report.pass);
+}
+
+static void fill_row_wide(const void *list, size_t i, void *row, const char **cells)
+{
+	const struct np_vsphere_vm *vm = &((const struct np_vsphere_vms *)list)->items[i];
+	struct row *r = row;
+	size_t n = fill_cells(vm, r, cells);
+
+	cells[n++] = r->version;
+	cells[n++] = r->memory;
+	cells[n++] = r->overhead;
+	cells[n++] = vsphere_or_dash(managers[vm->manager]);
+	cells[n++] = vsphere_or_dash(vm->ns);
+	cells[n++] = vsphere_or_dash(vm->class_name);
+	cells[n] = vsphere_result(vm->report.pass);
+}
+
+static const struct np_report *report_of(const void *list, size_t i, const char **ret_name)
+{
+	const struct np_vsphere_vm *vm = &((const struct np_vsphere_vms *)list)->items[i];
+
+	*ret_name = vm->name;
+	return &vm->report;
+}
+
+enum { OVERHEAD_COLUMNS = 4 };
+
+struct overhead_row {
+	struct np_report_words gpus, vms;
+	char window[CELL_MAX], overhead[CELL_MAX * 2];
+};
+
+static void fill_overhead(const void *list, size_t i, void *row, const char **cells)
+{
+	const struct np_vsphere_overhead *o =
+		&((const struct np_vsphere_overheads *)list)->items[i];
+	struct overhead_row *r = row;
+
+	list_gpus(o->like, &r->gpus);
+	for (size_t k = 0; k < o->vms.n; k++)
+		np_report_words_add(&r->vms, "%s", o->vms.items[k]);
+	snprintf(r->window, CELL_MAX, o->like->has_window ? "%" PRIu64 " GB" : "none",
+		 o->like->window_gb);
+	if (o->most_mb > o->least_mb)
+		snprintf(r->overhead, sizeof(r->overhead), "%.1f to %.1f MB", o->least_mb,
+			 o->most_mb);
+	else
+		snprintf(r->overhead, sizeof(r->overhead), "%.1f MB", o->most_mb);
+	cells[0] = r->gpus.text;
+	cells[1] = r->window;
+	cells[2] = r->overhead;
+	cells[3] = r->vms.text;
+}
+
+/* What vCenter measured, by GPUs and window. */
+static int write_overheads(FILE *out, const void *list, struct np_err *err)
+{
+	static const char *const head[OVERHEAD_COLUMNS] = { "GPUS", "WINDOW", "OVERHEAD", "VMS" };
+	NP_AUTO(np_vsphere_overheads_done) struct np_vsphere_overheads all = { 0 };
+	struct vsphere_table t = { .head = head,
+				   .columns = OVERHEAD_COLUMNS,
+				   .list = &all,
+				   .row_size = sizeof(struct overhead_row),
+				   .fill = fill_overhead };
+
+	if (np_vsphere_overheads_make(list, &all, err) < 0)
 		return np_err_ret(err);
-	fputs(text, out);
-	return 0;
+	t.n = all.n;
+	if (all.n == 0)
+		return 0;
+	fputs("\nMemory overhead\n", out);
+	return vsphere_write_table(out, &t, err);
 }
 
 int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *bytes = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&bytes, &size);
-	int r;
+	static const char *const head[COLUMNS] = { "VM",    "CLUSTER", "STATE",    "GPUS",
+						   "NEEDS", "WINDOW",  "FIRMWARE", "RESULT" };
+	static const char *const head_wide[COLUMNS_WIDE] = {
+		"VM",       "CLUSTER",  "STATE",    "GPUS",    "NEEDS",     "WINDOW", "FIRMWARE",
+		"HARDWARE", "RESERVED", "OVERHEAD", "MANAGER", "NAMESPACE", "CLASS",  "RESULT"
+	};
+	const struct vsphere_view view = { .table = { .head = wide ? head_wide : head,
+						      .columns = wide ? COLUMNS_WIDE : COLUMNS,
+						      .n = vms->n,
+						      .list = vms,
+						      .row_size = sizeof(struct row),
+						      .fill = wide ? fill_row_wide : fill_row },
+					   .report = report_of,
+					   .more = wide ? write_overheads : NULL,
+					   .pass = vms->pass,
+					   .wide = wide };
 
-	if (!out)
-		return np_fail_nomem(err);
-	r = write_table(out, vms, wide, err);
-	for (size_t i = 0; r == 0 && i < vms->n; i++)
-		vsphere_write_report(out, vms->items[i].name, &vms->items[i].report, wide);
-	fprintf(out, "\nresult: %s\n", vsphere_result(vms->pass));
-	if (fclose(out) == EOF && r == 0)
-		return np_fail_nomem(err);
-	if (r < 0)
-		return r;
-	*ret = np_take(bytes);
-	return 0;
+	return vsphere_view_text(&view, ret, err);
 }

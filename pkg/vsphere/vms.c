@@ -8,8 +8,7 @@
 
 #include "nodeprep/vmx.h"
 
-/* VM Operator's mark on its VMs: NAMESPACE/NAME. */
-#define SERVICE_KEY "vmservice.namespacedName"
+#define DEVICES "config.hardware.device"
 
 #define MIB 1048576.0
 
@@ -44,7 +43,10 @@ static void vm_done(struct np_vsphere_vm *vm)
 	free(vm->change_version);
 	free(vm->ns);
 	free(vm->service_name);
-	free(vm->manager);
+	free(vm->kube_cluster);
+	free(vm->class_name);
+	free(vm->pool);
+	free(vm->extension);
 	np_report_done(&vm->report);
 }
 
@@ -63,11 +65,6 @@ static void gathering_done(struct gathering *g)
 
 /* --- devices ------------------------------------------------------------------------------------ */
 
-static bool is_gpu(const struct vsphere_device *d)
-{
-	return d->pci_class != NP_PCI_OTHER;
-}
-
 static bool is_same(const struct np_vsphere_device *a, const struct vsphere_device *b)
 {
 	return a->card == b->card && a->has_id == b->has_id && a->id.vendor == b->id.vendor &&
@@ -78,9 +75,10 @@ static bool is_same(const struct np_vsphere_device *a, const struct vsphere_devi
 static int add_device(void *ctx, const struct vsphere_device *d, struct np_err *err)
 {
 	struct np_vsphere_vm *vm = ctx;
-	struct np_vsphere_device *items, one = {
-		.card = d->card, .has_id = d->has_id, .id = d->id, .is_gpu = is_gpu(d), .count = 1
-	};
+	struct np_vsphere_device *items,
+		one = { .card = d->card, .has_id = d->has_id, .id = d->id, .count = 1 };
+	bool is_gpu = d->pci_class != NP_PCI_OTHER;
+	size_t at = is_gpu ? vm->n_gpus : vm->n_devices;
 	bool is_told = d->has_id || d->profile[0] != '\0';
 
 	vm->has_dynamic = vm->has_dynamic || d->backing == VSPHERE_DYNAMIC;
@@ -99,7 +97,10 @@ static int add_device(void *ctx, const struct vsphere_device *d, struct np_err *
 		device_done(&one);
 		return np_err_ret(err);
 	}
-	items[vm->n_devices++] = one;
+	memmove(&items[at + 1], &items[at], (vm->n_devices - at) * sizeof(*items));
+	items[at] = one;
+	vm->n_devices++;
+	vm->n_gpus += is_gpu;
 	return 0;
 }
 
@@ -120,19 +121,6 @@ static int add_extra(struct np_vsphere_vm *vm, const char *key, const char *valu
 	return 0;
 }
 
-static int read_mark(struct np_vsphere_vm *vm, const char *value, struct np_err *err)
-{
-	const char *slash = strchr(value, '/');
-
-	if (!slash)
-		return vsphere_copy(&vm->service_name, value, err);
-	if (vsphere_copy(&vm->ns, value, err) < 0 ||
-	    vsphere_copy(&vm->service_name, slash + 1, err) < 0)
-		return np_err_ret(err);
-	vm->ns[slash - value] = '\0';
-	return 0;
-}
-
 static int read_extra(struct np_vsphere_vm *vm, const struct np_vcenter_val *list,
 		      struct np_err *err)
 {
@@ -143,8 +131,6 @@ static int read_extra(struct np_vsphere_vm *vm, const struct np_vcenter_val *lis
 		const char *key = np_vcenter_val_member_text(v, "key");
 		const char *value = np_vcenter_val_member_text(v, "value");
 
-		if (strcmp(key, SERVICE_KEY) == 0 && read_mark(vm, value, err) < 0)
-			return np_err_ret(err);
 		if (np_vmx_classify(key) == NP_VMX_NAME_OTHER ||
 		    np_vmx_classify(key) == NP_VMX_NAME_PEER)
 			continue;
@@ -201,20 +187,23 @@ static int read_vm(struct np_vsphere_vm *vm, const struct np_vcenter_object *o,
 	    vsphere_copy(&vm->host, host, err) < 0 ||
 	    vsphere_copy(&vm->cluster, cluster, err) < 0 || vsphere_copy(&vm->ns, "", err) < 0 ||
 	    vsphere_copy(&vm->service_name, "", err) < 0 ||
+	    vsphere_copy(&vm->kube_cluster, "", err) < 0 ||
+	    vsphere_copy(&vm->class_name, "", err) < 0 || vsphere_copy(&vm->pool, "", err) < 0 ||
 	    vsphere_copy(&vm->change_version,
 			 np_vcenter_val_text(np_vcenter_object_get(o, "config.changeVersion")),
 			 err) < 0 ||
-	    vsphere_copy(&vm->manager,
+	    vsphere_copy(&vm->extension,
 			 np_vcenter_val_member_text(np_vcenter_object_get(o, "config.managedBy"),
 						    "extensionKey"),
 			 err) < 0)
 		return np_err_ret(err);
 	read_words(vm, o);
 	read_numbers(vm, o);
-	if (read_extra(vm, np_vcenter_object_get(o, "config.extraConfig"), err) < 0)
+	if (read_extra(vm, vsphere_list(o, "config.extraConfig"), err) < 0)
 		return np_err_ret(err);
-	return vsphere_devices_read(np_vcenter_object_get(o, "config.hardware.device"), g->cat,
-				    add_device, vm, err);
+	vm->has_devices = !!vsphere_list(o, DEVICES);
+	snprintf(vm->fault, sizeof(vm->fault), "%s", np_vcenter_object_fault(o, DEVICES));
+	return vsphere_devices_read(vsphere_list(o, DEVICES), g->cat, add_device, vm, err);
 }
 
 static bool is_in_scope(const struct np_vsphere_vm *vm, const struct np_vsphere_vm_scope *s)
@@ -223,14 +212,6 @@ static bool is_in_scope(const struct np_vsphere_vm *vm, const struct np_vsphere_
 		return false;
 	return !s->pattern || strcmp(vm->name, s->pattern) == 0 ||
 	       fnmatch(s->pattern, vm->name, 0) == 0;
-}
-
-static bool has_gpu(const struct np_vsphere_vm *vm)
-{
-	for (size_t i = 0; i < vm->n_devices; i++)
-		if (vm->devices[i].is_gpu)
-			return true;
-	return false;
 }
 
 static int take_vm(struct np_vsphere_vms *all, struct np_vsphere_vm *vm, struct np_err *err)
@@ -255,10 +236,16 @@ static int add_vm(void *ctx, const struct np_vcenter_object *o, struct np_err *e
 		vm_done(&vm);
 		return np_err_ret(err);
 	}
-	if (is_in_scope(&vm, g->scope)) {
+	/* Deleted since the view was made. */
+	if (strcmp(vm.fault, "ManagedObjectNotFound") != 0 && is_in_scope(&vm, g->scope)) {
 		g->n_matches++;
-		if (has_gpu(&vm))
-			return take_vm(g->vms, &vm, err);
+		/* One whose devices are not known may have GPUs. */
+		if (vm.n_gpus > 0 || !vm.has_devices) {
+			if (vsphere_marks_read(&vm, o, err) == 0)
+				return take_vm(g->vms, &vm, err);
+			vm_done(&vm);
+			return np_err_ret(err);
+		}
 	}
 	vm_done(&vm);
 	return 0;
@@ -275,10 +262,11 @@ static void restart(void *ctx)
 static int fetch(struct gathering *g, struct np_err *err)
 {
 	static const char *const paths[] = { "name",
+					     "config.annotation",
 					     "config.changeVersion",
 					     "config.extraConfig",
 					     "config.firmware",
-					     "config.hardware.device",
+					     DEVICES,
 					     "config.hardware.memoryMB",
 					     "config.managedBy",
 					     "config.memoryAllocation",
@@ -325,12 +313,6 @@ int np_vsphere_vms_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
 		return np_err_ret(err);
 	if (vms.n > 0)
 		qsort(vms.items, vms.n, sizeof(*vms.items), by_place);
-	vms.pass = NP_VERDICT_YES;
-	for (size_t i = 0; i < vms.n; i++) {
-		if (vsphere_vm_judge(&vms.items[i], err) < 0)
-			return np_err_ret(err);
-		vsphere_add_verdict(&vms.pass, vms.items[i].report.pass);
-	}
 	*ret = vms;
 	vms = (struct np_vsphere_vms){ 0 };
 	return 0;

@@ -57,7 +57,8 @@ static struct np_vsphere_vms fetch(struct vc *t, const struct np_catalogue *cat,
 	struct np_vsphere_vms vms = { 0 };
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_vsphere_vms_fetch(t->v, cat, &scope, &vms, &err) < 0)
+	if (np_vsphere_vms_fetch(t->v, cat, &scope, &vms, &err) < 0 ||
+	    np_vsphere_vms_judge(&vms, NULL, &err) < 0)
 		fail_msg("%s", err.text);
 	return vms;
 }
@@ -141,6 +142,40 @@ static void test_vsphere__what_is_not_known_is_unknown(void **state)
 	assert_int_equal(status(&vms.items[1], "firmware"), NP_PROBE_UNKNOWN);
 	assert_int_equal(status(&vms.items[1], "memory-reservation"), NP_PROBE_UNKNOWN);
 	assert_int_equal(status(&vms.items[1], "device-limit"), NP_PROBE_UNKNOWN);
+	np_vsphere_vms_done(&vms);
+	np_gpu_catalogue_free(cat);
+}
+
+static void test_vsphere__overheads_of_equal_vms_are_one_row(void **state)
+{
+	struct vc *t = *state;
+	struct np_catalogue *cat = catalogue();
+	struct np_vsphere_overheads all = { 0 };
+	struct np_vsphere_vms vms;
+	struct np_err err = NP_ERR_INIT;
+
+	vc_start(t,
+		 STEPS(ABOUT, SOAP_LOGIN, PLACES,
+		       QUERY(VM("a", "poweredOn", FIXED("20b0"),
+				TEXT("runtime.memoryOverhead", "3145728") READY(WINDOW("128")))
+				     VM("b", "poweredOn", FIXED("20b0"), READY(WINDOW("128"))) VM(
+					     "c", "poweredOn", FIXED("20b0"), READY(WINDOW("256")))
+					     VM("d", "poweredOn", FIXED("20b0") FIXED("20b0"),
+						READY(WINDOW("256")))
+						     VM("e", "poweredOff", FIXED("20b0"),
+							READY(WINDOW("128")))
+							     VM("f", "poweredOn",
+								DEVICE("StrangeBackingInfo'>"),
+								READY(WINDOW("128")))),
+		       SOAP_LOGOUT));
+	vms = fetch(t, cat, NULL);
+	assert_int_equal(np_vsphere_overheads_make(&vms, &all, &err), 0);
+	assert_int_equal(all.n, 3);
+	assert_int_equal(all.items[0].vms.n, 2);
+	assert_string_equal(all.items[0].vms.items[1], "b");
+	assert_true(all.items[0].least_mb == 1.0 && all.items[0].most_mb == 3.0);
+	assert_string_equal(all.items[2].vms.items[0], "d");
+	np_vsphere_overheads_done(&all);
 	np_vsphere_vms_done(&vms);
 	np_gpu_catalogue_free(cat);
 }
@@ -256,6 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_VC(test_vsphere__vms_are_judged_by_their_devices),
 		IN_VC(test_vsphere__what_is_not_known_is_unknown),
+		IN_VC(test_vsphere__overheads_of_equal_vms_are_one_row),
 		IN_VC(test_vsphere__one_task_changes_a_vm),
 		IN_VC(test_vsphere__firmware_changes_only_on_request),
 		IN_VC(test_vsphere__failed_change_leaves_no_record),

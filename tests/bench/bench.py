@@ -29,12 +29,13 @@ LIMIT = 64 * MIB
 
 @dataclasses.dataclass
 class Run:
-    """What one command took: exit status, seconds by the clock, of the processor, MB at its peak."""
+    """What one command took: exit status, seconds by the clock, of the processor, MB at its peak, page faults."""
 
     status: int
     wall: float
     cpu: float
     mb: float
+    faults: float
 
 
 class Bench:
@@ -65,9 +66,9 @@ class Bench:
             feed.kill()
             feed.wait()
         with os.fdopen(out) as lines:
-            status, wall, cpu, kb = lines.readline().split()
+            status, wall, cpu, kb, faults = lines.readline().split()
         self.said = done.stderr.decode(errors="replace")
-        return Run(int(status), float(wall), float(cpu), int(kb) / 1024)
+        return Run(int(status), float(wall), float(cpu), int(kb) / 1024, int(faults))
 
     def compare(self, commands, runs=RUNS):
         """Runs the commands in turn and returns the median of each, by name."""
@@ -80,7 +81,7 @@ class Bench:
                 max(run.status for run in each),
                 *(
                     statistics.median(getattr(run, what) for run in each)
-                    for what in ("wall", "cpu", "mb")
+                    for what in ("wall", "cpu", "mb", "faults")
                 ),
             )
             for name, each in seen.items()
@@ -157,6 +158,12 @@ def scale(bench):
     )
 
 
+def relocations(program):
+    """How many addresses of the program are set at its start."""
+    text = subprocess.run(["readelf", "-rW", program], capture_output=True, text=True, check=True).stdout
+    return text.count("R_X86_64_RELATIVE") + text.count("R_AARCH64_RELATIVE")
+
+
 def start(bench, examples):
     pool = bench.work / "one-pool.yaml"
     texts = [(examples / name).read_text(encoding="utf-8") for name in ("pools.yaml", "classes.yaml")]
@@ -167,14 +174,25 @@ def start(bench, examples):
             "/bin/true": ["/bin/true"],
             "nodeprep version": [bench.nodeprep, "version"],
             "nodeprep plan, one pool": bench.plan(pool),
+            "nodeprep, CNI VERSION": ["/usr/bin/env", "CNI_COMMAND=VERSION", bench.nodeprep],
+            "/usr/bin/env /bin/true": ["/usr/bin/env", "/bin/true"],
         },
-        21,
+        41,
     )
+    floor = got["/bin/true"].wall
     table(
-        "start",
-        ["", "ms", "peak MB", "exit"],
+        f"start, {relocations(bench.nodeprep)} relocations in nodeprep (aim: version 1.3 times /bin/true)",
+        ["", "ms", "ratio", "page faults", "peak MB", "exit"],
         [
-            (name, f"{run.wall * 1e3:.1f}", f"{run.mb:.1f}", run.status) for name, run in got.items()
+            (
+                name,
+                f"{run.wall * 1e3:.2f}",
+                f"{run.wall / floor:.2f}",
+                f"{run.faults:.0f}",
+                f"{run.mb:.1f}",
+                run.status,
+            )
+            for name, run in got.items()
         ],
     )
 

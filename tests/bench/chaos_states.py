@@ -84,7 +84,7 @@ class State:
         wanted = {
             "window": [(SIZE, str(size)), (USE64, "TRUE")],
             "firmware": "efi",
-            "locked": True,
+            "locked": original.settings["locked"],
             "reservation": self.cls["spec"]["hardware"]["memory"],
         }
         found = {**self.settings, "window": sorted(self.settings["window"])}

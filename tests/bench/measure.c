@@ -38,9 +38,10 @@ int main(int argc, char *argv[])
 	if (child < 0 || wait4(child, &status, 0, &used) != child)
 		return 1;
 	clock_gettime(CLOCK_MONOTONIC, &to);
-	dprintf(3, "%d %.6f %.6f %ld\n",
+	dprintf(3, "%d %.6f %.6f %ld %ld\n",
 		WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
 		(double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9,
-		seconds(used.ru_utime) + seconds(used.ru_stime), used.ru_maxrss);
+		seconds(used.ru_utime) + seconds(used.ru_stime), used.ru_maxrss,
+		used.ru_minflt + used.ru_majflt);
 	return 0;
 }

@@ -16,6 +16,9 @@ ${CC:-cc} -O2 -static-pie -fPIE -w -o "$work/bare" "$here/bare.c" $NODEPREP_LIBS
 # shellcheck disable=SC2086 # words
 ${CC:-cc} -O2 -static-pie -fPIE -w -o "$work/bare_vcenter" "$here/bare_vcenter.c" $NODEPREP_LIBS 2>"$work/bare.ld" ||
 	{ cat "$work/bare.ld" >&2; exit 1; }
+# shellcheck disable=SC2086 # words
+${CC:-cc} -O2 -static-pie -fPIE -w -o "$work/bare_writer" "$here/bare_writer.c" $NODEPREP_LIBS 2>"$work/bare.ld" ||
+	{ cat "$work/bare.ld" >&2; exit 1; }
 for input in "plain 1000" "plain 10000" "plain 20000" "dump 10000" \
 	"list 10000" "dump-list 5000" "dump-list 10000"; do
 	form=${input% *} pools=${input#* }
@@ -30,11 +33,19 @@ done
 
 # Beside govc, on the vCenter simulator, which is built where it is missing.
 /usr/bin/python3 -B "$here/vmclass.py" "$build"
+/usr/bin/python3 -B "$here/vcenter_scale.py" "$build"
 
-# The controller on a kube-apiserver, which is built where it is missing.
-NODEPREP_BIN_DIR=$build /usr/bin/python3 -B "$here/controller.py"
+# Many classes on a kube-apiserver, which is built where it is missing, beside a bare writer.
+/usr/bin/python3 -B "$here/writes.py" "$build"
 
-# Beside Cluster API's own server, which is built where it is missing.
+# The controller beside one on controller-runtime, which is built where it is missing, as the kube-apiserver is.
+reference=$("$here/../real/controller/reference.sh" "$build/real")
+NODEPREP_BIN_DIR=$build /usr/bin/python3 -B "$here/controller.py" "$reference"
+NODEPREP_BIN_DIR=$build /usr/bin/python3 -B "$here/growth.py"
+
+# Beside the least Go server, and beside Cluster API's own, which is built where it is missing.
 "$here/load.sh" "$work"
+"$here/lean.sh" "$work"
+/usr/bin/env python3 -B "$here/hooks_lean.py" "$build"
 reference=$("$here/../real/capi/build.sh" "$build/real")
 exec /usr/bin/env python3 -B "$here/hooks.py" "$build" "$reference"

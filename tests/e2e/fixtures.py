@@ -44,10 +44,13 @@ def pytest_configure(config):
     """Makes a SIGTERM unwind as an interrupt does, so that no server and no folder stays behind."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     config.addinivalue_line("markers", "real_only: what only a real kube-apiserver can show")
+    config.addinivalue_line("markers", "slow: takes ten seconds and more; starts before the others")
+    config.addinivalue_line("markers", "xdist_group(name): the tests of a group run in one process")
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leaves to the run against the real server what only that one can show."""
+    """Starts the slow tests first; leaves to the run against the real server what only that one can show."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     if os.environ.get("NODEPREP_TARGET") == "real":
         return
     left = [item for item in items if item.get_closest_marker("real_only")]

@@ -12,6 +12,8 @@ import socket
 import socketserver
 import threading
 
+import servers
+
 TIMEOUT_S = 30
 
 
@@ -117,3 +119,20 @@ class Proxy(socketserver.ThreadingTCPServer):
         self.shutdown()
         self.server_close()
         self._thread.join()
+
+
+@contextlib.contextmanager
+def http2_proxy(server, folder):
+    """nghttpx in front of the server; yields its port, its CA and the file that logs its requests."""
+    folder.mkdir()
+    certs = servers.Certificates(folder)
+    (port,) = servers.free_ports(1)
+    log = folder / "access.log"
+    argv = ["nghttpx", "--conf=/dev/null", "--workers=1", "--no-ocsp", "--insecure"]
+    argv += [f"--frontend=127.0.0.1,{port}", f"--backend=127.0.0.1,{server.port};;tls"]
+    argv += [f"--accesslog-file={log}", "--accesslog-format=$alpn $request"]
+    argv += [certs.server_key, certs.server]
+    with contextlib.ExitStack() as stack:
+        process = servers.start(stack, argv, folder / "nghttpx.log")
+        servers.wait_until("nghttpx", lambda: servers.accepts(port), process, folder / "nghttpx.log")
+        yield port, certs.ca, log

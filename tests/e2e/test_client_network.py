@@ -5,6 +5,7 @@ import base64
 import contextlib
 import json
 import pathlib
+import shutil
 import subprocess
 import time
 import zlib
@@ -288,27 +289,23 @@ def test_a_server_that_drips_does_not_outlive_the_limits(nodeprep, gpu, flags):
 
 
 def test_a_pod_s_service_account(server, ns, put_class, tmp_path):
-    """A mount namespace of its own has the files where a pod has them."""
+    """proot, which needs no privileges, puts the files where a pod has them."""
     put_class(ns, "gpu", hardware(A100))
     document = pool(ns, "w", "gpu")
     del document["metadata"]["namespace"]
-    script = tmp_path / "pod"
-    script.write_text(
-        "#!/bin/sh\nset -e\nmount -t tmpfs none /run\n"
-        "d=/run/secrets/kubernetes.io/serviceaccount; mkdir -p $d\n"
-        'cp "$CA" $d/ca.crt; printf %s "$NS" >$d/namespace; printf %s "$TOKEN" >$d/token\n'
-        'exec "$@"\n'
-    )
-    script.chmod(0o700)
+    account = tmp_path / "run/secrets/kubernetes.io/serviceaccount"
+    account.mkdir(parents=True)
+    (account / "namespace").write_text(ns)
     env = {
-        "CA": str(server.ca_file), "NS": ns, "TOKEN": server.token, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(server.port),
         "HOME": str(tmp_path),
     }
 
-    def run(**more):
-        argv = ["unshare", "--map-root-user", "--mount", script, servers.BIN_DIR / "nodeprep"]
-        argv += ["plan", "-f", "-", "-o", "json"]
+    def run(token=server.token, ca=server.ca_file, **more):
+        (account / "token").write_text(token)
+        shutil.copyfile(ca, account / "ca.crt")
+        argv = ["proot", f"--bind={tmp_path}/run:/run", servers.BIN_DIR / "nodeprep", "plan", "-f", "-", "-o", "json"]
         return subprocess.run(
             [str(a) for a in argv], input=dump(document), capture_output=True, encoding="utf-8",
             env={**env, **more}, timeout=60, check=False,
@@ -317,10 +314,10 @@ def test_a_pod_s_service_account(server, ns, put_class, tmp_path):
     done = run()
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["pools"][0]["namespace"] == ns
-    done = run(TOKEN="wrong-token-of-nobody")
+    done = run(token="wrong-token-of-nobody")
     assert done.returncode == 5
     assert "the credentials of the pod's service account (401)" in done.stderr
-    done = run(CA="/etc/passwd")
+    done = run(ca="/etc/passwd")
     assert done.returncode == 5
     assert "CA" in done.stderr
     done = run(KUBERNETES_SERVICE_HOST="")

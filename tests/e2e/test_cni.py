@@ -841,6 +841,7 @@ def spawn(server, **streams):
     return subprocess.Popen([str(servers.BIN_DIR / "nodeprep")], env=env, **streams)
 
 
+@pytest.mark.slow
 def test_input_that_never_ends_does_not_hang(server):
     begun = time.monotonic()
     with spawn(server, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Completion, as a shell that reads it gives it."""
 
+import json
 import os
 import shutil
+import socket
 import subprocess
 
 import pytest
 
 import servers
+from builders import A100, hardware
 
 # Each shell is asked for the words behind `nodeprep`, as typing and pressing the tab key would.
 BASH = """
@@ -82,7 +85,7 @@ def test_commands_options_and_values_are_offered(shell, complete):
 def test_files_are_offered_where_a_file_is_expected(shell, complete):
     assert complete(shell, "apply", "-f", "") == ["FILES"]
     assert complete(shell, "host-check", "") == ["FILES"]
-    assert complete(shell, "gpus", "") == []
+    assert complete(shell, "version", "") == []
 
 
 def test_bash_splits_words_at_the_equals_sign(complete):
@@ -103,3 +106,62 @@ def test_other_shells_are_usage_errors(nodeprep):
         done = nodeprep("completion", *args)
         assert (done.rc, done.out) == (2, "")
         assert "bash, fish or zsh" in done.err or "argument" in done.err
+
+
+# --- values that the program looks up -------------------------------------------------------------
+
+CONFIG = {"apiVersion": "v1", "kind": "Config", "current-context": "none", "clusters": [{"name": "east"}],
+          "contexts": [{"name": name} for name in ("dev", "prod", "bad name", "\x1b[31m", "$(id)")],
+          "users": [{"name": "me"}]}
+
+
+def offered(done):
+    assert done.rc == 0 and done.err == ""
+    lines = done.out.splitlines()
+    assert lines[-1] == ":4"
+    return [line.split("\t")[0] for line in lines[:-1]]
+
+
+@pytest.mark.parametrize("words, expect", [
+    (["plan", "--context", ""], ["dev", "prod"]),
+    (["plan", "--context", "p"], ["prod"]),
+    (["--context", ""], ["dev", "prod"]),
+    (["plan", "--cluster", ""], ["east"]),
+    (["status", "--user", ""], ["me"]),
+    (["host-check", "--cluster", ""], []),
+    (["revert", "--holder", ""], ["apply", "controller"]),
+    (["plan", "--ignore-warning", "no-spare"], ["no-spare-host"]),
+    (["gpus", "H200"], ["H200"]),
+])
+def test_names_of_kubeconfig_and_program(nodeprep, tmp_path, words, expect):
+    path = tmp_path / "config"
+    path.write_text(json.dumps(CONFIG))
+    found = offered(nodeprep("__complete", *words, env={"KUBECONFIG": str(path)}))
+    assert found == expect
+    flagged = words[:1] + ["--kubeconfig", str(path)] + words[1:]
+    if words[0] in ("plan", "status"):
+        assert offered(nodeprep("__complete", *flagged, env={"KUBECONFIG": None})) == expect
+
+
+def test_names_of_the_server(server, ns, nodeprep, put_class):
+    put_class(ns, "gpu-a", hardware(A100))
+    put_class(ns, "gpu-b", hardware(A100))
+    assert "kube-system" in offered(nodeprep("__complete", "plan", "-n", "kube"))
+    assert offered(nodeprep("__complete", "explain", "-n", ns, "gpu-")) == ["gpu-a", "gpu-b"]
+    assert offered(nodeprep("__complete", "explain", "--namespace", ns, "-f", "x.yaml", "gpu-b")) == ["gpu-b"]
+
+
+@pytest.mark.parametrize("words", [["plan", "-n", ""], ["explain", ""], ["plan", "--context", ""]])
+def test_silent_without_a_server(nodeprep, tmp_path, words):
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never answers
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        [closed] = servers.free_ports(1)
+        for server in (url, f"https://127.0.0.1:{closed}"):
+            done = nodeprep("__complete", "--server", server, *words, env={"KUBECONFIG": None}, timeout=10)
+            assert offered(done) == []
+    for text in ("", "{", "kind: Pod\n"):
+        path = tmp_path / "broken"
+        path.write_text(text)
+        assert offered(nodeprep("__complete", *words, env={"KUBECONFIG": str(path)}, timeout=10)) == []
+    os.mkfifo(tmp_path / "fifo")
+    assert offered(nodeprep("__complete", *words, env={"KUBECONFIG": str(tmp_path / "fifo")}, timeout=10)) == []

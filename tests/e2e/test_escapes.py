@@ -234,6 +234,7 @@ def own_sim():
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 409, 422, 500])
+@pytest.mark.slow
 def test_messages_of_the_server(own_sim, code):
     server, ns = own_sim, "ml"
     text = json.dumps(pool(ns, "w", "gpu")).encode()

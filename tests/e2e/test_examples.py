@@ -8,7 +8,7 @@ import servers
 EXAMPLES = servers.REPO / "docs" / "examples"
 
 
-@pytest.mark.parametrize("folder, status", [(".", 0), ("all-kinds", 0), ("invalid", 3)])
+@pytest.mark.parametrize("folder, status", [(".", 0), ("all-kinds", 0), ("cluster-api", 0), ("invalid", 3)])
 def test_a_folder_of_examples_is_planned(nodeprep, folder, status):
     done = nodeprep("plan", "-f", EXAMPLES / folder, env={"KUBECONFIG": None})
     assert done.rc == status, done

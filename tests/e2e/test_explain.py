@@ -157,7 +157,7 @@ def test_warnings_are_of_what_is_explained(explain):
 def test_only_explain_draws(nodeprep, command):
     done = nodeprep(command, "-o", "svg", env=ONLY_OFFLINE)
     assert (done.rc, done.out) == (2, "")
-    assert f"-o svg is only for explain, not for '{command}'" in done.err
+    assert f"-o svg is only for explain and host-check, not for '{command}'" in done.err
 
 
 def bar(out, edge):

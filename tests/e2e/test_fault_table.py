@@ -18,6 +18,9 @@ PATH = "/apis/vmoperator.vmware.com/v1alpha6/namespaces/ml/virtualmachineclasses
 TABLE = servers.REPO / "docs" / "failure-modes.md"
 AT_ONCE = 6
 
+# One process plays all cases, once.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("fault table")]
+
 # The columns of the table: the requests of an apply, in their order.
 REQUESTS = {
     "group": ("GET", "/apis/vmoperator.vmware.com"),

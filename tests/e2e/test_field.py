@@ -252,6 +252,127 @@ def test_tkgm_names_devices_in_variables(plan, nodeprep):
     assert change["path"] == path
 
 
+# Public documents and code name these types; the window is that of a pool with one of them.
+PUBLIC_TYPES = [
+    ("GRID A100-10C", 128, "grid_a100-10c"),  # a test of harvester/pcidevices
+    ("grid_m10-8q", 64, None),  # a test of hashicorp/packer-plugin-vsphere
+    ("grid_m10-2b", 64, None),  # vmware/govmomi, issue 2773
+    ("grid_t4-1q", 0, None),  # cloudfoundry/bosh-vsphere-cpi-release, pull request 369
+    ("grid_t4-1a", 0, None),  # kubernetes-sigs/cluster-api-provider-vsphere, docs/gpu-vgpu.md
+    ("nvidia_a40-1a", 128, None),  # a support case of 2022
+    ("grid_v100d-4q", 64, None),  # vmware-tanzu/vm-operator, docs
+    ("grid_a100-8c", 128, None),  # a module of PowerCLI
+    ("nvidia_rtx_pro_6000_blackwell_dc-4-96q", 256, None),
+]
+
+
+@pytest.mark.parametrize("profile, gb, spelt", PUBLIC_TYPES, ids=[t[0] for t in PUBLIC_TYPES])
+def test_types_of_public_documents_have_a_size(plan, profile, gb, spelt):
+    devices = f', devices: {{vgpuDevices: [{{profileName: "{profile}"}}]}}'
+    got = plan(node_pool("p", "{vmClass: c}") + vm_class("c", devices))
+    assert got["pools"][0]["requiredMMIOGB"] == gb
+    warnings = {w["code"]: w["message"] for w in got["classes"][0]["warnings"]}
+    assert ("vgpu-spelling" in warnings) == bool(spelt)
+    assert not spelt or f"'{spelt}'" in warnings["vgpu-spelling"]
+
+
+def test_a_type_of_a_mock_is_of_unknown_size(plan):
+    """vmware-archive/vm-operator-api, pull request 70."""
+    devices = ", devices: {vgpuDevices: [{profileName: mockup-vmiop}]}"
+    got = plan(node_pool("p", "{vmClass: c}") + vm_class("c", devices))
+    assert got["pools"][0]["requiredMMIOGB"] is None
+    assert {"unknown-device", "gpu-size-unknown"} <= codes(got)
+
+
+def test_a_gpu_and_a_network_card_of_intel(plan):
+    """The class of VM Operator's own documentation."""
+    got = plan(node_pool("p", "{vmClass: c}") + vm_class("c", dynamic("10de:1db4", "8086:0d58")))
+    assert [(g["model"], g["count"]) for g in got["pools"][0]["gpus"]] == [("V100-16GB", 1)]
+    assert len(got["classes"][0]["otherDevices"]) == 1
+    assert not codes(got) & {"unknown-device", "device-kind-unknown"}
+
+
+def test_a_template_with_placeholders_is_sized(plan):
+    """The vGPU guide of Cluster API Provider vSphere, before clusterctl fills it in."""
+    got = plan(
+        """\
+apiVersion: infrastructure.cluster.x-k8s.io/v1beta1
+kind: VSphereMachineTemplate
+metadata: {name: "${CLUSTER_NAME}-gpu", namespace: "${NAMESPACE}"}
+spec:
+  template:
+    spec: {memoryMiB: 16384, numCPUs: 2, server: "${VSPHERE_SERVER}", pciDevices: [{vGPUProfile: grid_t4-1a}]}
+"""
+    )
+    assert got["pools"][0]["gpusPerNode"] == 1
+    assert "placeholder" in codes(got)
+
+
+@pytest.mark.parametrize("value", ["a:b;c;d", "sometext", "1001:1001,2000:2001;400:300"])
+def test_lists_of_pci_devices_that_tanzu_refuses(nodeprep, value):
+    """vmware-tanzu/tanzu-framework's own cases of an invalid list."""
+    flat = f'CLUSTER_NAME: c\nINFRASTRUCTURE_PROVIDER: vsphere\nVSPHERE_WORKER_PCI_DEVICES: "{value}"\n'
+    done = nodeprep("plan", "-f", "-", input=flat)
+    assert (done.rc, done.out) == (3, "")
+    assert "VSPHERE_WORKER_PCI_DEVICES" in done.err and f"'{value.split(',')[-1]}'" in done.err
+
+
+def test_a_blueprint_with_inputs_conditions_and_other_kinds(plan):
+    """Blueprints of VCF Automation's public examples: expressions stand where values will be."""
+    got = plan(
+        """\
+formatVersion: 2
+inputs: {name: {type: string}, deploy: {type: boolean, default: false}}
+resources:
+  namespace: {type: CCI.Supervisor.Namespace, properties: {name: "${input.namespace}", existing: true}}
+  vm:
+    type: CCI.Supervisor.Resource
+    dependsOn: [namespace]
+    properties:
+      count: "${input.deploy ? 1 : 0}"
+      context: ${resource.namespace.id}
+      manifest:
+        apiVersion: vmoperator.vmware.com/v1alpha3
+        kind: VirtualMachine
+        metadata: {name: "${input.name}", namespace: ml}
+        spec: {className: "${input.vmClass}", imageName: vmi-1}
+  subnet:
+    type: CCI.Supervisor.Resource
+    properties:
+      context: ${resource.namespace.id}
+      manifest: {apiVersion: crd.nsx.vmware.com/v1alpha1, kind: Subnet, metadata: {name: s}, spec: {accessMode: Private}}
+  cluster:
+    type: CCI.Supervisor.Resource
+    properties:
+      manifest:
+        apiVersion: cluster.x-k8s.io/v1beta1
+        kind: Cluster
+        metadata: {name: train, namespace: ml}
+        spec:
+          topology:
+            class: tanzukubernetescluster
+            workers:
+              machineDeployments:
+              - class: node-pool
+                name: gpu
+                variables: {overrides: [{name: vmClass, value: c}]}
+"""
+        + vm_class("c", dynamic("10de:2330"))
+    )
+    pools = {p["name"]: p for p in got["pools"]}
+    assert pools["${input.name}"]["gpusPerNode"] is None
+    assert (pools["gpu"]["vmClass"], pools["gpu"]["requiredMMIOGB"]) == ("c", 256)
+    assert "placeholder" in codes(got)
+
+
+def test_a_manifest_of_another_tool_is_refused_with_its_place(nodeprep):
+    """Instance groups of BOSH, whose names resemble ours."""
+    text = "- name: gpu\n  vm_extension:\n    pci_passthroughs: [{vendor_id: 0x10de, device_id: 0x1db6}]\n"
+    done = nodeprep("plan", "-f", "-", input=text)
+    assert (done.rc, done.out) == (3, "")
+    assert ":1:1: expected a mapping with apiVersion and kind" in done.err
+
+
 def test_a_blueprint_is_read_for_its_manifests(plan):
     got = plan(
         """\

@@ -91,13 +91,13 @@ def test_field_captures_in_every_form(form):
 
 
 @pytest.mark.parametrize("form", FEW)
-@pytest.mark.parametrize("name", ["vm", "lists", "bios"])
+@pytest.mark.parametrize("name", ["vm", "lists", "bios", "public"])
 def test_all_captures_in_common_forms(name, form):
     for title, text in records(name):
         assert judge(FORMS[form](text)) == judge(text.encode()), title
 
 
-@pytest.mark.parametrize("name", ["field", "vm", "lists", "bios"])
+@pytest.mark.parametrize("name", ["field", "vm", "lists", "bios", "public"])
 def test_truncated_captures_never_crash(name):
     """Cut after any byte: an answer, or one line that says that nothing is recognised."""
     for title, text in records(name):

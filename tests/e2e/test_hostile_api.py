@@ -101,6 +101,7 @@ def check_found(running):
     assert running.metric("watches_lost_total") == 2
 
 
+@pytest.mark.slow
 def test_hostile__no_watch_spins_and_each_is_reported(stack, target, tmp_path):
     if target != "sim":
         return  # no part of it is the API server's
@@ -115,6 +116,7 @@ def test_hostile__no_watch_spins_and_each_is_reported(stack, target, tmp_path):
         check_found(running)
 
 
+@pytest.mark.slow
 def test_controller__sighup_reloads_credentials(stack, target, tmp_path):
     if target != "sim":
         return

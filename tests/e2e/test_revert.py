@@ -309,9 +309,69 @@ def test_the_first_values_come_back_after_drift(server, ns, nodeprep, put_class,
     before = plain(get_class(ns, "gpu"))
     text = dump(pool(ns, "w", "gpu"))
     assert nodeprep("apply", "-f", "-", input=text).rc == 0
-    drift = {"firmware": "csm", "memoryReservationLockedToMax": None, "extraConfig": [option(SIZE, "256")]}
+    drift = {"firmware": "csm", "extraConfig": [option(SIZE, "256")]}
     server.must("PATCH", classes_path(ns, "gpu"), {"spec": {"configSpec": drift}})
     assert nodeprep("apply", "-f", "-", input=text).rc == 0
     done = nodeprep("revert", "-f", "-", input=text)
     assert done.rc == 0 and "changed-since" not in done.err, done.err
     assert plain(get_class(ns, "gpu")) == before
+
+
+def patched_with_both(ns):
+    """A class as nodeprep leaves it on a Supervisor without v1alpha6: both reservations, and their record."""
+    set_by_us = {
+        "/spec/configSpec/memoryReservationLockedToMax": {"value": False, "set": True},
+        "/spec/policies/resources/requests/memory": {"value": "1Gi", "set": "256Gi"},
+    }
+    record = {"before": set_by_us, "pools": {f"{ns}/w": {"holders": ["apply"], "mmioGB": 512}}}
+    spec = {**hardware(), "configSpec": config_spec(
+        *[A100] * 4, extra=[option(USE64, "TRUE"), option(SIZE, "512")],
+        firmware="efi", memoryReservationLockedToMax=True)}
+    return reserved(spec, "256Gi"), {"annotations": {MANAGED: json.dumps(record)}}
+
+
+def reserved(spec, memory):
+    return {**spec, "policies": {"resources": {"requests": {"memory": memory}}}}
+
+
+def test_both_reservations_of_an_older_supervisor_are_kept_and_restored(server, ns, nodeprep, put_class, get_class):
+    spec, metadata = patched_with_both(ns)
+    put_class(ns, "gpu", spec, **metadata)
+    text = dump(pool(ns, "w", "gpu"))
+    server.mark()
+    assert nodeprep("apply", "-f", "-", input=text).rc == 0
+    assert not writes(server)
+    assert nodeprep("check", "-f", "-", input=text).rc == 0
+    server.must("PATCH", classes_path(ns, "gpu"), {"spec": {"policies": None}})
+    assert nodeprep("apply", "-f", "-", input=text).rc == 0
+    assert get_class(ns, "gpu")["spec"]["policies"]["resources"]["requests"]["memory"] == "256Gi"
+    assert nodeprep("revert", "-f", "-", input=text).rc == 0
+    stored = get_class(ns, "gpu")["spec"]
+    assert stored["configSpec"]["memoryReservationLockedToMax"] is False
+    assert stored["policies"]["resources"]["requests"]["memory"] == "1Gi"
+
+
+def test_a_lock_that_is_taken_away_is_no_drift(server, ns, nodeprep, put_class, get_class):
+    """The way out that docs/operators.md names: the request stays alone."""
+    spec, metadata = patched_with_both(ns)
+    put_class(ns, "gpu", spec, **metadata)
+    text = dump(pool(ns, "w", "gpu"))
+    server.must("PATCH", classes_path(ns, "gpu"), {"spec": {"configSpec": {"memoryReservationLockedToMax": None}}})
+    server.mark()
+    assert nodeprep("apply", "-f", "-", input=text).rc == 0
+    assert not writes(server)
+    done = nodeprep("check", "-f", "-", input=text)
+    assert done.rc == 0 and "overwritten" not in done.out + done.err
+    assert nodeprep("revert", "-f", "-", input=text).rc == 0
+    assert "memoryReservationLockedToMax" not in get_class(ns, "gpu")["spec"]["configSpec"]
+
+
+def test_the_owners_lock_suffices(ns, nodeprep, put_class, get_class):
+    spec = {**hardware(), "configSpec": config_spec(*[A100] * 4, memoryReservationLockedToMax=True)}
+    put_class(ns, "gpu", spec)
+    done = nodeprep("apply", "-f", "-", "-o", "json", input=dump(pool(ns, "w", "gpu")))
+    assert done.rc == 0, done.err
+    assert done.json["classes"][0]["memoryReservation"] == "256Gi"
+    stored = get_class(ns, "gpu")["spec"]
+    assert stored["configSpec"]["memoryReservationLockedToMax"] is True
+    assert "policies" not in stored

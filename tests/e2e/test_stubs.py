@@ -7,7 +7,6 @@ import http.server
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import threading
 
@@ -15,7 +14,7 @@ import pytest
 import yaml
 
 import servers
-from proxies import Proxy
+from proxies import Proxy, http2_proxy
 from test_main_job import A100, SIZE, dump, hardware, keys_of, pool
 
 # The libraries that Debian cannot link statically.
@@ -42,23 +41,6 @@ def kubeconfig(server, tmp_path):
         return str(path)
 
     return write
-
-
-@contextlib.contextmanager
-def http2_proxy(server, folder):
-    """nghttpx in front of the server; yields its port, its CA and the file that logs its requests."""
-    folder.mkdir()
-    certs = servers.Certificates(folder)
-    (port,) = servers.free_ports(1)
-    log = folder / "access.log"
-    argv = ["nghttpx", "--conf=/dev/null", "--workers=1", "--no-ocsp", "--insecure"]
-    argv += [f"--frontend=127.0.0.1,{port}", f"--backend=127.0.0.1,{server.port};;tls"]
-    argv += [f"--accesslog-file={log}", "--accesslog-format=$alpn $request"]
-    argv += [certs.server_key, certs.server]
-    with contextlib.ExitStack() as stack:
-        process = servers.start(stack, argv, folder / "nghttpx.log")
-        servers.wait_until("nghttpx", lambda: servers.accepts(port), process, folder / "nghttpx.log")
-        yield port, certs.ca, log
 
 
 def test_http2(server, ns, nodeprep, pools, kubeconfig, get_class, tmp_path):
@@ -115,20 +97,14 @@ def test_http1_and_gzip(server, nodeprep, pools):
     assert offered and set(offered) == {"gzip"}
 
 
-def test_name_lookup(server, pools, kubeconfig, tmp_path):
-    """In a root of its own, with a hosts file: libcurl knows "localhost" without any lookup."""
-    root = tmp_path / "root"
-    (root / "etc").mkdir(parents=True)
-    (root / "etc/hosts").write_text("127.0.0.1 kube.nodeprep.test\n")
-    shutil.copy2(servers.BIN_DIR / "nodeprep", root / "nodeprep")
-    shutil.copy2(server.ca_file, root / "ca.crt")
-    shutil.copy2(kubeconfig(server=f"https://kube.nodeprep.test:{server.port}", certificate_authority="/ca.crt",
-                            tls_server_name="localhost"), root / "kubeconfig")
-    (root / "pools").write_text(pools)
-    argv = ["unshare", *([] if os.geteuid() == 0 else ["--map-root-user"]), f"--root={root}"]
-    argv += ["/nodeprep", "apply", "-f", "/pools", "--kubeconfig", "/kubeconfig"]
-    done = subprocess.run(argv, env={"PATH": os.environ["PATH"]}, capture_output=True, encoding="utf-8",
-                          timeout=60, check=False)
+def test_name_lookup(server, nodeprep, pools, kubeconfig, tmp_path):
+    """With another hosts file: libcurl knows "localhost" without any lookup. proot needs no privileges."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 kube.nodeprep.test\n")
+    path = kubeconfig(server=f"https://kube.nodeprep.test:{server.port}", tls_server_name="localhost")
+    argv = ["proot", f"--bind={hosts}:/etc/hosts", servers.BIN_DIR / "nodeprep", "apply", "-f", "-", "--kubeconfig", path]
+    done = subprocess.run([str(a) for a in argv], input=pools, env={"PATH": os.environ["PATH"]}, capture_output=True,
+                          encoding="utf-8", timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -171,9 +147,9 @@ def test_stubs_of_the_known_libraries_only(program):
 OPTIONAL = ("idn2", "psl", "ssh2", "unistring", "zstd", "brotlidec", "brotlicommon", "nghttp3")
 
 
-def hack(script, *args, cc="gcc"):
+def hack(script, *args, cc="gcc", **env):
     argv = [servers.REPO / "hack" / script, *args]
-    return subprocess.run([str(a) for a in argv], env={"PATH": os.environ["PATH"], "CC": str(cc)}, text=True,
+    return subprocess.run([str(a) for a in argv], env={"PATH": os.environ["PATH"], "CC": str(cc), **env}, text=True,
                           capture_output=True, timeout=120, check=False)
 
 
@@ -212,6 +188,17 @@ def test_linker_error_names_the_archive_and_what_it_lacks(tmp_path):
     expected = re.escape(f"{tmp_path}/out: libcurl.a needs ") + r"'nghttp2_\w+', which no archive defines"
     assert done.returncode == 1 and lines
     assert [line for line in lines if not re.fullmatch(expected, line)] == []
+
+
+@pytest.mark.parametrize(("env", "kept"), [({}, False), ({"STRIP": "strip"}, False), ({"STRIP": ""}, True)])
+def test_an_empty_STRIP_keeps_the_symbols(tmp_path, env, kept):
+    source, stubs = tmp_path / "main.c", tmp_path / "stubs"
+    source.write_text("int main(void)\n{\n\treturn 0;\n}\n")
+    stubs.write_text("")
+    done = hack("link.sh", tmp_path / "out", stubs, "gcc", source, **env)
+    assert done.returncode == 0, done.stderr
+    symbols = subprocess.run(["nm", tmp_path / "out"], capture_output=True, text=True, check=True).stdout
+    assert (" T main\n" in symbols) == kept
 
 
 def test_without_optional_archives(tmp_path, server, nodeprep, pools, kubeconfig, monkeypatch):

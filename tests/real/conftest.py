@@ -4,6 +4,7 @@
 import pathlib
 import sys
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "e2e"))
 
 from fixtures import *  # noqa: E402, F403

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bare roots of Debian releases, with git and make added, and the project cloned into them.
+"""Ordinary containers of plain Debian releases, with git and make added, and the project cloned into them.
 
-They are made by mmdebstrap from the sources of the machine's own apt. The packed root is kept in the
-build folder; each run unpacks it again.
+podman runs them without extra privileges. mmdebstrap makes their images from the sources of the machine's own apt;
+the packed root is kept in the build folder.
 """
 
 import contextlib
@@ -10,7 +10,6 @@ import hashlib
 import os
 import pathlib
 import platform
-import shutil
 import subprocess
 import time
 
@@ -68,33 +67,51 @@ def packed_root(codename):
     return path
 
 
-class Root:
-    """A root of its own, from nothing; `seconds` is how long each command took."""
+class Container:
+    """A container of its own, of an image of which nothing is changed; `seconds` is how long each command took."""
 
-    def __init__(self, codename, folder):
-        self.folder, self.codename = folder, codename
+    def __init__(self, podman, codename):
+        self.podman, self.codename = podman, codename
         self.seconds = {}
-        run(["tar", "-C", folder, "--exclude=./dev/*", "-xf", packed_root(codename)])
-        run(["git", "clone", "--quiet", "--no-hardlinks", servers.REPO, f"{folder}{PROJECT}"], env=GIT_ENV)
-        # The clone is as the working tree is, also where that has changes that are not committed.
-        patch = folder / "root" / "patch"
-        run(["git", "-C", servers.REPO, "diff", "--binary", f"--output={patch}", "HEAD"], env=GIT_ENV)
-        if patch.stat().st_size:
-            run(["git", "-C", f"{folder}{PROJECT}", "apply", "--whitespace=nowarn", patch])
+        image = f"localhost/plain-{codename}"
+        if podman("image", "exists", image, check=False).returncode:
+            podman("import", "--quiet", packed_root(codename), image, timeout=MAKE_ROOT_S)
+        # The machine's network, since its apt sources may be a mirror or proxy there.
+        self.id = podman("run", "--detach", "--network=host", image, "sleep", "infinity").stdout.strip()
 
-    def sh(self, command, cwd=PROJECT):
-        """Runs a shell command in the root, which has to succeed; returns what it printed."""
+    def clone_project(self):
+        """Clones the working tree as it is, also where it has changes that are not committed."""
+        with contextlib.ExitStack() as stack:
+            folder = servers.make_folder(stack)
+            run(["git", "clone", "--quiet", "--no-hardlinks", servers.REPO, folder / "nodeprep"], env=GIT_ENV)
+            patch = folder / "patch"
+            run(["git", "-C", servers.REPO, "diff", "--binary", f"--output={patch}", "HEAD"], env=GIT_ENV)
+            if patch.stat().st_size:
+                run(["git", "-C", folder / "nodeprep", "apply", "--whitespace=nowarn", patch])
+            self.sh("mkdir /src", cwd="/")
+            self.copy_in(folder / "nodeprep", PROJECT)
+        self.sh("chown -R root: /src", cwd="/")
+
+    def copy_in(self, path, target):
+        self.podman("cp", path, f"{self.id}:{target}")
+
+    def copy_out(self, path, target):
+        self.podman("cp", f"{self.id}:{path}", target)
+
+    def sh(self, command, cwd=PROJECT, user="root"):
+        """Runs a shell command, which has to succeed; returns what it printed."""
         start = time.monotonic()
-        try:
-            return run([HERE / "enter.sh", self.folder, "sh", "-c", f"cd {cwd} && {command}"], RUN_S)
-        finally:
-            self.seconds[command] = time.monotonic() - start
+        argv = ["exec", f"--user={user}", f"--workdir={cwd}", self.id, "sh", "-c", f"{{ {command}\n}} 2>&1"]
+        done = self.podman(*argv, check=False, timeout=RUN_S)
+        self.seconds[f"{user}: {command}"] = time.monotonic() - start
+        assert done.returncode == 0, f"{command} exited with {done.returncode}:\n{(done.stdout + done.stderr)[-8000:]}"
+        return done.stdout
 
 
 @contextlib.contextmanager
-def root(codename):
-    with contextlib.ExitStack() as stack:
-        folder = servers.make_folder(stack)
-        folder.chmod(0o755)
-        yield Root(codename, folder)
-        shutil.rmtree(folder)
+def container(podman, codename):
+    made = Container(podman, codename)
+    try:
+        yield made
+    finally:
+        podman("rm", "--force", "--time=0", made.id)

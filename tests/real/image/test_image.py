@@ -9,46 +9,27 @@ import contextlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import tarfile
+import urllib.request
 
 import pytest
-import yaml
 
+import containers
 import demo
 import servers
 import sysfs
 
 BASE = "localhost/nodeprep-test-base:latest"
 IMAGE = "localhost/nodeprep-test:latest"
-LIMITS = '[containers]\ndefault_ulimits=["nofile=1024:1024","nproc=1024:1024"]\n[engine]\nruntime="runc"\n'
 POD = ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges", "--network=none"]
 BUILD_S = 1200
 
 
-class Podman:
-    def __init__(self, folder):
-        self.folder = folder
-        (folder / "containers.conf").write_text(LIMITS)
-        (folder / "storage.conf").write_text(
-            f'[storage]\ndriver = "overlay"\ngraphroot = "{folder}/root"\nrunroot = "{folder}/run"\n'
-        )
-        self.env = {
-            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-            "HOME": str(folder),
-            "CONTAINERS_CONF": str(folder / "containers.conf"),
-            "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
-        }
-
-    def __call__(self, *args, check=True, timeout=300):
-        return subprocess.run(
-            ["podman", *(str(a) for a in args)],
-            env=self.env,
-            capture_output=True,
-            encoding="utf-8",
-            check=check,
-            timeout=timeout,
-        )
+def git(*args, env=None):
+    return subprocess.run(["git", "-c", "safe.directory=*", *args], cwd=servers.REPO, env=os.environ | (env or {}),
+                          check=True, capture_output=True, encoding="utf-8").stdout.strip()
 
 
 def make_base(cache):
@@ -67,13 +48,7 @@ def make_base(cache):
 
 @pytest.fixture(scope="session")
 def podman():
-    with contextlib.ExitStack() as stack:
-        subprocess.run([servers.REPO / "hack/deps.sh", "image"], check=True, cwd=servers.REPO)
-        run = Podman(servers.make_folder(stack))
-        # Not `system reset`, which would take the machine's own networks along.
-        stack.callback(subprocess.run, ["umount", run.folder / "root/overlay"],
-                       stderr=subprocess.DEVNULL, check=False)
-        stack.callback(run, "rmi", "--all", "--force", check=False)
+    with containers.podman() as run:
         run("import", "--quiet", make_base(servers.BIN_DIR / "image"), BASE)
         subprocess.run(
             ["make", "-C", servers.REPO, "image", "ENGINE=podman", f"BASE={BASE}", f"IMAGE={IMAGE}",
@@ -84,6 +59,27 @@ def podman():
             timeout=BUILD_S,
         )
         yield run
+
+
+def answers(port):
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+    return False
+
+
+@pytest.fixture
+def registry(tmp_path):
+    """The address of Debian's docker-registry, with its files in the test's folder."""
+    (port,) = servers.free_ports(1)
+    config = {"version": 0.1, "storage": {"filesystem": {"rootdirectory": str(tmp_path / "registry")}},
+              "http": {"addr": f"127.0.0.1:{port}"}}
+    path = tmp_path / "registry.yml"
+    path.write_text(json.dumps(config))
+    with contextlib.ExitStack() as stack:
+        log = tmp_path / "registry.log"
+        process = servers.start(stack, ["docker-registry", "serve", path], log)
+        servers.wait_until("docker-registry", lambda: answers(port), process, log)
+        yield f"127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -126,11 +122,40 @@ def test_image_says_what_it_is_and_runs_as_nobody(podman):
     config = json.loads(podman("inspect", IMAGE).stdout)[0]["Config"]
     assert (config["User"], config["Entrypoint"]) == ("65532:65532", ["/nodeprep"])
     version = (servers.REPO / "VERSION").read_text().strip()
-    assert config["Labels"]["org.opencontainers.image.version"] == version
-    assert podman("run", "--rm", *POD, IMAGE, "version").stdout.startswith(f"nodeprep {version} (commit ")
-    text = (servers.REPO / "deploy/manifests/node-check/daemonset.yaml").read_text()
-    pod = yaml.safe_load(text)["spec"]["template"]["spec"]
-    assert pod["initContainers"][0]["image"] == f"nodeprep:{version}"
+    labels = {key.removeprefix("org.opencontainers.image."): value for key, value in config["Labels"].items()}
+    revision = git("rev-parse", "HEAD")
+    assert (labels["version"], labels["revision"], labels["licenses"]) == (version, revision, "Apache-2.0")
+    created = git("log", "-1", "--format=%cd", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", env={"TZ": "UTC"})
+    assert labels["created"] == created
+    assert {"title", "description", "url", "documentation", "vendor"} <= labels.keys()
+    told = podman("run", "--rm", *POD, IMAGE, "version").stdout
+    assert told == f"nodeprep {version} (commit {revision[:12]}, {git('log', '-1', '--format=%cs')})\n"
+
+
+def make_push(podman, name, check=True):
+    return subprocess.run(
+        ["make", "--no-print-directory", "-C", servers.REPO, "image-push", "ENGINE=podman", f"IMAGE={name}",
+         "FLAGS=--tls-verify=false"],
+        env=podman.env, capture_output=True, encoding="utf-8", check=check, timeout=120,
+    )
+
+
+def test_push_prints_the_digest(podman, registry):
+    name = f"{registry}/infra/nodeprep"
+    podman("tag", IMAGE, f"{name}:1.2")
+    told = make_push(podman, f"{name}:1.2").stdout.splitlines()[-1]
+    request = urllib.request.Request(f"http://{registry}/v2/infra/nodeprep/manifests/1.2", method="HEAD")
+    request.add_header("Accept", "application/vnd.oci.image.manifest.v1+json")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert told == f"{name}@{answer.headers['Docker-Content-Digest']}"
+    podman("rmi", f"{name}:1.2")
+    podman("pull", "--tls-verify=false", "--quiet", told)
+
+
+def test_push_without_a_registry_is_an_error(podman):
+    done = make_push(podman, "nodeprep:1", check=False)
+    assert done.returncode == 2
+    assert "IMAGE='nodeprep:1' names no registry" in done.stderr
 
 
 def test_pass(tree, run):

@@ -53,6 +53,8 @@ def rights():
     granted = {}
     for role in manifests():
         assert role["kind"] == "ClusterRole"
+        if role["metadata"]["name"] in ("nodeprep-pools", "nodeprep-status"):
+            continue  # test_live_rights.py
         command = role["metadata"]["name"].removeprefix("nodeprep-").removesuffix("-cluster")
         for rule in role["rules"]:
             assert rule["apiGroups"] == [GROUP]

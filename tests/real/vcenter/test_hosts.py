@@ -19,6 +19,9 @@ DC0_C1_H0 | DC0_C1 | connected | 2x T4 | 1 | 1 | pass
 DC0_C1_H1 | DC0_C1 | connected,maintenance | 4x H200 | 3 | 1 | pass
 DC0_C1_H2 | DC0_C1 | disconnected | 8x A100-40GB | 0 | 0 | fail
 DC0_C1_H3 | DC0_C1 | connected | 1x unknown | 1 | 0 | pass
+DC0_C2_H0 | DC0_C2 | connected | 2x A100-40GB | 0 | 0 | fail
+DC0_C2_H1 | DC0_C2 | connected | 3x L40S | 1 | 0 | fail
+DC0_C2_H3 | DC0_C2 | connected | 1x L40S | 1 | 0 | fail
 """.strip().splitlines()
 
 
@@ -45,8 +48,28 @@ def reports(host):
 def test_each_row_of_the_table(host):
     done = host("host-check")
     assert done.rc == 1
-    assert table(done.out)[: len(ROWS)] == ROWS
+    assert table(done.out) == ROWS
     assert done.out.rstrip().endswith("result: fail")
+
+
+def test_govc_sees_the_same_hosts(host, vcenter):
+    """Cluster by cluster: hosts with GPUs, their states, how many GPUs each has and how many are passed through."""
+    seen = []
+    for cluster in ("DC0_C0", "DC0_C1", "DC0_C2"):
+        for one in json.loads(vcenter.govc("host.info", "-json", f"/DC0/host/{cluster}/*"))["hostSystems"]:
+            gpus = {pci["id"] for pci in one["hardware"]["pciDevice"] if pci["vendorId"] == 0x10DE}
+            active = [info for info in one["config"]["pciPassthruInfo"] if info["id"] in gpus and info["passthruActive"]]
+            runtime = one["runtime"]
+            seen.append((one["name"], cluster, runtime["connectionState"], runtime["inMaintenanceMode"], one["summary"]["rebootRequired"], len(gpus), len(active)))
+    assert len(seen) == 12
+    reports = by_host(host("host-check", "-o", "json"))
+    assert sorted(one for one in seen if one[5]) == [
+        (
+            name, report["cluster"], report["connectionState"], report["inMaintenanceMode"], report["rebootRequired"],
+            len(report["gpus"]), len([gpu for gpu in report["gpus"] if gpu["passthroughActive"]]),
+        )
+        for name, report in sorted(reports.items())
+    ]
 
 
 def test_a_host_that_passes(host):
@@ -153,6 +176,12 @@ def enabled(vcenter, host):
     return {one["id"]: (one["passthruEnabled"], one["passthruActive"]) for one in found["val"]["_value"] if one["id"] != "0000:02:00.0"}
 
 
+def offered(vcenter, vm):
+    """The devices that govc offers a VM, by the host and the address."""
+    found = json.loads(vcenter.govc("device.pci.ls", "-json", "-vm", vm))["pciDevices"] or []
+    return sorted((one["systemId"], one["pciDevice"]["id"]) for one in found)
+
+
 def apply(host, text, *args):
     (host.folder / "pools.yaml").write_text(text)
     return host("host-apply", "-f", host.folder / "pools.yaml", *args)
@@ -180,6 +209,7 @@ def test_enable_without_a_reboot(host, vcenter):
         ("DC0_C2_H0", f"0000:{bus}:00.0", "false", "true", "changed") for bus in ("3b", "3c")
     ]
     assert done.json["rebootRequired"] == []
+    assert offered(vcenter, "DC0_C2_RP0_VM0") == [("DC0_C2_H0", f"0000:{bus}:00.0") for bus in ("3b", "3c")]
     assert (writes(vcenter), enabled(vcenter, "DC0_C2_H0")) == (
         ["UpdatePassthruConfig"], {f"0000:{bus}:00.0": (True, True) for bus in ("3b", "3c")},
     )
@@ -192,6 +222,7 @@ def test_enable_without_a_reboot(host, vcenter):
 def test_enable_and_reboot(host, vcenter):
     vcenter.put_classes(gpu_class("class", card(0x26B9)))
     before = enabled(vcenter, "DC0_C2_H1")
+    assert offered(vcenter, "DC0_C2_RP0_VM0") == []
     args = ("--host", "DC0_C2_H1")
     dry = apply(host, L40S, *args, "--dry-run=client")
     done = apply(host, L40S, *args)
@@ -203,6 +234,8 @@ def test_enable_and_reboot(host, vcenter):
     ]
     assert dry.out.replace(" (dry run)", "") == done.out
     assert enabled(vcenter, "DC0_C2_H1") == before | {"0000:3b:00.0": (True, False)}
+    # Not before the reboot.
+    assert offered(vcenter, "DC0_C2_RP0_VM0") == []
     vcenter.mark()
     again = apply(host, L40S, *args)
     assert again.out.splitlines()[0] == "DC0_C2_H1 0000:3b:00.0: passthroughEnabled: unchanged"
@@ -218,7 +251,7 @@ def test_vgpus_set_the_setting(host, vcenter):
     done = apply(host, text, "--cluster", "DC0_C0")
     assert done.rc == 0 and "vgpu.hotmigrate.enabled: false -> true" in done.out, (done.out, done.err)
     assert writes(vcenter) == ["UpdateOptions"]
-    assert "true" in vcenter.govc("option.ls", "vgpu.hotmigrate.enabled")
+    assert vcenter.govc("option.ls", "vgpu.hotmigrate.enabled").split() == ["vgpu.hotmigrate.enabled:", "true"]
     assert "vgpu.hotmigrate.enabled: unchanged" in apply(host, text, "--cluster", "DC0_C0").out
     assert writes(vcenter) == ["UpdateOptions"]
     vcenter.govc("option.set", "vgpu.hotmigrate.enabled", "false")

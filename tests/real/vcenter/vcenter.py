@@ -47,14 +47,14 @@ def build_tools():
 class VCenter:
     """The simulator, running; control.go has what each call does."""
 
-    def __init__(self, tools):
-        self.tools = tools
+    def __init__(self, tools, *options):
+        self.tools, self.options = tools, options
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:
             self.folder = servers.make_folder(stack)
             log = self.folder / "simulator.log"
-            process = servers.start(stack, [self.tools / "simulator", self.folder], log, stdout=subprocess.PIPE)
+            process = servers.start(stack, [self.tools / "simulator", *self.options, self.folder], log, stdout=subprocess.PIPE)
             stack.callback(process.stdout.close)
             line = process.stdout.readline()
             if not line:
@@ -82,12 +82,12 @@ class VCenter:
         return json.loads(text) if text else None
 
     def reset(self):
-        """Puts the initial settings and the hosts' passthrough back; no class, no rule, no session is left."""
+        """Puts the initial settings, hosts and VMs back; no class, no rule, no session is left."""
         self.control("PUT", "/settings", {"users": USERS})
         self.control("PUT", "/rules", [])
         self.control("PUT", "/classes", {})
         self.control("POST", "/expire", {})
-        self.control("POST", "/hosts", {})
+        self.control("POST", "/inventory", {})
         self.mark()
 
     def set(self, **settings):

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -28,6 +29,9 @@ type settings struct {
 	KeepMissing     bool     `json:"keepMissing"`     // what a PATCH leaves out keeps its value, reservations and devices excepted
 	TypedConfigSpec bool     `json:"typedConfigSpec"` // GET gives a config_spec as its type has it: other members are gone, empty ones too
 	Prefixes        string   `json:"prefixes"`        // of XML: "simulator", "vcenter" or "other"
+	Hosts           int      `json:"hosts"`           // so many hosts and VMs are answered: the inventory's again and again; 0: as it is
+	VMs             int      `json:"vms"`
+	Twists          []twist  `json:"twists"` // properties that are answered in another way
 	Users           []user   `json:"users"`
 }
 
@@ -52,6 +56,8 @@ type rule struct {
 	Status  int               `json:"status"` // answered in the server's place
 	Late    bool              `json:"late"`   // the server does its work first, then `status` or `drop` counts
 	Body    string            `json:"body"`
+	Base64  bool              `json:"base64"` // that is how the body is given
+	Repeat  int               `json:"repeat"` // the body is sent so often, without a length
 	Headers map[string]string `json:"headers"`
 	Cut     *int              `json:"cut"`    // so many bytes of the body, then the connection ends
 	Drop    bool              `json:"drop"`   // no answer: the connection ends
@@ -86,14 +92,33 @@ func (r *rule) recorded() *httptest.ResponseRecorder {
 		answer.Header().Set(name, value)
 	}
 	answer.WriteHeader(r.Status)
-	_, _ = answer.WriteString(r.Body)
+	body := []byte(r.Body)
+	if r.Base64 {
+		body, _ = base64.StdEncoding.DecodeString(r.Body)
+	}
+	_, _ = answer.Write(body)
 	return answer
+}
+
+// Sends a body over and over, until the client has enough.
+func (r *rule) sendRepeated(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	for range r.Repeat {
+		if _, err := w.Write(answer.Body.Bytes()); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
 }
 
 // Sends an answer, or the part of it that the rule lets through.
 func (r *rule) send(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
 	if r.Drop {
 		panic(http.ErrAbortHandler)
+	}
+	if r.Repeat > 0 {
+		r.sendRepeated(w, answer)
+		return
 	}
 	body := answer.Body.Bytes()
 	maps.Copy(w.Header(), answer.Header())
@@ -119,7 +144,7 @@ func (r *rule) send(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
 //	GET      /log?from=N     the requests from the Nth on
 //	GET      /sessions       how many there are: {"rest": N, "soap": N}
 //	POST     /expire         ends all sessions
-//	POST     /hosts          puts the hosts' passthrough back
+//	POST     /inventory      puts the hosts' passthrough and the VMs' settings back
 func (f *front) control() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /classes", f.show(func(*http.Request) any { return f.classes }))
@@ -151,8 +176,9 @@ func (f *front) control() http.Handler {
 	mux.HandleFunc("GET /sessions", f.show(func(*http.Request) any {
 		return map[string]int{"rest": len(f.rest), "soap": len(f.soap)}
 	}))
-	mux.HandleFunc("POST /hosts", f.take(func(*http.Request) error {
+	mux.HandleFunc("POST /inventory", f.take(func(*http.Request) error {
 		resetHosts(f.model)
+		resetVMs()
 		return nil
 	}))
 	mux.HandleFunc("POST /expire", f.take(func(*http.Request) error {
@@ -165,13 +191,16 @@ func (f *front) control() http.Handler {
 func (f *front) set(r *http.Request) error {
 	// A list that the body has replaces the old one, element by element too.
 	next := f.settings
-	next.Users, next.Drop = nil, nil
+	next.Users, next.Drop, next.Twists = nil, nil, nil
 	err := json.NewDecoder(r.Body).Decode(&next)
 	if next.Users == nil {
 		next.Users = f.settings.Users
 	}
 	if next.Drop == nil {
 		next.Drop = f.settings.Drop
+	}
+	if next.Twists == nil {
+		next.Twists = f.settings.Twists
 	}
 	f.settings = next
 	f.apply()

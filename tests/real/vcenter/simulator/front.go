@@ -60,6 +60,7 @@ type front struct {
 	rest     map[string]*session
 	soap     map[string]*session
 	rules    []*rule
+	books    map[string]*book
 	log      []entry
 	turn     int
 }
@@ -67,7 +68,7 @@ type front struct {
 func newFront(model *simulator.Model, logins *users) *front {
 	f := &front{model: model, next: model.Service.ServeMux, logins: logins}
 	f.classes, f.rest, f.soap = map[string]class{}, map[string]*session{}, map[string]*session{}
-	f.rules, f.log = []*rule{}, []entry{}
+	f.rules, f.log, f.books = []*rule{}, []entry{}, map[string]*book{}
 	f.settings = initialSettings()
 	f.apply()
 	return f
@@ -112,7 +113,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(time.Duration(hit.DelayMS) * time.Millisecond)
 	answer := httptest.NewRecorder()
 	if (hit.Status == 0 && !hit.Drop) || hit.Late {
-		f.answer(answer, r, &seen)
+		f.answer(answer, r, &seen, body)
 	}
 	if hit.Status != 0 {
 		answer = hit.recorded()
@@ -166,10 +167,10 @@ func (f *front) expire() {
 	clear(f.soap)
 }
 
-func (f *front) answer(w *httptest.ResponseRecorder, r *http.Request, seen *entry) {
+func (f *front) answer(w *httptest.ResponseRecorder, r *http.Request, seen *entry, body []byte) {
 	switch {
 	case seen.Path == vim25.Path:
-		f.answerSOAP(w, r, seen)
+		f.answerSOAP(w, r, seen, body)
 	case seen.Path == newSessionPath, seen.Path == oldSessionPath:
 		f.answerSession(w, r, seen)
 	case seen.Path == classesPath, strings.HasPrefix(seen.Path, classesPath+"/"):
@@ -189,11 +190,11 @@ func (f *front) isESXi() bool {
 
 // --- SOAP ------------------------------------------------------------------------------------
 
-func (f *front) answerSOAP(w *httptest.ResponseRecorder, r *http.Request, seen *entry) {
+func (f *front) answerSOAP(w *httptest.ResponseRecorder, r *http.Request, seen *entry, body []byte) {
 	id := soapCookie(r)
 	f.mutex.Lock()
 	known, ok := f.soap[id]
-	style := f.settings.Prefixes
+	style, twists := f.settings.Prefixes, f.settings.Twists
 	if ok {
 		seen.User = known.user
 		known.used++
@@ -208,8 +209,16 @@ func (f *front) answerSOAP(w *httptest.ResponseRecorder, r *http.Request, seen *
 		_, _ = w.Write(restyle(notAuthenticated, style))
 		return
 	}
-	answer := httptest.NewRecorder()
-	f.next.ServeHTTP(answer, r)
+	next := func(body []byte) *httptest.ResponseRecorder {
+		answer := httptest.NewRecorder()
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		f.next.ServeHTTP(answer, r)
+		return answer
+	}
+	if f.answerMany(w, seen, body, next) {
+		return
+	}
+	answer := next(body)
 	if seen.Soap == "Login" && answer.Code == http.StatusOK {
 		f.mutex.Lock()
 		for _, cookie := range answer.Result().Cookies() {
@@ -224,7 +233,7 @@ func (f *front) answerSOAP(w *httptest.ResponseRecorder, r *http.Request, seen *
 		w.Header().Set("Content-Type", "text/xml; charset=utf-8")
 	}
 	w.WriteHeader(answer.Code)
-	_, _ = w.Write(restyle(answer.Body.Bytes(), style))
+	_, _ = w.Write(restyle(twistAnswer(answer.Body.Bytes(), twists), style))
 }
 
 // --- sessions of REST --------------------------------------------------------------------------

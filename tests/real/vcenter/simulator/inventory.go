@@ -95,6 +95,7 @@ func fillInventory(model *simulator.Model) {
 		byName[host.Name] = host
 	}
 	fillVMs(registry, byName)
+	offerDevices(registry)
 }
 
 // Puts the hosts' passthrough back as the inventory has it.
@@ -109,6 +110,7 @@ func resetHosts(model *simulator.Model) {
 			info.PassthruEnabled, info.PassthruActive = card.enabled, card.active
 		}
 	}
+	offerDevices(model.Service.Context.Map)
 }
 
 // A host's passthrough system, which govmomi's simulator does not have.
@@ -126,7 +128,7 @@ func addPassthroughSystem(registry *simulator.Registry, host *simulator.HostSyst
 }
 
 // A device that is enabled waits for a reboot, unless the request asks for it now.
-func (s *passthroughSystem) UpdatePassthruConfig(_ *simulator.Context, request *types.UpdatePassthruConfig) soap.HasFault {
+func (s *passthroughSystem) UpdatePassthruConfig(ctx *simulator.Context, request *types.UpdatePassthruConfig) soap.HasFault {
 	for _, one := range request.Config {
 		change := one.GetHostPciPassthruConfig()
 		for _, info := range s.host.Config.PciPassthruInfo {
@@ -142,7 +144,28 @@ func (s *passthroughSystem) UpdatePassthruConfig(_ *simulator.Context, request *
 			}
 		}
 	}
+	offerDevices(ctx.Map)
 	return &methods.UpdatePassthruConfigBody{Res: &types.UpdatePassthruConfigResponse{}}
+}
+
+// Offers a cluster's VMs the devices that its hosts pass through, as govc's device.pci.ls shows them.
+func offerDevices(registry *simulator.Registry) {
+	for _, one := range registry.All("ClusterComputeResource") {
+		cluster := one.(*simulator.ClusterComputeResource)
+		target := &types.ConfigTarget{}
+		for _, ref := range cluster.Host {
+			host := registry.Get(ref).(*simulator.HostSystem)
+			for at, info := range host.Config.PciPassthruInfo {
+				if info.GetHostPciPassthruInfo().PassthruActive {
+					target.PciPassthrough = append(target.PciPassthrough, &types.VirtualMachinePciPassthroughInfo{
+						PciDevice: host.Hardware.PciDevice[at], SystemId: host.Name,
+					})
+				}
+			}
+		}
+		browser := registry.Get(*cluster.EnvironmentBrowser).(*simulator.EnvironmentBrowser)
+		browser.QueryConfigTargetResponse.Returnval = target
+	}
 }
 
 func addNIC(host *simulator.HostSystem) {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// simulator FOLDER - a vCenter for tests: govmomi's simulator behind a front of our own.
+// simulator [-large] FOLDER - a vCenter for tests: govmomi's simulator behind a front of our own.
 //
 // govmomi answers SOAP and most of REST. The front serves TLS with a CA of its own, keeps the VM
 // classes as a vCenter keeps them, serves the newer session form, and has what a test switches on:
 // faults, delays, foreign writers, versions, spellings. It logs each request.
 //
 // Once it listens it prints one line of JSON: url, control, ca, fingerprint. `control` is the address
-// (plain HTTP) of the control endpoint; control.go lists its paths. FOLDER gets ca.pem.
+// (plain HTTP) of the control endpoint; control.go lists its paths. FOLDER gets ca.pem. With -large each
+// host has 8 GPUs and 64 other devices, and each VM as many settings as a real one.
 package main
 
 import (
@@ -47,13 +48,16 @@ func startModel(logins *users) (*simulator.Model, error) {
 	return model, nil
 }
 
-func serve(folder string) error {
+func serve(folder string, isLarge bool) error {
 	logins := &users{}
 	model, err := startModel(logins)
 	if err != nil {
 		return err
 	}
 	fillInventory(model)
+	if isLarge {
+		enlarge(model)
+	}
 	authority, config, err := newCertificates()
 	if err != nil {
 		return err
@@ -90,9 +94,10 @@ func serve(folder string) error {
 
 func main() {
 	log.SetFlags(0)
+	isLarge := flag.Bool("large", false, "hosts and VMs as large as real ones")
 	flag.Parse()
 	if flag.NArg() != 1 {
-		log.Fatal("usage: simulator FOLDER")
+		log.Fatal("usage: simulator [-large] FOLDER")
 	}
-	log.Fatal(serve(flag.Arg(0)))
+	log.Fatal(serve(flag.Arg(0), *isLarge))
 }

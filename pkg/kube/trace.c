@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "nodeprep/err.h"
+#include "nodeprep/kube_exchange.h"
+#include "nodeprep/text.h"
+
+/* What each level adds, as with kubectl's -v. */
+enum { LEVEL_STATUS = 6, LEVEL_HEADERS, LEVEL_BODIES, LEVEL_WHOLE };
+
+enum { BODY_SHOWN = 1024 };
+
+static bool is_traced(const struct np_kube *k, unsigned level)
+{
+	return k->config->trace && k->config->trace_level >= level;
+}
+
+/* Hands on the text without the secrets that are known. */
+static void emit(struct np_kube *k, const char *text)
+{
+	size_t room = 2 * strlen(text) + 64;
+	NP_AUTO(np_wipep) char *clean = malloc(room);
+
+	if (!clean)
+		return;
+	kube_redact(&k->config->secrets, text, clean, room);
+	k->config->trace(k->config->trace_ctx, clean);
+}
+
+static void emit_format(struct np_kube *k, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void emit_format(struct np_kube *k, const char *fmt, ...)
+{
+	NP_AUTO(np_wipep) char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		text = NULL;
+	else
+		emit(k, text);
+}
+
+/* --- headers --------------------------------------------------------------------------------- */
+
+/* Returns the header line without what is secret in it: "Authorization: Bearer [redacted]". */
+static char *clean_header(const char *line)
+{
+	NP_AUTO(np_freep) char *name = strndup(line, strcspn(line, ":"));
+	const char *value = strchr(line, ':');
+	char *clean = NULL;
+	int scheme = 0;
+
+	if (!name)
+		return NULL;
+	if (!value || !kube_is_secret_name(name))
+		return strdup(line);
+	value += 1 + strspn(value + 1, " ");
+	if (strcasestr(name, "authorization") && strchr(value, ' '))
+		scheme = (int)strcspn(value, " ") + 1;
+	return asprintf(&clean, "%s: %.*s" KUBE_MASK, name, scheme, value) < 0 ? NULL : clean;
+}
+
+/* A line without a value keeps libcurl from sending the header. */
+static bool is_sent(const struct curl_slist *l)
+{
+	const char *colon = strchr(l->data, ':');
+
+	return colon && colon[1 + strspn(colon + 1, " ")] != '\0';
+}
+
+static void emit_headers(struct np_kube *k, const char *title, const struct curl_slist *list)
+{
+	emit(k, title);
+	for (; list; list = list->next) {
+		NP_AUTO(np_wipep) char *line = is_sent(list) ? clean_header(list->data) : NULL;
+
+		if (line)
+			emit_format(k, "    %s", line);
+	}
+}
+
+void kube_trace_header(struct kube_reply *reply, const char *line)
+{
+	struct curl_slist *longer;
+
+	if (!is_traced(reply->k, LEVEL_BODIES) || !strchr(line, ':'))
+		return;
+	longer = curl_slist_append(reply->lines, line);
+	if (longer)
+		reply->lines = longer;
+}
+
+/* As a person would repeat the request. */
+static void emit_curl(struct np_kube *k, const struct kube_transfer *f)
+{
+	NP_AUTO(np_freep) char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return;
+	fprintf(out, "curl -v -X%s", f->call->method);
+	for (const struct curl_slist *l = f->headers; l; l = l->next) {
+		NP_AUTO(np_wipep) char *line = is_sent(l) ? clean_header(l->data) : NULL;
+
+		if (line)
+			fprintf(out, " -H \"%s\"", line);
+	}
+	fprintf(out, " '%s%s'", k->base, f->call->path);
+	if (fclose(out) == 0)
+		emit(k, text);
+}
+
+/* --- bodies ---------------------------------------------------------------------------------- */
+
+static void emit_body(struct np_kube *k, const struct kube_call *call, const char *title,
+		      const char *body, size_t size)
+{
+	NP_AUTO(np_wipep) char *clean = NULL;
+
+	if (size == 0)
+		return;
+	if (call->exchange && call->exchange->has_secrets) {
+		emit_format(k, "%s: " KUBE_MASK ", %zu bytes", title, size);
+		return;
+	}
+	clean = kube_body_clean(body, size);
+	if (!clean)
+		return;
+	size = strlen(clean);
+	if (is_traced(k, LEVEL_WHOLE) || size <= BODY_SHOWN)
+		emit_format(k, "%s: %s", title, clean);
+	else
+		emit_format(k, "%s: %.*s [truncated %zu bytes]", title, BODY_SHOWN, clean,
+			    size - BODY_SHOWN);
+}
+
+/* --- a request ------------------------------------------------------------------------------- */
+
+void kube_trace_request(struct np_kube *k, const struct kube_transfer *f)
+{
+	const struct kube_call *call = f->call;
+
+	if (!is_traced(k, LEVEL_HEADERS))
+		return;
+	if (is_traced(k, LEVEL_BODIES) && call->body)
+		emit_body(k, call, "Request Body", call->body, strlen(call->body));
+	if (is_traced(k, LEVEL_WHOLE)) {
+		emit_curl(k, f);
+		return;
+	}
+	emit_format(k, "%s %s%s", call->method, k->base, call->path);
+	emit_headers(k, "Request Headers:", f->headers);
+}
+
+/* HTTP/2 has no reason phrases. */
+static const char *reason_of(long status)
+{
+	static const struct {
+		long status;
+		const char *reason;
+	} rows[] = {
+		{ 200, " OK" },
+		{ 201, " Created" },
+		{ 202, " Accepted" },
+		{ 204, " No Content" },
+		{ 400, " Bad Request" },
+		{ 401, " Unauthorized" },
+		{ 403, " Forbidden" },
+		{ 404, " Not Found" },
+		{ 405, " Method Not Allowed" },
+		{ 409, " Conflict" },
+		{ 410, " Gone" },
+		{ 422, " Unprocessable Entity" },
+		{ 429, " Too Many Requests" },
+		{ 500, " Internal Server Error" },
+		{ 502, " Bad Gateway" },
+		{ 503, " Service Unavailable" },
+		{ 504, " Gateway Timeout" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].status == status)
+			return rows[i].reason;
+	return "";
+}
+
+static void emit_status(struct np_kube *k, const struct kube_transfer *f, CURLcode code)
+{
+	char result[CURL_ERROR_SIZE + 64];
+	curl_off_t us = 0;
+	long status = 0;
+
+	curl_easy_getinfo(f->easy, CURLINFO_TOTAL_TIME_T, &us);
+	curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (code != CURLE_OK)
+		snprintf(result, sizeof(result), "failed (%s)",
+			 f->detail[0] ? f->detail : curl_easy_strerror(code));
+	else
+		snprintf(result, sizeof(result), "%ld%s", status, reason_of(status));
+	if (is_traced(k, LEVEL_HEADERS))
+		emit_format(k, "Response Status: %s in %" PRId64 " milliseconds", result,
+			    (int64_t)us / 1000);
+	else
+		emit_format(k, "%s %s%s %s in %" PRId64 " milliseconds", f->call->method, k->base,
+			    f->call->path, result, (int64_t)us / 1000);
+}
+
+void kube_trace_answer(struct np_kube *k, const struct kube_transfer *f, CURLcode code)
+{
+	if (!is_traced(k, LEVEL_STATUS))
+		return;
+	emit_status(k, f, code);
+	if (!is_traced(k, LEVEL_BODIES))
+		return;
+	emit_headers(k, "Response Headers:", f->reply.lines);
+	if (f->reply.body)
+		emit_body(k, f->call, "Response Body", f->reply.body, f->reply.size);
+}

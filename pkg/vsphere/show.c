@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "nodeprep/json.h"
+#include "nodeprep/render.h"
+#include "nodeprep/text.h"
+
+json_t *vsphere_list_tree(const void *list, size_t n, json_t *(*item)(const void *list, size_t i))
+{
+	json_t *tree = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		if (json_array_append_new(tree, item(list, i)) < 0) {
+			json_decref(tree);
+			return NULL;
+		}
+	}
+	return tree;
+}
+
+json_t *vsphere_joined_tree_take(json_t *tree, json_t *more)
+{
+	int failed = json_object_update(tree, more);
+
+	json_decref(more);
+	if (failed < 0) {
+		json_decref(tree);
+		return NULL;
+	}
+	return tree;
+}
+
+const char *vsphere_or_dash(const char *text)
+{
+	return text[0] != '\0' ? text : "-";
+}
+
+/* Failures and warnings, and of what is unknown only what decides, unless all is asked for. */
+static bool is_shown(const struct np_probe *p, bool wide)
+{
+	if (p->status == NP_PROBE_PASS)
+		return false;
+	return wide || p->status != NP_PROBE_UNKNOWN || p->decides;
+}
+
+static void write_probe(FILE *out, const struct np_probe *p)
+{
+	static const char *const words[NP_PROBE_STATUS_MAX] = { [NP_PROBE_PASS] = "pass",
+								[NP_PROBE_FAIL] = "fail",
+								[NP_PROBE_WARN] = "warn",
+								[NP_PROBE_UNKNOWN] = "unknown" };
+
+	fprintf(out, "  %-8s %-20s %s\n", words[p->status], p->id, p->message);
+	if (p->cure)
+		fprintf(out, "  %-8s %-20s   remedy: %s\n", "", "", p->cure);
+}
+
+/* Writes the name and what is wrong with it; nothing where nothing is. `wide`: also what is unknown. */
+static void write_report(FILE *out, const char *name, const struct np_report *r, bool wide)
+{
+	bool is_first = true;
+
+	for (size_t i = 0; i < r->n_probes; i++) {
+		if (!is_shown(&r->probes[i], wide))
+			continue;
+		if (is_first) {
+			fputc('\n', out);
+			np_text_write(out, name);
+			fputc('\n', out);
+		}
+		is_first = false;
+		write_probe(out, &r->probes[i]);
+	}
+}
+
+/* The one row in work. */
+struct filling {
+	const struct vsphere_table *t;
+	char *row;
+};
+
+static void fill_row(void *ctx, size_t i, const char **cells)
+{
+	const struct filling *f = ctx;
+	const struct vsphere_table *t = f->t;
+
+	if (i == 0) {
+		memcpy(cells, t->head, t->columns * sizeof(*cells));
+		return;
+	}
+	memset(f->row, 0, t->row_size);
+	t->fill(t->list, i - 1, f->row, cells);
+}
+
+int vsphere_write_table(FILE *out, const struct vsphere_table *t, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *row = malloc(t->row_size), *text = NULL;
+	struct filling f = { t, row };
+
+	if (!row)
+		return np_fail_nomem(err);
+	if (np_render_filled_rows(t->columns, t->n + 1, fill_row, &f, &text, err) < 0)
+		return np_err_ret(err);
+	fputs(text, out);
+	return 0;
+}
+
+static int write_view(FILE *out, const struct vsphere_view *v, struct np_err *err)
+{
+	const struct vsphere_table *t = &v->table;
+
+	if (vsphere_write_table(out, t, err) < 0)
+		return np_err_ret(err);
+	for (size_t i = 0; i < t->n; i++) {
+		const char *name;
+		const struct np_report *r = v->report(t->list, i, &name);
+
+		write_report(out, name, r, v->wide);
+	}
+	if (v->more && v->more(out, t->list, err) < 0)
+		return np_err_ret(err);
+	fprintf(out, "\nresult: %s\n", vsphere_result(v->pass));
+	return 0;
+}
+
+int vsphere_view_text(const struct vsphere_view *v, char **ret, struct np_err *err)
+{
+	NP_AUTO(np_freep) char *bytes = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&bytes, &size);
+	int r;
+
+	if (!out)
+		return np_fail_nomem(err);
+	r = write_view(out, v, err);
+	if (fclose(out) == EOF && r == 0)
+		return np_fail_nomem(err);
+	if (r < 0)
+		return r;
+	*ret = np_take(bytes);
+	return 0;
+}
