@@ -296,7 +296,8 @@ def test_no_password_in_any_output_or_command_line(vcenter, gpu, host, command, 
         process.stdin.close()
         servers.wait_until("a request", lambda: [one for one in vcenter.requests() if one["path"] == "/api/session"], process)
         told = pathlib.Path(f"/proc/{process.pid}/cmdline").read_bytes().decode()
-        out, err = process.stdout.read(), process.stderr.read()
+        process.stdin = None  # closed: communicate() would flush it
+        out, err = process.communicate()
     assert process.returncode in (0, 1), err
     for secret in (*SECRETS, "Basic "):
         assert secret not in out + err + told
