@@ -105,6 +105,11 @@ static void pause_all(struct np_kube *k, uint64_t until)
 		k->paused_until = until;
 }
 
+static void wrap_deadline(const struct np_kube *k, struct kube_transfer *f)
+{
+	np_wrap(&f->error, "given up at the deadline of %" PRIu64 " ms", k->deadline_ms);
+}
+
 /* Schedules the next attempt; where the deadline comes first, fails with the last error. */
 static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct kube_transfer *f)
 {
@@ -112,6 +117,9 @@ static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct 
 	char prefix[64];
 
 	if (!plan_wait(k, out, f, &wait)) {
+		/* The request had what was left of the time, which says nothing about the server. */
+		if (left == 0 && f->error.code == NP_E_RETRY)
+			wrap_deadline(k, f);
 		end_transfer(k, f);
 		return;
 	}
@@ -131,7 +139,7 @@ static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct 
 			"the server asks to wait %" PRIu64 " s, but only %" PRIu64 " s are left",
 			out->wait_ms / 1000, left / 1000);
 	else
-		np_wrap(&f->error, "given up at the deadline of %" PRIu64 " ms", k->deadline_ms);
+		wrap_deadline(k, f);
 	end_transfer(k, f);
 }
 
