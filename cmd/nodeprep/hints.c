@@ -100,6 +100,16 @@ static bool is_namespace_missing(struct np_kube *kube, const char *ns)
 	return np_kube_get_path(kube, path, &object, &why) < 0 && why.code == NP_E_NOT_FOUND;
 }
 
+void log_no_status(struct np_kube *kube, const char *ns)
+{
+	if (!ns)
+		log_format("info", "no managed class found");
+	else if (is_name(ns) && is_namespace_missing(kube, ns))
+		log_format("info", "namespace '%s' does not exist", ns);
+	else
+		log_format("info", "no managed class found in namespace '%s'", ns);
+}
+
 static void hint_near(const struct np_plan_class *c, const struct names *names)
 {
 	const char *near = np_text_near(
