@@ -323,8 +323,8 @@ void options_help(const struct command *c)
 	struct option_table tables[N_TABLES];
 	struct options o = { 0 };
 
-	printf("Usage: nodeprep %s %s%s\n\n%s\n\nOptions:\n", c->name, c->usage,
-	       c->options != 0 || c->own ? " [OPTION]..." : "", c->help);
+	printf("Usage: nodeprep %s%s%s%s\n\n%s\n\nOptions:\n", c->name, *c->usage ? " " : "",
+	       c->usage, c->options != 0 || c->own ? " [OPTION]..." : "", c->help);
 	option_help(&(struct option_tables){ tables, make_tables(c, &o, tables), "" });
 }
 

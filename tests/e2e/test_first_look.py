@@ -53,6 +53,11 @@ def test_url_is_told_from_a_file(nodeprep):
     assert done.rc == 2 and "URLs are not read" in done.err
 
 
+def test_help_has_one_blank_between_words(nodeprep):
+    for command in ("status", "plan", "version"):
+        assert "  " not in nodeprep(command, "--help").out.splitlines()[0]
+
+
 def test_help_of_the_controller(nodeprep):
     text = nodeprep("controller", "--help").out
     [line] = [line for line in text.splitlines() if "--namespace " in line]
