@@ -229,10 +229,10 @@ e2e-real: all              ## the same suite against a real kube-apiserver, whic
 real-%: all
 	$(Q)hack/e2e.sh $* $(B)
 
-test: all                  ## check and e2e: the README's test command
+test: all                  ## check and e2e
 	$(Q)MAKE='$(MAKE)' hack/test.sh test $(B)
 
-test-real: all             ## e2e-real and every suite of tests/real: the README's second test command
+test-real: all             ## e2e-real and every suite of tests/real, against the real servers
 	$(Q)MAKE='$(MAKE)' hack/test.sh test-real $(B)
 
 demo: all                  ## the main job against the embedded Supervisor API, step by step

@@ -17,7 +17,7 @@ limit=1500 jobs=
 case $suite in
 sim) target=sim tests=tests/e2e jobs=$many ;;
 real) target=real tests=tests/e2e jobs=$few ;;
-vcenter) target=sim tests=tests/real/vcenter ;; # its server is a vCenter; the Supervisor is beside it
+vcenter) target=sim tests=tests/real/vcenter jobs=$few ;; # its server is a vCenter; the Supervisor is beside it
 debian) target=none tests=tests/real/debian limit=2700 ;; # starts no API server, builds twice from nothing
 *) target=real tests=tests/real/$suite ;;
 esac

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodeprep/text.h"
 #include "nodeprep/units.h"
 
 #define VERBOSITY_MAX 10
@@ -208,6 +209,33 @@ static bool find_row(const struct option_tables *t, int code, struct row_iter *r
 	return false;
 }
 
+/* Returns the option that `name` was likely meant to be; NULL where none is near. */
+static const char *find_near(const struct option_tables *t, const char *name)
+{
+	NP_AUTO(texts_done) struct texts names = { 0 };
+	struct np_err ignored = NP_ERR_INIT;
+	struct row_iter i = { .tables = t };
+
+	while (next_row(&i))
+		if (texts_add(&names, i.row->name, &ignored) < 0)
+			return NULL;
+	return np_text_near(name, (struct np_words){ names.items, names.n });
+}
+
+static int fail_unknown_long(const struct option_tables *t, const char *word, struct np_err *err)
+{
+	char name[NP_TEXT_DISTANCE_MAX + 2];
+	int n = (int)strcspn(word, "=");
+	const char *near;
+
+	snprintf(name, sizeof(name), "%.*s", n > 2 ? n - 2 : 0, word + 2);
+	near = find_near(t, name);
+	if (near)
+		return np_fail(err, NP_E_USAGE, "unknown option '%.*s': did you mean '--%s'?", n,
+			       word, near);
+	return np_fail(err, NP_E_USAGE, "unknown option '%.*s': see '%s'", n, word, t->help);
+}
+
 /* Messages name an unknown long option by its word, without a value that may be a secret. */
 static int fail_option(const struct option_tables *t, int code, char *argv[], struct np_err *err)
 {
@@ -218,8 +246,7 @@ static int fail_option(const struct option_tables *t, int code, char *argv[], st
 			       (int)strcspn(word, "="), word);
 	if (optopt > 0 && optopt < ROW_CODE && strncmp(word, "--", 2) != 0)
 		return np_fail(err, NP_E_USAGE, "unknown option '-%c': see '%s'", optopt, t->help);
-	return np_fail(err, NP_E_USAGE, "unknown option '%.*s': see '%s'", (int)strcspn(word, "="),
-		       word, t->help);
+	return fail_unknown_long(t, word, err);
 }
 
 int option_parse(const struct option_tables *t, int argc, char *argv[], struct texts *arguments,

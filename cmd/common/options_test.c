@@ -172,6 +172,8 @@ static void test_options__bad_lines_say_what_is_valid(void **state)
 		{ "--nonsense=hunter2", "unknown option '--nonsense': see 'prog help'" },
 		{ "-x", "unknown option '-x': see 'prog help'" },
 		{ "--secret", "unknown option '--secret': see 'prog help'" },
+		{ "--naem=hunter2", "unknown option '--naem': did you mean '--name'?" },
+		{ "--Format", "unknown option '--Format': did you mean '--format'?" },
 		{ "--name", "option '--name' needs a value" },
 		{ "-n", "option '-n' needs a value" },
 		{ "--all=maybe", "--all 'maybe': expected true or false" },

@@ -149,6 +149,12 @@ void log_minor_notes(const struct np_plan *plan);
 void log_notes_of(const struct np_plan *plan, const char *name);
 void log_plan_errors(const struct np_plan *plan);
 
+/* hints.c: says that the server has no such namespace, and returns true, if that is known. */
+bool log_missing_namespace(struct np_kube *kube, const char *ns);
+
+/* hints.c: says that no class of the namespace is managed, or that there is no such namespace; NULL: of none. */
+void log_no_status(struct np_kube *kube, const char *ns);
+
 /* hints.c: names near classes for those that were not found, in the input or on the server (NULL: there is none). */
 void log_hints(struct np_kube *kube, const struct np_plan *plan);
 

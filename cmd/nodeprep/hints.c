@@ -100,6 +100,22 @@ static bool is_namespace_missing(struct np_kube *kube, const char *ns)
 	return np_kube_get_path(kube, path, &object, &why) < 0 && why.code == NP_E_NOT_FOUND;
 }
 
+bool log_missing_namespace(struct np_kube *kube, const char *ns)
+{
+	if (!is_name(ns) || !is_namespace_missing(kube, ns))
+		return false;
+	log_format("info", "namespace '%s' does not exist", ns);
+	return true;
+}
+
+void log_no_status(struct np_kube *kube, const char *ns)
+{
+	if (!ns)
+		log_format("info", "no managed class found");
+	else if (!log_missing_namespace(kube, ns))
+		log_format("info", "no managed class found in namespace '%s'", ns);
+}
+
 static void hint_near(const struct np_plan_class *c, const struct names *names)
 {
 	const char *near = np_text_near(
@@ -119,13 +135,10 @@ static void hint_of_server(struct np_kube *kube, const struct np_plan_class *c)
 	struct np_kube_resource resource;
 	struct np_err ignored = NP_ERR_INIT;
 
-	if (!is_name(c->ns ? c->ns : ""))
+	if (!is_name(c->ns ? c->ns : "") || log_missing_namespace(kube, c->ns))
 		return;
-	if (is_namespace_missing(kube, c->ns))
-		log_format("info", "namespace '%s' does not exist", c->ns);
-	else if (np_kube_discover(kube, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &resource, &ignored) ==
-			 0 &&
-		 np_kube_list(kube, &resource, c->ns, 0, add_name, &names, &ignored) == 0)
+	if (np_kube_discover(kube, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &resource, &ignored) == 0 &&
+	    np_kube_list(kube, &resource, c->ns, 0, add_name, &names, &ignored) == 0)
 		hint_near(c, &names);
 }
 

@@ -36,6 +36,12 @@ void work_done(struct work *w)
 	np_gpu_catalogue_free(w->catalogue);
 }
 
+static bool is_url(const char *path)
+{
+	return strncmp(path, "http://", strlen("http://")) == 0 ||
+	       strncmp(path, "https://", strlen("https://")) == 0;
+}
+
 static int load_file(const struct options *o, struct work *w, const char *path, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *bytes = NULL;
@@ -231,8 +237,12 @@ static int load_folder(const struct options *o, struct work *w, const char *path
 static int load_path(const struct options *o, struct work *w, const char *path, struct np_err *err)
 {
 	struct stat st;
+	bool is_there = strcmp(path, "-") != 0 && stat(path, &st) == 0;
 
-	w->input.in_folder = strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	if (!is_there && is_url(path))
+		return np_fail(err, NP_E_USAGE,
+			       "-f '%s': URLs are not read: expected a file, a folder or -", path);
+	w->input.in_folder = is_there && S_ISDIR(st.st_mode);
 	return w->input.in_folder ? load_folder(o, w, path, 0, err) : load_file(o, w, path, err);
 }
 

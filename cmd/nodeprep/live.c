@@ -113,6 +113,8 @@ int live_load(const struct options *o, struct work *w, struct np_err *err)
 	log_missing(&found);
 	if (found.n > 0)
 		return 0;
+	if (!o->all_namespaces && found.n_missing < NP_SYNC_POOL_KINDS)
+		log_missing_namespace(w->kube, w->input.default_namespace);
 	fail_none(o, w, &found, &why);
 	return work_fail(w, &why, err);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "nodeprep/file.h"
+#include "nodeprep/text.h"
 
 static const struct command rows[] = {
 	{ "apply", run_apply,
@@ -78,6 +79,19 @@ const struct command *command_find(const struct commands *c, const char *name)
 	return NULL;
 }
 
+static int fail_command(const char *name, struct np_err *err)
+{
+	const char *names[sizeof(rows) / sizeof(rows[0])], *near;
+
+	for (size_t i = 0; i < commands.n; i++)
+		names[i] = rows[i].name;
+	near = np_text_near(name, NP_WORDS(names));
+	if (near)
+		return np_fail(err, NP_E_USAGE, "unknown command '%s': did you mean '%s'?", name,
+			       near);
+	return np_fail(err, NP_E_USAGE, "unknown command '%s': see 'nodeprep help'", name);
+}
+
 int run_help(const struct options *o, struct np_err *err)
 {
 	const struct command *c;
@@ -88,8 +102,7 @@ int run_help(const struct options *o, struct np_err *err)
 	}
 	c = command_find(&commands, o->arguments.items[0]);
 	if (!c)
-		return np_fail(err, NP_E_USAGE, "unknown command '%s': see 'nodeprep help'",
-			       o->arguments.items[0]);
+		return fail_command(o->arguments.items[0], err);
 	options_help(c);
 	return 0;
 }
@@ -170,7 +183,7 @@ static int run(int argc, char *argv[], struct np_err *err)
 	}
 	c = command_find(&commands, name);
 	if (!c)
-		return np_fail(err, NP_E_USAGE, "unknown command '%s': see 'nodeprep help'", name);
+		return fail_command(name, err);
 	return run_command(c, argc - 1, argv + 1, err);
 }
 

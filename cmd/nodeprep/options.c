@@ -258,8 +258,9 @@ int options_parse(const struct command *c, int argc, char *argv[], struct option
 	if (read_words(c, argc, argv, &o, err) < 0)
 		return np_err_ret(err);
 	if (o.arguments.n > c->arguments)
-		return np_fail(err, NP_E_USAGE, "unexpected argument '%s': usage: nodeprep %s %s",
-			       o.arguments.items[c->arguments], c->name, c->usage);
+		return np_fail(err, NP_E_USAGE, "unexpected argument '%s': usage: nodeprep %s%s%s",
+			       o.arguments.items[c->arguments], c->name, *c->usage ? " " : "",
+			       c->usage);
 	if (o.format == NP_FORMAT_SVG && (c->options & OPT_SVG) == 0)
 		return np_fail(
 			err, NP_E_USAGE,
@@ -322,8 +323,8 @@ void options_help(const struct command *c)
 	struct option_table tables[N_TABLES];
 	struct options o = { 0 };
 
-	printf("Usage: nodeprep %s %s%s\n\n%s\n\nOptions:\n", c->name, c->usage,
-	       c->options != 0 || c->own ? " [OPTION]..." : "", c->help);
+	printf("Usage: nodeprep %s%s%s%s\n\n%s\n\nOptions:\n", c->name, *c->usage ? " " : "",
+	       c->usage, c->options != 0 || c->own ? " [OPTION]..." : "", c->help);
 	option_help(&(struct option_tables){ tables, make_tables(c, &o, tables), "" });
 }
 

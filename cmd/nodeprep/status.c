@@ -144,5 +144,7 @@ int run_status(const struct options *o, struct np_err *err)
 	watch.ns = ns;
 	if (list(w.kube, &r, &c, &watch, err) < 0)
 		return np_err_ret(err);
+	if (json_array_size(items) == 0 && !is_for_programs(o))
+		log_no_status(w.kube, ns);
 	return flags.watches ? watch_until_signal(w.kube, &r, &c, &watch, err) : 0;
 }

@@ -180,7 +180,8 @@ int np_check_bindings(struct np_kube *k, const struct np_kube_resource *classes,
 
 /*
  * Sets *ret to what `nodeprep status` tells of a class as an API server returns it: registrations, window, fields that
- * others overwrote, the last writer, and what is wrong with the record. NULL: the class has no record.
+ * others overwrote, the last writer (several managers, if the last second saw several), and what is wrong with the
+ * record. NULL: the class has no record.
  */
 int np_check_status(const json_t *object, const struct np_catalogue *cat, json_t **ret,
 		    struct np_err *err);

@@ -11,9 +11,9 @@
  *            the run's deadline; a watch under its own.
  * Retries    500, 502, 503, 504, 429, refused, cut and timed-out connections back off with jitter
  *            until the deadline; then NP_E_RETRY with the last error. Retry-After lengthens a wait,
- *            to 30 s at most, and never shortens it, for all requests of the client. A PATCH that carries a resourceVersion may be
- *            sent again safely: the server answers 409 to the second. The caller handles 409; see
- *            np_kube_update(). A POST, a DELETE without a uid and any other PATCH are sent again
+ *            to 30 s at most, and never shortens it, for all requests of the client. A PATCH that
+ *            carries a resourceVersion may be sent again safely: the server answers 409 to the second.
+ *            The caller handles 409; see np_kube_update(). A POST, a DELETE without a uid and any other PATCH are sent again
  *            only where the server cannot have seen them or asks for it by Retry-After.
  * Cancel     once the options' is_cancelled() returns true, waits and reads end within 100 ms with
  *            NP_E_RETRY ("interrupted") and nothing new begins; a write that the server may have
@@ -186,24 +186,17 @@ struct np_kube_selection {
 	const char *labels,
 		*fields; /* as kubectl writes them, for the server to judge; NULL: none */
 	unsigned limit; /* of a page; 0: 500 */
+	/*
+	 * Asked after each page but the last, with the ctx of each() and with how many objects are left, UINT64_MAX
+	 * where the server does not say; false ends the list. NULL: to the end.
+	 */
+	bool (*goes_on)(void *ctx, uint64_t remaining);
 };
 
 /* Lists as np_kube_list() does, what is selected. */
 int np_kube_list_selected(struct np_kube *k, const struct np_kube_resource *r,
 			  const struct np_kube_selection *s, np_kube_each_fn *each, void *ctx,
 			  struct np_err *err);
-
-struct np_kube_pages {
-	unsigned limit; /* objects of a page; 0: 500 */
-	np_kube_each_fn *each;
-	/* Asked after each page but the last, with how many objects are left; UINT64_MAX where the server does not say. */
-	bool (*goes_on)(void *ctx, uint64_t remaining);
-	void *ctx; /* of both */
-};
-
-/* Lists as np_kube_list() does, but only as long as goes_on(). */
-int np_kube_list_pages(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
-		       const struct np_kube_pages *pages, struct np_err *err);
 
 /* One object to fetch among many, and its result. */
 struct np_kube_item {

@@ -136,6 +136,9 @@ int np_report_add(struct np_report *r, const struct np_judgement *j, struct np_e
 /* Sets `pass` once all probes are added. */
 void np_report_finish(struct np_report *r);
 
+/* Returns the address, or words where an excerpt has none. */
+const char *np_report_address(const struct np_seen_gpu *gpu);
+
 /* Writes "0000:3b:00.0 (A100-40GB)". */
 #define NP_REPORT_WHO_MAX 96
 const char *np_report_gpu_name(const struct np_seen_gpu *gpu, char buf[static NP_REPORT_WHO_MAX]);

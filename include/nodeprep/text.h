@@ -52,7 +52,7 @@ struct np_words {
 
 #define NP_TEXT_DISTANCE_MAX 32
 
-/* Counts the letters to insert, drop or change in the first 32 of both texts, without regard to case. */
+/* Counts the letters to insert, drop, change or swap with the next in the first 32 of both texts, without regard to case. */
 size_t np_text_distance(const char *a, const char *b);
 
 /* Returns the word that `text` was likely meant to be; NULL where none is near. */

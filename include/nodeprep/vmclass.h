@@ -54,7 +54,7 @@ enum np_backing {
 	NP_BACKING_FIXED, /* one device of one host */
 	NP_BACKING_DVX, /* Enhanced DirectPath I/O: a device class, without ids */
 	NP_BACKING_GROUP, /* a device of configSpec.deviceGroups */
-	NP_BACKING_OTHER, /* whatever else passes a function through: no GPU */
+	NP_BACKING_OTHER, /* whatever else passes a function through: a device of unknown kind */
 };
 
 /* One device that a VM of the class would get. */
@@ -65,8 +65,8 @@ struct np_device {
 	bool has_id;
 	struct np_pci_id id; /* of the alternative it is sized as */
 	const char *profile; /* borrowed; NULL unless a vGPU */
-	const char
-		*kind; /* borrowed device class or group of a device of unknown kind; else NULL */
+	const char *
+		kind; /* borrowed device class, group or backing of a device of unknown kind; else NULL */
 	uint64_t known_gb; /* what the largest alternative of known size takes; 0: there is none */
 	const char *label; /* borrowed customLabel; "" where there is none */
 	size_t n_ids;

@@ -137,7 +137,9 @@ static void test_text__distance_counts_edits_of_the_first_letters(void **state)
 	assert_int_equal(np_text_distance("", "abc"), 3);
 	assert_int_equal(np_text_distance("kitten", "Sitting"), 3);
 	assert_int_equal(np_text_distance("A100", "a100"), 0);
-	assert_int_equal(np_text_distance("ab", "ba"), 2);
+	assert_int_equal(np_text_distance("ab", "ba"), 1);
+	assert_int_equal(np_text_distance("abc", "bca"), 2);
+	assert_int_equal(np_text_distance("Plna", "plan"), 1);
 	assert_int_equal(np_text_distance(a, b), 0);
 	assert_int_equal(np_text_distance("", a), NP_TEXT_DISTANCE_MAX);
 }
@@ -149,6 +151,7 @@ static void test_text__near_word_is_found(void **state)
 
 	(void)state;
 	assert_string_equal(np_text_near("namespce", NP_WORDS(words)), "namespace");
+	assert_string_equal(np_text_near("nmae", NP_WORDS(words)), "name");
 	assert_string_equal(np_text_near("Nam", NP_WORDS(words)), "name");
 	assert_null(np_text_near("gpus", NP_WORDS(words)));
 	assert_null(np_text_near(words[2], NP_WORDS(words)));

@@ -14,23 +14,33 @@ static size_t min3(size_t a, size_t b, size_t c)
 	return ab < c ? ab : c;
 }
 
+static bool is_same(char a, char b)
+{
+	return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+/* Optimal string alignment. */
 size_t np_text_distance(const char *a, const char *b)
 {
 	size_t a_size = strnlen(a, NP_TEXT_DISTANCE_MAX), n = strnlen(b, NP_TEXT_DISTANCE_MAX);
-	size_t row[NP_TEXT_DISTANCE_MAX + 1];
+	size_t rows[3][NP_TEXT_DISTANCE_MAX + 1];
+	size_t *row = rows[0], *above = rows[1], *two_above = rows[2];
 
 	for (size_t j = 0; j <= n; j++)
 		row[j] = j;
 	for (size_t i = 0; i < a_size; i++) {
-		size_t diagonal = row[0];
+		size_t *spare = two_above;
 
+		two_above = above;
+		above = row;
+		row = spare;
 		row[0] = i + 1;
 		for (size_t j = 0; j < n; j++) {
-			bool same = tolower((unsigned char)a[i]) == tolower((unsigned char)b[j]);
-			size_t above = row[j + 1];
-
-			row[j + 1] = min3(above + 1, row[j] + 1, diagonal + !same);
-			diagonal = above;
+			row[j + 1] =
+				min3(above[j + 1] + 1, row[j] + 1, above[j] + !is_same(a[i], b[j]));
+			if (i > 0 && j > 0 && is_same(a[i - 1], b[j]) && is_same(a[i], b[j - 1]) &&
+			    two_above[j - 1] + 1 < row[j + 1])
+				row[j + 1] = two_above[j - 1] + 1;
 		}
 	}
 	return row[n];

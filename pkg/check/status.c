@@ -85,23 +85,92 @@ static json_t *pools_tree(const json_t *record)
 	return json_incref(list);
 }
 
-/* The last writer of the object, which may be nodeprep. */
-static json_t *writer_tree(const json_t *object)
+static const json_t *meta_of(const json_t *object)
 {
-	const json_t *fields =
-		json_object_get(json_object_get(object, "metadata"), "managedFields");
-	const json_t *entry, *last = NULL;
+	return json_object_get(object, "metadata");
+}
+
+static const char *latest_time(const json_t *entries)
+{
+	const char *latest = "";
+	const json_t *entry;
 	size_t i;
 
-	json_array_foreach (fields, i, entry)
-		if (!last || strcmp(np_json_member_text(entry, "time"),
-				    np_json_member_text(last, "time")) >= 0)
-			last = entry;
-	return last ? json_pack("{s:o, s:o, s:o}", "manager",
-				text_or_null(np_json_member_text(last, "manager")), "operation",
-				text_or_null(np_json_member_text(last, "operation")), "time",
-				text_or_null(np_json_member_text(last, "time")))
-		    : json_null();
+	json_array_foreach (entries, i, entry)
+		if (strcmp(np_json_member_text(entry, "time"), latest) > 0)
+			latest = np_json_member_text(entry, "time");
+	return latest;
+}
+
+static bool has_text(const json_t *list, const char *text)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (list, i, item)
+		if (strcmp(json_string_value(item), text) == 0)
+			return true;
+	return false;
+}
+
+/* Returns the managers that wrote at that time, each once, and the entry of the last one. */
+static json_t *managers_at(const json_t *entries, const char *time, const json_t **ret)
+{
+	json_auto_t *list = json_array();
+	const json_t *entry;
+	size_t i;
+
+	json_array_foreach (entries, i, entry) {
+		const char *manager = np_json_member_text(entry, "manager");
+
+		if (strcmp(np_json_member_text(entry, "time"), time) != 0)
+			continue;
+		*ret = entry;
+		if (*manager && !has_text(list, manager) &&
+		    json_array_append_new(list, np_json_string(manager)) < 0)
+			return NULL;
+	}
+	return json_incref(list);
+}
+
+/*
+ * Tells whether the second of the class's creation saw nothing but the creation and nodeprep's patch, which came
+ * after it: nodeprep creates no class, and a further change of the spec would have raised the generation.
+ */
+static bool is_ours_after_creation(const json_t *meta, const char *time, const json_t *managers)
+{
+	json_int_t generation = json_integer_value(json_object_get(meta, "generation"));
+
+	return json_array_size(managers) == 2 && has_text(managers, NP_FIELD_MANAGER) &&
+	       strcmp(np_json_member_text(meta, "creationTimestamp"), time) == 0 &&
+	       (generation == 1 || generation == 2);
+}
+
+/*
+ * The last writer of the object, which may be nodeprep. The API server records whole seconds: of several managers
+ * that wrote in the last one, none is known to be the last.
+ */
+static json_t *writer_tree(const json_t *object)
+{
+	const json_t *meta = meta_of(object), *entries = json_object_get(meta, "managedFields");
+	const json_t *entry = NULL;
+	const char *time = latest_time(entries), *manager = NULL, *operation = NULL;
+	json_auto_t *managers = managers_at(entries, time, &entry);
+
+	if (!managers || !entry)
+		return managers ? json_null() : NULL;
+	if (is_ours_after_creation(meta, time, managers)) {
+		json_array_clear(managers);
+		if (json_array_append_new(managers, json_string(NP_FIELD_MANAGER)) < 0)
+			return NULL;
+		manager = NP_FIELD_MANAGER;
+		operation = "Update";
+	} else if (json_array_size(managers) < 2) {
+		manager = np_json_member_text(entry, "manager");
+		operation = np_json_member_text(entry, "operation");
+	}
+	return json_pack("{s:o, s:o, s:o, s:O}", "manager", text_or_null(manager), "operation",
+			 text_or_null(operation), "time", text_or_null(time), "managers", managers);
 }
 
 static json_t *class_tree(const struct np_vmclass *c, const struct np_err *error)
@@ -187,7 +256,8 @@ static const char *gigabytes(const json_t *value, char buf[static CELL_MAX])
 }
 
 /* Joins texts of a list, or a member of its objects, up to the buffer's end. */
-static const char *join(const json_t *list, const char *member, char buf[static CELLS_MAX])
+static const char *join(const json_t *list, const char *member, const char *between,
+			char buf[static CELLS_MAX])
 {
 	const json_t *item;
 	size_t i, used = 0;
@@ -196,7 +266,7 @@ static const char *join(const json_t *list, const char *member, char buf[static 
 	json_array_foreach (list, i, item) {
 		const char *text =
 			member ? np_json_member_text(item, member) : json_string_value(item);
-		int n = snprintf(buf + used, CELLS_MAX - used, "%s%s", used > 0 ? "," : "",
+		int n = snprintf(buf + used, CELLS_MAX - used, "%s%s", used > 0 ? between : "",
 				 text ? text : "");
 
 		if (n < 0 || (size_t)n >= CELLS_MAX - used)
@@ -221,14 +291,14 @@ static const char *drift_word(const json_t *item, char buf[static CELL_MAX])
 static int add_class(struct cells *c, const json_t *item, struct np_err *err)
 {
 	const json_t *writer = json_object_get(item, "lastWriter");
-	char window[CELL_MAX], drift[CELL_MAX], pools[CELLS_MAX];
+	char window[CELL_MAX], drift[CELL_MAX], pools[CELLS_MAX], writers[CELLS_MAX];
 	const char *const texts[CLASS_COLUMNS] = {
 		np_json_member_text(item, "namespace"),
 		np_json_member_text(item, "name"),
 		gigabytes(json_object_get(item, "mmioGB"), window),
-		join(json_object_get(item, "pools"), "pool", pools),
+		join(json_object_get(item, "pools"), "pool", ",", pools),
 		drift_word(item, drift),
-		np_json_member_text(writer, "manager"),
+		join(json_object_get(writer, "managers"), NULL, " or ", writers),
 		np_json_member_text(writer, "time"),
 	};
 
@@ -249,10 +319,10 @@ static int add_registrations(struct cells *c, const json_t *item, struct np_err 
 			np_json_member_text(item, "name"),
 			np_json_member_text(pool, "pool"),
 			gigabytes(json_object_get(pool, "mmioGB"), need),
-			join(json_object_get(pool, "holders"), NULL, holders),
+			join(json_object_get(pool, "holders"), NULL, ",", holders),
 			gigabytes(json_object_get(item, "mmioGB"), window),
 			drift_word(item, drift),
-			join(json_object_get(item, "drift"), "path", fields),
+			join(json_object_get(item, "drift"), "path", ",", fields),
 		};
 
 		if (add_cells(c, texts, POOL_COLUMNS, err) < 0)

@@ -177,10 +177,11 @@ int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char
 	return 0;
 }
 
-int np_kube_list_pages(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
-		       const struct np_kube_pages *pages, struct np_err *err)
+int np_kube_list_selected(struct np_kube *k, const struct np_kube_resource *r,
+			  const struct np_kube_selection *s, np_kube_each_fn *each, void *ctx,
+			  struct np_err *err)
 {
-	return np_kube_list(k, r, ns, pages->limit, pages->each, pages->ctx, err);
+	return np_kube_list(k, r, s->ns, s->limit, each, ctx, err);
 }
 
 int np_kube_create(struct np_kube *k, const struct np_kube_resource *r, const char *ns,

@@ -42,13 +42,17 @@ static struct host_device *find_device(struct np_host *h, enum host_side side, c
 /* Makes the device the current one for the next lines. */
 bool hostcheck_device_open(struct reading *r, enum host_side side, const char *address)
 {
-	struct host_device *all;
-
 	if (r->device)
 		r->device->is_whole = true;
 	r->device = find_device(r->h, side, address);
-	if (r->device)
-		return true;
+	return r->device || hostcheck_device_append(r, side, address);
+}
+
+/* As above, for a device that no earlier line was about. */
+bool hostcheck_device_append(struct reading *r, enum host_side side, const char *address)
+{
+	struct host_device *all;
+
 	if (r->h->n_devices == HOST_DEVICES_MAX) {
 		np_fail(r->err, NP_E_SPEC, "more than %d devices", HOST_DEVICES_MAX);
 		return false;

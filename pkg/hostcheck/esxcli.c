@@ -125,6 +125,23 @@ static bool read_typed_key(const struct pair_line *p, struct pair_line *ret)
 	return false;
 }
 
+/*
+ * `esxcli hardware pci list | grep -A 5 NVIDIA`: a record without its first line begins with its owner or
+ * its vendor. It has no address, so that each is a device of its own.
+ */
+static void open_headless(struct reading *r, const struct pair_line *p)
+{
+	bool is_owner = strcmp(p->name, "configuredowner") == 0;
+	uint16_t vendor;
+
+	if (!is_owner && (strcmp(p->name, "vendorid") != 0 || !read_id(p->value, &vendor)))
+		return;
+	if (r->device && (r->device->seen.address[0] != '\0' || r->device->seen.id.vendor == 0))
+		return;
+	if (hostcheck_device_append(r, SIDE_HOST, ""))
+		r->is_excerpt = true;
+}
+
 bool hostcheck_read_device_pair(struct reading *r, const struct pair_line *p)
 {
 	char address[NP_PCI_ADDRESS_MAX];
@@ -132,6 +149,8 @@ bool hostcheck_read_device_pair(struct reading *r, const struct pair_line *p)
 
 	if (read_typed_key(p, &typed))
 		p = &typed;
+	if (!r->is_indented_record)
+		open_headless(r, p);
 	if (begins_record(p, address)) {
 		if (!r->device || strcmp(r->device->seen.address, address) != 0)
 			hostcheck_device_open(r, SIDE_HOST, address);

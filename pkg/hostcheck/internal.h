@@ -187,7 +187,8 @@ struct np_host {
 	int hv_support; /* -1: not known */
 	enum np_verdict settings[SETTINGS];
 	enum np_verdict pending[SETTINGS]; /* after the next reboot */
-	bool has_pages; /* a vmware.log reported pages */
+	bool has_pages; /* a vmware.log reported pages, or the VM's firmware kilobytes */
+	bool has_limit; /* the log says how many pages the window holds */
 	uint64_t pages_needed, pages_limit; /* of the largest need */
 	struct vm_settings vm;
 	enum firmware guest_firmware; /* as the guest's kernel reports it */
@@ -239,6 +240,7 @@ struct reading {
 
 /* device.c */
 bool hostcheck_device_open(struct reading *r, enum host_side side, const char *address);
+bool hostcheck_device_append(struct reading *r, enum host_side side, const char *address);
 void hostcheck_device_close(struct reading *r, bool is_whole);
 
 /* Notes what stands before the first line of the open device; fails where another host's line had it. */

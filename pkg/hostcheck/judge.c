@@ -210,13 +210,14 @@ const char *hostcheck_gpu_name(const struct host_device *d, char buf[static NP_R
 	char id[NP_PCI_ID_MAX];
 
 	if (d->vgpu[0] != '\0') {
-		snprintf(buf, NP_REPORT_WHO_MAX, "%s (%.60s)", d->seen.address, d->vgpu);
+		snprintf(buf, NP_REPORT_WHO_MAX, "%s (%.60s)", np_report_address(&d->seen),
+			 d->vgpu);
 		return buf;
 	}
 	if (d->seen.gpu || d->title[0] == '\0')
 		return np_report_gpu_name(&d->seen, buf);
 	np_gpu_pci_id_format(d->seen.id, id);
-	snprintf(buf, NP_REPORT_WHO_MAX, "%s (%s%s%.46s)", d->seen.address,
+	snprintf(buf, NP_REPORT_WHO_MAX, "%s (%s%s%.46s)", np_report_address(&d->seen),
 		 d->seen.has_id ? id : "", d->seen.has_id ? " " : "", d->title);
 	return buf;
 }
@@ -232,7 +233,7 @@ static void list_gpus(const struct np_host *h, enum host_side side, struct np_re
 			continue;
 		np_report_words_add(all, "%s", hostcheck_gpu_name(&h->gpus[i], who));
 		if (!h->gpus[i].seen.gpu)
-			np_report_words_add(unknown, "%s", h->gpus[i].seen.address);
+			np_report_words_add(unknown, "%s", np_report_address(&h->gpus[i].seen));
 	}
 }
 
@@ -264,6 +265,19 @@ static size_t list_unclassed(const struct np_host *h, struct np_report_words *w)
 			continue;
 		np_gpu_pci_id_format(d->seen.id, id);
 		np_report_words_add(w, "%s (%s)", d->seen.address, id);
+	}
+	return w->n;
+}
+
+/* Devices of a list whose record is not whole: any of them may be a GPU. */
+static size_t list_without_id(const struct np_host *h, struct np_report_words *w)
+{
+	for (size_t i = 0; i < h->n_devices; i++) {
+		const struct host_device *d = &h->devices[i];
+
+		if (is_hosts(d) && d->is_listed && !d->seen.has_id && !d->has_class &&
+		    !d->is_other && !d->is_told)
+			np_report_words_add(w, "%s", np_report_address(&d->seen));
 	}
 	return w->n;
 }
@@ -309,7 +323,7 @@ static int check_gpus(struct checking *c, struct np_err *err)
 				  .status = NP_PROBE_PASS,
 				  .decides = true,
 				  .where = "esxcli hardware pci list, or lspci -nnvvv" };
-	struct np_report_words w = { 0 }, unknown = { 0 };
+	struct np_report_words w = { 0 }, unknown = { 0 }, rest = { 0 };
 
 	list_gpus(c->h, SIDE_HOST, &w, &unknown);
 	if (w.n == 0 && c->n_untold > 0 && !c->h->is_list_cut) {
@@ -319,6 +333,13 @@ static int check_gpus(struct checking *c, struct np_err *err)
 			c->r, &j, err,
 			"%zu device%s without an id: the list does not say what they are",
 			c->n_untold, c->n_untold == 1 ? "" : "s");
+	}
+	if (w.n > 0 && list_without_id(c->h, &rest) > 0) {
+		j.status = NP_PROBE_UNKNOWN;
+		j.cure = "add the whole output of: esxcli hardware pci list";
+		return np_report_add(c->r, &j, err,
+				     "so far %zu: %s; without their ids these may be GPUs: %s", w.n,
+				     w.text, rest.text);
 	}
 	if (c->h->is_list_cut) {
 		j.status = NP_PROBE_UNKNOWN;

@@ -95,15 +95,17 @@ static bool has_vgpu(const struct np_host *h)
 static int report_pages(struct checking *c, struct np_judgement *j, struct np_err *err)
 {
 	const struct np_host *h = c->h;
-	char limit[NP_SIZE_TEXT_MAX];
+	char limit[NP_SIZE_TEXT_MAX], holds[NP_SIZE_TEXT_MAX + 32] = "the VM's firmware found less";
 
 	j->status = NP_PROBE_FAIL;
 	np_size_text(h->pages_limit * PAGE_BYTES, limit);
+	if (h->has_limit)
+		snprintf(holds, sizeof(holds), "the window holds %s", limit);
 	return np_report_add(
 		c->r, j, err,
 		"the VM's devices need %s%" PRIu64 " GB (%" PRIu64
-		" pages of 4 KiB), the window holds %s: set a window of %" PRIu64 " GB%s",
-		h->is_lower_bound ? "at least " : "", h->needed_gb, h->pages_needed, limit,
+		" pages of 4 KiB), %s: set a window of %" PRIu64 " GB%s",
+		h->is_lower_bound ? "at least " : "", h->needed_gb, h->pages_needed, holds,
 		h->window_gb,
 		h->is_lower_bound
 			? ", since each card takes an aligned slot of twice its largest BAR"

@@ -144,6 +144,17 @@ static const char *read_count(const char *text, const char *behind, uint64_t *re
 	return text + n + strlen(behind);
 }
 
+/* Keeps the largest need; `limit` NULL: the line does not say what the window holds. */
+static void add_pages(struct np_host *h, uint64_t needed, const uint64_t *limit)
+{
+	if (needed == 0 || (h->has_pages && needed <= h->pages_needed))
+		return;
+	h->has_pages = true;
+	h->pages_needed = needed;
+	h->has_limit = !!limit;
+	h->pages_limit = limit ? *limit : 0;
+}
+
 static bool read_pages(struct reading *r, const char *line, size_t size)
 {
 	static const char words[] = "total number of pages needed (";
@@ -157,13 +168,31 @@ static bool read_pages(struct reading *r, const char *line, size_t size)
 	at += strlen(words);
 	np_report_copy_clean(text, sizeof(text), at, size - (size_t)(at - line));
 	at = read_count(text, ") exceeds limit (", &needed);
-	if (!at || !read_count(at, ")", &limit) || needed == 0)
-		return true;
-	if (!r->h->has_pages || needed > r->h->pages_needed) {
-		r->h->has_pages = true;
-		r->h->pages_needed = needed;
-		r->h->pages_limit = limit;
-	}
+	if (at && read_count(at, ")", &limit))
+		add_pages(r->h, needed, &limit);
+	return true;
+}
+
+/*
+ * "The firmware could not allocate 33587200 KB of PCI MMIO. Increase ...": what the VM's EFI firmware says
+ * where the window is too small, in a log or alone in the client's event. The VM was on then.
+ */
+static bool read_firmware(struct reading *r, const char *line, size_t size)
+{
+	static const char words[] = "firmware could not allocate ";
+	const char *at = memmem(line, size, words, strlen(words));
+	char text[64];
+	uint64_t kb;
+
+	if (!at)
+		return false;
+	at += strlen(words);
+	np_report_copy_clean(text, sizeof(text), at, size - (size_t)(at - line));
+	if (!read_count(text, " KB of PCI MMIO", &kb) || kb == 0)
+		return false;
+	r->kinds |= 1u << KIND_VMWARE_LOG;
+	r->is_message = false;
+	add_pages(r->h, kb / 4 + (kb % 4 != 0), NULL);
 	return true;
 }
 
@@ -324,7 +353,8 @@ bool hostcheck_read_vmlog(struct reading *r, const char *line, size_t size)
 		size--;
 	text = skip_stamp(line, size, &is_stamped);
 	left = size - (size_t)(text - line);
-	if (read_pages(r, line, size) || read_bar(r, line, size) || read_dict(r, text, left))
+	if (read_pages(r, line, size) || read_firmware(r, line, size) || read_bar(r, line, size) ||
+	    read_dict(r, text, left))
 		return true;
 	/* One line may have the reason and the failure. */
 	is_failure = hostcheck_has_text(text, left, "power on failed") &&

@@ -488,6 +488,7 @@ int np_kube_list_selected(struct np_kube *k, const struct np_kube_resource *r,
 			     .ns = s->ns,
 			     .limit = s->limit > 0 ? s->limit : PAGE_DEFAULT,
 			     .each = each,
+			     .goes_on = s->goes_on,
 			     .ctx = ctx };
 
 	if (!query)
@@ -505,20 +506,6 @@ int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char
 	const struct np_kube_selection s = { .ns = ns, .limit = limit };
 
 	return np_kube_list_selected(k, r, &s, each, ctx, err);
-}
-
-int np_kube_list_pages(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
-		       const struct np_kube_pages *pages, struct np_err *err)
-{
-	struct listing l = { .k = k,
-			     .ns = ns,
-			     .query = "",
-			     .limit = pages->limit > 0 ? pages->limit : PAGE_DEFAULT,
-			     .each = pages->each,
-			     .goes_on = pages->goes_on,
-			     .ctx = pages->ctx };
-
-	return list_all(&l, r, err);
 }
 
 int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, const char *ns,

@@ -47,9 +47,22 @@ static bool clean_json(json_t *value, bool is_secret, unsigned nested);
 /* "https://user:password@proxy" within a text. */
 static bool has_user_info(const char *text)
 {
-	const char *start = strstr(text, "://");
+	while ((text = strstr(text, "://"))) {
+		text += strlen("://");
+		if (memchr(text, '@', strcspn(text, "/?# \t\r\n")))
+			return true;
+	}
+	return false;
+}
 
-	return start && memchr(start + 3, '@', strcspn(start + 3, "/?# \t\r\n"));
+/* A key in PEM, or that in base64: whatever begins as PEM and is no certificate. */
+static bool has_private_key(const char *text)
+{
+	static const char begin[] = "LS0tLS1CRUdJTiB", certificate[] = "LS0tLS1CRUdJTiBDRVJU";
+
+	return strstr(text, "PRIVATE KEY-----") ||
+	       (strncmp(text, begin, strlen(begin)) == 0 &&
+		strncmp(text, certificate, strlen(certificate)) != 0);
 }
 
 /* Returns what the text is shown as, a new reference; NULL: as it is, or without memory. */
@@ -59,7 +72,8 @@ static json_t *clean_text(const char *text, unsigned nested, bool *ret_failed)
 	char *shown;
 	json_t *clean;
 
-	if (strstr(text, "PRIVATE KEY-----") || has_user_info(text))
+	text += strspn(text, " \t\r\n");
+	if (has_private_key(text) || has_user_info(text))
 		return json_string(KUBE_MASK);
 	if (text[0] != '{' && text[0] != '[')
 		return NULL;
@@ -103,13 +117,13 @@ static bool is_secret_object(const json_t *object)
 {
 	const char *kind = json_string_value(json_object_get(object, "kind"));
 
-	return kind && strncmp(kind, "Secret", strlen("Secret")) == 0 &&
-	       strcmp(kind, "SecretList") != 0;
+	return kind && strncmp(kind, "Secret", strlen("Secret")) == 0;
 }
 
 static bool is_secret_member(const json_t *object, const char *key)
 {
-	static const char *const data[] = { "data", "stringData", "annotations", "value" };
+	/* The server leaves the kind out of a list's items. */
+	static const char *const data[] = { "data", "stringData", "annotations", "value", "items" };
 
 	if (kube_is_secret_name(key))
 		return true;
@@ -227,6 +241,18 @@ static void put_text(struct xml *x, FILE *out)
 	x->at += n;
 }
 
+/* Leaves out a comment or CDATA, which may hold anything. */
+static void put_section(struct xml *x, FILE *out)
+{
+	const char *stop = strncmp(x->at, "<!--", 4) == 0        ? "-->"
+			   : strncmp(x->at, "<![CDATA[", 9) == 0 ? "]]>"
+								 : ">";
+	const char *end = strstr(x->at, stop);
+
+	fputs(KUBE_MASK, out);
+	x->at = end ? end + strlen(stop) : x->at + strlen(x->at);
+}
+
 static char *clean_xml(const char *text)
 {
 	struct xml x = { .at = text };
@@ -237,6 +263,10 @@ static char *clean_xml(const char *text)
 	if (!out)
 		return NULL;
 	while (*x.at) {
+		if (*x.at == '<' && x.at[1] == '!') {
+			put_section(&x, out);
+			continue;
+		}
 		if (*x.at == '<') {
 			size_t n = strcspn(x.at, ">");
 

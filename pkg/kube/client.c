@@ -105,6 +105,15 @@ static void pause_all(struct np_kube *k, uint64_t until)
 		k->paused_until = until;
 }
 
+/* Another request's wait may have lasted until the deadline. The last error may say that a write was sent. */
+static void fail_late(const struct np_kube *k, struct kube_transfer *f)
+{
+	if (f->error.code == NP_OK)
+		fail_deadline(k, &f->error);
+	else
+		np_wrap(&f->error, "given up at the deadline of %" PRIu64 " ms", k->deadline_ms);
+}
+
 /* Schedules the next attempt; where the deadline comes first, fails with the last error. */
 static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct kube_transfer *f)
 {
@@ -112,6 +121,9 @@ static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct 
 	char prefix[64];
 
 	if (!plan_wait(k, out, f, &wait)) {
+		/* The request had what was left of the time, which says nothing about the server. */
+		if (left == 0 && f->error.code == NP_E_RETRY)
+			fail_late(k, f);
 		end_transfer(k, f);
 		return;
 	}
@@ -131,7 +143,7 @@ static void plan_next(struct np_kube *k, const struct kube_outcome *out, struct 
 			"the server asks to wait %" PRIu64 " s, but only %" PRIu64 " s are left",
 			out->wait_ms / 1000, left / 1000);
 	else
-		np_wrap(&f->error, "given up at the deadline of %" PRIu64 " ms", k->deadline_ms);
+		fail_late(k, f);
 	end_transfer(k, f);
 }
 
@@ -171,7 +183,7 @@ static void start(struct np_kube *k, struct kube_transfer *f)
 	f->attempts++;
 	f->status = 0;
 	if (left_ms(k) == 0) {
-		fail_deadline(k, &f->error);
+		fail_late(k, f);
 		end_transfer(k, f);
 	} else if (kube_identity_freshen(k, k->deadline, &f->error) < 0 ||
 		   kube_transfer_prepare(k, f, request_timeout(k), &f->error) < 0) {
@@ -372,11 +384,15 @@ int kube_perform(struct np_kube *k, struct kube_transfer *transfers, size_t n, s
 int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, struct np_err *err)
 {
 	NP_AUTO(np_freep) struct kube_transfer *f = calloc(1, sizeof(*f));
+	int r;
 
 	if (!f)
 		return np_fail_nomem(err);
 	f->call = call;
-	if (kube_perform(k, f, 1, 1, err) < 0)
+	r = kube_perform(k, f, 1, 1, err);
+	/* Others' answers may have come since. */
+	k->status = f->status;
+	if (r < 0)
 		return np_err_ret(err);
 	if (f->error.code != NP_OK) {
 		*err = f->error;

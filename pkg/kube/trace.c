@@ -22,16 +22,23 @@ static bool is_traced(const struct np_kube *k, unsigned level)
 	return k->config->trace && k->config->trace_level >= level;
 }
 
-/* Hands on the text without the secrets that are known. */
-static void emit(struct np_kube *k, const char *text)
+/* Returns the text without the secrets that are known, the caller's; NULL where memory runs out. */
+static char *redact(const struct np_kube *k, const char *text)
 {
 	size_t room = 2 * strlen(text) + 64;
-	NP_AUTO(np_wipep) char *clean = malloc(room);
+	char *clean = malloc(room);
 
-	if (!clean)
-		return;
-	kube_redact(&k->config->secrets, text, clean, room);
-	k->config->trace(k->config->trace_ctx, clean);
+	if (clean)
+		kube_redact(&k->config->secrets, text, clean, room);
+	return clean;
+}
+
+static void emit(struct np_kube *k, const char *text)
+{
+	NP_AUTO(np_wipep) char *clean = redact(k, text);
+
+	if (clean)
+		k->config->trace(k->config->trace_ctx, clean);
 }
 
 static void emit_format(struct np_kube *k, const char *fmt, ...)
@@ -129,6 +136,7 @@ static void emit_body(struct np_kube *k, const struct kube_call *call, const cha
 		      const char *body, size_t size)
 {
 	NP_AUTO(np_wipep) char *clean = NULL;
+	NP_AUTO(np_wipep) char *shown = NULL;
 
 	if (size == 0)
 		return;
@@ -137,13 +145,15 @@ static void emit_body(struct np_kube *k, const struct kube_call *call, const cha
 		return;
 	}
 	clean = kube_body_clean(body, size);
-	if (!clean)
+	/* Before it is cut, so that no part of a secret is left. */
+	shown = clean ? redact(k, clean) : NULL;
+	if (!shown)
 		return;
-	size = strlen(clean);
+	size = strlen(shown);
 	if (is_traced(k, LEVEL_WHOLE) || size <= BODY_SHOWN)
-		emit_format(k, "%s: %s", title, clean);
+		emit_format(k, "%s: %s", title, shown);
 	else
-		emit_format(k, "%s: %.*s [truncated %zu bytes]", title, BODY_SHOWN, clean,
+		emit_format(k, "%s: %.*s [truncated %zu bytes]", title, BODY_SHOWN, shown,
 			    size - BODY_SHOWN);
 }
 

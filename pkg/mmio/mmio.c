@@ -217,18 +217,20 @@ static int check_pow2(const char *what, uint64_t gb, struct np_err *err)
 static int window_of_size(const struct np_need *need, uint64_t size_gb, struct np_window *ret,
 			  struct np_err *err)
 {
-	uint64_t size_bytes = 0;
+	uint64_t size_bytes = 0, least_gb = 0;
 
 	if (check_pow2("sizeGB", size_gb, err) < 0)
 		return np_err_ret(err);
 	if (mul(size_gb, NP_GIB, &size_bytes, err) < 0)
 		return np_err_ret(err);
-	if (size_bytes < need->bars_bytes)
+	if (size_bytes < need->bars_bytes) {
+		if (np_pow2_ceil((need->bars_bytes - 1) / NP_GIB + 1, &least_gb, err) < 0)
+			return np_err_ret(err);
 		return np_fail(err, NP_E_WINDOW,
 			       "sizeGB is '%" PRIu64 "', but the BARs alone take %" PRIu64
-			       " MB, at least %" PRIu64 " GB",
-			       size_gb, need->bars_bytes / NP_MIB,
-			       (need->bars_bytes - 1) / NP_GIB + 1);
+			       " MB: expected a power of two from %" PRIu64,
+			       size_gb, need->bars_bytes / NP_MIB, least_gb);
+	}
 	*ret = (struct np_window){
 		.gb = size_gb,
 		.rule = NP_WINDOW_SIZE,

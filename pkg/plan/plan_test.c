@@ -375,13 +375,13 @@ static const struct plan_case {
 	  CLASS("c", X4(A100)) POOL("p", "c", MMIO("sizeGB: 128")), 0,
 	  "ml/p: 4 x A100-40GB, needs 512, window ?\n"
 	  "class ml/c, pools 1, gpus 4, carries ?, not changed\n"
-	  "window: in.yaml:8: pool 'ml/p': sizeGB is '128', but the BARs alone take 262336 MB, at least 257 GB\n" },
+	  "window: in.yaml:8: pool 'ml/p': sizeGB is '128', but the BARs alone take 262336 MB: expected a power of two from 512\n" },
 	{ "one pool that cannot work keeps the class as it is",
 	  CLASS("c", X4(A100)) POOL("p", "c", MMIO("sizeGB: 128")) POOL("q", "c", ""), 0,
 	  "ml/p: 4 x A100-40GB, needs 512, window ?\n"
 	  "ml/q: 4 x A100-40GB, needs 512, window 512\n"
 	  "class ml/c, pools 2, gpus 4, carries ?, not changed\n"
-	  "window: in.yaml:8: pool 'ml/p': sizeGB is '128', but the BARs alone take 262336 MB, at least 257 GB\n" },
+	  "window: in.yaml:8: pool 'ml/p': sizeGB is '128', but the BARs alone take 262336 MB: expected a power of two from 512\n" },
 	{ "sizeGB on a T4 sets the keys", CLASS("c", T4) POOL("p", "c", MMIO("sizeGB: 64")), 0,
 	  "ml/p: 1 x T4, needs 0, window 64\n"
 	  "class ml/c, pools 1, gpus 1, carries 64, changed\n" },

@@ -174,8 +174,9 @@ static int add_unread(struct np_input *in, const struct type_meta *t, struct np_
 
 	if (list_versions(t, versions))
 		return np_doc_fail(t->api_node, err, NP_E_SPEC,
-				   "version '%.64s' of %s is not read: %s %s", t->version, t->kind,
-				   versions, strchr(versions, ',') ? "are" : "is");
+				   "version '%.64s' of %s is not supported: expected %s%s",
+				   t->version, t->kind, strchr(versions, ',') ? "one of " : "",
+				   versions);
 	if (strcmp(t->group, "nodeprep.dev") == 0)
 		return np_doc_fail(t->kind_node, err, NP_E_SPEC,
 				   "'%s' is not a kind of nodeprep.dev: expected NodePool",

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "nodeprep/json.h"
+#include "nodeprep/text.h"
 #include "nodeprep/units.h"
 
 /* What VM Operator does by itself (its source, v1.9 line). */
@@ -372,6 +373,11 @@ static void write_class(FILE *out, const struct np_plan_class *c)
 		fputs("  change       none\n", out);
 }
 
+static const char *near_one(const char *name, const char *candidate)
+{
+	return candidate ? np_text_near(name, (struct np_words){ &candidate, 1 }) : NULL;
+}
+
 static bool is_named(const char *name, const char *candidate)
 {
 	return !name || (candidate && strcmp(name, candidate) == 0);
@@ -406,6 +412,29 @@ bool np_render_selects_class(const struct np_plan *plan, const struct np_plan_cl
 	return false;
 }
 
+/* Returns a name of the plan that `name` was likely meant to be; NULL where none is near. */
+static const char *find_near(const struct np_plan *plan, const char *name)
+{
+	const char *near = NULL;
+
+	for (size_t i = 0; i < plan->n_classes && !near; i++)
+		near = near_one(name, plan->classes[i].name);
+	for (size_t i = 0; i < plan->n_templates && !near; i++)
+		near = near_one(name, plan->templates[i].name);
+	for (size_t i = 0; i < plan->n_pools && !near; i++)
+		near = near_one(name, plan->pools[i].pool->name);
+	return near;
+}
+
+static int fail_name(const struct np_plan *plan, const char *name, struct np_err *err)
+{
+	const char *near = name ? find_near(plan, name) : NULL;
+
+	return np_fail(err, NP_E_NOT_FOUND,
+		       "class, template or pool '%s' not found in the plan%s%s%s", name ? name : "",
+		       near ? ": did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
 static int write_explanation(struct text *t, const struct np_plan *plan, const char *name,
 			     const struct np_render_style *style, struct np_err *err)
 {
@@ -432,8 +461,7 @@ static int write_explanation(struct text *t, const struct np_plan *plan, const c
 	}
 	if (written > 0)
 		return 0;
-	return np_fail(err, NP_E_NOT_FOUND, "class, template or pool '%s' not found in the plan",
-		       name ? name : "");
+	return fail_name(plan, name, err);
 }
 
 static json_t *card_explanation(const struct np_card *card)

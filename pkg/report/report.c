@@ -111,12 +111,17 @@ void np_report_done(struct np_report *r)
 	*r = (struct np_report){ 0 };
 }
 
+const char *np_report_address(const struct np_seen_gpu *gpu)
+{
+	return gpu->address[0] != '\0' ? gpu->address : "no address";
+}
+
 const char *np_report_gpu_name(const struct np_seen_gpu *gpu, char buf[static NP_REPORT_WHO_MAX])
 {
 	char id[NP_PCI_ID_MAX];
 
 	np_gpu_pci_id_format(gpu->id, id);
-	snprintf(buf, NP_REPORT_WHO_MAX, "%s (%.64s)", gpu->address,
+	snprintf(buf, NP_REPORT_WHO_MAX, "%s (%.64s)", np_report_address(gpu),
 		 gpu->gpu      ? gpu->gpu->model
 		 : gpu->has_id ? id
 			       : "no id");

@@ -125,6 +125,8 @@ static inline int handle(void *ctx, const struct np_serve_request *req,
 	echo(req, reply);
 	if (strcmp(req->path, "/delay") == 0)
 		reply->delay_ms = 300;
+	else if (strcmp(req->path, "/never") == 0)
+		reply->delay_ms = 600000;
 	else if (strcmp(req->path, "/cut") == 0)
 		reply->cut = NP_SERVE_CUT;
 	else if (strcmp(req->path, "/cut-body") == 0)

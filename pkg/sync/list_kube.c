@@ -9,7 +9,7 @@
 /*
  * Many classes of a namespace come by one list, page by page, in place of a request each. What a list does not
  * give is asked for one by one, so that the result is the same either way: classes that are missing, and all
- * where listing is forbidden.
+ * where listing fails.
  */
 
 /* Measured: docs/performance.md. From so many classes of a namespace on, a list is tried. */
@@ -51,19 +51,22 @@ static bool goes_on(void *ctx, uint64_t remaining)
 	return l->left > 0 && remaining / LISTED_PER_WANTED <= l->left;
 }
 
-/* What the requests for each class would meet as well is the list's error; a list alone may be forbidden. */
+/*
+ * A list that is forbidden, or that breaks on an object that nobody wants, is done without. The requests for each
+ * class meet what is wrong with all of them.
+ */
 static int list_namespace(struct np_class_store *s, struct listing *l, struct np_err *err)
 {
 	size_t most = l->left * 2 < PAGE_MOST ? l->left * 2 : PAGE_MOST;
-	const struct np_kube_pages pages = { .limit = (unsigned)(most > PAGE_LEAST ? most
-										   : PAGE_LEAST),
-					     .each = take_object,
-					     .goes_on = goes_on,
-					     .ctx = l };
+	const struct np_kube_selection wanted = {
+		.ns = l->ns,
+		.limit = (unsigned)(most > PAGE_LEAST ? most : PAGE_LEAST),
+		.goes_on = goes_on
+	};
 	struct np_err why = NP_ERR_INIT;
 
-	if (np_kube_list_pages(s->kube, &s->resource, l->ns, &pages, &why) == 0 ||
-	    why.code == NP_E_FORBIDDEN || why.code == NP_E_NOT_FOUND)
+	if (np_kube_list_selected(s->kube, &s->resource, &wanted, take_object, l, &why) == 0 ||
+	    why.code == NP_E_FORBIDDEN || why.code == NP_E_NOT_FOUND || why.code == NP_E_REFUSED)
 		return 0;
 	*err = why;
 	return np_err_ret(err);

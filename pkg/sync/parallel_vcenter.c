@@ -20,6 +20,7 @@ struct worker {
 	struct crew *crew;
 	pthread_t thread;
 	bool is_running;
+	struct np_vcenter *client; /* of the thread */
 	struct sync_update how; /* the one to begin with */
 };
 
@@ -42,15 +43,13 @@ static void end_update(struct crew *crew, const struct sync_update *how, struct 
 	pthread_mutex_unlock(&crew->lock);
 }
 
-/* Makes one update after another; `error` is why none can be made. */
-static void work(struct worker *w, struct np_class_store *s, const struct np_err *error)
+static void work(struct worker *w, struct np_class_store *s)
 {
 	do {
 		NP_AUTO(sync_updated_done) struct sync_updated updated = { 0 };
-		struct np_err why = *error;
+		struct np_err why = NP_ERR_INIT;
 
-		if (why.code == NP_OK)
-			(void)sync_vcenter_update(s, &w->how, &updated, &why);
+		(void)sync_vcenter_update(s, &w->how, &updated, &why);
 		end_update(w->crew, &w->how, &updated, &why);
 	} while (next_update(w->crew, &w->how));
 }
@@ -58,30 +57,39 @@ static void work(struct worker *w, struct np_class_store *s, const struct np_err
 static void *run(void *ctx)
 {
 	struct worker *w = ctx;
-	NP_AUTO(np_vcenter_freep) struct np_vcenter *v = NULL;
 	struct np_class_store s = *w->crew->s;
-	struct np_err error = NP_ERR_INIT;
 
-	(void)np_vcenter_clone(s.vcenter, &v, &error);
-	s.vcenter = v;
-	work(w, &s, &error);
+	s.vcenter = w->client;
+	work(w, &s);
 	return NULL;
+}
+
+/* The client is made here, since the thread may not look at the one that the caller's thread uses. */
+static void start(struct worker *w)
+{
+	struct np_err ignored = NP_ERR_INIT;
+
+	w->is_running = np_vcenter_clone(w->crew->s->vcenter, &w->client, &ignored) == 0 &&
+			pthread_create(&w->thread, NULL, run, w) == 0;
+}
+
+static void join(struct worker *w)
+{
+	if (w->is_running)
+		pthread_join(w->thread, NULL);
+	np_vcenter_free(w->client);
 }
 
 /* The caller's thread is the first worker, and does the work of those that cannot be started. */
 static void run_all(struct crew *crew, struct worker *workers, size_t n)
 {
-	const struct np_err none = NP_ERR_INIT;
-
 	for (size_t i = 1; i < n; i++)
-		workers[i].is_running =
-			pthread_create(&workers[i].thread, NULL, run, &workers[i]) == 0;
+		start(&workers[i]);
 	for (size_t i = 0; i < n; i++)
 		if (!workers[i].is_running)
-			work(&workers[i], crew->s, &none);
+			work(&workers[i], crew->s);
 	for (size_t i = 1; i < n; i++)
-		if (workers[i].is_running)
-			pthread_join(workers[i].thread, NULL);
+		join(&workers[i]);
 }
 
 int sync_vcenter_update_many(struct np_class_store *s, const struct sync_updates *all,

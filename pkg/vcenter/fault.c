@@ -51,12 +51,21 @@ static void read_messages(const json_t *list, const struct np_kube *http, char *
 	np_kube_redact(http, all, buf, size);
 }
 
+/* A hostile server echoes a secret wherever an error has a text; vCenter's own names are short. */
+void vcenter_quote_name(const struct np_kube *http, const char *name, char *buf, size_t size)
+{
+	char shown[4096];
+
+	np_kube_redact(http, name, shown, sizeof(shown));
+	strlcpy(buf, shown, size);
+}
+
 /* The older form's last word in capitals: "not_found". */
-static void read_old_type(const char *type, char buf[static TYPE_MAX])
+static void read_old_type(const char *type, const struct np_kube *http, char buf[static TYPE_MAX])
 {
 	const char *dot = strrchr(type, '.');
 
-	strlcpy(buf, dot ? dot + 1 : type, TYPE_MAX);
+	vcenter_quote_name(http, dot ? dot + 1 : type, buf, TYPE_MAX);
 	for (char *p = buf; *p; p++)
 		*p = (char)toupper((unsigned char)*p);
 }
@@ -71,9 +80,9 @@ static void read_error(const struct np_kube_reply *reply, const struct np_kube *
 
 	*ret = (struct vapi_error){ "", "" };
 	if (type[0])
-		strlcpy(ret->type, type, sizeof(ret->type));
+		vcenter_quote_name(http, type, ret->type, sizeof(ret->type));
 	else
-		read_old_type(np_json_member_text(root, "type"), ret->type);
+		read_old_type(np_json_member_text(root, "type"), http, ret->type);
 	read_messages(json_object_get(holder, "messages"), http, ret->message,
 		      sizeof(ret->message));
 }

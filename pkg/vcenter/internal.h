@@ -95,6 +95,9 @@ struct vcenter_call {
 	bool is_class; /* a 404 is about the class, not about the service */
 };
 
+/* Copies a name from an answer - a type of error, a privilege - without secrets, cut to `size`. */
+void vcenter_quote_name(const struct np_kube *http, const char *name, char *buf, size_t size);
+
 /* Reports a rejected login, or a missing privilege ("": the call's own); `message` is ": TEXT" or "". */
 int vcenter_fail_login(const struct vcenter_call *call, const char *message, struct np_err *err);
 int vcenter_fail_privilege(const struct vcenter_call *call, const char *privilege,

@@ -39,7 +39,8 @@ static enum np_code fault_code(const char *type)
 }
 
 /* The type is an attribute, or else the element's name: <InvalidLoginFault>. */
-static void name_fault(const struct vcenter_node *detail, char buf[static VCENTER_FAULT_MAX])
+static void name_fault(const struct np_kube *http, const struct vcenter_node *detail,
+		       char buf[static VCENTER_FAULT_MAX])
 {
 	static const char suffix[] = "Fault";
 	const struct vcenter_node *n = detail ? detail->child : NULL;
@@ -48,7 +49,7 @@ static void name_fault(const struct vcenter_node *detail, char buf[static VCENTE
 	buf[0] = '\0';
 	if (!n)
 		return;
-	strlcpy(buf, n->type[0] ? n->type : n->name, VCENTER_FAULT_MAX);
+	vcenter_quote_name(http, n->type[0] ? n->type : n->name, buf, VCENTER_FAULT_MAX);
 	size = strlen(buf);
 	if (size >= sizeof(suffix) && strcmp(buf + size - 5, suffix) == 0)
 		buf[size - 5] = '\0';
@@ -88,12 +89,16 @@ static bool is_about_login(const struct vcenter_call *call, const char *type)
 }
 
 /* `fault` is the typed element; NULL: there is none. */
-static int fail_typed(const struct vcenter_call *call, const char *type,
+static int fail_typed(const struct vcenter_call *call, const struct np_kube *http, const char *type,
 		      const struct vcenter_node *fault, const char *message, struct np_err *err)
 {
-	if (strcmp(type, "NoPermission") == 0)
-		return vcenter_fail_privilege(call, vcenter_child_text(fault, "privilegeId"),
-					      message, err);
+	char privilege[VCENTER_FAULT_MAX];
+
+	if (strcmp(type, "NoPermission") == 0) {
+		vcenter_quote_name(http, vcenter_child_text(fault, "privilegeId"), privilege,
+				   sizeof(privilege));
+		return vcenter_fail_privilege(call, privilege, message, err);
+	}
 	return np_fail(err, fault_code(type), "cannot %s %s: vCenter answers with the fault %s%s",
 		       call->verb, call->what, type[0] ? type : "without a type", message);
 }
@@ -106,13 +111,13 @@ static int fail_fault(const struct vcenter_call *call, const struct np_kube *htt
 	const char *text = vcenter_child_text(fault, "faultstring");
 	char message[VCENTER_MESSAGE_MAX];
 
-	name_fault(detail, type);
+	name_fault(http, detail, type);
 	quote(http, text, message);
 	if (strcasestr(text, "unsupported version"))
 		strlcpy(type, unsupported_version, VCENTER_FAULT_MAX);
 	if (is_about_login(call, type))
 		return vcenter_fail_login(call, message, err);
-	return fail_typed(call, type, detail ? detail->child : NULL, message, err);
+	return fail_typed(call, http, type, detail ? detail->child : NULL, message, err);
 }
 
 /* {"fault": a typed element, "localizedMessage": text} */
@@ -121,10 +126,11 @@ int vcenter_fail_task(const struct vcenter_call *call, const struct np_kube *htt
 {
 	const struct np_vcenter_val *fault = np_vcenter_val_member(error, "fault");
 	const void *node = fault;
-	char message[VCENTER_MESSAGE_MAX];
+	char message[VCENTER_MESSAGE_MAX], type[VCENTER_FAULT_MAX];
 
 	quote(http, np_vcenter_val_member_text(error, "localizedMessage"), message);
-	return fail_typed(call, np_vcenter_val_type(fault), node, message, err);
+	vcenter_quote_name(http, np_vcenter_val_type(fault), type, sizeof(type));
+	return fail_typed(call, http, type, node, message, err);
 }
 
 static int fail_without_fault(const struct vcenter_call *call, long status, struct np_err *err)

@@ -455,6 +455,19 @@ static int set_annotation(struct build *b, const json_t *object, struct np_err *
 	return 0;
 }
 
+static int check_pools(struct build *b, const json_t *object, struct np_err *err)
+{
+	size_t n = json_object_size(json_object_get(object, "pools"));
+
+	if (n > VMCLASS_POOLS_MAX)
+		return np_fail(
+			err, NP_E_REFUSED,
+			"VirtualMachineClass '%s': annotation '%s' would name %zu pools, at most "
+			"%d: too many pools for one class",
+			b->c->name, NP_MANAGED_ANNOTATION, n, VMCLASS_POOLS_MAX);
+	return 0;
+}
+
 /* A record that could not be read back would keep the class from ever being restored. */
 static int check_record(struct build *b, const json_t *object, struct np_err *err)
 {
@@ -483,7 +496,7 @@ static int change_annotation(struct build *b, struct np_err *err)
 		return np_fail_nomem(err);
 	if (b->c->managed && json_equal(object, b->c->managed))
 		return 0;
-	if (check_record(b, object, err) < 0)
+	if (check_pools(b, object, err) < 0 || check_record(b, object, err) < 0)
 		return np_err_ret(err);
 	return set_annotation(b, object, err);
 }

@@ -304,6 +304,24 @@ static const struct backing_type {
 	{ "VirtualPCIPassthroughVmiopBackingInfo", read_vgpu_backing },
 };
 
+/* A backing of an unknown type, without ids, or none: what it attaches may be a GPU of any size. */
+static void note_without_id(struct np_device *d, const char *type)
+{
+	if (d->n_ids > 0 || d->profile || d->kind)
+		return;
+	d->pci_class = NP_PCI_GPU_UNKNOWN;
+	d->kind = type;
+}
+
+static int read_known_backing(struct np_val backing, const char *type, struct np_device *d,
+			      const struct np_catalogue *cat, struct np_err *err)
+{
+	for (size_t i = 0; i < sizeof(backing_types) / sizeof(backing_types[0]); i++)
+		if (strcmp(type, backing_types[i].type) == 0)
+			return backing_types[i].read(backing, d, cat, err);
+	return 0;
+}
+
 static int read_backing(struct np_val backing, const char *path, struct np_device *d,
 			const struct np_catalogue *cat, struct np_err *err)
 {
@@ -312,13 +330,11 @@ static int read_backing(struct np_val backing, const char *path, struct np_devic
 	d->backing = NP_BACKING_OTHER;
 	d->pci_class = NP_PCI_OTHER;
 	d->label = "";
-	if (!np_doc_is_present(backing))
-		return 0;
-	if (np_doc_object(backing, err) < 0 || read_type(backing, path, &type, err) < 0)
+	if (np_doc_is_present(backing) &&
+	    (np_doc_object(backing, err) < 0 || read_type(backing, path, &type, err) < 0 ||
+	     read_known_backing(backing, type, d, cat, err) < 0))
 		return np_err_ret(err);
-	for (size_t i = 0; i < sizeof(backing_types) / sizeof(backing_types[0]); i++)
-		if (strcmp(type, backing_types[i].type) == 0)
-			return backing_types[i].read(backing, d, cat, err);
+	note_without_id(d, np_doc_is_present(backing) ? type : "no backing");
 	return 0;
 }
 

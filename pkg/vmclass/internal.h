@@ -20,6 +20,9 @@
 #define VMCLASS_MEMORY_REQUEST "/spec/policies/resources/requests/memory"
 #define VMCLASS_CONFIG_SPEC_TYPE "VirtualMachineConfigSpec"
 
+/* Pools of one class, as its record holds them. */
+#define VMCLASS_POOLS_MAX 4096
+
 /* More devices than any VM takes (128 passthrough functions on ESXi 8.0 U2, Broadcom KB 309986). */
 #define VMCLASS_DEVICES_MAX 1024
 

@@ -17,7 +17,6 @@
  */
 
 #define DEPTH_MAX 32
-#define POOLS_MAX 4096
 #define HOLDERS_MAX 4096
 #define ENTRIES_MAX 256
 #define HOLDER_LENGTH_MAX 1024
@@ -209,8 +208,9 @@ static int check_pools(const json_t *pools, struct np_err *err)
 	const char *id;
 	json_t *pool;
 
-	if (!json_is_object(pools) || json_object_size(pools) > POOLS_MAX)
-		return reject(err, "pools must be an object of at most %d members", POOLS_MAX);
+	if (!json_is_object(pools) || json_object_size(pools) > VMCLASS_POOLS_MAX)
+		return reject(err, "pools must be an object of at most %d members",
+			      VMCLASS_POOLS_MAX);
 	json_object_foreach (np_json_mut(pools), id, pool)
 		if (check_pool(id, pool, err) < 0)
 			return np_err_ret(err);

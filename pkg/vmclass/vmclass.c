@@ -177,6 +177,12 @@ static int note_baked_in(struct np_vmclass *c, struct np_err *err)
 
 static int note_kind(struct np_vmclass *c, const struct np_device *d, struct np_err *err)
 {
+	if (d->backing != NP_BACKING_GROUP && d->backing != NP_BACKING_DVX)
+		return np_warnings_add(
+			&c->warnings, err, NP_WARNING_DEVICE_KIND_UNKNOWN,
+			"a passthrough device (%.80s) has no ids: it may be a GPU of any "
+			"size; name it in the pool, or set sizeGB",
+			d->kind);
 	return np_warnings_add(&c->warnings, err, NP_WARNING_DEVICE_KIND_UNKNOWN,
 			       "%s '%.80s' names devices without ids: they may be GPUs of any "
 			       "size; name them in the pool, or set sizeGB",

@@ -565,7 +565,7 @@ static void test_vmclass__patches_merge_as_the_rfc_says(void **state)
 
 /* --- the annotation's bound -------------------------------------------------------------------- */
 
-#define CROWD 2600
+#define CROWD 4097
 
 static void test_vmclass__an_annotation_beyond_128_kib_is_refused(void **state)
 {
@@ -583,13 +583,16 @@ static void test_vmclass__an_annotation_beyond_128_kib_is_refused(void **state)
 		snprintf(ids[i], sizeof(ids[i]), "ml/cluster/%09zu", i);
 		members[i] = (struct np_member){ .id = ids[i], .has_need = true, .need_gb = 512 };
 	}
-	want.n_members = CROWD - 400;
+	want.n_members = 2200;
 	assert_int_equal(np_vmclass_change(c, &want, &change, &err), 0);
 	np_vmclass_change_done(&change);
-	want.n_members = CROWD;
+	want.n_members = 2600;
 	change.window_gb = 77;
 	assert_int_equal(np_vmclass_change(c, &want, &change, &err), -NP_E_REFUSED);
-	assert_non_null(strstr(err.text, "too many pools for one class"));
+	assert_non_null(strstr(err.text, "at most 131072: too many pools for one class"));
+	want.n_members = CROWD;
+	assert_int_equal(np_vmclass_change(c, &want, &change, &err), -NP_E_REFUSED);
+	assert_non_null(strstr(err.text, "4097 pools, at most 4096: too many pools for one class"));
 	assert_int_equal(change.window_gb, 77);
 }
 

@@ -9,7 +9,7 @@
  * place.c        clusters, hosts and their names
  * device.c       passthrough devices of VMs
  * hosts.c        hosts, read; host_judge.c their checks; host_show.c their report;
- *                host_svg.c the drawing
+ *                host_svg.c the drawing, whose parts are in host_svg.h
  * capacity.c     on which hosts the nodes of pools fit
  * changes.c      lists of changes
  * host_change.c  what host-apply changes

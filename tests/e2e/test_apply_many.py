@@ -76,7 +76,8 @@ def test_classes_are_written_in_the_order_of_the_pools(server, ns, nodeprep):
     put_all(server, ns)
     order = list(reversed(names()))
     server.mark()
-    done = nodeprep("apply", "-f", "-", input=dump(*(pool(ns, f"p-{name}", name) for name in order)))
+    text = dump(*(pool(ns, f"p-{name}", name) for name in order))
+    done = nodeprep("apply", "-f", "-", "--parallel=1", input=text)
     assert done.rc == 0, done.err
     assert [w["path"].rpartition("/")[2] for w in writes(server)] == order
     assert [line.split()[0].rpartition("/")[2] for line in done.out.splitlines()] == order

@@ -143,6 +143,14 @@ def test_drawing_wants_one_pool(explain):
     assert explain(documents, "-o", "svg", "c").rc == 4
 
 
+def test_near_names_of_what_is_explained(explain):
+    documents = [vm_class("gpu-a30x1", [A30]), node_pool("training", "gpu-a30x1", {})]
+    for name, near in (("trainin", "training"), ("gpu-a30x2", "gpu-a30x1")):
+        done = explain(documents, name)
+        assert done.rc == 4 and done.err.endswith(f"'{name}' not found in the plan: did you mean '{near}'?\n")
+    assert "did you mean" not in explain(documents, "other").err
+
+
 def test_warnings_are_of_what_is_explained(explain):
     documents = [vm_class("one", [H200] * 2), node_pool("a", "one", {})]
     documents += [vm_class("other", [H200] * 2), node_pool("b", "other", {})]

@@ -75,6 +75,10 @@ def codes(plan):
 
 UNKNOWN = [
     ("eight DVX devices", attached(*[dvx("com.intel.gaudi3")] * 8), "", 2048, "device-kind-unknown"),
+    (
+        "four devices with a backing of a newer vSphere",
+        attached(*["{_typeName: VirtualPCIPassthroughNewBackingInfo, a: b}"] * 4), "", 1024, "device-kind-unknown",
+    ),
     ("one DVX device keeps the floor", attached(dvx("com.example.nic")), "", 512, "device-kind-unknown"),
     (
         "a group of devices alone",

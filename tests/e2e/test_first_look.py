@@ -37,6 +37,27 @@ def test_check_wide_has_a_remedy_for_each_finding(ns, nodeprep, put_class):
     assert all(row.startswith("      ") and row.strip() for row in rows[1::2])
 
 
+def test_near_names_of_what_is_mistyped(nodeprep):
+    for argv, name in ((["aply"], "apply"), (["-n", "ml", "stauts"], "status"), (["help", "plna"], "plan"),
+                       (["plan", "--namespce=ml"], "--namespace")):
+        done = nodeprep(*argv)
+        assert done.rc == 2 and done.err.endswith(f": did you mean '{name}'?\n"), done.err
+    done = nodeprep("frobnicate")
+    assert (done.rc, done.err) == (2, "error: unknown command 'frobnicate': see 'nodeprep help'\n")
+    done = nodeprep("status", "gpu")
+    assert (done.rc, done.err) == (2, "error: unexpected argument 'gpu': usage: nodeprep status\n")
+
+
+def test_url_is_told_from_a_file(nodeprep):
+    done = nodeprep("plan", "-f", "https://example.com/pools.yaml")
+    assert done.rc == 2 and "URLs are not read" in done.err
+
+
+def test_help_has_one_blank_between_words(nodeprep):
+    for command in ("status", "plan", "version"):
+        assert "  " not in nodeprep(command, "--help").out.splitlines()[0]
+
+
 def test_help_of_the_controller(nodeprep):
     text = nodeprep("controller", "--help").out
     [line] = [line for line in text.splitlines() if "--namespace " in line]

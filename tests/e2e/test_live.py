@@ -257,7 +257,7 @@ def test_pools_of_the_controller_and_of_hooks_stay_theirs(live, pools, run, hold
     for done in (run("apply", "-n", pools), run("apply", "-f", "-", input=kubectl_get(live, pools))):
         assert done.rc == 0 and writes(live) == []
         assert f"gpu: pool '{pools}/a' stays registered by '{holder}' alone" in done.err
-    # Drift is corrected all the same, and whoever names the pool in a file of their own registers it.
+    # Drift is still corrected, and a user who names the pool in a file of their own registers it.
     live.must("PATCH", name, {"spec": {"configSpec": {"firmware": "bios"}}},
               content_type="application/merge-patch+json")
     assert "firmware bios -> efi" in run("apply", "-n", pools).out

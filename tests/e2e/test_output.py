@@ -131,7 +131,16 @@ def test_hints_for_a_class_that_is_not_there(server, ns, nodeprep, put_class):
 def test_hint_for_a_namespace_that_is_not_there(nodeprep):
     with servers.SimServer(args=["--namespace", "here"]) as sim:
         done = nodeprep("plan", "-f", "-", input=dump(pool("there", "w", "gpu")), env={"KUBECONFIG": sim.kubeconfig})
+        pools = nodeprep("plan", "-n", "there", env={"KUBECONFIG": sim.kubeconfig})
     assert done.rc == 4 and "info: namespace 'there' does not exist\n" in done.err
+    assert pools.rc == 4 and "does not exist" not in pools.err  # the server has no kind of pools
+
+
+def test_hint_for_a_namespace_of_pools_that_is_not_there(nodeprep):
+    with servers.SimServer(args=["--pools", "--namespace", "here"]) as sim:
+        here, there = (nodeprep("plan", "-n", ns, env={"KUBECONFIG": sim.kubeconfig}) for ns in ("here", "there"))
+    assert here.rc == 4 and "does not exist" not in here.err
+    assert there.rc == 4 and "info: namespace 'there' does not exist\nerror: no NodePool, " in there.err
 
 
 def test_file_that_is_no_kubeconfig_is_told_so(nodeprep, tmp_path):

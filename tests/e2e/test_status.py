@@ -25,7 +25,7 @@ def test_classes_with_their_registrations(ns, nodeprep, put_class):
         {"pool": f"{ns}/{name}", "mmioGB": 512, "holders": ["apply"]} for name in ("a", "b")]
     assert {key: item[key] for key in ("namespace", "name", "mmioGB", "drift", "error")} == {
         "namespace": ns, "name": "gpu", "mmioGB": 512, "drift": [], "error": None}
-    assert item["lastWriter"]["manager"].startswith("nodeprep") and item["lastWriter"]["time"]
+    assert item["lastWriter"]["managers"] == ["nodeprep"] and item["lastWriter"]["time"]
     head, row = nodeprep("status", "-n", ns).out.splitlines()
     assert head.split() == ["NAMESPACE", "CLASS", "WINDOW", "POOLS", "DRIFT", "LAST", "WRITER", "WRITTEN"]
     assert row.split()[:6] == [ns, "gpu", "512", "GB", f"{ns}/a,{ns}/b", "none"]
@@ -65,9 +65,17 @@ def test_all_namespaces(server, ns, nodeprep, namespace_names, put_class):
     assert done.rc == 2 and "mutually exclusive" in done.err
 
 
-def test_no_managed_class_is_a_heading_alone(ns, nodeprep):
-    assert nodeprep("status", "-n", ns).out.count("\n") == 1
-    assert nodeprep("status", "-n", ns, "-o", "json").json["items"] == []
+def test_no_managed_class(ns, nodeprep):
+    done = nodeprep("status", "-n", ns)
+    assert (done.rc, done.out.count("\n"), done.err) == (0, 1, f"info: no managed class found in namespace '{ns}'\n")
+    done = nodeprep("status", "-n", ns, "-o", "json")
+    assert (done.err, done.json["items"]) == ("", [])
+
+
+def test_namespace_that_is_not_there(nodeprep):
+    with servers.SimServer(args=["--namespace", "here"]) as sim:
+        done = nodeprep("status", "-n", "there", env={"KUBECONFIG": sim.kubeconfig})
+    assert (done.rc, done.err) == (0, "info: namespace 'there' does not exist\n")
 
 
 def test_watch_prints_what_changes(server, ns, nodeprep, put_class):

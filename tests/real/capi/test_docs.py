@@ -43,7 +43,8 @@ def manager_deployment():
 @pytest.fixture
 def cluster(server, clients, extension):
     """What is in a management cluster before nodeprep-hookd is installed."""
-    server.create_namespace("capi-system")
+    if server.request("GET", "/api/v1/namespaces/capi-system")[0] == 404:
+        server.create_namespace("capi-system")
     for crd in cert_manager_crds():
         server.create_crd(crd)
     server.must("POST", MANAGER, manager_deployment())

@@ -30,6 +30,13 @@ def crd(plural, group, version, kind):
 
 
 @pytest.fixture(scope="module")
+def server():
+    """One of its own: other files leave Clusters in theirs."""
+    with servers.RealServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def pools_server(server):
     """The server with the kinds of pools and the roles."""
     path = servers.REPO / "deploy/manifests/crd/nodepools.nodeprep.dev.yaml"
