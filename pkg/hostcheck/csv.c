@@ -21,7 +21,8 @@ static const char *next_field(const char *at, const char *end, const char **ret,
 	} else {
 		*ret = at;
 		stop = memchr(at, ',', (size_t)(end - at));
-		*ret_size = (size_t)((stop ? stop : end) - at);
+		at = stop ? stop : end;
+		*ret_size = (size_t)(at - *ret);
 	}
 	stop = memchr(at, ',', (size_t)(end - at));
 	return stop ? stop + 1 : NULL;

@@ -83,14 +83,15 @@ static void test_tickets__only_a_secret_is_shared(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const uint64_t now = (uint64_t)NOON + (uint64_t)rows[i].skew_s;
 		struct tickets one, other;
 		struct ticket_key key;
 
 		init_tickets(&one, rows[i].one);
 		init_tickets(&other, rows[i].other);
 		key = key_at(&one, NOON);
-		key_at(&other, (uint64_t)(NOON + rows[i].skew_s));
-		if (finds(&other, (uint64_t)(NOON + rows[i].skew_s), &key) != rows[i].is_found)
+		key_at(&other, now);
+		if (finds(&other, now, &key) != rows[i].is_found)
 			fail_msg("%s", rows[i].sentence);
 		serve_tickets_done(&one);
 		serve_tickets_done(&other);

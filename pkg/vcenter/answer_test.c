@@ -354,8 +354,10 @@ static void test_vcenter__xml_bound_is_of_one_part(void **state)
 
 	(void)state;
 	/* The first element becomes the root. */
-	memcpy(parts, "<r>            ", 15);
-	memcpy(parts + strlen(parts) - 15, "</r>           ", 15);
+	for (size_t i = 0; i < 15; i++) {
+		parts[i] = "<r>            "[i];
+		parts[strlen(parts) - 15 + i] = "</r>           "[i];
+	}
 	assert_int_equal(visit(parts, &v, &x, &err), 0);
 	vcenter_xml_free(x);
 	free(parts);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "files.h"
 
+#include <bsd/string.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -92,14 +93,14 @@ static void test_allow__a_long_list_is_bounded(void **state)
 
 	(void)state;
 	while (strlen(names) < 400)
-		strcat(names, names[0] ? ",ml" : "ml");
+		strlcat(names, names[0] ? ",ml" : "ml", sizeof(names));
 	json_object_set_new(annotations, NP_ALLOWED_ANNOTATION, json_string(names));
 	assert_false(np_vmclass_allows(class, &scope, "team-a", &why));
 	assert_null(strstr(why.text, "kubectl"));
 	assert_non_null(
 		strstr(why.text, "add it to the annotation nodeprep.dev/allowed-namespaces"));
 	while (strlen(names) < 17000)
-		strcat(names, ",team-a");
+		strlcat(names, ",team-a", sizeof(names));
 	json_object_set_new(annotations, NP_ALLOWED_ANNOTATION, json_string(names));
 	assert_false(np_vmclass_allows(class, &scope, "team-a", &why));
 	assert_non_null(strstr(why.text, "at most 16 KiB"));

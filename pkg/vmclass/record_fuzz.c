@@ -162,7 +162,7 @@ static void try_revert(const struct np_vmclass *c, bool discard)
 	json_t *pools = json_object_get(c->managed, "pools");
 	const char *id = json_object_iter_key(json_object_iter(pools));
 	json_t *holders = json_object_get(json_object_get(pools, id ? id : ""), "holders");
-	struct np_member member = { id ? id : "ml/w", true, 512 };
+	struct np_member member = { .id = id ? id : "ml/w", .has_need = true, .need_gb = 512 };
 	struct np_class_desired want = {
 		.holder = "apply", .members = &member, .n_members = 1, .discard_record = discard
 	};
@@ -183,7 +183,7 @@ static void try_revert(const struct np_vmclass *c, bool discard)
 static void try_change(const struct np_vmclass *c)
 {
 	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
-	const struct np_member member = { "ml/w", true, 1024 };
+	const struct np_member member = { .id = "ml/w", .has_need = true, .need_gb = 1024 };
 	const struct np_class_desired want = { .has_window = true,
 					       .window_gb = 1024,
 					       .needs_efi = true,

@@ -240,7 +240,7 @@ static void expect_refused(const char *annotation, const char *message)
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = read_take(class_with(annotation));
 	NP_AUTO(np_vmclass_change_done) struct np_change change = { .window_gb = 77 };
-	const struct np_member member = { "ml/w", true, 512 };
+	const struct np_member member = { .id = "ml/w", .has_need = true, .need_gb = 512 };
 	struct np_class_desired want = { .has_window = true,
 					 .window_gb = 512,
 					 .holder = "apply",
@@ -266,7 +266,7 @@ static void expect_discarded(const char *annotation)
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = read_take(class_with(annotation));
 	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
-	const struct np_member member = { "ml/w", true, 512 };
+	const struct np_member member = { .id = "ml/w", .has_need = true, .need_gb = 512 };
 	const struct np_class_desired want = {
 		.holder = "apply", .members = &member, .n_members = 1, .discard_record = true
 	};

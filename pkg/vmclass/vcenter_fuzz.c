@@ -9,7 +9,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct np_member fuzz_member = { "ml/p", true, 512 };
+static const struct np_member fuzz_member = { .id = "ml/p", .has_need = true, .need_gb = 512 };
 
 static const struct np_class_desired fuzz_desired = { .has_window = true,
 						      .window_gb = 512,

@@ -69,7 +69,7 @@ static bool is_all(void *ctx, const char *id, const char *holder)
 
 static int change(struct np_vmclass *c, bool release, struct np_change *ret, struct np_err *err)
 {
-	static const struct np_member member = { "ml/gpu", true, 512 };
+	static const struct np_member member = { .id = "ml/gpu", .has_need = true, .need_gb = 512 };
 	const struct np_class_desired desired = { .has_window = true,
 						  .window_gb = 512,
 						  .window_reason = "the test",

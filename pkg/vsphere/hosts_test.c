@@ -10,12 +10,13 @@
 	"<HostPciPassthruInfo><id>" address "</id><passthruEnabled>" enabled                      \
 	"</passthruEnabled><passthruCapable>" capable "</passthruCapable><passthruActive>" active \
 	"</passthruActive></HostPciPassthruInfo>"
-#define HOST(id, name, more)                                                           \
-	OBJECT("HostSystem", id,                                                       \
-	       TEXT("name", name) REF("parent", "ClusterComputeResource", "domain-c1") \
-		       TEXT("runtime.connectionState", "connected")                    \
-			       TEXT("runtime.inMaintenanceMode", "false")              \
-				       TEXT("summary.rebootRequired", "false") more)
+#define HOST(id, name, more)                                                                    \
+	OBJECT("HostSystem", id,                                                                \
+	       TEXT("name", name) REF("parent", "ClusterComputeResource",                       \
+				      "domain-c1") TEXT("runtime.connectionState", "connected") \
+		       TEXT("runtime.inMaintenanceMode", "false")                               \
+			       TEXT("summary.rebootRequired", "false")                          \
+				       more) /* NOLINT(bugprone-macro-parentheses): literals */
 
 /* A host with a NIC of Intel, an AMD GPU whose ids are negative, two A100 and a matrox console. */
 #define READY                                                                            \

@@ -24,11 +24,12 @@
 	OPTION("pciPassthru.use64bitMMIO", "TRUE") \
 	OPTION("pciPassthru.64bitMMIOSizeGB", gb)
 
-#define VM(name, power, devices, more)                              \
-	OBJECT("VirtualMachine", "vm-" name,                        \
-	       TEXT("name", name) TEXT("runtime.powerState", power) \
-		       REF("runtime.host", "HostSystem", "host-1")  \
-			       LIST("config.hardware.device", devices) more)
+#define VM(name, power, devices, more)                                 \
+	OBJECT("VirtualMachine", "vm-" name,                           \
+	       TEXT("name", name) TEXT("runtime.powerState", power)    \
+		       REF("runtime.host", "HostSystem", "host-1")     \
+			       LIST("config.hardware.device", devices) \
+				       more) /* NOLINT(bugprone-macro-parentheses): literals */
 #define READY(window)                                       \
 	LIST("config.extraConfig", window)                  \
 	TEXT("config.firmware", "efi")                      \

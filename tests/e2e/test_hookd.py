@@ -675,13 +675,13 @@ def send_what_fits(sock, body, end):
 
 
 def test_more_bodies_at_a_time_than_memory_holds_are_finished_in_turn():
-    """96 clients send 900 KB each, side by side and 24 KB at a time, where memory holds some 40 of them."""
+    """64 clients send 900 KB each, side by side and 24 KB at a time, where memory holds some 40 of them."""
     body = b'{"padding":"' + b"x" * (900 << 10) + b'"}'
     data = f"POST /{HOOKS}/discovery HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
     with Hookd(trust="nobody", args=["--max-memory=192Mi"]) as hookd, contextlib.ExitStack() as stack:
         context = hookd.context(with_client=False)
         clients = []
-        for _ in range(96):
+        for _ in range(64):
             raw = socket.create_connection(("127.0.0.1", hookd.port))
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 << 10)
             tls = stack.enter_context(context.wrap_socket(raw, server_hostname="127.0.0.1"))
