@@ -12,7 +12,7 @@
  * where listing fails.
  */
 
-/* Measured: docs/performance.md. From so many classes of a namespace on, a list is tried. */
+/* Counted in requests: docs/performance.md. From so many classes of a namespace on, a list is tried. */
 #define LIST_FROM 9
 /* A list goes on while one in so many of what is left of it may be wanted. */
 #define LISTED_PER_WANTED 4
