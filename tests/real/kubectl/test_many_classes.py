@@ -56,7 +56,7 @@ def test_apply_and_revert_of_random_classes_leave_the_same_bytes(server, ns, nod
     server.mark()
     assert nodeprep("apply", "-f", "-", input=text, timeout=300).rc == 0
     assert writes(server) == []
-    assert {r["verb"] for r in server.requests()} == {"get"}
+    assert {r["verb"] for r in server.requests()} <= {"get", "list"}
     done = nodeprep("revert", "-f", "-", input=text, timeout=300)
     assert done.rc == 0, done.err[-2000:]
     after = {c["metadata"]["name"]: plain(c) for c in server.must("GET", classes_path(ns))["items"]}
