@@ -57,7 +57,7 @@ static struct np_vmclass *read_take(json_t *object)
 /* Returns the object after `holder` has registered the pool. */
 static json_t *register_take(json_t *object, const char *pool, const char *holder)
 {
-	struct np_member member = { pool, true, 512 };
+	struct np_member member = { .id = pool, .has_need = true, .need_gb = 512 };
 	struct np_class_desired want = { .has_window = true,
 					 .window_gb = 512,
 					 .needs_efi = true,

@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const struct np_member fuzz_member = { "ml/c/p", true, 1024 };
+static const struct np_member fuzz_member = { .id = "ml/c/p", .has_need = true, .need_gb = 1024 };
 
 /* A plain apply, and one with both flags and nothing that needs a window. */
 static const struct np_class_desired fuzz_wants[] = {

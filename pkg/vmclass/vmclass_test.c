@@ -632,7 +632,7 @@ static void check_random_class(const struct np_vmclass *c)
 	static const uint64_t windows[] = { 0, 64, 512, 1024 };
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *after = NULL;
 	NP_AUTO(np_vmclass_change_done) struct np_change change = { 0 };
-	struct np_member member = { "ml/c/p", true, PICK(windows) };
+	struct np_member member = { .id = "ml/c/p", .has_need = true, .need_gb = PICK(windows) };
 	struct np_class_desired want = { .has_window = member.need_gb > 0,
 					 .window_gb = member.need_gb,
 					 .needs_efi = draw(2) > 0,
@@ -670,7 +670,9 @@ static void test_vmclass__one_change_updates_any_class(void **state)
 static int read_and_change(struct np_doc *doc, struct np_change *ret, struct np_err *err)
 {
 	NP_AUTO(np_vmclass_freep) struct np_vmclass *c = NULL;
-	static const struct np_member member = { "ml/c/p", true, 1024 };
+	static const struct np_member member = { .id = "ml/c/p",
+						 .has_need = true,
+						 .need_gb = 1024 };
 	const struct np_class_desired want = { .has_window = true,
 					       .window_gb = 1024,
 					       .needs_efi = true,
