@@ -294,7 +294,7 @@ void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX]);
 #define NP_SOURCE_TEXT_MAX 4352
 
 /* Writes where the pool was read: "FILE:LINE", or "nodepool ml/w" for an object of a server. */
-void np_source_text(const struct np_source *s, char buf[static NP_SOURCE_TEXT_MAX]);
+void np_pool_source_text(const struct np_source *s, char buf[static NP_SOURCE_TEXT_MAX]);
 
 /* Tells whether the text is a placeholder that a tool should have replaced. */
 bool np_pool_is_placeholder(const char *text);

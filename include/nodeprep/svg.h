@@ -30,12 +30,12 @@ struct np_svg_words {
 };
 
 /* Writes one line, cut with an ellipsis. */
-void np_svg_write_words(FILE *out, const struct np_svg_words *w, const char *text);
+void np_render_svg_words(FILE *out, const struct np_svg_words *w, const char *text);
 
 /* Writes as many lines as it takes, the first at w->y; returns the y of the next line. */
-unsigned np_svg_write_lines(FILE *out, const struct np_svg_words *w, const char *text);
+unsigned np_render_svg_lines(FILE *out, const struct np_svg_words *w, const char *text);
 
 /* Writes the text alone, escaped. */
-void np_svg_write_text(FILE *out, const char *text);
+void np_render_svg_text(FILE *out, const char *text);
 
 #endif

@@ -168,7 +168,7 @@ static int note_without_class(struct np_plan *plan, struct np_plan_pool *p, stru
 	char id[NP_POOL_ID_MAX], source[NP_SOURCE_TEXT_MAX];
 
 	np_pool_id(p->pool, id);
-	np_source_text(&p->pool->source, source);
+	np_pool_source_text(&p->pool->source, source);
 	if (p->pool->has_placeholder)
 		return 0;
 	return np_warnings_add(&plan->warnings, err, NP_WARNING_CLASS_MISSING,
@@ -343,7 +343,7 @@ static int note_placeholder(struct np_plan *plan, struct np_plan_pool *p, struct
 	if (!p->pool->has_placeholder)
 		return 0;
 	np_pool_id(p->pool, id);
-	np_source_text(&p->pool->source, source);
+	np_pool_source_text(&p->pool->source, source);
 	if (at->field[0] == '\0')
 		return np_warnings_add(
 			&plan->warnings, err, NP_WARNING_PLACEHOLDER,

@@ -30,8 +30,8 @@ static int check_pools(const struct np_input *in, struct np_err *err)
 			return np_err_ret(err);
 		if (first == i)
 			continue;
-		np_source_text(&in->pools[i].source, here);
-		np_source_text(&in->pools[first].source, there);
+		np_pool_source_text(&in->pools[i].source, here);
+		np_pool_source_text(&in->pools[first].source, there);
 		return np_fail(err, NP_E_SPEC, "%s: pool '%s' is given twice, first in %s", here,
 			       id, there);
 	}

@@ -49,7 +49,7 @@ void np_pool_id(const struct np_pool *pool, char buf[static NP_POOL_ID_MAX])
 			 pool->name);
 }
 
-void np_source_text(const struct np_source *s, char buf[static NP_SOURCE_TEXT_MAX])
+void np_pool_source_text(const struct np_source *s, char buf[static NP_SOURCE_TEXT_MAX])
 {
 	if (s->line == 0)
 		snprintf(buf, NP_SOURCE_TEXT_MAX, "%s", s->file);

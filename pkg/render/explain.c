@@ -214,7 +214,7 @@ static int write_pool(FILE *out, const struct np_plan *plan, const struct np_pla
 	fprintf(out, "Pool %s", render_shown(id, shown));
 	if (p->pool->has_replicas)
 		fprintf(out, ", %" PRIu64 " node(s)", p->pool->replicas);
-	np_source_text(&p->pool->source, source);
+	np_pool_source_text(&p->pool->source, source);
 	fprintf(out, "   %s\n", render_shown(source, shown));
 	if (!p->has_gpus)
 		fputs("  GPUs         unknown\n", out);

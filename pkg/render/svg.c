@@ -72,7 +72,7 @@ static void write_lines(struct svg *g, unsigned size, const char *class, const c
 					.class = class,
 					.more = "" };
 
-	g->y = np_svg_write_lines(g->out, &w, text) - (size + 5);
+	g->y = np_render_svg_lines(g->out, &w, text) - (size + 5);
 }
 
 /* Formats, then writes as write_lines() does; cuts texts longer than any plan's. */
@@ -143,14 +143,14 @@ static void write_label(struct svg *g, size_t i)
 	w.y = g->y + STRIP_HEIGHT / 2 + 5;
 	if (np_svg_characters(width, 11) > name_size) {
 		w.y -= 8;
-		np_svg_write_words(g->out, &w, number);
+		np_render_svg_words(g->out, &w, number);
 		w.y += 17;
 		w.size = 11;
 		w.most = name_size;
-		np_svg_write_words(g->out, &w, card_name(g->pic, card, id));
+		np_render_svg_words(g->out, &w, card_name(g->pic, card, id));
 		return;
 	}
-	np_svg_write_words(g->out, &w, number);
+	np_render_svg_words(g->out, &w, number);
 }
 
 static void write_card(struct svg *g, size_t i)
@@ -174,7 +174,7 @@ static void write_card(struct svg *g, size_t i)
 	write_rect(g, place(g->pic, card->slot_bytes) < OUTLINE_MIN ? "narrow" : "slot",
 		   card->offset_bytes, card->slot_bytes);
 	fprintf(g->out, " data-card=\"%zu\"><title>%zu: ", i + 1, i + 1);
-	np_svg_write_text(g->out, card_name(g->pic, card, id));
+	np_render_svg_text(g->out, card_name(g->pic, card, id));
 	fputs("</title></rect>\n", g->out);
 	write_label(g, i);
 }
@@ -228,7 +228,7 @@ static void write_sample(struct svg *g, unsigned x, const char *class, const cha
 			x, g->y - 10);
 	fprintf(g->out, "<rect class=\"slot\" x=\"%u\" y=\"%u\" width=\"16\" height=\"12\"/>\n", x,
 		g->y - 10);
-	np_svg_write_words(g->out, &w, text);
+	np_render_svg_words(g->out, &w, text);
 }
 
 static void write_key(struct svg *g)
@@ -316,7 +316,7 @@ static void write_inset(struct svg *g, unsigned x, size_t i)
 		fprintf(g->out,
 			"<rect class=\"slot\" x=\"%u\" y=\"%u\" width=\"%u\" height=\"%d\"/>\n", at,
 			g->y, width, INSET_HEIGHT);
-		np_svg_write_words(g->out, &w, name);
+		np_render_svg_words(g->out, &w, name);
 		at += width;
 	}
 }
@@ -345,7 +345,7 @@ static void write_figures(struct svg *g, unsigned x, unsigned y, const struct pi
 			snprintf(text, sizeof(text), "BAR%u: %s at %s (%s)", bar->bar, size,
 				 bar->offset_bytes > 0 ? offset : "0", figure);
 		w.y = y + 15 * (unsigned)k;
-		np_svg_write_words(g->out, &w, text);
+		np_render_svg_words(g->out, &w, text);
 	}
 }
 
@@ -362,7 +362,7 @@ static void write_detail(struct svg *g, unsigned x, size_t i)
 	unsigned top = g->y;
 
 	snprintf(text, sizeof(text), "%zu: %s", i + 1, card_name(g->pic, card, id));
-	np_svg_write_words(g->out, &w, text);
+	np_render_svg_words(g->out, &w, text);
 	np_size_text(card->slot_bytes, slot);
 	np_size_text(card->offset_bytes, offset);
 	snprintf(text, sizeof(text), "slot of %s at %s", slot,
@@ -373,7 +373,7 @@ static void write_detail(struct svg *g, unsigned x, size_t i)
 				   .most = np_svg_characters(COLUMN, 11),
 				   .class = "quiet",
 				   .more = "" };
-	np_svg_write_words(g->out, &w, text);
+	np_render_svg_words(g->out, &w, text);
 	g->y += 36;
 	write_inset(g, x, i);
 	write_figures(g, x, g->y + INSET_HEIGHT + 16, card);
@@ -503,7 +503,7 @@ static void write_title(struct svg *g)
 					.more = " font-weight=\"bold\"" };
 
 	np_pool_id(p->pool, id);
-	np_svg_write_words(g->out, &w, id);
+	np_render_svg_words(g->out, &w, id);
 	g->y = 40;
 	np_plan_cards_text(p->cards, p->n_cards, cards);
 	np_size_text(g->pic->window_bytes, size);
@@ -543,7 +543,7 @@ static void write_head(FILE *out, const struct picture *pic, unsigned height)
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"np-window\" width=\"100%%\" "
 		"viewBox=\"0 0 %d %u\">\n<title>MMIO window of ",
 		WIDTH, height);
-	np_svg_write_text(out, id);
+	np_render_svg_text(out, id);
 	fprintf(out,
 		"</title>\n<style>\n%s</style>\n"
 		"<defs><pattern id=\"np-window-hatch\" width=\"6\" height=\"6\" "

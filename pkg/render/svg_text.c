@@ -15,14 +15,14 @@ static void open_words(FILE *out, const struct np_svg_words *w, unsigned y)
 	fprintf(out, "%s>", w->more);
 }
 
-void np_svg_write_words(FILE *out, const struct np_svg_words *w, const char *text)
+void np_render_svg_words(FILE *out, const struct np_svg_words *w, const char *text)
 {
 	open_words(out, w, w->y);
 	render_xml_write_cut(out, text, w->most);
 	fputs("</text>\n", out);
 }
 
-unsigned np_svg_write_lines(FILE *out, const struct np_svg_words *w, const char *text)
+unsigned np_render_svg_lines(FILE *out, const struct np_svg_words *w, const char *text)
 {
 	unsigned y = w->y;
 
@@ -40,7 +40,7 @@ unsigned np_svg_write_lines(FILE *out, const struct np_svg_words *w, const char 
 	return y;
 }
 
-void np_svg_write_text(FILE *out, const char *text)
+void np_render_svg_text(FILE *out, const char *text)
 {
 	render_xml_write(out, text, SIZE_MAX);
 }

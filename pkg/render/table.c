@@ -27,7 +27,7 @@ static int add_pool(struct table *t, const struct np_plan_pool *p, bool wide, st
 
 	np_plan_cards_text(p->cards, p->n_cards, cards);
 	write_class_cell(pool, class);
-	np_source_text(&pool->source, source);
+	np_pool_source_text(&pool->source, source);
 	const char *const cells[] = {
 		pool->ns,
 		render_cell_or_dash(pool->cluster),

@@ -76,15 +76,15 @@ static void write_key(struct vsphere_svg *g, const size_t counts[static STATES])
 		vsphere_svg_box(g, x, g->y, s);
 		vsphere_svg_in_box(g, x, g->y, s, vsphere_svg_states[s].word);
 		snprintf(text, sizeof(text), "%zu", counts[s]);
-		np_svg_write_words(g->out,
-				   &(struct np_svg_words){ .x = x + SLOT_WIDTH / 2,
-							   .y = g->y + 29,
-							   .size = 12,
-							   .most = 12,
-							   .class = s == USED ? "on-used" : "",
-							   .more = " text-anchor=\"middle\"" },
-				   text);
-		np_svg_write_words(
+		np_render_svg_words(g->out,
+				    &(struct np_svg_words){ .x = x + SLOT_WIDTH / 2,
+							    .y = g->y + 29,
+							    .size = 12,
+							    .most = 12,
+							    .class = s == USED ? "on-used" : "",
+							    .more = " text-anchor=\"middle\"" },
+				    text);
+		np_render_svg_words(
 			g->out,
 			&(struct np_svg_words){ .x = x,
 						.y = g->y + SLOT_HEIGHT + 13,
@@ -146,14 +146,14 @@ static void write_title(struct vsphere_svg *g, size_t page)
 		snprintf(text, sizeof(text), "GPU hosts, page %zu of %zu", page, g->pages);
 	else
 		snprintf(text, sizeof(text), "GPU hosts");
-	np_svg_write_words(g->out,
-			   &(struct np_svg_words){ .x = MARGIN,
-						   .y = g->y + 20,
-						   .size = 20,
-						   .most = np_svg_characters(INNER, 20),
-						   .class = "",
-						   .more = " font-weight=\"bold\"" },
-			   text);
+	np_render_svg_words(g->out,
+			    &(struct np_svg_words){ .x = MARGIN,
+						    .y = g->y + 20,
+						    .size = 20,
+						    .most = np_svg_characters(INNER, 20),
+						    .class = "",
+						    .more = " font-weight=\"bold\"" },
+			    text);
 	g->y += 44;
 }
 

@@ -52,7 +52,7 @@ void vsphere_svg_format(struct vsphere_svg *g, unsigned x, unsigned size, const 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	g->y = np_svg_write_lines(g->out, &w, text);
+	g->y = np_render_svg_lines(g->out, &w, text);
 }
 
 void vsphere_svg_box(struct vsphere_svg *g, unsigned x, unsigned y, enum vsphere_svg_state s)
@@ -79,7 +79,7 @@ void vsphere_svg_in_box(struct vsphere_svg *g, unsigned x, unsigned y, enum vsph
 					.class = s == USED ? "on-used" : "",
 					.more = " text-anchor=\"middle\" font-weight=\"bold\"" };
 
-	np_svg_write_words(g->out, &w, text);
+	np_render_svg_words(g->out, &w, text);
 }
 
 void vsphere_svg_fit(struct vsphere_svg *g, unsigned x, unsigned y, size_t pool,
@@ -95,12 +95,12 @@ void vsphere_svg_fit(struct vsphere_svg *g, unsigned x, unsigned y, size_t pool,
 		"<rect class=\"fit %s\" x=\"%u\" y=\"%u\" width=\"%d\" height=\"%d\" rx=\"8\"/>\n",
 		classes[fit], x, y, FIT_WIDTH, FIT_HEIGHT);
 	snprintf(text, sizeof(text), "%zu%s", pool + 1, fit == VSPHERE_FIT_OFFERED ? "?" : "");
-	np_svg_write_words(g->out,
-			   &(struct np_svg_words){ .x = x + FIT_WIDTH / 2,
-						   .y = y + 13,
-						   .size = 11,
-						   .most = 6,
-						   .class = fit == VSPHERE_FIT_NOW ? "on-now" : "",
-						   .more = " text-anchor=\"middle\"" },
-			   text);
+	np_render_svg_words(g->out,
+			    &(struct np_svg_words){ .x = x + FIT_WIDTH / 2,
+						    .y = y + 13,
+						    .size = 11,
+						    .most = 6,
+						    .class = fit == VSPHERE_FIT_NOW ? "on-now" : "",
+						    .more = " text-anchor=\"middle\"" },
+			    text);
 }

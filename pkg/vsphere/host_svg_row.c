@@ -37,23 +37,23 @@ static void write_slot(struct vsphere_svg *g, unsigned x, unsigned y,
 				  .more = " text-anchor=\"middle\"" };
 
 	fputs("<g>\n<title>", g->out);
-	np_svg_write_text(g->out, h->name);
+	np_render_svg_text(g->out, h->name);
 	fputs(" ", g->out);
-	np_svg_write_text(g->out, gpu->seen.address);
+	np_render_svg_text(g->out, gpu->seen.address);
 	fputs(" ", g->out);
-	np_svg_write_text(g->out, model);
+	np_render_svg_text(g->out, model);
 	if (!gpu->seen.gpu && gpu->title[0] != '\0') {
 		fputs(" ", g->out);
-		np_svg_write_text(g->out, gpu->title);
+		np_render_svg_text(g->out, gpu->title);
 	}
 	fprintf(g->out, ": %s</title>\n", vsphere_svg_states[s].meaning);
 	vsphere_svg_box(g, x, y, s);
 	vsphere_svg_in_box(g, x, y, s, vsphere_svg_states[s].word);
-	np_svg_write_words(g->out, &w, model);
+	np_render_svg_words(g->out, &w, model);
 	w.y = y + 32;
 	w.size = 8;
 	w.most = np_svg_characters(SLOT_WIDTH - 6, 8);
-	np_svg_write_words(g->out, &w, short_address(gpu));
+	np_render_svg_words(g->out, &w, short_address(gpu));
 	fputs("</g>\n", g->out);
 }
 
@@ -141,7 +141,7 @@ static int write_users(struct vsphere_svg *g, const struct np_vsphere_host *h, u
 	if (list_users(h, &text, err) < 0)
 		return np_err_ret(err);
 	if (text[0] != '\0')
-		*y = np_svg_write_lines(g->out, &style, text) - 9;
+		*y = np_render_svg_lines(g->out, &style, text) - 9;
 	return 0;
 }
 
@@ -155,7 +155,7 @@ static void write_name(struct vsphere_svg *g, const struct np_vsphere_host *h)
 				  .more = " font-weight=\"bold\"" };
 	char text[128];
 
-	np_svg_write_words(g->out, &w, h->name);
+	np_render_svg_words(g->out, &w, h->name);
 	snprintf(text, sizeof(text), "%s%s%s", h->connection[0] != '\0' ? h->connection : "unknown",
 		 h->in_maintenance == NP_VERDICT_YES ? ", in maintenance" : "",
 		 h->needs_reboot == NP_VERDICT_YES ? ", reboot pending" : "");
@@ -165,7 +165,7 @@ static void write_name(struct vsphere_svg *g, const struct np_vsphere_host *h)
 				   .most = np_svg_characters(NAME_WIDTH - 10, 11),
 				   .class = strcmp(text, "connected") == 0 ? "quiet" : "",
 				   .more = "" };
-	np_svg_write_lines(g->out, &w, text);
+	np_render_svg_lines(g->out, &w, text);
 }
 
 static void write_nothing(struct vsphere_svg *g, const struct np_vsphere_host *h)
