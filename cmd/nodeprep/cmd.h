@@ -152,7 +152,7 @@ void log_plan_errors(const struct np_plan *plan);
 /* hints.c: says that the server has no such namespace, and returns true, if that is known. */
 bool log_missing_namespace(struct np_kube *kube, const char *ns);
 
-/* hints.c: says that no class of the namespace is managed, or that there is no such namespace; NULL: of none. */
+/* hints.c: says that no class of the namespace is managed, or that the namespace does not exist; NULL: no class at all. */
 void log_no_status(struct np_kube *kube, const char *ns);
 
 /* hints.c: names near classes for those that were not found, in the input or on the server (NULL: there is none). */

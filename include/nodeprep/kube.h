@@ -303,7 +303,7 @@ void np_kube_updated_done(struct np_kube_updated *u);
 /* Many updates, made several at a time. The functions are called from the one thread, between requests. */
 struct np_kube_updates {
 	unsigned most; /* at a time; 0: NP_KUBE_PARALLEL */
-	/* Sets *ret to the next update to begin; false: there is no further one. */
+	/* Sets *ret to the next update to begin; false: none is left. */
 	bool (*next)(void *ctx, struct np_kube_update *ret);
 	/* Called once for each, in the order in which they end. `u` is emptied afterwards; error->code is NP_OK on success. */
 	void (*done)(void *ctx, const struct np_kube_update *how, struct np_kube_updated *u,

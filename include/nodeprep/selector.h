@@ -23,7 +23,7 @@ int np_selector_parse(const char *text, struct np_selector **ret, struct np_err 
 void np_selector_free(struct np_selector *s);
 void np_selector_freep(struct np_selector **s);
 
-/* Tells whether it selects an object with these labels; NULL is no labels. */
+/* Tells whether it selects an object with these labels; NULL: the object has none. */
 bool np_selector_matches(const struct np_selector *s, const json_t *labels);
 
 #endif

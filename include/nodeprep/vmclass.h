@@ -315,7 +315,7 @@ int np_vmclass_vcenter_bodies(const struct np_vmclass *c, const struct np_change
 
 /*
  * Decides which of two records describes a class: the one from before a change, or the one from after it.
- * Whether the change was made is unknown. NULL means that there is no record. Returns `before` or `after`.
+ * Whether the change was made is unknown. NULL: the class has no record. Returns `before` or `after`.
  */
 const json_t *np_vmclass_record_settle(const json_t *object, const json_t *before,
 				       const json_t *after);

@@ -102,7 +102,7 @@ size_t np_vsphere_hosts_pages(const struct np_vsphere_hosts *hosts);
 
 /*
  * Draws the hosts with their GPUs, and with a plan (NULL: none) where nodes of its pools fit. `page` from 1
- * draws that page alone; 0 all of them, one below the other. NP_E_USAGE: there is no such page.
+ * draws that page alone; 0 all of them, one below the other. NP_E_USAGE: the drawing has fewer pages.
  */
 int np_vsphere_hosts_svg(const struct np_vsphere_hosts *hosts, const struct np_plan *plan,
 			 size_t page, char **ret, struct np_err *err);

@@ -16,7 +16,7 @@ enum { MOST_DEFAULT = NP_KUBE_PARALLEL };
 struct updates {
 	struct np_kube *k;
 	const struct np_kube_updates *how;
-	bool is_over; /* there is no further one */
+	bool is_over; /* none is left to begin */
 };
 
 /* An update in progress, and the transfer that makes its requests. */
