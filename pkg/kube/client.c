@@ -46,7 +46,7 @@ int kube_plan_pause(const struct np_kube *k, uint64_t ms, uint64_t *ret_ms, stru
 
 int np_kube_pause(struct np_kube *k, uint64_t ms, struct np_err *err)
 {
-	uint64_t wait, end;
+	uint64_t wait = 0, end;
 
 	if (kube_plan_pause(k, ms, &wait, err) < 0)
 		return np_err_ret(err);

@@ -142,7 +142,7 @@ static int fail_conflict(const struct update *u, const struct np_err *late, stru
 static int read_again(struct update *u, struct kube_transfer *f, const struct np_err *conflict,
 		      struct np_err *err)
 {
-	uint64_t next = u->pause_ms > 0 ? u->pause_ms * 2 : PAUSE_FIRST_MS, wait;
+	uint64_t next = u->pause_ms > 0 ? u->pause_ms * 2 : PAUSE_FIRST_MS, wait = 0;
 	struct np_err late = NP_ERR_INIT;
 
 	u->conflict = *conflict;
