@@ -112,6 +112,7 @@ struct np_doc_reader {
 	bool has_parser;
 	yaml_parser_t parser;
 	np_doc_unread *is_unread; /* NULL: all is kept */
+	const void *unread_context;
 };
 
 /* Returns where in the input a mark of the YAML parser lies. */

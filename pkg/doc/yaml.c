@@ -77,13 +77,15 @@ static bool wants_key(const struct frame *top)
 static bool is_unread(struct build *b)
 {
 	const struct frame *top = top_of(b);
+	const struct np_doc_reader *r = b->r;
 
 	if (!top || top->is_merge)
 		return false;
 	if (!top->is_kept)
 		return true;
-	return top->key && b->r->is_unread &&
-	       b->r->is_unread(b->depth > 1 ? top[-1].container : NULL, top->container, top->key);
+	return top->key && r->is_unread &&
+	       r->is_unread(r->unread_context, b->depth > 1 ? top[-1].container : NULL,
+			    top->container, top->key);
 }
 
 /* --- scalars ------------------------------------------------------------------------------- */
@@ -557,9 +559,9 @@ static int on_start(struct build *b, bool is_mapping, const yaml_char_t *name, s
 	if ((r = check_depth(b, 1, pos, err)) < 0 || (r = count_nodes(b, 1, pos, err)) < 0)
 		return r;
 	frame.is_kept = name || !is_unread(b);
-	if (!frame.is_kept)
-		top_of(b)->key = NULL;
-	else if ((r = on_kept_start(b, &frame, name, pos, err)) < 0)
+	r = frame.is_kept ? on_kept_start(b, &frame, name, pos, err)
+			  : attach(b, json_null(), pos, pos, err);
+	if (r < 0)
 		return r;
 	b->stack[b->depth++] = frame;
 	return 0;

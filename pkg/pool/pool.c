@@ -382,19 +382,28 @@ static void add_name(struct np_input *in, const char *name)
 		memcpy(in->names + sizeof(in->names) - 4, "...", 4);
 }
 
-/*
- * What an API server adds to an object is most of its dump. Only of VM classes, VMs and images it is read,
- * and of objects whose type comes later in the text nothing is known yet.
- */
-static bool is_unread(const json_t *parent, const json_t *object, const char *key)
+static bool is_of_vm_operator(const char *api)
 {
-	bool is_managed = strcmp(key, "managedFields") == 0;
+	return strncmp(api, VM_OPERATOR_GROUP "/", strlen(VM_OPERATOR_GROUP) + 1) == 0;
+}
+
+/*
+ * managedFields and status are most of a dump. Where an object's apiVersion follows later in the text, both
+ * are kept.
+ */
+static bool is_unread(const void *context, const json_t *parent, const json_t *object,
+		      const char *key)
+{
+	const struct np_input *in = context;
+	bool is_status = strcmp(key, "status") == 0;
 	const char *api;
 
-	if (!is_managed && strcmp(key, "status") != 0)
+	if (!is_status && strcmp(key, "managedFields") != 0)
 		return false;
-	api = json_string_value(json_object_get(is_managed ? parent : object, "apiVersion"));
-	return api && strncmp(api, VM_OPERATOR_GROUP "/", strlen(VM_OPERATOR_GROUP) + 1) != 0;
+	api = json_string_value(json_object_get(is_status ? object : parent, "apiVersion"));
+	if (!api)
+		return false;
+	return !is_of_vm_operator(api) || (!is_status && !in->keeps_managed_fields);
 }
 
 /* Adds every document of the bytes called `name`. */
@@ -407,7 +416,7 @@ static int add_bytes(struct pool_object *parent, const char *name, const char *b
 	if (pool_check_template(name, bytes, size, err) < 0 ||
 	    np_doc_reader_new(name, bytes, size, &reader, err) < 0)
 		return np_err_ret(err);
-	np_doc_reader_leave_out(reader, is_unread);
+	np_doc_reader_leave_out(reader, is_unread, parent->in);
 	for (;;) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 		int more = np_doc_reader_next(reader, &doc, err);
