@@ -7,12 +7,11 @@ import signal
 import subprocess
 
 import pytest
-import yaml
 
 import servers
 from builders import A100, MANAGED, SIZE, USE64, dump, hardware, keys_of, pool, writes
 from fixtures import classes_path
-from proxies import http2_proxy
+from proxies import http2_proxy, proxied_kubeconfig
 
 NS = "ml"
 MANY = 12
@@ -24,11 +23,7 @@ class Front:
 
     def __init__(self, sim, folder, port, ca):
         self.sim = sim
-        config = yaml.safe_load(open(sim.write_kubeconfig(folder / "config", sim.token)))
-        cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(ca)}
-        config["clusters"][0]["cluster"] = cluster
-        self.kubeconfig = folder / "config"
-        self.kubeconfig.write_text(yaml.safe_dump(config))
+        self.kubeconfig = proxied_kubeconfig(sim, folder / "config", port, ca)
         self.pools = folder / "pools.yaml"
         self.pools.write_text(dump(*(pool(NS, f"p-{name}", name) for name in names())))
         for name in names():
