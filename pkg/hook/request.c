@@ -256,7 +256,7 @@ static int open_level(struct reader *r, bool is_list)
 		return refuse(r, "too many levels");
 	if (node && node->shape != ANYTHING && (node->shape == LIST) != is_list)
 		return refuse_shape(r, node);
-	r->levels[r->depth++] = (struct level){ node, hook_walk_at(&r->walk) - 1 };
+	r->levels[r->depth++] = (struct level){ node, node ? hook_walk_at(&r->walk) - 1 : 0 };
 	r->member = NULL;
 	return 1;
 }
@@ -277,7 +277,8 @@ static int on_end(void *ctx)
 	const struct level *level = &r->levels[--r->depth];
 
 	r->member = NULL;
-	r->end = hook_walk_at(&r->walk);
+	if (r->depth == 0)
+		r->end = hook_walk_at(&r->walk);
 	if (!level->node)
 		return 1;
 	keep_value(r, level->node, level->from);
@@ -296,10 +297,11 @@ static int on_key(void *ctx, const unsigned char *key, size_t n)
 	const struct node *node = r->levels[r->depth - 1].node;
 
 	r->member = NULL;
-	r->behind_key = hook_walk_at(&r->walk);
 	for (size_t i = 0; node && i < node->n_below && !r->member; i++)
 		if (is_key(node->below[i].name, key, n))
 			r->member = &node->below[i];
+	if (r->member)
+		r->behind_key = hook_walk_at(&r->walk);
 	return 1;
 }
 

@@ -11,6 +11,12 @@
 #include "nodeprep/hook.h"
 #include "nodeprep/json.h"
 
+void hook_text_done(struct text *t)
+{
+	free(t->bytes);
+	*t = (struct text){ .bytes = NULL };
+}
+
 /* Reserves `n` more bytes and a NUL. */
 static bool text_grow(struct text *t, size_t n)
 {
