@@ -453,14 +453,15 @@ static int note_devices(struct np_plan_template *t, const struct np_plan_options
 	for (size_t i = 0; i < t->devices.n; i++) {
 		const struct np_device *d = &t->devices.items[i];
 
-		np_gpu_pci_id_format(d->id, id);
 		if (d->profile && np_gpu_vgpu_is_misspelt(o->catalogue, d->profile, correct) &&
 		    np_warnings_add(&t->warnings, err, NP_WARNING_VGPU_SPELLING,
 				    "vGPU profile '%.80s': vCenter lists this type as '%s'",
 				    d->profile, correct) < 0)
 			return np_err_ret(err);
-		if (d->pci_class == NP_PCI_OTHER && np_gpu_pci_may_be_gpu(o->catalogue, d->id) &&
-		    np_warnings_add(
+		if (d->pci_class != NP_PCI_OTHER || !np_gpu_pci_may_be_gpu(o->catalogue, d->id))
+			continue;
+		np_gpu_pci_id_format(d->id, id);
+		if (np_warnings_add(
 			    &t->warnings, err, NP_WARNING_DEVICE_KIND_UNKNOWN,
 			    "device '%s' is not counted as a GPU: Intel makes GPUs and "
 			    "other devices, and this id is not known; if it is a GPU, add it "
