@@ -105,7 +105,7 @@ static bool is_odd(const void *context, const json_t *parent, const json_t *obje
 {
 	(void)context;
 	require(!parent || json_is_object(parent) || json_is_array(parent), "a parent is a tree");
-	require(json_object_get(object, key) != NULL, "the object has the key");
+	require(!!json_object_get(object, key), "the object has the key");
 	return key[0] & 1;
 }
 
