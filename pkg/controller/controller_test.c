@@ -1054,6 +1054,135 @@ static void test_store__classes(void **state)
 	assert_int_equal(f.c.class_records.n, 1);
 }
 
+/* Sees a class of that content; `label` changes with a version that does not matter. */
+static void see_class(struct fixture *f, const char *firmware, const char *label)
+{
+	struct np_err err = NP_ERR_INIT;
+	json_auto_t *class =
+		json_pack("{s:{s:s, s:s, s:{s:s}}, s:{s:s}}", "metadata", "name", "gpu",
+			  "namespace", "ml", "labels", "a", label, "spec", "firmware", firmware);
+
+	assert_int_equal(controller_store_class(&f->c, &f->w, class, &err), 0);
+}
+
+static void see_class_go(struct fixture *f)
+{
+	json_auto_t *class =
+		json_pack("{s:{s:s, s:s}}", "metadata", "name", "gpu", "namespace", "ml");
+
+	controller_store_class_gone(&f->c, class);
+}
+
+/* Adopts it as read or written. */
+static void adopt_class_of(struct fixture *f, struct class_record *r, const char *firmware,
+			   bool is_written)
+{
+	json_auto_t *class = json_pack("{s:{s:s}}", "spec", "firmware", firmware);
+
+	controller_store_adopt(&f->c, r, class, is_written);
+}
+
+/* Takes the object as a worker does, and expects it to hold the text; NULL: none. */
+static void expect_object(struct fixture *f, struct class_record *r, const char *text)
+{
+	NP_AUTO(np_freep) char *object = controller_store_take_object(&f->c, r);
+
+	if (text)
+		assert_non_null(strstr(object ? object : "", text));
+	else
+		assert_null(object);
+	assert_null(r->object);
+	assert_int_equal(f->c.object_bytes, 0);
+}
+
+static struct class_record *fixture_class(struct fixture *f)
+{
+	struct np_map_entry *first;
+
+	fixture_init(f);
+	f->c.reflectors[WATCHED_CLASS].is_current = true;
+	put_pool(f, nodepool("a", "gpu", 1));
+	first = np_map_next(&f->c.class_records, NULL);
+	assert_non_null(first);
+	return (struct class_record *)(void *)first;
+}
+
+/* The worker plans from what was seen last, once. */
+static void test_store__worker_gets_the_class_as_last_seen(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	struct class_record *r = fixture_class(&f);
+
+	(void)state;
+	expect_object(&f, r, NULL);
+	see_class(&f, "bios", "1");
+	see_class(&f, "efi", "2");
+	see_class(&f, "efi", "3");
+	expect_object(&f, r, "{\"a\":\"3\"}");
+	/* No work is due for it, so nothing waits. */
+	see_class(&f, "efi", "4");
+	expect_object(&f, r, NULL);
+	see_class(&f, "bios", "5");
+	see_class_go(&f);
+	expect_object(&f, r, NULL);
+}
+
+/* Between two watches the class may have changed without an event. */
+static void test_store__without_a_watch_the_class_is_read(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	struct class_record *r = fixture_class(&f);
+
+	(void)state;
+	see_class(&f, "bios", "1");
+	f.c.reflectors[WATCHED_CLASS].is_current = false;
+	expect_object(&f, r, NULL);
+}
+
+/* Own writes are no news, in whichever order their answer and their event come. */
+static void test_store__own_write_replaces_what_was_seen_before(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	struct class_record *r = fixture_class(&f);
+
+	(void)state;
+	pop_all(&f);
+	/* The event comes after the answer. */
+	adopt_class_of(&f, r, "efi", true);
+	see_class(&f, "efi", "1");
+	assert_int_equal(pop_all(&f), 0);
+	/* It comes before: the worker looks again, without a request. */
+	see_class(&f, "bios", "2");
+	adopt_class_of(&f, r, "bios", true);
+	assert_int_equal(pop_all(&f), 1);
+	expect_object(&f, r, "bios");
+	/* What is seen is older than the write. */
+	see_class(&f, "efi", "3");
+	adopt_class_of(&f, r, "bios", true);
+	expect_object(&f, r, NULL);
+	/* Nothing was written, so that what is seen is newer than what was read. */
+	see_class(&f, "efi", "4");
+	adopt_class_of(&f, r, "bios", false);
+	expect_object(&f, r, "efi");
+}
+
+static void test_store__classes_that_wait_have_a_limit(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	struct class_record *r = fixture_class(&f);
+	NP_AUTO(np_freep) char *large = calloc(1, STORE_OBJECTS_MAX + 1);
+
+	(void)state;
+	assert_non_null(large);
+	memset(large, 'x', STORE_OBJECTS_MAX);
+	see_class(&f, large, "1");
+	expect_object(&f, r, NULL);
+	large[STORE_OBJECTS_MAX - 200] = '\0';
+	see_class(&f, large, "2");
+	assert_in_range(f.c.object_bytes, STORE_OBJECTS_MAX - 200, STORE_OBJECTS_MAX);
+	expect_object(&f, r, "xxx");
+}
+
 /* What others may write into a class's annotation. */
 static const char *const hostile_records[] = {
 	"{\"pools\":{\"ml/none\":{\"mmioGB\":512,\"holders\":[\"controller\"]}},\"before\":"
@@ -1161,6 +1290,10 @@ int main(void)
 		cmocka_unit_test(test_store__unreadable_pools_keep_their_class),
 		cmocka_unit_test(test_store__out_of_memory),
 		cmocka_unit_test(test_store__classes),
+		cmocka_unit_test(test_store__worker_gets_the_class_as_last_seen),
+		cmocka_unit_test(test_store__without_a_watch_the_class_is_read),
+		cmocka_unit_test(test_store__own_write_replaces_what_was_seen_before),
+		cmocka_unit_test(test_store__classes_that_wait_have_a_limit),
 		cmocka_unit_test(test_store__invalid_record_registers_no_pool),
 		cmocka_unit_test(test_pool__the_origin_leads_its_id),
 		cmocka_unit_test(test_pool__pools_of_one_class_are_selected),

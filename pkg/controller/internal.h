@@ -295,6 +295,8 @@ struct class_record {
 	unsigned round; /* of the list that it was seen in last */
 	bool registered; /* its annotation registers one of our pools */
 	uint64_t digest; /* 0: not known, or not there */
+	char *object; /* waits with the item, for the worker: the class as compact JSON; NULL: to be read */
+	size_t object_size;
 	uint64_t applied; /* hash of the pools' desired values at the last sync; 0: not yet */
 	uint64_t reported; /* hash of the last Events on objects without a status */
 	int64_t restored_at; /* seconds since 1970: when a drift was mended last; 0: never */
@@ -328,6 +330,8 @@ struct reflector {
 	/* Under the lock: */
 	struct watch_health health;
 	bool is_absent; /* the server does not have the resource, which is optional */
+	bool is_waiting; /* for the first lists of the pools */
+	bool is_current; /* a later change of an object than the one that was last seen would be seen */
 	bool is_reported; /* as lost */
 	char error[NP_ERR_TEXT_MAX]; /* of the last attempt; "" */
 };
@@ -359,6 +363,7 @@ struct np_controller {
 	pthread_cond_t changed; /* queue, leadership, stop */
 	struct np_map owners, class_records;
 	struct queue queue;
+	size_t object_bytes; /* of all class records' objects */
 	struct reflector reflectors[WATCHED_MAX];
 	bool classes_namespaced, classes_found; /* what discovery said of them */
 	struct np_kube_resource class_resource;
@@ -433,6 +438,16 @@ void controller_store_sweep(struct np_controller *c, const struct reflector *w);
 int controller_store_class(struct np_controller *c, const struct reflector *w, const json_t *class,
 			   struct np_err *err);
 void controller_store_class_gone(struct np_controller *c, const json_t *class);
+
+/* The most bytes of classes that wait for a worker; one beyond them is read again instead. */
+#define STORE_OBJECTS_MAX ((size_t)4 << 20)
+
+/* Returns the class as it was last seen, for the caller to free; NULL where it has to be read. */
+char *controller_store_take_object(struct np_controller *c, struct class_record *r);
+
+/* Adopts a class that was read or written: what was seen of it before that write is dropped. */
+void controller_store_adopt(struct np_controller *c, struct class_record *r, const json_t *class,
+			    bool is_written);
 int controller_store_enqueue_all(struct np_controller *c, struct np_err *err);
 void controller_store_forget(struct np_controller *c, struct class_record *r);
 struct owner *controller_store_find(struct np_controller *c, enum watched_kind kind, const char *ns,
@@ -478,6 +493,7 @@ struct reconcile {
 	struct np_kube *pools, *classes;
 	struct np_kube_resource resource; /* of the class, as discovered last */
 	char *ns, *name; /* of the class */
+	char *object; /* the class as it was last seen; NULL: it is read */
 	size_t n;
 	struct reconcile_owner *owners;
 	uint64_t wanted; /* hash of their desired values */

@@ -32,6 +32,7 @@ static void reconcile_done(struct reconcile *j)
 	free(j->owners);
 	free(j->ns);
 	free(j->name);
+	free(j->object);
 }
 
 static char *api_of(const struct owner *s)
@@ -77,11 +78,12 @@ static void resume_contention(const struct class_record *r, struct reconcile *j)
 }
 
 /* Copies what the worker needs; the lock is held. */
-static int reconcile_init(struct reconcile *j, const struct class_record *r, struct np_err *err)
+static int reconcile_init(struct reconcile *j, struct class_record *r, struct np_err *err)
 {
 	const char *ns = r->entry.key; /* then comes the name */
 
 	j->resource = j->c->class_resource;
+	j->object = controller_store_take_object(j->c, r);
 	j->ns = strdup(ns);
 	j->name = strdup(ns + strlen(ns) + 1);
 	j->owners = calloc(r->n_owners + 1, sizeof(*j->owners));
@@ -222,6 +224,7 @@ static bool may_write(void *ctx, const struct np_class_sync_change *change)
 static int sync_class(struct reconcile *j, const struct np_input *in,
 		      struct np_class_sync_result *ret, struct np_err *err)
 {
+	json_auto_t *object = j->object ? json_loads(j->object, 0, NULL) : NULL;
 	const struct np_class_sync one = {
 		.ns = j->ns,
 		.name = j->name,
@@ -230,6 +233,7 @@ static int sync_class(struct reconcile *j, const struct np_input *in,
 			  .holder = CONTROLLER_HOLDER,
 			  .opt_in = { .required = j->c->o.require_opt_in },
 			  .max_window_gb = j->c->o.max_window_gb },
+		.object = object,
 		.releases = releases,
 		.may_write = may_write,
 		.ctx = j,
@@ -489,7 +493,7 @@ static void adopt_class(const struct reconcile *j, const struct np_class_sync_re
 	if (!r->object || j->failed)
 		return;
 	pthread_mutex_lock(&j->c->lock);
-	record->digest = controller_digest(r->object);
+	controller_store_adopt(j->c, record, r->object, r->attempts > 0);
 	pthread_mutex_unlock(&j->c->lock);
 }
 
