@@ -16,7 +16,8 @@
  * credentials.c the age of the API servers' credentials
  * health.c     whether a watch can be relied on, and when the next one begins
  * reconcile.c reconciles one class; status.c: the pools' status of it; write.c: how it is
- *              written, with finalizers and Events
+ *              written, with finalizers
+ * events.c     Events: their queue, and the thread that writes them
  * metrics.c    counters
  * controller.c threads, beginning and end
  *
@@ -355,6 +356,40 @@ enum counter {
 	COUNT_MAX
 };
 
+/* A loop's last message, so that a retry does not repeat it. */
+struct log_dedup {
+	uint64_t hash, at_ms;
+	const char *resource; /* that the loop watches; NULL: none */
+};
+
+#define EVENTS_WAITING_MAX 256
+#define EVENTS_SERIES_MAX 256
+#define EVENTS_FLUSH_MS 2000
+
+/* An Event that waits to be written. */
+struct event {
+	json_t *body;
+	uint64_t key; /* the same for those of one series */
+	char *vm_class; /* for the log */
+};
+
+/* An Event that was written: one that says the same soon is counted there. */
+struct event_series {
+	uint64_t key, at_ms; /* when it was seen last */
+	unsigned count;
+	json_t *metadata; /* of the Event: namespace and name; NULL: an empty place */
+};
+
+struct events {
+	struct event waiting[EVENTS_WAITING_MAX]; /* a ring */
+	size_t first, n;
+	uint64_t tokens, filled_ms; /* of the bucket that limits their rate */
+	struct log_dedup last;
+	/* Of the thread alone: */
+	struct event_series series[EVENTS_SERIES_MAX]; /* the last ones written, a ring */
+	size_t next_series;
+};
+
 struct np_controller {
 	struct np_controller_options o; /* its texts are the copies below */
 	char *ns, *class_ns, *cluster_id, *lease_ns, *lease_name, *identity;
@@ -371,7 +406,9 @@ struct np_controller {
 	atomic_uint_fast64_t valid_until_ms; /* until when writing is allowed */
 	atomic_uint_fast64_t beat_ms; /* when the election's thread last turned */
 	atomic_bool stopping, leading, workers_done, reload;
-	uint64_t event_tokens, event_filled_ms; /* of the bucket of Events */
+	struct events events;
+	atomic_uint_fast64_t
+		events_until_ms; /* once the workers are done: until when Events are written */
 	atomic_uint_fast64_t counters[COUNT_MAX];
 };
 
@@ -386,12 +423,6 @@ void controller_log(const struct np_controller *c, const char *level, const char
 void controller_log_line(const struct np_controller *c, const struct np_controller_line *about,
 			 const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* A loop's last message, so that a retry does not repeat it. */
-struct log_dedup {
-	uint64_t hash, at_ms;
-	const char *resource; /* that the loop watches; NULL: none */
-};
-
 /* Logs a warning, unless it was the last word within a minute. */
 void controller_warn(const struct np_controller *c, struct log_dedup *last, const char *what,
 		     const char *text);
@@ -403,6 +434,7 @@ enum client {
 	CLIENT_READS, /* cancelled when the controller stops */
 	CLIENT_WRITES, /* cancelled when it stops, or the lease is not valid */
 	CLIENT_OF_LEASE, /* never cancelled */
+	CLIENT_EVENTS, /* cancelled a while after the workers are done */
 };
 
 /* Creates one thread's API client, of the classes' server or the pools'. */
@@ -482,7 +514,7 @@ void *controller_reconcile_thread(void *controller);
 /* A copy of what a worker needs of a source. */
 struct reconcile_owner {
 	enum watched_kind kind;
-	char *ns, *name, *uid, *api, *text, *error; /* api: "group/version" */
+	char *ns, *name, *uid, *text, *error;
 	int64_t generation;
 	bool deleting, has_finalizer;
 	struct status_memory status;
@@ -532,7 +564,20 @@ int controller_write_finalizer(struct reconcile *j, struct reconcile_owner *s, s
 int controller_write_release(struct reconcile *j, struct reconcile_owner *s, struct np_err *err);
 int controller_write_status(struct reconcile *j, struct reconcile_owner *s,
 			    const struct pool_status *status, struct np_err *err);
-void controller_write_event(struct reconcile *j, const struct reconcile_owner *s, bool warning,
-			    const char *reason, const char *action, const char *note);
+
+/* events.c: Events are written by a thread of their own, so that no worker waits for them. */
+struct event_text {
+	bool is_warning;
+	const char *reason, *action, *note;
+};
+
+/* Queues an Event about the object; drops it where too many wait. */
+void controller_event(struct reconcile *j, const struct reconcile_owner *s,
+		      const struct event_text *text);
+
+/* Writes Events until the workers are done, and then those that wait, for EVENTS_FLUSH_MS. */
+void *controller_events_thread(void *controller);
+bool controller_events_are_cancelled(void *controller);
+void controller_events_done(struct np_controller *c);
 
 #endif

@@ -20,7 +20,6 @@ static void reconcile_owner_done(struct reconcile_owner *s)
 	free(s->ns);
 	free(s->name);
 	free(s->uid);
-	free(s->api);
 	free(s->text);
 	free(s->error);
 }
@@ -35,29 +34,19 @@ static void reconcile_done(struct reconcile *j)
 	free(j->object);
 }
 
-static char *api_of(const struct owner *s)
-{
-	json_auto_t *root = json_loads(s->text, 0, NULL);
-	const char *api = json_string_value(json_object_get(root, "apiVersion"));
-
-	return strdup(api ? api : "");
-}
-
 static int copy_owner(const struct owner *from, struct reconcile_owner *to, struct np_err *err)
 {
 	*to = (struct reconcile_owner){ .kind = from->kind,
 					.ns = strdup(from->ns),
 					.name = strdup(from->name),
 					.uid = strdup(from->uid),
-					.api = api_of(from),
 					.text = strdup(from->text),
 					.error = from->error ? strdup(from->error) : NULL,
 					.generation = from->generation,
 					.deleting = from->deleting,
 					.has_finalizer = from->has_finalizer,
 					.status = from->status };
-	if (!to->ns || !to->name || !to->uid || !to->api || !to->text ||
-	    (from->error && !to->error))
+	if (!to->ns || !to->name || !to->uid || !to->text || (from->error && !to->error))
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -326,7 +315,7 @@ static void report_object(struct reconcile *j, const struct reconcile_owner *s, 
 	const char *code = controller_reason_name(reason);
 	struct np_controller_line line = owner_line(j, s, is_warning, code);
 
-	controller_write_event(j, s, is_warning, code, action, note);
+	controller_event(j, s, &(struct event_text){ is_warning, code, action, note });
 	controller_log_line(j->c, &line, "%s", note);
 }
 
@@ -339,14 +328,17 @@ static void report_pool(struct reconcile *j, const struct np_class_sync_result *
 	const struct condition *patched = &st->conditions[CONDITION_CLASS_PATCHED];
 	bool is_new =
 		was->reason != (uint8_t)ready->reason || was->status != (uint8_t)ready->status;
+	char note[DRIFT_TEXT_MAX + 16];
 
-	if (r->result == NP_SYNC_PATCHED && j->is_drift && controller_status_is_restored(st))
-		report_object(j, s, REASON_DRIFT_CORRECTED, "Restore",
-			      st->conditions[CONDITION_DRIFTED].message);
-	else if (is_new && ready->status == STATUS_TRUE)
+	if (r->result == NP_SYNC_PATCHED && j->is_drift && controller_status_is_restored(st)) {
+		/* Without the time, so that Events of the same cause are counted. */
+		snprintf(note, sizeof(note), "%s; restored", j->drift);
+		report_object(j, s, REASON_DRIFT_CORRECTED, "Restore", note);
+	} else if (is_new && ready->status == STATUS_TRUE) {
 		report_object(j, s, patched->reason, "Patch", patched->message);
-	else if (is_new)
+	} else if (is_new) {
 		report_object(j, s, ready->reason, "Check", ready->message);
+	}
 }
 
 static bool is_pool_of(const struct np_pool *p, const struct reconcile_owner *s)
@@ -418,12 +410,12 @@ static int release(struct reconcile *j, struct reconcile_owner *s,
 	if (r->found && r->n_released > 0) {
 		snprintf(note, sizeof(note), "the pool released class '%.253s'%s", j->name,
 			 j->n > 1 ? "" : ": its original values are restored");
-		controller_write_event(j, s, false, "Restored", "Restore", note);
+		controller_event(j, s, &(struct event_text){ false, "Restored", "Restore", note });
 	} else if (r->found) {
 		snprintf(note, sizeof(note),
 			 "class '%.253s' has no record of the pool: its fields stay as they are",
 			 j->name);
-		controller_write_event(j, s, false, "Released", "Release", note);
+		controller_event(j, s, &(struct event_text){ false, "Released", "Release", note });
 	}
 	return controller_write_release(j, s, err);
 }
