@@ -1139,31 +1139,76 @@ static void test_store__without_a_watch_the_class_is_read(void **state)
 	expect_object(&f, r, NULL);
 }
 
+/* Lets a worker begin, and end, the work on the one class; the latter returns whether the class is due again. */
+static void begin_work(struct fixture *f, struct class_record *r)
+{
+	uint64_t due;
+
+	assert_ptr_equal(controller_queue_pop(&f->c.queue, UINT64_MAX - 1, &due), &r->item);
+	free(controller_store_take_object(&f->c, r));
+}
+
+static bool end_work(struct fixture *f, struct class_record *r)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	assert_int_equal(controller_store_end(&f->c, r, false, &err), 0);
+	return r->item.at != 0;
+}
+
 /* Own writes are no news, in whichever order their answer and their event come. */
-static void test_store__own_write_replaces_what_was_seen_before(void **state)
+static void test_store__own_write_is_no_news(void **state)
 {
 	NP_AUTO(fixture_done) struct fixture f;
 	struct class_record *r = fixture_class(&f);
 
 	(void)state;
-	pop_all(&f);
-	/* The event comes after the answer. */
+	/* The answer, then the event. */
+	begin_work(&f, r);
 	adopt_class_of(&f, r, "efi", true);
 	see_class(&f, "efi", "1");
-	assert_int_equal(pop_all(&f), 0);
-	/* It comes before: the worker looks again, without a request. */
+	assert_false(end_work(&f, r));
+	/* The event, then the answer. */
 	see_class(&f, "bios", "2");
-	adopt_class_of(&f, r, "bios", true);
-	assert_int_equal(pop_all(&f), 1);
-	expect_object(&f, r, "bios");
-	/* What is seen is older than the write. */
+	begin_work(&f, r);
 	see_class(&f, "efi", "3");
-	adopt_class_of(&f, r, "bios", true);
+	adopt_class_of(&f, r, "efi", true);
+	assert_false(end_work(&f, r));
 	expect_object(&f, r, NULL);
-	/* Nothing was written, so that what is seen is newer than what was read. */
-	see_class(&f, "efi", "4");
+	/* The event of a drift that the write has corrected, the answer, and the event of the write. */
+	see_class(&f, "bios", "4");
+	begin_work(&f, r);
+	see_class(&f, "bios", "5");
+	adopt_class_of(&f, r, "efi", true);
+	see_class(&f, "efi", "6");
+	assert_false(end_work(&f, r));
+}
+
+/* What another client writes while a worker is busy is looked at afterwards, and never an older state. */
+static void test_store__change_during_work_is_looked_at(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	struct class_record *r = fixture_class(&f);
+
+	(void)state;
+	see_class(&f, "bios", "1");
+	begin_work(&f, r);
+	/* Seen before the answer: it may be older or newer than the write, so that the class is read. */
+	see_class(&f, "coreboot", "2");
+	adopt_class_of(&f, r, "efi", true);
+	assert_true(end_work(&f, r));
+	expect_object(&f, r, NULL);
+	begin_work(&f, r);
+	/* After the answer. */
+	adopt_class_of(&f, r, "efi", true);
+	see_class(&f, "bios", "3");
+	assert_true(end_work(&f, r));
+	begin_work(&f, r);
+	/* Nothing is written: what is seen is newer than what was read. */
+	see_class(&f, "coreboot", "4");
 	adopt_class_of(&f, r, "bios", false);
-	expect_object(&f, r, "efi");
+	assert_true(end_work(&f, r));
+	expect_object(&f, r, "coreboot");
 }
 
 static void test_store__classes_that_wait_have_a_limit(void **state)
@@ -1292,7 +1337,8 @@ int main(void)
 		cmocka_unit_test(test_store__classes),
 		cmocka_unit_test(test_store__worker_gets_the_class_as_last_seen),
 		cmocka_unit_test(test_store__without_a_watch_the_class_is_read),
-		cmocka_unit_test(test_store__own_write_replaces_what_was_seen_before),
+		cmocka_unit_test(test_store__own_write_is_no_news),
+		cmocka_unit_test(test_store__change_during_work_is_looked_at),
 		cmocka_unit_test(test_store__classes_that_wait_have_a_limit),
 		cmocka_unit_test(test_store__invalid_record_registers_no_pool),
 		cmocka_unit_test(test_pool__the_origin_leads_its_id),

@@ -298,6 +298,7 @@ struct class_record {
 	uint64_t digest; /* 0: not known, or not there */
 	char *object; /* waits with the item, for the worker: the class as compact JSON; NULL: to be read */
 	size_t object_size;
+	bool seen_again; /* it changed since its worker began */
 	uint64_t applied; /* hash of the pools' desired values at the last sync; 0: not yet */
 	uint64_t reported; /* hash of the last Events on objects without a status */
 	int64_t restored_at; /* seconds since 1970: when a drift was mended last; 0: never */
@@ -477,9 +478,13 @@ void controller_store_class_gone(struct np_controller *c, const json_t *class);
 /* Returns the class as it was last seen, for the caller to free; NULL where it has to be read. */
 char *controller_store_take_object(struct np_controller *c, struct class_record *r);
 
-/* Adopts a class that was read or written: what was seen of it before that write is dropped. */
+/* Adopts a class that was read or written: what was seen of it before that write, or was seen of the write, is dropped. */
 void controller_store_adopt(struct np_controller *c, struct class_record *r, const json_t *class,
 			    bool is_written);
+
+/* Ends the work on the class: queues it again where it changed meanwhile, or that failed. */
+int controller_store_end(struct np_controller *c, struct class_record *r, bool failed,
+			 struct np_err *err);
 int controller_store_enqueue_all(struct np_controller *c, struct np_err *err);
 void controller_store_forget(struct np_controller *c, struct class_record *r);
 struct owner *controller_store_find(struct np_controller *c, enum watched_kind kind, const char *ns,
@@ -535,6 +540,7 @@ struct reconcile {
 	bool is_drift, is_contended; /* its result */
 	char drift[DRIFT_TEXT_MAX]; /* who did what last; "" */
 	int64_t restored_at; /* seconds since 1970; 0: never */
+	bool is_changed; /* the class holds a value of ours */
 	bool failed; /* something is to be tried again */
 	bool awaits_binding; /* a pool is not allowed, and a binding would allow it: looked for again */
 };

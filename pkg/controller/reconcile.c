@@ -476,6 +476,16 @@ static int settle_pools(struct reconcile *j, const struct np_input *in,
 	return np_err_ret(err);
 }
 
+/* Tells whether the class holds one of our values, or had them before. */
+static bool is_changed_by_us(const json_t *class)
+{
+	json_auto_t *record = NULL;
+	struct np_err ignored = NP_ERR_INIT;
+
+	return np_vmclass_record_read(class, &record, &ignored) > 0 &&
+	       np_vmclass_record_has_changes(record);
+}
+
 /* --- one class ------------------------------------------------------------------------------- */
 
 /* Takes over the class as it is now, before the pools are written: the watch is about to report the own write. */
@@ -505,6 +515,7 @@ static int reconcile_run(struct reconcile *j, struct class_record *record,
 	report_class(j, r);
 	j->failed = is_worth_trying_again(r->error.code);
 	adopt_class(j, r, record);
+	j->is_changed = is_changed_by_us(r->object);
 	j->awaits_binding = is_awaiting_binding(in.n_pools, r);
 	j->to_report = np_map_hash(j->wanted, r->vetoed ? "left" : np_code_name(r->error.code));
 	np_kube_set_deadline(j->pools, JOB_DEADLINE_MS + 10 * j->n);
@@ -565,8 +576,7 @@ static void reconcile_class(struct np_controller *c, struct class_record *record
 	controller_count(c, COUNT_RECONCILE_MS, controller_now_ms() - began);
 	pthread_mutex_lock(&c->lock);
 	reconcile_adopt(&j, &r, record);
-	if (controller_queue_done(&c->queue, &record->item, j.failed || j.awaits_binding,
-				  controller_now_ms(), arc4random(), &err) < 0)
+	if (controller_store_end(c, record, j.failed || j.awaits_binding, &err) < 0)
 		controller_log(c, "error", "%s", err.text);
 	controller_store_forget(c, record);
 }

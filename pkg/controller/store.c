@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <bsd/stdlib.h>
 #include <bsd/string.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,9 +105,11 @@ void controller_store_adopt(struct np_controller *c, struct class_record *r, con
 {
 	uint64_t digest = controller_digest(class);
 
-	/* The watch may have seen the write already, or something older. */
-	if (is_written && digest != r->digest)
+	/* The watch may have seen the write already, or something older. Only the latter asks for another look. */
+	if (is_written)
 		drop_object(c, r);
+	if (is_written && digest == r->digest)
+		r->seen_again = false;
 	r->digest = digest;
 }
 
@@ -247,7 +250,8 @@ int controller_store_class(struct np_controller *c, const struct reflector *w, c
 	if (digest == r->digest)
 		return 0;
 	r->digest = digest;
-	return enqueue(c, r, err);
+	r->seen_again = r->item.running;
+	return r->seen_again ? 0 : enqueue(c, r, err);
 }
 
 static void lose_class(struct np_controller *c, struct class_record *r)
@@ -284,6 +288,17 @@ static void sweep_classes(struct np_controller *c, unsigned round)
 		if (r->digest != 0 && r->round != round)
 			lose_class(c, r);
 	}
+}
+
+int controller_store_end(struct np_controller *c, struct class_record *r, bool failed,
+			 struct np_err *err)
+{
+	uint64_t now = controller_now_ms();
+
+	if (r->seen_again && controller_queue_add(&c->queue, &r->item, now, err) < 0)
+		return np_err_ret(err);
+	r->seen_again = false;
+	return controller_queue_done(&c->queue, &r->item, failed, now, arc4random(), err);
 }
 
 int controller_store_enqueue_all(struct np_controller *c, struct np_err *err)
