@@ -12,8 +12,7 @@
 
 enum {
 	PAGE_DEFAULT = 500, /* as kubectl's */
-	PAGE_WATCHED =
-		100, /* for a program that runs for long: what a page takes it never gives back */
+	PAGE_WATCHED = 50, /* what a page takes, a program that watches never gives back */
 	MANY_DEFAULT = 16,
 };
 
