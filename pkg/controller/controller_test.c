@@ -12,6 +12,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/file.h"
+#include "nodeprep/json.h"
 #include "nodeprep/map.h"
 #include "nodeprep/time.h"
 
@@ -1228,6 +1229,80 @@ static void test_store__classes_that_wait_have_a_limit(void **state)
 	expect_object(&f, r, "xxx");
 }
 
+/* --- Events ---------------------------------------------------------------------------------- */
+
+static void count_line(void *ctx, const struct np_controller_line *line)
+{
+	(void)line;
+	++*(unsigned *)ctx;
+}
+
+/* Queues an Event about a pool of that name; returns its body, borrowed, or NULL where it was dropped. */
+static const json_t *queue_event(struct np_controller *c, const char *pool)
+{
+	char ns[] = "ml", uid[] = "u", text[] = "{\"apiVersion\":\"nodeprep.dev/v1alpha1\"}",
+	     class[] = "gpu";
+	NP_AUTO(np_freep) char *name = strdup(pool);
+	struct reconcile j = { .c = c, .name = class };
+	const struct reconcile_owner s = {
+		.kind = WATCHED_NODEPOOL, .ns = ns, .name = name, .uid = uid, .text = text
+	};
+	size_t n = c->events.n;
+
+	controller_event(&j, &s, &(struct event_text){ false, "Patched", "Patch", "a\nb" });
+	return c->events.n > n ? c->events.waiting[n].body : NULL;
+}
+
+static void test_events__excess_is_dropped_and_logged_once(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	char identity[] = "me";
+	unsigned lines = 0, dropped = 0;
+
+	(void)state;
+	fixture_init(&f);
+	f.c.identity = identity;
+	f.c.o.log = count_line;
+	f.c.o.log_ctx = &lines;
+	for (unsigned i = 0; i < 2000; i++)
+		dropped += !queue_event(&f.c, "pool");
+	assert_in_range(f.c.events.n, 200, EVENTS_WAITING_MAX);
+	assert_int_equal(f.c.events.n + dropped, 2000);
+	assert_int_equal(atomic_load(&f.c.counters[COUNT_EVENTS_DROPPED]), dropped);
+	/* Each of the two reasons at most once. */
+	assert_in_range(lines, 1, 2);
+	controller_events_done(&f.c);
+}
+
+/* Whatever the pool is called, the Event's name is one that Kubernetes takes. */
+static void test_events__names_are_valid(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	char identity[] = "me", longest[254], dotted[254];
+	const char *const pools[] = { "pool", "a.b", longest, dotted };
+
+	(void)state;
+	memset(longest, 'x', 253);
+	memset(dotted, '-', 253);
+	dotted[0] = 'x';
+	dotted[252] = 'x';
+	longest[253] = dotted[253] = '\0';
+	fixture_init(&f);
+	f.c.identity = identity;
+	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
+		const json_t *body = queue_event(&f.c, pools[i]);
+		const char *name = np_json_meta_text(body, "name");
+		size_t size = name ? strlen(name) : 0;
+
+		assert_in_range(size, 18, 253);
+		assert_int_equal(name[size - 17], '.');
+		assert_int_equal(strspn(name + size - 16, "0123456789abcdef"), 16);
+		assert_true(name[size - 18] != '-' && name[size - 18] != '.');
+		assert_string_equal(np_json_member_text(body, "note"), "a\\nb");
+	}
+	controller_events_done(&f.c);
+}
+
 /* What others may write into a class's annotation. */
 static const char *const hostile_records[] = {
 	"{\"pools\":{\"ml/none\":{\"mmioGB\":512,\"holders\":[\"controller\"]}},\"before\":"
@@ -1343,6 +1418,8 @@ int main(void)
 		cmocka_unit_test(test_store__invalid_record_registers_no_pool),
 		cmocka_unit_test(test_pool__the_origin_leads_its_id),
 		cmocka_unit_test(test_pool__pools_of_one_class_are_selected),
+		cmocka_unit_test(test_events__excess_is_dropped_and_logged_once),
+		cmocka_unit_test(test_events__names_are_valid),
 		cmocka_unit_test(test_corpus__replays),
 	};
 
