@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
+#include "supervisor.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -1303,6 +1304,47 @@ static void test_events__names_are_valid(void **state)
 	controller_events_done(&f.c);
 }
 
+/* Those that wait when the workers are done are written, as long as there is time; the server knows no Events. */
+static void test_events__are_written_at_the_end(void **state)
+{
+	static const struct {
+		uint64_t for_ms;
+		size_t requests, lines;
+	} rows[] = { { 600000, 3, 3 }, { 0, 0, 1 } };
+	struct supervisor s;
+
+	(void)state;
+	supervisor_start(&s, NULL);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct np_kube_options o = { .kubeconfig = s.kubeconfig };
+		struct np_err err = NP_ERR_INIT;
+		struct fixture f;
+		char identity[] = "me";
+		unsigned lines = 0;
+
+		fixture_init(&f);
+		f.c.identity = identity;
+		f.c.o.log = count_line;
+		f.c.o.log_ctx = &lines;
+		assert_int_equal(np_kube_config_load(&o, &f.c.pools, &err), 0);
+		queue_event(&f.c, "a");
+		queue_event(&f.c, "b");
+		queue_event(&f.c, "c");
+		supervisor_mark(&s);
+		atomic_store(&f.c.events_until_ms, controller_now_ms() + rows[i].for_ms);
+		atomic_store(&f.c.workers_done, true);
+		assert_null(controller_events_thread(&f.c));
+		assert_int_equal(supervisor_count(&s, "POST"), rows[i].requests);
+		assert_int_equal(lines, rows[i].lines);
+		assert_int_equal(atomic_load(&f.c.counters[COUNT_EVENTS_DROPPED]),
+				 3 - rows[i].requests);
+		np_kube_config_free(f.c.pools);
+		controller_events_done(&f.c);
+		fixture_done(&f);
+	}
+	supervisor_stop(&s);
+}
+
 /* What others may write into a class's annotation. */
 static const char *const hostile_records[] = {
 	"{\"pools\":{\"ml/none\":{\"mmioGB\":512,\"holders\":[\"controller\"]}},\"before\":"
@@ -1420,6 +1462,7 @@ int main(void)
 		cmocka_unit_test(test_pool__pools_of_one_class_are_selected),
 		cmocka_unit_test(test_events__excess_is_dropped_and_logged_once),
 		cmocka_unit_test(test_events__names_are_valid),
+		cmocka_unit_test(test_events__are_written_at_the_end),
 		cmocka_unit_test(test_corpus__replays),
 	};
 

@@ -348,18 +348,6 @@ def test_drift__that_comes_again_is_one_event(server, controller, pools_ns, put_
     assert re.search(r"DriftCorrected.* 2 ", listed), listed
 
 
-def test_events__of_the_end_are_written(server, installed, pools_ns, put_class):
-    names = [f"pool-{number}" for number in range(20)]
-    put_class(pools_ns, "gpu", gpu_class())
-    for name in names:
-        put_pool(server, pools_ns, name)
-    with Controller(server) as running:
-        for name in names:
-            wait_reason(server, pools_ns, "Configured", name=name)
-        running.stop()
-    assert sorted(e["regarding"]["name"] for e in events_of(server, pools_ns)) == sorted(names)
-
-
 def test_drift__is_reported_for_restored_pools_alone(server, controller, pools_ns, put_class):
     """A refused pool of the class was not evaluated, so that its Event tells what is wrong with it."""
     put_class(pools_ns, "gpu", gpu_class())
