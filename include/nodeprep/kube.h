@@ -365,7 +365,8 @@ int np_kube_watch(struct np_kube *k, const struct np_kube_resource *r, struct np
 		  struct np_err *err);
 
 /*
- * Lists as np_kube_list() does, and sets `version` to where a watch of the collection must begin.
+ * Lists as np_kube_list() does, in smaller pages, and sets `version` to where a watch of the collection
+ * must begin.
  */
 int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 			 np_kube_each_fn *each, void *ctx, char version[static NP_KUBE_VERSION_MAX],

@@ -10,7 +10,11 @@
 #include "nodeprep/err.h"
 #include "nodeprep/json.h"
 
-enum { PAGE_DEFAULT = 500, MANY_DEFAULT = 16 };
+enum {
+	PAGE_DEFAULT = 500, /* as kubectl's */
+	PAGE_WATCHED = 50, /* what a page takes, a program that watches never gives back */
+	MANY_DEFAULT = 16,
+};
 
 void kube_name_resource(const struct np_kube_resource *r, char buf[static KUBE_RESOURCE_MAX])
 {
@@ -513,7 +517,7 @@ int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, co
 			 struct np_err *err)
 {
 	struct listing l = {
-		.k = k, .ns = ns, .query = "", .limit = PAGE_DEFAULT, .each = each, .ctx = ctx
+		.k = k, .ns = ns, .query = "", .limit = PAGE_WATCHED, .each = each, .ctx = ctx
 	};
 
 	if (list_all(&l, r, err) < 0)
