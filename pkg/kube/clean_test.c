@@ -65,6 +65,7 @@ static const struct {
 	  "<password>[redacted]</password><c>t</c>" },
 	{ "cut CDATA", "<c><![CDATA[a>b", "<c>[redacted]" },
 	{ "a comment", "<c>t<!-- <x>p</x> --></c>", "<c>t[redacted]</c>" },
+	{ "a document type", "<!DOCTYPE a [<!ENTITY b \"c>d\">]><a>&b;</a>", "[redacted]" },
 	{ "cut XML", "<password>hunter", "<password>[redacted]" },
 	{ "a cut tag", "<a><b", "<a><b" },
 	{ "attributes that mean a secret",

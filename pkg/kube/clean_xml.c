@@ -192,13 +192,13 @@ static void put_text(struct xml *x)
 	put_piece(x, text, x->hides_text);
 }
 
-/* Leaves out a comment or CDATA, which may hold anything. */
+/* Leaves out a comment or CDATA, which may hold anything, and all that follows a document type, which no API sends. */
 static void put_section(struct xml *x)
 {
 	const char *stop = strncmp(x->at, "<!--", 4) == 0        ? "-->"
 			   : strncmp(x->at, "<![CDATA[", 9) == 0 ? "]]>"
-								 : ">";
-	const char *end = strstr(x->at, stop);
+								 : NULL;
+	const char *end = stop ? strstr(x->at, stop) : NULL;
 
 	fputs(KUBE_MASK, x->out);
 	x->at = end ? end + strlen(stop) : x->at + strlen(x->at);
