@@ -63,7 +63,8 @@ static struct np_vmclass *read_class(const char *text)
 	struct np_vmclass *c = NULL;
 	struct np_err err = NP_ERR_INIT;
 
-	if (np_vmclass_read(doc, np_doc_root(doc), catalogue, &c, &err) < 0)
+	if (np_vmclass_read(doc, np_doc_root(doc), catalogue, &c, &err) < 0 ||
+	    np_vmclass_warn_uncounted(&c->devices, catalogue, &c->warnings, &err) < 0)
 		fail_msg("%s", err.text);
 	return c;
 }
@@ -246,7 +247,8 @@ static int try_fixture(FILE *f, struct np_doc *docs[static DOCS_MAX], struct np_
 	struct wish w;
 
 	read_wish(np_doc_root(docs[0]), &w);
-	if (np_vmclass_read(docs[1], np_doc_root(docs[1]), catalogue, &c, err) < 0)
+	if (np_vmclass_read(docs[1], np_doc_root(docs[1]), catalogue, &c, err) < 0 ||
+	    np_vmclass_warn_uncounted(&c->devices, catalogue, &c->warnings, err) < 0)
 		return np_err_ret(err);
 	print_devices(f, "device", &c->devices);
 	print_devices(f, "hidden", &c->hidden);
