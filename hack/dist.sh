@@ -44,6 +44,8 @@ if [ "${1:-}" = --inside ]; then
 	exit
 fi
 
+# The make that called cannot lend its jobs to the makes in the roots.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 kind=$1 out=$2
 shift 2
 case $kind in archive | deb | all) ;; *) echo "dist.sh: unknown kind '$kind': expected archive, deb or all" >&2 && exit 2 ;; esac

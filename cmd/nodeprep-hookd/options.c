@@ -38,7 +38,7 @@ static const struct option_row server_rows[] = {
 	{ "max-memory", 0, "SIZE", OPTION_SIZE, AT(max_memory),
 	  .help = "bound of the process's memory, 192Mi by default; set it below the container's limit" },
 	{ "threads", 0, "N", OPTION_COUNT, AT(threads),
-	  .help = "number of event loops; by default one for two processors, at most 4",
+	  .help = "number of event loops; by default one for each processor, at most 4",
 	  .most = THREADS_MAX },
 	{ "workers", 0, "N", OPTION_COUNT, AT(workers),
 	  .help = "limit of calls that wait for the API server at a time, 8 by default",
@@ -106,10 +106,10 @@ void options_done(struct options *o)
 	texts_done(&o->catalogues);
 }
 
-/* Two that share processors with others cost more CPU and answer no more: docs/performance.md. */
+/* A loop for each processor answers more for a little more CPU: docs/performance.md has the figures. */
 static uint64_t default_threads(void)
 {
-	long n = sysconf(_SC_NPROCESSORS_ONLN) / 2;
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
 	return n < 1 ? 1 : n < THREADS_MOST ? (uint64_t)n : THREADS_MOST;
 }

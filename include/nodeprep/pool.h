@@ -163,6 +163,7 @@ struct np_template {
 	size_t n_devices;
 	struct np_template_device *devices;
 	bool has_unknown_device; /* one of them is a placeholder */
+	bool has_text_ids; /* an ID is the text of a number, such as "0x10DE" */
 	json_t *vmx_keys; /* {key: text} in the input's order */
 	char *keys_path; /* of NP_TEMPLATE_VARIABLES: JSON pointer to the keys */
 	char *hardware_path; /* likewise to the hardware version */

@@ -2,12 +2,14 @@
 #include "nodeprep/map.h"
 
 #include <bsd/stdlib.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "nodeprep/err.h"
 
-#define SLOTS_FIRST 64
+#define SLOTS_FIRST 8
 #define FNV_START UINT64_C(0xcbf29ce484222325)
 #define FNV_PRIME UINT64_C(0x100000001b3)
 
@@ -114,6 +116,25 @@ struct np_map_entry *np_map_find(const struct np_map *m, struct np_key key)
 	return find(m, key, hash_key(m->seed, key));
 }
 
+/* Seeds of maps follow from one that is random: asking for one takes a system call. */
+static atomic_uint_fast64_t next_seed;
+
+static void choose_seed(void)
+{
+	uint64_t seed;
+
+	arc4random_buf(&seed, sizeof(seed));
+	atomic_store(&next_seed, seed);
+}
+
+static uint64_t map_seed(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, choose_seed);
+	return atomic_fetch_add(&next_seed, FNV_PRIME);
+}
+
 static int grow(struct np_map *m, struct np_err *err)
 {
 	struct np_map old = *m, new = { .n = m->n, .seed = m->seed };
@@ -123,7 +144,7 @@ static int grow(struct np_map *m, struct np_err *err)
 	if (!new.slots)
 		return np_fail_nomem(err);
 	if (old.n_slots == 0)
-		arc4random_buf(&new.seed, sizeof(new.seed));
+		new.seed = map_seed();
 	for (size_t i = 0; i < old.n_slots; i++) {
 		while (old.slots[i]) {
 			struct np_map_entry *e = old.slots[i];

@@ -131,10 +131,12 @@ static bool is_place_of(const struct place *place, const void *owner, size_t slo
 
 const struct place *doc_places_find(const struct places *p, const void *owner, size_t slot)
 {
-	size_t mask = p->bucket_count - 1;
-	size_t i = hash(owner, (uint32_t)slot) & mask;
+	size_t mask = p->bucket_count - 1, i;
 
-	for (; p->bucket_count && p->buckets[i]; i = (i + 1) & mask)
+	if (p->count == 0)
+		return NULL;
+	for (i = hash(owner, (uint32_t)slot) & mask; p->bucket_count && p->buckets[i];
+	     i = (i + 1) & mask)
 		if (is_place_of(&p->all[p->buckets[i] - 1], owner, slot))
 			return &p->all[p->buckets[i] - 1];
 	for (i = p->indexed; i < p->count; i++)

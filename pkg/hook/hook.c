@@ -53,13 +53,6 @@ static const char *const lower_names[NP_HOOK_KIND_MAX] = {
 	[NP_HOOK_BEFORE_CLUSTER_DELETE] = "beforeclusterdelete",
 };
 
-/* --- text ------------------------------------------------------------------------------------- */
-
-static void text_done(struct text *t)
-{
-	free(t->bytes);
-}
-
 /* --- hooks ------------------------------------------------------------------------------------ */
 
 static bool matches(enum np_hook_kind kind, const char *at)
@@ -186,7 +179,7 @@ static void write_response(const struct outcome *out, struct text *t)
 
 static void outcome_done(struct outcome *out)
 {
-	text_done(&out->extra);
+	hook_text_done(&out->extra);
 }
 
 int np_hook_call(const struct np_hook_options *o, enum np_hook_kind kind, const char *body,
@@ -205,7 +198,7 @@ int np_hook_call(const struct np_hook_options *o, enum np_hook_kind kind, const 
 	}
 	write_response(&out, &response);
 	if (why.code == NP_E_NOMEM || out.extra.failed || response.failed) {
-		text_done(&response);
+		hook_text_done(&response);
 		return np_fail_nomem(err);
 	}
 	answer.body = response.bytes;

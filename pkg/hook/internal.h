@@ -153,6 +153,7 @@ struct text {
 	bool failed; /* memory ran out */
 };
 
+void hook_text_done(struct text *t);
 void hook_text_add(struct text *t, const char *bytes, size_t n);
 void hook_text_add_string(struct text *t, const char *text);
 /* Adds the text as a JSON string. */

@@ -169,18 +169,23 @@ static int fill_template(const struct item *item, const char *label, json_t *roo
 	return 0;
 }
 
+/* Adds an empty object, and returns it; NULL without memory. */
+static json_t *add_object(json_t *parent, const char *name)
+{
+	json_t *object = json_object();
+
+	return json_object_set_new(parent, name, object) < 0 ? NULL : object;
+}
+
 /* Makes the template's document, of the fields that matter alone. */
 static int make_template(const struct item *item, const char *label, struct np_doc **ret,
 			 struct np_err *err)
 {
 	json_auto_t *root = json_object();
-	json_t *metadata = json_object(), *spec = json_object();
+	json_t *metadata = add_object(root, "metadata");
+	json_t *spec = add_object(add_object(add_object(root, "spec"), "template"), "spec");
 
-	if (json_object_set_new(root, "metadata", metadata) < 0) {
-		json_decref(spec);
-		return np_fail_nomem(err);
-	}
-	if (json_object_set_new(root, "spec", json_pack("{s:{s:o}}", "template", "spec", spec)) < 0)
+	if (!metadata || !spec)
 		return np_fail_nomem(err);
 	if (fill_template(item, label, root, metadata, spec, err) < 0)
 		return np_err_ret(err);

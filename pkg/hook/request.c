@@ -64,6 +64,7 @@ struct level {
 
 struct reader {
 	struct walk walk;
+	yajl_callbacks callbacks; /* yajl looks them up each time, and decodes no text for none */
 	struct request request;
 	struct span kind, enforce, policy;
 	struct item item; /* that is open */
@@ -238,6 +239,8 @@ static int refuse_shape(const struct reader *r, const struct node *node)
 	return refuse(r, node->shape == LIST ? "no list" : "no object");
 }
 
+static const yajl_callbacks all_callbacks, level_callbacks;
+
 /* Returns the place of the value that comes next; NULL: of no interest. */
 static const struct node *next_node(const struct reader *r)
 {
@@ -254,9 +257,12 @@ static int open_level(struct reader *r, bool is_list)
 
 	if (r->depth == NP_DOC_DEPTH_MAX)
 		return refuse(r, "too many levels");
+	/* Of a value of no interest only the levels are followed. */
+	if (!node && r->levels[r->depth - 1].node)
+		r->callbacks = level_callbacks;
 	if (node && node->shape != ANYTHING && (node->shape == LIST) != is_list)
 		return refuse_shape(r, node);
-	r->levels[r->depth++] = (struct level){ node, hook_walk_at(&r->walk) - 1 };
+	r->levels[r->depth++] = (struct level){ node, node ? hook_walk_at(&r->walk) - 1 : 0 };
 	r->member = NULL;
 	return 1;
 }
@@ -277,9 +283,13 @@ static int on_end(void *ctx)
 	const struct level *level = &r->levels[--r->depth];
 
 	r->member = NULL;
-	r->end = hook_walk_at(&r->walk);
-	if (!level->node)
+	if (r->depth == 0)
+		r->end = hook_walk_at(&r->walk);
+	if (!level->node) {
+		if (r->levels[r->depth - 1].node)
+			r->callbacks = all_callbacks;
 		return 1;
+	}
 	keep_value(r, level->node, level->from);
 	return level->node->done ? level->node->done(r) : 1;
 }
@@ -296,10 +306,11 @@ static int on_key(void *ctx, const unsigned char *key, size_t n)
 	const struct node *node = r->levels[r->depth - 1].node;
 
 	r->member = NULL;
-	r->behind_key = hook_walk_at(&r->walk);
 	for (size_t i = 0; node && i < node->n_below && !r->member; i++)
 		if (is_key(node->below[i].name, key, n))
 			r->member = &node->below[i];
+	if (r->member)
+		r->behind_key = hook_walk_at(&r->walk);
 	return 1;
 }
 
@@ -340,6 +351,25 @@ static int on_null(void *ctx)
 
 	return node && node != &root_node && node->shape != ANYTHING ? 1 : on_scalar(ctx);
 }
+
+static const yajl_callbacks all_callbacks = {
+	.yajl_null = on_null,
+	.yajl_boolean = on_boolean,
+	.yajl_number = on_number,
+	.yajl_string = on_text,
+	.yajl_start_map = on_object,
+	.yajl_map_key = on_key,
+	.yajl_end_map = on_end,
+	.yajl_start_array = on_list,
+	.yajl_end_array = on_end,
+};
+
+static const yajl_callbacks level_callbacks = {
+	.yajl_start_map = on_object,
+	.yajl_end_map = on_end,
+	.yajl_start_array = on_list,
+	.yajl_end_array = on_end,
+};
 
 /* --- settings ---------------------------------------------------------------------------------- */
 
@@ -402,23 +432,13 @@ static int check_rest(const struct reader *r, struct np_err *err)
 int hook_request_read(const char *kind, const char *body, size_t size, struct request *ret,
 		      struct np_err *err)
 {
-	static const yajl_callbacks callbacks = {
-		.yajl_null = on_null,
-		.yajl_boolean = on_boolean,
-		.yajl_number = on_number,
-		.yajl_string = on_text,
-		.yajl_start_map = on_object,
-		.yajl_map_key = on_key,
-		.yajl_end_map = on_end,
-		.yajl_start_array = on_list,
-		.yajl_end_array = on_end,
-	};
 	NP_AUTO(reader_done)
 	struct reader reader = { .walk = { .text = { body, size } },
+				 .callbacks = all_callbacks,
 				 .request = { .enforce = true } };
 
-	if (hook_walk_run(&reader.walk, &callbacks, err) < 0 || check_rest(&reader, err) < 0 ||
-	    check_top(&reader, kind, &reader.request, err) < 0)
+	if (hook_walk_run(&reader.walk, &reader.callbacks, err) < 0 ||
+	    check_rest(&reader, err) < 0 || check_top(&reader, kind, &reader.request, err) < 0)
 		return np_err_ret(err);
 	*ret = reader.request;
 	reader.request = (struct request){ 0 };

@@ -11,10 +11,16 @@
 #include "nodeprep/hook.h"
 #include "nodeprep/json.h"
 
+void hook_text_done(struct text *t)
+{
+	free(t->bytes);
+	*t = (struct text){ .bytes = NULL };
+}
+
 /* Reserves `n` more bytes and a NUL. */
 static bool text_grow(struct text *t, size_t n)
 {
-	size_t room = t->room ? t->room : 256;
+	size_t room = t->room ? t->room : 1024; /* what most take */
 	char *bytes;
 
 	while (room - t->n <= n)

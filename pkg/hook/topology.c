@@ -98,28 +98,33 @@ static json_t *make_spec_patch(const struct np_plan_template *t)
 	return r < 0 ? NULL : json_incref(patch);
 }
 
-/* Returns the merge patch's bytes. */
-static char *make_patch(const struct np_plan_template *t)
+/* Writes the merge patch. */
+static int make_patch(const struct np_plan_template *t, struct text *ret)
 {
 	json_auto_t *spec = make_spec_patch(t);
-	json_auto_t *patch =
-		spec ? json_pack("{s:{s:{s:O}}}", "spec", "template", "spec", spec) : NULL;
+	NP_AUTO(np_freep)
+	char *text = spec ? np_json_text(spec, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 
-	return patch ? np_json_text(patch, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+	if (!text)
+		return -1;
+	hook_text_add_string(ret, "{\"spec\":{\"template\":{\"spec\":");
+	hook_text_add_string(ret, text);
+	hook_text_add_string(ret, "}}}");
+	return ret->failed ? -1 : 0;
 }
 
 static int add_patch(struct outcome *out, const char *uid, const struct np_plan_template *t,
 		     struct np_err *err)
 {
-	NP_AUTO(np_freep) char *patch = make_patch(t);
+	NP_AUTO(hook_text_done) struct text patch = { .bytes = NULL };
 
-	if (!patch)
+	if (make_patch(t, &patch) < 0)
 		return np_fail_nomem(err);
 	hook_text_add_string(&out->extra, out->answer->templates == 0 ? ",\"items\":[" : ",");
 	hook_text_add_string(&out->extra, "{\"uid\":");
 	hook_text_add_json(&out->extra, uid);
 	hook_text_add_string(&out->extra, ",\"patchType\":\"JSONMergePatch\",\"patch\":");
-	hook_text_add_base64(&out->extra, patch, strlen(patch));
+	hook_text_add_base64(&out->extra, patch.bytes, patch.n);
 	hook_text_add_string(&out->extra, "}");
 	out->answer->templates++;
 	return 0;

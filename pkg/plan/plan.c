@@ -168,10 +168,10 @@ static int note_without_class(struct np_plan *plan, struct np_plan_pool *p, stru
 {
 	char id[NP_POOL_ID_MAX], source[NP_SOURCE_TEXT_MAX];
 
-	np_pool_id(p->pool, id);
-	np_pool_source_text(&p->pool->source, source);
 	if (p->pool->has_placeholder)
 		return 0;
+	np_pool_id(p->pool, id);
+	np_pool_source_text(&p->pool->source, source);
 	return np_warnings_add(&plan->warnings, err, NP_WARNING_CLASS_MISSING,
 			       "%s: pool '%s' names no VM class: its nodes' settings are unknown",
 			       source, id);
@@ -243,14 +243,14 @@ static int note_figures(struct np_plan *plan, struct np_plan_pool *p, struct np_
 	struct np_warnings *warnings = plan_warnings_of(plan, p);
 	char id[NP_POOL_ID_MAX], cards[NP_CARDS_TEXT_MAX];
 
+	if (!p->window.below_rule && (p->need.complete || !p->has_gpus))
+		return 0;
 	np_pool_id(p->pool, id);
 	if (p->window.below_rule)
 		return np_warnings_add(warnings, err, NP_WARNING_WINDOW_BELOW_RULE,
 				       "pool '%s': sizeGB %" PRIu64 " is below the %" PRIu64
 				       " GB of the rule: a VM may not power on",
 				       id, p->window.gb, p->need.required_gb);
-	if (p->need.complete || !p->has_gpus)
-		return 0;
 	plan_cards_unknown(p->cards, p->n_cards, cards);
 	if (p->window.rule == NP_WINDOW_SIZE)
 		return np_warnings_add(warnings, err, NP_WARNING_GPU_SIZE_UNKNOWN,
@@ -363,6 +363,8 @@ static int note_remarks(struct np_plan *plan, const struct np_plan_pool *p, stru
 	const struct np_source *at = &p->pool->source;
 	char id[NP_POOL_ID_MAX];
 
+	if (p->pool->warnings.n == 0)
+		return 0;
 	np_pool_id(p->pool, id);
 	for (size_t i = 0; i < p->pool->warnings.n; i++) {
 		const struct np_warning *r = &p->pool->warnings.items[i];

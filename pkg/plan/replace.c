@@ -59,10 +59,13 @@ static json_t *rewrite_keys(json_t *old, const struct plan_wants *wants)
 /* A key's value: its text for the canonical spelling, else all spellings with their texts. */
 static int key_from(json_t *old, enum np_vmx_key key, json_t **ret, struct np_err *err)
 {
-	json_auto_t *found = json_object();
+	json_auto_t *found = NULL;
 	const char *name;
 	json_t *value;
 
+	if (json_object_size(old) == 0)
+		return 0;
+	found = json_object();
 	if (!found)
 		return np_fail_nomem(err);
 	json_object_foreach (old, name, value)
@@ -160,11 +163,28 @@ static int change_hardware(struct np_plan_template *t, const struct plan_wants *
 			from, to, "PCI devices need this hardware version or a newer one", err);
 }
 
-static json_t *spec_of(json_t *object)
+/* Returns an object that shares the members of `object`, where that is one. Not json_copy(), which loses some without memory. */
+static json_t *copy_object(json_t *object)
 {
-	json_t *template = json_object_get(json_object_get(object, "spec"), "template");
+	json_auto_t *copy = json_object();
 
-	return json_object_get(template, "spec");
+	if (json_is_object(object) && json_object_update(copy, object) < 0)
+		return NULL;
+	return json_incref(copy);
+}
+
+/* Replaces what the object shares with the input by a copy that may be changed, and returns it; NULL without memory. */
+static json_t *own_member(json_t *object, const char *key)
+{
+	json_t *own = copy_object(json_object_get(object, key));
+
+	return json_object_set_new(object, key, own) < 0 ? NULL : own;
+}
+
+/* Returns spec.template.spec of the object, which owns it and what leads to it from now on. */
+static json_t *own_spec(json_t *object)
+{
+	return own_member(own_member(own_member(object, "spec"), "template"), "spec");
 }
 
 /* The API accepts only numbers, so an ID such as "0x10DE" becomes one. */
@@ -188,8 +208,10 @@ static int change_id(struct np_plan_template *t, json_t *device, size_t i, const
 /* The template's devices are in the order of the list, of which every entry was read. */
 static int change_ids(struct np_plan_template *t, json_t *spec, struct np_err *err)
 {
-	json_t *devices = json_object_get(spec, "pciDevices");
+	json_t *devices = json_deep_copy(json_object_get(spec, "pciDevices"));
 
+	if (json_object_set_new(spec, "pciDevices", devices) < 0)
+		return np_fail_nomem(err);
 	for (size_t i = 0; i < t->devices.n; i++) {
 		json_t *device = json_array_get(devices, i);
 		struct np_pci_id id = t->devices.items[i].id;
@@ -267,18 +289,15 @@ void plan_drop_server_fields(json_t *object)
 
 static int rename_object(json_t *object, const char *old, struct np_err *err)
 {
-	json_t *metadata = json_object_get(object, "metadata");
-	json_t *annotations = json_object_get(metadata, "annotations");
+	json_t *metadata = own_member(object, "metadata");
+	json_t *annotations = own_member(metadata, "annotations");
 	uint32_t hash = 0;
 
+	if (!annotations)
+		return np_fail_nomem(err);
 	if (hash_spec(object, &hash, err) < 0)
 		return np_err_ret(err);
 	plan_drop_server_fields(object);
-	if (!json_is_object(annotations)) {
-		annotations = json_object();
-		if (json_object_set_new(metadata, "annotations", annotations) < 0)
-			return np_fail_nomem(err);
-	}
 	if (json_object_set_new(annotations, REPLACES, json_string(old)) < 0 ||
 	    json_object_set_new(metadata, "name", new_name(old, hash)) < 0)
 		return np_fail_nomem(err);
@@ -314,15 +333,18 @@ static int add_references(const struct np_plan *plan, struct np_plan_template *t
 static int make_replacement(const struct np_plan *plan, struct np_plan_template *t,
 			    const struct plan_wants *wants, json_t *keys, struct np_err *err)
 {
-	json_auto_t *object = json_deep_copy(t->template->node.json);
-	json_t *spec = spec_of(object);
+	bool changes_ids = t->template->has_text_ids;
+	json_auto_t *object = NULL;
+	json_t *spec;
 
-	if (!object)
-		return np_fail_nomem(err);
-	if (change_ids(t, spec, err) < 0)
-		return np_err_ret(err);
-	if (t->change.n == 0)
+	if (t->change.n == 0 && !changes_ids)
 		return 0;
+	object = copy_object(np_json_mut(t->template->node.json));
+	spec = own_spec(object);
+	if (!spec)
+		return np_fail_nomem(err);
+	if (changes_ids && change_ids(t, spec, err) < 0)
+		return np_err_ret(err);
 	if (wants->hardware &&
 	    json_object_set_new(spec, "hardwareVersion", json_string(wants->hardware)) < 0)
 		return np_fail_nomem(err);

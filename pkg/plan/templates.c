@@ -71,7 +71,8 @@ static int copy_devices(struct np_plan_template *t, struct np_err *err)
 					       .label = "",
 					       .n_ids = !d->profile,
 					       .ids = &ids[i],
-					       .may_be_gpu = d->may_be_gpu };
+					       .may_be_gpu = d->may_be_gpu,
+					       .maybe_id = d->id };
 	}
 	if (n == 0)
 		free(ids);
@@ -462,7 +463,7 @@ static int note_devices(struct np_plan_template *t, const struct np_plan_options
 				    d->profile, correct) < 0)
 			return np_err_ret(err);
 	}
-	return np_vmclass_warn_uncounted(&t->devices, o->catalogue, &t->warnings, err);
+	return np_vmclass_warn_uncounted(&t->devices, &t->warnings, err);
 }
 
 static int note_unknown(struct np_plan_template *t, const struct np_plan_options *o,

@@ -469,6 +469,31 @@ static void test_templates__a_replacement_is_a_manifest_of_its_own(void **state)
 	free(text);
 }
 
+/* The replacement shares what it does not change with the input. */
+static void test_templates__a_replacement_leaves_the_input_as_it_is(void **state)
+{
+	static const char text[] =
+		"apiVersion: " CAPV "/v1beta1\nkind: VSphereMachineTemplate\n"
+		"metadata: {name: t, namespace: ml, uid: a, annotations: {z: z}}\nstatus: {a: b}\n"
+		"spec: {template: {spec: {hardwareVersion: vmx-15, customVMXKeys: {a: b}, "
+		"pciDevices: [{vendorId: \"0x10de\", deviceId: 0x20b0}]}}}\n";
+	struct np_plan_options o = { .catalogue = catalogue, .holder = "apply" };
+	struct np_input in = { 0 };
+	struct np_plan plan = { 0 };
+	struct np_err err = NP_ERR_INIT;
+	json_auto_t *before = NULL;
+
+	(void)state;
+	read_input(&in, text);
+	before = json_deep_copy(in.templates[0].node.json);
+	assert_int_equal(np_plan_make(&in, &o, &plan, &err), 0);
+	assert_non_null(plan.templates[0].replacement);
+	assert_true(json_equal(in.templates[0].node.json, before));
+	assert_false(json_equal(plan.templates[0].replacement, before));
+	np_plan_done(&plan);
+	np_pool_input_done(&in);
+}
+
 static void test_templates__names_are_stable_and_fit(void **state)
 {
 	json_auto_t *a = replacement_of("t", ""), *again = replacement_of("t", "");
@@ -606,6 +631,7 @@ int main(void)
 		cmocka_unit_test(test_templates__odd_templates_have_warnings),
 		cmocka_unit_test(test_templates__flat_files_list_their_changes),
 		cmocka_unit_test(test_templates__a_replacement_is_a_manifest_of_its_own),
+		cmocka_unit_test(test_templates__a_replacement_leaves_the_input_as_it_is),
 		cmocka_unit_test(test_templates__names_are_stable_and_fit),
 		cmocka_unit_test(test_templates__a_cut_name_ends_in_one_dash),
 		cmocka_unit_test(test_templates__revert_does_not_change_templates),

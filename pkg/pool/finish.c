@@ -18,7 +18,7 @@ static int check_pools(const struct np_input *in, struct np_err *err)
 {
 	NP_AUTO(np_index_done) struct np_index seen = { 0 };
 
-	for (size_t i = 0; i < in->n_pools; i++) {
+	for (size_t i = 0; in->n_pools > 1 && i < in->n_pools; i++) {
 		char id[NP_POOL_ID_MAX], here[NP_SOURCE_TEXT_MAX], there[NP_SOURCE_TEXT_MAX];
 		size_t first;
 

@@ -305,14 +305,16 @@ static int fail_unknown_field(struct np_val n, struct np_words known, struct np_
 
 int pool_check_fields(struct np_val object, struct np_words known, struct np_err *err)
 {
-	for (struct np_val n = np_doc_next(object, NULL); n.key && *n.key;
-	     n = np_doc_next(object, n.key)) {
+	const char *key;
+	json_t *value;
+
+	json_object_foreach (np_json_mut(object.json), key, value) {
 		size_t i = 0;
 
-		while (i < known.n && strcmp(n.key, known.word[i]) != 0)
+		while (i < known.n && strcmp(key, known.word[i]) != 0)
 			i++;
 		if (i == known.n)
-			return fail_unknown_field(n, known, err);
+			return fail_unknown_field(np_doc_get(object, key), known, err);
 	}
 	return 0;
 }

@@ -185,19 +185,20 @@ static int read_half(struct np_template *t, struct np_val n, uint16_t *ret, stru
 		return 0;
 	}
 	/* Digits alone would be one number to a reader of decimals and another to one of hex. */
-	if (strncasecmp(text, "0x", 2) == 0 && np_gpu_pci_half_parse(text, ret, &why) == 0)
+	if (strncasecmp(text, "0x", 2) == 0 && np_gpu_pci_half_parse(text, ret, &why) == 0) {
+		t->has_text_ids = true;
 		return 1;
+	}
 	np_doc_text(n, quoted);
 	return np_doc_fail(n, err, NP_E_SPEC,
 			   "%s is the text '%s': expected a whole number, such as 4318 or 0x10DE",
 			   n.key, quoted);
 }
 
-static int read_passthrough(const struct pool_object *o, struct np_val item, struct np_template *t,
-			    struct np_err *err)
+static int read_passthrough(const struct pool_object *o, struct np_val item, struct np_val device,
+			    struct np_template *t, struct np_err *err)
 {
 	struct np_val vendor = np_doc_get(item, "vendorId");
-	struct np_val device = np_doc_get(item, "deviceId");
 	bool has_both = np_doc_is_present(vendor) && np_doc_is_present(device);
 	struct np_pci_id id = { 0, 0 };
 	int got_vendor, got_device;
@@ -251,7 +252,7 @@ static int read_device(const struct pool_object *o, struct np_val item, struct n
 	if (pool_check_fields(item, NP_WORDS(device_fields), err) < 0)
 		return np_err_ret(err);
 	if (!np_doc_is_present(profile))
-		return read_passthrough(o, item, t, err);
+		return read_passthrough(o, item, device, t, err);
 	if (np_doc_is_present(device))
 		return np_doc_fail_key(profile, err, NP_E_SPEC,
 				       "vGPUProfile and deviceId are mutually exclusive");

@@ -88,6 +88,8 @@ bool serve_tickets_is_recent(const void *noted, size_t size, uint64_t now_s);
 
 /* --- certificates -------------------------------------------------------------------------- */
 
+enum { TLS_FRAGMENT_BYTES = 4096 }; /* the most of an answer in one record */
+
 enum tls_part { TLS_CERT, TLS_KEY, TLS_CLIENT_CA, TLS_TICKET_SECRET, TLS_PART_MAX };
 
 /* The server's certificates, and where to look for newer ones. */

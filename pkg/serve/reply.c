@@ -113,6 +113,15 @@ static int move_body(struct evbuffer *buf, struct np_serve_reply *reply)
 	return 0;
 }
 
+/* Joins status, headers and a small body: libevent makes a TLS record and a system call of each piece. */
+static void join_pieces(struct conn *c)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+
+	if (evbuffer_get_length(out) <= TLS_FRAGMENT_BYTES)
+		evbuffer_pullup(out, -1);
+}
+
 static void send_whole(struct conn *c, struct evhttp_request *req, struct np_serve_reply *reply)
 {
 	NP_AUTO(free_evbuffer) struct evbuffer *buf = evbuffer_new();
@@ -125,6 +134,7 @@ static void send_whole(struct conn *c, struct evhttp_request *req, struct np_ser
 	serve_conn_charge_answer(c, evbuffer_get_length(buf));
 	serve_conn_moved(c);
 	evhttp_send_reply(req, (int)reply->status, NULL, buf);
+	join_pieces(c);
 }
 
 static bool is_whole(const struct np_serve_reply *r)

@@ -112,6 +112,27 @@ static void test_serve__a_stream_comes_in_chunks(void **state)
 	stop(&s);
 }
 
+static void test_serve__a_small_answer_is_one_record(void **state)
+{
+	struct np_serve_options o = options();
+	struct server s;
+	struct client c;
+	char buf[4000];
+	int n;
+
+	(void)state;
+	start(&s, &o);
+	c = join(&s);
+	say(&c, "GET /small HTTP/1.1\r\nHost: x\r\n\r\n");
+	n = SSL_read(c.ssl, buf, sizeof(buf) - 1);
+	assert_true(n > 0);
+	buf[n] = '\0';
+	assert_non_null(strstr(buf, "HTTP/1.1 200 OK\r\n"));
+	assert_non_null(strstr(buf, "\r\n\r\nGET /small"));
+	hang_up(&c);
+	stop(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -121,6 +142,7 @@ int main(void)
 		cmocka_unit_test(test_serve__connections_are_cut_as_asked),
 		cmocka_unit_test(test_serve__a_slow_body_takes_its_time_and_is_whole),
 		cmocka_unit_test(test_serve__a_stream_comes_in_chunks),
+		cmocka_unit_test(test_serve__a_small_answer_is_one_record),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);

@@ -329,7 +329,7 @@ static inline void wait_for_log(const struct server *s, const char *part)
 
 /* --- a handler that blocks --- */
 
-/* Blocks on "/block" until released; counts the calls in it. */
+/* Blocks on "/block" until released, and counts the calls in it; "/endless" streams. */
 struct gate {
 	pthread_mutex_t lock;
 	pthread_cond_t opened;
@@ -350,6 +350,8 @@ static inline int pass_gate(void *ctx, const struct np_serve_request *req,
 		pthread_mutex_unlock(&g->lock);
 	}
 	echo(req, reply);
+	if (strcmp(req->path, "/endless") == 0)
+		make_stream(reply, 1000000);
 	return np_serve_reply_header(reply, "X-Id", req->id, err);
 }
 

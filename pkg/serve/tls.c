@@ -11,7 +11,7 @@
 #include "nodeprep/file.h"
 #include "nodeprep/text.h"
 
-enum { PEM_MAX = 1 << 20, FRAGMENT_BYTES = 4096 };
+enum { PEM_MAX = 1 << 20 };
 
 static void free_bio(BIO **bio)
 {
@@ -183,7 +183,7 @@ static int use_protocols(SSL_CTX *ctx, struct np_err *err)
 	    SSL_CTX_set_cipher_list(ctx, "ECDHE+AESGCM:ECDHE+CHACHA20") != 1)
 		return np_fail_nomem(err);
 	/* Answers are small, and each connection that sends has a buffer of that size. */
-	SSL_CTX_set_max_send_fragment(ctx, FRAGMENT_BYTES);
+	SSL_CTX_set_max_send_fragment(ctx, TLS_FRAGMENT_BYTES);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					 SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);

@@ -96,7 +96,10 @@ static int add_alternative(struct np_device *d, const struct np_catalogue *cat, 
 		return np_fail_nomem(err);
 	d->ids = ids;
 	d->ids[d->n_ids++] = id;
-	d->may_be_gpu = d->may_be_gpu || np_gpu_pci_may_be_gpu(cat, id);
+	if (!d->may_be_gpu && np_gpu_pci_may_be_gpu(cat, id)) {
+		d->may_be_gpu = true;
+		d->maybe_id = id;
+	}
 	d->known_gb = gb > d->known_gb ? gb : d->known_gb;
 	if (d->has_id && weight(class, gpu) <= weight(d->pci_class, d->gpu))
 		return 0;
@@ -549,25 +552,19 @@ size_t np_vmclass_devices_gpus(const struct np_devices *d)
 	return n;
 }
 
-bool np_vmclass_devices_may_be_gpus(const struct np_devices *d)
+static bool is_uncounted(const struct np_device *d)
 {
-	for (size_t i = 0; i < d->n; i++)
-		if (d->items[i].pci_class == NP_PCI_OTHER && d->items[i].may_be_gpu)
-			return true;
-	return false;
+	return d->pci_class == NP_PCI_OTHER && d->may_be_gpu;
 }
 
-/* Tells whether one of the devices before number `end` that are not counted, or itself before `end_id`, has the id. */
-static bool is_before(const struct np_devices *d, size_t end, size_t end_id, struct np_pci_id id)
+static bool is_named_before(const struct np_devices *d, size_t end)
 {
-	for (size_t i = 0; i <= end; i++) {
-		const struct np_device *dev = &d->items[i];
-		size_t n = i == end ? end_id : dev->n_ids;
+	const struct np_pci_id *id = &d->items[end].maybe_id;
 
-		for (size_t k = 0; dev->pci_class == NP_PCI_OTHER && k < n; k++)
-			if (dev->ids[k].vendor == id.vendor && dev->ids[k].device == id.device)
-				return true;
-	}
+	for (size_t i = 0; i < end; i++)
+		if (is_uncounted(&d->items[i]) && d->items[i].maybe_id.vendor == id->vendor &&
+		    d->items[i].maybe_id.device == id->device)
+			return true;
 	return false;
 }
 
@@ -586,18 +583,21 @@ static int warn_uncounted(struct np_pci_id id, struct np_warnings *warnings, str
 			: "neither its id nor its vendor is known");
 }
 
-int np_vmclass_warn_uncounted(const struct np_devices *d, const struct np_catalogue *cat,
-			      struct np_warnings *warnings, struct np_err *err)
+bool np_vmclass_devices_may_be_gpus(const struct np_devices *d)
 {
-	for (size_t i = 0; i < d->n; i++) {
-		const struct np_device *dev = &d->items[i];
+	for (size_t i = 0; i < d->n; i++)
+		if (is_uncounted(&d->items[i]))
+			return true;
+	return false;
+}
 
-		for (size_t k = 0; dev->pci_class == NP_PCI_OTHER && k < dev->n_ids; k++)
-			if (np_gpu_pci_may_be_gpu(cat, dev->ids[k]) &&
-			    !is_before(d, i, k, dev->ids[k]) &&
-			    warn_uncounted(dev->ids[k], warnings, err) < 0)
-				return np_err_ret(err);
-	}
+int np_vmclass_warn_uncounted(const struct np_devices *d, struct np_warnings *warnings,
+			      struct np_err *err)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (is_uncounted(&d->items[i]) && !is_named_before(d, i) &&
+		    warn_uncounted(d->items[i].maybe_id, warnings, err) < 0)
+			return np_err_ret(err);
 	return 0;
 }
 

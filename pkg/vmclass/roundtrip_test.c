@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <bsd/string.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static json_t *at(const json_t *object, const char *path)
 	char *rest = text, *segment;
 	json_t *value = np_json_mut(object);
 
-	snprintf(text, sizeof(text), "%s", path + 1);
+	assert_true(strlcpy(text, path + 1, sizeof(text)) < sizeof(text));
 	while ((segment = strsep(&rest, "/")))
 		value = json_object_get(value, segment);
 	return value;
@@ -36,7 +37,7 @@ static void put(json_t *object, const char *path, json_t *value)
 	char text[128];
 	char *rest = text, *segment;
 
-	snprintf(text, sizeof(text), "%s", path + 1);
+	assert_true(strlcpy(text, path + 1, sizeof(text)) < sizeof(text));
 	while ((segment = strsep(&rest, "/")) && rest) {
 		if (!json_is_object(json_object_get(object, segment)))
 			json_object_set_new(object, segment, json_object());
@@ -99,13 +100,23 @@ static json_t *revert(const json_t *object, const struct run *r)
 	return run_on(np_vmclass_revert, object, r, &changed);
 }
 
-static void expect_same(const json_t *a, const json_t *b, const char *what)
+static void fail_with_both(const json_t *a, const json_t *b, const char *what)
 {
 	NP_AUTO(np_freep) char *x = json_dumps(a, JSON_SORT_KEYS | JSON_ENCODE_ANY);
 	NP_AUTO(np_freep) char *y = json_dumps(b, JSON_SORT_KEYS | JSON_ENCODE_ANY);
 
-	if (strcmp(x ? x : "absent", y ? y : "absent") != 0)
-		fail_msg("%s\n  is     %s\n  and was %s", what, x ? x : "absent", y ? y : "absent");
+	fail_msg("%s\n  is     %s\n  and was %s", what, x ? x : "absent", y ? y : "absent");
+}
+
+static bool is_equal(const json_t *a, const json_t *b)
+{
+	return (!a && !b) || json_equal(a, b);
+}
+
+static void expect_same(const json_t *a, const json_t *b, const char *what)
+{
+	if (!is_equal(a, b))
+		fail_with_both(a, b, what);
 }
 
 /* A class with some labels and annotations of its own. */
@@ -386,11 +397,6 @@ static bool is_recorded(const json_t *after, const char *path)
 
 	assert_int_equal(np_vmclass_record_read(after, &record, &err), 1);
 	return !!json_object_get(json_object_get(record, "before"), path);
-}
-
-static bool is_equal(const json_t *a, const json_t *b)
-{
-	return (!a && !b) || json_equal(a, b);
 }
 
 /* Returns whose value comes back: the first one, where nodeprep wrote the field before and after them. */

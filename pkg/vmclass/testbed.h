@@ -56,7 +56,7 @@ static inline struct np_vmclass *read_class(const char *text)
 	struct np_err err = NP_ERR_INIT;
 
 	if (np_vmclass_read(doc, np_doc_root(doc), catalogue, &c, &err) < 0 ||
-	    np_vmclass_warn_uncounted(&c->devices, catalogue, &c->warnings, &err) < 0)
+	    np_vmclass_warn_uncounted(&c->devices, &c->warnings, &err) < 0)
 		fail_msg("%s", err.text);
 	return c;
 }

@@ -184,7 +184,7 @@ static int try_fixture(FILE *f, struct np_doc *docs[static DOCS_MAX], struct np_
 
 	read_wish(np_doc_root(docs[0]), &w);
 	if (np_vmclass_read(docs[1], np_doc_root(docs[1]), catalogue, &c, err) < 0 ||
-	    np_vmclass_warn_uncounted(&c->devices, catalogue, &c->warnings, err) < 0)
+	    np_vmclass_warn_uncounted(&c->devices, &c->warnings, err) < 0)
 		return np_err_ret(err);
 	print_devices(f, "device", &c->devices);
 	print_devices(f, "hidden", &c->hidden);
