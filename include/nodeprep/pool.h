@@ -146,6 +146,7 @@ struct np_template_device {
 	char *profile; /* NULL unless a vGPU */
 	struct np_pci_id id; /* for any other device */
 	enum np_pci_class pci_class;
+	bool may_be_gpu; /* np_gpu_pci_may_be_gpu() says so */
 	const struct np_gpu *gpu; /* NULL: not in the catalogue */
 };
 

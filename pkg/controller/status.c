@@ -163,7 +163,7 @@ static void set_ready(const struct np_plan_pool *p, struct pool_status *st)
 {
 	char cards[NP_CARDS_TEXT_MAX], window[64] = "needs no window";
 
-	np_plan_cards_text(p->cards, p->n_cards, cards);
+	np_plan_gpus_text(p->cards, p->n_cards, p->may_have_more, cards);
 	if (!p->has_gpus)
 		controller_condition_set(
 			st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPU_COUNT_UNKNOWN,

@@ -437,7 +437,7 @@ static int list_pages(struct listing *l, struct np_err *err)
 	for (;;) {
 		struct np_err inner = NP_ERR_INIT;
 		int r = list_page(l, &token, &inner);
-		bool expired = r < 0 && inner.code == NP_E_RETRY && kube_last_status(l->k) == 410;
+		bool expired = r < 0 && inner.code == NP_E_RETRY && np_kube_is_expired(l->k);
 
 		if (r == 0 && !token[0])
 			return 0;
