@@ -154,8 +154,8 @@ def test_overloaded_server_is_asked_nothing_while_it_asks_to_wait(front):
     assert code == 0, err
     order = front.written()
     first = order.index(names()[0])
-    # The one that was under way, and the one that begins together with the second attempt.
-    assert order.index(names()[0], first + 1) - first <= 3, order
+    # Few: those whose answers were read before the 429, and the one that begins together with the second attempt.
+    assert order.index(names()[0], first + 1) - first < MANY // 2, order
 
 
 def test_two_at_once_write_each_class_once(front):
