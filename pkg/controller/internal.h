@@ -514,6 +514,10 @@ void controller_reflectors_report(struct np_controller *c);
 /* reconcile.c */
 void *controller_reconcile_thread(void *controller);
 
+/* Works on one class; the lock is held at the beginning and at the end, and not in between. */
+void controller_reconcile_class(struct np_controller *c, struct class_record *record,
+				struct np_kube *pools, struct np_kube *classes);
+
 #define DRIFT_TEXT_MAX 512
 
 /* A copy of what a worker needs of a source. */
@@ -537,6 +541,8 @@ struct reconcile {
 	uint64_t reported, to_report; /* hash of the last Events, and of the Events due */
 	bool was_applied; /* the same values were synced before */
 	struct contention contention;
+	bool is_asked; /* a patch was computed before, or not from `object` */
+	bool is_from_watch; /* the last patch was computed from `object` */
 	bool is_drift, is_contended; /* its result */
 	char drift[DRIFT_TEXT_MAX]; /* who did what last; "" */
 	int64_t restored_at; /* seconds since 1970; 0: never */

@@ -83,6 +83,9 @@ static int reconcile_init(struct reconcile *j, struct class_record *r, struct np
 
 		if (copy_owner(s, &j->owners[j->n++], err) < 0)
 			return np_err_ret(err);
+		/* The finalizer goes by what the server has now: a state of the watch may lack the record. */
+		if (s->deleting)
+			free(np_take(j->object));
 		/* A sum, since their order says nothing. */
 		if (!s->deleting && !s->error)
 			j->wanted += np_map_hash(0, s->text);
@@ -197,12 +200,14 @@ static bool may_write(void *ctx, const struct np_class_sync_change *change)
 	bool is_drift = change->touches_spec && change->planned &&
 			(j->was_applied || is_registered_already(change));
 
+	/* What is read after a conflict is no longer the state that the watch saw. */
+	j->is_from_watch = !j->is_asked;
+	j->is_asked = true;
 	if (!is_drift)
 		return true;
 	/* After a conflict it is still the same round. */
 	if (!j->is_drift) {
 		j->is_drift = true;
-		controller_count(j->c, COUNT_DRIFTS, 1);
 		report_writer(change, j);
 		j->is_contended =
 			controller_contention_lost(&j->contention, j->wanted, controller_now_ms());
@@ -210,11 +215,22 @@ static bool may_write(void *ctx, const struct np_class_sync_change *change)
 	return !j->is_contended;
 }
 
+/*
+ * Tells whether the result rests on a state of the watch that the server did not confirm by taking a patch of it. That
+ * state may be older than the own last write, so that it would count a drift that is none.
+ */
+static bool is_unconfirmed(const struct reconcile *j, const json_t *object,
+			   const struct np_class_sync_result *r)
+{
+	return j->is_from_watch && (r->vetoed || r->planned_from != object);
+}
+
 static int sync_class(struct reconcile *j, const struct np_input *in,
 		      struct np_class_sync_result *ret, struct np_err *err)
 {
 	json_auto_t *object = j->object ? json_loads(j->object, 0, NULL) : NULL;
-	const struct np_class_sync one = {
+	struct reconcile before;
+	struct np_class_sync one = {
 		.ns = j->ns,
 		.name = j->name,
 		.pools = in,
@@ -229,6 +245,17 @@ static int sync_class(struct reconcile *j, const struct np_input *in,
 	};
 	struct np_class_store store = np_sync_store_kube(j->classes, &j->resource);
 
+	j->is_asked = !object;
+	before = *j;
+	if (np_sync_class(&store, &one, ret, err) < 0)
+		return np_err_ret(err);
+	if (!is_unconfirmed(j, object, ret))
+		return 0;
+	/* Judged again, from what is read. */
+	np_sync_class_done(ret);
+	*j = before;
+	j->is_asked = true;
+	one.object = NULL;
 	return np_sync_class(&store, &one, ret, err);
 }
 
@@ -277,6 +304,7 @@ static void report_class(struct reconcile *j, const struct np_class_sync_result 
 	struct np_controller *c = j->c;
 	struct np_controller_line line;
 
+	controller_count(c, COUNT_DRIFTS, j->is_drift);
 	if (r->result == NP_SYNC_PATCHED) {
 		controller_count(c, COUNT_PATCHES, 1);
 		if (r->n_released > 0)
@@ -530,9 +558,9 @@ static void reconcile_adopt(struct reconcile *j, const struct np_class_sync_resu
 	record->reported = j->to_report;
 	if (r->error.code == NP_OK && !r->vetoed && r->found)
 		record->applied = j->wanted;
-	/* A recreated class is not drift of the deleted one. */
+	/* A recreated class is not drift of the deleted one, and is looked at whatever it holds. */
 	if (r->error.code == NP_E_NOT_FOUND)
-		record->applied = 0;
+		record->applied = record->digest = 0;
 	if (j->is_drift && r->result == NP_SYNC_PATCHED) {
 		free(record->restored_from);
 		record->restored_from = strdup(j->drift);
@@ -555,9 +583,8 @@ static void log_failure(const struct reconcile *j, const struct np_err *why)
 	controller_log_line(j->c, &line, "%s", why->text);
 }
 
-/* Works on one class; the lock is held at the beginning and at the end, and not in between. */
-static void reconcile_class(struct np_controller *c, struct class_record *record,
-			    struct np_kube *pools, struct np_kube *classes)
+void controller_reconcile_class(struct np_controller *c, struct class_record *record,
+				struct np_kube *pools, struct np_kube *classes)
 {
 	NP_AUTO(reconcile_done) struct reconcile j = { .c = c, .pools = pools, .classes = classes };
 	NP_AUTO(np_sync_class_done) struct np_class_sync_result r = { 0 };
@@ -618,7 +645,7 @@ void *controller_reconcile_thread(void *controller)
 	}
 	pthread_mutex_lock(&c->lock);
 	while ((record = wait_for_work(c)))
-		reconcile_class(c, record, pools, classes ? classes : pools);
+		controller_reconcile_class(c, record, pools, classes ? classes : pools);
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
 }

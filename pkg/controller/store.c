@@ -259,6 +259,7 @@ static void lose_class(struct np_controller *c, struct class_record *r)
 	struct np_err err = NP_ERR_INIT;
 
 	r->digest = 0;
+	r->applied = 0; /* one that is created later is not drift of this one */
 	r->registered = false;
 	drop_object(c, r);
 	if (r->n_owners == 0)
