@@ -37,6 +37,12 @@ static void event_done(struct event *e)
 	*e = (struct event){ 0 };
 }
 
+static void end_series(struct event_series *s)
+{
+	json_decref(s->metadata);
+	*s = (struct event_series){ 0 };
+}
+
 /* --- the queue; the lock is held ------------------------------------------------------------- */
 
 static bool take_token(struct events *q, uint64_t now_ms)
@@ -104,7 +110,7 @@ void controller_events_done(struct np_controller *c)
 	for (; q->n > 0; q->n--)
 		event_done(&q->waiting[(q->first + q->n - 1) % EVENTS_WAITING_MAX]);
 	for (size_t i = 0; i < EVENTS_SERIES_MAX; i++)
-		json_decref(q->series[i].metadata);
+		end_series(&q->series[i]);
 }
 
 /* --- what an Event says ---------------------------------------------------------------------- */
@@ -199,14 +205,17 @@ static void begin_series(struct events *q, const struct event *e, uint64_t now_m
 {
 	struct event_series *s = &q->series[q->next_series++ % EVENTS_SERIES_MAX];
 
-	json_decref(s->metadata);
+	end_series(s);
 	*s = (struct event_series){ .key = e->key,
 				    .at_ms = now_ms,
 				    .count = 1,
 				    .metadata = json_incref(json_object_get(e->body, "metadata")) };
 }
 
-/* Counts the event in the Event that was written before; NP_E_NOT_FOUND: that has expired. */
+/*
+ * Counts the event in the Event that was written before. NP_E_NOT_FOUND: that is gone; NP_E_FORBIDDEN: the role of an
+ * earlier version, which may only create Events.
+ */
 static int patch_series(struct np_kube *k, struct event_series *s, const struct event *e,
 			uint64_t now_ms, struct np_err *err)
 {
@@ -236,10 +245,12 @@ static int write_event(struct events *q, struct np_kube *k, const struct event *
 	np_kube_set_deadline(k, EVENT_DEADLINE_MS);
 	if (s && patch_series(k, s, e, now, &why) == 0)
 		return 0;
-	if (s && why.code != NP_E_NOT_FOUND) {
+	if (s && why.code != NP_E_NOT_FOUND && why.code != NP_E_FORBIDDEN) {
 		*err = why;
 		return np_err_ret(err);
 	}
+	if (s)
+		end_series(s);
 	if (np_kube_create(k, &events, np_json_member_text(metadata, "namespace"), &create, NULL,
 			   err) < 0)
 		return np_err_ret(err);

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from builders import keys_of
 from controller_harness import (
+    EVENTS,
     LEASES,
     SYSTEM,
     WAIT_S,
@@ -346,6 +347,30 @@ def test_drift__that_comes_again_is_one_event(server, controller, pools_ns, put_
     assert sorted(e["reason"] for e in events) == ["DriftCorrected", "Patched"]
     listed = run_kubectl(server, "get", "events", "-n", pools_ns, "-o", "wide").stdout
     assert re.search(r"DriftCorrected.* 2 ", listed), listed
+
+
+def test_drift__that_comes_again_is_counted_in_an_event_that_is_there(
+    server, controller, pools_ns, put_class
+):
+    put_class(pools_ns, "gpu", gpu_class())
+    put_pool(server, pools_ns)
+    wait_reason(server, pools_ns, "Configured")
+    right = server.must("GET", classes_path(pools_ns, "gpu"))["spec"]
+    for number in range(3):
+        patch_class(server, pools_ns, {"spec": {"configSpec": {"firmware": "bios"}}})
+        wait_class(server, pools_ns, lambda c: c["spec"] == right)
+        wait_event(server, pools_ns, "DriftCorrected")
+        if number == 0:
+            server.must("DELETE", f"{EVENTS}/namespaces/{pools_ns}/events")
+            # A changed pool: the third drift is not yet a fight.
+            server.must("PATCH", pool_path(pools_ns, "workers"), {"spec": {"replicas": 3}})
+            wait_pool(server, pools_ns, lambda p: p["status"]["observedGeneration"] == 2)
+
+    def is_counted():
+        found = [e for e in events_of(server, pools_ns) if e["reason"] == "DriftCorrected"]
+        return [e.get("series", {}).get("count") for e in found] == [2]
+
+    servers.wait_until("the third one to be counted in the second", is_counted, timeout=WAIT_S)
 
 
 def test_drift__is_reported_for_restored_pools_alone(server, controller, pools_ns, put_class):
