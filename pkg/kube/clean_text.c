@@ -20,11 +20,11 @@ enum { NAME_MAX_BYTES = 128 };
 
 /* Parts of names, in lower case and without '-', '_', '.' and blanks. */
 static const char *const secret_parts[] = {
-	"accesskey",   "apikey",       "assertion",  "authorization", "bearer",    "clientkey",
-	"cloudconfig", "cookie",       "credential", "dockerconfig",  "guestinfo", "jwt",
-	"keydata",     "kubeconfig",   "licensekey", "passphrase",    "passwd",    "password",
-	"privatekey",  "samlresponse", "secret",     "sessionid",     "signature", "ticket",
-	"token",       "userdata",
+	"accesskey",   "apikey",     "assertion",    "authorization", "bearer",    "clientkey",
+	"cloudconfig", "cookie",     "credential",   "dockerconfig",  "guestinfo", "jwt",
+	"keydata",     "kubeconfig", "licensekey",   "passphrase",    "passwd",    "password",
+	"privatekey",  "pwd",        "samlresponse", "secret",        "sessionid", "signature",
+	"ticket",      "token",      "userdata",
 };
 
 bool kube_is_secret_name(const char *name)

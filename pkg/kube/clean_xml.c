@@ -9,8 +9,8 @@
 
 /*
  * XML for a trace, without what may be secret in it. It need not be well-formed: a trace shows what the server sent.
- * An element or attribute whose name means a secret is masked, as is the value beside or behind a key or name that
- * means one: <key>password</key><value>x</value>, <Property key="password" value="x"/>.
+ * An element, with all in it, or an attribute whose name means a secret is masked, as is the value beside or behind a
+ * key or name that means one: <key>password</key><value>x</value>, <Property key="password" value="x"/>.
  */
 
 enum { NAME_MAX_BYTES = 128 };
@@ -25,7 +25,8 @@ struct piece {
 struct xml {
 	const char *at;
 	FILE *out;
-	bool hides_text, hides_value, hides_attributes;
+	unsigned hidden; /* how many elements are open within one that is secret, and it */
+	bool hides_value, hides_attributes;
 	bool is_key;
 	bool failed; /* no memory */
 };
@@ -161,9 +162,20 @@ static void put_attributes(struct xml *x)
 	put_up_to(x, next + (*next == '>'));
 }
 
+/* Counts the element that was written up to here, if what is in it is secret. Within a secret one all are. */
+static void count_hidden(struct xml *x, bool is_end, bool is_secret)
+{
+	bool is_empty = x->at[-1] == '>' && x->at[-2] == '/';
+
+	if (is_end && x->hidden > 0)
+		x->hidden--;
+	else if (!is_end && !is_empty && (x->hidden > 0 || is_secret))
+		x->hidden++;
+}
+
 static void put_tag(struct xml *x)
 {
-	bool is_end = x->at[1] == '/', is_value;
+	bool is_end = x->at[1] == '/', is_value, is_secret;
 	const char *at = x->at + 1 + is_end;
 	struct piece name = { at, strcspn(at, " \t\r\n/<>") };
 
@@ -172,12 +184,13 @@ static void put_tag(struct xml *x)
 	x->is_key = !is_end && is_named(name, "key");
 	if (x->is_key)
 		x->hides_value = false;
-	x->hides_attributes = is_secret_piece(name) || names_secret(at);
-	x->hides_text = !is_end && (x->hides_attributes || (x->hides_value && is_value));
+	x->hides_attributes = x->hidden > 0 || is_secret_piece(name) || names_secret(at);
+	is_secret = x->hides_attributes || (x->hides_value && is_value);
 	if (is_end && is_value)
 		x->hides_value = false;
 	put_up_to(x, at);
 	put_attributes(x);
+	count_hidden(x, is_end, is_secret);
 }
 
 /* --- the text -------------------------------------------------------------------------------- */
@@ -189,7 +202,7 @@ static void put_text(struct xml *x)
 
 	if (x->is_key)
 		x->hides_value = is_secret_piece(text);
-	put_piece(x, text, x->hides_text);
+	put_piece(x, text, x->hidden > 0 && strspn(text.at, blanks) < text.size);
 }
 
 /* Leaves out a comment or CDATA, which may hold anything, and all that follows a document type, which no API sends. */
