@@ -247,6 +247,9 @@ static void test_gpu__unknown_ids_of_unknown_vendors_may_be_gpus(void **state)
 		{ "an unknown device of Mellanox", { 0x15b3, 0xffff }, false },
 		{ "an unknown drive of Samsung", { 0x144d, 0xffff }, false },
 		{ "an HBA of LSI", { 0x1000, 0x00af }, false },
+		{ "a virtual NIC of Cisco", { 0x1137, 0x0071 }, false },
+		{ "a drive of Toshiba", { 0x1179, 0x010e }, false },
+		{ "a NIC of Emulex under its second id", { 0x19a2, 0x0710 }, false },
 		{ "a RAID controller of Adaptec", { 0x9005, 0x028f }, false },
 	};
 

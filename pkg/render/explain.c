@@ -167,7 +167,9 @@ static void write_window(FILE *out, const struct np_plan_pool *p)
 		fputs("  window       unknown\n", out);
 		return;
 	}
-	fprintf(out, "  window       %" PRIu64 " GB   %s\n", p->window.gb, whys[p->window.rule]);
+	fprintf(out, "  window       %" PRIu64 " GB   %s\n", p->window.gb,
+		p->window.rule == NP_WINDOW_NONE && p->may_have_more ? "no known device needs one"
+								     : whys[p->window.rule]);
 	if (p->window.below_rule)
 		fprintf(out,
 			"  careful      sizeGB is below the required %" PRIu64

@@ -305,6 +305,7 @@ def test_a_device_of_unknown_kind_is_never_a_bare_none(nodeprep, device, tmp_pat
         assert done.rc == 0 and "none known" in done.out
         assert f"warning: device-kind-unknown: ml/c: device '{device}' is not counted as a GPU" in done.err
     assert f"{device}: passed through, of unknown kind, not counted" in done.out
+    assert "no known device needs one" in done.out
     found = nodeprep("check", "-f", "-", "-o", "json", input=text)
     assert "device-kind-unknown" in {f["code"] for f in json.loads(found.out)["findings"]}
     cards = tmp_path / "cards.yaml"
