@@ -236,10 +236,10 @@ real-%: all
 	$(Q)hack/e2e.sh $* $(B)
 
 test: all $(B)/.deps-check  ## check and e2e, side by side
-	$(Q)MAKE='$(MAKE)' hack/test.sh test $(B)
+	$(Q)exec env MAKE='$(MAKE)' hack/test.sh test $(B)
 
 test-real: all             ## e2e-real and every suite of tests/real, against the real servers
-	$(Q)MAKE='$(MAKE)' hack/test.sh test-real $(B)
+	$(Q)exec env MAKE='$(MAKE)' hack/test.sh test-real $(B)
 
 demo: all                  ## the main job against the embedded Supervisor API, step by step
 	$(Q)hack/demo.sh $(B)

@@ -36,8 +36,16 @@ fi
 # Debian's python3 has Debian's pytest; another one on PATH may have none.
 NODEPREP_TARGET=$target NODEPREP_BIN_DIR=$build PYTHONPATH= timeout "$limit" /usr/bin/python3 -B -m pytest \
 	-q -p no:cacheprovider --junitxml="$report" --rootdir="$here" \
-	$jobs $tests
+	$jobs $tests &
+running=$!
+# The tests are in a process group of their own, which no Ctrl-C reaches. Interrupted, they end the servers that they started.
+trap 'kill -INT "$running" 2>/dev/null' HUP INT TERM
+wait "$running"
 status=$?
+while kill -0 "$running" 2>/dev/null; do
+	wait "$running"
+	status=$?
+done
 
 # A skipped test counts as failed: what cannot run must be reported, not ignored.
 /usr/bin/python3 - "$report" "$suite" "$status" <<'PY'
