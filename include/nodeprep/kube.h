@@ -372,7 +372,8 @@ int np_kube_watch(struct np_kube *k, const struct np_kube_resource *r, struct np
 
 /*
  * Lists as np_kube_list() does, in smaller pages, and sets `version` to where a watch of the collection
- * must begin.
+ * must begin. Once a page's token has expired the list fails with NP_E_RETRY, so that the caller can tell an object that
+ * was deleted meanwhile from one that is there.
  */
 int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 			 np_kube_each_fn *each, void *ctx, char version[static NP_KUBE_VERSION_MAX],

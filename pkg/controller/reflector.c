@@ -10,7 +10,7 @@
 
 enum {
 	MISSING_PAUSE_MS = 60000, /* until a missing API is looked for again */
-	LIST_DEADLINE_MS = 120000,
+	LIST_DEADLINE_MS = 120000, /* without a further object */
 	SILENCE_S = 150, /* Kubernetes sends a bookmark about each minute */
 };
 
@@ -51,6 +51,8 @@ static int on_listed(void *ctx, json_t *object, struct np_err *err)
 	struct reflection *x = ctx;
 	int r;
 
+	/* As long as pages come, a list may take any time: the number of objects has no bound. */
+	np_kube_set_deadline(x->kube, LIST_DEADLINE_MS);
 	pthread_mutex_lock(&x->c->lock);
 	r = take_object(x, object, err);
 	pthread_mutex_unlock(&x->c->lock);

@@ -309,6 +309,7 @@ struct listing {
 	void *ctx;
 	char version[NP_KUBE_VERSION_MAX]; /* of the first page, which all others share */
 	unsigned empty_pages;
+	bool is_restarted; /* or may not be */
 };
 
 static int fetch_page(const struct listing *l, const char *token, json_t **ret, struct np_err *err)
@@ -430,7 +431,6 @@ static int list_page(struct listing *l, char **token, struct np_err *err)
 static int list_pages(struct listing *l, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *token = strdup("");
-	bool restarted = false;
 
 	if (!token)
 		return np_fail_nomem(err);
@@ -441,12 +441,12 @@ static int list_pages(struct listing *l, struct np_err *err)
 
 		if (r == 0 && !token[0])
 			return 0;
-		if (r < 0 && (!expired || !token[0] || restarted)) {
+		if (r < 0 && (!expired || !token[0] || l->is_restarted)) {
 			*err = inner;
 			return r;
 		}
 		if (r < 0) {
-			restarted = true;
+			l->is_restarted = true;
 			token[0] = '\0';
 		}
 	}
@@ -516,9 +516,13 @@ int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, co
 			 np_kube_each_fn *each, void *ctx, char version[static NP_KUBE_VERSION_MAX],
 			 struct np_err *err)
 {
-	struct listing l = {
-		.k = k, .ns = ns, .query = "", .limit = PAGE_WATCHED, .each = each, .ctx = ctx
-	};
+	struct listing l = { .k = k,
+			     .ns = ns,
+			     .query = "",
+			     .limit = PAGE_WATCHED,
+			     .each = each,
+			     .ctx = ctx,
+			     .is_restarted = true };
 
 	if (list_all(&l, r, err) < 0)
 		return np_err_ret(err);

@@ -573,6 +573,30 @@ static void test_verbs__list_returns_the_version_to_watch_from(void **state)
 	assert_string_equal(version, "77");
 }
 
+/* An object of a page before may be gone in the second list, and no watch would tell of it. */
+static void test_verbs__list_before_a_watch_does_not_start_over(void **state)
+{
+	struct bed *b = *state;
+	struct np_err err = NP_ERR_INIT;
+	char version[NP_KUBE_VERSION_MAX] = "old";
+	unsigned n = 0;
+
+	server_start(
+		&b->server,
+		STEPS({ "200 OK", NULL,
+			"{\"metadata\":{\"resourceVersion\":\"7\",\"continue\":\"t\"},\"items\":[{}]}",
+			0 },
+		      { "410 Gone", NULL, "{\"kind\":\"Status\",\"message\":\"expired\"}", 0 },
+		      { "200 OK", NULL, "{\"metadata\":{\"resourceVersion\":\"9\"},\"items\":[]}",
+			0 }));
+	bed_connect(b, (struct np_kube_options){ 0 });
+	assert_int_equal(
+		np_kube_list_version(b->k, &classes, "ml", count_object, &n, version, &err),
+		-NP_E_RETRY);
+	assert_int_equal(b->server.n, 2);
+	assert_string_equal(version, "old");
+}
+
 #define EMPTY_PAGE(token) "{\"metadata\":{\"continue\":\"" token "\"},\"items\":[]}"
 
 static void test_verbs__list_without_progress_ends(void **state)
@@ -724,6 +748,7 @@ int main(void)
 		cmocka_unit_test(test_verbs__a_watch_ends_in_many_ways),
 		cmocka_unit_test(test_verbs__a_watch_can_be_stopped_and_falls_silent),
 		IN_BED(test_verbs__list_returns_the_version_to_watch_from),
+		IN_BED(test_verbs__list_before_a_watch_does_not_start_over),
 		IN_BED(test_verbs__list_without_progress_ends),
 		cmocka_unit_test(test_verbs__the_corpus_of_watches_replays),
 		IN_BED(test_verbs__empty_pages_are_paced),
