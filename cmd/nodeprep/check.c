@@ -31,7 +31,8 @@ static int judge(const struct options *o, struct work *w, struct np_check_invent
 
 int run_check(const struct options *o, struct np_err *err)
 {
-	NP_AUTO(work_done) struct work w = { .tolerate_record = true };
+	NP_AUTO(work_done)
+	struct work w = { .tolerate_record = true, .input = { .keeps_managed_fields = true } };
 	NP_AUTO(np_check_inventory_done) struct np_check_inventory inventory = { 0 };
 	NP_AUTO(np_check_report_done) struct np_check_report report = { 0 };
 	NP_AUTO(np_freep) char *text = NULL;

@@ -80,6 +80,7 @@ enum option_group {
 	OPT_SESSION = 1 << 10, /* vCenter's options, and TLS without the API's options */
 	OPT_LIVE = 1 << 11, /* -A -l --field-selector: pools of the API server in place of -f */
 	OPT_PARALLEL = 1 << 12, /* --parallel */
+	OPT_SELECTOR = 1 << 13, /* -l without -A and --field-selector */
 };
 
 /* The commands' own options. */
@@ -207,6 +208,9 @@ void work_done(struct work *w);
  * parsed; whatever else is wrong with the documents sets w->failed and stands in w->plan.errors.
  */
 int work_load(const struct options *o, struct work *w, struct np_err *err);
+
+/* Reads the files of -f, as far as they can be read. */
+int work_load_files(const struct options *o, struct work *w, struct np_err *err);
 
 /* Finds out where the API is; an error is reported once the API is needed. work_load() does it too. */
 void work_load_config(const struct options *o, struct work *w);

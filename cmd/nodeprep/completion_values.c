@@ -7,6 +7,7 @@
 
 #include "nodeprep/file.h"
 #include "nodeprep/json.h"
+#include "nodeprep/map.h"
 #include "nodeprep/time.h"
 #include "nodeprep/vmclass.h"
 
@@ -120,6 +121,52 @@ static void offer_namespaces(const struct completion *x)
 		np_kube_list(kube, &r, NULL, 0, offer_object, &copy, &ignored);
 }
 
+/* Offers each name once. */
+static void offer_new(const struct completion *x, struct np_index *seen, const char *name)
+{
+	struct np_err ignored = NP_ERR_INIT;
+	size_t at;
+
+	if (name && !np_index_find(seen, NP_KEY(name), &at) &&
+	    np_index_enter(seen, NP_KEY(name), 0, &at, &ignored) == 0)
+		offer_name(x, name);
+}
+
+/* Offers the pools, templates and classes of the input. */
+static void offer_input(const struct completion *x, const struct np_input *in)
+{
+	NP_AUTO(np_index_done) struct np_index seen = { 0 };
+
+	for (size_t i = 0; i < in->n_pools; i++) {
+		offer_new(x, &seen, in->pools[i].name);
+		offer_new(x, &seen, in->pools[i].vm_class);
+	}
+	for (size_t i = 0; i < in->n_templates; i++)
+		offer_new(x, &seen, in->templates[i].name);
+	for (size_t i = 0; i < in->n_classes; i++)
+		offer_new(x, &seen, np_json_meta_text(in->classes[i].node.json, "name"));
+}
+
+/* Offers what the files of -f name; false where there are none that can be read now. */
+static bool offer_files(const struct completion *x)
+{
+	NP_AUTO(options_done) struct options o = { 0 };
+	NP_AUTO(work_done) struct work w = { 0 };
+	struct np_err ignored = NP_ERR_INIT;
+
+	if (read_options(x, false, &o, &ignored) < 0 || o.files.n == 0)
+		return false;
+	for (size_t i = 0; i < o.files.n; i++)
+		if (strcmp(o.files.items[i], "-") == 0)
+			return false;
+	if (catalogue_load(&o.catalogues, &o.captures, &w.catalogue, &ignored) < 0 ||
+	    work_load_files(&o, &w, &ignored) < 0)
+		return false;
+	np_pool_input_finish(&w.input, &ignored);
+	offer_input(x, &w.input);
+	return true;
+}
+
 /* What `explain` explains. */
 static void offer_classes_and_pools(const struct completion *x)
 {
@@ -129,7 +176,7 @@ static void offer_classes_and_pools(const struct completion *x)
 	struct np_err ignored = NP_ERR_INIT;
 	struct completion copy = *x;
 
-	if (connect(x, false, &kube, &ignored) < 0)
+	if (offer_files(x) || connect(x, false, &kube, &ignored) < 0)
 		return;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct np_kube_resource r;

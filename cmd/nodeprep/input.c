@@ -290,7 +290,7 @@ static int collect_errors(struct work *w, struct np_err *err)
 	return 0;
 }
 
-static int load_files(const struct options *o, struct work *w, struct np_err *err)
+int work_load_files(const struct options *o, struct work *w, struct np_err *err)
 {
 	if (live_select(o, w, err) < 0)
 		return np_err_ret(err);
@@ -313,7 +313,7 @@ int work_load(const struct options *o, struct work *w, struct np_err *err)
 	w->input.default_namespace = o->kube.ns;
 	if (!o->kube.ns && w->config)
 		w->input.default_namespace = np_kube_config_namespace(w->config);
-	if ((is_live ? live_load(o, w, err) : load_files(o, w, err)) < 0)
+	if ((is_live ? live_load(o, w, err) : work_load_files(o, w, err)) < 0)
 		return np_err_ret(err);
 	if (w->failed)
 		return 0;

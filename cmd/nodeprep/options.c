@@ -69,7 +69,7 @@ static const struct option_row shared_rows[] = {
 	  .group = OPT_LIVE },
 	{ "selector", 'l', "LABELS", OPTION_TEXT, AT(labels),
 	  .help = "only objects with these labels, such as team=ml or 'team in (ml,web)'",
-	  .group = OPT_LIVE },
+	  .group = OPT_LIVE | OPT_SELECTOR },
 	{ "output", 'o', OUTPUT_FORMS, OPTION_READ, AT(format),
 	  .help = "format of the output; explain: svg too", .group = OPT_OUTPUT,
 	  .read = read_format },

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nodeprep/check.h"
+#include "nodeprep/selector.h"
 #include "nodeprep/vmclass.h"
 
 static struct flags {
@@ -27,6 +28,7 @@ const struct option_table status_options = { OPTION_ROWS(rows), &flags, 0 };
 struct collector {
 	const struct options *o;
 	const struct np_catalogue *catalogue;
+	const struct np_selector *selector; /* NULL: all classes */
 	json_t *items;
 	bool has_heading; /* of the table, which is printed once */
 };
@@ -34,8 +36,11 @@ struct collector {
 static int collect(void *ctx, json_t *object, struct np_err *err)
 {
 	struct collector *c = ctx;
+	json_t *labels = json_object_get(json_object_get(object, "metadata"), "labels");
 	json_t *status;
 
+	if (c->selector && !np_selector_matches(c->selector, labels))
+		return 0;
 	if (np_check_status(object, c->catalogue, &status, err) < 0)
 		return np_err_ret(err);
 	if (status && json_array_append_new(c->items, status) < 0)
@@ -137,6 +142,9 @@ int run_status(const struct options *o, struct np_err *err)
 	if (catalogue_load(&o->catalogues, &o->captures, &w.catalogue, err) < 0)
 		return np_err_ret(err);
 	c.catalogue = w.catalogue;
+	if (live_select(o, &w, err) < 0)
+		return np_err_ret(err);
+	c.selector = w.selector;
 	work_load_config(o, &w);
 	if (find_namespace(o, &w, &ns, err) < 0 || work_connect(o, &w, err) < 0 ||
 	    np_kube_discover(w.kube, NP_VMCLASS_GROUP, NP_VMCLASS_PLURAL, &r, err) < 0)

@@ -5,7 +5,7 @@
 /*
  * controller - continuously reconciles the VM classes of NodePool resources.
  *
- * Shape      one thread per watch, a few workers, one thread for the lease; each has its own API
+ * Shape      one thread per watch, a few workers, one thread each for the lease and Events; each has its own API
  *            clients. Watches keep a store of the data for planning; its changes put classes into a
  *            queue; a worker syncs one class for all of its pools (sync.h), then writes the pools'
  *            status, finalizers and Events.
@@ -18,7 +18,9 @@
  *            version; one that is too old lists again. Attempts back off, whatever a server
  *            answers, until a watch has lasted 60 s.
  * Memory     for each pool its spec as compact JSON and a digest of its status; for each used class
- *            a digest of its relevant fields. Whole objects are not stored.
+ *            a digest of its relevant fields. A class that has changed is kept until a worker plans
+ *            from it, within a limit for all of them; beyond it the worker reads the class.
+ * Events     are written by a thread of their own from a bounded queue; repeated ones are counted.
  * Ownership  np_controller_new() copies configurations and texts; the catalogue and the contexts of
  *            callbacks must outlive it. stop, reload, is_healthy, is_ready and metrics: from any thread.
  * Errors     np_controller_run() fails where it cannot start: NP_E_USAGE, NP_E_NOMEM. Errors of the

@@ -59,6 +59,20 @@ int np_doc_reader_new(const char *name, const char *bytes, size_t size, struct n
 /* Sets *ret_doc to the next document (owned by the caller) and returns 1; 0 at the end. */
 int np_doc_reader_next(struct np_doc_reader *r, struct np_doc **ret_doc, struct np_err *err);
 
+/*
+ * Tells whether nobody reads the member `key` of the mapping `object`, which is itself a member of the
+ * mapping `parent` (NULL: it is an item, or the root). Members that follow in the input are not there yet.
+ */
+typedef bool np_doc_unread(const void *context, const json_t *parent, const json_t *object,
+			   const char *key);
+
+/*
+ * Leaves mappings and lists that nobody reads out of the trees of YAML documents: such a member is null.
+ * They are checked as all others are, and kept where they have an anchor.
+ */
+void np_doc_reader_leave_out(struct np_doc_reader *r, np_doc_unread *is_unread,
+			     const void *context);
+
 void np_doc_reader_free(struct np_doc_reader *r);
 void np_doc_reader_freep(struct np_doc_reader **r);
 

@@ -163,8 +163,8 @@ const struct np_gpu *np_gpu_find_vgpu(const struct np_catalogue *cat, const char
 enum np_pci_class np_gpu_pci_classify(const struct np_catalogue *cat, struct np_pci_id id);
 
 /*
- * Tells whether a function that is not counted may still be a GPU: Intel makes GPUs and network
- * cards, and the catalogue knows the id as neither.
+ * Tells whether a function that is not counted may still be a GPU: the catalogue knows neither its id nor its vendor
+ * as one of NICs, HBAs or drives. Intel makes GPUs and NICs.
  */
 bool np_gpu_pci_may_be_gpu(const struct np_catalogue *cat, struct np_pci_id id);
 

@@ -180,6 +180,12 @@ typedef int np_kube_each_fn(void *ctx, json_t *object, struct np_err *err);
 int np_kube_list(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 		 unsigned limit, np_kube_each_fn *each, void *ctx, struct np_err *err);
 
+/*
+ * Tells whether the last list of this handle failed with 410 twice: it changes faster than it is read, or its tokens
+ * expire too soon. Requests for each object may still work.
+ */
+bool np_kube_is_expired(const struct np_kube *k);
+
 /* Which objects of a collection are listed; all zero: all of them. Borrowed. */
 struct np_kube_selection {
 	const char *ns; /* NULL: all namespaces */
@@ -365,7 +371,8 @@ int np_kube_watch(struct np_kube *k, const struct np_kube_resource *r, struct np
 		  struct np_err *err);
 
 /*
- * Lists as np_kube_list() does, and sets `version` to where a watch of the collection must begin.
+ * Lists as np_kube_list() does, in smaller pages, and sets `version` to where a watch of the collection
+ * must begin.
  */
 int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, const char *ns,
 			 np_kube_each_fn *each, void *ctx, char version[static NP_KUBE_VERSION_MAX],

@@ -54,6 +54,7 @@ struct np_plan_pool {
 	size_t class_index; /* SIZE_MAX: the pool names no class, or a placeholder */
 	size_t template_index; /* SIZE_MAX: its nodes have no template */
 	bool has_gpus; /* the cards below are what a node gets */
+	bool may_have_more; /* and devices that may be GPUs, which are not counted */
 	size_t n_cards;
 	struct np_card *cards;
 	struct np_need need; /* rule 2, where has_gpus */
@@ -79,6 +80,7 @@ struct np_plan_class {
 	size_t n_pools;
 	size_t *pools; /* indices of the pools that use it */
 	bool has_gpus;
+	bool may_have_more; /* devices that may be GPUs, which are not counted */
 	uint64_t gpus;
 	size_t n_cards;
 	struct np_card *cards;
@@ -97,6 +99,7 @@ struct np_plan_template {
 	size_t *pools; /* indices of the pools that use it */
 	struct np_devices devices; /* `ids` of all devices in one block, the first's */
 	bool has_gpus;
+	bool may_have_more; /* devices that may be GPUs, which are not counted */
 	uint64_t gpus;
 	size_t n_cards;
 	struct np_card *cards;
@@ -197,6 +200,10 @@ void np_plan_rollout_text(const struct np_pool *pool, char buf[static NP_ROLLOUT
 
 /* Writes "4 x A100-40GB, 1 x T4" ("none" for no card), cut with "...". */
 void np_plan_cards_text(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX]);
+
+/* Writes them so, with "none known" for no card where a device may be a GPU. */
+void np_plan_gpus_text(const struct np_card *cards, size_t n, bool may_have_more,
+		       char buf[static NP_CARDS_TEXT_MAX]);
 
 /* Returns a card's name for people: model, else profile, else PCI id (written into `buf`). */
 const char *np_plan_card_name(const struct np_card *card, char buf[static NP_PCI_ID_MAX]);

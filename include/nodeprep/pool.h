@@ -146,6 +146,7 @@ struct np_template_device {
 	char *profile; /* NULL unless a vGPU */
 	struct np_pci_id id; /* for any other device */
 	enum np_pci_class pci_class;
+	bool may_be_gpu; /* np_gpu_pci_may_be_gpu() says so */
 	const struct np_gpu *gpu; /* NULL: not in the catalogue */
 };
 
@@ -198,6 +199,7 @@ struct np_input {
 	const struct np_selector
 		*selector; /* borrowed: other objects are ignored, as kubectl -l does with
 					       -f; classes, VMs and images are facts and stay; NULL: none */
+	bool keeps_managed_fields; /* of VM classes: np_vmclass_last_writer() and its like need them */
 	bool in_folder; /* other files are ignored: values, JSON patches */
 	size_t n_unselected; /* objects that the selector left out */
 	size_t n_foreign; /* of n_skipped: such documents */

@@ -71,6 +71,8 @@ struct np_device {
 	const char *label; /* borrowed customLabel; "" where there is none */
 	size_t n_ids;
 	struct np_pci_id *ids; /* all alternatives */
+	bool may_be_gpu; /* np_gpu_pci_may_be_gpu() says so of one of them, */
+	struct np_pci_id maybe_id; /* first of this one */
 };
 
 struct np_devices {
@@ -106,6 +108,13 @@ void np_vmclass_freep(struct np_vmclass **c);
 
 /* Returns how many of the devices are GPUs. */
 size_t np_vmclass_devices_gpus(const struct np_devices *d);
+
+/* Tells whether a device that is not counted may be a GPU. */
+bool np_vmclass_devices_may_be_gpus(const struct np_devices *d);
+
+/* Adds a warning for each such device, equal ones once. */
+int np_vmclass_warn_uncounted(const struct np_devices *d, struct np_warnings *warnings,
+			      struct np_err *err);
 
 /* A pool as the class's annotation is to name it. */
 struct np_member {

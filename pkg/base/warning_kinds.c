@@ -27,7 +27,7 @@ static const struct np_message_kind kinds[NP_WARNING_MAX] = {
 	[NP_WARNING_CONFIG_SPEC_KEPT] = { "config-spec-kept", NP_SEVERITY_WARNING,
 					  "none: VMs get the same devices as before; or recreate the class" },
 	[NP_WARNING_DEVICE_KIND_UNKNOWN] = { "device-kind-unknown", NP_SEVERITY_UNKNOWN,
-					     "name the GPUs in the pool, or set mmio.sizeGB" },
+					     "name the GPUs in the pool, set mmio.sizeGB, or add the card with --catalogue or --catalogue-from" },
 	[NP_WARNING_DEVICE_LIMIT] = { "device-limit", NP_SEVERITY_WARNING,
 				      "raise spec.configSpec.version, or attach fewer devices" },
 	[NP_WARNING_DEVICES_DIVERGED] = { "devices-diverged", NP_SEVERITY_WARNING,

@@ -66,6 +66,7 @@ static int fuzz_check(struct fuzz_run *r, const struct np_catalogue *cat, const 
 {
 	struct np_plan_options o = { .catalogue = cat, .holder = "apply", .tolerate_record = true };
 
+	r->input.keeps_managed_fields = true;
 	if (np_pool_input_parse(&r->input, cat, "fuzz.yaml", bytes, size, err) < 0 ||
 	    np_pool_input_finish(&r->input, err) < 0)
 		return np_err_ret(err);

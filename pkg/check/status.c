@@ -336,9 +336,9 @@ int np_check_status_text(const json_t *items, bool is_wide, char **ret, struct n
 	static const char *const class_heads[CLASS_COLUMNS] = { "NAMESPACE", "CLASS", "WINDOW",
 								"POOLS",     "DRIFT", "LAST WRITER",
 								"WRITTEN" };
-	static const char *const pool_heads[POOL_COLUMNS] = { "NAMESPACE", "CLASS",   "POOL",
-							      "NEEDS",     "HOLDERS", "WINDOW",
-							      "DRIFT",     "FIELDS" };
+	static const char *const pool_heads[POOL_COLUMNS] = { "NAMESPACE",   "CLASS",   "POOL",
+							      "POOL WINDOW", "HOLDERS", "WINDOW",
+							      "DRIFT",       "FIELDS" };
 	NP_AUTO(cells_done) struct cells c = { 0 };
 	size_t columns = is_wide ? POOL_COLUMNS : CLASS_COLUMNS, i;
 	const json_t *item;

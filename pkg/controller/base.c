@@ -9,6 +9,7 @@
 #include "nodeprep/map.h"
 
 enum {
+	EVENT_TIMEOUT_MS = 5000,
 	SAME_WORD_MS = 60000,
 };
 
@@ -124,6 +125,7 @@ static bool (*const cancels[])(void *ctx) = {
 	[CLIENT_READS] = is_read_cancelled,
 	[CLIENT_WRITES] = is_write_cancelled,
 	[CLIENT_OF_LEASE] = NULL,
+	[CLIENT_EVENTS] = controller_events_are_cancelled,
 };
 
 int controller_client(struct np_controller *c, bool of_classes, enum client kind,
@@ -140,6 +142,9 @@ int controller_client(struct np_controller *c, bool of_classes, enum client kind
 	 */
 	if (kind == CLIENT_WRITES && c->o.leader_elect)
 		np_kube_config_set_timeout(config, c->o.lease_ms - c->o.renew_ms);
+	/* A request that has begun may outlast what cancels it. */
+	if (kind == CLIENT_EVENTS)
+		np_kube_config_set_timeout(config, EVENT_TIMEOUT_MS);
 	return np_kube_new_take(config, ret, err);
 }
 

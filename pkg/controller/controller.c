@@ -18,6 +18,7 @@ void np_controller_free(struct np_controller *c)
 	if (!c)
 		return;
 	controller_store_done(c);
+	controller_events_done(c);
 	np_kube_config_free(c->pools);
 	np_kube_config_free(c->classes);
 	free(c->ns);
@@ -218,6 +219,7 @@ static void wait_for_stop(struct np_controller *c)
 static void tell_workers_done(struct np_controller *c)
 {
 	pthread_mutex_lock(&c->lock);
+	atomic_store(&c->events_until_ms, controller_now_ms() + EVENTS_FLUSH_MS);
 	atomic_store(&c->workers_done, true);
 	pthread_cond_broadcast(&c->changed);
 	pthread_mutex_unlock(&c->lock);
@@ -226,10 +228,10 @@ static void tell_workers_done(struct np_controller *c)
 /* The lease outlives the workers, so that the next holder finds no writer. */
 int np_controller_run(struct np_controller *c, struct np_err *err)
 {
-	pthread_t workers[WORKERS_MAX], election;
+	pthread_t workers[WORKERS_MAX], election, writer;
 	unsigned n = 0;
 	int result = wait_for_cluster_id(c, err);
-	bool elects = false;
+	bool elects = false, writes = false;
 
 	if (result < 0 || controller_is_stopping(c))
 		return result;
@@ -238,6 +240,10 @@ int np_controller_run(struct np_controller *c, struct np_err *err)
 		result = spawn(&workers[n], controller_reconcile_thread, c, err);
 	if (result < 0 && n > 0)
 		n--;
+	if (result == 0) {
+		result = spawn(&writer, controller_events_thread, c, err);
+		writes = result == 0;
+	}
 	if (result == 0) {
 		result = spawn(&election, controller_elect_run, c, err);
 		elects = result == 0;
@@ -250,6 +256,8 @@ int np_controller_run(struct np_controller *c, struct np_err *err)
 	tell_workers_done(c);
 	if (elects)
 		pthread_join(election, NULL);
+	if (writes)
+		pthread_join(writer, NULL);
 	join_watchers(c);
 	return result;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
+#include "supervisor.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -12,6 +13,7 @@
 
 #include "nodeprep/doc.h"
 #include "nodeprep/file.h"
+#include "nodeprep/json.h"
 #include "nodeprep/map.h"
 #include "nodeprep/time.h"
 
@@ -1054,6 +1056,295 @@ static void test_store__classes(void **state)
 	assert_int_equal(f.c.class_records.n, 1);
 }
 
+/* Sees a class of that content; `label` changes with a version that does not matter. */
+static void see_class(struct fixture *f, const char *firmware, const char *label)
+{
+	struct np_err err = NP_ERR_INIT;
+	json_auto_t *class =
+		json_pack("{s:{s:s, s:s, s:{s:s}}, s:{s:s}}", "metadata", "name", "gpu",
+			  "namespace", "ml", "labels", "a", label, "spec", "firmware", firmware);
+
+	assert_int_equal(controller_store_class(&f->c, &f->w, class, &err), 0);
+}
+
+static void see_class_go(struct fixture *f)
+{
+	json_auto_t *class =
+		json_pack("{s:{s:s, s:s}}", "metadata", "name", "gpu", "namespace", "ml");
+
+	controller_store_class_gone(&f->c, class);
+}
+
+/* Adopts it as read or written. */
+static void adopt_class_of(struct fixture *f, struct class_record *r, const char *firmware,
+			   bool is_written)
+{
+	json_auto_t *class = json_pack("{s:{s:s}}", "spec", "firmware", firmware);
+
+	controller_store_adopt(&f->c, r, class, is_written);
+}
+
+/* Takes the object as a worker does, and expects it to hold the text; NULL: none. */
+static void expect_object(struct fixture *f, struct class_record *r, const char *text)
+{
+	NP_AUTO(np_freep) char *object = controller_store_take_object(&f->c, r);
+
+	if (text)
+		assert_non_null(strstr(object ? object : "", text));
+	else
+		assert_null(object);
+	assert_null(r->object);
+	assert_int_equal(f->c.object_bytes, 0);
+}
+
+static struct class_record *fixture_class(struct fixture *f)
+{
+	struct np_map_entry *first;
+
+	fixture_init(f);
+	f->c.reflectors[WATCHED_CLASS].is_current = true;
+	put_pool(f, nodepool("a", "gpu", 1));
+	first = np_map_next(&f->c.class_records, NULL);
+	assert_non_null(first);
+	return (struct class_record *)(void *)first;
+}
+
+/* The worker plans from what was seen last, once. */
+static void test_store__worker_gets_the_class_as_last_seen(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	struct class_record *r = fixture_class(&f);
+
+	(void)state;
+	expect_object(&f, r, NULL);
+	see_class(&f, "bios", "1");
+	see_class(&f, "efi", "2");
+	see_class(&f, "efi", "3");
+	expect_object(&f, r, "{\"a\":\"3\"}");
+	/* No work is due for it, so nothing waits. */
+	see_class(&f, "efi", "4");
+	expect_object(&f, r, NULL);
+	see_class(&f, "bios", "5");
+	see_class_go(&f);
+	expect_object(&f, r, NULL);
+}
+
+/* Between two watches the class may have changed without an event. */
+static void test_store__without_a_watch_the_class_is_read(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	struct class_record *r = fixture_class(&f);
+
+	(void)state;
+	see_class(&f, "bios", "1");
+	f.c.reflectors[WATCHED_CLASS].is_current = false;
+	expect_object(&f, r, NULL);
+}
+
+/* Lets a worker begin, and end, the work on the one class; the latter returns whether the class is due again. */
+static void begin_work(struct fixture *f, struct class_record *r)
+{
+	uint64_t due;
+
+	assert_ptr_equal(controller_queue_pop(&f->c.queue, UINT64_MAX - 1, &due), &r->item);
+	free(controller_store_take_object(&f->c, r));
+}
+
+static bool end_work(struct fixture *f, struct class_record *r)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	assert_int_equal(controller_store_end(&f->c, r, false, &err), 0);
+	return r->item.at != 0;
+}
+
+/* Own writes are no news, in whichever order their answer and their event come. */
+static void test_store__own_write_is_no_news(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	struct class_record *r = fixture_class(&f);
+
+	(void)state;
+	/* The answer, then the event. */
+	begin_work(&f, r);
+	adopt_class_of(&f, r, "efi", true);
+	see_class(&f, "efi", "1");
+	assert_false(end_work(&f, r));
+	/* The event, then the answer. */
+	see_class(&f, "bios", "2");
+	begin_work(&f, r);
+	see_class(&f, "efi", "3");
+	adopt_class_of(&f, r, "efi", true);
+	assert_false(end_work(&f, r));
+	expect_object(&f, r, NULL);
+	/* The event of a drift that the write has corrected, the answer, and the event of the write. */
+	see_class(&f, "bios", "4");
+	begin_work(&f, r);
+	see_class(&f, "bios", "5");
+	adopt_class_of(&f, r, "efi", true);
+	see_class(&f, "efi", "6");
+	assert_false(end_work(&f, r));
+}
+
+/* What another client writes while a worker is busy is looked at afterwards, and never an older state. */
+static void test_store__change_during_work_is_looked_at(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	struct class_record *r = fixture_class(&f);
+
+	(void)state;
+	see_class(&f, "bios", "1");
+	begin_work(&f, r);
+	/* Seen before the answer: it may be older or newer than the write, so that the class is read. */
+	see_class(&f, "coreboot", "2");
+	adopt_class_of(&f, r, "efi", true);
+	assert_true(end_work(&f, r));
+	expect_object(&f, r, NULL);
+	begin_work(&f, r);
+	/* After the answer. */
+	adopt_class_of(&f, r, "efi", true);
+	see_class(&f, "bios", "3");
+	assert_true(end_work(&f, r));
+	begin_work(&f, r);
+	/* Nothing is written: what is seen is newer than what was read. */
+	see_class(&f, "coreboot", "4");
+	adopt_class_of(&f, r, "bios", false);
+	assert_true(end_work(&f, r));
+	expect_object(&f, r, "coreboot");
+}
+
+static void test_store__classes_that_wait_have_a_limit(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	struct class_record *r = fixture_class(&f);
+	NP_AUTO(np_freep) char *large = calloc(1, STORE_OBJECTS_MAX + 1);
+
+	(void)state;
+	assert_non_null(large);
+	memset(large, 'x', STORE_OBJECTS_MAX);
+	see_class(&f, large, "1");
+	expect_object(&f, r, NULL);
+	large[STORE_OBJECTS_MAX - 200] = '\0';
+	see_class(&f, large, "2");
+	assert_in_range(f.c.object_bytes, STORE_OBJECTS_MAX - 200, STORE_OBJECTS_MAX);
+	expect_object(&f, r, "xxx");
+}
+
+/* --- Events ---------------------------------------------------------------------------------- */
+
+static void count_line(void *ctx, const struct np_controller_line *line)
+{
+	(void)line;
+	++*(unsigned *)ctx;
+}
+
+/* Queues an Event about a pool of that name; returns its body, borrowed, or NULL where it was dropped. */
+static const json_t *queue_event(struct np_controller *c, const char *pool)
+{
+	char ns[] = "ml", uid[] = "u", text[] = "{\"apiVersion\":\"nodeprep.dev/v1alpha1\"}",
+	     class[] = "gpu";
+	NP_AUTO(np_freep) char *name = strdup(pool);
+	struct reconcile j = { .c = c, .name = class };
+	const struct reconcile_owner s = {
+		.kind = WATCHED_NODEPOOL, .ns = ns, .name = name, .uid = uid, .text = text
+	};
+	size_t n = c->events.n;
+
+	controller_event(&j, &s, &(struct event_text){ false, "Patched", "Patch", "a\nb" });
+	return c->events.n > n ? c->events.waiting[n].body : NULL;
+}
+
+static void test_events__excess_is_dropped_and_logged_once(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	char identity[] = "me";
+	unsigned lines = 0, dropped = 0;
+
+	(void)state;
+	fixture_init(&f);
+	f.c.identity = identity;
+	f.c.o.log = count_line;
+	f.c.o.log_ctx = &lines;
+	for (unsigned i = 0; i < 2000; i++)
+		dropped += !queue_event(&f.c, "pool");
+	assert_in_range(f.c.events.n, 200, EVENTS_WAITING_MAX);
+	assert_int_equal(f.c.events.n + dropped, 2000);
+	assert_int_equal(atomic_load(&f.c.counters[COUNT_EVENTS_DROPPED]), dropped);
+	/* Each of the two reasons at most once. */
+	assert_in_range(lines, 1, 2);
+	controller_events_done(&f.c);
+}
+
+/* Whatever the pool is called, the Event's name is one that Kubernetes takes. */
+static void test_events__names_are_valid(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	char identity[] = "me", longest[254], dotted[254];
+	const char *const pools[] = { "pool", "a.b", longest, dotted };
+
+	(void)state;
+	memset(longest, 'x', 253);
+	memset(dotted, '-', 253);
+	dotted[0] = 'x';
+	dotted[252] = 'x';
+	longest[253] = dotted[253] = '\0';
+	fixture_init(&f);
+	f.c.identity = identity;
+	for (size_t i = 0; i < sizeof(pools) / sizeof(pools[0]); i++) {
+		const json_t *body = queue_event(&f.c, pools[i]);
+		const char *name = np_json_meta_text(body, "name");
+		size_t size = name ? strlen(name) : 0;
+
+		assert_in_range(size, 18, 253);
+		assert_int_equal(name[size - 17], '.');
+		assert_int_equal(strspn(name + size - 16, "0123456789abcdef"), 16);
+		assert_true(name[size - 18] != '-' && name[size - 18] != '.');
+		assert_string_equal(np_json_member_text(body, "note"), "a\\nb");
+	}
+	controller_events_done(&f.c);
+}
+
+/* Those that wait when the workers are done are written, as long as there is time; the server knows no Events. */
+static void test_events__are_written_at_the_end(void **state)
+{
+	static const struct {
+		uint64_t for_ms;
+		size_t requests, lines;
+	} rows[] = { { 600000, 3, 3 }, { 0, 0, 1 } };
+	struct supervisor s;
+
+	(void)state;
+	supervisor_start(&s, NULL);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct np_kube_options o = { .kubeconfig = s.kubeconfig };
+		struct np_err err = NP_ERR_INIT;
+		struct fixture f;
+		char identity[] = "me";
+		unsigned lines = 0;
+
+		fixture_init(&f);
+		f.c.identity = identity;
+		f.c.o.log = count_line;
+		f.c.o.log_ctx = &lines;
+		assert_int_equal(np_kube_config_load(&o, &f.c.pools, &err), 0);
+		queue_event(&f.c, "a");
+		queue_event(&f.c, "b");
+		queue_event(&f.c, "c");
+		supervisor_mark(&s);
+		atomic_store(&f.c.events_until_ms, controller_now_ms() + rows[i].for_ms);
+		atomic_store(&f.c.workers_done, true);
+		assert_null(controller_events_thread(&f.c));
+		assert_int_equal(supervisor_count(&s, "POST"), rows[i].requests);
+		assert_int_equal(lines, rows[i].lines);
+		assert_int_equal(atomic_load(&f.c.counters[COUNT_EVENTS_DROPPED]),
+				 3 - rows[i].requests);
+		np_kube_config_free(f.c.pools);
+		controller_events_done(&f.c);
+		fixture_done(&f);
+	}
+	supervisor_stop(&s);
+}
+
 /* What others may write into a class's annotation. */
 static const char *const hostile_records[] = {
 	"{\"pools\":{\"ml/none\":{\"mmioGB\":512,\"holders\":[\"controller\"]}},\"before\":"
@@ -1161,9 +1452,17 @@ int main(void)
 		cmocka_unit_test(test_store__unreadable_pools_keep_their_class),
 		cmocka_unit_test(test_store__out_of_memory),
 		cmocka_unit_test(test_store__classes),
+		cmocka_unit_test(test_store__worker_gets_the_class_as_last_seen),
+		cmocka_unit_test(test_store__without_a_watch_the_class_is_read),
+		cmocka_unit_test(test_store__own_write_is_no_news),
+		cmocka_unit_test(test_store__change_during_work_is_looked_at),
+		cmocka_unit_test(test_store__classes_that_wait_have_a_limit),
 		cmocka_unit_test(test_store__invalid_record_registers_no_pool),
 		cmocka_unit_test(test_pool__the_origin_leads_its_id),
 		cmocka_unit_test(test_pool__pools_of_one_class_are_selected),
+		cmocka_unit_test(test_events__excess_is_dropped_and_logged_once),
+		cmocka_unit_test(test_events__names_are_valid),
+		cmocka_unit_test(test_events__are_written_at_the_end),
 		cmocka_unit_test(test_corpus__replays),
 	};
 

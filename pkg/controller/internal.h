@@ -16,7 +16,8 @@
  * credentials.c the age of the API servers' credentials
  * health.c     whether a watch can be relied on, and when the next one begins
  * reconcile.c reconciles one class; status.c: the pools' status of it; write.c: how it is
- *              written, with finalizers and Events
+ *              written, with finalizers
+ * events.c     Events: their queue, and the thread that writes them
  * metrics.c    counters
  * controller.c threads, beginning and end
  *
@@ -295,6 +296,9 @@ struct class_record {
 	unsigned round; /* of the list that it was seen in last */
 	bool registered; /* its annotation registers one of our pools */
 	uint64_t digest; /* 0: not known, or not there */
+	char *object; /* waits with the item, for the worker: the class as compact JSON; NULL: to be read */
+	size_t object_size;
+	bool seen_again; /* it changed since its worker began */
 	uint64_t applied; /* hash of the pools' desired values at the last sync; 0: not yet */
 	uint64_t reported; /* hash of the last Events on objects without a status */
 	int64_t restored_at; /* seconds since 1970: when a drift was mended last; 0: never */
@@ -328,6 +332,8 @@ struct reflector {
 	/* Under the lock: */
 	struct watch_health health;
 	bool is_absent; /* the server does not have the resource, which is optional */
+	bool is_waiting; /* for the first lists of the pools */
+	bool is_current; /* a later change of an object than the one that was last seen would be seen */
 	bool is_reported; /* as lost */
 	char error[NP_ERR_TEXT_MAX]; /* of the last attempt; "" */
 };
@@ -351,6 +357,40 @@ enum counter {
 	COUNT_MAX
 };
 
+/* A loop's last message, so that a retry does not repeat it. */
+struct log_dedup {
+	uint64_t hash, at_ms;
+	const char *resource; /* that the loop watches; NULL: none */
+};
+
+#define EVENTS_WAITING_MAX 256
+#define EVENTS_SERIES_MAX 256
+#define EVENTS_FLUSH_MS 2000
+
+/* An Event that waits to be written. */
+struct event {
+	json_t *body;
+	uint64_t key; /* the same for those of one series */
+	char *vm_class; /* for the log */
+};
+
+/* An Event that was written: one that says the same soon is counted there. */
+struct event_series {
+	uint64_t key, at_ms; /* when it was seen last */
+	unsigned count;
+	json_t *metadata; /* of the Event: namespace and name; NULL: an empty place */
+};
+
+struct events {
+	struct event waiting[EVENTS_WAITING_MAX]; /* a ring */
+	size_t first, n;
+	uint64_t tokens, filled_ms; /* of the bucket that limits their rate */
+	struct log_dedup last;
+	/* Of the thread alone: */
+	struct event_series series[EVENTS_SERIES_MAX]; /* the last ones written, a ring */
+	size_t next_series;
+};
+
 struct np_controller {
 	struct np_controller_options o; /* its texts are the copies below */
 	char *ns, *class_ns, *cluster_id, *lease_ns, *lease_name, *identity;
@@ -359,6 +399,7 @@ struct np_controller {
 	pthread_cond_t changed; /* queue, leadership, stop */
 	struct np_map owners, class_records;
 	struct queue queue;
+	size_t object_bytes; /* of all class records' objects */
 	struct reflector reflectors[WATCHED_MAX];
 	bool classes_namespaced, classes_found; /* what discovery said of them */
 	struct np_kube_resource class_resource;
@@ -366,7 +407,9 @@ struct np_controller {
 	atomic_uint_fast64_t valid_until_ms; /* until when writing is allowed */
 	atomic_uint_fast64_t beat_ms; /* when the election's thread last turned */
 	atomic_bool stopping, leading, workers_done, reload;
-	uint64_t event_tokens, event_filled_ms; /* of the bucket of Events */
+	struct events events;
+	atomic_uint_fast64_t
+		events_until_ms; /* once the workers are done: until when Events are written */
 	atomic_uint_fast64_t counters[COUNT_MAX];
 };
 
@@ -381,12 +424,6 @@ void controller_log(const struct np_controller *c, const char *level, const char
 void controller_log_line(const struct np_controller *c, const struct np_controller_line *about,
 			 const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/* A loop's last message, so that a retry does not repeat it. */
-struct log_dedup {
-	uint64_t hash, at_ms;
-	const char *resource; /* that the loop watches; NULL: none */
-};
-
 /* Logs a warning, unless it was the last word within a minute. */
 void controller_warn(const struct np_controller *c, struct log_dedup *last, const char *what,
 		     const char *text);
@@ -398,6 +435,7 @@ enum client {
 	CLIENT_READS, /* cancelled when the controller stops */
 	CLIENT_WRITES, /* cancelled when it stops, or the lease is not valid */
 	CLIENT_OF_LEASE, /* never cancelled */
+	CLIENT_EVENTS, /* cancelled a while after the workers are done */
 };
 
 /* Creates one thread's API client, of the classes' server or the pools'. */
@@ -433,6 +471,20 @@ void controller_store_sweep(struct np_controller *c, const struct reflector *w);
 int controller_store_class(struct np_controller *c, const struct reflector *w, const json_t *class,
 			   struct np_err *err);
 void controller_store_class_gone(struct np_controller *c, const json_t *class);
+
+/* The most bytes of classes that wait for a worker; one beyond them is read again instead. */
+#define STORE_OBJECTS_MAX ((size_t)4 << 20)
+
+/* Returns the class as it was last seen, for the caller to free; NULL where it has to be read. */
+char *controller_store_take_object(struct np_controller *c, struct class_record *r);
+
+/* Adopts a class that was read or written: what was seen of it before that write, or was seen of the write, is dropped. */
+void controller_store_adopt(struct np_controller *c, struct class_record *r, const json_t *class,
+			    bool is_written);
+
+/* Ends the work on the class: queues it again where it changed meanwhile, or that failed. */
+int controller_store_end(struct np_controller *c, struct class_record *r, bool failed,
+			 struct np_err *err);
 int controller_store_enqueue_all(struct np_controller *c, struct np_err *err);
 void controller_store_forget(struct np_controller *c, struct class_record *r);
 struct owner *controller_store_find(struct np_controller *c, enum watched_kind kind, const char *ns,
@@ -467,7 +519,7 @@ void *controller_reconcile_thread(void *controller);
 /* A copy of what a worker needs of a source. */
 struct reconcile_owner {
 	enum watched_kind kind;
-	char *ns, *name, *uid, *api, *text, *error; /* api: "group/version" */
+	char *ns, *name, *uid, *text, *error;
 	int64_t generation;
 	bool deleting, has_finalizer;
 	struct status_memory status;
@@ -478,6 +530,7 @@ struct reconcile {
 	struct np_kube *pools, *classes;
 	struct np_kube_resource resource; /* of the class, as discovered last */
 	char *ns, *name; /* of the class */
+	char *object; /* the class as it was last seen; NULL: it is read */
 	size_t n;
 	struct reconcile_owner *owners;
 	uint64_t wanted; /* hash of their desired values */
@@ -487,6 +540,7 @@ struct reconcile {
 	bool is_drift, is_contended; /* its result */
 	char drift[DRIFT_TEXT_MAX]; /* who did what last; "" */
 	int64_t restored_at; /* seconds since 1970; 0: never */
+	bool is_changed; /* the class holds a value of ours */
 	bool failed; /* something is to be tried again */
 	bool awaits_binding; /* a pool is not allowed, and a binding would allow it: looked for again */
 };
@@ -516,7 +570,20 @@ int controller_write_finalizer(struct reconcile *j, struct reconcile_owner *s, s
 int controller_write_release(struct reconcile *j, struct reconcile_owner *s, struct np_err *err);
 int controller_write_status(struct reconcile *j, struct reconcile_owner *s,
 			    const struct pool_status *status, struct np_err *err);
-void controller_write_event(struct reconcile *j, const struct reconcile_owner *s, bool warning,
-			    const char *reason, const char *action, const char *note);
+
+/* events.c: Events are written by a thread of their own, so that no worker waits for them. */
+struct event_text {
+	bool is_warning;
+	const char *reason, *action, *note;
+};
+
+/* Queues an Event about the object; drops it where too many wait. */
+void controller_event(struct reconcile *j, const struct reconcile_owner *s,
+		      const struct event_text *text);
+
+/* Writes Events until the workers are done, and then those that wait, for EVENTS_FLUSH_MS. */
+void *controller_events_thread(void *controller);
+bool controller_events_are_cancelled(void *controller);
+void controller_events_done(struct np_controller *c);
 
 #endif

@@ -18,7 +18,7 @@ static const struct counter_row {
 			   "Times that another writer changed a managed field of a class." },
 	[COUNT_EVENTS] = { "events_total", "Kubernetes Events written." },
 	[COUNT_EVENTS_DROPPED] = { "events_dropped_total",
-				   "Kubernetes Events dropped by the rate limit." },
+				   "Kubernetes Events dropped: too many at once, or a slow API server." },
 	[COUNT_FAILURES] = { "reconcile_failures_total",
 			     "Reconciliations of a class that failed and are retried." },
 	[COUNT_CONTENDED] = { "contended_total",

@@ -20,7 +20,6 @@ static void reconcile_owner_done(struct reconcile_owner *s)
 	free(s->ns);
 	free(s->name);
 	free(s->uid);
-	free(s->api);
 	free(s->text);
 	free(s->error);
 }
@@ -32,14 +31,7 @@ static void reconcile_done(struct reconcile *j)
 	free(j->owners);
 	free(j->ns);
 	free(j->name);
-}
-
-static char *api_of(const struct owner *s)
-{
-	json_auto_t *root = json_loads(s->text, 0, NULL);
-	const char *api = json_string_value(json_object_get(root, "apiVersion"));
-
-	return strdup(api ? api : "");
+	free(j->object);
 }
 
 static int copy_owner(const struct owner *from, struct reconcile_owner *to, struct np_err *err)
@@ -48,15 +40,13 @@ static int copy_owner(const struct owner *from, struct reconcile_owner *to, stru
 					.ns = strdup(from->ns),
 					.name = strdup(from->name),
 					.uid = strdup(from->uid),
-					.api = api_of(from),
 					.text = strdup(from->text),
 					.error = from->error ? strdup(from->error) : NULL,
 					.generation = from->generation,
 					.deleting = from->deleting,
 					.has_finalizer = from->has_finalizer,
 					.status = from->status };
-	if (!to->ns || !to->name || !to->uid || !to->api || !to->text ||
-	    (from->error && !to->error))
+	if (!to->ns || !to->name || !to->uid || !to->text || (from->error && !to->error))
 		return np_fail_nomem(err);
 	return 0;
 }
@@ -77,11 +67,12 @@ static void resume_contention(const struct class_record *r, struct reconcile *j)
 }
 
 /* Copies what the worker needs; the lock is held. */
-static int reconcile_init(struct reconcile *j, const struct class_record *r, struct np_err *err)
+static int reconcile_init(struct reconcile *j, struct class_record *r, struct np_err *err)
 {
 	const char *ns = r->entry.key; /* then comes the name */
 
 	j->resource = j->c->class_resource;
+	j->object = controller_store_take_object(j->c, r);
 	j->ns = strdup(ns);
 	j->name = strdup(ns + strlen(ns) + 1);
 	j->owners = calloc(r->n_owners + 1, sizeof(*j->owners));
@@ -222,6 +213,7 @@ static bool may_write(void *ctx, const struct np_class_sync_change *change)
 static int sync_class(struct reconcile *j, const struct np_input *in,
 		      struct np_class_sync_result *ret, struct np_err *err)
 {
+	json_auto_t *object = j->object ? json_loads(j->object, 0, NULL) : NULL;
 	const struct np_class_sync one = {
 		.ns = j->ns,
 		.name = j->name,
@@ -230,6 +222,7 @@ static int sync_class(struct reconcile *j, const struct np_input *in,
 			  .holder = CONTROLLER_HOLDER,
 			  .opt_in = { .required = j->c->o.require_opt_in },
 			  .max_window_gb = j->c->o.max_window_gb },
+		.object = object,
 		.releases = releases,
 		.may_write = may_write,
 		.ctx = j,
@@ -322,7 +315,7 @@ static void report_object(struct reconcile *j, const struct reconcile_owner *s, 
 	const char *code = controller_reason_name(reason);
 	struct np_controller_line line = owner_line(j, s, is_warning, code);
 
-	controller_write_event(j, s, is_warning, code, action, note);
+	controller_event(j, s, &(struct event_text){ is_warning, code, action, note });
 	controller_log_line(j->c, &line, "%s", note);
 }
 
@@ -335,14 +328,17 @@ static void report_pool(struct reconcile *j, const struct np_class_sync_result *
 	const struct condition *patched = &st->conditions[CONDITION_CLASS_PATCHED];
 	bool is_new =
 		was->reason != (uint8_t)ready->reason || was->status != (uint8_t)ready->status;
+	char note[DRIFT_TEXT_MAX + 16];
 
-	if (r->result == NP_SYNC_PATCHED && j->is_drift && controller_status_is_restored(st))
-		report_object(j, s, REASON_DRIFT_CORRECTED, "Restore",
-			      st->conditions[CONDITION_DRIFTED].message);
-	else if (is_new && ready->status == STATUS_TRUE)
+	if (r->result == NP_SYNC_PATCHED && j->is_drift && controller_status_is_restored(st)) {
+		/* Without the time, so that Events of the same cause are counted. */
+		snprintf(note, sizeof(note), "%s; restored", j->drift);
+		report_object(j, s, REASON_DRIFT_CORRECTED, "Restore", note);
+	} else if (is_new && ready->status == STATUS_TRUE) {
 		report_object(j, s, patched->reason, "Patch", patched->message);
-	else if (is_new)
+	} else if (is_new) {
 		report_object(j, s, ready->reason, "Check", ready->message);
+	}
 }
 
 static bool is_pool_of(const struct np_pool *p, const struct reconcile_owner *s)
@@ -414,12 +410,12 @@ static int release(struct reconcile *j, struct reconcile_owner *s,
 	if (r->found && r->n_released > 0) {
 		snprintf(note, sizeof(note), "the pool released class '%.253s'%s", j->name,
 			 j->n > 1 ? "" : ": its original values are restored");
-		controller_write_event(j, s, false, "Restored", "Restore", note);
+		controller_event(j, s, &(struct event_text){ false, "Restored", "Restore", note });
 	} else if (r->found) {
 		snprintf(note, sizeof(note),
 			 "class '%.253s' has no record of the pool: its fields stay as they are",
 			 j->name);
-		controller_write_event(j, s, false, "Released", "Release", note);
+		controller_event(j, s, &(struct event_text){ false, "Released", "Release", note });
 	}
 	return controller_write_release(j, s, err);
 }
@@ -480,6 +476,16 @@ static int settle_pools(struct reconcile *j, const struct np_input *in,
 	return np_err_ret(err);
 }
 
+/* Tells whether the class holds one of our values, or had them before. */
+static bool is_changed_by_us(const json_t *class)
+{
+	json_auto_t *record = NULL;
+	struct np_err ignored = NP_ERR_INIT;
+
+	return np_vmclass_record_read(class, &record, &ignored) > 0 &&
+	       np_vmclass_record_has_changes(record);
+}
+
 /* --- one class ------------------------------------------------------------------------------- */
 
 /* Takes over the class as it is now, before the pools are written: the watch is about to report the own write. */
@@ -489,7 +495,7 @@ static void adopt_class(const struct reconcile *j, const struct np_class_sync_re
 	if (!r->object || j->failed)
 		return;
 	pthread_mutex_lock(&j->c->lock);
-	record->digest = controller_digest(r->object);
+	controller_store_adopt(j->c, record, r->object, r->attempts > 0);
 	pthread_mutex_unlock(&j->c->lock);
 }
 
@@ -509,6 +515,7 @@ static int reconcile_run(struct reconcile *j, struct class_record *record,
 	report_class(j, r);
 	j->failed = is_worth_trying_again(r->error.code);
 	adopt_class(j, r, record);
+	j->is_changed = is_changed_by_us(r->object);
 	j->awaits_binding = is_awaiting_binding(in.n_pools, r);
 	j->to_report = np_map_hash(j->wanted, r->vetoed ? "left" : np_code_name(r->error.code));
 	np_kube_set_deadline(j->pools, JOB_DEADLINE_MS + 10 * j->n);
@@ -569,8 +576,7 @@ static void reconcile_class(struct np_controller *c, struct class_record *record
 	controller_count(c, COUNT_RECONCILE_MS, controller_now_ms() - began);
 	pthread_mutex_lock(&c->lock);
 	reconcile_adopt(&j, &r, record);
-	if (controller_queue_done(&c->queue, &record->item, j.failed || j.awaits_binding,
-				  controller_now_ms(), arc4random(), &err) < 0)
+	if (controller_store_end(c, record, j.failed || j.awaits_binding, &err) < 0)
 		controller_log(c, "error", "%s", err.text);
 	controller_store_forget(c, record);
 }

@@ -63,6 +63,7 @@ static void on_open(void *ctx)
 
 	pthread_mutex_lock(&x->c->lock);
 	controller_health_open(&x->w->health, controller_now_ms());
+	x->w->is_current = true;
 	pthread_mutex_unlock(&x->c->lock);
 }
 
@@ -83,8 +84,42 @@ static int on_event(void *ctx, enum np_kube_event event, json_t *object, struct 
 	return r;
 }
 
+static bool are_owners_synced(const struct np_controller *c)
+{
+	for (unsigned i = 0; i < WATCHED_CLASS; i++)
+		if (c->reflectors[i].wanted && !atomic_load(&c->reflectors[i].synced))
+			return false;
+	return true;
+}
+
+/* Once the pools are known, the list of the classes tells what to plan from. */
+static void wait_for_owners(struct reflector *w)
+{
+	struct np_controller *c = w->c;
+
+	pthread_mutex_lock(&c->lock);
+	if (!are_owners_synced(c)) {
+		w->is_waiting = true;
+		while (!are_owners_synced(c) && !controller_is_stopping(c))
+			pthread_cond_wait(&c->changed, &c->lock);
+		w->is_waiting = false;
+		controller_health_begin(&w->health, controller_now_ms());
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+static void set_synced(struct reflector *w)
+{
+	pthread_mutex_lock(&w->c->lock);
+	atomic_store(&w->synced, true);
+	pthread_cond_broadcast(&w->c->changed);
+	pthread_mutex_unlock(&w->c->lock);
+}
+
 static int list(struct reflection *x, struct np_err *err)
 {
+	if (x->w->kind == WATCHED_CLASS && !atomic_load(&x->w->synced))
+		wait_for_owners(x->w);
 	pthread_mutex_lock(&x->c->lock);
 	x->w->round++;
 	pthread_mutex_unlock(&x->c->lock);
@@ -95,9 +130,9 @@ static int list(struct reflection *x, struct np_err *err)
 		return np_err_ret(err);
 	pthread_mutex_lock(&x->c->lock);
 	controller_store_sweep(x->c, x->w);
-	atomic_store(&x->w->synced, true);
-	pthread_cond_broadcast(&x->c->changed);
+	x->w->is_current = true;
 	pthread_mutex_unlock(&x->c->lock);
+	set_synced(x->w);
 	x->listed = true;
 	return 0;
 }
@@ -180,6 +215,7 @@ static uint64_t end_attempt(struct reflection *x, const struct np_err *why)
 	uint64_t lasted, pause;
 
 	pthread_mutex_lock(&x->c->lock);
+	w->is_current = false;
 	lasted = controller_health_close(&w->health, controller_now_ms());
 	pause = controller_health_pause(&w->health, lasted, arc4random());
 	w->is_absent = why->code == NP_E_NOT_FOUND && rows[w->kind].optional;
@@ -203,7 +239,7 @@ static void recover(struct reflection *x, const struct np_err *why)
 	if (why->code == NP_E_NOT_FOUND)
 		x->resource.plural[0] = '\0';
 	if (why->code == NP_E_NOT_FOUND && row->optional)
-		atomic_store(&x->w->synced, true);
+		set_synced(x->w);
 	/* A cut that the next attempt repairs is not logged. */
 	if (x->w->health.attempts > 1 || why->code != NP_E_RETRY)
 		controller_warn(x->c, &x->last, row->plural, why->text);
@@ -263,7 +299,9 @@ const char *controller_reflector_resource(enum watched_kind kind)
 
 uint64_t controller_reflector_down_ms(const struct reflector *w, uint64_t now_ms)
 {
-	return !w->wanted || w->is_absent ? 0 : controller_health_down_ms(&w->health, now_ms);
+	return !w->wanted || w->is_absent || w->is_waiting
+		       ? 0
+		       : controller_health_down_ms(&w->health, now_ms);
 }
 
 bool controller_reflectors_are_lost(const struct np_controller *c)

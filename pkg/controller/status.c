@@ -98,16 +98,6 @@ static void set_wrong(struct pool_status *st, enum condition_status ready, enum 
 				 "the class was not compared with the pools' needs");
 }
 
-/* Tells whether the class holds one of our values, or had them before. */
-static bool is_changed_by_us(const json_t *class)
-{
-	json_auto_t *record = NULL;
-	struct np_err ignored = NP_ERR_INIT;
-
-	return np_vmclass_record_read(class, &record, &ignored) > 0 &&
-	       np_vmclass_record_has_changes(record);
-}
-
 /* Writes what the class carries: "window 512 GB, firmware efi, memory reserved 64Gi". */
 static void carries_text(const struct np_plan_class *c, char *buf, size_t size)
 {
@@ -122,13 +112,13 @@ static void carries_text(const struct np_plan_class *c, char *buf, size_t size)
 		 change->reservation ? change->reservation : "");
 }
 
-static void set_patched(const struct reconcile *j, const struct np_class_sync_result *r,
-			const struct np_plan_class *c, struct pool_status *st)
+static void set_patched(const struct reconcile *j, const struct np_plan_class *c,
+			struct pool_status *st)
 {
 	char text[256];
 
 	carries_text(c, text, sizeof(text));
-	if (is_changed_by_us(r->object))
+	if (j->is_changed)
 		controller_condition_set(
 			st, CONDITION_CLASS_PATCHED, STATUS_TRUE, REASON_PATCHED,
 			"class '%s' was changed: %s; changes apply to newly created VMs only",
@@ -173,7 +163,7 @@ static void set_ready(const struct np_plan_pool *p, struct pool_status *st)
 {
 	char cards[NP_CARDS_TEXT_MAX], window[64] = "needs no window";
 
-	np_plan_cards_text(p->cards, p->n_cards, cards);
+	np_plan_gpus_text(p->cards, p->n_cards, p->may_have_more, cards);
 	if (!p->has_gpus)
 		controller_condition_set(
 			st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPU_COUNT_UNKNOWN,
@@ -236,7 +226,7 @@ void controller_status_of_owner(const struct reconcile *j, const struct np_input
 		p = &r->plan.pools[r->plan_index[i]];
 		set_figures(p, ret);
 		set_ready(p, ret);
-		set_patched(j, r, &r->plan.classes[0], ret);
+		set_patched(j, &r->plan.classes[0], ret);
 		set_drifted(j, ret);
 		if (r->vetoed)
 			set_left_alone(j, ret);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <bsd/stdlib.h>
 #include <bsd/string.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ static int enqueue(struct np_controller *c, struct class_record *r, struct np_er
 static void class_free(struct class_record *r)
 {
 	free(r->entry.key);
+	free(r->object);
 	free(r->owners);
 	free(r->restored_from);
 	free(r);
@@ -65,10 +67,57 @@ static struct class_record *class_open(struct np_controller *c, const char *ns, 
 	return r;
 }
 
+static void drop_object(struct np_controller *c, struct class_record *r)
+{
+	free(np_take(r->object));
+	c->object_bytes -= r->object_size;
+	r->object_size = 0;
+}
+
+/* Keeps the class for the worker. Where that would be too much, or there is no memory, the worker reads it. */
+static void keep_object(struct np_controller *c, struct class_record *r, const json_t *class)
+{
+	NP_AUTO(np_freep) char *text = NULL;
+	size_t size;
+
+	drop_object(c, r);
+	if (c->object_bytes >= STORE_OBJECTS_MAX)
+		return;
+	text = np_json_text(class, JSON_COMPACT);
+	size = text ? strlen(text) + 1 : 0;
+	if (!text || size > STORE_OBJECTS_MAX - c->object_bytes)
+		return;
+	r->object = np_take(text);
+	r->object_size = size;
+	c->object_bytes += size;
+}
+
+char *controller_store_take_object(struct np_controller *c, struct class_record *r)
+{
+	NP_AUTO(np_freep) char *object = np_take(r->object);
+
+	drop_object(c, r);
+	return c->reflectors[WATCHED_CLASS].is_current ? np_take(object) : NULL;
+}
+
+void controller_store_adopt(struct np_controller *c, struct class_record *r, const json_t *class,
+			    bool is_written)
+{
+	uint64_t digest = controller_digest(class);
+
+	/* The watch may have seen the write already, or something older. Only the latter asks for another look. */
+	if (is_written)
+		drop_object(c, r);
+	if (is_written && digest == r->digest)
+		r->seen_again = false;
+	r->digest = digest;
+}
+
 void controller_store_forget(struct np_controller *c, struct class_record *r)
 {
 	if (r->n_owners > 0 || r->registered || r->item.running || r->item.at != 0)
 		return;
+	drop_object(c, r);
 	np_map_remove(&c->class_records, &r->entry);
 	class_free(r);
 }
@@ -195,10 +244,14 @@ int controller_store_class(struct np_controller *c, const struct reflector *w, c
 		return np_fail_nomem(err);
 	r->round = w->round;
 	r->registered = registered;
+	/* An older state must not wait in the place of this one. */
+	if (digest != r->digest || r->object)
+		keep_object(c, r, class);
 	if (digest == r->digest)
 		return 0;
 	r->digest = digest;
-	return enqueue(c, r, err);
+	r->seen_again = r->item.running;
+	return r->seen_again ? 0 : enqueue(c, r, err);
 }
 
 static void lose_class(struct np_controller *c, struct class_record *r)
@@ -207,6 +260,7 @@ static void lose_class(struct np_controller *c, struct class_record *r)
 
 	r->digest = 0;
 	r->registered = false;
+	drop_object(c, r);
 	if (r->n_owners == 0)
 		controller_store_forget(c, r);
 	else if (enqueue(c, r, &err) < 0)
@@ -234,6 +288,17 @@ static void sweep_classes(struct np_controller *c, unsigned round)
 		if (r->digest != 0 && r->round != round)
 			lose_class(c, r);
 	}
+}
+
+int controller_store_end(struct np_controller *c, struct class_record *r, bool failed,
+			 struct np_err *err)
+{
+	uint64_t now = controller_now_ms();
+
+	if (r->seen_again && controller_queue_add(&c->queue, &r->item, now, err) < 0)
+		return np_err_ret(err);
+	r->seen_again = false;
+	return controller_queue_done(&c->queue, &r->item, failed, now, arc4random(), err);
 }
 
 int controller_store_enqueue_all(struct np_controller *c, struct np_err *err)

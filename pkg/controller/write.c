@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "nodeprep/text.h"
-#include "nodeprep/time.h"
-
-/* Events are for people: more than these are dropped and counted. */
-#define EVENTS_AT_ONCE 200
-#define EVENT_EVERY_MS 200
-#define EVENT_NOTE_MAX 1024
-#define EVENT_INSTANCE_MAX 128
-
 static const struct np_kube_resource nodepools = { CONTROLLER_GROUP, "v1alpha1", "nodepools",
 						   true };
-static const struct np_kube_resource events = { "events.k8s.io", "v1", "events", true };
-
-static const char *const kind_names[WATCHED_MAX] = {
-	[WATCHED_NODEPOOL] = "NodePool",
-	[WATCHED_CLUSTER] = "Cluster",
-	[WATCHED_TKC] = "TanzuKubernetesCluster",
-};
-
 /* The uid makes it a conflict where the name is another object's by now. */
 static json_t *identity_of(const struct reconcile_owner *s)
 {
@@ -135,72 +117,4 @@ int controller_write_status(struct reconcile *j, struct reconcile_owner *s,
 		return np_err_ret(err);
 	s->status = memory;
 	return 0;
-}
-
-/* --- Events ---------------------------------------------------------------------------------- */
-
-static bool take_token(struct np_controller *c)
-{
-	uint64_t now = controller_now_ms(), more;
-	bool taken;
-
-	pthread_mutex_lock(&c->lock);
-	more = (now - c->event_filled_ms) / EVENT_EVERY_MS;
-	c->event_filled_ms += more * EVENT_EVERY_MS;
-	c->event_tokens =
-		c->event_tokens + more < EVENTS_AT_ONCE ? c->event_tokens + more : EVENTS_AT_ONCE;
-	taken = c->event_tokens > 0;
-	c->event_tokens -= taken;
-	pthread_mutex_unlock(&c->lock);
-	return taken;
-}
-
-static json_t *event_body(const struct reconcile *j, const struct reconcile_owner *s, bool warning,
-			  const char *reason, const char *action, const char *note)
-{
-	char when[NP_TIME_TEXT_MAX], prefix[256], instance[EVENT_INSTANCE_MAX + 1];
-	const char *version = s->kind == WATCHED_NODEPOOL ? "nodeprep.dev/v1alpha1" : s->api;
-
-	np_time_micro(when);
-	snprintf(prefix, sizeof(prefix), "%.240s-", s->name);
-	snprintf(instance, sizeof(instance), "%s", j->c->identity);
-	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:s, s:s, s:s, s:s, s:s, s:s, s:s,"
-			 " s:{s:s, s:s, s:s, s:s, s:s}}",
-			 "apiVersion", "events.k8s.io/v1", "kind", "Event", "metadata",
-			 "generateName", prefix, "namespace", s->ns, "eventTime", when,
-			 "reportingController", "nodeprep.dev/controller", "reportingInstance",
-			 instance, "action", action, "reason", reason, "type",
-			 warning ? "Warning" : "Normal", "note", note, "regarding", "apiVersion",
-			 version, "kind", kind_names[s->kind], "name", s->name, "namespace", s->ns,
-			 "uid", s->uid);
-}
-
-/* A failing Event changes nothing else. */
-void controller_write_event(struct reconcile *j, const struct reconcile_owner *s, bool warning,
-			    const char *reason, const char *action, const char *note)
-{
-	char cut[EVENT_NOTE_MAX];
-	json_auto_t *body = NULL;
-	struct np_kube_create create = { 0 };
-	struct np_err why = NP_ERR_INIT;
-
-	np_text_escape(note, cut, sizeof(cut));
-	if (!take_token(j->c)) {
-		controller_count(j->c, COUNT_EVENTS_DROPPED, 1);
-		return;
-	}
-	body = event_body(j, s, warning, reason, action, cut);
-	create.body = body;
-	if (!body || np_kube_create(j->pools, &events, s->ns, &create, NULL, &why) < 0)
-		controller_log_line(
-			j->c,
-			&(struct np_controller_line){
-				.level = "warning",
-				.ns = s->ns,
-				.vm_class = j->name,
-				.pool = s->kind == WATCHED_NODEPOOL ? s->name : NULL,
-				.cluster = s->kind == WATCHED_NODEPOOL ? NULL : s->name },
-			"cannot write an Event: %s", body ? why.text : "out of memory");
-	else
-		controller_count(j->c, COUNT_EVENTS, 1);
 }

@@ -100,6 +100,38 @@ static void check_edit(const uint8_t *data, size_t size, const json_t *root)
 	json_decref(wanted);
 }
 
+/* Any half of the keys. */
+static bool is_odd(const void *context, const json_t *parent, const json_t *object, const char *key)
+{
+	(void)context;
+	require(!parent || json_is_object(parent) || json_is_array(parent), "a parent is a tree");
+	require(!!json_object_get(object, key), "the object has the key");
+	return key[0] & 1;
+}
+
+/* The same documents and the same error, whatever is left out. */
+static void check_left_out(const char *bytes, size_t size, size_t n_documents,
+			   const struct np_err *expect)
+{
+	struct np_err err = NP_ERR_INIT;
+	struct np_doc_reader *r = NULL;
+	struct np_doc *doc = NULL;
+	size_t n = 0;
+
+	require(np_doc_reader_new("in", bytes, size, &r, &err) == 0, "an input opens again");
+	np_doc_reader_leave_out(r, is_odd, NULL);
+	while (np_doc_reader_next(r, &doc, &err) == 1) {
+		size_t visits = 0;
+
+		visit(np_doc_root(doc), &visits);
+		np_doc_unref(doc);
+		n++;
+	}
+	require(n == n_documents, "leaving out changes no number of documents");
+	require(strcmp(err.text, expect->text) == 0, "leaving out changes no error");
+	np_doc_reader_free(r);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct np_err err = NP_ERR_INIT;
@@ -123,6 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	require((n < 0) == (err.code != NP_OK), "a failure has a code");
 	require(n == 0 || *err.text, "a failure has a text");
+	check_left_out((const char *)data, size, index, &err);
 	np_doc_reader_free(r);
 	return 0;
 }

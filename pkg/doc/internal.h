@@ -111,6 +111,8 @@ struct np_doc_reader {
 	enum { READER_JSON, READER_YAML, READER_END } state;
 	bool has_parser;
 	yaml_parser_t parser;
+	np_doc_unread *is_unread; /* NULL: all is kept */
+	const void *unread_context;
 };
 
 /* Returns where in the input a mark of the YAML parser lies. */

@@ -11,6 +11,15 @@ static void *scarce_malloc(size_t size)
 	return malloc(size);
 }
 
+static bool is_left(const void *context, const json_t *parent, const json_t *object,
+		    const char *key)
+{
+	(void)context;
+	(void)parent;
+	(void)object;
+	return strcmp(key, "left") == 0;
+}
+
 /* Reads all with so many of jansson's allocations; returns 0 or the error's code. */
 static int read_scarce(const char *input, size_t allocations)
 {
@@ -20,6 +29,7 @@ static int read_scarce(const char *input, size_t allocations)
 
 	allocations_left = allocations;
 	assert_int_equal(np_doc_reader_new("input", input, strlen(input), &r, &err), 0);
+	np_doc_reader_leave_out(r, is_left, NULL);
 	do {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 
@@ -48,6 +58,7 @@ static void test_doc__running_out_of_memory_is_reported(void **state)
 	check_scarce(cursor_yaml);
 	check_scarce(cursor_json);
 	check_scarce("{a: &x {b: 1}, c: [*x], <<: [*x, {e: 08}]}\n---\n&k k: *k\n");
+	check_scarce("left: {a: {b: [1]}, c: &x {<<: {d: 2}}, <<: *x}\n");
 }
 
 /* An allocator that reuses freed memory at once. */

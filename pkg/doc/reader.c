@@ -51,6 +51,12 @@ int np_doc_reader_new(const char *name, const char *bytes, size_t size, struct n
 	return 0;
 }
 
+void np_doc_reader_leave_out(struct np_doc_reader *r, np_doc_unread *is_unread, const void *context)
+{
+	r->is_unread = is_unread;
+	r->unread_context = context;
+}
+
 void np_doc_reader_free(struct np_doc_reader *r)
 {
 	if (!r)

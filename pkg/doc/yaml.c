@@ -14,9 +14,14 @@ struct anchor {
 	bool open; /* its end was not read yet */
 };
 
-/* A mapping or list whose end was not read yet. */
+/*
+ * A mapping or list whose end was not read yet. Of one that is not kept only the keys are, each with its
+ * line, so that duplicates are found.
+ */
 struct frame {
-	json_t *container;
+	json_t *container; /* of the frame where it is not kept, which a list has none then */
+	bool is_mapping;
+	bool is_kept;
 	const char *key; /* the member whose value comes next; the object's own bytes */
 	struct np_pos key_pos;
 	bool is_merge; /* the value that comes next is one of "<<" */
@@ -40,6 +45,13 @@ struct build {
 	bool done;
 };
 
+static void frame_done(struct frame *f)
+{
+	json_decref(f->merge);
+	if (!f->is_kept)
+		json_decref(f->container);
+}
+
 static void build_done(struct build *b)
 {
 	for (size_t i = 0; i < b->anchor_count; i++)
@@ -47,7 +59,7 @@ static void build_done(struct build *b)
 	free(b->anchors);
 	json_decref(b->anchor_numbers);
 	for (size_t i = 0; i < b->depth; i++)
-		json_decref(b->stack[i].merge);
+		frame_done(&b->stack[i]);
 	np_doc_unref(b->doc);
 }
 
@@ -58,7 +70,22 @@ static struct frame *top_of(struct build *b)
 
 static bool wants_key(const struct frame *top)
 {
-	return top && json_is_object(top->container) && !top->key && !top->is_merge;
+	return top && top->is_mapping && !top->key && !top->is_merge;
+}
+
+/* Tells whether the mapping or list that begins is never read. What is merged is. */
+static bool is_unread(struct build *b)
+{
+	const struct frame *top = top_of(b);
+	const struct np_doc_reader *r = b->r;
+
+	if (!top || top->is_merge)
+		return false;
+	if (!top->is_kept)
+		return true;
+	return top->key && r->is_unread &&
+	       r->is_unread(r->unread_context, b->depth > 1 ? top[-1].container : NULL,
+			    top->container, top->key);
 }
 
 /* --- scalars ------------------------------------------------------------------------------- */
@@ -290,6 +317,11 @@ static int attach(struct build *b, json_t *take, struct np_pos pos, struct np_po
 		top->is_merge = false;
 		return 0;
 	}
+	if (!top->is_kept) {
+		json_decref(take);
+		top->key = NULL;
+		return 0;
+	}
 	if (top->key)
 		return attach_member(b, top, take, &place, err);
 	return attach_item(b, top, take, &place, err);
@@ -316,11 +348,27 @@ static int key_text(struct build *b, const yaml_event_t *e, const struct scalar 
 	return 0;
 }
 
-static int fail_duplicate(struct build *b, const char *key, struct np_pos pos, struct np_pos first,
+static int fail_duplicate(struct build *b, const char *key, struct np_pos pos, unsigned first_line,
 			  struct np_err *err)
 {
 	return doc_reader_fail(b->r, pos, err, "duplicate key '%.64s', first in line %u", key,
-			       first.line);
+			       first_line);
+}
+
+/* Notes a key of a mapping that is not kept. */
+static int note_key(struct build *b, struct frame *top, const char *key, struct np_pos pos,
+		    struct np_err *err)
+{
+	const json_t *first = json_object_get(top->container, key);
+
+	if (first)
+		return fail_duplicate(b, key, pos, (unsigned)json_integer_value(first), err);
+	if (!top->container)
+		top->container = json_object();
+	if (json_object_set_new_nocheck(top->container, key, json_integer(pos.line)) < 0)
+		return np_fail_nomem(err);
+	top->key = "";
+	return 0;
 }
 
 /* Makes room for the member with a null, so that jansson keeps the key and the order. */
@@ -330,6 +378,8 @@ static int open_member(struct build *b, const char *key, struct np_pos pos, stru
 	size_t before = json_object_size(top->container);
 	const struct place *first;
 
+	if (!top->is_kept)
+		return note_key(b, top, key, pos, err);
 	if (json_object_set_new_nocheck(top->container, key, json_null()) < 0)
 		return np_fail_nomem(err);
 	top->key = doc_own_key(top->container, key);
@@ -337,7 +387,7 @@ static int open_member(struct build *b, const char *key, struct np_pos pos, stru
 	if (json_object_size(top->container) > before)
 		return 0;
 	first = doc_places_find(&b->doc->places, top->key, 0);
-	return fail_duplicate(b, key, pos, first ? first->at : pos, err);
+	return fail_duplicate(b, key, pos, first ? first->at.line : pos.line, err);
 }
 
 static int open_merge(struct build *b, struct np_pos pos, struct np_err *err)
@@ -345,7 +395,7 @@ static int open_merge(struct build *b, struct np_pos pos, struct np_err *err)
 	struct frame *top = top_of(b);
 
 	if (top->merge_pos.line)
-		return fail_duplicate(b, "<<", pos, top->merge_pos, err);
+		return fail_duplicate(b, "<<", pos, top->merge_pos.line, err);
 	top->is_merge = true;
 	top->merge_pos = pos;
 	return 0;
@@ -408,7 +458,7 @@ static int merge_mapping(struct build *b, const struct frame *f, json_t *from, s
 		return doc_reader_fail(b->r, f->merge_pos, err,
 				       "'<<' must merge a mapping or a list of mappings");
 	r = count_nodes(b, json_object_size(from), f->merge_pos, err);
-	if (r < 0)
+	if (r < 0 || !f->is_kept)
 		return r;
 	json_object_foreach (from, key, value) {
 		if (json_object_get(f->container, key))
@@ -455,12 +505,18 @@ static int on_scalar(struct build *b, const yaml_event_t *e, struct np_err *err)
 {
 	struct np_pos pos = doc_mark_pos(b->r, &e->start_mark);
 	struct anchor anchor = { .pos = pos, .nodes = 1 };
+	struct frame *top = top_of(b);
 	struct scalar s;
 	size_t number;
 	int r;
 
-	if ((r = resolve(b, e, &s, err)) < 0 || (r = keep_raw(b, e, &s, err)) < 0 ||
-	    (r = count_nodes(b, 1, pos, err)) < 0)
+	if ((r = resolve(b, e, &s, err)) < 0 || (r = count_nodes(b, 1, pos, err)) < 0)
+		return r;
+	if (top && !top->is_kept && !top->is_merge && !e->data.scalar.anchor) {
+		top->key = NULL;
+		return 0;
+	}
+	if ((r = keep_raw(b, e, &s, err)) < 0)
 		return r;
 	anchor.value = scalar_json(e, &s);
 	if (!anchor.value)
@@ -474,16 +530,38 @@ static int on_scalar(struct build *b, const yaml_event_t *e, struct np_err *err)
 	return attach(b, anchor.value, pos, pos, err);
 }
 
-static int on_start(struct build *b, json_t *take, const yaml_char_t *name, struct np_pos pos,
+/* Makes the tree of a mapping or list that is kept, and puts it where it belongs. */
+static int on_kept_start(struct build *b, struct frame *frame, const yaml_char_t *name,
+			 struct np_pos pos, struct np_err *err)
+{
+	struct anchor anchor = { .pos = pos, .open = true };
+	int r;
+
+	anchor.value = frame->container = frame->is_mapping ? json_object() : json_array();
+	if (!anchor.value)
+		return np_fail_nomem(err);
+	/* As with a scalar, the anchor's reference comes first. */
+	r = add_anchor(b, name, &anchor, &frame->anchor, err);
+	if (r < 0) {
+		json_decref(anchor.value);
+		return r;
+	}
+	return attach(b, anchor.value, pos, pos, err);
+}
+
+/* What an anchor names is kept for its aliases, wherever it is. */
+static int on_start(struct build *b, bool is_mapping, const yaml_char_t *name, struct np_pos pos,
 		    struct np_err *err)
 {
-	struct anchor anchor = { .value = take, .pos = pos, .open = true };
-	struct frame frame = { .container = take, .nodes_before = b->nodes };
-	int r = attach(b, take, pos, pos, err);
+	struct frame frame = { .is_mapping = is_mapping, .nodes_before = b->nodes };
+	int r;
 
-	if (r < 0 || (r = check_depth(b, 1, pos, err)) < 0 ||
-	    (r = count_nodes(b, 1, pos, err)) < 0 ||
-	    (r = add_anchor(b, name, &anchor, &frame.anchor, err)) < 0)
+	if ((r = check_depth(b, 1, pos, err)) < 0 || (r = count_nodes(b, 1, pos, err)) < 0)
+		return r;
+	frame.is_kept = name || !is_unread(b);
+	r = frame.is_kept ? on_kept_start(b, &frame, name, pos, err)
+			  : attach(b, json_null(), pos, pos, err);
+	if (r < 0)
 		return r;
 	b->stack[b->depth++] = frame;
 	return 0;
@@ -508,6 +586,7 @@ static int on_end(struct build *b, struct np_err *err)
 	parent = top_of(b);
 	if (parent && parent->height < f->height)
 		parent->height = f->height;
+	frame_done(f);
 	return 0;
 }
 
@@ -543,9 +622,9 @@ static int on_collection(struct build *b, const yaml_event_t *e, struct np_err *
 
 	if (wants_key(top_of(b)))
 		return refuse_key(b, e, mapping ? "a mapping" : "a list", err);
-	if (mapping)
-		return on_start(b, json_object(), e->data.mapping_start.anchor, pos, err);
-	return on_start(b, json_array(), e->data.sequence_start.anchor, pos, err);
+	return on_start(b, mapping,
+			mapping ? e->data.mapping_start.anchor : e->data.sequence_start.anchor, pos,
+			err);
 }
 
 static int on_event(struct build *b, const yaml_event_t *e, struct np_err *err)

@@ -197,11 +197,26 @@ function one_function(    i)
 	functions[i] = "\t{ 0x" substr($2, 1, 4) ", 0x" substr($2, 6) " }, /* " $3 " */"
 }
 
+# In the order of the file, which is by id.
+function one_vendor()
+{
+	if (!is_hex4($2))
+		fail("vendor '" $2 "' is not four hex digits in lower case")
+	if (n_vendors > 0 && vendor_keys[n_vendors] >= "x" $2)
+		fail("vendor '" $2 "' does not follow the one before it")
+	if (substr($5, 1, 1) != "@")
+		fail("a vendor names its source with @")
+	resolve(substr($5, 2))
+	vendor_keys[++n_vendors] = "x" $2
+	vendors[n_vendors] = "\t0x" $2 ", /* " $3 ": " $4 " */"
+}
+
 BEGIN {
 	FS = "\t+"
 	columns["source"] = 3
 	columns["card"] = 10
 	columns["function"] = 4
+	columns["vendor"] = 5
 	units["K"] = "NP_KIB"
 	units["M"] = "NP_MIB"
 	units["G"] = "NP_GIB"
@@ -220,7 +235,7 @@ BEGIN {
 }
 
 !($1 in columns) {
-	fail("'" $1 "' is none of source, card, function")
+	fail("'" $1 "' is none of source, card, function, vendor")
 }
 
 NF != columns[$1] {
@@ -244,6 +259,10 @@ $1 == "function" {
 	one_function()
 }
 
+$1 == "vendor" {
+	one_vendor()
+}
+
 END {
 	if (failed)
 		exit 1
@@ -255,8 +274,12 @@ END {
 	for (i = 1; i <= n_rows; i++)
 		if (keys[i] in function_line)
 			fail("id '" substr(keys[i], 2) "' is a card and a function")
-	if (n_rows == 0 || n_functions == 0)
-		fail("no card, or no function")
+	for (i = 1; i <= n_rows; i++)
+		for (at = 1; at <= n_vendors; at++)
+			if (substr(keys[i], 1, 5) == vendor_keys[at])
+				fail("vendor '" substr(vendor_keys[at], 2) "' has a card")
+	if (n_rows == 0 || n_functions == 0 || n_vendors == 0)
+		fail("no card, no function, or no vendor")
 	print "/* Made from pkg/gpu/catalogue.tsv by catalogue.awk. */"
 	print "static const struct np_gpu gpu_rows[] = {"
 	for (i = 1; i <= n_rows; i++)
@@ -264,5 +287,8 @@ END {
 	print "};\n\nstatic const struct np_pci_id gpu_functions[] = {"
 	for (i = 1; i <= n_functions; i++)
 		print functions[i]
+	print "};\n\nstatic const uint16_t gpu_other_vendors[] = {"
+	for (i = 1; i <= n_vendors; i++)
+		print vendors[i]
 	print "};"
 }

@@ -161,9 +161,18 @@ static bool is_function(struct np_pci_id id)
 	       id_key(gpu_functions[low].vendor, gpu_functions[low].device) == key;
 }
 
+static bool is_other_vendor(uint16_t vendor)
+{
+	for (size_t i = 0; i < COUNT(gpu_other_vendors); i++)
+		if (gpu_other_vendors[i] == vendor)
+			return true;
+	return false;
+}
+
 bool np_gpu_pci_may_be_gpu(const struct np_catalogue *cat, struct np_pci_id id)
 {
-	return id.vendor == NP_PCI_VENDOR_INTEL && !np_gpu_find_id(cat, id) && !is_function(id);
+	return np_gpu_pci_classify(cat, id) == NP_PCI_OTHER && !is_function(id) &&
+	       !is_other_vendor(id.vendor);
 }
 
 enum np_pci_class np_gpu_pci_classify(const struct np_catalogue *cat, struct np_pci_id id)

@@ -226,6 +226,37 @@ static void test_gpu__functions_are_told_apart(void **state)
 	}
 }
 
+/* Devices that are not counted and may be GPUs. */
+static void test_gpu__unknown_ids_of_unknown_vendors_may_be_gpus(void **state)
+{
+	static const struct {
+		const char *sentence;
+		struct np_pci_id id;
+		bool may_be;
+	} rows[] = {
+		{ "of Tenstorrent", { 0x1e52, 0xb140 }, true },
+		{ "of Google", { 0x1ae0, 0x0063 }, true },
+		{ "of Amazon", { 0x1d0f, 0x7064 }, true },
+		{ "of Crucial", { 0xc0a9, 0x540a }, true },
+		{ "of nobody", { 0xfffe, 0x0001 }, true },
+		{ "an unknown device of Intel", { 0x8086, 0xe2ff }, true },
+		{ "a NIC of Intel", { 0x8086, 0x1572 }, false },
+		{ "an A100, which is counted", { 0x10de, 0x20b0 }, false },
+		{ "an unknown card of NVIDIA, which is counted", { 0x10de, 0x290a }, false },
+		{ "an NVSwitch", { 0x10de, 0x22a3 }, false },
+		{ "an unknown device of Mellanox", { 0x15b3, 0xffff }, false },
+		{ "an unknown drive of Samsung", { 0x144d, 0xffff }, false },
+		{ "an HBA of LSI", { 0x1000, 0x00af }, false },
+		{ "a RAID controller of Adaptec", { 0x9005, 0x028f }, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		print_message("  %s\n", rows[i].sentence);
+		assert_int_equal(np_gpu_pci_may_be_gpu(catalogue, rows[i].id), rows[i].may_be);
+	}
+}
+
 #define BAD_ID(text) "id '" text "' is not vendor:device in hex, such as 10de:20b0"
 
 static const struct id_case {
@@ -465,7 +496,8 @@ static void test_gpu__bad_cards_are_told_with_their_place(void **state)
 	"# comment\n"                                                                            \
 	"source\tD\ta document\n"                                                                \
 	"card\t10de:20b0\tA100-40GB\tA100\t40\t0=16M/assumed 1=64G/observed@D\t128@D\t-\t-\t-\n" \
-	"function\t10de:1af1\tNVSwitch\t@D\n"
+	"function\t10de:1af1\tNVSwitch\t@D\n"                                                    \
+	"vendor\t15b3\tMellanox\tNICs\t@D\n"
 
 #define CARD(id, model, memory, bars, mmio, vgpu) \
 	"card\t" id "\t" model "\tboard\t" memory "\t" bars "\t" mmio "\t" vgpu "\t-\t-\n"
@@ -481,59 +513,68 @@ static const struct generated {
 	{ "two boards of one id and subsystem",
 	  CARD("10de:ffff/10de:0001", "X", "16", "?", "-", "-")
 		  CARD("10de:ffff/10de:0001", "Y", "32", "?", "-", "-"),
-	  ":6: id '10de:ffff/10de:0001' is there twice" },
+	  ":7: id '10de:ffff/10de:0001' is there twice" },
 	{ "a subsystem that comes too late", CARD("10de:20b0/10de:0001", "X", "16", "?", "-", "-"),
-	  ":5: id '10de:20b0' is there twice" },
+	  ":6: id '10de:20b0' is there twice" },
 	{ "a subsystem that is no id", CARD("10de:ffff/10de:1", "X", "16", "?", "-", "-"),
-	  ":5: id '10de:1' is not four" },
+	  ":6: id '10de:1' is not four" },
 	{ "an unknown kind of line", "crad\ta\tb\n",
-	  ":5: 'crad' is none of source, card, function" },
-	{ "a column too few", "card\t10de:ffff\tX\n", ":5: card line has 3 columns, not 10" },
+	  ":6: 'crad' is none of source, card, function, vendor" },
+	{ "a column too few", "card\t10de:ffff\tX\n", ":6: card line has 3 columns, not 10" },
 	{ "an id that is no hex", CARD("10dg:ffff", "X", "16", "?", "-", "-"),
-	  ":5: id '10dg:ffff' is not" },
+	  ":6: id '10dg:ffff' is not" },
 	{ "an id in capitals", CARD("10DE:ffff", "X", "16", "?", "-", "-"),
-	  ":5: id '10DE:ffff' is not" },
+	  ":6: id '10DE:ffff' is not" },
 	{ "an id twice", CARD("10de:20b0", "X", "16", "?", "-", "-"),
-	  ":5: id '10de:20b0' is there twice" },
+	  ":6: id '10de:20b0' is there twice" },
 	{ "a card that is a function", CARD("10de:1af1", "X", "16", "?", "-", "-"),
 	  "id '10de:1af1' is a card and a function" },
 	{ "an unknown source", CARD("10de:ffff", "X", "16", "1=64G/observed@Q", "-", "-"),
-	  ":5: source 'Q' is not among the source lines" },
+	  ":6: source 'Q' is not among the source lines" },
 	{ "a figure without a source", CARD("10de:ffff", "X", "16", "?", "64", "-"),
-	  ":5: published figure '64' is not" },
+	  ":6: published figure '64' is not" },
 	{ "a figure that is no power of two", CARD("10de:ffff", "X", "16", "?", "96@D", "-"),
-	  ":5: published figure '96@D' is not" },
+	  ":6: published figure '96@D' is not" },
 	{ "an observed BAR without a source",
-	  CARD("10de:ffff", "X", "16", "1=64G/observed", "-", "-"), ":5: a BAR names its sources" },
+	  CARD("10de:ffff", "X", "16", "1=64G/observed", "-", "-"), ":6: a BAR names its sources" },
 	{ "an assumed BAR with a source", CARD("10de:ffff", "X", "16", "1=64G/assumed@D", "-", "-"),
-	  ":5: a BAR names its sources" },
+	  ":6: a BAR names its sources" },
 	{ "an unknown origin", CARD("10de:ffff", "X", "16", "1=64G/guessed", "-", "-"),
-	  ":5: origin 'guessed'" },
+	  ":6: origin 'guessed'" },
 	{ "a BAR that is no power of two", CARD("10de:ffff", "X", "16", "1=48G/assumed", "-", "-"),
-	  ":5: BAR size '48G' is not a power of two" },
+	  ":6: BAR size '48G' is not a power of two" },
 	{ "a BAR of zero", CARD("10de:ffff", "X", "16", "1=0G/assumed", "-", "-"),
-	  ":5: BAR size '0G' is not a power of two" },
+	  ":6: BAR size '0G' is not a power of two" },
 	{ "a BAR without a unit", CARD("10de:ffff", "X", "16", "1=64/assumed", "-", "-"),
-	  ":5: BAR size '64' is not a power of two" },
+	  ":6: BAR size '64' is not a power of two" },
 	{ "a BAR that does not exist", CARD("10de:ffff", "X", "16", "6=64G/assumed", "-", "-"),
-	  ":5: BAR '6=64G/assumed' is not" },
+	  ":6: BAR '6=64G/assumed' is not" },
 	{ "a BAR twice", CARD("10de:ffff", "X", "16", "1=? 1=?", "-", "-"),
-	  ":5: BAR 1 is there twice" },
+	  ":6: BAR 1 is there twice" },
 	{ "memory in words", CARD("10de:ffff", "X", "lots", "?", "-", "-"),
-	  ":5: memory 'lots' is no" },
+	  ":6: memory 'lots' is no" },
 	{ "a model of another memory", CARD("10de:ffff", "X-32GB", "16", "?", "-", "-"),
-	  ":5: model 'X-32GB' does not end in the card's memory" },
+	  ":6: model 'X-32GB' does not end in the card's memory" },
 	{ "a board code without a prefix", CARD("10de:ffff", "X", "16", "?", "-", "x100"),
-	  ":5: vGPU board codes 'x100'" },
+	  ":6: vGPU board codes 'x100'" },
 	{ "a quotation mark", CARD("10de:ffff", "X\"", "16", "?", "-", "-"),
-	  ":5: quotation marks" },
+	  ":6: quotation marks" },
 	{ "a source that nobody uses", "source\tU\tanother\n",
-	  ":5: source 'U' is used by no line" },
-	{ "a source twice", "source\tD\tanother\n", ":5: source 'D' is there twice" },
+	  ":6: source 'U' is used by no line" },
+	{ "a source twice", "source\tD\tanother\n", ":6: source 'D' is there twice" },
 	{ "a function without a source", "function\t10de:1af2\tX\tD\n",
-	  ":5: a function names its source" },
+	  ":6: a function names its source" },
+	{ "a vendor", "vendor\t15b7\tSanDisk\tdrives\t@D\n", NULL },
+	{ "a vendor out of order", "vendor\t1077\tQLogic\tHBAs\t@D\n",
+	  ":6: vendor '1077' does not follow the one before it" },
+	{ "a vendor that is no number", "vendor\t15B7\tSanDisk\tdrives\t@D\n",
+	  ":6: vendor '15B7' is not four hex digits" },
+	{ "a vendor without a source", "vendor\t15b7\tSanDisk\tdrives\tD\n",
+	  ":6: a vendor names its source" },
+	{ "a vendor of a card", CARD("15b3:ffff", "X", "16", "?", "-", "-"),
+	  "vendor '15b3' has a card" },
 	{ "a function twice", "function\t10de:1af1\tX\t@D\n",
-	  ":5: function '10de:1af1' is there twice" },
+	  ":6: function '10de:1af1' is there twice" },
 };
 
 /* Runs the generator on the good lines and `line`; returns its exit status and fills `said`. */
@@ -589,6 +630,7 @@ int main(void)
 		cmocka_unit_test(test_gpu__every_row_is_sane),
 		cmocka_unit_test(test_gpu__cards_are_found_by_id_with_their_facts),
 		cmocka_unit_test(test_gpu__functions_are_told_apart),
+		cmocka_unit_test(test_gpu__unknown_ids_of_unknown_vendors_may_be_gpus),
 		cmocka_unit_test(test_gpu__ids_are_read_as_people_write_them),
 		cmocka_unit_test(test_gpu__halves_of_an_id_are_hex),
 		cmocka_unit_test(test_gpu__ids_are_written_in_lower_case),

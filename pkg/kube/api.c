@@ -10,7 +10,11 @@
 #include "nodeprep/err.h"
 #include "nodeprep/json.h"
 
-enum { PAGE_DEFAULT = 500, MANY_DEFAULT = 16 };
+enum {
+	PAGE_DEFAULT = 500, /* as kubectl's */
+	PAGE_WATCHED = 50, /* what a page takes, a program that watches never gives back */
+	MANY_DEFAULT = 16,
+};
 
 void kube_name_resource(const struct np_kube_resource *r, char buf[static KUBE_RESOURCE_MAX])
 {
@@ -433,7 +437,7 @@ static int list_pages(struct listing *l, struct np_err *err)
 	for (;;) {
 		struct np_err inner = NP_ERR_INIT;
 		int r = list_page(l, &token, &inner);
-		bool expired = r < 0 && inner.code == NP_E_RETRY && kube_last_status(l->k) == 410;
+		bool expired = r < 0 && inner.code == NP_E_RETRY && np_kube_is_expired(l->k);
 
 		if (r == 0 && !token[0])
 			return 0;
@@ -513,7 +517,7 @@ int np_kube_list_version(struct np_kube *k, const struct np_kube_resource *r, co
 			 struct np_err *err)
 {
 	struct listing l = {
-		.k = k, .ns = ns, .query = "", .limit = PAGE_DEFAULT, .each = each, .ctx = ctx
+		.k = k, .ns = ns, .query = "", .limit = PAGE_WATCHED, .each = each, .ctx = ctx
 	};
 
 	if (list_all(&l, r, err) < 0)

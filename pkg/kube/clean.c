@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "nodeprep/err.h"
 #include "nodeprep/json.h"
@@ -15,57 +13,22 @@
  * name or a kind marks as secret is left out, and what cannot be parsed is left out whole.
  */
 
-enum { NAME_MAX_BYTES = 128, NESTED_MAX = 4 };
-
-/* Parts of names, in lower case and without '-', '_', '.' and blanks. */
-static const char *const secret_parts[] = {
-	"accesskey",  "apikey",     "authorization", "clientkey", "cloudconfig",
-	"cookie",     "credential", "dockerconfig",  "guestinfo", "keydata",
-	"kubeconfig", "passphrase", "passwd",        "password",  "privatekey",
-	"secret",     "sessionid",  "ticket",        "token",     "userdata",
-};
-
-bool kube_is_secret_name(const char *name)
-{
-	char plain[NAME_MAX_BYTES];
-	size_t n = 0;
-
-	for (; *name && n < sizeof(plain) - 1; name++)
-		if (!strchr("-_. ", *name))
-			plain[n++] = (char)tolower((unsigned char)*name);
-	plain[n] = '\0';
-	for (size_t i = 0; i < sizeof(secret_parts) / sizeof(secret_parts[0]); i++)
-		if (strstr(plain, secret_parts[i]))
-			return true;
-	return *name != '\0';
-}
+enum { NESTED_MAX = 4 };
 
 /* --- JSON ------------------------------------------------------------------------------------ */
 
 static bool clean_json(json_t *value, bool is_secret, unsigned nested);
 
-/* "https://user:password@proxy" within a text. */
-static bool has_user_info(const char *text)
-{
-	while ((text = strstr(text, "://"))) {
-		text += strlen("://");
-		if (memchr(text, '@', strcspn(text, "/?# \t\r\n")))
-			return true;
-	}
-	return false;
-}
-
-/* A key in PEM, or that in base64: whatever begins as PEM and is no certificate. */
-static bool has_private_key(const char *text)
-{
-	static const char begin[] = "LS0tLS1CRUdJTiB", certificate[] = "LS0tLS1CRUdJTiBDRVJU";
-
-	return strstr(text, "PRIVATE KEY-----") ||
-	       (strncmp(text, begin, strlen(begin)) == 0 &&
-		strncmp(text, certificate, strlen(certificate)) != 0);
-}
-
 /* Returns what the text is shown as, a new reference; NULL: as it is, or without memory. */
+static json_t *show_text(const char *text, bool *ret_failed)
+{
+	NP_AUTO(np_freep) char *clean = kube_text_clean(text, KUBE_TEXT_PLAIN);
+
+	*ret_failed = !clean;
+	return clean && strcmp(clean, text) != 0 ? json_string(clean) : NULL;
+}
+
+/* The same for a text that may be a manifest, as annotations have them. */
 static json_t *clean_text(const char *text, unsigned nested, bool *ret_failed)
 {
 	json_auto_t *inner = NULL;
@@ -73,14 +36,11 @@ static json_t *clean_text(const char *text, unsigned nested, bool *ret_failed)
 	json_t *clean;
 
 	text += strspn(text, " \t\r\n");
-	if (has_private_key(text) || has_user_info(text))
-		return json_string(KUBE_MASK);
 	if (text[0] != '{' && text[0] != '[')
-		return NULL;
-	/* A manifest in an annotation. */
+		return show_text(text, ret_failed);
 	inner = nested < NESTED_MAX ? json_loads(text, JSON_ALLOW_NUL, NULL) : NULL;
 	if (!inner)
-		return strpbrk(text, "\"") ? json_string(KUBE_MASK) : NULL;
+		return strpbrk(text, "\"") ? json_string(KUBE_MASK) : show_text(text, ret_failed);
 	if (!clean_json(inner, false, nested + 1) || !(shown = np_json_text(inner, JSON_COMPACT))) {
 		*ret_failed = true;
 		return NULL;
@@ -93,10 +53,13 @@ static json_t *clean_text(const char *text, unsigned nested, bool *ret_failed)
 /* Returns what takes the place of a leaf, a new reference; NULL: it stays. */
 static json_t *clean_leaf(const json_t *value, bool is_secret, unsigned nested, bool *ret_failed)
 {
-	if (is_secret && (json_is_string(value) || json_is_number(value)))
+	const char *text = json_string_value(value);
+
+	if (is_secret && (text || json_is_number(value)))
 		return json_string(KUBE_MASK);
-	return json_is_string(value) ? clean_text(json_string_value(value), nested, ret_failed)
-				     : NULL;
+	if (text && strlen(text) != json_string_length(value))
+		return json_string(KUBE_MASK);
+	return text ? clean_text(text, nested, ret_failed) : NULL;
 }
 
 /* "name" or "key" beside "value", as in variables and extraConfig. */
@@ -182,106 +145,6 @@ static bool clean_json(json_t *value, bool is_secret, unsigned nested)
 	return json_is_array(value) ? clean_array(value, is_secret, nested) : true;
 }
 
-/* --- XML ------------------------------------------------------------------------------------- */
-
-/* Copies the name of the element whose tag begins at `at`, without its prefix. */
-static void tag_name(const char *at, char buf[static NAME_MAX_BYTES])
-{
-	const char *start = at + 1 + (at[1] == '/');
-	size_t n = strcspn(start, " \t\r\n/>"), colon = strcspn(start, ":");
-
-	if (colon < n) {
-		start += colon + 1;
-		n -= colon + 1;
-	}
-	n = n < NAME_MAX_BYTES - 1 ? n : NAME_MAX_BYTES - 1;
-	memcpy(buf, start, n);
-	buf[n] = '\0';
-}
-
-/* What of an XML text has been read; a <value> follows the <key> that names it. */
-struct xml {
-	const char *at;
-	bool hides_text, hides_value;
-	bool is_key;
-};
-
-static void enter_tag(struct xml *x)
-{
-	char name[NAME_MAX_BYTES];
-	bool is_end = x->at[1] == '/';
-
-	tag_name(x->at, name);
-	x->is_key = !is_end && strcmp(name, "key") == 0;
-	if (x->is_key)
-		x->hides_value = false;
-	x->hides_text = !is_end && (kube_is_secret_name(name) ||
-				    (x->hides_value && strcmp(name, "value") == 0));
-	if (is_end && strcmp(name, "value") == 0)
-		x->hides_value = false;
-}
-
-/* Writes the text up to the next tag. */
-static void put_text(struct xml *x, FILE *out)
-{
-	size_t n = strcspn(x->at, "<");
-	char name[NAME_MAX_BYTES];
-
-	if (x->is_key) {
-		size_t size = n < sizeof(name) - 1 ? n : sizeof(name) - 1;
-
-		memcpy(name, x->at, size);
-		name[size] = '\0';
-		x->hides_value = kube_is_secret_name(name);
-	}
-	if (x->hides_text && n > 0)
-		fputs(KUBE_MASK, out);
-	else
-		fwrite(x->at, 1, n, out);
-	x->at += n;
-}
-
-/* Leaves out a comment or CDATA, which may hold anything. */
-static void put_section(struct xml *x, FILE *out)
-{
-	const char *stop = strncmp(x->at, "<!--", 4) == 0        ? "-->"
-			   : strncmp(x->at, "<![CDATA[", 9) == 0 ? "]]>"
-								 : ">";
-	const char *end = strstr(x->at, stop);
-
-	fputs(KUBE_MASK, out);
-	x->at = end ? end + strlen(stop) : x->at + strlen(x->at);
-}
-
-static char *clean_xml(const char *text)
-{
-	struct xml x = { .at = text };
-	char *clean = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&clean, &size);
-
-	if (!out)
-		return NULL;
-	while (*x.at) {
-		if (*x.at == '<' && x.at[1] == '!') {
-			put_section(&x, out);
-			continue;
-		}
-		if (*x.at == '<') {
-			size_t n = strcspn(x.at, ">");
-
-			enter_tag(&x);
-			fwrite(x.at, 1, n + (x.at[n] == '>'), out);
-			x.at += n + (x.at[n] == '>');
-		}
-		put_text(&x, out);
-	}
-	if (fclose(out) == 0)
-		return clean;
-	free(clean);
-	return NULL;
-}
-
 /* --- a body ---------------------------------------------------------------------------------- */
 
 char *kube_body_clean(const char *body, size_t size)
@@ -290,7 +153,7 @@ char *kube_body_clean(const char *body, size_t size)
 	char *text = NULL;
 
 	if (body[0] == '<')
-		return clean_xml(body);
+		return kube_xml_clean(body);
 	tree = json_loadb(body, size, JSON_ALLOW_NUL, NULL);
 	if (tree)
 		return clean_json(tree, false, 0) ? np_json_text(tree, JSON_COMPACT) : NULL;

@@ -43,14 +43,19 @@ static const struct {
 	{ "a certificate in PEM in base64", "{\"a\":\"LS0tLS1CRUdJTiBDRVJUSUZJ\"}",
 	  "{\"a\":\"LS0tLS1CRUdJTiBDRVJUSUZJ\"}" },
 	{ "a user in the second URL", "{\"a\":\"http://h/ http://u:p@h/\"}",
-	  "{\"a\":\"[redacted]\"}" },
+	  "{\"a\":\"http://h/ http://[redacted]@h/\"}" },
 	{ "a user in a URL", "{\"proxy\":\"http://u:p@h:3128\",\"url\":\"https://h/a@b\"}",
-	  "{\"proxy\":\"[redacted]\",\"url\":\"https://h/a@b\"}" },
+	  "{\"proxy\":\"http://[redacted]@h:3128\",\"url\":\"https://h/a@b\"}" },
+	{ "the query of a URL", "{\"a\":\"see https://h/p?code=1#f.\",\"b\":\"why? #1\"}",
+	  "{\"a\":\"see https://h/p?[redacted]\",\"b\":\"why? #1\"}" },
+	{ "a YAML manifest within a text", "{\"a\":\"kind: A\\npassword: a b\\nn: 1\"}",
+	  "{\"a\":\"kind: A\\npassword: [redacted]\\nn: 1\"}" },
+	{ "a NUL within a text", "{\"a\":\"x\\u0000token=y\"}", "{\"a\":\"[redacted]\"}" },
 	{ "what is no JSON", "\"52ab-session\"", "[redacted], 14 bytes that are not JSON" },
 	{ "cut JSON", "{\"token\":\"x\"", "[redacted], 12 bytes that are not JSON" },
 	{ "XML", "<a:b x='1'><c>t</c></a:b>", "<a:b x='1'><c>t</c></a:b>" },
 	{ "elements that mean a secret", "<L><n:password i='p'>hunter2</n:password><u>me</u></L>",
-	  "<L><n:password i='p'>[redacted]</n:password><u>me</u></L>" },
+	  "<L><n:password i='[redacted]'>[redacted]</n:password><u>me</u></L>" },
 	{ "a value behind its key",
 	  "<key>guestinfo.metadata</key><value x='s'>m</value><value>n</value>",
 	  "<key>guestinfo.metadata</key><value x='s'>[redacted]</value><value>n</value>" },
@@ -60,9 +65,84 @@ static const struct {
 	  "<password>[redacted]</password><c>t</c>" },
 	{ "cut CDATA", "<c><![CDATA[a>b", "<c>[redacted]" },
 	{ "a comment", "<c>t<!-- <x>p</x> --></c>", "<c>t[redacted]</c>" },
+	{ "a document type", "<!DOCTYPE a [<!ENTITY b \"c>d\">]><a>&b;</a>", "[redacted]" },
 	{ "cut XML", "<password>hunter", "<password>[redacted]" },
 	{ "a cut tag", "<a><b", "<a><b" },
+	{ "attributes that mean a secret",
+	  "<a token=\"x>y\" n:Pass-Word = 'z' b=\"c\"/><d userToken=e f/>",
+	  "<a token=\"[redacted]\" n:Pass-Word = '[redacted]' b=\"c\"/><d userToken=[redacted] f/>" },
+	{ "the attributes of an element that means a secret",
+	  "<credential xmlns:i=\"u\" i:type=\"t\" x=\"hunter2\"/><b x=\"y\"/>",
+	  "<credential xmlns:i=\"u\" i:type=\"t\" x=\"[redacted]\"/><b x=\"y\"/>" },
+	{ "an attribute beside the one that names it",
+	  "<P e:value='hunter2' e:key='root-password'/><P e:key='ip' e:value='v'/>",
+	  "<P e:value='[redacted]' e:key='root-password'/><P e:key='ip' e:value='v'/>" },
+	{ "an element whose attribute names it", "<entry key='token'>x</entry>",
+	  "<entry key='token'>[redacted]</entry>" },
+	{ "a URL in an attribute and in a text",
+	  "<a href='https://u:p@h/?t=1&amp;u=2'>https://h/?t=1</a><b>a token=t</b>",
+	  "<a href='https://[redacted]@h/?[redacted]'>https://h/?[redacted]</a><b>a token=[redacted]</b>" },
+	{ "JSON in XML", "<a>{&#34;n&#34;:1}</a><a>{\"n\":1}</a><a>{1}</a>",
+	  "<a>[redacted]</a><a>[redacted]</a><a>{1}</a>" },
+	{ "a key in PEM in XML", "<a>-----BEGIN PRIVATE KEY-----\nx</a>", "<a>[redacted]</a>" },
+	{ "a cut attribute", "<a token='hun", "<a token='[redacted]" },
+	{ "an attribute without its end", "<a b='c><password>x</password>", "<a b='[redacted]" },
+	{ "a tag without its end", "<a b <password>x</password>",
+	  "<a b <password>[redacted]</password>" },
 };
+
+static const struct {
+	enum kube_text kind;
+	const char *what, *text, *want;
+} texts[] = {
+	{ KUBE_TEXT_HEADER, "no secret", "no-cache, private; max-age=5",
+	  "no-cache, private; max-age=5" },
+	{ KUBE_TEXT_HEADER, "a query", "/a?code=x&token=y", "/a?[redacted]" },
+	{ KUBE_TEXT_HEADER, "a fragment", "https://h/a#access_token=y", "https://h/a#[redacted]" },
+	{ KUBE_TEXT_HEADER, "an empty query", "/a?", "/a?" },
+	{ KUBE_TEXT_HEADER, "a query and what is behind it", "<https://h/?t=1>; rel=\"next\"",
+	  "<https://h/?[redacted]>; rel=\"next\"" },
+	{ KUBE_TEXT_HEADER, "a parameter", "Bearer realm=\"r\", token=\"a, b\", x=1",
+	  "Bearer realm=\"r\", token=[redacted]" },
+	{ KUBE_TEXT_HEADER, "a value whose name tells nothing", "299 - \"a token is old\"",
+	  "299 - \"a token is old\"" },
+	{ KUBE_TEXT_HEADER, "a query within a path", "/a;next=%2Fb%3Ftoken%3Dabc",
+	  "/a;next=%2Fb%3Ftoken%3D[redacted]" },
+	{ KUBE_TEXT_PLAIN, "an encoded name", "%74oken=abc", "%74oken=[redacted]" },
+	{ KUBE_TEXT_PLAIN, "a name with NUL", "a%00token=abc", "a%00token=[redacted]" },
+	{ KUBE_TEXT_PLAIN, "a name that is too long to be read",
+	  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=b",
+	  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa=[redacted]" },
+	{ KUBE_TEXT_PLAIN, "a name encoded twice", "a%253Db%2526token%253Dabc",
+	  "a%253Db%2526token%253D[redacted]" },
+	{ KUBE_TEXT_PLAIN, "blanks and quotes", "\"api-key\" : \"a\"\n{&quot;token&quot;: 1}",
+	  "\"api-key\" : [redacted]\n{&quot;token&quot;: [redacted]" },
+	{ KUBE_TEXT_PLAIN, "a password with the marks of a URL", "https://u:p/?#w@h:1/x@y?z",
+	  "https://[redacted]@y?[redacted]" },
+	{ KUBE_TEXT_PLAIN, "a port and an '@' in a path",
+	  "https://h:443/a@b https://[::1]:6443/a@b", "https://h:443/a@b https://[::1]:6443/a@b" },
+	{ KUBE_TEXT_PLAIN, "a scheme is no name", "token://h/a", "token://h/a" },
+	{ KUBE_TEXT_PATH, "a value of ours ends at '&'", "/a?token=b=c&limit=5&continue=x",
+	  "/a?token=[redacted]&limit=5&continue=x" },
+	{ KUBE_TEXT_PATH, "a selector",
+	  "/secrets?fieldSelector=metadata.name%3Da%2Cpassword%3Db&limit=5",
+	  "/secrets?fieldSelector=metadata.name%3Da%2Cpassword%3D[redacted]&limit=5" },
+	{ KUBE_TEXT_PATH, "a colon", "/apis/system:token:x", "/apis/system:token:x" },
+};
+
+static void test_kube__texts_are_shown_without_secrets(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		NP_AUTO(np_freep) char *clean = kube_text_clean(texts[i].text, texts[i].kind);
+
+		assert_non_null(clean);
+		if (strcmp(clean, texts[i].want) != 0)
+			fail_msg("%s: %s", texts[i].what, clean);
+	}
+}
 
 static void test_kube__bodies_are_shown_without_secrets(void **state)
 {
@@ -102,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kube__bodies_are_shown_without_secrets),
+		cmocka_unit_test(test_kube__texts_are_shown_without_secrets),
 		cmocka_unit_test(test_kube__names_that_mean_a_secret),
 	};
 

@@ -374,9 +374,9 @@ const char *np_kube_namespace(const struct np_kube *k)
 	return k->config->ns;
 }
 
-long kube_last_status(const struct np_kube *k)
+bool np_kube_is_expired(const struct np_kube *k)
 {
-	return k->status;
+	return k->status == 410;
 }
 
 void np_kube_set_deadline(struct np_kube *k, uint64_t deadline_ms)

@@ -566,13 +566,25 @@ void kube_trace_request(struct np_kube *k, const struct kube_transfer *f);
 void kube_trace_header(struct kube_reply *reply, const char *line);
 void kube_trace_answer(struct np_kube *k, const struct kube_transfer *f, CURLcode code);
 
-/* --- clean.c --------------------------------------------------------------------------------- */
+/* --- clean.c, clean_text.c, clean_xml.c --------------------------------------------------------------------------------- */
 
 /* Tells whether a member, header or setting of that name holds a secret: "client-key-data". */
 bool kube_is_secret_name(const char *name);
 
 /* Returns the body as text without what may be secret, the caller's; NULL where memory runs out. */
 char *kube_body_clean(const char *body, size_t size);
+
+/* The same of XML, well-formed or not. */
+char *kube_xml_clean(const char *text);
+
+enum kube_text {
+	KUBE_TEXT_PATH, /* a path and a query of ours: a value ends at '&' */
+	KUBE_TEXT_PLAIN,
+	KUBE_TEXT_HEADER, /* a header's value: whatever is behind '?' or '#' is masked */
+};
+
+/* The same of a text that is no tree: see clean_text.c. */
+char *kube_text_clean(const char *text, enum kube_text kind);
 
 /* --- exchange.c ------------------------------------------------------------------------------ */
 
@@ -600,9 +612,6 @@ int kube_send(struct np_kube *k, const struct kube_call *call, json_t **ret, str
  */
 int kube_perform(struct np_kube *k, struct kube_transfer *transfers, size_t n, size_t most,
 		 struct np_err *err);
-
-/* Returns the status of the last answer; 0 where there was none. */
-long kube_last_status(const struct np_kube *k);
 
 /* --- api.c ----------------------------------------------------------------------------------- */
 

@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -87,6 +88,36 @@ static void fuzz_proxies(const char *bytes)
 	(void)kube_proxy_is_excepted("10.0.0.0/8,[::1]:80,.x", bytes, "443", &excepted, &err);
 }
 
+/* Frees the text, which must not show the secret. */
+static void check_clean(char *clean)
+{
+	if (clean && strstr(clean, "hunter2"))
+		abort();
+	free(clean);
+}
+
+/* A secret behind the input is masked, whatever the input is. */
+static void fuzz_clean(const char *bytes, size_t size)
+{
+	static const char *const secrets[] = { "\ntoken=hunter2", "\n<a token='hunter2'/>",
+					       "\nhttps://u:hunter2@h/" };
+	size_t room = size + 64;
+	char *text = strstr(bytes, "hunter2") ? NULL : malloc(room);
+
+	for (size_t i = 0; text && i < sizeof(secrets) / sizeof(secrets[0]); i++) {
+		snprintf(text, room, "%s%s", bytes, secrets[i]);
+		check_clean(kube_text_clean(text, KUBE_TEXT_PATH));
+		check_clean(kube_text_clean(text, KUBE_TEXT_PLAIN));
+		check_clean(kube_text_clean(text, KUBE_TEXT_HEADER));
+	}
+	if (text) {
+		snprintf(text, room, "%s<token>hunter2</token>", bytes);
+		check_clean(kube_xml_clean(text));
+	}
+	free(text);
+	free(kube_body_clean(bytes, size));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *bytes = malloc(size + 1);
@@ -101,6 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_credential(bytes, size);
 	fuzz_event(bytes, size);
 	fuzz_proxies(bytes);
+	fuzz_clean(bytes, size);
 	free(bytes);
 	return 0;
 }

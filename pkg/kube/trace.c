@@ -65,18 +65,31 @@ static void emit_format(struct np_kube *k, const char *fmt, ...)
 static char *clean_header(const char *line)
 {
 	NP_AUTO(np_freep) char *name = strndup(line, strcspn(line, ":"));
+	NP_AUTO(np_wipep) char *shown = NULL;
 	const char *value = strchr(line, ':');
 	char *clean = NULL;
 	int scheme = 0;
 
-	if (!name)
+	if (!name || !value)
 		return NULL;
-	if (!value || !kube_is_secret_name(name))
-		return strdup(line);
 	value += 1 + strspn(value + 1, " ");
+	if (!kube_is_secret_name(name)) {
+		shown = kube_text_clean(value, KUBE_TEXT_HEADER);
+		return !shown || asprintf(&clean, "%s: %s", name, shown) < 0 ? NULL : clean;
+	}
 	if (strcasestr(name, "authorization") && strchr(value, ' '))
 		scheme = (int)strcspn(value, " ") + 1;
 	return asprintf(&clean, "%s: %.*s" KUBE_MASK, name, scheme, value) < 0 ? NULL : clean;
+}
+
+/* Returns the request's URL without what is secret in it. */
+static char *clean_url(const struct np_kube *k, const struct kube_call *call)
+{
+	NP_AUTO(np_wipep) char *base = kube_text_clean(k->base, KUBE_TEXT_PLAIN);
+	NP_AUTO(np_wipep) char *path = kube_text_clean(call->path, KUBE_TEXT_PATH);
+	char *url = NULL;
+
+	return !base || !path || asprintf(&url, "%s%s", base, path) < 0 ? NULL : url;
 }
 
 /* A line without a value keeps libcurl from sending the header. */
@@ -112,9 +125,10 @@ void kube_trace_header(struct kube_reply *reply, const char *line)
 /* As a person would repeat the request. */
 static void emit_curl(struct np_kube *k, const struct kube_transfer *f)
 {
-	NP_AUTO(np_freep) char *text = NULL;
+	NP_AUTO(np_wipep) char *url = clean_url(k, f->call);
+	NP_AUTO(np_wipep) char *text = NULL;
 	size_t size = 0;
-	FILE *out = open_memstream(&text, &size);
+	FILE *out = url ? open_memstream(&text, &size) : NULL;
 
 	if (!out)
 		return;
@@ -125,7 +139,7 @@ static void emit_curl(struct np_kube *k, const struct kube_transfer *f)
 		if (line)
 			fprintf(out, " -H \"%s\"", line);
 	}
-	fprintf(out, " '%s%s'", k->base, f->call->path);
+	fprintf(out, " '%s'", url);
 	if (fclose(out) == 0)
 		emit(k, text);
 }
@@ -162,6 +176,7 @@ static void emit_body(struct np_kube *k, const struct kube_call *call, const cha
 void kube_trace_request(struct np_kube *k, const struct kube_transfer *f)
 {
 	const struct kube_call *call = f->call;
+	NP_AUTO(np_wipep) char *url = NULL;
 
 	if (!is_traced(k, LEVEL_HEADERS))
 		return;
@@ -171,7 +186,9 @@ void kube_trace_request(struct np_kube *k, const struct kube_transfer *f)
 		emit_curl(k, f);
 		return;
 	}
-	emit_format(k, "%s %s%s", call->method, k->base, call->path);
+	url = clean_url(k, call);
+	if (url)
+		emit_format(k, "%s %s", call->method, url);
 	emit_headers(k, "Request Headers:", f->headers);
 }
 
@@ -207,25 +224,40 @@ static const char *reason_of(long status)
 	return "";
 }
 
+/* Returns how the request ended, the caller's: "200 OK". */
+static char *describe_result(const struct kube_transfer *f, CURLcode code)
+{
+	NP_AUTO(np_wipep) char *why = NULL;
+	char *result = NULL;
+	long status = 0;
+	int n;
+
+	if (code == CURLE_OK) {
+		curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
+		n = asprintf(&result, "%ld%s", status, reason_of(status));
+	} else {
+		why = kube_text_clean(f->detail[0] ? f->detail : curl_easy_strerror(code),
+				      KUBE_TEXT_PLAIN);
+		n = why ? asprintf(&result, "failed (%s)", why) : -1;
+	}
+	return n < 0 ? NULL : result;
+}
+
 static void emit_status(struct np_kube *k, const struct kube_transfer *f, CURLcode code)
 {
-	char result[CURL_ERROR_SIZE + 64];
+	NP_AUTO(np_wipep) char *result = describe_result(f, code);
+	NP_AUTO(np_wipep) char *url = clean_url(k, f->call);
 	curl_off_t us = 0;
-	long status = 0;
 
+	if (!result || !url)
+		return;
 	curl_easy_getinfo(f->easy, CURLINFO_TOTAL_TIME_T, &us);
-	curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
-	if (code != CURLE_OK)
-		snprintf(result, sizeof(result), "failed (%s)",
-			 f->detail[0] ? f->detail : curl_easy_strerror(code));
-	else
-		snprintf(result, sizeof(result), "%ld%s", status, reason_of(status));
 	if (is_traced(k, LEVEL_HEADERS))
 		emit_format(k, "Response Status: %s in %" PRId64 " milliseconds", result,
 			    (int64_t)us / 1000);
 	else
-		emit_format(k, "%s %s%s %s in %" PRId64 " milliseconds", f->call->method, k->base,
-			    f->call->path, result, (int64_t)us / 1000);
+		emit_format(k, "%s %s %s in %" PRId64 " milliseconds", f->call->method, url, result,
+			    (int64_t)us / 1000);
 }
 
 void kube_trace_answer(struct np_kube *k, const struct kube_transfer *f, CURLcode code)

@@ -51,15 +51,12 @@ static const char *version_of(const struct update *u)
 /* Returns a copy of the patch with the resourceVersion it was computed from. */
 static json_t *make_body(const json_t *patch, const char *version)
 {
-	json_auto_t *body = json_deep_copy(patch);
-	json_t *metadata = json_object_get(body, "metadata");
+	json_auto_t *body = json_copy(np_json_mut(patch));
+	const json_t *own = json_object_get(patch, "metadata");
+	json_t *metadata = own ? json_copy(np_json_mut(own)) : json_object();
 
-	if (!metadata) {
-		metadata = json_object();
-		if (json_object_set_new(body, "metadata", metadata) < 0)
-			return NULL;
-	}
-	if (json_object_set_new(metadata, "resourceVersion", json_string(version)) < 0)
+	if (json_object_set_new(body, "metadata", metadata) < 0 ||
+	    json_object_set_new(metadata, "resourceVersion", json_string(version)) < 0)
 		return NULL;
 	return json_incref(body);
 }

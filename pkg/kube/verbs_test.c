@@ -137,6 +137,53 @@ static void test_verbs__creation_is_retried_only_if_safe(void **state)
 	}
 }
 
+static int create_unread(struct bed *b, struct np_err *err)
+{
+	json_t *body = json_pack("{s:{s:s}}", "metadata", "name", "gpu");
+	const struct np_kube_create create = { .body = body };
+	int r = np_kube_create(b->k, &classes, "ml", &create, NULL, err);
+
+	json_decref(body);
+	return r;
+}
+
+static int patch_unread(struct bed *b, struct np_err *err)
+{
+	json_t *body = json_pack("{s:i}", "a", 1);
+	const struct np_kube_patch patch = { .body = body, .type = NP_KUBE_APPLY_PATCH };
+	int r = np_kube_patch(b->k, &classes, "ml", "gpu", &patch, NULL, err);
+
+	json_decref(body);
+	return r;
+}
+
+/* An object that nobody wants is not parsed: not even one that could not be. What is no object is an error. */
+static void test_verbs__unwanted_objects_are_not_parsed(void **state)
+{
+	static int (*const writes[])(struct bed * b, struct np_err * err) = { create_unread,
+									      patch_unread };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
+		struct bed *b = calloc(1, sizeof(*b));
+		struct np_err err = NP_ERR_INIT;
+		void *inner = b;
+
+		server_start(&b->server,
+			     STEPS({ "200 OK", NULL, "{\"a\":99999999999999999999}", 0 },
+				   { "200 OK", NULL, "<html>", 0 },
+				   { "422 Unprocessable Entity", NULL,
+				     "{\"kind\":\"Status\",\"message\":\"no\"}", 0 }));
+		bed_connect(b, (struct np_kube_options){ 0 });
+		assert_int_equal(writes[i](b, &err), 0);
+		assert_int_equal(writes[i](b, &err), -NP_E_REFUSED);
+		ASSERT_HAS(err.text, "is not a JSON object");
+		assert_int_equal(writes[i](b, &err), -NP_E_REFUSED);
+		ASSERT_HAS(err.text, "(422): no");
+		bed_free(&inner);
+	}
+}
+
 /* --- many ------------------------------------------------------------------------------------ */
 
 static void many_items(struct np_kube_item items[static 3])
@@ -667,6 +714,7 @@ int main(void)
 		IN_BED(test_verbs__apply_patch_is_retried),
 		IN_BED(test_verbs__a_creation_is_a_post_to_the_collection),
 		cmocka_unit_test(test_verbs__creation_is_retried_only_if_safe),
+		cmocka_unit_test(test_verbs__unwanted_objects_are_not_parsed),
 		IN_BED(test_verbs__many_come_in_their_order_over_one_connection),
 		IN_BED(test_verbs__common_error_fails_all_items),
 		IN_BED(test_verbs__no_items_send_no_request),

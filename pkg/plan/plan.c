@@ -54,6 +54,7 @@ static int copy_cards(struct np_plan_pool *p, const struct np_plan_class *c, str
 		p->cards[i] = c->cards[i];
 	p->n_cards = c->n_cards;
 	p->has_gpus = c->has_gpus;
+	p->may_have_more = c->may_have_more;
 	return 0;
 }
 

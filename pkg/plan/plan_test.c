@@ -346,10 +346,10 @@ static const struct plan_case {
 	  CLASS("c", X2(OTHER)) POOL("p", "c", GPUS(ID("1ae0:0063", "2"))), 0,
 	  "ml/p: 2 x 1ae0:0063, needs ?, window ?\n"
 	  "class ml/c, pools 1, gpus 2, carries 512, 97.03 MB, changed gpu-size-unknown\n" },
-	{ "a device of another vendor is none where no pool names it",
+	{ "a device of an unknown vendor is not counted where no pool names it",
 	  CLASS("c", X2(OTHER)) POOL("p", "c", ""), 0,
 	  "ml/p: none, needs 0, window 0\n"
-	  "class ml/c, pools 1, gpus 0, carries 0, changed\n" },
+	  "class ml/c, pools 1, gpus 0, carries 0, changed device-kind-unknown\n" },
 	{ "minimumGB below the default", CLASS("c", A100) POOL("p", "c", MMIO("minimumGB: 64")), 0,
 	  "ml/p: 1 x A100-40GB, needs 128, window 128\n"
 	  "class ml/c, pools 1, gpus 1, carries 128, 82.91 MB, changed\n" },

@@ -70,7 +70,9 @@ static int copy_devices(struct np_plan_template *t, struct np_err *err)
 					       .profile = d->profile,
 					       .label = "",
 					       .n_ids = !d->profile,
-					       .ids = &ids[i] };
+					       .ids = &ids[i],
+					       .may_be_gpu = d->may_be_gpu,
+					       .maybe_id = d->id };
 	}
 	if (n == 0)
 		free(ids);
@@ -192,6 +194,7 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_template *t, st
 	baked_in = template->n_devices == 0 && !template->has_unknown_device &&
 		   template->kind != NP_TEMPLATE_VARIABLES && has_mmio_key(template);
 	t->gpus = np_vmclass_devices_gpus(&t->devices);
+	t->may_have_more = np_vmclass_devices_may_be_gpus(&t->devices);
 	t->has_gpus =
 		!baked_in && !template->has_unknown_device && template->kind != NP_TEMPLATE_EXTRA;
 	if (plan_cards_of_devices(&t->devices, &t->cards, &t->n_cards, err) < 0)
@@ -234,6 +237,7 @@ static int copy_cards(struct np_plan_pool *p, const struct np_plan_template *t, 
 		p->cards[i] = t->cards[i];
 	p->n_cards = t->n_cards;
 	p->has_gpus = true;
+	p->may_have_more = t->may_have_more;
 	return 0;
 }
 
@@ -444,11 +448,11 @@ static int note_conditions(struct np_plan_template *t, struct np_err *err)
 	return np_vmx_note_conditions(&vm, &t->warnings, err);
 }
 
-/* Devices of Intel's that may be GPUs, and vGPUs under a spelling that vCenter does not list. */
+/* Devices that may be GPUs, and vGPUs under a spelling that vCenter does not list. */
 static int note_devices(struct np_plan_template *t, const struct np_plan_options *o,
 			struct np_err *err)
 {
-	char correct[NP_VGPU_PROFILE_MAX], id[NP_PCI_ID_MAX];
+	char correct[NP_VGPU_PROFILE_MAX];
 
 	for (size_t i = 0; i < t->devices.n; i++) {
 		const struct np_device *d = &t->devices.items[i];
@@ -458,18 +462,8 @@ static int note_devices(struct np_plan_template *t, const struct np_plan_options
 				    "vGPU profile '%.80s': vCenter lists this type as '%s'",
 				    d->profile, correct) < 0)
 			return np_err_ret(err);
-		if (d->pci_class != NP_PCI_OTHER || !np_gpu_pci_may_be_gpu(o->catalogue, d->id))
-			continue;
-		np_gpu_pci_id_format(d->id, id);
-		if (np_warnings_add(
-			    &t->warnings, err, NP_WARNING_DEVICE_KIND_UNKNOWN,
-			    "device '%s' is not counted as a GPU: Intel makes GPUs and "
-			    "other devices, and this id is not known; if it is a GPU, add it "
-			    "with --catalogue or --catalogue-from",
-			    id) < 0)
-			return np_err_ret(err);
 	}
-	return 0;
+	return np_vmclass_warn_uncounted(&t->devices, &t->warnings, err);
 }
 
 static int note_unknown(struct np_plan_template *t, const struct np_plan_options *o,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "internal.h"
 
+#include <bsd/string.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,6 +44,14 @@ void np_plan_cards_text(const struct np_card *cards, size_t n, char buf[static N
 	for (size_t i = 0; i < n; i++)
 		append(buf, NP_CARDS_TEXT_MAX, "%s%" PRIu64 " x %s", i > 0 ? ", " : "",
 		       cards[i].addend.count, np_plan_card_name(&cards[i], id));
+}
+
+void np_plan_gpus_text(const struct np_card *cards, size_t n, bool may_have_more,
+		       char buf[static NP_CARDS_TEXT_MAX])
+{
+	np_plan_cards_text(cards, n, buf);
+	if (n == 0 && may_have_more)
+		strlcpy(buf, "none known", NP_CARDS_TEXT_MAX);
 }
 
 void plan_cards_ids(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX])

@@ -12,6 +12,7 @@
 #include "nodeprep/err.h"
 #include "nodeprep/selector.h"
 
+#define VM_OPERATOR_GROUP "vmoperator.vmware.com"
 #define GROUP_MAX 254
 #define KIND_MAX 64
 #define PARTS_MAX 256
@@ -34,8 +35,8 @@ static const struct kind_row {
 	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha1", pool_add_tkc_v1alpha1 },
 	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha2", pool_add_tkc },
 	{ "run.tanzu.vmware.com", "TanzuKubernetesCluster", "v1alpha3", pool_add_tkc },
-	{ "vmoperator.vmware.com", POOL_MACHINE_KIND, NULL, pool_add_virtual_machine },
-	{ "vmoperator.vmware.com", "VirtualMachineClass", NULL, add_class },
+	{ VM_OPERATOR_GROUP, POOL_MACHINE_KIND, NULL, pool_add_virtual_machine },
+	{ VM_OPERATOR_GROUP, "VirtualMachineClass", NULL, add_class },
 	{ NP_SUPERVISOR_GROUP, NP_TEMPLATE_KIND, "v1beta1", pool_add_supervisor_template },
 	{ NP_SUPERVISOR_GROUP, NP_TEMPLATE_KIND, "v1beta2", pool_add_supervisor_template },
 };
@@ -222,7 +223,7 @@ static int keep_object(const struct pool_object *parent, struct np_val root,
 					     "VirtualMachineImage" };
 	struct np_input *in = parent->in;
 
-	if (strcmp(t->group, "vmoperator.vmware.com") != 0)
+	if (strcmp(t->group, VM_OPERATOR_GROUP) != 0)
 		return 0;
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		if (strcmp(kinds[i], t->kind) != 0)
@@ -241,7 +242,7 @@ static bool is_selected(const struct np_input *in, struct np_val root, const str
 {
 	struct np_val metadata = np_doc_get(root, "metadata");
 
-	return !in->selector || strcmp(t->group, "vmoperator.vmware.com") == 0 ||
+	return !in->selector || strcmp(t->group, VM_OPERATOR_GROUP) == 0 ||
 	       np_selector_matches(in->selector, np_doc_get(metadata, "labels").json);
 }
 
@@ -381,6 +382,30 @@ static void add_name(struct np_input *in, const char *name)
 		memcpy(in->names + sizeof(in->names) - 4, "...", 4);
 }
 
+static bool is_of_vm_operator(const char *api)
+{
+	return strncmp(api, VM_OPERATOR_GROUP "/", strlen(VM_OPERATOR_GROUP) + 1) == 0;
+}
+
+/*
+ * managedFields and status are most of a dump. Where an object's apiVersion follows later in the text, both
+ * are kept.
+ */
+static bool is_unread(const void *context, const json_t *parent, const json_t *object,
+		      const char *key)
+{
+	const struct np_input *in = context;
+	bool is_status = strcmp(key, "status") == 0;
+	const char *api;
+
+	if (!is_status && strcmp(key, "managedFields") != 0)
+		return false;
+	api = json_string_value(json_object_get(is_status ? object : parent, "apiVersion"));
+	if (!api)
+		return false;
+	return !is_of_vm_operator(api) || (!is_status && !in->keeps_managed_fields);
+}
+
 /* Adds every document of the bytes called `name`. */
 static int add_bytes(struct pool_object *parent, const char *name, const char *bytes, size_t size,
 		     struct np_err *err)
@@ -391,6 +416,7 @@ static int add_bytes(struct pool_object *parent, const char *name, const char *b
 	if (pool_check_template(name, bytes, size, err) < 0 ||
 	    np_doc_reader_new(name, bytes, size, &reader, err) < 0)
 		return np_err_ret(err);
+	np_doc_reader_leave_out(reader, is_unread, parent->in);
 	for (;;) {
 		NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
 		int more = np_doc_reader_next(reader, &doc, err);

@@ -99,6 +99,7 @@ int pool_template_add_device(struct np_template *t, const struct np_catalogue *c
 	d.pci_class = !profile ? np_gpu_pci_classify(cat, id)
 		      : d.gpu  ? NP_PCI_GPU
 			       : NP_PCI_GPU_UNKNOWN;
+	d.may_be_gpu = !profile && np_gpu_pci_may_be_gpu(cat, id);
 	t->devices[t->n_devices++] = d;
 	return 0;
 }

@@ -219,7 +219,7 @@ static int write_pool(FILE *out, const struct np_plan *plan, const struct np_pla
 	if (!p->has_gpus)
 		fputs("  GPUs         unknown\n", out);
 	else if (p->n_cards == 0)
-		fputs("  GPUs         none\n", out);
+		fprintf(out, "  GPUs         none%s\n", p->may_have_more ? " known" : "");
 	for (size_t i = 0; i < p->n_cards; i++)
 		write_card(out, &p->cards[i]);
 	if (p->n_cards > 0)
@@ -335,8 +335,9 @@ static void write_others(FILE *out, const struct np_plan_class *c)
 
 		np_gpu_pci_id_format(d->id, id);
 		if (d->pci_class == NP_PCI_OTHER)
-			fprintf(out, "  other        %s: passed through, no GPU, not counted\n",
-				d->has_id ? id : "a function without ids");
+			fprintf(out, "  other        %s: passed through, %s, not counted\n",
+				d->has_id ? id : "a function without ids",
+				d->may_be_gpu ? "of unknown kind" : "no GPU");
 	}
 }
 
@@ -350,7 +351,7 @@ static void write_class(FILE *out, const struct np_plan_class *c)
 		fputs(c->found ? ": cannot be read\n" : ": not found\n", out);
 		return;
 	}
-	np_plan_cards_text(c->cards, c->n_cards, cards);
+	np_plan_gpus_text(c->cards, c->n_cards, c->may_have_more, cards);
 	fprintf(out, ": %s, used by %zu pool(s)\n",
 		c->has_gpus ? render_shown(cards, shown) : "GPUs unknown", c->n_pools);
 	write_others(out, c);

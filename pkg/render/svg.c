@@ -505,7 +505,7 @@ static void write_title(struct svg *g)
 	np_pool_id(p->pool, id);
 	np_render_svg_words(g->out, &w, id);
 	g->y = 40;
-	np_plan_cards_text(p->cards, p->n_cards, cards);
+	np_plan_gpus_text(p->cards, p->n_cards, p->may_have_more, cards);
 	np_size_text(g->pic->window_bytes, size);
 	format_lines(g, 14, "", "A node with %s: %s%s", p->has_gpus ? cards : "unknown GPUs",
 		     g->pic->window_bytes > 0 ? "MMIO window of " : "no MMIO window",

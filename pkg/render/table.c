@@ -25,7 +25,7 @@ static int add_pool(struct table *t, const struct np_plan_pool *p, bool wide, st
 		cards[NP_CARDS_TEXT_MAX];
 	char class[TEMPLATE_CELL_MAX], source[NP_SOURCE_TEXT_MAX];
 
-	np_plan_cards_text(p->cards, p->n_cards, cards);
+	np_plan_gpus_text(p->cards, p->n_cards, p->may_have_more, cards);
 	write_class_cell(pool, class);
 	np_pool_source_text(&pool->source, source);
 	const char *const cells[] = {

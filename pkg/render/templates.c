@@ -176,7 +176,7 @@ void render_template_explain(FILE *out, const struct np_plan_template *t)
 		fputs(": not in the input\n", out);
 		return;
 	}
-	np_plan_cards_text(t->cards, t->n_cards, cards);
+	np_plan_gpus_text(t->cards, t->n_cards, t->may_have_more, cards);
 	fprintf(out, ": %s, used by %zu pool(s)\n",
 		t->has_gpus ? render_shown(cards, shown) : "GPUs unknown", t->n_pools);
 	write_figures(out, t);

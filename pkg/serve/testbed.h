@@ -4,13 +4,14 @@
 
 /* testbed - certificates, a server and clients for serve's unit tests. */
 
+#include "certificate.h"
 #include "internal.h"
 
 #include <arpa/inet.h>
+#include <bsd/string.h>
 #include <errno.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -37,39 +38,16 @@ struct pem {
 	char cert[2000], key[1000];
 };
 
-static inline void copy_bio(BIO *bio, char *buf, size_t size)
-{
-	char *bytes;
-	long n = BIO_get_mem_data(bio, &bytes);
-
-	assert_true(n > 0 && (size_t)n < size);
-	memcpy(buf, bytes, (size_t)n);
-	buf[n] = '\0';
-	BIO_free(bio);
-}
-
-/* Creates a self-signed certificate, which is also its own CA. */
+/* Creates a certificate, which is also its own CA. */
 static inline struct pem make_pem(const char *name)
 {
-	EVP_PKEY *key = EVP_EC_gen("P-256");
-	X509 *cert = X509_new();
-	BIO *cert_bio = BIO_new(BIO_s_mem()), *key_bio = BIO_new(BIO_s_mem());
-	struct pem pem = { "", "" };
+	struct certificate c;
+	struct pem pem;
 
-	ASN1_INTEGER_set(X509_get_serialNumber(cert), (long)random());
-	X509_gmtime_adj(X509_getm_notBefore(cert), -60);
-	X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
-	X509_set_pubkey(cert, key);
-	X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
-				   (const unsigned char *)name, -1, -1, 0);
-	X509_set_issuer_name(cert, X509_get_subject_name(cert));
-	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
-	assert_int_equal(PEM_write_bio_X509(cert_bio, cert), 1);
-	assert_int_equal(PEM_write_bio_PrivateKey(key_bio, key, NULL, NULL, 0, NULL, NULL), 1);
-	copy_bio(cert_bio, pem.cert, sizeof(pem.cert));
-	copy_bio(key_bio, pem.key, sizeof(pem.key));
-	X509_free(cert);
-	EVP_PKEY_free(key);
+	certificate_make(&c, name, NULL, 3600);
+	assert_true(strlcpy(pem.cert, c.cert_pem, sizeof(pem.cert)) < sizeof(pem.cert));
+	assert_true(strlcpy(pem.key, c.key_pem, sizeof(pem.key)) < sizeof(pem.key));
+	certificate_done(&c);
 	return pem;
 }
 

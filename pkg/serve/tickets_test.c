@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <endian.h>
+#include <stdatomic.h>
 
 #include "testbed.h"
 
@@ -206,6 +207,51 @@ static void test_tickets__sessions_resume_with_the_clients_name(void **state)
 	stop(&s);
 }
 
+/* The C library's, ahead by as much as a test says: for the server and for OpenSSL. */
+static atomic_long ahead_s;
+
+time_t time(time_t *ret)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	now.tv_sec += ahead_s;
+	if (ret)
+		*ret = now.tv_sec;
+	return now.tv_sec;
+}
+
+/* A client drops a ticket of such an age itself; this one takes its ticket for a fresh one. */
+static bool resumes_later(const struct server *s, struct visit *v, long later_s)
+{
+	bool is_resumed;
+
+	ahead_s = later_s;
+	SSL_SESSION_set_time(v->session, (long)time(NULL));
+	is_resumed = resumes(s, NULL, v);
+	assert_true(v->is_served);
+	ahead_s = 0;
+	return is_resumed;
+}
+
+static void test_tickets__an_old_ticket_resumes_nothing(void **state)
+{
+	struct np_serve_options o = options();
+	struct server s;
+	struct visit v;
+
+	(void)state;
+	start(&s, &o);
+	v = visit(&s, NULL, NULL, 0);
+	assert_true(resumes_later(&s, &v, TICKET_LIFETIME_S / 2));
+	/* The new ticket has the time of the full handshake. */
+	assert_true(resumes_later(&s, &v, TICKET_LIFETIME_S - 60));
+	assert_false(resumes_later(&s, &v, TICKET_LIFETIME_S));
+	assert_true(resumes_later(&s, &v, TICKET_LIFETIME_S));
+	SSL_SESSION_free(v.session);
+	stop(&s);
+}
+
 static void test_tickets__tls_1_2_resumes_nothing(void **state)
 {
 	struct np_serve_options o = options();
@@ -408,6 +454,7 @@ int main(void)
 		cmocka_unit_test(test_tickets__another_secret_ends_all),
 		cmocka_unit_test(test_tickets__old_handshakes_resume_nothing),
 		cmocka_unit_test(test_tickets__sessions_resume_with_the_clients_name),
+		cmocka_unit_test(test_tickets__an_old_ticket_resumes_nothing),
 		cmocka_unit_test(test_tickets__tls_1_2_resumes_nothing),
 		cmocka_unit_test(test_tickets__no_session_outlives_what_verified_it),
 		cmocka_unit_test(test_tickets__no_session_outlives_the_certificate),

@@ -52,9 +52,15 @@ static bool goes_on(void *ctx, uint64_t remaining)
 }
 
 /*
- * A list that is forbidden, or that breaks on an object that nobody wants, is done without. The requests for each
- * class meet what is wrong with all of them.
+ * A list that is forbidden, that breaks on an object that nobody wants, or whose tokens expire too soon is done
+ * without. The requests for each class meet what is wrong with all of them.
  */
+static bool is_done_without(const struct np_class_store *s, enum np_code code)
+{
+	return code == NP_E_FORBIDDEN || code == NP_E_NOT_FOUND || code == NP_E_REFUSED ||
+	       (code == NP_E_RETRY && np_kube_is_expired(s->kube));
+}
+
 static int list_namespace(struct np_class_store *s, struct listing *l, struct np_err *err)
 {
 	size_t most = l->left * 2 < PAGE_MOST ? l->left * 2 : PAGE_MOST;
@@ -66,7 +72,7 @@ static int list_namespace(struct np_class_store *s, struct listing *l, struct np
 	struct np_err why = NP_ERR_INIT;
 
 	if (np_kube_list_selected(s->kube, &s->resource, &wanted, take_object, l, &why) == 0 ||
-	    why.code == NP_E_FORBIDDEN || why.code == NP_E_NOT_FOUND || why.code == NP_E_REFUSED)
+	    is_done_without(s, why.code))
 		return 0;
 	*err = why;
 	return np_err_ret(err);

@@ -144,8 +144,8 @@ static void test_list__apply_writes_the_same(void **state)
 /* A list may break on a class that no pool names. */
 static void test_list__is_done_without_where_it_fails(void **state)
 {
-	static const char *const faults[] = { FAULT("", "403"), FAULT("", "404"),
-					      FAULT("", "400") };
+	static const char *const faults[] = { FAULT("", "403"), FAULT("", "404"), FAULT("", "400"),
+					      FAULT("", "410") };
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(faults); i++) {
@@ -159,6 +159,26 @@ static void test_list__is_done_without_where_it_fails(void **state)
 		np_sync_fetched_done(&f);
 		close_session(&x);
 	}
+}
+
+/* The tokens of a list expire, those of the second one, too: each class is read once, by either way. */
+static void test_list__is_done_without_where_its_tokens_expire(void **state)
+{
+	struct np_fetched f;
+	struct session x;
+
+	(void)state;
+	open_many(&x, 0, 600, 600);
+	supervisor_faults(
+		&x.s, "[{\"match\": {\"method\": \"GET\", \"path\": \"*/virtualmachineclasses\"}, "
+		      "\"fault\": \"status\", \"status\": 410, \"after\": 1, \"count\": 1},"
+		      " {\"match\": {\"method\": \"GET\", \"path\": \"*/virtualmachineclasses\"}, "
+		      "\"fault\": \"status\", \"status\": 410, \"after\": 2, \"count\": 0}]");
+	f = fetch(&x);
+	assert_int_equal(f.n, 600);
+	assert_int_equal(supervisor_count(&x.s, NULL), DISCOVERY + 4 + 100);
+	np_sync_fetched_done(&f);
+	close_session(&x);
 }
 
 static void test_list__what_fails_for_each_class_fails_the_fetch(void **state)
@@ -179,6 +199,7 @@ int main(void)
 		cmocka_unit_test(test_list__gives_what_requests_for_each_class_give),
 		cmocka_unit_test(test_list__apply_writes_the_same),
 		cmocka_unit_test(test_list__is_done_without_where_it_fails),
+		cmocka_unit_test(test_list__is_done_without_where_its_tokens_expire),
 		cmocka_unit_test(test_list__what_fails_for_each_class_fails_the_fetch),
 	};
 

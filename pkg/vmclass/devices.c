@@ -96,6 +96,10 @@ static int add_alternative(struct np_device *d, const struct np_catalogue *cat, 
 		return np_fail_nomem(err);
 	d->ids = ids;
 	d->ids[d->n_ids++] = id;
+	if (!d->may_be_gpu && np_gpu_pci_may_be_gpu(cat, id)) {
+		d->may_be_gpu = true;
+		d->maybe_id = id;
+	}
 	d->known_gb = gb > d->known_gb ? gb : d->known_gb;
 	if (d->has_id && weight(class, gpu) <= weight(d->pci_class, d->gpu))
 		return 0;
@@ -546,6 +550,55 @@ size_t np_vmclass_devices_gpus(const struct np_devices *d)
 	for (size_t i = 0; i < d->n; i++)
 		n += d->items[i].pci_class != NP_PCI_OTHER;
 	return n;
+}
+
+static bool is_uncounted(const struct np_device *d)
+{
+	return d->pci_class == NP_PCI_OTHER && d->may_be_gpu;
+}
+
+static bool is_named_before(const struct np_devices *d, size_t end)
+{
+	const struct np_pci_id *id = &d->items[end].maybe_id;
+
+	for (size_t i = 0; i < end; i++)
+		if (is_uncounted(&d->items[i]) && d->items[i].maybe_id.vendor == id->vendor &&
+		    d->items[i].maybe_id.device == id->device)
+			return true;
+	return false;
+}
+
+static int warn_uncounted(struct np_pci_id id, struct np_warnings *warnings, struct np_err *err)
+{
+	char text[NP_PCI_ID_MAX];
+
+	np_gpu_pci_id_format(id, text);
+	return np_warnings_add(
+		warnings, err, NP_WARNING_DEVICE_KIND_UNKNOWN,
+		"device '%s' is not counted as a GPU: %s; if it is a GPU, add it and its size with "
+		"--catalogue or --catalogue-from",
+		text,
+		id.vendor == NP_PCI_VENDOR_INTEL
+			? "Intel makes GPUs and other devices, and this id is not known"
+			: "neither its id nor its vendor is known");
+}
+
+bool np_vmclass_devices_may_be_gpus(const struct np_devices *d)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (is_uncounted(&d->items[i]))
+			return true;
+	return false;
+}
+
+int np_vmclass_warn_uncounted(const struct np_devices *d, struct np_warnings *warnings,
+			      struct np_err *err)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (is_uncounted(&d->items[i]) && !is_named_before(d, i) &&
+		    warn_uncounted(d->items[i].maybe_id, warnings, err) < 0)
+			return np_err_ret(err);
+	return 0;
 }
 
 static bool is_same_device(const struct np_device *a, const struct np_device *b)

@@ -24,19 +24,9 @@
 #include "nodeprep/gpu.h"
 #include "nodeprep/vmclass.h"
 
+#include "testbed.h"
+
 #define EXTRA_MAX 8
-
-static struct np_vmclass *class_of_tree(json_t *tree)
-{
-	NP_AUTO(np_doc_unrefp) struct np_doc *doc = NULL;
-	struct np_vmclass *c = NULL;
-	struct np_err err = NP_ERR_INIT;
-
-	if (np_doc_new_take("tree", tree, &doc, &err) < 0 ||
-	    np_vmclass_read(doc, np_doc_root(doc), catalogue, &c, &err) < 0)
-		fail_msg("%s", err.text);
-	return c;
-}
 
 /* A generator of our own: the same classes on every machine. */
 static uint64_t seed;

@@ -190,34 +190,12 @@ static int note_kind(struct np_vmclass *c, const struct np_device *d, struct np_
 			       d->kind);
 }
 
-/* Devices of a vendor that makes GPUs and other devices; any alternative may be one. */
-static int note_other(struct np_vmclass *c, const struct np_catalogue *cat,
-		      const struct np_device *d, struct np_err *err)
-{
-	char id[NP_PCI_ID_MAX];
-
-	for (size_t i = 0; i < d->n_ids; i++) {
-		if (!np_gpu_pci_may_be_gpu(cat, d->ids[i]))
-			continue;
-		np_gpu_pci_id_format(d->ids[i], id);
-		return np_warnings_add(
-			&c->warnings, err, NP_WARNING_DEVICE_KIND_UNKNOWN,
-			"device '%s' is not counted as a GPU: Intel makes GPUs and "
-			"other devices, and this id is not known; if it is a GPU, " ADD_CARD,
-			id);
-	}
-	return 0;
-}
-
-static int note_device(struct np_vmclass *c, const struct np_catalogue *cat,
-		       const struct np_device *d, struct np_err *err)
+static int note_device(struct np_vmclass *c, const struct np_device *d, struct np_err *err)
 {
 	char id[NP_PCI_ID_MAX];
 
 	if (d->kind)
 		return note_kind(c, d, err);
-	if (d->pci_class == NP_PCI_OTHER)
-		return note_other(c, cat, d, err);
 	if (d->pci_class != NP_PCI_GPU_UNKNOWN)
 		return 0;
 	if (d->profile)
@@ -241,15 +219,14 @@ static bool is_same_unknown(const struct np_device *a, const struct np_device *b
 }
 
 /* Several equal devices are told once. */
-static int note_unknown_devices(struct np_vmclass *c, const struct np_catalogue *cat,
-				struct np_err *err)
+static int note_unknown_devices(struct np_vmclass *c, struct np_err *err)
 {
 	for (size_t i = 0; i < c->devices.n; i++) {
 		size_t first = 0;
 
 		while (!is_same_unknown(&c->devices.items[first], &c->devices.items[i]))
 			first++;
-		if (first == i && note_device(c, cat, &c->devices.items[i], err) < 0)
+		if (first == i && note_device(c, &c->devices.items[i], err) < 0)
 			return np_err_ret(err);
 	}
 	return 0;
@@ -311,7 +288,7 @@ static int read_notes(struct np_vmclass *c, struct np_val config_spec,
 {
 	if (note_hardware_version(c, config_spec, err) < 0 ||
 	    note_memory_allocation(c, config_spec, err) < 0 || note_baked_in(c, err) < 0 ||
-	    note_unknown_devices(c, cat, err) < 0 || note_mixed(c, err) < 0 ||
+	    note_unknown_devices(c, err) < 0 || note_mixed(c, err) < 0 ||
 	    note_small_memory(c, err) < 0 || note_guest(c, config_spec, err) < 0)
 		return np_err_ret(err);
 	return vmclass_note_conditions(c, config_spec, cat, err);

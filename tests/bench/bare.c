@@ -6,51 +6,17 @@
  * planned. What ADD takes beyond this is what nodeprep itself costs.
  */
 
-#include <curl/curl.h>
-#include <openssl/crypto.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "bare.h"
 
 #define API "/apis/vmoperator.vmware.com"
 
-static size_t drop(char *bytes, size_t size, size_t n, void *ctx)
-{
-	(void)bytes;
-	*(size_t *)ctx += size * n;
-	return size * n;
-}
-
+/* An empty answer is no answer of an API server's. */
 static int request(CURL *easy, const char *method, const char *url, const char *body)
 {
 	size_t got = 0;
-	long status = 0;
 
-	curl_easy_setopt(easy, CURLOPT_URL, url);
-	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
-	if (!body)
-		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, &got);
-	if (curl_easy_perform(easy) != CURLE_OK)
-		return -1;
-	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status == 200 && got > 0)
-		return 0;
-	fprintf(stderr, "bare: %s %s: %ld\n", method, url, status);
-	return -1;
-}
-
-static char *load(const char *path)
-{
-	static char text[1 << 20];
-	FILE *f = fopen(path, "r");
-	size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
-
-	if (f)
-		fclose(f);
-	text[n] = '\0';
-	return text;
+	return bare_request(easy, "bare", method, url, body) < 0 || got == 0 ? -1 : 0;
 }
 
 static int run(CURL *easy, char *argv[])
@@ -66,28 +32,23 @@ static int run(CURL *easy, char *argv[])
 	if (request(easy, "GET", url[0], NULL) < 0 || request(easy, "GET", url[1], NULL) < 0 ||
 	    request(easy, "GET", url[2], NULL) < 0)
 		return -1;
-	return request(easy, "PATCH", url[3], load(argv[6]));
+	return request(easy, "PATCH", url[3], bare_load(argv[6]));
 }
 
 int main(int argc, char *argv[])
 {
-	char authorization[4096];
-	struct curl_slist *headers = NULL;
+	struct curl_slist *headers;
 	CURL *easy;
 	int r;
 
 	if (argc != 7)
 		return 2;
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	curl_global_init(CURL_GLOBAL_DEFAULT);
+	bare_init();
 	easy = curl_easy_init();
-	snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s", argv[3]);
-	headers = curl_slist_append(headers, authorization);
-	headers = curl_slist_append(headers, "Accept: application/json");
-	headers = curl_slist_append(headers, "Content-Type: application/merge-patch+json");
+	headers = bare_headers(argv[3]);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(easy, CURLOPT_CAINFO, argv[2]);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, bare_drop);
 	r = run(easy, argv);
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(easy);

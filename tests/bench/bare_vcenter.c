@@ -7,11 +7,7 @@
  * What nodeprep takes beyond this is what nodeprep itself costs.
  */
 
-#include <curl/curl.h>
-#include <openssl/crypto.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "bare.h"
 
 #define SESSION_PATH "/api/session"
 
@@ -32,18 +28,6 @@ static size_t keep(char *bytes, size_t size, size_t n, void *ctx)
 	return n;
 }
 
-static char *load(const char *path)
-{
-	static char text[1 << 20];
-	FILE *f = fopen(path, "r");
-	size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
-
-	if (f)
-		fclose(f);
-	text[n] = '\0';
-	return text;
-}
-
 /* The header of a session; the token is the answer without its quotes. */
 static struct curl_slist *session_header(struct curl_slist *headers, struct answer *a)
 {
@@ -54,27 +38,6 @@ static struct curl_slist *session_header(struct curl_slist *headers, struct answ
 	a->text[a->size - 1] = '\0';
 	snprintf(line, sizeof(line), "vmware-api-session-id: %s", a->text + 1);
 	return curl_slist_append(headers, line);
-}
-
-static int request(CURL *easy, const char *url, const char *method, const char *body,
-		   struct answer *a)
-{
-	long status = 0;
-
-	a->size = 0;
-	curl_easy_setopt(easy, CURLOPT_URL, url);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
-	if (!body)
-		curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-	curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, a);
-	if (curl_easy_perform(easy) != CURLE_OK)
-		return -1;
-	curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-	if (status >= 200 && status < 300)
-		return 0;
-	fprintf(stderr, "bare_vcenter: %s %s: %ld\n", method, url, status);
-	return -1;
 }
 
 static int run(CURL *easy, char *argv[], FILE *requests)
@@ -89,8 +52,11 @@ static int run(CURL *easy, char *argv[], FILE *requests)
 
 		snprintf(url, sizeof(url), "%s%s", argv[1], path);
 		curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+		curl_easy_setopt(easy, CURLOPT_WRITEDATA, &a);
 		curl_easy_setopt(easy, CURLOPT_USERPWD, is_login ? argv[3] : NULL);
-		r = request(easy, url, method, strcmp(file, "-") == 0 ? NULL : load(file), &a);
+		a.size = 0;
+		r = bare_request(easy, "bare_vcenter", method, url,
+				 strcmp(file, "-") == 0 ? NULL : bare_load(file));
 		if (r == 0 && is_login)
 			headers = session_header(headers, &a);
 	}
@@ -109,8 +75,7 @@ int main(int argc, char *argv[])
 	requests = fopen(argv[4], "r");
 	if (!requests)
 		return 2;
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	curl_global_init(CURL_GLOBAL_DEFAULT);
+	bare_init();
 	easy = curl_easy_init();
 	curl_easy_setopt(easy, CURLOPT_CAINFO, argv[2]);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, keep);

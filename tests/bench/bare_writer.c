@@ -6,11 +6,7 @@
  * HTTP/2 connection, PARALLEL at a time. It reads no JSON and plans nothing: the floor under any writer.
  */
 
-#include <curl/curl.h>
-#include <openssl/crypto.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "bare.h"
 
 #define API "/apis/vmoperator.vmware.com"
 #define QUERY "?fieldManager=nodeprep&fieldValidation=Strict"
@@ -22,13 +18,6 @@ struct writer {
 	int failed;
 };
 
-static size_t drop(char *bytes, size_t size, size_t n, void *ctx)
-{
-	(void)bytes;
-	(void)ctx;
-	return size * n;
-}
-
 static void start(struct writer *w, const char *path, const char *body)
 {
 	CURL *easy = curl_easy_init();
@@ -39,7 +28,8 @@ static void start(struct writer *w, const char *path, const char *body)
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, w->headers);
 	curl_easy_setopt(easy, CURLOPT_CAINFO, w->ca);
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, drop);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, bare_drop);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, NULL);
 	if (body) {
 		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "PATCH");
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
@@ -99,42 +89,26 @@ static void ask(struct writer *w, const char *path)
 	finish(w);
 }
 
-static char *load(const char *path)
-{
-	static char text[1 << 20];
-	FILE *f = fopen(path, "r");
-	size_t n = f ? fread(text, 1, sizeof(text) - 1, f) : 0;
-
-	if (f)
-		fclose(f);
-	text[n] = '\0';
-	return text;
-}
-
 int main(int argc, char *argv[])
 {
-	char authorization[4096];
 	struct writer w = { .failed = 0 };
 	int classes, most;
 
 	if (argc != 8)
 		return 2;
-	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
-	curl_global_init(CURL_GLOBAL_DEFAULT);
+	bare_init();
 	w.url = argv[1];
 	w.ca = argv[2];
 	w.ns = argv[4];
 	classes = atoi(argv[5]);
 	most = atoi(argv[6]);
-	snprintf(authorization, sizeof(authorization), "Authorization: Bearer %s", argv[3]);
-	w.headers = curl_slist_append(w.headers, authorization);
-	w.headers = curl_slist_append(w.headers, "Content-Type: application/merge-patch+json");
+	w.headers = bare_headers(argv[3]);
 	w.multi = curl_multi_init();
 	curl_multi_setopt(w.multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, 1L);
 	ask(&w, API);
 	ask(&w, API "/v1alpha6");
 	run(&w, classes, most, NULL);
-	run(&w, classes, most, load(argv[7]));
+	run(&w, classes, most, bare_load(argv[7]));
 	if (w.failed > 0)
 		fprintf(stderr, "bare_writer: %d requests failed\n", w.failed);
 	curl_multi_cleanup(w.multi);

@@ -158,6 +158,20 @@ def scale(bench):
     )
 
 
+def growth(bench):
+    rows = []
+    for pools in (1000, 10000, 100000):
+        file = bench.input("plain", pools)
+        run = bench.compare({"plan": bench.plan(file)}, 3)["plan"]
+        each = f"{run.cpu / pools * 1e6:.0f}", f"{run.mb * 1024 / pools:.1f}"
+        rows.append((f"{pools:,} pools", megabytes(file), f"{run.cpu:.2f}", f"{run.mb:.0f}", *each, run.status))
+    table(
+        "growth of plan, plain manifests (aim: linear)",
+        ["", "MB", "cpu s", "peak MB", "us a pool", "KB a pool", "exit"],
+        rows,
+    )
+
+
 def relocations(program):
     """How many addresses of the program are set at its start."""
     text = subprocess.run(["readelf", "-rW", program], capture_output=True, text=True, check=True).stdout
@@ -331,6 +345,7 @@ def main(build, examples):
     bench = Bench(build)
     start(bench, examples)
     scale(bench)
+    growth(bench)
     attach.attach(bench, build, table)
     kubectl(bench)
     refused(bench)

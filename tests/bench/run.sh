@@ -19,7 +19,7 @@ ${CC:-cc} -O2 -static-pie -fPIE -w -o "$work/bare_vcenter" "$here/bare_vcenter.c
 # shellcheck disable=SC2086 # words
 ${CC:-cc} -O2 -static-pie -fPIE -w -o "$work/bare_writer" "$here/bare_writer.c" $NODEPREP_LIBS 2>"$work/bare.ld" ||
 	{ cat "$work/bare.ld" >&2; exit 1; }
-for input in "plain 1000" "plain 10000" "plain 20000" "dump 10000" \
+for input in "plain 1000" "plain 10000" "plain 20000" "plain 100000" "dump 10000" \
 	"list 10000" "dump-list 5000" "dump-list 10000"; do
 	form=${input% *} pools=${input#* }
 	file=$work/$form-$pools.yaml

@@ -7,10 +7,13 @@ the proxy knows. `asked` holds the "HOST:PORT" of each request.
 
 import base64
 import contextlib
+import pathlib
 import selectors
 import socket
 import socketserver
 import threading
+
+import yaml
 
 import servers
 
@@ -136,3 +139,11 @@ def http2_proxy(server, folder):
         process = servers.start(stack, argv, folder / "nghttpx.log")
         servers.wait_until("nghttpx", lambda: servers.accepts(port), process, folder / "nghttpx.log")
         yield port, certs.ca, log
+
+
+def proxied_kubeconfig(server, path, port, ca):
+    """Writes a kubeconfig with which the server is reached by the proxy, and returns its path."""
+    config = yaml.safe_load(pathlib.Path(server.write_kubeconfig(path, server.token)).read_text())
+    config["clusters"][0]["cluster"] = {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(ca)}
+    path.write_text(yaml.safe_dump(config))
+    return path

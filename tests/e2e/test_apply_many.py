@@ -6,13 +6,13 @@ import os
 import pty
 import select
 import signal
-import subprocess
 import time
 
 import pytest
 
 import servers
-from builders import A100, MANAGED, SIZE, USE64, dump, hardware, keys_of, pool, writes
+from builders import A100, dump, hardware, pool, writes
+from classes import has_record, is_right, pools_of_classes, put_classes, start, wait_for_writes
 from fixtures import classes_path
 
 MANY = 12
@@ -29,31 +29,17 @@ def names():
     return [f"gpu-{i:02}" for i in range(MANY)]
 
 
-def put_all(server, ns):
-    for name in names():
-        body = {
-            "apiVersion": f"{servers.GROUP}/v1alpha6",
-            "kind": "VirtualMachineClass",
-            "metadata": {"name": name, "namespace": ns},
-            "spec": hardware(A100),
-        }
-        server.must("POST", classes_path(ns), body)
-
-
 def pools(ns):
-    return dump(*(pool(ns, f"p-{name}", name) for name in names()))
+    return pools_of_classes(ns, names())
 
 
-def start(sim, *args, **options):
-    return subprocess.Popen(
-        [str(servers.BIN_DIR / "nodeprep"), *args, "-f", "-"],
-        stdin=subprocess.PIPE,
-        stdout=options.pop("stdout", subprocess.PIPE),
-        stderr=options.pop("stderr", subprocess.PIPE),
-        encoding="utf-8",
-        env={"KUBECONFIG": sim.kubeconfig, "PATH": os.environ["PATH"]},
-        **options,
-    )
+def start_apply(sim, *args, **options):
+    """Starts a command that has read its pools."""
+    process = start(sim.kubeconfig, *args, "-f", "-", **options)
+    process.stdin.write(pools("ml"))
+    process.stdin.close()
+    process.stdin = None
+    return process
 
 
 def delay(method, milliseconds, **members):
@@ -61,19 +47,8 @@ def delay(method, milliseconds, **members):
     return {"match": match, "fault": "delay", "delayMs": milliseconds, "count": 0, **members}
 
 
-def is_right(cls):
-    return sorted(keys_of(cls)) == [(SIZE, "512"), (USE64, "TRUE")]
-
-
-def wait_for_writes(sim, count):
-    end = time.monotonic() + 30
-    while len(writes(sim)) < count:
-        assert time.monotonic() < end, "no write came"
-        time.sleep(0.02)
-
-
 def test_classes_are_written_in_the_order_of_the_pools(server, ns, nodeprep):
-    put_all(server, ns)
+    put_classes(server, ns, names())
     order = list(reversed(names()))
     server.mark()
     text = dump(*(pool(ns, f"p-{name}", name) for name in order))
@@ -85,7 +60,7 @@ def test_classes_are_written_in_the_order_of_the_pools(server, ns, nodeprep):
 
 @pytest.mark.parametrize("count", [8, MANY], ids=["few", "many"])
 def test_reads_are_made_once_a_class(server, ns, nodeprep, count):
-    put_all(server, ns)
+    put_classes(server, ns, names())
     server.mark()
     text = dump(*(pool(ns, f"{who}-{name}", name) for name in names()[:count] for who in "ab"))
     assert nodeprep("plan", "-f", "-", input=text).rc == 0
@@ -113,15 +88,12 @@ def test_namespaces_are_told_where_there_are_several(server, ns, nodeprep, names
 @pytest.mark.parametrize("command", ["apply", "revert"])
 def test_interrupt_finishes_the_write_under_way_and_says_what_is_not_done(sim, number, command):
     ns = "ml"
-    put_all(sim, ns)
+    put_classes(sim, ns, names())
     if command == "revert":
         assert run_to_end(sim, "apply", ns)[0] == 0
     sim.mark()
     sim.faults([delay("PATCH", 700)])
-    process = start(sim, command, "-o", "json")
-    process.stdin.write(pools(ns))
-    process.stdin.close()
-    process.stdin = None
+    process = start_apply(sim, command, "-o", "json")
     # The log has a request before its answer is out: so the second one is under way now.
     wait_for_writes(sim, 2)
     time.sleep(0.2)
@@ -135,8 +107,7 @@ def test_interrupt_finishes_the_write_under_way_and_says_what_is_not_done(sim, n
     assert f"interrupted: {MANY - 2} of {MANY} classes are not written" in err
     assert f"run {command} again to finish" in err
     for i, name in enumerate(names()):
-        managed = MANAGED in sim.must("GET", classes_path(ns, name))["metadata"].get("annotations", {})
-        assert managed == ((i < 2) == (command == "apply"))
+        assert has_record(sim.must("GET", classes_path(ns, name))) == ((i < 2) == (command == "apply"))
     sim.faults([])
     assert run_to_end(sim, command, ns)[0] == 0
     stored = [sim.must("GET", classes_path(ns, name)) for name in names()]
@@ -144,13 +115,10 @@ def test_interrupt_finishes_the_write_under_way_and_says_what_is_not_done(sim, n
 
 
 def test_interrupt_while_reading_writes_nothing(sim):
-    put_all(sim, "ml")
+    put_classes(sim, "ml", names())
     sim.mark()
     sim.faults([delay("GET", 5000)])
-    process = start(sim, "apply")
-    process.stdin.write(pools("ml"))
-    process.stdin.close()
-    process.stdin = None
+    process = start_apply(sim, "apply")
     time.sleep(0.7)
     begin = time.monotonic()
     process.send_signal(signal.SIGINT)
@@ -162,12 +130,9 @@ def test_interrupt_while_reading_writes_nothing(sim):
 
 
 def test_second_interrupt_ends_it_at_once(sim):
-    put_all(sim, "ml")
+    put_classes(sim, "ml", names())
     sim.faults([delay("PATCH", 20000)])
-    process = start(sim, "apply")
-    process.stdin.write(pools("ml"))
-    process.stdin.close()
-    process.stdin = None
+    process = start_apply(sim, "apply")
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
@@ -178,7 +143,7 @@ def test_second_interrupt_ends_it_at_once(sim):
 
 
 def run_to_end(sim, command, ns):
-    process = start(sim, command)
+    process = start(sim.kubeconfig, command, "-f", "-")
     out, err = process.communicate(pools(ns), timeout=60)
     return process.returncode, out, err
 
@@ -200,14 +165,11 @@ def read_terminal(process, master):
 
 @pytest.mark.parametrize("args", [[], ["--log-format=json"]], ids=["text", "json"])
 def test_terminal_shows_progress_and_a_pipe_does_not(sim, args):
-    put_all(sim, "ml")
+    put_classes(sim, "ml", names())
     sim.faults([delay("PATCH", 150)])
     master, slave = pty.openpty()
-    process = start(sim, "apply", *args, stderr=slave)
+    process = start_apply(sim, "apply", *args, stderr=slave)
     os.close(slave)
-    process.stdin.write(pools("ml"))
-    process.stdin.close()
-    process.stdin = None
     text = read_terminal(process, master)
     os.close(master)
     out, _ = process.communicate(timeout=30)

@@ -2,17 +2,15 @@
 """Classes that are written several at a time, over one HTTP/2 connection: order, failures, signals, limits."""
 
 import json
-import os
 import signal
-import subprocess
 
 import pytest
-import yaml
 
 import servers
-from builders import A100, MANAGED, SIZE, USE64, dump, hardware, keys_of, pool, writes
+from builders import writes
+from classes import has_record, is_right, pools_of_classes, put_classes, start, wait_for_writes
 from fixtures import classes_path
-from proxies import http2_proxy
+from proxies import http2_proxy, proxied_kubeconfig
 
 NS = "ml"
 MANY = 12
@@ -24,30 +22,13 @@ class Front:
 
     def __init__(self, sim, folder, port, ca):
         self.sim = sim
-        config = yaml.safe_load(open(sim.write_kubeconfig(folder / "config", sim.token)))
-        cluster = {"server": f"https://127.0.0.1:{port}", "certificate-authority": str(ca)}
-        config["clusters"][0]["cluster"] = cluster
-        self.kubeconfig = folder / "config"
-        self.kubeconfig.write_text(yaml.safe_dump(config))
+        self.kubeconfig = proxied_kubeconfig(sim, folder / "config", port, ca)
         self.pools = folder / "pools.yaml"
-        self.pools.write_text(dump(*(pool(NS, f"p-{name}", name) for name in names())))
-        for name in names():
-            body = {
-                "apiVersion": f"{servers.GROUP}/v1alpha6",
-                "kind": "VirtualMachineClass",
-                "metadata": {"name": name, "namespace": NS},
-                "spec": hardware(A100),
-            }
-            sim.must("POST", classes_path(NS), body)
+        self.pools.write_text(pools_of_classes(NS, names()))
+        put_classes(sim, NS, names())
 
     def start(self, *args):
-        return subprocess.Popen(
-            [str(servers.BIN_DIR / "nodeprep"), *args, "-f", str(self.pools)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            env={"KUBECONFIG": str(self.kubeconfig), "PATH": os.environ["PATH"]},
-        )
+        return start(self.kubeconfig, *args, "-f", str(self.pools), stdin=None)
 
     def run(self, *args):
         process = self.start(*args)
@@ -66,7 +47,7 @@ class Front:
         return [entry["path"].rpartition("/")[2] for entry in writes(self.sim)]
 
     def wait_for_writes(self, count):
-        servers.wait_until(f"{count} writes", lambda: len(writes(self.sim)) >= count)
+        wait_for_writes(self.sim, count)
 
 
 @pytest.fixture
@@ -82,14 +63,6 @@ def names():
 
 def fault(what, name="*", **members):
     return {"match": {"method": "PATCH", "path": PATH + name}, "fault": what, **members}
-
-
-def is_right(cls):
-    return sorted(keys_of(cls)) == [(SIZE, "512"), (USE64, "TRUE")]
-
-
-def has_record(cls):
-    return MANAGED in cls["metadata"].get("annotations", {})
 
 
 def lines_of(out):
@@ -181,8 +154,8 @@ def test_overloaded_server_is_asked_nothing_while_it_asks_to_wait(front):
     assert code == 0, err
     order = front.written()
     first = order.index(names()[0])
-    # The one that was under way, and the one that begins together with the second attempt.
-    assert order.index(names()[0], first + 1) - first <= 3, order
+    # Few: those whose answers were read before the 429, and the one that begins together with the second attempt.
+    assert order.index(names()[0], first + 1) - first < MANY // 2, order
 
 
 def test_two_at_once_write_each_class_once(front):

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import servers
-from builders import A100, hardware
+from builders import A100, dump, hardware, pool
 
 # Each shell is asked for the words behind `nodeprep`, as typing and pressing the tab key would.
 BASH = """
@@ -149,6 +149,21 @@ def test_names_of_the_server(server, ns, nodeprep, put_class):
     assert "kube-system" in offered(nodeprep("__complete", "plan", "-n", "kube"))
     assert offered(nodeprep("__complete", "explain", "-n", ns, "gpu-")) == ["gpu-a", "gpu-b"]
     assert offered(nodeprep("__complete", "explain", "--namespace", ns, "-f", "x.yaml", "gpu-b")) == ["gpu-b"]
+
+
+def test_names_of_the_files(nodeprep, tmp_path):
+    path = tmp_path / "pools.yaml"
+    gpu_class = {"apiVersion": "vmoperator.vmware.com/v1alpha2", "kind": "VirtualMachineClass",
+                 "metadata": {"name": "gpu", "namespace": "ml"}, "spec": hardware(A100)}
+    path.write_text(dump(gpu_class, pool("ml", "training", "gpu"), pool("ml", "web", "cpu")))
+    for words in (["explain", "-f", str(path)], ["explain", f"--filename={path}"], ["explain", "-f", str(tmp_path)]):
+        assert sorted(offered(nodeprep("__complete", *words, ""))) == ["cpu", "gpu", "training", "web"]
+    assert offered(nodeprep("__complete", "explain", "-f", str(path), "t")) == ["training"]
+    labelled = ["__complete", "explain", "-f", str(path), "-l", "a=b", ""]
+    assert offered(nodeprep(*labelled)) == ["gpu"]
+    path.write_text("kind: [")
+    done = nodeprep("__complete", "explain", "-f", str(path), "", env={"KUBECONFIG": None})
+    assert offered(done) == [] and done.err == ""
 
 
 @pytest.mark.parametrize("words", [["plan", "-n", ""], ["explain", ""], ["plan", "--context", ""]])

@@ -296,6 +296,31 @@ def test_a_gpu_and_a_network_card_of_intel(plan):
     assert not codes(got) & {"unknown-device", "device-kind-unknown"}
 
 
+@pytest.mark.parametrize("device", ["1e52:b140", "1ae0:0063", "1d0f:7064", "c0a9:540a", "8086:e2ff"])
+def test_a_device_of_unknown_kind_is_never_a_bare_none(nodeprep, device, tmp_path):
+    """It is not counted until the pool, or a catalogue with its size, says that it is a GPU."""
+    text = node_pool("p", "{vmClass: c}") + vm_class("c", dynamic(device))
+    for command in ("plan", "explain"):
+        done = nodeprep(command, "-f", "-", input=text)
+        assert done.rc == 0 and "none known" in done.out
+        assert f"warning: device-kind-unknown: ml/c: device '{device}' is not counted as a GPU" in done.err
+    assert f"{device}: passed through, of unknown kind, not counted" in done.out
+    found = nodeprep("check", "-f", "-", "-o", "json", input=text)
+    assert "device-kind-unknown" in {f["code"] for f in json.loads(found.out)["findings"]}
+    cards = tmp_path / "cards.yaml"
+    cards.write_text(f"- {{pciID: '{device}', model: X, memoryGB: 64}}\n")
+    asked = text.replace("{vmClass: c}", f"{{vmClass: c, gpus: [{{pciID: '{device}', count: 1}}]}}")
+    for named in (nodeprep("plan", "-f", "-", "--catalogue", cards, input=text), nodeprep("plan", "-f", "-", input=asked)):
+        assert named.rc == 0 and "device-kind-unknown" not in named.err and "512 GB" in named.out
+
+
+@pytest.mark.parametrize("device", ["15b3:ffff", "14e4:1751", "1000:00af", "144d:a80a", "8086:1572"])
+def test_a_network_card_or_a_drive_is_none(nodeprep, device):
+    done = nodeprep("explain", "-f", "-", input=node_pool("p", "{vmClass: c}") + vm_class("c", dynamic(device)))
+    assert "GPUs         none\n" in done.out and f"{device}: passed through, no GPU, not counted" in done.out
+    assert "device-kind-unknown" not in done.err
+
+
 def test_a_template_with_placeholders_is_sized(plan):
     """The vGPU guide of Cluster API Provider vSphere, before clusterctl fills it in."""
     got = plan(

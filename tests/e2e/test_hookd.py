@@ -19,6 +19,7 @@ import servers
 from builders import A100, MANAGED, SIZE, hardware, pools_of
 from builders import plain as bare
 from hookd import Hookd
+from proxies import http2_proxy, proxied_kubeconfig
 
 HOOKS = "hooks.runtime.cluster.x-k8s.io/v1alpha1"
 
@@ -458,6 +459,41 @@ def test_a_slow_supervisor_holds_up_no_patches(own_sim):
         hookd.process.kill()
         for thread in slow:
             thread.join()
+
+
+def two_classes(sim):
+    """Makes two classes, and returns a Cluster with a pool of each."""
+    for name in ("gpu", "other"):
+        body = {"apiVersion": "vmoperator.vmware.com/v1alpha6", "kind": "VirtualMachineClass"}
+        sim.must("POST", CLASSES, {**body, "metadata": {"name": name, "namespace": "ml"}, "spec": hardware(A100)})
+    body = cluster("ml")
+    pools = body["spec"]["topology"]["workers"]["machineDeployments"]
+    pools += cluster("ml", vm_class="other")["spec"]["topology"]["workers"]["machineDeployments"]
+    pools[1]["name"] = "second"
+    return body
+
+
+# None: the default.
+@pytest.mark.parametrize("parallel, at_a_time", [(None, 2), (2, 2), (1, 1)])
+@pytest.mark.parametrize("hook", ["beforeclustercreate", "beforeclusterdelete"])
+def test_a_call_writes_classes_several_at_a_time(tmp_path, own_sim, hook, parallel, at_a_time):
+    body = two_classes(own_sim)
+    args = [f"--parallel={parallel}"] if parallel else []
+    with contextlib.ExitStack() as stack:
+        # Several requests at a time take HTTP/2.
+        port, ca, _ = stack.enter_context(http2_proxy(own_sim, tmp_path / "nghttpx"))
+        kubeconfig = proxied_kubeconfig(own_sim, tmp_path / "config", port, ca)
+        hookd = stack.enter_context(Hookd(kubeconfig, args=args))
+        request = {"cluster": hookd.clusters.put(body)}
+        if hook == "beforeclusterdelete":
+            assert call(hookd, "beforeclustercreate", request)["retryAfterSeconds"] == 0
+            request = {"cluster": hookd.clusters.put(body, True)}
+        # No write is answered while the call lasts.
+        own_sim.faults([fault(fault="delay", delayMs=60000, match={"method": "PATCH"})])
+        own_sim.mark()
+        answer = call(hookd, hook, request, timeout="3s")
+        assert answer["retryAfterSeconds"] > 0
+        assert len({r["path"] for r in patches(own_sim)}) == at_a_time
 
 
 def test_ready_while_the_api_server_answers(own_sim):

@@ -81,6 +81,20 @@ def test_class_holds_until_the_last_pool_leaves(ns, nodeprep, put_class, get_cla
     assert plain(get_class(ns, "gpu")) == before
 
 
+def test_labels_select_the_pools_that_are_released(ns, nodeprep, put_class, get_class):
+    put_class(ns, "gpu", hardware(A100))
+    pools = [pool(ns, name, "gpu") for name in ("a", "b")]
+    pools[0]["metadata"]["labels"] = {"team": "ml"}
+    text = dump(*pools)
+    assert nodeprep("apply", "-f", "-", input=text).rc == 0
+    done = nodeprep("revert", "-f", "-", "-l", "team=web", input=text)
+    assert done.rc == 3 and "the label selector leaves out 2 of 2" in done.err
+    assert nodeprep("revert", "-f", "-", "-l", "team=ml", input=text).rc == 0
+    record = json.loads(get_class(ns, "gpu")["metadata"]["annotations"]["nodeprep.dev/managed"])
+    assert list(record["pools"]) == [f"{ns}/b"]
+    assert nodeprep("revert", "-l", "team=ml").rc == 2
+
+
 def test_what_others_changed_since_stays_and_is_told(server, ns, nodeprep, put_class, get_class):
     put_class(ns, "gpu", hardware(A100))
     text = dump(pool(ns, "w", "gpu"))

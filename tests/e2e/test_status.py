@@ -29,7 +29,8 @@ def test_classes_with_their_registrations(ns, nodeprep, put_class):
     head, row = nodeprep("status", "-n", ns).out.splitlines()
     assert head.split() == ["NAMESPACE", "CLASS", "WINDOW", "POOLS", "DRIFT", "LAST", "WRITER", "WRITTEN"]
     assert row.split()[:6] == [ns, "gpu", "512", "GB", f"{ns}/a,{ns}/b", "none"]
-    rows = nodeprep("status", "-n", ns, "-o", "wide").out.splitlines()[1:]
+    heads, *rows = nodeprep("status", "-n", ns, "-o", "wide").out.splitlines()
+    assert " POOL WINDOW " in heads and "NEEDS" not in heads
     assert [line.split()[:9] for line in rows] == [
         [ns, "gpu", f"{ns}/{name}", "512", "GB", "apply", "512", "GB", "none"] for name in ("a", "b")]
 
@@ -63,6 +64,20 @@ def test_all_namespaces(server, ns, nodeprep, namespace_names, put_class):
     server.must("DELETE", classes_path(other, "gpu"))
     done = nodeprep("status", "-A", "-n", ns)
     assert done.rc == 2 and "mutually exclusive" in done.err
+
+
+def test_labels_select_classes(server, ns, nodeprep, put_class):
+    for name, team in (("gpu-a", "ml"), ("gpu-b", "web")):
+        put_class(ns, name, hardware(A100))
+        server.must("PATCH", classes_path(ns, name), {"metadata": {"labels": {"team": team}}}, content_type=MERGE)
+    assert nodeprep("apply", "-f", "-", input=dump(pool(ns, "a", "gpu-a"), pool(ns, "b", "gpu-b"))).rc == 0
+    for args, names in ((["-l", "team=ml"], ["gpu-a"]), (["--selector", "team in (ml,web)"], ["gpu-a", "gpu-b"]),
+                        (["-l", "!team"], []), (["-A", "-l", "team!=ml,team"], ["gpu-b"])):
+        where = [] if "-A" in args else ["-n", ns]
+        done = nodeprep("status", *where, *args, "-o", "json")
+        assert done.rc == 0 and [i["name"] for i in done.json["items"] if i["namespace"] == ns] == names
+    done = nodeprep("status", "-n", ns, "-l", "team=(")
+    assert done.rc == 2 and done.err.startswith("error: -l: ")
 
 
 def test_no_managed_class(ns, nodeprep):

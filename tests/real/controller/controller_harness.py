@@ -401,6 +401,15 @@ def events_of(server, ns, name=None):
     return [e for e in items if name is None or e["regarding"]["name"] == name]
 
 
+def wait_event(server, ns, reason, name=None):
+    """Waits for an Event, which comes after the status that it tells of, and returns it."""
+
+    def find():
+        return [e for e in events_of(server, ns, name) if e["reason"] == reason]
+
+    return servers.wait_until(f"an Event {reason} of {name}", find, timeout=WAIT_S)[0]
+
+
 def wait_gone(server, path):
     def is_gone():
         return server.request("GET", path)[0] == 404

@@ -12,6 +12,7 @@ from builders import keys_of
 from controller_harness import (
     LEASES,
     SYSTEM,
+    WAIT_S,
     Controller,
     classes_path,
     conditions,
@@ -22,7 +23,9 @@ from controller_harness import (
     pool_path,
     put_pool,
     reasons,
+    run_kubectl,
     servers,
+    wait_event,
     wait_gone,
     wait_pool,
     wait_reason,
@@ -75,9 +78,10 @@ def test_conditions__a_class_is_made_right_within_a_second(
     assert managed_of(vm_class)["pools"] == {
         f"{pools_ns}/workers": {"mmioGB": 512, "holders": ["controller"]}
     }
-    events = events_of(server, pools_ns, "workers")
-    assert [(e["type"], e["reason"]) for e in events] == [("Normal", "Patched")]
-    assert events[0]["reportingController"] == "nodeprep.dev/controller"
+    event = wait_event(server, pools_ns, "Patched", "workers")
+    assert len(events_of(server, pools_ns, "workers")) == 1
+    assert event["type"] == "Normal"
+    assert event["reportingController"] == "nodeprep.dev/controller"
     print(f"right after {took:.3f} s")
     # Not a measurement of this machine, which others use too: but far from any polling interval.
     assert took < 10
@@ -126,7 +130,7 @@ def test_conditions__class_that_is_not_there_and_then_is(server, controller, poo
     }
     assert "gpusPerNode" not in pool["status"] and "mmioGB" not in pool["status"]
     assert "'gpu'" in conditions(pool)["Ready"]["message"]
-    assert events_of(server, pools_ns)[0]["type"] == "Warning"
+    assert wait_event(server, pools_ns, "ClassNotFound")["type"] == "Warning"
     put_class(pools_ns, "gpu", gpu_class())
     assert reasons(wait_reason(server, pools_ns, "Configured")) == RIGHT
     server.must("DELETE", classes_path(pools_ns, "gpu"))
@@ -322,7 +326,26 @@ def test_drift__is_mended_and_told(server, controller, pools_ns, put_class):
     assert condition["status"] == "False"
     assert condition["message"].startswith("'gitops' changed /spec/configSpec/firmware; restored")
     assert conditions(pool)["Ready"]["status"] == "True"
-    assert ("Warning", "DriftCorrected") in [(e["type"], e["reason"]) for e in events_of(server, pools_ns)]
+    assert wait_event(server, pools_ns, "DriftCorrected")["type"] == "Warning"
+
+
+def test_drift__that_comes_again_is_one_event(server, controller, pools_ns, put_class):
+    put_class(pools_ns, "gpu", gpu_class())
+    put_pool(server, pools_ns)
+    wait_reason(server, pools_ns, "Configured")
+    right = server.must("GET", classes_path(pools_ns, "gpu"))["spec"]
+    for _ in range(2):
+        patch_class(server, pools_ns, {"spec": {"configSpec": {"firmware": "bios"}}})
+        wait_class(server, pools_ns, lambda c: c["spec"] == right)
+
+    def is_counted():
+        return wait_event(server, pools_ns, "DriftCorrected").get("series", {}).get("count") == 2
+
+    servers.wait_until("the second one to be counted", is_counted, timeout=WAIT_S)
+    events = events_of(server, pools_ns, "workers")
+    assert sorted(e["reason"] for e in events) == ["DriftCorrected", "Patched"]
+    listed = run_kubectl(server, "get", "events", "-n", pools_ns, "-o", "wide").stdout
+    assert re.search(r"DriftCorrected.* 2 ", listed), listed
 
 
 def test_drift__is_reported_for_restored_pools_alone(server, controller, pools_ns, put_class):
@@ -335,8 +358,9 @@ def test_drift__is_reported_for_restored_pools_alone(server, controller, pools_n
     wait_reason(server, pools_ns, "Configured")
     patch_class(server, pools_ns, {"spec": {"configSpec": {"firmware": "bios"}}})
     wait_reason(server, pools_ns, "DriftCorrected", condition="Drifted")
-    assert "DriftCorrected" in [e["reason"] for e in events_of(server, pools_ns, "workers")]
+    wait_event(server, pools_ns, "DriftCorrected", "workers")
     for name in ("refused", "refused-too"):
+        wait_event(server, pools_ns, "InvalidNodePool", name)
         found = events_of(server, pools_ns, name)
         assert {e["reason"] for e in found} == {"InvalidNodePool"}, found
         assert not [e for e in found if "not compared" in e["note"]]
@@ -447,7 +471,7 @@ def test_deletion__restores_with_the_last_pool(server, controller, pools_ns, put
     after = server.must("GET", classes_path(pools_ns, "gpu"))
     assert after["spec"] == before["spec"]
     assert "annotations" not in after["metadata"]
-    assert "Restored" in [e["reason"] for e in events_of(server, pools_ns, "two")]
+    wait_event(server, pools_ns, "Restored", "two")
 
 
 def test_deletion__while_nobody_looks(server, installed, pools_ns, put_class):
@@ -511,8 +535,7 @@ def test_record__invalid_is_told_and_never_written_from(
     pool = wait_reason(server, pools_ns, "InvalidRecord")
     ready = conditions(pool)["Ready"]
     assert ready["status"] == "False" and "--discard-record" in ready["message"]
-    events = [e for e in events_of(server, pools_ns, "workers") if e["reason"] == "InvalidRecord"]
-    assert events and events[0]["type"] == "Warning"
+    assert wait_event(server, pools_ns, "InvalidRecord", "workers")["type"] == "Warning"
     server.must("DELETE", pool_path(pools_ns, "workers"))
     pool = wait_pool(
         server,
@@ -528,7 +551,7 @@ def test_record__invalid_is_told_and_never_written_from(
     wait_gone(server, pool_path(pools_ns, "workers"))
     after = server.must("GET", classes_path(pools_ns, "gpu"))
     assert after["spec"] == before["spec"] and managed_of(after) is None
-    assert "Released" in [e["reason"] for e in events_of(server, pools_ns, "workers")]
+    wait_event(server, pools_ns, "Released", "workers")
     assert controller.process.poll() is None
     assert not [line for line in controller.lines() if "out of memory" in str(line)]
 
