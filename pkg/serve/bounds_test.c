@@ -153,6 +153,7 @@ static void test_serve__small_bodies_beyond_memory_are_finished_in_turn(void **s
 	unsigned n_whole = 0, n_waiting, n_answered, n_ok = 0;
 
 	(void)state;
+	o.deadline_ms = 3600000; /* libevent's timers go on */
 	o.body_max = BODY_BYTES;
 	o.memory_max = serve_bounds_of_body(BODY_BYTES); /* of one */
 	assert_int_equal(np_serve_new(&o, count_whole, &n_whole, &s.serve, &err), 0);
