@@ -38,7 +38,8 @@ NODEPREP_TARGET=$target NODEPREP_BIN_DIR=$build PYTHONPATH= timeout "$limit" /us
 	-q -p no:cacheprovider --junitxml="$report" --rootdir="$here" \
 	$jobs $tests &
 running=$!
-# The tests are in a process group of their own, which no Ctrl-C reaches. Interrupted, they end the servers that they started.
+# The tests are in a process group of their own, which no Ctrl-C reaches. Interrupted, they end the servers that they
+# started.
 trap 'kill -INT "$running" 2>/dev/null' HUP INT TERM
 wait "$running"
 status=$?
