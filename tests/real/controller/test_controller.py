@@ -373,6 +373,37 @@ def test_drift__that_comes_again_is_counted_in_an_event_that_is_there(
     servers.wait_until("the third one to be counted in the second", is_counted, timeout=WAIT_S)
 
 
+@contextlib.contextmanager
+def with_events_that_may_only_be_created(server):
+    """As in the ClusterRole of version 0.1."""
+    path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/nodeprep-controller-pools"
+    before = server.must("GET", path)["rules"]
+    rules = [dict(r, verbs=["create"]) if r["resources"] == ["events"] else r for r in before]
+    server.must("PATCH", path, {"rules": rules})
+    try:
+        yield
+    finally:
+        server.must("PATCH", path, {"rules": before})
+
+
+def test_drift__that_comes_again_is_told_where_events_may_not_be_patched(
+    server, controller, pools_ns, put_class
+):
+    put_class(pools_ns, "gpu", gpu_class())
+    put_pool(server, pools_ns)
+    wait_reason(server, pools_ns, "Configured")
+    right = server.must("GET", classes_path(pools_ns, "gpu"))["spec"]
+    with with_events_that_may_only_be_created(server):
+        for _ in range(2):
+            patch_class(server, pools_ns, {"spec": {"configSpec": {"firmware": "bios"}}})
+            wait_class(server, pools_ns, lambda c: c["spec"] == right)
+
+        def are_told():
+            return [e["reason"] for e in events_of(server, pools_ns)].count("DriftCorrected") == 2
+
+        servers.wait_until("an Event for each", are_told, timeout=WAIT_S)
+
+
 def test_drift__is_reported_for_restored_pools_alone(server, controller, pools_ns, put_class):
     """A refused pool of the class was not evaluated, so that its Event tells what is wrong with it."""
     put_class(pools_ns, "gpu", gpu_class())
