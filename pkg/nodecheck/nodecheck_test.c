@@ -451,7 +451,8 @@ static void make_machine(struct np_node_hw *m, struct np_seen_gpu *gpus, size_t 
 		read_device(&devices[i], &gpus[i]);
 		gpus[i].has_id = true;
 		gpus[i].id = (struct np_pci_id){ NP_PCI_VENDOR_NVIDIA, 0x20b0 };
-		snprintf(gpus[i].address, sizeof(gpus[i].address), "0000:%02zx:00.0", i + 1);
+		snprintf(gpus[i].address, sizeof(gpus[i].address), "0000:%02hhx:00.0",
+			 (unsigned char)(i + 1));
 	}
 }
 
