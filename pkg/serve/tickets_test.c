@@ -221,13 +221,22 @@ time_t time(time_t *ret)
 	return now.tv_sec;
 }
 
+/* Newer OpenSSLs deprecate SSL_SESSION_set_time() for a function that Debian 12's has not. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 /* A client drops a ticket of such an age itself; this one takes its ticket for a fresh one. */
+static void make_fresh(SSL_SESSION *session)
+{
+	SSL_SESSION_set_time(session, (long)time(NULL));
+}
+#pragma GCC diagnostic pop
+
 static bool resumes_later(const struct server *s, struct visit *v, long later_s)
 {
 	bool is_resumed;
 
 	ahead_s = later_s;
-	SSL_SESSION_set_time(v->session, (long)time(NULL));
+	make_fresh(v->session);
 	is_resumed = resumes(s, NULL, v);
 	assert_true(v->is_served);
 	ahead_s = 0;
