@@ -141,7 +141,7 @@ static void test_reconcile__drift_is_corrected_without_a_read(void **state)
 	assert_counts(b, 2, 1);
 }
 
-/* The watch lags: what it shows is from before the own last write. That is no drift, and no fight either. */
+/* The watch lags: what it shows is older than our own last write. That is neither a drift nor a fight. */
 static void test_reconcile__an_older_state_is_no_drift(void **state)
 {
 	struct bed *b = *state;

@@ -74,7 +74,7 @@ static void drop_object(struct np_controller *c, struct class_record *r)
 	r->object_size = 0;
 }
 
-/* Keeps the class for the worker. Where that would be too much, or there is no memory, the worker reads it. */
+/* Keeps the class for the worker, which reads it instead if it is too large or memory runs out. */
 static void keep_object(struct np_controller *c, struct class_record *r, const json_t *class)
 {
 	NP_AUTO(np_freep) char *text = NULL;

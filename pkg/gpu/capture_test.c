@@ -61,7 +61,7 @@ static const struct row {
 	  NULL, 0 },
 	{ "ids without BARs", ESXCLI, "", "10de:2fff", NULL, 0 },
 	{ "BARs without an id", LOG, "", "10de:2fff", NULL, 0 },
-	{ "a size that is no power of two", LSPCI "\tRegion 2: Memory at 1 [size=3G]\n", "",
+	{ "a size that is not a power of two", LSPCI "\tRegion 2: Memory at 1 [size=3G]\n", "",
 	  "10de:2fff", NULL, 0 },
 	{ "an endless size", LSPCI "\tRegion 2: Memory at 1 [size=99999999999999999999999T]\n", "",
 	  "10de:2fff", NULL, 0 },

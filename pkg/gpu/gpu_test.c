@@ -570,7 +570,7 @@ static const struct generated {
 	{ "a vendor", "vendor\t15b7\tSanDisk\tdrives\t@D\n", NULL },
 	{ "a vendor out of order", "vendor\t1077\tQLogic\tHBAs\t@D\n",
 	  ":6: vendor '1077' does not follow the one before it" },
-	{ "a vendor that is no number", "vendor\t15B7\tSanDisk\tdrives\t@D\n",
+	{ "a vendor that is not a number", "vendor\t15B7\tSanDisk\tdrives\t@D\n",
 	  ":6: vendor '15B7' is not four hex digits" },
 	{ "a vendor without a source", "vendor\t15b7\tSanDisk\tdrives\tD\n",
 	  ":6: a vendor names its source" },

@@ -202,7 +202,7 @@ static void test_hook__invalid_pools_are_rejected_or_reported(void **state)
 		struct wish wish;
 		const char *spec, *message;
 	} rows[] = {
-		{ "a size that is no power of two",
+		{ "a size that is not a power of two",
 		  { .item_variables = VARIABLE("{\"sizeGB\":700}") },
 		  "{\"pciDevices\":[" A100 "]}",
 		  "pool 'ml/c1/gpu': nodeprepGPU.sizeGB is '700': expected a power of two from 1 to 65536, such as 512 or 1024" },

@@ -129,7 +129,7 @@ static const struct {
 	  "https://[redacted]@y?[redacted]" },
 	{ KUBE_TEXT_PLAIN, "a port and an '@' in a path",
 	  "https://h:443/a@b https://[::1]:6443/a@b", "https://h:443/a@b https://[::1]:6443/a@b" },
-	{ KUBE_TEXT_PLAIN, "a scheme is no name", "token://h/a", "token://h/a" },
+	{ KUBE_TEXT_PLAIN, "a scheme is not a name", "token://h/a", "token://h/a" },
 	{ KUBE_TEXT_PATH, "a value of ours ends at '&'", "/a?token=b=c&limit=5&continue=x",
 	  "/a?token=[redacted]&limit=5&continue=x" },
 	{ KUBE_TEXT_PATH, "a selector",

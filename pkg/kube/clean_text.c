@@ -177,7 +177,7 @@ static void put_other(struct text *t)
 		hide(t, strcspn(t->at, url_ends));
 }
 
-/* A key in PEM, or that in base64: whatever begins as PEM and is no certificate. */
+/* A key in PEM, or PEM in base64: anything that begins like PEM and is not a certificate. */
 static bool has_private_key(const char *text)
 {
 	static const char begin[] = "LS0tLS1CRUdJTiB", certificate[] = "LS0tLS1CRUdJTiBDRVJU";

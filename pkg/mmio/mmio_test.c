@@ -385,7 +385,7 @@ static const struct policy_case {
 	{ "a size below the BARs", "A100-40GB", 4,
 	  { .has_size = true, .size_gb = 256 },
 	  "sizeGB is '256', but the BARs alone take 262336 MB: expected a power of two from 512", 0, 0, false },
-	{ "a size that is no power of two", "A100-40GB", 1,
+	{ "a size that is not a power of two", "A100-40GB", 1,
 	  { .has_size = true, .size_gb = 192 }, "sizeGB is '192', not a power of two", 0, 0, false },
 	{ "a size of nothing", "A100-40GB", 1,
 	  { .has_size = true, .size_gb = 0 }, "sizeGB is '0', not a power of two", 0, 0, false },
