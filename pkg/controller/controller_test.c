@@ -15,7 +15,6 @@
 #include "nodeprep/file.h"
 #include "nodeprep/json.h"
 #include "nodeprep/map.h"
-#include "nodeprep/time.h"
 
 #include "controller_fuzz.c"
 

@@ -5,13 +5,11 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "nodeprep/json.h"
-#include "nodeprep/time.h"
 
 static void observe(struct lease *l, const char *version, const char *holder, int seconds,
 		    uint64_t now)
