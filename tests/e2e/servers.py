@@ -389,7 +389,7 @@ class RealServer(Server):
         wait_until("kube-apiserver", self._is_ready, process, log)
 
     def _start_etcd(self, stack, url, peer_url):
-        argv = ["etcd", "--data-dir", self.folder / "etcd", "--unsafe-no-fsync"]
+        argv = [self._apiserver.with_name("etcd"), "--data-dir", self.folder / "etcd", "--unsafe-no-fsync"]
         argv += ["--listen-client-urls", url, "--advertise-client-urls", url]
         argv += ["--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url]
         argv += ["--initial-cluster", f"default={peer_url}", "--logger", "zap"]
