@@ -119,9 +119,11 @@ enum scalar_kind {
 
 struct scalar {
 	enum scalar_kind kind;
-	bool boolean;
-	json_int_t integer;
-	double real;
+	union {
+		json_int_t integer;
+		double real;
+		bool boolean;
+	};
 };
 
 /* Resolves a plain scalar without a tag as kubectl's YAML reader does. */
