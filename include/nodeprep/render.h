@@ -13,13 +13,15 @@
  *            refuse it.
  * Ownership  the caller owns the results; arguments are borrowed.
  * Errors     NP_E_USAGE: an unknown output format, or a drawing of other than one pool;
- *            NP_E_NOT_FOUND: a filter that matches nothing; NP_E_NOMEM.
+ *            NP_E_NOT_FOUND: a filter that matches nothing; NP_E_NOMEM; NP_E_IO: the stream failed, its
+ *            errno is kept.
  */
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "nodeprep/plan.h"
 
@@ -43,6 +45,9 @@ json_t *np_render_plan_tree(const struct np_plan *plan);
 
 int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret,
 		   struct np_err *err);
+
+/* Writes the plan as JSON to `out` part by part, so that its text is never in memory as a whole. */
+int np_render_plan_json(FILE *out, const struct np_plan *plan, struct np_err *err);
 
 /* The capabilities of the reader's terminal. */
 struct np_render_style {

@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,12 @@
 
 #define JSON_STYLE (JSON_INDENT(2) | JSON_REAL_PRECISION(15))
 
+/* What is written at once. */
+enum { PART_BYTES = 64 * 1024 };
+
 /* A tree's text is made in one buffer for all of them: a callback gets a few bytes at a time, which costs more. */
 struct dump {
+	FILE *out; /* takes the bytes part by part; NULL: all are kept */
 	char *bytes;
 	size_t size, room;
 	char *text; /* of one tree */
@@ -25,11 +30,20 @@ static void dump_done(struct dump *d)
 	free(d->text);
 }
 
+/* Writes the first `size` bytes, which are all there are, or all but the NUL. */
+static int write_part(struct dump *d, size_t size)
+{
+	d->size = 0;
+	return fwrite(d->bytes, 1, size, d->out) == size ? 0 : -1;
+}
+
 static int append(struct dump *d, const char *bytes, size_t size)
 {
 	size_t room = d->room > 0 ? d->room : 4096;
 	char *grown = d->bytes;
 
+	if (d->out && d->size >= PART_BYTES && write_part(d, d->size) < 0)
+		return -1;
 	while (room - d->size < size)
 		room *= 2;
 	if (room != d->room)
@@ -184,19 +198,40 @@ static int append_plan(struct dump *d, const char *frame, const struct np_plan *
 	return append(d, frame, strlen(frame) + 1);
 }
 
-int render_plan_json_text(const struct np_plan *plan, char **ret, struct np_err *err)
+static int dump_plan(struct dump *d, const struct np_plan *plan, struct np_err *err)
 {
 	json_auto_t *tree = render_plan_frame_take(plan, json_array(), json_array());
 	NP_AUTO(np_freep) char *frame = NULL;
-	NP_AUTO(dump_done) struct dump d = { 0 };
 
 	if (!tree)
 		return np_fail_nomem(err);
 	if (render_json_text(tree, &frame, err) < 0)
 		return np_err_ret(err);
-	if (append_plan(&d, frame, plan) < 0)
-		return np_fail_nomem(err);
+	if (append_plan(d, frame, plan) == 0)
+		return 0;
+	if (d->out && ferror(d->out))
+		return np_fail(err, NP_E_IO, "%s", strerror(errno));
+	return np_fail_nomem(err);
+}
+
+int render_plan_json_text(const struct np_plan *plan, char **ret, struct np_err *err)
+{
+	NP_AUTO(dump_done) struct dump d = { 0 };
+
+	if (dump_plan(&d, plan, err) < 0)
+		return np_err_ret(err);
 	*ret = np_take(d.bytes);
+	return 0;
+}
+
+int np_render_plan_json(FILE *out, const struct np_plan *plan, struct np_err *err)
+{
+	NP_AUTO(dump_done) struct dump d = { .out = out };
+
+	if (dump_plan(&d, plan, err) < 0)
+		return np_err_ret(err);
+	if (write_part(&d, d.size - 1) < 0)
+		return np_fail(err, NP_E_IO, "%s", strerror(errno));
 	return 0;
 }
 
