@@ -83,6 +83,8 @@ static int gather_need(struct build *b, struct np_vmx_need *ret, struct np_err *
 
 	*ret = (struct np_vmx_need){ .gb = b->want->has_window ? b->want->window_gb : 0,
 				     .has_devices = devices_after(b)->n > 0,
+				     .has_uncounted =
+					     np_vmclass_devices_may_be_gpus(devices_after(b)),
 				     .allow_shrink = b->want->allow_shrink };
 	b->window_reason = b->want->window_reason;
 	if (others <= ret->gb)
