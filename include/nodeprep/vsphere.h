@@ -129,6 +129,7 @@ struct np_vsphere_device {
 	struct np_pci_id id;
 	char *profile; /* of a vGPU; "" a whole card */
 	char *kind; /* of a device without ids; "" */
+	bool is_uncounted; /* it may be a GPU: neither its id nor its vendor is known */
 	size_t count;
 };
 
@@ -173,6 +174,7 @@ struct np_vsphere_vm {
 	bool has_dynamic; /* a device is chosen at power-on, by dynamic DirectPath I/O */
 	size_t n_devices, n_gpus;
 	struct np_vsphere_device *devices; /* the GPUs, then others such as NICs */
+	bool has_uncounted; /* one of those others may be a GPU */
 	/* The result of judging. */
 	bool has_need; /* every device's need is known; else needed_gb is assumed */
 	uint64_t needed_gb; /* 0: no device needs a window */

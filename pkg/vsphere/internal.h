@@ -82,6 +82,7 @@ struct vsphere_device {
 	bool has_id;
 	struct np_pci_id id; /* of several the one that takes the most */
 	enum np_pci_class pci_class;
+	bool may_be_gpu; /* np_gpu_pci_may_be_gpu() says so of the id */
 	const struct np_gpu *card; /* NULL: not known */
 	char address[NP_PCI_ADDRESS_MAX]; /* on the host; "" not known */
 	const char *profile; /* borrowed; "" unless a vGPU */

@@ -12,9 +12,16 @@
 #include "nodeprep/vmx.h"
 
 #define DYNAMIC_VERSION 17 /* dynamic DirectPath I/O came with ESXi 7.0 */
+#define NAME_GPUS "if it is a GPU, add it and its size with --catalogue or --catalogue-from"
 #define NOT_READABLE "give the user the privilege System.Read on the VM"
 
 /* --- the need ----------------------------------------------------------------------------------- */
+
+/* Devices that may be GPUs are not counted; where there is nothing else, the need is unknown. */
+static bool is_none_known(const struct np_vsphere_vm *vm)
+{
+	return vm->n_gpus == 0 && vm->has_uncounted;
+}
 
 static int find_need(struct np_vsphere_vm *vm, struct np_err *err)
 {
@@ -33,7 +40,7 @@ static int find_need(struct np_vsphere_vm *vm, struct np_err *err)
 	}
 	if (np_mmio_need(addends, vm->n_gpus, &need, err) < 0)
 		return np_err_ret(err);
-	vm->has_need = need.complete;
+	vm->has_need = need.complete && !is_none_known(vm);
 	vm->needed_gb = need.assumed_gb;
 	vm->needs_efi = need.needs_efi;
 	return 0;
@@ -69,6 +76,11 @@ static int check_window(struct np_vsphere_vm *vm, struct np_err *err)
 	if (vm->needed_gb == 0 && vm->has_need) {
 		j.status = NP_PROBE_PASS;
 		return np_report_add(&vm->report, &j, err, "no device needs a window");
+	}
+	if (is_none_known(vm)) {
+		j.status = NP_PROBE_UNKNOWN;
+		j.cure = NAME_GPUS;
+		return np_report_add(&vm->report, &j, err, "no known device needs a window");
 	}
 	if (asprintf(&cure, "set %s to %" PRIu64, NP_VMX_SIZE_NAME, vm->needed_gb) < 0) {
 		cure = NULL;
@@ -125,7 +137,7 @@ static int check_keys(struct np_vsphere_vm *vm, struct np_err *err)
 				  .status = NP_PROBE_FAIL,
 				  .cure = "set both: " NP_VMX_USE64_NAME
 					  " to TRUE, and " NP_VMX_SIZE_NAME };
-	bool is_needed = vm->needed_gb > 0 || !vm->has_need;
+	bool is_needed = vm->needed_gb > 0 || (!vm->has_need && !is_none_known(vm));
 	struct keys k = { 0 };
 
 	if (!vm->has_extra)
@@ -241,6 +253,28 @@ static int check_limit(struct np_vsphere_vm *vm, struct np_err *err)
 			     limit, vm->hardware_version);
 }
 
+static int check_kinds(struct np_vsphere_vm *vm, struct np_err *err)
+{
+	struct np_judgement j = { .id = "device-kind",
+				  .status = vm->has_uncounted ? NP_PROBE_WARN : NP_PROBE_PASS,
+				  .cure = NAME_GPUS };
+	struct np_report_words w = { 0 };
+
+	for (size_t i = vm->n_gpus; i < vm->n_devices; i++) {
+		const struct np_vsphere_device *d = &vm->devices[i];
+		char id[NP_PCI_ID_MAX];
+
+		np_gpu_pci_id_format(d->id, id);
+		if (d->is_uncounted)
+			np_report_words_add(&w, "%zux %s", d->count, id);
+	}
+	if (!vm->has_uncounted)
+		return np_report_add(&vm->report, &j, err, "every device is known");
+	return np_report_add(&vm->report, &j, err,
+			     "not counted, because it is not known whether they are GPUs: %s",
+			     w.text);
+}
+
 static int check_overhead(struct np_vsphere_vm *vm, struct np_err *err)
 {
 	struct np_judgement j = { .id = "overhead",
@@ -302,8 +336,8 @@ static int report_no_devices(struct np_vsphere_vm *vm, struct np_err *err)
 static int judge(struct np_vsphere_vm *vm, const struct np_plan *plan, struct np_err *err)
 {
 	static int (*const checks[])(struct np_vsphere_vm *, struct np_err *) = {
-		check_window,  check_keys,  check_firmware, check_memory,
-		check_version, check_limit, check_overhead, check_manager,
+		check_window, check_keys,  check_firmware, check_memory,  check_version,
+		check_limit,  check_kinds, check_overhead, check_manager,
 	};
 	const struct np_plan_pool *p = NULL;
 

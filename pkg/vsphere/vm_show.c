@@ -54,11 +54,18 @@ static json_t *owner_tree(const struct np_vsphere_vm *vm)
 			 vsphere_text_tree(vm->class_name), "pool", vsphere_text_tree(vm->pool));
 }
 
+/* A device that may be a GPU is not counted; one alone leaves the GPUs unknown. */
+static bool are_gpus_known(const struct np_vsphere_vm *vm)
+{
+	return vm->has_devices && (vm->n_gpus > 0 || !vm->has_uncounted);
+}
+
 static json_t *facts_tree(const struct np_vsphere_vm *vm)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "gpus",
-			 vm->has_devices ? vsphere_list_tree(vm->devices, vm->n_gpus, device_tree)
-					 : json_null(),
+			 are_gpus_known(vm)
+				 ? vsphere_list_tree(vm->devices, vm->n_gpus, device_tree)
+				 : json_null(),
 			 "neededMMIOGB", number_tree(vm->has_need, vm->needed_gb), "mmioGB",
 			 number_tree(vm->has_window, vm->window_gb), "firmware",
 			 vsphere_text_tree(vm->firmware), "hardwareVersion",
@@ -149,8 +156,8 @@ static size_t fill_cells(const struct np_vsphere_vm *vm, struct row *r, const ch
 	cells[n++] = vm->name;
 	cells[n++] = vsphere_or_dash(vm->cluster);
 	cells[n++] = vm->is_template == NP_VERDICT_YES ? "template" : vsphere_or_dash(vm->power);
-	cells[n++] = vm->has_devices ? r->gpus.text : "unknown";
-	cells[n++] = vm->has_devices ? r->needs : "unknown";
+	cells[n++] = !vm->has_devices ? "unknown" : vm->n_gpus > 0 ? r->gpus.text : "none known";
+	cells[n++] = are_gpus_known(vm) ? r->needs : "unknown";
 	cells[n++] = vm->has_extra ? r->window : "unknown";
 	cells[n++] = vsphere_or_dash(vm->firmware);
 	return n;

@@ -147,6 +147,52 @@ static void test_vsphere__what_is_not_known_is_unknown(void **state)
 	np_gpu_catalogue_free(cat);
 }
 
+static const json_t *vm_at(const json_t *tree, size_t i)
+{
+	return json_array_get(json_object_get(tree, "vms"), i);
+}
+
+/* A device of a vendor that the catalogue does not know is named, alone and beside a GPU. */
+static void test_vsphere__what_may_be_a_gpu_is_named(void **state)
+{
+	struct vc *t = *state;
+	struct np_catalogue *cat = catalogue();
+	struct np_vsphere_vms vms;
+	json_auto_t *tree = NULL;
+	NP_AUTO(np_freep) char *text = NULL;
+	struct np_err err = NP_ERR_INIT;
+
+	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, PLACES,
+			  QUERY(VM("alone", "poweredOn",
+				   DEVICE("DynamicBackingInfo'>" ALLOWED("5555", "4129")
+						  ALLOWED("7762", "-20160")),
+				   READY(WINDOW("512")))
+					VM("beside", "poweredOn",
+					   FIXED("20b0") DEVICE(
+						   "DeviceBackingInfo'><deviceId>b140</deviceId>"
+						   "<vendorId>7762</vendorId>"),
+					   READY(WINDOW("512")))),
+			  SOAP_LOGOUT));
+	vms = fetch(t, cat, NULL);
+	assert_int_equal(vms.n, 2);
+	assert_int_equal(vms.pass, NP_VERDICT_UNKNOWN);
+	assert_int_equal(status(&vms.items[0], "mmio-window"), NP_PROBE_UNKNOWN);
+	assert_int_equal(status(&vms.items[0], "mmio-keys"), NP_PROBE_PASS);
+	assert_int_equal(status(&vms.items[0], "device-kind"), NP_PROBE_WARN);
+	assert_int_equal(vms.items[1].report.pass, NP_VERDICT_YES);
+	assert_int_equal(status(&vms.items[1], "device-kind"), NP_PROBE_WARN);
+	tree = np_vsphere_vms_tree(&vms);
+	assert_true(json_is_null(json_object_get(vm_at(tree, 0), "gpus")));
+	assert_true(json_is_null(json_object_get(vm_at(tree, 0), "neededMMIOGB")));
+	assert_int_equal(json_array_size(json_object_get(vm_at(tree, 1), "gpus")), 1);
+	assert_int_equal(json_array_size(json_object_get(tree, "overheads")), 1);
+	assert_int_equal(np_vsphere_vms_text(&vms, false, &text, &err), 0);
+	assert_non_null(strstr(text, "none known"));
+	assert_non_null(strstr(text, "GPUs: 1x 1e52:b140\n"));
+	np_vsphere_vms_done(&vms);
+	np_gpu_catalogue_free(cat);
+}
+
 static void test_vsphere__overheads_of_equal_vms_are_one_row(void **state)
 {
 	struct vc *t = *state;
@@ -292,6 +338,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_VC(test_vsphere__vms_are_judged_by_their_devices),
 		IN_VC(test_vsphere__what_is_not_known_is_unknown),
+		IN_VC(test_vsphere__what_may_be_a_gpu_is_named),
 		IN_VC(test_vsphere__overheads_of_equal_vms_are_one_row),
 		IN_VC(test_vsphere__one_task_changes_a_vm),
 		IN_VC(test_vsphere__firmware_changes_only_on_request),
