@@ -11,6 +11,7 @@ import urllib.parse
 from controller_harness import (
     Controller,
     Proxy,
+    classes_path,
     gpu_class,
     install,
     pool_path,
@@ -78,7 +79,9 @@ class WithoutWatchList(servers.RealServer):
 
 def check_start(server, ns, n_lists):
     """A controller sees what exists when it starts, and what is gone when it starts again."""
-    server.create_class(ns, "gpu", gpu_class())
+    body = {"apiVersion": f"{servers.GROUP}/v1alpha6", "kind": "VirtualMachineClass"}
+    body.update(metadata={"name": "gpu"}, spec=gpu_class())
+    server.must("POST", classes_path(ns), body)
     for name in ("stays", "goes"):
         put_pool(server, ns, name)
     with Controller(server) as running:
