@@ -42,8 +42,12 @@ struct np_vsphere_names {
 
 /* A GPU of a host. */
 struct np_vsphere_gpu {
-	struct np_seen_gpu seen;
-	char title[64]; /* as vCenter calls it */
+	char address[NP_PCI_ADDRESS_MAX]; /* "0000:3b:00.0" */
+	bool has_id;
+	struct np_pci_id id;
+	const struct np_gpu *card; /* NULL: not in the catalogue */
+	char *title; /* as vCenter calls it */
+	enum np_verdict ok; /* VMs can have it */
 	enum np_verdict capable, enabled, active; /* of passthrough */
 	enum np_verdict sriov; /* SR-IOV is active on the device */
 	bool is_shared; /* owned by the vGPU manager, which cuts vGPUs from it */
@@ -89,8 +93,6 @@ json_t *np_vsphere_hosts_tree(const struct np_vsphere_hosts *hosts);
 /* Writes a row for each host, and what is wrong with it. */
 int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char **ret,
 			  struct np_err *err);
-
-struct np_plan;
 
 struct np_plan;
 

@@ -129,7 +129,7 @@ static int check_iommu(struct judging *g, struct np_err *err)
 /* Needed for any vGPU and for the T4 (docs/checks.md). */
 static bool needs_sriov(const struct np_vsphere_gpu *gpu)
 {
-	return gpu->is_shared || !gpu->seen.gpu || strcmp(gpu->seen.gpu->model, "T4") == 0;
+	return gpu->is_shared || !gpu->card || strcmp(gpu->card->model, "T4") == 0;
 }
 
 static int check_sriov(struct judging *g, struct np_err *err)
@@ -169,7 +169,9 @@ static int check_above_4g(struct judging *g, struct np_err *err)
 
 static const char *gpu_name(const struct np_vsphere_gpu *gpu, char buf[static NP_REPORT_WHO_MAX])
 {
-	return np_report_gpu_name(&gpu->seen, buf);
+	const struct np_seen_gpu seen = vsphere_seen(gpu);
+
+	return np_report_gpu_name(&seen, buf);
 }
 
 static int report_no_devices(struct judging *g, struct np_judgement *j, struct np_err *err)
@@ -202,8 +204,8 @@ static int check_gpus(struct judging *g, struct np_err *err)
 		return report_no_devices(g, &j, err);
 	for (size_t i = 0; i < g->h->n_gpus; i++) {
 		np_report_words_add(&all, "%s", gpu_name(&g->h->gpus[i], who));
-		if (!g->h->gpus[i].seen.gpu)
-			np_report_words_add(&unknown, "%s", g->h->gpus[i].seen.address);
+		if (!g->h->gpus[i].card)
+			np_report_words_add(&unknown, "%s", g->h->gpus[i].address);
 	}
 	if (unknown.n > 0) {
 		j.status = NP_PROBE_WARN;
@@ -360,7 +362,7 @@ int vsphere_host_judge(struct np_vsphere_host *h, enum np_verdict hot_migrate, s
 	struct judging g = { .h = h, .hot_migrate = hot_migrate };
 
 	for (size_t i = 0; i < h->n_gpus; i++) {
-		h->gpus[i].seen.ok = judge_gpu(h, &h->gpus[i]);
+		h->gpus[i].ok = judge_gpu(h, &h->gpus[i]);
 		h->gpus[i].may_be_used = h->has_unknown_users && h->gpus[i].users.n == 0;
 		g.is_vgpu = g.is_vgpu || h->gpus[i].is_shared;
 		g.n_whole += !h->gpus[i].is_shared;

@@ -9,6 +9,7 @@
 static json_t *gpu_tree(const void *list, size_t i)
 {
 	const struct np_vsphere_gpu *gpu = (const struct np_vsphere_gpu *)list + i;
+	const struct np_seen_gpu seen = vsphere_seen(gpu);
 	json_t *more = json_pack(
 		"{s:o, s:o, s:o, s:o, s:b, s:o}", "passthroughCapable",
 		np_report_verdict_tree(gpu->capable), "passthroughEnabled",
@@ -18,7 +19,7 @@ static json_t *gpu_tree(const void *list, size_t i)
 						      : json_null(),
 		"sharedForVGPUs", (int)gpu->is_shared, "name", vsphere_text_tree(gpu->title));
 
-	return vsphere_joined_tree_take(np_report_gpu_tree(&gpu->seen), more);
+	return vsphere_joined_tree_take(np_report_gpu_tree(&seen), more);
 }
 
 static json_t *host_tree(const void *list, size_t i)
@@ -58,7 +59,7 @@ struct row {
 
 static const char *model_of(const struct np_vsphere_gpu *gpu)
 {
-	return gpu->seen.gpu ? gpu->seen.gpu->model : "unknown";
+	return gpu->card ? gpu->card->model : "unknown";
 }
 
 /* "4x H100-80GB, 1x T4", by address. */
@@ -93,7 +94,7 @@ static void count(const struct np_vsphere_host *h, struct row *r)
 	for (size_t i = 0; i < h->n_gpus; i++) {
 		n_used += h->gpus[i].users.n > 0;
 		n_free += is_connected && h->gpus[i].users.n == 0 &&
-			  h->gpus[i].seen.ok == NP_VERDICT_YES;
+			  h->gpus[i].ok == NP_VERDICT_YES;
 	}
 	snprintf(r->free, sizeof(r->free), h->has_unknown_users ? "at most %zu" : "%zu", n_free);
 	snprintf(r->used, sizeof(r->used), h->has_unknown_users ? "at least %zu" : "%zu", n_used);

@@ -117,7 +117,7 @@ static void test_vsphere__hosts_are_judged(void **state)
 	assert_int_equal(status(&hosts.items[0], "hv-support"), NP_PROBE_PASS);
 	/* An accelerator of an unknown vendor; its passthrough is not known. */
 	assert_int_equal(hosts.items[1].n_gpus, 3);
-	assert_int_equal(hosts.items[1].gpus[2].seen.id.vendor, 0xffff);
+	assert_int_equal(hosts.items[1].gpus[2].id.vendor, 0xffff);
 	assert_int_equal(hosts.items[1].report.pass, NP_VERDICT_NO);
 	assert_int_equal(status(&hosts.items[1], "passthrough-capable"), NP_PROBE_FAIL);
 	assert_int_equal(status(&hosts.items[1], "passthrough-active"), NP_PROBE_FAIL);

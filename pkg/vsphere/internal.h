@@ -102,6 +102,11 @@ int vsphere_devices_read(const struct np_vcenter_val *devices, const struct np_c
  */
 void vsphere_address(const char *text, char ret[static NP_PCI_ADDRESS_MAX]);
 
+/* --- hosts.c --------------------------------------------------------------------------------- */
+
+/* Returns the GPU as reports take it. */
+struct np_seen_gpu vsphere_seen(const struct np_vsphere_gpu *gpu);
+
 /* --- host_judge.c ---------------------------------------------------------------------------- */
 
 int vsphere_host_judge(struct np_vsphere_host *h, enum np_verdict hot_migrate, struct np_err *err);
@@ -238,7 +243,7 @@ int vsphere_record_remove(struct vsphere_record *r, struct np_err *err);
 struct np_card;
 
 /* Tells whether the GPU is one that the card means, as a whole card. */
-bool vsphere_is_card(const struct np_card *card, const struct np_seen_gpu *gpu);
+bool vsphere_is_card(const struct np_card *card, const struct np_vsphere_gpu *gpu);
 
 /* Whether a node of a pool has room on a host. */
 enum vsphere_fit {
