@@ -59,16 +59,11 @@ static int print_report(const struct options *o, const struct np_host *h, const 
 static int write_hosts(const struct options *o, const struct np_vsphere_hosts *hosts,
 		       const struct np_plan *plan, char **ret, struct np_err *err)
 {
-	json_auto_t *tree = NULL;
-
 	if (o->format == NP_FORMAT_SVG)
 		return np_vsphere_hosts_svg(hosts, plan, flags.page, ret, err);
 	if (!is_for_programs(o))
 		return np_vsphere_hosts_text(hosts, o->format == NP_FORMAT_WIDE, ret, err);
-	tree = np_vsphere_hosts_tree(hosts);
-	if (!tree)
-		return np_fail_nomem(err);
-	return np_render_tree(tree, o->format, ret, err);
+	return np_vsphere_hosts_data(hosts, o->format, ret, err);
 }
 
 /* What only one of vCenter, captures and the drawing knows. */

@@ -38,6 +38,22 @@ int np_render_format_parse(const char *text, enum np_format *ret, struct np_err 
 /* Writes a tree as JSON (indent 2) or YAML, with a final newline. */
 int np_render_tree(const json_t *tree, enum np_format format, char **ret, struct np_err *err);
 
+/* A list whose items are made one by one. */
+struct np_render_list {
+	const char *key; /* of the list in its tree */
+	size_t n;
+	json_t *(*item)(const void *ctx, size_t i); /* a new reference; NULL where memory runs out */
+	const void *ctx;
+};
+
+/*
+ * Writes as np_render_tree() does a tree (NULL: memory ran out) with `n` lists, which it holds as empty
+ * arrays at its top, in this order. In JSON each item is made, written and freed before the next: the whole
+ * tree of a large fleet would take more memory than all else together.
+ */
+int np_render_lists_take(json_t *take, const struct np_render_list *lists, size_t n,
+			 enum np_format format, char **ret, struct np_err *err);
+
 /* Returns the plan as the contract's tree; NULL where memory runs out. */
 json_t *np_render_plan_tree(const struct np_plan *plan);
 

@@ -19,10 +19,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "nodeprep/render.h"
 #include "nodeprep/report.h"
 #include "nodeprep/vcenter_inventory.h"
 
 struct np_err;
+struct np_plan;
+struct np_plan_pool;
 
 #define NP_VSPHERE_HOT_MIGRATE "vgpu.hotmigrate.enabled"
 
@@ -71,7 +74,7 @@ struct np_vsphere_host {
 	struct np_vsphere_gpu *gpus;
 	bool has_profiles;
 	struct np_vsphere_names profiles; /* vGPU types that it offers, sorted */
-	struct np_report report;
+	enum np_verdict pass;
 };
 
 struct np_vsphere_hosts {
@@ -87,14 +90,17 @@ int np_vsphere_hosts_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
 			   struct np_err *err);
 void np_vsphere_hosts_done(struct np_vsphere_hosts *hosts);
 
-/* Returns the HostReportList; NULL where memory runs out. */
-json_t *np_vsphere_hosts_tree(const struct np_vsphere_hosts *hosts);
+/* Makes the report of one of the hosts; of all of them it would take most of the memory. */
+int np_vsphere_host_report(const struct np_vsphere_hosts *hosts, const struct np_vsphere_host *h,
+			   struct np_report *ret, struct np_err *err);
+
+/* Writes the HostReportList as JSON or YAML. */
+int np_vsphere_hosts_data(const struct np_vsphere_hosts *hosts, enum np_format format, char **ret,
+			  struct np_err *err);
 
 /* Writes a row for each host, and what is wrong with it. */
 int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char **ret,
 			  struct np_err *err);
-
-struct np_plan;
 
 /* How many hosts a page of the drawing has at most. */
 #define NP_VSPHERE_PAGE_HOSTS 32
@@ -183,11 +189,13 @@ struct np_vsphere_vm {
 	uint64_t window_gb;
 	bool has_estimate;
 	double estimate_mb; /* of what the window adds to the overhead */
-	struct np_report report;
+	const struct np_plan_pool *plan_pool; /* NULL: not known */
+	enum np_verdict pass;
 };
 
 struct np_vsphere_vms {
 	enum np_verdict pass;
+	const struct np_plan *plan; /* with which they were judged, borrowed; NULL: none */
 	size_t n;
 	struct np_vsphere_vm *items; /* sorted by cluster and name */
 };
@@ -212,6 +220,10 @@ int np_vsphere_vms_name_classes(struct np_vcenter *v, struct np_vsphere_vms *vms
 int np_vsphere_vms_judge(struct np_vsphere_vms *vms, const struct np_plan *plan,
 			 struct np_err *err);
 
+/* Makes the report of one of the VMs that were judged. */
+int np_vsphere_vm_report(const struct np_vsphere_vms *vms, const struct np_vsphere_vm *vm,
+			 struct np_report *ret, struct np_err *err);
+
 /* The memory overhead of running VMs with the same GPUs and window. */
 struct np_vsphere_overhead {
 	const struct np_vsphere_vm *like; /* one of them */
@@ -233,8 +245,9 @@ void np_vsphere_overheads_done(struct np_vsphere_overheads *all);
 int np_vsphere_note_overhead(const struct np_vsphere_vms *vms, struct np_plan *plan,
 			     struct np_err *err);
 
-/* Returns the VMReport; NULL where memory runs out. */
-json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms);
+/* Writes the VMReport as JSON or YAML. */
+int np_vsphere_vms_data(const struct np_vsphere_vms *vms, enum np_format format, char **ret,
+			struct np_err *err);
 
 /* Writes a row for each VM, and what is wrong with it. */
 int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret,

@@ -43,7 +43,6 @@ static void host_done(struct np_vsphere_host *h)
 	free(h->cluster);
 	free(h->version);
 	vsphere_names_done(&h->profiles);
-	np_report_done(&h->report);
 }
 
 void np_vsphere_hosts_done(struct np_vsphere_hosts *hosts)
@@ -442,17 +441,6 @@ static int fetch_hot_migrate(struct np_vcenter *v, enum np_verdict *ret, struct 
 	return 0;
 }
 
-static int judge(struct np_vsphere_hosts *hosts, struct np_err *err)
-{
-	hosts->pass = hosts->n > 0 ? NP_VERDICT_YES : NP_VERDICT_UNKNOWN;
-	for (size_t i = 0; i < hosts->n; i++) {
-		if (vsphere_host_judge(&hosts->items[i], hosts->hot_migrate, err) < 0)
-			return np_err_ret(err);
-		vsphere_add_verdict(&hosts->pass, hosts->items[i].report.pass);
-	}
-	return 0;
-}
-
 int np_vsphere_hosts_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
 			   const struct np_vsphere_scope *scope, struct np_vsphere_hosts *ret,
 			   struct np_err *err)
@@ -463,7 +451,7 @@ int np_vsphere_hosts_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
 
 	if (vsphere_clusters_fetch(v, scope->cluster, &g.clusters, err) < 0 ||
 	    fetch_hosts(&g, err) < 0 || index_hosts(&g, err) < 0 || fetch_users(&g, err) < 0 ||
-	    fetch_hot_migrate(v, &hosts.hot_migrate, err) < 0 || judge(&hosts, err) < 0)
+	    fetch_hot_migrate(v, &hosts.hot_migrate, err) < 0 || vsphere_hosts_judge(&hosts, err) < 0)
 		return np_err_ret(err);
 	*ret = hosts;
 	hosts = (struct np_vsphere_hosts){ 0 };

@@ -115,10 +115,12 @@ static int write_view(FILE *out, const struct vsphere_view *v, struct np_err *er
 	if (vsphere_write_table(out, t, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < t->n; i++) {
+		NP_AUTO(np_report_done) struct np_report r = { 0 };
 		const char *name;
-		const struct np_report *r = v->report(t->list, i, &name);
 
-		write_report(out, name, r, v->wide);
+		if (v->report(t->list, i, &name, &r, err) < 0)
+			return np_err_ret(err);
+		write_report(out, name, &r, v->wide);
 	}
 	if (v->more && v->more(out, t->list, err) < 0)
 		return np_err_ret(err);
