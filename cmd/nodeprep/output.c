@@ -11,7 +11,7 @@ static bool is_cut;
 
 int put(const char *text, struct np_err *err)
 {
-	if (fputs(text, stdout) != EOF && fflush(stdout) != EOF)
+	if (fputs(text, stdout) != EOF && fflush(stdout) != EOF && !ferror(stdout))
 		return 0;
 	is_cut = errno == EPIPE;
 	return np_fail(err, NP_E_IO, "standard output: %s", strerror(errno));

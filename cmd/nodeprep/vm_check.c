@@ -20,11 +20,13 @@ const struct option_table vm_check_options = { OPTION_ROWS(rows), &flags, 0 };
 static int print_vms(const struct options *o, const struct np_vsphere_vms *vms, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = NULL;
-	int r = is_for_programs(o)
-			? np_vsphere_vms_data(vms, o->format, &text, err)
-			: np_vsphere_vms_text(vms, o->format == NP_FORMAT_WIDE, &text, err);
 
-	return r < 0 ? r : put(text, err);
+	if (!is_for_programs(o))
+		return np_vsphere_vms_text(vms, o->format == NP_FORMAT_WIDE, stdout, err) < 0
+			       ? np_err_ret(err)
+			       : put("", err);
+	return np_vsphere_vms_data(vms, o->format, &text, err) < 0 ? np_err_ret(err)
+								   : put(text, err);
 }
 
 /* Loads the catalogue; with -f also the pools, and plans what their classes give new VMs. */

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "nodeprep/plan.h"
 
@@ -91,9 +92,15 @@ int np_render_rows(const char *const cells[], size_t columns, size_t rows, char 
 /* Sets the cells of row `i`; their texts live until the next call. */
 typedef void np_render_fill_fn(void *ctx, size_t i, const char **cells);
 
-/* The same of rows that are made one by one, so that few of their texts are in memory. */
-int np_render_filled_rows(size_t columns, size_t rows, np_render_fill_fn *fill, void *ctx,
-			  char **ret, struct np_err *err);
+/* Rows that are made one by one; at most 32 columns. */
+struct np_render_filling {
+	size_t columns, rows;
+	np_render_fill_fn *fill; /* called twice for each row: for the widths, and for the texts */
+	void *ctx;
+};
+
+/* Writes such rows; the texts of one of them are in memory at a time. */
+int np_render_filled_rows(const struct np_render_filling *f, FILE *out, struct np_err *err);
 
 /* Writes a class as in kubectl diff: YAML with sorted keys, without managedFields. */
 int np_render_object(const json_t *object, char **ret, struct np_err *err);

@@ -156,8 +156,8 @@ static int report_of(const void *list, size_t i, const char **ret_name, struct n
 	return np_vsphere_host_report(all, &all->items[i], ret, err);
 }
 
-int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char **ret,
-			  struct np_err *err)
+int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, FILE *out,
+			struct np_err *err)
 {
 	static const char *const head[] = { "HOST", "CLUSTER", "STATE", "GPUS",
 					    "FREE", "IN USE",  "RESULT" };
@@ -173,5 +173,5 @@ int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char 
 					   .pass = hosts->pass,
 					   .wide = wide };
 
-	return vsphere_view_text(&view, ret, err);
+	return vsphere_write_view(out, &view, err);
 }

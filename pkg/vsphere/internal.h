@@ -143,7 +143,7 @@ struct vsphere_view {
 	bool wide; /* also what is unknown and does not decide */
 };
 
-int vsphere_view_text(const struct vsphere_view *v, char **ret, struct np_err *err);
+int vsphere_write_view(FILE *out, const struct vsphere_view *v, struct np_err *err);
 
 /* Returns "pass", "fail" or "unknown". */
 const char *vsphere_result(enum np_verdict v);

@@ -244,7 +244,8 @@ static int write_overheads(FILE *out, const void *list, struct np_err *err)
 	return vsphere_write_table(out, &t, err);
 }
 
-int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret, struct np_err *err)
+int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, FILE *out,
+			struct np_err *err)
 {
 	static const char *const head[COLUMNS] = { "VM",    "CLUSTER", "STATE",    "GPUS",
 						   "NEEDS", "WINDOW",  "FIRMWARE", "RESULT" };
@@ -263,5 +264,5 @@ int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret,
 					   .pass = vms->pass,
 					   .wide = wide };
 
-	return vsphere_view_text(&view, ret, err);
+	return vsphere_write_view(out, &view, err);
 }
