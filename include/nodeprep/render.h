@@ -43,7 +43,8 @@ int np_render_tree(const json_t *tree, enum np_format format, char **ret, struct
 struct np_render_list {
 	const char *key; /* of the list in its tree */
 	size_t n;
-	json_t *(*item)(const void *ctx, size_t i); /* a new reference; NULL where memory runs out */
+	json_t *(*item)(const void *ctx,
+			size_t i); /* a new reference; NULL where memory runs out */
 	const void *ctx;
 };
 

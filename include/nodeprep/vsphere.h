@@ -101,7 +101,7 @@ int np_vsphere_hosts_data(const struct np_vsphere_hosts *hosts, enum np_format f
 
 /* Writes a row for each host, and what is wrong with it. */
 int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, FILE *out,
-			struct np_err *err);
+			  struct np_err *err);
 
 /* How many hosts a page of the drawing has at most. */
 #define NP_VSPHERE_PAGE_HOSTS 32
@@ -251,8 +251,7 @@ int np_vsphere_vms_data(const struct np_vsphere_vms *vms, enum np_format format,
 			struct np_err *err);
 
 /* Writes a row for each VM, and what is wrong with it. */
-int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, FILE *out,
-			struct np_err *err);
+int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, FILE *out, struct np_err *err);
 
 /* --- changes --------------------------------------------------------------------------------- */
 

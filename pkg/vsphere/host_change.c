@@ -118,8 +118,7 @@ static int apply_host(struct applying *g, const struct np_vsphere_host *h, struc
 	}
 	enable(g, h, &why);
 	for (size_t i = 0; i < h->n_gpus; i++)
-		if (is_wanted(g->plan, &h->gpus[i]) &&
-		    add_gpu(g, h, &h->gpus[i], &why, err) < 0)
+		if (is_wanted(g->plan, &h->gpus[i]) && add_gpu(g, h, &h->gpus[i], &why, err) < 0)
 			return np_err_ret(err);
 	return 0;
 }

@@ -212,13 +212,12 @@ static int check_gpus(struct judging *g, struct np_err *err)
 		j.status = NP_PROBE_WARN;
 		j.cure = "give the size of its BARs with --catalogue (pciID, barsMB), so that the "
 			 "window can be computed";
-		return np_report_add(g->report, &j, err, "%zu: %s; not in the catalogue: %s",
-				     all.n, all.text, unknown.text);
+		return np_report_add(g->report, &j, err, "%zu: %s; not in the catalogue: %s", all.n,
+				     all.text, unknown.text);
 	}
 	if (all.n == 0)
 		j.status = NP_PROBE_FAIL;
-	return np_report_add(g->report, &j, err, all.n > 0 ? "%zu: %s" : "none", all.n,
-			     all.text);
+	return np_report_add(g->report, &j, err, all.n > 0 ? "%zu: %s" : "none", all.n, all.text);
 }
 
 /* What differs between the three states of passthrough. */
@@ -322,8 +321,7 @@ static int check_hot_migrate(struct judging *g, struct np_err *err)
 	}
 	if (!g->is_vgpu) {
 		j.status = NP_PROBE_PASS;
-		return np_report_add(g->report, &j, err,
-				     "not needed: the host provides no vGPUs");
+		return np_report_add(g->report, &j, err, "not needed: the host provides no vGPUs");
 	}
 	if (v == NP_VERDICT_UNKNOWN)
 		j.cure = "run: govc option.ls vgpu.hotmigrate.enabled";

@@ -48,10 +48,10 @@ int np_vsphere_hosts_data(const struct np_vsphere_hosts *hosts, enum np_format f
 			  struct np_err *err)
 {
 	const struct np_render_list items = { "items", hosts->n, host_tree, hosts };
-	json_t *tree = json_pack("{s:s, s:s, s:o, s:o, s:[]}", "apiVersion",
-				 "nodeprep.dev/v1alpha1", "kind", "HostReportList", "pass",
-				 np_report_verdict_tree(hosts->pass), "hotMigrate",
-				 np_report_verdict_tree(hosts->hot_migrate), "items");
+	json_t *tree =
+		json_pack("{s:s, s:s, s:o, s:o, s:[]}", "apiVersion", "nodeprep.dev/v1alpha1",
+			  "kind", "HostReportList", "pass", np_report_verdict_tree(hosts->pass),
+			  "hotMigrate", np_report_verdict_tree(hosts->hot_migrate), "items");
 
 	return np_render_lists_take(tree, &items, 1, format, ret, err);
 }
@@ -102,8 +102,8 @@ static void count(const struct np_vsphere_host *h, struct row *r)
 
 	for (size_t i = 0; i < h->n_gpus; i++) {
 		n_used += h->gpus[i].users.n > 0;
-		n_free += is_connected && h->gpus[i].users.n == 0 &&
-			  h->gpus[i].ok == NP_VERDICT_YES;
+		n_free +=
+			is_connected && h->gpus[i].users.n == 0 && h->gpus[i].ok == NP_VERDICT_YES;
 	}
 	snprintf(r->free, sizeof(r->free), h->has_unknown_users ? "at most %zu" : "%zu", n_free);
 	snprintf(r->used, sizeof(r->used), h->has_unknown_users ? "at least %zu" : "%zu", n_used);
@@ -157,7 +157,7 @@ static int report_of(const void *list, size_t i, const char **ret_name, struct n
 }
 
 int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, FILE *out,
-			struct np_err *err)
+			  struct np_err *err)
 {
 	static const char *const head[] = { "HOST", "CLUSTER", "STATE", "GPUS",
 					    "FREE", "IN USE",  "RESULT" };

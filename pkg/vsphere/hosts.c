@@ -451,7 +451,8 @@ int np_vsphere_hosts_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
 
 	if (vsphere_clusters_fetch(v, scope->cluster, &g.clusters, err) < 0 ||
 	    fetch_hosts(&g, err) < 0 || index_hosts(&g, err) < 0 || fetch_users(&g, err) < 0 ||
-	    fetch_hot_migrate(v, &hosts.hot_migrate, err) < 0 || vsphere_hosts_judge(&hosts, err) < 0)
+	    fetch_hot_migrate(v, &hosts.hot_migrate, err) < 0 ||
+	    vsphere_hosts_judge(&hosts, err) < 0)
 		return np_err_ret(err);
 	*ret = hosts;
 	hosts = (struct np_vsphere_hosts){ 0 };

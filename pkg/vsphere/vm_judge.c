@@ -89,8 +89,7 @@ static int check_window(const struct np_vsphere_vm *vm, struct np_report *r, str
 								 : ", a power of two");
 	j.status = vm->has_need ? NP_PROBE_PASS : NP_PROBE_UNKNOWN;
 	j.cure = "give the size of the GPU's BARs with --catalogue (pciID, barsMB)";
-	return np_report_add(r, &j, err, "the window is %" PRIu64 " GB, %s",
-			     vm->window_gb,
+	return np_report_add(r, &j, err, "the window is %" PRIu64 " GB, %s", vm->window_gb,
 			     vm->has_need ? "large enough" : "but a device has no known size");
 }
 
@@ -132,8 +131,7 @@ static int check_keys(const struct np_vsphere_vm *vm, struct np_report *r, struc
 		return not_readable(r, &j, err);
 	read_keys(vm, &k);
 	if (is_needed && k.misspelt.n > 0 && !(k.has_use64 && k.has_size))
-		return np_report_add(r, &j, err, "ESXi does not know: %s",
-				     k.misspelt.text);
+		return np_report_add(r, &j, err, "ESXi does not know: %s", k.misspelt.text);
 	if (is_needed && !(k.has_use64 && k.has_size))
 		return np_report_add(r, &j, err, "%s",
 				     k.has_size    ? NP_VMX_USE64_NAME " is not set to TRUE"
@@ -142,8 +140,7 @@ static int check_keys(const struct np_vsphere_vm *vm, struct np_report *r, struc
 	j.status = k.misspelt.n > 0 || k.has_variant ? NP_PROBE_WARN : NP_PROBE_PASS;
 	if (k.misspelt.n > 0) {
 		j.cure = "remove what ESXi does not know";
-		return np_report_add(r, &j, err, "ESXi does not know: %s",
-				     k.misspelt.text);
+		return np_report_add(r, &j, err, "ESXi does not know: %s", k.misspelt.text);
 	}
 	j.cure = "write the names as " NP_VMX_USE64_NAME " and " NP_VMX_SIZE_NAME;
 	return np_report_add(r, &j, err, "%s",
@@ -251,8 +248,7 @@ static int check_overhead(const struct np_vsphere_vm *vm, struct np_report *r, s
 		return np_report_add(r, &j, err, "not measured");
 	if (!vm->has_estimate)
 		return np_report_add(r, &j, err, "%.1f MB", vm->overhead_mb);
-	return np_report_add(r, &j, err,
-			     "%.1f MB, to which the window adds %.1f MB by estimate",
+	return np_report_add(r, &j, err, "%.1f MB, to which the window adds %.1f MB by estimate",
 			     vm->overhead_mb, vm->estimate_mb);
 }
 
@@ -264,12 +260,12 @@ static int check_manager(const struct np_vsphere_vm *vm, struct np_report *r, st
 	vsphere_owner_text(vm, owner);
 	switch (vm->manager) {
 	case NP_VSPHERE_VM_OPERATOR:
-		return np_report_add(r, &j, err,
-				     "%s: change its VM class, then recreate the VM", owner);
+		return np_report_add(r, &j, err, "%s: change its VM class, then recreate the VM",
+				     owner);
 	case NP_VSPHERE_CLUSTER_API:
 		return np_report_add(
-			r, &j, err,
-			"%s: change its VSphereMachineTemplate, then recreate the node", owner);
+			r, &j, err, "%s: change its VSphereMachineTemplate, then recreate the node",
+			owner);
 	case NP_VSPHERE_EXTENSION:
 		return np_report_add(r, &j, err, "%s: change the VM there", owner);
 	case NP_VSPHERE_PLAIN:
@@ -281,7 +277,8 @@ static int check_manager(const struct np_vsphere_vm *vm, struct np_report *r, st
 }
 
 /* Nothing can be said of a VM's settings without its devices. */
-static int report_no_devices(const struct np_vsphere_vm *vm, struct np_report *r, struct np_err *err)
+static int report_no_devices(const struct np_vsphere_vm *vm, struct np_report *r,
+			     struct np_err *err)
 {
 	const struct np_judgement j = { .id = "mmio-window",
 					.decides = true,

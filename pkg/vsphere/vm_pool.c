@@ -219,8 +219,7 @@ static int check_values(const struct np_vsphere_vm *vm, const struct given *g, s
 	j.cure = g->is_pending ? "run 'nodeprep apply', then recreate the node: roll out its pool"
 			       : "recreate the node: roll out its pool";
 	if (j.status == NP_PROBE_PASS)
-		return np_report_add(r, &j, err, "as the %s '%s' gives new VMs", g->kind,
-				     g->name);
+		return np_report_add(r, &j, err, "as the %s '%s' gives new VMs", g->kind, g->name);
 	return np_report_add(r, &j, err, "%s%s%s, from before the %s '%s' %s", older.text,
 			     older.n > 0 && other.n > 0 ? ", " : "", other.text, g->kind, g->name,
 			     g->is_pending ? "is changed" : "was changed");
@@ -235,9 +234,8 @@ static int check_other_class(const struct np_vsphere_vm *vm, const char *now, st
 					.status = NP_PROBE_FAIL,
 					.cure = "recreate the node: roll out its pool" };
 
-	return np_report_add(r, &j, err,
-			     "made from the VM class '%s', its pool uses '%s'", vm->class_name,
-			     now);
+	return np_report_add(r, &j, err, "made from the VM class '%s', its pool uses '%s'",
+			     vm->class_name, now);
 }
 
 /* What the pool tells where no mark does. */

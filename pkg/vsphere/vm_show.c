@@ -68,8 +68,7 @@ static json_t *facts_tree(const struct np_vsphere_vm *vm, const struct np_report
 			 np_report_verdict_tree(vm->reservation_locked), "overheadMB",
 			 real_tree(vm->has_overhead, vm->overhead_mb), "overheadEstimateMB",
 			 real_tree(vm->has_estimate, vm->estimate_mb), "ok",
-			 np_report_verdict_tree(vm->pass), "checks",
-			 np_report_probes_tree(report));
+			 np_report_verdict_tree(vm->pass), "checks", np_report_probes_tree(report));
 }
 
 static json_t *vm_tree(const void *ctx, size_t i)
@@ -244,8 +243,7 @@ static int write_overheads(FILE *out, const void *list, struct np_err *err)
 	return vsphere_write_table(out, &t, err);
 }
 
-int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, FILE *out,
-			struct np_err *err)
+int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, FILE *out, struct np_err *err)
 {
 	static const char *const head[COLUMNS] = { "VM",    "CLUSTER", "STATE",    "GPUS",
 						   "NEEDS", "WINDOW",  "FIRMWARE", "RESULT" };
