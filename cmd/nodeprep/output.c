@@ -17,7 +17,9 @@ static int fail_output(struct np_err *err)
 
 int put(const char *text, struct np_err *err)
 {
-	return fputs(text, stdout) != EOF && fflush(stdout) != EOF ? 0 : fail_output(err);
+	if (fputs(text, stdout) != EOF && fflush(stdout) != EOF && !ferror(stdout))
+		return 0;
+	return fail_output(err);
 }
 
 int put_plan(const struct np_plan *plan, enum np_format format, struct np_err *err)

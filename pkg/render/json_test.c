@@ -136,6 +136,40 @@ static void test_render__a_plan_of_several_parts_is_whole(void **state)
 	free(input);
 }
 
+static json_t *make_item(const void *ctx, size_t i)
+{
+	return json_pack("{s:i, s:s, s:[]}", "number", (int)i, "name", (const char *)ctx, "none");
+}
+
+static json_t *make_tree(json_t *items)
+{
+	return json_pack("{s:s, s:o, s:[i]}", "kind", "List", "items", items, "behind", 1);
+}
+
+static void test_render__lists_are_written_as_of_the_whole_tree(void **state)
+{
+	static const char name[] = "\n  \"items\": []";
+	struct np_err err = NP_ERR_INIT;
+
+	(void)state;
+	for (size_t n = 0; n <= 3; n++) {
+		for (enum np_format f = NP_FORMAT_JSON; f <= NP_FORMAT_YAML; f++) {
+			const struct np_render_list list = { "items", n, make_item, name };
+			NP_AUTO(np_freep) char *whole = NULL, *text = NULL;
+			json_t *items = json_array(), *tree = make_tree(items);
+
+			for (size_t i = 0; i < n; i++)
+				json_array_append_new(items, make_item(name, i));
+			assert_int_equal(np_render_tree(tree, f, &whole, &err), 0);
+			assert_int_equal(np_render_lists_take(make_tree(json_array()), &list, 1, f,
+							      &text, &err),
+					 0);
+			assert_string_equal(text, whole);
+			json_decref(tree);
+		}
+	}
+}
+
 /* More than the first buffer of any size holds, with the newline and the NUL at its very end. */
 static void test_render__a_text_of_any_length_ends_in_a_newline(void **state)
 {
@@ -164,6 +198,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_render__a_text_of_any_length_ends_in_a_newline),
+		cmocka_unit_test(test_render__lists_are_written_as_of_the_whole_tree),
 		cmocka_unit_test(test_render__json_is_the_same_as_of_the_whole_tree),
 		cmocka_unit_test(test_render__a_plan_of_several_parts_is_whole),
 	};

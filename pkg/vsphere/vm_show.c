@@ -60,7 +60,7 @@ static bool are_gpus_known(const struct np_vsphere_vm *vm)
 	return vm->has_devices && (vm->n_gpus > 0 || !vm->has_uncounted);
 }
 
-static json_t *facts_tree(const struct np_vsphere_vm *vm)
+static json_t *facts_tree(const struct np_vsphere_vm *vm, const struct np_report *report)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "gpus",
 			 are_gpus_known(vm)
@@ -75,17 +75,21 @@ static json_t *facts_tree(const struct np_vsphere_vm *vm)
 			 np_report_verdict_tree(vm->reservation_locked), "overheadMB",
 			 real_tree(vm->has_overhead, vm->overhead_mb), "overheadEstimateMB",
 			 real_tree(vm->has_estimate, vm->estimate_mb), "ok",
-			 np_report_verdict_tree(vm->report.pass), "checks",
-			 np_report_probes_tree(&vm->report));
+			 np_report_verdict_tree(vm->pass), "checks", np_report_probes_tree(report));
 }
 
-static json_t *vm_tree(const void *list, size_t i)
+static json_t *vm_tree(const void *ctx, size_t i)
 {
-	const struct np_vsphere_vm *vm = (const struct np_vsphere_vm *)list + i;
+	const struct np_vsphere_vms *vms = ctx;
+	const struct np_vsphere_vm *vm = &vms->items[i];
+	NP_AUTO(np_report_done) struct np_report report = { 0 };
+	struct np_err ignored = NP_ERR_INIT;
+	json_t *tree;
 
-	json_t *tree = vsphere_joined_tree_take(place_tree(vm), owner_tree(vm));
-
-	return vsphere_joined_tree_take(tree, facts_tree(vm));
+	if (np_vsphere_vm_report(vms, vm, &report, &ignored) < 0)
+		return NULL;
+	tree = vsphere_joined_tree_take(place_tree(vm), owner_tree(vm));
+	return vsphere_joined_tree_take(tree, facts_tree(vm, &report));
 }
 
 static json_t *overhead_tree(const void *list, size_t i)
@@ -99,17 +103,19 @@ static json_t *overhead_tree(const void *list, size_t i)
 			 json_real(o->least_mb), "vms", vsphere_names_tree(&o->vms));
 }
 
-json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms)
+int np_vsphere_vms_data(const struct np_vsphere_vms *vms, enum np_format format, char **ret,
+			struct np_err *err)
 {
 	NP_AUTO(np_vsphere_overheads_done) struct np_vsphere_overheads all = { 0 };
-	struct np_err ignored = NP_ERR_INIT;
+	const struct np_render_list items = { "vms", vms->n, vm_tree, vms };
+	json_t *tree;
 
-	if (np_vsphere_overheads_make(vms, &all, &ignored) < 0)
-		return NULL;
-	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "apiVersion", "nodeprep.dev/v1alpha1", "kind",
-			 "VMReport", "pass", np_report_verdict_tree(vms->pass), "vms",
-			 vsphere_list_tree(vms->items, vms->n, vm_tree), "overheads",
-			 vsphere_list_tree(all.items, all.n, overhead_tree));
+	if (np_vsphere_overheads_make(vms, &all, err) < 0)
+		return np_err_ret(err);
+	tree = json_pack("{s:s, s:s, s:o, s:[], s:o}", "apiVersion", "nodeprep.dev/v1alpha1",
+			 "kind", "VMReport", "pass", np_report_verdict_tree(vms->pass), "vms",
+			 "overheads", vsphere_list_tree(all.items, all.n, overhead_tree));
+	return np_render_lists_take(tree, &items, 1, format, ret, err);
 }
 
 /* --- text --------------------------------------------------------------------------------------- */
@@ -168,7 +174,7 @@ static void fill_row(const void *list, size_t i, void *row, const char **cells)
 	const struct np_vsphere_vm *vm = &((const struct np_vsphere_vms *)list)->items[i];
 	size_t n = fill_cells(vm, row, cells);
 
-	cells[n] = vsphere_result(vm->report.pass);
+	cells[n] = vsphere_result(vm->pass);
 }
 
 static void fill_row_wide(const void *list, size_t i, void *row, const char **cells)
@@ -183,15 +189,16 @@ static void fill_row_wide(const void *list, size_t i, void *row, const char **ce
 	cells[n++] = vsphere_or_dash(managers[vm->manager]);
 	cells[n++] = vsphere_or_dash(vm->ns);
 	cells[n++] = vsphere_or_dash(vm->class_name);
-	cells[n] = vsphere_result(vm->report.pass);
+	cells[n] = vsphere_result(vm->pass);
 }
 
-static const struct np_report *report_of(const void *list, size_t i, const char **ret_name)
+static int report_of(const void *list, size_t i, const char **ret_name, struct np_report *ret,
+		     struct np_err *err)
 {
-	const struct np_vsphere_vm *vm = &((const struct np_vsphere_vms *)list)->items[i];
+	const struct np_vsphere_vms *all = list;
 
-	*ret_name = vm->name;
-	return &vm->report;
+	*ret_name = all->items[i].name;
+	return np_vsphere_vm_report(all, &all->items[i], ret, err);
 }
 
 enum { OVERHEAD_COLUMNS = 4 };
@@ -243,7 +250,7 @@ static int write_overheads(FILE *out, const void *list, struct np_err *err)
 	return vsphere_write_table(out, &t, err);
 }
 
-int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret, struct np_err *err)
+int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, FILE *out, struct np_err *err)
 {
 	static const char *const head[COLUMNS] = { "VM",    "CLUSTER", "STATE",    "GPUS",
 						   "NEEDS", "WINDOW",  "FIRMWARE", "RESULT" };
@@ -262,5 +269,5 @@ int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret,
 					   .pass = vms->pass,
 					   .wide = wide };
 
-	return vsphere_view_text(&view, ret, err);
+	return vsphere_write_view(out, &view, err);
 }

@@ -47,7 +47,6 @@ static void vm_done(struct np_vsphere_vm *vm)
 	free(vm->class_name);
 	free(vm->pool);
 	free(vm->extension);
-	np_report_done(&vm->report);
 }
 
 void np_vsphere_vms_done(struct np_vsphere_vms *vms)
