@@ -32,9 +32,12 @@ fi
 [ "$suite" != vcenter ] || hack/deps.sh real cni || exit 1
 [ "$suite" != controller ] || hack/deps.sh monitoring || exit 1 # promtool; its service is not used
 [ "$suite" != debian ] || hack/deps.sh check debian image || exit 1
+# Compiled tests are kept: to compile them costs each process more than a second of CPU.
+pycache=$(cd "$build" && pwd)/pycache
 # shellcheck disable=SC2086,SC1007 # $jobs and $tests are words
 # Debian's python3 has Debian's pytest; another one on PATH may have none.
-NODEPREP_TARGET=$target NODEPREP_BIN_DIR=$build PYTHONPATH= timeout "$limit" /usr/bin/python3 -B -m pytest \
+NODEPREP_TARGET=$target NODEPREP_BIN_DIR=$build PYTHONPATH= PYTHONDONTWRITEBYTECODE= PYTHONPYCACHEPREFIX=$pycache \
+	timeout "$limit" /usr/bin/python3 -m pytest \
 	-q -p no:cacheprovider --junitxml="$report" --rootdir="$here" \
 	$jobs $tests &
 running=$!

@@ -265,8 +265,18 @@ VIEWER_RULES = [
 ]
 
 
+def openssl(*argv):
+    argv = ["openssl", *(str(arg) for arg in argv)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0:
+        raise StartError(f"{' '.join(argv)}: {done.stderr}")
+
+
 class Certificates:
-    """A CA of its own, a serving and a client certificate, made by the openssl command."""
+    """A CA of its own, a serving and a client certificate, made by the openssl command.
+
+    Most tests of nodeprep-hookd make their own, so all keys are EC: an RSA key takes 0.2 s.
+    """
 
     def __init__(self, folder):
         self.folder = folder
@@ -276,8 +286,6 @@ class Certificates:
         self.server, self.server_key = self._make("server", "/CN=localhost", signer)
         admin = "/O=system:masters/CN=cert-admin"
         self.client, self.client_key = self._make("client", admin, signer)
-        self.service_key = folder / "service.key"
-        self._openssl("genrsa", "-out", self.service_key, "2048")
 
     def _make(self, name, subject, signer):
         cert, key = self.folder / f"{name}.crt", self.folder / f"{name}.key"
@@ -287,15 +295,8 @@ class Certificates:
         argv += ["-subj", subject, "-out", cert, "-keyout", key]
         if signer:
             argv += ["-CA", signer[0], "-CAkey", signer[1]]
-        self._openssl(*argv)
+        openssl(*argv)
         return cert, key
-
-    @staticmethod
-    def _openssl(*argv):
-        argv = ["openssl", *(str(arg) for arg in argv)]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode != 0:
-            raise StartError(f"{' '.join(argv)}: {done.stderr}")
 
 
 def find_apiserver():
@@ -371,6 +372,8 @@ class RealServer(Server):
         self.ca_file = str(certs.ca)
         self.client_cert, self.client_key = str(certs.client), str(certs.client_key)
         self._certs = certs
+        self._service_key = self.folder / "service.key"
+        openssl("genrsa", "-out", self._service_key, "2048")
         groups = {"admin": ",system:masters"}
         users = [f"{token},{u},{u}{groups.get(u, '')}\n" for u, token in self.tokens.items()]
         (self.folder / "tokens.csv").write_text("".join(users))
@@ -414,8 +417,8 @@ class RealServer(Server):
             "tls-private-key-file": certs.server_key,
             "client-ca-file": certs.ca,
             "token-auth-file": self.folder / "tokens.csv",
-            "service-account-key-file": certs.service_key,
-            "service-account-signing-key-file": certs.service_key,
+            "service-account-key-file": self._service_key,
+            "service-account-signing-key-file": self._service_key,
             "service-account-issuer": "https://kubernetes.default.svc",
             "service-cluster-ip-range": "fd00:10::/112" if ":" in self.host else "10.0.0.0/24",
             "authorization-mode": "RBAC",
