@@ -15,7 +15,7 @@
  *            lease.
  * Never      fights: a class that another writer changes back three times within ten minutes is
  *            contended and no longer restored. Never loses events: a cut watch resumes at its
- *            version; one that is too old begins with all objects again. Attempts back off, whatever a server
+ *            version; one that is too old lists again. Attempts back off, whatever a server
  *            answers, until a watch has lasted 60 s.
  * Memory     for each pool its spec as compact JSON and a digest of its status; for each used class
  *            a digest of its relevant fields. A class that has changed is kept until a worker plans

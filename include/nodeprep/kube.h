@@ -353,19 +353,12 @@ struct np_kube_watch {
 	const char *ns; /* NULL: all namespaces */
 	/* In: where to begin, such as a list's resourceVersion. Kept at the last event's. */
 	char version[NP_KUBE_VERSION_MAX];
-	/*
-	 * In: begin with every object that exists, as ADDED, wherever `version` stands. Set to false once all
-	 * of them were handed on; `version` is kept from then on. A server without the feature WatchList
-	 * (Kubernetes before 1.32, by default) refuses such a watch: NP_E_REFUSED.
-	 */
-	bool is_initial;
 	unsigned timeout_s; /* when the server ends it; 0: 300 */
 	unsigned silence_s; /* ends as cut after that long without an event; 0: never */
 	np_kube_event_fn *each;
 	void (*on_open)(void *ctx); /* called once the server accepts the watch; may be NULL */
-	void (*on_all)(void *ctx); /* called where is_initial becomes false; may be NULL */
 	bool (*is_stopped)(void *ctx); /* polled at least every 100 ms; may be NULL */
-	void *ctx; /* of all four */
+	void *ctx; /* of all three */
 	enum np_kube_watch_end end; /* out, on success */
 	uint64_t wait_ms; /* out, on NP_E_RETRY: the server's Retry-After, at most 30 s; 0: none */
 };

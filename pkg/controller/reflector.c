@@ -31,7 +31,6 @@ struct reflection {
 	struct np_kube_resource resource;
 	const char *ns; /* NULL: all */
 	bool listed; /* `watch.version` can be gone on from */
-	bool must_list; /* a watch that begins with all objects failed */
 	struct np_kube_watch watch;
 	struct log_dedup last;
 };
@@ -66,7 +65,7 @@ static void on_open(void *ctx)
 
 	pthread_mutex_lock(&x->c->lock);
 	controller_health_open(&x->w->health, controller_now_ms());
-	x->w->is_current = !x->watch.is_initial;
+	x->w->is_current = true;
 	pthread_mutex_unlock(&x->c->lock);
 }
 
@@ -119,37 +118,24 @@ static void set_synced(struct reflector *w)
 	pthread_mutex_unlock(&w->c->lock);
 }
 
-static void begin_all(struct reflection *x)
+static int list(struct reflection *x, struct np_err *err)
 {
 	if (x->w->kind == WATCHED_CLASS && !atomic_load(&x->w->synced))
 		wait_for_owners(x->w);
 	pthread_mutex_lock(&x->c->lock);
 	x->w->round++;
 	pthread_mutex_unlock(&x->c->lock);
-}
-
-/* Every object was seen: what was not seen is gone. */
-static void end_all(void *ctx)
-{
-	struct reflection *x = ctx;
-
+	controller_count(x->c, COUNT_LISTS, 1);
+	np_kube_set_deadline(x->kube, LIST_DEADLINE_MS);
+	if (np_kube_list_version(x->kube, &x->resource, x->ns, on_listed, x, x->watch.version,
+				 err) < 0)
+		return np_err_ret(err);
 	pthread_mutex_lock(&x->c->lock);
 	controller_store_sweep(x->c, x->w);
 	x->w->is_current = true;
 	pthread_mutex_unlock(&x->c->lock);
 	set_synced(x->w);
 	x->listed = true;
-}
-
-static int list(struct reflection *x, struct np_err *err)
-{
-	begin_all(x);
-	controller_count(x->c, COUNT_LISTS, 1);
-	np_kube_set_deadline(x->kube, LIST_DEADLINE_MS);
-	if (np_kube_list_version(x->kube, &x->resource, x->ns, on_listed, x, x->watch.version,
-				 err) < 0)
-		return np_err_ret(err);
-	end_all(x);
 	return 0;
 }
 
@@ -201,55 +187,7 @@ static int watch_once(struct reflection *x, struct np_err *err)
 			       : "");
 }
 
-/*
- * A watch that begins with all objects is one request, is served from the API server's cache and needs
- * no tree of a whole page. A server may refuse it, or do anything but send all objects.
- */
-static int watch_all(struct reflection *x, struct np_err *err)
-{
-	int r;
-
-	begin_all(x);
-	x->watch.is_initial = true;
-	r = watch_once(x, err);
-	x->must_list = x->watch.is_initial;
-	x->watch.is_initial = false;
-	return r;
-}
-
-static int list_and_watch(struct reflection *x, struct np_err *err)
-{
-	int r;
-
-	if (list(x, err) < 0)
-		return np_err_ret(err);
-	r = watch_once(x, err);
-	/* As long as watches fail, one attempt is one watch. */
-	x->must_list = r < 0;
-	return r;
-}
-
-static bool is_refused(const struct np_err *why)
-{
-	return why->code == NP_E_REFUSED || why->code == NP_E_FORBIDDEN;
-}
-
-static int reflect_all(struct reflection *x, struct np_err *err)
-{
-	struct np_err refusal = NP_ERR_INIT;
-
-	if (!x->must_list) {
-		if (watch_all(x, &refusal) == 0)
-			return 0;
-		if (!x->must_list || !is_refused(&refusal)) {
-			*err = refusal;
-			return np_err_ret(err);
-		}
-	}
-	return list_and_watch(x, err);
-}
-
-/* Sees all objects where necessary, then watches until the server ends the watch. */
+/* Lists where necessary, then watches until the server ends the watch. */
 static int reflect_once(struct reflection *x, struct np_err *err)
 {
 	if (x->resource.plural[0] == '\0') {
@@ -258,7 +196,9 @@ static int reflect_once(struct reflection *x, struct np_err *err)
 		if (x->w->kind == WATCHED_CLASS)
 			report_scope(x);
 	}
-	return x->listed ? watch_once(x, err) : reflect_all(x, err);
+	if (!x->listed && list(x, err) < 0)
+		return np_err_ret(err);
+	return watch_once(x, err);
 }
 
 /*
@@ -337,7 +277,6 @@ void *controller_reflector_thread(void *watcher)
 	x.watch = (struct np_kube_watch){ .ns = x.ns,
 					  .each = on_event,
 					  .on_open = on_open,
-					  .on_all = end_all,
 					  .is_stopped = is_stopped,
 					  .ctx = &x,
 					  .silence_s = SILENCE_S };

@@ -660,7 +660,6 @@ struct kube_event {
 	enum np_kube_event type;
 	json_t *object; /* new */
 	char version[NP_KUBE_VERSION_MAX];
-	bool ends_initial; /* every object that existed was sent */
 };
 
 /* Parses one line, which is not empty. An ERROR event is an error, except 410. */

@@ -312,7 +312,6 @@ struct seen {
 	char text[512];
 	const char *stop_at;
 	unsigned opened;
-	unsigned complete; /* calls of on_all */
 };
 
 static void note_open(void *ctx)
@@ -320,14 +319,6 @@ static void note_open(void *ctx)
 	struct seen *seen = ctx;
 
 	seen->opened++;
-}
-
-static void note_all(void *ctx)
-{
-	struct seen *seen = ctx;
-
-	seen->complete++;
-	strlcat(seen->text, "| ", sizeof(seen->text));
 }
 
 static int note_event(void *ctx, enum np_kube_event event, json_t *object, struct np_err *err)
@@ -378,56 +369,6 @@ static void test_verbs__a_watch_hands_out_events(void **state)
 		   CLASSES "?watch=true&allowWatchBookmarks=true&timeoutSeconds=7&"
 			   "resourceVersion=5 HTTP");
 	assert_null(strstr(b->server.requests[0], "Accept-Encoding"));
-}
-
-#define INITIAL_END(version)                                                              \
-	"{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"" version \
-	"\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}}\n"
-
-static void test_verbs__a_watch_begins_with_what_exists(void **state)
-{
-	static const struct {
-		const char *events, *text, *version;
-		bool is_initial; /* left behind */
-	} rows[] = {
-		{ EVENT("ADDED", "a", "9") EVENT("ADDED", "b", "3") INITIAL_END("12"), "Aa Ab B | ",
-		  "12", false },
-		{ INITIAL_END("12") EVENT("MODIFIED", "a", "13") INITIAL_END("14"), "B | Ma B ",
-		  "14", false },
-		{ EVENT("ADDED", "a", "9"), "Aa ", "5", true },
-		{ EVENT("BOOKMARK", "", "9"), "B ", "5", true },
-		/* The mark is the bookmark's: an object may have any annotation. */
-		{ "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"a\",\"resourceVersion\":\"9\","
-		  "\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}}\n",
-		  "Aa ", "5", true },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct np_err err = NP_ERR_INIT;
-		struct bed *b = calloc(1, sizeof(*b));
-		struct seen seen = { .text = "" };
-		struct np_kube_watch watch = { .version = "5",
-					       .is_initial = true,
-					       .timeout_s = 7,
-					       .each = note_event,
-					       .on_all = note_all,
-					       .ctx = &seen };
-		void *inner = b;
-
-		server_start(&b->server, STEPS({ "200 OK", NULL, rows[i].events, 0 }));
-		bed_connect(b, (struct np_kube_options){ 0 });
-		if (np_kube_watch(b->k, &classes, &watch, &err) < 0)
-			fail_msg("%s", err.text);
-		assert_string_equal(seen.text, rows[i].text);
-		assert_string_equal(watch.version, rows[i].version);
-		assert_int_equal(watch.is_initial, rows[i].is_initial);
-		assert_int_equal(seen.complete, !rows[i].is_initial);
-		ASSERT_HAS(b->server.requests[0],
-			   "?watch=true&allowWatchBookmarks=true&timeoutSeconds=7&"
-			   "sendInitialEvents=true&resourceVersionMatch=NotOlderThan HTTP");
-		bed_free(&inner);
-	}
 }
 
 /* One watch of one answer, and how it ends. */
@@ -804,7 +745,6 @@ int main(void)
 		cmocka_unit_test(test_verbs__a_cancelled_run_ends_soon),
 		IN_BED(test_verbs__cancel_does_not_cut_a_write),
 		IN_BED(test_verbs__a_watch_hands_out_events),
-		cmocka_unit_test(test_verbs__a_watch_begins_with_what_exists),
 		cmocka_unit_test(test_verbs__a_watch_ends_in_many_ways),
 		cmocka_unit_test(test_verbs__a_watch_can_be_stopped_and_falls_silent),
 		IN_BED(test_verbs__list_returns_the_version_to_watch_from),

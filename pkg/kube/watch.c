@@ -16,12 +16,8 @@ enum {
 	TIMEOUT_DEFAULT_S = 300,
 	/* The server ends a watch by itself; after this grace it counts as lost. */
 	GRACE_S = 30,
-	/* Until the head of the response is whole, and between objects that exist already. */
-	ANSWER_MAX_MS = 30000,
+	ANSWER_MAX_MS = 30000, /* until the head of the response is whole */
 };
-
-/* On the bookmark behind the last object that existed (KEP-3157). */
-#define INITIAL_END "k8s.io/initial-events-end"
 
 /* --- events ---------------------------------------------------------------------------------- */
 
@@ -62,20 +58,12 @@ static int fail_event(const struct kube_call *call, const char *why, struct np_e
 	return np_fail(err, NP_E_REFUSED, "%s: an event of the watch %s", what, why);
 }
 
-static bool ends_initial(enum np_kube_event type, const json_t *meta)
-{
-	const char *end = json_string_value(
-		json_object_get(json_object_get(meta, "annotations"), INITIAL_END));
-
-	return type == NP_KUBE_BOOKMARK && end && strcmp(end, "true") == 0;
-}
-
 static int take_event(const struct kube_call *call, json_t *root, const char *type,
 		      struct kube_event *ret, struct np_err *err)
 {
 	json_t *object = json_object_get(root, "object");
-	const json_t *meta = json_object_get(object, "metadata");
-	const char *version = json_string_value(json_object_get(meta, "resourceVersion"));
+	const char *version = json_string_value(
+		json_object_get(json_object_get(object, "metadata"), "resourceVersion"));
 
 	for (unsigned i = 0; i < NP_KUBE_EVENT_MAX; i++) {
 		if (strcmp(type, event_names[i]) != 0)
@@ -86,7 +74,6 @@ static int take_event(const struct kube_call *call, json_t *root, const char *ty
 			return fail_event(call, "has a resourceVersion that is too long", err);
 		ret->kind = KUBE_EVENT_OBJECT;
 		ret->type = (enum np_kube_event)i;
-		ret->ends_initial = ends_initial(ret->type, meta);
 		ret->object = json_incref(object);
 		return 0;
 	}
@@ -119,19 +106,6 @@ static size_t on_stream(char *bytes, size_t size, size_t n, void *ctx)
 	return kube_reply_add(ctx, bytes, size * n, KUBE_LINE_MAX) ? size * n : 0;
 }
 
-/* The versions of objects that exist are in no order, so that a watch cannot begin at one. */
-static void keep_version(struct np_kube_watch *w, const struct kube_event *event)
-{
-	bool is_all = w->is_initial && event->ends_initial;
-
-	if (w->is_initial && !is_all)
-		return;
-	memcpy(w->version, event->version, sizeof(w->version));
-	w->is_initial = false;
-	if (is_all && w->on_all)
-		w->on_all(w->ctx);
-}
-
 static int take_line(struct kube_stream *s, const char *line, size_t size, struct np_err *err)
 {
 	struct kube_event event = { 0 };
@@ -149,7 +123,7 @@ static int take_line(struct kube_stream *s, const char *line, size_t size, struc
 	json_decref(event.object);
 	if (r < 0)
 		return r;
-	keep_version(s->watch, &event);
+	memcpy(s->watch->version, event.version, sizeof(s->watch->version));
 	return KUBE_GO_ON;
 }
 
@@ -234,7 +208,7 @@ static int check_silence(const struct kube_stream *s, struct np_err *err)
 {
 	uint64_t silent = np_clock_ms() - s->heard, most = (uint64_t)s->watch->silence_s * 1000;
 
-	if (!s->is_open || s->watch->is_initial)
+	if (!s->is_open)
 		most = ANSWER_MAX_MS;
 	if (most == 0 || silent < most)
 		return KUBE_GO_ON;
@@ -321,10 +295,7 @@ static int make_path(const struct np_kube_resource *r, const struct np_kube_watc
 		path = NULL;
 		return np_fail_nomem(err);
 	}
-	if (add_query(&path, "sendInitialEvents", w->is_initial ? "true" : NULL, err) < 0 ||
-	    add_query(&path, "resourceVersionMatch", w->is_initial ? "NotOlderThan" : NULL, err) <
-		    0 ||
-	    add_query(&path, "resourceVersion", w->is_initial ? NULL : w->version, err) < 0)
+	if (add_query(&path, "resourceVersion", w->version, err) < 0)
 		return np_err_ret(err);
 	*ret = np_take(path);
 	return 0;

@@ -288,33 +288,6 @@ static int add_standing(struct watch *w, struct np_err *err)
 	return 0;
 }
 
-static bool is_set(const struct call *c, const char *name)
-{
-	const char *text = sim_param(c, name);
-
-	return text && strcmp(text, "0") != 0 && strcasecmp(text, "false") != 0;
-}
-
-/* Says that what comes next was not there when the watch began. */
-static int add_end_of_standing(struct watch *w, struct np_err *err)
-{
-	json_auto_t *mark = json_pack("{s:o, s:s, s:{s:{s:s}, s:o}}", "apiVersion",
-				      json_sprintf(GROUP "/%s", w->version), "kind", KIND,
-				      "metadata", "annotations", "k8s.io/initial-events-end",
-				      "true", "resourceVersion", json_sprintf("%" PRIu64, w->seen));
-
-	return mark && add_line(&w->first, "BOOKMARK", mark, NULL) == 0 ? 0 : np_fail_nomem(err);
-}
-
-static int begin_watch(const struct call *c, struct watch *w, struct np_err *err)
-{
-	bool is_asked = is_set(c, "sendInitialEvents");
-
-	if ((is_asked || w->seen == 0) && add_standing(w, err) < 0)
-		return np_err_ret(err);
-	return is_asked && is_set(c, "allowWatchBookmarks") ? add_end_of_standing(w, err) : 0;
-}
-
 static int fill_watch(struct call *c, struct watch *w, struct np_err *err)
 {
 	uint64_t seconds = query_number(c, "timeoutSeconds", WATCH_S_MAX);
@@ -327,7 +300,7 @@ static int fill_watch(struct call *c, struct watch *w, struct np_err *err)
 	c->reply->deadline_ms = (seconds > 0 ? seconds : WATCH_S_DEFAULT) * 1000 + WATCH_GRACE_MS;
 	if (!w->ns || !w->version)
 		return np_fail_nomem(err);
-	return begin_watch(c, w, err);
+	return w->seen > 0 ? 0 : add_standing(w, err);
 }
 
 static void free_watchp(struct watch **w)

@@ -106,23 +106,7 @@ static void test_sim__selectors_are_rejected(void **state)
 	}
 }
 
-/* An event's name, an error's reason, or a bookmark's annotations. */
-static void append_event(const json_t *event, char *text, size_t size)
-{
-	const json_t *meta = json_object_get(json_object_get(event, "object"), "metadata");
-	NP_AUTO(np_freep) char *notes = json_dumps(json_object_get(meta, "annotations"), 0);
-	const char *name = text_at(event, "object/metadata/name");
-	const char *reason = text_at(event, "object/reason");
-	size_t at = strlen(text);
-
-	snprintf(text + at, size - at, "%s %s ", text_at(event, "type"),
-		 name     ? name
-		 : reason ? reason
-		 : notes  ? notes
-			  : "");
-}
-
-/* Appends "TYPE what " for each line that the stream has. */
+/* Appends "TYPE name " for each line that the stream has. */
 static int read_events(struct result *r, char *text, size_t size)
 {
 	NP_AUTO(np_freep) char *lines = NULL;
@@ -133,9 +117,12 @@ static int read_events(struct result *r, char *text, size_t size)
 	*text = '\0';
 	while ((line = strsep(&rest, "\n")) && *line) {
 		json_auto_t *event = json_loads(line, 0, NULL);
+		const char *name = text_at(event, "object/metadata/name");
+		size_t at = strlen(text);
 
 		assert_non_null(event);
-		append_event(event, text, size);
+		snprintf(text + at, size - at, "%s %s ", text_at(event, "type"),
+			 name ? name : text_at(event, "object/reason"));
 	}
 	return more;
 }
@@ -163,25 +150,6 @@ static void test_sim__watch_sends_events(void **state)
 	assert_string_equal(text, "");
 	done(&all);
 	done(&since);
-}
-
-static void test_sim__watch_marks_the_end_of_what_exists(void **state)
-{
-	NP_AUTO(np_sim_freep) struct np_sim *sim = sim_with_class();
-	static const char all[] =
-		ML "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
-	struct result plain = send_request(sim, "GET", all, NULL), marked;
-	char text[200], path[sizeof(all) + 40];
-
-	(void)state;
-	snprintf(path, sizeof(path), "%s&allowWatchBookmarks=true", all);
-	marked = send_request(sim, "GET", path, NULL);
-	assert_int_equal(read_events(&plain, text, sizeof(text)), 1);
-	assert_string_equal(text, "ADDED gpu ");
-	assert_int_equal(read_events(&marked, text, sizeof(text)), 1);
-	assert_string_equal(text, "ADDED gpu BOOKMARK {\"k8s.io/initial-events-end\": \"true\"} ");
-	done(&plain);
-	done(&marked);
 }
 
 static void test_sim__watch_ends_at_its_timeout_or_has_expired(void **state)
@@ -215,7 +183,6 @@ int main(void)
 		cmocka_unit_test(test_sim__a_list_holds_one_namespace_or_all),
 		cmocka_unit_test(test_sim__selectors_are_rejected),
 		cmocka_unit_test(test_sim__watch_sends_events),
-		cmocka_unit_test(test_sim__watch_marks_the_end_of_what_exists),
 		cmocka_unit_test(test_sim__watch_ends_at_its_timeout_or_has_expired),
 	};
 

@@ -112,9 +112,6 @@ class PoolApi:
         query = dict(word.partition("=")[::2] for word in words.split("&") if word)
         self.requests += 1
         self.bytes += len(head) + len(body)
-        if "sendInitialEvents" in query:  # as before Kubernetes 1.32
-            writer.write(b"HTTP/1.1 422 x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}")
-            return True
         if "watch" in query:
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
             self.watchers.add(writer)

@@ -15,8 +15,8 @@ GROUPS = {
 ALL = tuple(GROUPS)
 
 
-def event(kind, plural_kind="NodePool", version="8", **meta):
-    meta = {"name": "x", "namespace": "ml", "resourceVersion": version, **meta}
+def event(kind, plural_kind="NodePool", version="8"):
+    meta = {"name": "x", "namespace": "ml", "resourceVersion": version}
     found = {"type": kind, "object": {"kind": plural_kind, "metadata": meta}}
     return json.dumps(found).encode() + b"\n"
 
@@ -24,10 +24,6 @@ def event(kind, plural_kind="NodePool", version="8", **meta):
 GONE = (
     b'{"type":"ERROR","object":{"kind":"Status","status":"Failure","code":410,"message":"old"}}\n'
 )
-
-
-# Behind the objects that exist, where a watch is asked to begin with them.
-INITIAL_END = event("BOOKMARK", annotations={"k8s.io/initial-events-end": "true"})
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -71,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(INITIAL_END if "sendInitialEvents" in self.path else event("BOOKMARK"))
+        self.wfile.write(event("BOOKMARK"))
         self.wfile.flush()
         self.server.over.wait()
         self.close_connection = True

@@ -385,8 +385,6 @@ STEPS = [
             f"{ML}?watch=1&timeoutSeconds=1&resourceVersion={version_of(seen, 'the last list')}"
         ),
     ),
-    get("a watch that begins with what exists", f"{ML}?watch=1&timeoutSeconds=1&allowWatchBookmarks=1"
-        "&sendInitialEvents=1&resourceVersionMatch=NotOlderThan"),
     # What stands around the classes
     Step("creating a VM", "POST", VMS, other("VirtualMachine", "a", spec={"className": "gpu"})),
     Step("creating a VM again", "POST", VMS, other("VirtualMachine", "a")),

@@ -10,7 +10,7 @@ import urllib.parse
 
 import pytest
 import servers
-from hostile_api import ALL, GONE, INITIAL_END, Handler, HostileAPI, event
+from hostile_api import ALL, GONE, Handler, HostileAPI, event
 
 LOST_S = 60  # after which a watch without success is reported
 WAIT_S = 180
@@ -82,37 +82,6 @@ class Running:
 def stack():
     with contextlib.ExitStack() as stack:
         yield stack
-
-
-def answer_initial(behave):
-    """Returns a behaviour to watches that shall begin with all objects; others are honest."""
-    return lambda h: behave(h) if "sendInitialEvents" in h.path else h.hold()
-
-
-REFUSED = b'{"kind":"Status","code":422,"message":"sendInitialEvents is forbidden for watch"}'
-FAILED = b'{"type":"ERROR","object":{"kind":"Status","code":500,"message":"RequestWatchProgress is disabled"}}\n'
-INITIAL = {
-    "begins with all objects": (Handler.hold, 0),
-    "has no WatchList": (lambda h: h.answer(422, REFUSED), 1),
-    "forbids": (lambda h: h.answer(403, b"{}"), 1),
-    "has an etcd without progress": (lambda h: h.answer(200, FAILED), 1),
-    "ends before all objects": (lambda h: h.answer(200, event("ADDED")), 1),
-    "has none of its versions": (lambda h: h.answer(200, event("ADDED") + GONE), 1),
-    "ends after all objects": (lambda h: h.answer(200, INITIAL_END), 0),
-    "is cut": (Handler.cut, 1),
-}
-
-
-def test_hostile__what_a_watch_does_not_begin_with_is_listed(stack, target, tmp_path):
-    if target != "sim":
-        return  # no part of it is the API server's
-    for name, (behave, n_lists) in INITIAL.items():
-        running = Running(stack, tmp_path, name, answer_initial(behave))
-        running.wait("ready", lambda: running.get("/readyz")[0] == 200)
-        assert running.metric("synced") == 1, name
-        assert running.metric("lists_total") == 2 * n_lists, name
-        for plural in ("nodepools", "virtualmachineclasses"):
-            assert running.api.seen["list", plural] == n_lists, name
 
 
 def check_lost(running):

@@ -11,9 +11,7 @@ import urllib.parse
 from controller_harness import (
     Controller,
     Proxy,
-    classes_path,
     gpu_class,
-    install,
     pool_path,
     put_pool,
     servers,
@@ -42,12 +40,6 @@ def without_the_right_to_watch(server):
             server.must("PATCH", path, {"rules": rules})
 
 
-def wait_gone(server, ns, name):
-    servers.wait_until(
-        "the pool to go", lambda: server.request("GET", pool_path(ns, name))[0] == 404
-    )
-
-
 def test_watch__refused_is_gone_on_with(server, installed, pools_ns, put_class):
     put_class(pools_ns, "gpu", gpu_class())
     url = "https://127.0.0.1:"
@@ -66,44 +58,11 @@ def test_watch__refused_is_gone_on_with(server, installed, pools_ns, put_class):
             tried = running.metric("watches_total") - watches
             assert 2 < tried <= MOST_WATCHES
         wait_reason(server, pools_ns, "Configured", name="late")
-        wait_gone(server, pools_ns, "early")
+        servers.wait_until(
+            "the pool to go",
+            lambda: server.request("GET", pool_path(pools_ns, "early"))[0] == 404,
+        )
         assert running.metric("lists_total") == lists, "nothing was missed that a list would tell"
-
-
-class WithoutWatchList(servers.RealServer):
-    """An API server as before Kubernetes 1.32."""
-
-    def _apiserver_flags(self, etcd_url):
-        return [*super()._apiserver_flags(etcd_url), "--feature-gates=WatchList=false"]
-
-
-def check_start(server, ns, n_lists):
-    """A controller sees what exists when it starts, and what is gone when it starts again."""
-    body = {"apiVersion": f"{servers.GROUP}/v1alpha6", "kind": "VirtualMachineClass"}
-    body.update(metadata={"name": "gpu"}, spec=gpu_class())
-    server.must("POST", classes_path(ns), body)
-    for name in ("stays", "goes"):
-        put_pool(server, ns, name)
-    with Controller(server) as running:
-        running.wait_ready()
-        assert running.metric("lists_total") == n_lists
-        for name in ("stays", "goes"):
-            wait_reason(server, ns, "Configured", name=name)
-    server.must("DELETE", pool_path(ns, "goes"))
-    with Controller(server) as running:
-        running.wait_ready()
-        assert running.metric("lists_total") == n_lists
-        wait_gone(server, ns, "goes")
-
-
-def test_watch__begins_with_all_objects(server, installed, pools_ns):
-    check_start(server, pools_ns, 0)
-
-
-def test_watch__is_behind_a_list_where_the_server_has_no_other():
-    with WithoutWatchList() as server:
-        install(server)
-        check_start(server, "ml", 2)
 
 
 class Hasty(http.server.BaseHTTPRequestHandler):
