@@ -229,11 +229,6 @@ class RestartableServer(servers.RealServer):
         process = servers.start(self.inner, argv, log)
         self.api = [process]
         servers.wait_until("kube-apiserver", self._is_ready, process, log, timeout=120)
-        # It is ready before its caches are, and puts lists off until then.
-        pools = f"{POOLS}/nodepools"
-        servers.wait_until(
-            "the cache of pools", lambda: self.request("GET", pools)[0] != 429, process, log
-        )
 
     def compact(self):
         """Makes etcd forget every revision but the last."""
