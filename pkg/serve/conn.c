@@ -203,21 +203,31 @@ void serve_conn_refuse(struct conn *c)
 
 /* --- input ------------------------------------------------------------------------------------ */
 
-/* Parses the added bytes; a stage begins with its first byte. */
-static int scan(struct conn *c, struct evbuffer *buf, size_t added)
+/* To find the added bytes, libevent walks over all that came before: within a body they are only counted. */
+static int feed(struct wire *w, struct evbuffer *buf, size_t added)
 {
 	struct evbuffer_ptr from;
 	struct evbuffer_iovec pieces[8];
-	bool was_start = c->wire.place == WIRE_START, was_body = serve_wire_in_body(&c->wire);
 	int n, status = 0;
 
+	if (serve_wire_skip(w, added))
+		return 0;
 	if (evbuffer_ptr_set(buf, &from, evbuffer_get_length(buf) - added, EVBUFFER_PTR_SET) < 0)
 		return 400;
 	n = evbuffer_peek(buf, -1, &from, pieces, 8);
 	if (n > 8)
 		return 400;
 	for (int i = 0; i < n && status == 0; i++)
-		status = serve_wire_feed(&c->wire, pieces[i].iov_base, pieces[i].iov_len);
+		status = serve_wire_feed(w, pieces[i].iov_base, pieces[i].iov_len);
+	return status;
+}
+
+/* Parses the added bytes; a stage begins with its first byte. */
+static int scan(struct conn *c, struct evbuffer *buf, size_t added)
+{
+	bool was_start = c->wire.place == WIRE_START, was_body = serve_wire_in_body(&c->wire);
+	int status = feed(&c->wire, buf, added);
+
 	if (was_start || was_body != serve_wire_in_body(&c->wire)) {
 		c->stage_ms = np_clock_ms();
 		c->stage_bytes = 0;

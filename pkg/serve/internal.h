@@ -157,6 +157,9 @@ struct wire {
 
 /* Reads on; returns 0, or the status by which the request is refused. */
 int serve_wire_feed(struct wire *w, const char *bytes, size_t n);
+
+/* Passes n bytes unread where all of them are of a body or chunk, and more of it is to come; else false. */
+bool serve_wire_skip(struct wire *w, size_t n);
 bool serve_wire_in_body(const struct wire *w);
 
 LIST_HEAD(conn_list, conn);

@@ -220,6 +220,11 @@ static size_t pass_body(struct wire *w, size_t n)
 	return taken;
 }
 
+static bool is_passing(const struct wire *w)
+{
+	return w->place == WIRE_BODY || w->place == WIRE_CHUNK;
+}
+
 bool serve_wire_in_body(const struct wire *w)
 {
 	return w->place >= WIRE_BODY || w->in_trailer;
@@ -230,7 +235,7 @@ int serve_wire_feed(struct wire *w, const char *bytes, size_t n)
 	for (size_t i = 0; i < n;) {
 		int status;
 
-		if (w->place == WIRE_BODY || w->place == WIRE_CHUNK) {
+		if (is_passing(w)) {
 			i += pass_body(w, n - i);
 			continue;
 		}
@@ -239,4 +244,12 @@ int serve_wire_feed(struct wire *w, const char *bytes, size_t n)
 			return status;
 	}
 	return 0;
+}
+
+bool serve_wire_skip(struct wire *w, size_t n)
+{
+	if (!is_passing(w) || n >= w->left)
+		return false;
+	pass_body(w, n);
+	return true;
 }

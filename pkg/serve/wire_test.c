@@ -78,6 +78,45 @@ static void test_wire__grammar_is_strict(void **state)
 	}
 }
 
+/* Feeds the byte, by a skip where one is possible; *skips counts those. */
+static int skip_or_feed(struct wire *w, const char *byte, size_t *skips)
+{
+	bool skipped = serve_wire_skip(w, 1);
+
+	*skips += skipped;
+	return skipped ? 0 : serve_wire_feed(w, byte, 1);
+}
+
+/* Whether bytes are skipped or fed, the requests have the same ends. */
+static void test_wire__all_of_a_body_but_its_last_byte_can_be_skipped(void **state)
+{
+	static const char text[] =
+		HEAD "Content-Length: 3\r\n\r\na\nb" CHUNKED "2\r\nab\r\n0\r\n\r\n";
+	struct wire skipped = { .place = WIRE_START }, fed = skipped;
+	size_t skips = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(text) - 1; i++) {
+		assert_int_equal(skip_or_feed(&skipped, text + i, &skips), 0);
+		assert_int_equal(serve_wire_feed(&fed, text + i, 1), 0);
+		assert_int_equal(skipped.place, fed.place);
+		assert_int_equal(skipped.left, fed.left);
+	}
+	assert_int_equal(skips, 2 + 1);
+}
+
+static void test_wire__a_skip_never_reaches_the_next_request(void **state)
+{
+	static const char head[] = HEAD "Content-Length: 3\r\n\r\n";
+	struct wire w = { .place = WIRE_START };
+
+	(void)state;
+	assert_int_equal(serve_wire_feed(&w, head, sizeof(head) - 1), 0);
+	assert_false(serve_wire_skip(&w, 3));
+	assert_true(serve_wire_skip(&w, 2));
+	assert_false(serve_wire_skip(&w, 1));
+}
+
 static void test_wire__bad_requests_are_answered_and_closed(void **state)
 {
 	struct np_serve_options o = options();
@@ -109,6 +148,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_wire__grammar_is_strict),
+		cmocka_unit_test(test_wire__all_of_a_body_but_its_last_byte_can_be_skipped),
+		cmocka_unit_test(test_wire__a_skip_never_reaches_the_next_request),
 		cmocka_unit_test(test_wire__bad_requests_are_answered_and_closed),
 	};
 
