@@ -211,7 +211,7 @@ $(B)/test/%: $(B)/san/%.o $(B)/libcommon-san.a $(B)/libunit-san.a $(B)/libnodepr
 $(B)/test/pkg/hook/lifecycle_test $(B)/fuzz/pkg/hook/lifecycle_fuzz: test_libs += -Wl,--allow-multiple-definition
 
 # The test's clock stands still.
-$(B)/test/pkg/serve/bounds_test: test_libs += -Wl,--wrap=np_clock_ms
+$(B)/test/pkg/serve/bounds_test: test_libs += -Wl,--wrap=np_clock_ms,--wrap=malloc_trim
 
 # For the soak: what ASan finds in the server itself.
 $(B)/san/nodeprep-hookd: $(call objects,san,$(common_sources) $(call command_sources,nodeprep-hookd)) $(B)/libnodeprep-san.a

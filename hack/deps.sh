@@ -34,7 +34,7 @@ packages() {
 	fuzz) echo clang "$clang_rt" ;;
 	image) echo podman buildah runc iptables mmdebstrap debian-archive-keyring docker-registry ;;
 	guests) echo qemu-system-x86 ovmf busybox-static cpio gcc libc6-dev ;;
-	real) echo etcd-server openssl python3 python3-pytest python3-pytest-xdist python3-yaml python3-pip ca-certificates nghttp2-proxy ;;
+	real) echo openssl python3 python3-pytest python3-pytest-xdist python3-yaml python3-pip ca-certificates nghttp2-proxy ;;
 	cni) echo iproute2 iptables strace util-linux ;;
 	monitoring) echo prometheus ;;
 	dist) echo mmdebstrap debian-archive-keyring git python3 python3-yaml ;;

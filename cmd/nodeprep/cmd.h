@@ -260,6 +260,9 @@ bool is_for_programs(const struct options *o);
 /* Writes to stdout; a failure is an error, so that a full disk is not taken for success. */
 int put(const char *text, struct np_err *err);
 
+/* Writes the plan to standard output. */
+int put_plan(const struct np_plan *plan, enum np_format format, struct np_err *err);
+
 /* Prints the changes of host-apply or vm-apply in the format asked for; `member` names an item's object. */
 struct np_vsphere_changes;
 int put_changes(const struct options *o, const struct np_vsphere_changes *c, const char *kind,

@@ -56,19 +56,19 @@ static int print_report(const struct options *o, const struct np_host *h, const 
 	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
 }
 
-static int write_hosts(const struct options *o, const struct np_vsphere_hosts *hosts,
-		       const struct np_plan *plan, char **ret, struct np_err *err)
+static int print_hosts(const struct options *o, const struct np_vsphere_hosts *hosts,
+		       const struct np_plan *plan, struct np_err *err)
 {
-	json_auto_t *tree = NULL;
+	NP_AUTO(np_freep) char *text = NULL;
+	int r;
 
-	if (o->format == NP_FORMAT_SVG)
-		return np_vsphere_hosts_svg(hosts, plan, flags.page, ret, err);
-	if (!is_for_programs(o))
-		return np_vsphere_hosts_text(hosts, o->format == NP_FORMAT_WIDE, ret, err);
-	tree = np_vsphere_hosts_tree(hosts);
-	if (!tree)
-		return np_fail_nomem(err);
-	return np_render_tree(tree, o->format, ret, err);
+	if (o->format != NP_FORMAT_SVG && !is_for_programs(o))
+		return np_vsphere_hosts_text(hosts, o->format == NP_FORMAT_WIDE, stdout, err) < 0
+			       ? np_err_ret(err)
+			       : put("", err);
+	r = o->format == NP_FORMAT_SVG ? np_vsphere_hosts_svg(hosts, plan, flags.page, &text, err)
+				       : np_vsphere_hosts_data(hosts, o->format, &text, err);
+	return r < 0 ? r : put(text, err);
 }
 
 /* What only one of vCenter, captures and the drawing knows. */
@@ -111,12 +111,11 @@ static int check_vcenter(const struct options *o, struct np_err *err)
 	const struct np_vsphere_scope scope = { .cluster = flags.cluster, .host = flags.host };
 	NP_AUTO(work_done) struct work w = { 0 };
 	NP_AUTO(np_vsphere_hosts_done) struct np_vsphere_hosts hosts = { 0 };
-	NP_AUTO(np_freep) char *text = NULL;
 
 	if (load(o, &w, err) < 0 ||
 	    np_vsphere_hosts_fetch(w.vcenter, w.catalogue, &scope, &hosts, err) < 0 ||
 	    np_vsphere_note_capacity(&hosts, &w.plan, err) < 0 ||
-	    write_hosts(o, &hosts, &w.plan, &text, err) < 0 || put(text, err) < 0)
+	    print_hosts(o, &hosts, &w.plan, err) < 0)
 		return np_err_ret(err);
 	if (hosts.n == 0)
 		log_line("warning", "no host with GPUs found");

@@ -186,7 +186,7 @@ static int expect_pool(const struct options *o, struct run *r, struct np_err *er
 	    find_pool(&r->work.plan, &pool, err) < 0)
 		return np_err_ret(err);
 	r->expectation.source = "the pool";
-	if (pool->has_gpus && is_class_known(&r->work.plan, pool))
+	if (pool->has_gpus && !pool->none_known && is_class_known(&r->work.plan, pool))
 		return expect_cards(&r->expectation, pool->cards, pool->n_cards, err);
 	if (pool->pool->gpus_unknown || pool->pool->n_requests == 0)
 		return np_fail(err, NP_E_SPEC,

@@ -33,8 +33,6 @@ int run_plan(const struct options *o, struct np_err *err)
 {
 	NP_AUTO(work_done)
 	struct work w = { .has_capacity = np_vcenter_is_configured(&o->vcenter.options) };
-	NP_AUTO(np_freep) char *text = NULL;
-	const struct np_render_style style = { .colour = is_colour_terminal() };
 	bool done = false;
 
 	if (work_plan(o, &w, err) < 0 || note_capacity(o, &w, err) < 0)
@@ -43,9 +41,7 @@ int run_plan(const struct options *o, struct np_err *err)
 	if (o->format == NP_FORMAT_YAML && np_plan_code(&w.plan) == NP_OK &&
 	    put_manifests(&w, &done, err) < 0)
 		return np_err_ret(err);
-	if (!done && (!w.failed || is_for_programs(o)) &&
-	    (np_render_plan_styled(&w.plan, o->format, &style, &text, err) < 0 ||
-	     put(text, err) < 0))
+	if (!done && (!w.failed || is_for_programs(o)) && put_plan(&w.plan, o->format, err) < 0)
 		return np_err_ret(err);
 	if (o->format == NP_FORMAT_TABLE)
 		log_notes(&w.plan);

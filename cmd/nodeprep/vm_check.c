@@ -20,16 +20,13 @@ const struct option_table vm_check_options = { OPTION_ROWS(rows), &flags, 0 };
 static int print_vms(const struct options *o, const struct np_vsphere_vms *vms, struct np_err *err)
 {
 	NP_AUTO(np_freep) char *text = NULL;
-	json_auto_t *tree = NULL;
 
 	if (!is_for_programs(o))
-		return np_vsphere_vms_text(vms, o->format == NP_FORMAT_WIDE, &text, err) < 0
+		return np_vsphere_vms_text(vms, o->format == NP_FORMAT_WIDE, stdout, err) < 0
 			       ? np_err_ret(err)
-			       : put(text, err);
-	tree = np_vsphere_vms_tree(vms);
-	if (!tree)
-		return np_fail_nomem(err);
-	return np_render_tree(tree, o->format, &text, err) < 0 ? np_err_ret(err) : put(text, err);
+			       : put("", err);
+	return np_vsphere_vms_data(vms, o->format, &text, err) < 0 ? np_err_ret(err)
+								   : put(text, err);
 }
 
 /* Loads the catalogue; with -f also the pools, and plans what their classes give new VMs. */

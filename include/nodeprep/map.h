@@ -49,6 +49,9 @@ struct np_map {
 /* FNV-1a, 64 bits; `seed` 0 begins. */
 uint64_t np_map_hash(uint64_t seed, const char *text);
 
+/* Returns a random seed, another each time. */
+uint64_t np_map_seed(void);
+
 /* Returns the entry with the key; NULL where there is none. */
 struct np_map_entry *np_map_find(const struct np_map *m, struct np_key key);
 

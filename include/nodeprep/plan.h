@@ -12,7 +12,8 @@
  *            input and the catalogue and must outlive it.
  * Errors     np_plan_make() itself fails only without memory. `errors` collects all errors of pools
  *            and classes: NP_E_SPEC, NP_E_WINDOW, NP_E_NOT_FOUND, NP_E_REFUSED, NP_E_NOT_ALLOWED.
- * Unknown    has_* tells whether a number is known; an unknown one is never 0.
+ * Unknown    has_* tells whether a number is known; an unknown one is never 0. With none_known the
+ *            number of GPUs is unknown, although has_gpus: what may be a GPU is not counted.
  * Templates  the source of nodes without a class (pool.h). A VSphereMachineTemplate is immutable,
  *            so changes need a replacement: a new manifest under a name that ends in eight hex
  *            digits of its spec's hash (FNV-1a), to which its MachineDeployments must point.
@@ -54,11 +55,11 @@ struct np_plan_pool {
 	size_t class_index; /* SIZE_MAX: the pool names no class, or a placeholder */
 	size_t template_index; /* SIZE_MAX: its nodes have no template */
 	bool has_gpus; /* the cards below are what a node gets */
-	bool may_have_more; /* and devices that may be GPUs, which are not counted */
+	bool none_known; /* no card below, but a device that may be a GPU: it is not counted */
 	size_t n_cards;
 	struct np_card *cards;
 	struct np_need need; /* rule 2, where has_gpus */
-	bool has_required; /* has_gpus, and every card has a figure */
+	bool has_required; /* the GPUs are known, and every card has a figure */
 	bool has_window; /* `window` holds the pool's own result, fit for the class */
 	bool window_is_known; /* and every card has a known size */
 	struct np_window window;
@@ -80,7 +81,7 @@ struct np_plan_class {
 	size_t n_pools;
 	size_t *pools; /* indices of the pools that use it */
 	bool has_gpus;
-	bool may_have_more; /* devices that may be GPUs, which are not counted */
+	bool none_known; /* no card below, but a device that may be a GPU: it is not counted */
 	uint64_t gpus;
 	size_t n_cards;
 	struct np_card *cards;
@@ -99,7 +100,7 @@ struct np_plan_template {
 	size_t *pools; /* indices of the pools that use it */
 	struct np_devices devices; /* `ids` of all devices in one block, the first's */
 	bool has_gpus;
-	bool may_have_more; /* devices that may be GPUs, which are not counted */
+	bool none_known; /* no card below, but a device that may be a GPU: it is not counted */
 	uint64_t gpus;
 	size_t n_cards;
 	struct np_card *cards;
@@ -202,7 +203,7 @@ void np_plan_rollout_text(const struct np_pool *pool, char buf[static NP_ROLLOUT
 void np_plan_cards_text(const struct np_card *cards, size_t n, char buf[static NP_CARDS_TEXT_MAX]);
 
 /* Writes them so, with "none known" for no card where a device may be a GPU. */
-void np_plan_gpus_text(const struct np_card *cards, size_t n, bool may_have_more,
+void np_plan_gpus_text(const struct np_card *cards, size_t n, bool none_known,
 		       char buf[static NP_CARDS_TEXT_MAX]);
 
 /* Returns a card's name for people: model, else profile, else PCI id (written into `buf`). */

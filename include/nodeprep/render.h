@@ -13,13 +13,15 @@
  *            refuse it.
  * Ownership  the caller owns the results; arguments are borrowed.
  * Errors     NP_E_USAGE: an unknown output format, or a drawing of other than one pool;
- *            NP_E_NOT_FOUND: a filter that matches nothing; NP_E_NOMEM.
+ *            NP_E_NOT_FOUND: a filter that matches nothing; NP_E_NOMEM; NP_E_IO: the stream failed, its
+ *            errno is kept.
  */
 
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "nodeprep/plan.h"
 
@@ -38,11 +40,31 @@ int np_render_format_parse(const char *text, enum np_format *ret, struct np_err 
 /* Writes a tree as JSON (indent 2) or YAML, with a final newline. */
 int np_render_tree(const json_t *tree, enum np_format format, char **ret, struct np_err *err);
 
+/* A list whose items are made one by one. */
+struct np_render_list {
+	const char *key; /* of the list in its tree */
+	size_t n;
+	json_t *(*item)(const void *ctx,
+			size_t i); /* a new reference; NULL where memory runs out */
+	const void *ctx;
+};
+
+/*
+ * Writes as np_render_tree() does a tree (NULL: memory ran out) with `n` lists, which it holds as empty
+ * arrays at its top, in this order. In JSON each item is made, written and freed before the next: the whole
+ * tree of a large fleet would take more memory than all else together.
+ */
+int np_render_lists_take(json_t *take, const struct np_render_list *lists, size_t n,
+			 enum np_format format, char **ret, struct np_err *err);
+
 /* Returns the plan as the contract's tree; NULL where memory runs out. */
 json_t *np_render_plan_tree(const struct np_plan *plan);
 
 int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret,
 		   struct np_err *err);
+
+/* Writes the plan as JSON to `out` part by part, so that its text is never in memory as a whole. */
+int np_render_plan_json(FILE *out, const struct np_plan *plan, struct np_err *err);
 
 /* The capabilities of the reader's terminal. */
 struct np_render_style {
@@ -75,9 +97,15 @@ int np_render_rows(const char *const cells[], size_t columns, size_t rows, char 
 /* Sets the cells of row `i`; their texts live until the next call. */
 typedef void np_render_fill_fn(void *ctx, size_t i, const char **cells);
 
-/* The same of rows that are made one by one, so that few of their texts are in memory. */
-int np_render_filled_rows(size_t columns, size_t rows, np_render_fill_fn *fill, void *ctx,
-			  char **ret, struct np_err *err);
+/* Rows that are made one by one; at most 32 columns. */
+struct np_render_filling {
+	size_t columns, rows;
+	np_render_fill_fn *fill; /* called twice for each row: for the widths, and for the texts */
+	void *ctx;
+};
+
+/* Writes such rows; the texts of one of them are in memory at a time. */
+int np_render_filled_rows(const struct np_render_filling *f, FILE *out, struct np_err *err);
 
 /* Writes a class as in kubectl diff: YAML with sorted keys, without managedFields. */
 int np_render_object(const json_t *object, char **ret, struct np_err *err);

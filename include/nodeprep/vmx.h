@@ -67,6 +67,7 @@ struct np_vmx_need {
 	uint64_t gb; /* a power of two; 0: no device needs a window */
 	bool has_devices; /* without known devices, unneeded settings are not judged */
 	bool allow_shrink; /* --allow-shrink */
+	bool has_uncounted; /* a device may be a GPU, which `gb` does not count */
 };
 
 #define NP_VMX_REASON_MAX 96

@@ -18,11 +18,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
+#include "nodeprep/render.h"
 #include "nodeprep/report.h"
 #include "nodeprep/vcenter_inventory.h"
 
 struct np_err;
+struct np_plan;
+struct np_plan_pool;
 
 #define NP_VSPHERE_HOT_MIGRATE "vgpu.hotmigrate.enabled"
 
@@ -42,8 +46,12 @@ struct np_vsphere_names {
 
 /* A GPU of a host. */
 struct np_vsphere_gpu {
-	struct np_seen_gpu seen;
-	char title[64]; /* as vCenter calls it */
+	char address[NP_PCI_ADDRESS_MAX]; /* "0000:3b:00.0" */
+	bool has_id;
+	struct np_pci_id id;
+	const struct np_gpu *card; /* NULL: not in the catalogue */
+	char *title; /* as vCenter calls it */
+	enum np_verdict ok; /* VMs can have it */
 	enum np_verdict capable, enabled, active; /* of passthrough */
 	enum np_verdict sriov; /* SR-IOV is active on the device */
 	bool is_shared; /* owned by the vGPU manager, which cuts vGPUs from it */
@@ -67,7 +75,7 @@ struct np_vsphere_host {
 	struct np_vsphere_gpu *gpus;
 	bool has_profiles;
 	struct np_vsphere_names profiles; /* vGPU types that it offers, sorted */
-	struct np_report report;
+	enum np_verdict pass;
 };
 
 struct np_vsphere_hosts {
@@ -83,16 +91,17 @@ int np_vsphere_hosts_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
 			   struct np_err *err);
 void np_vsphere_hosts_done(struct np_vsphere_hosts *hosts);
 
-/* Returns the HostReportList; NULL where memory runs out. */
-json_t *np_vsphere_hosts_tree(const struct np_vsphere_hosts *hosts);
+/* Makes the report of one of the hosts; of all of them it would take most of the memory. */
+int np_vsphere_host_report(const struct np_vsphere_hosts *hosts, const struct np_vsphere_host *h,
+			   struct np_report *ret, struct np_err *err);
 
-/* Writes a row for each host, and what is wrong with it. */
-int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char **ret,
+/* Writes the HostReportList as JSON or YAML. */
+int np_vsphere_hosts_data(const struct np_vsphere_hosts *hosts, enum np_format format, char **ret,
 			  struct np_err *err);
 
-struct np_plan;
-
-struct np_plan;
+/* Writes a row for each host, and what is wrong with it. */
+int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, FILE *out,
+			  struct np_err *err);
 
 /* How many hosts a page of the drawing has at most. */
 #define NP_VSPHERE_PAGE_HOSTS 32
@@ -129,6 +138,7 @@ struct np_vsphere_device {
 	struct np_pci_id id;
 	char *profile; /* of a vGPU; "" a whole card */
 	char *kind; /* of a device without ids; "" */
+	bool is_uncounted; /* it may be a GPU: neither its id nor its vendor is known */
 	size_t count;
 };
 
@@ -173,6 +183,7 @@ struct np_vsphere_vm {
 	bool has_dynamic; /* a device is chosen at power-on, by dynamic DirectPath I/O */
 	size_t n_devices, n_gpus;
 	struct np_vsphere_device *devices; /* the GPUs, then others such as NICs */
+	bool has_uncounted; /* one of those others may be a GPU */
 	/* The result of judging. */
 	bool has_need; /* every device's need is known; else needed_gb is assumed */
 	uint64_t needed_gb; /* 0: no device needs a window */
@@ -181,11 +192,13 @@ struct np_vsphere_vm {
 	uint64_t window_gb;
 	bool has_estimate;
 	double estimate_mb; /* of what the window adds to the overhead */
-	struct np_report report;
+	const struct np_plan_pool *plan_pool; /* NULL: not known */
+	enum np_verdict pass;
 };
 
 struct np_vsphere_vms {
 	enum np_verdict pass;
+	const struct np_plan *plan; /* with which they were judged, borrowed; NULL: none */
 	size_t n;
 	struct np_vsphere_vm *items; /* sorted by cluster and name */
 };
@@ -210,6 +223,10 @@ int np_vsphere_vms_name_classes(struct np_vcenter *v, struct np_vsphere_vms *vms
 int np_vsphere_vms_judge(struct np_vsphere_vms *vms, const struct np_plan *plan,
 			 struct np_err *err);
 
+/* Makes the report of one of the VMs that were judged. */
+int np_vsphere_vm_report(const struct np_vsphere_vms *vms, const struct np_vsphere_vm *vm,
+			 struct np_report *ret, struct np_err *err);
+
 /* The memory overhead of running VMs with the same GPUs and window. */
 struct np_vsphere_overhead {
 	const struct np_vsphere_vm *like; /* one of them */
@@ -231,12 +248,12 @@ void np_vsphere_overheads_done(struct np_vsphere_overheads *all);
 int np_vsphere_note_overhead(const struct np_vsphere_vms *vms, struct np_plan *plan,
 			     struct np_err *err);
 
-/* Returns the VMReport; NULL where memory runs out. */
-json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms);
+/* Writes the VMReport as JSON or YAML. */
+int np_vsphere_vms_data(const struct np_vsphere_vms *vms, enum np_format format, char **ret,
+			struct np_err *err);
 
 /* Writes a row for each VM, and what is wrong with it. */
-int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret,
-			struct np_err *err);
+int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, FILE *out, struct np_err *err);
 
 /* --- changes --------------------------------------------------------------------------------- */
 

@@ -127,7 +127,7 @@ static void choose_seed(void)
 	atomic_store(&next_seed, seed);
 }
 
-static uint64_t map_seed(void)
+uint64_t np_map_seed(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -144,7 +144,7 @@ static int grow(struct np_map *m, struct np_err *err)
 	if (!new.slots)
 		return np_fail_nomem(err);
 	if (old.n_slots == 0)
-		new.seed = map_seed();
+		new.seed = np_map_seed();
 	for (size_t i = 0; i < old.n_slots; i++) {
 		while (old.slots[i]) {
 			struct np_map_entry *e = old.slots[i];

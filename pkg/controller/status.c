@@ -163,12 +163,17 @@ static void set_ready(const struct np_plan_pool *p, struct pool_status *st)
 {
 	char cards[NP_CARDS_TEXT_MAX], window[64] = "needs no window";
 
-	np_plan_gpus_text(p->cards, p->n_cards, p->may_have_more, cards);
+	np_plan_gpus_text(p->cards, p->n_cards, p->none_known, cards);
 	if (!p->has_gpus)
 		controller_condition_set(
 			st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPU_COUNT_UNKNOWN,
 			"the class lists no device but has MMIO keys, so a GPU may be part "
 			"of the image: set spec.gpus");
+	else if (p->none_known && !p->window_is_known)
+		controller_condition_set(
+			st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPU_COUNT_UNKNOWN,
+			"the class attaches a device that may be a GPU: name it in spec.gpus by its "
+			"pciID, or set spec.mmio.sizeGB");
 	else if (p->need.gpus > 0 && !p->window_is_known)
 		controller_condition_set(
 			st, CONDITION_READY, STATUS_UNKNOWN, REASON_GPU_SIZE_UNKNOWN,
@@ -180,14 +185,15 @@ static void set_ready(const struct np_plan_pool *p, struct pool_status *st)
 			snprintf(window, sizeof(window), "needs a window of %" PRIu64 " GB",
 				 p->window.gb);
 		controller_condition_set(st, CONDITION_READY, STATUS_TRUE, REASON_CONFIGURED,
-					 "a node gets %s and %s", p->n_cards > 0 ? cards : "no GPU",
+					 "a node gets %s and %s",
+					 p->n_cards > 0 || p->none_known ? cards : "no GPU",
 					 window);
 	}
 }
 
 static void set_figures(const struct np_plan_pool *p, struct pool_status *st)
 {
-	st->has_gpus = p->has_gpus;
+	st->has_gpus = p->has_gpus && !p->none_known;
 	st->gpus = p->need.gpus;
 	st->has_required = p->has_required;
 	st->required_gb = p->need.required_gb;

@@ -64,6 +64,13 @@ static const char *hint_of_colon(const struct np_doc_reader *r)
 	return "; is a blank missing after ':'?";
 }
 
+/* Tells whether the file begins as one that PowerShell's redirection wrote. */
+static bool is_utf16(const struct np_doc_reader *r)
+{
+	return r->size >= 2 &&
+	       (memcmp(r->bytes, "\xff\xfe", 2) == 0 || memcmp(r->bytes, "\xfe\xff", 2) == 0);
+}
+
 static int fail_bytes(const struct np_doc_reader *r, struct np_err *err)
 {
 	struct np_pos pos = r->base;
@@ -74,7 +81,8 @@ static int fail_bytes(const struct np_doc_reader *r, struct np_err *err)
 			r, pos, err,
 			"neither YAML nor JSON: the control character U+%04X is not allowed",
 			(unsigned)r->parser.problem_value);
-	return doc_reader_fail(r, pos, err, "neither YAML nor JSON: invalid UTF-8");
+	return doc_reader_fail(r, pos, err, "neither YAML nor JSON: %s",
+			       is_utf16(r) ? "UTF-16; save it as UTF-8" : "invalid UTF-8");
 }
 
 static int fail_text(const struct np_doc_reader *r, struct np_err *err)

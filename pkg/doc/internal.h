@@ -5,7 +5,7 @@
 /*
  * doc, inside: doc.c has documents and cursors, reader.c the inputs, yaml.c and json.c build one
  * document each, fault.c says what libyaml complains of, scalar.c resolves plain scalars, place.c
- * keeps positions, dump.c writes, edit.c changes a value in a text.
+ * keeps positions, keys.c the keys of what is left out, dump.c writes, edit.c changes a value in a text.
  */
 
 #include <jansson.h>
@@ -54,6 +54,43 @@ int doc_places_index(struct places *p, struct np_err *err);
 const struct place *doc_places_find(const struct places *p, const void *owner, size_t slot);
 const char *doc_places_find_raw(const struct places *p, struct np_pos pos);
 
+/* Grows an array by doubling until `need` elements of `size` bytes fit. */
+int doc_grow(void **array, size_t *room, size_t need, size_t size, struct np_err *err);
+
+/* A key of a mapping that is left out of the tree. */
+struct key {
+	uint64_t hash;
+	size_t bucket; /* where it is in the table */
+	size_t offset; /* into texts */
+	unsigned line;
+};
+
+/*
+ * The keys of open mappings that are left out, the innermost mapping's last: a stack, and a hash table over it.
+ * The last key is always the first to go, so that no bucket behind it depends on it.
+ */
+struct keys {
+	struct key *all;
+	size_t count, room;
+	uint32_t *buckets; /* 1 + index into all; open addressing, a power of two of them */
+	size_t bucket_count;
+	uint64_t seed; /* of the hashes */
+	char *texts;
+	size_t texts_used, texts_room;
+};
+
+void doc_keys_done(struct keys *k);
+
+/*
+ * Adds a key of the mapping whose keys begin at number `first`, and sets *ret_line to 0; to the line of an equal
+ * key where the mapping has one already.
+ */
+int doc_keys_add(struct keys *k, size_t first, const char *text, unsigned line, unsigned *ret_line,
+		 struct np_err *err);
+
+/* Drops the keys from number `first` on, at the mapping's end. */
+void doc_keys_drop(struct keys *k, size_t first);
+
 struct np_doc {
 	atomic_uint refs;
 	size_t index;
@@ -82,9 +119,11 @@ enum scalar_kind {
 
 struct scalar {
 	enum scalar_kind kind;
-	bool boolean;
-	json_int_t integer;
-	double real;
+	union {
+		json_int_t integer;
+		double real;
+		bool boolean;
+	};
 };
 
 /* Resolves a plain scalar without a tag as kubectl's YAML reader does. */
@@ -113,6 +152,7 @@ struct np_doc_reader {
 	yaml_parser_t parser;
 	np_doc_unread *is_unread; /* NULL: all is kept */
 	const void *unread_context;
+	struct keys keys;
 };
 
 /* Returns where in the input a mark of the YAML parser lies. */

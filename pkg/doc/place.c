@@ -12,8 +12,7 @@ void doc_places_done(struct places *p)
 	free(p->texts);
 }
 
-/* Grows an array by doubling until `need` elements fit. */
-static int grow(void **array, size_t *room, size_t need, size_t size, struct np_err *err)
+int doc_grow(void **array, size_t *room, size_t need, size_t size, struct np_err *err)
 {
 	size_t more = *room ? *room : 16;
 	void *grown;
@@ -83,7 +82,7 @@ int doc_places_index(struct places *p, struct np_err *err)
 int doc_places_add(struct places *p, const struct place *place, struct np_err *err)
 {
 	void *all = p->all;
-	int r = grow(&all, &p->room, p->count + 1, sizeof(*p->all), err);
+	int r = doc_grow(&all, &p->room, p->count + 1, sizeof(*p->all), err);
 
 	p->all = all;
 	if (r < 0)
@@ -95,7 +94,7 @@ int doc_places_add(struct places *p, const struct place *place, struct np_err *e
 static int add_text(struct places *p, const char *text, size_t size, struct np_err *err)
 {
 	void *texts = p->texts;
-	int r = grow(&texts, &p->texts_room, p->texts_used + size + 1, 1, err);
+	int r = doc_grow(&texts, &p->texts_room, p->texts_used + size + 1, 1, err);
 
 	p->texts = texts;
 	if (r < 0)
@@ -111,7 +110,7 @@ int doc_places_add_raw(struct places *p, struct np_pos pos, const char *text, si
 {
 	struct raw raw = { .pos = pos, .offset = (uint32_t)p->texts_used };
 	void *raws = p->raws;
-	int r = grow(&raws, &p->raw_room, p->raw_count + 1, sizeof(*p->raws), err);
+	int r = doc_grow(&raws, &p->raw_room, p->raw_count + 1, sizeof(*p->raws), err);
 
 	p->raws = raws;
 	if (r < 0)

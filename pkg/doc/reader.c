@@ -63,6 +63,7 @@ void np_doc_reader_free(struct np_doc_reader *r)
 		return;
 	if (r->has_parser)
 		yaml_parser_delete(&r->parser);
+	doc_keys_done(&r->keys);
 	free(r->name);
 	free(r);
 }

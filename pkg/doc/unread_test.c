@@ -36,6 +36,11 @@ static const struct scalar_case left_out_cases[] = {
 	  "{\"status\":null,\"a\":1}" },
 	{ "a duplicate key", "status:\n  a:\n    b: 1\n    c: 2\n    b: 3\n",
 	  "input:5:5: duplicate key 'b', first in line 3" },
+	{ "a duplicate around a mapping with the key", "status: {a: 1, b: {a: 1, c: 2}, a: 3}\n",
+	  "input:1:33: duplicate key 'a', first in line 1" },
+	{ "a duplicate behind a mapping with the key",
+	  "status: {a: {b: 1}, b: 1, c: {b: 1, d: {b: 1}, b: 2}}\n",
+	  "input:1:48: duplicate key 'b', first in line 1" },
 	{ "a duplicate of what is left out", "status: {}\nstatus: {}\n",
 	  "input:2:1: duplicate key 'status', first in line 1" },
 	{ "two merges", "status: {<<: {}, <<: {}}\n",
@@ -141,6 +146,42 @@ static void test_doc__left_out_members_are_bounded(void **state)
 	assert_non_null(strstr(wide_text, "too many values in one document"));
 }
 
+enum { KEYS = 300 };
+
+/* Writes a mapping of many keys; the value in the middle is another one, until `depth` are within one another. */
+static void write_wide(FILE *out, unsigned depth)
+{
+	fputc('{', out);
+	for (unsigned i = 0; i < KEYS; i++) {
+		fprintf(out, "k%u: ", i);
+		if (depth > 1 && i == KEYS / 2)
+			write_wide(out, depth - 1);
+		else
+			fputc('1', out);
+		fputc(',', out);
+	}
+	fputc('}', out);
+}
+
+/* The table of keys grows within each mapping; what is left at the end of one is the keys around it. */
+static void test_doc__duplicates_are_found_among_many_keys(void **state)
+{
+	NP_AUTO(np_freep) char *input = NULL;
+	NP_AUTO(np_freep) char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&input, &size);
+
+	(void)state;
+	fputs("status:\n  k1:\n    b: ", out);
+	write_wide(out, 5);
+	fputs("\n    k2: ", out);
+	write_wide(out, 1);
+	fputs("\n    k1: 1\n    b: 1\n", out);
+	assert_int_equal(fclose(out), 0);
+	text = read_left_out(input, is_named);
+	assert_string_equal(text, "input:6:5: duplicate key 'b', first in line 3");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_doc__filter_sees_the_parent_as_read_so_far),
 		cmocka_unit_test(test_doc__left_out_members_have_positions),
 		cmocka_unit_test(test_doc__left_out_members_are_bounded),
+		cmocka_unit_test(test_doc__duplicates_are_found_among_many_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

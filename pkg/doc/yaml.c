@@ -14,14 +14,11 @@ struct anchor {
 	bool open; /* its end was not read yet */
 };
 
-/*
- * A mapping or list whose end was not read yet. Of one that is not kept only the keys are, each with its
- * line, so that duplicates are found.
- */
+/* A mapping or list whose end was not read yet. */
 struct frame {
-	json_t *container; /* of the frame where it is not kept, which a list has none then */
+	json_t *container; /* NULL: it is not kept */
 	bool is_mapping;
-	bool is_kept;
+	size_t first_key; /* of a mapping that is not kept: its keys in the reader */
 	const char *key; /* the member whose value comes next; the object's own bytes */
 	struct np_pos key_pos;
 	bool is_merge; /* the value that comes next is one of "<<" */
@@ -45,13 +42,6 @@ struct build {
 	bool done;
 };
 
-static void frame_done(struct frame *f)
-{
-	json_decref(f->merge);
-	if (!f->is_kept)
-		json_decref(f->container);
-}
-
 static void build_done(struct build *b)
 {
 	for (size_t i = 0; i < b->anchor_count; i++)
@@ -59,7 +49,7 @@ static void build_done(struct build *b)
 	free(b->anchors);
 	json_decref(b->anchor_numbers);
 	for (size_t i = 0; i < b->depth; i++)
-		frame_done(&b->stack[i]);
+		json_decref(b->stack[i].merge);
 	np_doc_unref(b->doc);
 }
 
@@ -81,7 +71,7 @@ static bool is_unread(struct build *b)
 
 	if (!top || top->is_merge)
 		return false;
-	if (!top->is_kept)
+	if (!top->container)
 		return true;
 	return top->key && r->is_unread &&
 	       r->is_unread(r->unread_context, b->depth > 1 ? top[-1].container : NULL,
@@ -317,7 +307,7 @@ static int attach(struct build *b, json_t *take, struct np_pos pos, struct np_po
 		top->is_merge = false;
 		return 0;
 	}
-	if (!top->is_kept) {
+	if (!top->container) {
 		json_decref(take);
 		top->key = NULL;
 		return 0;
@@ -359,14 +349,12 @@ static int fail_duplicate(struct build *b, const char *key, struct np_pos pos, u
 static int note_key(struct build *b, struct frame *top, const char *key, struct np_pos pos,
 		    struct np_err *err)
 {
-	const json_t *first = json_object_get(top->container, key);
+	unsigned first_line;
 
-	if (first)
-		return fail_duplicate(b, key, pos, (unsigned)json_integer_value(first), err);
-	if (!top->container)
-		top->container = json_object();
-	if (json_object_set_new_nocheck(top->container, key, json_integer(pos.line)) < 0)
-		return np_fail_nomem(err);
+	if (doc_keys_add(&b->r->keys, top->first_key, key, pos.line, &first_line, err) < 0)
+		return np_err_ret(err);
+	if (first_line)
+		return fail_duplicate(b, key, pos, first_line, err);
 	top->key = "";
 	return 0;
 }
@@ -378,7 +366,7 @@ static int open_member(struct build *b, const char *key, struct np_pos pos, stru
 	size_t before = json_object_size(top->container);
 	const struct place *first;
 
-	if (!top->is_kept)
+	if (!top->container)
 		return note_key(b, top, key, pos, err);
 	if (json_object_set_new_nocheck(top->container, key, json_null()) < 0)
 		return np_fail_nomem(err);
@@ -458,7 +446,7 @@ static int merge_mapping(struct build *b, const struct frame *f, json_t *from, s
 		return doc_reader_fail(b->r, f->merge_pos, err,
 				       "'<<' must merge a mapping or a list of mappings");
 	r = count_nodes(b, json_object_size(from), f->merge_pos, err);
-	if (r < 0 || !f->is_kept)
+	if (r < 0 || !f->container)
 		return r;
 	json_object_foreach (from, key, value) {
 		if (json_object_get(f->container, key))
@@ -512,7 +500,7 @@ static int on_scalar(struct build *b, const yaml_event_t *e, struct np_err *err)
 
 	if ((r = resolve(b, e, &s, err)) < 0 || (r = count_nodes(b, 1, pos, err)) < 0)
 		return r;
-	if (top && !top->is_kept && !top->is_merge && !e->data.scalar.anchor) {
+	if (top && !top->container && !top->is_merge && !e->data.scalar.anchor) {
 		top->key = NULL;
 		return 0;
 	}
@@ -553,14 +541,15 @@ static int on_kept_start(struct build *b, struct frame *frame, const yaml_char_t
 static int on_start(struct build *b, bool is_mapping, const yaml_char_t *name, struct np_pos pos,
 		    struct np_err *err)
 {
-	struct frame frame = { .is_mapping = is_mapping, .nodes_before = b->nodes };
+	struct frame frame = { .is_mapping = is_mapping,
+			       .first_key = b->r->keys.count,
+			       .nodes_before = b->nodes };
 	int r;
 
 	if ((r = check_depth(b, 1, pos, err)) < 0 || (r = count_nodes(b, 1, pos, err)) < 0)
 		return r;
-	frame.is_kept = name || !is_unread(b);
-	r = frame.is_kept ? on_kept_start(b, &frame, name, pos, err)
-			  : attach(b, json_null(), pos, pos, err);
+	r = name || !is_unread(b) ? on_kept_start(b, &frame, name, pos, err)
+				  : attach(b, json_null(), pos, pos, err);
 	if (r < 0)
 		return r;
 	b->stack[b->depth++] = frame;
@@ -582,11 +571,12 @@ static int on_end(struct build *b, struct np_err *err)
 		anchor->nodes = b->nodes - f->nodes_before;
 		anchor->height = f->height;
 	}
+	doc_keys_drop(&b->r->keys, f->first_key);
 	b->depth--;
 	parent = top_of(b);
 	if (parent && parent->height < f->height)
 		parent->height = f->height;
-	frame_done(f);
+	json_decref(f->merge);
 	return 0;
 }
 

@@ -343,6 +343,7 @@ static const struct spelling {
 	{ "grid_a100-40c", NULL },
 	{ "GRID A100-40C", "grid_a100-40c" },
 	{ "A100-40C", "grid_a100-40c" },
+	{ " grid_a100-40c ", "grid_a100-40c" },
 	{ "nvidia_a100_3_20c", "grid_a100-3-20c" },
 	{ "NVIDIA RTX6000-Ada-48Q", "nvidia_rtx6000-ada-48q" },
 	{ "nvidia_rtx_pro_6000_blackwell_dc-4-96q", NULL },

@@ -110,9 +110,12 @@ static bool parse(const char *name, struct profile *ret)
 	const char *bare;
 	size_t end;
 
+	name += strspn(name, " ");
 	ret->size = strnlen(name, PROFILE_MAX);
 	if (ret->size == PROFILE_MAX)
 		return false;
+	while (ret->size > 0 && name[ret->size - 1] == ' ')
+		ret->size--;
 	for (size_t i = 0; i < ret->size; i++)
 		ret->text[i] = name[i] == ' ' ? '_' : lower(name[i]);
 	ret->text[ret->size] = '\0';

@@ -197,38 +197,32 @@ static size_t on_upload(char *bytes, size_t size, size_t n, void *ctx)
 	return piece;
 }
 
-static int on_rewind(void *ctx, curl_off_t offset, int origin)
-{
-	(void)ctx;
-	(void)offset;
-	(void)origin;
-	return CURL_SEEKFUNC_FAIL;
-}
-
 /*
  * libcurl sends a request again by itself where a connection that it reuses is cut before the answer. A
- * body that cannot be rewound keeps it from that.
+ * body that cannot be rewound keeps it from that; where it may, that is an attempt like others.
  */
-static bool set_upload(struct kube_transfer *f)
+static int on_rewind(void *ctx, curl_off_t offset, int origin)
 {
+	struct kube_transfer *f = ctx;
+
+	if (!f->call->repeatable || offset != 0 || origin != SEEK_SET)
+		return CURL_SEEKFUNC_FAIL;
 	f->uploaded = 0;
-	return curl_easy_setopt(f->easy, CURLOPT_POST, 1L) == CURLE_OK &&
-	       curl_easy_setopt(f->easy, CURLOPT_READDATA, f) == CURLE_OK &&
-	       curl_easy_setopt(f->easy, CURLOPT_READFUNCTION, on_upload) == CURLE_OK &&
-	       curl_easy_setopt(f->easy, CURLOPT_SEEKDATA, f) == CURLE_OK &&
-	       curl_easy_setopt(f->easy, CURLOPT_SEEKFUNCTION, on_rewind) == CURLE_OK;
+	f->attempts++;
+	return CURL_SEEKFUNC_OK;
 }
 
 static bool set_body(struct kube_transfer *f)
 {
-	const struct kube_call *call = f->call;
+	curl_off_t size = (curl_off_t)strlen(f->call->body);
 
-	if (curl_easy_setopt(f->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-			     (curl_off_t)strlen(call->body)) != CURLE_OK)
-		return false;
-	if (!call->repeatable)
-		return set_upload(f);
-	return curl_easy_setopt(f->easy, CURLOPT_POSTFIELDS, call->body) == CURLE_OK;
+	f->uploaded = 0;
+	return curl_easy_setopt(f->easy, CURLOPT_POST, 1L) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_POSTFIELDSIZE_LARGE, size) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_READDATA, f) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_READFUNCTION, on_upload) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_SEEKDATA, f) == CURLE_OK &&
+	       curl_easy_setopt(f->easy, CURLOPT_SEEKFUNCTION, on_rewind) == CURLE_OK;
 }
 
 static bool set_method(struct kube_transfer *f)

@@ -163,8 +163,10 @@ static int end_patch(struct update *u, struct kube_transfer *f, struct np_err *e
 {
 	const struct np_err why = f->error;
 
-	if (why.code == NP_E_CONFLICT)
+	if (why.code == NP_E_CONFLICT) {
+		u->out.was_resent = f->attempts > 1;
 		return read_again(u, f, &why, err);
+	}
 	if (why.code != NP_OK) {
 		*err = why;
 		return np_err_ret(err);

@@ -80,7 +80,7 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_class *c,
 	d = plan_devices(c, o);
 	c->gpus = np_vmclass_devices_gpus(d);
 	c->has_gpus = !c->class->baked_in;
-	c->may_have_more = np_vmclass_devices_may_be_gpus(d);
+	c->none_known = c->gpus == 0 && np_vmclass_devices_may_be_gpus(d);
 	if (np_vmclass_warn_uncounted(d, &c->class->warnings, err) < 0)
 		return np_err_ret(err);
 	return plan_cards_of_devices(d, &c->cards, &c->n_cards, err);

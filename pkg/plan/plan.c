@@ -54,7 +54,7 @@ static int copy_cards(struct np_plan_pool *p, const struct np_plan_class *c, str
 		p->cards[i] = c->cards[i];
 	p->n_cards = c->n_cards;
 	p->has_gpus = c->has_gpus;
-	p->may_have_more = c->may_have_more;
+	p->none_known = c->none_known;
 	return 0;
 }
 
@@ -88,7 +88,7 @@ static int tell_mismatch(struct np_plan *plan, struct np_plan_pool *p,
 		plan_cards_ids(c->cards, c->n_cards, has);
 	} else {
 		np_plan_cards_text(asked, n, wants);
-		np_plan_cards_text(c->cards, c->n_cards, has);
+		np_plan_gpus_text(c->cards, c->n_cards, c->none_known, has);
 	}
 	return plan_pool_error(plan, p->pool, err, NP_E_SPEC,
 			       "asks for %s, but VirtualMachineClass '%s' attaches %s%s", wants,
@@ -305,6 +305,11 @@ static int note_address_width(struct np_plan *plan, struct np_plan_pool *p, stru
 			       id, p->window.gb, 2 * WIDE_WINDOW_GB);
 }
 
+static bool is_need_known(const struct np_plan_pool *p)
+{
+	return p->need.complete && !p->none_known;
+}
+
 /* A size that is asked for holds also where the cards are not known. */
 static int fill_window(struct np_plan *plan, struct np_plan_pool *p,
 		       const struct np_plan_options *o, struct np_err *err)
@@ -313,7 +318,7 @@ static int fill_window(struct np_plan *plan, struct np_plan_pool *p,
 
 	if (plan_need_of_cards(p->cards, p->n_cards, &p->need, &why) < 0)
 		return plan_pool_error(plan, p->pool, err, why.code, "%s", why.text);
-	p->has_required = p->has_gpus && p->need.complete;
+	p->has_required = p->has_gpus && is_need_known(p);
 	if ((!p->has_gpus && !p->pool->window.has_size) || p->pool->window_unknown)
 		return 0;
 	if (np_mmio_window(&p->need, &p->pool->window, &p->window, &why) < 0)
@@ -330,7 +335,7 @@ static int fill_window(struct np_plan *plan, struct np_plan_pool *p,
 				       " GB (--max-window, maxWindowGB)",
 				       p->window.gb, o->max_window_gb);
 	p->has_window = true;
-	p->window_is_known = p->need.complete || p->window.rule == NP_WINDOW_SIZE;
+	p->window_is_known = is_need_known(p) || p->window.rule == NP_WINDOW_SIZE;
 	if (note_figures(plan, p, err) < 0 || note_larger(plan, p, err) < 0)
 		return np_err_ret(err);
 	return note_address_width(plan, p, err);
@@ -488,7 +493,8 @@ static void gather_pool(struct gathered *g, const struct np_plan_class *c,
 	if (p->pool->has_placeholder)
 		return;
 	g->members[i] = (struct np_member){ .id = g->ids[i],
-					    .has_need = p->has_window,
+					    .has_need = p->has_window &&
+							(p->window.gb > 0 || !p->none_known),
 					    .need_gb = p->window.gb,
 					    .yields = p->pool->is_live && g->yields };
 	g->want.n_members++;
@@ -614,8 +620,8 @@ static int fill_released(struct np_plan *plan, struct np_plan_pool *p, struct np
 	p->has_gpus = plan_need_of_cards(p->cards, p->n_cards, &p->need, &ignored) == 0 &&
 		      np_mmio_window(&p->need, &p->pool->window, &p->window, &ignored) == 0;
 	p->has_window = p->has_gpus;
-	p->has_required = p->has_gpus && p->need.complete;
-	p->window_is_known = p->has_gpus && (p->need.complete || p->window.rule == NP_WINDOW_SIZE);
+	p->has_required = p->has_gpus && is_need_known(p);
+	p->window_is_known = p->has_gpus && (is_need_known(p) || p->window.rule == NP_WINDOW_SIZE);
 	return 0;
 }
 

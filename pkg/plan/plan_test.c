@@ -130,7 +130,7 @@ static void print_pool(FILE *f, const struct np_plan_pool *p)
 {
 	char cards[NP_CARDS_TEXT_MAX], id[NP_POOL_ID_MAX];
 
-	np_plan_cards_text(p->cards, p->n_cards, cards);
+	np_plan_gpus_text(p->cards, p->n_cards, p->none_known, cards);
 	np_pool_id(p->pool, id);
 	fprintf(f, "%s: %s", id, p->has_gpus ? cards : "?");
 	print_number(f, "needs", p->has_required, p->need.required_gb);
@@ -348,7 +348,7 @@ static const struct plan_case {
 	  "class ml/c, pools 1, gpus 2, carries 512, 97.03 MB, changed gpu-size-unknown\n" },
 	{ "a device of an unknown vendor is not counted where no pool names it",
 	  CLASS("c", X2(OTHER)) POOL("p", "c", ""), 0,
-	  "ml/p: none, needs 0, window 0\n"
+	  "ml/p: none known, needs ?, window ?\n"
 	  "class ml/c, pools 1, gpus 0, carries 0, changed device-kind-unknown\n" },
 	{ "minimumGB below the default", CLASS("c", A100) POOL("p", "c", MMIO("minimumGB: 64")), 0,
 	  "ml/p: 1 x A100-40GB, needs 128, window 128\n"

@@ -194,7 +194,7 @@ static int count_gpus(const struct np_plan *plan, struct np_plan_template *t, st
 	baked_in = template->n_devices == 0 && !template->has_unknown_device &&
 		   template->kind != NP_TEMPLATE_VARIABLES && has_mmio_key(template);
 	t->gpus = np_vmclass_devices_gpus(&t->devices);
-	t->may_have_more = np_vmclass_devices_may_be_gpus(&t->devices);
+	t->none_known = t->gpus == 0 && np_vmclass_devices_may_be_gpus(&t->devices);
 	t->has_gpus =
 		!baked_in && !template->has_unknown_device && template->kind != NP_TEMPLATE_EXTRA;
 	if (plan_cards_of_devices(&t->devices, &t->cards, &t->n_cards, err) < 0)
@@ -237,7 +237,7 @@ static int copy_cards(struct np_plan_pool *p, const struct np_plan_template *t, 
 		p->cards[i] = t->cards[i];
 	p->n_cards = t->n_cards;
 	p->has_gpus = true;
-	p->may_have_more = t->may_have_more;
+	p->none_known = t->none_known;
 	return 0;
 }
 
@@ -255,7 +255,7 @@ static int match_asks(struct np_plan *plan, struct np_plan_pool *p, struct np_pl
 	if (plan_cards_of_requests(p->pool, &asked, &n, err) < 0)
 		return np_err_ret(err);
 	np_plan_cards_text(asked, n, wants);
-	np_plan_cards_text(t->cards, t->n_cards, has);
+	np_plan_gpus_text(t->cards, t->n_cards, t->none_known, has);
 	np_pool_id(p->pool, id);
 	if (match == PLAN_MATCH_NO)
 		return plan_pool_error(plan, p->pool, err, NP_E_SPEC,
@@ -339,6 +339,8 @@ static int decide_window(struct fill *f, struct np_err *err)
 {
 	const struct np_vmx_need need = { .gb = f->need_gb,
 					  .has_devices = f->t->devices.n > 0,
+					  .has_uncounted =
+						  np_vmclass_devices_may_be_gpus(&f->t->devices),
 					  .allow_shrink = f->o->allow_shrink };
 	struct np_vmx_desired d;
 

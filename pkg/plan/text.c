@@ -46,11 +46,11 @@ void np_plan_cards_text(const struct np_card *cards, size_t n, char buf[static N
 		       cards[i].addend.count, np_plan_card_name(&cards[i], id));
 }
 
-void np_plan_gpus_text(const struct np_card *cards, size_t n, bool may_have_more,
+void np_plan_gpus_text(const struct np_card *cards, size_t n, bool none_known,
 		       char buf[static NP_CARDS_TEXT_MAX])
 {
 	np_plan_cards_text(cards, n, buf);
-	if (n == 0 && may_have_more)
+	if (none_known)
 		strlcpy(buf, "none known", NP_CARDS_TEXT_MAX);
 }
 

@@ -163,13 +163,12 @@ static void write_window(FILE *out, const struct np_plan_pool *p)
 		[NP_WINDOW_ASSUMED] = "what is required, with the cards of unknown size",
 	};
 
-	if (!p->has_window) {
-		fputs("  window       unknown\n", out);
+	if (!p->has_window || (p->none_known && p->window.gb == 0)) {
+		fprintf(out, "  window       unknown%s\n",
+			p->none_known ? "   no known device needs one" : "");
 		return;
 	}
-	fprintf(out, "  window       %" PRIu64 " GB   %s\n", p->window.gb,
-		p->window.rule == NP_WINDOW_NONE && p->may_have_more ? "no known device needs one"
-								     : whys[p->window.rule]);
+	fprintf(out, "  window       %" PRIu64 " GB   %s\n", p->window.gb, whys[p->window.rule]);
 	if (p->window.below_rule)
 		fprintf(out,
 			"  careful      sizeGB is below the required %" PRIu64
@@ -221,7 +220,7 @@ static int write_pool(FILE *out, const struct np_plan *plan, const struct np_pla
 	if (!p->has_gpus)
 		fputs("  GPUs         unknown\n", out);
 	else if (p->n_cards == 0)
-		fprintf(out, "  GPUs         none%s\n", p->may_have_more ? " known" : "");
+		fprintf(out, "  GPUs         none%s\n", p->none_known ? " known" : "");
 	for (size_t i = 0; i < p->n_cards; i++)
 		write_card(out, &p->cards[i]);
 	if (p->n_cards > 0)
@@ -353,7 +352,7 @@ static void write_class(FILE *out, const struct np_plan_class *c)
 		fputs(c->found ? ": cannot be read\n" : ": not found\n", out);
 		return;
 	}
-	np_plan_gpus_text(c->cards, c->n_cards, c->may_have_more, cards);
+	np_plan_gpus_text(c->cards, c->n_cards, c->none_known, cards);
 	fprintf(out, ": %s, used by %zu pool(s)\n",
 		c->has_gpus ? render_shown(cards, shown) : "GPUs unknown", c->n_pools);
 	write_others(out, c);

@@ -327,8 +327,9 @@ static void write_key(FILE *out, const struct picture *pic, const struct np_rend
 		np_size_text(pic->window_bytes - pic->taken_bytes, size);
 		if (cell == CELL_FREE)
 			fprintf(out, ": %s %s", size,
-				pic->pool->need.complete ? "that no card needs"
-							 : "minus the cards of unknown size");
+				pic->pool->none_known      ? "that no known device needs"
+				: pic->pool->need.complete ? "that no card needs"
+							   : "minus the cards of unknown size");
 		fputc('\n', out);
 	}
 }

@@ -505,13 +505,13 @@ static void write_title(struct svg *g)
 	np_pool_id(p->pool, id);
 	np_render_svg_words(g->out, &w, id);
 	g->y = 40;
-	np_plan_gpus_text(p->cards, p->n_cards, p->may_have_more, cards);
+	np_plan_gpus_text(p->cards, p->n_cards, p->none_known, cards);
 	np_size_text(g->pic->window_bytes, size);
 	format_lines(g, 14, "", "A node with %s: %s%s", p->has_gpus ? cards : "unknown GPUs",
 		     g->pic->window_bytes > 0 ? "MMIO window of " : "no MMIO window",
-		     g->pic->window_bytes > 0 ? size
-		     : p->has_window          ? " is needed"
-					      : " is known");
+		     g->pic->window_bytes > 0              ? size
+		     : p->has_window && p->window_is_known ? " is needed"
+							   : " is known");
 	if (c && c->name)
 		format_lines(g, 13, "quiet", "VM class %s%s%s", c->ns ? c->ns : "",
 			     c->ns ? "/" : "", c->name);

@@ -25,7 +25,7 @@ static int add_pool(struct table *t, const struct np_plan_pool *p, bool wide, st
 		cards[NP_CARDS_TEXT_MAX];
 	char class[TEMPLATE_CELL_MAX], source[NP_SOURCE_TEXT_MAX];
 
-	np_plan_gpus_text(p->cards, p->n_cards, p->may_have_more, cards);
+	np_plan_gpus_text(p->cards, p->n_cards, p->none_known, cards);
 	write_class_cell(pool, class);
 	np_pool_source_text(&pool->source, source);
 	const char *const cells[] = {
@@ -85,7 +85,7 @@ static const char *class_state(const struct np_plan *plan, const struct np_plan_
 		return "outdated";
 	if (has_bad_pool(plan, c))
 		return "error";
-	return c->has_gpus ? "up to date" : "unknown";
+	return c->has_gpus && !c->none_known ? "up to date" : "unknown";
 }
 
 /* What the class sets now; a size that cannot be read is unknown. */
@@ -106,7 +106,7 @@ static int add_class(struct table *t, const struct np_plan *plan, const struct n
 	const char *const cells[] = {
 		render_cell_or_dash(c->ns),
 		render_cell_or_dash(c->name),
-		render_cell_number(known && c->has_gpus, c->gpus, gpus),
+		render_cell_number(known && c->has_gpus && !c->none_known, c->gpus, gpus),
 		known ? current_window(&c->class->current, current) : "unknown",
 		render_cell_gigabytes(known && c->change.has_window, c->change.window_gb, window),
 		render_cell_or_dash(c->change.firmware),

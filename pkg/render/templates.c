@@ -13,7 +13,7 @@ static const char *state_of(const struct np_plan_template *t)
 		return "unused";
 	if (t->change.n > 0)
 		return "outdated";
-	return t->has_gpus ? "up to date" : "unknown";
+	return t->has_gpus && !t->none_known ? "up to date" : "unknown";
 }
 
 static int add_template(struct table *table, const struct np_plan *plan,
@@ -25,7 +25,7 @@ static int add_template(struct table *table, const struct np_plan *plan,
 	const char *const cells[] = {
 		t->ns,
 		t->name,
-		render_cell_number(t->has_gpus, t->gpus, gpus),
+		render_cell_number(t->has_gpus && !t->none_known, t->gpus, gpus),
 		render_cell_gigabytes(t->has_window, t->window_gb, window),
 		render_cell_or_dash(t->hardware_version),
 		state_of(t),
@@ -176,7 +176,7 @@ void render_template_explain(FILE *out, const struct np_plan_template *t)
 		fputs(": not in the input\n", out);
 		return;
 	}
-	np_plan_gpus_text(t->cards, t->n_cards, t->may_have_more, cards);
+	np_plan_gpus_text(t->cards, t->n_cards, t->none_known, cards);
 	fprintf(out, ": %s, used by %zu pool(s)\n",
 		t->has_gpus ? render_shown(cards, shown) : "GPUs unknown", t->n_pools);
 	write_figures(out, t);

@@ -47,15 +47,15 @@ static json_t *template_tree(const struct np_plan *plan, const struct np_plan_te
 	json_t *warnings = json_array();
 
 	render_tree_push_warnings(&warnings, &t->warnings);
-	return json_pack("{s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}",
-			 "namespace", t->ns, "name", t->name, "apiVersion",
-			 render_text_or_null(api_version_of(t)), "found", !!t->template, "pools",
-			 names_tree(plan, t), "gpus", render_number_or_null(t->has_gpus, t->gpus),
-			 "mmioGB", render_number_or_null(t->has_window, t->window_gb),
-			 "hardwareVersion", render_text_or_null(t->hardware_version), "changed",
-			 t->change.n > 0, "changes", items_tree(plan, t), "replacement",
-			 t->replacement ? json_incref(t->replacement) : json_null(), "warnings",
-			 warnings);
+	return json_pack(
+		"{s:s, s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o}", "namespace", t->ns,
+		"name", t->name, "apiVersion", render_text_or_null(api_version_of(t)), "found",
+		!!t->template, "pools", names_tree(plan, t), "gpus",
+		render_number_or_null(t->has_gpus && !t->none_known, t->gpus), "mmioGB",
+		render_number_or_null(t->has_window, t->window_gb), "hardwareVersion",
+		render_text_or_null(t->hardware_version), "changed", t->change.n > 0, "changes",
+		items_tree(plan, t), "replacement",
+		t->replacement ? json_incref(t->replacement) : json_null(), "warnings", warnings);
 }
 
 json_t *render_templates_tree(const struct np_plan *plan)

@@ -3,6 +3,7 @@
 
 #include "internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,18 +90,6 @@ static size_t width_of(const char *text)
 	return n;
 }
 
-static size_t column_width(const struct table *t, size_t column)
-{
-	size_t most = 0;
-
-	for (size_t row = 0; row < t->n_rows; row++) {
-		size_t n = width_of(t->cells[row * t->n + column]);
-
-		most = n > most ? n : most;
-	}
-	return most;
-}
-
 /* Returns the colour of a state; NULL: none. */
 static const char *sgr_of(const char *cell)
 {
@@ -125,42 +114,67 @@ static void write_cell(FILE *out, const char *cell, const char *sgr)
 		fputs(cell, out);
 }
 
-void render_table_write(const struct table *t, FILE *out)
+/* A table has so many columns at most. */
+enum { COLUMNS_MAX = 32 };
+
+static void measure_row(const struct table *t, size_t row, size_t widths[static COLUMNS_MAX])
 {
-	size_t widths[32] = { 0 };
+	for (size_t i = 0; i < t->n && i < COLUMNS_MAX; i++) {
+		size_t n = width_of(t->cells[row * t->n + i]);
 
-	for (size_t i = 0; i < t->n && i < 32; i++)
-		widths[i] = column_width(t, i);
-	for (size_t row = 0; row < t->n_rows; row++) {
-		for (size_t i = 0; i < t->n; i++) {
-			const char *cell = t->cells[row * t->n + i];
-
-			write_cell(out, cell, t->has_colour ? sgr_of(cell) : NULL);
-			if (i + 1 < t->n)
-				fprintf(out, "%*s", (int)(widths[i] - width_of(cell) + 3), "");
-		}
-		fputc('\n', out);
+		widths[i] = n > widths[i] ? n : widths[i];
 	}
 }
 
-int np_render_filled_rows(size_t columns, size_t rows, np_render_fill_fn *fill, void *ctx,
-			  char **ret, struct np_err *err)
+static void write_row(const struct table *t, size_t row, const size_t widths[static COLUMNS_MAX],
+		      FILE *out)
 {
-	NP_AUTO(render_table_done) struct table t = { .n = columns };
-	NP_AUTO(render_text_done) struct text text = { 0 };
-	NP_AUTO(np_freep) const char **cells = calloc(columns, sizeof(*cells));
+	for (size_t i = 0; i < t->n && i < COLUMNS_MAX; i++) {
+		const char *cell = t->cells[row * t->n + i];
 
-	if (!cells)
-		return np_fail_nomem(err);
-	for (size_t i = 0; i < rows; i++) {
-		fill(ctx, i, cells);
-		if (render_table_add(&t, err, cells) < 0)
-			return np_err_ret(err);
+		write_cell(out, cell, t->has_colour ? sgr_of(cell) : NULL);
+		if (i + 1 < t->n)
+			fprintf(out, "%*s", (int)(widths[i] - width_of(cell) + 3), "");
 	}
-	if (render_text_init(&text, err) < 0)
-		return np_err_ret(err);
-	render_table_write(&t, text.file);
-	return render_text_take(&text, ret, err);
+	fputc('\n', out);
+}
+
+void render_table_write(const struct table *t, FILE *out)
+{
+	size_t widths[COLUMNS_MAX] = { 0 };
+
+	for (size_t row = 0; row < t->n_rows; row++)
+		measure_row(t, row, widths);
+	for (size_t row = 0; row < t->n_rows; row++)
+		write_row(t, row, widths, out);
+}
+
+/* Makes each row in turn and writes it to `out`; NULL: only measures it. */
+static int visit_rows(const struct np_render_filling *f, size_t widths[static COLUMNS_MAX],
+		      FILE *out, struct np_err *err)
+{
+	for (size_t i = 0; i < f->rows; i++) {
+		NP_AUTO(render_table_done) struct table row = { .n = f->columns };
+		const char *cells[COLUMNS_MAX];
+
+		f->fill(f->ctx, i, cells);
+		if (render_table_add(&row, err, cells) < 0)
+			return np_err_ret(err);
+		if (out)
+			write_row(&row, 0, widths, out);
+		else
+			measure_row(&row, 0, widths);
+	}
+	return 0;
+}
+
+int np_render_filled_rows(const struct np_render_filling *f, FILE *out, struct np_err *err)
+{
+	size_t widths[COLUMNS_MAX] = { 0 };
+
+	assert(f->columns <= COLUMNS_MAX);
+	return visit_rows(f, widths, NULL, err) < 0 ? np_err_ret(err)
+						    : visit_rows(f, widths, out, err);
 }
 
 /* Rows that stand one behind the other. */
@@ -180,6 +194,10 @@ int np_render_rows(const char *const cells[], size_t columns, size_t rows, char 
 		   struct np_err *err)
 {
 	struct rows r = { cells, columns };
+	const struct np_render_filling f = { columns, rows, fill_row, &r };
+	NP_AUTO(render_text_done) struct text text = { 0 };
 
-	return np_render_filled_rows(columns, rows, fill_row, &r, ret, err);
+	if (render_text_init(&text, err) < 0 || np_render_filled_rows(&f, text.file, err) < 0)
+		return np_err_ret(err);
+	return render_text_take(&text, ret, err);
 }

@@ -35,6 +35,7 @@ enum {
 	RATE_GRACE_MS = 2000,
 	UNREAD_MS = 5000, /* a client may leave its response unread */
 	TRIM_BYTES = 8 << 20,
+	TRIM_OPENING = 16, /* handshakes at a time, of some 45 KB each */
 };
 
 /* --- the quiet -------------------------------------------------------------------------------- */
@@ -202,6 +203,7 @@ void serve_conn_end_shaking(struct conn *c)
 	if (!c->handshaking)
 		return;
 	c->handshaking = false;
+	c->loop->n_opening--;
 	if (c->counted)
 		c->loop->n_handshaking--;
 	c->counted = false;
@@ -394,15 +396,29 @@ static bool starve(struct conn *c)
 	return true;
 }
 
-/* Returns the memory of finished large bodies to the system. */
-static void trim(struct np_serve *s)
+static bool are_bodies_over(struct np_serve *s)
 {
 	size_t peak = atomic_load(&s->memory_peak), now = atomic_load(&s->memory);
 
-	if (peak < TRIM_BYTES || now > peak / 4 ||
-	    !atomic_compare_exchange_strong(&s->memory_peak, &peak, now))
-		return;
-	malloc_trim(0);
+	return peak >= TRIM_BYTES && now <= peak / 4 &&
+	       atomic_compare_exchange_strong(&s->memory_peak, &peak, now);
+}
+
+static bool is_burst_over(struct loop *l)
+{
+	if (l->most_opening < TRIM_OPENING || l->n_opening > l->most_opening / 8)
+		return false;
+	l->most_opening = l->n_opening;
+	return true;
+}
+
+/* Returns the memory of large bodies, or of a burst of handshakes, to the system. */
+static void trim(struct loop *l)
+{
+	bool bodies = are_bodies_over(l->server), burst = is_burst_over(l);
+
+	if (bodies || burst)
+		malloc_trim(0);
 }
 
 /* --- turns ------------------------------------------------------------------------------------ */
@@ -583,5 +599,5 @@ void serve_loop_check_rates(struct loop *l)
 	LIST_FOREACH(c, &l->conns, link)
 	if (c->quiet_in && !c->waits && !c->refusal && is_too_slow(c, &l->server->o))
 		evict(c);
-	trim(l->server);
+	trim(l);
 }

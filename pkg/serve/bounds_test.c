@@ -2,13 +2,14 @@
 #include "testbed.h"
 
 /*
- * Bodies that take more memory than there is. Server and clients share one thread, and the clock
- * stands still, so that no client is ever late, however busy the machine is: a body that is not
- * finished lacks memory.
+ * Bodies that take more memory than there is, and memory that is returned. Server and clients share one
+ * thread, and the clock stands still, so that no client is ever late, however busy the machine is: a body
+ * that is not finished lacks memory.
  */
 
 enum {
 	CLIENTS = 4,
+	BURST = 40, /* of handshakes */
 	BODY_BYTES = 800000, /* small: below SMALL_BYTES */
 	FIRST_BYTES = BODY_BYTES / 4 * 3, /* of a body, before the next one is begun */
 	STEPS_MOST = 500, /* some 160 suffice; one without news lasts 20 ms */
@@ -21,6 +22,17 @@ uint64_t __wrap_np_clock_ms(void);
 uint64_t __wrap_np_clock_ms(void)
 {
 	return 1000;
+}
+
+int __wrap_malloc_trim(size_t pad);
+
+static unsigned n_trims;
+
+int __wrap_malloc_trim(size_t pad)
+{
+	(void)pad;
+	n_trims++;
+	return 1;
 }
 
 static int count_whole(void *ctx, const struct np_serve_request *req, struct np_serve_reply *reply,
@@ -175,9 +187,50 @@ static void test_serve__small_bodies_beyond_memory_are_finished_in_turn(void **s
 	assert_int_equal(stats.evicted, 0);
 }
 
+/* Steps until there are so many connections. */
+static void await_conns(struct loop *l, unsigned n)
+{
+	for (int i = 0; i < STEPS_MOST && l->n_conns != n; i++)
+		step(l);
+	assert_int_equal(l->n_conns, n);
+}
+
+static void test_serve__memory_of_a_burst_of_handshakes_is_returned_once(void **state)
+{
+	static const struct {
+		unsigned n_clients, n_trims;
+	} rows[] = { { 4, 0 }, { BURST, 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct np_serve_options o = options();
+		struct server s = { .serve = NULL };
+		struct np_err err = NP_ERR_INIT;
+		int fds[BURST];
+		struct loop *l;
+
+		assert_int_equal(np_serve_new(&o, count_whole, NULL, &s.serve, &err), 0);
+		l = s.serve->loops;
+		for (unsigned k = 0; k < rows[i].n_clients; k++)
+			fds[k] = dial(&s, 0);
+		await_conns(l, rows[i].n_clients);
+		n_trims = 0;
+		serve_loop_check_rates(l);
+		assert_int_equal(n_trims, 0);
+		for (unsigned k = 0; k < rows[i].n_clients; k++)
+			close(fds[k]);
+		await_conns(l, 0);
+		for (int k = 0; k < 2; k++)
+			serve_loop_check_rates(l);
+		assert_int_equal(n_trims, rows[i].n_trims);
+		np_serve_free(s.serve);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_serve__memory_of_a_burst_of_handshakes_is_returned_once),
 		cmocka_unit_test(test_serve__small_bodies_beyond_memory_are_finished_in_turn),
 	};
 

@@ -293,6 +293,8 @@ static void add_conn(struct loop *l, struct conn *c)
 	serve_loop_count_conn(l);
 	c->handshaking = c->counted = c->fresh = true;
 	l->n_handshaking++;
+	if (++l->n_opening > l->most_opening)
+		l->most_opening = l->n_opening;
 	c->stage_ms = np_clock_ms();
 	serve_conn_moved(c);
 	if (serve_loop_is_crowded(l))

@@ -184,7 +184,9 @@ struct loop {
 	uint64_t accept_told_ms; /* when the log last told that none can be accepted; 0: never */
 	bool stopping;
 	uint64_t iteration; /* of the loop: a client is slow only if the loop was not */
-	unsigned n_handshaking; /* connections that have sent no request yet, and are not stuck */
+	unsigned n_opening; /* connections that have sent no request yet */
+	unsigned most_opening; /* since free memory was returned to the system */
+	unsigned n_handshaking; /* of n_opening, those that are not stuck */
 	struct conn_queue
 		quiet[2]; /* those whose client is to act, the idlest first: new ones, others */
 	struct conn_queue turns; /* those that may send a large body */

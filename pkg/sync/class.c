@@ -333,6 +333,7 @@ static int take_update(struct round *x, struct sync_updated *u, const struct np_
 		       struct np_err *err)
 {
 	x->r->attempts = u->done.attempts;
+	x->r->was_resent = u->done.was_resent;
 	x->r->warnings = u->warnings;
 	u->warnings = (struct np_warnings){ 0 };
 	if (error->code != NP_OK) {

@@ -13,7 +13,8 @@
 /* Between a namespace's URI and a name; expat rejects it inside a URI. */
 #define SEPARATOR '\n'
 
-enum { CHUNK_BYTES = 64 * 1024 };
+/* How much memory of a document is allocated at a time, and how much of its text the parser copies at a time. */
+enum { CHUNK_BYTES = 64 * 1024, FEED_BYTES = 16 * 1024 };
 
 /* Memory that is freed at once. */
 struct chunk {
@@ -396,6 +397,15 @@ int vcenter_xml_parse(const char *bytes, size_t size, struct vcenter_xml **ret, 
 	return vcenter_xml_visit(bytes, size, NULL, ret, err);
 }
 
+/* Feeds the parser piece by piece, since it copies what it gets at once. */
+static enum XML_Status feed(XML_Parser parser, const char *bytes, size_t size)
+{
+	for (; size > FEED_BYTES; bytes += FEED_BYTES, size -= FEED_BYTES)
+		if (XML_Parse(parser, bytes, FEED_BYTES, XML_FALSE) != XML_STATUS_OK)
+			return XML_STATUS_ERROR;
+	return XML_Parse(parser, bytes, (int)size, XML_TRUE);
+}
+
 int vcenter_xml_visit(const char *bytes, size_t size, struct vcenter_visitor *visitor,
 		      struct vcenter_xml **ret, struct np_err *err)
 {
@@ -406,7 +416,7 @@ int vcenter_xml_visit(const char *bytes, size_t size, struct vcenter_visitor *vi
 		return np_fail(err, NP_E_REFUSED, "XML is larger than 2 GiB");
 	if (!reader_init(&r))
 		return np_fail_nomem(err);
-	if (XML_Parse(r.parser, bytes, (int)size, XML_TRUE) != XML_STATUS_OK || r.fault != FINE)
+	if (feed(r.parser, bytes, size) != XML_STATUS_OK || r.fault != FINE)
 		return fail(&r, err);
 	*ret = np_take(r.xml);
 	return 0;

@@ -83,6 +83,8 @@ static int gather_need(struct build *b, struct np_vmx_need *ret, struct np_err *
 
 	*ret = (struct np_vmx_need){ .gb = b->want->has_window ? b->want->window_gb : 0,
 				     .has_devices = devices_after(b)->n > 0,
+				     .has_uncounted =
+					     np_vmclass_devices_may_be_gpus(devices_after(b)),
 				     .allow_shrink = b->want->allow_shrink };
 	b->window_reason = b->want->window_reason;
 	if (others <= ret->gb)
@@ -362,12 +364,13 @@ static int change_memory(struct build *b, struct np_err *err)
 		return np_err_ret(err);
 	if (b->want->observe_only || b->want->keep_memory || devices_after(b)->n == 0)
 		return keep_request(b, request, err);
-	if (!b->c->memory)
-		return np_doc_fail(
-			b->c->node, err, NP_E_SPEC,
-			"VirtualMachineClass '%s' has devices but no hardware.memory, so "
-			"the reservation is unknown",
-			b->c->name);
+	/* To VM Operator, a quantity of 0 is none. */
+	if (b->c->memory_bytes == 0)
+		return np_doc_fail(b->c->node, err, NP_E_SPEC,
+				   "VirtualMachineClass '%s' has devices but %s, so the "
+				   "reservation is unknown",
+				   b->c->name,
+				   b->c->memory ? "a hardware.memory of 0" : "no hardware.memory");
 	if (check_limit(b, resources, err) < 0 ||
 	    np_doc_bool(np_doc_get(config_spec_of(b->c), "memoryReservationLockedToMax"), &locked,
 			err) < 0)

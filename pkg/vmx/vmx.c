@@ -89,26 +89,30 @@ void np_vmx_add(struct np_vmx_current *c, const char *name, const char *text)
 }
 
 /* Keeps the size that is set, as the power of two that ESXi demands, and warns of it. */
-static int keep_current(const struct np_vmx_current *current, uint64_t need_gb,
+static int keep_current(const struct np_vmx_current *current, const struct np_vmx_need *need,
 			struct np_vmx_desired *d, struct np_err *err)
 {
 	char raised[48] = "";
 
 	if (np_pow2_ceil(current->size_gb, &d->gb, err) < 0)
 		return np_err_ret(err);
-	d->change = need_gb > 0 || d->gb != current->size_gb;
+	d->change = need->gb > 0 || d->gb != current->size_gb;
 	if (d->gb != current->size_gb)
 		snprintf(raised, sizeof(raised), ", raised to %" PRIu64 " GB (a power of two)",
 			 d->gb);
 	snprintf(d->kept, sizeof(d->kept), "the current %" PRIu64 " GB is kept%s", current->size_gb,
 		 raised);
-	if (need_gb == 0)
+	if (need->gb == 0 && need->has_uncounted)
+		snprintf(d->warning, sizeof(d->warning),
+			 "%s: a device may be a GPU that needs it; mmio.sizeGB sets another size",
+			 d->kept);
+	else if (need->gb == 0)
 		snprintf(d->warning, sizeof(d->warning),
 			 "%s, though no device needs a window; --allow-shrink removes it", d->kept);
 	else
 		snprintf(d->warning, sizeof(d->warning),
 			 "%s, %" PRIu64 " GB is enough; --allow-shrink lowers it", d->kept,
-			 need_gb);
+			 need->gb);
 	return 0;
 }
 
@@ -118,12 +122,12 @@ static int decide_without_need(const struct np_vmx_current *current, const struc
 	d->gb = current->has_size ? current->size_gb : 0;
 	if (!current->has_any || !need->has_devices)
 		return 0;
-	if (need->allow_shrink) {
+	if (need->allow_shrink && !need->has_uncounted) {
 		d->change = true;
 		d->gb = 0;
 		return 0;
 	}
-	return d->gb > 0 ? keep_current(current, 0, d, err) : 0;
+	return d->gb > 0 ? keep_current(current, need, d, err) : 0;
 }
 
 int np_vmx_decide(const struct np_vmx_current *current, const struct np_vmx_need *need,
@@ -136,7 +140,7 @@ int np_vmx_decide(const struct np_vmx_current *current, const struct np_vmx_need
 	ret->gb = need->gb;
 	if (!current->has_size || current->size_gb <= need->gb || need->allow_shrink)
 		return 0;
-	return keep_current(current, need->gb, ret, err);
+	return keep_current(current, need, ret, err);
 }
 
 const char *np_vmx_text(enum np_vmx_key key, uint64_t gb, char buf[static NP_VMX_TEXT_MAX])

@@ -187,6 +187,16 @@ static void test_vmx__a_window_is_decided(void **state)
 		  "the current 512 GB is kept",
 		  "the current 512 GB is kept, though no device needs a window; --allow-shrink "
 		  "removes it" },
+		{ "what may be a GPU keeps the size, also when asked to lower it",
+		  true,
+		  true,
+		  512,
+		  { 0, true, true, true },
+		  false,
+		  512,
+		  "the current 512 GB is kept",
+		  "the current 512 GB is kept: a device may be a GPU that needs it; mmio.sizeGB sets "
+		  "another size" },
 		{ "without need a bad size is raised",
 		  true,
 		  true,

@@ -6,14 +6,14 @@
 
 #include "nodeprep/plan.h"
 
-bool vsphere_is_card(const struct np_card *card, const struct np_seen_gpu *gpu)
+bool vsphere_is_card(const struct np_card *card, const struct np_vsphere_gpu *gpu)
 {
 	if (card->profile)
 		return false;
 	if (card->has_id && gpu->has_id && card->id.vendor == gpu->id.vendor &&
 	    card->id.device == gpu->id.device)
 		return true;
-	return card->gpu && gpu->gpu && strcmp(card->gpu->model, gpu->gpu->model) == 0;
+	return card->gpu && gpu->card && strcmp(card->gpu->model, gpu->card->model) == 0;
 }
 
 /* Which GPUs of a host count. */
@@ -23,7 +23,7 @@ static bool counts(const struct np_vsphere_gpu *gpu, enum counting which)
 {
 	if (gpu->is_shared || gpu->capable == NP_VERDICT_NO)
 		return false;
-	return which == ALL || (gpu->users.n == 0 && gpu->seen.ok == NP_VERDICT_YES);
+	return which == ALL || (gpu->users.n == 0 && gpu->ok == NP_VERDICT_YES);
 }
 
 /* Takes the card's GPUs off those that are left. */
@@ -34,7 +34,7 @@ static bool take(const struct np_vsphere_host *h, const struct np_card *card, en
 
 	for (size_t i = 0; i < h->n_gpus && n < card->addend.count; i++) {
 		if (is_taken[i] || !counts(&h->gpus[i], which) ||
-		    !vsphere_is_card(card, &h->gpus[i].seen))
+		    !vsphere_is_card(card, &h->gpus[i]))
 			continue;
 		is_taken[i] = true;
 		n++;

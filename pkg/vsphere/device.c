@@ -44,29 +44,31 @@ void vsphere_address(const char *text, char ret[static NP_PCI_ADDRESS_MAX])
 }
 
 /* Orders alternatives by what they take: an unknown GPU may take more than any known one. */
-static uint64_t weight_of(enum np_pci_class class, const struct np_gpu *card)
+static uint64_t weight_of(const struct vsphere_device *d)
 {
 	struct np_addend a;
 	struct np_err ignored = NP_ERR_INIT;
 
-	if (class == NP_PCI_OTHER)
-		return 0;
-	if (!card || np_mmio_addend(card, 1, &a, &ignored) < 0)
+	if (d->pci_class == NP_PCI_OTHER)
+		return d->may_be_gpu;
+	if (!d->card || np_mmio_addend(d->card, 1, &a, &ignored) < 0)
 		return UINT64_MAX;
-	return 1 + a.each_gb;
+	return 2 + a.each_gb;
 }
 
 static void add_id(struct vsphere_device *d, const struct np_catalogue *cat, struct np_pci_id id)
 {
-	enum np_pci_class class = np_gpu_pci_classify(cat, id);
-	const struct np_gpu *card = np_gpu_find_id(cat, id);
+	const struct vsphere_device one = { .pci_class = np_gpu_pci_classify(cat, id),
+					    .may_be_gpu = np_gpu_pci_may_be_gpu(cat, id),
+					    .card = np_gpu_find_id(cat, id) };
 
-	if (d->has_id && weight_of(class, card) <= weight_of(d->pci_class, d->card))
+	if (d->has_id && weight_of(&one) <= weight_of(d))
 		return;
 	d->has_id = true;
 	d->id = id;
-	d->pci_class = class;
-	d->card = card;
+	d->pci_class = one.pci_class;
+	d->may_be_gpu = one.may_be_gpu;
+	d->card = one.card;
 }
 
 /* Reads a number of the API: signed 16 bits. */

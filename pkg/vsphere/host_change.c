@@ -19,7 +19,7 @@ struct applying {
 
 /* --- what the pools ask for --------------------------------------------------------------------- */
 
-static bool is_wanted(const struct np_plan *plan, const struct np_seen_gpu *gpu)
+static bool is_wanted(const struct np_plan *plan, const struct np_vsphere_gpu *gpu)
 {
 	for (size_t i = 0; i < plan->n_pools; i++)
 		for (size_t k = 0; k < plan->pools[i].n_cards; k++)
@@ -69,7 +69,7 @@ static int add_gpu(struct applying *g, const struct np_vsphere_host *h,
 		   struct np_err *err)
 {
 	struct vsphere_about about = { .object = h->name,
-				       .address = gpu->seen.address,
+				       .address = gpu->address,
 				       .setting = ENABLED };
 	struct np_err why;
 
@@ -97,9 +97,9 @@ static int enable(const struct applying *g, const struct np_vsphere_host *h, str
 	if (!addresses)
 		return np_fail_nomem(err);
 	for (size_t i = 0; i < h->n_gpus; i++)
-		if (is_wanted(g->plan, &h->gpus[i].seen) && h->gpus[i].enabled != NP_VERDICT_YES &&
+		if (is_wanted(g->plan, &h->gpus[i]) && h->gpus[i].enabled != NP_VERDICT_YES &&
 		    !is_vetoed(h, &h->gpus[i], &why))
-			addresses[n++] = h->gpus[i].seen.address;
+			addresses[n++] = h->gpus[i].address;
 	if (n == 0 || g->dry_run)
 		return 0;
 	return np_vcenter_host_enable_passthrough(g->v, &h->passthrough, addresses, n,
@@ -118,8 +118,7 @@ static int apply_host(struct applying *g, const struct np_vsphere_host *h, struc
 	}
 	enable(g, h, &why);
 	for (size_t i = 0; i < h->n_gpus; i++)
-		if (is_wanted(g->plan, &h->gpus[i].seen) &&
-		    add_gpu(g, h, &h->gpus[i], &why, err) < 0)
+		if (is_wanted(g->plan, &h->gpus[i]) && add_gpu(g, h, &h->gpus[i], &why, err) < 0)
 			return np_err_ret(err);
 	return 0;
 }
@@ -152,7 +151,7 @@ static bool needs_reboot(const struct applying *g, const struct np_vsphere_host 
 		const struct np_vsphere_gpu *gpu = &h->gpus[i];
 		struct np_err why;
 
-		if (!is_wanted(g->plan, &gpu->seen) || gpu->is_shared)
+		if (!is_wanted(g->plan, gpu) || gpu->is_shared)
 			continue;
 		if (gpu->enabled == NP_VERDICT_YES && gpu->active == NP_VERDICT_NO)
 			return true;

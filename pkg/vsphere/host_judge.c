@@ -10,7 +10,8 @@
 
 /* One host on its way. */
 struct judging {
-	struct np_vsphere_host *h;
+	const struct np_vsphere_host *h;
+	struct np_report *report;
 	enum np_verdict hot_migrate;
 	bool is_vgpu; /* it provides vGPUs */
 	size_t n_whole; /* GPUs that are no vGPUs' */
@@ -40,7 +41,7 @@ static int check_connection(struct judging *g, struct np_err *err)
 
 	if (j.status == NP_PROBE_UNKNOWN)
 		j.cure = "give the user the privilege System.Read on the host";
-	return np_report_add(&g->h->report, &j, err, "connection state: %s",
+	return np_report_add(g->report, &j, err, "connection state: %s",
 			     state[0] != '\0' ? state : "not readable");
 }
 
@@ -56,7 +57,7 @@ static int check_maintenance(struct judging *g, struct np_err *err)
 
 	if (j.status == NP_PROBE_UNKNOWN)
 		j.cure = "give the user the privilege System.Read on the host";
-	return np_report_add(&g->h->report, &j, err, "%s",
+	return np_report_add(g->report, &j, err, "%s",
 			     j.status == NP_PROBE_PASS   ? "not in maintenance mode"
 			     : j.status == NP_PROBE_WARN ? "the host is in maintenance mode"
 							 : "not readable");
@@ -73,7 +74,7 @@ static int check_reboot(struct judging *g, struct np_err *err)
 
 	if (v == NP_VERDICT_UNKNOWN)
 		j.cure = "give the user the privilege System.Read on the host";
-	return np_report_add(&g->h->report, &j, err, "%s",
+	return np_report_add(g->report, &j, err, "%s",
 			     v == NP_VERDICT_NO    ? "no reboot is pending"
 			     : v == NP_VERDICT_YES ? "changes wait for a reboot of the host"
 						   : "not readable");
@@ -97,7 +98,7 @@ static int check_hv(struct judging *g, struct np_err *err)
 					.cure = "run on the host: esxcfg-info | grep 'HV Support'",
 					.where = "esxcfg-info | grep 'HV Support'" };
 
-	return np_report_add(&g->h->report, &j, err, "%s",
+	return np_report_add(g->report, &j, err, "%s",
 			     is_proven ? "VT-x or AMD-V is on: a VM with a GPU runs here"
 				       : "vCenter does not have it");
 }
@@ -121,7 +122,7 @@ static int check_iommu(struct judging *g, struct np_err *err)
 		.where = "BIOS: VT-d, Intel VT for Directed I/O, or AMD IOMMU"
 	};
 
-	return np_report_add(&g->h->report, &j, err, "%s",
+	return np_report_add(g->report, &j, err, "%s",
 			     is_proven ? "VT-d or AMD IOMMU is on: a GPU can be passed through"
 				       : "vCenter does not have it");
 }
@@ -129,7 +130,7 @@ static int check_iommu(struct judging *g, struct np_err *err)
 /* Needed for any vGPU and for the T4 (docs/checks.md). */
 static bool needs_sriov(const struct np_vsphere_gpu *gpu)
 {
-	return gpu->is_shared || !gpu->seen.gpu || strcmp(gpu->seen.gpu->model, "T4") == 0;
+	return gpu->is_shared || !gpu->card || strcmp(gpu->card->model, "T4") == 0;
 }
 
 static int check_sriov(struct judging *g, struct np_err *err)
@@ -146,7 +147,7 @@ static int check_sriov(struct judging *g, struct np_err *err)
 	}
 	if (is_needed && !is_proven)
 		j.status = NP_PROBE_UNKNOWN;
-	return np_report_add(&g->h->report, &j, err, "%s",
+	return np_report_add(g->report, &j, err, "%s",
 			     is_proven   ? "SR-IOV is active on a GPU"
 			     : is_needed ? "vCenter does not have it"
 					 : "not needed for these GPUs as whole cards");
@@ -162,14 +163,16 @@ static int check_above_4g(struct judging *g, struct np_err *err)
 		.where = "BIOS: Above 4G Decoding; lspci -nnvvv"
 	};
 
-	return np_report_add(&g->h->report, &j, err, "vCenter does not have it");
+	return np_report_add(g->report, &j, err, "vCenter does not have it");
 }
 
 /* --- GPUs --------------------------------------------------------------------------------------- */
 
 static const char *gpu_name(const struct np_vsphere_gpu *gpu, char buf[static NP_REPORT_WHO_MAX])
 {
-	return np_report_gpu_name(&gpu->seen, buf);
+	const struct np_seen_gpu seen = vsphere_seen(gpu);
+
+	return np_report_gpu_name(&seen, buf);
 }
 
 static int report_no_devices(struct judging *g, struct np_judgement *j, struct np_err *err)
@@ -178,12 +181,12 @@ static int report_no_devices(struct judging *g, struct np_judgement *j, struct n
 	j->cure = "give the user the privilege System.Read on the host";
 	if (g->h->fault[0] != '\0')
 		return np_report_add(
-			&g->h->report, j, err,
+			g->report, j, err,
 			"vCenter answers with the fault %s in place of the list of PCI "
 			"devices",
 			g->h->fault);
 	j->cure = "run on the host: esxcli hardware pci list";
-	return np_report_add(&g->h->report, j, err, "vCenter has no list of PCI devices");
+	return np_report_add(g->report, j, err, "vCenter has no list of PCI devices");
 }
 
 static int check_gpus(struct judging *g, struct np_err *err)
@@ -202,20 +205,19 @@ static int check_gpus(struct judging *g, struct np_err *err)
 		return report_no_devices(g, &j, err);
 	for (size_t i = 0; i < g->h->n_gpus; i++) {
 		np_report_words_add(&all, "%s", gpu_name(&g->h->gpus[i], who));
-		if (!g->h->gpus[i].seen.gpu)
-			np_report_words_add(&unknown, "%s", g->h->gpus[i].seen.address);
+		if (!g->h->gpus[i].card)
+			np_report_words_add(&unknown, "%s", g->h->gpus[i].address);
 	}
 	if (unknown.n > 0) {
 		j.status = NP_PROBE_WARN;
 		j.cure = "give the size of its BARs with --catalogue (pciID, barsMB), so that the "
 			 "window can be computed";
-		return np_report_add(&g->h->report, &j, err, "%zu: %s; not in the catalogue: %s",
-				     all.n, all.text, unknown.text);
+		return np_report_add(g->report, &j, err, "%zu: %s; not in the catalogue: %s", all.n,
+				     all.text, unknown.text);
 	}
 	if (all.n == 0)
 		j.status = NP_PROBE_FAIL;
-	return np_report_add(&g->h->report, &j, err, all.n > 0 ? "%zu: %s" : "none", all.n,
-			     all.text);
+	return np_report_add(g->report, &j, err, all.n > 0 ? "%zu: %s" : "none", all.n, all.text);
 }
 
 /* What differs between the three states of passthrough. */
@@ -274,16 +276,16 @@ static int check_state(struct judging *g, const struct state *s, struct np_err *
 					    gpu_name(&g->h->gpus[i], who));
 	}
 	if (g->n_whole == 0 && g->is_vgpu)
-		return np_report_add(&g->h->report, &j, err, "not needed: the host provides vGPUs");
+		return np_report_add(g->report, &j, err, "not needed: the host provides vGPUs");
 	if (bad.n > 0) {
 		j.status = NP_PROBE_FAIL;
-		return np_report_add(&g->h->report, &j, err, "%s%s", s->bad, bad.text);
+		return np_report_add(g->report, &j, err, "%s%s", s->bad, bad.text);
 	}
 	if (open.n == 0 && g->n_whole > 0)
-		return np_report_add(&g->h->report, &j, err, "%s", s->good);
+		return np_report_add(g->report, &j, err, "%s", s->good);
 	j.status = NP_PROBE_UNKNOWN;
 	j.cure = open.n > 0 ? "run on the host: esxcli hardware pci pcipassthru list" : NULL;
-	return np_report_add(&g->h->report, &j, err, "%s%s",
+	return np_report_add(g->report, &j, err, "%s%s",
 			     open.n > 0          ? "vCenter does not have it of "
 			     : g->h->has_devices ? "no GPU found"
 						 : "the host's GPUs are not known",
@@ -314,17 +316,16 @@ static int check_hot_migrate(struct judging *g, struct np_err *err)
 	if (!g->is_vgpu && !g->h->has_graphics) {
 		j.status = NP_PROBE_UNKNOWN;
 		j.cure = "give the user the privilege System.Read on the host";
-		return np_report_add(&g->h->report, &j, err,
+		return np_report_add(g->report, &j, err,
 				     "whether the host provides vGPUs is not readable");
 	}
 	if (!g->is_vgpu) {
 		j.status = NP_PROBE_PASS;
-		return np_report_add(&g->h->report, &j, err,
-				     "not needed: the host provides no vGPUs");
+		return np_report_add(g->report, &j, err, "not needed: the host provides no vGPUs");
 	}
 	if (v == NP_VERDICT_UNKNOWN)
 		j.cure = "run: govc option.ls vgpu.hotmigrate.enabled";
-	return np_report_add(&g->h->report, &j, err, "vgpu.hotmigrate.enabled: %s",
+	return np_report_add(g->report, &j, err, "vgpu.hotmigrate.enabled: %s",
 			     v == NP_VERDICT_UNKNOWN ? "not readable"
 			     : v == NP_VERDICT_YES   ? "switched on"
 						     : "switched off");
@@ -350,24 +351,51 @@ static enum np_verdict judge_gpu(const struct np_vsphere_host *h, const struct n
 	return ok;
 }
 
-int vsphere_host_judge(struct np_vsphere_host *h, enum np_verdict hot_migrate, struct np_err *err)
+/* Sets what follows of each GPU from what is known of the host. */
+static void settle_gpus(struct np_vsphere_host *h)
+{
+	for (size_t i = 0; i < h->n_gpus; i++) {
+		h->gpus[i].ok = judge_gpu(h, &h->gpus[i]);
+		h->gpus[i].may_be_used = h->has_unknown_users && h->gpus[i].users.n == 0;
+	}
+}
+
+int np_vsphere_host_report(const struct np_vsphere_hosts *hosts, const struct np_vsphere_host *h,
+			   struct np_report *ret, struct np_err *err)
 {
 	static int (*const checks[])(struct judging *, struct np_err *) = {
 		check_connection,  check_maintenance, check_reboot,   check_hv,
 		check_iommu,       check_sriov,       check_above_4g, check_gpus,
 		check_passthrough, check_hot_migrate,
 	};
-	struct judging g = { .h = h, .hot_migrate = hot_migrate };
+	NP_AUTO(np_report_done) struct np_report report = { 0 };
+	struct judging g = { .h = h, .report = &report, .hot_migrate = hosts->hot_migrate };
 
 	for (size_t i = 0; i < h->n_gpus; i++) {
-		h->gpus[i].seen.ok = judge_gpu(h, &h->gpus[i]);
-		h->gpus[i].may_be_used = h->has_unknown_users && h->gpus[i].users.n == 0;
 		g.is_vgpu = g.is_vgpu || h->gpus[i].is_shared;
 		g.n_whole += !h->gpus[i].is_shared;
 	}
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (checks[i](&g, err) < 0)
 			return np_err_ret(err);
-	np_report_finish(&h->report);
+	np_report_finish(&report);
+	*ret = report;
+	report = (struct np_report){ 0 };
+	return 0;
+}
+
+int vsphere_hosts_judge(struct np_vsphere_hosts *hosts, struct np_err *err)
+{
+	hosts->pass = hosts->n > 0 ? NP_VERDICT_YES : NP_VERDICT_UNKNOWN;
+	for (size_t i = 0; i < hosts->n; i++) {
+		NP_AUTO(np_report_done) struct np_report report = { 0 };
+		struct np_vsphere_host *h = &hosts->items[i];
+
+		settle_gpus(h);
+		if (np_vsphere_host_report(hosts, h, &report, err) < 0)
+			return np_err_ret(err);
+		h->pass = report.pass;
+		vsphere_add_verdict(&hosts->pass, h->pass);
+	}
 	return 0;
 }

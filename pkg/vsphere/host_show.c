@@ -9,6 +9,7 @@
 static json_t *gpu_tree(const void *list, size_t i)
 {
 	const struct np_vsphere_gpu *gpu = (const struct np_vsphere_gpu *)list + i;
+	const struct np_seen_gpu seen = vsphere_seen(gpu);
 	json_t *more = json_pack(
 		"{s:o, s:o, s:o, s:o, s:b, s:o}", "passthroughCapable",
 		np_report_verdict_tree(gpu->capable), "passthroughEnabled",
@@ -18,32 +19,41 @@ static json_t *gpu_tree(const void *list, size_t i)
 						      : json_null(),
 		"sharedForVGPUs", (int)gpu->is_shared, "name", vsphere_text_tree(gpu->title));
 
-	return vsphere_joined_tree_take(np_report_gpu_tree(&gpu->seen), more);
+	return vsphere_joined_tree_take(np_report_gpu_tree(&seen), more);
 }
 
-static json_t *host_tree(const void *list, size_t i)
+static json_t *host_tree(const void *ctx, size_t i)
 {
-	const struct np_vsphere_host *h = (const struct np_vsphere_host *)list + i;
+	const struct np_vsphere_hosts *hosts = ctx;
+	const struct np_vsphere_host *h = &hosts->items[i];
+	NP_AUTO(np_report_done) struct np_report report = { 0 };
+	struct np_err ignored = NP_ERR_INIT;
 
+	if (np_vsphere_host_report(hosts, h, &report, &ignored) < 0)
+		return NULL;
 	return json_pack(
 		"{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "apiVersion",
 		"nodeprep.dev/v1alpha1", "kind", "HostReport", "host", vsphere_text_tree(h->name),
 		"cluster", vsphere_text_tree(h->cluster), "version", vsphere_text_tree(h->version),
 		"connectionState", vsphere_text_tree(h->connection), "inMaintenanceMode",
 		np_report_verdict_tree(h->in_maintenance), "rebootRequired",
-		np_report_verdict_tree(h->needs_reboot), "pass",
-		np_report_verdict_tree(h->report.pass), "gpus",
+		np_report_verdict_tree(h->needs_reboot), "pass", np_report_verdict_tree(h->pass),
+		"gpus",
 		h->has_devices ? vsphere_list_tree(h->gpus, h->n_gpus, gpu_tree) : json_null(),
 		"vgpuProfiles", h->has_profiles ? vsphere_names_tree(&h->profiles) : json_null(),
-		"checks", np_report_probes_tree(&h->report));
+		"checks", np_report_probes_tree(&report));
 }
 
-json_t *np_vsphere_hosts_tree(const struct np_vsphere_hosts *hosts)
+int np_vsphere_hosts_data(const struct np_vsphere_hosts *hosts, enum np_format format, char **ret,
+			  struct np_err *err)
 {
-	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "apiVersion", "nodeprep.dev/v1alpha1", "kind",
-			 "HostReportList", "pass", np_report_verdict_tree(hosts->pass),
-			 "hotMigrate", np_report_verdict_tree(hosts->hot_migrate), "items",
-			 vsphere_list_tree(hosts->items, hosts->n, host_tree));
+	const struct np_render_list items = { "items", hosts->n, host_tree, hosts };
+	json_t *tree =
+		json_pack("{s:s, s:s, s:o, s:o, s:[]}", "apiVersion", "nodeprep.dev/v1alpha1",
+			  "kind", "HostReportList", "pass", np_report_verdict_tree(hosts->pass),
+			  "hotMigrate", np_report_verdict_tree(hosts->hot_migrate), "items");
+
+	return np_render_lists_take(tree, &items, 1, format, ret, err);
 }
 
 /* --- text --------------------------------------------------------------------------------------- */
@@ -58,7 +68,7 @@ struct row {
 
 static const char *model_of(const struct np_vsphere_gpu *gpu)
 {
-	return gpu->seen.gpu ? gpu->seen.gpu->model : "unknown";
+	return gpu->card ? gpu->card->model : "unknown";
 }
 
 /* "4x H100-80GB, 1x T4", by address. */
@@ -92,8 +102,8 @@ static void count(const struct np_vsphere_host *h, struct row *r)
 
 	for (size_t i = 0; i < h->n_gpus; i++) {
 		n_used += h->gpus[i].users.n > 0;
-		n_free += is_connected && h->gpus[i].users.n == 0 &&
-			  h->gpus[i].seen.ok == NP_VERDICT_YES;
+		n_free +=
+			is_connected && h->gpus[i].users.n == 0 && h->gpus[i].ok == NP_VERDICT_YES;
 	}
 	snprintf(r->free, sizeof(r->free), h->has_unknown_users ? "at most %zu" : "%zu", n_free);
 	snprintf(r->used, sizeof(r->used), h->has_unknown_users ? "at least %zu" : "%zu", n_used);
@@ -121,7 +131,7 @@ static void fill_row(const void *list, size_t i, void *row, const char **cells)
 	const struct np_vsphere_host *h = &((const struct np_vsphere_hosts *)list)->items[i];
 	size_t n = fill_cells(h, row, cells);
 
-	cells[n] = vsphere_result(h->report.pass);
+	cells[n] = vsphere_result(h->pass);
 }
 
 static void fill_row_wide(const void *list, size_t i, void *row, const char **cells)
@@ -134,18 +144,19 @@ static void fill_row_wide(const void *list, size_t i, void *row, const char **ce
 		np_report_words_add(&r->profiles, "%s", h->profiles.items[k]);
 	cells[n++] = vsphere_or_dash(h->version);
 	cells[n++] = h->has_profiles ? vsphere_or_dash(r->profiles.text) : "-";
-	cells[n] = vsphere_result(h->report.pass);
+	cells[n] = vsphere_result(h->pass);
 }
 
-static const struct np_report *report_of(const void *list, size_t i, const char **ret_name)
+static int report_of(const void *list, size_t i, const char **ret_name, struct np_report *ret,
+		     struct np_err *err)
 {
-	const struct np_vsphere_host *h = &((const struct np_vsphere_hosts *)list)->items[i];
+	const struct np_vsphere_hosts *all = list;
 
-	*ret_name = h->name;
-	return &h->report;
+	*ret_name = all->items[i].name;
+	return np_vsphere_host_report(all, &all->items[i], ret, err);
 }
 
-int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char **ret,
+int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, FILE *out,
 			  struct np_err *err)
 {
 	static const char *const head[] = { "HOST", "CLUSTER", "STATE", "GPUS",
@@ -162,5 +173,5 @@ int np_vsphere_hosts_text(const struct np_vsphere_hosts *hosts, bool wide, char 
 					   .pass = hosts->pass,
 					   .wide = wide };
 
-	return vsphere_view_text(&view, ret, err);
+	return vsphere_write_view(out, &view, err);
 }

@@ -125,7 +125,7 @@ static void write_pools(struct vsphere_svg *g)
 		char id[NP_POOL_ID_MAX], cards[NP_CARDS_TEXT_MAX], capacity[96];
 
 		np_pool_id(p->pool, id);
-		np_plan_gpus_text(p->cards, p->n_cards, p->may_have_more, cards);
+		np_plan_gpus_text(p->cards, p->n_cards, p->none_known, cards);
 		write_capacity(&p->capacity, capacity, sizeof(capacity));
 		vsphere_svg_fit(g, MARGIN, g->y - 10, i, VSPHERE_FIT_NONE);
 		g->y += 3;

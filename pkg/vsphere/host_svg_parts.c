@@ -32,7 +32,7 @@ enum vsphere_svg_state vsphere_svg_state_of(const struct np_vsphere_host *h,
 		return h->has_graphics ? DISABLED : UNKNOWN;
 	if (gpu->enabled == NP_VERDICT_YES && gpu->active == NP_VERDICT_NO)
 		return REBOOT;
-	return gpu->seen.ok == NP_VERDICT_YES && !gpu->may_be_used ? FREE : UNKNOWN;
+	return gpu->ok == NP_VERDICT_YES && !gpu->may_be_used ? FREE : UNKNOWN;
 }
 
 /* --- boxes and texts -------------------------------------------------------------------------- */

@@ -7,18 +7,18 @@
 /* Returns the model, else the PCI id: vCenter's names of devices are longer than a slot. */
 static const char *model_of(const struct np_vsphere_gpu *gpu, char buf[static NP_PCI_ID_MAX])
 {
-	if (gpu->seen.gpu)
-		return gpu->seen.gpu->model;
-	if (!gpu->seen.has_id)
+	if (gpu->card)
+		return gpu->card->model;
+	if (!gpu->has_id)
 		return "unknown";
-	np_gpu_pci_id_format(gpu->seen.id, buf);
+	np_gpu_pci_id_format(gpu->id, buf);
 	return buf;
 }
 
 /* Domain 0 goes without saying. */
 static const char *short_address(const struct np_vsphere_gpu *gpu)
 {
-	const char *address = gpu->seen.address;
+	const char *address = gpu->address;
 
 	return strncmp(address, "0000:", 5) == 0 ? address + 5 : address;
 }
@@ -39,10 +39,10 @@ static void write_slot(struct vsphere_svg *g, unsigned x, unsigned y,
 	fputs("<g>\n<title>", g->out);
 	np_render_svg_text(g->out, h->name);
 	fputs(" ", g->out);
-	np_render_svg_text(g->out, gpu->seen.address);
+	np_render_svg_text(g->out, gpu->address);
 	fputs(" ", g->out);
 	np_render_svg_text(g->out, model);
-	if (!gpu->seen.gpu && gpu->title[0] != '\0') {
+	if (!gpu->card && gpu->title[0] != '\0') {
 		fputs(" ", g->out);
 		np_render_svg_text(g->out, gpu->title);
 	}

@@ -23,12 +23,12 @@ struct rack {
 
 static void fill_gpu(struct rack *r, struct np_vsphere_gpu *gpu, size_t i)
 {
-	snprintf(gpu->seen.address, sizeof(gpu->seen.address), "0000:%02zx:00.0", 0x3b + i);
-	gpu->seen.has_id = true;
-	gpu->seen.id = (struct np_pci_id){ 0x10de, 0x2330 };
-	gpu->seen.gpu = np_gpu_find_id(r->cat, gpu->seen.id);
+	snprintf(gpu->address, sizeof(gpu->address), "0000:%02zx:00.0", 0x3b + i);
+	gpu->has_id = true;
+	gpu->id = (struct np_pci_id){ 0x10de, 0x2330 };
+	gpu->card = np_gpu_find_id(r->cat, gpu->id);
 	gpu->capable = gpu->enabled = gpu->active = NP_VERDICT_YES;
-	gpu->seen.ok = NP_VERDICT_YES;
+	gpu->ok = NP_VERDICT_YES;
 }
 
 /* Each state once: free, in use, vGPUs, disabled, incapable, reboot, unknown. */
@@ -39,7 +39,7 @@ static void fill_states(struct rack *r, struct np_vsphere_gpu *gpus)
 	gpus[3].enabled = NP_VERDICT_NO;
 	gpus[4].capable = NP_VERDICT_NO;
 	gpus[5].active = NP_VERDICT_NO;
-	gpus[6].seen.ok = NP_VERDICT_UNKNOWN;
+	gpus[6].ok = NP_VERDICT_UNKNOWN;
 }
 
 static void rack_init(struct rack *r, size_t n)

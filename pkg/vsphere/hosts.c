@@ -13,6 +13,8 @@
 #define PROFILES "config.sharedPassthruGpuTypes"
 #define VM_DEVICES "config.hardware.device"
 
+enum { TITLE_MAX = 64 };
+
 /* What is gathered on the way. */
 struct gathering {
 	struct np_vcenter *v;
@@ -27,6 +29,7 @@ struct gathering {
 
 static void gpu_done(struct np_vsphere_gpu *g)
 {
+	free(g->title);
 	vsphere_names_done(&g->vms);
 	vsphere_names_done(&g->users);
 }
@@ -40,7 +43,6 @@ static void host_done(struct np_vsphere_host *h)
 	free(h->cluster);
 	free(h->version);
 	vsphere_names_done(&h->profiles);
-	np_report_done(&h->report);
 }
 
 void np_vsphere_hosts_done(struct np_vsphere_hosts *hosts)
@@ -59,14 +61,33 @@ static void gathering_done(struct gathering *g)
 
 /* --- devices ------------------------------------------------------------------------------------ */
 
-static int add_gpu(struct np_vsphere_host *h, const struct np_vsphere_gpu *gpu, struct np_err *err)
+struct np_seen_gpu vsphere_seen(const struct np_vsphere_gpu *gpu)
+{
+	struct np_seen_gpu seen = { .has_id = gpu->has_id,
+				    .id = gpu->id,
+				    .gpu = gpu->card,
+				    .iommu_group = -1,
+				    .ok = gpu->ok };
+
+	memcpy(seen.address, gpu->address, sizeof(seen.address));
+	return seen;
+}
+
+static int add_gpu(struct np_vsphere_host *h, const struct np_seen_gpu *seen, const char *title,
+		   struct np_err *err)
 {
 	struct np_vsphere_gpu *gpus = reallocarray(h->gpus, h->n_gpus + 1, sizeof(*gpus));
+	struct np_vsphere_gpu gpu = { .has_id = seen->has_id, .id = seen->id, .card = seen->gpu };
+	char clean[TITLE_MAX];
 
 	if (!gpus)
 		return np_fail_nomem(err);
 	h->gpus = gpus;
-	gpus[h->n_gpus++] = *gpu;
+	memcpy(gpu.address, seen->address, sizeof(gpu.address));
+	np_report_copy_clean(clean, sizeof(clean), title, strlen(title));
+	if (vsphere_copy(&gpu.title, clean, err) < 0)
+		return np_err_ret(err);
+	gpus[h->n_gpus++] = gpu;
 	return 0;
 }
 
@@ -84,25 +105,22 @@ static bool read_half(const struct np_vcenter_val *v, const char *name, uint16_t
 static int read_device(struct np_vsphere_host *h, const struct np_vcenter_val *v,
 		       const struct np_catalogue *cat, struct np_err *err)
 {
-	struct np_vsphere_gpu gpu = { .seen = { .iommu_group = -1 } };
-	const char *title = np_vcenter_val_member_text(v, "deviceName");
+	struct np_seen_gpu gpu = { .iommu_group = -1 };
 	unsigned class = 0;
 
-	vsphere_address(np_vcenter_val_member_text(v, "id"), gpu.seen.address);
-	gpu.seen.has_id = read_half(v, "vendorId", &gpu.seen.id.vendor) &&
-			  read_half(v, "deviceId", &gpu.seen.id.device);
+	vsphere_address(np_vcenter_val_member_text(v, "id"), gpu.address);
+	gpu.has_id = read_half(v, "vendorId", &gpu.id.vendor) &&
+		     read_half(v, "deviceId", &gpu.id.device);
 	np_vcenter_val_pci_id(np_vcenter_val_member(v, "classId"), &class);
 	/* Without an address it is not known what this is. */
-	h->has_devices = h->has_devices && gpu.seen.address[0] != '\0';
-	if (gpu.seen.address[0] == '\0' ||
-	    !np_hostcheck_is_gpu(cat, gpu.seen.address, gpu.seen.id, class))
+	h->has_devices = h->has_devices && gpu.address[0] != '\0';
+	if (gpu.address[0] == '\0' || !np_hostcheck_is_gpu(cat, gpu.address, gpu.id, class))
 		return 0;
-	gpu.seen.has_subsystem = read_half(v, "subVendorId", &gpu.seen.subsystem.vendor) &&
-				 read_half(v, "subDeviceId", &gpu.seen.subsystem.device);
-	if (gpu.seen.has_id)
-		np_report_identify(&gpu.seen, cat, false);
-	np_report_copy_clean(gpu.title, sizeof(gpu.title), title, strlen(title));
-	return add_gpu(h, &gpu, err);
+	gpu.has_subsystem = read_half(v, "subVendorId", &gpu.subsystem.vendor) &&
+			    read_half(v, "subDeviceId", &gpu.subsystem.device);
+	if (gpu.has_id)
+		np_report_identify(&gpu, cat, false);
+	return add_gpu(h, &gpu, np_vcenter_val_member_text(v, "deviceName"), err);
 }
 
 static struct np_vsphere_gpu *find_gpu(struct np_vsphere_host *h, const char *text)
@@ -111,7 +129,7 @@ static struct np_vsphere_gpu *find_gpu(struct np_vsphere_host *h, const char *te
 
 	vsphere_address(text, address);
 	for (size_t i = 0; address[0] != '\0' && i < h->n_gpus; i++)
-		if (strcmp(h->gpus[i].seen.address, address) == 0)
+		if (strcmp(h->gpus[i].address, address) == 0)
 			return &h->gpus[i];
 	return NULL;
 }
@@ -171,7 +189,7 @@ static int by_address(const void *a, const void *b)
 {
 	const struct np_vsphere_gpu *x = a, *y = b;
 
-	return strcmp(x->seen.address, y->seen.address);
+	return strcmp(x->address, y->address);
 }
 
 static int read_devices(struct np_vsphere_host *h, const struct np_vcenter_object *o,
@@ -423,17 +441,6 @@ static int fetch_hot_migrate(struct np_vcenter *v, enum np_verdict *ret, struct 
 	return 0;
 }
 
-static int judge(struct np_vsphere_hosts *hosts, struct np_err *err)
-{
-	hosts->pass = hosts->n > 0 ? NP_VERDICT_YES : NP_VERDICT_UNKNOWN;
-	for (size_t i = 0; i < hosts->n; i++) {
-		if (vsphere_host_judge(&hosts->items[i], hosts->hot_migrate, err) < 0)
-			return np_err_ret(err);
-		vsphere_add_verdict(&hosts->pass, hosts->items[i].report.pass);
-	}
-	return 0;
-}
-
 int np_vsphere_hosts_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
 			   const struct np_vsphere_scope *scope, struct np_vsphere_hosts *ret,
 			   struct np_err *err)
@@ -444,7 +451,8 @@ int np_vsphere_hosts_fetch(struct np_vcenter *v, const struct np_catalogue *cat,
 
 	if (vsphere_clusters_fetch(v, scope->cluster, &g.clusters, err) < 0 ||
 	    fetch_hosts(&g, err) < 0 || index_hosts(&g, err) < 0 || fetch_users(&g, err) < 0 ||
-	    fetch_hot_migrate(v, &hosts.hot_migrate, err) < 0 || judge(&hosts, err) < 0)
+	    fetch_hot_migrate(v, &hosts.hot_migrate, err) < 0 ||
+	    vsphere_hosts_judge(&hosts, err) < 0)
 		return np_err_ret(err);
 	*ret = hosts;
 	hosts = (struct np_vsphere_hosts){ 0 };

@@ -81,13 +81,21 @@ static struct np_vsphere_hosts fetch(struct vc *t, const struct np_catalogue *ca
 	return hosts;
 }
 
-static enum np_probe_status status(const struct np_vsphere_host *h, const char *id)
+static enum np_probe_status status(const struct np_vsphere_hosts *all, size_t i, const char *id)
 {
-	for (size_t i = 0; i < h->report.n_probes; i++)
-		if (strcmp(h->report.probes[i].id, id) == 0)
-			return h->report.probes[i].status;
-	fail_msg("no check '%s'", id);
-	return NP_PROBE_STATUS_MAX;
+	struct np_report report = { 0 };
+	enum np_probe_status found = NP_PROBE_STATUS_MAX;
+	struct np_err err = NP_ERR_INIT;
+
+	if (np_vsphere_host_report(all, &all->items[i], &report, &err) < 0)
+		fail_msg("%s", err.text);
+	for (size_t k = 0; k < report.n_probes; k++)
+		if (strcmp(report.probes[k].id, id) == 0)
+			found = report.probes[k].status;
+	np_report_done(&report);
+	if (found == NP_PROBE_STATUS_MAX)
+		fail_msg("no check '%s'", id);
+	return found;
 }
 
 static void test_vsphere__hosts_are_judged(void **state)
@@ -108,24 +116,24 @@ static void test_vsphere__hosts_are_judged(void **state)
 	assert_string_equal(hosts.items[0].name, "esx-1");
 	assert_string_equal(hosts.items[0].cluster, "gpu");
 	assert_int_equal(hosts.items[0].n_gpus, 2);
-	assert_int_equal(hosts.items[0].report.pass, NP_VERDICT_YES);
+	assert_int_equal(hosts.items[0].pass, NP_VERDICT_YES);
 	assert_int_equal(hosts.items[0].gpus[0].users.n, 1);
 	assert_string_equal(hosts.items[0].gpus[0].users.items[0], "one");
 	assert_string_equal(hosts.items[0].gpus[1].users.items[0], "three");
 	assert_int_equal(hosts.items[0].gpus[1].users.n, 1);
-	assert_int_equal(status(&hosts.items[0], "above-4g"), NP_PROBE_UNKNOWN);
-	assert_int_equal(status(&hosts.items[0], "hv-support"), NP_PROBE_PASS);
+	assert_int_equal(status(&hosts, 0, "above-4g"), NP_PROBE_UNKNOWN);
+	assert_int_equal(status(&hosts, 0, "hv-support"), NP_PROBE_PASS);
 	/* An accelerator of an unknown vendor; its passthrough is not known. */
 	assert_int_equal(hosts.items[1].n_gpus, 3);
-	assert_int_equal(hosts.items[1].gpus[2].seen.id.vendor, 0xffff);
-	assert_int_equal(hosts.items[1].report.pass, NP_VERDICT_NO);
-	assert_int_equal(status(&hosts.items[1], "passthrough-capable"), NP_PROBE_FAIL);
-	assert_int_equal(status(&hosts.items[1], "passthrough-active"), NP_PROBE_FAIL);
-	assert_int_equal(status(&hosts.items[1], "hv-support"), NP_PROBE_UNKNOWN);
+	assert_int_equal(hosts.items[1].gpus[2].id.vendor, 0xffff);
+	assert_int_equal(hosts.items[1].pass, NP_VERDICT_NO);
+	assert_int_equal(status(&hosts, 1, "passthrough-capable"), NP_PROBE_FAIL);
+	assert_int_equal(status(&hosts, 1, "passthrough-active"), NP_PROBE_FAIL);
+	assert_int_equal(status(&hosts, 1, "hv-support"), NP_PROBE_UNKNOWN);
 	/* Devices that may not be read: unknown, while the others are judged. */
-	assert_int_equal(hosts.items[2].report.pass, NP_VERDICT_UNKNOWN);
-	assert_int_equal(status(&hosts.items[2], "gpus-found"), NP_PROBE_UNKNOWN);
-	assert_int_equal(status(&hosts.items[2], "connection"), NP_PROBE_UNKNOWN);
+	assert_int_equal(hosts.items[2].pass, NP_VERDICT_UNKNOWN);
+	assert_int_equal(status(&hosts, 2, "gpus-found"), NP_PROBE_UNKNOWN);
+	assert_int_equal(status(&hosts, 2, "connection"), NP_PROBE_UNKNOWN);
 	np_vsphere_hosts_done(&hosts);
 	np_gpu_catalogue_free(cat);
 }
@@ -144,9 +152,9 @@ static void test_vsphere__vgpu_host(void **state)
 	assert_true(hosts.items[0].gpus[0].is_shared);
 	assert_string_equal(hosts.items[0].gpus[0].users.items[0], "nine");
 	assert_string_equal(hosts.items[0].profiles.items[0], "nvidia_l40s-24q");
-	assert_int_equal(status(&hosts.items[0], "passthrough-enabled"), NP_PROBE_PASS);
-	assert_int_equal(status(&hosts.items[0], "sr-iov"), NP_PROBE_UNKNOWN);
-	assert_int_equal(status(&hosts.items[0], "hot-migrate"), NP_PROBE_FAIL);
+	assert_int_equal(status(&hosts, 0, "passthrough-enabled"), NP_PROBE_PASS);
+	assert_int_equal(status(&hosts, 0, "sr-iov"), NP_PROBE_UNKNOWN);
+	assert_int_equal(status(&hosts, 0, "hot-migrate"), NP_PROBE_FAIL);
 	np_vsphere_hosts_done(&hosts);
 	np_gpu_catalogue_free(cat);
 }
@@ -191,20 +199,24 @@ static void test_vsphere__hosts_as_text_and_json(void **state)
 	struct np_catalogue *cat = catalogue();
 	struct np_vsphere_hosts hosts;
 	struct np_err err = NP_ERR_INIT;
-	char *text = NULL;
+	NP_AUTO(np_freep) char *text = NULL, *json = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
 	json_t *tree;
 
+	assert_non_null(out);
 	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, QUERY(CLUSTER), QUERY(READY HIDDEN), QUERY(""),
 			  SETTING("true"), SOAP_LOGOUT));
 	hosts = fetch(t, cat);
-	assert_int_equal(np_vsphere_hosts_text(&hosts, false, &text, &err), 0);
+	assert_int_equal(np_vsphere_hosts_text(&hosts, false, out, &err), 0);
+	fclose(out);
 	expect_has("table", text,
 		   "HOST    CLUSTER   STATE       GPUS           FREE      IN USE    RESULT\n"
 		   "esx-1   gpu       connected   2x A100-40GB   2         0         pass\n"
 		   "esx-3   gpu       unknown     unknown        unknown   unknown   unknown\n");
 	expect_has("table", text, "vCenter answers with the fault NoPermission");
-	free(text);
-	tree = np_vsphere_hosts_tree(&hosts);
+	assert_int_equal(np_vsphere_hosts_data(&hosts, NP_FORMAT_JSON, &json, &err), 0);
+	tree = json_loads(json, 0, NULL);
 	assert_true(json_is_null(json_object_get(tree, "pass")));
 	assert_true(json_is_null(
 		json_object_get(json_array_get(json_object_get(tree, "items"), 1), "gpus")));

@@ -82,6 +82,7 @@ struct vsphere_device {
 	bool has_id;
 	struct np_pci_id id; /* of several the one that takes the most */
 	enum np_pci_class pci_class;
+	bool may_be_gpu; /* np_gpu_pci_may_be_gpu() says so of the id */
 	const struct np_gpu *card; /* NULL: not known */
 	char address[NP_PCI_ADDRESS_MAX]; /* on the host; "" not known */
 	const char *profile; /* borrowed; "" unless a vGPU */
@@ -102,9 +103,15 @@ int vsphere_devices_read(const struct np_vcenter_val *devices, const struct np_c
  */
 void vsphere_address(const char *text, char ret[static NP_PCI_ADDRESS_MAX]);
 
+/* --- hosts.c --------------------------------------------------------------------------------- */
+
+/* Returns the GPU as reports take it. */
+struct np_seen_gpu vsphere_seen(const struct np_vsphere_gpu *gpu);
+
 /* --- host_judge.c ---------------------------------------------------------------------------- */
 
-int vsphere_host_judge(struct np_vsphere_host *h, enum np_verdict hot_migrate, struct np_err *err);
+/* Sets the verdicts of the hosts and of their GPUs. */
+int vsphere_hosts_judge(struct np_vsphere_hosts *hosts, struct np_err *err);
 
 /* --- show.c ---------------------------------------------------------------------------------- */
 
@@ -130,13 +137,14 @@ int vsphere_write_table(FILE *out, const struct vsphere_table *t, struct np_err 
 /* A table, what is wrong with each of its items, and the result. */
 struct vsphere_view {
 	struct vsphere_table table;
-	const struct np_report *(*report)(const void *list, size_t i, const char **ret_name);
+	int (*report)(const void *list, size_t i, const char **ret_name, struct np_report *ret,
+		      struct np_err *err);
 	int (*more)(FILE *out, const void *list, struct np_err *err); /* before the result; NULL */
 	enum np_verdict pass;
 	bool wide; /* also what is unknown and does not decide */
 };
 
-int vsphere_view_text(const struct vsphere_view *v, char **ret, struct np_err *err);
+int vsphere_write_view(FILE *out, const struct vsphere_view *v, struct np_err *err);
 
 /* Returns "pass", "fail" or "unknown". */
 const char *vsphere_result(enum np_verdict v);
@@ -181,15 +189,13 @@ enum np_verdict vsphere_is_reserved(const struct np_vsphere_vm *vm);
 #define VSPHERE_OLDER_CLASS "vm-older-class"
 
 struct np_plan;
-struct np_plan_pool;
 
-/* Sets *ret to the VM's pool (NULL: not known), and what the pool tells of the VM. */
-int vsphere_vm_find_pool(struct np_vsphere_vm *vm, const struct np_plan *plan,
-			 const struct np_plan_pool **ret, struct np_err *err);
+/* Sets the VM's pool (NULL: not known), and what the pool tells of the VM. */
+int vsphere_vm_find_pool(struct np_vsphere_vm *vm, const struct np_plan *plan, struct np_err *err);
 
 /* Adds the check of the values; none where neither class nor template is known. */
-int vsphere_vm_compare(struct np_vsphere_vm *vm, const struct np_plan *plan,
-		       const struct np_plan_pool *p, struct np_err *err);
+int vsphere_vm_compare(const struct np_vsphere_vm *vm, const struct np_plan *plan,
+		       struct np_report *r, struct np_err *err);
 
 /* --- changes.c ------------------------------------------------------------------------------- */
 
@@ -238,7 +244,7 @@ int vsphere_record_remove(struct vsphere_record *r, struct np_err *err);
 struct np_card;
 
 /* Tells whether the GPU is one that the card means, as a whole card. */
-bool vsphere_is_card(const struct np_card *card, const struct np_seen_gpu *gpu);
+bool vsphere_is_card(const struct np_card *card, const struct np_vsphere_gpu *gpu);
 
 /* Whether a node of a pool has room on a host. */
 enum vsphere_fit {

@@ -136,7 +136,7 @@ static bool is_measured(const struct np_vsphere_vm *vm)
 {
 	const struct shape s = { .vm = vm };
 
-	return vm->has_overhead && vm->has_extra && is_same(&s, &s);
+	return vm->has_overhead && vm->has_extra && vm->n_gpus > 0 && is_same(&s, &s);
 }
 
 void np_vsphere_overheads_done(struct np_vsphere_overheads *all)

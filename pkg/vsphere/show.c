@@ -97,49 +97,29 @@ static void fill_row(void *ctx, size_t i, const char **cells)
 
 int vsphere_write_table(FILE *out, const struct vsphere_table *t, struct np_err *err)
 {
-	NP_AUTO(np_freep) char *row = malloc(t->row_size), *text = NULL;
+	NP_AUTO(np_freep) char *row = malloc(t->row_size);
 	struct filling f = { t, row };
+	const struct np_render_filling rows = { t->columns, t->n + 1, fill_row, &f };
 
-	if (!row)
-		return np_fail_nomem(err);
-	if (np_render_filled_rows(t->columns, t->n + 1, fill_row, &f, &text, err) < 0)
-		return np_err_ret(err);
-	fputs(text, out);
-	return 0;
+	return row ? np_render_filled_rows(&rows, out, err) : np_fail_nomem(err);
 }
 
-static int write_view(FILE *out, const struct vsphere_view *v, struct np_err *err)
+int vsphere_write_view(FILE *out, const struct vsphere_view *v, struct np_err *err)
 {
 	const struct vsphere_table *t = &v->table;
 
 	if (vsphere_write_table(out, t, err) < 0)
 		return np_err_ret(err);
 	for (size_t i = 0; i < t->n; i++) {
+		NP_AUTO(np_report_done) struct np_report r = { 0 };
 		const char *name;
-		const struct np_report *r = v->report(t->list, i, &name);
 
-		write_report(out, name, r, v->wide);
+		if (v->report(t->list, i, &name, &r, err) < 0)
+			return np_err_ret(err);
+		write_report(out, name, &r, v->wide);
 	}
 	if (v->more && v->more(out, t->list, err) < 0)
 		return np_err_ret(err);
 	fprintf(out, "\nresult: %s\n", vsphere_result(v->pass));
-	return 0;
-}
-
-int vsphere_view_text(const struct vsphere_view *v, char **ret, struct np_err *err)
-{
-	NP_AUTO(np_freep) char *bytes = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&bytes, &size);
-	int r;
-
-	if (!out)
-		return np_fail_nomem(err);
-	r = write_view(out, v, err);
-	if (fclose(out) == EOF && r == 0)
-		return np_fail_nomem(err);
-	if (r < 0)
-		return r;
-	*ret = np_take(bytes);
 	return 0;
 }

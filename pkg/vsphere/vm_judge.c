@@ -12,9 +12,16 @@
 #include "nodeprep/vmx.h"
 
 #define DYNAMIC_VERSION 17 /* dynamic DirectPath I/O came with ESXi 7.0 */
+#define NAME_GPUS "if it is a GPU, add it and its size with --catalogue or --catalogue-from"
 #define NOT_READABLE "give the user the privilege System.Read on the VM"
 
 /* --- the need ----------------------------------------------------------------------------------- */
+
+/* Devices that may be GPUs are not counted; where there is nothing else, the need is unknown. */
+static bool is_none_known(const struct np_vsphere_vm *vm)
+{
+	return vm->n_gpus == 0 && vm->has_uncounted;
+}
 
 static int find_need(struct np_vsphere_vm *vm, struct np_err *err)
 {
@@ -33,7 +40,7 @@ static int find_need(struct np_vsphere_vm *vm, struct np_err *err)
 	}
 	if (np_mmio_need(addends, vm->n_gpus, &need, err) < 0)
 		return np_err_ret(err);
-	vm->has_need = need.complete;
+	vm->has_need = need.complete && !is_none_known(vm);
 	vm->needed_gb = need.assumed_gb;
 	vm->needs_efi = need.needs_efi;
 	return 0;
@@ -52,23 +59,28 @@ static void find_window(struct np_vsphere_vm *vm)
 
 /* --- checks ------------------------------------------------------------------------------------- */
 
-static int not_readable(struct np_vsphere_vm *vm, struct np_judgement *j, struct np_err *err)
+static int not_readable(struct np_report *r, struct np_judgement *j, struct np_err *err)
 {
 	j->status = NP_PROBE_UNKNOWN;
 	j->cure = NOT_READABLE;
-	return np_report_add(&vm->report, j, err, "not readable");
+	return np_report_add(r, j, err, "not readable");
 }
 
-static int check_window(struct np_vsphere_vm *vm, struct np_err *err)
+static int check_window(const struct np_vsphere_vm *vm, struct np_report *r, struct np_err *err)
 {
 	struct np_judgement j = { .id = "mmio-window", .decides = true, .status = NP_PROBE_FAIL };
 	NP_AUTO(np_freep) char *cure = NULL;
 
 	if (!vm->has_extra)
-		return not_readable(vm, &j, err);
+		return not_readable(r, &j, err);
 	if (vm->needed_gb == 0 && vm->has_need) {
 		j.status = NP_PROBE_PASS;
-		return np_report_add(&vm->report, &j, err, "no device needs a window");
+		return np_report_add(r, &j, err, "no device needs a window");
+	}
+	if (is_none_known(vm)) {
+		j.status = NP_PROBE_UNKNOWN;
+		j.cure = NAME_GPUS;
+		return np_report_add(r, &j, err, "no known device needs a window");
 	}
 	if (asprintf(&cure, "set %s to %" PRIu64, NP_VMX_SIZE_NAME, vm->needed_gb) < 0) {
 		cure = NULL;
@@ -76,11 +88,11 @@ static int check_window(struct np_vsphere_vm *vm, struct np_err *err)
 	}
 	j.cure = cure;
 	if (!vm->has_window)
-		return np_report_add(&vm->report, &j, err,
+		return np_report_add(r, &j, err,
 				     "no window is set, the devices need %" PRIu64 " GB%s",
 				     vm->needed_gb, vm->has_need ? "" : " (a size is assumed)");
 	if (vm->window_gb < vm->needed_gb || !np_is_pow2(vm->window_gb))
-		return np_report_add(&vm->report, &j, err,
+		return np_report_add(r, &j, err,
 				     "the window is %" PRIu64 " GB, the devices need %" PRIu64
 				     " GB%s",
 				     vm->window_gb, vm->needed_gb,
@@ -89,8 +101,7 @@ static int check_window(struct np_vsphere_vm *vm, struct np_err *err)
 								 : ", a power of two");
 	j.status = vm->has_need ? NP_PROBE_PASS : NP_PROBE_UNKNOWN;
 	j.cure = "give the size of the GPU's BARs with --catalogue (pciID, barsMB)";
-	return np_report_add(&vm->report, &j, err, "the window is %" PRIu64 " GB, %s",
-			     vm->window_gb,
+	return np_report_add(r, &j, err, "the window is %" PRIu64 " GB, %s", vm->window_gb,
 			     vm->has_need ? "large enough" : "but a device has no known size");
 }
 
@@ -118,41 +129,39 @@ static void read_keys(const struct np_vsphere_vm *vm, struct keys *k)
 	}
 }
 
-static int check_keys(struct np_vsphere_vm *vm, struct np_err *err)
+static int check_keys(const struct np_vsphere_vm *vm, struct np_report *r, struct np_err *err)
 {
 	struct np_judgement j = { .id = "mmio-keys",
 				  .decides = true,
 				  .status = NP_PROBE_FAIL,
 				  .cure = "set both: " NP_VMX_USE64_NAME
 					  " to TRUE, and " NP_VMX_SIZE_NAME };
-	bool is_needed = vm->needed_gb > 0 || !vm->has_need;
+	bool is_needed = vm->needed_gb > 0 || (!vm->has_need && !is_none_known(vm));
 	struct keys k = { 0 };
 
 	if (!vm->has_extra)
-		return not_readable(vm, &j, err);
+		return not_readable(r, &j, err);
 	read_keys(vm, &k);
 	if (is_needed && k.misspelt.n > 0 && !(k.has_use64 && k.has_size))
-		return np_report_add(&vm->report, &j, err, "ESXi does not know: %s",
-				     k.misspelt.text);
+		return np_report_add(r, &j, err, "ESXi does not know: %s", k.misspelt.text);
 	if (is_needed && !(k.has_use64 && k.has_size))
-		return np_report_add(&vm->report, &j, err, "%s",
+		return np_report_add(r, &j, err, "%s",
 				     k.has_size    ? NP_VMX_USE64_NAME " is not set to TRUE"
 				     : k.has_use64 ? NP_VMX_SIZE_NAME " is not set"
 						   : "neither setting is there");
 	j.status = k.misspelt.n > 0 || k.has_variant ? NP_PROBE_WARN : NP_PROBE_PASS;
 	if (k.misspelt.n > 0) {
 		j.cure = "remove what ESXi does not know";
-		return np_report_add(&vm->report, &j, err, "ESXi does not know: %s",
-				     k.misspelt.text);
+		return np_report_add(r, &j, err, "ESXi does not know: %s", k.misspelt.text);
 	}
 	j.cure = "write the names as " NP_VMX_USE64_NAME " and " NP_VMX_SIZE_NAME;
-	return np_report_add(&vm->report, &j, err, "%s",
+	return np_report_add(r, &j, err, "%s",
 			     k.has_variant ? "a name has another case than VMware documents"
 			     : is_needed   ? "both are set"
 					   : "not needed");
 }
 
-static int check_firmware(struct np_vsphere_vm *vm, struct np_err *err)
+static int check_firmware(const struct np_vsphere_vm *vm, struct np_report *r, struct np_err *err)
 {
 	bool is_efi = strcasecmp(vm->firmware, "efi") == 0;
 	struct np_judgement j = {
@@ -164,8 +173,8 @@ static int check_firmware(struct np_vsphere_vm *vm, struct np_err *err)
 	};
 
 	if (vm->firmware[0] == '\0' && vm->needs_efi)
-		return not_readable(vm, &j, err);
-	return np_report_add(&vm->report, &j, err, "%s%s",
+		return not_readable(r, &j, err);
+	return np_report_add(r, &j, err, "%s%s",
 			     vm->firmware[0] != '\0' ? vm->firmware : "not readable",
 			     vm->needs_efi ? is_efi ? "" : ", but a BAR over 256 MB needs efi"
 					   : ", which these devices allow");
@@ -180,7 +189,7 @@ enum np_verdict vsphere_is_reserved(const struct np_vsphere_vm *vm)
 	return vm->reservation_mb >= vm->memory_mb ? NP_VERDICT_YES : NP_VERDICT_NO;
 }
 
-static int check_memory(struct np_vsphere_vm *vm, struct np_err *err)
+static int check_memory(const struct np_vsphere_vm *vm, struct np_report *r, struct np_err *err)
 {
 	struct np_judgement j = { .id = "memory-reservation",
 				  .decides = true,
@@ -188,12 +197,12 @@ static int check_memory(struct np_vsphere_vm *vm, struct np_err *err)
 				  .cure = "reserve all memory, locked to the maximum" };
 
 	if (vm->reservation_locked == NP_VERDICT_YES)
-		return np_report_add(&vm->report, &j, err, "all memory is reserved, locked");
+		return np_report_add(r, &j, err, "all memory is reserved, locked");
 	if (vsphere_is_reserved(vm) == NP_VERDICT_UNKNOWN)
-		return not_readable(vm, &j, err);
+		return not_readable(r, &j, err);
 	if (vsphere_is_reserved(vm) == NP_VERDICT_NO)
 		j.status = NP_PROBE_FAIL;
-	return np_report_add(&vm->report, &j, err, "%" PRIu64 " of %" PRIu64 " MB are reserved%s",
+	return np_report_add(r, &j, err, "%" PRIu64 " of %" PRIu64 " MB are reserved%s",
 			     vm->reservation_mb, vm->memory_mb,
 			     j.status == NP_PROBE_PASS ? ", not locked" : "");
 }
@@ -207,7 +216,7 @@ static size_t count_devices(const struct np_vsphere_vm *vm)
 	return n;
 }
 
-static int check_version(struct np_vsphere_vm *vm, struct np_err *err)
+static int check_version(const struct np_vsphere_vm *vm, struct np_report *r, struct np_err *err)
 {
 	struct np_judgement j = { .id = "hardware-version",
 				  .decides = true,
@@ -218,13 +227,13 @@ static int check_version(struct np_vsphere_vm *vm, struct np_err *err)
 				  .cure = "upgrade the VM's hardware version to 17 or later" };
 
 	if (vm->hardware_version == 0)
-		return not_readable(vm, &j, err);
-	return np_report_add(&vm->report, &j, err, "vmx-%" PRIu64 "%s", vm->hardware_version,
+		return not_readable(r, &j, err);
+	return np_report_add(r, &j, err, "vmx-%" PRIu64 "%s", vm->hardware_version,
 			     j.status == NP_PROBE_FAIL ? ", but dynamic DirectPath I/O needs vmx-17"
 						       : "");
 }
 
-static int check_limit(struct np_vsphere_vm *vm, struct np_err *err)
+static int check_limit(const struct np_vsphere_vm *vm, struct np_report *r, struct np_err *err)
 {
 	uint64_t limit = np_vmx_device_limit(vm->hardware_version);
 	size_t n = count_devices(vm);
@@ -235,28 +244,49 @@ static int check_limit(struct np_vsphere_vm *vm, struct np_err *err)
 					  "devices" };
 
 	if (vm->hardware_version == 0)
-		return not_readable(vm, &j, err);
-	return np_report_add(&vm->report, &j, err,
+		return not_readable(r, &j, err);
+	return np_report_add(r, &j, err,
 			     "%zu passthrough devices, at most %" PRIu64 " with vmx-%" PRIu64, n,
 			     limit, vm->hardware_version);
 }
 
-static int check_overhead(struct np_vsphere_vm *vm, struct np_err *err)
+static int check_kinds(const struct np_vsphere_vm *vm, struct np_report *r, struct np_err *err)
+{
+	struct np_judgement j = { .id = "device-kind",
+				  .status = vm->has_uncounted ? NP_PROBE_WARN : NP_PROBE_PASS,
+				  .cure = NAME_GPUS };
+	struct np_report_words w = { 0 };
+
+	for (size_t i = vm->n_gpus; i < vm->n_devices; i++) {
+		const struct np_vsphere_device *d = &vm->devices[i];
+		char id[NP_PCI_ID_MAX];
+
+		np_gpu_pci_id_format(d->id, id);
+		if (d->is_uncounted)
+			np_report_words_add(&w, "%zux %s", d->count, id);
+	}
+	if (!vm->has_uncounted)
+		return np_report_add(r, &j, err, "every device is known");
+	return np_report_add(r, &j, err,
+			     "not counted, because it is not known whether they are GPUs: %s",
+			     w.text);
+}
+
+static int check_overhead(const struct np_vsphere_vm *vm, struct np_report *r, struct np_err *err)
 {
 	struct np_judgement j = { .id = "overhead",
 				  .status = vm->has_overhead ? NP_PROBE_PASS : NP_PROBE_UNKNOWN,
 				  .cure = "power the VM on: vCenter measures it then" };
 
 	if (!vm->has_overhead)
-		return np_report_add(&vm->report, &j, err, "not measured");
+		return np_report_add(r, &j, err, "not measured");
 	if (!vm->has_estimate)
-		return np_report_add(&vm->report, &j, err, "%.1f MB", vm->overhead_mb);
-	return np_report_add(&vm->report, &j, err,
-			     "%.1f MB, to which the window adds %.1f MB by estimate",
+		return np_report_add(r, &j, err, "%.1f MB", vm->overhead_mb);
+	return np_report_add(r, &j, err, "%.1f MB, to which the window adds %.1f MB by estimate",
 			     vm->overhead_mb, vm->estimate_mb);
 }
 
-static int check_manager(struct np_vsphere_vm *vm, struct np_err *err)
+static int check_manager(const struct np_vsphere_vm *vm, struct np_report *r, struct np_err *err)
 {
 	struct np_judgement j = { .id = "managed-by", .status = NP_PROBE_PASS };
 	char owner[VSPHERE_OWNER_MAX];
@@ -264,24 +294,25 @@ static int check_manager(struct np_vsphere_vm *vm, struct np_err *err)
 	vsphere_owner_text(vm, owner);
 	switch (vm->manager) {
 	case NP_VSPHERE_VM_OPERATOR:
-		return np_report_add(&vm->report, &j, err,
-				     "%s: change its VM class, then recreate the VM", owner);
+		return np_report_add(r, &j, err, "%s: change its VM class, then recreate the VM",
+				     owner);
 	case NP_VSPHERE_CLUSTER_API:
 		return np_report_add(
-			&vm->report, &j, err,
-			"%s: change its VSphereMachineTemplate, then recreate the node", owner);
+			r, &j, err, "%s: change its VSphereMachineTemplate, then recreate the node",
+			owner);
 	case NP_VSPHERE_EXTENSION:
-		return np_report_add(&vm->report, &j, err, "%s: change the VM there", owner);
+		return np_report_add(r, &j, err, "%s: change the VM there", owner);
 	case NP_VSPHERE_PLAIN:
 		break;
 	}
 	if (!vm->has_extra)
-		return not_readable(vm, &j, err);
-	return np_report_add(&vm->report, &j, err, "no mark of a manager");
+		return not_readable(r, &j, err);
+	return np_report_add(r, &j, err, "no mark of a manager");
 }
 
 /* Nothing can be said of a VM's settings without its devices. */
-static int report_no_devices(struct np_vsphere_vm *vm, struct np_err *err)
+static int report_no_devices(const struct np_vsphere_vm *vm, struct np_report *r,
+			     struct np_err *err)
 {
 	const struct np_judgement j = { .id = "mmio-window",
 					.decides = true,
@@ -293,47 +324,64 @@ static int report_no_devices(struct np_vsphere_vm *vm, struct np_err *err)
 
 	if (vm->fault[0] != '\0')
 		return np_report_add(
-			&vm->report, &j, err,
+			r, &j, err,
 			"vCenter answers with the fault %s in place of the list of devices",
 			vm->fault);
-	return np_report_add(&vm->report, &j, err, "vCenter has no list of devices");
+	return np_report_add(r, &j, err, "vCenter has no list of devices");
 }
 
-static int judge(struct np_vsphere_vm *vm, const struct np_plan *plan, struct np_err *err)
+static int add_checks(const struct np_vsphere_vm *vm, const struct np_plan *plan,
+		      struct np_report *r, struct np_err *err)
 {
-	static int (*const checks[])(struct np_vsphere_vm *, struct np_err *) = {
-		check_window,  check_keys,  check_firmware, check_memory,
-		check_version, check_limit, check_overhead, check_manager,
+	static int (*const checks[])(const struct np_vsphere_vm *, struct np_report *,
+				     struct np_err *) = {
+		check_window, check_keys,  check_firmware, check_memory,  check_version,
+		check_limit,  check_kinds, check_overhead, check_manager,
 	};
-	const struct np_plan_pool *p = NULL;
 
-	find_window(vm);
-	if (plan && vsphere_vm_find_pool(vm, plan, &p, err) < 0)
-		return np_err_ret(err);
-	if (!vm->has_devices) {
-		if (report_no_devices(vm, err) < 0 || check_manager(vm, err) < 0)
-			return np_err_ret(err);
-		np_report_finish(&vm->report);
-		return 0;
-	}
-	if (find_need(vm, err) < 0)
-		return np_err_ret(err);
+	if (!vm->has_devices)
+		return report_no_devices(vm, r, err) < 0 ? np_err_ret(err)
+							 : check_manager(vm, r, err);
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
-		if (checks[i](vm, err) < 0)
+		if (checks[i](vm, r, err) < 0)
 			return np_err_ret(err);
-	if (plan && vsphere_vm_compare(vm, plan, p, err) < 0)
+	return plan ? vsphere_vm_compare(vm, plan, r, err) : 0;
+}
+
+int np_vsphere_vm_report(const struct np_vsphere_vms *vms, const struct np_vsphere_vm *vm,
+			 struct np_report *ret, struct np_err *err)
+{
+	NP_AUTO(np_report_done) struct np_report report = { 0 };
+
+	if (add_checks(vm, vms->plan, &report, err) < 0)
 		return np_err_ret(err);
-	np_report_finish(&vm->report);
+	np_report_finish(&report);
+	*ret = report;
+	report = (struct np_report){ 0 };
 	return 0;
+}
+
+/* Sets what follows from the VM's settings, devices and pool. */
+static int settle(struct np_vsphere_vm *vm, const struct np_plan *plan, struct np_err *err)
+{
+	find_window(vm);
+	if (plan && vsphere_vm_find_pool(vm, plan, err) < 0)
+		return np_err_ret(err);
+	return vm->has_devices ? find_need(vm, err) : 0;
 }
 
 int np_vsphere_vms_judge(struct np_vsphere_vms *vms, const struct np_plan *plan, struct np_err *err)
 {
 	vms->pass = NP_VERDICT_YES;
+	vms->plan = plan;
 	for (size_t i = 0; i < vms->n; i++) {
-		if (judge(&vms->items[i], plan, err) < 0)
+		NP_AUTO(np_report_done) struct np_report report = { 0 };
+		struct np_vsphere_vm *vm = &vms->items[i];
+
+		if (settle(vm, plan, err) < 0 || np_vsphere_vm_report(vms, vm, &report, err) < 0)
 			return np_err_ret(err);
-		vsphere_add_verdict(&vms->pass, vms->items[i].report.pass);
+		vm->pass = report.pass;
+		vsphere_add_verdict(&vms->pass, vm->pass);
 	}
 	return 0;
 }

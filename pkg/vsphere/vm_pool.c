@@ -203,14 +203,15 @@ static void compare(const struct np_vsphere_vm *vm, const struct given *g,
 		np_report_words_add(older, "memory that is not reserved");
 }
 
-static int check_values(struct np_vsphere_vm *vm, const struct given *g, struct np_err *err)
+static int check_values(const struct np_vsphere_vm *vm, const struct given *g, struct np_report *r,
+			struct np_err *err)
 {
 	struct np_report_words older = { 0 }, other = { 0 };
 	struct np_judgement j = { .id = VSPHERE_OLDER_CLASS, .decides = true };
 
 	if (!g->is_known || !vm->has_extra) {
 		j.status = NP_PROBE_UNKNOWN;
-		return np_report_add(&vm->report, &j, err, "the values of the %s are not known",
+		return np_report_add(r, &j, err, "the values of the %s are not known",
 				     g->is_known ? "VM" : g->kind);
 	}
 	compare(vm, g, &older, &other);
@@ -218,24 +219,23 @@ static int check_values(struct np_vsphere_vm *vm, const struct given *g, struct 
 	j.cure = g->is_pending ? "run 'nodeprep apply', then recreate the node: roll out its pool"
 			       : "recreate the node: roll out its pool";
 	if (j.status == NP_PROBE_PASS)
-		return np_report_add(&vm->report, &j, err, "as the %s '%s' gives new VMs", g->kind,
-				     g->name);
-	return np_report_add(&vm->report, &j, err, "%s%s%s, from before the %s '%s' %s", older.text,
+		return np_report_add(r, &j, err, "as the %s '%s' gives new VMs", g->kind, g->name);
+	return np_report_add(r, &j, err, "%s%s%s, from before the %s '%s' %s", older.text,
 			     older.n > 0 && other.n > 0 ? ", " : "", other.text, g->kind, g->name,
 			     g->is_pending ? "is changed" : "was changed");
 }
 
 /* The pool has moved on to another class. */
-static int check_other_class(struct np_vsphere_vm *vm, const char *now, struct np_err *err)
+static int check_other_class(const struct np_vsphere_vm *vm, const char *now, struct np_report *r,
+			     struct np_err *err)
 {
 	const struct np_judgement j = { .id = VSPHERE_OLDER_CLASS,
 					.decides = true,
 					.status = NP_PROBE_FAIL,
 					.cure = "recreate the node: roll out its pool" };
 
-	return np_report_add(&vm->report, &j, err,
-			     "made from the VM class '%s', its pool uses '%s'", vm->class_name,
-			     now);
+	return np_report_add(r, &j, err, "made from the VM class '%s', its pool uses '%s'",
+			     vm->class_name, now);
 }
 
 /* What the pool tells where no mark does. */
@@ -257,31 +257,42 @@ static int note_pool(struct np_vsphere_vm *vm, const struct np_pool *p, struct n
 	return 0;
 }
 
-int vsphere_vm_find_pool(struct np_vsphere_vm *vm, const struct np_plan *plan,
-			 const struct np_plan_pool **ret, struct np_err *err)
+/* Returns the class that the VM's pool uses; NULL: not known, or it uses none. */
+static const struct np_plan_class *class_of_pool(const struct np_plan *plan,
+						 const struct np_plan_pool *p)
 {
-	*ret = find_pool(plan, vm);
-	return *ret ? note_pool(vm, (*ret)->pool, err) : 0;
+	return p && p->class_index != SIZE_MAX ? &plan->classes[p->class_index] : NULL;
 }
 
-int vsphere_vm_compare(struct np_vsphere_vm *vm, const struct np_plan *plan,
-		       const struct np_plan_pool *p, struct np_err *err)
+int vsphere_vm_find_pool(struct np_vsphere_vm *vm, const struct np_plan *plan, struct np_err *err)
 {
-	const struct np_plan_class *c = find_class(plan, vm), *of_pool = NULL;
+	const struct np_plan_class *c;
+
+	vm->plan_pool = find_pool(plan, vm);
+	if (vm->plan_pool && note_pool(vm, vm->plan_pool->pool, err) < 0)
+		return np_err_ret(err);
+	c = class_of_pool(plan, vm->plan_pool);
+	if (vm->has_devices && c && vm->class_name[0] == '\0')
+		return vsphere_copy(&vm->class_name, c->name, err);
+	return 0;
+}
+
+int vsphere_vm_compare(const struct np_vsphere_vm *vm, const struct np_plan *plan,
+		       struct np_report *r, struct np_err *err)
+{
+	const struct np_plan_pool *p = vm->plan_pool;
+	const struct np_plan_class *of_pool = class_of_pool(plan, p), *c = of_pool;
 	const struct np_plan_template *t = NULL;
 	struct given g;
 
-	if (p && p->class_index != SIZE_MAX)
-		of_pool = &plan->classes[p->class_index];
 	if (p && p->template_index != SIZE_MAX)
 		t = &plan->templates[p->template_index];
-	if (of_pool && vm->class_name[0] != '\0' && strcmp(of_pool->name, vm->class_name) != 0)
-		return check_other_class(vm, of_pool->name, err);
-	if (of_pool && vm->class_name[0] == '\0' &&
-	    vsphere_copy(&vm->class_name, of_pool->name, err) < 0)
-		return np_err_ret(err);
-	if (!of_pool && !c && !t)
+	if (of_pool && strcmp(of_pool->name, vm->class_name) != 0)
+		return check_other_class(vm, of_pool->name, r, err);
+	if (!c)
+		c = find_class(plan, vm);
+	if (!c && !t)
 		return 0;
-	g = of_pool || c ? given_by_class(of_pool ? of_pool : c) : given_by_template(t);
-	return check_values(vm, &g, err);
+	g = c ? given_by_class(c) : given_by_template(t);
+	return check_values(vm, &g, r, err);
 }

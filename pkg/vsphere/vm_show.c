@@ -54,11 +54,18 @@ static json_t *owner_tree(const struct np_vsphere_vm *vm)
 			 vsphere_text_tree(vm->class_name), "pool", vsphere_text_tree(vm->pool));
 }
 
-static json_t *facts_tree(const struct np_vsphere_vm *vm)
+/* A device that may be a GPU is not counted; one alone leaves the GPUs unknown. */
+static bool are_gpus_known(const struct np_vsphere_vm *vm)
+{
+	return vm->has_devices && (vm->n_gpus > 0 || !vm->has_uncounted);
+}
+
+static json_t *facts_tree(const struct np_vsphere_vm *vm, const struct np_report *report)
 {
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "gpus",
-			 vm->has_devices ? vsphere_list_tree(vm->devices, vm->n_gpus, device_tree)
-					 : json_null(),
+			 are_gpus_known(vm)
+				 ? vsphere_list_tree(vm->devices, vm->n_gpus, device_tree)
+				 : json_null(),
 			 "neededMMIOGB", number_tree(vm->has_need, vm->needed_gb), "mmioGB",
 			 number_tree(vm->has_window, vm->window_gb), "firmware",
 			 vsphere_text_tree(vm->firmware), "hardwareVersion",
@@ -68,17 +75,21 @@ static json_t *facts_tree(const struct np_vsphere_vm *vm)
 			 np_report_verdict_tree(vm->reservation_locked), "overheadMB",
 			 real_tree(vm->has_overhead, vm->overhead_mb), "overheadEstimateMB",
 			 real_tree(vm->has_estimate, vm->estimate_mb), "ok",
-			 np_report_verdict_tree(vm->report.pass), "checks",
-			 np_report_probes_tree(&vm->report));
+			 np_report_verdict_tree(vm->pass), "checks", np_report_probes_tree(report));
 }
 
-static json_t *vm_tree(const void *list, size_t i)
+static json_t *vm_tree(const void *ctx, size_t i)
 {
-	const struct np_vsphere_vm *vm = (const struct np_vsphere_vm *)list + i;
+	const struct np_vsphere_vms *vms = ctx;
+	const struct np_vsphere_vm *vm = &vms->items[i];
+	NP_AUTO(np_report_done) struct np_report report = { 0 };
+	struct np_err ignored = NP_ERR_INIT;
+	json_t *tree;
 
-	json_t *tree = vsphere_joined_tree_take(place_tree(vm), owner_tree(vm));
-
-	return vsphere_joined_tree_take(tree, facts_tree(vm));
+	if (np_vsphere_vm_report(vms, vm, &report, &ignored) < 0)
+		return NULL;
+	tree = vsphere_joined_tree_take(place_tree(vm), owner_tree(vm));
+	return vsphere_joined_tree_take(tree, facts_tree(vm, &report));
 }
 
 static json_t *overhead_tree(const void *list, size_t i)
@@ -92,17 +103,19 @@ static json_t *overhead_tree(const void *list, size_t i)
 			 json_real(o->least_mb), "vms", vsphere_names_tree(&o->vms));
 }
 
-json_t *np_vsphere_vms_tree(const struct np_vsphere_vms *vms)
+int np_vsphere_vms_data(const struct np_vsphere_vms *vms, enum np_format format, char **ret,
+			struct np_err *err)
 {
 	NP_AUTO(np_vsphere_overheads_done) struct np_vsphere_overheads all = { 0 };
-	struct np_err ignored = NP_ERR_INIT;
+	const struct np_render_list items = { "vms", vms->n, vm_tree, vms };
+	json_t *tree;
 
-	if (np_vsphere_overheads_make(vms, &all, &ignored) < 0)
-		return NULL;
-	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "apiVersion", "nodeprep.dev/v1alpha1", "kind",
-			 "VMReport", "pass", np_report_verdict_tree(vms->pass), "vms",
-			 vsphere_list_tree(vms->items, vms->n, vm_tree), "overheads",
-			 vsphere_list_tree(all.items, all.n, overhead_tree));
+	if (np_vsphere_overheads_make(vms, &all, err) < 0)
+		return np_err_ret(err);
+	tree = json_pack("{s:s, s:s, s:o, s:[], s:o}", "apiVersion", "nodeprep.dev/v1alpha1",
+			 "kind", "VMReport", "pass", np_report_verdict_tree(vms->pass), "vms",
+			 "overheads", vsphere_list_tree(all.items, all.n, overhead_tree));
+	return np_render_lists_take(tree, &items, 1, format, ret, err);
 }
 
 /* --- text --------------------------------------------------------------------------------------- */
@@ -149,8 +162,8 @@ static size_t fill_cells(const struct np_vsphere_vm *vm, struct row *r, const ch
 	cells[n++] = vm->name;
 	cells[n++] = vsphere_or_dash(vm->cluster);
 	cells[n++] = vm->is_template == NP_VERDICT_YES ? "template" : vsphere_or_dash(vm->power);
-	cells[n++] = vm->has_devices ? r->gpus.text : "unknown";
-	cells[n++] = vm->has_devices ? r->needs : "unknown";
+	cells[n++] = !vm->has_devices ? "unknown" : vm->n_gpus > 0 ? r->gpus.text : "none known";
+	cells[n++] = are_gpus_known(vm) ? r->needs : "unknown";
 	cells[n++] = vm->has_extra ? r->window : "unknown";
 	cells[n++] = vsphere_or_dash(vm->firmware);
 	return n;
@@ -161,7 +174,7 @@ static void fill_row(const void *list, size_t i, void *row, const char **cells)
 	const struct np_vsphere_vm *vm = &((const struct np_vsphere_vms *)list)->items[i];
 	size_t n = fill_cells(vm, row, cells);
 
-	cells[n] = vsphere_result(vm->report.pass);
+	cells[n] = vsphere_result(vm->pass);
 }
 
 static void fill_row_wide(const void *list, size_t i, void *row, const char **cells)
@@ -176,15 +189,16 @@ static void fill_row_wide(const void *list, size_t i, void *row, const char **ce
 	cells[n++] = vsphere_or_dash(managers[vm->manager]);
 	cells[n++] = vsphere_or_dash(vm->ns);
 	cells[n++] = vsphere_or_dash(vm->class_name);
-	cells[n] = vsphere_result(vm->report.pass);
+	cells[n] = vsphere_result(vm->pass);
 }
 
-static const struct np_report *report_of(const void *list, size_t i, const char **ret_name)
+static int report_of(const void *list, size_t i, const char **ret_name, struct np_report *ret,
+		     struct np_err *err)
 {
-	const struct np_vsphere_vm *vm = &((const struct np_vsphere_vms *)list)->items[i];
+	const struct np_vsphere_vms *all = list;
 
-	*ret_name = vm->name;
-	return &vm->report;
+	*ret_name = all->items[i].name;
+	return np_vsphere_vm_report(all, &all->items[i], ret, err);
 }
 
 enum { OVERHEAD_COLUMNS = 4 };
@@ -236,7 +250,7 @@ static int write_overheads(FILE *out, const void *list, struct np_err *err)
 	return vsphere_write_table(out, &t, err);
 }
 
-int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret, struct np_err *err)
+int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, FILE *out, struct np_err *err)
 {
 	static const char *const head[COLUMNS] = { "VM",    "CLUSTER", "STATE",    "GPUS",
 						   "NEEDS", "WINDOW",  "FIRMWARE", "RESULT" };
@@ -255,5 +269,5 @@ int np_vsphere_vms_text(const struct np_vsphere_vms *vms, bool wide, char **ret,
 					   .pass = vms->pass,
 					   .wide = wide };
 
-	return vsphere_view_text(&view, ret, err);
+	return vsphere_write_view(out, &view, err);
 }

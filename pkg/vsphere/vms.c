@@ -47,7 +47,6 @@ static void vm_done(struct np_vsphere_vm *vm)
 	free(vm->class_name);
 	free(vm->pool);
 	free(vm->extension);
-	np_report_done(&vm->report);
 }
 
 void np_vsphere_vms_done(struct np_vsphere_vms *vms)
@@ -75,12 +74,16 @@ static bool is_same(const struct np_vsphere_device *a, const struct vsphere_devi
 static int add_device(void *ctx, const struct vsphere_device *d, struct np_err *err)
 {
 	struct np_vsphere_vm *vm = ctx;
-	struct np_vsphere_device *items,
-		one = { .card = d->card, .has_id = d->has_id, .id = d->id, .count = 1 };
+	struct np_vsphere_device *items, one = { .card = d->card,
+						 .has_id = d->has_id,
+						 .id = d->id,
+						 .is_uncounted = d->may_be_gpu,
+						 .count = 1 };
 	bool is_gpu = d->pci_class != NP_PCI_OTHER;
 	size_t at = is_gpu ? vm->n_gpus : vm->n_devices;
 	bool is_told = d->has_id || d->profile[0] != '\0';
 
+	vm->has_uncounted = vm->has_uncounted || one.is_uncounted;
 	vm->has_dynamic = vm->has_dynamic || d->backing == VSPHERE_DYNAMIC;
 	for (size_t i = 0; i < vm->n_devices; i++) {
 		if (is_same(&vm->devices[i], d)) {
@@ -240,7 +243,7 @@ static int add_vm(void *ctx, const struct np_vcenter_object *o, struct np_err *e
 	if (strcmp(vm.fault, "ManagedObjectNotFound") != 0 && is_in_scope(&vm, g->scope)) {
 		g->n_matches++;
 		/* One whose devices are not known may have GPUs. */
-		if (vm.n_gpus > 0 || !vm.has_devices) {
+		if (vm.n_gpus > 0 || vm.has_uncounted || !vm.has_devices) {
 			if (vsphere_marks_read(&vm, o, err) == 0)
 				return take_vm(g->vms, &vm, err);
 			vm_done(&vm);

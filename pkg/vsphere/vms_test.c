@@ -64,13 +64,21 @@ static struct np_vsphere_vms fetch(struct vc *t, const struct np_catalogue *cat,
 	return vms;
 }
 
-static enum np_probe_status status(const struct np_vsphere_vm *vm, const char *id)
+static enum np_probe_status status(const struct np_vsphere_vms *all, size_t i, const char *id)
 {
-	for (size_t i = 0; i < vm->report.n_probes; i++)
-		if (strcmp(vm->report.probes[i].id, id) == 0)
-			return vm->report.probes[i].status;
-	fail_msg("no check '%s'", id);
-	return NP_PROBE_STATUS_MAX;
+	struct np_report report = { 0 };
+	enum np_probe_status found = NP_PROBE_STATUS_MAX;
+	struct np_err err = NP_ERR_INIT;
+
+	if (np_vsphere_vm_report(all, &all->items[i], &report, &err) < 0)
+		fail_msg("%s", err.text);
+	for (size_t k = 0; k < report.n_probes; k++)
+		if (strcmp(report.probes[k].id, id) == 0)
+			found = report.probes[k].status;
+	np_report_done(&report);
+	if (found == NP_PROBE_STATUS_MAX)
+		fail_msg("no check '%s'", id);
+	return found;
 }
 
 static void test_vsphere__vms_are_judged_by_their_devices(void **state)
@@ -97,7 +105,7 @@ static void test_vsphere__vms_are_judged_by_their_devices(void **state)
 		      SOAP_LOGOUT));
 	vms = fetch(t, cat, NULL);
 	assert_int_equal(vms.n, 4);
-	assert_int_equal(vms.items[0].report.pass, NP_VERDICT_YES);
+	assert_int_equal(vms.items[0].pass, NP_VERDICT_YES);
 	assert_string_equal(vms.items[0].host, "esx-1");
 	assert_string_equal(vms.items[0].cluster, "gpu");
 	assert_int_equal(vms.items[0].needed_gb, 256);
@@ -105,14 +113,14 @@ static void test_vsphere__vms_are_judged_by_their_devices(void **state)
 	assert_true(vms.items[0].has_overhead);
 	/* The alternative that takes the most counts; what is off has no overhead. */
 	assert_int_equal(vms.items[1].devices[0].id.device, 0x20b0);
-	assert_int_equal(status(&vms.items[1], "mmio-window"), NP_PROBE_FAIL);
+	assert_int_equal(status(&vms, 1, "mmio-window"), NP_PROBE_FAIL);
 	assert_false(vms.items[1].has_overhead);
-	assert_int_equal(status(&vms.items[2], "firmware"), NP_PROBE_FAIL);
-	assert_int_equal(status(&vms.items[2], "mmio-keys"), NP_PROBE_FAIL);
-	assert_int_equal(status(&vms.items[2], "memory-reservation"), NP_PROBE_FAIL);
+	assert_int_equal(status(&vms, 2, "firmware"), NP_PROBE_FAIL);
+	assert_int_equal(status(&vms, 2, "mmio-keys"), NP_PROBE_FAIL);
+	assert_int_equal(status(&vms, 2, "memory-reservation"), NP_PROBE_FAIL);
 	/* A T4's BARs are small. */
-	assert_int_equal(status(&vms.items[3], "mmio-window"), NP_PROBE_PASS);
-	assert_int_equal(status(&vms.items[3], "firmware"), NP_PROBE_PASS);
+	assert_int_equal(status(&vms, 3, "mmio-window"), NP_PROBE_PASS);
+	assert_int_equal(status(&vms, 3, "firmware"), NP_PROBE_PASS);
 	np_vsphere_vms_done(&vms);
 	np_gpu_catalogue_free(cat);
 }
@@ -138,11 +146,63 @@ static void test_vsphere__what_is_not_known_is_unknown(void **state)
 	assert_int_equal(vms.pass, NP_VERDICT_UNKNOWN);
 	assert_string_equal(vms.items[0].devices[0].kind,
 			    "VirtualPCIPassthroughStrangeBackingInfo");
-	assert_int_equal(status(&vms.items[0], "mmio-window"), NP_PROBE_UNKNOWN);
-	assert_int_equal(status(&vms.items[1], "mmio-window"), NP_PROBE_UNKNOWN);
-	assert_int_equal(status(&vms.items[1], "firmware"), NP_PROBE_UNKNOWN);
-	assert_int_equal(status(&vms.items[1], "memory-reservation"), NP_PROBE_UNKNOWN);
-	assert_int_equal(status(&vms.items[1], "device-limit"), NP_PROBE_UNKNOWN);
+	assert_int_equal(status(&vms, 0, "mmio-window"), NP_PROBE_UNKNOWN);
+	assert_int_equal(status(&vms, 1, "mmio-window"), NP_PROBE_UNKNOWN);
+	assert_int_equal(status(&vms, 1, "firmware"), NP_PROBE_UNKNOWN);
+	assert_int_equal(status(&vms, 1, "memory-reservation"), NP_PROBE_UNKNOWN);
+	assert_int_equal(status(&vms, 1, "device-limit"), NP_PROBE_UNKNOWN);
+	np_vsphere_vms_done(&vms);
+	np_gpu_catalogue_free(cat);
+}
+
+static const json_t *vm_at(const json_t *tree, size_t i)
+{
+	return json_array_get(json_object_get(tree, "vms"), i);
+}
+
+/* A device of a vendor that the catalogue does not know is named, alone and beside a GPU. */
+static void test_vsphere__what_may_be_a_gpu_is_named(void **state)
+{
+	struct vc *t = *state;
+	struct np_catalogue *cat = catalogue();
+	struct np_vsphere_vms vms;
+	json_auto_t *tree = NULL;
+	NP_AUTO(np_freep) char *data = NULL;
+	NP_AUTO(np_freep) char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	struct np_err err = NP_ERR_INIT;
+
+	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, PLACES,
+			  QUERY(VM("alone", "poweredOn",
+				   DEVICE("DynamicBackingInfo'>" ALLOWED("5555", "4129")
+						  ALLOWED("7762", "-20160")),
+				   READY(WINDOW("512")))
+					VM("beside", "poweredOn",
+					   FIXED("20b0") DEVICE(
+						   "DeviceBackingInfo'><deviceId>b140</deviceId>"
+						   "<vendorId>7762</vendorId>"),
+					   READY(WINDOW("512")))),
+			  SOAP_LOGOUT));
+	vms = fetch(t, cat, NULL);
+	assert_int_equal(vms.n, 2);
+	assert_int_equal(vms.pass, NP_VERDICT_UNKNOWN);
+	assert_int_equal(status(&vms, 0, "mmio-window"), NP_PROBE_UNKNOWN);
+	assert_int_equal(status(&vms, 0, "mmio-keys"), NP_PROBE_PASS);
+	assert_int_equal(status(&vms, 0, "device-kind"), NP_PROBE_WARN);
+	assert_int_equal(vms.items[1].pass, NP_VERDICT_YES);
+	assert_int_equal(status(&vms, 1, "device-kind"), NP_PROBE_WARN);
+	assert_int_equal(np_vsphere_vms_data(&vms, NP_FORMAT_JSON, &data, &err), 0);
+	tree = json_loads(data, 0, NULL);
+	assert_true(json_is_null(json_object_get(vm_at(tree, 0), "gpus")));
+	assert_true(json_is_null(json_object_get(vm_at(tree, 0), "neededMMIOGB")));
+	assert_int_equal(json_array_size(json_object_get(vm_at(tree, 1), "gpus")), 1);
+	assert_int_equal(json_array_size(json_object_get(tree, "overheads")), 1);
+	assert_non_null(out);
+	assert_int_equal(np_vsphere_vms_text(&vms, false, out, &err), 0);
+	assert_int_equal(fclose(out), 0);
+	assert_non_null(strstr(text, "none known"));
+	assert_non_null(strstr(text, "GPUs: 1x 1e52:b140\n"));
 	np_vsphere_vms_done(&vms);
 	np_gpu_catalogue_free(cat);
 }
@@ -292,6 +352,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_VC(test_vsphere__vms_are_judged_by_their_devices),
 		IN_VC(test_vsphere__what_is_not_known_is_unknown),
+		IN_VC(test_vsphere__what_may_be_a_gpu_is_named),
 		IN_VC(test_vsphere__overheads_of_equal_vms_are_one_row),
 		IN_VC(test_vsphere__one_task_changes_a_vm),
 		IN_VC(test_vsphere__firmware_changes_only_on_request),

@@ -51,8 +51,8 @@ class Bench:
         if source:
             feed = subprocess.Popen(source, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         done = subprocess.run(
-            # The shell puts the pipe on descriptor 3, where `measure` writes.
-            ["/bin/sh", "-c", f'exec 3>&{into}; exec "$@"', "sh", self.work / "measure", *command],
+            # The shell puts the pipe on descriptor 3, where `measure` writes; dash duplicates only 0 to 9.
+            ["/bin/sh", "-c", f'exec 3>/proc/self/fd/{into}; exec "$@"', "sh", self.work / "measure", *command],
             stdin=feed.stdout if feed else stdin,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

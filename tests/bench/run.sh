@@ -35,6 +35,9 @@ done
 /usr/bin/python3 -B "$here/vmclass.py" "$build"
 /usr/bin/python3 -B "$here/vcenter_scale.py" "$build"
 
+# What each further class, host and VM costs; docs/scaling.md has the table.
+/usr/bin/python3 -B "$here/slopes.py" "$build"
+
 # Many classes on a kube-apiserver, which is built where it is missing, beside a bare writer.
 /usr/bin/python3 -B "$here/writes.py" "$build"
 

@@ -57,6 +57,20 @@ class DelayingProxy:
         self.loop.call_later(ONE_WAY_S, writer.close)
 
 
+class CountingProxy(DelayingProxy):
+    """Relays at once, and counts the bytes of both ways."""
+
+    bytes = 0
+
+    async def relay(self, reader, writer):
+        with contextlib.suppress(OSError):
+            while data := await reader.read(1 << 16):
+                self.bytes += len(data)
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
 def class_body(number):
     devices = {"dynamicDirectPathIODevices": [{"vendorID": 0x10DE, "deviceID": 0x20B0}] * 4}
     return {

@@ -188,8 +188,15 @@ class Server:
             return response.status, response.headers, response.read()
 
     def must(self, method, path, body=None, **options):
-        """Sends a request that has to succeed and returns the parsed body."""
+        """Sends a request that has to succeed and returns the parsed body.
+
+        A kube-apiserver is ready before its caches are, and puts lists off until then.
+        """
         status, _, answer = self.request(method, path, body, **options)
+        end = time.monotonic() + START_S
+        while status == 429 and time.monotonic() < end:
+            time.sleep(0.2)
+            status, _, answer = self.request(method, path, body, **options)
         if not 200 <= status < 300:
             raise AssertionError(f"{method} {path}: {status} {answer}")
         return answer
@@ -392,7 +399,7 @@ class RealServer(Server):
         wait_until("kube-apiserver", self._is_ready, process, log)
 
     def _start_etcd(self, stack, url, peer_url):
-        argv = ["etcd", "--data-dir", self.folder / "etcd", "--unsafe-no-fsync"]
+        argv = [self._apiserver.with_name("etcd"), "--data-dir", self.folder / "etcd", "--unsafe-no-fsync"]
         argv += ["--listen-client-urls", url, "--advertise-client-urls", url]
         argv += ["--listen-peer-urls", peer_url, "--initial-advertise-peer-urls", peer_url]
         argv += ["--initial-cluster", f"default={peer_url}", "--logger", "zap"]

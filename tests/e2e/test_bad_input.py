@@ -222,11 +222,18 @@ def test_class_that_failed_and_class_that_did_not_are_told_apart(ns, nodeprep, p
     assert [c["result"] for c in done.json["classes"]] == ["unchanged", "failed"]
 
 
-def test_reader_that_has_gone_ends_it_without_a_word():
-    """As of `nodeprep gpus | head`; a full disk is reported."""
+@pytest.mark.parametrize("command", ["gpus", "plan"])
+def test_reader_that_has_gone_ends_it_without_a_word(command, tmp_path):
+    """As of `nodeprep gpus | head`; a full disk is reported. A plan is written in several parts."""
     reader, writer = os.pipe()
     os.close(reader)
-    argv = [str(servers.BIN_DIR / "nodeprep"), "gpus"]
+    argv = [str(servers.BIN_DIR / "nodeprep"), command]
+    if command == "plan":
+        pools = tmp_path / "pools.yaml"
+        cls = {"apiVersion": "vmoperator.vmware.com/v1alpha2", "kind": "VirtualMachineClass",
+               "metadata": {"name": "gpu", "namespace": "ml"}, "spec": hardware(A100)}
+        pools.write_text(dump(cls, *(pool("ml", f"w{n}", "gpu") for n in range(300))), encoding="utf-8")
+        argv += ["-o", "json", "-f", str(pools)]
     done = subprocess.run(argv, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")

@@ -305,7 +305,7 @@ def test_a_device_of_unknown_kind_is_never_a_bare_none(nodeprep, device, tmp_pat
         assert done.rc == 0 and "none known" in done.out
         assert f"warning: device-kind-unknown: ml/c: device '{device}' is not counted as a GPU" in done.err
     assert f"{device}: passed through, of unknown kind, not counted" in done.out
-    assert "no known device needs one" in done.out
+    assert "window       unknown   no known device needs one" in done.out
     found = nodeprep("check", "-f", "-", "-o", "json", input=text)
     assert "device-kind-unknown" in {f["code"] for f in json.loads(found.out)["findings"]}
     cards = tmp_path / "cards.yaml"
@@ -313,6 +313,36 @@ def test_a_device_of_unknown_kind_is_never_a_bare_none(nodeprep, device, tmp_pat
     asked = text.replace("{vmClass: c}", f"{{vmClass: c, gpus: [{{pciID: '{device}', count: 1}}]}}")
     for named in (nodeprep("plan", "-f", "-", "--catalogue", cards, input=text), nodeprep("plan", "-f", "-", input=asked)):
         assert named.rc == 0 and "device-kind-unknown" not in named.err and "512 GB" in named.out
+
+
+def test_what_may_be_a_gpu_is_unknown_in_every_form(plan, nodeprep):
+    pool, devices = node_pool("p", "{vmClass: c}"), dynamic("1e52:b140")
+    got = plan(pool + vm_class("c", devices))
+    assert [got["pools"][0][key] for key in ("gpusPerNode", "requiredMMIOGB", "mmioGB")] == [None] * 3
+    assert got["classes"][0]["gpus"] is None and got["classes"][0]["otherDevices"] == ["1e52:b140"]
+    record = json.loads(got["classes"][0]["patch"]["metadata"]["annotations"]["nodeprep.dev/managed"])
+    assert record["pools"]["ml/p"]["mmioGB"] is None
+    rows = [line.split() for line in nodeprep("plan", "-f", "-", input=pool + vm_class("c", devices)).out.splitlines()]
+    assert rows[2][-4:] == ["none", "known", "unknown", "unknown"] and rows[6][2] == "unknown"
+    sized = plan(node_pool("p", "{vmClass: c, mmio: {sizeGB: 128}}") + vm_class("c", devices))
+    assert (sized["pools"][0]["gpusPerNode"], sized["pools"][0]["mmioGB"]) == (None, 128)
+    asked = node_pool("p", "{vmClass: c, gpus: [{model: T4, count: 1}]}") + vm_class("c", devices)
+    assert "asks for 1 x T4, but VirtualMachineClass 'c' attaches none known" in nodeprep("plan", "-f", "-", input=asked).err
+
+
+def test_what_may_be_a_gpu_keeps_the_window(nodeprep):
+    """Also with --allow-shrink: that no known device needs the window does not say that none does."""
+    keys = "".join(
+        f"    - {{_typeName: OptionValue, key: pciPassthru.{key}, value: {{_typeName: string, _value: '{value}'}}}}\n"
+        for key, value in (("use64bitMMIO", "TRUE"), ("64bitMMIOSizeGB", "1024"))
+    )
+    listed = "{_typeName: VirtualPCIPassthroughAllowedDevice, vendorId: 0x1e52, deviceId: 0xb140}"
+    backing = f"{{_typeName: VirtualPCIPassthroughDynamicBackingInfo, deviceName: '', allowedDevice: [{listed}]}}"
+    config = attached(backing, more=f"    extraConfig:\n{keys}")
+    text = node_pool("p", "{vmClass: c}") + vm_class("c", config=config)
+    done = nodeprep("plan", "-f", "-", "--allow-shrink", "-o", "json", input=text)
+    assert json.loads(done.out)["classes"][0]["mmioGB"] == 1024
+    assert "the current 1024 GB is kept: a device may be a GPU that needs it" in done.out
 
 
 @pytest.mark.parametrize("device", ["15b3:ffff", "14e4:1751", "1000:00af", "144d:a80a", "8086:1572"])

@@ -292,8 +292,8 @@ POOL = {
 }
 
 
-def vm_class(ids):
-    devices = [{"vendorID": 0x10DE, "deviceID": i} for i in ids]
+def vm_class(ids, vendor=0x10DE):
+    devices = [{"vendorID": vendor, "deviceID": i} for i in ids]
     return {
         "apiVersion": "vmoperator.vmware.com/v1alpha2",
         "kind": "VirtualMachineClass",
@@ -322,6 +322,10 @@ def test_class_of_the_pool_says_what_is_expected(tree, check):
     tree.gpu("0000:02:00.0")
     assert check("-f", "-", input=both).rc == 0
     run = check("-f", "-", input=yaml.safe_dump(pool))
+    assert (run.rc, run.out) == (3, "") and "does not say which GPUs" in run.err
+    # What may be a GPU is not the expectation of none.
+    unknown = yaml.safe_dump_all([pool, vm_class([0xB140], vendor=0x1E52)])
+    run = check("-f", "-", input=unknown)
     assert (run.rc, run.out) == (3, "") and "does not say which GPUs" in run.err
     # A class may attach more than its pool names: the class decides, and here it is known.
     more = yaml.safe_dump_all([POOL, vm_class([0x20B0] * 3)])

@@ -3,10 +3,11 @@
 #
 # build.sh OUTDIR - build the servers that the end-to-end tests run against
 #
-# Builds kube-apiserver and kubectl, at the version that go.mod names, into OUTDIR/<key>/, and
+# Builds kube-apiserver, kubectl and etcd, at the versions that go.mod names, into OUTDIR/<key>/, and
 # prints that folder as the only line on stdout; what is being done goes to stderr. The key names
-# the versions, so that binaries that are there already are right and nothing is done. Sees to etcd
-# too. The first run takes minutes of CPU.
+# the versions, so that binaries that are there already are right and nothing is done. The first run
+# takes minutes of CPU. Debian's etcd 3.4 would do, but then the API server reads each list from etcd
+# and refuses watches that begin with all objects.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -17,24 +18,10 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 mkdir -p "$1"
 out=$(CDPATH='' cd -- "$1" && pwd)
 
-find_etcd() {
-	command -v etcd >/dev/null && return
-	say "no etcd on PATH: installing Debian's etcd-server"
-	as_root=
-	[ "$(id -u)" -eq 0 ] || as_root="sudo -n"
-	# Without a frontend no package asks a question. apt's lists may be old or absent.
-	if command -v apt-get >/dev/null; then
-		get="apt-get install -y -q etcd-server"
-		$as_root env DEBIAN_FRONTEND=noninteractive sh -c \
-			"$get || { apt-get update -q && $get; }" >&2 || true
-	fi
-	command -v etcd >/dev/null || die "etcd is needed: run 'apt-get install etcd-server' as root"
-}
-
-# build PACKAGE BINARY: as Kubernetes' own build does it, kubectl and Cluster API refuse a server
+# build PACKAGE BINARY: as Kubernetes' own build does it: kubectl and Cluster API refuse a server
 # that does not know its version.
 build() {
-	say "building $2 $version (minutes, where Go's build cache is empty)"
+	say "building $2 (minutes, where Go's build cache is empty)"
 	stamp=k8s.io/component-base/version
 	(cd "$here" && CGO_ENABLED=0 GOTOOLCHAIN=local GOWORK=off "$go" build -mod=readonly -trimpath \
 		-buildvcs=false -o "$new/$2" -ldflags "-s -w -X $stamp.gitVersion=$version \
@@ -42,25 +29,24 @@ build() {
 		die "building $2 failed"
 }
 
-version=$(sed -n 's/^require k8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' "$here/go.mod")
+version=$(sed -n 's/^[[:blank:]]*k8s.io\/kubernetes \(v[0-9.]*\)$/\1/p' "$here/go.mod")
 [ -n "$version" ] || die "go.mod does not name a version of k8s.io/kubernetes"
 major=$(echo "$version" | sed 's/^v\([0-9]*\)\..*/\1/')
 minor=$(echo "$version" | sed 's/^v[0-9]*\.\([0-9]*\)\..*/\1/')
 sums=$(cat "$here/go.mod" "$here/go.sum" | sha256sum | cut -c 1-8)
 dir=$out/kubernetes-$version-$(uname -m)-$sums
 
-find_etcd
-
 # Of two runs at the same time the second waits, and finds the binaries.
 exec 9>"$out/lock"
 flock 9
-if ! [ -x "$dir/kube-apiserver" ] || ! [ -x "$dir/kubectl" ]; then
+if ! [ -x "$dir/kube-apiserver" ] || ! [ -x "$dir/kubectl" ] || ! [ -x "$dir/etcd" ]; then
 	find_go
 	new=$dir.new
 	rm -rf "$new" "$dir"
 	mkdir "$new"
 	build k8s.io/kubernetes/cmd/kube-apiserver kube-apiserver
 	build k8s.io/kubernetes/cmd/kubectl kubectl
+	build go.etcd.io/etcd/server/v3 etcd
 	mv "$new" "$dir"
 	say "built $dir"
 fi

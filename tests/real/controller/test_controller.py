@@ -207,9 +207,12 @@ def test_conditions__what_is_not_known_is_not_ready(server, controller, pools_ns
     put_class(pools_ns, "odd", gpu_class(1, {"vendorID": 0x10DE, "deviceID": 0x7FFF}))
     put_pool(server, pools_ns, "baked", vmClass="baked")
     put_pool(server, pools_ns, "odd", vmClass="odd")
-    pool = wait_reason(server, pools_ns, "GPUCountUnknown", name="baked")
-    assert reasons(pool)["Ready"] == ("Unknown", "GPUCountUnknown")
-    assert "gpusPerNode" not in pool["status"]
+    put_class(pools_ns, "foreign", gpu_class(1, {"vendorID": 0x1E52, "deviceID": 0xB140}))
+    put_pool(server, pools_ns, "foreign", vmClass="foreign")
+    for name in ("baked", "foreign"):
+        pool = wait_reason(server, pools_ns, "GPUCountUnknown", name=name)
+        assert reasons(pool)["Ready"] == ("Unknown", "GPUCountUnknown")
+        assert "gpusPerNode" not in pool["status"] and "mmioGB" not in pool["status"]
     pool = wait_reason(server, pools_ns, "GPUSizeUnknown", name="odd")
     assert reasons(pool)["Ready"] == ("Unknown", "GPUSizeUnknown")
     assert pool["status"]["gpusPerNode"] == 1 and "mmioGB" not in pool["status"]

@@ -221,6 +221,24 @@ def test_supervisor__somebody_writes_all_the_time(server, supervisor, pools_ns):
         assert running.metric("conflicts_total") > 3
 
 
+def test_supervisor__a_correction_whose_answer_is_lost_counts(server, supervisor, pools_ns):
+    put_sim_class(supervisor, pools_ns)
+    args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--cluster-id=c1"]
+    with Controller(server, *args) as running:
+        running.wait_ready()
+        put_pool(server, pools_ns)
+        wait_reason(server, pools_ns, "Configured")
+        before = running.metric("class_patches_total"), running.metric("drifts_total")
+        fault = {"match": {"method": "PATCH", "path": f"*/{pools_ns}/*/gpu"}, "after": 1, "count": 1}
+        supervisor.faults([{**fault, "fault": "cut", "effect": True}])
+        body = {"spec": {"configSpec": {"firmware": "bios"}}}
+        supervisor.must("PATCH", classes_path(pools_ns, "gpu"), body, content_type="application/merge-patch+json")
+        servers.wait_until("the correction", lambda: running.metric("class_patches_total") > before[0])
+        assert running.metric("class_patches_total") == before[0] + 1
+        assert running.metric("drifts_total") == before[1] + 1
+        assert supervisor.must("GET", classes_path(pools_ns, "gpu"))["spec"]["configSpec"]["firmware"] == "efi"
+
+
 # --- Cluster and TanzuKubernetesCluster ------------------------------------------------------------
 
 CLUSTERS = "/apis/cluster.x-k8s.io"
