@@ -1,6 +1,7 @@
 #!/bin/sh
 # lint.sh - words, dialect, format, clang-tidy, cppcheck, every header alone and all together, names with external
 # linkage, shellcheck, man pages, both compilers without a warning. Ends with "lint: clean" or exit status 1.
+# The compilers' steps run beside the others, of which most use one processor.
 # LINT=deep: clang-tidy's analyzer walks into every call, which takes ten times as long.
 # shellcheck disable=SC2046,SC2086,SC2089,SC2090,SC2317 # lists of words, and functions called by name
 set -u
@@ -76,31 +77,30 @@ symbols() {
 	[ -z "$bad_names" ] || { echo "$bad_names" && return 1; }
 }
 
-# every_file JOB... - runs the job on each C file, on every processor; a file that fails fails the step.
+# every_file JOB... - runs the job on the files of standard input, on every processor; a file that fails fails the step.
 every_file() {
 	export B flags warnings depth
-	echo $c_files | xargs -P "$(nproc 2>/dev/null || echo 1)" -n 4 "$@"
+	xargs -P "$(nproc 2>/dev/null || echo 1)" -n 4 "$@"
 }
 
 # Leaves objects: the names with external linkage are read from them.
 compile_gcc() {
 	rm -rf "$B/lint"
-	every_file sh -c 'for f; do
+	echo $c_files | every_file sh -c 'for f; do
 		case $f in *_fuzz.c) extra=-Wno-missing-prototypes ;; *) extra= ;; esac
 		mkdir -p "$B/lint/${f%/*}"
 		gcc $flags $warnings $extra -O2 -c -o "$B/lint/${f%.c}.o" -I"${f%/*}" "$f" || exit 1
 	done' compile
 }
 
-compile_clang() {
-	every_file sh -c 'for f; do
-		case $f in *_fuzz.c) extra=-Wno-missing-prototypes ;; *) extra= ;; esac
-		clang $flags $warnings $extra -fsyntax-only -I"${f%/*}" "$f" || exit 1
-	done' compile
-}
-
+# clang's own warnings are among the checks, so that it reads each file once. A fuzz target is called by no header.
 tidy() {
-	every_file sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$@" -- $flags $depth 2>/dev/null' tidy
+	job='clang-tidy --quiet --warnings-as-errors="*" "$@" -- $flags $warnings $extra $depth 2>/dev/null'
+	export extra
+	extra=
+	echo $c_files | tr ' ' '\n' | grep -v '_fuzz\.c$' | every_file sh -c "$job" tidy || return 1
+	extra=-Wno-missing-prototypes
+	echo $c_files | tr ' ' '\n' | grep '_fuzz\.c$' | every_file sh -c "$job" tidy
 }
 
 spdx() {
@@ -108,28 +108,37 @@ spdx() {
 	[ -z "$missing" ] || { echo "no SPDX line: $missing" && return 1; }
 }
 
-step "words" hack/words.sh $prose
-step "dialect" hack/dialect.sh $c_files $h_files $test_files
-step "clang-format" clang-format --dry-run -Werror $c_files $h_files $test_files
-step "headers together" headers_together
-step "licence lines" spdx
-step "headers alone" headers_alone
+other_steps() {
+	# memleak: cppcheck does not know the cleanup attribute either; LeakSanitizer does.
+	step "cppcheck" cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 -j "$(nproc 2>/dev/null || echo 1)" \
+		--enable=warning,performance,portability --suppress=missingIncludeSystem \
+		--suppress=nullPointerOutOfMemory --suppress=memleak --library=gnu -D_GNU_SOURCE '-DNP_VERSION="lint"' \
+		'-Djson_array_foreach(a, i, v)=while ((i = 0), (v = json_array_get(a, i)))' \
+		'-Djson_object_foreach(o, k, v)=while ((v = json_object_get(o, k = next(o))))' \
+		'-DLIST_FOREACH(v, h, f)=while (((v) = next(h)))' '-DTAILQ_FOREACH(v, h, f)=while (((v) = next(h)))' \
+		-Iinclude -I"$B/gen" -Itests/unit $c_files
+	step "words" hack/words.sh $prose
+	step "dialect" hack/dialect.sh $c_files $h_files $test_files
+	step "clang-format" clang-format --dry-run -Werror $c_files $h_files $test_files
+	step "headers together" headers_together
+	step "licence lines" spdx
+	step "headers alone" headers_alone
+	step "shellcheck" shellcheck -S warning $scripts
+	step "shellcheck completion" shellcheck -S warning -s bash cmd/nodeprep/nodeprep.bash
+	for page in $(files 'cmd/*.1'); do
+		step "mandoc $page" mandoc -Tlint -Wwarning "$page"
+	done
+	return "$bad"
+}
+
+mkdir -p "$B"
+other_steps >"$B/lint.log" 2>&1 &
+others=$!
+trap 'kill "$others" 2>/dev/null; exit 130' HUP INT TERM
 step "gcc without a warning" compile_gcc
 step "symbols" symbols
-step "clang without a warning" compile_clang
-step "clang-tidy" tidy
-# memleak: cppcheck does not know the cleanup attribute either; LeakSanitizer does.
-step "cppcheck" cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 -j "$(nproc 2>/dev/null || echo 1)" \
-	--enable=warning,performance,portability --suppress=missingIncludeSystem \
-	--suppress=nullPointerOutOfMemory --suppress=memleak --library=gnu -D_GNU_SOURCE '-DNP_VERSION="lint"' \
-	'-Djson_array_foreach(a, i, v)=while ((i = 0), (v = json_array_get(a, i)))' \
-	'-Djson_object_foreach(o, k, v)=while ((v = json_object_get(o, k = next(o))))' \
-	'-DLIST_FOREACH(v, h, f)=while (((v) = next(h)))' '-DTAILQ_FOREACH(v, h, f)=while (((v) = next(h)))' \
-	-Iinclude -I"$B/gen" -Itests/unit $c_files
-step "shellcheck" shellcheck -S warning $scripts
-step "shellcheck completion" shellcheck -S warning -s bash cmd/nodeprep/nodeprep.bash
-for page in $(files 'cmd/*.1'); do
-	step "mandoc $page" mandoc -Tlint -Wwarning "$page"
-done
+step "clang-tidy, clang without a warning" tidy
+wait "$others" || bad=1
+cat "$B/lint.log"
 [ "$bad" -eq 0 ] && echo "lint: clean"
 exit "$bad"
