@@ -77,30 +77,24 @@ symbols() {
 	[ -z "$bad_names" ] || { echo "$bad_names" && return 1; }
 }
 
-# every_file JOB... - runs the job on the files of standard input, on every processor; a file that fails fails the step.
+# every_file JOB... - runs the job on each C file, on every processor; a file that fails fails the step.
 every_file() {
 	export B flags warnings depth
-	xargs -P "$(nproc 2>/dev/null || echo 1)" -n 4 "$@"
+	echo $c_files | xargs -P "$(nproc 2>/dev/null || echo 1)" -n 4 "$@"
 }
 
 # Leaves objects: the names with external linkage are read from them.
 compile_gcc() {
 	rm -rf "$B/lint"
-	echo $c_files | every_file sh -c 'for f; do
-		case $f in *_fuzz.c) extra=-Wno-missing-prototypes ;; *) extra= ;; esac
+	every_file sh -c 'for f; do
 		mkdir -p "$B/lint/${f%/*}"
-		gcc $flags $warnings $extra -O2 -c -o "$B/lint/${f%.c}.o" -I"${f%/*}" "$f" || exit 1
+		gcc $flags $warnings -O2 -c -o "$B/lint/${f%.c}.o" -I"${f%/*}" "$f" || exit 1
 	done' compile
 }
 
-# clang's own warnings are among the checks, so that it reads each file once. A fuzz target is called by no header.
+# clang's own warnings are among the checks, so that it reads each file once.
 tidy() {
-	job='clang-tidy --quiet --warnings-as-errors="*" "$@" -- $flags $warnings $extra $depth 2>/dev/null'
-	export extra
-	extra=
-	echo $c_files | tr ' ' '\n' | grep -v '_fuzz\.c$' | every_file sh -c "$job" tidy || return 1
-	extra=-Wno-missing-prototypes
-	echo $c_files | tr ' ' '\n' | grep '_fuzz\.c$' | every_file sh -c "$job" tidy
+	every_file sh -c 'clang-tidy --quiet --warnings-as-errors="*" "$@" -- $flags $warnings $depth 2>/dev/null' tidy
 }
 
 spdx() {
