@@ -217,13 +217,13 @@ static bool may_write(void *ctx, const struct np_class_sync_change *change)
 
 /*
  * Tells whether the result rests on a state of the watch that the server did not confirm by taking a patch of it. That
- * state may be older than the own last write, so that it would count a drift that is none. A patch that was sent again
- * because its answer was lost, and after which the class needs none, was taken the first time.
+ * state may be older than the own last write, so that it would count a drift that is none. A patch whose
+ * answer was lost, and after which the class needs none, was taken.
  */
 static bool is_unconfirmed(const struct reconcile *j, const json_t *object,
 			   const struct np_class_sync_result *r)
 {
-	return j->is_from_watch && (r->vetoed || (r->planned_from != object && !r->was_resent));
+	return j->is_from_watch && (r->vetoed || (r->planned_from != object && !r->may_be_made));
 }
 
 static int sync_class(struct reconcile *j, const struct np_input *in,

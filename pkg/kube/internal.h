@@ -509,10 +509,11 @@ struct kube_transfer {
 	CURL *easy;
 	struct curl_slist *headers;
 	char detail[CURL_ERROR_SIZE];
-	size_t uploaded; /* bytes of a body that is sent once */
+	size_t uploaded; /* bytes of the body */
 	struct kube_reply reply;
 	long status; /* of the last attempt; 0: no answer */
 	unsigned attempts, unsent;
+	bool may_be_made; /* by an attempt of the call that failed */
 	unsigned identity; /* the np_kube's when the last attempt began */
 	bool renewed; /* its credentials, after a 401 */
 	json_t *result;

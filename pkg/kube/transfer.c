@@ -199,7 +199,7 @@ static size_t on_upload(char *bytes, size_t size, size_t n, void *ctx)
 
 /*
  * libcurl sends a request again by itself where a connection that it reuses is cut before the answer. A
- * body that cannot be rewound keeps it from that; where it may, that is an attempt like others.
+ * body that cannot be rewound keeps it from that.
  */
 static int on_rewind(void *ctx, curl_off_t offset, int origin)
 {
@@ -208,7 +208,7 @@ static int on_rewind(void *ctx, curl_off_t offset, int origin)
 	if (!f->call->repeatable || offset != 0 || origin != SEEK_SET)
 		return CURL_SEEKFUNC_FAIL;
 	f->uploaded = 0;
-	f->attempts++;
+	f->may_be_made = true;
 	return CURL_SEEKFUNC_OK;
 }
 

@@ -12,6 +12,15 @@
 		"409 Conflict", NULL, "{\"message\":\"the object has been modified\"}", 0 \
 	}
 
+#define LOST                        \
+	{                           \
+		NULL, NULL, NULL, 0 \
+	}
+#define PUT_OFF                                        \
+	{                                              \
+		"429 Too Many Requests", NULL, "{}", 0 \
+	}
+
 /* Wants `text` to be "ours"; appends each text that it was shown. */
 struct wish {
 	char seen[256];
@@ -62,7 +71,7 @@ static void test_update__reads_patches_and_retries(void **state)
 		const char *seen, *text; /* shown to mutate(); of the result */
 		size_t requests;
 		unsigned attempts;
-		bool changed;
+		bool changed, may_be_made;
 	} rows[] = {
 		{ "an up-to-date object is not patched",
 		  { OK("1", "ours") },
@@ -72,6 +81,7 @@ static void test_update__reads_patches_and_retries(void **state)
 		  "ours",
 		  1,
 		  0,
+		  false,
 		  false },
 		{ "one read and one patch",
 		  { OK("1", "old"), OK("2", "ours") },
@@ -81,7 +91,8 @@ static void test_update__reads_patches_and_retries(void **state)
 		  "ours",
 		  2,
 		  1,
-		  true },
+		  true,
+		  false },
 		{ "a dry run of the client sends nothing",
 		  { OK("1", "old") },
 		  1,
@@ -90,7 +101,8 @@ static void test_update__reads_patches_and_retries(void **state)
 		  "old",
 		  1,
 		  0,
-		  true },
+		  true,
+		  false },
 		{ "a dry run of the server is sent",
 		  { OK("1", "old"), OK("1", "ours") },
 		  2,
@@ -99,7 +111,8 @@ static void test_update__reads_patches_and_retries(void **state)
 		  "ours",
 		  2,
 		  1,
-		  true },
+		  true,
+		  false },
 		{ "a conflict is solved on what another writer left",
 		  { OK("1", "old"), CONFLICT, OK("2", "theirs"), CONFLICT, OK("3", "mine"),
 		    OK("4", "ours") },
@@ -109,7 +122,8 @@ static void test_update__reads_patches_and_retries(void **state)
 		  "ours",
 		  6,
 		  3,
-		  true },
+		  true,
+		  false },
 		{ "another writer may have made the same change",
 		  { OK("1", "old"), CONFLICT, OK("2", "ours") },
 		  3,
@@ -118,6 +132,37 @@ static void test_update__reads_patches_and_retries(void **state)
 		  "ours",
 		  3,
 		  1,
+		  true,
+		  false },
+		{ "a patch whose answer is lost may be stored",
+		  { OK("1", "old"), LOST, CONFLICT, OK("2", "ours") },
+		  4,
+		  NP_DRY_RUN_NONE,
+		  "old ours ",
+		  "ours",
+		  4,
+		  1,
+		  true,
+		  true },
+		{ "a patch that the server puts off is not",
+		  { OK("1", "old"), PUT_OFF, CONFLICT, OK("2", "ours") },
+		  4,
+		  NP_DRY_RUN_NONE,
+		  "old ours ",
+		  "ours",
+		  4,
+		  1,
+		  true,
+		  false },
+		{ "a later conflict does not hide that it may be",
+		  { OK("1", "old"), LOST, CONFLICT, OK("2", "theirs"), CONFLICT, OK("3", "ours") },
+		  6,
+		  NP_DRY_RUN_NONE,
+		  "old theirs ours ",
+		  "ours",
+		  6,
+		  2,
+		  true,
 		  true },
 	};
 
@@ -138,6 +183,7 @@ static void test_update__reads_patches_and_retries(void **state)
 		assert_int_equal(b.server.n, row->requests);
 		assert_int_equal(u.attempts, row->attempts);
 		assert_int_equal(u.changed, row->changed);
+		assert_int_equal(u.may_be_made, row->may_be_made);
 		assert_int_equal(!!strstr(b.server.requests[1], "dryRun=All"),
 				 row->dry_run == NP_DRY_RUN_SERVER);
 		np_kube_updated_done(&u);

@@ -492,6 +492,7 @@ static void gather_pool(struct gathered *g, const struct np_plan_class *c,
 	note_largest(g, p, g->ids[i]);
 	if (p->pool->has_placeholder)
 		return;
+	/* A need of none is not known where a device may be a GPU. */
 	g->members[i] = (struct np_member){ .id = g->ids[i],
 					    .has_need = p->has_window &&
 							(p->window.gb > 0 || !p->none_known),

@@ -84,18 +84,11 @@ static struct np_vsphere_hosts fetch(struct vc *t, const struct np_catalogue *ca
 static enum np_probe_status status(const struct np_vsphere_hosts *all, size_t i, const char *id)
 {
 	struct np_report report = { 0 };
-	enum np_probe_status found = NP_PROBE_STATUS_MAX;
 	struct np_err err = NP_ERR_INIT;
 
 	if (np_vsphere_host_report(all, &all->items[i], &report, &err) < 0)
 		fail_msg("%s", err.text);
-	for (size_t k = 0; k < report.n_probes; k++)
-		if (strcmp(report.probes[k].id, id) == 0)
-			found = report.probes[k].status;
-	np_report_done(&report);
-	if (found == NP_PROBE_STATUS_MAX)
-		fail_msg("no check '%s'", id);
-	return found;
+	return status_take(&report, id);
 }
 
 static void test_vsphere__hosts_are_judged(void **state)

@@ -38,4 +38,18 @@ static inline struct np_catalogue *catalogue(void)
 	return cat;
 }
 
+/* Returns a check's status; the report is freed. */
+static inline enum np_probe_status status_take(struct np_report *take, const char *id)
+{
+	enum np_probe_status found = NP_PROBE_STATUS_MAX;
+
+	for (size_t i = 0; i < take->n_probes; i++)
+		if (strcmp(take->probes[i].id, id) == 0)
+			found = take->probes[i].status;
+	np_report_done(take);
+	if (found == NP_PROBE_STATUS_MAX)
+		fail_msg("no check '%s'", id);
+	return found;
+}
+
 #endif

@@ -6,8 +6,8 @@
 # Builds kube-apiserver, kubectl and etcd, at the versions that go.mod names, into OUTDIR/<key>/, and
 # prints that folder as the only line on stdout; what is being done goes to stderr. The key names
 # the versions, so that binaries that are there already are right and nothing is done. The first run
-# takes minutes of CPU. Debian's etcd 3.4 would do, but then the API server reads each list from etcd
-# and refuses watches that begin with all objects.
+# takes minutes of CPU. Debian's etcd 3.4 would do, but then the API server reads each list from etcd,
+# and not from its cache as one in production does.
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Classes in another API server, and Clusters as what has pools."""
 
-
-
+import contextlib
 import time
 
 import pytest
@@ -180,13 +179,20 @@ def test_supervisor__a_binding_permits_its_namespace(server, pools_ns):
             wait_reason(server, pools_ns, "Configured", timeout=120)
 
 
-def test_supervisor__the_pools_own_namespace_without_the_flag(server, supervisor, pools_ns):
-    put_sim_class(supervisor, pools_ns)
+@contextlib.contextmanager
+def configured(server, supervisor, ns):
+    """A controller that has configured a class of the Supervisor for a pool."""
+    put_sim_class(supervisor, ns)
     args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--cluster-id=c1"]
     with Controller(server, *args) as running:
         running.wait_ready()
-        put_pool(server, pools_ns)
-        wait_reason(server, pools_ns, "Configured")
+        put_pool(server, ns)
+        wait_reason(server, ns, "Configured")
+        yield running
+
+
+def test_supervisor__the_pools_own_namespace_without_the_flag(server, supervisor, pools_ns):
+    with configured(server, supervisor, pools_ns):
         vm_class = supervisor.must("GET", classes_path(pools_ns, "gpu"))
         assert list(managed_of(vm_class)["pools"]) == [f"c1/{pools_ns}/workers"]
 
@@ -222,12 +228,7 @@ def test_supervisor__somebody_writes_all_the_time(server, supervisor, pools_ns):
 
 
 def test_supervisor__a_correction_whose_answer_is_lost_counts(server, supervisor, pools_ns):
-    put_sim_class(supervisor, pools_ns)
-    args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--cluster-id=c1"]
-    with Controller(server, *args) as running:
-        running.wait_ready()
-        put_pool(server, pools_ns)
-        wait_reason(server, pools_ns, "Configured")
+    with configured(server, supervisor, pools_ns) as running:
         before = running.metric("class_patches_total"), running.metric("drifts_total")
         fault = {"match": {"method": "PATCH", "path": f"*/{pools_ns}/*/gpu"}, "after": 1, "count": 1}
         supervisor.faults([{**fault, "fault": "cut", "effect": True}])
