@@ -56,12 +56,22 @@ bool controller_may_write(const struct np_controller *c)
 	return !controller_is_stopping(c) && controller_now_ms() < atomic_load(&c->valid_until_ms);
 }
 
-bool controller_is_synced(const struct np_controller *c)
+static bool are_synced(const struct np_controller *c, unsigned n)
 {
-	for (unsigned i = 0; i < WATCHED_MAX; i++)
+	for (unsigned i = 0; i < n; i++)
 		if (c->reflectors[i].wanted && !atomic_load(&c->reflectors[i].synced))
 			return false;
 	return true;
+}
+
+bool controller_is_synced(const struct np_controller *c)
+{
+	return are_synced(c, WATCHED_MAX);
+}
+
+bool controller_are_owners_synced(const struct np_controller *c)
+{
+	return are_synced(c, WATCHED_CLASS);
 }
 
 __attribute__((format(printf, 3, 0))) static void write_line(const struct np_controller *c,

@@ -496,6 +496,35 @@ static void test_store__without_a_watch_the_class_is_read(void **state)
 	expect_object(&f, r, NULL);
 }
 
+/* While the first list of the classes lasts, a class waits until it is shown, or the list ends without it. */
+static void test_store__classes_wait_for_their_first_list(void **state)
+{
+	NP_AUTO(fixture_done) struct fixture f;
+	struct reflector *w;
+
+	(void)state;
+	fixture_init(&f);
+	w = &f.c.reflectors[WATCHED_CLASS];
+	*w = (struct reflector){ .kind = WATCHED_CLASS, .wanted = true, .round = f.w.round };
+	put_pool(&f, nodepool("a", "gpu", 1));
+	put_pool(&f, nodepool("b", "missing", 1));
+	assert_int_equal(pop_all(&f), 0);
+	see_class(&f, "bios", "1");
+	assert_int_equal(pop_all(&f), 1);
+	/* A change of its pool is processed at once; that of the other one waits on. */
+	put_pool(&f, nodepool("a", "gpu", 2));
+	put_pool(&f, nodepool("b", "missing", 2));
+	assert_int_equal(pop_all(&f), 1);
+	controller_store_sweep(&f.c, w);
+	assert_true(controller_is_synced(&f.c));
+	assert_int_equal(pop_all(&f), 1);
+	/* The next list shows nothing new. */
+	w->round = ++f.w.round;
+	see_class(&f, "bios", "1");
+	controller_store_sweep(&f.c, w);
+	assert_int_equal(pop_all(&f), 0);
+}
+
 /* Lets a worker begin, and end, the work on the one class; the latter returns whether the class is due again. */
 static void begin_work(struct fixture *f, struct class_record *r)
 {
@@ -779,6 +808,7 @@ int main(void)
 		cmocka_unit_test(test_store__classes),
 		cmocka_unit_test(test_store__worker_gets_the_class_as_last_seen),
 		cmocka_unit_test(test_store__without_a_watch_the_class_is_read),
+		cmocka_unit_test(test_store__classes_wait_for_their_first_list),
 		cmocka_unit_test(test_store__own_write_is_no_news),
 		cmocka_unit_test(test_store__change_during_work_is_looked_at),
 		cmocka_unit_test(test_store__classes_that_wait_have_a_limit),

@@ -445,6 +445,9 @@ int controller_client(struct np_controller *c, bool of_classes, enum client kind
 /* Waits for `changed`, at most so long; the lock is held. */
 void controller_wait(struct np_controller *c, uint64_t ms);
 bool controller_is_synced(const struct np_controller *c);
+
+/* Tells whether everything that has pools was listed once. */
+bool controller_are_owners_synced(const struct np_controller *c);
 static inline void controller_count(struct np_controller *c, enum counter counter, uint64_t by)
 {
 	atomic_fetch_add(&c->counters[counter], by);
@@ -467,7 +470,9 @@ void *controller_elect_run(void *controller);
 int controller_store_put(struct np_controller *c, struct reflector *w, const json_t *object,
 			 struct np_err *err);
 void controller_store_drop(struct np_controller *c, enum watched_kind kind, const json_t *object);
-void controller_store_sweep(struct np_controller *c, const struct reflector *w);
+
+/* Ends a list: what it did not show is gone, and the reflector is synced. */
+void controller_store_sweep(struct np_controller *c, struct reflector *w);
 int controller_store_class(struct np_controller *c, const struct reflector *w, const json_t *class,
 			   struct np_err *err);
 void controller_store_class_gone(struct np_controller *c, const json_t *class);

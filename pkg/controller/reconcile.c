@@ -621,7 +621,8 @@ static struct class_record *wait_for_work(struct np_controller *c)
 		uint64_t now = controller_now_ms(), due = UINT64_MAX;
 		struct queue_item *item = NULL;
 
-		if (atomic_load(&c->leading) && controller_may_write(c) && controller_is_synced(c))
+		if (atomic_load(&c->leading) && controller_may_write(c) &&
+		    controller_are_owners_synced(c))
 			item = controller_queue_pop(&c->queue, now, &due);
 		if (item)
 			return record_of(item);

@@ -86,23 +86,15 @@ static int on_event(void *ctx, enum np_kube_event event, json_t *object, struct 
 	return r;
 }
 
-static bool are_owners_synced(const struct np_controller *c)
-{
-	for (unsigned i = 0; i < WATCHED_CLASS; i++)
-		if (c->reflectors[i].wanted && !atomic_load(&c->reflectors[i].synced))
-			return false;
-	return true;
-}
-
-/* Once the pools are known, the list of the classes tells what to plan from. */
+/* Once the pools are known, a class can be planned as soon as the list shows it. */
 static void wait_for_owners(struct reflector *w)
 {
 	struct np_controller *c = w->c;
 
 	pthread_mutex_lock(&c->lock);
-	if (!are_owners_synced(c)) {
+	if (!controller_are_owners_synced(c)) {
 		w->is_waiting = true;
-		while (!are_owners_synced(c) && !controller_is_stopping(c))
+		while (!controller_are_owners_synced(c) && !controller_is_stopping(c))
 			pthread_cond_wait(&c->changed, &c->lock);
 		w->is_waiting = false;
 		controller_health_begin(&w->health, controller_now_ms());
@@ -124,6 +116,9 @@ static int list(struct reflection *x, struct np_err *err)
 		wait_for_owners(x->w);
 	pthread_mutex_lock(&x->c->lock);
 	x->w->round++;
+	/* The watch after the list shows what changed since. What was kept before an earlier watch ended may be older. */
+	if (!atomic_load(&x->w->synced))
+		x->w->is_current = true;
 	pthread_mutex_unlock(&x->c->lock);
 	controller_count(x->c, COUNT_LISTS, 1);
 	np_kube_set_deadline(x->kube, LIST_DEADLINE_MS);
@@ -134,7 +129,6 @@ static int list(struct reflection *x, struct np_err *err)
 	controller_store_sweep(x->c, x->w);
 	x->w->is_current = true;
 	pthread_mutex_unlock(&x->c->lock);
-	set_synced(x->w);
 	x->listed = true;
 	return 0;
 }

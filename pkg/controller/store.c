@@ -20,8 +20,19 @@ static const char *meta_text(const json_t *object, const char *key)
 	return np_json_member_text(json_object_get(object, "metadata"), key);
 }
 
+/* Tells whether the first list of the classes has yet to come to the class. */
+static bool is_awaited(const struct np_controller *c, const struct class_record *r)
+{
+	const struct reflector *w = &c->reflectors[WATCHED_CLASS];
+
+	return w->wanted && !atomic_load(&w->synced) && r->digest == 0;
+}
+
 static int enqueue(struct np_controller *c, struct class_record *r, struct np_err *err)
 {
+	/* Then it is queued with what the worker plans from. */
+	if (is_awaited(c, r))
+		return 0;
 	pthread_cond_broadcast(&c->changed);
 	return controller_queue_add(&c->queue, &r->item, controller_now_ms(), err);
 }
@@ -277,8 +288,8 @@ void controller_store_class_gone(struct np_controller *c, const json_t *class)
 		lose_class(c, r);
 }
 
-/* Drops classes that were deleted between two watches. */
-static void sweep_classes(struct np_controller *c, unsigned round)
+/* Drops classes that were deleted between two watches; after the first list also those that pools use and that are not there. */
+static void sweep_classes(struct np_controller *c, const struct reflector *w, bool is_first)
 {
 	struct np_map_entry *e = np_map_next(&c->class_records, NULL);
 
@@ -286,7 +297,7 @@ static void sweep_classes(struct np_controller *c, unsigned round)
 		struct class_record *r = (struct class_record *)(void *)e;
 
 		e = np_map_next(&c->class_records, e);
-		if (r->digest != 0 && r->round != round)
+		if (r->digest != 0 ? r->round != w->round : is_first)
 			lose_class(c, r);
 	}
 }
@@ -560,12 +571,14 @@ void controller_store_drop(struct np_controller *c, enum watched_kind kind, cons
 		remove_source(c, s);
 }
 
-void controller_store_sweep(struct np_controller *c, const struct reflector *w)
+void controller_store_sweep(struct np_controller *c, struct reflector *w)
 {
 	struct np_map_entry *e = np_map_next(&c->owners, NULL);
+	bool is_first = !atomic_exchange(&w->synced, true);
 
+	pthread_cond_broadcast(&c->changed);
 	if (w->kind == WATCHED_CLASS) {
-		sweep_classes(c, w->round);
+		sweep_classes(c, w, is_first);
 		return;
 	}
 	while (e) {
