@@ -22,7 +22,7 @@ if [ "${1:-}" = --one ]; then
 	exit 0
 fi
 
-# Those that took longest the last time start first, after the new ones: none is left to run alone at the end.
+# New tests start first, then the ones that took longest the last time, so that none of these runs alone at the end.
 for test in "$@"; do
 	rm -f "$test.result"
 	seconds=900

@@ -63,7 +63,7 @@ json_t *np_render_plan_tree(const struct np_plan *plan);
 int np_render_plan(const struct np_plan *plan, enum np_format format, char **ret,
 		   struct np_err *err);
 
-/* Writes the plan as JSON to `out` part by part, so that its text is never in memory as a whole. */
+/* Writes the plan as JSON to `out` part by part, so that its text is never in memory as a whole; incomplete after an error. */
 int np_render_plan_json(FILE *out, const struct np_plan *plan, struct np_err *err);
 
 /* The capabilities of the reader's terminal. */

@@ -272,7 +272,7 @@ struct np_class_sync_result {
 	bool vetoed; /* may_write() said no; then `result` is NP_SYNC_UNCHANGED */
 	bool found;
 	bool has_bindings; /* bindings were read for a pool that the class itself does not allow */
-	bool may_be_made; /* as in struct np_kube_updated */
+	bool may_be_stored; /* as in struct np_kube_updated */
 	unsigned attempts; /* PATCH requests that were made */
 	size_t n_released; /* pools that the last change releases */
 	struct np_warnings warnings; /* about other clients that wrote at the same time */

@@ -11,7 +11,8 @@
  *            comes with the command that tells.
  * Memory     grows with the hosts that have GPUs and the VMs that have devices, not with all VMs.
  * Ownership  lists own their items; cards point into the catalogue, which must live as long.
- * Errors     as vcenter.h; NP_E_NOT_FOUND: no such cluster, host or VM.
+ * Errors     as vcenter.h; NP_E_NOT_FOUND: no such cluster, host or VM. The functions that write to a FILE do so
+ *            part by part: after an error, what is written is incomplete.
  */
 
 #include <jansson.h>

@@ -458,6 +458,7 @@ static struct class_record *fixture_class(struct fixture *f)
 
 	fixture_init(f);
 	f->c.reflectors[WATCHED_CLASS].is_current = true;
+	f->c.reflectors[WATCHED_CLASS].round = f->w.round;
 	put_pool(f, nodepool("a", "gpu", 1));
 	first = np_map_next(&f->c.class_records, NULL);
 	assert_non_null(first);
@@ -494,12 +495,17 @@ static void test_store__without_a_watch_the_class_is_read(void **state)
 	see_class(&f, "bios", "1");
 	f.c.reflectors[WATCHED_CLASS].is_current = false;
 	expect_object(&f, r, NULL);
+	/* A list that failed showed it; the next one has not yet. */
+	see_class(&f, "efi", "2");
+	f.c.reflectors[WATCHED_CLASS] = (struct reflector){ .is_current = true, .round = 2 };
+	expect_object(&f, r, NULL);
 }
 
 /* While the first list of the classes lasts, a class waits until it is shown, or the list ends without it. */
 static void test_store__classes_wait_for_their_first_list(void **state)
 {
 	NP_AUTO(fixture_done) struct fixture f;
+	json_auto_t *gone = NULL;
 	struct reflector *w;
 
 	(void)state;
@@ -508,7 +514,10 @@ static void test_store__classes_wait_for_their_first_list(void **state)
 	*w = (struct reflector){ .kind = WATCHED_CLASS, .wanted = true, .round = f.w.round };
 	put_pool(&f, nodepool("a", "gpu", 1));
 	put_pool(&f, nodepool("b", "missing", 1));
+	put_pool(&f, nodepool("c", "unused", 1));
 	assert_int_equal(pop_all(&f), 0);
+	gone = nodepool("c", "unused", 1);
+	controller_store_drop(&f.c, WATCHED_NODEPOOL, gone);
 	see_class(&f, "bios", "1");
 	assert_int_equal(pop_all(&f), 1);
 	/* A change of its pool is processed at once; that of the other one waits on. */
@@ -518,6 +527,7 @@ static void test_store__classes_wait_for_their_first_list(void **state)
 	controller_store_sweep(&f.c, w);
 	assert_true(controller_is_synced(&f.c));
 	assert_int_equal(pop_all(&f), 1);
+	assert_int_equal(f.c.class_records.n, 2);
 	/* The next list shows nothing new. */
 	w->round = ++f.w.round;
 	see_class(&f, "bios", "1");

@@ -218,12 +218,12 @@ static bool may_write(void *ctx, const struct np_class_sync_change *change)
 /*
  * Tells whether the result rests on a state of the watch that the server did not confirm by taking a patch of it. That
  * state may be older than the own last write, so that it would count a drift that is none. A patch whose
- * answer was lost, and after which the class needs none, was taken.
+ * answer was lost counts as taken where the class needs none after it.
  */
 static bool is_unconfirmed(const struct reconcile *j, const json_t *object,
 			   const struct np_class_sync_result *r)
 {
-	return j->is_from_watch && (r->vetoed || (r->planned_from != object && !r->may_be_made));
+	return j->is_from_watch && (r->vetoed || (r->planned_from != object && !r->may_be_stored));
 }
 
 static int sync_class(struct reconcile *j, const struct np_input *in,

@@ -116,7 +116,7 @@ static int list(struct reflection *x, struct np_err *err)
 		wait_for_owners(x->w);
 	pthread_mutex_lock(&x->c->lock);
 	x->w->round++;
-	/* The watch after the list shows what changed since. What was kept before an earlier watch ended may be older. */
+	/* The watch after the list will show what changed since, and what a worker plans from the list is of that state. */
 	if (!atomic_load(&x->w->synced))
 		x->w->is_current = true;
 	pthread_mutex_unlock(&x->c->lock);

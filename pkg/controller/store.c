@@ -106,9 +106,11 @@ static void keep_object(struct np_controller *c, struct class_record *r, const j
 char *controller_store_take_object(struct np_controller *c, struct class_record *r)
 {
 	NP_AUTO(np_freep) char *object = np_take(r->object);
+	const struct reflector *w = &c->reflectors[WATCHED_CLASS];
 
 	drop_object(c, r);
-	return c->reflectors[WATCHED_CLASS].is_current ? np_take(object) : NULL;
+	/* What a list that failed has shown may have changed since. */
+	return w->is_current && r->round == w->round ? np_take(object) : NULL;
 }
 
 void controller_store_adopt(struct np_controller *c, struct class_record *r, const json_t *class,
@@ -288,7 +290,7 @@ void controller_store_class_gone(struct np_controller *c, const json_t *class)
 		lose_class(c, r);
 }
 
-/* Drops classes that were deleted between two watches; after the first list also those that pools use and that are not there. */
+/* Drops classes that were deleted between two watches; the first list also queues those that it did not show. */
 static void sweep_classes(struct np_controller *c, const struct reflector *w, bool is_first)
 {
 	struct np_map_entry *e = np_map_next(&c->class_records, NULL);

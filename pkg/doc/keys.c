@@ -26,7 +26,7 @@ static size_t find(const struct keys *k, size_t first, const char *text, uint64_
 	return bucket;
 }
 
-/* Enters the keys again in their order, each where it is as good as new: nothing equals number SIZE_MAX. */
+/* Enters the keys again in their order. They differ, so none is looked for: no key has a number above SIZE_MAX. */
 static int rehash(struct keys *k, struct np_err *err)
 {
 	size_t count = k->bucket_count ? 2 * k->bucket_count : 64;

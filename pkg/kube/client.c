@@ -95,9 +95,9 @@ static bool plan_wait(const struct np_kube *k, const struct kube_outcome *out,
 			       arc4random());
 	if (out->has_wait)
 		*ret_ms = kube_wait_bounded(out->wait_ms, *ret_ms);
-	/* A server that asks to wait has not made the write. */
+	/* A server that asks to wait has not stored anything. */
 	if (out->kind == KUBE_AGAIN && !out->has_wait && f->status != 429)
-		f->may_be_made = true;
+		f->may_be_stored = true;
 	return true;
 }
 
@@ -291,7 +291,7 @@ void kube_transfer_again(struct kube_transfer *f, const struct kube_call *call, 
 	f->state = KUBE_DUE;
 	f->due = np_clock_ms() + wait_ms;
 	f->attempts = f->unsent = 0;
-	f->may_be_made = f->renewed = false;
+	f->may_be_stored = f->renewed = false;
 	f->error = (struct np_err)NP_ERR_INIT;
 }
 

@@ -513,7 +513,7 @@ struct kube_transfer {
 	struct kube_reply reply;
 	long status; /* of the last attempt; 0: no answer */
 	unsigned attempts, unsent;
-	bool may_be_made; /* by an attempt of the call that failed */
+	bool may_be_stored; /* an earlier attempt whose answer was lost may have changed the object */
 	unsigned identity; /* the np_kube's when the last attempt began */
 	bool renewed; /* its credentials, after a 401 */
 	json_t *result;

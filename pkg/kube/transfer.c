@@ -208,7 +208,7 @@ static int on_rewind(void *ctx, curl_off_t offset, int origin)
 	if (!f->call->repeatable || offset != 0 || origin != SEEK_SET)
 		return CURL_SEEKFUNC_FAIL;
 	f->uploaded = 0;
-	f->may_be_made = true;
+	f->may_be_stored = true;
 	return CURL_SEEKFUNC_OK;
 }
 

@@ -164,7 +164,7 @@ static int end_patch(struct update *u, struct kube_transfer *f, struct np_err *e
 	const struct np_err why = f->error;
 
 	if (why.code == NP_E_CONFLICT) {
-		u->out.may_be_made = u->out.may_be_made || f->may_be_made;
+		u->out.may_be_stored = u->out.may_be_stored || f->may_be_stored;
 		return read_again(u, f, &why, err);
 	}
 	if (why.code != NP_OK) {

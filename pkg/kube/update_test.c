@@ -71,7 +71,7 @@ static void test_update__reads_patches_and_retries(void **state)
 		const char *seen, *text; /* shown to mutate(); of the result */
 		size_t requests;
 		unsigned attempts;
-		bool changed, may_be_made;
+		bool changed, may_be_stored;
 	} rows[] = {
 		{ "an up-to-date object is not patched",
 		  { OK("1", "ours") },
@@ -183,7 +183,7 @@ static void test_update__reads_patches_and_retries(void **state)
 		assert_int_equal(b.server.n, row->requests);
 		assert_int_equal(u.attempts, row->attempts);
 		assert_int_equal(u.changed, row->changed);
-		assert_int_equal(u.may_be_made, row->may_be_made);
+		assert_int_equal(u.may_be_stored, row->may_be_stored);
 		assert_int_equal(!!strstr(b.server.requests[1], "dryRun=All"),
 				 row->dry_run == NP_DRY_RUN_SERVER);
 		np_kube_updated_done(&u);

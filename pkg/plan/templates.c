@@ -530,7 +530,8 @@ void np_plan_template_text(const struct np_plan_template *t,
 	else if (t->change.n == 0)
 		snprintf(buf, NP_PLAN_TEMPLATE_TEXT_MAX, "template %.253s/%.253s %s", t->ns,
 			 t->name,
-			 t->has_gpus ? "is up to date" : "is not changed: its GPUs are unknown");
+			 t->has_gpus && !t->none_known ? "is up to date"
+						       : "is not changed: its GPUs are unknown");
 	else if (t->template->kind == NP_TEMPLATE_VARIABLES)
 		snprintf(
 			buf, NP_PLAN_TEMPLATE_TEXT_MAX,

@@ -579,6 +579,8 @@ static void test_templates__the_line_for_people_names_the_replacement(void **sta
 		{ DEPLOYMENT("d", "")
 			  TEMPLATE("customVMXKeys: {pciPassthru.64bitMMIOSizeGB: '512'}"),
 		  "template ml/t is not changed: its GPUs are unknown" },
+		{ TEMPLATE("pciDevices: [{vendorId: 0x1E52, deviceId: 0xB140}]"),
+		  "template ml/t is not changed: its GPUs are unknown" },
 		{ DEPLOYMENT("d", ""),
 		  "template ml/t is not in the input: its changes are unknown" },
 	};

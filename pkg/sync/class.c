@@ -333,7 +333,7 @@ static int take_update(struct round *x, struct sync_updated *u, const struct np_
 		       struct np_err *err)
 {
 	x->r->attempts = u->done.attempts;
-	x->r->may_be_made = u->done.may_be_made;
+	x->r->may_be_stored = u->done.may_be_stored;
 	x->r->warnings = u->warnings;
 	u->warnings = (struct np_warnings){ 0 };
 	if (error->code != NP_OK) {

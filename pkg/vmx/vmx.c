@@ -104,15 +104,16 @@ static int keep_current(const struct np_vmx_current *current, const struct np_vm
 		 raised);
 	if (need->gb == 0 && need->has_uncounted)
 		snprintf(d->warning, sizeof(d->warning),
-			 "%s: a device may be a GPU that needs it; mmio.sizeGB sets another size",
+			 "%s: a device may be a GPU that needs it; mmio.sizeGB with --allow-shrink "
+			 "lowers it",
 			 d->kept);
 	else if (need->gb == 0)
 		snprintf(d->warning, sizeof(d->warning),
 			 "%s, though no device needs a window; --allow-shrink removes it", d->kept);
 	else
 		snprintf(d->warning, sizeof(d->warning),
-			 "%s, %" PRIu64 " GB is enough; --allow-shrink lowers it", d->kept,
-			 need->gb);
+			 "%s, %" PRIu64 " GB is enough%s; --allow-shrink lowers it", d->kept,
+			 need->gb, need->has_uncounted ? " for the known devices" : "");
 	return 0;
 }
 

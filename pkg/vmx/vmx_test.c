@@ -158,6 +158,16 @@ static void test_vmx__a_window_is_decided(void **state)
 		  1024,
 		  "the current 1024 GB is kept",
 		  "the current 1024 GB is kept, 512 GB is enough; --allow-shrink lowers it" },
+		{ "beside what may be a GPU, the need is that of the known devices",
+		  true,
+		  true,
+		  1024,
+		  { 512, true, false, true },
+		  true,
+		  1024,
+		  "the current 1024 GB is kept",
+		  "the current 1024 GB is kept, 512 GB is enough for the known devices; "
+		  "--allow-shrink lowers it" },
 		{ "a larger one is lowered when asked",
 		  true,
 		  true,
@@ -195,8 +205,8 @@ static void test_vmx__a_window_is_decided(void **state)
 		  false,
 		  512,
 		  "the current 512 GB is kept",
-		  "the current 512 GB is kept: a device may be a GPU that needs it; mmio.sizeGB sets "
-		  "another size" },
+		  "the current 512 GB is kept: a device may be a GPU that needs it; mmio.sizeGB with "
+		  "--allow-shrink lowers it" },
 		{ "without need a bad size is raised",
 		  true,
 		  true,

@@ -184,6 +184,14 @@ const char *vsphere_owner_text(const struct np_vsphere_vm *vm, char buf[static V
 /* Tells whether all memory is reserved. */
 enum np_verdict vsphere_is_reserved(const struct np_vsphere_vm *vm);
 
+/* Tells whether all that the VM has are devices that may be GPUs, which are not counted: its need is unknown. */
+static inline bool vsphere_is_none_known(const struct np_vsphere_vm *vm)
+{
+	return vm->n_gpus == 0 && vm->has_uncounted;
+}
+
+#define VSPHERE_NAME_GPUS "if it is a GPU, add it and its size with --catalogue or --catalogue-from"
+
 /* --- vm_pool.c ------------------------------------------------------------------------------- */
 
 #define VSPHERE_OLDER_CLASS "vm-older-class"

@@ -125,6 +125,10 @@ static int want_all(const struct np_vsphere_vm *vm, struct fields *f, struct np_
 		return np_fail(err, NP_E_FORBIDDEN,
 			       "the VM's settings are not readable: the privilege System.Read is "
 			       "missing");
+	if (vsphere_is_none_known(vm))
+		return np_fail(
+			err, NP_E_REFUSED,
+			"no device of the VM is known to be a GPU, so its window is unknown: " VSPHERE_NAME_GPUS);
 	if (want_window(vm, f, err) < 0)
 		return np_err_ret(err);
 	if (vm->needs_efi && strcasecmp(vm->firmware, "efi") != 0)

@@ -12,16 +12,9 @@
 #include "nodeprep/vmx.h"
 
 #define DYNAMIC_VERSION 17 /* dynamic DirectPath I/O came with ESXi 7.0 */
-#define NAME_GPUS "if it is a GPU, add it and its size with --catalogue or --catalogue-from"
 #define NOT_READABLE "give the user the privilege System.Read on the VM"
 
 /* --- the need ----------------------------------------------------------------------------------- */
-
-/* Devices that may be GPUs are not counted; where there is nothing else, the need is unknown. */
-static bool is_none_known(const struct np_vsphere_vm *vm)
-{
-	return vm->n_gpus == 0 && vm->has_uncounted;
-}
 
 static int find_need(struct np_vsphere_vm *vm, struct np_err *err)
 {
@@ -40,7 +33,7 @@ static int find_need(struct np_vsphere_vm *vm, struct np_err *err)
 	}
 	if (np_mmio_need(addends, vm->n_gpus, &need, err) < 0)
 		return np_err_ret(err);
-	vm->has_need = need.complete && !is_none_known(vm);
+	vm->has_need = need.complete && !vsphere_is_none_known(vm);
 	vm->needed_gb = need.assumed_gb;
 	vm->needs_efi = need.needs_efi;
 	return 0;
@@ -77,9 +70,9 @@ static int check_window(const struct np_vsphere_vm *vm, struct np_report *r, str
 		j.status = NP_PROBE_PASS;
 		return np_report_add(r, &j, err, "no device needs a window");
 	}
-	if (is_none_known(vm)) {
+	if (vsphere_is_none_known(vm)) {
 		j.status = NP_PROBE_UNKNOWN;
-		j.cure = NAME_GPUS;
+		j.cure = VSPHERE_NAME_GPUS;
 		return np_report_add(r, &j, err, "no known device needs a window");
 	}
 	if (asprintf(&cure, "set %s to %" PRIu64, NP_VMX_SIZE_NAME, vm->needed_gb) < 0) {
@@ -136,7 +129,7 @@ static int check_keys(const struct np_vsphere_vm *vm, struct np_report *r, struc
 				  .status = NP_PROBE_FAIL,
 				  .cure = "set both: " NP_VMX_USE64_NAME
 					  " to TRUE, and " NP_VMX_SIZE_NAME };
-	bool is_needed = vm->needed_gb > 0 || (!vm->has_need && !is_none_known(vm));
+	bool is_needed = vm->needed_gb > 0 || (!vm->has_need && !vsphere_is_none_known(vm));
 	struct keys k = { 0 };
 
 	if (!vm->has_extra)
@@ -174,6 +167,14 @@ static int check_firmware(const struct np_vsphere_vm *vm, struct np_report *r, s
 
 	if (vm->firmware[0] == '\0' && vm->needs_efi)
 		return not_readable(r, &j, err);
+	if (vsphere_is_none_known(vm) && !is_efi) {
+		j.status = NP_PROBE_UNKNOWN;
+		j.cure = VSPHERE_NAME_GPUS;
+		return np_report_add(
+			r, &j, err,
+			"%s, but a device may be a GPU, and a BAR over 256 MB needs efi",
+			vm->firmware[0] != '\0' ? vm->firmware : "not readable");
+	}
 	return np_report_add(r, &j, err, "%s%s",
 			     vm->firmware[0] != '\0' ? vm->firmware : "not readable",
 			     vm->needs_efi ? is_efi ? "" : ", but a BAR over 256 MB needs efi"
@@ -254,7 +255,7 @@ static int check_kinds(const struct np_vsphere_vm *vm, struct np_report *r, stru
 {
 	struct np_judgement j = { .id = "device-kind",
 				  .status = vm->has_uncounted ? NP_PROBE_WARN : NP_PROBE_PASS,
-				  .cure = NAME_GPUS };
+				  .cure = VSPHERE_NAME_GPUS };
 	struct np_report_words w = { 0 };
 
 	for (size_t i = vm->n_gpus; i < vm->n_devices; i++) {

@@ -54,10 +54,9 @@ static json_t *owner_tree(const struct np_vsphere_vm *vm)
 			 vsphere_text_tree(vm->class_name), "pool", vsphere_text_tree(vm->pool));
 }
 
-/* A device that may be a GPU is not counted; one alone leaves the GPUs unknown. */
 static bool are_gpus_known(const struct np_vsphere_vm *vm)
 {
-	return vm->has_devices && (vm->n_gpus > 0 || !vm->has_uncounted);
+	return vm->has_devices && !vsphere_is_none_known(vm);
 }
 
 static json_t *facts_tree(const struct np_vsphere_vm *vm, const struct np_report *report)

@@ -17,6 +17,7 @@
 #define ALLOWED(vendor, device)                                           \
 	"<allowedDevice><vendorId>" vendor "</vendorId><deviceId>" device \
 	"</deviceId></allowedDevice>"
+#define UNCOUNTED DEVICE("DeviceBackingInfo'><deviceId>b140</deviceId><vendorId>7762</vendorId>")
 #define VGPU(profile) DEVICE("VmiopBackingInfo'><vgpu>" profile "</vgpu>")
 #define OPTION(key, value) \
 	"<OptionValue><key>" key "</key><value i:type='xsd:string'>" value "</value></OptionValue>"
@@ -171,18 +172,18 @@ static void test_vsphere__what_may_be_a_gpu_is_named(void **state)
 				   DEVICE("DynamicBackingInfo'>" ALLOWED("5555", "4129")
 						  ALLOWED("7762", "-20160")),
 				   READY(WINDOW("512")))
-					VM("beside", "poweredOn",
-					   FIXED("20b0") DEVICE(
-						   "DeviceBackingInfo'><deviceId>b140</deviceId>"
-						   "<vendorId>7762</vendorId>"),
-					   READY(WINDOW("512")))),
+					VM("beside", "poweredOn", FIXED("20b0") UNCOUNTED,
+					   READY(WINDOW("512")))
+						VM("bios", "poweredOff", UNCOUNTED, BARE)),
 			  SOAP_LOGOUT));
 	vms = fetch(t, cat, NULL);
-	assert_int_equal(vms.n, 2);
-	assert_int_equal(vms.pass, NP_VERDICT_UNKNOWN);
+	assert_int_equal(vms.n, 3);
 	assert_int_equal(status(&vms, 0, "mmio-window"), NP_PROBE_UNKNOWN);
+	assert_int_equal(status(&vms, 0, "firmware"), NP_PROBE_PASS);
+	assert_int_equal(status(&vms, 2, "firmware"), NP_PROBE_UNKNOWN);
 	assert_int_equal(status(&vms, 0, "mmio-keys"), NP_PROBE_PASS);
 	assert_int_equal(status(&vms, 0, "device-kind"), NP_PROBE_WARN);
+	assert_int_equal(vms.items[0].pass, NP_VERDICT_UNKNOWN);
 	assert_int_equal(vms.items[1].pass, NP_VERDICT_YES);
 	assert_int_equal(status(&vms, 1, "device-kind"), NP_PROBE_WARN);
 	assert_int_equal(np_vsphere_vms_data(&vms, NP_FORMAT_JSON, &data, &err), 0);
@@ -320,6 +321,25 @@ static void test_vsphere__firmware_changes_only_on_request(void **state)
 	changing_done(&g);
 }
 
+/* Its window cannot be known, and half of the change would look like all of it. */
+static void test_vsphere__what_may_be_a_gpu_is_not_changed(void **state)
+{
+	struct vc *t = *state;
+	struct changing g;
+	struct np_vsphere_changes changes = { 0 };
+	struct np_err err = NP_ERR_INIT;
+
+	changing_init(&g);
+	g.o.change_firmware = true;
+	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, PLACES,
+			  QUERY(VM("plain", "poweredOff", UNCOUNTED, BARE)), SOAP_LOGOUT));
+	assert_int_equal(np_vsphere_vms_apply(t->v, &g.o, &changes, &err), 0);
+	assert_int_equal(changes.code, NP_E_REFUSED);
+	expect_has("error", changes.items[0].error.text, "--catalogue");
+	np_vsphere_changes_done(&changes);
+	changing_done(&g);
+}
+
 static void test_vsphere__failed_change_leaves_no_record(void **state)
 {
 	struct vc *t = *state;
@@ -349,6 +369,7 @@ int main(void)
 		IN_VC(test_vsphere__overheads_of_equal_vms_are_one_row),
 		IN_VC(test_vsphere__one_task_changes_a_vm),
 		IN_VC(test_vsphere__firmware_changes_only_on_request),
+		IN_VC(test_vsphere__what_may_be_a_gpu_is_not_changed),
 		IN_VC(test_vsphere__failed_change_leaves_no_record),
 	};
 

@@ -197,6 +197,25 @@ def test_supervisor__the_pools_own_namespace_without_the_flag(server, supervisor
         assert list(managed_of(vm_class)["pools"]) == [f"c1/{pools_ns}/workers"]
 
 
+def test_supervisor__a_class_is_ready_before_all_are_listed(server, supervisor, pools_ns):
+    names = [f"gpu-{number:03}" for number in range(120)]
+    for name in names:
+        put_sim_class(supervisor, pools_ns, name)
+    put_pool(server, pools_ns, vmClass=names[0])
+    put_pool(server, pools_ns, "last", vmClass=names[-1])
+    # The first page comes, the next one does not.
+    match = {"method": "GET", "path": "*/virtualmachineclasses"}
+    supervisor.faults([{"match": match, "fault": "delay", "delayMs": 60000, "after": 1, "count": 0}])
+    args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--cluster-id=c1"]
+    with Controller(server, *args) as running:
+        wait_reason(server, pools_ns, "Configured", timeout=20)
+        assert "status" not in server.must("GET", pool_path(pools_ns, "last"))
+        assert running.metric("synced") == 0
+        # It was planned from the list's page.
+        class_path = classes_path(pools_ns, names[0])
+        assert not [entry for entry in supervisor.requests() if (entry["verb"], entry["path"]) == ("get", class_path)]
+
+
 def test_supervisor__cannot_be_reached(server, supervisor, pools_ns):
     put_sim_class(supervisor, pools_ns)
     args = [f"--supervisor-kubeconfig={supervisor.kubeconfig}", "--cluster-id=c1"]
