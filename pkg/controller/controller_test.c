@@ -524,6 +524,13 @@ static void test_store__classes_wait_for_their_first_list(void **state)
 	put_pool(&f, nodepool("a", "gpu", 2));
 	put_pool(&f, nodepool("b", "missing", 2));
 	assert_int_equal(pop_all(&f), 1);
+	/* What was shown and is gone is not waited for. */
+	see_class_go(&f);
+	assert_int_equal(pop_all(&f), 1);
+	put_pool(&f, nodepool("a", "gpu", 3));
+	assert_int_equal(pop_all(&f), 1);
+	see_class(&f, "bios", "1");
+	assert_int_equal(pop_all(&f), 1);
 	controller_store_sweep(&f.c, w);
 	assert_true(controller_is_synced(&f.c));
 	assert_int_equal(pop_all(&f), 1);

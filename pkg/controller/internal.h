@@ -293,7 +293,7 @@ struct class_record {
 	struct queue_item item;
 	size_t n_owners;
 	struct owner **owners; /* what has a pool that uses it */
-	unsigned round; /* of the list that it was seen in last */
+	unsigned round; /* of the list that it was seen in last; 0: not seen */
 	bool registered; /* its annotation registers one of our pools */
 	uint64_t digest; /* 0: not known, or not there */
 	char *object; /* waits with the item, for the worker: the class as compact JSON; NULL: to be read */

@@ -25,7 +25,7 @@ static bool is_awaited(const struct np_controller *c, const struct class_record 
 {
 	const struct reflector *w = &c->reflectors[WATCHED_CLASS];
 
-	return w->wanted && !atomic_load(&w->synced) && r->digest == 0;
+	return w->wanted && !atomic_load(&w->synced) && r->round == 0;
 }
 
 static int enqueue(struct np_controller *c, struct class_record *r, struct np_err *err)

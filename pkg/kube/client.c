@@ -95,8 +95,8 @@ static bool plan_wait(const struct np_kube *k, const struct kube_outcome *out,
 			       arc4random());
 	if (out->has_wait)
 		*ret_ms = kube_wait_bounded(out->wait_ms, *ret_ms);
-	/* A server that asks to wait has not stored anything. */
-	if (out->kind == KUBE_AGAIN && !out->has_wait && f->status != 429)
+	/* A server that is too busy has not stored anything; one whose own deadline passed may have. */
+	if (out->kind == KUBE_AGAIN && f->status != 429 && !(f->status == 503 && out->has_wait))
 		f->may_be_stored = true;
 	return true;
 }

@@ -16,6 +16,10 @@
 	{                           \
 		NULL, NULL, NULL, 0 \
 	}
+#define FAILED(status)                                \
+	{                                             \
+		status, "Retry-After: 0\r\n", "{}", 0 \
+	}
 #define PUT_OFF                                        \
 	{                                              \
 		"429 Too Many Requests", NULL, "{}", 0 \
@@ -154,6 +158,26 @@ static void test_update__reads_patches_and_retries(void **state)
 		  1,
 		  true,
 		  false },
+		{ "nor is one that a busy server puts off",
+		  { OK("1", "old"), FAILED("503 Service Unavailable"), CONFLICT, OK("2", "ours") },
+		  4,
+		  NP_DRY_RUN_NONE,
+		  "old ours ",
+		  "ours",
+		  4,
+		  1,
+		  true,
+		  false },
+		{ "a server whose own deadline passed may have stored it",
+		  { OK("1", "old"), FAILED("504 Gateway Timeout"), CONFLICT, OK("2", "ours") },
+		  4,
+		  NP_DRY_RUN_NONE,
+		  "old ours ",
+		  "ours",
+		  4,
+		  1,
+		  true,
+		  true },
 		{ "a later conflict does not hide that it may be",
 		  { OK("1", "old"), LOST, CONFLICT, OK("2", "theirs"), CONFLICT, OK("3", "ours") },
 		  6,

@@ -55,7 +55,7 @@
 #define SOAP_LOGOUT SOAP("Logout", "")
 #define SOAP_EXPIRED SOAP_FAULT("NotAuthenticated", "not authenticated")
 
-enum { STEPS_MAX = 16 };
+enum { STEPS_MAX = 32 };
 
 /* What one test needs. */
 struct vc {

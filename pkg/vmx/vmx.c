@@ -103,17 +103,17 @@ static int keep_current(const struct np_vmx_current *current, const struct np_vm
 	snprintf(d->kept, sizeof(d->kept), "the current %" PRIu64 " GB is kept%s", current->size_gb,
 		 raised);
 	if (need->gb == 0 && need->has_uncounted)
-		snprintf(d->warning, sizeof(d->warning),
-			 "%s: a device may be a GPU that needs it; mmio.sizeGB with --allow-shrink "
-			 "lowers it",
-			 d->kept);
+		snprintf(
+			d->warning, sizeof(d->warning),
+			"%s: a device may be a GPU that needs it; if it is one, add it with --catalogue",
+			d->kept);
 	else if (need->gb == 0)
 		snprintf(d->warning, sizeof(d->warning),
 			 "%s, though no device needs a window; --allow-shrink removes it", d->kept);
 	else
 		snprintf(d->warning, sizeof(d->warning),
-			 "%s, %" PRIu64 " GB is enough%s; --allow-shrink lowers it", d->kept,
-			 need->gb, need->has_uncounted ? " for the known devices" : "");
+			 "%s, %" PRIu64 " GB is %s; --allow-shrink lowers it", d->kept, need->gb,
+			 need->has_uncounted ? "wanted" : "enough");
 	return 0;
 }
 

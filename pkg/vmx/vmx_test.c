@@ -158,7 +158,7 @@ static void test_vmx__a_window_is_decided(void **state)
 		  1024,
 		  "the current 1024 GB is kept",
 		  "the current 1024 GB is kept, 512 GB is enough; --allow-shrink lowers it" },
-		{ "beside what may be a GPU, the need is that of the known devices",
+		{ "beside what may be a GPU, the need is not called enough",
 		  true,
 		  true,
 		  1024,
@@ -166,8 +166,7 @@ static void test_vmx__a_window_is_decided(void **state)
 		  true,
 		  1024,
 		  "the current 1024 GB is kept",
-		  "the current 1024 GB is kept, 512 GB is enough for the known devices; "
-		  "--allow-shrink lowers it" },
+		  "the current 1024 GB is kept, 512 GB is wanted; --allow-shrink lowers it" },
 		{ "a larger one is lowered when asked",
 		  true,
 		  true,
@@ -205,8 +204,8 @@ static void test_vmx__a_window_is_decided(void **state)
 		  false,
 		  512,
 		  "the current 512 GB is kept",
-		  "the current 512 GB is kept: a device may be a GPU that needs it; mmio.sizeGB with "
-		  "--allow-shrink lowers it" },
+		  "the current 512 GB is kept: a device may be a GPU that needs it; if it is one, "
+		  "add it with --catalogue" },
 		{ "without need a bad size is raised",
 		  true,
 		  true,

@@ -128,7 +128,8 @@ static int want_all(const struct np_vsphere_vm *vm, struct fields *f, struct np_
 	if (vsphere_is_none_known(vm))
 		return np_fail(
 			err, NP_E_REFUSED,
-			"no device of the VM is known to be a GPU, so its window is unknown: " VSPHERE_NAME_GPUS);
+			"no device of the VM is known to be a GPU, so its window is unknown: "
+			"add those that are, and their sizes, with --catalogue or --catalogue-from");
 	if (want_window(vm, f, err) < 0)
 		return np_err_ret(err);
 	if (vm->needs_efi && strcasecmp(vm->firmware, "efi") != 0)
@@ -369,7 +370,7 @@ static int change_vm(struct changing *g, bool is_revert, struct np_err *err)
 /* --- all of them -------------------------------------------------------------------------------- */
 
 static int find_vm(const struct np_vsphere_vms *vms, const char *name,
-		   const struct np_vsphere_vm **ret, struct np_err *err)
+		   const struct np_vsphere_vm **ret, bool is_revert, struct np_err *err)
 {
 	size_t n = 0;
 
@@ -382,7 +383,8 @@ static int find_vm(const struct np_vsphere_vms *vms, const char *name,
 	if (n == 1)
 		return 0;
 	if (n == 0)
-		return np_fail(err, NP_E_NOT_FOUND, "no VM or template with a GPU has this name");
+		return np_fail(err, NP_E_NOT_FOUND, "no VM or template%s has this name",
+			       is_revert ? "" : " with a GPU");
 	return np_fail(err, NP_E_SPEC, "%zu VMs have this name: name the cluster with --cluster",
 		       n);
 }
@@ -393,7 +395,7 @@ static int change_named(struct changing *g, const struct np_vsphere_vms *vms, co
 	const struct vsphere_about about = { .object = name };
 	struct np_err why = NP_ERR_INIT;
 
-	if (find_vm(vms, name, &g->vm, &why) < 0)
+	if (find_vm(vms, name, &g->vm, is_revert, &why) < 0)
 		return vsphere_changes_add(g->changes, &about, false, &why, err);
 	return change_vm(g, is_revert, err);
 }
@@ -401,7 +403,10 @@ static int change_named(struct changing *g, const struct np_vsphere_vms *vms, co
 static int change_vms(struct np_vcenter *v, const struct np_vsphere_change_options *o,
 		      bool is_revert, struct np_vsphere_changes *ret, struct np_err *err)
 {
-	const struct np_vsphere_vm_scope scope = { .cluster = o->cluster };
+	/* Its GPU may be gone by now: that is a reason to restore a VM. */
+	const struct np_vsphere_vm_scope scope = { .cluster = o->cluster,
+						   .named = o->vms,
+						   .n_named = is_revert ? o->n_vms : 0 };
 	NP_AUTO(np_vsphere_vms_done) struct np_vsphere_vms vms = { 0 };
 	NP_AUTO(np_vsphere_changes_done) struct np_vsphere_changes changes = { 0 };
 	struct changing g = { .v = v, .o = o, .changes = &changes };

@@ -12,6 +12,7 @@
 #include "nodeprep/vmx.h"
 
 #define DYNAMIC_VERSION 17 /* dynamic DirectPath I/O came with ESXi 7.0 */
+#define NAME_GPUS "if it is a GPU, add it and its size with --catalogue or --catalogue-from"
 #define NOT_READABLE "give the user the privilege System.Read on the VM"
 
 /* --- the need ----------------------------------------------------------------------------------- */
@@ -72,7 +73,7 @@ static int check_window(const struct np_vsphere_vm *vm, struct np_report *r, str
 	}
 	if (vsphere_is_none_known(vm)) {
 		j.status = NP_PROBE_UNKNOWN;
-		j.cure = VSPHERE_NAME_GPUS;
+		j.cure = NAME_GPUS;
 		return np_report_add(r, &j, err, "no known device needs a window");
 	}
 	if (asprintf(&cure, "set %s to %" PRIu64, NP_VMX_SIZE_NAME, vm->needed_gb) < 0) {
@@ -147,11 +148,16 @@ static int check_keys(const struct np_vsphere_vm *vm, struct np_report *r, struc
 		j.cure = "remove what ESXi does not know";
 		return np_report_add(r, &j, err, "ESXi does not know: %s", k.misspelt.text);
 	}
+	if (vsphere_is_none_known(vm) && !(k.has_use64 && k.has_size)) {
+		j.status = NP_PROBE_UNKNOWN;
+		j.cure = NAME_GPUS;
+		return np_report_add(r, &j, err, "not known whether they are needed");
+	}
 	j.cure = "write the names as " NP_VMX_USE64_NAME " and " NP_VMX_SIZE_NAME;
 	return np_report_add(r, &j, err, "%s",
 			     k.has_variant ? "a name has another case than VMware documents"
-			     : is_needed   ? "both are set"
-					   : "not needed");
+			     : k.has_use64 && k.has_size ? "both are set"
+							 : "not needed");
 }
 
 static int check_firmware(const struct np_vsphere_vm *vm, struct np_report *r, struct np_err *err)
@@ -169,7 +175,7 @@ static int check_firmware(const struct np_vsphere_vm *vm, struct np_report *r, s
 		return not_readable(r, &j, err);
 	if (vsphere_is_none_known(vm) && !is_efi) {
 		j.status = NP_PROBE_UNKNOWN;
-		j.cure = VSPHERE_NAME_GPUS;
+		j.cure = NAME_GPUS;
 		return np_report_add(
 			r, &j, err,
 			"%s, but a device may be a GPU, and a BAR over 256 MB needs efi",
@@ -255,7 +261,7 @@ static int check_kinds(const struct np_vsphere_vm *vm, struct np_report *r, stru
 {
 	struct np_judgement j = { .id = "device-kind",
 				  .status = vm->has_uncounted ? NP_PROBE_WARN : NP_PROBE_PASS,
-				  .cure = VSPHERE_NAME_GPUS };
+				  .cure = NAME_GPUS };
 	struct np_report_words w = { 0 };
 
 	for (size_t i = vm->n_gpus; i < vm->n_devices; i++) {

@@ -217,6 +217,17 @@ static bool is_in_scope(const struct np_vsphere_vm *vm, const struct np_vsphere_
 	       fnmatch(s->pattern, vm->name, 0) == 0;
 }
 
+/* Tells whether the VM has GPUs, may have some, or is wanted without. */
+static bool is_wanted(const struct np_vsphere_vm *vm, const struct np_vsphere_vm_scope *s)
+{
+	if (vm->n_gpus > 0 || vm->has_uncounted || !vm->has_devices)
+		return true;
+	for (size_t i = 0; i < s->n_named; i++)
+		if (strcmp(vm->name, s->named[i]) == 0)
+			return true;
+	return false;
+}
+
 static int take_vm(struct np_vsphere_vms *all, struct np_vsphere_vm *vm, struct np_err *err)
 {
 	struct np_vsphere_vm *items = reallocarray(all->items, all->n + 1, sizeof(*items));
@@ -242,8 +253,7 @@ static int add_vm(void *ctx, const struct np_vcenter_object *o, struct np_err *e
 	/* Deleted since the view was made. */
 	if (strcmp(vm.fault, "ManagedObjectNotFound") != 0 && is_in_scope(&vm, g->scope)) {
 		g->n_matches++;
-		/* One whose devices are not known may have GPUs. */
-		if (vm.n_gpus > 0 || vm.has_uncounted || !vm.has_devices) {
+		if (is_wanted(&vm, g->scope)) {
 			if (vsphere_marks_read(&vm, o, err) == 0)
 				return take_vm(g->vms, &vm, err);
 			vm_done(&vm);

@@ -181,6 +181,7 @@ static void test_vsphere__what_may_be_a_gpu_is_named(void **state)
 	assert_int_equal(status(&vms, 0, "mmio-window"), NP_PROBE_UNKNOWN);
 	assert_int_equal(status(&vms, 0, "firmware"), NP_PROBE_PASS);
 	assert_int_equal(status(&vms, 2, "firmware"), NP_PROBE_UNKNOWN);
+	assert_int_equal(status(&vms, 2, "mmio-keys"), NP_PROBE_UNKNOWN);
 	assert_int_equal(status(&vms, 0, "mmio-keys"), NP_PROBE_PASS);
 	assert_int_equal(status(&vms, 0, "device-kind"), NP_PROBE_WARN);
 	assert_int_equal(vms.items[0].pass, NP_VERDICT_UNKNOWN);
@@ -241,6 +242,8 @@ static void test_vsphere__overheads_of_equal_vms_are_one_row(void **state)
 #define TASK_DONE                    \
 	SOAP("RetrievePropertiesEx", \
 	     "<returnval>" OBJECT("Task", "task-7", TEXT("info.state", "success")) "</returnval>")
+#define RESERVED \
+	"<propSet><name>config.memoryAllocation</name><val><reservation>1024</reservation></val></propSet>"
 #define PLAIN QUERY(VM("plain", "poweredOff", FIXED("20b0"), BARE))
 
 /* A client, and a state directory of its own. */
@@ -300,6 +303,31 @@ static void test_vsphere__one_task_changes_a_vm(void **state)
 	expect_in_request(t, 11,
 			  "<firmware>efi</firmware><memoryReservationLockedToMax>true"
 			  "</memoryReservationLockedToMax>");
+	np_vsphere_changes_done(&changes);
+	changing_done(&g);
+}
+
+/* Taking its GPU away is a reason to restore a VM. */
+static void test_vsphere__a_vm_without_gpus_is_restored(void **state)
+{
+	struct vc *t = *state;
+	struct changing g;
+	struct np_vsphere_changes changes = { 0 };
+	struct np_err err = NP_ERR_INIT;
+
+	changing_init(&g);
+	g.o.change_firmware = true;
+	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, PLACES, PLAIN, TASK, TASK_DONE, PLACES,
+			  QUERY(VM("plain", "poweredOff", "", RESERVED READY(WINDOW("128")))), TASK,
+			  TASK_DONE, SOAP_LOGOUT));
+	assert_int_equal(np_vsphere_vms_apply(t->v, &g.o, &changes, &err), 0);
+	np_vsphere_changes_done(&changes);
+	assert_int_equal(np_vsphere_vms_revert(t->v, &g.o, &changes, &err), 0);
+	if (changes.code != NP_OK)
+		fail_msg("%s", changes.items[0].error.text);
+	assert_int_equal(changes.n, 5);
+	for (size_t i = 0; i < changes.n; i++)
+		assert_true(changes.items[i].is_changed);
 	np_vsphere_changes_done(&changes);
 	changing_done(&g);
 }
@@ -368,6 +396,7 @@ int main(void)
 		IN_VC(test_vsphere__what_may_be_a_gpu_is_named),
 		IN_VC(test_vsphere__overheads_of_equal_vms_are_one_row),
 		IN_VC(test_vsphere__one_task_changes_a_vm),
+		IN_VC(test_vsphere__a_vm_without_gpus_is_restored),
 		IN_VC(test_vsphere__firmware_changes_only_on_request),
 		IN_VC(test_vsphere__what_may_be_a_gpu_is_not_changed),
 		IN_VC(test_vsphere__failed_change_leaves_no_record),
