@@ -22,7 +22,7 @@ if [ "${1:-}" = --one ]; then
 	exit 0
 fi
 
-# New tests start first, then the ones that took longest the last time, so that none of these runs alone at the end.
+# New tests start first, then the slowest of the last run, so that no slow test runs alone at the end.
 for test in "$@"; do
 	rm -f "$test.result"
 	seconds=900

@@ -289,7 +289,7 @@ struct np_kube_update {
 struct np_kube_updated {
 	json_t *object; /* owned: as stored; as read where nothing was sent */
 	bool changed; /* a patch was sent, or would be in a dry run */
-	bool may_be_stored; /* a patch whose answer was lost met a conflict when it was sent again: it may be stored */
+	bool may_be_stored; /* a patch whose answer was lost met a conflict when it was sent again: the first may be stored */
 	unsigned attempts; /* PATCH requests that were sent; set on failure too */
 };
 

@@ -130,7 +130,7 @@ int np_vsphere_note_capacity(const struct np_vsphere_hosts *hosts, struct np_pla
 struct np_vsphere_vm_scope {
 	const char *cluster; /* NULL: all */
 	const char *pattern; /* a name, or a pattern as of the shell; NULL: all */
-	const char *const *named; /* names of VMs that are wanted without a GPU, too */
+	const char *const *named; /* VMs that are read even without a GPU */
 	size_t n_named;
 };
 

@@ -30,7 +30,7 @@ static bool is_awaited(const struct np_controller *c, const struct class_record 
 
 static int enqueue(struct np_controller *c, struct class_record *r, struct np_err *err)
 {
-	/* Then it is queued with what the worker plans from. */
+	/* The list queues it, with the object that the worker plans from. */
 	if (is_awaited(c, r))
 		return 0;
 	pthread_cond_broadcast(&c->changed);
@@ -109,7 +109,7 @@ char *controller_store_take_object(struct np_controller *c, struct class_record 
 	const struct reflector *w = &c->reflectors[WATCHED_CLASS];
 
 	drop_object(c, r);
-	/* What a list that failed has shown may have changed since. */
+	/* A list that failed may have shown an older state. */
 	return w->is_current && r->round == w->round ? np_take(object) : NULL;
 }
 

@@ -151,7 +151,7 @@ static int check_keys(const struct np_vsphere_vm *vm, struct np_report *r, struc
 	if (vsphere_is_none_known(vm) && !(k.has_use64 && k.has_size)) {
 		j.status = NP_PROBE_UNKNOWN;
 		j.cure = NAME_GPUS;
-		return np_report_add(r, &j, err, "not known whether they are needed");
+		return np_report_add(r, &j, err, "a device may be a GPU that needs them");
 	}
 	j.cure = "write the names as " NP_VMX_USE64_NAME " and " NP_VMX_SIZE_NAME;
 	return np_report_add(r, &j, err, "%s",

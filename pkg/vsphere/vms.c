@@ -217,7 +217,7 @@ static bool is_in_scope(const struct np_vsphere_vm *vm, const struct np_vsphere_
 	       fnmatch(s->pattern, vm->name, 0) == 0;
 }
 
-/* Tells whether the VM has GPUs, may have some, or is wanted without. */
+/* Tells whether the VM has GPUs, may have some, or is named. */
 static bool is_wanted(const struct np_vsphere_vm *vm, const struct np_vsphere_vm_scope *s)
 {
 	if (vm->n_gpus > 0 || vm->has_uncounted || !vm->has_devices)

@@ -271,6 +271,17 @@ static void changing_init(struct changing *g)
 	};
 }
 
+/* Applies, with leave to change the firmware. */
+static void apply(struct vc *t, struct changing *g, struct np_vsphere_changes *ret)
+{
+	struct np_err err = NP_ERR_INIT;
+
+	g->o.change_firmware = true;
+	*ret = (struct np_vsphere_changes){ 0 };
+	if (np_vsphere_vms_apply(t->v, &g->o, ret, &err) < 0)
+		fail_msg("%s", err.text);
+}
+
 static void changing_done(struct changing *g)
 {
 	char command[128];
@@ -285,13 +296,11 @@ static void test_vsphere__one_task_changes_a_vm(void **state)
 {
 	struct vc *t = *state;
 	struct changing g;
-	struct np_vsphere_changes changes = { 0 };
-	struct np_err err = NP_ERR_INIT;
+	struct np_vsphere_changes changes;
 
 	changing_init(&g);
-	g.o.change_firmware = true;
 	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, PLACES, PLAIN, TASK, TASK_DONE, SOAP_LOGOUT));
-	assert_int_equal(np_vsphere_vms_apply(t->v, &g.o, &changes, &err), 0);
+	apply(t, &g, &changes);
 	assert_int_equal(changes.code, NP_OK);
 	assert_int_equal(changes.n, 5);
 	assert_true(changes.items[0].is_changed);
@@ -312,15 +321,14 @@ static void test_vsphere__a_vm_without_gpus_is_restored(void **state)
 {
 	struct vc *t = *state;
 	struct changing g;
-	struct np_vsphere_changes changes = { 0 };
+	struct np_vsphere_changes changes;
 	struct np_err err = NP_ERR_INIT;
 
 	changing_init(&g);
-	g.o.change_firmware = true;
 	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, PLACES, PLAIN, TASK, TASK_DONE, PLACES,
 			  QUERY(VM("plain", "poweredOff", "", RESERVED READY(WINDOW("128")))), TASK,
 			  TASK_DONE, SOAP_LOGOUT));
-	assert_int_equal(np_vsphere_vms_apply(t->v, &g.o, &changes, &err), 0);
+	apply(t, &g, &changes);
 	np_vsphere_changes_done(&changes);
 	assert_int_equal(np_vsphere_vms_revert(t->v, &g.o, &changes, &err), 0);
 	if (changes.code != NP_OK)
@@ -354,14 +362,12 @@ static void test_vsphere__what_may_be_a_gpu_is_not_changed(void **state)
 {
 	struct vc *t = *state;
 	struct changing g;
-	struct np_vsphere_changes changes = { 0 };
-	struct np_err err = NP_ERR_INIT;
+	struct np_vsphere_changes changes;
 
 	changing_init(&g);
-	g.o.change_firmware = true;
 	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, PLACES,
 			  QUERY(VM("plain", "poweredOff", UNCOUNTED, BARE)), SOAP_LOGOUT));
-	assert_int_equal(np_vsphere_vms_apply(t->v, &g.o, &changes, &err), 0);
+	apply(t, &g, &changes);
 	assert_int_equal(changes.code, NP_E_REFUSED);
 	expect_has("error", changes.items[0].error.text, "--catalogue");
 	np_vsphere_changes_done(&changes);
@@ -372,15 +378,13 @@ static void test_vsphere__failed_change_leaves_no_record(void **state)
 {
 	struct vc *t = *state;
 	struct changing g;
-	struct np_vsphere_changes changes = { 0 };
-	struct np_err err = NP_ERR_INIT;
+	struct np_vsphere_changes changes;
 	char command[128];
 
 	changing_init(&g);
-	g.o.change_firmware = true;
 	vc_start(t, STEPS(ABOUT, SOAP_LOGIN, PLACES, PLAIN,
 			  SOAP_FAULT("ConcurrentAccess", "It changed."), SOAP_LOGOUT));
-	assert_int_equal(np_vsphere_vms_apply(t->v, &g.o, &changes, &err), 0);
+	apply(t, &g, &changes);
 	assert_int_equal(changes.code, NP_E_CONFLICT);
 	snprintf(command, sizeof(command), "test -z \"$(find '%s' -name '*.json')\"", g.folder);
 	assert_int_equal(system(command), 0);
